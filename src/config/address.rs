@@ -1,0 +1,80 @@
+//! A provider's address: checked once, so that a path can be joined to it without thought. It knows nothing of keys.
+
+/// Where a provider's API begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    root: String,
+    query: String,
+}
+
+/// Paths that people paste with the address although they belong to the call.
+const ENDPOINTS: &[&str] = &["/chat/completions"];
+
+impl Address {
+    /// Reads an `http` or `https` address: the API's root, or the full URL of its chat endpoint. A query is kept for each call.
+    ///
+    /// # Errors
+    /// What was expected, as a half-sentence.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        let rest = rest.ok_or("expected an address that begins with https:// or http://")?;
+        if text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '#' || c == '\\') {
+            return Err("expected an address without spaces, backslashes or #");
+        }
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        if authority.is_empty() || authority.starts_with(':') {
+            return Err("expected a host after ://");
+        }
+        if authority.contains('@') {
+            return Err("expected an address without user name or password; a key belongs into a secret");
+        }
+        let (path, query) =
+            text.split_once('?').map_or((text, String::new()), |(path, query)| (path, format!("?{query}")));
+        let path = path.trim_end_matches('/');
+        let root = ENDPOINTS.iter().find_map(|endpoint| path.strip_suffix(endpoint)).unwrap_or(path);
+        Ok(Self { root: root.trim_end_matches('/').to_owned(), query })
+    }
+
+    /// The URL of an endpoint, such as `/chat/completions`.
+    pub fn join(&self, endpoint: &str) -> String {
+        [&self.root, endpoint, &self.query].concat()
+    }
+
+    /// Scheme, host and port, which callers need not see.
+    pub fn origin(&self) -> &str {
+        let host = self.root.find("://").map_or(0, |at| at + 3);
+        let end = self.root.get(host..).and_then(|rest| rest.find('/')).map_or(self.root.len(), |at| host + at);
+        self.root.get(..end).unwrap_or(&self.root)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Address;
+
+    #[test]
+    fn root_and_full_url_mean_the_same() {
+        let chat = |text: &str| Address::parse(text).unwrap().join("/chat/completions");
+        assert_eq!(chat("https://a.b/v1"), "https://a.b/v1/chat/completions");
+        assert_eq!(chat("https://a.b/v1/"), "https://a.b/v1/chat/completions");
+        assert_eq!(chat("https://a.b/v1/chat/completions"), "https://a.b/v1/chat/completions");
+        assert_eq!(chat("https://a.b/v1/chat/completions/"), "https://a.b/v1/chat/completions");
+        assert_eq!(chat("http://a.b:1/d/x?api-version=1"), "http://a.b:1/d/x/chat/completions?api-version=1");
+        assert_eq!(chat("https://a.b/chat/completions?v=1"), "https://a.b/chat/completions?v=1");
+    }
+
+    #[test]
+    fn origin_is_without_path() {
+        assert_eq!(Address::parse("https://a.b:8/v1/x").unwrap().origin(), "https://a.b:8");
+        assert_eq!(Address::parse("https://a.b").unwrap().origin(), "https://a.b");
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for text in
+            ["", "a.b/v1", "ftp://a.b", "https://", "https:///v1", "https://u:p@a.b", "https://a b", "https://:80/"]
+        {
+            assert!(Address::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! From the file as written to the configuration as proven, section by section.
+
+use serde_yaml::Value;
+
+use super::yaml::{Node, Problem, Report, Table};
+use super::{
+    AdapterKind, Address, Auth, Config, Cors, Demo, KeySource, Logging, Model, Params, Provider, near, without_hint,
+};
+
+const DEFAULT_MAX_BODY: usize = 20 << 20;
+const DEFAULT_TIMEOUT: u64 = 600_000;
+/// The row of every model that is not listed.
+const ANY: &str = "*";
+
+/// The file as YAML, anchors and merges resolved.
+pub(super) fn parse(text: &str) -> Result<Value, Problem> {
+    let broken = |error: serde_yaml::Error| {
+        let line = error.location().map_or(0, |place| place.line());
+        Problem { line, path: String::new(), message: format!("this is not YAML: {error}") }
+    };
+    let mut value: Value = serde_yaml::from_str(text).map_err(broken)?;
+    value.apply_merge().map_err(broken)?;
+    Ok(value)
+}
+
+/// The whole file; faults go to the report.
+pub(super) fn config(value: &Value, report: &Report<'_>, adapters: &[AdapterKind]) -> Option<Config> {
+    let sections = ["providers", "default_provider", "auth", "cors", "limits", "proxy", "logging"];
+    let table = Node::root(value, report).table(&sections)?;
+    let providers = providers(&table, adapters);
+    let limits = table.at("limits").and_then(|node| node.table(&["max_body_bytes"]));
+    let max_body = limits.and_then(|limits| limits.at("max_body_bytes")).and_then(|node| node.count(1));
+    check_proxy(&table);
+    Some(Config {
+        default_provider: default_provider(&table, &providers).unwrap_or(0),
+        providers,
+        auth: table.at("auth").and_then(|node| node.choice(AUTH)).unwrap_or(Auth::Keys),
+        cors: table.at("cors").and_then(|node| cors(&node)).unwrap_or(Cors::Any),
+        max_body_bytes: max_body.map_or(DEFAULT_MAX_BODY, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+        logging: table.at("logging").and_then(|node| Logging::read(&node)).unwrap_or_default(),
+        notes: Vec::new(),
+    })
+}
+
+const AUTH: &[(&str, Auth)] = &[("keys", Auth::Keys), ("none", Auth::NoneOnLoopback)];
+
+fn providers(table: &Table<'_>, adapters: &[AdapterKind]) -> Vec<Provider> {
+    let Some(node) = table.at("providers") else {
+        table.node().fault("`providers` is missing: at least one provider is needed");
+        return Vec::new();
+    };
+    let Some(entries) = node.entries() else { return Vec::new() };
+    if entries.is_empty() {
+        node.fault("at least one provider is needed");
+    }
+    entries.into_iter().filter_map(|(name, node)| provider(name, &node, adapters)).collect()
+}
+
+/// The one named; else the first of the file.
+fn default_provider(table: &Table<'_>, providers: &[Provider]) -> Option<usize> {
+    let node = table.at("default_provider")?;
+    let name = node.text()?;
+    let written = table.at("providers").and_then(|node| node.entries()).unwrap_or_default();
+    let names: Vec<&str> = written.iter().map(|(name, _)| name.as_str()).collect();
+    if !names.contains(&name.as_str()) {
+        node.fault(format!("no provider is named `{name}`{}; known: {}", near::hint(&name, &names), names.join(", ")));
+    }
+    providers.iter().position(|provider| provider.name == name)
+}
+
+const PROVIDER_KEYS: &[&str] =
+    &["adapter", "base_url", "requires_proxy", "api_key", "api_key_env", "headers", "models"];
+
+fn provider(name: String, node: &Node<'_>, adapters: &[AdapterKind]) -> Option<Provider> {
+    if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
+        node.fault("a provider's name may have letters, digits, `-`, `_` and `.`");
+    }
+    let table = node.table(PROVIDER_KEYS)?;
+    let adapter = adapter(&table, adapters)?;
+    let address = address(&table, adapter);
+    if table.at("requires_proxy").and_then(|node| node.flag()).unwrap_or(false) {
+        node.note("requires_proxy has no effect yet: a Worker calls this provider directly");
+    }
+    let (models, any_model) = models(&table);
+    let key = if adapter.remote { key_source(&name, &table) } else { KeySource::Keyless };
+    let headers = table.at("headers").and_then(|node| headers(&node)).unwrap_or_default();
+    Some(Provider { name, adapter: adapter.name, address: address?, key, headers, models, any_model })
+}
+
+fn adapter(table: &Table<'_>, adapters: &[AdapterKind]) -> Option<AdapterKind> {
+    let Some(node) = table.at("adapter") else { return adapters.first().copied() };
+    let choices: Vec<(&str, AdapterKind)> = adapters.iter().map(|kind| (kind.name, *kind)).collect();
+    node.choice(&choices)
+}
+
+/// `Some(None)` for an adapter that needs no address.
+fn address(table: &Table<'_>, adapter: AdapterKind) -> Option<Option<Address>> {
+    let Some(node) = table.at("base_url") else {
+        if adapter.remote {
+            table
+                .node()
+                .fault("`base_url` is missing: the root of the provider's API, such as https://api.example.com/v1");
+            return None;
+        }
+        return Some(None);
+    };
+    let address = Address::parse(&node.text()?);
+    address.map(Some).map_err(|expected| node.fault(expected)).ok()
+}
+
+fn key_source(provider: &str, table: &Table<'_>) -> KeySource {
+    let named = table.at("api_key_env").and_then(|node| {
+        let name = node.text()?;
+        if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') || name.is_empty() {
+            node.fault(
+                "expected the name of a variable (letters, digits, `_`), or `none` for a host that takes no key",
+            );
+        }
+        Some(name)
+    });
+    if named.as_deref() == Some("none") {
+        return KeySource::Keyless;
+    }
+    let inline = table.at("api_key").and_then(|node| {
+        node.note("a key in this file can be read by whoever reads the file; a secret is safer");
+        node.text()
+    });
+    KeySource::Secret { name: named.unwrap_or_else(|| variable(provider)), inline }
+}
+
+/// `my-host` has its key in `MY_HOST_API_KEY`.
+fn variable(provider: &str) -> String {
+    let upper = provider.to_ascii_uppercase().replace(['-', '.'], "_");
+    format!("{upper}_API_KEY")
+}
+
+/// Headers that belong to the connection or to the key.
+const OWN_HEADERS: &[&str] =
+    &["authorization", "connection", "content-length", "content-type", "host", "transfer-encoding"];
+
+fn headers(node: &Node<'_>) -> Option<Vec<(String, String)>> {
+    let header = |(name, node): (String, Node<'_>)| {
+        let name = name.to_ascii_lowercase();
+        let value = node.text()?;
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)) {
+            node.fault("this is no name of a header");
+        } else if OWN_HEADERS.contains(&name.as_str()) {
+            node.fault("the gateway sets this header itself");
+        } else if value.chars().any(|c| !matches!(c, ' '..='~')) {
+            node.fault("expected a header's value in printable ASCII");
+        }
+        Some((name, value))
+    };
+    Some(node.entries()?.into_iter().filter_map(header).collect())
+}
+
+fn models(table: &Table<'_>) -> (Vec<Model>, Option<Model>) {
+    let Some(node) = table.at("models") else {
+        table.node().fault("`models` is missing: list the provider's models, or write models: \"*\" for any");
+        return (Vec::new(), None);
+    };
+    if node.word() == Some(ANY) {
+        return (Vec::new(), Some(plain_model(ANY.to_owned())));
+    }
+    let entries = node.entries().unwrap_or_default();
+    let (any, listed): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(name, _)| name == ANY);
+    let listed = listed.into_iter().filter_map(|(name, node)| model(name, &node)).collect();
+    (listed, any.into_iter().find_map(|(name, node)| model(name, &node)))
+}
+
+fn plain_model(name: String) -> Model {
+    let upstream = without_hint(&name).unwrap_or_else(|| name.clone());
+    let (params, demo) = (Params::default(), Demo::default());
+    Model { name, upstream, max_tokens: None, timeout: DEFAULT_TIMEOUT, params, demo }
+}
+
+fn model(name: String, node: &Node<'_>) -> Option<Model> {
+    let mut model = plain_model(name);
+    if model.upstream.is_empty() {
+        node.fault("a model needs a name");
+    }
+    if node.is_nothing() {
+        return Some(model);
+    }
+    let table = node.table(&["max_tokens", "timeout", "param_config", "echo"])?;
+    model.max_tokens = table.at("max_tokens").and_then(|node| node.count(1));
+    model.timeout = table.at("timeout").and_then(|node| node.seconds()).unwrap_or(DEFAULT_TIMEOUT);
+    model.params = table.at("param_config").and_then(|node| Params::read(&node)).unwrap_or_default();
+    model.demo = table.at("echo").and_then(|node| demo(&node)).unwrap_or_default();
+    Some(model)
+}
+
+fn demo(node: &Node<'_>) -> Option<Demo> {
+    let table = node.table(&["first_delay_ms", "delay_ms", "words"])?;
+    let count = |key: &str| table.at(key).and_then(|node| node.count(0)).unwrap_or(0);
+    let words = usize::try_from(count("words").min(100_000)).unwrap_or(0);
+    Some(Demo { first_delay: count("first_delay_ms"), delay: count("delay_ms"), words })
+}
+
+fn cors(node: &Node<'_>) -> Option<Cors> {
+    let origins = node.table(&["origins"])?.at("origins")?;
+    if origins.word() == Some(ANY) {
+        return Some(Cors::Any);
+    }
+    let mut only = Vec::new();
+    for item in origins.list()? {
+        let origin = item.text()?;
+        if origin == ANY {
+            return Some(Cors::Any);
+        }
+        if !origin.contains("://") || origin.ends_with('/') {
+            item.fault("expected an origin such as https://app.example.com, without a path, or \"*\"");
+        }
+        only.push(origin);
+    }
+    Some(Cors::Only(only))
+}
+
+fn check_proxy(table: &Table<'_>) {
+    let Some(proxy) = table.at("proxy").and_then(|node| node.table(&["http", "https"])) else { return };
+    for key in ["http", "https"] {
+        proxy.at(key).and_then(|node| node.text());
+    }
+}

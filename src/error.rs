@@ -1,0 +1,141 @@
+//! One error for the whole gateway: whose fault it is, which status it earns, and the words for the caller. It does not know any wire format.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// The result of everything that can be refused.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Text that is usually a constant.
+pub type Text = Cow<'static, str>;
+
+/// Who has to act for the next try to succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The caller sent something that cannot be served.
+    Caller,
+    /// The gateway is not set up for it.
+    Gateway,
+    /// The provider refused, failed or fell silent.
+    Upstream,
+}
+
+/// A refusal or failure, complete from birth; rendered once, in the caller's own format.
+#[derive(Clone, Debug)]
+pub struct Error(Box<Details>);
+
+#[derive(Clone, Debug)]
+struct Details {
+    fault: Fault,
+    status: u16,
+    kind: Text,
+    code: Option<Text>,
+    param: Option<Text>,
+    message: String,
+    headers: Vec<(&'static str, String)>,
+}
+
+impl Error {
+    /// The caller's fault: a 4xx of OpenAI's `invalid_request_error` family.
+    pub fn caller(status: u16, code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Fault::Caller, status, "invalid_request_error", code, message)
+    }
+
+    /// The operator's fault: something that has to be set or mended.
+    pub fn gateway(status: u16, code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Fault::Gateway, status, "configuration_error", code, message)
+    }
+
+    /// The provider's fault, or that of the way to it.
+    pub fn upstream(status: u16, code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Fault::Upstream, status, "upstream_error", code, message)
+    }
+
+    fn new(fault: Fault, status: u16, kind: &'static str, code: &'static str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self(Box::new(Details {
+            fault,
+            status,
+            kind: kind.into(),
+            code: Some(code.into()),
+            param: None,
+            message,
+            headers: Vec::new(),
+        }))
+    }
+
+    /// Names the request field at fault.
+    #[must_use]
+    pub fn at(mut self, param: impl Into<Text>) -> Self {
+        self.0.param = Some(param.into());
+        self
+    }
+
+    /// Adds a response header that belongs to this error, such as `Retry-After`.
+    #[must_use]
+    pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.0.headers.push((name, value.into()));
+        self
+    }
+
+    /// Takes over the provider's own words, where it gave any.
+    #[must_use]
+    pub fn worded(mut self, kind: Option<String>, code: Option<String>, param: Option<String>) -> Self {
+        if let Some(kind) = kind {
+            self.0.kind = kind.into();
+        }
+        self.0.code = code.map(Text::from);
+        self.0.param = param.map(Text::from);
+        self
+    }
+
+    /// Puts other words in place of the message.
+    #[must_use]
+    pub fn reworded(mut self, message: String) -> Self {
+        self.0.message = message;
+        self
+    }
+
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        self.0.fault
+    }
+
+    /// The HTTP status it earns.
+    pub fn status(&self) -> u16 {
+        self.0.status
+    }
+
+    /// The family of the error, OpenAI's `type`.
+    pub fn kind(&self) -> &str {
+        &self.0.kind
+    }
+
+    /// The error itself, OpenAI's `code`; a provider may have given none.
+    pub fn code(&self) -> Option<&str> {
+        self.0.code.as_deref()
+    }
+
+    /// The request field at fault, OpenAI's `param`.
+    pub fn param(&self) -> Option<&str> {
+        self.0.param.as_deref()
+    }
+
+    /// What a person should read.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Response headers that belong to this error.
+    pub fn headers(&self) -> &[(&'static str, String)] {
+        &self.0.headers
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.0.status, self.kind(), self.0.message)
+    }
+}
+
+impl std::error::Error for Error {}

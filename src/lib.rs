@@ -1,0 +1,18 @@
+//! LLM Bridge: one endpoint and one key in front of every large-language-model provider.
+//!
+//! The modules stand in the order in which a request meets them, from the outside in; arrows go one way:
+//! `edge → gateway → {policy, adapters, provider} → {chat, wire, config} → error`.
+
+#[cfg(feature = "edge")]
+pub mod edge;
+pub mod gateway;
+
+pub mod adapters;
+pub mod policy;
+pub mod provider;
+
+pub mod chat;
+pub mod config;
+pub mod wire;
+
+pub mod error;

@@ -1,0 +1,338 @@
+//! A JSON object whose top-level members can be replaced, added, renamed and removed while every other byte stays as it was.
+//! It knows no field by name.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// Why some bytes are not a JSON object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Flaw {
+    /// Not JSON at all: where the reader stopped (both counted from 1; columns in bytes), and why.
+    Syntax {
+        /// Line, from 1.
+        line: usize,
+        /// Column in bytes, from 1.
+        column: usize,
+        /// What the reader had expected.
+        reason: String,
+    },
+    /// JSON, but an array or a scalar.
+    NotAnObject,
+}
+
+/// A JSON object, read once; edits are kept beside the original bytes until [`Document::render`].
+pub struct Document<'a> {
+    bytes: &'a [u8],
+    members: Vec<Member<'a>>,
+    added: Vec<(String, String)>,
+    edited: bool,
+}
+
+struct Member<'a> {
+    key: Cow<'a, str>,
+    /// From the opening quote of the key to the end of the value.
+    span: Range<usize>,
+    value_start: usize,
+    value: &'a str,
+    fate: Fate,
+}
+
+enum Fate {
+    Kept,
+    Removed,
+    Replaced(String),
+    Renamed(String),
+}
+
+impl<'a> Document<'a> {
+    /// Reads an object and proves that all of it is JSON in UTF-8.
+    ///
+    /// # Errors
+    /// [`Flaw`] with the position of the first fault, or when it is JSON of another kind.
+    pub fn read(bytes: &'a [u8]) -> Result<Self, Flaw> {
+        let Members(pairs) = serde_json::from_slice(bytes).map_err(|error| flaw(bytes, &error))?;
+        let mut members = Vec::with_capacity(pairs.len());
+        let mut from = skip_space(bytes, 0) + 1;
+        for (key, raw) in pairs {
+            let value = raw.get();
+            let value_start = value.as_ptr() as usize - bytes.as_ptr() as usize;
+            let end = value_start + value.len();
+            let span = skip_space(bytes, from)..end;
+            from = skip_space(bytes, end) + 1;
+            members.push(Member { key: key.0, span, value_start, value, fate: Fate::Kept });
+        }
+        Ok(Self { bytes, members, added: Vec::new(), edited: false })
+    }
+
+    /// The JSON text of a member, edits included; the last one where a key occurs twice.
+    pub fn value(&self, key: &str) -> Option<&str> {
+        let added = self.added.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
+        added.or_else(|| self.members.iter().rev().find(|member| member.is_named(key)).map(Member::value))
+    }
+
+    /// The first of these keys that occurs more than once.
+    pub fn repeated<'k>(&self, keys: &[&'k str]) -> Option<&'k str> {
+        keys.iter().copied().find(|key| self.members.iter().filter(|member| member.is_named(key)).count() > 1)
+    }
+
+    /// Sets a member to a JSON text: in its place if it exists, else at the end.
+    pub fn set(&mut self, key: &str, json: impl Into<String>) {
+        let json = json.into();
+        self.edited = true;
+        if let Some(pair) = self.added.iter_mut().find(|(name, _)| name == key) {
+            pair.1 = json;
+            return;
+        }
+        let mut places = self.members.iter_mut().rev().filter(|member| member.is_named(key));
+        match places.next() {
+            Some(member) if matches!(member.fate, Fate::Kept) => member.fate = Fate::Replaced(json),
+            Some(member) => {
+                member.fate = Fate::Removed;
+                self.added.push((key.to_owned(), json));
+                return;
+            }
+            None => {
+                self.added.push((key.to_owned(), json));
+                return;
+            }
+        }
+        places.for_each(|earlier| earlier.fate = Fate::Removed);
+    }
+
+    /// Removes a member, wherever it occurs.
+    pub fn remove(&mut self, key: &str) {
+        self.edited = true;
+        self.added.retain(|(name, _)| name != key);
+        self.members.iter_mut().filter(|member| member.is_named(key)).for_each(|member| member.fate = Fate::Removed);
+    }
+
+    /// Gives a member another name, taking the place of one that already has it. A member that is absent stays absent.
+    pub fn rename(&mut self, old: &str, new: &str) {
+        if old == new || self.value(old).is_none() {
+            return;
+        }
+        self.remove(new);
+        if let Some(pair) = self.added.iter_mut().find(|(name, _)| name == old) {
+            new.clone_into(&mut pair.0);
+            return;
+        }
+        let mut places = self.members.iter_mut().rev().filter(|member| member.is_named(old));
+        if let Some(member) = places.next() {
+            if matches!(member.fate, Fate::Replaced(_)) {
+                self.added.push((new.to_owned(), member.value().to_owned()));
+                member.fate = Fate::Removed;
+            } else {
+                member.fate = Fate::Renamed(new.to_owned());
+            }
+        }
+        places.for_each(|earlier| earlier.fate = Fate::Removed);
+    }
+
+    /// The object with its edits. Without any, the very bytes that were read.
+    pub fn render(&self) -> Cow<'a, [u8]> {
+        if !self.edited {
+            return Cow::Borrowed(self.bytes);
+        }
+        let mut out = Vec::with_capacity(self.bytes.len() + self.room_for_edits());
+        let first = self.members.first().map_or_else(|| skip_space(self.bytes, 0) + 1, |member| member.span.start);
+        out.extend_from_slice(self.slice(0..first));
+        let mut empty = true;
+        let mut last_end = first;
+        for member in &self.members {
+            if !matches!(member.fate, Fate::Removed) {
+                if !empty {
+                    out.extend_from_slice(self.slice(last_end..member.span.start));
+                }
+                self.render_member(member, &mut out);
+                empty = false;
+            }
+            last_end = member.span.end;
+        }
+        for (key, value) in &self.added {
+            if !empty {
+                out.push(b',');
+            }
+            out.extend_from_slice(quote(key).as_bytes());
+            out.push(b':');
+            out.extend_from_slice(value.as_bytes());
+            empty = false;
+        }
+        out.extend_from_slice(self.slice(last_end..self.bytes.len()));
+        Cow::Owned(out)
+    }
+
+    fn render_member(&self, member: &Member<'a>, out: &mut Vec<u8>) {
+        match &member.fate {
+            Fate::Replaced(value) => {
+                out.extend_from_slice(self.slice(member.span.start..member.value_start));
+                out.extend_from_slice(value.as_bytes());
+            }
+            Fate::Renamed(key) => {
+                out.extend_from_slice(quote(key).as_bytes());
+                out.push(b':');
+                out.extend_from_slice(member.value.as_bytes());
+            }
+            Fate::Kept | Fate::Removed => out.extend_from_slice(self.slice(member.span.clone())),
+        }
+    }
+
+    fn room_for_edits(&self) -> usize {
+        let in_place = self.members.iter().map(|member| match &member.fate {
+            Fate::Replaced(text) | Fate::Renamed(text) => text.len() + 4,
+            Fate::Kept | Fate::Removed => 0,
+        });
+        in_place.sum::<usize>() + self.added.iter().map(|(key, value)| key.len() + value.len() + 4).sum::<usize>()
+    }
+
+    fn slice(&self, range: Range<usize>) -> &'a [u8] {
+        self.bytes.get(range).unwrap_or_default()
+    }
+}
+
+impl Member<'_> {
+    fn is_named(&self, key: &str) -> bool {
+        match &self.fate {
+            Fate::Removed => false,
+            Fate::Renamed(name) => name == key,
+            Fate::Kept | Fate::Replaced(_) => self.key == key,
+        }
+    }
+
+    fn value(&self) -> &str {
+        match &self.fate {
+            Fate::Replaced(value) => value,
+            Fate::Kept | Fate::Renamed(_) | Fate::Removed => self.value,
+        }
+    }
+}
+
+/// A string as JSON text.
+pub fn quote(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn skip_space(bytes: &[u8], from: usize) -> usize {
+    let rest = bytes.get(from..).unwrap_or_default();
+    from + rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count()
+}
+
+fn flaw(bytes: &[u8], error: &serde_json::Error) -> Flaw {
+    if error.is_data() {
+        // A reader that wants an object reports other kinds before it has seen whether they are JSON at all.
+        return match serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
+            Ok(_) => Flaw::NotAnObject,
+            Err(deeper) if deeper.is_data() => Flaw::NotAnObject,
+            Err(deeper) => flaw(bytes, &deeper),
+        };
+    }
+    let text = error.to_string();
+    let reason = text.split(" at line ").next().unwrap_or(&text).to_owned();
+    Flaw::Syntax { line: error.line(), column: error.column().max(1), reason }
+}
+
+#[derive(serde::Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+struct Members<'a>(Vec<(Key<'a>, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut pairs = Vec::with_capacity(8);
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Members(pairs))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edit(text: &str, change: impl FnOnce(&mut Document<'_>)) -> String {
+        let mut document = Document::read(text.as_bytes()).unwrap();
+        change(&mut document);
+        String::from_utf8(document.render().into_owned()).unwrap()
+    }
+
+    #[test]
+    fn a_value_is_replaced_and_all_else_stays() {
+        let text = " {\"a\" : 1.0 ,\r\n\t\"model\":\"x\\u00e9\" , \"z\":[1e2, {\"model\":1}] } \n";
+        assert_eq!(
+            edit(text, |d| d.set("model", "\"y\"")),
+            " {\"a\" : 1.0 ,\r\n\t\"model\":\"y\" , \"z\":[1e2, {\"model\":1}] } \n"
+        );
+        assert_eq!(edit(text, |_| ()), text);
+    }
+
+    #[test]
+    fn members_come_and_go_with_their_commas() {
+        assert_eq!(edit("{}", |d| d.set("a", "1")), "{\"a\":1}");
+        assert_eq!(edit("{ }", |d| d.set("a", "1")), "{\"a\":1 }");
+        assert_eq!(edit("{\"a\":1}", |d| d.remove("a")), "{}");
+        assert_eq!(edit("{\"a\":1, \"b\":2, \"c\":3}", |d| d.remove("a")), "{\"b\":2, \"c\":3}");
+        assert_eq!(edit("{\"a\":1, \"b\":2, \"c\":3}", |d| d.remove("b")), "{\"a\":1, \"c\":3}");
+        assert_eq!(edit("{\"a\":1, \"b\":2, \"c\":3 }", |d| d.remove("c")), "{\"a\":1, \"b\":2 }");
+        let all_but_new = |d: &mut Document<'_>| {
+            d.remove("a");
+            d.remove("b");
+            d.set("n", "0");
+        };
+        assert_eq!(edit("{\"a\":1,\"b\":2}", all_but_new), "{\"n\":0}");
+    }
+
+    #[test]
+    fn renames_chain_and_overwrite() {
+        let chain = |d: &mut Document<'_>| {
+            d.rename("a", "b");
+            d.rename("b", "c");
+        };
+        assert_eq!(edit("{\"a\":1}", chain), "{\"c\":1}");
+        assert_eq!(edit("{\"a\":1,\"b\":2}", |d| d.rename("a", "b")), "{\"b\":1}");
+        assert_eq!(edit("{\"b\":2}", |d| d.rename("a", "b")), "{\"b\":2}");
+        let after_set = |d: &mut Document<'_>| {
+            d.set("a", "7");
+            d.rename("a", "b");
+        };
+        assert_eq!(edit("{\"a\":1,\"z\":0}", after_set), "{\"z\":0,\"b\":7}");
+    }
+
+    #[test]
+    fn escaped_keys_are_the_same_keys() {
+        assert_eq!(edit(r#"{"mod\u0065l":"x"}"#, |d| d.set("model", "\"y\"")), r#"{"mod\u0065l":"y"}"#);
+        let twice = Document::read(br#"{"model":1,"mod\u0065l":2}"#).unwrap();
+        assert_eq!(twice.repeated(&["stream", "model"]), Some("model"));
+        assert_eq!(twice.value("model"), Some("2"));
+    }
+
+    #[test]
+    fn flaws_say_where() {
+        let syntax = |text: &str| match Document::read(text.as_bytes()).err() {
+            Some(Flaw::Syntax { line, column, .. }) => (line, column),
+            other => panic!("{text}: {other:?}"),
+        };
+        assert_eq!(syntax("{\"a\":1,\n \"b\" 2}"), (2, 6));
+        assert_eq!(syntax(""), (1, 1));
+        assert_eq!(syntax("[1,"), (1, 3));
+        assert_eq!(syntax("{\"a\":1} x"), (1, 9));
+        assert_eq!(Document::read(b"[1]").err(), Some(Flaw::NotAnObject));
+        assert_eq!(Document::read(b"\"x\"").err(), Some(Flaw::NotAnObject));
+        assert!(matches!(Document::read(b"{\"a\":\"\xff\"}").err(), Some(Flaw::Syntax { .. })));
+    }
+}

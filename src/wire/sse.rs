@@ -1,0 +1,157 @@
+//! Server-sent events (WHATWG HTML §9.2): bytes in any cutting to events, and events to bytes. It does not know what the data mean.
+
+/// An event longer than this is skipped; it would otherwise be held in memory for as long as the sender likes. In bytes.
+pub const MAX_EVENT: usize = 8 << 20;
+
+/// Reads events from bytes as they come, however they are cut.
+#[derive(Default)]
+pub struct Reader {
+    /// A line whose end has not come yet.
+    line: Vec<u8>,
+    /// The data lines of an event whose end has not come yet.
+    data: Vec<u8>,
+    has_data: bool,
+    /// The last byte was a CR: an LF that follows belongs to it.
+    after_cr: bool,
+    started: bool,
+    skipping: bool,
+    skipped: u32,
+}
+
+impl Reader {
+    /// Takes more bytes and hands on the data of each event that they complete.
+    pub fn push(&mut self, mut bytes: &[u8], each: &mut impl FnMut(&[u8])) {
+        while let Some(&first) = bytes.first() {
+            if std::mem::take(&mut self.after_cr) && first == b'\n' {
+                bytes = bytes.get(1..).unwrap_or_default();
+                continue;
+            }
+            let Some(end) = memchr::memchr2(b'\n', b'\r', bytes) else {
+                return self.hold(bytes);
+            };
+            let (line, rest) = bytes.split_at(end);
+            self.after_cr = rest.first() == Some(&b'\r');
+            self.end_line(line, each);
+            bytes = rest.get(1..).unwrap_or_default();
+        }
+    }
+
+    /// The stream has ended: hands on an event that was complete but for its empty line.
+    pub fn finish(&mut self, each: &mut impl FnMut(&[u8])) {
+        if !self.line.is_empty() {
+            self.end_line(&[], each);
+        }
+        self.end_line(&[], each);
+    }
+
+    /// Whether the bytes so far end between two events.
+    pub fn is_between_events(&self) -> bool {
+        self.line.is_empty() && !self.has_data
+    }
+
+    /// Events skipped because they were longer than [`MAX_EVENT`].
+    pub fn skipped(&self) -> u32 {
+        self.skipped
+    }
+
+    fn hold(&mut self, bytes: &[u8]) {
+        if self.line.len() + bytes.len() > MAX_EVENT {
+            self.skipping = true;
+            self.line.clear();
+            self.line.push(b':');
+            return;
+        }
+        self.line.extend_from_slice(bytes);
+    }
+
+    fn end_line(&mut self, tail: &[u8], each: &mut impl FnMut(&[u8])) {
+        if self.line.is_empty() {
+            return self.take_line(tail, each);
+        }
+        self.hold(tail);
+        let line = std::mem::take(&mut self.line);
+        self.take_line(&line, each);
+    }
+
+    fn take_line(&mut self, mut line: &[u8], each: &mut impl FnMut(&[u8])) {
+        if !std::mem::replace(&mut self.started, true) {
+            line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+        }
+        if line.is_empty() {
+            return self.dispatch(each);
+        }
+        let Some(value) = line.strip_prefix(b"data") else { return };
+        match value.split_first() {
+            None => self.add_data(&[]),
+            Some((b':', value)) => self.add_data(value.strip_prefix(b" ").unwrap_or(value)),
+            Some(_) => {}
+        }
+    }
+
+    fn add_data(&mut self, value: &[u8]) {
+        if self.data.len() + value.len() > MAX_EVENT {
+            self.skipping = true;
+            self.data.clear();
+        }
+        if std::mem::replace(&mut self.has_data, true) {
+            self.data.push(b'\n');
+        }
+        self.data.extend_from_slice(value);
+    }
+
+    fn dispatch(&mut self, each: &mut impl FnMut(&[u8])) {
+        let complete = std::mem::take(&mut self.has_data);
+        if std::mem::take(&mut self.skipping) {
+            self.skipped += 1;
+        } else if complete {
+            each(&self.data);
+        }
+        self.data.clear();
+    }
+}
+
+/// Writes one event. `data` must hold no line end, as JSON text without indentation never does.
+pub fn write(data: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"data: ");
+    out.extend_from_slice(data);
+    out.extend_from_slice(b"\n\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(chunks: &[&[u8]]) -> Vec<String> {
+        let mut events = Vec::new();
+        let mut each = |data: &[u8]| events.push(String::from_utf8_lossy(data).into_owned());
+        let mut reader = Reader::default();
+        chunks.iter().for_each(|chunk| reader.push(chunk, &mut each));
+        reader.finish(&mut each);
+        events
+    }
+
+    #[test]
+    fn all_spellings_of_an_event() {
+        let text = b"\xef\xbb\xbf: hello\n\nevent: x\ndata:no space\nid: 7\n\ndata: two\r\ndata: lines\r\n\r\ndata\n\ndatum: 1\n\ndata: last";
+        let expected = ["no space", "two\nlines", "", "last"];
+        assert_eq!(read(&[text]), expected);
+        for cut in 0..text.len() {
+            let (head, tail) = text.split_at(cut);
+            assert_eq!(read(&[head, tail]), expected, "cut at {cut}");
+        }
+        assert_eq!(read(&text.chunks(1).collect::<Vec<_>>()), expected);
+    }
+
+    #[test]
+    fn an_event_without_bounds_is_skipped_and_counted() {
+        let mut reader = Reader::default();
+        let mut events = 0;
+        let mut each = |_: &[u8]| events += 1;
+        reader.push(b"data: ", &mut each);
+        let megabyte = vec![b'x'; 1 << 20];
+        (0..20).for_each(|_| reader.push(&megabyte, &mut each));
+        reader.push(b"\n\ndata: 1\n\n", &mut each);
+        assert_eq!(reader.skipped(), 1);
+        assert_eq!(events, 1);
+    }
+}
