@@ -1,0 +1,197 @@
+//! The provider's side: what is sent to it, and what its refusals and whole answers mean.
+
+use serde_json::Value;
+
+use super::inbound::wrong_type;
+use super::wire::{Answer, usage};
+use crate::chat::Usage;
+use crate::config::Model;
+use crate::error::{Error, Result};
+use crate::provider::params;
+use crate::wire::json::{Document, quote};
+
+/// The path of the endpoint below the API's root.
+pub const ENDPOINT: &str = "/chat/completions";
+
+/// Fields that ask for the length of an answer.
+const CEILED: &[&str] = &["max_tokens", "max_completion_tokens"];
+
+/// Makes the request ready for its provider: the provider's name for the model, the row's ceiling, the row's edits. All else stays.
+///
+/// # Errors
+/// 400 if a field that has a ceiling is no number.
+pub fn prepare(document: &mut Document<'_>, model: &Model, upstream: &str) -> Result<()> {
+    let name = quote(upstream);
+    if document.value("model") != Some(&name) {
+        document.set("model", name);
+    }
+    if let Some(ceiling) = model.max_tokens {
+        CEILED.iter().try_for_each(|field| lower(document, field, ceiling))?;
+    }
+    params::apply(document, &model.params);
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a ceiling beyond 2^53 tokens is no ceiling")]
+fn lower(document: &mut Document<'_>, field: &'static str, ceiling: u64) -> Result<()> {
+    let Some(raw) = document.value(field).filter(|raw| *raw != "null") else { return Ok(()) };
+    // A number too large for a float is still a number, and above any ceiling.
+    let number = raw.starts_with(|c: char| c == '-' || c.is_ascii_digit());
+    let asked = if number { raw.parse::<f64>() } else { return Err(wrong_type(field, "a number")) };
+    if asked.is_ok_and(|asked| asked > ceiling as f64) {
+        document.set(field, ceiling.to_string());
+    }
+    Ok(())
+}
+
+/// What a whole answer says of itself.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The tokens it took, if the provider says.
+    pub usage: Option<Usage>,
+}
+
+/// Reads a whole answer that came with a status of success.
+///
+/// # Errors
+/// 502 if it is no answer, or an error in spite of its status.
+pub fn reply(body: &[u8]) -> Result<Facts> {
+    let invalid = |what: &str| {
+        let message = format!("The provider answered with a status of success, but with {what}.");
+        Error::upstream(502, "upstream_invalid_response", message)
+    };
+    let answer: Answer<'_> =
+        serde_json::from_slice(body).map_err(|_| invalid("a body that is not a chat completion"))?;
+    if answer.error.is_some() {
+        return Err(refusal(502, body));
+    }
+    if answer.choices.is_none() {
+        return Err(invalid("a body that has no choices"));
+    }
+    Ok(Facts { usage: usage(answer.usage, answer.x_groq) })
+}
+
+/// What a provider's refusal means for the caller: its own words where it gave any, in the right status.
+/// `status` is the provider's; a body longer than this module cares for may have been cut.
+pub fn refusal(status: u16, body: &[u8]) -> Error {
+    let said = Said::read(body);
+    let credentials = matches!(status, 401 | 403) || said.blames_key();
+    if credentials {
+        let code = said.code.map(|code| format!(", {code}")).unwrap_or_default();
+        let message = format!("The provider refused the gateway's credentials ({status}{code}). Your own key is fine.");
+        return Error::upstream(502, "upstream_credentials_refused", message);
+    }
+    if status < 400 {
+        let message = format!("The provider answered with status {status}, which is no answer.");
+        return Error::upstream(502, "upstream_invalid_response", message);
+    }
+    let message = said.message.unwrap_or_else(|| format!("The provider answered with status {status}."));
+    Error::upstream(status, "upstream_error", message).worded(said.kind, said.code, said.param)
+}
+
+/// A provider's words, wherever it puts them.
+#[derive(Default)]
+struct Said {
+    message: Option<String>,
+    kind: Option<String>,
+    code: Option<String>,
+    param: Option<String>,
+}
+
+impl Said {
+    fn read(body: &[u8]) -> Self {
+        let Ok(value) = serde_json::from_slice::<Value>(body) else { return Self::plain(body) };
+        // Gemini wraps the object in a list.
+        let value = value.get(0).unwrap_or(&value);
+        let error = value.get("error").filter(|error| !error.is_null()).unwrap_or(value);
+        if let Some(text) = error.as_str() {
+            return Self { message: Some(text.to_owned()), ..Self::default() };
+        }
+        let message = ["message", "detail", "msg"].iter().find_map(|key| word(error, key));
+        let kind = word(error, "type").or_else(|| word(error, "status"));
+        Self { message, kind, code: word(error, "code"), param: word(error, "param") }
+    }
+
+    /// A short line of text is worth passing on; a page is not.
+    fn plain(body: &[u8]) -> Self {
+        let text = std::str::from_utf8(body).map(str::trim).unwrap_or_default();
+        let line = !text.is_empty() && text.len() <= 300 && !text.contains(['<', '\n', '{']);
+        Self { message: line.then(|| text.to_owned()), ..Self::default() }
+    }
+
+    /// Gemini says 400 to a wrong key.
+    fn blames_key(&self) -> bool {
+        let code = self.code.as_deref();
+        let message = self.message.as_deref().unwrap_or_default();
+        matches!(code, Some("invalid_api_key" | "API_KEY_INVALID")) || message.starts_with("API key not valid")
+    }
+}
+
+fn word(value: &Value, key: &str) -> Option<String> {
+    match value.get(key)? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(status: u16, body: &str) -> (u16, String, Option<String>, String) {
+        let error = refusal(status, body.as_bytes());
+        let code = error.code().map(str::to_owned);
+        (error.status(), error.kind().to_owned(), code, error.message().to_owned())
+    }
+
+    #[test]
+    fn a_refusal_keeps_its_status_and_words() {
+        let body = r#"{"error":{"message":"Too long","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}"#;
+        let expected = (400, "invalid_request_error".into(), Some("context_length_exceeded".into()), "Too long".into());
+        assert_eq!(told(400, body), expected);
+        assert_eq!(told(429, r#"{"error":"slow down"}"#).3, "slow down");
+        assert_eq!(
+            told(429, r#"[{"error":{"code":429,"message":"Quota","status":"RESOURCE_EXHAUSTED"}}]"#).2.unwrap(),
+            "429"
+        );
+        assert_eq!(told(422, r#"{"detail":"bad"}"#).3, "bad");
+        assert_eq!(told(500, "<html>nginx at http://10.0.0.1</html>").3, "The provider answered with status 500.");
+        assert_eq!(told(503, "overloaded").3, "overloaded");
+        assert_eq!(told(500, "").1, "upstream_error");
+    }
+
+    #[test]
+    fn refused_credentials_are_not_the_callers() {
+        for (status, body) in
+            [(401, "{}"), (403, "{}"), (400, r#"[{"error":{"message":"API key not valid. Please"}}]"#)]
+        {
+            assert_eq!(told(status, body).2.as_deref(), Some("upstream_credentials_refused"));
+            assert_eq!(told(status, body).0, 502);
+        }
+    }
+
+    #[test]
+    fn success_with_an_error_inside_is_an_error() {
+        let error = reply(br#"{"error":{"message":"no","code":429}}"#).unwrap_err();
+        assert_eq!((error.status(), error.message()), (502, "no"));
+        assert!(reply(b"<html>").is_err());
+        assert!(reply(b"{}").is_err());
+        assert!(reply(br#"{"choices":[],"error":null}"#).is_ok());
+    }
+
+    #[test]
+    fn a_ceiling_lowers_and_never_raises() {
+        let ceiling = |value: &str| {
+            let body = format!(r#"{{"max_tokens":{value}}}"#);
+            let mut document = Document::read(body.as_bytes()).unwrap();
+            lower(&mut document, "max_tokens", 100).map(|()| document.value("max_tokens").unwrap().to_owned())
+        };
+        assert_eq!(ceiling("101").unwrap(), "100");
+        assert_eq!(ceiling("1e400").unwrap(), "100");
+        assert_eq!(ceiling("100").unwrap(), "100");
+        assert_eq!(ceiling("5.0").unwrap(), "5.0");
+        assert_eq!(ceiling("null").unwrap(), "null");
+        assert_eq!(ceiling("\"101\"").unwrap_err().status(), 400);
+    }
+}

@@ -1,0 +1,181 @@
+//! The JSON of Chat Completions, typed only where it is touched; what providers really send decides, not the published schema.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::chat::Usage;
+
+/// An error as it goes to a client.
+#[derive(Serialize)]
+pub(super) struct ErrorBody<'a> {
+    pub(super) error: ErrorFields<'a>,
+}
+
+#[derive(Serialize)]
+pub(super) struct ErrorFields<'a> {
+    pub(super) message: &'a str,
+    #[serde(rename = "type")]
+    pub(super) kind: &'a str,
+    pub(super) param: Option<&'a str>,
+    pub(super) code: Option<&'a str>,
+}
+
+/// A whole answer or one chunk of a streamed one, as it comes from a provider.
+#[derive(Deserialize)]
+pub(super) struct Answer<'a> {
+    #[serde(borrow)]
+    pub(super) error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) usage: Option<&'a RawValue>,
+    /// Groq: usage of a stream.
+    #[serde(borrow)]
+    pub(super) x_groq: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) choices: Option<Vec<Choice<'a>>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Choice<'a> {
+    #[serde(default)]
+    pub(super) index: u64,
+    #[serde(borrow)]
+    pub(super) finish_reason: Option<Cow<'a, str>>,
+    /// Of a chunk.
+    #[serde(borrow)]
+    pub(super) delta: Option<&'a RawValue>,
+}
+
+/// The text of a delta, for operators who want answers in their log.
+#[derive(Deserialize)]
+pub(super) struct Delta<'a> {
+    #[serde(borrow)]
+    pub(super) content: Option<Cow<'a, str>>,
+}
+
+/// Usage in any of the spellings that providers have for it; nothing if it is not there, or null.
+pub(super) fn usage(raw: Option<&RawValue>, x_groq: Option<&RawValue>) -> Option<Usage> {
+    let own = raw.and_then(|raw| read_usage(&serde_json::from_str(raw.get()).ok()?));
+    own.or_else(|| {
+        let nested: Value = serde_json::from_str(x_groq?.get()).ok()?;
+        read_usage(nested.get("usage")?)
+    })
+}
+
+fn read_usage(usage: &Value) -> Option<Usage> {
+    let prompt = number(usage, "/prompt_tokens")?;
+    let cache_read = ["/prompt_tokens_details/cached_tokens", "/prompt_cache_hit_tokens", "/cached_tokens"];
+    let cache_read = cache_read.iter().find_map(|path| number(usage, path)).unwrap_or(0).min(prompt);
+    let cache_write = number(usage, "/prompt_tokens_details/cache_write_tokens").unwrap_or(0).min(prompt - cache_read);
+    let reasoning = number(usage, "/completion_tokens_details/reasoning_tokens").unwrap_or(0);
+    let mut output = number(usage, "/completion_tokens").unwrap_or(0);
+    // xAI counts reasoning beside the completion; the total tells.
+    let beside = number(usage, "/total_tokens") == Some(prompt.saturating_add(output).saturating_add(reasoning));
+    if beside {
+        output = output.saturating_add(reasoning);
+    }
+    Some(Usage { fresh: prompt - cache_read - cache_write, cache_read, cache_write, output, reasoning })
+}
+
+fn number(value: &Value, path: &str) -> Option<u64> {
+    let number = value.pointer(path)?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float cast saturates")]
+    number.as_u64().or_else(|| number.as_f64().map(|float| float as u64))
+}
+
+/// An answer as it goes to a client, whole or as a chunk.
+#[derive(Serialize)]
+pub(super) struct Out<'a> {
+    pub(super) id: &'a str,
+    pub(super) object: &'static str,
+    /// Seconds since 1970.
+    pub(super) created: u64,
+    pub(super) model: &'a str,
+    pub(super) system_fingerprint: &'a str,
+    pub(super) choices: &'a [OutChoice<'a>],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) usage: Option<Option<OutUsage>>,
+}
+
+#[derive(Serialize)]
+pub(super) struct OutChoice<'a> {
+    pub(super) index: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) message: Option<OutText<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) delta: Option<OutText<'a>>,
+    pub(super) logprobs: Option<()>,
+    pub(super) finish_reason: Option<&'static str>,
+}
+
+#[derive(Serialize, Default)]
+pub(super) struct OutText<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) role: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) content: Option<&'a str>,
+    /// Of a whole message only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) refusal: Option<Option<()>>,
+}
+
+#[derive(Serialize)]
+pub(super) struct OutUsage {
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    total_tokens: u64,
+    prompt_tokens_details: OutPromptDetails,
+    completion_tokens_details: OutCompletionDetails,
+}
+
+#[derive(Serialize)]
+struct OutPromptDetails {
+    cached_tokens: u64,
+}
+
+#[derive(Serialize)]
+struct OutCompletionDetails {
+    reasoning_tokens: u64,
+}
+
+impl From<Usage> for OutUsage {
+    fn from(usage: Usage) -> Self {
+        Self {
+            prompt_tokens: usage.prompt(),
+            completion_tokens: usage.output,
+            total_tokens: usage.total(),
+            prompt_tokens_details: OutPromptDetails { cached_tokens: usage.cache_read },
+            completion_tokens_details: OutCompletionDetails { reasoning_tokens: usage.reasoning },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Option<Usage> {
+        read_usage(&serde_json::from_str(text).unwrap())
+    }
+
+    #[test]
+    fn usage_in_every_spelling() {
+        let openai = r#"{"prompt_tokens":100,"completion_tokens":30,"total_tokens":130,
+            "prompt_tokens_details":{"cached_tokens":64,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":20}}"#;
+        assert_eq!(read(openai), Some(Usage { fresh: 36, cache_read: 64, cache_write: 0, output: 30, reasoning: 20 }));
+        let deepseek = r#"{"prompt_tokens":10,"completion_tokens":3,"total_tokens":13,"prompt_cache_hit_tokens":4,"prompt_cache_miss_tokens":6}"#;
+        assert_eq!(read(deepseek), Some(Usage { fresh: 6, cache_read: 4, output: 3, ..Usage::default() }));
+        let beside = r#"{"prompt_tokens":10,"completion_tokens":3,"total_tokens":113,"completion_tokens_details":{"reasoning_tokens":100}}"#;
+        assert_eq!(read(beside), Some(Usage { fresh: 10, output: 103, reasoning: 100, ..Usage::default() }));
+        let nulls = r#"{"prompt_tokens":10,"completion_tokens":null,"prompt_tokens_details":null}"#;
+        assert_eq!(read(nulls), Some(Usage { fresh: 10, ..Usage::default() }));
+        assert_eq!(read("null"), None);
+        assert_eq!(read("{}"), None);
+        assert_eq!(
+            read(r#"{"prompt_tokens":1e400}"#.replace("1e400", "-5").as_str()).map(|usage| usage.fresh),
+            Some(0)
+        );
+    }
+}

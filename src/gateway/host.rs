@@ -1,0 +1,84 @@
+//! All that the gateway ever asks of the outside world. The edge implements it once; tests implement it in a page.
+
+use std::future::Future;
+
+use crate::config::Millis;
+
+/// The world outside.
+pub trait Host {
+    /// A client's body, not read yet.
+    type Body;
+    /// A provider's answer, its body not read yet.
+    type Answer: Answer;
+    /// The body of a provider's answer, read piece by piece, and handed on where the reading stopped.
+    type Stream;
+    /// Bytes that stay outside; handed on without a look.
+    type Buffer;
+
+    /// Milliseconds since 1970.
+    fn now(&self) -> Millis;
+
+    /// Random bits, good enough for identifiers that nobody must guess.
+    fn dice(&self) -> u128;
+
+    /// Writes one line to the log.
+    fn log(&self, line: &str);
+
+    /// Reads a client's body of at most `limit` bytes. `announced`: its length is known, and is not above the limit.
+    fn read(&self, body: Self::Body, announced: bool, limit: usize) -> impl Future<Output = Result<Vec<u8>, Unread>>;
+
+    /// Calls a provider and waits for the head of its answer.
+    fn send(&self, call: Call) -> impl Future<Output = Result<Self::Answer, Lost>>;
+
+    /// Reads all of an answer: a copy to look into, and the bytes to hand on.
+    fn gather(&self, answer: Self::Answer) -> impl Future<Output = Result<(Vec<u8>, Self::Buffer), Lost>>;
+
+    /// Begins to read an answer piece by piece.
+    fn open(&self, answer: Self::Answer) -> Self::Stream;
+
+    /// The next piece of an answer; `None` at its end.
+    fn next(&self, stream: &Self::Stream) -> impl Future<Output = Result<Option<Vec<u8>>, Lost>>;
+
+    /// Reads the beginning of an answer, at most `limit` bytes, and lets go of the rest.
+    fn peek(&self, answer: Self::Answer, limit: usize) -> impl Future<Output = Vec<u8>>;
+}
+
+/// The head of a provider's answer.
+pub trait Answer {
+    /// The HTTP status.
+    fn status(&self) -> u16;
+
+    /// A header, by its name in lower case.
+    fn header(&self, name: &str) -> Option<String>;
+}
+
+/// A POST of JSON to a provider. Redirects are not followed: a key goes to its provider and nowhere else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Where to.
+    pub url: String,
+    /// Besides `content-type`.
+    pub headers: Vec<(String, String)>,
+    /// What to send.
+    pub body: Vec<u8>,
+    /// How long the call and its answer may take in all.
+    pub timeout: Millis,
+}
+
+/// Why a client's body could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// It is longer than allowed.
+    TooLarge,
+    /// It broke off.
+    Broken,
+}
+
+/// Why a provider gave no answer, or not all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// It took longer than allowed.
+    TimedOut,
+    /// It could not be reached, or the connection broke.
+    Broken,
+}

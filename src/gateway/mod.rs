@@ -1,0 +1,296 @@
+//! The walk of one request: every room in order, on one screen. It knows no runtime; [`Host`] is all it asks of the world.
+
+mod dispatch;
+mod door;
+mod models;
+mod receipt;
+mod relay;
+
+pub mod host;
+
+use std::rc::Rc;
+
+pub use dispatch::Story;
+pub use host::Host;
+pub use receipt::{Outcome, Receipt};
+pub use relay::{End, Relay};
+
+use crate::adapters::{self, openai::inbound};
+use crate::config::{Auth, Config, Cors, Millis, Problem};
+use crate::error::{Error, Result};
+use crate::policy::auth::{self, AccessKeys, Caller};
+use crate::policy::route;
+use crate::provider::Account;
+use door::{Endpoint, Visit};
+
+/// The gateway as the operator set it up: proven configuration and secrets. One for the life of an isolate.
+pub struct Bridge {
+    config: Config,
+    access: AccessKeys,
+    /// As the providers of the configuration.
+    accounts: Vec<Account>,
+    opened: Millis,
+}
+
+/// The gateway, or what is wrong with its configuration.
+pub type Opened = std::result::Result<Rc<Bridge>, Vec<Problem>>;
+
+/// A request, its body not read yet. Header names are in lower case.
+pub struct Request<'r, H: Host> {
+    /// GET, POST …
+    pub method: &'r str,
+    /// The URL's path, still percent-encoded.
+    pub path: &'r str,
+    /// The URL's query, without `?`.
+    pub query: &'r str,
+    /// The host name that was called, without port.
+    pub host_name: &'r str,
+    /// Looks up a header.
+    pub header: &'r dyn Fn(&str) -> Option<String>,
+    /// The body.
+    pub body: H::Body,
+}
+
+/// A response.
+pub struct Response<H: Host> {
+    /// The HTTP status.
+    pub status: u16,
+    /// In the order in which they are to be sent.
+    pub headers: Vec<(&'static str, String)>,
+    /// What follows.
+    pub body: Body<H>,
+}
+
+/// What follows the head of a response.
+pub enum Body<H: Host> {
+    /// Nothing.
+    Empty,
+    /// Bytes of ours.
+    Bytes(Vec<u8>),
+    /// A provider's bytes, kept outside; and our copy of them.
+    Buffer(H::Buffer, Vec<u8>),
+    /// A provider's stream, passed on untouched while the relay listens; and what was already read and heard of it.
+    Overheard(H::Stream, Vec<u8>, Relay),
+    /// A stream of ours.
+    Told(Story, Relay),
+}
+
+impl Bridge {
+    /// Proves the configuration and gathers the secrets; `secret` gives the value of a variable.
+    ///
+    /// # Errors
+    /// The faults of the configuration.
+    pub fn open(
+        text: &str,
+        secret: impl Fn(&str) -> Option<String>,
+        now: Millis,
+    ) -> std::result::Result<Self, Vec<Problem>> {
+        let config = Config::read(text, adapters::KINDS)?;
+        let access = AccessKeys::read(&secret(auth::VARIABLE).unwrap_or_default());
+        let accounts = config.providers.iter().map(|provider| Account::open(provider, &secret)).collect();
+        Ok(Self { config, access, accounts, opened: now })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn account(&self, index: usize) -> &Account {
+        self.accounts.get(index).unwrap_or(&Account::Keyless)
+    }
+
+    fn admit<H: Host>(&self, request: &Request<'_, H>) -> Result<Caller> {
+        if self.config.auth == Auth::NoneOnLoopback && is_loopback(request) {
+            return Ok(Caller { key_id: "anonymous".to_owned() });
+        }
+        self.access.admit(auth::presented(request.header).as_deref())
+    }
+}
+
+/// One request, from door to response. Never fails: an error is a response, too. A faulty configuration answers every
+/// request with its faults, which name lines and keys.
+pub async fn serve<H: Host>(opened: &Opened, host: &H, request: Request<'_, H>) -> Response<H> {
+    let mut receipt = Receipt {
+        request_id: request_id(host, request.header),
+        started: host.now(),
+        client_ip: (request.header)("cf-connecting-ip"),
+        ..Receipt::default()
+    };
+    let cors = cors(opened.as_ref().map_or(&Cors::Any, |bridge| &bridge.config.cors), request.header);
+    let head_only = request.method == "HEAD";
+    let mut response = match opened {
+        Ok(bridge) => match walk(bridge, host, request, &mut receipt).await {
+            Ok(response) => response,
+            Err(error) => apologise(bridge, host, &mut receipt, &error),
+        },
+        Err(problems) => Response::error(&misconfigured(problems)),
+    };
+    if head_only {
+        response.body = Body::Empty;
+    }
+    response.headers.push(("x-request-id", receipt.request_id));
+    response.headers.extend(cors);
+    response
+}
+
+fn misconfigured(problems: &[Problem]) -> Error {
+    let shown: Vec<String> = problems.iter().take(5).map(ToString::to_string).collect();
+    let message = format!("The gateway's configuration (config.yaml) is faulty: {}", shown.join("; "));
+    Error::gateway(500, "invalid_configuration", message)
+}
+
+async fn walk<H: Host>(
+    bridge: &Rc<Bridge>,
+    host: &H,
+    request: Request<'_, H>,
+    receipt: &mut Receipt,
+) -> Result<Response<H>> {
+    let endpoint = match door::open(request.method, request.path)? {
+        Visit::Options(allow) => return Ok(preflight(allow, request.header)),
+        Visit::Of(Endpoint::Health) => return Ok(Response::json(200, Body::Bytes(br#"{"status":"ok"}"#.to_vec()))),
+        Visit::Of(endpoint) => endpoint,
+    };
+    receipt.key_id = Some(bridge.admit(&request)?.key_id);
+    match endpoint {
+        Endpoint::Models => Ok(Response::json(200, Body::Bytes(models::list(bridge, asks_for_all(request.query))))),
+        Endpoint::Model(name) => Ok(Response::json(200, Body::Bytes(models::one(bridge, &name)?))),
+        Endpoint::Chat | Endpoint::Health => chat(bridge, host, request, receipt).await,
+    }
+}
+
+async fn chat<H: Host>(
+    bridge: &Rc<Bridge>,
+    host: &H,
+    request: Request<'_, H>,
+    receipt: &mut Receipt,
+) -> Result<Response<H>> {
+    let body = read_body(bridge, host, request).await?;
+    let ask = inbound::read(&body)?;
+    receipt.model = Some(ask.model.chars().take(200).collect());
+    receipt.stream = ask.stream;
+    let target = route::resolve(&bridge.config, &ask.model)?;
+    receipt.provider = Some(target.provider.name.clone());
+    let logging = &bridge.config.logging;
+    if let Some(line) = receipt.start_line(logging, host.now(), ask.document.value("messages")) {
+        host.log(&line);
+    }
+    let response = dispatch::answer(bridge, host, ask, target, receipt).await?;
+    if !response.is_stream() {
+        receipt.status = response.status;
+        log_end(bridge, host, receipt, None, response.text());
+    }
+    Ok(response)
+}
+
+async fn read_body<H: Host>(bridge: &Bridge, host: &H, request: Request<'_, H>) -> Result<Vec<u8>> {
+    let limit = bridge.config.max_body_bytes;
+    let announced = (request.header)("content-length").and_then(|length| length.parse::<u64>().ok());
+    let read = if announced.is_some_and(|length| length > limit as u64) {
+        Err(host::Unread::TooLarge)
+    } else {
+        host.read(request.body, announced.is_some(), limit).await
+    };
+    read.map_err(|unread| match unread {
+        host::Unread::TooLarge => Error::caller(
+            413,
+            "request_too_large",
+            format!("The body is larger than this gateway takes ({limit} bytes)."),
+        ),
+        host::Unread::Broken => Error::caller(400, "invalid_body", "The body broke off."),
+    })
+}
+
+fn apologise<H: Host>(bridge: &Bridge, host: &H, receipt: &mut Receipt, error: &Error) -> Response<H> {
+    receipt.status = error.status();
+    receipt.outcome = Outcome::Refused;
+    log_end(bridge, host, receipt, Some(error), None);
+    Response::error(error)
+}
+
+fn log_end<H: Host>(bridge: &Bridge, host: &H, receipt: &Receipt, error: Option<&Error>, response: Option<&str>) {
+    if let Some(line) = receipt.end_line(&bridge.config.logging, host.now(), error, response) {
+        host.log(&line);
+    }
+}
+
+/// The caller's own id, if it is harmless; else a new one.
+fn request_id<H: Host>(host: &H, header: &dyn Fn(&str) -> Option<String>) -> String {
+    let sane = |id: &String| {
+        (1..=128).contains(&id.len())
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-'))
+    };
+    header("x-request-id").filter(sane).unwrap_or_else(|| format!("req_{:032x}", host.dice()))
+}
+
+fn asks_for_all(query: &str) -> bool {
+    query.split('&').any(|pair| matches!(pair, "all" | "all=true" | "all=1"))
+}
+
+/// The name called must be loopback's, and, where the platform tells the peer's address, that as well.
+fn is_loopback<H: Host>(request: &Request<'_, H>) -> bool {
+    let name = matches!(request.host_name, "localhost" | "127.0.0.1" | "[::1]" | "::1");
+    let peer = (request.header)("cf-connecting-ip");
+    name && peer.is_none_or(|peer| matches!(peer.as_str(), "127.0.0.1" | "::1"))
+}
+
+const EXPOSED: &str = "x-request-id, retry-after, retry-after-ms";
+
+fn cors(cors: &Cors, header: &dyn Fn(&str) -> Option<String>) -> Vec<(&'static str, String)> {
+    let origin = match cors {
+        Cors::Any => "*".to_owned(),
+        Cors::Only(allowed) => match header("origin").filter(|origin| allowed.contains(origin)) {
+            Some(origin) => origin,
+            None => return vec![("vary", "Origin".to_owned())],
+        },
+    };
+    let mut headers = vec![("access-control-expose-headers", EXPOSED.to_owned())];
+    if origin != "*" {
+        headers.push(("vary", "Origin".to_owned()));
+    }
+    headers.push(("access-control-allow-origin", origin));
+    headers
+}
+
+fn preflight<H: Host>(allow: &str, header: &dyn Fn(&str) -> Option<String>) -> Response<H> {
+    let asked = header("access-control-request-headers").filter(|asked| asked.chars().all(|c| matches!(c, ' '..='~')));
+    let headers = vec![
+        ("allow", allow.to_owned()),
+        ("access-control-allow-methods", allow.to_owned()),
+        ("access-control-allow-headers", asked.unwrap_or_else(|| "authorization, content-type".to_owned())),
+        ("access-control-max-age", "86400".to_owned()),
+    ];
+    Response { status: 204, headers, body: Body::Empty }
+}
+
+impl<H: Host> Response<H> {
+    fn json(status: u16, body: Body<H>) -> Self {
+        Self { status, headers: vec![("content-type", "application/json".to_owned())], body }
+    }
+
+    fn stream(body: Body<H>) -> Self {
+        let headers = vec![
+            ("content-type", "text/event-stream; charset=utf-8".to_owned()),
+            ("cache-control", "no-cache".to_owned()),
+            ("x-accel-buffering", "no".to_owned()),
+        ];
+        Self { status: 200, headers, body }
+    }
+
+    fn error(error: &Error) -> Self {
+        let mut response = Self::json(error.status(), Body::Bytes(inbound::error(error)));
+        response.headers.extend(error.headers().iter().cloned());
+        response
+    }
+
+    fn is_stream(&self) -> bool {
+        matches!(self.body, Body::Overheard(..) | Body::Told(..))
+    }
+
+    fn text(&self) -> Option<&str> {
+        match &self.body {
+            Body::Bytes(bytes) | Body::Buffer(_, bytes) => std::str::from_utf8(bytes).ok(),
+            Body::Empty | Body::Overheard(..) | Body::Told(..) => None,
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! What is known of one request, from its arrival to its end; the log is written from it. It never holds a key.
+
+use crate::chat::Usage;
+use crate::config::{Fields, Format, Level, Logging, Millis};
+use crate::error::Error;
+use crate::wire::json::quote;
+
+/// How an admitted request ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Outcome {
+    /// A whole answer was given.
+    #[default]
+    Complete,
+    /// The request was refused or failed before an answer began.
+    Refused,
+    /// The answer was cut, by the provider or on the way.
+    Truncated,
+    /// The answer took longer than allowed.
+    TimedOut,
+    /// The provider reported an error in the middle of its answer.
+    UpstreamError,
+    /// The client left before the end.
+    ClientClosed,
+}
+
+impl Outcome {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Refused => "refused",
+            Self::Truncated => "truncated",
+            Self::TimedOut => "timed_out",
+            Self::UpstreamError => "upstream_error",
+            Self::ClientClosed => "client_closed",
+        }
+    }
+}
+
+/// What is known of one request.
+#[derive(Clone, Debug, Default)]
+pub struct Receipt {
+    /// The request's id, the caller's own or a new one.
+    pub request_id: String,
+    /// When it arrived.
+    pub started: Millis,
+    /// Where from, as far as the platform says.
+    pub client_ip: Option<String>,
+    /// The id of the key it came with.
+    pub key_id: Option<String>,
+    /// The provider it went to.
+    pub provider: Option<String>,
+    /// The model asked for, as the caller named it.
+    pub model: Option<String>,
+    /// Whether the answer was to be streamed.
+    pub stream: bool,
+    /// The status of the response.
+    pub status: u16,
+    /// When the first byte of the answer came.
+    pub first_byte: Option<Millis>,
+    /// The tokens, as the provider reported them.
+    pub usage: Option<Usage>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Events of a stream that could not be read.
+    pub malformed: u32,
+}
+
+impl Receipt {
+    /// The log's line for the start of a request. `messages` are the conversation's JSON, if the operator wants it logged.
+    pub fn start_line(&self, logging: &Logging, now: Millis, messages: Option<&str>) -> Option<String> {
+        if !logging.logs(Level::Info) {
+            return None;
+        }
+        let mut line = self.line(logging, now, Level::Info, "request_start");
+        line.json("messages", messages);
+        Some(line.finish())
+    }
+
+    /// The log's line for the end of a request, whatever the end.
+    pub fn end_line(
+        &self,
+        logging: &Logging,
+        now: Millis,
+        error: Option<&Error>,
+        response: Option<&str>,
+    ) -> Option<String> {
+        let failed = error.is_some() || !matches!(self.outcome, Outcome::Complete | Outcome::ClientClosed);
+        let caller_at_fault = error.is_some_and(|error| error.status() < 500);
+        let (level, event) = match (failed, caller_at_fault) {
+            (false, _) => (Level::Info, "request_complete"),
+            (true, true) => (Level::Warning, "request_error"),
+            (true, false) => (Level::Error, "request_error"),
+        };
+        if !logging.logs(level) {
+            return None;
+        }
+        let mut line = self.line(logging, now, level, event);
+        line.number("status", Some(u64::from(self.status)));
+        line.text("outcome", Some(self.outcome.name()));
+        line.text("error", error.map(Error::message));
+        line.text("error_type", error.map(Error::kind));
+        line.text("error_code", error.and_then(Error::code));
+        line.number("duration_ms", Some(now.saturating_sub(self.started)));
+        line.number("ttft_ms", self.first_byte.map(|at| at.saturating_sub(self.started)));
+        line.number("input_tokens", self.usage.map(|usage| usage.prompt()));
+        line.number("output_tokens", self.usage.map(|usage| usage.output));
+        line.number("malformed_events", Some(u64::from(self.malformed)).filter(|count| *count > 0));
+        line.text("response", response);
+        Some(line.finish())
+    }
+
+    /// The log's line for a piece of a stream.
+    pub fn chunk_line(&self, logging: &Logging, now: Millis, bytes: &[u8]) -> Option<String> {
+        if !logging.logs(Level::Debug) {
+            return None;
+        }
+        let mut line = self.line(logging, now, Level::Debug, "chunk");
+        line.text("chunk", Some(&String::from_utf8_lossy(bytes)));
+        Some(line.finish())
+    }
+
+    fn line<'l>(&self, logging: &'l Logging, now: Millis, level: Level, event: &'static str) -> Line<'l> {
+        let mut line = Line { fields: &logging.fields, format: logging.format, text: String::with_capacity(320) };
+        line.head(&timestamp(now), level, event);
+        line.text("request_id", Some(&self.request_id));
+        line.text("key_id", self.key_id.as_deref());
+        line.text("client_ip", self.client_ip.as_deref());
+        line.text("provider", self.provider.as_deref());
+        line.text("model", self.model.as_deref());
+        line.json("stream", self.model.is_some().then_some(if self.stream { "true" } else { "false" }));
+        line
+    }
+}
+
+/// One line of the log while it is written.
+struct Line<'l> {
+    fields: &'l Fields,
+    format: Format,
+    text: String,
+}
+
+impl Line<'_> {
+    fn head(&mut self, timestamp: &str, level: Level, event: &str) {
+        let level = level.name();
+        let stamped = self.fields.shows("timestamp");
+        self.text = match (self.format, stamped) {
+            (Format::Json, true) => {
+                format!("{{\"timestamp\":\"{timestamp}\",\"level\":\"{level}\",\"event\":\"{event}\"")
+            }
+            (Format::Json, false) => format!("{{\"level\":\"{level}\",\"event\":\"{event}\""),
+            (Format::Text, true) => format!("{timestamp} [{}] {event}", level.to_uppercase()),
+            (Format::Text, false) => format!("[{}] {event}", level.to_uppercase()),
+        };
+    }
+
+    fn text(&mut self, field: &str, value: Option<&str>) {
+        if let Some(value) = value.filter(|_| self.fields.shows(field)) {
+            self.json(field, Some(&quote(value)));
+        }
+    }
+
+    fn number(&mut self, field: &str, value: Option<u64>) {
+        self.json(field, value.map(|value| value.to_string()).as_deref());
+    }
+
+    fn json(&mut self, field: &str, value: Option<&str>) {
+        let Some(value) = value.filter(|_| self.fields.shows(field)) else { return };
+        match self.format {
+            Format::Json => self.text.extend([",\"", field, "\":", value]),
+            Format::Text => self.text.extend([" ", field, "=", value]),
+        }
+    }
+
+    fn finish(mut self) -> String {
+        if self.format == Format::Json {
+            self.text.push('}');
+        }
+        // A conversation may have been sent with line ends in its JSON; a record stays on one line.
+        if self.text.contains(['\n', '\r']) { self.text.replace(['\n', '\r'], " ") } else { self.text }
+    }
+}
+
+/// UTC to the millisecond, as in RFC 3339. The days are turned into a date by Howard Hinnant's `civil_from_days`.
+fn timestamp(now: Millis) -> String {
+    let (days, millis) = (now / 86_400_000, now % 86_400_000);
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (hour, minute, second) = (millis / 3_600_000, millis / 60_000 % 60, millis / 1000 % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", millis % 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timestamps_are_utc() {
+        assert_eq!(timestamp(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(timestamp(951_782_400_123), "2000-02-29T00:00:00.123Z");
+        assert_eq!(timestamp(1_795_412_345_678), "2026-11-23T05:39:05.678Z");
+    }
+
+    #[test]
+    fn a_record_is_one_flat_object() {
+        let receipt = Receipt {
+            request_id: "r\"1".into(),
+            model: Some("m".into()),
+            status: 200,
+            started: 5,
+            ..Receipt::default()
+        };
+        let line = receipt.end_line(&Logging::default(), 12, None, Some("secret answer"));
+        let expected = r#"{"timestamp":"1970-01-01T00:00:00.012Z","level":"info","event":"request_complete","request_id":"r\"1","model":"m","stream":false,"status":200,"outcome":"complete","duration_ms":7}"#;
+        assert_eq!(line.as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn text_is_for_people() {
+        let logging = Logging { format: Format::Text, ..Logging::default() };
+        let receipt = Receipt { request_id: "r1".into(), ..Receipt::default() };
+        let line = receipt.start_line(&logging, 0, None);
+        assert_eq!(line.as_deref(), Some("1970-01-01T00:00:00.000Z [INFO] request_start request_id=\"r1\""));
+    }
+}

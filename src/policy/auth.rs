@@ -1,0 +1,167 @@
+//! From a presented key to a caller. Keys are held as hashes and compared in constant time.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::error::{Error, Result};
+
+/// The variable that holds the access keys.
+pub const VARIABLE: &str = "ACCESS_API_KEYS";
+
+/// Who calls: the stable id of a key, never the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// `key_` and the first 12 hex digits of the key's SHA-256; `anonymous` where no key is asked for.
+    pub key_id: String,
+}
+
+/// The keys that open the door.
+#[derive(Default)]
+pub struct AccessKeys {
+    keys: Vec<(String, [u8; 32])>,
+}
+
+impl AccessKeys {
+    /// Reads the variable: a comma-separated list, or a JSON list (numbers count as text), string, or object (its member names).
+    pub fn read(variable: &str) -> Self {
+        let names = from_json(variable).unwrap_or_else(|| variable.split(',').map(str::to_owned).collect());
+        let names = names.iter().map(|name| name.trim()).filter(|name| !name.is_empty());
+        Self { keys: names.map(|name| (id(name), hash(name))).collect() }
+    }
+
+    /// Whether no key is set.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Admits the bearer of a key.
+    ///
+    /// # Errors
+    /// 401 if there is no key, or it is not one of these, or none is set at all.
+    pub fn admit(&self, presented: Option<&str>) -> Result<Caller> {
+        if self.is_empty() {
+            let message = format!(
+                "This gateway has no access keys yet, so every call is refused. Its operator sets {VARIABLE} (in .dev.vars, or by `wrangler secret put {VARIABLE}`)."
+            );
+            return Err(unauthorized(message));
+        }
+        let Some(presented) = presented else {
+            return Err(unauthorized("No API key was given. Send it as `Authorization: Bearer YOUR_KEY`."));
+        };
+        let presented = hash(presented);
+        // No early exit: the time taken says nothing about the keys.
+        let found = self
+            .keys
+            .iter()
+            .fold(None, |found, (id, key)| if bool::from(key.ct_eq(&presented)) { Some(id) } else { found });
+        found
+            .map(|id| Caller { key_id: id.clone() })
+            .ok_or_else(|| unauthorized("The API key given is not one of this gateway's."))
+    }
+}
+
+/// The key in the headers, wherever clients put it: `Authorization` (with or without the scheme), `x-api-key`, `api-key`.
+pub fn presented(header: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let bearer = header("authorization").and_then(|value| bearer(&value));
+    bearer.or_else(|| header("x-api-key")).or_else(|| header("api-key")).filter(|key| !key.is_empty())
+}
+
+fn bearer(value: &str) -> Option<String> {
+    let value = value.trim_matches([' ', '\t']);
+    match value.split_once([' ', '\t']) {
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => Some(key.trim_matches([' ', '\t']).to_owned()),
+        Some(_) => None,
+        None if value.eq_ignore_ascii_case("bearer") => None,
+        None => Some(value.to_owned()),
+    }
+}
+
+fn unauthorized(message: impl Into<String>) -> Error {
+    Error::caller(401, "invalid_api_key", message).with_header("www-authenticate", "Bearer realm=\"llm-bridge\"")
+}
+
+fn from_json(variable: &str) -> Option<Vec<String>> {
+    match serde_json::from_str(variable).ok()? {
+        Value::Array(items) => Some(items.iter().filter_map(key_text).collect()),
+        Value::Object(members) => Some(members.keys().cloned().collect()),
+        Value::String(key) => Some(vec![key]),
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
+fn key_text(item: &Value) -> Option<String> {
+    match item {
+        Value::String(key) => Some(key.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn hash(key: &str) -> [u8; 32] {
+    Sha256::digest(key.as_bytes()).into()
+}
+
+fn id(key: &str) -> String {
+    let mut id = "key_".to_owned();
+    for byte in hash(key).iter().take(6) {
+        let _ = write!(id, "{byte:02x}");
+    }
+    id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admits(variable: &str, key: &str) -> bool {
+        AccessKeys::read(variable).admit(Some(key)).is_ok()
+    }
+
+    #[test]
+    fn keys_in_all_their_spellings() {
+        assert!(admits("a, b ,,c", "b") && !admits("a,b", "a,b"));
+        assert!(admits(r#"["a","b"]"#, "b") && admits("[123456]", "123456"));
+        assert!(admits("123456", "123456"));
+        assert!(admits(r#""secretkey""#, "secretkey"));
+        assert!(admits(r#"{"a":false}"#, "a"));
+        assert!(admits("true", "true"));
+    }
+
+    #[test]
+    fn no_part_of_a_key_is_a_key() {
+        assert!(!admits(r#""secretkey""#, "s") && !admits("secretkey", "secret") && !admits("secretkey", ""));
+        assert!(!admits("a", "A"));
+    }
+
+    #[test]
+    fn without_keys_nobody_enters_and_the_message_says_why() {
+        for empty in ["", " , ", "[]"] {
+            let error = AccessKeys::read(empty).admit(Some("a")).unwrap_err();
+            assert_eq!(error.status(), 401);
+            assert!(error.message().contains(VARIABLE));
+        }
+    }
+
+    #[test]
+    fn a_key_is_found_in_any_header() {
+        let with =
+            |name: &'static str, value: &'static str| presented(move |asked| (asked == name).then(|| value.to_owned()));
+        for value in ["Bearer k", "bearer k", "BEARER  k", "k"] {
+            assert_eq!(with("authorization", value).as_deref(), Some("k"), "{value}");
+        }
+        assert_eq!(with("x-api-key", "k").as_deref(), Some("k"));
+        assert_eq!(with("api-key", "k").as_deref(), Some("k"));
+        assert_eq!(with("authorization", "Basic k"), None);
+        assert_eq!(with("authorization", "Bearer"), None);
+        assert_eq!(with("cookie", "k"), None);
+    }
+
+    #[test]
+    fn ids_are_stable_and_say_nothing() {
+        let caller = AccessKeys::read("sk-secret").admit(Some("sk-secret")).unwrap();
+        assert!(caller.key_id.starts_with("key_") && caller.key_id.len() == 16 && !caller.key_id.contains("secret"));
+    }
+}

@@ -1,0 +1,4 @@
+//! Decisions: functions of values; none waits for anything, none names a wire format.
+
+pub mod auth;
+pub mod route;

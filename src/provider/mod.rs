@@ -1,0 +1,77 @@
+//! One upstream account: its key, and the edits that its rows ask for. It knows no wire format.
+
+pub mod params;
+
+use std::fmt;
+
+use crate::config::{KeySource, Provider};
+use crate::error::{Error, Result};
+
+/// A provider's key. It is shown to nobody but its provider.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The key itself, for the provider's header.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Whether a provider can be called now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Account {
+    /// With this key.
+    Keyed(Secret),
+    /// Without any.
+    Keyless,
+    /// Not before this variable is set.
+    Missing(String),
+}
+
+impl Account {
+    /// Looks up the key of a provider's row; `secret` gives the value of a variable.
+    pub fn open(provider: &Provider, secret: impl Fn(&str) -> Option<String>) -> Self {
+        let KeySource::Secret { name, inline } = &provider.key else { return Self::Keyless };
+        let found = secret(name).or_else(|| inline.clone()).map(|key| key.trim().to_owned());
+        match found.filter(|key| !key.is_empty()) {
+            Some(key) => Self::Keyed(Secret(key)),
+            None => Self::Missing(name.clone()),
+        }
+    }
+
+    /// The key to call with, if one is needed.
+    ///
+    /// # Errors
+    /// 503 naming the variable that has to be set.
+    pub fn key(&self, provider: &str) -> Result<Option<&Secret>> {
+        match self {
+            Self::Keyed(key) => Ok(Some(key)),
+            Self::Keyless => Ok(None),
+            Self::Missing(name) => {
+                let message = format!(
+                    "The provider `{provider}` has no key yet. The gateway's operator sets {name} (in .dev.vars, or by `wrangler secret put {name}`)."
+                );
+                Err(Error::gateway(503, "provider_key_missing", message))
+            }
+        }
+    }
+}
+
+/// Takes out of a provider's words what a caller must not see: the key, and the address.
+pub fn scrub(message: &str, provider: &Provider, key: Option<&Secret>) -> Option<String> {
+    let mut clean = message.to_owned();
+    if let Some(key) = key {
+        clean = clean.replace(key.reveal(), "***");
+    }
+    if let Some(address) = &provider.address {
+        clean = clean.replace(address.origin(), &provider.name);
+    }
+    (clean != message).then_some(clean)
+}
