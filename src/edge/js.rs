@@ -1,0 +1,66 @@
+//! The few JavaScript things that no crate wraps, and small dealings with those that are wrapped.
+
+use js_sys::{Array, Promise, Reflect};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+
+#[wasm_bindgen]
+extern "C" {
+    /// `fetch(url, init)`.
+    #[wasm_bindgen(js_name = fetch, catch)]
+    pub(super) fn fetch(url: &str, init: &web_sys::RequestInit) -> Result<Promise, JsValue>;
+
+    /// `crypto`.
+    #[wasm_bindgen(thread_local_v2, js_name = crypto)]
+    static CRYPTO: web_sys::Crypto;
+
+    /// The operator's YAML, put there by the entry module.
+    #[wasm_bindgen(thread_local_v2, js_name = LLM_BRIDGE_CONFIG)]
+    static LLM_BRIDGE_CONFIG: JsValue;
+
+    /// A pair of streams whose bytes flow without entering JavaScript
+    /// (<https://developers.cloudflare.com/workers/runtime-apis/streams/transformstream/#identitytransformstream>).
+    pub(super) type IdentityTransformStream;
+
+    #[wasm_bindgen(constructor, catch)]
+    pub(super) fn new() -> Result<IdentityTransformStream, JsValue>;
+
+    #[wasm_bindgen(method, getter)]
+    pub(super) fn readable(this: &IdentityTransformStream) -> web_sys::ReadableStream;
+
+    #[wasm_bindgen(method, getter)]
+    pub(super) fn writable(this: &IdentityTransformStream) -> web_sys::WritableStream;
+}
+
+/// The configuration's text; empty if the entry module gave none.
+pub(super) fn configuration() -> String {
+    LLM_BRIDGE_CONFIG.with(JsValue::as_string).unwrap_or_default()
+}
+
+/// Sixteen random bytes.
+pub(super) fn random() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    let _ = CRYPTO.with(|crypto| crypto.get_random_values_with_u8_array(&mut bytes).map(drop));
+    bytes
+}
+
+/// Whether a rejection is that of `AbortSignal.timeout`.
+pub(super) fn is_timeout(reason: &JsValue) -> bool {
+    let name = Reflect::get(reason, &JsValue::from_str("name")).ok().and_then(|name| name.as_string());
+    name.as_deref() == Some("TimeoutError")
+}
+
+/// Two streams with the same bytes.
+pub(super) fn tee(stream: &web_sys::ReadableStream) -> Option<(web_sys::ReadableStream, web_sys::ReadableStream)> {
+    let pair: Array = stream.tee();
+    Some((pair.get(0).dyn_into().ok()?, pair.get(1).dyn_into().ok()?))
+}
+
+/// Host name, path and query of an absolute URL; the fragment is not sent.
+pub(super) fn split_url(url: &str) -> (&str, &str, &str) {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let port = authority.rfind(':').filter(|at| !authority.get(*at..).unwrap_or_default().contains(']'));
+    (port.and_then(|at| authority.get(..at)).unwrap_or(authority), path, query)
+}

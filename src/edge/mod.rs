@@ -1,0 +1,44 @@
+//! The only code that knows Workers: the fetch event, and what is kept for the life of an isolate.
+
+mod body;
+mod host;
+mod js;
+mod stream;
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+use wasm_bindgen::JsValue;
+use worker::{Context, Env, event};
+
+use crate::gateway::{self, Bridge, Opened, Request};
+use host::Edge;
+
+thread_local! {
+    /// Opened by the first request. Only values are kept here, never anything that belongs to a request.
+    static BRIDGE: OnceCell<Opened> = const { OnceCell::new() };
+}
+
+#[event(start)]
+fn start() {
+    console_error_panic_hook::set_once();
+}
+
+#[event(fetch)]
+async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
+    let edge = Edge::new(&request, context);
+    let opened = BRIDGE.with(|cell| cell.get_or_init(|| open(&env)).clone());
+    let (method, url, headers) = (request.method(), request.url(), request.headers());
+    let (host_name, path, query) = js::split_url(&url);
+    let header = |name: &str| headers.get(name).ok().flatten();
+    let request = Request { method: &method, path, query, host_name, header: &header, body: request };
+    let response = gateway::serve(&opened, &edge, request).await;
+    body::response(response, &edge).map_err(worker::Error::from)
+}
+
+fn open(env: &Env) -> Opened {
+    let secret = |name: &str| js_sys::Reflect::get(env, &JsValue::from_str(name)).ok()?.as_string();
+    let bridge = Bridge::open(&js::configuration(), secret, host::now())?;
+    bridge.config().notes.iter().for_each(|note| worker::console_log!("config.yaml: {note}"));
+    Ok(Rc::new(bridge))
+}
