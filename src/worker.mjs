@@ -1,7 +1,25 @@
-// The entry module: hands the operator's YAML to the gateway, and is otherwise the gateway itself.
+// The entry module: hands the operator's YAML to the gateway, and each request to its wasm.
 // The YAML is a module of its own, so that editing it needs no Rust.
 import config from "../build/config.yaml";
-export * from "../build/index.js";
-export { default } from "../build/index.js";
+import Bridge from "../build/index.js";
 
 globalThis.LLM_BRIDGE_CONFIG = config;
+
+// Rust's futures are woken by queueMicrotask. The runtime's own wraps each task in an object of its own; a promise does the same for
+// a fraction of it. The panic of a task then ends in a rejection instead of an error: the wasm is spoilt all the same.
+const ready = Promise.resolve();
+globalThis.queueMicrotask = (task) => void ready.then(task);
+const state = globalThis.__worker_init_state;
+addEventListener("unhandledrejection", (event) => {
+  if (event.reason instanceof WebAssembly.RuntimeError) state.criticalError = true;
+});
+
+// worker-build's own entry is a class behind two proxies, made anew for each request. Its one use is to put up fresh wasm after a panic.
+const serve = Bridge.prototype.fetch;
+
+export default {
+  fetch(request, env, ctx) {
+    if (state.criticalError) new Bridge(ctx, env);
+    return serve.call({ env, ctx }, request);
+  },
+};

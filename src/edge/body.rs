@@ -3,10 +3,10 @@
 use js_sys::{ArrayBuffer, Promise, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Headers, ReadableStream, ReadableStreamDefaultReader, ResponseInit};
+use web_sys::{ReadableStream, ReadableStreamDefaultReader, ResponseInit};
 
 use super::host::Edge;
-use super::stream;
+use super::{js, stream};
 use crate::gateway::{Body, Response};
 
 /// The bytes of a promised buffer, and the buffer.
@@ -49,7 +49,7 @@ pub(super) fn chunk(step: &JsValue) -> Result<Option<Uint8Array>, JsValue> {
 pub(super) fn response(response: Response<Edge>, edge: &Edge) -> Result<web_sys::Response, JsValue> {
     let init = ResponseInit::new();
     init.set_status(response.status);
-    init.set_headers(headers(&response.headers)?.as_ref());
+    init.set_headers(&js::record(response.headers.iter().map(|(name, value)| (*name, value.as_str()))));
     match response.body {
         Body::Empty => web_sys::Response::new_with_opt_str_and_init(None, &init),
         Body::Bytes(bytes) => {
@@ -66,12 +66,4 @@ pub(super) fn response(response: Response<Edge>, edge: &Edge) -> Result<web_sys:
             web_sys::Response::new_with_opt_readable_stream_and_init(Some(&body), &init)
         }
     }
-}
-
-fn headers(pairs: &[(&'static str, String)]) -> Result<Headers, JsValue> {
-    let headers = Headers::new()?;
-    for (name, value) in pairs {
-        headers.append(name, value)?;
-    }
-    Ok(headers)
 }

@@ -1,12 +1,19 @@
 //! [`Host`] on Workers: fetch, clock, dice, log.
 
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::pin;
 use std::rc::Rc;
+use std::time::Duration;
 
+use futures::future::{Either, select};
 use js_sys::{Array, ArrayBuffer, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortSignal, Headers, ReadableStream, ReadableStreamDefaultReader, RequestInit, RequestRedirect};
-use worker::Context;
+use web_sys::{
+    AbortController, AbortSignal, ReadableStream, ReadableStreamDefaultReader, RequestInit, RequestRedirect,
+};
+use worker::{Context, Delay};
 
 use super::{body, js};
 use crate::config::Millis;
@@ -15,15 +22,19 @@ use crate::gateway::host::{Answer, Call, Lost, Unread};
 
 /// The world of one request.
 pub(super) struct Edge {
+    request: web_sys::Request,
     /// Keeps the event alive until a stream has been settled.
     pub(super) context: Rc<Context>,
-    /// Fires when the client leaves.
-    pub(super) client: AbortSignal,
 }
 
 impl Edge {
     pub(super) fn new(request: &web_sys::Request, context: Context) -> Self {
-        Self { context: Rc::new(context), client: request.signal() }
+        Self { request: Clone::clone(request), context: Rc::new(context) }
+    }
+
+    /// Fires when the client leaves.
+    pub(super) fn client(&self) -> AbortSignal {
+        self.request.signal()
     }
 }
 
@@ -41,7 +52,7 @@ pub(super) fn log(line: &str) {
 
 impl Host for Edge {
     type Body = web_sys::Request;
-    type Answer = web_sys::Response;
+    type Answer = Answered;
     type Stream = Incoming;
     type Buffer = ArrayBuffer;
 
@@ -50,7 +61,14 @@ impl Host for Edge {
     }
 
     fn dice(&self) -> u128 {
-        u128::from_le_bytes(js::random())
+        POOL.with_borrow_mut(|pool| {
+            if pool.is_empty() {
+                pool.extend(
+                    js::random().chunks_exact(16).filter_map(|dice| dice.try_into().ok()).map(u128::from_le_bytes),
+                );
+            }
+            pool.pop().unwrap_or_default()
+        })
     }
 
     fn log(&self, line: &str) {
@@ -67,32 +85,62 @@ impl Host for Edge {
         if more { Err(Unread::TooLarge) } else { Ok(bytes) }
     }
 
-    async fn send(&self, call: Call) -> Result<web_sys::Response, Lost> {
-        let init = self.init(&call).map_err(|_| Lost::Broken)?;
+    async fn send(&self, call: Call, limit: Millis) -> Result<Answered, Lost> {
+        let init = init(&call);
+        let cancel = if call.stream { Some(self.cancellable(&init).map_err(|_| Lost::Broken)?) } else { None };
         let promise = js::fetch(&call.url, &init).map_err(|_| Lost::Broken)?;
-        let response = JsFuture::from(promise).await.map_err(|reason| lost(&reason))?;
-        response.dyn_into().map_err(|_| Lost::Broken)
+        let response = within(limit, JsFuture::from(promise)).await;
+        if response == Err(Lost::TimedOut) {
+            cancel.iter().for_each(AbortController::abort);
+        }
+        let response = response?.dyn_into().map_err(|_| Lost::Broken)?;
+        Ok(Answered { response, cancel })
     }
 
-    async fn gather(&self, answer: web_sys::Response) -> Result<(Vec<u8>, ArrayBuffer), Lost> {
-        let buffer = answer.array_buffer().map_err(|_| Lost::Broken)?;
-        body::copy(buffer).await.map_err(|reason| lost(&reason))
+    async fn gather(&self, answer: Answered, limit: Millis) -> Result<(Vec<u8>, ArrayBuffer), Lost> {
+        let buffer = answer.response.array_buffer().map_err(|_| Lost::Broken)?;
+        within(limit, body::copy(buffer)).await
     }
 
-    fn open(&self, answer: web_sys::Response) -> Incoming {
-        let body = answer.body();
+    fn open(&self, answer: Answered) -> Incoming {
+        let body = answer.response.body();
         let reader = body.as_ref().and_then(|body| body.get_reader().dyn_into().ok());
-        Incoming { body, reader }
+        Incoming { body, reader, cancel: answer.cancel }
     }
 
-    async fn next(&self, stream: &Incoming) -> Result<Option<Vec<u8>>, Lost> {
+    async fn next(&self, stream: &Incoming, limit: Millis) -> Result<Option<Vec<u8>>, Lost> {
         let Some(reader) = &stream.reader else { return Ok(None) };
-        body::next(reader).await.map_err(|reason| lost(&reason))
+        let next = within(limit, body::next(reader)).await;
+        if next.is_err() {
+            stream.cancel();
+        }
+        next
     }
 
-    async fn peek(&self, answer: web_sys::Response, limit: usize) -> Vec<u8> {
-        let Some(stream) = answer.body() else { return Vec::new() };
+    async fn peek(&self, answer: Answered, limit: usize) -> Vec<u8> {
+        let Some(stream) = answer.response.body() else { return Vec::new() };
         body::read_some(&stream, limit).await.map(|(bytes, _)| bytes).unwrap_or_default()
+    }
+}
+
+thread_local! {
+    /// Random numbers, drawn many at a time. Only values: they may be used by whatever request comes next.
+    static POOL: RefCell<Vec<u128>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A provider's answer, its body not read yet.
+pub(super) struct Answered {
+    response: web_sys::Response,
+    cancel: Option<AbortController>,
+}
+
+impl Answer for Answered {
+    fn status(&self) -> u16 {
+        self.response.status()
+    }
+
+    fn header(&self, name: &str) -> Option<String> {
+        self.response.headers().get(name).ok().flatten()
     }
 }
 
@@ -100,47 +148,47 @@ impl Host for Edge {
 pub(super) struct Incoming {
     body: Option<ReadableStream>,
     reader: Option<ReadableStreamDefaultReader>,
+    cancel: Option<AbortController>,
 }
 
 impl Incoming {
-    /// The rest of the stream, for others to read.
-    pub(super) fn rest(self) -> Option<ReadableStream> {
+    /// The rest of the stream, for others to read; and the means to break it off.
+    pub(super) fn rest(self) -> (Option<ReadableStream>, Option<AbortController>) {
         if let Some(reader) = self.reader {
             reader.release_lock();
         }
-        self.body
+        (self.body, self.cancel)
+    }
+
+    fn cancel(&self) {
+        self.cancel.iter().for_each(AbortController::abort);
     }
 }
 
-impl Answer for web_sys::Response {
-    fn status(&self) -> u16 {
-        self.status()
-    }
-
-    fn header(&self, name: &str) -> Option<String> {
-        self.headers().get(name).ok().flatten()
-    }
+fn init(call: &Call) -> RequestInit {
+    let init = RequestInit::new();
+    init.set_method("POST");
+    let own = [("content-type", "application/json")];
+    let rows = call.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    init.set_headers(&js::record(own.into_iter().chain(rows)));
+    init.set_body(&Uint8Array::from(call.body.as_slice()));
+    init.set_redirect(RequestRedirect::Manual);
+    init
 }
 
 impl Edge {
-    fn init(&self, call: &Call) -> Result<RequestInit, JsValue> {
-        let headers = Headers::new()?;
-        headers.set("content-type", "application/json")?;
-        for (name, value) in &call.headers {
-            headers.set(name, value)?;
-        }
-        let init = RequestInit::new();
-        init.set_method("POST");
-        init.set_headers(&headers);
-        init.set_body(&Uint8Array::from(call.body.as_slice()));
-        init.set_redirect(RequestRedirect::Manual);
-        // The call ends when its time is over, and when the client has left.
-        let clock = AbortSignal::timeout_with_u32(u32::try_from(call.timeout).unwrap_or(u32::MAX));
-        init.set_signal(Some(&AbortSignal::any(&Array::of2(&clock, &self.client))));
-        Ok(init)
+    /// A stream ends when we break it off, and when the client has left.
+    fn cancellable(&self, init: &RequestInit) -> Result<AbortController, JsValue> {
+        let cancel = AbortController::new()?;
+        init.set_signal(Some(&AbortSignal::any(&Array::of2(&cancel.signal(), &self.client()))));
+        Ok(cancel)
     }
 }
 
-fn lost(reason: &JsValue) -> Lost {
-    if js::is_timeout(reason) { Lost::TimedOut } else { Lost::Broken }
+/// Waits for something no longer than so many milliseconds.
+async fn within<T>(limit: Millis, wait: impl Future<Output = Result<T, JsValue>>) -> Result<T, Lost> {
+    match select(pin!(wait), Delay::from(Duration::from_millis(limit))).await {
+        Either::Left((result, _)) => result.map_err(|_| Lost::Broken),
+        Either::Right(_) => Err(Lost::TimedOut),
+    }
 }

@@ -1,6 +1,6 @@
 //! The few JavaScript things that no crate wraps, and small dealings with those that are wrapped.
 
-use js_sys::{Array, Promise, Reflect};
+use js_sys::{Array, Object, Promise, Reflect};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -37,17 +37,20 @@ pub(super) fn configuration() -> String {
     LLM_BRIDGE_CONFIG.with(JsValue::as_string).unwrap_or_default()
 }
 
-/// Sixteen random bytes.
-pub(super) fn random() -> [u8; 16] {
-    let mut bytes = [0; 16];
-    let _ = CRYPTO.with(|crypto| crypto.get_random_values_with_u8_array(&mut bytes).map(drop));
-    bytes
+/// A plain object. The runtime takes one wherever it takes `Headers`, and needs no object of its own for it.
+pub(super) fn record<'p>(pairs: impl IntoIterator<Item = (&'p str, &'p str)>) -> Object {
+    let record = Object::new();
+    for (key, value) in pairs {
+        let _ = Reflect::set(&record, &JsValue::from_str(key), &JsValue::from_str(value));
+    }
+    record
 }
 
-/// Whether a rejection is that of `AbortSignal.timeout`.
-pub(super) fn is_timeout(reason: &JsValue) -> bool {
-    let name = Reflect::get(reason, &JsValue::from_str("name")).ok().and_then(|name| name.as_string());
-    name.as_deref() == Some("TimeoutError")
+/// Random bytes.
+pub(super) fn random() -> [u8; 1024] {
+    let mut bytes = [0; 1024];
+    let _ = CRYPTO.with(|crypto| crypto.get_random_values_with_u8_array(&mut bytes).map(drop));
+    bytes
 }
 
 /// Two streams with the same bytes.

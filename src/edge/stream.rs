@@ -10,8 +10,8 @@ use js_sys::Uint8Array;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    AbortSignal, ReadableStream, ReadableStreamByobReader, ReadableStreamGetReaderOptions, ReadableStreamReaderMode,
-    StreamPipeOptions, WritableStream, WritableStreamDefaultWriter,
+    AbortController, AbortSignal, ReadableStream, ReadableStreamByobReader, ReadableStreamGetReaderOptions,
+    ReadableStreamReaderMode, StreamPipeOptions, WritableStream, WritableStreamDefaultWriter,
 };
 use worker::Delay;
 
@@ -35,12 +35,12 @@ pub(super) fn overhear(
     relay: Relay,
     edge: &Edge,
 ) -> Result<ReadableStream, JsValue> {
-    let upstream = incoming.rest().ok_or(JsValue::NULL)?;
-    let (passed, copy) = js::tee(&upstream).ok_or(JsValue::NULL)?;
+    let (upstream, cancel) = incoming.rest();
+    let (passed, copy) = js::tee(&upstream.ok_or(JsValue::NULL)?).ok_or(JsValue::NULL)?;
     let joint = js::IdentityTransformStream::new()?;
     let (readable, writable) = (joint.readable(), joint.writable());
-    let listener = Listener { relay, copy: byob(&copy)?, reading: None };
-    edge.context.wait_until(listener.run(held, passed, writable, edge.client.clone()));
+    let listener = Listener { relay, copy: byob(&copy)?, reading: None, cancel, client: edge.client() };
+    edge.context.wait_until(listener.run(held, passed, writable));
     Ok(readable)
 }
 
@@ -116,26 +116,40 @@ struct Listener {
     copy: ReadableStreamByobReader,
     /// A read that has not come back yet; it survives being raced.
     reading: Option<JsFuture>,
+    /// Breaks off the provider's answer.
+    cancel: Option<AbortController>,
+    client: AbortSignal,
 }
 
 impl Listener {
-    async fn run(mut self, held: Vec<u8>, passed: ReadableStream, writable: WritableStream, client: AbortSignal) {
-        let pumped = {
-            let mut pump = pin!(pump(held, passed, &writable).fuse());
-            self.listen(&mut pump).await
-        };
-        self.drain(if pumped.is_ok() { REST } else { REST_AFTER_BREAK }).await;
-        let end = match pumped {
-            Ok(_) => End::Closed,
-            Err(_) if client.aborted() => End::ClientLeft,
-            Err(reason) if js::is_timeout(&reason) => End::TimedOut,
-            Err(_) => End::Broken,
-        };
+    async fn run(mut self, held: Vec<u8>, passed: ReadableStream, writable: WritableStream) {
+        let end = self.flow(held, passed, &writable).await;
+        self.drain(if end == End::Closed { REST } else { REST_AFTER_BREAK }).await;
         let tail = self.relay.finish(end);
         if end != End::ClientLeft {
             let _ = close(&writable, &tail).await;
         }
         record(&self.relay, end);
+    }
+
+    /// Until the stream has come to its end, or its time is over.
+    async fn flow(&mut self, held: Vec<u8>, passed: ReadableStream, writable: &WritableStream) -> End {
+        let mut pump = pin!(pump(held, passed, writable).fuse());
+        let time = Delay::from(Duration::from_millis(self.relay.left(now())));
+        let pumped = match select(pin!(self.listen(&mut pump)), time).await {
+            Either::Left((pumped, _)) => Some(pumped),
+            Either::Right(_) => None,
+        };
+        match pumped {
+            Some(Ok(_)) => End::Closed,
+            Some(Err(_)) if self.client.aborted() => End::ClientLeft,
+            Some(Err(_)) => End::Broken,
+            None => {
+                self.cancel.iter().for_each(AbortController::abort);
+                let _ = pump.await;
+                End::TimedOut
+            }
+        }
     }
 
     /// Until the pump has come to its end.

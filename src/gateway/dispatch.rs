@@ -37,19 +37,18 @@ pub async fn answer<H: Host>(
     }
     let stream = ask.stream;
     let key = bridge.account(target.index).key(&target.provider.name)?;
-    let answer = match host.send(call(ask, &target, key)?).await {
-        Ok(answer) => answer,
-        Err(lost) => return Err(unanswered(lost)),
-    };
+    let deadline = receipt.started.saturating_add(target.model.timeout);
+    let left = || deadline.saturating_sub(host.now());
+    let answer = host.send(call(ask, &target, key)?, left()).await.map_err(unanswered)?;
     let words = |error: Error| clean(error, &target, key);
     if !(200..300).contains(&answer.status()) {
         return Err(words(refused(host, answer).await));
     }
     if stream && is_stream::<H>(&answer) {
-        let (stream, held, relay) = hold_back(bridge, host, answer, receipt).await.map_err(words)?;
+        let (stream, held, relay) = hold_back(bridge, host, answer, receipt, deadline).await.map_err(words)?;
         return Ok(Response::stream(Body::Overheard(stream, held, relay)));
     }
-    let (bytes, buffer) = host.gather(answer).await.map_err(unanswered)?;
+    let (bytes, buffer) = host.gather(answer, left()).await.map_err(unanswered)?;
     receipt.first_byte = Some(host.now());
     let facts = outbound::reply(&bytes).map_err(words)?;
     receipt.usage = facts.usage;
@@ -62,13 +61,15 @@ async fn hold_back<H: Host>(
     host: &H,
     answer: H::Answer,
     receipt: &mut Receipt,
+    deadline: Millis,
 ) -> Result<(H::Stream, Vec<u8>, Relay)> {
     receipt.status = 200;
-    let mut relay = Relay::new(Rc::clone(bridge), receipt.clone());
+    let mut relay = Relay::new(Rc::clone(bridge), receipt.clone(), deadline);
     let stream = host.open(answer);
     let mut held = Vec::new();
     while !relay.has_begun() {
-        let Some(bytes) = host.next(&stream).await.map_err(unanswered)? else {
+        let left = deadline.saturating_sub(host.now());
+        let Some(bytes) = host.next(&stream, left).await.map_err(unanswered)? else {
             relay.ended_early()?;
             break;
         };
@@ -114,7 +115,7 @@ fn tell<H: Host>(
     receipt.status = 200;
     let mut frames = vec![(0, encode.start())];
     frames.extend(steps.iter().map(|(pause, event)| (*pause, encode.event(event))));
-    Ok(Response::stream(Body::Told(frames.into_iter(), Relay::new(Rc::clone(bridge), receipt.clone()))))
+    Ok(Response::stream(Body::Told(frames.into_iter(), Relay::new(Rc::clone(bridge), receipt.clone(), Millis::MAX))))
 }
 
 fn call(mut ask: Ask<'_>, target: &Target<'_>, key: Option<&Secret>) -> Result<Call> {
@@ -124,7 +125,7 @@ fn call(mut ask: Ask<'_>, target: &Target<'_>, key: Option<&Secret>) -> Result<C
     if let Some(key) = key {
         headers.push(("authorization".to_owned(), format!("Bearer {}", key.reveal())));
     }
-    Ok(Call { url, headers, body: ask.document.render().into_owned(), timeout: target.model.timeout })
+    Ok(Call { url, headers, body: ask.document.render().into_owned(), stream: ask.stream })
 }
 
 async fn refused<H: Host>(host: &H, answer: H::Answer) -> Error {

@@ -27,17 +27,21 @@ pub trait Host {
     /// Reads a client's body of at most `limit` bytes. `announced`: its length is known, and is not above the limit.
     fn read(&self, body: Self::Body, announced: bool, limit: usize) -> impl Future<Output = Result<Vec<u8>, Unread>>;
 
-    /// Calls a provider and waits for the head of its answer.
-    fn send(&self, call: Call) -> impl Future<Output = Result<Self::Answer, Lost>>;
+    /// Calls a provider and waits for the head of its answer, `within` milliseconds.
+    fn send(&self, call: Call, within: Millis) -> impl Future<Output = Result<Self::Answer, Lost>>;
 
     /// Reads all of an answer: a copy to look into, and the bytes to hand on.
-    fn gather(&self, answer: Self::Answer) -> impl Future<Output = Result<(Vec<u8>, Self::Buffer), Lost>>;
+    fn gather(
+        &self,
+        answer: Self::Answer,
+        within: Millis,
+    ) -> impl Future<Output = Result<(Vec<u8>, Self::Buffer), Lost>>;
 
     /// Begins to read an answer piece by piece.
     fn open(&self, answer: Self::Answer) -> Self::Stream;
 
     /// The next piece of an answer; `None` at its end.
-    fn next(&self, stream: &Self::Stream) -> impl Future<Output = Result<Option<Vec<u8>>, Lost>>;
+    fn next(&self, stream: &Self::Stream, within: Millis) -> impl Future<Output = Result<Option<Vec<u8>>, Lost>>;
 
     /// Reads the beginning of an answer, at most `limit` bytes, and lets go of the rest.
     fn peek(&self, answer: Self::Answer, limit: usize) -> impl Future<Output = Vec<u8>>;
@@ -61,8 +65,8 @@ pub struct Call {
     pub headers: Vec<(String, String)>,
     /// What to send.
     pub body: Vec<u8>,
-    /// How long the call and its answer may take in all.
-    pub timeout: Millis,
+    /// Whether the answer will be streamed, and so may have to be cancelled in its middle.
+    pub stream: bool,
 }
 
 /// Why a client's body could not be read.

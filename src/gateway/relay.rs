@@ -27,14 +27,20 @@ pub struct Relay {
     bridge: Rc<Bridge>,
     heard: Overhear,
     receipt: Receipt,
+    deadline: Millis,
 }
 
 impl Relay {
-    /// Begins to listen.
-    pub fn new(bridge: Rc<Bridge>, receipt: Receipt) -> Self {
+    /// Begins to listen to an answer that has to end by `deadline`.
+    pub fn new(bridge: Rc<Bridge>, receipt: Receipt, deadline: Millis) -> Self {
         let keeps_text = bridge.config.logging.fields.shows("response");
         let heard = if keeps_text { Overhear::keeping_text() } else { Overhear::default() };
-        Self { bridge, heard, receipt }
+        Self { bridge, heard, receipt, deadline }
+    }
+
+    /// How long the answer may still take.
+    pub fn left(&self, now: Millis) -> Millis {
+        self.deadline.saturating_sub(now)
     }
 
     /// Bytes have passed. Gives a line for the log, if pieces are logged.

@@ -40,7 +40,8 @@ impl Account {
     pub fn open(provider: &Provider, secret: impl Fn(&str) -> Option<String>) -> Self {
         let KeySource::Secret { name, inline } = &provider.key else { return Self::Keyless };
         let found = secret(name).or_else(|| inline.clone()).map(|key| key.trim().to_owned());
-        match found.filter(|key| !key.is_empty()) {
+        let sendable = |key: &String| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic());
+        match found.filter(sendable) {
             Some(key) => Self::Keyed(Secret(key)),
             None => Self::Missing(name.clone()),
         }
@@ -56,7 +57,7 @@ impl Account {
             Self::Keyless => Ok(None),
             Self::Missing(name) => {
                 let message = format!(
-                    "The provider `{provider}` has no key yet. The gateway's operator sets {name} (in .dev.vars, or by `wrangler secret put {name}`)."
+                    "The provider `{provider}` has no usable key yet. The gateway's operator sets {name} (in .dev.vars, or by `wrangler secret put {name}`)."
                 );
                 Err(Error::gateway(503, "provider_key_missing", message))
             }

@@ -1,0 +1,139 @@
+//! Whole configuration files: those that must work, and what is said of those that do not.
+#![allow(clippy::expect_used, reason = "a test may insist")]
+
+use llm_bridge::adapters::KINDS;
+use llm_bridge::config::{Config, Cors, KeySource, Level, Problem};
+use llm_bridge::policy::route;
+
+fn read(text: &str) -> Result<Config, Vec<Problem>> {
+    Config::read(text, KINDS)
+}
+
+fn faults(text: &str) -> Vec<String> {
+    read(text).expect_err("a fault").iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn the_shipped_file_is_sound() {
+    let config = read(include_str!("../configs/config.yaml")).unwrap();
+    let names: Vec<&str> = config.providers.iter().map(|provider| provider.name.as_str()).collect();
+    assert_eq!(names, ["demo", "openai", "closeai", "deepseek", "gemini", "groq", "openrouter", "ollama"]);
+    assert_eq!(config.notes, []);
+    assert_eq!(config.cors, Cors::Any);
+    assert_eq!(config.provider("ollama").unwrap().key, KeySource::Keyless);
+}
+
+#[test]
+fn the_file_of_the_python_bridge_works_unchanged() {
+    let config = read(include_str!("fixtures/python-bridge.yaml")).unwrap();
+    let target = |name: &str| route::resolve(&config, name).unwrap();
+    assert_eq!(target("o3-mini<high>").upstream, "o3-mini");
+    assert_eq!(target("o3-mini<high>").model.timeout, 600_000);
+    assert_eq!(target("closeai/o3-mini").model.params.add, [("reasoning_effort".to_owned(), "\"low\"".to_owned())]);
+    assert_eq!(target("deepseek/deepseek-reasoner").model.params.rename.len(), 1);
+    assert_eq!(config.provider("deepseek").unwrap().adapter, "openai");
+    let notes: Vec<&str> = config.notes.iter().map(|note| note.path.as_str()).collect();
+    assert_eq!(notes, ["providers.gemini", "logging.output.file"]);
+    assert_eq!(config.logging.level, Level::Debug);
+}
+
+#[test]
+fn every_fault_is_told_with_its_line_and_path() {
+    let text = "default_provider: opnai
+providers:
+  openai:
+    base_url: api.openai.com
+    modles: {}
+    models:
+      gpt-4o: { max_tokens: lots, timeout: -1 }
+      gpt-4.1:
+        param_config:
+          add_params: { model: x }
+          delete_params: [messages]
+logging: { level: loud, fields: { mesages: true } }
+loging: 1
+";
+    let told = faults(text);
+    let expected = [
+        "line 1: default_provider: no provider is named `opnai`, did you mean `openai`?",
+        "line 4: providers.openai.base_url: expected an address",
+        "line 5: providers.openai.modles: unknown key, did you mean `models`?",
+        "line 7: providers.openai.models.gpt-4o.max_tokens: expected a whole number",
+        "line 7: providers.openai.models.gpt-4o.timeout: expected a time in seconds",
+        "line 10: providers.openai.models[\"gpt-4.1\"].param_config.add_params.model: `model` is the gateway's own",
+        "line 11: providers.openai.models[\"gpt-4.1\"].param_config.delete_params.0: `messages` is the gateway's own",
+        "line 12: logging.level: `loud` is not known",
+        "line 12: logging.fields.mesages: unknown key, did you mean `messages`?",
+        "line 13: loging: unknown key, did you mean `logging`?",
+    ];
+    for start in expected {
+        assert!(told.iter().any(|fault| fault.starts_with(start)), "{start}\nin {told:#?}");
+    }
+    assert_eq!(told.len(), expected.len(), "{told:#?}");
+}
+
+#[test]
+fn what_is_no_yaml_is_told_with_its_line() {
+    assert!(faults("a: [1\nb: 2")[0].starts_with("line 2: this is not YAML"));
+    assert!(faults("a: 1\na: 2")[0].contains("duplicate"));
+    assert!(!faults("").is_empty());
+    assert!(!faults("[]").is_empty());
+}
+
+#[test]
+fn anchors_and_merges_work_as_in_python() {
+    let text = "providers:
+  p:
+    base_url: https://a.b/v1
+    models:
+      one: &row { timeout: 7 }
+      two: { <<: *row, max_tokens: 5 }
+";
+    let config = read(text).unwrap();
+    let two = config.provider("p").unwrap().model("two").unwrap();
+    assert_eq!((two.timeout, two.max_tokens), (7_000, Some(5)));
+}
+
+#[test]
+fn a_key_has_its_variable() {
+    let key = |row: &str| {
+        let text = format!("providers: {{ my-host: {{ base_url: \"https://a.b\", models: \"*\", {row} }} }}");
+        match read(&text).unwrap().provider("my-host").map(|provider| format!("{:?}", provider.key)) {
+            Some(key) => key,
+            None => panic!("no provider"),
+        }
+    };
+    assert!(key("").contains("MY_HOST_API_KEY"));
+    assert!(key("api_key_env: OTHER").contains("\"OTHER\""));
+    assert_eq!(key("api_key_env: none"), "Keyless");
+}
+
+#[test]
+fn names_lead_to_targets() {
+    let text = "default_provider: b
+providers:
+  a: { base_url: https://a.b, models: { m: {}, x/y: {}, o3<high>: {}, o3: {} } }
+  b: { base_url: https://a.b, models: { m: {}, org/m: {} } }
+  any: { base_url: https://a.b, models: \"*\" }
+  some: { base_url: https://a.b, models: { \"*\": { timeout: 9 }, m: { timeout: 5 } } }
+";
+    let config = read(text).unwrap();
+    let found = |name: &str| {
+        let target = route::resolve(&config, name).ok()?;
+        Some(format!("{} {} {}", target.provider.name, target.upstream, target.model.timeout / 1000))
+    };
+    assert_eq!(found("a/m").as_deref(), Some("a m 600"));
+    assert_eq!(found("m").as_deref(), Some("b m 600"));
+    assert_eq!(found("a/x/y").as_deref(), Some("a x/y 600"));
+    assert_eq!(found("org/m").as_deref(), Some("b org/m 600"));
+    assert_eq!(found("a/o3<high>").as_deref(), Some("a o3 600"));
+    assert_eq!(found("any/x/y:free").as_deref(), Some("any x/y:free 600"));
+    assert_eq!(found("some/other").as_deref(), Some("some other 9"));
+    assert_eq!(found("some/m").as_deref(), Some("some m 5"));
+    for unknown in ["a/o3<low>", "A/m", "a/", "/m", "", "any/", "any/m<x>", "nowhere/m"] {
+        let error = route::resolve(&config, unknown).expect_err(unknown);
+        assert_eq!((error.status(), error.code()), (404, Some("model_not_found")), "{unknown}");
+    }
+    let error = route::resolve(&config, "a/o3<hgih>").unwrap_err();
+    assert!(error.message().contains("`a/o3<high>`"), "{error}");
+}

@@ -1,0 +1,198 @@
+//! What examples cannot show: any JSON keeps the bytes that are not ours, any cutting of a stream is the same stream, no bytes panic.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may insist")]
+
+use llm_bridge::adapters::openai::overhear::Overhear;
+use llm_bridge::adapters::openai::{inbound, outbound};
+use llm_bridge::config::Params;
+use llm_bridge::error::Error;
+use llm_bridge::policy::auth::AccessKeys;
+use llm_bridge::provider::params;
+use llm_bridge::wire::json::Document;
+use llm_bridge::wire::sse::Reader;
+use proptest::prelude::*;
+use serde_json::Value;
+
+/// JSON texts with all the freedom that writers have: white space, escapes, number formats, nesting.
+fn json() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        Just("null".to_owned()),
+        Just("true".to_owned()),
+        "-?(0|[1-9][0-9]{0,18})(\\.[0-9]{1,9})?([eE][+-]?[0-9]{1,2})?",
+        string(),
+    ];
+    leaf.prop_recursive(4, 32, 6, |inner| {
+        prop_oneof![
+            (proptest::collection::vec(inner.clone(), 0..5), space())
+                .prop_map(|(items, space)| format!("[{space}{}{space}]", items.join(&format!("{space},")))),
+            object(inner),
+        ]
+    })
+}
+
+fn space() -> impl Strategy<Value = String> {
+    "[ \t\r\n]{0,2}"
+}
+
+fn string() -> impl Strategy<Value = String> {
+    proptest::collection::vec(
+        prop_oneof![
+            Just("\\u00e9".to_owned()),
+            Just("\\\"".to_owned()),
+            Just("\\\\".to_owned()),
+            Just("\\ud83d\\ude00".to_owned()),
+            "[a-z{}\\[\\]:,é漢😀 ]{1,3}"
+        ],
+        0..6,
+    )
+    .prop_map(|parts| format!("\"{}\"", parts.concat()))
+}
+
+fn object(value: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
+    (proptest::collection::vec((string(), value), 0..5), space(), space()).prop_map(|(members, a, b)| {
+        let members: Vec<String> = members.iter().map(|(key, value)| format!("{key}{b}:{a}{value}")).collect();
+        format!("{{{a}{}{b}}}", members.join(&format!("{b},{a}")))
+    })
+}
+
+proptest! {
+    #[test]
+    fn an_object_that_is_only_read_keeps_every_byte(text in object(json())) {
+        let document = Document::read(text.as_bytes()).unwrap();
+        prop_assert_eq!(document.render().to_vec(), text.into_bytes());
+    }
+
+    #[test]
+    fn a_new_value_changes_its_own_bytes_alone(before in object(json()), after in object(json()), space in space()) {
+        let head = before.trim_end().strip_suffix('}').unwrap();
+        let comma = if head.trim_end().ends_with('{') { "" } else { "," };
+        let tail = after.trim_start().strip_prefix('{').unwrap();
+        let joint = if tail.trim_start().starts_with('}') { "" } else { "," };
+        let with = |model: &str| format!("{head}{comma}\"model\"{space}:{space}{model}{space}{joint}{tail}");
+        let text = with("\"a\"");
+        let mut document = Document::read(text.as_bytes()).unwrap();
+        document.set("model", "\"b\"");
+        let expected = with("\"b\"");
+        prop_assert_eq!(document.render().to_vec(), expected.into_bytes());
+    }
+
+    #[test]
+    fn edits_leave_json_that_means_what_they_say(text in object(json()), ops in proptest::collection::vec((0u8..4, 0usize..6, 0usize..6), 0..6)) {
+        let names = ["a", "b", "model", "x", "é", "{"];
+        let mut document = Document::read(text.as_bytes()).unwrap();
+        let mut model: serde_json::Map<String, Value> = serde_json::from_str(&text).unwrap();
+        for (op, from, to) in ops {
+            match op {
+                0 => { document.set(names[from], "[1]"); model.insert(names[from].into(), serde_json::json!([1])); }
+                1 => { document.remove(names[from]); model.remove(names[from]); }
+                2 => {
+                    document.rename(names[from], names[to]);
+                    if let Some(value) = (from != to).then(|| model.remove(names[from])).flatten() {
+                        model.insert(names[to].into(), value);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let rendered: Value = serde_json::from_slice(&document.render()).unwrap();
+        prop_assert_eq!(rendered, Value::Object(model));
+    }
+
+    #[test]
+    fn parameters_apply_in_their_order(client in proptest::collection::hash_map("[abc]", 0i64..9, 0..4), old in "[abc]", new in "[abcd]", gone in "[abcd]") {
+        let body = serde_json::to_string(&client).unwrap();
+        let params = Params {
+            update: vec![("a".into(), "100".into())],
+            add: vec![("b".into(), "200".into())],
+            rename: vec![(old.clone(), new.clone())],
+            delete: vec![gone.clone()],
+        };
+        let mut document = Document::read(body.as_bytes()).unwrap();
+        params::apply(&mut document, &params);
+        let mut expected = client;
+        expected.insert("a".into(), 100);
+        expected.entry("b".into()).or_insert(200);
+        if let Some(value) = (old != new).then(|| expected.remove(&old)).flatten() {
+            expected.insert(new, value);
+        }
+        expected.remove(&gone);
+        let rendered: std::collections::HashMap<String, i64> = serde_json::from_slice(&document.render()).unwrap();
+        prop_assert_eq!(rendered, expected);
+    }
+
+    #[test]
+    fn any_cutting_of_a_stream_gives_the_same_events(stream in stream(), cuts in proptest::collection::vec(0usize..4000, 0..12)) {
+        prop_assert_eq!(events(&pieces(&stream, &cuts)), events(&[&stream]));
+    }
+
+    #[test]
+    fn any_cutting_of_a_stream_is_overheard_the_same(stream in stream(), cuts in proptest::collection::vec(0usize..4000, 0..12)) {
+        prop_assert_eq!(overheard(&pieces(&stream, &cuts)), overheard(&[&stream]));
+    }
+
+    #[test]
+    fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), status in 0u16..1000) {
+        let _ = inbound::read(&bytes).map(|ask| inbound::chat(&ask));
+        let _ = outbound::reply(&bytes);
+        let _ = outbound::refusal(status, &bytes);
+        overheard(&[&bytes]);
+        let _ = AccessKeys::read(&String::from_utf8_lossy(&bytes)).admit(Some("x"));
+    }
+
+    #[test]
+    fn no_json_panics(text in json(), status in 0u16..1000) {
+        let _ = inbound::read(text.as_bytes()).map(|ask| inbound::chat(&ask));
+        let _ = outbound::reply(text.as_bytes());
+        let _ = outbound::refusal(status, text.as_bytes());
+        overheard(&[format!("data: {text}\n\n").as_bytes()]);
+    }
+}
+
+/// Event streams in all their spellings, with garbage in between.
+fn stream() -> impl Strategy<Value = Vec<u8>> {
+    let end = prop_oneof![Just("\n"), Just("\r\n"), Just("\r")];
+    let line = prop_oneof![
+        Just("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"é漢😀\"}}]}".to_owned()),
+        Just("data:{\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}".to_owned()),
+        Just("data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}".to_owned()),
+        Just("data: {\"error\":{\"message\":\"x\"}}".to_owned()),
+        Just("data: [DONE]".to_owned()),
+        Just(": comment".to_owned()),
+        Just("event: x".to_owned()),
+        Just(String::new()),
+        Just(String::new()),
+        "[ -~]{0,12}",
+    ];
+    proptest::collection::vec((line, end), 0..24)
+        .prop_map(|lines| lines.into_iter().flat_map(|(line, end)| [line.into_bytes(), end.into()].concat()).collect())
+}
+
+fn pieces<'b>(bytes: &'b [u8], cuts: &[usize]) -> Vec<&'b [u8]> {
+    let mut at: Vec<usize> = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
+    at.extend([0, bytes.len()]);
+    at.sort_unstable();
+    at.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect()
+}
+
+fn events(pieces: &[&[u8]]) -> Vec<Vec<u8>> {
+    let mut events = Vec::new();
+    let mut each = |data: &[u8]| events.push(data.to_vec());
+    let mut reader = Reader::default();
+    pieces.iter().for_each(|piece| reader.push(piece, &mut each));
+    reader.finish(&mut each);
+    events
+}
+
+fn overheard(pieces: &[&[u8]]) -> String {
+    let mut heard = Overhear::keeping_text();
+    pieces.iter().for_each(|piece| heard.push(piece));
+    let tail = heard.finish(&Error::upstream(502, "stream_truncated", "cut"));
+    let error = heard.error().map(ToString::to_string);
+    format!(
+        "{:?} {:?} {:?} {:?} {} {error:?}",
+        String::from_utf8_lossy(&tail),
+        heard.usage(),
+        heard.text(),
+        heard.malformed(),
+        heard.is_whole()
+    )
+}

@@ -1,0 +1,65 @@
+"""Starts the gateway on a real workerd and a fake provider behind it, once for all tests, and hands out clients for them."""
+
+import base64
+import json
+import shutil
+import subprocess
+import urllib.request
+from pathlib import Path
+
+import pytest
+from openai import AsyncOpenAI, OpenAI
+
+PROJECT = Path(__file__).parents[2]
+
+
+def _node():
+    """The project's own Node where it is installed: the system's may be too old."""
+    own = PROJECT / "node_modules/.bin/node"
+    return str(own) if own.exists() else shutil.which("node")
+
+
+@pytest.fixture(scope="session")
+def scene():
+    """Where everything is: `gateway`, `provider`, and the caller's `key`."""
+    helper = subprocess.Popen(
+        [_node(), str(Path(__file__).with_name("scene.mjs"))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    line = helper.stdout.readline()
+    assert line, "the scene did not start; its complaint is above"
+    yield json.loads(line)
+    helper.stdin.close()
+    assert helper.wait(timeout=10) == 0, "the scene ended badly; its complaint is above"
+
+
+@pytest.fixture
+def provider(scene):
+    """What the provider was sent since the test began: call it for the list."""
+    url = scene["provider"] + "/_requests"
+    urllib.request.urlopen(urllib.request.Request(url, method="DELETE")).read()
+
+    def requests():
+        rows = json.load(urllib.request.urlopen(url))
+        return [{**row, "body": base64.b64decode(row["body"]), "sent": base64.b64decode(row["sent"])} for row in rows]
+
+    return requests
+
+
+@pytest.fixture
+def options(scene):
+    """What any client is made with. It never tries again (a second try would hide the first one's failure), and has little patience."""
+    return {"base_url": scene["gateway"] + "/v1", "api_key": scene["key"], "max_retries": 0, "timeout": 10}
+
+
+@pytest.fixture
+def client(options):
+    with OpenAI(**options) as client:
+        yield client
+
+
+@pytest.fixture
+def async_client(options):
+    return AsyncOpenAI(**options)

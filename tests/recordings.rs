@@ -1,0 +1,107 @@
+//! Real providers' answers, where a folder of recordings is at hand (`RECORDINGS_DIR`): read whole and in pieces, with the usage that they state.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may insist")]
+
+use std::path::{Path, PathBuf};
+
+use llm_bridge::adapters::openai::outbound;
+use llm_bridge::adapters::openai::overhear::Overhear;
+use llm_bridge::chat::Usage;
+use llm_bridge::error::Error;
+use serde_json::Value;
+
+struct Recording {
+    name: String,
+    about: Value,
+    body: Vec<u8>,
+}
+
+fn recordings() -> Vec<Recording> {
+    let folder = std::env::var_os("RECORDINGS_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/recordings"), PathBuf::from);
+    let Ok(entries) = std::fs::read_dir(&folder) else {
+        eprintln!("skipped: no recordings at {}", folder.display());
+        return Vec::new();
+    };
+    let heads =
+        entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|kind| kind == "json"));
+    let read = |head: PathBuf| Recording {
+        name: head.file_stem().unwrap().to_string_lossy().into_owned(),
+        about: serde_json::from_slice(&std::fs::read(&head).unwrap()).unwrap(),
+        body: std::fs::read(head.with_extension("body")).unwrap(),
+    };
+    heads.map(read).filter(|recording| recording.about["api"] == "openai-chat").collect()
+}
+
+fn is_stream(recording: &Recording) -> bool {
+    recording.about["ct"].as_str().is_some_and(|kind| kind.starts_with("text/event-stream"))
+}
+
+/// The last usage that a body states, found without our code.
+fn stated(body: &[u8]) -> Option<(u64, u64)> {
+    let text = String::from_utf8_lossy(body);
+    let documents = text.lines().filter_map(|line| line.strip_prefix("data:")).chain([text.as_ref()]);
+    let usage = |value: Value| {
+        let usage = if value["usage"].is_object() { &value["usage"] } else { &value["x_groq"]["usage"] };
+        Some((usage["prompt_tokens"].as_u64()?, usage["completion_tokens"].as_u64()?))
+    };
+    documents.filter_map(|text| usage(serde_json::from_str(text.trim()).ok()?)).next_back()
+}
+
+fn listen(pieces: &[&[u8]]) -> (Overhear, Vec<u8>) {
+    let mut heard = Overhear::keeping_text();
+    pieces.iter().for_each(|piece| heard.push(piece));
+    let tail = heard.finish(&Error::upstream(502, "stream_truncated", "cut"));
+    (heard, tail)
+}
+
+#[test]
+fn streams_are_overheard_to_their_end_however_they_are_cut() {
+    for Recording { name, body, about } in recordings().into_iter().filter(is_stream) {
+        let (heard, tail) = listen(&[&body]);
+        assert_eq!(heard.malformed(), 0, "{name}");
+        if about["status"] == 200 {
+            assert!(heard.is_whole() || heard.error().is_some(), "{name}");
+            assert_usage(&name, heard.usage(), stated(&body));
+        }
+        for size in [1, 7, 1000] {
+            let (cut, cut_tail) = listen(&body.chunks(size).collect::<Vec<_>>());
+            assert_eq!(
+                (cut_tail, cut.usage(), cut.text()),
+                (tail.clone(), heard.usage(), heard.text()),
+                "{name} in pieces of {size}"
+            );
+        }
+        for cut in 0..body.len().min(500) {
+            let (head, rest) = body.split_at(cut);
+            assert_eq!(listen(&[head, rest]).1, tail, "{name} cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn whole_answers_state_their_usage() {
+    for Recording { name, body, about } in recordings().into_iter().filter(|recording| !is_stream(recording)) {
+        let status = u16::try_from(about["status"].as_u64().unwrap()).unwrap();
+        if status != 200 {
+            let error = outbound::refusal(status, &body);
+            assert!(!error.message().is_empty(), "{name}");
+            continue;
+        }
+        let facts = outbound::reply(&body).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_usage(&name, facts.usage, stated(&body));
+    }
+}
+
+fn assert_usage(name: &str, ours: Option<Usage>, stated: Option<(u64, u64)>) {
+    let ours = ours.map(|usage| (usage.prompt(), usage.output, usage.reasoning));
+    match (ours, stated) {
+        // Reasoning that is counted beside the completion belongs into it.
+        (Some((prompt, output, reasoning)), Some(stated)) => {
+            assert!(
+                (prompt, output) == stated || (prompt, output - reasoning) == stated,
+                "{name}: {ours:?} {stated:?}"
+            );
+        }
+        (ours, stated) => assert_eq!(ours.is_some(), stated.is_some(), "{name}"),
+    }
+}

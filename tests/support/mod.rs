@@ -1,0 +1,193 @@
+//! A world in a page: a scripted [`Host`] whose provider says what a test wants, with a clock that moves only when asked.
+#![allow(dead_code, clippy::unwrap_used, reason = "each test uses its part of it, and may insist")]
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use futures::executor::block_on;
+use llm_bridge::gateway::host::{Answer, Call, Lost, Unread};
+use llm_bridge::gateway::{Body, Bridge, End, Host, Opened, Request, Response, serve};
+
+/// What the provider will say, piece by piece.
+#[derive(Clone, Default)]
+pub struct Script {
+    pub status: u16,
+    pub headers: Vec<(&'static str, &'static str)>,
+    pub pieces: Vec<Result<&'static str, Lost>>,
+}
+
+impl Script {
+    pub fn json(status: u16, body: &'static str) -> Self {
+        Self { status, headers: vec![("content-type", "application/json")], pieces: vec![Ok(body)] }
+    }
+
+    pub fn stream(pieces: Vec<Result<&'static str, Lost>>) -> Self {
+        Self { status: 200, headers: vec![("content-type", "text/event-stream")], pieces }
+    }
+}
+
+#[derive(Default)]
+pub struct World {
+    /// The next answers; none left means that nobody can be reached.
+    pub scripts: RefCell<VecDeque<Script>>,
+    pub calls: RefCell<Vec<Call>>,
+    pub logs: RefCell<Vec<String>>,
+    pub clock: Cell<u64>,
+}
+
+impl World {
+    pub fn saying(script: Script) -> Self {
+        Self { scripts: RefCell::new(VecDeque::from([script])), ..Self::default() }
+    }
+
+    pub fn call(&self) -> Call {
+        self.calls.borrow().last().unwrap().clone()
+    }
+
+    pub fn logged(&self, event: &str) -> Option<serde_json::Value> {
+        let logs = self.logs.borrow();
+        let mut records = logs.iter().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        records.find(|record| record["event"] == event)
+    }
+}
+
+pub struct Said(Script, RefCell<VecDeque<Result<&'static str, Lost>>>);
+
+impl Answer for Said {
+    fn status(&self) -> u16 {
+        self.0.status
+    }
+
+    fn header(&self, name: &str) -> Option<String> {
+        self.0.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+    }
+}
+
+impl Said {
+    fn rest(&self) -> Result<Vec<u8>, Lost> {
+        let pieces: Result<Vec<&str>, Lost> = self.1.borrow_mut().drain(..).collect();
+        pieces.map(|pieces| pieces.concat().into_bytes())
+    }
+}
+
+impl Host for World {
+    type Body = Vec<u8>;
+    type Answer = Said;
+    type Stream = Said;
+    type Buffer = ();
+
+    fn now(&self) -> u64 {
+        self.clock.get()
+    }
+
+    fn dice(&self) -> u128 {
+        7
+    }
+
+    fn log(&self, line: &str) {
+        self.logs.borrow_mut().push(line.to_owned());
+    }
+
+    async fn read(&self, body: Vec<u8>, _: bool, limit: usize) -> Result<Vec<u8>, Unread> {
+        if body.len() > limit { Err(Unread::TooLarge) } else { Ok(body) }
+    }
+
+    async fn send(&self, call: Call, _: u64) -> Result<Said, Lost> {
+        self.calls.borrow_mut().push(call);
+        let script = self.scripts.borrow_mut().pop_front().ok_or(Lost::Broken)?;
+        let pieces = script.pieces.iter().copied().collect();
+        Ok(Said(script, RefCell::new(pieces)))
+    }
+
+    fn open(&self, answer: Said) -> Said {
+        answer
+    }
+
+    async fn next(&self, stream: &Said, _: u64) -> Result<Option<Vec<u8>>, Lost> {
+        let next = stream.1.borrow_mut().pop_front();
+        next.transpose().map(|piece| piece.map(|piece| piece.as_bytes().to_vec()))
+    }
+
+    async fn gather(&self, answer: Said, _: u64) -> Result<(Vec<u8>, ()), Lost> {
+        answer.rest().map(|bytes| (bytes, ()))
+    }
+
+    async fn peek(&self, answer: Said, limit: usize) -> Vec<u8> {
+        let mut bytes = answer.rest().unwrap_or_default();
+        bytes.truncate(limit);
+        bytes
+    }
+}
+
+/// A gateway with these secrets.
+pub fn bridge(config: &str, secrets: &[(&str, &str)]) -> Opened {
+    let secret = |name: &str| secrets.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+    Bridge::open(config, secret, 1_000).map(Rc::new)
+}
+
+/// What a client gets.
+pub struct Got {
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: String,
+}
+
+impl Got {
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+    }
+
+    pub fn code(&self) -> String {
+        self.json().pointer("/error/code").and_then(|code| code.as_str()).unwrap_or_default().to_owned()
+    }
+}
+
+/// One request, to the end of its answer.
+pub fn ask(bridge: &Opened, world: &World, line: &str, headers: &[(&str, &str)], body: &str) -> Got {
+    let (method, target) = line.split_once(' ').unwrap();
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let header = |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+    let request =
+        Request { method, path, query, host_name: "gateway.example", header: &header, body: body.as_bytes().to_vec() };
+    let response = block_on(serve(bridge, world, request));
+    finish(response, world)
+}
+
+/// Does what the edge does with a body.
+fn finish(response: Response<World>, world: &World) -> Got {
+    let Response { status, headers, body } = response;
+    let body = match body {
+        Body::Empty => Vec::new(),
+        Body::Bytes(bytes) | Body::Buffer((), bytes) => bytes,
+        Body::Overheard(stream, mut bytes, mut relay) => {
+            let rest: Vec<_> = stream.1.borrow_mut().drain(..).collect();
+            let mut end = End::Closed;
+            for piece in rest {
+                match piece {
+                    Ok(piece) => {
+                        relay.push(piece.as_bytes(), world.now());
+                        bytes.extend_from_slice(piece.as_bytes());
+                    }
+                    Err(Lost::TimedOut) => end = End::TimedOut,
+                    Err(Lost::Broken) => end = End::Broken,
+                }
+            }
+            bytes.extend(relay.finish(end));
+            world.logs.borrow_mut().extend(relay.record(end, world.now()));
+            bytes
+        }
+        Body::Told(story, mut relay) => {
+            let bytes: Vec<u8> = story.flat_map(|(_, frame)| frame).collect();
+            relay.push(&bytes, world.now());
+            relay.finish(End::Closed);
+            world.logs.borrow_mut().extend(relay.record(End::Closed, world.now()));
+            bytes
+        }
+    };
+    Got { status, headers, body: String::from_utf8(body).unwrap() }
+}

@@ -1,0 +1,126 @@
+// An HTTP client that hides nothing: exact bytes, exact headers, chunk by chunk, and no retries.
+
+import { request as httpRequest } from "node:http";
+import { connect } from "node:net";
+
+const PATIENCE_MS = 8000;
+
+/** `promise`, or a failure that names what was waited for in vain: a test that hangs says nothing. */
+export function soon(promise, what, patience_ms = PATIENCE_MS) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited ${patience_ms} ms in vain for ${what}`)), patience_ms);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/** Sends one request and hands back the answer as soon as its headers are there, to be read step by step. */
+export function open(url, { method = "GET", headers = {}, body = null } = {}) {
+  const answering = new Promise((resolve, reject) => {
+    // One connection for each request: what one test does to its connection is no other test's business.
+    const req = httpRequest(url, { method, headers, agent: false });
+    req.on("response", (res) => resolve(new Answer(req, res)));
+    req.on("error", reject);
+    req.end(body);
+  });
+  return soon(answering, "an answer");
+}
+
+/** Sends one request and reads the whole answer. */
+export async function call(url, options) {
+  const answer = await open(url, options);
+  const bytes = await answer.rest();
+  return {
+    status: answer.status,
+    headers: answer.headers,
+    bytes,
+    text: bytes.toString(),
+    json: () => JSON.parse(bytes),
+  };
+}
+
+class Answer {
+  #req;
+  #parts;
+
+  constructor(req, res) {
+    this.#req = req;
+    this.#parts = res[Symbol.asyncIterator]();
+    this.status = res.statusCode;
+    this.headers = res.headers;
+  }
+
+  /** The bytes that come next, or null at the end; fails if the answer breaks off. */
+  async next() {
+    const { done, value } = await soon(this.#parts.next(), "the next bytes of the answer");
+    return done ? null : value;
+  }
+
+  /** Reads on until `text` has come, and hands back all that was read. */
+  async until(text) {
+    let seen = Buffer.alloc(0);
+    while (!seen.includes(text)) {
+      const part = await this.next();
+      if (part === null) throw new Error(`the answer ended without ${JSON.stringify(text)}: ${seen}`);
+      seen = Buffer.concat([seen, part]);
+    }
+    return seen.toString();
+  }
+
+  /** All that has not been read yet. */
+  async rest() {
+    const parts = [];
+    for (let part = await this.next(); part !== null; part = await this.next()) parts.push(part);
+    return Buffer.concat(parts);
+  }
+
+  /**
+   * Leaves, with a reset: while nothing is being written, workerd takes a mere end of the caller's side
+   * for a caller who has said all and still listens.
+   */
+  leave() {
+    this.#req.socket.resetAndDestroy();
+  }
+}
+
+/** The JSON headers of a caller with `key`. */
+export const as = (key) => ({ authorization: `Bearer ${key}`, "content-type": "application/json" });
+
+/** A POST to chat completions; `body` is an object, or the exact text or bytes to send. */
+export function chatRequest(key, body, headers = {}) {
+  const exact = typeof body === "string" || Buffer.isBuffer(body);
+  return { method: "POST", headers: { ...as(key), ...headers }, body: exact ? body : JSON.stringify(body) };
+}
+
+export const HELLO = [{ role: "user", content: "Hello" }];
+
+/** Writes `bytes` to a bare connection and hands back what comes until the peer closes, or until `patience_ms` have passed. */
+export function raw(port, bytes, patience_ms = 2000) {
+  return new Promise((resolve) => {
+    const parts = [];
+    const socket = connect(port, "127.0.0.1", () => socket.write(bytes));
+    const finish = () => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(Buffer.concat(parts).toString("latin1"));
+    };
+    const timer = setTimeout(finish, patience_ms);
+    socket.on("data", (part) => parts.push(part));
+    socket.on("end", finish);
+    // A reset after the answer is a way to close, too: what counts is what came before.
+    socket.on("error", finish);
+  });
+}
+
+/** The events of a stream, by the rules of server-sent events: `{ event, data }`, comments left out. */
+export function events(stream) {
+  const blocks = stream.toString().split(/\r\n\r\n|\n\n|\r\r/);
+  return blocks.map(parseEvent).filter(({ data }) => data !== null);
+}
+
+function parseEvent(block) {
+  const fields = block.split(/\r\n|\n|\r/).map((line) => /^([^:]+)(?:: ?(.*))?$/.exec(line) ?? []);
+  const values = (name) => fields.filter(([, field]) => field === name).map(([, , value]) => value ?? "");
+  const data = values("data");
+  return { event: values("event").at(-1) ?? "message", data: data.length ? data.join("\n") : null };
+}

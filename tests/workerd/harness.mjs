@@ -1,0 +1,139 @@
+// Starts the built gateway on a real workerd, with a configuration and secrets of the test's own, and watches what it prints.
+
+import { spawn } from "node:child_process";
+import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
+// A folder with src/ and build/, as this project's own.
+const BUILD = process.env.GATEWAY_BUILD ?? PROJECT;
+const WORKERD = join(PROJECT, "node_modules/workerd/bin/workerd");
+const COMPATIBILITY_DATE = "2026-11-17";
+
+// The worker as it is deployed: module's name, capnp's kind of it. The first one is the entry; the configuration is written by the test.
+const CONFIG_MODULE = "build/config.yaml";
+const MODULES = [
+  ["src/worker.mjs", "esModule"],
+  ["build/index.js", "esModule"],
+  ["build/index_bg.wasm", "wasm"],
+  [CONFIG_MODULE, "text"],
+];
+
+/**
+ * Starts one gateway. `config` is the text of config.yaml, `bindings` the secrets and variables.
+ *
+ * The result's `stop()` ends it; `logs()` are the JSON lines it has printed, `lines` all of them.
+ */
+export async function startGateway({ config, bindings = {} }) {
+  const folder = await mkdtemp(join(tmpdir(), "llm-bridge-"));
+  await layOut(folder, { config, bindings });
+  const child = spawn(WORKERD, ["serve", "--control-fd=3", join(folder, "config.capnp")], { stdio: ["ignore", "pipe", "pipe", "pipe"] });
+  const gateway = new Gateway(child, folder, bindings);
+  try {
+    await gateway.listening();
+  } catch (fault) {
+    await gateway.stop();
+    throw fault;
+  }
+  return gateway;
+}
+
+class Gateway {
+  /** What the worker wrote on its console. */
+  lines = [];
+  /** What workerd itself complained of. */
+  complaints = [];
+  #child;
+  #folder;
+  #bindings;
+  #exited;
+  #kill = () => this.#child.kill("SIGKILL");
+
+  constructor(child, folder, bindings) {
+    this.#child = child;
+    this.#folder = folder;
+    this.#bindings = bindings;
+    this.#exited = new Promise((resolve) => child.on("close", resolve));
+    // A test that dies before its clean-up must not leave a server behind.
+    process.once("exit", this.#kill);
+    createInterface({ input: child.stdout }).on("line", (line) => this.lines.push(line));
+    createInterface({ input: child.stderr }).on("line", (line) => this.complaints.push(line));
+  }
+
+  /** Waits until the worker answers; any answer will do. */
+  async listening() {
+    const port = await Promise.race([listenedPort(this.#child.stdio[3]), this.#exited]);
+    if (!this.alive) throw new Error(`workerd did not start:\n${this.complaints.join("\n")}`);
+    this.port = port;
+    this.url = `http://127.0.0.1:${port}`;
+    await fetch(`${this.url}/health`).then((response) => response.arrayBuffer());
+  }
+
+  get alive() {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** The log so far, parsed; a line that is no JSON is left to the test of logs to complain of. */
+  logs() {
+    return this.lines.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
+  }
+
+  /** The names of the bindings whose value stands somewhere in `text`. */
+  leaks(text = this.lines.join("\n")) {
+    return Object.entries(this.#bindings)
+      .filter(([, value]) => value && text.includes(value))
+      .map(([name]) => name);
+  }
+
+  async stop() {
+    process.off("exit", this.#kill);
+    this.#kill();
+    await this.#exited;
+    await rm(this.#folder, { recursive: true });
+  }
+}
+
+/** Copies the worker's modules into `folder`, beside a generated configuration of workerd. */
+async function layOut(folder, { config, bindings }) {
+  for (const [name] of MODULES) {
+    await mkdir(join(folder, dirname(name)), { recursive: true });
+    await (name === CONFIG_MODULE ? writeFile(join(folder, name), config) : cp(join(BUILD, name), join(folder, name)));
+  }
+  await writeFile(join(folder, "config.capnp"), capnp(bindings));
+}
+
+function capnp(bindings) {
+  const modules = MODULES.map(([name, kind]) => `(name = ${text(name)}, ${kind} = embed ${text(name)})`);
+  const texts = Object.entries(bindings).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`);
+  // The outbound network is loopback alone: a test that calls a real provider is a fault.
+  return `using Workerd = import "/workerd/workerd.capnp";
+
+const config :Workerd.Config = (
+  services = ${list([`(name = "main", worker = .gateway)`, `(name = "internet", network = (allow = ["local"]))`])},
+  sockets = ${list([`(name = "http", address = "127.0.0.1:0", http = (), service = "main")`])},
+);
+
+const gateway :Workerd.Worker = (
+  modules = ${list(modules)},
+  compatibilityDate = ${text(COMPATIBILITY_DATE)},
+  compatibilityFlags = ["global_fetch_strictly_public"],
+  bindings = ${list(texts)},
+);
+`;
+}
+
+const list = (rows) => `[${rows.map((row) => `\n    ${row},`).join("")}\n  ]`;
+
+/** A capnp string; its escapes are C's, which for what tests need are JSON's. */
+const text = (value) => JSON.stringify(value);
+
+/** The port that workerd took, as it says on its control pipe. */
+async function listenedPort(control) {
+  for await (const line of createInterface({ input: control })) {
+    const message = JSON.parse(line);
+    if (message.event === "listen") return message.port;
+  }
+}
