@@ -1,0 +1,133 @@
+// The first thing that anyone does with the project: `make dev`, and what it tells them to do next. Needs a build; knows no Rust.
+import assert from "node:assert/strict";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const ROOT = new URL("../..", import.meta.url).pathname;
+const CONFIG = `
+providers:
+  demo:
+    adapter: echo
+    models:
+      echo: {}
+`;
+
+const folder = mkdtempSync(join(tmpdir(), "llm-bridge-doors-"));
+after(() => rmSync(folder, { recursive: true }));
+
+// What a shell of one's own would have: nothing of the make and the test runner that run this file.
+const { MAKEFLAGS, MFLAGS, MAKELEVEL, NODE_TEST_CONTEXT, PORT, CONFIG: _, ...env } = process.env;
+const make = (...args) => spawnSync("make", args, { cwd: ROOT, env, encoding: "utf8", timeout: 300_000 });
+
+async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+// Asks again and again until the answer is truthy.
+async function eventually(what, seconds, ask) {
+  for (const end = Date.now() + seconds * 1000; Date.now() < end; await sleep(200)) {
+    const answer = await ask();
+    if (answer) return answer;
+  }
+  assert.fail(`${what}: not within ${seconds} s`);
+}
+
+describe("make dev", () => {
+  const config = join(folder, "config.yaml");
+  let port, dev, exit;
+  let said = "";
+
+  before(async () => {
+    writeFileSync(config, CONFIG);
+    port = await freePort();
+    dev = spawn("make", ["dev", `PORT=${port}`, `CONFIG=${config}`], { cwd: ROOT, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+    exit = once(dev, "exit");
+    for (const stream of [dev.stdout, dev.stderr]) stream.setEncoding("utf8").on("data", (text) => (said += text));
+    await eventually("an address to try", 540, () => {
+      assert.equal(dev.exitCode, null, said);
+      return said.includes("README.md");
+    });
+  });
+
+  after(() => {
+    try { process.kill(-dev.pid, "SIGKILL"); } catch { /* it is gone, as it should be */ }
+    make("config-link"); // build/config.yaml led to this test's file
+  });
+
+  // Lines to try, as printed; only the stand-in for a key of one's own is filled in.
+  const lines = () => said.split("\n").filter((line) => line.startsWith("  curl "))
+    .map((line) => line.replace("ONE-OF-YOUR-ACCESS_API_KEYS", () => ownKey()));
+  const ownKey = () => readFileSync(join(ROOT, ".dev.vars"), "utf8").match(/^ACCESS_API_KEYS=["']?([^,"'\n]+)/m)[1];
+  const run = (line) => execFileSync("bash", ["-c", line], { env, encoding: "utf8", timeout: 60_000, stdio: ["ignore", "pipe", "ignore"] });
+  const models = async () => {
+    const key = lines()[0].match(/Bearer ([^']+)/)[1];
+    const answer = await fetch(`http://localhost:${port}/v1/models`, { headers: { authorization: `Bearer ${key}` } });
+    return (await answer.json()).data?.map((model) => model.id);
+  };
+
+  test("the first line that it prints is a chat that is answered", () => {
+    const { choices } = JSON.parse(run(lines()[0]));
+    assert.match(choices[0].message.content, /demonstration/i);
+  });
+
+  test("the second line is the same, streamed", () => {
+    const events = run(lines()[1]).split("\n").filter((line) => line.startsWith("data: "));
+    assert.ok(events.length > 2, `a few events: ${events}`);
+    assert.equal(events.at(-1), "data: [DONE]");
+  });
+
+  test("a model renamed in the YAML is there in seconds, and no Rust was built for it", async () => {
+    assert.deepEqual(await models(), ["demo/echo"]);
+    const before = said.length;
+    writeFileSync(config, CONFIG.replace("echo: {}", "parrot: {}"));
+    await eventually("the new name", 30, async () => (await models())?.includes("demo/parrot"));
+    assert.doesNotMatch(said.slice(before), /Building the gateway|Compiling/);
+  });
+
+  test("a port that is taken is named, and so is the way out", () => {
+    const second = make("dev", `PORT=${port}`, `CONFIG=${config}`);
+    assert.notEqual(second.status, 0);
+    assert.match(second.stderr, new RegExp(`Port ${port} is taken.*make dev PORT=`));
+  });
+
+  test("Ctrl-C ends all of it", async () => {
+    process.kill(-dev.pid, "SIGINT");
+    await Promise.race([exit, sleep(30_000, undefined, { ref: false })]);
+    const left = () => execFileSync("ps", ["-eo", "pgid=,stat=,args="], { encoding: "utf8" }).split("\n")
+      .filter((row) => Number.parseInt(row, 10) === dev.pid && !/^ *\d+ +Z/.test(row));
+    await eventually("every process gone", 10, () => left().length === 0).catch(() => assert.deepEqual(left(), []));
+    await assert.rejects(fetch(`http://localhost:${port}/health`), "nothing listens any more");
+  });
+});
+
+test("a faulty configuration stops make dev, and the line is named", () => {
+  const faulty = join(folder, "faulty.yaml");
+  writeFileSync(faulty, CONFIG.replace("adapter: echo", "adapter: ecko"));
+  const dev = make("dev", `CONFIG=${faulty}`);
+  assert.notEqual(dev.status, 0);
+  assert.match(dev.stderr, /faulty\.yaml:4\b/);
+});
+
+test("a second set-up has nothing to do", () => {
+  const { status, stdout, stderr } = make("setup");
+  assert.equal(status, 0, stderr);
+  assert.doesNotMatch(stdout + stderr, /Installing|Compiling|Adding/);
+});
+
+test("make alone lists every door", () => {
+  const { stdout } = make();
+  for (const door of ["help", "setup", "dev", "build", "test", "check", "deploy", "bench", "clean"]) {
+    assert.match(stdout, new RegExp(`^  make ${door} +\\w`, "m"));
+  }
+});
