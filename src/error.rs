@@ -89,10 +89,20 @@ impl Error {
         self
     }
 
-    /// Puts other words in place of the message.
+    /// Puts each of its words through a filter; `None` leaves a word as it is.
     #[must_use]
-    pub fn reworded(mut self, message: String) -> Self {
-        self.0.message = message;
+    pub fn reworded(mut self, filter: impl Fn(&str) -> Option<String>) -> Self {
+        if let Some(message) = filter(&self.0.message) {
+            self.0.message = message;
+        }
+        let mut word = |word: &mut Text| {
+            if let Some(other) = filter(word) {
+                *word = other.into();
+            }
+        };
+        word(&mut self.0.kind);
+        self.0.code.iter_mut().for_each(&mut word);
+        self.0.param.iter_mut().for_each(&mut word);
         self
     }
 

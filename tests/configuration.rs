@@ -28,7 +28,7 @@ fn the_file_of_the_python_bridge_works_unchanged() {
     let config = read(include_str!("fixtures/python-bridge.yaml")).unwrap();
     let target = |name: &str| route::resolve(&config, name).unwrap();
     assert_eq!(target("o3-mini<high>").upstream, "o3-mini");
-    assert_eq!(target("o3-mini<high>").model.timeout, 600_000);
+    assert_eq!(target("o3-mini<high>").model.clocks.total, 600_000);
     assert_eq!(target("closeai/o3-mini").model.params.add, [("reasoning_effort".to_owned(), "\"low\"".to_owned())]);
     assert_eq!(target("deepseek/deepseek-reasoner").model.params.rename.len(), 1);
     assert_eq!(config.provider("deepseek").unwrap().adapter, "openai");
@@ -91,7 +91,7 @@ fn anchors_and_merges_work_as_in_python() {
 ";
     let config = read(text).unwrap();
     let two = config.provider("p").unwrap().model("two").unwrap();
-    assert_eq!((two.timeout, two.max_tokens), (7_000, Some(5)));
+    assert_eq!((two.clocks.total, two.max_tokens), (7_000, Some(5)));
 }
 
 #[test]
@@ -120,7 +120,7 @@ providers:
     let config = read(text).unwrap();
     let found = |name: &str| {
         let target = route::resolve(&config, name).ok()?;
-        Some(format!("{} {} {}", target.provider.name, target.upstream, target.model.timeout / 1000))
+        Some(format!("{} {} {}", target.provider.name, target.upstream, target.model.clocks.total / 1000))
     };
     assert_eq!(found("a/m").as_deref(), Some("a m 600"));
     assert_eq!(found("m").as_deref(), Some("b m 600"));

@@ -1,8 +1,9 @@
 //! Whole requests through the gateway with a scripted world: what the provider gets, what the client gets, what is recorded.
-#![allow(clippy::unwrap_used, reason = "a test may insist")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may insist")]
 
 mod support;
 
+use llm_bridge::gateway::Outcome;
 use llm_bridge::gateway::host::Lost;
 use support::{Got, Script, World, ask, bridge};
 
@@ -12,16 +13,28 @@ providers:
   up:
     base_url: https://up.example/v1
     headers: { X-Team: blue }
+    keep_alive: 0
     models:
       m: { max_tokens: 100 }
       m<deep>: { param_config: { add_params: { effort: high } } }
+  quick: { base_url: https://quick.example, clocks: { connect: 3, first_token: 20, idle: 5 }, models: { m: {} } }
+  shows: { base_url: https://shows.example, stream_usage: show, models: { m: {} } }
+  leaves: { base_url: https://leaves.example, stream_usage: leave, models: { m: {} } }
+  strict: { base_url: https://strict.example, relay: checked, models: { m: {} } }
   unset: { base_url: https://unset.example, models: { m: {} } }
   demo: { adapter: echo, models: { echo: {} } }
 limits: { max_body_bytes: 1000 }
 logging: { fields: { response: true } }
 ";
 const KEY: &[(&str, &str)] = &[("authorization", "Bearer k")];
-const SECRETS: &[(&str, &str)] = &[("ACCESS_API_KEYS", "k"), ("UP_API_KEY", "sk-upstream")];
+const SECRETS: &[(&str, &str)] = &[
+    ("ACCESS_API_KEYS", "k"),
+    ("UP_API_KEY", "sk-upstream"),
+    ("QUICK_API_KEY", "q"),
+    ("SHOWS_API_KEY", "s"),
+    ("LEAVES_API_KEY", "l"),
+    ("STRICT_API_KEY", "t"),
+];
 const CHAT: &str = "POST /v1/chat/completions";
 
 fn post(world: &World, body: &str) -> Got {
@@ -204,4 +217,85 @@ fn every_response_has_an_id() {
     for insane in ["", "a b", "é", &"x".repeat(129)] {
         assert_eq!(with(insane).header("x-request-id"), Some("req_00000000000000000000000000000007"));
     }
+}
+
+const USAGE: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}\n\n";
+
+fn streamed(model: &str, more: &str, pieces: Vec<Result<&'static str, Lost>>) -> (World, Got) {
+    let world = World::saying(Script::stream(pieces));
+    let got = post(&world, &format!("{{\"model\":\"{model}\",\"messages\":[],\"stream\":true{more}}}"));
+    (world, got)
+}
+
+#[test]
+fn usage_is_asked_for_and_hidden_where_it_is_not_wanted() {
+    let pieces = || vec![Ok(TEXT), Ok(STOP), Ok(USAGE), Ok(DONE)];
+    let sent = |world: &World| String::from_utf8(world.call().body).unwrap();
+    let asks = r#""stream_options":{"include_usage":true}"#;
+    for (model, more, shown, asked) in [
+        ("up/m", "", false, true),
+        ("up/m", r#","stream_options":{"include_usage":false}"#, false, true),
+        ("up/m", r#","stream_options":{"include_usage":true}"#, true, true),
+        ("shows/m", "", true, true),
+        ("shows/m", r#","stream_options":{"include_usage":false}"#, false, true),
+        ("leaves/m", "", true, false),
+    ] {
+        let (world, got) = streamed(model, more, pieces());
+        assert_eq!(got.body.contains("prompt_tokens"), shown, "{model} {more}");
+        assert_eq!(sent(&world).contains(asks), asked, "{model} {more}");
+        assert_eq!(got.body.matches(DONE).count(), 1);
+        assert_eq!(world.receipts.borrow()[0].usage.map(|usage| usage.prompt()), Some(5));
+    }
+    let (world, _) = streamed("up/m", r#","stream_options":{"other":1}"#, pieces());
+    assert!(sent(&world).contains(r#""stream_options":{"other":1,"include_usage":true}"#));
+}
+
+#[test]
+fn only_sound_events_pass_where_each_is_checked() {
+    let more = r#","stream_options":{"include_usage":true}"#;
+    let (world, got) = streamed(
+        "strict/m",
+        more,
+        vec![Ok(TEXT), Ok("data: {oops\n\n"), Ok(STOP), Ok("data: {\"cho"), Err(Lost::Broken)],
+    );
+    assert_eq!(got.body, [TEXT, STOP, DONE].concat());
+    assert_eq!(world.receipts.borrow()[0].malformed, 1);
+}
+
+#[test]
+fn a_provider_that_thinks_for_long_is_given_time_and_its_client_a_sign() {
+    let (_, got) = streamed("quick/m", "", vec![Ok(": hi\n\n"), Err(Lost::TimedOut)]);
+    assert_eq!((got.status, got.code().as_str()), (504, "upstream_timeout"), "idle for 5 s");
+    let (world, got) = streamed("leaves/m", "", vec![Ok(ROLE), Err(Lost::TimedOut), Ok(TEXT), Ok(STOP), Ok(DONE)]);
+    assert_eq!(got.body, [ROLE, ": keep-alive\n\n", TEXT, STOP, DONE].concat());
+    assert_eq!(world.clock.get(), 15_000);
+}
+
+#[test]
+fn every_request_leaves_one_receipt() {
+    for (pieces, outcome) in [
+        (vec![Ok(TEXT), Ok(STOP), Ok(DONE)], Outcome::Complete),
+        (vec![Ok(TEXT)], Outcome::Truncated),
+        (vec![Ok(TEXT), Err(Lost::TimedOut)], Outcome::TimedOut),
+        (vec![Ok(TEXT), Ok("data: {\"error\":{\"message\":\"x\"}}\n\n")], Outcome::UpstreamError),
+        (vec![], Outcome::Refused),
+    ] {
+        let (world, _) = streamed("up/m", "", pieces);
+        let receipts = world.receipts.borrow();
+        assert_eq!(receipts.iter().map(|receipt| receipt.outcome).collect::<Vec<_>>(), [outcome]);
+    }
+}
+
+#[test]
+fn an_error_in_a_stream_is_logged_without_secrets() {
+    let error = "data: {\"error\":{\"message\":\"bad key sk-upstream\",\"type\":\"sk-upstream\"}}\n\n";
+    let (world, _) = streamed("up/m", "", vec![Ok(TEXT), Ok(error)]);
+    assert!(!world.logs.borrow().concat().contains("sk-upstream"));
+    assert_eq!(world.logged("request_error").unwrap()["error"], "bad key ***");
+}
+
+#[test]
+fn a_whole_answer_says_where_its_time_went() {
+    let got = post(&World::saying(Script::json(200, WHOLE)), r#"{"model":"m","messages":[]}"#);
+    assert_eq!(got.header("server-timing"), Some("gateway;dur=0, upstream;dur=0, ttft;dur=0"));
 }

@@ -1,14 +1,14 @@
 //! What examples cannot show: any JSON keeps the bytes that are not ours, any cutting of a stream is the same stream, no bytes panic.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may insist")]
 
-use llm_bridge::adapters::openai::overhear::Overhear;
+use llm_bridge::adapters::openai::overhear::{Attention, Overhear};
 use llm_bridge::adapters::openai::{inbound, outbound};
 use llm_bridge::config::Params;
 use llm_bridge::error::Error;
 use llm_bridge::policy::auth::AccessKeys;
 use llm_bridge::provider::params;
 use llm_bridge::wire::json::Document;
-use llm_bridge::wire::sse::Reader;
+use llm_bridge::wire::sse::{Block, Reader};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -175,7 +175,7 @@ fn pieces<'b>(bytes: &'b [u8], cuts: &[usize]) -> Vec<&'b [u8]> {
 
 fn events(pieces: &[&[u8]]) -> Vec<Vec<u8>> {
     let mut events = Vec::new();
-    let mut each = |data: &[u8]| events.push(data.to_vec());
+    let mut each = |block: Block<'_>| events.extend(block.data.map(<[u8]>::to_vec));
     let mut reader = Reader::default();
     pieces.iter().for_each(|piece| reader.push(piece, &mut each));
     reader.finish(&mut each);
@@ -183,8 +183,8 @@ fn events(pieces: &[&[u8]]) -> Vec<Vec<u8>> {
 }
 
 fn overheard(pieces: &[&[u8]]) -> String {
-    let mut heard = Overhear::keeping_text();
-    pieces.iter().for_each(|piece| heard.push(piece));
+    let mut heard = Overhear::new(Attention { text: true, ..Attention::default() });
+    pieces.iter().for_each(|piece| drop(heard.push(piece)));
     let tail = heard.finish(&Error::upstream(502, "stream_truncated", "cut"));
     let error = heard.error().map(ToString::to_string);
     format!(

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use llm_bridge::adapters::openai::outbound;
-use llm_bridge::adapters::openai::overhear::Overhear;
+use llm_bridge::adapters::openai::overhear::{Attention, Overhear};
 use llm_bridge::chat::Usage;
 use llm_bridge::error::Error;
 use serde_json::Value;
@@ -48,8 +48,8 @@ fn stated(body: &[u8]) -> Option<(u64, u64)> {
 }
 
 fn listen(pieces: &[&[u8]]) -> (Overhear, Vec<u8>) {
-    let mut heard = Overhear::keeping_text();
-    pieces.iter().for_each(|piece| heard.push(piece));
+    let mut heard = Overhear::new(Attention { text: true, ..Attention::default() });
+    pieces.iter().for_each(|piece| drop(heard.push(piece)));
     let tail = heard.finish(&Error::upstream(502, "stream_truncated", "cut"));
     (heard, tail)
 }

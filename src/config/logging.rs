@@ -71,6 +71,7 @@ const FIELDS: &[(&str, &str, bool)] = &[
     ("error_code", "error_code", true),
     ("outcome", "outcome", true),
     ("malformed_events", "malformed_events", true),
+    ("model_served", "model_served", true),
     ("duration_ms", "duration_ms", true),
     ("ttft_ms", "ttft_ms", true),
     ("input_tokens", "input_tokens", true),

@@ -5,11 +5,13 @@ mod logging;
 pub mod near;
 mod params;
 mod read;
+mod stream;
 mod yaml;
 
 pub use address::Address;
 pub use logging::{Fields, Format, Level, Logging};
 pub use params::Params;
+pub use stream::{Clocks, OnDisconnect, RelayKind, StreamUsage, Streaming};
 pub use yaml::Problem;
 
 use crate::config::yaml::Report;
@@ -76,6 +78,8 @@ pub struct Provider {
     pub key: KeySource,
     /// Headers sent with each call, names in lower case.
     pub headers: Vec<(String, String)>,
+    /// How its streams are passed on.
+    pub streaming: Streaming,
     /// The models listed, in the file's order.
     pub models: Vec<Model>,
     /// The row for every model not listed, if any model is allowed.
@@ -105,8 +109,8 @@ pub struct Model {
     pub upstream: String,
     /// The most that a caller may ask for as the length of an answer, in tokens.
     pub max_tokens: Option<u64>,
-    /// The longest that an answer may take in all.
-    pub timeout: Millis,
+    /// How long an answer may take.
+    pub clocks: Clocks,
     /// Edits of the request.
     pub params: Params,
     /// How a demonstration behaves.

@@ -2,13 +2,13 @@
 
 use serde_yaml::Value;
 
+use super::stream::{Clocks, Streaming};
 use super::yaml::{Node, Problem, Report, Table};
 use super::{
     AdapterKind, Address, Auth, Config, Cors, Demo, KeySource, Logging, Model, Params, Provider, near, without_hint,
 };
 
 const DEFAULT_MAX_BODY: usize = 20 << 20;
-const DEFAULT_TIMEOUT: u64 = 600_000;
 /// The row of every model that is not listed.
 const ANY: &str = "*";
 
@@ -68,8 +68,21 @@ fn default_provider(table: &Table<'_>, providers: &[Provider]) -> Option<usize> 
     providers.iter().position(|provider| provider.name == name)
 }
 
-const PROVIDER_KEYS: &[&str] =
-    &["adapter", "base_url", "requires_proxy", "api_key", "api_key_env", "headers", "models"];
+const PROVIDER_KEYS: &[&str] = &[
+    "adapter",
+    "base_url",
+    "requires_proxy",
+    "api_key",
+    "api_key_env",
+    "headers",
+    "timeout",
+    "clocks",
+    "relay",
+    "stream_usage",
+    "keep_alive",
+    "on_disconnect",
+    "models",
+];
 
 fn provider(name: String, node: &Node<'_>, adapters: &[AdapterKind]) -> Option<Provider> {
     if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
@@ -81,10 +94,12 @@ fn provider(name: String, node: &Node<'_>, adapters: &[AdapterKind]) -> Option<P
     if table.at("requires_proxy").and_then(|node| node.flag()).unwrap_or(false) {
         node.note("requires_proxy has no effect yet: a Worker calls this provider directly");
     }
-    let (models, any_model) = models(&table);
+    let clocks = Clocks::default().read(&table);
+    let (models, any_model) = models(&table, clocks);
     let key = if adapter.remote { key_source(&name, &table) } else { KeySource::Keyless };
     let headers = table.at("headers").and_then(|node| headers(&node)).unwrap_or_default();
-    Some(Provider { name, adapter: adapter.name, address: address?, key, headers, models, any_model })
+    let (adapter, streaming) = (adapter.name, Streaming::read(&table));
+    Some(Provider { name, adapter, address: address?, key, headers, streaming, models, any_model })
 }
 
 fn adapter(table: &Table<'_>, adapters: &[AdapterKind]) -> Option<AdapterKind> {
@@ -104,6 +119,10 @@ fn address(table: &Table<'_>, adapter: AdapterKind) -> Option<Option<Address>> {
         }
         return Some(None);
     };
+    if !adapter.remote {
+        node.note("this adapter answers by itself: the address has no effect");
+        return Some(None);
+    }
     let address = Address::parse(&node.text()?);
     address.map(Some).map_err(|expected| node.fault(expected)).ok()
 }
@@ -154,37 +173,37 @@ fn headers(node: &Node<'_>) -> Option<Vec<(String, String)>> {
     Some(node.entries()?.into_iter().filter_map(header).collect())
 }
 
-fn models(table: &Table<'_>) -> (Vec<Model>, Option<Model>) {
+fn models(table: &Table<'_>, clocks: Clocks) -> (Vec<Model>, Option<Model>) {
     let Some(node) = table.at("models") else {
         table.node().fault("`models` is missing: list the provider's models, or write models: \"*\" for any");
         return (Vec::new(), None);
     };
     if node.word() == Some(ANY) {
-        return (Vec::new(), Some(plain_model(ANY.to_owned())));
+        return (Vec::new(), Some(plain_model(ANY.to_owned(), clocks)));
     }
     let entries = node.entries().unwrap_or_default();
     let (any, listed): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(name, _)| name == ANY);
-    let listed = listed.into_iter().filter_map(|(name, node)| model(name, &node)).collect();
-    (listed, any.into_iter().find_map(|(name, node)| model(name, &node)))
+    let listed = listed.into_iter().filter_map(|(name, node)| model(name, &node, clocks)).collect();
+    (listed, any.into_iter().find_map(|(name, node)| model(name, &node, clocks)))
 }
 
-fn plain_model(name: String) -> Model {
+fn plain_model(name: String, clocks: Clocks) -> Model {
     let upstream = without_hint(&name).unwrap_or_else(|| name.clone());
     let (params, demo) = (Params::default(), Demo::default());
-    Model { name, upstream, max_tokens: None, timeout: DEFAULT_TIMEOUT, params, demo }
+    Model { name, upstream, max_tokens: None, clocks, params, demo }
 }
 
-fn model(name: String, node: &Node<'_>) -> Option<Model> {
-    let mut model = plain_model(name);
+fn model(name: String, node: &Node<'_>, clocks: Clocks) -> Option<Model> {
+    let mut model = plain_model(name, clocks);
     if model.upstream.is_empty() {
         node.fault("a model needs a name");
     }
     if node.is_nothing() {
         return Some(model);
     }
-    let table = node.table(&["max_tokens", "timeout", "param_config", "echo"])?;
+    let table = node.table(&["max_tokens", "timeout", "clocks", "param_config", "echo"])?;
     model.max_tokens = table.at("max_tokens").and_then(|node| node.count(1));
-    model.timeout = table.at("timeout").and_then(|node| node.seconds()).unwrap_or(DEFAULT_TIMEOUT);
+    model.clocks = clocks.read(&table);
     model.params = table.at("param_config").and_then(|node| Params::read(&node)).unwrap_or_default();
     model.demo = table.at("echo").and_then(|node| demo(&node)).unwrap_or_default();
     Some(model)

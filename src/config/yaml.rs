@@ -136,6 +136,11 @@ impl<'a> Node<'a> {
         self.value.is_null()
     }
 
+    /// Whether it is the number 0.
+    pub fn is_zero(&self) -> bool {
+        self.value.as_f64() == Some(0.0)
+    }
+
     /// The text of a key or keyword, without complaint if it is something else.
     pub fn word(&self) -> Option<&'a str> {
         self.value.as_str()

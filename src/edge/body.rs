@@ -32,7 +32,7 @@ pub(super) async fn read_some(stream: &ReadableStream, limit: usize) -> Result<(
 }
 
 /// The next bytes of a stream; `None` at its end.
-pub(super) async fn next(reader: &ReadableStreamDefaultReader) -> Result<Option<Vec<u8>>, JsValue> {
+async fn next(reader: &ReadableStreamDefaultReader) -> Result<Option<Vec<u8>>, JsValue> {
     let step = JsFuture::from(reader.read()).await?;
     Ok(chunk(&step)?.map(|chunk| chunk.to_vec()))
 }

@@ -10,17 +10,17 @@ use futures::future::{Either, select};
 use js_sys::{Array, ArrayBuffer, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{
-    AbortController, AbortSignal, ReadableStream, ReadableStreamDefaultReader, RequestInit, RequestRedirect,
-};
+use web_sys::{AbortController, AbortSignal, RequestInit, RequestRedirect};
 use worker::{Context, Delay};
 
+use super::source::Source;
 use super::{body, js};
 use crate::config::Millis;
-use crate::gateway::Host;
 use crate::gateway::host::{Answer, Call, Lost, Unread};
+use crate::gateway::{Host, Receipt};
 
 /// The world of one request.
+#[derive(Clone)]
 pub(super) struct Edge {
     request: web_sys::Request,
     /// Keeps the event alive until a stream has been settled.
@@ -87,7 +87,7 @@ impl Host for Edge {
 
     async fn send(&self, call: Call, limit: Millis) -> Result<Answered, Lost> {
         let init = init(&call);
-        let cancel = if call.stream { Some(self.cancellable(&init).map_err(|_| Lost::Broken)?) } else { None };
+        let cancel = if call.stream { Some(self.cancellable(&call, &init).map_err(|_| Lost::Broken)?) } else { None };
         let promise = js::fetch(&call.url, &init).map_err(|_| Lost::Broken)?;
         let response = within(limit, JsFuture::from(promise)).await;
         if response == Err(Lost::TimedOut) {
@@ -102,18 +102,24 @@ impl Host for Edge {
         within(limit, body::copy(buffer)).await
     }
 
+    fn settle(&self, _: &Receipt, line: Option<&str>) {
+        line.iter().for_each(|line| log(line));
+    }
+
     fn open(&self, answer: Answered) -> Incoming {
-        let body = answer.response.body();
-        let reader = body.as_ref().and_then(|body| body.get_reader().dyn_into().ok());
-        Incoming { body, reader, cancel: answer.cancel }
+        let source = answer.response.body().and_then(|body| Source::new(body).ok());
+        Incoming { source: RefCell::new(source), cancel: answer.cancel }
+    }
+
+    fn cancel(&self, stream: &Incoming) {
+        stream.cancel.iter().for_each(AbortController::abort);
     }
 
     async fn next(&self, stream: &Incoming, limit: Millis) -> Result<Option<Vec<u8>>, Lost> {
-        let Some(reader) = &stream.reader else { return Ok(None) };
-        let next = within(limit, body::next(reader)).await;
-        if next.is_err() {
-            stream.cancel();
-        }
+        // Taken out while it is read: a borrow must not outlive an await.
+        let Some(mut source) = stream.source.take() else { return Ok(None) };
+        let next = within(limit, source.next()).await;
+        stream.source.replace(Some(source));
         next
     }
 
@@ -146,22 +152,14 @@ impl Answer for Answered {
 
 /// A provider's stream while its beginning is read.
 pub(super) struct Incoming {
-    body: Option<ReadableStream>,
-    reader: Option<ReadableStreamDefaultReader>,
+    source: RefCell<Option<Source>>,
     cancel: Option<AbortController>,
 }
 
 impl Incoming {
-    /// The rest of the stream, for others to read; and the means to break it off.
-    pub(super) fn rest(self) -> (Option<ReadableStream>, Option<AbortController>) {
-        if let Some(reader) = self.reader {
-            reader.release_lock();
-        }
-        (self.body, self.cancel)
-    }
-
-    fn cancel(&self) {
-        self.cancel.iter().for_each(AbortController::abort);
+    /// The stream, for others to read on; and the means to break it off.
+    pub(super) fn parts(self) -> (Option<Source>, Option<AbortController>) {
+        (self.source.into_inner(), self.cancel)
     }
 }
 
@@ -177,10 +175,12 @@ fn init(call: &Call) -> RequestInit {
 }
 
 impl Edge {
-    /// A stream ends when we break it off, and when the client has left.
-    fn cancellable(&self, init: &RequestInit) -> Result<AbortController, JsValue> {
+    /// A stream ends when we break it off, and when the client has left, unless it is to be heard out.
+    fn cancellable(&self, call: &Call, init: &RequestInit) -> Result<AbortController, JsValue> {
         let cancel = AbortController::new()?;
-        init.set_signal(Some(&AbortSignal::any(&Array::of2(&cancel.signal(), &self.client()))));
+        let own = cancel.signal();
+        let signal = if call.ends_with_client { AbortSignal::any(&Array::of2(&own, &self.client())) } else { own };
+        init.set_signal(Some(&signal));
         Ok(cancel)
     }
 }

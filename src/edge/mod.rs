@@ -3,6 +3,7 @@
 mod body;
 mod host;
 mod js;
+mod source;
 mod stream;
 
 use std::cell::OnceCell;
@@ -38,7 +39,11 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
 
 fn open(env: &Env) -> Opened {
     let secret = |name: &str| js_sys::Reflect::get(env, &JsValue::from_str(name)).ok()?.as_string();
-    let bridge = Bridge::open(&js::configuration(), secret, host::now())?;
-    bridge.config().notes.iter().for_each(|note| worker::console_log!("config.yaml: {note}"));
-    Ok(Rc::new(bridge))
+    let opened = Bridge::open(&js::configuration(), secret, host::now()).map(Rc::new);
+    let lines = match &opened {
+        Ok(bridge) => bridge.notes(host::now()),
+        Err(problems) => gateway::faults(problems, host::now()),
+    };
+    lines.iter().for_each(|line| host::log(line));
+    opened
 }

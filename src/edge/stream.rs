@@ -1,5 +1,6 @@
-//! The two relays on Workers' streams. *Overhear*: the runtime pumps the bytes, and a lazily read copy is listened to.
-//! *Tell*: we write the bytes ourselves. Both end on an identity stream, so that we learn when the client leaves and have the last word.
+//! Answers that are streamed. *Overhear*: the runtime pumps the bytes, and a lazily read copy is listened to. *Pass*: each piece comes
+//! through our hands. *Tell*: the pieces are our own. All end on an identity stream, so that we learn when the client leaves and have the
+//! last word.
 
 use std::pin::{Pin, pin};
 use std::time::Duration;
@@ -7,76 +8,70 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::{Either, select};
 use js_sys::Uint8Array;
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    AbortController, AbortSignal, ReadableStream, ReadableStreamByobReader, ReadableStreamGetReaderOptions,
-    ReadableStreamReaderMode, StreamPipeOptions, WritableStream, WritableStreamDefaultWriter,
+    AbortController, AbortSignal, ReadableStream, StreamPipeOptions, WritableStream, WritableStreamDefaultWriter,
 };
 use worker::Delay;
 
 use super::host::{Edge, Incoming, log, now};
-use super::{body, js};
-use crate::gateway::{End, Relay, Story};
+use super::js;
+use super::source::{Source, VIEW};
+use crate::config::Millis;
+use crate::gateway::{End, Host as _, KEEP_ALIVE, Relay, Story, Tick};
 
-/// Bytes of the copy that are read at once. Only plain reads: one that waits for a full view would starve the client.
-const VIEW: u32 = 64 << 10;
-/// The copy is read this often; in between, bytes pass without waking anybody.
-const NAP: Duration = Duration::from_millis(500);
+/// The copy is read this often; in between, bytes pass without waking anybody. At most 40 wakes a second would be paced; this is two.
+const NAP: Millis = 500;
+/// Our own pieces leave at most this often, after the first.
+const PACE: Millis = 25;
 /// After a whole stream, the rest of the copy is there already.
-const REST: Duration = Duration::from_secs(1);
+const REST: Millis = 1_000;
 /// After a break, the rest of the copy comes within this time or never.
-const REST_AFTER_BREAK: Duration = Duration::from_millis(20);
+const REST_AFTER_BREAK: Millis = 20;
 
-/// Passes a provider's stream on, untouched, and listens.
+/// Passes a provider's stream on, and listens.
 pub(super) fn overhear(
     incoming: Incoming,
     held: Vec<u8>,
     relay: Relay,
     edge: &Edge,
 ) -> Result<ReadableStream, JsValue> {
-    let (upstream, cancel) = incoming.rest();
-    let (passed, copy) = js::tee(&upstream.ok_or(JsValue::NULL)?).ok_or(JsValue::NULL)?;
+    let (source, cancel) = incoming.parts();
     let joint = js::IdentityTransformStream::new()?;
     let (readable, writable) = (joint.readable(), joint.writable());
-    let listener = Listener { relay, copy: byob(&copy)?, reading: None, cancel, client: edge.client() };
-    edge.context.wait_until(listener.run(held, passed, writable));
+    let (source, client) = (source.ok_or(JsValue::NULL)?, edge.client());
+    let flow = Flow { relay, source, alarm: None, writable, cancel, client };
+    let host = edge.clone();
+    edge.context.wait_until(async move { flow.run(held, &host).await });
     Ok(readable)
-}
-
-/// First what was held back, then all else, natively.
-async fn pump(held: Vec<u8>, passed: ReadableStream, writable: &WritableStream) -> Result<JsValue, JsValue> {
-    let writer = writable.get_writer()?;
-    write(&writer, &held).await?;
-    writer.release_lock();
-    let options = StreamPipeOptions::new();
-    options.set_prevent_close(true);
-    options.set_prevent_abort(true);
-    JsFuture::from(passed.pipe_to_with_options(writable, &options)).await
 }
 
 /// Writes a stream of our own.
 pub(super) fn tell(story: Story, mut relay: Relay, edge: &Edge) -> Result<ReadableStream, JsValue> {
     let joint = js::IdentityTransformStream::new()?;
     let (readable, writer) = (joint.readable(), joint.writable().get_writer()?);
+    let host = edge.clone();
     edge.context.wait_until(async move {
         let told = tell_all(story, &mut relay, &writer).await;
         let end = if told.is_ok() { End::Closed } else { End::ClientLeft };
         relay.finish(end);
         let _ = JsFuture::from(writer.close()).await;
-        record(&relay, end);
+        settle(&mut relay, end, &host);
     });
     Ok(readable)
 }
 
+/// The first content leaves at once; from then on, what comes faster than the pace leaves together.
 async fn tell_all(story: Story, relay: &mut Relay, writer: &WritableStreamDefaultWriter) -> Result<(), JsValue> {
-    let mut ready = Vec::new();
-    for (pause, frames) in story {
-        if pause > 0 {
+    let (mut ready, mut owed) = (Vec::new(), 0);
+    for (index, (pause, frames)) in story.enumerate() {
+        owed += pause;
+        if owed >= PACE || (owed > 0 && index <= 2) {
             write(writer, &std::mem::take(&mut ready)).await?;
-            Delay::from(Duration::from_millis(pause)).await;
+            Delay::from(Duration::from_millis(std::mem::take(&mut owed))).await;
         }
-        push(relay, &frames);
+        pass(relay, &frames);
         ready.extend_from_slice(&frames);
     }
     write(writer, &ready).await
@@ -89,125 +84,201 @@ async fn write(writer: &WritableStreamDefaultWriter, bytes: &[u8]) -> Result<(),
     JsFuture::from(writer.write_with_chunk(&Uint8Array::from(bytes))).await.map(|_| ())
 }
 
-fn byob(stream: &ReadableStream) -> Result<ReadableStreamByobReader, JsValue> {
-    let options = ReadableStreamGetReaderOptions::new();
-    options.set_mode(ReadableStreamReaderMode::Byob);
-    stream.get_reader_with_options(&options).dyn_into().map_err(JsValue::from)
+/// What comes next.
+enum Next {
+    Bytes(Vec<u8>),
+    Closed,
+    Broken,
+    Tick(Tick),
 }
 
-/// The flow of the stream itself.
-trait Pump: Future<Output = Result<JsValue, JsValue>> {}
-impl<F: Future<Output = Result<JsValue, JsValue>>> Pump for F {}
-
-/// What a look at the copy brought.
-#[derive(PartialEq, Eq)]
-enum Heard {
-    /// All that there was for now.
-    Some,
-    /// A full view: there may be more.
-    Full,
-    /// The end, or a break.
-    End,
+/// How a native flow ended.
+enum Pumped {
+    /// With the stream.
+    End(End),
+    /// We broke in, because nothing flowed for long.
+    Silence,
 }
 
-/// Listens to the copy of a stream while the runtime pumps the stream itself.
-struct Listener {
+/// A provider's stream on its way to a client.
+struct Flow {
     relay: Relay,
-    copy: ReadableStreamByobReader,
-    /// A read that has not come back yet; it survives being raced.
-    reading: Option<JsFuture>,
+    source: Source,
+    /// Goes off when a clock may be due; every byte that comes only moves that further away.
+    alarm: Option<Pin<Box<Delay>>>,
+    writable: WritableStream,
     /// Breaks off the provider's answer.
     cancel: Option<AbortController>,
     client: AbortSignal,
 }
 
-impl Listener {
-    async fn run(mut self, held: Vec<u8>, passed: ReadableStream, writable: WritableStream) {
-        let end = self.flow(held, passed, &writable).await;
-        self.drain(if end == End::Closed { REST } else { REST_AFTER_BREAK }).await;
+impl Flow {
+    async fn run(mut self, held: Vec<u8>, host: &Edge) {
+        let end = self.flow(held).await;
+        if end == End::ClientLeft && self.relay.hears_out() {
+            self.hear_out().await;
+        }
         let tail = self.relay.finish(end);
-        if end != End::ClientLeft {
-            let _ = close(&writable, &tail).await;
+        if end == End::ClientLeft {
+            self.cancel.iter().for_each(AbortController::abort);
+        } else if let Ok(writer) = self.writable.get_writer() {
+            let _ = write(&writer, &tail).await;
+            let _ = JsFuture::from(writer.close()).await;
         }
-        record(&self.relay, end);
+        settle(&mut self.relay, end, host);
     }
 
-    /// Until the stream has come to its end, or its time is over.
-    async fn flow(&mut self, held: Vec<u8>, passed: ReadableStream, writable: &WritableStream) -> End {
-        let mut pump = pin!(pump(held, passed, writable).fuse());
-        let time = Delay::from(Duration::from_millis(self.relay.left(now())));
-        let pumped = match select(pin!(self.listen(&mut pump)), time).await {
-            Either::Left((pumped, _)) => Some(pumped),
-            Either::Right(_) => None,
-        };
-        match pumped {
-            Some(Ok(_)) => End::Closed,
-            Some(Err(_)) if self.client.aborted() => End::ClientLeft,
-            Some(Err(_)) => End::Broken,
-            None => {
-                self.cancel.iter().for_each(AbortController::abort);
-                let _ = pump.await;
-                End::TimedOut
-            }
+    /// First what was held back; then by hand until the answer has begun; then natively, unless each piece has to be checked.
+    async fn flow(&mut self, held: Vec<u8>) -> End {
+        let Ok(writer) = self.writable.get_writer() else { return End::ClientLeft };
+        if write(&writer, &held).await.is_err() {
+            return End::ClientLeft;
+        }
+        let to_the_end = self.relay.is_checked();
+        let passed = self.pass(&writer, to_the_end).await;
+        writer.release_lock();
+        if let Some(end) = passed {
+            return end;
+        }
+        match self.pump().await {
+            Pumped::End(end) => end,
+            Pumped::Silence => self.pass_after_silence().await,
         }
     }
 
-    /// Until the pump has come to its end.
-    async fn listen(&mut self, pump: &mut Pin<&mut impl Pump>) -> Result<JsValue, JsValue> {
-        loop {
-            let heard = match select(pump.as_mut(), pin!(self.hear())).await {
-                Either::Left((pumped, _)) => return pumped,
-                Either::Right((heard, _)) => heard,
-            };
-            match heard {
-                Heard::End => return pump.as_mut().await,
-                Heard::Full => {}
-                Heard::Some => {
-                    if let Either::Left((pumped, _)) = select(pump.as_mut(), Delay::from(NAP)).await {
-                        return pumped;
-                    }
+    /// Piece by piece; `None` once the answer has begun, unless it is to be passed to its end.
+    async fn pass(&mut self, writer: &WritableStreamDefaultWriter, to_the_end: bool) -> Option<End> {
+        while to_the_end || !self.relay.has_begun() {
+            let written = match self.next().await {
+                Next::Bytes(bytes) => write(writer, &pass(&mut self.relay, &bytes)).await,
+                Next::Tick(Tick::KeepAlive) => write(writer, KEEP_ALIVE).await,
+                Next::Tick(Tick::Nothing) => Ok(()),
+                Next::Tick(Tick::Over) => {
+                    self.cancel.iter().for_each(AbortController::abort);
+                    return Some(End::TimedOut);
                 }
+                Next::Closed => return Some(End::Closed),
+                Next::Broken => return Some(self.broken()),
+            };
+            if written.is_err() {
+                return Some(End::ClientLeft);
+            }
+        }
+        None
+    }
+
+    /// The runtime pumps; we read a copy now and then.
+    async fn pump(&mut self) -> Pumped {
+        let Ok((pumped, stop)) = self.split() else { return Pumped::End(End::Broken) };
+        let mut pumped = pumped.fuse();
+        loop {
+            let next = match select(&mut pumped, pin!(self.next())).await {
+                Either::Left((pumped, _)) => Err(pumped),
+                Either::Right((next, _)) => Ok(next),
+            };
+            let nap = match next {
+                Err(pumped) => return Pumped::End(self.pumped(pumped.is_ok()).await),
+                Ok(Next::Bytes(bytes)) => {
+                    pass(&mut self.relay, &bytes);
+                    if bytes.len() < VIEW as usize { NAP.min(self.relay.wait(now())) } else { 0 }
+                }
+                Ok(Next::Closed | Next::Broken) => {
+                    let whole = pumped.await.is_ok();
+                    return Pumped::End(self.pumped(whole).await);
+                }
+                Ok(Next::Tick(Tick::Nothing)) => 0,
+                Ok(Next::Tick(Tick::KeepAlive)) => {
+                    stop.abort();
+                    let _ = pumped.await;
+                    return Pumped::Silence;
+                }
+                Ok(Next::Tick(Tick::Over)) => {
+                    self.cancel.iter().for_each(AbortController::abort);
+                    let _ = pumped.await;
+                    return Pumped::End(End::TimedOut);
+                }
+            };
+            if nap > 0
+                && let Either::Left((whole, _)) = select(&mut pumped, Delay::from(Duration::from_millis(nap))).await
+            {
+                return Pumped::End(self.pumped(whole.is_ok()).await);
             }
         }
     }
 
-    /// What is left when the pump has ended.
-    async fn drain(&mut self, patience: Duration) {
-        while let Either::Right((Heard::Some | Heard::Full, _)) = select(Delay::from(patience), pin!(self.hear())).await
-        {
-        }
-        let _ = JsFuture::from(self.copy.cancel()).await;
+    /// Sets the pump going, and turns to the copy.
+    fn split(&mut self) -> Result<(JsFuture, AbortController), JsValue> {
+        let stop = AbortController::new()?;
+        let options = StreamPipeOptions::new();
+        options.set_prevent_close(true);
+        options.set_prevent_abort(true);
+        options.set_signal(&stop.signal());
+        let pumped = self.source.split()?;
+        Ok((JsFuture::from(pumped.pipe_to_with_options(&self.writable, &options)), stop))
     }
 
-    async fn hear(&mut self) -> Heard {
-        let copy = &self.copy;
-        let start = || JsFuture::from(copy.read_with_array_buffer_view(&Uint8Array::new_with_length(VIEW)));
-        let step = self.reading.get_or_insert_with(start).await;
-        self.reading = None;
-        match step.and_then(|step| body::chunk(&step)) {
-            Ok(Some(view)) => {
-                push(&mut self.relay, &view.to_vec());
-                if view.length() == VIEW { Heard::Full } else { Heard::Some }
+    /// The pump has come to its end: what is left of the copy is heard.
+    async fn pumped(&mut self, whole: bool) -> End {
+        let patience = Duration::from_millis(if whole { REST } else { REST_AFTER_BREAK });
+        let end = if whole { End::Closed } else { self.broken() };
+        if end == End::ClientLeft && self.relay.hears_out() {
+            return end;
+        }
+        while let Either::Right((Ok(Some(bytes)), _)) = select(Delay::from(patience), pin!(self.source.next())).await {
+            pass(&mut self.relay, &bytes);
+        }
+        self.source.cancel().await;
+        end
+    }
+
+    /// The pump was stopped while nothing flowed; the copy, which had been read to the same place, is the stream from here on.
+    async fn pass_after_silence(&mut self) -> End {
+        let Ok(writer) = self.writable.get_writer() else { return End::ClientLeft };
+        if write(&writer, KEEP_ALIVE).await.is_err() {
+            return End::ClientLeft;
+        }
+        let end = self.pass(&writer, true).await;
+        writer.release_lock();
+        end.unwrap_or(End::Closed)
+    }
+
+    /// The client has left, but its answer is heard to the end.
+    async fn hear_out(&mut self) {
+        loop {
+            match self.next().await {
+                Next::Bytes(bytes) => drop(pass(&mut self.relay, &bytes)),
+                Next::Tick(Tick::KeepAlive | Tick::Nothing) => {}
+                Next::Tick(Tick::Over) | Next::Closed | Next::Broken => return,
             }
-            Ok(None) | Err(_) => Heard::End,
         }
     }
-}
 
-async fn close(writable: &WritableStream, tail: &[u8]) -> Result<(), JsValue> {
-    let writer = writable.get_writer()?;
-    write(&writer, tail).await?;
-    JsFuture::from(writer.close()).await.map(|_| ())
-}
+    async fn next(&mut self) -> Next {
+        let wait = || Box::pin(Delay::from(Duration::from_millis(self.relay.wait(now()))));
+        match select(self.alarm.get_or_insert_with(wait), pin!(self.source.next())).await {
+            Either::Right((Ok(Some(bytes)), _)) => Next::Bytes(bytes),
+            Either::Right((Ok(None), _)) => Next::Closed,
+            Either::Right((Err(_), _)) => Next::Broken,
+            Either::Left(_) => {
+                self.alarm = None;
+                Next::Tick(self.relay.tick(now()))
+            }
+        }
+    }
 
-fn push(relay: &mut Relay, bytes: &[u8]) {
-    if let Some(line) = relay.push(bytes, now()) {
-        log(&line);
+    fn broken(&self) -> End {
+        if self.client.aborted() { End::ClientLeft } else { End::Broken }
     }
 }
 
-fn record(relay: &Relay, end: End) {
-    if let Some(line) = relay.record(end, now()) {
-        log(&line);
-    }
+/// What of these bytes may pass; they are heard, and logged if pieces are logged.
+fn pass(relay: &mut Relay, bytes: &[u8]) -> Vec<u8> {
+    let (passed, line) = relay.pass(bytes, now());
+    line.iter().for_each(|line| log(line));
+    passed.into_owned()
+}
+
+fn settle(relay: &mut Relay, end: End, host: &Edge) {
+    let (receipt, line) = relay.settle(end, now());
+    host.settle(receipt, line.as_deref());
 }

@@ -5,15 +5,16 @@ use std::rc::Rc;
 use super::host::{Answer as _, Call, Host, Lost};
 use super::receipt::Receipt;
 use super::relay::Relay;
+use super::watch::{KEEP_ALIVE, Tick, Watch};
 use super::{Body, Bridge, Response};
 use crate::adapters::echo;
 use crate::adapters::openai::inbound::{self, Ask, Encode};
 use crate::adapters::openai::outbound;
 use crate::chat::Event;
-use crate::config::Millis;
+use crate::config::{Millis, OnDisconnect, StreamUsage};
 use crate::error::{Error, Result};
 use crate::policy::route::Target;
-use crate::provider::{Secret, scrub};
+use crate::provider::Secret;
 
 /// Bytes of a refusal that are read.
 const REFUSAL: usize = 64 << 10;
@@ -32,52 +33,75 @@ pub async fn answer<H: Host>(
     target: Target<'_>,
     receipt: &mut Receipt,
 ) -> Result<Response<H>> {
-    if target.provider.address.is_none() {
+    if target.provider.adapter == echo::KIND.name {
         return tell(bridge, host, &ask, &target, receipt);
     }
-    let stream = ask.stream;
     let key = bridge.account(target.index).key(&target.provider.name)?;
-    let deadline = receipt.started.saturating_add(target.model.timeout);
-    let left = || deadline.saturating_sub(host.now());
-    let answer = host.send(call(ask, &target, key)?, left()).await.map_err(unanswered)?;
-    let words = |error: Error| clean(error, &target, key);
+    let (stream, asked) = (ask.stream, ask.include_usage);
+    let call = call(ask, &target, key)?;
+    let clocks = target.model.clocks;
+    let left = || receipt.started.saturating_add(clocks.total).saturating_sub(host.now());
+    let sent = host.now();
+    let answer =
+        host.send(call, clocks.connect.map_or_else(left, |connect| left().min(connect))).await.map_err(unanswered)?;
     if !(200..300).contains(&answer.status()) {
-        return Err(words(refused(host, answer).await));
+        return Err(bridge.clean(target.index, refused(host, answer).await));
     }
-    if stream && is_stream::<H>(&answer) {
-        let (stream, held, relay) = hold_back(bridge, host, answer, receipt, deadline).await.map_err(words)?;
+    if stream && !is_document::<H>(&answer) {
+        receipt.sent = Some(sent);
+        let watch = Watch::new(clocks, target.provider.streaming.keep_alive, receipt.started, host.now());
+        receipt.status = 200;
+        let relay = Relay::new(Rc::clone(bridge), target.index, watch, asked, receipt.clone());
+        let (stream, held, relay) =
+            hold_back(host, answer, relay).await.map_err(|error| bridge.clean(target.index, error))?;
         return Ok(Response::stream(Body::Overheard(stream, held, relay)));
     }
+    let first_byte = host.now();
     let (bytes, buffer) = host.gather(answer, left()).await.map_err(unanswered)?;
-    receipt.first_byte = Some(host.now());
-    let facts = outbound::reply(&bytes).map_err(words)?;
-    receipt.usage = facts.usage;
+    receipt.sent = Some(sent);
+    receipt.first_byte = Some(first_byte);
+    let facts = outbound::reply(&bytes).map_err(|error| bridge.clean(target.index, error))?;
+    (receipt.usage, receipt.served) = (facts.usage, facts.model);
+    if stream {
+        return Err(Error::upstream(
+            502,
+            "upstream_invalid_response",
+            "The provider was asked for a stream, but sent a whole answer.",
+        ));
+    }
     Ok(Response::json(200, Body::Buffer(buffer, bytes)))
 }
 
-/// Reads a stream up to its first content: until then, a failure can still be told as what it is.
-async fn hold_back<H: Host>(
-    bridge: &Rc<Bridge>,
-    host: &H,
-    answer: H::Answer,
-    receipt: &mut Receipt,
-    deadline: Millis,
-) -> Result<(H::Stream, Vec<u8>, Relay)> {
-    receipt.status = 200;
-    let mut relay = Relay::new(Rc::clone(bridge), receipt.clone(), deadline);
+/// Reads a stream up to its first content: until then, a failure can still be told as what it is. A client that would hear nothing for
+/// too long gets what there is, and the rest as it comes.
+async fn hold_back<H: Host>(host: &H, answer: H::Answer, mut relay: Relay) -> Result<(H::Stream, Vec<u8>, Relay)> {
     let stream = host.open(answer);
     let mut held = Vec::new();
     while !relay.has_begun() {
-        let left = deadline.saturating_sub(host.now());
-        let Some(bytes) = host.next(&stream, left).await.map_err(unanswered)? else {
-            relay.ended_early()?;
-            break;
-        };
-        if let Some(line) = relay.push(&bytes, host.now()) {
-            host.log(&line);
+        match host.next(&stream, relay.wait(host.now())).await {
+            Ok(Some(bytes)) => {
+                let (passed, line) = relay.pass(&bytes, host.now());
+                held.extend_from_slice(&passed);
+                line.iter().for_each(|line| host.log(line));
+                relay.failed_early().inspect_err(|_| host.cancel(&stream))?;
+            }
+            Ok(None) => {
+                relay.ended_early()?;
+                break;
+            }
+            Err(Lost::Broken) => return Err(unanswered(Lost::Broken)),
+            Err(Lost::TimedOut) => match relay.tick(host.now()) {
+                Tick::Over => {
+                    host.cancel(&stream);
+                    return Err(unanswered(Lost::TimedOut));
+                }
+                Tick::KeepAlive => {
+                    held.extend_from_slice(KEEP_ALIVE);
+                    break;
+                }
+                Tick::Nothing => {}
+            },
         }
-        held.extend_from_slice(&bytes);
-        relay.failed_early()?;
     }
     Ok((stream, held, relay))
 }
@@ -96,7 +120,7 @@ fn tell<H: Host>(
         created: host.now() / 1000,
         model: target.upstream.clone().into_owned(),
         fingerprint: echo::FINGERPRINT,
-        include_usage: ask.include_usage,
+        include_usage: ask.include_usage == Some(true),
     };
     let mut text = String::new();
     let mut whole = Vec::new();
@@ -115,17 +139,28 @@ fn tell<H: Host>(
     receipt.status = 200;
     let mut frames = vec![(0, encode.start())];
     frames.extend(steps.iter().map(|(pause, event)| (*pause, encode.event(event))));
-    Ok(Response::stream(Body::Told(frames.into_iter(), Relay::new(Rc::clone(bridge), receipt.clone(), Millis::MAX))))
+    let watch = Watch::new(target.model.clocks, 0, receipt.started, host.now());
+    let relay = Relay::new(Rc::clone(bridge), target.index, watch, Some(true), receipt.clone());
+    Ok(Response::stream(Body::Told(frames.into_iter(), relay)))
 }
 
 fn call(mut ask: Ask<'_>, target: &Target<'_>, key: Option<&Secret>) -> Result<Call> {
+    let streaming = target.provider.streaming;
+    if ask.stream && ask.include_usage != Some(true) && streaming.usage != StreamUsage::Leave {
+        outbound::ask_for_usage(&mut ask.document);
+    }
     outbound::prepare(&mut ask.document, target.model, &target.upstream)?;
-    let url = target.provider.address.as_ref().map(|address| address.join(outbound::ENDPOINT)).unwrap_or_default();
     let mut headers = target.provider.headers.clone();
     if let Some(key) = key {
         headers.push(("authorization".to_owned(), format!("Bearer {}", key.reveal())));
     }
-    Ok(Call { url, headers, body: ask.document.render().into_owned(), stream: ask.stream })
+    Ok(Call {
+        url: target.provider.address.as_ref().map(|address| address.join(outbound::ENDPOINT)).unwrap_or_default(),
+        headers,
+        body: ask.document.render().into_owned(),
+        stream: ask.stream,
+        ends_with_client: streaming.on_disconnect == OnDisconnect::Cancel,
+    })
 }
 
 async fn refused<H: Host>(host: &H, answer: H::Answer) -> Error {
@@ -141,13 +176,6 @@ async fn refused<H: Host>(host: &H, answer: H::Answer) -> Error {
     error
 }
 
-fn clean(error: Error, target: &Target<'_>, key: Option<&Secret>) -> Error {
-    match scrub(error.message(), target.provider, key) {
-        Some(message) => error.reworded(message),
-        None => error,
-    }
-}
-
 fn unanswered(lost: Lost) -> Error {
     match lost {
         Lost::TimedOut => Error::upstream(504, "upstream_timeout", "The provider did not answer in the time allowed."),
@@ -157,6 +185,8 @@ fn unanswered(lost: Lost) -> Error {
     }
 }
 
-fn is_stream<H: Host>(answer: &H::Answer) -> bool {
-    answer.header("content-type").is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/event-stream"))
+/// Whether an answer says of itself that it is no stream. One that says nothing, or something odd, is taken for what was asked.
+fn is_document<H: Host>(answer: &H::Answer) -> bool {
+    let kind = answer.header("content-type").unwrap_or_default().to_ascii_lowercase();
+    ["application/json", "text/html"].iter().any(|document| kind.starts_with(document))
 }

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use super::receipt::Receipt;
 use crate::config::Millis;
 
 /// The world outside.
@@ -24,6 +25,9 @@ pub trait Host {
     /// Writes one line to the log.
     fn log(&self, line: &str);
 
+    /// Takes the receipt of a request that has ended, exactly once for each, and its line for the log, if it is to be logged.
+    fn settle(&self, receipt: &Receipt, line: Option<&str>);
+
     /// Reads a client's body of at most `limit` bytes. `announced`: its length is known, and is not above the limit.
     fn read(&self, body: Self::Body, announced: bool, limit: usize) -> impl Future<Output = Result<Vec<u8>, Unread>>;
 
@@ -40,8 +44,11 @@ pub trait Host {
     /// Begins to read an answer piece by piece.
     fn open(&self, answer: Self::Answer) -> Self::Stream;
 
-    /// The next piece of an answer; `None` at its end.
+    /// The next piece of an answer; `None` at its end. After [`Lost::TimedOut`] it may be asked again: nothing is lost.
     fn next(&self, stream: &Self::Stream, within: Millis) -> impl Future<Output = Result<Option<Vec<u8>>, Lost>>;
+
+    /// Breaks an answer off.
+    fn cancel(&self, stream: &Self::Stream);
 
     /// Reads the beginning of an answer, at most `limit` bytes, and lets go of the rest.
     fn peek(&self, answer: Self::Answer, limit: usize) -> impl Future<Output = Vec<u8>>;
@@ -65,8 +72,10 @@ pub struct Call {
     pub headers: Vec<(String, String)>,
     /// What to send.
     pub body: Vec<u8>,
-    /// Whether the answer will be streamed, and so may have to be cancelled in its middle.
+    /// Whether the answer will be streamed, and so may have to be broken off in its middle.
     pub stream: bool,
+    /// Whether a stream is broken off when the client leaves.
+    pub ends_with_client: bool,
 }
 
 /// Why a client's body could not be read.

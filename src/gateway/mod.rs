@@ -5,6 +5,7 @@ mod door;
 mod models;
 mod receipt;
 mod relay;
+mod watch;
 
 pub mod host;
 
@@ -14,13 +15,14 @@ pub use dispatch::Story;
 pub use host::Host;
 pub use receipt::{Outcome, Receipt};
 pub use relay::{End, Relay};
+pub use watch::{KEEP_ALIVE, Tick};
 
 use crate::adapters::{self, openai::inbound};
-use crate::config::{Auth, Config, Cors, Millis, Problem};
+use crate::config::{Auth, Config, Cors, Level, Logging, Millis, Problem};
 use crate::error::{Error, Result};
 use crate::policy::auth::{self, AccessKeys, Caller};
 use crate::policy::route;
-use crate::provider::Account;
+use crate::provider::{Account, scrub};
 use door::{Endpoint, Visit};
 
 /// The gateway as the operator set it up: proven configuration and secrets. One for the life of an isolate.
@@ -30,6 +32,12 @@ pub struct Bridge {
     /// As the providers of the configuration.
     accounts: Vec<Account>,
     opened: Millis,
+}
+
+/// Lines for the log on a configuration that is faulty.
+pub fn faults(problems: &[Problem], now: Millis) -> Vec<String> {
+    let line = |fault| receipt::config_line(&Logging::default(), now, Level::Error, "config_error", fault);
+    problems.iter().filter_map(line).collect()
 }
 
 /// The gateway, or what is wrong with its configuration.
@@ -91,9 +99,16 @@ impl Bridge {
         Ok(Self { config, access, accounts, opened: now })
     }
 
-    /// The configuration.
-    pub fn config(&self) -> &Config {
-        &self.config
+    /// Lines for the log on what the configuration asks for that has no effect yet.
+    pub fn notes(&self, now: Millis) -> Vec<String> {
+        let line = |note| receipt::config_line(&self.config.logging, now, Level::Warning, "config_note", note);
+        self.config.notes.iter().filter_map(line).collect()
+    }
+
+    /// Takes out of a provider's words what a caller must not see.
+    fn clean(&self, provider: usize, error: Error) -> Error {
+        let Some(row) = self.config.providers.get(provider) else { return error };
+        error.reworded(|word| scrub(word, row, self.account(provider)))
     }
 
     fn account(&self, index: usize) -> &Account {
@@ -175,10 +190,11 @@ async fn chat<H: Host>(
     if let Some(line) = receipt.start_line(logging, host.now(), ask.document.value("messages")) {
         host.log(&line);
     }
-    let response = dispatch::answer(bridge, host, ask, target, receipt).await?;
+    let mut response = dispatch::answer(bridge, host, ask, target, receipt).await?;
     if !response.is_stream() {
         receipt.status = response.status;
-        log_end(bridge, host, receipt, None, response.text());
+        response.headers.extend(receipt.server_timing(host.now()).map(|timing| ("server-timing", timing)));
+        settle(bridge, host, receipt, None, response.text());
     }
     Ok(response)
 }
@@ -204,14 +220,14 @@ async fn read_body<H: Host>(bridge: &Bridge, host: &H, request: Request<'_, H>) 
 fn apologise<H: Host>(bridge: &Bridge, host: &H, receipt: &mut Receipt, error: &Error) -> Response<H> {
     receipt.status = error.status();
     receipt.outcome = Outcome::Refused;
-    log_end(bridge, host, receipt, Some(error), None);
+    settle(bridge, host, receipt, Some(error), None);
     Response::error(error)
 }
 
-fn log_end<H: Host>(bridge: &Bridge, host: &H, receipt: &Receipt, error: Option<&Error>, response: Option<&str>) {
-    if let Some(line) = receipt.end_line(&bridge.config.logging, host.now(), error, response) {
-        host.log(&line);
-    }
+fn settle<H: Host>(bridge: &Bridge, host: &H, receipt: &mut Receipt, error: Option<&Error>, response: Option<&str>) {
+    receipt.finished = host.now();
+    let line = receipt.end_line(&bridge.config.logging, error, response);
+    host.settle(receipt, line.as_deref());
 }
 
 /// The caller's own id, if it is harmless; else a new one.
@@ -234,7 +250,7 @@ fn is_loopback<H: Host>(request: &Request<'_, H>) -> bool {
     name && peer.is_none_or(|peer| matches!(peer.as_str(), "127.0.0.1" | "::1"))
 }
 
-const EXPOSED: &str = "x-request-id, retry-after, retry-after-ms";
+const EXPOSED: &str = "x-request-id, retry-after, retry-after-ms, server-timing";
 
 fn cors(cors: &Cors, header: &dyn Fn(&str) -> Option<String>) -> Vec<(&'static str, String)> {
     let origin = match cors {

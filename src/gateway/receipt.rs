@@ -1,7 +1,7 @@
 //! What is known of one request, from its arrival to its end; the log is written from it. It never holds a key.
 
 use crate::chat::Usage;
-use crate::config::{Fields, Format, Level, Logging, Millis};
+use crate::config::{Fields, Format, Level, Logging, Millis, Problem};
 use crate::error::Error;
 use crate::wire::json::quote;
 
@@ -55,17 +55,33 @@ pub struct Receipt {
     pub stream: bool,
     /// The status of the response.
     pub status: u16,
+    /// When the provider was called.
+    pub sent: Option<Millis>,
     /// When the first byte of the answer came.
     pub first_byte: Option<Millis>,
     /// The tokens, as the provider reported them.
     pub usage: Option<Usage>,
     /// How it ended.
     pub outcome: Outcome,
+    /// The model that the provider says it used.
+    pub served: Option<String>,
+    /// When it ended.
+    pub finished: Millis,
     /// Events of a stream that could not be read.
     pub malformed: u32,
 }
 
 impl Receipt {
+    /// The response header `server-timing`: where the time went, in milliseconds
+    /// (<https://www.w3.org/TR/server-timing/>). For answers that are not streamed.
+    pub fn server_timing(&self, now: Millis) -> Option<String> {
+        let (sent, first_byte) = (self.sent?, self.first_byte?);
+        let upstream = now.saturating_sub(sent);
+        let gateway = now.saturating_sub(self.started).saturating_sub(upstream);
+        let ttft = first_byte.saturating_sub(self.started);
+        Some(format!("gateway;dur={gateway}, upstream;dur={upstream}, ttft;dur={ttft}"))
+    }
+
     /// The log's line for the start of a request. `messages` are the conversation's JSON, if the operator wants it logged.
     pub fn start_line(&self, logging: &Logging, now: Millis, messages: Option<&str>) -> Option<String> {
         if !logging.logs(Level::Info) {
@@ -77,13 +93,8 @@ impl Receipt {
     }
 
     /// The log's line for the end of a request, whatever the end.
-    pub fn end_line(
-        &self,
-        logging: &Logging,
-        now: Millis,
-        error: Option<&Error>,
-        response: Option<&str>,
-    ) -> Option<String> {
+    pub fn end_line(&self, logging: &Logging, error: Option<&Error>, response: Option<&str>) -> Option<String> {
+        let now = self.finished;
         let failed = error.is_some() || !matches!(self.outcome, Outcome::Complete | Outcome::ClientClosed);
         let caller_at_fault = error.is_some_and(|error| error.status() < 500);
         let (level, event) = match (failed, caller_at_fault) {
@@ -102,6 +113,7 @@ impl Receipt {
         line.text("error_code", error.and_then(Error::code));
         line.number("duration_ms", Some(now.saturating_sub(self.started)));
         line.number("ttft_ms", self.first_byte.map(|at| at.saturating_sub(self.started)));
+        line.text("model_served", self.served.as_deref());
         line.number("input_tokens", self.usage.map(|usage| usage.prompt()));
         line.number("output_tokens", self.usage.map(|usage| usage.output));
         line.number("malformed_events", Some(u64::from(self.malformed)).filter(|count| *count > 0));
@@ -180,6 +192,23 @@ impl Line<'_> {
     }
 }
 
+/// The log's line for what is amiss with the configuration.
+pub fn config_line(
+    logging: &Logging,
+    now: Millis,
+    level: Level,
+    event: &'static str,
+    problem: &Problem,
+) -> Option<String> {
+    if !logging.logs(level) {
+        return None;
+    }
+    let mut line = Line { fields: &logging.fields, format: logging.format, text: String::new() };
+    line.head(&timestamp(now), level, event);
+    line.text("error", Some(&problem.to_string()));
+    Some(line.finish())
+}
+
 /// UTC to the millisecond, as in RFC 3339. The days are turned into a date by Howard Hinnant's `civil_from_days`.
 fn timestamp(now: Millis) -> String {
     let (days, millis) = (now / 86_400_000, now % 86_400_000);
@@ -213,9 +242,10 @@ mod tests {
             model: Some("m".into()),
             status: 200,
             started: 5,
+            finished: 12,
             ..Receipt::default()
         };
-        let line = receipt.end_line(&Logging::default(), 12, None, Some("secret answer"));
+        let line = receipt.end_line(&Logging::default(), None, Some("secret answer"));
         let expected = r#"{"timestamp":"1970-01-01T00:00:00.012Z","level":"info","event":"request_complete","request_id":"r\"1","model":"m","stream":false,"status":200,"outcome":"complete","duration_ms":7}"#;
         assert_eq!(line.as_deref(), Some(expected));
     }

@@ -1,12 +1,14 @@
-//! The end of an answer's way: what is heard of a stream while it passes, what has to be added at its end, and the record of it.
+//! The end of an answer's way: what is heard of a stream while it passes, what has to be added at its end, and its receipt.
 //! It is fed bytes and times; it waits for nothing.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::Bridge;
 use super::receipt::{Outcome, Receipt};
-use crate::adapters::openai::overhear::Overhear;
-use crate::config::Millis;
+use super::watch::{Tick, Watch};
+use crate::adapters::openai::overhear::{Attention, Overhear};
+use crate::config::{Millis, OnDisconnect, RelayKind, StreamUsage, Streaming};
 use crate::error::{Error, Result};
 
 /// How the flow of bytes ended.
@@ -22,38 +24,65 @@ pub enum End {
     ClientLeft,
 }
 
-/// Listens to one streamed answer.
+/// Passes one streamed answer on, and listens.
 pub struct Relay {
     bridge: Rc<Bridge>,
+    /// Whose stream it is: an index into the providers.
+    provider: usize,
+    streaming: Streaming,
+    attention: Attention,
     heard: Overhear,
+    watch: Watch,
     receipt: Receipt,
-    deadline: Millis,
 }
 
 impl Relay {
-    /// Begins to listen to an answer that has to end by `deadline`.
-    pub fn new(bridge: Rc<Bridge>, receipt: Receipt, deadline: Millis) -> Self {
-        let keeps_text = bridge.config.logging.fields.shows("response");
-        let heard = if keeps_text { Overhear::keeping_text() } else { Overhear::default() };
-        Self { bridge, heard, receipt, deadline }
+    /// A relay for a provider's stream. `asked`: whether the client wants to be told the usage, if it says so.
+    pub fn new(bridge: Rc<Bridge>, provider: usize, watch: Watch, asked: Option<bool>, receipt: Receipt) -> Self {
+        let streaming = bridge.config.providers.get(provider).map_or_else(Streaming::default, |row| row.streaming);
+        let hides_usage = match streaming.usage {
+            StreamUsage::Show => asked == Some(false),
+            StreamUsage::Hide => asked != Some(true),
+            StreamUsage::Leave => false,
+        };
+        let checked = hides_usage || streaming.relay == RelayKind::Checked;
+        let attention = Attention { text: bridge.config.logging.fields.shows("response"), checked, hides_usage };
+        Self { bridge, provider, streaming, attention, heard: Overhear::new(attention), watch, receipt }
     }
 
-    /// How long the answer may still take.
-    pub fn left(&self, now: Millis) -> Millis {
-        self.deadline.saturating_sub(now)
+    /// Whether the bytes have to come through our hands to the end; if not, they may flow by themselves once the answer has begun.
+    pub fn is_checked(&self) -> bool {
+        self.attention.checked
     }
 
-    /// Bytes have passed. Gives a line for the log, if pieces are logged.
-    pub fn push(&mut self, bytes: &[u8], now: Millis) -> Option<String> {
+    /// Whether the answer is heard to its end although the client has left.
+    pub fn hears_out(&self) -> bool {
+        self.streaming.on_disconnect == OnDisconnect::Finish
+    }
+
+    /// Bytes have come. Gives those that may pass, and a line for the log, if pieces are logged.
+    pub fn pass<'b>(&mut self, bytes: &'b [u8], now: Millis) -> (Cow<'b, [u8]>, Option<String>) {
         self.receipt.first_byte.get_or_insert(now);
-        self.heard.push(bytes);
+        let passed = self.heard.push(bytes);
+        let begun = self.has_begun();
+        self.watch.heard(now, begun);
         let logging = &self.bridge.config.logging;
-        if bytes.is_empty() { None } else { self.receipt.chunk_line(logging, now, bytes) }
+        (passed, self.receipt.chunk_line(logging, now, bytes))
+    }
+
+    /// How long until the next [`Relay::tick`].
+    pub fn wait(&self, now: Millis) -> Millis {
+        self.watch.wait(now)
+    }
+
+    /// What the time means now.
+    pub fn tick(&mut self, now: Millis) -> Tick {
+        self.watch.tick(now)
     }
 
     /// Whether the answer has begun: content has come, or the end.
     pub fn has_begun(&self) -> bool {
-        self.heard.has_content() || self.heard.is_whole()
+        self.heard.has_content() || self.heard.is_whole() || self.heard.error().is_some()
     }
 
     /// The error of a stream that reported one before any content.
@@ -84,19 +113,21 @@ impl Relay {
             (false, None, End::Closed | End::Broken) => Outcome::Truncated,
         };
         self.receipt.usage = self.heard.usage().or(self.receipt.usage);
+        self.receipt.served = self.heard.model().map(str::to_owned);
         self.receipt.malformed = self.heard.malformed();
         tail
     }
 
-    /// The log's line for the whole request, if its level is logged.
-    pub fn record(&self, end: End, now: Millis) -> Option<String> {
-        let cut = failure(end);
+    /// The receipt of the whole request, and its line for the log, if its level is logged.
+    pub fn settle(&mut self, end: End, now: Millis) -> (&Receipt, Option<String>) {
+        self.receipt.finished = now;
         let error = match self.receipt.outcome {
             Outcome::Complete | Outcome::ClientClosed | Outcome::Refused => None,
-            Outcome::UpstreamError => self.heard.error(),
-            Outcome::Truncated | Outcome::TimedOut => Some(&cut),
+            Outcome::UpstreamError => self.heard.error().map(|error| self.bridge.clean(self.provider, error.clone())),
+            Outcome::Truncated | Outcome::TimedOut => Some(failure(end)),
         };
-        self.receipt.end_line(&self.bridge.config.logging, now, error, self.heard.text())
+        let line = self.receipt.end_line(&self.bridge.config.logging, error.as_ref(), self.heard.text());
+        (&self.receipt, line)
     }
 }
 

@@ -66,9 +66,9 @@ impl Account {
 }
 
 /// Takes out of a provider's words what a caller must not see: the key, and the address.
-pub fn scrub(message: &str, provider: &Provider, key: Option<&Secret>) -> Option<String> {
+pub fn scrub(message: &str, provider: &Provider, account: &Account) -> Option<String> {
     let mut clean = message.to_owned();
-    if let Some(key) = key {
+    if let Account::Keyed(key) = account {
         clean = clean.replace(key.reveal(), "***");
     }
     if let Some(address) = &provider.address {

@@ -3,45 +3,71 @@
 /// An event longer than this is skipped; it would otherwise be held in memory for as long as the sender likes. In bytes.
 pub const MAX_EVENT: usize = 8 << 20;
 
-/// Reads events from bytes as they come, however they are cut.
+/// What stands between two empty lines: an event, or only comments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block<'b> {
+    /// The very bytes, the empty line included; nothing if the reader does not keep them.
+    pub raw: &'b [u8],
+    /// The event's data; `None` if there are no data lines.
+    pub data: Option<&'b [u8]>,
+}
+
+/// Reads blocks from bytes as they come, however they are cut.
 #[derive(Default)]
 pub struct Reader {
     /// A line whose end has not come yet.
     line: Vec<u8>,
-    /// The data lines of an event whose end has not come yet.
+    /// The data lines of a block whose end has not come yet.
     data: Vec<u8>,
     has_data: bool,
+    keeps_raw: bool,
+    raw: Vec<u8>,
     /// The last byte was a CR: an LF that follows belongs to it.
     after_cr: bool,
+    /// A block whose bytes are kept is complete, but for that LF.
+    complete: bool,
     started: bool,
     skipping: bool,
     skipped: u32,
 }
 
 impl Reader {
-    /// Takes more bytes and hands on the data of each event that they complete.
-    pub fn push(&mut self, mut bytes: &[u8], each: &mut impl FnMut(&[u8])) {
+    /// A reader that keeps the very bytes of each block.
+    pub fn keeping_raw() -> Self {
+        Self { keeps_raw: true, ..Self::default() }
+    }
+
+    /// Takes more bytes and hands on each block that they complete.
+    pub fn push(&mut self, mut bytes: &[u8], each: &mut impl FnMut(Block<'_>)) {
         while let Some(&first) = bytes.first() {
-            if std::mem::take(&mut self.after_cr) && first == b'\n' {
-                bytes = bytes.get(1..).unwrap_or_default();
-                continue;
+            if std::mem::take(&mut self.after_cr) {
+                let pair = first == b'\n';
+                bytes = self.consume(bytes, usize::from(pair));
+                if std::mem::take(&mut self.complete) {
+                    self.dispatch(each);
+                }
+                if pair {
+                    continue;
+                }
             }
             let Some(end) = memchr::memchr2(b'\n', b'\r', bytes) else {
-                return self.hold(bytes);
+                self.hold(bytes);
+                self.consume(bytes, bytes.len());
+                return;
             };
             let (line, rest) = bytes.split_at(end);
             self.after_cr = rest.first() == Some(&b'\r');
+            bytes = self.consume(bytes, end + 1);
             self.end_line(line, each);
-            bytes = rest.get(1..).unwrap_or_default();
         }
     }
 
-    /// The stream has ended: hands on an event that was complete but for its empty line.
-    pub fn finish(&mut self, each: &mut impl FnMut(&[u8])) {
+    /// The stream has ended: hands on a block that was complete but for its empty line.
+    pub fn finish(&mut self, each: &mut impl FnMut(Block<'_>)) {
         if !self.line.is_empty() {
             self.end_line(&[], each);
         }
-        self.end_line(&[], each);
+        self.dispatch(each);
     }
 
     /// Whether the bytes so far end between two events.
@@ -54,17 +80,33 @@ impl Reader {
         self.skipped
     }
 
+    /// Takes `count` bytes off, and gives the rest.
+    fn consume<'b>(&mut self, bytes: &'b [u8], count: usize) -> &'b [u8] {
+        let (taken, rest) = bytes.split_at_checked(count).unwrap_or((bytes, &[]));
+        if self.keeps_raw && !self.skipping {
+            self.raw.extend_from_slice(taken);
+        }
+        rest
+    }
+
     fn hold(&mut self, bytes: &[u8]) {
         if self.line.len() + bytes.len() > MAX_EVENT {
-            self.skipping = true;
-            self.line.clear();
+            self.skip();
+            // What follows up to the line's end is no field.
             self.line.push(b':');
             return;
         }
         self.line.extend_from_slice(bytes);
     }
 
-    fn end_line(&mut self, tail: &[u8], each: &mut impl FnMut(&[u8])) {
+    fn skip(&mut self) {
+        self.skipping = true;
+        self.line.clear();
+        self.data.clear();
+        self.raw.clear();
+    }
+
+    fn end_line(&mut self, tail: &[u8], each: &mut impl FnMut(Block<'_>)) {
         if self.line.is_empty() {
             return self.take_line(tail, each);
         }
@@ -73,12 +115,16 @@ impl Reader {
         self.take_line(&line, each);
     }
 
-    fn take_line(&mut self, mut line: &[u8], each: &mut impl FnMut(&[u8])) {
+    fn take_line(&mut self, mut line: &[u8], each: &mut impl FnMut(Block<'_>)) {
         if !std::mem::replace(&mut self.started, true) {
             line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
         }
         if line.is_empty() {
-            return self.dispatch(each);
+            self.complete = self.after_cr && self.keeps_raw;
+            if !self.complete {
+                self.dispatch(each);
+            }
+            return;
         }
         let Some(value) = line.strip_prefix(b"data") else { return };
         match value.split_first() {
@@ -90,8 +136,7 @@ impl Reader {
 
     fn add_data(&mut self, value: &[u8]) {
         if self.data.len() + value.len() > MAX_EVENT {
-            self.skipping = true;
-            self.data.clear();
+            self.skip();
         }
         if std::mem::replace(&mut self.has_data, true) {
             self.data.push(b'\n');
@@ -99,14 +144,15 @@ impl Reader {
         self.data.extend_from_slice(value);
     }
 
-    fn dispatch(&mut self, each: &mut impl FnMut(&[u8])) {
-        let complete = std::mem::take(&mut self.has_data);
+    fn dispatch(&mut self, each: &mut impl FnMut(Block<'_>)) {
+        let has_data = std::mem::take(&mut self.has_data);
         if std::mem::take(&mut self.skipping) {
             self.skipped += 1;
-        } else if complete {
-            each(&self.data);
+        } else if has_data || !self.raw.is_empty() {
+            each(Block { raw: &self.raw, data: has_data.then_some(self.data.as_slice()) });
         }
         self.data.clear();
+        self.raw.clear();
     }
 }
 
@@ -123,7 +169,8 @@ mod tests {
 
     fn read(chunks: &[&[u8]]) -> Vec<String> {
         let mut events = Vec::new();
-        let mut each = |data: &[u8]| events.push(String::from_utf8_lossy(data).into_owned());
+        let mut each =
+            |block: Block<'_>| events.extend(block.data.map(|data| String::from_utf8_lossy(data).into_owned()));
         let mut reader = Reader::default();
         chunks.iter().for_each(|chunk| reader.push(chunk, &mut each));
         reader.finish(&mut each);
@@ -143,10 +190,25 @@ mod tests {
     }
 
     #[test]
+    fn raw_blocks_are_the_stream_itself() {
+        let text = b": hi\r\n\r\ndata: 1\n\n\nevent: x\rdata: 2\r\rdata: 3";
+        for cut in 0..text.len() {
+            let mut raw = Vec::new();
+            let mut each = |block: Block<'_>| raw.extend_from_slice(block.raw);
+            let mut reader = Reader::keeping_raw();
+            let (head, tail) = text.split_at(cut);
+            reader.push(head, &mut each);
+            reader.push(tail, &mut each);
+            reader.finish(&mut each);
+            assert_eq!(raw, text, "cut at {cut}");
+        }
+    }
+
+    #[test]
     fn an_event_without_bounds_is_skipped_and_counted() {
         let mut reader = Reader::default();
         let mut events = 0;
-        let mut each = |_: &[u8]| events += 1;
+        let mut each = |_: Block<'_>| events += 1;
         reader.push(b"data: ", &mut each);
         let megabyte = vec![b'x'; 1 << 20];
         (0..20).for_each(|_| reader.push(&megabyte, &mut each));

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use futures::executor::block_on;
 use llm_bridge::gateway::host::{Answer, Call, Lost, Unread};
-use llm_bridge::gateway::{Body, Bridge, End, Host, Opened, Request, Response, serve};
+use llm_bridge::gateway::{Body, Bridge, End, Host, Opened, Receipt, Request, Response, serve};
 
 /// What the provider will say, piece by piece.
 #[derive(Clone, Default)]
@@ -33,6 +33,8 @@ pub struct World {
     pub scripts: RefCell<VecDeque<Script>>,
     pub calls: RefCell<Vec<Call>>,
     pub logs: RefCell<Vec<String>>,
+    pub receipts: RefCell<Vec<Receipt>>,
+    pub cancelled: Cell<bool>,
     pub clock: Cell<u64>,
 }
 
@@ -100,12 +102,24 @@ impl Host for World {
         Ok(Said(script, RefCell::new(pieces)))
     }
 
+    fn settle(&self, receipt: &Receipt, line: Option<&str>) {
+        self.receipts.borrow_mut().push(receipt.clone());
+        self.logs.borrow_mut().extend(line.map(str::to_owned));
+    }
+
+    fn cancel(&self, _: &Said) {
+        self.cancelled.set(true);
+    }
+
     fn open(&self, answer: Said) -> Said {
         answer
     }
 
-    async fn next(&self, stream: &Said, _: u64) -> Result<Option<Vec<u8>>, Lost> {
+    async fn next(&self, stream: &Said, wait: u64) -> Result<Option<Vec<u8>>, Lost> {
         let next = stream.1.borrow_mut().pop_front();
+        if next == Some(Err(Lost::TimedOut)) {
+            self.clock.set(self.clock.get() + wait);
+        }
         next.transpose().map(|piece| piece.map(|piece| piece.as_bytes().to_vec()))
     }
 
@@ -169,23 +183,22 @@ fn finish(response: Response<World>, world: &World) -> Got {
             let mut end = End::Closed;
             for piece in rest {
                 match piece {
-                    Ok(piece) => {
-                        relay.push(piece.as_bytes(), world.now());
-                        bytes.extend_from_slice(piece.as_bytes());
-                    }
+                    Ok(piece) => bytes.extend_from_slice(&relay.pass(piece.as_bytes(), world.now()).0),
                     Err(Lost::TimedOut) => end = End::TimedOut,
                     Err(Lost::Broken) => end = End::Broken,
                 }
             }
             bytes.extend(relay.finish(end));
-            world.logs.borrow_mut().extend(relay.record(end, world.now()));
+            let (receipt, line) = relay.settle(end, world.now());
+            world.settle(receipt, line.as_deref());
             bytes
         }
         Body::Told(story, mut relay) => {
             let bytes: Vec<u8> = story.flat_map(|(_, frame)| frame).collect();
-            relay.push(&bytes, world.now());
+            relay.pass(&bytes, world.now());
             relay.finish(End::Closed);
-            world.logs.borrow_mut().extend(relay.record(End::Closed, world.now()));
+            let (receipt, line) = relay.settle(End::Closed, world.now());
+            world.settle(receipt, line.as_deref());
             bytes
         }
     };

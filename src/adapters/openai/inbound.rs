@@ -19,8 +19,8 @@ pub struct Ask<'a> {
     pub model: String,
     /// Whether the answer is to be streamed.
     pub stream: bool,
-    /// Whether the client wants the usage at the end of a stream.
-    pub include_usage: bool,
+    /// Whether the client wants the usage at the end of a stream, if it says so.
+    pub include_usage: Option<bool>,
 }
 
 /// Fields that the gateway reads or sets; twice the same would mean different things to different readers.
@@ -43,7 +43,7 @@ pub fn read(body: &[u8]) -> Result<Ask<'_>> {
         Some("true") => true,
         Some(_) => return Err(wrong_type("stream", "true or false")),
     };
-    let include_usage = stream && include_usage(&document);
+    let include_usage = include_usage(&document);
     Ok(Ask { document, model, stream, include_usage })
 }
 
@@ -68,13 +68,13 @@ fn messages(document: &Document<'_>) -> Result<()> {
     if raw.starts_with('[') { Ok(()) } else { Err(wrong_type("messages", "an array")) }
 }
 
-fn include_usage(document: &Document<'_>) -> bool {
+fn include_usage(document: &Document<'_>) -> Option<bool> {
     #[derive(Deserialize)]
     struct Options {
         include_usage: Option<bool>,
     }
     let options = document.value("stream_options").and_then(|raw| serde_json::from_str::<Options>(raw).ok());
-    options.and_then(|options| options.include_usage).unwrap_or(false)
+    options.and_then(|options| options.include_usage)
 }
 
 fn missing(field: &'static str) -> Error {

@@ -1,5 +1,7 @@
 //! The provider's side: what is sent to it, and what its refusals and whole answers mean.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::inbound::wrong_type;
@@ -15,6 +17,15 @@ pub const ENDPOINT: &str = "/chat/completions";
 
 /// Fields that ask for the length of an answer.
 const CEILED: &[&str] = &["max_tokens", "max_completion_tokens"];
+
+/// Asks for a last chunk that tells the usage of a stream, whatever else `stream_options` say.
+pub fn ask_for_usage(document: &mut Document<'_>) {
+    let options = document.value("stream_options").filter(|raw| raw.starts_with('{')).unwrap_or("{}").to_owned();
+    let Ok(mut options) = Document::read(options.as_bytes()) else { return };
+    options.set("include_usage", "true");
+    let options = String::from_utf8_lossy(&options.render()).into_owned();
+    document.set("stream_options", options);
+}
 
 /// Makes the request ready for its provider: the provider's name for the model, the row's ceiling, the row's edits. All else stays.
 ///
@@ -49,6 +60,8 @@ fn lower(document: &mut Document<'_>, field: &'static str, ceiling: u64) -> Resu
 pub struct Facts {
     /// The tokens it took, if the provider says.
     pub usage: Option<Usage>,
+    /// The model that the provider says it used.
+    pub model: Option<String>,
 }
 
 /// Reads a whole answer that came with a status of success.
@@ -68,7 +81,7 @@ pub fn reply(body: &[u8]) -> Result<Facts> {
     if answer.choices.is_none() {
         return Err(invalid("a body that has no choices"));
     }
-    Ok(Facts { usage: usage(answer.usage, answer.x_groq) })
+    Ok(Facts { usage: usage(answer.usage, answer.x_groq), model: answer.model.map(Cow::into_owned) })
 }
 
 /// What a provider's refusal means for the caller: its own words where it gave any, in the right status.

@@ -1,61 +1,84 @@
-//! Listens to a stream that passes by untouched: usage, errors, and whether it came to its end. It holds no clock and changes no byte.
+//! Listens to a stream that passes by: usage, errors, and whether it came to its end. It holds no clock. It changes no byte, unless it is
+//! asked to check the stream: then it lets no broken event pass, nor what the client did not ask for.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use super::wire::{Answer, Delta, usage};
+use super::wire::{Answer, Choice, Delta, usage};
 use super::{DONE, inbound, outbound};
 use crate::chat::Usage;
 use crate::error::Error;
-use crate::wire::sse;
+use crate::wire::sse::{Block, Reader};
 
 /// What has been heard of a stream so far.
 #[derive(Default)]
 pub struct Overhear {
-    reader: sse::Reader,
+    reader: Reader,
     heard: Heard,
+}
+
+/// What to listen for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attention {
+    /// Keep the answer's text, for operators who want it in their log.
+    pub text: bool,
+    /// Pass on only what is sound.
+    pub checked: bool,
+    /// When checking: the chunk that only tells the usage is ours, not the client's.
+    pub hides_usage: bool,
 }
 
 #[derive(Default)]
 struct Heard {
+    attention: Attention,
     done: bool,
     /// Per choice: its index, and whether it has given its reason to finish.
     choices: Vec<(u64, bool)>,
     usage: Option<Usage>,
+    model: Option<String>,
     error: Option<Error>,
     content: bool,
     malformed: u32,
-    text: Option<String>,
+    text: String,
 }
 
 /// Choices that are told apart; a stream with more is taken to end with those.
 const CHOICES: usize = 128;
 
 impl Overhear {
-    /// A listener that also keeps the answer's text, for operators who want it in their log.
-    pub fn keeping_text() -> Self {
-        Self { heard: Heard { text: Some(String::new()), ..Heard::default() }, ..Self::default() }
+    /// A listener.
+    pub fn new(attention: Attention) -> Self {
+        let reader = if attention.checked { Reader::keeping_raw() } else { Reader::default() };
+        Self { reader, heard: Heard { attention, ..Heard::default() } }
     }
 
-    /// Takes more of the stream.
-    pub fn push(&mut self, bytes: &[u8]) {
+    /// Takes more of the stream, and gives what may pass: the very bytes, or when checking, those of all sound blocks that are complete.
+    pub fn push<'b>(&mut self, bytes: &'b [u8]) -> Cow<'b, [u8]> {
+        let mut sound = Vec::new();
         let heard = &mut self.heard;
-        self.reader.push(bytes, &mut |data| heard.event(data));
+        self.reader.push(bytes, &mut |block| heard.block(block, &mut sound));
+        if heard.attention.checked { Cow::Owned(sound) } else { Cow::Borrowed(bytes) }
     }
 
     /// The stream has ended. Gives what a client has to be told after the bytes it already has: nothing after a whole stream;
     /// `[DONE]` where only that was missing; `failure` and `[DONE]` where the answer was not finished.
     pub fn finish(&mut self, failure: &Error) -> Vec<u8> {
         let between = self.reader.is_between_events();
-        let heard = &mut self.heard;
-        self.reader.finish(&mut |data| heard.event(data));
         let mut tail = Vec::new();
-        if self.heard.done {
+        let heard = &mut self.heard;
+        let broken_off = heard.malformed;
+        self.reader.finish(&mut |block| heard.block(block, &mut tail));
+        // A block that was cut is no event that could not be read: the cut itself is told.
+        heard.malformed = broken_off;
+        if heard.attention.checked {
+            if !tail.is_empty() {
+                tail.extend_from_slice(b"\n\n");
+            }
+        } else if heard.done {
             return tail;
-        }
-        if !between {
+        } else if !between {
             tail.extend_from_slice(b"\n\n");
         }
         if !self.is_whole() && self.heard.error.is_none() {
@@ -86,6 +109,11 @@ impl Overhear {
         self.heard.usage
     }
 
+    /// The model that the provider says it used.
+    pub fn model(&self) -> Option<&str> {
+        self.heard.model.as_deref()
+    }
+
     /// Events that were no JSON of this format, or too long.
     pub fn malformed(&self) -> u32 {
         self.heard.malformed.saturating_add(self.reader.skipped())
@@ -93,44 +121,58 @@ impl Overhear {
 
     /// The answer's text, if it was to be kept.
     pub fn text(&self) -> Option<&str> {
-        self.heard.text.as_deref()
+        self.heard.attention.text.then_some(&self.heard.text)
     }
 }
 
 impl Heard {
-    fn event(&mut self, data: &[u8]) {
+    /// Listens to a block, and lets it pass if it is sound.
+    fn block(&mut self, block: Block<'_>, sound: &mut Vec<u8>) {
+        let passes = match block.data {
+            _ if self.done => false,
+            Some(data) => self.event(data),
+            None => true,
+        };
+        if passes {
+            sound.extend_from_slice(block.raw);
+        }
+    }
+
+    fn event(&mut self, data: &[u8]) -> bool {
         if data == b"[DONE]" {
             self.done = true;
-            return;
+            return false;
         }
         let Ok(chunk) = serde_json::from_slice::<Answer<'_>>(data) else {
             self.malformed = self.malformed.saturating_add(1);
-            return;
+            return false;
         };
         if chunk.error.is_some() && self.error.is_none() {
             self.error = Some(outbound::refusal(502, data));
         }
-        self.usage = usage(chunk.usage, chunk.x_groq).or(self.usage);
-        for choice in chunk.choices.unwrap_or_default() {
-            let finished = choice.finish_reason.is_some_and(|reason| !reason.is_empty());
-            self.content = self.content || finished || choice.delta.is_some_and(|delta| says_something(delta.get()));
-            self.choice(choice.index, finished);
-            self.keep(choice.delta);
+        let usage = usage(chunk.usage, chunk.x_groq);
+        self.usage = usage.or(self.usage);
+        if self.model.is_none() {
+            self.model = chunk.model.map(Cow::into_owned).filter(|model| !model.is_empty());
         }
+        let choices = chunk.choices.unwrap_or_default();
+        let only_usage = usage.is_some() && choices.is_empty() && chunk.error.is_none();
+        choices.into_iter().for_each(|choice| self.choice(&choice));
+        !(only_usage && self.attention.hides_usage)
     }
 
-    fn choice(&mut self, index: u64, finished: bool) {
-        if let Some(known) = self.choices.iter_mut().find(|(known, _)| *known == index) {
+    fn choice(&mut self, choice: &Choice<'_>) {
+        let finished = choice.finish_reason.as_ref().is_some_and(|reason| !reason.is_empty());
+        self.content = self.content || finished || choice.delta.is_some_and(|delta| says_something(delta.get()));
+        if let Some(known) = self.choices.iter_mut().find(|(known, _)| *known == choice.index) {
             known.1 |= finished;
         } else if self.choices.len() < CHOICES {
-            self.choices.push((index, finished));
+            self.choices.push((choice.index, finished));
         }
-    }
-
-    fn keep(&mut self, delta: Option<&RawValue>) {
-        let (Some(text), Some(delta)) = (self.text.as_mut(), delta) else { return };
-        let content = serde_json::from_str::<Delta<'_>>(delta.get()).ok().and_then(|delta| delta.content);
-        text.push_str(&content.unwrap_or_default());
+        if let Some(delta) = choice.delta.filter(|_| self.attention.text) {
+            let content = serde_json::from_str::<Delta<'_>>(delta.get()).ok().and_then(|delta| delta.content);
+            self.text.push_str(&content.unwrap_or_default());
+        }
     }
 }
 
@@ -150,12 +192,20 @@ mod tests {
     const STOP: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
     const USAGE: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\n";
     const END: &str = "data: [DONE]\n\n";
+    const CHECKED: Attention = Attention { text: false, checked: true, hides_usage: true };
+
+    /// The listener, what passed, and what was added at the end.
+    fn listen(attention: Attention, stream: &str) -> (Overhear, String, String) {
+        let mut heard = Overhear::new(attention);
+        let passed = String::from_utf8(heard.push(stream.as_bytes()).into_owned()).unwrap();
+        let tail = heard.finish(&Error::upstream(502, "stream_truncated", "cut"));
+        (heard, passed, String::from_utf8(tail).unwrap())
+    }
 
     fn hear(stream: &str) -> (Overhear, String) {
-        let mut heard = Overhear::keeping_text();
-        heard.push(stream.as_bytes());
-        let tail = heard.finish(&Error::upstream(502, "stream_truncated", "cut"));
-        (heard, String::from_utf8(tail).unwrap())
+        let (heard, passed, tail) = listen(Attention { text: true, ..Attention::default() }, stream);
+        assert_eq!(passed, stream);
+        (heard, tail)
     }
 
     #[test]
@@ -172,6 +222,7 @@ mod tests {
         assert_eq!(hear(&[TEXT, STOP].concat()).1, END);
         let unended = [TEXT, STOP.trim_end()].concat();
         assert_eq!(hear(&unended).1, format!("\n\n{END}"));
+        assert_eq!(listen(CHECKED, &unended).2, [STOP, END].concat());
     }
 
     #[test]
@@ -198,8 +249,31 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_event_is_counted() {
-        let (heard, tail) = hear(&[TEXT, "data: {oops\n\n", STOP, END].concat());
+    fn a_malformed_event_is_counted_and_when_checking_dropped() {
+        let stream = [TEXT, "data: {oops\n\n", STOP, END].concat();
+        let (heard, tail) = hear(&stream);
         assert_eq!((heard.malformed(), tail.as_str(), heard.is_whole()), (1, "", true));
+        let (heard, passed, tail) = listen(CHECKED, &stream);
+        assert_eq!((heard.malformed(), passed, tail.as_str()), (1, [TEXT, STOP].concat(), END));
+    }
+
+    #[test]
+    fn checking_lets_no_half_event_pass_and_one_done() {
+        let half = [": hi\n\n", TEXT, "data: {\"cho"].concat();
+        let (_, passed, tail) = listen(CHECKED, &half);
+        assert_eq!(passed, [": hi\n\n", TEXT].concat());
+        assert!(tail.starts_with("data: {\"error\"") && tail.ends_with(END), "{tail}");
+        let (_, passed, tail) = listen(CHECKED, &[TEXT, STOP, END, END, TEXT].concat());
+        assert_eq!((passed, tail.as_str()), ([TEXT, STOP].concat(), END));
+    }
+
+    #[test]
+    fn usage_that_the_client_did_not_ask_for_can_be_hidden() {
+        let beside = TEXT.replace("]}\n", "],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}\n");
+        let (heard, passed, _) = listen(CHECKED, &[&beside, STOP, USAGE, END].concat());
+        assert_eq!(passed, [&beside, STOP].concat());
+        assert_eq!(heard.usage().map(|usage| usage.prompt()), Some(3));
+        let shown = Attention { hides_usage: false, ..CHECKED };
+        assert_eq!(listen(shown, &[STOP, USAGE, END].concat()).1, [STOP, USAGE].concat());
     }
 }

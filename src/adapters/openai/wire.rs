@@ -34,6 +34,8 @@ pub(super) struct Answer<'a> {
     #[serde(borrow)]
     pub(super) x_groq: Option<&'a RawValue>,
     #[serde(borrow)]
+    pub(super) model: Option<Cow<'a, str>>,
+    #[serde(borrow)]
     pub(super) choices: Option<Vec<Choice<'a>>>,
 }
 

@@ -1,0 +1,58 @@
+//! A stream that is read piece by piece, and that can be handed to the runtime where the reading stopped.
+
+use js_sys::{ArrayBuffer, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{ReadableStream, ReadableStreamByobReader, ReadableStreamGetReaderOptions, ReadableStreamReaderMode};
+
+use super::{body, js};
+
+/// Bytes that are read at once. Only plain reads: one that waits for a full view would starve whoever shares the stream.
+pub(super) const VIEW: u32 = 64 << 10;
+
+/// A stream that is read piece by piece.
+pub(super) struct Source {
+    stream: ReadableStream,
+    reader: ReadableStreamByobReader,
+    /// A read that has not come back yet: it survives being raced.
+    reading: Option<JsFuture>,
+    /// The memory of the last read, for the next.
+    buffer: Option<ArrayBuffer>,
+}
+
+impl Source {
+    pub(super) fn new(stream: ReadableStream) -> Result<Self, JsValue> {
+        let options = ReadableStreamGetReaderOptions::new();
+        options.set_mode(ReadableStreamReaderMode::Byob);
+        let reader = stream.get_reader_with_options(&options).dyn_into().map_err(JsValue::from)?;
+        Ok(Self { stream, reader, reading: None, buffer: None })
+    }
+
+    /// The next piece; `None` at the end. May be dropped and asked again.
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>, JsValue> {
+        let (reader, buffer) = (&self.reader, &mut self.buffer);
+        let start = || {
+            let view =
+                buffer.take().map_or_else(|| Uint8Array::new_with_length(VIEW), |buffer| Uint8Array::new(&buffer));
+            JsFuture::from(reader.read_with_array_buffer_view(&view))
+        };
+        let step = self.reading.get_or_insert_with(start).await;
+        self.reading = None;
+        let view = body::chunk(&step?)?;
+        self.buffer = view.as_ref().map(Uint8Array::buffer);
+        Ok(view.map(|view| view.to_vec()))
+    }
+
+    /// What has not been read, for the runtime to pump; from here on, this reads a copy of it.
+    pub(super) fn split(&mut self) -> Result<ReadableStream, JsValue> {
+        self.reader.release_lock();
+        let (pumped, copy) = js::tee(&self.stream).ok_or(JsValue::NULL)?;
+        *self = Self::new(copy)?;
+        Ok(pumped)
+    }
+
+    /// Lets go of what has not been read.
+    pub(super) async fn cancel(&self) {
+        let _ = JsFuture::from(self.reader.cancel()).await;
+    }
+}

@@ -1,0 +1,98 @@
+//! The clocks of one stream: what is due next, and what it means. It is told the time; it holds none.
+
+use crate::config::{Clocks, Millis};
+
+/// A comment that says that we are still here.
+pub const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
+
+/// Watches over one stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Watch {
+    clocks: Clocks,
+    keep_alive: Millis,
+    started: Millis,
+    /// When bytes last came.
+    heard: Millis,
+    /// When bytes last left.
+    sent: Millis,
+    /// The answer has begun.
+    begun: bool,
+}
+
+/// What the time means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tick {
+    /// Nothing yet.
+    Nothing,
+    /// The client has heard nothing for long: time for [`KEEP_ALIVE`].
+    KeepAlive,
+    /// The provider's time is over.
+    Over,
+}
+
+impl Watch {
+    /// Begins to watch: the request came at `started`, the head of the answer is here `now`.
+    pub fn new(clocks: Clocks, keep_alive: Millis, started: Millis, now: Millis) -> Self {
+        Self { clocks, keep_alive, started, heard: now, sent: now, begun: false }
+    }
+
+    /// Bytes have come, and been passed on.
+    pub fn heard(&mut self, now: Millis, begun: bool) {
+        self.heard = now;
+        self.sent = now;
+        self.begun = begun;
+    }
+
+    /// How long until the next [`Watch::tick`].
+    pub fn wait(&self, now: Millis) -> Millis {
+        self.over().min(self.keep_alive_due()).saturating_sub(now)
+    }
+
+    /// What the time means now.
+    pub fn tick(&mut self, now: Millis) -> Tick {
+        if now >= self.over() {
+            return Tick::Over;
+        }
+        if now >= self.keep_alive_due() {
+            self.sent = now;
+            return Tick::KeepAlive;
+        }
+        Tick::Nothing
+    }
+
+    fn over(&self) -> Millis {
+        let after = |from: Millis, clock: Option<Millis>| clock.map_or(Millis::MAX, |clock| from.saturating_add(clock));
+        let first_token = if self.begun { Millis::MAX } else { after(self.started, self.clocks.first_token) };
+        after(self.started, Some(self.clocks.total)).min(first_token).min(after(self.heard, self.clocks.idle))
+    }
+
+    fn keep_alive_due(&self) -> Millis {
+        if self.keep_alive == 0 { Millis::MAX } else { self.sent.saturating_add(self.keep_alive) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLOCKS: Clocks = Clocks { connect: None, first_token: Some(50), idle: Some(30), total: 200 };
+
+    #[test]
+    fn the_nearest_clock_is_due() {
+        let mut watch = Watch::new(CLOCKS, 20, 0, 10);
+        assert_eq!((watch.wait(10), watch.tick(29), watch.tick(30)), (20, Tick::Nothing, Tick::KeepAlive));
+        assert_eq!((watch.wait(30), watch.tick(40)), (10, Tick::Over));
+        watch.heard(39, false);
+        assert_eq!((watch.tick(50), watch.tick(49)), (Tick::Over, Tick::Nothing));
+        watch.heard(49, true);
+        assert_eq!((watch.tick(69), watch.tick(79)), (Tick::KeepAlive, Tick::Over));
+        watch.heard(190, true);
+        assert_eq!(watch.tick(200), Tick::Over);
+    }
+
+    #[test]
+    fn without_clocks_only_the_whole_is_limited() {
+        let mut watch = Watch::new(Clocks { first_token: None, idle: None, ..CLOCKS }, 0, 0, 0);
+        assert_eq!((watch.wait(0), watch.tick(199), watch.tick(200)), (200, Tick::Nothing, Tick::Over));
+    }
+}
