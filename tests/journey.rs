@@ -299,3 +299,10 @@ fn a_whole_answer_says_where_its_time_went() {
     let got = post(&World::saying(Script::json(200, WHOLE)), r#"{"model":"m","messages":[]}"#);
     assert_eq!(got.header("server-timing"), Some("gateway;dur=0, upstream;dur=0, ttft;dur=0"));
 }
+
+#[test]
+fn a_provider_that_cannot_stream_is_told_for() {
+    let got = post(&World::saying(Script::json(200, WHOLE)), STREAM);
+    assert_eq!((got.status, got.header("content-type")), (200, Some("text/event-stream; charset=utf-8")));
+    assert!(got.body.contains(r#""delta":{"content":"hi"}"#) && got.body.ends_with(DONE), "{}", got.body);
+}

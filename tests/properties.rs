@@ -130,6 +130,20 @@ proptest! {
     }
 
     #[test]
+    fn any_cutting_of_a_checked_stream_gives_the_client_the_same_bytes(stream in stream(), cuts in proptest::collection::vec(0usize..4000, 0..12)) {
+        prop_assert_eq!(checked(&pieces(&stream, &cuts)), checked(&[&stream]));
+    }
+
+    #[test]
+    fn a_checked_stream_holds_only_sound_events_and_one_done(stream in stream()) {
+        let passed = checked(&[&stream]);
+        let events = events(&[passed.as_bytes()]);
+        let (done, before) = events.split_last().unwrap();
+        prop_assert_eq!(done.as_slice(), b"[DONE]");
+        prop_assert!(before.iter().all(|event| serde_json::from_slice::<Value>(event).is_ok()), "{}", passed);
+    }
+
+    #[test]
     fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), status in 0u16..1000) {
         let _ = inbound::read(&bytes).map(|ask| inbound::chat(&ask));
         let _ = outbound::reply(&bytes);
@@ -195,4 +209,13 @@ fn overheard(pieces: &[&[u8]]) -> String {
         heard.malformed(),
         heard.is_whole()
     )
+}
+
+/// All that a client gets of a stream that is checked.
+fn checked(pieces: &[&[u8]]) -> String {
+    let mut heard = Overhear::new(Attention { checked: true, hides_usage: true, text: false });
+    let mut got = Vec::new();
+    pieces.iter().for_each(|piece| got.extend_from_slice(&heard.push(piece)));
+    got.extend(heard.finish(&Error::upstream(502, "stream_truncated", "cut")));
+    String::from_utf8_lossy(&got).into_owned()
 }

@@ -8,7 +8,7 @@ use web_sys::{ReadableStream, ReadableStreamByobReader, ReadableStreamGetReaderO
 use super::{body, js};
 
 /// Bytes that are read at once. Only plain reads: one that waits for a full view would starve whoever shares the stream.
-pub(super) const VIEW: u32 = 64 << 10;
+pub(super) const VIEW: u32 = 32 << 10;
 
 /// A stream that is read piece by piece.
 pub(super) struct Source {

@@ -21,8 +21,8 @@ use super::source::{Source, VIEW};
 use crate::config::Millis;
 use crate::gateway::{End, Host as _, KEEP_ALIVE, Relay, Story, Tick};
 
-/// The copy is read this often; in between, bytes pass without waking anybody. At most 40 wakes a second would be paced; this is two.
-const NAP: Millis = 500;
+/// The copy is read this often; in between, bytes pass without waking anybody.
+const NAP: Millis = 1_000;
 /// Our own pieces leave at most this often, after the first.
 const PACE: Millis = 25;
 /// After a whole stream, the rest of the copy is there already.

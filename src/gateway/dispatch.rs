@@ -54,7 +54,7 @@ pub async fn answer<H: Host>(
         let relay = Relay::new(Rc::clone(bridge), target.index, watch, asked, receipt.clone());
         let (stream, held, relay) =
             hold_back(host, answer, relay).await.map_err(|error| bridge.clean(target.index, error))?;
-        return Ok(Response::stream(Body::Overheard(stream, held, relay)));
+        return Ok(Response::event_stream(Body::Overheard(stream, held, relay)));
     }
     let first_byte = host.now();
     let (bytes, buffer) = host.gather(answer, left()).await.map_err(unanswered)?;
@@ -62,14 +62,11 @@ pub async fn answer<H: Host>(
     receipt.first_byte = Some(first_byte);
     let facts = outbound::reply(&bytes).map_err(|error| bridge.clean(target.index, error))?;
     (receipt.usage, receipt.served) = (facts.usage, facts.model);
-    if stream {
-        return Err(Error::upstream(
-            502,
-            "upstream_invalid_response",
-            "The provider was asked for a stream, but sent a whole answer.",
-        ));
+    if !stream {
+        return Ok(Response::json(200, Body::Buffer(buffer, bytes)));
     }
-    Ok(Response::json(200, Body::Buffer(buffer, bytes)))
+    let frames = inbound::as_stream(&bytes, asked == Some(true)).unwrap_or_default();
+    Ok(Response::event_stream(Body::Bytes(frames)))
 }
 
 /// Reads a stream up to its first content: until then, a failure can still be told as what it is. A client that would hear nothing for
@@ -141,7 +138,7 @@ fn tell<H: Host>(
     frames.extend(steps.iter().map(|(pause, event)| (*pause, encode.event(event))));
     let watch = Watch::new(target.model.clocks, 0, receipt.started, host.now());
     let relay = Relay::new(Rc::clone(bridge), target.index, watch, Some(true), receipt.clone());
-    Ok(Response::stream(Body::Told(frames.into_iter(), relay)))
+    Ok(Response::event_stream(Body::Told(frames.into_iter(), relay)))
 }
 
 fn call(mut ask: Ask<'_>, target: &Target<'_>, key: Option<&Secret>) -> Result<Call> {

@@ -284,7 +284,7 @@ impl<H: Host> Response<H> {
         Self { status, headers: vec![("content-type", "application/json".to_owned())], body }
     }
 
-    fn stream(body: Body<H>) -> Self {
+    fn event_stream(body: Body<H>) -> Self {
         let headers = vec![
             ("content-type", "text/event-stream; charset=utf-8".to_owned()),
             ("cache-control", "no-cache".to_owned()),

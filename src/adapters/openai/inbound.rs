@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::wire::{ErrorBody, ErrorFields, Out, OutChoice, OutText, OutUsage};
@@ -150,6 +151,34 @@ pub fn error_event(failure: &Error, out: &mut Vec<u8>) {
     sse::write(&error(failure), out);
 }
 
+/// A whole answer told as a stream of one chunk, for a provider that was asked for a stream and does not know how.
+/// `None` if it is no whole answer.
+pub fn as_stream(body: &[u8], include_usage: bool) -> Option<Vec<u8>> {
+    let mut answer: Value = serde_json::from_slice(body).ok()?;
+    let chunk = answer.as_object_mut()?;
+    let usage = chunk.remove("usage");
+    chunk.insert("object".to_owned(), "chat.completion.chunk".into());
+    let choices = chunk.get_mut("choices")?.as_array_mut()?;
+    choices.iter_mut().filter_map(Value::as_object_mut).for_each(|choice| {
+        let mut message = choice.remove("message").unwrap_or_default();
+        let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut).into_iter().flatten();
+        for (index, call) in calls.filter_map(Value::as_object_mut).enumerate() {
+            call.insert("index".to_owned(), index.into());
+        }
+        choice.insert("delta".to_owned(), message);
+    });
+    let mut out = Vec::new();
+    sse::write(&serde_json::to_vec(&answer).ok()?, &mut out);
+    if let (true, Some(usage)) = (include_usage, usage) {
+        let chunk = answer.as_object_mut()?;
+        chunk.insert("choices".to_owned(), Value::Array(Vec::new()));
+        chunk.insert("usage".to_owned(), usage);
+        sse::write(&serde_json::to_vec(&answer).ok()?, &mut out);
+    }
+    out.extend_from_slice(super::DONE);
+    Some(out)
+}
+
 /// Writes answers of another format as OpenAI's.
 pub struct Encode {
     /// The answer's id.
@@ -257,6 +286,22 @@ mod tests {
         let texts: Vec<&str> = request.messages.iter().map(|message| message.text.as_str()).collect();
         assert_eq!(texts, ["a", "b c", ""]);
         assert_eq!(request.max_tokens, Some(5));
+    }
+
+    #[test]
+    fn a_whole_answer_can_be_told_as_a_stream() {
+        let body = br#"{"id":"c","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":null,
+            "tool_calls":[{"id":"t","type":"function","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"tool_calls"}],
+            "usage":{"prompt_tokens":1,"completion_tokens":2}}"#;
+        let told = |include_usage| String::from_utf8(as_stream(body, include_usage).unwrap()).unwrap();
+        let plain = told(false);
+        assert!(
+            plain.contains(r#""index":0,"type":"function""#) && plain.contains(r#""finish_reason":"tool_calls""#),
+            "{plain}"
+        );
+        assert!(plain.contains("chat.completion.chunk") && !plain.contains("message") && !plain.contains("usage"));
+        assert!(told(true).contains(r#""choices":[]"#) && told(true).ends_with("data: [DONE]\n\n"));
+        assert_eq!(as_stream(b"[1]", true), None);
     }
 
     #[test]

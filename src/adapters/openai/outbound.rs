@@ -94,7 +94,7 @@ pub fn refusal(status: u16, body: &[u8]) -> Error {
         let message = format!("The provider refused the gateway's credentials ({status}{code}). Your own key is fine.");
         return Error::upstream(502, "upstream_credentials_refused", message);
     }
-    if status < 400 {
+    if !(400..600).contains(&status) {
         let message = format!("The provider answered with status {status}, which is no answer.");
         return Error::upstream(502, "upstream_invalid_response", message);
     }
@@ -181,6 +181,13 @@ mod tests {
         {
             assert_eq!(told(status, body).2.as_deref(), Some("upstream_credentials_refused"));
             assert_eq!(told(status, body).0, 502);
+        }
+    }
+
+    #[test]
+    fn a_status_that_is_no_answer_is_not_passed_on() {
+        for status in [0, 101, 302, 304, 600, 999] {
+            assert_eq!(told(status, "{}").0, 502, "{status}");
         }
     }
 
