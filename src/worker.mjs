@@ -20,6 +20,9 @@ const serve = Bridge.prototype.fetch;
 export default {
   fetch(request, env, ctx) {
     if (state.criticalError) new Bridge(ctx, env);
-    return serve.call({ env, ctx }, request);
+    const response = serve.call({ env, ctx }, request);
+    // Goes on to its receipt, even if the client leaves before the answer begins.
+    ctx.waitUntil(response);
+    return response;
   },
 };

@@ -213,7 +213,7 @@ fn overheard(pieces: &[&[u8]]) -> String {
 
 /// All that a client gets of a stream that is checked.
 fn checked(pieces: &[&[u8]]) -> String {
-    let mut heard = Overhear::new(Attention { checked: true, hides_usage: true, text: false });
+    let mut heard = Overhear::new(Attention { checked: true, hides_usage: true, ..Attention::default() });
     let mut got = Vec::new();
     pieces.iter().for_each(|piece| got.extend_from_slice(&heard.push(piece)));
     got.extend(heard.finish(&Error::upstream(502, "stream_truncated", "cut")));

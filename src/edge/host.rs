@@ -71,6 +71,10 @@ impl Host for Edge {
         })
     }
 
+    fn client_left(&self) -> bool {
+        self.client().aborted()
+    }
+
     fn log(&self, line: &str) {
         log(line);
     }
@@ -87,6 +91,10 @@ impl Host for Edge {
 
     async fn send(&self, call: Call, limit: Millis) -> Result<Answered, Lost> {
         let init = init(&call);
+        // The client's own signal has no effect on a call; one that follows it has.
+        if !call.stream && call.ends_with_client {
+            init.set_signal(Some(&AbortSignal::any(&Array::of1(&self.client()))));
+        }
         let cancel = if call.stream { Some(self.cancellable(&call, &init).map_err(|_| Lost::Broken)?) } else { None };
         let promise = js::fetch(&call.url, &init).map_err(|_| Lost::Broken)?;
         let response = within(limit, JsFuture::from(promise)).await;
@@ -123,9 +131,11 @@ impl Host for Edge {
         next
     }
 
-    async fn peek(&self, answer: Answered, limit: usize) -> Vec<u8> {
+    async fn peek(&self, answer: Answered, limit: usize, time: Millis) -> Vec<u8> {
         let Some(stream) = answer.response.body() else { return Vec::new() };
-        body::read_some(&stream, limit).await.map(|(bytes, _)| bytes).unwrap_or_default()
+        let read = within(time, body::read_some(&stream, limit)).await;
+        answer.cancel.iter().for_each(AbortController::abort);
+        read.map(|(bytes, _)| bytes).unwrap_or_default()
     }
 }
 

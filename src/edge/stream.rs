@@ -21,10 +21,12 @@ use super::source::{Source, VIEW};
 use crate::config::Millis;
 use crate::gateway::{End, Host as _, KEEP_ALIVE, Relay, Story, Tick};
 
-/// The copy is read this often; in between, bytes pass without waking anybody.
+/// The copy is read this often, or more often where a clock is short; in between, bytes pass without waking anybody.
 const NAP: Millis = 1_000;
 /// Our own pieces leave at most this often, after the first.
 const PACE: Millis = 25;
+/// After a nap, what has come in the meantime comes within this time.
+const GRACE: Millis = 10;
 /// After a whole stream, the rest of the copy is there already.
 const REST: Millis = 1_000;
 /// After a break, the rest of the copy comes within this time or never.
@@ -41,7 +43,7 @@ pub(super) fn overhear(
     let joint = js::IdentityTransformStream::new()?;
     let (readable, writable) = (joint.readable(), joint.writable());
     let (source, client) = (source.ok_or(JsValue::NULL)?, edge.client());
-    let flow = Flow { relay, source, alarm: None, writable, cancel, client };
+    let flow = Flow { relay, source, alarm: None, fresh: false, writable, cancel, client };
     let host = edge.clone();
     edge.context.wait_until(async move { flow.run(held, &host).await });
     Ok(readable)
@@ -106,6 +108,8 @@ struct Flow {
     source: Source,
     /// Goes off when a clock may be due; every byte that comes only moves that further away.
     alarm: Option<Pin<Box<Delay>>>,
+    /// All that has come has been heard.
+    fresh: bool,
     writable: WritableStream,
     /// Breaks off the provider's answer.
     cancel: Option<AbortController>,
@@ -149,8 +153,12 @@ impl Flow {
     /// Piece by piece; `None` once the answer has begun, unless it is to be passed to its end.
     async fn pass(&mut self, writer: &WritableStreamDefaultWriter, to_the_end: bool) -> Option<End> {
         while to_the_end || !self.relay.has_begun() {
+            if self.relay.is_done() {
+                self.cancel.iter().for_each(AbortController::abort);
+                return Some(End::Closed);
+            }
             let written = match self.next().await {
-                Next::Bytes(bytes) => write(writer, &pass(&mut self.relay, &bytes)).await,
+                Next::Bytes(bytes) => self.pass_on(&bytes, writer).await,
                 Next::Tick(Tick::KeepAlive) => write(writer, KEEP_ALIVE).await,
                 Next::Tick(Tick::Nothing) => Ok(()),
                 Next::Tick(Tick::Over) => {
@@ -167,6 +175,15 @@ impl Flow {
         None
     }
 
+    async fn pass_on(&mut self, bytes: &[u8], writer: &WritableStreamDefaultWriter) -> Result<(), JsValue> {
+        let passed = pass(&mut self.relay, bytes);
+        if !passed.is_empty() {
+            write(writer, &passed).await?;
+            self.relay.sent(now());
+        }
+        Ok(())
+    }
+
     /// The runtime pumps; we read a copy now and then.
     async fn pump(&mut self) -> Pumped {
         let Ok((pumped, stop)) = self.split() else { return Pumped::End(End::Broken) };
@@ -180,7 +197,8 @@ impl Flow {
                 Err(pumped) => return Pumped::End(self.pumped(pumped.is_ok()).await),
                 Ok(Next::Bytes(bytes)) => {
                     pass(&mut self.relay, &bytes);
-                    if bytes.len() < VIEW as usize { NAP.min(self.relay.wait(now())) } else { 0 }
+                    self.relay.sent(now());
+                    if bytes.len() < VIEW as usize { NAP.min(self.relay.wait(now()) / 4) } else { 0 }
                 }
                 Ok(Next::Closed | Next::Broken) => {
                     let whole = pumped.await.is_ok();
@@ -198,6 +216,7 @@ impl Flow {
                     return Pumped::End(End::TimedOut);
                 }
             };
+            self.fresh = nap == 0;
             if nap > 0
                 && let Either::Left((whole, _)) = select(&mut pumped, Delay::from(Duration::from_millis(nap))).await
             {
@@ -254,15 +273,33 @@ impl Flow {
     }
 
     async fn next(&mut self) -> Next {
+        // A clock that what just came did not move: the whole.
+        if self.fresh && self.relay.wait(now()) == 0 {
+            self.fresh = false;
+            return Next::Tick(self.relay.tick(now()));
+        }
         let wait = || Box::pin(Delay::from(Duration::from_millis(self.relay.wait(now()))));
-        match select(self.alarm.get_or_insert_with(wait), pin!(self.source.next())).await {
-            Either::Right((Ok(Some(bytes)), _)) => Next::Bytes(bytes),
-            Either::Right((Ok(None), _)) => Next::Closed,
-            Either::Right((Err(_), _)) => Next::Broken,
-            Either::Left(_) => {
+        let read = match select(pin!(self.source.next()), self.alarm.get_or_insert_with(wait)).await {
+            Either::Left((read, _)) => Some(read),
+            Either::Right(_) => None,
+        };
+        let read = match read {
+            Some(read) => read,
+            None => {
+                // What came while we slept has not been heard yet: it counts before the clock does.
                 self.alarm = None;
-                Next::Tick(self.relay.tick(now()))
+                let grace = Delay::from(Duration::from_millis(GRACE));
+                match select(pin!(self.source.next()), grace).await {
+                    Either::Left((read, _)) => read,
+                    Either::Right(_) => return Next::Tick(self.relay.tick(now())),
+                }
             }
+        };
+        self.fresh = true;
+        match read {
+            Ok(Some(bytes)) => Next::Bytes(bytes),
+            Ok(None) => Next::Closed,
+            Err(_) => Next::Broken,
         }
     }
 

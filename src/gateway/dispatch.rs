@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::host::{Answer as _, Call, Host, Lost};
 use super::receipt::Receipt;
-use super::relay::Relay;
+use super::relay::{Relay, Wanted};
 use super::watch::{KEEP_ALIVE, Tick, Watch};
 use super::{Body, Bridge, Response};
 use crate::adapters::echo;
@@ -37,21 +37,22 @@ pub async fn answer<H: Host>(
         return tell(bridge, host, &ask, &target, receipt);
     }
     let key = bridge.account(target.index).key(&target.provider.name)?;
-    let (stream, asked) = (ask.stream, ask.include_usage);
+    let (stream, wanted) = (ask.stream, Wanted { usage: ask.include_usage, choices: ask.choices });
     let call = call(ask, &target, key)?;
     let clocks = target.model.clocks;
     let left = || receipt.started.saturating_add(clocks.total).saturating_sub(host.now());
     let sent = host.now();
-    let answer =
-        host.send(call, clocks.connect.map_or_else(left, |connect| left().min(connect))).await.map_err(unanswered)?;
+    let first_token = clocks.first_token.filter(|_| stream);
+    let connect = [clocks.connect, first_token].into_iter().flatten().fold(left(), Millis::min);
+    let answer = host.send(call, connect).await.map_err(unanswered)?;
     if !(200..300).contains(&answer.status()) {
-        return Err(bridge.clean(target.index, refused(host, answer).await));
+        return Err(bridge.clean(target.index, refused(host, answer, left()).await));
     }
     if stream && !is_document::<H>(&answer) {
         receipt.sent = Some(sent);
         let watch = Watch::new(clocks, target.provider.streaming.keep_alive, receipt.started, host.now());
         receipt.status = 200;
-        let relay = Relay::new(Rc::clone(bridge), target.index, watch, asked, receipt.clone());
+        let relay = Relay::new(Rc::clone(bridge), target.index, watch, wanted, receipt.clone());
         let (stream, held, relay) =
             hold_back(host, answer, relay).await.map_err(|error| bridge.clean(target.index, error))?;
         return Ok(Response::event_stream(Body::Overheard(stream, held, relay)));
@@ -65,7 +66,7 @@ pub async fn answer<H: Host>(
     if !stream {
         return Ok(Response::json(200, Body::Buffer(buffer, bytes)));
     }
-    let frames = inbound::as_stream(&bytes, asked == Some(true)).unwrap_or_default();
+    let frames = inbound::as_stream(&bytes, wanted.usage == Some(true)).unwrap_or_default();
     Ok(Response::event_stream(Body::Bytes(frames)))
 }
 
@@ -137,7 +138,8 @@ fn tell<H: Host>(
     let mut frames = vec![(0, encode.start())];
     frames.extend(steps.iter().map(|(pause, event)| (*pause, encode.event(event))));
     let watch = Watch::new(target.model.clocks, 0, receipt.started, host.now());
-    let relay = Relay::new(Rc::clone(bridge), target.index, watch, Some(true), receipt.clone());
+    let wanted = Wanted { usage: Some(true), choices: 1 };
+    let relay = Relay::new(Rc::clone(bridge), target.index, watch, wanted, receipt.clone());
     Ok(Response::event_stream(Body::Told(frames.into_iter(), relay)))
 }
 
@@ -160,10 +162,10 @@ fn call(mut ask: Ask<'_>, target: &Target<'_>, key: Option<&Secret>) -> Result<C
     })
 }
 
-async fn refused<H: Host>(host: &H, answer: H::Answer) -> Error {
+async fn refused<H: Host>(host: &H, answer: H::Answer, within: Millis) -> Error {
     let status = answer.status();
     let hints = ["retry-after", "retry-after-ms"].map(|name| (name, answer.header(name)));
-    let body = host.peek(answer, REFUSAL).await;
+    let body = host.peek(answer, REFUSAL, within).await;
     let mut error = outbound::refusal(status, &body);
     for (name, value) in hints {
         if let Some(value) = value.filter(|_| error.status() == status) {

@@ -22,6 +22,9 @@ pub trait Host {
     /// Random bits, good enough for identifiers that nobody must guess.
     fn dice(&self) -> u128;
 
+    /// Whether the client is known to have left.
+    fn client_left(&self) -> bool;
+
     /// Writes one line to the log.
     fn log(&self, line: &str);
 
@@ -50,8 +53,8 @@ pub trait Host {
     /// Breaks an answer off.
     fn cancel(&self, stream: &Self::Stream);
 
-    /// Reads the beginning of an answer, at most `limit` bytes, and lets go of the rest.
-    fn peek(&self, answer: Self::Answer, limit: usize) -> impl Future<Output = Vec<u8>>;
+    /// Reads the beginning of an answer, at most `limit` bytes, and lets go of the rest; nothing if that takes too long.
+    fn peek(&self, answer: Self::Answer, limit: usize, within: Millis) -> impl Future<Output = Vec<u8>>;
 }
 
 /// The head of a provider's answer.

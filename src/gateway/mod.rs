@@ -193,6 +193,9 @@ async fn chat<H: Host>(
     let mut response = dispatch::answer(bridge, host, ask, target, receipt).await?;
     if !response.is_stream() {
         receipt.status = response.status;
+        if host.client_left() {
+            receipt.outcome = Outcome::ClientClosed;
+        }
         response.headers.extend(receipt.server_timing(host.now()).map(|timing| ("server-timing", timing)));
         settle(bridge, host, receipt, None, response.text());
     }
@@ -219,8 +222,9 @@ async fn read_body<H: Host>(bridge: &Bridge, host: &H, request: Request<'_, H>) 
 
 fn apologise<H: Host>(bridge: &Bridge, host: &H, receipt: &mut Receipt, error: &Error) -> Response<H> {
     receipt.status = error.status();
-    receipt.outcome = Outcome::Refused;
-    settle(bridge, host, receipt, Some(error), None);
+    let left = host.client_left();
+    receipt.outcome = if left { Outcome::ClientClosed } else { Outcome::Refused };
+    settle(bridge, host, receipt, Some(error).filter(|_| !left), None);
     Response::error(error)
 }
 

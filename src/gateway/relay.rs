@@ -24,6 +24,15 @@ pub enum End {
     ClientLeft,
 }
 
+/// What the client wants of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// To be told the usage, if it says so.
+    pub usage: Option<bool>,
+    /// So many answers.
+    pub choices: u64,
+}
+
 /// Passes one streamed answer on, and listens.
 pub struct Relay {
     bridge: Rc<Bridge>,
@@ -37,8 +46,9 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// A relay for a provider's stream. `asked`: whether the client wants to be told the usage, if it says so.
-    pub fn new(bridge: Rc<Bridge>, provider: usize, watch: Watch, asked: Option<bool>, receipt: Receipt) -> Self {
+    /// A relay for a provider's stream.
+    pub fn new(bridge: Rc<Bridge>, provider: usize, watch: Watch, wanted: Wanted, receipt: Receipt) -> Self {
+        let asked = wanted.usage;
         let streaming = bridge.config.providers.get(provider).map_or_else(Streaming::default, |row| row.streaming);
         let hides_usage = match streaming.usage {
             StreamUsage::Show => asked == Some(false),
@@ -46,7 +56,8 @@ impl Relay {
             StreamUsage::Leave => false,
         };
         let checked = hides_usage || streaming.relay == RelayKind::Checked;
-        let attention = Attention { text: bridge.config.logging.fields.shows("response"), checked, hides_usage };
+        let text = bridge.config.logging.fields.shows("response");
+        let attention = Attention { text, checked, hides_usage, choices: wanted.choices };
         Self { bridge, provider, streaming, attention, heard: Overhear::new(attention), watch, receipt }
     }
 
@@ -70,14 +81,27 @@ impl Relay {
         (passed, self.receipt.chunk_line(logging, now, bytes))
     }
 
+    /// Bytes have left for the client.
+    pub fn sent(&mut self, now: Millis) {
+        self.watch.sent(now);
+    }
+
+    /// Whether nothing more is to be expected of a stream that is checked.
+    pub fn is_done(&self) -> bool {
+        self.attention.checked && self.heard.is_done()
+    }
+
     /// How long until the next [`Relay::tick`].
     pub fn wait(&self, now: Millis) -> Millis {
         self.watch.wait(now)
     }
 
-    /// What the time means now.
+    /// What the time means now. A comment waits for the end of an event.
     pub fn tick(&mut self, now: Millis) -> Tick {
-        self.watch.tick(now)
+        match self.watch.tick(now) {
+            Tick::KeepAlive if !self.heard.is_between_events() => Tick::Nothing,
+            tick => tick,
+        }
     }
 
     /// Whether the answer has begun: content has come, or the end.
@@ -106,6 +130,8 @@ impl Relay {
         let failure = failure(end);
         let tail = self.heard.finish(&failure);
         self.receipt.outcome = match (self.heard.is_whole(), self.heard.error(), end) {
+            // What was heard after the client had left is not what it got.
+            (_, _, End::ClientLeft) if self.hears_out() => Outcome::ClientClosed,
             (true, _, _) => Outcome::Complete,
             (false, Some(_), _) => Outcome::UpstreamError,
             (false, None, End::ClientLeft) => Outcome::ClientClosed,

@@ -36,11 +36,15 @@ impl Watch {
         Self { clocks, keep_alive, started, heard: now, sent: now, begun: false }
     }
 
-    /// Bytes have come, and been passed on.
+    /// Bytes have come.
     pub fn heard(&mut self, now: Millis, begun: bool) {
         self.heard = now;
-        self.sent = now;
         self.begun = begun;
+    }
+
+    /// Bytes have left for the client.
+    pub fn sent(&mut self, now: Millis) {
+        self.sent = now;
     }
 
     /// How long until the next [`Watch::tick`].
@@ -83,10 +87,13 @@ mod tests {
         assert_eq!((watch.wait(10), watch.tick(29), watch.tick(30)), (20, Tick::Nothing, Tick::KeepAlive));
         assert_eq!((watch.wait(30), watch.tick(40)), (10, Tick::Over));
         watch.heard(39, false);
+        watch.sent(39);
         assert_eq!((watch.tick(50), watch.tick(49)), (Tick::Over, Tick::Nothing));
         watch.heard(49, true);
+        watch.sent(49);
         assert_eq!((watch.tick(69), watch.tick(79)), (Tick::KeepAlive, Tick::Over));
         watch.heard(190, true);
+        watch.sent(190);
         assert_eq!(watch.tick(200), Tick::Over);
     }
 

@@ -20,6 +20,8 @@ pub struct Reader {
     /// The data lines of a block whose end has not come yet.
     data: Vec<u8>,
     has_data: bool,
+    /// A line of a block has come, of whatever kind.
+    in_block: bool,
     keeps_raw: bool,
     raw: Vec<u8>,
     /// The last byte was a CR: an LF that follows belongs to it.
@@ -72,7 +74,7 @@ impl Reader {
 
     /// Whether the bytes so far end between two events.
     pub fn is_between_events(&self) -> bool {
-        self.line.is_empty() && !self.has_data
+        self.line.is_empty() && !self.in_block
     }
 
     /// Events skipped because they were longer than [`MAX_EVENT`].
@@ -126,6 +128,7 @@ impl Reader {
             }
             return;
         }
+        self.in_block = true;
         let Some(value) = line.strip_prefix(b"data") else { return };
         match value.split_first() {
             None => self.add_data(&[]),
@@ -146,6 +149,7 @@ impl Reader {
 
     fn dispatch(&mut self, each: &mut impl FnMut(Block<'_>)) {
         let has_data = std::mem::take(&mut self.has_data);
+        self.in_block = false;
         if std::mem::take(&mut self.skipping) {
             self.skipped += 1;
         } else if has_data || !self.raw.is_empty() {

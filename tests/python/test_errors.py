@@ -1,6 +1,7 @@
 """Each failure reaches the official Python client as the exception that its users catch, in a stream as well as before it."""
 
 import asyncio
+import json
 
 import openai
 import pytest
@@ -70,21 +71,43 @@ BROKEN_STREAMS = [
 ]
 
 
+# A client that asks for the usage gets the provider's bytes natively; for any other the gateway takes the usage out again, event by event.
+WAYS = pytest.mark.parametrize("fields", [{"stream_options": {"include_usage": True}}, {}], ids=["native", "checked"])
+
+
+@WAYS
 @pytest.mark.parametrize(("model", "code"), BROKEN_STREAMS)
-def test_a_stream_that_breaks_raises_after_what_came_before(client, model, code):
+def test_a_stream_that_breaks_raises_after_what_came_before(client, model, code, fields):
     text = ""
     with pytest.raises(openai.APIError) as raised:
-        for chunk in chat(client, model, stream=True):
+        for chunk in chat(client, model, stream=True, **fields):
             text += chunk.choices[0].delta.content or ""
     assert raised.value.code == code
     assert text
 
 
+@WAYS
+def test_a_stream_that_breaks_inside_an_event_raises_too(client, fields):
+    # Half of the event has passed natively: what is raised may be the client's own complaint of it.
+    with pytest.raises((openai.APIError, json.JSONDecodeError)):
+        for _ in chat(client, "any/cut-mid-event", stream=True, **fields):
+            pass
+
+
+@WAYS
+@pytest.mark.parametrize(("model", "code"), BROKEN_STREAMS)
+def test_the_helper_makes_no_answer_of_a_stream_that_breaks(client, model, code, fields):
+    with pytest.raises(openai.APIError) as raised, client.chat.completions.stream(model=model, messages=HELLO, **fields) as stream:
+        stream.get_final_completion()
+    assert raised.value.code == code
+
+
+@WAYS
 @pytest.mark.parametrize(("model", "code"), BROKEN_STREAMS[:1])
-def test_a_stream_that_breaks_raises_in_the_async_client_too(async_client, model, code):
+def test_a_stream_that_breaks_raises_in_the_async_client_too(async_client, model, code, fields):
     async def read():
         async with async_client:
-            async for _ in await chat(async_client, model, stream=True):
+            async for _ in await chat(async_client, model, stream=True, **fields):
                 pass
 
     with pytest.raises(openai.APIError) as raised:

@@ -102,6 +102,10 @@ impl Host for World {
         Ok(Said(script, RefCell::new(pieces)))
     }
 
+    fn client_left(&self) -> bool {
+        false
+    }
+
     fn settle(&self, receipt: &Receipt, line: Option<&str>) {
         self.receipts.borrow_mut().push(receipt.clone());
         self.logs.borrow_mut().extend(line.map(str::to_owned));
@@ -127,7 +131,7 @@ impl Host for World {
         answer.rest().map(|bytes| (bytes, ()))
     }
 
-    async fn peek(&self, answer: Said, limit: usize) -> Vec<u8> {
+    async fn peek(&self, answer: Said, limit: usize, _: u64) -> Vec<u8> {
         let mut bytes = answer.rest().unwrap_or_default();
         bytes.truncate(limit);
         bytes

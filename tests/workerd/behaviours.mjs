@@ -218,7 +218,7 @@ const FRAMINGS = {
   comments: answer((request) => [": OPENROUTER PROCESSING\n\n", ...whole(request).flatMap((piece) => [piece, ": keep-alive\n\n"])]),
   "no-space-data": answer((request) => whole(request).map((piece) => piece.replace("data: ", "data:"))),
   "utf8-split": answer((request) => splitInsideCharacters(whole(request).join(""))),
-  "one-byte": answer((request) => oneByteEach(whole(request).slice(-2).join("")), completion, 0),
+  "one-byte": answer((request) => oneByteEach(whole(request).slice(-3).join("")), completion, 0),
   "one-write": answer((request) => [whole(request).join("")]),
   "no-done": answer(answerEvents),
   "no-done-no-newline": answer((request) => [answerEvents(request).join("").trimEnd()]),

@@ -15,15 +15,18 @@ export function soon(promise, what, patience_ms = PATIENCE_MS) {
 }
 
 /** Sends one request and hands back the answer as soon as its headers are there, to be read step by step. */
-export function open(url, { method = "GET", headers = {}, body = null } = {}) {
+export const open = (url, options) => soon(begin(url, options).answering, "an answer");
+
+/** Sends one request; the caller may `leave()`, as {@link Answer#leave}, before there is an answer (`answering`). */
+export function begin(url, { method = "GET", headers = {}, body = null } = {}) {
+  // One connection for each request: what one test does to its connection is no other test's business.
+  const req = httpRequest(url, { method, headers, agent: false });
   const answering = new Promise((resolve, reject) => {
-    // One connection for each request: what one test does to its connection is no other test's business.
-    const req = httpRequest(url, { method, headers, agent: false });
     req.on("response", (res) => resolve(new Answer(req, res)));
     req.on("error", reject);
     req.end(body);
   });
-  return soon(answering, "an answer");
+  return { answering, leave: () => req.socket.resetAndDestroy() };
 }
 
 /** Sends one request and reads the whole answer. */

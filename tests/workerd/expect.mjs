@@ -41,6 +41,9 @@ export function expectOneDone(stream) {
   assert.equal(frames.indexOf("[DONE]"), frames.length - 1, "one [DONE]");
 }
 
+/** The blocks of a stream, each with the empty line that ends it; together they are the stream. */
+export const blocks = (stream) => stream.toString().split(/(?<=\r\n\r\n|\n\n)/);
+
 /** The text that a stream's chunks add up to. */
 export function streamedText(stream) {
   return chunks(stream)

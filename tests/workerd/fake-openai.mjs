@@ -29,8 +29,14 @@ export async function startFake({ port = 0 } = {}) {
     requests,
     /** The newest request. */
     last: () => requests.at(-1),
+    /** The newest request for `model`. */
+    of: (model) => requests.findLast(({ request }) => request?.model === model),
+    /** How many connections are open. */
+    connections: () => new Promise((resolve, reject) => server.getConnections((fault, count) => (fault ? reject(fault) : resolve(count)))),
     /** Answers `model` with `behaviour(exchange)` from now on. */
     behave: (model, behaviour) => behaviours.set(model, behaviour),
+    /** How `model` is answered. */
+    behaviour: (model) => behaviours.get(model),
     /** Hands the next exchange for `model` to the caller, who then writes the answer step by step. */
     hold: (model) => new Promise((resolve) => behaviours.set(model, (exchange) => resolve(exchange))),
     stop: () => {
@@ -54,7 +60,7 @@ async function serve(req, res, { behaviours, requests }) {
   if (path === "/v1/models" && req.method === "GET") return exchange.json(200, modelList(behaviours));
   const refusal = refuse(record, path);
   if (refusal) return exchange.json(refusal.status, errorBody(refusal));
-  exchange.request = JSON.parse(record.body);
+  exchange.request = record.request = JSON.parse(record.body);
   const behaviour = behaviours.get(exchange.request.model);
   if (!behaviour) {
     const message = `The model \`${exchange.request.model}\` does not exist or you do not have access to it.`;

@@ -47,6 +47,9 @@ class Gateway {
   /** What workerd itself complained of. */
   complaints = [];
   #child;
+  // The log is asked for again and again: each line is parsed once.
+  #parsed = 0;
+  #entries = [];
   #folder;
   #bindings;
   #exited;
@@ -72,13 +75,21 @@ class Gateway {
     await fetch(`${this.url}/health`).then((response) => response.arrayBuffer());
   }
 
+  get pid() {
+    return this.#child.pid;
+  }
+
   get alive() {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
   /** The log so far, parsed; a line that is no JSON is left to the test of logs to complain of. */
   logs() {
-    return this.lines.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
+    for (; this.#parsed < this.lines.length; this.#parsed++) {
+      const line = this.lines[this.#parsed];
+      if (line.startsWith("{")) this.#entries.push(JSON.parse(line));
+    }
+    return this.#entries.slice();
   }
 
   /** The names of the bindings whose value stands somewhere in `text`. */

@@ -5,18 +5,12 @@ import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ANSWER } from "./behaviours.mjs";
 import { HELLO } from "./client.mjs";
-import { KEY, PROVIDER_KEY, startStage } from "./stage.mjs";
+import { freshId, KEY, PROVIDER_KEY, startStage } from "./stage.mjs";
 
-const TERMINAL = ["request_complete", "request_error"];
 const ISO_UTC_MS = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 const PROMPT = "a prompt that nobody else shall read";
 
 const OTHER_KEY = "other-key-1414213562";
-
-let counter = 0;
-
-/** A request id of the test's own, by which its log entries are found. */
-const freshId = () => `log-${++counter}`;
 
 const oneRow = (extra) => (fake) => `
 default_provider: openai
@@ -24,21 +18,6 @@ providers:
   openai: { base_url: "${fake.base}", models: { ok: {}, held: {} } }
 ${extra}
 `;
-
-/** The entries of one request, once its last one is there. */
-async function story(stage, request_id) {
-  const isEnd = (entry) => entry.request_id === request_id && TERMINAL.includes(entry.event);
-  for (const deadline = Date.now() + 3000; Date.now() < deadline && !stage.gateway.logs().some(isEnd); ) await sleep(10);
-  // A second ending, if there is one, comes at once.
-  await sleep(50);
-  return stage.gateway.logs().filter((entry) => entry.request_id === request_id);
-}
-
-function expectOneEnd(entries, event) {
-  const ends = entries.filter((entry) => TERMINAL.includes(entry.event));
-  assert.deepEqual(ends.map((end) => end.event), [event], JSON.stringify(entries));
-  return ends[0];
-}
 
 describe("the log", () => {
   let stage;
@@ -50,7 +29,7 @@ describe("the log", () => {
   it("tells a success from start to end", async () => {
     const id = freshId();
     assert.equal((await stage.ask("ok", {}, { "x-request-id": id })).status, 200);
-    const entries = await story(stage, id);
+    const entries = await stage.story(id);
     assert.deepEqual(entries.map(({ event }) => event), ["request_start", "request_complete"]);
     for (const entry of entries) {
       assert.match(entry.timestamp, ISO_UTC_MS);
@@ -67,7 +46,7 @@ describe("the log", () => {
   it("tells of a stream when its first byte came and what it used", async () => {
     const id = freshId();
     await stage.ask("any/slow-stream", { stream: true, stream_options: { include_usage: true } }, { "x-request-id": id });
-    const end = expectOneEnd(await story(stage, id), "request_complete");
+    const end = await stage.end(id, "request_complete");
     assert.equal(end.stream, true);
     assert.deepEqual([end.input_tokens, end.output_tokens], [9, 7]);
     assert.ok(end.duration_ms >= 700, `${end.duration_ms} ms in all`);
@@ -76,8 +55,8 @@ describe("the log", () => {
 
   it("guesses no usage that the provider did not report", async () => {
     const id = freshId();
-    await stage.ask("ok", { stream: true }, { "x-request-id": id });
-    const { input_tokens, output_tokens } = expectOneEnd(await story(stage, id), "request_complete");
+    await stage.ask("shy/ok", { stream: true }, { "x-request-id": id });
+    const { input_tokens, output_tokens } = await stage.end(id, "request_complete");
     assert.deepEqual([input_tokens ?? null, output_tokens ?? null], [null, null]);
   });
 
@@ -95,7 +74,7 @@ describe("the log", () => {
     it(`tells the end of ${model}${fields.stream ? ", streamed," : ""} as an error, once`, async () => {
       const id = freshId();
       await stage.ask(model, fields, { "x-request-id": id });
-      const end = expectOneEnd(await story(stage, id), "request_error");
+      const end = await stage.end(id, "request_error");
       for (const [field, value] of Object.entries(wanted)) assert.equal(end[field], value, field);
       assert.notEqual(end.level, "info");
     });
@@ -104,7 +83,7 @@ describe("the log", () => {
   it("tells of those who are not let in", async () => {
     const id = freshId();
     await stage.ask("ok", {}, { "x-request-id": id, authorization: "Bearer wrong-key-5772156649" });
-    const end = expectOneEnd(await story(stage, id), "request_error");
+    const end = await stage.end(id, "request_error");
     assert.deepEqual([end.status, end.error_code], [401, "invalid_api_key"]);
     assert.ok(!stage.gateway.lines.join("\n").includes("wrong-key-5772156649"));
   });
@@ -112,7 +91,7 @@ describe("the log", () => {
   it("tells of broken JSON", async () => {
     const id = freshId();
     await stage.post("{", { "x-request-id": id });
-    const end = expectOneEnd(await story(stage, id), "request_error");
+    const end = await stage.end(id, "request_error");
     assert.deepEqual([end.status, end.error_code], [400, "invalid_json"]);
   });
 
@@ -126,14 +105,13 @@ describe("the log", () => {
     const caller = await answering;
     await caller.next();
     caller.leave();
-    const ends = (await story(stage, id)).filter(({ event }) => TERMINAL.includes(event));
-    assert.equal(ends.length, 1, JSON.stringify(ends));
+    await stage.end(id);
   });
 
   it("says where a request came from", async () => {
     const id = freshId();
     await stage.ask("ok", {}, { "x-request-id": id, "cf-connecting-ip": "192.0.2.44" });
-    assert.equal((await story(stage, id))[0].client_ip, "192.0.2.44");
+    assert.equal((await stage.story(id))[0].client_ip, "192.0.2.44");
   });
 
   it("knows one caller from another without holding their keys", async () => {
@@ -141,7 +119,7 @@ describe("the log", () => {
     for (const key of [KEY, KEY, OTHER_KEY]) {
       const id = freshId();
       await stage.ask("ok", {}, { "x-request-id": id, authorization: `Bearer ${key}` });
-      ids.push((await story(stage, id))[0].key_id);
+      ids.push((await stage.story(id))[0].key_id);
     }
     const [one, again, other] = ids;
     assert.equal(one, again);
@@ -152,7 +130,7 @@ describe("the log", () => {
   it("holds no word of a conversation, unless told to", async () => {
     const id = freshId();
     await stage.ask("ok", { messages: [{ role: "user", content: PROMPT }] }, { "x-request-id": id });
-    await story(stage, id);
+    await stage.story(id);
     const log = stage.gateway.lines.join("\n");
     assert.ok(!log.includes(PROMPT));
     assert.ok(!log.includes(ANSWER.slice(0, 12)));
@@ -161,7 +139,7 @@ describe("the log", () => {
   it("is flat JSON, a line for each event, whatever callers put into their names", async () => {
     const id = freshId();
     await stage.ask('any/x\n{"event":"forged"}\u0000\u2028', {}, { "x-request-id": id });
-    expectOneEnd(await story(stage, id), "request_error");
+    await stage.end(id, "request_error");
     for (const line of stage.gateway.lines) {
       const entry = JSON.parse(line);
       assert.notEqual(entry.event, "forged");
@@ -186,7 +164,7 @@ describe("a log of conversations", () => {
     it(`holds both sides when told to${stream ? ", of a stream too" : ""}`, async () => {
       const id = freshId();
       await stage.ask("ok", { stream, messages: [{ role: "user", content: PROMPT }] }, { "x-request-id": id });
-      const entries = await story(stage, id);
+      const entries = await stage.story(id);
       assert.ok(entries.some(({ messages }) => JSON.stringify(messages ?? "").includes(PROMPT)), JSON.stringify(entries));
       assert.ok(entries.some(({ response }) => JSON.stringify(response ?? "").includes("Hello")), JSON.stringify(entries));
     });
@@ -203,7 +181,7 @@ describe("a log of messages alone", () => {
   it("holds the caller's side and not the model's", async () => {
     const id = freshId();
     await stage.ask("ok", { messages: [...HELLO, { role: "user", content: PROMPT }] }, { "x-request-id": id });
-    const entries = await story(stage, id);
+    const entries = await stage.story(id);
     assert.ok(JSON.stringify(entries).includes(PROMPT));
     assert.ok(!JSON.stringify(entries).includes(ANSWER.slice(0, 12)));
   });
@@ -221,7 +199,7 @@ describe("a log of errors alone", () => {
     await stage.ask("ok", {}, { "x-request-id": good });
     stage.fake.behave("held", (exchange) => exchange.json(500, '{"error":{"message":"no"}}'));
     await stage.ask("held", {}, { "x-request-id": bad });
-    expectOneEnd(await story(stage, bad), "request_error");
+    await stage.end(bad, "request_error");
     assert.deepEqual(stage.gateway.logs().filter(({ request_id }) => request_id === good), []);
   });
 });

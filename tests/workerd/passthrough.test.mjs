@@ -59,7 +59,7 @@ describe("the bytes of a request", () => {
   });
 
   it("stay the same in a request for a stream", async () => {
-    const body = (model) => `{"model":"${model}","stream" : true,"stream_options":{"include_usage" :false},${MESSAGES}}`;
+    const body = (model) => `{"model":"${model}","stream" : true,"stream_options":{"include_usage" :true},${MESSAGES}}`;
     const answer = await stage.post(body("any/ok"));
     assert.equal(answer.status, 200);
     assert.equal(stage.fake.last().body.toString(), body("ok"));

@@ -1,12 +1,16 @@
 // The usual scene of these tests: one caller, one gateway on workerd, one fake provider behind it.
 
 import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
 import { call, chatRequest, HELLO, open, soon } from "./client.mjs";
 import { startFake } from "./fake-openai.mjs";
 import { startGateway } from "./harness.mjs";
 
 export const KEY = "caller-key-3141592653";
 export const PROVIDER_KEY = "sk-provider-2718281828";
+
+/** Fields of a client that wants to be told the usage of its stream: what it gets is the provider's bytes, untouched. */
+export const ASKING = { stream_options: { include_usage: true } };
 
 // `any` passes every model's name, so that any behaviour of the fake can be asked for; `brief` has little patience.
 const usualConfig = (fake) => `
@@ -20,6 +24,10 @@ providers:
   any:
     base_url: ${fake.base}
     models: "*"
+  shy:
+    base_url: ${fake.base}
+    stream_usage: leave
+    models: "*"
   brief:
     base_url: ${fake.base}
     models:
@@ -30,11 +38,24 @@ providers:
       trickle: { timeout: 1 }
 `;
 
-const USUAL_BINDINGS = { ACCESS_API_KEYS: KEY, OPENAI_API_KEY: PROVIDER_KEY, ANY_API_KEY: PROVIDER_KEY, BRIEF_API_KEY: PROVIDER_KEY };
+const USUAL_BINDINGS = { ACCESS_API_KEYS: KEY, OPENAI_API_KEY: PROVIDER_KEY, ANY_API_KEY: PROVIDER_KEY, SHY_API_KEY: PROVIDER_KEY, BRIEF_API_KEY: PROVIDER_KEY };
+
+/** A configuration with one provider for each of `kinds`, all of them the fake and for any model: its name, and the keys of its row. */
+export const rows = (kinds) => (fake) => {
+  const row = ([name, keys]) => `  ${name}: { base_url: "${fake.base}", api_key_env: ANY_API_KEY, models: "*", ${keys} }`;
+  return ["providers:", ...Object.entries(kinds).map(row), ""].join("\n");
+};
+
+const TERMINAL = ["request_complete", "request_error"];
+
+let watched = 0;
+
+/** A request id that no other request has, by which its log entries are found. */
+export const freshId = () => `watched-${++watched}`;
 
 /** Sets the scene; `config` makes the YAML from the fake, `bindings` are added to the usual keys. */
-export async function startStage({ config = usualConfig, bindings = {} } = {}) {
-  const fake = await startFake();
+export async function startStage({ config = usualConfig, bindings = {}, provider = startFake } = {}) {
+  const fake = await provider();
   try {
     const gateway = await startGateway({ config: config(fake), bindings: { ...USUAL_BINDINGS, ...bindings } });
     return new Stage(fake, gateway);
@@ -68,6 +89,36 @@ class Stage {
   /** A streamed chat with `model`, to be read step by step. */
   openStream(model, fields = {}, headers = {}) {
     return open(`${this.gateway.url}/v1/chat/completions`, chatRequest(KEY, { model, messages: HELLO, stream: true, ...fields }, headers));
+  }
+
+  /**
+   * Asks `model` and waits for all that comes of it: the `answer`, after how many milliseconds it was over (`took`), the log's last word
+   * (`end`), and the provider's `record`.
+   */
+  async watch(model, fields = {}) {
+    const id = freshId();
+    const started = performance.now();
+    const answer = await this.ask(model, fields, { "x-request-id": id });
+    const took = performance.now() - started;
+    return { answer, took, end: await this.end(id), record: this.fake.of(model.slice(model.indexOf("/") + 1)) };
+  }
+
+  /** The log's entries of one request, once its last one is there. */
+  async story(request_id) {
+    const isEnd = (entry) => entry.request_id === request_id && TERMINAL.includes(entry.event);
+    for (const deadline = Date.now() + 3000; Date.now() < deadline && !this.gateway.logs().some(isEnd); ) await sleep(10);
+    // A second ending, if there is one, comes at once.
+    await sleep(50);
+    return this.gateway.logs().filter((entry) => entry.request_id === request_id);
+  }
+
+  /** The log's last word on one request, of which there must be one, and the `event` that is wanted. */
+  async end(request_id, event) {
+    const entries = await this.story(request_id);
+    const ends = entries.filter((entry) => TERMINAL.includes(entry.event));
+    assert.equal(ends.length, 1, `one end of ${request_id}: ${JSON.stringify(entries)}`);
+    if (event) assert.equal(ends[0].event, event, JSON.stringify(ends[0]));
+    return ends[0];
   }
 
   /** What the provider wrote in its newest answer. */

@@ -5,16 +5,23 @@ import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ANSWER, DONE, USAGE } from "./behaviours.mjs";
 import { events } from "./client.mjs";
-import { chunks, expectError, expectErrorFrame, expectOneDone, streamedText } from "./expect.mjs";
-import { startStage } from "./stage.mjs";
+import { blocks, chunks, expectError, expectErrorFrame, expectOneDone, streamedText } from "./expect.mjs";
+import { ASKING, startStage } from "./stage.mjs";
 
 const event = (n) => `data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"part ${n}"},"finish_reason":null}]}\n\n`;
 const FINISH = `data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n`;
 
-/** Starts a stream whose provider's side is played by the test. */
-async function drive(stage, name) {
+/** What a client gets of the provider's `stream` if it asked for no usage: all but the chunk that tells it, and the gateway's own `[DONE]`. */
+function withoutUsage(stream) {
+  const kept = blocks(stream).filter((block) => !/"choices":\[\],/.test(block));
+  const done = kept.findIndex((block) => block.includes("[DONE]"));
+  return kept.slice(0, done < 0 ? undefined : done).join("") + DONE;
+}
+
+/** Starts a stream whose provider's side is played by the test. It flows natively, unless `fields` do not ask for the usage. */
+async function drive(stage, name, fields = ASKING) {
   const held = stage.held(name);
-  const answering = stage.openStream(`any/${name}`);
+  const answering = stage.openStream(`any/${name}`, fields);
   const provider = await held;
   provider.openStream();
   provider.write(event(1));
@@ -35,46 +42,60 @@ describe("a stream", () => {
   describe("that ends well", () => {
     for (const model of ["ok", "reasoner", "odd", "crlf", "comments", "no-space-data", "utf8-split", "one-byte", "one-write", "big-event"]) {
       it(`arrives byte for byte: ${model}`, async () => {
-        const answer = await stream(`any/${model}`);
+        const answer = await stream(`any/${model}`, ASKING);
         assert.equal(answer.status, 200);
         assert.match(answer.headers["content-type"], /^text\/event-stream\b/);
         assert.equal(answer.text, stage.sent());
         expectOneDone(answer.text);
       });
+
+      it(`arrives byte for byte but for the usage that only the gateway asked for: ${model}`, async () => {
+        const answer = await stream(`any/${model}`);
+        assert.equal(answer.status, 200);
+        assert.equal(answer.text, withoutUsage(stage.sent()));
+        expectOneDone(answer.text);
+      });
     }
 
     it("brings tool calls in their fragments", async () => {
-      const answer = await stream("ok", { tools: [{ type: "function", function: { name: "weather", parameters: {} } }] });
+      const answer = await stream("ok", { ...ASKING, tools: [{ type: "function", function: { name: "weather", parameters: {} } }] });
       assert.equal(answer.text, stage.sent());
-      const parts = chunks(answer.text).flatMap(({ choices }) => choices[0].delta.tool_calls ?? []);
+      const parts = chunks(answer.text).flatMap(({ choices }) => choices[0]?.delta.tool_calls ?? []);
       assert.deepEqual(JSON.parse(parts.map((part) => part.function.arguments).join("")), { city: "Paris", unit: "°C" });
     });
 
     it("brings usage when asked for it, and only then", async () => {
-      const asked = await stream("ok", { stream_options: { include_usage: true } });
+      const asked = await stream("ok", ASKING);
       assert.deepEqual(chunks(asked.text).at(-1).usage, USAGE);
-      const unasked = await stream("ok");
-      assert.equal(unasked.text, stage.sent());
-      assert.ok(chunks(unasked.text).every((chunk) => !("usage" in chunk)));
+      const unasked = chunks((await stream("ok")).text);
+      assert.ok(unasked.every(({ choices, usage }) => choices.length === 1 && !usage));
     });
 
-    it("gets the [DONE] that the provider forgot", async () => {
-      const answer = await stream("any/no-done");
-      assert.equal(answer.text, stage.sent() + DONE);
-    });
+    for (const [fields, whose] of [
+      [ASKING, "with the usage"],
+      [{}, "without it"],
+    ]) {
+      const expected = () => (fields === ASKING ? stage.sent() : withoutUsage(stage.sent()));
 
-    it("gets it as an event of its own, though the last line was left open", async () => {
-      const answer = await stream("any/no-done-no-newline");
-      assert.ok(answer.text.startsWith(stage.sent()));
-      expectOneDone(answer.text);
-      assert.equal(streamedText(answer.text), ANSWER);
-    });
+      it(`gets the [DONE] that the provider forgot, ${whose}`, async () => {
+        const answer = await stream("any/no-done", fields);
+        assert.equal(answer.text, fields === ASKING ? stage.sent() + DONE : expected());
+      });
 
-    it("gets no second [DONE] where the first one lacks its empty line", async () => {
-      const answer = await stream("any/no-final-newline");
-      assert.ok(answer.text.startsWith(stage.sent()));
-      assert.equal(answer.text.split("[DONE]").length, 2, answer.text.slice(-100));
-    });
+      it(`gets it as an event of its own, though the last line was left open, ${whose}`, async () => {
+        const answer = await stream("any/no-done-no-newline", fields);
+        if (fields === ASKING) assert.ok(answer.text.startsWith(stage.sent()));
+        expectOneDone(answer.text);
+        assert.equal(streamedText(answer.text), ANSWER);
+      });
+
+      it(`gets no second [DONE] where the first one lacks its empty line, ${whose}`, async () => {
+        const answer = await stream("any/no-final-newline", fields);
+        if (fields === ASKING) assert.ok(answer.text.startsWith(stage.sent()));
+        assert.equal(answer.text.split("[DONE]").length, 2, answer.text.slice(-100));
+        assert.equal(streamedText(`${answer.text}\n\n`), ANSWER);
+      });
+    }
 
     it("may be one of many at a time, each with its own bytes", async () => {
       const names = Array.from({ length: 20 }, (_, n) => `many-${n}`);
@@ -156,7 +177,7 @@ describe("a stream", () => {
     }
 
     it("inside an event says so in an event of its own", async () => {
-      const answer = await stream("any/cut-mid-event");
+      const answer = await stream("any/cut-mid-event", ASKING);
       assert.ok(answer.text.startsWith(stage.sent()));
       const frames = events(answer.text).map(({ data }) => data);
       assert.equal(frames.at(-1), "[DONE]");

@@ -22,6 +22,8 @@ pub struct Ask<'a> {
     pub stream: bool,
     /// Whether the client wants the usage at the end of a stream, if it says so.
     pub include_usage: Option<bool>,
+    /// How many answers are asked for, OpenAI's `n`.
+    pub choices: u64,
 }
 
 /// Fields that the gateway reads or sets; twice the same would mean different things to different readers.
@@ -45,7 +47,8 @@ pub fn read(body: &[u8]) -> Result<Ask<'_>> {
         Some(_) => return Err(wrong_type("stream", "true or false")),
     };
     let include_usage = include_usage(&document);
-    Ok(Ask { document, model, stream, include_usage })
+    let choices = document.value("n").and_then(|raw| raw.parse().ok()).unwrap_or(1);
+    Ok(Ask { document, model, stream, include_usage, choices })
 }
 
 fn refuse(flaw: Flaw) -> Error {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::inbound::wrong_type;
-use super::wire::{Answer, usage};
+use super::wire::{Answer, is_error, is_object, usage};
 use crate::chat::Usage;
 use crate::config::Model;
 use crate::error::{Error, Result};
@@ -73,8 +73,10 @@ pub fn reply(body: &[u8]) -> Result<Facts> {
         let message = format!("The provider answered with a status of success, but with {what}.");
         Error::upstream(502, "upstream_invalid_response", message)
     };
-    let answer: Answer<'_> =
-        serde_json::from_slice(body).map_err(|_| invalid("a body that is not a chat completion"))?;
+    let answer = serde_json::from_slice::<Answer<'_>>(body).ok().filter(|_| is_object(body));
+    let Some(answer) = answer else {
+        return Err(if is_error(body) { refusal(502, body) } else { invalid("a body that is not a chat completion") });
+    };
     if answer.error.is_some() {
         return Err(refusal(502, body));
     }
@@ -195,7 +197,10 @@ mod tests {
     fn success_with_an_error_inside_is_an_error() {
         let error = reply(br#"{"error":{"message":"no","code":429}}"#).unwrap_err();
         assert_eq!((error.status(), error.message()), (502, "no"));
+        let odd = reply(br#"{"error":{"message":"no"},"choices":"none"}"#).unwrap_err();
+        assert_eq!(odd.message(), "no");
         assert!(reply(b"<html>").is_err());
+        assert!(reply(b"[null,null,null,null,[]]").is_err());
         assert!(reply(b"{}").is_err());
         assert!(reply(br#"{"choices":[],"error":null}"#).is_ok());
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use super::wire::{Answer, Choice, Delta, usage};
+use super::wire::{Answer, Choice, Delta, is_error, is_object, usage};
 use super::{DONE, inbound, outbound};
 use crate::chat::Usage;
 use crate::error::Error;
@@ -26,6 +26,8 @@ pub struct Attention {
     pub text: bool,
     /// Pass on only what is sound.
     pub checked: bool,
+    /// How many choices there will be, at least; 0 counts as 1.
+    pub choices: u64,
     /// When checking: the chunk that only tells the usage is ours, not the client's.
     pub hides_usage: bool,
 }
@@ -90,8 +92,19 @@ impl Overhear {
 
     /// Whether the answer came to its end: each choice gave its reason, or the stream said that it is done.
     pub fn is_whole(&self) -> bool {
-        let finished = !self.heard.choices.is_empty() && self.heard.choices.iter().all(|(_, finished)| *finished);
+        let begun = self.heard.choices.len() as u64 >= self.heard.attention.choices.clamp(1, CHOICES as u64);
+        let finished = begun && self.heard.choices.iter().all(|(_, finished)| *finished);
         self.heard.error.is_none() && (self.heard.done || finished)
+    }
+
+    /// Whether the stream has said that it is done.
+    pub fn is_done(&self) -> bool {
+        self.heard.done
+    }
+
+    /// Whether the bytes so far end between two events, so that something may be put in between.
+    pub fn is_between_events(&self) -> bool {
+        self.heard.attention.checked || self.reader.is_between_events()
     }
 
     /// Whether any choice has said something: text, reasoning, a tool call, its reason to finish.
@@ -143,7 +156,12 @@ impl Heard {
             self.done = true;
             return false;
         }
-        let Ok(chunk) = serde_json::from_slice::<Answer<'_>>(data) else {
+        let chunk = serde_json::from_slice::<Answer<'_>>(data).ok().filter(|_| is_object(data));
+        let Some(chunk) = chunk else {
+            if is_error(data) {
+                self.error.get_or_insert_with(|| outbound::refusal(502, data));
+                return true;
+            }
             self.malformed = self.malformed.saturating_add(1);
             return false;
         };
@@ -192,7 +210,7 @@ mod tests {
     const STOP: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
     const USAGE: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\n";
     const END: &str = "data: [DONE]\n\n";
-    const CHECKED: Attention = Attention { text: false, checked: true, hides_usage: true };
+    const CHECKED: Attention = Attention { text: false, checked: true, hides_usage: true, choices: 1 };
 
     /// The listener, what passed, and what was added at the end.
     fn listen(attention: Attention, stream: &str) -> (Overhear, String, String) {

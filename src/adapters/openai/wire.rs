@@ -39,6 +39,23 @@ pub(super) struct Answer<'a> {
     pub(super) choices: Option<Vec<Choice<'a>>>,
 }
 
+/// Whether JSON, if it is any, is an object: a list would pass for the members of a struct, in their order.
+pub(super) fn is_object(data: &[u8]) -> bool {
+    data.trim_ascii_start().starts_with(b"{")
+}
+
+/// The error in what is otherwise no answer.
+#[derive(Deserialize)]
+struct Failure<'a> {
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+/// Whether some JSON reports an error, whatever else it holds.
+pub(super) fn is_error(data: &[u8]) -> bool {
+    is_object(data) && serde_json::from_slice::<Failure<'_>>(data).is_ok_and(|failure| failure.error.is_some())
+}
+
 #[derive(Deserialize)]
 pub(super) struct Choice<'a> {
     #[serde(default)]

@@ -1,0 +1,275 @@
+// Callers who leave: the provider is let go within a second, or heard to its end, the log tells it once, and nothing is left behind.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { answerEvents, chunk, DONE, event } from "./behaviours.mjs";
+import { begin, chatRequest, HELLO } from "./client.mjs";
+import { ASKING, freshId, KEY, rows, startStage } from "./stage.mjs";
+
+const CANCELLED_MS = 1000;
+
+const WAYS = ["native", "checked"];
+const config = rows({
+  native: "relay: native",
+  checked: "relay: checked",
+  "finish-native": "relay: native, on_disconnect: finish",
+  "finish-checked": "relay: checked, on_disconnect: finish",
+  "patient-native": "relay: native, keep_alive: 0.2, clocks: { first_token: 1.5 }",
+  "patient-checked": "relay: checked, keep_alive: 0.2, clocks: { first_token: 1.5 }",
+  "brief-native": "relay: native, on_disconnect: finish, clocks: { total: 1.5 }",
+  "brief-checked": "relay: checked, on_disconnect: finish, clocks: { total: 1.5 }",
+});
+
+const word = ({ request }, text = "drip") => event(chunk(request, { content: text }));
+const spent = ({ request }, tokens) =>
+  event(chunk(request, { content: "drip" }, { usage: { prompt_tokens: 9, completion_tokens: tokens, total_tokens: 9 + tokens } }));
+
+describe("a caller who leaves", { concurrency: 6 }, () => {
+  let stage;
+  before(async () => {
+    stage = await startStage({ config });
+  });
+  after(() => stage.stop());
+
+  let played = 0;
+
+  /** Starts a stream whose provider's side is played by the test, up to its first word. */
+  async function beginStream(provider) {
+    const model = `played-${++played}`;
+    const id = freshId();
+    const held = stage.held(model);
+    const answering = stage.openStream(`${provider}/${model}`, ASKING, { "x-request-id": id });
+    const exchange = await held;
+    exchange.openStream();
+    exchange.write(word(exchange, "first"));
+    const caller = await answering;
+    await caller.until("first");
+    return { exchange, caller, id };
+  }
+
+  /** Demands that the provider is let go in time. */
+  async function expectLetGo(exchange, left) {
+    await stage.expectCancelled(exchange.record);
+    const took = performance.now() - left;
+    assert.ok(took <= CANCELLED_MS, `let go after ${took} ms`);
+  }
+
+  async function expectClosed(id, tokens) {
+    const { event: kind, outcome, status, output_tokens } = await stage.end(id);
+    assert.deepEqual({ kind, outcome, status, output_tokens }, { kind: "request_complete", outcome: "client_closed", status: 200, output_tokens: tokens });
+  }
+
+  for (const [what, fields, opened] of [
+    ["before the headers of a stream", { stream: true, ...ASKING }, false],
+    ["before the first word of a stream", { stream: true, ...ASKING }, true],
+    ["before a whole answer", {}, false],
+  ]) {
+    for (const provider of ["native", "checked"]) {
+      it(`${what} lets the provider go, and stands in the log (${provider})`, async () => {
+        const model = `played-${++played}`;
+        const id = freshId();
+        const held = stage.held(model);
+        const body = { model: `${provider}/${model}`, messages: HELLO, ...fields };
+        const caller = begin(`${stage.gateway.url}/v1/chat/completions`, chatRequest(KEY, body, { "x-request-id": id }));
+        const answering = assert.rejects(caller.answering);
+        const exchange = await held;
+        if (opened) exchange.openStream();
+        await sleep(30);
+        const left = performance.now();
+        caller.leave();
+        await answering;
+        await expectLetGo(exchange, left);
+        assert.equal((await stage.end(id)).outcome, "client_closed");
+      });
+    }
+  }
+
+  for (const way of WAYS) {
+    describe(`a ${way} stream`, { concurrency: 6 }, () => {
+      it("lets the provider go while it talks", async () => {
+        const { exchange, caller, id } = await beginStream(way);
+        const talking = setInterval(() => exchange.over || exchange.write(word(exchange)), 30);
+        await caller.until("drip");
+        const left = performance.now();
+        caller.leave();
+        await expectLetGo(exchange, left).finally(() => clearInterval(talking));
+        await expectClosed(id);
+      });
+
+      it("lets the provider go while it talks as fast as it can", async () => {
+        const { exchange, caller, id } = await beginStream(way);
+        const talking = (async () => {
+          for (; !exchange.over; await exchange.sleep(1)) exchange.write(word(exchange, "x".repeat(10_000)));
+        })();
+        await caller.until("xxx");
+        const left = performance.now();
+        caller.leave();
+        await expectLetGo(exchange, left);
+        await talking;
+        await expectClosed(id);
+      });
+
+      it("lets the provider go while it is silent", async () => {
+        const { exchange, caller, id } = await beginStream(way);
+        const left = performance.now();
+        caller.leave();
+        await expectLetGo(exchange, left);
+        await expectClosed(id);
+      });
+
+      it("lets the provider go after a long silence", async () => {
+        const { exchange, caller, id } = await beginStream(way);
+        await sleep(1300);
+        const left = performance.now();
+        caller.leave();
+        await expectLetGo(exchange, left);
+        await expectClosed(id);
+      });
+
+      it("lets the provider go before the first word, once the answer has begun", async () => {
+        const model = `unspoken-${way}`;
+        const id = freshId();
+        const held = stage.held(model);
+        const answering = stage.openStream(`patient-${way}/${model}`, ASKING, { "x-request-id": id });
+        const exchange = await held;
+        exchange.openStream();
+        const caller = await answering;
+        await caller.until(": keep-alive");
+        const left = performance.now();
+        caller.leave();
+        await expectLetGo(exchange, left);
+        await expectClosed(id);
+      });
+
+      it("has what was spent so far in the log", async () => {
+        const { exchange, caller, id } = await beginStream(way);
+        for (const tokens of [3, 5]) exchange.write(spent(exchange, tokens));
+        await caller.until('"completion_tokens":5');
+        caller.leave();
+        await stage.expectCancelled(exchange.record);
+        await expectClosed(id, 5);
+      });
+
+      it("is no news once the answer is over", async () => {
+        const { exchange, caller, id } = await beginStream(way);
+        exchange.write(answerEvents(exchange.request).slice(-2).join("") + DONE);
+        exchange.end();
+        await caller.until("[DONE]");
+        caller.leave();
+        const { outcome, output_tokens } = await stage.end(id);
+        assert.deepEqual([outcome, output_tokens], ["complete", 7]);
+      });
+
+      for (const [what, silence] of [
+        ["while it talks", 40],
+        ["though it is silent for long", 1300],
+      ]) {
+        it(`has the provider heard to its end ${what}, if the operator wants it so`, async () => {
+          const { exchange, caller, id } = await beginStream(`finish-${way}`);
+          caller.leave();
+          for (let n = 0; n < 4; n++) {
+            await exchange.sleep(silence / 2);
+            assert.ok(!exchange.over, "the provider is not let go");
+            exchange.write(word(exchange));
+          }
+          exchange.write(answerEvents(exchange.request).slice(-2).join("") + DONE);
+          exchange.end();
+          assert.equal(await exchange.record.closed, false, "the provider spoke to its end");
+          await expectClosed(id, 7);
+        });
+      }
+
+      it("has the provider heard for as long as it may take, and no longer", async () => {
+        const started = performance.now();
+        const { exchange, caller, id } = await beginStream(`brief-${way}`);
+        exchange.write(spent(exchange, 3));
+        await caller.until('"completion_tokens":3');
+        caller.leave();
+        const talking = setInterval(() => exchange.over || exchange.write(spent(exchange, 4)), 50);
+        await stage.expectCancelled(exchange.record).finally(() => clearInterval(talking));
+        const took = performance.now() - started;
+        assert.ok(took > 1400 && took < 2300, `${took} ms`);
+        await expectClosed(id, 4);
+      });
+
+      it("has the provider heard until it breaks", async () => {
+        const { exchange, caller, id } = await beginStream(`finish-${way}`);
+        caller.leave();
+        await exchange.sleep(50);
+        exchange.write(spent(exchange, 3));
+        await exchange.sleep(50);
+        exchange.reset();
+        await expectClosed(id, 3);
+      });
+    });
+  }
+});
+
+describe("a thousand callers who leave", () => {
+  const AT_ONCE = 50;
+  const GROWTH_MB = 48;
+  let stage;
+  before(async () => {
+    stage = await startStage({ config });
+    stage.fake.behave("endless", async (exchange) => {
+      exchange.openStream();
+      exchange.write(word(exchange, "first"));
+      for (; !exchange.over; await exchange.sleep(10)) exchange.write(word(exchange, "x".repeat(4000)));
+    });
+    stage.fake.behave("silent-after-one", (exchange) => {
+      exchange.openStream();
+      exchange.write(word(exchange, "first"));
+    });
+  });
+  after(() => stage.stop());
+
+  async function leaveOne(n) {
+    const id = freshId();
+    const model = ["native/endless", "checked/endless", "native/silent-after-one", "checked/silent-after-one"][n % 4];
+    const caller = await stage.openStream(model, ASKING, { "x-request-id": id });
+    await caller.until("first");
+    if (n % 3) await sleep(n % 30);
+    caller.leave();
+    return id;
+  }
+
+  /** So many callers, not all at the same time; hands back the ids of their requests. */
+  async function leaveMany(count) {
+    const ids = [];
+    let next = 0;
+    await Promise.all(
+      Array.from({ length: AT_ONCE }, async () => {
+        while (next < count) ids.push(await leaveOne(next++));
+      }),
+    );
+    return ids;
+  }
+
+  /** Waits until the provider is alone. */
+  async function expectNoConnections() {
+    for (const deadline = Date.now() + 3000; Date.now() < deadline && (await stage.fake.connections()) > 0; ) await sleep(20);
+    assert.equal(await stage.fake.connections(), 0, "connections to the provider");
+  }
+
+  /** What workerd holds in memory, in MB, once it has come to rest. */
+  async function memory() {
+    await sleep(500);
+    const status = await readFile(`/proc/${stage.gateway.pid}/status`, "utf8");
+    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)[1]) / 1024;
+  }
+
+  it("leave no connection, no memory and no doubt in the log", { timeout: 60_000 }, async () => {
+    const warm = await leaveMany(300);
+    await expectNoConnections();
+    const before = await memory();
+    const ids = await leaveMany(1000);
+    await expectNoConnections();
+    const after = await memory();
+    assert.ok(after - before < GROWTH_MB, `from ${before.toFixed()} to ${after.toFixed()} MB`);
+    const ends = stage.gateway.logs().filter(({ event: kind }) => kind === "request_complete" || kind === "request_error");
+    assert.deepEqual(ends.map(({ request_id }) => request_id).sort(), [...warm, ...ids].sort());
+    assert.deepEqual([...new Set(ends.map(({ outcome }) => outcome))], ["client_closed"]);
+  });
+});

@@ -1,0 +1,284 @@
+// Comments that keep a connection alive while a provider thinks: they come in time, never inside an event, and cost no byte of the answer.
+
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { answerEvents, chunk, DONE, event } from "./behaviours.mjs";
+import { blocks, expectError, expectErrorFrame, expectOneDone } from "./expect.mjs";
+import { ASKING, freshId, rows, startStage } from "./stage.mjs";
+
+const COMMENT = ": keep-alive\n\n";
+const KEEP_ALIVE_MS = 600;
+
+const config = rows({
+  kept: "keep_alive: 0.6",
+  checked: "keep_alive: 0.6, relay: checked",
+  brisk: "keep_alive: 0.2",
+  "brisk-checked": "keep_alive: 0.2, relay: checked",
+  off: "keep_alive: 0",
+  default: "",
+});
+
+const content = (exchange, text) => event(chunk(exchange.request, { content: text }));
+const role = ({ request }) => event(chunk(request, { role: "assistant", content: "" }));
+const ending = ({ request }) => answerEvents(request).slice(-2).join("") + DONE;
+
+/** Demands that `bytes` are what was `sent` and nothing else but comments, none of them inside an event; hands back how many there were. */
+function expectBetweenEvents(bytes, sent) {
+  // A comment may have come between the bytes of a character: nothing is decoded.
+  const [text, whole] = [bytes, sent].map((buffer) => buffer.toString("latin1"));
+  const parts = text.split(COMMENT);
+  if (parts.join("") !== whole) assert.fail(`not the bytes that were sent: ${difference(parts.join(""), whole)}`);
+  const borders = new Set([0]);
+  blocks(whole).reduce((at, block) => borders.add(at + block.length) && at + block.length, 0);
+  parts.slice(0, -1).reduce((at, part) => {
+    assert.ok(borders.has(at + part.length), `a comment inside an event: …${text.slice(Math.max(0, at + part.length - 60), at + part.length + 60)}`);
+    return at + part.length;
+  }, 0);
+  return parts.length - 1;
+}
+
+/** Where two texts part, and what stands there. */
+function difference(text, wanted) {
+  let at = 0;
+  while (at < text.length && text[at] === wanted[at]) at++;
+  const around = (side) => JSON.stringify(side.slice(Math.max(0, at - 40), at + 80));
+  return `${text.length} bytes instead of ${wanted.length}, at ${at} ${around(text)} instead of ${around(wanted)}`;
+}
+
+describe("a silent stream is kept alive", () => {
+  let stage;
+  before(async () => {
+    stage = await startStage({ config });
+  });
+  after(() => stage.stop());
+
+  let played = 0;
+
+  function ask(provider, play, fields = ASKING) {
+    const model = `played-${++played}`;
+    stage.fake.behave(model, play);
+    return stage.watch(`${provider}/${model}`, { stream: true, ...fields });
+  }
+
+  /** A stream of pieces; a number is a pause of so many milliseconds. */
+  const telling = (pieces) => async (exchange) => {
+    exchange.openStream();
+    for (const piece of [...pieces(exchange), ending(exchange)]) {
+      if (exchange.over) return;
+      if (typeof piece === "number") await exchange.sleep(piece);
+      else exchange.write(piece);
+    }
+    exchange.end();
+  };
+
+  /** Demands a whole answer with comments between its events, at least `least` and at most `most`. */
+  function expectKept({ answer, end, record }, least, most = least) {
+    assert.equal(answer.status, 200, answer.text);
+    const count = expectBetweenEvents(answer.bytes, Buffer.concat(record.sent));
+    assert.ok(count >= least && count <= most, `${count} comments instead of ${least} to ${most}`);
+    expectOneDone(answer.text);
+    const { outcome, input_tokens, output_tokens } = end;
+    assert.deepEqual({ outcome, input_tokens, output_tokens }, { outcome: "complete", input_tokens: 9, output_tokens: 7 });
+  }
+
+  for (const [how, slow, brisk] of [
+    ["natively", "kept", "brisk"],
+    ["checked", "checked", "brisk-checked"],
+  ]) {
+    describe(how, { concurrency: 4 }, () => {
+      describe("before its first content", { concurrency: 4 }, () => {
+        it("by a response that begins, and the later content follows", async () => {
+          expectKept(await ask(slow, telling((exchange) => [role(exchange), 1500, content(exchange, "late")])), 2);
+        });
+
+        it("not before the time has come", async () => {
+          const model = `begins-${how}`;
+          stage.fake.behave(model, telling((exchange) => [role(exchange), 1000, content(exchange, "late")]));
+          const asked = performance.now();
+          const answer = await stage.openStream(`${slow}/${model}`, ASKING);
+          const took = performance.now() - asked;
+          assert.ok(took >= KEEP_ALIVE_MS - 5 && took < 980, `the response began after ${took} ms`);
+          const begun = await answer.until(COMMENT);
+          assert.ok(begun.endsWith(COMMENT) && begun.includes('"role":"assistant"'), begun);
+          await answer.rest();
+        });
+
+        for (const [what, filler] of [
+          ["roles", role],
+          ["pings", () => ": ping\n\n"],
+          ["empty deltas", ({ request }) => event(chunk(request, { content: "" }))],
+        ]) {
+          it(`though the provider keeps on sending ${what}, which are held back`, async () => {
+            const model = `${what.replace(" ", "-")}-${how}`;
+            stage.fake.behave(model, telling((exchange) => [...Array(12).fill([filler(exchange), 100]).flat(), content(exchange, "late")]));
+            const asked = performance.now();
+            const answer = await stage.openStream(`${slow}/${model}`, ASKING);
+            const took = performance.now() - asked;
+            await answer.rest();
+            assert.ok(took >= KEEP_ALIVE_MS - 5 && took < 980, `the response began after ${took} ms`);
+          });
+        }
+
+        for (const [what, fault, wanted] of [
+          ["a cut", (exchange) => exchange.end(), { type: "upstream_error", code: "stream_truncated", param: null }],
+          ["a reset", (exchange) => exchange.reset(), { type: "upstream_error", code: "stream_truncated", param: null }],
+          [
+            "an error",
+            (exchange) => {
+              exchange.write(event('{"error":{"message":"Overloaded.","type":"server_error","param":null,"code":"overloaded"}}'));
+              exchange.end();
+            },
+            { type: "server_error", code: "overloaded", param: null },
+          ],
+        ]) {
+          it(`after which ${what} is told in the stream`, async () => {
+            const play = async (exchange) => {
+              exchange.openStream();
+              exchange.write(role(exchange));
+              await exchange.sleep(400);
+              fault(exchange);
+            };
+            const { answer, end } = await ask(brisk, play);
+            assert.equal(answer.status, 200, answer.text);
+            assert.ok(answer.text.includes(COMMENT), answer.text);
+            expectErrorFrame(answer.text, wanted);
+            assert.equal(end.event, "request_error");
+          });
+        }
+
+        it("which an earlier fault forestalls with a plain error", async () => {
+          const play = async (exchange) => {
+            exchange.openStream();
+            exchange.write(role(exchange));
+            await exchange.sleep(100);
+            exchange.end();
+          };
+          expectError((await ask(slow, play)).answer, { status: 502, type: "upstream_error", code: "stream_truncated" });
+        });
+      });
+
+      it("in its midst, and every later byte comes once, in order", async () => {
+        expectKept(await ask(slow, telling((exchange) => [content(exchange, "one"), 1500, ...["two", "three"].map((text) => content(exchange, text))])), 2);
+      });
+
+      it("over many silences", async () => {
+        const pieces = (exchange) => Array.from({ length: 6 }, (_, n) => [content(exchange, `${n}a`), 20, content(exchange, `${n}b`), 330]).flat();
+        expectKept(await ask(brisk, telling(pieces)), 6);
+      });
+
+      it("after much has flowed without a pause", async () => {
+        const pieces = (exchange) => [...Array.from({ length: 300 }, (_, n) => content(exchange, `${n} `.repeat(200))), 1000, content(exchange, "rest")];
+        expectKept(await ask(slow, telling(pieces)), 1);
+      });
+
+      it("as soon as each comment is due, not when the next event comes", async () => {
+        const held = stage.held(`prompt-${how}`);
+        const answering = stage.openStream(`${brisk}/prompt-${how}`, ASKING);
+        const provider = await held;
+        provider.openStream();
+        provider.write(content(provider, "one"));
+        const answer = await answering;
+        await answer.until("one");
+        const quiet = performance.now();
+        for (let n = 1; n <= 4; n++) {
+          await answer.until(COMMENT);
+          const took = performance.now() - quiet;
+          assert.ok(took >= n * 200 - 60 && took < n * 200 + 500, `comment ${n} after ${took} ms`);
+        }
+        provider.write(ending(provider));
+        provider.end();
+        await answer.rest();
+      });
+
+      for (const [what, cut] of [
+        ["a line", (text) => [text.slice(0, 50), text.slice(50)]],
+        ["an event, between its lines", (text) => ["event: message\n", text]],
+        ["an event's last two bytes", (text) => [text.slice(0, -1), text.slice(-1)]],
+        ["a character", (text) => [0, 1].map((n) => Buffer.from(text).subarray(...(n ? [Buffer.from(text).indexOf("é") + 1] : [0, Buffer.from(text).indexOf("é") + 1])))],
+      ]) {
+        it(`but not in the midst of ${what}`, async () => {
+          const pieces = (exchange) => {
+            const [head, tail] = cut(content(exchange, "café au lait"));
+            return [content(exchange, "one"), head, 500, tail, content(exchange, "three")];
+          };
+          expectKept(await ask(brisk, telling(pieces)), 0, 3);
+        });
+
+        it(`but not in the midst of ${what} that is the first`, async () => {
+          const pieces = (exchange) => {
+            const [head, tail] = cut(content(exchange, "café au lait"));
+            return [role(exchange), head, 500, tail, content(exchange, "three")];
+          };
+          expectKept(await ask(brisk, telling(pieces)), 0, 3);
+        });
+      }
+
+      it("but a busy one gets no comments", async () => {
+        expectKept(await ask(slow, telling((exchange) => Array.from({ length: 14 }, (_, n) => [content(exchange, `${n}`), 100]).flat())), 0);
+      });
+
+      it("but one that is busy at a brisk pace gets none either", async () => {
+        expectKept(await ask(brisk, telling((exchange) => Array.from({ length: 28 }, (_, n) => [content(exchange, `${n}`), 50]).flat())), 0);
+      });
+
+      it("and is still cancelled when its client leaves in the silence", async () => {
+        const held = stage.held(`left-${how}`);
+        const id = freshId();
+        const answering = stage.openStream(`${brisk}/left-${how}`, ASKING, { "x-request-id": id });
+        const provider = await held;
+        provider.openStream();
+        provider.write(content(provider, "one"));
+        const answer = await answering;
+        await answer.until(COMMENT);
+        await answer.until(COMMENT);
+        answer.leave();
+        await stage.expectCancelled(provider.record);
+        assert.equal((await stage.end(id)).outcome, "client_closed");
+      });
+
+    });
+  }
+
+  it("checked, by comments while an event comes bit by bit and nothing can pass", async () => {
+    const bits = (exchange) => content(exchange, "x".repeat(200)).match(/[^]{1,40}/g);
+    expectKept(await ask("brisk-checked", telling((exchange) => [content(exchange, "one"), ...bits(exchange).flatMap((bit) => [bit, 100])])), 2, 8);
+  });
+
+  for (const [provider, why] of [
+    ["off", "where it is switched off"],
+    ["default", "for less than fifteen seconds"],
+  ]) {
+    it(`not ${why}`, async () => {
+      expectKept(await ask(provider, telling((exchange) => [role(exchange), 700, content(exchange, "one"), 700, content(exchange, "two")])), 0);
+    });
+  }
+
+  // One at a time: each keeps the machine busy.
+  describe("under load", () => {
+    it("natively to the byte, though an event comes just as the comment is due, in each of many streams", async () => {
+      const nearly = (n) => (exchange) => {
+        // From a little before to a little after the time, another moment in each stream.
+        const pause = KEEP_ALIVE_MS - 15 + (n % 30);
+        return [0, 1, 2].flatMap((turn) => [content(exchange, `${turn}a`), pause, content(exchange, `${turn}b`)]);
+      };
+      const seen = await Promise.all(Array.from({ length: 90 }, (_, n) => ask("kept", telling(nearly(n)))));
+      for (const one of seen) expectKept(one, 0, 3);
+    });
+
+    for (const [how, provider] of [
+      ["natively", "brisk"],
+      ["checked", "brisk-checked"],
+    ]) {
+      it(`${how} without losing what a slow reader has not taken yet`, async () => {
+        const model = `backlog-${how}`;
+        const megabyte = (exchange) => content(exchange, "x".repeat(1 << 20));
+        stage.fake.behave(model, telling((exchange) => [content(exchange, "one"), ...Array(24).fill(megabyte(exchange)), 1200, content(exchange, "rest")]));
+        const answer = await stage.openStream(`${provider}/${model}`, ASKING);
+        // The provider has written all, and is silent, while this reader has taken next to nothing.
+        await sleep(1000);
+        expectBetweenEvents(await answer.rest(), Buffer.concat(stage.fake.of(model).sent));
+      });
+    }
+  });
+});

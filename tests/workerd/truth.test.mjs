@@ -1,0 +1,268 @@
+// Whatever a provider does on its socket, the caller is told the truth: a short answer never looks like a whole one, and nobody waits in vain.
+
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { answerEvents, chunk, DONE, event } from "./behaviours.mjs";
+import { events } from "./client.mjs";
+import { blocks, chunks, expectError, expectErrorFrame, expectOneDone } from "./expect.mjs";
+import { startSocketFake, STREAM_HEAD } from "./fake-socket.mjs";
+import { ASKING, rows, startStage } from "./stage.mjs";
+
+// Each of these ends at once, or by the clock of silence.
+const IDLE_MS = 600;
+const SOON_MS = 1500;
+
+const UNREACHABLE = { status: 502, type: "upstream_error", code: "upstream_unreachable", param: null };
+const INVALID = { status: 502, type: "upstream_error", code: "upstream_invalid_response", param: null };
+const TRUNCATED = { type: "upstream_error", code: "stream_truncated", param: null };
+const TIMEOUT = { type: "upstream_error", code: "upstream_timeout", param: null };
+const OVERLOADED = { type: "server_error", code: "overloaded", param: null };
+const OVERLOADED_BODY = '{"error":{"message":"The model is overloaded.","type":"server_error","param":null,"code":"overloaded"}}';
+const HTML = "<!DOCTYPE html>\n<html><body><h1>Sign in to the company network</h1></body></html>\n";
+const COMPLETION =
+  '{"id":"1","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":7}}';
+
+const document = (type, body) => `HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: ${type}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+
+/** Writes `pieces` to the bare connection, and ends as `ending` says. */
+const raw = (ending, ...pieces) => async (wire) => {
+  for (const piece of pieces) {
+    wire.raw(piece);
+    await wire.sleep(5);
+  }
+  // What was written shall arrive before the accident.
+  if (pieces.length) await wire.sleep(25);
+  await ending(wire);
+};
+
+/** Streams `pieces(request)`, and ends as `ending` says. */
+const stream = (ending, pieces) => async (wire) => {
+  wire.openStream();
+  for (const piece of pieces(wire.request)) {
+    wire.write(piece);
+    await wire.sleep(5);
+  }
+  await wire.sleep(25);
+  await ending(wire);
+};
+
+const ends = (wire) => wire.end();
+const hangsUp = (wire) => wire.hangUp();
+const resets = (wire) => wire.reset();
+const stays = () => {};
+const ACCIDENTS = Object.entries({ ends, "hangs up": hangsUp, resets });
+
+const opening = (request) => answerEvents(request).slice(0, 4);
+const role = (request) => answerEvents(request).slice(0, 1);
+const whole = (request) => answerEvents(request);
+/** The answer of one of several choices. */
+const choice = (request, index, finish = null) => event(chunk(request, {}, { choices: [{ index, delta: finish ? {} : { content: `${index}` }, finish_reason: finish }] }));
+
+// What befalls a request for a stream before anything of the answer has come: a plain error.
+const BEFORE = [
+  ["resets before any header", raw(resets), UNREACHABLE],
+  ["hangs up before any header", raw(hangsUp), UNREACHABLE],
+  ["hangs up in the midst of the status line", raw(hangsUp, "HTTP/1.1 20"), UNREACHABLE],
+  ["hangs up in the midst of the headers", raw(hangsUp, "HTTP/1.1 200 OK\r\ncontent-type: text/ev"), UNREACHABLE],
+  ["resets in the midst of the headers", raw(resets, "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"), UNREACHABLE],
+  ["falls silent in the midst of the headers", raw(stays, "HTTP/1.1 200 OK\r\ncontent-type: text/ev"), { status: 504, ...TIMEOUT }],
+  ["speaks another protocol", raw(hangsUp, "SSH-2.0-OpenSSH_9.9\r\n"), UNREACHABLE],
+  ["sends bytes that are nothing", raw(hangsUp, Buffer.from(Array.from({ length: 4096 }, (_, n) => (n * 151) % 256))), UNREACHABLE],
+  ["sends a header without an end", raw(hangsUp, `HTTP/1.1 200 OK\r\nx: ${"y".repeat(1 << 20)}`), UNREACHABLE],
+  ["sends a page", raw(hangsUp, document("text/html", HTML)), INVALID],
+  ["sends a page and says it is a stream", raw(hangsUp, document("text/event-stream", HTML)), { status: 502, type: "upstream_error" }],
+  ["sends a line of text", raw(hangsUp, document("text/plain", "upstream connect error")), { status: 502, type: "upstream_error" }],
+  ["sends a whole answer and says it is a stream", raw(hangsUp, document("text/event-stream", COMPLETION)), { status: 502, type: "upstream_error" }],
+  ["sends an error as a document", raw(hangsUp, document("application/json", OVERLOADED_BODY)), { status: 502, ...OVERLOADED }],
+  ["sends an error as a document of a longer type", raw(hangsUp, document("application/json; charset=utf-8", OVERLOADED_BODY)), { status: 502, ...OVERLOADED }],
+  ["sends an error as a document and says it is a stream", raw(hangsUp, document("text/event-stream", OVERLOADED_BODY)), { status: 502 }],
+  ["sends garbage and says it is JSON", raw(hangsUp, document("application/json", "{garbage")), INVALID],
+  ["sends nothing and says it is JSON", raw(hangsUp, document("application/json", "")), INVALID],
+  ["sends an error first", stream(ends, () => [event(OVERLOADED_BODY)]), { status: 502, ...OVERLOADED }],
+  ["sends an error first, under its name", stream(ends, () => [`event: error\n${event(OVERLOADED_BODY)}`]), { status: 502, ...OVERLOADED }],
+  ["sends an error after pings and a role", stream(ends, (request) => [": hi\n\n", ...role(request), ": hi\n\n", event(OVERLOADED_BODY)]), { status: 502, ...OVERLOADED }],
+  ["sends an error after pings and stays", stream(stays, () => [": hi\n\n", event(OVERLOADED_BODY)]), { status: 502, ...OVERLOADED }],
+  ["sends an error of a number alone", stream(ends, () => [event('{"error":{"code":429,"message":"Slow down."}}')]), { status: 502, code: "429", says: /^Slow down/ }],
+  ["sends an error of a word alone", stream(ends, () => [event('{"error":"overloaded"}')]), { status: 502, type: "upstream_error", says: /^overloaded/ }],
+  ["stays silent after its headers", raw(stays, STREAM_HEAD), { status: 504, ...TIMEOUT }],
+  ["stays silent after a role", stream(stays, role), { status: 504, ...TIMEOUT }],
+  ["sends a chunk that is none", raw(hangsUp, `${STREAM_HEAD}zz\r\n`), UNREACHABLE],
+  ...ACCIDENTS.flatMap(([how, ending]) => [
+    [`${how} after its headers`, raw(ending, STREAM_HEAD), { status: 502, type: "upstream_error" }],
+    [`${how} after a role`, stream(ending, role), { status: 502, type: "upstream_error" }],
+    [`${how} after pings`, stream(ending, () => [": hi\n\n", ": hi\n\n"]), { status: 502, type: "upstream_error" }],
+    [`${how} in the midst of the first event`, stream(ending, (request) => [answerEvents(request)[1].slice(0, 70)]), { status: 502, type: "upstream_error" }],
+  ]),
+];
+
+// What befalls it in the midst: all that came, one error, one [DONE].
+const AMID = [
+  ...ACCIDENTS.flatMap(([how, ending]) => [
+    [`${how} between two events`, stream(ending, opening), TRUNCATED, "truncated"],
+    [`${how} in the midst of an event`, stream(ending, (request) => [...opening(request), whole(request)[4].slice(0, 70)]), TRUNCATED, "truncated"],
+    [`${how} when one of two choices is finished`, stream(ending, (request) => [choice(request, 0), choice(request, 1), choice(request, 0, "stop")]), TRUNCATED, "truncated"],
+    [`${how} when one of two choices is finished and the other has not begun`, stream(ending, (request) => [choice(request, 0), choice(request, 0, "stop")]), TRUNCATED, "truncated", { n: 2 }],
+    [`${how} after an error`, stream(ending, (request) => [...opening(request), event(OVERLOADED_BODY)]), OVERLOADED, "upstream_error"],
+    [`${how} after an error under its name`, stream(ending, (request) => [...opening(request), `event: error\n${event(OVERLOADED_BODY)}`]), OVERLOADED, "upstream_error"],
+    [`${how} after an error and [DONE]`, stream(ending, (request) => [...opening(request), event(OVERLOADED_BODY), DONE]), OVERLOADED, "upstream_error"],
+  ]),
+  ["hangs up in the midst of a chunk of HTTP", (wire) => stream(hangsUp, opening)(Object.assign(wire, { hangUp: cutChunk })), TRUNCATED, "truncated"],
+  ["sends a chunk that is none", stream((wire) => wire.raw("zz\r\n"), opening), TRUNCATED, "truncated"],
+  ["promised more bytes than it sends", promising, TRUNCATED, "truncated"],
+  ["promised no length, and hangs up", boundless(opening), TRUNCATED, "truncated"],
+  ["falls silent between two events", stream(stays, opening), TIMEOUT, "timed_out"],
+  ["falls silent in the midst of an event", stream(stays, (request) => [...opening(request), whole(request)[4].slice(0, 70)]), TIMEOUT, "timed_out"],
+];
+
+function cutChunk() {
+  this.raw("fff\r\ndata: {");
+  Object.getPrototypeOf(this).hangUp.call(this);
+}
+
+async function promising(wire) {
+  const body = opening(wire.request).join("");
+  wire.record.sent.push(Buffer.from(body));
+  await raw(hangsUp, `HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/event-stream\r\ncontent-length: 100000\r\n\r\n${body}`)(wire);
+}
+
+/** A stream whose end is the connection's. */
+function boundless(pieces) {
+  return async (wire) => {
+    const body = pieces(wire.request).join("");
+    wire.record.sent.push(Buffer.from(body));
+    await raw(hangsUp, `HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n${body}`)(wire);
+  };
+}
+
+/** Writes every byte by itself. */
+async function dribbling(wire) {
+  wire.openStream();
+  for (const byte of Buffer.from([...opening(wire.request).slice(0, 2), ...whole(wire.request).slice(-2), DONE].join(""))) {
+    wire.write(Buffer.of(byte));
+    await wire.sleep(0);
+  }
+  wire.end();
+}
+
+const unreasoned = (request) => [...opening(request), DONE];
+const twoChoices = (request) => [choice(request, 0), choice(request, 1), choice(request, 1, "length"), choice(request, 0, "stop")];
+
+// What looks odd, yet is a whole answer: the provider said that it had finished.
+const WHOLE = [
+  ...ACCIDENTS.flatMap(([how, ending]) => [
+    [`finishes without [DONE], and ${how}`, stream(ending, whole), true],
+    [`says [DONE], and ${how}`, stream(ending, (request) => [...whole(request), DONE]), false],
+    [`says [DONE] without having given a reason to finish, and ${how}`, stream(ending, unreasoned), false],
+    [`finishes two choices without [DONE], and ${how}`, stream(ending, twoChoices), true],
+  ]),
+  ["says [DONE] when one of two choices is finished", stream(ends, (request) => [choice(request, 0), choice(request, 1), choice(request, 0, "stop"), DONE]), false],
+  ["dribbles byte by byte", dribbling, false],
+  ["promised no length, and hangs up at the end", boundless((request) => [...whole(request), DONE]), false],
+  ["names no type", (wire) => raw(hangsUp, `HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n${noted(wire, [...whole(wire.request), DONE].join(""))}`)(wire), false],
+];
+
+function noted(wire, body) {
+  wire.record.sent.push(Buffer.from(body));
+  return body;
+}
+
+describe("the truth is told", { concurrency: 6 }, () => {
+  let stage;
+  before(async () => {
+    const clocks = `clocks: { idle: ${IDLE_MS / 1000}, connect: ${IDLE_MS / 1000} }`;
+    stage = await startStage({
+      provider: startSocketFake,
+      config: rows({ native: `relay: native, ${clocks}`, checked: `relay: checked, ${clocks}` }),
+    });
+  });
+  after(() => stage.stop());
+
+  let played = 0;
+
+  async function ask(way, play, fields) {
+    const model = `played-${++played}`;
+    stage.fake.behave(model, play);
+    const seen = await stage.watch(`${way}/${model}`, fields);
+    assert.ok(seen.took < SOON_MS || play === dribbling, `${seen.took} ms`);
+    return { ...seen, sent: Buffer.concat(seen.record.sent).toString() };
+  }
+
+  for (const way of ["native", "checked"]) {
+    const streamed = { stream: true, ...ASKING };
+
+    describe(`of a ${way} stream whose provider`, { concurrency: 6 }, () => {
+      for (const [what, play, wanted] of BEFORE) {
+        it(`${what}: a plain error`, async () => {
+          const { answer, end } = await ask(way, play, streamed);
+          const error = expectError(answer, wanted);
+          assert.deepEqual([end.event, end.outcome, end.status, end.error_code ?? null], ["request_error", "refused", answer.status, error.code]);
+        });
+      }
+
+      for (const [what, play, wanted, outcome, fields] of AMID) {
+        it(`${what}: one error at the end`, async () => {
+          const { answer, end, sent } = await ask(way, play, { ...streamed, ...fields });
+          assert.equal(answer.status, 200, answer.text);
+          const complete = blocks(sent).filter((block) => block.endsWith("\n\n") && !block.includes("[DONE]"));
+          assert.ok(answer.text.startsWith(complete.join("")), answer.text);
+          if (sent.endsWith("\n\n") || way === "checked") expectErrorFrame(answer.text, wanted);
+          else assert.equal(JSON.parse(events(answer.text).at(-2).data).error.code, wanted.code);
+          assert.deepEqual([end.event, end.outcome, end.status, end.error_code], ["request_error", outcome, 200, wanted.code]);
+        });
+      }
+
+      for (const [what, play, lacksDone] of WHOLE) {
+        it(`${what}: the whole answer`, async () => {
+          const { answer, end, sent } = await ask(way, play, streamed);
+          assert.equal(answer.status, 200, answer.text);
+          assert.equal(answer.text, lacksDone ? sent + DONE : sent);
+          expectOneDone(answer.text);
+          assert.ok(chunks(answer.text).every(({ error }) => !error));
+          assert.deepEqual([end.event, end.outcome], ["request_complete", "complete"]);
+        });
+      }
+
+      it("sends a whole answer: a stream of it", async () => {
+        const { answer, end } = await ask(way, raw(hangsUp, document("application/json", COMPLETION)), streamed);
+        expectOneDone(answer.text);
+        assert.match(answer.headers["content-type"], /^text\/event-stream/);
+        const [told, usage, ...more] = chunks(answer.text);
+        assert.deepEqual(told.choices, [{ index: 0, delta: { role: "assistant", content: "Hi" }, finish_reason: "stop" }]);
+        assert.deepEqual([usage.choices, usage.usage, more], [[], { prompt_tokens: 9, completion_tokens: 7 }, []]);
+        assert.deepEqual([end.event, end.outcome, end.input_tokens, end.output_tokens], ["request_complete", "complete", 9, 7]);
+      });
+
+      it("says nothing but [DONE]: an empty answer", async () => {
+        const { answer, end } = await ask(way, stream(ends, () => [DONE]), streamed);
+        assert.deepEqual([answer.status, answer.text, end.outcome], [200, DONE, "complete"]);
+      });
+    });
+  }
+
+  describe("of a whole answer whose provider", { concurrency: 6 }, () => {
+    const half = COMPLETION.slice(0, 50);
+    const cut = [
+      ["of a known length", `HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${COMPLETION.length}\r\n\r\n${half}`],
+      ["in chunks", `HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n32\r\n${half}\r\n`],
+    ];
+    for (const [what, play, wanted] of [
+      ...BEFORE.filter(([, , { code, status }]) => [UNREACHABLE.code, INVALID.code].includes(code) || status === 504).filter(
+        ([what]) => !/whole answer|stream|role|after its|chunk that is none/.test(what),
+      ),
+      ...cut.flatMap(([how, head]) => [
+        [`hangs up in the midst of a body ${how}`, raw(hangsUp, head), UNREACHABLE],
+        [`resets in the midst of a body ${how}`, raw(resets, head), UNREACHABLE],
+      ]),
+      ["hangs up in the midst of a body of no known length", raw(hangsUp, `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n${half}`), INVALID],
+      ["sends an error", raw(hangsUp, document("application/json", OVERLOADED_BODY)), { status: 502, ...OVERLOADED }],
+      ["sends a stream", stream(ends, (request) => [...whole(request), DONE]), INVALID],
+      ["sends a choice that is none", raw(hangsUp, document("application/json", '{"id":"1"}')), INVALID],
+    ]) {
+      it(`${what}: a plain error`, async () => {
+        const { answer, end } = await ask("native", play, {});
+        expectError(answer, wanted);
+        assert.deepEqual([end.event, end.outcome, end.status], ["request_error", "refused", answer.status]);
+      });
+    }
+  });
+});
