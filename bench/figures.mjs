@@ -1,0 +1,267 @@
+// What is measured: each figure takes every system in turn, round after round, so that a busy moment of the machine hits them all.
+
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { gzipSync } from "node:zlib";
+
+import { SHAPES, streamed } from "./bodies.mjs";
+import { encode, hammer, openMany, streamAll, trickle } from "./load.mjs";
+import { profile } from "./profile.mjs";
+
+const RATE = 50;
+const STREAMS = { number: 40, chunks: 400, pace: 5, spacing: 5 };
+const SHORT = 40;
+const TOLD = { number: 16, chunks: 600, pace: 2, spacing: 10 };
+/** Requests are quickly counted: each of their rounds is cut into this many, so that a busy moment of the machine hits fewer. */
+const CUTS = 4;
+const MANY = 1000;
+/** What is written down after an answer, receipts and the like, belongs to its cost. */
+const SETTLE_MS = 600;
+/** After this time, a caller's leaving should have reached the provider; after the next, it is not waited for any more. */
+const LEFT_MS = 1000;
+const PATIENCE_MS = 5000;
+const REST_MS = 2000;
+
+const WHOLE = ["pass", "edit", "gateway", "info", "portkey", "litellm"];
+const NATIVE = ["pass", "transform", "gateway", "info"];
+
+/** All samples of a figure: for each system its values of each round, or the word on why there are none. */
+export class Samples {
+  #taken = new Map();
+  #faults = new Map();
+
+  add(name, values) {
+    this.#taken.set(name, [...(this.#taken.get(name) ?? []), values]);
+  }
+
+  fail(name, fault) {
+    this.#faults.set(name, fault.message);
+  }
+
+  fault(name) {
+    return this.#faults.get(name);
+  }
+
+  /** The systems that have something to show, in the order in which they were taken. */
+  get names() {
+    return [...new Set([...this.#taken.keys(), ...this.#faults.keys()])];
+  }
+
+  /** The values of each round; none of a system that failed in any. */
+  rounds(name, key) {
+    return this.#faults.has(name) ? [] : (this.#taken.get(name) ?? []).map((values) => values[key]);
+  }
+
+  median(name, key) {
+    return median(this.rounds(name, key));
+  }
+
+  /** Of values that are lists: the percentile of all rounds' together. */
+  pooled(name, key, part) {
+    return percentile(this.rounds(name, key).flat(), part);
+  }
+}
+
+const sorted = (values) => [...values].sort((a, b) => a - b);
+
+export function percentile(values, part) {
+  return sorted(values)[Math.min(values.length - 1, Math.floor(values.length * part))];
+}
+
+export function median(values) {
+  const all = sorted(values);
+  return all.length === 0 ? undefined : (all[(all.length - 1) >> 1] + all[all.length >> 1]) / 2;
+}
+
+/** Takes `measure(system)` of each system in turn, each round from another one on; other gateways in every third round. */
+async function interleave(bench, title, { names, cuts = 1, warm, measure }) {
+  const rounds = bench.rounds * cuts;
+  const samples = new Samples();
+  const systems = names.map((name) => bench.systems.get(name)).filter(Boolean);
+  const attempt = async (system, task) => {
+    if (samples.fault(system.name)) return;
+    await task(system).catch((fault) => samples.fail(system.name, fault));
+  };
+  bench.say(`${title}: warming up`);
+  await Promise.all(systems.map((system) => attempt(system, warm)));
+  for (let round = 0; round < rounds; round += 1) {
+    for (let turn = 0; turn < systems.length; turn += 1) {
+      const system = systems[(turn + round) % systems.length];
+      if (system.peer && round % (3 * cuts) > 0) continue;
+      bench.say(`${title}: round ${round + 1} of ${rounds}, ${system.label}`);
+      await attempt(system, async () => samples.add(system.name, await measure(system)));
+    }
+  }
+  for (const system of systems.filter(({ name }) => bench.profile.includes(name))) {
+    await attempt(system, () => profiled(bench, title, system, { warm, measure }));
+  }
+  return samples;
+}
+
+/** A system's part of a figure once more, in a process that tells perf the names of its functions. */
+async function profiled(bench, title, system, { warm, measure }) {
+  bench.say(`${title}: profile of ${system.label}`);
+  const fresh = await bench.start(system, { named: true });
+  try {
+    await warm(fresh);
+    await profile(`${title}, ${system.label}`, fresh.program.pid, () => measure(fresh));
+  } finally {
+    await fresh.program.stop();
+  }
+}
+
+const target = (system, body) => ({ port: system.port, request: encode({ path: system.path, headers: system.headers, body }) });
+
+/** Milliseconds of CPU that a system has while `load` runs, with what that returns. */
+async function spent(system, load, settle) {
+  const before = system.program?.cpu() ?? 0;
+  const result = await load();
+  await sleep(settle);
+  return { result, cpu: (system.program?.cpu() ?? 0) - before };
+}
+
+// ── Whole answers ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Requests a second with 8 callers, and CPU for each, in microseconds. */
+async function requests(bench) {
+  const figures = new Map();
+  for (const { name, label, body } of SHAPES) {
+    const measure = async (system) => {
+      const seconds = system.peer ? bench.seconds : bench.seconds / CUTS;
+      const { result, cpu } = await spent(system, () => hammer({ ...target(system, body), seconds }), 50);
+      return { rate: result / seconds, cpu: (cpu * 1000) / result };
+    };
+    const warm = (system) => hammer({ ...target(system, body), connections: 2, seconds: 2 });
+    figures.set(name, await interleave(bench, `Requests of ${label}`, { names: WHOLE, cuts: CUTS, warm, measure }));
+  }
+  return figures;
+}
+
+/** How long an answer takes, in milliseconds, at a modest rate. */
+function latency(bench) {
+  const [{ body }] = SHAPES;
+  const measure = async (system) => ({ times: await trickle({ ...target(system, body), rate: RATE, seconds: bench.seconds }) });
+  const warm = (system) => hammer({ ...target(system, body), connections: 2, seconds: 1 });
+  return interleave(bench, "Latency", { names: ["direct", ...WHOLE], warm, measure });
+}
+
+// ── Streams ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Streams of the provider's own format, by whether the caller asks for the usage. */
+async function streams(bench) {
+  const asked = ["direct", ...NATIVE, "portkey", "litellm"];
+  return new Map([
+    ["asked", await passed(bench, "Streams, usage asked for", asked, true)],
+    ["unasked", await passed(bench, "Streams, usage not asked for", NATIVE, false)],
+  ]);
+}
+
+function passed(bench, title, names, usage) {
+  const { number, chunks, pace, spacing } = STREAMS;
+  const load = (system, words) =>
+    streamAll({ ...target(system, streamed(`fake/say-${words}x${pace}`, { usage })), number, spacing, expected: { words, usage } });
+  // A stream's beginning is the longest way through a gateway: it takes many of them until the code is compiled well.
+  const warm = async (system) => {
+    for (let time = 0; time < 4; time += 1) await load(system, SHORT);
+  };
+  const measure = async (system) => {
+    const { result, cpu } = await spent(system, () => load(system, chunks), SETTLE_MS);
+    const delays = result.flatMap((stream) => stream.delays);
+    return {
+      cpu: (cpu * 1000) / (number * chunks),
+      firstByte: median(result.map((stream) => stream.firstByte)) / 1000,
+      delay: median(delays) / 1000,
+      late: percentile(delays, 0.99) / 1000,
+      arrivals: median(result.map((stream) => stream.arrivals)),
+      usage: result.every((stream) => stream.usage),
+    };
+  };
+  return interleave(bench, title, { names, warm, measure });
+}
+
+/** Streams that the gateway writes itself: CPU for a second of one stream at 500 tokens a second, in milliseconds. */
+function translated(bench) {
+  const { number, chunks, pace, spacing } = TOLD;
+  const load = (system, number) => {
+    const model = system.name === "transform" ? `fake/say-${chunks}x${pace}` : "demo/long";
+    return streamAll({ ...target(system, streamed(model, { usage: true })), number, spacing, expected: { usage: true } });
+  };
+  const measure = async (system) => {
+    const { cpu } = await spent(system, () => load(system, number), SETTLE_MS);
+    return { cpu: cpu / ((number * chunks * pace) / 1000) };
+  };
+  const warm = (system) => load(system, 3);
+  return interleave(bench, "Translated streams", { names: ["transform", "gateway", "info"], warm, measure });
+}
+
+// ── The system itself ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Bytes of the wasm that is served here, as built and compressed. */
+async function size({ folder }) {
+  const wasm = await readFile(join(folder, "gateway/build/index_bg.wasm"));
+  return { raw: wasm.length, gzip: gzipSync(wasm, { level: 9 }).length };
+}
+
+/** Milliseconds from the start of a process to its first answer. Other gateways keep the time of their one start. */
+async function cold(bench) {
+  const samples = new Samples();
+  const { systems } = bench;
+  for (let round = 0; round < bench.rounds; round += 1) {
+    for (const name of ["edit", "gateway"]) {
+      bench.say(`Cold start: round ${round + 1} of ${bench.rounds}, ${systems.get(name).label}`);
+      const { program, ms } = await bench.start(systems.get(name));
+      samples.add(name, { ms });
+      await program.stop();
+    }
+  }
+  for (const { name, peer, ms } of systems.values()) if (peer) samples.add(name, { ms });
+  return samples;
+}
+
+/** Megabytes of a fresh process at rest, with many streams open, after their ends, and after as many that the callers broke off. */
+async function memory(bench) {
+  const samples = new Samples();
+  for (const name of ["pass", "gateway", "portkey", "litellm"]) {
+    const system = bench.systems.get(name);
+    if (!system) continue;
+    bench.say(`Memory: ${system.label}`);
+    await remembered(bench, system).then(
+      (values) => samples.add(name, values),
+      (fault) => samples.fail(name, fault),
+    );
+  }
+  return samples;
+}
+
+async function remembered(bench, system) {
+  const fresh = await bench.start(system, { tag: `${system.name}-memory` });
+  const { program } = fresh;
+  const open = () => openMany({ ...target(fresh, streamed("fake/hold", { usage: true })), number: MANY });
+  const connections = () => bench.upstream.connections(`${system.name}-memory`);
+  const after = async (ms) => (await sleep(ms), program.memory());
+  try {
+    await hammer({ ...target(fresh, SHAPES[0].body), seconds: 1 });
+    const rest = await after(500);
+    const streams = await open();
+    const opened = await after(1500);
+    await bench.upstream.release();
+    await Promise.all(streams.map(({ ended }) => ended));
+    streams.forEach((stream) => stream.close());
+    const ended = await after(REST_MS);
+    (await open()).forEach((stream) => stream.close());
+    const left = performance.now();
+    const { busy } = await sleep(LEFT_MS).then(connections);
+    while ((await connections()).busy > 0 && performance.now() - left < PATIENCE_MS) await sleep(50);
+    const gone = (await connections()).busy > 0 ? undefined : performance.now() - left;
+    const aborted = await after(REST_MS);
+    const { open: still } = await connections();
+    return { rest, opened, each: ((opened - rest) * 1024) / MANY, ended, aborted, busy, gone, still };
+  } finally {
+    await program.stop();
+  }
+}
+
+/** All figures by the name that ONLY takes. */
+export const FIGURES = { requests, latency, streams, translated, size, cold, memory };
+export const METHOD = { RATE, STREAMS, TOLD, MANY, SETTLE_MS, PATIENCE_MS, REST_MS, CUTS };

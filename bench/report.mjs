@@ -1,0 +1,221 @@
+// Turns the figures into tables: for the terminal, and with words on the method as docs/benchmarks.md.
+
+import { availableParallelism } from "node:os";
+
+import { SHAPES } from "./bodies.mjs";
+import { METHOD, median, percentile } from "./figures.mjs";
+
+const NONE = "–";
+
+const fixed = (digits) => (value) => (value === undefined ? NONE : value.toFixed(digits));
+const whole = fixed(0);
+const one = fixed(1);
+const two = fixed(2);
+const times = (value) => (value === undefined ? NONE : `${value.toFixed(2)}×`);
+const added = (value) => (value === undefined ? NONE : `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`);
+
+/** A fraction or difference of what may be missing. */
+const over = (value, base) => (value === undefined || base === undefined ? undefined : value / base);
+const above = (value, base) => (value === undefined || base === undefined ? undefined : value - base);
+
+/** A Markdown table that is readable as it is. */
+function table(head, rows) {
+  const lines = [head, ...rows];
+  const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column].length)));
+  const line = (cells) => `| ${cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))).join(" | ")} |`;
+  const rule = `| ${widths.map((width, column) => (column === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`)).join(" | ")} |`;
+  return [line(head), rule, ...rows.map(line)].join("\n");
+}
+
+/** A table with a row for each system; one that failed says why. `columns` are heads with what to write for a system. */
+function systemsTable({ labels }, samples, columns) {
+  const rows = samples.names.map((name) => {
+    const fault = samples.fault(name);
+    const cells = columns.map(([, cell], index) => (fault ? (index === 0 ? "failed" : NONE) : cell(name)));
+    return [labels.get(name), ...cells];
+  });
+  const faults = samples.names.filter((name) => samples.fault(name)).map((name) => `${labels.get(name)} failed: ${samples.fault(name)}.`);
+  return [table(["", ...columns.map(([head]) => head)], rows), ...faults].join("\n\n");
+}
+
+const against = (samples, base) => (name) => times(over(samples.median(name, "cpu"), samples.median(base, "cpu")));
+
+// ── One table for each figure ────────────────────────────────────────────────────────────────────────────────────────────────
+
+function requestTables(run, figures) {
+  return SHAPES.map(({ name, label }) => {
+    const samples = figures.get(name);
+    return section(`Whole answers, body of ${label}`, [
+      systemsTable(run, samples, [
+        ["requests/s", (system) => whole(samples.median(system, "rate"))],
+        ["CPU µs/request", (system) => whole(samples.median(system, "cpu"))],
+        ["× (a)", against(samples, "pass")],
+        ["× (b)", against(samples, "edit")],
+      ]),
+    ]);
+  });
+}
+
+function latencyTable(run, samples) {
+  const column = (head, part) => [
+    [head, (name) => two(samples.pooled(name, "times", part))],
+    [`added ${head.replace(" ms", "")}`, (name) => (name === "direct" ? NONE : added(above(samples.pooled(name, "times", part), samples.pooled("direct", "times", part))))],
+  ];
+  return section(`Latency at ${METHOD.RATE} requests/s, 1 KB, in ms`, [systemsTable(run, samples, [...column("p50 ms", 0.5), ...column("p99 ms", 0.99)])]);
+}
+
+function streamTables(run, figures) {
+  const { number, chunks, pace } = METHOD.STREAMS;
+  const title = (variant) => `${number} streams × ${chunks} chunks × ${pace} ms, usage ${variant === "asked" ? "asked for by the caller" : "not asked for"}`;
+  return [...figures].map(([variant, samples]) => {
+    const cpu = (name) => (name === "direct" ? NONE : one(samples.median(name, "cpu")));
+    return section(title(variant), [
+      systemsTable(run, samples, [
+        ["CPU µs/chunk", cpu],
+        ["× (a)", (name) => (name === "direct" ? NONE : against(samples, "pass")(name))],
+        ["× (c)", (name) => (name === "direct" ? NONE : against(samples, "transform")(name))],
+        ["first byte p50 ms", (name) => two(samples.median(name, "firstByte"))],
+        ["vs (a)", (name) => added(above(samples.median(name, "firstByte"), samples.median("pass", "firstByte")))],
+        ["chunk delay p50 ms", (name) => two(samples.median(name, "delay"))],
+        ["p99 ms", (name) => two(samples.median(name, "late"))],
+        [`arrivals of ${chunks}`, (name) => whole(samples.median(name, "arrivals"))],
+        ["usage told", (name) => (samples.rounds(name, "usage").every(Boolean) ? "yes" : "no")],
+      ]),
+    ]);
+  });
+}
+
+function translatedTable(run, samples) {
+  const { number, chunks, pace } = METHOD.TOLD;
+  return section(`${number} translated streams × ${chunks} tokens × ${pace} ms`, [
+    systemsTable(run, samples, [
+      ["CPU ms/stream-second", (name) => one(samples.median(name, "cpu"))],
+      ["× (c)", against(samples, "transform")],
+    ]),
+  ]);
+}
+
+function sizeTable(_, { raw, gzip }) {
+  return section("Size of the wasm", [table(["", "raw KB", "gzip KB"], [["build/index_bg.wasm", whole(raw / 1000), whole(gzip / 1000)]])]);
+}
+
+function coldTable(run, samples) {
+  const rows = [["ms", (name) => whole(samples.median(name, "ms"))], ["starts", (name) => String(samples.rounds(name, "ms").length)]];
+  return section("From the start of the process to the first answer", [systemsTable(run, samples, rows)]);
+}
+
+function memoryTable(run, samples) {
+  const column = (head, key, format = whole) => [head, (name) => format(samples.median(name, key))];
+  const many = METHOD.MANY.toLocaleString("en");
+  return section(`Memory (RSS, MB) of a fresh process with ${many} streams`, [
+    systemsTable(run, samples, [
+      column("at rest", "rest"),
+      column(`${many} open`, "opened"),
+      column("KB a stream", "each", one),
+      column("after their ends", "ended"),
+      column(`after ${many} aborted`, "aborted"),
+      column("upstream answers running 1 s later", "busy"),
+      ["s until none runs", (name) => (samples.rounds(name, "gone")[0] === undefined ? "never" : one(samples.median(name, "gone") / 1000))],
+      column("connections open at the end", "still"),
+    ]),
+  ]);
+}
+
+const section = (title, parts) => [`### ${title}`, ...parts].join("\n\n");
+
+const TABLES = {
+  requests: requestTables,
+  latency: latencyTable,
+  streams: streamTables,
+  translated: translatedTable,
+  size: sizeTable,
+  cold: coldTable,
+  memory: memoryTable,
+};
+
+// ── What is to be reached ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** A target on the ratio of CPU to that of another system. */
+const ratio = (figure, samples, base, most) => ({ figure, samples, most, format: times, of: (name) => compare(over, samples, name, base, "cpu") });
+/** A target on milliseconds more than another system's. */
+const more = (figure, samples, base, most) => ({
+  figure, samples, most, format: (value) => (value === undefined ? NONE : `${added(value)} ms`), of: (name) => compare(above, samples, name, base, "firstByte"),
+});
+
+/** The comparison of medians, and of each round by itself: the width of the noise. */
+function compare(how, samples, name, base, key) {
+  const [values, bases] = [samples.rounds(name, key), samples.rounds(base, key)];
+  return { value: how(median(values), median(bases)), rounds: values.map((value, round) => how(value, bases[round])).filter((value) => value !== undefined) };
+}
+
+function targets({ requests, streams, translated }) {
+  const rows = [];
+  if (requests) {
+    rows.push(ratio("CPU per request, 1 KB, vs (b)", requests.get("small"), "edit", 1.25));
+    rows.push(ratio("CPU per request, 100 KB in one string, vs (b)", requests.get("text"), "edit", 1.1));
+    rows.push(ratio("CPU per request, 100 KB in 120 messages, vs (b)", requests.get("agent"), "edit", 0.95));
+  }
+  for (const [variant, samples] of streams ?? []) {
+    const when = variant === "asked" ? "usage asked for" : "usage not asked for";
+    rows.push(ratio(`CPU per chunk, ${when}, vs (a)`, samples, "pass", 1.5));
+    rows.push(ratio(`CPU per chunk, ${when}, vs (c)`, samples, "transform", 0.6));
+    rows.push(more(`first byte p50, ${when}, vs (a)`, samples, "pass", 1));
+  }
+  if (translated) rows.push(ratio("CPU per stream-second, translated, vs (c)", translated, "transform", 0.5));
+  return rows;
+}
+
+function targetTable(run) {
+  const rows = targets(run.results).map(({ figure, most, format, of }) => {
+    const { value, rounds } = of("gateway");
+    const range = rounds.length === 0 ? NONE : `${format(percentile(rounds, 0.25))} … ${format(percentile(rounds, 0.75))}`;
+    return [figure, format(most), format(value), value === undefined ? "no figure" : value <= most ? "reached" : "missed", range, format(of("info").value)];
+  });
+  return rows.length === 0 ? "" : section("What is to be reached", [table(["", "at most", "LLM Bridge", "verdict", "middle half", "at level info"], rows)]);
+}
+
+/** All tables of a run. */
+export function tables(run) {
+  const parts = Object.entries(run.results).flatMap(([name, result]) => TABLES[name](run, result));
+  const busy = `Other programs had ${Math.round(run.busy * 100)} % of the machine's CPU meanwhile.`;
+  return [targetTable(run), ...parts, [...run.notes, busy].join("\n")].filter(Boolean).join("\n\n");
+}
+
+// ── The document ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export function document(run) {
+  const { number, chunks, pace, spacing } = METHOD.STREAMS;
+  return `# Benchmarks
+
+Written by \`${run.command}\` on ${new Date().toISOString().slice(0, 10)}, in ${Math.ceil(run.minutes)} minutes on ${availableParallelism()} cores:
+${run.versions.workerd}, Node.js ${run.versions.node.slice(1)}, ${run.versions.rust ?? "Rust unknown"}. Do not edit: run it again.
+
+\`make bench ROUNDS=3 SECONDS=4 PEERS=no\` changes how often and how long each figure is taken, \`ONLY=streams,cold\` takes some alone
+(${Object.keys(TABLES).join(", ")}), and \`PROFILE=yes\` shows where the gateway's CPU goes.
+
+**Compare rows of one run, never runs or machines.** The kernel's part of the CPU and the machine's noise are in all of them alike.
+
+${tables(run).replaceAll("### ", "## ")}
+
+## How it is measured
+
+- Everything runs on loopback, against one fake provider that answers at once and streams at an exact pace. The Workers run under
+  \`workerd serve\` with the deployment's compatibility date and flags, each in a process of its own; the other gateways as their
+  documents say. (a) to (c) do not authenticate, account or log. LLM Bridge authenticates, reads the usage and makes its receipt.
+- Each figure takes every system in turn, round after round, each round from another one on, after a common warm-up. There are
+  ${run.rounds} rounds (for requests ${METHOD.CUTS} times as many, each so much shorter), of which the other gateways take part in every third. Shown are
+  medians over the rounds; a ratio is that of two medians of one figure. "Middle half" is from the first to the third quartile of the
+  ratios within each round: the width of the noise.
+- CPU is what the system's own processes had, in user and kernel mode, as /proc tells: for whole answers while 8 callers send as fast
+  as answers come, ${run.seconds} s in each round; for streams until ${METHOD.SETTLE_MS / 1000} s after the last one, for what is written down then.
+- Latency is taken at ${METHOD.RATE} requests/s, whatever the answers do; its percentiles are of all rounds together.
+- Streams: ${number} of them, opened ${spacing} ms apart, ${chunks} chunks of about 190 bytes, one each ${pace} ms. The provider's role-only chunk and its
+  first word come together. Each word carries the time at which it was sent: "chunk delay" is from there to the caller's receipt, and
+  "arrivals" is how often something came that held a word. "Usage told" is whether the caller saw the usage chunk. A system that needs
+  more than ${Math.floor((pace * 1000) / number)} µs a chunk on one core can't keep up: its delays are those of a queue.
+- Translated streams are LLM Bridge's own (\`echo\`: ${METHOD.TOLD.chunks} words, ${METHOD.TOLD.pace} ms each); (c) passes a provider's stream of the same pace.
+- Memory: a stream sends a chunk a second. "After" is ${METHOD.REST_MS / 1000} s later. The aborted streams are opened in the same process when the first ones
+  have ended; then the provider watches for ${METHOD.PATIENCE_MS / 1000} s how many answers it still sends.
+- Log lines go to a file. A wrong or incomplete answer makes a figure fail.
+`;
+}

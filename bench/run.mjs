@@ -1,0 +1,133 @@
+// `make bench`: starts everything, takes the figures, prints them, and writes docs/benchmarks.md; ends all that it started.
+
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { SHAPES } from "./bodies.mjs";
+import { FIGURES } from "./figures.mjs";
+import { encode } from "./load.mjs";
+import { PEERS, provide } from "./peers.mjs";
+import { document, tables } from "./report.mjs";
+import { ACCESS_KEY, PROJECT, Program, WORKERS, cpuOfOthers, startUpstream, stopAll, version } from "./systems.mjs";
+
+const knobs = readKnobs(process.argv.slice(2));
+const folder = mkdtempSync(join(tmpdir(), "llm-bridge-bench-"));
+let upstream;
+
+process.once("exit", () => {
+  stopAll();
+  upstream?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(130));
+
+await main();
+process.exit();
+
+async function main() {
+  upstream = await startUpstream();
+  const bench = { ...knobs, folder, upstream, systems: new Map([["direct", direct()]]), notes: [], say, start };
+  await startAll(bench);
+  const [began, others] = [Date.now(), cpuOfOthers()];
+  const results = {};
+  for (const name of knobs.only) results[name] = await FIGURES[name](bench);
+  say("");
+  const ms = Date.now() - began;
+  const busy = (cpuOfOthers() - others) / (ms * availableParallelism());
+  const run = { ...knobs, results, busy, minutes: ms / 60_000, notes: bench.notes, labels: labels(bench), versions: await versions() };
+  console.log(tables(run));
+  publish(run);
+}
+
+function readKnobs(words) {
+  const given = Object.fromEntries(words.map((word) => word.split(/=(.*)/s, 2)));
+  const known = ["ROUNDS", "SECONDS", "PEERS", "ONLY", "PROFILE"];
+  const stranger = Object.keys(given).find((name) => !known.includes(name));
+  if (stranger) stop(`What is '${stranger}'? Known are ${known.join(", ")}.`);
+  const number = (name, usual, most) => {
+    const value = Number(given[name] ?? usual);
+    return value > 0 && value <= most ? value : stop(`${name} is a number above 0, at most ${most}.`);
+  };
+  const only = given.ONLY?.split(",") ?? Object.keys(FIGURES);
+  const unknown = only.find((name) => !(name in FIGURES));
+  if (unknown !== undefined) stop(`There is no figure '${unknown}'; there are ${Object.keys(FIGURES).join(", ")}.`);
+  return {
+    rounds: Math.ceil(number("ROUNDS", 5, 50)),
+    seconds: number("SECONDS", 1.6, 60),
+    peers: given.PEERS !== "no",
+    only,
+    profile: given.PROFILE?.replace(/^yes$/, "gateway").split(",") ?? [],
+    command: ["make bench", ...words].join(" "),
+  };
+}
+
+function stop(word) {
+  console.error(word);
+  process.exit(2);
+}
+
+/** The line at the bottom of a terminal that tells what goes on. */
+function say(text) {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+}
+
+/** The fake provider itself, as if it were a system: what all others add is counted from there. */
+function direct() {
+  return { name: "direct", label: "the fake provider, called directly", port: upstream.port, path: "/direct/v1/chat/completions", headers: {} };
+}
+
+/** Starts a system; `tag` tells its calls of the fake provider apart from those of another instance; `named` is for perf. */
+async function start(system, { tag = system.name, named = false } = {}) {
+  const home = join(folder, tag);
+  mkdirSync(home, { recursive: true });
+  const base = upstream.base(tag);
+  const headers = system.spec.headers?.(base) ?? { authorization: `Bearer ${ACCESS_KEY}` };
+  system.launchers ??= new Map();
+  if (!system.launchers.has(tag)) system.launchers.set(tag, await system.spec.layOut(home, base));
+  const { patience, ...command } = await system.launchers.get(tag)(named);
+  const program = new Program(command);
+  try {
+    const ms = await program.answers(encode({ headers, body: SHAPES[0].body }), patience);
+    return { name: system.name, program, ms, headers, port: program.port };
+  } catch (fault) {
+    await program.stop();
+    throw fault;
+  }
+}
+
+async function startAll(bench) {
+  for (const spec of [...WORKERS, ...(knobs.peers ? PEERS : [])]) {
+    const system = { name: spec.name, label: spec.label, spec, peer: PEERS.includes(spec) };
+    try {
+      say(`Starting ${spec.label}`);
+      if (system.peer) await provide(spec);
+      Object.assign(system, await start(system));
+      bench.systems.set(spec.name, system);
+      if (spec.remark) bench.notes.push(spec.remark);
+    } catch (fault) {
+      say("");
+      if (!system.peer) stop(`${spec.label} does not start: ${fault.message}`);
+      bench.notes.push(`${spec.label} was left out: ${fault.message}.`);
+      console.log(bench.notes.at(-1));
+    }
+  }
+  if (!knobs.peers) bench.notes.push("Other gateways were left out (PEERS=no).");
+}
+
+function labels(bench) {
+  return new Map([...bench.systems.values()].map(({ name, label }) => [name, label]));
+}
+
+async function versions() {
+  return { workerd: await version.workerd(), node: process.version, rust: await version.rust() };
+}
+
+/** A part of the figures is no report. */
+function publish(run) {
+  if (knobs.only.length < Object.keys(FIGURES).length) return;
+  const file = join(PROJECT, "docs/benchmarks.md");
+  mkdirSync(join(file, ".."), { recursive: true });
+  writeFileSync(file, document(run));
+  console.log("Written to docs/benchmarks.md.");
+}

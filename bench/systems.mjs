@@ -1,0 +1,250 @@
+// Starts the systems under test, each a process tree of its own, and reads their CPU time and memory from /proc.
+
+import { execFile, fork, spawn } from "node:child_process";
+import { once } from "node:events";
+import { openSync, readFileSync, readdirSync } from "node:fs";
+import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import net from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+
+import { askOnce } from "./load.mjs";
+
+export const PROJECT = fileURLToPath(new URL("..", import.meta.url));
+/** A folder with src/ and build/, as this project's own. */
+const BUILD = process.env.GATEWAY_BUILD ?? PROJECT;
+const WORKERD = join(PROJECT, "node_modules/workerd/bin/workerd");
+
+/** What callers and the gateways show; the fake provider takes anything. */
+export const ACCESS_KEY = "sk-bench-caller";
+export const PROVIDER_KEY = "sk-bench-provider";
+
+const TICK_MS = 10;
+
+// ── Processes ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const running = new Set();
+
+/** Ends every process that was started and its children; each leads a process group of its own. */
+export function stopAll() {
+  for (const program of running) program.kill();
+}
+
+/** A running system under test. */
+export class Program {
+  #child;
+
+  /** Starts a command that will answer on `port`. */
+  constructor({ command, args, env = {}, cwd, log, port }) {
+    const output = openSync(log, "w");
+    this.log = log;
+    this.port = port;
+    this.started = performance.now();
+    this.#child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ["ignore", output, output], detached: true });
+    this.exited = once(this.#child, "exit").catch(() => {});
+    running.add(this);
+  }
+
+  get pid() {
+    return this.#child.pid;
+  }
+
+  get alive() {
+    return this.pid !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Waits for the first good answer; returns the milliseconds that it took since the start. */
+  async answers(request, patience) {
+    let fault;
+    while (performance.now() - this.started < patience) {
+      if (!this.alive) throw new Error(`it ended: ${lastLines(this.log)}`);
+      fault = await askOnce({ port: this.port, request }).catch((fault) => fault);
+      if (!fault) return performance.now() - this.started;
+      await sleep(2);
+    }
+    throw new Error(`no good answer in ${patience / 1000} s: ${fault.message}`);
+  }
+
+  /** Milliseconds of CPU that the process, its threads and its children have had. */
+  cpu() {
+    return tree(this.pid).reduce((sum, { ticks }) => sum + ticks, 0) * TICK_MS;
+  }
+
+  /** Megabytes that are resident. */
+  memory() {
+    return tree(this.pid).reduce((sum, { pid }) => sum + resident(pid), 0) / 1024;
+  }
+
+  kill() {
+    running.delete(this);
+    try {
+      process.kill(-this.pid, "SIGKILL");
+    } catch {
+      // It has ended already.
+    }
+  }
+
+  async stop() {
+    this.kill();
+    await this.exited;
+  }
+}
+
+const lastLines = (file) => readFileSync(file, "utf8").trim().split("\n").slice(-3).join(" / ").slice(-300);
+
+/** A process and its descendants. */
+function tree(root) {
+  const all = readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(stat).filter(Boolean);
+  const found = all.filter(({ pid }) => pid === root);
+  for (const { pid } of found) found.push(...all.filter(({ parent }) => parent === pid));
+  return found;
+}
+
+function stat(pid) {
+  const text = readProc(pid, "stat");
+  // The command's name stands in brackets and may hold anything; the fields after it are counted from the third.
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  const [utime, stime, ofEndedChildren, andTheirs] = fields.slice(11, 15).map(Number);
+  return text && { pid: Number(pid), parent: Number(fields[1]), ticks: utime + stime + ofEndedChildren + andTheirs };
+}
+
+/** Milliseconds of CPU that everything else on the machine has had, as far as a difference of two calls goes. */
+export function cpuOfOthers() {
+  const [, user, nice, system, , , irq, softirq, steal] = readProc("", "stat").split("\n", 1)[0].split(/ +/).map(Number);
+  const own = tree(process.pid).reduce((sum, { ticks }) => sum + ticks, 0);
+  return (user + nice + system + irq + softirq + steal - own) * TICK_MS;
+}
+
+const resident = (pid) => Number(/VmRSS:\s+(\d+)/.exec(readProc(pid, "status"))?.[1] ?? 0);
+
+function readProc(pid, name) {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, "latin1");
+  } catch {
+    return ""; // It has ended meanwhile.
+  }
+}
+
+/** A port that was free a moment ago. */
+export async function freePort() {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+/** The fake provider: `base(system)` is the URL that a system calls it by. */
+export async function startUpstream() {
+  const child = fork(fileURLToPath(new URL("upstream.mjs", import.meta.url)), { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  const [{ port }] = await once(child, "message");
+  child.once("exit", (code) => code !== null && (console.error("The fake provider has died."), process.exit(1)));
+  const ask = async (message) => {
+    child.send(message);
+    const [answer] = await once(child, "message");
+    return answer;
+  };
+  return {
+    port,
+    base: (system) => `http://127.0.0.1:${port}/${system}/v1`,
+    connections: (system) => ask({ ask: "count", system }),
+    release: () => ask({ ask: "release" }),
+    stop: () => child.kill("SIGKILL"),
+  };
+}
+
+// ── Workers under `workerd serve` ────────────────────────────────────────────────────────────────────────────────────────────
+
+/** The modules that make up a Worker: name, capnp's kind of it, and the file or text. The first one is the entry. */
+const bare = (file) => [[file, "esModule", join(PROJECT, "bench/workers", file)]];
+
+function gateway(config) {
+  const files = [["src/worker.mjs", "esModule"], ["build/index.js", "esModule"], ["build/index_bg.wasm", "wasm"]];
+  return [...files.map(([name, kind]) => [name, kind, join(BUILD, name)]), ["build/config.yaml", "text", { text: config }]];
+}
+
+function gatewayConfig(base, level) {
+  return `default_provider: fake
+providers:
+  fake:
+    adapter: openai
+    base_url: ${base}
+    models: "*"
+  demo:
+    adapter: echo
+    models: { long: { echo: { words: 600, delay_ms: 2 } } }
+logging: { level: ${level} }
+`;
+}
+
+const bareSecrets = (base) => ({ UPSTREAM: `${base}/chat/completions`, PROVIDER_KEY });
+const gatewaySecrets = () => ({ ACCESS_API_KEYS: ACCESS_KEY, FAKE_API_KEY: PROVIDER_KEY });
+
+const worker = (name, label, modules, bindings) => ({ name, label, layOut: (folder, base) => layOut({ modules, bindings }, folder, base) });
+const bareWorker = (name, label) => worker(name, label, () => bare(`${name}.mjs`), bareSecrets);
+const gatewayAt = (name, label, level) => worker(name, label, (base) => gateway(gatewayConfig(base, level)), gatewaySecrets);
+
+export const WORKERS = [
+  bareWorker("pass", "(a) bare Worker, bytes through"),
+  bareWorker("edit", "(b) bare Worker, parse and re-serialise"),
+  bareWorker("transform", "(c) bare Worker, TransformStream per chunk"),
+  gatewayAt("gateway", "(d) LLM Bridge, log level error", "error"),
+  gatewayAt("info", "(d′) LLM Bridge, log level info", "info"),
+];
+
+/** Lays a Worker out in `folder`, so that it can be started there at once, and again; returns how: `named` tells perf its functions. */
+async function layOut({ modules, bindings }, folder, base) {
+  await mkdir(folder, { recursive: true });
+  const parts = modules(base);
+  for (const [name, , source] of parts) {
+    await mkdir(join(folder, name, ".."), { recursive: true });
+    await (source.text === undefined ? copyFile(source, join(folder, name)) : writeFile(join(folder, name), source.text));
+  }
+  const settings = await deployedAs();
+  return async (named) => {
+    const port = await freePort();
+    await writeFile(join(folder, "config.capnp"), capnp({ parts, bindings: bindings(base), port, settings, named }));
+    return { command: WORKERD, args: ["serve", join(folder, "config.capnp")], log: join(folder, `log-${port}`), port, patience: 20_000 };
+  };
+}
+
+/** The compatibility date and flags of the gateway's deployment, which all Workers here get. */
+async function deployedAs() {
+  const toml = readFileSync(join(PROJECT, "wrangler.toml"), "utf8").replace(/^\s*#.*$/gm, "");
+  const [, date] = /^compatibility_date = (".*?")/m.exec(toml);
+  const [, flags] = /^compatibility_flags = (\[[^\]]*\])/m.exec(toml) ?? [, "[]"];
+  return { date, flags: flags.replace(/,\s*\]/, "]") };
+}
+
+function capnp({ parts, bindings, port, settings, named }) {
+  const modules = parts.map(([name, kind]) => `(name = ${text(name)}, ${kind} = embed ${text(name)})`);
+  const texts = Object.entries(bindings).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`);
+  // The outbound network is loopback alone.
+  return `using Workerd = import "/workerd/workerd.capnp";
+
+const config :Workerd.Config = (
+  services = [(name = "main", worker = .worker), (name = "internet", network = (allow = ["local"]))],
+  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
+  v8Flags = [${named ? text("--perf-basic-prof") : ""}],
+);
+
+const worker :Workerd.Worker = (
+  modules = [${modules.join(", ")}],
+  compatibilityDate = ${settings.date},
+  compatibilityFlags = ${settings.flags},
+  bindings = [${texts.join(", ")}],
+);
+`;
+}
+
+/** A capnp string; its escapes are C's, which for what is written here are JSON's. */
+const text = (value) => JSON.stringify(value);
+
+/** What a command prints, or undefined where it cannot be had. */
+export function printed(command, args, options) {
+  return new Promise((resolve) => execFile(command, args, options, (fault, output) => resolve(fault ? undefined : output.trim())));
+}
+
+export const version = { workerd: () => printed(WORKERD, ["--version"]), rust: () => printed("rustc", ["--version"], { cwd: PROJECT }) };

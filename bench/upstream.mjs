@@ -1,0 +1,119 @@
+// The fake provider, a process of its own: answers OpenAI chat completions as fast as it can, and streams at an exact pace.
+//
+// What it does is asked for by the model's name: `say-400x5` streams 400 chunks, one each 5 ms; `hold` streams a chunk a second until
+// the parent process releases it; any other name gets a whole answer. The first part of a request's path names the system under
+// test that sent it, so that its connections can be counted.
+
+import net from "node:net";
+
+import { MessageReader, micros } from "./wire.mjs";
+
+const USAGE = { prompt_tokens: 200, completion_tokens: 400, total_tokens: 600 };
+const WHOLE = whole();
+const HEAD = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n";
+const HOLD_PACE_MS = 1000;
+/** Longest life of a stream that nobody releases. */
+const HOLD_CHUNKS = 120;
+
+const streams = new Set();
+const sockets = new Set();
+let serial = 0;
+let ticking = false;
+
+function whole() {
+  const content = "Hello there, how can I help you today? ".repeat(5);
+  const choices = [{ index: 0, message: { role: "assistant", content }, finish_reason: "stop" }];
+  const body = JSON.stringify({ id: "chatcmpl-bench", object: "chat.completion", created: 1, model: "chat", choices, usage: USAGE });
+  return `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+}
+
+const event = (more) => ({ id: "chatcmpl-bench", object: "chat.completion.chunk", created: 1700000000, model: "say", ...more });
+const choice = (delta, finish_reason = null) => event({ choices: [{ index: 0, delta, finish_reason }] });
+const frame = (value) => `data: ${typeof value === "string" ? value : JSON.stringify(value)}\n\n`;
+const chunk = (text) => `${text.length.toString(16)}\r\n${text}\r\n`;
+
+// A word carries the time at which it was sent, between two tildes, always of one length.
+const [BEFORE, AFTER] = frame(choice({ content: " word ~@~" })).split("@");
+const word = () => BEFORE + String(micros()).padStart(15, "0") + AFTER;
+
+class Stream {
+  constructor(socket, { chunks, pace, usage }) {
+    Object.assign(this, { socket, left: chunks, pace: pace * 1000, usage });
+    // Streams that begin together are spread over the pace, as strangers' streams would be.
+    this.due = micros() + this.pace * (1 + ((serial++ * 0.618) % 1));
+    socket.write(HEAD + chunk(frame(choice({ role: "assistant", content: "" })) + word()));
+    this.left -= 1;
+    streams.add(this);
+  }
+
+  /** At most one chunk each time: one that is late must not melt into the next. */
+  step(now) {
+    if (this.due > now) return;
+    this.due += this.pace;
+    if (this.left-- > 0) this.socket.write(chunk(word()));
+    else this.finish();
+  }
+
+  finish() {
+    streams.delete(this);
+    const usage = this.usage ? frame(event({ choices: [], usage: USAGE })) : "";
+    this.socket.write(chunk(frame(choice({}, "stop")) + usage + frame("[DONE]")) + "0\r\n\r\n");
+  }
+}
+
+function tick() {
+  const now = micros();
+  for (const stream of streams) stream.step(now);
+  ticking = streams.size > 0;
+  if (ticking) setTimeout(tick, 1);
+}
+
+/** What stands after `"name":` in a JSON body, roughly. */
+function member(body, name) {
+  const at = body.indexOf(`"${name}"`);
+  return at < 0 ? "" : body.toString("latin1", at + name.length + 2, at + name.length + 80).replace(/^\s*:\s*/, "");
+}
+
+function answer(socket, body) {
+  const model = /^"(?:[^"]*\/)?([^"]*)"/.exec(member(body, "model"))?.[1] ?? "";
+  const [, chunks, pace] = /^say-(\d+)x(\d+)$/.exec(model) ?? (model === "hold" ? [, HOLD_CHUNKS, HOLD_PACE_MS] : []);
+  if (!chunks || !member(body, "stream").startsWith("true")) return socket.write(WHOLE);
+  const usage = member(body, "include_usage").startsWith("true");
+  socket.stream = new Stream(socket, { chunks: Number(chunks), pace: Number(pace), usage });
+  if (!ticking) tick();
+}
+
+function serve(socket) {
+  let pieces = [];
+  const reader = new MessageReader({
+    head: (text) => (socket.system = text.split("/", 2)[1]),
+    data: (bytes) => pieces.push(bytes),
+    end() {
+      answer(socket, pieces.length === 1 ? pieces[0] : Buffer.concat(pieces));
+      pieces = [];
+    },
+  });
+  sockets.add(socket);
+  socket.setNoDelay(true);
+  socket.on("data", (bytes) => reader.push(bytes));
+  socket.on("error", () => {});
+  socket.on("close", () => {
+    sockets.delete(socket);
+    streams.delete(socket.stream);
+  });
+}
+
+/** Of one system: connections that are open, and those of them with an answer still running. */
+function count(system) {
+  const open = [...sockets].filter((socket) => socket.system === system);
+  return { open: open.length, busy: open.filter((socket) => streams.has(socket.stream)).length };
+}
+
+process.on("message", ({ ask, system }) => {
+  if (ask === "release") for (const stream of streams) stream.finish();
+  process.send(count(system));
+});
+// Ends with its parent, however that ended.
+process.on("disconnect", () => process.exit());
+
+const server = net.createServer(serve).listen({ port: 0, host: "127.0.0.1", backlog: 2048 }, () => process.send({ port: server.address().port }));
