@@ -1,7 +1,10 @@
 // The chats that callers send: a small one, and two of 100 KB, one that is a single long text and one that is an agent's long history.
 
 const SENTENCE = "Please look at the weather of the coast and tell me what the sea will do tomorrow. ";
-const WORDS = ["Grüße aus München", "数据流的成本几乎为零", "これは長い会話です", "Привет, мир", "emoji 🌊🚀👩‍💻", 'a "quoted" word', "C:\\temp\\file", "line one\nline two"];
+const WORDS = [
+  ...["Grüße aus München", "数据流的成本几乎为零", "これは長い会話です", "Привет, мир"],
+  ...["emoji 🌊🚀👩‍💻", 'a "quoted" word', "C:\\temp\\file", "line one\nline two"],
+];
 
 const chat = (messages, more) => ({ model: "fake/chat", messages, temperature: 0.7, max_tokens: 256, ...more });
 const system = { role: "system", content: "You are a helpful assistant." };
@@ -30,11 +33,13 @@ function tool(index) {
 /** One turn of an agent: a question, a call of a tool, its result, an answer. */
 function turn(index) {
   const text = Array.from({ length: 20 }, (_, at) => `${WORDS[(index + at) % WORDS.length]} ${index * at}`).join("; ");
-  const call = { id: `call_${index}`, type: "function", function: { name: `look_up_${index % 10}`, arguments: JSON.stringify({ place: text, days: 3 }) } };
+  const question = JSON.stringify({ place: text, days: 3 });
+  const call = { id: `call_${index}`, type: "function", function: { name: `look_up_${index % 10}`, arguments: question } };
+  const found = { temperature: 21.5, wind: [1.0, 2.5, 3e2], notes: text, at: null, ok: true };
   return [
     user([{ type: "text", text }, { type: "text", text: SENTENCE }]),
     { role: "assistant", content: null, tool_calls: [call] },
-    { role: "tool", tool_call_id: call.id, content: JSON.stringify({ temperature: 21.5, wind: [1.0, 2.5, 3e2], notes: text, at: null, ok: true }) },
+    { role: "tool", tool_call_id: call.id, content: JSON.stringify(found) },
     { role: "assistant", content: `${text} ${SENTENCE.repeat(6)}` },
   ];
 }

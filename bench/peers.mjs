@@ -31,7 +31,8 @@ export const PEERS = [
       return async () => {
         const port = await freePort();
         const args = [program, "--headless", `--port=${port}`];
-        return { command: process.execPath, args, env: { NODE_ENV: "production" }, cwd: folder, log: join(folder, `log-${port}`), port, patience: 20_000 };
+        const log = join(folder, `log-${port}`);
+        return { command: process.execPath, args, env: { NODE_ENV: "production" }, cwd: folder, log, port, patience: 20_000 };
       };
     },
   },
@@ -72,9 +73,9 @@ const LITELLM_QUIET = {
 };
 
 function litellmConfig(base) {
-  const models = ["chat", "hold", "say-40x5", "say-400x5"].map(
-    (model) => `  - { model_name: fake/${model}, litellm_params: { model: openai/${model}, api_base: "${base}", api_key: ${PROVIDER_KEY} } }\n`,
-  );
+  const settings = `api_base: "${base}", api_key: ${PROVIDER_KEY}`;
+  const row = (model) => `  - { model_name: fake/${model}, litellm_params: { model: openai/${model}, ${settings} } }\n`;
+  const models = ["chat", "hold", "say-40x5", "say-400x5"].map(row);
   return `model_list:\n${models.join("")}general_settings: { master_key: ${ACCESS_KEY} }\nlitellm_settings: { telemetry: false }\n`;
 }
 

@@ -20,11 +20,11 @@ const above = (value, base) => (value === undefined || base === undefined ? unde
 
 /** A Markdown table that is readable as it is. */
 function table(head, rows) {
-  const lines = [head, ...rows];
-  const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column].length)));
-  const line = (cells) => `| ${cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))).join(" | ")} |`;
-  const rule = `| ${widths.map((width, column) => (column === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`)).join(" | ")} |`;
-  return [line(head), rule, ...rows.map(line)].join("\n");
+  const widths = head.map((_, column) => Math.max(...[head, ...rows].map((line) => line[column].length)));
+  const line = (cells) => `| ${cells.join(" | ")} |`;
+  const fill = (cells) => line(cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))));
+  const rule = line(widths.map((width, column) => (column === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`)));
+  return [fill(head), rule, ...rows.map(fill)].join("\n");
 }
 
 /** A table with a row for each system; one that failed says why. `columns` are heads with what to write for a system. */
@@ -57,16 +57,17 @@ function requestTables(run, figures) {
 }
 
 function latencyTable(run, samples) {
-  const column = (head, part) => [
-    [head, (name) => two(samples.pooled(name, "times", part))],
-    [`added ${head.replace(" ms", "")}`, (name) => (name === "direct" ? NONE : added(above(samples.pooled(name, "times", part), samples.pooled("direct", "times", part))))],
-  ];
-  return section(`Latency at ${METHOD.RATE} requests/s, 1 KB, in ms`, [systemsTable(run, samples, [...column("p50 ms", 0.5), ...column("p99 ms", 0.99)])]);
+  const pair = (head, part) => {
+    const at = (name) => samples.pooled(name, "times", part);
+    return [[head, (name) => two(at(name))], [`added ${head}`, (name) => (name === "direct" ? NONE : added(above(at(name), at("direct"))))]];
+  };
+  return section(`Latency at ${METHOD.RATE} requests/s, 1 KB, in ms`, [systemsTable(run, samples, [...pair("p50", 0.5), ...pair("p99", 0.99)])]);
 }
 
 function streamTables(run, figures) {
   const { number, chunks, pace } = METHOD.STREAMS;
-  const title = (variant) => `${number} streams × ${chunks} chunks × ${pace} ms, usage ${variant === "asked" ? "asked for by the caller" : "not asked for"}`;
+  const asked = (variant) => (variant === "asked" ? "asked for by the caller" : "not asked for");
+  const title = (variant) => `${number} streams × ${chunks} chunks × ${pace} ms, usage ${asked(variant)}`;
   return [...figures].map(([variant, samples]) => {
     const cpu = (name) => (name === "direct" ? NONE : one(samples.median(name, "cpu")));
     return section(title(variant), [
@@ -115,11 +116,13 @@ function memoryTable(run, samples) {
       column("after their ends", "ended"),
       column(`after ${many} aborted`, "aborted"),
       column("upstream answers running 1 s later", "busy"),
-      ["s until none runs", (name) => (samples.rounds(name, "gone")[0] === undefined ? "never" : one(samples.median(name, "gone") / 1000))],
+      ["s until none runs", (name) => lasted(samples.rounds(name, "gone")[0])],
       column("connections open at the end", "still"),
     ]),
   ]);
 }
+
+const lasted = (ms) => (ms === undefined ? `> ${METHOD.PATIENCE_MS / 1000}` : one(ms / 1000));
 
 const section = (title, parts) => [`### ${title}`, ...parts].join("\n\n");
 
@@ -136,17 +139,35 @@ const TABLES = {
 // ── What is to be reached ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** A target on the ratio of CPU to that of another system. */
-const ratio = (figure, samples, base, most) => ({ figure, samples, most, format: times, of: (name) => compare(over, samples, name, base, "cpu") });
+const ratio = (figure, samples, base, most, name) => ({
+  figure,
+  most,
+  name,
+  format: times,
+  of: (name) => compare(over, samples, name, base, "cpu"),
+});
 /** A target on milliseconds more than another system's. */
-const more = (figure, samples, base, most) => ({
-  figure, samples, most, format: (value) => (value === undefined ? NONE : `${added(value)} ms`), of: (name) => compare(above, samples, name, base, "firstByte"),
+const more = (figure, samples, base, most, name) => ({
+  figure,
+  most,
+  name,
+  format: (value) => (value === undefined ? NONE : `${added(value)} ms`),
+  of: (name) => compare(above, samples, name, base, "firstByte"),
 });
 
 /** The comparison of medians, and of each round by itself: the width of the noise. */
 function compare(how, samples, name, base, key) {
   const [values, bases] = [samples.rounds(name, key), samples.rounds(base, key)];
-  return { value: how(median(values), median(bases)), rounds: values.map((value, round) => how(value, bases[round])).filter((value) => value !== undefined) };
+  const rounds = values.map((value, round) => how(value, bases[round])).filter((value) => value !== undefined);
+  return { value: how(median(values), median(bases)), rounds };
 }
+
+/** What is to be reached by streams: whether their usage is asked for, and what the gateway does where it is not. */
+const STREAM_TARGETS = [
+  ["asked", "gateway", "usage asked for"],
+  ["unasked", "gateway", "usage not asked for and hidden"],
+  ["unasked", "shown", "usage not asked for and shown"],
+];
 
 function targets({ requests, streams, translated }) {
   const rows = [];
@@ -155,23 +176,25 @@ function targets({ requests, streams, translated }) {
     rows.push(ratio("CPU per request, 100 KB in one string, vs (b)", requests.get("text"), "edit", 1.1));
     rows.push(ratio("CPU per request, 100 KB in 120 messages, vs (b)", requests.get("agent"), "edit", 0.95));
   }
-  for (const [variant, samples] of streams ?? []) {
-    const when = variant === "asked" ? "usage asked for" : "usage not asked for";
-    rows.push(ratio(`CPU per chunk, ${when}, vs (a)`, samples, "pass", 1.5));
-    rows.push(ratio(`CPU per chunk, ${when}, vs (c)`, samples, "transform", 0.6));
-    rows.push(more(`first byte p50, ${when}, vs (a)`, samples, "pass", 1));
+  for (const [variant, name, when] of streams ? STREAM_TARGETS : []) {
+    const samples = streams.get(variant);
+    rows.push(ratio(`CPU per chunk, ${when}, vs (a)`, samples, "pass", 1.5, name));
+    rows.push(ratio(`CPU per chunk, ${when}, vs (c)`, samples, "transform", 0.6, name));
+    rows.push(more(`first byte p50, ${when}, vs (a)`, samples, "pass", 1, name));
   }
   if (translated) rows.push(ratio("CPU per stream-second, translated, vs (c)", translated, "transform", 0.5));
   return rows;
 }
 
 function targetTable(run) {
-  const rows = targets(run.results).map(({ figure, most, format, of }) => {
-    const { value, rounds } = of("gateway");
+  const rows = targets(run.results).map(({ figure, most, name = "gateway", format, of }) => {
+    const { value, rounds } = of(name);
     const range = rounds.length === 0 ? NONE : `${format(percentile(rounds, 0.25))} … ${format(percentile(rounds, 0.75))}`;
-    return [figure, format(most), format(value), value === undefined ? "no figure" : value <= most ? "reached" : "missed", range, format(of("info").value)];
+    const verdict = value === undefined ? "no figure" : value <= most ? "reached" : "missed";
+    return [figure, format(most), format(value), verdict, range, format(name === "gateway" ? of("info").value : undefined)];
   });
-  return rows.length === 0 ? "" : section("What is to be reached", [table(["", "at most", "LLM Bridge", "verdict", "middle half", "at level info"], rows)]);
+  const head = ["", "at most", "LLM Bridge", "verdict", "middle half", "at level info"];
+  return rows.length === 0 ? "" : section("What is to be reached", [table(head, rows)]);
 }
 
 /** All tables of a run. */
@@ -202,7 +225,7 @@ ${tables(run).replaceAll("### ", "## ")}
 - Everything runs on loopback, against one fake provider that answers at once and streams at an exact pace. The Workers run under
   \`workerd serve\` with the deployment's compatibility date and flags, each in a process of its own; the other gateways as their
   documents say. (a) to (c) do not authenticate, account or log. LLM Bridge authenticates, reads the usage and makes its receipt.
-- Each figure takes every system in turn, round after round, each round from another one on, after a common warm-up. There are
+- Each figure takes every system in turn, round after round, to and fro, from another one each time, after a common warm-up. There are
   ${run.rounds} rounds (for requests ${METHOD.CUTS} times as many, each so much shorter), of which the other gateways take part in every third. Shown are
   medians over the rounds; a ratio is that of two medians of one figure. "Middle half" is from the first to the third quartile of the
   ratios within each round: the width of the noise.

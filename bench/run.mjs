@@ -54,7 +54,7 @@ function readKnobs(words) {
   if (unknown !== undefined) stop(`There is no figure '${unknown}'; there are ${Object.keys(FIGURES).join(", ")}.`);
   return {
     rounds: Math.ceil(number("ROUNDS", 5, 50)),
-    seconds: number("SECONDS", 1.6, 60),
+    seconds: number("SECONDS", 1.2, 60),
     peers: given.PEERS !== "no",
     only,
     profile: given.PROFILE?.replace(/^yes$/, "gateway").split(",") ?? [],
@@ -83,13 +83,12 @@ async function start(system, { tag = system.name, named = false } = {}) {
   mkdirSync(home, { recursive: true });
   const base = upstream.base(tag);
   const headers = system.spec.headers?.(base) ?? { authorization: `Bearer ${ACCESS_KEY}` };
-  system.launchers ??= new Map();
   if (!system.launchers.has(tag)) system.launchers.set(tag, await system.spec.layOut(home, base));
   const { patience, ...command } = await system.launchers.get(tag)(named);
   const program = new Program(command);
   try {
     const ms = await program.answers(encode({ headers, body: SHAPES[0].body }), patience);
-    return { name: system.name, program, ms, headers, port: program.port };
+    return { ...system, program, ms, headers, port: program.port };
   } catch (fault) {
     await program.stop();
     throw fault;
@@ -98,12 +97,11 @@ async function start(system, { tag = system.name, named = false } = {}) {
 
 async function startAll(bench) {
   for (const spec of [...WORKERS, ...(knobs.peers ? PEERS : [])]) {
-    const system = { name: spec.name, label: spec.label, spec, peer: PEERS.includes(spec) };
+    const system = { name: spec.name, label: spec.label, spec, peer: PEERS.includes(spec), launchers: new Map() };
     try {
       say(`Starting ${spec.label}`);
       if (system.peer) await provide(spec);
-      Object.assign(system, await start(system));
-      bench.systems.set(spec.name, system);
+      bench.systems.set(spec.name, await start(system));
       if (spec.remark) bench.notes.push(spec.remark);
     } catch (fault) {
       say("");
@@ -112,6 +110,8 @@ async function startAll(bench) {
       console.log(bench.notes.at(-1));
     }
   }
+  const shown = { name: "shown", label: "(d) the same with stream_usage: show", provider: "shown" };
+  bench.systems.set("shown", { ...bench.systems.get("gateway"), ...shown });
   if (!knobs.peers) bench.notes.push("Other gateways were left out (PEERS=no).");
 }
 

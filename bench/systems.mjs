@@ -172,6 +172,12 @@ providers:
     adapter: openai
     base_url: ${base}
     models: "*"
+  shown:
+    adapter: openai
+    base_url: ${base}
+    api_key_env: FAKE_API_KEY
+    stream_usage: show
+    models: "*"
   demo:
     adapter: echo
     models: { long: { echo: { words: 600, delay_ms: 2 } } }

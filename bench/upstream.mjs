@@ -116,4 +116,5 @@ process.on("message", ({ ask, system }) => {
 // Ends with its parent, however that ended.
 process.on("disconnect", () => process.exit());
 
-const server = net.createServer(serve).listen({ port: 0, host: "127.0.0.1", backlog: 2048 }, () => process.send({ port: server.address().port }));
+const server = net.createServer(serve);
+server.listen({ port: 0, host: "127.0.0.1", backlog: 2048 }, () => process.send({ port: server.address().port }));
