@@ -6,7 +6,7 @@ use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use futures::future::{Either, select};
+use futures::future::{Either, Fuse, select};
 use js_sys::Uint8Array;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
@@ -43,7 +43,7 @@ pub(super) fn overhear(
     let joint = js::IdentityTransformStream::new()?;
     let (readable, writable) = (joint.readable(), joint.writable());
     let (source, client) = (source.ok_or(JsValue::NULL)?, edge.client());
-    let flow = Flow { relay, source, alarm: None, fresh: false, writable, cancel, client };
+    let flow = Flow { relay, source, alarm: None, fresh: false, writable, pumping: None, cancel, client };
     let host = edge.clone();
     edge.context.wait_until(async move { flow.run(held, &host).await });
     Ok(readable)
@@ -71,7 +71,7 @@ async fn tell_all(story: Story, relay: &mut Relay, writer: &WritableStreamDefaul
         owed += pause;
         if owed >= PACE || (owed > 0 && index <= 2) {
             write(writer, &std::mem::take(&mut ready)).await?;
-            Delay::from(Duration::from_millis(std::mem::take(&mut owed))).await;
+            alarm(std::mem::take(&mut owed)).await;
         }
         pass(relay, &frames);
         ready.extend_from_slice(&frames);
@@ -84,6 +84,12 @@ async fn write(writer: &WritableStreamDefaultWriter, bytes: &[u8]) -> Result<(),
         return Ok(());
     }
     JsFuture::from(writer.write_with_chunk(&Uint8Array::from(bytes))).await.map(|_| ())
+}
+
+type Alarm = Pin<Box<Delay>>;
+
+fn alarm(wait: Millis) -> Alarm {
+    Box::pin(Delay::from(Duration::from_millis(wait)))
 }
 
 /// What comes next.
@@ -107,10 +113,12 @@ struct Flow {
     relay: Relay,
     source: Source,
     /// Goes off when a clock may be due; every byte that comes only moves that further away.
-    alarm: Option<Pin<Box<Delay>>>,
+    alarm: Option<Alarm>,
     /// All that has come has been heard.
     fresh: bool,
     writable: WritableStream,
+    /// What the runtime still has to hand to a client that does not read, after time was up.
+    pumping: Option<Fuse<JsFuture>>,
     /// Breaks off the provider's answer.
     cancel: Option<AbortController>,
     client: AbortSignal,
@@ -123,20 +131,28 @@ impl Flow {
             self.hear_out().await;
         }
         let tail = self.relay.finish(end);
-        if end == End::ClientLeft {
+        if matches!(end, End::ClientLeft | End::TimedOut) {
             self.cancel.iter().for_each(AbortController::abort);
-        } else if let Ok(writer) = self.writable.get_writer() {
+        }
+        // The books are closed before the last words: a client may take them late, or never.
+        settle(&mut self.relay, end, host);
+        if end == End::ClientLeft {
+            return;
+        }
+        if let Some(pumping) = self.pumping {
+            let _ = pumping.await;
+        }
+        if let Ok(writer) = self.writable.get_writer() {
             let _ = write(&writer, &tail).await;
             let _ = JsFuture::from(writer.close()).await;
         }
-        settle(&mut self.relay, end, host);
     }
 
     /// First what was held back; then by hand until the answer has begun; then natively, unless each piece has to be checked.
     async fn flow(&mut self, held: Vec<u8>) -> End {
         let Ok(writer) = self.writable.get_writer() else { return End::ClientLeft };
-        if write(&writer, &held).await.is_err() {
-            return End::ClientLeft;
+        if let Err(end) = self.send(&held, &writer).await {
+            return end;
         }
         let to_the_end = self.relay.is_checked();
         let passed = self.pass(&writer, to_the_end).await;
@@ -157,31 +173,47 @@ impl Flow {
                 self.cancel.iter().for_each(AbortController::abort);
                 return Some(End::Closed);
             }
-            let written = match self.next().await {
-                Next::Bytes(bytes) => self.pass_on(&bytes, writer).await,
-                Next::Tick(Tick::KeepAlive) => write(writer, KEEP_ALIVE).await,
-                Next::Tick(Tick::Nothing) => Ok(()),
-                Next::Tick(Tick::Over) => {
-                    self.cancel.iter().for_each(AbortController::abort);
-                    return Some(End::TimedOut);
+            let sent = match self.next().await {
+                Next::Bytes(bytes) => {
+                    let passed = pass(&mut self.relay, &bytes);
+                    self.send(&passed, writer).await
                 }
-                Next::Closed => return Some(End::Closed),
-                Next::Broken => return Some(self.broken()),
+                Next::Tick(Tick::KeepAlive) => self.send(KEEP_ALIVE, writer).await,
+                Next::Tick(Tick::Nothing) => Ok(()),
+                Next::Tick(Tick::Over) => Err(End::TimedOut),
+                Next::Closed => Err(End::Closed),
+                Next::Broken => Err(self.broken()),
             };
-            if written.is_err() {
-                return Some(End::ClientLeft);
+            if let Err(end) = sent {
+                return Some(end);
             }
         }
         None
     }
 
-    async fn pass_on(&mut self, bytes: &[u8], writer: &WritableStreamDefaultWriter) -> Result<(), JsValue> {
-        let passed = pass(&mut self.relay, bytes);
-        if !passed.is_empty() {
-            write(writer, &passed).await?;
-            self.relay.sent(now());
+    /// Writes to the client. While it does not read, nothing is read of the provider either, and only the clock of the whole runs on.
+    async fn send(&mut self, bytes: &[u8], writer: &WritableStreamDefaultWriter) -> Result<(), End> {
+        if bytes.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let began = now();
+        let mut writing = pin!(write(writer, bytes));
+        let wait = || alarm(self.relay.wait(began));
+        let mut written = match select(&mut writing, self.alarm.get_or_insert_with(wait)).await {
+            Either::Left((written, _)) => Some(written),
+            Either::Right(_) => None,
+        };
+        if written.is_none() {
+            self.alarm = None;
+            if let Either::Left((late, _)) = select(writing, alarm(self.relay.left(now()))).await {
+                written = Some(late);
+            }
+        }
+        let written = written.ok_or(End::TimedOut)?;
+        let now = now();
+        self.relay.blocked(now.saturating_sub(began));
+        self.relay.sent(now);
+        written.map_err(|_| End::ClientLeft)
     }
 
     /// The runtime pumps; we read a copy now and then.
@@ -207,18 +239,22 @@ impl Flow {
                 Ok(Next::Tick(Tick::Nothing)) => 0,
                 Ok(Next::Tick(Tick::KeepAlive)) => {
                     stop.abort();
-                    let _ = pumped.await;
-                    return Pumped::Silence;
+                    // The pump still hands over what it holds: a client that does not read cannot stop the clock of the whole.
+                    let left = alarm(self.relay.left(now()));
+                    if let Either::Left(_) = select(&mut pumped, left).await {
+                        return Pumped::Silence;
+                    }
+                    self.pumping = Some(pumped);
+                    return Pumped::End(End::TimedOut);
                 }
                 Ok(Next::Tick(Tick::Over)) => {
-                    self.cancel.iter().for_each(AbortController::abort);
-                    let _ = pumped.await;
+                    self.pumping = Some(pumped);
                     return Pumped::End(End::TimedOut);
                 }
             };
             self.fresh = nap == 0;
             if nap > 0
-                && let Either::Left((whole, _)) = select(&mut pumped, Delay::from(Duration::from_millis(nap))).await
+                && let Either::Left((whole, _)) = select(&mut pumped, alarm(nap)).await
             {
                 return Pumped::End(self.pumped(whole.is_ok()).await);
             }
@@ -238,12 +274,12 @@ impl Flow {
 
     /// The pump has come to its end: what is left of the copy is heard.
     async fn pumped(&mut self, whole: bool) -> End {
-        let patience = Duration::from_millis(if whole { REST } else { REST_AFTER_BREAK });
+        let patience = if whole { REST } else { REST_AFTER_BREAK };
         let end = if whole { End::Closed } else { self.broken() };
         if end == End::ClientLeft && self.relay.hears_out() {
             return end;
         }
-        while let Either::Right((Ok(Some(bytes)), _)) = select(Delay::from(patience), pin!(self.source.next())).await {
+        while let Either::Right((Ok(Some(bytes)), _)) = select(alarm(patience), pin!(self.source.next())).await {
             pass(&mut self.relay, &bytes);
         }
         self.source.cancel().await;
@@ -253,8 +289,8 @@ impl Flow {
     /// The pump was stopped while nothing flowed; the copy, which had been read to the same place, is the stream from here on.
     async fn pass_after_silence(&mut self) -> End {
         let Ok(writer) = self.writable.get_writer() else { return End::ClientLeft };
-        if write(&writer, KEEP_ALIVE).await.is_err() {
-            return End::ClientLeft;
+        if let Err(end) = self.send(KEEP_ALIVE, &writer).await {
+            return end;
         }
         let end = self.pass(&writer, true).await;
         writer.release_lock();
@@ -278,7 +314,7 @@ impl Flow {
             self.fresh = false;
             return Next::Tick(self.relay.tick(now()));
         }
-        let wait = || Box::pin(Delay::from(Duration::from_millis(self.relay.wait(now()))));
+        let wait = || alarm(self.relay.wait(now()));
         let read = match select(pin!(self.source.next()), self.alarm.get_or_insert_with(wait)).await {
             Either::Left((read, _)) => Some(read),
             Either::Right(_) => None,
@@ -288,8 +324,7 @@ impl Flow {
             None => {
                 // What came while we slept has not been heard yet: it counts before the clock does.
                 self.alarm = None;
-                let grace = Delay::from(Duration::from_millis(GRACE));
-                match select(pin!(self.source.next()), grace).await {
+                match select(pin!(self.source.next()), alarm(GRACE)).await {
                     Either::Left((read, _)) => read,
                     Either::Right(_) => return Next::Tick(self.relay.tick(now())),
                 }

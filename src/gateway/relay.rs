@@ -86,6 +86,16 @@ impl Relay {
         self.watch.sent(now);
     }
 
+    /// For so long, the client did not take what had come.
+    pub fn blocked(&mut self, time: Millis) {
+        self.watch.blocked(time);
+    }
+
+    /// What is left of the time for the whole.
+    pub fn left(&self, now: Millis) -> Millis {
+        self.watch.left(now)
+    }
+
     /// Whether nothing more is to be expected of a stream that is checked.
     pub fn is_done(&self) -> bool {
         self.attention.checked && self.heard.is_done()

@@ -47,6 +47,16 @@ impl Watch {
         self.sent = now;
     }
 
+    /// For so long, nothing could come, because what had come could not leave: the provider was not silent.
+    pub fn blocked(&mut self, time: Millis) {
+        self.heard = self.heard.saturating_add(time);
+    }
+
+    /// What is left of the time for the whole.
+    pub fn left(&self, now: Millis) -> Millis {
+        self.started.saturating_add(self.clocks.total).saturating_sub(now)
+    }
+
     /// How long until the next [`Watch::tick`].
     pub fn wait(&self, now: Millis) -> Millis {
         self.over().min(self.keep_alive_due()).saturating_sub(now)
@@ -94,6 +104,17 @@ mod tests {
         assert_eq!((watch.tick(69), watch.tick(79)), (Tick::KeepAlive, Tick::Over));
         watch.heard(190, true);
         watch.sent(190);
+        assert_eq!(watch.tick(200), Tick::Over);
+    }
+
+    #[test]
+    fn a_client_that_does_not_read_makes_no_provider_silent_and_no_whole_longer() {
+        let mut watch = Watch::new(CLOCKS, 0, 0, 0);
+        watch.heard(40, true);
+        watch.blocked(100);
+        assert_eq!((watch.tick(169), watch.tick(170)), (Tick::Nothing, Tick::Over));
+        assert_eq!((watch.left(140), watch.left(200)), (60, 0));
+        watch.blocked(100);
         assert_eq!(watch.tick(200), Tick::Over);
     }
 

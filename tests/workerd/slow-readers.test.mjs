@@ -1,0 +1,72 @@
+// Clients that do not read for a while: their provider is not blamed for it, and its time for the whole is no longer for it.
+
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { answerEvents, chunk, DONE, event } from "./behaviours.mjs";
+import { expectErrorFrame, expectOneDone } from "./expect.mjs";
+import { ASKING, freshId, rows, startStage } from "./stage.mjs";
+
+// More than the sockets on the way take up.
+const PIECES = 96;
+const PIECE = "x".repeat(256 << 10);
+
+const config = rows({
+  idle: "clocks: { idle: 0.9 }",
+  total: "clocks: { total: 0.8 }",
+  kept: "clocks: { total: 0.8 }, keep_alive: 0.2",
+});
+
+describe("a client that does not read for a while", { concurrency: 2 }, () => {
+  let stage;
+  before(async () => {
+    stage = await startStage({ config });
+  });
+  after(() => stage.stop());
+
+  const flood = (ends) => (exchange) => {
+    exchange.openStream();
+    exchange.write(answerEvents(exchange.request)[0]);
+    for (let n = 0; n < PIECES; n++) exchange.write(event(chunk(exchange.request, { content: PIECE })));
+    if (!ends) return;
+    exchange.write(answerEvents(exchange.request).slice(-2).join("") + DONE);
+    exchange.end();
+  };
+
+  let played = 0;
+
+  /** Asks for a flood, and does not read more than its head before `rest` is called. */
+  async function ask(provider, play, fields) {
+    const [model, id] = [`flood-${++played}`, freshId()];
+    stage.fake.behave(model, play);
+    const answer = await stage.openStream(`${provider}/${model}`, fields, { "x-request-id": id });
+    assert.equal(answer.status, 200);
+    return { answer, id, record: stage.fake.of(model) };
+  }
+
+  for (const [how, fields] of [
+    ["native", ASKING],
+    ["checked", {}],
+  ]) {
+    it(`gets all of a ${how} stream in the end: its provider was not silent`, async () => {
+      const { answer, id } = await ask("idle", flood(true), fields);
+      await sleep(1500);
+      const text = (await answer.rest()).toString();
+      expectOneDone(text);
+      assert.equal(text.split(PIECE).length - 1, PIECES, "the whole answer");
+      assert.equal((await stage.end(id)).outcome, "complete");
+    });
+
+    for (const provider of ["total", "kept"]) {
+      it(`cannot keep the provider of a ${how} stream at work beyond the time for the whole (${provider})`, async () => {
+        const { answer, id, record } = await ask(provider, flood(false), fields);
+        const end = await stage.end(id, "request_error");
+        assert.equal(end.outcome, "timed_out");
+        assert.ok(end.duration_ms >= 795 && end.duration_ms < 1600, `${end.duration_ms} ms`);
+        await stage.expectCancelled(record);
+        const text = (await answer.rest()).toString();
+        expectErrorFrame(text, { type: "upstream_error", code: "upstream_timeout", param: null });
+      });
+    }
+  }
+});
