@@ -1,13 +1,14 @@
 //! LLM Bridge: one endpoint and one key in front of every large-language-model provider.
 //!
 //! The modules stand in the order in which a request meets them, from the outside in; arrows go one way:
-//! `edge → gateway → {policy, adapters, provider} → {chat, wire, config} → error`.
+//! `edge → gateway → {policy, ledger, adapters, provider} → {chat, wire, config} → error`.
 
 #[cfg(feature = "edge")]
 pub mod edge;
 pub mod gateway;
 
 pub mod adapters;
+pub mod ledger;
 pub mod policy;
 pub mod provider;
 

@@ -11,25 +11,26 @@ use js_sys::{Array, ArrayBuffer, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, AbortSignal, RequestInit, RequestRedirect};
-use worker::{Context, Delay};
+use worker::{Context, Delay, Env};
 
 use super::source::Source;
-use super::{body, js};
+use super::{body, js, object};
 use crate::config::Millis;
-use crate::gateway::host::{Answer, Call, Lost, Unread};
+use crate::gateway::host::{Answer, Call, Lost, Seat, Unread};
 use crate::gateway::{Host, Receipt};
 
 /// The world of one request.
 #[derive(Clone)]
 pub(super) struct Edge {
     request: web_sys::Request,
+    env: Env,
     /// Keeps the event alive until a stream has been settled.
     pub(super) context: Rc<Context>,
 }
 
 impl Edge {
-    pub(super) fn new(request: &web_sys::Request, context: Context) -> Self {
-        Self { request: Clone::clone(request), context: Rc::new(context) }
+    pub(super) fn new(request: &web_sys::Request, env: Env, context: Context) -> Self {
+        Self { request: Clone::clone(request), env, context: Rc::new(context) }
     }
 
     /// Fires when the client leaves.
@@ -87,6 +88,10 @@ impl Host for Edge {
         let Some(stream) = request.body() else { return Ok(Vec::new()) };
         let (bytes, more) = body::read_some(&stream, limit).await.map_err(|_| Unread::Broken)?;
         if more { Err(Unread::TooLarge) } else { Ok(bytes) }
+    }
+
+    async fn order(&self, seat: Seat<'_>, order: String) -> Result<String, Lost> {
+        object::ask(&self.env, seat, order).await
     }
 
     async fn send(&self, call: Call, limit: Millis) -> Result<Answered, Lost> {

@@ -1,8 +1,11 @@
 //! The only code that knows Workers: the fetch event, and what is kept for the life of an isolate.
 
+mod account;
 mod body;
 mod host;
 mod js;
+mod object;
+mod shelf;
 mod source;
 mod stream;
 
@@ -27,8 +30,8 @@ fn start() {
 
 #[event(fetch)]
 async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
-    let edge = Edge::new(&request, context);
     let opened = BRIDGE.with(|cell| cell.get_or_init(|| open(&env)).clone());
+    let edge = Edge::new(&request, env, context);
     let (method, url, headers) = (request.method(), request.url(), request.headers());
     let (host_name, path, query) = js::split_url(&url);
     let header = |name: &str| headers.get(name).ok().flatten();

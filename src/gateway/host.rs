@@ -34,6 +34,9 @@ pub trait Host {
     /// Reads a client's body of at most `limit` bytes. `announced`: its length is known, and is not above the limit.
     fn read(&self, body: Self::Body, announced: bool, limit: usize) -> impl Future<Output = Result<Vec<u8>, Unread>>;
 
+    /// Hands an order to an object that keeps something, and waits for its answer; both are JSON.
+    fn order(&self, seat: Seat<'_>, order: String) -> impl Future<Output = Result<String, Lost>>;
+
     /// Calls a provider and waits for the head of its answer, `within` milliseconds.
     fn send(&self, call: Call, within: Millis) -> impl Future<Output = Result<Self::Answer, Lost>>;
 
@@ -55,6 +58,15 @@ pub trait Host {
 
     /// Reads the beginning of an answer, at most `limit` bytes, and lets go of the rest; nothing if that takes too long.
     fn peek(&self, answer: Self::Answer, limit: usize, within: Millis) -> impl Future<Output = Vec<u8>>;
+}
+
+/// Where something is kept: each has one place in the world, and does one thing at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seat<'a> {
+    /// The books of this account.
+    Account(&'a str),
+    /// The list of keys.
+    Directory,
 }
 
 /// The head of a provider's answer.

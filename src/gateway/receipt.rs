@@ -3,6 +3,7 @@
 use crate::chat::Usage;
 use crate::config::{Fields, Format, Level, Logging, Millis, Problem};
 use crate::error::Error;
+use crate::wire::date::write_time;
 use crate::wire::json::quote;
 
 /// How an admitted request ended.
@@ -133,7 +134,7 @@ impl Receipt {
 
     fn line<'l>(&self, logging: &'l Logging, now: Millis, level: Level, event: &'static str) -> Line<'l> {
         let mut line = Line { fields: &logging.fields, format: logging.format, text: String::with_capacity(320) };
-        line.head(&timestamp(now), level, event);
+        line.head(&write_time(now), level, event);
         line.text("request_id", Some(&self.request_id));
         line.text("key_id", self.key_id.as_deref());
         line.text("client_ip", self.client_ip.as_deref());
@@ -204,36 +205,14 @@ pub fn config_line(
         return None;
     }
     let mut line = Line { fields: &logging.fields, format: logging.format, text: String::new() };
-    line.head(&timestamp(now), level, event);
+    line.head(&write_time(now), level, event);
     line.text("error", Some(&problem.to_string()));
     Some(line.finish())
-}
-
-/// UTC to the millisecond, as in RFC 3339. The days are turned into a date by Howard Hinnant's `civil_from_days`.
-fn timestamp(now: Millis) -> String {
-    let (days, millis) = (now / 86_400_000, now % 86_400_000);
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let (hour, minute, second) = (millis / 3_600_000, millis / 60_000 % 60, millis / 1000 % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", millis % 1000)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn timestamps_are_utc() {
-        assert_eq!(timestamp(0), "1970-01-01T00:00:00.000Z");
-        assert_eq!(timestamp(951_782_400_123), "2000-02-29T00:00:00.123Z");
-        assert_eq!(timestamp(1_795_412_345_678), "2026-11-23T05:39:05.678Z");
-    }
 
     #[test]
     fn a_record_is_one_flat_object() {

@@ -2,12 +2,13 @@
 #![allow(dead_code, clippy::unwrap_used, reason = "each test uses its part of it, and may insist")]
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use futures::executor::block_on;
-use llm_bridge::gateway::host::{Answer, Call, Lost, Unread};
+use llm_bridge::gateway::host::{Answer, Call, Lost, Seat, Unread};
 use llm_bridge::gateway::{Body, Bridge, End, Host, Opened, Receipt, Request, Response, serve};
+use llm_bridge::ledger::{Book, Reply};
 
 /// What the provider will say, piece by piece.
 #[derive(Clone, Default)]
@@ -35,6 +36,8 @@ pub struct World {
     pub logs: RefCell<Vec<String>>,
     pub receipts: RefCell<Vec<Receipt>>,
     pub cancelled: Cell<bool>,
+    /// By the account's name; what they write is forgotten.
+    pub books: RefCell<HashMap<String, Book>>,
     pub clock: Cell<u64>,
 }
 
@@ -93,6 +96,15 @@ impl Host for World {
 
     async fn read(&self, body: Vec<u8>, _: bool, limit: usize) -> Result<Vec<u8>, Unread> {
         if body.len() > limit { Err(Unread::TooLarge) } else { Ok(body) }
+    }
+
+    async fn order(&self, seat: Seat<'_>, order: String) -> Result<String, Lost> {
+        let Seat::Account(name) = seat else { return Err(Lost::Broken) };
+        let mut books = self.books.borrow_mut();
+        let book = books.entry(name.to_owned()).or_default();
+        let reply = serde_json::from_str(&order)
+            .map_or(Reply::Confused, |order| book.obey(order, self.clock.get(), &mut Vec::new()));
+        Ok(serde_json::to_string(&reply).unwrap())
     }
 
     async fn send(&self, call: Call, _: u64) -> Result<Said, Lost> {

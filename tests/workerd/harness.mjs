@@ -22,14 +22,18 @@ const MODULES = [
   [CONFIG_MODULE, "text"],
 ];
 
+// The Durable Objects: binding, class.
+const OBJECTS = [["ACCOUNTS", "Account"]];
+
 /**
- * Starts one gateway. `config` is the text of config.yaml, `bindings` the secrets and variables.
+ * Starts one gateway. `config` is the text of config.yaml, `bindings` the secrets and variables; `disk` is a folder for what Durable
+ * Objects keep, which is else forgotten when the gateway stops.
  *
  * The result's `stop()` ends it; `logs()` are the JSON lines it has printed, `lines` all of them.
  */
-export async function startGateway({ config, bindings = {} }) {
+export async function startGateway({ config, bindings = {}, disk }) {
   const folder = await mkdtemp(join(tmpdir(), "llm-bridge-"));
-  await layOut(folder, { config, bindings });
+  await layOut(folder, { config, bindings, disk });
   const child = spawn(WORKERD, ["serve", "--control-fd=3", join(folder, "config.capnp")], { stdio: ["ignore", "pipe", "pipe", "pipe"] });
   const gateway = new Gateway(child, folder, bindings);
   try {
@@ -108,22 +112,26 @@ class Gateway {
 }
 
 /** Copies the worker's modules into `folder`, beside a generated configuration of workerd. */
-async function layOut(folder, { config, bindings }) {
+async function layOut(folder, { config, bindings, disk }) {
   for (const [name] of MODULES) {
     await mkdir(join(folder, dirname(name)), { recursive: true });
     await (name === CONFIG_MODULE ? writeFile(join(folder, name), config) : cp(join(BUILD, name), join(folder, name)));
   }
-  await writeFile(join(folder, "config.capnp"), capnp(bindings));
+  await writeFile(join(folder, "config.capnp"), capnp(bindings, disk));
 }
 
-function capnp(bindings) {
+function capnp(bindings, disk) {
   const modules = MODULES.map(([name, kind]) => `(name = ${text(name)}, ${kind} = embed ${text(name)})`);
+  const objects = OBJECTS.map(([name, kind]) => `(name = ${text(name)}, durableObjectNamespace = ${text(kind)})`);
+  const namespaces = OBJECTS.map(([, kind]) => `(className = ${text(kind)}, uniqueKey = ${text(kind)}, enableSql = true)`);
+  const services = [`(name = "main", worker = .gateway)`, `(name = "internet", network = (allow = ["local"]))`];
+  if (disk) services.push(`(name = "disk", disk = (path = ${text(disk)}, writable = true))`);
   const texts = Object.entries(bindings).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`);
   // The outbound network is loopback alone: a test that calls a real provider is a fault.
   return `using Workerd = import "/workerd/workerd.capnp";
 
 const config :Workerd.Config = (
-  services = ${list([`(name = "main", worker = .gateway)`, `(name = "internet", network = (allow = ["local"]))`])},
+  services = ${list(services)},
   sockets = ${list([`(name = "http", address = "127.0.0.1:0", http = (), service = "main")`])},
 );
 
@@ -131,7 +139,9 @@ const gateway :Workerd.Worker = (
   modules = ${list(modules)},
   compatibilityDate = ${text(COMPATIBILITY_DATE)},
   compatibilityFlags = ["global_fetch_strictly_public"],
-  bindings = ${list(texts)},
+  bindings = ${list([...texts, ...objects])},
+  durableObjectNamespaces = ${list(namespaces)},
+  durableObjectStorage = ${disk ? '(localDisk = "disk")' : "(inMemory = void)"},
 );
 `;
 }

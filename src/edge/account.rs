@@ -1,0 +1,69 @@
+//! The Durable Object that keeps the books of one account. A shell: it reads, asks the book, and writes what the book says.
+
+use std::cell::RefCell;
+
+use worker::{DurableObject, Env, Request, Response, State, durable_object};
+
+use super::host::now;
+use super::shelf::Shelf;
+use crate::ledger::{Book, Order, Reply, Write, day_of};
+
+/// One account, named like its key.
+#[durable_object(fetch)]
+pub struct Account {
+    shelf: Shelf,
+    /// Opened by the first order, and again after a failure to write.
+    book: RefCell<Option<Book>>,
+}
+
+impl DurableObject for Account {
+    fn new(state: State, _: Env) -> Self {
+        Self { shelf: Shelf::new(state.storage().sql()), book: RefCell::new(None) }
+    }
+
+    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
+        let order = request.text().await?;
+        // From here on nothing waits: what is read, decided and written is one step.
+        let reply = serde_json::from_str(&order).map_or(Ok(Reply::Confused), |order| self.obey(order))?;
+        Response::ok(serde_json::to_string(&reply)?)
+    }
+}
+
+impl Account {
+    fn obey(&self, order: Order) -> worker::Result<Reply> {
+        let now = now();
+        let mut kept = self.book.borrow_mut();
+        let mut book = match kept.take() {
+            Some(book) => book,
+            None => Book::open(self.shelf.kept()?, self.shelf.rows(None), now),
+        };
+        let mut writes = Vec::new();
+        let reply = match order {
+            Order::Entries { before, limit } => self.entries(before, limit),
+            Order::Usage { from, to } => self.usage(&mut book, from, to, now),
+            order => book.obey(order, now, &mut writes),
+        };
+        // A book whose words could not be kept is closed: it is opened anew from what could.
+        self.write(&writes)?;
+        *kept = Some(book);
+        Ok(reply)
+    }
+
+    fn write(&self, writes: &[Write]) -> worker::Result<()> {
+        writes.iter().try_for_each(|write| self.shelf.write(write))
+    }
+
+    fn entries(&self, before: Option<u64>, limit: u64) -> Reply {
+        let rows = self.shelf.rows(before).take(usize::try_from(limit).unwrap_or(usize::MAX));
+        let entry = |row: crate::ledger::Row| Some((row.number, serde_json::from_str(&row.entry).ok()?));
+        Reply::Entries(rows.filter_map(entry).collect())
+    }
+
+    fn usage(&self, book: &mut Book, from: u64, to: u64, now: u64) -> Reply {
+        let mut reports = self.shelf.days(from, to.min(day_of(now)));
+        if let Reply::Usage(today) = book.obey(Order::Usage { from, to }, now, &mut Vec::new()) {
+            reports.extend(today);
+        }
+        Reply::Usage(reports)
+    }
+}

@@ -1,0 +1,181 @@
+//! Where an account's book is kept: tables in the object's own SQLite.
+
+use std::cell::RefCell;
+
+use worker::{Result, SqlStorage, SqlStorageValue};
+
+use crate::ledger::{Book, Kept, Report, Row, Write, day_of};
+
+/// Entries are kept in tables of so many days, so that old ones go in one stroke.
+const DAYS_OF_TABLE: u64 = 7;
+/// Entries that are read at once.
+const PAGE: u64 = 100;
+
+const CREATE: &str = "
+    CREATE TABLE IF NOT EXISTS terms (only_row INTEGER PRIMARY KEY CHECK (only_row = 0), terms TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS promises (id TEXT PRIMARY KEY, promise TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS days (day INTEGER PRIMARY KEY, sums TEXT NOT NULL);
+";
+
+/// Where an account's book is kept. Nothing is made before something is written: whoever asks for an account that does not exist
+/// leaves no trace.
+pub(super) struct Shelf {
+    sql: SqlStorage,
+    /// The tables of entries, newest first; once they have been looked up.
+    tables: RefCell<Option<Vec<u64>>>,
+}
+
+impl Shelf {
+    pub(super) fn new(sql: SqlStorage) -> Self {
+        Self { sql, tables: RefCell::new(None) }
+    }
+
+    /// Writes one thing down.
+    pub(super) fn write(&self, write: &Write) -> Result<()> {
+        let table = match write {
+            Write::Entry(row) => Some(day_of(row.at) / DAYS_OF_TABLE),
+            _ => None,
+        };
+        self.prepare(table)?;
+        match write {
+            Write::Terms(terms) => self.run("INSERT OR REPLACE INTO terms VALUES (0, ?)", vec![text(terms)]),
+            Write::Promise(id, promise) => {
+                self.run("INSERT OR REPLACE INTO promises VALUES (?, ?)", vec![text(id), text(promise)])
+            }
+            Write::Void(id) => self.run("DELETE FROM promises WHERE id = ?", vec![text(id)]),
+            Write::Day(day, sums) => {
+                self.run("INSERT OR REPLACE INTO days VALUES (?, ?)", vec![number(*day)?, text(sums)])
+            }
+            Write::Entry(row) => {
+                let sums = row.sums.as_deref().map_or(SqlStorageValue::Null, text);
+                let values = vec![number(row.number)?, number(row.at)?, text(&row.entry), sums];
+                self.run(&format!("INSERT INTO entries_{} VALUES (?, ?, ?, ?)", table.unwrap_or_default()), values)
+            }
+        }
+    }
+
+    /// Makes the tables that are missing.
+    fn prepare(&self, table: Option<u64>) -> Result<()> {
+        let mut tables = self.tables.borrow_mut();
+        let known = tables.get_or_insert_with(|| self.look());
+        if known.is_empty() && table.is_none() {
+            return self.run(CREATE, Vec::new());
+        }
+        let Some(table) = table.filter(|table| !known.contains(table)) else { return Ok(()) };
+        self.run(CREATE, Vec::new())?;
+        self.run(
+            &format!(
+                "CREATE TABLE IF NOT EXISTS entries_{table} (number INTEGER PRIMARY KEY, at INTEGER NOT NULL, entry TEXT NOT NULL, sums TEXT)"
+            ),
+            Vec::new(),
+        )?;
+        known.insert(0, table);
+        known.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(())
+    }
+
+    /// The tables of entries that are there, newest first.
+    fn look(&self) -> Vec<u64> {
+        let names = self.rows_of("SELECT name FROM sqlite_master WHERE type = 'table'", Vec::new());
+        let table = |row: Vec<SqlStorageValue>| as_text(row.first())?.strip_prefix("entries_")?.parse().ok();
+        let mut tables: Vec<u64> = names.into_iter().filter_map(table).collect();
+        tables.sort_unstable_by(|a, b| b.cmp(a));
+        tables
+    }
+
+    fn exists(&self) -> bool {
+        let query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'terms'";
+        !self.rows_of(query, Vec::new()).is_empty()
+    }
+
+    /// What stands beside the entries.
+    pub(super) fn kept(&self) -> Result<Kept> {
+        if !self.exists() {
+            return Ok(Kept::default());
+        }
+        let terms = self.rows_of("SELECT terms FROM terms", Vec::new());
+        let promises = self.rows_of("SELECT id, promise FROM promises", Vec::new());
+        let pair = |row: Vec<SqlStorageValue>| Some((as_text(row.first())?, as_text(row.get(1))?));
+        Ok(Kept {
+            terms: terms.first().and_then(|row| as_text(row.first())),
+            promises: promises.into_iter().filter_map(pair).collect(),
+        })
+    }
+
+    /// Entries before a number, or all; the newest first.
+    pub(super) fn rows(&self, before: Option<u64>) -> impl Iterator<Item = Row> {
+        let tables = self.tables.borrow_mut().get_or_insert_with(|| self.look()).clone();
+        tables.into_iter().flat_map(move |table| {
+            let mut before = before;
+            let mut page = Vec::new().into_iter();
+            std::iter::from_fn(move || {
+                let row = page.next().or_else(|| {
+                    page = self.page(table, before).into_iter();
+                    page.next()
+                });
+                before = row.as_ref().map(|row: &Row| row.number);
+                row
+            })
+        })
+    }
+
+    fn page(&self, table: u64, before: Option<u64>) -> Vec<Row> {
+        let query = format!(
+            "SELECT number, at, entry, sums FROM entries_{table} WHERE number < ? ORDER BY number DESC LIMIT {PAGE}"
+        );
+        // The largest whole number that JavaScript has.
+        let before = before.unwrap_or(1 << 53).min((1 << 53) - 1);
+        let Ok(before) = number(before) else { return Vec::new() };
+        let row = |row: Vec<SqlStorageValue>| {
+            Some(Row {
+                number: as_number(row.first())?,
+                at: as_number(row.get(1))?,
+                entry: as_text(row.get(2))?,
+                sums: as_text(row.get(3)),
+            })
+        };
+        self.rows_of(&query, vec![before]).into_iter().filter_map(row).collect()
+    }
+
+    /// The sums of these days, as far as they are over.
+    pub(super) fn days(&self, from: u64, to: u64) -> Vec<Report> {
+        let (Ok(first), Ok(last)) = (number(from), number(to)) else { return Vec::new() };
+        if !self.exists() {
+            return Vec::new();
+        }
+        let rows = self.rows_of("SELECT sums FROM days WHERE day BETWEEN ? AND ? ORDER BY day", vec![first, last]);
+        rows.into_iter().filter_map(|row| as_text(row.first())).flat_map(|sums| Book::reports(&sums)).collect()
+    }
+
+    fn run(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<()> {
+        self.sql.exec(query, values).map(drop)
+    }
+
+    fn rows_of(&self, query: &str, values: Vec<SqlStorageValue>) -> Vec<Vec<SqlStorageValue>> {
+        self.sql.exec(query, values).map(|cursor| cursor.raw().filter_map(Result::ok).collect()).unwrap_or_default()
+    }
+}
+
+fn text(text: impl AsRef<str>) -> SqlStorageValue {
+    SqlStorageValue::from(text.as_ref())
+}
+
+fn number(number: u64) -> Result<SqlStorageValue> {
+    SqlStorageValue::try_from_i64(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+fn as_text(value: Option<&SqlStorageValue>) -> Option<String> {
+    match value {
+        Some(SqlStorageValue::String(text)) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+fn as_number(value: Option<&SqlStorageValue>) -> Option<u64> {
+    match value {
+        Some(SqlStorageValue::Integer(number)) => u64::try_from(*number).ok(),
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number that we wrote")]
+        Some(SqlStorageValue::Float(number)) => Some(*number as u64),
+        _ => None,
+    }
+}

@@ -1,0 +1,131 @@
+//! What is written down of one request, and the sums of many.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::chat::Usage;
+use crate::config::{Millis, Nanos};
+
+/// One request in the books. Written once; the sums are made of these.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The gateway's own id of it, never the caller's.
+    pub id: String,
+    /// The id that the caller knows; it may have given it itself, and twice.
+    pub request_id: String,
+    /// The key's id.
+    pub key_id: String,
+    /// The provider that was called.
+    pub provider: String,
+    /// The model called, as the provider names it.
+    pub model: String,
+    /// The model that the provider says it used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served: Option<String>,
+    /// Whether the answer was to be streamed.
+    pub stream: bool,
+    /// The status of the response.
+    pub status: u16,
+    /// How it ended: `complete`, or what went wrong.
+    pub outcome: String,
+    /// When it came.
+    pub started: Millis,
+    /// When it ended.
+    pub ended: Millis,
+    /// From the request to the first byte of the answer, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttft_ms: Option<Millis>,
+    /// The tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Tokens>,
+    /// The tokens are the gateway's estimate: the provider reported none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub estimated: bool,
+    /// It is a member's: it counts against limits here, and in that key's sums.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub member: bool,
+    /// What it cost in nano-dollars; nothing if the model's price is not known.
+    pub cost: Option<Nanos>,
+}
+
+/// Tokens by what they were for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tokens {
+    /// Of the prompt, read anew.
+    pub fresh: u64,
+    /// Of the prompt, from the provider's cache.
+    pub cache_read: u64,
+    /// Of the prompt, written to the provider's cache.
+    pub cache_write: u64,
+    /// Of the answer.
+    pub output: u64,
+    /// Those of the answer that were reasoning.
+    pub reasoning: u64,
+}
+
+impl From<Usage> for Tokens {
+    fn from(usage: Usage) -> Self {
+        let Usage { fresh, cache_read, cache_write, output, reasoning } = usage;
+        Self { fresh, cache_read, cache_write, output, reasoning }
+    }
+}
+
+impl Tokens {
+    /// All of them.
+    pub fn sum(&self) -> u64 {
+        [self.cache_read, self.cache_write, self.output].into_iter().fold(self.fresh, u64::saturating_add)
+    }
+
+    fn add(&mut self, more: &Self) {
+        self.fresh = self.fresh.saturating_add(more.fresh);
+        self.cache_read = self.cache_read.saturating_add(more.cache_read);
+        self.cache_write = self.cache_write.saturating_add(more.cache_write);
+        self.output = self.output.saturating_add(more.output);
+        self.reasoning = self.reasoning.saturating_add(more.reasoning);
+    }
+}
+
+/// The sum of entries.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// How many.
+    pub requests: u64,
+    /// Those that did not end well, by how they ended.
+    pub failures: BTreeMap<String, u64>,
+    /// Their tokens.
+    pub tokens: Tokens,
+    /// Those whose tokens were estimated.
+    pub estimated: u64,
+    /// What they cost in nano-dollars, as far as prices are known.
+    pub cost: Nanos,
+    /// Those whose cost is not known.
+    pub unpriced: u64,
+}
+
+impl Totals {
+    /// Adds one entry.
+    pub fn count(&mut self, entry: &Entry) {
+        self.requests += 1;
+        if entry.outcome != "complete" {
+            *self.failures.entry(entry.outcome.clone()).or_default() += 1;
+        }
+        self.tokens.add(&entry.tokens.unwrap_or_default());
+        self.estimated += u64::from(entry.estimated);
+        self.cost = self.cost.saturating_add(entry.cost.unwrap_or(0));
+        self.unpriced += u64::from(entry.cost.is_none());
+    }
+
+    /// Adds other sums.
+    pub fn add(&mut self, more: &Self) {
+        self.requests = self.requests.saturating_add(more.requests);
+        for (outcome, count) in &more.failures {
+            let sum = self.failures.entry(outcome.clone()).or_default();
+            *sum = sum.saturating_add(*count);
+        }
+        self.tokens.add(&more.tokens);
+        self.estimated = self.estimated.saturating_add(more.estimated);
+        self.cost = self.cost.saturating_add(more.cost);
+        self.unpriced = self.unpriced.saturating_add(more.unpriced);
+    }
+}

@@ -1,0 +1,16 @@
+//! The books of one account: what its key may do, what is promised to requests under way, what has been used. They know no
+//! storage and no clock: they are told the time, and say what has to be written down.
+
+mod book;
+mod entry;
+mod order;
+mod spent;
+mod terms;
+mod window;
+
+pub use book::{Book, Kept, Row, Write};
+pub use entry::{Entry, Tokens, Totals};
+pub use order::{Ask, Gauge, Gauges, Order, Refusal, Reply, Report};
+pub use spent::day_of;
+pub use terms::{Budget, Period, Terms};
+pub use window::SPAN;

@@ -1,0 +1,143 @@
+//! Days and times of the Gregorian calendar in UTC, as they are written (RFC 3339). It knows no clock.
+
+use crate::config::Millis;
+
+/// Milliseconds of a day.
+pub const DAY: Millis = 86_400_000;
+
+/// A day of the calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Date {
+    /// As 2026.
+    pub year: u64,
+    /// 1 to 12.
+    pub month: u64,
+    /// 1 to 31.
+    pub day: u64,
+}
+
+/// The date of a day, counted from 1970-01-01 as 0. Howard Hinnant's `civil_from_days`.
+pub fn date(days: u64) -> Date {
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    Date { year: year_of_era + era * 400 + u64::from(month <= 2), month, day }
+}
+
+/// The day of a date. Howard Hinnant's `days_from_civil`; dates before 1970 are day 0.
+fn days(date: Date) -> u64 {
+    let year = date.year - u64::from(date.month <= 2);
+    let (era, year_of_era) = (year / 400, year % 400);
+    let month_from_march = if date.month > 2 { date.month - 3 } else { date.month + 9 };
+    let day_of_year = (153 * month_from_march + 2) / 5 + date.day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    (era * 146_097 + day_of_era).saturating_sub(719_468)
+}
+
+/// `2026-11-23`.
+pub fn write_day(days: u64) -> String {
+    let Date { year, month, day } = date(days);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// `2026-11-23T05:39:05.678Z`.
+pub fn write_time(time: Millis) -> String {
+    let (day, millis) = (write_day(time / DAY), time % DAY);
+    let (hour, minute, second) = (millis / 3_600_000, millis / 60_000 % 60, millis / 1000 % 60);
+    format!("{day}T{hour:02}:{minute:02}:{second:02}.{:03}Z", millis % 1000)
+}
+
+/// The day of `2026-11-23`; `None` if that is no date from 1970 on.
+pub fn read_day(text: &str) -> Option<u64> {
+    let mut parts = text.splitn(3, '-');
+    let (year, month, day) = (digits(parts.next()?, 4)?, digits(parts.next()?, 2)?, digits(parts.next()?, 2)?);
+    if year < 1970 || month == 0 || day == 0 {
+        return None;
+    }
+    let (wanted, found) = (Date { year, month, day }, days(Date { year, month, day }));
+    Some(found).filter(|days| date(*days) == wanted)
+}
+
+/// The time of `2026-11-23T05:39:05.678+01:00`; seconds may have any fraction, the zone may be `Z`.
+pub fn read_time(text: &str) -> Option<Millis> {
+    let (day, time) = text.split_once(['T', 't', ' '])?;
+    let zone = time.find(['Z', 'z', '+', '-'])?;
+    let (time, zone) = time.split_at_checked(zone)?;
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let mut parts = time.splitn(3, ':');
+    let (hour, minute, second) = (digits(parts.next()?, 2)?, digits(parts.next()?, 2)?, digits(parts.next()?, 2)?);
+    let fraction: String = fraction.chars().chain("000".chars()).take(3).collect();
+    if hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let local = read_day(day)? * DAY + ((hour * 60 + minute) * 60 + second) * 1000 + digits(&fraction, 3)?;
+    let (sign, offset) = zone.split_at_checked(1)?;
+    let offset = match (sign, offset) {
+        ("Z" | "z", "") => 0,
+        ("+" | "-", offset) => {
+            let (hours, minutes) = offset.split_once(':')?;
+            (digits(hours, 2)? * 60 + digits(minutes, 2)?) * 60_000
+        }
+        _ => return None,
+    };
+    if sign == "-" { local.checked_add(offset) } else { local.checked_sub(offset) }
+}
+
+fn digits(text: &str, length: usize) -> Option<u64> {
+    let all = text.len() == length && text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|_| all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_in_utc() {
+        assert_eq!(write_time(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(write_time(951_782_400_123), "2000-02-29T00:00:00.123Z");
+        assert_eq!(write_time(1_795_412_345_678), "2026-11-23T05:39:05.678Z");
+    }
+
+    #[test]
+    fn what_is_written_can_be_read() {
+        for day in (0..200_000).step_by(13) {
+            assert_eq!(read_day(&write_day(day)), Some(day));
+        }
+        assert_eq!(read_time("2026-11-23T05:39:05.678Z"), Some(1_795_412_345_678));
+        assert_eq!(read_time("2026-11-23t06:39:05.678999+01:00"), Some(1_795_412_345_678));
+        assert_eq!(read_time("2026-11-22T23:39:05.6-06:00"), Some(1_795_412_345_600));
+    }
+
+    #[test]
+    fn what_is_no_date_is_refused() {
+        for text in [
+            "",
+            "2026-02-29",
+            "2026-13-01",
+            "2026-00-01",
+            "2026-1-01",
+            "1969-12-31",
+            "26-01-01",
+            "2026-01-01x",
+            "+026-01-01",
+        ] {
+            assert_eq!(read_day(text), None, "{text}");
+        }
+        for text in [
+            "2026-11-23",
+            "2026-11-23T05:39:05",
+            "2026-11-23T24:00:00Z",
+            "2026-11-23T05:39Z",
+            "2026-11-23T05:39:05Zx",
+            "é",
+            "2026-11-23Té",
+        ] {
+            assert_eq!(read_time(text), None, "{text}");
+        }
+    }
+}
