@@ -1,9 +1,7 @@
 //! Days and times of the Gregorian calendar in UTC, as they are written (RFC 3339). It knows no clock.
 
-use crate::config::Millis;
-
-/// Milliseconds of a day.
-pub const DAY: Millis = 86_400_000;
+/// Milliseconds of a day. Times are in milliseconds since 1970.
+pub const DAY: u64 = 86_400_000;
 
 /// A day of the calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,7 +43,7 @@ pub fn write_day(days: u64) -> String {
 }
 
 /// `2026-11-23T05:39:05.678Z`.
-pub fn write_time(time: Millis) -> String {
+pub fn write_time(time: u64) -> String {
     let (day, millis) = (write_day(time / DAY), time % DAY);
     let (hour, minute, second) = (millis / 3_600_000, millis / 60_000 % 60, millis / 1000 % 60);
     format!("{day}T{hour:02}:{minute:02}:{second:02}.{:03}Z", millis % 1000)
@@ -63,7 +61,7 @@ pub fn read_day(text: &str) -> Option<u64> {
 }
 
 /// The time of `2026-11-23T05:39:05.678+01:00`; seconds may have any fraction, the zone may be `Z`.
-pub fn read_time(text: &str) -> Option<Millis> {
+pub fn read_time(text: &str) -> Option<u64> {
     let (day, time) = text.split_once(['T', 't', ' '])?;
     let zone = time.find(['Z', 'z', '+', '-'])?;
     let (time, zone) = time.split_at_checked(zone)?;
