@@ -36,6 +36,8 @@ pub(super) struct Answer<'a> {
     #[serde(borrow)]
     pub(super) model: Option<Cow<'a, str>>,
     #[serde(borrow)]
+    pub(super) service_tier: Option<&'a RawValue>,
+    #[serde(borrow)]
     pub(super) choices: Option<Vec<Choice<'a>>>,
 }
 
@@ -72,6 +74,11 @@ pub(super) struct Choice<'a> {
 pub(super) struct Delta<'a> {
     #[serde(borrow)]
     pub(super) content: Option<Cow<'a, str>>,
+}
+
+/// The word for how the request was served; nothing if it is not there, or is no plain word.
+pub(super) fn tier(raw: Option<&RawValue>) -> Option<&str> {
+    raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).filter(|tier: &&str| !tier.is_empty())
 }
 
 /// Usage in any of the spellings that providers have for it; nothing if it is not there, or null.
