@@ -33,7 +33,7 @@ fn fixtures() -> Vec<(PathBuf, Value)> {
 #[test]
 fn what_a_provider_says_it_used_costs_what_it_charges() {
     let fixtures = fixtures();
-    assert!(fixtures.len() >= 9);
+    assert!(fixtures.len() >= 10);
     for (path, expected) in fixtures {
         let answer = path.to_string_lossy().replace(".cost.json", ".json");
         let facts = outbound::reply(&std::fs::read(&answer).unwrap()).unwrap();
