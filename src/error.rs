@@ -71,6 +71,13 @@ impl Error {
         self
     }
 
+    /// Gives it another family than its own.
+    #[must_use]
+    pub fn typed(mut self, kind: &'static str) -> Self {
+        self.0.kind = kind.into();
+        self
+    }
+
     /// Adds a response header that belongs to this error, such as `Retry-After`.
     #[must_use]
     pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {

@@ -2,7 +2,7 @@
 #![allow(clippy::expect_used, reason = "a test may insist")]
 
 use llm_bridge::adapters::KINDS;
-use llm_bridge::config::{Config, Cors, KeySource, Level, Problem};
+use llm_bridge::config::{Catalogue, Config, Cors, Fee, KeySource, Level, Problem, Rates};
 use llm_bridge::policy::route;
 
 fn read(text: &str) -> Result<Config, Vec<Problem>> {
@@ -136,4 +136,65 @@ providers:
     }
     let error = route::resolve(&config, "a/o3<hgih>").unwrap_err();
     assert!(error.message().contains("`a/o3<high>`"), "{error}");
+}
+
+#[test]
+fn a_row_may_tell_what_its_model_costs_and_takes() {
+    let text = "providers:
+  p:
+    base_url: https://a.b/v1
+    catalogue: none
+    models:
+      m: { price: { input: 2.50, cached_input: '0.25', output: 10, per_request: 0.000000001 }, context: 1000, max_output: 100 }
+      '*': { price: { input: 1e-6, cache_write: 0.01, output: 0, reasoning: 3 } }
+";
+    let config = read(text).unwrap();
+    let provider = config.provider("p").unwrap();
+    let model = provider.model("m").unwrap();
+    assert_eq!(provider.catalogue, Catalogue::Nothing);
+    assert_eq!((model.context, model.max_output), (Some(1000), Some(100)));
+    let rates = |input, cached_input, cache_write, output, reasoning| Rates {
+        input,
+        cached_input,
+        cache_write,
+        output,
+        reasoning,
+    };
+    let fee = Fee { rates: rates(2_500_000, 250_000, 2_500_000, 10_000_000, 10_000_000), per_request: 1 };
+    assert_eq!(model.price, Some(fee));
+    let fee = Fee { rates: rates(1, 1, 10_000, 0, 3_000_000), per_request: 0 };
+    assert_eq!(provider.any_model.as_ref().unwrap().price, Some(fee));
+}
+
+#[test]
+fn every_fault_of_a_price_is_told_with_its_line_and_path() {
+    let text = "providers:
+  p:
+    base_url: https://a.b/v1
+    catalogue: opnai
+    models:
+      a: { price: { input: 2.5 } }
+      b:
+        price: { input: 0.0000001, output: -1, per_request: lots, reasoning: [1], cached: 1 }
+        context: 0
+        max_output: 1.5
+      c: { price: 3 }
+";
+    let told = faults(text);
+    let expected = [
+        "line 4: providers.p.catalogue: `opnai` is not known, did you mean `openai`?; expected one of anthropic,",
+        "line 6: providers.p.models.a.price: `output` is missing: dollars per million tokens",
+        "line 8: providers.p.models.b.price.cached: unknown key",
+        "line 8: providers.p.models.b.price.input: expected an amount in dollars, at least 0 and with at most 6 decimals, found the number 1e-7",
+        "line 8: providers.p.models.b.price.output: expected an amount in dollars",
+        "line 8: providers.p.models.b.price.reasoning: expected an amount in dollars, at least 0 and with at most 6 decimals, found a list",
+        "line 8: providers.p.models.b.price.per_request: expected an amount in dollars, at least 0 and with at most 9 decimals",
+        "line 9: providers.p.models.b.context: expected a whole number, at least 1",
+        "line 10: providers.p.models.b.max_output: expected a whole number, at least 1",
+        "line 11: providers.p.models.c.price: expected a mapping",
+    ];
+    for start in expected {
+        assert!(told.iter().any(|fault| fault.starts_with(start)), "{start}\nin {told:#?}");
+    }
+    assert_eq!(told.len(), expected.len(), "{told:#?}");
 }

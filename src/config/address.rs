@@ -40,6 +40,15 @@ impl Address {
         [&self.root, endpoint, &self.query].concat()
     }
 
+    /// The host's name, without its port.
+    pub fn host(&self) -> &str {
+        let authority = self.origin().split_once("://").map_or("", |(_, authority)| authority);
+        match authority.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+            _ => authority,
+        }
+    }
+
     /// Scheme, host and port, which callers need not see.
     pub fn origin(&self) -> &str {
         let host = self.root.find("://").map_or(0, |at| at + 3);
@@ -67,6 +76,14 @@ mod tests {
     fn origin_is_without_path() {
         assert_eq!(Address::parse("https://a.b:8/v1/x").unwrap().origin(), "https://a.b:8");
         assert_eq!(Address::parse("https://a.b").unwrap().origin(), "https://a.b");
+    }
+
+    #[test]
+    fn a_host_is_without_port() {
+        let host = |text: &str| Address::parse(text).unwrap().host().to_owned();
+        assert_eq!(host("https://a.b:8443/v1"), "a.b");
+        assert_eq!(host("http://A.b"), "A.b");
+        assert_eq!(host("http://[::1]:80/v1"), "[::1]");
     }
 
     #[test]

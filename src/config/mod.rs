@@ -1,9 +1,11 @@
 //! What the operator wrote, proven: every reference resolved, every value in range. Immutable; holds no secret but one that was written into the file.
 
 mod address;
+pub mod decimal;
 mod logging;
 pub mod near;
 mod params;
+mod price;
 mod read;
 mod stream;
 mod yaml;
@@ -11,6 +13,7 @@ mod yaml;
 pub use address::Address;
 pub use logging::{Fields, Format, Level, Logging};
 pub use params::Params;
+pub use price::{CATALOGUES, Catalogue, Fee, Nanos, Rates};
 pub use stream::{Clocks, OnDisconnect, RelayKind, StreamUsage, Streaming};
 pub use yaml::Problem;
 
@@ -18,9 +21,6 @@ use crate::config::yaml::Report;
 
 /// Time in milliseconds.
 pub type Millis = u64;
-
-/// Money in billionths of a US dollar.
-pub type Nanos = u64;
 
 /// A kind of upstream that a row may name as its `adapter`.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +83,8 @@ pub struct Provider {
     pub headers: Vec<(String, String)>,
     /// How its streams are passed on.
     pub streaming: Streaming,
+    /// Where the prices of its models are looked up.
+    pub catalogue: Catalogue,
     /// The models listed, in the file's order.
     pub models: Vec<Model>,
     /// The row for every model not listed, if any model is allowed.
@@ -112,6 +114,12 @@ pub struct Model {
     pub upstream: String,
     /// The most that a caller may ask for as the length of an answer, in tokens.
     pub max_tokens: Option<u64>,
+    /// What it costs, where the operator says so.
+    pub price: Option<Fee>,
+    /// The most that it takes, prompt and answer together, in tokens, where the operator says so.
+    pub context: Option<u64>,
+    /// The longest answer that it gives, in tokens, where the operator says so.
+    pub max_output: Option<u64>,
     /// How long an answer may take.
     pub clocks: Clocks,
     /// Edits of the request.

@@ -2,6 +2,7 @@
 
 use serde_yaml::Value;
 
+use super::price::{Catalogue, Fee};
 use super::stream::{Clocks, Streaming};
 use super::yaml::{Node, Problem, Report, Table};
 use super::{
@@ -81,6 +82,7 @@ const PROVIDER_KEYS: &[&str] = &[
     "stream_usage",
     "keep_alive",
     "on_disconnect",
+    "catalogue",
     "models",
 ];
 
@@ -98,8 +100,8 @@ fn provider(name: String, node: &Node<'_>, adapters: &[AdapterKind]) -> Option<P
     let (models, any_model) = models(&table, clocks);
     let key = if adapter.remote { key_source(&name, &table) } else { KeySource::Keyless };
     let headers = table.at("headers").and_then(|node| headers(&node)).unwrap_or_default();
-    let (adapter, streaming) = (adapter.name, Streaming::read(&table));
-    Some(Provider { name, adapter, address: address?, key, headers, streaming, models, any_model })
+    let (adapter, streaming, catalogue) = (adapter.name, Streaming::read(&table), Catalogue::read(&table));
+    Some(Provider { name, adapter, address: address?, key, headers, streaming, catalogue, models, any_model })
 }
 
 fn adapter(table: &Table<'_>, adapters: &[AdapterKind]) -> Option<AdapterKind> {
@@ -190,8 +192,11 @@ fn models(table: &Table<'_>, clocks: Clocks) -> (Vec<Model>, Option<Model>) {
 fn plain_model(name: String, clocks: Clocks) -> Model {
     let upstream = without_hint(&name).unwrap_or_else(|| name.clone());
     let (params, demo) = (Params::default(), Demo::default());
-    Model { name, upstream, max_tokens: None, clocks, params, demo }
+    Model { name, upstream, max_tokens: None, price: None, context: None, max_output: None, clocks, params, demo }
 }
+
+const MODEL_KEYS: &[&str] =
+    &["max_tokens", "price", "context", "max_output", "timeout", "clocks", "param_config", "echo"];
 
 fn model(name: String, node: &Node<'_>, clocks: Clocks) -> Option<Model> {
     let mut model = plain_model(name, clocks);
@@ -201,8 +206,10 @@ fn model(name: String, node: &Node<'_>, clocks: Clocks) -> Option<Model> {
     if node.is_nothing() {
         return Some(model);
     }
-    let table = node.table(&["max_tokens", "timeout", "clocks", "param_config", "echo"])?;
-    model.max_tokens = table.at("max_tokens").and_then(|node| node.count(1));
+    let table = node.table(MODEL_KEYS)?;
+    let count = |key: &str| table.at(key).and_then(|node| node.count(1));
+    (model.max_tokens, model.context, model.max_output) = (count("max_tokens"), count("context"), count("max_output"));
+    model.price = table.at("price").and_then(|node| Fee::read(&node));
     model.clocks = clocks.read(&table);
     model.params = table.at("param_config").and_then(|node| Params::read(&node)).unwrap_or_default();
     model.demo = table.at("echo").and_then(|node| demo(&node)).unwrap_or_default();

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_yaml::Value;
 
-use super::near;
+use super::{decimal, near};
 
 /// One fault of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,6 +180,15 @@ impl<'a> Node<'a> {
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded just above")]
         seconds.map(|seconds| (seconds * 1000.0).ceil() as u64)
+    }
+
+    /// An amount of dollars, at least 0, in units of its `places`th decimal.
+    pub fn dollars(&self, places: i32) -> Option<u64> {
+        let amount = scalar(self.value).and_then(|text| decimal::scaled(&text, places));
+        if amount.is_none() {
+            self.expected(&format!("an amount in dollars, at least 0 and with at most {places} decimals"));
+        }
+        amount
     }
 
     /// One of a few words.

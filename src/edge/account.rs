@@ -5,8 +5,9 @@ use std::cell::RefCell;
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use super::host::now;
+use super::outbox::MOST_ENTRIES;
 use super::shelf::Shelf;
-use crate::ledger::{Book, Order, Reply, Write, day_of};
+use crate::ledger::{Book, Order, Reply, Row, Write, day_of};
 
 /// One account, named like its key.
 #[durable_object(fetch)]
@@ -53,10 +54,16 @@ impl Account {
         writes.iter().try_for_each(|write| self.shelf.write(write))
     }
 
+    /// Entries before a number, the newest first. A row that holds it is read as well.
     fn entries(&self, before: Option<u64>, limit: u64) -> Reply {
-        let rows = self.shelf.rows(before).take(usize::try_from(limit).unwrap_or(usize::MAX));
-        let entry = |row: crate::ledger::Row| Some((row.number, serde_json::from_str(&row.entry).ok()?));
-        Reply::Entries(rows.filter_map(entry).collect())
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let numbered = |row: Row| {
+            let (number, entries) = (row.number, row.read());
+            entries.into_iter().rev().zip(0..).map(move |(entry, back)| (number.saturating_sub(back), entry))
+        };
+        let rows = self.shelf.rows(before.map(|before| before.saturating_add(MOST_ENTRIES)));
+        let entries = rows.flat_map(numbered).filter(|(number, _)| before.is_none_or(|before| *number < before));
+        Reply::Entries(entries.take(limit).collect())
     }
 
     fn usage(&self, book: &mut Book, from: u64, to: u64, now: u64) -> Reply {

@@ -14,7 +14,7 @@ use web_sys::{AbortController, AbortSignal, RequestInit, RequestRedirect};
 use worker::{Context, Delay, Env};
 
 use super::source::Source;
-use super::{body, js, object};
+use super::{body, js, object, outbox};
 use crate::config::Millis;
 use crate::gateway::host::{Answer, Call, Lost, Seat, Unread};
 use crate::gateway::{Host, Receipt};
@@ -31,6 +31,11 @@ pub(super) struct Edge {
 impl Edge {
     pub(super) fn new(request: &web_sys::Request, env: Env, context: Context) -> Self {
         Self { request: Clone::clone(request), env, context: Rc::new(context) }
+    }
+
+    /// The bindings.
+    pub(super) fn env(&self) -> Env {
+        self.env.clone()
     }
 
     /// Fires when the client leaves.
@@ -96,15 +101,11 @@ impl Host for Edge {
 
     async fn send(&self, call: Call, limit: Millis) -> Result<Answered, Lost> {
         let init = init(&call);
-        // The client's own signal has no effect on a call; one that follows it has.
-        if !call.stream && call.ends_with_client {
-            init.set_signal(Some(&AbortSignal::any(&Array::of1(&self.client()))));
-        }
-        let cancel = if call.stream { Some(self.cancellable(&call, &init).map_err(|_| Lost::Broken)?) } else { None };
+        let cancel = self.cancellable(&call, &init).map_err(|_| Lost::Broken)?;
         let promise = js::fetch(&call.url, &init).map_err(|_| Lost::Broken)?;
         let response = within(limit, JsFuture::from(promise)).await;
         if response == Err(Lost::TimedOut) {
-            cancel.iter().for_each(AbortController::abort);
+            cancel.abort();
         }
         let response = response?.dyn_into().map_err(|_| Lost::Broken)?;
         Ok(Answered { response, cancel })
@@ -112,11 +113,20 @@ impl Host for Edge {
 
     async fn gather(&self, answer: Answered, limit: Millis) -> Result<(Vec<u8>, ArrayBuffer), Lost> {
         let buffer = answer.response.array_buffer().map_err(|_| Lost::Broken)?;
-        within(limit, body::copy(buffer)).await
+        let gathered = within(limit, body::copy(buffer)).await;
+        if gathered.is_err() {
+            answer.cancel.abort();
+        }
+        gathered
     }
 
-    fn settle(&self, _: &Receipt, line: Option<&str>) {
+    fn settle(&self, receipt: &Receipt, line: Option<&str>) {
         line.iter().for_each(|line| log(line));
+        let Some(permit) = &receipt.permit else { return };
+        for (index, account) in permit.accounts.iter().enumerate() {
+            let (account, entry) = (account.clone(), receipt.entry(permit, index > 0));
+            if permit.limited { outbox::send(self, account, entry) } else { outbox::gather(self, account, entry) }
+        }
     }
 
     fn open(&self, answer: Answered) -> Incoming {
@@ -125,7 +135,7 @@ impl Host for Edge {
     }
 
     fn cancel(&self, stream: &Incoming) {
-        stream.cancel.iter().for_each(AbortController::abort);
+        stream.cancel.abort();
     }
 
     async fn next(&self, stream: &Incoming, limit: Millis) -> Result<Option<Vec<u8>>, Lost> {
@@ -139,7 +149,7 @@ impl Host for Edge {
     async fn peek(&self, answer: Answered, limit: usize, time: Millis) -> Vec<u8> {
         let Some(stream) = answer.response.body() else { return Vec::new() };
         let read = within(time, body::read_some(&stream, limit)).await;
-        answer.cancel.iter().for_each(AbortController::abort);
+        answer.cancel.abort();
         read.map(|(bytes, _)| bytes).unwrap_or_default()
     }
 }
@@ -152,7 +162,7 @@ thread_local! {
 /// A provider's answer, its body not read yet.
 pub(super) struct Answered {
     response: web_sys::Response,
-    cancel: Option<AbortController>,
+    cancel: AbortController,
 }
 
 impl Answer for Answered {
@@ -168,12 +178,12 @@ impl Answer for Answered {
 /// A provider's stream while its beginning is read.
 pub(super) struct Incoming {
     source: RefCell<Option<Source>>,
-    cancel: Option<AbortController>,
+    cancel: AbortController,
 }
 
 impl Incoming {
     /// The stream, for others to read on; and the means to break it off.
-    pub(super) fn parts(self) -> (Option<Source>, Option<AbortController>) {
+    pub(super) fn parts(self) -> (Option<Source>, AbortController) {
         (self.source.into_inner(), self.cancel)
     }
 }
@@ -190,7 +200,8 @@ fn init(call: &Call) -> RequestInit {
 }
 
 impl Edge {
-    /// A stream ends when we break it off, and when the client has left, unless it is to be heard out.
+    /// A call ends when we break it off, and when the client has left, unless it is to be heard out. The client's own signal has no effect
+    /// on a call; one that follows it has.
     fn cancellable(&self, call: &Call, init: &RequestInit) -> Result<AbortController, JsValue> {
         let cancel = AbortController::new()?;
         let own = cancel.signal();

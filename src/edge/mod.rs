@@ -5,6 +5,7 @@ mod body;
 mod host;
 mod js;
 mod object;
+mod outbox;
 mod shelf;
 mod source;
 mod stream;

@@ -33,7 +33,7 @@ impl Shelf {
     /// Writes one thing down.
     pub(super) fn write(&self, write: &Write) -> Result<()> {
         let table = match write {
-            Write::Entry(row) => Some(day_of(row.at) / DAYS_OF_TABLE),
+            Write::Entries(row) => Some(day_of(row.at) / DAYS_OF_TABLE),
             _ => None,
         };
         self.prepare(table)?;
@@ -46,9 +46,9 @@ impl Shelf {
             Write::Day(day, sums) => {
                 self.run("INSERT OR REPLACE INTO days VALUES (?, ?)", vec![number(*day)?, text(sums)])
             }
-            Write::Entry(row) => {
+            Write::Entries(row) => {
                 let sums = row.sums.as_deref().map_or(SqlStorageValue::Null, text);
-                let values = vec![number(row.number)?, number(row.at)?, text(&row.entry), sums];
+                let values = vec![number(row.number)?, number(row.at)?, text(&row.entries), sums];
                 self.run(&format!("INSERT INTO entries_{} VALUES (?, ?, ?, ?)", table.unwrap_or_default()), values)
             }
         }
@@ -65,7 +65,7 @@ impl Shelf {
         self.run(CREATE, Vec::new())?;
         self.run(
             &format!(
-                "CREATE TABLE IF NOT EXISTS entries_{table} (number INTEGER PRIMARY KEY, at INTEGER NOT NULL, entry TEXT NOT NULL, sums TEXT)"
+                "CREATE TABLE IF NOT EXISTS entries_{table} (number INTEGER PRIMARY KEY, at INTEGER NOT NULL, entries TEXT NOT NULL, sums TEXT)"
             ),
             Vec::new(),
         )?;
@@ -121,7 +121,7 @@ impl Shelf {
 
     fn page(&self, table: u64, before: Option<u64>) -> Vec<Row> {
         let query = format!(
-            "SELECT number, at, entry, sums FROM entries_{table} WHERE number < ? ORDER BY number DESC LIMIT {PAGE}"
+            "SELECT number, at, entries, sums FROM entries_{table} WHERE number < ? ORDER BY number DESC LIMIT {PAGE}"
         );
         // The largest whole number that JavaScript has.
         let before = before.unwrap_or(1 << 53).min((1 << 53) - 1);
@@ -130,7 +130,7 @@ impl Shelf {
             Some(Row {
                 number: as_number(row.first())?,
                 at: as_number(row.get(1))?,
-                entry: as_text(row.get(2))?,
+                entries: as_text(row.get(2))?,
                 sums: as_text(row.get(3)),
             })
         };

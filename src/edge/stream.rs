@@ -120,7 +120,7 @@ struct Flow {
     /// What the runtime still has to hand to a client that does not read, after time was up.
     pumping: Option<Fuse<JsFuture>>,
     /// Breaks off the provider's answer.
-    cancel: Option<AbortController>,
+    cancel: AbortController,
     client: AbortSignal,
 }
 
@@ -132,7 +132,7 @@ impl Flow {
         }
         let tail = self.relay.finish(end);
         if matches!(end, End::ClientLeft | End::TimedOut) {
-            self.cancel.iter().for_each(AbortController::abort);
+            self.cancel.abort();
         }
         // The books are closed before the last words: a client may take them late, or never.
         settle(&mut self.relay, end, host);
@@ -170,7 +170,7 @@ impl Flow {
     async fn pass(&mut self, writer: &WritableStreamDefaultWriter, to_the_end: bool) -> Option<End> {
         while to_the_end || !self.relay.has_begun() {
             if self.relay.is_done() {
-                self.cancel.iter().for_each(AbortController::abort);
+                self.cancel.abort();
                 return Some(End::Closed);
             }
             let sent = match self.next().await {

@@ -3,6 +3,7 @@
 mod dispatch;
 mod door;
 mod models;
+mod permit;
 mod receipt;
 mod relay;
 mod watch;
@@ -13,6 +14,7 @@ use std::rc::Rc;
 
 pub use dispatch::Story;
 pub use host::Host;
+pub use permit::Permit;
 pub use receipt::{Outcome, Receipt};
 pub use relay::{End, Relay};
 pub use watch::{KEEP_ALIVE, Tick};
@@ -20,10 +22,12 @@ pub use watch::{KEEP_ALIVE, Tick};
 use crate::adapters::{self, openai::inbound};
 use crate::config::{Auth, Config, Cors, Level, Logging, Millis, Problem};
 use crate::error::{Error, Result};
-use crate::policy::auth::{self, AccessKeys, Caller};
+use crate::ledger::Secret;
+use crate::policy::auth::{self, AccessKeys};
 use crate::policy::route;
 use crate::provider::{Account, scrub};
 use door::{Endpoint, Visit};
+use permit::{Caller, Known, Need};
 
 /// The gateway as the operator set it up: proven configuration and secrets. One for the life of an isolate.
 pub struct Bridge {
@@ -31,6 +35,7 @@ pub struct Bridge {
     access: AccessKeys,
     /// As the providers of the configuration.
     accounts: Vec<Account>,
+    known: Known,
     opened: Millis,
 }
 
@@ -96,7 +101,7 @@ impl Bridge {
         let config = Config::read(text, adapters::KINDS)?;
         let access = AccessKeys::read(&secret(auth::VARIABLE).unwrap_or_default());
         let accounts = config.providers.iter().map(|provider| Account::open(provider, &secret)).collect();
-        Ok(Self { config, access, accounts, opened: now })
+        Ok(Self { config, access, accounts, known: Known::default(), opened: now })
     }
 
     /// Lines for the log on what the configuration asks for that has no effect yet.
@@ -117,9 +122,14 @@ impl Bridge {
 
     fn admit<H: Host>(&self, request: &Request<'_, H>) -> Result<Caller> {
         if self.config.auth == Auth::NoneOnLoopback && is_loopback(request) {
-            return Ok(Caller { key_id: "anonymous".to_owned() });
+            return Ok(Caller { key_id: "anonymous".to_owned(), hash: None });
         }
-        self.access.admit(auth::presented(request.header).as_deref())
+        let presented = auth::presented(request.header);
+        let made = || presented.as_deref().and_then(Secret::parse);
+        match self.access.admit(presented.as_deref()) {
+            Ok(caller) => Ok(Caller { key_id: caller.key_id, hash: None }),
+            Err(error) => made().map(|(key_id, hash)| Caller { key_id, hash: Some(hash) }).ok_or(error),
+        }
     }
 }
 
@@ -166,11 +176,15 @@ async fn walk<H: Host>(
         Visit::Of(Endpoint::Health) => return Ok(Response::json(200, Body::Bytes(br#"{"status":"ok"}"#.to_vec()))),
         Visit::Of(endpoint) => endpoint,
     };
-    receipt.key_id = Some(bridge.admit(&request)?.key_id);
+    let caller = bridge.admit(&request)?;
+    receipt.key_id = Some(caller.key_id.clone());
+    if endpoint != Endpoint::Chat {
+        permit::check(bridge, host, &caller).await?;
+    }
     match endpoint {
         Endpoint::Models => Ok(Response::json(200, Body::Bytes(models::list(bridge, asks_for_all(request.query))))),
         Endpoint::Model(name) => Ok(Response::json(200, Body::Bytes(models::one(bridge, &name)?))),
-        Endpoint::Chat | Endpoint::Health => chat(bridge, host, request, receipt).await,
+        Endpoint::Chat | Endpoint::Health => chat(bridge, host, request, &caller, receipt).await,
     }
 }
 
@@ -178,28 +192,60 @@ async fn chat<H: Host>(
     bridge: &Rc<Bridge>,
     host: &H,
     request: Request<'_, H>,
+    caller: &Caller,
     receipt: &mut Receipt,
 ) -> Result<Response<H>> {
     let body = read_body(bridge, host, request).await?;
-    let ask = inbound::read(&body)?;
-    receipt.model = Some(ask.model.chars().take(200).collect());
-    receipt.stream = ask.stream;
-    let target = route::resolve(&bridge.config, &ask.model)?;
-    receipt.provider = Some(target.provider.name.clone());
+    let (ask, target) = match aim(bridge, &body, receipt) {
+        Ok(aimed) => aimed,
+        Err(error) => {
+            // Nobody is told more than that the key is wrong, before it is known to be right.
+            permit::check(bridge, host, caller).await?;
+            return Err(error);
+        }
+    };
+    let permit = permit::admit(bridge, host, caller, need(&ask, &target, body.len())).await?;
+    let headers = permit.headers();
+    receipt.permit = Some(permit);
     let logging = &bridge.config.logging;
     if let Some(line) = receipt.start_line(logging, host.now(), ask.document.value("messages")) {
         host.log(&line);
     }
-    let mut response = dispatch::answer(bridge, host, ask, target, receipt).await?;
+    let answer = dispatch::answer(bridge, host, ask, target, receipt).await;
+    let mut response = answer.map_err(|error| with_headers(error, &headers))?;
     if !response.is_stream() {
         receipt.status = response.status;
         if host.client_left() {
             receipt.outcome = Outcome::ClientClosed;
         }
         response.headers.extend(receipt.server_timing(host.now()).map(|timing| ("server-timing", timing)));
+        response.headers.extend(receipt.cost.map(|cost| ("x-llm-bridge-cost", permit::dollars(cost))));
         settle(bridge, host, receipt, None, response.text());
     }
+    response.headers.extend(headers);
     Ok(response)
+}
+
+/// What is asked, and where it goes.
+fn aim<'a>(bridge: &'a Bridge, body: &'a [u8], receipt: &mut Receipt) -> Result<(inbound::Ask<'a>, route::Target<'a>)> {
+    let ask = inbound::read(body)?;
+    receipt.model = Some(ask.model.chars().take(200).collect());
+    receipt.stream = ask.stream;
+    let target = route::resolve(&bridge.config, &ask.model)?;
+    receipt.provider = Some(target.provider.name.clone());
+    receipt.called = Some(target.upstream.chars().take(200).collect());
+    Ok((ask, target))
+}
+
+/// The most that a request can take.
+fn need(ask: &inbound::Ask<'_>, target: &route::Target<'_>, body: usize) -> Need {
+    let full = format!("{}/{}", target.provider.name, target.upstream);
+    let body = body as u64;
+    Need { models: vec![ask.model.clone(), full], body, tokens: body, cost: None, time: target.model.clocks.total }
+}
+
+fn with_headers(error: Error, headers: &[(&'static str, String)]) -> Error {
+    headers.iter().fold(error, |error, (name, value)| error.with_header(name, value.clone()))
 }
 
 async fn read_body<H: Host>(bridge: &Bridge, host: &H, request: Request<'_, H>) -> Result<Vec<u8>> {
@@ -254,7 +300,7 @@ fn is_loopback<H: Host>(request: &Request<'_, H>) -> bool {
     name && peer.is_none_or(|peer| matches!(peer.as_str(), "127.0.0.1" | "::1"))
 }
 
-const EXPOSED: &str = "x-request-id, retry-after, retry-after-ms, server-timing";
+const EXPOSED: &str = "x-request-id, retry-after, retry-after-ms, server-timing, x-llm-bridge-cost, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens";
 
 fn cors(cors: &Cors, header: &dyn Fn(&str) -> Option<String>) -> Vec<(&'static str, String)> {
     let origin = match cors {

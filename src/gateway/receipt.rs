@@ -1,8 +1,10 @@
 //! What is known of one request, from its arrival to its end; the log is written from it. It never holds a key.
 
+use super::permit::{Permit, dollars};
 use crate::chat::Usage;
-use crate::config::{Fields, Format, Level, Logging, Millis, Problem};
+use crate::config::{Fields, Format, Level, Logging, Millis, Nanos, Problem};
 use crate::error::Error;
+use crate::ledger::Entry;
 use crate::wire::date::write_time;
 use crate::wire::json::quote;
 
@@ -25,7 +27,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    fn name(self) -> &'static str {
+    /// Its name in logs and books.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Complete => "complete",
             Self::Refused => "refused",
@@ -60,8 +63,16 @@ pub struct Receipt {
     pub sent: Option<Millis>,
     /// When the first byte of the answer came.
     pub first_byte: Option<Millis>,
-    /// The tokens, as the provider reported them.
+    /// The leave it had to go on; a request without one is in no book.
+    pub permit: Option<Permit>,
+    /// The model called, as its provider names it.
+    pub called: Option<String>,
+    /// The tokens, as the provider reported them, or estimated.
     pub usage: Option<Usage>,
+    /// The tokens are an estimate: the provider reported none.
+    pub estimated: bool,
+    /// What it cost, if that is known.
+    pub cost: Option<Nanos>,
     /// How it ended.
     pub outcome: Outcome,
     /// The model that the provider says it used.
@@ -81,6 +92,28 @@ impl Receipt {
         let gateway = now.saturating_sub(self.started).saturating_sub(upstream);
         let ttft = first_byte.saturating_sub(self.started);
         Some(format!("gateway;dur={gateway}, upstream;dur={upstream}, ttft;dur={ttft}"))
+    }
+
+    /// What goes into the books. `member`: into those of the key above.
+    pub fn entry(&self, permit: &Permit, member: bool) -> Entry {
+        Entry {
+            id: permit.id.clone(),
+            request_id: self.request_id.clone(),
+            key_id: self.key_id.clone().unwrap_or_default(),
+            provider: self.provider.clone().unwrap_or_default(),
+            model: self.called.clone().unwrap_or_default(),
+            served: self.served.clone(),
+            stream: self.stream,
+            status: self.status,
+            outcome: self.outcome.name().to_owned(),
+            started: self.started,
+            ended: self.finished,
+            ttft_ms: self.first_byte.map(|at| at.saturating_sub(self.started)),
+            tokens: self.usage.map(Into::into),
+            estimated: self.estimated,
+            member,
+            cost: self.cost,
+        }
     }
 
     /// The log's line for the start of a request. `messages` are the conversation's JSON, if the operator wants it logged.
@@ -117,6 +150,8 @@ impl Receipt {
         line.text("model_served", self.served.as_deref());
         line.number("input_tokens", self.usage.map(|usage| usage.prompt()));
         line.number("output_tokens", self.usage.map(|usage| usage.output));
+        line.json("estimated", self.estimated.then_some("true"));
+        line.json("cost", self.cost.filter(|_| self.usage.is_some()).map(dollars).as_deref());
         line.number("malformed_events", Some(u64::from(self.malformed)).filter(|count| *count > 0));
         line.text("response", response);
         Some(line.finish())

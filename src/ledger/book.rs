@@ -11,7 +11,7 @@ use super::terms::Terms;
 use super::window::{SPAN, Window};
 use crate::config::{Millis, Nanos};
 
-/// The sums stand in every so many entries, so that no more have to be read to have them again.
+/// The sums stand beside every so many entries, so that no more have to be read to have them again.
 const CHECKPOINT: u64 = 50;
 /// Names of models that a day's sums tell apart, for each provider: callers may invent names.
 const MOST_MODELS: usize = 200;
@@ -66,21 +66,21 @@ pub enum Write {
     Promise(String, String),
     /// It is void.
     Void(String),
-    /// An entry.
-    Entry(Row),
+    /// Entries.
+    Entries(Row),
     /// The sums of a day that is over.
     Day(u64, String),
 }
 
-/// An entry as it is kept.
+/// Entries as they are kept: those that came in one order, together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Row {
-    /// Its number: one more than the last.
+    /// The number of its last entry; numbers have no gaps.
     pub number: u64,
     /// When it was written.
     pub at: Millis,
-    /// The entry.
-    pub entry: String,
+    /// The entries.
+    pub entries: String,
     /// The sums with it, now and then.
     pub sums: Option<String>,
 }
@@ -98,6 +98,13 @@ pub struct Kept {
 struct Posted {
     hash: String,
     terms: Terms,
+}
+
+impl Row {
+    /// The entries, in the order of their numbers.
+    pub fn read(&self) -> Vec<Entry> {
+        serde_json::from_str(&self.entries).unwrap_or_default()
+    }
 }
 
 impl Book {
@@ -119,24 +126,26 @@ impl Book {
                 break;
             }
             book.last = book.last.max(row.number);
-            let Ok(entry) = serde_json::from_str::<Entry>(&row.entry) else { continue };
-            taken.push((entry.started, entry.tokens.unwrap_or_default().sum()));
-            remembered.push((row.at, entry.id.clone()));
+            let entries = row.read();
+            for entry in &entries {
+                taken.push((entry.started, entry.tokens.unwrap_or_default().sum()));
+                remembered.push((row.at, entry.id.clone()));
+            }
             match row.sums.and_then(|text| serde_json::from_str(&text).ok()) {
                 Some(sums) if !counted => {
                     counted = true;
                     book.sums = sums;
                 }
-                _ if !counted => uncounted.push((row.at, entry)),
+                _ if !counted => uncounted.push((row.at, entries)),
                 _ => {}
             }
         }
         for (at, id) in remembered.into_iter().rev() {
             book.remember(at, id);
         }
-        for (at, entry) in uncounted.into_iter().rev() {
+        for (at, entries) in uncounted.into_iter().rev() {
             book.sums.roll(at);
-            book.sums.count(at, &entry, entry.cost.unwrap_or(0));
+            entries.iter().for_each(|entry| book.sums.count(at, entry, entry.cost.unwrap_or(0)));
         }
         taken.sort_unstable();
         for (at, tokens) in taken.into_iter().filter(|(at, _)| at + SPAN > now) {
@@ -150,7 +159,9 @@ impl Book {
     pub fn obey(&mut self, order: Order, now: Millis, writes: &mut Vec<Write>) -> Reply {
         match order {
             Order::Admit(ask) => self.admit(&ask, now, writes),
-            Order::Settle(entry) => self.settle(&entry, now, writes),
+            Order::Look(hash) => self.look(&hash, now),
+            Order::Settle(entries) => self.settle_all(&entries, now, writes),
+            Order::Release(id) => self.release(&id, writes),
             Order::Post { hash, terms } => self.post(hash, terms, writes),
             Order::Usage { from, to } => Reply::Usage(self.usage(from, to)),
             Order::Entries { .. } => Reply::Confused,
@@ -238,31 +249,61 @@ impl Book {
         self.open.insert(ask.id.clone(), promise);
     }
 
-    fn settle(&mut self, entry: &Entry, now: Millis, writes: &mut Vec<Write>) -> Reply {
+    fn look(&mut self, hash: &str, now: Millis) -> Reply {
+        let gauges = self.gauges(now);
+        match (self.hash.as_deref() == Some(hash), self.terms.are_valid(now)) {
+            (true, true) => Reply::Granted { terms: self.terms.clone(), gauges },
+            (true, false) => Reply::Refused { refusal: Refusal::Ended, gauges: Gauges::default() },
+            (false, _) => Reply::Refused { refusal: Refusal::Unknown, gauges: Gauges::default() },
+        }
+    }
+
+    /// All entries of an order stand in one row.
+    fn settle_all(&mut self, entries: &[Entry], now: Millis, writes: &mut Vec<Write>) -> Reply {
         self.forget(now, writes);
-        if self.settled.contains(&entry.id) {
-            return Reply::Done;
-        }
-        let promise = self.open.remove(&entry.id);
-        let mut cost = entry.cost.unwrap_or(0);
-        if let Some(promise) = promise {
-            writes.push(Write::Void(entry.id.clone()));
-            self.promised = self.promised.saturating_sub(promise.cost);
-            let truth = entry.tokens.unwrap_or_default().sum();
-            self.tokens.correct(promise.at, promise.tokens, truth);
-            // A budget is charged with what was promised where the truth is not known.
-            cost = entry.cost.unwrap_or(promise.cost);
-        }
         if let Some((day, sums)) = self.sums.roll(now) {
             writes.push(Write::Day(day, sums));
         }
-        self.sums.count(now, entry, cost);
-        self.last += 1;
-        let sums = self.last.is_multiple_of(CHECKPOINT) || cost != entry.cost.unwrap_or(0);
-        let sums = sums.then(|| serde_json::to_string(&self.sums).unwrap_or_default());
-        let text = serde_json::to_string(entry).unwrap_or_default();
-        writes.push(Write::Entry(Row { number: self.last, at: now, entry: text, sums }));
-        self.remember(now, entry.id.clone());
+        let (mut fresh, mut void, mut told) = (Vec::new(), Vec::new(), true);
+        for entry in entries {
+            if self.settled.contains(&entry.id) {
+                continue;
+            }
+            let cost = self.keep_promise(entry, &mut void);
+            told &= cost == entry.cost.unwrap_or(0);
+            self.sums.count(now, entry, cost);
+            self.last += 1;
+            self.remember(now, entry.id.clone());
+            fresh.push(entry);
+        }
+        if !fresh.is_empty() {
+            let due = self.last / CHECKPOINT > (self.last - fresh.len() as u64) / CHECKPOINT;
+            let sums = (due || !told).then(|| serde_json::to_string(&self.sums).unwrap_or_default());
+            let entries = serde_json::to_string(&fresh).unwrap_or_default();
+            writes.push(Write::Entries(Row { number: self.last, at: now, entries, sums }));
+        }
+        writes.append(&mut void);
+        Reply::Done
+    }
+
+    /// Replaces what was promised to a request by the truth; gives what it is charged.
+    fn keep_promise(&mut self, entry: &Entry, void: &mut Vec<Write>) -> Nanos {
+        let Some(promise) = self.open.remove(&entry.id) else { return entry.cost.unwrap_or(0) };
+        void.push(Write::Void(entry.id.clone()));
+        self.promised = self.promised.saturating_sub(promise.cost);
+        let truth = entry.tokens.unwrap_or_default().sum();
+        self.tokens.correct(promise.at, promise.tokens, truth);
+        // A budget is charged with what was promised where the truth is not known.
+        entry.cost.unwrap_or(promise.cost)
+    }
+
+    fn release(&mut self, id: &str, writes: &mut Vec<Write>) -> Reply {
+        if let Some(promise) = self.open.remove(id) {
+            writes.push(Write::Void(id.to_owned()));
+            self.promised = self.promised.saturating_sub(promise.cost);
+            self.tokens.correct(promise.at, promise.tokens, 0);
+            self.requests.correct(promise.at, 1, 0);
+        }
         Reply::Done
     }
 

@@ -11,8 +11,12 @@ use crate::config::{Millis, Nanos};
 pub enum Order {
     /// May this request go on?
     Admit(Ask),
-    /// This is what became of a request.
-    Settle(Box<Entry>),
+    /// Is this key good? Nothing is taken.
+    Look(String),
+    /// These requests have come to their ends.
+    Settle(Vec<Entry>),
+    /// This request does not go on after all: what was promised to it is void, and it counts for nothing.
+    Release(String),
     /// From now on, these are the terms.
     Post {
         /// The SHA-256 of the key, in hex.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::inbound::wrong_type;
-use super::wire::{Answer, is_error, is_object, usage};
+use super::wire::{Answer, is_error, is_object, tier, usage};
 use crate::chat::Usage;
 use crate::config::Model;
 use crate::error::{Error, Result};
@@ -62,6 +62,8 @@ pub struct Facts {
     pub usage: Option<Usage>,
     /// The model that the provider says it used.
     pub model: Option<String>,
+    /// How the provider says it served the request, in its word: `default`, `flex`, `priority` …
+    pub tier: Option<String>,
 }
 
 /// Reads a whole answer that came with a status of success.
@@ -83,7 +85,11 @@ pub fn reply(body: &[u8]) -> Result<Facts> {
     if answer.choices.is_none() {
         return Err(invalid("a body that has no choices"));
     }
-    Ok(Facts { usage: usage(answer.usage, answer.x_groq), model: answer.model.map(Cow::into_owned) })
+    Ok(Facts {
+        usage: usage(answer.usage, answer.x_groq),
+        model: answer.model.map(Cow::into_owned),
+        tier: tier(answer.service_tier).map(str::to_owned),
+    })
 }
 
 /// What a provider's refusal means for the caller: its own words where it gave any, in the right status.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use super::wire::{Answer, Choice, Delta, is_error, is_object, usage};
+use super::wire::{Answer, Choice, Delta, is_error, is_object, tier, usage};
 use super::{DONE, inbound, outbound};
 use crate::chat::Usage;
 use crate::error::Error;
@@ -40,6 +40,7 @@ struct Heard {
     choices: Vec<(u64, bool)>,
     usage: Option<Usage>,
     model: Option<String>,
+    tier: Option<String>,
     error: Option<Error>,
     content: bool,
     malformed: u32,
@@ -127,6 +128,11 @@ impl Overhear {
         self.heard.model.as_deref()
     }
 
+    /// How the provider says it served the request, as last reported.
+    pub fn tier(&self) -> Option<&str> {
+        self.heard.tier.as_deref()
+    }
+
     /// Events that were no JSON of this format, or too long.
     pub fn malformed(&self) -> u32 {
         self.heard.malformed.saturating_add(self.reader.skipped())
@@ -172,6 +178,9 @@ impl Heard {
         self.usage = usage.or(self.usage);
         if self.model.is_none() {
             self.model = chunk.model.map(Cow::into_owned).filter(|model| !model.is_empty());
+        }
+        if let Some(tier) = tier(chunk.service_tier).filter(|tier| self.tier.as_deref() != Some(tier)) {
+            self.tier = Some(tier.to_owned());
         }
         let choices = chunk.choices.unwrap_or_default();
         let only_usage = usage.is_some() && choices.is_empty() && chunk.error.is_none();
@@ -233,6 +242,15 @@ mod tests {
         assert!(heard.is_whole());
         assert_eq!(heard.usage().map(|usage| (usage.prompt(), usage.output)), Some((3, 2)));
         assert_eq!(heard.text(), Some("aa"));
+    }
+
+    #[test]
+    fn the_tier_is_the_last_one_told() {
+        let told = |tier: &str| TEXT.replace("{\"choices\"", &format!("{{\"service_tier\":{tier},\"choices\""));
+        let stream = [&told("\"auto\""), &told("\"flex\""), TEXT, &told("null"), &told("7"), STOP, END].concat();
+        let (heard, _) = hear(&stream);
+        assert_eq!((heard.tier(), heard.malformed()), (Some("flex"), 0));
+        assert_eq!(hear(&[TEXT, STOP, END].concat()).0.tier(), None);
     }
 
     #[test]

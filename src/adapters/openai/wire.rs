@@ -36,6 +36,8 @@ pub(super) struct Answer<'a> {
     #[serde(borrow)]
     pub(super) model: Option<Cow<'a, str>>,
     #[serde(borrow)]
+    pub(super) service_tier: Option<&'a RawValue>,
+    #[serde(borrow)]
     pub(super) choices: Option<Vec<Choice<'a>>>,
 }
 
@@ -74,6 +76,11 @@ pub(super) struct Delta<'a> {
     pub(super) content: Option<Cow<'a, str>>,
 }
 
+/// The word for how the request was served; nothing if it is not there, or is no plain word.
+pub(super) fn tier(raw: Option<&RawValue>) -> Option<&str> {
+    raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).filter(|tier: &&str| !tier.is_empty())
+}
+
 /// Usage in any of the spellings that providers have for it; nothing if it is not there, or null.
 pub(super) fn usage(raw: Option<&RawValue>, x_groq: Option<&RawValue>) -> Option<Usage> {
     let own = raw.and_then(|raw| read_usage(&serde_json::from_str(raw.get()).ok()?));
@@ -89,12 +96,10 @@ fn read_usage(usage: &Value) -> Option<Usage> {
     let cache_read = cache_read.iter().find_map(|path| number(usage, path)).unwrap_or(0).min(prompt);
     let cache_write = number(usage, "/prompt_tokens_details/cache_write_tokens").unwrap_or(0).min(prompt - cache_read);
     let reasoning = number(usage, "/completion_tokens_details/reasoning_tokens").unwrap_or(0);
-    let mut output = number(usage, "/completion_tokens").unwrap_or(0);
-    // xAI counts reasoning beside the completion; the total tells.
-    let beside = number(usage, "/total_tokens") == Some(prompt.saturating_add(output).saturating_add(reasoning));
-    if beside {
-        output = output.saturating_add(reasoning);
-    }
+    let completion = number(usage, "/completion_tokens").unwrap_or(0);
+    // xAI counts reasoning beside the completion, and Gemini does not even name it; the total tells.
+    let beside = number(usage, "/total_tokens").unwrap_or(0).saturating_sub(prompt.saturating_add(completion));
+    let (output, reasoning) = (completion.saturating_add(beside), reasoning.max(beside));
     Some(Usage { fresh: prompt - cache_read - cache_write, cache_read, cache_write, output, reasoning })
 }
 
@@ -188,6 +193,10 @@ mod tests {
         assert_eq!(read(deepseek), Some(Usage { fresh: 6, cache_read: 4, output: 3, ..Usage::default() }));
         let beside = r#"{"prompt_tokens":10,"completion_tokens":3,"total_tokens":113,"completion_tokens_details":{"reasoning_tokens":100}}"#;
         assert_eq!(read(beside), Some(Usage { fresh: 10, output: 103, reasoning: 100, ..Usage::default() }));
+        let unnamed = r#"{"prompt_tokens":10,"completion_tokens":3,"total_tokens":113}"#;
+        assert_eq!(read(unnamed), read(beside));
+        let short = r#"{"prompt_tokens":10,"completion_tokens":3,"total_tokens":1}"#;
+        assert_eq!(read(short), Some(Usage { fresh: 10, output: 3, ..Usage::default() }));
         let nulls = r#"{"prompt_tokens":10,"completion_tokens":null,"prompt_tokens_details":null}"#;
         assert_eq!(read(nulls), Some(Usage { fresh: 10, ..Usage::default() }));
         assert_eq!(read("null"), None);

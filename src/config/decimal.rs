@@ -1,0 +1,67 @@
+//! Decimal text as whole units, exactly: money never passes through a float. It knows no currency. The build script uses it, too.
+
+/// Reads a number, at least 0, in units of its `places`th decimal: with 6 places `2.5` is 2500000.
+///
+/// `None` if it is no such number, has more decimals, or is too large.
+pub fn scaled(text: &str, places: i32) -> Option<u64> {
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = [whole, fraction.trim_end_matches('0')].concat();
+    if whole.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let number: u64 = digits.parse().ok()?;
+    let decimals = i32::try_from(digits.len() - whole.len()).ok()?;
+    let shift = exponent.parse::<i32>().ok()?.checked_add(places)?.checked_sub(decimals)?;
+    let power = 10_u64.checked_pow(shift.unsigned_abs());
+    match (number, power) {
+        (0, _) => Some(0),
+        (_, Some(power)) if shift >= 0 => number.checked_mul(power),
+        (_, Some(power)) if number.is_multiple_of(power) => Some(number / power),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::scaled;
+
+    #[test]
+    fn decimals_are_exact() {
+        for (text, units) in [
+            ("0", 0),
+            ("0.000", 0),
+            ("2.50", 2_500_000),
+            ("10", 10_000_000),
+            ("0.000001", 1),
+            ("1e-6", 1),
+            ("1.5E2", 150_000_000),
+            ("0.1000000000", 100_000),
+            ("18446744073709.551615", u64::MAX),
+        ] {
+            assert_eq!(scaled(text, 6), Some(units), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_exact_is_refused() {
+        for text in [
+            "",
+            ".5",
+            "-1",
+            "+1",
+            "1,5",
+            "1_0",
+            "0.0000001",
+            "1e-7",
+            "18446744073709.551616",
+            "1e99",
+            "1e-99999999999",
+            "NaN",
+            ".inf",
+            "0x1",
+        ] {
+            assert_eq!(scaled(text, 6), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Admission: a key's account is asked for the most that a request may take. It knows no limits itself; it relies on the terms of a key for
+//! a few seconds.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use super::Bridge;
+use super::host::{Host, Seat};
+use crate::config::{Millis, Nanos};
+use crate::error::{Error, Result};
+use crate::ledger::{Ask, Gauge, Gauges, Order, Refusal, Reply, Terms};
+
+/// For so long the terms of a key are relied on without asking: what is changed has effect everywhere after this time.
+const RELIED_ON: Millis = 4_000;
+/// Keys whose terms are remembered; if there are more, all are forgotten.
+const REMEMBERED: usize = 10_000;
+/// After the time allowed for a request, its receipt may take so long to arrive.
+const GRACE: Millis = 60_000;
+
+/// Who calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The id of the key, which is the name of its account.
+    pub key_id: String,
+    /// The SHA-256 of a key that was made at run time, in hex: its account has yet to say whether it is good.
+    pub hash: Option<String>,
+}
+
+/// The terms of keys, by their hash, as last heard.
+#[derive(Default)]
+pub struct Known(RefCell<HashMap<String, (Millis, Terms)>>);
+
+impl Known {
+    fn find(&self, hash: &str, now: Millis) -> Option<Terms> {
+        let known = self.0.borrow();
+        known.get(hash).filter(|(until, _)| now < *until).map(|(_, terms)| terms.clone())
+    }
+
+    fn learn(&self, hash: &str, terms: &Terms, now: Millis) {
+        let mut known = self.0.borrow_mut();
+        if known.len() >= REMEMBERED {
+            known.clear();
+        }
+        known.insert(hash.to_owned(), (now.saturating_add(RELIED_ON), terms.clone()));
+    }
+
+    fn forget(&self, hash: &str) {
+        self.0.borrow_mut().remove(hash);
+    }
+}
+
+/// What a request may take at most.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Need {
+    /// The names of its model: as the caller wrote it, and in full.
+    pub models: Vec<String>,
+    /// The length of its body in bytes.
+    pub body: u64,
+    /// Tokens of the prompt and the answer.
+    pub tokens: u64,
+    /// Money; none if the model's price is not known.
+    pub cost: Option<Nanos>,
+    /// The time allowed for it.
+    pub time: Millis,
+}
+
+/// The leave to go on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Permit {
+    /// The gateway's own id of the request, under which it is settled.
+    pub id: String,
+    /// The accounts in whose books it goes: the key's, and that of the key above it.
+    pub accounts: Vec<String>,
+    /// Something was promised, which is kept back until the request is settled.
+    pub limited: bool,
+    /// What is left of the key's limits.
+    pub gauges: Gauges,
+}
+
+impl Permit {
+    /// The response headers that tell what is left, as OpenAI names them
+    /// (<https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers>).
+    pub fn headers(&self) -> Vec<(&'static str, String)> {
+        headers(&self.gauges)
+    }
+}
+
+/// Whether a caller's key is good, where nothing is taken.
+///
+/// # Errors
+/// 401 if it is not; 503 if its account cannot be reached.
+pub async fn check<H: Host>(bridge: &Bridge, host: &H, caller: &Caller) -> Result<()> {
+    let Some(hash) = &caller.hash else { return Ok(()) };
+    if bridge.known.find(hash, host.now()).is_some_and(|terms| terms.are_valid(host.now())) {
+        return Ok(());
+    }
+    match order(host, &caller.key_id, &Order::Look(hash.clone())).await? {
+        Reply::Granted { terms, .. } => {
+            bridge.known.learn(hash, &terms, host.now());
+            Ok(())
+        }
+        reply => Err(refused(bridge, hash, reply)),
+    }
+}
+
+/// Asks for leave. A key without limits, whose terms were heard a moment ago, is not asked about again.
+///
+/// # Errors
+/// 401, 403, 413 or 429 as its account says; 503 if that cannot be reached.
+pub async fn admit<H: Host>(bridge: &Bridge, host: &H, caller: &Caller, need: Need) -> Result<Permit> {
+    let id = format!("{:032x}", host.dice());
+    let mut permit = Permit { id, accounts: vec![caller.key_id.clone()], ..Permit::default() };
+    let Some(hash) = &caller.hash else { return Ok(permit) };
+    let now = host.now();
+    let free = |terms: &Terms| !terms.are_limited() && terms.parent.is_none();
+    if let Some(terms) = bridge.known.find(hash, now).filter(free) {
+        return allowed(&terms, &need, now).map(|()| permit).map_err(|refusal| apology(&refusal));
+    }
+    let life = need.time.saturating_add(GRACE);
+    let Need { models, body, tokens, cost, .. } = need;
+    let mut ask = Ask { id: permit.id.clone(), hash: Some(hash.clone()), models, body, tokens, cost, life };
+    let terms = match order(host, &caller.key_id, &Order::Admit(ask.clone())).await? {
+        Reply::Granted { terms, gauges } => {
+            (permit.gauges, permit.limited) = (gauges, !free(&terms));
+            bridge.known.learn(hash, &terms, now);
+            terms
+        }
+        reply => return Err(refused(bridge, hash, reply)),
+    };
+    if let Some(parent) = terms.parent {
+        ask.hash = None;
+        let reply = order(host, &parent, &Order::Admit(ask)).await;
+        if !matches!(reply, Ok(Reply::Granted { .. })) {
+            // What was promised is given back; if even that fails, it ends by itself.
+            let _ = order(host, &caller.key_id, &Order::Release(permit.id)).await;
+            return Err(reply.map_or_else(|error| error, |reply| refused(bridge, hash, reply)));
+        }
+        permit.accounts.push(parent);
+    }
+    Ok(permit)
+}
+
+/// What an account would say without counting anything.
+fn allowed(terms: &Terms, need: &Need, now: Millis) -> std::result::Result<(), Refusal> {
+    let models: Vec<&str> = need.models.iter().map(String::as_str).collect();
+    if !terms.are_valid(now) {
+        return Err(Refusal::Ended);
+    }
+    if !terms.allow_model(&models) {
+        return Err(Refusal::Model);
+    }
+    terms.max_body_bytes.filter(|limit| need.body > *limit).map_or(Ok(()), |limit| Err(Refusal::Body { limit }))
+}
+
+/// Asks an account.
+///
+/// # Errors
+/// 503 if it cannot be reached, or does not understand.
+pub async fn order<H: Host>(host: &H, account: &str, order: &Order) -> Result<Reply> {
+    let unreachable = || {
+        Error::gateway(503, "accounts_unavailable", "The books of this key cannot be reached now. Try again shortly.")
+            .with_header("retry-after", "1")
+    };
+    let order = serde_json::to_string(order).map_err(|_| unreachable())?;
+    let reply = host.order(Seat::Account(account), order).await.map_err(|_| unreachable())?;
+    match serde_json::from_str(&reply) {
+        Ok(Reply::Confused) | Err(_) => Err(unreachable()),
+        Ok(reply) => Ok(reply),
+    }
+}
+
+fn refused(bridge: &Bridge, hash: &str, reply: Reply) -> Error {
+    let Reply::Refused { refusal, gauges } = reply else { return apology(&Refusal::Unknown) };
+    if matches!(refusal, Refusal::Unknown | Refusal::Ended) {
+        bridge.known.forget(hash);
+    }
+    headers(&gauges).into_iter().fold(apology(&refusal), |error, (name, value)| error.with_header(name, value))
+}
+
+/// A refusal in words.
+fn apology(refusal: &Refusal) -> Error {
+    let busy = |message: String, wait: Millis| {
+        Error::caller(429, "rate_limit_exceeded", message)
+            .with_header("retry-after", wait.div_ceil(1000).max(1).to_string())
+            .with_header("retry-after-ms", wait.max(1).to_string())
+    };
+    match refusal {
+        Refusal::Unknown => Error::caller(401, "invalid_api_key", "The API key given is not one of this gateway's.")
+            .with_header("www-authenticate", "Bearer realm=\"llm-bridge\""),
+        Refusal::Ended => Error::caller(401, "invalid_api_key", "This API key was switched off, or is past its end.")
+            .with_header("www-authenticate", "Bearer realm=\"llm-bridge\""),
+        Refusal::Model => {
+            Error::caller(403, "model_not_allowed", "This API key may not call this model.").at("model")
+        }
+        Refusal::Body { limit } => {
+            let message = format!("The body is longer than this API key may send ({limit} bytes).");
+            Error::caller(413, "request_too_large", message)
+        }
+        Refusal::Concurrent { limit } => {
+            busy(format!("This API key may have {limit} requests under way at one time, and has."), 1_000)
+        }
+        Refusal::Requests { wait } => busy("This API key has used its requests of this minute.".to_owned(), *wait),
+        Refusal::Tokens { wait } => busy(
+            "This request could take more tokens than this API key has left in this minute. A smaller `max_tokens` asks for less."
+                .to_owned(),
+            *wait,
+        ),
+        Refusal::Budget { needed, left, promised } => over_budget(*needed, *left, *promised),
+        Refusal::Price => Error::caller(
+            403,
+            "price_unknown",
+            "This API key has a budget, and what this model costs is not known here: its operator can set `price` in the model's row.",
+        )
+        .at("model"),
+    }
+}
+
+fn over_budget(needed: Nanos, left: Nanos, promised: Nanos) -> Error {
+    let (needed_usd, left_usd) = (dollars(needed), dollars(left));
+    let message = format!(
+        "This request could cost up to ${needed_usd}, and this API key has ${left_usd} of its budget left. A smaller `max_tokens` costs less."
+    );
+    let error = Error::caller(429, "insufficient_quota", message).typed("insufficient_quota");
+    // Requests under way may give back most of what they were promised.
+    if needed <= left.saturating_add(promised) {
+        error.with_header("retry-after", "1")
+    } else {
+        error.with_header("x-should-retry", "false")
+    }
+}
+
+/// Nano-dollars as dollars, exactly: `0.00001275`.
+pub fn dollars(nanos: Nanos) -> String {
+    let (whole, rest) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
+    let text = format!("{whole}.{rest:09}");
+    let text = text.trim_end_matches('0');
+    text.strip_suffix('.').unwrap_or(text).to_owned()
+}
+
+fn headers(gauges: &Gauges) -> Vec<(&'static str, String)> {
+    let names = [
+        ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"],
+        ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"],
+    ];
+    let rows = names.into_iter().zip([gauges.requests, gauges.tokens]);
+    let row = |(names, gauge): ([&'static str; 3], Option<Gauge>)| {
+        let gauge = gauge?;
+        let values = [gauge.limit.to_string(), gauge.left.to_string(), duration(gauge.reset)];
+        Some(names.into_iter().zip(values))
+    };
+    rows.filter_map(row).flatten().collect()
+}
+
+/// A duration as OpenAI writes it: `1m0.25s`, `250ms`.
+fn duration(millis: Millis) -> String {
+    let (minutes, rest) = (millis / 60_000, millis % 60_000);
+    let seconds = format!("{}.{:03}", rest / 1000, rest % 1000);
+    let seconds = seconds.trim_end_matches('0').trim_end_matches('.');
+    match (minutes, rest) {
+        (0, 0) => "0s".to_owned(),
+        (0, 1..1000) => format!("{rest}ms"),
+        (0, _) => format!("{seconds}s"),
+        _ => format!("{minutes}m{seconds}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_is_written_exactly() {
+        for (nanos, text) in
+            [(0, "0"), (1, "0.000000001"), (12_750, "0.00001275"), (5_000_000_000, "5"), (10_500_000_000, "10.5")]
+        {
+            assert_eq!(dollars(nanos), text);
+        }
+    }
+
+    #[test]
+    fn durations_read_like_openais() {
+        for (millis, text) in
+            [(0, "0s"), (250, "250ms"), (1_000, "1s"), (59_250, "59.25s"), (60_000, "1m0s"), (60_250, "1m0.25s")]
+        {
+            assert_eq!(duration(millis), text);
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! What an exchange costs, and what it may cost at most: exact integers, rounded once. It knows no wire format, and no provider by name.
+
+use super::catalogue;
+use crate::chat::Usage;
+use crate::config::{Catalogue, Fee, Model, Nanos, Provider, Rates};
+
+/// What is known of a model's price and size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Card {
+    /// What it costs; nothing if nobody said, for a price is never guessed.
+    pub price: Option<Price>,
+    /// The most that it takes, prompt and answer together, in tokens.
+    pub context: Option<u64>,
+    /// The longest answer that it gives, in tokens.
+    pub max_output: Option<u64>,
+    /// How its text is cut into tokens.
+    pub encoding: Option<Encoding>,
+}
+
+/// A way to cut text into tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// The one with 200,000 tokens.
+    O200k,
+    /// The one with 100,000 tokens.
+    Cl100k,
+}
+
+/// What a model costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Price {
+    /// Where the provider names no tier, or its usual one.
+    pub standard: Tariff,
+    /// By the word with which the provider says how it served a request.
+    pub tiers: &'static [(&'static str, Tariff)],
+    /// For each request, besides its tokens.
+    pub per_request: Nanos,
+}
+
+/// What the tokens of one tier cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tariff {
+    /// As a rule.
+    pub rates: Rates,
+    /// With a long prompt.
+    pub long: Option<&'static Long>,
+}
+
+/// What all tokens of a request cost whose prompt is long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Long {
+    /// A prompt is long if it has more tokens than this.
+    pub above: u64,
+    /// The rates of the whole request.
+    pub rates: Rates,
+}
+
+/// Words for a provider's usual tier.
+const STANDARD: &[&str] = &["default", "standard", "auto", "on_demand"];
+
+/// Pico-dollars in a nano-dollar.
+const PICO: u128 = 1000;
+
+/// What is known of a model as its provider names it, `upstream`: field by field what the operator says, or else what the catalogue says.
+/// A provider without an address costs nothing: the gateway answers itself.
+pub fn card(provider: &Provider, model: &Model, upstream: &str) -> Card {
+    let own = provider.address.is_none() && provider.catalogue == Catalogue::ByHost;
+    let free = Card { price: Some(Price::default()), ..Card::default() };
+    let listed = if own { free } else { catalogue::find(provider, upstream).copied().unwrap_or_default() };
+    Card {
+        price: model.price.map(Price::from).or(listed.price),
+        context: model.context.or(listed.context),
+        max_output: model.max_output.or(listed.max_output),
+        encoding: listed.encoding,
+    }
+}
+
+impl Price {
+    /// What an exchange costs: summed exactly, rounded once, half up. `tier` is how the provider says it served the request.
+    ///
+    /// `None` for a tier whose price is not known.
+    pub fn cost(&self, usage: &Usage, tier: Option<&str>) -> Option<Nanos> {
+        let rates = self.tariff(tier)?.rates(usage.prompt());
+        let reasoning = usage.reasoning.min(usage.output);
+        let pico = sum(&[
+            (usage.fresh, rates.input),
+            (usage.cache_read, rates.cached_input),
+            (usage.cache_write, rates.cache_write),
+            (usage.output - reasoning, rates.output),
+            (reasoning, rates.reasoning),
+        ]);
+        Some(self.with_request(pico.saturating_add(PICO / 2) / PICO))
+    }
+
+    /// The most that so many tokens can cost, however they turn out to be split and whatever tier serves them; rounded up.
+    pub fn bound(&self, input_tokens: u64, output_tokens: u64) -> Nanos {
+        let tariffs = self.tiers.iter().map(|(_, tariff)| tariff).chain([&self.standard]);
+        let rates = tariffs.flat_map(|tariff| [Some(tariff.rates), tariff.long.map(|long| long.rates)]).flatten();
+        let most = rates.map(|rates| {
+            let input = rates.input.max(rates.cached_input).max(rates.cache_write);
+            sum(&[(input_tokens, input), (output_tokens, rates.output.max(rates.reasoning))])
+        });
+        self.with_request(most.max().unwrap_or(0).div_ceil(PICO))
+    }
+
+    fn tariff(&self, tier: Option<&str>) -> Option<&Tariff> {
+        let Some(tier) = tier else { return Some(&self.standard) };
+        let priced = self.tiers.iter().find(|(name, _)| *name == tier).map(|(_, tariff)| tariff);
+        priced.or_else(|| STANDARD.contains(&tier).then_some(&self.standard))
+    }
+
+    fn with_request(&self, nanos: u128) -> Nanos {
+        Nanos::try_from(nanos).unwrap_or(Nanos::MAX).saturating_add(self.per_request)
+    }
+}
+
+impl From<Fee> for Price {
+    /// A price without tiers, the same for prompts of any length.
+    fn from(fee: Fee) -> Self {
+        Self { standard: Tariff { rates: fee.rates, long: None }, tiers: &[], per_request: fee.per_request }
+    }
+}
+
+impl Tariff {
+    fn rates(&self, prompt: u64) -> Rates {
+        self.long.filter(|long| prompt > long.above).map_or(self.rates, |long| long.rates)
+    }
+}
+
+/// Tokens times rates, in pico-dollars.
+fn sum(parts: &[(u64, u64)]) -> u128 {
+    // Two numbers of 64 bits never overflow one of 128; five such products may.
+    let products = parts.iter().map(|(tokens, rate)| u128::from(*tokens) * u128::from(*rate));
+    products.fold(0, u128::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATES: Rates = Rates {
+        input: 2_500_000,
+        cached_input: 1_250_000,
+        cache_write: 3_000_000,
+        output: 10_000_000,
+        reasoning: 12_000_000,
+    };
+    const LONG: Rates = Rates {
+        input: 5_000_000,
+        cached_input: 2_500_000,
+        cache_write: 6_000_000,
+        output: 20_000_000,
+        reasoning: 24_000_000,
+    };
+    const FLEX: Rates = Rates { input: 1, cached_input: 1, cache_write: 1, output: 1, reasoning: 1 };
+    const PRICE: Price = Price {
+        standard: Tariff { rates: RATES, long: Some(&Long { above: 100, rates: LONG }) },
+        tiers: &[("flex", Tariff { rates: FLEX, long: None })],
+        per_request: 7,
+    };
+
+    #[test]
+    fn each_kind_of_token_has_its_price() {
+        let usage = Usage { fresh: 10, cache_read: 20, cache_write: 30, output: 40, reasoning: 15 };
+        // 10 × 2.5 + 20 × 1.25 + 30 × 3 + 25 × 10 + 15 × 12 dollars per million tokens, and 7 for the request.
+        assert_eq!(PRICE.cost(&usage, None), Some(570_000 + 7));
+        assert_eq!(PRICE.cost(&Usage { reasoning: 99, ..usage }, None), Some(140_000 + 40 * 12_000 + 7));
+    }
+
+    #[test]
+    fn a_long_prompt_makes_every_token_dear() {
+        let usage = |fresh| Usage { fresh, output: 1, ..Usage::default() };
+        assert_eq!(PRICE.cost(&usage(100), None), Some(250_000 + 10_000 + 7));
+        assert_eq!(PRICE.cost(&usage(101), None), Some(505_000 + 20_000 + 7));
+        assert_eq!(PRICE.cost(&usage(101), Some("flex")), Some(7));
+    }
+
+    #[test]
+    fn an_unknown_tier_has_no_price() {
+        let usage = Usage { fresh: 1, ..Usage::default() };
+        for usual in STANDARD {
+            assert_eq!(PRICE.cost(&usage, Some(usual)), PRICE.cost(&usage, None));
+        }
+        assert_eq!(PRICE.cost(&usage, Some("priority")), None);
+        assert_eq!(PRICE.cost(&usage, Some("")), None);
+    }
+
+    #[test]
+    fn a_request_is_rounded_once_and_half_up() {
+        let flex = |fresh, output| PRICE.cost(&Usage { fresh, output, ..Usage::default() }, Some("flex"));
+        assert_eq!(flex(250, 249), Some(7));
+        assert_eq!(flex(250, 250), Some(8));
+        assert_eq!(flex(1499, 0), Some(8));
+        assert_eq!(flex(u64::MAX, u64::MAX), Some(2 * (u64::MAX / 1000) + 8));
+    }
+
+    #[test]
+    fn money_without_end_is_the_most_that_there_is() {
+        let all =
+            Usage { fresh: u64::MAX, cache_read: u64::MAX, cache_write: u64::MAX, output: u64::MAX, reasoning: 0 };
+        assert_eq!(PRICE.cost(&all, None), Some(Nanos::MAX));
+        assert_eq!(PRICE.bound(u64::MAX, u64::MAX), Nanos::MAX);
+        assert_eq!(sum(&[(u64::MAX, u64::MAX); 3]), u128::MAX);
+    }
+
+    #[test]
+    fn a_bound_takes_the_dearest_of_everything() {
+        assert_eq!(PRICE.bound(10, 10), 10 * 6_000 + 10 * 24_000 + 7);
+        let tiny = Price { standard: Tariff { rates: FLEX, long: None }, tiers: &[], per_request: 0 };
+        assert_eq!(tiny.bound(1, 0), 1);
+        assert_eq!(Price::default().bound(u64::MAX, 1), 0);
+    }
+}

@@ -1,0 +1,267 @@
+//! Money: what providers' own words cost by the catalogue and by an operator's price, and what always holds of costs and bounds.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may insist")]
+
+use std::path::{Path, PathBuf};
+
+use llm_bridge::adapters::KINDS;
+use llm_bridge::adapters::openai::outbound;
+use llm_bridge::chat::Usage;
+use llm_bridge::config::{Config, Rates};
+use llm_bridge::policy::price::{Card, Encoding, Long, Price, Tariff, card};
+use llm_bridge::policy::route;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// The card of a model at a provider with this address; `rows` are more lines of its row.
+fn look_up(base_url: &str, rows: &str, model: &str) -> Card {
+    let text = format!("providers:\n  p:\n    base_url: {base_url}\n{rows}");
+    let config = Config::read(&text, KINDS).unwrap();
+    let target = route::resolve(&config, &format!("p/{model}")).unwrap();
+    card(target.provider, target.model, &target.upstream)
+}
+
+const ANY: &str = "    models: '*'\n";
+
+fn fixtures() -> Vec<(PathBuf, Value)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/usage");
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let costs = paths.filter(|path| path.to_string_lossy().ends_with(".cost.json"));
+    let read = |path: PathBuf| (path.clone(), serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap());
+    costs.map(read).collect()
+}
+
+#[test]
+fn what_a_provider_says_it_used_costs_what_it_charges() {
+    let fixtures = fixtures();
+    assert!(fixtures.len() >= 10);
+    for (path, expected) in fixtures {
+        let answer = path.to_string_lossy().replace(".cost.json", ".json");
+        let facts = outbound::reply(&std::fs::read(&answer).unwrap()).unwrap();
+        let usage = facts.usage.unwrap();
+        let rows = format!("    models:\n      {}\n", expected["row"].as_str().unwrap());
+        let card = look_up(expected["base_url"].as_str().unwrap(), &rows, expected["model"].as_str().unwrap());
+        let found = json!({
+            "usage": {
+                "fresh": usage.fresh, "cache_read": usage.cache_read, "cache_write": usage.cache_write,
+                "output": usage.output, "reasoning": usage.reasoning,
+            },
+            "tier": facts.tier,
+            "nano_dollars": card.price.unwrap().cost(&usage, facts.tier.as_deref()),
+        });
+        for key in ["usage", "tier", "nano_dollars"] {
+            assert_eq!(found[key], expected[key], "{key} of {answer}");
+        }
+    }
+}
+
+/// The catalogue as people read it, found without our code.
+fn catalogue() -> serde_yaml::Value {
+    serde_yaml::from_str(include_str!("../configs/catalogue.yaml")).unwrap()
+}
+
+#[test]
+fn every_row_of_the_catalogue_is_found_by_each_of_its_names() {
+    let mut rows = 0;
+    for (name, section) in catalogue()["providers"].as_mapping().unwrap() {
+        let host = section["hosts"][0].as_str().unwrap();
+        let text = format!(
+            "providers:\n  host: {{ base_url: 'https://{host}/v1', models: '*' }}\n  named: {{ base_url: 'https://a.b', models: '*', catalogue: {} }}\n",
+            name.as_str().unwrap()
+        );
+        let config = Config::read(&text, KINDS).unwrap();
+        for (model, row) in section["models"].as_mapping().unwrap() {
+            let aliases = row.get("aliases").and_then(|aliases| aliases.as_sequence().cloned()).unwrap_or_default();
+            for name in aliases.iter().chain([model]).map(|name| name.as_str().unwrap()) {
+                let found =
+                    config.providers.iter().map(|provider| card(provider, provider.any_model.as_ref().unwrap(), name));
+                found.for_each(|card| check(name, &card, row));
+                rows += 1;
+            }
+        }
+    }
+    assert!(rows > 100, "{rows}");
+}
+
+fn check(name: &str, card: &Card, row: &serde_yaml::Value) {
+    let price = card.price.expect(name);
+    let said = |key: &str| row.get(key).and_then(serde_yaml::Value::as_f64);
+    // A thousand tokens for dollars per million, in nano-dollars.
+    let cost = |usage: Usage| f64::from(u32::try_from(price.cost(&usage, None).unwrap()).unwrap());
+    let near = |found: f64, dollars: f64| assert!((found - dollars * 1e6).abs() < 0.6, "{name}: {found}");
+    near(cost(Usage { fresh: 1000, ..Usage::default() }), said("input").unwrap());
+    near(cost(Usage { output: 1000, ..Usage::default() }), said("output").unwrap());
+    near(cost(Usage { cache_read: 1000, ..Usage::default() }), said("cached_input").or(said("input")).unwrap());
+    near(cost(Usage { cache_write: 1000, ..Usage::default() }), said("cache_write").or(said("input")).unwrap());
+    let count = |key: &str| row.get(key).and_then(serde_yaml::Value::as_u64);
+    assert_eq!((card.context, card.max_output), (count("context"), count("max_output")), "{name}");
+    let encoding = card.encoding.map(|encoding| match encoding {
+        Encoding::O200k => "o200k",
+        Encoding::Cl100k => "cl100k",
+    });
+    assert_eq!(encoding, row.get("encoding").and_then(serde_yaml::Value::as_str), "{name}");
+    let tiers: Vec<&str> = price.tiers.iter().map(|(tier, _)| *tier).collect();
+    let said = row.get("tiers").and_then(|tiers| tiers.as_mapping());
+    assert_eq!(tiers.len(), said.map_or(0, serde_yaml::Mapping::len), "{name}");
+    assert!(tiers.iter().all(|tier| row["tiers"].get(tier).is_some()), "{name}");
+    assert_eq!(price.standard.long.map(|long| long.above), row.get("long").map(|long| long["above"].as_u64().unwrap()));
+}
+
+#[test]
+fn a_name_with_a_date_costs_what_it_costs_without() {
+    let price = |model: &str| look_up("https://API.openai.com:443/v1", ANY, model).price;
+    assert!(price("gpt-4o").is_some());
+    assert_eq!(price("gpt-4o-2024-08-06"), price("gpt-4o"));
+    assert_ne!(price("gpt-4o-2024-05-13"), price("gpt-4o"));
+    assert_eq!(price("gpt-4o-2030-13"), None);
+    assert_eq!(price("gpt-4o-audio-preview"), None);
+    let claude = look_up("https://api.anthropic.com/v1", ANY, "claude-sonnet-4-20250514").price;
+    assert_eq!(claude.unwrap().standard.rates.input, 3_000_000);
+}
+
+#[test]
+fn the_file_is_asked_before_the_catalogue() {
+    let unlisted = look_up("https://a.b/v1", ANY, "gpt-4o");
+    assert_eq!(unlisted, Card::default());
+    let named = look_up("https://a.b/v1", "    catalogue: openai\n    models: '*'\n", "gpt-4o");
+    assert_eq!(named.context, Some(128_000));
+    let own = "    models: { gpt-4o: { price: { input: 1, output: 2 }, max_output: 5 } }\n";
+    let own = look_up("https://api.openai.com/v1", own, "gpt-4o");
+    assert_eq!((own.context, own.max_output, own.encoding), (Some(128_000), Some(5), Some(Encoding::O200k)));
+    let usage = Usage { fresh: 1, output: 1, ..Usage::default() };
+    assert_eq!(own.price.unwrap().cost(&usage, None), Some(3000));
+    let none = look_up("https://api.openai.com/v1", "    catalogue: none\n    models: '*'\n", "gpt-4o");
+    assert_eq!(none, Card::default());
+    let variant = "    models: { o3-mini<high>: {} }\n";
+    assert!(look_up("https://api.openai.com/v1", variant, "o3-mini<high>").price.is_some());
+}
+
+#[test]
+fn what_the_gateway_answers_itself_is_free() {
+    let config = Config::read("providers: { demo: { adapter: echo, models: { echo: {} } } }", KINDS).unwrap();
+    let target = route::resolve(&config, "demo/echo").unwrap();
+    let price = card(target.provider, target.model, &target.upstream).price.unwrap();
+    assert_eq!(price.cost(&Usage { fresh: 5, output: u64::MAX, ..Usage::default() }, None), Some(0));
+    assert_eq!(price.bound(u64::MAX, u64::MAX), 0);
+}
+
+/// Counts of which several still make a count; most are small, as in life.
+fn tokens() -> impl Strategy<Value = u64> {
+    prop_oneof![0..2000_u64, 0..2_000_000_u64, 0..u64::MAX / 4]
+}
+
+fn usage() -> impl Strategy<Value = Usage> {
+    (tokens(), tokens(), tokens(), tokens(), tokens()).prop_map(
+        |(fresh, cache_read, cache_write, output, reasoning)| Usage {
+            fresh,
+            cache_read,
+            cache_write,
+            output,
+            reasoning,
+        },
+    )
+}
+
+fn rates() -> impl Strategy<Value = Rates> {
+    let rate = || prop_oneof![0..3000_u64, 0..100_000_000_u64];
+    (rate(), rate(), rate(), rate()).prop_map(|(input, cached_input, cache_write, output)| Rates {
+        input,
+        cached_input,
+        cache_write,
+        output,
+        reasoning: output,
+    })
+}
+
+/// A tariff whose long prompts cost no less than short ones.
+fn tariff() -> impl Strategy<Value = Tariff> {
+    (rates(), proptest::option::of((tokens(), rates()))).prop_map(|(rates, long)| Tariff {
+        rates,
+        long: long.map(|(above, more)| {
+            let dearer = Rates {
+                input: rates.input + more.input,
+                cached_input: rates.cached_input + more.cached_input,
+                cache_write: rates.cache_write + more.cache_write,
+                output: rates.output + more.output,
+                reasoning: rates.reasoning + more.reasoning,
+            };
+            &*Box::leak(Box::new(Long { above, rates: dearer }))
+        }),
+    })
+}
+
+fn price() -> impl Strategy<Value = Price> {
+    (tariff(), tariff(), tariff(), 0..1000_u64).prop_map(|(standard, flex, priority, per_request)| Price {
+        standard,
+        tiers: Box::leak(Box::new([("flex", flex), ("priority", priority)])),
+        per_request,
+    })
+}
+
+fn tier() -> impl Strategy<Value = Option<&'static str>> {
+    prop_oneof![Just(None), Just(Some("default")), Just(Some("flex")), Just(Some("priority"))]
+}
+
+proptest! {
+    #[test]
+    fn no_exchange_costs_more_than_its_bound(price in price(), usage in usage(), tier in tier(), reasoning in 0..100_000_000_u64) {
+        prop_assert!(price.cost(&usage, tier).unwrap() <= price.bound(usage.prompt(), usage.output));
+        let mut own = price;
+        own.standard.rates.reasoning = reasoning;
+        prop_assert!(own.cost(&usage, tier).unwrap() <= own.bound(usage.prompt(), usage.output));
+    }
+
+    #[test]
+    fn a_bound_grows_with_its_tokens(price in price(), input in tokens(), output in tokens(), more in tokens()) {
+        prop_assert!(price.bound(input, output) <= price.bound(input + more, output));
+        prop_assert!(price.bound(input, output) <= price.bound(input, output + more));
+    }
+
+    #[test]
+    fn no_token_makes_an_exchange_cheaper(price in price(), usage in usage(), tier in tier(), more in tokens(), kind in 0..4) {
+        let mut larger = usage;
+        match kind {
+            0 => larger.fresh += more,
+            1 => larger.cache_read += more,
+            2 => larger.cache_write += more,
+            _ => larger.output += more,
+        }
+        // A longer prompt may turn long, which costs no less.
+        prop_assert!(price.cost(&usage, tier) <= price.cost(&larger, tier));
+    }
+
+    #[test]
+    fn money_never_drifts(price in price(), usages in proptest::collection::vec((0..5000_u64, 0..5000_u64), 0..200)) {
+        // Rates in whole nano-dollars: nothing is rounded, and a ledger is the sum of all tokens.
+        let whole = |rate: u64| rate / 1000 * 1000;
+        let rates = Rates { input: whole(price.standard.rates.input), output: whole(price.standard.rates.output), ..Rates::default() };
+        let rates = Rates { reasoning: rates.output, ..rates };
+        let price = Price { standard: Tariff { rates, long: None }, ..price };
+        let each = usages.iter().map(|(fresh, output)| Usage { fresh: *fresh, output: *output, ..Usage::default() });
+        let ledger: u64 = each.map(|usage| price.cost(&usage, None).unwrap()).sum();
+        let (input, output) = usages.iter().fold((0, 0), |sum, usage| (sum.0 + usage.0, sum.1 + usage.1));
+        let expected = (input * rates.input + output * rates.output) / 1000 + price.per_request * usages.len() as u64;
+        prop_assert_eq!(ledger, expected);
+    }
+
+    #[test]
+    fn rounding_is_half_a_nano_dollar_at_most(price in price(), fresh in 0..1_000_000_u64) {
+        let price = Price { standard: Tariff { long: None, ..price.standard }, per_request: 0, ..price };
+        let cost = price.cost(&Usage { fresh, ..Usage::default() }, None).unwrap();
+        prop_assert!((cost * 1000).abs_diff(fresh * price.standard.rates.input) <= 500);
+    }
+
+    #[test]
+    fn a_prompt_is_the_sum_of_its_parts(prompt in tokens(), hits in tokens(), writes in tokens(), output in tokens(), reasoning in tokens()) {
+        for usage in [
+            json!({"prompt_tokens": prompt, "completion_tokens": output, "prompt_tokens_details": {"cached_tokens": hits, "cache_write_tokens": writes},
+                   "completion_tokens_details": {"reasoning_tokens": reasoning}}),
+            json!({"prompt_tokens": prompt, "completion_tokens": output, "prompt_cache_hit_tokens": hits, "prompt_cache_miss_tokens": writes}),
+        ] {
+            let body = json!({"choices": [], "usage": usage}).to_string();
+            let read = outbound::reply(body.as_bytes()).unwrap().usage.unwrap();
+            prop_assert_eq!(read.prompt(), prompt);
+            prop_assert_eq!(read.fresh + read.cache_read + read.cache_write, prompt);
+            prop_assert_eq!(read.output, output);
+        }
+    }
+}
