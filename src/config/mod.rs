@@ -22,9 +22,6 @@ use crate::config::yaml::Report;
 /// Time in milliseconds.
 pub type Millis = u64;
 
-/// Money in billionths of a US dollar.
-pub type Nanos = u64;
-
 /// A kind of upstream that a row may name as its `adapter`.
 #[derive(Clone, Copy, Debug)]
 pub struct AdapterKind {

@@ -148,7 +148,8 @@ impl Relay {
             (false, None, End::TimedOut) => Outcome::TimedOut,
             (false, None, End::Closed | End::Broken) => Outcome::Truncated,
         };
-        self.receipt.usage = self.heard.usage().or(self.receipt.usage);
+        let reported = self.heard.usage().or(self.receipt.usage);
+        self.receipt.charge(reported, self.heard.tier(), self.heard.said());
         self.receipt.served = self.heard.model().map(str::to_owned);
         self.receipt.malformed = self.heard.malformed();
         tail

@@ -44,6 +44,7 @@ struct Heard {
     error: Option<Error>,
     content: bool,
     malformed: u32,
+    said: u64,
     text: String,
 }
 
@@ -133,6 +134,11 @@ impl Overhear {
         self.heard.tier.as_deref()
     }
 
+    /// How much it has said, in bytes: roughly, for estimates.
+    pub fn said(&self) -> u64 {
+        self.heard.said
+    }
+
     /// Events that were no JSON of this format, or too long.
     pub fn malformed(&self) -> u32 {
         self.heard.malformed.saturating_add(self.reader.skipped())
@@ -189,6 +195,7 @@ impl Heard {
     }
 
     fn choice(&mut self, choice: &Choice<'_>) {
+        self.said = self.said.saturating_add(choice.length());
         let finished = choice.finish_reason.as_ref().is_some_and(|reason| !reason.is_empty());
         self.content = self.content || finished || choice.delta.is_some_and(|delta| says_something(delta.get()));
         if let Some(known) = self.choices.iter_mut().find(|(known, _)| *known == choice.index) {
