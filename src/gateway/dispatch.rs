@@ -38,7 +38,8 @@ pub async fn answer<H: Host>(
         return tell(bridge, host, &ask, &target, receipt);
     }
     let key = bridge.account(target.index).key(&target.provider.name)?;
-    let (stream, wanted) = (ask.stream, Wanted { usage: ask.include_usage, choices: ask.choices });
+    let wanted = Wanted { usage: ask.include_usage, cost: ask.include_cost, choices: ask.choices };
+    let stream = ask.stream;
     let call = call(ask, &target, key)?;
     receipt.meter = Some(meter(&target, call.body.len()));
     let clocks = target.model.clocks;
@@ -141,7 +142,7 @@ fn tell<H: Host>(
     let mut frames = vec![(0, encode.start())];
     frames.extend(steps.iter().map(|(pause, event)| (*pause, encode.event(event))));
     let watch = Watch::new(target.model.clocks, 0, receipt.started, host.now());
-    let wanted = Wanted { usage: Some(true), choices: 1 };
+    let wanted = Wanted { usage: Some(true), cost: false, choices: 1 };
     let relay = Relay::new(Rc::clone(bridge), target.index, watch, wanted, receipt.clone());
     Ok(Response::event_stream(Body::Told(frames.into_iter(), relay)))
 }
@@ -153,7 +154,8 @@ fn meter(target: &Target<'_>, prompt: usize) -> Meter {
 
 fn call(mut ask: Ask<'_>, target: &Target<'_>, key: Option<&Secret>) -> Result<Call> {
     let streaming = target.provider.streaming;
-    if ask.stream && ask.include_usage != Some(true) && streaming.usage != StreamUsage::Leave {
+    let asks = ask.include_usage == Some(true) && !ask.include_cost;
+    if ask.include_cost || (ask.stream && !asks && streaming.usage != StreamUsage::Leave) {
         outbound::ask_for_usage(&mut ask.document);
     }
     outbound::prepare(&mut ask.document, target.model, &target.upstream)?;

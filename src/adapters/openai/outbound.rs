@@ -23,6 +23,8 @@ pub fn ask_for_usage(document: &mut Document<'_>) {
     let options = document.value("stream_options").filter(|raw| raw.starts_with('{')).unwrap_or("{}").to_owned();
     let Ok(mut options) = Document::read(options.as_bytes()) else { return };
     options.set("include_usage", "true");
+    // A field of this gateway's, which no provider knows.
+    options.remove("include_cost");
     let options = String::from_utf8_lossy(&options.render()).into_owned();
     document.set("stream_options", options);
 }
