@@ -1,15 +1,16 @@
 //! The book of one account. Everything in it can be made anew from what it told to write down.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Entry, Totals};
 use super::order::{Ask, Gauge, Gauges, Order, Refusal, Reply, Report};
+use super::promise::{Promise, Promises};
 use super::spent::{Spent, day_of};
 use super::terms::Terms;
-use super::window::{SPAN, Window};
-use crate::config::{Millis, Nanos};
+use super::window::{MEMORY, SPAN, Window};
+use crate::config::Millis;
 
 /// The sums stand in every so many entries, so that no more have to be read to have them again.
 const CHECKPOINT: u64 = 50;
@@ -19,6 +20,8 @@ const MOST_MODELS: usize = 200;
 const OTHER_MODELS: &str = "(other)";
 /// So long after it was settled, a request may be settled again without effect. The gateway gives up repeating an order far earlier.
 const REMEMBERED: Millis = 300_000;
+/// Entries that are read again whatever the sums say: all that are remembered, and a minute more, as the clock may fall back.
+const REREAD: Millis = REMEMBERED + SPAN;
 
 /// The book of one account.
 #[derive(Debug, Default)]
@@ -26,26 +29,16 @@ pub struct Book {
     /// The SHA-256 of the key, in hex; none for a key that stands in the gateway's own variables.
     hash: Option<String>,
     terms: Terms,
-    /// By the id of the request.
-    open: BTreeMap<String, Promise>,
-    /// The sum of the promises.
-    promised: Nanos,
+    /// The time of the last promise or entry: for what is written down, time never runs backwards.
+    latest: Millis,
+    open: Promises,
     requests: Window,
     tokens: Window,
     sums: Sums,
     /// The number of the last entry.
     last: u64,
-    settled: HashSet<String>,
+    settled: HashMap<String, Millis>,
     settled_at: VecDeque<(Millis, String)>,
-}
-
-/// What is promised to a request under way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Promise {
-    at: Millis,
-    until: Millis,
-    tokens: u64,
-    cost: Nanos,
 }
 
 /// Sums that entries add up to.
@@ -108,19 +101,21 @@ impl Book {
             (book.hash, book.terms) = (Some(posted.hash), posted.terms);
         }
         for (id, text) in kept.promises {
-            let Ok(promise) = serde_json::from_str::<Promise>(&text) else { continue };
-            book.promised = book.promised.saturating_add(promise.cost);
-            book.open.insert(id, promise);
+            if let Ok(promise) = serde_json::from_str(&text) {
+                book.open.make(&id, promise);
+            }
         }
-        let mut taken: Vec<_> = book.open.values().map(|promise| (promise.at, promise.tokens)).collect();
+        let mut promises: Vec<Promise> = book.open.iter().cloned().collect();
         let (mut uncounted, mut counted, mut remembered) = (Vec::new(), false, Vec::new());
         for row in rows {
-            if counted && row.at.saturating_add(REMEMBERED) < now {
+            if counted && row.at.saturating_add(REREAD) < now {
                 break;
             }
-            book.last = book.last.max(row.number);
+            (book.last, book.latest) = (book.last.max(row.number), book.latest.max(row.at));
             let Ok(entry) = serde_json::from_str::<Entry>(&row.entry) else { continue };
-            taken.push((entry.started, entry.tokens.unwrap_or_default().sum()));
+            if let Some(promise) = &entry.promise {
+                promises.push(Promise { tokens: entry.tokens.unwrap_or_default().sum(), ..promise.clone() });
+            }
             remembered.push((row.at, entry.id.clone()));
             match row.sums.and_then(|text| serde_json::from_str(&text).ok()) {
                 Some(sums) if !counted => {
@@ -136,21 +131,21 @@ impl Book {
         }
         for (at, entry) in uncounted.into_iter().rev() {
             book.sums.roll(at);
-            book.sums.count(at, &entry, entry.cost.unwrap_or(0));
+            book.sums.count(at, &entry);
         }
-        taken.sort_unstable();
-        for (at, tokens) in taken.into_iter().filter(|(at, _)| at + SPAN > now) {
-            book.requests.take(at, 1);
-            book.tokens.take(at, tokens);
+        promises.sort_unstable_by_key(|promise| promise.at);
+        for promise in promises {
+            book.take(promise.at, promise.tokens);
         }
         book
     }
 
     /// Carries out an order. What is to be written goes to `writes`; an answer counts only when it has been written.
     pub fn obey(&mut self, order: Order, now: Millis, writes: &mut Vec<Write>) -> Reply {
+        let now = now.max(self.latest);
         match order {
             Order::Admit(ask) => self.admit(&ask, now, writes),
-            Order::Settle(entry) => self.settle(&entry, now, writes),
+            Order::Settle(entry) => self.settle(*entry, now, writes),
             Order::Post { hash, terms } => self.post(hash, terms, writes),
             Order::Usage { from, to } => Reply::Usage(self.usage(from, to)),
             Order::Entries { .. } => Reply::Confused,
@@ -165,9 +160,9 @@ impl Book {
     }
 
     fn admit(&mut self, ask: &Ask, now: Millis, writes: &mut Vec<Write>) -> Reply {
-        self.forget(now, writes);
-        // An order that is repeated, because its answer was lost, is answered as it was.
-        if self.open.contains_key(&ask.id) {
+        self.void(now, writes);
+        // An order that is repeated, because its answer was lost, is answered as it was; even if it comes when all is over.
+        if self.open.contain(&ask.id) || self.is_settled(&ask.id, now) {
             return Reply::Granted { terms: self.terms.clone(), gauges: self.gauges(now) };
         }
         match self.refusal(ask, now) {
@@ -180,7 +175,7 @@ impl Book {
     }
 
     /// The tokens to be promised, if nothing speaks against it.
-    fn refusal(&mut self, ask: &Ask, now: Millis) -> Result<u64, Refusal> {
+    fn refusal(&self, ask: &Ask, now: Millis) -> Result<u64, Refusal> {
         let known = self.hash.is_some() && ask.hash.as_ref().is_none_or(|hash| Some(hash) == self.hash.as_ref());
         if !known {
             return Err(Refusal::Unknown);
@@ -195,7 +190,7 @@ impl Book {
         if let Some(limit) = self.terms.max_body_bytes.filter(|limit| ask.body > *limit) {
             return Err(Refusal::Body { limit });
         }
-        if let Some(limit) = self.terms.concurrent.filter(|limit| self.open.len() as u64 >= *limit) {
+        if let Some(limit) = self.terms.concurrent.filter(|limit| self.open.count() >= *limit) {
             return Err(Refusal::Concurrent { limit });
         }
         if let Some(limit) = self.terms.requests_per_minute {
@@ -209,8 +204,9 @@ impl Book {
         let tokens = self.terms.tokens_per_minute.map_or(ask.tokens, |limit| ask.tokens.min(limit));
         if let Some(limit) = self.terms.tokens_per_minute {
             match self.tokens.wait(now, tokens, limit) {
-                Some(0) => {}
-                wait => return Err(Refusal::Tokens { wait: wait.unwrap_or(SPAN) }),
+                // Not even such a minute has room for one where no token is allowed.
+                Some(0) if limit > 0 => {}
+                wait => return Err(Refusal::Tokens { wait: wait.filter(|wait| *wait > 0).unwrap_or(SPAN) }),
             }
         }
         Ok(tokens)
@@ -220,49 +216,53 @@ impl Book {
         let Some(budget) = self.terms.budget else { return Ok(()) };
         let needed = ask.cost.ok_or(Refusal::Price)?;
         let spent = self.sums.spent.of(budget.per, now);
-        let left = budget.nanos.saturating_sub(spent).saturating_sub(self.promised);
-        if needed > left { Err(Refusal::Budget { needed, left, promised: self.promised }) } else { Ok(()) }
+        let left = budget.nanos.saturating_sub(spent).saturating_sub(self.open.cost());
+        if needed > left { Err(Refusal::Budget { needed, left, promised: self.open.cost() }) } else { Ok(()) }
     }
 
     fn promise(&mut self, ask: &Ask, tokens: u64, now: Millis, writes: &mut Vec<Write>) {
         if !self.terms.are_limited() {
             return;
         }
-        self.requests.take(now, 1);
-        self.tokens.take(now, tokens);
         // What a key without a budget costs needs no promise.
         let cost = self.terms.budget.and(ask.cost).unwrap_or(0);
-        let promise = Promise { at: now, until: now.saturating_add(ask.life), tokens, cost };
-        self.promised = self.promised.saturating_add(cost);
+        // None ends while the windows count it: without it, a book that is opened again would know less.
+        let until = now.saturating_add(ask.life.max(MEMORY));
+        let promise = Promise { at: now, until, tokens, cost };
+        self.take(now, tokens);
         writes.push(Write::Promise(ask.id.clone(), serde_json::to_string(&promise).unwrap_or_default()));
-        self.open.insert(ask.id.clone(), promise);
+        self.open.make(&ask.id, promise);
     }
 
-    fn settle(&mut self, entry: &Entry, now: Millis, writes: &mut Vec<Write>) -> Reply {
-        self.forget(now, writes);
-        if self.settled.contains(&entry.id) {
+    fn take(&mut self, at: Millis, tokens: u64) {
+        self.latest = self.latest.max(at);
+        self.requests.take(at, 1);
+        self.tokens.take(at, tokens);
+    }
+
+    fn settle(&mut self, mut entry: Entry, now: Millis, writes: &mut Vec<Write>) -> Reply {
+        self.void(now, writes);
+        if self.is_settled(&entry.id, now) {
             return Reply::Done;
         }
-        let promise = self.open.remove(&entry.id);
-        let mut cost = entry.cost.unwrap_or(0);
-        if let Some(promise) = promise {
+        entry.promise = self.open.take(&entry.id);
+        if let Some(promise) = &entry.promise {
             writes.push(Write::Void(entry.id.clone()));
-            self.promised = self.promised.saturating_sub(promise.cost);
-            let truth = entry.tokens.unwrap_or_default().sum();
-            self.tokens.correct(promise.at, promise.tokens, truth);
-            // A budget is charged with what was promised where the truth is not known.
-            cost = entry.cost.unwrap_or(promise.cost);
+            self.tokens.correct(promise.at, promise.tokens, entry.tokens.unwrap_or_default().sum());
         }
+        // With the first entry of a day stand the sums of all before it, too: older entries may go.
+        let first = day_of(now) > self.sums.day;
         if let Some((day, sums)) = self.sums.roll(now) {
             writes.push(Write::Day(day, sums));
         }
-        self.sums.count(now, entry, cost);
-        self.last += 1;
-        let sums = self.last.is_multiple_of(CHECKPOINT) || cost != entry.cost.unwrap_or(0);
+        self.sums.count(now, &entry);
+        self.last = self.last.saturating_add(1);
+        let sums = first || self.last.is_multiple_of(CHECKPOINT);
         let sums = sums.then(|| serde_json::to_string(&self.sums).unwrap_or_default());
-        let text = serde_json::to_string(entry).unwrap_or_default();
+        let text = serde_json::to_string(&entry).unwrap_or_default();
         writes.push(Write::Entry(Row { number: self.last, at: now, entry: text, sums }));
-        self.remember(now, entry.id.clone());
+        self.latest = self.latest.max(now);
+        self.remember(now, entry.id);
         Reply::Done
     }
 
@@ -276,36 +276,34 @@ impl Book {
         serde_json::from_str::<Sums>(day).map(|sums| sums.reports()).unwrap_or_default()
     }
 
-    /// Lets go of promises to requests that were lost, and of ids that nobody settles again.
-    fn forget(&mut self, now: Millis, writes: &mut Vec<Write>) {
-        let void: Vec<String> =
-            self.open.iter().filter(|(_, promise)| promise.until <= now).map(|(id, _)| id.clone()).collect();
-        for id in void {
-            if let Some(promise) = self.open.remove(&id) {
-                self.promised = self.promised.saturating_sub(promise.cost);
-                writes.push(Write::Void(id));
-            }
-        }
-        while self.settled_at.front().is_some_and(|(at, _)| at.saturating_add(REMEMBERED) < now) {
+    /// Lets go of promises to requests that were lost.
+    fn void(&mut self, now: Millis, writes: &mut Vec<Write>) {
+        writes.extend(std::iter::from_fn(|| self.open.take_lost(now)).map(Write::Void));
+    }
+
+    fn is_settled(&self, id: &str, now: Millis) -> bool {
+        self.settled.get(id).is_some_and(|at| at.saturating_add(REMEMBERED) >= now)
+    }
+
+    /// Remembers an id that was settled, and lets go of those that nobody settles again.
+    fn remember(&mut self, at: Millis, id: String) {
+        while self.settled_at.front().is_some_and(|(then, _)| then.saturating_add(REMEMBERED) < at) {
             if let Some((_, id)) = self.settled_at.pop_front() {
                 self.settled.remove(&id);
             }
         }
-    }
-
-    fn remember(&mut self, at: Millis, id: String) {
-        self.settled.insert(id.clone());
+        self.settled.insert(id.clone(), at);
         self.settled_at.push_back((at, id));
     }
 
-    fn gauges(&mut self, now: Millis) -> Gauges {
-        let gauge = |window: &mut Window, limit: Option<u64>| {
+    fn gauges(&self, now: Millis) -> Gauges {
+        let gauge = |window: &Window, limit: Option<u64>| {
             let limit = limit?;
             Some(Gauge { limit, left: limit.saturating_sub(window.taken(now)), reset: window.reset(now) })
         };
         Gauges {
-            requests: gauge(&mut self.requests, self.terms.requests_per_minute),
-            tokens: gauge(&mut self.tokens, self.terms.tokens_per_minute),
+            requests: gauge(&self.requests, self.terms.requests_per_minute),
+            tokens: gauge(&self.tokens, self.terms.tokens_per_minute),
         }
     }
 }
@@ -323,8 +321,8 @@ impl Sums {
         over
     }
 
-    fn count(&mut self, now: Millis, entry: &Entry, cost: Nanos) {
-        self.spent.add(now, cost);
+    fn count(&mut self, now: Millis, entry: &Entry) {
+        self.spent.add(now, entry.charge());
         if entry.member {
             return;
         }
