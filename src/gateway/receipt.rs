@@ -143,6 +143,7 @@ impl Receipt {
             tokens: self.usage.map(Into::into),
             estimated: self.estimated,
             member,
+            promise: None,
             cost: self.cost,
         }
     }

@@ -4,6 +4,7 @@
 mod book;
 mod entry;
 mod order;
+mod promise;
 pub mod secret;
 mod spent;
 mod terms;
@@ -12,6 +13,7 @@ mod window;
 pub use book::{Book, Kept, Row, Write};
 pub use entry::{Entry, Tokens, Totals};
 pub use order::{Ask, Gauge, Gauges, Order, Refusal, Reply, Report};
+pub use promise::Promise;
 pub use secret::Secret;
 pub use spent::day_of;
 pub use terms::{Budget, Period, Terms};
