@@ -1,7 +1,7 @@
 //! What the operator wrote, proven: every reference resolved, every value in range. Immutable; holds no secret but one that was written into the file.
 
 mod address;
-mod decimal;
+pub mod decimal;
 mod logging;
 pub mod near;
 mod params;

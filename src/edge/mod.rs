@@ -2,6 +2,7 @@
 
 mod account;
 mod body;
+mod directory;
 mod host;
 mod js;
 mod object;

@@ -156,22 +156,22 @@ impl Shelf {
     }
 }
 
-fn text(text: impl AsRef<str>) -> SqlStorageValue {
+pub(super) fn text(text: impl AsRef<str>) -> SqlStorageValue {
     SqlStorageValue::from(text.as_ref())
 }
 
-fn number(number: u64) -> Result<SqlStorageValue> {
+pub(super) fn number(number: u64) -> Result<SqlStorageValue> {
     SqlStorageValue::try_from_i64(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
-fn as_text(value: Option<&SqlStorageValue>) -> Option<String> {
+pub(super) fn as_text(value: Option<&SqlStorageValue>) -> Option<String> {
     match value {
         Some(SqlStorageValue::String(text)) => Some(text.clone()),
         _ => None,
     }
 }
 
-fn as_number(value: Option<&SqlStorageValue>) -> Option<u64> {
+pub(super) fn as_number(value: Option<&SqlStorageValue>) -> Option<u64> {
     match value {
         Some(SqlStorageValue::Integer(number)) => u64::try_from(*number).ok(),
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number that we wrote")]

@@ -15,6 +15,8 @@ pub enum Endpoint {
     Models,
     /// One model.
     Model(String),
+    /// What the caller has used.
+    Usage,
     /// Whether the gateway is up.
     Health,
 }
@@ -44,6 +46,7 @@ const ROUTES: &[Route] = &[
     Route { path: "/chat/completions", open_end: false, allow: POST, endpoint: |_| Endpoint::Chat },
     Route { path: "/models", open_end: false, allow: GET, endpoint: |_| Endpoint::Models },
     Route { path: "/models/", open_end: true, allow: GET, endpoint: Endpoint::Model },
+    Route { path: "/usage", open_end: false, allow: GET, endpoint: |_| Endpoint::Usage },
     Route { path: "/health", open_end: false, allow: GET, endpoint: |_| Endpoint::Health },
 ];
 

@@ -1,5 +1,6 @@
 //! The walk of one request: every room in order, on one screen. It knows no runtime; [`Host`] is all it asks of the world.
 
+pub mod admin;
 mod dispatch;
 mod door;
 mod models;
@@ -33,6 +34,7 @@ use permit::{Caller, Known, Need};
 pub struct Bridge {
     config: Config,
     access: AccessKeys,
+    admin: AccessKeys,
     /// As the providers of the configuration.
     accounts: Vec<Account>,
     known: Known,
@@ -100,8 +102,9 @@ impl Bridge {
     ) -> std::result::Result<Self, Vec<Problem>> {
         let config = Config::read(text, crate::adapters::KINDS)?;
         let access = AccessKeys::read(&secret(auth::VARIABLE).unwrap_or_default());
+        let admin = AccessKeys::read(&secret(admin::VARIABLE).unwrap_or_default());
         let accounts = config.providers.iter().map(|provider| Account::open(provider, &secret)).collect();
-        Ok(Self { config, access, accounts, known: Known::default(), opened: now })
+        Ok(Self { config, access, admin, accounts, known: Known::default(), opened: now })
     }
 
     /// Lines for the log on what the configuration asks for that has no effect yet.
@@ -143,7 +146,7 @@ pub async fn serve<H: Host>(opened: &Opened, host: &H, request: Request<'_, H>) 
         ..Receipt::default()
     };
     let cors = cors(opened.as_ref().map_or(&Cors::Any, |bridge| &bridge.config.cors), request.header);
-    let head_only = request.method == "HEAD";
+    let (head_only, is_admin) = (request.method == "HEAD", admin::owns(request.path));
     let mut response = match opened {
         Ok(bridge) => match walk(bridge, host, request, &mut receipt).await {
             Ok(response) => response,
@@ -155,7 +158,12 @@ pub async fn serve<H: Host>(opened: &Opened, host: &H, request: Request<'_, H>) 
         response.body = Body::Empty;
     }
     response.headers.push(("x-request-id", receipt.request_id));
-    response.headers.extend(cors);
+    // What admins see is kept by no cache, and read by no web page but those of origins that are named.
+    if is_admin {
+        response.headers.push(("cache-control", "no-store".to_owned()));
+    }
+    let is_named = opened.as_ref().is_ok_and(|bridge| bridge.config.cors != Cors::Any);
+    response.headers.extend(cors.into_iter().filter(|_| is_named || !is_admin));
     response
 }
 
@@ -171,6 +179,9 @@ async fn walk<H: Host>(
     request: Request<'_, H>,
     receipt: &mut Receipt,
 ) -> Result<Response<H>> {
+    if admin::owns(request.path) {
+        return admin::serve(bridge, host, request, receipt).await;
+    }
     let endpoint = match door::open(request.method, request.path)? {
         Visit::Options(allow) => return Ok(preflight(allow, request.header)),
         Visit::Of(Endpoint::Health) => return Ok(Response::json(200, Body::Bytes(br#"{"status":"ok"}"#.to_vec()))),
@@ -184,6 +195,7 @@ async fn walk<H: Host>(
     match endpoint {
         Endpoint::Models => Ok(Response::json(200, Body::Bytes(models::list(bridge, asks_for_all(request.query))))),
         Endpoint::Model(name) => Ok(Response::json(200, Body::Bytes(models::one(bridge, &name)?))),
+        Endpoint::Usage => admin::usage::own(host, &caller.key_id, request.query).await,
         Endpoint::Chat | Endpoint::Health => chat(bridge, host, request, &caller, receipt).await,
     }
 }

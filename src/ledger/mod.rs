@@ -2,9 +2,12 @@
 //! storage and no clock: they are told the time, and say what has to be written down.
 
 mod book;
+pub mod directory;
 mod entry;
+pub mod form;
 mod order;
 mod promise;
+mod record;
 pub mod secret;
 mod spent;
 mod terms;
@@ -14,6 +17,7 @@ pub use book::{Book, Kept, Row, Write};
 pub use entry::{Entry, Tokens, Totals};
 pub use order::{Ask, Gauge, Gauges, Order, Refusal, Reply, Report};
 pub use promise::Promise;
+pub use record::{Record, Status, id_of};
 pub use secret::Secret;
 pub use spent::day_of;
 pub use terms::{Budget, Period, Terms};

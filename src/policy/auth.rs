@@ -37,6 +37,11 @@ impl AccessKeys {
         self.keys.is_empty()
     }
 
+    /// The ids of all keys, in their order.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|(id, _)| id.as_str())
+    }
+
     /// Admits the bearer of a key.
     ///
     /// # Errors

@@ -1,5 +1,12 @@
 //! A world in a page: a scripted [`Host`] whose provider says what a test wants, with a clock that moves only when asked.
-#![allow(dead_code, clippy::unwrap_used, reason = "each test uses its part of it, and may insist")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "each test uses its part of it, and may insist"
+)]
+
+pub mod schema;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -8,7 +15,8 @@ use std::rc::Rc;
 use futures::executor::block_on;
 use llm_bridge::gateway::host::{Answer, Call, Lost, Seat, Unread};
 use llm_bridge::gateway::{Body, Bridge, End, Host, Opened, Receipt, Request, Response, serve};
-use llm_bridge::ledger::{Book, Reply};
+use llm_bridge::ledger::directory::{self, Directory};
+use llm_bridge::ledger::{Book, Entry, Order, Reply, Row, Write};
 
 /// What the provider will say, piece by piece.
 #[derive(Clone, Default)]
@@ -39,11 +47,51 @@ pub struct World {
     /// By the account's name; what they write is forgotten.
     pub books: RefCell<HashMap<String, Book>>,
     pub clock: Cell<u64>,
+    /// What the books wrote of requests, oldest first.
+    pub rows: RefCell<HashMap<String, Vec<Row>>>,
+    pub directory: RefCell<Directory>,
+    /// What becomes of the next orders.
+    pub fates: RefCell<VecDeque<Fate>>,
+    pub rolled: Cell<u128>,
+}
+
+/// What becomes of an order to an object.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Fine,
+    /// It never arrives.
+    Lost,
+    /// It is carried out, and the answer is lost.
+    Unanswered,
 }
 
 impl World {
     pub fn saying(script: Script) -> Self {
         Self { scripts: RefCell::new(VecDeque::from([script])), ..Self::default() }
+    }
+
+    fn obey(&self, account: &str, order: Order) -> Reply {
+        let (mut books, mut rows) = (self.books.borrow_mut(), self.rows.borrow_mut());
+        let rows = rows.entry(account.to_owned()).or_default();
+        if let Order::Entries { before, limit } = order {
+            let numbered = rows.iter().flat_map(|row| {
+                let entries = row.read();
+                let first = row.number + 1 - entries.len() as u64;
+                (first..).zip(entries)
+            });
+            let mut entries: Vec<(u64, Entry)> =
+                numbered.filter(|(number, _)| before.is_none_or(|before| *number < before)).collect();
+            entries.reverse();
+            entries.truncate(usize::try_from(limit).unwrap());
+            return Reply::Entries(entries);
+        }
+        let mut writes = Vec::new();
+        let reply = books.entry(account.to_owned()).or_default().obey(order, self.clock.get(), &mut writes);
+        rows.extend(writes.into_iter().filter_map(|write| match write {
+            Write::Entries(row) => Some(row),
+            _ => None,
+        }));
+        reply
     }
 
     pub fn call(&self) -> Call {
@@ -87,7 +135,8 @@ impl Host for World {
     }
 
     fn dice(&self) -> u128 {
-        7
+        self.rolled.set(self.rolled.get() + 1);
+        6 + self.rolled.get()
     }
 
     fn log(&self, line: &str) {
@@ -99,12 +148,24 @@ impl Host for World {
     }
 
     async fn order(&self, seat: Seat<'_>, order: String) -> Result<String, Lost> {
-        let Seat::Account(name) = seat else { return Err(Lost::Broken) };
-        let mut books = self.books.borrow_mut();
-        let book = books.entry(name.to_owned()).or_default();
-        let reply = serde_json::from_str(&order)
-            .map_or(Reply::Confused, |order| book.obey(order, self.clock.get(), &mut Vec::new()));
-        Ok(serde_json::to_string(&reply).unwrap())
+        let fate = self.fates.borrow_mut().pop_front().unwrap_or(Fate::Fine);
+        if fate == Fate::Lost {
+            return Err(Lost::Broken);
+        }
+        let reply = match seat {
+            Seat::Account(name) => {
+                let reply = serde_json::from_str(&order).map_or(Reply::Confused, |order| self.obey(name, order));
+                serde_json::to_string(&reply).unwrap()
+            }
+            Seat::Directory => {
+                let mut directory = self.directory.borrow_mut();
+                let reply = serde_json::from_str(&order).map_or(directory::Reply::Confused, |order| {
+                    directory.obey(order, self.clock.get(), &mut Vec::new())
+                });
+                serde_json::to_string(&reply).unwrap()
+            }
+        };
+        if fate == Fate::Fine { Ok(reply) } else { Err(Lost::Broken) }
     }
 
     async fn send(&self, call: Call, _: u64) -> Result<Said, Lost> {
@@ -120,6 +181,10 @@ impl Host for World {
 
     fn settle(&self, receipt: &Receipt, line: Option<&str>) {
         self.receipts.borrow_mut().push(receipt.clone());
+        for (index, account) in receipt.permit.iter().flat_map(|permit| permit.accounts.iter().enumerate()) {
+            let entry = receipt.permit.as_ref().map(|permit| receipt.entry(permit, index > 0)).unwrap();
+            self.obey(account, Order::Settle(vec![entry]));
+        }
         self.logs.borrow_mut().extend(line.map(str::to_owned));
     }
 

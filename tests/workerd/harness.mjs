@@ -23,7 +23,10 @@ const MODULES = [
 ];
 
 // The Durable Objects: binding, class.
-const OBJECTS = [["ACCOUNTS", "Account"]];
+const OBJECTS = [
+  ["ACCOUNTS", "Account"],
+  ["DIRECTORY", "Directory"],
+];
 
 /**
  * Starts one gateway. `config` is the text of config.yaml, `bindings` the secrets and variables; `disk` is a folder for what Durable

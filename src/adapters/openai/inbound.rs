@@ -53,7 +53,8 @@ pub fn read(body: &[u8]) -> Result<Ask<'_>> {
     Ok(Ask { document, model, stream, include_usage, include_cost, choices })
 }
 
-fn refuse(flaw: Flaw) -> Error {
+/// A body that is no JSON object, as an error.
+pub fn refuse(flaw: Flaw) -> Error {
     match flaw {
         Flaw::Syntax { line, column, reason } => {
             let message = format!("The body is not valid JSON: {reason} (line {line}, column {column}).");

@@ -1,0 +1,306 @@
+//! Keys made at run time: made, read, changed, removed. The directory knows them all; what a key may do its account has to be told.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::json;
+use super::query::Query;
+use crate::adapters::openai::inbound;
+use crate::config::{Millis, Nanos};
+use crate::error::{Error, Result};
+use crate::gateway::host::{Host, Seat};
+use crate::gateway::{Response, permit};
+use crate::ledger::directory::{Order, Refusal, Reply};
+use crate::ledger::{Record, Secret, form, id_of, secret};
+use crate::wire::date::write_time;
+use crate::wire::json::Document;
+
+/// Keys on one page.
+const PAGE: u64 = 50;
+const MOST: u64 = 100;
+/// How often an account is told again because its key was changed meanwhile.
+const TRIES: usize = 5;
+
+/// A key as its makers see it.
+#[derive(Serialize)]
+struct View<'a> {
+    object: &'static str,
+    id: &'a str,
+    key_id: String,
+    name: Option<&'a str>,
+    owner: Option<&'a str>,
+    metadata: &'a BTreeMap<String, String>,
+    hint: &'a str,
+    status: &'static str,
+    enabled: bool,
+    created_at: String,
+    updated_at: String,
+    expires_at: Option<String>,
+    models: Option<&'a [String]>,
+    requests_per_minute: Option<u64>,
+    tokens_per_minute: Option<u64>,
+    concurrent_requests: Option<u64>,
+    max_body_bytes: Option<u64>,
+    budget: Option<Budget>,
+    parent: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Budget {
+    amount_nanos: Nanos,
+    per: &'static str,
+}
+
+#[derive(Serialize)]
+struct Page<'a> {
+    object: &'static str,
+    data: Vec<View<'a>>,
+    has_more: bool,
+    next_after: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Deleted<'a> {
+    object: &'static str,
+    id: &'a str,
+    deleted: bool,
+}
+
+fn view(record: &Record, now: Millis) -> View<'_> {
+    let terms = &record.terms;
+    View {
+        object: "key",
+        id: &record.id,
+        key_id: record.account(),
+        name: record.name.as_deref(),
+        owner: record.owner.as_deref(),
+        metadata: &record.metadata,
+        hint: &record.hint,
+        status: record.status(now).name(),
+        enabled: terms.enabled,
+        created_at: write_time(record.created_at),
+        updated_at: write_time(record.updated_at),
+        expires_at: terms.expires_at.map(write_time),
+        models: (!terms.models.is_empty()).then_some(&terms.models),
+        requests_per_minute: terms.requests_per_minute,
+        tokens_per_minute: terms.tokens_per_minute,
+        concurrent_requests: terms.concurrent,
+        max_body_bytes: terms.max_body_bytes,
+        budget: terms.budget.map(|budget| Budget { amount_nanos: budget.nanos, per: form::period(budget.per) }),
+        parent: record.parent(),
+        created: None,
+        key: None,
+    }
+}
+
+/// Makes a key. The answer is the only one that shows its text.
+///
+/// # Errors
+/// 400 for a wish that cannot be read, 409 for an id that is taken, 503 if it is to be tried again.
+pub async fn create<H: Host>(host: &H, body: &[u8]) -> Result<Response<H>> {
+    let mut record = form::read(wish(body)?)?;
+    if record.id.is_empty() {
+        record.id = secret::make_id(host.dice());
+    }
+    let secret = Secret::make(&record.id, [host.dice(), host.dice()]);
+    record.take(&secret);
+    let id = record.id.clone();
+    match ask(host, &id, Order::Create(Box::new(record))).await? {
+        Reply::Record(record) => show_secret(host, 201, *record, &secret).await,
+        Reply::Known(record) => Ok(json(200, &View { created: Some(false), ..view(&record, host.now()) })),
+        _ => Err(unreachable()),
+    }
+}
+
+/// One key.
+///
+/// # Errors
+/// 404 if there is none of this id.
+pub async fn read<H: Host>(host: &H, id: &str) -> Result<Response<H>> {
+    let id = id_of(id);
+    let record = expect(ask(host, id, Order::Read(id.to_owned())).await?)?;
+    Ok(json(200, &view(&record, host.now())))
+}
+
+/// A page of keys, in the order in which they were made.
+///
+/// # Errors
+/// 400 for a page that cannot be.
+pub async fn list<H: Host>(host: &H, query: &Query) -> Result<Response<H>> {
+    let limit = query.count("limit", MOST)?.unwrap_or(PAGE);
+    let (records, more) = page(host, query.text("after"), limit).await?;
+    let next_after = records.last().filter(|_| more).map(|record| record.id.as_str());
+    let data = records.iter().map(|record| view(record, host.now())).collect();
+    Ok(json(200, &Page { object: "list", data, has_more: more, next_after }))
+}
+
+/// Keys after one, and whether others follow.
+///
+/// # Errors
+/// 400 if there is no such key.
+pub async fn page<H: Host>(host: &H, after: Option<&str>, limit: u64) -> Result<(Vec<Record>, bool)> {
+    let after = after.map(|id| id_of(id).to_owned());
+    let order = Order::List { after, limit: usize::try_from(limit).unwrap_or(usize::MAX) };
+    match send(host, &order).await? {
+        Reply::Page { records, more } => Ok((records, more)),
+        Reply::Refused(Refusal::Unknown) => {
+            let message = "`after` must be the id of a key. If it has been deleted, begin with the first page.";
+            Err(Error::caller(400, "invalid_value", message).at("after"))
+        }
+        _ => Err(unreachable()),
+    }
+}
+
+/// Whether there is such a key.
+///
+/// # Errors
+/// 404 if not.
+pub async fn must_exist<H: Host>(host: &H, id: &str) -> Result<()> {
+    expect(ask(host, id, Order::Read(id.to_owned())).await?).map(drop)
+}
+
+/// Changes fields of a key.
+///
+/// # Errors
+/// 400 for a wish that cannot be read, 404 if there is no such key.
+pub async fn edit<H: Host>(host: &H, id: &str, body: &[u8]) -> Result<Response<H>> {
+    let wish = wish(body)?;
+    form::change(&mut Record::default(), &wish)?;
+    changed(host, id, wish).await
+}
+
+/// Switches a key on or off.
+///
+/// # Errors
+/// 404 if there is no such key.
+pub async fn switch<H: Host>(host: &H, id: &str, on: bool) -> Result<Response<H>> {
+    changed(host, id, Map::from_iter([("enabled".to_owned(), on.into())])).await
+}
+
+async fn changed<H: Host>(host: &H, id: &str, wish: Map<String, Value>) -> Result<Response<H>> {
+    let record = expect(ask(host, id_of(id), Order::edit(id, wish)).await?)?;
+    let record = post(host, record).await?;
+    Ok(json(200, &view(&record, host.now())))
+}
+
+/// Gives a key a new text; the old one stops working.
+///
+/// # Errors
+/// 404 if there is no such key.
+pub async fn rotate<H: Host>(host: &H, id: &str) -> Result<Response<H>> {
+    let id = id_of(id);
+    let secret = Secret::make(id, [host.dice(), host.dice()]);
+    let record = expect(ask(host, id, Order::rotate(id, &secret)).await?)?;
+    show_secret(host, 200, record, &secret).await
+}
+
+/// Removes a key; its receipts and sums stay in its books.
+///
+/// # Errors
+/// 404 if there is no such key, 409 if others have it as their parent.
+pub async fn delete<H: Host>(host: &H, id: &str) -> Result<Response<H>> {
+    let id = id_of(id);
+    let record = expect(ask(host, id, Order::Retire(id.to_owned())).await?)?;
+    post(host, record).await?;
+    match ask(host, id, Order::Remove(id.to_owned())).await? {
+        Reply::Removed => Ok(json(200, &Deleted { object: "key", id, deleted: true })),
+        _ => Err(unreachable()),
+    }
+}
+
+async fn show_secret<H: Host>(host: &H, status: u16, record: Record, secret: &Secret) -> Result<Response<H>> {
+    let record = post(host, record).await?;
+    if record.hash != secret.hash() {
+        let message = "Another request made a new key for this id at the same time, so that this one's is void.";
+        return Err(Error::caller(409, "conflict", message));
+    }
+    let created = (status == 201).then_some(true);
+    Ok(json(status, &View { created, key: Some(secret.text()), ..view(&record, host.now()) }))
+}
+
+/// Tells a key's account what it may do, until it knows the newest.
+async fn post<H: Host>(host: &H, mut record: Record) -> Result<Record> {
+    for _ in 0..TRIES {
+        permit::order(host, &record.account(), &record.order()).await?;
+        let posted = Order::Posted { id: record.id.clone(), version: record.updated_at };
+        match send(host, &posted).await? {
+            Reply::Record(newest) if newest.updated_at == record.updated_at => return Ok(*newest),
+            Reply::Record(newest) => record = *newest,
+            Reply::Refused(Refusal::Unknown) => {
+                // It was removed meanwhile: what was just told must not outlive it.
+                record.leaving = true;
+                permit::order(host, &record.account(), &record.order()).await?;
+                return Err(refuse(Refusal::Unknown, &record.id));
+            }
+            _ => return Err(unreachable()),
+        }
+    }
+    Err(unreachable())
+}
+
+fn expect(reply: Reply) -> Result<Record> {
+    match reply {
+        Reply::Record(record) => Ok(*record),
+        _ => Err(unreachable()),
+    }
+}
+
+async fn ask<H: Host>(host: &H, id: &str, order: Order) -> Result<Reply> {
+    match send(host, &order).await? {
+        Reply::Refused(refusal) => Err(refuse(refusal, id)),
+        reply => Ok(reply),
+    }
+}
+
+async fn send<H: Host>(host: &H, order: &Order) -> Result<Reply> {
+    let order = serde_json::to_string(order).map_err(|_| unreachable())?;
+    let reply = host.order(Seat::Directory, order).await.map_err(|_| unreachable())?;
+    serde_json::from_str(&reply).map_err(|_| unreachable())
+}
+
+fn unreachable() -> Error {
+    let message = "The list of keys cannot be reached now. Repeat the request shortly: nothing is done twice.";
+    Error::gateway(503, "directory_unavailable", message).with_header("retry-after", "1")
+}
+
+fn refuse(refusal: Refusal, id: &str) -> Error {
+    let shown: String = id.chars().take(64).collect();
+    let parent = |rule: &str| Error::caller(400, "invalid_value", format!("`parent` {rule}.")).at("parent");
+    match refusal {
+        Refusal::Unknown => Error::caller(404, "key_not_found", format!("There is no key `{shown}`.")),
+        Refusal::Taken => {
+            let message = format!("There is a key `{shown}` already, and it was made with other fields.");
+            Error::caller(409, "key_exists", message).at("id")
+        }
+        Refusal::Leaving => {
+            let message = format!("The key `{shown}` is being deleted. Repeat its deletion to bring that to an end.");
+            Error::caller(409, "key_being_deleted", message)
+        }
+        Refusal::Full => Error::caller(409, "too_many_keys", "There are 10000 keys; delete some first."),
+        Refusal::Members(count) => {
+            let message = format!("The key `{shown}` is the parent of {count} others. Delete or move them first.");
+            Error::caller(409, "key_has_members", message)
+        }
+        Refusal::NoParent => parent("must be the id of a key that exists"),
+        Refusal::OwnParent => parent("must be another key"),
+        Refusal::Grandparent => parent("must be a key that has no parent itself"),
+        Refusal::ParentOfOthers => parent("cannot be set: this key is the parent of others"),
+    }
+}
+
+/// The body's object, each field once.
+fn wish(body: &[u8]) -> Result<Map<String, Value>> {
+    let document = Document::read(body).map_err(inbound::refuse)?;
+    let fields: Vec<&str> = form::fields().collect();
+    if let Some(name) = document.repeated(&fields) {
+        let message = format!("`{name}` stands in the body more than once.");
+        return Err(Error::caller(400, "duplicate_key", message).at(name.to_owned()));
+    }
+    serde_json::from_slice(body).map_err(|_| Error::caller(400, "invalid_body", "The body must be a JSON object."))
+}

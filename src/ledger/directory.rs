@@ -1,0 +1,404 @@
+//! The list of keys made at run time. It knows no storage, no clock and no accounts: it is told the time, says what has to be written
+//! down, and remembers of which of its words an account has been told.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::form;
+use super::record::{Record, id_of};
+use super::secret::Secret;
+use crate::config::Millis;
+
+/// So many keys can be listed.
+const MOST_KEYS: usize = 10_000;
+
+/// The list of keys.
+#[derive(Debug, Default)]
+pub struct Directory {
+    /// In the order in which they were made.
+    records: BTreeMap<u64, Record>,
+    /// By the key's id.
+    numbers: HashMap<String, u64>,
+}
+
+/// What is asked of the directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Order {
+    /// Enters a new key. It counts as made when its account has been told.
+    Create(Box<Record>),
+    /// Changes fields of a key, and its secret if one is given.
+    Edit {
+        /// The key's id.
+        id: String,
+        /// The fields, as [`form::change`] reads them.
+        wish: Map<String, Value>,
+        /// The new secret's hash and hint.
+        secret: Option<(String, String)>,
+    },
+    /// The account has been told of this version of its key.
+    Posted {
+        /// The key's id.
+        id: String,
+        /// The record's `updated_at`.
+        version: Millis,
+    },
+    /// Makes a key ready to be removed.
+    Retire(String),
+    /// Removes a key that is ready for it.
+    Remove(String),
+    /// One key.
+    Read(String),
+    /// Keys, oldest first.
+    List {
+        /// The last one of the page before.
+        after: Option<String>,
+        /// How many.
+        limit: usize,
+    },
+}
+
+/// The answer of the directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// The key, as it is now.
+    Record(Box<Record>),
+    /// The key was there already, made of the same wish.
+    Known(Box<Record>),
+    /// A page.
+    Page {
+        /// The keys.
+        records: Vec<Record>,
+        /// Whether others follow.
+        more: bool,
+    },
+    /// It is gone.
+    Removed,
+    /// It cannot be.
+    Refused(Refusal),
+    /// The order was not understood.
+    Confused,
+}
+
+/// Why something cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// There is no such key.
+    Unknown,
+    /// The id is taken by a key that was made of another wish.
+    Taken,
+    /// The key is being removed.
+    Leaving,
+    /// There are as many keys as there can be.
+    Full,
+    /// Others have it as their parent.
+    Members(usize),
+    /// The parent does not exist.
+    NoParent,
+    /// A key cannot be its own parent.
+    OwnParent,
+    /// The parent has a parent itself.
+    Grandparent,
+    /// The key is a parent itself.
+    ParentOfOthers,
+}
+
+/// Something to be written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// A record under its number, in the place of another.
+    Put(u64, String),
+    /// It is gone.
+    Drop(u64),
+}
+
+impl Directory {
+    /// Opens the directory again, from all records that were written down.
+    pub fn open(rows: impl Iterator<Item = (u64, String)>) -> Self {
+        let mut directory = Self::default();
+        for (number, text) in rows {
+            let Ok(record) = serde_json::from_str::<Record>(&text) else { continue };
+            directory.numbers.insert(record.id.clone(), number);
+            directory.records.insert(number, record);
+        }
+        directory
+    }
+
+    /// Carries out an order. What is to be written goes to `writes`; an answer counts only when it has been written.
+    pub fn obey(&mut self, order: Order, now: Millis, writes: &mut Vec<Write>) -> Reply {
+        let done = match order {
+            Order::Create(record) => self.create(*record, now, writes),
+            Order::Edit { id, wish, secret } => self.edit(&id, &wish, secret, now, writes),
+            Order::Posted { id, version } => self.posted(&id, version, writes),
+            Order::Retire(id) => self.retire(&id, now, writes),
+            Order::Remove(id) => self.remove(&id, writes),
+            Order::Read(id) => self.find(&id).map(|(_, record)| Reply::Record(Box::new(record.clone()))),
+            Order::List { after, limit } => self.list(after.as_deref(), limit),
+        };
+        done.unwrap_or_else(Reply::Refused)
+    }
+
+    fn create(&mut self, mut record: Record, now: Millis, writes: &mut Vec<Write>) -> Result<Reply, Refusal> {
+        record.origin = record.wish();
+        let known = self.find(&record.id).ok().map(|(number, known)| (number, known.clone()));
+        let number = match known {
+            Some((_, known)) if known.leaving => return Err(Refusal::Leaving),
+            Some((_, known)) if known.origin != record.origin => return Err(Refusal::Taken),
+            Some((_, known)) if known.posted > 0 => return Ok(Reply::Known(Box::new(known))),
+            // It was begun and not brought to its end: once more, with the new secret.
+            Some((number, known)) => {
+                (record.created_at, record.updated_at) = (known.created_at, known.updated_at);
+                number
+            }
+            None => self.records.last_key_value().map_or(1, |(last, _)| last + 1),
+        };
+        if !self.records.contains_key(&number) {
+            if self.records.len() >= MOST_KEYS {
+                return Err(Refusal::Full);
+            }
+            record.created_at = now;
+        }
+        self.check_parent(&record)?;
+        Ok(self.keep(number, record, now, writes))
+    }
+
+    fn edit(
+        &mut self,
+        id: &str,
+        wish: &Map<String, Value>,
+        secret: Option<(String, String)>,
+        now: Millis,
+        writes: &mut Vec<Write>,
+    ) -> Result<Reply, Refusal> {
+        let (number, record) = self.find(id)?;
+        let mut record = record.clone();
+        if record.leaving {
+            return Err(Refusal::Leaving);
+        }
+        if form::change(&mut record, wish).is_err() {
+            return Ok(Reply::Confused);
+        }
+        if let Some((hash, hint)) = secret {
+            (record.hash, record.hint) = (hash, hint);
+        }
+        self.check_parent(&record)?;
+        Ok(self.keep(number, record, now, writes))
+    }
+
+    /// At most one level: a parent has no parent.
+    fn check_parent(&self, record: &Record) -> Result<(), Refusal> {
+        let Some(parent) = record.parent() else { return Ok(()) };
+        if parent == record.id {
+            return Err(Refusal::OwnParent);
+        }
+        let (_, found) = self.find(parent).map_err(|_| Refusal::NoParent)?;
+        if found.leaving {
+            return Err(Refusal::NoParent);
+        }
+        if found.parent().is_some() {
+            return Err(Refusal::Grandparent);
+        }
+        if self.members(&record.id) > 0 { Err(Refusal::ParentOfOthers) } else { Ok(()) }
+    }
+
+    fn posted(&mut self, id: &str, version: Millis, writes: &mut Vec<Write>) -> Result<Reply, Refusal> {
+        let (number, record) = self.find(id)?;
+        let mut record = record.clone();
+        if version <= record.updated_at && version > record.posted {
+            record.posted = version;
+            self.write(number, record.clone(), writes);
+        }
+        Ok(Reply::Record(Box::new(record)))
+    }
+
+    fn retire(&mut self, id: &str, now: Millis, writes: &mut Vec<Write>) -> Result<Reply, Refusal> {
+        let (number, record) = self.find(id)?;
+        let mut record = record.clone();
+        if record.leaving {
+            return Ok(Reply::Record(Box::new(record)));
+        }
+        match self.members(id) {
+            0 => record.leaving = true,
+            count => return Err(Refusal::Members(count)),
+        }
+        Ok(self.keep(number, record, now, writes))
+    }
+
+    fn remove(&mut self, id: &str, writes: &mut Vec<Write>) -> Result<Reply, Refusal> {
+        let (number, record) = self.find(id)?;
+        if !record.leaving {
+            return Ok(Reply::Confused);
+        }
+        self.records.remove(&number);
+        self.numbers.remove(id);
+        writes.push(Write::Drop(number));
+        Ok(Reply::Removed)
+    }
+
+    fn list(&self, after: Option<&str>, limit: usize) -> Result<Reply, Refusal> {
+        let first = after.map_or(Ok(0), |id| self.find(id).map(|(number, _)| number + 1))?;
+        let mut rest = self.records.range(first..).map(|(_, record)| record);
+        let records = rest.by_ref().take(limit).cloned().collect();
+        Ok(Reply::Page { records, more: rest.next().is_some() })
+    }
+
+    fn find(&self, id: &str) -> Result<(u64, &Record), Refusal> {
+        let number = self.numbers.get(id).copied().ok_or(Refusal::Unknown)?;
+        self.records.get(&number).map(|record| (number, record)).ok_or(Refusal::Unknown)
+    }
+
+    fn members(&self, id: &str) -> usize {
+        self.records.values().filter(|record| record.parent() == Some(id)).count()
+    }
+
+    /// Keeps a record that was changed; no two of its versions have the same time.
+    fn keep(&mut self, number: u64, mut record: Record, now: Millis, writes: &mut Vec<Write>) -> Reply {
+        record.updated_at = now.max(record.updated_at + 1);
+        self.write(number, record.clone(), writes);
+        Reply::Record(Box::new(record))
+    }
+
+    fn write(&mut self, number: u64, record: Record, writes: &mut Vec<Write>) {
+        writes.push(Write::Put(number, serde_json::to_string(&record).unwrap_or_default()));
+        self.numbers.insert(record.id.clone(), number);
+        self.records.insert(number, record);
+    }
+}
+
+impl Order {
+    /// Changes fields of a key.
+    pub fn edit(id: &str, wish: Map<String, Value>) -> Self {
+        Self::Edit { id: id_of(id).to_owned(), wish, secret: None }
+    }
+
+    /// Gives a key a new secret.
+    pub fn rotate(id: &str, secret: &Secret) -> Self {
+        let secret = Some((secret.hash(), secret.hint()));
+        Self::Edit { id: id_of(id).to_owned(), wish: Map::new(), secret }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn wish(json: &Value) -> Map<String, Value> {
+        json.as_object().unwrap().clone()
+    }
+
+    fn key(json: &Value, hash: &str) -> Order {
+        let mut record = form::read(wish(json)).unwrap();
+        record.hash = hash.to_owned();
+        Order::Create(Box::new(record))
+    }
+
+    /// A directory, and what it wrote.
+    #[derive(Default)]
+    struct Desk(Directory, BTreeMap<u64, String>);
+
+    impl Desk {
+        fn ask(&mut self, order: Order) -> Reply {
+            let mut writes = Vec::new();
+            let reply = self.0.obey(order, 1_000, &mut writes);
+            for write in writes {
+                match write {
+                    Write::Put(number, text) => drop(self.1.insert(number, text)),
+                    Write::Drop(number) => drop(self.1.remove(&number)),
+                }
+            }
+            // Whatever happened: opened again, it is the same.
+            let again = Directory::open(self.1.clone().into_iter());
+            assert_eq!((&again.records, &again.numbers), (&self.0.records, &self.0.numbers));
+            reply
+        }
+
+        fn record(&mut self, order: Order) -> Record {
+            match self.ask(order) {
+                Reply::Record(record) => *record,
+                other => panic!("{other:?}"),
+            }
+        }
+
+        fn made(&mut self, json: &Value) -> Record {
+            let record = self.record(key(json, "h"));
+            self.record(Order::Posted { id: record.id, version: record.updated_at })
+        }
+
+        fn refusal(&mut self, order: Order) -> Refusal {
+            match self.ask(order) {
+                Reply::Refused(refusal) => refusal,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_creation_that_broke_off_is_healed_and_one_that_did_not_is_known_again() {
+        let mut desk = Desk::default();
+        let first = desk.record(key(&json!({"id": "a", "name": "A"}), "1"));
+        assert_eq!(first.status(0).name(), "incomplete");
+        let second = desk.record(key(&json!({"id": "a", "name": "A"}), "2"));
+        assert!(second.hash == "2" && second.updated_at > first.updated_at && second.created_at == first.created_at);
+        // A late word on the first makes the second no less new.
+        let record = desk.record(Order::Posted { id: "a".into(), version: second.updated_at });
+        assert_eq!(record.status(0).name(), "active");
+        desk.record(Order::edit("a", wish(&json!({"name": "B"}))));
+        match desk.ask(key(&json!({"id": "a", "name": "A"}), "3")) {
+            Reply::Known(record) => assert_eq!((record.hash.as_str(), record.name.as_deref()), ("2", Some("B"))),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(desk.refusal(key(&json!({"id": "a", "name": "C"}), "4")), Refusal::Taken);
+    }
+
+    #[test]
+    fn families_have_two_generations() {
+        let mut desk = Desk::default();
+        desk.made(&json!({"id": "team"}));
+        assert_eq!(desk.made(&json!({"id": "kid", "parent": "team"})).parent(), Some("team"));
+        for (order, refusal) in [
+            (key(&json!({"id": "x", "parent": "nobody"}), ""), Refusal::NoParent),
+            (key(&json!({"id": "x", "parent": "x"}), ""), Refusal::OwnParent),
+            (key(&json!({"id": "x", "parent": "kid"}), ""), Refusal::Grandparent),
+            (Order::edit("team", wish(&json!({"parent": "kid"}))), Refusal::Grandparent),
+            (Order::Retire("team".into()), Refusal::Members(1)),
+        ] {
+            assert_eq!(desk.refusal(order), refusal);
+        }
+        desk.made(&json!({"id": "other"}));
+        assert_eq!(desk.refusal(Order::edit("team", wish(&json!({"parent": "other"})))), Refusal::ParentOfOthers);
+        desk.record(Order::edit("kid", wish(&json!({"parent": null}))));
+        assert!(desk.record(Order::Retire("team".into())).leaving);
+        assert_eq!(desk.refusal(Order::edit("kid", wish(&json!({"parent": "team"})))), Refusal::NoParent);
+        assert_eq!(desk.refusal(Order::edit("team", Map::new())), Refusal::Leaving);
+        assert_eq!(desk.refusal(key(&json!({"id": "team"}), "")), Refusal::Leaving);
+        assert_eq!(desk.ask(Order::Remove("kid".into())), Reply::Confused);
+        assert_eq!(desk.ask(Order::Remove("team".into())), Reply::Removed);
+        assert_eq!(desk.refusal(Order::Read("team".into())), Refusal::Unknown);
+    }
+
+    #[test]
+    fn pages_follow_the_order_of_creation() {
+        let mut desk = Desk::default();
+        for id in ["c", "a", "b", "e", "d"] {
+            desk.made(&json!({"id": id}));
+        }
+        let mut page = |after: Option<&str>| match desk.ask(Order::List { after: after.map(str::to_owned), limit: 2 }) {
+            Reply::Page { records, more } => (records.into_iter().map(|record| record.id).collect::<String>(), more),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(page(None), ("ca".into(), true));
+        assert_eq!(page(Some("a")), ("be".into(), true));
+        assert_eq!(page(Some("e")), ("d".into(), false));
+        assert_eq!(page(Some("d")), (String::new(), false));
+        assert_eq!(desk.refusal(Order::List { after: Some("z".into()), limit: 2 }), Refusal::Unknown);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_left_out() {
+        let directory = Directory::open([(1, "{".to_owned())].into_iter());
+        assert!(directory.records.is_empty());
+    }
+}

@@ -1,0 +1,119 @@
+//! A key's record, as the directory keeps it: everything about the key but the key. It knows no requests and no storage.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::order::Order;
+use super::secret::{Secret, account, hex};
+use super::terms::Terms;
+use crate::config::Millis;
+
+/// The record of one key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its id, never changed.
+    pub id: String,
+    /// What people call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Whose it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Whatever its makers want to find beside it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+    /// The SHA-256 of its text, in hex.
+    pub hash: String,
+    /// The last letters of its text.
+    pub hint: String,
+    /// What it may do.
+    pub terms: Terms,
+    /// When it was made.
+    pub created_at: Millis,
+    /// When it was last changed. No two changes have the same time, so that it tells versions apart.
+    pub updated_at: Millis,
+    /// The newest version of which its account is known to have been told; 0 if none.
+    pub posted: Millis,
+    /// It is on its way out, and works no more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leaving: bool,
+    /// A digest of what it was made from, by which the same wish is known again.
+    pub origin: String,
+}
+
+/// What can be said of a key at a glance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It works.
+    Active,
+    /// It was switched off.
+    Disabled,
+    /// It is past its end.
+    Expired,
+    /// It was never made to the end: its creation is to be repeated.
+    Incomplete,
+    /// It was never removed to the end: its deletion is to be repeated.
+    Deleting,
+}
+
+impl Status {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+            Self::Expired => "expired",
+            Self::Incomplete => "incomplete",
+            Self::Deleting => "deleting",
+        }
+    }
+}
+
+impl Record {
+    /// Gives it a new key.
+    pub fn take(&mut self, secret: &Secret) {
+        (self.hash, self.hint) = (secret.hash(), secret.hint());
+    }
+
+    /// The name of its account, which is its `key_id` as well.
+    pub fn account(&self) -> String {
+        account(&self.id)
+    }
+
+    /// The id of the key whose limits hold for it as well.
+    pub fn parent(&self) -> Option<&str> {
+        self.terms.parent.as_deref().map(id_of)
+    }
+
+    /// What its account has to be told. A key that is on its way out has terms that let nothing pass, and a hash that no text has.
+    pub fn order(&self) -> Order {
+        if self.leaving {
+            return Order::Post { hash: String::new(), terms: Terms { enabled: false, ..Terms::default() } };
+        }
+        Order::Post { hash: self.hash.clone(), terms: self.terms.clone() }
+    }
+
+    /// How it stands at this time.
+    pub fn status(&self, now: Millis) -> Status {
+        match self {
+            Self { leaving: true, .. } => Status::Deleting,
+            Self { posted: 0, .. } => Status::Incomplete,
+            Self { terms: Terms { enabled: false, .. }, .. } => Status::Disabled,
+            record if !record.terms.are_valid(now) => Status::Expired,
+            _ => Status::Active,
+        }
+    }
+
+    /// A digest of all that its maker can wish.
+    pub(super) fn wish(&self) -> String {
+        let wish = (&self.name, &self.owner, &self.metadata, &self.terms);
+        hex(&Sha256::digest(serde_json::to_vec(&wish).unwrap_or_default()))
+    }
+}
+
+/// The id of a virtual key, given as that or as the name of its account.
+pub fn id_of(name: &str) -> &str {
+    name.strip_prefix("vk_").unwrap_or(name)
+}
