@@ -76,6 +76,8 @@ const FIELDS: &[(&str, &str, bool)] = &[
     ("ttft_ms", "ttft_ms", true),
     ("input_tokens", "input_tokens", true),
     ("output_tokens", "output_tokens", true),
+    ("estimated", "estimated", true),
+    ("cost", "cost", true),
     ("messages", "messages", false),
     ("response", "response", false),
     ("chunk", "chunk", false),

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::host::{Answer as _, Call, Host, Lost};
-use super::receipt::Receipt;
+use super::receipt::{Meter, Receipt};
 use super::relay::{Relay, Wanted};
 use super::watch::{KEEP_ALIVE, Tick, Watch};
 use super::{Body, Bridge, Response};
@@ -13,6 +13,7 @@ use crate::adapters::openai::outbound;
 use crate::chat::Event;
 use crate::config::{Millis, OnDisconnect, StreamUsage};
 use crate::error::{Error, Result};
+use crate::policy::price;
 use crate::policy::route::Target;
 use crate::provider::Secret;
 
@@ -37,8 +38,10 @@ pub async fn answer<H: Host>(
         return tell(bridge, host, &ask, &target, receipt);
     }
     let key = bridge.account(target.index).key(&target.provider.name)?;
-    let (stream, wanted) = (ask.stream, Wanted { usage: ask.include_usage, choices: ask.choices });
+    let wanted = Wanted { usage: ask.include_usage, cost: ask.include_cost, choices: ask.choices };
+    let stream = ask.stream;
     let call = call(ask, &target, key)?;
+    receipt.meter = Some(meter(&target, call.body.len()));
     let clocks = target.model.clocks;
     let left = || receipt.started.saturating_add(clocks.total).saturating_sub(host.now());
     let sent = host.now();
@@ -62,7 +65,8 @@ pub async fn answer<H: Host>(
     receipt.sent = Some(sent);
     receipt.first_byte = Some(first_byte);
     let facts = outbound::reply(&bytes).map_err(|error| bridge.clean(target.index, error))?;
-    (receipt.usage, receipt.served) = (facts.usage, facts.model);
+    receipt.charge(facts.usage, facts.tier.as_deref(), facts.said);
+    receipt.served = facts.model;
     if !stream {
         return Ok(Response::json(200, Body::Buffer(buffer, bytes)));
     }
@@ -120,13 +124,13 @@ fn tell<H: Host>(
         fingerprint: echo::FINGERPRINT,
         include_usage: ask.include_usage == Some(true),
     };
-    let mut text = String::new();
-    let mut whole = Vec::new();
+    let (mut text, mut whole) = (String::new(), Vec::new());
+    receipt.meter = Some(meter(target, 0));
     for (_, event) in &steps {
         match event {
             Event::Text(piece) => text.push_str(piece),
             Event::End { finish, usage } => {
-                receipt.usage = Some(*usage);
+                receipt.charge(Some(*usage), None, 0);
                 whole = encode.reply(&text, *finish, *usage);
             }
         }
@@ -138,14 +142,20 @@ fn tell<H: Host>(
     let mut frames = vec![(0, encode.start())];
     frames.extend(steps.iter().map(|(pause, event)| (*pause, encode.event(event))));
     let watch = Watch::new(target.model.clocks, 0, receipt.started, host.now());
-    let wanted = Wanted { usage: Some(true), choices: 1 };
+    let wanted = Wanted { usage: Some(true), cost: false, choices: 1 };
     let relay = Relay::new(Rc::clone(bridge), target.index, watch, wanted, receipt.clone());
     Ok(Response::event_stream(Body::Told(frames.into_iter(), relay)))
 }
 
+fn meter(target: &Target<'_>, prompt: usize) -> Meter {
+    let price = price::card(target.provider, target.model, &target.upstream).price;
+    Meter { price, prompt: prompt as u64 }
+}
+
 fn call(mut ask: Ask<'_>, target: &Target<'_>, key: Option<&Secret>) -> Result<Call> {
     let streaming = target.provider.streaming;
-    if ask.stream && ask.include_usage != Some(true) && streaming.usage != StreamUsage::Leave {
+    let asks = ask.include_usage == Some(true) && !ask.include_cost;
+    if ask.include_cost || (ask.stream && !asks && streaming.usage != StreamUsage::Leave) {
         outbound::ask_for_usage(&mut ask.document);
     }
     outbound::prepare(&mut ask.document, target.model, &target.upstream)?;

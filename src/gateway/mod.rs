@@ -20,12 +20,12 @@ pub use receipt::{Outcome, Receipt};
 pub use relay::{End, Relay};
 pub use watch::{KEEP_ALIVE, Tick};
 
-use crate::adapters::{self, openai::inbound};
+use crate::adapters::openai::{inbound, outbound};
 use crate::config::{Auth, Config, Cors, Level, Logging, Millis, Problem};
 use crate::error::{Error, Result};
 use crate::ledger::Secret;
 use crate::policy::auth::{self, AccessKeys};
-use crate::policy::route;
+use crate::policy::{price, route};
 use crate::provider::{Account, scrub};
 use door::{Endpoint, Visit};
 use permit::{Caller, Known, Need};
@@ -100,7 +100,7 @@ impl Bridge {
         secret: impl Fn(&str) -> Option<String>,
         now: Millis,
     ) -> std::result::Result<Self, Vec<Problem>> {
-        let config = Config::read(text, adapters::KINDS)?;
+        let config = Config::read(text, crate::adapters::KINDS)?;
         let access = AccessKeys::read(&secret(auth::VARIABLE).unwrap_or_default());
         let admin = AccessKeys::read(&secret(admin::VARIABLE).unwrap_or_default());
         let accounts = config.providers.iter().map(|provider| Account::open(provider, &secret)).collect();
@@ -249,11 +249,24 @@ fn aim<'a>(bridge: &'a Bridge, body: &'a [u8], receipt: &mut Receipt) -> Result<
     Ok((ask, target))
 }
 
-/// The most that a request can take.
+/// The most that a request can take. A token has at least one byte, and what a prompt can be is bounded by the model's context.
 fn need(ask: &inbound::Ask<'_>, target: &route::Target<'_>, body: usize) -> Need {
-    let full = format!("{}/{}", target.provider.name, target.upstream);
-    let body = body as u64;
-    Need { models: vec![ask.model.clone(), full], body, tokens: body, cost: None, time: target.model.clocks.total }
+    let card = price::card(target.provider, target.model, &target.upstream);
+    let (body, context) = (body as u64, card.context.unwrap_or(u64::MAX));
+    let input = body.min(context);
+    let ceiling = target.model.max_tokens.map(|ceiling| ceiling.saturating_mul(ask.choices.max(1)));
+    let longest = card.max_output.or(card.context).map(|longest| longest.saturating_mul(ask.choices.max(1)));
+    let asked = outbound::longest(&ask.document, ask.choices);
+    let asked = asked.map(|asked| ceiling.map_or(asked, |ceiling| asked.min(ceiling)));
+    let output = [asked, longest].into_iter().flatten().min();
+    let cost = card.price.zip(output).map(|(price, output)| price.bound(input, output));
+    Need {
+        models: vec![ask.model.clone(), format!("{}/{}", target.provider.name, target.upstream)],
+        body,
+        tokens: input.saturating_add(output.unwrap_or(0)),
+        cost,
+        time: target.model.clocks.total,
+    }
 }
 
 fn with_headers(error: Error, headers: &[(&'static str, String)]) -> Error {
@@ -282,6 +295,12 @@ fn apologise<H: Host>(bridge: &Bridge, host: &H, receipt: &mut Receipt, error: &
     receipt.status = error.status();
     let left = host.client_left();
     receipt.outcome = if left { Outcome::ClientClosed } else { Outcome::Refused };
+    // A provider that is still at work, or may be, is going to bill for it; one that refused is not.
+    if left || error.code() == Some("upstream_timeout") {
+        receipt.charge(None, None, 0);
+    } else {
+        receipt.cost = Some(0);
+    }
     settle(bridge, host, receipt, Some(error).filter(|_| !left), None);
     Response::error(error)
 }

@@ -5,6 +5,7 @@ use crate::chat::Usage;
 use crate::config::{Fields, Format, Level, Logging, Millis, Nanos, Problem};
 use crate::error::Error;
 use crate::ledger::Entry;
+use crate::policy::price::Price;
 use crate::wire::date::write_time;
 use crate::wire::json::quote;
 
@@ -40,6 +41,18 @@ impl Outcome {
     }
 }
 
+/// How tokens become money, and what is estimated where nobody reports them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Meter {
+    /// What the model costs, if that is known.
+    pub price: Option<Price>,
+    /// Bytes of the prompt, as JSON.
+    pub prompt: u64,
+}
+
+/// Bytes of text in a token, on average over languages: for estimates only, which are marked as such.
+const BYTES_OF_TOKEN: u64 = 4;
+
 /// What is known of one request.
 #[derive(Clone, Debug, Default)]
 pub struct Receipt {
@@ -67,6 +80,8 @@ pub struct Receipt {
     pub permit: Option<Permit>,
     /// The model called, as its provider names it.
     pub called: Option<String>,
+    /// How tokens become money; from the moment in which the provider is called.
+    pub meter: Option<Meter>,
     /// The tokens, as the provider reported them, or estimated.
     pub usage: Option<Usage>,
     /// The tokens are an estimate: the provider reported none.
@@ -94,6 +109,22 @@ impl Receipt {
         Some(format!("gateway;dur={gateway}, upstream;dur={upstream}, ttft;dur={ttft}"))
     }
 
+    /// The provider has said what the answer took; or it has not, and what it `said`, in bytes, is all that is known.
+    pub fn charge(&mut self, reported: Option<Usage>, tier: Option<&str>, said: u64) {
+        let Some(meter) = self.meter else {
+            self.cost = Some(0);
+            return;
+        };
+        self.estimated = reported.is_none();
+        let usage = reported.unwrap_or_else(|| Usage {
+            fresh: meter.prompt.div_ceil(BYTES_OF_TOKEN),
+            output: said.div_ceil(BYTES_OF_TOKEN),
+            ..Usage::default()
+        });
+        self.usage = Some(usage);
+        self.cost = meter.price.and_then(|price| price.cost(&usage, tier));
+    }
+
     /// What goes into the books. `member`: into those of the key above.
     pub fn entry(&self, permit: &Permit, member: bool) -> Entry {
         Entry {
@@ -112,6 +143,7 @@ impl Receipt {
             tokens: self.usage.map(Into::into),
             estimated: self.estimated,
             member,
+            promise: None,
             cost: self.cost,
         }
     }

@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::Bridge;
+use super::permit::dollars;
 use super::receipt::{Outcome, Receipt};
 use super::watch::{Tick, Watch};
+use crate::adapters::openai::inbound;
 use crate::adapters::openai::overhear::{Attention, Overhear};
 use crate::config::{Millis, OnDisconnect, RelayKind, StreamUsage, Streaming};
 use crate::error::{Error, Result};
@@ -29,6 +31,8 @@ pub enum End {
 pub struct Wanted {
     /// To be told the usage, if it says so.
     pub usage: Option<bool>,
+    /// To be told there what it cost.
+    pub cost: bool,
     /// So many answers.
     pub choices: u64,
 }
@@ -55,9 +59,10 @@ impl Relay {
             StreamUsage::Hide => asked != Some(true),
             StreamUsage::Leave => false,
         };
-        let checked = hides_usage || streaming.relay == RelayKind::Checked;
+        let checked = hides_usage || wanted.cost || streaming.relay == RelayKind::Checked;
         let text = bridge.config.logging.fields.shows("response");
-        let attention = Attention { text, checked, hides_usage, choices: wanted.choices };
+        let keeps_usage = wanted.cost && !hides_usage;
+        let attention = Attention { text, checked, hides_usage, keeps_usage, choices: wanted.choices };
         Self { bridge, provider, streaming, attention, heard: Overhear::new(attention), watch, receipt }
     }
 
@@ -138,7 +143,7 @@ impl Relay {
     /// The flow has ended. Gives the bytes that the client still has to get.
     pub fn finish(&mut self, end: End) -> Vec<u8> {
         let failure = failure(end);
-        let tail = self.heard.finish(&failure);
+        let mut tail = self.heard.finish(&failure);
         self.receipt.outcome = match (self.heard.is_whole(), self.heard.error(), end) {
             // What was heard after the client had left is not what it got.
             (_, _, End::ClientLeft) if self.hears_out() => Outcome::ClientClosed,
@@ -148,7 +153,12 @@ impl Relay {
             (false, None, End::TimedOut) => Outcome::TimedOut,
             (false, None, End::Closed | End::Broken) => Outcome::Truncated,
         };
-        self.receipt.usage = self.heard.usage().or(self.receipt.usage);
+        let reported = self.heard.usage().or(self.receipt.usage);
+        self.receipt.charge(reported, self.heard.tier(), self.heard.said());
+        let cost = self.receipt.cost.map(dollars);
+        if let Some(told) = self.heard.kept_usage().and_then(|chunk| inbound::with_cost(chunk, cost.as_deref())) {
+            tail.splice(0..0, told);
+        }
         self.receipt.served = self.heard.model().map(str::to_owned);
         self.receipt.malformed = self.heard.malformed();
         tail

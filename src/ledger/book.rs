@@ -1,17 +1,18 @@
 //! The book of one account. Everything in it can be made anew from what it told to write down.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Entry, Totals};
 use super::order::{Ask, Gauge, Gauges, Order, Refusal, Reply, Report};
+use super::promise::{Promise, Promises};
 use super::spent::{Spent, day_of};
 use super::terms::Terms;
-use super::window::{SPAN, Window};
-use crate::config::{Millis, Nanos};
+use super::window::{MEMORY, SPAN, Window};
+use crate::config::Millis;
 
-/// The sums stand beside every so many entries, so that no more have to be read to have them again.
+/// The sums stand in every so many entries, so that no more have to be read to have them again.
 const CHECKPOINT: u64 = 50;
 /// Names of models that a day's sums tell apart, for each provider: callers may invent names.
 const MOST_MODELS: usize = 200;
@@ -19,6 +20,8 @@ const MOST_MODELS: usize = 200;
 const OTHER_MODELS: &str = "(other)";
 /// So long after it was settled, a request may be settled again without effect. The gateway gives up repeating an order far earlier.
 const REMEMBERED: Millis = 300_000;
+/// Entries that are read again whatever the sums say: all that are remembered, and a minute more, as the clock may fall back.
+const REREAD: Millis = REMEMBERED + SPAN;
 
 /// The book of one account.
 #[derive(Debug, Default)]
@@ -26,26 +29,16 @@ pub struct Book {
     /// The SHA-256 of the key, in hex; none for a key that stands in the gateway's own variables.
     hash: Option<String>,
     terms: Terms,
-    /// By the id of the request.
-    open: BTreeMap<String, Promise>,
-    /// The sum of the promises.
-    promised: Nanos,
+    /// The time of the last promise or entry: for what is written down, time never runs backwards.
+    latest: Millis,
+    open: Promises,
     requests: Window,
     tokens: Window,
     sums: Sums,
     /// The number of the last entry.
     last: u64,
-    settled: HashSet<String>,
+    settled: HashMap<String, Millis>,
     settled_at: VecDeque<(Millis, String)>,
-}
-
-/// What is promised to a request under way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Promise {
-    at: Millis,
-    until: Millis,
-    tokens: u64,
-    cost: Nanos,
 }
 
 /// Sums that entries add up to.
@@ -115,20 +108,22 @@ impl Book {
             (book.hash, book.terms) = (Some(posted.hash), posted.terms);
         }
         for (id, text) in kept.promises {
-            let Ok(promise) = serde_json::from_str::<Promise>(&text) else { continue };
-            book.promised = book.promised.saturating_add(promise.cost);
-            book.open.insert(id, promise);
+            if let Ok(promise) = serde_json::from_str(&text) {
+                book.open.make(&id, promise);
+            }
         }
-        let mut taken: Vec<_> = book.open.values().map(|promise| (promise.at, promise.tokens)).collect();
+        let mut promises: Vec<Promise> = book.open.iter().cloned().collect();
         let (mut uncounted, mut counted, mut remembered) = (Vec::new(), false, Vec::new());
         for row in rows {
-            if counted && row.at.saturating_add(REMEMBERED) < now {
+            if counted && row.at.saturating_add(REREAD) < now {
                 break;
             }
-            book.last = book.last.max(row.number);
+            (book.last, book.latest) = (book.last.max(row.number), book.latest.max(row.at));
             let entries = row.read();
             for entry in &entries {
-                taken.push((entry.started, entry.tokens.unwrap_or_default().sum()));
+                if let Some(promise) = &entry.promise {
+                    promises.push(Promise { tokens: entry.tokens.unwrap_or_default().sum(), ..promise.clone() });
+                }
                 remembered.push((row.at, entry.id.clone()));
             }
             match row.sums.and_then(|text| serde_json::from_str(&text).ok()) {
@@ -145,22 +140,22 @@ impl Book {
         }
         for (at, entries) in uncounted.into_iter().rev() {
             book.sums.roll(at);
-            entries.iter().for_each(|entry| book.sums.count(at, entry, entry.cost.unwrap_or(0)));
+            entries.iter().for_each(|entry| book.sums.count(at, entry));
         }
-        taken.sort_unstable();
-        for (at, tokens) in taken.into_iter().filter(|(at, _)| at + SPAN > now) {
-            book.requests.take(at, 1);
-            book.tokens.take(at, tokens);
+        promises.sort_unstable_by_key(|promise| promise.at);
+        for promise in promises {
+            book.take(promise.at, promise.tokens);
         }
         book
     }
 
     /// Carries out an order. What is to be written goes to `writes`; an answer counts only when it has been written.
     pub fn obey(&mut self, order: Order, now: Millis, writes: &mut Vec<Write>) -> Reply {
+        let now = now.max(self.latest);
         match order {
             Order::Admit(ask) => self.admit(&ask, now, writes),
             Order::Look(hash) => self.look(&hash, now),
-            Order::Settle(entries) => self.settle_all(&entries, now, writes),
+            Order::Settle(entries) => self.settle(entries, now, writes),
             Order::Release(id) => self.release(&id, writes),
             Order::Post { hash, terms } => self.post(hash, terms, writes),
             Order::Usage { from, to } => Reply::Usage(self.usage(from, to)),
@@ -176,9 +171,9 @@ impl Book {
     }
 
     fn admit(&mut self, ask: &Ask, now: Millis, writes: &mut Vec<Write>) -> Reply {
-        self.forget(now, writes);
-        // An order that is repeated, because its answer was lost, is answered as it was.
-        if self.open.contains_key(&ask.id) {
+        self.void(now, writes);
+        // An order that is repeated, because its answer was lost, is answered as it was; even if it comes when all is over.
+        if self.open.contain(&ask.id) || self.is_settled(&ask.id, now) {
             return Reply::Granted { terms: self.terms.clone(), gauges: self.gauges(now) };
         }
         match self.refusal(ask, now) {
@@ -191,7 +186,7 @@ impl Book {
     }
 
     /// The tokens to be promised, if nothing speaks against it.
-    fn refusal(&mut self, ask: &Ask, now: Millis) -> Result<u64, Refusal> {
+    fn refusal(&self, ask: &Ask, now: Millis) -> Result<u64, Refusal> {
         let known = self.hash.is_some() && ask.hash.as_ref().is_none_or(|hash| Some(hash) == self.hash.as_ref());
         if !known {
             return Err(Refusal::Unknown);
@@ -206,7 +201,7 @@ impl Book {
         if let Some(limit) = self.terms.max_body_bytes.filter(|limit| ask.body > *limit) {
             return Err(Refusal::Body { limit });
         }
-        if let Some(limit) = self.terms.concurrent.filter(|limit| self.open.len() as u64 >= *limit) {
+        if let Some(limit) = self.terms.concurrent.filter(|limit| self.open.count() >= *limit) {
             return Err(Refusal::Concurrent { limit });
         }
         if let Some(limit) = self.terms.requests_per_minute {
@@ -220,8 +215,9 @@ impl Book {
         let tokens = self.terms.tokens_per_minute.map_or(ask.tokens, |limit| ask.tokens.min(limit));
         if let Some(limit) = self.terms.tokens_per_minute {
             match self.tokens.wait(now, tokens, limit) {
-                Some(0) => {}
-                wait => return Err(Refusal::Tokens { wait: wait.unwrap_or(SPAN) }),
+                // Not even such a minute has room for one where no token is allowed.
+                Some(0) if limit > 0 => {}
+                wait => return Err(Refusal::Tokens { wait: wait.filter(|wait| *wait > 0).unwrap_or(SPAN) }),
             }
         }
         Ok(tokens)
@@ -231,80 +227,85 @@ impl Book {
         let Some(budget) = self.terms.budget else { return Ok(()) };
         let needed = ask.cost.ok_or(Refusal::Price)?;
         let spent = self.sums.spent.of(budget.per, now);
-        let left = budget.nanos.saturating_sub(spent).saturating_sub(self.promised);
-        if needed > left { Err(Refusal::Budget { needed, left, promised: self.promised }) } else { Ok(()) }
+        let left = budget.nanos.saturating_sub(spent).saturating_sub(self.open.cost());
+        if needed > left { Err(Refusal::Budget { needed, left, promised: self.open.cost() }) } else { Ok(()) }
     }
 
     fn promise(&mut self, ask: &Ask, tokens: u64, now: Millis, writes: &mut Vec<Write>) {
         if !self.terms.are_limited() {
             return;
         }
-        self.requests.take(now, 1);
-        self.tokens.take(now, tokens);
         // What a key without a budget costs needs no promise.
         let cost = self.terms.budget.and(ask.cost).unwrap_or(0);
-        let promise = Promise { at: now, until: now.saturating_add(ask.life), tokens, cost };
-        self.promised = self.promised.saturating_add(cost);
+        // None ends while the windows count it: without it, a book that is opened again would know less.
+        let until = now.saturating_add(ask.life.max(MEMORY));
+        let promise = Promise { at: now, until, tokens, cost };
+        self.take(now, tokens);
         writes.push(Write::Promise(ask.id.clone(), serde_json::to_string(&promise).unwrap_or_default()));
-        self.open.insert(ask.id.clone(), promise);
+        self.open.make(&ask.id, promise);
     }
 
-    fn look(&mut self, hash: &str, now: Millis) -> Reply {
-        let gauges = self.gauges(now);
-        match (self.hash.as_deref() == Some(hash), self.terms.are_valid(now)) {
-            (true, true) => Reply::Granted { terms: self.terms.clone(), gauges },
+    fn take(&mut self, at: Millis, tokens: u64) {
+        self.latest = self.latest.max(at);
+        self.requests.take(at, 1);
+        self.tokens.take(at, tokens);
+    }
+
+    fn look(&self, hash: &str, now: Millis) -> Reply {
+        let known = self.hash.as_deref() == Some(hash);
+        match (known, self.terms.are_valid(now)) {
+            (true, true) => Reply::Granted { terms: self.terms.clone(), gauges: self.gauges(now) },
             (true, false) => Reply::Refused { refusal: Refusal::Ended, gauges: Gauges::default() },
             (false, _) => Reply::Refused { refusal: Refusal::Unknown, gauges: Gauges::default() },
         }
     }
 
-    /// All entries of an order stand in one row.
-    fn settle_all(&mut self, entries: &[Entry], now: Millis, writes: &mut Vec<Write>) -> Reply {
-        self.forget(now, writes);
-        if let Some((day, sums)) = self.sums.roll(now) {
-            writes.push(Write::Day(day, sums));
+    fn release(&mut self, id: &str, writes: &mut Vec<Write>) -> Reply {
+        if let Some(promise) = self.open.take(id) {
+            writes.push(Write::Void(id.to_owned()));
+            self.requests.correct(promise.at, 1, 0);
+            self.tokens.correct(promise.at, promise.tokens, 0);
         }
-        let (mut fresh, mut void, mut told) = (Vec::new(), Vec::new(), true);
-        for entry in entries {
-            if self.settled.contains(&entry.id) {
+        Reply::Done
+    }
+
+    /// All entries of an order stand in one row.
+    fn settle(&mut self, entries: Vec<Entry>, now: Millis, writes: &mut Vec<Write>) -> Reply {
+        self.void(now, writes);
+        let (mut fresh, mut void) = (Vec::new(), Vec::new());
+        for mut entry in entries {
+            if self.is_settled(&entry.id, now) {
                 continue;
             }
-            let cost = self.keep_promise(entry, &mut void);
-            told &= cost == entry.cost.unwrap_or(0);
-            self.sums.count(now, entry, cost);
-            self.last += 1;
+            entry.promise = self.open.take(&entry.id);
+            if let Some(promise) = &entry.promise {
+                void.push(Write::Void(entry.id.clone()));
+                self.tokens.correct(promise.at, promise.tokens, entry.tokens.unwrap_or_default().sum());
+            }
             self.remember(now, entry.id.clone());
             fresh.push(entry);
         }
         if !fresh.is_empty() {
-            let due = self.last / CHECKPOINT > (self.last - fresh.len() as u64) / CHECKPOINT;
-            let sums = (due || !told).then(|| serde_json::to_string(&self.sums).unwrap_or_default());
-            let entries = serde_json::to_string(&fresh).unwrap_or_default();
-            writes.push(Write::Entries(Row { number: self.last, at: now, entries, sums }));
+            self.enter(&fresh, now, writes);
         }
         writes.append(&mut void);
         Reply::Done
     }
 
-    /// Replaces what was promised to a request by the truth; gives what it is charged.
-    fn keep_promise(&mut self, entry: &Entry, void: &mut Vec<Write>) -> Nanos {
-        let Some(promise) = self.open.remove(&entry.id) else { return entry.cost.unwrap_or(0) };
-        void.push(Write::Void(entry.id.clone()));
-        self.promised = self.promised.saturating_sub(promise.cost);
-        let truth = entry.tokens.unwrap_or_default().sum();
-        self.tokens.correct(promise.at, promise.tokens, truth);
-        // A budget is charged with what was promised where the truth is not known.
-        entry.cost.unwrap_or(promise.cost)
-    }
-
-    fn release(&mut self, id: &str, writes: &mut Vec<Write>) -> Reply {
-        if let Some(promise) = self.open.remove(id) {
-            writes.push(Write::Void(id.to_owned()));
-            self.promised = self.promised.saturating_sub(promise.cost);
-            self.tokens.correct(promise.at, promise.tokens, 0);
-            self.requests.correct(promise.at, 1, 0);
+    fn enter(&mut self, entries: &[Entry], now: Millis, writes: &mut Vec<Write>) {
+        // With the first entry of a day stand the sums of all before it, too: older entries may go.
+        let first = day_of(now) > self.sums.day;
+        if let Some((day, sums)) = self.sums.roll(now) {
+            writes.push(Write::Day(day, sums));
         }
-        Reply::Done
+        entries.iter().for_each(|entry| self.sums.count(now, entry));
+        let before = self.last;
+        self.last = before.saturating_add(entries.len() as u64);
+        let sums = first || self.last / CHECKPOINT > before / CHECKPOINT;
+        let sums = sums.then(|| serde_json::to_string(&self.sums).unwrap_or_default());
+        let entries = serde_json::to_string(entries).unwrap_or_default();
+        writes.push(Write::Entries(Row { number: self.last, at: now, entries, sums }));
+        self.latest = self.latest.max(now);
     }
 
     /// The sums of the current day; those before it are kept as they were written.
@@ -317,36 +318,34 @@ impl Book {
         serde_json::from_str::<Sums>(day).map(|sums| sums.reports()).unwrap_or_default()
     }
 
-    /// Lets go of promises to requests that were lost, and of ids that nobody settles again.
-    fn forget(&mut self, now: Millis, writes: &mut Vec<Write>) {
-        let void: Vec<String> =
-            self.open.iter().filter(|(_, promise)| promise.until <= now).map(|(id, _)| id.clone()).collect();
-        for id in void {
-            if let Some(promise) = self.open.remove(&id) {
-                self.promised = self.promised.saturating_sub(promise.cost);
-                writes.push(Write::Void(id));
-            }
-        }
-        while self.settled_at.front().is_some_and(|(at, _)| at.saturating_add(REMEMBERED) < now) {
+    /// Lets go of promises to requests that were lost.
+    fn void(&mut self, now: Millis, writes: &mut Vec<Write>) {
+        writes.extend(std::iter::from_fn(|| self.open.take_lost(now)).map(Write::Void));
+    }
+
+    fn is_settled(&self, id: &str, now: Millis) -> bool {
+        self.settled.get(id).is_some_and(|at| at.saturating_add(REMEMBERED) >= now)
+    }
+
+    /// Remembers an id that was settled, and lets go of those that nobody settles again.
+    fn remember(&mut self, at: Millis, id: String) {
+        while self.settled_at.front().is_some_and(|(then, _)| then.saturating_add(REMEMBERED) < at) {
             if let Some((_, id)) = self.settled_at.pop_front() {
                 self.settled.remove(&id);
             }
         }
-    }
-
-    fn remember(&mut self, at: Millis, id: String) {
-        self.settled.insert(id.clone());
+        self.settled.insert(id.clone(), at);
         self.settled_at.push_back((at, id));
     }
 
-    fn gauges(&mut self, now: Millis) -> Gauges {
-        let gauge = |window: &mut Window, limit: Option<u64>| {
+    fn gauges(&self, now: Millis) -> Gauges {
+        let gauge = |window: &Window, limit: Option<u64>| {
             let limit = limit?;
             Some(Gauge { limit, left: limit.saturating_sub(window.taken(now)), reset: window.reset(now) })
         };
         Gauges {
-            requests: gauge(&mut self.requests, self.terms.requests_per_minute),
-            tokens: gauge(&mut self.tokens, self.terms.tokens_per_minute),
+            requests: gauge(&self.requests, self.terms.requests_per_minute),
+            tokens: gauge(&self.tokens, self.terms.tokens_per_minute),
         }
     }
 }
@@ -364,8 +363,8 @@ impl Sums {
         over
     }
 
-    fn count(&mut self, now: Millis, entry: &Entry, cost: Nanos) {
-        self.spent.add(now, cost);
+    fn count(&mut self, now: Millis, entry: &Entry) {
+        self.spent.add(now, entry.charge());
         if entry.member {
             return;
         }
@@ -383,5 +382,246 @@ impl Sums {
             totals: totals.clone(),
         };
         self.models.iter().flat_map(|(provider, models)| models.iter().map(move |row| each(provider, row))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::entry::Tokens;
+    use super::super::terms::{Budget, Period};
+    use super::*;
+    use crate::config::Nanos;
+
+    const NOON: Millis = 1_780_000_000_000;
+
+    /// A book with these terms, and the rows that it had written.
+    struct Desk {
+        book: Book,
+        kept: Kept,
+        rows: Vec<Row>,
+    }
+
+    impl Desk {
+        fn new(terms: Terms) -> Self {
+            let mut desk = Self { book: Book::default(), kept: Kept::default(), rows: Vec::new() };
+            desk.obey(Order::Post { hash: "hash".into(), terms }, NOON);
+            desk
+        }
+
+        fn obey(&mut self, order: Order, now: Millis) -> Reply {
+            let mut writes = Vec::new();
+            let reply = self.book.obey(order, now, &mut writes);
+            for write in writes {
+                match write {
+                    Write::Terms(terms) => self.kept.terms = Some(terms),
+                    Write::Promise(id, promise) => self.kept.promises.push((id, promise)),
+                    Write::Void(id) => self.kept.promises.retain(|(other, _)| *other != id),
+                    Write::Entries(row) => self.rows.push(row),
+                    Write::Day(..) => {}
+                }
+            }
+            reply
+        }
+
+        fn admit(&mut self, ask: Ask, now: Millis) -> Result<(), Refusal> {
+            match self.obey(Order::Admit(ask), now) {
+                Reply::Granted { .. } => Ok(()),
+                Reply::Refused { refusal, .. } => Err(refusal),
+                other => panic!("{other:?}"),
+            }
+        }
+
+        fn settle(&mut self, entry: Entry, now: Millis) {
+            assert_eq!(self.obey(Order::Settle(vec![entry]), now), Reply::Done);
+        }
+
+        fn reopen(&mut self, now: Millis) {
+            self.book = Book::open(self.kept.clone(), self.rows.iter().rev().cloned(), now);
+        }
+
+        fn spent(&self) -> Nanos {
+            self.book.sums.spent.of(Period::Total, NOON)
+        }
+    }
+
+    fn ask(id: &str, tokens: u64, cost: Nanos) -> Ask {
+        let (id, cost) = (id.to_owned(), Some(cost));
+        Ask { id, models: vec!["m".into(), "p/m".into()], body: 100, tokens, cost, life: 600_000, ..Ask::default() }
+    }
+
+    fn entry(id: &str, cost: Option<Nanos>) -> Entry {
+        let (provider, model) = ("p".to_owned(), "m".to_owned());
+        Entry { id: id.to_owned(), provider, model, outcome: "complete".into(), cost, ..Entry::default() }
+    }
+
+    fn budget(nanos: Nanos) -> Terms {
+        Terms { budget: Some(Budget { nanos, per: Period::Day }), ..Terms::default() }
+    }
+
+    #[test]
+    fn each_limit_refuses_in_its_own_words() {
+        let plain = Terms::default;
+        let table = [
+            (Terms { enabled: false, ..plain() }, Refusal::Ended),
+            (Terms { expires_at: Some(NOON), ..plain() }, Refusal::Ended),
+            (Terms { models: vec!["other/*".into()], ..plain() }, Refusal::Model),
+            (Terms { max_body_bytes: Some(99), ..plain() }, Refusal::Body { limit: 99 }),
+            (Terms { concurrent: Some(1), ..plain() }, Refusal::Concurrent { limit: 1 }),
+            (Terms { concurrent: Some(0), ..plain() }, Refusal::Concurrent { limit: 0 }),
+            (Terms { requests_per_minute: Some(1), ..plain() }, Refusal::Requests { wait: 60_250 }),
+            (Terms { requests_per_minute: Some(0), ..plain() }, Refusal::Requests { wait: SPAN }),
+            (Terms { tokens_per_minute: Some(19), ..plain() }, Refusal::Tokens { wait: 60_250 }),
+            (Terms { tokens_per_minute: Some(5), ..plain() }, Refusal::Tokens { wait: 60_250 }),
+            (Terms { tokens_per_minute: Some(0), ..plain() }, Refusal::Tokens { wait: SPAN }),
+            (budget(13), Refusal::Budget { needed: 7, left: 6, promised: 7 }),
+        ];
+        for (terms, refusal) in table {
+            let mut desk = Desk::new(terms.clone());
+            let first = desk.admit(ask("a", 10, 7), NOON);
+            let kept = desk.kept.clone();
+            assert_eq!(desk.admit(ask("b", 10, 7), NOON), Err(refusal.clone()), "{terms:?}");
+            assert!(first.is_ok() || first == Err(refusal), "{terms:?}");
+            assert_eq!(desk.kept, kept, "what is refused takes nothing");
+        }
+    }
+
+    #[test]
+    fn limits_refuse_nothing_that_they_allow() {
+        for terms in [
+            Terms { expires_at: Some(NOON + 1), models: vec!["p/*".into()], ..Terms::default() },
+            Terms { max_body_bytes: Some(100), concurrent: Some(2), ..Terms::default() },
+            Terms { requests_per_minute: Some(2), tokens_per_minute: Some(20), ..budget(14) },
+        ] {
+            let mut desk = Desk::new(terms);
+            assert_eq!((desk.admit(ask("a", 10, 7), NOON), desk.admit(ask("b", 10, 7), NOON)), (Ok(()), Ok(())));
+        }
+    }
+
+    #[test]
+    fn a_key_is_known_by_its_hash_and_a_parent_without() {
+        let asked = |hash: Option<&str>| Ask { hash: hash.map(str::to_owned), ..ask("a", 1, 1) };
+        let mut desk = Desk::new(Terms::default());
+        assert_eq!(desk.admit(asked(Some("hash")), NOON), Ok(()));
+        assert_eq!(desk.admit(asked(None), NOON), Ok(()));
+        assert_eq!(desk.admit(asked(Some("other")), NOON), Err(Refusal::Unknown));
+        desk.obey(Order::Post { hash: "other".into(), terms: Terms::default() }, NOON);
+        assert_eq!(desk.admit(asked(Some("hash")), NOON), Err(Refusal::Unknown));
+        desk.book = Book::default();
+        assert_eq!(desk.admit(asked(None), NOON), Err(Refusal::Unknown), "nothing was ever posted");
+    }
+
+    #[test]
+    fn a_budget_asks_for_a_price() {
+        let mut desk = Desk::new(budget(10));
+        assert_eq!(desk.admit(Ask { cost: None, ..ask("a", 1, 1) }, NOON), Err(Refusal::Price));
+        let mut desk = Desk::new(Terms { concurrent: Some(1), ..Terms::default() });
+        assert_eq!(desk.admit(Ask { cost: None, ..ask("a", 1, 1) }, NOON), Ok(()));
+    }
+
+    #[test]
+    fn a_key_without_limits_writes_no_promise() {
+        let mut desk = Desk::new(Terms { models: vec!["m".into()], max_body_bytes: Some(1_000), ..Terms::default() });
+        assert_eq!(desk.admit(ask("a", 1, 1), NOON), Ok(()));
+        assert!(desk.kept.promises.is_empty());
+        desk.settle(entry("a", Some(1)), NOON);
+        assert_eq!(desk.spent(), 1);
+    }
+
+    #[test]
+    fn a_members_entry_counts_against_the_budget_alone() {
+        let mut desk = Desk::new(budget(10));
+        assert_eq!(desk.admit(ask("a", 1, 8), NOON), Ok(()));
+        desk.settle(Entry { member: true, ..entry("a", Some(7)) }, NOON);
+        for _ in 0..2 {
+            assert_eq!(desk.obey(Order::Usage { from: 0, to: u64::MAX }, NOON), Reply::Usage(Vec::new()));
+            let refusal = Refusal::Budget { needed: 4, left: 3, promised: 0 };
+            assert_eq!(desk.admit(ask("b", 1, 4), NOON), Err(refusal));
+            desk.reopen(NOON);
+        }
+    }
+
+    #[test]
+    fn an_unknown_cost_is_charged_as_promised_and_stays_so() {
+        let mut desk = Desk::new(budget(10));
+        desk.settle(entry("before", Some(1)), NOON);
+        assert_eq!(desk.admit(ask("a", 1, 6), NOON), Ok(()));
+        desk.settle(entry("a", None), NOON);
+        for _ in 0..2 {
+            assert_eq!(desk.spent(), 7);
+            let Reply::Usage(reports) = desk.obey(Order::Usage { from: 0, to: u64::MAX }, NOON) else { panic!() };
+            assert_eq!((reports[0].totals.cost, reports[0].totals.unpriced), (1, 1), "sums say what is known");
+            desk.reopen(NOON);
+        }
+    }
+
+    #[test]
+    fn a_lost_request_frees_its_promise_and_still_pays_when_it_comes() {
+        let terms = Terms { concurrent: Some(1), ..budget(10) };
+        let mut desk = Desk::new(terms);
+        assert_eq!(desk.admit(ask("a", 1, 8), NOON), Ok(()));
+        assert_eq!(desk.admit(ask("b", 1, 8), NOON + 599_999), Err(Refusal::Concurrent { limit: 1 }));
+        assert_eq!(desk.admit(ask("b", 1, 8), NOON + 600_000), Ok(()));
+        desk.settle(entry("a", Some(8)), NOON + 600_001);
+        desk.settle(entry("b", Some(8)), NOON + 600_002);
+        for _ in 0..2 {
+            assert_eq!((desk.spent(), desk.book.open.cost(), desk.rows.len()), (16, 0, 2));
+            desk.reopen(NOON + 600_003);
+        }
+    }
+
+    #[test]
+    fn an_order_that_is_repeated_has_no_effect() {
+        let mut desk = Desk::new(Terms { requests_per_minute: Some(2), concurrent: Some(1), ..budget(10) });
+        for _ in 0..3 {
+            assert_eq!(desk.admit(ask("a", 1, 8), NOON), Ok(()));
+            desk.reopen(NOON);
+        }
+        for _ in 0..3 {
+            desk.settle(entry("a", Some(8)), NOON + 1);
+            desk.reopen(NOON + 1);
+        }
+        assert_eq!((desk.admit(ask("a", 1, 8), NOON + 2), desk.kept.promises.len()), (Ok(()), 0), "it was too late");
+        assert_eq!((desk.spent(), desk.rows.len(), desk.book.requests.taken(NOON + 2)), (8, 1, 1));
+    }
+
+    #[test]
+    fn a_day_tells_two_hundred_models_apart_and_sums_the_rest() {
+        let mut desk = Desk::new(Terms::default());
+        for number in 0..250 {
+            let tokens = Some(Tokens { fresh: 1, ..Tokens::default() });
+            let model = format!("m-{:03}", number % 230);
+            desk.settle(Entry { model, tokens, ..entry(&format!("id-{number}"), Some(1)) }, NOON);
+        }
+        for _ in 0..2 {
+            let Reply::Usage(reports) = desk.obey(Order::Usage { from: 0, to: u64::MAX }, NOON) else { panic!() };
+            assert_eq!((reports.len(), reports[0].model.as_str(), reports[0].totals.requests), (201, "(other)", 30));
+            assert_eq!((reports[1].model.as_str(), reports[1].totals.requests), ("m-000", 2));
+            assert_eq!(reports.iter().map(|report| report.totals.cost).sum::<Nanos>(), 250);
+            desk.reopen(NOON);
+        }
+    }
+
+    #[test]
+    fn entries_of_earlier_days_may_go() {
+        let mut desk = Desk::new(budget(10));
+        desk.settle(entry("a", Some(3)), NOON);
+        desk.settle(Entry { member: true, ..entry("b", Some(4)) }, NOON);
+        desk.settle(entry("c", Some(5)), NOON + 86_400_000);
+        desk.rows.drain(..2);
+        desk.reopen(NOON + 86_400_000);
+        assert_eq!((desk.spent(), desk.book.last), (12, 3));
+    }
+
+    #[test]
+    fn a_clock_that_falls_back_over_midnight_spends_no_budget_twice() {
+        let midnight = day_of(NOON) * 86_400_000 + 86_400_000;
+        let mut desk = Desk::new(budget(10));
+        for (id, now) in [("a", midnight + 1), ("b", midnight - 1)] {
+            assert_eq!(desk.admit(ask(id, 1, 5), now), Ok(()));
+            desk.settle(entry(id, Some(5)), now);
+            desk.reopen(midnight - 1);
+        }
+        let refusal = Refusal::Budget { needed: 1, left: 0, promised: 0 };
+        assert_eq!(desk.admit(ask("c", 1, 1), midnight + 2), Err(refusal));
     }
 }

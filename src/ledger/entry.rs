@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::promise::Promise;
 use crate::chat::Usage;
 use crate::config::{Millis, Nanos};
 
@@ -47,6 +48,16 @@ pub struct Entry {
     pub member: bool,
     /// What it cost in nano-dollars; nothing if the model's price is not known.
     pub cost: Option<Nanos>,
+    /// What had been promised to it. The account says this, not who settles: with it a book that is opened again knows what it knew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promise: Option<Promise>,
+}
+
+impl Entry {
+    /// What a budget is charged with: what was promised, where the truth is not known.
+    pub fn charge(&self) -> Nanos {
+        self.cost.or(self.promise.as_ref().map(|promise| promise.cost)).unwrap_or(0)
+    }
 }
 
 /// Tokens by what they were for.

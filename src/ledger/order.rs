@@ -55,7 +55,7 @@ pub struct Ask {
     pub tokens: u64,
     /// The most that it can cost; none if the model's price is not known.
     pub cost: Option<Nanos>,
-    /// After so long it is taken for lost, and its promise is void.
+    /// After so long it is taken for lost, and its promise is void; but not within the minute that its limits count.
     pub life: Millis,
 }
 

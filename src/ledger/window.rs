@@ -10,27 +10,29 @@ use crate::config::Millis;
 pub const SPAN: Millis = 60_000;
 /// What is taken within so many milliseconds is remembered as one sum, and forgotten together with its last.
 const SLOT: Millis = 250;
+/// Nothing counts longer.
+pub const MEMORY: Millis = SPAN + SLOT;
 
 /// Amounts taken in the last minute. Each counts for the whole of the [`SPAN`] after it, and up to a quarter of a second longer; so in
 /// no minute, wherever it begins, is more taken than a limit that was asked of this window.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
-    /// Start and sum, oldest first.
+    /// Start and sum, oldest first. Only taking lets go of those that count no more: to ask changes nothing.
     slots: VecDeque<(Millis, u64)>,
 }
 
 impl Window {
     /// How much counts now.
-    pub fn taken(&mut self, now: Millis) -> u64 {
-        while self.slots.front().is_some_and(|(start, _)| gone_at(*start) <= now) {
-            self.slots.pop_front();
-        }
-        self.slots.iter().fold(0, |sum, (_, amount)| sum.saturating_add(*amount))
+    pub fn taken(&self, now: Millis) -> u64 {
+        self.counting(now).fold(0, |sum, (_, amount)| sum.saturating_add(amount))
     }
 
     /// Takes an amount. The clock may stand still or fall back: then the amount counts with the newest.
     pub fn take(&mut self, now: Millis, amount: u64) {
-        let start = now - now % SLOT;
+        while self.slots.front().is_some_and(|(start, _)| gone_at(*start) <= now) {
+            self.slots.pop_front();
+        }
+        let start = start(now);
         match self.slots.back_mut() {
             Some((last, sum)) if *last >= start => *sum = sum.saturating_add(amount),
             _ => self.slots.push_back((start, amount)),
@@ -39,23 +41,24 @@ impl Window {
 
     /// Replaces what was taken at `at`, if it still counts: a promise by the truth.
     pub fn correct(&mut self, at: Millis, promised: u64, truth: u64) {
-        let start = at - at % SLOT;
-        if let Some((_, sum)) = self.slots.iter_mut().rev().find(|(slot, _)| *slot <= start) {
+        // A sum that overflowed no longer says what is in it, and stays.
+        let sum = self.slots.iter_mut().rev().find(|(slot, sum)| *slot == start(at) && *sum < u64::MAX);
+        if let Some((_, sum)) = sum {
             *sum = sum.saturating_sub(promised).saturating_add(truth);
         }
     }
 
     /// How long until `amount` more keeps within `limit`; `None` if it never does.
-    pub fn wait(&mut self, now: Millis, amount: u64, limit: u64) -> Option<Millis> {
+    pub fn wait(&self, now: Millis, amount: u64, limit: u64) -> Option<Millis> {
         let room = limit.checked_sub(amount)?;
         let mut taken = self.taken(now);
         if taken <= room {
             return Some(0);
         }
-        for (start, sum) in &self.slots {
-            taken = taken.saturating_sub(*sum);
+        for (start, sum) in self.counting(now) {
+            taken = taken.saturating_sub(sum);
             if taken <= room {
-                return Some(gone_at(*start).saturating_sub(now));
+                return Some(gone_at(start).saturating_sub(now));
             }
         }
         Some(0)
@@ -65,11 +68,20 @@ impl Window {
     pub fn reset(&self, now: Millis) -> Millis {
         self.slots.back().map_or(0, |(start, _)| gone_at(*start).saturating_sub(now))
     }
+
+    fn counting(&self, now: Millis) -> impl Iterator<Item = (Millis, u64)> {
+        self.slots.iter().copied().skip_while(move |(start, _)| gone_at(*start) <= now)
+    }
+}
+
+/// The slot of a time.
+fn start(time: Millis) -> Millis {
+    time - time % SLOT
 }
 
 /// When a slot is forgotten.
 fn gone_at(start: Millis) -> Millis {
-    start.saturating_add(SLOT + SPAN)
+    start.saturating_add(MEMORY)
 }
 
 #[cfg(test)]

@@ -95,7 +95,9 @@ impl Price {
     /// The most that so many tokens can cost, however they turn out to be split and whatever tier serves them; rounded up.
     pub fn bound(&self, input_tokens: u64, output_tokens: u64) -> Nanos {
         let tariffs = self.tiers.iter().map(|(_, tariff)| tariff).chain([&self.standard]);
-        let rates = tariffs.flat_map(|tariff| [Some(tariff.rates), tariff.long.map(|long| long.rates)]).flatten();
+        // A prompt that cannot be long does not cost as a long one.
+        let long = |tariff: &Tariff| tariff.long.filter(|long| input_tokens > long.above).map(|long| long.rates);
+        let rates = tariffs.flat_map(|tariff| [Some(tariff.rates), long(tariff)]).flatten();
         let most = rates.map(|rates| {
             let input = rates.input.max(rates.cached_input).max(rates.cache_write);
             sum(&[(input_tokens, input), (output_tokens, rates.output.max(rates.reasoning))])
@@ -205,7 +207,8 @@ mod tests {
 
     #[test]
     fn a_bound_takes_the_dearest_of_everything() {
-        assert_eq!(PRICE.bound(10, 10), 10 * 6_000 + 10 * 24_000 + 7);
+        assert_eq!(PRICE.bound(100, 10), 100 * 3_000 + 10 * 12_000 + 7);
+        assert_eq!(PRICE.bound(101, 10), 101 * 6_000 + 10 * 24_000 + 7);
         let tiny = Price { standard: Tariff { rates: FLEX, long: None }, tiers: &[], per_request: 0 };
         assert_eq!(tiny.bound(1, 0), 1);
         assert_eq!(Price::default().bound(u64::MAX, 1), 0);

@@ -146,7 +146,7 @@ describe("the usage of a stream", { concurrency: 6 }, () => {
         const seen = await ask(row);
         assert.equal(seen.text, seen.sent);
         assert.ok(!seen.text.includes("usage"));
-        assert.deepEqual([seen.end.outcome, seen.end.input_tokens], ["complete", undefined]);
+        assert.deepEqual([seen.end.outcome, seen.end.estimated], ["complete", true]);
       });
 
       it(`that did not ask: as the provider tells it of its own accord (${row})`, async () => {

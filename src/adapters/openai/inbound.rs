@@ -22,6 +22,8 @@ pub struct Ask<'a> {
     pub stream: bool,
     /// Whether the client wants the usage at the end of a stream, if it says so.
     pub include_usage: Option<bool>,
+    /// Whether it wants to be told there as well what the answer cost: a field of this gateway.
+    pub include_cost: bool,
     /// How many answers are asked for, OpenAI's `n`.
     pub choices: u64,
 }
@@ -46,9 +48,9 @@ pub fn read(body: &[u8]) -> Result<Ask<'_>> {
         Some("true") => true,
         Some(_) => return Err(wrong_type("stream", "true or false")),
     };
-    let include_usage = include_usage(&document);
+    let (include_usage, include_cost) = stream_options(&document);
     let choices = document.value("n").and_then(|raw| raw.parse().ok()).unwrap_or(1);
-    Ok(Ask { document, model, stream, include_usage, choices })
+    Ok(Ask { document, model, stream, include_usage, include_cost, choices })
 }
 
 /// A body that is no JSON object, as an error.
@@ -73,13 +75,31 @@ fn messages(document: &Document<'_>) -> Result<()> {
     if raw.starts_with('[') { Ok(()) } else { Err(wrong_type("messages", "an array")) }
 }
 
-fn include_usage(document: &Document<'_>) -> Option<bool> {
+/// Whether the usage is wanted, if the client says so, and whether the cost is. Whoever wants the cost wants the usage.
+fn stream_options(document: &Document<'_>) -> (Option<bool>, bool) {
     #[derive(Deserialize)]
     struct Options {
         include_usage: Option<bool>,
+        include_cost: Option<bool>,
     }
     let options = document.value("stream_options").and_then(|raw| serde_json::from_str::<Options>(raw).ok());
-    options.and_then(|options| options.include_usage)
+    let (usage, cost) =
+        options.map_or((None, false), |options| (options.include_usage, options.include_cost.unwrap_or(false)));
+    (usage.or(cost.then_some(true)), cost)
+}
+
+/// The chunk that tells the usage, with what the answer cost beside it: in dollars, or `null` if that is not known.
+/// `None` if it tells no usage.
+pub fn with_cost(chunk: &[u8], cost: Option<&str>) -> Option<Vec<u8>> {
+    let mut chunk = Document::read(chunk).ok()?;
+    let usage = chunk.value("usage").filter(|raw| raw.starts_with('{'))?.to_owned();
+    let mut usage = Document::read(usage.as_bytes()).ok()?;
+    usage.set("cost", cost.unwrap_or("null"));
+    let usage = String::from_utf8_lossy(&usage.render()).into_owned();
+    chunk.set("usage", usage);
+    let mut out = Vec::new();
+    sse::write(&chunk.render(), &mut out);
+    Some(out)
 }
 
 fn missing(field: &'static str) -> Error {

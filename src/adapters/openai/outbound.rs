@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::inbound::wrong_type;
-use super::wire::{Answer, is_error, is_object, tier, usage};
+use super::wire::{Answer, Choice, is_error, is_object, tier, usage};
 use crate::chat::Usage;
 use crate::config::Model;
 use crate::error::{Error, Result};
@@ -23,6 +23,8 @@ pub fn ask_for_usage(document: &mut Document<'_>) {
     let options = document.value("stream_options").filter(|raw| raw.starts_with('{')).unwrap_or("{}").to_owned();
     let Ok(mut options) = Document::read(options.as_bytes()) else { return };
     options.set("include_usage", "true");
+    // A field of this gateway's, which no provider knows.
+    options.remove("include_cost");
     let options = String::from_utf8_lossy(&options.render()).into_owned();
     document.set("stream_options", options);
 }
@@ -55,6 +57,14 @@ fn lower(document: &mut Document<'_>, field: &'static str, ceiling: u64) -> Resu
     Ok(())
 }
 
+/// The longest answer that a request asks for, all its choices together, in tokens; `None` if it does not say. As it was made ready.
+pub fn longest(document: &Document<'_>, choices: u64) -> Option<u64> {
+    let asked = CEILED.iter().filter_map(|field| document.value(field)?.parse::<f64>().ok());
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    let asked = asked.map(|asked| asked.ceil() as u64).max();
+    asked.map(|asked| asked.saturating_mul(choices.max(1)))
+}
+
 /// What a whole answer says of itself.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -64,6 +74,8 @@ pub struct Facts {
     pub model: Option<String>,
     /// How the provider says it served the request, in its word: `default`, `flex`, `priority` …
     pub tier: Option<String>,
+    /// How much it says, in bytes: roughly, for estimates.
+    pub said: u64,
 }
 
 /// Reads a whole answer that came with a status of success.
@@ -82,10 +94,11 @@ pub fn reply(body: &[u8]) -> Result<Facts> {
     if answer.error.is_some() {
         return Err(refusal(502, body));
     }
-    if answer.choices.is_none() {
+    let Some(choices) = answer.choices else {
         return Err(invalid("a body that has no choices"));
-    }
+    };
     Ok(Facts {
+        said: choices.iter().map(Choice::length).sum(),
         usage: usage(answer.usage, answer.x_groq),
         model: answer.model.map(Cow::into_owned),
         tier: tier(answer.service_tier).map(str::to_owned),

@@ -30,6 +30,8 @@ pub struct Attention {
     pub choices: u64,
     /// When checking: the chunk that only tells the usage is ours, not the client's.
     pub hides_usage: bool,
+    /// When checking: that chunk is kept back, for the cost to be told with it.
+    pub keeps_usage: bool,
 }
 
 #[derive(Default)]
@@ -44,6 +46,8 @@ struct Heard {
     error: Option<Error>,
     content: bool,
     malformed: u32,
+    said: u64,
+    kept: Option<Vec<u8>>,
     text: String,
 }
 
@@ -133,6 +137,16 @@ impl Overhear {
         self.heard.tier.as_deref()
     }
 
+    /// The chunk that tells the usage, if it was kept back.
+    pub fn kept_usage(&self) -> Option<&[u8]> {
+        self.heard.kept.as_deref()
+    }
+
+    /// How much it has said, in bytes: roughly, for estimates.
+    pub fn said(&self) -> u64 {
+        self.heard.said
+    }
+
     /// Events that were no JSON of this format, or too long.
     pub fn malformed(&self) -> u32 {
         self.heard.malformed.saturating_add(self.reader.skipped())
@@ -185,10 +199,14 @@ impl Heard {
         let choices = chunk.choices.unwrap_or_default();
         let only_usage = usage.is_some() && choices.is_empty() && chunk.error.is_none();
         choices.into_iter().for_each(|choice| self.choice(&choice));
-        !(only_usage && self.attention.hides_usage)
+        if only_usage && self.attention.keeps_usage {
+            self.kept = Some(data.to_vec());
+        }
+        !(only_usage && (self.attention.hides_usage || self.attention.keeps_usage))
     }
 
     fn choice(&mut self, choice: &Choice<'_>) {
+        self.said = self.said.saturating_add(choice.length());
         let finished = choice.finish_reason.as_ref().is_some_and(|reason| !reason.is_empty());
         self.content = self.content || finished || choice.delta.is_some_and(|delta| says_something(delta.get()));
         if let Some(known) = self.choices.iter_mut().find(|(known, _)| *known == choice.index) {
@@ -219,7 +237,8 @@ mod tests {
     const STOP: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
     const USAGE: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\n";
     const END: &str = "data: [DONE]\n\n";
-    const CHECKED: Attention = Attention { text: false, checked: true, hides_usage: true, choices: 1 };
+    const CHECKED: Attention =
+        Attention { text: false, checked: true, hides_usage: true, keeps_usage: false, choices: 1 };
 
     /// The listener, what passed, and what was added at the end.
     fn listen(attention: Attention, stream: &str) -> (Overhear, String, String) {

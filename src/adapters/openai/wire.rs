@@ -41,6 +41,10 @@ pub(super) struct Answer<'a> {
     pub(super) choices: Option<Vec<Choice<'a>>>,
 }
 
+/// What stands around the text of a delta, `{"content":""}`, and of a message, in bytes.
+const DELTA: usize = 14;
+const MESSAGE: usize = 50;
+
 /// Whether JSON, if it is any, is an object: a list would pass for the members of a struct, in their order.
 pub(super) fn is_object(data: &[u8]) -> bool {
     data.trim_ascii_start().starts_with(b"{")
@@ -67,6 +71,17 @@ pub(super) struct Choice<'a> {
     /// Of a chunk.
     #[serde(borrow)]
     pub(super) delta: Option<&'a RawValue>,
+    /// Of a whole answer.
+    #[serde(borrow)]
+    pub(super) message: Option<&'a RawValue>,
+}
+
+impl Choice<'_> {
+    /// How much it says, in bytes: roughly, for estimates.
+    pub(super) fn length(&self) -> u64 {
+        let said = self.delta.map(|delta| delta.get().len().saturating_sub(DELTA));
+        said.or_else(|| self.message.map(|message| message.get().len().saturating_sub(MESSAGE))).unwrap_or(0) as u64
+    }
 }
 
 /// The text of a delta, for operators who want answers in their log.

@@ -1,0 +1,590 @@
+//! The books of an account under everything that may befall them: any order of orders, a clock that stands still or falls back,
+//! crashes at any point. Two books get the same orders: one lives on, the other is dropped and opened again from what was written.
+//! A third bookkeeper, who is slow and simple, says what must be true.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may insist")]
+
+use std::collections::{BTreeMap, HashSet};
+
+use llm_bridge::ledger::{
+    Ask, Book, Budget, Entry, Gauge, Kept, Order, Period, Promise, Refusal, Reply, Report, Row, SPAN, Terms, Tokens,
+    Totals, Write, day_of,
+};
+use llm_bridge::wire::date;
+use proptest::prelude::*;
+
+/// What a window may count longer than [`SPAN`].
+const SLACK: u64 = 250;
+/// So long a book remembers what was settled.
+const REMEMBERED: u64 = 300_000;
+/// A Sunday, the last of a month, shortly before midnight.
+const EVE: u64 = 1_780_271_990_000;
+
+/// What was written, as tables hold it.
+#[derive(Clone, Debug, Default)]
+struct Store {
+    terms: Option<String>,
+    promises: BTreeMap<String, String>,
+    rows: Vec<Row>,
+    days: BTreeMap<u64, String>,
+}
+
+impl Store {
+    fn write(&mut self, writes: &[Write]) {
+        for write in writes {
+            match write.clone() {
+                Write::Terms(terms) => self.terms = Some(terms),
+                Write::Promise(id, promise) => assert_eq!(self.promises.insert(id, promise), None),
+                Write::Void(id) => assert!(self.promises.remove(&id).is_some(), "{id}"),
+                Write::Entries(row) => {
+                    let last = self.rows.last().cloned().unwrap_or_default();
+                    let count = row.read().len() as u64;
+                    assert!(count > 0 && row.number == last.number + count, "{row:?} after {last:?}");
+                    assert!(row.at >= last.at, "{row:?} after {last:?}");
+                    self.rows.push(row);
+                }
+                Write::Day(day, sums) => assert_eq!(self.days.insert(day, sums), None, "day {day}"),
+            }
+        }
+    }
+
+    fn open(&self, now: u64) -> Book {
+        let kept = Kept { terms: self.terms.clone(), promises: self.promises.clone().into_iter().collect() };
+        Book::open(kept, self.rows.iter().rev().cloned(), now)
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (u64, Entry)> {
+        self.rows.iter().flat_map(|row| row.read().into_iter().map(|entry| (row.at, entry)))
+    }
+
+    /// All sums, of days that are over and of the last.
+    fn usage(&self, book: &mut Book) -> BTreeMap<(u64, String, String), Totals> {
+        let mut reports: Vec<Report> = self.days.values().flat_map(|sums| Book::reports(sums)).collect();
+        let Reply::Usage(today) = book.obey(Order::Usage { from: 0, to: u64::MAX }, 0, &mut Vec::new()) else {
+            panic!("no usage")
+        };
+        reports.extend(today);
+        let mut usage = BTreeMap::new();
+        for report in reports {
+            let old = usage.insert((report.day, report.provider, report.model), report.totals);
+            assert_eq!(old, None, "reported twice");
+        }
+        usage
+    }
+
+    /// The same, from the entries.
+    fn sums(&self) -> BTreeMap<(u64, String, String), Totals> {
+        let mut sums: BTreeMap<_, Totals> = BTreeMap::new();
+        for (at, entry) in self.entries().filter(|(_, entry)| !entry.member) {
+            let totals = sums.entry((day_of(at), entry.provider, entry.model)).or_default();
+            totals.requests += 1;
+            if entry.outcome != "complete" {
+                *totals.failures.entry(entry.outcome).or_default() += 1;
+            }
+            let tokens = entry.tokens.unwrap_or_default();
+            totals.tokens.fresh += tokens.fresh;
+            totals.tokens.output += tokens.output;
+            totals.estimated += u64::from(entry.estimated);
+            totals.cost += entry.cost.unwrap_or(0);
+            totals.unpriced += u64::from(entry.cost.is_none());
+        }
+        sums
+    }
+}
+
+/// What becomes of an order.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Well,
+    /// The book is opened again before it.
+    Crash,
+    /// What it gave was written, but nobody learns that; it is repeated.
+    LostReply,
+    /// What it gave was not written; it is repeated.
+    LostWrites,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Order(Order, Fate),
+    Pass(u64),
+    Back(u64),
+}
+
+/// A request that was granted, as the third bookkeeper remembers it.
+#[derive(Clone, Debug)]
+struct Grant {
+    id: String,
+    promise: Promise,
+    /// Its tokens, when they are known.
+    truth: Option<u64>,
+}
+
+/// The world in which the books are kept.
+struct World {
+    alive: Book,
+    crashing: Book,
+    store: Store,
+    now: u64,
+    /// The time of the last thing written.
+    latest: u64,
+    terms: Option<Terms>,
+    grants: Vec<Grant>,
+    open: BTreeMap<String, Promise>,
+    settled: BTreeMap<String, u64>,
+    /// When and how much: of entries whose promise held this budget's money until the end.
+    honest: Vec<(u64, u64)>,
+    /// Admitted when there was another budget.
+    older: HashSet<String>,
+}
+
+fn period(per: Period, at: u64) -> u64 {
+    let day = day_of(at);
+    let date = date::date(day);
+    match per {
+        Period::Day => day,
+        Period::Week => (day + 3) / 7,
+        Period::Month => date.year * 12 + date.month,
+        Period::Total => 0,
+    }
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            alive: Book::default(),
+            crashing: Book::default(),
+            store: Store::default(),
+            now: EVE,
+            latest: 0,
+            terms: None,
+            grants: Vec::new(),
+            open: BTreeMap::new(),
+            settled: BTreeMap::new(),
+            honest: Vec::new(),
+            older: HashSet::new(),
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Pass(millis) => self.now += millis,
+            Step::Back(millis) => self.now -= millis,
+            Step::Order(order, fate) => {
+                // Ids are the gateway's own: none comes again when the book has forgotten it.
+                let ids: Vec<&str> = match order {
+                    Order::Admit(ask) => vec![ask.id.as_str()],
+                    Order::Settle(entries) => entries.iter().map(|entry| entry.id.as_str()).collect(),
+                    _ => Vec::new(),
+                };
+                let forgotten = |id: &&str| self.settled.get(*id).is_some_and(|at| at + REMEMBERED < self.time());
+                if ids.iter().any(forgotten) {
+                    return;
+                }
+                self.order(order, *fate);
+                if matches!(fate, Fate::LostReply) {
+                    self.crashing = self.store.open(self.now);
+                    self.order(order, Fate::Well);
+                }
+            }
+        }
+        self.check();
+    }
+
+    /// The time of the books.
+    fn time(&self) -> u64 {
+        self.now.max(self.latest)
+    }
+
+    fn order(&mut self, order: &Order, fate: Fate) {
+        if matches!(fate, Fate::LostWrites) {
+            self.crashing.obey(order.clone(), self.now, &mut Vec::new());
+        }
+        if matches!(fate, Fate::LostWrites | Fate::Crash) {
+            self.crashing = self.store.open(self.now);
+        }
+        let (mut writes, mut others) = (Vec::new(), Vec::new());
+        let reply = self.alive.obey(order.clone(), self.now, &mut writes);
+        let other = self.crashing.obey(order.clone(), self.now, &mut others);
+        assert_eq!(reply, other, "{order:?}");
+        assert_eq!(writes, others, "{order:?}");
+        self.store.write(&writes);
+        match order {
+            Order::Admit(ask) => self.admitted(ask, &reply, &writes),
+            Order::Settle(entries) => self.settled(entries, &writes),
+            Order::Post { terms, .. } => {
+                // Where a budget shrinks or becomes another, the old one's money is nobody's promise.
+                let kept = |old: &Terms| match (old.budget, terms.budget) {
+                    (Some(old), Some(new)) => old.per == new.per && old.nanos <= new.nanos,
+                    _ => false,
+                };
+                if !self.terms.as_ref().is_some_and(kept) {
+                    self.honest.clear();
+                    self.older = self.open.keys().cloned().collect();
+                }
+                self.terms = Some(terms.clone());
+            }
+            _ => {}
+        }
+    }
+
+    /// Requests that were lost are forgotten by the next order.
+    fn lose(&mut self, writes: &[Write], time: u64) {
+        let lost: HashSet<_> =
+            self.open.iter().filter(|(_, promise)| promise.until <= time).map(|(id, _)| id.clone()).collect();
+        for id in lost {
+            assert!(writes.contains(&Write::Void(id.clone())), "{id} is lost");
+            self.open.remove(&id);
+        }
+    }
+
+    fn admitted(&mut self, ask: &Ask, reply: &Reply, writes: &[Write]) {
+        let time = self.time();
+        self.lose(writes, time);
+        let promise = writes.iter().find_map(|write| match write {
+            Write::Promise(id, text) if *id == ask.id => Some(serde_json::from_str::<Promise>(text).unwrap()),
+            _ => None,
+        });
+        assert!(!writes.iter().any(|write| matches!(write, Write::Entries(_) | Write::Terms(_))));
+        match reply {
+            Reply::Refused { refusal, .. } => {
+                assert_eq!(promise, None);
+                self.refused(ask, refusal, time);
+            }
+            Reply::Granted { terms, gauges } => {
+                assert_eq!(Some(terms), self.terms.as_ref());
+                let known = self.open.contains_key(&ask.id) || self.settled.contains_key(&ask.id);
+                assert_eq!(promise.is_some(), !known && terms.are_limited(), "{ask:?}");
+                if let Some(promise) = promise {
+                    self.granted(ask, promise, time);
+                }
+                for (gauge, requests) in [(gauges.requests, true), (gauges.tokens, false)] {
+                    self.gauge(gauge, requests, time);
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn gauge(&self, gauge: Option<Gauge>, requests: bool, time: u64) {
+        let Some(gauge) = gauge else { return };
+        let most = gauge.limit.saturating_sub(self.taken(requests, time, SPAN));
+        let least = gauge.limit.saturating_sub(self.taken(requests, time, SPAN + SLACK));
+        assert!((least..=most).contains(&gauge.left) && gauge.reset <= SPAN + SLACK, "{gauge:?}");
+    }
+
+    /// What was granted since a time; tokens as far as their truth is known.
+    fn taken(&self, requests: bool, time: u64, span: u64) -> u64 {
+        let recent = self.grants.iter().filter(|grant| grant.promise.at + span > time);
+        recent.map(|grant| if requests { 1 } else { grant.truth.unwrap_or(grant.promise.tokens) }).sum()
+    }
+
+    fn spent(&self, per: Period, time: u64) -> u64 {
+        let here = self.store.entries().filter(|(at, _)| period(per, *at) == period(per, time));
+        here.map(|(_, entry)| entry.cost.or(entry.promise.map(|promise| promise.cost)).unwrap_or(0)).sum()
+    }
+
+    fn promised(&self) -> u64 {
+        self.open.values().map(|promise| promise.cost).sum()
+    }
+
+    fn granted(&mut self, ask: &Ask, promise: Promise, time: u64) {
+        let terms = self.terms.clone().unwrap();
+        assert!(terms.are_valid(time) && ask.body <= terms.max_body_bytes.unwrap_or(u64::MAX));
+        assert_ne!(terms.tokens_per_minute, Some(0));
+        assert!(promise.at == time && promise.until >= time + ask.life);
+        assert!(promise.tokens == ask.tokens || Some(promise.tokens) == terms.tokens_per_minute);
+        assert_eq!(promise.cost, terms.budget.and(ask.cost).unwrap_or(0));
+        self.latest = time;
+        let promise_cost = promise.cost;
+        self.open.insert(ask.id.clone(), promise.clone());
+        self.grants.push(Grant { id: ask.id.clone(), promise, truth: None });
+        assert!(self.open.len() as u64 <= terms.concurrent.unwrap_or(u64::MAX));
+        assert!(self.taken(true, time, SPAN) <= terms.requests_per_minute.unwrap_or(u64::MAX));
+        assert!(self.taken(false, time, SPAN) <= terms.tokens_per_minute.unwrap_or(u64::MAX));
+        // What costs nothing may go on even where too much is spent.
+        if let Some(budget) = terms.budget.filter(|_| promise_cost > 0) {
+            assert!(self.spent(budget.per, time) + self.promised() <= budget.nanos);
+        }
+    }
+
+    /// Nothing is refused without need.
+    fn refused(&self, ask: &Ask, refusal: &Refusal, time: u64) {
+        let Some(terms) = &self.terms else { return assert_eq!(*refusal, Refusal::Unknown) };
+        let room = |requests, more| self.taken(requests, time, SPAN + SLACK) + more;
+        match refusal {
+            Refusal::Unknown => assert_eq!(ask.hash.as_deref(), Some("other")),
+            Refusal::Ended => assert!(!terms.are_valid(time)),
+            Refusal::Model => assert!(!terms.models.is_empty()),
+            Refusal::Body { limit } => assert!(ask.body > *limit),
+            Refusal::Concurrent { limit } => assert!(self.open.len() as u64 >= *limit),
+            Refusal::Requests { wait } => {
+                assert!((1..=SPAN + SLACK).contains(wait) && room(true, 1) > terms.requests_per_minute.unwrap());
+            }
+            Refusal::Tokens { wait } => {
+                let limit = terms.tokens_per_minute.unwrap();
+                assert!((1..=SPAN + SLACK).contains(wait));
+                assert!(limit == 0 || room(false, ask.tokens.min(limit)) > limit);
+            }
+            Refusal::Budget { needed, left, promised } => {
+                let budget = terms.budget.unwrap();
+                assert_eq!((*needed, *promised), (ask.cost.unwrap(), self.promised()));
+                let spent = self.spent(budget.per, time);
+                assert_eq!(*left, budget.nanos.saturating_sub(spent).saturating_sub(*promised));
+                assert!(needed > left);
+            }
+            Refusal::Price => assert!(terms.budget.is_some() && ask.cost.is_none()),
+        }
+    }
+
+    fn settled(&mut self, entries: &[Entry], writes: &[Write]) {
+        let time = self.time();
+        self.lose(writes, time);
+        let rows: Vec<&Row> =
+            writes.iter().filter_map(|write| if let Write::Entries(row) = write { Some(row) } else { None }).collect();
+        let mut fresh: Vec<&Entry> = Vec::new();
+        for entry in entries {
+            if !self.settled.contains_key(&entry.id) && fresh.iter().all(|other| other.id != entry.id) {
+                fresh.push(entry);
+            }
+        }
+        assert_eq!(rows.is_empty(), fresh.is_empty(), "{entries:?}");
+        let [row] = rows.as_slice() else { return assert!(rows.is_empty()) };
+        assert_eq!(row.at, time);
+        let kept = row.read();
+        assert_eq!(kept.len(), fresh.len());
+        for (kept, entry) in kept.iter().zip(fresh) {
+            self.settled_one(kept, entry, time);
+        }
+    }
+
+    fn settled_one(&mut self, kept: &Entry, entry: &Entry, time: u64) {
+        let promise = self.open.remove(&entry.id);
+        assert_eq!(kept, &Entry { promise: promise.clone(), ..entry.clone() });
+        self.settled.insert(entry.id.clone(), time);
+        self.latest = time;
+        let Some(promise) = promise else { return };
+        let tokens = entry.tokens.map_or(0, |tokens| tokens.sum());
+        self.grants.iter_mut().rfind(|grant| grant.id == entry.id).unwrap().truth = Some(tokens);
+        // What cost more than it had asked for may break a budget, and nothing else.
+        if !self.older.contains(&entry.id) {
+            self.honest.push((time, entry.cost.unwrap_or(promise.cost).min(promise.cost)));
+        }
+    }
+
+    /// What is true at any time.
+    fn check(&mut self) {
+        let time = self.time();
+        assert_eq!(self.store.usage(&mut self.alive), self.store.sums());
+        assert_eq!(self.store.usage(&mut self.crashing), self.store.sums());
+        let ids: HashSet<_> = self.store.entries().map(|(_, entry)| entry.id).collect();
+        assert!(ids.len() == self.store.entries().count() && ids.len() == self.settled.len(), "one entry for each id");
+        assert!(self.store.promises.keys().eq(self.open.keys()));
+        if let Some(budget) = self.terms.as_ref().and_then(|terms| terms.budget) {
+            let here = self.honest.iter().filter(|(at, _)| period(budget.per, *at) == period(budget.per, time));
+            let open = self.open.iter().filter(|(id, _)| !self.older.contains(*id)).map(|(_, promise)| promise.cost);
+            assert!(here.map(|(_, cost)| cost).sum::<u64>() + open.sum::<u64>() <= budget.nanos);
+        }
+    }
+}
+
+fn id() -> impl Strategy<Value = String> {
+    (0u8..40).prop_map(|number| format!("id-{number}"))
+}
+
+fn model() -> impl Strategy<Value = String> {
+    prop_oneof![Just("a-1"), Just("a-2"), Just("b")].prop_map(str::to_owned)
+}
+
+/// Often no limit, now and then nothing, else a few.
+fn some(most: u64) -> impl Strategy<Value = Option<u64>> {
+    prop_oneof![8 => Just(None), 1 => Just(Some(0)), 11 => (0..=most).prop_map(Some)]
+}
+
+fn terms() -> impl Strategy<Value = Terms> {
+    let per = prop_oneof![Just(Period::Day), Just(Period::Week), Just(Period::Month), Just(Period::Total)];
+    let budget =
+        prop_oneof![1 => Just(None), 3 => (0u64..200, per).prop_map(|(nanos, per)| Some(Budget { nanos, per }))];
+    let models = prop_oneof![3 => Just(Vec::new()), 1 => Just(vec!["a-*".to_owned()])];
+    let end = prop_oneof![5 => Just(None), 1 => (0u64..600_000).prop_map(|more| Some(EVE + more))];
+    ((some(5), some(100), some(5), some(100)), budget, models, end, prop::bool::weighted(0.95)).prop_map(
+        |(
+            (requests_per_minute, tokens_per_minute, concurrent, max_body_bytes),
+            budget,
+            models,
+            expires_at,
+            enabled,
+        )| Terms {
+            enabled,
+            expires_at,
+            models,
+            requests_per_minute,
+            tokens_per_minute,
+            concurrent,
+            budget,
+            max_body_bytes,
+            parent: None,
+        },
+    )
+}
+
+fn admit() -> impl Strategy<Value = Order> {
+    let life = prop_oneof![Just(0u64), Just(1_000), Just(60_000), Just(60_300), Just(600_000)];
+    let hash = prop_oneof![8 => Just(Some("hash")), 8 => Just(None), 1 => Just(Some("other"))];
+    (id(), hash, model(), 0u64..110, 0u64..60, prop::option::weighted(0.9, 0u64..60), life).prop_map(
+        |(id, hash, model, body, tokens, cost, life)| {
+            Order::Admit(Ask { id, hash: hash.map(str::to_owned), models: vec![model], body, tokens, cost, life })
+        },
+    )
+}
+
+fn settle() -> impl Strategy<Value = Order> {
+    prop::collection::vec(entry(), 1..4).prop_map(Order::Settle)
+}
+
+fn entry() -> impl Strategy<Value = Entry> {
+    let tokens = prop::option::weighted(0.9, (0u64..40, 0u64..40));
+    let outcome = prop_oneof![Just("complete"), Just("cut")];
+    (id(), model(), tokens, prop::option::weighted(0.8, 0u64..60), outcome, any::<(bool, bool)>(), 0u64..90_000)
+        .prop_map(|(id, model, tokens, cost, outcome, (member, estimated), ago)| {
+            Entry {
+                id,
+                provider: "p".to_owned(),
+                model,
+                // By another clock.
+                started: EVE - ago,
+                outcome: outcome.to_owned(),
+                tokens: tokens.map(|(fresh, output)| Tokens { fresh, output, ..Tokens::default() }),
+                estimated,
+                member,
+                cost,
+                ..Entry::default()
+            }
+        })
+}
+
+fn post() -> impl Strategy<Value = Order> {
+    terms().prop_map(|terms| Order::Post { hash: "hash".to_owned(), terms })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let fate = prop_oneof![6 => Just(Fate::Well), 2 => Just(Fate::Crash), 1 => Just(Fate::LostReply), 1 => Just(Fate::LostWrites)];
+    let order = prop_oneof![12 => admit(), 8 => settle(), 1 => post()];
+    let pass = prop_oneof![
+        4 => Just(0u64),
+        4 => 1u64..300,
+        4 => 300u64..20_000,
+        2 => 59_000u64..61_000,
+        1 => 299_000u64..301_000,
+        1 => 600_000u64..10_000_000,
+        1 => (1u64..9).prop_map(|days| days * date::DAY),
+    ];
+    prop_oneof![
+        6 => (order, fate).prop_map(|(order, fate)| Step::Order(order, fate)),
+        3 => pass.prop_map(Step::Pass),
+        1 => (1u64..6).prop_map(Step::Back),
+    ]
+}
+
+/// The first asks for as much as there is; then anything.
+fn history() -> impl Strategy<Value = Vec<Step>> {
+    (post(), prop::collection::vec(step(), 1..150)).prop_map(|(post, mut steps)| {
+        steps.insert(0, Step::Order(post, Fate::Well));
+        steps
+    })
+}
+
+/// Amounts and times at the edges of what can be counted.
+fn edge() -> impl Strategy<Value = u64> {
+    prop_oneof![Just(0), Just(1), Just(EVE), Just(u64::MAX / 2), Just(u64::MAX - 1), Just(u64::MAX)]
+}
+
+/// Any text, and texts that mean something to JSON, SQL and patterns.
+fn hostile() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<String>(),
+        Just("\"}],\"cost\":0,\"id\":\"\\".to_owned()),
+        Just("'); DROP TABLE promises; --\0".to_owned()),
+        Just("\u{2028}\u{feff}\u{1F600}*".to_owned()),
+        Just("(other)".to_owned()),
+    ]
+}
+
+fn extreme() -> impl Strategy<Value = Order> {
+    let maybe = || prop::option::of(edge());
+    let terms =
+        (maybe(), maybe(), maybe(), maybe(), maybe(), hostile()).prop_map(|(end, rpm, tpm, body, nanos, text)| Terms {
+            expires_at: end,
+            models: vec![text.clone(), "*".to_owned()],
+            requests_per_minute: rpm,
+            tokens_per_minute: tpm,
+            max_body_bytes: body,
+            budget: nanos.map(|nanos| Budget { nanos, per: Period::Month }),
+            parent: Some(text),
+            ..Terms::default()
+        });
+    let ask = (hostile(), edge(), edge(), maybe(), edge()).prop_map(|(id, body, tokens, cost, life)| {
+        Order::Admit(Ask { models: vec![id.clone()], id, hash: None, body, tokens, cost, life })
+    });
+    let tokens = || (edge(), edge(), edge(), edge());
+    let entry = (hostile(), hostile(), hostile(), tokens(), edge(), maybe()).prop_map(
+        |(id, model, outcome, (fresh, cache_read, cache_write, output), started, cost)| {
+            let tokens = Some(Tokens { fresh, cache_read, cache_write, output, reasoning: output });
+            let provider = model.clone();
+            let served = Some(outcome.clone());
+            Order::Settle(vec![Entry {
+                id,
+                provider,
+                model,
+                served,
+                outcome,
+                tokens,
+                started,
+                cost,
+                ..Entry::default()
+            }])
+        },
+    );
+    let usage = (edge(), edge()).prop_map(|(from, to)| Order::Usage { from, to });
+    let post = (hostile(), terms).prop_map(|(hash, terms)| Order::Post { hash, terms });
+    prop_oneof![2 => post, 6 => ask, 6 => entry, 1 => usage]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_the_books_are_right(steps in history()) {
+        let mut world = World::new();
+        for step in &steps {
+            world.step(step);
+        }
+    }
+
+    /// What overflows counts as much as can be counted, and no text becomes another on its way through the store.
+    #[test]
+    fn no_amount_and_no_text_breaks_the_books(steps in prop::collection::vec((extreme(), edge(), any::<bool>()), 1..40)) {
+        let (mut book, mut store) = (Book::default(), Store::default());
+        for (order, now, crash) in steps {
+            let order: Order = serde_json::from_str(&serde_json::to_string(&order).unwrap()).unwrap();
+            let mut writes = Vec::new();
+            let reply = book.obey(order.clone(), now, &mut writes);
+            prop_assert_eq!(&serde_json::from_str::<Reply>(&serde_json::to_string(&reply).unwrap()).unwrap(), &reply);
+            store.write(&writes);
+            let last = store.entries().last().map(|(_, entry)| entry);
+            match order {
+                Order::Settle(entries) if writes.iter().any(|write| matches!(write, Write::Entries(_))) => {
+                    prop_assert_eq!(last.map(|last| Entry { promise: None, ..last }), entries.into_iter().next_back());
+                }
+                Order::Admit(ask) if writes.iter().any(|write| matches!(write, Write::Promise(..))) => {
+                    prop_assert!(store.promises.contains_key(&ask.id));
+                }
+                _ => {}
+            }
+            let usage = store.usage(&mut book);
+            if crash {
+                book = store.open(now);
+            }
+            prop_assert_eq!(store.usage(&mut book), usage);
+        }
+    }
+}

@@ -1,0 +1,206 @@
+// Limits are hard, whatever comes at once, and whatever dies in between.
+
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { errorBody } from "./behaviours.mjs";
+import { expectError } from "./expect.mjs";
+import { startGateway } from "./harness.mjs";
+import { OFFICE, Office } from "./office.mjs";
+import { PROVIDER_KEY, startStage } from "./stage.mjs";
+
+// A request costs one cent, however long it is.
+const CENT = 10_000_000;
+const PRICE = "price: { input: 0, output: 0, per_request: 0.01 }, max_output: 1000";
+const config = (fake) => `
+providers:
+  any:
+    base_url: ${fake.base}
+    models: { ok: { ${PRICE} }, slow: { ${PRICE} }, tokens: { price: { input: 100, output: 1000 }, max_output: 50 }, unpriced: {}, other: { ${PRICE} } }
+`;
+
+const tally = (answers) => Object.groupBy(answers, ({ status }) => status);
+const count = (answers, status) => tally(answers)[status]?.length ?? 0;
+const crowd = (number, ask) => Promise.all(Array.from({ length: number }, (_, n) => ask(n)));
+
+describe("a limit", () => {
+  let stage, office;
+  before(async () => {
+    stage = await startStage({ config, bindings: OFFICE });
+    office = new Office(stage.gateway.url);
+    const ok = stage.fake.behaviour("ok");
+    stage.fake.behave("tokens", ok);
+    stage.fake.behave("other", ok);
+    stage.fake.behave("unpriced", ok);
+    stage.fake.behave("slow", async (exchange) => (await exchange.sleep(400), ok(exchange)));
+  });
+  after(() => stage.stop());
+
+  const served = (model) => stage.fake.requests.filter(({ request }) => request?.model === model).length;
+
+  it("of money lets a hundred of a thousand through, to the nano-dollar", async () => {
+    const key = await office.key("rich", { budget: { amount_nanos: 100 * CENT, per: "total" } });
+    const answers = await crowd(1000, () => office.ask(key, "any/ok"));
+    assert.deepEqual([count(answers, 200), count(answers, 429)], [100, 900]);
+    assert.equal(served("ok"), 100);
+    const totals = await office.totals("rich", 100);
+    assert.deepEqual([totals.requests, totals.cost_nanos], [100, 100 * CENT]);
+    const refused = answers.find(({ status }) => status === 429);
+    expectError(refused, { status: 429, type: "insufficient_quota", code: "insufficient_quota", param: null });
+    // Nothing is left, and nothing comes back.
+    const last = await office.ask(key, "any/ok");
+    assert.deepEqual([last.status, last.headers["x-should-retry"]], [429, "false"]);
+  });
+
+  it("of money promises the most and charges the truth", async () => {
+    // 9 tokens in and 7 out: 7,900 nano-dollars; promised are the body's bytes and 50 tokens.
+    const budget = 400_000;
+    const key = await office.key("exact", { budget: { amount_nanos: budget, per: "day" } });
+    let granted = 0;
+    for (let n = 0; n < 200; n++) {
+      const answer = await office.ask(key, "any/tokens");
+      if (answer.status === 429) break;
+      assert.equal(answer.headers["x-llm-bridge-cost"], "0.0000079");
+      granted++;
+      if (n % 10 === 9) await office.totals("exact", granted);
+    }
+    const totals = await office.totals("exact", granted);
+    assert.equal(totals.cost_nanos, granted * 7900);
+    assert.ok(totals.cost_nanos <= budget && granted > 20, `${granted} requests`);
+  });
+
+  it("of money wants to know the price", async () => {
+    const key = await office.key("careful", { budget: { amount_nanos: CENT, per: "month" } });
+    expectError(await office.ask(key, "any/unpriced"), { status: 403, type: "invalid_request_error", code: "price_unknown", param: "model" });
+  });
+
+  it("gives back what a refused request was promised", async () => {
+    stage.fake.behave("refusing", (exchange) => exchange.json(429, errorBody({ message: "slow down", code: "rate_limit_exceeded" })));
+    const key = await office.key("unlucky", { budget: { amount_nanos: CENT, per: "total" }, models: ["any/*"] });
+    stage.fake.behave("other", (exchange) => exchange.json(500, errorBody({ message: "no", code: null })));
+    for (let n = 1; n <= 3; n++) {
+      assert.equal((await office.ask(key, "any/other")).status, 500);
+      await office.totals("unlucky", n);
+    }
+    stage.fake.behave("other", stage.fake.behaviour("ok"));
+    assert.equal((await office.ask(key, "any/other")).status, 200);
+    assert.equal((await office.ask(key, "any/other")).status, 429);
+  });
+
+  it("of requests in a minute lets so many through and tells what is left", async () => {
+    const key = await office.key("busy", { requests_per_minute: 5 });
+    const answers = await crowd(20, () => office.ask(key, "any/ok"));
+    assert.deepEqual([count(answers, 200), count(answers, 429)], [5, 15]);
+    const left = answers.filter(({ status }) => status === 200).map(({ headers }) => Number(headers["x-ratelimit-remaining-requests"]));
+    assert.deepEqual(left.sort(), [0, 1, 2, 3, 4]);
+    const refused = answers.find(({ status }) => status === 429);
+    expectError(refused, { status: 429, type: "invalid_request_error", code: "rate_limit_exceeded", param: null });
+    assert.equal(refused.headers["x-ratelimit-limit-requests"], "5");
+    const wait = Number(refused.headers["retry-after"]);
+    assert.ok(wait > 50 && wait <= 61, `${wait} s`);
+    assert.match(refused.headers["x-ratelimit-reset-requests"], /^(1m0\.\d+s|1m0s|5\d(\.\d+)?s)$/);
+  });
+
+  it("of tokens in a minute counts the most first, and then the truth", async () => {
+    // The body's bytes and 50 tokens are promised; 16 are used.
+    const key = await office.key("wordy", { tokens_per_minute: 400 });
+    const first = await office.ask(key, "any/tokens", { max_tokens: 50 });
+    assert.equal(first.status, 200);
+    assert.ok(Number(first.headers["x-ratelimit-remaining-tokens"]) < 350);
+    await office.totals("wordy", 1);
+    const second = await office.ask(key, "any/tokens", { max_tokens: 50 });
+    const promised = 400 - Number(first.headers["x-ratelimit-remaining-tokens"]);
+    assert.equal(Number(second.headers["x-ratelimit-remaining-tokens"]), 400 - 16 - promised);
+    const flood = await crowd(10, () => office.ask(key, "any/tokens", { max_tokens: 50 }));
+    assert.ok(count(flood, 429) >= 6, `${count(flood, 429)} refused`);
+  });
+
+  it("of requests at one time holds, and ends with them", async () => {
+    const key = await office.key("narrow", { concurrent_requests: 3 });
+    const answers = await crowd(12, () => office.ask(key, "any/slow"));
+    assert.deepEqual([count(answers, 200), count(answers, 429)], [3, 9]);
+    await office.totals("narrow", 3);
+    assert.equal((await office.ask(key, "any/ok")).status, 200);
+  });
+
+  it("of a team holds for its members together", async () => {
+    await office.key("team", { budget: { amount_nanos: 10 * CENT, per: "total" } });
+    const [ann, bob] = await Promise.all(["ann", "bob"].map((id) => office.key(id, { parent: "team", requests_per_minute: 100 })));
+    const answers = await crowd(40, (n) => office.ask(n % 2 ? ann : bob, "any/ok"));
+    assert.deepEqual([count(answers, 200), count(answers, 429)], [10, 30]);
+    const [a, b] = [await office.totals("ann"), await office.totals("bob")];
+    await sleep(500);
+    assert.equal((await office.totals("ann")).cost_nanos + (await office.totals("bob")).cost_nanos, 10 * CENT, `${a.requests} ${b.requests}`);
+    assert.equal((await office.ask(ann, "any/ok")).status, 429);
+  });
+
+  it("of models, length and time is told as what it is", async () => {
+    const key = await office.key("strict", { models: ["any/o*"], max_body_bytes: 200 });
+    expectError(await office.ask(key, "any/slow"), { status: 403, type: "invalid_request_error", code: "model_not_allowed", param: "model" });
+    expectError(await office.ask(key, "any/ok", { user: "x".repeat(200) }), { status: 413, type: "invalid_request_error", code: "request_too_large", param: null });
+    assert.equal((await office.ask(key, "any/ok")).status, 200);
+    const brief = await office.key("brief", { expires_at: new Date(Date.now() + 400).toISOString() });
+    assert.equal((await office.ask(brief, "any/ok")).status, 200);
+    await sleep(500);
+    expectError(await office.ask(brief, "any/ok"), { status: 401, type: "invalid_request_error", code: "invalid_api_key", param: null });
+  });
+
+  it("that is changed has effect within five seconds, even on a key that was free", async () => {
+    const key = await office.key("fickle");
+    assert.equal((await office.ask(key, "any/ok")).status, 200);
+    await office.order("PATCH", "/keys/fickle", { enabled: false });
+    const changed = Date.now();
+    while ((await office.ask(key, "any/ok")).status === 200) {
+      assert.ok(Date.now() - changed < 5000, "still open after five seconds");
+      await sleep(100);
+    }
+    await office.order("PATCH", "/keys/fickle", { enabled: true, requests_per_minute: 1 });
+    assert.equal((await office.ask(key, "any/ok")).status, 200);
+    assert.equal((await office.ask(key, "any/ok")).status, 429);
+  });
+
+  it("is no help against a key that is not there", async () => {
+    const wrong = `sk-lb-nobody-${"x".repeat(40)}`;
+    for (const model of ["any/ok", "no-such-model"]) {
+      expectError(await office.ask(wrong, model), { status: 401, type: "invalid_request_error", code: "invalid_api_key", param: null });
+    }
+  });
+});
+
+describe("a limit, when the process is killed", () => {
+  it("still lets no more than a hundred through, before and after", async () => {
+    const disk = await mkdtemp(join(tmpdir(), "llm-bridge-disk-"));
+    const stage = await startStage({ config, bindings: OFFICE, disk });
+    let gateway = stage.gateway;
+    try {
+      const key = await new Office(gateway.url).key("rich", { budget: { amount_nanos: 100 * CENT, per: "total" } });
+      stage.fake.behave("slow", async (exchange) => (await exchange.sleep(Math.random() * 300), stage.fake.behaviour("ok")(exchange)));
+      const storm = (office) => crowd(500, () => office.ask(key, "any/slow").catch(() => ({ status: 0 })));
+      // A first wave is settled, a second one is cut off in its midst.
+      const office = new Office(gateway.url);
+      const first = await crowd(30, () => office.ask(key, "any/slow"));
+      assert.equal(count(first, 200), 30);
+      await office.totals("rich", 30);
+      const second = storm(office);
+      await sleep(350);
+      await gateway.stop();
+      await second;
+      gateway = await startGateway({ config: config(stage.fake), bindings: { ...OFFICE, ANY_API_KEY: PROVIDER_KEY, ACCESS_API_KEYS: "x" }, disk });
+      const again = new Office(gateway.url);
+      assert.ok((await again.totals("rich")).requests >= 30, "what was settled is still there");
+      await storm(again);
+      const asked = stage.fake.requests.filter(({ request }) => request?.model === "slow").length;
+      assert.ok(asked <= 100 && asked >= 60, `${asked} requests reached the provider`);
+      await sleep(500);
+      const totals = await again.totals("rich");
+      assert.ok(totals.cost_nanos <= 100 * CENT && totals.requests <= asked, `${totals.requests} in the books, ${asked} served`);
+    } finally {
+      await gateway.stop().catch(() => {});
+      await stage.fake.stop();
+      await rm(disk, { recursive: true });
+    }
+  });
+});

@@ -1,0 +1,52 @@
+// The operator's side of a stage: keys made at run time, what they used, and what is in the books.
+
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+import { as, call, chatRequest, HELLO } from "./client.mjs";
+
+export const ADMIN_KEY = "admin-key-1618033988";
+/** Bindings of a stage that has an office. */
+export const OFFICE = { ADMIN_API_KEYS: ADMIN_KEY };
+
+/** The office of a gateway, by its `url`. */
+export class Office {
+  constructor(url) {
+    this.url = url;
+  }
+
+  /** An order to the admin API; hands back the parsed answer and demands its status. */
+  async order(method, path, body, status = 200) {
+    const answer = await call(`${this.url}/admin/api${path}`, { method, headers: as(ADMIN_KEY), body: body && JSON.stringify(body) });
+    assert.equal(answer.status, status, answer.text);
+    return answer.json();
+  }
+
+  /** Makes a key with these terms: its text. */
+  async key(id, terms = {}) {
+    return (await this.order("POST", "/keys", { id, ...terms }, 201)).key;
+  }
+
+  /** A chat with a key. */
+  ask(key, model, fields = {}, headers = {}) {
+    return call(`${this.url}/v1/chat/completions`, chatRequest(key, { model, messages: HELLO, ...fields }, headers));
+  }
+
+  /** The sums of a key, once `requests` are in the books. */
+  async totals(id, requests) {
+    for (const deadline = Date.now() + 5000; ; await sleep(50)) {
+      const { totals } = await this.order("GET", `/usage?key=${id}`);
+      if (requests === undefined || totals.requests >= requests || Date.now() > deadline) return totals;
+    }
+  }
+
+  /** All receipts of a key, the newest first. */
+  async receipts(id) {
+    const all = [];
+    for (let before = ""; ; ) {
+      const page = await this.order("GET", `/keys/${id}/receipts?limit=100${before}`);
+      all.push(...page.data);
+      if (!page.has_more) return all;
+      before = `&before=${page.data.at(-1).number}`;
+    }
+  }
+}
