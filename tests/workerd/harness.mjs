@@ -115,7 +115,8 @@ class Gateway {
 }
 
 /** Copies the worker's modules into `folder`, beside a generated configuration of workerd. */
-async function layOut(folder, { config, bindings, disk }) {
+async function layOut(folder, { config, bindings, disk = join(folder, "disk") }) {
+  await mkdir(disk, { recursive: true });
   for (const [name] of MODULES) {
     await mkdir(join(folder, dirname(name)), { recursive: true });
     await (name === CONFIG_MODULE ? writeFile(join(folder, name), config) : cp(join(BUILD, name), join(folder, name)));
@@ -128,7 +129,8 @@ function capnp(bindings, disk) {
   const objects = OBJECTS.map(([name, kind]) => `(name = ${text(name)}, durableObjectNamespace = ${text(kind)})`);
   const namespaces = OBJECTS.map(([, kind]) => `(className = ${text(kind)}, uniqueKey = ${text(kind)}, enableSql = true)`);
   const services = [`(name = "main", worker = .gateway)`, `(name = "internet", network = (allow = ["local"]))`];
-  if (disk) services.push(`(name = "disk", disk = (path = ${text(disk)}, writable = true))`);
+  // Objects that are kept in memory have no SQL.
+  services.push(`(name = "disk", disk = (path = ${text(disk)}, writable = true))`);
   const texts = Object.entries(bindings).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`);
   // The outbound network is loopback alone: a test that calls a real provider is a fault.
   return `using Workerd = import "/workerd/workerd.capnp";
@@ -144,7 +146,7 @@ const gateway :Workerd.Worker = (
   compatibilityFlags = ["global_fetch_strictly_public"],
   bindings = ${list([...texts, ...objects])},
   durableObjectNamespaces = ${list(namespaces)},
-  durableObjectStorage = ${disk ? '(localDisk = "disk")' : "(inMemory = void)"},
+  durableObjectStorage = (localDisk = "disk"),
 );
 `;
 }
