@@ -36,7 +36,7 @@ const OBJECTS = [
  */
 export async function startGateway({ config, bindings = {}, disk }) {
   const folder = await mkdtemp(join(tmpdir(), "llm-bridge-"));
-  await layOut(folder, { config, bindings, disk });
+  await layOut(folder, { config, bindings, disk: disk ?? join(folder, "disk") });
   const child = spawn(WORKERD, ["serve", "--control-fd=3", join(folder, "config.capnp")], { stdio: ["ignore", "pipe", "pipe", "pipe"] });
   const gateway = new Gateway(child, folder, bindings);
   try {
@@ -116,6 +116,7 @@ class Gateway {
 
 /** Copies the worker's modules into `folder`, beside a generated configuration of workerd. */
 async function layOut(folder, { config, bindings, disk }) {
+  await mkdir(disk, { recursive: true });
   for (const [name] of MODULES) {
     await mkdir(join(folder, dirname(name)), { recursive: true });
     await (name === CONFIG_MODULE ? writeFile(join(folder, name), config) : cp(join(BUILD, name), join(folder, name)));
@@ -127,8 +128,11 @@ function capnp(bindings, disk) {
   const modules = MODULES.map(([name, kind]) => `(name = ${text(name)}, ${kind} = embed ${text(name)})`);
   const objects = OBJECTS.map(([name, kind]) => `(name = ${text(name)}, durableObjectNamespace = ${text(kind)})`);
   const namespaces = OBJECTS.map(([, kind]) => `(className = ${text(kind)}, uniqueKey = ${text(kind)}, enableSql = true)`);
-  const services = [`(name = "main", worker = .gateway)`, `(name = "internet", network = (allow = ["local"]))`];
-  if (disk) services.push(`(name = "disk", disk = (path = ${text(disk)}, writable = true))`);
+  const services = [
+    `(name = "main", worker = .gateway)`,
+    `(name = "internet", network = (allow = ["local"]))`,
+    `(name = "disk", disk = (path = ${text(disk)}, writable = true))`,
+  ];
   const texts = Object.entries(bindings).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`);
   // The outbound network is loopback alone: a test that calls a real provider is a fault.
   return `using Workerd = import "/workerd/workerd.capnp";
@@ -144,7 +148,7 @@ const gateway :Workerd.Worker = (
   compatibilityFlags = ["global_fetch_strictly_public"],
   bindings = ${list([...texts, ...objects])},
   durableObjectNamespaces = ${list(namespaces)},
-  durableObjectStorage = ${disk ? '(localDisk = "disk")' : "(inMemory = void)"},
+  durableObjectStorage = (localDisk = "disk"),
 );
 `;
 }
