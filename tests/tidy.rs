@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Outermost first: a room may use those of later bands, and itself.
 const BANDS: &[&[&str]] =
-    &[&["edge"], &["gateway"], &["policy", "adapters", "provider"], &["chat", "wire", "config"], &["error"]];
+    &[&["edge"], &["gateway"], &["policy", "adapters", "provider"], &["chat", "wire", "config", "tokens"], &["error"]];
 
 /// Between rooms of one band only these; the first may use the second.
 const NEIGHBOURS: &[(&str, &str)] = &[("adapters", "provider")];
