@@ -14,10 +14,11 @@ use web_sys::{AbortController, AbortSignal, RequestInit, RequestRedirect};
 use worker::{Context, Delay};
 
 use super::source::Source;
-use super::{body, js};
+use super::{body, count, js};
 use crate::config::Millis;
 use crate::gateway::host::{Answer, Call, Lost, Unread};
 use crate::gateway::{Host, Receipt};
+use crate::tokens::Encoding;
 
 /// The world of one request.
 #[derive(Clone)]
@@ -136,6 +137,10 @@ impl Host for Edge {
         let read = within(time, body::read_some(&stream, limit)).await;
         answer.cancel.iter().for_each(AbortController::abort);
         read.map(|(bytes, _)| bytes).unwrap_or_default()
+    }
+
+    async fn count(&self, encoding: Encoding, texts: Vec<String>) -> Result<Vec<u64>, Lost> {
+        count::count(encoding, texts).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! The only code that knows Workers: the fetch event, and what is kept for the life of an isolate.
 
 mod body;
+mod count;
 mod host;
 mod js;
 mod source;
@@ -38,6 +39,7 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
 }
 
 fn open(env: &Env) -> Opened {
+    count::prepare(env);
     let secret = |name: &str| js_sys::Reflect::get(env, &JsValue::from_str(name)).ok()?.as_string();
     let opened = Bridge::open(&js::configuration(), secret, host::now()).map(Rc::new);
     let lines = match &opened {

@@ -5,6 +5,7 @@ mod door;
 mod models;
 mod receipt;
 mod relay;
+mod tokenize;
 mod watch;
 
 pub mod host;
@@ -170,6 +171,7 @@ async fn walk<H: Host>(
     match endpoint {
         Endpoint::Models => Ok(Response::json(200, Body::Bytes(models::list(bridge, asks_for_all(request.query))))),
         Endpoint::Model(name) => Ok(Response::json(200, Body::Bytes(models::one(bridge, &name)?))),
+        Endpoint::Tokenize => tokenize::answer(bridge, host, request, receipt).await,
         Endpoint::Chat | Endpoint::Health => chat(bridge, host, request, receipt).await,
     }
 }

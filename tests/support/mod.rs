@@ -8,6 +8,7 @@ use std::rc::Rc;
 use futures::executor::block_on;
 use llm_bridge::gateway::host::{Answer, Call, Lost, Unread};
 use llm_bridge::gateway::{Body, Bridge, End, Host, Opened, Receipt, Request, Response, serve};
+use llm_bridge::tokens::{Encoding, Vocabulary};
 
 /// What the provider will say, piece by piece.
 #[derive(Clone, Default)]
@@ -36,6 +37,8 @@ pub struct World {
     pub receipts: RefCell<Vec<Receipt>>,
     pub cancelled: Cell<bool>,
     pub clock: Cell<u64>,
+    /// What tokens can be counted with.
+    pub vocabularies: Vec<&'static Vocabulary>,
 }
 
 impl World {
@@ -135,6 +138,11 @@ impl Host for World {
         let mut bytes = answer.rest().unwrap_or_default();
         bytes.truncate(limit);
         bytes
+    }
+
+    async fn count(&self, encoding: Encoding, texts: Vec<String>) -> Result<Vec<u64>, Lost> {
+        let vocabulary = self.vocabularies.iter().find(|known| known.encoding() == encoding).ok_or(Lost::Broken)?;
+        Ok(texts.iter().map(|text| vocabulary.count(text)).collect())
     }
 }
 

@@ -22,14 +22,17 @@ const MODULES = [
   [CONFIG_MODULE, "text"],
 ];
 
+// Static files, which on Cloudflare are deployed beside the worker: the binding ASSETS.
+const ASSETS = join(BUILD, "build/assets");
+
 /**
- * Starts one gateway. `config` is the text of config.yaml, `bindings` the secrets and variables.
+ * Starts one gateway. `config` is the text of config.yaml, `bindings` the secrets and variables, `assets` the folder of static files.
  *
  * The result's `stop()` ends it; `logs()` are the JSON lines it has printed, `lines` all of them.
  */
-export async function startGateway({ config, bindings = {} }) {
+export async function startGateway({ config, bindings = {}, assets = ASSETS }) {
   const folder = await mkdtemp(join(tmpdir(), "llm-bridge-"));
-  await layOut(folder, { config, bindings });
+  await layOut(folder, { config, bindings, assets });
   const child = spawn(WORKERD, ["serve", "--control-fd=3", join(folder, "config.capnp")], { stdio: ["ignore", "pipe", "pipe", "pipe"] });
   const gateway = new Gateway(child, folder, bindings);
   try {
@@ -108,22 +111,24 @@ class Gateway {
 }
 
 /** Copies the worker's modules into `folder`, beside a generated configuration of workerd. */
-async function layOut(folder, { config, bindings }) {
+async function layOut(folder, { config, bindings, assets }) {
   for (const [name] of MODULES) {
     await mkdir(join(folder, dirname(name)), { recursive: true });
     await (name === CONFIG_MODULE ? writeFile(join(folder, name), config) : cp(join(BUILD, name), join(folder, name)));
   }
-  await writeFile(join(folder, "config.capnp"), capnp(bindings));
+  await writeFile(join(folder, "config.capnp"), capnp(bindings, assets));
 }
 
-function capnp(bindings) {
+function capnp(bindings, assets) {
   const modules = MODULES.map(([name, kind]) => `(name = ${text(name)}, ${kind} = embed ${text(name)})`);
   const texts = Object.entries(bindings).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`);
+  texts.push(`(name = "ASSETS", service = "assets")`);
+  const files = `(name = "assets", disk = (path = ${text(assets)}))`;
   // The outbound network is loopback alone: a test that calls a real provider is a fault.
   return `using Workerd = import "/workerd/workerd.capnp";
 
 const config :Workerd.Config = (
-  services = ${list([`(name = "main", worker = .gateway)`, `(name = "internet", network = (allow = ["local"]))`])},
+  services = ${list([`(name = "main", worker = .gateway)`, `(name = "internet", network = (allow = ["local"]))`, files])},
   sockets = ${list([`(name = "http", address = "127.0.0.1:0", http = (), service = "main")`])},
 );
 
