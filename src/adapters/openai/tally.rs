@@ -1,9 +1,10 @@
 //! What of a request is counted as tokens: its texts, what the format adds to them, and a bound that no count exceeds. It counts nothing itself.
 
 use std::borrow::Cow;
+use std::fmt;
 
+use serde::de::{Deserializer, Error as _, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::inbound;
@@ -24,6 +25,9 @@ pub const IMAGE: u64 = 765;
 pub const IMAGE_LOW: u64 = 85;
 /// Any other part: sound, a file. A guess.
 pub const PART: u64 = 1_000;
+
+/// The most texts that are counted for one question.
+pub const TEXTS: usize = 100_000;
 
 /// For a bound: what a part that is no text may cost at most. The dearest image that is known is 48,169; it is also
 /// two hours of sound, or a file of a hundred pages.
@@ -84,76 +88,176 @@ pub fn read(body: &[u8]) -> Result<Question> {
 }
 
 fn input_of(raw: &str) -> Result<Subject> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Input {
-        Text(String),
-        Texts(Vec<String>),
+    if let Ok(text) = serde_json::from_str(raw) {
+        return Ok(Subject::Text(text));
     }
-    match serde_json::from_str(raw) {
-        Ok(Input::Text(text)) => Ok(Subject::Text(text)),
-        Ok(Input::Texts(texts)) => Ok(Subject::Texts(texts)),
-        Err(_) => Err(inbound::wrong_type("input", "a string or an array of strings")),
-    }
+    let mut texts: Vec<String> = Vec::new();
+    each(raw, |text| {
+        let text = serde_json::from_str(text).ok()?;
+        if texts.len() <= TEXTS {
+            texts.push(text);
+        }
+        Some(())
+    })
+    .ok_or_else(|| inbound::wrong_type("input", "a string or an array of strings"))?;
+    sane(texts.len())?;
+    Ok(Subject::Texts(texts))
 }
 
 /// What a chat's prompt consists of.
 ///
 /// # Errors
-/// 400 if `messages` is no array of objects.
+/// 400 if `messages` is no array of objects, or if there is too much to be counted.
 pub fn chat(document: &Document<'_>) -> Result<Tally> {
-    let raw = document.value("messages").unwrap_or("[]");
-    let messages: Vec<serde_json::Map<String, Value>> =
-        serde_json::from_str(raw).map_err(|_| inbound::wrong_type("messages", "an array of objects"))?;
     let mut tally = Tally { besides: ANSWER, ..Tally::default() };
-    for message in messages {
-        tally.besides += MESSAGE + if message.contains_key("name") { NAME } else { 0 };
-        for (key, value) in message {
-            tally.member(&key, value);
-        }
-    }
+    let messages = document.value("messages").unwrap_or("[]");
+    each(messages, |message| tally.message(message))
+        .ok_or_else(|| inbound::wrong_type("messages", "an array of objects"))?;
     for key in ["tools", "functions"] {
-        let tools = document.value(key).and_then(|raw| serde_json::from_str::<Vec<&RawValue>>(raw).ok());
-        for tool in tools.into_iter().flatten() {
+        let _ = each(document.value(key).unwrap_or("[]"), |tool| {
             tally.guess(TOOL);
-            tally.texts.push(tool.get().to_owned());
-        }
+            tally.take(tool.to_owned());
+            Some(())
+        });
     }
+    sane(tally.texts.len())?;
     Ok(tally)
 }
 
-impl Tally {
-    fn member(&mut self, key: &str, value: Value) {
-        match (key, value) {
-            ("role" | "name" | "content" | "refusal" | "reasoning_content", Value::String(text)) => {
-                self.texts.push(text)
+/// Each text takes memory of its own, however short it is.
+fn sane(texts: usize) -> Result<()> {
+    let message = format!("More than {TEXTS} texts are not counted at once.");
+    if texts > TEXTS { Err(Error::caller(400, "too_many_texts", message)) } else { Ok(()) }
+}
+
+/// Hands over the items of an array one by one, as JSON, without holding them all; `None` if it is no array, or one is refused.
+fn each<'a>(raw: &'a str, take: impl FnMut(&'a str) -> Option<()>) -> Option<()> {
+    struct Items<F>(F);
+    impl<'de, F: FnMut(&'de str) -> Option<()>> Visitor<'de> for Items<F> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an array of other items")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> std::result::Result<(), A::Error> {
+            while let Some(item) = items.next_element::<&'de RawValue>()? {
+                (self.0)(item.get()).ok_or_else(|| A::Error::invalid_type(Unexpected::Other("item"), &self))?;
             }
-            ("content", Value::Array(parts)) => parts.into_iter().for_each(|part| self.part(part)),
-            ("tool_calls", Value::Array(calls)) => calls.iter().for_each(|call| self.call(call.get("function"))),
-            ("function_call", call) => self.call(Some(&call)),
-            _ => {}
+            Ok(())
         }
     }
+    serde_json::Deserializer::from_str(raw).deserialize_seq(Items(take)).ok()
+}
 
-    fn part(&mut self, mut part: Value) {
-        let is_low = part.pointer("/image_url/detail").and_then(Value::as_str) == Some("low");
-        let kind = part.get("type").and_then(Value::as_str).map(str::to_owned);
-        let text = ["text", "refusal"].iter().find_map(|key| match part.get_mut(*key).map(Value::take) {
-            Some(Value::String(text)) => Some(text),
-            _ => None,
+/// An object's members; any other JSON would pass for some of them.
+fn object<'a, T: Deserialize<'a>>(raw: &'a str) -> Option<T> {
+    serde_json::from_str(raw).ok().filter(|_| raw.starts_with('{'))
+}
+
+fn string(raw: Option<&RawValue>) -> Option<String> {
+    serde_json::from_str(raw?.get()).ok()
+}
+
+#[derive(Deserialize)]
+struct Turn<'a> {
+    #[serde(borrow)]
+    role: Option<&'a RawValue>,
+    #[serde(borrow)]
+    name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow)]
+    refusal: Option<&'a RawValue>,
+    #[serde(borrow)]
+    reasoning_content: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tool_calls: Option<&'a RawValue>,
+    #[serde(borrow)]
+    function_call: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Part<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    text: Option<&'a RawValue>,
+    #[serde(borrow)]
+    refusal: Option<&'a RawValue>,
+    #[serde(borrow)]
+    image_url: Option<&'a RawValue>,
+}
+
+impl Tally {
+    fn message(&mut self, raw: &str) -> Option<()> {
+        let turn: Turn<'_> = object(raw)?;
+        self.besides += MESSAGE + if turn.name.is_some() { NAME } else { 0 };
+        let words = [turn.role, turn.name, turn.content, turn.refusal, turn.reasoning_content];
+        words.into_iter().filter_map(string).for_each(|text| self.take(text));
+        // What is of another kind is left out.
+        let parts = turn.content.map(RawValue::get).filter(|raw| raw.starts_with('['));
+        let _ = parts.map(|parts| {
+            each(parts, |part| {
+                self.part(part);
+                Some(())
+            })
         });
-        match (kind.as_deref(), text) {
-            (_, Some(text)) => self.texts.push(text),
-            (Some("image_url"), None) => self.guess(if is_low { IMAGE_LOW } else { IMAGE }),
-            (_, None) => self.guess(PART),
+        let _ = turn.tool_calls.map(|calls| {
+            each(calls.get(), |call| {
+                self.call(call);
+                Some(())
+            })
+        });
+        turn.function_call.iter().for_each(|call| self.function(call.get()));
+        Some(())
+    }
+
+    fn part(&mut self, raw: &str) {
+        #[derive(Deserialize)]
+        struct Image<'a> {
+            #[serde(borrow)]
+            detail: Option<Cow<'a, str>>,
+        }
+        let Some(part) = object::<Part<'_>>(raw) else { return self.guess(PART) };
+        if let Some(text) = string(part.text).or_else(|| string(part.refusal)) {
+            return self.take(text);
+        }
+        let image: Option<Image<'_>> = part.image_url.and_then(|image| object(image.get()));
+        let is_low = image.and_then(|image| image.detail).is_some_and(|detail| detail == "low");
+        match part.kind.as_deref() {
+            Some("image_url") => self.guess(if is_low { IMAGE_LOW } else { IMAGE }),
+            _ => self.guess(PART),
         }
     }
 
-    fn call(&mut self, function: Option<&Value>) {
-        let Some(function) = function.filter(|function| function.is_object()) else { return };
+    fn call(&mut self, raw: &str) {
+        #[derive(Deserialize)]
+        struct Call<'a> {
+            #[serde(borrow)]
+            function: &'a RawValue,
+        }
+        object::<Call<'_>>(raw).iter().for_each(|call| self.function(call.function.get()));
+    }
+
+    fn function(&mut self, raw: &str) {
+        #[derive(Deserialize)]
+        struct Function<'a> {
+            #[serde(borrow)]
+            name: Option<&'a RawValue>,
+            #[serde(borrow)]
+            arguments: Option<&'a RawValue>,
+        }
+        let Some(function) = object::<Function<'_>>(raw) else { return };
         self.guess(TOOL);
-        let words = ["name", "arguments"].iter().filter_map(|key| function.get(key).and_then(Value::as_str));
-        self.texts.extend(words.map(str::to_owned));
+        [function.name, function.arguments].into_iter().filter_map(string).for_each(|text| self.take(text));
+    }
+
+    fn take(&mut self, text: String) {
+        // One more than may be is enough to be refused.
+        if !text.is_empty() && self.texts.len() <= TEXTS {
+            self.texts.push(text);
+        }
     }
 
     fn guess(&mut self, tokens: u64) {
@@ -172,26 +276,17 @@ pub fn bound(body: &[u8], document: &Document<'_>) -> u64 {
 
 /// How many parts are no text; `None` if the messages are not understood.
 fn other_parts(messages: &str) -> Option<u64> {
-    #[derive(Deserialize)]
-    struct Turn<'a> {
-        #[serde(borrow)]
-        content: Option<&'a RawValue>,
-    }
-    #[derive(Deserialize)]
-    struct Part<'a> {
-        #[serde(borrow, rename = "type")]
-        kind: Cow<'a, str>,
-    }
-    let turns: Vec<Turn<'_>> = serde_json::from_str(messages).ok()?;
     let mut others = 0;
-    for content in turns.iter().filter_map(|turn| turn.content.map(RawValue::get)) {
-        if content.starts_with('[') {
-            let parts: Vec<Part<'_>> = serde_json::from_str(content).ok()?;
-            others += parts.iter().filter(|part| !matches!(part.kind.as_ref(), "text" | "refusal")).count() as u64;
-        } else if content.starts_with('{') {
-            others += 1;
-        }
-    }
+    each(messages, |message| {
+        let content = object::<Turn<'_>>(message)?.content.map_or("", RawValue::get);
+        others += u64::from(content.starts_with('{'));
+        let count = |part| {
+            let kind = object::<Part<'_>>(part)?.kind?;
+            others += u64::from(!matches!(kind.as_ref(), "text" | "refusal"));
+            Some(())
+        };
+        if content.starts_with('[') { each(content, count) } else { Some(()) }
+    })?;
     Some(others)
 }
 
@@ -274,5 +369,9 @@ mod tests {
         assert_eq!(refused(r#"{"model":"m","messages":[1]}"#), at("invalid_type", "messages"));
         assert_eq!(refused(r#"{"model":"m","messages":[],"input":""}"#), at("invalid_body", "input"));
         assert_eq!(refused(r#"{"model":"m","input":"a","input":"b"}"#), at("duplicate_key", "input"));
+        let many = |item: &str| vec![item; TEXTS + 1].join(",");
+        for body in [format!(r#""input":[{}]"#, many("\"\"")), format!(r#""messages":[{}]"#, many(r#"{"role":"a"}"#))] {
+            assert_eq!(refused(&format!(r#"{{"model":"m",{body}}}"#)), (400, "too_many_texts".into(), None));
+        }
     }
 }
