@@ -1,7 +1,7 @@
 //! Where a text is cut into pieces, none of which shares a token with the next. It knows no vocabulary.
 //!
 //! Each encoding has published its cuts as a regular expression; here the same is written out. An engine for expressions would be
-//! larger than the gateway, and those that can do these give up on a long run of spaces; this one reads each character twice at most.
+//! larger than the gateway, and those that can do these give up on a long run of spaces; this one reads each character a few times at most.
 //! Tests compare it with the expressions.
 
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
