@@ -56,7 +56,7 @@ setup: $(NPM_PACKAGES) $(WORKER_BUILD) $(WASM_BINDGEN) wasm-target ## install wh
 dev: setup check-config build ## serve the gateway on http://localhost:1219, rebuilt as you edit
 	@exec scripts/dev.sh
 
-build: build/index.js build/index_bg.wasm config-link ## compile the gateway into build/, if something changed
+build: build/index.js build/index_bg.wasm build/assets/cl100k_base.bin config-link ## compile the gateway into build/, if something changed
 
 test: test-rust test-size test-workerd test-doors test-python ## run every test, on the real runtime too
 
@@ -129,6 +129,10 @@ build/index.js: $(RUST_SOURCES) $(NPM_PACKAGES) $(WORKER_BUILD) $(WASM_BINDGEN) 
 	@touch -r build/.began build/index_bg.wasm build/index.js
 
 build/index_bg.wasm: build/index.js
+
+# Static files, which the gateway fetches when it needs them: vocabularies. The one that is written last stands for them all.
+build/assets/cl100k_base.bin: scripts/vocabularies.mjs Cargo.lock | $(NPM_PACKAGES)
+	@node scripts/vocabularies.mjs build/assets
 
 # A source that vanishes (an editor's passing file) is no reason to stop.
 $(RUST_SOURCES):

@@ -1,7 +1,7 @@
 //! LLM Bridge: one endpoint and one key in front of every large-language-model provider.
 //!
 //! The modules stand in the order in which a request meets them, from the outside in; arrows go one way:
-//! `edge → gateway → {policy, ledger, adapters, provider} → {chat, wire, config} → error`.
+//! `edge → gateway → {policy, ledger, adapters, provider} → {chat, wire, config, tokens} → error`.
 
 #[cfg(feature = "edge")]
 pub mod edge;
@@ -14,6 +14,7 @@ pub mod provider;
 
 pub mod chat;
 pub mod config;
+pub mod tokens;
 pub mod wire;
 
 pub mod error;

@@ -5,8 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Outermost first: a room may use those of later bands, and itself.
-const BANDS: &[&[&str]] =
-    &[&["edge"], &["gateway"], &["policy", "ledger", "adapters", "provider"], &["chat", "wire", "config"], &["error"]];
+const BANDS: &[&[&str]] = &[
+    &["edge"],
+    &["gateway"],
+    &["policy", "ledger", "adapters", "provider"],
+    &["chat", "wire", "config", "tokens"],
+    &["error"],
+];
 
 /// Between rooms of one band only these; the first may use the second.
 const NEIGHBOURS: &[(&str, &str)] = &[("adapters", "provider")];

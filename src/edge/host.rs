@@ -14,10 +14,11 @@ use web_sys::{AbortController, AbortSignal, RequestInit, RequestRedirect};
 use worker::{Context, Delay, Env};
 
 use super::source::Source;
-use super::{body, js, object, outbox};
+use super::{body, count, js, object, outbox};
 use crate::config::Millis;
 use crate::gateway::host::{Answer, Call, Lost, Seat, Unread};
 use crate::gateway::{Host, Receipt};
+use crate::tokens::Encoding;
 
 /// The world of one request.
 #[derive(Clone)]
@@ -151,6 +152,10 @@ impl Host for Edge {
         let read = within(time, body::read_some(&stream, limit)).await;
         answer.cancel.abort();
         read.map(|(bytes, _)| bytes).unwrap_or_default()
+    }
+
+    async fn count(&self, encoding: Encoding, texts: Vec<String>) -> Result<Vec<u64>, Lost> {
+        count::count(encoding, texts).await
     }
 }
 

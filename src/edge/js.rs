@@ -30,6 +30,12 @@ extern "C" {
 
     #[wasm_bindgen(method, getter)]
     pub(super) fn writable(this: &IdentityTransformStream) -> web_sys::WritableStream;
+
+    /// The binding of the static files that are deployed with the Worker.
+    pub(super) type Assets;
+
+    #[wasm_bindgen(method, js_name = fetch, catch)]
+    pub(super) fn get(this: &Assets, url: &str) -> Result<Promise, JsValue>;
 }
 
 /// The configuration's text; empty if the entry module gave none.

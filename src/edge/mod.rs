@@ -2,6 +2,7 @@
 
 mod account;
 mod body;
+mod count;
 mod directory;
 mod host;
 mod js;
@@ -43,6 +44,7 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
 }
 
 fn open(env: &Env) -> Opened {
+    count::prepare(env);
     let secret = |name: &str| js_sys::Reflect::get(env, &JsValue::from_str(name)).ok()?.as_string();
     let opened = Bridge::open(&js::configuration(), secret, host::now()).map(Rc::new);
     let lines = match &opened {

@@ -7,7 +7,9 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::RequestInit;
 use worker::Env;
 
+use super::host::log;
 use crate::gateway::host::{Lost, Seat};
+use crate::wire::json::quote;
 
 #[wasm_bindgen]
 extern "C" {
@@ -31,7 +33,11 @@ const URL: &str = "https://object/";
 
 /// Hands an order to an object and waits for its answer.
 pub(super) async fn ask(env: &Env, seat: Seat<'_>, order: String) -> Result<String, Lost> {
-    send(env, seat, &order).await.map_err(|_| Lost::Broken)
+    send(env, seat, &order).await.map_err(|error| {
+        let reason = quote(&format!("{error:?}"));
+        log(&format!("{{\"level\":\"error\",\"event\":\"object_failed\",\"error\":{reason}}}"));
+        Lost::Broken
+    })
 }
 
 async fn send(env: &Env, seat: Seat<'_>, order: &str) -> Result<String, JsValue> {

@@ -11,6 +11,8 @@ use crate::error::{Error, Result};
 pub enum Endpoint {
     /// A chat completion.
     Chat,
+    /// The tokens of a chat or a text.
+    Tokenize,
     /// The list of models.
     Models,
     /// One model.
@@ -44,6 +46,7 @@ const POST: &str = "POST, OPTIONS";
 /// Every path, below `/v1` or without it.
 const ROUTES: &[Route] = &[
     Route { path: "/chat/completions", open_end: false, allow: POST, endpoint: |_| Endpoint::Chat },
+    Route { path: "/tokenize", open_end: false, allow: POST, endpoint: |_| Endpoint::Tokenize },
     Route { path: "/models", open_end: false, allow: GET, endpoint: |_| Endpoint::Models },
     Route { path: "/models/", open_end: true, allow: GET, endpoint: Endpoint::Model },
     Route { path: "/usage", open_end: false, allow: GET, endpoint: |_| Endpoint::Usage },

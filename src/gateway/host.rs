@@ -4,6 +4,7 @@ use std::future::Future;
 
 use super::receipt::Receipt;
 use crate::config::Millis;
+use crate::tokens::Encoding;
 
 /// The world outside.
 pub trait Host {
@@ -58,6 +59,10 @@ pub trait Host {
 
     /// Reads the beginning of an answer, at most `limit` bytes, and lets go of the rest; nothing if that takes too long.
     fn peek(&self, answer: Self::Answer, limit: usize, within: Millis) -> impl Future<Output = Vec<u8>>;
+
+    /// Counts the tokens of each text. The first count of an encoding loads its vocabulary, and [`Lost`] says that it could not;
+    /// a long count makes way for others. An answer must not wait for it, but one that was asked for just that.
+    fn count(&self, encoding: Encoding, texts: Vec<String>) -> impl Future<Output = Result<Vec<u64>, Lost>>;
 }
 
 /// Where something is kept: each has one place in the world, and does one thing at a time.

@@ -7,6 +7,7 @@ mod models;
 mod permit;
 mod receipt;
 mod relay;
+mod tokenize;
 mod watch;
 
 pub mod host;
@@ -196,6 +197,7 @@ async fn walk<H: Host>(
         Endpoint::Models => Ok(Response::json(200, Body::Bytes(models::list(bridge, asks_for_all(request.query))))),
         Endpoint::Model(name) => Ok(Response::json(200, Body::Bytes(models::one(bridge, &name)?))),
         Endpoint::Usage => admin::usage::own(host, &caller.key_id, request.query).await,
+        Endpoint::Tokenize => tokenize::answer(bridge, host, request, receipt).await,
         Endpoint::Chat | Endpoint::Health => chat(bridge, host, request, &caller, receipt).await,
     }
 }

@@ -4,3 +4,4 @@ pub mod auth;
 mod catalogue;
 pub mod price;
 pub mod route;
+pub mod tokens;

@@ -17,6 +17,7 @@ use llm_bridge::gateway::host::{Answer, Call, Lost, Seat, Unread};
 use llm_bridge::gateway::{Body, Bridge, End, Host, Opened, Receipt, Request, Response, serve};
 use llm_bridge::ledger::directory::{self, Directory};
 use llm_bridge::ledger::{Book, Entry, Order, Reply, Row, Write};
+use llm_bridge::tokens::{Encoding, Vocabulary};
 
 /// What the provider will say, piece by piece.
 #[derive(Clone, Default)]
@@ -53,6 +54,8 @@ pub struct World {
     /// What becomes of the next orders.
     pub fates: RefCell<VecDeque<Fate>>,
     pub rolled: Cell<u128>,
+    /// What tokens can be counted with.
+    pub vocabularies: Vec<&'static Vocabulary>,
 }
 
 /// What becomes of an order to an object.
@@ -212,6 +215,11 @@ impl Host for World {
         let mut bytes = answer.rest().unwrap_or_default();
         bytes.truncate(limit);
         bytes
+    }
+
+    async fn count(&self, encoding: Encoding, texts: Vec<String>) -> Result<Vec<u64>, Lost> {
+        let vocabulary = self.vocabularies.iter().find(|known| known.encoding() == encoding).ok_or(Lost::Broken)?;
+        Ok(texts.iter().map(|text| vocabulary.count(text)).collect())
     }
 }
 

@@ -27,16 +27,18 @@ const OBJECTS = [
   ["ACCOUNTS", "Account"],
   ["DIRECTORY", "Directory"],
 ];
+// Static files, which on Cloudflare are deployed beside the worker: the binding ASSETS.
+const ASSETS = join(BUILD, "build/assets");
 
 /**
- * Starts one gateway. `config` is the text of config.yaml, `bindings` the secrets and variables; `disk` is a folder for what Durable
- * Objects keep, which is else forgotten when the gateway stops.
+ * Starts one gateway. `config` is the text of config.yaml, `bindings` the secrets and variables, `assets` the folder of static files;
+ * `disk` is a folder for what Durable Objects keep, which is else forgotten when the gateway stops.
  *
  * The result's `stop()` ends it; `logs()` are the JSON lines it has printed, `lines` all of them.
  */
-export async function startGateway({ config, bindings = {}, disk }) {
+export async function startGateway({ config, bindings = {}, assets = ASSETS, disk }) {
   const folder = await mkdtemp(join(tmpdir(), "llm-bridge-"));
-  await layOut(folder, { config, bindings, disk });
+  await layOut(folder, { config, bindings, assets, disk: disk ?? join(folder, "disk") });
   const child = spawn(WORKERD, ["serve", "--control-fd=3", join(folder, "config.capnp")], { stdio: ["ignore", "pipe", "pipe", "pipe"] });
   const gateway = new Gateway(child, folder, bindings);
   try {
@@ -115,23 +117,27 @@ class Gateway {
 }
 
 /** Copies the worker's modules into `folder`, beside a generated configuration of workerd. */
-async function layOut(folder, { config, bindings, disk = join(folder, "disk") }) {
+async function layOut(folder, { config, bindings, assets, disk }) {
   await mkdir(disk, { recursive: true });
   for (const [name] of MODULES) {
     await mkdir(join(folder, dirname(name)), { recursive: true });
     await (name === CONFIG_MODULE ? writeFile(join(folder, name), config) : cp(join(BUILD, name), join(folder, name)));
   }
-  await writeFile(join(folder, "config.capnp"), capnp(bindings, disk));
+  await writeFile(join(folder, "config.capnp"), capnp(bindings, { assets, disk }));
 }
 
-function capnp(bindings, disk) {
+function capnp(bindings, { assets, disk }) {
   const modules = MODULES.map(([name, kind]) => `(name = ${text(name)}, ${kind} = embed ${text(name)})`);
   const objects = OBJECTS.map(([name, kind]) => `(name = ${text(name)}, durableObjectNamespace = ${text(kind)})`);
   const namespaces = OBJECTS.map(([, kind]) => `(className = ${text(kind)}, uniqueKey = ${text(kind)}, enableSql = true)`);
-  const services = [`(name = "main", worker = .gateway)`, `(name = "internet", network = (allow = ["local"]))`];
-  // Objects that are kept in memory have no SQL.
-  services.push(`(name = "disk", disk = (path = ${text(disk)}, writable = true))`);
+  const services = [
+    `(name = "main", worker = .gateway)`,
+    `(name = "internet", network = (allow = ["local"]))`,
+    `(name = "disk", disk = (path = ${text(disk)}, writable = true))`,
+    `(name = "assets", disk = (path = ${text(assets)}))`,
+  ];
   const texts = Object.entries(bindings).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`);
+  texts.push(`(name = "ASSETS", service = "assets")`);
   // The outbound network is loopback alone: a test that calls a real provider is a fault.
   return `using Workerd = import "/workerd/workerd.capnp";
 

@@ -56,19 +56,19 @@ describe("a limit", () => {
   });
 
   it("of money promises the most and charges the truth", async () => {
-    // 9 tokens in and 7 out: 7,900 nano-dollars; promised are the body's bytes and 50 tokens.
-    const budget = 400_000;
+    // 9 tokens in and 7 out: 7.9 million nano-dollars; promised are the body's bytes and 50 tokens.
+    const [budget, cost] = [400_000_000, 7_900_000];
     const key = await office.key("exact", { budget: { amount_nanos: budget, per: "day" } });
     let granted = 0;
     for (let n = 0; n < 200; n++) {
       const answer = await office.ask(key, "any/tokens");
       if (answer.status === 429) break;
-      assert.equal(answer.headers["x-llm-bridge-cost"], "0.0000079");
+      assert.equal(answer.headers["x-llm-bridge-cost"], "0.0079");
       granted++;
       if (n % 10 === 9) await office.totals("exact", granted);
     }
     const totals = await office.totals("exact", granted);
-    assert.equal(totals.cost_nanos, granted * 7900);
+    assert.equal(totals.cost_nanos, granted * cost);
     assert.ok(totals.cost_nanos <= budget && granted > 20, `${granted} requests`);
   });
 
@@ -193,7 +193,7 @@ describe("a limit, when the process is killed", () => {
       assert.ok((await again.totals("rich")).requests >= 30, "what was settled is still there");
       await storm(again);
       const asked = stage.fake.requests.filter(({ request }) => request?.model === "slow").length;
-      assert.ok(asked <= 100 && asked >= 60, `${asked} requests reached the provider`);
+      assert.ok(asked <= 100 && asked > 30, `${asked} requests reached the provider`);
       await sleep(500);
       const totals = await again.totals("rich");
       assert.ok(totals.cost_nanos <= 100 * CENT && totals.requests <= asked, `${totals.requests} in the books, ${asked} served`);

@@ -36,11 +36,7 @@ const READ: &[&str] = &["model", "messages", "stream", "stream_options", "max_to
 /// # Errors
 /// 400 with the position or the field at fault.
 pub fn read(body: &[u8]) -> Result<Ask<'_>> {
-    let document = Document::read(body).map_err(refuse)?;
-    if let Some(key) = document.repeated(READ) {
-        let message = format!("`{key}` stands in the body more than once.");
-        return Err(Error::caller(400, "duplicate_key", message).at(key));
-    }
+    let document = document(body, READ)?;
     let model = model(&document)?;
     messages(&document)?;
     let stream = match document.value("stream") {
@@ -51,6 +47,16 @@ pub fn read(body: &[u8]) -> Result<Ask<'_>> {
     let (include_usage, include_cost) = stream_options(&document);
     let choices = document.value("n").and_then(|raw| raw.parse().ok()).unwrap_or(1);
     Ok(Ask { document, model, stream, include_usage, include_cost, choices })
+}
+
+/// A body in which none of these keys stands twice.
+pub(super) fn document<'a>(body: &'a [u8], keys: &[&'static str]) -> Result<Document<'a>> {
+    let document = Document::read(body).map_err(refuse)?;
+    if let Some(key) = document.repeated(keys) {
+        let message = format!("`{key}` stands in the body more than once.");
+        return Err(Error::caller(400, "duplicate_key", message).at(key));
+    }
+    Ok(document)
 }
 
 /// A body that is no JSON object, as an error.
@@ -64,13 +70,15 @@ pub fn refuse(flaw: Flaw) -> Error {
     }
 }
 
-fn model(document: &Document<'_>) -> Result<String> {
+/// The model's name.
+pub(super) fn model(document: &Document<'_>) -> Result<String> {
     let raw = document.value("model").filter(|raw| *raw != "null").ok_or_else(|| missing("model"))?;
     let model: String = serde_json::from_str(raw).map_err(|_| wrong_type("model", "a string"))?;
     if model.is_empty() { Err(missing("model")) } else { Ok(model) }
 }
 
-fn messages(document: &Document<'_>) -> Result<()> {
+/// That there are messages.
+pub(super) fn messages(document: &Document<'_>) -> Result<()> {
     let raw = document.value("messages").filter(|raw| *raw != "null").ok_or_else(|| missing("messages"))?;
     if raw.starts_with('[') { Ok(()) } else { Err(wrong_type("messages", "an array")) }
 }

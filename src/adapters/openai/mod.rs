@@ -4,6 +4,7 @@
 pub mod inbound;
 pub mod outbound;
 pub mod overhear;
+pub mod tally;
 mod wire;
 
 use crate::config::AdapterKind;

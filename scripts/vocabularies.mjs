@@ -1,0 +1,27 @@
+// Packs the vocabularies that tokens are counted with into the folder that is named: of each token one byte of length, then its bytes,
+// in the order of the ranks. They come in the source of a crate that cargo knows, so that nothing else has to be fetched.
+
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+const NAMES = ["o200k_base", "cl100k_base"];
+const [folder] = process.argv.slice(2);
+
+const options = ["metadata", "--format-version", "1", "--locked", "--filter-platform", "wasm32-unknown-unknown"];
+const metadata = JSON.parse(execFileSync("cargo", options, { maxBuffer: 1 << 28, stdio: ["ignore", "pipe", "inherit"] }));
+const crate = metadata.packages.find(({ name }) => name === "tiktoken-rs");
+
+mkdirSync(folder, { recursive: true });
+for (const name of NAMES) {
+  const lines = readFileSync(join(dirname(crate.manifest_path), "assets", `${name}.tiktoken`), "latin1").trimEnd().split("\n");
+  const tokens = lines.map((line, expected) => {
+    const [text, rank] = line.split(" ");
+    const bytes = Buffer.from(text, "base64");
+    if (Number(rank) !== expected || bytes.length === 0 || bytes.length > 255) throw new Error(`${name}, line ${expected + 1}: ${line}`);
+    return Buffer.concat([Buffer.of(bytes.length), bytes]);
+  });
+  // Under its name only when it is whole.
+  writeFileSync(join(folder, `${name}.part`), Buffer.concat(tokens));
+  renameSync(join(folder, `${name}.part`), join(folder, `${name}.bin`));
+}

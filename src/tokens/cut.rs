@@ -1,0 +1,166 @@
+//! Where a text is cut into pieces, none of which shares a token with the next. It knows no vocabulary.
+//!
+//! Each encoding has published its cuts as a regular expression; here the same is written out. An engine for expressions would be
+//! larger than the gateway, and those that can do these give up on a long run of spaces; this one reads each character a few times at most.
+//! Tests compare it with the expressions.
+
+use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
+
+use super::Encoding;
+
+/// What the cuts know of a character.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    /// A capital, or a title-case letter.
+    Upper,
+    /// A small letter.
+    Lower,
+    /// A letter of a script that does not tell large from small, or a modifier.
+    Plain,
+    /// A combining mark: goes with either, but is no letter.
+    Mark,
+    Number,
+    /// White space, but for line ends.
+    Space,
+    /// `\r` or `\n`.
+    LineEnd,
+    /// Punctuation, symbols, controls, what is not assigned.
+    Other,
+}
+use Class::{LineEnd, Lower, Mark, Number, Other, Plain, Space, Upper};
+
+fn class(c: char) -> Class {
+    match c {
+        'a'..='z' => Lower,
+        'A'..='Z' => Upper,
+        '0'..='9' => Number,
+        '\r' | '\n' => LineEnd,
+        '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}' => Plain,
+        _ if c.is_whitespace() => Space,
+        _ if c.is_ascii() => Other,
+        _ => match (c.general_category(), c.general_category_group()) {
+            (GeneralCategory::UppercaseLetter | GeneralCategory::TitlecaseLetter, _) => Upper,
+            (GeneralCategory::LowercaseLetter, _) => Lower,
+            (_, GeneralCategoryGroup::Letter) => Plain,
+            (_, GeneralCategoryGroup::Mark) => Mark,
+            (_, GeneralCategoryGroup::Number) => Number,
+            _ => Other,
+        },
+    }
+}
+
+impl Class {
+    fn is_letter(self) -> bool {
+        matches!(self, Upper | Lower | Plain)
+    }
+
+    /// What a word may have before its first letter.
+    fn may_precede(self) -> bool {
+        matches!(self, Space | Mark | Other)
+    }
+
+    fn is_symbol(self) -> bool {
+        matches!(self, Mark | Other)
+    }
+
+    fn is_space(self) -> bool {
+        matches!(self, Space | LineEnd)
+    }
+}
+
+/// Where the first piece of a text ends; 0 only if there is no text.
+pub(super) fn piece(encoding: Encoding, text: &str) -> usize {
+    let Some(first) = text.chars().next() else { return 0 };
+    let (kind, length) = (class(first), first.len_utf8());
+    let word = match encoding {
+        Encoding::O200k => cased_word(text, kind, length),
+        Encoding::Cl100k => contraction(text, 0).or_else(|| plain_word(text, kind, length)),
+    };
+    word.or_else(|| number(text, kind)).or_else(|| symbols(encoding, text, first)).unwrap_or_else(|| match encoding {
+        Encoding::O200k => spaces(text, false),
+        Encoding::Cl100k => spaces(text, true),
+    })
+}
+
+/// `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?`, or else
+/// `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?`
+fn cased_word(text: &str, kind: Class, length: usize) -> Option<usize> {
+    let from = if kind.may_precede() { length } else { 0 };
+    let end = ends_lower(text, from).or_else(|| match kind {
+        // A mark before capitals is a word for itself.
+        Mark => Some(length),
+        _ => Some(run(text, from, |c, _| class(c) == Upper)).filter(|end| *end > from),
+    })?;
+    Some(contraction(text, end).unwrap_or(end))
+}
+
+/// Large letters, then small ones, of which there is at least one; letters without case are of both kinds.
+fn ends_lower(text: &str, from: usize) -> Option<usize> {
+    let mut last = None;
+    for (at, c) in text.get(from..)?.char_indices() {
+        match class(c) {
+            Upper => {}
+            Plain | Mark => last = Some(from + at + c.len_utf8()),
+            Lower => return Some(run(text, from + at, |c, _| matches!(class(c), Lower | Plain | Mark))),
+            Number | Space | LineEnd | Other => break,
+        }
+    }
+    last
+}
+
+/// `[^\r\n\p{L}\p{N}]?+\p{L}++`
+fn plain_word(text: &str, kind: Class, length: usize) -> Option<usize> {
+    let from = if kind.may_precede() { length } else { 0 };
+    Some(run(text, from, |c, _| class(c).is_letter())).filter(|end| *end > from)
+}
+
+/// `(?i:'s|'t|'re|'ve|'m|'ll|'d)`: where it ends, if it is at this place.
+fn contraction(text: &str, from: usize) -> Option<usize> {
+    let mut chars = text.get(from..)?.strip_prefix('\'')?.chars();
+    let first = chars.next()?;
+    let length = match first.to_ascii_lowercase() {
+        // The long s is an s to the expression.
+        's' | 'ſ' | 't' | 'm' | 'd' => first.len_utf8(),
+        letter @ ('r' | 'v' | 'l') => {
+            let second = chars.next()?.to_ascii_lowercase();
+            (if letter == 'l' { second == 'l' } else { second == 'e' }).then_some(2)?
+        }
+        _ => return None,
+    };
+    Some(from + 1 + length)
+}
+
+/// `\p{N}{1,3}`
+fn number(text: &str, kind: Class) -> Option<usize> {
+    (kind == Number).then(|| run(text, 0, |c, nth| nth < 3 && class(c) == Number))
+}
+
+/// ` ?[^\s\p{L}\p{N}]+[\r\n/]*`; without the slash in the older encoding.
+fn symbols(encoding: Encoding, text: &str, first: char) -> Option<usize> {
+    let from = usize::from(first == ' ');
+    let end = Some(run(text, from, |c, _| class(c).is_symbol())).filter(|end| *end > from)?;
+    let slash = encoding == Encoding::O200k;
+    Some(run(text, end, |c, _| class(c) == LineEnd || (slash && c == '/')))
+}
+
+/// `\s*[\r\n]+|\s+(?!\S)|\s+`; or `\s++$|\s*[\r\n]|\s+(?!\S)|\s`, where all the space that ends a text is one piece.
+fn spaces(text: &str, end_first: bool) -> usize {
+    let end = run(text, 0, |c, _| class(c).is_space());
+    if end_first && end == text.len() {
+        return end;
+    }
+    let space = text.get(..end).unwrap_or_default();
+    if let Some(line_end) = space.rfind(['\r', '\n']) {
+        return line_end + 1;
+    }
+    let last = space.chars().next_back().map_or(0, char::len_utf8);
+    // The last one goes with what follows, unless nothing does, or it is the only one.
+    if end == text.len() || end == last { end } else { end - last }
+}
+
+/// Where a run of characters ends; the test is given each with its place in the run.
+fn run(text: &str, from: usize, goes_on: impl Fn(char, usize) -> bool) -> usize {
+    let rest = text.get(from..).unwrap_or_default();
+    let stop = rest.char_indices().enumerate().find(|(nth, (_, c))| !goes_on(*c, *nth));
+    from + stop.map_or(rest.len(), |(_, (at, _))| at)
+}
