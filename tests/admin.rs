@@ -231,6 +231,13 @@ fn what_is_wrong_is_named() {
         ("POST /keys", "{", 400, "invalid_json", None),
         ("POST /keys", "[]", 400, "invalid_body", None),
         ("POST /keys", r#"{"name":"a","name":"b"}"#, 400, "duplicate_key", Some("name")),
+        (
+            "POST /keys",
+            r#"{"budget":{"amount":"1","amount":"9","per":"day"}}"#,
+            400,
+            "duplicate_key",
+            Some("budget.amount"),
+        ),
         ("POST /keys", r#"{"budgte":1}"#, 400, "unknown_parameter", Some("budgte")),
         ("POST /keys", r#"{"id":"a","name":"other"}"#, 409, "key_exists", Some("id")),
         ("POST /keys", r#"{"id":"b","parent":"nobody"}"#, 400, "invalid_value", Some("parent")),

@@ -47,6 +47,9 @@ const FIELDS: &[(&str, Read)] = &[
 
 type Read = fn(&mut Record, &Value) -> Result<()>;
 
+/// Fields of a budget.
+pub const BUDGET: &[&str] = &["amount_nanos", "amount", "per"];
+
 /// The names of all fields that a maker may write.
 pub fn fields() -> impl Iterator<Item = &'static str> {
     std::iter::once("id").chain(FIELDS.iter().map(|(name, _)| *name))
@@ -80,15 +83,23 @@ pub fn change(record: &mut Record, wish: &Map<String, Value>) -> Result<()> {
 }
 
 fn unknown(name: &str) -> Error {
-    let shown: String = name.chars().take(64).collect();
-    let message = match name {
-        "id" => "`id` cannot be changed.".to_owned(),
-        _ => {
-            let known: Vec<&str> = fields().collect();
-            format!("`{shown}` is no field of a key{}", near::hint(&shown, &known)) + "."
-        }
-    };
-    Error::caller(400, "unknown_parameter", message.replace("?.", "?")).at(shown)
+    if name == "id" {
+        return Error::caller(400, "unknown_parameter", "`id` cannot be changed.").at("id");
+    }
+    let known: Vec<&str> = fields().collect();
+    stranger(name, "a key", &known).at(shown(name))
+}
+
+/// A name that is not known, and the nearest that is.
+fn stranger(name: &str, owner: &str, known: &[&str]) -> Error {
+    let name = shown(name);
+    let hint = near::hint(&name, known);
+    let end = if hint.is_empty() { "." } else { &hint };
+    Error::caller(400, "unknown_parameter", format!("`{name}` is no field of {owner}{end}"))
+}
+
+fn shown(name: &str) -> String {
+    name.chars().take(64).collect()
 }
 
 fn own_id(id: String) -> Result<String> {
@@ -199,12 +210,8 @@ pub fn period(per: Period) -> &'static str {
 
 fn budget(value: &Value) -> Result<Budget> {
     let Value::Object(members) = value else { return Err(wrong_type("budget", "an object")) };
-    let known = ["amount_nanos", "amount", "per"];
-    if let Some(name) = members.keys().find(|name| !known.contains(&name.as_str())) {
-        let shown: String = name.chars().take(64).collect();
-        let message =
-            format!("`{shown}` is no field of a budget{}; it has {}.", near::hint(&shown, &known), known.join(", "));
-        return Err(Error::caller(400, "unknown_parameter", message).at(format!("budget.{shown}")));
+    if let Some(name) = members.keys().find(|name| !BUDGET.contains(&name.as_str())) {
+        return Err(stranger(name, "a budget", BUDGET).at(format!("budget.{}", shown(name))));
     }
     let word = text("budget.per", members.get("per").ok_or_else(|| missing("budget.per"))?)?;
     let per = PERIODS.iter().find(|(known, _)| *known == word).map(|(_, per)| *per);

@@ -265,7 +265,7 @@ async fn send<H: Host>(host: &H, order: &Order) -> Result<Reply> {
 }
 
 fn unreachable() -> Error {
-    let message = "The list of keys cannot be reached now. Repeat the request shortly: nothing is done twice.";
+    let message = "The list of keys cannot be reached now. Repeat the request shortly.";
     Error::gateway(503, "directory_unavailable", message).with_header("retry-after", "1")
 }
 
@@ -301,6 +301,11 @@ fn wish(body: &[u8]) -> Result<Map<String, Value>> {
     if let Some(name) = document.repeated(&fields) {
         let message = format!("`{name}` stands in the body more than once.");
         return Err(Error::caller(400, "duplicate_key", message).at(name.to_owned()));
+    }
+    let budget = document.value("budget").and_then(|budget| Document::read(budget.as_bytes()).ok());
+    if let Some(name) = budget.and_then(|budget| budget.repeated(form::BUDGET)) {
+        let message = format!("`budget.{name}` stands in the body more than once.");
+        return Err(Error::caller(400, "duplicate_key", message).at(format!("budget.{name}")));
     }
     serde_json::from_slice(body).map_err(|_| Error::caller(400, "invalid_body", "The body must be a JSON object."))
 }

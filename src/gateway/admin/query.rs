@@ -65,7 +65,9 @@ pub fn invalid(name: &'static str, rule: &str) -> Error {
 fn unknown(name: &str, known: &[&str]) -> Error {
     let shown: String = name.chars().take(64).collect();
     let hint = near::hint(&shown, known);
-    let message = format!("`{shown}` is no parameter here{hint}; known: {}.", known.join(", "));
+    let end = if hint.is_empty() { "." } else { &hint };
+    let all = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    let message = format!("`{shown}` is no parameter here{end} Known: {all}.");
     Error::caller(400, "unknown_parameter", message).at(shown)
 }
 
