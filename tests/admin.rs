@@ -382,6 +382,10 @@ fn sums_are_told_apart_as_asked() {
     assert_eq!(by("?group_by=key", "key_id").len(), 3);
     assert_eq!(sums("?group_by=")["data"][0], sums("")["totals"]);
     assert_eq!(sums("?from=2026-11-24&to=2026-11-25")["totals"]["requests"], 0);
+    // What a deleted key has used is not forgotten.
+    office.ask("DELETE /keys/other", "");
+    assert_eq!(sums("")["totals"]["requests"], 4);
+    assert_eq!(by("?group_by=key", "key_id").len(), 3);
     // Page by page the same: the first has the keys that stand in the gateway's own variables as well.
     let first = sums("?limit=2&group_by=key");
     assert_eq!((&first["totals"]["requests"], &first["next_after"]), (&json!(3), &json!("kid")));

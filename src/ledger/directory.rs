@@ -11,13 +11,15 @@ use super::record::{Record, id_of};
 use super::secret::Secret;
 use crate::config::Millis;
 
-/// So many keys can be listed.
+/// So many keys there can be.
 const MOST_KEYS: usize = 10_000;
+/// So many keys that are gone are remembered.
+const MOST_REMOVED: usize = 10_000;
 
 /// The list of keys.
 #[derive(Debug, Default)]
 pub struct Directory {
-    /// In the order in which they were made.
+    /// In the order in which they were made; among them those that are gone.
     records: BTreeMap<u64, Record>,
     /// By the key's id.
     numbers: HashMap<String, u64>,
@@ -56,6 +58,8 @@ pub enum Order {
         after: Option<String>,
         /// How many.
         limit: usize,
+        /// Those that are gone, too.
+        removed: bool,
     },
 }
 
@@ -134,7 +138,7 @@ impl Directory {
             Order::Retire(id) => self.retire(&id, now, writes),
             Order::Remove(id) => self.remove(&id, writes),
             Order::Read(id) => self.find(&id).map(|(_, record)| Reply::Record(Box::new(record.clone()))),
-            Order::List { after, limit } => self.list(after.as_deref(), limit),
+            Order::List { after, limit, removed } => self.list(after.as_deref(), limit, removed),
         };
         done.unwrap_or_else(Reply::Refused)
     }
@@ -153,13 +157,16 @@ impl Directory {
             }
             None => self.records.last_key_value().map_or(1, |(last, _)| last + 1),
         };
-        if !self.records.contains_key(&number) {
-            if self.records.len() >= MOST_KEYS {
-                return Err(Refusal::Full);
-            }
-            record.created_at = now;
+        let is_new = !self.records.contains_key(&number);
+        if is_new && self.records.values().filter(|record| !record.removed).count() >= MOST_KEYS {
+            return Err(Refusal::Full);
         }
         self.check_parent(&record)?;
+        if is_new {
+            record.created_at = now;
+            // A key of this id that is gone has the same books.
+            self.forget(self.numbers.get(&record.id).copied(), writes);
+        }
         Ok(self.keep(number, record, now, writes))
     }
 
@@ -230,26 +237,37 @@ impl Directory {
         if !record.leaving {
             return Ok(Reply::Confused);
         }
-        self.records.remove(&number);
-        self.numbers.remove(id);
-        writes.push(Write::Drop(number));
+        let stump = record.stump();
+        self.write(number, stump, writes);
+        let removed = || self.records.iter().filter(|(_, record)| record.removed).map(|(number, _)| *number);
+        let oldest = removed().next().filter(|_| removed().count() > MOST_REMOVED);
+        self.forget(oldest, writes);
         Ok(Reply::Removed)
     }
 
-    fn list(&self, after: Option<&str>, limit: usize) -> Result<Reply, Refusal> {
-        let first = after.map_or(Ok(0), |id| self.find(id).map(|(number, _)| number + 1))?;
-        let mut rest = self.records.range(first..).map(|(_, record)| record);
+    fn list(&self, after: Option<&str>, limit: usize, removed: bool) -> Result<Reply, Refusal> {
+        let next = |id: &str| self.numbers.get(id).map(|number| number + 1).ok_or(Refusal::Unknown);
+        let first = after.map_or(Ok(0), next)?;
+        let listed = self.records.range(first..).map(|(_, record)| record);
+        let mut rest = listed.filter(|record| removed || !record.removed);
         let records = rest.by_ref().take(limit).cloned().collect();
         Ok(Reply::Page { records, more: rest.next().is_some() })
     }
 
     fn find(&self, id: &str) -> Result<(u64, &Record), Refusal> {
         let number = self.numbers.get(id).copied().ok_or(Refusal::Unknown)?;
-        self.records.get(&number).map(|record| (number, record)).ok_or(Refusal::Unknown)
+        let record = self.records.get(&number).filter(|record| !record.removed);
+        record.map(|record| (number, record)).ok_or(Refusal::Unknown)
     }
 
     fn members(&self, id: &str) -> usize {
         self.records.values().filter(|record| record.parent() == Some(id)).count()
+    }
+
+    fn forget(&mut self, number: Option<u64>, writes: &mut Vec<Write>) {
+        let Some((number, record)) = number.and_then(|number| self.records.remove_entry(&number)) else { return };
+        self.numbers.remove(&record.id);
+        writes.push(Write::Drop(number));
     }
 
     /// Keeps a record that was changed; no two of its versions have the same time.
@@ -385,7 +403,11 @@ mod tests {
         for id in ["c", "a", "b", "e", "d"] {
             desk.made(&json!({"id": id}));
         }
-        let mut page = |after: Option<&str>| match desk.ask(Order::List { after: after.map(str::to_owned), limit: 2 }) {
+        let mut page = |after: Option<&str>| match desk.ask(Order::List {
+            after: after.map(str::to_owned),
+            limit: 2,
+            removed: false,
+        }) {
             Reply::Page { records, more } => (records.into_iter().map(|record| record.id).collect::<String>(), more),
             other => panic!("{other:?}"),
         };
@@ -393,7 +415,32 @@ mod tests {
         assert_eq!(page(Some("a")), ("be".into(), true));
         assert_eq!(page(Some("e")), ("d".into(), false));
         assert_eq!(page(Some("d")), (String::new(), false));
-        assert_eq!(desk.refusal(Order::List { after: Some("z".into()), limit: 2 }), Refusal::Unknown);
+        assert_eq!(desk.refusal(Order::List { after: Some("z".into()), limit: 2, removed: false }), Refusal::Unknown);
+    }
+
+    #[test]
+    fn what_is_gone_is_remembered_until_its_id_is_used_again() {
+        let mut desk = Desk::default();
+        for id in ["a", "b"] {
+            desk.made(&json!({"id": id, "name": "secret plan"}));
+        }
+        desk.record(Order::Retire("a".into()));
+        desk.ask(Order::Remove("a".into()));
+        assert!(!desk.1.values().next().unwrap().contains("secret plan"));
+        let mut ids = |after: Option<&str>, removed| match desk.ask(Order::List {
+            after: after.map(str::to_owned),
+            limit: 9,
+            removed,
+        }) {
+            Reply::Page { records, .. } => records.into_iter().map(|record| record.id).collect::<String>(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((ids(None, false), ids(None, true), ids(Some("a"), false)), ("b".into(), "ab".into(), "b".into()));
+        assert_eq!(desk.made(&json!({"id": "a"})).status(0).name(), "active");
+        match desk.ask(Order::List { after: None, limit: 9, removed: true }) {
+            Reply::Page { records, .. } => assert_eq!(records.len(), 2),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

@@ -39,6 +39,9 @@ pub struct Record {
     /// It is on its way out, and works no more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub leaving: bool,
+    /// It is gone; what is left of it says that there are books in its name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub removed: bool,
     /// A digest of what it was made from, by which the same wish is known again.
     pub origin: String,
 }
@@ -93,6 +96,12 @@ impl Record {
             return Order::Post { hash: String::new(), terms: Terms { enabled: false, ..Terms::default() } };
         }
         Order::Post { hash: self.hash.clone(), terms: self.terms.clone() }
+    }
+
+    /// What is left of it when it is gone.
+    pub(super) fn stump(&self) -> Self {
+        let Self { created_at, updated_at, posted, .. } = *self;
+        Self { id: self.id.clone(), created_at, updated_at, posted, leaving: true, removed: true, ..Self::default() }
     }
 
     /// How it stands at this time.

@@ -134,23 +134,23 @@ pub async fn read<H: Host>(host: &H, id: &str) -> Result<Response<H>> {
 /// 400 for a page that cannot be.
 pub async fn list<H: Host>(host: &H, query: &Query) -> Result<Response<H>> {
     let limit = query.count("limit", MOST)?.unwrap_or(PAGE);
-    let (records, more) = page(host, query.text("after"), limit).await?;
+    let (records, more) = page(host, query.text("after"), limit, false).await?;
     let next_after = records.last().filter(|_| more).map(|record| record.id.as_str());
     let data = records.iter().map(|record| view(record, host.now())).collect();
     Ok(json(200, &Page { object: "list", data, has_more: more, next_after }))
 }
 
-/// Keys after one, and whether others follow.
+/// Keys after one, with those that are gone if so wished; and whether others follow.
 ///
 /// # Errors
 /// 400 if there is no such key.
-pub async fn page<H: Host>(host: &H, after: Option<&str>, limit: u64) -> Result<(Vec<Record>, bool)> {
+pub async fn page<H: Host>(host: &H, after: Option<&str>, limit: u64, removed: bool) -> Result<(Vec<Record>, bool)> {
     let after = after.map(|id| id_of(id).to_owned());
-    let order = Order::List { after, limit: usize::try_from(limit).unwrap_or(usize::MAX) };
+    let order = Order::List { after, limit: usize::try_from(limit).unwrap_or(usize::MAX), removed };
     match send(host, &order).await? {
         Reply::Page { records, more } => Ok((records, more)),
         Reply::Refused(Refusal::Unknown) => {
-            let message = "`after` must be the id of a key. If it has been deleted, begin with the first page.";
+            let message = "`after` must be the id of a key. If it was there once, begin with the first page.";
             Err(Error::caller(400, "invalid_value", message).at("after"))
         }
         _ => Err(unreachable()),

@@ -126,7 +126,7 @@ pub async fn ask<H: Host>(bridge: &Bridge, host: &H, query: &Query) -> Result<An
     Ok(answer)
 }
 
-/// A page of accounts: on the first, those of the keys that stand in the gateway's own variables.
+/// A page of accounts, with those of keys that are gone: on the first, those of the keys that stand in the gateway's own variables.
 async fn accounts<H: Host>(bridge: &Bridge, host: &H, query: &Query) -> Result<(Vec<String>, Option<String>)> {
     let limit = query.count("limit", MOST_KEYS)?.unwrap_or(MOST_KEYS);
     let after = query.text("after");
@@ -135,7 +135,7 @@ async fn accounts<H: Host>(bridge: &Bridge, host: &H, query: &Query) -> Result<(
         accounts.extend(bridge.access.ids().map(str::to_owned));
         accounts.extend((bridge.config.auth == Auth::NoneOnLoopback).then(|| "anonymous".to_owned()));
     }
-    let (records, more) = keys::page(host, after, limit).await?;
+    let (records, more) = keys::page(host, after, limit, true).await?;
     let next = records.last().filter(|_| more).map(|record| record.id.clone());
     accounts.extend(records.iter().map(Record::account));
     Ok((accounts, next))

@@ -1,0 +1,215 @@
+// Keys made at run time, on the built worker: what is told to one is known to all, survives a restart, and takes effect in time.
+
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { as, call, chatRequest, HELLO } from "./client.mjs";
+import { expectError } from "./expect.mjs";
+import { startGateway } from "./harness.mjs";
+
+const CONFIG = "providers: { demo: { adapter: echo, models: { echo: {}, other: {} } } }";
+const ACCESS = "caller-key-3141592653";
+const ADMIN = "admin-key-2718281828";
+const BINDINGS = { ACCESS_API_KEYS: ACCESS, ADMIN_API_KEYS: ADMIN };
+/** So long after a change nobody relies on what was before. */
+const EFFECT_MS = 5000;
+
+/** A call to the admin API; `body` is an object. */
+function admin(gateway, method, path, body) {
+  return call(`${gateway.url}/admin/api${path}`, { method, headers: as(ADMIN), body: body && JSON.stringify(body) });
+}
+
+/** A call that must go well; its JSON. */
+async function done(...request) {
+  const answer = await admin(...request);
+  assert.ok(answer.status < 300, `${answer.status} ${answer.text}`);
+  return answer.json();
+}
+
+async function chat(gateway, key, fields = {}) {
+  return call(`${gateway.url}/v1/chat/completions`, chatRequest(key, { model: "demo/echo", messages: HELLO, ...fields }));
+}
+
+/** What `look` gives, once `good` says that it is what is waited for. */
+async function eventually(look, good, patience_ms = EFFECT_MS) {
+  for (const deadline = Date.now() + patience_ms; ; await sleep(50)) {
+    const found = await look();
+    if (good(found)) return found;
+    assert.ok(Date.now() < deadline, `waited in vain; last seen: ${JSON.stringify(found)}`);
+  }
+}
+
+const status = (gateway, key) => () => chat(gateway, key).then((answer) => answer.status);
+const is = (wanted) => (found) => found === wanted;
+
+describe("the admin API", () => {
+  let gateway;
+  before(async () => {
+    gateway = await startGateway({ config: CONFIG, bindings: BINDINGS });
+  });
+  after(async () => {
+    await gateway.stop();
+    assert.deepEqual(gateway.leaks(), []);
+    assert.ok(!gateway.lines.some((line) => line.includes("sk-lb-")), "a key in the log");
+    assert.deepEqual(gateway.lines.filter((line) => /panicked/.test(line)), []);
+  });
+
+  it("makes a key that works at once, and shows it once", async () => {
+    const made = await done(gateway, "POST", "/keys", { id: "first", name: "First" });
+    assert.match(made.key, /^sk-lb-first-[A-Za-z0-9]{40}$/);
+    const answer = await chat(gateway, made.key);
+    assert.equal(answer.status, 200, answer.text);
+    const shown = await done(gateway, "GET", "/keys/first");
+    assert.equal(shown.status, "active");
+    assert.equal(shown.hint, made.key.slice(-4));
+    assert.ok(!("key" in shown) && !JSON.stringify(shown).includes(made.key));
+  });
+
+  it("makes ids and secrets that differ", async () => {
+    const made = await Promise.all(Array.from({ length: 20 }, () => done(gateway, "POST", "/keys", {})));
+    assert.equal(new Set(made.map(({ id }) => id)).size, 20);
+    assert.equal(new Set(made.map(({ key }) => key.slice(-40))).size, 20);
+  });
+
+  it("makes one key of many like wishes at once", async () => {
+    const answers = await Promise.all(Array.from({ length: 8 }, () => admin(gateway, "POST", "/keys", { id: "race", name: "R" })));
+    const made = answers.filter(({ status }) => status === 201).map((answer) => answer.json().key);
+    for (const answer of answers) assert.ok([200, 201, 409].includes(answer.status), answer.text);
+    const working = await Promise.all(made.map((key) => chat(gateway, key)));
+    assert.ok(made.length <= 1 && working.every(({ status }) => status === 200), JSON.stringify(answers.map(({ status }) => status)));
+    assert.equal((await done(gateway, "GET", "/keys/race")).id, "race");
+  });
+
+  it("lets edits take effect within five seconds, in any order they came", async () => {
+    const { key } = await done(gateway, "POST", "/keys", { id: "edited" });
+    assert.equal(await status(gateway, key)(), 200);
+    await done(gateway, "POST", "/keys/edited/disable");
+    await eventually(status(gateway, key), is(401));
+    await done(gateway, "POST", "/keys/edited/enable");
+    await eventually(status(gateway, key), is(200));
+    await done(gateway, "PATCH", "/keys/edited", { models: ["demo/other"] });
+    await eventually(status(gateway, key), is(403));
+    await done(gateway, "PATCH", "/keys/edited", { models: null });
+    const rotated = await done(gateway, "POST", "/keys/edited/rotate");
+    await eventually(status(gateway, key), is(401));
+    assert.equal(await status(gateway, rotated.key)(), 200);
+    await Promise.all([true, false, true, false, true].map((enabled) => done(gateway, "PATCH", "/keys/edited", { enabled })));
+    const { enabled } = await done(gateway, "GET", "/keys/edited");
+    await eventually(status(gateway, rotated.key), is(enabled ? 200 : 401));
+    await done(gateway, "DELETE", "/keys/edited");
+    await eventually(status(gateway, rotated.key), is(401));
+    expectError(await admin(gateway, "GET", "/keys/edited"), { status: 404, code: "key_not_found" });
+  });
+
+  it("counts what keys of all kinds used", async () => {
+    const { key } = await done(gateway, "POST", "/keys", { id: "counted", requests_per_minute: 3 });
+    for (const model of ["demo/echo", "demo/other", "demo/echo"]) assert.equal((await chat(gateway, key, { model })).status, 200);
+    expectError(await chat(gateway, key), { status: 429 });
+    assert.equal((await chat(gateway, ACCESS)).status, 200);
+    const usage = await eventually(() => done(gateway, "GET", "/usage?key=counted&group_by=model"), ({ totals }) => totals.requests === 3);
+    assert.deepEqual(usage.data.map(({ model, requests }) => [model, requests]), [["echo", 2], ["other", 1]]);
+    const receipts = await done(gateway, "GET", "/keys/counted/receipts?limit=2");
+    assert.deepEqual([receipts.data.length, receipts.has_more, receipts.data[0].key_id], [2, true, "vk_counted"]);
+    const rest = await done(gateway, "GET", `/keys/counted/receipts?before=${receipts.next_before}`);
+    assert.deepEqual([rest.data.length, rest.has_more], [1, false]);
+    const all = await eventually(() => done(gateway, "GET", "/usage?group_by=key"), ({ data }) => data.some(({ key_id }) => key_id.startsWith("key_")));
+    assert.equal(all.data.find(({ key_id }) => key_id === "vk_counted").requests, 3);
+    const own = await call(`${gateway.url}/v1/usage?group_by=`, { headers: as(key) });
+    assert.equal(own.json().totals.requests, 3);
+  });
+
+  it("gives receipts and sums as files", async () => {
+    const { key } = await done(gateway, "POST", "/keys", { id: "filed" });
+    for (let i = 0; i < 3; i++) await chat(gateway, key);
+    await eventually(() => done(gateway, "GET", "/keys/filed/receipts"), ({ data }) => data.length === 3);
+    const csv = await admin(gateway, "GET", "/export/receipts?key=filed&format=csv&limit=2");
+    assert.match(csv.headers["content-type"], /^text\/csv/);
+    assert.equal(csv.text.split("\r\n").length, 4);
+    const rest = await admin(gateway, "GET", `/export/receipts?key=filed&before=${csv.headers["x-next-before"]}`);
+    assert.deepEqual(rest.text.trim().split("\n").map((line) => JSON.parse(line).number), [1]);
+    const usage = await admin(gateway, "GET", "/export/usage?key=filed&format=csv");
+    assert.match(usage.text, /^key_id,provider,model,day,requests,[^]*\r\nvk_filed,demo,echo,\d{4}-\d{2}-\d{2},3,0,/);
+  });
+
+  it("answers HEAD, and tells its methods without a key", async () => {
+    const head = await admin(gateway, "HEAD", "/keys");
+    assert.deepEqual([head.status, head.text, head.headers["cache-control"]], [200, "", "no-store"]);
+    const options = await call(`${gateway.url}/admin/api/keys/first`, { method: "OPTIONS" });
+    assert.deepEqual([options.status, options.headers.allow], [204, "GET, HEAD, PATCH, DELETE, OPTIONS"]);
+    assert.equal(options.headers["access-control-allow-origin"], undefined);
+    assert.equal((await done(gateway, "GET", "/openapi.json")).openapi, "3.1.0");
+  });
+
+  it("lets nobody in but admins", async () => {
+    const { key } = await done(gateway, "POST", "/keys", {});
+    for (const stranger of [ACCESS, key, "", `${ADMIN}x`]) {
+      const answer = await call(`${gateway.url}/admin/api/keys`, { headers: as(stranger) });
+      expectError(answer, { status: 401, code: "invalid_api_key" });
+    }
+    expectError(await chat(gateway, ADMIN), { status: 401, code: "invalid_api_key" });
+  });
+
+  for (const [what, body] of [
+    ["nothing", ""],
+    ["half an object", '{"name":'],
+    ["a depth of brackets", `{"metadata":${"[".repeat(5000)}`],
+    ["a flood of members", JSON.stringify({ metadata: Object.fromEntries(Array.from({ length: 5000 }, (_, i) => [`k${i}`, "x"])) })],
+    ["bytes that are no text", Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])],
+    ["numbers beyond all bounds", '{"requests_per_minute":1e999}'],
+    ["a negative budget", '{"budget":{"amount":"-5","per":"day"}}'],
+  ]) {
+    it(`refuses ${what}, and lives on`, async () => {
+      const answer = await call(`${gateway.url}/admin/api/keys`, { method: "POST", headers: as(ADMIN), body });
+      assert.equal(expectError(answer, { status: 400 }).type, "invalid_request_error");
+      assert.equal((await admin(gateway, "GET", "/keys?limit=1")).status, 200);
+    });
+  }
+});
+
+describe("a gateway that is started anew", () => {
+  it("knows its keys and what they used", async () => {
+    const disk = await mkdtemp(join(tmpdir(), "llm-bridge-disk-"));
+    try {
+      const first = await startGateway({ config: CONFIG, bindings: BINDINGS, disk });
+      const team = await done(first, "POST", "/keys", { id: "team", requests_per_minute: 100 });
+      const kid = await done(first, "POST", "/keys", { id: "kid", parent: "team" });
+      await done(first, "POST", "/keys", { id: "gone" });
+      await done(first, "DELETE", "/keys/gone");
+      assert.equal((await chat(first, kid.key)).status, 200);
+      await eventually(() => done(first, "GET", "/keys/kid/receipts"), ({ data }) => data.length === 1);
+      await first.stop();
+
+      const second = await startGateway({ config: CONFIG, bindings: BINDINGS, disk });
+      try {
+        const { data } = await done(second, "GET", "/keys");
+        assert.deepEqual(data.map(({ id, parent, status }) => [id, parent, status]), [["team", null, "active"], ["kid", "team", "active"]]);
+        for (const key of [team.key, kid.key]) assert.equal((await chat(second, key)).status, 200);
+        expectError(await admin(second, "DELETE", "/keys/team"), { status: 409, code: "key_has_members" });
+        await eventually(() => done(second, "GET", "/usage?key=kid"), ({ totals }) => totals.requests === 2);
+        const receipts = await eventually(() => done(second, "GET", "/keys/team/receipts"), ({ data }) => data.length === 3);
+        assert.deepEqual(receipts.data.map(({ key_id }) => key_id).sort(), ["vk_kid", "vk_kid", "vk_team"]);
+      } finally {
+        await second.stop();
+      }
+    } finally {
+      await rm(disk, { recursive: true });
+    }
+  });
+});
+
+describe("a gateway without admin keys", () => {
+  it("keeps its admin API closed, and says how to open it", async () => {
+    const gateway = await startGateway({ config: CONFIG, bindings: { ACCESS_API_KEYS: ACCESS } });
+    try {
+      for (const key of [ACCESS, ""]) {
+        const answer = await call(`${gateway.url}/admin/api/keys`, { headers: as(key) });
+        expectError(answer, { status: 401, code: "invalid_api_key", says: /ADMIN_API_KEYS/ });
+      }
+    } finally {
+      await gateway.stop();
+    }
+  });
+});
