@@ -21,7 +21,7 @@ pub use receipt::{Outcome, Receipt};
 pub use relay::{End, Relay};
 pub use watch::{KEEP_ALIVE, Tick};
 
-use crate::adapters::openai::{inbound, outbound};
+use crate::adapters::openai::{inbound, outbound, tally};
 use crate::config::{Auth, Config, Cors, Level, Logging, Millis, Problem};
 use crate::error::{Error, Result};
 use crate::ledger::Secret;
@@ -218,7 +218,7 @@ async fn chat<H: Host>(
             return Err(error);
         }
     };
-    let permit = permit::admit(bridge, host, caller, need(&ask, &target, body.len())).await?;
+    let permit = permit::admit(bridge, host, caller, || need(&ask, &target, &body)).await?;
     let headers = permit.headers();
     receipt.permit = Some(permit);
     let logging = &bridge.config.logging;
@@ -251,11 +251,13 @@ fn aim<'a>(bridge: &'a Bridge, body: &'a [u8], receipt: &mut Receipt) -> Result<
     Ok((ask, target))
 }
 
-/// The most that a request can take. A token has at least one byte, and what a prompt can be is bounded by the model's context.
-fn need(ask: &inbound::Ask<'_>, target: &route::Target<'_>, body: usize) -> Need {
+/// The most that a request can take. What a prompt can be is bounded by the model's context. Tokens of a minute are promised by the bytes of
+/// the body alone, for a token has at least one.
+fn need(ask: &inbound::Ask<'_>, target: &route::Target<'_>, body: &[u8]) -> Need {
     let card = price::card(target.provider, target.model, &target.upstream);
-    let (body, context) = (body as u64, card.context.unwrap_or(u64::MAX));
-    let input = body.min(context);
+    let context = card.context.unwrap_or(u64::MAX);
+    let input = tally::bound(body, &ask.document).min(context);
+    let body = body.len() as u64;
     let ceiling = target.model.max_tokens.map(|ceiling| ceiling.saturating_mul(ask.choices.max(1)));
     let longest = card.max_output.or(card.context).map(|longest| longest.saturating_mul(ask.choices.max(1)));
     let asked = outbound::longest(&ask.document, ask.choices);
@@ -265,7 +267,7 @@ fn need(ask: &inbound::Ask<'_>, target: &route::Target<'_>, body: usize) -> Need
     Need {
         models: vec![ask.model.clone(), format!("{}/{}", target.provider.name, target.upstream)],
         body,
-        tokens: input.saturating_add(output.unwrap_or(0)),
+        tokens: body.min(context).saturating_add(output.unwrap_or(0)),
         cost,
         time: target.model.clocks.total,
     }

@@ -107,11 +107,11 @@ pub async fn check<H: Host>(bridge: &Bridge, host: &H, caller: &Caller) -> Resul
 ///
 /// # Errors
 /// 401, 403, 413 or 429 as its account says; 503 if that cannot be reached.
-pub async fn admit<H: Host>(bridge: &Bridge, host: &H, caller: &Caller, need: Need) -> Result<Permit> {
+pub async fn admit<H: Host>(bridge: &Bridge, host: &H, caller: &Caller, need: impl FnOnce() -> Need) -> Result<Permit> {
     let id = format!("{:032x}", host.dice());
     let mut permit = Permit { id, accounts: vec![caller.key_id.clone()], ..Permit::default() };
     let Some(hash) = &caller.hash else { return Ok(permit) };
-    let now = host.now();
+    let (now, need) = (host.now(), need());
     let free = |terms: &Terms| !terms.are_limited() && terms.parent.is_none();
     if let Some(terms) = bridge.known.find(hash, now).filter(free) {
         return allowed(&terms, &need, now).map(|()| permit).map_err(|refusal| apology(&refusal));
