@@ -7,11 +7,13 @@ mod support;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+use futures::executor::block_on;
+use futures::future::join_all;
 use llm_bridge::gateway::{Opened, admin};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::schema::validate;
-use support::{Fate, Got, World, ask, bridge};
+use support::{Fate, Got, World, ask, asking, bridge};
 
 const CONFIG: &str = "providers: { demo: { adapter: echo, models: { echo: {}, other: {} } } }";
 const SECRETS: &[(&str, &str)] = &[("ACCESS_API_KEYS", "caller"), ("ADMIN_API_KEYS", "admin")];
@@ -459,8 +461,18 @@ fn callers_see_what_they_used_themselves() {
     assert_eq!(own("/v1/usage?key=kid", "Bearer caller").code(), "unknown_parameter");
 }
 
+/// What admins may do to one key at the same time.
+const AT_ONCE: &[(&str, &str)] = &[
+    ("PATCH /admin/api/keys/a", r#"{"enabled":true}"#),
+    ("PATCH /admin/api/keys/a", r#"{"enabled":false}"#),
+    ("POST /admin/api/keys/a/rotate", ""),
+    ("DELETE /admin/api/keys/a", ""),
+    ("POST /admin/api/keys", r#"{"id":"a"}"#),
+    ("POST /admin/api/keys", r#"{"id":"a","name":"A"}"#),
+];
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(512))]
 
     /// Whatever is sent: an answer as described, and never a fault of the gateway's own.
     #[test]
@@ -468,5 +480,28 @@ proptest! {
         let office = Office::open();
         let got = ask(&office.gateway, &office.world, &format!("{method} /admin/api{path}?{query}"), ADMIN, &body);
         prop_assert!(got.status < 500, "{}", got.body);
+    }
+
+    /// Whatever admins do to a key at once, and whatever overtakes what: in the end the list and the account agree, and no key works but
+    /// the one that was given out last.
+    #[test]
+    fn lists_and_accounts_agree(acts in prop::collection::vec(0..AT_ONCE.len(), 1..6), pauses in prop::collection::vec(0usize..9, 60)) {
+        let office = Office::open();
+        let mut texts = vec![office.key(&json!({"id": "a"}))];
+        office.world.pauses.borrow_mut().extend(pauses);
+        let acts = acts.iter().map(|act| {
+            let (line, body) = AT_ONCE[*act];
+            asking(&office.gateway, &office.world, line, ADMIN, body)
+        });
+        for got in block_on(join_all(acts)) {
+            texts.extend(got.json()["key"].as_str().map(str::to_owned));
+            prop_assert!(matches!(got.status, 200 | 201 | 404 | 409), "{} {}", got.status, got.body);
+        }
+        office.world.pauses.borrow_mut().clear();
+        let key = office.ask("GET /keys/a", "").json();
+        prop_assert!(matches!(key["status"].as_str(), None | Some("active" | "disabled")), "{}", key);
+        let working: Vec<&str> = texts.iter().filter(|text| office.call(text, "demo/echo") == 200).map(|text| &text[text.len() - 4..]).collect();
+        let wanted: Vec<&str> = key["hint"].as_str().filter(|_| key["status"] == "active").into_iter().collect();
+        prop_assert_eq!(working, wanted);
     }
 }

@@ -164,8 +164,10 @@ impl Directory {
         self.check_parent(&record)?;
         if is_new {
             record.created_at = now;
-            // A key of this id that is gone has the same books.
-            self.forget(self.numbers.get(&record.id).copied(), writes);
+            // A key of this id that is gone has the same books, and its versions must not be taken for this one's.
+            let gone = self.numbers.get(&record.id).copied();
+            record.updated_at = gone.and_then(|number| self.records.get(&number)).map_or(0, |gone| gone.updated_at);
+            self.forget(gone, writes);
         }
         Ok(self.keep(number, record, now, writes))
     }

@@ -10,7 +10,9 @@ pub mod schema;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::Poll;
 
 use futures::executor::block_on;
 use llm_bridge::gateway::host::{Answer, Call, Lost, Seat, Unread};
@@ -54,6 +56,8 @@ pub struct World {
     /// What becomes of the next orders.
     pub fates: RefCell<VecDeque<Fate>>,
     pub rolled: Cell<u128>,
+    /// How often others may go first, before and after each of the next orders.
+    pub pauses: RefCell<VecDeque<usize>>,
     /// What tokens can be counted with.
     pub vocabularies: Vec<&'static Vocabulary>,
 }
@@ -71,6 +75,19 @@ pub enum Fate {
 impl World {
     pub fn saying(script: Script) -> Self {
         Self { scripts: RefCell::new(VecDeque::from([script])), ..Self::default() }
+    }
+
+    async fn pause(&self) {
+        let mut left = self.pauses.borrow_mut().pop_front().unwrap_or(0);
+        poll_fn(|context| {
+            if left == 0 {
+                return Poll::Ready(());
+            }
+            left -= 1;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
     }
 
     fn obey(&self, account: &str, order: Order) -> Reply {
@@ -138,8 +155,9 @@ impl Host for World {
     }
 
     fn dice(&self) -> u128 {
-        self.rolled.set(self.rolled.get() + 1);
-        6 + self.rolled.get()
+        let rolled = self.rolled.get();
+        self.rolled.set(rolled + 1);
+        rolled.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).wrapping_add(7)
     }
 
     fn log(&self, line: &str) {
@@ -151,6 +169,7 @@ impl Host for World {
     }
 
     async fn order(&self, seat: Seat<'_>, order: String) -> Result<String, Lost> {
+        self.pause().await;
         let fate = self.fates.borrow_mut().pop_front().unwrap_or(Fate::Fine);
         if fate == Fate::Lost {
             return Err(Lost::Broken);
@@ -168,6 +187,7 @@ impl Host for World {
                 serde_json::to_string(&reply).unwrap()
             }
         };
+        self.pause().await;
         if fate == Fate::Fine { Ok(reply) } else { Err(Lost::Broken) }
     }
 
@@ -252,12 +272,17 @@ impl Got {
 
 /// One request, to the end of its answer.
 pub fn ask(bridge: &Opened, world: &World, line: &str, headers: &[(&str, &str)], body: &str) -> Got {
+    block_on(asking(bridge, world, line, headers, body))
+}
+
+/// One request, beside others.
+pub async fn asking(bridge: &Opened, world: &World, line: &str, headers: &[(&str, &str)], body: &str) -> Got {
     let (method, target) = line.split_once(' ').unwrap();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let header = |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
     let request =
         Request { method, path, query, host_name: "gateway.example", header: &header, body: body.as_bytes().to_vec() };
-    let response = block_on(serve(bridge, world, request));
+    let response = serve(bridge, world, request).await;
     finish(response, world)
 }
 
