@@ -2,7 +2,7 @@
 #![allow(clippy::expect_used, reason = "a test may insist")]
 
 use llm_bridge::adapters::KINDS;
-use llm_bridge::config::{Catalogue, Config, Cors, Fee, KeySource, Level, Problem, Rates};
+use llm_bridge::config::{Accounting, Catalogue, Config, Cors, Fee, KeySource, Level, Problem, Rates};
 use llm_bridge::policy::route;
 
 fn read(text: &str) -> Result<Config, Vec<Problem>> {
@@ -197,4 +197,16 @@ fn every_fault_of_a_price_is_told_with_its_line_and_path() {
         assert!(told.iter().any(|fault| fault.starts_with(start)), "{start}\nin {told:#?}");
     }
     assert_eq!(told.len(), expected.len(), "{told:#?}");
+}
+
+#[test]
+fn books_are_kept_as_long_as_the_file_says() {
+    let with =
+        |text: &str| format!("providers: {{ d: {{ adapter: echo, models: {{ e: {{}} }} }} }}\naccounting: {text}");
+    let kept = |text: &str| read(&with(text)).unwrap().accounting;
+    assert_eq!(kept("{}"), Accounting::default());
+    let some = Accounting { receipts: false, keep_receipts_days: 30, keep_usage_days: 365 };
+    assert_eq!(kept("{ receipts: false, keep_receipts_days: 30, keep_usage_days: 365 }"), some);
+    let found = faults(&with("{ keep_receipts_days: 6, receipt: false }"));
+    assert!(found[0].starts_with("line 2: accounting.") && found.len() == 2, "{found:?}");
 }

@@ -44,10 +44,29 @@ pub struct Config {
     pub cors: Cors,
     /// The longest request body taken, in bytes.
     pub max_body_bytes: usize,
+    /// What is kept in the books, and for how long.
+    pub accounting: Accounting,
     /// What is logged, and how.
     pub logging: Logging,
     /// What was understood but has no effect yet.
     pub notes: Vec<Problem>,
+}
+
+/// What is kept in the books, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accounting {
+    /// Whether the requests of keys without limits are written down. Those of keys with limits always are.
+    pub receipts: bool,
+    /// Days after which a receipt may go; it does with those of its week.
+    pub keep_receipts_days: u64,
+    /// Days after which the sums of a day may go.
+    pub keep_usage_days: u64,
+}
+
+impl Default for Accounting {
+    fn default() -> Self {
+        Self { receipts: true, keep_receipts_days: 90, keep_usage_days: 800 }
+    }
 }
 
 /// Whether callers need a key.

@@ -6,7 +6,8 @@ use super::price::{Catalogue, Fee};
 use super::stream::{Clocks, Streaming};
 use super::yaml::{Node, Problem, Report, Table};
 use super::{
-    AdapterKind, Address, Auth, Config, Cors, Demo, KeySource, Logging, Model, Params, Provider, near, without_hint,
+    Accounting, AdapterKind, Address, Auth, Config, Cors, Demo, KeySource, Logging, Model, Params, Provider, near,
+    without_hint,
 };
 
 const DEFAULT_MAX_BODY: usize = 20 << 20;
@@ -26,7 +27,7 @@ pub(super) fn parse(text: &str) -> Result<Value, Problem> {
 
 /// The whole file; faults go to the report.
 pub(super) fn config(value: &Value, report: &Report<'_>, adapters: &[AdapterKind]) -> Option<Config> {
-    let sections = ["providers", "default_provider", "auth", "cors", "limits", "proxy", "logging"];
+    let sections = ["providers", "default_provider", "auth", "cors", "limits", "accounting", "proxy", "logging"];
     let table = Node::root(value, report).table(&sections)?;
     let providers = providers(&table, adapters);
     let limits = table.at("limits").and_then(|node| node.table(&["max_body_bytes"]));
@@ -38,8 +39,20 @@ pub(super) fn config(value: &Value, report: &Report<'_>, adapters: &[AdapterKind
         auth: table.at("auth").and_then(|node| node.choice(AUTH)).unwrap_or(Auth::Keys),
         cors: table.at("cors").and_then(|node| cors(&node)).unwrap_or(Cors::Any),
         max_body_bytes: max_body.map_or(DEFAULT_MAX_BODY, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+        accounting: table.at("accounting").and_then(|node| accounting(&node)).unwrap_or_default(),
         logging: table.at("logging").and_then(|node| Logging::read(&node)).unwrap_or_default(),
         notes: Vec::new(),
+    })
+}
+
+fn accounting(node: &Node<'_>) -> Option<Accounting> {
+    let table = node.table(&["receipts", "keep_receipts_days", "keep_usage_days"])?;
+    let default = Accounting::default();
+    let days = |key: &str, least| table.at(key).and_then(|node| node.count(least));
+    Some(Accounting {
+        receipts: table.at("receipts").and_then(|node| node.flag()).unwrap_or(default.receipts),
+        keep_receipts_days: days("keep_receipts_days", 7).unwrap_or(default.keep_receipts_days),
+        keep_usage_days: days("keep_usage_days", 7).unwrap_or(default.keep_usage_days),
     })
 }
 

@@ -18,8 +18,9 @@ pub struct Account {
 }
 
 impl DurableObject for Account {
-    fn new(state: State, _: Env) -> Self {
-        Self { shelf: Shelf::new(state.storage().sql()), book: RefCell::new(None) }
+    fn new(state: State, env: Env) -> Self {
+        let accounting = super::bridge(&env).map(|bridge| bridge.accounting()).unwrap_or_default();
+        Self { shelf: Shelf::new(state.storage().sql(), accounting), book: RefCell::new(None) }
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
@@ -44,7 +45,8 @@ impl Account {
             Order::Usage { from, to } => self.usage(&mut book, from, to, now),
             order => book.obey(order, now, &mut writes),
         };
-        // A book whose words could not be kept is closed: it is opened anew from what could.
+        // A book that could not be read, or whose words could not be kept, is closed: it is opened anew from what could.
+        self.shelf.check()?;
         self.write(&writes)?;
         *kept = Some(book);
         Ok(reply)

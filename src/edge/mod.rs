@@ -33,7 +33,7 @@ fn start() {
 
 #[event(fetch)]
 async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
-    let opened = BRIDGE.with(|cell| cell.get_or_init(|| open(&env)).clone());
+    let opened = bridge(&env);
     let edge = Edge::new(&request, env, context);
     let (method, url, headers) = (request.method(), request.url(), request.headers());
     let (host_name, path, query) = js::split_url(&url);
@@ -41,6 +41,11 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
     let request = Request { method: &method, path, query, host_name, header: &header, body: request };
     let response = gateway::serve(&opened, &edge, request).await;
     body::response(response, &edge).map_err(worker::Error::from)
+}
+
+/// The gateway; opened by whoever asks first.
+fn bridge(env: &Env) -> Opened {
+    BRIDGE.with(|cell| cell.get_or_init(|| open(env)).clone())
 }
 
 fn open(env: &Env) -> Opened {

@@ -2,8 +2,9 @@
 
 use std::cell::RefCell;
 
-use worker::{Result, SqlStorage, SqlStorageValue};
+use worker::{Error, Result, SqlStorage, SqlStorageValue};
 
+use crate::config::Accounting;
 use crate::ledger::{Book, Kept, Report, Row, Write, day_of};
 
 /// Entries are kept in tables of so many days, so that old ones go in one stroke.
@@ -21,13 +22,24 @@ const CREATE: &str = "
 /// leaves no trace.
 pub(super) struct Shelf {
     sql: SqlStorage,
+    accounting: Accounting,
     /// The tables of entries, newest first; once they have been looked up.
     tables: RefCell<Option<Vec<u64>>>,
+    /// What went wrong while reading: nothing that was read since then is to be believed.
+    fault: RefCell<Option<Error>>,
 }
 
 impl Shelf {
-    pub(super) fn new(sql: SqlStorage) -> Self {
-        Self { sql, tables: RefCell::new(None) }
+    pub(super) fn new(sql: SqlStorage, accounting: Accounting) -> Self {
+        Self { sql, accounting, tables: RefCell::new(None), fault: RefCell::new(None) }
+    }
+
+    /// Whether all that was read could be.
+    pub(super) fn check(&self) -> Result<()> {
+        self.fault.take().map_or(Ok(()), |fault| {
+            *self.tables.borrow_mut() = None;
+            Err(fault)
+        })
     }
 
     /// Writes one thing down.
@@ -71,7 +83,19 @@ impl Shelf {
         )?;
         known.insert(0, table);
         known.sort_unstable_by(|a, b| b.cmp(a));
-        Ok(())
+        self.clear_out(table, known)
+    }
+
+    /// A new table has been made: what is older than has to be kept goes.
+    fn clear_out(&self, newest: u64, known: &mut Vec<u64>) -> Result<()> {
+        let today = newest.saturating_mul(DAYS_OF_TABLE);
+        let due = |table: u64| (table + 1) * DAYS_OF_TABLE + self.accounting.keep_receipts_days < today;
+        for table in known.iter().filter(|table| due(**table)) {
+            self.run(&format!("DROP TABLE entries_{table}"), Vec::new())?;
+        }
+        known.retain(|table| !due(*table));
+        let first = number(today.saturating_sub(self.accounting.keep_usage_days))?;
+        self.run("DELETE FROM days WHERE day < ?", vec![first])
     }
 
     /// The tables of entries that are there, newest first.
@@ -152,7 +176,11 @@ impl Shelf {
     }
 
     fn rows_of(&self, query: &str, values: Vec<SqlStorageValue>) -> Vec<Vec<SqlStorageValue>> {
-        self.sql.exec(query, values).map(|cursor| cursor.raw().filter_map(Result::ok).collect()).unwrap_or_default()
+        let rows = self.sql.exec(query, values).and_then(|cursor| cursor.raw().collect::<Result<Vec<_>>>());
+        rows.unwrap_or_else(|fault| {
+            *self.fault.borrow_mut() = Some(fault);
+            Vec::new()
+        })
     }
 }
 

@@ -22,7 +22,7 @@ pub use relay::{End, Relay};
 pub use watch::{KEEP_ALIVE, Tick};
 
 use crate::adapters::openai::{inbound, outbound, tally};
-use crate::config::{Auth, Config, Cors, Level, Logging, Millis, Problem};
+use crate::config::{Accounting, Auth, Config, Cors, Level, Logging, Millis, Problem};
 use crate::error::{Error, Result};
 use crate::ledger::Secret;
 use crate::policy::auth::{self, AccessKeys};
@@ -106,6 +106,11 @@ impl Bridge {
         let admin = AccessKeys::read(&secret(admin::VARIABLE).unwrap_or_default());
         let accounts = config.providers.iter().map(|provider| Account::open(provider, &secret)).collect();
         Ok(Self { config, access, admin, accounts, known: Known::default(), opened: now })
+    }
+
+    /// What is kept in the books, and for how long.
+    pub fn accounting(&self) -> Accounting {
+        self.config.accounting
     }
 
     /// Lines for the log on what the configuration asks for that has no effect yet.

@@ -109,7 +109,8 @@ pub async fn check<H: Host>(bridge: &Bridge, host: &H, caller: &Caller) -> Resul
 /// 401, 403, 413 or 429 as its account says; 503 if that cannot be reached.
 pub async fn admit<H: Host>(bridge: &Bridge, host: &H, caller: &Caller, need: impl FnOnce() -> Need) -> Result<Permit> {
     let id = format!("{:032x}", host.dice());
-    let mut permit = Permit { id, accounts: vec![caller.key_id.clone()], ..Permit::default() };
+    let accounts = if bridge.config.accounting.receipts { vec![caller.key_id.clone()] } else { Vec::new() };
+    let mut permit = Permit { id, accounts, ..Permit::default() };
     let Some(hash) = &caller.hash else { return Ok(permit) };
     let (now, need) = (host.now(), need());
     let free = |terms: &Terms| !terms.are_limited() && terms.parent.is_none();
@@ -122,6 +123,9 @@ pub async fn admit<H: Host>(bridge: &Bridge, host: &H, caller: &Caller, need: im
     let terms = match order(host, &caller.key_id, &Order::Admit(ask.clone())).await? {
         Reply::Granted { terms, gauges } => {
             (permit.gauges, permit.limited) = (gauges, !free(&terms));
+            if permit.limited {
+                permit.accounts = vec![caller.key_id.clone()];
+            }
             bridge.known.learn(hash, &terms, now);
             terms
         }
