@@ -1,6 +1,7 @@
 //! The walk of one request: every room in order, on one screen. It knows no runtime; [`Host`] is all it asks of the world.
 
 pub mod admin;
+mod cors;
 mod dispatch;
 mod door;
 mod models;
@@ -151,7 +152,7 @@ pub async fn serve<H: Host>(opened: &Opened, host: &H, request: Request<'_, H>) 
         client_ip: (request.header)("cf-connecting-ip"),
         ..Receipt::default()
     };
-    let cors = cors(opened.as_ref().map_or(&Cors::Any, |bridge| &bridge.config.cors), request.header);
+    let cors = cors::headers(opened.as_ref().map_or(&Cors::Any, |bridge| &bridge.config.cors), request.header);
     let (head_only, is_admin) = (request.method == "HEAD", admin::owns(request.path));
     let mut response = match opened {
         Ok(bridge) => match walk(bridge, host, request, &mut receipt).await {
@@ -189,7 +190,7 @@ async fn walk<H: Host>(
         return admin::serve(bridge, host, request, receipt).await;
     }
     let endpoint = match door::open(request.method, request.path)? {
-        Visit::Options(allow) => return Ok(preflight(allow, request.header)),
+        Visit::Options(allow) => return Ok(cors::preflight(allow, request.header)),
         Visit::Of(Endpoint::Health) => return Ok(Response::json(200, Body::Bytes(br#"{"status":"ok"}"#.to_vec()))),
         Visit::Of(endpoint) => endpoint,
     };
@@ -338,35 +339,6 @@ fn is_loopback<H: Host>(request: &Request<'_, H>) -> bool {
     let name = matches!(request.host_name, "localhost" | "127.0.0.1" | "[::1]" | "::1");
     let peer = (request.header)("cf-connecting-ip");
     name && peer.is_none_or(|peer| matches!(peer.as_str(), "127.0.0.1" | "::1"))
-}
-
-const EXPOSED: &str = "x-request-id, retry-after, retry-after-ms, server-timing, x-llm-bridge-cost, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens";
-
-fn cors(cors: &Cors, header: &dyn Fn(&str) -> Option<String>) -> Vec<(&'static str, String)> {
-    let origin = match cors {
-        Cors::Any => "*".to_owned(),
-        Cors::Only(allowed) => match header("origin").filter(|origin| allowed.contains(origin)) {
-            Some(origin) => origin,
-            None => return vec![("vary", "Origin".to_owned())],
-        },
-    };
-    let mut headers = vec![("access-control-expose-headers", EXPOSED.to_owned())];
-    if origin != "*" {
-        headers.push(("vary", "Origin".to_owned()));
-    }
-    headers.push(("access-control-allow-origin", origin));
-    headers
-}
-
-fn preflight<H: Host>(allow: &str, header: &dyn Fn(&str) -> Option<String>) -> Response<H> {
-    let asked = header("access-control-request-headers").filter(|asked| asked.chars().all(|c| matches!(c, ' '..='~')));
-    let headers = vec![
-        ("allow", allow.to_owned()),
-        ("access-control-allow-methods", allow.to_owned()),
-        ("access-control-allow-headers", asked.unwrap_or_else(|| "authorization, content-type".to_owned())),
-        ("access-control-max-age", "86400".to_owned()),
-    ];
-    Response { status: 204, headers, body: Body::Empty }
 }
 
 impl<H: Host> Response<H> {

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::gateway::host::Host;
-use crate::gateway::{Body, Bridge, Receipt, Request, Response, preflight, read_body};
+use crate::gateway::{Body, Bridge, Receipt, Request, Response, cors, read_body};
 use crate::policy::auth;
 use query::Query;
 
@@ -84,7 +84,7 @@ pub(super) async fn serve<H: Host>(
     })?;
     let allow = allow(route);
     if request.method == "OPTIONS" {
-        return Ok(preflight(&allow, request.header));
+        return Ok(cors::preflight(&allow, request.header));
     }
     let method = if request.method == "HEAD" { "GET" } else { request.method };
     let Some((_, action)) = route.actions.iter().find(|(known, _)| *known == method) else {
