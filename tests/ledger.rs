@@ -463,7 +463,7 @@ fn entry() -> impl Strategy<Value = Entry> {
 }
 
 fn post() -> impl Strategy<Value = Order> {
-    terms().prop_map(|terms| Order::Post { hash: "hash".to_owned(), terms })
+    terms().prop_map(|terms| Order::Post { hash: "hash".to_owned(), terms, version: 1 })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -545,7 +545,7 @@ fn extreme() -> impl Strategy<Value = Order> {
         },
     );
     let usage = (edge(), edge()).prop_map(|(from, to)| Order::Usage { from, to });
-    let post = (hostile(), terms).prop_map(|(hash, terms)| Order::Post { hash, terms });
+    let post = (hostile(), terms).prop_map(|(hash, terms)| Order::Post { hash, terms, version: 1 });
     prop_oneof![2 => post, 6 => ask, 6 => entry, 1 => usage]
 }
 

@@ -29,6 +29,7 @@ pub struct Book {
     /// The SHA-256 of the key, in hex; none for a key that stands in the gateway's own variables.
     hash: Option<String>,
     terms: Terms,
+    version: u64,
     /// The time of the last promise or entry: for what is written down, time never runs backwards.
     latest: Millis,
     open: Promises,
@@ -91,6 +92,7 @@ pub struct Kept {
 struct Posted {
     hash: String,
     terms: Terms,
+    version: u64,
 }
 
 impl Row {
@@ -105,7 +107,7 @@ impl Book {
     pub fn open(kept: Kept, rows: impl Iterator<Item = Row>, now: Millis) -> Self {
         let mut book = Self::default();
         if let Some(posted) = kept.terms.and_then(|text| serde_json::from_str::<Posted>(&text).ok()) {
-            (book.hash, book.terms) = (Some(posted.hash), posted.terms);
+            (book.hash, book.terms, book.version) = (Some(posted.hash), posted.terms, posted.version);
         }
         for (id, text) in kept.promises {
             if let Ok(promise) = serde_json::from_str(&text) {
@@ -157,16 +159,17 @@ impl Book {
             Order::Look(hash) => self.look(&hash, now),
             Order::Settle(entries) => self.settle(entries, now, writes),
             Order::Release(id) => self.release(&id, writes),
-            Order::Post { hash, terms } => self.post(hash, terms, writes),
+            Order::Post { hash, terms, version } => self.post(Posted { hash, terms, version }, writes),
             Order::Usage { from, to } => Reply::Usage(self.usage(from, to)),
             Order::Entries { .. } => Reply::Confused,
         }
     }
 
-    fn post(&mut self, hash: String, terms: Terms, writes: &mut Vec<Write>) -> Reply {
-        let posted = Posted { hash, terms };
-        writes.push(Write::Terms(serde_json::to_string(&posted).unwrap_or_default()));
-        (self.hash, self.terms) = (Some(posted.hash), posted.terms);
+    fn post(&mut self, posted: Posted, writes: &mut Vec<Write>) -> Reply {
+        if posted.version >= self.version {
+            writes.push(Write::Terms(serde_json::to_string(&posted).unwrap_or_default()));
+            (self.hash, self.terms, self.version) = (Some(posted.hash), posted.terms, posted.version);
+        }
         Reply::Done
     }
 
@@ -404,7 +407,7 @@ mod tests {
     impl Desk {
         fn new(terms: Terms) -> Self {
             let mut desk = Self { book: Book::default(), kept: Kept::default(), rows: Vec::new() };
-            desk.obey(Order::Post { hash: "hash".into(), terms }, NOON);
+            desk.obey(Order::Post { hash: "hash".into(), terms, version: 1 }, NOON);
             desk
         }
 
@@ -459,6 +462,17 @@ mod tests {
     }
 
     #[test]
+    fn terms_that_come_late_change_nothing() {
+        let mut desk = Desk::new(Terms::default());
+        let (old, new) = (Terms { enabled: false, ..Terms::default() }, budget(5));
+        desk.obey(Order::Post { hash: "new".into(), terms: new.clone(), version: 3 }, NOON);
+        desk.reopen(NOON);
+        desk.obey(Order::Post { hash: "old".into(), terms: old, version: 2 }, NOON);
+        assert_eq!(desk.book.terms, new);
+        assert_eq!(desk.book.hash.as_deref(), Some("new"));
+    }
+
+    #[test]
     fn each_limit_refuses_in_its_own_words() {
         let plain = Terms::default;
         let table = [
@@ -504,7 +518,7 @@ mod tests {
         assert_eq!(desk.admit(asked(Some("hash")), NOON), Ok(()));
         assert_eq!(desk.admit(asked(None), NOON), Ok(()));
         assert_eq!(desk.admit(asked(Some("other")), NOON), Err(Refusal::Unknown));
-        desk.obey(Order::Post { hash: "other".into(), terms: Terms::default() }, NOON);
+        desk.obey(Order::Post { hash: "other".into(), terms: Terms::default(), version: 1 }, NOON);
         assert_eq!(desk.admit(asked(Some("hash")), NOON), Err(Refusal::Unknown));
         desk.book = Book::default();
         assert_eq!(desk.admit(asked(None), NOON), Err(Refusal::Unknown), "nothing was ever posted");

@@ -23,6 +23,8 @@ pub enum Order {
         hash: String,
         /// What it may do.
         terms: Terms,
+        /// Which of two orders is the newer: one that comes late changes nothing.
+        version: u64,
     },
     /// Sums of these days, counted from 1970-01-01, both included.
     Usage {

@@ -93,9 +93,10 @@ impl Record {
     /// What its account has to be told. A key that is on its way out has terms that let nothing pass, and a hash that no text has.
     pub fn order(&self) -> Order {
         if self.leaving {
-            return Order::Post { hash: String::new(), terms: Terms { enabled: false, ..Terms::default() } };
+            let terms = Terms { enabled: false, ..Terms::default() };
+            return Order::Post { hash: String::new(), terms, version: self.updated_at };
         }
-        Order::Post { hash: self.hash.clone(), terms: self.terms.clone() }
+        Order::Post { hash: self.hash.clone(), terms: self.terms.clone(), version: self.updated_at }
     }
 
     /// What is left of it when it is gone.
