@@ -17,7 +17,7 @@ use super::source::Source;
 use super::{body, count, js, object, outbox};
 use crate::config::Millis;
 use crate::gateway::host::{Answer, Call, Lost, Seat, Unread};
-use crate::gateway::{Host, Receipt};
+use crate::gateway::{Closing, Host};
 use crate::tokens::Encoding;
 
 /// The world of one request.
@@ -121,13 +121,15 @@ impl Host for Edge {
         gathered
     }
 
-    fn settle(&self, receipt: &Receipt, line: Option<&str>) {
-        line.iter().for_each(|line| log(line));
-        let Some(permit) = &receipt.permit else { return };
-        for (index, account) in permit.accounts.iter().enumerate() {
-            let (account, entry) = (account.clone(), receipt.entry(permit, index > 0));
-            if permit.limited { outbox::send(self, account, entry) } else { outbox::gather(self, account, entry) }
-        }
+    fn settle(&self, mut closing: Closing) {
+        let Some((encoding, texts)) = closing.question() else { return self.close(&closing) };
+        let edge = self.clone();
+        self.context.wait_until(async move {
+            if let Ok(counts) = count::count(encoding, texts).await {
+                closing.counted(&counts);
+            }
+            edge.close(&closing);
+        });
     }
 
     fn open(&self, answer: Answered) -> Incoming {
@@ -205,6 +207,16 @@ fn init(call: &Call) -> RequestInit {
 }
 
 impl Edge {
+    fn close(&self, closing: &Closing) {
+        closing.line().iter().for_each(|line| log(line));
+        let receipt = closing.receipt();
+        let Some(permit) = &receipt.permit else { return };
+        for (index, account) in permit.accounts.iter().enumerate() {
+            let (account, entry) = (account.clone(), receipt.entry(permit, index > 0));
+            if permit.limited { outbox::send(self, account, entry) } else { outbox::gather(self, account, entry) }
+        }
+    }
+
     /// A call ends when we break it off, and when the client has left, unless it is to be heard out. The client's own signal has no effect
     /// on a call; one that follows it has.
     fn cancellable(&self, call: &Call, init: &RequestInit) -> Result<AbortController, JsValue> {

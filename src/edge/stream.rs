@@ -59,7 +59,7 @@ pub(super) fn tell(story: Story, mut relay: Relay, edge: &Edge) -> Result<Readab
         let end = if told.is_ok() { End::Closed } else { End::ClientLeft };
         relay.finish(end);
         let _ = JsFuture::from(writer.close()).await;
-        settle(&mut relay, end, &host);
+        host.settle(relay.close(end, now()));
     });
     Ok(readable)
 }
@@ -135,7 +135,7 @@ impl Flow {
             self.cancel.abort();
         }
         // The books are closed before the last words: a client may take them late, or never.
-        settle(&mut self.relay, end, host);
+        host.settle(self.relay.close(end, now()));
         if end == End::ClientLeft {
             return;
         }
@@ -348,9 +348,4 @@ fn pass(relay: &mut Relay, bytes: &[u8]) -> Vec<u8> {
     let (passed, line) = relay.pass(bytes, now());
     line.iter().for_each(|line| log(line));
     passed.into_owned()
-}
-
-fn settle(relay: &mut Relay, end: End, host: &Edge) {
-    let (receipt, line) = relay.settle(end, now());
-    host.settle(receipt, line.as_deref());
 }

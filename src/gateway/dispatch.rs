@@ -41,7 +41,7 @@ pub async fn answer<H: Host>(
     let wanted = Wanted { usage: ask.include_usage, cost: ask.include_cost, choices: ask.choices };
     let stream = ask.stream;
     let call = call(ask, &target, key)?;
-    receipt.meter = Some(meter(&target, call.body.len()));
+    receipt.meter = Some(meter(&target, &call.body));
     let clocks = target.model.clocks;
     let left = || receipt.started.saturating_add(clocks.total).saturating_sub(host.now());
     let sent = host.now();
@@ -65,7 +65,7 @@ pub async fn answer<H: Host>(
     receipt.sent = Some(sent);
     receipt.first_byte = Some(first_byte);
     let facts = outbound::reply(&bytes).map_err(|error| bridge.clean(target.index, error))?;
-    receipt.charge(facts.usage, facts.tier.as_deref(), facts.said);
+    receipt.charge(facts.usage, facts.tier.as_deref(), &facts.words, facts.said);
     receipt.served = facts.model;
     if !stream {
         return Ok(Response::json(200, Body::Buffer(buffer, bytes)));
@@ -125,12 +125,12 @@ fn tell<H: Host>(
         include_usage: ask.include_usage == Some(true),
     };
     let (mut text, mut whole) = (String::new(), Vec::new());
-    receipt.meter = Some(meter(target, 0));
+    receipt.meter = Some(meter(target, &Rc::default()));
     for (_, event) in &steps {
         match event {
             Event::Text(piece) => text.push_str(piece),
             Event::End { finish, usage } => {
-                receipt.charge(Some(*usage), None, 0);
+                receipt.charge(Some(*usage), None, &[], 0);
                 whole = encode.reply(&text, *finish, *usage);
             }
         }
@@ -147,9 +147,13 @@ fn tell<H: Host>(
     Ok(Response::event_stream(Body::Told(frames.into_iter(), relay)))
 }
 
-fn meter(target: &Target<'_>, prompt: usize) -> Meter {
+/// A long prompt is not kept until its answer has ended.
+const KEPT: usize = 32 << 10;
+
+fn meter(target: &Target<'_>, prompt: &Rc<Vec<u8>>) -> Meter {
     let price = price::card(target.provider, target.model, &target.upstream).price;
-    Meter { price, prompt: prompt as u64 }
+    let kept = (prompt.len() <= KEPT).then(|| Rc::clone(prompt));
+    Meter { price, prompt: (kept, prompt.len() as u64) }
 }
 
 fn call(mut ask: Ask<'_>, target: &Target<'_>, key: Option<&Secret>) -> Result<Call> {
@@ -166,7 +170,7 @@ fn call(mut ask: Ask<'_>, target: &Target<'_>, key: Option<&Secret>) -> Result<C
     Ok(Call {
         url: target.provider.address.as_ref().map(|address| address.join(outbound::ENDPOINT)).unwrap_or_default(),
         headers,
-        body: ask.document.render().into_owned(),
+        body: Rc::new(ask.document.render().into_owned()),
         stream: ask.stream,
         ends_with_client: streaming.on_disconnect == OnDisconnect::Cancel,
     })

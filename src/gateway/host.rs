@@ -1,8 +1,9 @@
 //! All that the gateway ever asks of the outside world. The edge implements it once; tests implement it in a page.
 
 use std::future::Future;
+use std::rc::Rc;
 
-use super::receipt::Receipt;
+use super::closing::Closing;
 use crate::config::Millis;
 use crate::tokens::Encoding;
 
@@ -29,8 +30,9 @@ pub trait Host {
     /// Writes one line to the log.
     fn log(&self, line: &str);
 
-    /// Takes the receipt of a request that has ended, exactly once for each, and its line for the log, if it is to be logged.
-    fn settle(&self, receipt: &Receipt, line: Option<&str>);
+    /// Takes what is left of a request that has ended, exactly once for each: what it asks is counted, its line goes to the log, its
+    /// receipt to the books. None of it keeps an answer waiting.
+    fn settle(&self, closing: Closing);
 
     /// Reads a client's body of at most `limit` bytes. `announced`: its length is known, and is not above the limit.
     fn read(&self, body: Self::Body, announced: bool, limit: usize) -> impl Future<Output = Result<Vec<u8>, Unread>>;
@@ -91,7 +93,7 @@ pub struct Call {
     /// Besides `content-type`.
     pub headers: Vec<(String, String)>,
     /// What to send.
-    pub body: Vec<u8>,
+    pub body: Rc<Vec<u8>>,
     /// Whether the answer will be streamed, and so may have to be broken off in its middle.
     pub stream: bool,
     /// Whether a stream is broken off when the client leaves.

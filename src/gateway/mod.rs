@@ -1,6 +1,7 @@
 //! The walk of one request: every room in order, on one screen. It knows no runtime; [`Host`] is all it asks of the world.
 
 pub mod admin;
+mod closing;
 mod cors;
 mod dispatch;
 mod door;
@@ -15,6 +16,7 @@ pub mod host;
 
 use std::rc::Rc;
 
+pub use closing::Closing;
 pub use dispatch::Story;
 pub use host::Host;
 pub use permit::Permit;
@@ -239,7 +241,9 @@ async fn chat<H: Host>(
             receipt.outcome = Outcome::ClientClosed;
         }
         response.headers.extend(receipt.server_timing(host.now()).map(|timing| ("server-timing", timing)));
-        response.headers.extend(receipt.cost.map(|cost| ("x-llm-bridge-cost", permit::dollars(cost))));
+        // An estimate may yet become a better one.
+        let cost = receipt.cost.filter(|_| !receipt.estimated);
+        response.headers.extend(cost.map(|cost| ("x-llm-bridge-cost", permit::dollars(cost))));
         settle(bridge, host, receipt, None, response.text());
     }
     response.headers.extend(headers);
@@ -301,24 +305,26 @@ async fn read_body<H: Host>(bridge: &Bridge, host: &H, request: Request<'_, H>) 
     })
 }
 
-fn apologise<H: Host>(bridge: &Bridge, host: &H, receipt: &mut Receipt, error: &Error) -> Response<H> {
+fn apologise<H: Host>(bridge: &Rc<Bridge>, host: &H, receipt: &mut Receipt, error: &Error) -> Response<H> {
     receipt.status = error.status();
     let left = host.client_left();
     receipt.outcome = if left { Outcome::ClientClosed } else { Outcome::Refused };
     // A provider that is still at work, or may be, is going to bill for it; one that refused is not.
     if left || error.code() == Some("upstream_timeout") {
-        receipt.charge(None, None, 0);
+        receipt.charge(None, None, &[], 0);
     } else {
         receipt.cost = Some(0);
     }
-    settle(bridge, host, receipt, Some(error).filter(|_| !left), None);
+    settle(bridge, host, receipt, Some(error.clone()).filter(|_| !left), None);
     Response::error(error)
 }
 
-fn settle<H: Host>(bridge: &Bridge, host: &H, receipt: &mut Receipt, error: Option<&Error>, response: Option<&str>) {
+fn settle<H: Host>(bridge: &Rc<Bridge>, host: &H, receipt: &mut Receipt, error: Option<Error>, answer: Option<&str>) {
     receipt.finished = host.now();
-    let line = receipt.end_line(&bridge.config.logging, error, response);
-    host.settle(receipt, line.as_deref());
+    let text = answer.filter(|_| bridge.config.logging.fields.shows("response")).map(str::to_owned);
+    let closed = Receipt { request_id: receipt.request_id.clone(), ..std::mem::take(receipt) };
+    receipt.request_id.clone_from(&closed.request_id);
+    host.settle(Closing::new(Rc::clone(bridge), closed, error, text));
 }
 
 /// The caller's own id, if it is harmless; else a new one.

@@ -1,11 +1,14 @@
 //! What is known of one request, from its arrival to its end; the log is written from it. It never holds a key.
 
+use std::rc::Rc;
+
 use super::permit::{Permit, dollars};
 use crate::chat::Usage;
 use crate::config::{Fields, Format, Level, Logging, Millis, Nanos, Problem};
 use crate::error::Error;
 use crate::ledger::Entry;
 use crate::policy::price::Price;
+use crate::policy::tokens;
 use crate::wire::date::write_time;
 use crate::wire::json::quote;
 
@@ -42,16 +45,24 @@ impl Outcome {
 }
 
 /// How tokens become money, and what is estimated where nobody reports them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Meter {
     /// What the model costs, if that is known.
     pub price: Option<Price>,
-    /// Bytes of the prompt, as JSON.
-    pub prompt: u64,
+    /// The prompt, as JSON, unless it is long; and its length in bytes.
+    pub prompt: (Option<Rc<Vec<u8>>>, u64),
 }
 
-/// Bytes of text in a token, on average over languages: for estimates only, which are marked as such.
-const BYTES_OF_TOKEN: u64 = 4;
+/// What tokens are counted of where the provider reported none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// The prompt, as JSON, unless it is long.
+    pub prompt: Option<Rc<Vec<u8>>>,
+    /// The beginning of the answer, in pieces of JSON, a line each.
+    pub words: Vec<u8>,
+    /// The length of the whole answer in bytes.
+    pub said: u64,
+}
 
 /// What is known of one request.
 #[derive(Clone, Debug, Default)]
@@ -88,6 +99,8 @@ pub struct Receipt {
     pub estimated: bool,
     /// What it cost, if that is known.
     pub cost: Option<Nanos>,
+    /// What the estimate would be better for being counted.
+    pub unread: Option<Unread>,
     /// How it ended.
     pub outcome: Outcome,
     /// The model that the provider says it used.
@@ -109,20 +122,28 @@ impl Receipt {
         Some(format!("gateway;dur={gateway}, upstream;dur={upstream}, ttft;dur={ttft}"))
     }
 
-    /// The provider has said what the answer took; or it has not, and what it `said`, in bytes, is all that is known.
-    pub fn charge(&mut self, reported: Option<Usage>, tier: Option<&str>, said: u64) {
-        let Some(meter) = self.meter else {
+    /// The provider has said what the answer took; or it has not, and it is estimated by what was said, in bytes.
+    pub fn charge(&mut self, reported: Option<Usage>, tier: Option<&str>, words: &[u8], said: u64) {
+        let Some(meter) = &self.meter else {
             self.cost = Some(0);
             return;
         };
-        self.estimated = reported.is_none();
-        let usage = reported.unwrap_or_else(|| Usage {
-            fresh: meter.prompt.div_ceil(BYTES_OF_TOKEN),
-            output: said.div_ceil(BYTES_OF_TOKEN),
-            ..Usage::default()
-        });
-        self.usage = Some(usage);
-        self.cost = meter.price.and_then(|price| price.cost(&usage, tier));
+        let (prompt, length) = meter.prompt.clone();
+        if let Some(usage) = reported {
+            self.usage = Some(usage);
+            self.cost = meter.price.and_then(|price| price.cost(&usage, tier));
+            return;
+        }
+        self.unread = Some(Unread { prompt, words: words.to_vec(), said });
+        self.estimate(Some(tokens::rough(length)), tokens::rough(said));
+    }
+
+    /// Nobody reported the tokens: these are an estimate, the prompt's unless there is a better one already.
+    pub fn estimate(&mut self, fresh: Option<u64>, output: u64) {
+        let fresh = fresh.or(self.usage.map(|usage| usage.fresh)).unwrap_or(0);
+        let usage = Usage { fresh, output, ..Usage::default() };
+        (self.usage, self.estimated) = (Some(usage), true);
+        self.cost = self.meter.as_ref().and_then(|meter| meter.price?.cost(&usage, None));
     }
 
     /// What goes into the books. `member`: into those of the key above.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::Bridge;
+use super::closing::Closing;
 use super::permit::dollars;
 use super::receipt::{Outcome, Receipt};
 use super::watch::{Tick, Watch};
@@ -154,7 +155,8 @@ impl Relay {
             (false, None, End::Closed | End::Broken) => Outcome::Truncated,
         };
         let reported = self.heard.usage().or(self.receipt.usage);
-        self.receipt.charge(reported, self.heard.tier(), self.heard.said());
+        let (words, said) = self.heard.said();
+        self.receipt.charge(reported, self.heard.tier(), words, said);
         let cost = self.receipt.cost.map(dollars);
         if let Some(told) = self.heard.kept_usage().and_then(|chunk| inbound::with_cost(chunk, cost.as_deref())) {
             tail.splice(0..0, told);
@@ -164,16 +166,16 @@ impl Relay {
         tail
     }
 
-    /// The receipt of the whole request, and its line for the log, if its level is logged.
-    pub fn settle(&mut self, end: End, now: Millis) -> (&Receipt, Option<String>) {
+    /// What is left of the request, after [`Relay::finish`].
+    pub fn close(mut self, end: End, now: Millis) -> Closing {
         self.receipt.finished = now;
         let error = match self.receipt.outcome {
             Outcome::Complete | Outcome::ClientClosed | Outcome::Refused => None,
             Outcome::UpstreamError => self.heard.error().map(|error| self.bridge.clean(self.provider, error.clone())),
             Outcome::Truncated | Outcome::TimedOut => Some(failure(end)),
         };
-        let line = self.receipt.end_line(&self.bridge.config.logging, error.as_ref(), self.heard.text());
-        (&self.receipt, line)
+        let text = self.heard.text().map(str::to_owned);
+        Closing::new(self.bridge, self.receipt, error, text)
     }
 }
 

@@ -16,7 +16,7 @@ use std::task::Poll;
 
 use futures::executor::block_on;
 use llm_bridge::gateway::host::{Answer, Call, Lost, Seat, Unread};
-use llm_bridge::gateway::{Body, Bridge, End, Host, Opened, Receipt, Request, Response, serve};
+use llm_bridge::gateway::{Body, Bridge, Closing, End, Host, Opened, Receipt, Request, Response, serve};
 use llm_bridge::ledger::directory::{self, Directory};
 use llm_bridge::ledger::{Book, Entry, Order, Reply, Row, Write};
 use llm_bridge::tokens::{Encoding, Vocabulary};
@@ -114,6 +114,11 @@ impl World {
         reply
     }
 
+    fn counts(&self, encoding: Encoding, texts: &[String]) -> Result<Vec<u64>, Lost> {
+        let vocabulary = self.vocabularies.iter().find(|known| known.encoding() == encoding).ok_or(Lost::Broken)?;
+        Ok(texts.iter().map(|text| vocabulary.count(text)).collect())
+    }
+
     pub fn call(&self) -> Call {
         self.calls.borrow().last().unwrap().clone()
     }
@@ -202,13 +207,19 @@ impl Host for World {
         false
     }
 
-    fn settle(&self, receipt: &Receipt, line: Option<&str>) {
-        self.receipts.borrow_mut().push(receipt.clone());
+    fn settle(&self, mut closing: Closing) {
+        if let Some((encoding, texts)) = closing.question()
+            && let Ok(counts) = self.counts(encoding, &texts)
+        {
+            closing.counted(&counts);
+        }
+        let receipt = closing.receipt();
         for (index, account) in receipt.permit.iter().flat_map(|permit| permit.accounts.iter().enumerate()) {
             let entry = receipt.permit.as_ref().map(|permit| receipt.entry(permit, index > 0)).unwrap();
             self.obey(account, Order::Settle(vec![entry]));
         }
-        self.logs.borrow_mut().extend(line.map(str::to_owned));
+        self.receipts.borrow_mut().push(receipt.clone());
+        self.logs.borrow_mut().extend(closing.line());
     }
 
     fn cancel(&self, _: &Said) {
@@ -238,8 +249,7 @@ impl Host for World {
     }
 
     async fn count(&self, encoding: Encoding, texts: Vec<String>) -> Result<Vec<u64>, Lost> {
-        let vocabulary = self.vocabularies.iter().find(|known| known.encoding() == encoding).ok_or(Lost::Broken)?;
-        Ok(texts.iter().map(|text| vocabulary.count(text)).collect())
+        self.counts(encoding, &texts)
     }
 }
 
@@ -303,16 +313,14 @@ fn finish(response: Response<World>, world: &World) -> Got {
                 }
             }
             bytes.extend(relay.finish(end));
-            let (receipt, line) = relay.settle(end, world.now());
-            world.settle(receipt, line.as_deref());
+            world.settle(relay.close(end, world.now()));
             bytes
         }
         Body::Told(story, mut relay) => {
             let bytes: Vec<u8> = story.flat_map(|(_, frame)| frame).collect();
             relay.pass(&bytes, world.now());
             relay.finish(End::Closed);
-            let (receipt, line) = relay.settle(End::Closed, world.now());
-            world.settle(receipt, line.as_deref());
+            world.settle(relay.close(End::Closed, world.now()));
             bytes
         }
     };

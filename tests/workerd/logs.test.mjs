@@ -5,6 +5,7 @@ import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ANSWER } from "./behaviours.mjs";
 import { HELLO } from "./client.mjs";
+import { chunks } from "./expect.mjs";
 import { freshId, KEY, PROVIDER_KEY, startStage } from "./stage.mjs";
 
 const ISO_UTC_MS = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
@@ -54,10 +55,15 @@ describe("the log", () => {
   });
 
   it("marks as an estimate what the provider did not report", async () => {
-    const id = freshId();
-    await stage.ask("shy/ok", { stream: true }, { "x-request-id": id });
-    const { input_tokens, output_tokens, estimated } = await stage.end(id, "request_complete");
-    assert.ok(estimated === true && input_tokens > 0 && output_tokens > 0, `${input_tokens}, ${output_tokens}`);
+    const count = async (body) => (await stage.request("/v1/tokenize", { method: "POST", body: JSON.stringify({ model: "gpt-4o", ...body }) })).json().tokens;
+    stage.fake.behave("mute", (exchange) => exchange.json(200, JSON.stringify({ choices: [{ index: 0, message: { role: "assistant", content: "Alles klar, 你好!" }, finish_reason: "stop" }] })));
+    for (const [model, fields] of [["shy/ok", { stream: true }], ["any/mute", {}]]) {
+      const id = freshId();
+      const answer = await stage.ask(model, fields, { "x-request-id": id });
+      const said = fields.stream ? chunks(answer.text).map(({ choices }) => choices[0].delta.content ?? "").join("") : answer.json().choices[0].message.content;
+      const { input_tokens, output_tokens, estimated } = await stage.end(id, "request_complete");
+      assert.deepEqual([estimated, input_tokens, output_tokens], [true, await count({ messages: HELLO }), await count({ input: said })]);
+    }
   });
 
   for (const [model, fields, wanted] of [

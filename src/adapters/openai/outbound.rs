@@ -74,7 +74,9 @@ pub struct Facts {
     pub model: Option<String>,
     /// How the provider says it served the request, in its word: `default`, `flex`, `priority` …
     pub tier: Option<String>,
-    /// How much it says, in bytes: roughly, for estimates.
+    /// What it says, in pieces of JSON, a line each, if it is not long and its tokens are not known.
+    pub words: Vec<u8>,
+    /// How much that is in all, roughly, in bytes.
     pub said: u64,
 }
 
@@ -97,9 +99,14 @@ pub fn reply(body: &[u8]) -> Result<Facts> {
     let Some(choices) = answer.choices else {
         return Err(invalid("a body that has no choices"));
     };
+    let (usage, mut words) = (usage(answer.usage, answer.x_groq), Vec::new());
+    if usage.is_none() {
+        choices.iter().for_each(|choice| choice.note(&mut words));
+    }
     Ok(Facts {
         said: choices.iter().map(Choice::length).sum(),
-        usage: usage(answer.usage, answer.x_groq),
+        words,
+        usage,
         model: answer.model.map(Cow::into_owned),
         tier: tier(answer.service_tier).map(str::to_owned),
     })

@@ -47,6 +47,7 @@ struct Heard {
     content: bool,
     malformed: u32,
     said: u64,
+    words: Vec<u8>,
     kept: Option<Vec<u8>>,
     text: String,
 }
@@ -142,9 +143,9 @@ impl Overhear {
         self.heard.kept.as_deref()
     }
 
-    /// How much it has said, in bytes: roughly, for estimates.
-    pub fn said(&self) -> u64 {
-        self.heard.said
+    /// The beginning of what it has said, in pieces of JSON, a line each; and how much it was in all, roughly, in bytes.
+    pub fn said(&self) -> (&[u8], u64) {
+        (&self.heard.words, self.heard.said)
     }
 
     /// Events that were no JSON of this format, or too long.
@@ -207,6 +208,7 @@ impl Heard {
 
     fn choice(&mut self, choice: &Choice<'_>) {
         self.said = self.said.saturating_add(choice.length());
+        choice.note(&mut self.words);
         let finished = choice.finish_reason.as_ref().is_some_and(|reason| !reason.is_empty());
         self.content = self.content || finished || choice.delta.is_some_and(|delta| says_something(delta.get()));
         if let Some(known) = self.choices.iter_mut().find(|(known, _)| *known == choice.index) {

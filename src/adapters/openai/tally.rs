@@ -124,6 +124,19 @@ pub fn chat(document: &Document<'_>) -> Result<Tally> {
     Ok(tally)
 }
 
+/// The text of an answer, of its messages or pieces of messages, each JSON on a line of its own. What has no text has none.
+pub fn spoken(words: &[u8]) -> String {
+    let mut text = String::new();
+    for line in words.split(|byte| *byte == b'\n') {
+        let Some(turn) = std::str::from_utf8(line).ok().and_then(object::<Turn<'_>>) else { continue };
+        let said = [turn.reasoning_content, turn.content, turn.refusal];
+        said.into_iter().filter_map(string).for_each(|said| text.push_str(&said));
+        // The calls of tools are counted with the names of their fields: an estimate of an estimate.
+        [turn.tool_calls, turn.function_call].into_iter().flatten().for_each(|calls| text.push_str(calls.get()));
+    }
+    text
+}
+
 /// Each text takes memory of its own, however short it is.
 fn sane(texts: usize) -> Result<()> {
     let message = format!("More than {TEXTS} texts are not counted at once.");

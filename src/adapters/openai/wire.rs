@@ -76,7 +76,20 @@ pub(super) struct Choice<'a> {
     pub(super) message: Option<&'a RawValue>,
 }
 
+/// So much of an answer is kept for its tokens to be counted, in bytes.
+const WORDS: usize = 32 << 10;
+
 impl Choice<'_> {
+    /// Keeps what it says, as JSON on a line of its own, if there is room.
+    pub(super) fn note(&self, words: &mut Vec<u8>) {
+        let said = self.delta.or(self.message).map(|raw| raw.get().as_bytes()).filter(|said| said.len() > DELTA);
+        if let Some(said) = said.filter(|said| words.len() + said.len() < WORDS) {
+            // Between its words, JSON may break lines.
+            words.extend(said.iter().map(|byte| if *byte == b'\n' { b' ' } else { *byte }));
+            words.push(b'\n');
+        }
+    }
+
     /// How much it says, in bytes: roughly, for estimates.
     pub(super) fn length(&self) -> u64 {
         let said = self.delta.map(|delta| delta.get().len().saturating_sub(DELTA));
