@@ -51,8 +51,8 @@ pub async fn answer<H: Host>(
     if !(200..300).contains(&answer.status()) {
         return Err(bridge.clean(target.index, refused(host, answer, left()).await));
     }
+    receipt.sent = Some(sent);
     if stream && !is_document::<H>(&answer) {
-        receipt.sent = Some(sent);
         let watch = Watch::new(clocks, target.provider.streaming.keep_alive, receipt.started, host.now());
         receipt.status = 200;
         let relay = Relay::new(Rc::clone(bridge), target.index, watch, wanted, receipt.clone());
@@ -62,7 +62,6 @@ pub async fn answer<H: Host>(
     }
     let first_byte = host.now();
     let (bytes, buffer) = host.gather(answer, left()).await.map_err(unanswered)?;
-    receipt.sent = Some(sent);
     receipt.first_byte = Some(first_byte);
     let facts = outbound::reply(&bytes).map_err(|error| bridge.clean(target.index, error))?;
     receipt.charge(facts.usage, facts.tier.as_deref(), &facts.words, facts.said);

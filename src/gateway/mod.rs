@@ -309,8 +309,9 @@ fn apologise<H: Host>(bridge: &Rc<Bridge>, host: &H, receipt: &mut Receipt, erro
     receipt.status = error.status();
     let left = host.client_left();
     receipt.outcome = if left { Outcome::ClientClosed } else { Outcome::Refused };
-    // A provider that is still at work, or may be, is going to bill for it; one that refused is not.
-    if left || error.code() == Some("upstream_timeout") {
+    // A provider that is still at work, or may be, is going to bill for it, as is one whose answer broke off; one that refused is not.
+    let broke_off = receipt.sent.is_some() && matches!(error.code(), Some("upstream_unreachable" | "stream_truncated"));
+    if left || broke_off || error.code() == Some("upstream_timeout") {
         receipt.charge(None, None, &[], 0);
     } else {
         receipt.cost = Some(0);

@@ -83,7 +83,7 @@ pub struct Receipt {
     pub stream: bool,
     /// The status of the response.
     pub status: u16,
-    /// When the provider was called.
+    /// When the provider was called, once it has begun to answer.
     pub sent: Option<Millis>,
     /// When the first byte of the answer came.
     pub first_byte: Option<Millis>,

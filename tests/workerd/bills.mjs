@@ -1,0 +1,101 @@
+// A provider that bills each request differently, and what the books must say of it: so that no receipt can stand for another.
+
+import assert from "node:assert/strict";
+import { answerEvents, DONE, USAGE } from "./behaviours.mjs";
+
+// Nano-dollars for a token, and for a request.
+const [INPUT, CACHED, OUTPUT, REASONING, EACH] = [1000, 250, 4000, 8000, 10_000];
+/** The row of a model that has this price. */
+export const PRICED = "price: { input: 1, cached_input: 0.25, output: 4, reasoning: 8, per_request: 0.00001 }, max_output: 1000";
+
+/** The usage that is billed for a request: its `seed` says how much. */
+function bill({ seed }) {
+  const [prompt, completion] = [100 + seed, 20 + (seed % 7)];
+  return {
+    prompt_tokens: prompt,
+    completion_tokens: completion,
+    total_tokens: prompt + completion,
+    prompt_tokens_details: { cached_tokens: seed % 13 },
+    completion_tokens_details: { reasoning_tokens: seed % 5 },
+  };
+}
+
+/** A usage, in the words of the books. */
+function inBooks({ prompt_tokens: prompt, completion_tokens: completion, prompt_tokens_details: read, completion_tokens_details: thought }) {
+  const cached = read.cached_tokens;
+  return { prompt, fresh: prompt - cached, cache_read: cached, cache_write: 0, completion, reasoning: thought.reasoning_tokens };
+}
+
+const costOf = (tokens) =>
+  tokens.fresh * INPUT + tokens.cache_read * CACHED + (tokens.completion - tokens.reasoning) * OUTPUT + tokens.reasoning * REASONING + EACH;
+
+const OPENING = 4;
+
+/** The ways to answer of a provider that bills. A caller whose turn it is to leave is told so by `turn(user)`. */
+export const billing = (turn) => ({
+  bill: (exchange) => {
+    const { request, record } = exchange;
+    const usage = bill(request);
+    const events = answerEvents(request).join("").replaceAll(JSON.stringify(USAGE), JSON.stringify(usage));
+    record.billed = !request.stream || request.stream_options?.include_usage ? usage : undefined;
+    if (!request.stream) return exchange.json(200, wholeAnswer(request, usage));
+    exchange.openStream();
+    exchange.write(events + DONE);
+    exchange.end();
+  },
+  "bill-slowly": async (exchange) => {
+    await exchange.sleep(300);
+    return billing(turn).bill(exchange);
+  },
+  // Its beginning comes in one piece, so that however late all is, what stops is an answer that had begun.
+  stalled: (exchange) => {
+    exchange.openStream();
+    exchange.write(answerEvents(exchange.request).slice(0, OPENING).join(""));
+  },
+  "left-alone": (exchange) => turn(exchange.request.user),
+  "left-at-the-head": (exchange) => {
+    exchange.openStream();
+    setTimeout(turn, 30, exchange.request.user);
+  },
+});
+
+function wholeAnswer(request, usage) {
+  const choices = [{ index: 0, message: { role: "assistant", content: "Hello there." }, finish_reason: "stop" }];
+  return JSON.stringify({ id: "chatcmpl-1", object: "chat.completion", created: 1763856000, model: request.model, choices, usage });
+}
+
+/** Demands of a receipt that it charges what the provider billed, or estimates it, or charges nothing: as `charge` says. */
+export function expectCharge(receipt, charge, record) {
+  const context = JSON.stringify({ receipt, billed: record?.billed });
+  const { tokens, estimated, cost_nanos: cost } = receipt;
+  if (charge === "nothing") return assert.deepEqual([tokens, estimated, cost], [null, false, 0], context);
+  assert.ok(tokens, context);
+  assert.equal(cost, costOf(tokens), context);
+  assert.equal(estimated, charge === "estimate", context);
+  if (charge === "billed") return assert.deepEqual(tokens, inBooks(record.billed), context);
+  const said = Buffer.concat(record.sent).length;
+  assert.equal(tokens.prompt, Math.ceil(record.body.length / 4), context);
+  assert.ok(tokens.completion <= Math.ceil(said / 4), context);
+}
+
+const NOTHING = { prompt: 0, fresh: 0, cache_read: 0, cache_write: 0, completion: 0, reasoning: 0 };
+
+/** The sums of receipts, as the books write sums. */
+export function sumsOf(receipts) {
+  const sums = { requests: 0, failures: {}, tokens: { ...NOTHING }, cost_nanos: 0, unpriced_requests: 0, estimated_requests: 0 };
+  for (const { outcome, tokens, estimated, cost_nanos: cost } of receipts) {
+    sums.requests++;
+    if (outcome !== "complete") sums.failures[outcome] = (sums.failures[outcome] ?? 0) + 1;
+    for (const kind of Object.keys(NOTHING)) sums.tokens[kind] += tokens?.[kind] ?? 0;
+    sums.cost_nanos += cost ?? 0;
+    sums.unpriced_requests += cost === null ? 1 : 0;
+    sums.estimated_requests += estimated ? 1 : 0;
+  }
+  return sums;
+}
+
+/** Demands that receipts are numbered without gaps, the newest first, and each stands there once. */
+export function expectWhole(receipts) {
+  assert.deepEqual(receipts.map(({ number }) => number), receipts.map((_, back) => receipts.length - back));
+  assert.equal(new Set(receipts.map(({ id }) => id)).size, receipts.length, "each receipt once");
+}
