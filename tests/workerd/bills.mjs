@@ -36,11 +36,10 @@ export const billing = (turn) => ({
   bill: (exchange) => {
     const { request, record } = exchange;
     const usage = bill(request);
-    const events = answerEvents(request).join("").replaceAll(JSON.stringify(USAGE), JSON.stringify(usage));
     record.billed = !request.stream || request.stream_options?.include_usage ? usage : undefined;
     if (!request.stream) return exchange.json(200, wholeAnswer(request, usage));
     exchange.openStream();
-    exchange.write(events + DONE);
+    exchange.write(billed(request, usage).join("") + DONE);
     exchange.end();
   },
   "bill-slowly": async (exchange) => {
@@ -54,10 +53,32 @@ export const billing = (turn) => ({
   },
   "left-alone": (exchange) => turn(exchange.request.user),
   "left-at-the-head": (exchange) => {
-    exchange.openStream();
+    if (exchange.request.stream) exchange.openStream();
+    else exchange.open(200, { "content-type": "application/json", "content-length": 1000 });
     setTimeout(turn, 30, exchange.request.user);
   },
+  // Goes on talking to whoever has left.
+  "heard-out": async (exchange) => {
+    const { request, record } = exchange;
+    const events = billed(request, (record.billed = bill(request)));
+    exchange.openStream();
+    exchange.write(events.slice(0, OPENING).join(""));
+    await exchange.sleep(600);
+    exchange.write(events.slice(OPENING).join("") + DONE);
+    exchange.end();
+  },
+  document: (exchange) => {
+    const usage = (exchange.record.billed = bill(exchange.request));
+    exchange.json(200, wholeAnswer(exchange.request, usage));
+  },
+  "reset-late": async (exchange) => {
+    exchange.openStream();
+    await exchange.sleep(600);
+    exchange.reset();
+  },
 });
+
+const billed = (request, usage) => answerEvents(request).map((event) => event.replace(JSON.stringify(USAGE), JSON.stringify(usage)));
 
 function wholeAnswer(request, usage) {
   const choices = [{ index: 0, message: { role: "assistant", content: "Hello there." }, finish_reason: "stop" }];
