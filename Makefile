@@ -65,7 +65,7 @@ check: lint test-rust check-config dry-run ## the quick look before a commit: fo
 deploy: setup check-config build ## publish to Cloudflare (set your secrets as wrangler.toml says)
 	@wrangler deploy
 
-bench: setup ## measure the gateway beside bare Workers and other gateways (about 9 minutes; knobs: bench/Makefile)
+bench: setup ## measure the gateway beside bare Workers and other gateways (about 12 minutes; knobs: bench/Makefile)
 	@$(MAKE) --no-print-directory -C bench
 
 clean: ## remove what was built (not what was installed)

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 
 import { SHAPES, streamed } from "./bodies.mjs";
+import { CHAT, GATHERED_MS, KEYS, counted, makeKeys } from "./keys.mjs";
 import { encode, hammer, openMany, streamAll, trickle } from "./load.mjs";
 import { profile } from "./profile.mjs";
 
@@ -18,6 +19,9 @@ const CUTS = 4;
 const MANY = 1000;
 /** What is written down after an answer, receipts and the like, belongs to its cost. */
 const SETTLE_MS = 600;
+/** Callers of a busy key, and of a hot one. */
+const CALLERS = 8;
+const CROWD = 64;
 /** After this time, a caller's leaving should have reached the provider; after the next, it is not waited for any more. */
 const LEFT_MS = 1000;
 const PATIENCE_MS = 5000;
@@ -131,7 +135,7 @@ async function requests(bench) {
   for (const { name, label, body } of SHAPES) {
     const measure = async (system) => {
       const seconds = system.peer ? bench.seconds : bench.seconds / CUTS;
-      const { result, cpu } = await spent(system, () => hammer({ ...target(system, body), seconds }), 50);
+      const { result, cpu } = await spent(system, () => hammer({ ...target(system, body), connections: CALLERS, seconds }), GATHERED_MS);
       return { rate: result / seconds, cpu: (cpu * 1000) / result };
     };
     const warm = (system) => hammer({ ...target(system, body), connections: 2, seconds: 2 });
@@ -197,6 +201,34 @@ function translated(bench) {
   };
   const warm = (system) => load(system, 3);
   return interleave(bench, "Translated streams", { names: ["transform", "gateway", "info"], warm, measure });
+}
+
+// ── Accounting ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** What the books of each kind of key cost, in CPU, latency and orders, beside a gateway that keeps none. */
+async function accounting(bench) {
+  const [books, counting] = ["books", "counted"].map((name) => bench.systems.get(name));
+  const names = KEYS.map(({ name }) => name);
+  for (const { name, label, headers } of await makeKeys(books)) bench.systems.set(name, { ...books, name, label, headers });
+  const { seconds } = bench;
+  const load = (system, more) => hammer({ ...target(system, CHAT), seconds, ...more });
+  const measure = async (system) => {
+    const { result, cpu } = await spent(system, () => load(system, { connections: CALLERS }), GATHERED_MS);
+    const crowd = await load(system, { connections: CROWD });
+    await sleep(GATHERED_MS);
+    const times = await trickle({ ...target(system, CHAT), rate: RATE, seconds });
+    return { rate: result / seconds, cpu: (cpu * 1000) / result, crowd: crowd / seconds, times };
+  };
+  const warm = (system) => load(system, { connections: 2, seconds: 1 });
+  const samples = await interleave(bench, "Accounting", { names: ["unkept", ...names], warm, measure });
+  const counts = new Map();
+  for (const key of await makeKeys(counting)) {
+    bench.say(`Accounting: calls and rows of ${key.label}`);
+    const count = () => hammer({ port: counting.port, request: key.request, connections: CALLERS, seconds });
+    await count();
+    counts.set(key.name, await counted(counting, key, count));
+  }
+  return { samples, counts };
 }
 
 // ── The system itself ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -267,5 +299,5 @@ async function remembered(bench, system) {
 }
 
 /** All figures by the name that ONLY takes. */
-export const FIGURES = { requests, latency, streams, translated, size, cold, memory };
-export const METHOD = { RATE, STREAMS, TOLD, MANY, SETTLE_MS, PATIENCE_MS, REST_MS, CUTS };
+export const FIGURES = { requests, latency, streams, translated, accounting, size, cold, memory };
+export const METHOD = { RATE, STREAMS, TOLD, MANY, SETTLE_MS, PATIENCE_MS, REST_MS, CUTS, CALLERS, CROWD, GATHERED_MS };

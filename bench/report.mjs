@@ -14,6 +14,8 @@ const two = fixed(2);
 const times = (value) => (value === undefined ? NONE : `${value.toFixed(2)}×`);
 const added = (value) => (value === undefined ? NONE : `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`);
 
+const addedWhole = (value) => (value === undefined ? NONE : `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(0)}`);
+
 /** A fraction or difference of what may be missing. */
 const over = (value, base) => (value === undefined || base === undefined ? undefined : value / base);
 const above = (value, base) => (value === undefined || base === undefined ? undefined : value - base);
@@ -96,6 +98,26 @@ function translatedTable(run, samples) {
   ]);
 }
 
+function accountingTable(run, { samples, counts }) {
+  const plus = (name, value, format) => (name === "unkept" ? NONE : format(value(name) === undefined ? undefined : above(value(name), value("unkept"))));
+  const cpu = (name) => samples.median(name, "cpu");
+  const late = (part) => (name) => samples.pooled(name, "times", part);
+  const latency = (head, part) => [[head, (name) => two(late(part)(name))], [`added ${head}`, (name) => plus(name, late(part), added)]];
+  const { CALLERS, CROWD, RATE } = METHOD;
+  return section(`Accounting: what the books of a key cost, 1 KB, latency in ms at ${RATE} requests/s`, [
+    systemsTable(run, samples, [
+      [`requests/s, ${CALLERS} callers`, (name) => whole(samples.median(name, "rate"))],
+      [`${CROWD} callers`, (name) => whole(samples.median(name, "crowd"))],
+      ["CPU µs/request", (name) => whole(cpu(name))],
+      ["added", (name) => plus(name, cpu, addedWhole)],
+      ...latency("p50", 0.5),
+      ...latency("p99", 0.99),
+      ["calls/request", (name) => two(counts.get(name)?.calls)],
+      ["rows/request", (name) => two(counts.get(name)?.written)],
+    ]),
+  ]);
+}
+
 function sizeTable(_, { raw, gzip }) {
   return section("Size of the wasm", [table(["", "raw KB", "gzip KB"], [["build/index_bg.wasm", whole(raw / 1000), whole(gzip / 1000)]])]);
 }
@@ -131,6 +153,7 @@ const TABLES = {
   latency: latencyTable,
   streams: streamTables,
   translated: translatedTable,
+  accounting: accountingTable,
   size: sizeTable,
   cold: coldTable,
   memory: memoryTable,
@@ -224,19 +247,24 @@ ${tables(run).replaceAll("### ", "## ")}
 
 - Everything runs on loopback, against one fake provider that answers at once and streams at an exact pace. The Workers run under
   \`workerd serve\` with the deployment's compatibility date and flags, each in a process of its own; the other gateways as their
-  documents say. (a) to (c) do not authenticate, account or log. LLM Bridge authenticates, reads the usage and makes its receipt.
+  documents say. (a) to (c) do not authenticate, account or log. LLM Bridge authenticates, reads the usage and keeps each receipt in the
+  books of the caller's key, a Durable Object in the same process, whose database lies in memory (\`/dev/shm\`) if the machine can do that.
 - Each figure takes every system in turn, round after round, to and fro, from another one each time, after a common warm-up. There are
   ${run.rounds} rounds (for requests ${METHOD.CUTS} times as many, each so much shorter), of which the other gateways take part in every third. Shown are
   medians over the rounds; a ratio is that of two medians of one figure. "Middle half" is from the first to the third quartile of the
   ratios within each round: the width of the noise.
 - CPU is what the system's own processes had, in user and kernel mode, as /proc tells: for whole answers while 8 callers send as fast
-  as answers come, ${run.seconds} s in each round; for streams until ${METHOD.SETTLE_MS / 1000} s after the last one, for what is written down then.
+  as answers come, ${run.seconds} s in each round, and until ${METHOD.GATHERED_MS / 1000} s later, when the receipts are in the books; for streams until ${METHOD.SETTLE_MS / 1000} s after the last one, for what is written down then.
 - Latency is taken at ${METHOD.RATE} requests/s, whatever the answers do; its percentiles are of all rounds together.
 - Streams: ${number} of them, opened ${spacing} ms apart, ${chunks} chunks of about 190 bytes, one each ${pace} ms. The provider's role-only chunk and its
   first word come together. Each word carries the time at which it was sent: "chunk delay" is from there to the caller's receipt, and
   "arrivals" is how often something came that held a word. "Usage told" is whether the caller saw the usage chunk. A system that needs
   more than ${Math.floor((pace * 1000) / number)} µs a chunk on one core can't keep up: its delays are those of a queue.
 - Translated streams are LLM Bridge's own (\`echo\`: ${METHOD.TOLD.chunks} words, ${METHOD.TOLD.pace} ms each); (c) passes a provider's stream of the same pace.
+- Accounting: one gateway with a key of each kind, and one that is told not to keep receipts. All limits are far away. The last two
+  columns, which Cloudflare bills, are counted in another process, with ${METHOD.CALLERS} callers at full speed ([what they cost](costs.md)). A limited
+  key's requests are all admitted and settled by one Durable Object, one after the other. Here it shares a thread with the gateway, so
+  that "requests/s" is what both do together; on Cloudflare it has one of its own.
 - Memory: a stream sends a chunk a second. "After" is ${METHOD.REST_MS / 1000} s later. The aborted streams are opened in the same process when the first ones
   have ended; then the provider watches for ${METHOD.PATIENCE_MS / 1000} s how many answers it still sends.
 - Log lines go to a file. A wrong or incomplete answer makes a figure fail.

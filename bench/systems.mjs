@@ -2,9 +2,10 @@
 
 import { execFile, fork, spawn } from "node:child_process";
 import { once } from "node:events";
-import { openSync, readFileSync, readdirSync } from "node:fs";
-import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { existsSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { copyFile, mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import net from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -19,16 +20,21 @@ const WORKERD = join(PROJECT, "node_modules/workerd/bin/workerd");
 /** What callers and the gateways show; the fake provider takes anything. */
 export const ACCESS_KEY = "sk-bench-caller";
 export const PROVIDER_KEY = "sk-bench-provider";
+export const ADMIN_KEY = "sk-bench-admin";
 
 const TICK_MS = 10;
+
+/** Where Durable Objects keep their databases: in memory if the machine can, so that its disk is not what is measured. */
+const DISKS = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "llm-bridge-books-"));
 
 // ── Processes ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const running = new Set();
 
-/** Ends every process that was started and its children; each leads a process group of its own. */
+/** Ends every process that was started and its children, each of which leads a process group of its own; and forgets all books. */
 export function stopAll() {
   for (const program of running) program.kill();
+  rmSync(DISKS, { recursive: true, force: true, maxRetries: 3 });
 }
 
 /** A running system under test. */
@@ -160,12 +166,18 @@ export async function startUpstream() {
 /** The modules that make up a Worker: name, capnp's kind of it, and the file or text. The first one is the entry. */
 const bare = (file) => [[file, "esModule", join(PROJECT, "bench/workers", file)]];
 
-function gateway(config) {
+const COUNTED = "bench/workers/counted.mjs";
+/** The gateway's Durable Objects. */
+const OBJECTS = [["ACCOUNTS", "Account"], ["DIRECTORY", "Directory"]];
+
+function gateway(config, counted) {
   const files = [["src/worker.mjs", "esModule"], ["build/index.js", "esModule"], ["build/index_bg.wasm", "wasm"]];
-  return [...files.map(([name, kind]) => [name, kind, join(BUILD, name)]), ["build/config.yaml", "text", { text: config }]];
+  const parts = files.map(([name, kind]) => [name, kind, join(BUILD, name)]);
+  const entry = counted ? [[COUNTED, "esModule", join(PROJECT, COUNTED)]] : [];
+  return [...entry, ...parts, ["build/config.yaml", "text", { text: config }]];
 }
 
-function gatewayConfig(base, level) {
+function gatewayConfig(base, { level = "error", more = "" }) {
   return `default_provider: fake
 providers:
   fake:
@@ -178,30 +190,52 @@ providers:
     api_key_env: FAKE_API_KEY
     stream_usage: show
     models: "*"
+  priced:
+    adapter: openai
+    base_url: ${base}
+    api_key_env: FAKE_API_KEY
+    models: { "*": { price: { input: 0, output: 0, per_request: 0.000001 }, max_output: 1000 } }
   demo:
     adapter: echo
     models: { long: { echo: { words: 600, delay_ms: 2 } } }
 logging: { level: ${level} }
-`;
+${more}`;
 }
 
 const bareSecrets = (base) => ({ UPSTREAM: `${base}/chat/completions`, PROVIDER_KEY });
-const gatewaySecrets = () => ({ ACCESS_API_KEYS: ACCESS_KEY, FAKE_API_KEY: PROVIDER_KEY });
+const gatewaySecrets = () => ({ ACCESS_API_KEYS: ACCESS_KEY, ADMIN_API_KEYS: ADMIN_KEY, FAKE_API_KEY: PROVIDER_KEY });
 
-const worker = (name, label, modules, bindings) => ({ name, label, layOut: (folder, base) => layOut({ modules, bindings }, folder, base) });
-const bareWorker = (name, label) => worker(name, label, () => bare(`${name}.mjs`), bareSecrets);
-const gatewayAt = (name, label, level) => worker(name, label, (base) => gateway(gatewayConfig(base, level)), gatewaySecrets);
+const worker = (name, label, plan) => ({ name, label, layOut: (folder, base) => layOut(plan, folder, base) });
+const bareWorker = (name, label) => worker(name, label, { modules: () => bare(`${name}.mjs`), bindings: bareSecrets });
+const gatewayAt = (name, label, { counted = false, patience, ...config } = {}) =>
+  worker(name, label, {
+    modules: (base) => gateway(gatewayConfig(base, config), counted),
+    bindings: gatewaySecrets,
+    objects: OBJECTS,
+    patience,
+  });
 
+/** The gateway with what its objects are asked and write counted from outside. */
+export const counting = gatewayAt("counted", "LLM Bridge, counted", { counted: true });
+
+/** A system with a `figure` takes part in that alone; one that is `optional` may fail to start, as with an older build. */
 export const WORKERS = [
   bareWorker("pass", "(a) bare Worker, bytes through"),
   bareWorker("edit", "(b) bare Worker, parse and re-serialise"),
   bareWorker("transform", "(c) bare Worker, TransformStream per chunk"),
-  gatewayAt("gateway", "(d) LLM Bridge, log level error", "error"),
-  gatewayAt("info", "(d′) LLM Bridge, log level info", "info"),
+  gatewayAt("gateway", "(d) LLM Bridge, log level error"),
+  gatewayAt("info", "(d′) LLM Bridge, log level info", { level: "info" }),
+  {
+    ...gatewayAt("unkept", "no accounting (accounting.receipts: false)", { more: "accounting: { receipts: false }\n", patience: 3_000 }),
+    figure: "accounting",
+    optional: true,
+  },
+  { ...gatewayAt("books", "LLM Bridge with keys of all kinds"), figure: "accounting" },
+  { ...counting, figure: "accounting" },
 ];
 
 /** Lays a Worker out in `folder`, so that it can be started there at once, and again; returns how: `named` tells perf its functions. */
-async function layOut({ modules, bindings }, folder, base) {
+async function layOut({ modules, bindings, objects = [], patience = 20_000 }, folder, base) {
   await mkdir(folder, { recursive: true });
   const parts = modules(base);
   for (const [name, , source] of parts) {
@@ -211,8 +245,10 @@ async function layOut({ modules, bindings }, folder, base) {
   const settings = await deployedAs();
   return async (named) => {
     const port = await freePort();
-    await writeFile(join(folder, "config.capnp"), capnp({ parts, bindings: bindings(base), port, settings, named }));
-    return { command: WORKERD, args: ["serve", join(folder, "config.capnp")], log: join(folder, `log-${port}`), port, patience: 20_000 };
+    // Each start begins with empty books.
+    const disk = await mkdtemp(join(DISKS, "disk-"));
+    await writeFile(join(folder, "config.capnp"), capnp({ parts, bindings: bindings(base), objects, disk, port, settings, named }));
+    return { command: WORKERD, args: ["serve", join(folder, "config.capnp")], log: join(folder, `log-${port}`), port, patience };
   };
 }
 
@@ -224,14 +260,16 @@ async function deployedAs() {
   return { date, flags: flags.replace(/,\s*\]/, "]") };
 }
 
-function capnp({ parts, bindings, port, settings, named }) {
+function capnp({ parts, bindings, objects, disk, port, settings, named }) {
   const modules = parts.map(([name, kind]) => `(name = ${text(name)}, ${kind} = embed ${text(name)})`);
   const texts = Object.entries(bindings).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`);
+  const kept = objects.length === 0 ? { bindings: [], services: [], storage: "" } : keptOnDisk(objects, disk);
   // The outbound network is loopback alone.
+  const services = [`(name = "main", worker = .worker)`, `(name = "internet", network = (allow = ["local"]))`, ...kept.services];
   return `using Workerd = import "/workerd/workerd.capnp";
 
 const config :Workerd.Config = (
-  services = [(name = "main", worker = .worker), (name = "internet", network = (allow = ["local"]))],
+  services = [${services.join(", ")}],
   sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
   v8Flags = [${named ? text("--perf-basic-prof") : ""}],
 );
@@ -240,9 +278,27 @@ const worker :Workerd.Worker = (
   modules = [${modules.join(", ")}],
   compatibilityDate = ${settings.date},
   compatibilityFlags = ${settings.flags},
-  bindings = [${texts.join(", ")}],
+  bindings = [${[...texts, ...kept.bindings].join(", ")}],
+  ${kept.storage}
 );
 `;
+}
+
+/** Durable Objects, whose databases need a disk, and the static files of the build. */
+function keptOnDisk(objects, disk) {
+  const namespaces = objects.map(([, kind]) => `(className = ${text(kind)}, uniqueKey = ${text(kind)}, enableSql = true)`);
+  return {
+    bindings: [
+      ...objects.map(([name, kind]) => `(name = ${text(name)}, durableObjectNamespace = ${text(kind)})`),
+      `(name = "ASSETS", service = "assets")`,
+    ],
+    services: [
+      `(name = "disk", disk = (path = ${text(disk)}, writable = true))`,
+      `(name = "assets", disk = (path = ${text(join(BUILD, "build/assets"))}))`,
+    ],
+    storage: `durableObjectNamespaces = [${namespaces.join(", ")}],
+  durableObjectStorage = (localDisk = "disk"),`,
+  };
 }
 
 /** A capnp string; its escapes are C's, which for what is written here are JSON's. */
