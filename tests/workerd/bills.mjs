@@ -31,8 +31,11 @@ const costOf = (tokens) =>
 
 const OPENING = 4;
 
-/** The ways to answer of a provider that bills. A caller whose turn it is to leave is told so by `turn(user)`. */
-export const billing = (turn) => ({
+/**
+ * The ways to answer of a provider that bills. A caller whose turn it is to leave is told so by `turn(user)`; what waits for a caller goes on
+ * after `cue(user)`.
+ */
+export const billing = ({ turn, cue } = {}) => ({
   bill: (exchange) => {
     const { request, record } = exchange;
     const usage = bill(request);
@@ -44,7 +47,7 @@ export const billing = (turn) => ({
   },
   "bill-slowly": async (exchange) => {
     await exchange.sleep(300);
-    return billing(turn).bill(exchange);
+    return billing().bill(exchange);
   },
   // Its beginning comes in one piece, so that however late all is, what stops is an answer that had begun.
   stalled: (exchange) => {
@@ -63,7 +66,9 @@ export const billing = (turn) => ({
     const events = billed(request, (record.billed = bill(request)));
     exchange.openStream();
     exchange.write(events.slice(0, OPENING).join(""));
-    await exchange.sleep(600);
+    await cue(request.user);
+    // Long enough for it to be known.
+    await exchange.sleep(500);
     exchange.write(events.slice(OPENING).join("") + DONE);
     exchange.end();
   },
@@ -71,9 +76,15 @@ export const billing = (turn) => ({
     const usage = (exchange.record.billed = bill(exchange.request));
     exchange.json(200, wholeAnswer(exchange.request, usage));
   },
+  "reset-early": async (exchange) => {
+    exchange.openStream();
+    await cue(exchange.request.user);
+    exchange.reset();
+  },
   "reset-late": async (exchange) => {
     exchange.openStream();
-    await exchange.sleep(600);
+    exchange.write(answerEvents(exchange.request).slice(0, OPENING).join(""));
+    await cue(exchange.request.user);
     exchange.reset();
   },
 });
