@@ -21,7 +21,7 @@ const over = (value, base) => (value === undefined || base === undefined ? undef
 const above = (value, base) => (value === undefined || base === undefined ? undefined : value - base);
 
 /** A Markdown table that is readable as it is. */
-function table(head, rows) {
+export function table(head, rows) {
   const widths = head.map((_, column) => Math.max(...[head, ...rows].map((line) => line[column].length)));
   const line = (cells) => `| ${cells.join(" | ")} |`;
   const fill = (cells) => line(cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))));
