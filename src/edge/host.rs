@@ -11,7 +11,7 @@ use js_sys::{Array, ArrayBuffer, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, AbortSignal, RequestInit, RequestRedirect};
-use worker::{Context, Delay, Env};
+use worker::{Context, Delay, Env, State};
 
 use super::source::Source;
 use super::{body, count, js, object, outbox};
@@ -20,18 +20,42 @@ use crate::gateway::host::{Answer, Call, Lost, Seat, Unread};
 use crate::gateway::{Closing, Host};
 use crate::tokens::Encoding;
 
+/// What keeps the runtime from going to sleep while something is still being done.
+#[derive(Clone)]
+pub(super) enum Keeper {
+    /// The event of a request.
+    Event(Rc<Context>),
+    /// An object.
+    Object(Rc<State>),
+}
+
+impl Keeper {
+    /// Does something to its end, whoever waits for it or not.
+    pub(super) fn keep(&self, task: impl Future<Output = ()> + 'static) {
+        match self {
+            Self::Event(context) => context.wait_until(task),
+            Self::Object(state) => state.wait_until(task),
+        }
+    }
+}
+
 /// The world of one request.
 #[derive(Clone)]
 pub(super) struct Edge {
-    request: web_sys::Request,
+    client: AbortSignal,
     env: Env,
-    /// Keeps the event alive until a stream has been settled.
-    pub(super) context: Rc<Context>,
+    keeper: Keeper,
 }
 
 impl Edge {
-    pub(super) fn new(request: &web_sys::Request, env: Env, context: Context) -> Self {
-        Self { request: Clone::clone(request), env, context: Rc::new(context) }
+    /// `client` fires when the client leaves.
+    pub(super) fn new(client: AbortSignal, env: Env, keeper: Keeper) -> Self {
+        Self { client, env, keeper }
+    }
+
+    /// Does something that nobody waits for.
+    pub(super) fn keep(&self, task: impl Future<Output = ()> + 'static) {
+        self.keeper.keep(task);
     }
 
     /// The bindings.
@@ -41,7 +65,7 @@ impl Edge {
 
     /// Fires when the client leaves.
     pub(super) fn client(&self) -> AbortSignal {
-        self.request.signal()
+        self.client.clone()
     }
 }
 
@@ -79,7 +103,7 @@ impl Host for Edge {
     }
 
     fn client_left(&self) -> bool {
-        self.client().aborted()
+        self.client.aborted()
     }
 
     fn log(&self, line: &str) {
@@ -124,7 +148,7 @@ impl Host for Edge {
     fn settle(&self, mut closing: Closing) {
         let Some((encoding, texts)) = closing.question() else { return self.close(&closing) };
         let edge = self.clone();
-        self.context.wait_until(async move {
+        self.keep(async move {
             if let Ok(counts) = count::count(encoding, texts).await {
                 closing.counted(&counts);
             }
@@ -222,7 +246,7 @@ impl Edge {
     fn cancellable(&self, call: &Call, init: &RequestInit) -> Result<AbortController, JsValue> {
         let cancel = AbortController::new()?;
         let own = cancel.signal();
-        let signal = if call.ends_with_client { AbortSignal::any(&Array::of2(&own, &self.client())) } else { own };
+        let signal = if call.ends_with_client { AbortSignal::any(&Array::of2(&own, &self.client)) } else { own };
         init.set_signal(Some(&signal));
         Ok(cancel)
     }

@@ -24,6 +24,9 @@ extern "C" {
 
     #[wasm_bindgen(method, catch)]
     fn fetch(this: &Stub, url: &str, init: &RequestInit) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(method, js_name = fetch, catch)]
+    fn pass(this: &Stub, request: &web_sys::Request) -> Result<Promise, JsValue>;
 }
 
 /// The name of the one object of its kind.
@@ -40,19 +43,26 @@ pub(super) async fn ask(env: &Env, seat: Seat<'_>, order: String) -> Result<Stri
     })
 }
 
+/// Has a session answer a request.
+pub(super) async fn pass(env: &Env, session: &str, request: &web_sys::Request) -> Result<web_sys::Response, JsValue> {
+    let stub = namespace(env, "SESSIONS")?.get_by_name(session)?;
+    JsFuture::from(stub.pass(request)?).await?.dyn_into()
+}
+
+fn namespace(env: &Env, binding: &str) -> Result<Namespace, JsValue> {
+    let namespace = Reflect::get(env, &JsValue::from_str(binding))?;
+    if namespace.is_undefined() { Err(JsValue::from_str(binding)) } else { Ok(namespace.unchecked_into()) }
+}
+
 async fn send(env: &Env, seat: Seat<'_>, order: &str) -> Result<String, JsValue> {
     let (binding, name) = match seat {
         Seat::Account(name) => ("ACCOUNTS", name),
         Seat::Directory => ("DIRECTORY", ONLY),
     };
-    let namespace = Reflect::get(env, &JsValue::from_str(binding))?;
-    if namespace.is_undefined() {
-        return Err(JsValue::NULL);
-    }
     let init = RequestInit::new();
     init.set_method("POST");
     init.set_body(&JsValue::from_str(order));
-    let stub = namespace.unchecked_into::<Namespace>().get_by_name(name)?;
+    let stub = namespace(env, binding)?.get_by_name(name)?;
     let response: web_sys::Response = JsFuture::from(stub.fetch(URL, &init)?).await?.dyn_into()?;
     let text = JsFuture::from(response.text()?).await?;
     if response.ok() { Ok(text.dyn_into::<JsString>()?.into()) } else { Err(text) }
