@@ -3,19 +3,20 @@
 use worker::{Result, SqlStorage, SqlStorageValue};
 
 use super::shelf::{as_text, number, text};
-use crate::session::{Kept, Numbered};
+use crate::session::Kept;
 
+/// Ends what is kept besides frames.
+const END: &str = "\n\n";
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS session (slice INTEGER PRIMARY KEY, text TEXT NOT NULL)";
 /// A row takes 2 MB; a character, up to four bytes of it.
 const SLICE: usize = 400_000;
 
-/// A session as it was written down.
-pub(super) type Stored = (Kept, Vec<Numbered>);
+/// A session as it was written down, and its frames.
+pub(super) type Stored = (Kept, String);
 
 /// Writes a session down, in place of what was there.
-pub(super) fn write<'f>(sql: &SqlStorage, kept: &Kept, frames: impl Iterator<Item = &'f Numbered>) -> Result<()> {
-    let frames: Vec<(u64, &str)> = frames.map(|(number, text)| (*number, text.as_ref())).collect();
-    let whole = serde_json::to_string(&(kept, frames))?;
+pub(super) fn write(sql: &SqlStorage, kept: &Kept, frames: &str) -> Result<()> {
+    let whole = [&kept.write(), END, frames].concat();
     sql.exec(CREATE, Vec::<SqlStorageValue>::new())?;
     sql.exec("DELETE FROM session", Vec::<SqlStorageValue>::new())?;
     let mut rest = whole.as_str();
@@ -39,6 +40,6 @@ pub(super) fn read(sql: &SqlStorage) -> Option<Stored> {
     }
     let slices = rows("SELECT text FROM session ORDER BY slice")?;
     let whole: String = slices.iter().filter_map(|row| as_text(row.first())).collect();
-    let (kept, frames): (Kept, Vec<(u64, String)>) = serde_json::from_str(&whole).ok()?;
-    Some((kept, frames.into_iter().map(|(number, text)| (number, text.into())).collect()))
+    let (kept, frames) = whole.split_once(END)?;
+    Some((Kept::read(kept)?, frames.to_owned()))
 }

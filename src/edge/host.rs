@@ -2,16 +2,16 @@
 
 use std::cell::RefCell;
 use std::future::Future;
-use std::pin::pin;
-use std::rc::Rc;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use futures::future::{Either, select};
-use js_sys::{Array, ArrayBuffer, Uint8Array};
+use js_sys::{Array, ArrayBuffer, Promise, Uint8Array};
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use web_sys::{AbortController, AbortSignal, RequestInit, RequestRedirect};
-use worker::{Context, Delay, Env, State};
+use worker::{Delay, Env};
 
 use super::source::Source;
 use super::{body, count, js, object, outbox};
@@ -20,22 +20,29 @@ use crate::gateway::host::{Answer, Call, Lost, Seat, Unread};
 use crate::gateway::{Closing, Host};
 use crate::tokens::Encoding;
 
-/// What keeps the runtime from going to sleep while something is still being done.
-#[derive(Clone)]
-pub(super) enum Keeper {
-    /// The event of a request.
-    Event(Rc<Context>),
-    /// An object.
-    Object(Rc<State>),
+#[wasm_bindgen]
+extern "C" {
+    /// What keeps the runtime from going to sleep while something is still being done: the event of a request, or an object.
+    #[derive(Clone)]
+    pub(super) type Keeper;
+
+    #[wasm_bindgen(method, js_name = waitUntil, catch)]
+    fn wait_until(this: &Keeper, promise: &Promise) -> Result<(), JsValue>;
 }
 
 impl Keeper {
+    /// An event's context, or an object's state.
+    pub(super) fn of(raw: &JsValue) -> Self {
+        raw.clone().unchecked_into()
+    }
+
     /// Does something to its end, whoever waits for it or not.
-    pub(super) fn keep(&self, task: impl Future<Output = ()> + 'static) {
-        match self {
-            Self::Event(context) => context.wait_until(task),
-            Self::Object(state) => state.wait_until(task),
-        }
+    pub(super) fn keep(&self, task: Pin<Box<dyn Future<Output = ()>>>) {
+        let promise = future_to_promise(async {
+            task.await;
+            Ok(JsValue::UNDEFINED)
+        });
+        let _ = self.wait_until(&promise);
     }
 }
 
@@ -55,7 +62,7 @@ impl Edge {
 
     /// Does something that nobody waits for.
     pub(super) fn keep(&self, task: impl Future<Output = ()> + 'static) {
-        self.keeper.keep(task);
+        self.keeper.keep(Box::pin(task));
     }
 
     /// The bindings.

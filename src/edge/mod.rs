@@ -37,7 +37,7 @@ fn start() {
 
 #[event(fetch)]
 async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
-    let edge = Edge::new(request.signal(), env, Keeper::Event(Rc::new(context)));
+    let edge = Edge::new(request.signal(), env, Keeper::of(context.as_ref()));
     handle(request, &edge, None).await.map_err(worker::Error::from)
 }
 

@@ -1,7 +1,7 @@
 //! The Durable Object that keeps one WebSocket session. A shell: it tells `session/` what happens, and does what that says.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -35,11 +35,11 @@ pub struct Session {
 
 /// What an object has in memory; all of it is lost when it sleeps.
 pub(super) struct Room {
-    state: Rc<State>,
+    state: State,
     env: Env,
     machine: RefCell<Option<Machine>>,
     socket: RefCell<Option<WebSocket>>,
-    calls: RefCell<BTreeMap<u64, Running>>,
+    calls: RefCell<Vec<Running>>,
     /// Those who wait for the client to take more.
     waiting: RefCell<Vec<oneshot::Sender<()>>>,
     /// The number of the newest frame that is written down.
@@ -48,15 +48,16 @@ pub(super) struct Room {
 
 /// The ways to end a request: its client has left, and whoever reads its answer need not wait any more.
 struct Running {
+    number: u64,
     client: AbortController,
-    reader: Option<oneshot::Sender<()>>,
+    reader: oneshot::Sender<()>,
 }
 
 impl DurableObject for Session {
     fn new(state: State, env: Env) -> Self {
         socket::answer_pings(&state);
         let room = Room {
-            state: Rc::new(state),
+            state,
             env,
             machine: RefCell::default(),
             socket: RefCell::default(),
@@ -206,9 +207,9 @@ impl Room {
             (Some((kept, socket)), stored) => {
                 *self.socket.borrow_mut() = Some(socket);
                 let frames = stored.filter(|(old, _)| old.last() == kept.last()).map(|(_, frames)| frames);
-                Machine::wake(opened.session_rules(), kept, frames.unwrap_or_default(), true)
+                Machine::wake(opened.session_rules(), kept, &frames.unwrap_or_default(), true)
             }
-            (None, Some((kept, frames))) => Machine::wake(opened.session_rules(), kept, frames, false),
+            (None, Some((kept, frames))) => Machine::wake(opened.session_rules(), kept, &frames, false),
             (None, None) => return,
         };
         let key_id = machine.owner().map(|owner| owner.key_id.as_str());
@@ -238,11 +239,7 @@ impl Room {
                 Action::Send(text) => drop(self.socket.borrow().as_ref().map(|socket| socket.send_with_str(&text))),
                 Action::Close(code) => drop(self.socket.take().map(|socket| socket::close(&socket, code))),
                 Action::Start(start) => self.start(start),
-                Action::Cancel(number) => {
-                    if let Some(running) = self.calls.borrow_mut().remove(&number) {
-                        running.end();
-                    }
-                }
+                Action::Cancel(number) => self.running(number).into_iter().for_each(Running::end),
                 Action::Vouch(key) => self.vouch(key),
                 Action::Keep => self.write(),
                 Action::Forget => self.forget(),
@@ -253,12 +250,12 @@ impl Room {
     fn start(self: &Rc<Self>, start: Start) {
         let Ok(client) = AbortController::new() else { return };
         let (signal, (reader, gone)) = (client.signal(), oneshot::channel());
-        self.calls.borrow_mut().insert(start.number, Running { client, reader: Some(reader) });
+        self.calls.borrow_mut().push(Running { number: start.number, client, reader });
         let room = Rc::clone(self);
-        self.state.wait_until(async move {
+        self.keep(async move {
             let number = start.number;
             call::run(&room, start, signal, gone).await;
-            room.calls.borrow_mut().remove(&number);
+            drop(room.running(number));
             room.tell(|machine| machine.over(number));
             Delay::from(REST).await;
             if room.machine.borrow().as_ref().is_some_and(Machine::owes) {
@@ -267,11 +264,18 @@ impl Room {
         });
     }
 
+    /// A request under way, which is none from here on.
+    fn running(&self, number: u64) -> Option<Running> {
+        let mut calls = self.calls.borrow_mut();
+        let at = calls.iter().position(|running| running.number == number)?;
+        Some(calls.swap_remove(at))
+    }
+
     /// Finds out whose key it is.
     fn vouch(self: &Rc<Self>, key: String) {
         let place = self.machine.borrow().as_ref().map(|machine| machine.place().clone()).unwrap_or_default();
         let room = Rc::clone(self);
-        self.state.wait_until(async move {
+        self.keep(async move {
             let header = |name: &str| match name {
                 "authorization" => Some(format!("Bearer {key}")),
                 "cf-connecting-ip" => place.ip.clone(),
@@ -292,7 +296,7 @@ impl Room {
             return;
         }
         self.written.set(Some(machine.kept().last()));
-        if attic::write(&self.state.storage().sql(), &machine.kept(), machine.frames()).is_err() {
+        if attic::write(&self.state.storage().sql(), &machine.kept(), &machine.frames()).is_err() {
             log("{\"level\":\"error\",\"event\":\"session_unwritten\"}");
         }
         drop(kept);
@@ -304,7 +308,7 @@ impl Room {
     fn forget(self: &Rc<Self>) {
         *self.machine.borrow_mut() = None;
         let room = Rc::clone(self);
-        self.state.wait_until(async move {
+        self.keep(async move {
             let _ = room.state.storage().delete_all().await;
         });
     }
@@ -341,9 +345,14 @@ impl Room {
         }
     }
 
+    /// Does something that nobody waits for; the object does not sleep meanwhile.
+    fn keep(&self, task: impl Future<Output = ()> + 'static) {
+        Keeper::of(self.state.as_raw()).keep(Box::pin(task));
+    }
+
     /// The world of a request of this session.
     pub(super) fn edge(&self, client: AbortSignal) -> Edge {
-        Edge::new(client, self.env.clone(), Keeper::Object(Rc::clone(&self.state)))
+        Edge::new(client, self.env.clone(), Keeper::of(self.state.as_raw()))
     }
 
     /// Where the client is, and who it is, if that is known.
@@ -358,7 +367,7 @@ impl Running {
     /// The client leaves first: what breaks then is no fault of the provider's.
     fn end(self) {
         self.client.abort();
-        let _ = self.reader.map(|reader| reader.send(()));
+        let _ = self.reader.send(());
     }
 }
 

@@ -56,9 +56,7 @@ pub(super) fn wake_at(state: &State, at: Millis) {
 /// Ties to a connection what is kept of its session: it is there as long as the connection is.
 pub(super) fn tie(socket: &WebSocket, kept: &Kept) {
     let raw: &web_sys::WebSocket = socket.as_ref();
-    if let Ok(text) = serde_json::to_string(kept) {
-        let _ = raw.unchecked_ref::<Tied>().tie(&text);
-    }
+    let _ = raw.unchecked_ref::<Tied>().tie(&kept.write());
 }
 
 /// Nothing is tied to it any more: whatever still comes of it belongs to no session.
@@ -70,8 +68,7 @@ pub(super) fn untie(socket: &WebSocket) {
 /// What is tied to a connection.
 pub(super) fn tied(socket: &WebSocket) -> Option<Kept> {
     let raw: &web_sys::WebSocket = socket.as_ref();
-    let text = raw.unchecked_ref::<Tied>().untie().ok()?.as_string()?;
-    serde_json::from_str(&text).ok()
+    Kept::read(&raw.unchecked_ref::<Tied>().untie().ok()?.as_string()?)
 }
 
 /// Bytes that were sent and wait in the connection.

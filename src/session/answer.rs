@@ -28,7 +28,7 @@ impl Session {
             }
             None => self.replay.bytes() < self.rules.buffer,
         };
-        match (self.asks.contains_key(&number), has_room) {
+        match (self.asks.iter().any(|ask| ask.number == number), has_room) {
             (false, _) => Reading::Gone,
             (true, true) => Reading::Go,
             (true, false) => Reading::Wait,
@@ -37,7 +37,7 @@ impl Session {
 
     /// A request is called so in the log.
     pub fn began(&mut self, number: u64, request_id: String) {
-        if let Some(ask) = self.asks.get_mut(&number) {
+        if let Some(ask) = self.ask(number) {
             ask.request_id = request_id;
         }
     }
@@ -51,7 +51,7 @@ impl Session {
     fn read(&mut self, number: u64, bytes: Option<&[u8]>) -> Vec<Action> {
         let mut out = Vec::new();
         // Taken out while it is read.
-        let Some(mut ask) = self.asks.remove(&number) else { return out };
+        let Some(mut ask) = self.take(number) else { return out };
         let mut reader = std::mem::take(&mut ask.reader);
         let mut each = |block: Block<'_>| {
             if let Some(data) = block.data {
@@ -63,7 +63,7 @@ impl Session {
             None => reader.finish(&mut each),
         }
         ask.reader = reader;
-        self.asks.insert(number, ask);
+        self.asks.push(ask);
         out
     }
 
@@ -75,7 +75,7 @@ impl Session {
         let Some(id) = &ask.id else {
             return match event {
                 Event::Done => ask.whole = true,
-                Event::Failed(error) => self.send(&bare(error), out),
+                Event::Failed(error) => self.send(&bare(&error), out),
                 Event::Chunk(json) | Event::Usage(json) => self.send(&frame::data(json), out),
                 Event::Odd(text) => self.send(&frame::data(&text), out),
             };
@@ -96,7 +96,7 @@ impl Session {
     /// A whole answer has come.
     pub fn whole(&mut self, number: u64, body: &str) -> Vec<Action> {
         let mut out = Vec::new();
-        let Some(ask) = self.asks.get_mut(&number) else { return out };
+        let Some(ask) = self.ask(number) else { return out };
         ask.whole = true;
         match ask.id.clone() {
             Some(id) => self.tell(&id, "response", &format!(",\"data\":{body}"), &mut out),
@@ -115,7 +115,7 @@ impl Session {
         now: Millis,
     ) -> Vec<Action> {
         let mut out = Vec::new();
-        let Some(ask) = self.asks.get_mut(&number) else { return out };
+        let Some(ask) = self.ask(number) else { return out };
         ask.told = true;
         let (id, mark, error) = (ask.id.clone(), ask.mark(), frame::refusal(body));
         let wait = retry_after.filter(|wait| wait.parse::<u64>().is_ok());
@@ -142,7 +142,7 @@ impl Session {
     /// There is no more of an answer.
     pub fn over(&mut self, number: u64) -> Vec<Action> {
         let mut out = self.read(number, None);
-        let Some(ask) = self.asks.remove(&number) else { return out };
+        let Some(ask) = self.take(number) else { return out };
         if ask.whole {
             self.link.iter_mut().for_each(|link| link.trusted = true);
         }
@@ -159,7 +159,7 @@ impl Session {
         if ask.id.is_none()
             && let Some(start) = self.queue.pop_front()
         {
-            self.asks.insert(start.number, Ask::default());
+            self.asks.push(Ask::new(start.number, None));
             out.push(Action::Start(start));
         }
         self.rest(&mut out);

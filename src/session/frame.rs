@@ -1,8 +1,5 @@
 //! Frames as clients write them, and as they are written for clients. It does not know which of them are in order.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
 use crate::error::Error;
 use crate::wire::json::{Document, Flaw, quote};
 
@@ -148,19 +145,9 @@ pub enum Event<'e> {
     /// The chunk that tells the usage.
     Usage(&'e str),
     /// The answer failed; the error's JSON.
-    Failed(&'e str),
+    Failed(String),
     /// Something that is no JSON.
     Odd(String),
-}
-
-#[derive(Deserialize)]
-struct Probe<'a> {
-    #[serde(borrow)]
-    choices: Option<&'a RawValue>,
-    #[serde(borrow)]
-    usage: Option<&'a RawValue>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
 }
 
 /// Tells what the data of an event are.
@@ -170,12 +157,16 @@ pub fn event(data: &[u8]) -> Event<'_> {
     if text == "[DONE]" {
         return Event::Done;
     }
-    match serde_json::from_str::<Probe<'_>>(text) {
-        Ok(Probe { error: Some(error), choices: None, .. }) => Event::Failed(error.get()),
-        Ok(Probe { choices: Some(choices), usage: Some(_), .. }) if is_empty(choices.get()) => Event::Usage(text),
-        Ok(_) => Event::Chunk(text),
-        Err(_) if serde_json::from_str::<&RawValue>(text).is_ok() => Event::Chunk(text),
-        Err(_) => Event::Odd(text.to_owned()),
+    let document = match Document::read(text.as_bytes()) {
+        Ok(document) => document,
+        Err(Flaw::NotAnObject) => return Event::Chunk(text),
+        Err(Flaw::Syntax { .. }) => return Event::Odd(text.to_owned()),
+    };
+    let value = |name: &str| document.value(name).filter(|value| *value != "null");
+    match (value("error"), value("choices")) {
+        (Some(error), None) => Event::Failed(error.to_owned()),
+        (_, Some(choices)) if is_empty(choices) && value("usage").is_some() => Event::Usage(text),
+        _ => Event::Chunk(text),
     }
 }
 
@@ -258,7 +249,7 @@ mod tests {
         assert_eq!(event(br#"{"choices":[1],"usage":{}}"#), Event::Chunk(r#"{"choices":[1],"usage":{}}"#));
         assert_eq!(event(br#"{"choices":[],"usage":null}"#), Event::Chunk(r#"{"choices":[],"usage":null}"#));
         assert_eq!(event(br#"{"choices":[ ],"usage":{}}"#), Event::Usage(r#"{"choices":[ ],"usage":{}}"#));
-        assert_eq!(event(br#"{"error":{"a":1}}"#), Event::Failed(r#"{"a":1}"#));
+        assert_eq!(event(br#"{"error":{"a":1}}"#), Event::Failed(r#"{"a":1}"#.to_owned()));
         assert_eq!(event(b"3"), Event::Chunk("3"));
         assert_eq!(event(b"{"), Event::Odd("{".to_owned()));
         assert_eq!(data("{\n}"), "data: {\ndata: }\n\n");

@@ -3,7 +3,7 @@
 use crate::config::Millis;
 use crate::error::Error;
 use crate::session::replay::Gap;
-use crate::session::{Action, Code, Entry, Owner, Place, Session, frame};
+use crate::session::{Action, Ask, Code, Entry, Owner, Place, Session, frame};
 
 /// A connection.
 #[derive(Debug)]
@@ -161,17 +161,16 @@ impl Session {
     /// Requests without names end with their connection.
     fn drop_plain(&mut self, out: &mut Vec<Action>) {
         self.queue.clear();
-        let plain: Vec<u64> = self.asks.iter().filter(|(_, ask)| ask.id.is_none()).map(|(number, _)| *number).collect();
-        for number in plain {
-            self.asks.remove(&number);
-            out.push(Action::Cancel(number));
-        }
+        let (plain, named) = std::mem::take(&mut self.asks).into_iter().partition(|ask| ask.id.is_none());
+        self.asks = named;
+        let plain: Vec<Ask> = plain;
+        out.extend(plain.into_iter().map(|ask| Action::Cancel(ask.number)));
     }
 
     fn end(&mut self, out: &mut Vec<Action>) {
         self.queue.clear();
         self.held = None;
-        out.extend(std::mem::take(&mut self.asks).into_keys().map(Action::Cancel));
+        out.extend(std::mem::take(&mut self.asks).into_iter().map(|ask| Action::Cancel(ask.number)));
         out.push(Action::Forget);
     }
 

@@ -8,7 +8,7 @@ mod kept;
 mod link;
 mod replay;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 pub use answer::Reading;
@@ -16,7 +16,6 @@ pub use entry::Entry;
 pub use frame::{PING, PONG};
 pub use kept::{Kept, Owner, Place};
 pub use link::Refusal;
-pub use replay::Numbered;
 
 use crate::config::{Config, Millis};
 use crate::error::Error;
@@ -132,7 +131,7 @@ pub struct Session {
     /// The frames of requests with names.
     replay: Replay,
     /// Requests under way.
-    asks: BTreeMap<u64, Ask>,
+    asks: Vec<Ask>,
     /// Requests without names wait for each other.
     queue: VecDeque<Start>,
     link: Option<Link>,
@@ -148,6 +147,7 @@ pub struct Session {
 /// A request under way.
 #[derive(Default)]
 struct Ask {
+    number: u64,
     id: Option<Id>,
     request_id: String,
     reader: sse::Reader,
@@ -166,7 +166,7 @@ impl Session {
             place,
             owner,
             replay: Replay::default(),
-            asks: BTreeMap::new(),
+            asks: Vec::new(),
             queue: VecDeque::new(),
             link: None,
             links: 0,
@@ -241,7 +241,7 @@ impl Session {
     }
 
     fn start_named(&mut self, id: Id, key: Option<String>, payload: &str, out: &mut Vec<Action>) {
-        if self.asks.values().any(|ask| ask.id.as_ref() == Some(&id)) {
+        if self.asks.iter().any(|ask| ask.id.as_ref() == Some(&id)) {
             // Without its name: with it, this would be the end of the request that is under way.
             let message = format!("A request with the id {} is under way already.", id.0);
             return self.complain(None, &Error::caller(409, "duplicate_id", message).at("id"), out);
@@ -251,7 +251,7 @@ impl Session {
             return self.complain(Some(&id), &too_many(self.rules.requests), out);
         }
         let number = self.number();
-        self.asks.insert(number, Ask { id: Some(id), ..Ask::default() });
+        self.asks.push(Ask::new(number, Some(id)));
         out.push(Action::Start(Start { number, key, body: payload.as_bytes().to_vec() }));
     }
 
@@ -271,10 +271,10 @@ impl Session {
             return self.complain(None, &too_many(self.rules.requests), out);
         }
         let start = Start { number: self.number(), key, body };
-        if self.asks.values().any(|ask| ask.id.is_none()) {
+        if self.asks.iter().any(|ask| ask.id.is_none()) {
             self.queue.push_back(start);
         } else {
-            self.asks.insert(start.number, Ask::default());
+            self.asks.push(Ask::new(start.number, None));
             out.push(Action::Start(start));
         }
     }
@@ -283,18 +283,26 @@ impl Session {
         self.asks.len() + self.queue.len() >= self.rules.requests
     }
 
+    fn ask(&mut self, number: u64) -> Option<&mut Ask> {
+        self.asks.iter_mut().find(|ask| ask.number == number)
+    }
+
+    fn take(&mut self, number: u64) -> Option<Ask> {
+        self.asks.iter().position(|ask| ask.number == number).map(|at| self.asks.swap_remove(at))
+    }
+
     fn number(&mut self) -> u64 {
         self.next += 1;
         self.next
     }
 
     fn cancel(&mut self, id: &Id, out: &mut Vec<Action>) {
-        let found = self.asks.iter().find(|(_, ask)| ask.id.as_ref() == Some(id)).map(|(number, _)| *number);
-        let Some((number, ask)) = found.and_then(|number| Some((number, self.asks.remove(&number)?))) else {
+        let found = self.asks.iter().position(|ask| ask.id.as_ref() == Some(id));
+        let Some(ask) = found.map(|at| self.asks.swap_remove(at)) else {
             let message = format!("No request with the id {} is under way.", id.0);
             return self.complain(None, &Error::caller(404, "unknown_id", message).at("id"), out);
         };
-        out.push(Action::Cancel(number));
+        out.push(Action::Cancel(ask.number));
         if !ask.told {
             self.tell(id, "done", &format!("{},\"cancelled\":true", ask.mark()), out);
         }
@@ -332,7 +340,7 @@ impl Session {
 
     fn fault(&mut self, fault: &Fault, out: &mut Vec<Action>) {
         // The name of a request that is under way is not used for an error about another.
-        let id = fault.id.as_ref().filter(|id| !self.asks.values().any(|ask| ask.id.as_ref() == Some(*id)));
+        let id = fault.id.as_ref().filter(|id| !self.asks.iter().any(|ask| ask.id.as_ref() == Some(*id)));
         self.complain(id, &fault.error, out);
     }
 
@@ -371,6 +379,10 @@ impl Session {
 }
 
 impl Ask {
+    fn new(number: u64, id: Option<Id>) -> Self {
+        Self { number, id, ..Self::default() }
+    }
+
     /// What is told of it at its end.
     fn mark(&self) -> String {
         format!(",\"request_id\":{}", quote(&self.request_id))

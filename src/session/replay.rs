@@ -3,13 +3,10 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-/// A frame and its number.
-pub type Numbered = (u64, Rc<str>);
-
 /// Frames that are not known to have arrived.
 #[derive(Debug, Default)]
 pub struct Replay {
-    frames: VecDeque<Numbered>,
+    frames: VecDeque<(u64, Rc<str>)>,
     bytes: usize,
     /// The number of the newest frame.
     last: u64,
@@ -25,12 +22,6 @@ pub enum Gap {
 }
 
 impl Replay {
-    /// What was kept: frames in their order, the last of which has the number `last`.
-    pub fn restore(frames: Vec<Numbered>, last: u64) -> Self {
-        let bytes = frames.iter().map(|(_, text)| text.len()).sum();
-        Self { frames: frames.into(), bytes, last }
-    }
-
     /// The number of the next frame.
     pub fn next(&self) -> u64 {
         self.last.saturating_add(1)
@@ -86,10 +77,29 @@ impl Replay {
         Ok(self.frames.iter().filter(|(number, _)| *number > seq).map(|(_, text)| Rc::clone(text)).collect())
     }
 
-    /// All that is held.
-    pub fn frames(&self) -> impl Iterator<Item = &Numbered> {
-        self.frames.iter()
+    /// All that is held, as text: each frame behind its number and its length in bytes.
+    pub fn write(&self) -> String {
+        self.frames.iter().map(|(number, text)| format!("{number} {}\n{text}", text.len())).collect()
     }
+
+    /// What [`Replay::write`] wrote, of a session whose newest frame has the number `last`. What is torn is left out.
+    pub fn read(mut text: &str, last: u64) -> Self {
+        let mut replay = Self { last, ..Self::default() };
+        while let Some((number, frame, rest)) = first(text) {
+            replay.bytes += frame.len();
+            replay.frames.push_back((number, frame.into()));
+            text = rest;
+        }
+        replay
+    }
+}
+
+/// The first frame of a text, and what follows it.
+fn first(text: &str) -> Option<(u64, &str, &str)> {
+    let (head, rest) = text.split_once('\n')?;
+    let (number, length) = head.split_once(' ')?;
+    let (frame, rest) = rest.split_at_checked(length.parse().ok()?)?;
+    Some((number.parse().ok()?, frame, rest))
 }
 
 #[cfg(test)]
@@ -111,6 +121,16 @@ mod tests {
         assert_eq!((replay.after(0), replay.after(4)), (Err(Gap::Lost), Err(Gap::Ahead)));
         replay.ack(3);
         assert_eq!((replay.after(3), replay.after(2), replay.bytes()), (Ok(vec![]), Err(Gap::Lost), 0));
+    }
+
+    #[test]
+    fn what_is_written_can_be_read() {
+        let mut replay = Replay::default();
+        ["a\n1 2\n", "é", ""].iter().for_each(|text| replay.push(&Rc::from(*text)));
+        let mut read = Replay::read(&replay.write(), 3);
+        assert_eq!((texts(&read.after(0).unwrap()), read.bytes()), (vec!["a\n1 2\n", "é", ""], replay.bytes()));
+        read = Replay::read("", 3);
+        assert_eq!((read.after(3), read.after(2)), (Ok(vec![]), Err(Gap::Lost)));
     }
 
     #[test]
