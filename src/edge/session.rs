@@ -87,6 +87,9 @@ impl DurableObject for Session {
         self.room.leave(&socket, ORDERLY.contains(&code));
         // The runtime does not answer by itself, and most codes may not be sent.
         let _ = socket.close(Some(1000), None::<&str>);
+        if code == usize::from(Code::Idle.parts().0) {
+            socket::end(&self.room.state);
+        }
         Ok(())
     }
 
@@ -100,11 +103,7 @@ impl DurableObject for Session {
         room.load();
         let pinged = room.socket.borrow().as_ref().map_or(0, |socket| socket::pinged(&room.state, socket));
         room.tell(|machine| machine.tick(now(), pinged));
-        if room.machine.borrow().is_some() {
-            room.set_alarm();
-        } else {
-            room.state.storage().delete_all().await?;
-        }
+        room.set_alarm();
         Response::empty()
     }
 }

@@ -1,6 +1,6 @@
 //! WebSockets on Workers, as far as no crate wraps them; and what is tied to one.
 
-use js_sys::{Date, Promise, Reflect};
+use js_sys::{Date, Function, Promise, Reflect};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::{State, WebSocket, WebSocketRequestResponsePair};
@@ -30,6 +30,21 @@ extern "C" {
 
     #[wasm_bindgen(method, js_name = deserializeAttachment, catch)]
     fn untie(this: &Tied) -> Result<JsValue, JsValue>;
+}
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_name = setTimeout)]
+    fn later(task: &Function, wait: u32, word: &str);
+}
+
+/// Puts an end to an object that has nothing to do any more, and so to its connections: one that was closed by an alarm, and has been
+/// answered, would else be left open by the runtime. Nothing of ours is running when it happens.
+pub(super) fn end(state: &State) {
+    let abort = Reflect::get(state.as_raw(), &JsValue::from_str("abort")).map(JsCast::dyn_into::<Function>);
+    if let Ok(Ok(abort)) = abort {
+        later(&abort.bind0(state.as_raw()), 0, "the session is over");
+    }
 }
 
 /// Answers pings of that very form without waking the object.

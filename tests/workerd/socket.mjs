@@ -5,6 +5,11 @@ import { soon } from "./client.mjs";
 
 export const NAMED = "llm-bridge.v1";
 
+// A test that fails leaves its connections open, and they would keep the process.
+const left = new Set();
+/** Closes what tests have left open. */
+export const closeAll = () => left.forEach((socket) => socket.close());
+
 /** Opens a WebSocket at the gateway's `/v1/ws`; resolves when it is open. */
 export async function openSocket(base, { protocols = [], key, query = "", headers = {} } = {}) {
   const authorization = key ? { authorization: `Bearer ${key}` } : {};
@@ -31,6 +36,8 @@ export class Socket {
 
   constructor(ws) {
     this.#ws = ws;
+    left.add(this);
+    ws.addEventListener("close", () => left.delete(this));
     this.opened = soon(
       new Promise((resolve, reject) => {
         ws.addEventListener("open", resolve);
@@ -125,8 +132,12 @@ export async function startWire(port) {
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     url: `http://127.0.0.1:${server.address().port}`,
-    /** Breaks every connection. */
-    cut: () => pairs.forEach((pair) => pair.forEach((socket) => socket.resetAndDestroy())),
+    /** Breaks every connection; how many there were. */
+    cut: () => {
+      const cut = [...pairs];
+      cut.flat().forEach((socket) => socket.resetAndDestroy());
+      return cut.length;
+    },
     /** Whoever listens at the near end gets nothing any more, and does not read either. */
     clog: () => pairs.forEach(([near, far]) => (far.unpipe(near), far.pause())),
     unclog: () => pairs.forEach(([near, far]) => far.pipe(near)),
