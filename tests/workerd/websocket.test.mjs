@@ -382,12 +382,13 @@ describe("a WebSocket", { concurrency: 8 }, () => {
 });
 
 describe("what an operator says of WebSockets", { concurrency: 4 }, () => {
+  after(closeAll);
+
   const setting = (more) => async (test) => {
     const stage = await startStage({ config: (fake) => config(fake, more) });
     try {
       await test(stage);
     } finally {
-      closeAll();
       await stage.stop();
     }
   };
