@@ -30,6 +30,11 @@ pub(super) fn write(sql: &SqlStorage, kept: &Kept, frames: &str) -> Result<()> {
     Ok(())
 }
 
+/// What was written down is not true any more.
+pub(super) fn clear(sql: &SqlStorage) -> Result<()> {
+    sql.exec("DELETE FROM session", Vec::<SqlStorageValue>::new()).map(drop)
+}
+
 /// The session that was written down. Nothing is made by looking.
 pub(super) fn read(sql: &SqlStorage) -> Option<Stored> {
     let rows = |query: &str| -> Option<Vec<Vec<SqlStorageValue>>> {

@@ -172,6 +172,7 @@ impl Room {
             socket::close(&older, Code::Displaced);
         }
         self.state.accept_web_socket(&socket);
+        self.unwrite();
         *self.socket.borrow_mut() = Some(socket);
         self.set_alarm();
         self.obey(actions);
@@ -182,6 +183,7 @@ impl Room {
     fn leave(self: &Rc<Self>, socket: &WebSocket, orderly: bool) {
         self.load();
         if let Some(kept) = socket::tied(socket).filter(|_| self.is_current(socket)) {
+            socket::untie(socket);
             self.tell(|machine| machine.lost(kept.link(), orderly, now()));
             *self.socket.borrow_mut() = None;
         }
@@ -202,6 +204,7 @@ impl Room {
         let newest = sockets.filter_map(|socket| Some((socket::tied(&socket)?, socket)));
         let newest = newest.max_by_key(|(kept, _)| kept.link());
         let stored = attic::read(&self.state.storage().sql());
+        self.written.set(stored.as_ref().map(|(kept, _)| kept.last()));
         let (machine, actions) = match (newest, stored) {
             (Some((kept, socket)), stored) => {
                 *self.socket.borrow_mut() = Some(socket);
@@ -248,6 +251,7 @@ impl Room {
 
     fn start(self: &Rc<Self>, start: Start) {
         let Ok(client) = AbortController::new() else { return };
+        self.unwrite();
         let (signal, (reader, gone)) = (client.signal(), oneshot::channel());
         self.calls.borrow_mut().push(Running { number: start.number, client, reader });
         let room = Rc::clone(self);
@@ -304,8 +308,16 @@ impl Room {
         }
     }
 
+    /// Something happens that is not written down: should the object die without a word, an older state must not stand for it.
+    fn unwrite(&self) {
+        if self.written.take().is_some() && attic::clear(&self.state.storage().sql()).is_err() {
+            log("{\"level\":\"error\",\"event\":\"session_unwritten\"}");
+        }
+    }
+
     fn forget(self: &Rc<Self>) {
         *self.machine.borrow_mut() = None;
+        self.written.set(None);
         let room = Rc::clone(self);
         self.keep(async move {
             let _ = room.state.storage().delete_all().await;
