@@ -1,10 +1,13 @@
 // Sessions that outlive their connection, and their object: what was missed comes in order and once, and every receipt is exact.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { answerEvents, chunk, DONE, event } from "./behaviours.mjs";
+import { startGateway } from "./harness.mjs";
 import { OFFICE, Office } from "./office.mjs";
 import { closeAll, NAMED, openSession, openSocket, startWire, textOf } from "./socket.mjs";
 import { ASKING, KEY, startStage } from "./stage.mjs";
@@ -166,6 +169,20 @@ describe("a session", { concurrency: 8 }, () => {
     await wire.stop();
   });
 
+  it("survives both: what was not acknowledged is there when the connection breaks after a sleep", async () => {
+    const wire = await startWire(stage.gateway.port);
+    const socket = await openSession(wire.url, { key: KEY });
+    socket.chat({ model: "talk", stream: true, user: "a" }, { id: "a" });
+    const frames = await socket.answer("a");
+    await sleep(14_500);
+    wire.cut();
+    await socket.end();
+    const back = await resumed(url, socket, { after: 3 });
+    assert.deepEqual(await back.answer("a"), frames.slice(3));
+    back.close();
+    await wire.stop();
+  });
+
   it("is one connection at a time: the older one is closed", async () => {
     const socket = await openSession(url, { key: KEY });
     socket.chat({ model: "talk", stream: true, user: "a" }, { id: "a" });
@@ -203,6 +220,63 @@ describe("a session", { concurrency: 8 }, () => {
     assert.equal((await socket.end()).code, 1000);
     const late = await resumed(url, socket);
     assert.equal((await late.end()).code, 4404, "who says goodbye is gone");
+  });
+});
+
+describe("a session whose gateway is killed", () => {
+  let disk, stage, gateway;
+  before(async () => {
+    disk = await mkdtemp(join(tmpdir(), "llm-bridge-disk-"));
+    stage = await startStage({ config: config("idle_seconds: 60"), disk });
+    gateway = stage.gateway;
+  });
+  after(async () => {
+    closeAll();
+    await gateway.stop();
+    await stage.fake.stop();
+    await rm(disk, { recursive: true });
+  });
+
+  /** Begins an answer that will not end, and kills the gateway: after the connection broke, or in the middle of one that was taken up. */
+  async function die({ again }) {
+    const wire = await startWire(gateway.port);
+    const socket = await openSession(wire.url, { key: KEY });
+    const model = `mortal-${again}`;
+    const held = stage.held(model);
+    socket.chat({ model, stream: true }, { id: "a" });
+    const exchange = await held;
+    exchange.openStream();
+    exchange.write(answerEvents(exchange.request).slice(0, 3).join(""));
+    await socket.when(({ frames }) => frames.filter(({ type }) => type === "chunk").length === 3, "three chunks");
+    wire.cut();
+    await socket.end();
+    await sleep(200);
+    if (again) await resumed(gateway.url, socket);
+    await sleep(200);
+    await gateway.stop();
+    await wire.stop();
+    const bindings = { ACCESS_API_KEYS: KEY, ANY_API_KEY: "sk-any" };
+    gateway = await startGateway({ config: config("idle_seconds: 60")(stage.fake), bindings, disk });
+    return socket;
+  }
+
+  it("says what it cannot go on with, without a gap", async () => {
+    const socket = await die({ again: false });
+    const back = await resumed(gateway.url, socket, { after: 1 });
+    const frames = await back.answer("a");
+    assert.deepEqual(frames.map(({ type }) => type), ["chunk", "chunk", "error"]);
+    assert.equal(frames.at(-1).error.code, "session_interrupted");
+    expectNumbers(frames, 2);
+    stage.fake.behave("brief", talk(3, 0));
+    back.chat({ model: "brief", stream: true, user: "b" }, { id: "b" });
+    assert.equal(textOf(await back.answer("b")), told("b", 3));
+    back.close();
+  });
+
+  it("is unknown where what was written down was no longer true", async () => {
+    const socket = await die({ again: true });
+    const late = await resumed(gateway.url, socket);
+    assert.equal((await late.end()).code, 4404);
   });
 });
 
