@@ -20,8 +20,8 @@ use crate::gateway::{self, Caller};
 use crate::policy::auth;
 use crate::session::{Action, Code, Entry, Owner, Place, Reading, Refusal, Session as Machine, Start};
 
-/// Whoever waits for a client to take more looks again after so long.
-const LOOK: Duration = Duration::from_millis(50);
+/// Whoever waits for a client to take more looks again after so long; then after twice as long, and so on to the second of these.
+const LOOK: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(64)];
 /// After so long a rest, what has not been acknowledged is written down: the object may go to sleep.
 const REST: Duration = Duration::from_secs(2);
 /// The codes of a client that has said that it is done; 1005 stands for none.
@@ -340,6 +340,7 @@ impl Room {
 
     /// Whether more of an answer may be read; waits until that can be said.
     pub(super) async fn room_for(&self, number: u64) -> bool {
+        let [mut wait, longest] = LOOK;
         loop {
             let queued = self.socket.borrow().as_ref().map_or(0, socket::queued);
             let reading =
@@ -350,7 +351,8 @@ impl Room {
                 Reading::Wait => {
                     let (sender, more) = oneshot::channel();
                     self.waiting.borrow_mut().push(sender);
-                    select(more, Delay::from(LOOK)).await;
+                    select(more, Delay::from(wait)).await;
+                    wait = longest.min(wait * 2);
                 }
             }
         }
