@@ -44,6 +44,8 @@ pub(super) struct Room {
     waiting: RefCell<Vec<oneshot::Sender<()>>>,
     /// The number of the newest frame that is written down.
     written: Cell<Option<u64>>,
+    /// The connection was closed because nothing happened on it: nothing is under way here, not even a receipt.
+    idled: Cell<bool>,
 }
 
 /// The ways to end a request: its client has left, and whoever reads its answer need not wait any more.
@@ -64,6 +66,7 @@ impl DurableObject for Session {
             calls: RefCell::default(),
             waiting: RefCell::default(),
             written: Cell::default(),
+            idled: Cell::default(),
         };
         Self { room: Rc::new(room) }
     }
@@ -87,7 +90,7 @@ impl DurableObject for Session {
         self.room.leave(&socket, ORDERLY.contains(&code));
         // The runtime does not answer by itself, and most codes may not be sent.
         let _ = socket.close(Some(1000), None::<&str>);
-        if code == usize::from(Code::Idle.parts().0) {
+        if self.room.idled.get() {
             socket::end(&self.room.state);
         }
         Ok(())
@@ -239,7 +242,10 @@ impl Room {
         for action in actions {
             match action {
                 Action::Send(text) => drop(self.socket.borrow().as_ref().map(|socket| socket.send_with_str(&text))),
-                Action::Close(code) => drop(self.socket.take().map(|socket| socket::close(&socket, code))),
+                Action::Close(code) => {
+                    self.idled.set(code == Code::Idle);
+                    self.socket.take().iter().for_each(|socket| socket::close(socket, code));
+                }
                 Action::Start(start) => self.start(start),
                 Action::Cancel(number) => self.running(number).into_iter().for_each(Running::end),
                 Action::Vouch(key) => self.vouch(key),

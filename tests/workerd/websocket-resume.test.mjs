@@ -50,7 +50,7 @@ const talk = (words, pause, size = 0) => async (exchange) => {
 };
 const told = (user, words, size = 0) => Array.from({ length: words }, (_, n) => `${user}:${n};${"x".repeat(size)}`).join("");
 
-describe("a session", { concurrency: 8 }, () => {
+describe("a session", { concurrency: 10 }, () => {
   let stage, office, url;
   before(async () => {
     stage = await startStage({ config: config("idle_seconds: 60"), bindings: OFFICE });
@@ -170,6 +170,23 @@ describe("a session", { concurrency: 8 }, () => {
     const frames = [...socket.frames, ...back.frames];
     expectNumbers(frames);
     assert.equal(textOf(frames), told("a", 30));
+    back.close();
+    await wire.stop();
+  });
+
+  it("does not sleep while a provider talks, though nobody listens", async () => {
+    stage.fake.behave("talks-long", talk(150, 100));
+    const wire = await startWire(stage.gateway.port);
+    const socket = await openSession(wire.url, { key: KEY });
+    socket.chat({ model: "talks-long", stream: true, user: "a" }, { id: "a" });
+    await socket.until(({ type }) => type === "chunk");
+    wire.cut();
+    await socket.end();
+    await sleep(13_000);
+    const back = await resumed(url, socket);
+    await back.answer("a");
+    assert.equal(textOf([...socket.frames, ...back.frames]), told("a", 150));
+    assert.equal(back.frames.at(-1).type, "done");
     back.close();
     await wire.stop();
   });

@@ -141,6 +141,22 @@ describe("a WebSocket", { concurrency: 8 }, () => {
       socket.close();
     });
 
+    it("leaves a receipt, whatever code a client leaves with", async () => {
+      const key = await office.key("leaver");
+      for (const code of [1000, 4408]) {
+        const socket = await openSocket(url, { key });
+        const held = stage.held(`left-with-${code}`);
+        socket.chat({ model: `left-with-${code}` });
+        const exchange = await held;
+        exchange.openStream();
+        exchange.write(answerEvents(exchange.request).slice(0, 3).join(""));
+        await socket.when(({ texts }) => texts.length >= 2, "its beginning");
+        socket.close(code);
+        await stage.expectCancelled(exchange.record);
+      }
+      assert.deepEqual((await office.totals("leaver", 2)).failures, { client_closed: 2 });
+    });
+
     it("needs no subprotocol: a name is enough", async () => {
       const socket = await openSocket(url, { key: KEY });
       socket.chat({ model: "ok", stream: true }, { id: "a" });
