@@ -22,7 +22,7 @@ const PATH: &str = "/v1/chat/completions";
 /// A body that nobody reads any more is let go of within this time.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// What is said of an answer that could not be had at all.
-const NOTHING: &str = "";
+const NOTHING: &str = r#"{"error":{"message":"The gateway could not make this request. Ask again.","type":"configuration_error","param":null,"code":"internal_error"}}"#;
 
 /// Makes a request and hands on its answer. `client` fires when nobody wants it any more, and then `gone` comes.
 pub(super) async fn run(room: &Rc<Room>, start: Start, client: AbortSignal, gone: oneshot::Receiver<()>) {

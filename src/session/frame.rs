@@ -109,6 +109,10 @@ fn member(document: &Document<'_>, name: &'static str) -> Result<Option<String>,
 
 fn key(document: &Document<'_>) -> Result<Option<String>, Error> {
     let key = member(document, "api_key")?;
+    // It goes on in a header.
+    if key.as_ref().is_some_and(|key| !key.chars().all(|c| matches!(c, ' '..='~'))) {
+        return Err(Error::caller(401, "invalid_api_key", "The API key given is not one of this gateway's."));
+    }
     Ok(key.map(|key| key.strip_prefix("Bearer ").unwrap_or(&key).trim().to_owned()).filter(|key| !key.is_empty()))
 }
 
@@ -237,6 +241,7 @@ mod tests {
             (r#"{"type":"cancel"}"#, "invalid_message", Some("id")),
             (r#"{"type":"ack","seq":-1}"#, "invalid_message", Some("seq")),
             (r#"{"type":"auth","api_key":" "}"#, "invalid_message", Some("api_key")),
+            (r#"{"type":"chat","payload":{},"api_key":"\u00e9\n"}"#, "invalid_api_key", None),
         ] {
             let fault = read(text, |_| ()).unwrap_err();
             assert_eq!((fault.error.code(), fault.error.param()), (Some(code), param), "{text}");
