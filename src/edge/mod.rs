@@ -50,7 +50,10 @@ async fn handle(request: web_sys::Request, edge: &Edge, caller: Option<Caller>) 
     let request = Request { method: &method, path, query, host_name, header: &header, body: request, caller };
     let response = gateway::serve(&opened, edge, request).await;
     match response.body {
-        Body::Session(request, name) => object::pass(&edge.env(), &name, &request).await,
+        Body::Session(request, id) => match object::session(&edge.env(), id.as_deref())? {
+            Some(stub) => object::pass(&stub, &request).await,
+            None => session::unknown(&request).map_err(JsValue::from),
+        },
         _ => body::response(response, edge),
     }
 }

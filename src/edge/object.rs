@@ -19,8 +19,17 @@ extern "C" {
     #[wasm_bindgen(method, js_name = getByName, catch)]
     fn get_by_name(this: &Namespace, name: &str) -> Result<Stub, JsValue>;
 
+    #[wasm_bindgen(method, js_name = newUniqueId, catch)]
+    fn new_unique_id(this: &Namespace) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, js_name = idFromString, catch)]
+    fn id_from_string(this: &Namespace, text: &str) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    fn get(this: &Namespace, id: &JsValue) -> Result<Stub, JsValue>;
+
     /// <https://developers.cloudflare.com/durable-objects/api/stub/>
-    type Stub;
+    pub(super) type Stub;
 
     #[wasm_bindgen(method, catch)]
     fn fetch(this: &Stub, url: &str, init: &RequestInit) -> Result<Promise, JsValue>;
@@ -43,10 +52,19 @@ pub(super) async fn ask(env: &Env, seat: Seat<'_>, order: String) -> Result<Stri
     })
 }
 
+/// The session of this id, or a new one. The platform makes the ids, and knows those that it has made: whoever guesses reaches no object.
+pub(super) fn session(env: &Env, id: Option<&str>) -> Result<Option<Stub>, JsValue> {
+    let sessions = namespace(env, "SESSIONS")?;
+    let id = match id {
+        Some(text) => sessions.id_from_string(text).ok(),
+        None => Some(sessions.new_unique_id()?),
+    };
+    id.map(|id| sessions.get(&id)).transpose()
+}
+
 /// Has a session answer a request.
-pub(super) async fn pass(env: &Env, session: &str, request: &web_sys::Request) -> Result<web_sys::Response, JsValue> {
-    let stub = namespace(env, "SESSIONS")?.get_by_name(session)?;
-    JsFuture::from(stub.pass(request)?).await?.dyn_into()
+pub(super) async fn pass(session: &Stub, request: &web_sys::Request) -> Result<web_sys::Response, JsValue> {
+    JsFuture::from(session.pass(request)?).await?.dyn_into()
 }
 
 fn namespace(env: &Env, binding: &str) -> Result<Namespace, JsValue> {

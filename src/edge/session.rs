@@ -115,10 +115,9 @@ impl Room {
     /// A request for a connection.
     async fn enter(self: &Rc<Self>, request: &web_sys::Request) -> worker::Result<Response> {
         let (url, headers) = (request.url(), request.headers());
-        let (host_name, _, query) = js::split_url(&url);
+        let (host_name, ..) = js::split_url(&url);
         let header = |name: &str| headers.get(name).ok().flatten();
-        let entry = Entry::read(query, &header("sec-websocket-protocol").unwrap_or_default());
-        let entry = entry.map_err(|error| worker::Error::RustError(error.to_string()))?;
+        let entry = read(request)?;
         let shown = |name: &str| match &entry.key {
             Some(key) if name == "authorization" => Some(format!("Bearer {key}")),
             _ => header(name),
@@ -133,11 +132,7 @@ impl Room {
             Ok(actions) => self.take(pair.server, actions),
             Err(refusal) => refuse(&pair.server, &entry, &refusal)?,
         }
-        let mut response = Response::from_websocket(pair.client)?;
-        if let Some(protocol) = entry.protocol {
-            response.headers_mut().set("sec-websocket-protocol", protocol)?;
-        }
-        Ok(response)
+        switch(pair.client, &entry)
     }
 
     /// Whose key is in the headers.
@@ -157,9 +152,8 @@ impl Room {
         match (&entry.resumes, kept.as_mut()) {
             (Some((_, after)), Some(machine)) => machine.resume(entry, *after, owner.as_ref(), place, now()),
             (None, None) => {
-                let (Ok(opened), Some(id)) = (bridge(&self.env), self.state.id().name()) else {
-                    return Err(Refusal::unknown());
-                };
+                let Ok(opened) = bridge(&self.env) else { return Err(Refusal::unknown()) };
+                let id = self.state.id().to_string();
                 let mut machine = Machine::new(opened.session_rules(), id, place, owner);
                 let actions = machine.connect(entry, now());
                 *kept = Some(machine);
@@ -388,6 +382,29 @@ impl Running {
         self.client.abort();
         let _ = self.reader.send(());
     }
+}
+
+/// The answer where there is no such session: no object is asked.
+pub(super) fn unknown(request: &web_sys::Request) -> worker::Result<web_sys::Response> {
+    let (entry, pair) = (read(request)?, WebSocketPair::new()?);
+    refuse(&pair.server, &entry, &Refusal::unknown())?;
+    switch(pair.client, &entry).map(Into::into)
+}
+
+/// What is asked for; the gateway has found no fault with it.
+fn read(request: &web_sys::Request) -> worker::Result<Entry> {
+    let protocols = request.headers().get("sec-websocket-protocol").ok().flatten();
+    let entry = Entry::read(js::split_url(&request.url()).2, &protocols.unwrap_or_default());
+    entry.map_err(|error| worker::Error::RustError(error.to_string()))
+}
+
+/// The response that makes a connection of a request.
+fn switch(client: WebSocket, entry: &Entry) -> worker::Result<Response> {
+    let mut response = Response::from_websocket(client)?;
+    if let Some(protocol) = entry.protocol {
+        response.headers_mut().set("sec-websocket-protocol", protocol)?;
+    }
+    Ok(response)
 }
 
 fn refuse(socket: &WebSocket, entry: &Entry, refusal: &Refusal) -> worker::Result<()> {

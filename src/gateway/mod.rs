@@ -97,8 +97,8 @@ pub enum Body<H: Host> {
     Overheard(H::Stream, Vec<u8>, Relay),
     /// A stream of ours.
     Told(Story, Relay),
-    /// None: the request is one for the session of this name, which answers it.
-    Session(H::Body, String),
+    /// None: the request is one for the session of this id, or for a new one, which answers it.
+    Session(H::Body, Option<String>),
 }
 
 impl Bridge {
@@ -198,7 +198,7 @@ async fn walk<H: Host>(
     }
     let endpoint = match door::open(request.method, request.path)? {
         Visit::Options(allow) => return Ok(cors::preflight(allow, request.header)),
-        Visit::Of(Endpoint::Socket) => return socket::open(bridge, host, request),
+        Visit::Of(Endpoint::Socket) => return socket::open(bridge, request),
         Visit::Of(Endpoint::Health) => return Ok(Response::json(200, Body::Bytes(br#"{"status":"ok"}"#.to_vec()))),
         Visit::Of(endpoint) => endpoint,
     };

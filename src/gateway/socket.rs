@@ -9,7 +9,7 @@ use crate::session::Entry;
 ///
 /// # Errors
 /// 404 if there are no sessions here, 426 if it is no upgrade, 403 for pages of other origins, 400 if its query is faulty.
-pub(super) fn open<H: Host>(bridge: &Bridge, host: &H, request: Request<'_, H>) -> Result<Response<H>> {
+pub(super) fn open<H: Host>(bridge: &Bridge, request: Request<'_, H>) -> Result<Response<H>> {
     let rules = &bridge.config.websocket;
     if !rules.enabled {
         return Err(Error::caller(404, "websocket_disabled", "This gateway takes no WebSockets."));
@@ -27,6 +27,6 @@ pub(super) fn open<H: Host>(bridge: &Bridge, host: &H, request: Request<'_, H>) 
         return Err(Error::caller(403, "origin_not_allowed", message));
     }
     let entry = Entry::read(request.query, &(request.header)("sec-websocket-protocol").unwrap_or_default())?;
-    let session = entry.resumes.map_or_else(|| format!("{:032x}", host.dice()), |(id, _)| id);
+    let session = entry.resumes.map(|(id, _)| id);
     Ok(Response { status: 101, headers: Vec::new(), body: Body::Session(request.body, session) })
 }

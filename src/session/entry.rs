@@ -59,7 +59,7 @@ fn wrong(field: &'static str, message: String) -> Error {
 
 /// Whether this could be the id of a session.
 fn is_id(text: &str) -> bool {
-    text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]
@@ -78,9 +78,9 @@ mod tests {
 
     #[test]
     fn a_session_is_named_with_the_last_frame_that_arrived() {
-        let id = "0123456789abcdef0123456789abcdef";
+        let id = &"0123456789abcdef".repeat(4);
         let entry = Entry::read(&format!("session={id}&after=7&window=1000"), "").unwrap();
-        assert_eq!((entry.resumes, entry.window, entry.named), (Some((id.to_owned(), 7)), Some(1000), true));
+        assert_eq!((entry.resumes, entry.window, entry.named), (Some((id.clone(), 7)), Some(1000), true));
         for (query, param) in [
             (format!("session={id}"), "after"),
             (format!("session={id}&after=x"), "after"),

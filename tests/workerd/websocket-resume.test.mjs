@@ -234,7 +234,7 @@ describe("a session", { concurrency: 10 }, () => {
       assert.equal((await refused.end()).code, code);
       assert.equal(refused.frames[0].error.code, word);
     }
-    const unknown = await resumed(url, { session: { id: "0".repeat(32) }, frames: [] });
+    const unknown = await resumed(url, { session: { id: "0".repeat(64) }, frames: [] });
     assert.equal((await unknown.end()).code, 4404);
     socket.chat({ model: "brief", stream: true, user: "b" }, { id: "b" });
     assert.equal(textOf(await socket.answer("b")), told("b", 3), "none of them did it any harm");

@@ -105,7 +105,7 @@ describe("a WebSocket", { concurrency: 8 }, () => {
     it("greets with the session's id, which is random", async () => {
       const [a, b] = await Promise.all([openSession(url, { key: KEY }), openSession(url, { key: KEY })]);
       assert.equal(a.protocol, NAMED);
-      assert.match(a.session.id, /^[0-9a-f]{32}$/);
+      assert.match(a.session.id, /^[0-9a-f]{64}$/);
       assert.notEqual(a.session.id, b.session.id);
       assert.deepEqual([a.session.resume_seconds, a.session.resumed], [300, false]);
       a.close();
