@@ -15,6 +15,7 @@ mod shelf;
 mod socket;
 mod source;
 mod stream;
+mod upgrade;
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -52,7 +53,7 @@ async fn handle(request: web_sys::Request, edge: &Edge, caller: Option<Caller>) 
     match response.body {
         Body::Session(request, id) => match object::session(&edge.env(), id.as_deref())? {
             Some(stub) => object::pass(&stub, &request).await,
-            None => session::unknown(&request).map_err(JsValue::from),
+            None => upgrade::unknown(&request).map_err(JsValue::from),
         },
         _ => body::response(response, edge),
     }

@@ -14,7 +14,7 @@ use worker::{
 };
 
 use super::host::{Edge, Keeper, log, now};
-use super::{attic, bridge, call, js, socket};
+use super::{attic, bridge, call, js, socket, upgrade};
 use crate::config::Millis;
 use crate::gateway::{self, Caller};
 use crate::policy::auth;
@@ -117,7 +117,7 @@ impl Room {
         let (url, headers) = (request.url(), request.headers());
         let (host_name, ..) = js::split_url(&url);
         let header = |name: &str| headers.get(name).ok().flatten();
-        let entry = read(request)?;
+        let entry = upgrade::read(request)?;
         let shown = |name: &str| match &entry.key {
             Some(key) if name == "authorization" => Some(format!("Bearer {key}")),
             _ => header(name),
@@ -126,13 +126,15 @@ impl Room {
         let owner = self.identify(host_name, &shown).await;
         let entered = match owner {
             Err(error) if auth::presented(shown).is_some() => Err(Refusal::of_key(error)),
-            owner => self.admit(&entry, owner.ok(), Place { origin: origin(&url), ip: header("cf-connecting-ip") }),
+            owner => {
+                self.admit(&entry, owner.ok(), Place { origin: upgrade::origin(&url), ip: header("cf-connecting-ip") })
+            }
         };
         match entered {
             Ok(actions) => self.take(pair.server, actions),
-            Err(refusal) => refuse(&pair.server, &entry, &refusal)?,
+            Err(refusal) => upgrade::refuse(&pair.server, &entry, &refusal)?,
         }
-        switch(pair.client, &entry)
+        upgrade::switch(pair.client, &entry)
     }
 
     /// Whose key is in the headers.
@@ -382,40 +384,4 @@ impl Running {
         self.client.abort();
         let _ = self.reader.send(());
     }
-}
-
-/// The answer where there is no such session: no object is asked.
-pub(super) fn unknown(request: &web_sys::Request) -> worker::Result<web_sys::Response> {
-    let (entry, pair) = (read(request)?, WebSocketPair::new()?);
-    refuse(&pair.server, &entry, &Refusal::unknown())?;
-    switch(pair.client, &entry).map(Into::into)
-}
-
-/// What is asked for; the gateway has found no fault with it.
-fn read(request: &web_sys::Request) -> worker::Result<Entry> {
-    let protocols = request.headers().get("sec-websocket-protocol").ok().flatten();
-    let entry = Entry::read(js::split_url(&request.url()).2, &protocols.unwrap_or_default());
-    entry.map_err(|error| worker::Error::RustError(error.to_string()))
-}
-
-/// The response that makes a connection of a request.
-fn switch(client: WebSocket, entry: &Entry) -> worker::Result<Response> {
-    let mut response = Response::from_websocket(client)?;
-    if let Some(protocol) = entry.protocol {
-        response.headers_mut().set("sec-websocket-protocol", protocol)?;
-    }
-    Ok(response)
-}
-
-fn refuse(socket: &WebSocket, entry: &Entry, refusal: &Refusal) -> worker::Result<()> {
-    socket.accept()?;
-    socket.send_with_str(refusal.frame(entry))?;
-    socket::close(socket, refusal.code);
-    Ok(())
-}
-
-/// Scheme and authority of an absolute URL.
-fn origin(url: &str) -> String {
-    let end = url.match_indices('/').nth(2).map_or(url.len(), |(at, _)| at);
-    url.get(..end).unwrap_or_default().to_owned()
 }
