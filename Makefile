@@ -17,6 +17,7 @@ WASM_BINDGEN_VERSION := 0.2.129
 TOOL_CACHE           := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/llm-bridge/tools
 
 NPM_PACKAGES := node_modules/.package-lock.json
+BROWSER      := .tools/browser/node_modules/.package-lock.json
 WORKER_BUILD := .tools/bin/worker-build-$(WORKER_BUILD_VERSION)
 WASM_BINDGEN := .tools/bin/wasm-bindgen-$(WASM_BINDGEN_VERSION)
 
@@ -106,6 +107,14 @@ wasm-target:
 	  echo "'rustup target add wasm32-unknown-unknown' where it can be downloaded, or, with a Rust that came from Debian," >&2; \
 	  echo "install the package libstd-rust-dev-wasm32; then run make again." >&2; exit 1; }
 
+# A Chromium that comes with an npm package, for the test of what a web page does. Its version is fixed by a lock file of its own.
+$(BROWSER): tests/browser/package-lock.json
+	$(call need,npm,Node.js 20 or newer)
+	@echo "Installing the browser of the tests…"
+	@mkdir -p .tools/browser && cp tests/browser/package.json tests/browser/package-lock.json .tools/browser/
+	@PATH="$(SYSTEM_PATH)" npm ci --prefix .tools/browser --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
 python-packages:
 	$(call need,python3,Python 3 with pip)
 	@wanted="$$(python3 --version), requirements $$(cksum < tests/python/requirements.txt)"; \
@@ -168,7 +177,7 @@ test-size: build
 	 echo "The wasm: $$(($$(wc -c < build/index_bg.wasm) / 1000)) KB, $$((size / 1000)) KB gzipped, of $$(($(WASM_GZIP_LIMIT) / 1000)) KB allowed."; \
 	 [ $$size -le $(WASM_GZIP_LIMIT) ]
 
-test-workerd: build
+test-workerd: build $(BROWSER)
 	node --test --test-reporter=spec 'tests/workerd/**/*.test.mjs'
 
 test-doors: setup build

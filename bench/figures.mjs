@@ -9,9 +9,11 @@ import { SHAPES, streamed } from "./bodies.mjs";
 import { CHAT, GATHERED_MS, KEYS, counted, makeKeys } from "./keys.mjs";
 import { encode, hammer, openMany, streamAll, trickle } from "./load.mjs";
 import { profile } from "./profile.mjs";
+import { chatAll, openIdle } from "./sockets.mjs";
 
 const RATE = 50;
 const STREAMS = { number: 40, chunks: 400, pace: 5, spacing: 5 };
+const SOCKETS = { connections: 8, idle: 1000, asleep: 13_000 };
 const SHORT = 40;
 const TOLD = { number: 16, chunks: 600, pace: 2, spacing: 10 };
 /** Requests are quickly counted: each of their rounds is cut into this many, so that a busy moment of the machine hits fewer. */
@@ -203,6 +205,50 @@ function translated(bench) {
   return interleave(bench, "Translated streams", { names: ["transform", "gateway", "info"], warm, measure });
 }
 
+// ── WebSockets ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** What a frame costs beside an event of a stream over HTTP, and what an idle connection does. */
+async function sockets(bench) {
+  const gateway = bench.systems.get("gateway");
+  const { number, chunks, pace, spacing } = STREAMS;
+  const body = (words) => streamed(`fake/say-${words}x${pace}`, { usage: true });
+  const ways = {
+    events: async (words) => {
+      const read = await streamAll({ ...target(gateway, body(words)), number, spacing, expected: { words, usage: true } });
+      return read.flatMap(({ delays }) => delays);
+    },
+    frames: (words) => chatAll({ ...gateway, body: body(words), number, spacing, words, connections: SOCKETS.connections }),
+  };
+  bench.systems.set("events", { ...gateway, name: "events", label: "(d) LLM Bridge over HTTP, server-sent events" });
+  bench.systems.set("frames", { ...gateway, name: "frames", label: `(d) LLM Bridge over ${SOCKETS.connections} WebSockets, frames with names` });
+  const measure = async (system) => {
+    const { result, cpu } = await spent(system, () => ways[system.name](chunks), SETTLE_MS);
+    return { cpu: (cpu * 1000) / (number * chunks), delays: result.map((delay) => delay / 1000) };
+  };
+  const warm = (system) => ways[system.name](SHORT);
+  const samples = await interleave(bench, "Frames", { names: ["events", "frames"], warm, measure });
+  return { samples, idle: await idleSockets(bench, gateway) };
+}
+
+/** Megabytes of a fresh process: at rest, with idle connections, and when their objects have gone to sleep. */
+async function idleSockets(bench, gateway) {
+  bench.say("Idle WebSockets");
+  const { program, port, headers } = await bench.start(gateway, { tag: "gateway-idle" });
+  const after = async (ms) => (await sleep(ms), program.memory());
+  try {
+    await hammer({ ...target({ ...gateway, port }, SHAPES[0].body), seconds: 1 });
+    const rest = await after(500);
+    const sockets = await openIdle({ port, headers, number: SOCKETS.idle });
+    const opened = await after(1500);
+    const asleep = await after(SOCKETS.asleep);
+    sockets.forEach((socket) => socket.close());
+    const each = (memory) => ((memory - rest) * 1024) / SOCKETS.idle;
+    return { rest, opened, asleep, each: each(opened), eachAsleep: each(asleep) };
+  } finally {
+    await program.stop();
+  }
+}
+
 // ── Accounting ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** What the books of each kind of key cost, in CPU, latency and orders, beside a gateway that keeps none. */
@@ -299,5 +345,5 @@ async function remembered(bench, system) {
 }
 
 /** All figures by the name that ONLY takes. */
-export const FIGURES = { requests, latency, streams, translated, accounting, size, cold, memory };
-export const METHOD = { RATE, STREAMS, TOLD, MANY, SETTLE_MS, PATIENCE_MS, REST_MS, CUTS, CALLERS, CROWD, GATHERED_MS };
+export const FIGURES = { requests, latency, streams, translated, sockets, accounting, size, cold, memory };
+export const METHOD = { RATE, STREAMS, TOLD, SOCKETS, MANY, SETTLE_MS, PATIENCE_MS, REST_MS, CUTS, CALLERS, CROWD, GATHERED_MS };

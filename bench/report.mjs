@@ -98,6 +98,22 @@ function translatedTable(run, samples) {
   ]);
 }
 
+function socketTables(run, { samples, idle }) {
+  const { number, chunks, pace } = METHOD.STREAMS;
+  const at = (part) => (name) => samples.pooled(name, "delays", part);
+  const delay = (head, part) => [[`${head} ms`, (name) => two(at(part)(name))], [`added ${head}`, (name) => (name === "events" ? NONE : added(above(at(part)(name), at(part)("events"))))]];
+  const cells = [idle.rest, idle.opened, idle.each, idle.asleep, idle.eachAsleep].map((value, index) => (index % 2 === 0 && index > 0 ? one(value) : whole(value)));
+  return section(`Frames beside events: ${number} streams × ${chunks} chunks × ${pace} ms`, [
+    systemsTable(run, samples, [
+      ["CPU µs/chunk", (name) => one(samples.median(name, "cpu"))],
+      ["× events", against(samples, "events")],
+      ...delay("chunk delay p50", 0.5),
+      ...delay("p99", 0.99),
+    ]),
+    table(["MB (RSS) of a fresh process", "at rest", `${METHOD.SOCKETS.idle.toLocaleString("en")} idle WebSockets`, "KB each", "asleep", "KB each, asleep"], [["(d) LLM Bridge", ...cells]]),
+  ]);
+}
+
 function accountingTable(run, { samples, counts }) {
   const plus = (name, value, format) => (name === "unkept" ? NONE : format(value(name) === undefined ? undefined : above(value(name), value("unkept"))));
   const cpu = (name) => samples.median(name, "cpu");
@@ -153,6 +169,7 @@ const TABLES = {
   latency: latencyTable,
   streams: streamTables,
   translated: translatedTable,
+  sockets: socketTables,
   accounting: accountingTable,
   size: sizeTable,
   cold: coldTable,
@@ -261,6 +278,8 @@ ${tables(run).replaceAll("### ", "## ")}
   "arrivals" is how often something came that held a word. "Usage told" is whether the caller saw the usage chunk. A system that needs
   more than ${Math.floor((pace * 1000) / number)} µs a chunk on one core can't keep up: its delays are those of a queue.
 - Translated streams are LLM Bridge's own (\`echo\`: ${METHOD.TOLD.chunks} words, ${METHOD.TOLD.pace} ms each); (c) passes a provider's stream of the same pace.
+- Frames: the same streams once over HTTP and once over ${METHOD.SOCKETS.connections} WebSockets, in the language in which requests have names, without acknowledgements;
+  usage is asked for, so that over HTTP the runtime pumps them. A WebSocket is asleep when its Durable Object has been put out of memory, ten seconds after its last event.
 - Accounting: one gateway with a key of each kind, and one that is told not to keep receipts. All limits are far away. The last two
   columns, which Cloudflare bills, are counted in another process, with ${METHOD.CALLERS} callers at full speed ([what they cost](costs.md)). A limited
   key's requests are all admitted and settled by one Durable Object, one after the other. Here it shares a thread with the gateway, so

@@ -2,7 +2,7 @@
 #![allow(clippy::expect_used, reason = "a test may insist")]
 
 use llm_bridge::adapters::KINDS;
-use llm_bridge::config::{Accounting, Catalogue, Config, Cors, Fee, KeySource, Level, Problem, Rates};
+use llm_bridge::config::{Accounting, Catalogue, Config, Cors, Fee, KeySource, Level, Problem, Rates, Websocket};
 use llm_bridge::policy::route;
 
 fn read(text: &str) -> Result<Config, Vec<Problem>> {
@@ -195,6 +195,31 @@ fn every_fault_of_a_price_is_told_with_its_line_and_path() {
     ];
     for start in expected {
         assert!(told.iter().any(|fault| fault.starts_with(start)), "{start}\nin {told:#?}");
+    }
+    assert_eq!(told.len(), expected.len(), "{told:#?}");
+}
+
+#[test]
+fn sessions_are_what_the_file_says() {
+    let with =
+        |text: &str| format!("providers: {{ d: {{ adapter: echo, models: {{ e: {{}} }} }} }}\nwebsocket: {text}");
+    let said = |text: &str| read(&with(text)).unwrap().websocket;
+    assert_eq!(said("{}"), Websocket::default());
+    let origins = Cors::Only(vec!["https://a.b".to_owned()]);
+    let some =
+        Websocket { enabled: false, origins, idle: 1_500, resume: 60_000, buffer_bytes: 65_536, max_requests: 4 };
+    let text = "{ enabled: false, origins: [\"https://a.b\"], idle_seconds: 1.5, resume_seconds: 60, buffer_bytes: 65536, max_requests: 4 }";
+    assert_eq!(said(text), some);
+    let told = faults(&with("{ origins: [\"a.b\"], idle_seconds: 0, buffer_bytes: 100, max_requests: 0, window: 1 }"));
+    let expected = [
+        "window: unknown key",
+        "buffer_bytes: expected",
+        "max_requests: expected",
+        "origins.0: expected",
+        "idle_seconds: expected",
+    ];
+    for start in expected.map(|fault| format!("line 2: websocket.{fault}")) {
+        assert!(told.iter().any(|fault| fault.starts_with(&start)), "{start}\nin {told:#?}");
     }
     assert_eq!(told.len(), expected.len(), "{told:#?}");
 }

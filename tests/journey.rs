@@ -83,7 +83,7 @@ fn a_variant_brings_its_parameters_and_leaves_its_hint() {
 
 #[test]
 fn a_revoked_key_costs_the_provider_nothing() {
-    let world = World::default();
+    let world = World::saying(Script::json(200, ""));
     for headers in [&[][..], &[("authorization", "Bearer other")]] {
         let got = ask(&bridge(CONFIG, SECRETS), &world, CHAT, headers, "not even JSON");
         assert_eq!((got.status, got.code().as_str()), (401, "invalid_api_key"));
@@ -117,7 +117,7 @@ fn a_refusal_keeps_its_words_but_tells_no_secret() {
 
 #[test]
 fn a_provider_without_its_key_is_not_called() {
-    let world = World::default();
+    let world = World::saying(Script::json(200, ""));
     let got = post(&world, r#"{"model":"unset/m","messages":[]}"#);
     assert_eq!((got.status, got.code().as_str()), (503, "provider_key_missing"));
     assert!(got.body.contains("UNSET_API_KEY"));
@@ -183,7 +183,7 @@ fn a_finished_stream_that_lacks_done_gets_it() {
 
 #[test]
 fn the_demonstration_answers_without_a_call() {
-    let world = World::default();
+    let world = World::saying(Script::json(200, ""));
     let body = r#"{"model":"demo/echo","messages":[{"role":"user","content":"hi"}],"stream":true,"stream_options":{"include_usage":true}}"#;
     let got = post(&world, body);
     assert!(
@@ -308,4 +308,18 @@ fn a_provider_that_cannot_stream_is_told_for() {
     let got = post(&World::saying(Script::json(200, WHOLE)), STREAM);
     assert_eq!((got.status, got.header("content-type")), (200, Some("text/event-stream; charset=utf-8")));
     assert!(got.body.contains(r#""delta":{"content":"hi"}"#) && got.body.ends_with(DONE), "{}", got.body);
+}
+
+#[test]
+fn an_upgrade_is_handed_to_its_session() {
+    let world = World::saying(Script::json(200, ""));
+    let bridge = bridge(CONFIG, SECRETS);
+    let upgrade = |line: &str, headers: &[(&str, &str)]| ask(&bridge, &world, line, headers, "");
+    let socket = ("upgrade", "WebSocket");
+    assert_eq!(upgrade("GET /v1/ws", &[socket]).status, 101);
+    let got = upgrade("GET /v1/ws", &[("upgrade", "h2c")]);
+    assert_eq!((got.status, got.code().as_str(), got.header("upgrade")), (426, "upgrade_required", Some("websocket")));
+    let got = upgrade("GET /v1/ws?session=x", &[socket]);
+    assert_eq!((got.status, got.code().as_str()), (400, "invalid_query"));
+    assert_eq!(upgrade("POST /v1/ws", &[socket]).status, 405);
 }

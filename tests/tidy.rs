@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const BANDS: &[&[&str]] = &[
     &["edge"],
     &["gateway"],
-    &["policy", "ledger", "adapters", "provider"],
+    &["session", "policy", "ledger", "adapters", "provider"],
     &["chat", "wire", "config", "tokens"],
     &["error"],
 ];

@@ -8,6 +8,7 @@ mod params;
 mod price;
 mod read;
 mod stream;
+mod websocket;
 mod yaml;
 
 pub use address::Address;
@@ -15,6 +16,7 @@ pub use logging::{Fields, Format, Level, Logging};
 pub use params::Params;
 pub use price::{CATALOGUES, Catalogue, Fee, Nanos, Rates};
 pub use stream::{Clocks, OnDisconnect, RelayKind, StreamUsage, Streaming};
+pub use websocket::Websocket;
 pub use yaml::Problem;
 
 use crate::config::yaml::Report;
@@ -46,6 +48,8 @@ pub struct Config {
     pub max_body_bytes: usize,
     /// What is kept in the books, and for how long.
     pub accounting: Accounting,
+    /// WebSocket sessions.
+    pub websocket: Websocket,
     /// What is logged, and how.
     pub logging: Logging,
     /// What was understood but has no effect yet.

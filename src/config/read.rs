@@ -6,8 +6,8 @@ use super::price::{Catalogue, Fee};
 use super::stream::{Clocks, Streaming};
 use super::yaml::{Node, Problem, Report, Table};
 use super::{
-    Accounting, AdapterKind, Address, Auth, Config, Cors, Demo, KeySource, Logging, Model, Params, Provider, near,
-    without_hint,
+    Accounting, AdapterKind, Address, Auth, Config, Cors, Demo, KeySource, Logging, Model, Params, Provider, Websocket,
+    near, without_hint,
 };
 
 const DEFAULT_MAX_BODY: usize = 20 << 20;
@@ -25,10 +25,12 @@ pub(super) fn parse(text: &str) -> Result<Value, Problem> {
     Ok(value)
 }
 
+const SECTIONS: &[&str] =
+    &["providers", "default_provider", "auth", "cors", "limits", "accounting", "websocket", "proxy", "logging"];
+
 /// The whole file; faults go to the report.
 pub(super) fn config(value: &Value, report: &Report<'_>, adapters: &[AdapterKind]) -> Option<Config> {
-    let sections = ["providers", "default_provider", "auth", "cors", "limits", "accounting", "proxy", "logging"];
-    let table = Node::root(value, report).table(&sections)?;
+    let table = Node::root(value, report).table(SECTIONS)?;
     let providers = providers(&table, adapters);
     let limits = table.at("limits").and_then(|node| node.table(&["max_body_bytes"]));
     let max_body = limits.and_then(|limits| limits.at("max_body_bytes")).and_then(|node| node.count(1));
@@ -40,6 +42,7 @@ pub(super) fn config(value: &Value, report: &Report<'_>, adapters: &[AdapterKind
         cors: table.at("cors").and_then(|node| cors(&node)).unwrap_or(Cors::Any),
         max_body_bytes: max_body.map_or(DEFAULT_MAX_BODY, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
         accounting: table.at("accounting").and_then(|node| accounting(&node)).unwrap_or_default(),
+        websocket: table.at("websocket").and_then(|node| Websocket::read(&node)).unwrap_or_default(),
         logging: table.at("logging").and_then(|node| Logging::read(&node)).unwrap_or_default(),
         notes: Vec::new(),
     })
@@ -237,7 +240,11 @@ fn demo(node: &Node<'_>) -> Option<Demo> {
 }
 
 fn cors(node: &Node<'_>) -> Option<Cors> {
-    let origins = node.table(&["origins"])?.at("origins")?;
+    origins(&node.table(&["origins"])?.at("origins")?)
+}
+
+/// Origins of web pages, or all of them.
+pub(super) fn origins(origins: &Node<'_>) -> Option<Cors> {
     if origins.word() == Some(ANY) {
         return Some(Cors::Any);
     }

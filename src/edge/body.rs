@@ -51,7 +51,7 @@ pub(super) fn response(response: Response<Edge>, edge: &Edge) -> Result<web_sys:
     init.set_status(response.status);
     init.set_headers(&js::record(response.headers.iter().map(|(name, value)| (*name, value.as_str()))));
     match response.body {
-        Body::Empty => web_sys::Response::new_with_opt_str_and_init(None, &init),
+        Body::Empty | Body::Session(..) => web_sys::Response::new_with_opt_str_and_init(None, &init),
         Body::Bytes(bytes) => {
             let bytes = Uint8Array::from(bytes.as_slice());
             web_sys::Response::new_with_opt_buffer_source_and_init(Some(&bytes), &init)

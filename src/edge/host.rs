@@ -2,16 +2,16 @@
 
 use std::cell::RefCell;
 use std::future::Future;
-use std::pin::pin;
-use std::rc::Rc;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use futures::future::{Either, select};
-use js_sys::{Array, ArrayBuffer, Uint8Array};
+use js_sys::{Array, ArrayBuffer, Promise, Uint8Array};
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use web_sys::{AbortController, AbortSignal, RequestInit, RequestRedirect};
-use worker::{Context, Delay, Env};
+use worker::{Delay, Env};
 
 use super::source::Source;
 use super::{body, count, js, object, outbox};
@@ -20,18 +20,49 @@ use crate::gateway::host::{Answer, Call, Lost, Seat, Unread};
 use crate::gateway::{Closing, Host};
 use crate::tokens::Encoding;
 
+#[wasm_bindgen]
+extern "C" {
+    /// What keeps the runtime from going to sleep while something is still being done: the event of a request, or an object.
+    #[derive(Clone)]
+    pub(super) type Keeper;
+
+    #[wasm_bindgen(method, js_name = waitUntil, catch)]
+    fn wait_until(this: &Keeper, promise: &Promise) -> Result<(), JsValue>;
+}
+
+impl Keeper {
+    /// An event's context, or an object's state.
+    pub(super) fn of(raw: &JsValue) -> Self {
+        raw.clone().unchecked_into()
+    }
+
+    /// Does something to its end, whoever waits for it or not.
+    pub(super) fn keep(&self, task: Pin<Box<dyn Future<Output = ()>>>) {
+        let promise = future_to_promise(async {
+            task.await;
+            Ok(JsValue::UNDEFINED)
+        });
+        let _ = self.wait_until(&promise);
+    }
+}
+
 /// The world of one request.
 #[derive(Clone)]
 pub(super) struct Edge {
-    request: web_sys::Request,
+    client: AbortSignal,
     env: Env,
-    /// Keeps the event alive until a stream has been settled.
-    pub(super) context: Rc<Context>,
+    keeper: Keeper,
 }
 
 impl Edge {
-    pub(super) fn new(request: &web_sys::Request, env: Env, context: Context) -> Self {
-        Self { request: Clone::clone(request), env, context: Rc::new(context) }
+    /// `client` fires when the client leaves.
+    pub(super) fn new(client: AbortSignal, env: Env, keeper: Keeper) -> Self {
+        Self { client, env, keeper }
+    }
+
+    /// Does something that nobody waits for.
+    pub(super) fn keep(&self, task: impl Future<Output = ()> + 'static) {
+        self.keeper.keep(Box::pin(task));
     }
 
     /// The bindings.
@@ -41,7 +72,7 @@ impl Edge {
 
     /// Fires when the client leaves.
     pub(super) fn client(&self) -> AbortSignal {
-        self.request.signal()
+        self.client.clone()
     }
 }
 
@@ -79,7 +110,7 @@ impl Host for Edge {
     }
 
     fn client_left(&self) -> bool {
-        self.client().aborted()
+        self.client.aborted()
     }
 
     fn log(&self, line: &str) {
@@ -124,7 +155,7 @@ impl Host for Edge {
     fn settle(&self, mut closing: Closing) {
         let Some((encoding, texts)) = closing.question() else { return self.close(&closing) };
         let edge = self.clone();
-        self.context.wait_until(async move {
+        self.keep(async move {
             if let Ok(counts) = count::count(encoding, texts).await {
                 closing.counted(&counts);
             }
@@ -222,7 +253,7 @@ impl Edge {
     fn cancellable(&self, call: &Call, init: &RequestInit) -> Result<AbortController, JsValue> {
         let cancel = AbortController::new()?;
         let own = cancel.signal();
-        let signal = if call.ends_with_client { AbortSignal::any(&Array::of2(&own, &self.client())) } else { own };
+        let signal = if call.ends_with_client { AbortSignal::any(&Array::of2(&own, &self.client)) } else { own };
         init.set_signal(Some(&signal));
         Ok(cancel)
     }

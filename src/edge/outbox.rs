@@ -38,7 +38,7 @@ struct Outbox {
 /// Sends an entry at once: a key with limits waits for the truth.
 pub(super) fn send(edge: &Edge, account: String, entry: Entry) {
     let env = edge.env();
-    edge.context.wait_until(async move { carry(&env, account, vec![entry]).await });
+    edge.keep(async move { carry(&env, account, vec![entry]).await });
 }
 
 /// Sends an entry together with those that come within a moment.
@@ -56,7 +56,7 @@ pub(super) fn gather(edge: &Edge, account: String, entry: Entry) {
         return;
     }
     let env = edge.env();
-    edge.context.wait_until(async move {
+    edge.keep(async move {
         Delay::from(Duration::from_millis(GATHERING)).await;
         let outbox = OUTBOX.take();
         let letters = outbox.letters.into_iter().flat_map(|(account, mut entries)| {

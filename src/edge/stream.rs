@@ -45,7 +45,7 @@ pub(super) fn overhear(
     let (source, client) = (source.ok_or(JsValue::NULL)?, edge.client());
     let flow = Flow { relay, source, alarm: None, fresh: false, writable, pumping: None, cancel, client };
     let host = edge.clone();
-    edge.context.wait_until(async move { flow.run(held, &host).await });
+    edge.keep(async move { flow.run(held, &host).await });
     Ok(readable)
 }
 
@@ -54,7 +54,7 @@ pub(super) fn tell(story: Story, mut relay: Relay, edge: &Edge) -> Result<Readab
     let joint = js::IdentityTransformStream::new()?;
     let (readable, writer) = (joint.readable(), joint.writable().get_writer()?);
     let host = edge.clone();
-    edge.context.wait_until(async move {
+    edge.keep(async move {
         let told = tell_all(story, &mut relay, &writer).await;
         let end = if told.is_ok() { End::Closed } else { End::ClientLeft };
         relay.finish(end);

@@ -19,6 +19,8 @@ pub enum Endpoint {
     Model(String),
     /// What the caller has used.
     Usage,
+    /// A WebSocket.
+    Socket,
     /// Whether the gateway is up.
     Health,
 }
@@ -41,6 +43,8 @@ struct Route {
 }
 
 const GET: &str = "GET, HEAD, OPTIONS";
+/// Of what cannot be looked at without being done.
+const GET_ALONE: &str = "GET, OPTIONS";
 const POST: &str = "POST, OPTIONS";
 
 /// Every path, below `/v1` or without it.
@@ -50,6 +54,7 @@ const ROUTES: &[Route] = &[
     Route { path: "/models", open_end: false, allow: GET, endpoint: |_| Endpoint::Models },
     Route { path: "/models/", open_end: true, allow: GET, endpoint: Endpoint::Model },
     Route { path: "/usage", open_end: false, allow: GET, endpoint: |_| Endpoint::Usage },
+    Route { path: "/ws", open_end: false, allow: GET_ALONE, endpoint: |_| Endpoint::Socket },
     Route { path: "/health", open_end: false, allow: GET, endpoint: |_| Endpoint::Health },
 ];
 
@@ -115,6 +120,7 @@ mod tests {
         assert_eq!(wanted("/v1/models/"), Some(Endpoint::Models));
         assert_eq!(wanted("/models"), Some(Endpoint::Models));
         assert_eq!(wanted("/health"), Some(Endpoint::Health));
+        assert_eq!((wanted("/v1/ws"), wanted("/ws")), (Some(Endpoint::Socket), Some(Endpoint::Socket)));
     }
 
     #[test]

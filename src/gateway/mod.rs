@@ -1,6 +1,7 @@
 //! The walk of one request: every room in order, on one screen. It knows no runtime; [`Host`] is all it asks of the world.
 
 pub mod admin;
+mod caller;
 mod closing;
 mod cors;
 mod dispatch;
@@ -9,6 +10,7 @@ mod models;
 mod permit;
 mod receipt;
 mod relay;
+mod socket;
 mod tokenize;
 mod watch;
 
@@ -16,23 +18,24 @@ pub mod host;
 
 use std::rc::Rc;
 
+pub use caller::identify;
 pub use closing::Closing;
 pub use dispatch::Story;
 pub use host::Host;
-pub use permit::Permit;
+pub use permit::{Caller, Permit};
 pub use receipt::{Outcome, Receipt};
 pub use relay::{End, Relay};
 pub use watch::{KEEP_ALIVE, Tick};
 
 use crate::adapters::openai::{inbound, outbound, tally};
-use crate::config::{Accounting, Auth, Config, Cors, Level, Logging, Millis, Problem};
+use crate::config::{Accounting, Config, Cors, Level, Logging, Millis, Problem};
 use crate::error::{Error, Result};
-use crate::ledger::Secret;
 use crate::policy::auth::{self, AccessKeys};
 use crate::policy::{price, route};
 use crate::provider::{Account, scrub};
+use crate::session::Rules;
 use door::{Endpoint, Visit};
-use permit::{Caller, Known, Need};
+use permit::{Known, Need};
 
 /// The gateway as the operator set it up: proven configuration and secrets. One for the life of an isolate.
 pub struct Bridge {
@@ -68,6 +71,8 @@ pub struct Request<'r, H: Host> {
     pub header: &'r dyn Fn(&str) -> Option<String>,
     /// The body.
     pub body: H::Body,
+    /// Who calls, where that is known already; the key must still be good, but is not asked for again.
+    pub caller: Option<Caller>,
 }
 
 /// A response.
@@ -92,6 +97,8 @@ pub enum Body<H: Host> {
     Overheard(H::Stream, Vec<u8>, Relay),
     /// A stream of ours.
     Told(Story, Relay),
+    /// None: the request is one for the session of this id, or for a new one, which answers it.
+    Session(H::Body, Option<String>),
 }
 
 impl Bridge {
@@ -116,6 +123,16 @@ impl Bridge {
         self.config.accounting
     }
 
+    /// What a WebSocket session is allowed.
+    pub fn session_rules(&self) -> Rules {
+        Rules::of(&self.config)
+    }
+
+    /// A line for the log on what happens to a session; for debugging.
+    pub fn session_line(&self, now: Millis, event: &'static str, key_id: Option<&str>) -> Option<String> {
+        receipt::session_line(&self.config.logging, now, event, key_id)
+    }
+
     /// Lines for the log on what the configuration asks for that has no effect yet.
     pub fn notes(&self, now: Millis) -> Vec<String> {
         let line = |note| receipt::config_line(&self.config.logging, now, Level::Warning, "config_note", note);
@@ -130,18 +147,6 @@ impl Bridge {
 
     fn account(&self, index: usize) -> &Account {
         self.accounts.get(index).unwrap_or(&Account::Keyless)
-    }
-
-    fn admit<H: Host>(&self, request: &Request<'_, H>) -> Result<Caller> {
-        if self.config.auth == Auth::NoneOnLoopback && is_loopback(request) {
-            return Ok(Caller { key_id: "anonymous".to_owned(), hash: None });
-        }
-        let presented = auth::presented(request.header);
-        let made = || presented.as_deref().and_then(Secret::parse);
-        match self.access.admit(presented.as_deref()) {
-            Ok(caller) => Ok(Caller { key_id: caller.key_id, hash: None }),
-            Err(error) => made().map(|(key_id, hash)| Caller { key_id, hash: Some(hash) }).ok_or(error),
-        }
     }
 }
 
@@ -193,10 +198,11 @@ async fn walk<H: Host>(
     }
     let endpoint = match door::open(request.method, request.path)? {
         Visit::Options(allow) => return Ok(cors::preflight(allow, request.header)),
+        Visit::Of(Endpoint::Socket) => return socket::open(bridge, request),
         Visit::Of(Endpoint::Health) => return Ok(Response::json(200, Body::Bytes(br#"{"status":"ok"}"#.to_vec()))),
         Visit::Of(endpoint) => endpoint,
     };
-    let caller = bridge.admit(&request)?;
+    let caller = bridge.admit(request.host_name, request.header, request.caller.clone())?;
     receipt.key_id = Some(caller.key_id.clone());
     if endpoint != Endpoint::Chat {
         permit::check(bridge, host, &caller).await?;
@@ -206,7 +212,7 @@ async fn walk<H: Host>(
         Endpoint::Model(name) => Ok(Response::json(200, Body::Bytes(models::one(bridge, &name)?))),
         Endpoint::Usage => admin::usage::own(host, &caller.key_id, request.query).await,
         Endpoint::Tokenize => tokenize::answer(bridge, host, request, receipt).await,
-        Endpoint::Chat | Endpoint::Health => chat(bridge, host, request, &caller, receipt).await,
+        Endpoint::Chat | Endpoint::Health | Endpoint::Socket => chat(bridge, host, request, &caller, receipt).await,
     }
 }
 
@@ -341,13 +347,6 @@ fn asks_for_all(query: &str) -> bool {
     query.split('&').any(|pair| matches!(pair, "all" | "all=true" | "all=1"))
 }
 
-/// The name called must be loopback's, and, where the platform tells the peer's address, that as well.
-fn is_loopback<H: Host>(request: &Request<'_, H>) -> bool {
-    let name = matches!(request.host_name, "localhost" | "127.0.0.1" | "[::1]" | "::1");
-    let peer = (request.header)("cf-connecting-ip");
-    name && peer.is_none_or(|peer| matches!(peer.as_str(), "127.0.0.1" | "::1"))
-}
-
 impl<H: Host> Response<H> {
     fn json(status: u16, body: Body<H>) -> Self {
         Self { status, headers: vec![("content-type", "application/json".to_owned())], body }
@@ -375,7 +374,7 @@ impl<H: Host> Response<H> {
     fn text(&self) -> Option<&str> {
         match &self.body {
             Body::Bytes(bytes) | Body::Buffer(_, bytes) => std::str::from_utf8(bytes).ok(),
-            Body::Empty | Body::Overheard(..) | Body::Told(..) => None,
+            Body::Empty | Body::Overheard(..) | Body::Told(..) | Body::Session(..) => None,
         }
     }
 }

@@ -181,6 +181,11 @@ fn refused(bridge: &Bridge, hash: &str, reply: Reply) -> Error {
     headers(&gauges).into_iter().fold(apology(&refusal), |error, (name, value)| error.with_header(name, value))
 }
 
+/// The key is none of ours.
+pub fn unknown() -> Error {
+    apology(&Refusal::Unknown)
+}
+
 /// A refusal in words.
 fn apology(refusal: &Refusal) -> Error {
     let busy = |message: String, wait: Millis| {

@@ -298,6 +298,17 @@ pub fn config_line(
     Some(line.finish())
 }
 
+/// The log's line for what happens to a session.
+pub fn session_line(logging: &Logging, now: Millis, event: &'static str, key_id: Option<&str>) -> Option<String> {
+    if !logging.logs(Level::Debug) {
+        return None;
+    }
+    let mut line = Line { fields: &logging.fields, format: logging.format, text: String::new() };
+    line.head(&write_time(now), Level::Debug, event);
+    line.text("key_id", key_id);
+    Some(line.finish())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

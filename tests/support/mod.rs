@@ -290,8 +290,15 @@ pub async fn asking(bridge: &Opened, world: &World, line: &str, headers: &[(&str
     let (method, target) = line.split_once(' ').unwrap();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let header = |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-    let request =
-        Request { method, path, query, host_name: "gateway.example", header: &header, body: body.as_bytes().to_vec() };
+    let request = Request {
+        method,
+        path,
+        query,
+        host_name: "gateway.example",
+        header: &header,
+        body: body.as_bytes().to_vec(),
+        caller: None,
+    };
     let response = serve(bridge, world, request).await;
     finish(response, world)
 }
@@ -300,7 +307,7 @@ pub async fn asking(bridge: &Opened, world: &World, line: &str, headers: &[(&str
 fn finish(response: Response<World>, world: &World) -> Got {
     let Response { status, headers, body } = response;
     let body = match body {
-        Body::Empty => Vec::new(),
+        Body::Empty | Body::Session(..) => Vec::new(),
         Body::Bytes(bytes) | Body::Buffer((), bytes) => bytes,
         Body::Overheard(stream, mut bytes, mut relay) => {
             let rest: Vec<_> = stream.1.borrow_mut().drain(..).collect();

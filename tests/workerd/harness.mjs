@@ -26,6 +26,7 @@ const MODULES = [
 const OBJECTS = [
   ["ACCOUNTS", "Account"],
   ["DIRECTORY", "Directory"],
+  ["SESSIONS", "Session"],
 ];
 // Static files, which on Cloudflare are deployed beside the worker: the binding ASSETS.
 const ASSETS = join(BUILD, "build/assets");

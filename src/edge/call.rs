@@ -1,0 +1,105 @@
+//! A request of a session on its way through the gateway, by the door that all requests take; and its answer, read as the client takes it.
+
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures::channel::oneshot;
+use futures::future::{Either, select};
+use js_sys::Uint8Array;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{AbortSignal, RequestInit};
+use worker::Delay;
+
+use super::host::now;
+use super::session::Room;
+use super::source::Source;
+use super::{handle, js};
+use crate::session::{Place, Start};
+
+const PATH: &str = "/v1/chat/completions";
+/// A body that nobody reads any more is let go of within this time.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// What is said of an answer that could not be had at all.
+const NOTHING: &str = r#"{"error":{"message":"The gateway could not make this request. Ask again.","type":"configuration_error","param":null,"code":"internal_error"}}"#;
+
+/// Makes a request and hands on its answer. `client` fires when nobody wants it any more, and then `gone` comes.
+pub(super) async fn run(room: &Rc<Room>, start: Start, client: AbortSignal, gone: oneshot::Receiver<()>) {
+    let number = start.number;
+    let (place, owner) = room.client();
+    let caller = owner.filter(|_| start.key.is_none());
+    let answer = match request(&place, start) {
+        // Even if nobody wants it any more, it goes to its end: it has a receipt.
+        Ok(request) => handle(request, &room.edge(client), caller).await,
+        Err(fault) => Err(fault),
+    };
+    if let Ok(response) = answer
+        && pass(room, number, &response, gone).await.is_ok()
+    {
+        return;
+    }
+    room.tell(|machine| machine.failed(number, 500, NOTHING, None, now()));
+}
+
+/// The request as it would come over HTTP.
+fn request(place: &Place, start: Start) -> Result<web_sys::Request, JsValue> {
+    let length = start.body.len().to_string();
+    let authorization = start.key.map(|key| format!("Bearer {key}"));
+    let headers = [
+        ("content-type", Some("application/json")),
+        ("content-length", Some(length.as_str())),
+        ("authorization", authorization.as_deref()),
+        ("cf-connecting-ip", place.ip.as_deref()),
+    ];
+    let init = RequestInit::new();
+    init.set_method("POST");
+    init.set_headers(&js::record(headers.into_iter().filter_map(|(name, value)| Some((name, value?)))));
+    init.set_body(&Uint8Array::from(start.body.as_slice()));
+    web_sys::Request::new_with_str_and_init(&[place.origin.as_str(), PATH].concat(), &init)
+}
+
+async fn pass(
+    room: &Rc<Room>,
+    number: u64,
+    response: &web_sys::Response,
+    gone: oneshot::Receiver<()>,
+) -> Result<(), JsValue> {
+    let header = |name: &str| response.headers().get(name).ok().flatten();
+    room.tell_quietly(|machine| {
+        machine.began(number, header("x-request-id").unwrap_or_default());
+        Vec::new()
+    });
+    let is_stream = header("content-type").is_some_and(|kind| kind.starts_with("text/event-stream"));
+    if let Some(body) = response.body().filter(|_| is_stream && response.ok()) {
+        stream(room, number, Source::new(body)?, gone).await;
+        return Ok(());
+    }
+    let (status, wait) = (response.status(), header("retry-after-ms"));
+    let text = JsFuture::from(response.text()?).await?.dyn_into::<js_sys::JsString>()?;
+    let text = String::from(text);
+    // A whole answer is one frame: it waits until there is room for any.
+    if room.room_for(number).await {
+        room.tell(|machine| match response.ok() {
+            true => machine.whole(number, &text),
+            false => machine.failed(number, status, &text, wait.as_deref(), now()),
+        });
+    }
+    Ok(())
+}
+
+/// Reads no faster than the client takes.
+async fn stream(room: &Rc<Room>, number: u64, mut source: Source, mut gone: oneshot::Receiver<()>) {
+    while room.room_for(number).await {
+        let read = match select(pin!(source.next()), &mut gone).await {
+            Either::Left((read, _)) => read,
+            Either::Right(_) => break,
+        };
+        match read {
+            Ok(Some(bytes)) => room.tell_quietly(|machine| machine.piece(number, &bytes)),
+            Ok(None) => return,
+            Err(_) => break,
+        }
+    }
+    select(pin!(source.cancel()), Delay::from(PATIENCE)).await;
+}

@@ -1,0 +1,43 @@
+//! The upgrade to a WebSocket on Workers: what it asks for, and the response that makes a connection of it. It knows no sessions.
+
+use worker::{Response, WebSocket, WebSocketPair};
+
+use super::{js, socket};
+use crate::session::{Entry, Refusal};
+
+/// The answer where there is no such session: no object is asked.
+pub(super) fn unknown(request: &web_sys::Request) -> worker::Result<web_sys::Response> {
+    let (entry, pair) = (read(request)?, WebSocketPair::new()?);
+    refuse(&pair.server, &entry, &Refusal::unknown())?;
+    switch(pair.client, &entry).map(Into::into)
+}
+
+/// What is asked for; the gateway has found no fault with it.
+pub(super) fn read(request: &web_sys::Request) -> worker::Result<Entry> {
+    let protocols = request.headers().get("sec-websocket-protocol").ok().flatten();
+    let entry = Entry::read(js::split_url(&request.url()).2, &protocols.unwrap_or_default());
+    entry.map_err(|error| worker::Error::RustError(error.to_string()))
+}
+
+/// The response that makes a connection of a request.
+pub(super) fn switch(client: WebSocket, entry: &Entry) -> worker::Result<Response> {
+    let mut response = Response::from_websocket(client)?;
+    if let Some(protocol) = entry.protocol {
+        response.headers_mut().set("sec-websocket-protocol", protocol)?;
+    }
+    Ok(response)
+}
+
+/// Says why there is no session, and closes.
+pub(super) fn refuse(socket: &WebSocket, entry: &Entry, refusal: &Refusal) -> worker::Result<()> {
+    socket.accept()?;
+    socket.send_with_str(refusal.frame(entry))?;
+    socket::close(socket, refusal.code);
+    Ok(())
+}
+
+/// Scheme and authority of an absolute URL.
+pub(super) fn origin(url: &str) -> String {
+    let end = url.match_indices('/').nth(2).map_or(url.len(), |(at, _)| at);
+    url.get(..end).unwrap_or_default().to_owned()
+}

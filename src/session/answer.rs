@@ -1,0 +1,180 @@
+//! Answers on their way to the client: pieces of a stream become frames, each request ends in exactly one word.
+
+use crate::config::Millis;
+use crate::error::Error;
+use crate::session::frame::{self, DONE, Event};
+use crate::session::link::Link;
+use crate::session::{Action, Ask, Code, Session, WRONG_KEYS};
+use crate::wire::json::quote;
+use crate::wire::sse::Block;
+
+/// Whether more of an answer may be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// It may.
+    Go,
+    /// The client has not taken enough of what is there.
+    Wait,
+    /// Nobody wants it any more.
+    Gone,
+}
+
+impl Session {
+    /// Whether more of an answer may be read. `queued`: bytes that wait in the connection.
+    pub fn reading(&self, number: u64, queued: usize) -> Reading {
+        let has_room = match &self.link {
+            Some(Link { window: Some(window), .. }) => self.replay.bytes() < *window && queued < self.rules.buffer,
+            // Less than is kept of what was sent, so that a connection that breaks takes nothing along that is not held.
+            Some(_) => queued < self.rules.buffer / 4,
+            None => self.replay.bytes() < self.rules.buffer,
+        };
+        match (self.asks.iter().any(|ask| ask.number == number), has_room) {
+            (false, _) => Reading::Gone,
+            (true, true) => Reading::Go,
+            (true, false) => Reading::Wait,
+        }
+    }
+
+    /// A request is called so in the log.
+    pub fn began(&mut self, number: u64, request_id: String) {
+        if let Some(ask) = self.ask(number) {
+            ask.request_id = request_id;
+        }
+    }
+
+    /// Bytes of a stream have come.
+    pub fn piece(&mut self, number: u64, bytes: &[u8]) -> Vec<Action> {
+        self.read(number, Some(bytes))
+    }
+
+    /// Reads on, or to the end.
+    fn read(&mut self, number: u64, bytes: Option<&[u8]>) -> Vec<Action> {
+        let mut out = Vec::new();
+        // Taken out while it is read.
+        let Some(mut ask) = self.take(number) else { return out };
+        let mut reader = std::mem::take(&mut ask.reader);
+        let mut each = |block: Block<'_>| {
+            if let Some(data) = block.data {
+                self.event(&mut ask, data, &mut out);
+            }
+        };
+        match bytes {
+            Some(bytes) => reader.push(bytes, &mut each),
+            None => reader.finish(&mut each),
+        }
+        ask.reader = reader;
+        self.asks.push(ask);
+        out
+    }
+
+    fn event(&mut self, ask: &mut Ask, data: &[u8], out: &mut Vec<Action>) {
+        let event = frame::event(data);
+        if ask.told {
+            return;
+        }
+        let Some(id) = &ask.id else {
+            return match event {
+                Event::Done => ask.whole = true,
+                Event::Failed(error) => self.send(&bare(&error), out),
+                Event::Chunk(json) | Event::Usage(json) => self.send(&frame::data(json), out),
+                Event::Odd(text) => self.send(&frame::data(&text), out),
+            };
+        };
+        let id = id.clone();
+        match event {
+            Event::Done => ask.whole = true,
+            Event::Failed(error) => {
+                ask.told = true;
+                self.tell(&id, "error", &format!("{},\"error\":{error}", ask.mark()), out);
+            }
+            Event::Chunk(json) => self.tell(&id, "chunk", &format!(",\"data\":{json}"), out),
+            Event::Usage(json) => self.tell(&id, "usage", &format!(",\"data\":{json}"), out),
+            Event::Odd(text) => self.tell(&id, "chunk", &format!(",\"data\":{}", quote(&text)), out),
+        }
+    }
+
+    /// A whole answer has come.
+    pub fn whole(&mut self, number: u64, body: &str) -> Vec<Action> {
+        let mut out = Vec::new();
+        let Some(ask) = self.ask(number) else { return out };
+        ask.whole = true;
+        match ask.id.clone() {
+            Some(id) => self.tell(&id, "response", &format!(",\"data\":{body}"), &mut out),
+            None => self.send(&frame::data(body), &mut out),
+        }
+        out
+    }
+
+    /// A request was refused, or failed before its answer began. `retry_after`: milliseconds until it may be worth another try.
+    pub fn failed(
+        &mut self,
+        number: u64,
+        status: u16,
+        body: &str,
+        retry_after: Option<&str>,
+        now: Millis,
+    ) -> Vec<Action> {
+        let mut out = Vec::new();
+        let Some(ask) = self.ask(number) else { return out };
+        ask.told = true;
+        let (id, mark, error) = (ask.id.clone(), ask.mark(), frame::refusal(body));
+        let wait = retry_after.filter(|wait| wait.parse::<u64>().is_ok());
+        let wait = wait.map(|wait| format!(",\"retry_after_ms\":{wait}")).unwrap_or_default();
+        match id {
+            Some(id) => {
+                self.tell(&id, "error", &format!("{mark},\"status\":{status}{wait},\"error\":{error}"), &mut out)
+            }
+            None => self.send(&bare(&error), &mut out),
+        }
+        let is_known = self.owner.is_some();
+        let Some(link) = self.link.as_mut().filter(|_| !is_known) else { return out };
+        if status != 401 {
+            link.trusted = true;
+        } else if !link.trusted {
+            link.wrong_keys += 1;
+            if link.wrong_keys >= WRONG_KEYS {
+                self.close(Code::Key, now, &mut out);
+            }
+        }
+        out
+    }
+
+    /// There is no more of an answer.
+    pub fn over(&mut self, number: u64) -> Vec<Action> {
+        let mut out = self.read(number, None);
+        let Some(ask) = self.take(number) else { return out };
+        if ask.whole {
+            self.link.iter_mut().for_each(|link| link.trusted = true);
+        }
+        match &ask.id {
+            None => self.send(DONE, &mut out),
+            Some(_) if ask.told => {}
+            Some(id) if ask.whole => self.tell(id, "done", &ask.mark(), &mut out),
+            Some(id) => {
+                let message = "The answer broke off before its end.";
+                let json = frame::error(&Error::upstream(502, "stream_truncated", message));
+                self.tell(id, "error", &format!("{},\"error\":{json}", ask.mark()), &mut out);
+            }
+        }
+        if ask.id.is_none()
+            && let Some(start) = self.queue.pop_front()
+        {
+            self.asks.push(Ask::new(start.number, None));
+            out.push(Action::Start(start));
+        }
+        self.rest(&mut out);
+        out
+    }
+
+    /// The last request has ended: without a connection, the object may now sleep.
+    pub(super) fn rest(&self, out: &mut Vec<Action>) {
+        if self.link.is_none() && self.asks.is_empty() {
+            out.push(Action::Keep);
+        }
+    }
+}
+
+/// An error for whoever gave no name to the request.
+fn bare(error: &str) -> String {
+    format!("{{\"error\":{error}}}")
+}

@@ -1,0 +1,396 @@
+//! A WebSocket session: what is made of a client's frames and of the answers to its requests. Told what happens, it says what is to be
+//! done; it knows no sockets, no providers and no keys, only who showed one.
+
+mod answer;
+mod entry;
+mod frame;
+mod kept;
+mod link;
+mod replay;
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+pub use answer::Reading;
+pub use entry::Entry;
+pub use frame::{PING, PONG};
+pub use kept::{Kept, Owner, Place};
+pub use link::Refusal;
+
+use crate::config::{Config, Millis};
+use crate::error::Error;
+use crate::wire::json::{Document, quote};
+use crate::wire::sse;
+use frame::{Fault, Frame, Id};
+use link::Link;
+use replay::Replay;
+
+/// Wrong keys that a connection may show before it is closed, if it never showed a good one.
+const WRONG_KEYS: u32 = 5;
+
+/// What the operator allows a session.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// A connection on which nothing happens is closed after so long.
+    pub idle: Millis,
+    /// A session outlives its connection by so long.
+    pub resume: Millis,
+    /// The most that is held for a client, in bytes.
+    pub buffer: usize,
+    /// Requests under way.
+    pub requests: usize,
+    /// The longest message, in bytes.
+    pub message: usize,
+}
+
+impl Rules {
+    /// As the configuration says.
+    pub fn of(config: &Config) -> Self {
+        let rules = &config.websocket;
+        let (idle, resume, buffer, requests) = (rules.idle, rules.resume, rules.buffer_bytes, rules.max_requests);
+        Self { idle, resume, buffer, requests, message: config.max_body_bytes }
+    }
+}
+
+/// Why a connection is closed. The table in docs/websocket.md has the same rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// A frame of bytes: all frames are text.
+    Binary,
+    /// A message is longer than this gateway takes.
+    TooBig,
+    /// The session was interrupted: what it knew is lost.
+    Interrupted,
+    /// The gateway cannot serve it now.
+    Later,
+    /// The key is wrong, or not the session's.
+    Key,
+    /// There is no such session, or no longer.
+    Unknown,
+    /// Nothing has happened for long.
+    Idle,
+    /// The session goes on over another connection.
+    Displaced,
+    /// Frames after that number are not kept any more.
+    Gap,
+}
+
+impl Code {
+    /// The number and the reason, as they are sent.
+    pub fn parts(self) -> (u16, &'static str) {
+        match self {
+            Self::Binary => (1003, "frames are text"),
+            Self::TooBig => (1009, "message too big"),
+            Self::Interrupted => (1012, "session interrupted"),
+            Self::Later => (1013, "try again later"),
+            Self::Key => (4401, "wrong key"),
+            Self::Unknown => (4404, "unknown session"),
+            Self::Idle => (4408, "idle"),
+            Self::Displaced => (4409, "resumed elsewhere"),
+            Self::Gap => (4410, "frames lost"),
+        }
+    }
+}
+
+/// A request for the gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// What it is called between the session and whoever runs it.
+    pub number: u64,
+    /// The key it goes with, if not the session's.
+    pub key: Option<String>,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A frame is sent.
+    Send(Rc<str>),
+    /// The connection is closed.
+    Close(Code),
+    /// A request begins.
+    Start(Start),
+    /// A request ends before its answer does.
+    Cancel(u64),
+    /// It is found out whose key this is, for [`Session::vouched`].
+    Vouch(String),
+    /// What is [`Session::kept`], and the frames, are written down.
+    Keep,
+    /// The session is over: nothing of it is kept.
+    Forget,
+}
+
+/// A session.
+pub struct Session {
+    rules: Rules,
+    id: String,
+    place: Place,
+    owner: Option<Owner>,
+    /// The frames of requests with names.
+    replay: Replay,
+    /// Requests under way.
+    asks: Vec<Ask>,
+    /// Requests without names wait for each other.
+    queue: VecDeque<Start>,
+    link: Option<Link>,
+    /// Connections so far.
+    links: u64,
+    next: u64,
+    /// Frames that came while it was found out whose key it is.
+    held: Option<Vec<String>>,
+    /// When the connection was lost.
+    lost: Millis,
+}
+
+/// A request under way.
+#[derive(Default)]
+struct Ask {
+    number: u64,
+    id: Option<Id>,
+    request_id: String,
+    reader: sse::Reader,
+    /// Its answer is whole.
+    whole: bool,
+    /// Its end has been told.
+    told: bool,
+}
+
+impl Session {
+    /// A new session.
+    pub fn new(rules: Rules, id: String, place: Place, owner: Option<Owner>) -> Self {
+        Self {
+            rules,
+            id,
+            place,
+            owner,
+            replay: Replay::default(),
+            asks: Vec::new(),
+            queue: VecDeque::new(),
+            link: None,
+            links: 0,
+            next: 0,
+            held: None,
+            lost: 0,
+        }
+    }
+
+    /// Who showed the session's key, if anybody did.
+    pub fn owner(&self) -> Option<&Owner> {
+        self.owner.as_ref()
+    }
+
+    /// Where the client is.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// A message has come.
+    pub fn hear(&mut self, text: String, now: Millis) -> Vec<Action> {
+        let mut out = Vec::new();
+        let Some(link) = &mut self.link else { return out };
+        link.heard = now;
+        if text.len() > self.rules.message {
+            let limit = self.rules.message;
+            let message = format!("The message is longer than this gateway takes ({limit} bytes).");
+            self.complain(None, &Error::caller(413, "message_too_large", message), &mut out);
+            self.close(Code::TooBig, now, &mut out);
+            return out;
+        }
+        let room = self.rules.message;
+        if let Some(held) = &mut self.held {
+            if held.iter().map(String::len).sum::<usize>() + text.len() > room {
+                self.complain(None, &too_many(self.rules.requests), &mut out);
+            } else {
+                held.push(text);
+            }
+            return out;
+        }
+        if let Err(fault) = frame::read(&text, |frame| self.obey(frame, &mut out)) {
+            self.fault(&fault, &mut out);
+        }
+        out
+    }
+
+    fn obey(&mut self, frame: Frame<'_>, out: &mut Vec<Action>) {
+        match frame {
+            Frame::Chat { id: Some(id), key, payload } => self.start_named(id, key, payload, out),
+            Frame::Chat { id: None, key, payload } => self.start_plain(key, payload, out),
+            Frame::Cancel(id) => self.cancel(&id, out),
+            Frame::Ack(seq) if seq > self.replay.last() => {
+                let error = Error::caller(400, "invalid_message", "No frame with this number has been sent yet.");
+                self.complain(None, &error.at("seq"), out);
+            }
+            Frame::Ack(seq) => {
+                self.replay.ack(seq);
+                if let Some(link) = &mut self.link {
+                    link.window = link.window.or(Some(self.rules.buffer));
+                }
+            }
+            Frame::Auth(_) if self.owner.is_some() => {
+                let message = "This session has its key already; another key is another session.";
+                self.complain(None, &Error::caller(409, "already_authenticated", message), out);
+            }
+            Frame::Auth(key) => {
+                self.held = Some(Vec::new());
+                out.push(Action::Vouch(key));
+            }
+            Frame::Ping => self.send(PONG, out),
+        }
+    }
+
+    fn start_named(&mut self, id: Id, key: Option<String>, payload: &str, out: &mut Vec<Action>) {
+        if self.asks.iter().any(|ask| ask.id.as_ref() == Some(&id)) {
+            // Without its name: with it, this would be the end of the request that is under way.
+            let message = format!("A request with the id {} is under way already.", id.0);
+            return self.complain(None, &Error::caller(409, "duplicate_id", message).at("id"), out);
+        }
+        self.greet(false, out);
+        if self.is_full() {
+            return self.complain(Some(&id), &too_many(self.rules.requests), out);
+        }
+        let number = self.number();
+        self.asks.push(Ask::new(number, Some(id)));
+        out.push(Action::Start(Start { number, key, body: payload.as_bytes().to_vec() }));
+    }
+
+    /// One after the other, and always as a stream.
+    fn start_plain(&mut self, key: Option<String>, payload: &str, out: &mut Vec<Action>) {
+        if self.link.as_ref().is_some_and(|link| link.named) {
+            let message = "`id` is missing: on this connection each request has a name.";
+            return self.complain(None, &Error::caller(400, "invalid_message", message).at("id"), out);
+        }
+        let Ok(mut document) = Document::read(payload.as_bytes()) else { return };
+        if document.value("stream") != Some("true") {
+            document.set("stream", "true");
+        }
+        let body = document.render().into_owned();
+        let waiting: usize = self.queue.iter().map(|start| start.body.len()).sum();
+        if self.is_full() || waiting + body.len() > self.rules.message {
+            return self.complain(None, &too_many(self.rules.requests), out);
+        }
+        let start = Start { number: self.number(), key, body };
+        if self.asks.iter().any(|ask| ask.id.is_none()) {
+            self.queue.push_back(start);
+        } else {
+            self.asks.push(Ask::new(start.number, None));
+            out.push(Action::Start(start));
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.asks.len() + self.queue.len() >= self.rules.requests
+    }
+
+    fn ask(&mut self, number: u64) -> Option<&mut Ask> {
+        self.asks.iter_mut().find(|ask| ask.number == number)
+    }
+
+    fn take(&mut self, number: u64) -> Option<Ask> {
+        self.asks.iter().position(|ask| ask.number == number).map(|at| self.asks.swap_remove(at))
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    fn cancel(&mut self, id: &Id, out: &mut Vec<Action>) {
+        let found = self.asks.iter().position(|ask| ask.id.as_ref() == Some(id));
+        let Some(ask) = found.map(|at| self.asks.swap_remove(at)) else {
+            let message = format!("No request with the id {} is under way.", id.0);
+            return self.complain(None, &Error::caller(404, "unknown_id", message).at("id"), out);
+        };
+        out.push(Action::Cancel(ask.number));
+        if !ask.told {
+            self.tell(id, "done", &format!("{},\"cancelled\":true", ask.mark()), out);
+        }
+        self.rest(out);
+    }
+
+    /// It is known whose key it is.
+    pub fn vouched(&mut self, owner: Result<Owner, Error>, now: Millis) -> Vec<Action> {
+        let mut out = Vec::new();
+        let Some(held) = self.held.take() else { return out };
+        match owner {
+            Ok(owner) => {
+                self.owner = Some(owner);
+                self.send("{\"type\":\"authenticated\"}", &mut out);
+            }
+            Err(error) => {
+                self.complain(None, &error, &mut out);
+                if error.status() == 401 {
+                    self.close(Code::Key, now, &mut out);
+                }
+            }
+        }
+        held.into_iter().for_each(|text| out.extend(self.hear(text, now)));
+        out
+    }
+
+    /// A frame of bytes has come.
+    pub fn hear_bytes(&mut self, now: Millis) -> Vec<Action> {
+        let mut out = Vec::new();
+        let error = Error::caller(400, "invalid_message", "Messages are text, not bytes.");
+        self.complain(None, &error, &mut out);
+        self.close(Code::Binary, now, &mut out);
+        out
+    }
+
+    fn fault(&mut self, fault: &Fault, out: &mut Vec<Action>) {
+        // The name of a request that is under way is not used for an error about another.
+        let id = fault.id.as_ref().filter(|id| !self.asks.iter().any(|ask| ask.id.as_ref() == Some(*id)));
+        self.complain(id, &fault.error, out);
+    }
+
+    /// Says that something is wrong: with the request that has this name, or with a message.
+    fn complain(&mut self, id: Option<&Id>, error: &Error, out: &mut Vec<Action>) {
+        let (status, json) = (error.status(), frame::error(error));
+        match id {
+            Some(id) => self.tell(id, "error", &format!(",\"status\":{status},\"error\":{json}"), out),
+            None => self.send(&self.complaint(error), out),
+        }
+    }
+
+    /// An error that belongs to no request.
+    fn complaint(&self, error: &Error) -> String {
+        link::complaint(error, self.link.as_ref().is_some_and(|link| link.greeted))
+    }
+
+    fn send(&self, text: &str, out: &mut Vec<Action>) {
+        if self.link.is_some() {
+            out.push(Action::Send(text.into()));
+        }
+    }
+
+    /// Sends a frame that belongs to a request with a name, now or when the client is back.
+    fn tell(&mut self, id: &Id, kind: &str, more: &str, out: &mut Vec<Action>) {
+        let text: Rc<str> = frame::numbered(id, self.replay.next(), kind, more).into();
+        self.replay.push(&text);
+        if let Some(link) = &self.link {
+            // Whoever acknowledges nothing has the newest half kept; the other half is for the time when nobody listens.
+            if link.window.is_none() {
+                self.replay.shed(self.rules.buffer / 2);
+            }
+            out.push(Action::Send(text));
+        }
+    }
+}
+
+impl Ask {
+    fn new(number: u64, id: Option<Id>) -> Self {
+        Self { number, id, ..Self::default() }
+    }
+
+    /// What is told of it at its end.
+    fn mark(&self) -> String {
+        format!(",\"request_id\":{}", quote(&self.request_id))
+    }
+}
+
+fn too_many(limit: usize) -> Error {
+    let message =
+        format!("A session may have {limit} requests under way, and has. Wait for one of them, or cancel it.");
+    Error::caller(429, "too_many_requests", message)
+}

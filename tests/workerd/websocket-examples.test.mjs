@@ -1,0 +1,77 @@
+// The examples of docs/websocket.md, word for word: in Node, and in a browser.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { after, before, describe, it } from "node:test";
+import { browse, missing } from "./browser.mjs";
+import { soon } from "./client.mjs";
+import { streamedText } from "./expect.mjs";
+import { startWire } from "./socket.mjs";
+import { startStage } from "./stage.mjs";
+
+const document = await readFile(new URL("../../docs/websocket.md", import.meta.url), "utf8");
+const [plain, named] = [...document.matchAll(/```js\n(.*?)```/gs)].map(([, code]) => code);
+const ADDRESS = "localhost:1219";
+
+const config = () => `
+providers:
+  demo: { adapter: echo, models: { echo: {}, echo-long: { echo: { words: 200, delay_ms: 10 } } } }
+`;
+
+describe("the examples", { concurrency: 2 }, () => {
+  let stage, wire, plainAnswer;
+  before(async () => {
+    stage = await startStage({ config, bindings: { ACCESS_API_KEYS: "sk-llm-bridge-dev" } });
+    wire = await startWire(stage.gateway.port);
+    const body = { model: "demo/echo", stream: true, messages: [{ role: "user", content: "Hello!" }] };
+    plainAnswer = streamedText((await stage.post(body, { authorization: "Bearer sk-llm-bridge-dev" })).text);
+  });
+  after(async () => {
+    await wire.stop();
+    await stage.stop();
+  });
+
+  /** Runs a script in Node; `line` is told each line that it says. The address that it calls leads to `url`. */
+  function run(script, url, line) {
+    const lead = `const Own = WebSocket; globalThis.WebSocket = class extends Own {
+      constructor(address, protocols) { super(address.replace("${ADDRESS}", "${new URL(url).host}"), protocols); }
+    };\n`;
+    const child = spawn(process.execPath, ["--input-type=module", "-e", lead + script], { stdio: ["ignore", "pipe", "inherit"] });
+    let said = "";
+    child.stdout.on("data", (part) => line((said += part), child));
+    return soon(new Promise((resolve) => child.once("exit", () => resolve(said))), "the example to end", 15_000).finally(() => child.kill());
+  }
+
+  const isOver = (text) => text.includes("data: [DONE]");
+
+  it("without names runs in Node as it stands", async () => {
+    const said = await run(plain, stage.gateway.url, (text, child) => isOver(text) && child.kill());
+    assert.equal(streamedText(said), plainAnswer);
+  });
+
+  it("without names runs in Chromium as it stands", { skip: missing }, async () => {
+    const words = await browse(plain, {
+      names: { [ADDRESS]: `127.0.0.1:${stage.gateway.port}` },
+      isOver: (words) => words.some(isOver),
+    });
+    // Each word is a request of its own: they may overtake each other.
+    assert.ok(words.every((word) => word.startsWith("data: ")), JSON.stringify(words));
+    const length = (text) => text.length;
+    assert.equal(length(words.filter((word) => !isOver(word)).map((word) => streamedText(word)).join("")), length(plainAnswer));
+  });
+
+  it("with names runs in Node as it stands, and goes on over a connection that breaks", async () => {
+    let cut = 0;
+    const said = await run(named, wire.url, (text) => {
+      if (cut < 2 && text.split("\n").length > 60 * (cut + 1)) cut += wire.cut() ? 1 : 0;
+    });
+    assert.equal(cut, 2);
+    const words = (id) => [...said.matchAll(new RegExp(`^${id} (.*)$`, "gm"))].map(([, word]) => JSON.parse(word)).join("");
+    for (const [id, content] of [["short", "Say hello."], ["long", "Say much."]]) {
+      const body = { model: "demo/echo-long", stream: true, messages: [{ role: "user", content }] };
+      const whole = streamedText((await stage.post(body, { authorization: "Bearer sk-llm-bridge-dev" })).text);
+      assert.equal(words(id), whole);
+    }
+  });
+});

@@ -1,0 +1,422 @@
+// Sessions that outlive their connection, and their object: what was missed comes in order and once, and every receipt is exact.
+
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { answerEvents, chunk, DONE, event, USAGE } from "./behaviours.mjs";
+import { streamedText } from "./expect.mjs";
+import { startGateway } from "./harness.mjs";
+import { OFFICE, Office } from "./office.mjs";
+import { closeAll, NAMED, openSession, openSocket, startWire, textOf } from "./socket.mjs";
+import { ASKING, KEY, startStage } from "./stage.mjs";
+
+const config = (more) => (fake) => `
+default_provider: any
+providers:
+  any: { base_url: "${fake.base}", models: "*" }
+logging: { level: debug }
+websocket: { ${more} }
+`;
+
+const KILLS = 100;
+const BUFFER = 64 << 10;
+// Of 100; a fresh process takes some tens for itself, whatever it does.
+const MOST_MB = 60;
+
+/** The numbers of frames: each one more than the one before. */
+const expectNumbers = (frames, first = 1) => {
+  const numbers = frames.filter(({ seq }) => seq !== undefined).map(({ seq }) => seq);
+  assert.deepEqual(numbers, numbers.map((_, n) => first + n), "numbers without gaps or repeats");
+};
+
+const resumed = (url, { session, frames }, more = {}) => {
+  const after = more.after ?? frames.findLast(({ seq }) => seq)?.seq ?? 0;
+  return openSocket(url, { key: KEY, protocols: [NAMED], ...more, query: `?session=${session.id}&after=${after}` });
+};
+
+/** A provider who talks in words that can be told apart: `words` of them, so many milliseconds from each other. */
+const talk = (words, pause, size = 0) => async (exchange) => {
+  const { request } = exchange;
+  exchange.openStream();
+  for (let n = 0; n < words && !exchange.over; n++) {
+    exchange.write(event(chunk(request, { content: `${request.user}:${n};${"x".repeat(size)}` })));
+    if (pause) await exchange.sleep(pause);
+  }
+  exchange.write(answerEvents(request).slice(-2).join("") + DONE);
+  exchange.end();
+};
+const told = (user, words, size = 0) => Array.from({ length: words }, (_, n) => `${user}:${n};${"x".repeat(size)}`).join("");
+
+describe("a session", { concurrency: 10 }, () => {
+  let stage, office, url;
+  before(async () => {
+    stage = await startStage({ config: config("idle_seconds: 60"), bindings: OFFICE });
+    url = stage.gateway.url;
+    office = new Office(url);
+    stage.fake.behave("talk", talk(30, 15));
+    stage.fake.behave("brief", talk(3, 0));
+  });
+  after(() => (closeAll(), stage.stop()));
+
+  it(`is taken up after each of ${KILLS} cuts, with every word once and every receipt exact`, async () => {
+    const key = await office.key("often-cut");
+    const wire = await startWire(stage.gateway.port);
+    const asks = 20;
+    const opened = await Promise.all(Array.from({ length: 4 }, (_, run) => openSession(wire.url, { key, query: run % 2 ? "?window=4096" : "" })));
+    const runs = opened.map(async (socket, run) => {
+      const { session } = socket;
+      const frames = [];
+      const ids = Array.from({ length: asks / 4 }, (_, n) => `${run}.${n}`);
+      for (const id of ids) socket.chat({ model: "talk", stream: true, user: id }, { id });
+      const isOver = () => frames.filter(({ type }) => type === "done" || type === "error").length === ids.length;
+      const take = () => frames.push(...socket.frames.splice(0).filter(({ seq }) => seq !== undefined));
+      while (!isOver()) {
+        const cut = await Promise.race([socket.closed.then(() => true), sleep(3).then(() => false)]);
+        take();
+        const last = frames.at(-1)?.seq ?? 0;
+        if (!cut && run % 2) socket.send({ type: "ack", seq: last });
+        if (!cut) continue;
+        for (socket = undefined; !socket; await sleep(5)) {
+          socket = await resumed(wire.url, { session, frames }, { key }).catch(() => undefined);
+        }
+      }
+      expectNumbers(frames);
+      for (const id of ids) assert.equal(textOf(frames.filter((frame) => frame.id === id)), told(id, 30));
+      assert.deepEqual(frames.filter(({ type }) => type === "error"), []);
+      socket.close();
+    });
+    let cuts = 0;
+    let over = false;
+    const all = Promise.all(runs).finally(() => (over = true));
+    while (!over) {
+      await sleep(4 + Math.random() * 12);
+      // Every connection of the moment.
+      cuts += wire.cut();
+    }
+    await all;
+    await wire.stop();
+    assert.ok(cuts >= KILLS, `${cuts} connections were cut`);
+    const totals = await office.totals("often-cut", asks);
+    assert.deepEqual([totals.requests, totals.failures], [asks, {}]);
+    const receipts = await office.receipts("often-cut");
+    assert.equal(new Set(receipts.map(({ id }) => id)).size, asks);
+    for (const { outcome, tokens, estimated } of receipts) {
+      assert.deepEqual([outcome, tokens.prompt, tokens.completion, estimated], ["complete", USAGE.prompt_tokens, USAGE.completion_tokens, false]);
+    }
+  });
+
+  it("goes on while nobody listens, and tells it all to who comes back", async () => {
+    const wire = await startWire(stage.gateway.port);
+    const socket = await openSession(wire.url, { key: KEY });
+    const held = stage.held("unheard");
+    socket.chat({ model: "unheard", stream: true, ...ASKING }, { id: "a" });
+    const exchange = await held;
+    exchange.openStream();
+    exchange.write(answerEvents(exchange.request).slice(0, 2).join(""));
+    await socket.until(({ type }) => type === "chunk");
+    wire.cut();
+    await socket.end();
+    await sleep(100);
+    exchange.write(answerEvents(exchange.request).slice(2).join("") + DONE);
+    exchange.end();
+    await sleep(300);
+    const back = await resumed(url, socket);
+    const missed = await back.answer("a");
+    expectNumbers(missed, socket.frames.at(-1).seq + 1);
+    assert.equal(missed.at(-1).type, "done");
+    assert.equal((await stage.end(missed.at(-1).request_id)).outcome, "complete");
+    assert.deepEqual([back.frames[0].type, back.frames[0].resumed, back.frames[0].id], ["session", true, socket.session.id]);
+    back.chat({ model: "brief", stream: true, user: "b" }, { id: "b" });
+    assert.equal(textOf(await back.answer("b")), told("b", 3));
+    expectNumbers([...socket.frames, ...back.frames]);
+    back.close();
+    await wire.stop();
+  });
+
+  it("survives its object: it sleeps with its connection open, and answers the next request", async () => {
+    const key = await office.key("sleeper", { concurrent_requests: 9 });
+    const [socket, plain] = await Promise.all([openSession(url, { key }), openSocket(url, { key })]);
+    socket.chat({ model: "brief", stream: true, user: "a" }, { id: "a" });
+    await socket.answer("a");
+    await sleep(13_500);
+    const woken = () => stage.gateway.logs().filter((entry) => entry.event === "session_woken" && entry.key_id?.includes("sleeper")).length;
+    assert.equal(woken(), 0);
+    socket.chat({ model: "brief", stream: true, user: "b" }, { id: "b" });
+    plain.chat({ model: "brief", user: "c" });
+    assert.equal(textOf(await socket.answer("b")), told("b", 3));
+    await plain.when(({ texts }) => texts.at(-1) === DONE, "the end");
+    assert.equal(woken(), 2, "both objects were made anew");
+    expectNumbers(socket.frames);
+    await office.order("POST", "/keys/sleeper/disable");
+    socket.chat({ model: "brief", stream: true }, { id: "c" });
+    assert.equal((await socket.answer("c"))[0].error.code, "invalid_api_key");
+    socket.close();
+    plain.close();
+  });
+
+  it("survives its object without a connection: what was missed is written down", async () => {
+    const wire = await startWire(stage.gateway.port);
+    const socket = await openSession(wire.url, { key: KEY });
+    socket.chat({ model: "talk", stream: true, user: "a" }, { id: "a" });
+    await socket.until(({ type }) => type === "chunk");
+    wire.cut();
+    await socket.end();
+    await sleep(13_500);
+    const back = await resumed(url, socket);
+    await back.answer("a");
+    const frames = [...socket.frames, ...back.frames];
+    expectNumbers(frames);
+    assert.equal(textOf(frames), told("a", 30));
+    back.close();
+    await wire.stop();
+  });
+
+  it("does not sleep while a provider talks, though nobody listens", async () => {
+    stage.fake.behave("talks-long", talk(150, 100));
+    const wire = await startWire(stage.gateway.port);
+    const socket = await openSession(wire.url, { key: KEY });
+    socket.chat({ model: "talks-long", stream: true, user: "a" }, { id: "a" });
+    await socket.until(({ type }) => type === "chunk");
+    wire.cut();
+    await socket.end();
+    await sleep(13_000);
+    const back = await resumed(url, socket);
+    await back.answer("a");
+    assert.equal(textOf([...socket.frames, ...back.frames]), told("a", 150));
+    assert.equal(back.frames.at(-1).type, "done");
+    back.close();
+    await wire.stop();
+  });
+
+  it("survives both: what was not acknowledged is there when the connection breaks after a sleep", async () => {
+    const wire = await startWire(stage.gateway.port);
+    const socket = await openSession(wire.url, { key: KEY });
+    socket.chat({ model: "talk", stream: true, user: "a" }, { id: "a" });
+    const frames = await socket.answer("a");
+    await sleep(14_500);
+    wire.cut();
+    await socket.end();
+    const back = await resumed(url, socket, { after: 3 });
+    assert.deepEqual(await back.answer("a"), frames.slice(3));
+    back.close();
+    await wire.stop();
+  });
+
+  it("is one connection at a time: the older one is closed", async () => {
+    const socket = await openSession(url, { key: KEY });
+    socket.chat({ model: "talk", stream: true, user: "a" }, { id: "a" });
+    await socket.until(({ type }) => type === "chunk");
+    const wire = await startWire(stage.gateway.port);
+    const back = await resumed(wire.url, socket);
+    await back.answer("a");
+    const before = socket.frames.length;
+    await sleep(100);
+    assert.equal(socket.frames.length, before, "the older one gets nothing any more");
+    back.close();
+    await wire.stop();
+  });
+
+  it("is nobody else's, and not to be guessed", async () => {
+    const socket = await openSession(url, { key: KEY });
+    socket.chat({ model: "brief", stream: true, user: "a" }, { id: "a" });
+    await socket.answer("a");
+    const other = await office.key("other");
+    for (const [more, code, word] of [
+      [{ key: other }, 4401, "invalid_api_key"],
+      [{ key: undefined }, 4401, "invalid_api_key"],
+      [{ key: "wrong" }, 4401, "invalid_api_key"],
+      [{ after: 99 }, 4410, "frames_lost"],
+    ]) {
+      const refused = await resumed(url, socket, more);
+      assert.equal((await refused.end()).code, code);
+      assert.equal(refused.frames[0].error.code, word);
+    }
+    const unknown = await resumed(url, { session: { id: "0".repeat(64) }, frames: [] });
+    assert.equal((await unknown.end()).code, 4404);
+    socket.chat({ model: "brief", stream: true, user: "b" }, { id: "b" });
+    assert.equal(textOf(await socket.answer("b")), told("b", 3), "none of them did it any harm");
+    socket.close();
+    assert.equal((await socket.end()).code, 1000);
+    const late = await resumed(url, socket);
+    assert.equal((await late.end()).code, 4404, "who says goodbye is gone");
+  });
+});
+
+describe("a session whose gateway is killed", () => {
+  let disk, stage, gateway;
+  before(async () => {
+    disk = await mkdtemp(join(tmpdir(), "llm-bridge-disk-"));
+    stage = await startStage({ config: config("idle_seconds: 60"), disk });
+    gateway = stage.gateway;
+  });
+  after(async () => {
+    closeAll();
+    await gateway.stop();
+    await stage.fake.stop();
+    await rm(disk, { recursive: true });
+  });
+
+  /** Begins an answer that will not end, and kills the gateway: after the connection broke, or in the middle of one that was taken up. */
+  async function die({ again }) {
+    const wire = await startWire(gateway.port);
+    const socket = await openSession(wire.url, { key: KEY });
+    const model = `mortal-${again}`;
+    const held = stage.held(model);
+    socket.chat({ model, stream: true }, { id: "a" });
+    const exchange = await held;
+    exchange.openStream();
+    exchange.write(answerEvents(exchange.request).slice(0, 3).join(""));
+    await socket.when(({ frames }) => frames.filter(({ type }) => type === "chunk").length === 3, "three chunks");
+    wire.cut();
+    await socket.end();
+    await sleep(200);
+    if (again) await resumed(gateway.url, socket);
+    await sleep(200);
+    await gateway.stop();
+    await wire.stop();
+    const bindings = { ACCESS_API_KEYS: KEY, ANY_API_KEY: "sk-any" };
+    gateway = await startGateway({ config: config("idle_seconds: 60")(stage.fake), bindings, disk });
+    return socket;
+  }
+
+  it("says what it cannot go on with, without a gap", async () => {
+    const socket = await die({ again: false });
+    const back = await resumed(gateway.url, socket, { after: 1 });
+    const frames = await back.answer("a");
+    assert.deepEqual(frames.map(({ type }) => type), ["chunk", "chunk", "error"]);
+    assert.equal(frames.at(-1).error.code, "session_interrupted");
+    expectNumbers(frames, 2);
+    stage.fake.behave("brief", talk(3, 0));
+    back.chat({ model: "brief", stream: true, user: "b" }, { id: "b" });
+    assert.equal(textOf(await back.answer("b")), told("b", 3));
+    back.close();
+  });
+
+  it("is unknown where what was written down was no longer true", async () => {
+    const socket = await die({ again: true });
+    const late = await resumed(gateway.url, socket);
+    assert.equal((await late.end()).code, 4404);
+  });
+});
+
+// One after the other: the memory is that of the whole process.
+describe("a session's memory", () => {
+  let stage, url;
+  before(async () => {
+    stage = await startStage({ config: config(`buffer_bytes: ${BUFFER}, resume_seconds: 2`) });
+    url = stage.gateway.url;
+  });
+  after(() => (closeAll(), stage.stop()));
+
+  /** More than all buffers on the way take up. */
+  const [WORDS, SIZE] = [400, 256 << 10];
+
+  it("is bounded for a client that does not read: its provider has to wait, and nothing is lost", async (test) => {
+    const wire = await startWire(stage.gateway.port);
+    const memory = async () => Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${stage.gateway.pid}/status`, "utf8"))[1]) / 1024;
+    let sent = 0;
+    stage.fake.behave("flood", async (exchange) => {
+      const { request, record } = exchange;
+      exchange.openStream();
+      for (let n = 0; n < WORDS && !exchange.over; n++) {
+        exchange.write(event(chunk(request, { content: `${request.user}:${n};${"x".repeat(SIZE)}` })));
+        await exchange.sleep(2);
+        sent = record.sent.length;
+      }
+      exchange.write(answerEvents(request).slice(-2).join("") + DONE);
+      exchange.end();
+    });
+    for (const [query, id] of [["", "a"], ["?window=32768", "a"], ["", undefined]]) {
+      const socket = id ? await openSession(wire.url, { key: KEY, query }) : await openSocket(wire.url, { key: KEY });
+      if (query) {
+        const ack = () => socket.send({ type: "ack", seq: socket.frames.at(-1).seq ?? 0 });
+        socket.when(({ frames }) => (frames.at(-1)?.seq && ack(), false), "nothing", 20_000).catch(() => {});
+      }
+      wire.clog();
+      const before = await memory();
+      socket.chat({ model: "flood", stream: true, user: "a" }, { id });
+      await sleep(1500);
+      const grown = (await memory()) - before;
+      test.diagnostic(`${grown.toFixed(1)} MB of ${(WORDS * SIZE) >> 20}`);
+      assert.ok(grown < MOST_MB, `${grown} MB for a client that does not read`);
+      wire.unclog();
+      const text = id ? textOf(await socket.answer(id, 20_000)) : await socket.when(({ texts }) => texts.at(-1) === DONE && streamedText(texts.join("")), "the end", 20_000);
+      assert.equal(text, told("a", WORDS, SIZE));
+      socket.close();
+    }
+    assert.ok(sent > 0);
+    await wire.stop();
+  });
+
+  it("waits for acknowledgements, once there is a window", async () => {
+    stage.fake.behave("windowed", talk(400, 0, 200));
+    const socket = await openSession(url, { key: KEY, query: "?window=16384" });
+    socket.chat({ model: "windowed", stream: true, user: "a" }, { id: "a" });
+    await sleep(500);
+    const bytes = socket.texts.join("").length;
+    assert.ok(bytes >= 16_384 && bytes < 16_384 + (80 << 10), `${bytes} bytes without an acknowledgement`);
+    const acks = setInterval(() => socket.send({ type: "ack", seq: socket.frames.at(-1).seq }), 5);
+    const frames = await socket.answer("a").finally(() => clearInterval(acks));
+    assert.equal(textOf(frames), told("a", 400, 200));
+    socket.close();
+  });
+
+  it("that has let frames go says so, and leaves no gap", async () => {
+    stage.fake.behave("long", talk(400, 0, 400));
+    const wire = await startWire(stage.gateway.port);
+    const socket = await openSession(wire.url, { key: KEY });
+    socket.chat({ model: "long", stream: true, user: "a" }, { id: "a" });
+    await socket.answer("a");
+    wire.cut();
+    await socket.end();
+    const refused = await resumed(url, socket, { after: 1 });
+    assert.deepEqual([(await refused.end()).code, refused.frames[0].error.code], [4410, "frames_lost"]);
+    const back = await resumed(url, socket);
+    back.chat({ model: "long", stream: true, user: "b" }, { id: "b" });
+    assert.equal(textOf(await back.answer("b")), told("b", 400, 400));
+    back.close();
+    await wire.stop();
+  });
+
+  it("holds no more than it may while nobody listens: the provider waits", async () => {
+    stage.fake.behave("waits", talk(4000, 0, 400));
+    const wire = await startWire(stage.gateway.port);
+    const socket = await openSession(wire.url, { key: KEY, query: "?window=65536" });
+    socket.chat({ model: "waits", stream: true, user: "a" }, { id: "a" });
+    await socket.until(({ type }) => type === "chunk");
+    wire.cut();
+    await socket.end();
+    await sleep(700);
+    const back = await resumed(url, socket);
+    const acks = setInterval(() => back.frames.at(-1)?.seq && back.send({ type: "ack", seq: back.frames.at(-1).seq }), 5);
+    await back.answer("a").finally(() => clearInterval(acks));
+    const frames = [...socket.frames, ...back.frames];
+    expectNumbers(frames);
+    assert.equal(textOf(frames), told("a", 4000, 400));
+    back.close();
+    await wire.stop();
+  });
+
+  it("ends when its time is over: the provider is let go, and nobody can take it up", async () => {
+    const wire = await startWire(stage.gateway.port);
+    const socket = await openSession(wire.url, { key: KEY });
+    const held = stage.held("forgotten");
+    socket.chat({ model: "forgotten", stream: true }, { id: "a" });
+    const exchange = await held;
+    exchange.openStream();
+    exchange.write(answerEvents(exchange.request).slice(0, 2).join(""));
+    await socket.until(({ type }) => type === "chunk");
+    const left = performance.now();
+    wire.cut();
+    await socket.end();
+    await stage.expectCancelled(exchange.record);
+    const took = performance.now() - left;
+    assert.ok(took > 1800 && took < 3500, `${took} ms`);
+    const late = await resumed(url, socket);
+    assert.equal((await late.end()).code, 4404);
+    await wire.stop();
+  });
+});
