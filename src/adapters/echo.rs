@@ -1,6 +1,7 @@
 //! Answers without an upstream: for the first run, for trying clients, for tests. Its tokens are words. It knows no wire format.
 
-use crate::chat::{Event, Finish, Request, Usage};
+use crate::chat::simple::{Event, Request};
+use crate::chat::{Finish, Usage};
 use crate::config::{AdapterKind, Demo, Millis};
 
 /// The adapter's row in the table.
@@ -47,7 +48,7 @@ fn count(request: &Request) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::Message;
+    use crate::chat::simple::Message;
 
     fn ask(text: &str, max_tokens: Option<u64>) -> Request {
         Request { messages: vec![Message { role: "user".into(), text: text.into() }], max_tokens }

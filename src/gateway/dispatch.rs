@@ -10,7 +10,7 @@ use super::{Body, Bridge, Response};
 use crate::adapters::echo;
 use crate::adapters::openai::inbound::{self, Ask, Encode};
 use crate::adapters::openai::outbound;
-use crate::chat::Event;
+use crate::chat::simple::Event;
 use crate::config::{Millis, OnDisconnect, StreamUsage};
 use crate::error::{Error, Result};
 use crate::policy::price;

@@ -7,7 +7,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::wire::{ErrorBody, ErrorFields, Out, OutChoice, OutText, OutUsage};
-use crate::chat::{Event, Finish, Message, Request, Usage};
+use crate::chat::simple::{Event, Message, Request};
+use crate::chat::{Finish, Usage};
 use crate::error::{Error, Result};
 use crate::wire::json::{Document, Flaw};
 use crate::wire::sse;
@@ -283,6 +284,8 @@ fn finish_reason(finish: Finish) -> &'static str {
     match finish {
         Finish::Stop => "stop",
         Finish::Length => "length",
+        Finish::Calls => "tool_calls",
+        Finish::Filtered => "content_filter",
     }
 }
 
