@@ -6,13 +6,21 @@ pub mod openai;
 
 use std::borrow::Cow;
 
-use crate::chat::{Event, Request};
+use crate::chat::{Event, Request, Usage};
 use crate::config::AdapterKind;
 use crate::error::{Error, Result};
 use crate::wire::json::Document;
 
 /// What a provider's row may name as its `adapter`; the first is meant where it names none.
 pub const KINDS: &[AdapterKind] = &[openai::KIND, echo::KIND];
+
+/// The formats of providers that are translated to and from.
+pub const UPSTREAMS: &[Upstream] = &[];
+
+/// A provider's format, by the word for it in the configuration.
+pub fn upstream(name: &str) -> Option<&'static Upstream> {
+    UPSTREAMS.iter().find(|upstream| upstream.kind.name == name)
+}
 
 /// A request as a provider wants it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,4 +120,50 @@ pub trait Encode {
 
     /// Writes the end: what the format demands after the last step of an answer that is whole, or, `failure`, of one that is not.
     fn finish(&mut self, failure: Option<&Error>, out: &mut Vec<u8>);
+}
+
+/// Listens to a streamed answer on its way to the client, and has the last word.
+pub trait Listen {
+    /// Takes more of the stream, and gives what the client gets.
+    fn push<'b>(&mut self, bytes: &'b [u8]) -> Cow<'b, [u8]>;
+
+    /// The stream has ended. Gives what a client has to be told after the bytes it already has: nothing after a whole stream, what was
+    /// missing of its end, or `failure`.
+    fn finish(&mut self, failure: &Error) -> Vec<u8>;
+
+    /// Whether the answer came to its end.
+    fn is_whole(&self) -> bool;
+
+    /// Whether the stream has said that it is done.
+    fn is_done(&self) -> bool;
+
+    /// Whether what the client has so far ends between two events, so that something may be put in between.
+    fn is_between_events(&self) -> bool;
+
+    /// Whether something has been said: text, reasoning, a tool call, a reason to finish.
+    fn has_content(&self) -> bool;
+
+    /// The error that the stream itself reported.
+    fn error(&self) -> Option<&Error>;
+
+    /// The tokens, as last reported.
+    fn usage(&self) -> Option<Usage>;
+
+    /// The model that the provider says it used.
+    fn model(&self) -> Option<&str>;
+
+    /// How the provider says it served the request, as last reported.
+    fn tier(&self) -> Option<&str>;
+
+    /// The chunk that tells the usage, if it was kept back.
+    fn kept_usage(&self) -> Option<&[u8]>;
+
+    /// The beginning of what it has said, in pieces of JSON, a line each; and how much it was in all, roughly, in bytes.
+    fn said(&self) -> (&[u8], u64);
+
+    /// Events that could not be read.
+    fn malformed(&self) -> u32;
+
+    /// The answer's text, if it was to be kept.
+    fn text(&self) -> Option<&str>;
 }

@@ -80,6 +80,27 @@ pub enum Event<'a> {
     End,
 }
 
+impl Event<'_> {
+    /// The same, kept beyond the bytes it came in.
+    pub fn owned(self) -> Event<'static> {
+        let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        match self {
+            Self::Start { id, model } => Event::Start { id: id.map(own), model: model.map(own) },
+            Self::Text { choice, text } => Event::Text { choice, text: text.owned() },
+            Self::Thinking { choice, text } => Event::Thinking { choice, text: text.owned() },
+            Self::Call { choice, call, id, name } => Event::Call { choice, call, id: own(id), name: own(name) },
+            Self::Arguments { choice, call, json } => Event::Arguments { choice, call, json: json.owned() },
+            Self::Memory { id, memory } => Event::Memory { id: own(id), memory: memory.owned() },
+            Self::Logprobs { choice, logprobs } => Event::Logprobs { choice, logprobs: logprobs.owned() },
+            Self::Finish { choice, reason } => Event::Finish { choice, reason },
+            Self::Usage(usage) => Event::Usage(usage),
+            Self::Tier(tier) => Event::Tier(own(tier)),
+            Self::Failed(error) => Event::Failed(error),
+            Self::End => Event::End,
+        }
+    }
+}
+
 /// Why an answer ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finish {

@@ -5,11 +5,12 @@ use std::rc::Rc;
 use super::host::{Answer as _, Call, Host, Lost};
 use super::receipt::{Meter, Receipt};
 use super::relay::{Relay, Wanted};
+use super::translate::Pair;
 use super::watch::{KEEP_ALIVE, Tick, Watch};
 use super::{Body, Bridge, Response};
-use crate::adapters::echo;
 use crate::adapters::openai::inbound::{self, Ask, Encode};
 use crate::adapters::openai::outbound;
+use crate::adapters::{self, Head, echo, openai};
 use crate::chat::simple::Event;
 use crate::config::{Millis, OnDisconnect, StreamUsage};
 use crate::error::{Error, Result};
@@ -40,7 +41,15 @@ pub async fn answer<H: Host>(
     let key = bridge.account(target.index).key(&target.provider.name)?;
     let wanted = Wanted { usage: ask.include_usage, cost: ask.include_cost, choices: ask.choices };
     let stream = ask.stream;
-    let call = call(ask, &target, key)?;
+    let pair = pair(host, &ask, &target, receipt.strict || target.model.strict);
+    let call = match &pair {
+        None => call(ask, &target, key)?,
+        Some(pair) => {
+            let (call, dropped) = pair.call(&ask.document, &target, key)?;
+            receipt.dropped = (!dropped.is_empty()).then(|| dropped.join(", "));
+            call
+        }
+    };
     receipt.meter = Some(meter(&target, &call.body));
     let clocks = target.model.clocks;
     let left = || receipt.started.saturating_add(clocks.total).saturating_sub(host.now());
@@ -49,13 +58,20 @@ pub async fn answer<H: Host>(
     let connect = [clocks.connect, first_token].into_iter().flatten().fold(left(), Millis::min);
     let answer = host.send(call, connect).await.map_err(unanswered)?;
     if !(200..300).contains(&answer.status()) {
-        return Err(bridge.clean(target.index, refused(host, answer, left()).await));
+        let refusal = pair.as_ref().map_or(outbound::refusal as fn(_, &_) -> _, |pair| pair.upstream.refusal);
+        return Err(bridge.clean(target.index, refused(host, answer, left(), refusal).await));
     }
     receipt.sent = Some(sent);
     if stream && !is_document::<H>(&answer) {
         let watch = Watch::new(clocks, target.provider.streaming.keep_alive, receipt.started, host.now());
         receipt.status = 200;
-        let relay = Relay::new(Rc::clone(bridge), target.index, watch, wanted, receipt.clone());
+        let relay = match &pair {
+            None => Relay::new(Rc::clone(bridge), target.index, watch, wanted, receipt.clone()),
+            Some(pair) => {
+                let listen = Box::new(pair.stream(bridge.config.logging.fields.shows("response")));
+                Relay::translating(Rc::clone(bridge), target.index, watch, listen, receipt.clone())
+            }
+        };
         let (stream, held, relay) =
             hold_back(host, answer, relay).await.map_err(|error| bridge.clean(target.index, error))?;
         return Ok(Response::event_stream(Body::Overheard(stream, held, relay)));
@@ -63,14 +79,35 @@ pub async fn answer<H: Host>(
     let first_byte = host.now();
     let (bytes, buffer) = host.gather(answer, left()).await.map_err(unanswered)?;
     receipt.first_byte = Some(first_byte);
+    if let Some(pair) = pair {
+        let (body, facts) = pair.whole(&bytes).map_err(|error| bridge.clean(target.index, error))?;
+        receipt.charge(facts.usage, facts.tier.as_deref(), &facts.words, facts.said);
+        receipt.served = facts.model;
+        return Ok(written(body, stream, wanted));
+    }
     let facts = outbound::reply(&bytes).map_err(|error| bridge.clean(target.index, error))?;
     receipt.charge(facts.usage, facts.tier.as_deref(), &facts.words, facts.said);
     receipt.served = facts.model;
     if !stream {
         return Ok(Response::json(200, Body::Buffer(buffer, bytes)));
     }
-    let frames = inbound::as_stream(&bytes, wanted.usage == Some(true)).unwrap_or_default();
-    Ok(Response::event_stream(Body::Bytes(frames)))
+    Ok(written(bytes, stream, wanted))
+}
+
+/// A whole answer of ours; as a stream, if one was asked for.
+fn written<H: Host>(body: Vec<u8>, stream: bool, wanted: Wanted) -> Response<H> {
+    if !stream {
+        return Response::json(200, Body::Bytes(body));
+    }
+    Response::event_stream(Body::Bytes(inbound::as_stream(&body, wanted.usage == Some(true)).unwrap_or_default()))
+}
+
+/// The two formats, if they are not the same.
+fn pair<H: Host>(host: &H, ask: &Ask<'_>, target: &Target<'_>, strict: bool) -> Option<Pair> {
+    let (client, upstream) = (&openai::CLIENT, adapters::upstream(target.provider.adapter)?);
+    let include_usage = ask.include_usage == Some(true);
+    let head = Head { dice: host.dice(), created: host.now() / 1000, model: ask.model.clone(), include_usage };
+    (upstream.kind.name != client.name).then_some(Pair { upstream, client, head, strict })
 }
 
 /// Reads a stream up to its first content: until then, a failure can still be told as what it is. A client that would hear nothing for
@@ -175,11 +212,11 @@ fn call(mut ask: Ask<'_>, target: &Target<'_>, key: Option<&Secret>) -> Result<C
     })
 }
 
-async fn refused<H: Host>(host: &H, answer: H::Answer, within: Millis) -> Error {
+async fn refused<H: Host>(host: &H, answer: H::Answer, within: Millis, refusal: fn(u16, &[u8]) -> Error) -> Error {
     let status = answer.status();
     let hints = ["retry-after", "retry-after-ms"].map(|name| (name, answer.header(name)));
     let body = host.peek(answer, REFUSAL, within).await;
-    let mut error = outbound::refusal(status, &body);
+    let mut error = refusal(status, &body);
     for (name, value) in hints {
         if let Some(value) = value.filter(|_| error.status() == status) {
             error = error.with_header(name, value);

@@ -12,6 +12,7 @@ mod receipt;
 mod relay;
 mod socket;
 mod tokenize;
+mod translate;
 mod watch;
 
 pub mod host;
@@ -150,6 +151,9 @@ impl Bridge {
     }
 }
 
+/// The request header by which a caller would rather be refused than have anything dropped.
+const STRICT: &str = "x-llm-bridge-strict";
+
 /// One request, from door to response. Never fails: an error is a response, too. A faulty configuration answers every
 /// request with its faults, which name lines and keys.
 pub async fn serve<H: Host>(opened: &Opened, host: &H, request: Request<'_, H>) -> Response<H> {
@@ -223,6 +227,7 @@ async fn chat<H: Host>(
     caller: &Caller,
     receipt: &mut Receipt,
 ) -> Result<Response<H>> {
+    receipt.strict = (request.header)(STRICT).is_some_and(|word| matches!(word.as_str(), "true" | "1"));
     let body = read_body(bridge, host, request).await?;
     let (ask, target) = match aim(bridge, &body, receipt) {
         Ok(aimed) => aimed,
@@ -241,6 +246,7 @@ async fn chat<H: Host>(
     }
     let answer = dispatch::answer(bridge, host, ask, target, receipt).await;
     let mut response = answer.map_err(|error| with_headers(error, &headers))?;
+    let dropped = receipt.dropped.clone();
     if !response.is_stream() {
         receipt.status = response.status;
         if host.client_left() {
@@ -253,6 +259,8 @@ async fn chat<H: Host>(
         settle(bridge, host, receipt, None, response.text());
     }
     response.headers.extend(headers);
+    // A receipt that has been settled has gone; what was dropped is told all the same.
+    response.headers.extend(dropped.map(|dropped| (translate::DROPPED, dropped)));
     Ok(response)
 }
 
