@@ -2,6 +2,7 @@
 //! [`Upstream`], as providers speak it, and [`Client`], as clients do. Between two formats stands `chat`.
 
 pub mod echo;
+pub mod gemini;
 pub mod openai;
 
 use std::borrow::Cow;

@@ -1,0 +1,1 @@
+//! Embeddings: OpenAI's `/embeddings` and Gemini's `:batchEmbedContents`, both ways. It knows no conversations.
