@@ -1,6 +1,7 @@
 //! The wire formats, one folder each. No adapter names another; none waits for anything. Seen from the gateway, a format has two sides:
 //! [`Upstream`], as providers speak it, and [`Client`], as clients do. Between two formats stands `chat`.
 
+pub mod anthropic;
 pub mod echo;
 pub mod openai;
 

@@ -1,6 +1,5 @@
 //! What an answer of the gateway itself needs of a conversation: its text.
 
-
 use super::{Finish, Usage};
 
 /// What a client asks, as far as a translating adapter needs it.
