@@ -1,6 +1,7 @@
 //! The wire formats, one folder each. No adapter names another; none waits for anything. Seen from the gateway, a format has two sides:
 //! [`Upstream`], as providers speak it, and [`Client`], as clients do. Between two formats stands `chat`.
 
+pub mod anthropic;
 pub mod echo;
 pub mod gemini;
 pub mod openai;
@@ -13,10 +14,10 @@ use crate::error::{Error, Result};
 use crate::wire::json::Document;
 
 /// What a provider's row may name as its `adapter`; the first is meant where it names none.
-pub const KINDS: &[AdapterKind] = &[openai::KIND, echo::KIND];
+pub const KINDS: &[AdapterKind] = &[openai::KIND, anthropic::KIND, gemini::KIND, echo::KIND];
 
 /// The formats of providers that are translated to and from.
-pub const UPSTREAMS: &[Upstream] = &[];
+pub const UPSTREAMS: &[Upstream] = &[anthropic::UPSTREAM, gemini::UPSTREAM];
 
 /// A provider's format, by the word for it in the configuration.
 pub fn upstream(name: &str) -> Option<&'static Upstream> {

@@ -10,7 +10,7 @@ use super::watch::{KEEP_ALIVE, Tick, Watch};
 use super::{Body, Bridge, Response};
 use crate::adapters::openai::inbound::{self, Ask, Encode};
 use crate::adapters::openai::outbound;
-use crate::adapters::{self, Head, echo, openai};
+use crate::adapters::{self, Head, echo};
 use crate::chat::simple::Event;
 use crate::config::{Millis, OnDisconnect, StreamUsage};
 use crate::error::{Error, Result};
@@ -104,7 +104,7 @@ fn written<H: Host>(body: Vec<u8>, stream: bool, wanted: Wanted) -> Response<H> 
 
 /// The two formats, if they are not the same.
 fn pair<H: Host>(host: &H, ask: &Ask<'_>, target: &Target<'_>, strict: bool) -> Option<Pair> {
-    let (client, upstream) = (&openai::CLIENT, adapters::upstream(target.provider.adapter)?);
+    let (client, upstream) = (&adapters::openai::CLIENT, adapters::upstream(target.provider.adapter)?);
     let include_usage = ask.include_usage == Some(true);
     let head = Head { dice: host.dice(), created: host.now() / 1000, model: ask.model.clone(), include_usage };
     (upstream.kind.name != client.name).then_some(Pair { upstream, client, head, strict })

@@ -1,0 +1,36 @@
+//! Anthropic's Messages API, both as providers speak it and as clients do.
+//! Source: the API reference (<https://docs.anthropic.com/en/api/messages>, <https://docs.anthropic.com/en/api/errors>), and recorded traffic.
+
+mod base64;
+mod errors;
+mod messages;
+mod outbound;
+mod params;
+mod reply;
+mod stream;
+mod wire;
+
+use super::Upstream;
+use crate::config::AdapterKind;
+
+/// The adapter's row in the table.
+pub const KIND: AdapterKind = AdapterKind { name: "anthropic", remote: true };
+
+/// The version of the API that is spoken (<https://docs.anthropic.com/en/api/versioning>).
+pub const VERSION: &str = "2023-06-01";
+
+/// The path of the endpoint below the API's root.
+pub const ENDPOINT: &str = "/messages";
+
+/// A signature that begins so is this gateway's: it stands where a client wants one, and proves nothing to the provider.
+pub const OURS: &str = "llm-bridge:";
+
+/// Anthropic as a provider.
+pub const UPSTREAM: Upstream = Upstream {
+    kind: KIND,
+    key: |key| ("x-api-key", key.to_owned()),
+    write: outbound::write,
+    whole: reply::whole,
+    stream: || Box::<stream::Stream>::default(),
+    refusal: errors::refusal,
+};
