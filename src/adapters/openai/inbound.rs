@@ -111,7 +111,8 @@ pub fn with_cost(chunk: &[u8], cost: Option<&str>) -> Option<Vec<u8>> {
     Some(out)
 }
 
-fn missing(field: &'static str) -> Error {
+/// A field that has to be there.
+pub(super) fn missing(field: &'static str) -> Error {
     Error::caller(400, "missing_required_parameter", format!("`{field}` is required.")).at(field)
 }
 
