@@ -119,7 +119,8 @@ pub(super) fn thought(raw: &RawValue) -> Option<Raw<'_>> {
 
 /// A picture: an object with an address, or, as some clients write it, the address alone.
 fn image<'a>(raw: Option<&'a RawValue>, place: Place, strange: &mut Vec<Cow<'a, str>>) -> Result<Media<'a>> {
-    let refuse = || wrong(format_args!("{place}.image_url"), "an object with a `url`, which is http(s) or data in base64");
+    let refuse =
+        || wrong(format_args!("{place}.image_url"), "an object with a `url`, which is http(s) or data in base64");
     let raw = raw.ok_or_else(refuse)?;
     let url = match text(raw) {
         Some(url) => url,

@@ -175,9 +175,8 @@ mod tests {
     #[test]
     fn arguments_become_an_object_whatever_they_were() {
         let call = |arguments: &str| {
-            let message = format!(
-                r#"{{"role":"assistant","tool_calls":[{{"id":"c","function":{{"name":"f"{arguments}}}}}]}}"#
-            );
+            let message =
+                format!(r#"{{"role":"assistant","tool_calls":[{{"id":"c","function":{{"name":"f"{arguments}}}}}]}}"#);
             say(&message, |request| match &request.turns[0].parts[0] {
                 Part::Call(call) => (call.arguments.get().to_owned(), request.strange.len()),
                 other => panic!("{other:?}"),
@@ -213,10 +212,14 @@ mod tests {
             {"type":"file","file":{"filename":"x.pdf","file_data":"data:application/pdf;base64,CC"}},
             {"type":"file","file":{"file_id":"f"}},{"type":"video_url","video_url":{"url":"u"}}]}"#;
         say(parts, |request| {
-            let media: Vec<&Media<'_>> = request.turns[0].parts.iter().filter_map(|part| match part {
-                Part::Media(media) => Some(media),
-                _ => None,
-            }).collect();
+            let media: Vec<&Media<'_>> = request.turns[0]
+                .parts
+                .iter()
+                .filter_map(|part| match part {
+                    Part::Media(media) => Some(media),
+                    _ => None,
+                })
+                .collect();
             let kinds: Vec<MediaKind> = media.iter().map(|media| media.kind).collect();
             use MediaKind::{Audio, Document, Image};
             assert_eq!(kinds, [Image, Image, Audio, Document]);
@@ -268,7 +271,8 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_exact_place() {
-        let message = |message: &str| refused(&format!(r#"{{"messages":[{{"role":"user","content":"x"}},{message}]}}"#));
+        let message =
+            |message: &str| refused(&format!(r#"{{"messages":[{{"role":"user","content":"x"}},{message}]}}"#));
         assert_eq!(message("1"), "messages[1]");
         assert_eq!(message("[]"), "messages[1]");
         assert_eq!(message("{}"), "messages[1].role");

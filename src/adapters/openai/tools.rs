@@ -109,7 +109,8 @@ pub(super) fn choice<'a>(json: &'a str, request: &mut Request<'a>) -> Result<()>
         let allowed: Allowed<'a> = members(Some(allowed)).ok_or_else(refuse)?;
         let word = allowed.mode.and_then(text).unwrap_or(Cow::Borrowed("auto"));
         request.tool_choice = Some(mode(&word).ok_or_else(refuse)?);
-        let tools: Vec<ToolIn<'a>> = list(allowed.tools.map_or("[]", RawValue::get), "tool_choice.allowed_tools.tools")?;
+        let tools: Vec<ToolIn<'a>> =
+            list(allowed.tools.map_or("[]", RawValue::get), "tool_choice.allowed_tools.tools")?;
         let names: Vec<Raw<'a>> = tools.iter().filter_map(|tool| name(tool.function)).collect();
         request.tools.retain(|tool| names.contains(&tool.name));
         return Ok(());
