@@ -3,7 +3,6 @@
 mod event;
 mod raw;
 mod request;
-pub mod simple;
 pub mod usage;
 
 pub use event::{Event, Finish};

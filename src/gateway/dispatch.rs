@@ -8,10 +8,10 @@ use super::relay::{Relay, Wanted};
 use super::translate::Pair;
 use super::watch::{KEEP_ALIVE, Tick, Watch};
 use super::{Body, Bridge, Response};
-use crate::adapters::openai::inbound::{self, Ask, Encode};
-use crate::adapters::openai::outbound;
-use crate::adapters::{self, Head, echo};
-use crate::chat::simple::Event;
+use crate::adapters::openai::inbound::{self, Ask};
+use crate::adapters::openai::{CLIENT, encode, outbound, whole};
+use crate::adapters::{self, Encode as _, Head, echo};
+use crate::chat::Event;
 use crate::config::{Millis, OnDisconnect, StreamUsage};
 use crate::error::{Error, Result};
 use crate::policy::price;
@@ -104,7 +104,7 @@ fn written<H: Host>(body: Vec<u8>, stream: bool, wanted: Wanted) -> Response<H> 
 
 /// The two formats, if they are not the same.
 fn pair<H: Host>(host: &H, ask: &Ask<'_>, target: &Target<'_>, strict: bool) -> Option<Pair> {
-    let (client, upstream) = (&adapters::openai::CLIENT, adapters::upstream(target.provider.adapter)?);
+    let (client, upstream) = (&CLIENT, adapters::upstream(target.provider.adapter)?);
     let include_usage = ask.include_usage == Some(true);
     let head = Head { dice: host.dice(), created: host.now() / 1000, model: ask.model.clone(), include_usage };
     (upstream.kind.name != client.name).then_some(Pair { upstream, client, head, strict })
@@ -152,35 +152,47 @@ fn tell<H: Host>(
     target: &Target<'_>,
     receipt: &mut Receipt,
 ) -> Result<Response<H>> {
-    let steps = echo::answer(&inbound::chat(ask)?, &target.model.demo);
-    let encode = Encode {
-        id: format!("chatcmpl-{:032x}", host.dice()),
+    let steps = echo::answer(&(CLIENT.read)(&ask.document)?, &target.model.demo);
+    let head = Head {
+        dice: host.dice(),
         created: host.now() / 1000,
         model: target.upstream.clone().into_owned(),
-        fingerprint: echo::FINGERPRINT,
         include_usage: ask.include_usage == Some(true),
     };
-    let (mut text, mut whole) = (String::new(), Vec::new());
     receipt.meter = Some(meter(target, &Rc::default()));
-    for (_, event) in &steps {
-        match event {
-            Event::Text(piece) => text.push_str(piece),
-            Event::End { finish, usage } => {
-                receipt.charge(Some(*usage), None, &[], 0);
-                whole = encode.reply(&text, *finish, *usage);
-            }
-        }
+    if let Some(usage) =
+        steps.iter().find_map(|(_, event)| if let Event::Usage(usage) = event { Some(*usage) } else { None })
+    {
+        receipt.charge(Some(usage), None, &[], 0);
     }
     if !ask.stream {
-        return Ok(Response::json(200, Body::Bytes(whole)));
+        let events: Vec<Event<'_>> = steps.into_iter().map(|(_, event)| event).collect();
+        return Ok(Response::json(200, Body::Bytes(whole::write(&head, Some(echo::FINGERPRINT), &events))));
     }
     receipt.status = 200;
-    let mut frames = vec![(0, encode.start())];
-    frames.extend(steps.iter().map(|(pause, event)| (*pause, encode.event(event))));
+    let frames = frames(head, &steps);
     let watch = Watch::new(target.model.clocks, 0, receipt.started, host.now());
     let wanted = Wanted { usage: Some(true), cost: false, choices: 1 };
     let relay = Relay::new(Rc::clone(bridge), target.index, watch, wanted, receipt.clone());
     Ok(Response::event_stream(Body::Told(frames.into_iter(), relay)))
+}
+
+/// An answer of the gateway's own as a stream: each piece with the pause before it, the end in one piece.
+fn frames(head: Head, steps: &[(Millis, Event<'_>)]) -> Vec<(Millis, Vec<u8>)> {
+    let mut stream = encode::Stream::new(head, Some(echo::FINGERPRINT));
+    let (mut frames, mut last) = (Vec::with_capacity(steps.len()), Vec::new());
+    for (pause, event) in steps {
+        if matches!(event, Event::Finish { .. } | Event::Usage(_) | Event::End) {
+            stream.event(event, &mut last);
+            continue;
+        }
+        let mut frame = Vec::new();
+        stream.event(event, &mut frame);
+        frames.push((*pause, frame));
+    }
+    stream.finish(None, &mut last);
+    frames.push((0, last));
+    frames
 }
 
 /// A long prompt is not kept until its answer has ended.

@@ -1,12 +1,20 @@
 //! OpenAI's Chat Completions, and everything that speaks it.
 //! Source: the OpenAI API reference, "Chat" (<https://platform.openai.com/docs/api-reference/chat>), and recorded traffic.
 
+pub mod encode;
+mod fields;
 pub mod inbound;
 pub mod outbound;
 pub mod overhear;
+mod parts;
+mod read;
 pub mod tally;
+mod tools;
+mod turns;
+pub mod whole;
 mod wire;
 
+use super::Client;
 use crate::config::AdapterKind;
 
 /// The adapter's row in the table.
@@ -14,3 +22,12 @@ pub const KIND: AdapterKind = AdapterKind { name: "openai", remote: true };
 
 /// The end of every stream.
 pub const DONE: &[u8] = b"data: [DONE]\n\n";
+
+/// The format as clients speak it.
+pub const CLIENT: Client = Client {
+    name: KIND.name,
+    read: read::read,
+    whole: |head, events| whole::write(head, None, events),
+    stream: |head| Box::new(encode::Stream::new(head, None)),
+    error: inbound::error,
+};
