@@ -42,15 +42,18 @@ pub(super) fn conversation<'a>(
     ((!system.is_empty()).then(|| content(system)), messages)
 }
 
-/// Whether the model's last turn, which is not over, calls a tool and does not begin with what it thought: with a budget, the API refuses that.
+/// Whether the model's turn, which goes on with results, does not begin with what it thought: with a budget, the API refuses that.
 pub(super) fn forgot(messages: &[Message<'_>]) -> bool {
-    let Some(last) = messages.iter().rev().find(|message| message.role == "assistant") else { return false };
-    let Content::Blocks(pieces) = &last.content else { return false };
-    let thought = matches!(
-        pieces.first(),
-        Some(Piece::Kept(_) | Piece::Made(Block::Thinking { .. } | Block::RedactedThinking { .. }))
-    );
-    !thought && pieces.iter().any(|piece| matches!(piece, Piece::Made(Block::ToolUse { .. })))
+    let has_result = |message: &&Message<'_>| matches!(&message.content, Content::Blocks(said) if said.first().is_some_and(is_result));
+    let since = messages.iter().rev().take_while(|message| message.role == "assistant" || has_result(message));
+    let Some(first) = since.filter(|message| message.role == "assistant").last() else { return false };
+    let Content::Blocks(said) = &first.content else { return false };
+    !said.first().is_some_and(is_thought)
+        && said.iter().any(|piece| matches!(piece, Piece::Made(Block::ToolUse { .. })))
+}
+
+fn is_thought(piece: &Piece<'_>) -> bool {
+    matches!(piece, Piece::Kept(_) | Piece::Made(Block::Thinking { .. } | Block::RedactedThinking { .. }))
 }
 
 fn is_result(piece: &Piece<'_>) -> bool {
@@ -79,10 +82,7 @@ fn pieces<'a>(turn: &'a Turn<'a>, said: &mut Vec<Piece<'a>>, dropped: &mut Dropp
 /// Puts back what the model thought before a call. The first of it opened the turn.
 fn remember<'a>(call: &'a Call<'a>, start: usize, said: &mut Vec<Piece<'a>>) {
     let Some(kept) = call.memory.as_ref().and_then(|memory| thoughts(memory)) else { return };
-    let thinks = |piece: &Piece<'_>| {
-        matches!(piece, Piece::Kept(_) | Piece::Made(Block::Thinking { .. } | Block::RedactedThinking { .. }))
-    };
-    let at = if said.iter().skip(start).any(thinks) { said.len() } else { start };
+    let at = if said.iter().skip(start).any(is_thought) { said.len() } else { start };
     said.splice(at..at, kept.into_iter().map(Piece::Kept));
 }
 

@@ -2,15 +2,20 @@
 //! Source: the API reference (<https://docs.anthropic.com/en/api/messages>, <https://docs.anthropic.com/en/api/errors>), and recorded traffic.
 
 mod base64;
+mod blocks;
+mod encode;
 mod errors;
+mod inbound;
 mod messages;
 mod outbound;
 mod params;
+mod reading;
 mod reply;
 mod stream;
+mod turns;
 mod wire;
 
-use super::Upstream;
+use super::{Client, Upstream};
 use crate::config::AdapterKind;
 
 /// The adapter's row in the table.
@@ -33,4 +38,13 @@ pub const UPSTREAM: Upstream = Upstream {
     whole: reply::whole,
     stream: || Box::<stream::Stream>::default(),
     refusal: errors::refusal,
+};
+
+/// Clients that speak as Anthropic's do.
+pub const CLIENT: Client = Client {
+    name: KIND.name,
+    read: inbound::read,
+    whole: encode::whole,
+    stream: |head| Box::new(encode::Encoder::new(head)),
+    error: errors::body,
 };
