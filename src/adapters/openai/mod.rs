@@ -1,9 +1,12 @@
 //! OpenAI's Chat Completions, and everything that speaks it.
 //! Source: the OpenAI API reference, "Chat" (<https://platform.openai.com/docs/api-reference/chat>), and recorded traffic.
 
+mod calls;
+mod decode;
 pub mod encode;
 mod fields;
 pub mod inbound;
+mod messages;
 pub mod outbound;
 pub mod overhear;
 mod parts;
@@ -13,8 +16,9 @@ mod tools;
 mod turns;
 pub mod whole;
 mod wire;
+mod write;
 
-use super::Client;
+use super::{Client, Upstream};
 use crate::config::AdapterKind;
 
 /// The adapter's row in the table.
@@ -30,4 +34,14 @@ pub const CLIENT: Client = Client {
     whole: |head, events| whole::write(head, None, events),
     stream: |head| Box::new(encode::Stream::new(head, None)),
     error: inbound::error,
+};
+
+/// The format as providers speak it.
+pub const UPSTREAM: Upstream = Upstream {
+    kind: KIND,
+    key: |key| ("authorization", format!("Bearer {key}")),
+    write: write::write,
+    whole: decode::whole,
+    stream: || Box::new(decode::Stream::default()),
+    refusal: outbound::refusal,
 };
