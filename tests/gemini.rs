@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use llm_bridge::adapters::gemini::UPSTREAM;
+use llm_bridge::adapters::gemini::embed::{self, Encoding};
 use llm_bridge::adapters::{Aim, Written};
 use llm_bridge::chat::{
     Call, Effort, Event, Finish, Media, MediaKind, Part, Raw, Request, Role, Sampling, Shape, Source, Thinking, Tool,
@@ -493,7 +494,7 @@ struct Recording {
     body: Vec<u8>,
 }
 
-fn recordings() -> Vec<Recording> {
+fn recordings(api: &str) -> Vec<Recording> {
     let folder = std::env::var_os("RECORDINGS_DIR")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/recordings"), PathBuf::from);
     let Ok(entries) = std::fs::read_dir(&folder) else {
@@ -507,7 +508,7 @@ fn recordings() -> Vec<Recording> {
         about: serde_json::from_slice(&std::fs::read(&head).unwrap()).unwrap(),
         body: std::fs::read(head.with_extension("body")).unwrap(),
     };
-    heads.map(read).filter(|recording| recording.about["api"] == "gemini").collect()
+    heads.map(read).filter(|recording| recording.about["api"] == api).collect()
 }
 
 /// The prompt and the total that a body states at last, found without our code.
@@ -524,7 +525,7 @@ fn stated(body: &[u8]) -> Option<(u64, u64)> {
 
 #[test]
 fn recordings_are_read_to_their_end_with_the_usage_that_they_state() {
-    for Recording { name, about, body } in recordings() {
+    for Recording { name, about, body } in recordings("gemini") {
         let status = u16::try_from(about["status"].as_u64().unwrap()).unwrap();
         if status != 200 {
             let error = (UPSTREAM.refusal)(status, &body);
@@ -556,6 +557,28 @@ fn recordings_are_read_to_their_end_with_the_usage_that_they_state() {
         };
         assert_eq!(events.last().map(String::as_str), Some("End"), "{name}");
         assert_eq!(usage, stated(&body), "{name}");
+    }
+}
+
+#[test]
+fn recorded_embeddings_are_read_with_the_usage_that_they_state() {
+    for Recording { name, about, body } in recordings("gemini-embed") {
+        if about["status"] != 200 {
+            assert_eq!((UPSTREAM.refusal)(404, &body).code(), Some("NOT_FOUND"), "{name}");
+            continue;
+        }
+        let count = about["request"]["requests"].as_array().map_or(1, Vec::len);
+        let vectors = embed::read(&body, count).unwrap();
+        let told: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(
+            vectors.usage.map(|usage| usage.prompt()),
+            told["usageMetadata"]["promptTokenCount"].as_u64(),
+            "{name}"
+        );
+        let written = vectors.write(Encoding::Float, "m", vectors.usage.unwrap_or_default()).unwrap();
+        let written: Value = serde_json::from_slice(&written).unwrap();
+        assert_eq!(written["data"][0]["embedding"], told["embeddings"][0]["values"], "{name}");
+        assert!(vectors.write(Encoding::Base64, "m", Usage::default()).is_ok(), "{name}");
     }
 }
 
