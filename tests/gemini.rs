@@ -440,6 +440,9 @@ fn a_blocked_prompt_is_an_error_and_never_an_empty_success() {
     let error = whole(blocked.to_string().as_bytes()).unwrap_err();
     assert_eq!((error.status(), error.code()), (400, Some("content_filter")));
     assert!(error.message().contains("SAFETY") && error.message().contains("Too rude."), "{error}");
+    let mut events = Vec::new();
+    (UPSTREAM.whole)(blocked.to_string().as_bytes(), &mut |event| events.push(told(&event))).unwrap_err();
+    assert!(matches!(&events[..], [usage] if usage.starts_with("Usage")), "{events:?}");
     let events = cut(&sse(&[blocked]));
     assert!(events[1].starts_with("Usage") && events[2].starts_with("Failed 400"), "{events:?}");
     assert_eq!(events.len(), 3);
@@ -484,6 +487,37 @@ fn what_has_no_place_in_an_answer_is_shown_as_markdown() {
     assert_eq!(events[1], r#"Text { choice: 0, text: "\n```python\nprint(1)\n```\n" }"#);
     assert_eq!(events[2], r#"Text { choice: 0, text: "\n```\n1\n```\n" }"#);
     assert_eq!(events[3], r#"Text { choice: 0, text: "\n![image](data:image/png;base64,AAEC)\n" }"#);
+}
+
+#[test]
+fn log_probabilities_are_told_as_openai_writes_them() {
+    let mut last = chunk(0, &json!([{"text":"Hi"}]), Some("STOP"));
+    last["candidates"][0]["logprobsResult"] = json!({
+        "chosenCandidates":[{"token":"Hi","logProbability":-0.5,"tokenId":1}],
+        "topCandidates":[{"candidates":[{"token":"Hi","logProbability":-0.5},{"token":"Yo","logProbability":-2.5}]}]
+    });
+    let events = cut(&sse(&[last]));
+    let expected = concat!(
+        r#"Logprobs { choice: 0, logprobs: {"content":[{"token":"Hi","logprob":-0.5,"bytes":[72,105],"top_logprobs":["#,
+        r#"{"token":"Hi","logprob":-0.5,"bytes":[72,105]},{"token":"Yo","logprob":-2.5,"bytes":[89,111]}]}]} }"#
+    );
+    assert_eq!(events[2], expected);
+}
+
+#[test]
+fn an_answer_without_an_id_gives_its_calls_ids_that_are_always_the_same() {
+    let answer = |id: Value, args: &str| {
+        let mut answer = chunk(0, &json!([{"functionCall":{"name":"f","args":{"a":args}}}]), Some("STOP"));
+        answer["responseId"] = id;
+        whole(answer.to_string().as_bytes()).unwrap()[1].clone()
+    };
+    let long = json!("x".repeat(100));
+    for id in [Value::Null, json!("odd id"), long] {
+        let one = answer(id.clone(), "1");
+        assert_eq!(one, answer(id.clone(), "1"));
+        assert_ne!(one, answer(id, "2"));
+        assert!(one.contains(r#"id: "call_"#) && one.len() < 80, "{one}");
+    }
 }
 
 // Recordings.
