@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use llm_bridge::adapters::gemini::UPSTREAM;
+use llm_bridge::adapters::gemini::embed::{self, Encoding};
 use llm_bridge::adapters::{Aim, Written};
 use llm_bridge::chat::{
     Call, Effort, Event, Finish, Media, MediaKind, Part, Raw, Request, Role, Sampling, Shape, Source, Thinking, Tool,
@@ -439,6 +440,9 @@ fn a_blocked_prompt_is_an_error_and_never_an_empty_success() {
     let error = whole(blocked.to_string().as_bytes()).unwrap_err();
     assert_eq!((error.status(), error.code()), (400, Some("content_filter")));
     assert!(error.message().contains("SAFETY") && error.message().contains("Too rude."), "{error}");
+    let mut events = Vec::new();
+    (UPSTREAM.whole)(blocked.to_string().as_bytes(), &mut |event| events.push(told(&event))).unwrap_err();
+    assert!(matches!(&events[..], [usage] if usage.starts_with("Usage")), "{events:?}");
     let events = cut(&sse(&[blocked]));
     assert!(events[1].starts_with("Usage") && events[2].starts_with("Failed 400"), "{events:?}");
     assert_eq!(events.len(), 3);
@@ -485,6 +489,37 @@ fn what_has_no_place_in_an_answer_is_shown_as_markdown() {
     assert_eq!(events[3], r#"Text { choice: 0, text: "\n![image](data:image/png;base64,AAEC)\n" }"#);
 }
 
+#[test]
+fn log_probabilities_are_told_as_openai_writes_them() {
+    let mut last = chunk(0, &json!([{"text":"Hi"}]), Some("STOP"));
+    last["candidates"][0]["logprobsResult"] = json!({
+        "chosenCandidates":[{"token":"Hi","logProbability":-0.5,"tokenId":1}],
+        "topCandidates":[{"candidates":[{"token":"Hi","logProbability":-0.5},{"token":"Yo","logProbability":-2.5}]}]
+    });
+    let events = cut(&sse(&[last]));
+    let expected = concat!(
+        r#"Logprobs { choice: 0, logprobs: {"content":[{"token":"Hi","logprob":-0.5,"bytes":[72,105],"top_logprobs":["#,
+        r#"{"token":"Hi","logprob":-0.5,"bytes":[72,105]},{"token":"Yo","logprob":-2.5,"bytes":[89,111]}]}]} }"#
+    );
+    assert_eq!(events[2], expected);
+}
+
+#[test]
+fn an_answer_without_an_id_gives_its_calls_ids_that_are_always_the_same() {
+    let answer = |id: Value, args: &str| {
+        let mut answer = chunk(0, &json!([{"functionCall":{"name":"f","args":{"a":args}}}]), Some("STOP"));
+        answer["responseId"] = id;
+        whole(answer.to_string().as_bytes()).unwrap()[1].clone()
+    };
+    let long = json!("x".repeat(100));
+    for id in [Value::Null, json!("odd id"), long] {
+        let one = answer(id.clone(), "1");
+        assert_eq!(one, answer(id.clone(), "1"));
+        assert_ne!(one, answer(id, "2"));
+        assert!(one.contains(r#"id: "call_"#) && one.len() < 80, "{one}");
+    }
+}
+
 // Recordings.
 
 struct Recording {
@@ -493,7 +528,7 @@ struct Recording {
     body: Vec<u8>,
 }
 
-fn recordings() -> Vec<Recording> {
+fn recordings(api: &str) -> Vec<Recording> {
     let folder = std::env::var_os("RECORDINGS_DIR")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/recordings"), PathBuf::from);
     let Ok(entries) = std::fs::read_dir(&folder) else {
@@ -507,7 +542,7 @@ fn recordings() -> Vec<Recording> {
         about: serde_json::from_slice(&std::fs::read(&head).unwrap()).unwrap(),
         body: std::fs::read(head.with_extension("body")).unwrap(),
     };
-    heads.map(read).filter(|recording| recording.about["api"] == "gemini").collect()
+    heads.map(read).filter(|recording| recording.about["api"] == api).collect()
 }
 
 /// The prompt and the total that a body states at last, found without our code.
@@ -524,7 +559,7 @@ fn stated(body: &[u8]) -> Option<(u64, u64)> {
 
 #[test]
 fn recordings_are_read_to_their_end_with_the_usage_that_they_state() {
-    for Recording { name, about, body } in recordings() {
+    for Recording { name, about, body } in recordings("gemini") {
         let status = u16::try_from(about["status"].as_u64().unwrap()).unwrap();
         if status != 200 {
             let error = (UPSTREAM.refusal)(status, &body);
@@ -556,6 +591,28 @@ fn recordings_are_read_to_their_end_with_the_usage_that_they_state() {
         };
         assert_eq!(events.last().map(String::as_str), Some("End"), "{name}");
         assert_eq!(usage, stated(&body), "{name}");
+    }
+}
+
+#[test]
+fn recorded_embeddings_are_read_with_the_usage_that_they_state() {
+    for Recording { name, about, body } in recordings("gemini-embed") {
+        if about["status"] != 200 {
+            assert_eq!((UPSTREAM.refusal)(404, &body).code(), Some("NOT_FOUND"), "{name}");
+            continue;
+        }
+        let count = about["request"]["requests"].as_array().map_or(1, Vec::len);
+        let vectors = embed::read(&body, count).unwrap();
+        let told: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(
+            vectors.usage.map(|usage| usage.prompt()),
+            told["usageMetadata"]["promptTokenCount"].as_u64(),
+            "{name}"
+        );
+        let written = vectors.write(Encoding::Float, "m", vectors.usage.unwrap_or_default()).unwrap();
+        let written: Value = serde_json::from_slice(&written).unwrap();
+        assert_eq!(written["data"][0]["embedding"], told["embeddings"][0]["values"], "{name}");
+        assert!(vectors.write(Encoding::Base64, "m", Usage::default()).is_ok(), "{name}");
     }
 }
 

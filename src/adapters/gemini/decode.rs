@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use super::super::{Decode, Each};
 use super::logprobs;
 use super::outbound::{invalid, reported};
-use super::wire::{Candidate, Chunk, Feedback, FunctionCall, Part};
+use super::wire::{Candidate, Chunk, Feedback, FunctionCall, Metadata, Part};
 use crate::chat::{Event, Finish, Raw};
 use crate::error::{Error, Result};
 use crate::wire::sse::{Block, Reader};
@@ -17,13 +17,14 @@ const LONGEST_ID: usize = 28;
 /// Reads a whole answer that came with a status of success.
 ///
 /// # Errors
-/// 502 if it is none, or an error in spite of its status; 400 if the question was blocked.
+/// 502 if it is none, or an error in spite of its status; 400 if the question was blocked. What that took is told all the same.
 pub(super) fn whole(body: &[u8], each: Each<'_>) -> Result<()> {
     let Some(chunks) = read(body) else {
         return Err(invalid("The provider answered with a status of success, but with a body that is no answer."));
     };
-    // Nothing is told of an answer that fails.
+    // Nothing is told of an answer that fails but its tokens.
     if let Some(failure) = chunks.iter().find_map(failure) {
+        chunks.iter().for_each(|chunk| tell_usage(chunk, &mut *each));
         return Err(failure);
     }
     let mut answer = Answer::default();
@@ -122,9 +123,7 @@ impl Answer {
         for (candidate, position) in chunk.candidates.iter().flatten().zip(0..) {
             self.candidate(candidate, candidate.index.unwrap_or(position), &mut *each)?;
         }
-        if let Some(usage) = chunk.usage_metadata.and_then(super::wire::Metadata::usage) {
-            each(Event::Usage(usage));
-        }
+        tell_usage(chunk, each);
         failure(chunk).map_or(Ok(()), Err)
     }
 
@@ -236,6 +235,12 @@ impl Answer {
         if self.is_whole() {
             each(Event::End);
         }
+    }
+}
+
+fn tell_usage(chunk: &Chunk<'_>, each: Each<'_>) {
+    if let Some(usage) = chunk.usage_metadata.and_then(Metadata::usage) {
+        each(Event::Usage(usage));
     }
 }
 

@@ -22,10 +22,13 @@ struct Said {
     details: Vec<Detail>,
 }
 
+/// One of google.rpc's `ErrorInfo`, `RetryInfo` and others.
 #[derive(Deserialize, Default)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 struct Detail {
     reason: Option<String>,
+    /// In seconds: `37s`, `0.5s`.
+    retry_delay: Option<String>,
 }
 
 impl Said {
@@ -45,11 +48,25 @@ impl Said {
         Self { message: line.then(|| text.to_owned()), ..Self::default() }
     }
 
+    /// The provider's words, or others where it has none.
+    fn worded(self, status: u16, otherwise: impl FnOnce() -> String) -> Error {
+        let error = Error::upstream(status, "upstream_error", self.message.unwrap_or_else(otherwise));
+        if self.status.is_some() { error.worded(None, self.status, None) } else { error }
+    }
+
     /// Gemini says 400 to a wrong key.
     fn blames_key(&self) -> bool {
         let message = self.message.as_deref().unwrap_or_default();
         let reason = self.details.iter().any(|detail| detail.reason.as_deref() == Some("API_KEY_INVALID"));
         reason || message.starts_with("API key not valid") || message.starts_with("API key expired")
+    }
+
+    /// When another try is worth it, in whole seconds. Gemini tells it here and in no header.
+    fn wait(&self) -> Option<u64> {
+        let delay = self.details.iter().find_map(|detail| detail.retry_delay.as_deref()?.strip_suffix('s'))?;
+        let (whole, rest) = delay.split_once('.').unwrap_or((delay, ""));
+        let more = u64::from(rest.bytes().any(|digit| digit != b'0'));
+        whole.parse::<u64>().ok().map(|whole| whole.saturating_add(more).max(1))
     }
 }
 
@@ -65,18 +82,19 @@ pub(super) fn refusal(status: u16, body: &[u8]) -> Error {
     if !(400..600).contains(&status) {
         return invalid(&format!("The provider answered with status {status}, which is no answer."));
     }
-    let message = said.message.unwrap_or_else(|| format!("The provider answered with status {status}."));
-    let error = Error::upstream(status, "upstream_error", message);
-    if said.status.is_some() { error.worded(None, said.status, None) } else { error }
+    let wait = said.wait();
+    let error = said.worded(status, || format!("The provider answered with status {status}."));
+    match wait {
+        Some(seconds) => error.with_header("retry-after", seconds.to_string()),
+        None => error,
+    }
 }
 
 /// What an error within an answer means, whose status was one of success: `error` is what stands under that name.
 pub(super) fn reported(error: &Raw<'_>) -> Error {
     let said: Said = serde_json::from_str(error.get())
         .unwrap_or_else(|_| Said { message: error.text().map(Cow::into_owned), ..Said::default() });
-    let message = said.message.unwrap_or_else(|| "The provider reported an error instead of an answer.".to_owned());
-    let failure = Error::upstream(502, "upstream_error", message);
-    if said.status.is_some() { failure.worded(None, said.status, None) } else { failure }
+    said.worded(502, || "The provider reported an error instead of an answer.".to_owned())
 }
 
 /// An answer that is none.
@@ -103,6 +121,19 @@ mod tests {
         assert_eq!(told(503, "overloaded").2, "overloaded");
         assert_eq!(told(500, "[]").1, "upstream_error");
         assert_eq!(told(302, "{}").0, 502);
+    }
+
+    #[test]
+    fn pain_21_the_wait_that_a_refusal_asks_for_is_a_header() {
+        let wait = |delay: &str| {
+            let body =
+                format!(r#"{{"error":{{"message":"x","details":[{{"@type":"a"}},{{"retryDelay":"{delay}"}}]}}}}"#);
+            refusal(429, body.as_bytes()).headers().to_vec()
+        };
+        assert_eq!(wait("37s"), [("retry-after", "37".to_owned())]);
+        assert_eq!(wait("37.010s"), [("retry-after", "38".to_owned())]);
+        assert_eq!(wait("0s"), [("retry-after", "1".to_owned())]);
+        assert!(wait("soon").is_empty() && wait("-1s").is_empty());
     }
 
     #[test]

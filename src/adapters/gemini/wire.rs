@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn cached_tokens_are_part_of_the_prompt_and_thoughts_are_part_of_the_output() {
+    fn pain_7_cached_tokens_are_part_of_the_prompt_and_thoughts_are_part_of_the_output() {
         let all = r#"{"promptTokenCount":100,"cachedContentTokenCount":64,"toolUsePromptTokenCount":10,
             "candidatesTokenCount":20,"thoughtsTokenCount":5,"totalTokenCount":135,"trafficType":"ON_DEMAND"}"#;
         assert_eq!(read(all), Some(Usage { fresh: 46, cache_read: 64, cache_write: 0, output: 25, reasoning: 5 }));

@@ -28,6 +28,11 @@ impl Dropped {
             self.0.push(Cow::Owned(name.to_owned()));
         }
     }
+
+    /// The names, in the order in which they were noted.
+    pub(super) fn into_names(self) -> Vec<Cow<'static, str>> {
+        self.0
+    }
 }
 
 /// The body of a request (<https://ai.google.dev/api/generate-content#request-body>).
@@ -140,7 +145,7 @@ pub(super) fn write(request: &Request<'_>, aim: Aim<'_>) -> Result<Written> {
     };
     let body = serde_json::to_vec(&body)
         .map_err(|error| Error::caller(400, "invalid_request", format!("The request cannot be written: {error}.")))?;
-    Ok(Written { path: path(aim.model, request.stream), headers: Vec::new(), body, dropped: dropped.0 })
+    Ok(Written { path: path(aim.model, request.stream), headers: Vec::new(), body, dropped: dropped.into_names() })
 }
 
 fn path(model: &str, stream: bool) -> String {
@@ -150,9 +155,19 @@ fn path(model: &str, stream: bool) -> String {
 
 /// A model's full name, as it stands in a path: `models/gemini-2.5-flash`.
 pub(super) fn resource(model: &str) -> String {
-    let named = COLLECTIONS.iter().find_map(|collection| Some((*collection, model.strip_prefix(collection)?)));
-    let (collection, name) = named.unwrap_or(("models/", model));
+    let (collection, name) = parts(model);
     format!("{collection}{}", utf8_percent_encode(name, PLAIN))
+}
+
+/// A model's full name, as it stands in a body.
+pub(super) fn full_name(model: &str) -> String {
+    let (collection, name) = parts(model);
+    format!("{collection}{name}")
+}
+
+fn parts(model: &str) -> (&str, &str) {
+    let named = COLLECTIONS.iter().find_map(|collection| Some((*collection, model.strip_prefix(collection)?)));
+    named.unwrap_or(("models/", model))
 }
 
 fn tools<'a>(tools: &'a [Tool<'a>], dropped: &mut Dropped) -> Vec<Tools<'a>> {
