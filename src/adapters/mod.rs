@@ -16,8 +16,14 @@ use crate::wire::json::Document;
 /// What a provider's row may name as its `adapter`; the first is meant where it names none.
 pub const KINDS: &[AdapterKind] = &[openai::KIND, anthropic::KIND, gemini::KIND, echo::KIND];
 
-/// The formats of providers that are translated to and from.
-pub const UPSTREAMS: &[Upstream] = &[anthropic::UPSTREAM, gemini::UPSTREAM];
+/// The formats of providers.
+pub const UPSTREAMS: &[Upstream] = &[openai::UPSTREAM, anthropic::UPSTREAM, gemini::UPSTREAM];
+
+/// The format of clients who chat.
+pub const CHAT: &Client = &openai::CLIENT;
+
+/// The format of clients who exchange messages.
+pub const MESSAGES: &Client = &anthropic::CLIENT;
 
 /// A provider's format, by the word for it in the configuration.
 pub fn upstream(name: &str) -> Option<&'static Upstream> {
@@ -100,10 +106,16 @@ pub struct Client {
     pub stream: fn(Head) -> Box<dyn Encode>,
     /// An error as a response's body.
     pub error: fn(&Error) -> Vec<u8>,
+    /// The path of the endpoint below the API's root, for providers who speak the same.
+    pub path: &'static str,
+    /// Request headers that go on to such providers as they are, and what is sent where a client has none.
+    pub carried: &'static [(&'static str, Option<&'static str>)],
+    /// A word that stands in what the gateway made up for such a client, and that no such provider may see.
+    pub own: Option<&'static str>,
 }
 
 /// What the head of an answer says, where its provider says nothing better.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Head {
     /// Random bits for the answer's id.
     pub dice: u128,

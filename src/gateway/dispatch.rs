@@ -3,14 +3,15 @@
 use std::rc::Rc;
 
 use super::host::{Answer as _, Call, Host, Lost};
+use super::pair::{Manner, Pair};
 use super::receipt::{Meter, Receipt};
 use super::relay::{Relay, Wanted};
-use super::translate::Pair;
+use super::translate::Translate;
 use super::watch::{KEEP_ALIVE, Tick, Watch};
 use super::{Body, Bridge, Response};
 use crate::adapters::openai::inbound::{self, Ask};
-use crate::adapters::openai::{CLIENT, encode, outbound, whole};
-use crate::adapters::{self, Encode as _, Head, echo};
+use crate::adapters::openai::{encode, outbound, whole};
+use crate::adapters::{self, CHAT, Encode, Head, echo};
 use crate::chat::Event;
 use crate::config::{Millis, OnDisconnect, StreamUsage};
 use crate::error::{Error, Result};
@@ -31,21 +32,29 @@ pub type Story = std::vec::IntoIter<(Millis, Vec<u8>)>;
 pub async fn answer<H: Host>(
     bridge: &Rc<Bridge>,
     host: &H,
-    ask: Ask<'_>,
+    mut ask: Ask<'_>,
     target: Target<'_>,
+    manner: &Manner,
     receipt: &mut Receipt,
 ) -> Result<Response<H>> {
+    let head = Head {
+        dice: host.dice(),
+        created: host.now() / 1000,
+        model: ask.model.clone(),
+        include_usage: ask.include_usage == Some(true),
+    };
     if target.provider.adapter == echo::KIND.name {
-        return tell(bridge, host, &ask, &target, receipt);
+        let head = Head { model: target.upstream.clone().into_owned(), ..head };
+        return tell(bridge, host, (&ask, head), &target, manner, receipt);
     }
     let key = bridge.account(target.index).key(&target.provider.name)?;
     let wanted = Wanted { usage: ask.include_usage, cost: ask.include_cost, choices: ask.choices };
     let stream = ask.stream;
-    let pair = pair(host, &ask, &target, receipt.strict || target.model.strict);
+    let pair = Pair::of(manner, &target, ask.document.bytes(), head);
     let call = match &pair {
         None => call(ask, &target, key)?,
         Some(pair) => {
-            let (call, dropped) = pair.call(&ask.document, &target, key)?;
+            let (call, dropped) = pair.call(&mut ask.document, &target, key)?;
             receipt.dropped = (!dropped.is_empty()).then(|| dropped.join(", "));
             call
         }
@@ -58,7 +67,7 @@ pub async fn answer<H: Host>(
     let connect = [clocks.connect, first_token].into_iter().flatten().fold(left(), Millis::min);
     let answer = host.send(call, connect).await.map_err(unanswered)?;
     if !(200..300).contains(&answer.status()) {
-        let refusal = pair.as_ref().map_or(outbound::refusal as fn(_, &_) -> _, |pair| pair.upstream.refusal);
+        let refusal = pair.as_ref().map_or(outbound::refusal as fn(_, &_) -> _, Pair::refusal);
         return Err(bridge.clean(target.index, refused(host, answer, left(), refusal).await));
     }
     receipt.sent = Some(sent);
@@ -69,7 +78,7 @@ pub async fn answer<H: Host>(
             None => Relay::new(Rc::clone(bridge), target.index, watch, wanted, receipt.clone()),
             Some(pair) => {
                 let listen = Box::new(pair.stream(bridge.config.logging.fields.shows("response")));
-                Relay::translating(Rc::clone(bridge), target.index, watch, listen, receipt.clone())
+                Relay::listening(Rc::clone(bridge), target.index, watch, (listen, pair.is_native()), receipt.clone())
             }
         };
         let (stream, held, relay) =
@@ -83,7 +92,11 @@ pub async fn answer<H: Host>(
         let (body, facts) = pair.whole(&bytes).map_err(|error| bridge.clean(target.index, error))?;
         receipt.charge(facts.usage, facts.tier.as_deref(), &facts.words, facts.said);
         receipt.served = facts.model;
-        return Ok(written(body, stream, wanted));
+        return Ok(match body {
+            Some(body) if manner.client.name == CHAT.name => written(body, stream, wanted),
+            Some(body) => Response::json(200, Body::Bytes(body)),
+            None => Response::json(200, Body::Buffer(buffer, bytes)),
+        });
     }
     let facts = outbound::reply(&bytes).map_err(|error| bridge.clean(target.index, error))?;
     receipt.charge(facts.usage, facts.tier.as_deref(), &facts.words, facts.said);
@@ -100,14 +113,6 @@ fn written<H: Host>(body: Vec<u8>, stream: bool, wanted: Wanted) -> Response<H> 
         return Response::json(200, Body::Bytes(body));
     }
     Response::event_stream(Body::Bytes(inbound::as_stream(&body, wanted.usage == Some(true)).unwrap_or_default()))
-}
-
-/// The two formats, if they are not the same.
-fn pair<H: Host>(host: &H, ask: &Ask<'_>, target: &Target<'_>, strict: bool) -> Option<Pair> {
-    let (client, upstream) = (&CLIENT, adapters::upstream(target.provider.adapter)?);
-    let include_usage = ask.include_usage == Some(true);
-    let head = Head { dice: host.dice(), created: host.now() / 1000, model: ask.model.clone(), include_usage };
-    (upstream.kind.name != client.name).then_some(Pair { upstream, client, head, strict })
 }
 
 /// Reads a stream up to its first content: until then, a failure can still be told as what it is. A client that would hear nothing for
@@ -148,17 +153,13 @@ async fn hold_back<H: Host>(host: &H, answer: H::Answer, mut relay: Relay) -> Re
 fn tell<H: Host>(
     bridge: &Rc<Bridge>,
     host: &H,
-    ask: &Ask<'_>,
+    (ask, head): (&Ask<'_>, Head),
     target: &Target<'_>,
+    manner: &Manner,
     receipt: &mut Receipt,
 ) -> Result<Response<H>> {
-    let steps = echo::answer(&(CLIENT.read)(&ask.document)?, &target.model.demo);
-    let head = Head {
-        dice: host.dice(),
-        created: host.now() / 1000,
-        model: target.upstream.clone().into_owned(),
-        include_usage: ask.include_usage == Some(true),
-    };
+    let steps = echo::answer(&(manner.client.read)(&ask.document)?, &target.model.demo);
+    let chats = manner.client.name == CHAT.name;
     receipt.meter = Some(meter(target, &Rc::default()));
     if let Some(usage) =
         steps.iter().find_map(|(_, event)| if let Event::Usage(usage) = event { Some(*usage) } else { None })
@@ -167,19 +168,33 @@ fn tell<H: Host>(
     }
     if !ask.stream {
         let events: Vec<Event<'_>> = steps.into_iter().map(|(_, event)| event).collect();
-        return Ok(Response::json(200, Body::Bytes(whole::write(&head, Some(echo::FINGERPRINT), &events))));
+        let body = if chats {
+            whole::write(&head, Some(echo::FINGERPRINT), &events)
+        } else {
+            (manner.client.whole)(&head, &events)
+        };
+        return Ok(Response::json(200, Body::Bytes(body)));
     }
     receipt.status = 200;
-    let frames = frames(head, &steps);
+    let encode: Box<dyn Encode> =
+        if chats { Box::new(encode::Stream::new(head, Some(echo::FINGERPRINT))) } else { (manner.client.stream)(head) };
+    let frames = frames(encode, &steps);
     let watch = Watch::new(target.model.clocks, 0, receipt.started, host.now());
     let wanted = Wanted { usage: Some(true), cost: false, choices: 1 };
-    let relay = Relay::new(Rc::clone(bridge), target.index, watch, wanted, receipt.clone());
+    let relay = match adapters::upstream(manner.client.name).filter(|_| !chats) {
+        // Our own words are listened to as if a provider said them.
+        Some(own) => {
+            let encode = (manner.client.stream)(Head::default());
+            let listen = Box::new(Translate::new((own.stream)(), encode, true, false));
+            Relay::listening(Rc::clone(bridge), target.index, watch, (listen, true), receipt.clone())
+        }
+        None => Relay::new(Rc::clone(bridge), target.index, watch, wanted, receipt.clone()),
+    };
     Ok(Response::event_stream(Body::Told(frames.into_iter(), relay)))
 }
 
 /// An answer of the gateway's own as a stream: each piece with the pause before it, the end in one piece.
-fn frames(head: Head, steps: &[(Millis, Event<'_>)]) -> Vec<(Millis, Vec<u8>)> {
-    let mut stream = encode::Stream::new(head, Some(echo::FINGERPRINT));
+fn frames(mut stream: Box<dyn Encode>, steps: &[(Millis, Event<'_>)]) -> Vec<(Millis, Vec<u8>)> {
     let (mut frames, mut last) = (Vec::with_capacity(steps.len()), Vec::new());
     for (pause, event) in steps {
         if matches!(event, Event::Finish { .. } | Event::Usage(_) | Event::End) {

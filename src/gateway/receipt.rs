@@ -111,8 +111,6 @@ pub struct Receipt {
     pub malformed: u32,
     /// What the provider was not told, because its format has no place for it.
     pub dropped: Option<String>,
-    /// The caller would rather be refused than have anything dropped.
-    pub strict: bool,
 }
 
 impl Receipt {

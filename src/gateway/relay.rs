@@ -69,16 +69,16 @@ impl Relay {
         Self { bridge, provider, streaming, checked, heard: Box::new(Overhear::new(attention)), watch, receipt }
     }
 
-    /// A relay for a provider's stream in another format than the client's: every piece comes through our hands.
-    pub fn translating(
+    /// A relay with a listener of its own. `native`: the bytes may flow by themselves; if not, every piece comes through our hands.
+    pub fn listening(
         bridge: Rc<Bridge>,
         provider: usize,
         watch: Watch,
-        listen: Box<dyn Listen>,
+        (listen, native): (Box<dyn Listen>, bool),
         receipt: Receipt,
     ) -> Self {
         let streaming = bridge.config.providers.get(provider).map_or_else(Streaming::default, |row| row.streaming);
-        Self { bridge, provider, streaming, checked: true, heard: listen, watch, receipt }
+        Self { bridge, provider, streaming, checked: !native, heard: listen, watch, receipt }
     }
 
     /// Whether the bytes have to come through our hands to the end; if not, they may flow by themselves once the answer has begun.

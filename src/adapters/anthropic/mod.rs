@@ -47,4 +47,7 @@ pub const CLIENT: Client = Client {
     whole: encode::whole,
     stream: |head| Box::new(encode::Encoder::new(head)),
     error: errors::body,
+    path: ENDPOINT,
+    carried: &[("anthropic-version", Some(VERSION)), ("anthropic-beta", None)],
+    own: Some(OURS),
 };

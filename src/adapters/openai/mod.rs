@@ -34,6 +34,9 @@ pub const CLIENT: Client = Client {
     whole: |head, events| whole::write(head, None, events),
     stream: |head| Box::new(encode::Stream::new(head, None)),
     error: inbound::error,
+    path: outbound::ENDPOINT,
+    carried: &[],
+    own: None,
 };
 
 /// The format as providers speak it.
