@@ -162,8 +162,7 @@ impl Encoder {
 
     fn fail(&mut self, failure: &Error, out: &mut Vec<u8>) {
         self.over = true;
-        out.extend_from_slice(b"event: error\n");
-        sse::write(&errors::body(failure), out);
+        errors::event(failure, out);
     }
 }
 

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::wire::object;
 use crate::error::Error;
+use crate::wire::sse;
 
 /// Each type of error, and its status. Of two with one status, the first is written.
 const TYPES: &[(u16, &str)] = &[
@@ -56,6 +58,12 @@ pub(super) fn body(error: &Error) -> Vec<u8> {
     serde_json::to_vec(&Out { kind: "error", error: words }).unwrap_or_default()
 }
 
+/// An error in the middle of a stream: the last event.
+pub(super) fn event(error: &Error, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"event: error\n");
+    sse::write(&body(error), out);
+}
+
 fn kind(status: u16) -> &'static str {
     let known = TYPES.iter().find(|(known, _)| *known == status).map(|(_, kind)| *kind);
     known.unwrap_or(if status < 500 { "invalid_request_error" } else { "api_error" })
@@ -63,19 +71,19 @@ fn kind(status: u16) -> &'static str {
 
 /// Whether some JSON reports an error.
 pub(super) fn is_error(body: &[u8]) -> bool {
-    super::wire::object::<Failure<'_>>(body).is_some()
+    object::<Failure<'_>>(body).is_some()
 }
 
 /// An error that came with a status of success, whole or in a stream: its type tells the status that it should have had.
 pub(super) fn in_spite(body: &[u8]) -> Error {
-    let kind = super::wire::object::<Failure<'_>>(body).map(|failure| failure.error.kind).unwrap_or_default();
+    let kind = object::<Failure<'_>>(body).map(|failure| failure.error.kind).unwrap_or_default();
     let status = TYPES.iter().rev().find(|(_, known)| *known == kind).map_or(502, |(status, _)| *status);
     refusal(status, body)
 }
 
 /// What a provider's refusal means for the caller: its own words where it gave any, in the right status.
 pub(super) fn refusal(status: u16, body: &[u8]) -> Error {
-    let said = super::wire::object::<Failure<'_>>(body).map(|failure| failure.error);
+    let said = object::<Failure<'_>>(body).map(|failure| failure.error);
     let kind = said.as_ref().map(|said| said.kind.clone().into_owned()).filter(|kind| !kind.is_empty());
     if matches!(status, 401 | 403) {
         let kind = kind.map(|kind| format!(", {kind}")).unwrap_or_default();

@@ -8,6 +8,7 @@ mod errors;
 mod inbound;
 mod messages;
 mod outbound;
+pub mod overhear;
 mod params;
 mod reading;
 mod reply;

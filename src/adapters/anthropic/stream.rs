@@ -15,11 +15,14 @@ pub(super) struct Stream {
     state: State,
 }
 
+/// What has been read of a streamed answer.
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     told: Told,
     open: Vec<Open>,
-    malformed: u32,
+    /// A block has begun, of whatever kind.
+    pub(super) begun: bool,
+    pub(super) malformed: u32,
 }
 
 /// A block that has begun.
@@ -61,7 +64,8 @@ impl Decode for Stream {
 }
 
 impl State {
-    fn take(&mut self, block: Block<'_>, each: Each<'_>) {
+    /// Takes an event.
+    pub(super) fn take(&mut self, block: Block<'_>, each: Each<'_>) {
         let Some(data) = block.data.filter(|data| !data.is_empty()) else { return };
         match object::<Step<'_>>(data) {
             Some(step) => self.step(&step, data, each),
@@ -97,6 +101,7 @@ impl State {
     }
 
     fn open(&mut self, step: &Step<'_>, each: Each<'_>) {
+        self.begun = true;
         let said = step.content_block.as_ref().and_then(|raw| object::<Said<'_>>(raw.get().as_bytes()));
         let (Some(said), Some(raw)) = (said, &step.content_block) else {
             self.malformed = self.malformed.saturating_add(1);
