@@ -3,13 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
+use llm_bridge::adapters::anthropic::overhear::{Attention, Overhear};
 use llm_bridge::adapters::anthropic::{CLIENT, UPSTREAM};
 use llm_bridge::adapters::{Aim, Head, Written};
 use llm_bridge::chat::{
     Call, Effort, Event, Finish, Media, MediaKind, Part, Raw, Request, Role, Shape, Source, Thinking, Tool, ToolChoice,
     Turn, Usage,
 };
-use llm_bridge::error::Result;
+use llm_bridge::error::{Error, Result};
 use llm_bridge::wire::json::Document;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -201,6 +202,7 @@ fn what_the_api_cannot_say_is_named_and_defaults_are_not() {
         logprobs: Some(0),
         shape: Some(Shape::Json),
         strange: vec!["logit_bias".into()],
+        stop: vec![Raw::quoted("\n\n"), Raw::quoted("END")],
         ..Request::default()
     };
     request.sampling.seed = number(1.0);
@@ -211,7 +213,8 @@ fn what_the_api_cannot_say_is_named_and_defaults_are_not() {
     dropped.sort();
     let expected = ["frequency_penalty", "logit_bias", "logprobs", "messages[].content[].input_audio", "n"];
     assert_eq!(dropped[..5], expected);
-    assert_eq!(dropped[5..], ["response_format", "seed", "temperature"]);
+    assert_eq!(dropped[5..], ["response_format", "seed", "stop", "temperature"]);
+    assert_eq!(body["stop_sequences"], json!(["END"]));
     assert_eq!(body.get("temperature"), None);
 }
 
@@ -406,7 +409,27 @@ fn recorded_answers_are_read_with_the_tokens_that_they_state() {
     }
 }
 
-/// All strings below members of this name, wherever they are.
+#[test]
+fn recorded_streams_pass_unchanged_between_two_who_speak_alike() {
+    for Recording { name, about, body } in recordings() {
+        if !about["ct"].as_str().unwrap().starts_with("text/event-stream") {
+            continue;
+        }
+        for checked in [false, true] {
+            let mut heard = Overhear::new(Attention { text: true, checked });
+            let mut out = Vec::new();
+            body.chunks(7).for_each(|piece| out.extend_from_slice(&heard.push(piece)));
+            let kept = out.len();
+            out.extend(heard.finish(&Error::upstream(502, "stream_truncated", "cut")));
+            assert!(heard.is_whole() && heard.is_done() && heard.has_content(), "{name}");
+            let usage = heard.usage().unwrap();
+            assert_eq!([usage.fresh, usage.cache_read, usage.cache_write, usage.output], stated(&body), "{name}");
+            assert!(out == body || body.starts_with(&out[..kept]) && !body.ends_with(b"\n\n"), "{name}");
+        }
+    }
+}
+
+/// All values of members of this name, wherever they are.
 fn all<'v>(value: &'v Value, name: &str, found: &mut Vec<&'v Value>) {
     match value {
         Value::Object(members) => members.iter().for_each(|(key, value)| {
