@@ -359,7 +359,9 @@ fn recordings() -> Vec<Recording> {
         about: serde_json::from_slice(&std::fs::read(&head).unwrap()).unwrap(),
         body: std::fs::read(head.with_extension("body")).unwrap(),
     };
-    heads.map(read).filter(|recording| recording.about["api"] == "anthropic-messages").collect()
+    let found: Vec<_> = heads.map(read).filter(|recording| recording.about["api"] == "anthropic-messages").collect();
+    assert!(!found.is_empty(), "no recordings of this format at {}", folder.display());
+    found
 }
 
 /// The tokens that a body states, found without our code: input, read from the cache, written to it, output.
@@ -521,5 +523,50 @@ proptest! {
         {
             (UPSTREAM.write)(&request, Aim { model: "claude-opus-4-6", max_output: None }).ok();
         }
+    }
+
+    #[test]
+    fn blocks_are_in_strict_order_and_whole_however_a_provider_mixes_them(steps in proptest::collection::vec((0..5_u8, 0..3_usize), 0..60)) {
+        const JSON: &str = r#"{"a":"}\\\"{","b":[{}]}"#;
+        let mut begun: Vec<(usize, usize)> = Vec::new();
+        let (mut events, mut texts, mut thoughts) = (Vec::new(), 0, 0);
+        let piece = |call: usize, from: usize, to: usize| {
+            let call = u32::try_from(call).unwrap();
+            Event::Arguments { choice: 0, call, json: Raw::quoted(&JSON[from..to]) }
+        };
+        for (kind, call) in steps {
+            match kind {
+                0 => { texts += 1; events.push(Event::Text { choice: 0, text: Raw::quoted("x") }); }
+                1 => { thoughts += 1; events.push(Event::Thinking { choice: 0, text: Raw::quoted("y") }); }
+                _ => match begun.iter_mut().find(|(known, _)| *known == call) {
+                    Some((_, at)) if *at < JSON.len() => { events.push(piece(call, *at, *at + 1)); *at += 1; }
+                    Some(_) => {}
+                    None => {
+                        let number = u32::try_from(call).unwrap();
+                        events.push(Event::Call { choice: 0, call: number, id: format!("t{call}").into(), name: "f".into() });
+                        begun.push((call, 0));
+                    }
+                },
+            }
+        }
+        events.extend(begun.iter().filter(|(_, at)| *at < JSON.len()).map(|(call, at)| piece(*call, *at, JSON.len())));
+        let stream = encoded(&events);
+        let (mut open, mut next) = (None, 0);
+        for line in String::from_utf8(stream.clone()).unwrap().lines().filter_map(|line| line.strip_prefix("data: ")) {
+            let step: Value = serde_json::from_str(line).unwrap();
+            match step["type"].as_str().unwrap() {
+                "content_block_start" => { prop_assert_eq!((open, step["index"].as_u64()), (None, Some(next))); open = Some(next); next += 1; }
+                "content_block_delta" => prop_assert_eq!(open, step["index"].as_u64()),
+                "content_block_stop" => prop_assert_eq!(open.take(), step["index"].as_u64()),
+                _ => prop_assert_eq!(open, None),
+            }
+        }
+        let (read, malformed) = streamed([stream.as_slice()]);
+        prop_assert_eq!(malformed, 0);
+        let told = |head: &str| told(read.clone()).into_iter().filter_map(|line| Some(line.strip_prefix(head)?.to_owned())).collect::<Vec<_>>();
+        prop_assert_eq!(told("text ").concat().len(), texts);
+        prop_assert_eq!(told("thinking ").concat().len(), thoughts);
+        let arguments: Vec<_> = (0..begun.len()).map(|call| told(&format!("arguments {call} ")).concat()).collect();
+        prop_assert_eq!(arguments, vec![JSON.to_owned(); begun.len()]);
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn write(request: &Request<'_>, aim: Aim<'_>) -> Result<Written> {
     }
     let mut plan = Plan::new(request.thinking, request.max_tokens, aim);
     if matches!(plan.thinking, Some(Thinking::Enabled { .. })) && forgot(&messages) {
-        plan = plan.forget(request.max_tokens, aim);
+        plan = Plan::thoughtless(request.max_tokens, aim);
     }
     plan.dropped.into_iter().for_each(|name| dropped.add(name));
     let drawn = sampling(request, aim, &plan, &mut dropped);

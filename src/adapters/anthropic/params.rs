@@ -82,8 +82,8 @@ impl Plan {
         Self { thinking: Some(Wire::Enabled { budget_tokens: budget }), max_tokens, ..Self::default() }
     }
 
-    /// Gives up thinking, loudly.
-    pub(super) fn forget(self, max_tokens: Option<u64>, aim: Aim<'_>) -> Self {
+    /// Without thinking, and loud about it.
+    pub(super) fn thoughtless(max_tokens: Option<u64>, aim: Aim<'_>) -> Self {
         Self { dropped: Some("reasoning_effort"), ..Self::new(None, max_tokens, aim) }
     }
 }
