@@ -3,13 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
+use llm_bridge::adapters::anthropic::overhear::{Attention, Overhear};
 use llm_bridge::adapters::anthropic::{CLIENT, UPSTREAM};
 use llm_bridge::adapters::{Aim, Head, Written};
 use llm_bridge::chat::{
     Call, Effort, Event, Finish, Media, MediaKind, Part, Raw, Request, Role, Shape, Source, Thinking, Tool, ToolChoice,
     Turn, Usage,
 };
-use llm_bridge::error::Result;
+use llm_bridge::error::{Error, Result};
 use llm_bridge::wire::json::Document;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -201,6 +202,7 @@ fn what_the_api_cannot_say_is_named_and_defaults_are_not() {
         logprobs: Some(0),
         shape: Some(Shape::Json),
         strange: vec!["logit_bias".into()],
+        stop: vec![Raw::quoted("\n\n"), Raw::quoted("END")],
         ..Request::default()
     };
     request.sampling.seed = number(1.0);
@@ -211,7 +213,8 @@ fn what_the_api_cannot_say_is_named_and_defaults_are_not() {
     dropped.sort();
     let expected = ["frequency_penalty", "logit_bias", "logprobs", "messages[].content[].input_audio", "n"];
     assert_eq!(dropped[..5], expected);
-    assert_eq!(dropped[5..], ["response_format", "seed", "temperature"]);
+    assert_eq!(dropped[5..], ["response_format", "seed", "stop", "temperature"]);
+    assert_eq!(body["stop_sequences"], json!(["END"]));
     assert_eq!(body.get("temperature"), None);
 }
 
@@ -356,7 +359,9 @@ fn recordings() -> Vec<Recording> {
         about: serde_json::from_slice(&std::fs::read(&head).unwrap()).unwrap(),
         body: std::fs::read(head.with_extension("body")).unwrap(),
     };
-    heads.map(read).filter(|recording| recording.about["api"] == "anthropic-messages").collect()
+    let found: Vec<_> = heads.map(read).filter(|recording| recording.about["api"] == "anthropic-messages").collect();
+    assert!(!found.is_empty(), "no recordings of this format at {}", folder.display());
+    found
 }
 
 /// The tokens that a body states, found without our code: input, read from the cache, written to it, output.
@@ -406,7 +411,27 @@ fn recorded_answers_are_read_with_the_tokens_that_they_state() {
     }
 }
 
-/// All strings below members of this name, wherever they are.
+#[test]
+fn recorded_streams_pass_unchanged_between_two_who_speak_alike() {
+    for Recording { name, about, body } in recordings() {
+        if !about["ct"].as_str().unwrap().starts_with("text/event-stream") {
+            continue;
+        }
+        for checked in [false, true] {
+            let mut heard = Overhear::new(Attention { text: true, checked });
+            let mut out = Vec::new();
+            body.chunks(7).for_each(|piece| out.extend_from_slice(&heard.push(piece)));
+            let kept = out.len();
+            out.extend(heard.finish(&Error::upstream(502, "stream_truncated", "cut")));
+            assert!(heard.is_whole() && heard.is_done() && heard.has_content(), "{name}");
+            let usage = heard.usage().unwrap();
+            assert_eq!([usage.fresh, usage.cache_read, usage.cache_write, usage.output], stated(&body), "{name}");
+            assert!(out == body || body.starts_with(&out[..kept]) && !body.ends_with(b"\n\n"), "{name}");
+        }
+    }
+}
+
+/// All values of members of this name, wherever they are.
 fn all<'v>(value: &'v Value, name: &str, found: &mut Vec<&'v Value>) {
     match value {
         Value::Object(members) => members.iter().for_each(|(key, value)| {
@@ -498,5 +523,50 @@ proptest! {
         {
             (UPSTREAM.write)(&request, Aim { model: "claude-opus-4-6", max_output: None }).ok();
         }
+    }
+
+    #[test]
+    fn blocks_are_in_strict_order_and_whole_however_a_provider_mixes_them(steps in proptest::collection::vec((0..5_u8, 0..3_usize), 0..60)) {
+        const JSON: &str = r#"{"a":"}\\\"{","b":[{}]}"#;
+        let mut begun: Vec<(usize, usize)> = Vec::new();
+        let (mut events, mut texts, mut thoughts) = (Vec::new(), 0, 0);
+        let piece = |call: usize, from: usize, to: usize| {
+            let call = u32::try_from(call).unwrap();
+            Event::Arguments { choice: 0, call, json: Raw::quoted(&JSON[from..to]) }
+        };
+        for (kind, call) in steps {
+            match kind {
+                0 => { texts += 1; events.push(Event::Text { choice: 0, text: Raw::quoted("x") }); }
+                1 => { thoughts += 1; events.push(Event::Thinking { choice: 0, text: Raw::quoted("y") }); }
+                _ => match begun.iter_mut().find(|(known, _)| *known == call) {
+                    Some((_, at)) if *at < JSON.len() => { events.push(piece(call, *at, *at + 1)); *at += 1; }
+                    Some(_) => {}
+                    None => {
+                        let number = u32::try_from(call).unwrap();
+                        events.push(Event::Call { choice: 0, call: number, id: format!("t{call}").into(), name: "f".into() });
+                        begun.push((call, 0));
+                    }
+                },
+            }
+        }
+        events.extend(begun.iter().filter(|(_, at)| *at < JSON.len()).map(|(call, at)| piece(*call, *at, JSON.len())));
+        let stream = encoded(&events);
+        let (mut open, mut next) = (None, 0);
+        for line in String::from_utf8(stream.clone()).unwrap().lines().filter_map(|line| line.strip_prefix("data: ")) {
+            let step: Value = serde_json::from_str(line).unwrap();
+            match step["type"].as_str().unwrap() {
+                "content_block_start" => { prop_assert_eq!((open, step["index"].as_u64()), (None, Some(next))); open = Some(next); next += 1; }
+                "content_block_delta" => prop_assert_eq!(open, step["index"].as_u64()),
+                "content_block_stop" => prop_assert_eq!(open.take(), step["index"].as_u64()),
+                _ => prop_assert_eq!(open, None),
+            }
+        }
+        let (read, malformed) = streamed([stream.as_slice()]);
+        prop_assert_eq!(malformed, 0);
+        let told = |head: &str| told(read.clone()).into_iter().filter_map(|line| Some(line.strip_prefix(head)?.to_owned())).collect::<Vec<_>>();
+        prop_assert_eq!(told("text ").concat().len(), texts);
+        prop_assert_eq!(told("thinking ").concat().len(), thoughts);
+        let arguments: Vec<_> = (0..begun.len()).map(|call| told(&format!("arguments {call} ")).concat()).collect();
+        prop_assert_eq!(arguments, vec![JSON.to_owned(); begun.len()]);
     }
 }

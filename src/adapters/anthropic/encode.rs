@@ -160,6 +160,19 @@ impl Encoder {
         }
     }
 
+    /// Most steps add to the block that is open: then nothing is kept, and nothing copied.
+    fn adds(&self, event: &Event<'_>, out: &mut Vec<u8>) -> bool {
+        let only = if self.blocks.0.len() == 1 { self.blocks.0.front() } else { None };
+        let Some(block) = only.filter(|block| self.open && block.body.is_empty()) else { return false };
+        let delta = match (event, &block.kind) {
+            (Event::Text { choice: 0, text }, Kind::Text) => Delta::Text { text: text.clone() },
+            (Event::Thinking { choice: 0, text }, Kind::Thinking) => Delta::Thinking { thinking: text.clone() },
+            _ => return false,
+        };
+        write(&Step::ContentBlockDelta { index: self.index, delta }, out);
+        true
+    }
+
     fn fail(&mut self, failure: &Error, out: &mut Vec<u8>) {
         self.over = true;
         errors::event(failure, out);
@@ -173,6 +186,9 @@ impl Encode for Encoder {
         }
         if let Event::Failed(failure) = event {
             return self.fail(failure, out);
+        }
+        if self.adds(event, out) {
+            return;
         }
         self.told.note(event);
         self.told.called |= matches!(event, Event::Call { choice: 0, .. });
@@ -277,7 +293,7 @@ enum OutBlock {
 enum Step<'a> {
     MessageStart { message: Message<'a> },
     ContentBlockStart { index: u32, content_block: OutBlock },
-    ContentBlockDelta { index: u32, delta: Delta },
+    ContentBlockDelta { index: u32, delta: Delta<'a> },
     ContentBlockStop { index: u32 },
     MessageDelta { delta: End, usage: Tokens<'a> },
     MessageStop {},
@@ -298,15 +314,15 @@ impl Step<'_> {
 
 #[derive(Serialize)]
 #[serde(tag = "type")]
-enum Delta {
+enum Delta<'a> {
     #[serde(rename = "text_delta")]
-    Text { text: Raw<'static> },
+    Text { text: Raw<'a> },
     #[serde(rename = "thinking_delta")]
-    Thinking { thinking: Raw<'static> },
+    Thinking { thinking: Raw<'a> },
     #[serde(rename = "signature_delta")]
-    Signature { signature: Raw<'static> },
+    Signature { signature: Raw<'a> },
     #[serde(rename = "input_json_delta")]
-    InputJson { partial_json: Raw<'static> },
+    InputJson { partial_json: Raw<'a> },
 }
 
 #[derive(Serialize)]

@@ -114,7 +114,7 @@ fn block<'a>(part: &'a Part<'a>, role: Role, dropped: &mut Dropped) -> Option<Bl
         (Part::Call(call), Role::Assistant) => Some(Block::ToolUse {
             id: &call.id,
             name: &call.name,
-            input: arguments(call.arguments.get()),
+            input: input(call),
             cache_control: call.cache.as_ref(),
         }),
         (Part::Result { call, parts, failed, cache }, Role::User) => Some(Block::ToolResult {
@@ -140,6 +140,11 @@ fn block<'a>(part: &'a Part<'a>, role: Role, dropped: &mut Dropped) -> Option<Bl
             None
         }
     }
+}
+
+/// A call's arguments; what is no object is kept, under a name that says so.
+fn input<'a>(call: &'a Call<'a>) -> Raw<'a> {
+    if call.arguments.get().starts_with('{') { call.arguments.clone() } else { arguments(call.arguments.get()) }
 }
 
 fn result<'a>(parts: &'a [Part<'a>], dropped: &mut Dropped) -> Option<Content<'a>> {

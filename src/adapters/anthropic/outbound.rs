@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::messages::{conversation, forgot};
 use super::params::{Plan, is, is_above, version};
-use super::wire::{Body, Choice, Format, Metadata, OutputConfig, Thinking, Tool};
+use super::wire::{Body, Choice, Format, Metadata, OutputConfig, Thinking, Tool, is_empty_text};
 use super::{ENDPOINT, VERSION};
 use crate::adapters::{Aim, Written};
 use crate::chat::{Raw, Request, Shape, ToolChoice};
@@ -44,7 +44,7 @@ pub(super) fn write(request: &Request<'_>, aim: Aim<'_>) -> Result<Written> {
     }
     let mut plan = Plan::new(request.thinking, request.max_tokens, aim);
     if matches!(plan.thinking, Some(Thinking::Enabled { .. })) && forgot(&messages) {
-        plan = plan.forget(request.max_tokens, aim);
+        plan = Plan::thoughtless(request.max_tokens, aim);
     }
     plan.dropped.into_iter().for_each(|name| dropped.add(name));
     let drawn = sampling(request, aim, &plan, &mut dropped);
@@ -58,7 +58,7 @@ pub(super) fn write(request: &Request<'_>, aim: Aim<'_>) -> Result<Written> {
         tool_choice: tool_choice(request, &plan, &mut dropped),
         thinking: plan.thinking,
         output_config: output_config(request, &plan, &mut dropped),
-        stop_sequences: &request.stop,
+        stop_sequences: stop(request, &mut dropped),
         temperature: drawn.temperature,
         top_p: drawn.top_p,
         top_k: drawn.top_k,
@@ -68,6 +68,12 @@ pub(super) fn write(request: &Request<'_>, aim: Aim<'_>) -> Result<Written> {
     unsaid(request, &mut dropped);
     let headers = vec![("anthropic-version", VERSION.to_owned())];
     Ok(Written { path: ENDPOINT.to_owned(), headers, body, dropped: dropped.0 })
+}
+
+/// What ends the answer. White space alone is refused.
+fn stop<'a>(request: &'a Request<'a>, dropped: &mut Dropped) -> Vec<&'a Raw<'a>> {
+    dropped.add_if(request.stop.iter().any(is_empty_text), "stop");
+    request.stop.iter().filter(|text| !is_empty_text(text)).collect()
 }
 
 /// Names what has no place in this format.

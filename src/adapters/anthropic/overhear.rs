@@ -75,7 +75,8 @@ impl Overhear {
         if told {
             return tail;
         }
-        if if heard.attention.checked { !tail.is_empty() } else { !between } {
+        let inside = if heard.attention.checked { !tail.is_empty() } else { !between };
+        if inside {
             tail.extend_from_slice(b"\n\n");
         }
         if heard.done || heard.error.is_some() {

@@ -53,7 +53,9 @@ impl Plan {
         let version = version(aim.model);
         let adaptive = version.is_some_and(|version| version >= (4, 6));
         let budgets = version.is_none_or(|version| version < (4, 7));
-        let think = |effort, dropped| Self { thinking: Some(Wire::Adaptive), effort, max_tokens, dropped };
+        // Those that refuse budgets also keep their thoughts to themselves, unless they are asked for them.
+        let thoughts = Wire::Adaptive { display: (!budgets).then_some("summarized") };
+        let think = |effort, dropped| Self { thinking: Some(thoughts), effort, max_tokens, dropped };
         match thinking {
             None | Some(Thinking::Off) => Self { max_tokens, ..Self::default() },
             Some(Thinking::Free) if adaptive => think(None, None),
@@ -80,8 +82,8 @@ impl Plan {
         Self { thinking: Some(Wire::Enabled { budget_tokens: budget }), max_tokens, ..Self::default() }
     }
 
-    /// Gives up thinking, loudly.
-    pub(super) fn forget(self, max_tokens: Option<u64>, aim: Aim<'_>) -> Self {
+    /// Without thinking, and loud about it.
+    pub(super) fn thoughtless(max_tokens: Option<u64>, aim: Aim<'_>) -> Self {
         Self { dropped: Some("reasoning_effort"), ..Self::new(None, max_tokens, aim) }
     }
 }
@@ -155,11 +157,14 @@ mod tests {
 
     #[test]
     fn newer_models_are_told_an_effort() {
+        let shown = Wire::Adaptive { display: Some("summarized") };
         let new = plan("claude-opus-4-7", Thinking::Effort(Effort::High), None, None);
-        assert_eq!((new.thinking, new.effort, new.max_tokens), (Some(Wire::Adaptive), Some("high"), MAX_TOKENS));
+        assert_eq!((new.thinking, new.effort, new.max_tokens), (Some(shown), Some("high"), MAX_TOKENS));
         let budget = plan("claude-opus-4-7", Thinking::Budget(10_000), None, None);
         assert_eq!((budget.effort, budget.dropped), (Some("medium"), Some("thinking.budget_tokens")));
         assert_eq!(plan("claude-opus-4-6", Thinking::Off, None, None).thinking, None);
+        let older = plan("claude-opus-4-6", Thinking::Free, None, None);
+        assert_eq!(older.thinking, Some(Wire::Adaptive { display: None }));
         assert_eq!(effort("low"), Some(Effort::Low));
     }
 }
