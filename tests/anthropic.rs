@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-use llm_bridge::adapters::anthropic::overhear::{Attention, Overhear};
 use llm_bridge::adapters::anthropic::{CLIENT, UPSTREAM};
 use llm_bridge::adapters::{Aim, Head, Written};
 use llm_bridge::chat::{
@@ -408,26 +407,6 @@ fn recorded_answers_are_read_with_the_tokens_that_they_state() {
             told.into_iter().filter(|line| heads.iter().any(|head| line.starts_with(head))).collect()
         };
         assert_eq!(spoken(again), spoken(without_memory(events)), "{name} told again");
-    }
-}
-
-#[test]
-fn recorded_streams_pass_unchanged_between_two_who_speak_alike() {
-    for Recording { name, about, body } in recordings() {
-        if !about["ct"].as_str().unwrap().starts_with("text/event-stream") {
-            continue;
-        }
-        for checked in [false, true] {
-            let mut heard = Overhear::new(Attention { text: true, checked });
-            let mut out = Vec::new();
-            body.chunks(7).for_each(|piece| out.extend_from_slice(&heard.push(piece)));
-            let kept = out.len();
-            out.extend(heard.finish(&Error::upstream(502, "stream_truncated", "cut")));
-            assert!(heard.is_whole() && heard.is_done() && heard.has_content(), "{name}");
-            let usage = heard.usage().unwrap();
-            assert_eq!([usage.fresh, usage.cache_read, usage.cache_write, usage.output], stated(&body), "{name}");
-            assert!(out == body || body.starts_with(&out[..kept]) && !body.ends_with(b"\n\n"), "{name}");
-        }
     }
 }
 

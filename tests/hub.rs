@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use llm_bridge::adapters::Listen as _;
 use llm_bridge::adapters::openai::overhear::{Attention, Overhear};
 use llm_bridge::adapters::openai::{CLIENT, UPSTREAM, outbound};
 use llm_bridge::adapters::{Aim, Head};
@@ -412,7 +413,8 @@ fn golden_requests_are_written_as_they_should_be() {
         let mut dropped: Vec<&str> = written.dropped.iter().map(AsRef::as_ref).collect();
         let mut expected: Vec<&str> =
             golden["dropped"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
-        (dropped.sort_unstable(), expected.sort_unstable());
+        dropped.sort_unstable();
+        expected.sort_unstable();
         assert_eq!(dropped, expected, "{name}");
     }
     assert!(seen >= 4);

@@ -6,12 +6,12 @@ use super::host::{Answer as _, Call, Host, Lost};
 use super::pair::{Manner, Pair};
 use super::receipt::{Meter, Receipt};
 use super::relay::{Relay, Wanted};
-use super::translate::Translate;
+use super::translate::{Facts, Translate};
 use super::watch::{KEEP_ALIVE, Tick, Watch};
 use super::{Body, Bridge, Response};
 use crate::adapters::openai::inbound::{self, Ask};
 use crate::adapters::openai::{encode, outbound, whole};
-use crate::adapters::{self, CHAT, Encode, Head, echo};
+use crate::adapters::{self, Encode, Head, echo};
 use crate::chat::Event;
 use crate::config::{Millis, OnDisconnect, StreamUsage};
 use crate::error::{Error, Result};
@@ -37,12 +37,7 @@ pub async fn answer<H: Host>(
     manner: &Manner,
     receipt: &mut Receipt,
 ) -> Result<Response<H>> {
-    let head = Head {
-        dice: host.dice(),
-        created: host.now() / 1000,
-        model: ask.model.clone(),
-        include_usage: ask.include_usage == Some(true),
-    };
+    let head = head(host, &ask);
     if target.provider.adapter == echo::KIND.name {
         let head = Head { model: target.upstream.clone().into_owned(), ..head };
         return tell(bridge, host, (&ask, head), &target, manner, receipt);
@@ -53,16 +48,12 @@ pub async fn answer<H: Host>(
     let pair = Pair::of(manner, &target, ask.document.bytes(), head);
     let call = match &pair {
         None => call(ask, &target, key)?,
-        Some(pair) => {
-            let (call, dropped) = pair.call(&mut ask.document, &target, key)?;
-            receipt.dropped = (!dropped.is_empty()).then(|| dropped.join(", "));
-            call
-        }
+        Some(pair) => pair.call(&mut ask.document, &target, key, &mut receipt.dropped)?,
     };
     receipt.meter = Some(meter(&target, &call.body));
     let clocks = target.model.clocks;
-    let left = || receipt.started.saturating_add(clocks.total).saturating_sub(host.now());
-    let sent = host.now();
+    let (sent, over) = (host.now(), receipt.started.saturating_add(clocks.total));
+    let left = || over.saturating_sub(host.now());
     let first_token = clocks.first_token.filter(|_| stream);
     let connect = [clocks.connect, first_token].into_iter().flatten().fold(left(), Millis::min);
     let answer = host.send(call, connect).await.map_err(unanswered)?;
@@ -77,8 +68,8 @@ pub async fn answer<H: Host>(
         let relay = match &pair {
             None => Relay::new(Rc::clone(bridge), target.index, watch, wanted, receipt.clone()),
             Some(pair) => {
-                let listen = Box::new(pair.stream(bridge.config.logging.fields.shows("response")));
-                Relay::listening(Rc::clone(bridge), target.index, watch, (listen, pair.is_native()), receipt.clone())
+                let listen = pair.stream(bridge.config.logging.fields.shows("response"));
+                Relay::listening(Rc::clone(bridge), target.index, watch, listen, receipt.clone())
             }
         };
         let (stream, held, relay) =
@@ -88,31 +79,39 @@ pub async fn answer<H: Host>(
     let first_byte = host.now();
     let (bytes, buffer) = host.gather(answer, left()).await.map_err(unanswered)?;
     receipt.first_byte = Some(first_byte);
-    if let Some(pair) = pair {
-        let (body, facts) = pair.whole(&bytes).map_err(|error| bridge.clean(target.index, error))?;
+    let (body, facts) = match pair {
+        Some(pair) => pair.whole(&bytes),
+        None => heard(&bytes),
+    };
+    if body.is_ok() || facts.usage.is_some() {
         receipt.charge(facts.usage, facts.tier.as_deref(), &facts.words, facts.said);
-        receipt.served = facts.model;
-        return Ok(match body {
-            Some(body) if manner.client.name == CHAT.name => written(body, stream, wanted),
-            Some(body) => Response::json(200, Body::Bytes(body)),
-            None => Response::json(200, Body::Buffer(buffer, bytes)),
-        });
     }
-    let facts = outbound::reply(&bytes).map_err(|error| bridge.clean(target.index, error))?;
-    receipt.charge(facts.usage, facts.tier.as_deref(), &facts.words, facts.said);
     receipt.served = facts.model;
-    if !stream {
-        return Ok(Response::json(200, Body::Buffer(buffer, bytes)));
-    }
-    Ok(written(bytes, stream, wanted))
+    Ok(match body.map_err(|error| bridge.clean(target.index, error))? {
+        None if stream && manner.chats() => streamed(&bytes, wanted),
+        Some(body) if stream && manner.chats() => streamed(&body, wanted),
+        None => Response::json(200, Body::Buffer(buffer, bytes)),
+        Some(body) => Response::json(200, Body::Bytes(body)),
+    })
 }
 
-/// A whole answer of ours; as a stream, if one was asked for.
-fn written<H: Host>(body: Vec<u8>, stream: bool, wanted: Wanted) -> Response<H> {
-    if !stream {
-        return Response::json(200, Body::Bytes(body));
+/// What the head of an answer says, where its provider says nothing better.
+fn head<H: Host>(host: &H, ask: &Ask<'_>) -> Head {
+    let (created, include_usage) = (host.now() / 1000, ask.include_usage == Some(true));
+    Head { dice: host.dice(), created, model: ask.model.clone(), include_usage }
+}
+
+/// A whole answer that the client gets as it is.
+fn heard(bytes: &[u8]) -> (Result<Option<Vec<u8>>>, Facts) {
+    match outbound::reply(bytes) {
+        Ok(facts) => (Ok(None), facts.into()),
+        Err(error) => (Err(error), Facts::default()),
     }
-    Response::event_stream(Body::Bytes(inbound::as_stream(&body, wanted.usage == Some(true)).unwrap_or_default()))
+}
+
+/// A whole answer where a stream was asked for.
+fn streamed<H: Host>(body: &[u8], wanted: Wanted) -> Response<H> {
+    Response::event_stream(Body::Bytes(inbound::as_stream(body, wanted.usage == Some(true)).unwrap_or_default()))
 }
 
 /// Reads a stream up to its first content: until then, a failure can still be told as what it is. A client that would hear nothing for
@@ -159,7 +158,7 @@ fn tell<H: Host>(
     receipt: &mut Receipt,
 ) -> Result<Response<H>> {
     let steps = echo::answer(&(manner.client.read)(&ask.document)?, &target.model.demo);
-    let chats = manner.client.name == CHAT.name;
+    let chats = manner.chats();
     receipt.meter = Some(meter(target, &Rc::default()));
     if let Some(usage) =
         steps.iter().find_map(|(_, event)| if let Event::Usage(usage) = event { Some(*usage) } else { None })
@@ -185,8 +184,8 @@ fn tell<H: Host>(
         // Our own words are listened to as if a provider said them.
         Some(own) => {
             let encode = (manner.client.stream)(Head::default());
-            let listen = Box::new(Translate::new((own.stream)(), encode, true, false));
-            Relay::listening(Rc::clone(bridge), target.index, watch, (listen, true), receipt.clone())
+            let listen = Translate::new((own.stream)(), encode, true, false);
+            Relay::listening(Rc::clone(bridge), target.index, watch, listen, receipt.clone())
         }
         None => Relay::new(Rc::clone(bridge), target.index, watch, wanted, receipt.clone()),
     };

@@ -333,7 +333,7 @@ fn apologise<H: Host>(
     let broke_off = receipt.sent.is_some() && matches!(error.code(), Some("upstream_unreachable" | "stream_truncated"));
     if left || broke_off || error.code() == Some("upstream_timeout") {
         receipt.charge(None, None, &[], 0);
-    } else {
+    } else if receipt.usage.is_none() {
         receipt.cost = Some(0);
     }
     settle(bridge, host, receipt, Some(error.clone()).filter(|_| !left), None);

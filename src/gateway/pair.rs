@@ -39,6 +39,11 @@ impl Manner {
         };
         Self { client, strict, carried: client.carried.iter().filter_map(carry).collect() }
     }
+
+    /// Whether it chats, in the format that has a way of its own.
+    pub(super) fn chats(&self) -> bool {
+        self.client.name == CHAT.name
+    }
 }
 
 /// The two formats of an exchange, and what the head of its answer says.
@@ -55,7 +60,7 @@ impl<'m> Pair<'m> {
     pub(super) fn of(manner: &'m Manner, target: &Target<'_>, body: &[u8], head: Head) -> Option<Self> {
         let upstream = adapters::upstream(target.provider.adapter)?;
         let same = upstream.kind.name == manner.client.name;
-        if same && manner.client.name == CHAT.name {
+        if same && manner.chats() {
             return None;
         }
         let own = |word: &str| memchr::memmem::find(body, word.as_bytes()).is_some();
@@ -68,12 +73,7 @@ impl<'m> Pair<'m> {
         self.upstream.refusal
     }
 
-    /// Whether the client gets the provider's very bytes.
-    pub(super) fn is_native(&self) -> bool {
-        self.native
-    }
-
-    /// The call that a request becomes, and what of it the provider is not told.
+    /// The call that a request becomes; and, in `told`, what of it the provider is not told.
     ///
     /// # Errors
     /// 400 for what is not as the client's format wants it, or cannot be said in the provider's.
@@ -82,7 +82,8 @@ impl<'m> Pair<'m> {
         document: &mut Document<'_>,
         target: &Target<'_>,
         key: Option<&Secret>,
-    ) -> Result<(Call, Vec<Cow<'static, str>>)> {
+        told: &mut Option<String>,
+    ) -> Result<Call> {
         let (row, provider) = (target.model, target.provider);
         let own = key.map(|key| (self.upstream.key)(key.reveal()));
         let mut headers = provider.headers.clone();
@@ -97,14 +98,14 @@ impl<'m> Pair<'m> {
             headers.extend(written.headers.into_iter().map(|(name, value)| (name.to_owned(), value)));
             (written.path, written.body, written.dropped)
         };
-        let call = Call {
+        *told = (!dropped.is_empty()).then(|| dropped.join(", "));
+        Ok(Call {
             url: provider.address.as_ref().map(|address| address.join(&path)).unwrap_or_default(),
             headers,
             body: Rc::new(body),
             stream,
             ends_with_client: provider.streaming.on_disconnect == OnDisconnect::Cancel,
-        };
-        Ok((call, dropped))
+        })
     }
 
     fn write(&self, document: &Document<'_>, target: &Target<'_>) -> Result<adapters::Written> {
@@ -131,25 +132,23 @@ impl<'m> Pair<'m> {
         Ok(written)
     }
 
-    /// Reads a whole answer, and writes it in the client's format; nothing where that is the provider's.
-    ///
-    /// # Errors
-    /// 502 if it is none, or an error in spite of its status.
-    pub(super) fn whole(&self, body: &[u8]) -> Result<(Option<Vec<u8>>, Facts)> {
+    /// Reads a whole answer, and writes it in the client's format; nothing where that is the provider's. What was learnt of it counts even
+    /// if it is none, or an error in spite of its status: then it is a 502.
+    pub(super) fn whole(&self, body: &[u8]) -> (Result<Option<Vec<u8>>>, Facts) {
         let (mut facts, mut events) = (Facts::default(), Vec::new());
-        (self.upstream.whole)(body, &mut |event| {
+        let read = (self.upstream.whole)(body, &mut |event| {
             facts.note(&event);
             if !self.native {
                 events.push(event.owned());
             }
-        })?;
-        match facts.error.take() {
-            Some(error) => Err(error),
-            None if !facts.is_whole() => {
-                Err(Error::upstream(502, "upstream_invalid_response", "The provider's answer does not come to an end."))
-            }
-            None => Ok(((!self.native).then(|| (self.manner.client.whole)(&self.head, &events)), facts)),
-        }
+        });
+        let unfinished = || {
+            let message = "The provider's answer does not come to an end.";
+            Error::upstream(502, "upstream_invalid_response", message)
+        };
+        let failed = read.err().or_else(|| facts.error.take()).or_else(|| (!facts.is_whole()).then(unfinished));
+        let written = || (!self.native).then(|| (self.manner.client.whole)(&self.head, &events));
+        (failed.map_or_else(|| Ok(written()), Err), facts)
     }
 
     /// Reads a streamed answer, and writes it in the client's format. `keeps_text`: its text is kept, for operators who want it in their

@@ -8,6 +8,7 @@ use super::Bridge;
 use super::closing::Closing;
 use super::permit::dollars;
 use super::receipt::{Outcome, Receipt};
+use super::translate::Translate;
 use super::watch::{Tick, Watch};
 use crate::adapters::Listen;
 use crate::adapters::openai::inbound;
@@ -69,16 +70,16 @@ impl Relay {
         Self { bridge, provider, streaming, checked, heard: Box::new(Overhear::new(attention)), watch, receipt }
     }
 
-    /// A relay with a listener of its own. `native`: the bytes may flow by themselves; if not, every piece comes through our hands.
-    pub fn listening(
+    /// A relay between two formats, or for another than that of chats. What is translated comes through our hands, piece by piece.
+    pub(super) fn listening(
         bridge: Rc<Bridge>,
         provider: usize,
         watch: Watch,
-        (listen, native): (Box<dyn Listen>, bool),
+        listen: Translate,
         receipt: Receipt,
     ) -> Self {
         let streaming = bridge.config.providers.get(provider).map_or_else(Streaming::default, |row| row.streaming);
-        Self { bridge, provider, streaming, checked: !native, heard: listen, watch, receipt }
+        Self { bridge, provider, streaming, checked: !listen.is_native(), heard: Box::new(listen), watch, receipt }
     }
 
     /// Whether the bytes have to come through our hands to the end; if not, they may flow by themselves once the answer has begun.

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use crate::adapters::openai::outbound;
 use crate::adapters::{Decode, Each, Encode, Listen};
 use crate::chat::{Event, Usage};
 use crate::error::Error;
@@ -38,11 +39,23 @@ pub(super) struct Translate {
     tail: [u8; 2],
 }
 
+impl From<outbound::Facts> for Facts {
+    fn from(facts: outbound::Facts) -> Self {
+        let outbound::Facts { usage, model, tier, words, said } = facts;
+        Self { usage, model, tier, words, said, ..Self::default() }
+    }
+}
+
 impl Translate {
     /// `native`: both speak the same. `keeps_text`: the answer's text is kept, for operators who want it in their log.
     pub(super) fn new(decode: Box<dyn Decode>, encode: Box<dyn Encode>, native: bool, keeps_text: bool) -> Self {
         let facts = Facts { text: keeps_text.then(String::new), ..Facts::default() };
         Self { decode, encode, facts, native, tail: *b"\n\n" }
+    }
+
+    /// Whether the client gets the provider's very bytes.
+    pub(super) fn is_native(&self) -> bool {
+        self.native
     }
 
     /// Reads, and writes what comes of it.

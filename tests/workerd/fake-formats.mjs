@@ -1,4 +1,4 @@
-// Stand-ins for providers of other formats than OpenAI's: Anthropic's Messages API and Gemini's generateContent. As strict as the real ones
+// Stand-ins for providers of three formats: OpenAI's chats, Anthropic's Messages API and Gemini's generateContent. As strict as the real ones
 // about what they are sent: an unknown or misplaced field is refused. They play one scene: a question, two calls of tools, an answer.
 
 import { createServer } from "node:http";
@@ -30,6 +30,7 @@ export async function startFormats() {
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   const origin = `http://127.0.0.1:${server.address().port}`;
   return {
+    openai: `${origin}/v1`,
     anthropic: `${origin}/v1`,
     gemini: `${origin}/v1beta`,
     requests,
@@ -42,11 +43,11 @@ export async function startFormats() {
 async function serve(req, res, state) {
   const pieces = [];
   for await (const piece of req) pieces.push(piece);
-  const format = req.url.startsWith("/v1/messages") ? anthropic : gemini;
+  const format = req.url.startsWith("/v1/messages") ? anthropic : req.url === "/v1/chat/completions" ? openai : gemini;
   try {
     const body = JSON.parse(Buffer.concat(pieces));
     state.requests.push({ url: req.url, headers: req.headers, body });
-    insist(!req.headers.authorization, "a key for somebody else");
+    insist(!req.headers.authorization || format === openai, "a key for somebody else");
     const said = format.read(req, body);
     if (said.stream) {
       const events = format.stream(said.step);
@@ -133,6 +134,54 @@ const anthropic = {
     return out;
   },
   refuse: (message) => ({ type: "error", error: { type: "invalid_request_error", message }, request_id: "req_1" }),
+};
+
+const openai = {
+  read(req, body) {
+    insist(req.headers.authorization === "Bearer key-of-openai", "wrong key");
+    onlyKeys(body, ["model", "messages", "tools", "tool_choice", "parallel_tool_calls", "stream", "stream_options", "max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "seed", "n", "user", "reasoning_effort", "response_format"], "body");
+    let waiting = [];
+    let results = 0;
+    body.messages.forEach((message, n) => {
+      onlyKeys(message, { system: ["role", "content"], user: ["role", "content"], assistant: ["role", "content", "tool_calls"], tool: ["role", "content", "tool_call_id"] }[message.role] ?? [], `messages[${n}]`);
+      if (message.role === "tool") {
+        insist(waiting.includes(message.tool_call_id), `messages[${n}]: no such tool_call_id`);
+        waiting = waiting.filter((id) => id !== message.tool_call_id);
+        results++;
+      } else insist(waiting.length === 0, `messages[${n}]: tool_call_ids did not have response messages: ${waiting}`);
+      for (const call of message.tool_calls ?? []) {
+        onlyKeys(call, ["id", "type", "function"], "tool_calls");
+        insist(JSON.parse(call.function.arguments), "arguments are JSON");
+        waiting.push(call.id);
+      }
+    });
+    for (const tool of body.tools ?? []) onlyKeys(tool.function, ["name", "description", "parameters", "strict"], "tools");
+    return { stream: body.stream, step: results };
+  },
+  usage: { prompt_tokens: 55, completion_tokens: 12, total_tokens: 67, prompt_tokens_details: { cached_tokens: 30 }, completion_tokens_details: { reasoning_tokens: 5 } },
+  message(step) {
+    const call = SCENE.calls[step];
+    if (!call) return { role: "assistant", content: SCENE.words.join("") };
+    return { role: "assistant", content: null, reasoning_content: SCENE.thought, tool_calls: [{ id: `call_${step}`, type: "function", function: { name: call.name, arguments: JSON.stringify(call.args) } }] };
+  },
+  whole(step) {
+    const choice = { index: 0, message: this.message(step), logprobs: null, finish_reason: SCENE.calls[step] ? "tool_calls" : "stop" };
+    return { id: "chatcmpl-1", object: "chat.completion", created: 1, model: "gpt-served", choices: [choice], usage: this.usage };
+  },
+  stream(step) {
+    const chunk = (delta, finish_reason = null) => `data: ${JSON.stringify({ id: "chatcmpl-1", object: "chat.completion.chunk", created: 1, model: "gpt-served", choices: [{ index: 0, delta, finish_reason }] })}\n\n`;
+    const { tool_calls, reasoning_content } = this.message(step);
+    const out = [chunk({ role: "assistant", content: "" })];
+    if (!tool_calls) SCENE.words.forEach((content) => out.push(chunk({ content })));
+    if (reasoning_content) out.push(chunk({ reasoning_content }));
+    for (const { id, type, function: fn } of tool_calls ?? []) {
+      out.push(chunk({ tool_calls: [{ index: 0, id, type, function: { name: fn.name, arguments: "" } }] }));
+      for (let at = 0; at < fn.arguments.length; at += 4) out.push(chunk({ tool_calls: [{ index: 0, function: { arguments: fn.arguments.slice(at, at + 4) } }] }));
+    }
+    const usage = { id: "chatcmpl-1", object: "chat.completion.chunk", created: 1, model: "gpt-served", choices: [], usage: this.usage };
+    return [...out, chunk({}, tool_calls ? "tool_calls" : "stop"), `data: ${JSON.stringify(usage)}\n\n`, "data: [DONE]\n\n"];
+  },
+  refuse: (message) => ({ error: { message, type: "invalid_request_error", param: null, code: null } }),
 };
 
 const gemini = {

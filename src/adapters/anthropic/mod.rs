@@ -8,7 +8,6 @@ mod errors;
 mod inbound;
 mod messages;
 mod outbound;
-pub mod overhear;
 mod params;
 mod reading;
 mod reply;
