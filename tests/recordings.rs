@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use llm_bridge::adapters::Listen as _;
 use llm_bridge::adapters::openai::outbound;
 use llm_bridge::adapters::openai::overhear::{Attention, Overhear};
 use llm_bridge::chat::Usage;

@@ -74,7 +74,7 @@ fn nothing_below_the_gateway_waits() {
 
 #[test]
 fn no_adapter_names_another() {
-    let adapters = ["openai", "echo"];
+    let adapters = ["openai", "anthropic", "gemini", "echo"];
     for (path, text) in sources() {
         let spelt = path.to_string_lossy().into_owned();
         for own in adapters.iter().filter(|own| spelt.contains(&format!("adapters/{own}"))) {

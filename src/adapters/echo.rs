@@ -1,6 +1,6 @@
 //! Answers without an upstream: for the first run, for trying clients, for tests. Its tokens are words. It knows no wire format.
 
-use crate::chat::{Event, Finish, Request, Usage};
+use crate::chat::{Event, Finish, Part, Raw, Request, Role, Turn, Usage};
 use crate::config::{AdapterKind, Demo, Millis};
 
 /// The adapter's row in the table.
@@ -12,24 +12,28 @@ pub const FINGERPRINT: &str = "llm-bridge-demo";
 /// Characters of the question that are repeated at most.
 const QUOTED: usize = 2_000;
 
-/// A whole answer, piece by piece: the pause before each piece, and the piece. The last is always [`Event::End`].
-pub fn answer(request: &Request, demo: &Demo) -> Vec<(Millis, Event)> {
+/// A whole answer, piece by piece: the pause before each step, and the step. The last are its reason to finish, its usage and its end.
+pub fn answer(request: &Request<'_>, demo: &Demo) -> Vec<(Millis, Event<'static>)> {
     let words = words(request, demo);
     let limit = request.max_tokens.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    let finish = if words.len() > limit { Finish::Length } else { Finish::Stop };
-    let mut steps = Vec::with_capacity(words.len().min(limit) + 1);
+    let reason = if words.len() > limit { Finish::Length } else { Finish::Stop };
+    let said = words.len().min(limit);
+    let mut steps = Vec::with_capacity(said + 4);
+    steps.push((0, Event::Start { id: None, model: None }));
     for (index, word) in words.iter().take(limit).enumerate() {
-        let text = if index == 0 { word.clone() } else { format!(" {word}") };
-        steps.push((if index == 0 { demo.first_delay } else { demo.delay }, Event::Text(text)));
+        let text = if index == 0 { Raw::quoted(word) } else { Raw::quoted(&format!(" {word}")) };
+        steps.push((if index == 0 { demo.first_delay } else { demo.delay }, Event::Text { choice: 0, text }));
     }
-    let usage = Usage { fresh: count(request), output: steps.len() as u64, ..Usage::default() };
-    steps.push((0, Event::End { finish, usage }));
+    let usage = Usage { fresh: count(request), output: said as u64, ..Usage::default() };
+    steps.extend([Event::Finish { choice: 0, reason }, Event::Usage(usage), Event::End].map(|event| (0, event)));
     steps
 }
 
-fn words(request: &Request, demo: &Demo) -> Vec<String> {
-    let question = request.messages.iter().rev().find(|message| message.role == "user");
-    let question: String = question.map(|message| message.text.chars().take(QUOTED).collect()).unwrap_or_default();
+fn words(request: &Request<'_>, demo: &Demo) -> Vec<String> {
+    let is_result = |part: &Part<'_>| matches!(part, Part::Result { .. });
+    let asks = |turn: &&Turn<'_>| turn.role == Role::User && !turn.parts.iter().any(is_result);
+    let question = request.turns.iter().rev().find(asks);
+    let question: String = question.map(|turn| text(&turn.parts).chars().take(QUOTED).collect()).unwrap_or_default();
     let text = format!("This is a demonstration by LLM Bridge; no model was asked. You said: {question}");
     let mut words: Vec<String> = text.split(' ').map(str::to_owned).collect();
     if demo.words > 0 {
@@ -40,25 +44,37 @@ fn words(request: &Request, demo: &Demo) -> Vec<String> {
     words
 }
 
-fn count(request: &Request) -> u64 {
-    request.messages.iter().map(|message| message.text.split_whitespace().count() as u64).sum()
+fn count(request: &Request<'_>) -> u64 {
+    request.turns.iter().map(|turn| text(&turn.parts).split_whitespace().count() as u64).sum()
+}
+
+/// All texts, with spaces between them.
+fn text(parts: &[Part<'_>]) -> String {
+    let texts = parts.iter().filter_map(|part| match part {
+        Part::Text { text, .. } => text.text().map(std::borrow::Cow::into_owned),
+        Part::Result { parts, .. } => Some(text(parts)),
+        Part::Media(_) | Part::Call(_) | Part::Thinking { .. } | Part::Redacted(_) => None,
+    });
+    texts.collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::Message;
 
-    fn ask(text: &str, max_tokens: Option<u64>) -> Request {
-        Request { messages: vec![Message { role: "user".into(), text: text.into() }], max_tokens }
+    fn ask(text: &str, max_tokens: Option<u64>) -> Request<'static> {
+        let parts = vec![Part::Text { text: Raw::quoted(text), cache: None }];
+        Request { turns: vec![Turn { role: Role::User, parts }], max_tokens, ..Request::default() }
     }
 
-    fn told(steps: &[(Millis, Event)]) -> (String, Finish, Usage) {
-        let mut text = String::new();
+    fn told(steps: &[(Millis, Event<'_>)]) -> (String, Finish, Usage) {
+        let (mut text, mut reason) = (String::new(), None);
         for (_, event) in steps {
             match event {
-                Event::Text(piece) => text.push_str(piece),
-                Event::End { finish, usage } => return (text, *finish, *usage),
+                Event::Text { text: piece, .. } => text.push_str(&piece.text().unwrap()),
+                Event::Finish { reason: told, .. } => reason = Some(*told),
+                Event::Usage(usage) => return (text, reason.unwrap(), *usage),
+                _ => {}
             }
         }
         panic!("an answer without an end");
@@ -83,7 +99,7 @@ mod tests {
     fn a_row_may_ask_for_length_and_pauses() {
         let demo = Demo { first_delay: 5, delay: 2, words: 40 };
         let steps = answer(&ask("hi", None), &demo);
-        assert_eq!(steps.len(), 41);
+        assert_eq!(steps.len(), 1 + 40 + 3);
         assert_eq!(steps.iter().map(|(pause, _)| pause).sum::<u64>(), 5 + 39 * 2);
     }
 }

@@ -1,9 +1,183 @@
-//! The wire formats, one folder each. No adapter names another; none waits for anything.
+//! The wire formats, one folder each. No adapter names another; none waits for anything. Seen from the gateway, a format has two sides:
+//! [`Upstream`], as providers speak it, and [`Client`], as clients do. Between two formats stands `chat`.
 
+pub mod anthropic;
 pub mod echo;
+pub mod gemini;
 pub mod openai;
 
+use std::borrow::Cow;
+
+use crate::chat::{Event, Request, Usage};
 use crate::config::AdapterKind;
+use crate::error::{Error, Result};
+use crate::wire::json::Document;
 
 /// What a provider's row may name as its `adapter`; the first is meant where it names none.
-pub const KINDS: &[AdapterKind] = &[openai::KIND, echo::KIND];
+pub const KINDS: &[AdapterKind] = &[openai::KIND, anthropic::KIND, gemini::KIND, echo::KIND];
+
+/// The formats of providers.
+pub const UPSTREAMS: &[Upstream] = &[openai::UPSTREAM, anthropic::UPSTREAM, gemini::UPSTREAM];
+
+/// The format of clients who chat.
+pub const CHAT: &Client = &openai::CLIENT;
+
+/// The format of clients who exchange messages.
+pub const MESSAGES: &Client = &anthropic::CLIENT;
+
+/// A provider's format, by the word for it in the configuration.
+pub fn upstream(name: &str) -> Option<&'static Upstream> {
+    UPSTREAMS.iter().find(|upstream| upstream.kind.name == name)
+}
+
+/// A request as a provider wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The path below the API's root, and its query: `/messages`.
+    pub path: String,
+    /// Headers besides the key and `content-type`, names in lower case.
+    pub headers: Vec<(&'static str, String)>,
+    /// JSON.
+    pub body: Vec<u8>,
+    /// What the client said and the provider will not be told, by its name in OpenAI's or the client's words (`seed`,
+    /// `messages[].name`), each once; [`Request::strange`] is among them.
+    pub dropped: Vec<Cow<'static, str>>,
+}
+
+/// What a request is written for.
+#[derive(Clone, Copy, Debug)]
+pub struct Aim<'a> {
+    /// The provider's name for the model.
+    pub model: &'a str,
+    /// The longest answer that the model gives, in tokens, if that is known: for formats that demand a limit.
+    pub max_output: Option<u64>,
+}
+
+/// Hands on the steps of an answer, one by one.
+pub type Each<'e> = &'e mut dyn FnMut(Event<'_>);
+
+/// A wire format as providers speak it.
+pub struct Upstream {
+    /// The word for it in the configuration.
+    pub kind: AdapterKind,
+    /// The header that carries a key.
+    pub key: fn(&str) -> (&'static str, String),
+    /// Writes a request.
+    ///
+    /// # Errors
+    /// 400 for what cannot be said in this format at all.
+    pub write: fn(&Request<'_>, Aim<'_>) -> Result<Written>,
+    /// Reads a whole answer that came with a status of success.
+    ///
+    /// # Errors
+    /// 502 if it is none, or an error in spite of its status.
+    pub whole: fn(&[u8], Each<'_>) -> Result<()>,
+    /// Reads a streamed answer.
+    pub stream: fn() -> Box<dyn Decode>,
+    /// What a refusal means for the caller: the provider's status, and its body, which may have been cut.
+    pub refusal: fn(u16, &[u8]) -> Error,
+}
+
+/// Reads a streamed answer as it comes, however it is cut.
+pub trait Decode {
+    /// Takes more of it.
+    fn push(&mut self, bytes: &[u8], each: Each<'_>);
+
+    /// There is no more of it: hands on what was complete but for its last line end. That something is missing is for others to see:
+    /// there was no [`Event::End`].
+    fn finish(&mut self, each: Each<'_>);
+
+    /// Events that could not be read.
+    fn malformed(&self) -> u32;
+}
+
+/// A wire format as clients speak it.
+pub struct Client {
+    /// Its name: that of the [`AdapterKind`] of providers who speak the same.
+    pub name: &'static str,
+    /// Reads a request, whose top level has been read.
+    ///
+    /// # Errors
+    /// 400 naming the field that is not as the format wants it.
+    pub read: for<'d> fn(&'d Document<'d>) -> Result<Request<'d>>,
+    /// Writes a whole answer.
+    pub whole: fn(&Head, &[Event<'_>]) -> Vec<u8>,
+    /// Writes a streamed answer.
+    pub stream: fn(Head) -> Box<dyn Encode>,
+    /// An error as a response's body.
+    pub error: fn(&Error) -> Vec<u8>,
+    /// The path of the endpoint below the API's root, for providers who speak the same.
+    pub path: &'static str,
+    /// Request headers that go on to such providers as they are, and what is sent where a client has none.
+    pub carried: &'static [(&'static str, Option<&'static str>)],
+    /// A word that stands in what the gateway made up for such a client, and that no such provider may see.
+    pub own: Option<&'static str>,
+}
+
+/// What the head of an answer says, where its provider says nothing better.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// Random bits for the answer's id.
+    pub dice: u128,
+    /// Seconds since 1970.
+    pub created: u64,
+    /// The model asked for, as the client named it.
+    pub model: String,
+    /// Whether a stream tells its usage, where the format leaves that to the client.
+    pub include_usage: bool,
+}
+
+/// Writes a streamed answer, each step as it comes.
+pub trait Encode {
+    /// Writes what a client is told of a step; nothing for many of them. After [`Event::Failed`], nothing more.
+    fn event(&mut self, event: &Event<'_>, out: &mut Vec<u8>);
+
+    /// Writes the end: what the format demands after the last step of an answer that is whole, or, `failure`, of one that is not.
+    fn finish(&mut self, failure: Option<&Error>, out: &mut Vec<u8>);
+}
+
+/// Listens to a streamed answer on its way to the client, and has the last word.
+pub trait Listen {
+    /// Takes more of the stream, and gives what the client gets.
+    fn push<'b>(&mut self, bytes: &'b [u8]) -> Cow<'b, [u8]>;
+
+    /// The stream has ended. Gives what a client has to be told after the bytes it already has: nothing after a whole stream, what was
+    /// missing of its end, or `failure`.
+    fn finish(&mut self, failure: &Error) -> Vec<u8>;
+
+    /// Whether the answer came to its end.
+    fn is_whole(&self) -> bool;
+
+    /// Whether the stream has said that it is done.
+    fn is_done(&self) -> bool;
+
+    /// Whether what the client has so far ends between two events, so that something may be put in between.
+    fn is_between_events(&self) -> bool;
+
+    /// Whether something has been said: text, reasoning, a tool call, a reason to finish.
+    fn has_content(&self) -> bool;
+
+    /// The error that the stream itself reported.
+    fn error(&self) -> Option<&Error>;
+
+    /// The tokens, as last reported.
+    fn usage(&self) -> Option<Usage>;
+
+    /// The model that the provider says it used.
+    fn model(&self) -> Option<&str>;
+
+    /// How the provider says it served the request, as last reported.
+    fn tier(&self) -> Option<&str>;
+
+    /// The chunk that tells the usage, if it was kept back.
+    fn kept_usage(&self) -> Option<&[u8]>;
+
+    /// The beginning of what it has said, in pieces of JSON, a line each; and how much it was in all, roughly, in bytes.
+    fn said(&self) -> (&[u8], u64);
+
+    /// Events that could not be read.
+    fn malformed(&self) -> u32;
+
+    /// The answer's text, if it was to be kept.
+    fn text(&self) -> Option<&str>;
+}

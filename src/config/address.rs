@@ -35,9 +35,13 @@ impl Address {
         Ok(Self { root: root.trim_end_matches('/').to_owned(), query })
     }
 
-    /// The URL of an endpoint, such as `/chat/completions`.
+    /// The URL of an endpoint, such as `/chat/completions`; it may have a query of its own.
     pub fn join(&self, endpoint: &str) -> String {
-        [&self.root, endpoint, &self.query].concat()
+        let query = match self.query.strip_prefix('?') {
+            Some(more) if endpoint.contains('?') => format!("&{more}"),
+            _ => self.query.clone(),
+        };
+        [&self.root, endpoint, &query].concat()
     }
 
     /// The host's name, without its port.

@@ -78,6 +78,7 @@ const FIELDS: &[(&str, &str, bool)] = &[
     ("output_tokens", "output_tokens", true),
     ("estimated", "estimated", true),
     ("cost", "cost", true),
+    ("dropped", "dropped", true),
     ("messages", "messages", false),
     ("response", "response", false),
     ("chunk", "chunk", false),

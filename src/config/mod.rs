@@ -143,6 +143,8 @@ pub struct Model {
     pub context: Option<u64>,
     /// The longest answer that it gives, in tokens, where the operator says so.
     pub max_output: Option<u64>,
+    /// What its provider cannot be told is refused, not dropped.
+    pub strict: bool,
     /// How long an answer may take.
     pub clocks: Clocks,
     /// Edits of the request.

@@ -208,11 +208,22 @@ fn models(table: &Table<'_>, clocks: Clocks) -> (Vec<Model>, Option<Model>) {
 fn plain_model(name: String, clocks: Clocks) -> Model {
     let upstream = without_hint(&name).unwrap_or_else(|| name.clone());
     let (params, demo) = (Params::default(), Demo::default());
-    Model { name, upstream, max_tokens: None, price: None, context: None, max_output: None, clocks, params, demo }
+    Model {
+        name,
+        upstream,
+        max_tokens: None,
+        price: None,
+        context: None,
+        max_output: None,
+        strict: false,
+        clocks,
+        params,
+        demo,
+    }
 }
 
 const MODEL_KEYS: &[&str] =
-    &["max_tokens", "price", "context", "max_output", "timeout", "clocks", "param_config", "echo"];
+    &["max_tokens", "price", "context", "max_output", "strict", "timeout", "clocks", "param_config", "echo"];
 
 fn model(name: String, node: &Node<'_>, clocks: Clocks) -> Option<Model> {
     let mut model = plain_model(name, clocks);
@@ -225,6 +236,7 @@ fn model(name: String, node: &Node<'_>, clocks: Clocks) -> Option<Model> {
     let table = node.table(MODEL_KEYS)?;
     let count = |key: &str| table.at(key).and_then(|node| node.count(1));
     (model.max_tokens, model.context, model.max_output) = (count("max_tokens"), count("context"), count("max_output"));
+    model.strict = table.at("strict").and_then(|node| node.flag()).unwrap_or(false);
     model.price = table.at("price").and_then(|node| Fee::read(&node));
     model.clocks = clocks.read(&table);
     model.params = table.at("param_config").and_then(|node| Params::read(&node)).unwrap_or_default();

@@ -3,13 +3,15 @@
 use std::rc::Rc;
 
 use super::host::{Answer as _, Call, Host, Lost};
+use super::pair::{Manner, Pair};
 use super::receipt::{Meter, Receipt};
 use super::relay::{Relay, Wanted};
+use super::translate::{Facts, Translate};
 use super::watch::{KEEP_ALIVE, Tick, Watch};
 use super::{Body, Bridge, Response};
-use crate::adapters::echo;
-use crate::adapters::openai::inbound::{self, Ask, Encode};
-use crate::adapters::openai::outbound;
+use crate::adapters::openai::inbound::{self, Ask};
+use crate::adapters::openai::{encode, outbound, whole};
+use crate::adapters::{self, Encode, Head, echo};
 use crate::chat::Event;
 use crate::config::{Millis, OnDisconnect, StreamUsage};
 use crate::error::{Error, Result};
@@ -30,32 +32,46 @@ pub type Story = std::vec::IntoIter<(Millis, Vec<u8>)>;
 pub async fn answer<H: Host>(
     bridge: &Rc<Bridge>,
     host: &H,
-    ask: Ask<'_>,
+    mut ask: Ask<'_>,
     target: Target<'_>,
+    manner: &Manner,
     receipt: &mut Receipt,
 ) -> Result<Response<H>> {
+    let head = head(host, &ask);
     if target.provider.adapter == echo::KIND.name {
-        return tell(bridge, host, &ask, &target, receipt);
+        let head = Head { model: target.upstream.clone().into_owned(), ..head };
+        return tell(bridge, host, (&ask, head), &target, manner, receipt);
     }
     let key = bridge.account(target.index).key(&target.provider.name)?;
     let wanted = Wanted { usage: ask.include_usage, cost: ask.include_cost, choices: ask.choices };
     let stream = ask.stream;
-    let call = call(ask, &target, key)?;
+    let pair = Pair::of(manner, &target, ask.document.bytes(), head);
+    let call = match &pair {
+        None => call(ask, &target, key)?,
+        Some(pair) => pair.call(&mut ask.document, &target, key, &mut receipt.dropped)?,
+    };
     receipt.meter = Some(meter(&target, &call.body));
     let clocks = target.model.clocks;
-    let left = || receipt.started.saturating_add(clocks.total).saturating_sub(host.now());
-    let sent = host.now();
+    let (sent, over) = (host.now(), receipt.started.saturating_add(clocks.total));
+    let left = || over.saturating_sub(host.now());
     let first_token = clocks.first_token.filter(|_| stream);
     let connect = [clocks.connect, first_token].into_iter().flatten().fold(left(), Millis::min);
     let answer = host.send(call, connect).await.map_err(unanswered)?;
     if !(200..300).contains(&answer.status()) {
-        return Err(bridge.clean(target.index, refused(host, answer, left()).await));
+        let refusal = pair.as_ref().map_or(outbound::refusal as fn(_, &_) -> _, Pair::refusal);
+        return Err(bridge.clean(target.index, refused(host, answer, left(), refusal).await));
     }
     receipt.sent = Some(sent);
     if stream && !is_document::<H>(&answer) {
         let watch = Watch::new(clocks, target.provider.streaming.keep_alive, receipt.started, host.now());
         receipt.status = 200;
-        let relay = Relay::new(Rc::clone(bridge), target.index, watch, wanted, receipt.clone());
+        let relay = match &pair {
+            None => Relay::new(Rc::clone(bridge), target.index, watch, wanted, receipt.clone()),
+            Some(pair) => {
+                let listen = pair.stream(bridge.config.logging.fields.shows("response"));
+                Relay::listening(Rc::clone(bridge), target.index, watch, listen, receipt.clone())
+            }
+        };
         let (stream, held, relay) =
             hold_back(host, answer, relay).await.map_err(|error| bridge.clean(target.index, error))?;
         return Ok(Response::event_stream(Body::Overheard(stream, held, relay)));
@@ -63,14 +79,39 @@ pub async fn answer<H: Host>(
     let first_byte = host.now();
     let (bytes, buffer) = host.gather(answer, left()).await.map_err(unanswered)?;
     receipt.first_byte = Some(first_byte);
-    let facts = outbound::reply(&bytes).map_err(|error| bridge.clean(target.index, error))?;
-    receipt.charge(facts.usage, facts.tier.as_deref(), &facts.words, facts.said);
-    receipt.served = facts.model;
-    if !stream {
-        return Ok(Response::json(200, Body::Buffer(buffer, bytes)));
+    let (body, facts) = match pair {
+        Some(pair) => pair.whole(&bytes),
+        None => heard(&bytes),
+    };
+    if body.is_ok() || facts.usage.is_some() {
+        receipt.charge(facts.usage, facts.tier.as_deref(), &facts.words, facts.said);
     }
-    let frames = inbound::as_stream(&bytes, wanted.usage == Some(true)).unwrap_or_default();
-    Ok(Response::event_stream(Body::Bytes(frames)))
+    receipt.served = facts.model;
+    Ok(match body.map_err(|error| bridge.clean(target.index, error))? {
+        None if stream && manner.chats() => streamed(&bytes, wanted),
+        Some(body) if stream && manner.chats() => streamed(&body, wanted),
+        None => Response::json(200, Body::Buffer(buffer, bytes)),
+        Some(body) => Response::json(200, Body::Bytes(body)),
+    })
+}
+
+/// What the head of an answer says, where its provider says nothing better.
+fn head<H: Host>(host: &H, ask: &Ask<'_>) -> Head {
+    let (created, include_usage) = (host.now() / 1000, ask.include_usage == Some(true));
+    Head { dice: host.dice(), created, model: ask.model.clone(), include_usage }
+}
+
+/// A whole answer that the client gets as it is.
+fn heard(bytes: &[u8]) -> (Result<Option<Vec<u8>>>, Facts) {
+    match outbound::reply(bytes) {
+        Ok(facts) => (Ok(None), facts.into()),
+        Err(error) => (Err(error), Facts::default()),
+    }
+}
+
+/// A whole answer where a stream was asked for.
+fn streamed<H: Host>(body: &[u8], wanted: Wanted) -> Response<H> {
+    Response::event_stream(Body::Bytes(inbound::as_stream(body, wanted.usage == Some(true)).unwrap_or_default()))
 }
 
 /// Reads a stream up to its first content: until then, a failure can still be told as what it is. A client that would hear nothing for
@@ -111,39 +152,61 @@ async fn hold_back<H: Host>(host: &H, answer: H::Answer, mut relay: Relay) -> Re
 fn tell<H: Host>(
     bridge: &Rc<Bridge>,
     host: &H,
-    ask: &Ask<'_>,
+    (ask, head): (&Ask<'_>, Head),
     target: &Target<'_>,
+    manner: &Manner,
     receipt: &mut Receipt,
 ) -> Result<Response<H>> {
-    let steps = echo::answer(&inbound::chat(ask)?, &target.model.demo);
-    let encode = Encode {
-        id: format!("chatcmpl-{:032x}", host.dice()),
-        created: host.now() / 1000,
-        model: target.upstream.clone().into_owned(),
-        fingerprint: echo::FINGERPRINT,
-        include_usage: ask.include_usage == Some(true),
-    };
-    let (mut text, mut whole) = (String::new(), Vec::new());
+    let steps = echo::answer(&(manner.client.read)(&ask.document)?, &target.model.demo);
+    let chats = manner.chats();
     receipt.meter = Some(meter(target, &Rc::default()));
-    for (_, event) in &steps {
-        match event {
-            Event::Text(piece) => text.push_str(piece),
-            Event::End { finish, usage } => {
-                receipt.charge(Some(*usage), None, &[], 0);
-                whole = encode.reply(&text, *finish, *usage);
-            }
-        }
+    if let Some(usage) =
+        steps.iter().find_map(|(_, event)| if let Event::Usage(usage) = event { Some(*usage) } else { None })
+    {
+        receipt.charge(Some(usage), None, &[], 0);
     }
     if !ask.stream {
-        return Ok(Response::json(200, Body::Bytes(whole)));
+        let events: Vec<Event<'_>> = steps.into_iter().map(|(_, event)| event).collect();
+        let body = if chats {
+            whole::write(&head, Some(echo::FINGERPRINT), &events)
+        } else {
+            (manner.client.whole)(&head, &events)
+        };
+        return Ok(Response::json(200, Body::Bytes(body)));
     }
     receipt.status = 200;
-    let mut frames = vec![(0, encode.start())];
-    frames.extend(steps.iter().map(|(pause, event)| (*pause, encode.event(event))));
+    let encode: Box<dyn Encode> =
+        if chats { Box::new(encode::Stream::new(head, Some(echo::FINGERPRINT))) } else { (manner.client.stream)(head) };
+    let frames = frames(encode, &steps);
     let watch = Watch::new(target.model.clocks, 0, receipt.started, host.now());
     let wanted = Wanted { usage: Some(true), cost: false, choices: 1 };
-    let relay = Relay::new(Rc::clone(bridge), target.index, watch, wanted, receipt.clone());
+    let relay = match adapters::upstream(manner.client.name).filter(|_| !chats) {
+        // Our own words are listened to as if a provider said them.
+        Some(own) => {
+            let encode = (manner.client.stream)(Head::default());
+            let listen = Translate::new((own.stream)(), encode, true, false);
+            Relay::listening(Rc::clone(bridge), target.index, watch, listen, receipt.clone())
+        }
+        None => Relay::new(Rc::clone(bridge), target.index, watch, wanted, receipt.clone()),
+    };
     Ok(Response::event_stream(Body::Told(frames.into_iter(), relay)))
+}
+
+/// An answer of the gateway's own as a stream: each piece with the pause before it, the end in one piece.
+fn frames(mut stream: Box<dyn Encode>, steps: &[(Millis, Event<'_>)]) -> Vec<(Millis, Vec<u8>)> {
+    let (mut frames, mut last) = (Vec::with_capacity(steps.len()), Vec::new());
+    for (pause, event) in steps {
+        if matches!(event, Event::Finish { .. } | Event::Usage(_) | Event::End) {
+            stream.event(event, &mut last);
+            continue;
+        }
+        let mut frame = Vec::new();
+        stream.event(event, &mut frame);
+        frames.push((*pause, frame));
+    }
+    stream.finish(None, &mut last);
+    frames.push((0, last));
+    frames
 }
 
 /// A long prompt is not kept until its answer has ended.
@@ -175,11 +238,11 @@ fn call(mut ask: Ask<'_>, target: &Target<'_>, key: Option<&Secret>) -> Result<C
     })
 }
 
-async fn refused<H: Host>(host: &H, answer: H::Answer, within: Millis) -> Error {
+async fn refused<H: Host>(host: &H, answer: H::Answer, within: Millis, refusal: fn(u16, &[u8]) -> Error) -> Error {
     let status = answer.status();
     let hints = ["retry-after", "retry-after-ms"].map(|name| (name, answer.header(name)));
     let body = host.peek(answer, REFUSAL, within).await;
-    let mut error = outbound::refusal(status, &body);
+    let mut error = refusal(status, &body);
     for (name, value) in hints {
         if let Some(value) = value.filter(|_| error.status() == status) {
             error = error.with_header(name, value);

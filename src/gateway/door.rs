@@ -4,12 +4,13 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
+use crate::adapters::{self, Client};
 use crate::error::{Error, Result};
 
 /// What is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
-    /// A chat completion.
+    /// A chat completion, or a message in answer to others: the same, in another format.
     Chat,
     /// The tokens of a chat or a text.
     Tokenize,
@@ -47,9 +48,17 @@ const GET: &str = "GET, HEAD, OPTIONS";
 const GET_ALONE: &str = "GET, OPTIONS";
 const POST: &str = "POST, OPTIONS";
 
+const MESSAGES: &str = "/messages";
+
+/// How whoever calls this path speaks.
+pub fn client(path: &str) -> &'static Client {
+    if below_v1(path).starts_with(MESSAGES) { adapters::MESSAGES } else { adapters::CHAT }
+}
+
 /// Every path, below `/v1` or without it.
 const ROUTES: &[Route] = &[
     Route { path: "/chat/completions", open_end: false, allow: POST, endpoint: |_| Endpoint::Chat },
+    Route { path: MESSAGES, open_end: false, allow: POST, endpoint: |_| Endpoint::Chat },
     Route { path: "/tokenize", open_end: false, allow: POST, endpoint: |_| Endpoint::Tokenize },
     Route { path: "/models", open_end: false, allow: GET, endpoint: |_| Endpoint::Models },
     Route { path: "/models/", open_end: true, allow: GET, endpoint: Endpoint::Model },

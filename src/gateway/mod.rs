@@ -7,11 +7,13 @@ mod cors;
 mod dispatch;
 mod door;
 mod models;
+mod pair;
 mod permit;
 mod receipt;
 mod relay;
 mod socket;
 mod tokenize;
+mod translate;
 mod watch;
 
 pub mod host;
@@ -27,6 +29,7 @@ pub use receipt::{Outcome, Receipt};
 pub use relay::{End, Relay};
 pub use watch::{KEEP_ALIVE, Tick};
 
+use crate::adapters::Client;
 use crate::adapters::openai::{inbound, outbound, tally};
 use crate::config::{Accounting, Config, Cors, Level, Logging, Millis, Problem};
 use crate::error::{Error, Result};
@@ -35,6 +38,7 @@ use crate::policy::{price, route};
 use crate::provider::{Account, scrub};
 use crate::session::Rules;
 use door::{Endpoint, Visit};
+use pair::Manner;
 use permit::{Known, Need};
 
 /// The gateway as the operator set it up: proven configuration and secrets. One for the life of an isolate.
@@ -161,12 +165,13 @@ pub async fn serve<H: Host>(opened: &Opened, host: &H, request: Request<'_, H>) 
     };
     let cors = cors::headers(opened.as_ref().map_or(&Cors::Any, |bridge| &bridge.config.cors), request.header);
     let (head_only, is_admin) = (request.method == "HEAD", admin::owns(request.path));
+    let client = door::client(request.path);
     let mut response = match opened {
         Ok(bridge) => match walk(bridge, host, request, &mut receipt).await {
             Ok(response) => response,
-            Err(error) => apologise(bridge, host, &mut receipt, &error),
+            Err(error) => apologise(bridge, host, &mut receipt, (&error, client)),
         },
-        Err(problems) => Response::error(&misconfigured(problems)),
+        Err(problems) => Response::error(&misconfigured(problems), client),
     };
     if head_only {
         response.body = Body::Empty;
@@ -223,6 +228,7 @@ async fn chat<H: Host>(
     caller: &Caller,
     receipt: &mut Receipt,
 ) -> Result<Response<H>> {
+    let manner = Manner::read(door::client(request.path), request.header);
     let body = read_body(bridge, host, request).await?;
     let (ask, target) = match aim(bridge, &body, receipt) {
         Ok(aimed) => aimed,
@@ -239,8 +245,9 @@ async fn chat<H: Host>(
     if let Some(line) = receipt.start_line(logging, host.now(), ask.document.value("messages")) {
         host.log(&line);
     }
-    let answer = dispatch::answer(bridge, host, ask, target, receipt).await;
+    let answer = dispatch::answer(bridge, host, ask, target, &manner, receipt).await;
     let mut response = answer.map_err(|error| with_headers(error, &headers))?;
+    let dropped = receipt.dropped.clone();
     if !response.is_stream() {
         receipt.status = response.status;
         if host.client_left() {
@@ -253,6 +260,8 @@ async fn chat<H: Host>(
         settle(bridge, host, receipt, None, response.text());
     }
     response.headers.extend(headers);
+    // A receipt that has been settled has gone; what was dropped is told all the same.
+    response.headers.extend(dropped.map(|dropped| (pair::DROPPED, dropped)));
     Ok(response)
 }
 
@@ -311,7 +320,12 @@ async fn read_body<H: Host>(bridge: &Bridge, host: &H, request: Request<'_, H>) 
     })
 }
 
-fn apologise<H: Host>(bridge: &Rc<Bridge>, host: &H, receipt: &mut Receipt, error: &Error) -> Response<H> {
+fn apologise<H: Host>(
+    bridge: &Rc<Bridge>,
+    host: &H,
+    receipt: &mut Receipt,
+    (error, client): (&Error, &Client),
+) -> Response<H> {
     receipt.status = error.status();
     let left = host.client_left();
     receipt.outcome = if left { Outcome::ClientClosed } else { Outcome::Refused };
@@ -319,11 +333,11 @@ fn apologise<H: Host>(bridge: &Rc<Bridge>, host: &H, receipt: &mut Receipt, erro
     let broke_off = receipt.sent.is_some() && matches!(error.code(), Some("upstream_unreachable" | "stream_truncated"));
     if left || broke_off || error.code() == Some("upstream_timeout") {
         receipt.charge(None, None, &[], 0);
-    } else {
+    } else if receipt.usage.is_none() {
         receipt.cost = Some(0);
     }
     settle(bridge, host, receipt, Some(error.clone()).filter(|_| !left), None);
-    Response::error(error)
+    Response::error(error, client)
 }
 
 fn settle<H: Host>(bridge: &Rc<Bridge>, host: &H, receipt: &mut Receipt, error: Option<Error>, answer: Option<&str>) {
@@ -361,8 +375,8 @@ impl<H: Host> Response<H> {
         Self { status: 200, headers, body }
     }
 
-    fn error(error: &Error) -> Self {
-        let mut response = Self::json(error.status(), Body::Bytes(inbound::error(error)));
+    fn error(error: &Error, client: &Client) -> Self {
+        let mut response = Self::json(error.status(), Body::Bytes((client.error)(error)));
         response.headers.extend(error.headers().iter().cloned());
         response
     }

@@ -109,6 +109,8 @@ pub struct Receipt {
     pub finished: Millis,
     /// Events of a stream that could not be read.
     pub malformed: u32,
+    /// What the provider was not told, because its format has no place for it.
+    pub dropped: Option<String>,
 }
 
 impl Receipt {
@@ -206,6 +208,7 @@ impl Receipt {
         line.json("estimated", self.estimated.then_some("true"));
         line.json("cost", self.cost.filter(|_| self.usage.is_some()).map(dollars).as_deref());
         line.number("malformed_events", Some(u64::from(self.malformed)).filter(|count| *count > 0));
+        line.text("dropped", self.dropped.as_deref());
         line.text("response", response);
         Some(line.finish())
     }

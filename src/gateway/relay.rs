@@ -8,7 +8,9 @@ use super::Bridge;
 use super::closing::Closing;
 use super::permit::dollars;
 use super::receipt::{Outcome, Receipt};
+use super::translate::Translate;
 use super::watch::{Tick, Watch};
+use crate::adapters::Listen;
 use crate::adapters::openai::inbound;
 use crate::adapters::openai::overhear::{Attention, Overhear};
 use crate::config::{Millis, OnDisconnect, RelayKind, StreamUsage, Streaming};
@@ -44,8 +46,9 @@ pub struct Relay {
     /// Whose stream it is: an index into the providers.
     provider: usize,
     streaming: Streaming,
-    attention: Attention,
-    heard: Overhear,
+    /// Whether the bytes have to come through our hands to the end.
+    checked: bool,
+    heard: Box<dyn Listen>,
     watch: Watch,
     receipt: Receipt,
 }
@@ -64,12 +67,24 @@ impl Relay {
         let text = bridge.config.logging.fields.shows("response");
         let keeps_usage = wanted.cost && !hides_usage;
         let attention = Attention { text, checked, hides_usage, keeps_usage, choices: wanted.choices };
-        Self { bridge, provider, streaming, attention, heard: Overhear::new(attention), watch, receipt }
+        Self { bridge, provider, streaming, checked, heard: Box::new(Overhear::new(attention)), watch, receipt }
+    }
+
+    /// A relay between two formats, or for another than that of chats. What is translated comes through our hands, piece by piece.
+    pub(super) fn listening(
+        bridge: Rc<Bridge>,
+        provider: usize,
+        watch: Watch,
+        listen: Translate,
+        receipt: Receipt,
+    ) -> Self {
+        let streaming = bridge.config.providers.get(provider).map_or_else(Streaming::default, |row| row.streaming);
+        Self { bridge, provider, streaming, checked: !listen.is_native(), heard: Box::new(listen), watch, receipt }
     }
 
     /// Whether the bytes have to come through our hands to the end; if not, they may flow by themselves once the answer has begun.
     pub fn is_checked(&self) -> bool {
-        self.attention.checked
+        self.checked
     }
 
     /// Whether the answer is heard to its end although the client has left.
@@ -104,7 +119,7 @@ impl Relay {
 
     /// Whether nothing more is to be expected of a stream that is checked.
     pub fn is_done(&self) -> bool {
-        self.attention.checked && self.heard.is_done()
+        self.checked && self.heard.is_done()
     }
 
     /// How long until the next [`Relay::tick`].

@@ -74,6 +74,16 @@ impl<'a> Document<'a> {
         added.or_else(|| self.members.iter().rev().find(|member| member.is_named(key)).map(Member::value))
     }
 
+    /// The bytes that were read.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The members as they were read, in order: each key, and the JSON text of its value. Edits are not among them.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &'a str)> {
+        self.members.iter().map(|member| (member.key.as_ref(), member.value))
+    }
+
     /// The first of these keys that occurs more than once.
     pub fn repeated<'k>(&self, keys: &[&'k str]) -> Option<&'k str> {
         keys.iter().copied().find(|key| self.members.iter().filter(|member| member.is_named(key)).count() > 1)

@@ -1,13 +1,9 @@
-//! The client's side: reads what it asks, writes replies, chunks and errors.
-
-use std::borrow::Cow;
+//! The client's side: reads the fields that decide a request's way, writes errors.
 
 use serde::Deserialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
-use super::wire::{ErrorBody, ErrorFields, Out, OutChoice, OutText, OutUsage};
-use crate::chat::{Event, Finish, Message, Request, Usage};
+use super::wire::{ErrorBody, ErrorFields};
 use crate::error::{Error, Result};
 use crate::wire::json::{Document, Flaw};
 use crate::wire::sse;
@@ -110,65 +106,14 @@ pub fn with_cost(chunk: &[u8], cost: Option<&str>) -> Option<Vec<u8>> {
     Some(out)
 }
 
-fn missing(field: &'static str) -> Error {
+/// A field that has to be there.
+pub(super) fn missing(field: &'static str) -> Error {
     Error::caller(400, "missing_required_parameter", format!("`{field}` is required.")).at(field)
 }
 
 /// A field of the wrong type.
 pub(super) fn wrong_type(field: &'static str, expected: &str) -> Error {
     Error::caller(400, "invalid_type", format!("`{field}` must be {expected}.")).at(field)
-}
-
-/// The conversation itself, for adapters of another format.
-///
-/// # Errors
-/// 400 naming the field that is not as the format wants it.
-pub fn chat(ask: &Ask<'_>) -> Result<Request> {
-    #[derive(Deserialize)]
-    struct Turn<'a> {
-        #[serde(borrow)]
-        role: Cow<'a, str>,
-        #[serde(borrow)]
-        content: Option<&'a RawValue>,
-    }
-    let raw = ask.document.value("messages").unwrap_or("[]");
-    let turns: Vec<Turn<'_>> =
-        serde_json::from_str(raw).map_err(|_| wrong_type("messages", "an array of objects with a role and content"))?;
-    let messages = turns.into_iter().map(|turn| {
-        let text = turn.content.map(|content| text(content.get())).transpose()?.unwrap_or_default();
-        Ok(Message { role: turn.role.into_owned(), text })
-    });
-    Ok(Request { messages: messages.collect::<Result<_>>()?, max_tokens: max_tokens(&ask.document)? })
-}
-
-/// Content is text, or a list of parts of which some have text.
-fn text(content: &str) -> Result<String> {
-    #[derive(Deserialize)]
-    struct Part {
-        text: Option<String>,
-    }
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Content {
-        Text(String),
-        Parts(Vec<Part>),
-        Nothing,
-    }
-    match serde_json::from_str(content) {
-        Ok(Content::Text(text)) => Ok(text),
-        Ok(Content::Parts(parts)) => Ok(parts.into_iter().filter_map(|part| part.text).collect::<Vec<_>>().join(" ")),
-        Ok(Content::Nothing) => Ok(String::new()),
-        Err(_) => Err(wrong_type("messages", "an array whose content is text or a list of parts")),
-    }
-}
-
-fn max_tokens(document: &Document<'_>) -> Result<Option<u64>> {
-    for field in ["max_completion_tokens", "max_tokens"] {
-        if let Some(raw) = document.value(field).filter(|raw| *raw != "null") {
-            return serde_json::from_str(raw).map(Some).map_err(|_| wrong_type(field, "a whole number"));
-        }
-    }
-    Ok(None)
 }
 
 /// An error as a response's body.
@@ -211,81 +156,6 @@ pub fn as_stream(body: &[u8], include_usage: bool) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Writes answers of another format as OpenAI's.
-pub struct Encode {
-    /// The answer's id.
-    pub id: String,
-    /// Seconds since 1970.
-    pub created: u64,
-    /// The model named in the answer.
-    pub model: String,
-    /// What made the answer.
-    pub fingerprint: &'static str,
-    /// Whether a stream ends with a chunk of usage.
-    pub include_usage: bool,
-}
-
-impl Encode {
-    /// A whole answer.
-    pub fn reply(&self, text: &str, finish: Finish, usage: Usage) -> Vec<u8> {
-        let message = OutText { role: Some("assistant"), content: Some(text), refusal: Some(None) };
-        let reason = Some(finish_reason(finish));
-        let choice = OutChoice { index: 0, message: Some(message), delta: None, logprobs: None, finish_reason: reason };
-        serde_json::to_vec(&self.out("chat.completion", &[choice], Some(Some(usage.into())))).unwrap_or_default()
-    }
-
-    /// The start of a stream: the chunk that names the role.
-    pub fn start(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        self.chunk(Some(OutText { role: Some("assistant"), content: Some(""), refusal: Some(None) }), None, &mut out);
-        out
-    }
-
-    /// The chunks of one event; those of the last end in `[DONE]`.
-    pub fn event(&self, event: &Event) -> Vec<u8> {
-        let mut out = Vec::new();
-        match event {
-            Event::Text(text) => {
-                self.chunk(Some(OutText { content: Some(text), ..OutText::default() }), None, &mut out)
-            }
-            Event::End { finish, usage } => {
-                self.chunk(Some(OutText::default()), Some(*finish), &mut out);
-                if self.include_usage {
-                    let last = self.out("chat.completion.chunk", &[], Some(Some((*usage).into())));
-                    sse::write(&serde_json::to_vec(&last).unwrap_or_default(), &mut out);
-                }
-                out.extend_from_slice(super::DONE);
-            }
-        }
-        out
-    }
-
-    fn chunk(&self, delta: Option<OutText<'_>>, finish: Option<Finish>, out: &mut Vec<u8>) {
-        let choice =
-            OutChoice { index: 0, message: None, delta, logprobs: None, finish_reason: finish.map(finish_reason) };
-        let chunk =
-            serde_json::to_vec(&self.out("chat.completion.chunk", &[choice], self.include_usage.then_some(None)));
-        sse::write(&chunk.unwrap_or_default(), out);
-    }
-
-    fn out<'a>(
-        &'a self,
-        object: &'static str,
-        choices: &'a [OutChoice<'a>],
-        usage: Option<Option<OutUsage>>,
-    ) -> Out<'a> {
-        let (id, created, model, system_fingerprint) = (&self.id, self.created, &self.model, self.fingerprint);
-        Out { id, object, created, model, system_fingerprint, choices, usage }
-    }
-}
-
-fn finish_reason(finish: Finish) -> &'static str {
-    match finish {
-        Finish::Stop => "stop",
-        Finish::Length => "length",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -310,17 +180,6 @@ mod tests {
     }
 
     #[test]
-    fn text_comes_from_strings_and_parts() {
-        let body = br#"{"model":"m","max_tokens":5,"messages":[{"role":"system","content":"a"},
-            {"role":"user","content":[{"type":"text","text":"b"},{"type":"image_url","image_url":{}},{"type":"text","text":"c"}]},
-            {"role":"assistant","content":null,"tool_calls":[]}]}"#;
-        let request = chat(&read(body).unwrap()).unwrap();
-        let texts: Vec<&str> = request.messages.iter().map(|message| message.text.as_str()).collect();
-        assert_eq!(texts, ["a", "b c", ""]);
-        assert_eq!(request.max_tokens, Some(5));
-    }
-
-    #[test]
     fn a_whole_answer_can_be_told_as_a_stream() {
         let body = br#"{"id":"c","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":null,
             "tool_calls":[{"id":"t","type":"function","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"tool_calls"}],
@@ -334,14 +193,5 @@ mod tests {
         assert!(plain.contains("chat.completion.chunk") && !plain.contains("message") && !plain.contains("usage"));
         assert!(told(true).contains(r#""choices":[]"#) && told(true).ends_with("data: [DONE]\n\n"));
         assert_eq!(as_stream(b"[1]", true), None);
-    }
-
-    #[test]
-    fn a_conversation_of_another_shape_is_refused() {
-        for messages in ["[1]", "[{}]", r#"[{"role":1}]"#, r#"[{"role":"user","content":7}]"#] {
-            let body = format!(r#"{{"model":"m","messages":{messages}}}"#);
-            let error = chat(&read(body.as_bytes()).unwrap()).unwrap_err();
-            assert_eq!((error.status(), error.param()), (400, Some("messages")), "{messages}");
-        }
     }
 }

@@ -1,12 +1,24 @@
 //! OpenAI's Chat Completions, and everything that speaks it.
 //! Source: the OpenAI API reference, "Chat" (<https://platform.openai.com/docs/api-reference/chat>), and recorded traffic.
 
+mod calls;
+mod decode;
+pub mod encode;
+mod fields;
 pub mod inbound;
+mod messages;
 pub mod outbound;
 pub mod overhear;
+mod parts;
+mod read;
 pub mod tally;
+mod tools;
+mod turns;
+pub mod whole;
 mod wire;
+mod write;
 
+use super::{Client, Upstream};
 use crate::config::AdapterKind;
 
 /// The adapter's row in the table.
@@ -14,3 +26,25 @@ pub const KIND: AdapterKind = AdapterKind { name: "openai", remote: true };
 
 /// The end of every stream.
 pub const DONE: &[u8] = b"data: [DONE]\n\n";
+
+/// The format as clients speak it.
+pub const CLIENT: Client = Client {
+    name: KIND.name,
+    read: read::read,
+    whole: |head, events| whole::write(head, None, events),
+    stream: |head| Box::new(encode::Stream::new(head, None)),
+    error: inbound::error,
+    path: outbound::ENDPOINT,
+    carried: &[],
+    own: None,
+};
+
+/// The format as providers speak it.
+pub const UPSTREAM: Upstream = Upstream {
+    kind: KIND,
+    key: |key| ("authorization", format!("Bearer {key}")),
+    write: write::write,
+    whole: decode::whole,
+    stream: || Box::new(decode::Stream::default()),
+    refusal: outbound::refusal,
+};

@@ -85,10 +85,6 @@ pub struct Facts {
 /// # Errors
 /// 502 if it is no answer, or an error in spite of its status.
 pub fn reply(body: &[u8]) -> Result<Facts> {
-    let invalid = |what: &str| {
-        let message = format!("The provider answered with a status of success, but with {what}.");
-        Error::upstream(502, "upstream_invalid_response", message)
-    };
     let answer = serde_json::from_slice::<Answer<'_>>(body).ok().filter(|_| is_object(body));
     let Some(answer) = answer else {
         return Err(if is_error(body) { refusal(502, body) } else { invalid("a body that is not a chat completion") });
@@ -110,6 +106,12 @@ pub fn reply(body: &[u8]) -> Result<Facts> {
         model: answer.model.map(Cow::into_owned),
         tier: tier(answer.service_tier).map(str::to_owned),
     })
+}
+
+/// A success that is no answer, but something else.
+pub(super) fn invalid(what: &str) -> Error {
+    let message = format!("The provider answered with a status of success, but with {what}.");
+    Error::upstream(502, "upstream_invalid_response", message)
 }
 
 /// What a provider's refusal means for the caller: its own words where it gave any, in the right status.

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::wire::{Answer, Choice, Delta, is_error, is_object, tier, usage};
 use super::{DONE, inbound, outbound};
+use crate::adapters::Listen;
 use crate::chat::Usage;
 use crate::error::Error;
 use crate::wire::sse::{Block, Reader};
@@ -61,18 +62,18 @@ impl Overhear {
         let reader = if attention.checked { Reader::keeping_raw() } else { Reader::default() };
         Self { reader, heard: Heard { attention, ..Heard::default() } }
     }
+}
 
-    /// Takes more of the stream, and gives what may pass: the very bytes, or when checking, those of all sound blocks that are complete.
-    pub fn push<'b>(&mut self, bytes: &'b [u8]) -> Cow<'b, [u8]> {
+impl Listen for Overhear {
+    /// The very bytes, or when checking, those of all sound blocks that are complete.
+    fn push<'b>(&mut self, bytes: &'b [u8]) -> Cow<'b, [u8]> {
         let mut sound = Vec::new();
         let heard = &mut self.heard;
         self.reader.push(bytes, &mut |block| heard.block(block, &mut sound));
         if heard.attention.checked { Cow::Owned(sound) } else { Cow::Borrowed(bytes) }
     }
 
-    /// The stream has ended. Gives what a client has to be told after the bytes it already has: nothing after a whole stream;
-    /// `[DONE]` where only that was missing; `failure` and `[DONE]` where the answer was not finished.
-    pub fn finish(&mut self, failure: &Error) -> Vec<u8> {
+    fn finish(&mut self, failure: &Error) -> Vec<u8> {
         let between = self.reader.is_between_events();
         let mut tail = Vec::new();
         let heard = &mut self.heard;
@@ -96,65 +97,53 @@ impl Overhear {
         tail
     }
 
-    /// Whether the answer came to its end: each choice gave its reason, or the stream said that it is done.
-    pub fn is_whole(&self) -> bool {
+    fn is_whole(&self) -> bool {
         let begun = self.heard.choices.len() as u64 >= self.heard.attention.choices.clamp(1, CHOICES as u64);
         let finished = begun && self.heard.choices.iter().all(|(_, finished)| *finished);
         self.heard.error.is_none() && (self.heard.done || finished)
     }
 
-    /// Whether the stream has said that it is done.
-    pub fn is_done(&self) -> bool {
+    fn is_done(&self) -> bool {
         self.heard.done
     }
 
-    /// Whether the bytes so far end between two events, so that something may be put in between.
-    pub fn is_between_events(&self) -> bool {
+    fn is_between_events(&self) -> bool {
         self.heard.attention.checked || self.reader.is_between_events()
     }
 
-    /// Whether any choice has said something: text, reasoning, a tool call, its reason to finish.
-    pub fn has_content(&self) -> bool {
+    fn has_content(&self) -> bool {
         self.heard.content
     }
 
-    /// The error that the stream itself reported.
-    pub fn error(&self) -> Option<&Error> {
+    fn error(&self) -> Option<&Error> {
         self.heard.error.as_ref()
     }
 
-    /// The tokens, as last reported.
-    pub fn usage(&self) -> Option<Usage> {
+    fn usage(&self) -> Option<Usage> {
         self.heard.usage
     }
 
-    /// The model that the provider says it used.
-    pub fn model(&self) -> Option<&str> {
+    fn model(&self) -> Option<&str> {
         self.heard.model.as_deref()
     }
 
-    /// How the provider says it served the request, as last reported.
-    pub fn tier(&self) -> Option<&str> {
+    fn tier(&self) -> Option<&str> {
         self.heard.tier.as_deref()
     }
 
-    /// The chunk that tells the usage, if it was kept back.
-    pub fn kept_usage(&self) -> Option<&[u8]> {
+    fn kept_usage(&self) -> Option<&[u8]> {
         self.heard.kept.as_deref()
     }
 
-    /// The beginning of what it has said, in pieces of JSON, a line each; and how much it was in all, roughly, in bytes.
-    pub fn said(&self) -> (&[u8], u64) {
+    fn said(&self) -> (&[u8], u64) {
         (&self.heard.words, self.heard.said)
     }
 
-    /// Events that were no JSON of this format, or too long.
-    pub fn malformed(&self) -> u32 {
+    fn malformed(&self) -> u32 {
         self.heard.malformed.saturating_add(self.reader.skipped())
     }
 
-    /// The answer's text, if it was to be kept.
-    pub fn text(&self) -> Option<&str> {
+    fn text(&self) -> Option<&str> {
         self.heard.attention.text.then_some(&self.heard.text)
     }
 }

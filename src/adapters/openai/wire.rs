@@ -137,42 +137,7 @@ fn number(value: &Value, path: &str) -> Option<u64> {
     number.as_u64().or_else(|| number.as_f64().map(|float| float as u64))
 }
 
-/// An answer as it goes to a client, whole or as a chunk.
-#[derive(Serialize)]
-pub(super) struct Out<'a> {
-    pub(super) id: &'a str,
-    pub(super) object: &'static str,
-    /// Seconds since 1970.
-    pub(super) created: u64,
-    pub(super) model: &'a str,
-    pub(super) system_fingerprint: &'a str,
-    pub(super) choices: &'a [OutChoice<'a>],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) usage: Option<Option<OutUsage>>,
-}
-
-#[derive(Serialize)]
-pub(super) struct OutChoice<'a> {
-    pub(super) index: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) message: Option<OutText<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) delta: Option<OutText<'a>>,
-    pub(super) logprobs: Option<()>,
-    pub(super) finish_reason: Option<&'static str>,
-}
-
-#[derive(Serialize, Default)]
-pub(super) struct OutText<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) role: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) content: Option<&'a str>,
-    /// Of a whole message only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) refusal: Option<Option<()>>,
-}
-
+/// Usage as it goes to a client.
 #[derive(Serialize)]
 pub(super) struct OutUsage {
     prompt_tokens: u64,
@@ -185,6 +150,8 @@ pub(super) struct OutUsage {
 #[derive(Serialize)]
 struct OutPromptDetails {
     cached_tokens: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_write_tokens: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -198,7 +165,10 @@ impl From<Usage> for OutUsage {
             prompt_tokens: usage.prompt(),
             completion_tokens: usage.output,
             total_tokens: usage.total(),
-            prompt_tokens_details: OutPromptDetails { cached_tokens: usage.cache_read },
+            prompt_tokens_details: OutPromptDetails {
+                cached_tokens: usage.cache_read,
+                cache_write_tokens: Some(usage.cache_write).filter(|tokens| *tokens > 0),
+            },
             completion_tokens_details: OutCompletionDetails { reasoning_tokens: usage.reasoning },
         }
     }

@@ -1,0 +1,443 @@
+//! An answer as clients of the Messages API want it, whole and streamed.
+//! Source: <https://docs.anthropic.com/en/api/messages>, <https://docs.anthropic.com/en/docs/build-with-claude/streaming>.
+
+use serde::Serialize;
+
+use super::blocks::{Block, Blocks, Kind};
+use super::wire::arguments;
+use super::{OURS, errors};
+use crate::adapters::{Encode, Head};
+use crate::chat::{Event, Finish, Raw, Usage};
+use crate::error::Error;
+use crate::wire::sse;
+
+/// Writes a whole answer.
+pub(super) fn whole(head: &Head, events: &[Event<'_>]) -> Vec<u8> {
+    let mut told = Told::new(head.clone());
+    let mut blocks = Blocks::default();
+    for event in events {
+        told.note(event);
+        told.called |= matches!(event, Event::Call { choice: 0, .. });
+        blocks.take(event);
+    }
+    let content: Vec<_> = blocks.0.iter().map(whole_block).collect();
+    let mut message = told.message();
+    (message.content, message.stop_reason) = (&content, Some(told.reason()));
+    serde_json::to_vec(&message).unwrap_or_default()
+}
+
+fn whole_block(block: &Block) -> OutBlock {
+    match &block.kind {
+        Kind::Text => OutBlock::Text { text: block.quoted() },
+        Kind::Thinking => OutBlock::Thinking { thinking: block.quoted(), signature: unsigned() },
+        Kind::Call { id, name, .. } => {
+            OutBlock::ToolUse { id: id.clone(), name: name.clone(), input: arguments(&block.text()).owned() }
+        }
+    }
+}
+
+/// What stands where a client wants a proof of thought. It is taken out again when it comes back.
+fn unsigned() -> Raw<'static> {
+    Raw::quoted(&format!("{OURS}unsigned"))
+}
+
+/// What is known of an answer so far.
+struct Told {
+    head: Head,
+    id: String,
+    usage: Usage,
+    tier: Option<String>,
+    finish: Option<Finish>,
+    called: bool,
+}
+
+impl Told {
+    fn new(head: Head) -> Self {
+        let id = format!("msg_{:032x}", head.dice);
+        Self { head, id, usage: Usage::default(), tier: None, finish: None, called: false }
+    }
+
+    fn note(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Start { id, model } => {
+                if let Some(id) = id.as_deref().filter(|id| id.starts_with("msg_")) {
+                    id.clone_into(&mut self.id);
+                }
+                if let Some(model) = model.as_deref() {
+                    model.clone_into(&mut self.head.model);
+                }
+            }
+            Event::Usage(usage) => self.usage = *usage,
+            Event::Tier(tier) => self.tier = Some(tier.clone().into_owned()),
+            Event::Finish { choice: 0, reason } => self.finish = Some(*reason),
+            _ => {}
+        }
+    }
+
+    /// Some providers say that they stop when they call.
+    fn reason(&self) -> &'static str {
+        match self.finish {
+            Some(Finish::Length) => "max_tokens",
+            Some(Finish::Filtered) => "refusal",
+            Some(Finish::Calls) => "tool_use",
+            Some(Finish::Stop) | None if self.called => "tool_use",
+            Some(Finish::Stop) | None => "end_turn",
+        }
+    }
+
+    fn message(&self) -> Message<'_> {
+        Message {
+            id: &self.id,
+            kind: "message",
+            role: "assistant",
+            model: &self.head.model,
+            content: &[],
+            stop_reason: None,
+            stop_sequence: None,
+            usage: self.tokens(),
+        }
+    }
+
+    fn tokens(&self) -> Tokens<'_> {
+        let thinking_tokens = self.usage.reasoning;
+        Tokens {
+            input_tokens: self.usage.fresh,
+            cache_creation_input_tokens: self.usage.cache_write,
+            cache_read_input_tokens: self.usage.cache_read,
+            output_tokens: self.usage.output,
+            output_tokens_details: (thinking_tokens > 0).then_some(Details { thinking_tokens }),
+            service_tier: self.tier.as_deref(),
+        }
+    }
+}
+
+/// Writes a streamed answer.
+pub(super) struct Encoder {
+    told: Told,
+    blocks: Blocks,
+    started: bool,
+    /// The first of the blocks has been opened.
+    open: bool,
+    /// The number of the first of the blocks.
+    index: u32,
+    over: bool,
+}
+
+impl Encoder {
+    pub(super) fn new(head: Head) -> Self {
+        Self { told: Told::new(head), blocks: Blocks::default(), started: false, open: false, index: 0, over: false }
+    }
+
+    fn start(&mut self, out: &mut Vec<u8>) {
+        if !std::mem::replace(&mut self.started, true) {
+            write(&Step::MessageStart { message: self.told.message() }, out);
+        }
+    }
+
+    /// Tells what can be told: of the first block all, of others nothing until it is closed; at the `end`, all of all.
+    fn pump(&mut self, end: bool, out: &mut Vec<u8>) {
+        loop {
+            let last = self.blocks.0.len() <= 1;
+            let Some(block) = self.blocks.0.front_mut() else { return };
+            let closing = end || (!last && block.is_done());
+            if !std::mem::replace(&mut self.open, true) {
+                write(&Step::ContentBlockStart { index: self.index, content_block: begin(block) }, out);
+            }
+            if block.is_plain() || closing {
+                tell(self.index, block, out);
+            }
+            if !closing {
+                return;
+            }
+            if matches!(block.kind, Kind::Thinking) {
+                let delta = Delta::Signature { signature: unsigned() };
+                write(&Step::ContentBlockDelta { index: self.index, delta }, out);
+            }
+            write(&Step::ContentBlockStop { index: self.index }, out);
+            self.blocks.0.pop_front();
+            self.open = false;
+            self.index = self.index.saturating_add(1);
+        }
+    }
+
+    /// Most steps add to the block that is open: then nothing is kept, and nothing copied.
+    fn adds(&self, event: &Event<'_>, out: &mut Vec<u8>) -> bool {
+        let only = if self.blocks.0.len() == 1 { self.blocks.0.front() } else { None };
+        let Some(block) = only.filter(|block| self.open && block.body.is_empty()) else { return false };
+        let delta = match (event, &block.kind) {
+            (Event::Text { choice: 0, text }, Kind::Text) => Delta::Text { text: text.clone() },
+            (Event::Thinking { choice: 0, text }, Kind::Thinking) => Delta::Thinking { thinking: text.clone() },
+            _ => return false,
+        };
+        write(&Step::ContentBlockDelta { index: self.index, delta }, out);
+        true
+    }
+
+    fn fail(&mut self, failure: &Error, out: &mut Vec<u8>) {
+        self.over = true;
+        errors::event(failure, out);
+    }
+}
+
+impl Encode for Encoder {
+    fn event(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
+        if self.over {
+            return;
+        }
+        if let Event::Failed(failure) = event {
+            return self.fail(failure, out);
+        }
+        if self.adds(event, out) {
+            return;
+        }
+        self.told.note(event);
+        self.told.called |= matches!(event, Event::Call { choice: 0, .. });
+        if self.blocks.take(event) {
+            self.start(out);
+            self.pump(false, out);
+        }
+        if matches!(event, Event::Finish { choice: 0, .. }) {
+            self.pump(true, out);
+        }
+    }
+
+    fn finish(&mut self, failure: Option<&Error>, out: &mut Vec<u8>) {
+        if self.over {
+            return;
+        }
+        if let Some(failure) = failure {
+            return self.fail(failure, out);
+        }
+        self.over = true;
+        self.start(out);
+        self.pump(true, out);
+        let delta = End { stop_reason: self.told.reason(), stop_sequence: None };
+        write(&Step::MessageDelta { delta, usage: self.told.tokens() }, out);
+        write(&Step::MessageStop {}, out);
+    }
+}
+
+fn begin(block: &Block) -> OutBlock {
+    match &block.kind {
+        Kind::Text => OutBlock::Text { text: Raw::quoted("") },
+        Kind::Thinking => OutBlock::Thinking { thinking: Raw::quoted(""), signature: Raw::quoted("") },
+        Kind::Call { id, name, .. } => {
+            OutBlock::ToolUse { id: id.clone(), name: name.clone(), input: Raw::of(&serde_json::Map::new()) }
+        }
+    }
+}
+
+/// Tells what has not been told of a block yet.
+fn tell(index: u32, block: &mut Block, out: &mut Vec<u8>) {
+    if block.body.is_empty() {
+        return;
+    }
+    let delta = match &block.kind {
+        Kind::Text => Delta::Text { text: block.quoted() },
+        Kind::Thinking => Delta::Thinking { thinking: block.quoted() },
+        Kind::Call { .. } if block.is_plain() => Delta::InputJson { partial_json: block.quoted() },
+        Kind::Call { .. } => Delta::InputJson { partial_json: Raw::quoted(arguments(&block.text()).get()) },
+    };
+    block.body.clear();
+    write(&Step::ContentBlockDelta { index, delta }, out);
+}
+
+fn write(step: &Step<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"event: ");
+    out.extend_from_slice(step.name().as_bytes());
+    out.push(b'\n');
+    sse::write(&serde_json::to_vec(step).unwrap_or_default(), out);
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    id: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    role: &'static str,
+    model: &'a str,
+    content: &'a [OutBlock],
+    stop_reason: Option<&'static str>,
+    /// Which of the texts ended the answer is known to no other format.
+    stop_sequence: Option<&'static str>,
+    usage: Tokens<'a>,
+}
+
+#[derive(Serialize)]
+struct Tokens<'a> {
+    input_tokens: u64,
+    cache_creation_input_tokens: u64,
+    cache_read_input_tokens: u64,
+    output_tokens: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_tokens_details: Option<Details>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_tier: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Details {
+    thinking_tokens: u64,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum OutBlock {
+    Text { text: Raw<'static> },
+    Thinking { thinking: Raw<'static>, signature: Raw<'static> },
+    ToolUse { id: String, name: String, input: Raw<'static> },
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Step<'a> {
+    MessageStart { message: Message<'a> },
+    ContentBlockStart { index: u32, content_block: OutBlock },
+    ContentBlockDelta { index: u32, delta: Delta<'a> },
+    ContentBlockStop { index: u32 },
+    MessageDelta { delta: End, usage: Tokens<'a> },
+    MessageStop {},
+}
+
+impl Step<'_> {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::MessageStart { .. } => "message_start",
+            Self::ContentBlockStart { .. } => "content_block_start",
+            Self::ContentBlockDelta { .. } => "content_block_delta",
+            Self::ContentBlockStop { .. } => "content_block_stop",
+            Self::MessageDelta { .. } => "message_delta",
+            Self::MessageStop {} => "message_stop",
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type")]
+enum Delta<'a> {
+    #[serde(rename = "text_delta")]
+    Text { text: Raw<'a> },
+    #[serde(rename = "thinking_delta")]
+    Thinking { thinking: Raw<'a> },
+    #[serde(rename = "signature_delta")]
+    Signature { signature: Raw<'a> },
+    #[serde(rename = "input_json_delta")]
+    InputJson { partial_json: Raw<'a> },
+}
+
+#[derive(Serialize)]
+struct End {
+    stop_reason: &'static str,
+    stop_sequence: Option<&'static str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head() -> Head {
+        Head { dice: 7, created: 0, model: "m".to_owned(), include_usage: true }
+    }
+
+    fn streamed(events: &[Event<'_>], failure: Option<&Error>) -> String {
+        let mut encoder = Encoder::new(head());
+        let mut out = Vec::new();
+        events.iter().for_each(|event| encoder.event(event, &mut out));
+        encoder.finish(failure, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn call(call: u32) -> Event<'static> {
+        Event::Call { choice: 0, call, id: format!("t{call}").into(), name: "f".into() }
+    }
+
+    fn arguments(call: u32, json: &str) -> Event<'static> {
+        Event::Arguments { choice: 0, call, json: Raw::quoted(json) }
+    }
+
+    /// Each step of a stream in short: what it is, which block, and what it adds.
+    fn steps(stream: &str) -> Vec<String> {
+        let data = stream.lines().filter_map(|line| line.strip_prefix("data: "));
+        let short = |data: &str| {
+            let step: serde_json::Value = serde_json::from_str(data).unwrap();
+            let delta = &step["delta"];
+            let mut added = ["text", "thinking", "partial_json", "signature", "stop_reason"].iter();
+            let added = added.find_map(|key| delta[key].as_str()).unwrap_or_default();
+            format!("{} {} {added}", step["type"].as_str().unwrap(), step["index"])
+        };
+        data.map(short).collect()
+    }
+
+    #[test]
+    fn calls_that_come_interleaved_are_told_one_after_the_other() {
+        let events = [
+            call(0),
+            call(1),
+            arguments(0, "{\"a\":"),
+            arguments(1, "{\"b\":\"}"),
+            arguments(0, "1}"),
+            arguments(1, "\"}"),
+            Event::Finish { choice: 0, reason: Finish::Calls },
+        ];
+        let expected = [
+            "message_start null ",
+            "content_block_start 0 ",
+            "content_block_delta 0 {\"a\":",
+            "content_block_delta 0 1}",
+            "content_block_stop 0 ",
+            "content_block_start 1 ",
+            "content_block_delta 1 {\"b\":\"}",
+            "content_block_delta 1 \"}",
+            "content_block_stop 1 ",
+            "message_delta null tool_use",
+            "message_stop null ",
+        ];
+        assert_eq!(steps(&streamed(&events, None)), expected);
+    }
+
+    #[test]
+    fn thoughts_end_in_a_signature_that_is_known_as_ours() {
+        let events = [
+            Event::Thinking { choice: 0, text: Raw::quoted("hm") },
+            Event::Text { choice: 0, text: Raw::quoted("") },
+            Event::Text { choice: 0, text: Raw::quoted("yes") },
+            Event::Finish { choice: 0, reason: Finish::Stop },
+        ];
+        let steps = steps(&streamed(&events, None));
+        assert!(steps.contains(&"content_block_delta 0 llm-bridge:unsigned".to_owned()), "{steps:?}");
+        assert!(steps.contains(&"content_block_delta 1 yes".to_owned()), "{steps:?}");
+        assert!(String::from_utf8(whole(&head(), &events)).unwrap().contains(r#""signature":"llm-bridge:unsigned""#));
+    }
+
+    #[test]
+    fn arguments_that_are_no_object_are_never_silently_none() {
+        let events = [call(0), arguments(0, "not "), arguments(0, "json")];
+        let told = r#"{"_invalid_json":"not json"}"#;
+        assert!(String::from_utf8(whole(&head(), &events)).unwrap().contains(told));
+        assert!(steps(&streamed(&events, None)).contains(&format!("content_block_delta 0 {told}")));
+        let cut = [call(0), arguments(0, "{\"a\":")];
+        assert!(String::from_utf8(whole(&head(), &cut)).unwrap().contains(r#"{"_invalid_json":"{\"a\":"}"#));
+        assert!(String::from_utf8(whole(&head(), &[call(0)])).unwrap().contains(r#""input":{}"#));
+    }
+
+    #[test]
+    fn a_stream_that_fails_ends_in_an_error_and_in_nothing_else() {
+        let failure = Error::upstream(529, "x", "Overloaded");
+        let told = streamed(&[Event::Text { choice: 0, text: Raw::quoted("a") }], Some(&failure));
+        let end = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n";
+        assert!(told.ends_with(end), "{told}");
+        let text = Event::Text { choice: 0, text: Raw::quoted("a") };
+        assert_eq!(streamed(&[Event::Failed(failure), text], None), end);
+    }
+
+    #[test]
+    fn the_end_tells_all_tokens_with_those_of_the_cache() {
+        let usage = Usage { fresh: 1, cache_read: 2, cache_write: 3, output: 4, reasoning: 0 };
+        let told = streamed(&[Event::Usage(usage)], None);
+        let tokens = r#""usage":{"input_tokens":1,"cache_creation_input_tokens":3,"cache_read_input_tokens":2,"output_tokens":4}"#;
+        assert!(
+            told.contains(&format!(r#""delta":{{"stop_reason":"end_turn","stop_sequence":null}},{tokens}"#)),
+            "{told}"
+        );
+    }
+}

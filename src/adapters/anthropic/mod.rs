@@ -1,0 +1,53 @@
+//! Anthropic's Messages API, both as providers speak it and as clients do.
+//! Source: the API reference (<https://docs.anthropic.com/en/api/messages>, <https://docs.anthropic.com/en/api/errors>), and recorded traffic.
+
+mod base64;
+mod blocks;
+mod encode;
+mod errors;
+mod inbound;
+mod messages;
+mod outbound;
+mod params;
+mod reading;
+mod reply;
+mod stream;
+mod turns;
+mod wire;
+
+use super::{Client, Upstream};
+use crate::config::AdapterKind;
+
+/// The adapter's row in the table.
+pub const KIND: AdapterKind = AdapterKind { name: "anthropic", remote: true };
+
+/// The version of the API that is spoken (<https://docs.anthropic.com/en/api/versioning>).
+pub const VERSION: &str = "2023-06-01";
+
+/// The path of the endpoint below the API's root.
+pub const ENDPOINT: &str = "/messages";
+
+/// A signature that begins so is this gateway's: it stands where a client wants one, and proves nothing to the provider.
+pub const OURS: &str = "llm-bridge:";
+
+/// Anthropic as a provider.
+pub const UPSTREAM: Upstream = Upstream {
+    kind: KIND,
+    key: |key| ("x-api-key", key.to_owned()),
+    write: outbound::write,
+    whole: reply::whole,
+    stream: || Box::<stream::Stream>::default(),
+    refusal: errors::refusal,
+};
+
+/// Clients that speak as Anthropic's do.
+pub const CLIENT: Client = Client {
+    name: KIND.name,
+    read: inbound::read,
+    whole: encode::whole,
+    stream: |head| Box::new(encode::Encoder::new(head)),
+    error: errors::body,
+    path: ENDPOINT,
+    carried: &[("anthropic-version", Some(VERSION)), ("anthropic-beta", None)],
+    own: Some(OURS),
+};

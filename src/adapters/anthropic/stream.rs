@@ -1,0 +1,235 @@
+//! A streamed answer, read however it is cut.
+//! Source: <https://docs.anthropic.com/en/docs/build-with-claude/streaming>.
+
+use super::errors::in_spite;
+use super::reply::{Told, finish, text, thinking};
+use super::wire::{Said, Step, inside, object};
+use crate::adapters::{Decode, Each};
+use crate::chat::{Event, Raw};
+use crate::wire::sse::{Block, Reader};
+
+/// Reads a streamed answer.
+#[derive(Default)]
+pub(super) struct Stream {
+    reader: Reader,
+    state: State,
+}
+
+/// What has been read of a streamed answer.
+#[derive(Default)]
+pub(super) struct State {
+    told: Told,
+    open: Vec<Open>,
+    /// A block has begun, of whatever kind.
+    pub(super) begun: bool,
+    pub(super) malformed: u32,
+}
+
+/// A block that has begun.
+struct Open {
+    index: u64,
+    kind: Kind,
+}
+
+enum Kind {
+    Text,
+    /// The insides of two JSON strings.
+    Thinking {
+        thinking: String,
+        signature: String,
+    },
+    Call {
+        call: u32,
+        /// What the start of the block gave as its whole input, until a piece comes.
+        input: Option<Raw<'static>>,
+    },
+    /// What servers did on their own.
+    Other,
+}
+
+impl Decode for Stream {
+    fn push(&mut self, bytes: &[u8], each: Each<'_>) {
+        let Self { reader, state } = self;
+        reader.push(bytes, &mut |block| state.take(block, each));
+    }
+
+    fn finish(&mut self, each: Each<'_>) {
+        let Self { reader, state } = self;
+        reader.finish(&mut |block| state.take(block, each));
+    }
+
+    fn malformed(&self) -> u32 {
+        self.state.malformed.saturating_add(self.reader.skipped())
+    }
+}
+
+impl State {
+    /// Takes an event.
+    pub(super) fn take(&mut self, block: Block<'_>, each: Each<'_>) {
+        let Some(data) = block.data.filter(|data| !data.is_empty()) else { return };
+        match object::<Step<'_>>(data) {
+            Some(step) => self.step(&step, data, each),
+            None => self.malformed = self.malformed.saturating_add(1),
+        }
+    }
+
+    fn step(&mut self, step: &Step<'_>, data: &[u8], each: Each<'_>) {
+        match step.kind.as_ref() {
+            "message_start" => {
+                let Some(message) = step.message.as_ref().and_then(|raw| object(raw.get().as_bytes())) else {
+                    self.malformed = self.malformed.saturating_add(1);
+                    return;
+                };
+                self.told.start(&message, each);
+                self.told.usage(message.usage.as_ref(), each);
+            }
+            "content_block_start" => self.open(step, each),
+            "content_block_delta" => self.delta(step, each),
+            "content_block_stop" => self.close(step.index, each),
+            "message_delta" => {
+                self.told.usage(step.usage.as_ref(), each);
+                let said = step.delta.as_ref().and_then(|raw| object::<Said<'_>>(raw.get().as_bytes()));
+                if let Some(reason) = said.and_then(|said| said.stop_reason) {
+                    each(Event::Finish { choice: 0, reason: finish(&reason) });
+                }
+            }
+            "message_stop" => each(Event::End),
+            "error" => each(Event::Failed(in_spite(data))),
+            // `ping`, and what is not known yet.
+            _ => {}
+        }
+    }
+
+    fn open(&mut self, step: &Step<'_>, each: Each<'_>) {
+        self.begun = true;
+        let said = step.content_block.as_ref().and_then(|raw| object::<Said<'_>>(raw.get().as_bytes()));
+        let (Some(said), Some(raw)) = (said, &step.content_block) else {
+            self.malformed = self.malformed.saturating_add(1);
+            return;
+        };
+        let kind = match said.kind.as_ref() {
+            "text" => {
+                text(said.text.as_ref(), each);
+                Kind::Text
+            }
+            "thinking" => {
+                thinking(said.thinking.as_ref(), each);
+                let inside = |raw: Option<&Raw<'_>>| raw.map(inside).unwrap_or_default().to_owned();
+                Kind::Thinking { thinking: inside(said.thinking.as_ref()), signature: inside(said.signature.as_ref()) }
+            }
+            "redacted_thinking" => {
+                self.told.keep(raw.get());
+                Kind::Other
+            }
+            "tool_use" => {
+                let call = self.told.call(&said, each);
+                Kind::Call { call, input: said.input.filter(|input| !input.is_blank()).map(|input| input.owned()) }
+            }
+            _ => Kind::Other,
+        };
+        self.open.retain(|open| open.index != step.index);
+        self.open.push(Open { index: step.index, kind });
+    }
+
+    fn delta(&mut self, step: &Step<'_>, each: Each<'_>) {
+        let Some(said) = step.delta.as_ref().and_then(|raw| object::<Said<'_>>(raw.get().as_bytes())) else {
+            self.malformed = self.malformed.saturating_add(1);
+            return;
+        };
+        let Some(open) = self.open.iter_mut().find(|open| open.index == step.index) else { return };
+        match (said.kind.as_ref(), &mut open.kind) {
+            ("text_delta", Kind::Text) => text(said.text.as_ref(), each),
+            ("thinking_delta", Kind::Thinking { thinking: whole, .. }) => {
+                whole.push_str(said.thinking.as_ref().map(inside).unwrap_or_default());
+                thinking(said.thinking.as_ref(), each);
+            }
+            ("signature_delta", Kind::Thinking { signature, .. }) => {
+                signature.push_str(said.signature.as_ref().map(inside).unwrap_or_default());
+            }
+            ("input_json_delta", Kind::Call { call, input }) => {
+                if let Some(json) = said.partial_json.filter(|json| !inside(json).is_empty()) {
+                    *input = None;
+                    each(Event::Arguments { choice: 0, call: *call, json });
+                }
+            }
+            // Citations, and what belongs to blocks that are not told.
+            _ => {}
+        }
+    }
+
+    fn close(&mut self, index: u64, each: Each<'_>) {
+        let Some(at) = self.open.iter().position(|open| open.index == index) else { return };
+        match self.open.swap_remove(at).kind {
+            Kind::Thinking { thinking, signature } => {
+                let block = format!(r#"{{"type":"thinking","thinking":"{thinking}","signature":"{signature}"}}"#);
+                self.told.keep(&block);
+            }
+            Kind::Call { call, input: Some(input) } => {
+                each(Event::Arguments { choice: 0, call, json: Raw::quoted(input.get()) });
+            }
+            Kind::Text | Kind::Call { .. } | Kind::Other => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(data: &[&str]) -> Vec<String> {
+        let mut events = Vec::new();
+        let mut stream = Stream::default();
+        for data in data {
+            stream
+                .push(format!("event: x\ndata: {data}\n\n").as_bytes(), &mut |event| events.push(format!("{event:?}")));
+        }
+        events
+    }
+
+    #[test]
+    fn a_signature_without_words_goes_back_with_the_call() {
+        let events = told(&[
+            r#"{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}"#,
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"a\/b"}}"#,
+            r#"{"type":"content_block_stop","index":0}"#,
+            r#"{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"t","name":"f","input":{}}}"#,
+        ]);
+        let memory = r#"Memory { id: "t", memory: [{"type":"thinking","thinking":"","signature":"a\/b"}] }"#;
+        assert_eq!(events, [r#"Call { choice: 0, call: 0, id: "t", name: "f" }"#, memory]);
+    }
+
+    #[test]
+    fn tokens_are_the_last_that_were_said_and_never_a_sum() {
+        let events = told(&[
+            r#"{"type":"message_start","message":{"usage":{"input_tokens":10,"cache_read_input_tokens":4,"output_tokens":1}}}"#,
+            r#"{"type":"ping"}"#,
+            r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"input_tokens":10,"cache_read_input_tokens":4,"output_tokens":9}}"#,
+        ]);
+        let usage = |output| {
+            format!("Usage(Usage {{ fresh: 10, cache_read: 4, cache_write: 0, output: {output}, reasoning: 0 }})")
+        };
+        assert_eq!(events[1..], [usage(1), usage(9), "Finish { choice: 0, reason: Stop }".to_owned()]);
+    }
+
+    #[test]
+    fn a_failure_in_the_middle_has_the_status_that_it_deserves() {
+        let mut status = 0;
+        Stream::default().push(
+            b"event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n",
+            &mut |event| if let Event::Failed(error) = event { status = error.status() },
+        );
+        assert_eq!(status, 529);
+    }
+
+    #[test]
+    fn input_that_comes_whole_is_told_once() {
+        let start = r#"{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"t","name":"f","input":{"a":1}}}"#;
+        let stop = r#"{"type":"content_block_stop","index":1}"#;
+        let piece =
+            r#"{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{}"}}"#;
+        let arguments =
+            |events: Vec<String>| events.into_iter().filter(|event| event.starts_with("Arg")).collect::<Vec<_>>();
+        assert_eq!(arguments(told(&[start, stop])), [r#"Arguments { choice: 0, call: 0, json: "{\"a\":1}" }"#]);
+        assert_eq!(arguments(told(&[start, piece, stop])), [r#"Arguments { choice: 0, call: 0, json: "{}" }"#]);
+    }
+}

@@ -1,0 +1,141 @@
+//! A client's instructions and messages, block by block.
+
+use std::borrow::Cow;
+
+use super::OURS;
+use super::base64;
+use super::reading::{Fields, join, list, required, text, wrong};
+use super::wire::inside;
+use crate::chat::{Call, Media, MediaKind, Part, Raw, Role, Source, Turn};
+use crate::error::Result;
+
+/// Fields and blocks for which there is no place, each once.
+#[derive(Default)]
+pub(super) struct Strange<'a>(pub(super) Vec<Cow<'a, str>>);
+
+impl<'a> Strange<'a> {
+    pub(super) fn add(&mut self, name: impl Into<Cow<'a, str>>) {
+        let name = name.into();
+        if !self.0.contains(&name) {
+            self.0.push(name);
+        }
+    }
+}
+
+/// Reads the instructions and the messages, as JSON.
+///
+/// # Errors
+/// 400 naming the place that is not as the format wants it.
+pub(super) fn read<'d>(
+    system: Option<&'d str>,
+    messages: Option<&'d str>,
+    strange: &mut Strange<'_>,
+) -> Result<Vec<Turn<'d>>> {
+    let mut turns = Vec::new();
+    if let Some(raw) = system {
+        let parts = content(raw, "system", strange)?;
+        if !parts.is_empty() {
+            turns.push(Turn { role: Role::System, parts });
+        }
+    }
+    let messages = messages.ok_or_else(|| required("messages"))?;
+    for (index, raw) in list(messages, "messages")?.into_iter().enumerate() {
+        let at = format!("messages.{index}");
+        let mut fields = Fields::read(raw.get(), &at)?;
+        let role = match fields.text("role", &at)?.as_ref() {
+            "user" => Role::User,
+            "assistant" => Role::Assistant,
+            "system" => Role::System,
+            _ => return Err(wrong(&join(&at, "role"), "Input should be 'user' or 'assistant'")),
+        };
+        let said = fields.need("content", &at)?;
+        turns.push(Turn { role, parts: content(said.get(), &join(&at, "content"), strange)? });
+        fields.rest().for_each(|name| strange.add(format!("messages[].{name}")));
+    }
+    Ok(turns)
+}
+
+/// Text, or blocks.
+fn content<'d>(raw: &'d str, at: &str, strange: &mut Strange<'_>) -> Result<Vec<Part<'d>>> {
+    if raw.starts_with('"') {
+        let text = Raw::parse(raw).filter(|text| !text.is_blank());
+        return Ok(text.map(|text| Part::Text { text, cache: None }).into_iter().collect());
+    }
+    let mut parts = Vec::new();
+    for (index, raw) in list(raw, at)?.into_iter().enumerate() {
+        let at = format!("{at}.{index}");
+        let mut fields = Fields::read(raw.get(), &at)?;
+        let kind = fields.text("type", &at)?;
+        let Some(part) = block(&kind, &mut fields, &at, strange)? else { continue };
+        parts.push(part);
+        fields.rest().for_each(|name| strange.add(format!("messages[].content[].{name}")));
+    }
+    Ok(parts)
+}
+
+fn block<'d>(kind: &str, fields: &mut Fields<'d>, at: &str, strange: &mut Strange<'_>) -> Result<Option<Part<'d>>> {
+    let cache = fields.raw("cache_control");
+    Ok(match kind {
+        "text" => Some(Part::Text { text: fields.json_text("text", at)?, cache }),
+        "image" => media(MediaKind::Image, fields, at, cache, strange)?,
+        "document" => media(MediaKind::Document, fields, at, cache, strange)?,
+        "tool_use" => Some(Part::Call(call(fields, at, cache)?)),
+        "tool_result" => {
+            let call = fields.text("tool_use_id", at)?;
+            let said = fields.take("content");
+            let parts = said.map(|said| content(said.get(), &join(at, "content"), strange)).transpose()?;
+            let failed = fields.switch("is_error", at)?.unwrap_or(false);
+            Some(Part::Result { call, parts: parts.unwrap_or_default(), failed, cache })
+        }
+        "thinking" => {
+            let text = fields.json_text("thinking", at)?;
+            let signature = fields.raw("signature").filter(Raw::is_text);
+            // Our own stand-in proves nothing: the thoughts were another provider's.
+            let foreign = signature.as_ref().is_some_and(|signature| inside(signature).starts_with(OURS));
+            (!foreign).then_some(Part::Thinking { text, signature })
+        }
+        "redacted_thinking" => Some(Part::Redacted(fields.json_text("data", at)?)),
+        // What servers did, and what is not known yet.
+        other => {
+            strange.add(format!("messages[].content[].{other}"));
+            None
+        }
+    })
+}
+
+fn call<'d>(fields: &mut Fields<'d>, at: &str, cache: Option<Raw<'d>>) -> Result<Call<'d>> {
+    let (id, name) = (fields.text("id", at)?, fields.text("name", at)?);
+    // How it came to be called.
+    fields.take("caller");
+    let arguments = Raw::from(fields.need("input", at)?);
+    if !arguments.get().starts_with('{') {
+        return Err(wrong(&join(at, "input"), "Input should be a valid dictionary"));
+    }
+    Ok(Call { id, name, arguments, memory: None, cache })
+}
+
+fn media<'d>(
+    kind: MediaKind,
+    fields: &mut Fields<'d>,
+    at: &str,
+    cache: Option<Raw<'d>>,
+    strange: &mut Strange<'_>,
+) -> Result<Option<Part<'d>>> {
+    let at = join(at, "source");
+    let name = fields.raw("title");
+    let mut source = Fields::read(fields.need("source", &at)?.get(), &at)?;
+    let source = match source.text("type", &at)?.as_ref() {
+        "base64" => Source::Data { mime: source.text("media_type", &at)?, base64: source.text("data", &at)? },
+        "url" => Source::Url(source.text("url", &at)?),
+        "text" => {
+            let data = base64::encode(source.text("data", &at)?.as_bytes());
+            let mime = source.take("media_type").and_then(text).unwrap_or(Cow::Borrowed("text/plain"));
+            Source::Data { mime, base64: Cow::Owned(data) }
+        }
+        other => {
+            strange.add(format!("messages[].content[].source.{other}"));
+            return Ok(None);
+        }
+    };
+    Ok(Some(Part::Media(Media { kind, source, name, cache })))
+}

@@ -1,0 +1,314 @@
+//! Embeddings: OpenAI's `/embeddings` as Gemini's `:batchEmbedContents`, and its answer back. It knows no conversations.
+//! Sources: <https://ai.google.dev/api/embeddings#method:-models.batchembedcontents>,
+//! <https://platform.openai.com/docs/api-reference/embeddings/create>.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::Written;
+use super::outbound::{invalid, reported};
+use super::write::{Dropped, full_name, resource};
+use crate::chat::{Raw, Usage};
+use crate::error::{Error, Result};
+use crate::wire::json::Document;
+
+/// Fields that are read.
+const KNOWN: &[&str] = &["model", "input", "encoding_format", "dimensions"];
+
+/// How a client wants its vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// As a list of numbers.
+    Float,
+    /// As 32-bit floats, the lowest byte first, in base64.
+    Base64,
+}
+
+/// A request for embeddings, and what is needed to read its answer.
+#[derive(Debug)]
+pub struct Ask {
+    /// As the provider wants it.
+    pub written: Written,
+    /// As the client wants the answer.
+    pub encoding: Encoding,
+    /// How many vectors are asked for.
+    pub count: usize,
+}
+
+#[derive(Serialize)]
+struct Batch<'a> {
+    requests: Vec<One<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct One<'a> {
+    model: &'a str,
+    content: Content<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_dimensionality: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Content<'a> {
+    parts: [Part<'a>; 1],
+}
+
+#[derive(Serialize)]
+struct Part<'a> {
+    text: &'a Raw<'a>,
+}
+
+/// Writes a request for `model`, the provider's name for it.
+///
+/// # Errors
+/// 400 naming the field that is not as OpenAI's format wants it, or holds tokens instead of texts.
+pub fn write(document: &Document<'_>, model: &str) -> Result<Ask> {
+    let mut dropped = Dropped::default();
+    let given = |name: &str| document.value(name).filter(|value| *value != "null");
+    for (name, value) in document.members() {
+        dropped.note(!KNOWN.contains(&name) && value != "null", name);
+    }
+    let encoding = match given("encoding_format") {
+        None | Some("\"float\"") => Encoding::Float,
+        Some("\"base64\"") => Encoding::Base64,
+        Some(_) => return Err(wrong("encoding_format", "`float` or `base64`")),
+    };
+    let dimensions = given("dimensions").map(|value| value.parse::<u64>().ok().filter(|count| *count > 0));
+    if dimensions == Some(None) {
+        return Err(wrong("dimensions", "a whole number above 0"));
+    }
+    let texts = texts(given("input"))?;
+    let name = full_name(model);
+    let one = |text| One {
+        model: &name,
+        content: Content { parts: [Part { text }] },
+        output_dimensionality: dimensions.flatten(),
+    };
+    let body = serde_json::to_vec(&Batch { requests: texts.iter().map(one).collect() })
+        .map_err(|error| Error::caller(400, "invalid_request", format!("The request cannot be written: {error}.")))?;
+    let path = format!("/{}:batchEmbedContents", resource(model));
+    let written = Written { path, headers: Vec::new(), body, dropped: dropped.into_names() };
+    Ok(Ask { written, encoding, count: texts.len() })
+}
+
+/// The texts of an input: one, or a list.
+fn texts(input: Option<&str>) -> Result<Vec<Raw<'_>>> {
+    let expected = || wrong("input", "a text, or a list of texts that is not empty");
+    let input = input.ok_or_else(expected)?;
+    let texts = match input.as_bytes().first() {
+        Some(b'"') => Raw::parse(input).map(|text| vec![text]),
+        Some(b'[') => serde_json::from_str(input).ok(),
+        _ => None,
+    };
+    let texts: Vec<Raw<'_>> = texts.filter(|texts: &Vec<_>| !texts.is_empty()).ok_or_else(expected)?;
+    let tokens =
+        |text: &Raw<'_>| text.get().starts_with(|first: char| first == '[' || first == '-' || first.is_ascii_digit());
+    if texts.iter().any(tokens) {
+        let message = "`input` holds tokens. This provider embeds texts only; send the texts themselves.";
+        return Err(Error::caller(400, "unsupported_input", message).at("input"));
+    }
+    if texts.iter().all(Raw::is_text) { Ok(texts) } else { Err(expected()) }
+}
+
+fn wrong(field: &'static str, expected: &str) -> Error {
+    Error::caller(400, "invalid_type", format!("`{field}` must be {expected}.")).at(field)
+}
+
+/// What Gemini answers.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer<'a> {
+    #[serde(borrow)]
+    error: Option<Raw<'a>>,
+    #[serde(borrow)]
+    embeddings: Option<Vec<Vector<'a>>>,
+    usage_metadata: Option<Metadata>,
+}
+
+#[derive(Deserialize)]
+struct Vector<'a> {
+    #[serde(borrow)]
+    values: Raw<'a>,
+}
+
+/// Older models tell no usage.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    prompt_token_count: Option<u64>,
+}
+
+/// The vectors of an answer.
+#[derive(Debug)]
+pub struct Vectors<'a> {
+    /// Each as a JSON list of numbers, in the order of the texts.
+    pub values: Vec<Raw<'a>>,
+    /// The tokens it took, if the provider says.
+    pub usage: Option<Usage>,
+}
+
+/// Reads an answer that came with a status of success.
+///
+/// # Errors
+/// 502 if it is none, an error in spite of its status, or has other than `count` vectors.
+pub fn read(body: &[u8], count: usize) -> Result<Vectors<'_>> {
+    let is_object = body.trim_ascii_start().starts_with(b"{");
+    let answer = serde_json::from_slice::<Answer<'_>>(body).ok().filter(|_| is_object);
+    let answer = answer.ok_or_else(|| invalid("The provider answered with a body that holds no embeddings."))?;
+    if let Some(error) = &answer.error {
+        return Err(reported(error));
+    }
+    let values: Vec<_> = answer.embeddings.into_iter().flatten().map(|vector| vector.values).collect();
+    if values.len() != count || values.iter().any(|vector| !vector.get().starts_with('[')) {
+        let message = format!("The provider answered with {} embeddings where {count} were asked for.", values.len());
+        return Err(invalid(&message));
+    }
+    let prompt = answer.usage_metadata.and_then(|metadata| metadata.prompt_token_count);
+    Ok(Vectors { values, usage: prompt.map(|fresh| Usage { fresh, ..Usage::default() }) })
+}
+
+/// An answer in OpenAI's format.
+#[derive(Serialize)]
+struct List<'a> {
+    object: &'static str,
+    data: Vec<Embedding<'a>>,
+    model: &'a str,
+    usage: OutUsage,
+}
+
+#[derive(Serialize)]
+struct Embedding<'a> {
+    object: &'static str,
+    index: usize,
+    embedding: Raw<'a>,
+}
+
+#[derive(Serialize)]
+struct OutUsage {
+    prompt_tokens: u64,
+    total_tokens: u64,
+}
+
+impl Vectors<'_> {
+    /// Writes the answer in OpenAI's format. `usage` is what is known of it at last: theirs, or an estimate.
+    ///
+    /// # Errors
+    /// 502 if a vector does not hold numbers.
+    pub fn write(&self, encoding: Encoding, model: &str, usage: Usage) -> Result<Vec<u8>> {
+        let embedding = |(index, values)| {
+            let embedding = match encoding {
+                Encoding::Float => Raw::clone(values),
+                Encoding::Base64 => packed(values)?,
+            };
+            Ok(Embedding { object: "embedding", index, embedding })
+        };
+        let data = self.values.iter().enumerate().map(embedding).collect::<Result<Vec<_>>>()?;
+        let usage = OutUsage { prompt_tokens: usage.prompt(), total_tokens: usage.total() };
+        serde_json::to_vec(&List { object: "list", data, model, usage })
+            .map_err(|error| invalid(&format!("The provider's embeddings cannot be written: {error}.")))
+    }
+}
+
+fn packed(values: &Raw<'_>) -> Result<Raw<'static>> {
+    let numbers: Vec<f32> = serde_json::from_str(values.get())
+        .map_err(|error| invalid(&format!("The provider's embedding is no list of numbers: {error}.")))?;
+    let bytes: Vec<u8> = numbers.into_iter().flat_map(f32::to_le_bytes).collect();
+    Ok(Raw::quoted(&base64(&bytes)))
+}
+
+/// Base64 with padding (RFC 4648 §4).
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for three in bytes.chunks(3) {
+        let at = |index: usize| u32::from(three.get(index).copied().unwrap_or(0));
+        let bits = at(0) << 16 | at(1) << 8 | at(2);
+        for (place, shift) in [18, 12, 6, 0].into_iter().enumerate() {
+            let letter = ALPHABET.get((bits >> shift & 63) as usize).copied().unwrap_or(b'=');
+            // Three bytes are four letters; fewer bytes, one letter more than bytes.
+            text.push(char::from(if place > three.len() { b'=' } else { letter }));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::*;
+
+    fn ask(body: &str) -> Result<Ask> {
+        write(&Document::read(body.as_bytes()).unwrap(), "gemini-embedding-001")
+    }
+
+    #[test]
+    fn texts_become_a_batch_and_what_cannot_be_said_is_named() {
+        let body = r#"{"model":"x","input":["a\u00e9","b"],"encoding_format":"base64","dimensions":768,"user":"me","odd":null}"#;
+        let Ask { written, encoding, count } = ask(body).unwrap();
+        assert_eq!((encoding, count, written.dropped), (Encoding::Base64, 2, vec![Cow::Borrowed("user")]));
+        assert_eq!(written.path, "/models/gemini-embedding-001:batchEmbedContents");
+        let one = |text: &str| {
+            format!(
+                r#"{{"model":"models/gemini-embedding-001","content":{{"parts":[{{"text":{text}}}]}},"outputDimensionality":768}}"#
+            )
+        };
+        let expected = format!(r#"{{"requests":[{},{}]}}"#, one(r#""a\u00e9""#), one("\"b\""));
+        assert_eq!(String::from_utf8(written.body).unwrap(), expected);
+        let plain = ask(r#"{"input":"a"}"#).unwrap();
+        assert_eq!((plain.encoding, plain.count), (Encoding::Float, 1));
+    }
+
+    #[test]
+    fn what_is_no_text_is_refused_by_the_name_of_its_field() {
+        for (body, field) in [
+            ("{}", "input"),
+            (r#"{"input":[]}"#, "input"),
+            (r#"{"input":[1,2]}"#, "input"),
+            (r#"{"input":[[1,2],[3]]}"#, "input"),
+            (r#"{"input":["a",{}]}"#, "input"),
+            (r#"{"input":7}"#, "input"),
+            (r#"{"input":"a","dimensions":0}"#, "dimensions"),
+            (r#"{"input":"a","dimensions":"9"}"#, "dimensions"),
+            (r#"{"input":"a","encoding_format":"hex"}"#, "encoding_format"),
+        ] {
+            let error = ask(body).unwrap_err();
+            assert_eq!((error.status(), error.param()), (400, Some(field)), "{body}");
+        }
+    }
+
+    #[test]
+    fn vectors_come_back_as_numbers_or_in_base64() {
+        let body = br#"{"embeddings":[{"values":[1.0, -0.5]},{"values":[0.006419318]}],"usageMetadata":{"promptTokenCount":3}}"#;
+        let vectors = read(body, 2).unwrap();
+        let usage = vectors.usage.unwrap();
+        let told = |encoding| String::from_utf8(vectors.write(encoding, "m", usage).unwrap()).unwrap();
+        let floats = r#"{"object":"list","data":[{"object":"embedding","index":0,"embedding":[1.0, -0.5]},{"object":"embedding","index":1,"embedding":[0.006419318]}],"model":"m","usage":{"prompt_tokens":3,"total_tokens":3}}"#;
+        assert_eq!(told(Encoding::Float), floats);
+        assert!(told(Encoding::Base64).contains(r#""embedding":"AACAPwAAAL8=""#), "{}", told(Encoding::Base64));
+    }
+
+    #[test]
+    fn an_answer_without_its_vectors_is_an_error() {
+        for body in [
+            "",
+            "[]",
+            "{}",
+            r#"{"embeddings":[]}"#,
+            r#"{"embeddings":[{"values":7}]}"#,
+            r#"{"error":{"message":"no"}}"#,
+        ] {
+            assert_eq!(read(body.as_bytes(), 1).unwrap_err().status(), 502, "{body}");
+        }
+        let odd = read(br#"{"embeddings":[{"values":["x"]}]}"#, 1).unwrap();
+        assert_eq!((odd.usage, odd.write(Encoding::Base64, "m", Usage::default()).unwrap_err().status()), (None, 502));
+    }
+
+    #[test]
+    fn base64_is_padded() {
+        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")] {
+            assert_eq!(base64(bytes.as_bytes()), text);
+        }
+        assert_eq!(base64(&[0xfb, 0xff]), "+/8=");
+    }
+}

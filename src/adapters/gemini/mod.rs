@@ -1,0 +1,27 @@
+//! Google's Gemini API as its providers speak it: `generateContent` and `streamGenerateContent`.
+//! Source: <https://ai.google.dev/api/generate-content>, and recorded traffic.
+
+mod decode;
+pub mod embed;
+mod logprobs;
+mod outbound;
+mod thinking;
+mod turns;
+mod wire;
+mod write;
+
+use super::Upstream;
+use crate::config::AdapterKind;
+
+/// The adapter's row in the table.
+pub const KIND: AdapterKind = AdapterKind { name: "gemini", remote: true };
+
+/// The format as providers speak it.
+pub const UPSTREAM: Upstream = Upstream {
+    kind: KIND,
+    key: |key| ("x-goog-api-key", key.to_owned()),
+    write: write::write,
+    whole: decode::whole,
+    stream: || Box::new(decode::Stream::default()),
+    refusal: outbound::refusal,
+};

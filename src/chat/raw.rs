@@ -1,0 +1,112 @@
+//! JSON that is carried and not read. Two formats mostly write a text, a number or a schema alike: then its bytes are copied, escapes and all.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// A JSON value as the text it came as.
+#[derive(Clone)]
+pub struct Raw<'a>(Cow<'a, RawValue>);
+
+impl<'a> Raw<'a> {
+    /// A text as a JSON string.
+    pub fn quoted(text: &str) -> Raw<'static> {
+        Raw::of(&text)
+    }
+
+    /// Any value as JSON; `null` if it cannot be written.
+    pub fn of(value: &impl Serialize) -> Raw<'static> {
+        Raw(Cow::Owned(serde_json::value::to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned())))
+    }
+
+    /// JSON in a text; `None` if it is none.
+    pub fn parse(json: &'a str) -> Option<Self> {
+        serde_json::from_str(json).ok()
+    }
+
+    /// The JSON itself.
+    pub fn get(&self) -> &str {
+        self.0.get()
+    }
+
+    /// The text of a JSON string; `None` if it is something else.
+    pub fn text(&self) -> Option<Cow<'_, str>> {
+        let inside = self.get().strip_prefix('"')?.strip_suffix('"')?;
+        // Without an escape, what stands between the quotes is the text.
+        if memchr::memchr(b'\\', inside.as_bytes()).is_none() {
+            return Some(Cow::Borrowed(inside));
+        }
+        serde_json::from_str(self.get()).ok().map(Cow::Owned)
+    }
+
+    /// Whether it is a JSON string.
+    pub fn is_text(&self) -> bool {
+        self.get().starts_with('"')
+    }
+
+    /// Whether it says nothing: `null`, an empty string, list or object, as nobody pads them.
+    pub fn is_blank(&self) -> bool {
+        matches!(self.get(), "null" | "\"\"" | "[]" | "{}")
+    }
+
+    /// The same, kept beyond the bytes it came in.
+    pub fn owned(&self) -> Raw<'static> {
+        Raw(Cow::Owned(self.0.clone().into_owned()))
+    }
+}
+
+impl<'a> From<&'a RawValue> for Raw<'a> {
+    fn from(raw: &'a RawValue) -> Self {
+        Self(Cow::Borrowed(raw))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&RawValue>::deserialize(deserializer).map(Self::from)
+    }
+}
+
+impl Serialize for Raw<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl fmt::Debug for Raw<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.get())
+    }
+}
+
+impl PartialEq for Raw<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.get() == other.get()
+    }
+}
+
+impl Eq for Raw<'_> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_carried_with_its_escapes_and_can_be_read() {
+        let raw = Raw::parse(r#" "a\u00e9\n" "#).unwrap();
+        assert_eq!((raw.get(), raw.text().as_deref()), (r#""a\u00e9\n""#, Some("aé\n")));
+        assert!(matches!(Raw::parse(r#""plain""#).unwrap().text(), Some(Cow::Owned(_) | Cow::Borrowed("plain"))));
+        assert_eq!(Raw::quoted("a\"b").get(), r#""a\"b""#);
+        assert_eq!((Raw::parse("7").unwrap().text(), Raw::parse("{oops")), (None, None));
+    }
+
+    #[test]
+    fn what_says_nothing_is_blank() {
+        for blank in ["null", "\"\"", "[]", "{}"] {
+            assert!(Raw::parse(blank).unwrap().is_blank());
+        }
+        assert!(!Raw::parse("0").unwrap().is_blank());
+    }
+}

@@ -1,0 +1,207 @@
+//! A streamed answer between two wire formats: read in its provider's and written in its client's, step by step; or passed on as it is, and
+//! read along. It knows neither format.
+
+use std::borrow::Cow;
+
+use crate::adapters::openai::outbound;
+use crate::adapters::{Decode, Each, Encode, Listen};
+use crate::chat::{Event, Usage};
+use crate::error::Error;
+
+/// So much of an answer is kept for its tokens to be counted, in bytes.
+const WORDS: usize = 32 << 10;
+
+/// What is learnt of an answer while it is translated.
+#[derive(Default)]
+pub(super) struct Facts {
+    pub(super) usage: Option<Usage>,
+    pub(super) model: Option<String>,
+    pub(super) tier: Option<String>,
+    pub(super) words: Vec<u8>,
+    pub(super) said: u64,
+    pub(super) error: Option<Error>,
+    /// Answers that have begun, and whether they have ended.
+    choices: Vec<(u32, bool)>,
+    ended: bool,
+    content: bool,
+    /// The text, if it is kept.
+    text: Option<String>,
+}
+
+/// A streamed answer on its way from one format to another.
+pub(super) struct Translate {
+    decode: Box<dyn Decode>,
+    encode: Box<dyn Encode>,
+    facts: Facts,
+    /// The client gets the provider's bytes, for both speak the same.
+    native: bool,
+    /// The last bytes that came.
+    tail: [u8; 2],
+}
+
+impl From<outbound::Facts> for Facts {
+    fn from(facts: outbound::Facts) -> Self {
+        let outbound::Facts { usage, model, tier, words, said } = facts;
+        Self { usage, model, tier, words, said, ..Self::default() }
+    }
+}
+
+impl Translate {
+    /// `native`: both speak the same. `keeps_text`: the answer's text is kept, for operators who want it in their log.
+    pub(super) fn new(decode: Box<dyn Decode>, encode: Box<dyn Encode>, native: bool, keeps_text: bool) -> Self {
+        let facts = Facts { text: keeps_text.then(String::new), ..Facts::default() };
+        Self { decode, encode, facts, native, tail: *b"\n\n" }
+    }
+
+    /// Whether the client gets the provider's very bytes.
+    pub(super) fn is_native(&self) -> bool {
+        self.native
+    }
+
+    /// Reads, and writes what comes of it.
+    fn step(&mut self, read: impl FnOnce(&mut dyn Decode, Each<'_>)) -> Vec<u8> {
+        let (encode, facts, native) = (&mut self.encode, &mut self.facts, self.native);
+        let mut out = Vec::new();
+        read(self.decode.as_mut(), &mut |event| {
+            if facts.error.is_none() {
+                facts.note(&event);
+                if !native {
+                    encode.event(&event, &mut out);
+                }
+            }
+        });
+        out
+    }
+}
+
+impl Listen for Translate {
+    fn push<'b>(&mut self, bytes: &'b [u8]) -> Cow<'b, [u8]> {
+        let written = self.step(|decode, each| decode.push(bytes, each));
+        if !self.native {
+            return Cow::Owned(written);
+        }
+        for byte in bytes.iter().skip(bytes.len().saturating_sub(2)).filter(|byte| **byte != b'\r') {
+            self.tail = [self.tail[1], *byte];
+        }
+        Cow::Borrowed(bytes)
+    }
+
+    fn finish(&mut self, failure: &Error) -> Vec<u8> {
+        let mut out = self.step(|decode, each| decode.finish(each));
+        let failure = Some(failure).filter(|_| !self.facts.is_whole());
+        if self.facts.error.is_some() || (self.native && failure.is_none()) {
+            return out;
+        }
+        if !self.is_between_events() {
+            out.extend_from_slice(b"\n\n");
+        }
+        self.encode.finish(failure, &mut out);
+        out
+    }
+
+    fn is_whole(&self) -> bool {
+        self.facts.is_whole()
+    }
+
+    fn is_done(&self) -> bool {
+        self.facts.ended || self.facts.error.is_some()
+    }
+
+    fn is_between_events(&self) -> bool {
+        !self.native || self.tail == *b"\n\n"
+    }
+
+    fn has_content(&self) -> bool {
+        self.facts.content
+    }
+
+    fn error(&self) -> Option<&Error> {
+        self.facts.error.as_ref()
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        self.facts.usage
+    }
+
+    fn model(&self) -> Option<&str> {
+        self.facts.model.as_deref()
+    }
+
+    fn tier(&self) -> Option<&str> {
+        self.facts.tier.as_deref()
+    }
+
+    fn kept_usage(&self) -> Option<&[u8]> {
+        None
+    }
+
+    fn said(&self) -> (&[u8], u64) {
+        (&self.facts.words, self.facts.said)
+    }
+
+    fn malformed(&self) -> u32 {
+        self.decode.malformed()
+    }
+
+    fn text(&self) -> Option<&str> {
+        self.facts.text.as_deref()
+    }
+}
+
+impl Facts {
+    pub(super) fn note(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Start { model, .. } => {
+                if let Some(model) = model.as_ref().filter(|model| !model.is_empty()) {
+                    self.model = Some(model.clone().into_owned());
+                }
+            }
+            Event::Text { choice, text } => {
+                self.say("content", text.get());
+                self.begin(*choice);
+                if let Some(kept) = &mut self.text {
+                    kept.push_str(&text.text().unwrap_or_default());
+                }
+            }
+            Event::Thinking { choice, text } => {
+                self.say("reasoning_content", text.get());
+                self.begin(*choice);
+            }
+            Event::Call { choice, .. } => self.begin(*choice),
+            Event::Arguments { choice, json, .. } => {
+                self.say("content", json.get());
+                self.begin(*choice);
+            }
+            Event::Finish { choice, .. } => {
+                self.begin(*choice);
+                self.choices.iter_mut().filter(|(known, _)| known == choice).for_each(|(_, finished)| *finished = true);
+            }
+            Event::Usage(usage) => self.usage = Some(*usage),
+            Event::Tier(tier) => self.tier = Some(tier.clone().into_owned()),
+            Event::Failed(error) => self.error = Some(error.clone()),
+            Event::End => self.ended = true,
+            Event::Memory { .. } | Event::Logprobs { .. } => {}
+        }
+    }
+
+    fn begin(&mut self, choice: u32) {
+        self.content = true;
+        if !self.choices.iter().any(|(known, _)| *known == choice) {
+            self.choices.push((choice, false));
+        }
+    }
+
+    /// Keeps what is said as the client's counter of tokens reads it, a line each, if there is room.
+    fn say(&mut self, field: &str, json: &str) {
+        self.said = self.said.saturating_add(json.len().saturating_sub(2) as u64);
+        if self.words.len() + json.len() + field.len() < WORDS {
+            let line = ["{\"", field, "\":", json, "}\n"];
+            line.iter().for_each(|piece| self.words.extend_from_slice(piece.as_bytes()));
+        }
+    }
+
+    pub(super) fn is_whole(&self) -> bool {
+        let finished = !self.choices.is_empty() && self.choices.iter().all(|(_, finished)| *finished);
+        self.error.is_none() && finished
+    }
+}

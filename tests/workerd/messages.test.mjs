@@ -1,0 +1,106 @@
+// Clients that speak Anthropic's format, served by any provider: the official SDK against strict stand-ins.
+
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import Anthropic from "@anthropic-ai/sdk";
+import { SCENE, startFormats } from "./fake-formats.mjs";
+import { startGateway } from "./harness.mjs";
+
+const KEY = "caller-key-3141592653";
+const TOOLS = SCENE.calls.map(({ name }) => ({ name, description: "It tells.", input_schema: { type: "object", properties: { city: { type: "string" } } } }));
+const TEXT = SCENE.words.join("");
+const SERVED = { openai: "gpt-served", claude: "claude-served", google: "gemini-served", demo: "echo" };
+
+describe("a client of the Messages API", { concurrency: 4 }, () => {
+  let formats, gateway, client;
+  before(async () => {
+    formats = await startFormats();
+    const config = `
+providers:
+  openai: { base_url: "${formats.openai}", models: { gpt-fake: {} } }
+  claude: { adapter: anthropic, base_url: "${formats.anthropic}", models: { claude-fake: {} } }
+  google: { adapter: gemini, base_url: "${formats.gemini}", models: { gemini-fake: {} } }
+  demo: { adapter: echo, models: { echo: {} } }
+`;
+    const bindings = { ACCESS_API_KEYS: KEY, OPENAI_API_KEY: "key-of-openai", CLAUDE_API_KEY: "key-of-anthropic", GOOGLE_API_KEY: "key-of-gemini" };
+    gateway = await startGateway({ config, bindings });
+    client = new Anthropic({ baseURL: gateway.url, apiKey: KEY, maxRetries: 0 });
+  });
+  after(async () => {
+    await gateway.stop();
+    await formats.stop();
+  });
+
+  const ask = (stream, request) => (stream ? client.messages.stream(request).finalMessage() : client.messages.create(request));
+
+  for (const model of ["openai/gpt-fake", "claude/claude-fake", "google/gemini-fake"]) {
+    for (const stream of [false, true]) {
+      it(`${model}, ${stream ? "streamed" : "whole"}: a loop of tools runs to its end, with thinking and usage`, async () => {
+        const system = [{ type: "text", text: "Be brief." }];
+        const messages = [{ role: "user", content: [{ type: "text", text: "Weather?" }, { type: "image", source: { type: "base64", media_type: "image/png", data: "iVBORw0KGgo=" } }] }];
+        const request = { model, max_tokens: 4096, system, messages, tools: TOOLS, thinking: { type: "enabled", budget_tokens: 1024 } };
+        for (const { name, args } of SCENE.calls) {
+          const { content, stop_reason, usage } = await ask(stream, request);
+          const call = content.find(({ type }) => type === "tool_use");
+          assert.deepEqual([stop_reason, call.name, call.input], ["tool_use", name, args]);
+          assert.equal(content.find(({ type }) => type === "thinking").thinking, SCENE.thought);
+          const prompt = usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation_input_tokens;
+          assert.deepEqual([prompt, usage.cache_read_input_tokens, usage.output_tokens], [55, 30, 12]);
+          // All that was answered goes back, thoughts too.
+          messages.push({ role: "assistant", content }, { role: "user", content: [{ type: "tool_result", tool_use_id: call.id, content: "fine" }] });
+        }
+        const { content, stop_reason, model: served } = await ask(stream, request);
+        assert.deepEqual([content.map(({ text }) => text).join(""), stop_reason, served], [TEXT, "end_turn", SERVED[model.split("/")[0]]]);
+      });
+    }
+  }
+
+  it("is served by the demonstration, too, whole and streamed", async () => {
+    const request = { model: "demo/echo", max_tokens: 100, messages: [{ role: "user", content: "one two" }] };
+    for (const stream of [false, true]) {
+      const { content, stop_reason } = await ask(stream, request);
+      assert.match(content[0].text, /You said: one two$/);
+      assert.equal(stop_reason, "end_turn");
+    }
+  });
+
+  it("gets a provider's very bytes where that speaks the same, and its headers go on", async () => {
+    const body = { model: "claude/claude-fake", max_tokens: 5, messages: [{ role: "user", content: "Hi" }], metadata: { user_id: "u" } };
+    const headers = { "x-api-key": KEY, "content-type": "application/json", "anthropic-version": "2023-06-01", "anthropic-beta": "a-beta-2026" };
+    const response = await fetch(`${gateway.url}/v1/messages?beta=true`, { method: "POST", headers, body: JSON.stringify(body) });
+    assert.deepEqual([response.status, (await response.json()).id], [200, "msg_0"]);
+    const seen = formats.requests.findLast((request) => request.body.metadata?.user_id === "u");
+    assert.deepEqual([seen.headers["anthropic-beta"], seen.headers["x-api-key"], seen.body], ["a-beta-2026", "key-of-anthropic", { ...body, model: "claude-fake" }]);
+  });
+
+  it("gets errors in its own shape", async () => {
+    const request = { model: "claude/claude-fake", max_tokens: 5, messages: [{ role: "user", content: "Hi" }] };
+    const rejects = (asked, status, type) => assert.rejects(asked, (error) => error.status === status && error.error.type === "error" && error.error.error.type === type);
+    await rejects(client.messages.create({ ...request, model: "nobody/x" }), 404, "not_found_error");
+    await rejects(new Anthropic({ baseURL: gateway.url, apiKey: "wrong", maxRetries: 0 }).messages.create(request), 401, "authentication_error");
+    await rejects(client.messages.create({ ...request, messages: [{ role: "assistant", content: "Hi" }] }), 400, "invalid_request_error");
+    await rejects(client.messages.create({ ...request, model: "google/gemini-fake", messages: [{ role: "user", content: 5 }] }), 400, "invalid_request_error");
+  });
+
+  for (const model of ["openai/gpt-fake", "claude/claude-fake", "google/gemini-fake"]) {
+    it(`${model}: a stream that is cut is an error`, async () => {
+      const cut = await startFormats();
+      cut.cut(true);
+      const rows = { openai: `base_url: "${cut.openai}"`, claude: `adapter: anthropic, base_url: "${cut.anthropic}"`, google: `adapter: gemini, base_url: "${cut.gemini}"` };
+      const config = `providers:\n${Object.entries(rows).map(([name, row]) => `  ${name}: { ${row}, models: "*" }\n`).join("")}`;
+      const other = await startGateway({ config, bindings: { ACCESS_API_KEYS: KEY, OPENAI_API_KEY: "key-of-openai", CLAUDE_API_KEY: "key-of-anthropic", GOOGLE_API_KEY: "key-of-gemini" } });
+      try {
+        const results = SCENE.calls.map((_, n) => ({ type: "tool_result", tool_use_id: `c${n}`, content: "1" }));
+        const calls = SCENE.calls.map(({ name }, n) => ({ type: "tool_use", id: `c${n}`, name, input: {} }));
+        const messages = [{ role: "user", content: "Hi" }, { role: "assistant", content: calls }, { role: "user", content: results }];
+        const asked = new Anthropic({ baseURL: other.url, apiKey: KEY, maxRetries: 0 }).messages.stream({ model, max_tokens: 9, messages }).finalMessage();
+        // A chat whose choice has given its reason is whole, whatever is missing of its end.
+        if (model.startsWith("openai")) await asked;
+        else await assert.rejects(asked, ({ error, message }) => JSON.stringify([error, message]).includes("api_error") || message.includes("broke off"));
+      } finally {
+        await other.stop();
+        await cut.stop();
+      }
+    });
+  }
+});
