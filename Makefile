@@ -23,7 +23,8 @@ WASM_BINDGEN := .tools/bin/wasm-bindgen-$(WASM_BINDGEN_VERSION)
 
 # Everything that the wasm is made of. src/worker.mjs is not: wrangler puts it around the wasm, as it does the YAML.
 RUST_SOURCES := $(shell find src -type f -name '[a-z]*.*' ! -name '*.mjs') $(wildcard build.rs configs/catalogue.yaml) Cargo.toml Cargo.lock
-WASM_GZIP_LIMIT := 600000
+# Translation between three formats made it grow from 580 to 730 KB; the platform takes 3 MB.
+WASM_GZIP_LIMIT := 800000
 
 SHELL       := bash
 MAKEFLAGS   += --no-builtin-rules

@@ -9,7 +9,7 @@ use llm_bridge::chat::{
     Call, Effort, Event, Finish, Media, MediaKind, Part, Raw, Request, Role, Shape, Source, Thinking, Tool, ToolChoice,
     Turn, Usage,
 };
-use llm_bridge::error::{Error, Result};
+use llm_bridge::error::Result;
 use llm_bridge::wire::json::Document;
 use proptest::prelude::*;
 use serde_json::{Value, json};
