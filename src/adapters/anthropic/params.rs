@@ -49,7 +49,8 @@ pub(super) struct Plan {
 impl Plan {
     /// Makes a plan. From 4.6 on, models think adaptively; from 4.7 on, they refuse budgets.
     pub(super) fn new(thinking: Option<Thinking>, max_tokens: Option<u64>, aim: Aim<'_>) -> Self {
-        let max_tokens = max_tokens.or(aim.max_output).unwrap_or(MAX_TOKENS);
+        let limit = max_tokens.or(aim.max_output);
+        let max_tokens = limit.unwrap_or(MAX_TOKENS);
         let version = version(aim.model);
         let adaptive = version.is_some_and(|version| version >= (4, 6));
         let budgets = version.is_none_or(|version| version < (4, 7));
@@ -59,22 +60,21 @@ impl Plan {
         match thinking {
             None | Some(Thinking::Off) => Self { max_tokens, ..Self::default() },
             Some(Thinking::Free) if adaptive => think(None, None),
-            Some(Thinking::Free) => Self::budget(FREE, max_tokens, aim.max_output),
+            Some(Thinking::Free) => Self::budget(FREE, limit),
             Some(Thinking::Effort(effort)) if adaptive => think(Some(word(effort)), None),
-            Some(Thinking::Effort(effort)) => Self::budget(tokens(effort), max_tokens, aim.max_output),
-            Some(Thinking::Budget(budget)) if budgets => Self::budget(budget, max_tokens, aim.max_output),
+            Some(Thinking::Effort(effort)) => Self::budget(tokens(effort), limit),
+            Some(Thinking::Budget(budget)) if budgets => Self::budget(budget, limit),
             Some(Thinking::Budget(budget)) => think(Some(nearest(budget)), Some("thinking.budget_tokens")),
         }
     }
 
-    /// The limit covers thoughts and answer: one that the budget would use up is raised, as far as the model goes.
-    fn budget(budget: u64, max_tokens: u64, cap: Option<u64>) -> Self {
-        let cap = cap.unwrap_or(u64::MAX);
+    /// The limit covers thoughts and answer, and is never raised: what a request may cost at most was promised by it. A budget that would
+    /// leave no room for the answer is lowered to half of it. Without a limit, there is room for both.
+    fn budget(budget: u64, limit: Option<u64>) -> Self {
         let mut budget = budget.max(LEAST);
-        let mut max_tokens = max_tokens;
+        let max_tokens = limit.unwrap_or(MAX_TOKENS.saturating_add(budget));
         if budget >= max_tokens {
-            max_tokens = max_tokens.saturating_add(budget).min(cap.max(max_tokens));
-            budget = budget.min(max_tokens.saturating_sub(1));
+            budget = max_tokens / 2;
         }
         if budget < LEAST {
             return Self { max_tokens, dropped: Some("reasoning_effort"), ..Self::default() };
@@ -143,16 +143,18 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_leaves_room_for_an_answer() {
+    fn a_budget_leaves_room_for_an_answer_and_raises_no_limit() {
         let old = "claude-haiku-4-5";
         let budget = |budget_tokens| Some(Wire::Enabled { budget_tokens });
-        let raised = plan(old, Thinking::Budget(5000), Some(1000), None);
-        assert_eq!((raised.thinking, raised.max_tokens), (budget(5000), 6000));
-        let capped = plan(old, Thinking::Effort(Effort::Highest), Some(1000), Some(8000));
-        assert_eq!((capped.thinking, capped.max_tokens), (budget(7999), 8000));
+        let lowered = plan(old, Thinking::Budget(5000), Some(4000), Some(64_000));
+        assert_eq!((lowered.thinking, lowered.max_tokens), (budget(2000), 4000));
+        let by_model = plan(old, Thinking::Effort(Effort::Highest), None, Some(8000));
+        assert_eq!((by_model.thinking, by_model.max_tokens), (budget(4000), 8000));
+        let free = plan(old, Thinking::Budget(5000), None, None);
+        assert_eq!((free.thinking, free.max_tokens), (budget(5000), MAX_TOKENS + 5000));
         assert_eq!(plan(old, Thinking::Budget(3), None, Some(64_000)).thinking, budget(1024));
         let none = plan(old, Thinking::Free, Some(100), Some(500));
-        assert_eq!((none.thinking, none.dropped, none.max_tokens), (None, Some("reasoning_effort"), 500));
+        assert_eq!((none.thinking, none.dropped, none.max_tokens), (None, Some("reasoning_effort"), 100));
     }
 
     #[test]
