@@ -80,7 +80,8 @@ impl Listen for Translate {
         if !self.native {
             return Cow::Owned(written);
         }
-        for byte in bytes.iter().skip(bytes.len().saturating_sub(2)).filter(|byte| **byte != b'\r') {
+        // Two line ends have four bytes at most.
+        for byte in bytes.iter().skip(bytes.len().saturating_sub(4)).filter(|byte| **byte != b'\r') {
             self.tail = [self.tail[1], *byte];
         }
         Cow::Borrowed(bytes)

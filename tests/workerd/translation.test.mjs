@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import OpenAI from "openai";
 import { SCENE, startFormats } from "./fake-formats.mjs";
 import { startGateway } from "./harness.mjs";
@@ -74,6 +75,21 @@ providers:
       await assert.rejects(refused, ({ status, code }) => status === 400 && code === "unsupported_parameter");
       assert.equal(formats.requests.filter(({ body }) => JSON.stringify(body).includes("\"ann\"")).length, 0);
       assert.ok(formats.requests.length >= before);
+    });
+  }
+
+  for (const model of ["claude/claude-fake", "google/gemini-fake"]) {
+    it(`${model}: the bill is that of the tokens it reports, whole and streamed`, async () => {
+      const request = { model, messages: [{ role: "user", content: "Hi" }] };
+      const { response } = await client.chat.completions.create(request).withResponse();
+      // 55 tokens of a prompt at a dollar a million, 12 of an answer at two.
+      assert.equal(response.headers.get("x-llm-bridge-cost"), "0.000079");
+      const id = `bill-${model.split("/")[0]}`;
+      for await (const _ of await client.chat.completions.create({ ...request, stream: true }, { headers: { "x-request-id": id } })) void _;
+      const ended = () => gateway.logs().find((entry) => entry.request_id === id && entry.event === "request_complete");
+      for (let waited = 0; !ended() && waited < 5_000; waited += 20) await sleep(20);
+      const end = ended();
+      assert.deepEqual([end.outcome, end.cost, end.input_tokens, end.output_tokens, end.estimated, end.dropped], ["complete", 0.000079, 55, 12, undefined, undefined]);
     });
   }
 
