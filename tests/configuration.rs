@@ -17,7 +17,7 @@ fn faults(text: &str) -> Vec<String> {
 fn the_shipped_file_is_sound() {
     let config = read(include_str!("../configs/config.yaml")).unwrap();
     let names: Vec<&str> = config.providers.iter().map(|provider| provider.name.as_str()).collect();
-    assert_eq!(names, ["demo", "openai", "closeai", "deepseek", "gemini", "groq", "openrouter", "ollama"]);
+    assert_eq!(names, ["demo", "openai", "closeai", "deepseek", "gemini", "anthropic", "groq", "openrouter", "ollama"]);
     assert_eq!(config.notes, []);
     assert_eq!(config.cors, Cors::Any);
     assert_eq!(config.provider("ollama").unwrap().key, KeySource::Keyless);
