@@ -1,7 +1,10 @@
 //! Anthropic's Messages API from outside: golden documents, recorded traffic, round trips, and what no bytes may do.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may insist")]
 
-use std::path::{Path, PathBuf};
+#[path = "support/recordings.rs"]
+mod recorded;
+
+use std::path::Path;
 
 use llm_bridge::adapters::anthropic::{CLIENT, UPSTREAM};
 use llm_bridge::adapters::{Aim, Head, Written};
@@ -12,6 +15,7 @@ use llm_bridge::chat::{
 use llm_bridge::error::Result;
 use llm_bridge::wire::json::Document;
 use proptest::prelude::*;
+use recorded::{Recording, recordings};
 use serde_json::{Value, json};
 
 fn raw(value: &Value) -> Raw<'static> {
@@ -338,31 +342,6 @@ fn a_stream_means_the_same_however_it_is_cut() {
     assert_eq!(told(streamed(stream.chunks(1)).0), expected);
 }
 
-struct Recording {
-    name: String,
-    about: Value,
-    body: Vec<u8>,
-}
-
-fn recordings() -> Vec<Recording> {
-    let folder = std::env::var_os("RECORDINGS_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/recordings"), PathBuf::from);
-    let Ok(entries) = std::fs::read_dir(&folder) else {
-        eprintln!("skipped: no recordings at {}", folder.display());
-        return Vec::new();
-    };
-    let heads =
-        entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|kind| kind == "json"));
-    let read = |head: PathBuf| Recording {
-        name: head.file_stem().unwrap().to_string_lossy().into_owned(),
-        about: serde_json::from_slice(&std::fs::read(&head).unwrap()).unwrap(),
-        body: std::fs::read(head.with_extension("body")).unwrap(),
-    };
-    let found: Vec<_> = heads.map(read).filter(|recording| recording.about["api"] == "anthropic-messages").collect();
-    assert!(!found.is_empty(), "no recordings of this format at {}", folder.display());
-    found
-}
-
 /// The tokens that a body states, found without our code: input, read from the cache, written to it, output.
 fn stated(body: &[u8]) -> [u64; 4] {
     let text = String::from_utf8_lossy(body);
@@ -381,7 +360,7 @@ fn stated(body: &[u8]) -> [u64; 4] {
 
 #[test]
 fn recorded_answers_are_read_with_the_tokens_that_they_state() {
-    for Recording { name, about, body } in recordings() {
+    for Recording { name, about, body } in recordings("anthropic-messages") {
         if about["status"] != 200 {
             let error = (UPSTREAM.refusal)(404, &body);
             assert!(error.message().contains("claude"), "{name}");
@@ -426,7 +405,7 @@ fn all<'v>(value: &'v Value, name: &str, found: &mut Vec<&'v Value>) {
 
 #[test]
 fn recorded_requests_keep_their_text_tools_and_cache_hints() {
-    for Recording { name, about, .. } in recordings() {
+    for Recording { name, about, .. } in recordings("anthropic-messages") {
         let mut asked = about["request"].clone();
         if !asked["messages"].is_array() {
             continue;

@@ -2,7 +2,10 @@
 //! (`RECORDINGS_DIR`), and bytes that mean harm.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may insist")]
 
-use std::path::{Path, PathBuf};
+#[path = "support/recordings.rs"]
+mod recorded;
+
+use std::path::Path;
 
 use llm_bridge::adapters::gemini::UPSTREAM;
 use llm_bridge::adapters::gemini::embed::{self, Encoding};
@@ -13,6 +16,7 @@ use llm_bridge::chat::{
 };
 use llm_bridge::error::Error;
 use proptest::prelude::*;
+use recorded::{Recording, recordings};
 use serde_json::{Value, json};
 
 const FLASH: &str = "gemini-2.5-flash";
@@ -521,29 +525,6 @@ fn an_answer_without_an_id_gives_its_calls_ids_that_are_always_the_same() {
 }
 
 // Recordings.
-
-struct Recording {
-    name: String,
-    about: Value,
-    body: Vec<u8>,
-}
-
-fn recordings(api: &str) -> Vec<Recording> {
-    let folder = std::env::var_os("RECORDINGS_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/recordings"), PathBuf::from);
-    let Ok(entries) = std::fs::read_dir(&folder) else {
-        eprintln!("skipped: no recordings at {}", folder.display());
-        return Vec::new();
-    };
-    let heads =
-        entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|kind| kind == "json"));
-    let read = |head: PathBuf| Recording {
-        name: head.file_stem().unwrap().to_string_lossy().into_owned(),
-        about: serde_json::from_slice(&std::fs::read(&head).unwrap()).unwrap(),
-        body: std::fs::read(head.with_extension("body")).unwrap(),
-    };
-    heads.map(read).filter(|recording| recording.about["api"] == api).collect()
-}
 
 /// The prompt and the total that a body states at last, found without our code.
 fn stated(body: &[u8]) -> Option<(u64, u64)> {

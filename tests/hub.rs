@@ -1,10 +1,13 @@
 //! Translation through the hub: what goes in comes out again, whole or streamed, however it is cut, whatever a provider's habits.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may insist")]
 
+#[path = "support/recordings.rs"]
+mod recorded;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use llm_bridge::adapters::Listen as _;
 use llm_bridge::adapters::openai::overhear::{Attention, Overhear};
@@ -19,6 +22,7 @@ use llm_bridge::wire::json::Document;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
+use recorded::{Recording, recordings};
 use serde_json::Value;
 
 /// A step as a line that can be compared.
@@ -422,26 +426,10 @@ fn golden_requests_are_written_as_they_should_be() {
 
 // Recordings.
 
-fn recordings() -> Vec<(String, Value, Vec<u8>)> {
-    let folder = std::env::var_os("RECORDINGS_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/recordings"), PathBuf::from);
-    let Ok(entries) = fs::read_dir(&folder) else {
-        eprintln!("skipped: no recordings at {}", folder.display());
-        return Vec::new();
-    };
-    let heads =
-        entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|kind| kind == "json"));
-    let read = |head: PathBuf| {
-        let about: Value = serde_json::from_slice(&fs::read(&head).unwrap()).unwrap();
-        let name = head.file_stem().unwrap().to_string_lossy().into_owned();
-        (name, about, fs::read(head.with_extension("body")).unwrap())
-    };
-    heads.map(read).filter(|(_, about, _)| about["api"] == "openai-chat" && about["status"] == 200).collect()
-}
-
 #[test]
 fn recorded_answers_are_read_as_they_were_meant() {
-    for (name, about, body) in recordings() {
+    for Recording { name, about, body } in recordings("openai-chat").into_iter().filter(|it| it.about["status"] == 200)
+    {
         let streamed = about["ct"].as_str().is_some_and(|kind| kind.starts_with("text/event-stream"));
         if !streamed {
             let told = Told::whole(&body).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -466,7 +454,8 @@ fn recorded_answers_are_read_as_they_were_meant() {
 
 #[test]
 fn recorded_answers_can_be_told_again() {
-    for (name, about, body) in recordings() {
+    for Recording { name, about, body } in recordings("openai-chat").into_iter().filter(|it| it.about["status"] == 200)
+    {
         let streamed = about["ct"].as_str().is_some_and(|kind| kind.starts_with("text/event-stream"));
         let (mut encode, mut out) = ((CLIENT.stream)(head()), Vec::new());
         let mut each = |event: Event<'_>| encode.event(&event, &mut out);

@@ -1,37 +1,17 @@
 //! Real providers' answers, where a folder of recordings is at hand (`RECORDINGS_DIR`): read whole and in pieces, with the usage that they state.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may insist")]
 
-use std::path::{Path, PathBuf};
+#[path = "support/recordings.rs"]
+mod recorded;
+
 
 use llm_bridge::adapters::Listen as _;
 use llm_bridge::adapters::openai::outbound;
 use llm_bridge::adapters::openai::overhear::{Attention, Overhear};
 use llm_bridge::chat::Usage;
 use llm_bridge::error::Error;
+use recorded::{Recording, recordings};
 use serde_json::Value;
-
-struct Recording {
-    name: String,
-    about: Value,
-    body: Vec<u8>,
-}
-
-fn recordings() -> Vec<Recording> {
-    let folder = std::env::var_os("RECORDINGS_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/recordings"), PathBuf::from);
-    let Ok(entries) = std::fs::read_dir(&folder) else {
-        eprintln!("skipped: no recordings at {}", folder.display());
-        return Vec::new();
-    };
-    let heads =
-        entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|kind| kind == "json"));
-    let read = |head: PathBuf| Recording {
-        name: head.file_stem().unwrap().to_string_lossy().into_owned(),
-        about: serde_json::from_slice(&std::fs::read(&head).unwrap()).unwrap(),
-        body: std::fs::read(head.with_extension("body")).unwrap(),
-    };
-    heads.map(read).filter(|recording| recording.about["api"] == "openai-chat").collect()
-}
 
 fn is_stream(recording: &Recording) -> bool {
     recording.about["ct"].as_str().is_some_and(|kind| kind.starts_with("text/event-stream"))
@@ -57,7 +37,7 @@ fn listen(pieces: &[&[u8]]) -> (Overhear, Vec<u8>) {
 
 #[test]
 fn streams_are_overheard_to_their_end_however_they_are_cut() {
-    for Recording { name, body, about } in recordings().into_iter().filter(is_stream) {
+    for Recording { name, body, about } in recordings("openai-chat").into_iter().filter(is_stream) {
         let (heard, tail) = listen(&[&body]);
         assert_eq!(heard.malformed(), 0, "{name}");
         if about["status"] == 200 {
@@ -81,7 +61,9 @@ fn streams_are_overheard_to_their_end_however_they_are_cut() {
 
 #[test]
 fn whole_answers_state_their_usage() {
-    for Recording { name, body, about } in recordings().into_iter().filter(|recording| !is_stream(recording)) {
+    for Recording { name, body, about } in
+        recordings("openai-chat").into_iter().filter(|recording| !is_stream(recording))
+    {
         let status = u16::try_from(about["status"].as_u64().unwrap()).unwrap();
         if status != 200 {
             let error = outbound::refusal(status, &body);

@@ -34,18 +34,17 @@ pub async fn answer<H: Host>(
     host: &H,
     mut ask: Ask<'_>,
     target: Target<'_>,
-    manner: &Manner,
+    manner: &Manner<'_>,
     receipt: &mut Receipt,
 ) -> Result<Response<H>> {
-    let head = head(host, &ask);
     if target.provider.adapter == echo::KIND.name {
-        let head = Head { model: target.upstream.clone().into_owned(), ..head };
+        let head = Head { model: target.upstream.clone().into_owned(), ..head(host, &ask) };
         return tell(bridge, host, (&ask, head), &target, manner, receipt);
     }
     let key = bridge.account(target.index).key(&target.provider.name)?;
     let wanted = Wanted { usage: ask.include_usage, cost: ask.include_cost, choices: ask.choices };
     let stream = ask.stream;
-    let pair = Pair::of(manner, &target, ask.document.bytes(), head);
+    let pair = Pair::of(manner, &target, ask.document.bytes(), || head(host, &ask));
     let call = match &pair {
         None => call(ask, &target, key)?,
         Some(pair) => pair.call(&mut ask.document, &target, key, &mut receipt.dropped)?,
@@ -154,7 +153,7 @@ fn tell<H: Host>(
     host: &H,
     (ask, head): (&Ask<'_>, Head),
     target: &Target<'_>,
-    manner: &Manner,
+    manner: &Manner<'_>,
     receipt: &mut Receipt,
 ) -> Result<Response<H>> {
     let steps = echo::answer(&(manner.client.read)(&ask.document)?, &target.model.demo);

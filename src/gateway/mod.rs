@@ -228,7 +228,7 @@ async fn chat<H: Host>(
     caller: &Caller,
     receipt: &mut Receipt,
 ) -> Result<Response<H>> {
-    let manner = Manner::read(door::client(request.path), request.header);
+    let manner = Manner::new(door::client(request.path), request.header);
     let body = read_body(bridge, host, request).await?;
     let (ask, target) = match aim(bridge, &body, receipt) {
         Ok(aimed) => aimed,

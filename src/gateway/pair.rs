@@ -20,24 +20,29 @@ const STRICT: &str = "x-llm-bridge-strict";
 /// The response header that names what a provider was not told.
 pub(super) const DROPPED: &str = "x-llm-bridge-dropped";
 
-/// How a client speaks, and what its headers say.
-pub(super) struct Manner {
+/// How a client speaks, and what its headers say, for whoever has to know.
+pub(super) struct Manner<'r> {
     pub(super) client: &'static Client,
-    /// What cannot be carried is refused before it costs anything.
-    strict: bool,
-    /// Headers for providers who speak the same.
-    carried: Vec<(String, String)>,
+    header: &'r dyn Fn(&str) -> Option<String>,
 }
 
-impl Manner {
-    /// Reads the headers of a client's request.
-    pub(super) fn read(client: &'static Client, header: &dyn Fn(&str) -> Option<String>) -> Self {
-        let strict = header(STRICT).is_some_and(|word| matches!(word.as_str(), "true" | "1"));
-        let carry = |(name, usual): &(&str, Option<&str>)| {
-            let value = header(name).or_else(|| usual.map(str::to_owned))?;
+impl<'r> Manner<'r> {
+    /// The manner of a client; `header` looks up one of its request's.
+    pub(super) fn new(client: &'static Client, header: &'r dyn Fn(&str) -> Option<String>) -> Self {
+        Self { client, header }
+    }
+
+    /// Whether it would rather be refused than have anything dropped.
+    fn is_strict(&self) -> bool {
+        (self.header)(STRICT).is_some_and(|word| matches!(word.as_str(), "true" | "1"))
+    }
+
+    /// Headers for providers who speak the same.
+    fn carried(&self) -> impl Iterator<Item = (String, String)> {
+        self.client.carried.iter().filter_map(|(name, usual)| {
+            let value = (self.header)(name).or_else(|| usual.map(str::to_owned))?;
             Some(((*name).to_owned(), value))
-        };
-        Self { client, strict, carried: client.carried.iter().filter_map(carry).collect() }
+        })
     }
 
     /// Whether it chats, in the format that has a way of its own.
@@ -48,7 +53,7 @@ impl Manner {
 
 /// The two formats of an exchange, and what the head of its answer says.
 pub(super) struct Pair<'m> {
-    manner: &'m Manner,
+    manner: &'m Manner<'m>,
     upstream: &'static Upstream,
     head: Head,
     /// Both speak the same, and nothing stands in the request that only the gateway understands.
@@ -57,7 +62,12 @@ pub(super) struct Pair<'m> {
 
 impl<'m> Pair<'m> {
     /// The formats of an exchange; `None` where both chat, which has a way of its own.
-    pub(super) fn of(manner: &'m Manner, target: &Target<'_>, body: &[u8], head: Head) -> Option<Self> {
+    pub(super) fn of(
+        manner: &'m Manner<'m>,
+        target: &Target<'_>,
+        body: &[u8],
+        head: impl FnOnce() -> Head,
+    ) -> Option<Self> {
         let upstream = adapters::upstream(target.provider.adapter)?;
         let same = upstream.kind.name == manner.client.name;
         if same && manner.chats() {
@@ -65,7 +75,7 @@ impl<'m> Pair<'m> {
         }
         let own = |word: &str| memchr::memmem::find(body, word.as_bytes()).is_some();
         let native = same && !manner.client.own.is_some_and(own);
-        Some(Self { manner, upstream, head, native })
+        Some(Self { manner, upstream, head: head(), native })
     }
 
     /// What a refusal means.
@@ -91,7 +101,7 @@ impl<'m> Pair<'m> {
         let stream = document.value("stream") == Some("true");
         let (path, body, dropped) = if self.native {
             outbound::prepare(document, row, &target.upstream)?;
-            headers.extend(self.manner.carried.iter().cloned());
+            headers.extend(self.manner.carried());
             (self.manner.client.path.to_owned(), document.render().into_owned(), Vec::new())
         } else {
             let written = self.write(document, target)?;
@@ -115,7 +125,7 @@ impl<'m> Pair<'m> {
         let longest = price::card(target.provider, row, &target.upstream).max_output;
         let max_output = [row.max_tokens, longest].into_iter().flatten().min();
         let mut written = (self.upstream.write)(&request, Aim { model: &target.upstream, max_output })?;
-        if (self.manner.strict || row.strict) && !written.dropped.is_empty() {
+        if !written.dropped.is_empty() && (row.strict || self.manner.is_strict()) {
             let names = written.dropped.join(", ");
             let message = format!("The provider cannot be told: {names}. This request is strict.");
             let first = written.dropped.first().cloned().unwrap_or_default();
