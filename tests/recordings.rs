@@ -4,7 +4,6 @@
 #[path = "support/recordings.rs"]
 mod recorded;
 
-
 use llm_bridge::adapters::Listen as _;
 use llm_bridge::adapters::openai::outbound;
 use llm_bridge::adapters::openai::overhear::{Attention, Overhear};

@@ -1,10 +1,10 @@
 //! A conversation as the API wants it: instructions apart, turns that alternate, results before what else a person says.
 
 use super::OURS;
-use super::base64;
 use super::outbound::Dropped;
 use super::wire::{Block, Content, Message, Piece, Source as Wire, arguments, inside, is_empty_text, object};
 use crate::chat::{Call, Media, MediaKind, Part, Raw, Request, Role, Source, Turn};
+use crate::wire::base64;
 
 /// The instructions, wherever they stand, and the turns.
 pub(super) fn conversation<'a>(

@@ -1,7 +1,6 @@
 //! Anthropic's Messages API, both as providers speak it and as clients do.
 //! Source: the API reference (<https://docs.anthropic.com/en/api/messages>, <https://docs.anthropic.com/en/api/errors>), and recorded traffic.
 
-mod base64;
 mod blocks;
 mod encode;
 mod errors;

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use super::OURS;
-use super::base64;
 use super::reading::{Fields, join, list, required, text, wrong};
 use super::wire::inside;
 use crate::chat::{Call, Media, MediaKind, Part, Raw, Role, Source, Turn};
 use crate::error::Result;
+use crate::wire::base64;
 
 /// Fields and blocks for which there is no place, each once.
 #[derive(Default)]
