@@ -1,7 +1,7 @@
 //! LLM Bridge: one endpoint and one key in front of every large-language-model provider.
 //!
 //! The modules stand in the order in which a request meets them, from the outside in; arrows go one way:
-//! `edge → gateway → {session, policy, ledger, adapters, provider} → {chat, wire, config, tokens} → error`.
+//! `edge → gateway → {session, policy, ledger, vault, adapters, provider} → {chat, wire, config, tokens} → error`.
 
 #[cfg(feature = "edge")]
 pub mod edge;
@@ -12,6 +12,7 @@ pub mod ledger;
 pub mod policy;
 pub mod provider;
 pub mod session;
+pub mod vault;
 
 pub mod chat;
 pub mod config;

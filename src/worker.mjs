@@ -1,10 +1,10 @@
 // The entry module: hands the operator's YAML to the gateway, and each request to its wasm.
 // The YAML is a module of its own, so that editing it needs no Rust.
 import config from "../build/config.yaml";
-import Bridge, { Account, Directory, Session } from "../build/index.js";
+import Bridge, { Account, Directory, Session, Vault } from "../build/index.js";
 
 // The Durable Objects, as wrangler.toml names them.
-export { Account, Directory, Session };
+export { Account, Directory, Session, Vault };
 
 globalThis.LLM_BRIDGE_CONFIG = config;
 

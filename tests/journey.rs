@@ -5,7 +5,7 @@ mod support;
 
 use llm_bridge::gateway::Outcome;
 use llm_bridge::gateway::host::Lost;
-use support::{Got, Script, World, ask, bridge};
+use support::{Fate, Got, Script, World, ask, bridge};
 
 const CONFIG: &str = "
 default_provider: up
@@ -322,4 +322,52 @@ fn an_upgrade_is_handed_to_its_session() {
     let got = upgrade("GET /v1/ws?session=x", &[socket]);
     assert_eq!((got.status, got.code().as_str()), (400, "invalid_query"));
     assert_eq!(upgrade("POST /v1/ws", &[socket]).status, 405);
+}
+
+const CLAUDE: &str = "
+providers:
+  claude: { adapter: anthropic, base_url: https://claude.example/v1, models: { m: {} } }
+  open: { adapter: anthropic, base_url: https://open.example/v1, api_key_env: none, models: { m: {} } }
+";
+const THOUGHTFUL: &str = r#"{"id":"a","type":"message","role":"assistant","model":"m","stop_reason":"tool_use","usage":{"input_tokens":1,"output_tokens":1},
+    "content":[{"type":"thinking","thinking":"hm","signature":"sig"},{"type":"tool_use","id":"t1","name":"f","input":{}}]}"#;
+
+/// What the provider is told of the call that it made, when the conversation goes on.
+fn second_turn(world: &World, model: &str) -> (Got, serde_json::Value) {
+    let bridge = bridge(CLAUDE, &[("ACCESS_API_KEYS", "k"), ("CLAUDE_API_KEY", "c")]);
+    let call = r#"{"role":"assistant","tool_calls":[{"id":"t1","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"t1","content":"1"}"#;
+    let body = |more: &str| {
+        let user = r#"{"role":"user","content":"?"}"#;
+        format!(r#"{{"model":"{model}","reasoning_effort":"low","messages":[{user}{more}]}}"#)
+    };
+    let first = ask(&bridge, world, CHAT, KEY, &body(""));
+    assert_eq!(first.status, 200, "{}", first.body);
+    world.scripts.borrow_mut().push_back(Script::json(200, THOUGHTFUL));
+    let got = ask(&bridge, world, CHAT, KEY, &body(&format!(",{call}")));
+    let told: serde_json::Value = serde_json::from_slice(&world.call().body).unwrap();
+    (got, told["messages"][1]["content"].clone())
+}
+
+#[test]
+fn what_a_provider_wants_back_with_a_call_comes_back() {
+    let (got, told) = second_turn(&World::saying(Script::json(200, THOUGHTFUL)), "claude/m");
+    let thought = serde_json::json!({ "type": "thinking", "thinking": "hm", "signature": "sig" });
+    assert_eq!((&told[0], &told[1]["type"]), (&thought, &"tool_use".into()));
+    assert_eq!(got.header("x-llm-bridge-dropped"), None);
+}
+
+#[test]
+fn without_the_vault_an_answer_is_still_an_answer_and_the_loss_is_told() {
+    for (fates, model) in [
+        (vec![Fate::Lost], "claude/m"),
+        (vec![Fate::Fine, Fate::Lost], "claude/m"),
+        // There is no key of the provider's to seal with.
+        (Vec::new(), "open/m"),
+    ] {
+        let world = World::saying(Script::json(200, THOUGHTFUL));
+        world.fates.borrow_mut().extend(fates);
+        let (got, told) = second_turn(&world, model);
+        assert_eq!((got.status, got.header("x-llm-bridge-dropped")), (200, Some("reasoning_effort")));
+        assert_eq!((told.as_array().unwrap().len(), &told[0]["type"]), (1, &"tool_use".into()));
+    }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const BANDS: &[&[&str]] = &[
     &["edge"],
     &["gateway"],
-    &["session", "policy", "ledger", "adapters", "provider"],
+    &["session", "policy", "ledger", "adapters", "provider", "vault"],
     &["chat", "wire", "config", "tokens"],
     &["error"],
 ];

@@ -74,6 +74,8 @@ pub struct Upstream {
     pub whole: fn(&[u8], Each<'_>) -> Result<()>,
     /// Reads a streamed answer.
     pub stream: fn() -> Box<dyn Decode>,
+    /// Whether it wants back, for this request, what it told as [`Event::Memory`].
+    pub recalls: fn(&Request<'_>) -> bool,
     /// What a refusal means for the caller: the provider's status, and its body, which may have been cut.
     pub refusal: fn(u16, &[u8]) -> Error,
 }
@@ -177,6 +179,12 @@ pub trait Listen {
 
     /// Events that could not be read.
     fn malformed(&self) -> u32;
+
+    /// What the provider wants back, as far as it has not been taken yet: ids of calls, and what belongs to them. It is to be kept before
+    /// the client gets what came with it.
+    fn memories(&mut self) -> Vec<(String, String)> {
+        Vec::new()
+    }
 
     /// The answer's text, if it was to be kept.
     fn text(&self) -> Option<&str>;

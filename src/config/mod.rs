@@ -8,6 +8,7 @@ mod params;
 mod price;
 mod read;
 mod stream;
+mod vault;
 mod websocket;
 mod yaml;
 
@@ -16,6 +17,7 @@ pub use logging::{Fields, Format, Level, Logging};
 pub use params::Params;
 pub use price::{CATALOGUES, Catalogue, Fee, Nanos, Rates};
 pub use stream::{Clocks, OnDisconnect, RelayKind, StreamUsage, Streaming};
+pub use vault::Vault;
 pub use websocket::Websocket;
 pub use yaml::Problem;
 
@@ -50,6 +52,8 @@ pub struct Config {
     pub accounting: Accounting,
     /// WebSocket sessions.
     pub websocket: Websocket,
+    /// What is kept for providers, and for how long.
+    pub vault: Vault,
     /// What is logged, and how.
     pub logging: Logging,
     /// What was understood but has no effect yet.

@@ -6,8 +6,8 @@ use super::price::{Catalogue, Fee};
 use super::stream::{Clocks, Streaming};
 use super::yaml::{Node, Problem, Report, Table};
 use super::{
-    Accounting, AdapterKind, Address, Auth, Config, Cors, Demo, KeySource, Logging, Model, Params, Provider, Websocket,
-    near, without_hint,
+    Accounting, AdapterKind, Address, Auth, Config, Cors, Demo, KeySource, Logging, Model, Params, Provider, Vault,
+    Websocket, near, without_hint,
 };
 
 const DEFAULT_MAX_BODY: usize = 20 << 20;
@@ -25,8 +25,18 @@ pub(super) fn parse(text: &str) -> Result<Value, Problem> {
     Ok(value)
 }
 
-const SECTIONS: &[&str] =
-    &["providers", "default_provider", "auth", "cors", "limits", "accounting", "websocket", "proxy", "logging"];
+const SECTIONS: &[&str] = &[
+    "providers",
+    "default_provider",
+    "auth",
+    "cors",
+    "limits",
+    "accounting",
+    "websocket",
+    "vault",
+    "proxy",
+    "logging",
+];
 
 /// The whole file; faults go to the report.
 pub(super) fn config(value: &Value, report: &Report<'_>, adapters: &[AdapterKind]) -> Option<Config> {
@@ -43,6 +53,7 @@ pub(super) fn config(value: &Value, report: &Report<'_>, adapters: &[AdapterKind
         max_body_bytes: max_body.map_or(DEFAULT_MAX_BODY, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
         accounting: table.at("accounting").and_then(|node| accounting(&node)).unwrap_or_default(),
         websocket: table.at("websocket").and_then(|node| Websocket::read(&node)).unwrap_or_default(),
+        vault: table.at("vault").and_then(|node| Vault::read(&node)).unwrap_or_default(),
         logging: table.at("logging").and_then(|node| Logging::read(&node)).unwrap_or_default(),
         notes: Vec::new(),
     })

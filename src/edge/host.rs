@@ -20,6 +20,9 @@ use crate::gateway::host::{Answer, Call, Lost, Seat, Unread};
 use crate::gateway::{Closing, Host};
 use crate::tokens::Encoding;
 
+/// An answer waits for the vault so long at most: without it, it is still an answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 #[wasm_bindgen]
 extern "C" {
     /// What keeps the runtime from going to sleep while something is still being done: the event of a request, or an object.
@@ -128,7 +131,12 @@ impl Host for Edge {
     }
 
     async fn order(&self, seat: Seat<'_>, order: String) -> Result<String, Lost> {
-        object::ask(&self.env, seat, order).await
+        let asked = object::ask(&self.env, seat, order);
+        let Seat::Vault(_) = seat else { return asked.await };
+        match select(pin!(asked), Delay::from(PATIENCE)).await {
+            Either::Left((reply, _)) => reply,
+            Either::Right(_) => Err(Lost::TimedOut),
+        }
     }
 
     async fn send(&self, call: Call, limit: Millis) -> Result<Answered, Lost> {

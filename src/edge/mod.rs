@@ -16,6 +16,7 @@ mod socket;
 mod source;
 mod stream;
 mod upgrade;
+mod vault;
 
 use std::cell::OnceCell;
 use std::rc::Rc;

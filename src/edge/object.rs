@@ -76,6 +76,7 @@ async fn send(env: &Env, seat: Seat<'_>, order: &str) -> Result<String, JsValue>
     let (binding, name) = match seat {
         Seat::Account(name) => ("ACCOUNTS", name),
         Seat::Directory => ("DIRECTORY", ONLY),
+        Seat::Vault(name) => ("VAULTS", name),
     };
     let init = RequestInit::new();
     init.set_method("POST");

@@ -43,9 +43,9 @@ pub(super) fn overhear(
     let joint = js::IdentityTransformStream::new()?;
     let (readable, writable) = (joint.readable(), joint.writable());
     let (source, client) = (source.ok_or(JsValue::NULL)?, edge.client());
-    let flow = Flow { relay, source, alarm: None, fresh: false, writable, pumping: None, cancel, client };
     let host = edge.clone();
-    edge.keep(async move { flow.run(held, &host).await });
+    let flow = Flow { relay, source, alarm: None, fresh: false, writable, pumping: None, cancel, client, host };
+    edge.keep(async move { flow.run(held).await });
     Ok(readable)
 }
 
@@ -122,20 +122,22 @@ struct Flow {
     /// Breaks off the provider's answer.
     cancel: AbortController,
     client: AbortSignal,
+    host: Edge,
 }
 
 impl Flow {
-    async fn run(mut self, held: Vec<u8>, host: &Edge) {
+    async fn run(mut self, held: Vec<u8>) {
         let end = self.flow(held).await;
         if end == End::ClientLeft && self.relay.hears_out() {
             self.hear_out().await;
         }
         let tail = self.relay.finish(end);
+        self.keep().await;
         if matches!(end, End::ClientLeft | End::TimedOut) {
             self.cancel.abort();
         }
         // The books are closed before the last words: a client may take them late, or never.
-        host.settle(self.relay.close(end, now()));
+        self.host.settle(self.relay.close(end, now()));
         if end == End::ClientLeft {
             return;
         }
@@ -176,6 +178,7 @@ impl Flow {
             let sent = match self.next().await {
                 Next::Bytes(bytes) => {
                     let passed = pass(&mut self.relay, &bytes);
+                    self.keep().await;
                     self.send(&passed, writer).await
                 }
                 Next::Tick(Tick::KeepAlive) => self.send(KEEP_ALIVE, writer).await,
@@ -189,6 +192,13 @@ impl Flow {
             }
         }
         None
+    }
+
+    /// What came has to be kept before it is passed on: a client may come back with it at once.
+    async fn keep(&mut self) {
+        if let Some(keepsake) = self.relay.keepsake() {
+            keepsake.keep(&self.host).await;
+        }
     }
 
     /// Writes to the client. While it does not read, nothing is read of the provider either, and only the clock of the whole runs on.

@@ -6,6 +6,7 @@ use super::host::{Answer as _, Call, Host, Lost};
 use super::pair::{Manner, Pair};
 use super::receipt::{Meter, Receipt};
 use super::relay::{Relay, Wanted};
+use super::safe::Safe;
 use super::translate::{Facts, Translate};
 use super::watch::{KEEP_ALIVE, Tick, Watch};
 use super::{Body, Bridge, Response};
@@ -44,10 +45,12 @@ pub async fn answer<H: Host>(
     let key = bridge.account(target.index).key(&target.provider.name)?;
     let wanted = Wanted { usage: ask.include_usage, cost: ask.include_cost, choices: ask.choices };
     let stream = ask.stream;
-    let pair = Pair::of(manner, &target, ask.document.bytes(), || head(host, &ask));
+    let account = receipt.key_id.clone().unwrap_or_default();
+    let safe = || Safe::of(bridge.config.vault, &account, &target, key, host.dice());
+    let pair = Pair::of(manner, &target, ask.document.bytes(), || head(host, &ask), safe);
     let call = match &pair {
         None => call(ask, &target, key)?,
-        Some(pair) => pair.call(&mut ask.document, &target, key, &mut receipt.dropped)?,
+        Some(pair) => pair.call(host, &mut ask.document, &target, key, &mut receipt.dropped).await?,
     };
     receipt.meter = Some(meter(&target, &call.body));
     let clocks = target.model.clocks;
@@ -64,7 +67,7 @@ pub async fn answer<H: Host>(
     if stream && !is_document::<H>(&answer) {
         let watch = Watch::new(clocks, target.provider.streaming.keep_alive, receipt.started, host.now());
         receipt.status = 200;
-        let relay = match &pair {
+        let relay = match pair {
             None => Relay::new(Rc::clone(bridge), target.index, watch, wanted, receipt.clone()),
             Some(pair) => {
                 let listen = pair.stream(bridge.config.logging.fields.shows("response"));
@@ -79,7 +82,7 @@ pub async fn answer<H: Host>(
     let (bytes, buffer) = host.gather(answer, left()).await.map_err(unanswered)?;
     receipt.first_byte = Some(first_byte);
     let (body, facts) = match pair {
-        Some(pair) => pair.whole(&bytes),
+        Some(pair) => pair.whole(host, &bytes).await,
         None => heard(&bytes),
     };
     if body.is_ok() || facts.usage.is_some() {
@@ -124,6 +127,9 @@ async fn hold_back<H: Host>(host: &H, answer: H::Answer, mut relay: Relay) -> Re
                 let (passed, line) = relay.pass(&bytes, host.now());
                 held.extend_from_slice(&passed);
                 line.iter().for_each(|line| host.log(line));
+                if let Some(keepsake) = relay.keepsake() {
+                    keepsake.keep(host).await;
+                }
                 relay.failed_early().inspect_err(|_| host.cancel(&stream))?;
             }
             Ok(None) => {
@@ -184,7 +190,7 @@ fn tell<H: Host>(
         Some(own) => {
             let encode = (manner.client.stream)(Head::default());
             let listen = Translate::new((own.stream)(), encode, true, false);
-            Relay::listening(Rc::clone(bridge), target.index, watch, listen, receipt.clone())
+            Relay::listening(Rc::clone(bridge), target.index, watch, (listen, None), receipt.clone())
         }
         None => Relay::new(Rc::clone(bridge), target.index, watch, wanted, receipt.clone()),
     };

@@ -74,6 +74,8 @@ pub enum Seat<'a> {
     Account(&'a str),
     /// The list of keys.
     Directory,
+    /// What is kept for this account, which providers want back. An answer waits for it, so that it answers soon or not at all.
+    Vault(&'a str),
 }
 
 /// The head of a provider's answer.

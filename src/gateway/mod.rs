@@ -11,6 +11,7 @@ mod pair;
 mod permit;
 mod receipt;
 mod relay;
+mod safe;
 mod socket;
 mod tokenize;
 mod translate;
@@ -27,6 +28,7 @@ pub use host::Host;
 pub use permit::{Caller, Permit};
 pub use receipt::{Outcome, Receipt};
 pub use relay::{End, Relay};
+pub use safe::Keepsake;
 pub use watch::{KEEP_ALIVE, Tick};
 
 use crate::adapters::Client;

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use super::host::Call;
+use super::host::{Call, Host};
+use super::safe::Safe;
 use super::translate::{Facts, Translate};
 use crate::adapters::openai::outbound;
 use crate::adapters::{self, Aim, CHAT, Client, Head, Upstream};
@@ -58,6 +59,8 @@ pub(super) struct Pair<'m> {
     head: Head,
     /// Both speak the same, and nothing stands in the request that only the gateway understands.
     native: bool,
+    /// Where that is kept which the provider wants back and the client cannot carry.
+    safe: Option<Safe>,
 }
 
 impl<'m> Pair<'m> {
@@ -67,6 +70,7 @@ impl<'m> Pair<'m> {
         target: &Target<'_>,
         body: &[u8],
         head: impl FnOnce() -> Head,
+        safe: impl FnOnce() -> Option<Safe>,
     ) -> Option<Self> {
         let upstream = adapters::upstream(target.provider.adapter)?;
         let same = upstream.kind.name == manner.client.name;
@@ -75,7 +79,7 @@ impl<'m> Pair<'m> {
         }
         let own = |word: &str| memchr::memmem::find(body, word.as_bytes()).is_some();
         let native = same && !manner.client.own.is_some_and(own);
-        Some(Self { manner, upstream, head: head(), native })
+        Some(Self { manner, upstream, head: head(), native, safe: if native { None } else { safe() } })
     }
 
     /// What a refusal means.
@@ -87,8 +91,9 @@ impl<'m> Pair<'m> {
     ///
     /// # Errors
     /// 400 for what is not as the client's format wants it, or cannot be said in the provider's.
-    pub(super) fn call(
+    pub(super) async fn call<H: Host>(
         &self,
+        host: &H,
         document: &mut Document<'_>,
         target: &Target<'_>,
         key: Option<&Secret>,
@@ -104,7 +109,7 @@ impl<'m> Pair<'m> {
             headers.extend(self.manner.carried());
             (self.manner.client.path.to_owned(), document.render().into_owned(), Vec::new())
         } else {
-            let written = self.write(document, target)?;
+            let written = self.write(host, document, target).await?;
             headers.extend(written.headers.into_iter().map(|(name, value)| (name.to_owned(), value)));
             (written.path, written.body, written.dropped)
         };
@@ -118,8 +123,16 @@ impl<'m> Pair<'m> {
         })
     }
 
-    fn write(&self, document: &Document<'_>, target: &Target<'_>) -> Result<adapters::Written> {
+    async fn write<H: Host>(
+        &self,
+        host: &H,
+        document: &Document<'_>,
+        target: &Target<'_>,
+    ) -> Result<adapters::Written> {
         let mut request = (self.manner.client.read)(document)?;
+        if let Some(safe) = self.safe.as_ref().filter(|_| (self.upstream.recalls)(&request)) {
+            safe.recall(host, &mut request).await;
+        }
         let row = target.model;
         request.max_tokens = request.max_tokens.map(|asked| row.max_tokens.map_or(asked, |most| asked.min(most)));
         let longest = price::card(target.provider, row, &target.upstream).max_output;
@@ -144,7 +157,7 @@ impl<'m> Pair<'m> {
 
     /// Reads a whole answer, and writes it in the client's format; nothing where that is the provider's. What was learnt of it counts even
     /// if it is none, or an error in spite of its status: then it is a 502.
-    pub(super) fn whole(&self, body: &[u8]) -> (Result<Option<Vec<u8>>>, Facts) {
+    pub(super) async fn whole<H: Host>(mut self, host: &H, body: &[u8]) -> (Result<Option<Vec<u8>>>, Facts) {
         let (mut facts, mut events) = (Facts::default(), Vec::new());
         let read = (self.upstream.whole)(body, &mut |event| {
             facts.note(&event);
@@ -152,6 +165,10 @@ impl<'m> Pair<'m> {
                 events.push(event.owned());
             }
         });
+        let memories = std::mem::take(&mut facts.memories);
+        if let Some(keepsake) = self.safe.as_mut().and_then(|safe| safe.keep(memories)) {
+            keepsake.keep(host).await;
+        }
         let unfinished = || {
             let message = "The provider's answer does not come to an end.";
             Error::upstream(502, "upstream_invalid_response", message)
@@ -161,10 +178,10 @@ impl<'m> Pair<'m> {
         (failed.map_or_else(|| Ok(written()), Err), facts)
     }
 
-    /// Reads a streamed answer, and writes it in the client's format. `keeps_text`: its text is kept, for operators who want it in their
-    /// log.
-    pub(super) fn stream(&self, keeps_text: bool) -> Translate {
-        let encode = (self.manner.client.stream)(self.head.clone());
-        Translate::new((self.upstream.stream)(), encode, self.native, keeps_text)
+    /// Reads a streamed answer, and writes it in the client's format; and where that is kept which the provider wants back. `keeps_text`:
+    /// the answer's text is kept, for operators who want it in their log.
+    pub(super) fn stream(self, keeps_text: bool) -> (Translate, Option<Safe>) {
+        let encode = (self.manner.client.stream)(self.head);
+        (Translate::new((self.upstream.stream)(), encode, self.native, keeps_text), self.safe)
     }
 }

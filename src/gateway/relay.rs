@@ -8,6 +8,7 @@ use super::Bridge;
 use super::closing::Closing;
 use super::permit::dollars;
 use super::receipt::{Outcome, Receipt};
+use super::safe::{Keepsake, Safe};
 use super::translate::Translate;
 use super::watch::{Tick, Watch};
 use crate::adapters::Listen;
@@ -51,6 +52,8 @@ pub struct Relay {
     heard: Box<dyn Listen>,
     watch: Watch,
     receipt: Receipt,
+    /// Where that is kept which the provider wants back.
+    safe: Option<Safe>,
 }
 
 impl Relay {
@@ -67,7 +70,8 @@ impl Relay {
         let text = bridge.config.logging.fields.shows("response");
         let keeps_usage = wanted.cost && !hides_usage;
         let attention = Attention { text, checked, hides_usage, keeps_usage, choices: wanted.choices };
-        Self { bridge, provider, streaming, checked, heard: Box::new(Overhear::new(attention)), watch, receipt }
+        let heard = Box::new(Overhear::new(attention));
+        Self { bridge, provider, streaming, checked, heard, watch, receipt, safe: None }
     }
 
     /// A relay between two formats, or for another than that of chats. What is translated comes through our hands, piece by piece.
@@ -75,11 +79,12 @@ impl Relay {
         bridge: Rc<Bridge>,
         provider: usize,
         watch: Watch,
-        listen: Translate,
+        (listen, safe): (Translate, Option<Safe>),
         receipt: Receipt,
     ) -> Self {
         let streaming = bridge.config.providers.get(provider).map_or_else(Streaming::default, |row| row.streaming);
-        Self { bridge, provider, streaming, checked: !listen.is_native(), heard: Box::new(listen), watch, receipt }
+        let checked = !listen.is_native();
+        Self { bridge, provider, streaming, checked, heard: Box::new(listen), watch, receipt, safe }
     }
 
     /// Whether the bytes have to come through our hands to the end; if not, they may flow by themselves once the answer has begun.
@@ -100,6 +105,12 @@ impl Relay {
         self.watch.heard(now, begun);
         let logging = &self.bridge.config.logging;
         (passed, self.receipt.chunk_line(logging, now, bytes))
+    }
+
+    /// What has to be kept before the client gets the bytes that [`Relay::pass`] or [`Relay::finish`] just gave.
+    pub fn keepsake(&mut self) -> Option<Keepsake> {
+        let safe = self.safe.as_mut()?;
+        safe.keep(self.heard.memories())
     }
 
     /// Bytes have left for the client.

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use super::safe::Memory;
 use crate::adapters::openai::outbound;
 use crate::adapters::{Decode, Each, Encode, Listen};
 use crate::chat::{Event, Usage};
@@ -26,6 +27,8 @@ pub(super) struct Facts {
     content: bool,
     /// The text, if it is kept.
     text: Option<String>,
+    /// What the provider wants back.
+    pub(super) memories: Vec<Memory>,
 }
 
 /// A streamed answer on its way from one format to another.
@@ -144,6 +147,10 @@ impl Listen for Translate {
         self.decode.malformed()
     }
 
+    fn memories(&mut self) -> Vec<Memory> {
+        std::mem::take(&mut self.facts.memories)
+    }
+
     fn text(&self) -> Option<&str> {
         self.facts.text.as_deref()
     }
@@ -181,7 +188,8 @@ impl Facts {
             Event::Tier(tier) => self.tier = Some(tier.clone().into_owned()),
             Event::Failed(error) => self.error = Some(error.clone()),
             Event::End => self.ended = true,
-            Event::Memory { .. } | Event::Logprobs { .. } => {}
+            Event::Memory { id, memory } => self.memories.push((id.clone().into_owned(), memory.get().to_owned())),
+            Event::Logprobs { .. } => {}
         }
     }
 

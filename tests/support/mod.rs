@@ -20,6 +20,7 @@ use llm_bridge::gateway::{Body, Bridge, Closing, End, Host, Opened, Receipt, Req
 use llm_bridge::ledger::directory::{self, Directory};
 use llm_bridge::ledger::{Book, Entry, Order, Reply, Row, Write};
 use llm_bridge::tokens::{Encoding, Vocabulary};
+use llm_bridge::vault;
 
 /// What the provider will say, piece by piece.
 #[derive(Clone, Default)]
@@ -53,6 +54,8 @@ pub struct World {
     /// What the books wrote of requests, oldest first.
     pub rows: RefCell<HashMap<String, Vec<Row>>>,
     pub directory: RefCell<Directory>,
+    /// What is kept for providers: by the account's name and the id of the call.
+    pub vault: RefCell<HashMap<(String, String), vault::Thing>>,
     /// What becomes of the next orders.
     pub fates: RefCell<VecDeque<Fate>>,
     pub rolled: Cell<u128>,
@@ -112,6 +115,20 @@ impl World {
             _ => None,
         }));
         reply
+    }
+
+    fn keep(&self, account: &str, order: vault::Order) -> vault::Reply {
+        let mut kept = self.vault.borrow_mut();
+        let place = |id: String| (account.to_owned(), id);
+        match order {
+            vault::Order::Keep { things, .. } => {
+                kept.extend(things.into_iter().map(|thing| (place(thing.id.clone()), thing)));
+                vault::Reply::Kept
+            }
+            vault::Order::Recall(ids) => {
+                vault::Reply::Found(ids.into_iter().filter_map(|id| kept.get(&place(id)).cloned()).collect())
+            }
+        }
     }
 
     fn counts(&self, encoding: Encoding, texts: &[String]) -> Result<Vec<u64>, Lost> {
@@ -189,6 +206,10 @@ impl Host for World {
                 let reply = serde_json::from_str(&order).map_or(directory::Reply::Confused, |order| {
                     directory.obey(order, self.clock.get(), &mut Vec::new())
                 });
+                serde_json::to_string(&reply).unwrap()
+            }
+            Seat::Vault(name) => {
+                let reply = self.keep(name, serde_json::from_str(&order).unwrap());
                 serde_json::to_string(&reply).unwrap()
             }
         };

@@ -1,5 +1,5 @@
 // Stand-ins for providers of three formats: OpenAI's chats, Anthropic's Messages API and Gemini's generateContent. As strict as the real ones
-// about what they are sent: an unknown or misplaced field is refused. They play one scene: a question, two calls of tools, an answer.
+// about what they are sent: an unknown or misplaced field is refused, and so is a signature that is not theirs, or another model's. They play one scene: a question, two calls of tools, an answer.
 
 import { createServer } from "node:http";
 
@@ -12,6 +12,14 @@ export const SCENE = {
   ],
   words: ["It is ", "sunny — ☀ ", "in \"Paris\"."],
 };
+
+/** A thought's signature. It is good for one model alone. */
+const sign = (model, step) => Buffer.from(`${model} thought this at step ${step}`).toString("base64");
+/** Ids of calls are never used twice. */
+let calls = 0;
+const isSigned = (model, signature) => [0, 1, 2, 3].some((step) => sign(model, step) === signature);
+/** What Gemini takes for the signature of a call that it did not make. */
+const UNSIGNED = Buffer.from("skip_thought_signature_validator").toString("base64");
 
 class Refusal extends Error {}
 const insist = (holds, message) => {
@@ -50,13 +58,13 @@ async function serve(req, res, state) {
     insist(!req.headers.authorization || format === openai, "a key for somebody else");
     const said = format.read(req, body);
     if (said.stream) {
-      const events = format.stream(said.step);
+      const events = format.stream(said.step, said.model);
       const end = state.cut ? events.length - 2 : events.length;
       res.writeHead(200, { "content-type": "text/event-stream" });
       for (const event of events.slice(0, end)) res.write(event);
       return res.end();
     }
-    res.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(format.whole(said.step)));
+    res.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(format.whole(said.step, said.model)));
   } catch (fault) {
     if (!(fault instanceof Refusal)) console.error(fault);
     res.writeHead(400, { "content-type": "application/json" }).end(JSON.stringify(format.refuse(fault.message)));
@@ -83,15 +91,18 @@ const anthropic = {
       }
       results += answered.length;
       called = blocks.filter(({ type }) => type === "tool_use").map(({ id }) => id);
-      for (const block of blocks) this.block(block, `messages.${n}`);
+      for (const block of blocks) {
+        this.block(block, `messages.${n}`);
+        if (block.type === "thinking") insist(isSigned(body.model, block.signature), `messages.${n}: Invalid \`signature\` in \`thinking\` block`);
+      }
       // With thinking on, a turn that calls tools begins with its thoughts.
-      if (body.thinking?.type === "enabled" && called.length > 0 && body.demandsThoughts) insist(blocks[0].type === "thinking", "Expected `thinking`");
+      if (body.thinking?.type === "enabled" && called.length > 0) insist(blocks[0].type === "thinking", "Expected `thinking` or `redacted_thinking`, but found `tool_use`");
     });
     for (const tool of body.tools ?? []) {
       onlyKeys(tool, ["name", "description", "input_schema", "cache_control", "strict"], "tools");
       insist(tool.input_schema?.type === "object", "tools: input_schema: type required");
     }
-    return { stream: body.stream, step: results };
+    return { stream: body.stream, step: results, model: body.model };
   },
   block(block, where) {
     const keys = { text: ["text", "cache_control"], image: ["source", "cache_control"], document: ["source", "cache_control", "title"], tool_use: ["id", "name", "input", "cache_control"], tool_result: ["tool_use_id", "content", "is_error", "cache_control"], thinking: ["thinking", "signature"], redacted_thinking: ["data"] }[block.type];
@@ -100,24 +111,24 @@ const anthropic = {
     if (block.type === "text") insist(block.text !== "", `${where}: text must not be empty`);
     if (block.type === "tool_use") insist(block.input && typeof block.input === "object", `${where}: input must be an object`);
   },
-  blocks(step) {
+  blocks(step, model) {
     const call = SCENE.calls[step];
     if (!call) return [{ type: "text", text: SCENE.words.join("") }];
     return [
-      { type: "thinking", thinking: SCENE.thought, signature: "c2lnbmF0dXJl" },
-      { type: "tool_use", id: `toolu_${step}`, name: call.name, input: call.args },
+      { type: "thinking", thinking: SCENE.thought, signature: sign(model, step) },
+      { type: "tool_use", id: `toolu_${++calls}`, name: call.name, input: call.args },
     ];
   },
   usage: { input_tokens: 20, cache_read_input_tokens: 30, cache_creation_input_tokens: 5, output_tokens: 12 },
-  whole(step) {
+  whole(step, model) {
     const stop = SCENE.calls[step] ? "tool_use" : "end_turn";
-    return { id: `msg_${step}`, type: "message", role: "assistant", model: "claude-served", content: this.blocks(step), stop_reason: stop, stop_sequence: null, usage: this.usage };
+    return { id: `msg_${step}`, type: "message", role: "assistant", model: "claude-served", content: this.blocks(step, model), stop_reason: stop, stop_sequence: null, usage: this.usage };
   },
-  stream(step) {
+  stream(step, model) {
     const event = (type, data) => `event: ${type}\ndata: ${JSON.stringify({ type, ...data })}\n\n`;
-    const { content: _, stop_reason, ...message } = this.whole(step);
+    const { content: _, stop_reason, ...message } = this.whole(step, model);
     const out = [event("message_start", { message: { ...message, content: [], stop_reason: null, usage: { ...this.usage, output_tokens: 1 } } }), event("ping", {})];
-    this.blocks(step).forEach((block, index) => {
+    this.blocks(step, model).forEach((block, index) => {
       const delta = (fields) => out.push(event("content_block_delta", { index, delta: fields }));
       const empty = { text: { text: "" }, thinking: { thinking: "", signature: "" }, tool_use: { id: block.id, name: block.name, input: {} } }[block.type];
       out.push(event("content_block_start", { index, content_block: { type: block.type, ...empty } }));
@@ -162,7 +173,7 @@ const openai = {
   message(step) {
     const call = SCENE.calls[step];
     if (!call) return { role: "assistant", content: SCENE.words.join("") };
-    return { role: "assistant", content: null, reasoning_content: SCENE.thought, tool_calls: [{ id: `call_${step}`, type: "function", function: { name: call.name, arguments: JSON.stringify(call.args) } }] };
+    return { role: "assistant", content: null, reasoning_content: SCENE.thought, tool_calls: [{ id: `call_${++calls}`, type: "function", function: { name: call.name, arguments: JSON.stringify(call.args) } }] };
   },
   whole(step) {
     const choice = { index: 0, message: this.message(step), logprobs: null, finish_reason: SCENE.calls[step] ? "tool_calls" : "stop" };
@@ -188,7 +199,7 @@ const gemini = {
   read(req, body) {
     insist(req.headers["x-goog-api-key"] === "key-of-gemini", "API key not valid");
     const [path, query] = req.url.split("?");
-    const [, method] = path.match(/^\/v1beta\/models\/gemini-fake:(\w+)$/) ?? [];
+    const [, model, method] = path.match(/^\/v1beta\/models\/(gemini-(?:3-)?fake):(\w+)$/) ?? [];
     insist(["generateContent", "streamGenerateContent"].includes(method), `no such method: ${req.url}`);
     insist(method === "generateContent" || query === "alt=sse", "streams are asked for as SSE");
     onlyKeys(body, ["contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "safetySettings", "cachedContent"], "body");
@@ -203,8 +214,11 @@ const gemini = {
       if (role === "user") insist(JSON.stringify(answers) === JSON.stringify(called), `function responses must match the calls: ${called}`);
       results += answers.length;
       called = parts.flatMap(({ functionCall }) => (functionCall ? [functionCall.name] : []));
+      const [first] = parts.filter(({ functionCall }) => functionCall);
+      if (model === "gemini-3-fake") insist(!first || first.thoughtSignature, "Function call is missing a thought_signature in functionCall parts");
       for (const part of parts) {
-        const { thought: _, thoughtSignature: __, ...data } = part;
+        const { thought: _, thoughtSignature, ...data } = part;
+        insist([undefined, UNSIGNED].includes(thoughtSignature) || isSigned(model, thoughtSignature), "Thought signature is not valid");
         insist(Object.keys(data).length === 1, "a part holds one thing");
         onlyKeys(data, ["text", "inlineData", "fileData", "functionCall", "functionResponse"], "part");
         if (data.functionResponse) {
@@ -217,26 +231,28 @@ const gemini = {
       onlyKeys(tool, ["functionDeclarations"], "tools");
       tool.functionDeclarations.forEach((fn) => onlyKeys(fn, ["name", "description", "parametersJsonSchema"], "functionDeclarations"));
     }
-    return { stream: method === "streamGenerateContent", step: results };
+    return { stream: method === "streamGenerateContent", step: results, model };
   },
   chunk: (parts, more = {}, candidate = {}) => ({
     candidates: [{ content: { parts, role: "model" }, index: 0, ...candidate }],
     usageMetadata: { promptTokenCount: 55, cachedContentTokenCount: 30, candidatesTokenCount: 7, thoughtsTokenCount: 5, totalTokenCount: 67 },
     modelVersion: "gemini-served",
-    responseId: "resp",
+    responseId: `resp-${calls}`,
     ...more,
   }),
-  parts(step) {
+  parts(step, model) {
     const call = SCENE.calls[step];
     if (!call) return SCENE.words.map((text) => ({ text }));
-    return [{ text: SCENE.thought, thought: true }, { functionCall: call, thoughtSignature: "c2ln" }];
+    return [{ text: SCENE.thought, thought: true }, { functionCall: call, thoughtSignature: sign(model, step) }];
   },
-  whole(step) {
-    return this.chunk(this.parts(step), {}, { finishReason: "STOP" });
+  whole(step, model) {
+    calls++;
+    return this.chunk(this.parts(step, model), {}, { finishReason: "STOP" });
   },
-  stream(step) {
+  stream(step, model) {
+    const { responseId } = this.whole(step, model);
     const event = (chunk) => `data: ${JSON.stringify(chunk)}\r\n\r\n`;
-    return [...this.parts(step).map((part) => event(this.chunk([part]))), event({ ...this.chunk([]), candidates: [{ content: { role: "model" }, finishReason: "STOP", index: 0 }] })];
+    return [...this.parts(step, model).map((part) => event(this.chunk([part], { responseId }))), event({ ...this.chunk([], { responseId }), candidates: [{ content: { role: "model" }, finishReason: "STOP", index: 0 }] })];
   },
   refuse: (message) => ({ error: { code: 400, message, status: "INVALID_ARGUMENT" } }),
 };

@@ -27,6 +27,7 @@ const OBJECTS = [
   ["ACCOUNTS", "Account"],
   ["DIRECTORY", "Directory"],
   ["SESSIONS", "Session"],
+  ["VAULTS", "Vault"],
 ];
 // Static files, which on Cloudflare are deployed beside the worker: the binding ASSETS.
 const ASSETS = join(BUILD, "build/assets");

@@ -15,6 +15,7 @@ mod turns;
 mod wire;
 
 use super::{Client, Upstream};
+use crate::chat::Thinking;
 use crate::config::AdapterKind;
 
 /// The adapter's row in the table.
@@ -36,6 +37,8 @@ pub const UPSTREAM: Upstream = Upstream {
     write: outbound::write,
     whole: reply::whole,
     stream: || Box::<stream::Stream>::default(),
+    // Without thinking, earlier thoughts have no effect.
+    recalls: |request| !matches!(request.thinking, None | Some(Thinking::Off)),
     refusal: errors::refusal,
 };
 

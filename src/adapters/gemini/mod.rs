@@ -23,5 +23,6 @@ pub const UPSTREAM: Upstream = Upstream {
     write: write::write,
     whole: decode::whole,
     stream: || Box::new(decode::Stream::default()),
+    recalls: |_| true,
     refusal: outbound::refusal,
 };

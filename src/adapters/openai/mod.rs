@@ -46,5 +46,6 @@ pub const UPSTREAM: Upstream = Upstream {
     write: write::write,
     whole: decode::whole,
     stream: || Box::new(decode::Stream::default()),
+    recalls: |_| false,
     refusal: outbound::refusal,
 };
