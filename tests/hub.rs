@@ -218,7 +218,7 @@ fn sampling() -> impl Strategy<Value = Sampling<'static>> {
 }
 
 fn thinking() -> impl Strategy<Value = Thinking> {
-    let words = [Effort::Minimal, Effort::Low, Effort::Medium, Effort::High, Effort::Highest];
+    let words = [Effort::Minimal, Effort::Low, Effort::Medium, Effort::High, Effort::Higher];
     prop_oneof![Just(Thinking::Off), proptest::sample::select(words.to_vec()).prop_map(Thinking::Effort)]
 }
 

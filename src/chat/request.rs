@@ -80,6 +80,8 @@ pub enum Effort {
     /// Much.
     High,
     /// More than is usual.
+    Higher,
+    /// All it can.
     Highest,
 }
 

@@ -17,6 +17,7 @@ const EFFORTS: &[(Effort, &str, u64)] = &[
     (Effort::Low, "low", 2048),
     (Effort::Medium, "medium", 8192),
     (Effort::High, "high", 16_384),
+    (Effort::Higher, "xhigh", 24_576),
     (Effort::Highest, "max", 32_768),
 ];
 
@@ -61,7 +62,7 @@ impl Plan {
             None | Some(Thinking::Off) => Self { max_tokens, ..Self::default() },
             Some(Thinking::Free) if adaptive => think(None, None),
             Some(Thinking::Free) => Self::budget(FREE, limit),
-            Some(Thinking::Effort(effort)) if adaptive => think(Some(word(effort)), None),
+            Some(Thinking::Effort(effort)) if adaptive => think(Some(word(effort, version)), None),
             Some(Thinking::Effort(effort)) => Self::budget(tokens(effort), limit),
             Some(Thinking::Budget(budget)) if budgets => Self::budget(budget, limit),
             Some(Thinking::Budget(budget)) => think(Some(nearest(budget)), Some("thinking.budget_tokens")),
@@ -88,7 +89,11 @@ impl Plan {
     }
 }
 
-fn word(effort: Effort) -> &'static str {
+fn word(effort: Effort, model: Option<(u32, u32)>) -> &'static str {
+    // Older ones go from `high` to `max` in one step.
+    if effort == Effort::Higher && model.is_none_or(|version| version < (4, 7)) {
+        return "max";
+    }
     EFFORTS.iter().find(|(known, ..)| *known == effort).map_or("medium", |(_, word, _)| word)
 }
 
@@ -103,10 +108,7 @@ fn nearest(budget: u64) -> &'static str {
 
 /// An effort in a word of the API's.
 pub(super) fn effort(word: &str) -> Option<Effort> {
-    match word {
-        "xhigh" => Some(Effort::Highest),
-        _ => EFFORTS.iter().rev().find(|(_, known, _)| *known == word).map(|(effort, ..)| *effort),
-    }
+    EFFORTS.iter().rev().find(|(_, known, _)| *known == word).map(|(effort, ..)| *effort)
 }
 
 /// Whether a number is this one.
@@ -168,5 +170,9 @@ mod tests {
         let older = plan("claude-opus-4-6", Thinking::Free, None, None);
         assert_eq!(older.thinking, Some(Wire::Adaptive { display: None }));
         assert_eq!(effort("low"), Some(Effort::Low));
+        for (model, word) in [("claude-opus-4-7", "xhigh"), ("claude-opus-4-6", "max")] {
+            assert_eq!(plan(model, Thinking::Effort(Effort::Higher), None, None).effort, Some(word), "{model}");
+        }
+        assert_eq!((effort("xhigh"), effort("max")), (Some(Effort::Higher), Some(Effort::Highest)));
     }
 }

@@ -73,7 +73,7 @@ fn budget(effort: Effort) -> i64 {
     match effort {
         Effort::Minimal | Effort::Low => 1_024,
         Effort::Medium => 8_192,
-        Effort::High | Effort::Highest => 24_576,
+        Effort::High | Effort::Higher | Effort::Highest => 24_576,
     }
 }
 
@@ -86,7 +86,7 @@ fn level(effort: Effort, model: &str) -> &'static str {
         Effort::Minimal => "minimal",
         Effort::Low => "low",
         Effort::Medium => "medium",
-        Effort::High | Effort::Highest => "high",
+        Effort::High | Effort::Higher | Effort::Highest => "high",
     }
 }
 

@@ -126,7 +126,7 @@ fn effort(json: &str) -> Result<Thinking> {
         "low" => Effort::Low,
         "medium" => Effort::Medium,
         "high" => Effort::High,
-        "xhigh" => Effort::Highest,
+        "xhigh" => Effort::Higher,
         _ => {
             let message = "`reasoning_effort` must be `none`, `minimal`, `low`, `medium`, `high` or `xhigh`.";
             return Err(Error::caller(400, "invalid_value", message).at("reasoning_effort"));
@@ -261,7 +261,7 @@ mod tests {
         ask(body, |request| {
             assert_eq!((request.max_tokens, request.choices, request.logprobs), (Some(9), Some(2), Some(3)));
             assert_eq!(request.sampling.temperature.as_ref().map(Raw::get), Some("0.50"));
-            assert_eq!(request.thinking, Some(Thinking::Effort(Effort::Highest)));
+            assert_eq!(request.thinking, Some(Thinking::Effort(Effort::Higher)));
             assert_eq!((request.tools.len(), &request.tool_choice), (1, &Some(ToolChoice::Required)));
             assert!(matches!(&request.shape, Some(Shape::Schema { schema, .. }) if schema.get() == r#"{"a": 1}"#));
             assert_eq!(request.strange, ["prediction", "tools[].custom"]);

@@ -162,7 +162,7 @@ fn effort(thinking: Thinking) -> Option<&'static str> {
         Thinking::Effort(Effort::Low) | Thinking::Budget(513..=4_096) => "low",
         Thinking::Effort(Effort::Medium) | Thinking::Budget(4_097..=16_384) => "medium",
         Thinking::Effort(Effort::High) | Thinking::Budget(_) => "high",
-        Thinking::Effort(Effort::Highest) => "xhigh",
+        Thinking::Effort(Effort::Higher | Effort::Highest) => "xhigh",
     })
 }
 
