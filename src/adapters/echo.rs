@@ -4,7 +4,7 @@ use crate::chat::{Event, Finish, Part, Raw, Request, Role, Turn, Usage};
 use crate::config::{AdapterKind, Demo, Millis};
 
 /// The adapter's row in the table.
-pub const KIND: AdapterKind = AdapterKind { name: "echo", remote: false };
+pub const KIND: AdapterKind = AdapterKind { name: "echo", remote: false, root: "", endpoint: "" };
 
 /// Marks each answer as a demonstration, where the wire format has a place for it.
 pub const FINGERPRINT: &str = "llm-bridge-demo";

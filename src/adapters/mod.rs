@@ -25,6 +25,9 @@ pub const CHAT: &Client = &openai::CLIENT;
 /// The format of clients who exchange messages.
 pub const MESSAGES: &Client = &anthropic::CLIENT;
 
+/// The formats of clients.
+pub const CLIENTS: &[&Client] = &[CHAT, MESSAGES];
+
 /// A provider's format, by the word for it in the configuration.
 pub fn upstream(name: &str) -> Option<&'static Upstream> {
     UPSTREAMS.iter().find(|upstream| upstream.kind.name == name)
@@ -106,14 +109,37 @@ pub struct Client {
     pub whole: fn(&Head, &[Event<'_>]) -> Vec<u8>,
     /// Writes a streamed answer.
     pub stream: fn(Head) -> Box<dyn Encode>,
-    /// An error as a response's body.
-    pub error: fn(&Error) -> Vec<u8>,
+    /// An error as a response's body, and the request's id, where the format has a place for it.
+    pub error: fn(&Error, &str) -> Vec<u8>,
+    /// A list of models as a response's body.
+    pub models: fn(&[Listed<'_>]) -> Vec<u8>,
+    /// One model as a response's body.
+    pub model: fn(&Listed<'_>) -> Vec<u8>,
+    /// A request header by which such clients are known on paths that all share.
+    pub mark: Option<&'static str>,
+    /// The response header in which they look for the request's id.
+    pub id_header: &'static str,
     /// The path of the endpoint below the API's root, for providers who speak the same.
     pub path: &'static str,
     /// Request headers that go on to such providers as they are, and what is sent where a client has none.
     pub carried: &'static [(&'static str, Option<&'static str>)],
     /// A word that stands in what the gateway made up for such a client, and that no such provider may see.
     pub own: Option<&'static str>,
+}
+
+/// A model as clients are told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed<'a> {
+    /// The name to call it by.
+    pub id: String,
+    /// When this gateway began to offer it, in seconds since 1970: providers do not say when a model was made.
+    pub created: u64,
+    /// Its provider.
+    pub owned_by: &'a str,
+    /// Whether it can be called now, if that was asked.
+    pub available: Option<bool>,
+    /// Why not.
+    pub unavailable_reason: Option<String>,
 }
 
 /// What the head of an answer says, where its provider says nothing better.

@@ -1,5 +1,7 @@
 //! A provider's address: checked once, so that a path can be joined to it without thought. It knows nothing of keys.
 
+use super::AdapterKind;
+
 /// Where a provider's API begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
@@ -7,15 +9,13 @@ pub struct Address {
     query: String,
 }
 
-/// Paths that people paste with the address although they belong to the call.
-const ENDPOINTS: &[&str] = &["/chat/completions"];
-
 impl Address {
-    /// Reads an `http` or `https` address: the API's root, or the full URL of its chat endpoint. A query is kept for each call.
+    /// Reads an `http` or `https` address: the API's root, the full URL of the adapter's endpoint, or the host alone. A query is kept for
+    /// each call.
     ///
     /// # Errors
     /// What was expected, as a half-sentence.
-    pub fn parse(text: &str) -> Result<Self, &'static str> {
+    pub fn parse(text: &str, adapter: AdapterKind) -> Result<Self, &'static str> {
         let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
         let rest = rest.ok_or("expected an address that begins with https:// or http://")?;
         if text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '#' || c == '\\') {
@@ -31,8 +31,9 @@ impl Address {
         let (path, query) =
             text.split_once('?').map_or((text, String::new()), |(path, query)| (path, format!("?{query}")));
         let path = path.trim_end_matches('/');
-        let root = ENDPOINTS.iter().find_map(|endpoint| path.strip_suffix(endpoint)).unwrap_or(path);
-        Ok(Self { root: root.trim_end_matches('/').to_owned(), query })
+        let root = path.strip_suffix(adapter.endpoint).unwrap_or(path).trim_end_matches('/');
+        let bare = rest.split_once('?').map_or(rest, |(path, _)| path).trim_end_matches('/') == authority;
+        Ok(Self { root: [root, if bare { adapter.root } else { "" }].concat(), query })
     }
 
     /// The URL of an endpoint, such as `/chat/completions`; it may have a query of its own.
@@ -63,11 +64,14 @@ impl Address {
 
 #[cfg(test)]
 mod tests {
-    use super::Address;
+    use super::*;
+
+    const CHATS: AdapterKind = AdapterKind { name: "chats", remote: true, root: "", endpoint: "/chat/completions" };
+    const MESSAGES: AdapterKind = AdapterKind { name: "messages", remote: true, root: "/v1", endpoint: "/messages" };
 
     #[test]
     fn root_and_full_url_mean_the_same() {
-        let chat = |text: &str| Address::parse(text).unwrap().join("/chat/completions");
+        let chat = |text: &str| Address::parse(text, CHATS).unwrap().join("/chat/completions");
         assert_eq!(chat("https://a.b/v1"), "https://a.b/v1/chat/completions");
         assert_eq!(chat("https://a.b/v1/"), "https://a.b/v1/chat/completions");
         assert_eq!(chat("https://a.b/v1/chat/completions"), "https://a.b/v1/chat/completions");
@@ -77,14 +81,25 @@ mod tests {
     }
 
     #[test]
+    fn a_host_alone_has_the_adapters_root() {
+        let messages = |text: &str| Address::parse(text, MESSAGES).unwrap().join("/messages");
+        for text in ["https://a.b", "https://a.b/", "https://a.b/v1", "https://a.b/v1/messages", "https://a.b/v1/"] {
+            assert_eq!(messages(text), "https://a.b/v1/messages", "{text}");
+        }
+        assert_eq!(messages("https://a.b/?k=1"), "https://a.b/v1/messages?k=1");
+        assert_eq!(messages("https://a.b/proxy"), "https://a.b/proxy/messages");
+        assert_eq!(Address::parse("https://a.b", CHATS).unwrap().join("/x"), "https://a.b/x");
+    }
+
+    #[test]
     fn origin_is_without_path() {
-        assert_eq!(Address::parse("https://a.b:8/v1/x").unwrap().origin(), "https://a.b:8");
-        assert_eq!(Address::parse("https://a.b").unwrap().origin(), "https://a.b");
+        assert_eq!(Address::parse("https://a.b:8/v1/x", CHATS).unwrap().origin(), "https://a.b:8");
+        assert_eq!(Address::parse("https://a.b", CHATS).unwrap().origin(), "https://a.b");
     }
 
     #[test]
     fn a_host_is_without_port() {
-        let host = |text: &str| Address::parse(text).unwrap().host().to_owned();
+        let host = |text: &str| Address::parse(text, CHATS).unwrap().host().to_owned();
         assert_eq!(host("https://a.b:8443/v1"), "a.b");
         assert_eq!(host("http://A.b"), "A.b");
         assert_eq!(host("http://[::1]:80/v1"), "[::1]");
@@ -95,7 +110,7 @@ mod tests {
         for text in
             ["", "a.b/v1", "ftp://a.b", "https://", "https:///v1", "https://u:p@a.b", "https://a b", "https://:80/"]
         {
-            assert!(Address::parse(text).is_err(), "{text}");
+            assert!(Address::parse(text, CHATS).is_err(), "{text}");
         }
     }
 }

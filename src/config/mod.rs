@@ -33,6 +33,10 @@ pub struct AdapterKind {
     pub name: &'static str,
     /// Whether it calls an address; if not, the gateway answers itself.
     pub remote: bool,
+    /// The path of the API's root, for addresses without one: such as client libraries take.
+    pub root: &'static str,
+    /// The path of the endpoint below it, which people paste with an address although it belongs to the call.
+    pub endpoint: &'static str,
 }
 
 /// The whole file.

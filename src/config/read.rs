@@ -152,7 +152,7 @@ fn address(table: &Table<'_>, adapter: AdapterKind) -> Option<Option<Address>> {
         node.note("this adapter answers by itself: the address has no effect");
         return Some(None);
     }
-    let address = Address::parse(&node.text()?);
+    let address = Address::parse(&node.text()?, adapter);
     address.map(Some).map_err(|expected| node.fault(expected)).ok()
 }
 

@@ -49,10 +49,19 @@ const GET_ALONE: &str = "GET, OPTIONS";
 const POST: &str = "POST, OPTIONS";
 
 const MESSAGES: &str = "/messages";
+const MODELS: &str = "/models";
 
-/// How whoever calls this path speaks.
-pub fn client(path: &str) -> &'static Client {
-    if below_v1(path).starts_with(MESSAGES) { adapters::MESSAGES } else { adapters::CHAT }
+/// How whoever calls this path speaks; on paths that all share, by the header that marks some.
+pub fn client(path: &str, header: &dyn Fn(&str) -> Option<String>) -> &'static Client {
+    let path = below_v1(path);
+    let marked = |client: &&&Client| client.mark.is_some_and(|name| header(name).is_some());
+    if path.starts_with(MESSAGES) {
+        adapters::MESSAGES
+    } else if path.starts_with(MODELS) {
+        adapters::CLIENTS.iter().find(marked).copied().unwrap_or(adapters::CHAT)
+    } else {
+        adapters::CHAT
+    }
 }
 
 /// Every path, below `/v1` or without it.
@@ -60,7 +69,7 @@ const ROUTES: &[Route] = &[
     Route { path: "/chat/completions", open_end: false, allow: POST, endpoint: |_| Endpoint::Chat },
     Route { path: MESSAGES, open_end: false, allow: POST, endpoint: |_| Endpoint::Chat },
     Route { path: "/tokenize", open_end: false, allow: POST, endpoint: |_| Endpoint::Tokenize },
-    Route { path: "/models", open_end: false, allow: GET, endpoint: |_| Endpoint::Models },
+    Route { path: MODELS, open_end: false, allow: GET, endpoint: |_| Endpoint::Models },
     Route { path: "/models/", open_end: true, allow: GET, endpoint: Endpoint::Model },
     Route { path: "/usage", open_end: false, allow: GET, endpoint: |_| Endpoint::Usage },
     Route { path: "/ws", open_end: false, allow: GET_ALONE, endpoint: |_| Endpoint::Socket },

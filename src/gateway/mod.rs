@@ -43,6 +43,9 @@ use door::{Endpoint, Visit};
 use pair::Manner;
 use permit::{Known, Need};
 
+/// The header in which an id of a request comes and goes.
+const REQUEST_ID: &str = "x-request-id";
+
 /// The gateway as the operator set it up: proven configuration and secrets. One for the life of an isolate.
 pub struct Bridge {
     config: Config,
@@ -167,18 +170,21 @@ pub async fn serve<H: Host>(opened: &Opened, host: &H, request: Request<'_, H>) 
     };
     let cors = cors::headers(opened.as_ref().map_or(&Cors::Any, |bridge| &bridge.config.cors), request.header);
     let (head_only, is_admin) = (request.method == "HEAD", admin::owns(request.path));
-    let client = door::client(request.path);
+    let client = door::client(request.path, request.header);
     let mut response = match opened {
         Ok(bridge) => match walk(bridge, host, request, &mut receipt).await {
             Ok(response) => response,
             Err(error) => apologise(bridge, host, &mut receipt, (&error, client)),
         },
-        Err(problems) => Response::error(&misconfigured(problems), client),
+        Err(problems) => Response::error(&misconfigured(problems), (client, &receipt.request_id)),
     };
     if head_only {
         response.body = Body::Empty;
     }
-    response.headers.push(("x-request-id", receipt.request_id));
+    if client.id_header != REQUEST_ID {
+        response.headers.push((client.id_header, receipt.request_id.clone()));
+    }
+    response.headers.push((REQUEST_ID, receipt.request_id));
     // What admins see is kept by no cache, and read by no web page but those of origins that are named.
     if is_admin {
         response.headers.push(("cache-control", "no-store".to_owned()));
@@ -214,9 +220,10 @@ async fn walk<H: Host>(
     if endpoint != Endpoint::Chat {
         permit::check(bridge, host, &caller).await?;
     }
+    let client = door::client(request.path, request.header);
     match endpoint {
-        Endpoint::Models => Ok(Response::json(200, Body::Bytes(models::list(bridge, asks_for_all(request.query))))),
-        Endpoint::Model(name) => Ok(Response::json(200, Body::Bytes(models::one(bridge, &name)?))),
+        Endpoint::Models => Ok(Response::json(200, Body::Bytes(models::list(bridge, client, request.query)))),
+        Endpoint::Model(name) => Ok(Response::json(200, Body::Bytes(models::one(bridge, client, &name)?))),
         Endpoint::Usage => admin::usage::own(host, &caller.key_id, request.query).await,
         Endpoint::Tokenize => tokenize::answer(bridge, host, request, receipt).await,
         Endpoint::Chat | Endpoint::Health | Endpoint::Socket => chat(bridge, host, request, &caller, receipt).await,
@@ -230,7 +237,7 @@ async fn chat<H: Host>(
     caller: &Caller,
     receipt: &mut Receipt,
 ) -> Result<Response<H>> {
-    let manner = Manner::new(door::client(request.path), request.header);
+    let manner = Manner::new(door::client(request.path, request.header), request.header);
     let body = read_body(bridge, host, request).await?;
     let (ask, target) = match aim(bridge, &body, receipt) {
         Ok(aimed) => aimed,
@@ -339,7 +346,7 @@ fn apologise<H: Host>(
         receipt.cost = Some(0);
     }
     settle(bridge, host, receipt, Some(error.clone()).filter(|_| !left), None);
-    Response::error(error, client)
+    Response::error(error, (client, &receipt.request_id))
 }
 
 fn settle<H: Host>(bridge: &Rc<Bridge>, host: &H, receipt: &mut Receipt, error: Option<Error>, answer: Option<&str>) {
@@ -356,11 +363,7 @@ fn request_id<H: Host>(host: &H, header: &dyn Fn(&str) -> Option<String>) -> Str
         (1..=128).contains(&id.len())
             && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-'))
     };
-    header("x-request-id").filter(sane).unwrap_or_else(|| format!("req_{:032x}", host.dice()))
-}
-
-fn asks_for_all(query: &str) -> bool {
-    query.split('&').any(|pair| matches!(pair, "all" | "all=true" | "all=1"))
+    header(REQUEST_ID).filter(sane).unwrap_or_else(|| format!("req_{:032x}", host.dice()))
 }
 
 impl<H: Host> Response<H> {
@@ -377,8 +380,8 @@ impl<H: Host> Response<H> {
         Self { status: 200, headers, body }
     }
 
-    fn error(error: &Error, client: &Client) -> Self {
-        let mut response = Self::json(error.status(), Body::Bytes((client.error)(error)));
+    fn error(error: &Error, (client, id): (&Client, &str)) -> Self {
+        let mut response = Self::json(error.status(), Body::Bytes((client.error)(error, id)));
         response.headers.extend(error.headers().iter().cloned());
         response
     }

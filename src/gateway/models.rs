@@ -1,65 +1,46 @@
-//! The list of models: what can be called now, or all that is configured. OpenAI's format, which every client reads.
-
-use serde::Serialize;
+//! The list of models: what can be called now, or all that is configured.
 
 use super::Bridge;
+use crate::adapters::{Client, Listed};
 use crate::config::{Model, Provider};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::policy::route;
 use crate::provider::Account;
 
-#[derive(Serialize)]
-struct List<'a> {
-    object: &'static str,
-    data: Vec<Entry<'a>>,
-}
-
-#[derive(Serialize)]
-struct Entry<'a> {
-    id: String,
-    object: &'static str,
-    /// When this gateway began to offer it, in seconds since 1970: providers do not say when a model was made.
-    created: u64,
-    owned_by: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    available: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unavailable_reason: Option<String>,
-}
-
-/// The list as a response's body: what can be called now, or with `all` everything, each marked.
-pub fn list(bridge: &Bridge, all: bool) -> Vec<u8> {
+/// The list as a response's body: what can be called now, or, if the query says `all`, everything, each marked.
+pub fn list(bridge: &Bridge, client: &Client, query: &str) -> Vec<u8> {
+    let all = query.split('&').any(|pair| matches!(pair, "all" | "all=true" | "all=1"));
     let rows = bridge.config.providers.iter().zip(&bridge.accounts).flat_map(|(provider, account)| {
         let wildcard = provider.any_model.iter().filter(move |_| all);
         provider.models.iter().chain(wildcard).map(move |model| (provider, account, model))
     });
     let callable = rows.filter(|(_, account, _)| all || !matches!(account, Account::Missing(_)));
-    let data = callable.map(|(provider, account, model)| entry(bridge, provider, account, model, all)).collect();
-    serde_json::to_vec(&List { object: "list", data }).unwrap_or_default()
+    let models: Vec<_> =
+        callable.map(|(provider, account, model)| listed(bridge, provider, account, model, all)).collect();
+    (client.models)(&models)
 }
 
 /// One model as a response's body.
 ///
 /// # Errors
 /// 404 if no row serves this name.
-pub fn one(bridge: &Bridge, name: &str) -> Result<Vec<u8>> {
+pub fn one(bridge: &Bridge, client: &Client, name: &str) -> Result<Vec<u8>> {
     let target = route::resolve(&bridge.config, name)?;
     let account = bridge.account(target.index);
-    let mut entry = entry(bridge, target.provider, account, target.model, matches!(account, Account::Missing(_)));
+    let mut model = listed(bridge, target.provider, account, target.model, matches!(account, Account::Missing(_)));
     if target.provider.any_model.is_some() && target.model.name == "*" {
-        entry.id = format!("{}/{}", target.provider.name, target.upstream);
+        model.id = format!("{}/{}", target.provider.name, target.upstream);
     }
-    serde_json::to_vec(&entry).map_err(|_| Error::gateway(500, "internal_error", "The model could not be described."))
+    Ok((client.model)(&model))
 }
 
-fn entry<'a>(bridge: &Bridge, provider: &'a Provider, account: &Account, model: &Model, marked: bool) -> Entry<'a> {
+fn listed<'a>(bridge: &Bridge, provider: &'a Provider, account: &Account, model: &Model, marked: bool) -> Listed<'a> {
     let missing = match account {
         Account::Missing(name) => Some(format!("{name} is not set")),
         Account::Keyed(_) | Account::Keyless => None,
     };
-    Entry {
+    Listed {
         id: route::id(provider, model),
-        object: "model",
         created: bridge.opened / 1000,
         owned_by: &provider.name,
         available: marked.then_some(missing.is_none()),

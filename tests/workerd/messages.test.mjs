@@ -82,6 +82,28 @@ providers:
     await rejects(client.messages.create({ ...request, model: "google/gemini-fake", messages: [{ role: "user", content: 5 }] }), 400, "invalid_request_error");
   });
 
+  it("finds the request's id where it looks for it, in answers and in errors", async () => {
+    const request = { model: "openai/gpt-fake", max_tokens: 5, messages: [{ role: "user", content: "Hi" }] };
+    const { request_id, response } = await client.messages.create(request).withResponse();
+    assert.match(request_id, /^req_/);
+    assert.equal(response.headers.get("x-request-id"), request_id);
+    const refused = client.messages.create({ ...request, model: "nobody/x" }, { headers: { "x-request-id": "mine-1" } });
+    await assert.rejects(refused, (error) => error.requestID === "mine-1" && error.error.request_id === "mine-1");
+  });
+
+  it("is told the models in its own shape, and an OpenAI client in its", async () => {
+    const { data, has_more, first_id, last_id } = await client.models.list();
+    assert.deepEqual(data.map(({ id }) => id), ["openai/gpt-fake", "claude/claude-fake", "google/gemini-fake", "demo/echo"]);
+    assert.deepEqual([has_more, first_id, last_id], [false, "openai/gpt-fake", "demo/echo"]);
+    const { created_at, ...one } = await client.models.retrieve("claude/claude-fake");
+    assert.deepEqual(one, { type: "model", id: "claude/claude-fake", display_name: "claude/claude-fake" });
+    assert.ok(Math.abs(new Date(created_at) - Date.now()) < 600_000);
+    await assert.rejects(client.models.retrieve("nobody/x"), (error) => error.status === 404 && error.error.error.type === "not_found_error");
+    const headers = { authorization: `Bearer ${KEY}` };
+    const { object } = await fetch(`${gateway.url}/v1/models`, { headers }).then((response) => response.json());
+    assert.equal(object, "list");
+  });
+
   for (const model of ["openai/gpt-fake", "claude/claude-fake", "google/gemini-fake"]) {
     it(`${model}: a stream that is cut is an error`, async () => {
       const cut = await startFormats();

@@ -43,6 +43,8 @@ struct Out<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     error: OutWords<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -52,16 +54,16 @@ struct OutWords<'a> {
     message: &'a str,
 }
 
-/// An error as a response's body, and as the data of a stream's last event.
-pub(super) fn body(error: &Error) -> Vec<u8> {
+/// An error as a response's body, or as the data of a stream's last event.
+pub(super) fn body(error: &Error, request_id: Option<&str>) -> Vec<u8> {
     let words = OutWords { kind: kind(error.status()), message: error.message() };
-    serde_json::to_vec(&Out { kind: "error", error: words }).unwrap_or_default()
+    serde_json::to_vec(&Out { kind: "error", error: words, request_id }).unwrap_or_default()
 }
 
 /// An error in the middle of a stream: the last event.
 pub(super) fn event(error: &Error, out: &mut Vec<u8>) {
     out.extend_from_slice(b"event: error\n");
-    sse::write(&body(error), out);
+    sse::write(&body(error, None), out);
 }
 
 fn kind(status: u16) -> &'static str {
@@ -145,7 +147,7 @@ mod tests {
             (503, "overloaded_error"),
             (529, "overloaded_error"),
         ] {
-            let told = body(&Error::upstream(status, "x", "no"));
+            let told = body(&Error::upstream(status, "x", "no"), None);
             let expected = format!(r#"{{"type":"error","error":{{"type":"{kind}","message":"no"}}}}"#);
             assert_eq!(String::from_utf8(told).unwrap(), expected, "{status}");
         }

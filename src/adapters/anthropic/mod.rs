@@ -6,6 +6,7 @@ mod encode;
 mod errors;
 mod inbound;
 mod messages;
+mod models;
 mod outbound;
 mod params;
 mod reading;
@@ -19,7 +20,7 @@ use crate::chat::Thinking;
 use crate::config::AdapterKind;
 
 /// The adapter's row in the table.
-pub const KIND: AdapterKind = AdapterKind { name: "anthropic", remote: true };
+pub const KIND: AdapterKind = AdapterKind { name: "anthropic", remote: true, root: "/v1", endpoint: ENDPOINT };
 
 /// The version of the API that is spoken (<https://docs.anthropic.com/en/api/versioning>).
 pub const VERSION: &str = "2023-06-01";
@@ -48,7 +49,11 @@ pub const CLIENT: Client = Client {
     read: inbound::read,
     whole: encode::whole,
     stream: |head| Box::new(encode::Encoder::new(head)),
-    error: errors::body,
+    error: |error, id| errors::body(error, Some(id)),
+    models: models::list,
+    model: models::one,
+    mark: Some("anthropic-version"),
+    id_header: "request-id",
     path: ENDPOINT,
     carried: &[("anthropic-version", Some(VERSION)), ("anthropic-beta", None)],
     own: Some(OURS),

@@ -14,7 +14,7 @@ use super::Upstream;
 use crate::config::AdapterKind;
 
 /// The adapter's row in the table.
-pub const KIND: AdapterKind = AdapterKind { name: "gemini", remote: true };
+pub const KIND: AdapterKind = AdapterKind { name: "gemini", remote: true, root: "/v1beta", endpoint: "" };
 
 /// The format as providers speak it.
 pub const UPSTREAM: Upstream = Upstream {

@@ -7,6 +7,7 @@ pub mod encode;
 mod fields;
 pub mod inbound;
 mod messages;
+mod models;
 pub mod outbound;
 pub mod overhear;
 mod parts;
@@ -22,7 +23,7 @@ use super::{Client, Upstream};
 use crate::config::AdapterKind;
 
 /// The adapter's row in the table.
-pub const KIND: AdapterKind = AdapterKind { name: "openai", remote: true };
+pub const KIND: AdapterKind = AdapterKind { name: "openai", remote: true, root: "", endpoint: outbound::ENDPOINT };
 
 /// The end of every stream.
 pub const DONE: &[u8] = b"data: [DONE]\n\n";
@@ -33,7 +34,11 @@ pub const CLIENT: Client = Client {
     read: read::read,
     whole: |head, events| whole::write(head, None, events),
     stream: |head| Box::new(encode::Stream::new(head, None)),
-    error: inbound::error,
+    error: |error, _| inbound::error(error),
+    models: models::list,
+    model: models::one,
+    mark: None,
+    id_header: "x-request-id",
     path: outbound::ENDPOINT,
     carried: &[],
     own: None,
