@@ -107,7 +107,7 @@ fn streamed<'b>(pieces: impl IntoIterator<Item = &'b [u8]>) -> (Vec<Event<'stati
 }
 
 fn head() -> Head {
-    Head { dice: 7, created: 0, model: "m".to_owned(), include_usage: true }
+    Head { dice: 7, created: 0, model: "m".to_owned(), include_usage: true, include_cost: false }
 }
 
 fn encoded(events: &[Event<'_>]) -> Vec<u8> {

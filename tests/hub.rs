@@ -99,7 +99,7 @@ impl Told {
 }
 
 fn head() -> Head {
-    Head { dice: 7, created: 1, model: "m".into(), include_usage: true }
+    Head { dice: 7, created: 1, model: "m".into(), include_usage: true, include_cost: false }
 }
 
 fn encoded(events: &[Event<'_>], failure: Option<&Error>) -> Vec<u8> {

@@ -87,8 +87,8 @@ pub async fn answer<H: Host>(
     }
     receipt.served = facts.model;
     Ok(match body.map_err(|error| bridge.clean(target.index, error))? {
-        None if stream && manner.chats() => streamed(&bytes, wanted),
-        Some(body) if stream && manner.chats() => streamed(&body, wanted),
+        None if stream && manner.chats() => streamed(&bytes, wanted, receipt),
+        Some(body) if stream && manner.chats() => streamed(&body, wanted, receipt),
         None => Response::json(200, Body::Buffer(buffer, bytes)),
         Some(body) => Response::json(200, Body::Bytes(body)),
     })
@@ -97,7 +97,7 @@ pub async fn answer<H: Host>(
 /// What the head of an answer says, where its provider says nothing better.
 fn head<H: Host>(host: &H, ask: &Ask<'_>) -> Head {
     let (created, include_usage) = (host.now() / 1000, ask.include_usage == Some(true));
-    Head { dice: host.dice(), created, model: ask.model.clone(), include_usage }
+    Head { dice: host.dice(), created, model: ask.model.clone(), include_usage, include_cost: ask.include_cost }
 }
 
 /// A whole answer that the client gets as it is.
@@ -109,8 +109,10 @@ fn heard(bytes: &[u8]) -> (Result<Option<Vec<u8>>>, Facts) {
 }
 
 /// A whole answer where a stream was asked for.
-fn streamed<H: Host>(body: &[u8], wanted: Wanted) -> Response<H> {
-    Response::event_stream(Body::Bytes(inbound::as_stream(body, wanted.usage == Some(true)).unwrap_or_default()))
+fn streamed<H: Host>(body: &[u8], wanted: Wanted, receipt: &Receipt) -> Response<H> {
+    let cost = wanted.cost.then(|| receipt.told_cost());
+    let told = inbound::as_stream(body, wanted.usage == Some(true), cost.as_deref());
+    Response::event_stream(Body::Bytes(told.unwrap_or_default()))
 }
 
 /// Reads a stream up to its first content: until then, a failure can still be told as what it is. A client that would hear nothing for
@@ -176,7 +178,7 @@ fn tell<H: Host>(
     receipt.status = 200;
     let encode: Box<dyn Encode> =
         if chats { Box::new(encode::Stream::new(head, Some(echo::FINGERPRINT))) } else { (manner.client.stream)(head) };
-    let frames = frames(encode, &steps);
+    let frames = frames(encode, &steps, &receipt.told_cost());
     let watch = Watch::new(target.model.clocks, 0, receipt.started, host.now());
     let wanted = Wanted { usage: Some(true), cost: false, choices: 1 };
     let relay = match adapters::upstream(manner.client.name).filter(|_| !chats) {
@@ -192,7 +194,7 @@ fn tell<H: Host>(
 }
 
 /// An answer of the gateway's own as a stream: each piece with the pause before it, the end in one piece.
-fn frames(mut stream: Box<dyn Encode>, steps: &[(Millis, Event<'_>)]) -> Vec<(Millis, Vec<u8>)> {
+fn frames(mut stream: Box<dyn Encode>, steps: &[(Millis, Event<'_>)], cost: &str) -> Vec<(Millis, Vec<u8>)> {
     let (mut frames, mut last) = (Vec::with_capacity(steps.len()), Vec::new());
     for (pause, event) in steps {
         if matches!(event, Event::Finish { .. } | Event::Usage(_) | Event::End) {
@@ -204,6 +206,7 @@ fn frames(mut stream: Box<dyn Encode>, steps: &[(Millis, Event<'_>)]) -> Vec<(Mi
         frames.push((*pause, frame));
     }
     stream.finish(None, &mut last);
+    inbound::tell_cost(stream.kept_usage(), cost, true, &mut last);
     frames.push((0, last));
     frames
 }

@@ -148,6 +148,11 @@ impl Receipt {
         self.cost = self.meter.as_ref().and_then(|meter| meter.price?.cost(&usage, None));
     }
 
+    /// What it cost as a client is told it, in JSON: dollars, or `null`. An estimate is not told.
+    pub fn told_cost(&self) -> String {
+        self.cost.filter(|_| !self.estimated).map_or_else(|| "null".to_owned(), dollars)
+    }
+
     /// What goes into the books. `member`: into those of the key above.
     pub fn entry(&self, permit: &Permit, member: bool) -> Entry {
         Entry {

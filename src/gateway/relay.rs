@@ -6,7 +6,6 @@ use std::rc::Rc;
 
 use super::Bridge;
 use super::closing::Closing;
-use super::permit::dollars;
 use super::receipt::{Outcome, Receipt};
 use super::translate::Translate;
 use super::watch::{Tick, Watch};
@@ -172,10 +171,7 @@ impl Relay {
         let reported = self.heard.usage().or(self.receipt.usage);
         let (words, said) = self.heard.said();
         self.receipt.charge(reported, self.heard.tier(), words, said);
-        let cost = self.receipt.cost.map(dollars);
-        if let Some(told) = self.heard.kept_usage().and_then(|chunk| inbound::with_cost(chunk, cost.as_deref())) {
-            tail.splice(0..0, told);
-        }
+        inbound::tell_cost(self.heard.kept_usage(), &self.receipt.told_cost(), self.heard.is_whole(), &mut tail);
         self.receipt.served = self.heard.model().map(str::to_owned);
         self.receipt.malformed = self.heard.malformed();
         tail

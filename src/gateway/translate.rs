@@ -133,7 +133,7 @@ impl Listen for Translate {
     }
 
     fn kept_usage(&self) -> Option<&[u8]> {
-        None
+        self.encode.kept_usage()
     }
 
     fn said(&self) -> (&[u8], u64) {

@@ -336,7 +336,7 @@ mod tests {
     use super::*;
 
     fn head() -> Head {
-        Head { dice: 7, created: 0, model: "m".to_owned(), include_usage: true }
+        Head { dice: 7, created: 0, model: "m".to_owned(), include_usage: true, include_cost: false }
     }
 
     fn streamed(events: &[Event<'_>], failure: Option<&Error>) -> String {

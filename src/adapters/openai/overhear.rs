@@ -31,7 +31,8 @@ pub struct Attention {
     pub choices: u64,
     /// When checking: the chunk that only tells the usage is ours, not the client's.
     pub hides_usage: bool,
-    /// When checking: that chunk is kept back, for the cost to be told with it.
+    /// When checking: that chunk is kept back, for the cost to be told with it. Usage that stands beside something else passes, and is
+    /// kept as well.
     pub keeps_usage: bool,
 }
 
@@ -189,10 +190,12 @@ impl Heard {
         let choices = chunk.choices.unwrap_or_default();
         let only_usage = usage.is_some() && choices.is_empty() && chunk.error.is_none();
         choices.into_iter().for_each(|choice| self.choice(&choice));
-        if only_usage && self.attention.keeps_usage {
+        let keeps = self.attention.keeps_usage && chunk.error.is_none();
+        let keeps = keeps && chunk.usage.is_some_and(|usage| usage.get().starts_with('{'));
+        if keeps {
             self.kept = Some(data.to_vec());
         }
-        !(only_usage && (self.attention.hides_usage || self.attention.keeps_usage))
+        !(only_usage && (self.attention.hides_usage || keeps))
     }
 
     fn choice(&mut self, choice: &Choice<'_>) {
