@@ -272,7 +272,7 @@ fn answer() -> impl Strategy<Value = Vec<Event<'static>>> {
             (0..2).map(|choice| Event::Finish { choice, reason: if choice == 0 { reason } else { Finish::Filtered } }),
         );
         let (output, reasoning) = (output + reasoning, reasoning);
-        events.push(Event::Usage(Usage { fresh, cache_read, cache_write, output, reasoning }));
+        events.push(Event::Usage(Usage { fresh, cache_read, cache_write, output, reasoning, ..Usage::default() }));
         events.push(Event::End);
         events
     })

@@ -149,7 +149,7 @@ impl Metadata {
             }
             None => (said.saturating_add(thought), thought),
         };
-        Some(Usage { fresh: prompt - cache_read, cache_read, cache_write: 0, output, reasoning })
+        Some(Usage { fresh: prompt - cache_read, cache_read, output, reasoning, ..Usage::default() })
     }
 }
 
@@ -165,7 +165,7 @@ mod tests {
     fn pain_7_cached_tokens_are_part_of_the_prompt_and_thoughts_are_part_of_the_output() {
         let all = r#"{"promptTokenCount":100,"cachedContentTokenCount":64,"toolUsePromptTokenCount":10,
             "candidatesTokenCount":20,"thoughtsTokenCount":5,"totalTokenCount":135,"trafficType":"ON_DEMAND"}"#;
-        assert_eq!(read(all), Some(Usage { fresh: 46, cache_read: 64, cache_write: 0, output: 25, reasoning: 5 }));
+        assert_eq!(read(all), Some(Usage { fresh: 46, cache_read: 64, output: 25, reasoning: 5, ..Usage::default() }));
         let within = r#"{"promptTokenCount":10,"candidatesTokenCount":20,"thoughtsTokenCount":5,"totalTokenCount":30}"#;
         assert_eq!(read(within), Some(Usage { fresh: 10, output: 20, reasoning: 5, ..Usage::default() }));
         let unnamed = r#"{"promptTokenCount":10,"candidatesTokenCount":20,"totalTokenCount":130}"#;
