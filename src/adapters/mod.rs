@@ -170,6 +170,9 @@ pub trait Listen {
     /// The tokens, as last reported.
     fn usage(&self) -> Option<Usage>;
 
+    /// Whether it has gone on after the tokens were last reported, so that more was spent than that.
+    fn has_gone_on(&self) -> bool;
+
     /// The model that the provider says it used.
     fn model(&self) -> Option<&str>;
 

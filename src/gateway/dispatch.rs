@@ -64,15 +64,15 @@ pub async fn answer<H: Host>(
     if stream && !is_document::<H>(&answer) {
         let watch = Watch::new(clocks, target.provider.streaming.keep_alive, receipt.started, host.now());
         receipt.status = 200;
-        let relay = match &pair {
+        let mut relay = match &pair {
             None => Relay::new(Rc::clone(bridge), target.index, watch, wanted, receipt.clone()),
             Some(pair) => {
                 let listen = pair.stream(bridge.config.logging.fields.shows("response"));
                 Relay::listening(Rc::clone(bridge), target.index, watch, listen, receipt.clone())
             }
         };
-        let (stream, held, relay) =
-            hold_back(host, answer, relay).await.map_err(|error| bridge.clean(target.index, error))?;
+        let held = hold_back(host, answer, &mut relay).await.inspect_err(|_| relay.report(receipt));
+        let (stream, held) = held.map_err(|error| bridge.clean(target.index, error))?;
         return Ok(Response::event_stream(Body::Overheard(stream, held, relay)));
     }
     let first_byte = host.now();
@@ -117,7 +117,7 @@ fn streamed<H: Host>(body: &[u8], wanted: Wanted, receipt: &Receipt) -> Response
 
 /// Reads a stream up to its first content: until then, a failure can still be told as what it is. A client that would hear nothing for
 /// too long gets what there is, and the rest as it comes.
-async fn hold_back<H: Host>(host: &H, answer: H::Answer, mut relay: Relay) -> Result<(H::Stream, Vec<u8>, Relay)> {
+async fn hold_back<H: Host>(host: &H, answer: H::Answer, relay: &mut Relay) -> Result<(H::Stream, Vec<u8>)> {
     let stream = host.open(answer);
     let mut held = Vec::new();
     while !relay.has_begun() {
@@ -146,7 +146,7 @@ async fn hold_back<H: Host>(host: &H, answer: H::Answer, mut relay: Relay) -> Re
             },
         }
     }
-    Ok((stream, held, relay))
+    Ok((stream, held))
 }
 
 /// The gateway's own answer.

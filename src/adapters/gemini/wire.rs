@@ -131,6 +131,21 @@ pub(super) struct Metadata {
 }
 
 impl Metadata {
+    /// This, with what it leaves out as it was told before: the counts of the prompt, or those of the answer. A total is of its own time.
+    pub(super) fn after(self, before: Self) -> Self {
+        let prompt = if self.prompt_token_count.is_some() { self } else { before };
+        let tells_answer = self.candidates_token_count.or(self.thoughts_token_count).is_some();
+        let answer = if tells_answer { self } else { before };
+        Self {
+            prompt_token_count: prompt.prompt_token_count,
+            cached_content_token_count: prompt.cached_content_token_count,
+            tool_use_prompt_token_count: self.tool_use_prompt_token_count.or(prompt.tool_use_prompt_token_count),
+            candidates_token_count: answer.candidates_token_count,
+            thoughts_token_count: answer.thoughts_token_count,
+            total_token_count: self.total_token_count,
+        }
+    }
+
     /// The same, counted as everywhere; nothing if no tokens are told.
     pub(super) fn usage(self) -> Option<Usage> {
         self.prompt_token_count.or(self.candidates_token_count).or(self.total_token_count)?;
