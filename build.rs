@@ -65,13 +65,13 @@ macro_rules! priced {
             /// `Rates { … }`: what has no price of its own costs what the whole does.
             fn rates(&self) -> Result<String> {
                 let rate = |own: &Option<String>, whole: &str| amount(own.as_deref().unwrap_or(whole), RATE_PLACES);
-                // Checked, but not carried: no format of ours tells such writes apart yet.
-                rate(&self.cache_write_1h, &self.input)?;
+                let write = self.cache_write.as_deref().unwrap_or(&self.input);
                 Ok(format!(
-                    "Rates {{ input: {}, cached_input: {}, cache_write: {}, output: {}, reasoning: {} }}",
+                    "Rates {{ input: {}, cached_input: {}, cache_write: {}, cache_write_1h: {}, output: {}, reasoning: {} }}",
                     amount(&self.input, RATE_PLACES)?,
                     rate(&self.cached_input, &self.input)?,
-                    rate(&self.cache_write, &self.input)?,
+                    amount(write, RATE_PLACES)?,
+                    rate(&self.cache_write_1h, write)?,
                     amount(&self.output, RATE_PLACES)?,
                     rate(&self.reasoning, &self.output)?,
                 ))

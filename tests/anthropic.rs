@@ -107,7 +107,7 @@ fn streamed<'b>(pieces: impl IntoIterator<Item = &'b [u8]>) -> (Vec<Event<'stati
 }
 
 fn head() -> Head {
-    Head { dice: 7, created: 0, model: "m".to_owned(), include_usage: true }
+    Head { dice: 7, created: 0, model: "m".to_owned(), include_usage: true, include_cost: false }
 }
 
 fn encoded(events: &[Event<'_>]) -> Vec<u8> {
@@ -291,7 +291,7 @@ fn the_common_subset_comes_back_as_it_was() {
 }
 
 fn answer() -> Vec<Event<'static>> {
-    let usage = Usage { fresh: 5, cache_read: 6, cache_write: 7, output: 8, reasoning: 2 };
+    let usage = Usage { fresh: 5, cache_read: 6, cache_write: 7, cache_write_1h: 3, output: 8, reasoning: 2 };
     vec![
         Event::Start { id: Some("msg_1".into()), model: Some("claude-x".into()) },
         Event::Usage(usage),

@@ -147,6 +147,7 @@ fn a_row_may_tell_what_its_model_costs_and_takes() {
     models:
       m: { price: { input: 2.50, cached_input: '0.25', output: 10, per_request: 0.000000001 }, context: 1000, max_output: 100 }
       '*': { price: { input: 1e-6, cache_write: 0.01, output: 0, reasoning: 3 } }
+      hour: { price: { input: 1, cache_write: 1.25, cache_write_1h: 2, output: 5 } }
 ";
     let config = read(text).unwrap();
     let provider = config.provider("p").unwrap();
@@ -157,6 +158,7 @@ fn a_row_may_tell_what_its_model_costs_and_takes() {
         input,
         cached_input,
         cache_write,
+        cache_write_1h: cache_write,
         output,
         reasoning,
     };
@@ -164,6 +166,8 @@ fn a_row_may_tell_what_its_model_costs_and_takes() {
     assert_eq!(model.price, Some(fee));
     let fee = Fee { rates: rates(1, 1, 10_000, 0, 3_000_000), per_request: 0 };
     assert_eq!(provider.any_model.as_ref().unwrap().price, Some(fee));
+    let rates = Rates { cache_write_1h: 2_000_000, ..rates(1_000_000, 1_000_000, 1_250_000, 5_000_000, 5_000_000) };
+    assert_eq!(provider.model("hour").unwrap().price, Some(Fee { rates, per_request: 0 }));
 }
 
 #[test]

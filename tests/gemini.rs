@@ -384,8 +384,40 @@ fn pain_8_usage_is_taken_from_any_chunk_and_the_last_one_counts() {
     let bytes =
         sse(&[with(chunk(0, &json!([{"text":"a"}]), None), 1), with(chunk(0, &json!([]), Some("STOP")), 5), only]);
     let last = cut(&bytes).into_iter().rfind(|event| event.starts_with("Usage")).unwrap();
-    let expected = Usage { fresh: 5, cache_read: 4, cache_write: 0, output: 7, reasoning: 0 };
+    let expected = Usage { fresh: 5, cache_read: 4, output: 7, ..Usage::default() };
     assert_eq!(last, format!("{:?}", Event::Usage(expected)));
+}
+
+#[test]
+fn usage_that_comes_in_parts_is_put_together_and_never_summed() {
+    let last = |told: &[Value]| {
+        let chunks: Vec<Value> = told.iter().map(|usage| json!({ "usageMetadata": usage })).collect();
+        cut(&sse(&chunks)).into_iter().rfind(|event| event.starts_with("Usage")).unwrap()
+    };
+    let usage = |usage: Usage| format!("{:?}", Event::Usage(usage));
+    let prompt =
+        json!({"promptTokenCount":100,"cachedContentTokenCount":64,"toolUsePromptTokenCount":10,"totalTokenCount":110});
+    let answer = json!({"candidatesTokenCount":20,"thoughtsTokenCount":5});
+    let both = Usage { fresh: 46, cache_read: 64, output: 25, reasoning: 5, ..Usage::default() };
+    assert_eq!(last(&[prompt.clone(), answer.clone(), json!({"trafficType":"ON_DEMAND"})]), usage(both));
+    assert_eq!(last(&[prompt.clone(), json!({"candidatesTokenCount":1}), answer.clone(), answer]), usage(both));
+    // Thoughts that only the total tells; an old total says nothing of a new answer.
+    let total = json!({"candidatesTokenCount":20,"totalTokenCount":135});
+    assert_eq!(last(&[prompt.clone(), total]), usage(both));
+    assert_eq!(last(&[prompt, json!({"totalTokenCount":135})]), usage(Usage { output: 25, reasoning: 25, ..both }));
+    // What is told anew counts, and what is left out of it is nothing.
+    let (more, less) = (json!({"promptTokenCount":15,"cachedContentTokenCount":3}), json!({"promptTokenCount":13}));
+    assert_eq!(last(&[more, less]), usage(Usage { fresh: 13, ..Usage::default() }));
+}
+
+#[test]
+fn what_cannot_be_read_took_its_tokens_all_the_same() {
+    let mut broken = chunk(0, &json!([{"functionCall":{"args":{}}}]), None);
+    broken["usageMetadata"] = json!({"promptTokenCount":9,"candidatesTokenCount":7});
+    let events = cut(&sse(&[broken]));
+    let usage = events.iter().position(|event| event.starts_with("Usage")).unwrap();
+    let failed = events.iter().position(|event| event.starts_with("Failed 502")).unwrap();
+    assert!(usage < failed, "{events:?}");
 }
 
 #[test]

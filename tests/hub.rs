@@ -99,7 +99,7 @@ impl Told {
 }
 
 fn head() -> Head {
-    Head { dice: 7, created: 1, model: "m".into(), include_usage: true }
+    Head { dice: 7, created: 1, model: "m".into(), include_usage: true, include_cost: false }
 }
 
 fn encoded(events: &[Event<'_>], failure: Option<&Error>) -> Vec<u8> {
@@ -272,7 +272,7 @@ fn answer() -> impl Strategy<Value = Vec<Event<'static>>> {
             (0..2).map(|choice| Event::Finish { choice, reason: if choice == 0 { reason } else { Finish::Filtered } }),
         );
         let (output, reasoning) = (output + reasoning, reasoning);
-        events.push(Event::Usage(Usage { fresh, cache_read, cache_write, output, reasoning }));
+        events.push(Event::Usage(Usage { fresh, cache_read, cache_write, output, reasoning, ..Usage::default() }));
         events.push(Event::End);
         events
     })

@@ -528,7 +528,8 @@ fn extreme() -> impl Strategy<Value = Order> {
     let tokens = || (edge(), edge(), edge(), edge());
     let entry = (hostile(), hostile(), hostile(), tokens(), edge(), maybe()).prop_map(
         |(id, model, outcome, (fresh, cache_read, cache_write, output), started, cost)| {
-            let tokens = Some(Tokens { fresh, cache_read, cache_write, output, reasoning: output });
+            let (cache_write_1h, reasoning) = (cache_write, output);
+            let tokens = Some(Tokens { fresh, cache_read, cache_write, cache_write_1h, output, reasoning });
             let provider = model.clone();
             let served = Some(outcome.clone());
             Order::Settle(vec![Entry {

@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use llm_bridge::adapters::KINDS;
 use llm_bridge::adapters::openai::outbound;
-use llm_bridge::chat::Usage;
+use llm_bridge::adapters::{self, KINDS};
+use llm_bridge::chat::{Event, Usage};
 use llm_bridge::config::{Config, Rates};
 use llm_bridge::policy::price::{Card, Encoding, Long, Price, Tariff, card};
 use llm_bridge::policy::route;
@@ -30,14 +30,38 @@ fn fixtures() -> Vec<(PathBuf, Value)> {
     costs.map(read).collect()
 }
 
+/// What an answer, whole or streamed, says it used, and how it was served. `adapter` is the word for its format.
+fn reported(answer: &str, adapter: Option<&str>) -> (Usage, Option<String>) {
+    let body = std::fs::read(answer).unwrap();
+    let Some(upstream) = adapter.and_then(adapters::upstream) else {
+        let facts = outbound::reply(&body).unwrap();
+        return (facts.usage.unwrap(), facts.tier);
+    };
+    let (mut usage, mut tier) = (None, None);
+    let mut note = |event: Event<'_>| match event {
+        Event::Usage(told) => usage = Some(told),
+        Event::Tier(told) => tier = Some(told.into_owned()),
+        _ => {}
+    };
+    if answer.ends_with(".sse") {
+        let mut stream = (upstream.stream)();
+        stream.push(&body, &mut note);
+        stream.finish(&mut note);
+        assert_eq!(stream.malformed(), 0, "{answer}");
+    } else {
+        (upstream.whole)(&body, &mut note).unwrap();
+    }
+    (usage.unwrap(), tier)
+}
+
 #[test]
 fn what_a_provider_says_it_used_costs_what_it_charges() {
     let fixtures = fixtures();
-    assert!(fixtures.len() >= 10);
+    assert!(fixtures.len() >= 15);
     for (path, expected) in fixtures {
-        let answer = path.to_string_lossy().replace(".cost.json", ".json");
-        let facts = outbound::reply(&std::fs::read(&answer).unwrap()).unwrap();
-        let usage = facts.usage.unwrap();
+        let answers = [".json", ".sse"].map(|kind| path.to_string_lossy().replace(".cost.json", kind));
+        let answer = answers.into_iter().find(|answer| Path::new(answer).exists()).unwrap();
+        let (usage, tier) = reported(&answer, expected["adapter"].as_str());
         let rows = format!("    models:\n      {}\n", expected["row"].as_str().unwrap());
         let card = look_up(expected["base_url"].as_str().unwrap(), &rows, expected["model"].as_str().unwrap());
         let found = json!({
@@ -45,12 +69,13 @@ fn what_a_provider_says_it_used_costs_what_it_charges() {
                 "fresh": usage.fresh, "cache_read": usage.cache_read, "cache_write": usage.cache_write,
                 "output": usage.output, "reasoning": usage.reasoning,
             },
-            "tier": facts.tier,
-            "nano_dollars": card.price.unwrap().cost(&usage, facts.tier.as_deref()),
+            "tier": tier,
+            "nano_dollars": card.price.unwrap().cost(&usage, tier.as_deref()),
         });
         for key in ["usage", "tier", "nano_dollars"] {
             assert_eq!(found[key], expected[key], "{key} of {answer}");
         }
+        assert_eq!(usage.cache_write_1h, expected["of_these_for_an_hour"].as_u64().unwrap_or(0), "{answer}");
     }
 }
 
@@ -91,7 +116,10 @@ fn check(name: &str, card: &Card, row: &serde_yaml::Value) {
     near(cost(Usage { fresh: 1000, ..Usage::default() }), said("input").unwrap());
     near(cost(Usage { output: 1000, ..Usage::default() }), said("output").unwrap());
     near(cost(Usage { cache_read: 1000, ..Usage::default() }), said("cached_input").or(said("input")).unwrap());
-    near(cost(Usage { cache_write: 1000, ..Usage::default() }), said("cache_write").or(said("input")).unwrap());
+    let write = said("cache_write").or(said("input")).unwrap();
+    near(cost(Usage { cache_write: 1000, ..Usage::default() }), write);
+    let for_an_hour = Usage { cache_write: 1000, cache_write_1h: 1000, ..Usage::default() };
+    near(cost(for_an_hour), said("cache_write_1h").unwrap_or(write));
     let count = |key: &str| row.get(key).and_then(serde_yaml::Value::as_u64);
     assert_eq!((card.context, card.max_output), (count("context"), count("max_output")), "{name}");
     let encoding = card.encoding.map(|encoding| match encoding {
@@ -150,11 +178,12 @@ fn tokens() -> impl Strategy<Value = u64> {
 }
 
 fn usage() -> impl Strategy<Value = Usage> {
-    (tokens(), tokens(), tokens(), tokens(), tokens()).prop_map(
-        |(fresh, cache_read, cache_write, output, reasoning)| Usage {
+    (tokens(), tokens(), tokens(), tokens(), tokens(), tokens()).prop_map(
+        |(fresh, cache_read, cache_write, for_an_hour, output, reasoning)| Usage {
             fresh,
             cache_read,
             cache_write,
+            cache_write_1h: for_an_hour,
             output,
             reasoning,
         },
@@ -163,12 +192,8 @@ fn usage() -> impl Strategy<Value = Usage> {
 
 fn rates() -> impl Strategy<Value = Rates> {
     let rate = || prop_oneof![0..3000_u64, 0..100_000_000_u64];
-    (rate(), rate(), rate(), rate()).prop_map(|(input, cached_input, cache_write, output)| Rates {
-        input,
-        cached_input,
-        cache_write,
-        output,
-        reasoning: output,
+    (rate(), rate(), rate(), rate(), rate()).prop_map(|(input, cached_input, cache_write, cache_write_1h, output)| {
+        Rates { input, cached_input, cache_write, cache_write_1h, output, reasoning: output }
     })
 }
 
@@ -181,6 +206,7 @@ fn tariff() -> impl Strategy<Value = Tariff> {
                 input: rates.input + more.input,
                 cached_input: rates.cached_input + more.cached_input,
                 cache_write: rates.cache_write + more.cache_write,
+                cache_write_1h: rates.cache_write_1h + more.cache_write_1h,
                 output: rates.output + more.output,
                 reasoning: rates.reasoning + more.reasoning,
             };
@@ -217,12 +243,14 @@ proptest! {
     }
 
     #[test]
-    fn no_token_makes_an_exchange_cheaper(price in price(), usage in usage(), tier in tier(), more in tokens(), kind in 0..4) {
+    fn no_token_makes_an_exchange_cheaper(price in price(), usage in usage(), tier in tier(), more in tokens(), kind in 0..5) {
+        let usage = Usage { cache_write_1h: usage.cache_write_1h.min(usage.cache_write), ..usage };
         let mut larger = usage;
         match kind {
             0 => larger.fresh += more,
             1 => larger.cache_read += more,
             2 => larger.cache_write += more,
+            3 => (larger.cache_write, larger.cache_write_1h) = (usage.cache_write + more, usage.cache_write_1h + more),
             _ => larger.output += more,
         }
         // A longer prompt may turn long, which costs no less.

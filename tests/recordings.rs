@@ -42,6 +42,7 @@ fn streams_are_overheard_to_their_end_however_they_are_cut() {
         if about["status"] == 200 {
             assert!(heard.is_whole() || heard.error().is_some(), "{name}");
             assert_usage(&name, heard.usage(), stated(&body));
+            assert!(!heard.is_whole() || !heard.has_gone_on(), "{name}: tokens after the last usage");
         }
         for size in [1, 7, 1000] {
             let (cut, cut_tail) = listen(&body.chunks(size).collect::<Vec<_>>());

@@ -153,6 +153,8 @@ pub struct Head {
     pub model: String,
     /// Whether a stream tells its usage, where the format leaves that to the client.
     pub include_usage: bool,
+    /// Whether it tells there as well what the answer cost. Then the usage is kept back: see [`Encode::kept_usage`].
+    pub include_cost: bool,
 }
 
 /// Writes a streamed answer, each step as it comes.
@@ -162,6 +164,11 @@ pub trait Encode {
 
     /// Writes the end: what the format demands after the last step of an answer that is whole, or, `failure`, of one that is not.
     fn finish(&mut self, failure: Option<&Error>, out: &mut Vec<u8>);
+
+    /// What would have told the usage at the end, if it was kept back for the cost to be told with it.
+    fn kept_usage(&self) -> Option<&[u8]> {
+        None
+    }
 }
 
 /// Listens to a streamed answer on its way to the client, and has the last word.
@@ -190,6 +197,9 @@ pub trait Listen {
 
     /// The tokens, as last reported.
     fn usage(&self) -> Option<Usage>;
+
+    /// Whether it has gone on after the tokens were last reported, so that more was spent than that.
+    fn has_gone_on(&self) -> bool;
 
     /// The model that the provider says it used.
     fn model(&self) -> Option<&str>;

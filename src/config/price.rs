@@ -14,6 +14,8 @@ pub struct Rates {
     pub cached_input: u64,
     /// One written to it.
     pub cache_write: u64,
+    /// One written to it for an hour.
+    pub cache_write_1h: u64,
     /// A token of the answer.
     pub output: u64,
     /// A token of the answer that was reasoning.
@@ -47,6 +49,9 @@ pub const CATALOGUES: &[&str] = include!(concat!(env!("OUT_DIR"), "/catalogue_na
 const RATE_PLACES: i32 = 6;
 const REQUEST_PLACES: i32 = 9;
 
+/// What may stand in a price.
+const KEYS: &[&str] = &["input", "cached_input", "cache_write", "cache_write_1h", "output", "reasoning", "per_request"];
+
 impl Catalogue {
     pub(super) fn read(provider: &Table<'_>) -> Self {
         let named = CATALOGUES.iter().map(|name| (*name, Self::Named(name)));
@@ -57,7 +62,7 @@ impl Catalogue {
 
 impl Fee {
     pub(super) fn read(node: &Node<'_>) -> Option<Self> {
-        let table = node.table(&["input", "cached_input", "cache_write", "output", "reasoning", "per_request"])?;
+        let table = node.table(KEYS)?;
         let rate = |key: &str| table.at(key).and_then(|node| node.dollars(RATE_PLACES));
         let needed = |key: &str| {
             if table.at(key).is_none() {
@@ -66,13 +71,15 @@ impl Fee {
             rate(key)
         };
         let (input, output) = (needed("input"), needed("output"));
-        let (cached_input, cache_write, reasoning) = (rate("cached_input"), rate("cache_write"), rate("reasoning"));
+        let (cached_input, reasoning) = (rate("cached_input"), rate("reasoning"));
+        let (cache_write, cache_write_1h) = (rate("cache_write"), rate("cache_write_1h"));
         let per_request = table.at("per_request").and_then(|node| node.dollars(REQUEST_PLACES)).unwrap_or(0);
         let (input, output) = (input?, output?);
         let rates = Rates {
             input,
             cached_input: cached_input.unwrap_or(input),
             cache_write: cache_write.unwrap_or(input),
+            cache_write_1h: cache_write_1h.or(cache_write).unwrap_or(input),
             output,
             reasoning: reasoning.unwrap_or(output),
         };

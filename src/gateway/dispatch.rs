@@ -67,15 +67,15 @@ pub async fn answer<H: Host>(
     if stream && !is_document::<H>(&answer) {
         let watch = Watch::new(clocks, target.provider.streaming.keep_alive, receipt.started, host.now());
         receipt.status = 200;
-        let relay = match pair {
+        let mut relay = match pair {
             None => Relay::new(Rc::clone(bridge), target.index, watch, wanted, receipt.clone()),
             Some(pair) => {
                 let listen = pair.stream(bridge.config.logging.fields.shows("response"));
                 Relay::listening(Rc::clone(bridge), target.index, watch, listen, receipt.clone())
             }
         };
-        let (stream, held, relay) =
-            hold_back(host, answer, relay).await.map_err(|error| bridge.clean(target.index, error))?;
+        let held = hold_back(host, answer, &mut relay).await.inspect_err(|_| relay.report(receipt));
+        let (stream, held) = held.map_err(|error| bridge.clean(target.index, error))?;
         return Ok(Response::event_stream(Body::Overheard(stream, held, relay)));
     }
     let first_byte = host.now();
@@ -90,8 +90,8 @@ pub async fn answer<H: Host>(
     }
     receipt.served = facts.model;
     Ok(match body.map_err(|error| bridge.clean(target.index, error))? {
-        None if stream && manner.chats() => streamed(&bytes, wanted),
-        Some(body) if stream && manner.chats() => streamed(&body, wanted),
+        None if stream && manner.chats() => streamed(&bytes, wanted, receipt),
+        Some(body) if stream && manner.chats() => streamed(&body, wanted, receipt),
         None => Response::json(200, Body::Buffer(buffer, bytes)),
         Some(body) => Response::json(200, Body::Bytes(body)),
     })
@@ -100,7 +100,7 @@ pub async fn answer<H: Host>(
 /// What the head of an answer says, where its provider says nothing better.
 fn head<H: Host>(host: &H, ask: &Ask<'_>) -> Head {
     let (created, include_usage) = (host.now() / 1000, ask.include_usage == Some(true));
-    Head { dice: host.dice(), created, model: ask.model.clone(), include_usage }
+    Head { dice: host.dice(), created, model: ask.model.clone(), include_usage, include_cost: ask.include_cost }
 }
 
 /// A whole answer that the client gets as it is.
@@ -112,13 +112,15 @@ fn heard(bytes: &[u8]) -> (Result<Option<Vec<u8>>>, Facts) {
 }
 
 /// A whole answer where a stream was asked for.
-fn streamed<H: Host>(body: &[u8], wanted: Wanted) -> Response<H> {
-    Response::event_stream(Body::Bytes(inbound::as_stream(body, wanted.usage == Some(true)).unwrap_or_default()))
+fn streamed<H: Host>(body: &[u8], wanted: Wanted, receipt: &Receipt) -> Response<H> {
+    let cost = wanted.cost.then(|| receipt.told_cost());
+    let told = inbound::as_stream(body, wanted.usage == Some(true), cost.as_deref());
+    Response::event_stream(Body::Bytes(told.unwrap_or_default()))
 }
 
 /// Reads a stream up to its first content: until then, a failure can still be told as what it is. A client that would hear nothing for
 /// too long gets what there is, and the rest as it comes.
-async fn hold_back<H: Host>(host: &H, answer: H::Answer, mut relay: Relay) -> Result<(H::Stream, Vec<u8>, Relay)> {
+async fn hold_back<H: Host>(host: &H, answer: H::Answer, relay: &mut Relay) -> Result<(H::Stream, Vec<u8>)> {
     let stream = host.open(answer);
     let mut held = Vec::new();
     while !relay.has_begun() {
@@ -150,7 +152,7 @@ async fn hold_back<H: Host>(host: &H, answer: H::Answer, mut relay: Relay) -> Re
             },
         }
     }
-    Ok((stream, held, relay))
+    Ok((stream, held))
 }
 
 /// The gateway's own answer.
@@ -182,7 +184,7 @@ fn tell<H: Host>(
     receipt.status = 200;
     let encode: Box<dyn Encode> =
         if chats { Box::new(encode::Stream::new(head, Some(echo::FINGERPRINT))) } else { (manner.client.stream)(head) };
-    let frames = frames(encode, &steps);
+    let frames = frames(encode, &steps, &receipt.told_cost());
     let watch = Watch::new(target.model.clocks, 0, receipt.started, host.now());
     let wanted = Wanted { usage: Some(true), cost: false, choices: 1 };
     let relay = match adapters::upstream(manner.client.name).filter(|_| !chats) {
@@ -198,7 +200,7 @@ fn tell<H: Host>(
 }
 
 /// An answer of the gateway's own as a stream: each piece with the pause before it, the end in one piece.
-fn frames(mut stream: Box<dyn Encode>, steps: &[(Millis, Event<'_>)]) -> Vec<(Millis, Vec<u8>)> {
+fn frames(mut stream: Box<dyn Encode>, steps: &[(Millis, Event<'_>)], cost: &str) -> Vec<(Millis, Vec<u8>)> {
     let (mut frames, mut last) = (Vec::with_capacity(steps.len()), Vec::new());
     for (pause, event) in steps {
         if matches!(event, Event::Finish { .. } | Event::Usage(_) | Event::End) {
@@ -210,6 +212,7 @@ fn frames(mut stream: Box<dyn Encode>, steps: &[(Millis, Event<'_>)]) -> Vec<(Mi
         frames.push((*pause, frame));
     }
     stream.finish(None, &mut last);
+    inbound::tell_cost(stream.kept_usage(), cost, true, &mut last);
     frames.push((0, last));
     frames
 }

@@ -340,10 +340,11 @@ fn apologise<H: Host>(
     receipt.outcome = if left { Outcome::ClientClosed } else { Outcome::Refused };
     // A provider that is still at work, or may be, is going to bill for it, as is one whose answer broke off; one that refused is not.
     let broke_off = receipt.sent.is_some() && matches!(error.code(), Some("upstream_unreachable" | "stream_truncated"));
-    if left || broke_off || error.code() == Some("upstream_timeout") {
-        receipt.charge(None, None, &[], 0);
-    } else if receipt.usage.is_none() {
-        receipt.cost = Some(0);
+    let goes_on = left || broke_off || error.code() == Some("upstream_timeout");
+    match receipt.usage {
+        None if goes_on => receipt.charge(None, None, &[], 0),
+        None => receipt.cost = Some(0),
+        Some(_) => {}
     }
     settle(bridge, host, receipt, Some(error.clone()).filter(|_| !left), None);
     Response::error(error, (client, &receipt.request_id))

@@ -64,6 +64,15 @@ pub struct Unread {
     pub said: u64,
 }
 
+/// What a provider reported of an answer before it went on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Part {
+    /// The tokens so far: those of the prompt, and no more than a part of the answer's.
+    pub usage: Usage,
+    /// How it said it served the request.
+    pub tier: Option<String>,
+}
+
 /// What is known of one request.
 #[derive(Clone, Debug, Default)]
 pub struct Receipt {
@@ -95,8 +104,10 @@ pub struct Receipt {
     pub meter: Option<Meter>,
     /// The tokens, as the provider reported them, or estimated.
     pub usage: Option<Usage>,
-    /// The tokens are an estimate: the provider reported none.
+    /// The tokens are an estimate: the provider reported none, or not all.
     pub estimated: bool,
+    /// What of them it did report.
+    pub part: Option<Part>,
     /// What it cost, if that is known.
     pub cost: Option<Nanos>,
     /// What the estimate would be better for being counted.
@@ -140,12 +151,34 @@ impl Receipt {
         self.estimate(Some(tokens::rough(length)), tokens::rough(said));
     }
 
-    /// Nobody reported the tokens: these are an estimate, the prompt's unless there is a better one already.
+    /// The provider has said what it took so far, and has gone on. All of the answer is estimated by what was said, in bytes; the prompt
+    /// is known.
+    pub fn charge_in_part(&mut self, usage: Usage, tier: Option<&str>, words: &[u8], said: u64) {
+        if self.meter.is_none() {
+            return self.charge(Some(usage), tier, words, said);
+        }
+        self.part = Some(Part { usage, tier: tier.map(str::to_owned) });
+        self.unread = Some(Unread { prompt: None, words: words.to_vec(), said });
+        self.estimate(None, tokens::rough(said));
+    }
+
+    /// Nobody reported the tokens: these are an estimate, the prompt's unless there is a better one already. What was reported in part
+    /// stays: the answer took at least that.
     pub fn estimate(&mut self, fresh: Option<u64>, output: u64) {
-        let fresh = fresh.or(self.usage.map(|usage| usage.fresh)).unwrap_or(0);
-        let usage = Usage { fresh, output, ..Usage::default() };
+        let (usage, tier) = match &self.part {
+            Some(Part { usage, tier }) => (Usage { output: output.max(usage.output), ..*usage }, tier.as_deref()),
+            None => {
+                let fresh = fresh.or(self.usage.map(|usage| usage.fresh)).unwrap_or(0);
+                (Usage { fresh, output, ..Usage::default() }, None)
+            }
+        };
         (self.usage, self.estimated) = (Some(usage), true);
-        self.cost = self.meter.as_ref().and_then(|meter| meter.price?.cost(&usage, None));
+        self.cost = self.meter.as_ref().and_then(|meter| meter.price?.cost(&usage, tier));
+    }
+
+    /// What it cost as a client is told it, in JSON: dollars, or `null`. An estimate is not told.
+    pub fn told_cost(&self) -> String {
+        self.cost.filter(|_| !self.estimated).map_or_else(|| "null".to_owned(), dollars)
     }
 
     /// What goes into the books. `member`: into those of the key above.

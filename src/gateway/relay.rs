@@ -6,7 +6,6 @@ use std::rc::Rc;
 
 use super::Bridge;
 use super::closing::Closing;
-use super::permit::dollars;
 use super::receipt::{Outcome, Receipt};
 use super::safe::{Keepsake, Safe};
 use super::translate::Translate;
@@ -167,6 +166,15 @@ impl Relay {
         if self.heard.is_whole() { Ok(()) } else { Err(failure(End::Closed)) }
     }
 
+    /// It came to nothing: what it took all the same, as far as the provider has said, goes into `receipt`.
+    pub fn report(&self, receipt: &mut Receipt) {
+        match (self.heard.usage(), self.heard.error()) {
+            (Some(usage), Some(_)) => receipt.charge(Some(usage), self.heard.tier(), &[], 0),
+            (Some(usage), None) => receipt.charge_in_part(usage, self.heard.tier(), &[], 0),
+            (None, _) => {}
+        }
+    }
+
     /// The flow has ended. Gives the bytes that the client still has to get.
     pub fn finish(&mut self, end: End) -> Vec<u8> {
         let failure = failure(end);
@@ -180,13 +188,13 @@ impl Relay {
             (false, None, End::TimedOut) => Outcome::TimedOut,
             (false, None, End::Closed | End::Broken) => Outcome::Truncated,
         };
-        let reported = self.heard.usage().or(self.receipt.usage);
         let (words, said) = self.heard.said();
-        self.receipt.charge(reported, self.heard.tier(), words, said);
-        let cost = self.receipt.cost.map(dollars);
-        if let Some(told) = self.heard.kept_usage().and_then(|chunk| inbound::with_cost(chunk, cost.as_deref())) {
-            tail.splice(0..0, told);
+        let (heard, known, tier) = (self.heard.usage(), self.receipt.usage, self.heard.tier());
+        match heard.filter(|_| self.heard.has_gone_on() && known.is_none()) {
+            Some(part) => self.receipt.charge_in_part(part, tier, words, said),
+            None => self.receipt.charge(heard.filter(|_| !self.heard.has_gone_on()).or(known), tier, words, said),
         }
+        inbound::tell_cost(self.heard.kept_usage(), &self.receipt.told_cost(), self.heard.is_whole(), &mut tail);
         self.receipt.served = self.heard.model().map(str::to_owned);
         self.receipt.malformed = self.heard.malformed();
         tail

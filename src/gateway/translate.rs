@@ -25,6 +25,8 @@ pub(super) struct Facts {
     choices: Vec<(u32, bool)>,
     ended: bool,
     content: bool,
+    /// Something was said after the last usage.
+    gone_on: bool,
     /// The text, if it is kept.
     text: Option<String>,
     /// What the provider wants back.
@@ -127,6 +129,10 @@ impl Listen for Translate {
         self.facts.usage
     }
 
+    fn has_gone_on(&self) -> bool {
+        self.facts.usage.is_some() && self.facts.gone_on
+    }
+
     fn model(&self) -> Option<&str> {
         self.facts.model.as_deref()
     }
@@ -136,7 +142,7 @@ impl Listen for Translate {
     }
 
     fn kept_usage(&self) -> Option<&[u8]> {
-        None
+        self.encode.kept_usage()
     }
 
     fn said(&self) -> (&[u8], u64) {
@@ -175,7 +181,10 @@ impl Facts {
                 self.say("reasoning_content", text.get());
                 self.begin(*choice);
             }
-            Event::Call { choice, .. } => self.begin(*choice),
+            Event::Call { choice, .. } => {
+                self.gone_on = true;
+                self.begin(*choice);
+            }
             Event::Arguments { choice, json, .. } => {
                 self.say("content", json.get());
                 self.begin(*choice);
@@ -184,7 +193,7 @@ impl Facts {
                 self.begin(*choice);
                 self.choices.iter_mut().filter(|(known, _)| known == choice).for_each(|(_, finished)| *finished = true);
             }
-            Event::Usage(usage) => self.usage = Some(*usage),
+            Event::Usage(usage) => (self.usage, self.gone_on) = (Some(*usage), false),
             Event::Tier(tier) => self.tier = Some(tier.clone().into_owned()),
             Event::Failed(error) => self.error = Some(error.clone()),
             Event::End => self.ended = true,
@@ -202,7 +211,9 @@ impl Facts {
 
     /// Keeps what is said as the client's counter of tokens reads it, a line each, if there is room.
     fn say(&mut self, field: &str, json: &str) {
-        self.said = self.said.saturating_add(json.len().saturating_sub(2) as u64);
+        let length = json.len().saturating_sub(2) as u64;
+        self.said = self.said.saturating_add(length);
+        self.gone_on |= length > 0;
         if self.words.len() + json.len() + field.len() < WORDS {
             let line = ["{\"", field, "\":", json, "}\n"];
             line.iter().for_each(|piece| self.words.extend_from_slice(piece.as_bytes()));

@@ -40,7 +40,7 @@ pub struct Entry {
     /// The tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Tokens>,
-    /// The tokens are the gateway's estimate: the provider reported none.
+    /// The tokens are the gateway's estimate: the provider reported none, or not all.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub estimated: bool,
     /// It is a member's: it counts against limits here, and in that key's sums.
@@ -69,6 +69,9 @@ pub struct Tokens {
     pub cache_read: u64,
     /// Of the prompt, written to the provider's cache.
     pub cache_write: u64,
+    /// Those of them that are kept there for an hour. Older books do not know them.
+    #[serde(default)]
+    pub cache_write_1h: u64,
     /// Of the answer.
     pub output: u64,
     /// Those of the answer that were reasoning.
@@ -77,8 +80,8 @@ pub struct Tokens {
 
 impl From<Usage> for Tokens {
     fn from(usage: Usage) -> Self {
-        let Usage { fresh, cache_read, cache_write, output, reasoning } = usage;
-        Self { fresh, cache_read, cache_write, output, reasoning }
+        let Usage { fresh, cache_read, cache_write, cache_write_1h, output, reasoning } = usage;
+        Self { fresh, cache_read, cache_write, cache_write_1h, output, reasoning }
     }
 }
 
@@ -92,6 +95,7 @@ impl Tokens {
         self.fresh = self.fresh.saturating_add(more.fresh);
         self.cache_read = self.cache_read.saturating_add(more.cache_read);
         self.cache_write = self.cache_write.saturating_add(more.cache_write);
+        self.cache_write_1h = self.cache_write_1h.saturating_add(more.cache_write_1h);
         self.output = self.output.saturating_add(more.output);
         self.reasoning = self.reasoning.saturating_add(more.reasoning);
     }
@@ -138,5 +142,25 @@ impl Totals {
         self.estimated = self.estimated.saturating_add(more.estimated);
         self.cost = self.cost.saturating_add(more.cost);
         self.unpriced = self.unpriced.saturating_add(more.unpriced);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn books_from_before_the_hour_was_told_apart_are_read() {
+        let old = r#"{"fresh":1,"cache_read":2,"cache_write":3,"output":4,"reasoning":0}"#;
+        let tokens: Tokens = serde_json::from_str(old).unwrap();
+        assert_eq!((tokens.cache_write, tokens.cache_write_1h, tokens.sum()), (3, 0, 10));
+        let new = Tokens { cache_write_1h: 2, ..tokens };
+        assert_eq!(serde_json::from_str::<Tokens>(&serde_json::to_string(&new).unwrap()).unwrap(), new);
+        let mut totals = Totals::default();
+        for _ in 0..2 {
+            totals.count(&Entry { tokens: Some(new), ..Entry::default() });
+        }
+        // A part of the writes adds nothing to the sum.
+        assert_eq!((totals.tokens.cache_write_1h, totals.tokens.sum()), (4, 20));
     }
 }

@@ -77,6 +77,7 @@ mod tests {
             a.input <= b.input
                 && a.cached_input <= b.cached_input
                 && a.cache_write <= b.cache_write
+                && a.cache_write_1h <= b.cache_write_1h
                 && a.output <= b.output
         };
         for (name, card) in SECTIONS.iter().flat_map(|section| section.rows) {

@@ -82,10 +82,12 @@ impl Price {
     pub fn cost(&self, usage: &Usage, tier: Option<&str>) -> Option<Nanos> {
         let rates = self.tariff(tier)?.rates(usage.prompt());
         let reasoning = usage.reasoning.min(usage.output);
+        let for_an_hour = usage.cache_write_1h.min(usage.cache_write);
         let pico = sum(&[
             (usage.fresh, rates.input),
             (usage.cache_read, rates.cached_input),
-            (usage.cache_write, rates.cache_write),
+            (usage.cache_write - for_an_hour, rates.cache_write),
+            (for_an_hour, rates.cache_write_1h),
             (usage.output - reasoning, rates.output),
             (reasoning, rates.reasoning),
         ]);
@@ -99,7 +101,8 @@ impl Price {
         let long = |tariff: &Tariff| tariff.long.filter(|long| input_tokens > long.above).map(|long| long.rates);
         let rates = tariffs.flat_map(|tariff| [Some(tariff.rates), long(tariff)]).flatten();
         let most = rates.map(|rates| {
-            let input = rates.input.max(rates.cached_input).max(rates.cache_write);
+            let input = [rates.cached_input, rates.cache_write, rates.cache_write_1h];
+            let input = input.into_iter().fold(rates.input, u64::max);
             sum(&[(input_tokens, input), (output_tokens, rates.output.max(rates.reasoning))])
         });
         self.with_request(most.max().unwrap_or(0).div_ceil(PICO))
@@ -131,7 +134,7 @@ impl Tariff {
 
 /// Tokens times rates, in pico-dollars.
 fn sum(parts: &[(u64, u64)]) -> u128 {
-    // Two numbers of 64 bits never overflow one of 128; five such products may.
+    // Two numbers of 64 bits never overflow one of 128; six such products may.
     let products = parts.iter().map(|(tokens, rate)| u128::from(*tokens) * u128::from(*rate));
     products.fold(0, u128::saturating_add)
 }
@@ -144,6 +147,7 @@ mod tests {
         input: 2_500_000,
         cached_input: 1_250_000,
         cache_write: 3_000_000,
+        cache_write_1h: 4_000_000,
         output: 10_000_000,
         reasoning: 12_000_000,
     };
@@ -151,10 +155,11 @@ mod tests {
         input: 5_000_000,
         cached_input: 2_500_000,
         cache_write: 6_000_000,
+        cache_write_1h: 8_000_000,
         output: 20_000_000,
         reasoning: 24_000_000,
     };
-    const FLEX: Rates = Rates { input: 1, cached_input: 1, cache_write: 1, output: 1, reasoning: 1 };
+    const FLEX: Rates = Rates { input: 1, cached_input: 1, cache_write: 1, cache_write_1h: 1, output: 1, reasoning: 1 };
     const PRICE: Price = Price {
         standard: Tariff { rates: RATES, long: Some(&Long { above: 100, rates: LONG }) },
         tiers: &[("flex", Tariff { rates: FLEX, long: None })],
@@ -163,10 +168,11 @@ mod tests {
 
     #[test]
     fn each_kind_of_token_has_its_price() {
-        let usage = Usage { fresh: 10, cache_read: 20, cache_write: 30, output: 40, reasoning: 15 };
-        // 10 × 2.5 + 20 × 1.25 + 30 × 3 + 25 × 10 + 15 × 12 dollars per million tokens, and 7 for the request.
-        assert_eq!(PRICE.cost(&usage, None), Some(570_000 + 7));
-        assert_eq!(PRICE.cost(&Usage { reasoning: 99, ..usage }, None), Some(140_000 + 40 * 12_000 + 7));
+        let usage = Usage { fresh: 10, cache_read: 20, cache_write: 30, cache_write_1h: 12, output: 40, reasoning: 15 };
+        // 10 × 2.5 + 20 × 1.25 + 18 × 3 + 12 × 4 + 25 × 10 + 15 × 12 dollars per million tokens, and 7 for the request.
+        assert_eq!(PRICE.cost(&usage, None), Some(582_000 + 7));
+        assert_eq!(PRICE.cost(&Usage { reasoning: 99, ..usage }, None), Some(152_000 + 40 * 12_000 + 7));
+        assert_eq!(PRICE.cost(&Usage { cache_write_1h: 99, ..usage }, None), Some(600_000 + 7));
     }
 
     #[test]
@@ -198,8 +204,13 @@ mod tests {
 
     #[test]
     fn money_without_end_is_the_most_that_there_is() {
-        let all =
-            Usage { fresh: u64::MAX, cache_read: u64::MAX, cache_write: u64::MAX, output: u64::MAX, reasoning: 0 };
+        let all = Usage {
+            fresh: u64::MAX,
+            cache_read: u64::MAX,
+            cache_write: u64::MAX,
+            output: u64::MAX,
+            ..Usage::default()
+        };
         assert_eq!(PRICE.cost(&all, None), Some(Nanos::MAX));
         assert_eq!(PRICE.bound(u64::MAX, u64::MAX), Nanos::MAX);
         assert_eq!(sum(&[(u64::MAX, u64::MAX); 3]), u128::MAX);
@@ -207,8 +218,8 @@ mod tests {
 
     #[test]
     fn a_bound_takes_the_dearest_of_everything() {
-        assert_eq!(PRICE.bound(100, 10), 100 * 3_000 + 10 * 12_000 + 7);
-        assert_eq!(PRICE.bound(101, 10), 101 * 6_000 + 10 * 24_000 + 7);
+        assert_eq!(PRICE.bound(100, 10), 100 * 4_000 + 10 * 12_000 + 7);
+        assert_eq!(PRICE.bound(101, 10), 101 * 8_000 + 10 * 24_000 + 7);
         let tiny = Price { standard: Tariff { rates: FLEX, long: None }, tiers: &[], per_request: 0 };
         assert_eq!(tiny.bound(1, 0), 1);
         assert_eq!(Price::default().bound(u64::MAX, 1), 0);

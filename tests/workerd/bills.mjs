@@ -23,7 +23,7 @@ function bill({ seed }) {
 /** A usage, in the words of the books. */
 function inBooks({ prompt_tokens: prompt, completion_tokens: completion, prompt_tokens_details: read, completion_tokens_details: thought }) {
   const cached = read.cached_tokens;
-  return { prompt, fresh: prompt - cached, cache_read: cached, cache_write: 0, completion, reasoning: thought.reasoning_tokens };
+  return { prompt, fresh: prompt - cached, cache_read: cached, cache_write: 0, cache_write_1h: 0, completion, reasoning: thought.reasoning_tokens };
 }
 
 const costOf = (tokens) =>
@@ -111,7 +111,7 @@ export function expectCharge(receipt, charge, record) {
   assert.ok(tokens.completion <= Math.ceil(said / 4), context);
 }
 
-const NOTHING = { prompt: 0, fresh: 0, cache_read: 0, cache_write: 0, completion: 0, reasoning: 0 };
+const NOTHING = { prompt: 0, fresh: 0, cache_read: 0, cache_write: 0, cache_write_1h: 0, completion: 0, reasoning: 0 };
 
 /** The sums of receipts, as the books write sums. */
 export function sumsOf(receipts) {

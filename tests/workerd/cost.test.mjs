@@ -2,13 +2,16 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { answerEvents, chunk, DONE, event, USAGE } from "./behaviours.mjs";
 import { chunks, expectOneDone } from "./expect.mjs";
 import { freshId, rows, startStage } from "./stage.mjs";
 
 // The fake says 9 tokens in, 7 out.
-const MODELS = 'models: { ok: { price: { input: 2.50, output: "10.00" } }, unpriced: {} }';
+const PRICE = 'price: { input: 2.50, output: "10.00" }';
+const MODELS = `models: { ok: { ${PRICE} }, whole: { ${PRICE} }, beside: { ${PRICE} }, unpriced: {} }`;
 const ROWS = rows({ priced: "", checked: "relay: checked", left: "stream_usage: leave" });
-const config = (fake) => ROWS(fake).replaceAll('models: "*"', MODELS);
+const ECHO = `  demo: { adapter: echo, models: { free: {}, dear: { price: { input: 1, output: 2, per_request: 0.5 } } } }\n`;
+const config = (fake) => ROWS(fake).replaceAll('models: "*"', MODELS) + ECHO;
 const COST = "0.0000925";
 
 describe("the cost of an answer", () => {
@@ -16,6 +19,15 @@ describe("the cost of an answer", () => {
   before(async () => {
     stage = await startStage({ config });
     stage.fake.behave("unpriced", stage.fake.behaviour("ok"));
+    // Does not know how to stream, whatever it is asked.
+    const whole = { id: "1", object: "chat.completion", choices: [{ index: 0, message: { role: "assistant", content: "Hi" }, finish_reason: "stop" }], usage: USAGE };
+    stage.fake.behave("whole", (exchange) => exchange.json(200, JSON.stringify(whole)));
+    stage.fake.behave("beside", (exchange) => {
+      const plain = answerEvents({ ...exchange.request, stream_options: undefined });
+      exchange.openStream();
+      exchange.write([...plain.slice(0, -1), event(chunk(exchange.request, {}, { finish: "stop", usage: USAGE })), DONE].join(""));
+      exchange.end();
+    });
   });
   after(() => stage.stop());
 
@@ -48,6 +60,31 @@ describe("the cost of an answer", () => {
   it("is null in a stream where the price is not known", async () => {
     const { text } = await stage.ask("priced/unpriced", { stream: true, stream_options: { include_cost: true } });
     assert.equal(chunks(text).at(-1).usage.cost, null);
+  });
+
+  it("comes in a chunk of its own where the provider tells the usage beside the reason to finish", async () => {
+    const { text } = await stage.ask("priced/beside", { stream: true, stream_options: { include_cost: true } });
+    const [finish, last] = chunks(text).slice(-2);
+    assert.deepEqual([finish.choices[0].finish_reason, finish.usage], ["stop", USAGE]);
+    assert.deepEqual([last.choices, last.usage], [[], { ...USAGE, cost: Number(COST) }]);
+    expectOneDone(text);
+  });
+
+  it("comes with the usage of a whole answer that becomes a stream", async () => {
+    const { text, headers } = await stage.ask("priced/whole", { stream: true, stream_options: { include_cost: true } });
+    assert.deepEqual([chunks(text).length, chunks(text)[1].choices, chunks(text)[1].usage.prompt_tokens], [2, [], 9]);
+    assert.ok(text.includes(`"cost":${COST}}`), text);
+    assert.equal(headers["x-llm-bridge-cost"], COST);
+    expectOneDone(text);
+  });
+
+  it("comes with the usage of what the gateway answers itself", async () => {
+    for (const [model, cost] of [["demo/free", () => 0], ["demo/dear", ({ prompt_tokens, completion_tokens }) => (prompt_tokens + 2 * completion_tokens + 500_000) / 1e6]]) {
+      const { text } = await stage.ask(model, { stream: true, stream_options: { include_cost: true } });
+      const last = chunks(text).at(-1);
+      assert.deepEqual([last.choices, last.usage.cost], [[], cost(last.usage)]);
+      expectOneDone(text);
+    }
   });
 
   it("is not told to who does not ask", async () => {

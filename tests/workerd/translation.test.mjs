@@ -93,6 +93,27 @@ providers:
     });
   }
 
+  for (const [model, cost] of [["claude/claude-fake", "0.000079"], ["google/gemini-fake", "0.000079"], ["claude/careful", "null"]]) {
+    it(`${model}: a stream tells at its end what it cost, to who asks`, async () => {
+      const stream = async (stream_options) => {
+        const body = JSON.stringify({ model, messages: [{ role: "user", content: "Hi" }], stream: true, stream_options });
+        const answer = await fetch(`${gateway.url}/v1/chat/completions`, { method: "POST", body, headers: { authorization: `Bearer ${KEY}` } });
+        return (await answer.text()).split("\n\n").filter(Boolean);
+      };
+      for (const options of [{ include_cost: true }, { include_usage: true, include_cost: true }]) {
+        const events = await stream(options);
+        const [finish, usage, done] = events.slice(-3);
+        assert.ok(finish.includes('"finish_reason":"tool_calls"'), finish);
+        assert.ok(usage.endsWith(`"completion_tokens_details":{"reasoning_tokens":${JSON.parse(usage.slice(6)).usage.completion_tokens_details.reasoning_tokens}},"cost":${cost}}}`), usage);
+        assert.deepEqual([JSON.parse(usage.slice(6)).choices, done], [[], "data: [DONE]"]);
+        assert.equal(events.filter((event) => event.includes('"prompt_tokens"')).length, 1);
+      }
+      for (const options of [undefined, { include_usage: true }, { include_usage: false, include_cost: true }]) {
+        assert.ok(!(await stream(options)).join("").includes('"cost"'), JSON.stringify(options));
+      }
+    });
+  }
+
   it("claude: a strict row refuses what it would drop, and serves what it would not", async () => {
     const request = { model: "claude/careful", messages: [{ role: "user", content: "Hi" }] };
     assert.equal((await client.chat.completions.create(request)).choices[0].finish_reason, "tool_calls");

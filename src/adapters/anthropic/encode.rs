@@ -103,6 +103,7 @@ impl Told {
         Tokens {
             input_tokens: self.usage.fresh,
             cache_creation_input_tokens: self.usage.cache_write,
+            cache_creation: Creation::of(&self.usage),
             cache_read_input_tokens: self.usage.cache_read,
             output_tokens: self.usage.output,
             output_tokens_details: (thinking_tokens > 0).then_some(Details { thinking_tokens }),
@@ -267,12 +268,30 @@ struct Message<'a> {
 struct Tokens<'a> {
     input_tokens: u64,
     cache_creation_input_tokens: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_creation: Option<Creation>,
     cache_read_input_tokens: u64,
     output_tokens: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     output_tokens_details: Option<Details>,
     #[serde(skip_serializing_if = "Option::is_none")]
     service_tier: Option<&'a str>,
+}
+
+/// What was written to the cache, by the time for which it is kept.
+#[derive(Serialize)]
+struct Creation {
+    ephemeral_5m_input_tokens: u64,
+    ephemeral_1h_input_tokens: u64,
+}
+
+impl Creation {
+    /// Nothing, unless a part of it is known to be kept for an hour: caches of other providers have other times.
+    fn of(usage: &Usage) -> Option<Self> {
+        let hour = usage.cache_write_1h.min(usage.cache_write);
+        let short = usage.cache_write - hour;
+        (hour > 0).then_some(Self { ephemeral_5m_input_tokens: short, ephemeral_1h_input_tokens: hour })
+    }
 }
 
 #[derive(Serialize)]
@@ -336,7 +355,7 @@ mod tests {
     use super::*;
 
     fn head() -> Head {
-        Head { dice: 7, created: 0, model: "m".to_owned(), include_usage: true }
+        Head { dice: 7, created: 0, model: "m".to_owned(), include_usage: true, include_cost: false }
     }
 
     fn streamed(events: &[Event<'_>], failure: Option<&Error>) -> String {
@@ -432,12 +451,15 @@ mod tests {
 
     #[test]
     fn the_end_tells_all_tokens_with_those_of_the_cache() {
-        let usage = Usage { fresh: 1, cache_read: 2, cache_write: 3, output: 4, reasoning: 0 };
+        let usage = Usage { fresh: 1, cache_read: 2, cache_write: 3, output: 4, ..Usage::default() };
         let told = streamed(&[Event::Usage(usage)], None);
         let tokens = r#""usage":{"input_tokens":1,"cache_creation_input_tokens":3,"cache_read_input_tokens":2,"output_tokens":4}"#;
         assert!(
             told.contains(&format!(r#""delta":{{"stop_reason":"end_turn","stop_sequence":null}},{tokens}"#)),
             "{told}"
         );
+        let told = streamed(&[Event::Usage(Usage { cache_write_1h: 2, ..usage })], None);
+        let creation = r#""cache_creation_input_tokens":3,"cache_creation":{"ephemeral_5m_input_tokens":1,"ephemeral_1h_input_tokens":2},"#;
+        assert!(told.contains(creation), "{told}");
     }
 }

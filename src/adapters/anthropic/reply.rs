@@ -147,6 +147,7 @@ mod tests {
             r#"{{"id":"msg_1","type":"message","model":"claude-x","content":[{thoughts},{{"type":"text","text":"hi"}},
             {{"type":"tool_use","id":"toolu_1","name":"f","input":{{"a": 1}}}},{{"type":"tool_use","id":"toolu_2","name":"g","input":{{}}}}],
             "stop_reason":"tool_use","usage":{{"input_tokens":3,"cache_read_input_tokens":5,"cache_creation_input_tokens":7,"output_tokens":2,
+            "cache_creation":{{"ephemeral_5m_input_tokens":3,"ephemeral_1h_input_tokens":4}},
             "output_tokens_details":{{"thinking_tokens":1}},"service_tier":"standard"}}}}"#
         );
         let events = told(&body);
@@ -154,7 +155,7 @@ mod tests {
         assert_eq!(events.iter().filter(|event| event.starts_with("Memory")).count(), 1);
         assert!(events.contains(&r#"Arguments { choice: 0, call: 0, json: "{\"a\": 1}" }"#.to_owned()), "{events:?}");
         assert!(events.iter().any(|event| event.starts_with("Call { choice: 0, call: 1")));
-        let usage = Usage { fresh: 3, cache_read: 5, cache_write: 7, output: 2, reasoning: 1 };
+        let usage = Usage { fresh: 3, cache_read: 5, cache_write: 7, cache_write_1h: 4, output: 2, reasoning: 1 };
         assert!(events.contains(&format!("{:?}", Event::Usage(usage))));
         assert_eq!(events.last().unwrap(), "End");
     }

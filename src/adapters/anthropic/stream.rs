@@ -175,6 +175,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::Usage;
 
     fn told(data: &[&str]) -> Vec<String> {
         let mut events = Vec::new();
@@ -205,10 +206,67 @@ mod tests {
             r#"{"type":"ping"}"#,
             r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"input_tokens":10,"cache_read_input_tokens":4,"output_tokens":9}}"#,
         ]);
-        let usage = |output| {
-            format!("Usage(Usage {{ fresh: 10, cache_read: 4, cache_write: 0, output: {output}, reasoning: 0 }})")
-        };
+        let usage =
+            |output| format!("{:?}", Event::Usage(Usage { fresh: 10, cache_read: 4, output, ..Usage::default() }));
         assert_eq!(events[1..], [usage(1), usage(9), "Finish { choice: 0, reason: Stop }".to_owned()]);
+    }
+
+    fn tokens(usages: &[&str]) -> Usage {
+        let mut last = None;
+        let mut stream = Stream::default();
+        for (at, usage) in usages.iter().map(|usage| usage.replace('\n', "")).enumerate() {
+            let data = match at {
+                0 => format!(r#"{{"type":"message_start","message":{{"usage":{usage}}}}}"#),
+                _ => format!(r#"{{"type":"message_delta","delta":{{}},"usage":{usage}}}"#),
+            };
+            let mut note = |event: Event<'_>| {
+                if let Event::Usage(usage) = event {
+                    last = Some(usage);
+                }
+            };
+            stream.push(format!("data: {data}\n\n").as_bytes(), &mut note);
+        }
+        last.unwrap()
+    }
+
+    const START: &str = r#"{"input_tokens":10,"cache_read_input_tokens":4,"cache_creation_input_tokens":9,"output_tokens":1,
+        "cache_creation":{"ephemeral_5m_input_tokens":2,"ephemeral_1h_input_tokens":7}}"#;
+    const STARTED: Usage =
+        Usage { fresh: 10, cache_read: 4, cache_write: 9, cache_write_1h: 7, output: 1, reasoning: 0 };
+
+    #[test]
+    fn pain_7_tokens_of_the_cache_are_counted_once_whether_they_are_repeated_or_left_out() {
+        assert_eq!(tokens(&[START]), STARTED);
+        assert_eq!(tokens(&[START, r#"{"output_tokens":30}"#]), Usage { output: 30, ..STARTED });
+        let repeated =
+            r#"{"input_tokens":10,"cache_read_input_tokens":4,"cache_creation_input_tokens":9,"output_tokens":30}"#;
+        assert_eq!(tokens(&[START, repeated]), Usage { output: 30, ..STARTED });
+        let nulls = r#"{"input_tokens":null,"cache_read_input_tokens":null,"cache_creation_input_tokens":null,"cache_creation":null,"output_tokens":30}"#;
+        assert_eq!(tokens(&[START, nulls]), Usage { output: 30, ..STARTED });
+        assert_eq!(tokens(&[START, START, START]), STARTED);
+    }
+
+    #[test]
+    fn what_the_end_corrects_is_what_counts() {
+        let late = [r#"{"input_tokens":0,"output_tokens":0}"#, START];
+        assert_eq!(tokens(&late), STARTED);
+        let less =
+            r#"{"input_tokens":3,"cache_read_input_tokens":20,"cache_creation_input_tokens":5,"output_tokens":30}"#;
+        let corrected =
+            Usage { fresh: 3, cache_read: 20, cache_write: 5, cache_write_1h: 5, output: 30, ..Usage::default() };
+        assert_eq!(tokens(&[START, less]), corrected);
+        let grown = r#"{"output_tokens":5,"output_tokens_details":{"thinking_tokens":3}}"#;
+        let more = r#"{"output_tokens":30,"output_tokens_details":{"thinking_tokens":20}}"#;
+        assert_eq!(tokens(&[START, grown, more]), Usage { output: 30, reasoning: 20, ..STARTED });
+    }
+
+    #[test]
+    fn writes_that_are_told_by_their_time_alone_are_writes() {
+        let split = r#"{"cache_creation":{"ephemeral_1h_input_tokens":7,"ephemeral_5m_input_tokens":2}}"#;
+        assert_eq!(tokens(&[split]), Usage { cache_write: 9, cache_write_1h: 7, ..Usage::default() });
+        assert_eq!(tokens(&[r#"{"cache_creation_input_tokens":9,"cache_creation":{}}"#]).cache_write, 9);
+        let too_many = r#"{"cache_creation_input_tokens":3,"cache_creation":{"ephemeral_1h_input_tokens":7}}"#;
+        assert_eq!(tokens(&[too_many]), Usage { cache_write: 3, cache_write_1h: 3, ..Usage::default() });
     }
 
     #[test]

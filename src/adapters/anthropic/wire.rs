@@ -234,11 +234,30 @@ pub(super) struct Said<'a> {
 pub(super) struct Tokens<'a> {
     pub(super) input_tokens: Option<u64>,
     pub(super) cache_read_input_tokens: Option<u64>,
+    /// All that was written to the cache.
     pub(super) cache_creation_input_tokens: Option<u64>,
+    /// The same by the time for which it is kept.
+    pub(super) cache_creation: Option<Creation>,
     pub(super) output_tokens: Option<u64>,
     pub(super) output_tokens_details: Option<Details>,
     #[serde(borrow)]
     pub(super) service_tier: Option<Cow<'a, str>>,
+}
+
+/// What was written to the cache, by the time for which it is kept.
+/// Source: <https://platform.claude.com/docs/en/build-with-claude/prompt-caching>, "1-hour cache duration".
+#[derive(Deserialize)]
+pub(super) struct Creation {
+    pub(super) ephemeral_5m_input_tokens: Option<u64>,
+    pub(super) ephemeral_1h_input_tokens: Option<u64>,
+}
+
+impl Creation {
+    /// All of it, if something is told.
+    fn sum(&self) -> Option<u64> {
+        let (short, hour) = (self.ephemeral_5m_input_tokens, self.ephemeral_1h_input_tokens);
+        short.or(hour).map(|_| short.unwrap_or(0).saturating_add(hour.unwrap_or(0)))
+    }
 }
 
 /// What the tokens of the answer were for.
@@ -250,16 +269,21 @@ pub(super) struct Details {
 impl Tokens<'_> {
     /// Takes over what is said here; the last word on each number counts.
     pub(super) fn update(&self, usage: &mut Usage) {
+        let creation = self.cache_creation.as_ref();
+        let cache_write = self.cache_creation_input_tokens.or(creation.and_then(Creation::sum));
         let fields = [
             (&mut usage.fresh, self.input_tokens),
             (&mut usage.cache_read, self.cache_read_input_tokens),
-            (&mut usage.cache_write, self.cache_creation_input_tokens),
+            (&mut usage.cache_write, cache_write),
+            (&mut usage.cache_write_1h, creation.and_then(|creation| creation.ephemeral_1h_input_tokens)),
             (&mut usage.output, self.output_tokens),
             (&mut usage.reasoning, self.output_tokens_details.as_ref().and_then(|details| details.thinking_tokens)),
         ];
         for (field, said) in fields {
             *field = said.unwrap_or(*field);
         }
+        // A part is no more than the whole, whichever was corrected last.
+        usage.cache_write_1h = usage.cache_write_1h.min(usage.cache_write);
     }
 }
 

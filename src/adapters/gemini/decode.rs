@@ -24,7 +24,8 @@ pub(super) fn whole(body: &[u8], each: Each<'_>) -> Result<()> {
     };
     // Nothing is told of an answer that fails but its tokens.
     if let Some(failure) = chunks.iter().find_map(failure) {
-        chunks.iter().for_each(|chunk| tell_usage(chunk, &mut *each));
+        let mut answer = Answer::default();
+        chunks.iter().for_each(|chunk| answer.usage(chunk, &mut *each));
         return Err(failure);
     }
     let mut answer = Answer::default();
@@ -107,6 +108,8 @@ struct Answer {
     choices: Vec<Choice>,
     /// All calls of all choices.
     calls: u32,
+    /// The tokens as last told.
+    told: Metadata,
 }
 
 struct Choice {
@@ -120,11 +123,22 @@ struct Choice {
 impl Answer {
     fn take(&mut self, chunk: &Chunk<'_>, each: Each<'_>) -> Result<()> {
         self.start(chunk, &mut *each);
-        for (candidate, position) in chunk.candidates.iter().flatten().zip(0..) {
-            self.candidate(candidate, candidate.index.unwrap_or(position), &mut *each)?;
+        let mut candidates = chunk.candidates.iter().flatten().zip(0..);
+        let read = candidates.try_for_each(|(candidate, position)| {
+            self.candidate(candidate, candidate.index.unwrap_or(position), &mut *each)
+        });
+        // What cannot be read took its tokens all the same.
+        self.usage(chunk, each);
+        read.and_then(|()| failure(chunk).map_or(Ok(()), Err))
+    }
+
+    /// Tells the tokens so far, if the chunk tells any.
+    fn usage(&mut self, chunk: &Chunk<'_>, each: Each<'_>) {
+        let Some(told) = chunk.usage_metadata else { return };
+        if told.usage().is_some() {
+            self.told = told.after(self.told);
+            self.told.usage().into_iter().for_each(|usage| each(Event::Usage(usage)));
         }
-        tell_usage(chunk, each);
-        failure(chunk).map_or(Ok(()), Err)
     }
 
     /// Tells who answers, when that is new.
@@ -235,12 +249,6 @@ impl Answer {
         if self.is_whole() {
             each(Event::End);
         }
-    }
-}
-
-fn tell_usage(chunk: &Chunk<'_>, each: Each<'_>) {
-    if let Some(usage) = chunk.usage_metadata.and_then(Metadata::usage) {
-        each(Event::Usage(usage));
     }
 }
 

@@ -131,6 +131,21 @@ pub(super) struct Metadata {
 }
 
 impl Metadata {
+    /// This, with what it leaves out as it was told before: the counts of the prompt, or those of the answer. A total is of its own time.
+    pub(super) fn after(self, before: Self) -> Self {
+        let prompt = if self.prompt_token_count.is_some() { self } else { before };
+        let tells_answer = self.candidates_token_count.or(self.thoughts_token_count).is_some();
+        let answer = if tells_answer { self } else { before };
+        Self {
+            prompt_token_count: prompt.prompt_token_count,
+            cached_content_token_count: prompt.cached_content_token_count,
+            tool_use_prompt_token_count: self.tool_use_prompt_token_count.or(prompt.tool_use_prompt_token_count),
+            candidates_token_count: answer.candidates_token_count,
+            thoughts_token_count: answer.thoughts_token_count,
+            total_token_count: self.total_token_count,
+        }
+    }
+
     /// The same, counted as everywhere; nothing if no tokens are told.
     pub(super) fn usage(self) -> Option<Usage> {
         self.prompt_token_count.or(self.candidates_token_count).or(self.total_token_count)?;
@@ -149,7 +164,7 @@ impl Metadata {
             }
             None => (said.saturating_add(thought), thought),
         };
-        Some(Usage { fresh: prompt - cache_read, cache_read, cache_write: 0, output, reasoning })
+        Some(Usage { fresh: prompt - cache_read, cache_read, output, reasoning, ..Usage::default() })
     }
 }
 
@@ -165,7 +180,7 @@ mod tests {
     fn pain_7_cached_tokens_are_part_of_the_prompt_and_thoughts_are_part_of_the_output() {
         let all = r#"{"promptTokenCount":100,"cachedContentTokenCount":64,"toolUsePromptTokenCount":10,
             "candidatesTokenCount":20,"thoughtsTokenCount":5,"totalTokenCount":135,"trafficType":"ON_DEMAND"}"#;
-        assert_eq!(read(all), Some(Usage { fresh: 46, cache_read: 64, cache_write: 0, output: 25, reasoning: 5 }));
+        assert_eq!(read(all), Some(Usage { fresh: 46, cache_read: 64, output: 25, reasoning: 5, ..Usage::default() }));
         let within = r#"{"promptTokenCount":10,"candidatesTokenCount":20,"thoughtsTokenCount":5,"totalTokenCount":30}"#;
         assert_eq!(read(within), Some(Usage { fresh: 10, output: 20, reasoning: 5, ..Usage::default() }));
         let unnamed = r#"{"promptTokenCount":10,"candidatesTokenCount":20,"totalTokenCount":130}"#;

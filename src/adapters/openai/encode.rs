@@ -13,6 +13,9 @@ use crate::wire::json::quote;
 /// What stands between a choice's delta and its reason to finish, if nothing else does.
 const GOES_ON: &[u8] = b"},\"logprobs\":null,\"finish_reason\":null}]";
 
+/// What a chunk's line begins with.
+const DATA: &[u8] = b"data: ";
+
 /// Writes a stream of chunks.
 pub struct Stream {
     head: Head,
@@ -29,6 +32,8 @@ pub struct Stream {
     begun: Vec<u32>,
     /// Calls without arguments so far.
     bare: Vec<(u32, u32)>,
+    /// The chunk that tells the usage, if the cost is to be told with it.
+    kept: Option<Vec<u8>>,
     over: bool,
 }
 
@@ -47,6 +52,7 @@ impl Stream {
             after,
             begun: Vec::new(),
             bare: Vec::new(),
+            kept: None,
             over: false,
         }
     }
@@ -55,7 +61,7 @@ impl Stream {
     fn prepare(&mut self) {
         let id = self.id.take().unwrap_or_else(|| id(&self.head));
         let model = self.model.as_deref().unwrap_or(&self.head.model);
-        self.before.extend_from_slice(b"data: ");
+        self.before.extend_from_slice(DATA);
         open(&mut self.before, "chat.completion.chunk", &id, self.head.created, model, self.fingerprint);
         self.before.extend_from_slice(b",\"choices\":[");
     }
@@ -211,10 +217,20 @@ impl Encode for Stream {
             return self.fail(failure, out);
         }
         if let Some(usage) = self.usage.filter(|_| self.head.include_usage) {
-            self.tell(usage, out);
+            let mut told = Vec::new();
+            self.tell(usage, &mut told);
+            if self.head.include_cost {
+                self.kept = told.strip_prefix(DATA).map(|chunk| chunk.trim_ascii_end().to_vec());
+            } else {
+                out.extend_from_slice(&told);
+            }
         }
         out.extend_from_slice(DONE);
         self.over = true;
+    }
+
+    fn kept_usage(&self) -> Option<&[u8]> {
+        self.kept.as_deref()
     }
 }
 
@@ -281,7 +297,7 @@ mod tests {
     use super::*;
 
     fn head(include_usage: bool) -> Head {
-        Head { dice: 7, created: 1, model: "m".into(), include_usage }
+        Head { dice: 7, created: 1, model: "m".into(), include_usage, include_cost: false }
     }
 
     fn told(include_usage: bool, events: &[Event<'_>], failure: Option<&Error>) -> String {
@@ -299,7 +315,7 @@ mod tests {
 
     #[test]
     fn a_stream_is_what_the_format_says() {
-        let usage = Usage { fresh: 1, cache_read: 2, cache_write: 4, output: 3, reasoning: 1 };
+        let usage = Usage { fresh: 1, cache_read: 2, cache_write: 4, cache_write_1h: 3, output: 3, reasoning: 1 };
         let start = Event::Start { id: Some("x".into()), model: Some("y".into()) };
         let events = [start, text("a\"\n"), STOP, Event::Usage(usage), Event::End];
         let chunk = |choices: &str, rest: &str| {
@@ -322,6 +338,13 @@ mod tests {
         let usage = r#","usage":{"prompt_tokens":7,"completion_tokens":3,"total_tokens":10,"prompt_tokens_details":{"cached_tokens":2,"cache_write_tokens":4},"completion_tokens_details":{"reasoning_tokens":1}}"#;
         let whole = [frames(",\"usage\":null"), chunk("", usage), "data: [DONE]\n\n".into()].concat();
         assert_eq!(told(true, &events, None), whole);
+        let (mut stream, mut out) = (Stream::new(Head { include_cost: true, ..head(true) }, None), Vec::new());
+        events.iter().for_each(|event| stream.event(event, &mut out));
+        assert_eq!(stream.kept_usage(), None);
+        stream.finish(None, &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), frames(",\"usage\":null") + "data: [DONE]\n\n");
+        let kept = format!("data: {}\n\n", String::from_utf8_lossy(stream.kept_usage().unwrap()));
+        assert_eq!(kept, chunk("", usage));
     }
 
     #[test]

@@ -92,15 +92,26 @@ fn stream_options(document: &Document<'_>) -> (Option<bool>, bool) {
     (usage.or(cost.then_some(true)), cost)
 }
 
-/// The chunk that tells the usage, with what the answer cost beside it: in dollars, or `null` if that is not known.
-/// `None` if it tells no usage.
-pub fn with_cost(chunk: &[u8], cost: Option<&str>) -> Option<Vec<u8>> {
+/// Puts the chunk that tells the usage, if it was kept back, into the last words of a stream, with what the answer cost: JSON, in dollars.
+/// In those of a stream that `is_whole` it stands before `[DONE]`, in others before all.
+pub fn tell_cost(kept: Option<&[u8]>, cost: &str, is_whole: bool, tail: &mut Vec<u8>) {
+    if let Some(told) = kept.and_then(|chunk| with_cost(chunk, cost)) {
+        let at = if is_whole { tail.len().saturating_sub(super::DONE.len()) } else { 0 };
+        tail.splice(at..at, told);
+    }
+}
+
+/// The event that tells the usage and the cost, and nothing that its chunk may have told besides. `None` if it tells no usage.
+fn with_cost(chunk: &[u8], cost: &str) -> Option<Vec<u8>> {
     let mut chunk = Document::read(chunk).ok()?;
     let usage = chunk.value("usage").filter(|raw| raw.starts_with('{'))?.to_owned();
     let mut usage = Document::read(usage.as_bytes()).ok()?;
-    usage.set("cost", cost.unwrap_or("null"));
+    usage.set("cost", cost);
     let usage = String::from_utf8_lossy(&usage.render()).into_owned();
     chunk.set("usage", usage);
+    if chunk.value("choices").is_some_and(|choices| choices != "[]") {
+        chunk.set("choices", "[]");
+    }
     let mut out = Vec::new();
     sse::write(&chunk.render(), &mut out);
     Some(out)
@@ -128,9 +139,10 @@ pub fn error_event(failure: &Error, out: &mut Vec<u8>) {
     sse::write(&error(failure), out);
 }
 
-/// A whole answer told as a stream of one chunk, for a provider that was asked for a stream and does not know how.
+/// A whole answer told as a stream of one chunk, for a provider that was asked for a stream and does not know how. With the usage goes what
+/// the answer cost, in JSON, if that is given.
 /// `None` if it is no whole answer.
-pub fn as_stream(body: &[u8], include_usage: bool) -> Option<Vec<u8>> {
+pub fn as_stream(body: &[u8], include_usage: bool, cost: Option<&str>) -> Option<Vec<u8>> {
     let mut answer: Value = serde_json::from_slice(body).ok()?;
     let chunk = answer.as_object_mut()?;
     let usage = chunk.remove("usage");
@@ -150,7 +162,11 @@ pub fn as_stream(body: &[u8], include_usage: bool) -> Option<Vec<u8>> {
         let chunk = answer.as_object_mut()?;
         chunk.insert("choices".to_owned(), Value::Array(Vec::new()));
         chunk.insert("usage".to_owned(), usage);
-        sse::write(&serde_json::to_vec(&answer).ok()?, &mut out);
+        let chunk = serde_json::to_vec(&answer).ok()?;
+        match cost.and_then(|cost| with_cost(&chunk, cost)) {
+            Some(told) => out.extend_from_slice(&told),
+            None => sse::write(&chunk, &mut out),
+        }
     }
     out.extend_from_slice(super::DONE);
     Some(out)
@@ -184,7 +200,7 @@ mod tests {
         let body = br#"{"id":"c","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":null,
             "tool_calls":[{"id":"t","type":"function","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"tool_calls"}],
             "usage":{"prompt_tokens":1,"completion_tokens":2}}"#;
-        let told = |include_usage| String::from_utf8(as_stream(body, include_usage).unwrap()).unwrap();
+        let told = |include_usage| String::from_utf8(as_stream(body, include_usage, None).unwrap()).unwrap();
         let plain = told(false);
         assert!(
             plain.contains(r#""index":0,"type":"function""#) && plain.contains(r#""finish_reason":"tool_calls""#),
@@ -192,6 +208,33 @@ mod tests {
         );
         assert!(plain.contains("chat.completion.chunk") && !plain.contains("message") && !plain.contains("usage"));
         assert!(told(true).contains(r#""choices":[]"#) && told(true).ends_with("data: [DONE]\n\n"));
-        assert_eq!(as_stream(b"[1]", true), None);
+        assert_eq!(as_stream(b"[1]", true, None), None);
+    }
+
+    #[test]
+    fn a_cost_is_told_to_the_last_digit_wherever_the_usage_is() {
+        let body = br#"{"choices":[],"usage":{"prompt_tokens":1}}"#;
+        let told = String::from_utf8(as_stream(body, true, Some("0.0000000010")).unwrap()).unwrap();
+        assert!(told.contains(r#""usage":{"prompt_tokens":1,"cost":0.0000000010}"#), "{told}");
+        let silent = String::from_utf8(as_stream(br#"{"choices":[],"usage":null}"#, true, Some("1")).unwrap()).unwrap();
+        assert!(silent.contains(r#""usage":null"#) && silent.ends_with("data: [DONE]\n\n"), "{silent}");
+    }
+
+    #[test]
+    fn a_chunk_that_was_kept_back_tells_nothing_twice() {
+        let chunk = br#"{"id":"c","choices":[{"index":0,"delta":{"content":"a"}}],"usage":{"prompt_tokens":1}}"#;
+        let told = r#"data: {"id":"c","choices":[],"usage":{"prompt_tokens":1,"cost":null}}"#.to_owned() + "\n\n";
+        let tail = |is_whole, tail: &str| {
+            let mut tail = tail.as_bytes().to_vec();
+            tell_cost(Some(chunk), "null", is_whole, &mut tail);
+            String::from_utf8(tail).unwrap()
+        };
+        let done = "data: [DONE]\n\n";
+        assert_eq!(tail(true, &format!("data: 1\n\n{done}")), format!("data: 1\n\n{told}{done}"));
+        assert_eq!(tail(false, &format!("data: 1\n\n{done}")), format!("{told}data: 1\n\n{done}"));
+        assert_eq!(tail(true, ""), told);
+        let mut silent = done.as_bytes().to_vec();
+        tell_cost(Some(br#"{"choices":[],"usage":null}"#), "1", true, &mut silent);
+        assert_eq!(silent, done.as_bytes());
     }
 }

@@ -31,7 +31,8 @@ pub struct Attention {
     pub choices: u64,
     /// When checking: the chunk that only tells the usage is ours, not the client's.
     pub hides_usage: bool,
-    /// When checking: that chunk is kept back, for the cost to be told with it.
+    /// When checking: that chunk is kept back, for the cost to be told with it. Usage that stands beside something else passes, and is
+    /// kept as well.
     pub keeps_usage: bool,
 }
 
@@ -42,6 +43,8 @@ struct Heard {
     /// Per choice: its index, and whether it has given its reason to finish.
     choices: Vec<(u64, bool)>,
     usage: Option<Usage>,
+    /// Something was said after the last usage.
+    gone_on: bool,
     model: Option<String>,
     tier: Option<String>,
     error: Option<Error>,
@@ -123,6 +126,11 @@ impl Listen for Overhear {
         self.heard.usage
     }
 
+    fn has_gone_on(&self) -> bool {
+        // A whole stream of this format may tell all of its usage early.
+        self.heard.gone_on && !self.is_whole()
+    }
+
     fn model(&self) -> Option<&str> {
         self.heard.model.as_deref()
     }
@@ -188,11 +196,15 @@ impl Heard {
         }
         let choices = chunk.choices.unwrap_or_default();
         let only_usage = usage.is_some() && choices.is_empty() && chunk.error.is_none();
-        choices.into_iter().for_each(|choice| self.choice(&choice));
-        if only_usage && self.attention.keeps_usage {
+        choices.iter().for_each(|choice| self.choice(choice));
+        let says = |choice: &Choice<'_>| choice.delta.is_some_and(|delta| says_something(delta.get()));
+        self.gone_on = usage.is_none() && (self.gone_on || self.usage.is_some() && choices.iter().any(says));
+        let keeps = self.attention.keeps_usage && chunk.error.is_none();
+        let keeps = keeps && chunk.usage.is_some_and(|usage| usage.get().starts_with('{'));
+        if keeps {
             self.kept = Some(data.to_vec());
         }
-        !(only_usage && (self.attention.hides_usage || self.attention.keeps_usage))
+        !(only_usage && (self.attention.hides_usage || keeps))
     }
 
     fn choice(&mut self, choice: &Choice<'_>) {
@@ -311,6 +323,27 @@ mod tests {
         assert!(tail.starts_with("data: {\"error\"") && tail.ends_with(END), "{tail}");
         let (_, passed, tail) = listen(CHECKED, &[TEXT, STOP, END, END, TEXT].concat());
         assert_eq!((passed, tail.as_str()), ([TEXT, STOP].concat(), END));
+    }
+
+    #[test]
+    fn pain_8_usage_counts_on_whichever_chunk_it_comes_and_the_last_one_wins() {
+        let with = |chunk: &str, output: u64| {
+            let usage = format!(",\"usage\":{{\"prompt_tokens\":3,\"completion_tokens\":{output}}}}}\n");
+            chunk.replace("}\n", &usage)
+        };
+        let told = |stream: &[&str]| {
+            let (heard, _) = hear(&stream.concat());
+            (heard.usage().map(|usage| (usage.prompt(), usage.output)), heard.has_gone_on())
+        };
+        assert_eq!(told(&[TEXT, &with(STOP, 2), END]), (Some((3, 2)), false));
+        assert_eq!(told(&[&with(TEXT, 1), &with(TEXT, 2), STOP, END]), (Some((3, 2)), false));
+        let empty = TEXT.replace("\"a\"", "\"\"");
+        let null = STOP.replace("}\n", ",\"usage\":null}\n");
+        assert_eq!(told(&[TEXT, USAGE, &empty, &null, END]), (Some((3, 2)), false));
+        assert_eq!(told(&[&with(TEXT, 1), TEXT]), (Some((3, 1)), true));
+        assert_eq!(told(&[&with(TEXT, 1), TEXT, USAGE]), (Some((3, 2)), false));
+        assert_eq!(told(&[USAGE, TEXT, STOP, END]), (Some((3, 2)), false));
+        assert_eq!(told(&[TEXT, TEXT]), (None, false));
     }
 
     #[test]

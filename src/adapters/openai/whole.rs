@@ -162,7 +162,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn told(events: &[Event<'_>]) -> Value {
-        let head = Head { dice: 7, created: 1, model: "m".into(), include_usage: false };
+        let head = Head { dice: 7, created: 1, model: "m".into(), include_usage: false, include_cost: false };
         serde_json::from_slice(&write(&head, None, events)).unwrap()
     }
 

@@ -128,7 +128,8 @@ fn read_usage(usage: &Value) -> Option<Usage> {
     // xAI counts reasoning beside the completion, and Gemini does not even name it; the total tells.
     let beside = number(usage, "/total_tokens").unwrap_or(0).saturating_sub(prompt.saturating_add(completion));
     let (output, reasoning) = (completion.saturating_add(beside), reasoning.max(beside));
-    Some(Usage { fresh: prompt - cache_read - cache_write, cache_read, cache_write, output, reasoning })
+    let fresh = prompt - cache_read - cache_write;
+    Some(Usage { fresh, cache_read, cache_write, output, reasoning, ..Usage::default() })
 }
 
 fn number(value: &Value, path: &str) -> Option<u64> {
@@ -186,7 +187,10 @@ mod tests {
     fn usage_in_every_spelling() {
         let openai = r#"{"prompt_tokens":100,"completion_tokens":30,"total_tokens":130,
             "prompt_tokens_details":{"cached_tokens":64,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":20}}"#;
-        assert_eq!(read(openai), Some(Usage { fresh: 36, cache_read: 64, cache_write: 0, output: 30, reasoning: 20 }));
+        assert_eq!(
+            read(openai),
+            Some(Usage { fresh: 36, cache_read: 64, output: 30, reasoning: 20, ..Usage::default() })
+        );
         let deepseek = r#"{"prompt_tokens":10,"completion_tokens":3,"total_tokens":13,"prompt_cache_hit_tokens":4,"prompt_cache_miss_tokens":6}"#;
         assert_eq!(read(deepseek), Some(Usage { fresh: 6, cache_read: 4, output: 3, ..Usage::default() }));
         let beside = r#"{"prompt_tokens":10,"completion_tokens":3,"total_tokens":113,"completion_tokens_details":{"reasoning_tokens":100}}"#;

@@ -44,6 +44,7 @@ pub struct Tokens {
     fresh: u64,
     cache_read: u64,
     cache_write: u64,
+    cache_write_1h: u64,
     completion: u64,
     reasoning: u64,
 }
@@ -58,27 +59,29 @@ struct Page<'a> {
 
 impl From<&ledger::Tokens> for Tokens {
     fn from(tokens: &ledger::Tokens) -> Self {
-        let ledger::Tokens { fresh, cache_read, cache_write, output, reasoning } = *tokens;
+        let ledger::Tokens { fresh, cache_read, cache_write, cache_write_1h, output, reasoning } = *tokens;
         let prompt = fresh.saturating_add(cache_read).saturating_add(cache_write);
-        Self { prompt, fresh, cache_read, cache_write, completion: output, reasoning }
+        Self { prompt, fresh, cache_read, cache_write, cache_write_1h, completion: output, reasoning }
     }
 }
 
 impl Tokens {
     /// The columns of a table.
-    pub const COLUMNS: [&str; 6] = [
+    pub const COLUMNS: [&str; 7] = [
         "prompt_tokens",
         "fresh_tokens",
         "cache_read_tokens",
         "cache_write_tokens",
+        "cache_write_1h_tokens",
         "completion_tokens",
         "reasoning_tokens",
     ];
 
     /// The cells of a table.
-    pub fn cells(&self) -> [String; 6] {
-        [self.prompt, self.fresh, self.cache_read, self.cache_write, self.completion, self.reasoning]
-            .map(|count| count.to_string())
+    pub fn cells(&self) -> [String; 7] {
+        let prompt = [self.prompt, self.fresh, self.cache_read, self.cache_write, self.cache_write_1h];
+        let [prompt, fresh, read, write, hour] = prompt.map(|count| count.to_string());
+        [prompt, fresh, read, write, hour, self.completion.to_string(), self.reasoning.to_string()]
     }
 }
 
