@@ -7,6 +7,7 @@ mod recorded;
 use llm_bridge::adapters::Listen as _;
 use llm_bridge::adapters::openai::outbound;
 use llm_bridge::adapters::openai::overhear::{Attention, Overhear};
+use llm_bridge::adapters::openai::task::EMBEDDING;
 use llm_bridge::chat::Usage;
 use llm_bridge::error::Error;
 use recorded::{Recording, recordings};
@@ -85,5 +86,16 @@ fn assert_usage(name: &str, ours: Option<Usage>, stated: Option<(u64, u64)>) {
             );
         }
         (ours, stated) => assert_eq!(ours.is_some(), stated.is_some(), "{name}"),
+    }
+}
+
+#[test]
+fn embeddings_are_billed_as_they_state() {
+    for Recording { name, body, about } in recordings("openai-embeddings") {
+        assert_eq!(about["status"], 200, "{name}");
+        let facts = (EMBEDDING.reply)(&body).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let told: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(facts.usage.map(|usage| usage.total()), told["usage"]["prompt_tokens"].as_u64(), "{name}");
+        assert_eq!(facts.model.as_deref(), told["model"].as_str(), "{name}");
     }
 }

@@ -37,6 +37,7 @@ pub const UPSTREAM: Upstream = Upstream {
     whole: reply::whole,
     stream: || Box::<stream::Stream>::default(),
     refusal: errors::refusal,
+    embed: None,
 };
 
 /// Clients that speak as Anthropic's do.

@@ -2,7 +2,7 @@
 //! Source: <https://ai.google.dev/api/generate-content>, and recorded traffic.
 
 mod decode;
-pub mod embed;
+mod embed;
 mod logprobs;
 mod outbound;
 mod thinking;
@@ -10,7 +10,7 @@ mod turns;
 mod wire;
 mod write;
 
-use super::Upstream;
+use super::{Embed, Upstream};
 use crate::config::AdapterKind;
 
 /// The adapter's row in the table.
@@ -24,4 +24,5 @@ pub const UPSTREAM: Upstream = Upstream {
     whole: decode::whole,
     stream: || Box::new(decode::Stream::default()),
     refusal: outbound::refusal,
+    embed: Some(Embed { write: embed::write, whole: embed::whole }),
 };

@@ -12,6 +12,7 @@ pub mod overhear;
 mod parts;
 mod read;
 pub mod tally;
+pub mod task;
 mod tools;
 mod turns;
 pub mod whole;
@@ -47,4 +48,5 @@ pub const UPSTREAM: Upstream = Upstream {
     whole: decode::whole,
     stream: || Box::new(decode::Stream::default()),
     refusal: outbound::refusal,
+    embed: None,
 };
