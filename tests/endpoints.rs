@@ -1,4 +1,4 @@
-//! Whole requests for embeddings and legacy completions: what the provider gets, what the client gets, what is in the books.
+//! Whole requests for embeddings, legacy completions and counts of a prompt: what the provider gets, what the client gets, what is in the books.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may insist")]
 
 mod support;
@@ -27,6 +27,7 @@ const SECRETS: &[(&str, &str)] =
 
 const EMBED: &str = "POST /v1/embeddings";
 const COMPLETE: &str = "POST /v1/completions";
+const COUNT: &str = "POST /v1/messages/count_tokens";
 
 fn post(world: &World, line: &str, body: &str) -> Got {
     ask(&bridge(CONFIG, SECRETS), world, line, &[("authorization", "Bearer k")], body)
@@ -179,6 +180,87 @@ fn a_whole_completion_is_told_as_the_stream_that_was_asked_for() {
     assert!(got.body.contains("text_completion") && !got.body.contains("chat") && !got.body.contains("usage"));
 }
 
+const PROMPT: &str = r#""system":"Be brief.","messages":[{"role":"user","content":"Hi"}]"#;
+
+#[test]
+fn a_count_of_the_same_format_passes_as_it_is() {
+    let world = World::saying(Script::json(200, r#"{"input_tokens": 1581}"#));
+    let headers = [("x-api-key", "k"), ("anthropic-version", "2023-06-01"), ("anthropic-beta", "b")];
+    let got = ask(&bridge(CONFIG, SECRETS), &world, COUNT, &headers, &format!(r#"{{"model":"claude/c", {PROMPT} }}"#));
+    assert_eq!((got.status, got.body.as_str()), (200, r#"{"input_tokens": 1581}"#));
+    assert_eq!(got.header("x-llm-bridge-estimated"), None);
+    let call = world.call();
+    assert_eq!(call.url, "https://claude.example/v1/messages/count_tokens");
+    assert_eq!(String::from_utf8(call.body.to_vec()).unwrap(), format!(r#"{{"model":"c", {PROMPT} }}"#));
+    for (name, value) in [("x-api-key", "a"), ("anthropic-version", "2023-06-01"), ("anthropic-beta", "b")] {
+        assert_eq!(call.headers.iter().filter(|(known, _)| known == name).count(), 1, "{name}");
+        assert!(call.headers.contains(&(name.into(), value.into())), "{name}");
+    }
+    assert!(world.receipts.borrow().is_empty(), "a count is in no book");
+}
+
+#[test]
+fn what_the_gateway_made_up_is_not_counted_by_the_provider() {
+    let world = World::saying(Script::json(200, r#"{"input_tokens":9}"#));
+    let thought = r#"{"role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":"llm-bridge:x"},{"type":"text","text":"a"}]}"#;
+    let body = format!(
+        r#"{{"model":"claude/c","max_tokens":9,"messages":[{{"role":"user","content":"Hi"}},{thought},{{"role":"user","content":"b"}}]}}"#
+    );
+    let got = post(&world, COUNT, &body);
+    assert_eq!((got.status, got.body.as_str()), (200, r#"{"input_tokens":9}"#));
+    assert!(!sent(&world).to_string().contains("llm-bridge"));
+    assert_eq!(sent(&world)["messages"][1]["content"], "a");
+    let mut fields: Vec<String> = sent(&world).as_object().unwrap().keys().cloned().collect();
+    fields.sort();
+    assert_eq!(fields, ["messages", "model"], "neither the limit nor the row's edits are part of a prompt");
+}
+
+#[test]
+fn another_format_counts_by_itself() {
+    let world = World::saying(Script::json(200, r#"{"totalTokens":12}"#));
+    let got = post(&world, COUNT, &format!(r#"{{"model":"goo/g",{PROMPT}}}"#));
+    assert_eq!((got.status, got.body.as_str()), (200, r#"{"input_tokens":12}"#));
+    assert_eq!(got.header("x-llm-bridge-estimated"), None);
+    assert_eq!(world.call().url, "https://goo.example/v1beta/models/g:countTokens");
+    assert_eq!(sent(&world)["generateContentRequest"]["model"], "models/g");
+}
+
+#[test]
+fn where_no_provider_counts_it_is_an_estimate() {
+    for model in ["up/m", "demo/echo"] {
+        let world = World { vocabularies: vec![small(Encoding::O200k)], ..World::default() };
+        let got = post(&world, COUNT, &format!(r#"{{"model":"{model}",{PROMPT}}}"#));
+        // "Be brief." of the system, "Hi" of the user: a letter is a token here. 3 for each message, 3 for the answer.
+        let expected = 9 + "system".len() + 2 + "user".len() + 3 + 3 + 3;
+        assert_eq!((got.status, got.json()["input_tokens"].as_u64()), (200, Some(expected as u64)), "{model}");
+        assert_eq!(got.header("x-llm-bridge-estimated"), Some("true"));
+        assert!(world.calls.borrow().is_empty() && world.receipts.borrow().is_empty());
+    }
+    let got = post(&World::default(), COUNT, &format!(r#"{{"model":"up/m",{PROMPT}}}"#));
+    assert_eq!((got.status, got.json()["type"].as_str()), (503, Some("error")), "no vocabulary");
+}
+
+#[test]
+fn refusals_of_a_count_have_the_clients_shape() {
+    let refused = |model: &str, status: u16, body: &'static str, prompt: &str| {
+        let world = World::saying(Script::json(status, body));
+        let got = post(&world, COUNT, &format!(r#"{{"model":"{model}",{prompt}}}"#));
+        assert_eq!(got.json()["type"], "error", "{}", got.body);
+        (got.status, got.json()["error"]["type"].as_str().unwrap().to_owned())
+    };
+    let error = |status: u16, kind: &str| (status, kind.to_owned());
+    let goo = r#"{"error":{"code":429,"message":"Quota","status":"RESOURCE_EXHAUSTED"}}"#;
+    assert_eq!(refused("goo/g", 429, goo, PROMPT), error(429, "rate_limit_error"));
+    assert_eq!(refused("claude/c", 401, "{}", PROMPT), error(502, "api_error"));
+    assert_eq!(refused("claude/c", 200, "{}", PROMPT), error(502, "api_error"));
+    assert_eq!(refused("nobody/x", 200, "{}", PROMPT), error(404, "not_found_error"));
+    assert_eq!(
+        refused("up/m", 200, "{}", r#""messages":[{"role":"user","content":7}]"#),
+        error(400, "invalid_request_error")
+    );
+    assert_eq!(refused("claude/c", 200, "{}", r#""prompt":"x""#), error(400, "invalid_request_error"));
+}
+
 /// Makes a key with these terms, and gives its text.
 fn key(gateway: &Opened, world: &World, terms: &Value) -> String {
     let got = ask(gateway, world, "POST /admin/api/keys", &[("authorization", "Bearer admin")], &terms.to_string());
@@ -225,6 +307,32 @@ fn embeddings_and_completions_take_what_a_key_has() {
     let costs: Vec<_> = receipts.iter().map(|receipt| (receipt.status, receipt.cost)).collect();
     let expected = [(403, Some(0)), (200, Some(7_000)), (429, Some(0)), (429, Some(0)), (200, Some(9_000))];
     assert_eq!(costs, expected);
+}
+
+#[test]
+fn a_count_obeys_a_keys_terms_and_takes_nothing() {
+    let (gateway, world) = operated();
+    let text = key(
+        &gateway,
+        &world,
+        &json!({"id": "c", "models": ["claude/*"], "requests_per_minute": 1, "concurrent_requests": 1,
+        "budget": {"amount": "0.000001", "per": "total"}}),
+    );
+    let count = |key: &str, model: &str| {
+        let body = json!({"model": model, "messages": [{"role": "user", "content": "Hi"}]});
+        world.scripts.borrow_mut().push_back(Script::json(200, r#"{"input_tokens":9}"#));
+        with(&gateway, &world, key, COUNT, &body).0
+    };
+    assert_eq!(count(&text, "goo/g"), 403);
+    assert_eq!([count(&text, "claude/c"), count(&text, "claude/c"), count(&text, "claude/c")], [200; 3]);
+    assert_eq!(count("sk-lb-c-wrong", "claude/c"), 401);
+    let team = key(&gateway, &world, &json!({"id": "team", "models": ["up/*"]}));
+    let member = key(&gateway, &world, &json!({"id": "member", "parent": "team"}));
+    assert_eq!((count(&team, "claude/c"), count(&member, "claude/c")), (403, 403));
+    let rows = world.rows.borrow();
+    let entries: usize =
+        ["c", "member", "team"].iter().filter_map(|id| rows.get(*id)).flatten().map(|row| row.read().len()).sum();
+    assert_eq!(entries, 0, "a count is in no book");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use llm_bridge::adapters::UPSTREAMS;
 use llm_bridge::adapters::openai::overhear::{Attention, Overhear};
 use llm_bridge::adapters::openai::task::{CHAT, COMPLETION, EMBEDDING};
 use llm_bridge::adapters::openai::{CLIENT, inbound, outbound, tally};
-use llm_bridge::adapters::{Embedded, Form};
+use llm_bridge::adapters::{Embedded, Form, MESSAGES};
 use llm_bridge::config::Params;
 use llm_bridge::error::Error;
 use llm_bridge::policy::auth::AccessKeys;
@@ -177,10 +177,12 @@ fn endpoints(bytes: &[u8]) {
     }
     let told = Embedded { form: Form { base64: true, count: 1 }, model: "m", estimate: 0 };
     for upstream in UPSTREAMS {
+        let _ = upstream.count.as_ref().map(|count| (count.read)(bytes).is_ok());
         let _ = upstream.embed.as_ref().map(|embed| (embed.whole)(bytes, &told).is_ok());
     }
     let Ok(document) = Document::read(bytes) else { return };
     let _ = tally::prompt(&document);
+    let _ = MESSAGES.count.as_ref().map(|question| (question.read)(&document).is_ok());
     for embed in UPSTREAMS.iter().filter_map(|upstream| upstream.embed.as_ref()) {
         let _ = (embed.write)(&document, "m");
     }

@@ -4,10 +4,10 @@
 #[path = "support/recordings.rs"]
 mod recorded;
 
-use llm_bridge::adapters::Listen as _;
 use llm_bridge::adapters::openai::outbound;
 use llm_bridge::adapters::openai::overhear::{Attention, Overhear};
 use llm_bridge::adapters::openai::task::EMBEDDING;
+use llm_bridge::adapters::{Listen as _, MESSAGES, UPSTREAMS};
 use llm_bridge::chat::Usage;
 use llm_bridge::error::Error;
 use recorded::{Recording, recordings};
@@ -97,5 +97,18 @@ fn embeddings_are_billed_as_they_state() {
         let told: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(facts.usage.map(|usage| usage.total()), told["usage"]["prompt_tokens"].as_u64(), "{name}");
         assert_eq!(facts.model.as_deref(), told["model"].as_str(), "{name}");
+    }
+}
+
+#[test]
+fn counts_are_read() {
+    for upstream in UPSTREAMS.iter().filter(|upstream| upstream.count.is_some()) {
+        for Recording { name, body, .. } in recordings(&format!("{}-count-tokens", upstream.kind.name)) {
+            let told: Value = serde_json::from_slice(&body).unwrap();
+            let stated = told["input_tokens"].as_u64().or(told["totalTokens"].as_u64()).unwrap();
+            assert_eq!((upstream.count.as_ref().unwrap().read)(&body).unwrap(), stated, "{name}");
+            let written = (MESSAGES.count.as_ref().unwrap().answer)(stated);
+            assert_eq!(String::from_utf8(written).unwrap(), format!("{{\"input_tokens\":{stated}}}"), "{name}");
+        }
     }
 }

@@ -76,8 +76,24 @@ pub struct Upstream {
     pub stream: fn() -> Box<dyn Decode>,
     /// What a refusal means for the caller: the provider's status, and its body, which may have been cut.
     pub refusal: fn(u16, &[u8]) -> Error,
-    /// How the provider embeds texts for clients of [`CHAT`]'s format, if it does, and speaks another.
+    /// How the provider counts a prompt's tokens, if it does.
+    pub count: Option<Count>,
+    /// How it embeds texts for clients of [`CHAT`]'s format, if it does, and speaks another.
     pub embed: Option<Embed>,
+}
+
+/// How a provider counts a prompt's tokens.
+pub struct Count {
+    /// Writes the question.
+    ///
+    /// # Errors
+    /// As [`Upstream::write`].
+    pub write: fn(&Request<'_>, Aim<'_>) -> Result<Written>,
+    /// Reads the answer: so many tokens.
+    ///
+    /// # Errors
+    /// 502 if it is none.
+    pub read: fn(&[u8]) -> Result<u64>,
 }
 
 /// How a provider embeds texts.
@@ -151,6 +167,21 @@ pub struct Client {
     pub carried: &'static [(&'static str, Option<&'static str>)],
     /// A word that stands in what the gateway made up for such a client, and that no such provider may see.
     pub own: Option<&'static str>,
+    /// How such a client asks for a count of a prompt's tokens, if the format has that.
+    pub count: Option<Question>,
+}
+
+/// How a client asks for a count of a prompt's tokens.
+pub struct Question {
+    /// The path below the API's root, for providers who speak the same.
+    pub path: &'static str,
+    /// Reads the prompt.
+    ///
+    /// # Errors
+    /// 400 naming the field that is not as the format wants it.
+    pub read: for<'d> fn(&'d Document<'d>) -> Result<Request<'d>>,
+    /// Writes the answer.
+    pub answer: fn(u64) -> Vec<u8>,
 }
 
 /// What the head of an answer says, where its provider says nothing better.

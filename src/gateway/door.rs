@@ -13,6 +13,8 @@ use crate::error::{Error, Result};
 pub enum Endpoint {
     /// A chat completion, or a message in answer to others: the same, in another format. Or what else a model does.
     Task(&'static Task),
+    /// The tokens of a prompt, in the client's format.
+    Count,
     /// The tokens of a chat or a text.
     Tokenize,
     /// The list of models.
@@ -60,6 +62,7 @@ pub fn client(path: &str) -> &'static Client {
 const ROUTES: &[Route] = &[
     Route { path: "/chat/completions", open_end: false, allow: POST, endpoint: |_| Endpoint::Task(&task::CHAT) },
     Route { path: MESSAGES, open_end: false, allow: POST, endpoint: |_| Endpoint::Task(&task::CHAT) },
+    Route { path: "/messages/count_tokens", open_end: false, allow: POST, endpoint: |_| Endpoint::Count },
     Route { path: "/completions", open_end: false, allow: POST, endpoint: |_| Endpoint::Task(&task::COMPLETION) },
     Route { path: "/embeddings", open_end: false, allow: POST, endpoint: |_| Endpoint::Task(&task::EMBEDDING) },
     Route { path: "/tokenize", open_end: false, allow: POST, endpoint: |_| Endpoint::Tokenize },
@@ -134,6 +137,7 @@ mod tests {
         assert_eq!(wanted("/health"), Some(Endpoint::Health));
         assert_eq!(wanted("/completions/"), Some(Endpoint::Task(&task::COMPLETION)));
         assert_eq!(wanted("/v1/v1/embeddings"), Some(Endpoint::Task(&task::EMBEDDING)));
+        assert_eq!(wanted("/messages/count_tokens/"), Some(Endpoint::Count));
         assert_eq!((wanted("/v1/ws"), wanted("/ws")), (Some(Endpoint::Socket), Some(Endpoint::Socket)));
     }
 

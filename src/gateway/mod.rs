@@ -5,6 +5,7 @@ mod aim;
 mod caller;
 mod closing;
 mod cors;
+mod count;
 mod dispatch;
 mod door;
 mod embed;
@@ -211,7 +212,7 @@ async fn walk<H: Host>(
     };
     let caller = bridge.admit(request.host_name, request.header, request.caller.clone())?;
     receipt.key_id = Some(caller.key_id.clone());
-    if !matches!(endpoint, Endpoint::Task(_)) {
+    if !matches!(endpoint, Endpoint::Task(_) | Endpoint::Count) {
         permit::check(bridge, host, &caller).await?;
     }
     match endpoint {
@@ -219,6 +220,7 @@ async fn walk<H: Host>(
         Endpoint::Model(name) => Ok(Response::json(200, Body::Bytes(models::one(bridge, &name)?))),
         Endpoint::Usage => admin::usage::own(host, &caller.key_id, request.query).await,
         Endpoint::Tokenize => tokenize::answer(bridge, host, request, receipt).await,
+        Endpoint::Count => count::answer(bridge, host, request, &caller, receipt).await,
         Endpoint::Task(task) => perform(task, bridge, host, request, &caller, receipt).await,
         // They were answered at the door.
         Endpoint::Health | Endpoint::Socket => Ok(Response::json(200, Body::Empty)),

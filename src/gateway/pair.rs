@@ -41,7 +41,7 @@ impl<'r> Manner<'r> {
     }
 
     /// Headers for providers who speak the same.
-    fn carried(&self) -> impl Iterator<Item = (String, String)> {
+    pub(super) fn carried(&self) -> impl Iterator<Item = (String, String)> {
         self.client.carried.iter().filter_map(|(name, usual)| {
             let value = (self.header)(name).or_else(|| usual.map(str::to_owned))?;
             Some(((*name).to_owned(), value))
@@ -162,7 +162,7 @@ impl<'m> Pair<'m> {
 ///
 /// # Errors
 /// 400 if it is strict, and the provider cannot be told all.
-fn tells_all(written: &Written, target: &Target<'_>, manner: &Manner<'_>) -> Result<()> {
+pub(super) fn tells_all(written: &Written, target: &Target<'_>, manner: &Manner<'_>) -> Result<()> {
     if !written.dropped.is_empty() && (target.model.strict || manner.is_strict()) {
         let names = written.dropped.join(", ");
         let message = format!("The provider cannot be told: {names}. This request is strict.");

@@ -2,6 +2,7 @@
 //! Source: the API reference (<https://docs.anthropic.com/en/api/messages>, <https://docs.anthropic.com/en/api/errors>), and recorded traffic.
 
 mod blocks;
+mod count;
 mod encode;
 mod errors;
 mod inbound;
@@ -14,7 +15,7 @@ mod stream;
 mod turns;
 mod wire;
 
-use super::{Client, Upstream};
+use super::{Client, Count, Question, Upstream};
 use crate::config::AdapterKind;
 
 /// The adapter's row in the table.
@@ -37,6 +38,7 @@ pub const UPSTREAM: Upstream = Upstream {
     whole: reply::whole,
     stream: || Box::<stream::Stream>::default(),
     refusal: errors::refusal,
+    count: Some(Count { write: count::write, read: count::read }),
     embed: None,
 };
 
@@ -50,4 +52,5 @@ pub const CLIENT: Client = Client {
     path: ENDPOINT,
     carried: &[("anthropic-version", Some(VERSION)), ("anthropic-beta", None)],
     own: Some(OURS),
+    count: Some(Question { path: count::ENDPOINT, read: inbound::prompt, answer: count::answer }),
 };

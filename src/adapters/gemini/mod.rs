@@ -1,6 +1,7 @@
 //! Google's Gemini API as its providers speak it: `generateContent` and `streamGenerateContent`.
 //! Source: <https://ai.google.dev/api/generate-content>, and recorded traffic.
 
+mod count;
 mod decode;
 mod embed;
 mod logprobs;
@@ -10,7 +11,7 @@ mod turns;
 mod wire;
 mod write;
 
-use super::{Embed, Upstream};
+use super::{Count, Embed, Upstream};
 use crate::config::AdapterKind;
 
 /// The adapter's row in the table.
@@ -24,5 +25,6 @@ pub const UPSTREAM: Upstream = Upstream {
     whole: decode::whole,
     stream: || Box::new(decode::Stream::default()),
     refusal: outbound::refusal,
+    count: Some(Count { write: count::write, read: count::read }),
     embed: Some(Embed { write: embed::write, whole: embed::whole }),
 };

@@ -38,6 +38,7 @@ pub const CLIENT: Client = Client {
     path: outbound::ENDPOINT,
     carried: &[],
     own: None,
+    count: None,
 };
 
 /// The format as providers speak it.
@@ -48,5 +49,6 @@ pub const UPSTREAM: Upstream = Upstream {
     whole: decode::whole,
     stream: || Box::new(decode::Stream::default()),
     refusal: outbound::refusal,
+    count: None,
     embed: None,
 };
