@@ -2,8 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may insist")]
 
 use llm_bridge::adapters::Listen as _;
+use llm_bridge::adapters::UPSTREAMS;
 use llm_bridge::adapters::openai::overhear::{Attention, Overhear};
-use llm_bridge::adapters::openai::{CLIENT, inbound, outbound};
+use llm_bridge::adapters::openai::task::{CHAT, COMPLETION, EMBEDDING};
+use llm_bridge::adapters::openai::{CLIENT, inbound, outbound, tally};
+use llm_bridge::adapters::{Embedded, Form, MESSAGES};
 use llm_bridge::config::Params;
 use llm_bridge::error::Error;
 use llm_bridge::policy::auth::AccessKeys;
@@ -146,19 +149,42 @@ proptest! {
 
     #[test]
     fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), status in 0u16..1000) {
-        let _ = inbound::read(&bytes).map(|ask| (CLIENT.read)(&ask.document).is_ok());
+        let _ = inbound::read(&bytes, &CHAT).map(|ask| (CLIENT.read)(&ask.document).is_ok());
         let _ = outbound::reply(&bytes);
         let _ = outbound::refusal(status, &bytes);
         overheard(&[&bytes]);
+        endpoints(&bytes);
         let _ = AccessKeys::read(&String::from_utf8_lossy(&bytes)).admit(Some("x"));
     }
 
     #[test]
     fn no_json_panics(text in json(), status in 0u16..1000) {
-        let _ = inbound::read(text.as_bytes()).map(|ask| (CLIENT.read)(&ask.document).is_ok());
+        let _ = inbound::read(text.as_bytes(), &CHAT).map(|ask| (CLIENT.read)(&ask.document).is_ok());
         let _ = outbound::reply(text.as_bytes());
         let _ = outbound::refusal(status, text.as_bytes());
+        endpoints(text.as_bytes());
+        let field = |name: &str| format!("{{\"model\":\"m\",\"{name}\":{text},\"n\":3}}");
+        ["prompt", "input", "messages"].iter().for_each(|name| endpoints(field(name).as_bytes()));
         overheard(&[format!("data: {text}\n\n").as_bytes()]);
+    }
+}
+
+/// What reads requests and answers beside chats.
+fn endpoints(bytes: &[u8]) {
+    for task in [&COMPLETION, &EMBEDDING] {
+        let _ = inbound::read(bytes, task);
+        let _ = (task.reply)(bytes);
+    }
+    let told = Embedded { form: Form { base64: true, count: 1 }, model: "m", estimate: 0 };
+    for upstream in UPSTREAMS {
+        let _ = upstream.count.as_ref().map(|count| (count.read)(bytes).is_ok());
+        let _ = upstream.embed.as_ref().map(|embed| (embed.whole)(bytes, &told).is_ok());
+    }
+    let Ok(document) = Document::read(bytes) else { return };
+    let _ = tally::prompt(&document);
+    let _ = MESSAGES.count.as_ref().map(|question| (question.read)(&document).is_ok());
+    for embed in UPSTREAMS.iter().filter_map(|upstream| upstream.embed.as_ref()) {
+        let _ = (embed.write)(&document, "m");
     }
 }
 

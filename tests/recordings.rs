@@ -4,9 +4,10 @@
 #[path = "support/recordings.rs"]
 mod recorded;
 
-use llm_bridge::adapters::Listen as _;
 use llm_bridge::adapters::openai::outbound;
 use llm_bridge::adapters::openai::overhear::{Attention, Overhear};
+use llm_bridge::adapters::openai::task::EMBEDDING;
+use llm_bridge::adapters::{Listen as _, MESSAGES, UPSTREAMS};
 use llm_bridge::chat::Usage;
 use llm_bridge::error::Error;
 use recorded::{Recording, recordings};
@@ -86,5 +87,29 @@ fn assert_usage(name: &str, ours: Option<Usage>, stated: Option<(u64, u64)>) {
             );
         }
         (ours, stated) => assert_eq!(ours.is_some(), stated.is_some(), "{name}"),
+    }
+}
+
+#[test]
+fn embeddings_are_billed_as_they_state() {
+    for Recording { name, body, about } in recordings("openai-embeddings") {
+        assert_eq!(about["status"], 200, "{name}");
+        let facts = (EMBEDDING.reply)(&body).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let told: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(facts.usage.map(|usage| usage.total()), told["usage"]["prompt_tokens"].as_u64(), "{name}");
+        assert_eq!(facts.model.as_deref(), told["model"].as_str(), "{name}");
+    }
+}
+
+#[test]
+fn counts_are_read() {
+    for upstream in UPSTREAMS.iter().filter(|upstream| upstream.count.is_some()) {
+        for Recording { name, body, .. } in recordings(&format!("{}-count-tokens", upstream.kind.name)) {
+            let told: Value = serde_json::from_slice(&body).unwrap();
+            let stated = told["input_tokens"].as_u64().or(told["totalTokens"].as_u64()).unwrap();
+            assert_eq!((upstream.count.as_ref().unwrap().read)(&body).unwrap(), stated, "{name}");
+            let written = (MESSAGES.count.as_ref().unwrap().answer)(stated);
+            assert_eq!(String::from_utf8(written).unwrap(), format!("{{\"input_tokens\":{stated}}}"), "{name}");
+        }
     }
 }

@@ -81,6 +81,61 @@ pub struct Upstream {
     pub recalls: fn(&Request<'_>) -> bool,
     /// What a refusal means for the caller: the provider's status, and its body, which may have been cut.
     pub refusal: fn(u16, &[u8]) -> Error,
+    /// How the provider counts a prompt's tokens, if it does.
+    pub count: Option<Count>,
+    /// How it embeds texts for clients of [`CHAT`]'s format, if it does, and speaks another.
+    pub embed: Option<Embed>,
+}
+
+/// How a provider counts a prompt's tokens.
+pub struct Count {
+    /// Writes the question.
+    ///
+    /// # Errors
+    /// As [`Upstream::write`].
+    pub write: fn(&Request<'_>, Aim<'_>) -> Result<Written>,
+    /// Reads the answer: so many tokens.
+    ///
+    /// # Errors
+    /// 502 if it is none.
+    pub read: fn(&[u8]) -> Result<u64>,
+}
+
+/// How a provider embeds texts.
+pub struct Embed {
+    /// Writes a request in [`CHAT`]'s format for a model, by the provider's name for it; and how the answer is wanted.
+    ///
+    /// # Errors
+    /// 400 naming the field that is not as that format wants it, or that this one has no place for.
+    pub write: fn(&Document<'_>, &str) -> Result<(Written, Form)>,
+    /// Writes an answer that came with a status of success in [`CHAT`]'s format, and gives the tokens that it reports.
+    ///
+    /// # Errors
+    /// 502 if it is none, or an error in spite of its status.
+    pub whole: fn(&[u8], &Embedded<'_>) -> Result<Billed>,
+}
+
+/// A response's body, and the tokens that its provider reports, if it does.
+pub type Billed = (Vec<u8>, Option<Usage>);
+
+/// How a client wants its vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Form {
+    /// As 32-bit floats, the lowest byte first, in base64; else as lists of numbers.
+    pub base64: bool,
+    /// So many.
+    pub count: usize,
+}
+
+/// What an answer with vectors is written from, besides the vectors.
+#[derive(Clone, Copy, Debug)]
+pub struct Embedded<'a> {
+    /// How they are wanted.
+    pub form: Form,
+    /// The model that they are of, as the client is to be told.
+    pub model: &'a str,
+    /// The tokens of the prompt, where the provider does not tell them.
+    pub estimate: u64,
 }
 
 /// Reads a streamed answer as it comes, however it is cut.
@@ -125,6 +180,21 @@ pub struct Client {
     pub carried: &'static [(&'static str, Option<&'static str>)],
     /// A word that stands in what the gateway made up for such a client, and that no such provider may see.
     pub own: Option<&'static str>,
+    /// How such a client asks for a count of a prompt's tokens, if the format has that.
+    pub count: Option<Question>,
+}
+
+/// How a client asks for a count of a prompt's tokens.
+pub struct Question {
+    /// The path below the API's root, for providers who speak the same.
+    pub path: &'static str,
+    /// Reads the prompt.
+    ///
+    /// # Errors
+    /// 400 naming the field that is not as the format wants it.
+    pub read: for<'d> fn(&'d Document<'d>) -> Result<Request<'d>>,
+    /// Writes the answer.
+    pub answer: fn(u64) -> Vec<u8>,
 }
 
 /// A model as clients are told of it.

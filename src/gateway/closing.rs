@@ -40,7 +40,7 @@ impl Closing {
     /// Texts whose tokens have to be counted, because the provider reported none; nothing if they are known, or not worth it.
     pub fn question(&mut self) -> Option<(Encoding, Vec<String>)> {
         let Unread { prompt, words, said } = self.receipt.unread.take()?;
-        let tally = prompt.and_then(|body| tally::chat(&Document::read(&body).ok()?).ok());
+        let tally = prompt.and_then(|body| tally::prompt(&Document::read(&body).ok()?));
         let answer = tally::spoken(&words);
         let (mut texts, besides, kept) = match tally {
             Some(tally) => (tally.texts, tally.besides, true),

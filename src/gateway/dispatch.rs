@@ -9,10 +9,11 @@ use super::relay::{Relay, Wanted};
 use super::safe::Safe;
 use super::translate::{Facts, Translate};
 use super::watch::{KEEP_ALIVE, Tick, Watch};
-use super::{Body, Bridge, Response};
+use super::{Body, Bridge, Response, embed};
 use crate::adapters::openai::inbound::{self, Ask};
+use crate::adapters::openai::task::{self, Task};
 use crate::adapters::openai::{encode, outbound, whole};
-use crate::adapters::{self, Encode, Head, echo};
+use crate::adapters::{self, CHAT, Encode, Head, echo};
 use crate::chat::Event;
 use crate::config::{Millis, OnDisconnect, StreamUsage};
 use crate::error::{Error, Result};
@@ -38,13 +39,16 @@ pub async fn answer<H: Host>(
     manner: &Manner<'_>,
     receipt: &mut Receipt,
 ) -> Result<Response<H>> {
+    if *ask.task == task::EMBEDDING && target.provider.adapter != CHAT.name {
+        return embed::answer(bridge, host, &ask, &target, manner, receipt).await;
+    }
     if target.provider.adapter == echo::KIND.name {
         let head = Head { model: target.upstream.clone().into_owned(), ..head(host, &ask) };
         return tell(bridge, host, (&ask, head), &target, manner, receipt);
     }
     let key = bridge.account(target.index).key(&target.provider.name)?;
     let wanted = Wanted { usage: ask.include_usage, cost: ask.include_cost, choices: ask.choices };
-    let stream = ask.stream;
+    let (task, stream) = (ask.task, ask.stream);
     let account = receipt.key_id.clone().unwrap_or_default();
     let safe = || Safe::of(bridge.config.vault, &account, &target, key, host.dice());
     let pair = Pair::of(manner, &target, ask.document.bytes(), || head(host, &ask), safe);
@@ -54,16 +58,8 @@ pub async fn answer<H: Host>(
     };
     receipt.meter = Some(meter(&target, &call.body));
     let clocks = target.model.clocks;
-    let (sent, over) = (host.now(), receipt.started.saturating_add(clocks.total));
-    let left = || over.saturating_sub(host.now());
-    let first_token = clocks.first_token.filter(|_| stream);
-    let connect = [clocks.connect, first_token].into_iter().flatten().fold(left(), Millis::min);
-    let answer = host.send(call, connect).await.map_err(unanswered)?;
-    if !(200..300).contains(&answer.status()) {
-        let refusal = pair.as_ref().map_or(outbound::refusal as fn(_, &_) -> _, Pair::refusal);
-        return Err(bridge.clean(target.index, refused(host, answer, left(), refusal).await));
-    }
-    receipt.sent = Some(sent);
+    let refusal = pair.as_ref().map_or(outbound::refusal as fn(_, &_) -> _, Pair::refusal);
+    let answer = send(bridge, host, call, &target, refusal, receipt).await?;
     if stream && !is_document::<H>(&answer) {
         let watch = Watch::new(clocks, target.provider.streaming.keep_alive, receipt.started, host.now());
         receipt.status = 200;
@@ -78,12 +74,10 @@ pub async fn answer<H: Host>(
         let (stream, held) = held.map_err(|error| bridge.clean(target.index, error))?;
         return Ok(Response::event_stream(Body::Overheard(stream, held, relay)));
     }
-    let first_byte = host.now();
-    let (bytes, buffer) = host.gather(answer, left()).await.map_err(unanswered)?;
-    receipt.first_byte = Some(first_byte);
+    let (bytes, buffer) = gather(host, answer, &target, receipt).await?;
     let (body, facts) = match pair {
         Some(pair) => pair.whole(host, &bytes).await,
-        None => heard(&bytes),
+        None => heard(task, &bytes),
     };
     if body.is_ok() || facts.usage.is_some() {
         receipt.charge(facts.usage, facts.tier.as_deref(), &facts.words, facts.said);
@@ -97,6 +91,46 @@ pub async fn answer<H: Host>(
     })
 }
 
+/// Calls a provider, and waits for the head of an answer that is one.
+pub(super) async fn send<H: Host>(
+    bridge: &Bridge,
+    host: &H,
+    call: Call,
+    target: &Target<'_>,
+    refusal: fn(u16, &[u8]) -> Error,
+    receipt: &mut Receipt,
+) -> Result<H::Answer> {
+    let clocks = target.model.clocks;
+    let sent = host.now();
+    let first_token = clocks.first_token.filter(|_| call.stream);
+    let connect = [clocks.connect, first_token].into_iter().flatten().fold(left(host, target, receipt), Millis::min);
+    let answer = host.send(call, connect).await.map_err(unanswered)?;
+    if !(200..300).contains(&answer.status()) {
+        let left = left(host, target, receipt);
+        return Err(bridge.clean(target.index, refused(host, answer, left, refusal).await));
+    }
+    receipt.sent = Some(sent);
+    Ok(answer)
+}
+
+/// Reads all of an answer: a copy, and the bytes to hand on.
+pub(super) async fn gather<H: Host>(
+    host: &H,
+    answer: H::Answer,
+    target: &Target<'_>,
+    receipt: &mut Receipt,
+) -> Result<(Vec<u8>, H::Buffer)> {
+    let first_byte = host.now();
+    let gathered = host.gather(answer, left(host, target, receipt)).await.map_err(unanswered)?;
+    receipt.first_byte = Some(first_byte);
+    Ok(gathered)
+}
+
+/// What is left of the time for the whole.
+fn left<H: Host>(host: &H, target: &Target<'_>, receipt: &Receipt) -> Millis {
+    receipt.started.saturating_add(target.model.clocks.total).saturating_sub(host.now())
+}
+
 /// What the head of an answer says, where its provider says nothing better.
 fn head<H: Host>(host: &H, ask: &Ask<'_>) -> Head {
     let (created, include_usage) = (host.now() / 1000, ask.include_usage == Some(true));
@@ -104,8 +138,8 @@ fn head<H: Host>(host: &H, ask: &Ask<'_>) -> Head {
 }
 
 /// A whole answer that the client gets as it is.
-fn heard(bytes: &[u8]) -> (Result<Option<Vec<u8>>>, Facts) {
-    match outbound::reply(bytes) {
+fn heard(task: &Task, bytes: &[u8]) -> (Result<Option<Vec<u8>>>, Facts) {
+    match (task.reply)(bytes) {
         Ok(facts) => (Ok(None), facts.into()),
         Err(error) => (Err(error), Facts::default()),
     }
@@ -218,7 +252,7 @@ fn frames(mut stream: Box<dyn Encode>, steps: &[(Millis, Event<'_>)], cost: &str
 }
 
 /// A long prompt is not kept until its answer has ended.
-const KEPT: usize = 32 << 10;
+pub(super) const KEPT: usize = 32 << 10;
 
 fn meter(target: &Target<'_>, prompt: &Rc<Vec<u8>>) -> Meter {
     let price = price::card(target.provider, target.model, &target.upstream).price;
@@ -238,7 +272,7 @@ fn call(mut ask: Ask<'_>, target: &Target<'_>, key: Option<&Secret>) -> Result<C
         headers.push(("authorization".to_owned(), format!("Bearer {}", key.reveal())));
     }
     Ok(Call {
-        url: target.provider.address.as_ref().map(|address| address.join(outbound::ENDPOINT)).unwrap_or_default(),
+        url: target.provider.address.as_ref().map(|address| address.join(ask.task.path)).unwrap_or_default(),
         headers,
         body: Rc::new(ask.document.render().into_owned()),
         stream: ask.stream,

@@ -4,14 +4,17 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
+use crate::adapters::openai::task::{self, Task};
 use crate::adapters::{self, Client};
 use crate::error::{Error, Result};
 
 /// What is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
-    /// A chat completion, or a message in answer to others: the same, in another format.
-    Chat,
+    /// A chat completion, or a message in answer to others: the same, in another format. Or what else a model does.
+    Task(&'static Task),
+    /// The tokens of a prompt, in the client's format.
+    Count,
     /// The tokens of a chat or a text.
     Tokenize,
     /// The list of models.
@@ -66,8 +69,11 @@ pub fn client(path: &str, header: &dyn Fn(&str) -> Option<String>) -> &'static C
 
 /// Every path, below `/v1` or without it.
 const ROUTES: &[Route] = &[
-    Route { path: "/chat/completions", open_end: false, allow: POST, endpoint: |_| Endpoint::Chat },
-    Route { path: MESSAGES, open_end: false, allow: POST, endpoint: |_| Endpoint::Chat },
+    Route { path: "/chat/completions", open_end: false, allow: POST, endpoint: |_| Endpoint::Task(&task::CHAT) },
+    Route { path: MESSAGES, open_end: false, allow: POST, endpoint: |_| Endpoint::Task(&task::CHAT) },
+    Route { path: "/messages/count_tokens", open_end: false, allow: POST, endpoint: |_| Endpoint::Count },
+    Route { path: "/completions", open_end: false, allow: POST, endpoint: |_| Endpoint::Task(&task::COMPLETION) },
+    Route { path: "/embeddings", open_end: false, allow: POST, endpoint: |_| Endpoint::Task(&task::EMBEDDING) },
     Route { path: "/tokenize", open_end: false, allow: POST, endpoint: |_| Endpoint::Tokenize },
     Route { path: MODELS, open_end: false, allow: GET, endpoint: |_| Endpoint::Models },
     Route { path: "/models/", open_end: true, allow: GET, endpoint: Endpoint::Model },
@@ -133,11 +139,14 @@ mod tests {
     #[test]
     fn prefixes_are_forgiven() {
         for path in ["/chat/completions", "/v1/chat/completions", "/v1/v1/chat/completions", "/v1/chat/completions/"] {
-            assert_eq!(wanted(path), Some(Endpoint::Chat), "{path}");
+            assert_eq!(wanted(path), Some(Endpoint::Task(&task::CHAT)), "{path}");
         }
         assert_eq!(wanted("/v1/models/"), Some(Endpoint::Models));
         assert_eq!(wanted("/models"), Some(Endpoint::Models));
         assert_eq!(wanted("/health"), Some(Endpoint::Health));
+        assert_eq!(wanted("/completions/"), Some(Endpoint::Task(&task::COMPLETION)));
+        assert_eq!(wanted("/v1/v1/embeddings"), Some(Endpoint::Task(&task::EMBEDDING)));
+        assert_eq!(wanted("/messages/count_tokens/"), Some(Endpoint::Count));
         assert_eq!((wanted("/v1/ws"), wanted("/ws")), (Some(Endpoint::Socket), Some(Endpoint::Socket)));
     }
 

@@ -1,11 +1,14 @@
 //! The walk of one request: every room in order, on one screen. It knows no runtime; [`Host`] is all it asks of the world.
 
 pub mod admin;
+mod aim;
 mod caller;
 mod closing;
 mod cors;
+mod count;
 mod dispatch;
 mod door;
+mod embed;
 mod models;
 mod pair;
 mod permit;
@@ -32,13 +35,13 @@ pub use safe::Keepsake;
 pub use watch::{KEEP_ALIVE, Tick};
 
 use crate::adapters::Client;
-use crate::adapters::openai::{inbound, outbound, tally};
+use crate::adapters::openai::task::Task;
 use crate::config::{Accounting, Config, Cors, Level, Logging, Millis, Problem};
 use crate::error::{Error, Result};
 use crate::policy::auth::{self, AccessKeys};
-use crate::policy::{price, route};
 use crate::provider::{Account, scrub};
 use crate::session::Rules;
+use aim::{aim, need};
 use door::{Endpoint, Visit};
 use pair::Manner;
 use permit::{Known, Need};
@@ -217,7 +220,7 @@ async fn walk<H: Host>(
     };
     let caller = bridge.admit(request.host_name, request.header, request.caller.clone())?;
     receipt.key_id = Some(caller.key_id.clone());
-    if endpoint != Endpoint::Chat {
+    if !matches!(endpoint, Endpoint::Task(_) | Endpoint::Count) {
         permit::check(bridge, host, &caller).await?;
     }
     let client = door::client(request.path, request.header);
@@ -226,11 +229,16 @@ async fn walk<H: Host>(
         Endpoint::Model(name) => Ok(Response::json(200, Body::Bytes(models::one(bridge, client, &name)?))),
         Endpoint::Usage => admin::usage::own(host, &caller.key_id, request.query).await,
         Endpoint::Tokenize => tokenize::answer(bridge, host, request, receipt).await,
-        Endpoint::Chat | Endpoint::Health | Endpoint::Socket => chat(bridge, host, request, &caller, receipt).await,
+        Endpoint::Count => count::answer(bridge, host, request, &caller, receipt).await,
+        Endpoint::Task(task) => perform(task, bridge, host, request, &caller, receipt).await,
+        // They were answered at the door.
+        Endpoint::Health | Endpoint::Socket => Ok(Response::json(200, Body::Empty)),
     }
 }
 
-async fn chat<H: Host>(
+/// A chat, or whatever else a model does.
+async fn perform<H: Host>(
+    task: &'static Task,
     bridge: &Rc<Bridge>,
     host: &H,
     request: Request<'_, H>,
@@ -239,7 +247,7 @@ async fn chat<H: Host>(
 ) -> Result<Response<H>> {
     let manner = Manner::new(door::client(request.path, request.header), request.header);
     let body = read_body(bridge, host, request).await?;
-    let (ask, target) = match aim(bridge, &body, receipt) {
+    let (ask, target) = match aim(bridge, &body, task, receipt) {
         Ok(aimed) => aimed,
         Err(error) => {
             // Nobody is told more than that the key is wrong, before it is known to be right.
@@ -251,7 +259,7 @@ async fn chat<H: Host>(
     let headers = permit.headers();
     receipt.permit = Some(permit);
     let logging = &bridge.config.logging;
-    if let Some(line) = receipt.start_line(logging, host.now(), ask.document.value("messages")) {
+    if let Some(line) = receipt.start_line(logging, host.now(), ask.document.value(task.field)) {
         host.log(&line);
     }
     let answer = dispatch::answer(bridge, host, ask, target, &manner, receipt).await;
@@ -272,39 +280,6 @@ async fn chat<H: Host>(
     // A receipt that has been settled has gone; what was dropped is told all the same.
     response.headers.extend(dropped.map(|dropped| (pair::DROPPED, dropped)));
     Ok(response)
-}
-
-/// What is asked, and where it goes.
-fn aim<'a>(bridge: &'a Bridge, body: &'a [u8], receipt: &mut Receipt) -> Result<(inbound::Ask<'a>, route::Target<'a>)> {
-    let ask = inbound::read(body)?;
-    receipt.model = Some(ask.model.chars().take(200).collect());
-    receipt.stream = ask.stream;
-    let target = route::resolve(&bridge.config, &ask.model)?;
-    receipt.provider = Some(target.provider.name.clone());
-    receipt.called = Some(target.upstream.chars().take(200).collect());
-    Ok((ask, target))
-}
-
-/// The most that a request can take. What a prompt can be is bounded by the model's context. Tokens of a minute are promised by the bytes of
-/// the body alone, for a token has at least one.
-fn need(ask: &inbound::Ask<'_>, target: &route::Target<'_>, body: &[u8]) -> Need {
-    let card = price::card(target.provider, target.model, &target.upstream);
-    let context = card.context.unwrap_or(u64::MAX);
-    let input = tally::bound(body, &ask.document).min(context);
-    let body = body.len() as u64;
-    let ceiling = target.model.max_tokens.map(|ceiling| ceiling.saturating_mul(ask.choices.max(1)));
-    let longest = card.max_output.or(card.context).map(|longest| longest.saturating_mul(ask.choices.max(1)));
-    let asked = outbound::longest(&ask.document, ask.choices);
-    let asked = asked.map(|asked| ceiling.map_or(asked, |ceiling| asked.min(ceiling)));
-    let output = [asked, longest].into_iter().flatten().min();
-    let cost = card.price.zip(output).map(|(price, output)| price.bound(input, output));
-    Need {
-        models: vec![ask.model.clone(), format!("{}/{}", target.provider.name, target.upstream)],
-        body,
-        tokens: body.min(context).saturating_add(output.unwrap_or(0)),
-        cost,
-        time: target.model.clocks.total,
-    }
 }
 
 fn with_headers(error: Error, headers: &[(&'static str, String)]) -> Error {

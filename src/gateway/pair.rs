@@ -7,7 +7,7 @@ use super::host::{Call, Host};
 use super::safe::Safe;
 use super::translate::{Facts, Translate};
 use crate::adapters::openai::outbound;
-use crate::adapters::{self, Aim, CHAT, Client, Head, Upstream};
+use crate::adapters::{self, Aim, CHAT, Client, Head, Upstream, Written};
 use crate::config::OnDisconnect;
 use crate::error::{Error, Result};
 use crate::policy::price;
@@ -20,6 +20,9 @@ const STRICT: &str = "x-llm-bridge-strict";
 
 /// The response header that names what a provider was not told.
 pub(super) const DROPPED: &str = "x-llm-bridge-dropped";
+
+/// The response header that says that tokens were estimated here: the provider did not tell them.
+pub(super) const ESTIMATED: &str = "x-llm-bridge-estimated";
 
 /// How a client speaks, and what its headers say, for whoever has to know.
 pub(super) struct Manner<'r> {
@@ -39,7 +42,7 @@ impl<'r> Manner<'r> {
     }
 
     /// Headers for providers who speak the same.
-    fn carried(&self) -> impl Iterator<Item = (String, String)> {
+    pub(super) fn carried(&self) -> impl Iterator<Item = (String, String)> {
         self.client.carried.iter().filter_map(|(name, usual)| {
             let value = (self.header)(name).or_else(|| usual.map(str::to_owned))?;
             Some(((*name).to_owned(), value))
@@ -123,12 +126,7 @@ impl<'m> Pair<'m> {
         })
     }
 
-    async fn write<H: Host>(
-        &self,
-        host: &H,
-        document: &Document<'_>,
-        target: &Target<'_>,
-    ) -> Result<adapters::Written> {
+    async fn write<H: Host>(&self, host: &H, document: &Document<'_>, target: &Target<'_>) -> Result<Written> {
         let mut request = (self.manner.client.read)(document)?;
         if let Some(safe) = self.safe.as_ref().filter(|_| (self.upstream.recalls)(&request)) {
             safe.recall(host, &mut request).await;
@@ -137,22 +135,8 @@ impl<'m> Pair<'m> {
         request.max_tokens = request.max_tokens.map(|asked| row.max_tokens.map_or(asked, |most| asked.min(most)));
         let longest = price::card(target.provider, row, &target.upstream).max_output;
         let max_output = [row.max_tokens, longest].into_iter().flatten().min();
-        let mut written = (self.upstream.write)(&request, Aim { model: &target.upstream, max_output })?;
-        if !written.dropped.is_empty() && (row.strict || self.manner.is_strict()) {
-            let names = written.dropped.join(", ");
-            let message = format!("The provider cannot be told: {names}. This request is strict.");
-            let first = written.dropped.first().cloned().unwrap_or_default();
-            return Err(Error::caller(400, "unsupported_parameter", message).at(first));
-        }
-        let edited = Document::read(&written.body).ok().and_then(|mut document| {
-            params::apply(&mut document, &row.params);
-            match document.render() {
-                Cow::Owned(edited) => Some(edited),
-                Cow::Borrowed(_) => None,
-            }
-        });
-        written.body = edited.unwrap_or(written.body);
-        Ok(written)
+        let written = (self.upstream.write)(&request, Aim { model: &target.upstream, max_output })?;
+        finish(written, target, self.manner)
     }
 
     /// Reads a whole answer, and writes it in the client's format; nothing where that is the provider's. What was learnt of it counts even
@@ -183,5 +167,50 @@ impl<'m> Pair<'m> {
     pub(super) fn stream(self, keeps_text: bool) -> (Translate, Option<Safe>) {
         let encode = (self.manner.client.stream)(self.head);
         (Translate::new((self.upstream.stream)(), encode, self.native, keeps_text), self.safe)
+    }
+}
+
+/// A strict request is told as a whole, or not at all.
+///
+/// # Errors
+/// 400 if it is strict, and the provider cannot be told all.
+pub(super) fn tells_all(written: &Written, target: &Target<'_>, manner: &Manner<'_>) -> Result<()> {
+    if !written.dropped.is_empty() && (target.model.strict || manner.is_strict()) {
+        let names = written.dropped.join(", ");
+        let message = format!("The provider cannot be told: {names}. This request is strict.");
+        let first = written.dropped.first().cloned().unwrap_or_default();
+        return Err(Error::caller(400, "unsupported_parameter", message).at(first));
+    }
+    Ok(())
+}
+
+/// Makes the row's edits in a request that was written.
+///
+/// # Errors
+/// As [`tells_all`].
+pub(super) fn finish(mut written: Written, target: &Target<'_>, manner: &Manner<'_>) -> Result<Written> {
+    tells_all(&written, target, manner)?;
+    let edited = Document::read(&written.body).ok().and_then(|mut document| {
+        params::apply(&mut document, &target.model.params);
+        match document.render() {
+            Cow::Owned(edited) => Some(edited),
+            Cow::Borrowed(_) => None,
+        }
+    });
+    written.body = edited.unwrap_or(written.body);
+    Ok(written)
+}
+
+/// The call that a written request becomes, whose answer is read whole.
+pub(super) fn posted(written: Written, target: &Target<'_>, key: Option<&Secret>, upstream: &Upstream) -> Call {
+    let own = key.map(|key| (upstream.key)(key.reveal()));
+    let mut headers = target.provider.headers.clone();
+    headers.extend(own.into_iter().chain(written.headers).map(|(name, value)| (name.to_owned(), value)));
+    Call {
+        url: target.provider.address.as_ref().map(|address| address.join(&written.path)).unwrap_or_default(),
+        headers,
+        body: Rc::new(written.body),
+        stream: false,
+        ends_with_client: target.provider.streaming.on_disconnect == OnDisconnect::Cancel,
     }
 }

@@ -144,6 +144,14 @@ pub async fn admit<H: Host>(bridge: &Bridge, host: &H, caller: &Caller, need: im
     Ok(permit)
 }
 
+/// Gives back what was promised to a request that takes nothing. If that fails, the promise ends by itself.
+pub async fn release<H: Host>(host: &H, permit: Permit) {
+    let Permit { id, accounts, limited, .. } = permit;
+    for account in accounts.iter().filter(|_| limited) {
+        let _ = order(host, account, &Order::Release(id.clone())).await;
+    }
+}
+
 /// What an account would say without counting anything.
 fn allowed(terms: &Terms, need: &Need, now: Millis) -> std::result::Result<(), Refusal> {
     let models: Vec<&str> = need.models.iter().map(String::as_str).collect();

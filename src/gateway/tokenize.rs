@@ -34,7 +34,8 @@ pub(super) async fn answer<H: Host>(
     Ok(Response::json(200, Body::Bytes(body)))
 }
 
-fn unavailable() -> Error {
+/// There is no vocabulary.
+pub(super) fn unavailable() -> Error {
     let message = "The gateway's vocabulary could not be loaded: the files in build/assets belong to its deployment.";
     Error::gateway(503, "tokenizer_unavailable", message)
 }

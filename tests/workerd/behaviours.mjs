@@ -21,6 +21,36 @@ export const USAGE = {
 
 export const ANSWER = WORDS.join("");
 
+/** What a text is billed that is no chat. */
+export const TEXT_USAGE = { prompt_tokens: 9, completion_tokens: 7, total_tokens: 16 };
+
+export const VECTOR_USAGE = { prompt_tokens: 8, total_tokens: 8 };
+
+/** Of a legacy completion, which may be asked for without a prompt. */
+const isText = (request) => request.messages === undefined && request.input === undefined;
+
+/** The vector of the input at `index`; its numbers are the same as floats of 32 bits. */
+export const vector = (index, dimensions = 4) => Array.from({ length: dimensions }, (_, at) => index + 0.5 - at * 0.125);
+
+function vectors({ model, input, encoding_format, dimensions }) {
+  const texts = typeof input === "string" || typeof input[0] === "number" ? [input] : input;
+  const packed = (numbers) => Buffer.from(new Float32Array(numbers).buffer).toString("base64");
+  const form = (numbers) => (encoding_format === "base64" ? packed(numbers) : numbers);
+  const data = texts.map((_, index) => ({ object: "embedding", index, embedding: form(vector(index, dimensions)) }));
+  return JSON.stringify({ object: "list", data, model: `${model}-served`, usage: VECTOR_USAGE }, null, 2);
+}
+
+const textAnswer = (request, choices, extra = {}) => ({
+  id: "cmpl-uqkvlQyYK7bGYrRHQ0eXlWi7",
+  object: "text_completion",
+  created: CREATED,
+  model: `${request.model}-2026-11-01`,
+  choices,
+  ...extra,
+});
+
+const textChoice = (text, finish_reason = null) => ({ text, index: 0, logprobs: null, finish_reason });
+
 export const DONE = "data: [DONE]\n\n";
 
 /** OpenAI's error envelope. */
@@ -33,6 +63,11 @@ export const event = (json) => `data: ${json}\n\n`;
 
 /** One chunk of a streamed answer, as JSON. */
 export function chunk(request, delta, { finish = null, logprobs = null, ...rest } = {}) {
+  if (isText(request)) {
+    const usage = request.stream_options?.include_usage ? { usage: null } : {};
+    const { usage: told, ...more } = rest;
+    return JSON.stringify(textAnswer(request, [textChoice(delta.content ?? "", finish)], { ...usage, ...more, ...(told ? { usage: TEXT_USAGE } : {}) }));
+  }
   return JSON.stringify({
     id: ID,
     object: "chat.completion.chunk",
@@ -72,7 +107,7 @@ function usageChunk(request) {
 /** The events of a complete streamed answer without its `[DONE]`. */
 export function answerEvents(request, middle = request.tools ? toolChunks(request) : textChunks(request)) {
   return [
-    chunk(request, { role: "assistant", content: request.tools ? null : "", refusal: null }),
+    ...(isText(request) ? [] : [chunk(request, { role: "assistant", content: request.tools ? null : "", refusal: null })]),
     ...middle,
     chunk(request, {}, { finish: request.tools ? "tool_calls" : "stop" }),
     ...(request.stream_options?.include_usage ? [usageChunk(request)] : []),
@@ -88,6 +123,8 @@ function message(request, extra) {
 
 /** A complete answer that is not streamed, laid out as OpenAI lays it out: over several lines. */
 function completion(request, extra = {}) {
+  if (request.input !== undefined) return vectors(request);
+  if (isText(request)) return JSON.stringify(textAnswer(request, [textChoice(ANSWER, "stop")], { usage: TEXT_USAGE }), null, 2);
   return JSON.stringify(
     {
       id: ID,
@@ -307,4 +344,12 @@ const LIES = {
   },
 };
 
-export const BEHAVIOURS = { ...ANSWERS, ...FRAMINGS, ...PACES, ...ACCIDENTS, ...REFUSALS, ...LIES };
+// What a host says that does not tell its usage.
+const SILENCES = {
+  "no-usage": (exchange) => {
+    const { usage: _, ...answer } = JSON.parse(completion(exchange.request));
+    exchange.json(200, JSON.stringify(answer));
+  },
+};
+
+export const BEHAVIOURS = { ...ANSWERS, ...FRAMINGS, ...PACES, ...ACCIDENTS, ...REFUSALS, ...LIES, ...SILENCES };

@@ -32,7 +32,7 @@ const onlyKeys = (object, allowed, where) => {
 /** Starts both on loopback. */
 export async function startFormats() {
   const requests = [];
-  const state = { requests, cut: false };
+  const state = { requests, cut: false, refusal: null };
   const server = createServer((req, res) => serve(req, res, state));
   server.keepAliveTimeout = 0;
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -42,6 +42,8 @@ export async function startFormats() {
     anthropic: `${origin}/v1`,
     gemini: `${origin}/v1beta`,
     requests,
+    /** From now on all is refused with this status and these headers; or, without a status, no longer. */
+    refuse: (status, headers = {}) => (state.refusal = status ? { status, headers } : null),
     /** From now on streams break off after their first words, or no longer. */
     cut: (on) => (state.cut = on),
     stop: () => (server.closeAllConnections(), new Promise((resolve) => server.close(resolve))),
@@ -56,6 +58,12 @@ async function serve(req, res, state) {
     const body = JSON.parse(Buffer.concat(pieces));
     state.requests.push({ url: req.url, headers: req.headers, body });
     insist(!req.headers.authorization || format === openai, "a key for somebody else");
+    if (state.refusal) {
+      const { status, headers } = state.refusal;
+      return res.writeHead(status, { "content-type": "application/json", ...headers }).end(JSON.stringify(format.refuse("not now", status)));
+    }
+    const other = format.others?.(req, body);
+    if (other) return res.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(other));
     const said = format.read(req, body);
     if (said.stream) {
       const events = format.stream(said.step, said.model);
@@ -77,6 +85,21 @@ const anthropic = {
     insist(req.headers["anthropic-version"], "anthropic-version: field required");
     onlyKeys(body, ["model", "messages", "system", "max_tokens", "tools", "tool_choice", "stream", "temperature", "top_p", "top_k", "stop_sequences", "metadata", "thinking", "output_config"], "body");
     insist(Number.isInteger(body.max_tokens), "max_tokens: field required");
+    return { stream: body.stream, step: this.prompt(body), model: body.model };
+  },
+  /** Counts: what is no part of the prompt is refused. */
+  others(req, body) {
+    if (req.url.split("?")[0] !== "/v1/messages/count_tokens") return null;
+    insist(req.headers["x-api-key"] === "key-of-anthropic", "wrong key");
+    insist(req.headers["anthropic-version"], "anthropic-version: field required");
+    for (const field of Object.keys(body)) {
+      insist(["model", "messages", "system", "tools", "tool_choice", "thinking", "output_config", "cache_control"].includes(field), `${field}: Extra inputs are not permitted`);
+    }
+    this.prompt(body);
+    return { input_tokens: JSON.stringify([body.system, body.messages, body.tools]).length };
+  },
+  /** Checks a prompt, and gives the number of results in it. */
+  prompt(body) {
     let called = [];
     let results = 0;
     body.messages.forEach(({ role, content, ...rest }, n) => {
@@ -102,12 +125,13 @@ const anthropic = {
       onlyKeys(tool, ["name", "description", "input_schema", "cache_control", "strict"], "tools");
       insist(tool.input_schema?.type === "object", "tools: input_schema: type required");
     }
-    return { stream: body.stream, step: results, model: body.model };
+    return results;
   },
   block(block, where) {
     const keys = { text: ["text", "cache_control"], image: ["source", "cache_control"], document: ["source", "cache_control", "title"], tool_use: ["id", "name", "input", "cache_control"], tool_result: ["tool_use_id", "content", "is_error", "cache_control"], thinking: ["thinking", "signature"], redacted_thinking: ["data"] }[block.type];
     insist(keys, `${where}: unknown block ${block.type}`);
     onlyKeys(block, ["type", ...keys], where);
+    if (block.type === "thinking") insist(/^[A-Za-z0-9+/=]+$/.test(block.signature ?? ""), `${where}: Invalid \`signature\` in \`thinking\` block`);
     if (block.type === "text") insist(block.text !== "", `${where}: text must not be empty`);
     if (block.type === "tool_use") insist(block.input && typeof block.input === "object", `${where}: input must be an object`);
   },
@@ -144,7 +168,7 @@ const anthropic = {
     out.push(event("message_delta", { delta: { stop_reason, stop_sequence: null }, usage: { output_tokens: this.usage.output_tokens } }), event("message_stop", {}));
     return out;
   },
-  refuse: (message) => ({ type: "error", error: { type: "invalid_request_error", message }, request_id: "req_1" }),
+  refuse: (message, status = 400) => ({ type: "error", error: { type: { 400: "invalid_request_error", 401: "authentication_error", 429: "rate_limit_error" }[status] ?? "api_error", message }, request_id: "req_1" }),
 };
 
 const openai = {
@@ -202,6 +226,45 @@ const gemini = {
     const [, model, method] = path.match(/^\/v1beta\/models\/(gemini-(?:3-)?fake):(\w+)$/) ?? [];
     insist(["generateContent", "streamGenerateContent"].includes(method), `no such method: ${req.url}`);
     insist(method === "generateContent" || query === "alt=sse", "streams are asked for as SSE");
+    return { stream: method === "streamGenerateContent", step: this.prompt(body, model), model };
+  },
+  /** Counts and vectors. */
+  others(req, body) {
+    const [, model, method] = req.url.match(/^\/v1beta\/models\/([\w-]+):(countTokens|embedContent|batchEmbedContents)$/) ?? [];
+    if (!method) return null;
+    insist(req.headers["x-goog-api-key"] === "key-of-gemini", "API key not valid");
+    if (method === "countTokens") {
+      insist(model === "gemini-fake", `models/${model} is not found`);
+      onlyKeys(body, ["contents", "generateContentRequest"], "body");
+      insist(!body.contents !== !body.generateContentRequest, "contents and generateContentRequest are mutually exclusive");
+      const { model: named, ...asked } = body.generateContentRequest ?? { model: "models/gemini-fake", contents: body.contents };
+      insist(named === "models/gemini-fake", "generateContentRequest.model: must be that of the path");
+      this.prompt(asked, model);
+      const tokenCount = JSON.stringify([asked.systemInstruction, asked.contents, asked.tools]).length;
+      return { totalTokens: tokenCount, promptTokensDetails: [{ modality: "TEXT", tokenCount }] };
+    }
+    insist(/^gemini-embedding-\d+$/.test(model), `models/${model} is not found, or is not supported for embedContent`);
+    if (method === "embedContent") return { embedding: this.vector(body, 0, model) };
+    onlyKeys(body, ["requests"], "body");
+    insist(body.requests?.length > 0, "BatchEmbedContentsRequest.requests: must not be empty");
+    insist(body.requests.length <= 100, "BatchEmbedContentsRequest.requests: at most 100 requests can be in one batch");
+    const embeddings = body.requests.map((request, index) => {
+      insist(request.model === `models/${model}`, `requests[${index}].model must match the model in the path`);
+      return this.vector(request, index, model);
+    });
+    // The older model tells no usage.
+    const told = { usageMetadata: { promptTokenCount: 5, promptTokenDetails: [{ modality: "TEXT", tokenCount: 5 }] } };
+    return { embeddings, ...(model === "gemini-embedding-001" ? {} : told) };
+  },
+  vector({ content, outputDimensionality = 4, ...rest }, index) {
+    onlyKeys(rest, ["model", "taskType", "title"], "requests");
+    onlyKeys(content, ["parts", "role"], "content");
+    insist(content.parts?.length > 0 && content.parts.every((part) => Object.keys(part).join() === "text" && typeof part.text === "string" && part.text), "content is required");
+    insist(Number.isInteger(outputDimensionality) && outputDimensionality > 0, "outputDimensionality must be positive");
+    return { values: Array.from({ length: outputDimensionality }, (_, at) => index + 0.5 - at * 0.125) };
+  },
+  /** Checks a request, and gives the number of results in it. */
+  prompt(body, model) {
     onlyKeys(body, ["contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "safetySettings", "cachedContent"], "body");
     onlyKeys(body.generationConfig ?? {}, ["temperature", "topP", "topK", "seed", "maxOutputTokens", "stopSequences", "candidateCount", "presencePenalty", "frequencyPenalty", "responseMimeType", "responseJsonSchema", "responseLogprobs", "logprobs", "thinkingConfig"], "generationConfig");
     let called = [];
@@ -231,7 +294,7 @@ const gemini = {
       onlyKeys(tool, ["functionDeclarations"], "tools");
       tool.functionDeclarations.forEach((fn) => onlyKeys(fn, ["name", "description", "parametersJsonSchema"], "functionDeclarations"));
     }
-    return { stream: method === "streamGenerateContent", step: results, model };
+    return results;
   },
   chunk: (parts, more = {}, candidate = {}) => ({
     candidates: [{ content: { parts, role: "model" }, index: 0, ...candidate }],
@@ -254,5 +317,5 @@ const gemini = {
     const event = (chunk) => `data: ${JSON.stringify(chunk)}\r\n\r\n`;
     return [...this.parts(step, model).map((part) => event(this.chunk([part], { responseId }))), event({ ...this.chunk([], { responseId }), candidates: [{ content: { role: "model" }, finishReason: "STOP", index: 0 }] })];
   },
-  refuse: (message) => ({ error: { code: 400, message, status: "INVALID_ARGUMENT" } }),
+  refuse: (message, code = 400) => ({ error: { code, message, status: { 400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 429: "RESOURCE_EXHAUSTED" }[code] ?? "INTERNAL" } }),
 };

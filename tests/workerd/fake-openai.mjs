@@ -1,4 +1,4 @@
-// A stand-in for a provider that speaks OpenAI's chat-completions format: strict about what it is sent, obedient about how it answers.
+// A stand-in for a provider that speaks OpenAI's format, chats, legacy completions and embeddings: strict about what it is sent, obedient about how it answers.
 //
 // The model's name selects the behaviour (behaviours.mjs). Every request is recorded as it came, and every byte of the answer as it left.
 // By hand: node tests/workerd/fake-openai.mjs --port 9090
@@ -154,10 +154,41 @@ class Exchange {
   }
 }
 
+const absent = (value) => value === undefined || value === null;
+const isCount = (value) => absent(value) || (Number.isInteger(value) && value >= 1);
+const isTokens = (value) => Array.isArray(value) && value.length > 0 && value.every((token) => Number.isInteger(token) && token >= 0);
+const isTexts = (value) => Array.isArray(value) && value.length > 0 && value.length <= 2048 && value.every((text) => (typeof text === "string" && text !== "") || isTokens(text));
+const isQuestion = (value) => (typeof value === "string" && value !== "") || isTokens(value) || isTexts(value);
+const isAny = () => true;
+
+// Besides chats: field by field what OpenAI accepts. A field that is not named is refused, as OpenAI does here.
+const OTHER_FIELDS = {
+  "/v1/embeddings": [
+    ["model", (value) => typeof value === "string" && value !== ""],
+    ["input", isQuestion],
+    ["encoding_format", (value) => absent(value) || value === "float" || value === "base64"],
+    ["dimensions", isCount],
+    ["user", (value) => absent(value) || typeof value === "string"],
+  ],
+  "/v1/completions": [
+    ["model", (value) => typeof value === "string" && value !== ""],
+    ["prompt", (value) => absent(value) || isQuestion(value)],
+    ["stream", (value) => absent(value) || typeof value === "boolean"],
+    ["stream_options", (value, { stream }) => absent(value) || (stream === true && typeof value === "object")],
+    ["max_tokens", (value) => absent(value) || (Number.isInteger(value) && value >= 0)],
+    ["n", isCount],
+    ["best_of", (value, { n, stream }) => absent(value) || (Number.isInteger(value) && value >= (n ?? 1) && !(stream && value > 1))],
+    ["logprobs", (value) => absent(value) || (Number.isInteger(value) && value >= 0 && value <= 5)],
+    ["temperature", (value) => absent(value) || (typeof value === "number" && value >= 0 && value <= 2)],
+    ...["echo", "frequency_penalty", "logit_bias", "presence_penalty", "seed", "stop", "suffix", "top_p", "user"].map((field) => [field, isAny]),
+  ],
+};
+
 /** Why this request would be refused by a careful provider, or null. */
 function refuse({ method, headers, body }, path) {
   const keyless = path === KEYLESS_CHAT_PATH;
-  if (!keyless && !CHAT_PATHS.has(path)) return { status: 404, message: `Invalid URL (${method} ${path})` };
+  const others = OTHER_FIELDS[path];
+  if (!keyless && !CHAT_PATHS.has(path) && !others) return { status: 404, message: `Invalid URL (${method} ${path})` };
   if (method !== "POST") return { status: 405, message: `Not allowed to ${method} on ${path}`, code: "method_not_supported" };
   if (keyless && headers.authorization) return { status: 401, message: "This host takes no key", code: "invalid_api_key" };
   if (!keyless && !/^Bearer [^\s,]+$/.test(headers.authorization ?? "")) {
@@ -168,12 +199,12 @@ function refuse({ method, headers, body }, path) {
   }
   const request = parse(body);
   if (!request) return { status: 400, message: "We could not parse the JSON body of your request." };
-  const fault = FIELDS.find(([field, isGood]) => !isGood(request[field], request));
+  const stray = others && Object.keys(request).find((field) => !others.some(([known]) => known === field));
+  if (stray) return { status: 400, message: `Unrecognized request argument supplied: ${stray}` };
+  const fault = (others ?? FIELDS).find(([field, isGood]) => !isGood(request[field], request));
   return fault ? { status: 400, message: `Invalid value for '${fault[0]}'.`, param: fault[0] } : null;
 }
 
-const absent = (value) => value === undefined || value === null;
-const isCount = (value) => absent(value) || (Number.isInteger(value) && value >= 1);
 const isMessage = (message) => typeof message?.role === "string";
 
 // Field by field, what OpenAI accepts. Fields not named here are let through: compatible hosts have their own.

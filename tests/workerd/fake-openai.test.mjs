@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import OpenAI from "openai";
-import { ANSWER, BEHAVIOURS, ODD_COMPLETION, USAGE } from "./behaviours.mjs";
+import { ANSWER, BEHAVIOURS, ODD_COMPLETION, USAGE, vector, VECTOR_USAGE } from "./behaviours.mjs";
 import { as, call, chatRequest, HELLO, open } from "./client.mjs";
 import { chunks, expectOneDone, streamedText } from "./expect.mjs";
 import { startFake } from "./fake-openai.mjs";
@@ -21,6 +21,20 @@ describe("the fake provider", () => {
   after(() => fake.stop());
 
   const post = (body, headers) => call(url, chatRequest("sk-fake", body, headers));
+
+  it("answers the official client's other questions, and refuses what OpenAI refuses of them", async () => {
+    const { data, usage } = await openai.embeddings.create({ model: "ok", input: ["a", "b"], dimensions: 3 });
+    assert.deepEqual([data.map(({ embedding }) => embedding), usage], [[vector(0, 3), vector(1, 3)], VECTOR_USAGE]);
+    const { choices, object } = await openai.completions.create({ model: "ok", prompt: "Say" });
+    assert.deepEqual([object, choices[0].text], ["text_completion", ANSWER]);
+    const refused = async (path, body) => (await call(fake.base + path, chatRequest("sk-fake", { model: "ok", ...body }))).status;
+    for (const body of [{}, { input: "" }, { input: [] }, { input: [1.5] }, { input: "x", messages: [] }, { input: "x", encoding_format: "hex" }, { input: "x", dimensions: 0 }]) {
+      assert.equal(await refused("/embeddings", body), 400, JSON.stringify(body));
+    }
+    for (const body of [{ prompt: 7 }, { messages: HELLO }, { prompt: "x", stream_options: {} }, { prompt: "x", n: 2, best_of: 1 }, { prompt: "x", logprobs: true }]) {
+      assert.equal(await refused("/completions", body), 400, JSON.stringify(body));
+    }
+  });
 
   it("answers the official client", async () => {
     const completion = await openai.chat.completions.create({ model: "ok", messages: HELLO, logprobs: true });

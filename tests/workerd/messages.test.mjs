@@ -5,26 +5,32 @@ import { after, before, describe, it } from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
 import { SCENE, startFormats } from "./fake-formats.mjs";
 import { startGateway } from "./harness.mjs";
+import { OFFICE, Office } from "./office.mjs";
 
 const KEY = "caller-key-3141592653";
 const TOOLS = SCENE.calls.map(({ name }) => ({ name, description: "It tells.", input_schema: { type: "object", properties: { city: { type: "string" } } } }));
 const TEXT = SCENE.words.join("");
 const SERVED = { openai: "gpt-served", claude: "claude-served", google: "gemini-served", demo: "echo" };
 
-describe("a client of the Messages API", { concurrency: 4 }, () => {
-  let formats, gateway, client;
-  before(async () => {
-    formats = await startFormats();
-    const config = `
+/** Strict stand-ins, a gateway before them, and the official client. */
+async function startScene() {
+  const formats = await startFormats();
+  const config = `
 providers:
   openai: { base_url: "${formats.openai}", models: { gpt-fake: {} } }
   claude: { adapter: anthropic, base_url: "${formats.anthropic}", models: { claude-fake: {} } }
   google: { adapter: gemini, base_url: "${formats.gemini}", models: { gemini-fake: {} } }
   demo: { adapter: echo, models: { echo: {} } }
 `;
-    const bindings = { ACCESS_API_KEYS: KEY, OPENAI_API_KEY: "key-of-openai", CLAUDE_API_KEY: "key-of-anthropic", GOOGLE_API_KEY: "key-of-gemini" };
-    gateway = await startGateway({ config, bindings });
-    client = new Anthropic({ baseURL: gateway.url, apiKey: KEY, maxRetries: 0 });
+  const bindings = { ...OFFICE, ACCESS_API_KEYS: KEY, OPENAI_API_KEY: "key-of-openai", CLAUDE_API_KEY: "key-of-anthropic", GOOGLE_API_KEY: "key-of-gemini" };
+  const gateway = await startGateway({ config, bindings });
+  return { formats, gateway, client: new Anthropic({ baseURL: gateway.url, apiKey: KEY, maxRetries: 0 }) };
+}
+
+describe("a client of the Messages API", { concurrency: 4 }, () => {
+  let formats, gateway, client;
+  before(async () => {
+    ({ formats, gateway, client } = await startScene());
   });
   after(async () => {
     await gateway.stop();
@@ -125,4 +131,98 @@ providers:
       }
     });
   }
+});
+
+describe("a client who asks for a count of tokens", () => {
+  let formats, gateway, client;
+  before(async () => {
+    ({ formats, gateway, client } = await startScene());
+  });
+  after(async () => {
+    await gateway.stop();
+    await formats.stop();
+  });
+
+  const messages = [{ role: "user", content: [{ type: "text", text: "Weather?" }] }];
+  const asked = { system: "Be brief.", messages, tools: TOOLS };
+  const count = (model, more = {}) => client.messages.countTokens({ model, ...asked, ...more }).withResponse();
+
+  it("gets the provider's own where that speaks the same, to which only the prompt goes", async () => {
+    const { data, response } = await count("claude/claude-fake", { thinking: { type: "enabled", budget_tokens: 1024 } });
+    assert.equal(data.input_tokens, JSON.stringify([asked.system, messages, TOOLS]).length);
+    assert.equal(response.headers.get("x-llm-bridge-estimated"), null);
+    const seen = formats.requests.at(-1);
+    assert.deepEqual([seen.url, seen.body], ["/v1/messages/count_tokens", { model: "claude-fake", ...asked, thinking: { type: "enabled", budget_tokens: 1024 } }]);
+    assert.equal((await client.beta.messages.countTokens({ model: "claude/claude-fake", messages, betas: ["a-beta-2026"] })).input_tokens > 0, true);
+    assert.match(formats.requests.at(-1).headers["anthropic-beta"], /a-beta-2026/);
+  });
+
+  it("sends no signature of the gateway's own to the provider", async () => {
+    const thought = { type: "thinking", thinking: "Hm.", signature: "llm-bridge:abc" };
+    const turns = [...messages, { role: "assistant", content: [thought, { type: "text", text: "Where?" }] }, { role: "user", content: "Paris" }];
+    assert.ok((await count("claude/claude-fake", { messages: turns })).data.input_tokens > 0);
+    assert.ok(!JSON.stringify(formats.requests.at(-1).body).includes("llm-bridge"));
+  });
+
+  it("gets Gemini's", async () => {
+    const { data, response } = await count("google/gemini-fake");
+    const { model, systemInstruction, contents, tools } = formats.requests.at(-1).body.generateContentRequest;
+    assert.deepEqual([model, data.input_tokens], ["models/gemini-fake", JSON.stringify([systemInstruction, contents, tools]).length]);
+    assert.deepEqual([formats.requests.at(-1).url, response.headers.get("x-llm-bridge-estimated")], ["/v1beta/models/gemini-fake:countTokens", null]);
+  });
+
+  it("gets an estimate where no provider counts", async () => {
+    const before = formats.requests.length;
+    for (const model of ["openai/gpt-fake", "demo/echo"]) {
+      const { data, response } = await count(model, { system: undefined, tools: undefined, messages: [{ role: "user", content: "hello world" }] });
+      assert.deepEqual([data, response.headers.get("x-llm-bridge-estimated")], [{ input_tokens: 2 + 1 + 3 + 3 }, "true"]);
+      assert.ok((await count(model)).data.input_tokens > 30, "tools count as well");
+    }
+    assert.equal(formats.requests.length, before);
+  });
+
+  it("is served at either path, and by no other method", async () => {
+    const ask = (path, init) => fetch(gateway.url + path, { headers: { "x-api-key": KEY, "anthropic-version": "2023-06-01" }, ...init });
+    const body = JSON.stringify({ model: "claude/claude-fake", messages });
+    for (const path of ["/messages/count_tokens", "/v1/v1/messages/count_tokens/?beta=true"]) assert.equal((await ask(path, { method: "POST", body })).status, 200, path);
+    const refused = await ask("/v1/messages/count_tokens", {});
+    assert.deepEqual([refused.status, refused.headers.get("allow"), (await refused.json()).type], [405, "POST, OPTIONS", "error"]);
+    assert.equal((await ask("/v1/messages/count_tokens", { method: "OPTIONS" })).status, 204);
+  });
+
+  for (const [status, told, type] of [[401, 502, "api_error"], [429, 429, "rate_limit_error"], [500, 500, "api_error"]]) {
+    for (const model of ["claude/claude-fake", "google/gemini-fake"]) {
+      it(`gets a refusal in its own shape: ${status} of ${model}`, async () => {
+        formats.refuse(status, { "retry-after": "7" });
+        try {
+          await assert.rejects(count(model), ({ status: seen, error, headers }) => {
+            assert.deepEqual([seen, error.type, error.error.type, headers.get("retry-after")], [told, "error", type, status === 401 ? null : "7"]);
+            return true;
+          });
+        } finally {
+          formats.refuse(null);
+        }
+      });
+    }
+  }
+
+  it("is told what is wrong with it", async () => {
+    const rejects = (asked, status, says) => assert.rejects(asked, (error) => error.status === status && error.error.type === "error" && says.test(error.error.error.message));
+    await rejects(count("nobody/x"), 404, /not known/);
+    await rejects(count("claude/claude-fake", { messages: undefined }), 400, /messages/);
+    await rejects(count("openai/gpt-fake", { messages: [{ role: "user", content: 5 }] }), 400, /content/);
+    await rejects(count("claude/claude-fake", { max_tokens: 5 }), 400, /max_tokens: Extra inputs/);
+    await rejects(new Anthropic({ baseURL: gateway.url, apiKey: "wrong", maxRetries: 0 }).messages.countTokens({ model: "claude/claude-fake", messages }), 401, /key/);
+  });
+
+  it("has a key that may, which it costs nothing", async () => {
+    const office = new Office(gateway.url);
+    const key = await office.key("counter", { models: ["claude/*", "openai/*"], requests_per_minute: 1, budget: { amount: "0.000001", per: "total" } });
+    const mine = new Anthropic({ baseURL: gateway.url, apiKey: key, maxRetries: 0 });
+    for (const model of ["claude/claude-fake", "openai/gpt-fake", "claude/claude-fake"]) {
+      assert.ok((await mine.messages.countTokens({ model, messages })).input_tokens > 0);
+    }
+    await assert.rejects(mine.messages.countTokens({ model: "google/gemini-fake", messages }), ({ status, error }) => status === 403 && error.error.type === "permission_error");
+    assert.deepEqual(await office.receipts("counter"), []);
+  });
 });

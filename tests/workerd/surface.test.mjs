@@ -63,6 +63,8 @@ describe("the surface", () => {
       ["GET", CHAT, "POST"],
       ["PUT", CHAT, "POST"],
       ["DELETE", CHAT, "POST"],
+      ["GET", "/v1/embeddings", "POST"],
+      ["PUT", "/completions", "POST"],
       ["POST", "/v1/models", "GET"],
       ["DELETE", "/v1/models/openai/ok", "GET"],
       ["PATCH", "/models", "GET"],
@@ -90,7 +92,7 @@ describe("the surface", () => {
       assert.equal((await stage.request(CHAT, { method: "HEAD" })).status, 405);
     });
 
-    for (const path of [CHAT, "/chat/completions", ...READABLE]) {
+    for (const path of [CHAT, "/chat/completions", "/v1/embeddings", "/completions", "/v1/messages/count_tokens", ...READABLE]) {
       it(`answers OPTIONS on ${path} without a key`, async () => {
         const answer = await call(stage.gateway.url + path, { method: "OPTIONS" });
         assert.equal(answer.status, 204);

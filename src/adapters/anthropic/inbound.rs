@@ -36,12 +36,26 @@ const READ: &[&str] = &[
 /// # Errors
 /// 400 naming the field that is not as the format wants it.
 pub(super) fn read<'d>(document: &'d Document<'d>) -> Result<Request<'d>> {
+    unrepeated(document)?;
+    let max_tokens = max_tokens(document)?;
+    prompt(document).map(|request| Request { max_tokens: Some(max_tokens), ..request })
+}
+
+fn unrepeated(document: &Document<'_>) -> Result<()> {
     if let Some(key) = document.repeated(READ) {
         let message = format!("{key}: stands in the body more than once");
         return Err(Error::caller(400, "duplicate_key", message).at(key));
     }
-    let mut strange = Strange::default();
-    let mut request = Request { max_tokens: Some(max_tokens(document)?), ..Request::default() };
+    Ok(())
+}
+
+/// Reads a request of which only the prompt matters: how long the answer may be need not be said.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn prompt<'d>(document: &'d Document<'d>) -> Result<Request<'d>> {
+    unrepeated(document)?;
+    let (mut strange, mut request) = (Strange::default(), Request::default());
     request.turns = turns::read(value(document, "system"), value(document, "messages"), &mut strange)?;
     request.stream = switch(document, "stream")?;
     request.tools = tools(document, &mut strange)?;

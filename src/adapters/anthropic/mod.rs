@@ -2,6 +2,7 @@
 //! Source: the API reference (<https://docs.anthropic.com/en/api/messages>, <https://docs.anthropic.com/en/api/errors>), and recorded traffic.
 
 mod blocks;
+mod count;
 mod encode;
 mod errors;
 mod inbound;
@@ -15,7 +16,7 @@ mod stream;
 mod turns;
 mod wire;
 
-use super::{Client, Upstream};
+use super::{Client, Count, Question, Upstream};
 use crate::chat::Thinking;
 use crate::config::AdapterKind;
 
@@ -41,6 +42,8 @@ pub const UPSTREAM: Upstream = Upstream {
     // Without thinking, earlier thoughts have no effect.
     recalls: |request| !matches!(request.thinking, None | Some(Thinking::Off)),
     refusal: errors::refusal,
+    count: Some(Count { write: count::write, read: count::read }),
+    embed: None,
 };
 
 /// Clients that speak as Anthropic's do.
@@ -57,4 +60,5 @@ pub const CLIENT: Client = Client {
     path: ENDPOINT,
     carried: &[("anthropic-version", Some(VERSION)), ("anthropic-beta", None)],
     own: Some(OURS),
+    count: Some(Question { path: count::ENDPOINT, read: inbound::prompt, answer: count::answer }),
 };

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::Written;
+use super::super::{Billed, Embedded, Form, Written};
 use super::outbound::{invalid, reported};
 use super::write::{Dropped, full_name, resource};
 use crate::chat::{Raw, Usage};
@@ -15,25 +15,8 @@ use crate::wire::json::Document;
 /// Fields that are read.
 const KNOWN: &[&str] = &["model", "input", "encoding_format", "dimensions"];
 
-/// How a client wants its vectors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    /// As a list of numbers.
-    Float,
-    /// As 32-bit floats, the lowest byte first, in base64.
-    Base64,
-}
-
-/// A request for embeddings, and what is needed to read its answer.
-#[derive(Debug)]
-pub struct Ask {
-    /// As the provider wants it.
-    pub written: Written,
-    /// As the client wants the answer.
-    pub encoding: Encoding,
-    /// How many vectors are asked for.
-    pub count: usize,
-}
+/// The most texts of one call (<https://github.com/langchain-ai/langchainjs/issues/4491>: "at most 100 requests can be in one batch").
+const MOST: usize = 100;
 
 #[derive(Serialize)]
 struct Batch<'a> {
@@ -62,16 +45,16 @@ struct Part<'a> {
 /// Writes a request for `model`, the provider's name for it.
 ///
 /// # Errors
-/// 400 naming the field that is not as OpenAI's format wants it, or holds tokens instead of texts.
-pub fn write(document: &Document<'_>, model: &str) -> Result<Ask> {
+/// 400 naming the field that is not as OpenAI's format wants it, holds tokens instead of texts, or more texts than are taken.
+pub(super) fn write(document: &Document<'_>, model: &str) -> Result<(Written, Form)> {
     let mut dropped = Dropped::default();
     let given = |name: &str| document.value(name).filter(|value| *value != "null");
     for (name, value) in document.members() {
         dropped.note(!KNOWN.contains(&name) && value != "null", name);
     }
-    let encoding = match given("encoding_format") {
-        None | Some("\"float\"") => Encoding::Float,
-        Some("\"base64\"") => Encoding::Base64,
+    let base64 = match given("encoding_format") {
+        None | Some("\"float\"") => false,
+        Some("\"base64\"") => true,
         Some(_) => return Err(wrong("encoding_format", "`float` or `base64`")),
     };
     let dimensions = given("dimensions").map(|value| value.parse::<u64>().ok().filter(|count| *count > 0));
@@ -89,7 +72,7 @@ pub fn write(document: &Document<'_>, model: &str) -> Result<Ask> {
         .map_err(|error| Error::caller(400, "invalid_request", format!("The request cannot be written: {error}.")))?;
     let path = format!("/{}:batchEmbedContents", resource(model));
     let written = Written { path, headers: Vec::new(), body, dropped: dropped.into_names() };
-    Ok(Ask { written, encoding, count: texts.len() })
+    Ok((written, Form { base64, count: texts.len() }))
 }
 
 /// The texts of an input: one, or a list.
@@ -107,6 +90,10 @@ fn texts(input: Option<&str>) -> Result<Vec<Raw<'_>>> {
     if texts.iter().any(tokens) {
         let message = "`input` holds tokens. This provider embeds texts only; send the texts themselves.";
         return Err(Error::caller(400, "unsupported_input", message).at("input"));
+    }
+    if texts.len() > MOST {
+        let message = format!("`input` holds {} texts. This provider takes at most {MOST} at once.", texts.len());
+        return Err(Error::caller(400, "too_many_texts", message).at("input"));
     }
     if texts.iter().all(Raw::is_text) { Ok(texts) } else { Err(expected()) }
 }
@@ -139,33 +126,33 @@ struct Metadata {
     prompt_token_count: Option<u64>,
 }
 
-/// The vectors of an answer.
-#[derive(Debug)]
-pub struct Vectors<'a> {
-    /// Each as a JSON list of numbers, in the order of the texts.
-    pub values: Vec<Raw<'a>>,
-    /// The tokens it took, if the provider says.
-    pub usage: Option<Usage>,
-}
-
-/// Reads an answer that came with a status of success.
+/// Reads an answer, and writes it as OpenAI does.
 ///
 /// # Errors
-/// 502 if it is none, an error in spite of its status, or has other than `count` vectors.
-pub fn read(body: &[u8], count: usize) -> Result<Vectors<'_>> {
+/// 502 if it is none, an error in spite of its status, or has other vectors than were asked for.
+pub(super) fn whole(body: &[u8], told: &Embedded<'_>) -> Result<Billed> {
     let is_object = body.trim_ascii_start().starts_with(b"{");
     let answer = serde_json::from_slice::<Answer<'_>>(body).ok().filter(|_| is_object);
     let answer = answer.ok_or_else(|| invalid("The provider answered with a body that holds no embeddings."))?;
     if let Some(error) = &answer.error {
         return Err(reported(error));
     }
-    let values: Vec<_> = answer.embeddings.into_iter().flatten().map(|vector| vector.values).collect();
-    if values.len() != count || values.iter().any(|vector| !vector.get().starts_with('[')) {
-        let message = format!("The provider answered with {} embeddings where {count} were asked for.", values.len());
+    let (count, vectors) = (told.form.count, answer.embeddings.unwrap_or_default());
+    if vectors.len() != count || vectors.iter().any(|vector| !vector.values.get().starts_with('[')) {
+        let message = format!("The provider answered with {} embeddings where {count} were asked for.", vectors.len());
         return Err(invalid(&message));
     }
     let prompt = answer.usage_metadata.and_then(|metadata| metadata.prompt_token_count);
-    Ok(Vectors { values, usage: prompt.map(|fresh| Usage { fresh, ..Usage::default() }) })
+    let mut data = Vec::with_capacity(count);
+    for (index, Vector { values }) in vectors.into_iter().enumerate() {
+        let embedding = if told.form.base64 { packed(&values)? } else { values };
+        data.push(Embedding { object: "embedding", index, embedding });
+    }
+    let tokens = prompt.unwrap_or(told.estimate);
+    let usage = OutUsage { prompt_tokens: tokens, total_tokens: tokens };
+    let body = serde_json::to_vec(&List { object: "list", data, model: told.model, usage })
+        .map_err(|error| invalid(&format!("The provider's embeddings cannot be written: {error}.")))?;
+    Ok((body, prompt.map(|fresh| Usage { fresh, ..Usage::default() })))
 }
 
 /// An answer in OpenAI's format.
@@ -190,26 +177,6 @@ struct OutUsage {
     total_tokens: u64,
 }
 
-impl Vectors<'_> {
-    /// Writes the answer in OpenAI's format. `usage` is what is known of it at last: theirs, or an estimate.
-    ///
-    /// # Errors
-    /// 502 if a vector does not hold numbers.
-    pub fn write(&self, encoding: Encoding, model: &str, usage: Usage) -> Result<Vec<u8>> {
-        let embedding = |(index, values)| {
-            let embedding = match encoding {
-                Encoding::Float => Raw::clone(values),
-                Encoding::Base64 => packed(values)?,
-            };
-            Ok(Embedding { object: "embedding", index, embedding })
-        };
-        let data = self.values.iter().enumerate().map(embedding).collect::<Result<Vec<_>>>()?;
-        let usage = OutUsage { prompt_tokens: usage.prompt(), total_tokens: usage.total() };
-        serde_json::to_vec(&List { object: "list", data, model, usage })
-            .map_err(|error| invalid(&format!("The provider's embeddings cannot be written: {error}.")))
-    }
-}
-
 fn packed(values: &Raw<'_>) -> Result<Raw<'static>> {
     let numbers: Vec<f32> = serde_json::from_str(values.get())
         .map_err(|error| invalid(&format!("The provider's embedding is no list of numbers: {error}.")))?;
@@ -223,15 +190,15 @@ mod tests {
 
     use super::*;
 
-    fn ask(body: &str) -> Result<Ask> {
+    fn ask(body: &str) -> Result<(Written, Form)> {
         write(&Document::read(body.as_bytes()).unwrap(), "gemini-embedding-001")
     }
 
     #[test]
     fn texts_become_a_batch_and_what_cannot_be_said_is_named() {
         let body = r#"{"model":"x","input":["a\u00e9","b"],"encoding_format":"base64","dimensions":768,"user":"me","odd":null}"#;
-        let Ask { written, encoding, count } = ask(body).unwrap();
-        assert_eq!((encoding, count, written.dropped), (Encoding::Base64, 2, vec![Cow::Borrowed("user")]));
+        let (written, form) = ask(body).unwrap();
+        assert_eq!((form, written.dropped), (Form { base64: true, count: 2 }, vec![Cow::Borrowed("user")]));
         assert_eq!(written.path, "/models/gemini-embedding-001:batchEmbedContents");
         let one = |text: &str| {
             format!(
@@ -240,8 +207,16 @@ mod tests {
         };
         let expected = format!(r#"{{"requests":[{},{}]}}"#, one(r#""a\u00e9""#), one("\"b\""));
         assert_eq!(String::from_utf8(written.body).unwrap(), expected);
-        let plain = ask(r#"{"input":"a"}"#).unwrap();
-        assert_eq!((plain.encoding, plain.count), (Encoding::Float, 1));
+        assert_eq!(ask(r#"{"input":"a"}"#).unwrap().1, Form { base64: false, count: 1 });
+    }
+
+    #[test]
+    fn a_batch_has_its_limit() {
+        let many = |count: usize| format!(r#"{{"input":[{}]}}"#, vec!["\"a\""; count].join(","));
+        assert_eq!(ask(&many(100)).unwrap().1.count, 100);
+        let error = ask(&many(101)).unwrap_err();
+        assert_eq!((error.code(), error.param()), (Some("too_many_texts"), Some("input")));
+        assert!(error.message().contains("at most 100"), "{}", error.message());
     }
 
     #[test]
@@ -262,15 +237,19 @@ mod tests {
         }
     }
 
+    fn told(body: &[u8], base64: bool, count: usize) -> Result<(String, Option<u64>)> {
+        let (body, usage) = whole(body, &Embedded { form: Form { base64, count }, model: "m", estimate: 9 })?;
+        Ok((String::from_utf8(body).unwrap(), usage.map(|usage| usage.prompt())))
+    }
+
     #[test]
     fn vectors_come_back_as_numbers_or_in_base64() {
         let body = br#"{"embeddings":[{"values":[1.0, -0.5]},{"values":[0.006419318]}],"usageMetadata":{"promptTokenCount":3}}"#;
-        let vectors = read(body, 2).unwrap();
-        let usage = vectors.usage.unwrap();
-        let told = |encoding| String::from_utf8(vectors.write(encoding, "m", usage).unwrap()).unwrap();
         let floats = r#"{"object":"list","data":[{"object":"embedding","index":0,"embedding":[1.0, -0.5]},{"object":"embedding","index":1,"embedding":[0.006419318]}],"model":"m","usage":{"prompt_tokens":3,"total_tokens":3}}"#;
-        assert_eq!(told(Encoding::Float), floats);
-        assert!(told(Encoding::Base64).contains(r#""embedding":"AACAPwAAAL8=""#), "{}", told(Encoding::Base64));
+        assert_eq!(told(body, false, 2).unwrap(), (floats.to_owned(), Some(3)));
+        assert!(told(body, true, 2).unwrap().0.contains(r#""embedding":"AACAPwAAAL8=""#));
+        let (untold, usage) = told(br#"{"embeddings":[{"values":[]}]}"#, false, 1).unwrap();
+        assert!(untold.ends_with(r#""usage":{"prompt_tokens":9,"total_tokens":9}}"#) && usage.is_none(), "{untold}");
     }
 
     #[test]
@@ -283,9 +262,8 @@ mod tests {
             r#"{"embeddings":[{"values":7}]}"#,
             r#"{"error":{"message":"no"}}"#,
         ] {
-            assert_eq!(read(body.as_bytes(), 1).unwrap_err().status(), 502, "{body}");
+            assert_eq!(told(body.as_bytes(), false, 1).unwrap_err().status(), 502, "{body}");
         }
-        let odd = read(br#"{"embeddings":[{"values":["x"]}]}"#, 1).unwrap();
-        assert_eq!((odd.usage, odd.write(Encoding::Base64, "m", Usage::default()).unwrap_err().status()), (None, 502));
+        assert_eq!(told(br#"{"embeddings":[{"values":["x"]}]}"#, true, 1).unwrap_err().status(), 502);
     }
 }

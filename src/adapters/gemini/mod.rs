@@ -1,8 +1,9 @@
 //! Google's Gemini API as its providers speak it: `generateContent` and `streamGenerateContent`.
 //! Source: <https://ai.google.dev/api/generate-content>, and recorded traffic.
 
+mod count;
 mod decode;
-pub mod embed;
+mod embed;
 mod logprobs;
 mod outbound;
 mod thinking;
@@ -10,7 +11,7 @@ mod turns;
 mod wire;
 mod write;
 
-use super::Upstream;
+use super::{Count, Embed, Upstream};
 use crate::config::AdapterKind;
 
 /// The adapter's row in the table.
@@ -25,4 +26,6 @@ pub const UPSTREAM: Upstream = Upstream {
     stream: || Box::new(decode::Stream::default()),
     recalls: |_| true,
     refusal: outbound::refusal,
+    count: Some(Count { write: count::write, read: count::read }),
+    embed: Some(Embed { write: embed::write, whole: embed::whole }),
 };

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::task::Task;
 use super::wire::{ErrorBody, ErrorFields};
 use crate::error::{Error, Result};
 use crate::wire::json::{Document, Flaw};
@@ -10,6 +11,8 @@ use crate::wire::sse;
 
 /// A request as it came, with the few fields read that decide its way.
 pub struct Ask<'a> {
+    /// What is asked for.
+    pub task: &'static Task,
     /// The body, to be edited in place.
     pub document: Document<'a>,
     /// The model asked for.
@@ -20,29 +23,50 @@ pub struct Ask<'a> {
     pub include_usage: Option<bool>,
     /// Whether it wants to be told there as well what the answer cost: a field of this gateway.
     pub include_cost: bool,
-    /// How many answers are asked for, OpenAI's `n`.
+    /// How many questions are asked at once.
+    pub questions: u64,
+    /// How many answers are asked for: OpenAI's `n` to each question.
     pub choices: u64,
+    /// How many are drawn, of which the best are told: OpenAI's `best_of`, to each question.
+    pub drawn: u64,
 }
 
-/// Fields that the gateway reads or sets; twice the same would mean different things to different readers.
-const READ: &[&str] = &["model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens"];
-
-/// Reads a request's body.
+/// Reads the body of a request for `task`.
 ///
 /// # Errors
 /// 400 with the position or the field at fault.
-pub fn read(body: &[u8]) -> Result<Ask<'_>> {
-    let document = document(body, READ)?;
+pub fn read<'a>(body: &'a [u8], task: &'static Task) -> Result<Ask<'a>> {
+    let document = document(body, task.reads)?;
     let model = model(&document)?;
-    messages(&document)?;
-    let stream = match document.value("stream") {
+    let questions = task.questions(&document)?;
+    let ask = Ask {
+        task,
+        document,
+        model,
+        stream: false,
+        include_usage: None,
+        include_cost: false,
+        questions,
+        choices: questions,
+        drawn: questions,
+    };
+    if task.tells { told(ask) } else { Ok(ask) }
+}
+
+/// How the answer is to be told.
+fn told(ask: Ask<'_>) -> Result<Ask<'_>> {
+    let stream = match ask.document.value("stream") {
         None | Some("null" | "false") => false,
         Some("true") => true,
         Some(_) => return Err(wrong_type("stream", "true or false")),
     };
-    let (include_usage, include_cost) = stream_options(&document);
-    let choices = document.value("n").and_then(|raw| raw.parse().ok()).unwrap_or(1);
-    Ok(Ask { document, model, stream, include_usage, include_cost, choices })
+    let (include_usage, include_cost) = stream_options(&ask.document);
+    let number = |field| ask.document.value(field).and_then(|raw| raw.parse().ok());
+    let choices: u64 = number("n").unwrap_or(1);
+    let drawn = number("best_of").filter(|_| ask.task.reads.contains(&"best_of")).unwrap_or(1).max(choices);
+    let each = |answers: u64| answers.saturating_mul(ask.questions);
+    let (choices, drawn) = (each(choices), each(drawn));
+    Ok(Ask { stream, include_usage, include_cost, choices, drawn, ..ask })
 }
 
 /// A body in which none of these keys stands twice.
@@ -146,10 +170,13 @@ pub fn as_stream(body: &[u8], include_usage: bool, cost: Option<&str>) -> Option
     let mut answer: Value = serde_json::from_slice(body).ok()?;
     let chunk = answer.as_object_mut()?;
     let usage = chunk.remove("usage");
-    chunk.insert("object".to_owned(), "chat.completion.chunk".into());
+    // A completion that is no chat's has the same form in a stream as whole.
+    if chunk.get("object").and_then(Value::as_str) != Some("text_completion") {
+        chunk.insert("object".to_owned(), "chat.completion.chunk".into());
+    }
     let choices = chunk.get_mut("choices")?.as_array_mut()?;
     choices.iter_mut().filter_map(Value::as_object_mut).for_each(|choice| {
-        let mut message = choice.remove("message").unwrap_or_default();
+        let Some(mut message) = choice.remove("message") else { return };
         let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut).into_iter().flatten();
         for (index, call) in calls.filter_map(Value::as_object_mut).enumerate() {
             call.insert("index".to_owned(), index.into());
@@ -174,10 +201,11 @@ pub fn as_stream(body: &[u8], include_usage: bool, cost: Option<&str>) -> Option
 
 #[cfg(test)]
 mod tests {
+    use super::super::task::{CHAT, COMPLETION, EMBEDDING};
     use super::*;
 
     fn refused(body: &str) -> (u16, String, Option<String>) {
-        let error = read(body.as_bytes()).err().expect("refused");
+        let error = read(body.as_bytes(), &CHAT).err().expect("refused");
         (error.status(), error.code().unwrap().to_owned(), error.param().map(str::to_owned))
     }
 
@@ -193,6 +221,27 @@ mod tests {
         assert_eq!(refused(r#"{"model":"m","messages":"hi"}"#), named("invalid_type", "messages"));
         assert_eq!(refused(r#"{"model":"m","messages":[],"stream":"false"}"#), named("invalid_type", "stream"));
         assert_eq!(refused(r#"{"model":"m","messages":[],"model":"n"}"#), named("duplicate_key", "model"));
+    }
+
+    #[test]
+    fn answers_are_as_many_as_are_drawn_for_each_question() {
+        let counts = |body: &str, task| {
+            let ask = read(body.as_bytes(), task).unwrap();
+            (ask.questions, ask.choices, ask.drawn, ask.stream)
+        };
+        let several = r#"{"model":"m","prompt":["a","b"],"n":2,"best_of":5,"stream":true}"#;
+        assert_eq!(counts(several, &COMPLETION), (2, 4, 10, true));
+        assert_eq!(counts(r#"{"model":"m","prompt":"a","n":3}"#, &COMPLETION), (1, 3, 3, false));
+        assert_eq!(counts(r#"{"model":"m","messages":[],"n":2,"best_of":9}"#, &CHAT), (1, 2, 2, false));
+        assert_eq!(counts(r#"{"model":"m","input":["a","b"],"stream":7}"#, &EMBEDDING), (2, 2, 2, false));
+    }
+
+    #[test]
+    fn a_completion_that_is_no_chats_keeps_its_form_in_a_stream() {
+        let body = br#"{"object":"text_completion","choices":[{"text":"a","index":0,"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}"#;
+        let told = String::from_utf8(as_stream(body, false, None).unwrap()).unwrap();
+        assert!(told.contains(r#""object":"text_completion""#) && told.contains(r#""text":"a""#), "{told}");
+        assert!(!told.contains("delta") && !told.contains("usage"), "{told}");
     }
 
     #[test]

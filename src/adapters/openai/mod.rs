@@ -13,6 +13,7 @@ pub mod overhear;
 mod parts;
 mod read;
 pub mod tally;
+pub mod task;
 mod tools;
 mod turns;
 pub mod whole;
@@ -42,6 +43,7 @@ pub const CLIENT: Client = Client {
     path: outbound::ENDPOINT,
     carried: &[],
     own: None,
+    count: None,
 };
 
 /// The format as providers speak it.
@@ -53,4 +55,6 @@ pub const UPSTREAM: Upstream = Upstream {
     stream: || Box::new(decode::Stream::default()),
     recalls: |_| false,
     refusal: outbound::refusal,
+    count: None,
+    embed: None,
 };

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::inbound::wrong_type;
-use super::wire::{Answer, Choice, is_error, is_object, tier, usage};
+use super::wire::{Answer, Choice, Vectors, is_error, is_object, tier, total, usage};
 use crate::chat::Usage;
 use crate::config::Model;
 use crate::error::{Error, Result};
@@ -106,6 +106,24 @@ pub fn reply(body: &[u8]) -> Result<Facts> {
         model: answer.model.map(Cow::into_owned),
         tier: tier(answer.service_tier).map(str::to_owned),
     })
+}
+
+/// Reads a whole answer with vectors.
+///
+/// # Errors
+/// As [`reply`].
+pub fn vectors(body: &[u8]) -> Result<Facts> {
+    let answer = serde_json::from_slice::<Vectors<'_>>(body).ok().filter(|_| is_object(body));
+    let Some(answer) = answer else {
+        return Err(if is_error(body) { refusal(502, body) } else { invalid("a body that is no list of embeddings") });
+    };
+    if answer.error.is_some() {
+        return Err(refusal(502, body));
+    }
+    if !answer.data.is_some_and(|data| data.get().starts_with('[')) {
+        return Err(invalid("a body that holds no embeddings"));
+    }
+    Ok(Facts { usage: total(answer.usage), model: answer.model.map(Cow::into_owned), ..Facts::default() })
 }
 
 /// A success that is no answer, but something else.
@@ -231,6 +249,26 @@ mod tests {
         assert!(reply(b"[null,null,null,null,[]]").is_err());
         assert!(reply(b"{}").is_err());
         assert!(reply(br#"{"choices":[],"error":null}"#).is_ok());
+    }
+
+    #[test]
+    fn vectors_are_told_from_what_is_none() {
+        let told = |body: &str| vectors(body.as_bytes());
+        let facts = told(
+            r#"{"object":"list","data":[{"embedding":[1.0]}],"model":"e","usage":{"prompt_tokens":7,"total_tokens":9}}"#,
+        );
+        let facts = facts.unwrap();
+        assert_eq!(facts.usage, Some(Usage { fresh: 7, ..Usage::default() }));
+        assert_eq!((facts.model.as_deref(), facts.said), (Some("e"), 0));
+        assert_eq!(
+            told(r#"{"data":[],"usage":{"total_tokens":3}}"#).unwrap().usage.map(|usage| usage.total()),
+            Some(3)
+        );
+        assert_eq!(told(r#"{"data":[]}"#).unwrap().usage, None);
+        for body in ["", "[]", "{}", "<html>", r#"{"data":7}"#, r#"{"data":null}"#, r#"{"choices":[]}"#] {
+            assert_eq!(told(body).unwrap_err().status(), 502, "{body}");
+        }
+        assert_eq!(told(r#"{"error":{"message":"no"},"data":[]}"#).unwrap_err().message(), "no");
     }
 
     #[test]

@@ -211,7 +211,8 @@ impl Heard {
         self.said = self.said.saturating_add(choice.length());
         choice.note(&mut self.words);
         let finished = choice.finish_reason.as_ref().is_some_and(|reason| !reason.is_empty());
-        self.content = self.content || finished || choice.delta.is_some_and(|delta| says_something(delta.get()));
+        let says = choice.plain().is_some() || choice.delta.is_some_and(|delta| says_something(delta.get()));
+        self.content = self.content || finished || says;
         if let Some(known) = self.choices.iter_mut().find(|(known, _)| *known == choice.index) {
             known.1 |= finished;
         } else if self.choices.len() < CHOICES {
@@ -220,6 +221,9 @@ impl Heard {
         if let Some(delta) = choice.delta.filter(|_| self.attention.text) {
             let content = serde_json::from_str::<Delta<'_>>(delta.get()).ok().and_then(|delta| delta.content);
             self.text.push_str(&content.unwrap_or_default());
+        }
+        if let Some(text) = choice.plain().filter(|_| self.attention.text) {
+            self.text.push_str(&serde_json::from_str::<Cow<'_, str>>(text).unwrap_or_default());
         }
     }
 }
@@ -273,6 +277,22 @@ mod tests {
         let (heard, _) = hear(&stream);
         assert_eq!((heard.tier(), heard.malformed()), (Some("flex"), 0));
         assert_eq!(hear(&[TEXT, STOP, END].concat()).0.tier(), None);
+    }
+
+    #[test]
+    fn a_completion_that_is_no_chats_is_heard_as_well() {
+        let said = |text: &str, reason: &str| {
+            format!(
+                "data: {{\"object\":\"text_completion\",\"choices\":[{{\"index\":0,\"text\":{text},\"finish_reason\":{reason}}}]}}\n\n"
+            )
+        };
+        let (heard, tail) = hear(
+            &[&said("\"\"", "null"), &said("\"a\\n\"", "null"), &said("\"b\"", "\"length\""), USAGE, END].concat(),
+        );
+        assert_eq!((heard.text(), tail.as_str(), heard.is_whole()), (Some("a\nb"), "", true));
+        assert_eq!(heard.said(), (b"{\"content\":\"a\\n\"}\n{\"content\":\"b\"}\n".as_slice(), 4));
+        assert!(!hear(&said("\"\"", "null")).0.has_content() && hear(&said("\"a\"", "null")).0.has_content());
+        assert!(hear(&said("\"a\"", "null")).1.contains("stream_truncated"));
     }
 
     #[test]

@@ -124,6 +124,21 @@ pub fn chat(document: &Document<'_>) -> Result<Tally> {
     Ok(tally)
 }
 
+/// What the prompt of any request consists of: a chat's, or texts and tokens in `prompt` or `input`. `None` if there is none, or it is not
+/// understood.
+pub fn prompt(document: &Document<'_>) -> Option<Tally> {
+    if document.value("messages").is_some() {
+        return chat(document).ok();
+    }
+    let raw = ["prompt", "input"].iter().find_map(|field| document.value(field))?;
+    let mut tally = Tally::default();
+    if tally.question(raw).is_none() {
+        each(raw, |item| tally.question(item).or_else(|| each(item, |token| tally.question(token))))?;
+    }
+    sane(tally.texts.len()).ok()?;
+    Some(tally)
+}
+
 /// The text of an answer, of its messages or pieces of messages, each JSON on a line of its own. What has no text has none.
 pub fn spoken(words: &[u8]) -> String {
     let mut text = String::new();
@@ -144,7 +159,7 @@ fn sane(texts: usize) -> Result<()> {
 }
 
 /// Hands over the items of an array one by one, as JSON, without holding them all; `None` if it is no array, or one is refused.
-fn each<'a>(raw: &'a str, take: impl FnMut(&'a str) -> Option<()>) -> Option<()> {
+pub(super) fn each<'a>(raw: &'a str, take: impl FnMut(&'a str) -> Option<()>) -> Option<()> {
     struct Items<F>(F);
     impl<'de, F: FnMut(&'de str) -> Option<()>> Visitor<'de> for Items<F> {
         type Value = ();
@@ -203,6 +218,15 @@ struct Part<'a> {
 }
 
 impl Tally {
+    /// A text, or a token.
+    fn question(&mut self, raw: &str) -> Option<()> {
+        match serde_json::from_str(raw) {
+            Ok(text) => self.take(text),
+            Err(_) => self.besides = self.besides.saturating_add(raw.parse::<u64>().map(|_| 1).ok()?),
+        }
+        Some(())
+    }
+
     fn message(&mut self, raw: &str) -> Option<()> {
         let turn: Turn<'_> = object(raw)?;
         self.besides += MESSAGE + if turn.name.is_some() { NAME } else { 0 };
@@ -365,6 +389,21 @@ mod tests {
         assert_eq!(bounded(r#"[{"content":[{"type":"image_url"},{"type":"text"},{"type":"file"}]}]"#), 2);
         assert_eq!(bounded(r#"[{"content":[{"odd":{}}]}]"#), 3, "not understood: each object may be a part");
         assert_eq!(bounded(r#"[{"content":{"type":"image_url"}}]"#), 1);
+    }
+
+    #[test]
+    fn prompts_are_texts_or_tokens() {
+        let found = |body: &str| {
+            prompt(&Document::read(body.as_bytes()).unwrap()).map(|tally| (tally.texts.concat(), tally.besides))
+        };
+        assert_eq!(found(r#"{"input":"a\u00e9"}"#), Some(("aé".into(), 0)));
+        assert_eq!(found(r#"{"prompt":["a","b"]}"#), Some(("ab".into(), 0)));
+        assert_eq!(found(r#"{"input":[1,2,3]}"#), Some((String::new(), 3)));
+        assert_eq!(found(r#"{"input":[[1,2],[3],"a"]}"#), Some(("a".into(), 3)));
+        assert_eq!(found(r#"{"messages":[{"role":"a"}],"input":"b"}"#), Some(("a".into(), 6)));
+        for none in [r#"{"contents":[]}"#, r#"{"input":7.5}"#, r#"{"input":[{}]}"#, r#"{"input":[[[1]]]}"#] {
+            assert_eq!(found(none), None, "{none}");
+        }
     }
 
     #[test]

@@ -41,6 +41,19 @@ pub(super) struct Answer<'a> {
     pub(super) choices: Option<Vec<Choice<'a>>>,
 }
 
+/// A whole answer with vectors.
+#[derive(Deserialize)]
+pub(super) struct Vectors<'a> {
+    #[serde(borrow)]
+    pub(super) error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) usage: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) model: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) data: Option<&'a RawValue>,
+}
+
 /// What stands around the text of a delta, `{"content":""}`, and of a message, in bytes.
 const DELTA: usize = 14;
 const MESSAGE: usize = 50;
@@ -74,6 +87,9 @@ pub(super) struct Choice<'a> {
     /// Of a whole answer.
     #[serde(borrow)]
     pub(super) message: Option<&'a RawValue>,
+    /// Of a completion that is no chat's, whole or a chunk.
+    #[serde(borrow)]
+    pub(super) text: Option<&'a RawValue>,
 }
 
 /// So much of an answer is kept for its tokens to be counted, in bytes.
@@ -82,6 +98,9 @@ const WORDS: usize = 32 << 10;
 impl Choice<'_> {
     /// Keeps what it says, as JSON on a line of its own, if there is room.
     pub(super) fn note(&self, words: &mut Vec<u8>) {
+        if let Some(text) = self.plain().filter(|text| words.len() + text.len() < WORDS) {
+            words.extend([b"{\"content\":", text.as_bytes(), b"}\n"].concat());
+        }
         let said = self.delta.or(self.message).map(|raw| raw.get().as_bytes()).filter(|said| said.len() > DELTA);
         if let Some(said) = said.filter(|said| words.len() + said.len() < WORDS) {
             // Between its words, JSON may break lines.
@@ -92,8 +111,17 @@ impl Choice<'_> {
 
     /// How much it says, in bytes: roughly, for estimates.
     pub(super) fn length(&self) -> u64 {
+        if let Some(text) = self.plain() {
+            return text.len().saturating_sub(2) as u64;
+        }
         let said = self.delta.map(|delta| delta.get().len().saturating_sub(DELTA));
         said.or_else(|| self.message.map(|message| message.get().len().saturating_sub(MESSAGE))).unwrap_or(0) as u64
+    }
+
+    /// The text of a completion that is no chat's, as JSON, if it says anything.
+    pub(super) fn plain(&self) -> Option<&str> {
+        let text = self.text.filter(|_| self.delta.is_none() && self.message.is_none());
+        text.map(RawValue::get).filter(|text| text.starts_with('"') && *text != "\"\"")
     }
 }
 
@@ -116,6 +144,13 @@ pub(super) fn usage(raw: Option<&RawValue>, x_groq: Option<&RawValue>) -> Option
         let nested: Value = serde_json::from_str(x_groq?.get()).ok()?;
         read_usage(nested.get("usage")?)
     })
+}
+
+/// All tokens of an answer that is not told in tokens: those of its prompt. Some hosts tell nothing else.
+pub(super) fn total(raw: Option<&RawValue>) -> Option<Usage> {
+    let usage: Value = serde_json::from_str(raw?.get()).ok()?;
+    let tokens = ["/prompt_tokens", "/total_tokens"].iter().find_map(|path| number(&usage, path));
+    tokens.map(|fresh| Usage { fresh, ..Usage::default() })
 }
 
 fn read_usage(usage: &Value) -> Option<Usage> {

@@ -1,0 +1,108 @@
+//! Answers how many tokens a prompt has, in the client's own format: the provider's count where it has one, else an estimate.
+
+use super::aim::{aim, names};
+use super::dispatch::{gather, send};
+use super::host::Host;
+use super::pair::{DROPPED, ESTIMATED, Manner, posted, tells_all};
+use super::{Body, Bridge, Caller, Need, Receipt, Request, Response, door, permit, read_body, tokenize};
+use crate::adapters::openai::inbound::Ask;
+use crate::adapters::openai::{tally, task};
+use crate::adapters::{self, Aim, CHAT, Count, Question, Upstream, Written};
+use crate::error::{Error, Result};
+use crate::policy::route::Target;
+use crate::policy::tokens;
+use crate::wire::json::{Document, quote};
+
+/// Answers a question for a count. It costs nothing and leaves no receipt, but is admitted like any request: what it is promised is given
+/// back.
+///
+/// # Errors
+/// As for a chat; 503 if the vocabulary cannot be loaded.
+pub(super) async fn answer<H: Host>(
+    bridge: &Bridge,
+    host: &H,
+    request: Request<'_, H>,
+    caller: &Caller,
+    receipt: &mut Receipt,
+) -> Result<Response<H>> {
+    let manner = Manner::new(door::client(request.path, request.header), request.header);
+    let question = manner.client.count.as_ref().ok_or_else(|| unsupported("Clients of this format do not count."))?;
+    let body = read_body(bridge, host, request).await?;
+    let (ask, target) = match aim(bridge, &body, &task::CHAT, receipt) {
+        Ok(aimed) => aimed,
+        Err(error) => {
+            // Nobody is told more than that the key is wrong, before it is known to be right.
+            permit::check(bridge, host, caller).await?;
+            return Err(error);
+        }
+    };
+    let (models, time) = (names(&ask, &target), target.model.clocks.total);
+    let need = || Need { models, body: body.len() as u64, tokens: 0, cost: Some(0), time };
+    let permit = permit::admit(bridge, host, caller, need).await?;
+    let upstream = adapters::upstream(target.provider.adapter);
+    let theirs = upstream.and_then(|upstream| Some((upstream, upstream.count.as_ref()?)));
+    let answer = match theirs {
+        Some(theirs) => ask_provider(bridge, host, (ask, &target), (question, &manner), theirs, receipt).await,
+        None => estimate(host, &ask, &target, question).await,
+    };
+    permit::release(host, permit).await;
+    answer
+}
+
+/// Asks the provider.
+async fn ask_provider<H: Host>(
+    bridge: &Bridge,
+    host: &H,
+    (mut ask, target): (Ask<'_>, &Target<'_>),
+    (question, manner): (&Question, &Manner<'_>),
+    (upstream, count): (&Upstream, &Count),
+    receipt: &mut Receipt,
+) -> Result<Response<H>> {
+    let key = bridge.account(target.index).key(&target.provider.name)?;
+    let own = |word: &str| memchr::memmem::find(ask.document.bytes(), word.as_bytes()).is_some();
+    let native = upstream.kind.name == manner.client.name && !manner.client.own.is_some_and(own);
+    let mut call = if native {
+        let name = quote(&target.upstream);
+        if ask.document.value("model") != Some(&name) {
+            ask.document.set("model", name);
+        }
+        let body = ask.document.render().into_owned();
+        let written = Written { path: question.path.to_owned(), headers: Vec::new(), body, dropped: Vec::new() };
+        posted(written, target, key, upstream)
+    } else {
+        let request = (question.read)(&ask.document)?;
+        let written = (count.write)(&request, Aim { model: &target.upstream, max_output: None })?;
+        tells_all(&written, target, manner)?;
+        receipt.dropped = (!written.dropped.is_empty()).then(|| written.dropped.join(", "));
+        posted(written, target, key, upstream)
+    };
+    if native {
+        call.headers.extend(manner.carried());
+    }
+    let answer = send(bridge, host, call, target, upstream.refusal, receipt).await?;
+    let (bytes, buffer) = gather(host, answer, target, receipt).await?;
+    let tokens = (count.read)(&bytes).map_err(|error| bridge.clean(target.index, error))?;
+    let body = if native { Body::Buffer(buffer, bytes) } else { Body::Bytes((question.answer)(tokens)) };
+    let mut response = Response::json(200, body);
+    response.headers.extend(receipt.dropped.take().map(|dropped| (DROPPED, dropped)));
+    Ok(response)
+}
+
+/// Counts the chat that it would be.
+async fn estimate<H: Host>(host: &H, ask: &Ask<'_>, target: &Target<'_>, question: &Question) -> Result<Response<H>> {
+    let chat = adapters::upstream(CHAT.name).ok_or_else(|| unsupported("Nothing is counted here."))?;
+    let request = (question.read)(&ask.document)?;
+    let written = (chat.write)(&request, Aim { model: &target.upstream, max_output: None })?;
+    let document = Document::read(&written.body).map_err(|_| unsupported("This prompt cannot be counted."))?;
+    let tally = tally::chat(&document)?;
+    let counts = host.count(tokens::choose(&target.upstream).encoding, tally.texts).await;
+    let counts = counts.map_err(|_| tokenize::unavailable())?;
+    let tokens = counts.iter().fold(tally.besides, |sum, count| sum.saturating_add(*count));
+    let mut response = Response::json(200, Body::Bytes((question.answer)(tokens)));
+    response.headers.push((ESTIMATED, "true".to_owned()));
+    Ok(response)
+}
+
+fn unsupported(message: &str) -> Error {
+    Error::caller(400, "unsupported_endpoint", message)
+}

@@ -1,0 +1,50 @@
+//! Embeddings of a provider whose format is another than the client's. It knows neither.
+
+use std::rc::Rc;
+
+use super::dispatch::{KEPT, gather, send};
+use super::host::Host;
+use super::pair::{ESTIMATED, Manner, finish, posted};
+use super::receipt::{Meter, Receipt};
+use super::{Body, Bridge, Response};
+use crate::adapters::openai::inbound::Ask;
+use crate::adapters::{self, Embedded};
+use crate::error::{Error, Result};
+use crate::policy::route::Target;
+use crate::policy::{price, tokens};
+
+/// Gets the vectors.
+///
+/// # Errors
+/// As for a chat.
+pub(super) async fn answer<H: Host>(
+    bridge: &Bridge,
+    host: &H,
+    ask: &Ask<'_>,
+    target: &Target<'_>,
+    manner: &Manner<'_>,
+    receipt: &mut Receipt,
+) -> Result<Response<H>> {
+    let upstream = adapters::upstream(target.provider.adapter);
+    let (upstream, embed) = upstream
+        .and_then(|upstream| Some((upstream, upstream.embed.as_ref()?)))
+        .ok_or_else(|| Error::caller(400, "unsupported_endpoint", "This provider has no embeddings.").at("model"))?;
+    let key = bridge.account(target.index).key(&target.provider.name)?;
+    let (written, form) = (embed.write)(&ask.document, &target.upstream)?;
+    let written = finish(written, target, manner)?;
+    receipt.dropped = (!written.dropped.is_empty()).then(|| written.dropped.join(", "));
+    let question = ask.document.value(ask.task.field).unwrap_or_default().len() as u64;
+    // The client's words, for the provider's are not read when tokens are counted.
+    let asked = ask.document.bytes();
+    let kept = (asked.len() <= KEPT).then(|| Rc::new(asked.to_vec()));
+    let price = price::card(target.provider, target.model, &target.upstream).price;
+    receipt.meter = Some(Meter { price, prompt: (kept, question) });
+    let answer = send(bridge, host, posted(written, target, key, upstream), target, upstream.refusal, receipt).await?;
+    let (bytes, _) = gather(host, answer, target, receipt).await?;
+    let told = Embedded { form, model: &target.upstream, estimate: tokens::rough(question) };
+    let (body, usage) = (embed.whole)(&bytes, &told).map_err(|error| bridge.clean(target.index, error))?;
+    receipt.charge(usage, None, &[], 0);
+    let mut response = Response::json(200, Body::Bytes(body));
+    response.headers.extend(usage.is_none().then(|| (ESTIMATED, "true".to_owned())));
+    Ok(response)
+}
