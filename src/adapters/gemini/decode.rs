@@ -120,10 +120,11 @@ struct Choice {
 impl Answer {
     fn take(&mut self, chunk: &Chunk<'_>, each: Each<'_>) -> Result<()> {
         self.start(chunk, &mut *each);
+        // First, for some clients are told of the prompt before the first word.
+        tell_usage(chunk, &mut *each);
         for (candidate, position) in chunk.candidates.iter().flatten().zip(0..) {
             self.candidate(candidate, candidate.index.unwrap_or(position), &mut *each)?;
         }
-        tell_usage(chunk, each);
         failure(chunk).map_or(Ok(()), Err)
     }
 
