@@ -43,6 +43,8 @@ struct Out<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     error: OutWords<'a>,
+    /// It stands in a header.
+    request_id: Option<()>,
 }
 
 #[derive(Serialize)]
@@ -55,7 +57,7 @@ struct OutWords<'a> {
 /// An error as a response's body, and as the data of a stream's last event.
 pub(super) fn body(error: &Error) -> Vec<u8> {
     let words = OutWords { kind: kind(error.status()), message: error.message() };
-    serde_json::to_vec(&Out { kind: "error", error: words }).unwrap_or_default()
+    serde_json::to_vec(&Out { kind: "error", error: words, request_id: None }).unwrap_or_default()
 }
 
 /// An error in the middle of a stream: the last event.
@@ -146,7 +148,8 @@ mod tests {
             (529, "overloaded_error"),
         ] {
             let told = body(&Error::upstream(status, "x", "no"));
-            let expected = format!(r#"{{"type":"error","error":{{"type":"{kind}","message":"no"}}}}"#);
+            let expected =
+                format!(r#"{{"type":"error","error":{{"type":"{kind}","message":"no"}},"request_id":null}}"#);
             assert_eq!(String::from_utf8(told).unwrap(), expected, "{status}");
         }
     }

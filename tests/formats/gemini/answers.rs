@@ -195,7 +195,7 @@ fn log_probabilities_are_told_as_openai_writes_them() {
     let events = cut(&sse(&[last]));
     let expected = concat!(
         r#"Logprobs { choice: 0, logprobs: {"content":[{"token":"Hi","logprob":-0.5,"bytes":[72,105],"top_logprobs":["#,
-        r#"{"token":"Hi","logprob":-0.5,"bytes":[72,105]},{"token":"Yo","logprob":-2.5,"bytes":[89,111]}]}]} }"#
+        r#"{"token":"Hi","logprob":-0.5,"bytes":[72,105]},{"token":"Yo","logprob":-2.5,"bytes":[89,111]}]}],"refusal":null} }"#
     );
     assert_eq!(events[2], expected);
 }
