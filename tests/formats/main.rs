@@ -9,6 +9,7 @@
 
 mod anthropic;
 mod claims;
+mod faults;
 mod gemini;
 mod openai;
 #[path = "../support/recordings.rs"]

@@ -96,7 +96,7 @@ fn framed(upstream: &str, chunks: &[Value]) -> String {
 }
 
 /// The events of a stream, for reading. A client of the Messages API is told the type of each twice.
-fn events(client: &str, stream: &str) -> Vec<Value> {
+pub(crate) fn events(client: &str, stream: &str) -> Vec<Value> {
     let blocks = stream.split("\n\n").filter(|block| !block.is_empty());
     let event = |block: &str| {
         let data = block.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
@@ -127,7 +127,7 @@ fn settled(text: &str) -> String {
 }
 
 /// A stream from one format to another, in pieces, as the gateway's own translation does it.
-fn translated<'b>(
+pub(crate) fn translated<'b>(
     upstream: &Upstream,
     client: &Client,
     model: &str,

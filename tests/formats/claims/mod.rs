@@ -7,6 +7,8 @@ mod answered;
 mod asked;
 mod page;
 
+pub(crate) use answered::{events, translated};
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
