@@ -1,5 +1,6 @@
 //! What is asked: a client's request, and what its provider gets.
 
+use llm_bridge::wire::json::Document;
 use serde_json::{Value, json};
 
 use super::{CLIENTS, Cell, Documents, UPSTREAMS, pair, table, through};
@@ -38,7 +39,7 @@ fn sent(document: &Value, upstream: &str, model: &str) -> Vec<u8> {
 }
 
 /// What a provider got: its path and body, and what the caller was told is missing.
-fn received(documents: &Documents, client: &str, upstream: &str, document: &Value) -> (Value, Vec<String>) {
+fn received(documents: &Documents, client: &str, upstream: &str, document: &Value) -> (Value, Vec<String>, Vec<u8>) {
     let body = sent(document, upstream, documents.model(upstream));
     let (got, world) = through(documents, client, upstream, &body, &[], answer(upstream));
     assert_eq!(got.status, 200, "{client} to {upstream}: {}", got.body);
@@ -46,7 +47,20 @@ fn received(documents: &Documents, client: &str, upstream: &str, document: &Valu
     let path = call.url.strip_prefix(&format!("https://{upstream}.example/api")).unwrap();
     let told = got.header("x-llm-bridge-dropped").map(|names| names.split(", ").map(str::to_owned).collect());
     let body: Value = serde_json::from_slice(&call.body).unwrap();
-    (json!({ "path": path, "body": body }), told.unwrap_or_default())
+    (json!({ "path": path, "body": body }), told.unwrap_or_default(), call.body.to_vec())
+}
+
+/// What was carried to a provider whose format clients speak, too, can be read as a client's of that format: it is the same request.
+fn means_the_same(client: &str, upstream: &str, sent: &Value, got: &[u8], what: &str) {
+    let format = |name: &str| CLIENTS.iter().map(|(client, _)| client).find(|client| client.name == name);
+    let Some(provider) = format(upstream) else { return };
+    let sent = sent.to_string();
+    let (sent, got) = (Document::read(sent.as_bytes()).unwrap(), Document::read(got).unwrap());
+    let meant = (format(client).unwrap().read)(&sent).unwrap();
+    let mut heard = (provider.read)(&got).unwrap();
+    // Some formats demand a limit where others do not.
+    heard.max_tokens = meant.max_tokens.and(heard.max_tokens);
+    assert_eq!(heard, meant, "{what}: it does not mean the same");
 }
 
 #[test]
@@ -67,9 +81,9 @@ fn every_claim_of_a_request_is_true() {
         for (client, upstream, cell) in row.claims() {
             let what = format!("{}: {}", row.documents, pair(client, upstream));
             let given = &documents.given[client];
-            let (with, names) = received(&documents, client, upstream, &given["with"]);
+            let (with, names, body) = received(&documents, client, upstream, &given["with"]);
             let without = if given["without"].is_object() { given["without"].clone() } else { plain(client) };
-            let (base, _) = received(&documents.unedited(), client, upstream, &without);
+            let (base, _, _) = received(&documents.unedited(), client, upstream, &without);
             assert_eq!(names, cell.names(), "{what}");
             match cell {
                 Cell::Carried | Cell::Changed(_) | Cell::Named { .. } => {
@@ -77,6 +91,9 @@ fn every_claim_of_a_request_is_true() {
                 }
                 Cell::Dropped(_) | Cell::Needless(_) => assert_eq!(with, base, "{what}: it is sent"),
                 Cell::Lost(_) => panic!("{what}: what is left out of a request is named"),
+            }
+            if matches!(cell, Cell::Carried) {
+                means_the_same(client, upstream, &given["with"], &body, &what);
             }
             let told = json!({ "dropped": names, "path": with["path"], "body": with["body"] });
             documents.compare(&pair(client, upstream), told);
