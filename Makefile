@@ -60,7 +60,7 @@ dev: setup check-config build ## serve the gateway on http://localhost:1219, reb
 
 build: build/index.js build/index_bg.wasm build/assets/cl100k_base.bin config-link ## compile the gateway into build/, if something changed
 
-test: test-rust test-size test-workerd test-doors test-python ## run every test, on the real runtime too
+test: test-rust test-size test-types test-workerd test-doors test-python ## run every test, on the real runtime too
 
 check: lint test-rust check-config dry-run ## the quick look before a commit: format, lints, docs, native tests, configuration
 
@@ -162,7 +162,7 @@ dry-run: setup build
 
 # ── Checks and tests, also one by one ────────────────────────────────────────────────────────────────────────────────────────
 
-.PHONY: lint test-rust test-size test-workerd test-doors test-python
+.PHONY: lint test-rust test-size test-types test-workerd test-doors test-python
 
 lint:
 	cargo fmt --check
@@ -177,6 +177,9 @@ test-size: build
 	@size=$$(gzip -9c build/index_bg.wasm | wc -c); \
 	 echo "The wasm: $$(($$(wc -c < build/index_bg.wasm) / 1000)) KB, $$((size / 1000)) KB gzipped, of $$(($(WASM_GZIP_LIMIT) / 1000)) KB allowed."; \
 	 [ $$size -le $(WASM_GZIP_LIMIT) ]
+
+test-types: $(NPM_PACKAGES)
+	node --test --test-reporter=spec 'tests/types/**/*.test.mjs'
 
 test-workerd: build $(BROWSER)
 	node --test --test-reporter=spec 'tests/workerd/**/*.test.mjs'

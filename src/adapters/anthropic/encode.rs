@@ -28,12 +28,14 @@ pub(super) fn whole(head: &Head, events: &[Event<'_>]) -> Vec<u8> {
 
 fn whole_block(block: &Block) -> OutBlock {
     match &block.kind {
-        Kind::Text => OutBlock::Text { text: block.quoted() },
+        Kind::Text => OutBlock::Text { citations: None, text: block.quoted() },
         Kind::Thinking => OutBlock::Thinking { thinking: block.quoted(), signature: unsigned() },
-        Kind::Call { id, name, .. } => {
-            OutBlock::ToolUse { id: id.clone(), name: name.clone(), input: arguments(&block.text()).owned() }
-        }
+        Kind::Call { id, name, .. } => call(id, name, arguments(&block.text()).owned()),
     }
+}
+
+fn call(id: &str, name: &str, input: Raw<'static>) -> OutBlock {
+    OutBlock::ToolUse { id: id.to_owned(), caller: Caller::Direct {}, name: name.to_owned(), input }
 }
 
 /// What stands where a client wants a proof of thought. It is taken out again when it comes back.
@@ -92,23 +94,41 @@ impl Told {
             role: "assistant",
             model: &self.head.model,
             content: &[],
+            container: None,
+            diagnostics: None,
+            stop_details: None,
             stop_reason: None,
             stop_sequence: None,
-            usage: self.tokens(),
+            usage: Served {
+                tokens: self.tokens(),
+                cache_creation: Creation::of(&self.usage),
+                inference_geo: None,
+                service_tier: self.tier.as_deref().and_then(tier),
+                speed: None,
+            },
         }
     }
 
-    fn tokens(&self) -> Tokens<'_> {
+    fn tokens(&self) -> Tokens {
         let thinking_tokens = self.usage.reasoning;
         Tokens {
             input_tokens: self.usage.fresh,
             cache_creation_input_tokens: self.usage.cache_write,
-            cache_creation: Creation::of(&self.usage),
             cache_read_input_tokens: self.usage.cache_read,
             output_tokens: self.usage.output,
             output_tokens_details: (thinking_tokens > 0).then_some(Details { thinking_tokens }),
-            service_tier: self.tier.as_deref(),
+            server_tool_use: None,
         }
+    }
+}
+
+/// How a request was served, in this format's words.
+fn tier(word: &str) -> Option<&'static str> {
+    match word {
+        "standard" | "default" => Some("standard"),
+        "priority" => Some("priority"),
+        "batch" => Some("batch"),
+        _ => None,
     }
 }
 
@@ -212,7 +232,7 @@ impl Encode for Encoder {
         self.over = true;
         self.start(out);
         self.pump(true, out);
-        let delta = End { stop_reason: self.told.reason(), stop_sequence: None };
+        let delta = End { container: None, stop_details: None, stop_reason: self.told.reason(), stop_sequence: None };
         write(&Step::MessageDelta { delta, usage: self.told.tokens() }, out);
         write(&Step::MessageStop {}, out);
     }
@@ -220,11 +240,9 @@ impl Encode for Encoder {
 
 fn begin(block: &Block) -> OutBlock {
     match &block.kind {
-        Kind::Text => OutBlock::Text { text: Raw::quoted("") },
+        Kind::Text => OutBlock::Text { citations: None, text: Raw::quoted("") },
         Kind::Thinking => OutBlock::Thinking { thinking: Raw::quoted(""), signature: Raw::quoted("") },
-        Kind::Call { id, name, .. } => {
-            OutBlock::ToolUse { id: id.clone(), name: name.clone(), input: Raw::of(&serde_json::Map::new()) }
-        }
+        Kind::Call { id, name, .. } => call(id, name, Raw::of(&serde_json::Map::new())),
     }
 }
 
@@ -250,6 +268,9 @@ fn write(step: &Step<'_>, out: &mut Vec<u8>) {
     sse::write(&serde_json::to_vec(step).unwrap_or_default(), out);
 }
 
+/// What the format has a place for, and this gateway knows nothing of: clients rely on its being there.
+type Unknown = Option<()>;
+
 #[derive(Serialize)]
 struct Message<'a> {
     id: &'a str,
@@ -258,24 +279,34 @@ struct Message<'a> {
     role: &'static str,
     model: &'a str,
     content: &'a [OutBlock],
+    container: Unknown,
+    diagnostics: Unknown,
+    stop_details: Unknown,
     stop_reason: Option<&'static str>,
     /// Which of the texts ended the answer is known to no other format.
     stop_sequence: Option<&'static str>,
-    usage: Tokens<'a>,
+    usage: Served,
+}
+
+/// The tokens, and how they came about.
+#[derive(Serialize)]
+struct Served {
+    #[serde(flatten)]
+    tokens: Tokens,
+    cache_creation: Option<Creation>,
+    inference_geo: Unknown,
+    service_tier: Option<&'static str>,
+    speed: Unknown,
 }
 
 #[derive(Serialize)]
-struct Tokens<'a> {
+struct Tokens {
     input_tokens: u64,
     cache_creation_input_tokens: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cache_creation: Option<Creation>,
     cache_read_input_tokens: u64,
     output_tokens: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
     output_tokens_details: Option<Details>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    service_tier: Option<&'a str>,
+    server_tool_use: Unknown,
 }
 
 /// What was written to the cache, by the time for which it is kept.
@@ -302,9 +333,16 @@ struct Details {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum OutBlock {
-    Text { text: Raw<'static> },
+    Text { citations: Unknown, text: Raw<'static> },
     Thinking { thinking: Raw<'static>, signature: Raw<'static> },
-    ToolUse { id: String, name: String, input: Raw<'static> },
+    ToolUse { id: String, caller: Caller, name: String, input: Raw<'static> },
+}
+
+/// Who calls a tool: the model itself, or a tool of its provider's.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Caller {
+    Direct {},
 }
 
 #[derive(Serialize)]
@@ -314,7 +352,7 @@ enum Step<'a> {
     ContentBlockStart { index: u32, content_block: OutBlock },
     ContentBlockDelta { index: u32, delta: Delta<'a> },
     ContentBlockStop { index: u32 },
-    MessageDelta { delta: End, usage: Tokens<'a> },
+    MessageDelta { delta: End, usage: Tokens },
     MessageStop {},
 }
 
@@ -346,6 +384,8 @@ enum Delta<'a> {
 
 #[derive(Serialize)]
 struct End {
+    container: Unknown,
+    stop_details: Unknown,
     stop_reason: &'static str,
     stop_sequence: Option<&'static str>,
 }
@@ -443,7 +483,7 @@ mod tests {
     fn a_stream_that_fails_ends_in_an_error_and_in_nothing_else() {
         let failure = Error::upstream(529, "x", "Overloaded");
         let told = streamed(&[Event::Text { choice: 0, text: Raw::quoted("a") }], Some(&failure));
-        let end = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n";
+        let end = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"},\"request_id\":null}\n\n";
         assert!(told.ends_with(end), "{told}");
         let text = Event::Text { choice: 0, text: Raw::quoted("a") };
         assert_eq!(streamed(&[Event::Failed(failure), text], None), end);
@@ -453,13 +493,13 @@ mod tests {
     fn the_end_tells_all_tokens_with_those_of_the_cache() {
         let usage = Usage { fresh: 1, cache_read: 2, cache_write: 3, output: 4, ..Usage::default() };
         let told = streamed(&[Event::Usage(usage)], None);
-        let tokens = r#""usage":{"input_tokens":1,"cache_creation_input_tokens":3,"cache_read_input_tokens":2,"output_tokens":4}"#;
+        let tokens = r#""usage":{"input_tokens":1,"cache_creation_input_tokens":3,"cache_read_input_tokens":2,"output_tokens":4,"output_tokens_details":null,"server_tool_use":null}"#;
         assert!(
-            told.contains(&format!(r#""delta":{{"stop_reason":"end_turn","stop_sequence":null}},{tokens}"#)),
+            told.contains(&format!(r#""delta":{{"container":null,"stop_details":null,"stop_reason":"end_turn","stop_sequence":null}},{tokens}"#)),
             "{told}"
         );
         let told = streamed(&[Event::Usage(Usage { cache_write_1h: 2, ..usage })], None);
-        let creation = r#""cache_creation_input_tokens":3,"cache_creation":{"ephemeral_5m_input_tokens":1,"ephemeral_1h_input_tokens":2},"#;
+        let creation = r#""cache_creation":{"ephemeral_5m_input_tokens":1,"ephemeral_1h_input_tokens":2},"#;
         assert!(told.contains(creation), "{told}");
     }
 }

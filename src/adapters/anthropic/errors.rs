@@ -43,7 +43,6 @@ struct Out<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     error: OutWords<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
 }
 
@@ -148,7 +147,8 @@ mod tests {
             (529, "overloaded_error"),
         ] {
             let told = body(&Error::upstream(status, "x", "no"), None);
-            let expected = format!(r#"{{"type":"error","error":{{"type":"{kind}","message":"no"}}}}"#);
+            let expected =
+                format!(r#"{{"type":"error","error":{{"type":"{kind}","message":"no"}},"request_id":null}}"#);
             assert_eq!(String::from_utf8(told).unwrap(), expected, "{status}");
         }
     }

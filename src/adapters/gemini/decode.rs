@@ -123,6 +123,10 @@ struct Choice {
 impl Answer {
     fn take(&mut self, chunk: &Chunk<'_>, each: Each<'_>) -> Result<()> {
         self.start(chunk, &mut *each);
+        // Some clients are told of the prompt before the first word.
+        if self.choices.is_empty() && chunk.candidates.iter().flatten().next().is_some() {
+            self.usage(chunk, &mut *each);
+        }
         let mut candidates = chunk.candidates.iter().flatten().zip(0..);
         let read = candidates.try_for_each(|(candidate, position)| {
             self.candidate(candidate, candidate.index.unwrap_or(position), &mut *each)

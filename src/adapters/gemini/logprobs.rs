@@ -36,6 +36,8 @@ struct Token<'a> {
 #[derive(Serialize)]
 struct Written<'a> {
     content: Vec<Chosen<'a>>,
+    /// Gemini tells none of what it declines to say.
+    refusal: Option<()>,
 }
 
 #[derive(Serialize)]
@@ -67,7 +69,7 @@ pub(super) fn translate(raw: &Raw<'_>) -> Option<Raw<'static>> {
         let top = told.top_candidates.get(at).map(|top| top.candidates.as_slice()).unwrap_or_default();
         Chosen { token: token.into(), top_logprobs: top.iter().map(OneOf::from).collect() }
     });
-    Some(Raw::of(&Written { content: content.collect() }))
+    Some(Raw::of(&Written { content: content.collect(), refusal: None }))
 }
 
 #[cfg(test)]
@@ -80,7 +82,7 @@ mod tests {
             "topCandidates":[{"candidates":[{"logProbability":-11.782881,"token":"\""}]}]}"#;
         let expected = concat!(
             r#"{"content":[{"token":"é","logprob":-1.0489701e-05,"bytes":[195,169],"top_logprobs":[{"token":"\"","logprob":-11.782881,"bytes":[34]}]},"#,
-            r#"{"token":"!","logprob":0,"bytes":[33],"top_logprobs":[]}]}"#
+            r#"{"token":"!","logprob":0,"bytes":[33],"top_logprobs":[]}],"refusal":null}"#
         );
         assert_eq!(translate(&Raw::parse(told).unwrap()).unwrap().get(), expected);
         assert_eq!(translate(&Raw::parse("{}").unwrap()), None);

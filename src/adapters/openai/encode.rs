@@ -257,9 +257,14 @@ pub(super) fn open(
     }
 }
 
-/// How the request was served, if that is known.
+/// How the request was served, if that is known, and the format has a word for it.
 pub(super) fn tier(tier: Option<&str>, out: &mut Vec<u8>) {
-    if let Some(tier) = tier {
+    let word = match tier {
+        Some("standard") => Some("default"),
+        Some("auto" | "default" | "flex" | "scale" | "priority") => tier,
+        Some(_) | None => None,
+    };
+    if let Some(tier) = word {
         out.extend_from_slice(b",\"service_tier\":");
         out.extend_from_slice(quote(tier).as_bytes());
     }

@@ -39,11 +39,14 @@ impl Messages {
     fn user<'p>(&mut self, parts: &'p [Part<'p>]) {
         let (mut shown, mut besides): (Vec<&Part<'_>>, Vec<&Part<'_>>) = (Vec::new(), Vec::new());
         for part in parts {
-            let Part::Result { call, parts, cache, .. } = part else {
+            let Part::Result { call, parts, failed, cache } = part else {
                 besides.push(part);
                 continue;
             };
             self.mark(cache.as_ref());
+            if *failed {
+                self.drop("messages[].content[].is_error");
+            }
             self.begin("tool");
             self.add(&[",\"tool_call_id\":", &quote(call), ",\"content\":"]);
             let (media, texts): (Vec<_>, Vec<_>) = parts.iter().partition(|part| matches!(part, Part::Media(_)));

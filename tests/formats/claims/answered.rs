@@ -1,0 +1,324 @@
+//! What is answered: a provider's answer, whole and streamed, and what its client gets; the stream cut at every byte.
+
+use std::collections::BTreeMap;
+
+use llm_bridge::adapters::{self, Client, Head, Upstream};
+use llm_bridge::chat::{Event, Usage};
+use llm_bridge::error::Error;
+use serde_json::{Value, json};
+
+use super::{CLIENTS, Cell, Documents, pair, table, through};
+use crate::support::{Got, Script};
+
+/// What an answer says, however it is cut and in whatever order its parts come.
+#[derive(Debug, Default, PartialEq)]
+struct Meaning {
+    model: String,
+    texts: BTreeMap<u32, String>,
+    thoughts: BTreeMap<u32, String>,
+    /// Of a call its id, its tool's name and its arguments.
+    calls: BTreeMap<(u32, u32), (String, String, String)>,
+    logprobs: BTreeMap<u32, Vec<Value>>,
+    finish: BTreeMap<u32, String>,
+    usage: Option<Usage>,
+    tier: Option<String>,
+    failed: Option<String>,
+    ended: bool,
+}
+
+impl Meaning {
+    fn take(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Start { model, .. } => self.model = model.as_deref().unwrap_or(&self.model).to_owned(),
+            Event::Text { choice, text } => self.texts.entry(*choice).or_default().push_str(&text.text().unwrap()),
+            Event::Thinking { choice, text } => {
+                self.thoughts.entry(*choice).or_default().push_str(&text.text().unwrap());
+            }
+            Event::Call { choice, call, id, name } => {
+                self.calls.insert((*choice, *call), (id.to_string(), name.to_string(), String::new()));
+            }
+            Event::Arguments { choice, call, json } => {
+                self.calls.get_mut(&(*choice, *call)).unwrap().2.push_str(&json.text().unwrap());
+            }
+            Event::Logprobs { choice, logprobs } => {
+                let told: Value = serde_json::from_str(logprobs.get()).unwrap();
+                self.logprobs.entry(*choice).or_default().extend(told["content"].as_array().unwrap().clone());
+            }
+            Event::Finish { choice, reason } => drop(self.finish.insert(*choice, format!("{reason:?}"))),
+            Event::Usage(usage) => self.usage = Some(*usage),
+            Event::Tier(tier) => self.tier = Some(tier.to_string()),
+            Event::Failed(error) => self.failed = Some(error.message().to_owned()),
+            Event::End => self.ended = true,
+            Event::Memory { .. } => {}
+        }
+    }
+
+    fn finished(mut self) -> Self {
+        for (_, _, arguments) in self.calls.values_mut() {
+            // No arguments at all are an empty object of them.
+            let text = if arguments.is_empty() { "{}" } else { arguments.as_str() };
+            *arguments = serde_json::from_str(text).map_or_else(|_| text.to_owned(), |json: Value| json.to_string());
+        }
+        // After an error, nothing else of the head and the end counts.
+        if self.failed.is_some() {
+            (self.model, self.usage, self.ended) = (String::new(), None, false);
+        }
+        self
+    }
+
+    fn whole(format: &Upstream, body: &[u8]) -> Self {
+        let mut meaning = Self::default();
+        if let Err(error) = (format.whole)(body, &mut |event| meaning.take(&event)) {
+            meaning.failed = Some(error.message().to_owned());
+        }
+        meaning.finished()
+    }
+
+    fn streamed(format: &Upstream, bytes: &[u8]) -> Self {
+        let (mut meaning, mut decode) = (Self::default(), (format.stream)());
+        decode.push(bytes, &mut |event| meaning.take(&event));
+        decode.finish(&mut |event| meaning.take(&event));
+        assert_eq!(decode.malformed(), 0);
+        meaning.finished()
+    }
+}
+
+/// A stream as its provider frames it. An element of the documents is a chunk, a comment, or another word.
+fn framed(upstream: &str, chunks: &[Value]) -> String {
+    let frame = |chunk: &Value| match (upstream, chunk) {
+        (_, Value::String(comment)) if comment.starts_with(':') => format!("{comment}\n\n"),
+        (_, Value::String(word)) => format!("data: {word}\n\n"),
+        ("anthropic", chunk) => format!("event: {}\ndata: {chunk}\n\n", chunk["type"].as_str().unwrap()),
+        ("gemini", chunk) => format!("data: {chunk}\r\n\r\n"),
+        _ => format!("data: {chunk}\n\n"),
+    };
+    chunks.iter().map(frame).collect()
+}
+
+/// The events of a stream, for reading. A client of the Messages API is told the type of each twice.
+pub(crate) fn events(client: &str, stream: &str) -> Vec<Value> {
+    let blocks = stream.split("\n\n").filter(|block| !block.is_empty());
+    let event = |block: &str| {
+        let data = block.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
+        let data = serde_json::from_str(data).unwrap_or_else(|_| json!(data));
+        if client == "anthropic" {
+            assert_eq!(block.lines().next().unwrap(), format!("event: {}", data["type"].as_str().unwrap()));
+        }
+        data
+    };
+    blocks.map(event).collect()
+}
+
+/// Ids that were drawn, and none other, are the same in every run.
+fn settled(text: &str) -> String {
+    let mut settled = text.to_owned();
+    for start in ["msg_", "chatcmpl-"] {
+        let mut from = 0;
+        while let Some(at) = settled[from..].find(start).map(|at| from + at + start.len()) {
+            from = at;
+            let drawn =
+                settled[at..].len() >= 32 && settled[at..at + 32].bytes().all(|digit| digit.is_ascii_hexdigit());
+            if drawn {
+                settled.replace_range(at..at + 32, "drawn");
+            }
+        }
+    }
+    settled
+}
+
+/// A stream from one format to another, in pieces, as the gateway's own translation does it.
+pub(crate) fn translated<'b>(
+    upstream: &Upstream,
+    client: &Client,
+    model: &str,
+    pieces: impl IntoIterator<Item = &'b [u8]>,
+) -> String {
+    let head = Head { dice: u128::MAX, created: 0, model: model.to_owned(), include_usage: true, include_cost: false };
+    let (mut decode, mut encode, mut out) = ((upstream.stream)(), (client.stream)(head), Vec::new());
+    let (mut failed, mut open) = (false, BTreeMap::new());
+    let mut each = |event: Event<'_>| {
+        if failed {
+            return;
+        }
+        failed = matches!(event, Event::Failed(_));
+        match &event {
+            Event::Text { choice, .. } | Event::Thinking { choice, .. } | Event::Call { choice, .. } => {
+                open.entry(*choice).or_insert(true);
+            }
+            Event::Finish { choice, .. } => drop(open.insert(*choice, false)),
+            _ => {}
+        }
+        encode.event(&event, &mut out);
+    };
+    pieces.into_iter().for_each(|piece| decode.push(piece, &mut each));
+    decode.finish(&mut each);
+    if !failed {
+        let broken = Error::upstream(502, "stream_truncated", "The provider's answer broke off before its end.");
+        let whole = !open.is_empty() && open.values().all(|open| !open);
+        encode.finish(Some(&broken).filter(|_| !whole), &mut out);
+    }
+    settled(&String::from_utf8(out).unwrap())
+}
+
+fn question(client: &str, upstream: &str, model: &str, stream: bool) -> Vec<u8> {
+    let mut body = json!({ "model": format!("{upstream}/{model}"), "messages": [{ "role": "user", "content": "Hello" }], "stream": stream });
+    if client == "anthropic" {
+        body["max_tokens"] = json!(2000);
+    } else if stream {
+        body["stream_options"] = json!({ "include_usage": true });
+    }
+    body.to_string().into_bytes()
+}
+
+/// A provider's answer through the gateway.
+fn answered(documents: &Documents, client: &str, upstream: &str, stream: bool, script: Script) -> Got {
+    let body = question(client, upstream, documents.model(upstream), stream);
+    through(documents, client, upstream, &body, &[], script).0
+}
+
+fn leaked(text: String) -> &'static str {
+    Box::leak(text.into_boxed_str())
+}
+
+fn json_of(got: &Got) -> Value {
+    serde_json::from_str(&settled(&got.body)).unwrap_or_else(|_| panic!("{}", got.body))
+}
+
+/// A whole answer: what the client gets, and whether it means the same.
+fn whole(documents: &Documents, client: &str, upstream: &str, answer: &Value) -> (Value, bool) {
+    let said = answer.to_string();
+    let meant = Meaning::whole(adapters::upstream(upstream).unwrap(), said.as_bytes());
+    let got = answered(documents, client, upstream, false, Script::json(200, leaked(said)));
+    let told = json!({ "status": got.status, "body": json_of(&got) });
+    if got.status != 200 {
+        return (told, meant.failed == Some(words(client, &got)));
+    }
+    (told, meant == Meaning::whole(adapters::upstream(client).unwrap(), got.body.as_bytes()))
+}
+
+/// The words of an error that a client got.
+fn words(client: &str, got: &Got) -> String {
+    (adapters::upstream(client).unwrap().refusal)(got.status, got.body.as_bytes()).message().to_owned()
+}
+
+/// A streamed answer, cut at every byte.
+fn streamed(documents: &Documents, client: &Client, upstream: &str, chunks: &[Value], what: &str) -> (Value, bool) {
+    let (format, model) = (adapters::upstream(upstream).unwrap(), documents.model(upstream));
+    let said = framed(upstream, chunks);
+    let meant = Meaning::streamed(format, said.as_bytes());
+    let got = answered(documents, client.name, upstream, true, Script::stream(vec![Ok(leaked(said.clone()))]));
+    let asked = format!("{upstream}/{model}");
+    let uncut = translated(format, client, &asked, [said.as_bytes()]);
+    for cut in 0..said.len() {
+        let (head, tail) = said.as_bytes().split_at(cut);
+        assert_eq!(translated(format, client, &asked, [head, tail]), uncut, "{what}: cut at {cut}");
+    }
+    assert_eq!(translated(format, client, &asked, said.as_bytes().chunks(1)), uncut, "{what}: byte by byte");
+    if got.status != 200 {
+        let told = json!({ "status": got.status, "body": json_of(&got) });
+        return (told, meant.failed == Some(words(client.name, &got)));
+    }
+    assert_eq!(settled(&got.body), uncut, "{what}: the gateway says something else than its formats");
+    let heard = Meaning::streamed(adapters::upstream(client.name).unwrap(), got.body.as_bytes());
+    (json!({ "status": 200, "events": events(client.name, &uncut) }), meant == heard)
+}
+
+/// A refusal, and whether its status and words arrive.
+fn refused(documents: &Documents, client: &str, upstream: &str, refusal: &Value) -> (Value, bool) {
+    let status = u16::try_from(refusal["status"].as_u64().unwrap()).unwrap();
+    let meant = (adapters::upstream(upstream).unwrap().refusal)(status, refusal["body"].to_string().as_bytes());
+    let got = answered(documents, client, upstream, true, Script::json(status, leaked(refusal["body"].to_string())));
+    let same = (meant.status(), meant.message()) == (got.status, words(client, &got).as_str());
+    (json!({ "status": got.status, "body": json_of(&got) }), same)
+}
+
+#[test]
+fn every_claim_of_an_answer_is_true() {
+    for row in table().answered {
+        let mut documents = Documents::read("answered", &row.documents);
+        for upstream in adapters::UPSTREAMS.iter().map(|upstream| upstream.kind.name) {
+            for (client, _) in CLIENTS.iter().filter(|(client, _)| client.name != upstream) {
+                let (claimed, has) =
+                    (row.of(client.name).contains_key(upstream), documents.given[upstream].is_object());
+                assert_eq!(claimed, has, "{}: a word of {upstream}'s format for {}", row.feature, client.name);
+            }
+        }
+        for (client, _) in CLIENTS {
+            for (upstream, cell) in row.of(client.name) {
+                let what = format!("{}: {}", row.documents, pair(client.name, upstream));
+                let given = documents.given[upstream].clone();
+                let (mut told, mut same) = (json!({}), true);
+                if given["whole"].is_object() {
+                    let (written, means) = whole(&documents, client.name, upstream, &given["whole"]);
+                    told["whole"] = written;
+                    same &= means;
+                }
+                if let Some(chunks) = given["stream"].as_array() {
+                    let (written, means) = streamed(&documents, client, upstream, chunks, &what);
+                    told["stream"] = written;
+                    same &= means;
+                }
+                if given["refusal"].is_object() {
+                    let (written, means) = refused(&documents, client.name, upstream, &given["refusal"]);
+                    told["refusal"] = written;
+                    same &= means;
+                }
+                match cell {
+                    Cell::Carried => assert!(same, "{what}: it does not mean the same\n{told:#}"),
+                    Cell::Changed(_) => {}
+                    Cell::Lost(_) => assert!(!same, "{what}: nothing is lost"),
+                    other => panic!("{what}: no answer is {other:?}"),
+                }
+                documents.compare(&pair(client.name, upstream), told);
+            }
+        }
+        documents.close();
+    }
+}
+
+#[test]
+fn whole_and_streamed_the_documents_mean_the_same() {
+    for row in table().answered {
+        let documents = Documents::read("answered", &row.documents);
+        for format in adapters::UPSTREAMS {
+            let given = &documents.given[format.kind.name];
+            if let (true, Some(chunks)) = (given["whole"].is_object(), given["stream"].as_array()) {
+                let mut streamed = Meaning::streamed(format, framed(format.kind.name, chunks).as_bytes());
+                if streamed.failed.is_some() {
+                    // What was said before the failure is told of a stream only.
+                    streamed.texts.clear();
+                }
+                let whole = Meaning::whole(format, given["whole"].to_string().as_bytes());
+                assert_eq!(streamed, whole, "{}: {}", row.documents, format.kind.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn between_equals_an_answer_stays_as_it_was_written() {
+    for row in table().answered {
+        let documents = Documents::read("answered", &row.documents);
+        for (client, _) in CLIENTS {
+            let given = &documents.given[client.name];
+            let meant = Meaning::whole(adapters::upstream(client.name).unwrap(), given["whole"].to_string().as_bytes());
+            if given["whole"].is_object() && meant.failed.is_none() {
+                let said = given["whole"].to_string();
+                let got =
+                    answered(&documents, client.name, client.name, false, Script::json(200, leaked(said.clone())));
+                assert_eq!((got.status, got.body), (200, said), "{}: {}", row.documents, client.name);
+            }
+            if given["refusal"].is_object() {
+                let (_, same) = refused(&documents, client.name, client.name, &given["refusal"]);
+                assert!(same, "{}: {}", row.documents, client.name);
+            }
+            if let Some(chunks) = given["stream"].as_array() {
+                let said = framed(client.name, chunks);
+                let script = Script::stream(vec![Ok(leaked(said.clone()))]);
+                let got = answered(&documents, client.name, client.name, true, script);
+                // A stream that broke off is told so after its last byte.
+                assert!(got.status != 200 || got.body.starts_with(&said), "{}: {}", row.documents, client.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Recorded answers and embeddings, with the usage that they state.
+
+use llm_bridge::adapters::gemini::UPSTREAM;
+use llm_bridge::adapters::{Embedded, Form};
+use llm_bridge::chat::Event;
+use serde_json::Value;
+
+use super::{stream, whole};
+use crate::recorded::{Recording, recordings};
+
+/// The prompt and the total that a body states at last, found without our code.
+fn stated(body: &[u8]) -> Option<(u64, u64)> {
+    let text = String::from_utf8_lossy(body);
+    let documents = text.lines().filter_map(|line| line.strip_prefix("data:")).chain([text.as_ref()]);
+    let usage = |value: Value| {
+        let usage = &value["usageMetadata"];
+        let tools = usage["toolUsePromptTokenCount"].as_u64().unwrap_or(0);
+        Some((usage["promptTokenCount"].as_u64()? + tools, usage["totalTokenCount"].as_u64()?))
+    };
+    documents.filter_map(|text| usage(serde_json::from_str(text.trim()).ok()?)).next_back()
+}
+
+#[test]
+fn recordings_are_read_to_their_end_with_the_usage_that_they_state() {
+    for Recording { name, about, body } in recordings("gemini") {
+        let status = u16::try_from(about["status"].as_u64().unwrap()).unwrap();
+        if status != 200 {
+            let error = (UPSTREAM.refusal)(status, &body);
+            assert!(error.status() == status && error.message().len() > 30, "{name}: {error}");
+            continue;
+        }
+        let mut usage = None;
+        let mut note = |event: Event<'_>| {
+            if let Event::Usage(told) = event {
+                usage = Some((told.prompt(), told.total()));
+            }
+        };
+        let is_stream = about["stream"] == true;
+        let events = if is_stream {
+            let mut decode = (UPSTREAM.stream)();
+            decode.push(&body, &mut note);
+            let (events, malformed) = stream([body.as_slice()]);
+            assert_eq!(malformed, 0, "{name}");
+            for size in [1, 7, 1000] {
+                assert_eq!(stream(body.chunks(size)), (events.clone(), 0), "{name} in pieces of {size}");
+            }
+            events
+        } else {
+            let told = (UPSTREAM.whole)(&body, &mut note);
+            whole(&body).unwrap_or_else(|error| {
+                assert_eq!((error.code(), told.is_err()), (Some("content_filter"), true), "{name}: {error}");
+                vec!["End".to_owned()]
+            })
+        };
+        assert_eq!(events.last().map(String::as_str), Some("End"), "{name}");
+        assert_eq!(usage, stated(&body), "{name}");
+    }
+}
+
+#[test]
+fn recorded_embeddings_are_read_with_the_usage_that_they_state() {
+    for Recording { name, about, body } in recordings("gemini-embed") {
+        if about["status"] != 200 {
+            assert_eq!((UPSTREAM.refusal)(404, &body).code(), Some("NOT_FOUND"), "{name}");
+            continue;
+        }
+        let count = about["request"]["requests"].as_array().map_or(1, Vec::len);
+        let written = |base64| {
+            let told = Embedded { form: Form { base64, count }, model: "m", estimate: 0 };
+            (UPSTREAM.embed.as_ref().unwrap().whole)(&body, &told).unwrap()
+        };
+        let told: Value = serde_json::from_slice(&body).unwrap();
+        let (floats, usage) = written(false);
+        assert_eq!(usage.map(|usage| usage.prompt()), told["usageMetadata"]["promptTokenCount"].as_u64(), "{name}");
+        let floats: Value = serde_json::from_slice(&floats).unwrap();
+        assert_eq!(floats["data"][0]["embedding"], told["embeddings"][0]["values"], "{name}");
+        assert!(!written(true).0.is_empty(), "{name}");
+    }
+}

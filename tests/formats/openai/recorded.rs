@@ -1,0 +1,59 @@
+//! Recorded answers, read and told again.
+
+use llm_bridge::adapters::Listen as _;
+use llm_bridge::adapters::openai::overhear::{Attention, Overhear};
+use llm_bridge::adapters::openai::{CLIENT, UPSTREAM, outbound};
+use llm_bridge::chat::Event;
+use llm_bridge::error::Error;
+
+use super::{Told, decoded, head};
+use crate::recorded::{Recording, recordings};
+
+#[test]
+fn recorded_answers_are_read_as_they_were_meant() {
+    for Recording { name, about, body } in recordings("openai-chat").into_iter().filter(|it| it.about["status"] == 200)
+    {
+        let streamed = about["ct"].as_str().is_some_and(|kind| kind.starts_with("text/event-stream"));
+        if !streamed {
+            let told = Told::whole(&body).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(told.usage, outbound::reply(&body).unwrap().usage, "{name}");
+            assert!(told.ended && !told.finish.is_empty(), "{name}");
+            continue;
+        }
+        let mut heard = Overhear::new(Attention { text: true, ..Attention::default() });
+        heard.push(&body);
+        heard.finish(&Error::upstream(502, "stream_truncated", "cut"));
+        let told = Told::streamed(&body);
+        assert_eq!((told.usage, told.failed), (heard.usage(), heard.error().is_some()), "{name}");
+        assert_eq!(told.texts.get(&0).map_or("", String::as_str), heard.text().unwrap(), "{name}");
+        let whole = decoded(&[&body]);
+        assert_eq!(whole.1, 0, "{name}");
+        for size in [1, 7, 1000] {
+            assert_eq!(decoded(&body.chunks(size).collect::<Vec<_>>()), whole, "{name} in pieces of {size}");
+        }
+        assert_eq!(told.failed || told.ended || !told.finish.is_empty(), heard.is_whole() || told.failed, "{name}");
+    }
+}
+
+#[test]
+fn recorded_answers_can_be_told_again() {
+    for Recording { name, about, body } in recordings("openai-chat").into_iter().filter(|it| it.about["status"] == 200)
+    {
+        let streamed = about["ct"].as_str().is_some_and(|kind| kind.starts_with("text/event-stream"));
+        let (mut encode, mut out) = ((CLIENT.stream)(head()), Vec::new());
+        let mut each = |event: Event<'_>| encode.event(&event, &mut out);
+        if streamed {
+            let mut decode = (UPSTREAM.stream)();
+            decode.push(&body, &mut each);
+            decode.finish(&mut each);
+        } else {
+            (UPSTREAM.whole)(&body, &mut each).unwrap();
+        }
+        encode.finish(None, &mut out);
+        let (again, mut first) =
+            (Told::streamed(&out), if streamed { Told::streamed(&body) } else { Told::whole(&body).unwrap() });
+        first.calls.values_mut().filter(|call| call.2.is_empty()).for_each(|call| call.2.push_str("{}"));
+        first.ended = !first.failed;
+        assert_eq!(again, first, "{name}");
+    }
+}

@@ -1,0 +1,118 @@
+// What the gateway writes, held against the official SDKs' own types: the requests that providers get, and the answers that clients get, as the golden
+// documents of tests/fixtures/translation/ have them. TypeScript is the judge; it also refuses what a type does not know.
+
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
+const DOCUMENTS = join(PROJECT, "tests/fixtures/translation");
+const OPTIONS = ["--noEmit", "--strict", "--skipLibCheck", "--target", "es2022", "--module", "nodenext", "--moduleResolution", "nodenext"];
+
+// What of it goes beyond the SDKs' types.
+const BEYOND = {
+  // Thoughts, as DeepSeek and others spell them; and tokens written to a provider's cache, which OpenAI's own API does not tell.
+  openai: ["reasoning_content", "cache_write_tokens"],
+  // Models since 4.7 refuse them, and the types have let go of them; older models take them.
+  anthropic: ["temperature", "top_p", "top_k"],
+};
+
+// Requests of clients that hold on purpose what the types do not know: other gateways' extensions, fields of betas, fields of nobody's.
+const UNTYPED = {
+  openai: ["cache-control", "top-k", "unknown"],
+  anthropic: ["others", "unknown"],
+};
+
+const TYPES = {
+  request: { openai: "OpenAI.Chat.ChatCompletionCreateParams", anthropic: "Anthropic.MessageCreateParams" },
+  answer: { openai: "OpenAI.Chat.ChatCompletion", anthropic: "Anthropic.Message" },
+  event: { openai: "OpenAI.Chat.ChatCompletionChunk", anthropic: "Anthropic.RawMessageStreamEvent" },
+  error: { openai: "{ error: OpenAI.ErrorObject }", anthropic: "Anthropic.ErrorResponse" },
+};
+
+async function documents(kind) {
+  const names = (await readdir(join(DOCUMENTS, kind))).filter((name) => name.endsWith(".written.json"));
+  return Promise.all(names.map(async (name) => [name.slice(0, -".written.json".length), JSON.parse(await readFile(join(DOCUMENTS, kind, name)))]));
+}
+
+/** Each value that is written, with the type that it is meant to have: `[where, type, value]`. */
+async function values() {
+  const found = [];
+  for (const name of (await readdir(join(DOCUMENTS, "asked"))).filter((name) => !name.endsWith(".written.json"))) {
+    const given = JSON.parse(await readFile(join(DOCUMENTS, "asked", name)));
+    const about = name.slice(0, -".json".length);
+    for (const client of Object.keys(TYPES.request).filter((client) => given[client] && !UNTYPED[client].includes(about))) {
+      found.push([`${about}, ${client} client`, TYPES.request[client], { model: "m", ...given[client].with }]);
+    }
+  }
+  for (const [name, pairs] of await documents("asked")) {
+    for (const [pair, { body }] of Object.entries(pairs)) {
+      const provider = pair.match(/(\w+) provider/)[1];
+      if (provider in TYPES.request) found.push([`${name}, ${pair}`, TYPES.request[provider], body]);
+    }
+  }
+  for (const [name, pairs] of await documents("answered")) {
+    for (const [pair, { whole, stream, refusal }] of Object.entries(pairs)) {
+      const client = pair.match(/(\w+) client/)[1];
+      const add = (what, kind, value) => found.push([`${name}, ${pair}, ${what}`, TYPES[kind][client], value]);
+      for (const said of [whole, refusal, stream?.body && stream]) if (said) add("whole", said.status === 200 ? "answer" : "error", said.body);
+      stream?.events?.forEach((event, n) => {
+        if (event === "[DONE]") return;
+        add(`event ${n}`, event.error ? "error" : "event", event);
+      });
+    }
+  }
+  return found;
+}
+
+/** A value as TypeScript, without what goes beyond its type. */
+const literal = (type, value) => {
+  const beyond = BEYOND[type.includes("OpenAI") ? "openai" : "anthropic"];
+  return JSON.stringify(value, (key, inner) => (beyond.includes(key) ? undefined : inner));
+};
+
+describe("the official SDKs' types", () => {
+  let folder;
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "llm-bridge-types-"));
+    await symlink(join(PROJECT, "node_modules"), join(folder, "node_modules"));
+    await writeFile(join(folder, "package.json"), '{ "type": "module" }');
+  });
+  after(() => rm(folder, { recursive: true }));
+
+  /** What TypeScript has against these values, by the line that they stand in. */
+  const judge = async (rows) => {
+    const lines = rows.map(([, type, value], n) => `export const v${n}: ${type} = ${literal(type, value)};`);
+    const head = 'import type Anthropic from "@anthropic-ai/sdk"; import type OpenAI from "openai";';
+    await writeFile(join(folder, "written.ts"), [head, ...lines].join("\n"));
+    const tsc = join(PROJECT, "node_modules/.bin/tsc");
+    const { stdout } = await promisify(execFile)(tsc, [...OPTIONS, "written.ts"], { cwd: folder, maxBuffer: 1 << 26 }).catch((fault) => fault);
+    const complaint = (line) => {
+      const [, at, words] = line.match(/^written\.ts\((\d+),\d+\): error (.*)/) ?? [];
+      return at ? [`${rows[at - 2][0]}: ${words}`] : /error/.test(line) ? [line] : [];
+    };
+    return stdout.split("\n").flatMap(complaint);
+  };
+
+  it("accept every request of a client and to a provider, and every answer to a client", async () => {
+    const rows = await values();
+    for (const type of Object.values(TYPES).flatMap(Object.values)) assert.ok(rows.some((row) => row[1] === type), `nothing of type ${type}`);
+    const complaints = await judge(rows);
+    assert.ok(complaints.length === 0, complaints.join("\n"));
+  });
+
+  it("refuse what is not in them", async () => {
+    const message = { role: "user", content: "Hi" };
+    const rows = [
+      ["a field too many", TYPES.request.openai, { model: "m", messages: [message], no_such_field: 1 }],
+      ["a field too few", TYPES.request.anthropic, { model: "m", messages: [message] }],
+      ["a word too many", TYPES.event.anthropic, { type: "no_such_event" }],
+    ];
+    assert.equal((await judge(rows)).length, 3);
+  });
+});

@@ -1,0 +1,164 @@
+// A loop of tools, three turns long, for each pair of formats: official SDK in front, strict stand-in behind, whole and streamed, with thinking and
+// without. What the pairs owe is one table.
+
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import Anthropic from "@anthropic-ai/sdk";
+import OpenAI from "openai";
+import { SCENE, startFormats } from "./fake-formats.mjs";
+import { startGateway } from "./harness.mjs";
+
+const KEY = "caller-key-3141592653";
+const TEXT = SCENE.words.join("");
+const SCHEMA = { type: "object", properties: { city: { type: "string" } }, additionalProperties: false };
+const PIXEL = "iVBORw0KGgo=";
+
+// How much is thought, as it reaches each provider; nothing where it was not asked.
+const THINKS = {
+  openai: (body) => body.reasoning_effort,
+  anthropic: (body) => body.thinking?.budget_tokens,
+  gemini: (body) => body.generationConfig?.thinkingConfig?.thinkingBudget,
+};
+
+// What each pair owes: `asked` is what the provider is told of thinking, in the first turn; `keeps`, whether it is told the same in the later ones, and
+// gets its signed thoughts back.
+const PAIRS = [
+  { client: "openai", provider: "openai", model: "gpt-fake", served: "gpt-served", asked: "low", keeps: true },
+  { client: "openai", provider: "anthropic", model: "claude-fake", served: "claude-served", asked: 2048, keeps: false },
+  { client: "openai", provider: "gemini", model: "gemini-fake", served: "gemini-served", asked: 1024, keeps: true },
+  { client: "anthropic", provider: "openai", model: "gpt-fake", served: "gpt-served", asked: "low", keeps: true },
+  { client: "anthropic", provider: "anthropic", model: "claude-fake", served: "claude-served", asked: 1024, keeps: true },
+  { client: "anthropic", provider: "gemini", model: "gemini-fake", served: "gemini-served", asked: 1024, keeps: true },
+];
+
+/** The official OpenAI client, as a conversation. */
+class Chat {
+  messages = [
+    { role: "system", content: "Be brief." },
+    { role: "user", content: [{ type: "text", text: "Weather?" }, { type: "image_url", image_url: { url: `data:image/png;base64,${PIXEL}` } }] },
+  ];
+
+  constructor(url) {
+    this.sdk = new OpenAI({ baseURL: `${url}/v1`, apiKey: KEY, maxRetries: 0 });
+  }
+
+  async ask(model, stream, thinks) {
+    const tools = SCENE.calls.map(({ name }) => ({ type: "function", function: { name, description: "It tells.", parameters: SCHEMA } }));
+    const request = { model, messages: this.messages, tools, ...(thinks && { reasoning_effort: "low" }) };
+    const { thought, completion } = await (stream ? this.streamed(request) : this.whole(request));
+    const [{ message, finish_reason }] = completion.choices;
+    // What a client sends back is what it got, but for words of the provider's.
+    this.messages.push({ role: "assistant", content: message.content, ...(message.tool_calls && { tool_calls: message.tool_calls }) });
+    const { prompt_tokens, prompt_tokens_details, completion_tokens } = completion.usage;
+    return {
+      text: message.content,
+      thought,
+      call: message.tool_calls?.map(({ id, function: fn }) => ({ id, name: fn.name, args: JSON.parse(fn.arguments) }))[0],
+      reason: { stop: "end", tool_calls: "call" }[finish_reason],
+      usage: [prompt_tokens, prompt_tokens_details.cached_tokens, completion_tokens],
+      served: completion.model,
+    };
+  }
+
+  async whole(request) {
+    const completion = await this.sdk.chat.completions.create(request);
+    return { completion, thought: completion.choices[0].message.reasoning_content };
+  }
+
+  async streamed(request) {
+    const run = this.sdk.chat.completions.stream({ ...request, stream_options: { include_usage: true } });
+    let thought = "";
+    run.on("chunk", ({ choices }) => (thought += choices[0]?.delta?.reasoning_content ?? ""));
+    return { completion: await run.finalChatCompletion(), thought };
+  }
+
+  tell({ id }, result) {
+    this.messages.push({ role: "tool", tool_call_id: id, content: result });
+  }
+}
+
+/** The official Anthropic client, as a conversation. */
+class Messages {
+  messages = [{ role: "user", content: [{ type: "text", text: "Weather?" }, { type: "image", source: { type: "base64", media_type: "image/png", data: PIXEL } }] }];
+
+  constructor(url) {
+    this.sdk = new Anthropic({ baseURL: url, apiKey: KEY, maxRetries: 0 });
+  }
+
+  async ask(model, stream, thinks) {
+    const tools = SCENE.calls.map(({ name }) => ({ name, description: "It tells.", input_schema: SCHEMA }));
+    const thinking = thinks && { thinking: { type: "enabled", budget_tokens: 1024 } };
+    const request = { model, max_tokens: 4096, system: "Be brief.", messages: this.messages, tools, ...thinking };
+    const answer = await (stream ? this.sdk.messages.stream(request).finalMessage() : this.sdk.messages.create(request));
+    const { content, stop_reason, usage, model: served } = answer;
+    // All of it goes back, thoughts too.
+    this.messages.push({ role: "assistant", content });
+    const of = (type) => content.find((block) => block.type === type);
+    const call = of("tool_use");
+    return {
+      text: content.filter(({ type }) => type === "text").map(({ text }) => text).join(""),
+      thought: of("thinking")?.thinking,
+      call: call && { id: call.id, name: call.name, args: call.input },
+      reason: { end_turn: "end", tool_use: "call" }[stop_reason],
+      usage: [usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation_input_tokens, usage.cache_read_input_tokens, usage.output_tokens],
+      served,
+    };
+  }
+
+  tell({ id }, result) {
+    this.messages.push({ role: "user", content: [{ type: "tool_result", tool_use_id: id, content: result }] });
+  }
+}
+
+const CLIENTS = { openai: Chat, anthropic: Messages };
+
+describe("a loop of tools runs to its end", { concurrency: 6 }, () => {
+  let formats, gateway;
+  before(async () => {
+    formats = await startFormats();
+    const row = ({ provider, model }) => `  ${provider}: { adapter: ${provider}, base_url: "${formats[provider]}", models: { ${model}: {} } }`;
+    const rows = new Set(PAIRS.map(row));
+    const keys = { OPENAI_API_KEY: "key-of-openai", ANTHROPIC_API_KEY: "key-of-anthropic", GEMINI_API_KEY: "key-of-gemini" };
+    gateway = await startGateway({ config: ["providers:", ...rows, ""].join("\n"), bindings: { ACCESS_API_KEYS: KEY, ...keys } });
+  });
+  after(async () => {
+    await gateway.stop();
+    await formats.stop();
+  });
+
+  for (const { client, provider, model, served, asked, keeps } of PAIRS) {
+    for (const stream of [false, true]) {
+      for (const thinks of [false, true]) {
+        it(`${client} client, ${provider} provider, ${stream ? "streamed" : "whole"}, ${thinks ? "with" : "without"} thinking`, async () => {
+          const chat = new CLIENTS[client](gateway.url);
+          // The results tell which loop it is: the stand-in serves many at once.
+          const mark = `${client} ${provider} ${stream} ${thinks}`;
+          const bodies = () => formats.requests.filter(({ body }) => JSON.stringify(body).includes(mark)).map(({ body }) => body);
+          for (const { name, args } of SCENE.calls) {
+            const { call, reason, thought, usage } = await chat.ask(`${provider}/${model}`, stream, thinks);
+            assert.deepEqual([call.name, call.args, reason, thought, usage], [name, args, "call", SCENE.thought, [55, 30, 12]]);
+            chat.tell(call, `${mark}: ${name}`);
+          }
+          const last = await chat.ask(`${provider}/${model}`, stream, thinks);
+          assert.deepEqual([last.text, last.reason, last.call, last.served], [TEXT, "end", undefined, served]);
+          const later = bodies().map(THINKS[provider]);
+          assert.equal(later.length, SCENE.calls.length);
+          for (const told of later) assert.equal(told, thinks && keeps ? asked : undefined);
+        });
+      }
+    }
+
+    it(`${client} client, ${provider} provider: what is asked of thinking is told`, async () => {
+      const told = async (thinks) => {
+        const seen = formats.requests.length;
+        const mark = `first of ${client} ${provider} ${thinks}`;
+        const chat = new CLIENTS[client](gateway.url);
+        chat.messages.at(-1).content[0].text = mark;
+        await chat.ask(`${provider}/${model}`, false, thinks);
+        const { body } = formats.requests.slice(seen).find(({ body }) => JSON.stringify(body).includes(mark));
+        return THINKS[provider](body);
+      };
+      assert.deepEqual([await told(true), await told(false)], [asked, undefined]);
+    });
+  }
+});
