@@ -76,7 +76,7 @@ pub async fn answer<H: Host>(
     }
     let (bytes, buffer) = gather(host, answer, &target, receipt).await?;
     let (body, facts) = match pair {
-        Some(pair) => pair.whole(host, &bytes).await,
+        Some(pair) => pair.whole(host, &bytes, stream).await,
         None => heard(task, &bytes),
     };
     if body.is_ok() || facts.usage.is_some() {
@@ -86,6 +86,7 @@ pub async fn answer<H: Host>(
     Ok(match body.map_err(|error| bridge.clean(target.index, error))? {
         None if stream && manner.chats() => streamed(&bytes, wanted, receipt),
         Some(body) if stream && manner.chats() => streamed(&body, wanted, receipt),
+        Some(body) if stream => Response::event_stream(Body::Bytes(body)),
         None => Response::json(200, Body::Buffer(buffer, bytes)),
         Some(body) => Response::json(200, Body::Bytes(body)),
     })

@@ -8,6 +8,7 @@ use super::safe::Safe;
 use super::translate::{Facts, Translate};
 use crate::adapters::openai::outbound;
 use crate::adapters::{self, Aim, CHAT, Client, Head, Upstream, Written};
+use crate::chat::Event;
 use crate::config::OnDisconnect;
 use crate::error::{Error, Result};
 use crate::policy::price;
@@ -139,13 +140,20 @@ impl<'m> Pair<'m> {
         finish(written, target, self.manner)
     }
 
-    /// Reads a whole answer, and writes it in the client's format; nothing where that is the provider's. What was learnt of it counts even
-    /// if it is none, or an error in spite of its status: then it is a 502.
-    pub(super) async fn whole<H: Host>(mut self, host: &H, body: &[u8]) -> (Result<Option<Vec<u8>>>, Facts) {
+    /// Reads a whole answer, and writes it in the client's format; nothing where that is the provider's. `stream`: a stream was asked for,
+    /// and messages are told as one. What was learnt of it counts even if it is none, or an error in spite of its status: then it is a 502.
+    pub(super) async fn whole<H: Host>(
+        mut self,
+        host: &H,
+        body: &[u8],
+        stream: bool,
+    ) -> (Result<Option<Vec<u8>>>, Facts) {
         let (mut facts, mut events) = (Facts::default(), Vec::new());
+        let streamed = stream && !self.manner.chats();
+        let written = streamed || !self.native;
         let read = (self.upstream.whole)(body, &mut |event| {
             facts.note(&event);
-            if !self.native {
+            if written {
                 events.push(event.owned());
             }
         });
@@ -158,8 +166,9 @@ impl<'m> Pair<'m> {
             Error::upstream(502, "upstream_invalid_response", message)
         };
         let failed = read.err().or_else(|| facts.error.take()).or_else(|| (!facts.is_whole()).then(unfinished));
-        let written = || (!self.native).then(|| (self.manner.client.whole)(&self.head, &events));
-        (failed.map_or_else(|| Ok(written()), Err), facts)
+        let client = self.manner.client;
+        let tell = || if streamed { told(client, self.head, &events) } else { (client.whole)(&self.head, &events) };
+        (failed.map_or_else(|| Ok(written.then(tell)), Err), facts)
     }
 
     /// Reads a streamed answer, and writes it in the client's format; and where that is kept which the provider wants back. `keeps_text`:
@@ -168,6 +177,14 @@ impl<'m> Pair<'m> {
         let encode = (self.manner.client.stream)(self.head);
         (Translate::new((self.upstream.stream)(), encode, self.native, keeps_text), self.safe)
     }
+}
+
+/// A whole answer as a stream.
+fn told(client: &Client, head: Head, events: &[Event<'_>]) -> Vec<u8> {
+    let (mut encode, mut out) = ((client.stream)(head), Vec::new());
+    events.iter().for_each(|event| encode.event(event, &mut out));
+    encode.finish(None, &mut out);
+    out
 }
 
 /// A strict request is told as a whole, or not at all.

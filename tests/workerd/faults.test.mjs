@@ -154,5 +154,5 @@ describe("between formats, over HTTP,", { concurrency: 6 }, () => {
 
   it("a whole answer where a stream was asked for is told to a chat as a stream", () => whole("openai"));
 
-  it("a whole answer where a stream was asked for is told to a client of messages as a stream", { todo: "it is told whole" }, () => whole("anthropic"));
+  it("a whole answer where a stream was asked for is told to a client of messages as a stream", () => whole("anthropic"));
 });

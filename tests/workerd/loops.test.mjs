@@ -20,15 +20,14 @@ const THINKS = {
   gemini: (body) => body.generationConfig?.thinkingConfig?.thinkingBudget,
 };
 
-// What each pair owes: `asked` is what the provider is told of thinking, in the first turn; `keeps`, whether it is told the same in the later ones, and
-// gets its signed thoughts back.
+// What each pair owes: `asked` is what the provider is told of thinking, in every turn.
 const PAIRS = [
-  { client: "openai", provider: "openai", model: "gpt-fake", served: "gpt-served", asked: "low", keeps: true },
-  { client: "openai", provider: "anthropic", model: "claude-fake", served: "claude-served", asked: 2048, keeps: false },
-  { client: "openai", provider: "gemini", model: "gemini-fake", served: "gemini-served", asked: 1024, keeps: true },
-  { client: "anthropic", provider: "openai", model: "gpt-fake", served: "gpt-served", asked: "low", keeps: true },
-  { client: "anthropic", provider: "anthropic", model: "claude-fake", served: "claude-served", asked: 1024, keeps: true },
-  { client: "anthropic", provider: "gemini", model: "gemini-fake", served: "gemini-served", asked: 1024, keeps: true },
+  { client: "openai", provider: "openai", model: "gpt-fake", served: "gpt-served", asked: "low" },
+  { client: "openai", provider: "anthropic", model: "claude-fake", served: "claude-served", asked: 2048 },
+  { client: "openai", provider: "gemini", model: "gemini-fake", served: "gemini-served", asked: 1024 },
+  { client: "anthropic", provider: "openai", model: "gpt-fake", served: "gpt-served", asked: "low" },
+  { client: "anthropic", provider: "anthropic", model: "claude-fake", served: "claude-served", asked: 1024 },
+  { client: "anthropic", provider: "gemini", model: "gemini-fake", served: "gemini-served", asked: 1024 },
 ];
 
 /** The official OpenAI client, as a conversation. */
@@ -126,7 +125,7 @@ describe("a loop of tools runs to its end", { concurrency: 6 }, () => {
     await formats.stop();
   });
 
-  for (const { client, provider, model, served, asked, keeps } of PAIRS) {
+  for (const { client, provider, model, served, asked } of PAIRS) {
     for (const stream of [false, true]) {
       for (const thinks of [false, true]) {
         it(`${client} client, ${provider} provider, ${stream ? "streamed" : "whole"}, ${thinks ? "with" : "without"} thinking`, async () => {
@@ -143,7 +142,7 @@ describe("a loop of tools runs to its end", { concurrency: 6 }, () => {
           assert.deepEqual([last.text, last.reason, last.call, last.served], [TEXT, "end", undefined, served]);
           const later = bodies().map(THINKS[provider]);
           assert.equal(later.length, SCENE.calls.length);
-          for (const told of later) assert.equal(told, thinks && keeps ? asked : undefined);
+          for (const told of later) assert.equal(told, thinks ? asked : undefined);
         });
       }
     }

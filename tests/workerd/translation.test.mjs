@@ -8,11 +8,6 @@ import { SCENE, startFormats } from "./fake-formats.mjs";
 import { startGateway } from "./harness.mjs";
 
 const KEY = "caller-key-3141592653";
-const TOOLS = SCENE.calls.map(({ name }) => ({
-  type: "function",
-  function: { name, description: "It tells.", parameters: { type: "object", properties: { city: { type: "string" } }, additionalProperties: false, $schema: "http://json-schema.org/draft-07/schema#" } },
-}));
-const TEXT = SCENE.words.join("");
 
 describe("an OpenAI client is served by", { concurrency: 4 }, () => {
   let formats, gateway, client;
@@ -31,40 +26,7 @@ providers:
     await formats.stop();
   });
 
-  /** Asks, and gives the message, its reason to finish, the usage and what was thought. */
-  const ask = async (stream, request) => {
-    if (!stream) {
-      const { choices, usage, model } = await client.chat.completions.create(request);
-      return { message: choices[0].message, reason: choices[0].finish_reason, usage, model };
-    }
-    const run = client.chat.completions.stream({ ...request, stream_options: { include_usage: true } });
-    let thought = "";
-    run.on("chunk", ({ choices }) => (thought += choices[0]?.delta?.reasoning_content ?? ""));
-    const { choices, usage, model } = await run.finalChatCompletion();
-    return { message: { ...choices[0].message, reasoning_content: thought }, reason: choices[0].finish_reason, usage, model };
-  };
-
   for (const model of ["claude/claude-fake", "google/gemini-fake"]) {
-    for (const stream of [false, true]) {
-      it(`${model}, ${stream ? "streamed" : "whole"}: a loop of tools runs to its end, with usage`, async () => {
-        const messages = [
-          { role: "system", content: "Be brief." },
-          { role: "user", content: [{ type: "text", text: "Weather?" }, { type: "image_url", image_url: { url: "data:image/png;base64,iVBORw0KGgo=" } }] },
-        ];
-        for (const { name, args } of SCENE.calls) {
-          const { message, reason, usage } = await ask(stream, { model, messages, tools: TOOLS });
-          assert.deepEqual([reason, message.tool_calls.length, message.tool_calls[0].function.name], ["tool_calls", 1, name]);
-          assert.deepEqual(JSON.parse(message.tool_calls[0].function.arguments), args);
-          assert.equal(message.reasoning_content, SCENE.thought);
-          assert.deepEqual([usage.prompt_tokens, usage.prompt_tokens_details.cached_tokens, usage.completion_tokens, usage.total_tokens], [55, 30, 12, 67]);
-          messages.push({ role: "assistant", content: message.content, tool_calls: message.tool_calls });
-          messages.push({ role: "tool", tool_call_id: message.tool_calls[0].id, content: `{"of":"${name}"}` });
-        }
-        const { message, reason, model: served } = await ask(stream, { model, messages, tools: TOOLS });
-        assert.deepEqual([message.content, reason, served], [TEXT, "stop", model.startsWith("claude") ? "claude-served" : "gemini-served"]);
-      });
-    }
-
     it(`${model}: what it cannot be told is named, or refused`, async () => {
       const request = { model, messages: [{ role: "user", content: "Hi", name: "ann" }], logit_bias: { 5: 1 }, store: false };
       const { response } = await client.chat.completions.create(request).withResponse();
