@@ -82,7 +82,7 @@ const BEFORE = [
   ["sends an error first, under its name", stream(ends, () => [`event: error\n${event(OVERLOADED_BODY)}`]), { status: 502, ...OVERLOADED }],
   ["sends an error after pings and a role", stream(ends, (request) => [": hi\n\n", ...role(request), ": hi\n\n", event(OVERLOADED_BODY)]), { status: 502, ...OVERLOADED }],
   ["sends an error after pings and stays", stream(stays, () => [": hi\n\n", event(OVERLOADED_BODY)]), { status: 502, ...OVERLOADED }],
-  ["sends an error of a number alone", stream(ends, () => [event('{"error":{"code":429,"message":"Slow down."}}')]), { status: 502, code: "429", says: /^Slow down/ }],
+  ["sends an error of a number alone", stream(ends, () => [event('{"error":{"code":429,"message":"Slow down."}}')]), { status: 429, code: "429", says: /^Slow down/ }],
   ["sends an error of a word alone", stream(ends, () => [event('{"error":"overloaded"}')]), { status: 502, type: "upstream_error", says: /^overloaded/ }],
   ["stays silent after its headers", raw(stays, STREAM_HEAD), { status: 504, ...TIMEOUT }],
   ["stays silent after a role", stream(stays, role), { status: 504, ...TIMEOUT }],

@@ -17,6 +17,8 @@ struct Failure {
 #[serde(default)]
 struct Said {
     message: Option<String>,
+    /// The status, if it is a number.
+    code: serde_json::Value,
     /// The word for it: `RESOURCE_EXHAUSTED`.
     status: Option<String>,
     details: Vec<Detail>,
@@ -94,7 +96,10 @@ pub(super) fn refusal(status: u16, body: &[u8]) -> Error {
 pub(super) fn reported(error: &Raw<'_>) -> Error {
     let said: Said = serde_json::from_str(error.get())
         .unwrap_or_else(|_| Said { message: error.text().map(Cow::into_owned), ..Said::default() });
-    said.worded(502, || "The provider reported an error instead of an answer.".to_owned())
+    let code = said.code.as_u64().and_then(|code| u16::try_from(code).ok());
+    // The caller's own key is fine.
+    let status = code.filter(|code| (400..600).contains(code) && !matches!(code, 401 | 403)).unwrap_or(502);
+    said.worded(status, || "The provider reported an error instead of an answer.".to_owned())
 }
 
 /// An answer that is none.

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::calls::Calls;
 use super::fields::{members, object, string, text};
-use super::outbound::{invalid, refusal};
+use super::outbound::{in_spite, invalid};
 use super::parts::thought;
 use super::wire::{is_error, tier, usage};
 use crate::adapters::{Decode, Each};
@@ -91,10 +91,10 @@ impl Decode for Stream {
 /// 502 if it is none, or an error in spite of its status.
 pub(super) fn whole(body: &[u8], each: Each<'_>) -> Result<()> {
     let Ok(answer) = serde_json::from_slice::<Answer<'_>>(body) else {
-        return Err(if is_error(body) { refusal(502, body) } else { invalid("a body that is not a chat completion") });
+        return Err(if is_error(body) { in_spite(body) } else { invalid("a body that is not a chat completion") });
     };
     if answer.error.is_some() {
-        return Err(refusal(502, body));
+        return Err(in_spite(body));
     }
     if answer.choices.is_none() {
         return Err(invalid("a body that has no choices"));
@@ -139,7 +139,7 @@ impl State {
         }
         if is_error(data) {
             self.over = true;
-            return each(Event::Failed(refusal(502, data)));
+            return each(Event::Failed(in_spite(data)));
         }
         self.malformed = self.malformed.saturating_add(1);
     }
@@ -207,7 +207,7 @@ impl State {
 /// Why an answer broke off that ends with a word for that.
 fn failed(choice: &ChoiceIn<'_>) -> Error {
     if let Some(error) = choice.error {
-        return refusal(502, error.get().as_bytes());
+        return in_spite(error.get().as_bytes());
     }
     let word = choice.finish.and_then(text).unwrap_or_default();
     Error::upstream(502, "upstream_error", format!("The provider broke the answer off: {word}."))

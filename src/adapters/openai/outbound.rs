@@ -87,10 +87,10 @@ pub struct Facts {
 pub fn reply(body: &[u8]) -> Result<Facts> {
     let answer = serde_json::from_slice::<Answer<'_>>(body).ok().filter(|_| is_object(body));
     let Some(answer) = answer else {
-        return Err(if is_error(body) { refusal(502, body) } else { invalid("a body that is not a chat completion") });
+        return Err(if is_error(body) { in_spite(body) } else { invalid("a body that is not a chat completion") });
     };
     if answer.error.is_some() {
-        return Err(refusal(502, body));
+        return Err(in_spite(body));
     }
     let Some(choices) = answer.choices else {
         return Err(invalid("a body that has no choices"));
@@ -115,10 +115,10 @@ pub fn reply(body: &[u8]) -> Result<Facts> {
 pub fn vectors(body: &[u8]) -> Result<Facts> {
     let answer = serde_json::from_slice::<Vectors<'_>>(body).ok().filter(|_| is_object(body));
     let Some(answer) = answer else {
-        return Err(if is_error(body) { refusal(502, body) } else { invalid("a body that is no list of embeddings") });
+        return Err(if is_error(body) { in_spite(body) } else { invalid("a body that is no list of embeddings") });
     };
     if answer.error.is_some() {
-        return Err(refusal(502, body));
+        return Err(in_spite(body));
     }
     if !answer.data.is_some_and(|data| data.get().starts_with('[')) {
         return Err(invalid("a body that holds no embeddings"));
@@ -148,6 +148,12 @@ pub fn refusal(status: u16, body: &[u8]) -> Error {
     }
     let message = said.message.unwrap_or_else(|| format!("The provider answered with status {status}."));
     Error::upstream(status, "upstream_error", message).worded(said.kind, said.code, said.param)
+}
+
+/// What an error within an answer means, whose status was one of success: it has the status that its code names, if it is a number.
+pub fn in_spite(body: &[u8]) -> Error {
+    let code = Said::read(body).code.and_then(|code| code.parse().ok());
+    refusal(code.filter(|code| (400..600).contains(code)).unwrap_or(502), body)
 }
 
 /// A provider's words, wherever it puts them.
@@ -242,7 +248,11 @@ mod tests {
     #[test]
     fn success_with_an_error_inside_is_an_error() {
         let error = reply(br#"{"error":{"message":"no","code":429}}"#).unwrap_err();
-        assert_eq!((error.status(), error.message()), (502, "no"));
+        assert_eq!((error.status(), error.message()), (429, "no"));
+        for code in ["200", "\"rate_limit\"", "null", "1e9", "401"] {
+            let error = reply(format!(r#"{{"error":{{"message":"no","code":{code}}}}}"#).as_bytes()).unwrap_err();
+            assert_eq!(error.status(), 502, "{code}");
+        }
         let odd = reply(br#"{"error":{"message":"no"},"choices":"none"}"#).unwrap_err();
         assert_eq!(odd.message(), "no");
         assert!(reply(b"<html>").is_err());

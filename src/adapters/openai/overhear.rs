@@ -177,14 +177,14 @@ impl Heard {
         let chunk = serde_json::from_slice::<Answer<'_>>(data).ok().filter(|_| is_object(data));
         let Some(chunk) = chunk else {
             if is_error(data) {
-                self.error.get_or_insert_with(|| outbound::refusal(502, data));
+                self.error.get_or_insert_with(|| outbound::in_spite(data));
                 return true;
             }
             self.malformed = self.malformed.saturating_add(1);
             return false;
         };
         if chunk.error.is_some() && self.error.is_none() {
-            self.error = Some(outbound::refusal(502, data));
+            self.error = Some(outbound::in_spite(data));
         }
         let usage = usage(chunk.usage, chunk.x_groq);
         self.usage = usage.or(self.usage);

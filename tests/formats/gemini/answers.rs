@@ -179,7 +179,7 @@ fn a_blocked_prompt_is_an_error_and_never_an_empty_success() {
 #[test]
 fn an_error_in_an_answer_is_an_error_however_it_is_wrapped() {
     let error = json!({"error":{"code":503,"message":"Overloaded","status":"UNAVAILABLE"}});
-    let told = r#"Failed 502 Some("UNAVAILABLE") Overloaded"#;
+    let told = r#"Failed 503 Some("UNAVAILABLE") Overloaded"#;
     let begin = sse(&[chunk(0, &json!([{"text":"a"}]), None)]);
     let pretty = serde_json::to_string_pretty(&error).unwrap();
     for tail in
@@ -189,7 +189,8 @@ fn an_error_in_an_answer_is_an_error_however_it_is_wrapped() {
         assert_eq!(events.last().map(String::as_str), Some(told), "{tail}");
     }
     for body in [error.to_string(), format!("[{error}]")] {
-        assert_eq!(whole(body.as_bytes()).unwrap_err().message(), "Overloaded");
+        let error = whole(body.as_bytes()).unwrap_err();
+        assert_eq!((error.status(), error.message()), (503, "Overloaded"));
     }
     for body in ["", "<html>", "7", "{}", "[]", "null", r#"{"candidates":[]}"#] {
         assert_eq!(whole(body.as_bytes()).unwrap_err().status(), 502, "{body}");
