@@ -27,7 +27,7 @@ pub use host::Host;
 pub use permit::{Caller, Permit};
 pub use receipt::{Outcome, Receipt};
 pub use relay::{End, Relay};
-pub use watch::{KEEP_ALIVE, Tick};
+pub use watch::{KEEP_ALIVE, PACE, Tick};
 
 use crate::adapters::Client;
 use crate::adapters::openai::{inbound, outbound, tally};

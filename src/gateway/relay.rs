@@ -48,6 +48,8 @@ pub struct Relay {
     streaming: Streaming,
     /// Whether the bytes have to come through our hands to the end.
     checked: bool,
+    /// Whether they are written anew.
+    rewritten: bool,
     heard: Box<dyn Listen>,
     watch: Watch,
     receipt: Receipt,
@@ -67,7 +69,8 @@ impl Relay {
         let text = bridge.config.logging.fields.shows("response");
         let keeps_usage = wanted.cost && !hides_usage;
         let attention = Attention { text, checked, hides_usage, keeps_usage, choices: wanted.choices };
-        Self { bridge, provider, streaming, checked, heard: Box::new(Overhear::new(attention)), watch, receipt }
+        let heard = Box::new(Overhear::new(attention));
+        Self { bridge, provider, streaming, checked, rewritten: false, heard, watch, receipt }
     }
 
     /// A relay between two formats, or for another than that of chats. What is translated comes through our hands, piece by piece.
@@ -79,7 +82,8 @@ impl Relay {
         receipt: Receipt,
     ) -> Self {
         let streaming = bridge.config.providers.get(provider).map_or_else(Streaming::default, |row| row.streaming);
-        Self { bridge, provider, streaming, checked: !listen.is_native(), heard: Box::new(listen), watch, receipt }
+        let rewritten = !listen.is_native();
+        Self { bridge, provider, streaming, checked: rewritten, rewritten, heard: Box::new(listen), watch, receipt }
     }
 
     /// Whether the bytes have to come through our hands to the end; if not, they may flow by themselves once the answer has begun.
@@ -105,6 +109,11 @@ impl Relay {
     /// Bytes have left for the client.
     pub fn sent(&mut self, now: Millis) {
         self.watch.sent(now);
+    }
+
+    /// How long what may pass has to wait for more that leaves with it.
+    pub fn rest(&self, now: Millis) -> Millis {
+        if self.rewritten { self.watch.rest(now) } else { 0 }
     }
 
     /// For so long, the client did not take what had come.
