@@ -7,7 +7,7 @@ use super::host::Call;
 use super::translate::{Facts, Translate};
 use crate::adapters::openai::outbound;
 use crate::adapters::{self, Aim, CHAT, Client, Head, Upstream};
-use crate::config::OnDisconnect;
+use crate::config::{OnDisconnect, Params};
 use crate::error::{Error, Result};
 use crate::policy::price;
 use crate::policy::route::Target;
@@ -131,14 +131,9 @@ impl<'m> Pair<'m> {
             let first = written.dropped.first().cloned().unwrap_or_default();
             return Err(Error::caller(400, "unsupported_parameter", message).at(first));
         }
-        let edited = Document::read(&written.body).ok().and_then(|mut document| {
-            params::apply(&mut document, &row.params);
-            match document.render() {
-                Cow::Owned(edited) => Some(edited),
-                Cow::Borrowed(_) => None,
-            }
-        });
-        written.body = edited.unwrap_or(written.body);
+        if !row.params.is_empty() {
+            written.body = edited(&written.body, &row.params).unwrap_or(written.body);
+        }
         Ok(written)
     }
 
@@ -166,5 +161,15 @@ impl<'m> Pair<'m> {
     pub(super) fn stream(&self, keeps_text: bool) -> Translate {
         let encode = (self.manner.client.stream)(self.head.clone());
         Translate::new((self.upstream.stream)(), encode, self.native, keeps_text)
+    }
+}
+
+/// A body with a row's edits; `None` if there is nothing to edit.
+fn edited(body: &[u8], edits: &Params) -> Option<Vec<u8>> {
+    let mut document = Document::read(body).ok()?;
+    params::apply(&mut document, edits);
+    match document.render() {
+        Cow::Owned(edited) => Some(edited),
+        Cow::Borrowed(_) => None,
     }
 }
