@@ -259,7 +259,7 @@ async function layOut({ modules, bindings, objects = [], patience = 20_000 }, fo
     // Each start begins with empty books.
     const disk = await mkdtemp(join(DISKS, "disk-"));
     await writeFile(join(folder, "config.capnp"), capnp({ parts, bindings: bindings(base), objects, disk, port, settings, named }));
-    return { command: WORKERD, args: ["serve", join(folder, "config.capnp")], log: join(folder, `log-${port}`), port, patience };
+    return { command: WORKERD, args: ["serve", join(folder, "config.capnp")], cwd: folder, log: join(folder, `log-${port}`), port, patience };
   };
 }
 
