@@ -1,4 +1,5 @@
 // The chats that callers send: a small one, and two of 100 KB, one that is a single long text and one that is an agent's long history.
+// Each in OpenAI's format, and as messages in Anthropic's.
 
 const SENTENCE = "Please look at the weather of the coast and tell me what the sea will do tomorrow. ";
 const WORDS = [
@@ -58,4 +59,18 @@ export const SHAPES = [
 /** A streamed chat; `model` says what the fake provider is to do. */
 export function streamed(model, { usage }) {
   return { model, stream: true, ...(usage && { stream_options: { include_usage: true } }), messages: [system, user(SENTENCE.repeat(3))] };
+}
+
+const result = ({ tool_call_id, content }) => ({ role: "user", content: [{ type: "tool_result", tool_use_id: tool_call_id, content }] });
+const call = ({ id, function: { name, arguments: json } }) => ({ type: "tool_use", id, name, input: JSON.parse(json) });
+
+function message(said) {
+  if (said.role === "tool") return result(said);
+  return said.tool_calls ? { role: said.role, content: said.tool_calls.map(call) } : said;
+}
+
+/** The same chat in Anthropic's format. */
+export function messages({ messages: [{ content: system }, ...rest], tools, tool_choice, stream_options, ...body }) {
+  const named = tools?.map(({ function: { name, description, parameters } }) => ({ name, description, input_schema: parameters }));
+  return { max_tokens: 256, ...body, system, messages: rest.map(message), ...(tools && { tools: named, tool_choice: { type: "auto" } }) };
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 
-import { SHAPES, streamed } from "./bodies.mjs";
+import { SHAPES, messages, streamed } from "./bodies.mjs";
 import { CHAT, GATHERED_MS, KEYS, counted, makeKeys } from "./keys.mjs";
 import { encode, hammer, openMany, streamAll, trickle } from "./load.mjs";
 import { profile } from "./profile.mjs";
@@ -33,6 +33,22 @@ const WHOLE = ["pass", "edit", "gateway", "info", "portkey", "litellm"];
 const NATIVE = ["pass", "transform", "gateway", "info"];
 /** When the usage is not asked for, it depends on the provider's `stream_usage` how the gateway knows it. */
 const UNASKED = ["pass", "transform", "gateway", "shown"];
+
+const TRANSLATING = ["json", "gateway", "info"];
+const LONG = SHAPES.filter(({ name }) => name !== "small");
+const CHATS = { write: (body) => body, path: "/v1/chat/completions", end: "[DONE]" };
+const MESSAGES = { write: messages, path: "/v1/messages", end: "message_stop" };
+const gemini = (model, streams) => `/v1/models/${model}:${streams ? "streamGenerateContent?alt=sse" : "generateContent"}`;
+
+/**
+ * Formats between which is translated. The client's: how a chat is written in it, at which path, and what ends its streams. The provider's:
+ * its name in the gateway's configuration, by which path it is called, and what ends its streams.
+ */
+const PAIRS = [
+  { label: "OpenAI client, Anthropic upstream", client: CHATS, provider: "claude", upstream: () => MESSAGES.path, end: MESSAGES.end },
+  { label: "OpenAI client, Gemini upstream", client: CHATS, provider: "google", upstream: gemini, end: "finishReason" },
+  { label: "Anthropic client, OpenAI upstream", client: MESSAGES, provider: "fake", upstream: () => CHATS.path, end: CHATS.end },
+];
 
 /** All samples of a figure: for each system its values of each round, or the word on why there are none. */
 export class Samples {
@@ -191,7 +207,7 @@ function passed(bench, title, names, usage) {
 }
 
 /** Streams that the gateway writes itself: CPU for a second of one stream at 500 tokens a second, in milliseconds. */
-function translated(bench) {
+function told(bench) {
   const { number, chunks, pace, spacing } = TOLD;
   const load = (system, number) => {
     const model = system.name === "transform" ? `fake/say-${chunks}x${pace}` : "demo/long";
@@ -202,7 +218,60 @@ function translated(bench) {
     return { cpu: cpu / ((number * chunks * pace) / 1000) };
   };
   const warm = (system) => load(system, 3);
-  return interleave(bench, "Translated streams", { names: ["transform", "gateway", "info"], warm, measure });
+  return interleave(bench, "Streams of its own", { names: ["transform", "gateway", "info"], warm, measure });
+}
+
+// ── Translation ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** For each pair of formats: streams, and whole answers to each of the long chats. */
+async function translation(bench) {
+  const figures = [];
+  for (const pair of PAIRS) {
+    figures.push({ pair, shape: undefined, samples: await translatedStreams(bench, pair) });
+    for (const shape of LONG) figures.push({ pair, shape, samples: await translatedRequests(bench, pair, shape) });
+  }
+  return figures;
+}
+
+/** A request in the client's format: to the gateway as clients send it, to the bare Worker as if it were the provider's. */
+function translating(system, { client, provider, upstream }, model, body) {
+  const path = system.name === "json" ? upstream(model, body.stream) : client.path;
+  return target({ ...system, path }, client.write({ ...body, model: `${provider}/${model}` }));
+}
+
+function translatedStreams(bench, pair) {
+  const { number, chunks, pace, spacing } = STREAMS;
+  const load = (system, words) => {
+    const model = `say-${words}x${pace}`;
+    const expected = { words, end: system.name === "json" ? pair.end : pair.client.end };
+    return streamAll({ ...translating(system, pair, model, streamed(model, { usage: true })), number, spacing, expected });
+  };
+  const warm = async (system) => {
+    for (let time = 0; time < 4; time += 1) await load(system, SHORT);
+  };
+  const measure = async (system) => {
+    const { result, cpu } = await spent(system, () => load(system, chunks), SETTLE_MS);
+    const delays = result.flatMap((stream) => stream.delays);
+    return {
+      cpu: (cpu * 1000) / (number * chunks),
+      firstByte: median(result.map((stream) => stream.firstByte)) / 1000,
+      delay: median(delays) / 1000,
+      late: percentile(delays, 0.99) / 1000,
+      arrivals: median(result.map((stream) => stream.arrivals)),
+    };
+  };
+  return interleave(bench, `Streams, ${pair.label}`, { names: TRANSLATING, warm, measure });
+}
+
+function translatedRequests(bench, pair, { label, body }) {
+  const seconds = bench.seconds / CUTS;
+  const load = (system, more) => hammer({ ...translating(system, pair, "chat", body), connections: CALLERS, seconds, ...more });
+  const measure = async (system) => {
+    const { result, cpu } = await spent(system, () => load(system), GATHERED_MS);
+    return { rate: result / seconds, cpu: (cpu * 1000) / result };
+  };
+  const warm = (system) => load(system, { connections: 2, seconds: 2 });
+  return interleave(bench, `Requests of ${label}, ${pair.label}`, { names: TRANSLATING, cuts: CUTS, warm, measure });
 }
 
 // ── WebSockets ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -345,5 +414,5 @@ async function remembered(bench, system) {
 }
 
 /** All figures by the name that ONLY takes. */
-export const FIGURES = { requests, latency, streams, translated, sockets, accounting, size, cold, memory };
+export const FIGURES = { requests, latency, streams, told, translation, sockets, accounting, size, cold, memory };
 export const METHOD = { RATE, STREAMS, TOLD, SOCKETS, MANY, SETTLE_MS, PATIENCE_MS, REST_MS, CUTS, CALLERS, CROWD, GATHERED_MS };

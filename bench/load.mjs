@@ -196,10 +196,10 @@ export class Stream {
   }
 
   /** Complains of an answer that is not whole. */
-  check({ words, usage }) {
+  check({ words, usage, end = "[DONE]" }) {
     if (status(this.#head) !== 200) throw new Error(`answered ${status(this.#head)}: ${this.#rest.slice(0, 200)}`);
     if (words !== undefined && this.delays.length !== words) throw new Error(`the stream had ${this.delays.length} of ${words} words`);
-    if (!this.#rest.includes("[DONE]")) throw new Error(`the stream ended without [DONE], ${this.#where}`);
+    if (!this.#rest.includes(end)) throw new Error(`the stream ended without ${end}, ${this.#where}`);
     if (usage && !this.usage) throw new Error("the stream did not tell its usage");
   }
 

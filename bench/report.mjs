@@ -88,14 +88,36 @@ function streamTables(run, figures) {
   });
 }
 
-function translatedTable(run, samples) {
+function toldTable(run, samples) {
   const { number, chunks, pace } = METHOD.TOLD;
-  return section(`${number} translated streams × ${chunks} tokens × ${pace} ms`, [
+  return section(`${number} streams of its own × ${chunks} tokens × ${pace} ms`, [
     systemsTable(run, samples, [
       ["CPU ms/stream-second", (name) => one(samples.median(name, "cpu"))],
       ["× (c)", against(samples, "transform")],
     ]),
   ]);
+}
+
+function translationTables(run, figures) {
+  const { number, chunks, pace } = METHOD.STREAMS;
+  return figures.map(({ pair, shape, samples }) => {
+    const column = (head, key, format) => [head, (name) => format(samples.median(name, key))];
+    const ratio = ["× (c′)", against(samples, "json")];
+    if (shape) {
+      const columns = [column("requests/s", "rate", whole), column("CPU µs/request", "cpu", whole), ratio];
+      return section(`Translated: ${pair.label}, body of ${shape.label}`, [systemsTable(run, samples, columns)]);
+    }
+    return section(`Translated: ${pair.label}, ${number} streams × ${chunks} chunks × ${pace} ms`, [
+      systemsTable(run, samples, [
+        column("CPU µs/chunk", "cpu", one),
+        ratio,
+        column("first byte p50 ms", "firstByte", two),
+        column("chunk delay p50 ms", "delay", two),
+        column("p99 ms", "late", two),
+        column(`arrivals of ${chunks}`, "arrivals", whole),
+      ]),
+    ]);
+  });
 }
 
 function socketTables(run, { samples, idle }) {
@@ -168,7 +190,8 @@ const TABLES = {
   requests: requestTables,
   latency: latencyTable,
   streams: streamTables,
-  translated: translatedTable,
+  told: toldTable,
+  translation: translationTables,
   sockets: socketTables,
   accounting: accountingTable,
   size: sizeTable,
@@ -209,7 +232,7 @@ const STREAM_TARGETS = [
   ["unasked", "shown", "usage not asked for and shown"],
 ];
 
-function targets({ requests, streams, translated }) {
+function targets({ requests, streams, told, translation = [] }) {
   const rows = [];
   if (requests) {
     rows.push(ratio("CPU per request, 1 KB, vs (b)", requests.get("small"), "edit", 1.25));
@@ -222,7 +245,11 @@ function targets({ requests, streams, translated }) {
     rows.push(ratio(`CPU per chunk, ${when}, vs (c)`, samples, "transform", 0.6, name));
     rows.push(more(`first byte p50, ${when}, vs (a)`, samples, "pass", 1, name));
   }
-  if (translated) rows.push(ratio("CPU per stream-second, translated, vs (c)", translated, "transform", 0.5));
+  if (told) rows.push(ratio("CPU per stream-second, streams of its own, vs (c)", told, "transform", 0.5));
+  for (const { pair, shape, samples } of translation) {
+    const what = shape ? `CPU per request, ${shape.label}` : "CPU per chunk";
+    rows.push(ratio(`${what}, ${pair.label}, vs (c′)`, samples, "json", 1));
+  }
   return rows;
 }
 
@@ -277,7 +304,9 @@ ${tables(run).replaceAll("### ", "## ")}
   first word come together. Each word carries the time at which it was sent: "chunk delay" is from there to the caller's receipt, and
   "arrivals" is how often something came that held a word. "Usage told" is whether the caller saw the usage chunk. A system that needs
   more than ${Math.floor((pace * 1000) / number)} µs a chunk on one core can't keep up: its delays are those of a queue.
-- Translated streams are LLM Bridge's own (\`echo\`: ${METHOD.TOLD.chunks} words, ${METHOD.TOLD.pace} ms each); (c) passes a provider's stream of the same pace.
+- Streams of its own are LLM Bridge's \`echo\`: ${METHOD.TOLD.chunks} words, ${METHOD.TOLD.pace} ms each; (c) passes a provider's stream of the same pace.
+- Translated: the fake provider speaks the format that it is called in. (c′) translates nothing: it parses the client's body and each event of
+  the provider's and writes them anew as they are, the least that any translation in JavaScript does. The pace and number of streams are the same.
 - Frames: the same streams once over HTTP and once over ${METHOD.SOCKETS.connections} WebSockets, in the language in which requests have names, without acknowledgements;
   usage is asked for, so that over HTTP the runtime pumps them. A WebSocket is asleep when its Durable Object has been put out of memory, ten seconds after its last event.
 - Accounting: one gateway with a key of each kind, and one that is told not to keep receipts. All limits are far away. The last two

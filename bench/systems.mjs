@@ -195,6 +195,16 @@ providers:
     base_url: ${base}
     api_key_env: FAKE_API_KEY
     models: { "*": { price: { input: 0, output: 0, per_request: 0.000001 }, max_output: 1000 } }
+  claude:
+    adapter: anthropic
+    base_url: ${base}
+    api_key_env: FAKE_API_KEY
+    models: "*"
+  google:
+    adapter: gemini
+    base_url: ${base}
+    api_key_env: FAKE_API_KEY
+    models: "*"
   demo:
     adapter: echo
     models: { long: { echo: { words: 600, delay_ms: 2 } } }
@@ -202,7 +212,7 @@ logging: { level: ${level} }
 ${more}`;
 }
 
-const bareSecrets = (base) => ({ UPSTREAM: `${base}/chat/completions`, PROVIDER_KEY });
+const bareSecrets = (base) => ({ UPSTREAM: `${base}/chat/completions`, BASE: base.replace(/\/v1$/, ""), PROVIDER_KEY });
 const gatewaySecrets = () => ({ ACCESS_API_KEYS: ACCESS_KEY, ADMIN_API_KEYS: ADMIN_KEY, FAKE_API_KEY: PROVIDER_KEY });
 
 const worker = (name, label, plan) => ({ name, label, layOut: (folder, base) => layOut(plan, folder, base) });
@@ -223,6 +233,7 @@ export const WORKERS = [
   bareWorker("pass", "(a) bare Worker, bytes through"),
   bareWorker("edit", "(b) bare Worker, parse and re-serialise"),
   bareWorker("transform", "(c) bare Worker, TransformStream per chunk"),
+  { ...bareWorker("json", "(c′) bare Worker, parse and re-serialise each event"), figure: "translation" },
   gatewayAt("gateway", "(d) LLM Bridge, log level error"),
   gatewayAt("info", "(d′) LLM Bridge, log level info", { level: "info" }),
   {
@@ -248,7 +259,7 @@ async function layOut({ modules, bindings, objects = [], patience = 20_000 }, fo
     // Each start begins with empty books.
     const disk = await mkdtemp(join(DISKS, "disk-"));
     await writeFile(join(folder, "config.capnp"), capnp({ parts, bindings: bindings(base), objects, disk, port, settings, named }));
-    return { command: WORKERD, args: ["serve", join(folder, "config.capnp")], log: join(folder, `log-${port}`), port, patience };
+    return { command: WORKERD, args: ["serve", join(folder, "config.capnp")], cwd: folder, log: join(folder, `log-${port}`), port, patience };
   };
 }
 

@@ -1,4 +1,4 @@
-// The fake provider, a process of its own: answers OpenAI chat completions as fast as it can, and streams at an exact pace.
+// The fake provider, a process of its own: answers chats as fast as it can, and streams at an exact pace; in the format of the path.
 //
 // What it does is asked for by the model's name: `say-400x5` streams 400 chunks, one each 5 ms; `hold` streams a chunk a second until
 // the parent process releases it; any other name gets a whole answer. The first part of a request's path names the system under
@@ -6,10 +6,9 @@
 
 import net from "node:net";
 
+import { FORMATS } from "./answers.mjs";
 import { MessageReader, micros } from "./wire.mjs";
 
-const USAGE = { prompt_tokens: 200, completion_tokens: 400, total_tokens: 600 };
-const WHOLE = whole();
 const HEAD = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n";
 const HOLD_PACE_MS = 1000;
 /** Longest life of a stream that nobody releases. */
@@ -20,44 +19,41 @@ const sockets = new Set();
 let serial = 0;
 let ticking = false;
 
-function whole() {
-  const content = "Hello there, how can I help you today? ".repeat(5);
-  const choices = [{ index: 0, message: { role: "assistant", content }, finish_reason: "stop" }];
-  const body = JSON.stringify({ id: "chatcmpl-bench", object: "chat.completion", created: 1, model: "chat", choices, usage: USAGE });
+const formats = Object.entries(FORMATS).map(([path, says]) => ({ path, ...says, whole: whole(says.whole) }));
+
+function whole(answer) {
+  const body = JSON.stringify(answer);
   return `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
 }
 
-const event = (more) => ({ id: "chatcmpl-bench", object: "chat.completion.chunk", created: 1700000000, model: "say", ...more });
-const choice = (delta, finish_reason = null) => event({ choices: [{ index: 0, delta, finish_reason }] });
-const frame = (value) => `data: ${typeof value === "string" ? value : JSON.stringify(value)}\n\n`;
 const chunk = (text) => `${text.length.toString(16)}\r\n${text}\r\n`;
 
-// A word carries the time at which it was sent, between two tildes, always of one length.
-const [BEFORE, AFTER] = frame(choice({ content: " word ~@~" })).split("@");
-const word = () => BEFORE + String(micros()).padStart(15, "0") + AFTER;
-
 class Stream {
-  constructor(socket, { chunks, pace, usage }) {
-    Object.assign(this, { socket, left: chunks, pace: pace * 1000, usage });
+  constructor(socket, { says, chunks, pace, usage }) {
+    Object.assign(this, { socket, says, left: chunks, pace: pace * 1000, usage });
     // Streams that begin together are spread over the pace, as strangers' streams would be.
     this.due = micros() + this.pace * (1 + ((serial++ * 0.618) % 1));
-    socket.write(HEAD + chunk(frame(choice({ role: "assistant", content: "" })) + word()));
+    socket.write(HEAD + chunk(says.begin + this.word()));
     this.left -= 1;
     streams.add(this);
+  }
+
+  /** A word carries the time at which it was sent, always of one length. */
+  word() {
+    return this.says.word.join(String(micros()).padStart(15, "0"));
   }
 
   /** At most one chunk each time: one that is late must not melt into the next. */
   step(now) {
     if (this.due > now) return;
     this.due += this.pace;
-    if (this.left-- > 0) this.socket.write(chunk(word()));
+    if (this.left-- > 0) this.socket.write(chunk(this.word()));
     else this.finish();
   }
 
   finish() {
     streams.delete(this);
-    const usage = this.usage ? frame(event({ choices: [], usage: USAGE })) : "";
-    this.socket.write(chunk(frame(choice({}, "stop")) + usage + frame("[DONE]")) + "0\r\n\r\n");
+    this.socket.write(chunk(this.says.end(this.usage)) + "0\r\n\r\n");
   }
 }
 
@@ -74,19 +70,27 @@ function member(body, name) {
   return at < 0 ? "" : body.toString("latin1", at + name.length + 2, at + name.length + 80).replace(/^\s*:\s*/, "");
 }
 
+/** Gemini's path names the model, and whether to stream. */
+const IN_PATH = /\/models\/([^:]*):(stream)?/;
+
 function answer(socket, body) {
-  const model = /^"(?:[^"]*\/)?([^"]*)"/.exec(member(body, "model"))?.[1] ?? "";
+  const says = formats.find(({ path }) => socket.path.endsWith(path));
+  const [, named, asked] = IN_PATH.exec(socket.path) ?? [];
+  const model = named ?? /^"(?:[^"]*\/)?([^"]*)"/.exec(member(body, "model"))?.[1] ?? "";
   const [, chunks, pace] = /^say-(\d+)x(\d+)$/.exec(model) ?? (model === "hold" ? [, HOLD_CHUNKS, HOLD_PACE_MS] : []);
-  if (!chunks || !member(body, "stream").startsWith("true")) return socket.write(WHOLE);
+  if (!chunks || !(asked || member(body, "stream").startsWith("true"))) return socket.write(says.whole);
   const usage = member(body, "include_usage").startsWith("true");
-  socket.stream = new Stream(socket, { chunks: Number(chunks), pace: Number(pace), usage });
+  socket.stream = new Stream(socket, { says, chunks: Number(chunks), pace: Number(pace), usage });
   if (!ticking) tick();
 }
 
 function serve(socket) {
   let pieces = [];
   const reader = new MessageReader({
-    head: (text) => (socket.system = text.split("/", 2)[1]),
+    head(text) {
+      [, socket.path] = text.split(/[ ?]/, 2);
+      socket.system = socket.path.split("/", 2)[1];
+    },
     data: (bytes) => pieces.push(bytes),
     end() {
       answer(socket, pieces.length === 1 ? pieces[0] : Buffer.concat(pieces));

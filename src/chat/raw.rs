@@ -26,6 +26,11 @@ impl<'a> Raw<'a> {
         serde_json::from_str(json).ok()
     }
 
+    /// A text that is JSON; `None` if it is none.
+    pub fn whole(json: String) -> Option<Raw<'static>> {
+        RawValue::from_string(json).ok().map(|raw| Raw(Cow::Owned(raw)))
+    }
+
     /// The JSON itself.
     pub fn get(&self) -> &str {
         self.0.get()

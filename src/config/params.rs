@@ -15,6 +15,13 @@ pub struct Params {
     pub delete: Vec<String>,
 }
 
+impl Params {
+    /// Whether there is nothing to edit.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// Fields that the gateway itself answers for.
 const PROTECTED: &[&str] = &["model", "messages", "stream"];
 

@@ -1,9 +1,9 @@
 //! Bodies between JavaScript and Rust: read into memory, and turned into responses.
 
-use js_sys::{ArrayBuffer, Promise, Reflect, Uint8Array};
+use js_sys::{ArrayBuffer, Promise, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{ReadableStream, ReadableStreamDefaultReader, ResponseInit};
+use web_sys::{ReadableStream, ReadableStreamDefaultReader, ReadableStreamReadResult, ResponseInit};
 
 use super::host::Edge;
 use super::{js, stream};
@@ -34,15 +34,16 @@ pub(super) async fn read_some(stream: &ReadableStream, limit: usize) -> Result<(
 /// The next bytes of a stream; `None` at its end.
 async fn next(reader: &ReadableStreamDefaultReader) -> Result<Option<Vec<u8>>, JsValue> {
     let step = JsFuture::from(reader.read()).await?;
-    Ok(chunk(&step)?.map(|chunk| chunk.to_vec()))
+    Ok(chunk(step)?.map(|chunk| chunk.to_vec()))
 }
 
 /// The bytes of one step of a reader; `None` at the end.
-pub(super) fn chunk(step: &JsValue) -> Result<Option<Uint8Array>, JsValue> {
-    if Reflect::get(step, &JsValue::from_str("done"))?.is_truthy() {
+pub(super) fn chunk(step: JsValue) -> Result<Option<Uint8Array>, JsValue> {
+    let step: ReadableStreamReadResult = step.unchecked_into();
+    if step.get_done() == Some(true) {
         return Ok(None);
     }
-    Reflect::get(step, &JsValue::from_str("value"))?.dyn_into().map(Some)
+    step.get_value().dyn_into().map(Some)
 }
 
 /// A response as the runtime wants it.

@@ -38,7 +38,7 @@ impl Source {
         };
         let step = self.reading.get_or_insert_with(start).await;
         self.reading = None;
-        let view = body::chunk(&step?)?;
+        let view = body::chunk(step?)?;
         self.buffer = view.as_ref().map(Uint8Array::buffer);
         Ok(view.map(|view| view.to_vec()))
     }

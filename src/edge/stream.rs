@@ -1,5 +1,5 @@
 //! Answers that are streamed. *Overhear*: the runtime pumps the bytes, and a lazily read copy is listened to. *Pass*: each piece comes
-//! through our hands. *Tell*: the pieces are our own. All end on an identity stream, so that we learn when the client leaves and have the
+//! through our hands, at a pace of its own if it is written anew. *Tell*: the pieces are our own. All end on an identity stream, so that we learn when the client leaves and have the
 //! last word.
 
 use std::pin::{Pin, pin};
@@ -19,12 +19,10 @@ use super::host::{Edge, Incoming, log, now};
 use super::js;
 use super::source::{Source, VIEW};
 use crate::config::Millis;
-use crate::gateway::{End, Host as _, KEEP_ALIVE, Relay, Story, Tick};
+use crate::gateway::{End, Host as _, KEEP_ALIVE, PACE, Relay, Story, Tick};
 
 /// The copy is read this often, or more often where a clock is short; in between, bytes pass without waking anybody.
 const NAP: Millis = 1_000;
-/// Our own pieces leave at most this often, after the first.
-const PACE: Millis = 25;
 /// After a nap, what has come in the meantime comes within this time.
 const GRACE: Millis = 10;
 /// After a whole stream, the rest of the copy is there already.
@@ -44,7 +42,8 @@ pub(super) fn overhear(
     let (readable, writable) = (joint.readable(), joint.writable());
     let (source, client) = (source.ok_or(JsValue::NULL)?, edge.client());
     let host = edge.clone();
-    let flow = Flow { relay, source, alarm: None, fresh: false, writable, pumping: None, cancel, client, host };
+    let (alarm, due, ready) = (None, None, Vec::new());
+    let flow = Flow { relay, source, alarm, fresh: false, ready, due, writable, pumping: None, cancel, client, host };
     edge.keep(async move { flow.run(held).await });
     Ok(readable)
 }
@@ -116,6 +115,10 @@ struct Flow {
     alarm: Option<Alarm>,
     /// All that has come has been heard.
     fresh: bool,
+    /// What may pass, and waits for more …
+    ready: Vec<u8>,
+    /// … until this goes off.
+    due: Option<Alarm>,
     writable: WritableStream,
     /// What the runtime still has to hand to a client that does not read, after time was up.
     pumping: Option<Fuse<JsFuture>>,
@@ -145,7 +148,8 @@ impl Flow {
             let _ = pumping.await;
         }
         if let Ok(writer) = self.writable.get_writer() {
-            let _ = write(&writer, &tail).await;
+            self.ready.extend_from_slice(&tail);
+            let _ = write(&writer, &self.ready).await;
             let _ = JsFuture::from(writer.close()).await;
         }
     }
@@ -175,17 +179,24 @@ impl Flow {
                 self.cancel.abort();
                 return Some(End::Closed);
             }
-            let sent = match self.next().await {
-                Next::Bytes(bytes) => {
-                    let passed = pass(&mut self.relay, &bytes);
+            let sent = match self.next_in_pace().await {
+                None => self.release(writer).await,
+                Some(Next::Bytes(bytes)) => {
+                    self.ready.append(&mut pass(&mut self.relay, &bytes));
                     self.keep().await;
-                    self.send(&passed, writer).await
+                    let rest = self.relay.rest(now());
+                    if rest == 0 || self.ready.len() >= VIEW as usize {
+                        self.release(writer).await
+                    } else {
+                        self.due.get_or_insert_with(|| alarm(rest));
+                        Ok(())
+                    }
                 }
-                Next::Tick(Tick::KeepAlive) => self.send(KEEP_ALIVE, writer).await,
-                Next::Tick(Tick::Nothing) => Ok(()),
-                Next::Tick(Tick::Over) => Err(End::TimedOut),
-                Next::Closed => Err(End::Closed),
-                Next::Broken => Err(self.broken()),
+                Some(Next::Tick(Tick::KeepAlive)) => self.send(KEEP_ALIVE, writer).await,
+                Some(Next::Tick(Tick::Nothing)) => Ok(()),
+                Some(Next::Tick(Tick::Over)) => Err(End::TimedOut),
+                Some(Next::Closed) => Err(End::Closed),
+                Some(Next::Broken) => Err(self.broken()),
             };
             if let Err(end) = sent {
                 return Some(end);
@@ -199,6 +210,24 @@ impl Flow {
         if let Some(keepsake) = self.relay.keepsake() {
             keepsake.keep(&self.host).await;
         }
+    }
+
+    /// What comes next; `None` if, before that, what waits is to leave.
+    async fn next_in_pace(&mut self) -> Option<Next> {
+        let Some(mut due) = self.due.take() else { return Some(self.next().await) };
+        let next = match select(pin!(self.next()), &mut due).await {
+            Either::Left((next, _)) => next,
+            Either::Right(_) => return None,
+        };
+        self.due = Some(due);
+        Some(next)
+    }
+
+    /// Lets go of what waits.
+    async fn release(&mut self, writer: &WritableStreamDefaultWriter) -> Result<(), End> {
+        self.due = None;
+        let ready = std::mem::take(&mut self.ready);
+        self.send(&ready, writer).await
     }
 
     /// Writes to the client. While it does not read, nothing is read of the provider either, and only the clock of the whole runs on.

@@ -32,7 +32,7 @@ pub use permit::{Caller, Permit};
 pub use receipt::{Outcome, Receipt};
 pub use relay::{End, Relay};
 pub use safe::Keepsake;
-pub use watch::{KEEP_ALIVE, Tick};
+pub use watch::{KEEP_ALIVE, PACE, Tick};
 
 use crate::adapters::Client;
 use crate::adapters::openai::task::Task;

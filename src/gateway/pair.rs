@@ -9,7 +9,7 @@ use super::translate::{Facts, Translate};
 use crate::adapters::openai::outbound;
 use crate::adapters::{self, Aim, CHAT, Client, Head, Upstream, Written};
 use crate::chat::Event;
-use crate::config::OnDisconnect;
+use crate::config::{OnDisconnect, Params};
 use crate::error::{Error, Result};
 use crate::policy::price;
 use crate::policy::route::Target;
@@ -207,14 +207,10 @@ pub(super) fn tells_all(written: &Written, target: &Target<'_>, manner: &Manner<
 /// As [`tells_all`].
 pub(super) fn finish(mut written: Written, target: &Target<'_>, manner: &Manner<'_>) -> Result<Written> {
     tells_all(&written, target, manner)?;
-    let edited = Document::read(&written.body).ok().and_then(|mut document| {
-        params::apply(&mut document, &target.model.params);
-        match document.render() {
-            Cow::Owned(edited) => Some(edited),
-            Cow::Borrowed(_) => None,
-        }
-    });
-    written.body = edited.unwrap_or(written.body);
+    let edits = &target.model.params;
+    if !edits.is_empty() {
+        written.body = edited(&written.body, edits).unwrap_or(written.body);
+    }
     Ok(written)
 }
 
@@ -229,5 +225,15 @@ pub(super) fn posted(written: Written, target: &Target<'_>, key: Option<&Secret>
         body: Rc::new(written.body),
         stream: false,
         ends_with_client: target.provider.streaming.on_disconnect == OnDisconnect::Cancel,
+    }
+}
+
+/// A body with a row's edits; `None` if there is nothing to edit.
+fn edited(body: &[u8], edits: &Params) -> Option<Vec<u8>> {
+    let mut document = Document::read(body).ok()?;
+    params::apply(&mut document, edits);
+    match document.render() {
+        Cow::Owned(edited) => Some(edited),
+        Cow::Borrowed(_) => None,
     }
 }

@@ -48,6 +48,8 @@ pub struct Relay {
     streaming: Streaming,
     /// Whether the bytes have to come through our hands to the end.
     checked: bool,
+    /// Whether they are written anew.
+    rewritten: bool,
     heard: Box<dyn Listen>,
     watch: Watch,
     receipt: Receipt,
@@ -70,7 +72,7 @@ impl Relay {
         let keeps_usage = wanted.cost && !hides_usage;
         let attention = Attention { text, checked, hides_usage, keeps_usage, choices: wanted.choices };
         let heard = Box::new(Overhear::new(attention));
-        Self { bridge, provider, streaming, checked, heard, watch, receipt, safe: None }
+        Self { bridge, provider, streaming, checked, rewritten: false, heard, watch, receipt, safe: None }
     }
 
     /// A relay between two formats, or for another than that of chats. What is translated comes through our hands, piece by piece.
@@ -82,8 +84,9 @@ impl Relay {
         receipt: Receipt,
     ) -> Self {
         let streaming = bridge.config.providers.get(provider).map_or_else(Streaming::default, |row| row.streaming);
-        let checked = !listen.is_native();
-        Self { bridge, provider, streaming, checked, heard: Box::new(listen), watch, receipt, safe }
+        let rewritten = !listen.is_native();
+        let heard = Box::new(listen);
+        Self { bridge, provider, streaming, checked: rewritten, rewritten, heard, watch, receipt, safe }
     }
 
     /// Whether the bytes have to come through our hands to the end; if not, they may flow by themselves once the answer has begun.
@@ -115,6 +118,11 @@ impl Relay {
     /// Bytes have left for the client.
     pub fn sent(&mut self, now: Millis) {
         self.watch.sent(now);
+    }
+
+    /// How long what may pass has to wait for more that leaves with it.
+    pub fn rest(&self, now: Millis) -> Millis {
+        if self.rewritten { self.watch.rest(now) } else { 0 }
     }
 
     /// For so long, the client did not take what had come.

@@ -5,6 +5,9 @@ use crate::config::{Clocks, Millis};
 /// A comment that says that we are still here.
 pub const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 
+/// What is written anew leaves at most this often, so that it costs by the second and not by the token.
+pub const PACE: Millis = 25;
+
 /// Watches over one stream.
 #[derive(Clone, Copy, Debug)]
 pub struct Watch {
@@ -45,6 +48,11 @@ impl Watch {
     /// Bytes have left for the client.
     pub fn sent(&mut self, now: Millis) {
         self.sent = now;
+    }
+
+    /// How long what is there has to wait for more that leaves with it: nothing is kept for longer than [`PACE`] after the last bytes left.
+    pub fn rest(&self, now: Millis) -> Millis {
+        self.sent.saturating_add(PACE).saturating_sub(now)
     }
 
     /// For so long, nothing could come, because what had come could not leave: the provider was not silent.
@@ -116,6 +124,14 @@ mod tests {
         assert_eq!((watch.left(140), watch.left(200)), (60, 0));
         watch.blocked(100);
         assert_eq!(watch.tick(200), Tick::Over);
+    }
+
+    #[test]
+    fn what_comes_soon_after_the_last_waits_and_what_comes_later_does_not() {
+        let mut watch = Watch::new(CLOCKS, 0, 0, 100);
+        assert_eq!((watch.rest(101), watch.rest(124), watch.rest(125), watch.rest(190)), (24, 1, 0, 0));
+        watch.sent(125);
+        assert_eq!(watch.rest(130), 20);
     }
 
     #[test]

@@ -222,7 +222,7 @@ impl Member<'_> {
 
 /// A string as JSON text.
 pub fn quote(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    serde_json::to_string(text).unwrap_or_default()
 }
 
 fn skip_space(bytes: &[u8], from: usize) -> usize {

@@ -1,6 +1,8 @@
 // Clients that speak OpenAI's format, served by providers that do not: the official SDK against strict stand-ins.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import OpenAI from "openai";
@@ -113,4 +115,53 @@ providers:
       }
     });
   }
+});
+
+describe("the pace of a translated stream", () => {
+  it("lets the first word leave at once, what comes fast leave together, and keeps nothing back while the provider is silent", async () => {
+    const heard = Promise.withResolvers();
+    const end = Promise.withResolvers();
+    const word = (text, more) => `data: ${JSON.stringify({ candidates: [{ content: { parts: [{ text }], role: "model" }, ...more }] })}\r\n\r\n`;
+    const provider = createServer(async (_, res) => {
+      res.writeHead(200, { "content-type": "text/event-stream" }).write(word("first;"));
+      await heard.promise;
+      for (let number = 0; number < 100; number += 1) (res.write(word(`${number};`)), await sleep(1));
+      await end.promise;
+      res.end(word("", { finishReason: "STOP" }));
+    }).listen(0, "127.0.0.1");
+    await once(provider, "listening");
+    const config = `
+providers:
+  google: { adapter: gemini, base_url: "http://127.0.0.1:${provider.address().port}", models: "*" }
+`;
+    const gateway = await startGateway({ config, bindings: { ACCESS_API_KEYS: KEY, GOOGLE_API_KEY: "key-of-gemini" } });
+    try {
+      const body = JSON.stringify({ model: "google/m", stream: true, messages: [{ role: "user", content: "Hi" }] });
+      const headers = { authorization: `Bearer ${KEY}`, "content-type": "application/json" };
+      const { body: stream } = await fetch(`${gateway.url}/v1/chat/completions`, { method: "POST", headers, body });
+      const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+      let [text, pieces] = ["", 0];
+      const until = async (mark) => {
+        for (pieces = 0; !text.includes(mark); pieces += 1) {
+          const { value, done } = await reader.read();
+          assert.ok(!done, `the stream ended before ${mark}`);
+          text += value;
+        }
+      };
+      await until("first;");
+      heard.resolve();
+      await until('"99;"');
+      assert.ok(pieces < 40, `100 words came in ${pieces} pieces`);
+      end.resolve();
+      await until("[DONE]");
+      const words = [...text.matchAll(/"content":"(\d+);"/g)].map(([, number]) => Number(number));
+      assert.deepEqual(words, Array.from({ length: 100 }, (_, number) => number));
+    } finally {
+      heard.resolve();
+      end.resolve();
+      await gateway.stop();
+      provider.closeAllConnections();
+      provider.close();
+    }
+  });
 });

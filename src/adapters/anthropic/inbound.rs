@@ -81,24 +81,23 @@ fn value<'d>(document: &'d Document<'d>, name: &str) -> Option<&'d str> {
 }
 
 fn max_tokens(document: &Document<'_>) -> Result<u64> {
-    let raw = value(document, "max_tokens").ok_or_else(|| required("max_tokens"))?;
-    raw.parse().map_err(|_| wrong("max_tokens", "Input should be a valid integer"))
+    let raw = value(document, "max_tokens").ok_or_else(|| required(&"max_tokens"))?;
+    raw.parse().map_err(|_| wrong(&"max_tokens", "Input should be a valid integer"))
 }
 
 fn switch(document: &Document<'_>, name: &str) -> Result<bool> {
     match value(document, name) {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
-        Some(_) => Err(wrong(name, "Input should be a valid boolean")),
+        Some(_) => Err(wrong(&name, "Input should be a valid boolean")),
     }
 }
 
 fn tools<'d>(document: &'d Document<'d>, strange: &mut Strange<'d>) -> Result<Vec<Tool<'d>>> {
     let Some(raw) = value(document, "tools") else { return Ok(Vec::new()) };
     let mut tools = Vec::new();
-    for (index, raw) in list(raw, "tools")?.into_iter().enumerate() {
-        let at = format!("tools.{index}");
-        let mut fields = Fields::read(raw.get(), &at)?;
+    for (index, mut fields) in list::<Fields<'_>>(raw, &"tools")?.into_iter().enumerate() {
+        let at = format_args!("tools.{index}");
         let kind = fields.take("type").and_then(text).unwrap_or(Cow::Borrowed("custom"));
         if kind != "custom" {
             // What Anthropic's servers would do.
@@ -119,33 +118,33 @@ fn tools<'d>(document: &'d Document<'d>, strange: &mut Strange<'d>) -> Result<Ve
 
 fn tool_choice<'d>(document: &'d Document<'d>, request: &mut Request<'d>) -> Result<()> {
     let Some(raw) = value(document, "tool_choice") else { return Ok(()) };
-    let mut fields = Fields::read(raw, "tool_choice")?;
-    let kind = fields.text("type", "tool_choice")?;
+    let mut fields = Fields::read(raw, &"tool_choice")?;
+    let kind = fields.text("type", &"tool_choice")?;
     request.tool_choice = Some(match kind.as_ref() {
         "auto" => ToolChoice::Auto,
         "none" => ToolChoice::None,
         "any" => ToolChoice::Required,
-        "tool" => ToolChoice::Tool(fields.json_text("name", "tool_choice")?),
-        _ => return Err(wrong("tool_choice.type", "Input should be 'auto', 'any', 'tool' or 'none'")),
+        "tool" => ToolChoice::Tool(fields.json_text("name", &"tool_choice")?),
+        _ => return Err(wrong(&"tool_choice.type", "Input should be 'auto', 'any', 'tool' or 'none'")),
     });
-    let alone = fields.switch("disable_parallel_tool_use", "tool_choice")?;
+    let alone = fields.switch("disable_parallel_tool_use", &"tool_choice")?;
     request.parallel_calls = alone.map(|alone| !alone);
     Ok(())
 }
 
 fn thinking(document: &Document<'_>, strange: &mut Strange<'_>) -> Result<Option<Thinking>> {
     let Some(raw) = value(document, "thinking") else { return Ok(None) };
-    let mut fields = Fields::read(raw, "thinking")?;
-    let kind = fields.text("type", "thinking")?;
+    let mut fields = Fields::read(raw, &"thinking")?;
+    let kind = fields.text("type", &"thinking")?;
     let thinking = match kind.as_ref() {
         "disabled" => Thinking::Off,
         "adaptive" => Thinking::Free,
         "enabled" => {
-            let budget = fields.need("budget_tokens", "thinking.enabled")?;
-            let wrong = |_| wrong("thinking.enabled.budget_tokens", "Input should be a valid integer");
+            let budget = fields.need("budget_tokens", &"thinking.enabled")?;
+            let wrong = |_| wrong(&"thinking.enabled.budget_tokens", "Input should be a valid integer");
             Thinking::Budget(budget.get().parse().map_err(wrong)?)
         }
-        _ => return Err(wrong("thinking.type", "Input should be 'enabled', 'disabled' or 'adaptive'")),
+        _ => return Err(wrong(&"thinking.type", "Input should be 'enabled', 'disabled' or 'adaptive'")),
     };
     // Thoughts are shown in any case.
     if fields.raw("display").is_some_and(|display| display.text().as_deref() != Some("summarized")) {
@@ -158,12 +157,12 @@ fn thinking(document: &Document<'_>, strange: &mut Strange<'_>) -> Result<Option
 fn output<'d>(document: &'d Document<'d>, request: &mut Request<'d>, strange: &mut Strange<'d>) -> Result<()> {
     let mut format = value(document, "output_format");
     if let Some(raw) = value(document, "output_config") {
-        let mut fields = Fields::read(raw, "output_config")?;
+        let mut fields = Fields::read(raw, &"output_config")?;
         format = fields.take("format").map(RawValue::get).or(format);
         if let Some(word) = fields.take("effort") {
             let effort = text(word).and_then(|word| params::effort(&word));
             let effort = effort.ok_or_else(|| {
-                wrong("output_config.effort", "Input should be 'low', 'medium', 'high', 'xhigh' or 'max'")
+                wrong(&"output_config.effort", "Input should be 'low', 'medium', 'high', 'xhigh' or 'max'")
             })?;
             match request.thinking {
                 None | Some(Thinking::Free) => request.thinking = Some(Thinking::Effort(effort)),
@@ -173,10 +172,10 @@ fn output<'d>(document: &'d Document<'d>, request: &mut Request<'d>, strange: &m
         fields.rest().for_each(|name| strange.add(format!("output_config.{name}")));
     }
     let Some(format) = format else { return Ok(()) };
-    let at = "output_config.format";
+    let at = &"output_config.format";
     let mut fields = Fields::read(format, at)?;
     if fields.text("type", at)? != "json_schema" {
-        return Err(wrong("output_config.format.type", "Input should be 'json_schema'"));
+        return Err(wrong(&"output_config.format.type", "Input should be 'json_schema'"));
     }
     let schema = fields.need("schema", at)?.into();
     let name = fields.raw("name");
@@ -186,16 +185,16 @@ fn output<'d>(document: &'d Document<'d>, request: &mut Request<'d>, strange: &m
 
 fn stop<'d>(document: &'d Document<'d>) -> Result<Vec<Raw<'d>>> {
     let Some(raw) = value(document, "stop_sequences") else { return Ok(Vec::new()) };
-    let texts: Vec<Raw<'_>> = list(raw, "stop_sequences")?.into_iter().map(Raw::from).collect();
+    let texts: Vec<Raw<'_>> = list(raw, &"stop_sequences")?;
     let texts = texts.iter().all(Raw::is_text).then_some(texts);
-    texts.ok_or_else(|| wrong("stop_sequences", "Input should be a list of strings"))
+    texts.ok_or_else(|| wrong(&"stop_sequences", "Input should be a list of strings"))
 }
 
 fn sampling<'d>(document: &'d Document<'d>) -> Result<Sampling<'d>> {
     let number = |name: &str| {
         let Some(raw) = value(document, name) else { return Ok(None) };
         let raw = raw.starts_with(|c: char| c == '-' || c.is_ascii_digit()).then(|| Raw::parse(raw)).flatten();
-        raw.map(Some).ok_or_else(|| wrong(name, "Input should be a valid number"))
+        raw.map(Some).ok_or_else(|| wrong(&name, "Input should be a valid number"))
     };
     let (temperature, top_p, top_k) = (number("temperature")?, number("top_p")?, number("top_k")?);
     Ok(Sampling { temperature, top_p, top_k, ..Sampling::default() })
@@ -203,10 +202,10 @@ fn sampling<'d>(document: &'d Document<'d>) -> Result<Sampling<'d>> {
 
 fn user<'d>(document: &'d Document<'d>, strange: &mut Strange<'d>) -> Result<Option<Raw<'d>>> {
     let Some(raw) = value(document, "metadata") else { return Ok(None) };
-    let mut fields = Fields::read(raw, "metadata")?;
+    let mut fields = Fields::read(raw, &"metadata")?;
     let user = fields.raw("user_id");
     if user.as_ref().is_some_and(|user| !user.is_text()) {
-        return Err(wrong("metadata.user_id", "Input should be a valid string"));
+        return Err(wrong(&"metadata.user_id", "Input should be a valid string"));
     }
     fields.rest().for_each(|name| strange.add(format!("metadata.{name}")));
     Ok(user)

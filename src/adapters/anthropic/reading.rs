@@ -1,7 +1,7 @@
 //! An object of a client's, read field by field, so that what is left over can be told by its name.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Display};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -9,15 +9,18 @@ use serde_json::value::RawValue;
 use crate::chat::Raw;
 use crate::error::{Error, Result};
 
-/// The fields of an object, as far as they have not been taken.
-pub(super) struct Fields<'a>(Vec<(String, &'a RawValue)>);
+/// The fields of an object, as far as they have not been taken. Where it stands is put into words only if something is wrong.
+pub(super) struct Fields<'a>(Vec<(Key<'a>, &'a RawValue)>);
+
+#[derive(serde::Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'a> Fields<'a> {
     /// Reads an object.
     ///
     /// # Errors
     /// 400 if it is something else.
-    pub(super) fn read(raw: &'a str, at: &str) -> Result<Self> {
+    pub(super) fn read(raw: &'a str, at: &dyn Display) -> Result<Self> {
         serde_json::from_str(raw).map_err(|_| wrong(at, "Input should be an object"))
     }
 
@@ -25,7 +28,7 @@ impl<'a> Fields<'a> {
     pub(super) fn take(&mut self, name: &str) -> Option<&'a RawValue> {
         let mut found = None;
         self.0.retain(|(key, value)| {
-            let own = key == name;
+            let own = key.0 == name;
             if own {
                 found = Some(*value);
             }
@@ -43,44 +46,46 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// 400 if it is not.
-    pub(super) fn need(&mut self, name: &str, at: &str) -> Result<&'a RawValue> {
-        self.take(name).ok_or_else(|| required(&join(at, name)))
+    pub(super) fn need(&mut self, name: &str, at: &dyn Display) -> Result<&'a RawValue> {
+        self.take(name).ok_or_else(|| required(&format_args!("{at}.{name}")))
     }
 
     /// Takes a text.
     ///
     /// # Errors
     /// 400 if it is missing, or something else.
-    pub(super) fn text(&mut self, name: &str, at: &str) -> Result<Cow<'a, str>> {
+    pub(super) fn text(&mut self, name: &str, at: &dyn Display) -> Result<Cow<'a, str>> {
         let text = text(self.need(name, at)?);
-        text.ok_or_else(|| wrong(&join(at, name), "Input should be a valid string"))
+        text.ok_or_else(|| wrong(&format_args!("{at}.{name}"), "Input should be a valid string"))
     }
 
     /// Takes a text as the JSON string that it is.
     ///
     /// # Errors
     /// 400 if it is missing, or something else.
-    pub(super) fn json_text(&mut self, name: &str, at: &str) -> Result<Raw<'a>> {
+    pub(super) fn json_text(&mut self, name: &str, at: &dyn Display) -> Result<Raw<'a>> {
         let raw = Raw::from(self.need(name, at)?);
-        raw.is_text().then_some(raw).ok_or_else(|| wrong(&join(at, name), "Input should be a valid string"))
+        raw.is_text()
+            .then_some(raw)
+            .ok_or_else(|| wrong(&format_args!("{at}.{name}"), "Input should be a valid string"))
     }
 
     /// Takes a switch.
     ///
     /// # Errors
     /// 400 if it is neither on nor off.
-    pub(super) fn switch(&mut self, name: &str, at: &str) -> Result<Option<bool>> {
+    pub(super) fn switch(&mut self, name: &str, at: &dyn Display) -> Result<Option<bool>> {
         match self.take(name).map(RawValue::get) {
             None => Ok(None),
             Some("true") => Ok(Some(true)),
             Some("false") => Ok(Some(false)),
-            Some(_) => Err(wrong(&join(at, name), "Input should be a valid boolean")),
+            Some(_) => Err(wrong(&format_args!("{at}.{name}"), "Input should be a valid boolean")),
         }
     }
 
     /// The names of the fields that were not taken and say something.
     pub(super) fn rest(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(|(_, value)| !Raw::from(*value).is_blank()).map(|(name, _)| name.as_str())
+        self.0.iter().filter(|(_, value)| !Raw::from(*value).is_blank()).map(|(name, _)| name.0.as_ref())
     }
 }
 
@@ -96,24 +101,26 @@ pub(super) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
 /// The elements of a list.
 ///
 /// # Errors
-/// 400 if it is something else.
-pub(super) fn list<'a>(raw: &'a str, at: &str) -> Result<Vec<&'a RawValue>> {
-    serde_json::from_str(raw).map_err(|_| wrong(at, "Input should be a valid list"))
-}
-
-/// A field's path.
-pub(super) fn join(at: &str, name: &str) -> String {
-    if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") }
+/// 400 if it is something else, or one of them is no object where objects are wanted.
+pub(super) fn list<'a, T: Deserialize<'a>>(raw: &'a str, at: &dyn Display) -> Result<Vec<T>> {
+    // Only a list that is refused is read twice.
+    serde_json::from_str(raw).map_err(|_| {
+        let Ok(items) = serde_json::from_str::<Vec<&'a RawValue>>(raw) else {
+            return wrong(at, "Input should be a valid list");
+        };
+        let bad = items.iter().position(|item| serde_json::from_str::<T>(item.get()).is_err()).unwrap_or_default();
+        wrong(&format_args!("{at}.{bad}"), "Input should be an object")
+    })
 }
 
 /// A field that is not as the format wants it, in the API's own manner of saying so.
-pub(super) fn wrong(at: &str, words: &str) -> Error {
-    Error::caller(400, "invalid_value", format!("{at}: {words}")).at(at.to_owned())
+pub(super) fn wrong(at: &dyn Display, words: &str) -> Error {
+    Error::caller(400, "invalid_value", format!("{at}: {words}")).at(at.to_string())
 }
 
 /// A field that is missing.
-pub(super) fn required(at: &str) -> Error {
-    Error::caller(400, "missing_required_parameter", format!("{at}: Field required")).at(at.to_owned())
+pub(super) fn required(at: &dyn Display) -> Error {
+    Error::caller(400, "missing_required_parameter", format!("{at}: Field required")).at(at.to_string())
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {

@@ -1,9 +1,12 @@
 //! A client's instructions and messages, block by block.
 
 use std::borrow::Cow;
+use std::fmt::Display;
+
+use serde_json::value::RawValue;
 
 use super::OURS;
-use super::reading::{Fields, join, list, required, text, wrong};
+use super::reading::{Fields, list, required, text, wrong};
 use super::wire::inside;
 use crate::chat::{Call, Media, MediaKind, Part, Raw, Role, Source, Turn};
 use crate::error::Result;
@@ -32,39 +35,37 @@ pub(super) fn read<'d>(
     strange: &mut Strange<'_>,
 ) -> Result<Vec<Turn<'d>>> {
     let mut turns = Vec::new();
-    if let Some(raw) = system {
-        let parts = content(raw, "system", strange)?;
+    if let Some(said) = system.and_then(|raw| serde_json::from_str(raw).ok()) {
+        let parts = content(said, &"system", strange)?;
         if !parts.is_empty() {
             turns.push(Turn { role: Role::System, parts });
         }
     }
-    let messages = messages.ok_or_else(|| required("messages"))?;
-    for (index, raw) in list(messages, "messages")?.into_iter().enumerate() {
-        let at = format!("messages.{index}");
-        let mut fields = Fields::read(raw.get(), &at)?;
+    let messages = messages.ok_or_else(|| required(&"messages"))?;
+    for (index, mut fields) in list::<Fields<'_>>(messages, &"messages")?.into_iter().enumerate() {
+        let at = format_args!("messages.{index}");
         let role = match fields.text("role", &at)?.as_ref() {
             "user" => Role::User,
             "assistant" => Role::Assistant,
             "system" => Role::System,
-            _ => return Err(wrong(&join(&at, "role"), "Input should be 'user' or 'assistant'")),
+            _ => return Err(wrong(&format_args!("{at}.role"), "Input should be 'user' or 'assistant'")),
         };
         let said = fields.need("content", &at)?;
-        turns.push(Turn { role, parts: content(said.get(), &join(&at, "content"), strange)? });
+        turns.push(Turn { role, parts: content(said, &format_args!("{at}.content"), strange)? });
         fields.rest().for_each(|name| strange.add(format!("messages[].{name}")));
     }
     Ok(turns)
 }
 
 /// Text, or blocks.
-fn content<'d>(raw: &'d str, at: &str, strange: &mut Strange<'_>) -> Result<Vec<Part<'d>>> {
-    if raw.starts_with('"') {
-        let text = Raw::parse(raw).filter(|text| !text.is_blank());
-        return Ok(text.map(|text| Part::Text { text, cache: None }).into_iter().collect());
+fn content<'d>(said: &'d RawValue, at: &dyn Display, strange: &mut Strange<'_>) -> Result<Vec<Part<'d>>> {
+    let text = Raw::from(said);
+    if text.is_text() {
+        return Ok(if text.is_blank() { Vec::new() } else { vec![Part::Text { text, cache: None }] });
     }
     let mut parts = Vec::new();
-    for (index, raw) in list(raw, at)?.into_iter().enumerate() {
-        let at = format!("{at}.{index}");
-        let mut fields = Fields::read(raw.get(), &at)?;
+    for (index, mut fields) in list::<Fields<'_>>(said.get(), at)?.into_iter().enumerate() {
+        let at = format_args!("{at}.{index}");
         let kind = fields.text("type", &at)?;
         let Some(part) = block(&kind, &mut fields, &at, strange)? else { continue };
         parts.push(part);
@@ -73,7 +74,12 @@ fn content<'d>(raw: &'d str, at: &str, strange: &mut Strange<'_>) -> Result<Vec<
     Ok(parts)
 }
 
-fn block<'d>(kind: &str, fields: &mut Fields<'d>, at: &str, strange: &mut Strange<'_>) -> Result<Option<Part<'d>>> {
+fn block<'d>(
+    kind: &str,
+    fields: &mut Fields<'d>,
+    at: &dyn Display,
+    strange: &mut Strange<'_>,
+) -> Result<Option<Part<'d>>> {
     let cache = fields.raw("cache_control");
     Ok(match kind {
         "text" => Some(Part::Text { text: fields.json_text("text", at)?, cache }),
@@ -83,7 +89,7 @@ fn block<'d>(kind: &str, fields: &mut Fields<'d>, at: &str, strange: &mut Strang
         "tool_result" => {
             let call = fields.text("tool_use_id", at)?;
             let said = fields.take("content");
-            let parts = said.map(|said| content(said.get(), &join(at, "content"), strange)).transpose()?;
+            let parts = said.map(|said| content(said, &format_args!("{at}.content"), strange)).transpose()?;
             let failed = fields.switch("is_error", at)?.unwrap_or(false);
             Some(Part::Result { call, parts: parts.unwrap_or_default(), failed, cache })
         }
@@ -103,13 +109,13 @@ fn block<'d>(kind: &str, fields: &mut Fields<'d>, at: &str, strange: &mut Strang
     })
 }
 
-fn call<'d>(fields: &mut Fields<'d>, at: &str, cache: Option<Raw<'d>>) -> Result<Call<'d>> {
+fn call<'d>(fields: &mut Fields<'d>, at: &dyn Display, cache: Option<Raw<'d>>) -> Result<Call<'d>> {
     let (id, name) = (fields.text("id", at)?, fields.text("name", at)?);
     // How it came to be called.
     fields.take("caller");
     let arguments = Raw::from(fields.need("input", at)?);
     if !arguments.get().starts_with('{') {
-        return Err(wrong(&join(at, "input"), "Input should be a valid dictionary"));
+        return Err(wrong(&format_args!("{at}.input"), "Input should be a valid dictionary"));
     }
     Ok(Call { id, name, arguments, memory: None, cache })
 }
@@ -117,11 +123,11 @@ fn call<'d>(fields: &mut Fields<'d>, at: &str, cache: Option<Raw<'d>>) -> Result
 fn media<'d>(
     kind: MediaKind,
     fields: &mut Fields<'d>,
-    at: &str,
+    at: &dyn Display,
     cache: Option<Raw<'d>>,
     strange: &mut Strange<'_>,
 ) -> Result<Option<Part<'d>>> {
-    let at = join(at, "source");
+    let at = format_args!("{at}.source");
     let name = fields.raw("title");
     let mut source = Fields::read(fields.need("source", &at)?.get(), &at)?;
     let source = match source.text("type", &at)?.as_ref() {

@@ -22,13 +22,14 @@ impl Messages {
     }
 
     /// All messages, as a list.
-    pub(super) fn finish(&self) -> String {
-        format!("[{}]", self.out)
+    pub(super) fn finish(mut self) -> String {
+        self.out.push_str(if self.out.is_empty() { "[]" } else { "]" });
+        self.out
     }
 
     fn begin(&mut self, role: &str) {
-        let comma = if self.out.is_empty() { "" } else { "," };
-        self.add(&[comma, "{\"role\":\"", role, "\""]);
+        let mark = if self.out.is_empty() { "[" } else { "," };
+        self.add(&[mark, "{\"role\":\"", role, "\""]);
     }
 
     fn add(&mut self, pieces: &[&str]) {

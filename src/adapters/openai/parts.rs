@@ -198,8 +198,12 @@ pub(super) fn arguments(raw: Option<&RawValue>) -> std::result::Result<Raw<'_>, 
     if json.trim().is_empty() {
         return Ok(empty());
     }
-    let object = Raw::parse(&json).filter(|json| json.get().starts_with('{')).map(|json| json.owned());
-    object.ok_or_else(|| invalid(&json))
+    let object = match json {
+        Cow::Borrowed(json) => Raw::parse(json),
+        Cow::Owned(json) => Raw::whole(json),
+    };
+    let object = object.filter(|json| json.get().starts_with('{'));
+    object.ok_or_else(|| invalid(&unquote(raw.get()).unwrap_or_default()))
 }
 
 fn invalid(text: &str) -> Raw<'static> {

@@ -24,6 +24,7 @@ pub(super) fn write(request: &Request<'_>, aim: Aim<'_>) -> Result<Written> {
     body.field("model", &quote(aim.model));
     let mut messages = Messages::default();
     request.turns.iter().for_each(|turn| messages.turn(turn));
+    let left_out = std::mem::take(&mut messages.dropped);
     body.field("messages", &messages.finish());
     if request.stream {
         body.field("stream", "true");
@@ -36,7 +37,7 @@ pub(super) fn write(request: &Request<'_>, aim: Aim<'_>) -> Result<Written> {
     let mut dropped: Vec<Cow<'static, str>> =
         request.strange.iter().map(|name| Cow::Owned(name.clone().into_owned())).collect();
     let top_k = request.sampling.top_k.as_ref().map(|_| Cow::Borrowed("top_k"));
-    let marked = messages.dropped.into_iter().map(Cow::Borrowed);
+    let marked = left_out.into_iter().map(Cow::Borrowed);
     let marks = request.tools.iter().any(|tool| tool.cache.is_some()).then_some(Cow::Borrowed("cache_control"));
     for name in top_k.into_iter().chain(marked).chain(marks) {
         if !dropped.contains(&name) {
