@@ -49,8 +49,10 @@ pub async fn answer<H: Host>(
     let key = bridge.account(target.index).key(&target.provider.name)?;
     let wanted = Wanted { usage: ask.include_usage, cost: ask.include_cost, choices: ask.choices };
     let (task, stream) = (ask.task, ask.stream);
-    let account = receipt.key_id.clone().unwrap_or_default();
-    let safe = || Safe::of(bridge.config.vault, &account, &target, key, host.dice());
+    let safe = || {
+        let account = receipt.key_id.as_deref().unwrap_or_default();
+        Safe::of(bridge.config.vault, account, &target, key, host.dice())
+    };
     let pair = Pair::of(manner, &target, ask.document.bytes(), || head(host, &ask), safe);
     let call = match &pair {
         None => call(ask, &target, key)?,
