@@ -45,7 +45,7 @@ function counted(Kind) {
   };
 }
 
-export { Session } from "../../src/worker.mjs";
+export { Session, Vault } from "../../src/worker.mjs";
 export const Account = counted(Accounts);
 export const Directory = counted(Directories);
 
