@@ -29,7 +29,7 @@ pub enum Order {
         /// For so long.
         life: Millis,
     },
-    /// Give back what is kept for these calls.
+    /// Give back what is kept for these calls, the most important first.
     Recall(Vec<String>),
 }
 

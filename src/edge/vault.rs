@@ -9,6 +9,8 @@ use super::socket::wake_at;
 use crate::vault::{Order, Reply, Thing};
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS things (id TEXT PRIMARY KEY, sealed TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID";
+/// So much is given back at once, in bytes, what was asked for first before the rest: it has to fit into the gateway's memory.
+const MOST: usize = 8 << 20;
 /// What is over is cleared out this often at most, in milliseconds.
 const SWEEP: u64 = 60_000;
 
@@ -66,7 +68,7 @@ impl Vault {
 
     /// Nothing is made by looking.
     fn recall(&self, ids: &[String]) -> worker::Result<Vec<Thing>> {
-        let mut things = Vec::new();
+        let (mut things, mut room) = (Vec::new(), MOST);
         if !self.exists()? {
             return Ok(things);
         }
@@ -74,7 +76,12 @@ impl Vault {
             let rows =
                 self.rows("SELECT sealed FROM things WHERE id = ? AND until > ?", vec![text(id), number(now())?])?;
             let sealed = rows.first().and_then(|row| as_text(row.first()));
-            things.extend(sealed.map(|sealed| Thing { id: id.clone(), sealed }));
+            let Some(sealed) = sealed else { continue };
+            if sealed.len() > room {
+                break;
+            }
+            room -= sealed.len();
+            things.push(Thing { id: id.clone(), sealed });
         }
         Ok(things)
     }
