@@ -61,12 +61,20 @@ fn told(ask: Ask<'_>) -> Result<Ask<'_>> {
         Some(_) => return Err(wrong_type("stream", "true or false")),
     };
     let (include_usage, include_cost) = stream_options(&ask.document);
-    let number = |field| ask.document.value(field).and_then(|raw| raw.parse().ok());
-    let choices: u64 = number("n").unwrap_or(1);
+    let number = |field| ask.document.value(field).and_then(count);
+    let choices = number("n").unwrap_or(1);
     let drawn = number("best_of").filter(|_| ask.task.reads.contains(&"best_of")).unwrap_or(1).max(choices);
     let each = |answers: u64| answers.saturating_mul(ask.questions);
     let (choices, drawn) = (each(choices), each(drawn));
     Ok(Ask { stream, include_usage, include_cost, choices, drawn, ..ask })
+}
+
+/// A count as providers may take it: `2`, and by lenient ones `2.0` and `"2"`.
+fn count(raw: &str) -> Option<u64> {
+    let number: f64 = raw.trim_matches('"').parse().ok()?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    let number = number.ceil() as u64;
+    Some(number).filter(|number| *number > 0)
 }
 
 /// A body in which none of these keys stands twice.
@@ -232,7 +240,12 @@ mod tests {
         let several = r#"{"model":"m","prompt":["a","b"],"n":2,"best_of":5,"stream":true}"#;
         assert_eq!(counts(several, &COMPLETION), (2, 4, 10, true));
         assert_eq!(counts(r#"{"model":"m","prompt":"a","n":3}"#, &COMPLETION), (1, 3, 3, false));
-        assert_eq!(counts(r#"{"model":"m","messages":[],"n":2,"best_of":9}"#, &CHAT), (1, 2, 2, false));
+        for (n, drawn) in [("2", 2), ("2.0", 2), ("\"2\"", 2), ("2e0", 2), ("null", 1), ("-1", 1), ("[]", 1)] {
+            let body = format!(r#"{{"model":"m","messages":[],"n":{n},"best_of":9}}"#);
+            assert_eq!(counts(&body, &CHAT), (1, drawn, drawn, false), "{n}");
+        }
+        let twice = read(br#"{"model":"m","messages":[],"n":1,"n":9}"#, &CHAT).err().unwrap();
+        assert_eq!((twice.code(), twice.param()), (Some("duplicate_key"), Some("n")));
         assert_eq!(counts(r#"{"model":"m","input":["a","b"],"stream":7}"#, &EMBEDDING), (2, 2, 2, false));
     }
 

@@ -48,7 +48,7 @@ pub static CHAT: Task = Task {
     optional: false,
     plain: false,
     tells: true,
-    reads: &["model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens"],
+    reads: &["model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n"],
     reply: outbound::reply,
 };
 
