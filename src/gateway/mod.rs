@@ -286,6 +286,9 @@ fn with_headers(error: Error, headers: &[(&'static str, String)]) -> Error {
     headers.iter().fold(error, |error, (name, value)| error.with_header(name, value.clone()))
 }
 
+/// How bodies in gzip and Zstandard begin; JSON never does.
+const COMPRESSED: [&[u8]; 2] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd]];
+
 async fn read_body<H: Host>(bridge: &Bridge, host: &H, request: Request<'_, H>) -> Result<Vec<u8>> {
     let limit = bridge.config.max_body_bytes;
     let announced = (request.header)("content-length").and_then(|length| length.parse::<u64>().ok());
@@ -294,6 +297,9 @@ async fn read_body<H: Host>(bridge: &Bridge, host: &H, request: Request<'_, H>) 
     } else {
         host.read(request.body, announced.is_some(), limit).await
     };
+    if read.as_ref().is_ok_and(|body| COMPRESSED.iter().any(|magic| body.starts_with(magic))) {
+        return Err(Error::caller(415, "unsupported_encoding", "The body is compressed; send it as plain JSON."));
+    }
     read.map_err(|unread| match unread {
         host::Unread::TooLarge => Error::caller(
             413,

@@ -115,12 +115,12 @@ describe("between formats, over HTTP,", { concurrency: 6 }, () => {
     }
   });
 
-  it("a compressed request is read, or refused in words, and never passed on unread", async () => {
+  it("a compressed request is refused in words, and never passed on unread", async () => {
     const body = gzipSync(JSON.stringify({ model: "anthropic/plain", max_tokens: 100, messages: [{ role: "user", content: "squeezed" }] }));
     for (const client of Object.keys(CLIENTS)) {
       const answer = await ask(client, "", { body, headers: { "content-encoding": "gzip" } });
-      if (answer.status === 200) assert.equal(said(client, answer), SAID);
-      else assert.ok([400, 415].includes(answer.status) && answer.json().error.message.length > 20, answer.text);
+      assert.equal(answer.status, 415);
+      assert.match(answer.json().error.message, /compressed/);
     }
   });
 

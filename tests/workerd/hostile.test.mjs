@@ -124,10 +124,16 @@ providers:
       ["a raw surrogate", Buffer.from('{"model":"ok","messages":[],"x":"\xed\xa0\x80"}', "latin1")],
       ["a form", "model=ok&messages=Hello"],
       ["XML", "<?xml version='1.0'?><chat/>"],
-      ["compressed bytes", Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0])],
     ]) {
       it(`that are no JSON: ${what}`, async () => {
         expectError(await stage.post(body), invalidJson);
+        await expectAlive();
+      });
+    }
+
+    for (const [coding, bytes] of [["gzip", [0x1f, 0x8b, 8, 0, 0, 0, 0, 0]], ["zstd", [0x28, 0xb5, 0x2f, 0xfd, 0]]]) {
+      it(`that are compressed: ${coding}`, async () => {
+        expectError(await stage.post(Buffer.from(bytes)), { status: 415, code: "unsupported_encoding" });
         await expectAlive();
       });
     }
