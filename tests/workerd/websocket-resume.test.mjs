@@ -66,11 +66,15 @@ describe("a session", { concurrency: 10 }, () => {
     const wire = await startWire(stage.gateway.port);
     const asks = 20;
     const opened = await Promise.all(Array.from({ length: 4 }, (_, run) => openSession(wire.url, { key, query: run % 2 ? "?window=4096" : "" })));
+    let begun = 0;
     const runs = opened.map(async (socket, run) => {
       const { session } = socket;
       const frames = [];
       const ids = Array.from({ length: asks / 4 }, (_, n) => `${run}.${n}`);
       for (const id of ids) socket.chat({ model: "talk", stream: true, user: id }, { id });
+      // What is cut before it has arrived was never asked: nobody cuts before each answer has begun.
+      while (!ids.every((id) => socket.frames.some((frame) => frame.id === id))) await sleep(1);
+      begun++;
       const isOver = () => frames.filter(({ type }) => type === "done" || type === "error").length === ids.length;
       const take = () => frames.push(...socket.frames.splice(0).filter(({ seq }) => seq !== undefined));
       while (!isOver()) {
@@ -91,6 +95,7 @@ describe("a session", { concurrency: 10 }, () => {
     let cuts = 0;
     let over = false;
     const all = Promise.all(runs).finally(() => (over = true));
+    while (!over && begun < opened.length) await sleep(1);
     // So many and no more: on a busy machine no connection would ever be made between two of them.
     while (!over && cuts < KILLS) {
       await sleep(4 + Math.random() * 12);
