@@ -346,3 +346,27 @@ fn each_text_may_fill_the_context() {
     };
     assert_eq!((embed(&json!(["a", "b", "c"])), embed(&json!([1, 2, 3]))), (429, 200));
 }
+
+#[test]
+fn what_may_be_kept_for_an_hour_is_promised_at_its_price_and_nothing_else_is() {
+    let world = World::default();
+    world.clock.set(1_795_435_200_000);
+    let config = "providers: { up: { base_url: https://up.example, models: { m: { context: 8, max_tokens: 1, price: { input: 1, output: 0, cache_write_1h: 2 } } } } }";
+    let gateway = bridge(config, &[("ADMIN_API_KEYS", "admin"), ("UP_API_KEY", "u")]);
+    // A token costs a millionth, or two; and a context has eight.
+    let text = key(&gateway, &world, &json!({"id": "h", "budget": {"amount": "0.00001", "per": "total"}}));
+    let chat = |cache: &str| {
+        world
+            .scripts
+            .borrow_mut()
+            .push_back(Script::json(200, r#"{"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0}}"#));
+        let body =
+            format!(r#"{{"model":"up/m","messages":[{{"role":"user","content":"Hi","cache_control":{cache}}}]}}"#);
+        let bearer = format!("Bearer {text}");
+        ask(&gateway, &world, "POST /v1/chat/completions", &[("authorization", &bearer)], &body).status
+    };
+    assert_eq!([chat("null"), chat(r#"{"ttl":"5m"}"#)], [200; 2]);
+    for hour in [r#"{"ttl":"1h"}"#, r#"{"ttl":"\u0031h"}"#, r#"{"ttl":"1\u0068"}"#] {
+        assert_eq!(chat(hour), 429, "{hour}");
+    }
+}

@@ -52,14 +52,20 @@ pub(super) fn need(ask: &Ask<'_>, target: &Target<'_>, body: &[u8]) -> Need {
     let each = |tokens: u64| tokens.saturating_mul(ask.questions.max(1));
     let context = card.context.map_or(u64::MAX, each);
     let input = tally::bound(body, &ask.document).min(context);
-    let body = body.len() as u64;
+    // What the operator's edits bring is not looked into.
+    let may_be_kept_long = || !target.model.params.is_empty() || tally::may_be_kept_long(body);
     let drawn = ask.drawn.max(1);
     let ceiling = target.model.max_tokens.map(|ceiling| ceiling.saturating_mul(drawn));
     let longest = card.max_output.or(card.context).map(|longest| longest.saturating_mul(drawn));
     let asked = outbound::longest(&ask.document, drawn);
     let asked = asked.map(|asked| ceiling.map_or(asked, |ceiling| asked.min(ceiling)));
     let output = if ask.task.tells { [asked, longest].into_iter().flatten().min() } else { Some(0) };
-    let cost = card.price.zip(output).map(|(price, output)| price.bound(input, output));
+    let cost = card.price.zip(output).map(|(price, output)| {
+        let (usual, kept_long) = (price.bound(input, output, false), price.bound(input, output, true));
+        // A body is not searched for nothing.
+        if kept_long > usual && may_be_kept_long() { kept_long } else { usual }
+    });
+    let body = body.len() as u64;
     Need {
         models: names(ask, target),
         body,

@@ -94,14 +94,16 @@ impl Price {
         Some(self.with_request(pico.saturating_add(PICO / 2) / PICO))
     }
 
-    /// The most that so many tokens can cost, however they turn out to be split and whatever tier serves them; rounded up.
-    pub fn bound(&self, input_tokens: u64, output_tokens: u64) -> Nanos {
+    /// The most that so many tokens can cost, however they turn out to be split and whatever tier serves them; rounded up. `kept_long`:
+    /// some of the prompt may be kept in the provider's cache for an hour.
+    pub fn bound(&self, input_tokens: u64, output_tokens: u64, kept_long: bool) -> Nanos {
         let tariffs = self.tiers.iter().map(|(_, tariff)| tariff).chain([&self.standard]);
         // A prompt that cannot be long does not cost as a long one.
         let long = |tariff: &Tariff| tariff.long.filter(|long| input_tokens > long.above).map(|long| long.rates);
         let rates = tariffs.flat_map(|tariff| [Some(tariff.rates), long(tariff)]).flatten();
         let most = rates.map(|rates| {
-            let input = [rates.cached_input, rates.cache_write, rates.cache_write_1h];
+            let long = if kept_long { rates.cache_write_1h } else { 0 };
+            let input = [rates.cached_input, rates.cache_write, long];
             let input = input.into_iter().fold(rates.input, u64::max);
             sum(&[(input_tokens, input), (output_tokens, rates.output.max(rates.reasoning))])
         });
@@ -212,16 +214,17 @@ mod tests {
             ..Usage::default()
         };
         assert_eq!(PRICE.cost(&all, None), Some(Nanos::MAX));
-        assert_eq!(PRICE.bound(u64::MAX, u64::MAX), Nanos::MAX);
+        assert_eq!(PRICE.bound(u64::MAX, u64::MAX, true), Nanos::MAX);
         assert_eq!(sum(&[(u64::MAX, u64::MAX); 3]), u128::MAX);
     }
 
     #[test]
     fn a_bound_takes_the_dearest_of_everything() {
-        assert_eq!(PRICE.bound(100, 10), 100 * 4_000 + 10 * 12_000 + 7);
-        assert_eq!(PRICE.bound(101, 10), 101 * 8_000 + 10 * 24_000 + 7);
+        assert_eq!(PRICE.bound(100, 10, true), 100 * 4_000 + 10 * 12_000 + 7);
+        assert_eq!(PRICE.bound(101, 10, true), 101 * 8_000 + 10 * 24_000 + 7);
+        assert_eq!(PRICE.bound(100, 10, false), 100 * 3_000 + 10 * 12_000 + 7);
         let tiny = Price { standard: Tariff { rates: FLEX, long: None }, tiers: &[], per_request: 0 };
-        assert_eq!(tiny.bound(1, 0), 1);
-        assert_eq!(Price::default().bound(u64::MAX, 1), 0);
+        assert_eq!(tiny.bound(1, 0, true), 1);
+        assert_eq!(Price::default().bound(u64::MAX, 1, true), 0);
     }
 }

@@ -35,6 +35,12 @@ pub const PART_BOUND: u64 = 65_536;
 /// For a bound: what a provider may add to a request of its own accord, such as instructions for the use of tools.
 pub const REQUEST_BOUND: u64 = 1_024;
 
+/// Whether a request may ask for its prompt to be kept in the provider's cache for an hour: `"ttl":"1h"` stands in it, or a letter of that
+/// may stand there escaped.
+pub fn may_be_kept_long(body: &[u8]) -> bool {
+    [b"1h".as_slice(), b"\\u003", b"\\u006"].iter().any(|word| memchr::memmem::find(body, word).is_some())
+}
+
 /// What is to be counted.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Tally {
