@@ -8,11 +8,12 @@ use super::shelf::{as_number, as_text, number, text};
 use super::socket::wake_at;
 use crate::vault::{Order, Reply, Thing};
 
-const CREATE: &str = "CREATE TABLE IF NOT EXISTS things (id TEXT PRIMARY KEY, sealed TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID";
+const CREATE: &str =
+    "CREATE TABLE things (id TEXT PRIMARY KEY, sealed TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID";
 /// So much is given back at once, in bytes, what was asked for first before the rest: it has to fit into the gateway's memory.
 const MOST: usize = 8 << 20;
-/// What is over is cleared out this often at most, in milliseconds.
-const SWEEP: u64 = 60_000;
+/// What is over is cleared out this often at most, in milliseconds: each time, all that is kept is looked through.
+const SWEEP: u64 = 3_600_000;
 
 /// One account's vault, named like the account.
 #[durable_object(alarm)]
@@ -55,13 +56,13 @@ impl Vault {
     }
 
     fn keep(&self, things: &[Thing], until: u64) -> worker::Result<()> {
-        self.run(CREATE, Vec::new())?;
-        let is_first = self.next()?.is_none();
+        // As long as the table is there, an alarm is set.
+        if !self.exists()? {
+            self.run(CREATE, Vec::new())?;
+            wake_at(&self.state, until);
+        }
         for Thing { id, sealed } in things {
             self.run("INSERT OR REPLACE INTO things VALUES (?, ?, ?)", vec![text(id), text(sealed), number(until)?])?;
-        }
-        if is_first {
-            wake_at(&self.state, until);
         }
         Ok(())
     }

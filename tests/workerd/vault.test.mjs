@@ -167,6 +167,11 @@ describe("what is kept for a provider", () => {
     late.messages.splice(0, 1, ...rest);
     await late.step("google/gemini-fake");
     assert.deepEqual(last(formats), []);
+    // The vault has been cleared out by then, and is put up again.
+    const next = chat(gateway);
+    await next.step("google/gemini-fake");
+    await next.step("google/gemini-fake");
+    assert.deepEqual(last(formats), thoughts("gemini-fake", 1));
   });
 
   scene("is nothing where the operator says so", "vault: { enabled: false }", async ({ formats, gateway, disk }) => {
