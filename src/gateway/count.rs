@@ -1,10 +1,10 @@
 //! Answers how many tokens a prompt has, in the client's own format: the provider's count where it has one, else an estimate.
 
-use super::aim::{aim, names};
+use super::aim::names;
 use super::dispatch::{gather, send};
 use super::host::Host;
 use super::pair::{DROPPED, ESTIMATED, Manner, posted, tells_all};
-use super::{Body, Bridge, Caller, Need, Receipt, Request, Response, door, permit, read_body, tokenize};
+use super::{Body, Bridge, Caller, Need, Receipt, Request, Response, aimed, door, permit, read_body, tokenize};
 use crate::adapters::openai::inbound::Ask;
 use crate::adapters::openai::{tally, task};
 use crate::adapters::{self, Aim, CHAT, Count, Question, Upstream, Written};
@@ -28,14 +28,7 @@ pub(super) async fn answer<H: Host>(
     let manner = Manner::new(door::client(request.path, request.header), request.header);
     let question = manner.client.count.as_ref().ok_or_else(|| unsupported("Clients of this format do not count."))?;
     let body = read_body(bridge, host, request).await?;
-    let (ask, target) = match aim(bridge, &body, &task::CHAT, receipt) {
-        Ok(aimed) => aimed,
-        Err(error) => {
-            // Nobody is told more than that the key is wrong, before it is known to be right.
-            permit::check(bridge, host, caller).await?;
-            return Err(error);
-        }
-    };
+    let (ask, target) = aimed(bridge, host, &body, &task::CHAT, caller, receipt).await?;
     let (models, time) = (names(&ask, &target), target.model.clocks.total);
     let need = || Need { models, body: body.len() as u64, tokens: 0, cost: Some(0), time };
     let permit = permit::admit(bridge, host, caller, need).await?;

@@ -35,10 +35,12 @@ pub use safe::Keepsake;
 pub use watch::{KEEP_ALIVE, PACE, Tick};
 
 use crate::adapters::Client;
+use crate::adapters::openai::inbound::Ask;
 use crate::adapters::openai::task::Task;
 use crate::config::{Accounting, Config, Cors, Level, Logging, Millis, Problem};
 use crate::error::{Error, Result};
 use crate::policy::auth::{self, AccessKeys};
+use crate::policy::route::Target;
 use crate::provider::{Account, scrub};
 use crate::session::Rules;
 use aim::{aim, need};
@@ -247,14 +249,7 @@ async fn perform<H: Host>(
 ) -> Result<Response<H>> {
     let manner = Manner::new(door::client(request.path, request.header), request.header);
     let body = read_body(bridge, host, request).await?;
-    let (ask, target) = match aim(bridge, &body, task, receipt) {
-        Ok(aimed) => aimed,
-        Err(error) => {
-            // Nobody is told more than that the key is wrong, before it is known to be right.
-            permit::check(bridge, host, caller).await?;
-            return Err(error);
-        }
-    };
+    let (ask, target) = aimed(bridge, host, &body, task, caller, receipt).await?;
     let permit = permit::admit(bridge, host, caller, || need(&ask, &target, &body)).await?;
     let headers = permit.headers();
     receipt.permit = Some(permit);
@@ -280,6 +275,22 @@ async fn perform<H: Host>(
     // A receipt that has been settled has gone; what was dropped is told all the same.
     response.headers.extend(dropped.map(|dropped| (pair::DROPPED, dropped)));
     Ok(response)
+}
+
+/// What is asked, and where it goes. Nobody is told more than that the key is wrong, before it is known to be right.
+async fn aimed<'a, H: Host>(
+    bridge: &'a Bridge,
+    host: &H,
+    body: &'a [u8],
+    task: &'static Task,
+    caller: &Caller,
+    receipt: &mut Receipt,
+) -> Result<(Ask<'a>, Target<'a>)> {
+    let aimed = aim(bridge, body, task, receipt);
+    if aimed.is_err() {
+        permit::check(bridge, host, caller).await?;
+    }
+    aimed
 }
 
 fn with_headers(error: Error, headers: &[(&'static str, String)]) -> Error {
