@@ -182,11 +182,17 @@ async function streams(bench) {
 }
 
 function passed(bench, title, names, usage) {
-  const { number, chunks, pace, spacing } = STREAMS;
+  const { number, pace, spacing } = STREAMS;
   const load = (system, words) => {
     const body = streamed(`${system.provider ?? "fake"}/say-${words}x${pace}`, { usage });
     return streamAll({ ...target(system, body), number, spacing, expected: { words, usage } });
   };
+  return interleave(bench, title, { names, ...streaming(load) });
+}
+
+/** How streams are taken; `load` opens all of them, each of so many words. */
+function streaming(load) {
+  const { number, chunks } = STREAMS;
   // A stream's beginning is the longest way through a gateway: it takes many of them until the code is compiled well.
   const warm = async (system) => {
     for (let time = 0; time < 4; time += 1) await load(system, SHORT);
@@ -203,7 +209,7 @@ function passed(bench, title, names, usage) {
       usage: result.every((stream) => stream.usage),
     };
   };
-  return interleave(bench, title, { names, warm, measure });
+  return { warm, measure };
 }
 
 /** Streams that the gateway writes itself: CPU for a second of one stream at 500 tokens a second, in milliseconds. */
@@ -240,27 +246,13 @@ function translating(system, { client, provider, upstream }, model, body) {
 }
 
 function translatedStreams(bench, pair) {
-  const { number, chunks, pace, spacing } = STREAMS;
+  const { number, pace, spacing } = STREAMS;
   const load = (system, words) => {
     const model = `say-${words}x${pace}`;
     const expected = { words, end: system.name === "json" ? pair.end : pair.client.end };
     return streamAll({ ...translating(system, pair, model, streamed(model, { usage: true })), number, spacing, expected });
   };
-  const warm = async (system) => {
-    for (let time = 0; time < 4; time += 1) await load(system, SHORT);
-  };
-  const measure = async (system) => {
-    const { result, cpu } = await spent(system, () => load(system, chunks), SETTLE_MS);
-    const delays = result.flatMap((stream) => stream.delays);
-    return {
-      cpu: (cpu * 1000) / (number * chunks),
-      firstByte: median(result.map((stream) => stream.firstByte)) / 1000,
-      delay: median(delays) / 1000,
-      late: percentile(delays, 0.99) / 1000,
-      arrivals: median(result.map((stream) => stream.arrivals)),
-    };
-  };
-  return interleave(bench, `Streams, ${pair.label}`, { names: TRANSLATING, warm, measure });
+  return interleave(bench, `Streams, ${pair.label}`, { names: TRANSLATING, ...streaming(load) });
 }
 
 function translatedRequests(bench, pair, { label, body }) {
