@@ -1,6 +1,6 @@
 //! Answers that are streamed. *Overhear*: the runtime pumps the bytes, and a lazily read copy is listened to. *Pass*: each piece comes
-//! through our hands, at a pace of its own if it is written anew. *Tell*: the pieces are our own. All end on an identity stream, so that we learn when the client leaves and have the
-//! last word.
+//! through our hands, at a pace of its own if it is written anew. *Tell*: the pieces are our own. All end on an identity stream, so that
+//! we learn when the client leaves and have the last word.
 
 use std::pin::{Pin, pin};
 use std::time::Duration;
