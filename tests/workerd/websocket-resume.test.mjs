@@ -22,6 +22,8 @@ websocket: { ${more} }
 `;
 
 const KILLS = 100;
+// All of them take some seconds where nothing else is done.
+const PATIENCE_MS = 60_000;
 const BUFFER = 64 << 10;
 // Of 100; a fresh process takes some tens for itself, whatever it does.
 const MOST_MB = 60;
@@ -65,6 +67,7 @@ describe("a session", { concurrency: 10 }, () => {
     const key = await office.key("often-cut");
     const wire = await startWire(stage.gateway.port);
     const asks = 20;
+    const deadline = performance.now() + PATIENCE_MS;
     const opened = await Promise.all(Array.from({ length: 4 }, (_, run) => openSession(wire.url, { key, query: run % 2 ? "?window=4096" : "" })));
     let begun = 0;
     const runs = opened.map(async (socket, run) => {
@@ -72,18 +75,20 @@ describe("a session", { concurrency: 10 }, () => {
       const frames = [];
       const ids = Array.from({ length: asks / 4 }, (_, n) => `${run}.${n}`);
       for (const id of ids) socket.chat({ model: "talk", stream: true, user: id }, { id });
-      // What is cut before it has arrived was never asked: nobody cuts before each answer has begun.
-      while (!ids.every((id) => socket.frames.some((frame) => frame.id === id))) await sleep(1);
+      const acknowledge = (seq) => run % 2 && seq && socket.send({ type: "ack", seq });
+      // What is cut before it has arrived was never asked: nobody cuts before each answer has begun. The first ones may fill the window.
+      await socket.when(({ frames }) => (acknowledge(frames.at(-1).seq), ids.every((id) => frames.some((frame) => frame.id === id))), "each answer's beginning");
       begun++;
       const isOver = () => frames.filter(({ type }) => type === "done" || type === "error").length === ids.length;
       const take = () => frames.push(...socket.frames.splice(0).filter(({ seq }) => seq !== undefined));
-      while (!isOver()) {
+      const goOn = () => assert.ok(performance.now() < deadline, `waited ${PATIENCE_MS} ms in vain for the end of each answer: ${frames.length} frames came`);
+      for (; !isOver(); goOn()) {
         const cut = await Promise.race([socket.closed.then(() => true), sleep(3).then(() => false)]);
         take();
-        const last = frames.at(-1)?.seq ?? 0;
-        if (!cut && run % 2) socket.send({ type: "ack", seq: last });
+        if (!cut) acknowledge(frames.at(-1)?.seq);
         if (!cut) continue;
         for (socket = undefined; !socket; await sleep(5)) {
+          goOn();
           socket = await resumed(wire.url, { session, frames }, { key }).catch(() => undefined);
         }
       }
