@@ -13,6 +13,10 @@ const BUILD = process.env.GATEWAY_BUILD ?? PROJECT;
 const WORKERD = join(PROJECT, "node_modules/workerd/bin/workerd");
 const COMPATIBILITY_DATE = "2026-11-17";
 
+// Modules that wrap the entry module stand beside this one.
+const ENTRIES = "tests/workerd";
+// The path at which such a module takes orders of the test.
+const CONTROL = "/test/control";
 // The worker as it is deployed: module's name, capnp's kind of it. The first one is the entry; the configuration is written by the test.
 const CONFIG_MODULE = "build/config.yaml";
 const MODULES = [
@@ -34,14 +38,16 @@ const ASSETS = join(BUILD, "build/assets");
 
 /**
  * Starts one gateway. `config` is the text of config.yaml, `bindings` the secrets and variables, `assets` the folder of static files;
- * `disk` is a folder for what Durable Objects keep, which is else forgotten when the gateway stops.
+ * `disk` is a folder for what Durable Objects keep, which is else forgotten when the gateway stops; `entry` is a module beside this one
+ * that wraps the worker's entry module (`production.mjs`).
  *
  * The result's `stop()` ends it; `logs()` are the JSON lines it has printed, `lines` all of them.
  */
-export async function startGateway({ config, bindings = {}, assets = ASSETS, disk }) {
+export async function startGateway({ config, bindings = {}, assets = ASSETS, disk, entry }) {
   const folder = await mkdtemp(join(tmpdir(), "llm-bridge-"));
-  await layOut(folder, { config, bindings, assets, disk: disk ?? join(folder, "disk") });
-  const child = spawn(WORKERD, ["serve", "--control-fd=3", join(folder, "config.capnp")], { stdio: ["ignore", "pipe", "pipe", "pipe"] });
+  await layOut(folder, { config, bindings, assets, disk: disk ?? join(folder, "disk"), entry });
+  const flags = ["--control-fd=3", ...(entry ? ["--experimental"] : [])];
+  const child = spawn(WORKERD, ["serve", ...flags, join(folder, "config.capnp")], { stdio: ["ignore", "pipe", "pipe", "pipe"] });
   const gateway = new Gateway(child, folder, bindings);
   try {
     await gateway.listening();
@@ -110,6 +116,13 @@ class Gateway {
       .map(([name]) => name);
   }
 
+  /** An order to a wrapped entry module (`entry`): what it says of its state. */
+  async control(order = {}) {
+    const answer = await fetch(this.url + CONTROL, { method: "POST", body: JSON.stringify(order) });
+    if (!answer.ok) throw new Error(`the entry module takes no orders: ${answer.status}`);
+    return answer.json();
+  }
+
   async stop() {
     process.off("exit", this.#kill);
     this.#kill();
@@ -119,17 +132,23 @@ class Gateway {
 }
 
 /** Copies the worker's modules into `folder`, beside a generated configuration of workerd. */
-async function layOut(folder, { config, bindings, assets, disk }) {
+async function layOut(folder, { config, bindings, assets, disk, entry }) {
   await mkdir(disk, { recursive: true });
   for (const [name] of MODULES) {
     await mkdir(join(folder, dirname(name)), { recursive: true });
     await (name === CONFIG_MODULE ? writeFile(join(folder, name), config) : cp(join(BUILD, name), join(folder, name)));
   }
-  await writeFile(join(folder, "config.capnp"), capnp(bindings, { assets, disk }));
+  const modules = MODULES.slice();
+  if (entry) {
+    modules.unshift([`${ENTRIES}/${entry}`, "esModule"]);
+    await mkdir(join(folder, ENTRIES), { recursive: true });
+    await cp(join(PROJECT, ENTRIES, entry), join(folder, ENTRIES, entry));
+  }
+  await writeFile(join(folder, "config.capnp"), capnp(bindings, { assets, disk, modules, flags: entry ? ["experimental"] : [] }));
 }
 
-function capnp(bindings, { assets, disk }) {
-  const modules = MODULES.map(([name, kind]) => `(name = ${text(name)}, ${kind} = embed ${text(name)})`);
+function capnp(bindings, { assets, disk, modules: all, flags }) {
+  const modules = all.map(([name, kind]) => `(name = ${text(name)}, ${kind} = embed ${text(name)})`);
   const objects = OBJECTS.map(([name, kind]) => `(name = ${text(name)}, durableObjectNamespace = ${text(kind)})`);
   const namespaces = OBJECTS.map(([, kind]) => `(className = ${text(kind)}, uniqueKey = ${text(kind)}, enableSql = true)`);
   const services = [
@@ -151,7 +170,7 @@ const config :Workerd.Config = (
 const gateway :Workerd.Worker = (
   modules = ${list(modules)},
   compatibilityDate = ${text(COMPATIBILITY_DATE)},
-  compatibilityFlags = ["global_fetch_strictly_public"],
+  compatibilityFlags = ${list(["global_fetch_strictly_public", ...flags].map(text))},
   bindings = ${list([...texts, ...objects])},
   durableObjectNamespaces = ${list(namespaces)},
   durableObjectStorage = (localDisk = "disk"),

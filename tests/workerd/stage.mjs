@@ -54,10 +54,10 @@ let watched = 0;
 export const freshId = () => `watched-${++watched}`;
 
 /** Sets the scene; `config` makes the YAML from the fake, `bindings` are added to the usual keys. */
-export async function startStage({ config = usualConfig, bindings = {}, provider = startFake, disk } = {}) {
+export async function startStage({ config = usualConfig, bindings = {}, provider = startFake, disk, entry } = {}) {
   const fake = await provider();
   try {
-    const gateway = await startGateway({ config: config(fake), bindings: { ...USUAL_BINDINGS, ...bindings }, disk });
+    const gateway = await startGateway({ config: config(fake), bindings: { ...USUAL_BINDINGS, ...bindings }, disk, entry });
     return new Stage(fake, gateway);
   } catch (fault) {
     await fake.stop();

@@ -1,0 +1,119 @@
+// The gateway's entry module, wrapped for tests: imposes what only Cloudflare does, and gives the test the clock. A request to CONTROL
+// sets and tells all of it (`gateway.control()` in harness.mjs).
+//
+// - The clock: `Date.now` and `setTimeout`, of requests and of objects alike, follow a clock that the test can set forward (`advance`,
+//   milliseconds) and let run faster (`speed`). Alarms of objects stay on the runtime's own clock.
+// - Clients who leave: `cut` milliseconds of that clock later, all that the request still does ends without a word, as it does on
+//   Cloudflare after 30 s (`cut: 30000`; nothing is cut as long as it is null).
+// - Objects: calls are counted by the name of their binding. `away` names those that do not answer, and how: `{ ACCOUNTS: "fails" }`
+//   refuses at once, `"hangs"` keeps the caller waiting until the object is back (`away: {}`).
+
+import gateway, * as objects from "../../src/worker.mjs";
+
+const CONTROL = "/test/control";
+/** Waiting timers look at the clock this often, in milliseconds: each in its own request, for a request may not wake another's. */
+const LOOK = 5;
+
+const platform = { now: Date.now, setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
+const clock = { from: undefined, at: 0, speed: 1 };
+const state = { cut: null, away: {}, calls: {}, rows: {} };
+
+const real = () => platform.now.call(Date);
+
+function now() {
+  // Outside of requests there is no time.
+  clock.from ??= real() || undefined;
+  return clock.from === undefined ? real() : Math.floor(clock.from + clock.at + (real() - clock.from) * clock.speed);
+}
+
+function setClock({ advance = 0, speed = clock.speed }) {
+  const then = now() + advance;
+  Object.assign(clock, { from: real(), speed });
+  clock.at = then - clock.from;
+}
+
+const timers = new Map();
+let newest = 0;
+
+/** Calls `work` when the clock has gone on by `ms`. */
+function later(work, ms = 0, ...words) {
+  const id = ++newest;
+  const due = now() + ms;
+  const look = () => {
+    const left = due - now();
+    if (left > 0) return void timers.set(id, platform.setTimeout.call(globalThis, look, Math.min(left / clock.speed, LOOK)));
+    timers.delete(id);
+    work(...words);
+  };
+  timers.set(id, platform.setTimeout.call(globalThis, look, Math.min(Math.max(ms, 0) / clock.speed, LOOK)));
+  return id;
+}
+
+Date.now = now;
+globalThis.setTimeout = later;
+globalThis.clearTimeout = (id) => {
+  platform.clearTimeout.call(globalThis, timers.get(id));
+  timers.delete(id);
+};
+
+/** Cursors of the order that is being carried out. An object reads and writes in one step, so they are never those of two. */
+let cursors = [];
+let watched = false;
+
+function watch(sql) {
+  if (watched) return;
+  watched = true;
+  const kind = Object.getPrototypeOf(sql);
+  const { exec } = kind;
+  kind.exec = function (...words) {
+    const cursor = exec.apply(this, words);
+    cursors.push(cursor);
+    return cursor;
+  };
+}
+
+/** An object of class `Kind` that is counted, and may be away. */
+const observed = (binding, Kind) =>
+  class extends Kind {
+    constructor(context, env) {
+      watch(context.storage.sql);
+      super(context, env);
+    }
+
+    async fetch(request) {
+      state.calls[binding] = (state.calls[binding] ?? 0) + 1;
+      if (state.away[binding] === "fails") throw new Error(`${binding} is away`);
+      while (state.away[binding]) await new Promise((resolve) => platform.setTimeout.call(globalThis, resolve, LOOK));
+      cursors = [];
+      const answer = await super.fetch(request);
+      const rows = (state.rows[binding] ??= { read: 0, written: 0 });
+      for (const { rowsRead, rowsWritten } of cursors.splice(0)) {
+        rows.read += rowsRead;
+        rows.written += rowsWritten;
+      }
+      return answer;
+    }
+  };
+
+export const Account = observed("ACCOUNTS", objects.Account);
+export const Directory = observed("DIRECTORY", objects.Directory);
+export const Session = observed("SESSIONS", objects.Session);
+export const Vault = observed("VAULTS", objects.Vault);
+
+async function control(request) {
+  const { advance, speed, ...more } = await request.json();
+  setClock({ advance, speed });
+  Object.assign(state, more);
+  return Response.json({ now: now(), ...state });
+}
+
+export default {
+  fetch(request, env, context) {
+    if (new URL(request.url).pathname === CONTROL) return control(request);
+    const left = () => {
+      if (state.cut !== null) later(() => context.abort(new Error("cut: the client left")), state.cut);
+    };
+    request.signal.addEventListener("abort", left);
+    return gateway.fetch(request, env, context);
+  },
+};

@@ -1,0 +1,87 @@
+// What the wrapped entry module imposes on the gateway does happen: tests that rely on it would else prove nothing.
+
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { chunk, event } from "./behaviours.mjs";
+import { begin, chatRequest, HELLO } from "./client.mjs";
+import { expectError } from "./expect.mjs";
+import { OFFICE, Office } from "./office.mjs";
+import { freshId, KEY, rows, startStage } from "./stage.mjs";
+
+const CUT_MS = 30_000;
+const ENDS = ["request_complete", "request_error"];
+
+describe("the wrapped entry module", () => {
+  let stage, gateway, office, limited;
+  before(async () => {
+    const config = rows({ any: "relay: native", heard: "on_disconnect: finish" });
+    stage = await startStage({ config, bindings: OFFICE, entry: "production.mjs" });
+    ({ gateway } = stage);
+    office = new Office(gateway.url);
+    limited = await office.key("limited", { concurrent_requests: 5 });
+  });
+  after(() => stage.stop());
+
+  it("sets the gateway's clock forward", async () => {
+    const { now } = await gateway.control();
+    await gateway.control({ advance: 3_600_000 });
+    await stage.watch("any/ok");
+    const stamp = Date.parse(gateway.logs().at(-1).timestamp);
+    assert.ok(stamp >= now + 3_600_000 && stamp < now + 3_700_000, `${stamp - now}`);
+  });
+
+  it("fires timers that the clock has passed", async () => {
+    const held = stage.held("mute");
+    const answering = stage.ask("any/mute");
+    await held;
+    await gateway.control({ advance: 601_000 });
+    expectError(await answering, { status: 504, code: "upstream_timeout" });
+  });
+
+  it("counts the calls of objects and their rows", async () => {
+    const { calls, rows } = await gateway.control();
+    assert.equal((await office.ask(limited, "any/ok")).status, 200);
+    await office.totals("vk_limited", 1);
+    const after = await gateway.control();
+    // Admission, settlement, and the question for the sums, which may have been asked again.
+    assert.ok(after.calls.ACCOUNTS >= calls.ACCOUNTS + 3, JSON.stringify(after.calls));
+    assert.ok(after.rows.ACCOUNTS.written >= (rows.ACCOUNTS?.written ?? 0) + 3, JSON.stringify(after.rows));
+  });
+
+  it("takes objects away, and brings them back", async () => {
+    await gateway.control({ away: { ACCOUNTS: "fails" } });
+    expectError(await office.ask(limited, "any/ok"), { status: 503, code: "accounts_unavailable" });
+    await gateway.control({ away: { ACCOUNTS: "hangs" } });
+    const { calls } = await gateway.control();
+    const waiting = office.ask(limited, "any/ok");
+    while ((await gateway.control()).calls.ACCOUNTS === calls.ACCOUNTS);
+    await gateway.control({ away: {} });
+    assert.equal((await waiting).status, 200);
+  });
+
+  for (const cut of [null, CUT_MS]) {
+    it(`${cut ? "ends" : "does not end"} what goes on for long after the client left`, async () => {
+      await gateway.control({ cut });
+      const id = freshId();
+      const model = `left-${cut}`;
+      const held = stage.held(model);
+      const body = { model: `heard/${model}`, messages: HELLO, stream: true };
+      const caller = begin(`${gateway.url}/v1/chat/completions`, chatRequest(KEY, body, { "x-request-id": id }));
+      const exchange = await held;
+      exchange.openStream();
+      exchange.write(event(chunk(exchange.request, { content: "word" })));
+      const answer = await caller.answering;
+      await answer.until("word");
+      answer.leave();
+      // The gateway learns of it: only then does its time begin.
+      await stage.request("/health");
+      await gateway.control({ advance: CUT_MS / 2 });
+      assert.equal(exchange.over, false, "heard to its end");
+      await gateway.control({ advance: CUT_MS });
+      if (cut) await stage.expectCancelled(exchange.record);
+      else exchange.end();
+      const ends = (await stage.story(id)).filter((entry) => ENDS.includes(entry.event));
+      assert.equal(ends.length, cut ? 0 : 1);
+    });
+  }
+});
