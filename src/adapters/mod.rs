@@ -5,6 +5,7 @@ pub mod anthropic;
 pub mod echo;
 pub mod gemini;
 pub mod openai;
+mod refusals;
 
 use std::borrow::Cow;
 

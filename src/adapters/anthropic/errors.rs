@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::wire::object;
+use crate::adapters::refusals::{self, instead};
 use crate::error::Error;
 use crate::wire::sse;
 
@@ -66,6 +67,8 @@ pub(super) fn event(error: &Error, out: &mut Vec<u8>) {
 }
 
 fn kind(status: u16) -> &'static str {
+    // Not served for reasons of law: nobody may ask for it here.
+    let status = if status == 451 { 403 } else { status };
     let known = TYPES.iter().find(|(known, _)| *known == status).map(|(_, kind)| *kind);
     known.unwrap_or(if status < 500 { "invalid_request_error" } else { "api_error" })
 }
@@ -86,14 +89,10 @@ pub(super) fn in_spite(body: &[u8]) -> Error {
 pub(super) fn refusal(status: u16, body: &[u8]) -> Error {
     let said = object::<Failure<'_>>(body).map(|failure| failure.error);
     let kind = said.as_ref().map(|said| said.kind.clone().into_owned()).filter(|kind| !kind.is_empty());
-    if matches!(status, 401 | 403) {
-        let kind = kind.map(|kind| format!(", {kind}")).unwrap_or_default();
-        let message = format!("The provider refused the gateway's credentials ({status}{kind}). Your own key is fine.");
-        return Error::upstream(502, "upstream_credentials_refused", message);
-    }
-    if !(400..600).contains(&status) {
-        let message = format!("The provider answered with status {status}, which is no answer.");
-        return Error::upstream(502, "upstream_invalid_response", message);
+    let words =
+        refusals::Words { code: None, kind: kind.as_deref(), message: said.as_ref().map(|said| said.message.as_ref()) };
+    if let Some(error) = instead(status, words) {
+        return error;
     }
     let message = said.map(|said| said.message.into_owned()).or_else(|| plain(body));
     let message = message.filter(|message| !message.is_empty());

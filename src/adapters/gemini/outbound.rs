@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use crate::adapters::refusals::{Words, instead};
 use crate::chat::Raw;
 use crate::error::Error;
 
@@ -22,6 +23,9 @@ struct Said {
     /// The word for it: `RESOURCE_EXHAUSTED`.
     status: Option<String>,
     details: Vec<Detail>,
+    /// It stood in JSON.
+    #[serde(skip)]
+    structured: bool,
 }
 
 /// One of google.rpc's `ErrorInfo`, `RetryInfo` and others.
@@ -38,9 +42,13 @@ impl Said {
     fn read(body: &[u8]) -> Self {
         if body.trim_ascii_start().starts_with(b"[") {
             let list = serde_json::from_slice::<Vec<Failure>>(body).unwrap_or_default();
-            return list.into_iter().next().map_or_else(Self::default, |failure| failure.error);
+            return list.into_iter().next().map_or_else(Self::default, |failure| failure.error.structured());
         }
-        serde_json::from_slice::<Failure>(body).map_or_else(|_| Self::plain(body), |failure| failure.error)
+        serde_json::from_slice::<Failure>(body).map_or_else(|_| Self::plain(body), |failure| failure.error.structured())
+    }
+
+    fn structured(self) -> Self {
+        Self { structured: true, ..self }
     }
 
     /// A short line of text is worth passing on; a page is not.
@@ -56,11 +64,11 @@ impl Said {
         if self.status.is_some() { error.worded(None, self.status, None) } else { error }
     }
 
-    /// Gemini says 400 to a wrong key.
-    fn blames_key(&self) -> bool {
-        let message = self.message.as_deref().unwrap_or_default();
-        let reason = self.details.iter().any(|detail| detail.reason.as_deref() == Some("API_KEY_INVALID"));
-        reason || message.starts_with("API key not valid") || message.starts_with("API key expired")
+    /// The words for whose fault it is. Gemini says 400 to a wrong key.
+    fn words(&self) -> Words<'_> {
+        let reasons = self.details.iter().filter_map(|detail| detail.reason.as_deref());
+        let code = reasons.max_by_key(|reason| *reason == "API_KEY_INVALID").or(self.status.as_deref());
+        Words { code, kind: self.status.as_deref(), message: self.message.as_deref().filter(|_| self.structured) }
     }
 
     /// When another try is worth it, in whole seconds. Gemini tells it here and in no header.
@@ -76,13 +84,8 @@ impl Said {
 /// `status` is the provider's; the body may have been cut.
 pub(super) fn refusal(status: u16, body: &[u8]) -> Error {
     let said = Said::read(body);
-    if matches!(status, 401 | 403) || said.blames_key() {
-        let word = said.status.map(|word| format!(", {word}")).unwrap_or_default();
-        let message = format!("The provider refused the gateway's credentials ({status}{word}). Your own key is fine.");
-        return Error::upstream(502, "upstream_credentials_refused", message);
-    }
-    if !(400..600).contains(&status) {
-        return invalid(&format!("The provider answered with status {status}, which is no answer."));
+    if let Some(error) = instead(status, said.words()) {
+        return error;
     }
     let wait = said.wait();
     let error = said.worded(status, || format!("The provider answered with status {status}."));
@@ -95,10 +98,13 @@ pub(super) fn refusal(status: u16, body: &[u8]) -> Error {
 /// What an error within an answer means, whose status was one of success: `error` is what stands under that name.
 pub(super) fn reported(error: &Raw<'_>) -> Error {
     let said: Said = serde_json::from_str(error.get())
-        .unwrap_or_else(|_| Said { message: error.text().map(Cow::into_owned), ..Said::default() });
+        .unwrap_or_else(|_| Said { message: error.text().map(Cow::into_owned), ..Said::default() })
+        .structured();
     let code = said.code.as_u64().and_then(|code| u16::try_from(code).ok());
-    // The caller's own key is fine.
-    let status = code.filter(|code| (400..600).contains(code) && !matches!(code, 401 | 403)).unwrap_or(502);
+    let status = code.filter(|code| (400..600).contains(code)).unwrap_or(502);
+    if let Some(error) = instead(status, said.words()) {
+        return error;
+    }
     said.worded(status, || "The provider reported an error instead of an answer.".to_owned())
 }
 

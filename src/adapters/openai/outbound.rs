@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::inbound::wrong_type;
 use super::wire::{Answer, Choice, Vectors, is_error, is_object, tier, total, usage};
+use crate::adapters::refusals::{Words, instead};
 use crate::chat::Usage;
 use crate::config::Model;
 use crate::error::{Error, Result};
@@ -136,15 +137,8 @@ pub(super) fn invalid(what: &str) -> Error {
 /// `status` is the provider's; a body longer than this module cares for may have been cut.
 pub fn refusal(status: u16, body: &[u8]) -> Error {
     let said = Said::read(body);
-    let credentials = matches!(status, 401 | 403) || said.blames_key();
-    if credentials {
-        let code = said.code.map(|code| format!(", {code}")).unwrap_or_default();
-        let message = format!("The provider refused the gateway's credentials ({status}{code}). Your own key is fine.");
-        return Error::upstream(502, "upstream_credentials_refused", message);
-    }
-    if !(400..600).contains(&status) {
-        let message = format!("The provider answered with status {status}, which is no answer.");
-        return Error::upstream(502, "upstream_invalid_response", message);
+    if let Some(error) = instead(status, said.words()) {
+        return error;
     }
     let message = said.message.unwrap_or_else(|| format!("The provider answered with status {status}."));
     Error::upstream(status, "upstream_error", message).worded(said.kind, said.code, said.param)
@@ -163,6 +157,8 @@ struct Said {
     kind: Option<String>,
     code: Option<String>,
     param: Option<String>,
+    /// They stood in JSON.
+    structured: bool,
 }
 
 impl Said {
@@ -170,13 +166,15 @@ impl Said {
         let Ok(value) = serde_json::from_slice::<Value>(body) else { return Self::plain(body) };
         // Gemini wraps the object in a list.
         let value = value.get(0).unwrap_or(&value);
-        let error = value.get("error").filter(|error| !error.is_null()).unwrap_or(value);
+        // Workers AI has a list of errors.
+        let listed = value.get("errors").and_then(|errors| errors.get(0));
+        let error = value.get("error").or(listed).filter(|error| !error.is_null()).unwrap_or(value);
         if let Some(text) = error.as_str() {
-            return Self { message: Some(text.to_owned()), ..Self::default() };
+            return Self { message: Some(text.to_owned()), structured: true, ..Self::default() };
         }
-        let message = ["message", "detail", "msg"].iter().find_map(|key| word(error, key));
         let kind = word(error, "type").or_else(|| word(error, "status"));
-        Self { message, kind, code: word(error, "code"), param: word(error, "param") }
+        let (code, param) = (word(error, "code"), word(error, "param"));
+        Self { message: message(error), kind, code, param, structured: true }
     }
 
     /// A short line of text is worth passing on; a page is not.
@@ -186,12 +184,30 @@ impl Said {
         Self { message: line.then(|| text.to_owned()), ..Self::default() }
     }
 
-    /// Gemini says 400 to a wrong key.
-    fn blames_key(&self) -> bool {
-        let code = self.code.as_deref();
-        let message = self.message.as_deref().unwrap_or_default();
-        matches!(code, Some("invalid_api_key" | "API_KEY_INVALID")) || message.starts_with("API key not valid")
+    fn words(&self) -> Words<'_> {
+        let message = self.message.as_deref().filter(|_| self.structured);
+        Words { code: self.code.as_deref(), kind: self.kind.as_deref(), message }
     }
+}
+
+/// What a person should read of an error.
+fn message(error: &Value) -> Option<String> {
+    let own = ["message", "detail", "msg", "Message"].iter().find_map(|key| word(error, key));
+    // OpenRouter passes on what another provider said.
+    let raw = error.pointer("/metadata/raw").and_then(Value::as_str).filter(|raw| !raw.is_empty());
+    match (own, raw) {
+        (Some(own), Some(raw)) if !own.contains(raw) => Some(format!("{own}: {raw}")),
+        (own, raw) => own.or_else(|| raw.map(str::to_owned)).or_else(|| details(error)),
+    }
+}
+
+/// FastAPI's list of what is wrong with the request's fields: the first of it.
+fn details(error: &Value) -> Option<String> {
+    let first = error.get("detail")?.get(0)?;
+    let place = first.get("loc").and_then(Value::as_array).into_iter().flatten();
+    let place: Vec<String> = place.map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned)).collect();
+    let words = word(first, "msg")?;
+    Some(if place.is_empty() { words } else { format!("{}: {words}", place.join(".")) })
 }
 
 fn word(value: &Value, key: &str) -> Option<String> {

@@ -1,0 +1,70 @@
+// A provider that answers each request as the test at hand says, in whatever format; and a gateway with a row for each format before it.
+
+import { createServer } from "node:http";
+import { as, call, HELLO, open } from "./client.mjs";
+import { startGateway } from "./harness.mjs";
+
+export const KEY = "caller-key-3141592653";
+export const PROVIDER_KEY = "sk-provider-2718281828";
+
+/** One event of a stream: `data` as it is, or an object as JSON; with a name, if it has one. */
+export const event = (data, name) => `${name ? `event: ${name}\n` : ""}data: ${typeof data === "string" ? data : JSON.stringify(data)}\n\n`;
+
+/** Answers as this JSON, or as these bytes. */
+export const json = (status, body, headers = {}) => (_, res) =>
+  res.writeHead(status, { "content-type": "application/json", ...headers }).end(typeof body === "string" ? body : JSON.stringify(body));
+
+/** Answers as a stream of these events, and ends it. */
+export const stream = (...events) => (_, res) => {
+  res.writeHead(200, { "content-type": "text/event-stream" });
+  for (const text of events) res.write(text);
+  res.end();
+};
+
+/** The providers of {@link startScripted}: a name, the format, and what else stands in the row. */
+export const ROWS = {
+  hidden: ["openai", ""],
+  shown: ["openai", "stream_usage: show"],
+  checked: ["openai", "relay: checked"],
+  anthropic: ["anthropic", ""],
+  gemini: ["gemini", ""],
+};
+
+/** Starts both. `answer(handler)` says how the provider answers from now on: `handler(request, response)`, the request with its `body`. */
+export async function startScripted({ bindings = {}, rows = ROWS, top = "", ...rest } = {}) {
+  const seen = [];
+  let handler = json(500, "{}");
+  const server = createServer(async (req, res) => {
+    const pieces = [];
+    for await (const piece of req) pieces.push(piece);
+    const record = { url: req.url, headers: req.headers, body: JSON.parse(Buffer.concat(pieces)), closed: new Promise((resolve) => res.on("close", () => resolve(!res.writableFinished))) };
+    seen.push(record);
+    await handler(record, res);
+  });
+  server.keepAliveTimeout = 0;
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const host = `127.0.0.1:${server.address().port}`;
+  const row = ([name, [adapter, more]]) => `  ${name}: { adapter: ${adapter}, base_url: "http://${host}/v1", api_key_env: ANY_API_KEY, models: "*", ${more} }`;
+  const config = [top, "providers:", ...Object.entries(rows).map(row), ""].join("\n");
+  const gateway = await startGateway({ config, bindings: { ACCESS_API_KEYS: KEY, ANY_API_KEY: PROVIDER_KEY, ...bindings }, ...rest });
+  const request = (path, body, headers = {}) => [`${gateway.url}${path}`, { method: "POST", headers: { ...as(KEY), ...headers }, body: JSON.stringify(body) }];
+  return {
+    gateway,
+    host,
+    seen,
+    answer: (next) => (handler = next),
+    /** Any request with a body. */
+    post: (path, body, headers) => call(...request(path, body, headers)),
+    /** The same, to be read step by step. */
+    open: (path, body, headers) => open(...request(path, body, headers)),
+    /** A chat. */
+    chat: (model, fields = {}, headers) => call(...request("/v1/chat/completions", { model, messages: HELLO, ...fields }, headers)),
+    /** The same in the Messages API. */
+    message: (model, fields = {}, headers) => call(...request("/v1/messages", { model, max_tokens: 50, messages: HELLO, ...fields }, headers)),
+    async stop() {
+      await gateway.stop();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
