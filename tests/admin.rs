@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use futures::executor::block_on;
 use futures::future::join_all;
 use llm_bridge::gateway::{Opened, admin};
+use llm_bridge::ledger::secret::Presented;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::schema::validate;
@@ -145,10 +146,14 @@ fn every_answer_is_as_described() {
         ("GET /export/usage?format=csv", ""),
         ("GET /openapi.json", ""),
         ("POST /keys/a/rotate", ""),
+        ("GET /signing-secrets", ""),
+        ("POST /signing-secrets", ""),
+        ("DELETE /signing-secrets/1", ""),
         ("DELETE /keys/a", ""),
     ] {
         let got = office.ask(line, body);
-        assert_eq!(got.status, 200, "{line}: {}", got.body);
+        let made = u16::from(line == "POST /signing-secrets");
+        assert_eq!(got.status, 200 + made, "{line}: {}", got.body);
     }
     // All that is promised of success has been seen.
     let promised = office.document["paths"].as_object().unwrap().iter().flat_map(|(path, methods)| {
@@ -334,7 +339,7 @@ fn the_same_creation_makes_one_key() {
     assert_eq!(page.json()["data"].as_array().unwrap().len(), 1);
     // Never again: neither the text nor its hash.
     let text = first["key"].as_str().unwrap();
-    let hash = llm_bridge::ledger::Secret::parse(text).unwrap().1;
+    let hash = fingerprint(text);
     for got in [page, second, office.ask("GET /keys/a", "")] {
         assert!(!got.body.contains(text) && !got.body.contains(&hash));
     }
@@ -503,5 +508,13 @@ proptest! {
         let working: Vec<&str> = texts.iter().filter(|text| office.call(text, "demo/echo") == 200).map(|text| &text[text.len() - 4..]).collect();
         let wanted: Vec<&str> = key["hint"].as_str().filter(|_| key["status"] == "active").into_iter().collect();
         prop_assert_eq!(working, wanted);
+    }
+}
+
+/// The fingerprint of a key, which the gateway keeps.
+fn fingerprint(text: &str) -> String {
+    match llm_bridge::ledger::Secret::parse(text) {
+        Some(Presented::Signed(signed)) => signed.hash(),
+        _ => unreachable!("a signed key"),
     }
 }

@@ -8,7 +8,12 @@ use super::host::now;
 use super::shelf::{as_number, as_text, number, text};
 use crate::ledger::directory::{Directory as List, Order, Reply, Write};
 
-const CREATE: &str = "CREATE TABLE IF NOT EXISTS keys (number INTEGER PRIMARY KEY, record TEXT NOT NULL)";
+const CREATE: [&str; 2] = [
+    "CREATE TABLE IF NOT EXISTS keys (number INTEGER PRIMARY KEY, record TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS signing (only_row INTEGER PRIMARY KEY CHECK (only_row = 0), secrets TEXT NOT NULL)",
+];
+/// The tables that are there. Nothing is made before something is written: a made-up key leaves no trace.
+const TABLES: &str = "SELECT name FROM sqlite_master WHERE type = 'table'";
 
 /// The list of keys; there is one.
 #[durable_object(fetch)]
@@ -41,24 +46,39 @@ impl Directory {
         let mut writes = Vec::new();
         let reply = list.obey(order, now(), &mut writes);
         // A list whose words could not be kept is closed: it is opened anew from what could.
+        if !writes.is_empty() {
+            CREATE.iter().try_for_each(|table| self.run(table, Vec::new()))?;
+        }
         writes.iter().try_for_each(|write| self.write(write))?;
         *kept = Some(list);
         Ok(reply)
     }
 
     fn open(&self) -> worker::Result<List> {
-        self.sql.exec(CREATE, Vec::<SqlStorageValue>::new())?;
-        let rows = self.sql.exec("SELECT number, record FROM keys", Vec::<SqlStorageValue>::new())?;
+        let tables = self.rows(TABLES)?;
+        let has = |table: &str| tables.iter().any(|row| as_text(row.first()).as_deref() == Some(table));
+        let keys = if has("keys") { self.rows("SELECT number, record FROM keys")? } else { Vec::new() };
+        let signing = if has("signing") { self.rows("SELECT secrets FROM signing")? } else { Vec::new() };
         let row = |row: Vec<SqlStorageValue>| Some((as_number(row.first())?, as_text(row.get(1))?));
-        Ok(List::open(rows.raw().filter_map(Result::ok).filter_map(row)))
+        let signing = signing.first().map(|row| as_text(row.first()).unwrap_or_default());
+        Ok(List::open(keys.into_iter().filter_map(row), signing.as_deref()))
     }
 
     fn write(&self, write: &Write) -> worker::Result<()> {
         match write {
             Write::Put(key, record) => {
-                self.sql.exec("INSERT OR REPLACE INTO keys VALUES (?, ?)", vec![number(*key)?, text(record)]).map(drop)
+                self.run("INSERT OR REPLACE INTO keys VALUES (?, ?)", vec![number(*key)?, text(record)])
             }
-            Write::Drop(key) => self.sql.exec("DELETE FROM keys WHERE number = ?", vec![number(*key)?]).map(drop),
+            Write::Drop(key) => self.run("DELETE FROM keys WHERE number = ?", vec![number(*key)?]),
+            Write::Signing(secrets) => self.run("INSERT OR REPLACE INTO signing VALUES (0, ?)", vec![text(secrets)]),
         }
+    }
+
+    fn run(&self, query: &str, values: Vec<SqlStorageValue>) -> worker::Result<()> {
+        self.sql.exec(query, values).map(drop)
+    }
+
+    fn rows(&self, query: &str) -> worker::Result<Vec<Vec<SqlStorageValue>>> {
+        self.sql.exec(query, Vec::<SqlStorageValue>::new())?.raw().collect()
     }
 }

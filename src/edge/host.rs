@@ -20,7 +20,7 @@ use crate::gateway::host::{Answer, Call, Lost, Seat, Unread};
 use crate::gateway::{Closing, Host};
 use crate::tokens::Encoding;
 
-/// An answer waits for the vault so long at most: without it, it is still an answer.
+/// An answer waits for the vault so long at most: without it, it is still an answer. So does a request for the secrets that sign keys.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 #[wasm_bindgen]
@@ -130,9 +130,15 @@ impl Host for Edge {
         if more { Err(Unread::TooLarge) } else { Ok(bytes) }
     }
 
+    async fn pause(&self, time: Millis) {
+        Delay::from(Duration::from_millis(time)).await;
+    }
+
     async fn order(&self, seat: Seat<'_>, order: String) -> Result<String, Lost> {
         let asked = object::ask(&self.env, seat, order);
-        let Seat::Vault(_) = seat else { return asked.await };
+        if !matches!(seat, Seat::Vault(_) | Seat::Signing) {
+            return asked.await;
+        }
         match select(pin!(asked), Delay::from(PATIENCE)).await {
             Either::Left((reply, _)) => reply,
             Either::Right(_) => Err(Lost::TimedOut),

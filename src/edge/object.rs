@@ -45,7 +45,16 @@ const URL: &str = "https://object/";
 
 /// Hands an order to an object and waits for its answer.
 pub(super) async fn ask(env: &Env, seat: Seat<'_>, order: String) -> Result<String, Lost> {
-    send(env, seat, &order).await.map_err(|error| {
+    let (binding, name) = match seat {
+        Seat::Account(name) => ("ACCOUNTS", name),
+        Seat::Directory | Seat::Signing => ("DIRECTORY", ONLY),
+        Seat::Vault(name) => ("VAULTS", name),
+    };
+    let Ok(namespace) = namespace(env, binding) else {
+        log(&format!("{{\"level\":\"error\",\"event\":\"object_missing\",\"binding\":\"{binding}\"}}"));
+        return Err(Lost::Unbound);
+    };
+    send(&namespace, name, &order).await.map_err(|error| {
         let reason = quote(&format!("{error:?}"));
         log(&format!("{{\"level\":\"error\",\"event\":\"object_failed\",\"error\":{reason}}}"));
         Lost::Broken
@@ -72,16 +81,11 @@ fn namespace(env: &Env, binding: &str) -> Result<Namespace, JsValue> {
     if namespace.is_undefined() { Err(JsValue::from_str(binding)) } else { Ok(namespace.unchecked_into()) }
 }
 
-async fn send(env: &Env, seat: Seat<'_>, order: &str) -> Result<String, JsValue> {
-    let (binding, name) = match seat {
-        Seat::Account(name) => ("ACCOUNTS", name),
-        Seat::Directory => ("DIRECTORY", ONLY),
-        Seat::Vault(name) => ("VAULTS", name),
-    };
+async fn send(namespace: &Namespace, name: &str, order: &str) -> Result<String, JsValue> {
     let init = RequestInit::new();
     init.set_method("POST");
     init.set_body(&JsValue::from_str(order));
-    let stub = namespace(env, binding)?.get_by_name(name)?;
+    let stub = namespace.get_by_name(name)?;
     let response: web_sys::Response = JsFuture::from(stub.fetch(URL, &init)?).await?.dyn_into()?;
     let text = JsFuture::from(response.text()?).await?;
     if response.ok() { Ok(text.dyn_into::<JsString>()?.into()) } else { Err(text) }

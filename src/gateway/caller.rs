@@ -4,18 +4,25 @@ use super::host::Host;
 use super::permit::{self, Caller};
 use super::{Bridge, Opened, misconfigured};
 use crate::config::Auth;
-use crate::error::Result;
-use crate::ledger::Secret;
+use crate::error::{Error, Result};
+use crate::ledger::secret::{Presented, version_of};
+use crate::ledger::signing::Verdict;
+use crate::ledger::{Secret, id_of};
 use crate::policy::auth;
 
 /// Whoever needs no key.
 const ANONYMOUS: &str = "anonymous";
 
 impl Bridge {
-    /// Admits a caller, as far as the gateway itself knows: whether a key that was made at run time is good, its account has yet to say.
-    /// `known`: who was admitted before, with the same key.
-    pub(super) fn admit(
+    /// Admits a caller, as far as it can be said without a call to any account: a fixed key is one of those that are set, a key that was
+    /// made at run time is signed with a secret that is valid, and no account has refused it in the last seconds. `known`: who was
+    /// admitted before, with the same key.
+    ///
+    /// # Errors
+    /// 401 if the key is not good; 503 if the secrets that sign keys are not known here and the directory does not tell them.
+    pub(super) async fn admit<H: Host>(
         &self,
+        host: &H,
         host_name: &str,
         header: &dyn Fn(&str) -> Option<String>,
         known: Option<Caller>,
@@ -23,23 +30,69 @@ impl Bridge {
         if self.config.auth == Auth::NoneOnLoopback && is_loopback(host_name, header) {
             return Ok(Caller { key_id: ANONYMOUS.to_owned(), hash: None });
         }
-        if let Some(caller) = known {
-            let is_static = || self.access.ids().any(|id| id == caller.key_id);
-            return if caller.hash.is_some() || is_static() { Ok(caller) } else { Err(permit::unknown()) };
+        let caller = match known {
+            Some(caller) => self.admit_again(host, caller).await?,
+            None => self.read_key(host, auth::presented(header).as_deref()).await?,
+        };
+        permit::recall(self, host, &caller)?;
+        Ok(caller)
+    }
+
+    async fn read_key<H: Host>(&self, host: &H, presented: Option<&str>) -> Result<Caller> {
+        let error = match self.access.admit(presented) {
+            Ok(caller) => return Ok(Caller { key_id: caller.key_id, hash: None }),
+            Err(error) => error,
+        };
+        match presented.and_then(Secret::parse) {
+            Some(Presented::Signed(signed)) => {
+                let verdict = self.keyring.verdict(host, |signing| signing.verify(&signed)).await?;
+                let caller = || Caller { key_id: signed.account(), hash: Some(signed.hash()) };
+                decide(verdict, signed.id()).map(|()| caller())
+            }
+            Some(Presented::Unsigned(id)) => Err(permit::outdated(id)),
+            None => Err(error),
         }
-        let presented = auth::presented(header);
-        let made = || presented.as_deref().and_then(Secret::parse);
-        match self.access.admit(presented.as_deref()) {
-            Ok(caller) => Ok(Caller { key_id: caller.key_id, hash: None }),
-            Err(error) => made().map(|(key_id, hash)| Caller { key_id, hash: Some(hash) }).ok_or(error),
-        }
+    }
+
+    async fn admit_again<H: Host>(&self, host: &H, caller: Caller) -> Result<Caller> {
+        let Some(hash) = &caller.hash else {
+            let is_static = self.access.ids().any(|id| id == caller.key_id);
+            return if is_static { Ok(caller) } else { Err(permit::unknown()) };
+        };
+        let version = version_of(hash);
+        let verdict = self.keyring.verdict(host, |signing| signing.stands(version)).await?;
+        decide(verdict, id_of(&caller.key_id)).map(|()| caller)
     }
 }
 
-/// Whose key it is, if it is good. Nothing is taken.
+fn decide(verdict: Verdict, id: &str) -> std::result::Result<(), Error> {
+    match verdict {
+        Verdict::Good => Ok(()),
+        Verdict::Ended => Err(permit::outdated(id)),
+        Verdict::Bad | Verdict::Strange => Err(permit::unknown()),
+    }
+}
+
+/// Whose key it claims to be, if its signature is good. No account is asked, whatever the key: a key that was made up costs a refusal and
+/// nothing else. The directory is asked at most once in an isolate, and again when a version is not known, every 4 s at most. Whether
+/// a key made at run time still may do anything, only its account can say: [`identify`] asks it.
 ///
 /// # Errors
-/// 401 if it is not; 500 if the configuration is faulty, 503 if the key's account cannot be reached.
+/// 401 if it is not; 500 if the configuration is faulty, 503 if the directory does not answer and nothing is known here.
+pub async fn recognise<H: Host>(
+    opened: &Opened,
+    host: &H,
+    host_name: &str,
+    header: &dyn Fn(&str) -> Option<String>,
+) -> Result<Caller> {
+    let bridge = opened.as_ref().map_err(|problems| misconfigured(problems))?;
+    bridge.admit(host, host_name, header, None).await
+}
+
+/// Whose key it is, if it is good: as [`recognise`], and then its account is asked. Nothing is taken.
+///
+/// # Errors
+/// 401 if it is not; 500 if the configuration is faulty, 503 if the directory or the key's account cannot be reached.
 pub async fn identify<H: Host>(
     opened: &Opened,
     host: &H,
@@ -47,7 +100,7 @@ pub async fn identify<H: Host>(
     header: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Caller> {
     let bridge = opened.as_ref().map_err(|problems| misconfigured(problems))?;
-    let caller = bridge.admit(host_name, header, None)?;
+    let caller = bridge.admit(host, host_name, header, None).await?;
     permit::check(bridge, host, &caller).await?;
     Ok(caller)
 }

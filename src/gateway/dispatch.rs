@@ -175,7 +175,7 @@ async fn hold_back<H: Host>(host: &H, answer: H::Answer, relay: &mut Relay) -> R
                 relay.ended_early()?;
                 break;
             }
-            Err(Lost::Broken) => return Err(unanswered(Lost::Broken)),
+            Err(lost @ (Lost::Broken | Lost::Unbound)) => return Err(unanswered(lost)),
             Err(Lost::TimedOut) => match relay.tick(host.now()) {
                 Tick::Over => {
                     host.cancel(&stream);
@@ -299,7 +299,7 @@ async fn refused<H: Host>(host: &H, answer: H::Answer, within: Millis, refusal: 
 fn unanswered(lost: Lost) -> Error {
     match lost {
         Lost::TimedOut => Error::upstream(504, "upstream_timeout", "The provider did not answer in the time allowed."),
-        Lost::Broken => {
+        Lost::Broken | Lost::Unbound => {
             Error::upstream(502, "upstream_unreachable", "The provider could not be reached, or broke the connection.")
         }
     }

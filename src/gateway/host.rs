@@ -37,6 +37,9 @@ pub trait Host {
     /// Reads a client's body of at most `limit` bytes. `announced`: its length is known, and is not above the limit.
     fn read(&self, body: Self::Body, announced: bool, limit: usize) -> impl Future<Output = Result<Vec<u8>, Unread>>;
 
+    /// Lets so many milliseconds pass.
+    fn pause(&self, time: Millis) -> impl Future<Output = ()>;
+
     /// Hands an order to an object that keeps something, and waits for its answer; both are JSON.
     fn order(&self, seat: Seat<'_>, order: String) -> impl Future<Output = Result<String, Lost>>;
 
@@ -74,6 +77,8 @@ pub enum Seat<'a> {
     Account(&'a str),
     /// The list of keys.
     Directory,
+    /// The same, asked for the secrets that sign keys. A request waits for it, so that it answers soon or not at all.
+    Signing,
     /// What is kept for this account, which providers want back. An answer waits for it, so that it answers soon or not at all.
     Vault(&'a str),
 }
@@ -111,11 +116,13 @@ pub enum Unread {
     Broken,
 }
 
-/// Why a provider gave no answer, or not all of it.
+/// Why a provider or an object gave no answer, or not all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lost {
     /// It took longer than allowed.
     TimedOut,
     /// It could not be reached, or the connection broke.
     Broken,
+    /// The gateway was deployed without it.
+    Unbound,
 }

@@ -9,6 +9,7 @@ mod count;
 mod dispatch;
 mod door;
 mod embed;
+mod keyring;
 mod models;
 mod pair;
 mod permit;
@@ -24,7 +25,7 @@ pub mod host;
 
 use std::rc::Rc;
 
-pub use caller::identify;
+pub use caller::{identify, recognise};
 pub use closing::Closing;
 pub use dispatch::Story;
 pub use host::Host;
@@ -45,6 +46,7 @@ use crate::provider::{Account, scrub};
 use crate::session::Rules;
 use aim::{aim, need};
 use door::{Endpoint, Visit};
+use keyring::Keyring;
 use pair::Manner;
 use permit::{Known, Need};
 
@@ -59,6 +61,7 @@ pub struct Bridge {
     /// As the providers of the configuration.
     accounts: Vec<Account>,
     known: Known,
+    keyring: Keyring,
     opened: Millis,
 }
 
@@ -129,7 +132,7 @@ impl Bridge {
         let access = AccessKeys::read(&secret(auth::VARIABLE).unwrap_or_default());
         let admin = AccessKeys::read(&secret(admin::VARIABLE).unwrap_or_default());
         let accounts = config.providers.iter().map(|provider| Account::open(provider, &secret)).collect();
-        Ok(Self { config, access, admin, accounts, known: Known::default(), opened: now })
+        Ok(Self { config, access, admin, accounts, known: Known::default(), keyring: Keyring::default(), opened: now })
     }
 
     /// What is kept in the books, and for how long.
@@ -220,7 +223,7 @@ async fn walk<H: Host>(
         Visit::Of(Endpoint::Health) => return Ok(Response::json(200, Body::Bytes(br#"{"status":"ok"}"#.to_vec()))),
         Visit::Of(endpoint) => endpoint,
     };
-    let caller = bridge.admit(request.host_name, request.header, request.caller.clone())?;
+    let caller = bridge.admit(host, request.host_name, request.header, request.caller.clone()).await?;
     receipt.key_id = Some(caller.key_id.clone());
     if !matches!(endpoint, Endpoint::Task(_) | Endpoint::Count) {
         permit::check(bridge, host, &caller).await?;

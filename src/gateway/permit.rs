@@ -22,29 +22,32 @@ const GRACE: Millis = 60_000;
 pub struct Caller {
     /// The id of the key, which is the name of its account.
     pub key_id: String,
-    /// The SHA-256 of a key that was made at run time, in hex: its account has yet to say whether it is good.
+    /// The fingerprint of a key that was made at run time ([`crate::ledger::secret::Signed::hash`]): its account has yet to say whether it is good.
     pub hash: Option<String>,
 }
 
-/// The terms of keys, by their hash, as last heard.
+/// What accounts said of keys, by the keys' fingerprints: their terms, or that they are not good.
 #[derive(Default)]
-pub struct Known(RefCell<HashMap<String, (Millis, Terms)>>);
+pub struct Known(RefCell<HashMap<String, (Millis, Heard)>>);
+
+type Heard = std::result::Result<Terms, Refusal>;
 
 impl Known {
-    fn find(&self, hash: &str, now: Millis) -> Option<Terms> {
+    fn find(&self, hash: &str, now: Millis) -> Option<Heard> {
         let known = self.0.borrow();
-        known.get(hash).filter(|(until, _)| now < *until).map(|(_, terms)| terms.clone())
+        known.get(hash).filter(|(until, _)| now < *until).map(|(_, heard)| heard.clone())
     }
 
-    fn learn(&self, hash: &str, terms: &Terms, now: Millis) {
+    fn learn(&self, hash: &str, heard: Heard, now: Millis) {
         let mut known = self.0.borrow_mut();
         if known.len() >= REMEMBERED {
             known.clear();
         }
-        known.insert(hash.to_owned(), (now.saturating_add(RELIED_ON), terms.clone()));
+        known.insert(hash.to_owned(), (now.saturating_add(RELIED_ON), heard));
     }
 
-    fn forget(&self, hash: &str) {
+    /// What was heard of a key does not hold any more.
+    pub(super) fn forget(&self, hash: &str) {
         self.0.borrow_mut().remove(hash);
     }
 }
@@ -85,21 +88,36 @@ impl Permit {
     }
 }
 
+/// Refuses a caller whose key is known here to be no good. Nobody is asked, so that the keys that were taken back cost no more than
+/// those that never were.
+///
+/// # Errors
+/// 401 if an account has said so in the last 4 s.
+pub fn recall<H: Host>(bridge: &Bridge, host: &H, caller: &Caller) -> Result<()> {
+    let now = host.now();
+    match caller.hash.as_ref().and_then(|hash| bridge.known.find(hash, now)) {
+        Some(Err(refusal)) => Err(apology(&refusal)),
+        Some(Ok(terms)) if !terms.are_valid(now) => Err(apology(&Refusal::Ended)),
+        Some(Ok(_)) | None => Ok(()),
+    }
+}
+
 /// Whether a caller's key is good, where nothing is taken.
 ///
 /// # Errors
 /// 401 if it is not; 503 if its account cannot be reached.
 pub async fn check<H: Host>(bridge: &Bridge, host: &H, caller: &Caller) -> Result<()> {
     let Some(hash) = &caller.hash else { return Ok(()) };
-    if bridge.known.find(hash, host.now()).is_some_and(|terms| terms.are_valid(host.now())) {
+    recall(bridge, host, caller)?;
+    if bridge.known.find(hash, host.now()).is_some() {
         return Ok(());
     }
     match order(host, &caller.key_id, &Order::Look(hash.clone())).await? {
         Reply::Granted { terms, .. } => {
-            bridge.known.learn(hash, &terms, host.now());
+            bridge.known.learn(hash, Ok(terms), host.now());
             Ok(())
         }
-        reply => Err(refused(bridge, hash, reply)),
+        reply => Err(refused(bridge, host, hash, reply)),
     }
 }
 
@@ -114,7 +132,7 @@ pub async fn admit<H: Host>(bridge: &Bridge, host: &H, caller: &Caller, need: im
     let Some(hash) = &caller.hash else { return Ok(permit) };
     let (now, need) = (host.now(), need());
     let free = |terms: &Terms| !terms.are_limited() && terms.parent.is_none();
-    if let Some(terms) = bridge.known.find(hash, now).filter(free) {
+    if let Some(terms) = bridge.known.find(hash, now).and_then(std::result::Result::ok).filter(free) {
         return allowed(&terms, &need, now).map(|()| permit).map_err(|refusal| apology(&refusal));
     }
     let life = need.time.saturating_add(GRACE);
@@ -126,10 +144,10 @@ pub async fn admit<H: Host>(bridge: &Bridge, host: &H, caller: &Caller, need: im
             if permit.limited {
                 permit.accounts = vec![caller.key_id.clone()];
             }
-            bridge.known.learn(hash, &terms, now);
+            bridge.known.learn(hash, Ok(terms.clone()), now);
             terms
         }
-        reply => return Err(refused(bridge, hash, reply)),
+        reply => return Err(refused(bridge, host, hash, reply)),
     };
     if let Some(parent) = terms.parent {
         ask.hash = None;
@@ -137,7 +155,7 @@ pub async fn admit<H: Host>(bridge: &Bridge, host: &H, caller: &Caller, need: im
         if !matches!(reply, Ok(Reply::Granted { .. })) {
             // What was promised is given back; if even that fails, it ends by itself.
             let _ = order(host, &caller.key_id, &Order::Release(permit.id)).await;
-            return Err(reply.map_or_else(|error| error, |reply| refused(bridge, hash, reply)));
+            return Err(reply.map_or_else(|error| error, |reply| refused(bridge, host, hash, reply)));
         }
         permit.accounts.push(parent);
     }
@@ -181,10 +199,10 @@ pub async fn order<H: Host>(host: &H, account: &str, order: &Order) -> Result<Re
     }
 }
 
-fn refused(bridge: &Bridge, hash: &str, reply: Reply) -> Error {
+fn refused<H: Host>(bridge: &Bridge, host: &H, hash: &str, reply: Reply) -> Error {
     let Reply::Refused { refusal, gauges } = reply else { return apology(&Refusal::Unknown) };
     if matches!(refusal, Refusal::Unknown | Refusal::Ended) {
-        bridge.known.forget(hash);
+        bridge.known.learn(hash, Err(refusal.clone()), host.now());
     }
     headers(&gauges).into_iter().fold(apology(&refusal), |error, (name, value)| error.with_header(name, value))
 }
@@ -192,6 +210,18 @@ fn refused(bridge: &Bridge, hash: &str, reply: Reply) -> Error {
 /// The key is none of ours.
 pub fn unknown() -> Error {
     apology(&Refusal::Unknown)
+}
+
+/// The key was good once, and has to be given a new text.
+pub fn outdated(id: &str) -> Error {
+    let message = format!(
+        "This API key has to be rotated: the secret that signs keys has changed since it was made. The operator of this gateway gives it a new text by POST /admin/api/keys/{id}/rotate."
+    );
+    unauthorized(message)
+}
+
+fn unauthorized(message: impl Into<String>) -> Error {
+    Error::caller(401, "invalid_api_key", message).with_header("www-authenticate", "Bearer realm=\"llm-bridge\"")
 }
 
 /// A refusal in words.
@@ -202,10 +232,10 @@ fn apology(refusal: &Refusal) -> Error {
             .with_header("retry-after-ms", wait.max(1).to_string())
     };
     match refusal {
-        Refusal::Unknown => Error::caller(401, "invalid_api_key", "The API key given is not one of this gateway's.")
-            .with_header("www-authenticate", "Bearer realm=\"llm-bridge\""),
-        Refusal::Ended => Error::caller(401, "invalid_api_key", "This API key was switched off, or is past its end.")
-            .with_header("www-authenticate", "Bearer realm=\"llm-bridge\""),
+        Refusal::Unknown => unauthorized("The API key given is not one of this gateway's."),
+        Refusal::Ended => {
+            unauthorized("This API key, or the one above it, was switched off, or is past its end.")
+        }
         Refusal::Model => {
             Error::caller(403, "model_not_allowed", "This API key may not call this model.").at("model")
         }

@@ -9,6 +9,8 @@ use serde_json::{Map, Value};
 use super::form;
 use super::record::{Record, id_of};
 use super::secret::Secret;
+use super::signing::Signing;
+pub use super::versions::Version;
 use crate::config::Millis;
 
 /// So many keys there can be.
@@ -17,12 +19,20 @@ const MOST_KEYS: usize = 10_000;
 const MOST_REMOVED: usize = 10_000;
 
 /// The list of keys.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Directory {
     /// In the order in which they were made; among them those that are gone.
-    records: BTreeMap<u64, Record>,
+    pub(super) records: BTreeMap<u64, Record>,
     /// By the key's id.
     numbers: HashMap<String, u64>,
+    /// The secrets that sign keys; none if what was written down of them could not be read.
+    pub(super) signing: Option<Signing>,
+}
+
+impl Default for Directory {
+    fn default() -> Self {
+        Self { records: BTreeMap::new(), numbers: HashMap::new(), signing: Some(Signing::default()) }
+    }
 }
 
 /// What is asked of the directory.
@@ -61,6 +71,14 @@ pub enum Order {
         /// Those that are gone, too.
         removed: bool,
     },
+    /// The secrets that sign keys. Where there are none and random bits are given, the first is made of these.
+    Signing(Option<String>),
+    /// The versions of the secret, and how many keys each has signed.
+    Versions,
+    /// Makes a new version, of these random bits.
+    Renew(String),
+    /// Ends a version.
+    End(u32),
 }
 
 /// The answer of the directory.
@@ -79,6 +97,10 @@ pub enum Reply {
     },
     /// It is gone.
     Removed,
+    /// The secrets that sign keys.
+    Signing(Signing),
+    /// The versions that are valid, oldest first; and how many keys are there that none of them has signed.
+    Versions(Vec<Version>, u64),
     /// It cannot be.
     Refused(Refusal),
     /// The order was not understood.
@@ -106,6 +128,12 @@ pub enum Refusal {
     Grandparent,
     /// The key is a parent itself.
     ParentOfOthers,
+    /// The key is signed with a version that is not valid any more.
+    Outdated,
+    /// As many versions as there can be are valid.
+    VersionsFull,
+    /// It is the only version.
+    OnlyVersion,
 }
 
 /// Something to be written down.
@@ -115,12 +143,16 @@ pub enum Write {
     Put(u64, String),
     /// It is gone.
     Drop(u64),
+    /// The secrets that sign keys, in the place of others.
+    Signing(String),
 }
 
 impl Directory {
-    /// Opens the directory again, from all records that were written down.
-    pub fn open(rows: impl Iterator<Item = (u64, String)>) -> Self {
-        let mut directory = Self::default();
+    /// Opens the directory again, from all records that were written down, and from [`Write::Signing`].
+    pub fn open(rows: impl Iterator<Item = (u64, String)>, signing: Option<&str>) -> Self {
+        // A secret that cannot be read is not replaced by another: all keys would be void.
+        let signing = signing.map_or_else(|| Some(Signing::default()), |text| serde_json::from_str(text).ok());
+        let mut directory = Self { signing, ..Self::default() };
         for (number, text) in rows {
             let Ok(record) = serde_json::from_str::<Record>(&text) else { continue };
             directory.numbers.insert(record.id.clone(), number);
@@ -139,12 +171,19 @@ impl Directory {
             Order::Remove(id) => self.remove(&id, writes),
             Order::Read(id) => self.find(&id).map(|(_, record)| Reply::Record(Box::new(record.clone()))),
             Order::List { after, limit, removed } => self.list(after.as_deref(), limit, removed),
+            Order::Signing(bits) => Ok(self.sign(bits, now, writes)),
+            Order::Versions => Ok(self.versions()),
+            Order::Renew(bits) => self.change_signing(|signing| signing.renew(bits, now), writes),
+            Order::End(version) => self.change_signing(|signing| signing.end(version), writes),
         };
-        done.unwrap_or_else(Reply::Refused)
+        self.mark(done.unwrap_or_else(Reply::Refused))
     }
 
     fn create(&mut self, mut record: Record, now: Millis, writes: &mut Vec<Write>) -> Result<Reply, Refusal> {
         record.origin = record.wish();
+        if !self.is_signed(&record) {
+            return Err(Refusal::Outdated);
+        }
         let known = self.find(&record.id).ok().map(|(number, known)| (number, known.clone()));
         let number = match known {
             Some((_, known)) if known.leaving => return Err(Refusal::Leaving),
@@ -190,6 +229,9 @@ impl Directory {
         }
         if let Some((hash, hint)) = secret {
             (record.hash, record.hint) = (hash, hint);
+            if !self.is_signed(&record) {
+                return Err(Refusal::Outdated);
+            }
         }
         self.check_parent(&record)?;
         Ok(self.keep(number, record, now, writes))
@@ -279,7 +321,8 @@ impl Directory {
         Reply::Record(Box::new(record))
     }
 
-    fn write(&mut self, number: u64, record: Record, writes: &mut Vec<Write>) {
+    fn write(&mut self, number: u64, mut record: Record, writes: &mut Vec<Write>) {
+        record.outdated = false;
         writes.push(Write::Put(number, serde_json::to_string(&record).unwrap_or_default()));
         self.numbers.insert(record.id.clone(), number);
         self.records.insert(number, record);
@@ -303,6 +346,7 @@ impl Order {
 mod tests {
     use serde_json::json;
 
+    use super::super::signing::bits;
     use super::*;
 
     fn wish(json: &Value) -> Map<String, Value> {
@@ -311,13 +355,20 @@ mod tests {
 
     fn key(json: &Value, hash: &str) -> Order {
         let mut record = form::read(wish(json)).unwrap();
-        record.hash = hash.to_owned();
+        record.hash = format!("1.{hash}");
         Order::Create(Box::new(record))
     }
 
     /// A directory, and what it wrote.
-    #[derive(Default)]
-    struct Desk(Directory, BTreeMap<u64, String>);
+    struct Desk(Directory, BTreeMap<u64, String>, Option<String>);
+
+    impl Default for Desk {
+        fn default() -> Self {
+            let mut desk = Self(Directory::default(), BTreeMap::new(), None);
+            assert!(matches!(desk.ask(Order::Signing(Some(bits([1, 2])))), Reply::Signing(_)));
+            desk
+        }
+    }
 
     impl Desk {
         fn ask(&mut self, order: Order) -> Reply {
@@ -327,11 +378,13 @@ mod tests {
                 match write {
                     Write::Put(number, text) => drop(self.1.insert(number, text)),
                     Write::Drop(number) => drop(self.1.remove(&number)),
+                    Write::Signing(text) => self.2 = Some(text),
                 }
             }
             // Whatever happened: opened again, it is the same.
-            let again = Directory::open(self.1.clone().into_iter());
+            let again = Directory::open(self.1.clone().into_iter(), self.2.as_deref());
             assert_eq!((&again.records, &again.numbers), (&self.0.records, &self.0.numbers));
+            assert_eq!(again.signing, self.0.signing);
             reply
         }
 
@@ -361,13 +414,13 @@ mod tests {
         let first = desk.record(key(&json!({"id": "a", "name": "A"}), "1"));
         assert_eq!(first.status(0).name(), "incomplete");
         let second = desk.record(key(&json!({"id": "a", "name": "A"}), "2"));
-        assert!(second.hash == "2" && second.updated_at > first.updated_at && second.created_at == first.created_at);
+        assert!(second.hash == "1.2" && second.updated_at > first.updated_at && second.created_at == first.created_at);
         // A late word on the first makes the second no less new.
         let record = desk.record(Order::Posted { id: "a".into(), version: second.updated_at });
         assert_eq!(record.status(0).name(), "active");
         desk.record(Order::edit("a", wish(&json!({"name": "B"}))));
         match desk.ask(key(&json!({"id": "a", "name": "A"}), "3")) {
-            Reply::Known(record) => assert_eq!((record.hash.as_str(), record.name.as_deref()), ("2", Some("B"))),
+            Reply::Known(record) => assert_eq!((record.hash.as_str(), record.name.as_deref()), ("1.2", Some("B"))),
             other => panic!("{other:?}"),
         }
         assert_eq!(desk.refusal(key(&json!({"id": "a", "name": "C"}), "4")), Refusal::Taken);
@@ -447,7 +500,51 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_left_out() {
-        let directory = Directory::open([(1, "{".to_owned())].into_iter());
+        let directory = Directory::open([(1, "{".to_owned())].into_iter(), None);
         assert!(directory.records.is_empty());
+    }
+
+    #[test]
+    fn a_secret_that_cannot_be_read_is_not_replaced() {
+        let mut directory = Directory::open(std::iter::empty(), Some("{"));
+        for order in [Order::Signing(Some(bits([1, 2]))), Order::Versions, Order::Renew(bits([1, 2])), Order::End(1)] {
+            let mut writes = Vec::new();
+            assert_eq!((directory.obey(order, 0, &mut writes), writes), (Reply::Confused, Vec::new()));
+        }
+    }
+
+    #[test]
+    fn keys_of_a_version_that_ended_are_to_be_rotated() {
+        let mut desk = Desk::default();
+        desk.made(&json!({"id": "a"}));
+        let counts = |reply: Reply| match reply {
+            Reply::Versions(versions, others) => {
+                (versions.iter().map(|version| (version.version, version.keys)).collect::<Vec<_>>(), others)
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(desk.refusal(Order::End(1)), Refusal::OnlyVersion);
+        assert_eq!(counts(desk.ask(Order::Renew(bits([3, 4])))), (vec![(1, 1), (2, 0)], 0));
+        assert_eq!(desk.refusal(Order::Renew(bits([5, 6]))), Refusal::VersionsFull);
+        assert_eq!(desk.record(Order::Read("a".into())).status(0).name(), "active");
+        assert_eq!(counts(desk.ask(Order::End(1))), (vec![(2, 0)], 1));
+        assert_eq!(desk.record(Order::Read("a".into())).status(0).name(), "must_rotate");
+        // What is signed with it meanwhile comes too late.
+        assert_eq!(desk.refusal(key(&json!({"id": "b"}), "h")), Refusal::Outdated);
+        let edit = |hash: &str| Order::Edit {
+            id: "a".into(),
+            wish: Map::new(),
+            secret: Some((hash.to_owned(), "hint".to_owned())),
+        };
+        assert_eq!(desk.refusal(edit("1.x")), Refusal::Outdated);
+        assert_eq!(desk.record(edit("2.x")).status(0).name(), "active");
+        assert_eq!(counts(desk.ask(Order::Versions)), (vec![(2, 1)], 0));
+    }
+
+    #[test]
+    fn nothing_is_made_for_whoever_only_asks() {
+        let (mut directory, mut writes) = (Directory::default(), Vec::new());
+        assert_eq!(directory.obey(Order::Signing(None), 0, &mut writes), Reply::Signing(Signing::default()));
+        assert_eq!(writes, []);
     }
 }

@@ -9,8 +9,10 @@ mod order;
 mod promise;
 mod record;
 pub mod secret;
+pub mod signing;
 mod spent;
 mod terms;
+mod versions;
 mod window;
 
 pub use book::{Book, Kept, Row, Write};

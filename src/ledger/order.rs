@@ -19,7 +19,7 @@ pub enum Order {
     Release(String),
     /// From now on, these are the terms.
     Post {
-        /// The SHA-256 of the key, in hex.
+        /// The fingerprint of the key ([`super::secret::Signed::hash`]).
         hash: String,
         /// What it may do.
         terms: Terms,
@@ -47,7 +47,7 @@ pub enum Order {
 pub struct Ask {
     /// The gateway's own id of the request.
     pub id: String,
-    /// The SHA-256 of the key presented, in hex; none where a member's account has been asked already.
+    /// The fingerprint of the key presented; none where a member's account has been asked already.
     pub hash: Option<String>,
     /// The names of the model called: as the caller wrote it, and in full.
     pub models: Vec<String>,

@@ -24,7 +24,7 @@ pub struct Record {
     /// Whatever its makers want to find beside it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
-    /// The SHA-256 of its text, in hex.
+    /// The fingerprint of its text ([`super::secret::Signed::hash`]).
     pub hash: String,
     /// The last letters of its text.
     pub hint: String,
@@ -42,6 +42,10 @@ pub struct Record {
     /// It is gone; what is left of it says that there are books in its name.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub removed: bool,
+    /// Its text is signed with a version of the secret that is not valid any more, or not at all. The directory says so in its answers;
+    /// it is not written down.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outdated: bool,
     /// A digest of what it was made from, by which the same wish is known again.
     pub origin: String,
 }
@@ -55,6 +59,8 @@ pub enum Status {
     Disabled,
     /// It is past its end.
     Expired,
+    /// It has to be given a new text: the secret that signed its own is not valid any more.
+    MustRotate,
     /// It was never made to the end: its creation is to be repeated.
     Incomplete,
     /// It was never removed to the end: its deletion is to be repeated.
@@ -68,6 +74,7 @@ impl Status {
             Self::Active => "active",
             Self::Disabled => "disabled",
             Self::Expired => "expired",
+            Self::MustRotate => "must_rotate",
             Self::Incomplete => "incomplete",
             Self::Deleting => "deleting",
         }
@@ -112,6 +119,7 @@ impl Record {
             Self { posted: 0, .. } => Status::Incomplete,
             Self { terms: Terms { enabled: false, .. }, .. } => Status::Disabled,
             record if !record.terms.are_valid(now) => Status::Expired,
+            Self { outdated: true, .. } => Status::MustRotate,
             _ => Status::Active,
         }
     }

@@ -5,53 +5,117 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-/// What the text of every key begins with; its id and its secret follow, `sk-lb-ID-SECRET`.
+use super::signing::{MAC_LENGTH, Signer};
+
+/// What the text of every key begins with: `sk-lb-ID-VERSION SECRET MAC`, the last three without anything between them.
 pub const PREFIX: &str = "sk-lb-";
 
 /// Letters of a key's secret.
 const LENGTH: usize = 40;
 /// Letters of an id that nobody chose.
 const ID_LENGTH: usize = 16;
+/// Digits of a version, at most.
+const VERSION_LENGTH: usize = 9;
 const LETTERS: &[u8; 62] = b"abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 /// The first so many of them are in lower case: those of ids.
 const LOWER: u128 = 36;
 
 /// A new key. Its text is shown once, and nowhere kept.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret {
+    text: String,
+    version: u32,
+}
+
+/// A presented key, by its form; whether it is good is not known yet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Presented<'t> {
+    /// A key that claims to be signed.
+    Signed(Signed<'t>),
+    /// A key as they were made before keys were signed, of this id. None of them is good any more.
+    Unsigned(&'t str),
+}
+
+/// A key that claims to be signed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Signed<'t> {
+    text: &'t str,
+    id: &'t str,
+    version: u32,
+}
 
 impl Secret {
-    /// Makes a key for an id, from 256 random bits. The secret holds 238 of them.
-    pub fn make(id: &str, dice: [u128; 2]) -> Self {
-        let mut text = format!("{PREFIX}{id}-");
+    /// Makes a key for an id, from 256 random bits, of which the secret holds 238; and signs it.
+    pub fn make(id: &str, dice: [u128; 2], signer: &Signer) -> Self {
+        let version = signer.version();
+        let mut text = format!("{PREFIX}{id}-{version}");
         for die in dice {
             draw(&mut text, die, LENGTH / 2, 62);
         }
-        Self(text)
+        let mac = signer.mac(&text);
+        Self { text: text + &mac, version }
     }
 
-    /// Reads a presented key: the account that it claims, and its SHA-256 in hex. `None` if it has not the form of one. Whether it is
-    /// good only the account can say.
-    pub fn parse(text: &str) -> Option<(String, String)> {
-        let (id, secret) = text.strip_prefix(PREFIX)?.rsplit_once('-')?;
-        let sound = secret.len() == LENGTH && secret.bytes().all(|b| b.is_ascii_alphanumeric());
-        (sound && is_id(id)).then(|| (account(id), hash(text)))
+    /// Reads a presented key. `None` if it has not the form of one.
+    pub fn parse(text: &str) -> Option<Presented<'_>> {
+        let (id, tail) = text.strip_prefix(PREFIX)?.rsplit_once('-')?;
+        if !is_id(id) || !tail.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return None;
+        }
+        if tail.len() == LENGTH {
+            return Some(Presented::Unsigned(id));
+        }
+        let digits = tail.len().checked_sub(LENGTH + MAC_LENGTH).filter(|digits| *digits <= VERSION_LENGTH)?;
+        let version = tail.get(..digits).filter(|digits| !digits.starts_with('0'))?.parse().ok()?;
+        Some(Presented::Signed(Signed { text, id, version }))
     }
 
     /// The text that a caller shows.
     pub fn text(&self) -> &str {
-        &self.0
+        &self.text
     }
 
-    /// Its SHA-256 in hex.
+    /// Its fingerprint, as [`Signed::hash`].
     pub fn hash(&self) -> String {
-        hash(&self.0)
+        fingerprint(self.version, &self.text)
     }
 
     /// Its last four letters, by which people tell keys apart.
     pub fn hint(&self) -> String {
-        self.0.get(self.0.len().saturating_sub(4)..).unwrap_or_default().to_owned()
+        self.text.get(self.text.len().saturating_sub(4)..).unwrap_or_default().to_owned()
     }
+}
+
+impl Signed<'_> {
+    /// The account that it claims.
+    pub fn account(&self) -> String {
+        account(self.id)
+    }
+
+    /// The id of the key that it claims to be.
+    pub fn id(&self) -> &str {
+        self.id
+    }
+
+    /// The version of the secret that it claims to be signed with.
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// Its fingerprint: that version, a dot, and the SHA-256 of its text in hex.
+    pub fn hash(&self) -> String {
+        fingerprint(self.version, self.text)
+    }
+
+    /// What is signed, and the MAC that it shows.
+    pub(super) fn parts(&self) -> (&str, &str) {
+        self.text.split_at_checked(self.text.len().saturating_sub(MAC_LENGTH)).unwrap_or_default()
+    }
+}
+
+/// The version of the secret with which a key of this fingerprint was signed; 0 for a key that was made before keys were signed.
+pub fn version_of(hash: &str) -> u32 {
+    hash.split_once('.').and_then(|(version, _)| version.parse().ok()).unwrap_or(0)
 }
 
 impl fmt::Debug for Secret {
@@ -78,7 +142,7 @@ pub fn is_id(id: &str) -> bool {
     (1..=64).contains(&id.len()) && id.bytes().all(sound)
 }
 
-fn draw(text: &mut String, mut die: u128, count: usize, base: u128) {
+pub(super) fn draw(text: &mut String, mut die: u128, count: usize, base: u128) {
     for _ in 0..count {
         let letter = usize::try_from(die % base).ok().and_then(|at| LETTERS.get(at));
         text.extend(letter.map(|letter| char::from(*letter)));
@@ -86,8 +150,8 @@ fn draw(text: &mut String, mut die: u128, count: usize, base: u128) {
     }
 }
 
-fn hash(text: &str) -> String {
-    hex(&Sha256::digest(text.as_bytes()))
+fn fingerprint(version: u32, text: &str) -> String {
+    format!("{version}.{}", hex(&Sha256::digest(text.as_bytes())))
 }
 
 /// Bytes in hexadecimal digits.
@@ -103,45 +167,71 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::signing::tests::signer;
     use super::*;
 
-    #[test]
-    fn a_key_names_its_account_and_nothing_more() {
-        let secret = Secret::make("team-a_1", [u128::MAX, 12_345]);
-        assert_eq!(secret.text().len(), "sk-lb-team-a_1-".len() + 40);
-        assert_eq!(Secret::parse(secret.text()), Some(("vk_team-a_1".to_owned(), secret.hash())));
-        assert!(secret.text().ends_with(&secret.hint()) && secret.hint().len() == 4);
-        assert!(!format!("{secret:?}").contains(&secret.hint()));
-        assert_eq!(secret.hash().len(), 64);
+    fn signed(text: &str) -> Signed<'_> {
+        match Secret::parse(text) {
+            Some(Presented::Signed(signed)) => signed,
+            _ => panic!("{text}"),
+        }
     }
 
     #[test]
-    fn hashes_are_sha_256() {
-        assert_eq!(hash("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    fn a_key_names_its_account_and_nothing_more() {
+        let secret = Secret::make("team-a_1", [u128::MAX, 12_345], &signer(7));
+        assert_eq!(secret.text().len(), "sk-lb-team-a_1-7".len() + 40 + 22);
+        let read = signed(secret.text());
+        assert_eq!((read.account(), read.version(), read.hash()), ("vk_team-a_1".to_owned(), 7, secret.hash()));
+        assert!(secret.text().ends_with(&secret.hint()) && secret.hint().len() == 4);
+        assert!(!format!("{secret:?}").contains(&secret.hint()));
+        assert_eq!((secret.hash().len(), version_of(&secret.hash())), (66, 7));
+        assert_eq!((version_of("ab12"), version_of("")), (0, 0));
+    }
+
+    #[test]
+    fn fingerprints_are_sha_256() {
+        let hash = "3.ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(fingerprint(3, "abc"), hash);
+    }
+
+    #[test]
+    fn a_key_made_before_keys_were_signed_is_told_from_others() {
+        let old = format!("sk-lb-a-b-{}", "x".repeat(40));
+        assert!(Secret::parse(&old) == Some(Presented::Unsigned("a-b")));
     }
 
     #[test]
     fn what_is_no_key_is_told_from_one() {
-        let good = Secret::make("a", [1, 2]).text().to_owned();
-        let long = Secret::make(&"a".repeat(65), [1, 2]);
+        let good = Secret::make("a", [1, 2], &signer(1)).text().to_owned();
+        let long = Secret::make(&"a".repeat(65), [1, 2], &signer(1));
         let (shorter, upper) = (&good[..good.len() - 1], good.replace("-a-", "-A-"));
-        for text in ["", "sk-lb-", "sk-lb--", "sk-lb-a-", shorter, &format!("{good}x"), &upper, long.text(), "é"] {
-            assert_eq!(Secret::parse(text), None, "{text}");
+        let (zero, none) = (good.replace("-a-1", "-a-01"), good.replace("-a-1", "-a-"));
+        let (word, huge) = (good.replace("-a-1", "-a-x"), good.replace("-a-1", "-a-1234567890"));
+        for text in
+            ["", "sk-lb-", "sk-lb--", "sk-lb-a-", shorter, &upper, long.text(), &zero, &none, &word, &huge, "sk-lb-a-é"]
+        {
+            assert!(Secret::parse(text).is_none(), "{text}");
         }
     }
 
     proptest! {
         #[test]
-        fn what_is_made_can_be_read(id in "[a-z0-9_-]{1,64}", a: u128, b: u128, dice: u128) {
-            let secret = Secret::make(&id, [a, b]);
-            prop_assert_eq!(Secret::parse(secret.text()), Some((account(&id), secret.hash())));
+        fn what_is_made_can_be_read(id in "[a-z0-9_-]{1,64}", a: u128, b: u128, dice: u128, version in 1u32..999_999_999) {
+            let secret = Secret::make(&id, [a, b], &signer(version));
+            let read = signed(secret.text());
+            prop_assert_eq!((read.account(), read.version(), read.hash()), (account(&id), version, secret.hash()));
             prop_assert!(is_id(&make_id(dice)) && make_id(dice).len() == 16);
         }
 
         #[test]
-        fn any_text_is_read_without_harm(text: String, tail in "sk-lb-.*") {
-            Secret::parse(&text);
-            Secret::parse(&tail);
+        fn any_text_is_read_without_harm(text: String, tail in "sk-lb-.*", word in "sk-lb-a-[0-9a-zA-Z]{60,75}") {
+            for text in [&text, &tail, &word] {
+                if let Some(Presented::Signed(signed)) = Secret::parse(text) {
+                    prop_assert_eq!(signed.parts().1.len(), 22);
+                    prop_assert_eq!(version_of(&signed.hash()), signed.version());
+                }
+            }
         }
     }
 }

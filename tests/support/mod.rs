@@ -58,6 +58,8 @@ pub struct World {
     pub vault: RefCell<HashMap<(String, String), vault::Thing>>,
     /// What becomes of the next orders.
     pub fates: RefCell<VecDeque<Fate>>,
+    /// The objects that were called, in their order.
+    pub called: RefCell<Vec<String>>,
     pub rolled: Cell<u128>,
     /// How often others may go first, before and after each of the next orders.
     pub pauses: RefCell<VecDeque<usize>>,
@@ -190,7 +192,18 @@ impl Host for World {
         if body.len() > limit { Err(Unread::TooLarge) } else { Ok(body) }
     }
 
+    async fn pause(&self, time: u64) {
+        self.clock.set(self.clock.get() + time);
+        let mut others_first = true;
+        poll_fn(|context| {
+            context.waker().wake_by_ref();
+            if std::mem::take(&mut others_first) { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
+    }
+
     async fn order(&self, seat: Seat<'_>, order: String) -> Result<String, Lost> {
+        self.called.borrow_mut().push(format!("{seat:?}"));
         self.pause().await;
         let fate = self.fates.borrow_mut().pop_front().unwrap_or(Fate::Fine);
         if fate == Fate::Lost {
@@ -201,7 +214,7 @@ impl Host for World {
                 let reply = serde_json::from_str(&order).map_or(Reply::Confused, |order| self.obey(name, order));
                 serde_json::to_string(&reply).unwrap()
             }
-            Seat::Directory => {
+            Seat::Directory | Seat::Signing => {
                 let mut directory = self.directory.borrow_mut();
                 let reply = serde_json::from_str(&order).map_or(directory::Reply::Confused, |order| {
                     directory.obey(order, self.clock.get(), &mut Vec::new())
@@ -337,7 +350,7 @@ fn finish(response: Response<World>, world: &World) -> Got {
                 match piece {
                     Ok(piece) => bytes.extend_from_slice(&relay.pass(piece.as_bytes(), world.now()).0),
                     Err(Lost::TimedOut) => end = End::TimedOut,
-                    Err(Lost::Broken) => end = End::Broken,
+                    Err(Lost::Broken | Lost::Unbound) => end = End::Broken,
                 }
             }
             bytes.extend(relay.finish(end));

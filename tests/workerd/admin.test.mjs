@@ -59,7 +59,7 @@ describe("the admin API", () => {
 
   it("makes a key that works at once, and shows it once", async () => {
     const made = await done(gateway, "POST", "/keys", { id: "first", name: "First" });
-    assert.match(made.key, /^sk-lb-first-[A-Za-z0-9]{40}$/);
+    assert.match(made.key, /^sk-lb-first-1[A-Za-z0-9]{62}$/);
     const answer = await chat(gateway, made.key);
     assert.equal(answer.status, 200, answer.text);
     const shown = await done(gateway, "GET", "/keys/first");

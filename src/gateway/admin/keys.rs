@@ -10,10 +10,11 @@ use super::query::Query;
 use crate::adapters::openai::inbound;
 use crate::config::{Millis, Nanos};
 use crate::error::{Error, Result};
-use crate::gateway::host::{Host, Seat};
-use crate::gateway::{Response, permit};
+use crate::gateway::host::{Host, Lost, Seat};
+use crate::gateway::{Bridge, Response, permit};
 use crate::ledger::directory::{Order, Refusal, Reply};
-use crate::ledger::{Record, Secret, form, id_of, secret};
+use crate::ledger::secret::version_of;
+use crate::ledger::{Record, Secret, form, id_of, secret, signing};
 use crate::wire::date::write_time;
 use crate::wire::json::Document;
 
@@ -33,6 +34,8 @@ struct View<'a> {
     owner: Option<&'a str>,
     metadata: &'a BTreeMap<String, String>,
     hint: &'a str,
+    /// The version of the secret that signed its text; none for a key that was made before keys were signed.
+    signing_version: Option<u32>,
     status: &'static str,
     enabled: bool,
     created_at: String,
@@ -82,6 +85,7 @@ fn view(record: &Record, now: Millis) -> View<'_> {
         owner: record.owner.as_deref(),
         metadata: &record.metadata,
         hint: &record.hint,
+        signing_version: Some(version_of(&record.hash)).filter(|version| *version > 0),
         status: record.status(now).name(),
         enabled: terms.enabled,
         created_at: write_time(record.created_at),
@@ -103,16 +107,16 @@ fn view(record: &Record, now: Millis) -> View<'_> {
 ///
 /// # Errors
 /// 400 for a wish that cannot be read, 409 for an id that is taken, 503 if it is to be tried again.
-pub async fn create<H: Host>(host: &H, body: &[u8]) -> Result<Response<H>> {
+pub async fn create<H: Host>(bridge: &Bridge, host: &H, body: &[u8]) -> Result<Response<H>> {
     let mut record = form::read(wish(body)?)?;
     if record.id.is_empty() {
         record.id = secret::make_id(host.dice());
     }
-    let secret = Secret::make(&record.id, [host.dice(), host.dice()]);
+    let secret = make_secret(bridge, host, &record.id).await?;
     record.take(&secret);
     let id = record.id.clone();
     match ask(host, &id, Order::Create(Box::new(record))).await? {
-        Reply::Record(record) => show_secret(host, 201, *record, &secret).await,
+        Reply::Record(record) => show_secret(bridge, host, 201, *record, &secret).await,
         Reply::Known(record) => Ok(json(200, &View { created: Some(false), ..view(&record, host.now()) })),
         _ => Err(unreachable()),
     }
@@ -169,23 +173,23 @@ pub async fn must_exist<H: Host>(host: &H, id: &str) -> Result<()> {
 ///
 /// # Errors
 /// 400 for a wish that cannot be read, 404 if there is no such key.
-pub async fn edit<H: Host>(host: &H, id: &str, body: &[u8]) -> Result<Response<H>> {
+pub async fn edit<H: Host>(bridge: &Bridge, host: &H, id: &str, body: &[u8]) -> Result<Response<H>> {
     let wish = wish(body)?;
     form::change(&mut Record::default(), &wish)?;
-    changed(host, id, wish).await
+    changed(bridge, host, id, wish).await
 }
 
 /// Switches a key on or off.
 ///
 /// # Errors
 /// 404 if there is no such key.
-pub async fn switch<H: Host>(host: &H, id: &str, on: bool) -> Result<Response<H>> {
-    changed(host, id, Map::from_iter([("enabled".to_owned(), on.into())])).await
+pub async fn switch<H: Host>(bridge: &Bridge, host: &H, id: &str, on: bool) -> Result<Response<H>> {
+    changed(bridge, host, id, Map::from_iter([("enabled".to_owned(), on.into())])).await
 }
 
-async fn changed<H: Host>(host: &H, id: &str, wish: Map<String, Value>) -> Result<Response<H>> {
+async fn changed<H: Host>(bridge: &Bridge, host: &H, id: &str, wish: Map<String, Value>) -> Result<Response<H>> {
     let record = expect(ask(host, id_of(id), Order::edit(id, wish)).await?)?;
-    let record = post(host, record).await?;
+    let record = post(bridge, host, record).await?;
     Ok(json(200, &view(&record, host.now())))
 }
 
@@ -193,29 +197,44 @@ async fn changed<H: Host>(host: &H, id: &str, wish: Map<String, Value>) -> Resul
 ///
 /// # Errors
 /// 404 if there is no such key.
-pub async fn rotate<H: Host>(host: &H, id: &str) -> Result<Response<H>> {
+pub async fn rotate<H: Host>(bridge: &Bridge, host: &H, id: &str) -> Result<Response<H>> {
     let id = id_of(id);
-    let secret = Secret::make(id, [host.dice(), host.dice()]);
+    let secret = make_secret(bridge, host, id).await?;
     let record = expect(ask(host, id, Order::rotate(id, &secret)).await?)?;
-    show_secret(host, 200, record, &secret).await
+    show_secret(bridge, host, 200, record, &secret).await
 }
 
 /// Removes a key; its receipts and sums stay in its books.
 ///
 /// # Errors
 /// 404 if there is no such key, 409 if others have it as their parent.
-pub async fn delete<H: Host>(host: &H, id: &str) -> Result<Response<H>> {
+pub async fn delete<H: Host>(bridge: &Bridge, host: &H, id: &str) -> Result<Response<H>> {
     let id = id_of(id);
     let record = expect(ask(host, id, Order::Retire(id.to_owned())).await?)?;
-    post(host, record).await?;
+    post(bridge, host, record).await?;
     match ask(host, id, Order::Remove(id.to_owned())).await? {
         Reply::Removed => Ok(json(200, &Deleted { object: "key", id, deleted: true })),
         _ => Err(unreachable()),
     }
 }
 
-async fn show_secret<H: Host>(host: &H, status: u16, record: Record, secret: &Secret) -> Result<Response<H>> {
-    let record = post(host, record).await?;
+/// A new text for a key, signed with the newest version of the secret as the directory has it at this moment.
+async fn make_secret<H: Host>(bridge: &Bridge, host: &H, id: &str) -> Result<Secret> {
+    let bits = signing::bits([host.dice(), host.dice()]);
+    let Reply::Signing(signing) = send(host, &Order::Signing(Some(bits))).await? else { return Err(unreachable()) };
+    let secret = signing.current().map(|signer| Secret::make(id, [host.dice(), host.dice()], signer));
+    bridge.keyring.learn(signing, host.now());
+    secret.ok_or_else(unreachable)
+}
+
+async fn show_secret<H: Host>(
+    bridge: &Bridge,
+    host: &H,
+    status: u16,
+    record: Record,
+    secret: &Secret,
+) -> Result<Response<H>> {
+    let record = post(bridge, host, record).await?;
     if record.hash != secret.hash() {
         let message = "Another request made a new key for this id at the same time, so that this one's is void.";
         return Err(Error::caller(409, "conflict", message));
@@ -225,9 +244,11 @@ async fn show_secret<H: Host>(host: &H, status: u16, record: Record, secret: &Se
 }
 
 /// Tells a key's account what it may do, until it knows the newest.
-async fn post<H: Host>(host: &H, mut record: Record) -> Result<Record> {
+async fn post<H: Host>(bridge: &Bridge, host: &H, mut record: Record) -> Result<Record> {
     for _ in 0..TRIES {
         permit::order(host, &record.account(), &record.order()).await?;
+        // Elsewhere, what was heard of the key before holds for some seconds.
+        bridge.known.forget(&record.hash);
         let posted = Order::Posted { id: record.id.clone(), version: record.updated_at };
         match send(host, &posted).await? {
             Reply::Record(newest) if newest.updated_at == record.updated_at => return Ok(*newest),
@@ -251,7 +272,7 @@ fn expect(reply: Reply) -> Result<Record> {
     }
 }
 
-async fn ask<H: Host>(host: &H, id: &str, order: Order) -> Result<Reply> {
+pub(super) async fn ask<H: Host>(host: &H, id: &str, order: Order) -> Result<Reply> {
     match send(host, &order).await? {
         Reply::Refused(refusal) => Err(refuse(refusal, id)),
         reply => Ok(reply),
@@ -260,11 +281,19 @@ async fn ask<H: Host>(host: &H, id: &str, order: Order) -> Result<Reply> {
 
 async fn send<H: Host>(host: &H, order: &Order) -> Result<Reply> {
     let order = serde_json::to_string(order).map_err(|_| unreachable())?;
-    let reply = host.order(Seat::Directory, order).await.map_err(|_| unreachable())?;
+    let reply = host.order(Seat::Directory, order).await.map_err(|lost| match lost {
+        Lost::Unbound => unbound(),
+        Lost::Broken | Lost::TimedOut => unreachable(),
+    })?;
     serde_json::from_str(&reply).map_err(|_| unreachable())
 }
 
-fn unreachable() -> Error {
+fn unbound() -> Error {
+    let message = "This gateway has no Durable Object DIRECTORY, which keeps the list of keys: add its binding, as wrangler.toml has it.";
+    Error::gateway(503, "directory_unavailable", message).with_header("retry-after", "1")
+}
+
+pub(super) fn unreachable() -> Error {
     let message = "The list of keys cannot be reached now. Repeat the request shortly.";
     Error::gateway(503, "directory_unavailable", message).with_header("retry-after", "1")
 }
@@ -291,6 +320,18 @@ fn refuse(refusal: Refusal, id: &str) -> Error {
         Refusal::OwnParent => parent("must be another key"),
         Refusal::Grandparent => parent("must be a key that has no parent itself"),
         Refusal::ParentOfOthers => parent("cannot be set: this key is the parent of others"),
+        Refusal::Outdated => {
+            let message = "The secret that signs keys was changed at the same time. Repeat the request.";
+            Error::caller(409, "conflict", message)
+        }
+        Refusal::VersionsFull => {
+            let message = "Two versions of the secret that signs keys are valid already; end one of them first.";
+            Error::caller(409, "too_many_signing_secrets", message)
+        }
+        Refusal::OnlyVersion => {
+            let message = "This is the only version of the secret that signs keys that is valid; make a new one first.";
+            Error::caller(409, "last_signing_secret", message)
+        }
     }
 }
 

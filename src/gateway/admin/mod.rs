@@ -4,6 +4,7 @@ mod export;
 mod keys;
 mod query;
 mod receipts;
+mod signing;
 mod table;
 pub(super) mod usage;
 
@@ -36,6 +37,9 @@ enum Action {
     Usage,
     ExportReceipts,
     ExportUsage,
+    SigningSecrets,
+    RenewSigning,
+    EndSigning,
     Describe,
 }
 
@@ -58,6 +62,8 @@ const ROUTES: &[Route] = &[
     Route { path: "/usage", actions: &[("GET", Action::Usage)] },
     Route { path: "/export/receipts", actions: &[("GET", Action::ExportReceipts)] },
     Route { path: "/export/usage", actions: &[("GET", Action::ExportUsage)] },
+    Route { path: "/signing-secrets", actions: &[("GET", Action::SigningSecrets), ("POST", Action::RenewSigning)] },
+    Route { path: "/signing-secrets/{id}", actions: &[("DELETE", Action::EndSigning)] },
     Route { path: "/openapi.json", actions: &[("GET", Action::Describe)] },
 ];
 
@@ -104,20 +110,23 @@ async fn act<H: Host>(
 ) -> Result<Response<H>> {
     let query = request.query;
     match action {
-        Action::Create => keys::create(host, &read_body(bridge, host, request).await?).await,
+        Action::Create => keys::create(bridge, host, &read_body(bridge, host, request).await?).await,
         Action::List => keys::list(host, &Query::read(query, &["limit", "after"])?).await,
         Action::Read => keys::read(host, id).await,
-        Action::Edit => keys::edit(host, id, &read_body(bridge, host, request).await?).await,
-        Action::Delete => keys::delete(host, id).await,
-        Action::Rotate => keys::rotate(host, id).await,
-        Action::Disable => keys::switch(host, id, false).await,
-        Action::Enable => keys::switch(host, id, true).await,
+        Action::Edit => keys::edit(bridge, host, id, &read_body(bridge, host, request).await?).await,
+        Action::Delete => keys::delete(bridge, host, id).await,
+        Action::Rotate => keys::rotate(bridge, host, id).await,
+        Action::Disable => keys::switch(bridge, host, id, false).await,
+        Action::Enable => keys::switch(bridge, host, id, true).await,
         Action::Receipts => receipts::list(bridge, host, id, &Query::read(query, &["limit", "before"])?).await,
         Action::Usage => usage::all(bridge, host, &Query::read(query, usage::PARAMETERS)?).await,
         Action::ExportReceipts => {
             export::receipts(bridge, host, &Query::read(query, &["key", "format", "limit", "before"])?).await
         }
         Action::ExportUsage => export::usage(bridge, host, &Query::read(query, export::USAGE_PARAMETERS)?).await,
+        Action::SigningSecrets => signing::list(host).await,
+        Action::RenewSigning => signing::renew(bridge, host).await,
+        Action::EndSigning => signing::end(bridge, host, id).await,
         Action::Describe => Ok(Response::json(200, Body::Bytes(DOCUMENT.as_bytes().to_vec()))),
     }
 }

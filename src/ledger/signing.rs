@@ -1,0 +1,252 @@
+//! The secrets that sign the texts of keys: two versions of them at most are valid at one time. It knows no keys and no storage.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+
+use super::secret::{Signed, draw};
+use crate::config::Millis;
+
+/// Letters of a MAC: 128 bits of an HMAC-SHA-256, in 62 letters.
+pub(super) const MAC_LENGTH: usize = 22;
+/// Versions that are valid at one time, at most.
+const MOST_VALID: usize = 2;
+/// The last version that there can be: a key's text has room for nine digits.
+const LAST: u32 = 999_999_999;
+
+/// One version of the secret.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signer {
+    version: u32,
+    /// 256 bits in hex.
+    secret: String,
+    made_at: Millis,
+}
+
+/// The versions of the secret. They travel from the directory to the isolates of the gateway, and nowhere else.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signing {
+    /// Those that are valid, oldest first.
+    valid: Vec<Signer>,
+    /// The newest that was ever made; 0 if none was.
+    last: u32,
+}
+
+/// What is known of a key's signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is ours.
+    Good,
+    /// It is not.
+    Bad,
+    /// The version that it names is not valid any more, or it was made before keys were signed.
+    Ended,
+    /// No such version is known here.
+    Strange,
+}
+
+/// Why a version cannot be made or ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denial {
+    /// As many as there can be are valid.
+    Full,
+    /// It is the only one.
+    Only,
+    /// There is no such version, or it has been ended.
+    Unknown,
+    /// What was given is no secret.
+    Weak,
+}
+
+/// 256 random bits as a secret is made of them.
+pub fn bits(dice: [u128; 2]) -> String {
+    dice.iter().map(|die| format!("{die:032x}")).collect()
+}
+
+impl Signer {
+    /// Its number, from 1.
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// When it was made, in milliseconds since 1970.
+    pub fn made_at(&self) -> Millis {
+        self.made_at
+    }
+
+    /// The MAC of a text.
+    pub(super) fn mac(&self, text: &str) -> String {
+        let mut letters = String::with_capacity(MAC_LENGTH);
+        // HMAC takes a key of any length, so that this is never none.
+        if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.secret.as_bytes()) {
+            mac.update(text.as_bytes());
+            let bytes = mac.finalize().into_bytes();
+            let half = bytes.iter().take(16).fold(0u128, |sum, byte| (sum << 8) | u128::from(*byte));
+            draw(&mut letters, half, MAC_LENGTH, 62);
+        }
+        letters
+    }
+
+    fn has_signed(&self, signed: &Signed<'_>) -> bool {
+        let (text, shown) = signed.parts();
+        let mac = self.mac(text);
+        mac.len() == MAC_LENGTH && bool::from(mac.as_bytes().ct_eq(shown.as_bytes()))
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signer({}, …)", self.version)
+    }
+}
+
+impl Signing {
+    /// The version that signs new keys; none if none was made.
+    pub fn current(&self) -> Option<&Signer> {
+        self.valid.last()
+    }
+
+    /// Those that are valid, oldest first.
+    pub fn valid(&self) -> &[Signer] {
+        &self.valid
+    }
+
+    /// How a version stands; `Good` says nothing of any key yet.
+    pub fn stands(&self, version: u32) -> Verdict {
+        match version {
+            _ if self.find(version).is_some() => Verdict::Good,
+            version if version > self.last => Verdict::Strange,
+            _ => Verdict::Ended,
+        }
+    }
+
+    /// Whether a presented key was signed here. It takes the same time for every id.
+    pub fn verify(&self, signed: &Signed<'_>) -> Verdict {
+        match self.find(signed.version()) {
+            Some(signer) if signer.has_signed(signed) => Verdict::Good,
+            Some(_) => Verdict::Bad,
+            None => self.stands(signed.version()),
+        }
+    }
+
+    /// Makes a new version of these 256 bits in hex ([`bits`]).
+    ///
+    /// # Errors
+    /// [`Denial::Full`] if two are valid, [`Denial::Weak`] if the bits are none.
+    pub(super) fn renew(&mut self, secret: String, now: Millis) -> Result<(), Denial> {
+        let is_sound = secret.len() == 64 && secret.bytes().all(|b| b.is_ascii_hexdigit());
+        if !is_sound || secret.bytes().all(|b| b == b'0') {
+            return Err(Denial::Weak);
+        }
+        if self.valid.len() >= MOST_VALID || self.last >= LAST {
+            return Err(Denial::Full);
+        }
+        self.last += 1;
+        self.valid.push(Signer { version: self.last, secret, made_at: now });
+        Ok(())
+    }
+
+    /// Ends a version: the keys that it signed are good no more.
+    ///
+    /// # Errors
+    /// [`Denial::Only`] if it is the only one, [`Denial::Unknown`] if it is not valid.
+    pub(super) fn end(&mut self, version: u32) -> Result<(), Denial> {
+        if self.find(version).is_none() {
+            return Err(Denial::Unknown);
+        }
+        if self.valid.len() == 1 {
+            return Err(Denial::Only);
+        }
+        self.valid.retain(|signer| signer.version != version);
+        Ok(())
+    }
+
+    fn find(&self, version: u32) -> Option<&Signer> {
+        self.valid.iter().find(|signer| signer.version == version)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::secret::{Presented, Secret};
+    use super::*;
+
+    /// A version of some secret.
+    pub fn signer(version: u32) -> Signer {
+        Signer { version, secret: bits([7, u128::from(version)]), made_at: 0 }
+    }
+
+    fn verify(signing: &Signing, text: &str) -> Verdict {
+        match Secret::parse(text) {
+            Some(Presented::Signed(signed)) => signing.verify(&signed),
+            _ => panic!("{text}"),
+        }
+    }
+
+    fn two() -> Signing {
+        let mut signing = Signing::default();
+        signing.renew(bits([1, 2]), 10).unwrap();
+        signing.renew(bits([3, 4]), 20).unwrap();
+        signing
+    }
+
+    #[test]
+    fn a_mac_is_hmac_sha_256() {
+        // Test case 2 of RFC 4231, its first 16 bytes: 5bdcc146bf60754e6a042426089575c7.
+        let signer = Signer { version: 1, secret: "Jefe".to_owned(), made_at: 0 };
+        let mut letters = String::new();
+        draw(&mut letters, 0x5bdc_c146_bf60_754e_6a04_2426_0895_75c7, 22, 62);
+        assert_eq!(signer.mac("what do ya want for nothing?"), letters);
+    }
+
+    #[test]
+    fn no_letter_of_a_signed_key_can_be_changed() {
+        let signing = two();
+        let key = Secret::make("a-b", [5, 6], signing.current().unwrap());
+        assert_eq!(verify(&signing, key.text()), Verdict::Good);
+        for at in "sk-lb-".len()..key.text().len() {
+            let mut letters = key.text().as_bytes().to_vec();
+            letters[at] = if letters[at] == b'q' { b'r' } else { b'q' };
+            let text = String::from_utf8(letters).unwrap();
+            if let Some(Presented::Signed(signed)) = Secret::parse(&text) {
+                assert_ne!(signing.verify(&signed), Verdict::Good, "{text}");
+            }
+        }
+        assert_eq!(verify(&signing, &key.text().replace("-a-b-2", "-a-b-1")), Verdict::Bad);
+        assert_eq!(verify(&signing, &key.text().replace("-a-b-", "-a-c-")), Verdict::Bad);
+    }
+
+    #[test]
+    fn a_version_that_ended_says_so_and_one_that_never_was_is_strange() {
+        let mut signing = two();
+        let old = Secret::make("a", [5, 6], &signing.valid()[0]);
+        assert_eq!(verify(&signing, old.text()), Verdict::Good);
+        assert_eq!(signing.end(1), Ok(()));
+        assert_eq!(verify(&signing, old.text()), Verdict::Ended);
+        assert_eq!(
+            [signing.stands(0), signing.stands(2), signing.stands(3)],
+            [Verdict::Ended, Verdict::Good, Verdict::Strange]
+        );
+        assert_eq!((signing.end(1), signing.end(2)), (Err(Denial::Unknown), Err(Denial::Only)));
+        assert_eq!(signing.renew(bits([5, 6]), 30), Ok(()));
+        assert_eq!(signing.current().map(Signer::version), Some(3));
+        assert_eq!(Signing::default().stands(1), Verdict::Strange);
+    }
+
+    #[test]
+    fn there_are_two_at_most_and_none_without_random_bits() {
+        assert_eq!(two().renew(bits([5, 6]), 0), Err(Denial::Full));
+        for weak in ["", "ab", &"0".repeat(64), &"x".repeat(64)] {
+            assert_eq!(Signing::default().renew(weak.to_owned(), 0), Err(Denial::Weak), "{weak}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_not_printed() {
+        let shown = format!("{:?}", two());
+        assert!(!shown.contains("0000") && shown.contains("Signer(2, …)"), "{shown}");
+    }
+}

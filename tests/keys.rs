@@ -1,0 +1,229 @@
+//! The signatures of keys made at run time, in a scripted world: who is turned away at the door, what it costs, and what the directory is
+//! asked for.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may insist")]
+
+mod support;
+
+use futures::executor::block_on;
+use futures::future::join_all;
+use llm_bridge::gateway::Opened;
+use serde_json::{Value, json};
+use support::{Fate, Got, World, ask, asking, bridge};
+
+const CONFIG: &str = "providers: { demo: { adapter: echo, models: { echo: {} } } }";
+const SECRETS: &[(&str, &str)] = &[("ACCESS_API_KEYS", "caller"), ("ADMIN_API_KEYS", "admin")];
+const ADMIN: &[(&str, &str)] = &[("authorization", "Bearer admin")];
+const CHAT: &str = r#"{"model":"demo/echo","messages":[{"role":"user","content":"Hello!"}]}"#;
+/// Where a key is shown.
+const DOORS: &[&str] = &[
+    "POST /v1/chat/completions",
+    "POST /v1/messages",
+    "POST /v1/messages/count_tokens",
+    "POST /v1/completions",
+    "POST /v1/embeddings",
+    "POST /v1/tokenize",
+    "GET /v1/models",
+    "GET /v1/models/demo%2Fecho",
+    "GET /v1/usage",
+];
+
+struct Office {
+    gateway: Opened,
+    world: World,
+}
+
+impl Office {
+    fn open() -> Self {
+        Self { gateway: bridge(CONFIG, SECRETS), world: World::default() }
+    }
+
+    fn admin(&self, line: &str, body: &Value) -> Got {
+        ask(&self.gateway, &self.world, &line.replacen(' ', " /admin/api", 1), ADMIN, &body.to_string())
+    }
+
+    fn key(&self, wish: &Value) -> String {
+        let got = self.admin("POST /keys", wish);
+        assert_eq!(got.status, 201, "{}", got.body);
+        got.json()["key"].as_str().unwrap().to_owned()
+    }
+
+    fn shown(&self, key: &str, line: &str, body: &str) -> Got {
+        let bearer = format!("Bearer {key}");
+        ask(&self.gateway, &self.world, line, &[("authorization", &bearer)], body)
+    }
+
+    fn chat(&self, key: &str) -> Got {
+        self.shown(key, "POST /v1/chat/completions", CHAT)
+    }
+
+    /// The objects called since the last time.
+    fn called(&self) -> Vec<String> {
+        self.world.called.take()
+    }
+
+    /// As an isolate that has just begun.
+    fn anew(self) -> Self {
+        Self { gateway: bridge(CONFIG, SECRETS), ..self }
+    }
+
+    fn wait(&self, millis: u64) {
+        self.world.clock.set(self.world.clock.get() + millis);
+    }
+}
+
+/// A key of the same form, with another letter in the middle of its secret.
+fn forged(key: &str) -> String {
+    let at = key.len() - 30;
+    let letter = if &key[at..=at] == "x" { "y" } else { "x" };
+    [&key[..at], letter, &key[at + 1..]].concat()
+}
+
+#[test]
+fn a_made_up_key_opens_no_account_at_any_door() {
+    let office = Office::open();
+    let key = office.key(&json!({"id": "a"}));
+    let (forged, other) = (forged(&key), key.replacen("sk-lb-a-", "sk-lb-b-", 1));
+    let old = format!("sk-lb-a-{}", "x".repeat(40));
+    office.called();
+    for line in DOORS {
+        for made_up in [&forged, &other, &old] {
+            // What cannot be read is not read: the key comes first.
+            let got = office.shown(made_up, line, "{");
+            assert_eq!(got.status, 401, "{line} {}", got.body);
+            assert!(got.body.contains("rotate") == (*made_up == old), "{line} {}", got.body);
+        }
+    }
+    assert_eq!(office.called(), Vec::<String>::new());
+    assert_eq!(office.chat(&key).status, 200);
+}
+
+#[test]
+fn an_isolate_asks_for_the_secrets_once_however_many_come_at_once() {
+    let office = Office::open();
+    let key = office.key(&json!({"id": "a"}));
+    let office = office.anew();
+    office.called();
+    office.world.pauses.borrow_mut().extend([9; 30]);
+    let bearer = format!("Bearer {key}");
+    let headers = [("authorization", bearer.as_str())];
+    let chats = (0..12).map(|_| asking(&office.gateway, &office.world, "POST /v1/chat/completions", &headers, CHAT));
+    assert!(block_on(join_all(chats)).iter().all(|got| got.status == 200));
+    assert_eq!(office.called().iter().filter(|seat| *seat == "Signing").count(), 1);
+    office.wait(59_000);
+    assert_eq!(office.chat(&key).status, 200);
+    assert_eq!(office.called(), ["Account(\"vk_a\")"], "the secrets are kept");
+}
+
+#[test]
+fn a_directory_that_is_away_is_a_503_in_the_callers_format_and_is_not_asked_by_each() {
+    let office = Office::open();
+    let key = office.key(&json!({"id": "a"}));
+    let office = office.anew();
+    office.called();
+    office.world.fates.borrow_mut().push_back(Fate::Lost);
+    let got = office.shown(&key, "POST /v1/messages", CHAT);
+    assert_eq!((got.status, got.header("retry-after"), got.json()["type"].as_str()), (503, Some("1"), Some("error")));
+    for _ in 0..9 {
+        assert_eq!((office.chat(&key).status, office.chat(&forged(&key)).status), (503, 503));
+    }
+    assert_eq!(office.called(), ["Signing"]);
+    // Whoever has a fixed key, or none at all, does not notice.
+    assert_eq!((office.chat("caller").status, office.chat("made-up").status), (200, 401));
+    office.wait(1_000);
+    assert_eq!(office.chat(&key).status, 200);
+}
+
+#[test]
+fn a_secret_that_is_known_is_relied_on_while_the_directory_is_away() {
+    let office = Office::open();
+    let key = office.key(&json!({"id": "a"}));
+    office.wait(60_000);
+    office.called();
+    office.world.fates.borrow_mut().push_back(Fate::Lost);
+    assert_eq!(office.chat(&key).status, 200);
+    assert_eq!(office.chat(&key).status, 200);
+    assert_eq!(office.called(), ["Signing", "Account(\"vk_a\")"]);
+}
+
+#[test]
+fn a_version_that_nobody_made_costs_a_call_each_four_seconds() {
+    let office = Office::open();
+    let key = office.key(&json!({"id": "a"}));
+    office.called();
+    office.wait(4_000);
+    for version in 2..50 {
+        assert_eq!(office.chat(&key.replacen("-a-1", &format!("-a-{version}"), 1)).status, 401);
+    }
+    assert_eq!(office.called(), ["Signing"]);
+}
+
+#[test]
+fn two_versions_are_valid_until_the_operator_ends_one() {
+    let office = Office::open();
+    let first = office.key(&json!({"id": "a"}));
+    assert_eq!(office.admin("DELETE /signing-secrets/1", &json!({})).code(), "last_signing_secret");
+    let made = office.admin("POST /signing-secrets", &json!({})).json();
+    assert_eq!((&made["version"], &made["signs_new_keys"], &made["keys"]), (&json!(2), &json!(true), &json!(0)));
+    assert_eq!(office.admin("POST /signing-secrets", &json!({})).code(), "too_many_signing_secrets");
+    let second = office.key(&json!({"id": "b"}));
+    assert!(first.starts_with("sk-lb-a-1") && second.starts_with("sk-lb-b-2"));
+    assert_eq!((office.chat(&first).status, office.chat(&second).status), (200, 200));
+    let ended = office.admin("DELETE /signing-secrets/1", &json!({})).json();
+    assert_eq!((&ended["deleted"], &ended["keys_to_rotate"]), (&json!(true), &json!(1)));
+    let refused = office.chat(&first);
+    assert!(refused.status == 401 && refused.body.contains("POST /admin/api/keys/a/rotate"), "{}", refused.body);
+    assert_eq!(office.chat(&second).status, 200);
+    assert_eq!(office.admin("GET /keys/a", &json!({})).json()["status"], "must_rotate");
+    let fresh = office.admin("POST /keys/a/rotate", &json!({})).json()["key"].as_str().unwrap().to_owned();
+    assert_eq!((office.chat(&fresh).status, office.chat(&first).status), (200, 401));
+    assert_eq!(office.admin("GET /keys/a", &json!({})).json()["status"], "active");
+    for version in ["1", "3", "x"] {
+        let got = office.admin(&format!("DELETE /signing-secrets/{version}"), &json!({}));
+        assert_eq!((got.status, got.code().as_str()), (404, "signing_secret_not_found"), "{version}");
+    }
+}
+
+#[test]
+fn an_isolate_that_was_not_told_notices_a_new_version_at_once_and_an_ended_one_within_a_minute() {
+    let office = Office::open();
+    let first = office.key(&json!({"id": "a"}));
+    let other = Office { gateway: bridge(CONFIG, SECRETS), world: World::default() };
+    // One directory and one set of books, two isolates.
+    let here = &office.gateway;
+    let there = &other.gateway;
+    let chat = |gateway: &Opened, key: &str| {
+        let bearer = format!("Bearer {key}");
+        ask(gateway, &office.world, "POST /v1/chat/completions", &[("authorization", &bearer)], CHAT).status
+    };
+    assert_eq!((chat(here, &first), chat(there, &first)), (200, 200));
+    office.wait(5_000);
+    office.admin("POST /signing-secrets", &json!({}));
+    let second = office.key(&json!({"id": "b"}));
+    assert_eq!(chat(there, &second), 200);
+    office.admin("DELETE /signing-secrets/1", &json!({}));
+    assert_eq!((chat(here, &first), chat(there, &first)), (401, 200));
+    office.wait(60_000);
+    // This one has the directory asked, and the next one knows.
+    assert_eq!(chat(there, &first), 401);
+}
+
+#[test]
+fn a_key_that_was_taken_back_costs_one_call_in_four_seconds() {
+    let office = Office::open();
+    let old = office.key(&json!({"id": "a"}));
+    let off = office.key(&json!({"id": "b"}));
+    office.admin("POST /keys/a/rotate", &json!({}));
+    office.admin("POST /keys/b/disable", &json!({}));
+    office.called();
+    for line in DOORS {
+        let (old, off) = (office.shown(&old, line, CHAT), office.shown(&off, line, CHAT));
+        assert_eq!((old.status, off.status), (401, 401), "{line} {} {}", old.body, off.body);
+    }
+    assert_eq!(office.called(), ["Account(\"vk_a\")", "Account(\"vk_b\")"]);
+    office.admin("POST /keys/b/enable", &json!({}));
+    assert_eq!(office.chat(&off).status, 200, "here it is known at once");
+    office.wait(4_000);
+    office.called();
+    office.chat(&old);
+    assert_eq!(office.called(), ["Account(\"vk_a\")"]);
+}
