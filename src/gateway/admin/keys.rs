@@ -214,6 +214,11 @@ pub async fn delete<H: Host>(bridge: &Bridge, host: &H, id: &str) -> Result<Resp
     post(bridge, host, record).await?;
     match ask(host, id, Order::Remove(id.to_owned())).await? {
         Reply::Removed => Ok(json(200, &Deleted { object: "key", id, deleted: true })),
+        // It was not on its way out any more: others brought its removal to an end, and made it anew.
+        Reply::Confused => {
+            let message = "Other requests removed this key and made a new one of its id at the same time.";
+            Err(Error::caller(409, "conflict", message))
+        }
         _ => Err(unreachable()),
     }
 }
