@@ -164,6 +164,12 @@ dry-run: setup build
 
 .PHONY: lint test-rust test-size test-types test-workerd test-doors test-python
 
+# Each suite has a limit in seconds, far above what it takes on a busy machine: $(call limit,seconds,name) command. Within it, each test
+# of Node's has one (tests/limits.mjs), each file (in milliseconds), and each test of Python's (tests/python/pytest.ini).
+limit = @scripts/limit.sh $(1) "$(2)"
+NODE_TEST := node --import ./tests/limits.mjs --test --test-force-exit --test-timeout=1200000 \
+	--test-reporter=spec --test-reporter-destination=stdout --test-reporter=./tests/under-way.mjs --test-reporter-destination=stderr
+
 lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
@@ -171,7 +177,8 @@ lint:
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --features edge
 
 test-rust:
-	cargo test --locked
+	cargo test --locked --no-run
+	$(call limit,900,native tests) scripts/native-tests.sh
 
 test-size: build
 	@size=$$(gzip -9c build/index_bg.wasm | wc -c); \
@@ -179,13 +186,13 @@ test-size: build
 	 [ $$size -le $(WASM_GZIP_LIMIT) ]
 
 test-types: $(NPM_PACKAGES)
-	node --test --test-reporter=spec 'tests/types/**/*.test.mjs'
+	$(call limit,600,tests of the SDKs' types) $(NODE_TEST) 'tests/types/**/*.test.mjs'
 
 test-workerd: build $(BROWSER)
-	node --test --test-reporter=spec 'tests/workerd/**/*.test.mjs'
+	$(call limit,2400,tests on workerd) $(NODE_TEST) 'tests/workerd/**/*.test.mjs'
 
 test-doors: setup build
-	node --test --test-reporter=spec 'tests/doors/**/*.test.mjs'
+	$(call limit,1800,tests of the make commands) $(NODE_TEST) 'tests/doors/**/*.test.mjs'
 
 test-python: build python-packages
-	PYTHONPATH=.tools/python python3 -m pytest tests/python
+	$(call limit,900,tests of the Python SDK) env PYTHONPATH=.tools/python python3 -m pytest tests/python

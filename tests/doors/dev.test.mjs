@@ -48,6 +48,7 @@ describe("make dev", () => {
   let port, dev, exit;
   let said = "";
 
+  // It may have to build the gateway.
   before(async () => {
     writeFileSync(config, CONFIG);
     port = await freePort();
@@ -58,7 +59,7 @@ describe("make dev", () => {
       assert.equal(dev.exitCode, null, said);
       return said.includes("README.md");
     });
-  });
+  }, { timeout: 600_000 });
 
   after(() => {
     try { process.kill(-dev.pid, "SIGKILL"); } catch { /* it is gone, as it should be */ }

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import shutil
 import subprocess
 import urllib.request
@@ -11,6 +12,13 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 PROJECT = Path(__file__).parents[2]
+
+
+def pytest_runtest_logstart(nodeid):
+    """Writes the name of the test under way to where scripts/limit.sh looks for it."""
+    folder = os.environ.get("TESTS_UNDER_WAY")
+    if folder:
+        Path(folder, "tests").write_text(f"{nodeid}\n", encoding="utf-8")
 
 
 def _node():
@@ -28,11 +36,14 @@ def scene():
         stdout=subprocess.PIPE,
         text=True,
     )
-    line = helper.stdout.readline()
-    assert line, "the scene did not start; its complaint is above"
-    yield json.loads(line)
-    helper.stdin.close()
-    assert helper.wait(timeout=10) == 0, "the scene ended badly; its complaint is above"
+    try:
+        line = helper.stdout.readline()
+        assert line, "the scene did not start; its complaint is above"
+        yield json.loads(line)
+        helper.stdin.close()
+        assert helper.wait(timeout=60) == 0, "the scene ended badly; its complaint is above"
+    finally:
+        helper.kill()
 
 
 @pytest.fixture

@@ -1,0 +1,108 @@
+// Tests end: what hangs is named, fails its run, and leaves no process behind. Needs no build.
+
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+
+const ROOT = new URL("../..", import.meta.url).pathname;
+const LIMIT = join(ROOT, "scripts/limit.sh");
+const folder = mkdtempSync(join(tmpdir(), "llm-bridge-limits-"));
+after(() => rmSync(folder, { recursive: true }));
+
+// What a shell of one's own would have: nothing of the make and the test runner that run this file.
+const { MAKEFLAGS, MFLAGS, MAKELEVEL, NODE_TEST_CONTEXT, TESTS_UNDER_WAY, ...env } = process.env;
+
+/** Runs a command from the checkout: how it ended and all that it said. */
+function run(command, args, more = {}) {
+  const { status, stdout, stderr } = spawnSync(command, args, { cwd: ROOT, env: { ...env, ...more }, encoding: "utf8", timeout: 120_000 });
+  return { status, said: stdout + stderr };
+}
+
+/** A file in the folder of this test. */
+function file(name, text) {
+  writeFileSync(join(folder, name), text);
+  return join(folder, name);
+}
+
+/** The runner and its options, as the Makefile has them. */
+const nodeTest = run("make", ["--silent", "--eval", "show-node-test: ; @echo '$(NODE_TEST)'", "show-node-test"]).said.trim().split(/\s+/);
+
+/** The processes, but for those that have ended, whose arguments hold `text`. */
+const processes = (text) => run("ps", ["-eo", "stat=,args="]).said.split("\n").filter((row) => row.includes(text) && !row.startsWith("Z"));
+
+// Elsewhere, what leaves its process group is not found again.
+const IS_LINUX = process.platform === "linux";
+
+// Two that hang, in the event loop and in a hook; a child in a process group of its own; and what goes on all the same.
+const HANGING = `
+import { spawn } from "node:child_process";
+import { after, before, describe, it } from "node:test";
+const never = () => new Promise((resolve) => setTimeout(resolve, 1e9));
+spawn("sleep", ["SLEEPS"], { detached: ${IS_LINUX}, stdio: "ignore" });
+describe("some", () => {
+  it("hangs in the event loop", never);
+  it("goes on", () => {});
+  it("has a limit of its own", { timeout: 50 }, never);
+  describe("inner ones", () => {
+    after(never);
+    it("comes before a hook that hangs", () => {});
+  });
+});
+`;
+
+test("a test or a hook that hangs fails by its name, the others run, and the run ends", () => {
+  const tests = file("hanging.test.mjs", HANGING.replace("SLEEPS", "987654"));
+  const { status, said } = run(LIMIT, ["60", "a suite", ...nodeTest, tests], { TEST_LIMIT_MS: "1500" });
+  assert.equal(status, 1, said);
+  assert.match(said, /hanging\.test\.mjs:.*\n.*✖ hangs in the event loop .*\n.*timed out after 1500ms/);
+  assert.match(said, /✖ has a limit of its own .*\n.*timed out after 50ms/);
+  assert.match(said, /✖ inner ones .*\n.*timed out after 1500ms/);
+  assert.match(said, /✔ goes on/);
+  if (IS_LINUX) assert.match(said, /'a suite' has ended, and left processes behind:\n.*sleep 987654/);
+  assert.deepEqual(processes("987654"), []);
+});
+
+const SPINNING = `
+import { spawn } from "node:child_process";
+import { describe, it } from "node:test";
+describe("some", () => {
+  it("spins", () => {
+    spawn("sleep", ["SLEEPS"], { detached: ${IS_LINUX}, stdio: "ignore" });
+    for (;;);
+  });
+});
+`;
+
+test("a suite whose time is up names the test under way, and is killed with all that it started", () => {
+  const tests = file("spinning.test.mjs", SPINNING.replace("SLEEPS", "987655"));
+  const { status, said } = run(LIMIT, ["3", "a suite", ...nodeTest, tests]);
+  assert.equal(status, 124, said);
+  assert.match(said, /Time is up: 'a suite' did not end within 3 seconds\./);
+  assert.match(said, /The tests under way:\n(.*\n)*.*spinning\.test\.mjs: spins/);
+  assert.deepEqual([...processes("987655"), ...processes("spinning.test.mjs")], []);
+});
+
+test("what CI runs is `make test`, and ends by itself with the names of the suite and the test under way", () => {
+  const tests = file("endless.test.mjs", SPINNING.replace("SLEEPS", "987656"));
+  // In the place of make: one suite, begun as the Makefile begins it.
+  const make = file("make", `#!/bin/sh\necho "make $* with $MAKEFLAGS"\nexec ${LIMIT} 600 "tests that spin" ${nodeTest.join(" ")} ${tests}\n`);
+  chmodSync(make, 0o755);
+  const { status, said } = run(".ci/run", [], { PATH: `${folder}:${env.PATH}`, CI_SECONDS: "4" });
+  assert.equal(status, 124, said);
+  assert.match(said, /^make test with --keep-going$/m);
+  assert.match(said, /Time is up: 'make test' did not end within 4 seconds\.\nThe suite under way: tests that spin\.\n/);
+  assert.match(said, /The tests under way:\n(.*\n)*.*endless\.test\.mjs: spins/);
+  assert.deepEqual([...processes("987656"), ...processes("endless.test.mjs")], []);
+});
+
+test("a native test that hangs is named", () => {
+  const cargo = file("cargo", "#!/bin/sh\necho 'running 2 tests'\necho 'test quick ... ok'\necho 'test slow::one has been running for over 60 seconds'\nexec sleep 987657\n");
+  chmodSync(cargo, 0o755);
+  const { status, said } = run(LIMIT, ["2", "native tests", "scripts/native-tests.sh"], { PATH: `${folder}:${env.PATH}` });
+  assert.equal(status, 124, said);
+  assert.match(said, /The tests under way:\n {2}slow::one\n/);
+  assert.deepEqual(processes("987657"), []);
+});
