@@ -500,7 +500,9 @@ proptest! {
         });
         for got in block_on(join_all(acts)) {
             texts.extend(got.json()["key"].as_str().map(str::to_owned));
-            prop_assert!(matches!(got.status, 200 | 201 | 404 | 409), "{} {}", got.status, got.body);
+            // Whom others overtook five times is told to repeat.
+            let overtaken = got.status == 503 && got.code() == "directory_unavailable";
+            prop_assert!(overtaken || matches!(got.status, 200 | 201 | 404 | 409), "{} {}", got.status, got.body);
         }
         office.world.pauses.borrow_mut().clear();
         let key = office.ask("GET /keys/a", "").json();
