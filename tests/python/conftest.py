@@ -62,7 +62,7 @@ def provider(scene):
 @pytest.fixture
 def options(scene):
     """What any client is made with. It never tries again (a second try would hide the first one's failure), and has little patience."""
-    return {"base_url": scene["gateway"] + "/v1", "api_key": scene["key"], "max_retries": 0, "timeout": 10}
+    return {"base_url": scene["gateway"] + "/v1", "api_key": scene["key"], "max_retries": 0, "timeout": 60}
 
 
 @pytest.fixture

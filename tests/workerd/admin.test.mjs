@@ -9,13 +9,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { as, call, chatRequest, HELLO } from "./client.mjs";
 import { expectError } from "./expect.mjs";
 import { startGateway } from "./harness.mjs";
+import { paced } from "./pace.mjs";
 
 const CONFIG = "providers: { demo: { adapter: echo, models: { echo: {}, other: {} } } }";
 const ACCESS = "caller-key-3141592653";
 const ADMIN = "admin-key-2718281828";
 const BINDINGS = { ACCESS_API_KEYS: ACCESS, ADMIN_API_KEYS: ADMIN };
 /** So long after a change nobody relies on what was before. */
-const EFFECT_MS = 5000;
+const EFFECT_MS = paced(5000);
 
 /** A call to the admin API; `body` is an object. */
 function admin(gateway, method, path, body) {

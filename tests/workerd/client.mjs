@@ -3,7 +3,8 @@
 import { request as httpRequest } from "node:http";
 import { connect } from "node:net";
 
-const PATIENCE_MS = 8000;
+// It only delays the failure of what never comes.
+const PATIENCE_MS = 40_000;
 
 /** `promise`, or a failure that names what was waited for in vain: a test that hangs says nothing. */
 export function soon(promise, what, patience_ms = PATIENCE_MS) {

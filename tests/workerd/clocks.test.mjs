@@ -4,9 +4,10 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { answerEvents, chunk, DONE, event } from "./behaviours.mjs";
 import { blocks, chunks, expectError, expectErrorFrame, expectOneDone } from "./expect.mjs";
+import { PACE, paced } from "./pace.mjs";
 import { ASKING, startStage } from "./stage.mjs";
 
-const LATEST_MS = 700;
+const LATEST_MS = paced(700);
 const TIMEOUT = { type: "upstream_error", code: "upstream_timeout", param: null };
 
 // `native` and `checked` stand for the two ways a stream is passed on.
@@ -17,31 +18,31 @@ const row = (fake, name, keys) => `
 ${keys}`;
 const config = (fake) => `
 providers:
-${row(fake, "connect", `    clocks: { connect: 0.4 }\n    models: "*"`)}
-${row(fake, "first", `    clocks: { first_token: 0.5 }\n    models: "*"`)}
-${row(fake, "idle", `    clocks: { idle: 0.4 }\n    models: "*"`)}
-${row(fake, "restless", `    clocks: { idle: 0.9 }\n    models: "*"`)}
-${row(fake, "total", `    clocks: { total: 0.8 }\n    models: "*"`)}
-${row(fake, "short", `    timeout: 0.6\n    models: "*"`)}
-${row(fake, "both", `    timeout: 30\n    clocks: { total: 0.5 }\n    models: "*"`)}
-${row(fake, "kept", `    clocks: { idle: 0.7 }\n    keep_alive: 0.2\n    models: "*"`)}
-${row(fake, "begun", `    clocks: { first_token: 1 }\n    keep_alive: 0.3\n    models: "*"`)}
+${row(fake, "connect", `    clocks: { connect: ${paced(0.4)} }\n    models: "*"`)}
+${row(fake, "first", `    clocks: { first_token: ${paced(0.5)} }\n    models: "*"`)}
+${row(fake, "idle", `    clocks: { idle: ${paced(0.4)} }\n    models: "*"`)}
+${row(fake, "restless", `    clocks: { idle: ${paced(0.9)} }\n    models: "*"`)}
+${row(fake, "total", `    clocks: { total: ${paced(0.8)} }\n    models: "*"`)}
+${row(fake, "short", `    timeout: ${paced(0.6)}\n    models: "*"`)}
+${row(fake, "both", `    timeout: 30\n    clocks: { total: ${paced(0.5)} }\n    models: "*"`)}
+${row(fake, "kept", `    clocks: { idle: ${paced(0.7)} }\n    keep_alive: ${paced(0.2)}\n    models: "*"`)}
+${row(fake, "begun", `    clocks: { first_token: ${paced(1)} }\n    keep_alive: ${paced(0.3)}\n    models: "*"`)}
 ${row(
   fake,
   "rows",
   `    timeout: 30
     clocks: { connect: 30, first_token: 30, idle: 30 }
     models:
-      of-connect: { clocks: { connect: 0.4 } }
-      of-first-token: { clocks: { first_token: 0.4 } }
-      of-idle: { clocks: { idle: 0.5 } }
-      of-total: { clocks: { total: 0.6 } }
-      of-timeout: { timeout: 0.6 }`,
+      of-connect: { clocks: { connect: ${paced(0.4)} } }
+      of-first-token: { clocks: { first_token: ${paced(0.4)} } }
+      of-idle: { clocks: { idle: ${paced(0.5)} } }
+      of-total: { clocks: { total: ${paced(0.6)} } }
+      of-timeout: { timeout: ${paced(0.6)} }`,
 )}
 ${row(
   fake,
   "merged",
-  `    clocks: { first_token: 0.5 }
+  `    clocks: { first_token: ${paced(0.5)} }
     models:
       of-provider: { clocks: { idle: 30, connect: 30 } }
       longer: { clocks: { first_token: 30 } }`,
@@ -51,7 +52,7 @@ ${row(
 describe("a clock", { concurrency: 8 }, () => {
   let stage;
   before(async () => {
-    stage = await startStage({ config });
+    stage = await startStage({ config, pace: PACE });
   });
   after(() => stage.stop());
 
@@ -64,9 +65,10 @@ describe("a clock", { concurrency: 8 }, () => {
     return stage.watch(`${provider}/${model}`, fields);
   }
 
+  /** Demands that `due` milliseconds, at the machine's pace, have passed, and not many more. */
   function expectTime(took, due) {
-    assert.ok(took >= due - 5, `${took} ms: before its time, ${due} ms`);
-    assert.ok(took <= due + LATEST_MS, `${took} ms: long after its time, ${due} ms`);
+    assert.ok(took >= paced(due) - 5, `${took} ms: before its time, ${paced(due)} ms`);
+    assert.ok(took <= paced(due) + LATEST_MS, `${took} ms: long after its time, ${paced(due)} ms`);
   }
 
   /** Demands that the request failed after `due` milliseconds before there was an answer. */
@@ -86,7 +88,7 @@ describe("a clock", { concurrency: 8 }, () => {
     await stage.expectCancelled(record);
     const { event: kind, status, outcome, error_code } = end;
     assert.deepEqual({ kind, status, outcome, error_code }, { kind: "request_error", status: 200, outcome: "timed_out", error_code: "upstream_timeout" });
-    assert.ok(end.duration_ms >= due - 5 && end.duration_ms <= due + LATEST_MS, `${end.duration_ms} ms in the log`);
+    expectTime(end.duration_ms, due);
   }
 
   function expectComplete({ answer, end }) {

@@ -7,6 +7,7 @@ import { ANSWER, TEXT_USAGE } from "./behaviours.mjs";
 import { as, call, events, open } from "./client.mjs";
 import { expectError, expectErrorFrame, expectOneDone } from "./expect.mjs";
 import { OFFICE, Office } from "./office.mjs";
+import { paced } from "./pace.mjs";
 import { ASKING, KEY, startStage } from "./stage.mjs";
 
 const PRICE = "price: { input: 2, output: 4 }, max_output: 100";
@@ -21,7 +22,7 @@ providers:
   any: ${row(fake, "")}
   shy: ${row(fake, "stream_usage: leave")}
   checked: ${row(fake, "relay: checked")}
-  brief: ${row(fake, "clocks: { total: 1 }")}
+  brief: ${row(fake, `clocks: { total: ${paced(1)} }`)}
   capped: { base_url: "${fake.base}", api_key_env: ANY_API_KEY, models: { ok: { max_tokens: 5 } } }
   claude: { adapter: anthropic, base_url: "${fake.base}", api_key_env: ANY_API_KEY, models: "*" }
   google: { adapter: gemini, base_url: "${fake.base}", api_key_env: ANY_API_KEY, models: "*" }

@@ -105,14 +105,15 @@ describe("the demonstration model", () => {
   });
 
   it("is as slow as it is told to be, and live", async () => {
+    const asked = Date.now();
     const answer = await open(url, chatRequest(KEY, { model: "slow", messages: HELLO, stream: true }));
     const arrivals = [];
     for (let part = await answer.next(); part !== null; part = await answer.next()) {
       if (chunks(part).some(({ choices }) => choices[0].delta.content)) arrivals.push(Date.now());
     }
     assert.ok(arrivals.length > 4, "the pieces come one by one");
-    const took = arrivals.at(-1) - arrivals[0];
-    assert.ok(took >= (arrivals.length - 1) * 90, `${took} ms between ${arrivals.length} pieces`);
+    const took = arrivals.at(-1) - asked;
+    assert.ok(took >= (arrivals.length - 1) * 90, `${took} ms for ${arrivals.length} pieces`);
   });
 
   it("takes many callers at a time", async () => {

@@ -5,6 +5,7 @@ import { createServer } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { HELLO } from "./client.mjs";
 import { expectError } from "./expect.mjs";
+import { paced } from "./pace.mjs";
 import { PROVIDER_KEY, startStage } from "./stage.mjs";
 
 const MESSAGES = `"messages":${JSON.stringify(HELLO)}`;
@@ -29,7 +30,7 @@ limits: { max_body_bytes: 4096 }
 providers:
   openai: { base_url: "${fake.base}", models: { ok: {}, capped: { max_tokens: 10 } } }
   any: { base_url: "${fake.base}", models: "*" }
-  brief: { base_url: "${fake.base}", models: { silent: { timeout: 1 }, stall-mid-stream: { timeout: 1 } } }
+  brief: { base_url: "${fake.base}", models: { silent: { timeout: ${paced(1)} }, stall-mid-stream: { timeout: ${paced(1)} } } }
   dead: { base_url: "http://127.0.0.1:${dead}/v1", models: { ok: {} } }
   keyless-by-mistake: { base_url: "${fake.base}", models: { ok: {} } }
   misnamed: { base_url: "${fake.base}", api_key_env: MY_KEY, models: { ok: {} } }
@@ -179,7 +180,7 @@ providers:
         const took = Date.now() - started;
         expectError(answer, { status: 504, type: "upstream_error", code: "upstream_timeout", param: null });
         expectDiscreet(answer);
-        assert.ok(took >= 900 && took < 2500, `${took} ms`);
+        assert.ok(took >= paced(1000) - 5 && took < paced(2500), `${took} ms`);
         await stage.expectCancelled();
       });
     }

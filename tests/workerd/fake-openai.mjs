@@ -11,11 +11,11 @@ import { BEHAVIOURS, errorBody } from "./behaviours.mjs";
 const CHAT_PATHS = new Set(["/v1/chat/completions", "/chat/completions", "/v1beta/openai/chat/completions"]);
 const KEYLESS_CHAT_PATH = "/keyless/v1/chat/completions";
 
-/** Starts a fake provider on loopback; `port` 0 takes any free one. */
-export async function startFake({ port = 0 } = {}) {
+/** Starts a fake provider on loopback; `port` 0 takes any free one. All its pauses are multiplied by `pace`. */
+export async function startFake({ port = 0, pace = 1 } = {}) {
   const behaviours = new Map(Object.entries(BEHAVIOURS));
   const requests = [];
-  const server = createServer((req, res) => serve(req, res, { behaviours, requests }));
+  const server = createServer((req, res) => serve(req, res, { behaviours, requests, pace }));
   // A client that sends nonsense must see a closed connection, never bring the fake down.
   server.on("clientError", (_, socket) => socket.destroy());
   // A pooled connection that the fake closes for age would look like a fault of the gateway's.
@@ -46,11 +46,11 @@ export async function startFake({ port = 0 } = {}) {
   };
 }
 
-async function serve(req, res, { behaviours, requests }) {
+async function serve(req, res, { behaviours, requests, pace }) {
   const path = req.url.split("?")[0];
   if (path === "/_requests") return recorder(req, res, requests);
   const record = { method: req.method, path: req.url, headers: req.headers, rawHeaders: req.rawHeaders, body: Buffer.alloc(0) };
-  const exchange = new Exchange(record, res);
+  const exchange = new Exchange(record, res, pace);
   requests.push(record);
   try {
     record.body = await readAll(req);
@@ -74,11 +74,13 @@ class Exchange {
   #res;
   #socket;
   #finished = false;
+  #pace;
 
-  constructor(record, res) {
+  constructor(record, res, pace) {
     this.record = record;
     this.#res = res;
     this.#socket = res.socket;
+    this.#pace = pace;
     record.sent = [];
     record.closedEarly = false;
     /** Resolves when the connection's part in this exchange is over: to true if the client left before the answer's end. */
@@ -150,7 +152,7 @@ class Exchange {
   }
 
   sleep(ms) {
-    return new Promise((resolve) => setTimeout(resolve, ms));
+    return new Promise((resolve) => setTimeout(resolve, ms * this.#pace));
   }
 }
 

@@ -5,16 +5,18 @@ import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { answerEvents, chunk, DONE, event } from "./behaviours.mjs";
 import { blocks, expectError, expectErrorFrame, expectOneDone } from "./expect.mjs";
+import { PACE, paced } from "./pace.mjs";
 import { ASKING, freshId, rows, startStage } from "./stage.mjs";
 
 const COMMENT = ": keep-alive\n\n";
 const KEEP_ALIVE_MS = 600;
+const LATEST_MS = 980;
 
 const config = rows({
-  kept: "keep_alive: 0.6",
-  checked: "keep_alive: 0.6, relay: checked",
-  brisk: "keep_alive: 0.2",
-  "brisk-checked": "keep_alive: 0.2, relay: checked",
+  kept: `keep_alive: ${paced(0.6)}`,
+  checked: `keep_alive: ${paced(0.6)}, relay: checked`,
+  brisk: `keep_alive: ${paced(0.2)}`,
+  "brisk-checked": `keep_alive: ${paced(0.2)}, relay: checked`,
   off: "keep_alive: 0",
   default: "",
 });
@@ -49,7 +51,7 @@ function difference(text, wanted) {
 describe("a silent stream is kept alive", () => {
   let stage;
   before(async () => {
-    stage = await startStage({ config });
+    stage = await startStage({ config, pace: PACE });
   });
   after(() => stage.stop());
 
@@ -98,7 +100,7 @@ describe("a silent stream is kept alive", () => {
           const asked = performance.now();
           const answer = await stage.openStream(`${slow}/${model}`, ASKING);
           const took = performance.now() - asked;
-          assert.ok(took >= KEEP_ALIVE_MS - 5 && took < 980, `the response began after ${took} ms`);
+          assert.ok(took >= paced(KEEP_ALIVE_MS) - 5 && took < paced(LATEST_MS), `the response began after ${took} ms`);
           const begun = await answer.until(COMMENT);
           assert.ok(begun.endsWith(COMMENT) && begun.includes('"role":"assistant"'), begun);
           await answer.rest();
@@ -116,7 +118,7 @@ describe("a silent stream is kept alive", () => {
             const answer = await stage.openStream(`${slow}/${model}`, ASKING);
             const took = performance.now() - asked;
             await answer.rest();
-            assert.ok(took >= KEEP_ALIVE_MS - 5 && took < 980, `the response began after ${took} ms`);
+            assert.ok(took >= paced(KEEP_ALIVE_MS) - 5 && took < paced(LATEST_MS), `the response began after ${took} ms`);
           });
         }
 
@@ -184,7 +186,7 @@ describe("a silent stream is kept alive", () => {
         for (let n = 1; n <= 4; n++) {
           await answer.until(COMMENT);
           const took = performance.now() - quiet;
-          assert.ok(took >= n * 200 - 60 && took < n * 200 + 500, `comment ${n} after ${took} ms`);
+          assert.ok(took >= paced(n * 200 - 60) && took < paced(n * 200 + 500), `comment ${n} after ${took} ms`);
         }
         provider.write(ending(provider));
         provider.end();
@@ -276,7 +278,7 @@ describe("a silent stream is kept alive", () => {
         stage.fake.behave(model, telling((exchange) => [content(exchange, "one"), ...Array(24).fill(megabyte(exchange)), 1200, content(exchange, "rest")]));
         const answer = await stage.openStream(`${provider}/${model}`, ASKING);
         // The provider has written all, and is silent, while this reader has taken next to nothing.
-        await sleep(1000);
+        await sleep(paced(1000));
         expectBetweenEvents(await answer.rest(), Buffer.concat(stage.fake.of(model).sent));
       });
     }

@@ -33,7 +33,7 @@ export class Office {
 
   /** The sums of a key, once `requests` are in the books. */
   async totals(id, requests) {
-    for (const deadline = Date.now() + 5000; ; await sleep(50)) {
+    for (const deadline = Date.now() + 30_000; ; await sleep(50)) {
       const { totals } = await this.order("GET", `/usage?key=${id}`);
       if (requests === undefined || totals.requests >= requests || Date.now() > deadline) return totals;
     }

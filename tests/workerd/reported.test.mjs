@@ -101,7 +101,7 @@ describe("what a provider reported is what is billed", { concurrency: 4 }, () =>
 
   /** The receipt of a request, once it is in the books. */
   const receiptOf = async (id) => {
-    for (const deadline = Date.now() + 5000; ; await sleep(50)) {
+    for (const deadline = Date.now() + 30_000; ; await sleep(50)) {
       const receipt = (await office.receipts("payer")).find(({ request_id }) => request_id === id);
       if (receipt || Date.now() > deadline) return receipt;
     }

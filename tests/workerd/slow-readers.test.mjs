@@ -5,6 +5,7 @@ import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { answerEvents, chunk, DONE, event } from "./behaviours.mjs";
 import { expectErrorFrame, expectOneDone } from "./expect.mjs";
+import { PACE, paced } from "./pace.mjs";
 import { ASKING, freshId, rows, startStage } from "./stage.mjs";
 
 // More than the sockets on the way take up.
@@ -12,15 +13,15 @@ const PIECES = 96;
 const PIECE = "x".repeat(256 << 10);
 
 const config = rows({
-  idle: "clocks: { idle: 0.9 }",
-  total: "clocks: { total: 0.8 }",
-  kept: "clocks: { total: 0.8 }, keep_alive: 0.2",
+  idle: `clocks: { idle: ${paced(0.9)} }`,
+  total: `clocks: { total: ${paced(0.8)} }`,
+  kept: `clocks: { total: ${paced(0.8)} }, keep_alive: ${paced(0.2)}`,
 });
 
 describe("a client that does not read for a while", { concurrency: 2 }, () => {
   let stage;
   before(async () => {
-    stage = await startStage({ config });
+    stage = await startStage({ config, pace: PACE });
   });
   after(() => stage.stop());
 
@@ -50,7 +51,7 @@ describe("a client that does not read for a while", { concurrency: 2 }, () => {
   ]) {
     it(`gets all of a ${how} stream in the end: its provider was not silent`, async () => {
       const { answer, id } = await ask("idle", flood(true), fields);
-      await sleep(1500);
+      await sleep(paced(1500));
       const text = (await answer.rest()).toString();
       expectOneDone(text);
       assert.equal(text.split(PIECE).length - 1, PIECES, "the whole answer");
@@ -62,7 +63,7 @@ describe("a client that does not read for a while", { concurrency: 2 }, () => {
         const { answer, id, record } = await ask(provider, flood(false), fields);
         const end = await stage.end(id, "request_error");
         assert.equal(end.outcome, "timed_out");
-        assert.ok(end.duration_ms >= 795 && end.duration_ms < 1600, `${end.duration_ms} ms`);
+        assert.ok(end.duration_ms >= paced(800) - 5 && end.duration_ms < paced(1600), `${end.duration_ms} ms`);
         await stage.expectCancelled(record);
         const text = (await answer.rest()).toString();
         expectErrorFrame(text, { type: "upstream_error", code: "upstream_timeout", param: null });

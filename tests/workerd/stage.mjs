@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { call, chatRequest, HELLO, open, soon } from "./client.mjs";
 import { startFake } from "./fake-openai.mjs";
 import { startGateway } from "./harness.mjs";
+import { PACE, paced } from "./pace.mjs";
 
 export const KEY = "caller-key-3141592653";
 export const PROVIDER_KEY = "sk-provider-2718281828";
@@ -31,11 +32,11 @@ providers:
   brief:
     base_url: ${fake.base}
     models:
-      ok: { timeout: 1 }
-      silent: { timeout: 1 }
-      silent-stream: { timeout: 1 }
-      stall-mid-stream: { timeout: 1 }
-      trickle: { timeout: 1 }
+      ok: { timeout: ${paced(1)} }
+      silent: { timeout: ${paced(1)} }
+      silent-stream: { timeout: ${paced(1)} }
+      stall-mid-stream: { timeout: ${paced(1)} }
+      trickle: { timeout: ${paced(1)} }
 `;
 
 const USUAL_BINDINGS = { ACCESS_API_KEYS: KEY, OPENAI_API_KEY: PROVIDER_KEY, ANY_API_KEY: PROVIDER_KEY, SHY_API_KEY: PROVIDER_KEY, BRIEF_API_KEY: PROVIDER_KEY };
@@ -53,9 +54,12 @@ let watched = 0;
 /** A request id that no other request has, by which its log entries are found. */
 export const freshId = () => `watched-${++watched}`;
 
-/** Sets the scene; `config` makes the YAML from the fake, `bindings` are added to the usual keys. */
-export async function startStage({ config = usualConfig, bindings = {}, provider = startFake, disk, entry } = {}) {
-  const fake = await provider();
+/**
+ * Sets the scene; `config` makes the YAML from the fake, `bindings` are added to the usual keys. Where the times in `config` are
+ * `paced`, `pace: PACE` lets the fake's pauses be so, too.
+ */
+export async function startStage({ config = usualConfig, bindings = {}, provider = startFake, disk, entry, pace = config === usualConfig ? PACE : 1 } = {}) {
+  const fake = await provider({ pace });
   try {
     const gateway = await startGateway({ config: config(fake), bindings: { ...USUAL_BINDINGS, ...bindings }, disk, entry });
     return new Stage(fake, gateway);
@@ -106,7 +110,7 @@ class Stage {
   /** The log's entries of one request, once its last one is there. */
   async story(request_id) {
     const isEnd = (entry) => entry.request_id === request_id && TERMINAL.includes(entry.event);
-    for (const deadline = Date.now() + 3000; Date.now() < deadline && !this.gateway.logs().some(isEnd); ) await sleep(10);
+    for (const deadline = Date.now() + 30_000; Date.now() < deadline && !this.gateway.logs().some(isEnd); ) await sleep(10);
     // A second ending, if there is one, comes at once.
     await sleep(50);
     return this.gateway.logs().filter((entry) => entry.request_id === request_id);
@@ -133,7 +137,7 @@ class Stage {
 
   /** Demands that the gateway gives up the call that the provider is still answering. */
   async expectCancelled(record = this.fake.last()) {
-    assert.equal(await soon(record.closed, "the call to the provider to be cancelled", 3000), true);
+    assert.equal(await soon(record.closed, "the call to the provider to be cancelled", 3000 * PACE), true);
   }
 
   /** Ends the scene, and demands that nothing secret was printed in it. */

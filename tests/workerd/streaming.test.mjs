@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { ANSWER, DONE, USAGE } from "./behaviours.mjs";
 import { events } from "./client.mjs";
 import { blocks, chunks, expectError, expectErrorFrame, expectOneDone, streamedText } from "./expect.mjs";
+import { paced } from "./pace.mjs";
 import { ASKING, startStage } from "./stage.mjs";
 
 const event = (n) => `data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"part ${n}"},"finish_reason":null}]}\n\n`;
@@ -216,7 +217,7 @@ describe("a stream", () => {
         const answer = await stream(`brief/${model}`);
         const took = Date.now() - started;
         expectErrorFrame(answer.text, { type: "upstream_error", code: "upstream_timeout", param: null });
-        assert.ok(took >= 900 && took < 2500, `${took} ms`);
+        assert.ok(took >= paced(1000) - 5 && took < paced(2500), `${took} ms`);
         await stage.expectCancelled();
       });
     }
@@ -233,7 +234,7 @@ describe("a stream", () => {
     it("is cancelled while the provider is talking", async () => {
       const { provider, caller } = await drive(stage, "left-busy");
       caller.leave();
-      for (const deadline = Date.now() + 3000; !provider.over && Date.now() < deadline; await sleep(20)) provider.write(event(2));
+      for (const deadline = Date.now() + paced(3000); !provider.over && Date.now() < deadline; await sleep(20)) provider.write(event(2));
       await stage.expectCancelled(provider.record);
     });
 

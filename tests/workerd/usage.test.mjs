@@ -10,6 +10,7 @@ import { billing, expectCharge, expectWhole, PRICED, sumsOf } from "./bills.mjs"
 import { as, begin, call, chatRequest, HELLO, open } from "./client.mjs";
 import { expectError } from "./expect.mjs";
 import { OFFICE, Office } from "./office.mjs";
+import { PACE, paced } from "./pace.mjs";
 import { ASKING, KEY, startStage } from "./stage.mjs";
 
 /** A port of loopback at which nobody listens. */
@@ -29,8 +30,8 @@ const config = (port) => (fake) => {
     row("checked", "relay: checked"),
     row("shy", "stream_usage: leave"),
     // Long enough for all of the storm to have reached the provider, on a busy machine too.
-    row("hasty", "clocks: { connect: 3 }"),
-    row("impatient", "clocks: { idle: 1 }"),
+    row("hasty", `clocks: { connect: ${paced(3)} }`),
+    row("impatient", `clocks: { idle: ${paced(1)} }`),
     row("loyal", "on_disconnect: finish"),
     row("loyal-checked", "on_disconnect: finish, relay: checked"),
     row("lively", "keep_alive: 0.2"),
@@ -95,7 +96,7 @@ describe("the books", () => {
   /** What is waited for on the way of one request. */
   const cueOf = (user) => cues.get(user) ?? cues.set(user, Promise.withResolvers()).get(user);
   before(async () => {
-    stage = await startStage({ config: config(await deadPort()), bindings: OFFICE });
+    stage = await startStage({ config: config(await deadPort()), bindings: OFFICE, pace: PACE });
     office = new Office(stage.gateway.url);
     const ways = billing({ turn: (user) => leavers.get(user)(), cue: (user) => cueOf(user).promise });
     for (const [name, way] of Object.entries(ways)) stage.fake.behave(name, way);
@@ -266,7 +267,7 @@ describe("the books", () => {
     const asked = await Promise.all(waves);
     const all = await Promise.all(members.map((id, index) => expectBooks(`vk_${id}`, keys[id], asked[index])));
     let team = [];
-    for (const deadline = Date.now() + 5000; team.length < 10 && Date.now() < deadline; await sleep(50)) team = await office.receipts("team");
+    for (const deadline = Date.now() + 30_000; team.length < 10 && Date.now() < deadline; await sleep(50)) team = await office.receipts("team");
     expectWhole(team);
     const inOrder = (receipts) => receipts.map(({ number, ...receipt }) => receipt).sort((a, b) => a.id.localeCompare(b.id));
     assert.deepEqual(inOrder(team), inOrder(all.flat()));
@@ -297,7 +298,7 @@ describe("the caller's own sums", () => {
   const requests = async (query) => (await usage(query)).json().totals.requests;
 
   it("are those of the days that are asked for", async () => {
-    for (const deadline = Date.now() + 5000; (await requests("")) === 0 && Date.now() < deadline; ) await sleep(50);
+    for (const deadline = Date.now() + 30_000; (await requests("")) === 0 && Date.now() < deadline; ) await sleep(50);
     const all = (await usage("")).json();
     assert.deepEqual([all.totals.requests, all.to, all.from], [1, day(0), day(29)]);
     assert.deepEqual(all.data.map(({ provider, model }) => [provider, model]), [["any", "ok"]]);
@@ -376,7 +377,7 @@ describe("a limit, to the official client", () => {
     const first = chat(openai, "any/held");
     const held = await holding;
     const second = chat(openai);
-    for (const deadline = Date.now() + 5000; ends("narrow").length === 0 && Date.now() < deadline; ) await sleep(20);
+    for (const deadline = Date.now() + 30_000; ends("narrow").length === 0 && Date.now() < deadline; ) await sleep(20);
     billing().bill(held);
     assert.deepEqual((await Promise.all([first, second])).map(({ usage }) => usage.prompt_tokens), [101, 101]);
     assert.deepEqual(ends("narrow").map(({ status }) => status), [429, 200, 200]);

@@ -8,6 +8,7 @@ import { billing, expectCharge, PRICED } from "./bills.mjs";
 import { call, events, raw, soon } from "./client.mjs";
 import { expectError, streamedText } from "./expect.mjs";
 import { OFFICE, Office } from "./office.mjs";
+import { PACE, paced } from "./pace.mjs";
 import { closeAll, NAMED, openSession, openSocket, textOf } from "./socket.mjs";
 import { ASKING, KEY, startStage } from "./stage.mjs";
 
@@ -15,12 +16,13 @@ const config = (fake, more = "") => `
 default_provider: any
 providers:
   any: { base_url: "${fake.base}", models: "*" }
-  brief: { base_url: "${fake.base}", api_key_env: ANY_API_KEY, models: "*", clocks: { total: 0.6 } }
+  brief: { base_url: "${fake.base}", api_key_env: ANY_API_KEY, models: "*", clocks: { total: ${paced(0.6)} } }
   priced: { base_url: "${fake.base}", api_key_env: ANY_API_KEY, models: { "*": { ${PRICED} } } }
 ${more}`;
 
 const ENVELOPE = ["code", "message", "param", "type"];
-const QUICK = 1000;
+// A second, and twice what a busy machine adds to it: much else goes on here at the same time.
+const QUICK = 2 * paced(1000) - 1000;
 
 describe("a WebSocket", { concurrency: 8 }, () => {
   let stage, office, url;
@@ -434,14 +436,14 @@ describe("what an operator says of WebSockets", { concurrency: 4 }, () => {
     }));
 
   it("ends a connection on which nothing happens, but for pings", () =>
-    setting("websocket: { idle_seconds: 1 }")(async (stage) => {
+    setting(`websocket: { idle_seconds: ${Math.ceil(PACE)} }`)(async (stage) => {
       const [idle, pinging, busy] = await Promise.all([1, 2, 3].map(() => openSession(stage.gateway.url, { key: KEY })));
       const held = stage.held("slowly");
       busy.chat({ model: "slowly", stream: true }, { id: "a" });
       const exchange = await held;
       for (let n = 0; n < 6; n++) {
         pinging.send('{"type":"ping"}');
-        await sleep(400);
+        await sleep(400 * Math.ceil(PACE));
       }
       assert.equal((await idle.end()).code, 4408);
       exchange.openStream();
