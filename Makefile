@@ -189,7 +189,7 @@ test-types: $(NPM_PACKAGES)
 	$(call limit,600,tests of the SDKs' types) $(NODE_TEST) 'tests/types/**/*.test.mjs'
 
 test-workerd: build $(BROWSER)
-	$(call limit,2400,tests on workerd) $(NODE_TEST) 'tests/workerd/**/*.test.mjs'
+	$(call limit,3000,tests on workerd) $(NODE_TEST) 'tests/workerd/**/*.test.mjs'
 
 test-doors: setup build
 	$(call limit,1800,tests of the make commands) $(NODE_TEST) 'tests/doors/**/*.test.mjs'
