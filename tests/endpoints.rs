@@ -356,10 +356,10 @@ fn what_may_be_kept_for_an_hour_is_promised_at_its_price_and_nothing_else_is() {
     // A token costs a millionth, or two; and a context has eight.
     let text = key(&gateway, &world, &json!({"id": "h", "budget": {"amount": "0.00001", "per": "total"}}));
     let chat = |cache: &str| {
-        world
-            .scripts
-            .borrow_mut()
-            .push_back(Script::json(200, r#"{"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0}}"#));
+        world.scripts.borrow_mut().push_back(Script::json(
+            200,
+            r#"{"choices":[{"message":{}}],"usage":{"prompt_tokens":0,"completion_tokens":0}}"#,
+        ));
         let body =
             format!(r#"{{"model":"up/m","messages":[{{"role":"user","content":"Hi","cache_control":{cache}}}]}}"#);
         let bearer = format!("Bearer {text}");

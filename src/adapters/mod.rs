@@ -236,6 +236,11 @@ pub trait Encode {
     /// Writes the end: what the format demands after the last step of an answer that is whole, or, `failure`, of one that is not.
     fn finish(&mut self, failure: Option<&Error>, out: &mut Vec<u8>);
 
+    /// Writes what ends a stream of the provider's own bytes, whose answer was whole, and which was closed without that.
+    fn close(&self, out: &mut Vec<u8>) {
+        let _ = out;
+    }
+
     /// What would have told the usage at the end, if it was kept back for the cost to be told with it.
     fn kept_usage(&self) -> Option<&[u8]> {
         None
@@ -256,6 +261,9 @@ pub trait Listen {
 
     /// Whether the stream has said that it is done.
     fn is_done(&self) -> bool;
+
+    /// Whether it has said so without having given an answer.
+    fn is_hollow(&self) -> bool;
 
     /// Whether what the client has so far ends between two events, so that something may be put in between.
     fn is_between_events(&self) -> bool;

@@ -86,8 +86,8 @@ pub async fn answer<H: Host>(
     }
     receipt.served = facts.model;
     Ok(match body.map_err(|error| bridge.clean(target.index, error))? {
-        None if stream && manner.chats() => streamed(&bytes, wanted, receipt),
-        Some(body) if stream && manner.chats() => streamed(&body, wanted, receipt),
+        None if stream && manner.chats() => streamed(&bytes, wanted, receipt)?,
+        Some(body) if stream && manner.chats() => streamed(&body, wanted, receipt)?,
         Some(body) if stream => Response::event_stream(Body::Bytes(body)),
         None => Response::json(200, Body::Buffer(buffer, bytes)),
         Some(body) => Response::json(200, Body::Bytes(body)),
@@ -143,16 +143,23 @@ fn head<H: Host>(host: &H, ask: &Ask<'_>) -> Head {
 /// A whole answer that the client gets as it is.
 fn heard(task: &Task, bytes: &[u8]) -> (Result<Option<Vec<u8>>>, Facts) {
     match (task.reply)(bytes) {
-        Ok(facts) => (Ok(None), facts.into()),
+        Ok(facts) => (facts.check().map(|()| None), facts.into()),
         Err(error) => (Err(error), Facts::default()),
     }
 }
 
 /// A whole answer where a stream was asked for.
-fn streamed<H: Host>(body: &[u8], wanted: Wanted, receipt: &Receipt) -> Response<H> {
+///
+/// # Errors
+/// 502 if it cannot be told as one: its JSON is beyond what is read here (half a surrogate, a number without bounds, hundreds of levels).
+fn streamed<H: Host>(body: &[u8], wanted: Wanted, receipt: &Receipt) -> Result<Response<H>> {
     let cost = wanted.cost.then(|| receipt.told_cost());
     let told = inbound::as_stream(body, wanted.usage == Some(true), cost.as_deref());
-    Response::event_stream(Body::Bytes(told.unwrap_or_default()))
+    let told = told.ok_or_else(|| {
+        let message = "The provider answered with a whole answer that cannot be told as the stream that was asked for.";
+        Error::upstream(502, "upstream_invalid_response", message)
+    })?;
+    Ok(Response::event_stream(Body::Bytes(told)))
 }
 
 /// Reads a stream up to its first content: until then, a failure can still be told as what it is. A client that would hear nothing for

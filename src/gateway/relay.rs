@@ -135,9 +135,9 @@ impl Relay {
         self.watch.left(now)
     }
 
-    /// Whether nothing more is to be expected of a stream that is checked.
+    /// Whether nothing more is to be expected of a stream that is checked, or of one that has ended without an answer.
     pub fn is_done(&self) -> bool {
-        self.checked && self.heard.is_done()
+        (self.checked && self.heard.is_done()) || self.heard.is_hollow()
     }
 
     /// How long until the next [`Relay::tick`].
@@ -158,11 +158,14 @@ impl Relay {
         self.heard.has_content() || self.heard.is_whole() || self.heard.error().is_some()
     }
 
-    /// The error of a stream that reported one before any content.
+    /// The error of a stream that reported one before any content, or that said before any that it was done.
     ///
     /// # Errors
-    /// The provider's error.
+    /// The provider's error, or 502.
     pub fn failed_early(&self) -> Result<()> {
+        if self.heard.is_hollow() {
+            return Err(hollow());
+        }
         self.heard.error().filter(|_| !self.heard.has_content()).map_or(Ok(()), |error| Err(error.clone()))
     }
 
@@ -171,21 +174,28 @@ impl Relay {
     /// # Errors
     /// 502 if it does not.
     pub fn ended_early(&self) -> Result<()> {
-        if self.heard.is_whole() { Ok(()) } else { Err(failure(End::Closed)) }
+        if self.heard.is_whole() { Ok(()) } else { Err(self.failure(End::Closed)) }
+    }
+
+    /// What is wrong with an answer that ended so, and is not whole.
+    fn failure(&self, end: End) -> Error {
+        let unread = end == End::Closed && !self.heard.has_content() && self.heard.malformed() > 0;
+        if self.heard.is_hollow() || unread { hollow() } else { failure(end) }
     }
 
     /// It came to nothing: what it took all the same, as far as the provider has said, goes into `receipt`.
     pub fn report(&self, receipt: &mut Receipt) {
-        match (self.heard.usage(), self.heard.error()) {
-            (Some(usage), Some(_)) => receipt.charge(Some(usage), self.heard.tier(), &[], 0),
-            (Some(usage), None) => receipt.charge_in_part(usage, self.heard.tier(), &[], 0),
-            (None, _) => {}
+        let Some(usage) = self.heard.usage() else { return };
+        if self.heard.error().is_some() || self.heard.is_done() {
+            receipt.charge(Some(usage), self.heard.tier(), &[], 0);
+        } else {
+            receipt.charge_in_part(usage, self.heard.tier(), &[], 0);
         }
     }
 
     /// The flow has ended. Gives the bytes that the client still has to get.
     pub fn finish(&mut self, end: End) -> Vec<u8> {
-        let failure = failure(end);
+        let failure = self.failure(end);
         let mut tail = self.heard.finish(&failure);
         self.receipt.outcome = match (self.heard.is_whole(), self.heard.error(), end) {
             // What was heard after the client had left is not what it got.
@@ -214,7 +224,7 @@ impl Relay {
         let error = match self.receipt.outcome {
             Outcome::Complete | Outcome::ClientClosed | Outcome::Refused => None,
             Outcome::UpstreamError => self.heard.error().map(|error| self.bridge.clean(self.provider, error.clone())),
-            Outcome::Truncated | Outcome::TimedOut => Some(failure(end)),
+            Outcome::Truncated | Outcome::TimedOut => Some(self.failure(end)),
         };
         let text = self.heard.text().map(str::to_owned);
         Closing::new(self.bridge, self.receipt, error, text)
@@ -230,4 +240,10 @@ fn failure(end: End) -> Error {
             Error::upstream(502, "stream_truncated", "The provider's answer broke off before its end.")
         }
     }
+}
+
+/// A stream that ended, and was none of an answer.
+fn hollow() -> Error {
+    let message = "The provider answered with a stream that holds no answer.";
+    Error::upstream(502, "upstream_invalid_response", message)
 }

@@ -46,7 +46,7 @@ pub(super) struct Translate {
 
 impl From<outbound::Facts> for Facts {
     fn from(facts: outbound::Facts) -> Self {
-        let outbound::Facts { usage, model, tier, words, said } = facts;
+        let outbound::Facts { usage, model, tier, words, said, hollow: _ } = facts;
         Self { usage, model, tier, words, said, ..Self::default() }
     }
 }
@@ -89,20 +89,34 @@ impl Listen for Translate {
         for byte in bytes.iter().skip(bytes.len().saturating_sub(4)).filter(|byte| **byte != b'\r') {
             self.tail = [self.tail[1], *byte];
         }
+        // An end without an answer is not passed on: an error takes its place.
+        if self.is_hollow() {
+            self.tail = *b"..";
+            return Cow::Owned(Vec::new());
+        }
         Cow::Borrowed(bytes)
     }
 
     fn finish(&mut self, failure: &Error) -> Vec<u8> {
         let mut out = self.step(|decode, each| decode.finish(each));
         let failure = Some(failure).filter(|_| !self.facts.is_whole());
-        if self.facts.error.is_some() || (self.native && failure.is_none()) {
+        if self.facts.error.is_some() {
             return out;
         }
         if !self.is_between_events() {
             out.extend_from_slice(b"\n\n");
         }
-        self.encode.finish(failure, &mut out);
+        match (self.native, failure) {
+            // The provider's own bytes; at most their end is missing.
+            (true, None) if self.facts.ended => {}
+            (true, None) => self.encode.close(&mut out),
+            _ => self.encode.finish(failure, &mut out),
+        }
         out
+    }
+
+    fn is_hollow(&self) -> bool {
+        self.facts.ended && !self.facts.content && self.facts.error.is_none()
     }
 
     fn is_whole(&self) -> bool {

@@ -284,20 +284,20 @@ describe("a clock", { concurrency: 8 }, () => {
 
     it("of the connection has no say once there are headers", async () => {
       const late = async (exchange) => {
-        exchange.open(200, { "content-type": "application/json", "content-length": 14 });
-        exchange.write('{"choices":[');
+        exchange.open(200, { "content-type": "application/json", "content-length": 28 });
+        exchange.write('{"choices":[{"message":{}}');
         await exchange.sleep(800);
         exchange.write("]}");
         exchange.end();
       };
       const { answer, end } = await ask("connect", late);
-      assert.deepEqual([answer.status, answer.text, end.outcome], [200, '{"choices":[]}', "complete"]);
+      assert.deepEqual([answer.status, answer.text, end.outcome], [200, '{"choices":[{"message":{}}]}', "complete"]);
     });
 
     it("of the first token, or of silence, has no say", async () => {
       const late = async (exchange) => {
         await exchange.sleep(700);
-        exchange.json(200, '{"choices":[]}');
+        exchange.json(200, '{"choices":[{"message":{}}]}');
       };
       for (const provider of ["first", "idle"]) assert.equal((await ask(provider, late)).answer.status, 200);
     });

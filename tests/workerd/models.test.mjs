@@ -53,7 +53,7 @@ describe("models", () => {
     stage = await startStage({ config, bindings: { ZETA_API_KEY: "sk-zeta-0001", MAIN_API_KEY: "sk-main-0001" } });
     // These names are the models' own, not behaviours of the fake.
     for (const model of ["gpt-4o", "gpt-4o-mini", "o3-mini", "meta-llama/llama-3"]) {
-      stage.fake.behave(model, (exchange) => exchange.json(200, '{"choices":[]}'));
+      stage.fake.behave(model, (exchange) => exchange.json(200, '{"choices":[{"message":{}}]}'));
     }
   });
   after(() => stage.stop());
@@ -192,7 +192,7 @@ providers:
     ["any/any/x", "any/x"],
   ]) {
     it(`passes ${asked} on as ${upstream}`, async () => {
-      stage.fake.behave(upstream, (exchange) => exchange.json(200, '{"choices":[]}'));
+      stage.fake.behave(upstream, (exchange) => exchange.json(200, '{"choices":[{"message":{}}]}'));
       assert.equal((await stage.ask(asked)).status, 200);
       assert.equal(JSON.parse(stage.fake.last().body).model, upstream);
     });

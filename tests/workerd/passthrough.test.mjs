@@ -11,7 +11,7 @@ describe("the bytes of a request", () => {
   before(async () => {
     stage = await startStage();
     // Whatever these bytes hold, the answer is not what matters.
-    stage.fake.behave("deaf", (exchange) => exchange.json(200, '{"choices":[]}'));
+    stage.fake.behave("deaf", (exchange) => exchange.json(200, '{"choices":[{"message":{}}]}'));
   });
   after(() => stage.stop());
 
@@ -53,7 +53,7 @@ describe("the bytes of a request", () => {
   }
 
   it("stay the same to the last byte where the name does not change", async () => {
-    stage.fake.behave("gpt-4o", (exchange) => exchange.json(200, '{"choices":[]}'));
+    stage.fake.behave("gpt-4o", (exchange) => exchange.json(200, '{"choices":[{"message":{}}]}'));
     const body = ` { "messages" : [ {"role":"user","content":"1.0 \\u00e9"} ] , "model" : "gpt-4o", "n":1 }\n`;
     await expectUpstream(body, body);
   });
@@ -137,7 +137,7 @@ describe("the bytes of an answer", () => {
   });
 
   it("do not bring the provider's cookies along", async () => {
-    stage.fake.behave("cookie", (exchange) => exchange.json(200, '{"choices":[]}', { "set-cookie": "__cf_bm=1", "openai-organization": "org-of-the-operator" }));
+    stage.fake.behave("cookie", (exchange) => exchange.json(200, '{"choices":[{"message":{}}]}', { "set-cookie": "__cf_bm=1", "openai-organization": "org-of-the-operator" }));
     const { headers } = await stage.ask("any/cookie");
     assert.equal(headers["set-cookie"], undefined);
     assert.equal(headers["openai-organization"], undefined);
@@ -168,7 +168,7 @@ providers:
 `;
   before(async () => {
     stage = await startStage({ config, bindings: { MAIN_API_KEY: "sk-main-0001" } });
-    const deaf = (exchange) => exchange.json(200, '{"choices":[]}');
+    const deaf = (exchange) => exchange.json(200, '{"choices":[{"message":{}}]}');
     for (const model of ["ok", "ceiling"]) stage.fake.behave(model, deaf);
   });
   after(() => stage.stop());

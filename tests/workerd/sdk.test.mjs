@@ -233,7 +233,7 @@ describe("the official client", () => {
     const tries = [];
     stage.fake.behave("second-try", (exchange) => {
       if (tries.push(Date.now()) === 1) return exchange.json(429, '{"error":{"message":"wait","type":"requests","param":null,"code":"rate_limit_exceeded"}}', { "retry-after": "1" });
-      exchange.json(200, '{"id":"1","object":"chat.completion","created":1,"model":"m","choices":[]}');
+      exchange.json(200, '{"id":"1","object":"chat.completion","created":1,"model":"m","choices":[{"message":{}}]}');
     });
     const completion = await client({ maxRetries: 1 }).chat.completions.create({ model: "any/second-try", messages: HELLO });
     assert.equal(completion.id, "1");

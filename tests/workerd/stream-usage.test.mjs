@@ -66,7 +66,7 @@ describe("the usage of a stream", { concurrency: 6 }, () => {
     for (const row of ["hide", "default", "show", "leave"]) {
       it(`${row}, but never where no stream is asked for`, async () => {
         const model = nextModel();
-        stage.fake.behave(model, (exchange) => exchange.json(200, '{"choices":[]}'));
+        stage.fake.behave(model, (exchange) => exchange.json(200, '{"choices":[{"message":{}}]}'));
         for (const stream of ['"stream":false,', ""]) {
           const body = (name) => `{"model":"${name}",${stream}${MESSAGES}}`;
           assert.equal((await stage.post(body(`${row}/${model}`))).status, 200);

@@ -233,9 +233,9 @@ describe("the truth is told", { concurrency: 6 }, () => {
         assert.deepEqual([end.event, end.outcome, end.input_tokens, end.output_tokens], ["request_complete", "complete", 9, 7]);
       });
 
-      it("says nothing but [DONE]: an empty answer", async () => {
+      it("says nothing but [DONE]: no answer", async () => {
         const { answer, end } = await ask(way, stream(ends, () => [DONE]), streamed);
-        assert.deepEqual([answer.status, answer.text, end.outcome], [200, DONE, "complete"]);
+        assert.deepEqual([answer.status, answer.json().error.code, end.outcome], [502, INVALID.code, "refused"]);
       });
     });
   }

@@ -236,6 +236,10 @@ impl Encode for Encoder {
         write(&Step::MessageDelta { delta, usage: self.told.tokens() }, out);
         write(&Step::MessageStop {}, out);
     }
+
+    fn close(&self, out: &mut Vec<u8>) {
+        write(&Step::MessageStop {}, out);
+    }
 }
 
 fn begin(block: &Block) -> OutBlock {

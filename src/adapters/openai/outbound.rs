@@ -79,6 +79,18 @@ pub struct Facts {
     pub words: Vec<u8>,
     /// How much that is in all, roughly, in bytes.
     pub said: u64,
+    /// It is an answer in form only: it holds none.
+    pub hollow: bool,
+}
+
+impl Facts {
+    /// Whether there is an answer.
+    ///
+    /// # Errors
+    /// 502 if there is none.
+    pub fn check(&self) -> Result<()> {
+        if self.hollow { Err(invalid("a body that holds no answer")) } else { Ok(()) }
+    }
 }
 
 /// Reads a whole answer that came with a status of success.
@@ -93,7 +105,7 @@ pub fn reply(body: &[u8]) -> Result<Facts> {
     if answer.error.is_some() {
         return Err(in_spite(body));
     }
-    let Some(choices) = answer.choices else {
+    let Some(choices) = &answer.choices else {
         return Err(invalid("a body that has no choices"));
     };
     let (usage, mut words) = (usage(answer.usage, answer.x_groq), Vec::new());
@@ -104,8 +116,9 @@ pub fn reply(body: &[u8]) -> Result<Facts> {
         said: choices.iter().map(Choice::length).sum(),
         words,
         usage,
-        model: answer.model.map(Cow::into_owned),
+        model: answer.model(),
         tier: tier(answer.service_tier).map(str::to_owned),
+        hollow: choices.iter().all(Choice::is_hollow),
     })
 }
 
@@ -121,10 +134,12 @@ pub fn vectors(body: &[u8]) -> Result<Facts> {
     if answer.error.is_some() {
         return Err(in_spite(body));
     }
-    if !answer.data.is_some_and(|data| data.get().starts_with('[')) {
+    let Some(list) = answer.data.and_then(|data| data.get().strip_prefix('[')) else {
         return Err(invalid("a body that holds no embeddings"));
-    }
-    Ok(Facts { usage: total(answer.usage), model: answer.model.map(Cow::into_owned), ..Facts::default() })
+    };
+    let hollow = list.trim_start().starts_with(']');
+    let model = answer.model.map(Cow::into_owned);
+    Ok(Facts { usage: total(answer.usage), model, hollow, ..Facts::default() })
 }
 
 /// A success that is no answer, but something else.
@@ -274,7 +289,11 @@ mod tests {
         assert!(reply(b"<html>").is_err());
         assert!(reply(b"[null,null,null,null,[]]").is_err());
         assert!(reply(b"{}").is_err());
-        assert!(reply(br#"{"choices":[],"error":null}"#).is_ok());
+        assert!(reply(br#"{"choices":[{"message":{"content":null}}],"error":null}"#).unwrap().check().is_ok());
+        for hollow in [r#"{"choices":[],"usage":{"prompt_tokens":3}}"#, r#"{"choices":[{}]}"#] {
+            let facts = reply(hollow.as_bytes()).unwrap();
+            assert_eq!(facts.check().unwrap_err().status(), 502, "{hollow}");
+        }
     }
 
     #[test]

@@ -73,11 +73,15 @@ impl Listen for Overhear {
         let mut sound = Vec::new();
         let heard = &mut self.heard;
         self.reader.push(bytes, &mut |block| heard.block(block, &mut sound));
-        if heard.attention.checked { Cow::Owned(sound) } else { Cow::Borrowed(bytes) }
+        // An end without an answer is not passed on: an error takes its place.
+        if self.is_hollow() && !self.heard.attention.checked {
+            return Cow::Owned(Vec::new());
+        }
+        if self.heard.attention.checked { Cow::Owned(sound) } else { Cow::Borrowed(bytes) }
     }
 
     fn finish(&mut self, failure: &Error) -> Vec<u8> {
-        let between = self.reader.is_between_events();
+        let (between, hollow) = (self.reader.is_between_events(), self.is_hollow());
         let mut tail = Vec::new();
         let heard = &mut self.heard;
         let broken_off = heard.malformed;
@@ -88,9 +92,9 @@ impl Listen for Overhear {
             if !tail.is_empty() {
                 tail.extend_from_slice(b"\n\n");
             }
-        } else if heard.done {
+        } else if heard.done && !hollow {
             return tail;
-        } else if !between {
+        } else if hollow || !between {
             tail.extend_from_slice(b"\n\n");
         }
         if !self.is_whole() && self.heard.error.is_none() {
@@ -103,11 +107,15 @@ impl Listen for Overhear {
     fn is_whole(&self) -> bool {
         let begun = self.heard.choices.len() as u64 >= self.heard.attention.choices.clamp(1, CHOICES as u64);
         let finished = begun && self.heard.choices.iter().all(|(_, finished)| *finished);
-        self.heard.error.is_none() && (self.heard.done || finished)
+        self.heard.error.is_none() && (self.heard.done && self.heard.content || finished)
     }
 
     fn is_done(&self) -> bool {
         self.heard.done
+    }
+
+    fn is_hollow(&self) -> bool {
+        self.heard.done && !self.heard.content && self.heard.error.is_none()
     }
 
     fn is_between_events(&self) -> bool {
@@ -170,7 +178,7 @@ impl Heard {
     }
 
     fn event(&mut self, data: &[u8]) -> bool {
-        if data == b"[DONE]" {
+        if data.trim_ascii() == b"[DONE]" {
             self.done = true;
             return false;
         }
@@ -189,7 +197,7 @@ impl Heard {
         let usage = usage(chunk.usage, chunk.x_groq);
         self.usage = usage.or(self.usage);
         if self.model.is_none() {
-            self.model = chunk.model.map(Cow::into_owned).filter(|model| !model.is_empty());
+            self.model = chunk.model();
         }
         if let Some(tier) = tier(chunk.service_tier).filter(|tier| self.tier.as_deref() != Some(tier)) {
             self.tier = Some(tier.to_owned());
@@ -210,13 +218,13 @@ impl Heard {
     fn choice(&mut self, choice: &Choice<'_>) {
         self.said = self.said.saturating_add(choice.length());
         choice.note(&mut self.words);
-        let finished = choice.finish_reason.as_ref().is_some_and(|reason| !reason.is_empty());
+        let (number, finished) = (choice.number(), choice.has_finished());
         let says = choice.plain().is_some() || choice.delta.is_some_and(|delta| says_something(delta.get()));
         self.content = self.content || finished || says;
-        if let Some(known) = self.choices.iter_mut().find(|(known, _)| *known == choice.index) {
+        if let Some(known) = self.choices.iter_mut().find(|(known, _)| *known == number) {
             known.1 |= finished;
         } else if self.choices.len() < CHOICES {
-            self.choices.push((choice.index, finished));
+            self.choices.push((number, finished));
         }
         if let Some(delta) = choice.delta.filter(|_| self.attention.text) {
             let content = serde_json::from_str::<Delta<'_>>(delta.get()).ok().and_then(|delta| delta.content);
@@ -333,6 +341,34 @@ mod tests {
         assert_eq!((heard.malformed(), tail.as_str(), heard.is_whole()), (1, "", true));
         let (heard, passed, tail) = listen(CHECKED, &stream);
         assert_eq!((heard.malformed(), passed, tail.as_str()), (1, [TEXT, STOP].concat(), END));
+    }
+
+    #[test]
+    fn an_end_without_an_answer_is_an_error() {
+        let role = TEXT.replace("\"content\":\"a\"", "\"role\":\"assistant\",\"content\":\"\"");
+        for stream in [END.to_owned(), [USAGE, END].concat(), ["data: {oops\n\n", END].concat(), [&role, END].concat()]
+        {
+            for attention in [Attention::default(), CHECKED] {
+                let (heard, passed, tail) = listen(attention, &stream);
+                assert!(heard.is_hollow() && !heard.is_whole() && !passed.contains("[DONE]"), "{passed}");
+                assert!(tail.trim_start().starts_with("data: {\"error\"") && tail.ends_with(END), "{tail}");
+            }
+        }
+        let (heard, tail) = hear(&["data: {\"error\":{\"message\":\"busy\"}}\n\n", END].concat());
+        assert_eq!((heard.is_hollow(), tail.as_str()), (false, ""));
+        let spaced = [TEXT, STOP, "data: [DONE] \n\n"].concat();
+        assert_eq!(hear(&spaced).1, "");
+    }
+
+    #[test]
+    fn a_chunk_of_odd_types_is_one_all_the_same() {
+        for index in ["null", "0.0", "\"0\"", "-1"] {
+            let odd = |chunk: &str| chunk.replace("\"index\":0", &format!("\"index\":{index}"));
+            let stream = [&odd(TEXT), &odd(STOP).replace("{\"choices", "{\"model\":7,\"choices"), END].concat();
+            let (heard, passed, tail) = listen(CHECKED, &stream);
+            assert_eq!((heard.malformed(), heard.is_whole(), tail.as_str()), (0, true, END), "{index}");
+            assert_eq!(passed + END, stream);
+        }
     }
 
     #[test]

@@ -34,11 +34,18 @@ pub(super) struct Answer<'a> {
     #[serde(borrow)]
     pub(super) x_groq: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub(super) model: Option<Cow<'a, str>>,
+    pub(super) model: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) service_tier: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) choices: Option<Vec<Choice<'a>>>,
+}
+
+impl Answer<'_> {
+    /// The model that the provider says it used, if it is a name.
+    pub(super) fn model(&self) -> Option<String> {
+        self.model.and_then(|raw| serde_json::from_str(raw.get()).ok()).filter(|model: &String| !model.is_empty())
+    }
 }
 
 /// A whole answer with vectors.
@@ -77,10 +84,11 @@ pub(super) fn is_error(data: &[u8]) -> bool {
 
 #[derive(Deserialize)]
 pub(super) struct Choice<'a> {
-    #[serde(default)]
-    pub(super) index: u64,
+    /// Some hosts send `null`, a float or a text.
     #[serde(borrow)]
-    pub(super) finish_reason: Option<Cow<'a, str>>,
+    index: Option<&'a RawValue>,
+    #[serde(borrow)]
+    finish_reason: Option<&'a RawValue>,
     /// Of a chunk.
     #[serde(borrow)]
     pub(super) delta: Option<&'a RawValue>,
@@ -96,6 +104,23 @@ pub(super) struct Choice<'a> {
 const WORDS: usize = 32 << 10;
 
 impl Choice<'_> {
+    /// Its number; what is none counts as the first.
+    pub(super) fn number(&self) -> u64 {
+        let raw = self.index.map_or("0", |raw| raw.get().trim_matches('"'));
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float cast saturates")]
+        raw.parse().unwrap_or_else(|_| raw.parse::<f64>().unwrap_or(0.0) as u64)
+    }
+
+    /// Whether it gives its reason to finish.
+    pub(super) fn has_finished(&self) -> bool {
+        self.finish_reason.is_some_and(|raw| raw.get().starts_with('"') && raw.get() != "\"\"")
+    }
+
+    /// Whether it is no answer: neither something said, be it empty, nor a reason to finish.
+    pub(super) fn is_hollow(&self) -> bool {
+        self.delta.or(self.message).or(self.text).is_none() && !self.has_finished()
+    }
+
     /// Keeps what it says, as JSON on a line of its own, if there is room.
     pub(super) fn note(&self, words: &mut Vec<u8>) {
         if let Some(text) = self.plain().filter(|text| words.len() + text.len() < WORDS) {
