@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::policy::price;
 use crate::policy::route::Target;
 use crate::provider::Secret;
+use crate::wire::date::is_http_date;
 
 /// Bytes of a refusal that are read.
 const REFUSAL: usize = 64 << 10;
@@ -296,11 +297,17 @@ async fn refused<H: Host>(host: &H, answer: H::Answer, within: Millis, refusal: 
     let body = host.peek(answer, REFUSAL, within).await;
     let mut error = refusal(status, &body);
     for (name, value) in hints {
-        if let Some(value) = value.filter(|_| error.status() == status) {
+        let is_wait = |value: &String| is_number(value) || (name == "retry-after" && is_http_date(value));
+        if let Some(value) = value.filter(is_wait).filter(|_| error.status() == status) {
             error = error.with_header(name, value);
         }
     }
     error
+}
+
+/// Whether a provider's hint is a number of seconds, or of milliseconds, within reason.
+fn is_number(value: &str) -> bool {
+    (1..=10).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn unanswered(lost: Lost) -> Error {

@@ -42,8 +42,9 @@ use crate::config::{Accounting, Config, Cors, Level, Logging, Millis, Problem};
 use crate::error::{Error, Result};
 use crate::policy::auth::{self, AccessKeys};
 use crate::policy::route::Target;
-use crate::provider::{Account, scrub};
+use crate::provider::{Account, scrub, scrub_json};
 use crate::session::Rules;
+use crate::wire::sse;
 use aim::{aim, need};
 use door::{Endpoint, Visit};
 use keyring::Keyring;
@@ -160,6 +161,12 @@ impl Bridge {
     fn clean(&self, provider: usize, error: Error) -> Error {
         let Some(row) = self.config.providers.get(provider) else { return error };
         error.reworded(|word| scrub(word, row, self.account(provider)))
+    }
+
+    /// Takes the same out of a piece of a stream in which the provider has reported an error.
+    fn clean_stream(&self, provider: usize, piece: &[u8]) -> Vec<u8> {
+        let Some(row) = self.config.providers.get(provider) else { return piece.to_owned() };
+        sse::rewrite(piece, |data| scrub_json(data, row, self.account(provider)))
     }
 
     fn account(&self, index: usize) -> &Account {

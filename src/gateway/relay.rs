@@ -102,7 +102,10 @@ impl Relay {
     /// Bytes have come. Gives those that may pass, and a line for the log, if pieces are logged.
     pub fn pass<'b>(&mut self, bytes: &'b [u8], now: Millis) -> (Cow<'b, [u8]>, Option<String>) {
         self.receipt.first_byte.get_or_insert(now);
-        let passed = self.heard.push(bytes);
+        let mut passed = self.heard.push(bytes);
+        if self.heard.error().is_some() {
+            passed = Cow::Owned(self.bridge.clean_stream(self.provider, &passed));
+        }
         let begun = self.has_begun();
         self.watch.heard(now, begun);
         let logging = &self.bridge.config.logging;
@@ -197,6 +200,9 @@ impl Relay {
     pub fn finish(&mut self, end: End) -> Vec<u8> {
         let failure = self.failure(end);
         let mut tail = self.heard.finish(&failure);
+        if self.heard.error().is_some() {
+            tail = self.bridge.clean_stream(self.provider, &tail);
+        }
         self.receipt.outcome = match (self.heard.is_whole(), self.heard.error(), end) {
             // What was heard after the client had left is not what it got.
             (_, _, End::ClientLeft) if self.hears_out() => Outcome::ClientClosed,

@@ -1,8 +1,11 @@
 //! One upstream account: its key, and the edits that its rows ask for. It knows no wire format.
 
 pub mod params;
+mod scrub;
 
 use std::fmt;
+
+pub use scrub::{scrub, scrub_json};
 
 use crate::config::{KeySource, Provider};
 use crate::error::{Error, Result};
@@ -63,16 +66,4 @@ impl Account {
             }
         }
     }
-}
-
-/// Takes out of a provider's words what a caller must not see: the key, and the address.
-pub fn scrub(message: &str, provider: &Provider, account: &Account) -> Option<String> {
-    let mut clean = message.to_owned();
-    if let Account::Keyed(key) = account {
-        clean = clean.replace(key.reveal(), "***");
-    }
-    if let Some(address) = &provider.address {
-        clean = clean.replace(address.origin(), &provider.name);
-    }
-    (clean != message).then_some(clean)
 }

@@ -49,6 +49,25 @@ pub fn write_time(time: u64) -> String {
     format!("{day}T{hour:02}:{minute:02}:{second:02}.{:03}Z", millis % 1000)
 }
 
+/// Whether this is a date as HTTP writes it: `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 §5.6.7, the preferred form).
+pub fn is_http_date(text: &str) -> bool {
+    const DAYS: &[&str] = &["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+    const MONTHS: &[&str] = &["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let Some((day, rest)) = text.split_once(", ") else { return false };
+    let parts: Vec<&str> = rest.split(' ').collect();
+    let [date, month, year, time, "GMT"] = parts.as_slice() else { return false };
+    let clock: Vec<&str> = time.split(':').collect();
+    let within = |text: &str, length, most| digits(text, length).is_some_and(|number| number <= most);
+    let [hour, minute, second] = clock.as_slice() else { return false };
+    DAYS.contains(&day)
+        && MONTHS.contains(month)
+        && within(date, 2, 31)
+        && within(year, 4, 9999)
+        && within(hour, 2, 23)
+        && within(minute, 2, 59)
+        && within(second, 2, 60)
+}
+
 /// The day of `2026-11-23`; `None` if that is no date from 1970 on.
 pub fn read_day(text: &str) -> Option<u64> {
     let mut parts = text.splitn(3, '-');
@@ -109,6 +128,23 @@ mod tests {
         assert_eq!(read_time("2026-11-23T05:39:05.678Z"), Some(1_795_412_345_678));
         assert_eq!(read_time("2026-11-23t06:39:05.678999+01:00"), Some(1_795_412_345_678));
         assert_eq!(read_time("2026-11-22T23:39:05.6-06:00"), Some(1_795_412_345_600));
+    }
+
+    #[test]
+    fn a_date_of_http_is_told_from_what_is_none() {
+        assert!(is_http_date("Sun, 06 Nov 1994 08:49:37 GMT"));
+        for text in [
+            "",
+            "Sun, 06 Nov 1994 08:49:37 UTC",
+            "Sun, 6 Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 24:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:37 GMT sk-1",
+            "Son, 06 Nov 1994 08:49:37 GMT",
+            "Sun, +6 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+        ] {
+            assert!(!is_http_date(text), "{text}");
+        }
     }
 
     #[test]

@@ -160,6 +160,22 @@ impl Reader {
     }
 }
 
+/// A piece of a stream with other data, where `change` gives some, in each event that it holds whole. All else stays as it is.
+pub fn rewrite(piece: &[u8], change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<u8> {
+    let (mut reader, mut out) = (Reader::keeping_raw(), Vec::with_capacity(piece.len()));
+    let mut each = |block: Block<'_>| match block.data.and_then(&change) {
+        None => out.extend_from_slice(block.raw),
+        Some(data) => {
+            let lines = block.raw.split_inclusive(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+            lines.filter(|line| !line.starts_with(b"data")).for_each(|line| out.extend_from_slice(line));
+            write(&data, &mut out);
+        }
+    };
+    reader.push(piece, &mut each);
+    reader.finish(&mut each);
+    out
+}
+
 /// Writes one event. `data` must hold no line end, as JSON text without indentation never does.
 pub fn write(data: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"data: ");
@@ -206,6 +222,15 @@ mod tests {
             reader.finish(&mut each);
             assert_eq!(raw, text, "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn events_are_rewritten_and_all_else_stays() {
+        let change = |data: &[u8]| (data == b"2").then(|| b"two".to_vec());
+        let text = b": hi\n\ndata: 1\n\nevent: x\ndata: 2\nid: 7\n\ndata: 3\r\n\r\ndata: cut";
+        let expected = b": hi\n\ndata: 1\n\nevent: x\nid: 7\ndata: two\n\ndata: 3\r\n\r\ndata: cut";
+        assert_eq!(rewrite(text, change), expected);
+        assert_eq!(rewrite(text, |_| None), text);
     }
 
     #[test]

@@ -203,6 +203,9 @@ impl Heard {
             self.tier = Some(tier.to_owned());
         }
         let choices = chunk.choices.unwrap_or_default();
+        if let Some(error) = choices.iter().find_map(|choice| choice.error).filter(|_| self.error.is_none()) {
+            self.error = Some(outbound::in_spite(error.get().as_bytes()));
+        }
         let only_usage = usage.is_some() && choices.is_empty() && chunk.error.is_none();
         choices.iter().for_each(|choice| self.choice(choice));
         let says = |choice: &Choice<'_>| choice.delta.is_some_and(|delta| says_something(delta.get()));

@@ -89,6 +89,9 @@ pub(super) struct Choice<'a> {
     index: Option<&'a RawValue>,
     #[serde(borrow)]
     finish_reason: Option<&'a RawValue>,
+    /// OpenRouter: why this choice failed.
+    #[serde(borrow)]
+    pub(super) error: Option<&'a RawValue>,
     /// Of a chunk.
     #[serde(borrow)]
     pub(super) delta: Option<&'a RawValue>,
