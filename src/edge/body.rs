@@ -3,11 +3,11 @@
 use js_sys::{ArrayBuffer, Promise, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{ReadableStream, ReadableStreamDefaultReader, ReadableStreamReadResult, ResponseInit};
+use web_sys::{ReadableStream, ReadableStreamDefaultReader, ReadableStreamReadResult, ResponseInit, WritableStream};
 
-use super::host::Edge;
-use super::{js, stream};
-use crate::gateway::{Body, Response};
+use super::host::{Edge, log};
+use super::{js, stream, tell};
+use crate::gateway::{Body, fits_header};
 
 /// The bytes of a promised buffer, and the buffer.
 pub(super) async fn copy(buffer: Promise) -> Result<(Vec<u8>, ArrayBuffer), JsValue> {
@@ -46,25 +46,48 @@ pub(super) fn chunk(step: JsValue) -> Result<Option<Uint8Array>, JsValue> {
     step.get_value().dyn_into().map(Some)
 }
 
-/// A response as the runtime wants it.
-pub(super) fn response(response: Response<Edge>, edge: &Edge) -> Result<web_sys::Response, JsValue> {
+/// A response as the runtime wants it. A header that cannot be sent is left out: the answer is there all the same.
+pub(super) fn response(
+    status: u16,
+    headers: &[(&'static str, String)],
+    body: Body<Edge>,
+    edge: &Edge,
+) -> Result<web_sys::Response, JsValue> {
     let init = ResponseInit::new();
-    init.set_status(response.status);
-    init.set_headers(&js::record(response.headers.iter().map(|(name, value)| (*name, value.as_str()))));
-    match response.body {
+    init.set_status(status);
+    for (name, _) in headers.iter().filter(|(_, value)| !fits_header(value)) {
+        log(&format!("{{\"level\":\"error\",\"event\":\"header_dropped\",\"header\":\"{name}\"}}"));
+    }
+    let sound = headers.iter().filter(|(_, value)| fits_header(value));
+    init.set_headers(&js::record(sound.map(|(name, value)| (*name, value.as_str()))));
+    match body {
         Body::Empty | Body::Session(..) => web_sys::Response::new_with_opt_str_and_init(None, &init),
         Body::Bytes(bytes) => {
             let bytes = Uint8Array::from(bytes.as_slice());
             web_sys::Response::new_with_opt_buffer_source_and_init(Some(&bytes), &init)
         }
         Body::Buffer(buffer, _) => web_sys::Response::new_with_opt_buffer_source_and_init(Some(&buffer), &init),
-        Body::Overheard(incoming, held, relay) => {
-            let body = stream::overhear(incoming, held, relay, edge)?;
-            web_sys::Response::new_with_opt_readable_stream_and_init(Some(&body), &init)
-        }
-        Body::Told(story, relay) => {
-            let body = stream::tell(story, relay, edge)?;
-            web_sys::Response::new_with_opt_readable_stream_and_init(Some(&body), &init)
-        }
+        // Nothing flows before the response is made: then there is somebody who takes it.
+        Body::Overheard(incoming, held, relay) => match streamed(&init) {
+            Ok((response, writable)) => stream::overhear(incoming, held, relay, writable, edge).map(|()| response),
+            Err(fault) => {
+                stream::abandon(relay, Some(incoming), edge);
+                Err(fault)
+            }
+        },
+        Body::Told(story, relay) => match streamed(&init) {
+            Ok((response, writable)) => tell::tell(story, relay, &writable, edge).map(|()| response),
+            Err(fault) => {
+                stream::abandon(relay, None, edge);
+                Err(fault)
+            }
+        },
     }
+}
+
+/// A response whose body is a stream, and where that is written.
+fn streamed(init: &ResponseInit) -> Result<(web_sys::Response, WritableStream), JsValue> {
+    let joint = js::IdentityTransformStream::new()?;
+    let response = web_sys::Response::new_with_opt_readable_stream_and_init(Some(&joint.readable()), init)?;
+    Ok((response, joint.writable()))
 }

@@ -15,6 +15,7 @@ mod shelf;
 mod socket;
 mod source;
 mod stream;
+mod tell;
 mod upgrade;
 mod vault;
 
@@ -24,8 +25,9 @@ use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use worker::{Context, Env, event};
 
-use crate::gateway::{self, Body, Bridge, Caller, Opened, Request};
-use host::{Edge, Keeper};
+use crate::gateway::{self, Body, Bridge, Caller, Opened, Request, Response};
+use crate::wire::json::quote;
+use host::{Edge, Keeper, log};
 
 thread_local! {
     /// Opened by the first request. Only values are kept here, never anything that belongs to a request.
@@ -50,13 +52,23 @@ async fn handle(request: web_sys::Request, edge: &Edge, caller: Option<Caller>) 
     let (host_name, path, query) = js::split_url(&url);
     let header = |name: &str| headers.get(name).ok().flatten();
     let request = Request { method: &method, path, query, host_name, header: &header, body: request, caller };
-    let response = gateway::serve(&opened, edge, request).await;
-    match response.body {
-        Body::Session(request, id) => match object::session(&edge.env(), id.as_deref())? {
-            Some(stub) => object::pass(&stub, &request).await,
-            None => upgrade::unknown(&request).map_err(JsValue::from),
-        },
-        _ => body::response(response, edge),
+    let Response { status, headers, body } = gateway::serve(&opened, edge, request).await;
+    let made = match body {
+        Body::Session(request, id) => session(&request, id.as_deref(), edge).await,
+        body => body::response(status, &headers, body, edge),
+    };
+    made.or_else(|fault| {
+        log(&format!("{{\"level\":\"error\",\"event\":\"answer_failed\",\"error\":{}}}", quote(&format!("{fault:?}"))));
+        let Response { status, headers, body } = gateway::unmade(path, &header, &headers);
+        body::response(status, &headers, body, edge)
+    })
+}
+
+/// The answer of a session's object.
+async fn session(request: &web_sys::Request, id: Option<&str>, edge: &Edge) -> Result<web_sys::Response, JsValue> {
+    match object::session(&edge.env(), id)? {
+        Some(stub) => object::pass(&stub, request).await,
+        None => upgrade::unknown(request).map_err(JsValue::from),
     }
 }
 
@@ -73,6 +85,6 @@ fn open(env: &Env) -> Opened {
         Ok(bridge) => bridge.notes(host::now()),
         Err(problems) => gateway::faults(problems, host::now()),
     };
-    lines.iter().for_each(|line| host::log(line));
+    lines.iter().for_each(|line| log(line));
     opened
 }

@@ -10,16 +10,13 @@ use futures::future::{Either, Fuse, select};
 use js_sys::Uint8Array;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{
-    AbortController, AbortSignal, ReadableStream, StreamPipeOptions, WritableStream, WritableStreamDefaultWriter,
-};
+use web_sys::{AbortController, AbortSignal, StreamPipeOptions, WritableStream, WritableStreamDefaultWriter};
 use worker::Delay;
 
 use super::host::{Edge, Incoming, log, now};
-use super::js;
 use super::source::{Source, VIEW};
 use crate::config::Millis;
-use crate::gateway::{End, Host as _, KEEP_ALIVE, PACE, Relay, Story, Tick};
+use crate::gateway::{End, Host as _, KEEP_ALIVE, Relay, Tick};
 
 /// The copy is read this often, or more often where a clock is short; in between, bytes pass without waking anybody.
 const NAP: Millis = 1_000;
@@ -31,63 +28,48 @@ const REST: Millis = 1_000;
 const REST_AFTER_BREAK: Millis = 20;
 
 /// Passes a provider's stream on, and listens.
+///
+/// # Errors
+/// The stream is not there any more. It has its receipt.
 pub(super) fn overhear(
     incoming: Incoming,
     held: Vec<u8>,
     relay: Relay,
+    writable: WritableStream,
     edge: &Edge,
-) -> Result<ReadableStream, JsValue> {
+) -> Result<(), JsValue> {
     let (source, cancel) = incoming.parts();
-    let joint = js::IdentityTransformStream::new()?;
-    let (readable, writable) = (joint.readable(), joint.writable());
-    let (source, client) = (source.ok_or(JsValue::NULL)?, edge.client());
-    let host = edge.clone();
+    let Some(source) = source else {
+        cancel.abort();
+        abandon(relay, None, edge);
+        return Err(JsValue::from_str("the stream is not there any more"));
+    };
+    let (client, host) = (edge.client(), edge.clone());
     let (alarm, due, ready) = (None, None, Vec::new());
     let flow = Flow { relay, source, alarm, fresh: false, ready, due, writable, pumping: None, cancel, client, host };
     edge.keep(async move { flow.run(held).await });
-    Ok(readable)
+    Ok(())
 }
 
-/// Writes a stream of our own.
-pub(super) fn tell(story: Story, mut relay: Relay, edge: &Edge) -> Result<ReadableStream, JsValue> {
-    let joint = js::IdentityTransformStream::new()?;
-    let (readable, writer) = (joint.readable(), joint.writable().get_writer()?);
-    let host = edge.clone();
-    edge.keep(async move {
-        let told = tell_all(story, &mut relay, &writer).await;
-        let end = if told.is_ok() { End::Closed } else { End::ClientLeft };
-        relay.finish(end);
-        let _ = JsFuture::from(writer.close()).await;
-        host.settle(relay.close(end, now()));
-    });
-    Ok(readable)
-}
-
-/// The first content leaves at once; from then on, what comes faster than the pace leaves together.
-async fn tell_all(story: Story, relay: &mut Relay, writer: &WritableStreamDefaultWriter) -> Result<(), JsValue> {
-    let (mut ready, mut owed) = (Vec::new(), 0);
-    for (index, (pause, frames)) in story.enumerate() {
-        owed += pause;
-        if owed >= PACE || (owed > 0 && index <= 2) {
-            write(writer, &std::mem::take(&mut ready)).await?;
-            alarm(std::mem::take(&mut owed)).await;
-        }
-        pass(relay, &frames);
-        ready.extend_from_slice(&frames);
+/// Ends a stream that no response could be made of: its provider is let go of, and it has its receipt.
+pub(super) fn abandon(mut relay: Relay, incoming: Option<Incoming>, edge: &Edge) {
+    if let Some(incoming) = incoming {
+        edge.cancel(&incoming);
     }
-    write(writer, &ready).await
+    relay.finish(End::Broken);
+    edge.settle(relay.close(End::Broken, now()));
 }
 
-async fn write(writer: &WritableStreamDefaultWriter, bytes: &[u8]) -> Result<(), JsValue> {
+pub(super) async fn write(writer: &WritableStreamDefaultWriter, bytes: &[u8]) -> Result<(), JsValue> {
     if bytes.is_empty() {
         return Ok(());
     }
     JsFuture::from(writer.write_with_chunk(&Uint8Array::from(bytes))).await.map(|_| ())
 }
 
-type Alarm = Pin<Box<Delay>>;
+pub(super) type Alarm = Pin<Box<Delay>>;
 
-fn alarm(wait: Millis) -> Alarm {
+pub(super) fn alarm(wait: Millis) -> Alarm {
     Box::pin(Delay::from(Duration::from_millis(wait)))
 }
 
@@ -383,7 +365,7 @@ impl Flow {
 }
 
 /// What of these bytes may pass; they are heard, and logged if pieces are logged.
-fn pass(relay: &mut Relay, bytes: &[u8]) -> Vec<u8> {
+pub(super) fn pass(relay: &mut Relay, bytes: &[u8]) -> Vec<u8> {
     let (passed, line) = relay.pass(bytes, now());
     line.iter().for_each(|line| log(line));
     passed.into_owned()

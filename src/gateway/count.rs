@@ -3,6 +3,7 @@
 use super::aim::names;
 use super::dispatch::{gather, send};
 use super::host::Host;
+use super::names::Dropped;
 use super::pair::{DROPPED, ESTIMATED, Manner, posted, tells_all};
 use super::{Body, Bridge, Caller, Need, Receipt, Request, Response, aimed, door, permit, read_body, tokenize};
 use crate::adapters::openai::inbound::Ask;
@@ -66,7 +67,7 @@ async fn ask_provider<H: Host>(
         let request = (question.read)(&ask.document)?;
         let written = (count.write)(&request, Aim { model: &target.upstream, max_output: None })?;
         tells_all(&written, target, manner)?;
-        receipt.dropped = (!written.dropped.is_empty()).then(|| written.dropped.join(", "));
+        receipt.dropped = Dropped::of(&written.dropped);
         posted(written, target, key, upstream)
     };
     if native {
@@ -77,7 +78,7 @@ async fn ask_provider<H: Host>(
     let tokens = (count.read)(&bytes).map_err(|error| bridge.clean(target.index, error))?;
     let body = if native { Body::Buffer(buffer, bytes) } else { Body::Bytes((question.answer)(tokens)) };
     let mut response = Response::json(200, body);
-    response.headers.extend(receipt.dropped.take().map(|dropped| (DROPPED, dropped)));
+    response.headers.extend(receipt.dropped.take().map(|dropped| (DROPPED, dropped.header)));
     Ok(response)
 }
 

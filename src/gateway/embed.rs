@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::dispatch::{KEPT, gather, send};
 use super::host::Host;
+use super::names::Dropped;
 use super::pair::{ESTIMATED, Manner, finish, posted};
 use super::receipt::{Meter, Receipt};
 use super::{Body, Bridge, Response};
@@ -32,7 +33,7 @@ pub(super) async fn answer<H: Host>(
     let key = bridge.account(target.index).key(&target.provider.name)?;
     let (written, form) = (embed.write)(&ask.document, &target.upstream)?;
     let written = finish(written, target, manner)?;
-    receipt.dropped = (!written.dropped.is_empty()).then(|| written.dropped.join(", "));
+    receipt.dropped = Dropped::of(&written.dropped);
     let question = ask.document.value(ask.task.field).unwrap_or_default().len() as u64;
     // The client's words, for the provider's are not read when tokens are counted.
     let asked = ask.document.bytes();

@@ -11,10 +11,12 @@ mod door;
 mod embed;
 mod keyring;
 mod models;
+mod names;
 mod pair;
 mod permit;
 mod receipt;
 mod relay;
+mod response;
 mod safe;
 mod socket;
 mod tokenize;
@@ -29,9 +31,11 @@ pub use caller::{identify, recognise};
 pub use closing::Closing;
 pub use dispatch::Story;
 pub use host::Host;
+pub use names::fits_header;
 pub use permit::{Caller, Permit};
 pub use receipt::{Outcome, Receipt};
 pub use relay::{End, Relay};
+pub use response::{Body, Response, unmade};
 pub use safe::Keepsake;
 pub use watch::{KEEP_ALIVE, PACE, Tick};
 
@@ -91,32 +95,6 @@ pub struct Request<'r, H: Host> {
     pub body: H::Body,
     /// Who calls, where that is known already; the key must still be good, but is not asked for again.
     pub caller: Option<Caller>,
-}
-
-/// A response.
-pub struct Response<H: Host> {
-    /// The HTTP status.
-    pub status: u16,
-    /// In the order in which they are to be sent.
-    pub headers: Vec<(&'static str, String)>,
-    /// What follows.
-    pub body: Body<H>,
-}
-
-/// What follows the head of a response.
-pub enum Body<H: Host> {
-    /// Nothing.
-    Empty,
-    /// Bytes of ours.
-    Bytes(Vec<u8>),
-    /// A provider's bytes, kept outside; and our copy of them.
-    Buffer(H::Buffer, Vec<u8>),
-    /// A provider's stream, passed on untouched while the relay listens; and what was already read and heard of it.
-    Overheard(H::Stream, Vec<u8>, Relay),
-    /// A stream of ours.
-    Told(Story, Relay),
-    /// None: the request is one for the session of this id, or for a new one, which answers it.
-    Session(H::Body, Option<String>),
 }
 
 impl Bridge {
@@ -269,7 +247,7 @@ async fn perform<H: Host>(
     }
     let answer = dispatch::answer(bridge, host, ask, target, &manner, receipt).await;
     let mut response = answer.map_err(|error| with_headers(error, &headers))?;
-    let dropped = receipt.dropped.clone();
+    let dropped = receipt.dropped.as_ref().map(|dropped| dropped.header.clone());
     if !response.is_stream() {
         receipt.status = response.status;
         if host.client_left() {
@@ -367,36 +345,4 @@ fn request_id<H: Host>(host: &H, header: &dyn Fn(&str) -> Option<String>) -> Str
             && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-'))
     };
     header(REQUEST_ID).filter(sane).unwrap_or_else(|| format!("req_{:032x}", host.dice()))
-}
-
-impl<H: Host> Response<H> {
-    fn json(status: u16, body: Body<H>) -> Self {
-        Self { status, headers: vec![("content-type", "application/json".to_owned())], body }
-    }
-
-    fn event_stream(body: Body<H>) -> Self {
-        let headers = vec![
-            ("content-type", "text/event-stream; charset=utf-8".to_owned()),
-            ("cache-control", "no-cache".to_owned()),
-            ("x-accel-buffering", "no".to_owned()),
-        ];
-        Self { status: 200, headers, body }
-    }
-
-    fn error(error: &Error, (client, id): (&Client, &str)) -> Self {
-        let mut response = Self::json(error.status(), Body::Bytes((client.error)(error, id)));
-        response.headers.extend(error.headers().iter().cloned());
-        response
-    }
-
-    fn is_stream(&self) -> bool {
-        matches!(self.body, Body::Overheard(..) | Body::Told(..))
-    }
-
-    fn text(&self) -> Option<&str> {
-        match &self.body {
-            Body::Bytes(bytes) | Body::Buffer(_, bytes) => std::str::from_utf8(bytes).ok(),
-            Body::Empty | Body::Overheard(..) | Body::Told(..) | Body::Session(..) => None,
-        }
-    }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::host::{Call, Host};
+use super::names::{Dropped, fits_header, listed};
 use super::safe::Safe;
 use super::translate::{Facts, Translate};
 use crate::adapters::openai::outbound;
@@ -45,7 +46,8 @@ impl<'r> Manner<'r> {
     /// Headers for providers who speak the same.
     pub(super) fn carried(&self) -> impl Iterator<Item = (String, String)> {
         self.client.carried.iter().filter_map(|(name, usual)| {
-            let value = (self.header)(name).or_else(|| usual.map(str::to_owned))?;
+            let own = (self.header)(name).filter(|value| fits_header(value));
+            let value = own.or_else(|| usual.map(str::to_owned))?;
             Some(((*name).to_owned(), value))
         })
     }
@@ -101,7 +103,7 @@ impl<'m> Pair<'m> {
         document: &mut Document<'_>,
         target: &Target<'_>,
         key: Option<&Secret>,
-        told: &mut Option<String>,
+        told: &mut Option<Dropped>,
     ) -> Result<Call> {
         let (row, provider) = (target.model, target.provider);
         let own = key.map(|key| (self.upstream.key)(key.reveal()));
@@ -117,7 +119,7 @@ impl<'m> Pair<'m> {
             headers.extend(written.headers.into_iter().map(|(name, value)| (name.to_owned(), value)));
             (written.path, written.body, written.dropped)
         };
-        *told = (!dropped.is_empty()).then(|| dropped.join(", "));
+        *told = Dropped::of(&dropped);
         Ok(Call {
             url: provider.address.as_ref().map(|address| address.join(&path)).unwrap_or_default(),
             headers,
@@ -193,9 +195,8 @@ fn told(client: &Client, head: Head, events: &[Event<'_>]) -> Vec<u8> {
 /// 400 if it is strict, and the provider cannot be told all.
 pub(super) fn tells_all(written: &Written, target: &Target<'_>, manner: &Manner<'_>) -> Result<()> {
     if !written.dropped.is_empty() && (target.model.strict || manner.is_strict()) {
-        let names = written.dropped.join(", ");
-        let message = format!("The provider cannot be told: {names}. This request is strict.");
-        let first = written.dropped.first().cloned().unwrap_or_default();
+        let message = format!("The provider cannot be told: {}. This request is strict.", listed(&written.dropped));
+        let first = written.dropped.first().map(|first| listed(std::slice::from_ref(first))).unwrap_or_default();
         return Err(Error::caller(400, "unsupported_parameter", message).at(first));
     }
     Ok(())

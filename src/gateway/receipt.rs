@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::names::Dropped;
 use super::permit::{Permit, dollars};
 use crate::chat::Usage;
 use crate::config::{Fields, Format, Level, Logging, Millis, Nanos, Problem};
@@ -121,7 +122,7 @@ pub struct Receipt {
     /// Events of a stream that could not be read.
     pub malformed: u32,
     /// What the provider was not told, because its format has no place for it.
-    pub dropped: Option<String>,
+    pub dropped: Option<Dropped>,
 }
 
 impl Receipt {
@@ -241,7 +242,7 @@ impl Receipt {
         line.json("estimated", self.estimated.then_some("true"));
         line.json("cost", self.cost.filter(|_| self.usage.is_some()).map(dollars).as_deref());
         line.number("malformed_events", Some(u64::from(self.malformed)).filter(|count| *count > 0));
-        line.text("dropped", self.dropped.as_deref());
+        line.text("dropped", self.dropped.as_ref().map(|dropped| dropped.logged.as_str()));
         line.text("response", response);
         Some(line.finish())
     }
