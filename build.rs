@@ -43,6 +43,11 @@ struct Section {
     hosts: Vec<String>,
     source: String,
     date: String,
+    /// The names of the answer's limit that its hosts honour.
+    limit_fields: Option<Vec<String>>,
+    /// Whether its models think before they answer, but for those whose row says otherwise.
+    #[serde(default)]
+    thinks: bool,
     models: BTreeMap<String, Row>,
 }
 
@@ -87,6 +92,8 @@ priced!(Row {
     context: Option<u64>,
     max_output: Option<u64>,
     encoding: Option<Encoding>,
+    limit_fields: Option<Vec<String>>,
+    thinks: Option<bool>,
     aliases: Option<Vec<String>>,
     long: Option<Long>,
     tiers: Option<BTreeMap<String, Tier>>
@@ -125,7 +132,7 @@ fn catalogue(file: &File) -> Result<String> {
         for (model, row) in &section.models {
             let fault = |fault: String| format!("providers.{provider}.models[\"{model}\"]: {fault}");
             let item = format!("ROW_{}", rows.lines().count());
-            let card = card(row).map_err(fault)?;
+            let card = card(row, section).map_err(fault)?;
             line(&mut rows, format_args!("static {item}: Card = {card};"));
             for name in row.aliases.iter().flatten().chain([model]) {
                 if names.insert(name, item.clone()).is_some() {
@@ -140,7 +147,7 @@ fn catalogue(file: &File) -> Result<String> {
     Ok(format!("{rows}static SECTIONS: &[Section] = &[\n{sections}];\n"))
 }
 
-fn card(row: &Row) -> Result<String> {
+fn card(row: &Row, section: &Section) -> Result<String> {
     let standard = tariff(&row.rates()?, row.long.as_ref())?;
     let mut tiers = String::new();
     for (name, tier) in row.tiers.iter().flatten() {
@@ -151,9 +158,11 @@ fn card(row: &Row) -> Result<String> {
     let tiers = tiers.replace('\n', " ");
     let price = format!("Price {{ standard: {standard}, tiers: &[{tiers}], per_request: {per_request} }}");
     let encoding = row.encoding.as_ref().map_or("None".to_owned(), |name| format!("Some(Encoding::{name:?})"));
-    let (context, max_output) = (row.context, row.max_output);
+    let (context, max_output, thinks) = (row.context, row.max_output, row.thinks.unwrap_or(section.thinks));
+    let limit_fields = row.limit_fields.as_ref().or(section.limit_fields.as_ref()).cloned().unwrap_or_default();
     Ok(format!(
-        "Card {{ price: Some({price}), context: {context:?}, max_output: {max_output:?}, encoding: {encoding} }}"
+        "Card {{ price: Some({price}), context: {context:?}, max_output: {max_output:?}, encoding: {encoding}, \
+         limit_fields: &{limit_fields:?}, thinks: {thinks} }}"
     ))
 }
 

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use llm_bridge::ledger::{
-    Ask, Book, Budget, Entry, Gauge, Kept, Order, Period, Promise, Refusal, Reply, Report, Row, SPAN, Terms, Tokens,
-    Totals, Write, day_of,
+    Answer, Ask, Book, Budget, Entry, Gauge, Kept, Order, Period, Promise, Refusal, Reply, Report, Row, SPAN, Terms,
+    Tokens, Totals, Write, day_of,
 };
 use llm_bridge::wire::date;
 use proptest::prelude::*;
@@ -250,12 +250,13 @@ impl World {
                 assert_eq!(promise, None);
                 self.refused(ask, refusal, time);
             }
-            Reply::Granted { terms, gauges } => {
+            Reply::Granted { terms, gauges, limit } => {
                 assert_eq!(Some(terms), self.terms.as_ref());
                 let known = self.open.contains_key(&ask.id) || self.settled.contains_key(&ask.id);
                 assert_eq!(promise.is_some(), !known && terms.are_limited(), "{ask:?}");
                 if let Some(promise) = promise {
-                    self.granted(ask, promise, time);
+                    let shorter = limit.map(|limit| self.shortened(ask, limit, time));
+                    self.granted(shorter.as_ref().unwrap_or(ask), promise, time);
                 }
                 for (gauge, requests) in [(gauges.requests, true), (gauges.tokens, false)] {
                     self.gauge(gauge, requests, time);
@@ -307,6 +308,17 @@ impl World {
         }
     }
 
+    /// A request is shortened where it would not fit, and then takes no more than half of what is left.
+    fn shortened(&self, ask: &Ask, limit: u64, time: u64) -> Ask {
+        let (budget, answer) = (self.terms.as_ref().unwrap().budget.unwrap(), ask.answer.clone().unwrap());
+        let left = budget.nanos.saturating_sub(self.spent(budget.per, time)).saturating_sub(self.promised());
+        assert!((budget.fit || ask.fit) && answer.settable && answer.least <= limit && ask.cost.unwrap() > left);
+        let mut shorter = ask.clone();
+        shorter.shorten(limit);
+        assert!(shorter.cost.unwrap() <= left / 2 && answer.cost(limit + 1) > left / 2);
+        shorter
+    }
+
     /// Nothing is refused without need.
     fn refused(&self, ask: &Ask, refusal: &Refusal, time: u64) {
         let Some(terms) = &self.terms else { return assert_eq!(*refusal, Refusal::Unknown) };
@@ -325,13 +337,16 @@ impl World {
                 assert!((1..=SPAN + SLACK).contains(wait));
                 assert!(limit == 0 || room(false, ask.tokens.min(limit)) > limit);
             }
-            Refusal::Budget { needed, left, promised } => {
+            Refusal::Budget { needed, left, promised, largest } => {
                 let budget = terms.budget.unwrap();
                 assert_eq!((*needed, *promised), (ask.cost.unwrap(), self.promised()));
                 let spent = self.spent(budget.per, time);
                 assert_eq!(*left, budget.nanos.saturating_sub(spent).saturating_sub(*promised));
                 assert!(needed > left);
+                let fits = |limit: u64| ask.answer.as_ref().is_some_and(|answer| answer.cost(limit) <= *left);
+                assert!(largest.is_none_or(fits) && !fits(largest.unwrap_or(0) + 1), "{largest:?}");
             }
+            Refusal::Astray { .. } => assert!(terms.are_bound() && ask.astray.is_some()),
             Refusal::Price => assert!(terms.budget.is_some() && ask.cost.is_none()),
         }
     }
@@ -402,8 +417,7 @@ fn some(most: u64) -> impl Strategy<Value = Option<u64>> {
 
 fn terms() -> impl Strategy<Value = Terms> {
     let per = prop_oneof![Just(Period::Day), Just(Period::Week), Just(Period::Month), Just(Period::Total)];
-    let budget =
-        prop_oneof![1 => Just(None), 3 => (0u64..200, per).prop_map(|(nanos, per)| Some(Budget { nanos, per }))];
+    let budget = prop_oneof![1 => Just(None), 3 => (0u64..200, per, any::<bool>()).prop_map(|(nanos, per, fit)| Some(Budget { nanos, per, fit }))];
     let models = prop_oneof![3 => Just(Vec::new()), 1 => Just(vec!["a-*".to_owned()])];
     let end = prop_oneof![5 => Just(None), 1 => (0u64..600_000).prop_map(|more| Some(EVE + more))];
     ((some(5), some(100), some(5), some(100)), budget, models, end, prop::bool::weighted(0.95)).prop_map(
@@ -430,10 +444,21 @@ fn terms() -> impl Strategy<Value = Terms> {
 fn admit() -> impl Strategy<Value = Order> {
     let life = prop_oneof![Just(0u64), Just(1_000), Just(60_000), Just(60_300), Just(600_000)];
     let hash = prop_oneof![8 => Just(Some("hash")), 8 => Just(None), 1 => Just(Some("other"))];
-    (id(), hash, model(), 0u64..110, 0u64..60, prop::option::weighted(0.9, 0u64..60), life).prop_map(
-        |(id, hash, model, body, tokens, cost, life)| {
-            Order::Admit(Ask { id, hash: hash.map(str::to_owned), models: vec![model], body, tokens, cost, life })
+    let rest =
+        (prop::option::weighted(0.3, answer()), prop::option::weighted(0.05, Just("models".to_owned())), any::<bool>());
+    (id(), hash, model(), 0u64..110, 0u64..60, prop::option::weighted(0.9, 0u64..60), life, rest).prop_map(
+        |(id, hash, model, body, tokens, cost, life, (answer, astray, fit))| {
+            let tokens = tokens + answer.as_ref().map_or(0, |answer| answer.limit * answer.drawn);
+            let cost = answer.as_ref().map(|answer| answer.cost(answer.limit)).or(cost);
+            let (hash, models) = (hash.map(str::to_owned), vec![model]);
+            Order::Admit(Ask { id, hash, models, body, tokens, cost, life, answer, astray, fit })
         },
+    )
+}
+
+fn answer() -> impl Strategy<Value = Answer> {
+    (0u64..30, 0u64..3_000, 1u64..3, 1u64..90, 1u64..20, any::<bool>()).prop_map(
+        |(besides, each, drawn, limit, least, settable)| Answer { besides, each, drawn, limit, least, settable },
     )
 }
 
@@ -518,12 +543,14 @@ fn extreme() -> impl Strategy<Value = Order> {
             requests_per_minute: rpm,
             tokens_per_minute: tpm,
             max_body_bytes: body,
-            budget: nanos.map(|nanos| Budget { nanos, per: Period::Month }),
+            budget: nanos.map(|nanos| Budget { nanos, per: Period::Month, fit: true }),
             parent: Some(text),
             ..Terms::default()
         });
     let ask = (hostile(), edge(), edge(), maybe(), edge()).prop_map(|(id, body, tokens, cost, life)| {
-        Order::Admit(Ask { models: vec![id.clone()], id, hash: None, body, tokens, cost, life })
+        let answer = Answer { besides: body, each: tokens, drawn: life, limit: body, least: tokens, settable: true };
+        let (astray, answer) = (Some(id.clone()).filter(|id| id.len() > 3), Some(answer));
+        Order::Admit(Ask { models: vec![id.clone()], id, body, tokens, cost, life, answer, astray, ..Ask::default() })
     });
     let tokens = || (edge(), edge(), edge(), edge());
     let entry = (hostile(), hostile(), hostile(), tokens(), edge(), maybe()).prop_map(

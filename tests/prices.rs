@@ -169,7 +169,7 @@ fn what_the_gateway_answers_itself_is_free() {
     let target = route::resolve(&config, "demo/echo").unwrap();
     let price = card(target.provider, target.model, &target.upstream).price.unwrap();
     assert_eq!(price.cost(&Usage { fresh: 5, output: u64::MAX, ..Usage::default() }, None), Some(0));
-    assert_eq!(price.bound(u64::MAX, u64::MAX, true), 0);
+    assert_eq!(price.bound(u64::MAX, true, None).unwrap().cost(u64::MAX), 0);
 }
 
 /// Counts of which several still make a count; most are small, as in life.
@@ -227,19 +227,23 @@ fn tier() -> impl Strategy<Value = Option<&'static str>> {
     prop_oneof![Just(None), Just(Some("default")), Just(Some("flex")), Just(Some("priority"))]
 }
 
+fn bound(price: &Price, input: u64, output: u64, kept_long: bool, tier: Option<&str>) -> u64 {
+    price.bound(input, kept_long, tier).unwrap().cost(output)
+}
+
 proptest! {
     #[test]
     fn no_exchange_costs_more_than_its_bound(price in price(), usage in usage(), tier in tier(), reasoning in 0..100_000_000_u64) {
-        prop_assert!(price.cost(&usage, tier).unwrap() <= price.bound(usage.prompt(), usage.output, true));
+        prop_assert!(price.cost(&usage, tier).unwrap() <= bound(&price, usage.prompt(), usage.output, true, tier));
         let mut own = price;
         own.standard.rates.reasoning = reasoning;
-        prop_assert!(own.cost(&usage, tier).unwrap() <= own.bound(usage.prompt(), usage.output, true));
+        prop_assert!(own.cost(&usage, tier).unwrap() <= bound(&own, usage.prompt(), usage.output, true, tier));
     }
 
     #[test]
     fn a_bound_grows_with_its_tokens(price in price(), input in tokens(), output in tokens(), more in tokens()) {
-        prop_assert!(price.bound(input, output, false) <= price.bound(input + more, output, false));
-        prop_assert!(price.bound(input, output, true) <= price.bound(input, output + more, true));
+        prop_assert!(bound(&price, input, output, false, None) <= bound(&price, input + more, output, false, None));
+        prop_assert!(bound(&price, input, output, true, None) <= bound(&price, input, output + more, true, None));
     }
 
     #[test]

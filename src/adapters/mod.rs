@@ -55,6 +55,8 @@ pub struct Aim<'a> {
     pub model: &'a str,
     /// The longest answer that the model gives, in tokens, if that is known: for formats that demand a limit.
     pub max_output: Option<u64>,
+    /// The name of the answer's limit that the provider honours, if the operator or the catalogue says: for formats that have several.
+    pub limit_field: Option<&'a str>,
 }
 
 /// Hands on the steps of an answer, one by one.

@@ -10,4 +10,4 @@ pub use raw::Raw;
 pub use request::{
     Call, Effort, Media, MediaKind, Part, Request, Role, Sampling, Shape, Source, Thinking, Tool, ToolChoice, Turn,
 };
-pub use usage::Usage;
+pub use usage::{ABSURD, Usage, count, read_count};

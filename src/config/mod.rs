@@ -151,6 +151,10 @@ pub struct Model {
     pub context: Option<u64>,
     /// The longest answer that it gives, in tokens, where the operator says so.
     pub max_output: Option<u64>,
+    /// The names of the answer's limit that its provider honours, where the operator says so; the first is the one to set.
+    pub limit_fields: Vec<String>,
+    /// The tier in which the provider's account serves a request that asks for none, where that is not the usual one.
+    pub service_tier: Option<String>,
     /// What its provider cannot be told is refused, not dropped.
     pub strict: bool,
     /// How long an answer may take.

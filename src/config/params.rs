@@ -20,6 +20,13 @@ impl Params {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+
+    /// The names of all fields that are touched.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let set = self.update.iter().chain(&self.add).map(|(name, _)| name);
+        let renamed = self.rename.iter().flat_map(|(old, new)| [old, new]);
+        set.chain(renamed).chain(&self.delete).map(String::as_str)
+    }
 }
 
 /// Fields that the gateway itself answers for.

@@ -226,6 +226,8 @@ fn plain_model(name: String, clocks: Clocks) -> Model {
         price: None,
         context: None,
         max_output: None,
+        limit_fields: Vec::new(),
+        service_tier: None,
         strict: false,
         clocks,
         params,
@@ -233,8 +235,19 @@ fn plain_model(name: String, clocks: Clocks) -> Model {
     }
 }
 
-const MODEL_KEYS: &[&str] =
-    &["max_tokens", "price", "context", "max_output", "strict", "timeout", "clocks", "param_config", "echo"];
+const MODEL_KEYS: &[&str] = &[
+    "max_tokens",
+    "price",
+    "context",
+    "max_output",
+    "limit_fields",
+    "service_tier",
+    "strict",
+    "timeout",
+    "clocks",
+    "param_config",
+    "echo",
+];
 
 fn model(name: String, node: &Node<'_>, clocks: Clocks) -> Option<Model> {
     let mut model = plain_model(name, clocks);
@@ -247,12 +260,31 @@ fn model(name: String, node: &Node<'_>, clocks: Clocks) -> Option<Model> {
     let table = node.table(MODEL_KEYS)?;
     let count = |key: &str| table.at(key).and_then(|node| node.count(1));
     (model.max_tokens, model.context, model.max_output) = (count("max_tokens"), count("context"), count("max_output"));
+    model.limit_fields = table.at("limit_fields").and_then(|node| limit_fields(&node)).unwrap_or_default();
+    model.service_tier = table.at("service_tier").and_then(|node| word("tier", &node));
     model.strict = table.at("strict").and_then(|node| node.flag()).unwrap_or(false);
     model.price = table.at("price").and_then(|node| Fee::read(&node));
     model.clocks = clocks.read(&table);
     model.params = table.at("param_config").and_then(|node| Params::read(&node)).unwrap_or_default();
     model.demo = table.at("echo").and_then(|node| demo(&node)).unwrap_or_default();
     Some(model)
+}
+
+fn limit_fields(node: &Node<'_>) -> Option<Vec<String>> {
+    let items = node.list()?;
+    if items.is_empty() {
+        node.fault("name at least one field, such as max_tokens; leave it out for those that the catalogue names");
+    }
+    Some(items.iter().filter_map(|item| word("field", item)).collect())
+}
+
+/// A name of a field, or a tier's word.
+fn word(what: &str, node: &Node<'_>) -> Option<String> {
+    let word = node.text()?;
+    if word.is_empty() || !word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
+        node.fault(format!("expected the name of a {what}: letters, digits, `_` and `-`"));
+    }
+    Some(word)
 }
 
 fn demo(node: &Node<'_>) -> Option<Demo> {

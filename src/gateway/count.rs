@@ -31,7 +31,7 @@ pub(super) async fn answer<H: Host>(
     let body = read_body(bridge, host, request).await?;
     let (ask, target) = aimed(bridge, host, &body, &task::CHAT, caller, receipt).await?;
     let (models, time) = (names(&ask, &target), target.model.clocks.total);
-    let need = || Need { models, body: body.len() as u64, tokens: 0, cost: Some(0), time };
+    let need = || Need { models, body: body.len() as u64, cost: Some(0), time, ..Need::default() };
     let permit = permit::admit(bridge, host, caller, need).await?;
     let upstream = adapters::upstream(target.provider.adapter);
     let theirs = upstream.and_then(|upstream| Some((upstream, upstream.count.as_ref()?)));
@@ -65,7 +65,7 @@ async fn ask_provider<H: Host>(
         posted(written, target, key, upstream)
     } else {
         let request = (question.read)(&ask.document)?;
-        let written = (count.write)(&request, Aim { model: &target.upstream, max_output: None })?;
+        let written = (count.write)(&request, Aim { model: &target.upstream, max_output: None, limit_field: None })?;
         tells_all(&written, target, manner)?;
         receipt.dropped = Dropped::of(&written.dropped);
         posted(written, target, key, upstream)
@@ -86,7 +86,7 @@ async fn ask_provider<H: Host>(
 async fn estimate<H: Host>(host: &H, ask: &Ask<'_>, target: &Target<'_>, question: &Question) -> Result<Response<H>> {
     let chat = adapters::upstream(CHAT.name).ok_or_else(|| unsupported("Nothing is counted here."))?;
     let request = (question.read)(&ask.document)?;
-    let written = (chat.write)(&request, Aim { model: &target.upstream, max_output: None })?;
+    let written = (chat.write)(&request, Aim { model: &target.upstream, max_output: None, limit_field: None })?;
     let document = Document::read(&written.body).map_err(|_| unsupported("This prompt cannot be counted."))?;
     let tally = tally::chat(&document)?;
     let counts = host.count(tokens::choose(&target.upstream).encoding, tally.texts).await;

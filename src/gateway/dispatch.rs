@@ -11,6 +11,7 @@ use super::translate::{Facts, Translate};
 use super::watch::{KEEP_ALIVE, Tick, Watch};
 use super::{Body, Bridge, Response, embed};
 use crate::adapters::openai::inbound::{self, Ask};
+use crate::adapters::openai::limit::Names;
 use crate::adapters::openai::task::{self, Task};
 use crate::adapters::openai::{encode, outbound, whole};
 use crate::adapters::{self, CHAT, Encode, Head, echo};
@@ -35,7 +36,7 @@ pub type Story = std::vec::IntoIter<(Millis, Vec<u8>)>;
 pub async fn answer<H: Host>(
     bridge: &Rc<Bridge>,
     host: &H,
-    mut ask: Ask<'_>,
+    ask: Ask<'_>,
     target: Target<'_>,
     manner: &Manner<'_>,
     receipt: &mut Receipt,
@@ -56,8 +57,8 @@ pub async fn answer<H: Host>(
     };
     let pair = Pair::of(manner, &target, ask.document.bytes(), || head(host, &ask), safe);
     let call = match &pair {
-        None => call(ask, &target, key)?,
-        Some(pair) => pair.call(host, &mut ask.document, &target, key, &mut receipt.dropped).await?,
+        None => call(&ask, &target, key),
+        Some(pair) => pair.call(host, &ask, &target, key, &mut receipt.dropped).await?,
     };
     receipt.meter = Some(meter(&target, &call.body));
     let clocks = target.model.clocks;
@@ -271,24 +272,28 @@ fn meter(target: &Target<'_>, prompt: &Rc<Vec<u8>>) -> Meter {
     Meter { price, prompt: (kept, prompt.len() as u64) }
 }
 
-fn call(mut ask: Ask<'_>, target: &Target<'_>, key: Option<&Secret>) -> Result<Call> {
-    let streaming = target.provider.streaming;
+/// Makes the edits of a request that is edited in place.
+pub(super) fn prepare(ask: &mut Ask<'_>, target: &Target<'_>, manner: &Manner<'_>, names: &Names<'_>, silent: bool) {
     let asks = ask.include_usage == Some(true) && !ask.include_cost;
-    if ask.include_cost || (ask.stream && !asks && streaming.usage != StreamUsage::Leave) {
+    let told = ask.stream && !asks && target.provider.streaming.usage != StreamUsage::Leave;
+    if manner.chats() && (ask.include_cost || told) {
         outbound::ask_for_usage(&mut ask.document);
     }
-    outbound::prepare(&mut ask.document, target.model, &target.upstream)?;
+    outbound::prepare(&mut ask.document, target.model, &target.upstream, names, silent);
+}
+
+fn call(ask: &Ask<'_>, target: &Target<'_>, key: Option<&Secret>) -> Call {
     let mut headers = target.provider.headers.clone();
     if let Some(key) = key {
         headers.push(("authorization".to_owned(), format!("Bearer {}", key.reveal())));
     }
-    Ok(Call {
+    Call {
         url: target.provider.address.as_ref().map(|address| address.join(ask.task.path)).unwrap_or_default(),
         headers,
         body: Rc::new(ask.document.render().into_owned()),
         stream: ask.stream,
-        ends_with_client: streaming.on_disconnect == OnDisconnect::Cancel,
-    })
+        ends_with_client: target.provider.streaming.on_disconnect == OnDisconnect::Cancel,
+    }
 }
 
 async fn refused<H: Host>(host: &H, answer: H::Answer, within: Millis, refusal: fn(u16, &[u8]) -> Error) -> Error {

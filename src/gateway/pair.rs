@@ -7,7 +7,8 @@ use super::host::{Call, Host};
 use super::names::{Dropped, fits_header, listed};
 use super::safe::Safe;
 use super::translate::{Facts, Translate};
-use crate::adapters::openai::outbound;
+use crate::adapters::openai::inbound::Ask;
+use crate::adapters::openai::limit::Names;
 use crate::adapters::{self, Aim, CHAT, Client, Head, Upstream, Written};
 use crate::chat::Event;
 use crate::config::{OnDisconnect, Params};
@@ -52,6 +53,13 @@ impl<'r> Manner<'r> {
         })
     }
 
+    /// Whether a request of this client is edited in place for its provider, since both speak the same, and nothing stands in `body` that only
+    /// this gateway understands.
+    pub(super) fn is_edited(&self, target: &Target<'_>, body: &[u8]) -> bool {
+        let own = |word: &str| memchr::memmem::find(body, word.as_bytes()).is_some();
+        target.provider.adapter == self.client.name && !self.client.own.is_some_and(own)
+    }
+
     /// Whether it chats, in the format that has a way of its own.
     pub(super) fn chats(&self) -> bool {
         self.client.name == CHAT.name
@@ -83,8 +91,7 @@ impl<'m> Pair<'m> {
         if same && manner.chats() {
             return None;
         }
-        let own = |word: &str| memchr::memmem::find(body, word.as_bytes()).is_some();
-        let native = same && !manner.client.own.is_some_and(own);
+        let native = manner.is_edited(target, body);
         Some(Self { manner, upstream, head: head(), native, safe: if native { None } else { safe() } })
     }
 
@@ -100,22 +107,21 @@ impl<'m> Pair<'m> {
     pub(super) async fn call<H: Host>(
         &self,
         host: &H,
-        document: &mut Document<'_>,
+        ask: &Ask<'_>,
         target: &Target<'_>,
         key: Option<&Secret>,
         told: &mut Option<Dropped>,
     ) -> Result<Call> {
-        let (row, provider) = (target.model, target.provider);
+        let (document, provider) = (&ask.document, target.provider);
         let own = key.map(|key| (self.upstream.key)(key.reveal()));
         let mut headers = provider.headers.clone();
         headers.extend(own.map(|(name, value)| (name.to_owned(), value)));
         let stream = document.value("stream") == Some("true");
         let (path, body, dropped) = if self.native {
-            outbound::prepare(document, row, &target.upstream)?;
             headers.extend(self.manner.carried());
             (self.manner.client.path.to_owned(), document.render().into_owned(), Vec::new())
         } else {
-            let written = self.write(host, document, target).await?;
+            let written = self.write(host, ask, target).await?;
             headers.extend(written.headers.into_iter().map(|(name, value)| (name.to_owned(), value)));
             (written.path, written.body, written.dropped)
         };
@@ -129,16 +135,20 @@ impl<'m> Pair<'m> {
         })
     }
 
-    async fn write<H: Host>(&self, host: &H, document: &Document<'_>, target: &Target<'_>) -> Result<Written> {
-        let mut request = (self.manner.client.read)(document)?;
+    async fn write<H: Host>(&self, host: &H, ask: &Ask<'_>, target: &Target<'_>) -> Result<Written> {
+        let mut request = (self.manner.client.read)(&ask.document)?;
         if let Some(safe) = self.safe.as_ref().filter(|_| (self.upstream.recalls)(&request)) {
             safe.recall(host, &mut request).await;
         }
-        let row = target.model;
-        request.max_tokens = request.max_tokens.map(|asked| row.max_tokens.map_or(asked, |most| asked.min(most)));
-        let longest = price::card(target.provider, row, &target.upstream).max_output;
-        let max_output = [row.max_tokens, longest].into_iter().flatten().min();
-        let written = (self.upstream.write)(&request, Aim { model: &target.upstream, max_output })?;
+        let (row, card) = (target.model, price::card(target.provider, target.model, &target.upstream));
+        // What is no limit is replaced by the ceiling.
+        let under = |asked: u64, ceiling: u64| if asked == 0 { ceiling } else { asked.min(ceiling) };
+        let asked = request.max_tokens.map(|asked| row.max_tokens.map_or(asked, |ceiling| under(asked, ceiling)));
+        request.max_tokens = ask.limit.or(asked);
+        let max_output = [row.max_tokens, card.max_output].into_iter().flatten().min();
+        let names = Names::of(&row.limit_fields, card.limit_fields);
+        let limit_field = (names != Names::Unknown).then(|| names.own(&target.upstream));
+        let written = (self.upstream.write)(&request, Aim { model: &target.upstream, max_output, limit_field })?;
         finish(written, target, self.manner)
     }
 

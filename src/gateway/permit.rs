@@ -8,7 +8,7 @@ use super::Bridge;
 use super::host::{Host, Seat};
 use crate::config::{Millis, Nanos};
 use crate::error::{Error, Result};
-use crate::ledger::{Ask, Gauge, Gauges, Order, Refusal, Reply, Terms};
+use crate::ledger::{Answer, Ask, Gauge, Gauges, Order, Refusal, Reply, Terms};
 
 /// For so long the terms of a key are relied on without asking: what is changed has effect everywhere after this time.
 const RELIED_ON: Millis = 4_000;
@@ -16,6 +16,11 @@ const RELIED_ON: Millis = 4_000;
 const REMEMBERED: usize = 10_000;
 /// After the time allowed for a request, its receipt may take so long to arrive.
 const GRACE: Millis = 60_000;
+
+/// The response header that tells the limit of the answer, in tokens, that the gateway set because the budget allowed no more.
+const LIMIT: &str = "x-llm-bridge-max-tokens";
+/// The response header of a refusal that tells the largest limit with which the request would fit into the budget.
+const LARGEST: &str = "x-llm-bridge-largest-max-tokens";
 
 /// Who calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +70,12 @@ pub struct Need {
     pub cost: Option<Nanos>,
     /// The time allowed for it.
     pub time: Millis,
+    /// How the cost depends on the length of its answers; none if it has none, or the price is not known.
+    pub answer: Option<Answer>,
+    /// A field that could lead the provider to another model or another reading than this gateway's.
+    pub astray: Option<String>,
+    /// The tier in which it is to be served, if it is not the usual one and the model has a price.
+    pub tier: Option<String>,
 }
 
 /// The leave to go on.
@@ -78,13 +89,32 @@ pub struct Permit {
     pub limited: bool,
     /// What is left of the key's limits.
     pub gauges: Gauges,
+    /// The most that it can cost, in nano-dollars, where that was reserved.
+    pub reserved: Option<Nanos>,
+    /// The longest answer that fits into the budget, in tokens, where that is less than was asked for.
+    pub limit: Option<u64>,
 }
 
 impl Permit {
     /// The response headers that tell what is left, as OpenAI names them
     /// (<https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers>).
+    ///
+    /// And [`LIMIT`], where the gateway has set one.
     pub fn headers(&self) -> Vec<(&'static str, String)> {
-        headers(&self.gauges)
+        let mut headers = headers(&self.gauges);
+        headers.extend(self.limit.map(|limit| (LIMIT, limit.to_string())));
+        headers
+    }
+}
+
+impl Permit {
+    /// An account has granted what was asked, or, `limit`, so long an answer: whoever is asked next is asked for no more.
+    fn take(&mut self, ask: &mut Ask, limit: Option<u64>) {
+        if let Some(limit) = limit {
+            ask.shorten(limit);
+            self.limit = Some(limit);
+        }
+        self.reserved = ask.cost.filter(|_| self.limited);
     }
 }
 
@@ -96,8 +126,8 @@ impl Permit {
 pub fn recall<H: Host>(bridge: &Bridge, host: &H, caller: &Caller) -> Result<()> {
     let now = host.now();
     match caller.hash.as_ref().and_then(|hash| bridge.known.find(hash, now)) {
-        Some(Err(refusal)) => Err(apology(&refusal)),
-        Some(Ok(terms)) if !terms.are_valid(now) => Err(apology(&Refusal::Ended)),
+        Some(Err(refusal)) => Err(apology(&refusal, None)),
+        Some(Ok(terms)) if !terms.are_valid(now) => Err(apology(&Refusal::Ended, None)),
         Some(Ok(_)) | None => Ok(()),
     }
 }
@@ -117,7 +147,7 @@ pub async fn check<H: Host>(bridge: &Bridge, host: &H, caller: &Caller) -> Resul
             bridge.known.learn(hash, Ok(terms), host.now());
             Ok(())
         }
-        reply => Err(refused(bridge, host, hash, reply)),
+        reply => Err(refused(bridge, host, hash, reply, None)),
     }
 }
 
@@ -133,33 +163,43 @@ pub async fn admit<H: Host>(bridge: &Bridge, host: &H, caller: &Caller, need: im
     let (now, need) = (host.now(), need());
     let free = |terms: &Terms| !terms.are_limited() && terms.parent.is_none();
     if let Some(terms) = bridge.known.find(hash, now).and_then(std::result::Result::ok).filter(free) {
-        return allowed(&terms, &need, now).map(|()| permit).map_err(|refusal| apology(&refusal));
+        return allowed(&terms, &need, now).map(|()| permit).map_err(|refusal| apology(&refusal, None));
     }
-    let life = need.time.saturating_add(GRACE);
-    let Need { models, body, tokens, cost, .. } = need;
-    let mut ask = Ask { id: permit.id.clone(), hash: Some(hash.clone()), models, body, tokens, cost, life };
+    let tier = need.tier.clone();
+    let mut ask = asked(&permit.id, hash, need);
+    let tier = tier.as_deref();
     let terms = match order(host, &caller.key_id, &Order::Admit(ask.clone())).await? {
-        Reply::Granted { terms, gauges } => {
+        Reply::Granted { terms, gauges, limit } => {
             (permit.gauges, permit.limited) = (gauges, !free(&terms));
+            permit.take(&mut ask, limit);
             if permit.limited {
                 permit.accounts = vec![caller.key_id.clone()];
             }
             bridge.known.learn(hash, Ok(terms.clone()), now);
             terms
         }
-        reply => return Err(refused(bridge, host, hash, reply)),
+        reply => return Err(refused(bridge, host, hash, reply, tier)),
     };
     if let Some(parent) = terms.parent {
-        ask.hash = None;
-        let reply = order(host, &parent, &Order::Admit(ask)).await;
-        if !matches!(reply, Ok(Reply::Granted { .. })) {
+        (ask.hash, ask.fit) = (None, terms.budget.is_some_and(|budget| budget.fit));
+        let reply = order(host, &parent, &Order::Admit(ask.clone())).await;
+        let Ok(Reply::Granted { limit, .. }) = reply else {
             // What was promised is given back; if even that fails, it ends by itself.
             let _ = order(host, &caller.key_id, &Order::Release(permit.id)).await;
-            return Err(reply.map_or_else(|error| error, |reply| refused(bridge, host, hash, reply)));
-        }
+            return Err(reply.map_or_else(|error| error, |reply| refused(bridge, host, hash, reply, tier)));
+        };
+        permit.take(&mut ask, limit);
         permit.accounts.push(parent);
     }
     Ok(permit)
+}
+
+/// What an account is asked.
+fn asked(id: &str, hash: &str, need: Need) -> Ask {
+    let life = need.time.saturating_add(GRACE);
+    let Need { models, body, tokens, cost, answer, astray, .. } = need;
+    let (id, hash) = (id.to_owned(), Some(hash.to_owned()));
+    Ask { id, hash, models, body, tokens, cost, life, answer, astray, fit: false }
 }
 
 /// Gives back what was promised to a request that takes nothing. If that fails, the promise ends by itself.
@@ -178,6 +218,9 @@ fn allowed(terms: &Terms, need: &Need, now: Millis) -> std::result::Result<(), R
     }
     if !terms.allow_model(&models) {
         return Err(Refusal::Model);
+    }
+    if let Some(name) = need.astray.as_ref().filter(|_| terms.are_bound()) {
+        return Err(Refusal::Astray { name: name.clone() });
     }
     terms.max_body_bytes.filter(|limit| need.body > *limit).map_or(Ok(()), |limit| Err(Refusal::Body { limit }))
 }
@@ -199,17 +242,17 @@ pub async fn order<H: Host>(host: &H, account: &str, order: &Order) -> Result<Re
     }
 }
 
-fn refused<H: Host>(bridge: &Bridge, host: &H, hash: &str, reply: Reply) -> Error {
-    let Reply::Refused { refusal, gauges } = reply else { return apology(&Refusal::Unknown) };
+fn refused<H: Host>(bridge: &Bridge, host: &H, hash: &str, reply: Reply, tier: Option<&str>) -> Error {
+    let Reply::Refused { refusal, gauges } = reply else { return apology(&Refusal::Unknown, None) };
     if matches!(refusal, Refusal::Unknown | Refusal::Ended) {
         bridge.known.learn(hash, Err(refusal.clone()), host.now());
     }
-    headers(&gauges).into_iter().fold(apology(&refusal), |error, (name, value)| error.with_header(name, value))
+    headers(&gauges).into_iter().fold(apology(&refusal, tier), |error, (name, value)| error.with_header(name, value))
 }
 
 /// The key is none of ours.
 pub fn unknown() -> Error {
-    apology(&Refusal::Unknown)
+    apology(&Refusal::Unknown, None)
 }
 
 /// The key was good once, and has to be given a new text.
@@ -224,8 +267,18 @@ fn unauthorized(message: impl Into<String>) -> Error {
     Error::caller(401, "invalid_api_key", message).with_header("www-authenticate", "Bearer realm=\"llm-bridge\"")
 }
 
-/// A refusal in words.
-fn apology(refusal: &Refusal) -> Error {
+/// A field could lead the provider to another model or another reading than this gateway's.
+pub fn astray(name: &str) -> Error {
+    let name: String = name.chars().take(64).collect();
+    let message = format!(
+        "`{name}` is not taken here: it could lead the provider past a limit of this API key or model. Leave it out, or write the name of the \
+         field that you mean in lower case."
+    );
+    Error::caller(400, "unsupported_parameter", message).at(name)
+}
+
+/// A refusal in words. `tier`: in which the request was to be served, if not in the usual one.
+fn apology(refusal: &Refusal, tier: Option<&str>) -> Error {
     let busy = |message: String, wait: Millis| {
         Error::caller(429, "rate_limit_exceeded", message)
             .with_header("retry-after", wait.div_ceil(1000).max(1).to_string())
@@ -252,22 +305,38 @@ fn apology(refusal: &Refusal) -> Error {
                 .to_owned(),
             *wait,
         ),
-        Refusal::Budget { needed, left, promised } => over_budget(*needed, *left, *promised),
-        Refusal::Price => Error::caller(
-            403,
-            "price_unknown",
-            "This API key has a budget, and what this model costs is not known here: its operator can set `price` in the model's row.",
-        )
-        .at("model"),
+        Refusal::Budget { needed, left, promised, largest } => over_budget(*needed, *left, *promised, *largest),
+        Refusal::Price => unpriced(tier),
+        Refusal::Astray { name } => astray(name),
     }
 }
 
-fn over_budget(needed: Nanos, left: Nanos, promised: Nanos) -> Error {
-    let (needed_usd, left_usd) = (dollars(needed), dollars(left));
+fn unpriced(tier: Option<&str>) -> Error {
+    let Some(tier) = tier else {
+        let message = "This API key has a budget, and what this model costs is not known here: its operator can set `price` (and `context`) \
+                       in the model's row.";
+        return Error::caller(403, "price_unknown", message).at("model");
+    };
+    let tier: String = tier.chars().take(64).collect();
     let message = format!(
-        "This request could cost up to ${needed_usd}, and this API key has ${left_usd} of its budget left. A smaller `max_tokens` costs less."
+        "This API key has a budget, and what this model costs in the tier, speed or region that was asked for (`{tier}`) is not known here. \
+         Leave that field out."
+    );
+    Error::caller(403, "price_unknown", message).at("service_tier")
+}
+
+/// `largest`: the longest answer that would fit, in tokens; none if no limit makes it fit.
+fn over_budget(needed: Nanos, left: Nanos, promised: Nanos, largest: Option<u64>) -> Error {
+    let (needed_usd, left_usd) = (dollars(needed), dollars(left));
+    let advice = match largest {
+        Some(largest) => format!("With a `max_tokens` of at most {largest} it would fit."),
+        None => "No `max_tokens` makes it fit.".to_owned(),
+    };
+    let message = format!(
+        "This request could cost up to ${needed_usd}, and this API key has ${left_usd} of its budget left. {advice}"
     );
     let error = Error::caller(429, "insufficient_quota", message).typed("insufficient_quota");
+    let error = largest.into_iter().fold(error, |error, largest| error.with_header(LARGEST, largest.to_string()));
     // Requests under way may give back most of what they were promised.
     if needed <= left.saturating_add(promised) {
         error.with_header("retry-after", "1")

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::names::Dropped;
 use super::permit::{Permit, dollars};
+use super::plausible::Plausible;
 use crate::chat::Usage;
 use crate::config::{Fields, Format, Level, Logging, Millis, Nanos, Problem};
 use crate::error::Error;
@@ -101,6 +102,8 @@ pub struct Receipt {
     pub permit: Option<Permit>,
     /// The model called, as its provider names it.
     pub called: Option<String>,
+    /// What its provider may plausibly report.
+    pub plausible: Option<Plausible>,
     /// How tokens become money; from the moment in which the provider is called.
     pub meter: Option<Meter>,
     /// The tokens, as the provider reported them, or estimated.
@@ -144,12 +147,31 @@ impl Receipt {
         };
         let (prompt, length) = meter.prompt.clone();
         if let Some(usage) = reported {
-            self.usage = Some(usage);
-            self.cost = meter.price.and_then(|price| price.cost(&usage, tier));
+            let otherwise = (tokens::rough(length), tokens::rough(said));
+            let (part, fits) =
+                self.plausible.as_ref().map_or((usage, true), |plausible| plausible.part(usage, otherwise));
+            self.usage = Some(part);
+            self.cost = self.price(&part, tier);
+            if !fits {
+                // Nobody knows what it took: what was reserved is charged, and marked.
+                self.estimated = true;
+                self.cost = self.plausible.as_ref().and_then(|plausible| plausible.reserved).max(self.cost);
+            }
             return;
         }
         self.unread = Some(Unread { prompt, words: words.to_vec(), said });
         self.estimate(Some(tokens::rough(length)), tokens::rough(said));
+    }
+
+    /// What a usage costs, in nano-dollars: in the tier in which the provider says it served the request, or else in the dearer of the one that
+    /// was asked for and the usual one. `None` if one of these has no price that is known.
+    fn price(&self, usage: &Usage, told: Option<&str>) -> Option<Nanos> {
+        let price = self.meter.as_ref()?.price?;
+        let asked = self.plausible.as_ref().and_then(|plausible| plausible.tier.as_deref());
+        match (told, asked) {
+            (None, Some(asked)) => Some(price.cost(usage, Some(asked))?.max(price.cost(usage, None)?)),
+            (told, _) => price.cost(usage, told),
+        }
     }
 
     /// The provider has said what it took so far, and has gone on. All of the answer is estimated by what was said, in bytes; the prompt
@@ -173,8 +195,11 @@ impl Receipt {
                 (Usage { fresh, output, ..Usage::default() }, None)
             }
         };
+        let length = self.meter.as_ref().map_or(0, |meter| meter.prompt.1);
+        let otherwise = (tokens::rough(length), output);
+        let usage = self.plausible.as_ref().map_or(usage, |plausible| plausible.part(usage, otherwise).0);
+        self.cost = self.price(&usage, tier);
         (self.usage, self.estimated) = (Some(usage), true);
-        self.cost = self.meter.as_ref().and_then(|meter| meter.price?.cost(&usage, tier));
     }
 
     /// What it cost as a client is told it, in JSON: dollars, or `null`. An estimate is not told.

@@ -10,7 +10,7 @@ use super::promise::{Promise, Promises};
 use super::spent::{Spent, day_of};
 use super::terms::Terms;
 use super::window::{MEMORY, SPAN, Window};
-use crate::config::Millis;
+use crate::config::{Millis, Nanos};
 
 /// The sums stand in every so many entries, so that no more have to be read to have them again.
 const CHECKPOINT: u64 = 50;
@@ -177,15 +177,25 @@ impl Book {
         self.void(now, writes);
         // An order that is repeated, because its answer was lost, is answered as it was; even if it comes when all is over.
         if self.open.contain(&ask.id) || self.is_settled(&ask.id, now) {
-            return Reply::Granted { terms: self.terms.clone(), gauges: self.gauges(now) };
+            let limit = self.open.find(&ask.id).and_then(|promise| promise.limit);
+            return Reply::Granted { terms: self.terms.clone(), gauges: self.gauges(now), limit };
         }
+        let shorter = self.left(now).and_then(|left| ask.shortened(left, self.terms.budget?.fit));
+        let limit = shorter.as_ref().and_then(|ask| ask.answer.as_ref()).map(|answer| answer.limit);
+        let ask = shorter.as_ref().unwrap_or(ask);
         match self.refusal(ask, now) {
             Err(refusal) => Reply::Refused { refusal, gauges: self.gauges(now) },
             Ok(tokens) => {
-                self.promise(ask, tokens, now, writes);
-                Reply::Granted { terms: self.terms.clone(), gauges: self.gauges(now) }
+                self.promise(ask, (tokens, limit), now, writes);
+                Reply::Granted { terms: self.terms.clone(), gauges: self.gauges(now), limit }
             }
         }
+    }
+
+    /// What neither was spent of the budget nor is promised, in nano-dollars; none without a budget.
+    fn left(&self, now: Millis) -> Option<Nanos> {
+        let budget = self.terms.budget?;
+        Some(budget.nanos.saturating_sub(self.sums.spent.of(budget.per, now)).saturating_sub(self.open.cost()))
     }
 
     /// The tokens to be promised, if nothing speaks against it.
@@ -200,6 +210,9 @@ impl Book {
         let models: Vec<&str> = ask.models.iter().map(String::as_str).collect();
         if !self.terms.allow_model(&models) {
             return Err(Refusal::Model);
+        }
+        if let Some(name) = ask.astray.clone().filter(|_| self.terms.are_bound()) {
+            return Err(Refusal::Astray { name });
         }
         if let Some(limit) = self.terms.max_body_bytes.filter(|limit| ask.body > *limit) {
             return Err(Refusal::Body { limit });
@@ -227,14 +240,11 @@ impl Book {
     }
 
     fn refuse_cost(&self, ask: &Ask, now: Millis) -> Result<(), Refusal> {
-        let Some(budget) = self.terms.budget else { return Ok(()) };
-        let needed = ask.cost.ok_or(Refusal::Price)?;
-        let spent = self.sums.spent.of(budget.per, now);
-        let left = budget.nanos.saturating_sub(spent).saturating_sub(self.open.cost());
-        if needed > left { Err(Refusal::Budget { needed, left, promised: self.open.cost() }) } else { Ok(()) }
+        let Some(left) = self.left(now) else { return Ok(()) };
+        ask.refuse_cost(left, self.open.cost())
     }
 
-    fn promise(&mut self, ask: &Ask, tokens: u64, now: Millis, writes: &mut Vec<Write>) {
+    fn promise(&mut self, ask: &Ask, (tokens, limit): (u64, Option<u64>), now: Millis, writes: &mut Vec<Write>) {
         if !self.terms.are_limited() {
             return;
         }
@@ -242,7 +252,7 @@ impl Book {
         let cost = self.terms.budget.and(ask.cost).unwrap_or(0);
         // None ends while the windows count it: without it, a book that is opened again would know less.
         let until = now.saturating_add(ask.life.max(MEMORY));
-        let promise = Promise { at: now, until, tokens, cost };
+        let promise = Promise { at: now, until, tokens, cost, limit };
         self.take(now, tokens);
         writes.push(Write::Promise(ask.id.clone(), serde_json::to_string(&promise).unwrap_or_default()));
         self.open.make(&ask.id, promise);
@@ -257,7 +267,7 @@ impl Book {
     fn look(&self, hash: &str, now: Millis) -> Reply {
         let known = self.hash.as_deref() == Some(hash);
         match (known, self.terms.are_valid(now)) {
-            (true, true) => Reply::Granted { terms: self.terms.clone(), gauges: self.gauges(now) },
+            (true, true) => Reply::Granted { terms: self.terms.clone(), gauges: self.gauges(now), limit: None },
             (true, false) => Reply::Refused { refusal: Refusal::Ended, gauges: Gauges::default() },
             (false, _) => Reply::Refused { refusal: Refusal::Unknown, gauges: Gauges::default() },
         }
@@ -391,9 +401,9 @@ impl Sums {
 #[cfg(test)]
 mod tests {
     use super::super::entry::Tokens;
+    use super::super::order::Answer;
     use super::super::terms::{Budget, Period};
     use super::*;
-    use crate::config::Nanos;
 
     const NOON: Millis = 1_780_000_000_000;
 
@@ -458,7 +468,13 @@ mod tests {
     }
 
     fn budget(nanos: Nanos) -> Terms {
-        Terms { budget: Some(Budget { nanos, per: Period::Day }), ..Terms::default() }
+        Terms { budget: Some(Budget { nanos, per: Period::Day, fit: false }), ..Terms::default() }
+    }
+
+    /// A request of a prompt of 100 nano-dollars, and answers of two each for a token.
+    fn long(id: &str, limit: u64) -> Ask {
+        let answer = Answer { besides: 100, each: 1_000, drawn: 2, limit, least: 10, settable: true };
+        Ask { answer: Some(answer.clone()), ..ask(id, 50 + 2 * limit, answer.cost(limit)) }
     }
 
     #[test]
@@ -487,7 +503,7 @@ mod tests {
             (Terms { tokens_per_minute: Some(19), ..plain() }, Refusal::Tokens { wait: 60_250 }),
             (Terms { tokens_per_minute: Some(5), ..plain() }, Refusal::Tokens { wait: 60_250 }),
             (Terms { tokens_per_minute: Some(0), ..plain() }, Refusal::Tokens { wait: SPAN }),
-            (budget(13), Refusal::Budget { needed: 7, left: 6, promised: 7 }),
+            (budget(13), Refusal::Budget { needed: 7, left: 6, promised: 7, largest: None }),
         ];
         for (terms, refusal) in table {
             let mut desk = Desk::new(terms.clone());
@@ -533,6 +549,57 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_for_want_of_budget_names_the_largest_limit_that_fits() {
+        let mut desk = Desk::new(budget(1_000));
+        let refusal = |needed, left, promised, largest| Err(Refusal::Budget { needed, left, promised, largest });
+        assert_eq!(desk.admit(long("a", 451), NOON), refusal(1_002, 1_000, 0, Some(450)));
+        assert_eq!(desk.admit(long("b", 450), NOON), Ok(()));
+        assert_eq!(desk.admit(long("c", 1), NOON), refusal(102, 0, 1_000, None));
+    }
+
+    #[test]
+    fn a_budget_that_fits_grants_shorter_answers_and_no_money_twice() {
+        let fitting = Terms { budget: Some(Budget { nanos: 1_000, per: Period::Day, fit: true }), ..Terms::default() };
+        let mut desk = Desk::new(fitting);
+        let mut limit = |id: &str, ask: Ask| match desk.obey(Order::Admit(ask), NOON) {
+            Reply::Granted { limit, .. } => Ok((limit, desk.book.open.find(id).unwrap().cost)),
+            Reply::Refused { refusal, .. } => Err(refusal),
+            other => panic!("{other:?}"),
+        };
+        // What fits is left alone, however long; what does not gets half of what is left.
+        assert_eq!(limit("a", long("a", 100)), Ok((None, 300)));
+        assert_eq!(limit("b", long("b", 10_000)), Ok((Some(125), 350)));
+        assert_eq!(limit("b", long("b", 10_000)), Ok((Some(125), 350)), "an order that is repeated");
+        assert_eq!(limit("c", long("c", 10_000)), Ok((Some(37), 174)));
+        // Half of the rest is not worth an answer, and the prompt alone is dearer.
+        let refused = Err(Refusal::Budget { needed: 20_100, left: 176, promised: 824, largest: Some(38) });
+        assert_eq!(limit("d", long("d", 10_000)), refused);
+        let dumb = Answer { settable: false, ..long("e", 10_000).answer.unwrap() };
+        assert!(limit("e", Ask { answer: Some(dumb), ..long("e", 10_000) }).is_err(), "the provider would not heed it");
+    }
+
+    #[test]
+    fn a_member_whose_budget_fits_fits_into_its_teams_as_well() {
+        let mut desk = Desk::new(budget(1_000));
+        assert!(desk.admit(long("a", 10_000), NOON).is_err());
+        let asked = desk.obey(Order::Admit(Ask { fit: true, ..long("a", 10_000) }), NOON);
+        assert!(matches!(asked, Reply::Granted { limit: Some(200), .. }), "{asked:?}");
+        desk.reopen(NOON);
+        let again = desk.obey(Order::Admit(Ask { fit: true, ..long("a", 10_000) }), NOON);
+        assert!(matches!(again, Reply::Granted { limit: Some(200), .. }), "{again:?}");
+    }
+
+    #[test]
+    fn a_field_that_leads_elsewhere_is_refused_where_it_matters() {
+        let led = |id: &str| Ask { astray: Some("models".into()), ..ask(id, 1, 1) };
+        let refused = Err(Refusal::Astray { name: "models".into() });
+        for terms in [Terms { models: vec!["m".into()], ..Terms::default() }, budget(10)] {
+            assert_eq!(Desk::new(terms).admit(led("a"), NOON), refused);
+        }
+        assert_eq!(Desk::new(Terms { concurrent: Some(1), ..Terms::default() }).admit(led("a"), NOON), Ok(()));
+    }
+
+    #[test]
     fn a_key_without_limits_writes_no_promise() {
         let mut desk = Desk::new(Terms { models: vec!["m".into()], max_body_bytes: Some(1_000), ..Terms::default() });
         assert_eq!(desk.admit(ask("a", 1, 1), NOON), Ok(()));
@@ -548,7 +615,7 @@ mod tests {
         desk.settle(Entry { member: true, ..entry("a", Some(7)) }, NOON);
         for _ in 0..2 {
             assert_eq!(desk.obey(Order::Usage { from: 0, to: u64::MAX }, NOON), Reply::Usage(Vec::new()));
-            let refusal = Refusal::Budget { needed: 4, left: 3, promised: 0 };
+            let refusal = Refusal::Budget { needed: 4, left: 3, promised: 0, largest: None };
             assert_eq!(desk.admit(ask("b", 1, 4), NOON), Err(refusal));
             desk.reopen(NOON);
         }
@@ -635,7 +702,7 @@ mod tests {
             desk.settle(entry(id, Some(5)), now);
             desk.reopen(midnight - 1);
         }
-        let refusal = Refusal::Budget { needed: 1, left: 0, promised: 0 };
+        let refusal = Refusal::Budget { needed: 1, left: 0, promised: 0, largest: None };
         assert_eq!(desk.admit(ask("c", 1, 1), midnight + 2), Err(refusal));
     }
 }

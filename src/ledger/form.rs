@@ -48,7 +48,7 @@ const FIELDS: &[(&str, Read)] = &[
 type Read = fn(&mut Record, &Value) -> Result<()>;
 
 /// Fields of a budget.
-pub const BUDGET: &[&str] = &["amount_nanos", "amount", "per"];
+pub const BUDGET: &[&str] = &["amount_nanos", "amount", "per", "fit"];
 
 /// The names of all fields that a maker may write.
 pub fn fields() -> impl Iterator<Item = &'static str> {
@@ -222,7 +222,11 @@ fn budget(value: &Value) -> Result<Budget> {
         (None, None) => return Err(missing("budget.amount_nanos")),
         (Some(_), Some(_)) => return Err(invalid("budget.amount", "not stand beside `budget.amount_nanos`")),
     };
-    Ok(Budget { nanos, per })
+    let fit = match members.get("fit") {
+        None | Some(Value::Null) => false,
+        Some(value) => value.as_bool().ok_or_else(|| wrong_type("budget.fit", "true or false"))?,
+    };
+    Ok(Budget { nanos, per, fit })
 }
 
 fn whole(value: &Value) -> Result<Nanos> {
@@ -284,7 +288,7 @@ mod tests {
         }))
         .unwrap();
         assert_eq!((record.id.as_str(), record.name.as_deref(), record.parent()), ("ci-1", Some("CI"), Some("team")));
-        assert_eq!(record.terms.budget, Some(Budget { nanos: 5_000_000_001, per: Period::Month }));
+        assert_eq!(record.terms.budget, Some(Budget { nanos: 5_000_000_001, per: Period::Month, fit: false }));
         assert_eq!((record.terms.expires_at, record.terms.enabled), (Some(1_798_761_600_000), false));
         assert_eq!((record.terms.concurrent, record.terms.max_body_bytes), (Some(2), Some(4096)));
     }
@@ -295,6 +299,13 @@ mod tests {
             made(&json!({"name": "a", "owner": "b", "budget": {"amount_nanos": 1, "per": "day"}})).unwrap();
         change(&mut record, json!({"name": null, "budget": null}).as_object().unwrap()).unwrap();
         assert_eq!((record.name, record.owner.as_deref(), record.terms.budget), (None, Some("b"), None));
+    }
+
+    #[test]
+    fn a_budget_may_shorten_answers_to_fit() {
+        let fit = |budget: Value| made(&json!({ "budget": budget })).unwrap().terms.budget.unwrap().fit;
+        assert!(fit(json!({"amount": "5", "per": "day", "fit": true})));
+        assert!(!fit(json!({"amount": "5", "per": "day", "fit": null})) && !fit(json!({"amount": "5", "per": "day"})));
     }
 
     #[test]
@@ -346,6 +357,7 @@ mod tests {
             (&json!({"budget": {"per": "year", "amount": "5"}}), "budget.per", "invalid_value"),
             (&json!({"budget": {"per": "day", "amount": "5", "amount_nanos": 5}}), "budget.amount", "invalid_value"),
             (&json!({"budget": {"per": "day", "amuont": "5"}}), "budget.amuont", "unknown_parameter"),
+            (&json!({"budget": {"per": "day", "amount": "5", "fit": "yes"}}), "budget.fit", "invalid_type"),
         ] {
             let error = made(wish).unwrap_err();
             assert_eq!((error.param(), error.code(), error.status()), (Some(param), Some(code), 400), "{wish}");

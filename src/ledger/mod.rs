@@ -17,7 +17,7 @@ mod window;
 
 pub use book::{Book, Kept, Row, Write};
 pub use entry::{Entry, Tokens, Totals};
-pub use order::{Ask, Gauge, Gauges, Order, Refusal, Reply, Report};
+pub use order::{Answer, Ask, Gauge, Gauges, Order, Refusal, Reply, Report};
 pub use promise::Promise;
 pub use record::{Record, Status, id_of};
 pub use secret::Secret;

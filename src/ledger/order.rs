@@ -59,6 +59,83 @@ pub struct Ask {
     pub cost: Option<Nanos>,
     /// After so long it is taken for lost, and its promise is void; but not within the minute that its limits count.
     pub life: Millis,
+    /// How the cost depends on the length of its answers; none if that cannot be chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Answer>,
+    /// A field of it that could lead the provider to another model or another reading than the gateway's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub astray: Option<String>,
+    /// A budget that it does not fit into may grant a shorter answer, since the key's own does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fit: bool,
+}
+
+/// How the cost of a request depends on the length of its answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// What it costs at most without an answer, in nano-dollars.
+    pub besides: Nanos,
+    /// What a token of an answer costs at most, in pico-dollars.
+    pub each: u64,
+    /// How many answers may be drawn.
+    pub drawn: u64,
+    /// The longest answer, in tokens, that the cost is for.
+    pub limit: u64,
+    /// A shorter limit than this is not worth setting.
+    pub least: u64,
+    /// Whether the provider would heed a limit that is set.
+    pub settable: bool,
+}
+
+/// Pico-dollars in a nano-dollar.
+const PICO: u128 = 1000;
+
+impl Answer {
+    /// A token of the limit, in pico-dollars: each answer may have it.
+    fn rate(&self) -> u128 {
+        u128::from(self.each) * u128::from(self.drawn)
+    }
+
+    /// What the request costs at most with this limit, in nano-dollars.
+    pub fn cost(&self, limit: u64) -> Nanos {
+        let answers = self.rate().saturating_mul(u128::from(limit)).div_ceil(PICO);
+        Nanos::try_from(answers).unwrap_or(Nanos::MAX).saturating_add(self.besides)
+    }
+
+    /// The largest limit, of at least 1, with which it costs no more than so much; no larger than the limit asked for.
+    pub fn largest(&self, nanos: Nanos) -> Option<u64> {
+        let left = u128::from(nanos.checked_sub(self.besides)?) * PICO;
+        let most = left.checked_div(self.rate()).and_then(|most| u64::try_from(most).ok()).unwrap_or(u64::MAX);
+        Some(most.min(self.limit)).filter(|limit| *limit > 0)
+    }
+}
+
+impl Ask {
+    /// Whether it costs no more than is left of a budget, of which so much is `promised` to others.
+    pub(super) fn refuse_cost(&self, left: Nanos, promised: Nanos) -> Result<(), Refusal> {
+        let needed = self.cost.ok_or(Refusal::Price)?;
+        let largest = self.answer.as_ref().and_then(|answer| answer.largest(left));
+        if needed > left { Err(Refusal::Budget { needed, left, promised, largest }) } else { Ok(()) }
+    }
+
+    /// The same with the longest answer that fits into half of what is left of a budget: where it does not fit as it is, `fit` or the key's
+    /// own budget allows it, and the answer would be worth it.
+    pub(super) fn shortened(&self, left: Nanos, fit: bool) -> Option<Self> {
+        self.cost.filter(|cost| (fit || self.fit) && *cost > left)?;
+        let answer = self.answer.as_ref().filter(|answer| answer.settable)?;
+        let limit = answer.largest(left / 2).filter(|limit| *limit >= answer.least)?;
+        let mut shorter = self.clone();
+        shorter.shorten(limit);
+        Some(shorter)
+    }
+
+    /// Asks for answers of no more than so many tokens.
+    pub fn shorten(&mut self, limit: u64) {
+        let Some(answer) = &mut self.answer else { return };
+        let less = answer.limit.saturating_sub(limit).saturating_mul(answer.drawn);
+        self.tokens = self.tokens.saturating_sub(less);
+        (self.cost, answer.limit) = (Some(answer.cost(limit)), limit);
+    }
 }
 
 /// The answer of an account.
@@ -70,6 +147,9 @@ pub enum Reply {
         terms: Terms,
         /// What is left.
         gauges: Gauges,
+        /// The longest answer, in tokens, if it may have only a shorter one than it asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<u64>,
     },
     /// It may not.
     Refused {
@@ -138,6 +218,14 @@ pub enum Refusal {
         left: Nanos,
         /// What is promised to requests under way.
         promised: Nanos,
+        /// The largest limit, in tokens, with which it would fit; none if no limit makes it fit.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        largest: Option<u64>,
+    },
+    /// It has a field that could lead the provider past the key's terms.
+    Astray {
+        /// The field's name.
+        name: String,
     },
     /// Whether it keeps within the budget cannot be said.
     Price,
@@ -163,4 +251,39 @@ pub struct Gauge {
     pub left: u64,
     /// When all of it is there again, in milliseconds.
     pub reset: Millis,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_limit_costs_no_more_than_is_left() {
+        let answer = Answer { besides: 7, each: 1_500, drawn: 3, limit: 1_000, least: 1, settable: true };
+        for limit in [1, 2, 10, 999, 1_000] {
+            let cost = answer.cost(limit);
+            assert_eq!(answer.largest(cost), Some(limit));
+            assert!(answer.largest(cost - 1) < Some(limit) && answer.largest(cost + 3) == Some(limit));
+        }
+        assert_eq!((answer.largest(6), answer.largest(7), answer.largest(u64::MAX)), (None, None, Some(1_000)));
+        let free = Answer { each: 0, ..answer.clone() };
+        assert_eq!((free.largest(6), free.largest(7)), (None, Some(1_000)));
+        let dear = Answer { each: u64::MAX, drawn: u64::MAX, limit: u64::MAX, ..answer };
+        assert_eq!((dear.cost(u64::MAX), dear.largest(u64::MAX)), (u64::MAX, None));
+    }
+
+    #[test]
+    fn a_shorter_answer_takes_less_of_everything() {
+        let answer = Some(Answer { besides: 5, each: 1_000, drawn: 2, limit: 100, least: 1, settable: true });
+        let mut ask = Ask { tokens: 230, cost: Some(205), answer, ..Ask::default() };
+        ask.shorten(40);
+        assert_eq!((ask.tokens, ask.cost, ask.answer.map(|answer| answer.limit)), (110, Some(85), Some(40)));
+    }
+
+    #[test]
+    fn orders_of_an_older_gateway_are_read() {
+        let old = r#"{"id":"a","hash":null,"models":[],"body":1,"tokens":2,"cost":3,"life":4}"#;
+        let ask: Ask = serde_json::from_str(old).unwrap();
+        assert_eq!((ask.answer, ask.astray, ask.fit), (None, None, false));
+    }
 }

@@ -17,6 +17,9 @@ pub struct Promise {
     pub tokens: u64,
     /// The most that it can cost; nothing where no budget asks.
     pub cost: Nanos,
+    /// The longest answer that was granted, in tokens, if that was less than was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
 }
 
 /// The promises of one account.
@@ -43,6 +46,11 @@ impl Promises {
     /// Whether there is one to this request.
     pub fn contain(&self, id: &str) -> bool {
         self.open.contains_key(id)
+    }
+
+    /// The one to this request.
+    pub fn find(&self, id: &str) -> Option<&Promise> {
+        self.open.get(id)
     }
 
     /// Each.

@@ -42,6 +42,9 @@ pub struct Budget {
     pub nanos: Nanos,
     /// For how long.
     pub per: Period,
+    /// A request that could cost more than is left gets a shorter answer, rather than a refusal.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fit: bool,
 }
 
 /// A stretch of time in UTC; a week begins on Monday.
@@ -82,6 +85,11 @@ impl Terms {
             || self.tokens_per_minute.is_some()
             || self.concurrent.is_some()
             || self.budget.is_some()
+    }
+
+    /// Whether it matters which model a request reaches, and what it costs.
+    pub fn are_bound(&self) -> bool {
+        !self.models.is_empty() || self.budget.is_some()
     }
 
     /// Whether the key is good at this time.

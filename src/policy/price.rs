@@ -15,6 +15,10 @@ pub struct Card {
     pub max_output: Option<u64>,
     /// How its text is cut into tokens.
     pub encoding: Option<Encoding>,
+    /// The names of the answer's limit that the provider honours, the one to set first; none if nobody said.
+    pub limit_fields: &'static [&'static str],
+    /// Whether it thinks before it answers, which its limit has to leave room for.
+    pub thinks: bool,
 }
 
 /// A way to cut text into tokens.
@@ -55,8 +59,19 @@ pub struct Long {
     pub rates: Rates,
 }
 
+/// What a request may cost at most, by the length of its answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bound {
+    /// Its prompt, in pico-dollars.
+    input: u128,
+    /// A token of its answers, in pico-dollars.
+    output: u64,
+    /// Besides, in nano-dollars.
+    per_request: Nanos,
+}
+
 /// Words for a provider's usual tier.
-const STANDARD: &[&str] = &["default", "standard", "auto", "on_demand"];
+const STANDARD: &[&str] = &["default", "standard", "standard_only", "auto", "on_demand"];
 
 /// Pico-dollars in a nano-dollar.
 const PICO: u128 = 1000;
@@ -72,6 +87,8 @@ pub fn card(provider: &Provider, model: &Model, upstream: &str) -> Card {
         context: model.context.or(listed.context),
         max_output: model.max_output.or(listed.max_output),
         encoding: listed.encoding,
+        limit_fields: listed.limit_fields,
+        thinks: listed.thinks,
     }
 }
 
@@ -94,20 +111,22 @@ impl Price {
         Some(self.with_request(pico.saturating_add(PICO / 2) / PICO))
     }
 
-    /// The most that so many tokens can cost, however they turn out to be split and whatever tier serves them; rounded up. `kept_long`:
+    /// What at most a request costs in a tier whose prompt has no more than so many tokens, however they turn out to be split. `kept_long`:
     /// some of the prompt may be kept in the provider's cache for an hour.
-    pub fn bound(&self, input_tokens: u64, output_tokens: u64, kept_long: bool) -> Nanos {
-        let tariffs = self.tiers.iter().map(|(_, tariff)| tariff).chain([&self.standard]);
+    ///
+    /// `None` for a tier whose price is not known.
+    pub fn bound(&self, input_tokens: u64, kept_long: bool, tier: Option<&str>) -> Option<Bound> {
+        let tariff = self.tariff(tier)?;
         // A prompt that cannot be long does not cost as a long one.
-        let long = |tariff: &Tariff| tariff.long.filter(|long| input_tokens > long.above).map(|long| long.rates);
-        let rates = tariffs.flat_map(|tariff| [Some(tariff.rates), long(tariff)]).flatten();
-        let most = rates.map(|rates| {
-            let long = if kept_long { rates.cache_write_1h } else { 0 };
-            let input = [rates.cached_input, rates.cache_write, long];
-            let input = input.into_iter().fold(rates.input, u64::max);
-            sum(&[(input_tokens, input), (output_tokens, rates.output.max(rates.reasoning))])
-        });
-        self.with_request(most.max().unwrap_or(0).div_ceil(PICO))
+        let long = tariff.long.filter(|long| input_tokens > long.above).map(|long| long.rates);
+        let (input, output) =
+            [Some(tariff.rates), long].into_iter().flatten().fold((0, 0), |(input, output), rates| {
+                let hour = if kept_long { rates.cache_write_1h } else { 0 };
+                let dearest =
+                    [rates.input, rates.cached_input, rates.cache_write, hour].into_iter().fold(input, u64::max);
+                (dearest, output.max(rates.output).max(rates.reasoning))
+            });
+        Some(Bound { input: sum(&[(input_tokens, input)]), output, per_request: self.per_request })
     }
 
     fn tariff(&self, tier: Option<&str>) -> Option<&Tariff> {
@@ -117,8 +136,24 @@ impl Price {
     }
 
     fn with_request(&self, nanos: u128) -> Nanos {
-        Nanos::try_from(nanos).unwrap_or(Nanos::MAX).saturating_add(self.per_request)
+        with_request(nanos, self.per_request)
     }
+}
+
+impl Bound {
+    /// With so many tokens in all answers together: rounded up.
+    pub fn cost(&self, output_tokens: u64) -> Nanos {
+        with_request(self.input.saturating_add(sum(&[(output_tokens, self.output)])).div_ceil(PICO), self.per_request)
+    }
+
+    /// What a token of its answers costs, in pico-dollars.
+    pub fn each(&self) -> u64 {
+        self.output
+    }
+}
+
+fn with_request(nanos: u128, per_request: Nanos) -> Nanos {
+    Nanos::try_from(nanos).unwrap_or(Nanos::MAX).saturating_add(per_request)
 }
 
 impl From<Fee> for Price {
@@ -214,17 +249,22 @@ mod tests {
             ..Usage::default()
         };
         assert_eq!(PRICE.cost(&all, None), Some(Nanos::MAX));
-        assert_eq!(PRICE.bound(u64::MAX, u64::MAX, true), Nanos::MAX);
+        assert_eq!(PRICE.bound(u64::MAX, true, None).unwrap().cost(u64::MAX), Nanos::MAX);
         assert_eq!(sum(&[(u64::MAX, u64::MAX); 3]), u128::MAX);
     }
 
     #[test]
-    fn a_bound_takes_the_dearest_of_everything() {
-        assert_eq!(PRICE.bound(100, 10, true), 100 * 4_000 + 10 * 12_000 + 7);
-        assert_eq!(PRICE.bound(101, 10, true), 101 * 8_000 + 10 * 24_000 + 7);
-        assert_eq!(PRICE.bound(100, 10, false), 100 * 3_000 + 10 * 12_000 + 7);
+    fn a_bound_takes_the_dearest_of_the_tier_asked_for() {
+        let bound =
+            |input, output, kept_long, tier| PRICE.bound(input, kept_long, tier).map(|bound| bound.cost(output));
+        assert_eq!(bound(100, 10, true, None), Some(100 * 4_000 + 10 * 12_000 + 7));
+        assert_eq!(bound(101, 10, true, None), Some(101 * 8_000 + 10 * 24_000 + 7));
+        assert_eq!(bound(100, 10, false, None), Some(100 * 3_000 + 10 * 12_000 + 7));
+        assert_eq!(bound(100, 900, false, Some("flex")), Some(1 + 7));
+        assert_eq!(bound(100, 10, false, Some("default")), bound(100, 10, false, None));
+        assert_eq!(bound(1, 1, false, Some("priority")), None);
         let tiny = Price { standard: Tariff { rates: FLEX, long: None }, tiers: &[], per_request: 0 };
-        assert_eq!(tiny.bound(1, 0, true), 1);
-        assert_eq!(Price::default().bound(u64::MAX, 1, true), 0);
+        assert_eq!(tiny.bound(1, true, None).unwrap().cost(0), 1);
+        assert_eq!(Price::default().bound(u64::MAX, true, None).unwrap().cost(1), 0);
     }
 }

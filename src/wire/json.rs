@@ -68,6 +68,11 @@ impl<'a> Document<'a> {
         Ok(Self { bytes, members, added: Vec::new(), edited: false })
     }
 
+    /// An object without members.
+    pub fn empty() -> Document<'static> {
+        Document { bytes: b"{}", members: Vec::new(), added: Vec::new(), edited: false }
+    }
+
     /// The JSON text of a member, edits included; the last one where a key occurs twice.
     pub fn value(&self, key: &str) -> Option<&str> {
         let added = self.added.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
@@ -82,6 +87,16 @@ impl<'a> Document<'a> {
     /// The members as they were read, in order: each key, and the JSON text of its value. Edits are not among them.
     pub fn members(&self) -> impl Iterator<Item = (&str, &'a str)> {
         self.members.iter().map(|member| (member.key.as_ref(), member.value))
+    }
+
+    /// The members with all edits made: each key, and the JSON text of its value. A key may occur twice.
+    pub fn edited(&self) -> impl Iterator<Item = (&str, &str)> {
+        let kept = self.members.iter().filter_map(|member| match &member.fate {
+            Fate::Removed => None,
+            Fate::Renamed(name) => Some((name.as_str(), member.value())),
+            Fate::Kept | Fate::Replaced(_) => Some((member.key.as_ref(), member.value())),
+        });
+        kept.chain(self.added.iter().map(|(key, value)| (key.as_str(), value.as_str())))
     }
 
     /// The first of these keys that occurs more than once.
@@ -225,6 +240,17 @@ pub fn quote(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default()
 }
 
+/// A whole number by its value, however it is written: `4096`, `4096.0`, `4.096e3`. One that is too large for 64 bits is the largest.
+/// `None` for other numbers and other values.
+pub fn whole(raw: &str) -> Option<u64> {
+    if let Ok(number) = raw.parse() {
+        return Some(number);
+    }
+    let number: f64 = raw.starts_with(|c: char| c == '-' || c.is_ascii_digit()).then(|| raw.parse().ok())??;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    (number >= 0.0 && (number.is_infinite() || number.fract() == 0.0)).then_some(number as u64)
+}
+
 fn skip_space(bytes: &[u8], from: usize) -> usize {
     let rest = bytes.get(from..).unwrap_or_default();
     from + rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count()
@@ -329,6 +355,17 @@ mod tests {
         let twice = Document::read(br#"{"model":1,"mod\u0065l":2}"#).unwrap();
         assert_eq!(twice.repeated(&["stream", "model"]), Some("model"));
         assert_eq!(twice.value("model"), Some("2"));
+    }
+
+    #[test]
+    fn members_are_listed_with_their_edits() {
+        let mut document = Document::read(br#"{"a":1,"b":2,"c":3,"d":4,"d":5}"#).unwrap();
+        document.rename("a", "x");
+        document.set("b", "7");
+        document.remove("c");
+        document.set("n", "0");
+        let members: Vec<(&str, &str)> = document.edited().collect();
+        assert_eq!(members, [("x", "1"), ("b", "7"), ("d", "4"), ("d", "5"), ("n", "0")]);
     }
 
     #[test]

@@ -219,14 +219,22 @@ providers:
     ["max_tokens", "101", 100],
     ["max_tokens", "1e6", 100],
     ["max_tokens", "123456789012345678901234567890", 100],
+    // What is no limit is replaced by the ceiling; what the provider may ignore moves to the name that it honours.
+    ["max_tokens", "-1", 100],
+    ["max_tokens", "0", 100],
+    ["max_tokens", "0.5", 100],
+    ["max_tokens", '"50"', 100],
+    ["max_tokens", "null", 100],
     ["max_completion_tokens", "8192", 100],
+    ["max_completion_tokens", "99", 99],
   ]) {
-    it(`lower ${field} from ${sent} to the ceiling`, async () => {
-      assert.equal(JSON.parse(await upstream("ceiling", `,"${field}":${sent}`))[field], arrives);
+    it(`hold ${field}: ${sent} below the ceiling`, async () => {
+      const { max_tokens, max_completion_tokens } = JSON.parse(await upstream("ceiling", `,"${field}":${sent}`));
+      assert.deepEqual([max_tokens, max_completion_tokens], [arrives, undefined]);
     });
   }
 
-  for (const fields of ["", ',"max_tokens":100', ',"max_tokens":1', ',"max_completion_tokens":99', ',"max_tokens":null']) {
+  for (const fields of ["", ',"max_tokens":100', ',"max_tokens":1', ',"max_tokens":99.0']) {
     it(`leave a request under the ceiling alone: ${fields || "no limit at all"}`, async () => {
       assert.equal(await upstream("ceiling", fields), `{"model":"ceiling","messages":${JSON.stringify(HELLO)}${fields}}`);
     });

@@ -65,7 +65,7 @@ mod tests {
             "system":"Be brief.","messages":[{"role":"user","content":"Hi"}],"tools":[{"name":"f","input_schema":{"type":"object"}}]}"#;
         let document = Document::read(body).unwrap();
         let request = super::super::inbound::prompt(&document).unwrap();
-        let written = write(&request, Aim { model: "c", max_output: None }).unwrap();
+        let written = write(&request, Aim { model: "c", max_output: None, limit_field: None }).unwrap();
         let sent: serde_json::Value = serde_json::from_slice(&written.body).unwrap();
         let mut fields: Vec<&str> = sent.as_object().unwrap().keys().map(String::as_str).collect();
         fields.sort();

@@ -10,7 +10,7 @@ use super::reading::{Fields, list, required, text, wrong};
 use super::turns::{self, Strange};
 use crate::chat::{Raw, Request, Sampling, Shape, Thinking, Tool, ToolChoice};
 use crate::error::{Error, Result};
-use crate::wire::json::Document;
+use crate::wire::json::{Document, whole};
 
 /// Fields that are read here, or by the gateway; twice the same would mean different things to different readers.
 const READ: &[&str] = &[
@@ -82,7 +82,7 @@ fn value<'d>(document: &'d Document<'d>, name: &str) -> Option<&'d str> {
 
 fn max_tokens(document: &Document<'_>) -> Result<u64> {
     let raw = value(document, "max_tokens").ok_or_else(|| required(&"max_tokens"))?;
-    raw.parse().map_err(|_| wrong(&"max_tokens", "Input should be a valid integer"))
+    whole(raw).ok_or_else(|| wrong(&"max_tokens", "Input should be a valid integer"))
 }
 
 fn switch(document: &Document<'_>, name: &str) -> Result<bool> {

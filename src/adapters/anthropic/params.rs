@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     fn plan(model: &str, thinking: Thinking, max_tokens: Option<u64>, max_output: Option<u64>) -> Plan {
-        Plan::new(Some(thinking), max_tokens, Aim { model, max_output })
+        Plan::new(Some(thinking), max_tokens, Aim { model, max_output, limit_field: None })
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::chat::{Raw, Usage};
+use crate::chat::{Raw, Usage, read_count};
 
 /// A request.
 #[derive(Serialize)]
@@ -232,12 +232,16 @@ pub(super) struct Said<'a> {
 /// The tokens so far. A field that is missing says nothing new.
 #[derive(Deserialize)]
 pub(super) struct Tokens<'a> {
+    #[serde(default, deserialize_with = "read_count")]
     pub(super) input_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "read_count")]
     pub(super) cache_read_input_tokens: Option<u64>,
     /// All that was written to the cache.
+    #[serde(default, deserialize_with = "read_count")]
     pub(super) cache_creation_input_tokens: Option<u64>,
     /// The same by the time for which it is kept.
     pub(super) cache_creation: Option<Creation>,
+    #[serde(default, deserialize_with = "read_count")]
     pub(super) output_tokens: Option<u64>,
     pub(super) output_tokens_details: Option<Details>,
     #[serde(borrow)]
@@ -248,7 +252,9 @@ pub(super) struct Tokens<'a> {
 /// Source: <https://platform.claude.com/docs/en/build-with-claude/prompt-caching>, "1-hour cache duration".
 #[derive(Deserialize)]
 pub(super) struct Creation {
+    #[serde(default, deserialize_with = "read_count")]
     pub(super) ephemeral_5m_input_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "read_count")]
     pub(super) ephemeral_1h_input_tokens: Option<u64>,
 }
 
@@ -263,6 +269,7 @@ impl Creation {
 /// What the tokens of the answer were for.
 #[derive(Deserialize)]
 pub(super) struct Details {
+    #[serde(default, deserialize_with = "read_count")]
     pub(super) thinking_tokens: Option<u64>,
 }
 

@@ -58,7 +58,9 @@ mod tests {
     fn the_whole_request_is_counted() {
         let said = |role, text| Turn { role, parts: vec![Part::Text { text: Raw::quoted(text), cache: None }] };
         let turns = vec![said(Role::System, "Be brief."), said(Role::User, "Hi")];
-        let written = write(&Request { turns, ..Request::default() }, Aim { model: "g", max_output: None }).unwrap();
+        let written =
+            write(&Request { turns, ..Request::default() }, Aim { model: "g", max_output: None, limit_field: None })
+                .unwrap();
         let sent: serde_json::Value = serde_json::from_slice(&written.body).unwrap();
         let asked = &sent["generateContentRequest"];
         assert_eq!((written.path.as_str(), &asked["model"]), ("/models/g:countTokens", &"models/g".into()));

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use crate::chat::{Raw, Usage};
+use crate::chat::{ABSURD, Raw, Usage, read_count};
 
 /// A whole answer, or one chunk of a streamed one.
 #[derive(Deserialize)]
@@ -119,14 +119,20 @@ pub(super) struct Blob<'a> {
 #[derive(Deserialize, Clone, Copy, Default)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Metadata {
+    #[serde(deserialize_with = "read_count")]
     prompt_token_count: Option<u64>,
     /// Part of the prompt.
+    #[serde(deserialize_with = "read_count")]
     cached_content_token_count: Option<u64>,
     /// Beside the prompt.
+    #[serde(deserialize_with = "read_count")]
     tool_use_prompt_token_count: Option<u64>,
+    #[serde(deserialize_with = "read_count")]
     candidates_token_count: Option<u64>,
     /// Beside the candidates.
+    #[serde(deserialize_with = "read_count")]
     thoughts_token_count: Option<u64>,
+    #[serde(deserialize_with = "read_count")]
     total_token_count: Option<u64>,
 }
 
@@ -151,7 +157,8 @@ impl Metadata {
         self.prompt_token_count.or(self.candidates_token_count).or(self.total_token_count)?;
         let told = |count: Option<u64>| count.unwrap_or(0);
         let prompt = told(self.prompt_token_count).saturating_add(told(self.tool_use_prompt_token_count));
-        let cache_read = told(self.cached_content_token_count).min(prompt);
+        let cached = self.cached_content_token_count.filter(|count| *count != ABSURD);
+        let cache_read = told(cached).min(prompt);
         let (said, thought) = (told(self.candidates_token_count), told(self.thoughts_token_count));
         let beside = prompt.saturating_add(said).saturating_add(thought);
         let (output, reasoning) = match self.total_token_count {

@@ -27,8 +27,8 @@ pub struct Ask<'a> {
     pub questions: u64,
     /// How many answers are asked for: OpenAI's `n` to each question.
     pub choices: u64,
-    /// How many are drawn, of which the best are told: OpenAI's `best_of`, to each question.
-    pub drawn: u64,
+    /// The longest answer that the gateway allows, where it sets a limit of its own, in tokens.
+    pub limit: Option<u64>,
 }
 
 /// Reads the body of a request for `task`.
@@ -48,7 +48,7 @@ pub fn read<'a>(body: &'a [u8], task: &'static Task) -> Result<Ask<'a>> {
         include_cost: false,
         questions,
         choices: questions,
-        drawn: questions,
+        limit: None,
     };
     if task.tells { told(ask) } else { Ok(ask) }
 }
@@ -61,17 +61,24 @@ fn told(ask: Ask<'_>) -> Result<Ask<'_>> {
         Some(_) => return Err(wrong_type("stream", "true or false")),
     };
     let (include_usage, include_cost) = stream_options(&ask.document);
-    let number = |field| ask.document.value(field).and_then(count);
-    let choices = number("n").unwrap_or(1);
-    let drawn = number("best_of").filter(|_| ask.task.reads.contains(&"best_of")).unwrap_or(1).max(choices);
-    let each = |answers: u64| answers.saturating_mul(ask.questions);
-    let (choices, drawn) = (each(choices), each(drawn));
-    Ok(Ask { stream, include_usage, include_cost, choices, drawn, ..ask })
+    let choices = ask.document.value("n").and_then(count).unwrap_or(1).saturating_mul(ask.questions);
+    Ok(Ask { stream, include_usage, include_cost, choices, ..ask })
 }
 
-/// A count as providers may take it: `2`, and by lenient ones `2.0` and `"2"`.
+/// Fields that ask for several answers, of which some may be told: by the names that one provider or another takes.
+const DRAWN: &[&str] = &["n", "best_of", "num_return_sequences", "candidate_count", "candidateCount"];
+
+/// How many answers a provider may draw to each question of a request, as it is sent.
+pub fn drawn(document: &Document<'_>) -> u64 {
+    let asked = document.edited().filter(|(key, _)| DRAWN.contains(key)).filter_map(|(_, value)| count(value));
+    asked.max().unwrap_or(1).max(1)
+}
+
+/// A count as providers may take it: `2`, and by lenient ones `2.0`, `"2"` and `" 2_0 "`.
 fn count(raw: &str) -> Option<u64> {
-    let number: f64 = raw.trim_matches('"').parse().ok()?;
+    let text = serde_json::from_str::<String>(raw).ok();
+    let plain = text.map(|text| text.trim().replace('_', ""));
+    let number: f64 = plain.as_deref().unwrap_or(raw).parse().ok()?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
     let number = number.ceil() as u64;
     Some(number).filter(|number| *number > 0)
@@ -235,18 +242,23 @@ mod tests {
     fn answers_are_as_many_as_are_drawn_for_each_question() {
         let counts = |body: &str, task| {
             let ask = read(body.as_bytes(), task).unwrap();
-            (ask.questions, ask.choices, ask.drawn, ask.stream)
+            (ask.questions, ask.choices, drawn(&ask.document), ask.stream)
         };
         let several = r#"{"model":"m","prompt":["a","b"],"n":2,"best_of":5,"stream":true}"#;
-        assert_eq!(counts(several, &COMPLETION), (2, 4, 10, true));
+        assert_eq!(counts(several, &COMPLETION), (2, 4, 5, true));
         assert_eq!(counts(r#"{"model":"m","prompt":"a","n":3}"#, &COMPLETION), (1, 3, 3, false));
         for (n, drawn) in [("2", 2), ("2.0", 2), ("\"2\"", 2), ("2e0", 2), ("null", 1), ("-1", 1), ("[]", 1)] {
-            let body = format!(r#"{{"model":"m","messages":[],"n":{n},"best_of":9}}"#);
+            let body = format!(r#"{{"model":"m","messages":[],"n":{n}}}"#);
             assert_eq!(counts(&body, &CHAT), (1, drawn, drawn, false), "{n}");
         }
+        for (n, drawn) in [("2.5", 3), ("\" 1_0 \"", 10), ("\"\\u0033\"", 3), ("1e400", u64::MAX)] {
+            assert_eq!(counts(&format!(r#"{{"model":"m","messages":[],"n":{n}}}"#), &CHAT).2, drawn, "{n}");
+        }
+        // Some hosts draw the best of several chats, too.
+        assert_eq!(counts(r#"{"model":"m","messages":[],"best_of":9,"candidate_count":2}"#, &CHAT), (1, 1, 9, false));
         let twice = read(br#"{"model":"m","messages":[],"n":1,"n":9}"#, &CHAT).err().unwrap();
         assert_eq!((twice.code(), twice.param()), (Some("duplicate_key"), Some("n")));
-        assert_eq!(counts(r#"{"model":"m","input":["a","b"],"stream":7}"#, &EMBEDDING), (2, 2, 2, false));
+        assert_eq!(counts(r#"{"model":"m","input":["a","b"],"stream":7}"#, &EMBEDDING), (2, 2, 1, false));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::inbound::wrong_type;
+use super::limit::{self, Names};
 use super::wire::{Answer, Choice, Vectors, is_error, is_object, tier, total, usage};
 use crate::adapters::refusals::{Words, instead};
 use crate::chat::Usage;
@@ -15,9 +15,6 @@ use crate::wire::json::{Document, quote};
 
 /// The path of the endpoint below the API's root.
 pub const ENDPOINT: &str = "/chat/completions";
-
-/// Fields that ask for the length of an answer.
-const CEILED: &[&str] = &["max_tokens", "max_completion_tokens"];
 
 /// Asks for a last chunk that tells the usage of a stream, whatever else `stream_options` say.
 pub fn ask_for_usage(document: &mut Document<'_>) {
@@ -31,39 +28,16 @@ pub fn ask_for_usage(document: &mut Document<'_>) {
 }
 
 /// Makes the request ready for its provider: the provider's name for the model, the row's ceiling, the row's edits. All else stays.
-///
-/// # Errors
-/// 400 if a field that has a ceiling is no number.
-pub fn prepare(document: &mut Document<'_>, model: &Model, upstream: &str) -> Result<()> {
+/// `silent`: a limit of 0 asks for no answer.
+pub fn prepare(document: &mut Document<'_>, model: &Model, upstream: &str, names: &Names<'_>, silent: bool) {
     let name = quote(upstream);
     if document.value("model") != Some(&name) {
         document.set("model", name);
     }
     if let Some(ceiling) = model.max_tokens {
-        CEILED.iter().try_for_each(|field| lower(document, field, ceiling))?;
+        limit::lower(document, names, upstream, ceiling, silent);
     }
     params::apply(document, &model.params);
-    Ok(())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a ceiling beyond 2^53 tokens is no ceiling")]
-fn lower(document: &mut Document<'_>, field: &'static str, ceiling: u64) -> Result<()> {
-    let Some(raw) = document.value(field).filter(|raw| *raw != "null") else { return Ok(()) };
-    // A number too large for a float is still a number, and above any ceiling.
-    let number = raw.starts_with(|c: char| c == '-' || c.is_ascii_digit());
-    let asked = if number { raw.parse::<f64>() } else { return Err(wrong_type(field, "a number")) };
-    if asked.is_ok_and(|asked| asked > ceiling as f64) {
-        document.set(field, ceiling.to_string());
-    }
-    Ok(())
-}
-
-/// The longest answer that a request asks for, all its choices together, in tokens; `None` if it does not say. As it was made ready.
-pub fn longest(document: &Document<'_>, choices: u64) -> Option<u64> {
-    let asked = CEILED.iter().filter_map(|field| document.value(field)?.parse::<f64>().ok());
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
-    let asked = asked.map(|asked| asked.ceil() as u64).max();
-    asked.map(|asked| asked.saturating_mul(choices.max(1)))
 }
 
 /// What a whole answer says of itself.
@@ -314,20 +288,5 @@ mod tests {
             assert_eq!(told(body).unwrap_err().status(), 502, "{body}");
         }
         assert_eq!(told(r#"{"error":{"message":"no"},"data":[]}"#).unwrap_err().message(), "no");
-    }
-
-    #[test]
-    fn a_ceiling_lowers_and_never_raises() {
-        let ceiling = |value: &str| {
-            let body = format!(r#"{{"max_tokens":{value}}}"#);
-            let mut document = Document::read(body.as_bytes()).unwrap();
-            lower(&mut document, "max_tokens", 100).map(|()| document.value("max_tokens").unwrap().to_owned())
-        };
-        assert_eq!(ceiling("101").unwrap(), "100");
-        assert_eq!(ceiling("1e400").unwrap(), "100");
-        assert_eq!(ceiling("100").unwrap(), "100");
-        assert_eq!(ceiling("5.0").unwrap(), "5.0");
-        assert_eq!(ceiling("null").unwrap(), "null");
-        assert_eq!(ceiling("\"101\"").unwrap_err().status(), 400);
     }
 }

@@ -8,7 +8,7 @@ use super::inbound::missing;
 use super::{tools, turns};
 use crate::chat::{Effort, Raw, Request, Thinking};
 use crate::error::{Error, Result};
-use crate::wire::json::Document;
+use crate::wire::json::{Document, whole as whole_number};
 
 /// What is known only when all fields have been read.
 #[derive(Default)]
@@ -102,7 +102,7 @@ fn flag(key: &str, json: &str) -> Result<bool> {
 }
 
 fn whole(key: &str, json: &str) -> Result<u64> {
-    json.parse().map_err(|_| wrong(key, "a whole number"))
+    whole_number(json).ok_or_else(|| wrong(key, "a whole number"))
 }
 
 fn string<'d>(key: &str, json: &'d str) -> Result<Raw<'d>> {

@@ -48,7 +48,19 @@ pub static CHAT: Task = Task {
     optional: false,
     plain: false,
     tells: true,
-    reads: &["model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n"],
+    reads: &[
+        "model",
+        "messages",
+        "stream",
+        "stream_options",
+        "max_tokens",
+        "max_completion_tokens",
+        "n",
+        "tools",
+        "service_tier",
+        "speed",
+        "inference_geo",
+    ],
     reply: outbound::reply,
 };
 
@@ -60,7 +72,7 @@ pub static COMPLETION: Task = Task {
     optional: true,
     plain: true,
     tells: true,
-    reads: &["model", "prompt", "stream", "stream_options", "max_tokens", "n", "best_of"],
+    reads: &["model", "prompt", "stream", "stream_options", "max_tokens", "n", "best_of", "echo", "service_tier"],
     reply: outbound::reply,
 };
 
@@ -77,6 +89,11 @@ pub static EMBEDDING: Task = Task {
 };
 
 impl Task {
+    /// Whether a limit of 0 asks for no answer: only so are the odds of a text's own tokens told.
+    pub fn is_silent(&self, document: &Document<'_>) -> bool {
+        *self == COMPLETION && document.value("echo") == Some("true")
+    }
+
     /// How many questions are asked at once: a list of texts or of lists of tokens is as many, a list of tokens is one.
     ///
     /// # Errors
@@ -105,6 +122,14 @@ impl Task {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_answer_is_asked_for_by_an_echo_alone() {
+        let silent = |task: &Task, body: &str| task.is_silent(&Document::read(body.as_bytes()).unwrap());
+        assert!(silent(&COMPLETION, r#"{"max_tokens":0,"echo":true}"#));
+        assert!(!silent(&COMPLETION, r#"{"max_tokens":0}"#) && !silent(&COMPLETION, r#"{"echo":"true"}"#));
+        assert!(!silent(&CHAT, r#"{"max_tokens":0,"echo":true}"#));
+    }
 
     #[test]
     fn questions_are_told_from_tokens() {

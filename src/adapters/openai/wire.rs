@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::chat::Usage;
+use crate::chat::{ABSURD, Usage, count};
 
 /// An error as it goes to a client.
 #[derive(Serialize)]
@@ -184,9 +184,9 @@ pub(super) fn total(raw: Option<&RawValue>) -> Option<Usage> {
 fn read_usage(usage: &Value) -> Option<Usage> {
     let prompt = number(usage, "/prompt_tokens")?;
     let cache_read = ["/prompt_tokens_details/cached_tokens", "/prompt_cache_hit_tokens", "/cached_tokens"];
-    let cache_read = cache_read.iter().find_map(|path| number(usage, path)).unwrap_or(0).min(prompt);
-    let cache_write = number(usage, "/prompt_tokens_details/cache_write_tokens").unwrap_or(0).min(prompt - cache_read);
-    let reasoning = number(usage, "/completion_tokens_details/reasoning_tokens").unwrap_or(0);
+    let cache_read = cache_read.iter().find_map(|path| part(usage, path)).unwrap_or(0).min(prompt);
+    let cache_write = part(usage, "/prompt_tokens_details/cache_write_tokens").unwrap_or(0).min(prompt - cache_read);
+    let reasoning = part(usage, "/completion_tokens_details/reasoning_tokens").unwrap_or(0);
     let completion = number(usage, "/completion_tokens").unwrap_or(0);
     // xAI counts reasoning beside the completion, and Gemini does not even name it; the total tells.
     let beside = number(usage, "/total_tokens").unwrap_or(0).saturating_sub(prompt.saturating_add(completion));
@@ -196,9 +196,12 @@ fn read_usage(usage: &Value) -> Option<Usage> {
 }
 
 fn number(value: &Value, path: &str) -> Option<u64> {
-    let number = value.pointer(path)?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float cast saturates")]
-    number.as_u64().or_else(|| number.as_f64().map(|float| float as u64))
+    count(value.pointer(path)?)
+}
+
+/// A part of a count; one that cannot be is none.
+fn part(value: &Value, path: &str) -> Option<u64> {
+    number(value, path).filter(|number| *number != ABSURD)
 }
 
 /// Usage as it goes to a client.
@@ -268,7 +271,7 @@ mod tests {
         assert_eq!(read("{}"), None);
         assert_eq!(
             read(r#"{"prompt_tokens":1e400}"#.replace("1e400", "-5").as_str()).map(|usage| usage.fresh),
-            Some(0)
+            Some(ABSURD)
         );
     }
 }

@@ -4,15 +4,13 @@
 use std::borrow::Cow;
 
 use super::encode::json;
+use super::limit::Names;
 use super::messages::Messages;
 use super::outbound::ENDPOINT;
 use crate::adapters::{Aim, Written};
 use crate::chat::{Effort, Raw, Request, Shape, Thinking, Tool, ToolChoice};
 use crate::error::Result;
 use crate::wire::json::quote;
-
-/// Models of OpenAI's that know the limit by its newer name only, by the beginnings of their names.
-const NEWER: &[&str] = &["o1", "o3", "o4", "gpt-5"];
 
 /// Writes a request.
 ///
@@ -32,7 +30,7 @@ pub(super) fn write(request: &Request<'_>, aim: Aim<'_>) -> Result<Written> {
     }
     tools(request, &mut body);
     shape(request.shape.as_ref(), &mut body);
-    limits(request, aim.model, &mut body);
+    limits(request, aim, &mut body);
     sampling(request, &mut body);
     let mut dropped: Vec<Cow<'static, str>> =
         request.strange.iter().map(|name| Cow::Owned(name.clone().into_owned())).collect();
@@ -124,10 +122,8 @@ fn shape(shape: Option<&Shape<'_>>, body: &mut Body) {
     }
 }
 
-fn limits(request: &Request<'_>, model: &str, body: &mut Body) {
-    let name = model.rsplit('/').next().unwrap_or(model);
-    let newer = NEWER.iter().any(|known| name.starts_with(known));
-    body.number(if newer { "max_completion_tokens" } else { "max_tokens" }, request.max_tokens);
+fn limits(request: &Request<'_>, aim: Aim<'_>, body: &mut Body) {
+    body.number(aim.limit_field.unwrap_or_else(|| Names::Unknown.own(aim.model)), request.max_tokens);
     if !request.stop.is_empty() {
         let mut stops = Vec::new();
         json(&request.stop, &mut stops);
@@ -175,7 +171,7 @@ mod tests {
     use crate::chat::{Call, Media, MediaKind, Part, Role, Source, Turn};
 
     fn written(request: &Request<'_>, model: &str) -> (Value, Vec<String>) {
-        let written = write(request, Aim { model, max_output: None }).unwrap();
+        let written = write(request, Aim { model, max_output: None, limit_field: None }).unwrap();
         assert_eq!(written.path, "/chat/completions");
         let dropped = written.dropped.into_iter().map(Cow::into_owned).collect();
         (serde_json::from_slice(&written.body).unwrap(), dropped)

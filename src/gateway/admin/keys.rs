@@ -57,6 +57,7 @@ struct View<'a> {
 #[derive(Serialize)]
 struct Budget {
     amount_nanos: Nanos,
+    fit: bool,
     per: &'static str,
 }
 
@@ -96,7 +97,11 @@ fn view(record: &Record, now: Millis) -> View<'_> {
         tokens_per_minute: terms.tokens_per_minute,
         concurrent_requests: terms.concurrent,
         max_body_bytes: terms.max_body_bytes,
-        budget: terms.budget.map(|budget| Budget { amount_nanos: budget.nanos, per: form::period(budget.per) }),
+        budget: terms.budget.map(|budget| Budget {
+            amount_nanos: budget.nanos,
+            fit: budget.fit,
+            per: form::period(budget.per),
+        }),
         parent: record.parent(),
         created: None,
         key: None,

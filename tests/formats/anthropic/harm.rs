@@ -43,7 +43,7 @@ proptest! {
         if let Ok(document) = Document::read(body.as_bytes())
             && let Ok(request) = (CLIENT.read)(&document)
         {
-            (UPSTREAM.write)(&request, Aim { model: "claude-opus-4-6", max_output: None }).ok();
+            (UPSTREAM.write)(&request, Aim { model: "claude-opus-4-6", max_output: None, limit_field: None }).ok();
         }
     }
 

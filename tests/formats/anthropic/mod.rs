@@ -37,7 +37,8 @@ fn result(id: &'static str) -> Part<'static> {
 }
 
 fn write(request: &Request<'_>, model: &str) -> (Value, Vec<String>) {
-    let Written { body, dropped, path, headers } = (UPSTREAM.write)(request, Aim { model, max_output: None }).unwrap();
+    let Written { body, dropped, path, headers } =
+        (UPSTREAM.write)(request, Aim { model, max_output: None, limit_field: None }).unwrap();
     assert_eq!((path.as_str(), headers), ("/messages", vec![("anthropic-version", "2023-06-01".to_owned())]));
     (serde_json::from_slice(&body).unwrap(), dropped.into_iter().map(String::from).collect())
 }
@@ -146,7 +147,8 @@ fn what_was_thought_goes_back_before_its_call_byte_for_byte() {
         turn(Role::User, vec![result("t1")]),
     ];
     let request = Request { turns, thinking: Some(Thinking::Budget(2000)), ..Request::default() };
-    let written = (UPSTREAM.write)(&request, Aim { model: "claude-haiku-4-5", max_output: None }).unwrap();
+    let written =
+        (UPSTREAM.write)(&request, Aim { model: "claude-haiku-4-5", max_output: None, limit_field: None }).unwrap();
     let body = String::from_utf8(written.body).unwrap();
     let kept = thoughts.trim_matches(['[', ']']).split("},{").collect::<Vec<_>>().join("},{");
     assert!(body.contains(&format!(r#"[{kept},{{"type":"text","text":"Wait."}},{{"type":"tool_use""#)), "{body}");
@@ -221,7 +223,7 @@ fn what_the_api_cannot_say_is_named_and_defaults_are_not() {
 #[test]
 fn a_conversation_without_a_turn_is_refused_before_it_is_sent() {
     let request = Request { turns: vec![turn(Role::System, vec![text("x")])], ..Request::default() };
-    let error = (UPSTREAM.write)(&request, Aim { model: "m", max_output: None }).unwrap_err();
+    let error = (UPSTREAM.write)(&request, Aim { model: "m", max_output: None, limit_field: None }).unwrap_err();
     assert_eq!((error.status(), error.param()), (400, Some("messages")));
 }
 
@@ -281,7 +283,8 @@ fn the_common_subset_comes_back_as_it_was() {
         user: Some(Raw::quoted("u")),
         ..Request::default()
     };
-    let written = (UPSTREAM.write)(&request, Aim { model: "claude-haiku-4-5", max_output: None }).unwrap();
+    let written =
+        (UPSTREAM.write)(&request, Aim { model: "claude-haiku-4-5", max_output: None, limit_field: None }).unwrap();
     assert!(written.dropped.is_empty(), "{:?}", written.dropped);
     let document = Document::read(&written.body).unwrap();
     assert_eq!((CLIENT.read)(&document).unwrap(), request);

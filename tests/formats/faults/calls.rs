@@ -147,7 +147,7 @@ fn a_schema_arrives_byte_for_byte() {
         for provider in UPSTREAMS {
             let document = Document::read(text.as_bytes()).unwrap();
             let request = (client.read)(&document).unwrap();
-            let written = (provider.write)(&request, Aim { model: "m", max_output: None }).unwrap();
+            let written = (provider.write)(&request, Aim { model: "m", max_output: None, limit_field: None }).unwrap();
             let written = String::from_utf8(written.body).unwrap();
             assert_eq!(written.matches(schema).count(), 2, "{} to {}: {written}", client.name, provider.kind.name);
         }

@@ -28,7 +28,7 @@ fn asked(client: &Client, provider: &str, model: &str, document: &Value) -> (Str
     let body = document.to_string();
     let document = Document::read(body.as_bytes()).unwrap();
     let request = (client.read)(&document).unwrap_or_else(|error| panic!("{error}"));
-    let written = (upstream(provider).write)(&request, Aim { model, max_output: None }).unwrap();
+    let written = (upstream(provider).write)(&request, Aim { model, max_output: None, limit_field: None }).unwrap();
     (String::from_utf8(written.body).unwrap(), written.dropped.into_iter().map(String::from).collect())
 }
 

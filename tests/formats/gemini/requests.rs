@@ -56,7 +56,7 @@ fn tool(name: &'static str, parameters: Option<&'static str>) -> Tool<'static> {
 }
 
 fn write(request: &Request<'_>, model: &str) -> Written {
-    (UPSTREAM.write)(request, Aim { model, max_output: None }).unwrap()
+    (UPSTREAM.write)(request, Aim { model, max_output: None, limit_field: None }).unwrap()
 }
 
 fn body(request: &Request<'_>, model: &str) -> Value {
@@ -95,7 +95,8 @@ fn instructions_stand_apart_wherever_they_were_and_two_sides_alternate() {
 #[test]
 fn a_conversation_in_which_nobody_speaks_is_refused() {
     for turns in [vec![], vec![turn(Role::System, vec![text("Be brief")])], vec![turn(Role::User, vec![text("")])]] {
-        let error = (UPSTREAM.write)(&ask(turns), Aim { model: FLASH, max_output: None }).unwrap_err();
+        let error =
+            (UPSTREAM.write)(&ask(turns), Aim { model: FLASH, max_output: None, limit_field: None }).unwrap_err();
         assert_eq!((error.status(), error.param()), (400, Some("messages")));
     }
 }
@@ -197,7 +198,7 @@ fn pain_24_cache_hints_that_cannot_be_sent_are_named() {
 fn a_result_without_a_call_is_refused_by_its_id() {
     let later = turn(Role::Assistant, vec![call("c9", "f", "{}", None)]);
     let request = ask(vec![turn(Role::User, vec![result("c9", vec![text("x")])]), later]);
-    let error = (UPSTREAM.write)(&request, Aim { model: FLASH, max_output: None }).unwrap_err();
+    let error = (UPSTREAM.write)(&request, Aim { model: FLASH, max_output: None, limit_field: None }).unwrap_err();
     assert_eq!(error.status(), 400);
     assert!(error.message().contains("c9"), "{error}");
 }

@@ -105,7 +105,7 @@ fn encoded(events: &[Event<'_>], failure: Option<&Error>) -> Vec<u8> {
 proptest! {
     #[test]
     fn a_request_survives_the_way_there_and_back(request in request()) {
-        let written = (UPSTREAM.write)(&request, Aim { model: "m", max_output: None }).unwrap();
+        let written = (UPSTREAM.write)(&request, Aim { model: "m", max_output: None, limit_field: None }).unwrap();
         prop_assert!(written.dropped.is_empty(), "{:?}", written.dropped);
         let document = Document::read(&written.body).unwrap();
         prop_assert_eq!((CLIENT.read)(&document).unwrap(), request);
@@ -188,7 +188,7 @@ fn golden_requests_are_written_as_they_should_be() {
         let client = golden["client"].to_string();
         let document = Document::read(client.as_bytes()).unwrap();
         let request = (CLIENT.read)(&document).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let written = (UPSTREAM.write)(&request, Aim { model: "m", max_output: None }).unwrap();
+        let written = (UPSTREAM.write)(&request, Aim { model: "m", max_output: None, limit_field: None }).unwrap();
         assert_eq!(serde_json::from_slice::<Value>(&written.body).unwrap(), golden["upstream"], "{name}");
         let mut dropped: Vec<&str> = written.dropped.iter().map(AsRef::as_ref).collect();
         let mut expected: Vec<&str> =

@@ -1,0 +1,52 @@
+//! What a provider may plausibly report of a request, and what counts where it reports something else. It knows no prices.
+
+use crate::chat::Usage;
+use crate::config::Nanos;
+
+/// What a provider may plausibly report, and what counts where it reports something else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plausible {
+    /// No prompt has more tokens.
+    pub prompt: u64,
+    /// No answers have more tokens, all together.
+    pub output: u64,
+    /// The most that the request can cost, in nano-dollars, where that was reserved.
+    pub reserved: Option<Nanos>,
+    /// The tier that was asked for, if not the usual one.
+    pub tier: Option<String>,
+}
+
+impl Plausible {
+    /// A usage with `otherwise` in the place of what cannot be: the tokens of the prompt, and of the answers; and whether all of it can be.
+    pub(super) fn part(&self, usage: Usage, otherwise: (u64, u64)) -> (Usage, bool) {
+        let (prompt, output) = (usage.prompt() <= self.prompt, usage.output <= self.output);
+        let mut part = usage;
+        if !prompt {
+            let Usage { output, reasoning, .. } = usage;
+            part = Usage { fresh: otherwise.0.min(self.prompt), output, reasoning, ..Usage::default() };
+        }
+        if !output {
+            part.output = otherwise.1.min(self.output);
+            part.reasoning = part.reasoning.min(part.output);
+        }
+        (part, prompt && output)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_is_replaced_and_the_rest_is_kept() {
+        let plausible = Plausible { prompt: 1_000, output: 50, ..Plausible::default() };
+        let usage =
+            |fresh, cache_read, output, reasoning| Usage { fresh, cache_read, output, reasoning, ..Usage::default() };
+        let part = |reported| plausible.part(reported, (9, 7));
+        assert_eq!(part(usage(600, 400, 50, 50)), (usage(600, 400, 50, 50), true));
+        assert_eq!(part(usage(600, 401, 50, 5)), (usage(9, 0, 50, 5), false));
+        assert_eq!(part(usage(600, 400, 51, 20)), (usage(600, 400, 7, 7), false));
+        assert_eq!(part(usage(u64::MAX, 1, u64::MAX, 0)), (usage(9, 0, 7, 0), false));
+        assert_eq!(plausible.part(usage(1, 0, 99, 0), (0, 99)), (usage(1, 0, 50, 0), false));
+    }
+}

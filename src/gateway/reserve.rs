@@ -1,0 +1,190 @@
+//! What is reserved for a request: the most that it can take, as it is sent. It knows no limits of keys.
+
+use super::aim::names;
+use super::host::Host;
+use super::pair::Manner;
+use super::plausible::Plausible;
+use super::{Bridge, Caller, Need, Permit, Receipt, dispatch, permit};
+use crate::adapters::openai::inbound::{self, Ask};
+use crate::adapters::openai::limit::{self, Names};
+use crate::adapters::openai::served::{self, Tier};
+use crate::adapters::openai::tally;
+use crate::config::Nanos;
+use crate::error::Result;
+use crate::ledger::Answer;
+use crate::policy::price::{self, Bound, Card, Price};
+use crate::policy::route::Target;
+use crate::provider::params;
+use crate::wire::json::{Document, whole};
+
+/// Makes a request ready for its provider, as far as it is edited in place, and asks for leave to send it; where the account grants a
+/// shorter answer than was asked for, its limit is set.
+///
+/// # Errors
+/// As [`permit::admit`].
+pub(super) async fn admit<H: Host>(
+    (bridge, host): (&Bridge, &H),
+    caller: &Caller,
+    ask: &mut Ask<'_>,
+    target: &Target<'_>,
+    manner: &Manner<'_>,
+    receipt: &mut Receipt,
+) -> Result<Permit> {
+    let mut extent = extent(ask, target, manner);
+    let permit = permit::admit(bridge, host, caller, || extent.need(ask, target)).await?;
+    if let Some(limit) = permit.limit {
+        extent.limit(ask, target, limit);
+    }
+    receipt.plausible = Some(extent.plausible(ask, permit.reserved));
+    Ok(permit)
+}
+
+/// What of a request decides how much it can take, as it is sent.
+struct Extent<'c> {
+    card: Card,
+    names: Names<'c>,
+    /// It is edited in place; otherwise it is written anew in another format.
+    edited: bool,
+    /// The longest of its answers, in tokens; `None` if nobody knows.
+    longest: Option<u64>,
+    /// How many answers may be drawn to all of its questions.
+    drawn: u64,
+    /// How it is served, in the tier's word; `None`: as usual.
+    tier: Option<String>,
+    /// The provider may add to its prompt what is not in the body.
+    adds: bool,
+}
+
+/// Makes a request that is edited in place ready for its provider, and says how much it can take. What is reserved is for what is sent.
+fn extent<'c>(ask: &mut Ask<'_>, target: &Target<'c>, manner: &Manner<'_>) -> Extent<'c> {
+    let card = price::card(target.provider, target.model, &target.upstream);
+    let names = Names::of(&target.model.limit_fields, card.limit_fields);
+    let silent = ask.task.is_silent(&ask.document);
+    let edited = manner.is_edited(target, ask.document.bytes());
+    if edited {
+        dispatch::prepare(ask, target, manner, &names, silent);
+    }
+    let (limit, tier) = if edited {
+        (limit::asked(&ask.document, &names, silent), served::tier(&ask.document))
+    } else {
+        written(ask, target)
+    };
+    let usual = || target.model.service_tier.clone();
+    let tier = match tier {
+        Tier::Own => usual(),
+        Tier::Usual => None,
+        Tier::Other(word) => Some(word),
+    };
+    let longest = [limit, card.max_output.or(card.context)].into_iter().flatten().min();
+    let drawn = inbound::drawn(&ask.document).saturating_mul(ask.questions.max(1));
+    let adds = served::adds(&ask.document);
+    Extent { card, names, edited, longest, drawn, tier, adds }
+}
+
+/// The limit and the tier of a request that is written anew: its format has one name for the limit, which the provider honours, and of
+/// tiers it is told by the row's edits alone. An edit that touches a limit may undo it.
+fn written(ask: &Ask<'_>, target: &Target<'_>) -> (Option<u64>, Tier) {
+    let mut edits = Document::empty();
+    params::apply(&mut edits, &target.model.params);
+    let tier = served::tier(&edits);
+    let said = READ.iter().any(|name| ask.document.value(name).is_some_and(|value| value != "null"));
+    let asked = limit::asked(&ask.document, &Names::Listed(READ), false);
+    let limit = match target.model.max_tokens.filter(|_| said) {
+        Some(ceiling) => Some(asked.unwrap_or(ceiling).min(ceiling)),
+        None => asked,
+    };
+    (limit.filter(|_| !target.model.params.names().any(limit::may_limit)), tier)
+}
+
+/// The names of the limit that clients' formats have.
+const READ: &[&str] = &["max_tokens", "max_completion_tokens"];
+
+/// A limit that the gateway sets itself is not smaller than this, for an answer that is cut too early is paid for nothing; in tokens.
+const LEAST: u64 = 4_096;
+/// … for a model that thinks first.
+const LEAST_THINKING: u64 = 16_384;
+
+/// A limit that is set makes a body longer, by so many bytes at most.
+const FIELD: u64 = 64;
+
+/// More tokens than any model takes or gives.
+const ABSURD: u64 = 100_000_000;
+
+impl Extent<'_> {
+    /// The most that the request can take. What a prompt can be is bounded by the model's context. Tokens of a minute are reserved by the
+    /// bytes of the body alone, for a token has at least one.
+    fn need(&self, ask: &Ask<'_>, target: &Target<'_>) -> Need {
+        let body = ask.document.bytes();
+        let context = self.card.context.map(|context| context.saturating_mul(ask.questions.max(1)));
+        let input = if self.adds { context } else { Some(tally::bound(body, &ask.document)) };
+        let input = input.map(|input| input.min(context.unwrap_or(u64::MAX)));
+        let output = if ask.task.tells { self.longest } else { Some(0) };
+        let all = output.map(|output| output.saturating_mul(self.drawn));
+        let bound = |more| {
+            let (price, input) = self.card.price.zip(input)?;
+            self.bound(&price, input.saturating_add(more), body, target)
+        };
+        let length = body.len() as u64;
+        let tokens = length.min(context.unwrap_or(u64::MAX)).saturating_add(all.unwrap_or(0));
+        let cost = bound(0).zip(all).map(|(bound, all)| bound.cost(all));
+        let answer = bound(FIELD).zip(output).filter(|_| ask.task.tells).map(|(bound, limit)| Answer {
+            besides: bound.cost(0),
+            each: bound.each(),
+            drawn: self.drawn,
+            limit,
+            least: self.least(ask).min(limit),
+            settable: self.names.honour(self.names.own(&target.upstream)) || !self.edited,
+        });
+        let astray = served::astray(&ask.document, ask.task, false).map(|name| name.chars().take(64).collect());
+        let tier = self.tier.clone().filter(|_| self.card.price.is_some());
+        Need {
+            models: names(ask, target),
+            body: length,
+            tokens,
+            cost,
+            time: target.model.clocks.total,
+            answer,
+            astray,
+            tier,
+        }
+    }
+
+    fn bound(&self, price: &Price, input: u64, body: &[u8], target: &Target<'_>) -> Option<Bound> {
+        // What the operator's edits bring is not looked into.
+        let may_be_kept_long = || !target.model.params.is_empty() || tally::may_be_kept_long(body);
+        let tier = self.tier.as_deref();
+        let (usual, kept_long) = (price.bound(input, false, tier)?, price.bound(input, true, tier)?);
+        // A body is not searched for nothing.
+        Some(if kept_long.cost(0) > usual.cost(0) && may_be_kept_long() { kept_long } else { usual })
+    }
+
+    /// The smallest limit that is worth setting.
+    fn least(&self, ask: &Ask<'_>) -> u64 {
+        let least = if self.card.thinks { LEAST_THINKING } else { LEAST };
+        // What is asked for thoughts alone has to be less than the limit.
+        let thinking = ask.document.value("thinking").and_then(|raw| Document::read(raw.as_bytes()).ok());
+        let budget = thinking.and_then(|thinking| whole(thinking.value("budget_tokens")?));
+        budget.map_or(least, |budget| least.max(budget.saturating_add(LEAST)))
+    }
+
+    /// Sets a limit that the account has granted in the place of a larger one.
+    fn limit(&mut self, ask: &mut Ask<'_>, target: &Target<'_>, limit: u64) {
+        (self.longest, ask.limit) = (Some(limit), Some(limit));
+        if self.edited {
+            limit::set(&mut ask.document, &self.names, &target.upstream, limit);
+        }
+    }
+
+    /// What a provider may plausibly report. `reserved`: what was kept back for it.
+    fn plausible(&self, ask: &Ask<'_>, reserved: Option<Nanos>) -> Plausible {
+        // The results of a provider's own tools are read several times.
+        let context = self.card.context.filter(|_| !self.adds).unwrap_or(ABSURD);
+        let longest = self.longest.filter(|_| ask.task.tells).unwrap_or(ABSURD);
+        Plausible {
+            prompt: context.saturating_mul(ask.questions.max(1)),
+            output: longest.saturating_mul(self.drawn),
+            reserved,
+            tier: self.tier.clone(),
+        }
+    }
+}
