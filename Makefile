@@ -44,7 +44,7 @@ need = @command -v $(1) >/dev/null || { echo "LLM Bridge needs '$(1)' on the PAT
 
 # ── The doors ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-.PHONY: help setup dev build test check deploy bench clean
+.PHONY: help setup dev build test check pin deploy bench clean
 
 help: ## list these doors
 	@echo "LLM Bridge: one OpenAI-format endpoint in front of all your model providers."
@@ -60,9 +60,13 @@ dev: setup check-config build ## serve the gateway on http://localhost:1219, reb
 
 build: build/index.js build/index_bg.wasm build/assets/cl100k_base.bin config-link ## compile the gateway into build/, if something changed
 
-test: test-rust test-size test-types test-workerd test-doors test-python ## run every test, on the real runtime too
+test: test-rust test-size test-types test-workerd test-pin test-doors test-python ## run every test, on the real runtime too
 
 check: lint test-rust check-config dry-run ## the quick look before a commit: format, lints, docs, native tests, configuration
+
+pin: build ## compare with an older build: make pin BASE=path/to/its/checkout (a few minutes; 15,000 exchanges)
+	@[ -f "$(BASE)/build/index_bg.wasm" ] || { echo "BASE has to name a checkout that is built: make pin BASE=path" >&2; exit 1; }
+	@node tests/pin/pin.mjs --base "$(BASE)" $(PIN)
 
 deploy: setup check-config build ## publish to Cloudflare (set your secrets as wrangler.toml says)
 	@wrangler deploy
@@ -162,7 +166,7 @@ dry-run: setup build
 
 # ── Checks and tests, also one by one ────────────────────────────────────────────────────────────────────────────────────────
 
-.PHONY: lint test-rust test-size test-types test-workerd test-doors test-python
+.PHONY: lint test-rust test-size test-types test-workerd test-pin bless-pin test-doors test-python
 
 # Each suite has a limit in seconds, far above what it takes on a busy machine: $(call limit,seconds,name) command. Within it, each test
 # of Node's has one (tests/limits.mjs), each file (in milliseconds), and each test of Python's (tests/python/pytest.ini).
@@ -190,6 +194,14 @@ test-types: $(NPM_PACKAGES)
 
 test-workerd: build $(BROWSER)
 	$(call limit,3000,tests on workerd) $(NODE_TEST) 'tests/workerd/**/*.test.mjs'
+
+test-pin: build
+	$(call limit,900,pinned behaviour and stored data) $(NODE_TEST) 'tests/pin/**/*.test.mjs' 'tests/stored/**/*.test.mjs'
+
+# Writes the transcripts of tests/pin and the dump of tests/stored anew.
+bless-pin: build
+	BLESS=1 $(NODE_TEST) 'tests/pin/**/*.test.mjs'
+	node tests/stored/make.mjs
 
 test-doors: setup build
 	$(call limit,1800,tests of the make commands) $(NODE_TEST) 'tests/doors/**/*.test.mjs'

@@ -128,7 +128,7 @@ test("a second set-up has nothing to do", () => {
 
 test("make alone lists every door", () => {
   const { stdout } = make();
-  for (const door of ["help", "setup", "dev", "build", "test", "check", "deploy", "bench", "clean"]) {
+  for (const door of ["help", "setup", "dev", "build", "test", "check", "pin", "deploy", "bench", "clean"]) {
     assert.match(stdout, new RegExp(`^  make ${door} +\\w`, "m"));
   }
 });

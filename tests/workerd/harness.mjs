@@ -34,18 +34,18 @@ const OBJECTS = [
   ["VAULTS", "Vault"],
 ];
 // Static files, which on Cloudflare are deployed beside the worker: the binding ASSETS.
-const ASSETS = join(BUILD, "build/assets");
+const ASSETS = "build/assets";
 
 /**
  * Starts one gateway. `config` is the text of config.yaml, `bindings` the secrets and variables, `assets` the folder of static files;
  * `disk` is a folder for what Durable Objects keep, which is else forgotten when the gateway stops; `entry` is a module beside this one
- * that wraps the worker's entry module (`production.mjs`).
+ * that wraps the worker's entry module (`production.mjs`); `build` is the folder of the gateway that is started.
  *
  * The result's `stop()` ends it; `logs()` are the JSON lines it has printed, `lines` all of them.
  */
-export async function startGateway({ config, bindings = {}, assets = ASSETS, disk, entry }) {
+export async function startGateway({ config, bindings = {}, build = BUILD, assets = join(build, ASSETS), disk, entry }) {
   const folder = await mkdtemp(join(tmpdir(), "llm-bridge-"));
-  await layOut(folder, { config, bindings, assets, disk: disk ?? join(folder, "disk"), entry });
+  await layOut(folder, { config, bindings, build, assets, disk: disk ?? join(folder, "disk"), entry });
   const flags = ["--control-fd=3", ...(entry ? ["--experimental"] : [])];
   const child = spawn(WORKERD, ["serve", ...flags, join(folder, "config.capnp")], { stdio: ["ignore", "pipe", "pipe", "pipe"] });
   const gateway = new Gateway(child, folder, bindings);
@@ -132,11 +132,11 @@ class Gateway {
 }
 
 /** Copies the worker's modules into `folder`, beside a generated configuration of workerd. */
-async function layOut(folder, { config, bindings, assets, disk, entry }) {
+async function layOut(folder, { config, bindings, build, assets, disk, entry }) {
   await mkdir(disk, { recursive: true });
   for (const [name] of MODULES) {
     await mkdir(join(folder, dirname(name)), { recursive: true });
-    await (name === CONFIG_MODULE ? writeFile(join(folder, name), config) : cp(join(BUILD, name), join(folder, name)));
+    await (name === CONFIG_MODULE ? writeFile(join(folder, name), config) : cp(join(build, name), join(folder, name)));
   }
   const modules = MODULES.slice();
   if (entry) {

@@ -1,0 +1,67 @@
+// What is answered: every scene of `fixtures/translation/answered`, by providers of each format, in each relay mode, to every client.
+
+import { answer, asking, callerOf, CLIENTS, documents, eventsOf, MODELS, streamed, whole } from "./common.mjs";
+
+/** The rows of each format; a whole answer is the same in all of them. */
+const MODES = {
+  openai: ["hidden", "shown", "left", "checked", "checked-shown"],
+  anthropic: ["anthropic", "anthropic-checked"],
+  gemini: ["gemini", "gemini-checked"],
+};
+
+const refusal = ({ status, body, headers = {} }) => whole(body, { status, headers: { "content-type": "application/json", ...headers } });
+
+function* scenes() {
+  for (const [scene, formats] of documents("translation/answered")) {
+    for (const [format, document] of Object.entries(formats)) yield { scene, format, document };
+  }
+}
+
+/** The answer for a client: as it asked, or where the scene has only one way, that one. */
+function answerFor(document, format, stream) {
+  if (document.refusal) return refusal(document.refusal);
+  if (stream) return document.stream && streamed(eventsOf(format, document.stream));
+  return document.whole && whole(document.whole);
+}
+
+export function* cases() {
+  let number = 0;
+  for (const { scene, format, document } of scenes()) {
+    for (const [client, { stream }] of Object.entries(CLIENTS)) {
+      const given = answerFor(document, format, stream);
+      if (!given) continue;
+      for (const row of stream ? MODES[format] : MODES[format].slice(0, 1)) {
+        const caller = callerOf(number++);
+        yield { name: `answers/${scene}/${row}/${client}`, answers: [given], send: asking(client, row, { model: MODELS[format], caller }) };
+      }
+    }
+  }
+  yield* mismatched();
+  yield* spoken();
+}
+
+/** What is said, in the log. */
+function* spoken() {
+  for (const [format, rows] of Object.entries(MODES)) {
+    for (const row of rows) {
+      for (const [client, { stream }] of Object.entries(CLIENTS)) {
+        for (const scene of ["text", "call", "thoughts", "choices"].filter((name) => documents("translation/answered").get(name)[format])) {
+          const name = `answers/spoken-${scene}/${row}/${client}`;
+          yield { name, profile: "spoken", answers: [answer(scene, format, stream)], send: asking(client, row, { model: MODELS[format] }) };
+        }
+      }
+    }
+  }
+}
+
+/** Providers that answer a request for a stream with a whole answer, and the other way round. */
+function* mismatched() {
+  for (const format of Object.keys(MODES)) {
+    for (const [client, { stream }] of Object.entries(CLIENTS)) {
+      for (const scene of ["text", "call", "thoughts"]) {
+        const name = `answers/other-way-${scene}/${MODES[format][0]}/${client}`;
+        yield { name, answers: [answer(scene, format, !stream)], send: asking(client, MODES[format][0], { model: MODELS[format] }) };
+      }
+    }
+  }
+}
