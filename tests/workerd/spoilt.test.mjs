@@ -1,0 +1,44 @@
+// After an abort of the wasm: who was in it is told so, in the caller's format, and who comes next is served.
+
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { call, HELLO, soon } from "./client.mjs";
+import { expectError, expectErrorFrame } from "./expect.mjs";
+import { event, json, startScripted } from "./scripted.mjs";
+
+const COMPLETION = { id: "c", object: "chat.completion", created: 1, model: "m", choices: [{ index: 0, message: { role: "assistant", content: "ok" }, finish_reason: "stop" }] };
+const CHUNK = event({ id: "c", choices: [{ index: 0, delta: { content: "ok" }, finish_reason: null }] });
+
+describe("when the wasm is spoilt", () => {
+  let stage;
+  before(async () => void (stage = await startScripted({ entry: "spoilt.mjs" })));
+  after(() => stage.stop());
+
+  it("streams end in an error frame, requests in an error, and the next ones are served", async () => {
+    const heads = [];
+    stage.answer((_, res) => {
+      res.writeHead(200, { "content-type": "text/event-stream" }).write(CHUNK);
+      heads.push(res);
+    });
+    const open = (path, name) => stage.open(path, { model: `${name}/m`, stream: true, max_tokens: 9, messages: HELLO });
+    const streams = [];
+    for (const [path, name] of [["/v1/chat/completions", "shown"], ["/v1/chat/completions", "checked"], ["/v1/messages", "hidden"]]) {
+      const answer = await open(path, name);
+      streams.push([path, answer, await answer.until("ok")]);
+    }
+    stage.answer(() => {});
+    const waiting = [stage.chat("hidden/m"), stage.message("hidden/m")];
+    while (stage.seen.length < 5) await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.equal((await call(`${stage.gateway.url}/test/spoil`)).text, "spoilt");
+    for (const [path, answer, first] of streams) {
+      const text = first + (await answer.rest());
+      if (path === "/v1/messages") assert.match(text, /event: error\ndata: \{"type":"error","error":\{"type":"api_error"/);
+      else expectErrorFrame(text, { code: "internal_error" });
+    }
+    const [chat, message] = await soon(Promise.all(waiting), "answers to those who waited");
+    expectError(chat, { status: 500, code: "internal_error" });
+    assert.deepEqual([message.status, message.json().error.type], [500, "api_error"]);
+    stage.answer(json(200, COMPLETION));
+    assert.equal((await stage.chat("hidden/m")).status, 200);
+  });
+});
