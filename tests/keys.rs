@@ -6,7 +6,7 @@ mod support;
 
 use futures::executor::block_on;
 use futures::future::join_all;
-use llm_bridge::gateway::Opened;
+use llm_bridge::gateway::{Opened, identify};
 use serde_json::{Value, json};
 use support::{Fate, Got, World, ask, asking, bridge};
 
@@ -226,4 +226,57 @@ fn a_key_that_was_taken_back_costs_one_call_in_four_seconds() {
     office.called();
     office.chat(&old);
     assert_eq!(office.called(), ["Account(\"vk_a\")"]);
+}
+
+#[test]
+fn a_parent_that_is_no_good_closes_every_door_to_its_members_at_once() {
+    let office = Office::open();
+    office.key(&json!({"id": "team"}));
+    let key = office.key(&json!({"id": "kid", "parent": "team"}));
+    let all = |status: u16| {
+        for line in [
+            "POST /v1/chat/completions",
+            "POST /v1/tokenize",
+            "GET /v1/models",
+            "GET /v1/models/demo%2Fecho",
+            "GET /v1/usage",
+        ] {
+            // Nothing is counted here, for there is no vocabulary.
+            let found = office.shown(&key, line, CHAT).status;
+            assert_eq!(if found == 503 { 200 } else { found }, status, "{line}");
+        }
+        let bearer = format!("Bearer {key}");
+        let header = |name: &str| (name == "authorization").then(|| bearer.clone());
+        let caller = block_on(identify(&office.gateway, &office.world, "gateway.example", &header));
+        assert_eq!(caller.map_or_else(|error| error.status(), |_| 200), status, "a WebSocket");
+    };
+    all(200);
+    office.admin("POST /keys/team/disable", &json!({}));
+    all(401);
+    office.admin("POST /keys/team/enable", &json!({}));
+    office.wait(4_000);
+    all(200);
+    office.admin("PATCH /keys/team", &json!({"expires_at": 1}));
+    all(401);
+}
+
+#[test]
+fn counts_cost_a_key_without_limits_no_call_and_another_one_call_more_at_most() {
+    let office = Office::open();
+    let count = |key: &str| office.shown(key, "POST /v1/tokenize", CHAT).status;
+    let free = office.key(&json!({"id": "free", "models": ["demo/*"], "budget": {"amount": "0", "per": "total"}}));
+    let fast = office.key(&json!({"id": "fast", "requests_per_minute": 1}));
+    let few = office.key(&json!({"id": "few", "concurrent_requests": 1}));
+    office.called();
+    for (key, calls) in [(&free, 1), (&fast, 3), (&few, 6), (&"caller".to_owned(), 0)] {
+        // Nothing is counted here, for there is no vocabulary; that the place is given back all the same shows in the third.
+        assert_eq!([count(key), count(key), count(key)], [503; 3]);
+        assert_eq!(office.called().len(), calls);
+    }
+    let small = office.key(&json!({"id": "small", "max_body_bytes": 10}));
+    let other = office.key(&json!({"id": "other", "models": ["x/*"]}));
+    for _ in 0..2 {
+        assert_eq!((count(&small), count(&other)), (413, 403));
+    }
+    assert_eq!(office.shown(&small, "POST /v1/messages/count_tokens", CHAT).status, 413);
 }

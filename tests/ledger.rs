@@ -24,6 +24,7 @@ const EVE: u64 = 1_780_271_990_000;
 struct Store {
     terms: Option<String>,
     promises: BTreeMap<String, String>,
+    counting: Option<String>,
     rows: Vec<Row>,
     days: BTreeMap<u64, String>,
 }
@@ -34,6 +35,7 @@ impl Store {
             match write.clone() {
                 Write::Terms(terms) => self.terms = Some(terms),
                 Write::Promise(id, promise) => assert_eq!(self.promises.insert(id, promise), None),
+                Write::Counting(counting) => self.counting = Some(counting),
                 Write::Void(id) => assert!(self.promises.remove(&id).is_some(), "{id}"),
                 Write::Entries(row) => {
                     let last = self.rows.last().cloned().unwrap_or_default();
@@ -48,7 +50,8 @@ impl Store {
     }
 
     fn open(&self, now: u64) -> Book {
-        let kept = Kept { terms: self.terms.clone(), promises: self.promises.clone().into_iter().collect() };
+        let promises = self.promises.clone().into_iter().collect();
+        let kept = Kept { terms: self.terms.clone(), promises, counting: self.counting.clone() };
         Book::open(kept, self.rows.iter().rev().cloned(), now)
     }
 
@@ -324,6 +327,7 @@ impl World {
         let Some(terms) = &self.terms else { return assert_eq!(*refusal, Refusal::Unknown) };
         let room = |requests, more| self.taken(requests, time, SPAN + SLACK) + more;
         match refusal {
+            Refusal::Counts { .. } => panic!("a request is no count: {refusal:?}"),
             Refusal::Unknown => assert_eq!(ask.hash.as_deref(), Some("other")),
             Refusal::Ended => assert!(!terms.are_valid(time)),
             Refusal::Model => assert!(!terms.models.is_empty()),

@@ -12,6 +12,9 @@ const DAYS_OF_TABLE: u64 = 7;
 /// Entries that are read at once.
 const PAGE: u64 = 100;
 
+/// Where the questions for counts stand among the promises, whose ids are hexadecimal digits.
+const COUNTING: &str = "counting";
+
 const CREATE: &str = "
     CREATE TABLE IF NOT EXISTS terms (only_row INTEGER PRIMARY KEY CHECK (only_row = 0), terms TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS promises (id TEXT PRIMARY KEY, promise TEXT NOT NULL) WITHOUT ROWID;
@@ -53,6 +56,9 @@ impl Shelf {
             Write::Terms(terms) => self.run("INSERT OR REPLACE INTO terms VALUES (0, ?)", vec![text(terms)]),
             Write::Promise(id, promise) => {
                 self.run("INSERT OR REPLACE INTO promises VALUES (?, ?)", vec![text(id), text(promise)])
+            }
+            Write::Counting(counting) => {
+                self.run("INSERT OR REPLACE INTO promises VALUES (?, ?)", vec![text(COUNTING), text(counting)])
             }
             Write::Void(id) => self.run("DELETE FROM promises WHERE id = ?", vec![text(id)]),
             Write::Day(day, sums) => {
@@ -120,9 +126,12 @@ impl Shelf {
         let terms = self.rows_of("SELECT terms FROM terms", Vec::new());
         let promises = self.rows_of("SELECT id, promise FROM promises", Vec::new());
         let pair = |row: Vec<SqlStorageValue>| Some((as_text(row.first())?, as_text(row.get(1))?));
+        let (counting, promises): (Vec<_>, Vec<_>) =
+            promises.into_iter().filter_map(pair).partition(|(id, _)| id == COUNTING);
         Ok(Kept {
             terms: terms.first().and_then(|row| as_text(row.first())),
-            promises: promises.into_iter().filter_map(pair).collect(),
+            promises,
+            counting: counting.into_iter().next().map(|(_, counting)| counting),
         })
     }
 

@@ -5,7 +5,7 @@ use super::dispatch::{gather, send};
 use super::host::Host;
 use super::names::Dropped;
 use super::pair::{DROPPED, ESTIMATED, Manner, posted, tells_all};
-use super::{Body, Bridge, Caller, Need, Receipt, Request, Response, aimed, door, permit, read_body, tokenize};
+use super::{Body, Bridge, Caller, Receipt, Request, Response, aimed, counting, door, read_body};
 use crate::adapters::openai::inbound::Ask;
 use crate::adapters::openai::{tally, task};
 use crate::adapters::{self, Aim, CHAT, Count, Question, Upstream, Written};
@@ -14,8 +14,7 @@ use crate::policy::route::Target;
 use crate::policy::tokens;
 use crate::wire::json::{Document, quote};
 
-/// Answers a question for a count. It costs nothing and leaves no receipt, but is admitted like any request: what it is promised is given
-/// back.
+/// Answers a question for a count. It costs nothing and leaves no receipt, but is admitted inside the key's limits.
 ///
 /// # Errors
 /// As for a chat; 503 if the vocabulary cannot be loaded.
@@ -31,15 +30,15 @@ pub(super) async fn answer<H: Host>(
     let body = read_body(bridge, host, request).await?;
     let (ask, target) = aimed(bridge, host, &body, &task::CHAT, caller, receipt).await?;
     let (models, time) = (names(&ask, &target), target.model.clocks.total);
-    let need = || Need { models, body: body.len() as u64, cost: Some(0), time, ..Need::default() };
-    let permit = permit::admit(bridge, host, caller, need).await?;
+    let subject = counting::Subject { models, body: body.len() as u64, time };
+    let leave = counting::admit(bridge, host, caller, subject).await?;
     let upstream = adapters::upstream(target.provider.adapter);
     let theirs = upstream.and_then(|upstream| Some((upstream, upstream.count.as_ref()?)));
     let answer = match theirs {
         Some(theirs) => ask_provider(bridge, host, (ask, &target), (question, &manner), theirs, receipt).await,
         None => estimate(host, &ask, &target, question).await,
     };
-    permit::release(host, permit).await;
+    counting::release(host, leave).await;
     answer
 }
 
@@ -89,8 +88,7 @@ async fn estimate<H: Host>(host: &H, ask: &Ask<'_>, target: &Target<'_>, questio
     let written = (chat.write)(&request, Aim { model: &target.upstream, max_output: None, limit_field: None })?;
     let document = Document::read(&written.body).map_err(|_| unsupported("This prompt cannot be counted."))?;
     let tally = tally::chat(&document)?;
-    let counts = host.count(tokens::choose(&target.upstream).encoding, tally.texts).await;
-    let counts = counts.map_err(|_| tokenize::unavailable())?;
+    let (counts, _) = counting::count(host, tokens::choose(&target.upstream).encoding, tally.texts).await?;
     let tokens = counts.iter().fold(tally.besides, |sum, count| sum.saturating_add(*count));
     let mut response = Response::json(200, Body::Bytes((question.answer)(tokens)));
     response.headers.push((ESTIMATED, "true".to_owned()));

@@ -6,6 +6,7 @@ mod caller;
 mod closing;
 mod cors;
 mod count;
+mod counting;
 mod dispatch;
 mod door;
 mod embed;
@@ -212,7 +213,7 @@ async fn walk<H: Host>(
     };
     let caller = bridge.admit(host, request.host_name, request.header, request.caller.clone()).await?;
     receipt.key_id = Some(caller.key_id.clone());
-    if !matches!(endpoint, Endpoint::Task(_) | Endpoint::Count) {
+    if !matches!(endpoint, Endpoint::Task(_) | Endpoint::Count | Endpoint::Tokenize) {
         permit::check(bridge, host, &caller).await?;
     }
     let client = door::client(request.path, request.header);
@@ -220,7 +221,7 @@ async fn walk<H: Host>(
         Endpoint::Models => Ok(Response::json(200, Body::Bytes(models::list(bridge, client, request.query)))),
         Endpoint::Model(name) => Ok(Response::json(200, Body::Bytes(models::one(bridge, client, &name)?))),
         Endpoint::Usage => admin::usage::own(host, &caller.key_id, request.query).await,
-        Endpoint::Tokenize => tokenize::answer(bridge, host, request, receipt).await,
+        Endpoint::Tokenize => tokenize::answer(bridge, host, request, &caller, receipt).await,
         Endpoint::Count => count::answer(bridge, host, request, &caller, receipt).await,
         Endpoint::Task(task) => perform(task, bridge, host, request, &caller, receipt).await,
         // They were answered at the door.

@@ -43,7 +43,12 @@ impl Known {
         known.get(hash).filter(|(until, _)| now < *until).map(|(_, heard)| heard.clone())
     }
 
-    fn learn(&self, hash: &str, heard: Heard, now: Millis) {
+    /// Its terms, if they were heard a moment ago.
+    pub(super) fn terms(&self, hash: &str, now: Millis) -> Option<Terms> {
+        self.find(hash, now).and_then(std::result::Result::ok)
+    }
+
+    pub(super) fn learn(&self, hash: &str, heard: Heard, now: Millis) {
         let mut known = self.0.borrow_mut();
         if known.len() >= REMEMBERED {
             known.clear();
@@ -139,14 +144,20 @@ pub fn recall<H: Host>(bridge: &Bridge, host: &H, caller: &Caller) -> Result<()>
 pub async fn check<H: Host>(bridge: &Bridge, host: &H, caller: &Caller) -> Result<()> {
     let Some(hash) = &caller.hash else { return Ok(()) };
     recall(bridge, host, caller)?;
-    if bridge.known.find(hash, host.now()).is_some() {
-        return Ok(());
-    }
-    match order(host, &caller.key_id, &Order::Look(hash.clone())).await? {
-        Reply::Granted { terms, .. } => {
-            bridge.known.learn(hash, Ok(terms), host.now());
-            Ok(())
-        }
+    let terms = match bridge.known.terms(hash, host.now()) {
+        Some(terms) => terms,
+        None => match order(host, &caller.key_id, &Order::Look(hash.clone())).await? {
+            Reply::Granted { terms, .. } => {
+                bridge.known.learn(hash, Ok(terms.clone()), host.now());
+                terms
+            }
+            reply => return Err(refused(bridge, host, hash, reply, None)),
+        },
+    };
+    // A parent that is no good has effect on its members at once, as it has on their chats.
+    let Some(parent) = terms.parent else { return Ok(()) };
+    match order(host, &parent, &Order::Parent).await? {
+        Reply::Granted { .. } => Ok(()),
         reply => Err(refused(bridge, host, hash, reply, None)),
     }
 }
@@ -162,7 +173,7 @@ pub async fn admit<H: Host>(bridge: &Bridge, host: &H, caller: &Caller, need: im
     let Some(hash) = &caller.hash else { return Ok(permit) };
     let (now, need) = (host.now(), need());
     let free = |terms: &Terms| !terms.are_limited() && terms.parent.is_none();
-    if let Some(terms) = bridge.known.find(hash, now).and_then(std::result::Result::ok).filter(free) {
+    if let Some(terms) = bridge.known.terms(hash, now).filter(free) {
         return allowed(&terms, &need, now).map(|()| permit).map_err(|refusal| apology(&refusal, None));
     }
     let tier = need.tier.clone();
@@ -202,14 +213,6 @@ fn asked(id: &str, hash: &str, need: Need) -> Ask {
     Ask { id, hash, models, body, tokens, cost, life, answer, astray, fit: false }
 }
 
-/// Gives back what was promised to a request that takes nothing. If that fails, the promise ends by itself.
-pub async fn release<H: Host>(host: &H, permit: Permit) {
-    let Permit { id, accounts, limited, .. } = permit;
-    for account in accounts.iter().filter(|_| limited) {
-        let _ = order(host, account, &Order::Release(id.clone())).await;
-    }
-}
-
 /// What an account would say without counting anything.
 fn allowed(terms: &Terms, need: &Need, now: Millis) -> std::result::Result<(), Refusal> {
     let models: Vec<&str> = need.models.iter().map(String::as_str).collect();
@@ -242,7 +245,8 @@ pub async fn order<H: Host>(host: &H, account: &str, order: &Order) -> Result<Re
     }
 }
 
-fn refused<H: Host>(bridge: &Bridge, host: &H, hash: &str, reply: Reply, tier: Option<&str>) -> Error {
+/// The answer of an account that grants nothing, as an error. That a key is no good is remembered. `tier`: as of [`apology`].
+pub(super) fn refused<H: Host>(bridge: &Bridge, host: &H, hash: &str, reply: Reply, tier: Option<&str>) -> Error {
     let Reply::Refused { refusal, gauges } = reply else { return apology(&Refusal::Unknown, None) };
     if matches!(refusal, Refusal::Unknown | Refusal::Ended) {
         bridge.known.learn(hash, Err(refusal.clone()), host.now());
@@ -278,7 +282,7 @@ pub fn astray(name: &str) -> Error {
 }
 
 /// A refusal in words. `tier`: in which the request was to be served, if not in the usual one.
-fn apology(refusal: &Refusal, tier: Option<&str>) -> Error {
+pub(super) fn apology(refusal: &Refusal, tier: Option<&str>) -> Error {
     let busy = |message: String, wait: Millis| {
         Error::caller(429, "rate_limit_exceeded", message)
             .with_header("retry-after", wait.div_ceil(1000).max(1).to_string())
@@ -300,6 +304,10 @@ fn apology(refusal: &Refusal, tier: Option<&str>) -> Error {
             busy(format!("This API key may have {limit} requests under way at one time, and has."), 1_000)
         }
         Refusal::Requests { wait } => busy("This API key has used its requests of this minute.".to_owned(), *wait),
+        Refusal::Counts { wait } => busy(
+            "This API key has used its counts of this minute: it has ten for each request that it may make.".to_owned(),
+            *wait,
+        ),
         Refusal::Tokens { wait } => busy(
             "This request could take more tokens than this API key has left in this minute. A smaller `max_tokens` asks for less."
                 .to_owned(),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use super::counting::Counting;
 use super::entry::{Entry, Totals};
 use super::order::{Ask, Gauge, Gauges, Order, Refusal, Reply, Report};
 use super::promise::{Promise, Promises};
@@ -35,6 +36,7 @@ pub struct Book {
     open: Promises,
     requests: Window,
     tokens: Window,
+    counting: Counting,
     sums: Sums,
     /// The number of the last entry.
     last: u64,
@@ -60,6 +62,8 @@ pub enum Write {
     Promise(String, String),
     /// It is void.
     Void(String),
+    /// The questions for counts, in the place of others.
+    Counting(String),
     /// Entries.
     Entries(Row),
     /// The sums of a day that is over.
@@ -86,6 +90,8 @@ pub struct Kept {
     pub terms: Option<String>,
     /// As [`Write::Promise`].
     pub promises: Vec<(String, String)>,
+    /// As [`Write::Counting`].
+    pub counting: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -109,6 +115,7 @@ impl Book {
         if let Some(posted) = kept.terms.and_then(|text| serde_json::from_str::<Posted>(&text).ok()) {
             (book.hash, book.terms, book.version) = (Some(posted.hash), posted.terms, posted.version);
         }
+        book.counting = kept.counting.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         for (id, text) in kept.promises {
             if let Ok(promise) = serde_json::from_str(&text) {
                 book.open.make(&id, promise);
@@ -156,7 +163,13 @@ impl Book {
         let now = now.max(self.latest);
         match order {
             Order::Admit(ask) => self.admit(&ask, now, writes),
-            Order::Look(hash) => self.look(&hash, now),
+            Order::Count(question) => match self.look(question.hash.as_deref(), now) {
+                Reply::Granted { .. } => self.counting.admit(&question, &self.terms, self.open.count(), now, writes),
+                refused => refused,
+            },
+            Order::Counted(id) => self.counting.end(&id, writes),
+            Order::Look(hash) => self.look(Some(&hash), now),
+            Order::Parent => self.look(None, now),
             Order::Settle(entries) => self.settle(entries, now, writes),
             Order::Release(id) => self.release(&id, writes),
             Order::Post { hash, terms, version } => self.post(Posted { hash, terms, version }, writes),
@@ -204,20 +217,12 @@ impl Book {
         if !known {
             return Err(Refusal::Unknown);
         }
-        if !self.terms.are_valid(now) {
-            return Err(Refusal::Ended);
-        }
-        let models: Vec<&str> = ask.models.iter().map(String::as_str).collect();
-        if !self.terms.allow_model(&models) {
-            return Err(Refusal::Model);
-        }
+        self.terms.refuse(&ask.models, ask.body, now)?;
         if let Some(name) = ask.astray.clone().filter(|_| self.terms.are_bound()) {
             return Err(Refusal::Astray { name });
         }
-        if let Some(limit) = self.terms.max_body_bytes.filter(|limit| ask.body > *limit) {
-            return Err(Refusal::Body { limit });
-        }
-        if let Some(limit) = self.terms.concurrent.filter(|limit| self.open.count() >= *limit) {
+        let under_way = self.open.count().saturating_add(self.counting.under_way(now));
+        if let Some(limit) = self.terms.concurrent.filter(|limit| under_way >= *limit) {
             return Err(Refusal::Concurrent { limit });
         }
         if let Some(limit) = self.terms.requests_per_minute {
@@ -264,8 +269,9 @@ impl Book {
         self.tokens.take(at, tokens);
     }
 
-    fn look(&self, hash: &str, now: Millis) -> Reply {
-        let known = self.hash.as_deref() == Some(hash);
+    /// Without a hash, any key of this account will do.
+    fn look(&self, hash: Option<&str>, now: Millis) -> Reply {
+        let known = self.hash.as_deref().is_some_and(|own| hash.is_none_or(|hash| hash == own));
         match (known, self.terms.are_valid(now)) {
             (true, true) => Reply::Granted { terms: self.terms.clone(), gauges: self.gauges(now), limit: None },
             (true, false) => Reply::Refused { refusal: Refusal::Ended, gauges: Gauges::default() },
@@ -429,6 +435,7 @@ mod tests {
                     Write::Terms(terms) => self.kept.terms = Some(terms),
                     Write::Promise(id, promise) => self.kept.promises.push((id, promise)),
                     Write::Void(id) => self.kept.promises.retain(|(other, _)| *other != id),
+                    Write::Counting(counting) => self.kept.counting = Some(counting),
                     Write::Entries(row) => self.rows.push(row),
                     Write::Day(..) => {}
                 }

@@ -2,6 +2,7 @@
 //! storage and no clock: they are told the time, and say what has to be written down.
 
 mod book;
+mod counting;
 pub mod directory;
 mod entry;
 pub mod form;
@@ -16,6 +17,7 @@ mod versions;
 mod window;
 
 pub use book::{Book, Kept, Row, Write};
+pub use counting::Question as Asked;
 pub use entry::{Entry, Tokens, Totals};
 pub use order::{Answer, Ask, Gauge, Gauges, Order, Refusal, Reply, Report};
 pub use promise::Promise;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::counting::Question;
 use super::entry::{Entry, Totals};
 use super::terms::Terms;
 use crate::config::{Millis, Nanos};
@@ -11,8 +12,14 @@ use crate::config::{Millis, Nanos};
 pub enum Order {
     /// May this request go on?
     Admit(Ask),
+    /// May these tokens be counted?
+    Count(Question),
+    /// They have been; the gateway's own id of the question.
+    Counted(String),
     /// Is this key good? Nothing is taken.
     Look(String),
+    /// Is this key good, as the parent of one that is? Nothing is taken.
+    Parent,
     /// These requests have come to their ends.
     Settle(Vec<Entry>),
     /// This request does not go on after all: what was promised to it is void, and it counts for nothing.
@@ -202,6 +209,11 @@ pub enum Refusal {
     },
     /// Too many requests in a minute.
     Requests {
+        /// When to come again, in milliseconds.
+        wait: Millis,
+    },
+    /// Too many questions for counts in a minute.
+    Counts {
         /// When to come again, in milliseconds.
         wait: Millis,
     },

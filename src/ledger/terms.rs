@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::order::Refusal;
 use crate::config::{Millis, Nanos};
 
 /// The terms of a key. A limit that is not set does not exist.
@@ -95,6 +96,21 @@ impl Terms {
     /// Whether the key is good at this time.
     pub fn are_valid(&self, now: Millis) -> bool {
         self.enabled && self.expires_at.is_none_or(|end| now < end)
+    }
+
+    /// Refuses what these terms refuse without counting anything: a key past its end, a model by its names, a body by its bytes.
+    ///
+    /// # Errors
+    /// [`Refusal::Ended`], [`Refusal::Model`] or [`Refusal::Body`].
+    pub fn refuse(&self, models: &[String], body: u64, now: Millis) -> Result<(), Refusal> {
+        let models: Vec<&str> = models.iter().map(String::as_str).collect();
+        if !self.are_valid(now) {
+            return Err(Refusal::Ended);
+        }
+        if !self.allow_model(&models) {
+            return Err(Refusal::Model);
+        }
+        self.max_body_bytes.filter(|limit| body > *limit).map_or(Ok(()), |limit| Err(Refusal::Body { limit }))
     }
 
     /// Whether a model may be called, by any of its names.
