@@ -114,6 +114,7 @@ call and one row.
 **More than the target: calls of a key without limits that was made at run time.** It is asked about when its terms were last heard 4 s
 ago, for a key that was switched off has to stop everywhere. At r requests/s of one isolate these are 0.25 / r calls for each, at most one:
 never more than $${two(dollars({ calls: 1, written: 0 }, 0).objects)} a million. Keys of \`ACCESS_API_KEYS\` are not asked about.
+Besides, an isolate asks the directory for the secrets that sign keys once, and once a minute while such keys are shown.
 
 **More than the target: the third row of a limited key.** The promise is written before the provider is called, the receipt after, and then the promise is deleted, which
 is billed like a row. None of them is gathered with those of other requests, or the limits would not be hard. Two rows would do if a
