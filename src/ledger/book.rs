@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::counting::Counting;
 use super::entry::{Entry, Totals};
+use super::kept::{Kept, Row};
 use super::order::{Ask, Gauge, Gauges, Order, Refusal, Reply, Report};
 use super::promise::{Promise, Promises};
 use super::spent::{Spent, day_of};
@@ -70,42 +71,11 @@ pub enum Write {
     Day(u64, String),
 }
 
-/// Entries as they are kept: those that came in one order, together.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Row {
-    /// The number of its last entry; numbers have no gaps.
-    pub number: u64,
-    /// When it was written.
-    pub at: Millis,
-    /// The entries.
-    pub entries: String,
-    /// The sums with it, now and then.
-    pub sums: Option<String>,
-}
-
-/// What was written down before.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Kept {
-    /// As [`Write::Terms`].
-    pub terms: Option<String>,
-    /// As [`Write::Promise`].
-    pub promises: Vec<(String, String)>,
-    /// As [`Write::Counting`].
-    pub counting: Option<String>,
-}
-
 #[derive(Serialize, Deserialize)]
 struct Posted {
     hash: String,
     terms: Terms,
     version: u64,
-}
-
-impl Row {
-    /// The entries, in the order of their numbers.
-    pub fn read(&self) -> Vec<Entry> {
-        serde_json::from_str(&self.entries).unwrap_or_default()
-    }
 }
 
 impl Book {

@@ -106,7 +106,8 @@ impl Counting {
 
 #[cfg(test)]
 mod tests {
-    use super::super::book::{Book, Kept};
+    use super::super::book::Book;
+    use super::super::kept::Kept;
     use super::super::order::{Ask, Order};
     use super::*;
 

@@ -1,0 +1,35 @@
+//! What an account's book has written down, as it is given back to it. It knows no storage.
+
+use super::entry::Entry;
+use crate::config::Millis;
+
+/// Entries as they are kept: those that came in one order, together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Row {
+    /// The number of its last entry; numbers have no gaps.
+    pub number: u64,
+    /// When it was written.
+    pub at: Millis,
+    /// The entries.
+    pub entries: String,
+    /// The sums with it, now and then.
+    pub sums: Option<String>,
+}
+
+/// What was written down before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// As [`super::Write::Terms`].
+    pub terms: Option<String>,
+    /// As [`super::Write::Promise`].
+    pub promises: Vec<(String, String)>,
+    /// As [`super::Write::Counting`].
+    pub counting: Option<String>,
+}
+
+impl Row {
+    /// The entries, in the order of their numbers.
+    pub fn read(&self) -> Vec<Entry> {
+        serde_json::from_str(&self.entries).unwrap_or_default()
+    }
+}
