@@ -38,6 +38,20 @@ fn the_file_of_the_python_bridge_works_unchanged() {
 }
 
 #[test]
+fn limits_are_whole_numbers_and_a_body_that_may_not_fit_is_noted() {
+    let with =
+        |limits: &str| format!("limits: {limits}\nproviders: {{ demo: {{ adapter: echo, models: {{ m: {{}} }} }} }}\n");
+    let usual = read(&with("{}")).unwrap();
+    assert_eq!((usual.max_body_bytes, usual.memory_bytes, usual.max_answer_bytes), (20 << 20, 64 << 20, 16 << 20));
+    assert_eq!(usual.notes, []);
+    let small = read(&with("{ memory_bytes: 3000000 }")).unwrap();
+    assert_eq!(small.memory_bytes, 3_000_000);
+    let note = small.notes[0].to_string();
+    assert!(note.contains("limits.memory_bytes") && note.contains("longer than 1000000 bytes"), "{note}");
+    assert!(faults(&with("{ memory_bytes: 0 }"))[0].contains("a whole number, at least 1"));
+}
+
+#[test]
 fn every_fault_is_told_with_its_line_and_path() {
     let text = "default_provider: opnai
 providers:

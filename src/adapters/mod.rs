@@ -23,6 +23,9 @@ pub const UPSTREAMS: &[Upstream] = &[openai::UPSTREAM, anthropic::UPSTREAM, gemi
 /// The format of clients who chat.
 pub const CHAT: &Client = &openai::CLIENT;
 
+/// How the format of clients who chat tells its usage.
+pub const CHAT_USAGE: fn(&str) -> Option<Usage> = openai::UPSTREAM.usage;
+
 /// The format of clients who exchange messages.
 pub const MESSAGES: &Client = &anthropic::CLIENT;
 
@@ -78,6 +81,8 @@ pub struct Upstream {
     /// # Errors
     /// 502 if it is none, or an error in spite of its status.
     pub whole: fn(&[u8], Each<'_>) -> Result<()>,
+    /// Reads the value of `usage` in an answer; `None` if that tells no tokens, or the format has none.
+    pub usage: fn(&str) -> Option<Usage>,
     /// Reads a streamed answer.
     pub stream: fn() -> Box<dyn Decode>,
     /// Whether it wants back, for this request, what it told as [`Event::Memory`].
@@ -139,6 +144,15 @@ pub struct Embedded<'a> {
     pub model: &'a str,
     /// The tokens of the prompt, where the provider does not tell them.
     pub estimate: u64,
+}
+
+/// The code of [`oversized`].
+pub const OVERSIZED: &str = "event_too_large";
+
+/// An event of a stream is too large to be read.
+pub fn oversized() -> Error {
+    let message = "The provider sent an event that is too large to be read: longer than 16 MiB, or of too many parts.";
+    Error::upstream(502, OVERSIZED, message)
 }
 
 /// Reads a streamed answer as it comes, however it is cut.

@@ -39,6 +39,9 @@ pub struct AdapterKind {
     pub endpoint: &'static str,
 }
 
+/// How often a body is held in memory at most while its request is made: as it came, as the provider gets it, and on its way there.
+pub const BODY_COPIES: usize = 3;
+
 /// The whole file.
 #[derive(Debug)]
 pub struct Config {
@@ -52,6 +55,10 @@ pub struct Config {
     pub cors: Cors,
     /// The longest request body taken, in bytes.
     pub max_body_bytes: usize,
+    /// The most that all requests of an isolate hold in memory, in bytes.
+    pub memory_bytes: usize,
+    /// The longest answer that is held, in bytes as they are after decompression.
+    pub max_answer_bytes: usize,
     /// What is kept in the books, and for how long.
     pub accounting: Accounting,
     /// WebSocket sessions.
@@ -62,6 +69,14 @@ pub struct Config {
     pub logging: Logging,
     /// What was understood but has no effect yet.
     pub notes: Vec<Problem>,
+}
+
+impl Config {
+    /// The longest time that any request may take.
+    pub fn longest(&self) -> Millis {
+        let rows = self.providers.iter().flat_map(|provider| provider.models.iter().chain(&provider.any_model));
+        rows.map(|row| row.clocks.total).max().unwrap_or_default()
+    }
 }
 
 /// What is kept in the books, and for how long.

@@ -6,11 +6,13 @@ use super::price::{Catalogue, Fee};
 use super::stream::{Clocks, Streaming};
 use super::yaml::{Node, Problem, Report, Table};
 use super::{
-    Accounting, AdapterKind, Address, Auth, Config, Cors, Demo, KeySource, Logging, Model, Params, Provider, Vault,
-    Websocket, near, without_hint,
+    Accounting, AdapterKind, Address, Auth, BODY_COPIES, Config, Cors, Demo, KeySource, Logging, Model, Params,
+    Provider, Vault, Websocket, near, without_hint,
 };
 
 const DEFAULT_MAX_BODY: usize = 20 << 20;
+const DEFAULT_MEMORY: usize = 64 << 20;
+const DEFAULT_ANSWER: usize = 16 << 20;
 /// The row of every model that is not listed.
 const ANY: &str = "*";
 
@@ -42,15 +44,29 @@ const SECTIONS: &[&str] = &[
 pub(super) fn config(value: &Value, report: &Report<'_>, adapters: &[AdapterKind]) -> Option<Config> {
     let table = Node::root(value, report).table(SECTIONS)?;
     let providers = providers(&table, adapters);
-    let limits = table.at("limits").and_then(|node| node.table(&["max_body_bytes"]));
-    let max_body = limits.and_then(|limits| limits.at("max_body_bytes")).and_then(|node| node.count(1));
+    let limits =
+        table.at("limits").and_then(|node| node.table(&["max_body_bytes", "memory_bytes", "max_answer_bytes"]));
+    let limit = |key: &str, default: usize| {
+        let bytes = limits.as_ref().and_then(|limits| limits.at(key)).and_then(|node| node.count(1));
+        bytes.map_or(default, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
+    };
+    let (max_body_bytes, memory_bytes) =
+        (limit("max_body_bytes", DEFAULT_MAX_BODY), limit("memory_bytes", DEFAULT_MEMORY));
+    let at_any_time = memory_bytes / BODY_COPIES;
+    if let Some(node) =
+        limits.as_ref().and_then(|limits| limits.at("memory_bytes")).filter(|_| max_body_bytes > at_any_time)
+    {
+        node.note(format!("bodies longer than {at_any_time} bytes are taken only while other requests hold little"));
+    }
     check_proxy(&table);
     Some(Config {
         default_provider: default_provider(&table, &providers).unwrap_or(0),
         providers,
         auth: table.at("auth").and_then(|node| node.choice(AUTH)).unwrap_or(Auth::Keys),
         cors: table.at("cors").and_then(|node| cors(&node)).unwrap_or(Cors::Any),
-        max_body_bytes: max_body.map_or(DEFAULT_MAX_BODY, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+        max_body_bytes,
+        memory_bytes,
+        max_answer_bytes: limit("max_answer_bytes", DEFAULT_ANSWER),
         accounting: table.at("accounting").and_then(|node| accounting(&node)).unwrap_or_default(),
         websocket: table.at("websocket").and_then(|node| Websocket::read(&node)).unwrap_or_default(),
         vault: table.at("vault").and_then(|node| Vault::read(&node)).unwrap_or_default(),

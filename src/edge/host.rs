@@ -6,7 +6,7 @@ use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use futures::future::{Either, select};
-use js_sys::{Array, ArrayBuffer, Promise, Uint8Array};
+use js_sys::{Array, ArrayBuffer, Promise};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
@@ -16,12 +16,17 @@ use worker::{Delay, Env};
 use super::source::Source;
 use super::{body, count, js, object, outbox};
 use crate::config::Millis;
-use crate::gateway::host::{Answer, Call, Lost, Seat, Unread};
-use crate::gateway::{Closing, Host};
+use crate::gateway::host::{Answer, Call, Gathered, Lost, Seat, Unread};
+use crate::gateway::{Closing, Host, Reservation};
 use crate::tokens::Encoding;
 
 /// An answer waits for the vault so long at most: without it, it is still an answer. So does a request for the secrets that sign keys.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// An answer of a known length up to this is read in one step.
+const HELD: usize = 4 << 20;
+/// An answer waits so long at most for room in memory, and looks again after so long.
+const ROOM: Millis = 10_000;
+const LOOK: Duration = Duration::from_millis(20);
 
 #[wasm_bindgen]
 extern "C" {
@@ -120,14 +125,37 @@ impl Host for Edge {
         log(line);
     }
 
-    async fn read(&self, request: web_sys::Request, announced: bool, limit: usize) -> Result<Vec<u8>, Unread> {
-        if announced {
+    async fn read(
+        &self,
+        request: web_sys::Request,
+        announced: Option<usize>,
+        limit: usize,
+        room: &Reservation,
+    ) -> Result<Vec<u8>, Unread> {
+        if announced.is_some_and(|length| length <= body::AT_ONCE) {
             let buffer = request.array_buffer().map_err(|_| Unread::Broken)?;
             return body::copy(buffer).await.map(|(bytes, _)| bytes).map_err(|_| Unread::Broken);
         }
         let Some(stream) = request.body() else { return Ok(Vec::new()) };
-        let (bytes, more) = body::read_some(&stream, limit).await.map_err(|_| Unread::Broken)?;
-        if more { Err(Unread::TooLarge) } else { Ok(bytes) }
+        let mut source = Source::new(stream).map_err(|_| Unread::Broken)?;
+        let grow = |length: usize| {
+            if length > limit {
+                return Err(Unread::TooLarge);
+            }
+            let fits = announced.is_some_and(|announced| length <= announced) || room.body(length);
+            fits.then_some(()).ok_or(Unread::NoRoom)
+        };
+        let read = body::read_whole(&mut source, announced, grow).await.unwrap_or(Err(Unread::Broken));
+        if read == Err(Unread::NoRoom) {
+            body::discard(&mut source, limit).await;
+        }
+        read
+    }
+
+    async fn discard(&self, request: web_sys::Request, limit: usize) {
+        if let Some(mut source) = request.body().and_then(|body| Source::new(body).ok()) {
+            body::discard(&mut source, limit).await;
+        }
     }
 
     async fn pause(&self, time: Millis) {
@@ -145,10 +173,19 @@ impl Host for Edge {
         }
     }
 
-    async fn send(&self, call: Call, limit: Millis) -> Result<Answered, Lost> {
+    async fn send(&self, call: Call, limit: Millis, mut room: Option<Reservation>) -> Result<Answered, Lost> {
         let init = init(&call);
         let cancel = self.cancellable(&call, &init).map_err(|_| Lost::Broken)?;
+        let body = body::outgoing(&call.body, &init).map_err(|_| Lost::Broken)?;
         let promise = js::fetch(&call.url, &init).map_err(|_| Lost::Broken)?;
+        drop((call, init));
+        if let Some(body) = body {
+            let sent = room.take();
+            self.keep(async move {
+                let _ = within(limit, body.send()).await;
+                drop(sent);
+            });
+        }
         let response = within(limit, JsFuture::from(promise)).await;
         if response == Err(Lost::TimedOut) {
             cancel.abort();
@@ -157,13 +194,39 @@ impl Host for Edge {
         Ok(Answered { response, cancel })
     }
 
-    async fn gather(&self, answer: Answered, limit: Millis) -> Result<(Vec<u8>, ArrayBuffer), Lost> {
-        let buffer = answer.response.array_buffer().map_err(|_| Lost::Broken)?;
-        let gathered = within(limit, body::copy(buffer)).await;
-        if gathered.is_err() {
-            answer.cancel.abort();
+    async fn gather(
+        &self,
+        answer: Answered,
+        limit: Millis,
+        most: usize,
+        room: &Reservation,
+    ) -> Result<Gathered<Self>, Lost> {
+        let length = answer.length();
+        if let Some(length) = length.filter(|length| *length <= most.min(HELD)) {
+            wait_for(room, length).await.inspect_err(|_| answer.cancel.abort())?;
+            let buffer = answer.response.array_buffer().map_err(|_| Lost::Broken)?;
+            let gathered = within(limit, body::copy(buffer)).await;
+            let gathered = gathered.inspect_err(|_| answer.cancel.abort())?;
+            return Ok(Gathered::Whole(gathered.0, Some(gathered.1)));
         }
-        gathered
+        let until = now().saturating_add(limit);
+        let incoming = self.open(answer);
+        let mut bytes = Vec::new();
+        loop {
+            let piece = self.next(&incoming, until.saturating_sub(now())).await;
+            let Some(piece) = piece.inspect_err(|_| incoming.cancel.abort())? else { break };
+            let whole = bytes.len().saturating_add(piece.len());
+            wait_for(room, whole).await.inspect_err(|_| incoming.cancel.abort())?;
+            let expected = length.unwrap_or(0).min(most).saturating_sub(bytes.len()).max(bytes.len() / 4);
+            if bytes.capacity() - bytes.len() < piece.len() {
+                bytes.try_reserve_exact(piece.len().max(expected)).map_err(|_| Lost::NoRoom)?;
+            }
+            bytes.extend_from_slice(&piece);
+            if whole > most {
+                return Ok(Gathered::Long(incoming, bytes));
+            }
+        }
+        Ok(Gathered::Whole(bytes, None))
     }
 
     fn settle(&self, mut closing: Closing) {
@@ -179,7 +242,7 @@ impl Host for Edge {
 
     fn open(&self, answer: Answered) -> Incoming {
         let source = answer.response.body().and_then(|body| Source::new(body).ok());
-        Incoming { source: RefCell::new(source), cancel: answer.cancel }
+        Incoming { source: RefCell::new(source), length: answer.length(), cancel: answer.cancel }
     }
 
     fn cancel(&self, stream: &Incoming) {
@@ -227,13 +290,39 @@ impl Answer for Answered {
     }
 }
 
+impl Answered {
+    /// How long its body is, if that is known: what is compressed is not.
+    fn length(&self) -> Option<usize> {
+        let length = self.header("content-length")?.parse().ok()?;
+        self.header("content-encoding").is_none().then_some(length)
+    }
+}
+
+/// Waits until there is room for an answer of so many bytes, and a copy of it.
+async fn wait_for(room: &Reservation, length: usize) -> Result<(), Lost> {
+    let until = now().saturating_add(ROOM);
+    while !room.hold(length.saturating_mul(2)) {
+        if now() >= until {
+            return Err(Lost::NoRoom);
+        }
+        Delay::from(LOOK).await;
+    }
+    Ok(())
+}
+
 /// A provider's stream while its beginning is read.
 pub(super) struct Incoming {
     source: RefCell<Option<Source>>,
+    length: Option<usize>,
     cancel: AbortController,
 }
 
 impl Incoming {
+    /// How long it is in all, if that is known.
+    pub(super) fn length(&self) -> Option<usize> {
+        self.length
+    }
+
     /// The stream, for others to read on; and the means to break it off.
     pub(super) fn parts(self) -> (Option<Source>, AbortController) {
         (self.source.into_inner(), self.cancel)
@@ -246,7 +335,6 @@ fn init(call: &Call) -> RequestInit {
     let own = [("content-type", "application/json")];
     let rows = call.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     init.set_headers(&js::record(own.into_iter().chain(rows)));
-    init.set_body(&Uint8Array::from(call.body.as_slice()));
     init.set_redirect(RequestRedirect::Manual);
     init
 }
@@ -274,7 +362,7 @@ impl Edge {
 }
 
 /// Waits for something no longer than so many milliseconds.
-async fn within<T>(limit: Millis, wait: impl Future<Output = Result<T, JsValue>>) -> Result<T, Lost> {
+pub(super) async fn within<T>(limit: Millis, wait: impl Future<Output = Result<T, JsValue>>) -> Result<T, Lost> {
     match select(pin!(wait), Delay::from(Duration::from_millis(limit))).await {
         Either::Left((result, _)) => result.map_err(|_| Lost::Broken),
         Either::Right(_) => Err(Lost::TimedOut),

@@ -31,6 +31,19 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     pub(super) fn writable(this: &IdentityTransformStream) -> web_sys::WritableStream;
 
+    /// As [`IdentityTransformStream`], for so many bytes: a request with such a body says how long it is
+    /// (<https://developers.cloudflare.com/workers/runtime-apis/streams/transformstream/#fixedlengthstream>).
+    pub(super) type FixedLengthStream;
+
+    #[wasm_bindgen(constructor, catch)]
+    pub(super) fn new(length: f64) -> Result<FixedLengthStream, JsValue>;
+
+    #[wasm_bindgen(method, getter, js_name = readable)]
+    pub(super) fn outlet(this: &FixedLengthStream) -> web_sys::ReadableStream;
+
+    #[wasm_bindgen(method, getter, js_name = writable)]
+    pub(super) fn inlet(this: &FixedLengthStream) -> web_sys::WritableStream;
+
     /// The binding of the static files that are deployed with the Worker.
     pub(super) type Assets;
 

@@ -4,6 +4,7 @@ mod account;
 mod attic;
 mod body;
 mod call;
+mod carry;
 mod count;
 mod directory;
 mod host;

@@ -30,6 +30,11 @@ impl Source {
 
     /// The next piece; `None` at the end. May be dropped and asked again.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>, JsValue> {
+        Ok(self.view().await?.map(|view| view.to_vec()))
+    }
+
+    /// As [`Source::next`]; the piece is overwritten by the next one.
+    pub(super) async fn view(&mut self) -> Result<Option<Uint8Array>, JsValue> {
         let (reader, buffer) = (&self.reader, &mut self.buffer);
         let start = || {
             let view =
@@ -40,7 +45,7 @@ impl Source {
         self.reading = None;
         let view = body::chunk(step?)?;
         self.buffer = view.as_ref().map(Uint8Array::buffer);
-        Ok(view.map(|view| view.to_vec()))
+        Ok(view)
     }
 
     /// What has not been read, for the runtime to pump; from here on, this reads a copy of it.

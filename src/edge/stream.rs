@@ -13,6 +13,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, AbortSignal, StreamPipeOptions, WritableStream, WritableStreamDefaultWriter};
 use worker::Delay;
 
+use super::body::PIECE;
 use super::host::{Edge, Incoming, log, now};
 use super::source::{Source, VIEW};
 use crate::config::Millis;
@@ -60,11 +61,16 @@ pub(super) fn abandon(mut relay: Relay, incoming: Option<Incoming>, edge: &Edge)
     edge.settle(relay.close(End::Broken, now()));
 }
 
+/// Writes bytes, piece by piece.
 pub(super) async fn write(writer: &WritableStreamDefaultWriter, bytes: &[u8]) -> Result<(), JsValue> {
     if bytes.is_empty() {
         return Ok(());
     }
-    JsFuture::from(writer.write_with_chunk(&Uint8Array::from(bytes))).await.map(|_| ())
+    // What waits for the client is copied piece by piece, not as a whole.
+    for piece in bytes.chunks(PIECE) {
+        JsFuture::from(writer.write_with_chunk(&Uint8Array::from(piece))).await?;
+    }
+    Ok(())
 }
 
 pub(super) type Alarm = Pin<Box<Delay>>;

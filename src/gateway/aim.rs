@@ -12,12 +12,12 @@ use crate::policy::route::{self, Target};
 ///
 /// # Errors
 /// 400 for what is no request for `task`, or nothing that this provider does; 404 for a model that is not known.
-pub(super) fn aim<'a>(
-    bridge: &'a Bridge,
+pub(super) fn aim<'b, 'a>(
+    bridge: &'b Bridge,
     body: &'a [u8],
     task: &'static Task,
     receipt: &mut Receipt,
-) -> Result<(Ask<'a>, Target<'a>)> {
+) -> Result<(Ask<'a>, Target<'b>)> {
     let ask = inbound::read(body, task)?;
     receipt.model = Some(ask.model.chars().take(200).collect());
     receipt.stream = ask.stream;

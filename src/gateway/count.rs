@@ -1,7 +1,8 @@
 //! Answers how many tokens a prompt has, in the client's own format: the provider's count where it has one, else an estimate.
 
 use super::aim::names;
-use super::dispatch::{gather, send};
+use super::dispatch::send;
+use super::gather::gather;
 use super::host::Host;
 use super::names::Dropped;
 use super::pair::{DROPPED, ESTIMATED, Manner, posted, tells_all};
@@ -72,10 +73,10 @@ async fn ask_provider<H: Host>(
     if native {
         call.headers.extend(manner.carried());
     }
-    let answer = send(bridge, host, call, target, upstream.refusal, receipt).await?;
-    let (bytes, buffer) = gather(host, answer, target, receipt).await?;
+    let answer = send(bridge, host, (call, None), target, upstream.refusal, receipt).await?;
+    let (bytes, buffer) = gather(bridge, host, answer, target, receipt).await?;
     let tokens = (count.read)(&bytes).map_err(|error| bridge.clean(target.index, error))?;
-    let body = if native { Body::Buffer(buffer, bytes) } else { Body::Bytes((question.answer)(tokens)) };
+    let body = if native { Body::gathered(bytes, buffer) } else { Body::Bytes((question.answer)(tokens)) };
     let mut response = Response::json(200, body);
     response.headers.extend(receipt.dropped.take().map(|dropped| (DROPPED, dropped.header)));
     Ok(response)

@@ -2,14 +2,17 @@
 
 use std::rc::Rc;
 
-use super::host::{Answer as _, Call, Host, Lost};
+use super::gather::{read_answer, too_long};
+use super::held::Held;
+use super::host::{Answer as _, Call, Gathered, Host, Lost};
 use super::pair::{Manner, Pair};
 use super::receipt::{Meter, Receipt};
 use super::relay::{Relay, Wanted};
 use super::safe::Safe;
+use super::transit::Transit;
 use super::translate::{Facts, Translate};
-use super::watch::{KEEP_ALIVE, Tick, Watch};
-use super::{Body, Bridge, Response, embed};
+use super::watch::{Tick, Watch};
+use super::{Body, Bridge, Reservation, Response, embed, memory};
 use crate::adapters::openai::inbound::{self, Ask};
 use crate::adapters::openai::limit::Names;
 use crate::adapters::openai::task::{self, Task};
@@ -23,47 +26,88 @@ use crate::policy::route::Target;
 use crate::provider::Secret;
 use crate::wire::date::is_http_date;
 
+/// A whole answer that the client gets as it is, is held up to so many bytes; a longer one passes in pieces.
+const HELD: usize = 4 << 20;
+
 /// Bytes of a refusal that are read.
 const REFUSAL: usize = 64 << 10;
 
 /// Pieces of an answer that the gateway gives itself, each with the pause before it.
 pub type Story = std::vec::IntoIter<(Millis, Vec<u8>)>;
 
-/// Gets the answer.
+/// What becomes of a request.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart at once; a box would be one allocation for each request"
+)]
+pub(super) enum Prepared<'m, H: Host> {
+    /// It is answered already.
+    Answered(Response<H>),
+    /// Its provider has to be called.
+    Call(Exchange<'m>),
+}
+
+/// A call of a provider, which holds nothing of the client's body, and how its answer is read.
+pub(super) struct Exchange<'m> {
+    call: Call,
+    pair: Option<Pair<'m>>,
+    wanted: Wanted,
+    task: &'static Task,
+    stream: bool,
+}
+
+/// Makes the call of a provider, or answers at once.
 ///
 /// # Errors
-/// 502, 503, 504, or the provider's own refusal.
-pub async fn answer<H: Host>(
+/// 400 for what cannot be said in the provider's format; 503 without the provider's key; as for [`answer`].
+pub(super) async fn begin<'m, H: Host>(
     bridge: &Rc<Bridge>,
     host: &H,
     ask: Ask<'_>,
-    target: Target<'_>,
-    manner: &Manner<'_>,
+    target: &Target<'_>,
+    manner: &'m Manner<'m>,
     receipt: &mut Receipt,
-) -> Result<Response<H>> {
+) -> Result<Prepared<'m, H>> {
     if *ask.task == task::EMBEDDING && target.provider.adapter != CHAT.name {
-        return embed::answer(bridge, host, &ask, &target, manner, receipt).await;
+        return embed::answer(bridge, host, &ask, target, manner, receipt).await.map(Prepared::Answered);
     }
     if target.provider.adapter == echo::KIND.name {
         let head = Head { model: target.upstream.clone().into_owned(), ..head(host, &ask) };
-        return tell(bridge, host, (&ask, head), &target, manner, receipt);
+        return tell(bridge, host, (&ask, head), target, manner, receipt).map(Prepared::Answered);
     }
     let key = bridge.account(target.index).key(&target.provider.name)?;
     let wanted = Wanted { usage: ask.include_usage, cost: ask.include_cost, choices: ask.choices };
     let (task, stream) = (ask.task, ask.stream);
     let safe = || {
         let account = receipt.key_id.as_deref().unwrap_or_default();
-        Safe::of(bridge.config.vault, account, &target, key, host.dice())
+        Safe::of(bridge.config.vault, account, target, key, host.dice())
     };
-    let pair = Pair::of(manner, &target, ask.document.bytes(), || head(host, &ask), safe);
+    let pair = Pair::of(manner, target, ask.document.bytes(), || head(host, &ask), safe);
     let call = match &pair {
-        None => call(&ask, &target, key),
-        Some(pair) => pair.call(host, &ask, &target, key, &mut receipt.dropped).await?,
+        None => call(&ask, target, key),
+        Some(pair) => pair.call(host, &ask, target, key, &mut receipt.dropped).await?,
     };
-    receipt.meter = Some(meter(&target, &call.body));
+    receipt.meter = Some(meter(target, &call.body));
+    Ok(Prepared::Call(Exchange { call, pair, wanted, task, stream }))
+}
+
+/// Gets the answer. `room`: what is reserved for the request.
+///
+/// # Errors
+/// 502, 503, 504, or the provider's own refusal.
+pub(super) async fn answer<H: Host>(
+    bridge: &Rc<Bridge>,
+    host: &H,
+    Exchange { call, pair, wanted, task, stream }: Exchange<'_>,
+    room: Reservation,
+    target: &Target<'_>,
+    manner: &Manner<'_>,
+    receipt: &mut Receipt,
+) -> Result<Response<H>> {
+    room.hold(call.body.len());
     let clocks = target.model.clocks;
     let refusal = pair.as_ref().map_or(outbound::refusal as fn(_, &_) -> _, Pair::refusal);
-    let answer = send(bridge, host, call, &target, refusal, receipt).await?;
+    let answer = send(bridge, host, (call, Some(room)), target, refusal, receipt).await?;
     if stream && !is_document::<H>(&answer) {
         let watch = Watch::new(clocks, target.provider.streaming.keep_alive, receipt.started, host.now());
         receipt.status = 200;
@@ -78,7 +122,19 @@ pub async fn answer<H: Host>(
         let (stream, held) = held.map_err(|error| bridge.clean(target.index, error))?;
         return Ok(Response::event_stream(Body::Overheard(stream, held, relay)));
     }
-    let (bytes, buffer) = gather(host, answer, &target, receipt).await?;
+    let is_native = pair.as_ref().is_none_or(Pair::is_native) && !stream;
+    let most = if is_native { HELD.min(bridge.config.max_answer_bytes) } else { bridge.config.max_answer_bytes };
+    let usage = pair.as_ref().map_or(adapters::CHAT_USAGE, Pair::usage);
+    let (bytes, buffer) = match read_answer(bridge, host, answer, target, most, receipt).await? {
+        Gathered::Whole(bytes, buffer) => (bytes, buffer),
+        Gathered::Long(rest, head) if is_native => {
+            receipt.status = 200;
+            let (streaming, until) = (target.provider.streaming, receipt.started.saturating_add(clocks.total));
+            let transit = Transit::new(Rc::clone(bridge), usage, streaming.on_disconnect, until, receipt.clone());
+            return Ok(Response::json(200, Body::Carried(rest, head, transit)));
+        }
+        Gathered::Long(rest, _) => return Err(too_long(bridge, host, &rest)),
+    };
     let (body, facts) = match pair {
         Some(pair) => pair.whole(host, &bytes, stream).await,
         None => heard(task, &bytes),
@@ -91,7 +147,7 @@ pub async fn answer<H: Host>(
         None if stream && manner.chats() => streamed(&bytes, wanted, receipt)?,
         Some(body) if stream && manner.chats() => streamed(&body, wanted, receipt)?,
         Some(body) if stream => Response::event_stream(Body::Bytes(body)),
-        None => Response::json(200, Body::Buffer(buffer, bytes)),
+        None => Response::json(200, Body::gathered(bytes, buffer)),
         Some(body) => Response::json(200, Body::Bytes(body)),
     })
 }
@@ -100,7 +156,7 @@ pub async fn answer<H: Host>(
 pub(super) async fn send<H: Host>(
     bridge: &Bridge,
     host: &H,
-    call: Call,
+    (call, room): (Call, Option<Reservation>),
     target: &Target<'_>,
     refusal: fn(u16, &[u8]) -> Error,
     receipt: &mut Receipt,
@@ -109,7 +165,7 @@ pub(super) async fn send<H: Host>(
     let sent = host.now();
     let first_token = clocks.first_token.filter(|_| call.stream);
     let connect = [clocks.connect, first_token].into_iter().flatten().fold(left(host, target, receipt), Millis::min);
-    let answer = host.send(call, connect).await.map_err(unanswered)?;
+    let answer = host.send(call, connect, room).await.map_err(unanswered)?;
     if !(200..300).contains(&answer.status()) {
         let left = left(host, target, receipt);
         return Err(bridge.clean(target.index, refused(host, answer, left, refusal).await));
@@ -118,21 +174,8 @@ pub(super) async fn send<H: Host>(
     Ok(answer)
 }
 
-/// Reads all of an answer: a copy, and the bytes to hand on.
-pub(super) async fn gather<H: Host>(
-    host: &H,
-    answer: H::Answer,
-    target: &Target<'_>,
-    receipt: &mut Receipt,
-) -> Result<(Vec<u8>, H::Buffer)> {
-    let first_byte = host.now();
-    let gathered = host.gather(answer, left(host, target, receipt)).await.map_err(unanswered)?;
-    receipt.first_byte = Some(first_byte);
-    Ok(gathered)
-}
-
 /// What is left of the time for the whole.
-fn left<H: Host>(host: &H, target: &Target<'_>, receipt: &Receipt) -> Millis {
+pub(super) fn left<H: Host>(host: &H, target: &Target<'_>, receipt: &Receipt) -> Millis {
     receipt.started.saturating_add(target.model.clocks.total).saturating_sub(host.now())
 }
 
@@ -168,37 +211,40 @@ fn streamed<H: Host>(body: &[u8], wanted: Wanted, receipt: &Receipt) -> Result<R
 /// too long gets what there is, and the rest as it comes.
 async fn hold_back<H: Host>(host: &H, answer: H::Answer, relay: &mut Relay) -> Result<(H::Stream, Vec<u8>)> {
     let stream = host.open(answer);
-    let mut held = Vec::new();
+    let mut held = Held::default();
     while !relay.has_begun() {
         match host.next(&stream, relay.wait(host.now())).await {
             Ok(Some(bytes)) => {
                 let (passed, line) = relay.pass(&bytes, host.now());
-                held.extend_from_slice(&passed);
+                held.push(&passed);
                 line.iter().for_each(|line| host.log(line));
                 if let Some(keepsake) = relay.keepsake() {
                     keepsake.keep(host).await;
                 }
-                relay.failed_early().inspect_err(|_| host.cancel(&stream))?;
+                relay.failed_early().and_then(|()| held.check()).inspect_err(|_| host.cancel(&stream))?;
+                if held.is_in_long_event() {
+                    break;
+                }
             }
             Ok(None) => {
                 relay.ended_early()?;
                 break;
             }
-            Err(lost @ (Lost::Broken | Lost::Unbound)) => return Err(unanswered(lost)),
+            Err(lost @ (Lost::Broken | Lost::Unbound | Lost::NoRoom)) => return Err(unanswered(lost)),
             Err(Lost::TimedOut) => match relay.tick(host.now()) {
                 Tick::Over => {
                     host.cancel(&stream);
                     return Err(unanswered(Lost::TimedOut));
                 }
                 Tick::KeepAlive => {
-                    held.extend_from_slice(KEEP_ALIVE);
+                    held.keep_alive();
                     break;
                 }
                 Tick::Nothing => {}
             },
         }
     }
-    Ok((stream, held))
+    Ok((stream, held.into_bytes()))
 }
 
 /// The gateway's own answer.
@@ -315,9 +361,10 @@ fn is_number(value: &str) -> bool {
     (1..=10).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn unanswered(lost: Lost) -> Error {
+pub(super) fn unanswered(lost: Lost) -> Error {
     match lost {
         Lost::TimedOut => Error::upstream(504, "upstream_timeout", "The provider did not answer in the time allowed."),
+        Lost::NoRoom => memory::full(),
         Lost::Broken | Lost::Unbound => {
             Error::upstream(502, "upstream_unreachable", "The provider could not be reached, or broke the connection.")
         }

@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use super::dispatch::{KEPT, gather, send};
+use super::dispatch::{KEPT, send};
+use super::gather::gather;
 use super::host::Host;
 use super::names::Dropped;
 use super::pair::{ESTIMATED, Manner, finish, posted};
@@ -40,8 +41,9 @@ pub(super) async fn answer<H: Host>(
     let kept = (asked.len() <= KEPT).then(|| Rc::new(asked.to_vec()));
     let price = price::card(target.provider, target.model, &target.upstream).price;
     receipt.meter = Some(Meter { price, prompt: (kept, question) });
-    let answer = send(bridge, host, posted(written, target, key, upstream), target, upstream.refusal, receipt).await?;
-    let (bytes, _) = gather(host, answer, target, receipt).await?;
+    let answer =
+        send(bridge, host, (posted(written, target, key, upstream), None), target, upstream.refusal, receipt).await?;
+    let (bytes, _) = gather(bridge, host, answer, target, receipt).await?;
     let told = Embedded { form, model: &target.upstream, estimate: tokens::rough(question) };
     let (body, usage) = (embed.whole)(&bytes, &told).map_err(|error| bridge.clean(target.index, error))?;
     receipt.charge(usage, None, &[], 0);

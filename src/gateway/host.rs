@@ -3,7 +3,9 @@
 use std::future::Future;
 use std::rc::Rc;
 
+use super::Body;
 use super::closing::Closing;
+use super::memory::Reservation;
 use crate::config::Millis;
 use crate::tokens::Encoding;
 
@@ -34,8 +36,19 @@ pub trait Host {
     /// receipt to the books. None of it keeps an answer waiting.
     fn settle(&self, closing: Closing);
 
-    /// Reads a client's body of at most `limit` bytes. `announced`: its length is known, and is not above the limit.
-    fn read(&self, body: Self::Body, announced: bool, limit: usize) -> impl Future<Output = Result<Vec<u8>, Unread>>;
+    /// Reads a client's body of at most `limit` bytes. `announced`: its length, if that is known; then it is not above the limit, and
+    /// `room` holds it. If not, `room` grows with it.
+    fn read(
+        &self,
+        body: Self::Body,
+        announced: Option<usize>,
+        limit: usize,
+        room: &Reservation,
+    ) -> impl Future<Output = Result<Vec<u8>, Unread>>;
+
+    /// Takes a client's body that is refused, at most `limit` bytes, and keeps nothing of it: as long as it comes without a pause. A client
+    /// that is still sending when its connection closes may never see the refusal.
+    fn discard(&self, body: Self::Body, limit: usize) -> impl Future<Output = ()>;
 
     /// Lets so many milliseconds pass.
     fn pause(&self, time: Millis) -> impl Future<Output = ()>;
@@ -43,15 +56,26 @@ pub trait Host {
     /// Hands an order to an object that keeps something, and waits for its answer; both are JSON.
     fn order(&self, seat: Seat<'_>, order: String) -> impl Future<Output = Result<String, Lost>>;
 
-    /// Calls a provider and waits for the head of its answer, `within` milliseconds.
-    fn send(&self, call: Call, within: Millis) -> impl Future<Output = Result<Self::Answer, Lost>>;
+    /// Calls a provider and waits for the head of its answer, `within` milliseconds. `room` holds the call's body, and is given back when
+    /// that has been sent.
+    fn send(
+        &self,
+        call: Call,
+        within: Millis,
+        room: Option<Reservation>,
+    ) -> impl Future<Output = Result<Self::Answer, Lost>>;
 
-    /// Reads all of an answer: a copy to look into, and the bytes to hand on.
+    /// Reads an answer, at most `most` bytes of it; of a longer one, its beginning. `room` grows with what is kept, and where there is
+    /// none, the answer waits for some.
     fn gather(
         &self,
         answer: Self::Answer,
         within: Millis,
-    ) -> impl Future<Output = Result<(Vec<u8>, Self::Buffer), Lost>>;
+        most: usize,
+        room: &Reservation,
+    ) -> impl Future<Output = Result<Gathered<Self>, Lost>>
+    where
+        Self: Sized;
 
     /// Begins to read an answer piece by piece.
     fn open(&self, answer: Self::Answer) -> Self::Stream;
@@ -83,6 +107,24 @@ pub enum Seat<'a> {
     Vault(&'a str),
 }
 
+/// A provider's answer, read.
+pub enum Gathered<H: Host> {
+    /// All of it: a copy to look into, and the bytes to hand on, where they are kept outside as well.
+    Whole(Vec<u8>, Option<H::Buffer>),
+    /// It is longer than that: its beginning, and what there is still to read.
+    Long(H::Stream, Vec<u8>),
+}
+
+impl<H: Host> Body<H> {
+    /// A provider's bytes, and where they are kept outside, if they are.
+    pub(super) fn gathered(bytes: Vec<u8>, buffer: Option<H::Buffer>) -> Self {
+        match buffer {
+            Some(buffer) => Self::Buffer(buffer, bytes),
+            None => Self::Bytes(bytes),
+        }
+    }
+}
+
 /// The head of a provider's answer.
 pub trait Answer {
     /// The HTTP status.
@@ -112,6 +154,8 @@ pub struct Call {
 pub enum Unread {
     /// It is longer than allowed.
     TooLarge,
+    /// There is no room for it at the moment.
+    NoRoom,
     /// It broke off.
     Broken,
 }
@@ -125,4 +169,6 @@ pub enum Lost {
     Broken,
     /// The gateway was deployed without it.
     Unbound,
+    /// There was no room for it in memory.
+    NoRoom,
 }

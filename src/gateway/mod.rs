@@ -10,19 +10,24 @@ mod counting;
 mod dispatch;
 mod door;
 mod embed;
+mod gather;
+mod held;
 mod keyring;
+mod memory;
 mod models;
 mod names;
 mod pair;
 mod permit;
 mod plausible;
 mod receipt;
+mod received;
 mod relay;
 mod reserve;
 mod response;
 mod safe;
 mod socket;
 mod tokenize;
+mod transit;
 mod translate;
 mod watch;
 
@@ -34,12 +39,14 @@ pub use caller::{identify, recognise};
 pub use closing::Closing;
 pub use dispatch::Story;
 pub use host::Host;
+pub use memory::Reservation;
 pub use names::fits_header;
 pub use permit::{Caller, Permit};
 pub use receipt::{Outcome, Receipt};
 pub use relay::{End, Relay};
 pub use response::{Body, Response, unmade};
 pub use safe::Keepsake;
+pub use transit::Transit;
 pub use watch::{KEEP_ALIVE, PACE, Tick};
 
 use crate::adapters::Client;
@@ -53,10 +60,13 @@ use crate::provider::{Account, scrub, scrub_json};
 use crate::session::Rules;
 use crate::wire::sse;
 use aim::aim;
+use dispatch::Prepared;
 use door::{Endpoint, Visit};
 use keyring::Keyring;
+use memory::Memory;
 use pair::Manner;
 use permit::{Known, Need};
+use received::read_body;
 
 /// The header in which an id of a request comes and goes.
 const REQUEST_ID: &str = "x-request-id";
@@ -70,6 +80,7 @@ pub struct Bridge {
     accounts: Vec<Account>,
     known: Known,
     keyring: Keyring,
+    memory: Rc<Memory>,
     opened: Millis,
 }
 
@@ -114,7 +125,9 @@ impl Bridge {
         let access = AccessKeys::read(&secret(auth::VARIABLE).unwrap_or_default());
         let admin = AccessKeys::read(&secret(admin::VARIABLE).unwrap_or_default());
         let accounts = config.providers.iter().map(|provider| Account::open(provider, &secret)).collect();
-        Ok(Self { config, access, admin, accounts, known: Known::default(), keyring: Keyring::default(), opened: now })
+        let memory = Memory::new(config.memory_bytes);
+        let (known, keyring) = (Known::default(), Keyring::default());
+        Ok(Self { config, access, admin, accounts, known, keyring, memory, opened: now })
     }
 
     /// What is kept in the books, and for how long.
@@ -248,7 +261,14 @@ async fn perform<H: Host>(
     if let Some(line) = receipt.start_line(logging, host.now(), ask.document.value(task.field)) {
         host.log(&line);
     }
-    let answer = dispatch::answer(bridge, host, ask, target, &manner, receipt).await;
+    let answer = match dispatch::begin(bridge, host, ask, &target, &manner, receipt).await {
+        // From here on, nothing is held of the client's body but what goes to the provider.
+        Ok(Prepared::Call(exchange)) => {
+            dispatch::answer(bridge, host, exchange, body.into_room(), &target, &manner, receipt).await
+        }
+        Ok(Prepared::Answered(response)) => Ok(response),
+        Err(error) => Err(error),
+    };
     let mut response = answer.map_err(|error| with_headers(error, &headers))?;
     let dropped = receipt.dropped.as_ref().map(|dropped| dropped.header.clone());
     if !response.is_stream() {
@@ -269,14 +289,14 @@ async fn perform<H: Host>(
 }
 
 /// What is asked, and where it goes. Nobody is told more than that the key is wrong, before it is known to be right.
-async fn aimed<'a, H: Host>(
-    bridge: &'a Bridge,
+async fn aimed<'b, 'a, H: Host>(
+    bridge: &'b Bridge,
     host: &H,
     body: &'a [u8],
     task: &'static Task,
     caller: &Caller,
     receipt: &mut Receipt,
-) -> Result<(Ask<'a>, Target<'a>)> {
+) -> Result<(Ask<'a>, Target<'b>)> {
     let aimed = aim(bridge, body, task, receipt);
     if aimed.is_err() {
         permit::check(bridge, host, caller).await?;
@@ -286,30 +306,6 @@ async fn aimed<'a, H: Host>(
 
 fn with_headers(error: Error, headers: &[(&'static str, String)]) -> Error {
     headers.iter().fold(error, |error, (name, value)| error.with_header(name, value.clone()))
-}
-
-/// How bodies in gzip and Zstandard begin; JSON never does.
-const COMPRESSED: [&[u8]; 2] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd]];
-
-async fn read_body<H: Host>(bridge: &Bridge, host: &H, request: Request<'_, H>) -> Result<Vec<u8>> {
-    let limit = bridge.config.max_body_bytes;
-    let announced = (request.header)("content-length").and_then(|length| length.parse::<u64>().ok());
-    let read = if announced.is_some_and(|length| length > limit as u64) {
-        Err(host::Unread::TooLarge)
-    } else {
-        host.read(request.body, announced.is_some(), limit).await
-    };
-    if read.as_ref().is_ok_and(|body| COMPRESSED.iter().any(|magic| body.starts_with(magic))) {
-        return Err(Error::caller(415, "unsupported_encoding", "The body is compressed; send it as plain JSON."));
-    }
-    read.map_err(|unread| match unread {
-        host::Unread::TooLarge => Error::caller(
-            413,
-            "request_too_large",
-            format!("The body is larger than this gateway takes ({limit} bytes)."),
-        ),
-        host::Unread::Broken => Error::caller(400, "invalid_body", "The body broke off."),
-    })
 }
 
 fn apologise<H: Host>(

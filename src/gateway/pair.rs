@@ -10,7 +10,7 @@ use super::translate::{Facts, Translate};
 use crate::adapters::openai::inbound::Ask;
 use crate::adapters::openai::limit::Names;
 use crate::adapters::{self, Aim, CHAT, Client, Head, Upstream, Written};
-use crate::chat::Event;
+use crate::chat::{Event, Usage};
 use crate::config::{OnDisconnect, Params};
 use crate::error::{Error, Result};
 use crate::policy::price;
@@ -93,6 +93,16 @@ impl<'m> Pair<'m> {
         }
         let native = manner.is_edited(target, body);
         Some(Self { manner, upstream, head: head(), native, safe: if native { None } else { safe() } })
+    }
+
+    /// Whether the client gets the provider's very bytes.
+    pub(super) fn is_native(&self) -> bool {
+        self.native
+    }
+
+    /// Reads the provider's usage.
+    pub(super) fn usage(&self) -> fn(&str) -> Option<Usage> {
+        self.upstream.usage
     }
 
     /// What a refusal means.

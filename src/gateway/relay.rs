@@ -219,7 +219,7 @@ impl Relay {
             None => self.receipt.charge(heard.filter(|_| !self.heard.has_gone_on()).or(known), tier, words, said),
         }
         inbound::tell_cost(self.heard.kept_usage(), &self.receipt.told_cost(), self.heard.is_whole(), &mut tail);
-        self.receipt.served = self.heard.model().map(str::to_owned);
+        self.receipt.served = self.heard.model().map(|model| model.chars().take(200).collect());
         self.receipt.malformed = self.heard.malformed();
         tail
     }
@@ -237,7 +237,8 @@ impl Relay {
     }
 }
 
-fn failure(end: End) -> Error {
+/// What such an end means for an answer that is not whole.
+pub(super) fn failure(end: End) -> Error {
     match end {
         End::TimedOut => {
             Error::upstream(504, "upstream_timeout", "The provider did not finish its answer in the time allowed.")

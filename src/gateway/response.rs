@@ -1,6 +1,6 @@
 //! A response, as the gateway means it: the runtime's own is made of it elsewhere.
 
-use super::{Host, REQUEST_ID, Relay, Story, door};
+use super::{Host, REQUEST_ID, Relay, Story, Transit, door};
 use crate::adapters::Client;
 use crate::error::Error;
 
@@ -24,6 +24,8 @@ pub enum Body<H: Host> {
     Buffer(H::Buffer, Vec<u8>),
     /// A provider's stream, passed on untouched while the relay listens; and what was already read and heard of it.
     Overheard(H::Stream, Vec<u8>, Relay),
+    /// A long answer, passed on in pieces; and what was already read of it.
+    Carried(H::Stream, Vec<u8>, Transit),
     /// A stream of ours.
     Told(Story, Relay),
     /// None: the request is one for the session of this id, or for a new one, which answers it.
@@ -69,13 +71,13 @@ impl<H: Host> Response<H> {
     }
 
     pub(super) fn is_stream(&self) -> bool {
-        matches!(self.body, Body::Overheard(..) | Body::Told(..))
+        matches!(self.body, Body::Overheard(..) | Body::Carried(..) | Body::Told(..))
     }
 
     pub(super) fn text(&self) -> Option<&str> {
         match &self.body {
             Body::Bytes(bytes) | Body::Buffer(_, bytes) => std::str::from_utf8(bytes).ok(),
-            Body::Empty | Body::Overheard(..) | Body::Told(..) | Body::Session(..) => None,
+            Body::Empty | Body::Overheard(..) | Body::Carried(..) | Body::Told(..) | Body::Session(..) => None,
         }
     }
 }

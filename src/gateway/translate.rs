@@ -5,12 +5,15 @@ use std::borrow::Cow;
 
 use super::safe::Memory;
 use crate::adapters::openai::outbound;
-use crate::adapters::{Decode, Each, Encode, Listen};
+use crate::adapters::{self, Decode, Each, Encode, Listen};
 use crate::chat::{Event, Usage};
 use crate::error::Error;
 
 /// So much of an answer is kept for its tokens to be counted, in bytes.
 const WORDS: usize = 32 << 10;
+
+/// So much of an answer's text is kept for the log, in bytes, and the piece that reaches it.
+const TEXT: usize = 1 << 20;
 
 /// What is learnt of an answer while it is translated.
 #[derive(Default)]
@@ -68,7 +71,10 @@ impl Translate {
         let (encode, facts, native) = (&mut self.encode, &mut self.facts, self.native);
         let mut out = Vec::new();
         read(self.decode.as_mut(), &mut |event| {
-            if facts.error.is_none() {
+            // It is passed on all the same.
+            if native && matches!(&event, Event::Failed(error) if error.code() == Some(adapters::OVERSIZED)) {
+                (facts.content, facts.gone_on) = (true, true);
+            } else if facts.error.is_none() {
                 facts.note(&event);
                 if !native {
                     encode.event(&event, &mut out);
@@ -187,7 +193,7 @@ impl Facts {
             Event::Text { choice, text } => {
                 self.say("content", text.get());
                 self.begin(*choice);
-                if let Some(kept) = &mut self.text {
+                if let Some(kept) = self.text.as_mut().filter(|kept| kept.len() < TEXT) {
                     kept.push_str(&text.text().unwrap_or_default());
                 }
             }

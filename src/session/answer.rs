@@ -54,7 +54,9 @@ impl Session {
         let Some(mut ask) = self.take(number) else { return out };
         let mut reader = std::mem::take(&mut ask.reader);
         let mut each = |block: Block<'_>| {
-            if let Some(data) = block.data {
+            if block.oversized {
+                self.event(&mut ask, oversized().as_bytes(), &mut out);
+            } else if let Some(data) = block.data {
                 self.event(&mut ask, data, &mut out);
             }
         };
@@ -172,6 +174,12 @@ impl Session {
             out.push(Action::Keep);
         }
     }
+}
+
+/// What is said in place of an event that no frame can carry.
+fn oversized() -> String {
+    let message = "The provider sent an event that is too large for a frame.";
+    bare(&frame::error(&Error::upstream(502, "event_too_large", message)))
 }
 
 /// An error for whoever gave no name to the request.

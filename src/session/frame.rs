@@ -136,6 +136,7 @@ fn flawed(flaw: Flaw) -> Error {
             Error::caller(400, "invalid_json", message)
         }
         Flaw::NotAnObject => Error::caller(400, "invalid_json", "A message is a JSON object."),
+        Flaw::TooManyMembers => Error::caller(400, "invalid_json", "A message has at most 10000 members."),
     }
 }
 
@@ -163,7 +164,7 @@ pub fn event(data: &[u8]) -> Event<'_> {
     }
     let document = match Document::read(text.as_bytes()) {
         Ok(document) => document,
-        Err(Flaw::NotAnObject) => return Event::Chunk(text),
+        Err(Flaw::NotAnObject | Flaw::TooManyMembers) => return Event::Chunk(text),
         Err(Flaw::Syntax { .. }) => return Event::Odd(text.to_owned()),
     };
     let value = |name: &str| document.value(name).filter(|value| *value != "null");

@@ -22,7 +22,15 @@ pub enum Flaw {
     },
     /// JSON, but an array or a scalar.
     NotAnObject,
+    /// An object with more than [`MOST_MEMBERS`] members.
+    TooManyMembers,
 }
+
+/// Members of an object that are read: each takes many times the memory of its shortest text.
+pub const MOST_MEMBERS: usize = 10_000;
+
+/// The words of a reader that has met too many members.
+const TOO_MANY: &str = "too many members";
 
 /// A JSON object, read once; edits are kept beside the original bytes until [`Document::render`].
 pub struct Document<'a> {
@@ -235,6 +243,16 @@ impl Member<'_> {
     }
 }
 
+/// The value of the last member of this name in a piece of JSON that may begin and end anywhere. A name inside of a string is none: its
+/// quotes are escaped.
+pub fn last_value<'a>(piece: &'a [u8], name: &str) -> Option<&'a str> {
+    let key = quote(name);
+    let at = memchr::memmem::rfind(piece, key.as_bytes())?;
+    let rest = piece.get(at + key.len()..)?.trim_ascii_start().strip_prefix(b":")?;
+    let value = serde_json::Deserializer::from_slice(rest).into_iter::<&RawValue>().next()?;
+    value.ok().map(RawValue::get)
+}
+
 /// A string as JSON text.
 pub fn quote(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default()
@@ -257,6 +275,9 @@ fn skip_space(bytes: &[u8], from: usize) -> usize {
 }
 
 fn flaw(bytes: &[u8], error: &serde_json::Error) -> Flaw {
+    if error.is_data() && error.to_string().starts_with(TOO_MANY) {
+        return Flaw::TooManyMembers;
+    }
     if error.is_data() {
         // A reader that wants an object reports other kinds before it has seen whether they are JSON at all.
         return match serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
@@ -288,6 +309,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut pairs = Vec::with_capacity(8);
                 while let Some(pair) = map.next_entry()? {
+                    if pairs.len() >= MOST_MEMBERS {
+                        return Err(serde::de::Error::custom(TOO_MANY));
+                    }
                     pairs.push(pair);
                 }
                 Ok(Members(pairs))
@@ -305,6 +329,14 @@ mod tests {
         let mut document = Document::read(text.as_bytes()).unwrap();
         change(&mut document);
         String::from_utf8(document.render().into_owned()).unwrap()
+    }
+
+    #[test]
+    fn the_last_value_of_a_name_is_found_in_a_piece() {
+        let piece = br#"aid \\"usage\\": 1", "usage": {"n": 1}, "x": "usage", "usage" : {"n": [2]} , "m": "c"#;
+        assert_eq!(last_value(piece, "usage"), Some("{\"n\": [2]}"));
+        assert_eq!((last_value(piece, "m"), last_value(piece, "n")), (None, Some("[2]")));
+        assert_eq!(last_value(b"", "n"), None);
     }
 
     #[test]

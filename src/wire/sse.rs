@@ -1,36 +1,70 @@
 //! Server-sent events (WHATWG HTML §9.2): bytes in any cutting to events, and events to bytes. It does not know what the data mean.
 
-/// An event longer than this is skipped; it would otherwise be held in memory for as long as the sender likes. In bytes.
-pub const MAX_EVENT: usize = 8 << 20;
+use std::ops::Range;
 
-/// What stands between two empty lines: an event, or only comments.
+/// The longest event that is read, in bytes. The pieces of a longer one are handed on unread, for those who pass them on.
+pub const MAX_EVENT: usize = 16 << 20;
+
+/// Objects, and members of objects, in an event that is read: each takes many times the memory of its shortest text.
+const MOST_OBJECTS: usize = 20_000;
+const MOST_MEMBERS: usize = 100_000;
+
+/// A buffer that was longer than this is not kept for the next event, and an event that is not has few members.
+const SHORT: usize = 64 << 10;
+
+/// What stands between two empty lines: an event, or lines that are none. Or a comment between events, or a piece of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Block<'b> {
     /// The very bytes, the empty line included; nothing if the reader does not keep them.
     pub raw: &'b [u8],
     /// The event's data; `None` if there are no data lines.
     pub data: Option<&'b [u8]>,
+    /// It belongs to an event that is too large to be read. Where bytes are kept, more of that event follows in blocks of the same kind.
+    pub oversized: bool,
+}
+
+impl Block<'_> {
+    /// Whether it is a comment between events, or an empty line.
+    pub fn is_comment(&self) -> bool {
+        self.data.is_none() && !self.oversized && matches!(self.raw.first(), None | Some(b':' | b'\n' | b'\r'))
+    }
+}
+
+/// Where in a stream a reader is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Place {
+    /// Between two blocks, or in the first line of one.
+    #[default]
+    Between,
+    /// In a block, after its first line.
+    Inside,
+    /// In a comment between two blocks: its bytes are handed on as they come.
+    Comment,
+    /// In a block that is too long: its bytes are handed on as they come.
+    Oversized,
 }
 
 /// Reads blocks from bytes as they come, however they are cut.
 #[derive(Default)]
 pub struct Reader {
-    /// A line whose end has not come yet.
-    line: Vec<u8>,
-    /// The data lines of a block whose end has not come yet.
-    data: Vec<u8>,
-    has_data: bool,
-    /// A line of a block has come, of whatever kind.
-    in_block: bool,
+    place: Place,
+    /// The block whose end has not come yet.
+    block: Vec<u8>,
+    /// Where in it the newest line begins.
+    line: usize,
+    /// Something of that line has come.
+    in_line: bool,
+    /// Where in it the first data line stands.
+    data: Option<Range<usize>>,
+    /// There are more of them.
+    has_more: bool,
     keeps_raw: bool,
-    raw: Vec<u8>,
     /// The last byte was a CR: an LF that follows belongs to it.
     after_cr: bool,
     /// A block whose bytes are kept is complete, but for that LF.
     complete: bool,
     started: bool,
-    skipping: bool,
-    skipped: u32,
+    oversized: u32,
 }
 
 impl Reader {
@@ -41,123 +75,184 @@ impl Reader {
 
     /// Takes more bytes and hands on each block that they complete.
     pub fn push(&mut self, mut bytes: &[u8], each: &mut impl FnMut(Block<'_>)) {
-        while let Some(&first) = bytes.first() {
-            if std::mem::take(&mut self.after_cr) {
-                let pair = first == b'\n';
-                bytes = self.consume(bytes, usize::from(pair));
-                if std::mem::take(&mut self.complete) {
-                    self.dispatch(each);
-                }
-                if pair {
-                    continue;
-                }
+        while let Some((&first, after)) = bytes.split_first() {
+            let pair = std::mem::take(&mut self.after_cr) && first == b'\n';
+            if pair {
+                bytes = after;
+                self.block.push(b'\n');
             }
-            let Some(end) = memchr::memchr2(b'\n', b'\r', bytes) else {
-                self.hold(bytes);
-                self.consume(bytes, bytes.len());
-                return;
-            };
+            if std::mem::take(&mut self.complete) {
+                self.dispatch(each);
+            } else if pair && self.place == Place::Inside {
+                self.line = self.block.len();
+            } else if pair {
+                self.pass(each);
+            }
+            if pair {
+                continue;
+            }
+            let Some(end) = memchr::memchr2(b'\n', b'\r', bytes) else { return self.hold(bytes, each) };
             let (line, rest) = bytes.split_at(end);
-            self.after_cr = rest.first() == Some(&b'\r');
-            bytes = self.consume(bytes, end + 1);
-            self.end_line(line, each);
+            self.hold(line, each);
+            let (end, rest) = rest.split_at_checked(1).unwrap_or_default();
+            self.block.extend_from_slice(end);
+            self.after_cr = end == b"\r";
+            bytes = rest;
+            self.end_line(end.len(), each);
         }
     }
 
     /// The stream has ended: hands on a block that was complete but for its empty line.
     pub fn finish(&mut self, each: &mut impl FnMut(Block<'_>)) {
-        if !self.line.is_empty() {
-            self.end_line(&[], each);
+        if self.in_line {
+            self.end_line(0, each);
         }
-        self.dispatch(each);
+        if self.place == Place::Inside || self.complete {
+            self.dispatch(each);
+        }
     }
 
     /// Whether the bytes so far end between two events.
     pub fn is_between_events(&self) -> bool {
-        self.line.is_empty() && !self.in_block
+        self.place == Place::Between && !self.in_line
     }
 
-    /// Events skipped because they were longer than [`MAX_EVENT`].
-    pub fn skipped(&self) -> u32 {
-        self.skipped
+    /// Whether bytes have been handed on whose event or comment has not come to its end.
+    pub fn is_passing(&self) -> bool {
+        self.place == Place::Oversized || (self.place == Place::Comment && self.in_line)
     }
 
-    /// Takes `count` bytes off, and gives the rest.
-    fn consume<'b>(&mut self, bytes: &'b [u8], count: usize) -> &'b [u8] {
-        let (taken, rest) = bytes.split_at_checked(count).unwrap_or((bytes, &[]));
-        if self.keeps_raw && !self.skipping {
-            self.raw.extend_from_slice(taken);
-        }
-        rest
+    /// The bytes of a block whose end has not come yet.
+    pub fn pending(&self) -> &[u8] {
+        &self.block
     }
 
-    fn hold(&mut self, bytes: &[u8]) {
-        if self.line.len() + bytes.len() > MAX_EVENT {
-            self.skip();
-            // What follows up to the line's end is no field.
-            self.line.push(b':');
+    /// Events that were too large to be read.
+    pub fn oversized(&self) -> u32 {
+        self.oversized
+    }
+
+    /// Takes bytes of a line whose end has not come yet.
+    fn hold(&mut self, bytes: &[u8], each: &mut impl FnMut(Block<'_>)) {
+        if bytes.is_empty() {
             return;
         }
-        self.line.extend_from_slice(bytes);
-    }
-
-    fn skip(&mut self) {
-        self.skipping = true;
-        self.line.clear();
-        self.data.clear();
-        self.raw.clear();
-    }
-
-    fn end_line(&mut self, tail: &[u8], each: &mut impl FnMut(Block<'_>)) {
-        if self.line.is_empty() {
-            return self.take_line(tail, each);
+        self.in_line = true;
+        if self.block.len() > SHORT && self.block.capacity() - self.block.len() < bytes.len() {
+            // Not twice as much as there is, as a vector would by itself.
+            self.block.reserve_exact(bytes.len().max(self.block.len() / 4));
         }
-        self.hold(tail);
-        let line = std::mem::take(&mut self.line);
-        self.take_line(&line, each);
+        self.block.extend_from_slice(bytes);
+        if self.place == Place::Between && self.text(0).first() == Some(&b':') {
+            self.place = Place::Comment;
+        }
+        if matches!(self.place, Place::Comment | Place::Oversized) {
+            self.pass(each);
+        } else if self.block.len() > MAX_EVENT {
+            self.oversized = self.oversized.saturating_add(1);
+            self.place = Place::Oversized;
+            let raw = if self.keeps_raw { self.block.as_slice() } else { &[] };
+            each(Block { raw, data: None, oversized: true });
+            self.clear();
+        }
     }
 
-    fn take_line(&mut self, mut line: &[u8], each: &mut impl FnMut(Block<'_>)) {
-        if !std::mem::replace(&mut self.started, true) {
-            line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
-        }
-        if line.is_empty() {
-            self.complete = self.after_cr && self.keeps_raw;
-            if !self.complete {
-                self.dispatch(each);
+    /// The newest line, without its end of so many bytes, and without the mark that may stand before the first of all.
+    fn text(&self, end: usize) -> &[u8] {
+        let line = self.block.get(self.line..self.block.len().saturating_sub(end)).unwrap_or_default();
+        if self.started { line } else { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) }
+    }
+
+    /// A line has come to its end, which takes so many bytes.
+    fn end_line(&mut self, end: usize, each: &mut impl FnMut(Block<'_>)) {
+        let has_bytes = std::mem::take(&mut self.in_line);
+        match self.place {
+            Place::Comment => {
+                self.place = Place::Between;
+                self.pass(each);
             }
-            return;
+            Place::Oversized => {
+                self.pass(each);
+                self.place = if has_bytes { Place::Oversized } else { Place::Between };
+            }
+            Place::Between | Place::Inside if self.text(end).is_empty() => {
+                self.complete = self.after_cr && self.keeps_raw;
+                if !self.complete {
+                    self.dispatch(each);
+                }
+            }
+            Place::Between | Place::Inside => self.field(end),
         }
-        self.in_block = true;
-        let Some(value) = line.strip_prefix(b"data") else { return };
-        match value.split_first() {
-            None => self.add_data(&[]),
-            Some((b':', value)) => self.add_data(value.strip_prefix(b" ").unwrap_or(value)),
-            Some(_) => {}
-        }
+        self.started = true;
     }
 
-    fn add_data(&mut self, value: &[u8]) {
-        if self.data.len() + value.len() > MAX_EVENT {
-            self.skip();
+    /// Takes a line of a block.
+    fn field(&mut self, end: usize) {
+        self.place = Place::Inside;
+        if let Some(length) = value(self.text(end)).map(<[u8]>::len) {
+            let stop = self.block.len().saturating_sub(end);
+            match self.data {
+                None => self.data = Some(stop.saturating_sub(length)..stop),
+                Some(_) => self.has_more = true,
+            }
         }
-        if std::mem::replace(&mut self.has_data, true) {
-            self.data.push(b'\n');
-        }
-        self.data.extend_from_slice(value);
+        self.line = self.block.len();
     }
 
     fn dispatch(&mut self, each: &mut impl FnMut(Block<'_>)) {
-        let has_data = std::mem::take(&mut self.has_data);
-        self.in_block = false;
-        if std::mem::take(&mut self.skipping) {
-            self.skipped += 1;
-        } else if has_data || !self.raw.is_empty() {
-            each(Block { raw: &self.raw, data: has_data.then_some(self.data.as_slice()) });
+        (self.place, self.complete) = (Place::Between, false);
+        let (first, has_more) = (self.data.take(), std::mem::take(&mut self.has_more));
+        let raw = if self.keeps_raw { self.block.as_slice() } else { &[] };
+        let joined = first.clone().filter(|_| has_more).map(|first| join(&self.block, first));
+        let data = joined.as_deref().or_else(|| self.block.get(first?));
+        let oversized = data.is_some_and(is_dense);
+        self.oversized = self.oversized.saturating_add(u32::from(oversized));
+        if data.is_some() || !raw.is_empty() {
+            each(Block { raw, data: data.filter(|_| !oversized), oversized });
         }
-        self.data.clear();
-        self.raw.clear();
+        self.clear();
     }
+
+    /// Hands on bytes that are not kept until their block is complete.
+    fn pass(&mut self, each: &mut impl FnMut(Block<'_>)) {
+        if self.keeps_raw && !self.block.is_empty() {
+            each(Block { raw: &self.block, data: None, oversized: self.place == Place::Oversized });
+        }
+        self.clear();
+    }
+
+    fn clear(&mut self) {
+        (self.line, self.data, self.has_more) = (0, None, false);
+        if self.block.capacity() > SHORT { self.block = Vec::new() } else { self.block.clear() }
+    }
+}
+
+/// The value of a data line.
+fn value(line: &[u8]) -> Option<&[u8]> {
+    match line.strip_prefix(b"data")?.split_first() {
+        None => Some(&[]),
+        Some((b':', value)) => Some(value.strip_prefix(b" ").unwrap_or(value)),
+        Some(_) => None,
+    }
+}
+
+/// The values of all data lines of a block, whose first stands at `first`.
+fn join(block: &[u8], first: Range<usize>) -> Vec<u8> {
+    let rest = block.get(first.end..).unwrap_or_default();
+    let mut joined = Vec::with_capacity(block.len());
+    joined.extend_from_slice(block.get(first).unwrap_or_default());
+    for value in rest.split(|byte| matches!(byte, b'\n' | b'\r')).filter_map(value) {
+        joined.push(b'\n');
+        joined.extend_from_slice(value);
+    }
+    joined
+}
+
+/// Whether data, as JSON, would take far more memory than their length. Text and pictures do not.
+fn is_dense(data: &[u8]) -> bool {
+    data.len() > SHORT
+        && (memchr::memchr_iter(b'{', data).count() > MOST_OBJECTS
+            || memchr::memmem::find_iter(data, b"\":").count() > MOST_MEMBERS)
 }
 
 /// A piece of a stream with other data, where `change` gives some, in each event that it holds whole. All else stays as it is.
@@ -211,7 +306,7 @@ mod tests {
 
     #[test]
     fn raw_blocks_are_the_stream_itself() {
-        let text = b": hi\r\n\r\ndata: 1\n\n\nevent: x\rdata: 2\r\rdata: 3";
+        let text = b": hi\r\n\r\ndata: 1\n\n\n:\nevent: x\r: no\rdata: 2\r\rid: 4\r\n\r\n\r\n:last\ndata: 3";
         for cut in 0..text.len() {
             let mut raw = Vec::new();
             let mut each = |block: Block<'_>| raw.extend_from_slice(block.raw);
@@ -220,7 +315,7 @@ mod tests {
             reader.push(head, &mut each);
             reader.push(tail, &mut each);
             reader.finish(&mut each);
-            assert_eq!(raw, text, "cut at {cut}");
+            assert_eq!(String::from_utf8_lossy(&raw), String::from_utf8_lossy(text), "cut at {cut}");
         }
     }
 
@@ -234,15 +329,58 @@ mod tests {
     }
 
     #[test]
-    fn an_event_without_bounds_is_skipped_and_counted() {
-        let mut reader = Reader::default();
-        let mut events = 0;
-        let mut each = |_: Block<'_>| events += 1;
-        reader.push(b"data: ", &mut each);
-        let megabyte = vec![b'x'; 1 << 20];
-        (0..20).for_each(|_| reader.push(&megabyte, &mut each));
-        reader.push(b"\n\ndata: 1\n\n", &mut each);
-        assert_eq!(reader.skipped(), 1);
-        assert_eq!(events, 1);
+    fn an_event_that_is_too_long_is_told_and_its_bytes_go_on_as_they_come() {
+        for keeps_raw in [false, true] {
+            let mut reader = Reader { keeps_raw, ..Reader::default() };
+            let (mut raw, mut parts, mut events, mut most) = (0, 0, 0, 0);
+            let mut each = |block: Block<'_>| {
+                raw += block.raw.len();
+                parts += usize::from(block.oversized);
+                events += usize::from(block.data.is_some());
+            };
+            let megabyte = vec![b'x'; 1 << 20];
+            reader.push(b": c\ndata: ", &mut each);
+            for _ in 0..20 {
+                reader.push(&megabyte, &mut each);
+                most = most.max(reader.pending().len());
+            }
+            assert!(reader.is_passing() && !reader.is_between_events() && most <= MAX_EVENT + megabyte.len());
+            reader.push(b"\ndata: y\n\ndata: 1\n\n", &mut each);
+            assert!(!reader.is_passing() && reader.is_between_events());
+            assert_eq!((reader.oversized(), events), (1, 1));
+            assert_eq!(parts > 1, keeps_raw);
+            assert_eq!(raw, if keeps_raw { (20 << 20) + 29 } else { 0 });
+        }
+    }
+
+    #[test]
+    fn comments_and_line_ends_without_end_are_not_kept() {
+        for piece in [": c\n".as_bytes(), b"\r", b"\n\n", b"\r\n", b":"] {
+            let mut reader = Reader::keeping_raw();
+            let flood = piece.repeat(1000);
+            let (mut raw, mut comments) = (0, true);
+            for _ in 0..100 {
+                reader.push(&flood, &mut |block| {
+                    raw += block.raw.len();
+                    comments &= block.is_comment() || raw > 1;
+                });
+                assert!(reader.pending().len() <= piece.len());
+            }
+            assert!(comments && raw + 1 >= flood.len() * 100, "{piece:?}");
+        }
+    }
+
+    #[test]
+    fn what_would_take_far_more_memory_than_its_length_is_not_read() {
+        let read = |data: &str| {
+            let mut told = Vec::new();
+            Reader::default().push(format!("data: {data}\n\n").as_bytes(), &mut |block| {
+                told.push((block.data.is_some(), block.oversized));
+            });
+            told
+        };
+        assert_eq!(read(&format!("[{}]", "{},".repeat(30_000))), [(false, true)]);
+        assert_eq!(read(&format!("{{{}}}", "\"\":1,".repeat(110_000))), [(false, true)]);
+        assert_eq!(read(&format!("{{\"a\":\"{}\"}}", "B, c: ".repeat(200_000))), [(true, false)]);
     }
 }

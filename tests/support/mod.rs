@@ -15,8 +15,8 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use futures::executor::block_on;
-use llm_bridge::gateway::host::{Answer, Call, Lost, Seat, Unread};
-use llm_bridge::gateway::{Body, Bridge, Closing, End, Host, Opened, Receipt, Request, Response, serve};
+use llm_bridge::gateway::host::{Answer, Call, Gathered, Lost, Seat, Unread};
+use llm_bridge::gateway::{Body, Bridge, Closing, End, Host, Opened, Receipt, Request, Reservation, Response, serve};
 use llm_bridge::ledger::directory::{self, Directory};
 use llm_bridge::ledger::{Book, Entry, Order, Reply, Row, Write};
 use llm_bridge::tokens::{Encoding, Vocabulary};
@@ -188,7 +188,7 @@ impl Host for World {
         self.logs.borrow_mut().push(line.to_owned());
     }
 
-    async fn read(&self, body: Vec<u8>, _: bool, limit: usize) -> Result<Vec<u8>, Unread> {
+    async fn read(&self, body: Vec<u8>, _: Option<usize>, limit: usize, _: &Reservation) -> Result<Vec<u8>, Unread> {
         if body.len() > limit { Err(Unread::TooLarge) } else { Ok(body) }
     }
 
@@ -201,6 +201,8 @@ impl Host for World {
         })
         .await;
     }
+
+    async fn discard(&self, _: Vec<u8>, _: usize) {}
 
     async fn order(&self, seat: Seat<'_>, order: String) -> Result<String, Lost> {
         self.called.borrow_mut().push(format!("{seat:?}"));
@@ -230,7 +232,7 @@ impl Host for World {
         if fate == Fate::Fine { Ok(reply) } else { Err(Lost::Broken) }
     }
 
-    async fn send(&self, call: Call, _: u64) -> Result<Said, Lost> {
+    async fn send(&self, call: Call, _: u64, _: Option<Reservation>) -> Result<Said, Lost> {
         self.calls.borrow_mut().push(call);
         let script = self.scripts.borrow_mut().pop_front().ok_or(Lost::Broken)?;
         let pieces = script.pieces.iter().copied().collect();
@@ -272,8 +274,9 @@ impl Host for World {
         next.transpose().map(|piece| piece.map(|piece| piece.as_bytes().to_vec()))
     }
 
-    async fn gather(&self, answer: Said, _: u64) -> Result<(Vec<u8>, ()), Lost> {
-        answer.rest().map(|bytes| (bytes, ()))
+    async fn gather(&self, answer: Said, _: u64, most: usize, _: &Reservation) -> Result<Gathered<Self>, Lost> {
+        let bytes = answer.rest()?;
+        Ok(if bytes.len() <= most { Gathered::Whole(bytes, Some(())) } else { Gathered::Long(answer, bytes) })
     }
 
     async fn peek(&self, answer: Said, limit: usize, _: u64) -> Vec<u8> {
@@ -350,12 +353,17 @@ fn finish(response: Response<World>, world: &World) -> Got {
                 match piece {
                     Ok(piece) => bytes.extend_from_slice(&relay.pass(piece.as_bytes(), world.now()).0),
                     Err(Lost::TimedOut) => end = End::TimedOut,
-                    Err(Lost::Broken | Lost::Unbound) => end = End::Broken,
+                    Err(Lost::Broken | Lost::Unbound | Lost::NoRoom) => end = End::Broken,
                 }
             }
             bytes.extend(relay.finish(end));
             world.settle(relay.close(end, world.now()));
             bytes
+        }
+        Body::Carried(_, head, mut transit) => {
+            transit.pass(&head);
+            world.settle(transit.close(End::Closed, false, world.now()));
+            head
         }
         Body::Told(story, mut relay) => {
             let bytes: Vec<u8> = story.flat_map(|(_, frame)| frame).collect();

@@ -38,6 +38,7 @@ pub const UPSTREAM: Upstream = Upstream {
     key: |key| ("x-api-key", key.to_owned()),
     write: outbound::write,
     whole: reply::whole,
+    usage: reply::told,
     stream: || Box::<stream::Stream>::default(),
     // Without thinking, earlier thoughts have no effect.
     recalls: |request| !matches!(request.thinking, None | Some(Thinking::Off)),

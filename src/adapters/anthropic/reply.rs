@@ -129,6 +129,13 @@ impl Told {
     }
 }
 
+/// The value of `usage` alone.
+pub(super) fn told(raw: &str) -> Option<Usage> {
+    let mut usage = Usage::default();
+    object::<Tokens<'_>>(raw.as_bytes())?.update(&mut usage);
+    Some(usage)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,9 +4,15 @@
 use super::errors::in_spite;
 use super::reply::{Told, finish, text, thinking};
 use super::wire::{Said, Step, inside, object};
-use crate::adapters::{Decode, Each};
+use crate::adapters::{Decode, Each, oversized};
 use crate::chat::{Event, Raw};
 use crate::wire::sse::{Block, Reader};
+
+/// Blocks that are open at one time; more are not listened to.
+const BLOCKS: usize = 512;
+
+/// Thoughts longer than this are told, but not kept for the provider, in bytes.
+const THOUGHTS: usize = 4 << 20;
 
 /// Reads a streamed answer.
 #[derive(Default)]
@@ -59,13 +65,16 @@ impl Decode for Stream {
     }
 
     fn malformed(&self) -> u32 {
-        self.state.malformed.saturating_add(self.reader.skipped())
+        self.state.malformed.saturating_add(self.reader.oversized())
     }
 }
 
 impl State {
     /// Takes an event.
     pub(super) fn take(&mut self, block: Block<'_>, each: Each<'_>) {
+        if block.oversized {
+            each(Event::Failed(oversized()));
+        }
         let Some(data) = block.data.filter(|data| !data.is_empty()) else { return };
         match object::<Step<'_>>(data) {
             Some(step) => self.step(&step, data, each),
@@ -128,7 +137,9 @@ impl State {
             _ => Kind::Other,
         };
         self.open.retain(|open| open.index != step.index);
-        self.open.push(Open { index: step.index, kind });
+        if self.open.len() < BLOCKS {
+            self.open.push(Open { index: step.index, kind });
+        }
     }
 
     fn delta(&mut self, step: &Step<'_>, each: Each<'_>) {
@@ -140,12 +151,10 @@ impl State {
         match (said.kind.as_ref(), &mut open.kind) {
             ("text_delta", Kind::Text) => text(said.text.as_ref(), each),
             ("thinking_delta", Kind::Thinking { thinking: whole, .. }) => {
-                whole.push_str(said.thinking.as_ref().map(inside).unwrap_or_default());
+                keep(whole, said.thinking.as_ref());
                 thinking(said.thinking.as_ref(), each);
             }
-            ("signature_delta", Kind::Thinking { signature, .. }) => {
-                signature.push_str(said.signature.as_ref().map(inside).unwrap_or_default());
-            }
+            ("signature_delta", Kind::Thinking { signature, .. }) => keep(signature, said.signature.as_ref()),
             ("input_json_delta", Kind::Call { call, input }) => {
                 if let Some(json) = said.partial_json.filter(|json| !inside(json).is_empty()) {
                     *input = None;
@@ -169,6 +178,13 @@ impl State {
             }
             Kind::Text | Kind::Call { .. } | Kind::Other => {}
         }
+    }
+}
+
+/// Adds a piece to what is kept of a thought, unless that is long already: half of one is worth nothing, and its signature says so.
+fn keep(kept: &mut String, piece: Option<&Raw<'_>>) {
+    if kept.len() <= THOUGHTS {
+        kept.push_str(piece.map(inside).unwrap_or_default());
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::super::{Decode, Each};
+use super::super::{Decode, Each, oversized};
 use super::logprobs;
 use super::outbound::{invalid, reported};
 use super::wire::{Candidate, Chunk, Feedback, FunctionCall, Metadata, Part};
@@ -77,12 +77,15 @@ impl Decode for Stream {
     }
 
     fn malformed(&self) -> u32 {
-        self.malformed.saturating_add(self.reader.skipped())
+        self.malformed.saturating_add(self.reader.oversized())
     }
 }
 
 /// Takes an event; gives 1 if it could not be read, else 0.
 fn take(answer: &mut Answer, failed: &mut bool, block: Block<'_>, each: Each<'_>) -> u32 {
+    if block.oversized && !std::mem::replace(failed, true) {
+        each(Event::Failed(oversized()));
+    }
     if *failed || block.data.is_some_and(|data| data.trim_ascii().is_empty()) {
         return 0;
     }

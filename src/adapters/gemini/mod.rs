@@ -23,6 +23,7 @@ pub const UPSTREAM: Upstream = Upstream {
     key: |key| ("x-goog-api-key", key.to_owned()),
     write: write::write,
     whole: decode::whole,
+    usage: |_| None,
     stream: || Box::new(decode::Stream::default()),
     recalls: |_| true,
     refusal: outbound::refusal,

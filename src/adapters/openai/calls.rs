@@ -21,6 +21,10 @@ object! {
 /// Calls that are told apart in one answer; more are not listened to.
 const CALLS: usize = 512;
 
+/// Arguments that are held until the name of their call comes: so many pieces, and bytes.
+const PIECES: usize = 1024;
+const HELD: usize = 1 << 20;
+
 /// The calls so far.
 #[derive(Default)]
 pub(super) struct Calls(Vec<Slot>);
@@ -80,7 +84,11 @@ impl Calls {
             slot.held.drain(..).for_each(|json| each(Event::Arguments { choice, call, json }));
         }
         let Some(json) = function.arguments.or(function.input).and_then(piece) else { return };
-        if slot.unnamed { slot.held.push(json.owned()) } else { each(Event::Arguments { choice, call, json }) }
+        if !slot.unnamed {
+            each(Event::Arguments { choice, call, json });
+        } else if slot.held.iter().map(|held| held.get().len()).sum::<usize>() <= HELD && slot.held.len() < PIECES {
+            slot.held.push(json.owned());
+        }
     }
 
     /// The call that a piece goes on with, if it begins none.

@@ -10,7 +10,7 @@ use super::fields::{members, object, string, text};
 use super::outbound::{in_spite, invalid};
 use super::parts::thought;
 use super::wire::{is_error, tier, usage};
-use crate::adapters::{Decode, Each};
+use crate::adapters::{Decode, Each, oversized};
 use crate::chat::{Event, Finish, Raw};
 use crate::error::{Error, Result};
 use crate::wire::sse::{Block, Reader};
@@ -81,7 +81,7 @@ impl Decode for Stream {
     }
 
     fn malformed(&self) -> u32 {
-        self.state.malformed.saturating_add(self.reader.skipped())
+        self.state.malformed.saturating_add(self.reader.oversized())
     }
 }
 
@@ -124,6 +124,9 @@ struct State {
 
 impl State {
     fn block(&mut self, block: Block<'_>, each: Each<'_>) {
+        if block.oversized && !std::mem::replace(&mut self.over, true) {
+            return each(Event::Failed(oversized()));
+        }
         let Some(data) = block.data.filter(|_| !self.over) else { return };
         if data.trim_ascii() == b"[DONE]" {
             self.over = true;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::task::Task;
 use super::wire::{ErrorBody, ErrorFields};
 use crate::error::{Error, Result};
-use crate::wire::json::{Document, Flaw};
+use crate::wire::json::{Document, Flaw, MOST_MEMBERS};
 use crate::wire::sse;
 
 /// A request as it came, with the few fields read that decide its way.
@@ -102,6 +102,11 @@ pub fn refuse(flaw: Flaw) -> Error {
             Error::caller(400, "invalid_json", message)
         }
         Flaw::NotAnObject => Error::caller(400, "invalid_body", "The body must be a JSON object."),
+        Flaw::TooManyMembers => Error::caller(
+            400,
+            "invalid_body",
+            format!("The body must be an object with at most {MOST_MEMBERS} members."),
+        ),
     }
 }
 

@@ -54,6 +54,7 @@ pub const UPSTREAM: Upstream = Upstream {
     key: |key| ("authorization", format!("Bearer {key}")),
     write: write::write,
     whole: decode::whole,
+    usage: wire::told,
     stream: || Box::new(decode::Stream::default()),
     recalls: |_| false,
     refusal: outbound::refusal,

@@ -56,6 +56,9 @@ struct Heard {
     text: String,
 }
 
+/// So much of an answer's text is kept for the log, in bytes, and the piece that reaches it.
+const TEXT: usize = 1 << 20;
+
 /// Choices that are told apart; a stream with more is taken to end with those.
 const CHOICES: usize = 128;
 
@@ -81,7 +84,8 @@ impl Listen for Overhear {
     }
 
     fn finish(&mut self, failure: &Error) -> Vec<u8> {
-        let (between, hollow) = (self.reader.is_between_events(), self.is_hollow());
+        let (between, passing) = (self.reader.is_between_events(), self.reader.is_passing());
+        let hollow = self.is_hollow();
         let mut tail = Vec::new();
         let heard = &mut self.heard;
         let broken_off = heard.malformed;
@@ -89,7 +93,7 @@ impl Listen for Overhear {
         // A block that was cut is no event that could not be read: the cut itself is told.
         heard.malformed = broken_off;
         if heard.attention.checked {
-            if !tail.is_empty() {
+            if passing || !tail.is_empty() {
                 tail.extend_from_slice(b"\n\n");
             }
         } else if heard.done && !hollow {
@@ -119,7 +123,7 @@ impl Listen for Overhear {
     }
 
     fn is_between_events(&self) -> bool {
-        self.heard.attention.checked || self.reader.is_between_events()
+        if self.heard.attention.checked { !self.reader.is_passing() } else { self.reader.is_between_events() }
     }
 
     fn has_content(&self) -> bool {
@@ -156,7 +160,7 @@ impl Listen for Overhear {
     }
 
     fn malformed(&self) -> u32 {
-        self.heard.malformed.saturating_add(self.reader.skipped())
+        self.heard.malformed.saturating_add(self.reader.oversized())
     }
 
     fn text(&self) -> Option<&str> {
@@ -167,6 +171,10 @@ impl Listen for Overhear {
 impl Heard {
     /// Listens to a block, and lets it pass if it is sound.
     fn block(&mut self, block: Block<'_>, sound: &mut Vec<u8>) {
+        if block.oversized {
+            // It passes unread: it said something, and nobody knows what.
+            (self.content, self.gone_on) = (true, self.gone_on || self.usage.is_some());
+        }
         let passes = match block.data {
             _ if self.done => false,
             Some(data) => self.event(data),
@@ -229,11 +237,11 @@ impl Heard {
         } else if self.choices.len() < CHOICES {
             self.choices.push((number, finished));
         }
-        if let Some(delta) = choice.delta.filter(|_| self.attention.text) {
+        if let Some(delta) = choice.delta.filter(|_| self.attention.text && self.text.len() < TEXT) {
             let content = serde_json::from_str::<Delta<'_>>(delta.get()).ok().and_then(|delta| delta.content);
             self.text.push_str(&content.unwrap_or_default());
         }
-        if let Some(text) = choice.plain().filter(|_| self.attention.text) {
+        if let Some(text) = choice.plain().filter(|_| self.attention.text && self.text.len() < TEXT) {
             self.text.push_str(&serde_json::from_str::<Cow<'_, str>>(text).unwrap_or_default());
         }
     }

@@ -174,6 +174,12 @@ pub(super) fn usage(raw: Option<&RawValue>, x_groq: Option<&RawValue>) -> Option
     })
 }
 
+/// The value of `usage` alone.
+pub(super) fn told(raw: &str) -> Option<Usage> {
+    let raw: &RawValue = serde_json::from_str(raw).ok()?;
+    usage(Some(raw), None).or_else(|| total(Some(raw)))
+}
+
 /// All tokens of an answer that is not told in tokens: those of its prompt. Some hosts tell nothing else.
 pub(super) fn total(raw: Option<&RawValue>) -> Option<Usage> {
     let usage: Value = serde_json::from_str(raw?.get()).ok()?;

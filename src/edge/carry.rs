@@ -1,0 +1,79 @@
+//! A long whole answer on its way to the client, piece by piece. It does not know what the bytes mean.
+
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{ReadableStream, WritableStream, WritableStreamDefaultWriter};
+
+use super::host::{Edge, Incoming, now, within};
+use super::source::Source;
+use super::{js, stream};
+use crate::gateway::host::Lost;
+use crate::gateway::{End, Host as _, Transit};
+
+/// Passes an answer on whose beginning has been read.
+pub(super) fn carry(
+    incoming: Incoming,
+    head: Vec<u8>,
+    mut transit: Transit,
+    writable: &WritableStream,
+    edge: &Edge,
+) -> Result<(), JsValue> {
+    let writer = writable.get_writer()?;
+    let (source, cancel) = incoming.parts();
+    let (mut source, host) = (source.ok_or(JsValue::NULL)?, edge.clone());
+    edge.keep(async move {
+        let end = flow(&mut source, head, &mut transit, &writer).await;
+        let left = end == End::ClientLeft;
+        let end = if left && transit.hears_out() { hear_out(&mut source, &mut transit).await } else { end };
+        let whole = end == End::Closed && transit.is_whole();
+        if !whole {
+            cancel.abort();
+        }
+        host.settle(transit.close(end, left, now()));
+        // A body that is not whole must not look whole: its length is missed, or its last chunk.
+        let ended = if whole { writer.close() } else { writer.abort() };
+        let _ = JsFuture::from(ended).await;
+    });
+    Ok(())
+}
+
+/// The way to the client; where the length is known, it is told.
+pub(super) fn pipe(length: Option<usize>) -> Result<(ReadableStream, WritableStream), JsValue> {
+    let Some(length) = length else {
+        let joint = js::IdentityTransformStream::new()?;
+        return Ok((joint.readable(), joint.writable()));
+    };
+    #[expect(clippy::cast_precision_loss, reason = "no answer has more bytes than a double tells apart")]
+    let joint = js::FixedLengthStream::new(length as f64)?;
+    Ok((joint.outlet(), joint.inlet()))
+}
+
+async fn flow(source: &mut Source, head: Vec<u8>, transit: &mut Transit, writer: &WritableStreamDefaultWriter) -> End {
+    let mut piece = head;
+    loop {
+        transit.pass(&piece);
+        match within(transit.left(now()), stream::write(writer, &piece)).await {
+            Ok(()) => {}
+            Err(Lost::TimedOut) => return End::TimedOut,
+            Err(_) => return End::ClientLeft,
+        }
+        piece = match within(transit.left(now()), source.next()).await {
+            Ok(Some(next)) => next,
+            Ok(None) => return End::Closed,
+            Err(Lost::TimedOut) => return End::TimedOut,
+            Err(_) => return End::Broken,
+        };
+    }
+}
+
+/// The client has left, but its answer is heard to the end.
+async fn hear_out(source: &mut Source, transit: &mut Transit) -> End {
+    loop {
+        match within(transit.left(now()), source.next()).await {
+            Ok(Some(piece)) => transit.pass(&piece),
+            Ok(None) => return End::Closed,
+            Err(Lost::TimedOut) => return End::TimedOut,
+            Err(_) => return End::Broken,
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! A long whole answer that passes in pieces, unread but for its beginning and its end: there its usage is sought. It is fed bytes and
+//! times; it waits for nothing.
+
+use std::rc::Rc;
+
+use super::Bridge;
+use super::closing::Closing;
+use super::receipt::{Outcome, Receipt};
+use super::relay::{End, failure};
+use crate::chat::Usage;
+use crate::config::{Millis, OnDisconnect};
+use crate::wire::json::last_value;
+
+/// So many bytes of the beginning, and of the end, are looked into.
+const LOOKED_INTO: usize = 64 << 10;
+
+/// One answer on its way.
+pub struct Transit {
+    bridge: Rc<Bridge>,
+    receipt: Receipt,
+    /// Reads the usage, as its format has it.
+    usage: fn(&str) -> Option<Usage>,
+    on_disconnect: OnDisconnect,
+    until: Millis,
+    head: Vec<u8>,
+    tail: Vec<u8>,
+    length: u64,
+}
+
+impl Transit {
+    /// An answer that has to be over at `until`.
+    pub(super) fn new(
+        bridge: Rc<Bridge>,
+        usage: fn(&str) -> Option<Usage>,
+        on_disconnect: OnDisconnect,
+        until: Millis,
+        receipt: Receipt,
+    ) -> Self {
+        Self { bridge, receipt, usage, on_disconnect, until, head: Vec::new(), tail: Vec::new(), length: 0 }
+    }
+
+    /// Bytes have come.
+    pub fn pass(&mut self, bytes: &[u8]) {
+        self.length = self.length.saturating_add(bytes.len() as u64);
+        let room = LOOKED_INTO.saturating_sub(self.head.len()).min(bytes.len());
+        self.head.extend_from_slice(bytes.get(..room).unwrap_or_default());
+        let newest = bytes.get(bytes.len().saturating_sub(LOOKED_INTO)..).unwrap_or_default();
+        let surplus = (self.tail.len() + newest.len()).saturating_sub(LOOKED_INTO);
+        self.tail.drain(..surplus.min(self.tail.len()));
+        self.tail.extend_from_slice(newest);
+    }
+
+    /// What is left of the time for the whole.
+    pub fn left(&self, now: Millis) -> Millis {
+        self.until.saturating_sub(now)
+    }
+
+    /// Whether the answer is heard to its end although the client has left.
+    pub fn hears_out(&self) -> bool {
+        self.on_disconnect == OnDisconnect::Finish
+    }
+
+    /// Whether what has come ends as an answer does.
+    pub fn is_whole(&self) -> bool {
+        self.tail.trim_ascii_end().ends_with(b"}")
+    }
+
+    /// What is left of the request, when the flow has ended.
+    pub fn close(mut self, end: End, left: bool, now: Millis) -> Closing {
+        let find = |name: &str| last_value(&self.tail, name).or_else(|| last_value(&self.head, name));
+        let usage = find("usage").and_then(self.usage);
+        let tier = find("service_tier").map(|tier| tier.trim_matches('"').to_owned());
+        let model = last_value(&self.head, "model").map(|model| model.trim_matches('"').chars().take(200).collect());
+        self.receipt.charge(usage, tier.as_deref(), &[], self.length);
+        (self.receipt.finished, self.receipt.served) = (now, model);
+        self.receipt.outcome = match end {
+            _ if left => Outcome::ClientClosed,
+            End::ClientLeft => Outcome::ClientClosed,
+            End::TimedOut => Outcome::TimedOut,
+            End::Closed if self.is_whole() => Outcome::Complete,
+            End::Closed | End::Broken => Outcome::Truncated,
+        };
+        let fails = matches!(self.receipt.outcome, Outcome::TimedOut | Outcome::Truncated);
+        Closing::new(self.bridge, self.receipt, fails.then(|| failure(end)), None)
+    }
+}

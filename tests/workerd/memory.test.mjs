@@ -1,0 +1,447 @@
+// What requests hold in memory: measured from outside, as the process has it, and counted by the gateway against `limits.memory_bytes`.
+
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { createServer, request as httpRequest } from "node:http";
+import { gzipSync } from "node:zlib";
+import { after, before, describe, it } from "node:test";
+import { as, soon } from "./client.mjs";
+import { expectError } from "./expect.mjs";
+import { KEY, startStage } from "./stage.mjs";
+
+const MB = 1e6;
+const TIME = { timeout: 120_000 };
+
+const config = (fake) => `
+providers:
+  any: { base_url: "${fake.base}", models: "*" }
+  claude: { adapter: anthropic, base_url: "${fake.base}", api_key_env: ANY_API_KEY, models: "*" }
+`;
+
+const CHAT = { id: "c", object: "chat.completion", created: 1, model: "m", choices: [{ index: 0, message: { role: "assistant", content: "hi" }, finish_reason: "stop" }], usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 } };
+const MESSAGE = { id: "m", type: "message", role: "assistant", model: "m", content: [{ type: "text", text: "hi" }], stop_reason: "end_turn", stop_sequence: null, usage: { input_tokens: 1, output_tokens: 1 } };
+
+/** A provider that keeps nothing of what it is sent. `play(req, res, body)` answers, if it is set; `body` is what of the request has come. */
+async function startProvider() {
+  const fake = { play: null, calls: 0 };
+  const server = createServer((req, res) => {
+    let length = 0;
+    req.on("data", (piece) => (length += piece.length));
+    req.on("error", () => {});
+    res.on("error", () => {});
+    req.on("end", () => {
+      fake.calls++;
+      fake.length = length;
+      if (fake.play) return fake.play(req, res);
+      json(res, req.url.endsWith("/messages") ? MESSAGE : CHAT);
+    });
+  });
+  server.keepAliveTimeout = 0;
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  fake.port = server.address().port;
+  fake.base = `http://127.0.0.1:${fake.port}/v1`;
+  fake.stop = () => {
+    server.closeAllConnections();
+    return new Promise((resolve) => server.close(resolve));
+  };
+  return fake;
+}
+
+function json(res, body) {
+  const text = JSON.stringify(body);
+  res.writeHead(200, { "content-type": "application/json", "content-length": Buffer.byteLength(text) });
+  res.end(text);
+}
+
+const status = (pid, row) => Number(new RegExp(`^${row}:\\s+(\\d+) kB`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]) * 1024;
+
+/** The most that the process has in memory while `work` is done, above what it has before, in bytes. */
+async function peak({ pid }, work) {
+  const idle = status(pid, "VmRSS");
+  // 5: the peak begins anew.
+  writeFileSync(`/proc/${pid}/clear_refs`, "5");
+  await work();
+  return status(pid, "VmHWM") - idle;
+}
+
+const chat = (length, model = "any/ok") => JSON.stringify({ model, messages: [{ role: "user", content: "x".repeat(length) }] });
+
+describe("bodies in memory", () => {
+  const start = (more = "") => startStage({ provider: startProvider, config: (fake) => config(fake) + more });
+
+  /** Bytes of memory for each byte of a body, between 4 and 16 MB. */
+  async function slope(model) {
+    const peaks = [];
+    for (const length of [4 * MB, 16 * MB]) {
+      const stage = await start();
+      try {
+        for (let n = 0; n < 20; n++) await stage.post(chat(10, model));
+        const body = chat(length, model);
+        peaks.push(await peak(stage.gateway, async () => assert.equal((await stage.post(body)).status, 200)));
+      } finally {
+        await stage.stop();
+      }
+    }
+    return (peaks[1] - peaks[0]) / (12 * MB);
+  }
+
+  for (const [model, most] of [["any/ok", 3], ["claude/ok", 5]]) {
+    it(`a body for ${model} takes at most ${most} times its length`, TIME, async (t) => {
+      const bytes = await slope(model);
+      t.diagnostic(`${bytes.toFixed(2)} bytes for each`);
+      assert.ok(bytes <= most, `${bytes.toFixed(2)} bytes for each`);
+    });
+  }
+
+  it("a body of millions of members is refused before they are kept", TIME, async (t) => {
+    const stage = await start();
+    try {
+      await stage.post(chat(10));
+      const body = `{${'"a":1,'.repeat(8 * MB / 6)}"model":"any/ok"}`;
+      const most = await peak(stage.gateway, async () => {
+        expectError(await stage.post(body), { status: 400, type: "invalid_request_error", code: "invalid_body", param: null });
+      });
+      t.diagnostic(`${(most / MB).toFixed(1)} MB`);
+      assert.ok(most <= 24 * MB, `${(most / MB).toFixed(1)} MB`);
+    } finally {
+      await stage.stop();
+    }
+  });
+
+  it("what one body took is there for the next", TIME, async (t) => {
+    const stage = await start();
+    try {
+      const body = chat(8 * MB);
+      assert.equal((await stage.post(body)).status, 200);
+      const more = await peak(stage.gateway, async () => {
+        for (let n = 0; n < 10; n++) assert.equal((await stage.post(body)).status, 200);
+      });
+      t.diagnostic(`ten more take ${(more / MB).toFixed(1)} MB`);
+      assert.ok(more <= 20 * MB, `${(more / MB).toFixed(1)} MB`);
+    } finally {
+      await stage.stop();
+    }
+  });
+
+  it("sixteen bodies of 8 MB at once take at most 100 MB, and who has to come again is told when", TIME, async (t) => {
+    const stage = await start();
+    try {
+      await stage.post(chat(10));
+      const body = chat(8 * MB);
+      let answers;
+      const most = await peak(stage.gateway, async () => {
+        answers = await Promise.all(Array.from({ length: 16 }, () => stage.post(body)));
+      });
+      const refused = answers.filter((answer) => answer.status === 503);
+      t.diagnostic(`${(most / MB).toFixed(1)} MB, ${refused.length} refused`);
+      assert.ok(most <= 100 * MB, `${(most / MB).toFixed(1)} MB`);
+      assert.equal(answers.filter((answer) => answer.status === 200).length + refused.length, 16);
+      for (const answer of refused) expectFull(answer);
+      assert.equal((await stage.post(body)).status, 200);
+    } finally {
+      await stage.stop();
+    }
+  });
+
+  describe("of an isolate with little", () => {
+    let stage;
+    before(async () => {
+      stage = await start("limits: { memory_bytes: 3000000 }\n");
+    });
+    after(() => stage.stop());
+
+    /** Begins a request of `length` bytes, and sends `sent` of them. */
+    function begin(length, sent, headers = as(KEY), path = "/v1/chat/completions") {
+      const req = httpRequest(stage.gateway.url + path, { method: "POST", agent: false, headers: { ...headers, "content-length": length } });
+      const answering = new Promise((resolve, reject) => {
+        req.on("response", (res) => {
+          const parts = [];
+          res.on("data", (part) => parts.push(part));
+          res.on("end", () => resolve({ status: res.statusCode, headers: res.headers, json: () => JSON.parse(Buffer.concat(parts)) }));
+        });
+        req.on("error", reject);
+      });
+      answering.catch(() => {});
+      req.write("x".repeat(sent));
+      return { answering, req };
+    }
+
+    /** Holds 0.9 MB three times, in a body that does not come to its end. */
+    async function occupy() {
+      const first = begin(900_000, 10);
+      for (let tries = 0; tries < 200; tries++) {
+        const next = await stage.post(chat(200_000));
+        if (next.status === 503) return first;
+      }
+      assert.fail("the body was not counted");
+    }
+
+    it("a body that only begins is counted by what it announces; another is refused, small ones are taken, and a wrong key is told so", TIME, async () => {
+      const first = await occupy();
+      expectFull(await stage.post(chat(200_000)));
+      assert.equal((await stage.post(chat(10))).status, 200);
+      const { status } = await soon(begin(500_000, 10, { ...as("wrong-key"), "content-type": "application/json" }).answering, "an answer");
+      assert.equal(status, 401);
+      first.req.destroy();
+      await freed();
+    });
+
+    it("who waits for the answer before sending is refused without a byte of the body", TIME, async () => {
+      const first = await occupy();
+      expectFull(await soon(begin(500_000, 0).answering, "a refusal"));
+      first.req.destroy();
+      await freed();
+    });
+
+    it("clients of messages are told in their own words", TIME, async () => {
+      const first = await occupy();
+      const body = JSON.stringify({ model: "any/ok", max_tokens: 9, messages: [{ role: "user", content: "x".repeat(200_000) }] });
+      const answer = await stage.request("/v1/messages", { method: "POST", headers: { "content-type": "application/json" }, body });
+      assert.deepEqual([answer.status, answer.json().error.type, answer.headers["retry-after"]], [503, "overloaded_error", "1"]);
+      first.req.destroy();
+      await freed();
+    });
+
+    it("a body of no announced length is counted as it comes", TIME, async () => {
+      const first = await occupy();
+      const headers = { "transfer-encoding": "chunked" };
+      expectFull(await stage.post(chat(300_000), headers));
+      first.req.destroy();
+      await freed();
+      assert.equal((await stage.post(chat(300_000), headers)).status, 200);
+    });
+
+    it("clients that leave in the middle of their bodies or their answers take nothing with them", TIME, async () => {
+      for (let n = 0; n < 200; n++) {
+        const { req } = begin(900_000, 10 + n * 1000);
+        await new Promise((resolve) => setTimeout(resolve, 2));
+        req.destroy();
+      }
+      await freed();
+      const asked = [];
+      stage.fake.play = (_, res) => asked.push(res);
+      for (let n = 0; n < 50; n++) {
+        const body = chat(300_000);
+        const { req } = begin(body.length, 0);
+        req.end(body);
+        for (let tries = 0; asked.length <= n && tries < 1000; tries++) await new Promise((resolve) => setTimeout(resolve, 2));
+        req.destroy();
+      }
+      assert.equal(asked.length, 50);
+      stage.fake.play = null;
+      await freed();
+    });
+
+    /** Waits until the largest body that there is room for is taken. */
+    async function freed() {
+      for (let tries = 0; tries < 200; tries++) {
+        if ((await stage.post(chat(990_000))).status === 200) return;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      assert.fail("room was not given back");
+    }
+  });
+});
+
+describe("whole answers in memory", () => {
+  let stage;
+  before(async () => {
+    stage = await startStage({ provider: startProvider, config });
+  });
+  after(() => stage.stop());
+
+  /** The provider answers with `text`, by its length, by pieces, or compressed. */
+  const answers = (text, form) => {
+    stage.fake.play = (_, res) => {
+      stage.fake.closed = new Promise((resolve) => res.on("close", () => resolve(!res.writableFinished)));
+      const bytes = form === "gzip" ? gzipSync(text) : Buffer.from(text);
+      res.writeHead(200, { "content-type": "application/json", ...(form === "length" ? { "content-length": bytes.length } : {}), ...(form === "gzip" ? { "content-encoding": "gzip" } : {}) });
+      res.end(bytes);
+    };
+  };
+  const long = (length, more = {}) => JSON.stringify({ ...CHAT, choices: [{ index: 0, message: { role: "assistant", content: "A".repeat(length) }, finish_reason: "stop" }], usage: { prompt_tokens: 11, completion_tokens: 22, total_tokens: 33 }, ...more });
+  const ask = (model, id) => stage.post(chat(10, model), { "x-request-id": id });
+
+  for (const form of ["length", "pieces", "gzip"]) {
+    it(`a long answer passes in pieces (${form}), whatever its length, with its usage in the receipt`, TIME, async (t) => {
+      for (const length of [5 * MB, 40 * MB]) {
+        const text = long(length);
+        answers(text, form);
+        let answer;
+        const id = `long-${form}-${length}`;
+        const most = await peak(stage.gateway, async () => (answer = await ask("any/m", id)));
+        t.diagnostic(`${(most / MB).toFixed(1)} MB for ${length / MB} MB`);
+        assert.equal(answer.status, 200);
+        assert.ok(answer.text === text, `${answer.text.length} of ${text.length}`);
+        assert.equal(answer.headers["x-llm-bridge-cost"], undefined);
+        if (form === "length") assert.equal(answer.headers["content-length"], String(text.length));
+        const end = await stage.end(id, "request_complete");
+        assert.deepEqual([end.outcome, end.input_tokens, end.output_tokens, end.estimated], ["complete", 11, 22, undefined]);
+        assert.ok(most <= 40 * MB, `${(most / MB).toFixed(1)} MB`);
+      }
+    });
+
+    it(`an answer that has to be held ends at 16 MiB (${form}): an error, a receipt, and the provider's call is given up`, TIME, async (t) => {
+      answers("A".repeat(64 * MB), form);
+      if (form !== "gzip") {
+        // Longer than any buffer on the way: it ends when the call is given up.
+        stage.fake.play = async (_, res) => {
+          stage.fake.closed = new Promise((resolve) => res.on("close", () => resolve(!res.writableFinished)));
+          res.writeHead(200, { "content-type": "application/json", ...(form === "length" ? { "content-length": 4000 * MB } : {}) });
+          while (!res.destroyed) if (!res.write("A".repeat(MB))) await new Promise((resolve) => res.once("drain", resolve).once("close", resolve));
+        };
+      }
+      let answer;
+      const most = await peak(stage.gateway, async () => (answer = await ask("claude/m", `held-${form}`)));
+      t.diagnostic(`${(most / MB).toFixed(1)} MB`);
+      expectError(answer, { status: 502, type: "upstream_error", code: "answer_too_large", param: null });
+      await stage.end(`held-${form}`, "request_error");
+      if (form !== "gzip") assert.equal(await soon(stage.fake.closed, "the call to be given up"), true);
+      assert.ok(most <= 80 * MB, `${(most / MB).toFixed(1)} MB`);
+    });
+  }
+
+  it("a bomb of gzip takes no more than other answers", TIME, async (t) => {
+    const bomb = gzipSync(Buffer.alloc(400 * MB, "A"), { level: 9 });
+    stage.fake.play = (_, res) => {
+      res.writeHead(200, { "content-type": "application/json", "content-encoding": "gzip", "content-length": bomb.length });
+      res.end(bomb);
+    };
+    const most = await peak(stage.gateway, async () => {
+      expectError(await ask("claude/m", "bomb"), { status: 502, type: "upstream_error", code: "answer_too_large", param: null });
+    });
+    t.diagnostic(`${(most / MB).toFixed(1)} MB for ${(bomb.length / MB).toFixed(1)} MB`);
+    assert.ok(most <= 80 * MB, `${(most / MB).toFixed(1)} MB`);
+  });
+
+  it("an answer that is cut does not look whole", TIME, async () => {
+    for (const form of ["length", "pieces"]) {
+      stage.fake.play = (_, res) => {
+        const text = long(6 * MB);
+        res.writeHead(200, { "content-type": "application/json", ...(form === "length" ? { "content-length": text.length } : {}) });
+        res.write(text.slice(0, -1000), () => setTimeout(() => res.destroy(), 50));
+      };
+      await assert.rejects(ask("any/m", `cut-${form}`));
+      assert.equal((await stage.end(`cut-${form}`, "request_error")).outcome, "truncated");
+    }
+    // Closed in good order, but in the middle of its JSON.
+    answers(long(6 * MB).slice(0, -1000), "pieces");
+    await assert.rejects(ask("any/m", "half"));
+    assert.equal((await stage.end("half", "request_error")).outcome, "truncated");
+  });
+});
+
+const event = (data) => `data: ${typeof data === "string" ? data : JSON.stringify(data)}\n\n`;
+const chunk = (delta, finish_reason = null) => event({ id: "c", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta, finish_reason }] });
+const picture = (length) => ({ images: [{ type: "image_url", index: 0, image_url: { url: `data:image/png;base64,${"A".repeat(length)}` } }] });
+
+describe("streams in memory", () => {
+  let stage;
+  const config = (fake) => `
+providers:
+  any: { base_url: "${fake.base}", models: "*" }
+  native: { base_url: "${fake.base}", api_key_env: ANY_API_KEY, stream_usage: show, models: "*" }
+  checked: { base_url: "${fake.base}", api_key_env: ANY_API_KEY, relay: checked, models: "*" }
+  claude: { adapter: anthropic, base_url: "${fake.base}", api_key_env: ANY_API_KEY, models: "*" }
+  gemini: { adapter: gemini, base_url: "${fake.base}", api_key_env: ANY_API_KEY, models: "*" }
+`;
+  before(async () => {
+    stage = await startStage({ provider: startProvider, config });
+  });
+  after(() => stage.stop());
+
+  /** The provider says these pieces, each as it is taken. */
+  const says = (...pieces) => {
+    stage.fake.play = async (_, res) => {
+      res.writeHead(200, { "content-type": "text/event-stream" });
+      for (const piece of pieces) if (!res.write(piece)) await new Promise((resolve) => res.once("drain", resolve).once("close", resolve));
+      res.end();
+    };
+  };
+  const stream = (model, path = "/v1/chat/completions") =>
+    stage.request(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ model, stream: true, max_tokens: 9, messages: [{ role: "user", content: "hi" }] }) });
+
+  const start = chunk({ role: "assistant", content: "" });
+  const stop = chunk({}, "stop") + event("[DONE]");
+
+  for (const provider of ["any", "native", "checked"]) {
+    it(`an event of 12 MB, and one of 24 MB, pass by ${provider}`, TIME, async (t) => {
+      for (const length of [12 * MB, 24 * MB]) {
+        const big = chunk(picture(length));
+        says(start, chunk({ content: "Here: " }), big, stop);
+        let answer;
+        const most = await peak(stage.gateway, async () => (answer = await stream(`${provider}/m`)));
+        t.diagnostic(`${(most / MB).toFixed(1)} MB for ${length / MB} MB`);
+        assert.equal(answer.status, 200);
+        assert.ok(answer.bytes.includes("A".repeat(length)), `${answer.bytes.length} bytes came`);
+        assert.ok(answer.text.slice(-300).includes('"finish_reason":"stop"') && answer.text.endsWith("data: [DONE]\n\n"), answer.text.slice(-300));
+        assert.ok(!answer.text.slice(-2000).includes('"error"'), answer.text.slice(-2000));
+      }
+    });
+
+    it(`an event of 20 MB that does not come to its end is an error by ${provider}`, TIME, async () => {
+      says(start, chunk({ content: "Here: " }), chunk(picture(20 * MB)).slice(0, -9));
+      const answer = await stream(`${provider}/m`);
+      const end = answer.text.slice(answer.text.lastIndexOf("data: {"));
+      assert.match(end, /"code":"stream_truncated"/);
+      assert.ok(answer.text.includes(`\n\n${end}`));
+    });
+  }
+
+  it("an event that is too large to be translated is an error in the client's format, never a plain stop", TIME, async () => {
+    const gemini = (text, more) => event({ candidates: [{ content: { role: "model", parts: [{ text }] }, index: 0, ...more }] });
+    says(gemini("Here: "), gemini("A".repeat(17 * MB)), gemini("", { finishReason: "STOP" }));
+    for (const path of ["/v1/chat/completions", "/v1/messages"]) {
+      const answer = await stream("gemini/m", path);
+      assert.match(answer.text.slice(-600), /too large to be read/);
+      assert.doesNotMatch(answer.text, /"finish_reason":"stop"|message_stop/);
+    }
+    says(event({ type: "message_start", message: { ...MESSAGE, content: [], stop_reason: null } }), event({ type: "content_block_start", index: 0, content_block: { type: "text", text: "" } }), event({ type: "content_block_delta", index: 0, delta: { type: "text_delta", text: "Here: " } }), event({ type: "content_block_delta", index: 0, delta: { type: "text_delta", text: "A".repeat(17 * MB) } }), event({ type: "message_delta", delta: { stop_reason: "end_turn" } }), event({ type: "message_stop" }));
+    const claude = await stream("claude/m");
+    assert.match(claude.text.slice(-600), /"code":"event_too_large"/);
+    assert.doesNotMatch(claude.text, /"finish_reason":"stop"/);
+    // Between two of the same format, it passes.
+    const own = await stream("claude/m", "/v1/messages");
+    assert.ok(own.bytes.length > 17 * MB && own.text.endsWith('data: {"type":"message_stop"}\n\n'), own.text.slice(-200));
+    says(start, chunk({ content: "Here: " }), chunk({ content: "A".repeat(17 * MB) }), stop);
+    const messages = await stream("any/m", "/v1/messages");
+    assert.match(messages.text.slice(-600), /event: error\ndata: .*too large to be read/);
+    assert.doesNotMatch(messages.text, /message_stop/);
+  });
+
+  it("comments before the first content take no room, however many come", TIME, async (t) => {
+    const flood = ": still thinking, still thinking, still thinking\n\n".repeat(20_000);
+    for (const model of ["any/m", "native/m", "checked/m"]) {
+      says(...Array.from({ length: 100 }, () => flood), start, chunk({ content: "hi" }), stop);
+      let answer;
+      const most = await peak(stage.gateway, async () => (answer = await stream(model)));
+      t.diagnostic(`${(most / MB).toFixed(1)} MB for ${(flood.length / 1e4).toFixed(0)} MB`);
+      assert.ok(answer.text.includes('"content":"hi"') && answer.text.endsWith("data: [DONE]\n\n"));
+      assert.ok(most <= 40 * MB, `${(most / MB).toFixed(1)} MB`);
+    }
+  });
+
+  it("more than a mebibyte of events before the first content is an error", TIME, async () => {
+    for (const model of ["any/m", "native/m", "checked/m"]) {
+      says(...Array.from({ length: 100 }, () => start.repeat(100)), chunk({ content: "hi" }), stop);
+      expectError(await stream(model), { status: 502, type: "upstream_error", code: "upstream_invalid_response", param: null });
+    }
+  });
+
+  it("lines without an end, and ends without lines, take no room", TIME, async (t) => {
+    const most = await peak(stage.gateway, async () => {
+      for (const flood of ["\r".repeat(MB), ":".repeat(MB), "\r\n".repeat(MB / 2)]) {
+        says(start, chunk({ content: "hi" }), ...Array.from({ length: 16 }, () => flood), "\n\n", stop);
+        for (const model of ["any/m", "checked/m", "claude/m"]) await stream(model);
+      }
+    });
+    t.diagnostic(`${(most / MB).toFixed(1)} MB`);
+    assert.ok(most <= 30 * MB, `${(most / MB).toFixed(1)} MB`);
+  });
+});
+
+function expectFull(answer) {
+  expectError(answer, { status: 503, type: "configuration_error", code: "gateway_overloaded", param: null });
+  assert.equal(answer.headers["retry-after"], "1");
+}
+
