@@ -121,6 +121,9 @@ is billed like a row. None of them is gathered with those of other requests, or 
 promise became its receipt in place; but then whoever opens a book would look for promises among all receipts. A parent keeps a book of
 its own: the same again.
 
+**A request under a minute costs nothing more.** The promise is good for 75 s. A longer one renews it after 60 s, and then each 30 s: a call
+and a row for each, in each of its accounts.
+
 **Rows read** are those of writes, and of books that are opened again: an object that has been still for some 10 s may be put away. Then it
 reads up to 100 receipts at a time, at least back to the last sums (each 50 receipts) and over the last 6 minutes.
 
@@ -128,7 +131,7 @@ reads up to 100 receipts at a time, at least back to the last sums (each 50 rece
 
 | what happens | receipts of a key without limits | a limited key |
 | --- | --- | --- |
-| an isolate dies | those gathered there in the last 100 ms, and those on their way | the promise stands: the limits hold. A receipt on its way is lost; when the promise's time is over (the request's, and 60 s), it is given back |
+| an isolate dies | those gathered there in the last 100 ms, and those on their way | the promise stands: the limits hold. After 75 s without a word (counted anew if the account, too, is opened again) the request's place is free, and the account's next order enters a receipt: \`lost\`, with the prompt and what was heard, estimated. The rest of the promise is held until its time is over (the request's, and 60 s); a receipt that arrives late takes that one's place |
 | the event that was to carry them is cut off | they wait in the isolate until the next request that comes 2 s later or more | not gathered |
 | an object does not answer | tried again after 0.2, 1 and 4 s, then written to the log as \`receipts_lost\` | the same; if it does not answer before the request, the caller gets 503 |
 | an object dies | nothing: what it answered is written | nothing |

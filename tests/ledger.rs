@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use llm_bridge::ledger::{
-    Answer, Ask, Book, Budget, Entry, Gauge, Kept, Order, Period, Promise, Refusal, Reply, Report, Row, SPAN, Terms,
-    Tokens, Totals, Write, day_of,
+    Answer, Ask, Book, Budget, Entry, Gauge, Kept, LEASE, LOST, Order, Period, Promise, Refusal, Reply, Report, Row,
+    SPAN, Terms, Tokens, Totals, Write, day_of,
 };
 use llm_bridge::wire::date;
 use proptest::prelude::*;
@@ -34,7 +34,7 @@ impl Store {
         for write in writes {
             match write.clone() {
                 Write::Terms(terms) => self.terms = Some(terms),
-                Write::Promise(id, promise) => assert_eq!(self.promises.insert(id, promise), None),
+                Write::Promise(id, promise) => drop(self.promises.insert(id, promise)),
                 Write::Counting(counting) => self.counting = Some(counting),
                 Write::Void(id) => assert!(self.promises.remove(&id).is_some(), "{id}"),
                 Write::Entries(row) => {
@@ -44,7 +44,21 @@ impl Store {
                     assert!(row.at >= last.at, "{row:?} after {last:?}");
                     self.rows.push(row);
                 }
+                Write::Truth(number, at, truth) => {
+                    let row = self.rows.iter_mut().find(|row| row.number == number).unwrap();
+                    assert!(row.at == at && row.read().iter().any(|entry| entry.id == truth.id), "{row:?} {truth:?}");
+                    row.entries = row.with(&truth);
+                }
+                Write::Sums(number, at, sums) => {
+                    let last = self.rows.last_mut().unwrap();
+                    assert_eq!((last.number, last.at), (number, at));
+                    last.sums = Some(sums);
+                }
                 Write::Day(day, sums) => assert_eq!(self.days.insert(day, sums), None, "day {day}"),
+                Write::Amend(day, was, is) => {
+                    let sums = Book::amended(&self.days[&day], &was, &is).unwrap();
+                    self.days.insert(day, sums);
+                }
             }
         }
     }
@@ -59,12 +73,17 @@ impl Store {
         self.rows.iter().flat_map(|row| row.read().into_iter().map(|entry| (row.at, entry)))
     }
 
-    /// All sums, of days that are over and of the last.
-    fn usage(&self, book: &mut Book) -> BTreeMap<(u64, String, String), Totals> {
+    /// All sums, of days that are over and of the last, as the book says.
+    fn usage(&mut self, book: &mut Book, now: u64) -> BTreeMap<(u64, String, String), Totals> {
+        let mut writes = Vec::new();
+        let reply = book.obey(USAGE, now, &mut writes);
+        self.write(&writes);
+        self.with_days(reply)
+    }
+
+    fn with_days(&self, today: Reply) -> BTreeMap<(u64, String, String), Totals> {
+        let Reply::Usage(today) = today else { panic!("no usage") };
         let mut reports: Vec<Report> = self.days.values().flat_map(|sums| Book::reports(sums)).collect();
-        let Reply::Usage(today) = book.obey(Order::Usage { from: 0, to: u64::MAX }, 0, &mut Vec::new()) else {
-            panic!("no usage")
-        };
         reports.extend(today);
         let mut usage = BTreeMap::new();
         for report in reports {
@@ -94,6 +113,8 @@ impl Store {
     }
 }
 
+const USAGE: Order = Order::Usage { from: 0, to: u64::MAX };
+
 /// What becomes of an order.
 #[derive(Clone, Copy, Debug)]
 enum Fate {
@@ -122,6 +143,52 @@ struct Grant {
     truth: Option<u64>,
 }
 
+/// A request that was granted and is not settled, or was settled when it had been taken for lost.
+#[derive(Clone, Debug)]
+struct Under {
+    promise: Promise,
+    draft: Option<Entry>,
+    /// The most that it can cost, whether or not a budget held that.
+    most: Option<u64>,
+    /// The end of its lease, as written, and what was added when the books were opened.
+    lease: u64,
+    grace: u64,
+    extended: bool,
+    /// Its receipt: when it was entered, and how it stands.
+    lost: Option<(u64, Entry)>,
+    settled: Option<u64>,
+    live: bool,
+}
+
+impl Under {
+    fn lapses(&self) -> u64 {
+        if self.draft.is_none() { self.promise.until } else { self.promise.until.min(self.lease.max(self.grace)) }
+    }
+
+    fn held(&self, time: u64) -> u64 {
+        match &self.lost {
+            _ if self.settled.is_some() => 0,
+            None => self.promise.cost,
+            Some(_) if self.promise.until <= time => 0,
+            Some((_, entry)) => self.promise.cost.saturating_sub(entry.cost.unwrap_or(self.promise.cost)),
+        }
+    }
+
+    /// When nothing is left of it, once it is lost.
+    fn forgotten(&self) -> u64 {
+        let since = self.lost.as_ref().map_or(self.promise.until, |(at, _)| self.promise.until.max(*at));
+        self.settled.unwrap_or(since) + REMEMBERED + 1
+    }
+
+    /// The receipt of it, if it is lost.
+    fn receipt(&self, ended: u64) -> Option<Entry> {
+        let draft = self.draft.clone()?;
+        let cost = draft.cost.map(|cost| cost.min(self.most.unwrap_or(u64::MAX)));
+        let promise = Some(Promise { lease: None, ..self.promise.clone() });
+        Some(Entry { id: draft.id.clone(), ended, cost, promise, ..draft })
+    }
+}
+
 /// The world in which the books are kept.
 struct World {
     alive: Book,
@@ -132,10 +199,12 @@ struct World {
     latest: u64,
     terms: Option<Terms>,
     grants: Vec<Grant>,
-    open: BTreeMap<String, Promise>,
+    open: BTreeMap<String, Under>,
     settled: BTreeMap<String, u64>,
-    /// When and how much: of entries whose promise held this budget's money until the end.
-    honest: Vec<(u64, u64)>,
+    /// Lost, and forgotten without a truth.
+    gone: HashSet<String>,
+    /// When and how much, by request: of entries whose promise held this budget's money until the end.
+    honest: BTreeMap<String, (u64, u64)>,
     /// Admitted when there was another budget.
     older: HashSet<String>,
 }
@@ -163,7 +232,8 @@ impl World {
             grants: Vec::new(),
             open: BTreeMap::new(),
             settled: BTreeMap::new(),
-            honest: Vec::new(),
+            gone: HashSet::new(),
+            honest: BTreeMap::new(),
             older: HashSet::new(),
         }
     }
@@ -179,18 +249,41 @@ impl World {
                     Order::Settle(entries) => entries.iter().map(|entry| entry.id.as_str()).collect(),
                     _ => Vec::new(),
                 };
-                let forgotten = |id: &&str| self.settled.get(*id).is_some_and(|at| at + REMEMBERED < self.time());
+                let forgotten = |id: &&str| {
+                    let fades = |under: &Under| under.lost.is_some() && under.forgotten() <= self.time();
+                    self.gone.contains(*id)
+                        || self.open.get(*id).is_some_and(fades)
+                        || self.settled.get(*id).is_some_and(|at| at + REMEMBERED < self.time())
+                };
                 if ids.iter().any(forgotten) {
                     return;
                 }
                 self.order(order, *fate);
                 if matches!(fate, Fate::LostReply) {
-                    self.crashing = self.store.open(self.now);
+                    self.reopen();
                     self.order(order, Fate::Well);
                 }
+                self.check();
             }
         }
-        self.check();
+    }
+
+    /// One book is opened again; the other, which is not, grants its requests the same.
+    fn reopen(&mut self) {
+        self.crashing = self.store.open(self.now);
+        self.alive.extend(self.now);
+        let time = self.time();
+        for under in self.open.values_mut().filter(|under| under.live && under.lost.is_none()) {
+            under.grace = 0;
+            if under.draft.is_none() || under.extended {
+                continue;
+            }
+            if under.lease > time {
+                under.grace = time + LEASE;
+            } else {
+                (under.lease, under.extended) = (time + LEASE, true);
+            }
+        }
     }
 
     /// The time of the books.
@@ -198,22 +291,26 @@ impl World {
         self.now.max(self.latest)
     }
 
-    fn order(&mut self, order: &Order, fate: Fate) {
+    fn order(&mut self, order: &Order, fate: Fate) -> Reply {
         if matches!(fate, Fate::LostWrites) {
             self.crashing.obey(order.clone(), self.now, &mut Vec::new());
         }
         if matches!(fate, Fate::LostWrites | Fate::Crash) {
-            self.crashing = self.store.open(self.now);
+            self.reopen();
         }
         let (mut writes, mut others) = (Vec::new(), Vec::new());
         let reply = self.alive.obey(order.clone(), self.now, &mut writes);
         let other = self.crashing.obey(order.clone(), self.now, &mut others);
         assert_eq!(reply, other, "{order:?}");
         assert_eq!(writes, others, "{order:?}");
+        let time = self.time();
         self.store.write(&writes);
+        self.lose(order, &writes, time);
         match order {
-            Order::Admit(ask) => self.admitted(ask, &reply, &writes),
-            Order::Settle(entries) => self.settled(entries, &writes),
+            Order::Admit(ask) => self.admitted(ask, &reply, &writes, time),
+            Order::Settle(entries) => self.settled(entries, &writes, time),
+            Order::Renew { id, tokens, cost } => self.renewed(id, (*tokens, *cost), time),
+            Order::Release(id) => self.released(id, time),
             Order::Post { terms, .. } => {
                 // Where a budget shrinks or becomes another, the old one's money is nobody's promise.
                 let kept = |old: &Terms| match (old.budget, terms.budget) {
@@ -228,26 +325,88 @@ impl World {
             }
             _ => {}
         }
+        reply
     }
 
-    /// Requests that were lost are forgotten by the next order.
-    fn lose(&mut self, writes: &[Write], time: u64) {
-        let lost: HashSet<_> =
-            self.open.iter().filter(|(_, promise)| promise.until <= time).map(|(id, _)| id.clone()).collect();
-        for id in lost {
-            assert!(writes.contains(&Write::Void(id.clone())), "{id} is lost");
-            self.open.remove(&id);
+    /// Whatever is ordered, requests of which nothing is heard any more are lost, but not the one that the order is about.
+    fn lose(&mut self, order: &Order, writes: &[Write], time: u64) {
+        let about: Vec<&str> = match order {
+            Order::Settle(entries) => entries.iter().map(|entry| entry.id.as_str()).collect(),
+            Order::Renew { id, .. } | Order::Release(id) => vec![id],
+            _ => Vec::new(),
+        };
+        let mut void = Vec::new();
+        for (id, under) in self.open.iter_mut().filter(|(id, _)| !about.contains(&id.as_str())) {
+            let ended = under.lapses();
+            under.live &= ended > time;
+            if under.settled.is_none() && !under.live && under.lost.is_none() && under.draft.is_some() {
+                let receipt = under.receipt(ended).unwrap();
+                let kept: Vec<Entry> = self.store.entries().map(|(_, entry)| entry).filter(|e| e.id == *id).collect();
+                assert_eq!(kept, std::slice::from_ref(&receipt));
+                self.latest = time;
+                if !self.older.contains(id) {
+                    let most = under.promise.cost;
+                    self.honest.insert(id.clone(), (time, receipt.cost.unwrap_or(most).min(most)));
+                }
+                under.lost = Some((time, receipt));
+            } else if (under.draft.is_none() && !under.live) || (under.lost.is_some() && under.forgotten() <= time) {
+                void.push(id.clone());
+            }
+        }
+        for id in void {
+            assert!(writes.contains(&Write::Void(id.clone())), "{id} is void");
+            let under = self.open.remove(&id).unwrap();
+            if under.lost.is_some() && under.settled.is_none() {
+                self.gone.insert(id);
+            }
         }
     }
 
-    fn admitted(&mut self, ask: &Ask, reply: &Reply, writes: &[Write]) {
-        let time = self.time();
-        self.lose(writes, time);
+    fn renewed(&mut self, id: &str, (tokens, cost): (Tokens, Option<u64>), time: u64) {
+        let older = self.older.contains(id);
+        let Some(under) = self.open.get_mut(id).filter(|under| under.settled.is_none() && under.promise.until > time)
+        else {
+            return;
+        };
+        let Some(draft) = &mut under.draft else { return };
+        let cost = match &under.lost {
+            Some((_, was)) => was.cost.map(|was| was.max(cost.unwrap_or(0))),
+            None => cost,
+        };
+        (draft.tokens, draft.cost) = (Some(tokens), cost);
+        (under.lease, under.grace, under.extended, under.live) = (time + LEASE, 0, false, true);
+        if let Some((at, _)) = under.lost {
+            let receipt = under.receipt(time).unwrap();
+            if !older {
+                let most = under.promise.cost;
+                self.honest.insert(id.to_owned(), (at, receipt.cost.unwrap_or(most).min(most)));
+            }
+            under.lost = Some((at, receipt));
+        }
+    }
+
+    fn released(&mut self, id: &str, time: u64) {
+        let Some(under) = self.open.get_mut(id).filter(|under| under.settled.is_none()) else { return };
+        if let Some((at, _)) = under.lost {
+            (under.settled, under.live) = (Some(time), false);
+            self.settled.insert(id.to_owned(), time);
+            self.honest.insert(id.to_owned(), (at, 0));
+        } else {
+            self.open.remove(id);
+            self.grants.retain(|grant| grant.id != id);
+            // Nothing was written at that time any more.
+            let entries = self.store.entries().map(|(at, _)| at);
+            self.latest = entries.chain(self.open.values().map(|under| under.promise.at)).max().unwrap_or(0);
+        }
+    }
+
+    fn admitted(&mut self, ask: &Ask, reply: &Reply, writes: &[Write], time: u64) {
         let promise = writes.iter().find_map(|write| match write {
             Write::Promise(id, text) if *id == ask.id => Some(serde_json::from_str::<Promise>(text).unwrap()),
             _ => None,
         });
-        assert!(!writes.iter().any(|write| matches!(write, Write::Entries(_) | Write::Terms(_))));
+        let promise = promise.filter(|_| !self.open.contains_key(&ask.id));
+        assert!(!writes.iter().any(|write| matches!(write, Write::Terms(_))));
         match reply {
             Reply::Refused { refusal, .. } => {
                 assert_eq!(promise, None);
@@ -288,7 +447,11 @@ impl World {
     }
 
     fn promised(&self) -> u64 {
-        self.open.values().map(|promise| promise.cost).sum()
+        self.open.values().map(|under| under.held(self.time())).sum()
+    }
+
+    fn live(&self) -> u64 {
+        self.open.values().filter(|under| under.live).count() as u64
     }
 
     fn granted(&mut self, ask: &Ask, promise: Promise, time: u64) {
@@ -300,9 +463,22 @@ impl World {
         assert_eq!(promise.cost, terms.budget.and(ask.cost).unwrap_or(0));
         self.latest = time;
         let promise_cost = promise.cost;
-        self.open.insert(ask.id.clone(), promise.clone());
+        let draft = ask.draft.clone().map(|draft| Entry { id: ask.id.clone(), ..*draft });
+        assert_eq!(promise.lease.as_ref().map(|lease| lease.until), draft.as_ref().map(|_| time + LEASE));
+        let under = Under {
+            promise: promise.clone(),
+            draft,
+            most: ask.cost,
+            lease: time + LEASE,
+            grace: 0,
+            extended: false,
+            lost: None,
+            settled: None,
+            live: true,
+        };
+        self.open.insert(ask.id.clone(), under);
         self.grants.push(Grant { id: ask.id.clone(), promise, truth: None });
-        assert!(self.open.len() as u64 <= terms.concurrent.unwrap_or(u64::MAX));
+        assert!(self.live() <= terms.concurrent.unwrap_or(u64::MAX));
         assert!(self.taken(true, time, SPAN) <= terms.requests_per_minute.unwrap_or(u64::MAX));
         assert!(self.taken(false, time, SPAN) <= terms.tokens_per_minute.unwrap_or(u64::MAX));
         // What costs nothing may go on even where too much is spent.
@@ -332,7 +508,7 @@ impl World {
             Refusal::Ended => assert!(!terms.are_valid(time)),
             Refusal::Model => assert!(!terms.models.is_empty()),
             Refusal::Body { limit } => assert!(ask.body > *limit),
-            Refusal::Concurrent { limit } => assert!(self.open.len() as u64 >= *limit),
+            Refusal::Concurrent { limit } => assert!(self.live() >= *limit),
             Refusal::Requests { wait } => {
                 assert!((1..=SPAN + SLACK).contains(wait) && room(true, 1) > terms.requests_per_minute.unwrap());
             }
@@ -355,29 +531,50 @@ impl World {
         }
     }
 
-    fn settled(&mut self, entries: &[Entry], writes: &[Write]) {
-        let time = self.time();
-        self.lose(writes, time);
-        let rows: Vec<&Row> =
-            writes.iter().filter_map(|write| if let Write::Entries(row) = write { Some(row) } else { None }).collect();
+    fn settled(&mut self, entries: &[Entry], writes: &[Write], time: u64) {
+        let entered =
+            writes.iter().rev().find_map(|write| if let Write::Entries(row) = write { Some(row) } else { None });
         let mut fresh: Vec<&Entry> = Vec::new();
         for entry in entries {
-            if !self.settled.contains_key(&entry.id) && fresh.iter().all(|other| other.id != entry.id) {
+            if self.settled.contains_key(&entry.id) || fresh.iter().any(|other| other.id == entry.id) {
+                continue;
+            }
+            if self.open.get(&entry.id).is_some_and(|under| under.lost.is_some()) {
+                self.corrected(entry, time);
+            } else {
                 fresh.push(entry);
             }
         }
-        assert_eq!(rows.is_empty(), fresh.is_empty(), "{entries:?}");
-        let [row] = rows.as_slice() else { return assert!(rows.is_empty()) };
-        assert_eq!(row.at, time);
-        let kept = row.read();
-        assert_eq!(kept.len(), fresh.len());
+        let kept =
+            entered.map(Row::read).filter(|kept| kept.iter().all(|entry| entry.outcome != LOST)).unwrap_or_default();
+        assert_eq!(kept.len(), fresh.len(), "{entries:?}");
+        assert!(kept.is_empty() || entered.unwrap().at == time);
         for (kept, entry) in kept.iter().zip(fresh) {
             self.settled_one(kept, entry, time);
         }
     }
 
+    /// A late truth stands where the receipt of the lost request stood, and nowhere else.
+    fn corrected(&mut self, entry: &Entry, time: u64) {
+        let under = self.open.get_mut(&entry.id).unwrap();
+        let (at, was) = under.lost.clone().unwrap();
+        let promise = Some(Promise { lease: None, ..under.promise.clone() });
+        // The gateway knows whether a request is a member's when it is admitted, and that does not change; here anything is settled.
+        let truth = Entry { promise, member: was.member, ..entry.clone() };
+        let kept: Vec<(u64, Entry)> = self.store.entries().filter(|(_, kept)| kept.id == entry.id).collect();
+        assert_eq!(kept, [(at, truth)]);
+        (under.settled, under.live) = (Some(time), false);
+        self.settled.insert(entry.id.clone(), time);
+        if !self.older.contains(&entry.id) {
+            let charged = was.cost.unwrap_or(under.promise.cost);
+            // What was given back when its time was over is nobody's promise any more.
+            let most = if under.promise.until > time { under.promise.cost } else { charged };
+            self.honest.insert(entry.id.clone(), (at, entry.cost.unwrap_or(under.promise.cost).min(most)));
+        }
+    }
+
     fn settled_one(&mut self, kept: &Entry, entry: &Entry, time: u64) {
-        let promise = self.open.remove(&entry.id);
+        let promise = self.open.remove(&entry.id).map(|under| Promise { lease: None, ..under.promise });
         assert_eq!(kept, &Entry { promise: promise.clone(), ..entry.clone() });
         self.settled.insert(entry.id.clone(), time);
         self.latest = time;
@@ -386,21 +583,23 @@ impl World {
         self.grants.iter_mut().rfind(|grant| grant.id == entry.id).unwrap().truth = Some(tokens);
         // What cost more than it had asked for may break a budget, and nothing else.
         if !self.older.contains(&entry.id) {
-            self.honest.push((time, entry.cost.unwrap_or(promise.cost).min(promise.cost)));
+            self.honest.insert(entry.id.clone(), (time, entry.cost.unwrap_or(promise.cost).min(promise.cost)));
         }
     }
 
     /// What is true at any time.
     fn check(&mut self) {
+        let usage = self.order(&USAGE, Fate::Well);
+        assert_eq!(self.store.with_days(usage), self.store.sums());
         let time = self.time();
-        assert_eq!(self.store.usage(&mut self.alive), self.store.sums());
-        assert_eq!(self.store.usage(&mut self.crashing), self.store.sums());
         let ids: HashSet<_> = self.store.entries().map(|(_, entry)| entry.id).collect();
-        assert!(ids.len() == self.store.entries().count() && ids.len() == self.settled.len(), "one entry for each id");
+        let lost = self.open.values().filter(|under| under.lost.is_some() && under.settled.is_none()).count();
+        assert!(ids.len() == self.store.entries().count(), "one entry for each id");
+        assert_eq!(ids.len(), self.settled.len() + lost + self.gone.len(), "one entry for each request");
         assert!(self.store.promises.keys().eq(self.open.keys()));
         if let Some(budget) = self.terms.as_ref().and_then(|terms| terms.budget) {
-            let here = self.honest.iter().filter(|(at, _)| period(budget.per, *at) == period(budget.per, time));
-            let open = self.open.iter().filter(|(id, _)| !self.older.contains(*id)).map(|(_, promise)| promise.cost);
+            let here = self.honest.values().filter(|(at, _)| period(budget.per, *at) == period(budget.per, time));
+            let open = self.open.iter().filter(|(id, _)| !self.older.contains(*id)).map(|(_, under)| under.held(time));
             assert!(here.map(|(_, cost)| cost).sum::<u64>() + open.sum::<u64>() <= budget.nanos);
         }
     }
@@ -448,14 +647,16 @@ fn terms() -> impl Strategy<Value = Terms> {
 fn admit() -> impl Strategy<Value = Order> {
     let life = prop_oneof![Just(0u64), Just(1_000), Just(60_000), Just(60_300), Just(600_000)];
     let hash = prop_oneof![8 => Just(Some("hash")), 8 => Just(None), 1 => Just(Some("other"))];
-    let rest =
-        (prop::option::weighted(0.3, answer()), prop::option::weighted(0.05, Just("models".to_owned())), any::<bool>());
+    let draft =
+        prop::option::weighted(0.9, entry().prop_map(|entry| Box::new(Entry { outcome: LOST.into(), ..entry })));
+    let astray = prop::option::weighted(0.05, Just("models".to_owned()));
+    let rest = (prop::option::weighted(0.3, answer()), astray, any::<bool>(), draft);
     (id(), hash, model(), 0u64..110, 0u64..60, prop::option::weighted(0.9, 0u64..60), life, rest).prop_map(
-        |(id, hash, model, body, tokens, cost, life, (answer, astray, fit))| {
+        |(id, hash, model, body, tokens, cost, life, (answer, astray, fit, draft))| {
             let tokens = tokens + answer.as_ref().map_or(0, |answer| answer.limit * answer.drawn);
             let cost = answer.as_ref().map(|answer| answer.cost(answer.limit)).or(cost);
             let (hash, models) = (hash.map(str::to_owned), vec![model]);
-            Order::Admit(Ask { id, hash, models, body, tokens, cost, life, answer, astray, fit })
+            Order::Admit(Ask { id, hash, models, body, tokens, cost, life, answer, astray, fit, draft })
         },
     )
 }
@@ -464,6 +665,13 @@ fn answer() -> impl Strategy<Value = Answer> {
     (0u64..30, 0u64..3_000, 1u64..3, 1u64..90, 1u64..20, any::<bool>()).prop_map(
         |(besides, each, drawn, limit, least, settable)| Answer { besides, each, drawn, limit, least, settable },
     )
+}
+
+fn renew() -> impl Strategy<Value = Order> {
+    (id(), 0u64..40, prop::option::weighted(0.9, 0u64..60)).prop_map(|(id, output, cost)| {
+        let tokens = Tokens { fresh: 3, output, ..Tokens::default() };
+        Order::Renew { id, tokens, cost }
+    })
 }
 
 fn settle() -> impl Strategy<Value = Order> {
@@ -497,12 +705,15 @@ fn post() -> impl Strategy<Value = Order> {
 
 fn step() -> impl Strategy<Value = Step> {
     let fate = prop_oneof![6 => Just(Fate::Well), 2 => Just(Fate::Crash), 1 => Just(Fate::LostReply), 1 => Just(Fate::LostWrites)];
-    let order = prop_oneof![12 => admit(), 8 => settle(), 1 => post()];
+    let (admit, settle, renew) = (admit().boxed(), settle().boxed(), renew().boxed());
+    let release = id().prop_map(Order::Release).boxed();
+    let order = prop_oneof![12 => admit, 6 => settle, 4 => renew, 2 => release, 1 => post().boxed()].boxed();
     let pass = prop_oneof![
         4 => Just(0u64),
         4 => 1u64..300,
         4 => 300u64..20_000,
-        2 => 59_000u64..61_000,
+        2 => 59_000u64..76_000,
+        1 => 74_999u64..75_002,
         1 => 299_000u64..301_000,
         1 => 600_000u64..10_000_000,
         1 => (1u64..9).prop_map(|days| days * date::DAY),
@@ -554,7 +765,16 @@ fn extreme() -> impl Strategy<Value = Order> {
     let ask = (hostile(), edge(), edge(), maybe(), edge()).prop_map(|(id, body, tokens, cost, life)| {
         let answer = Answer { besides: body, each: tokens, drawn: life, limit: body, least: tokens, settable: true };
         let (astray, answer) = (Some(id.clone()).filter(|id| id.len() > 3), Some(answer));
-        Order::Admit(Ask { models: vec![id.clone()], id, body, tokens, cost, life, answer, astray, ..Ask::default() })
+        let tally = Some(Tokens { fresh: tokens, ..Tokens::default() });
+        let draft = Entry { model: id.clone(), outcome: LOST.into(), tokens: tally, cost, ..Entry::default() };
+        let draft = Some(Box::new(draft));
+        let models = vec![id.clone()];
+        Order::Admit(Ask { models, id, body, tokens, cost, life, answer, astray, draft, ..Ask::default() })
+    });
+    let renew = (hostile(), edge(), maybe()).prop_map(|(id, output, cost)| Order::Renew {
+        id,
+        tokens: Tokens { output, ..Tokens::default() },
+        cost,
     });
     let tokens = || (edge(), edge(), edge(), edge());
     let entry = (hostile(), hostile(), hostile(), tokens(), edge(), maybe()).prop_map(
@@ -578,7 +798,8 @@ fn extreme() -> impl Strategy<Value = Order> {
     );
     let usage = (edge(), edge()).prop_map(|(from, to)| Order::Usage { from, to });
     let post = (hostile(), terms).prop_map(|(hash, terms)| Order::Post { hash, terms, version: 1 });
-    prop_oneof![2 => post, 6 => ask, 6 => entry, 1 => usage]
+    // Boxed: a stack holds no five such orders at once.
+    prop_oneof![2 => post.boxed(), 6 => ask.boxed(), 6 => entry.boxed(), 2 => renew.boxed(), 1 => usage.boxed()].boxed()
 }
 
 proptest! {
@@ -602,21 +823,28 @@ proptest! {
             let reply = book.obey(order.clone(), now, &mut writes);
             prop_assert_eq!(&serde_json::from_str::<Reply>(&serde_json::to_string(&reply).unwrap()).unwrap(), &reply);
             store.write(&writes);
-            let last = store.entries().last().map(|(_, entry)| entry);
             match order {
-                Order::Settle(entries) if writes.iter().any(|write| matches!(write, Write::Entries(_))) => {
-                    prop_assert_eq!(last.map(|last| Entry { promise: None, ..last }), entries.into_iter().next_back());
+                Order::Settle(entries) => {
+                    let told = |entry: &Entry| entry.outcome == LOST || entries.contains(&Entry { promise: None, ..entry.clone() });
+                    for write in &writes {
+                        match write {
+                            Write::Entries(row) => prop_assert!(row.read().iter().all(told)),
+                            Write::Truth(_, _, truth) => prop_assert!(told(truth)),
+                            _ => {}
+                        }
+                    }
                 }
-                Order::Admit(ask) if writes.iter().any(|write| matches!(write, Write::Promise(..))) => {
-                    prop_assert!(store.promises.contains_key(&ask.id));
+                Order::Admit(ask) if writes.iter().any(|write| matches!(write, Write::Promise(id, _) if *id == ask.id)) => {
+                    let void = writes.contains(&Write::Void(ask.id.clone()));
+                    prop_assert!(void || store.promises.contains_key(&ask.id));
                 }
                 _ => {}
             }
-            let usage = store.usage(&mut book);
+            let usage = store.usage(&mut book, now);
             if crash {
                 book = store.open(now);
             }
-            prop_assert_eq!(store.usage(&mut book), usage);
+            prop_assert_eq!(store.usage(&mut book, now), usage);
         }
     }
 }

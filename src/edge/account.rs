@@ -39,15 +39,18 @@ impl Account {
             Some(book) => book,
             None => Book::open(self.shelf.kept()?, self.shelf.rows(None), now),
         };
+        let asked = Asked::of(&order);
         let mut writes = Vec::new();
-        let reply = match order {
-            Order::Entries { before, limit } => self.entries(before, limit),
-            Order::Usage { from, to } => self.usage(&mut book, from, to, now),
-            order => book.obey(order, now, &mut writes),
-        };
+        let reply = book.obey(order, now, &mut writes);
         // A book that could not be read, or whose words could not be kept, is closed: it is opened anew from what could.
         self.shelf.check()?;
         self.write(&writes)?;
+        let reply = match asked {
+            Asked::Entries(before, limit) => self.entries(before, limit),
+            Asked::Usage(from, to) => self.usage(reply, from, to.min(day_of(now))),
+            Asked::Other => reply,
+        };
+        self.shelf.check()?;
         *kept = Some(book);
         Ok(reply)
     }
@@ -68,11 +71,28 @@ impl Account {
         Reply::Entries(entries.take(limit).collect())
     }
 
-    fn usage(&self, book: &mut Book, from: u64, to: u64, now: u64) -> Reply {
-        let mut reports = self.shelf.days(from, to.min(day_of(now)));
-        if let Reply::Usage(today) = book.obey(Order::Usage { from, to }, now, &mut Vec::new()) {
+    fn usage(&self, today: Reply, from: u64, to: u64) -> Reply {
+        let mut reports = self.shelf.days(from, to);
+        if let Reply::Usage(today) = today {
             reports.extend(today);
         }
         Reply::Usage(reports)
+    }
+}
+
+/// What an order asks of the shelf, when all has been written.
+enum Asked {
+    Entries(Option<u64>, u64),
+    Usage(u64, u64),
+    Other,
+}
+
+impl Asked {
+    fn of(order: &Order) -> Self {
+        match order {
+            Order::Entries { before, limit } => Self::Entries(*before, *limit),
+            Order::Usage { from, to } => Self::Usage(*from, *to),
+            _ => Self::Other,
+        }
     }
 }

@@ -4,7 +4,7 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{ReadableStream, WritableStream, WritableStreamDefaultWriter};
 
-use super::host::{Edge, Incoming, now, within};
+use super::host::{Edge, Incoming, now};
 use super::source::Source;
 use super::{js, stream};
 use crate::gateway::host::Lost;
@@ -22,9 +22,9 @@ pub(super) fn carry(
     let (source, cancel) = incoming.parts();
     let (mut source, host) = (source.ok_or(JsValue::NULL)?, edge.clone());
     edge.keep(async move {
-        let end = flow(&mut source, head, &mut transit, &writer).await;
+        let end = flow(&host, &mut source, head, &mut transit, &writer).await;
         let left = end == End::ClientLeft;
-        let end = if left && transit.hears_out() { hear_out(&mut source, &mut transit).await } else { end };
+        let end = if left && transit.hears_out() { hear_out(&host, &mut source, &mut transit).await } else { end };
         let whole = end == End::Closed && transit.is_whole();
         if !whole {
             cancel.abort();
@@ -48,16 +48,23 @@ pub(super) fn pipe(length: Option<usize>) -> Result<(ReadableStream, WritableStr
     Ok((joint.outlet(), joint.inlet()))
 }
 
-async fn flow(source: &mut Source, head: Vec<u8>, transit: &mut Transit, writer: &WritableStreamDefaultWriter) -> End {
+async fn flow(
+    host: &Edge,
+    source: &mut Source,
+    head: Vec<u8>,
+    transit: &mut Transit,
+    writer: &WritableStreamDefaultWriter,
+) -> End {
     let mut piece = head;
     loop {
         transit.pass(&piece);
-        match within(transit.left(now()), stream::write(writer, &piece)).await {
+        host.renew(|| None);
+        match host.within(transit.left(now()), stream::write(writer, &piece)).await {
             Ok(()) => {}
             Err(Lost::TimedOut) => return End::TimedOut,
             Err(_) => return End::ClientLeft,
         }
-        piece = match within(transit.left(now()), source.next()).await {
+        piece = match host.within(transit.left(now()), source.next()).await {
             Ok(Some(next)) => next,
             Ok(None) => return End::Closed,
             Err(Lost::TimedOut) => return End::TimedOut,
@@ -67,9 +74,9 @@ async fn flow(source: &mut Source, head: Vec<u8>, transit: &mut Transit, writer:
 }
 
 /// The client has left, but its answer is heard to the end.
-async fn hear_out(source: &mut Source, transit: &mut Transit) -> End {
+async fn hear_out(host: &Edge, source: &mut Source, transit: &mut Transit) -> End {
     loop {
-        match within(transit.left(now()), source.next()).await {
+        match host.within(transit.left(now()), source.next()).await {
             Ok(Some(piece)) => transit.pass(&piece),
             Ok(None) => return End::Closed,
             Err(Lost::TimedOut) => return End::TimedOut,

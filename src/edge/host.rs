@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures::future::{Either, select};
@@ -17,7 +18,7 @@ use super::source::Source;
 use super::{body, count, js, object, outbox};
 use crate::config::Millis;
 use crate::gateway::host::{Answer, Call, Gathered, Lost, Seat, Unread};
-use crate::gateway::{Closing, Host, Reservation};
+use crate::gateway::{Closing, Host, Lease, Reservation};
 use crate::tokens::Encoding;
 
 /// An answer waits for the vault so long at most: without it, it is still an answer. So does a request for the secrets that sign keys.
@@ -60,12 +61,14 @@ pub(super) struct Edge {
     client: AbortSignal,
     env: Env,
     keeper: Keeper,
+    /// Of a request with limits, until it is settled.
+    pub(super) lease: Rc<RefCell<Option<Lease>>>,
 }
 
 impl Edge {
     /// `client` fires when the client leaves.
     pub(super) fn new(client: AbortSignal, env: Env, keeper: Keeper) -> Self {
-        Self { client, env, keeper }
+        Self { client, env, keeper, lease: Rc::default() }
     }
 
     /// Does something that nobody waits for.
@@ -180,13 +183,13 @@ impl Host for Edge {
         let promise = js::fetch(&call.url, &init).map_err(|_| Lost::Broken)?;
         drop((call, init));
         if let Some(body) = body {
-            let sent = room.take();
+            let (sent, edge) = (room.take(), self.clone());
             self.keep(async move {
-                let _ = within(limit, body.send()).await;
+                let _ = edge.within(limit, body.send()).await;
                 drop(sent);
             });
         }
-        let response = within(limit, JsFuture::from(promise)).await;
+        let response = self.within(limit, JsFuture::from(promise)).await;
         if response == Err(Lost::TimedOut) {
             cancel.abort();
         }
@@ -205,7 +208,7 @@ impl Host for Edge {
         if let Some(length) = length.filter(|length| *length <= most.min(HELD)) {
             wait_for(room, length).await.inspect_err(|_| answer.cancel.abort())?;
             let buffer = answer.response.array_buffer().map_err(|_| Lost::Broken)?;
-            let gathered = within(limit, body::copy(buffer)).await;
+            let gathered = self.within(limit, body::copy(buffer)).await;
             let gathered = gathered.inspect_err(|_| answer.cancel.abort())?;
             return Ok(Gathered::Whole(gathered.0, Some(gathered.1)));
         }
@@ -229,7 +232,12 @@ impl Host for Edge {
         Ok(Gathered::Whole(bytes, None))
     }
 
+    fn hold(&self, lease: Lease) {
+        self.lease.replace(Some(lease));
+    }
+
     fn settle(&self, mut closing: Closing) {
+        self.lease.replace(None);
         let Some((encoding, texts)) = closing.question() else { return self.close(&closing) };
         let edge = self.clone();
         self.keep(async move {
@@ -252,14 +260,14 @@ impl Host for Edge {
     async fn next(&self, stream: &Incoming, limit: Millis) -> Result<Option<Vec<u8>>, Lost> {
         // Taken out while it is read: a borrow must not outlive an await.
         let Some(mut source) = stream.source.take() else { return Ok(None) };
-        let next = within(limit, source.next()).await;
+        let next = self.within(limit, source.next()).await;
         stream.source.replace(Some(source));
         next
     }
 
     async fn peek(&self, answer: Answered, limit: usize, time: Millis) -> Vec<u8> {
         let Some(stream) = answer.response.body() else { return Vec::new() };
-        let read = within(time, body::read_some(&stream, limit)).await;
+        let read = self.within(time, body::read_some(&stream, limit)).await;
         answer.cancel.abort();
         read.map(|(bytes, _)| bytes).unwrap_or_default()
     }
@@ -358,13 +366,5 @@ impl Edge {
         let signal = if call.ends_with_client { AbortSignal::any(&Array::of2(&own, &self.client)) } else { own };
         init.set_signal(Some(&signal));
         Ok(cancel)
-    }
-}
-
-/// Waits for something no longer than so many milliseconds.
-pub(super) async fn within<T>(limit: Millis, wait: impl Future<Output = Result<T, JsValue>>) -> Result<T, Lost> {
-    match select(pin!(wait), Delay::from(Duration::from_millis(limit))).await {
-        Either::Left((result, _)) => result.map_err(|_| Lost::Broken),
-        Either::Right(_) => Err(Lost::TimedOut),
     }
 }

@@ -7,6 +7,7 @@ mod call;
 mod carry;
 mod count;
 mod directory;
+mod hold;
 mod host;
 mod js;
 mod object;

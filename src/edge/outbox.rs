@@ -71,19 +71,35 @@ pub(super) fn gather(edge: &Edge, account: String, entry: Entry) {
     });
 }
 
+/// Renews a lease. If that fails, the next renewal does it.
+pub(super) fn renew(edge: &Edge, accounts: &[String], order: &Order) {
+    let (env, accounts) = (edge.env(), accounts.to_vec());
+    let Ok(order) = serde_json::to_string(order) else { return };
+    edge.keep(async move {
+        join_all(accounts.iter().map(|account| deliver(&env, account, &order))).await;
+    });
+}
+
 /// Sends entries until they have arrived. An account counts each once, however often it comes.
 async fn carry(env: &Env, account: String, entries: Vec<Entry>) {
     let Ok(order) = serde_json::to_string(&Order::Settle(entries)) else { return };
+    if !deliver(env, &account, &order).await {
+        log(&format!(
+            "{{\"level\":\"error\",\"event\":\"receipts_lost\",\"account\":\"{account}\",\"order\":{order}}}"
+        ));
+    }
+}
+
+/// Sends an order, again if need be; whether it has arrived.
+async fn deliver(env: &Env, account: &str, order: &str) -> bool {
     for pause in PAUSES.into_iter().map(Some).chain([None]) {
-        let reply = object::ask(env, Seat::Account(&account), order.clone()).await;
+        let reply = object::ask(env, Seat::Account(account), order.to_owned()).await;
         if reply.is_ok_and(|reply| serde_json::from_str(&reply).is_ok_and(|reply| matches!(reply, Reply::Done))) {
-            return;
+            return true;
         }
-        match pause {
-            Some(pause) => Delay::from(Duration::from_millis(pause)).await,
-            None => log(&format!(
-                "{{\"level\":\"error\",\"event\":\"receipts_lost\",\"account\":\"{account}\",\"order\":{order}}}"
-            )),
+        if let Some(pause) = pause {
+            Delay::from(Duration::from_millis(pause)).await;
         }
     }
+    false
 }

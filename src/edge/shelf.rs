@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use worker::{Error, Result, SqlStorage, SqlStorageValue};
 
 use crate::config::Accounting;
-use crate::ledger::{Book, Kept, Report, Row, Write, day_of};
+use crate::ledger::{Book, Entry, Kept, Report, Row, Write, day_of};
 
 /// Entries are kept in tables of so many days, so that old ones go in one stroke.
 const DAYS_OF_TABLE: u64 = 7;
@@ -49,6 +49,10 @@ impl Shelf {
     pub(super) fn write(&self, write: &Write) -> Result<()> {
         let table = match write {
             Write::Entries(row) => Some(day_of(row.at) / DAYS_OF_TABLE),
+            // What changes is there, or was thrown away long ago.
+            Write::Truth(number, at, truth) => return self.put_truth(*number, *at, truth),
+            Write::Sums(number, at, sums) => return self.put_sums(*number, *at, sums),
+            Write::Amend(day, was, is) => return self.amend(*day, was, is),
             _ => None,
         };
         self.prepare(table)?;
@@ -69,7 +73,38 @@ impl Shelf {
                 let values = vec![number(row.number)?, number(row.at)?, text(&row.entries), sums];
                 self.run(&format!("INSERT INTO entries_{} VALUES (?, ?, ?, ?)", table.unwrap_or_default()), values)
             }
+            Write::Truth(..) | Write::Sums(..) | Write::Amend(..) => Ok(()),
         }
+    }
+
+    /// The table of entries that were written then, if it is still there.
+    fn table(&self, at: u64) -> Option<u64> {
+        let table = day_of(at) / DAYS_OF_TABLE;
+        let mut tables = self.tables.borrow_mut();
+        tables.get_or_insert_with(|| self.look()).contains(&table).then_some(table)
+    }
+
+    fn put_truth(&self, row: u64, at: u64, truth: &Entry) -> Result<()> {
+        let Some(table) = self.table(at) else { return Ok(()) };
+        // Rows before the next number; the newest of them is the one.
+        let Some(row) = self.page(table, Some(row.saturating_add(1)), 1).pop().filter(|found| found.number == row)
+        else {
+            return Ok(());
+        };
+        let values = vec![text(row.with(truth)), number(row.number)?];
+        self.run(&format!("UPDATE entries_{table} SET entries = ? WHERE number = ?"), values)
+    }
+
+    fn put_sums(&self, row: u64, at: u64, sums: &str) -> Result<()> {
+        let Some(table) = self.table(at) else { return Ok(()) };
+        self.run(&format!("UPDATE entries_{table} SET sums = ? WHERE number = ?"), vec![text(sums), number(row)?])
+    }
+
+    fn amend(&self, day: u64, was: &Entry, is: &Entry) -> Result<()> {
+        let rows = self.rows_of("SELECT sums FROM days WHERE day = ?", vec![number(day)?]);
+        let sums = rows.first().and_then(|row| as_text(row.first())).and_then(|sums| Book::amended(&sums, was, is));
+        let Some(sums) = sums else { return Ok(()) };
+        self.run("UPDATE days SET sums = ? WHERE day = ?", vec![text(sums), number(day)?])
     }
 
     /// Makes the tables that are missing.
@@ -143,7 +178,7 @@ impl Shelf {
             let mut page = Vec::new().into_iter();
             std::iter::from_fn(move || {
                 let row = page.next().or_else(|| {
-                    page = self.page(table, before).into_iter();
+                    page = self.page(table, before, PAGE).into_iter();
                     page.next()
                 });
                 before = row.as_ref().map(|row: &Row| row.number);
@@ -152,9 +187,9 @@ impl Shelf {
         })
     }
 
-    fn page(&self, table: u64, before: Option<u64>) -> Vec<Row> {
+    fn page(&self, table: u64, before: Option<u64>, limit: u64) -> Vec<Row> {
         let query = format!(
-            "SELECT number, at, entries, sums FROM entries_{table} WHERE number < ? ORDER BY number DESC LIMIT {PAGE}"
+            "SELECT number, at, entries, sums FROM entries_{table} WHERE number < ? ORDER BY number DESC LIMIT {limit}"
         );
         // The largest whole number that JavaScript has.
         let before = before.unwrap_or(1 << 53).min((1 << 53) - 1);

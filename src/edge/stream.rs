@@ -225,14 +225,14 @@ impl Flow {
         }
         let began = now();
         let mut writing = pin!(write(writer, bytes));
-        let wait = || alarm(self.relay.wait(began));
+        let wait = || alarm(self.relay.wait(began).min(self.host.until_renewal()));
         let mut written = match select(&mut writing, self.alarm.get_or_insert_with(wait)).await {
             Either::Left((written, _)) => Some(written),
             Either::Right(_) => None,
         };
         if written.is_none() {
             self.alarm = None;
-            if let Either::Left((late, _)) = select(writing, alarm(self.relay.left(now()))).await {
+            if let Either::Left((late, _)) = select(writing, pin!(self.host.pause(self.relay.left(now())))).await {
                 written = Some(late);
             }
         }
@@ -257,6 +257,7 @@ impl Flow {
                 Ok(Next::Bytes(bytes)) => {
                     pass(&mut self.relay, &bytes);
                     self.relay.sent(now());
+                    self.host.renew(|| Some(self.relay.said()));
                     if bytes.len() < VIEW as usize { NAP.min(self.relay.wait(now()) / 4) } else { 0 }
                 }
                 Ok(Next::Closed | Next::Broken) => {
@@ -267,8 +268,8 @@ impl Flow {
                 Ok(Next::Tick(Tick::KeepAlive)) => {
                     stop.abort();
                     // The pump still hands over what it holds: a client that does not read cannot stop the clock of the whole.
-                    let left = alarm(self.relay.left(now()));
-                    if let Either::Left(_) = select(&mut pumped, left).await {
+                    let left = self.host.pause(self.relay.left(now()));
+                    if let Either::Left(_) = select(&mut pumped, pin!(left)).await {
                         return Pumped::Silence;
                     }
                     self.pumping = Some(pumped);
@@ -341,7 +342,7 @@ impl Flow {
             self.fresh = false;
             return Next::Tick(self.relay.tick(now()));
         }
-        let wait = || alarm(self.relay.wait(now()));
+        let wait = || alarm(self.relay.wait(now()).min(self.host.until_renewal()));
         let read = match select(pin!(self.source.next()), self.alarm.get_or_insert_with(wait)).await {
             Either::Left((read, _)) => Some(read),
             Either::Right(_) => None,
@@ -351,6 +352,7 @@ impl Flow {
             None => {
                 // What came while we slept has not been heard yet: it counts before the clock does.
                 self.alarm = None;
+                self.host.renew(|| Some(self.relay.said()));
                 match select(pin!(self.source.next()), alarm(GRACE)).await {
                     Either::Left((read, _)) => read,
                     Either::Right(_) => return Next::Tick(self.relay.tick(now())),

@@ -5,7 +5,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{WritableStream, WritableStreamDefaultWriter};
 
 use super::host::{Edge, now};
-use super::stream::{abandon, alarm, pass, write};
+use super::stream::{abandon, pass, write};
 use crate::gateway::{End, Host as _, PACE, Relay, Story};
 
 /// Writes a stream of our own.
@@ -22,7 +22,7 @@ pub(super) fn tell(story: Story, mut relay: Relay, writable: &WritableStream, ed
     };
     let host = edge.clone();
     edge.keep(async move {
-        let told = tell_all(story, &mut relay, &writer).await;
+        let told = tell_all(story, &mut relay, &writer, &host).await;
         let end = if told.is_ok() { End::Closed } else { End::ClientLeft };
         relay.finish(end);
         let _ = JsFuture::from(writer.close()).await;
@@ -32,13 +32,18 @@ pub(super) fn tell(story: Story, mut relay: Relay, writable: &WritableStream, ed
 }
 
 /// The first content leaves at once; from then on, what comes faster than the pace leaves together.
-async fn tell_all(story: Story, relay: &mut Relay, writer: &WritableStreamDefaultWriter) -> Result<(), JsValue> {
+async fn tell_all(
+    story: Story,
+    relay: &mut Relay,
+    writer: &WritableStreamDefaultWriter,
+    host: &Edge,
+) -> Result<(), JsValue> {
     let (mut ready, mut owed) = (Vec::new(), 0);
     for (index, (pause, frames)) in story.enumerate() {
         owed += pause;
         if owed >= PACE || (owed > 0 && index <= 2) {
             write(writer, &std::mem::take(&mut ready)).await?;
-            alarm(std::mem::take(&mut owed)).await;
+            host.pause(std::mem::take(&mut owed)).await;
         }
         pass(relay, &frames);
         ready.extend_from_slice(&frames);

@@ -30,8 +30,8 @@ pub(super) async fn answer<H: Host>(
     let question = manner.client.count.as_ref().ok_or_else(|| unsupported("Clients of this format do not count."))?;
     let body = read_body(bridge, host, request).await?;
     let (ask, target) = aimed(bridge, host, &body, &task::CHAT, caller, receipt).await?;
-    let (models, time) = (names(&ask, &target), target.model.clocks.total);
-    let subject = counting::Subject { models, body: body.len() as u64, time };
+    let models = names(&ask, &target);
+    let subject = counting::Subject { models, body: body.len() as u64 };
     let leave = counting::admit(bridge, host, caller, subject).await?;
     let upstream = adapters::upstream(target.provider.adapter);
     let theirs = upstream.and_then(|upstream| Some((upstream, upstream.count.as_ref()?)));

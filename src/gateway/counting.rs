@@ -3,15 +3,12 @@
 use super::host::Host;
 use super::permit::{apology, order, refused};
 use super::{Bridge, Caller, permit, tokenize};
-use crate::config::Millis;
 use crate::error::Result;
-use crate::ledger::{Asked, Order, Reply, Terms};
+use crate::ledger::{Asked, LEASE, Order, Reply, Terms};
 use crate::tokens::Encoding;
 
 /// Text that is counted exactly, in bytes: some tenths of a second of work.
 const EXACT: usize = 1 << 20;
-/// After the time allowed for a question, its end may take so long to be told.
-const GRACE: Millis = 60_000;
 
 /// The leave to count.
 #[derive(Debug, Default)]
@@ -27,8 +24,6 @@ pub(super) struct Subject {
     pub(super) models: Vec<String>,
     /// The length of its body in bytes.
     pub(super) body: u64,
-    /// The time allowed for it.
-    pub(super) time: Millis,
 }
 
 /// Asks for leave. A key that has no limits of requests, and whose terms were heard a moment ago, is not asked about again.
@@ -39,13 +34,13 @@ pub(super) async fn admit<H: Host>(bridge: &Bridge, host: &H, caller: &Caller, s
     let Some(hash) = &caller.hash else { return Ok(Leave::default()) };
     permit::recall(bridge, host, caller)?;
     let now = host.now();
-    let Subject { models, body, time } = subject;
+    let Subject { models, body } = subject;
     if let Some(terms) = bridge.known.terms(hash, now).filter(is_free) {
         return terms.refuse(&models, body, now).map(|()| Leave::default()).map_err(|refusal| apology(&refusal, None));
     }
     let id = format!("{:032x}", host.dice());
-    let life = time.saturating_add(GRACE);
-    let mut asked = Asked { id: id.clone(), hash: Some(hash.clone()), models, body, life };
+    // It has no lease to renew: should its end not be told, its place is free when a lease would be over.
+    let mut asked = Asked { id: id.clone(), hash: Some(hash.clone()), models, body, life: LEASE };
     let mut leave = Leave { id, accounts: Vec::new() };
     let terms = match order(host, &caller.key_id, &Order::Count(asked.clone())).await? {
         Reply::Granted { terms, .. } => terms,
@@ -65,7 +60,7 @@ pub(super) async fn admit<H: Host>(bridge: &Bridge, host: &H, caller: &Caller, s
     Ok(leave)
 }
 
-/// The question has been answered. If that cannot be told, its places are free when its time is over.
+/// The question has been answered. If that cannot be told, its places are free when a lease would be over.
 pub(super) async fn release<H: Host>(host: &H, leave: Leave) {
     for account in &leave.accounts {
         let _ = order(host, account, &Order::Counted(leave.id.clone())).await;

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::Body;
 use super::closing::Closing;
+use super::lease::Lease;
 use super::memory::Reservation;
 use crate::config::Millis;
 use crate::tokens::Encoding;
@@ -35,6 +36,10 @@ pub trait Host {
     /// Takes what is left of a request that has ended, exactly once for each: what it asks is counted, its line goes to the log, its
     /// receipt to the books. None of it keeps an answer waiting.
     fn settle(&self, closing: Closing);
+
+    /// This request has a lease: it is renewed whenever it is due, until the request is settled. No answer waits for that, and a request
+    /// that is over before the first renewal costs nothing more.
+    fn hold(&self, lease: Lease);
 
     /// Reads a client's body of at most `limit` bytes. `announced`: its length, if that is known; then it is not above the limit, and
     /// `room` holds it. If not, `room` grows with it.

@@ -13,6 +13,7 @@ mod embed;
 mod gather;
 mod held;
 mod keyring;
+mod lease;
 mod memory;
 mod models;
 mod names;
@@ -39,6 +40,7 @@ pub use caller::{identify, recognise};
 pub use closing::Closing;
 pub use dispatch::Story;
 pub use host::Host;
+pub use lease::Lease;
 pub use memory::Reservation;
 pub use names::fits_header;
 pub use permit::{Caller, Permit};
@@ -65,7 +67,7 @@ use door::{Endpoint, Visit};
 use keyring::Keyring;
 use memory::Memory;
 use pair::Manner;
-use permit::{Known, Need};
+use permit::Known;
 use received::read_body;
 
 /// The header in which an id of a request comes and goes.

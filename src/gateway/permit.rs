@@ -6,16 +6,16 @@ use std::collections::HashMap;
 
 use super::Bridge;
 use super::host::{Host, Seat};
+use super::lease::Lease;
+use super::reserve::Need;
 use crate::config::{Millis, Nanos};
 use crate::error::{Error, Result};
-use crate::ledger::{Answer, Ask, Gauge, Gauges, Order, Refusal, Reply, Terms};
+use crate::ledger::{Ask, Gauge, Gauges, Order, Refusal, Reply, Terms};
 
 /// For so long the terms of a key are relied on without asking: what is changed has effect everywhere after this time.
 const RELIED_ON: Millis = 4_000;
 /// Keys whose terms are remembered; if there are more, all are forgotten.
 const REMEMBERED: usize = 10_000;
-/// After the time allowed for a request, its receipt may take so long to arrive.
-const GRACE: Millis = 60_000;
 
 /// The response header that tells the limit of the answer, in tokens, that the gateway set because the budget allowed no more.
 const LIMIT: &str = "x-llm-bridge-max-tokens";
@@ -60,27 +60,6 @@ impl Known {
     pub(super) fn forget(&self, hash: &str) {
         self.0.borrow_mut().remove(hash);
     }
-}
-
-/// What a request may take at most.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Need {
-    /// The names of its model: as the caller wrote it, and in full.
-    pub models: Vec<String>,
-    /// The length of its body in bytes.
-    pub body: u64,
-    /// Tokens of the prompt and the answer.
-    pub tokens: u64,
-    /// Money; none if the model's price is not known.
-    pub cost: Option<Nanos>,
-    /// The time allowed for it.
-    pub time: Millis,
-    /// How the cost depends on the length of its answers; none if it has none, or the price is not known.
-    pub answer: Option<Answer>,
-    /// A field that could lead the provider to another model or another reading than this gateway's.
-    pub astray: Option<String>,
-    /// The tier in which it is to be served, if it is not the usual one and the model has a price.
-    pub tier: Option<String>,
 }
 
 /// The leave to go on.
@@ -176,9 +155,9 @@ pub async fn admit<H: Host>(bridge: &Bridge, host: &H, caller: &Caller, need: im
     if let Some(terms) = bridge.known.terms(hash, now).filter(free) {
         return allowed(&terms, &need, now).map(|()| permit).map_err(|refusal| apology(&refusal, None));
     }
-    let tier = need.tier.clone();
-    let mut ask = asked(&permit.id, hash, need);
-    let tier = tier.as_deref();
+    let guess = need.guess();
+    let mut ask = need.ask(&permit.id, hash, &guess);
+    let tier = guess.tier.as_deref();
     let terms = match order(host, &caller.key_id, &Order::Admit(ask.clone())).await? {
         Reply::Granted { terms, gauges, limit } => {
             (permit.gauges, permit.limited) = (gauges, !free(&terms));
@@ -193,6 +172,7 @@ pub async fn admit<H: Host>(bridge: &Bridge, host: &H, caller: &Caller, need: im
     };
     if let Some(parent) = terms.parent {
         (ask.hash, ask.fit) = (None, terms.budget.is_some_and(|budget| budget.fit));
+        ask.draft.iter_mut().for_each(|draft| draft.member = true);
         let reply = order(host, &parent, &Order::Admit(ask.clone())).await;
         let Ok(Reply::Granted { limit, .. }) = reply else {
             // What was promised is given back; if even that fails, it ends by itself.
@@ -202,15 +182,10 @@ pub async fn admit<H: Host>(bridge: &Bridge, host: &H, caller: &Caller, need: im
         permit.take(&mut ask, limit);
         permit.accounts.push(parent);
     }
+    if permit.limited && ask.draft.is_some() {
+        host.hold(Lease::new(&permit, guess, now));
+    }
     Ok(permit)
-}
-
-/// What an account is asked.
-fn asked(id: &str, hash: &str, need: Need) -> Ask {
-    let life = need.time.saturating_add(GRACE);
-    let Need { models, body, tokens, cost, answer, astray, .. } = need;
-    let (id, hash) = (id.to_owned(), Some(hash.to_owned()));
-    Ask { id, hash, models, body, tokens, cost, life, answer, astray, fit: false }
 }
 
 /// What an account would say without counting anything.

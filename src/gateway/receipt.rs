@@ -8,7 +8,7 @@ use super::plausible::Plausible;
 use crate::chat::Usage;
 use crate::config::{Fields, Format, Level, Logging, Millis, Nanos, Problem};
 use crate::error::Error;
-use crate::ledger::Entry;
+use crate::ledger::{Entry, LOST};
 use crate::policy::price::Price;
 use crate::policy::tokens;
 use crate::wire::date::write_time;
@@ -228,6 +228,13 @@ impl Receipt {
             promise: None,
             cost: self.cost,
         }
+    }
+
+    /// What goes into the books if nothing is heard of it any more; tokens and cost are still to be guessed.
+    pub fn draft(&self) -> Entry {
+        let receipt = self.entry(&Permit::default(), false);
+        // Which status its client got is not known.
+        Entry { outcome: LOST.to_owned(), status: 0, estimated: true, ..receipt }
     }
 
     /// The log's line for the start of a request. `messages` are the conversation's JSON, if the operator wants it logged.

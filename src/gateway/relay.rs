@@ -112,6 +112,11 @@ impl Relay {
         (passed, self.receipt.chunk_line(logging, now, bytes))
     }
 
+    /// How much of the answer has been heard, roughly, in bytes.
+    pub fn said(&self) -> u64 {
+        self.heard.said().1
+    }
+
     /// What has to be kept before the client gets the bytes that [`Relay::pass`] or [`Relay::finish`] just gave.
     pub fn keepsake(&mut self) -> Option<Keepsake> {
         let safe = self.safe.as_mut()?;

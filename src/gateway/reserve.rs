@@ -2,20 +2,66 @@
 
 use super::aim::names;
 use super::host::Host;
+use super::lease::Guess;
 use super::pair::Manner;
 use super::plausible::Plausible;
-use super::{Bridge, Caller, Need, Permit, Receipt, dispatch, permit};
+use super::{Bridge, Caller, Permit, Receipt, dispatch, permit};
 use crate::adapters::openai::inbound::{self, Ask};
 use crate::adapters::openai::limit::{self, Names};
 use crate::adapters::openai::served::{self, Tier};
 use crate::adapters::openai::tally;
-use crate::config::Nanos;
+use crate::config::{Millis, Nanos};
 use crate::error::Result;
-use crate::ledger::Answer;
+use crate::ledger::{self, Answer, Entry};
 use crate::policy::price::{self, Bound, Card, Price};
 use crate::policy::route::Target;
+use crate::policy::tokens;
 use crate::provider::params;
 use crate::wire::json::{Document, whole};
+
+/// After the time allowed for a request, its receipt may take so long to arrive.
+const GRACE: Millis = 60_000;
+
+/// What a request may take at most.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Need {
+    /// The names of its model: as the caller wrote it, and in full.
+    pub models: Vec<String>,
+    /// The length of its body in bytes.
+    pub body: u64,
+    /// Tokens of the prompt and the answer.
+    pub tokens: u64,
+    /// Money; none if the model's price is not known.
+    pub cost: Option<Nanos>,
+    /// What the model costs, if that is known.
+    pub price: Option<Price>,
+    /// The time allowed for it.
+    pub time: Millis,
+    /// How the cost depends on the length of its answers; none if it has none, or the price is not known.
+    pub answer: Option<Answer>,
+    /// A field that could lead the provider to another model or another reading than this gateway's.
+    pub astray: Option<String>,
+    /// The tier in which it is to be served, if it is not the usual one and the model has a price.
+    pub tier: Option<String>,
+    /// The receipt that stands if nothing more is heard of it, tokens and cost aside; none for what leaves no receipt.
+    pub draft: Option<Entry>,
+}
+
+impl Need {
+    /// What a lease tells of it until its truth is known.
+    pub(super) fn guess(&self) -> Guess {
+        Guess { price: self.price, tier: self.tier.clone(), prompt: tokens::rough(self.body) }
+    }
+
+    /// What an account is asked.
+    pub(super) fn ask(self, id: &str, hash: &str, guess: &Guess) -> ledger::Ask {
+        let life = self.time.saturating_add(GRACE);
+        let Self { models, body, tokens, cost, answer, astray, draft, .. } = self;
+        let (id, hash) = (id.to_owned(), Some(hash.to_owned()));
+        let draft = draft.map(|draft| Box::new(guess.entry(draft)));
+        ledger::Ask { id, hash, models, body, tokens, cost, life, answer, astray, fit: false, draft }
+    }
+}
 
 /// Makes a request ready for its provider, as far as it is edited in place, and asks for leave to send it; where the account grants a
 /// shorter answer than was asked for, its limit is set.
@@ -31,7 +77,8 @@ pub(super) async fn admit<H: Host>(
     receipt: &mut Receipt,
 ) -> Result<Permit> {
     let mut extent = extent(ask, target, manner);
-    let permit = permit::admit(bridge, host, caller, || extent.need(ask, target)).await?;
+    let need = || Need { draft: Some(receipt.draft()), ..extent.need(ask, target) };
+    let permit = permit::admit(bridge, host, caller, need).await?;
     if let Some(limit) = permit.limit {
         extent.limit(ask, target, limit);
     }
@@ -142,10 +189,12 @@ impl Extent<'_> {
             body: length,
             tokens,
             cost,
+            price: self.card.price,
             time: target.model.clocks.total,
             answer,
             astray,
             tier,
+            draft: None,
         }
     }
 

@@ -26,7 +26,7 @@ pub(super) async fn answer<H: Host>(
     }
     let (question, target) = read?;
     let models = vec![question.model.clone(), format!("{}/{}", target.provider.name, target.upstream)];
-    let subject = counting::Subject { models, body: length, time: target.model.clocks.total };
+    let subject = counting::Subject { models, body: length };
     let leave = counting::admit(bridge, host, caller, subject).await?;
     let answer = count(host, question, &target).await;
     counting::release(host, leave).await;

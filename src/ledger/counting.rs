@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::book::Write;
 use super::order::{Gauge, Gauges, Refusal, Reply};
 use super::terms::Terms;
 use super::window::{SPAN, Window};
+use super::write::Write;
 use crate::config::Millis;
 
 /// Questions for each request that a key may make in a minute.

@@ -8,7 +8,11 @@ use super::promise::Promise;
 use crate::chat::Usage;
 use crate::config::{Millis, Nanos};
 
-/// One request in the books. Written once; the sums are made of these.
+/// The outcome of a request of which nothing more was heard.
+pub const LOST: &str = "lost";
+
+/// One request in the books, made once; only the receipt of a request that was taken for lost gives way to the truth. The sums are made
+/// of these.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// The gateway's own id of it, never the caller's.
@@ -99,6 +103,15 @@ impl Tokens {
         self.output = self.output.saturating_add(more.output);
         self.reasoning = self.reasoning.saturating_add(more.reasoning);
     }
+
+    fn subtract(&mut self, less: &Self) {
+        self.fresh = self.fresh.saturating_sub(less.fresh);
+        self.cache_read = self.cache_read.saturating_sub(less.cache_read);
+        self.cache_write = self.cache_write.saturating_sub(less.cache_write);
+        self.cache_write_1h = self.cache_write_1h.saturating_sub(less.cache_write_1h);
+        self.output = self.output.saturating_sub(less.output);
+        self.reasoning = self.reasoning.saturating_sub(less.reasoning);
+    }
 }
 
 /// The sum of entries.
@@ -129,6 +142,19 @@ impl Totals {
         self.estimated += u64::from(entry.estimated);
         self.cost = self.cost.saturating_add(entry.cost.unwrap_or(0));
         self.unpriced += u64::from(entry.cost.is_none());
+    }
+
+    /// Takes back one entry that was added.
+    pub fn uncount(&mut self, entry: &Entry) {
+        self.requests = self.requests.saturating_sub(1);
+        if let Some(count) = self.failures.get_mut(&entry.outcome) {
+            *count = count.saturating_sub(1);
+        }
+        self.failures.retain(|_, count| *count > 0);
+        self.tokens.subtract(&entry.tokens.unwrap_or_default());
+        self.estimated = self.estimated.saturating_sub(u64::from(entry.estimated));
+        self.cost = self.cost.saturating_sub(entry.cost.unwrap_or(0));
+        self.unpriced = self.unpriced.saturating_sub(u64::from(entry.cost.is_none()));
     }
 
     /// Adds other sums.

@@ -32,4 +32,11 @@ impl Row {
     pub fn read(&self) -> Vec<Entry> {
         serde_json::from_str(&self.entries).unwrap_or_default()
     }
+
+    /// The entries as they are to be kept, with this one in the place of that with its id.
+    pub fn with(&self, truth: &Entry) -> String {
+        let mut entries = self.read();
+        entries.iter_mut().filter(|entry| entry.id == truth.id).for_each(|entry| entry.clone_from(truth));
+        serde_json::to_string(&entries).unwrap_or_default()
+    }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::counting::Question;
-use super::entry::{Entry, Totals};
+use super::entry::{Entry, Tokens, Totals};
 use super::terms::Terms;
 use crate::config::{Millis, Nanos};
 
@@ -24,6 +24,15 @@ pub enum Order {
     Settle(Vec<Entry>),
     /// This request does not go on after all: what was promised to it is void, and it counts for nothing.
     Release(String),
+    /// This request goes on. Its lease begins anew.
+    Renew {
+        /// The gateway's own id of it.
+        id: String,
+        /// What it has taken so far, at a guess.
+        tokens: Tokens,
+        /// What that costs; none if the model's price is not known.
+        cost: Option<Nanos>,
+    },
     /// From now on, these are the terms.
     Post {
         /// The fingerprint of the key ([`super::secret::Signed::hash`]).
@@ -64,7 +73,7 @@ pub struct Ask {
     pub tokens: u64,
     /// The most that it can cost; none if the model's price is not known.
     pub cost: Option<Nanos>,
-    /// After so long it is taken for lost, and its promise is void; but not within the minute that its limits count.
+    /// After so long its promise is void; but not within the minute that its limits count.
     pub life: Millis,
     /// How the cost depends on the length of its answers; none if that cannot be chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -75,6 +84,9 @@ pub struct Ask {
     /// A budget that it does not fit into may grant a shorter answer, since the key's own does.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fit: bool,
+    /// The receipt that stands if nothing more is heard of it. Without one it holds its place for its whole life, and leaves no receipt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draft: Option<Box<Entry>>,
 }
 
 /// How the cost of a request depends on the length of its answers.

@@ -1,17 +1,23 @@
-//! What is promised to requests under way. It knows no terms and no limits.
+//! What is promised to requests under way, and for how long it is believed that they are. It knows no terms and no limits.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::entry::{Entry, Tokens};
 use crate::config::{Millis, Nanos};
+
+/// A request that is not heard of for so long is taken for lost. Most requests are over by then, and never renew their lease.
+pub const LEASE: Millis = 75_000;
+/// So long after it was settled, a request may be settled again without effect. The gateway gives up repeating an order far earlier.
+pub const REMEMBERED: Millis = 300_000;
 
 /// What is promised to one request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Promise {
     /// When it was admitted.
     pub at: Millis,
-    /// When it is taken for lost.
+    /// When its time is over, and nothing is held for it any more.
     pub until: Millis,
     /// The most tokens that it can take, as far as a minute has so many.
     pub tokens: u64,
@@ -20,64 +26,242 @@ pub struct Promise {
     /// The longest answer that was granted, in tokens, if that was less than was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
+    /// Whether the request is believed to be under way. None in entries, and in books from before there were leases: such a request is
+    /// believed to be under way until its time is over, and then leaves no receipt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
+}
+
+/// The time for which a request is believed to be under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Its end, as it was written.
+    pub until: Millis,
+    /// That end was granted when the book was opened again; it is not granted twice.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub extended: bool,
+    /// The most that the request can cost, in nano-dollars, if that is known: its draft is not charged with more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most: Option<Nanos>,
+    /// The receipt that stands if nothing more is heard of the request; the one that stands, if it is in the books.
+    pub draft: Box<Entry>,
+    /// The receipt is in the books.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<Lost>,
+}
+
+/// Where the receipt of a lost request stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    /// The number of its row.
+    pub row: u64,
+    /// When that was written.
+    pub at: Millis,
+    /// When the truth took its place, if it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Millis>,
+}
+
+impl Promise {
+    /// Without its lease, as entries keep it.
+    pub fn bare(&self) -> Self {
+        let Self { at, until, tokens, cost, limit, .. } = *self;
+        Self { at, until, tokens, cost, limit, lease: None }
+    }
+
+    /// Where the receipt of a lost request stands.
+    pub fn lost(&self) -> Option<Lost> {
+        self.lease.as_ref()?.lost
+    }
+
+    /// The receipt of a request that is lost at `ended`.
+    pub fn receipt(&self, ended: Millis) -> Option<Entry> {
+        let lease = self.lease.as_ref()?;
+        let mut draft = lease.draft.as_ref().clone();
+        (draft.ended, draft.promise) = (ended, Some(self.bare()));
+        // What is guessed may not break a budget.
+        draft.cost = draft.cost.map(|cost| cost.min(lease.most.unwrap_or(Nanos::MAX)));
+        Some(draft)
+    }
+
+    /// The request is heard of, and what it has taken so far.
+    pub fn renew(&mut self, tokens: Tokens, cost: Option<Nanos>, now: Millis) {
+        let Some(lease) = &mut self.lease else { return };
+        (lease.until, lease.extended) = (now.saturating_add(LEASE), false);
+        let charged = lease.draft.cost;
+        // What was charged already may be of a period that is over: the rest, which the present one holds, does not grow.
+        let cost = if lease.lost.is_some() { charged.map(|charged| charged.max(cost.unwrap_or(0))) } else { cost };
+        (lease.draft.tokens, lease.draft.cost) = (Some(tokens), cost);
+    }
+}
+
+/// What is believed of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It is under way.
+    Live,
+    /// It is lost, but its time is not over.
+    Lapsed,
+    /// Nothing is held for it; but it is remembered, so that the truth finds its receipt.
+    Over,
+}
+
+/// One promise.
+#[derive(Debug)]
+struct Held {
+    promise: Promise,
+    stage: Stage,
+    /// The lease holds until then, whatever was written: the book was opened a moment ago.
+    grace: Millis,
+}
+
+/// What has become due.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Due {
+    /// This request is lost since then, and has no receipt yet. Its promise was taken back, to be put back with [`Promises::lose`].
+    Lost(Box<Promise>, Millis),
+    /// This promise is void.
+    Void(String),
 }
 
 /// The promises of one account.
 #[derive(Debug, Default)]
 pub struct Promises {
     /// By the id of the request.
-    open: BTreeMap<String, Promise>,
-    /// The same by their end, so that no order has to look at them all.
+    open: BTreeMap<String, Held>,
+    /// When something next becomes due, so that no order has to look at them all.
     ends: BTreeSet<(Millis, String)>,
+    live: u64,
     cost: Nanos,
 }
 
-impl Promises {
-    /// How many there are.
-    pub fn count(&self) -> u64 {
-        self.open.len() as u64
+impl Held {
+    /// When the request is no longer believed to be under way.
+    fn lapses(&self) -> Millis {
+        let lease = self.promise.lease.as_ref().map_or(Millis::MAX, |lease| lease.until.max(self.grace));
+        self.promise.until.min(lease)
     }
 
-    /// The money that they hold.
+    fn due(&self) -> Millis {
+        match (self.stage, self.promise.lost().and_then(|lost| lost.settled)) {
+            (_, Some(settled)) => settled.saturating_add(REMEMBERED + 1),
+            (Stage::Live, None) => self.lapses(),
+            (Stage::Lapsed, None) => self.promise.until,
+            (Stage::Over, None) => {
+                let lost = self.promise.lost().map_or(0, |lost| lost.at);
+                self.promise.until.max(lost).saturating_add(REMEMBERED + 1)
+            }
+        }
+    }
+
+    /// The money that it holds: what its receipt is not charged with already.
+    fn cost(&self) -> Nanos {
+        let settled = self.promise.lost().is_some_and(|lost| lost.settled.is_some());
+        match &self.promise.lease {
+            _ if settled || self.stage == Stage::Over => 0,
+            Some(Lease { draft, lost: Some(_), .. }) => {
+                draft.cost.map_or(0, |cost| self.promise.cost.saturating_sub(cost))
+            }
+            _ => self.promise.cost,
+        }
+    }
+}
+
+impl Promises {
+    /// How many requests are believed to be under way.
+    pub fn count(&self) -> u64 {
+        self.live
+    }
+
+    /// The money that is held.
     pub fn cost(&self) -> Nanos {
         self.cost
     }
 
-    /// Whether there is one to this request.
-    pub fn contain(&self, id: &str) -> bool {
-        self.open.contains_key(id)
-    }
-
-    /// The one to this request.
+    /// The promise to this request.
     pub fn find(&self, id: &str) -> Option<&Promise> {
-        self.open.get(id)
+        self.open.get(id).map(|held| &held.promise)
     }
 
     /// Each.
     pub fn iter(&self) -> impl Iterator<Item = &Promise> {
-        self.open.values()
+        self.open.values().map(|held| &held.promise)
     }
 
-    /// Makes one.
+    /// Makes one, or puts it in the place of the one there is.
     pub fn make(&mut self, id: &str, promise: Promise) {
         self.take(id);
-        self.cost = self.cost.saturating_add(promise.cost);
-        self.ends.insert((promise.until, id.to_owned()));
-        self.open.insert(id.to_owned(), promise);
+        let settled = promise.lost().is_some_and(|lost| lost.settled.is_some());
+        let stage = if settled { Stage::Over } else { Stage::Live };
+        self.put(id.to_owned(), Held { promise, stage, grace: 0 });
     }
 
     /// Takes one back.
     pub fn take(&mut self, id: &str) -> Option<Promise> {
-        let (id, promise) = self.open.remove_entry(id)?;
-        self.cost = self.cost.saturating_sub(promise.cost);
-        self.ends.remove(&(promise.until, id));
-        Some(promise)
+        let (id, held) = self.open.remove_entry(id)?;
+        self.cost = self.cost.saturating_sub(held.cost());
+        self.live -= u64::from(held.stage == Stage::Live);
+        self.ends.remove(&(held.due(), id));
+        Some(held.promise)
     }
 
-    /// Takes back one that is past its end, and says whose it was.
-    pub fn take_lost(&mut self, now: Millis) -> Option<String> {
-        let (_, id) = self.ends.first().filter(|(until, _)| *until <= now)?.clone();
-        self.take(&id);
-        Some(id)
+    fn put(&mut self, id: String, held: Held) {
+        self.cost = self.cost.saturating_add(held.cost());
+        self.live += u64::from(held.stage == Stage::Live);
+        self.ends.insert((held.due(), id.clone()));
+        self.open.insert(id, held);
+    }
+
+    /// What is due next, but of the requests in `except`, of which more is known.
+    pub fn next_due(&mut self, now: Millis, except: &[&str]) -> Option<Due> {
+        loop {
+            let mut due = self.ends.iter().take_while(|(due, _)| *due <= now);
+            let (since, id) = due.find(|(_, id)| !except.contains(&id.as_str()))?.clone();
+            let stage = self.open.get(&id)?.stage;
+            let leased = self.find(&id)?.lease.is_some();
+            if stage == Stage::Over || !leased {
+                self.take(&id);
+                return Some(Due::Void(id));
+            }
+            let promise = self.take(&id)?;
+            if promise.lost().is_none() {
+                return Some(Due::Lost(Box::new(promise), since));
+            }
+            let stage = if stage == Stage::Live && promise.until > since { Stage::Lapsed } else { Stage::Over };
+            self.put(id, Held { promise, stage, grace: 0 });
+        }
+    }
+
+    /// The receipt of a lost request, or the truth that took its place, is in the books.
+    pub fn lose(&mut self, mut promise: Promise, receipt: &Entry, lost: Lost) -> Option<&Promise> {
+        if let Some(lease) = &mut promise.lease {
+            (*lease.draft, lease.lost) = (Entry { promise: None, ..receipt.clone() }, Some(lost));
+        }
+        let stage = if promise.until > lost.at && lost.settled.is_none() { Stage::Lapsed } else { Stage::Over };
+        self.put(receipt.id.clone(), Held { promise, stage, grace: 0 });
+        self.find(&receipt.id)
+    }
+
+    /// The book is opened: requests that live had nobody to tell so. Gives those whose promise has to be written anew: their leases were
+    /// over, and are granted once more, but not each time that a book is opened.
+    pub fn extend(&mut self, now: Millis) -> Vec<String> {
+        let grace = now.saturating_add(LEASE);
+        let lives = |held: &Held| held.stage == Stage::Live && held.promise.lost().is_none();
+        let ids: Vec<String> = self.open.iter().filter(|(_, held)| lives(held)).map(|(id, _)| id.clone()).collect();
+        let mut extended = Vec::new();
+        for id in ids {
+            let Some(mut promise) = self.take(&id) else { continue };
+            let mut held_until = 0;
+            if let Some(lease) = promise.lease.as_mut().filter(|lease| !lease.extended) {
+                if lease.until > now {
+                    held_until = grace;
+                } else {
+                    (lease.until, lease.extended) = (grace, true);
+                    extended.push(id.clone());
+                }
+            }
+            self.put(id, Held { promise, stage: Stage::Live, grace: held_until });
+        }
+        extended
     }
 }

@@ -30,6 +30,19 @@ impl Spent {
         self.total = self.total.saturating_add(nanos);
     }
 
+    /// What was spent at a time was another amount.
+    pub fn correct(&mut self, at: Millis, was: Nanos, is: Nanos) {
+        let replace = |sum: &mut Nanos| *sum = sum.saturating_sub(was).saturating_add(is);
+        for (counter, period) in
+            [(&mut self.day, Period::Day), (&mut self.week, Period::Week), (&mut self.month, Period::Month)]
+        {
+            if counter.0 == number(period, at) {
+                replace(&mut counter.1);
+            }
+        }
+        replace(&mut self.total);
+    }
+
     /// What was spent in the period that `now` lies in.
     pub fn of(&self, period: Period, now: Millis) -> Nanos {
         let (kept, nanos) = match period {

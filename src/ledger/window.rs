@@ -17,7 +17,7 @@ pub const MEMORY: Millis = SPAN + SLOT;
 /// no minute, wherever it begins, is more taken than a limit that was asked of this window.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
-    /// Start and sum, oldest first. Only taking lets go of those that count no more: to ask changes nothing.
+    /// Start and sum, oldest first; none is empty, so that a window is the same as if what was given back had never been taken. Only taking lets go of those that count no more: to ask changes nothing.
     slots: VecDeque<(Millis, u64)>,
 }
 
@@ -29,6 +29,9 @@ impl Window {
 
     /// Takes an amount. The clock may stand still or fall back: then the amount counts with the newest.
     pub fn take(&mut self, now: Millis, amount: u64) {
+        if amount == 0 {
+            return;
+        }
         while self.slots.front().is_some_and(|(start, _)| gone_at(*start) <= now) {
             self.slots.pop_front();
         }
@@ -41,10 +44,19 @@ impl Window {
 
     /// Replaces what was taken at `at`, if it still counts: a promise by the truth.
     pub fn correct(&mut self, at: Millis, promised: u64, truth: u64) {
-        // A sum that overflowed no longer says what is in it, and stays.
-        let sum = self.slots.iter_mut().rev().find(|(slot, sum)| *slot == start(at) && *sum < u64::MAX);
-        if let Some((_, sum)) = sum {
-            *sum = sum.saturating_sub(promised).saturating_add(truth);
+        let place = self.slots.partition_point(|(slot, _)| *slot < start(at));
+        match self.slots.get_mut(place).filter(|(slot, _)| *slot == start(at)) {
+            // A sum that overflowed no longer says what is in it, and stays.
+            Some((_, u64::MAX)) => {}
+            Some((_, sum)) => {
+                *sum = sum.saturating_sub(promised).saturating_add(truth);
+                if *sum == 0 {
+                    self.slots.remove(place);
+                }
+            }
+            // Nothing had been taken with that promise.
+            None if promised == 0 && truth > 0 => self.slots.insert(place, (start(at), truth)),
+            None => {}
         }
     }
 
@@ -109,6 +121,20 @@ mod tests {
         window.correct(1_000, 100, 7);
         assert_eq!(window.taken(5_000), 8);
         window.correct(1_000_000, 5, 0);
+    }
+
+    #[test]
+    fn what_was_given_back_might_as_well_never_have_been_taken() {
+        let mut window = Window::default();
+        window.take(1_000, 3);
+        let before = window.clone();
+        window.take(5_000, 2);
+        window.correct(5_000, 2, 0);
+        window.take(6_000, 0);
+        assert_eq!((&window, window.reset(6_000)), (&before, 55_250));
+        // What was promised nothing may take something all the same.
+        window.correct(6_000, 0, 4);
+        assert_eq!((window.taken(6_000), window.taken(61_250), window.reset(6_000)), (7, 4, 60_250));
     }
 
     proptest! {

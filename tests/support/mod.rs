@@ -16,7 +16,9 @@ use std::task::Poll;
 
 use futures::executor::block_on;
 use llm_bridge::gateway::host::{Answer, Call, Gathered, Lost, Seat, Unread};
-use llm_bridge::gateway::{Body, Bridge, Closing, End, Host, Opened, Receipt, Request, Reservation, Response, serve};
+use llm_bridge::gateway::{
+    Body, Bridge, Closing, End, Host, Lease, Opened, Receipt, Request, Reservation, Response, serve,
+};
 use llm_bridge::ledger::directory::{self, Directory};
 use llm_bridge::ledger::{Book, Entry, Order, Reply, Row, Write};
 use llm_bridge::tokens::{Encoding, Vocabulary};
@@ -242,6 +244,8 @@ impl Host for World {
     fn client_left(&self) -> bool {
         false
     }
+
+    fn hold(&self, _: Lease) {}
 
     fn settle(&self, mut closing: Closing) {
         if let Some((encoding, texts)) = closing.question()

@@ -125,7 +125,7 @@ describe("the books, when the process is killed", () => {
     assert.equal(served("limited"), begun + AT_ONCE);
   });
 
-  it("let go of those promises when their time is over", async () => {
+  it("let go of those promises when their time is over, and have a receipt of each", async () => {
     const receipts = await books("limited");
     await restart(() => write("vk_limited", (db) => {
       const untils = db.prepare("SELECT json_extract(promise, '$.until') AS until FROM promises").all();
@@ -134,9 +134,15 @@ describe("the books, when the process is killed", () => {
       db.exec(`UPDATE promises SET promise = json_set(promise, '$.until', ${Date.now() - 1})`);
     }));
     assert.equal((await ask("limited")).status, 200);
-    await office.totals("vk_limited", receipts.length + 1);
-    assert.equal((await books("limited")).length, receipts.length + 1, "what nobody settled has no receipt");
-    await restart(() => write("vk_limited", (db) => assert.deepEqual(db.prepare("SELECT * FROM promises").all(), [])));
+    await office.totals("vk_limited", receipts.length + AT_ONCE + 1);
+    const lost = (await books("limited")).slice(1, AT_ONCE + 1);
+    assert.deepEqual(lost.map(({ outcome, estimated }) => [outcome, estimated]), Array(AT_ONCE).fill(["lost", true]));
+    // They are remembered for a while, so that a late truth finds them, but hold nothing.
+    await restart(() => write("vk_limited", (db) => {
+      const open = db.prepare("SELECT id FROM promises WHERE json_extract(promise, '$.lease.lost') IS NULL").all();
+      assert.deepEqual(open, []);
+    }));
+    assert.equal((await ask("limited")).status, 200);
   });
 
   it("close a day and open the next", async () => {

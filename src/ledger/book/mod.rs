@@ -1,27 +1,25 @@
 //! The book of one account. Everything in it can be made anew from what it told to write down.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod settle;
+
+use std::collections::{HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
 use super::counting::Counting;
-use super::entry::{Entry, Totals};
+use super::entry::Entry;
 use super::kept::{Kept, Row};
 use super::order::{Ask, Gauge, Gauges, Order, Refusal, Reply, Report};
-use super::promise::{Promise, Promises};
-use super::spent::{Spent, day_of};
+use super::promise::{LEASE, Lease, Promise, Promises, REMEMBERED};
+use super::spent::day_of;
+use super::sums::Sums;
 use super::terms::Terms;
 use super::window::{MEMORY, SPAN, Window};
+use super::write::{Write, written};
 use crate::config::{Millis, Nanos};
 
 /// The sums stand in every so many entries, so that no more have to be read to have them again.
 const CHECKPOINT: u64 = 50;
-/// Names of models that a day's sums tell apart, for each provider: callers may invent names.
-const MOST_MODELS: usize = 200;
-/// All others.
-const OTHER_MODELS: &str = "(other)";
-/// So long after it was settled, a request may be settled again without effect. The gateway gives up repeating an order far earlier.
-const REMEMBERED: Millis = 300_000;
 /// Entries that are read again whatever the sums say: all that are remembered, and a minute more, as the clock may fall back.
 const REREAD: Millis = REMEMBERED + SPAN;
 
@@ -39,36 +37,13 @@ pub struct Book {
     tokens: Window,
     counting: Counting,
     sums: Sums,
-    /// The number of the last entry.
+    /// The number of the last entry, and when that was written.
     last: u64,
+    last_at: Millis,
+    /// Requests whose lease was granted anew when the book was opened, which is not written yet.
+    extended: Vec<String>,
     settled: HashMap<String, Millis>,
     settled_at: VecDeque<(Millis, String)>,
-}
-
-/// Sums that entries add up to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Sums {
-    spent: Spent,
-    day: u64,
-    /// Of that day, by provider and model.
-    models: BTreeMap<String, BTreeMap<String, Totals>>,
-}
-
-/// Something to be written down. All that one order gives is written together or not at all.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Write {
-    /// The key and its terms, in the place of others.
-    Terms(String),
-    /// A promise to a request.
-    Promise(String, String),
-    /// It is void.
-    Void(String),
-    /// The questions for counts, in the place of others.
-    Counting(String),
-    /// Entries.
-    Entries(Row),
-    /// The sums of a day that is over.
-    Day(u64, String),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -97,13 +72,19 @@ impl Book {
             if counted && row.at.saturating_add(REREAD) < now {
                 break;
             }
-            (book.last, book.latest) = (book.last.max(row.number), book.latest.max(row.at));
+            if row.number > book.last {
+                (book.last, book.last_at) = (row.number, row.at);
+            }
+            book.latest = book.latest.max(row.at);
             let entries = row.read();
             for entry in &entries {
                 if let Some(promise) = &entry.promise {
                     promises.push(Promise { tokens: entry.tokens.unwrap_or_default().sum(), ..promise.clone() });
                 }
-                remembered.push((row.at, entry.id.clone()));
+                // The entry of a request that is taken for lost does not keep the truth out.
+                if book.open.find(&entry.id).is_none() {
+                    remembered.push((row.at, entry.id.clone()));
+                }
             }
             match row.sums.and_then(|text| serde_json::from_str(&text).ok()) {
                 Some(sums) if !counted => {
@@ -125,12 +106,28 @@ impl Book {
         for promise in promises {
             book.take(promise.at, promise.tokens);
         }
+        book.extend(now);
         book
+    }
+
+    /// Grants the requests under way a lease anew: nobody could have renewed it while the book was closed. For each only once, unless it is
+    /// heard of: else a book that is opened for each order would never find out that a request is lost.
+    pub fn extend(&mut self, now: Millis) {
+        self.extended.append(&mut self.open.extend(now.max(self.latest)));
     }
 
     /// Carries out an order. What is to be written goes to `writes`; an answer counts only when it has been written.
     pub fn obey(&mut self, order: Order, now: Millis, writes: &mut Vec<Write>) -> Reply {
         let now = now.max(self.latest);
+        self.lapse(&order, now, writes);
+        let reply = self.carry_out(order, now, writes);
+        for id in std::mem::take(&mut self.extended) {
+            writes.extend(self.open.find(&id).map(|promise| written(&id, promise)));
+        }
+        reply
+    }
+
+    fn carry_out(&mut self, order: Order, now: Millis, writes: &mut Vec<Write>) -> Reply {
         match order {
             Order::Admit(ask) => self.admit(&ask, now, writes),
             Order::Count(question) => match self.look(question.hash.as_deref(), now) {
@@ -141,7 +138,8 @@ impl Book {
             Order::Look(hash) => self.look(Some(&hash), now),
             Order::Parent => self.look(None, now),
             Order::Settle(entries) => self.settle(entries, now, writes),
-            Order::Release(id) => self.release(&id, writes),
+            Order::Release(id) => self.release(&id, now, writes),
+            Order::Renew { id, tokens, cost } => self.renew(&id, (tokens, cost), now, writes),
             Order::Post { hash, terms, version } => self.post(Posted { hash, terms, version }, writes),
             Order::Usage { from, to } => Reply::Usage(self.usage(from, to)),
             Order::Entries { .. } => Reply::Confused,
@@ -157,9 +155,8 @@ impl Book {
     }
 
     fn admit(&mut self, ask: &Ask, now: Millis, writes: &mut Vec<Write>) -> Reply {
-        self.void(now, writes);
         // An order that is repeated, because its answer was lost, is answered as it was; even if it comes when all is over.
-        if self.open.contain(&ask.id) || self.is_settled(&ask.id, now) {
+        if self.open.find(&ask.id).is_some() || self.is_settled(&ask.id, now) {
             let limit = self.open.find(&ask.id).and_then(|promise| promise.limit);
             return Reply::Granted { terms: self.terms.clone(), gauges: self.gauges(now), limit };
         }
@@ -227,9 +224,13 @@ impl Book {
         let cost = self.terms.budget.and(ask.cost).unwrap_or(0);
         // None ends while the windows count it: without it, a book that is opened again would know less.
         let until = now.saturating_add(ask.life.max(MEMORY));
-        let promise = Promise { at: now, until, tokens, cost, limit };
+        let lease = ask.draft.clone().map(|draft| {
+            let draft = Box::new(Entry { id: ask.id.clone(), promise: None, ..*draft });
+            Lease { until: now.saturating_add(LEASE), extended: false, most: ask.cost, draft, lost: None }
+        });
+        let promise = Promise { at: now, until, tokens, cost, limit, lease };
         self.take(now, tokens);
-        writes.push(Write::Promise(ask.id.clone(), serde_json::to_string(&promise).unwrap_or_default()));
+        writes.push(written(&ask.id, &promise));
         self.open.make(&ask.id, promise);
     }
 
@@ -249,38 +250,6 @@ impl Book {
         }
     }
 
-    fn release(&mut self, id: &str, writes: &mut Vec<Write>) -> Reply {
-        if let Some(promise) = self.open.take(id) {
-            writes.push(Write::Void(id.to_owned()));
-            self.requests.correct(promise.at, 1, 0);
-            self.tokens.correct(promise.at, promise.tokens, 0);
-        }
-        Reply::Done
-    }
-
-    /// All entries of an order stand in one row.
-    fn settle(&mut self, entries: Vec<Entry>, now: Millis, writes: &mut Vec<Write>) -> Reply {
-        self.void(now, writes);
-        let (mut fresh, mut void) = (Vec::new(), Vec::new());
-        for mut entry in entries {
-            if self.is_settled(&entry.id, now) {
-                continue;
-            }
-            entry.promise = self.open.take(&entry.id);
-            if let Some(promise) = &entry.promise {
-                void.push(Write::Void(entry.id.clone()));
-                self.tokens.correct(promise.at, promise.tokens, entry.tokens.unwrap_or_default().sum());
-            }
-            self.remember(now, entry.id.clone());
-            fresh.push(entry);
-        }
-        if !fresh.is_empty() {
-            self.enter(&fresh, now, writes);
-        }
-        writes.append(&mut void);
-        Reply::Done
-    }
-
     fn enter(&mut self, entries: &[Entry], now: Millis, writes: &mut Vec<Write>) {
         // With the first entry of a day stand the sums of all before it, too: older entries may go.
         let first = day_of(now) > self.sums.day;
@@ -289,7 +258,7 @@ impl Book {
         }
         entries.iter().for_each(|entry| self.sums.count(now, entry));
         let before = self.last;
-        self.last = before.saturating_add(entries.len() as u64);
+        (self.last, self.last_at) = (before.saturating_add(entries.len() as u64), now);
         let sums = first || self.last / CHECKPOINT > before / CHECKPOINT;
         let sums = sums.then(|| serde_json::to_string(&self.sums).unwrap_or_default());
         let entries = serde_json::to_string(entries).unwrap_or_default();
@@ -307,13 +276,16 @@ impl Book {
         serde_json::from_str::<Sums>(day).map(|sums| sums.reports()).unwrap_or_default()
     }
 
-    /// Lets go of promises to requests that were lost.
-    fn void(&mut self, now: Millis, writes: &mut Vec<Write>) {
-        writes.extend(std::iter::from_fn(|| self.open.take_lost(now)).map(Write::Void));
+    /// The sums of a day that is over, where an entry of it was something else than it is.
+    pub fn amended(day: &str, was: &Entry, is: &Entry) -> Option<String> {
+        let mut sums: Sums = serde_json::from_str(day).ok()?;
+        sums.replace(was, is);
+        serde_json::to_string(&sums).ok()
     }
 
     fn is_settled(&self, id: &str, now: Millis) -> bool {
-        self.settled.get(id).is_some_and(|at| at.saturating_add(REMEMBERED) >= now)
+        let replaced = self.open.find(id).and_then(Promise::lost).is_some_and(|lost| lost.settled.is_some());
+        replaced || self.settled.get(id).is_some_and(|at| at.saturating_add(REMEMBERED) >= now)
     }
 
     /// Remembers an id that was settled, and lets go of those that nobody settles again.
@@ -336,41 +308,6 @@ impl Book {
             requests: gauge(&self.requests, self.terms.requests_per_minute),
             tokens: gauge(&self.tokens, self.terms.tokens_per_minute),
         }
-    }
-}
-
-impl Sums {
-    /// Begins a new day, if there is one; gives the sums of the day that is over.
-    fn roll(&mut self, now: Millis) -> Option<(u64, String)> {
-        let day = day_of(now);
-        if day <= self.day {
-            return None;
-        }
-        let over = (!self.models.is_empty()).then(|| (self.day, serde_json::to_string(self).unwrap_or_default()));
-        self.day = day;
-        self.models.clear();
-        over
-    }
-
-    fn count(&mut self, now: Millis, entry: &Entry) {
-        self.spent.add(now, entry.charge());
-        if entry.member {
-            return;
-        }
-        let models = self.models.entry(entry.provider.clone()).or_default();
-        let known = models.len() < MOST_MODELS || models.contains_key(&entry.model);
-        let model = if known { &entry.model } else { OTHER_MODELS };
-        models.entry(model.to_owned()).or_default().count(entry);
-    }
-
-    fn reports(&self) -> Vec<Report> {
-        let each = |provider: &String, (model, totals): (&String, &Totals)| Report {
-            day: self.day,
-            provider: provider.clone(),
-            model: model.clone(),
-            totals: totals.clone(),
-        };
-        self.models.iter().flat_map(|(provider, models)| models.iter().map(move |row| each(provider, row))).collect()
     }
 }
 
@@ -403,11 +340,21 @@ mod tests {
             for write in writes {
                 match write {
                     Write::Terms(terms) => self.kept.terms = Some(terms),
-                    Write::Promise(id, promise) => self.kept.promises.push((id, promise)),
+                    Write::Promise(id, promise) => {
+                        self.kept.promises.retain(|(other, _)| *other != id);
+                        self.kept.promises.push((id, promise));
+                    }
                     Write::Void(id) => self.kept.promises.retain(|(other, _)| *other != id),
                     Write::Counting(counting) => self.kept.counting = Some(counting),
                     Write::Entries(row) => self.rows.push(row),
-                    Write::Day(..) => {}
+                    Write::Truth(number, _, truth) => {
+                        let row = self.rows.iter_mut().find(|row| row.number == number).unwrap();
+                        row.entries = row.with(&truth);
+                    }
+                    Write::Sums(number, _, sums) => {
+                        self.rows.iter_mut().find(|row| row.number == number).unwrap().sums = Some(sums);
+                    }
+                    Write::Day(..) | Write::Amend(..) => {}
                 }
             }
             reply

@@ -1,0 +1,57 @@
+//! Waiting inside a request that has a lease: it is renewed meanwhile, whenever it is due.
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::future::{Either, select};
+use wasm_bindgen::JsValue;
+use worker::Delay;
+
+use super::host::{Edge, now};
+use super::outbox;
+use crate::config::Millis;
+use crate::gateway::host::Lost;
+
+impl Edge {
+    /// So long until the request's lease is to be renewed; for ever if it has none.
+    pub(super) fn until_renewal(&self) -> Millis {
+        self.lease.borrow().as_ref().map_or(Millis::MAX, |lease| lease.wait(now()))
+    }
+
+    /// Renews the request's lease if it is due. Nobody waits for that.
+    pub(super) fn renew(&self, heard: impl FnOnce() -> Option<u64>) {
+        let lease = self.lease.borrow();
+        let Some(lease) = lease.as_ref().filter(|lease| lease.wait(now()) == 0) else { return };
+        heard().into_iter().for_each(|bytes| lease.hear(bytes));
+        if let Some((order, accounts)) = lease.renewal(now()) {
+            outbox::renew(self, accounts, &order);
+        }
+    }
+
+    /// Waits, and renews the request's lease meanwhile.
+    pub(super) async fn pause(&self, time: Millis) {
+        let end = now().saturating_add(time);
+        loop {
+            let left = end.saturating_sub(now());
+            let step = left.min(self.until_renewal());
+            Delay::from(Duration::from_millis(step)).await;
+            self.renew(|| None);
+            if step == left {
+                return;
+            }
+        }
+    }
+
+    /// Waits for something no longer than so many milliseconds.
+    pub(super) async fn within<T>(
+        &self,
+        limit: Millis,
+        wait: impl Future<Output = Result<T, JsValue>>,
+    ) -> Result<T, Lost> {
+        match select(pin!(wait), pin!(self.pause(limit))).await {
+            Either::Left((result, _)) => result.map_err(|_| Lost::Broken),
+            Either::Right(_) => Err(Lost::TimedOut),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! How requests come to their ends: settled, given back, or lost; and how the truth takes the place of what was believed.
+
+use super::Book;
+use crate::config::{Millis, Nanos};
+use crate::ledger::entry::{Entry, Tokens};
+use crate::ledger::order::{Order, Reply};
+use crate::ledger::promise::{Due, Lost, Promise};
+use crate::ledger::spent::day_of;
+use crate::ledger::write::{Write, written};
+
+impl Book {
+    pub(super) fn release(&mut self, id: &str, now: Millis, writes: &mut Vec<Write>) -> Reply {
+        if self.is_settled(id, now) {
+            return Reply::Done;
+        }
+        let lost = self.open.find(id).and_then(|promise| promise.receipt(now).zip(promise.lost()));
+        if let Some((receipt, lost)) = lost {
+            let (tokens, cost, outcome) = (None, Some(0), "refused".to_owned());
+            self.correct(lost, Entry { tokens, cost, outcome, estimated: false, ..receipt }, now, writes);
+        } else if let Some(promise) = self.open.take(id) {
+            writes.push(Write::Void(id.to_owned()));
+            self.requests.correct(promise.at, 1, 0);
+            self.tokens.correct(promise.at, promise.tokens, 0);
+            // Of what is given back nothing stays written: a book that is opened again does not know its time.
+            if promise.at == self.latest {
+                self.latest = self.open.iter().map(|promise| promise.at).fold(self.last_at, Millis::max);
+            }
+        }
+        Reply::Done
+    }
+
+    /// A request that was taken for lost is under way again; its receipt says so much as is known.
+    pub(super) fn renew(
+        &mut self,
+        id: &str,
+        (tokens, cost): (Tokens, Option<Nanos>),
+        now: Millis,
+        writes: &mut Vec<Write>,
+    ) -> Reply {
+        let is_under_way =
+            |promise: &&Promise| promise.until > now && promise.lost().is_none_or(|lost| lost.settled.is_none());
+        let Some(mut promise) = self.open.find(id).filter(is_under_way).cloned() else { return Reply::Done };
+        promise.renew(tokens, cost, now);
+        if let Some((receipt, lost)) = promise.receipt(now).zip(promise.lost()) {
+            self.replace(lost, &receipt, writes);
+            if let Some(lease) = &mut promise.lease {
+                *lease.draft = Entry { promise: None, ..receipt };
+            }
+        }
+        writes.push(written(id, &promise));
+        self.open.make(id, promise);
+        Reply::Done
+    }
+
+    /// All entries of an order stand in one row.
+    pub(super) fn settle(&mut self, entries: Vec<Entry>, now: Millis, writes: &mut Vec<Write>) -> Reply {
+        let (mut fresh, mut void) = (Vec::new(), Vec::new());
+        for mut entry in entries {
+            if self.is_settled(&entry.id, now) {
+                continue;
+            }
+            if let Some(lost) = self.open.find(&entry.id).and_then(Promise::lost) {
+                self.correct(lost, entry, now, writes);
+                continue;
+            }
+            entry.promise = self.open.take(&entry.id).map(|promise| promise.bare());
+            if let Some(promise) = &entry.promise {
+                void.push(Write::Void(entry.id.clone()));
+                self.tokens.correct(promise.at, promise.tokens, entry.tokens.unwrap_or_default().sum());
+            }
+            self.remember(now, entry.id.clone());
+            fresh.push(entry);
+        }
+        if !fresh.is_empty() {
+            self.enter(&fresh, now, writes);
+        }
+        writes.append(&mut void);
+        Reply::Done
+    }
+
+    /// The truth of a request that was taken for lost: it takes the place of its receipt, and is remembered as long as other truths are.
+    fn correct(&mut self, lost: Lost, truth: Entry, now: Millis, writes: &mut Vec<Write>) {
+        let Some(promise) = self.open.find(&truth.id) else { return };
+        // It is about the same request, a member's or none.
+        let member = promise.lease.as_ref().is_some_and(|lease| lease.draft.member);
+        let truth = Entry { promise: Some(promise.bare()), member, ..truth };
+        self.replace(lost, &truth, writes);
+        let Some(promise) = self.open.take(&truth.id) else { return };
+        let promise = self.open.lose(promise, &truth, Lost { settled: Some(now), ..lost });
+        writes.extend(promise.map(|promise| written(&truth.id, promise)));
+    }
+
+    /// Puts an entry in the place of the receipt that stands for a lost request, there and in all sums.
+    fn replace(&mut self, lost: Lost, entry: &Entry, writes: &mut Vec<Write>) {
+        let Some(promise) = self.open.find(&entry.id) else { return };
+        let Some(draft) = promise.lease.as_ref().map(|lease| lease.draft.as_ref().clone()) else { return };
+        let was = Entry { promise: Some(promise.bare()), ..draft };
+        writes.push(Write::Truth(lost.row, lost.at, Box::new(entry.clone())));
+        self.sums.spent.correct(lost.at, was.charge(), entry.charge());
+        if day_of(lost.at) == self.sums.day {
+            self.sums.replace(&was, entry);
+        } else if !was.member {
+            // The sums of a day in which only members came are not kept.
+            writes.push(Write::Amend(day_of(lost.at), Box::new(was), Box::new(entry.clone())));
+        }
+        // Sums that stand in a later row count what the entry was.
+        writes.push(Write::Sums(self.last, self.last_at, serde_json::to_string(&self.sums).unwrap_or_default()));
+    }
+
+    /// Enters the receipts of requests that are lost, and lets go of promises whose time is over; but not of those that the order is about.
+    pub(super) fn lapse(&mut self, order: &Order, now: Millis, writes: &mut Vec<Write>) {
+        let about: Vec<&str> = match order {
+            Order::Settle(entries) => entries.iter().map(|entry| entry.id.as_str()).collect(),
+            Order::Renew { id, .. } | Order::Release(id) => vec![id],
+            _ => Vec::new(),
+        };
+        let mut lost = Vec::new();
+        while let Some(due) = self.open.next_due(now, &about) {
+            match due {
+                Due::Void(id) => writes.push(Write::Void(id)),
+                Due::Lost(promise, since) => lost.extend(promise.receipt(since).map(|receipt| (*promise, receipt))),
+            }
+        }
+        if lost.is_empty() {
+            return;
+        }
+        let (promises, receipts): (Vec<Promise>, Vec<Entry>) = lost.into_iter().unzip();
+        self.enter(&receipts, now, writes);
+        let place = Lost { row: self.last, at: now, settled: None };
+        for (promise, receipt) in promises.into_iter().zip(receipts) {
+            let promise = self.open.lose(promise, &receipt, place);
+            writes.extend(promise.map(|promise| written(&receipt.id, promise)));
+        }
+    }
+}
