@@ -41,6 +41,12 @@ impl Error {
         Self::new(Fault::Caller, status, "invalid_request_error", code, message)
     }
 
+    /// A request without a key, where one is needed.
+    pub fn key_missing() -> Self {
+        let message = "No API key was given. Send it as `Authorization: Bearer YOUR_KEY`.";
+        Self::caller(401, "invalid_api_key", message).with_header("www-authenticate", "Bearer realm=\"llm-bridge\"")
+    }
+
     /// The operator's fault: something that has to be set or mended.
     pub fn gateway(status: u16, code: &'static str, message: impl Into<String>) -> Self {
         Self::new(Fault::Gateway, status, "configuration_error", code, message)

@@ -224,17 +224,29 @@ fn sessions_are_what_the_file_says() {
     let said = |text: &str| read(&with(text)).unwrap().websocket;
     assert_eq!(said("{}"), Websocket::default());
     let origins = Cors::Only(vec!["https://a.b".to_owned()]);
-    let some =
-        Websocket { enabled: false, origins, idle: 1_500, resume: 60_000, buffer_bytes: 65_536, max_requests: 4 };
-    let text = "{ enabled: false, origins: [\"https://a.b\"], idle_seconds: 1.5, resume_seconds: 60, buffer_bytes: 65536, max_requests: 4 }";
+    let some = Websocket {
+        enabled: false,
+        origins,
+        idle: 1_500,
+        resume: 60_000,
+        buffer_bytes: 65_536,
+        max_requests: 4,
+        key: 10_000,
+        max_without_key: 0,
+    };
+    let text = "{ enabled: false, origins: [\"https://a.b\"], idle_seconds: 1.5, resume_seconds: 60, buffer_bytes: 65536, max_requests: 4, key_seconds: 10, max_without_key: 0 }";
     assert_eq!(said(text), some);
-    let told = faults(&with("{ origins: [\"a.b\"], idle_seconds: 0, buffer_bytes: 100, max_requests: 0, window: 1 }"));
+    let told = faults(&with(
+        "{ origins: [\"a.b\"], idle_seconds: 0, buffer_bytes: 100, max_requests: 0, key_seconds: 0, max_without_key: -1, window: 1 }",
+    ));
     let expected = [
         "window: unknown key",
         "buffer_bytes: expected",
         "max_requests: expected",
         "origins.0: expected",
         "idle_seconds: expected",
+        "key_seconds: expected",
+        "max_without_key: expected",
     ];
     for start in expected.map(|fault| format!("line 2: websocket.{fault}")) {
         assert!(told.iter().any(|fault| fault.starts_with(&start)), "{start}\nin {told:#?}");

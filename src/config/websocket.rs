@@ -18,6 +18,10 @@ pub struct Websocket {
     pub buffer_bytes: usize,
     /// Requests under way in one session.
     pub max_requests: usize,
+    /// A connection on which no good key has come is closed after so long.
+    pub key: Millis,
+    /// Connections without a good key, in one isolate.
+    pub max_without_key: usize,
 }
 
 impl Default for Websocket {
@@ -29,6 +33,8 @@ impl Default for Websocket {
             resume: 300_000,
             buffer_bytes: 1 << 20,
             max_requests: 32,
+            key: 60_000,
+            max_without_key: 256,
         }
     }
 }
@@ -36,10 +42,20 @@ impl Default for Websocket {
 /// Below this, a buffer would stop at every frame.
 const LEAST_BUFFER: u64 = 16 << 10;
 
+const KEYS: [&str; 8] = [
+    "enabled",
+    "origins",
+    "idle_seconds",
+    "resume_seconds",
+    "buffer_bytes",
+    "max_requests",
+    "key_seconds",
+    "max_without_key",
+];
+
 impl Websocket {
     pub(super) fn read(node: &Node<'_>) -> Option<Self> {
-        let table =
-            node.table(&["enabled", "origins", "idle_seconds", "resume_seconds", "buffer_bytes", "max_requests"])?;
+        let table = node.table(&KEYS)?;
         let default = Self::default();
         let size = |key: &str, least, usual| {
             let count = table.at(key).and_then(|node| node.count(least));
@@ -53,6 +69,8 @@ impl Websocket {
             resume: time("resume_seconds", default.resume),
             buffer_bytes: size("buffer_bytes", LEAST_BUFFER, default.buffer_bytes),
             max_requests: size("max_requests", 1, default.max_requests),
+            key: time("key_seconds", default.key),
+            max_without_key: size("max_without_key", 0, default.max_without_key),
         })
     }
 }

@@ -157,7 +157,7 @@ pub(super) fn response(
     let sound = headers.iter().filter(|(_, value)| fits_header(value));
     init.set_headers(&js::record(sound.map(|(name, value)| (*name, value.as_str()))));
     match body {
-        Body::Empty | Body::Session(..) => web_sys::Response::new_with_opt_str_and_init(None, &init),
+        Body::Empty | Body::Socket(..) => web_sys::Response::new_with_opt_str_and_init(None, &init),
         Body::Bytes(bytes) => {
             let bytes = Uint8Array::from(bytes.as_slice());
             web_sys::Response::new_with_opt_buffer_source_and_init(Some(&bytes), &init)

@@ -9,7 +9,7 @@ use futures::future::{Either, select};
 use js_sys::Uint8Array;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortSignal, RequestInit};
+use web_sys::{AbortController, AbortSignal, RequestInit};
 use worker::Delay;
 
 use super::host::now;
@@ -23,6 +23,21 @@ const PATH: &str = "/v1/chat/completions";
 const PATIENCE: Duration = Duration::from_secs(1);
 /// What is said of an answer that could not be had at all.
 const NOTHING: &str = r#"{"error":{"message":"The gateway could not make this request. Ask again.","type":"configuration_error","param":null,"code":"internal_error"}}"#;
+
+/// A request under way, and the ways to end it: its client leaves, and nobody waits any more for its answer to be read.
+pub(super) struct Running {
+    pub(super) number: u64,
+    pub(super) client: AbortController,
+    pub(super) reader: oneshot::Sender<()>,
+}
+
+impl Running {
+    /// The client leaves first: what breaks then is no fault of the provider's.
+    pub(super) fn end(self) {
+        self.client.abort();
+        let _ = self.reader.send(());
+    }
+}
 
 /// Makes a request and hands on its answer. `client` fires when nobody wants it any more, and then `gone` comes.
 pub(super) async fn run(room: &Rc<Room>, start: Start, client: AbortSignal, gone: oneshot::Receiver<()>) {

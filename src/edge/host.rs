@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures::future::{Either, select};
-use js_sys::{Array, ArrayBuffer, Promise};
+use js_sys::{Array, ArrayBuffer, Function, Promise, Reflect};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
@@ -53,6 +53,15 @@ impl Keeper {
         });
         let _ = self.wait_until(&promise);
     }
+
+    /// Ends everything that belongs to an event, its connections too, if the runtime can: in a moment, for nothing of ours may be running
+    /// when it happens.
+    pub(super) fn abort(&self, why: &str) {
+        let abort = Reflect::get(self, &JsValue::from_str("abort")).map(JsCast::dyn_into::<Function>);
+        if let Ok(Ok(abort)) = abort {
+            js::later(&abort.bind0(self), 0, why);
+        }
+    }
 }
 
 /// The world of one request.
@@ -74,6 +83,11 @@ impl Edge {
     /// Does something that nobody waits for.
     pub(super) fn keep(&self, task: impl Future<Output = ()> + 'static) {
         self.keeper.keep(Box::pin(task));
+    }
+
+    /// Ends everything that belongs to this request, its connections too, in a moment.
+    pub(super) fn abort(&self, why: &str) {
+        self.keeper.abort(why);
     }
 
     /// The bindings.

@@ -1,6 +1,6 @@
 //! The few JavaScript things that no crate wraps, and small dealings with those that are wrapped.
 
-use js_sys::{Array, Object, Promise, Reflect};
+use js_sys::{Array, Function, Object, Promise, Reflect};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -9,6 +9,10 @@ extern "C" {
     /// `fetch(url, init)`.
     #[wasm_bindgen(js_name = fetch, catch)]
     pub(super) fn fetch(url: &str, init: &web_sys::RequestInit) -> Result<Promise, JsValue>;
+
+    /// `setTimeout(task, wait, word)`: the task gets the word.
+    #[wasm_bindgen(js_name = setTimeout)]
+    pub(super) fn later(task: &Function, wait: u32, word: &str);
 
     /// `crypto`.
     #[wasm_bindgen(thread_local_v2, js_name = crypto)]

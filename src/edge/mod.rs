@@ -10,8 +10,11 @@ mod directory;
 mod hold;
 mod host;
 mod js;
+mod line;
 mod object;
 mod outbox;
+mod pending;
+mod pump;
 mod session;
 mod shelf;
 mod socket;
@@ -27,7 +30,7 @@ use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use worker::{Context, Env, event};
 
-use crate::gateway::{self, Body, Bridge, Caller, Opened, Request, Response};
+use crate::gateway::{self, Body, Bridge, Caller, Opened, Opening, Request, Response};
 use crate::wire::json::quote;
 use host::{Edge, Keeper, log};
 
@@ -56,7 +59,7 @@ async fn handle(request: web_sys::Request, edge: &Edge, caller: Option<Caller>) 
     let request = Request { method: &method, path, query, host_name, header: &header, body: request, caller };
     let Response { status, headers, body } = gateway::serve(&opened, edge, request).await;
     let made = match body {
-        Body::Session(request, id) => session(&request, id.as_deref(), edge).await,
+        Body::Socket(request, opening) => connect(&request, opening, edge).await,
         body => body::response(status, &headers, body, edge),
     };
     made.or_else(|fault| {
@@ -66,11 +69,15 @@ async fn handle(request: web_sys::Request, edge: &Edge, caller: Option<Caller>) 
     })
 }
 
-/// The answer of a session's object.
-async fn session(request: &web_sys::Request, id: Option<&str>, edge: &Edge) -> Result<web_sys::Response, JsValue> {
-    match object::session(&edge.env(), id)? {
-        Some(stub) => object::pass(&stub, request).await,
-        None => upgrade::unknown(request).map_err(JsValue::from),
+/// A request becomes a connection.
+async fn connect(request: &web_sys::Request, opening: Opening, edge: &Edge) -> Result<web_sys::Response, JsValue> {
+    match opening {
+        Opening::Session(id) => match object::session(&edge.env(), id.as_deref())? {
+            Some(stub) => object::pass(&stub, request).await,
+            None => upgrade::unknown(request).map_err(JsValue::from),
+        },
+        Opening::Pending(slot) => pending::accept(request, edge, slot, None).map_err(JsValue::from),
+        Opening::Refused(refusal, slot) => pending::accept(request, edge, slot, Some(&refusal)).map_err(JsValue::from),
     }
 }
 

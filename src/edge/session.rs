@@ -13,12 +13,13 @@ use worker::{
     durable_object,
 };
 
+use super::call::Running;
 use super::host::{Edge, Keeper, log, now};
 use super::{attic, bridge, call, js, socket, upgrade};
 use crate::config::Millis;
 use crate::gateway::{self, Caller};
 use crate::policy::auth;
-use crate::session::{Action, Code, Entry, Owner, Place, Reading, Refusal, Session as Machine, Start};
+use crate::session::{Action, Code, Entry, Flow, Owner, PONG, Place, Reading, Refusal, Session as Machine, Start};
 
 /// Whoever waits for a client to take more looks again after so long; then after twice as long, and so on to the second of these.
 const LOOK: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(64)];
@@ -46,13 +47,8 @@ pub(super) struct Room {
     written: Cell<Option<u64>>,
     /// The connection was closed because nothing happened on it: nothing is under way here, not even a receipt.
     idled: Cell<bool>,
-}
-
-/// The ways to end a request: its client has left, and whoever reads its answer need not wait any more.
-struct Running {
-    number: u64,
-    client: AbortController,
-    reader: oneshot::Sender<()>,
+    /// What is on its way to a client, if its frames pass through another isolate.
+    flow: RefCell<Option<Flow>>,
 }
 
 impl DurableObject for Session {
@@ -67,6 +63,7 @@ impl DurableObject for Session {
             waiting: RefCell::default(),
             written: Cell::default(),
             idled: Cell::default(),
+            flow: RefCell::default(),
         };
         Self { room: Rc::new(room) }
     }
@@ -77,9 +74,14 @@ impl DurableObject for Session {
 
     async fn websocket_message(&self, socket: WebSocket, message: WebSocketIncomingMessage) -> worker::Result<()> {
         self.room.load();
+        let flow = &self.room.flow;
         if self.room.is_current(&socket) {
             self.room.tell(|machine| match message {
                 WebSocketIncomingMessage::String(text) => machine.hear(text, now()),
+                WebSocketIncomingMessage::Binary(report) if !report.is_empty() && flow.borrow().is_some() => {
+                    flow.borrow_mut().iter_mut().for_each(|flow| flow.taken(&report));
+                    Vec::new()
+                }
                 WebSocketIncomingMessage::Binary(_) => machine.hear_bytes(now()),
             });
         }
@@ -118,20 +120,17 @@ impl Room {
         let (host_name, ..) = js::split_url(&url);
         let header = |name: &str| headers.get(name).ok().flatten();
         let entry = upgrade::read(request)?;
-        let shown = |name: &str| match &entry.key {
-            Some(key) if name == "authorization" => Some(format!("Bearer {key}")),
-            _ => header(name),
-        };
+        let shown = |name: &str| entry.header(name).or_else(|| header(name));
+        let is_handed_over = upgrade::is_handed_over(&url);
+        let ip = header(if is_handed_over { upgrade::CLIENT_IP } else { "cf-connecting-ip" });
         let pair = WebSocketPair::new()?;
         let owner = self.identify(host_name, &shown).await;
         let entered = match owner {
             Err(error) if auth::presented(shown).is_some() => Err(Refusal::of_key(error)),
-            owner => {
-                self.admit(&entry, owner.ok(), Place { origin: upgrade::origin(&url), ip: header("cf-connecting-ip") })
-            }
+            owner => self.admit(&entry, owner.ok(), Place { origin: upgrade::origin(&url), ip }),
         };
         match entered {
-            Ok(actions) => self.take(pair.server, actions),
+            Ok(actions) => self.take(pair.server, is_handed_over, actions),
             Err(refusal) => upgrade::refuse(&pair.server, &entry, &refusal)?,
         }
         upgrade::switch(pair.client, &entry)
@@ -166,11 +165,12 @@ impl Room {
     }
 
     /// The session goes on over this connection, and no other.
-    fn take(self: &Rc<Self>, socket: WebSocket, actions: Vec<Action>) {
+    fn take(self: &Rc<Self>, socket: WebSocket, is_handed_over: bool, actions: Vec<Action>) {
         for older in self.state.get_websockets() {
             socket::close(&older, Code::Displaced);
         }
-        self.state.accept_web_socket(&socket);
+        socket::accept(&self.state, &socket, is_handed_over);
+        *self.flow.borrow_mut() = is_handed_over.then(Flow::default);
         self.unwrite();
         *self.socket.borrow_mut() = Some(socket);
         self.set_alarm();
@@ -206,6 +206,7 @@ impl Room {
         self.written.set(stored.as_ref().map(|(kept, _)| kept.last()));
         let (machine, actions) = match (newest, stored) {
             (Some((kept, socket)), stored) => {
+                *self.flow.borrow_mut() = socket::is_passed(&self.state, &socket).then(Flow::default);
                 *self.socket.borrow_mut() = Some(socket);
                 let frames = stored.filter(|(old, _)| old.last() == kept.last()).map(|(_, frames)| frames);
                 Machine::wake(opened.session_rules(), kept, &frames.unwrap_or_default(), true)
@@ -237,7 +238,7 @@ impl Room {
     fn obey(self: &Rc<Self>, actions: Vec<Action>) {
         for action in actions {
             match action {
-                Action::Send(text) => drop(self.socket.borrow().as_ref().map(|socket| socket.send_with_str(&text))),
+                Action::Send(text) => self.send(&text),
                 Action::Close(code) => {
                     self.idled.set(code == Code::Idle);
                     self.socket.take().iter().for_each(|socket| socket::close(socket, code));
@@ -248,6 +249,16 @@ impl Room {
                 Action::Keep => self.write(),
                 Action::Forget => self.forget(),
             }
+        }
+    }
+
+    fn send(&self, text: &str) {
+        let kept = self.socket.borrow();
+        let Some(socket) = kept.as_ref() else { return };
+        let sent = socket.send_with_str(text).is_ok();
+        // The runtime's own pongs are counted by nobody.
+        if let Some(flow) = self.flow.borrow_mut().as_mut().filter(|_| sent && text != PONG) {
+            flow.sent(text.len());
         }
     }
 
@@ -344,7 +355,8 @@ impl Room {
     pub(super) async fn room_for(&self, number: u64) -> bool {
         let [mut wait, longest] = LOOK;
         loop {
-            let queued = self.socket.borrow().as_ref().map_or(0, socket::queued);
+            let queued = self.socket.borrow().as_ref().map_or(0, socket::queued)
+                + self.flow.borrow().as_ref().map_or(0, Flow::bytes);
             let reading =
                 self.machine.borrow().as_ref().map_or(Reading::Gone, |machine| machine.reading(number, queued));
             match reading {
@@ -375,13 +387,5 @@ impl Room {
         let kept = self.machine.borrow();
         let caller = |owner: &Owner| Caller { key_id: owner.key_id.clone(), hash: owner.hash.clone() };
         kept.as_ref().map_or_else(Default::default, |machine| (machine.place().clone(), machine.owner().map(caller)))
-    }
-}
-
-impl Running {
-    /// The client leaves first: what breaks then is no fault of the provider's.
-    fn end(self) {
-        self.client.abort();
-        let _ = self.reader.send(());
     }
 }

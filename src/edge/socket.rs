@@ -1,10 +1,11 @@
 //! WebSockets on Workers, as far as no crate wraps them; and what is tied to one.
 
-use js_sys::{Date, Function, Promise, Reflect};
+use js_sys::{Date, Promise, Reflect};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::{State, WebSocket, WebSocketRequestResponsePair};
 
+use super::host::Keeper;
 use crate::config::Millis;
 use crate::session::{Code, Kept, PING, PONG};
 
@@ -32,19 +33,27 @@ extern "C" {
     fn untie(this: &Tied) -> Result<JsValue, JsValue>;
 }
 
-#[wasm_bindgen]
-extern "C" {
-    #[wasm_bindgen(js_name = setTimeout)]
-    fn later(task: &Function, wait: u32, word: &str);
-}
-
 /// Puts an end to an object that has nothing to do any more, and so to its connections: one that was closed by an alarm, and has been
 /// answered, would else be left open by the runtime. Nothing of ours is running when it happens.
 pub(super) fn end(state: &State) {
-    let abort = Reflect::get(state.as_raw(), &JsValue::from_str("abort")).map(JsCast::dyn_into::<Function>);
-    if let Ok(Ok(abort)) = abort {
-        later(&abort.bind0(state.as_raw()), 0, "the session is over");
+    Keeper::of(state.as_raw()).abort("the session is over");
+}
+
+/// What a connection is marked with whose frames pass through another isolate.
+const PASSED: &str = "passed";
+
+/// Accepts a connection, which may outlive the object's memory. `is_passed`: its frames pass through another isolate.
+pub(super) fn accept(state: &State, socket: &WebSocket, is_passed: bool) {
+    if is_passed {
+        state.accept_websocket_with_tags(socket, &[PASSED]);
+    } else {
+        state.accept_web_socket(socket);
     }
+}
+
+/// Whether the frames of a connection pass through another isolate.
+pub(super) fn is_passed(state: &State, socket: &WebSocket) -> bool {
+    !state.get_tags(socket).is_empty()
 }
 
 /// Answers pings of that very form without waking the object.

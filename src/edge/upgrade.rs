@@ -5,6 +5,16 @@ use worker::{Response, WebSocket, WebSocketPair};
 use super::{js, socket};
 use crate::session::{Entry, Refusal};
 
+/// The path of our own requests to sessions, for connections that began in another isolate. The gateway's door lets no client ask at it.
+pub(super) const HANDED_OVER: &str = "/handed-over";
+/// The header of such a request that tells where the client is.
+pub(super) const CLIENT_IP: &str = "x-client-ip";
+
+/// Whether a request is one of our own.
+pub(super) fn is_handed_over(url: &str) -> bool {
+    js::split_url(url).1 == HANDED_OVER
+}
+
 /// The answer where there is no such session: no object is asked.
 pub(super) fn unknown(request: &web_sys::Request) -> worker::Result<web_sys::Response> {
     let (entry, pair) = (read(request)?, WebSocketPair::new()?);

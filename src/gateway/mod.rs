@@ -48,6 +48,7 @@ pub use receipt::{Outcome, Receipt};
 pub use relay::{End, Relay};
 pub use response::{Body, Response, unmade};
 pub use safe::Keepsake;
+pub use socket::Opening;
 pub use transit::Transit;
 pub use watch::{KEEP_ALIVE, PACE, Tick};
 
@@ -59,7 +60,7 @@ use crate::error::{Error, Result};
 use crate::policy::auth::{self, AccessKeys};
 use crate::policy::route::Target;
 use crate::provider::{Account, scrub, scrub_json};
-use crate::session::Rules;
+use crate::session::{Limits, Rules, Slots};
 use crate::wire::sse;
 use aim::aim;
 use dispatch::Prepared;
@@ -83,6 +84,8 @@ pub struct Bridge {
     known: Known,
     keyring: Keyring,
     memory: Rc<Memory>,
+    /// The connections without a key that this isolate has.
+    slots: Rc<Slots>,
     opened: Millis,
 }
 
@@ -128,8 +131,8 @@ impl Bridge {
         let admin = AccessKeys::read(&secret(admin::VARIABLE).unwrap_or_default());
         let accounts = config.providers.iter().map(|provider| Account::open(provider, &secret)).collect();
         let memory = Memory::new(config.memory_bytes);
-        let (known, keyring) = (Known::default(), Keyring::default());
-        Ok(Self { config, access, admin, accounts, known, keyring, memory, opened: now })
+        let (known, keyring, slots) = (Known::default(), Keyring::default(), Rc::default());
+        Ok(Self { config, access, admin, accounts, known, keyring, memory, slots, opened: now })
     }
 
     /// What is kept in the books, and for how long.
@@ -140,6 +143,11 @@ impl Bridge {
     /// What a WebSocket session is allowed.
     pub fn session_rules(&self) -> Rules {
         Rules::of(&self.config)
+    }
+
+    /// What a connection without a key is allowed.
+    pub fn pending_limits(&self) -> Limits {
+        Limits::of(&self.config)
     }
 
     /// A line for the log on what happens to a session; for debugging.
@@ -222,7 +230,7 @@ async fn walk<H: Host>(
     }
     let endpoint = match door::open(request.method, request.path)? {
         Visit::Options(allow) => return Ok(cors::preflight(allow, request.header)),
-        Visit::Of(Endpoint::Socket) => return socket::open(bridge, request),
+        Visit::Of(Endpoint::Socket) => return socket::open(bridge, host, request).await,
         Visit::Of(Endpoint::Health) => return Ok(Response::json(200, Body::Bytes(br#"{"status":"ok"}"#.to_vec()))),
         Visit::Of(endpoint) => endpoint,
     };

@@ -1,6 +1,6 @@
 //! A response, as the gateway means it: the runtime's own is made of it elsewhere.
 
-use super::{Host, REQUEST_ID, Relay, Story, Transit, door};
+use super::{Host, Opening, REQUEST_ID, Relay, Story, Transit, door};
 use crate::adapters::Client;
 use crate::error::Error;
 
@@ -28,8 +28,8 @@ pub enum Body<H: Host> {
     Carried(H::Stream, Vec<u8>, Transit),
     /// A stream of ours.
     Told(Story, Relay),
-    /// None: the request is one for the session of this id, or for a new one, which answers it.
-    Session(H::Body, Option<String>),
+    /// None: the request becomes a connection.
+    Socket(H::Body, Opening),
 }
 
 /// The answer where the runtime could not make the one that was meant: an error in the client's format. `headers` are those of that answer;
@@ -77,7 +77,7 @@ impl<H: Host> Response<H> {
     pub(super) fn text(&self) -> Option<&str> {
         match &self.body {
             Body::Bytes(bytes) | Body::Buffer(_, bytes) => std::str::from_utf8(bytes).ok(),
-            Body::Empty | Body::Overheard(..) | Body::Carried(..) | Body::Told(..) | Body::Session(..) => None,
+            Body::Empty | Body::Overheard(..) | Body::Carried(..) | Body::Told(..) | Body::Socket(..) => None,
         }
     }
 }

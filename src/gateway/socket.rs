@@ -1,15 +1,30 @@
-//! The upgrade to a WebSocket: who may, and which session it is for. It knows no frames; chats come back by the usual door.
+//! The upgrade to a WebSocket: who may, and what becomes of the connection. It knows no frames; chats come back by the usual door.
 
 use super::{Body, Bridge, Host, Request, Response};
-use crate::config::Cors;
+use crate::config::{Cors, Millis};
 use crate::error::{Error, Result};
-use crate::session::Entry;
+use crate::policy::auth;
+use crate::session::{Entry, Refusal, Slot};
 
-/// Hands the request to its session.
+/// After its time for a key, a connection may take so long to end.
+const GRACE: Millis = 30_000;
+
+/// What becomes of a connection.
+pub enum Opening {
+    /// It is one for the session of this id, or for a new one, which answers it.
+    Session(Option<String>),
+    /// It came without a key, which has to come in a message.
+    Pending(Slot),
+    /// It is told why, and closed.
+    Refused(Refusal, Slot),
+}
+
+/// Looks at a request for a connection.
 ///
 /// # Errors
-/// 404 if there are no sessions here, 426 if it is no upgrade, 403 for pages of other origins, 400 if its query is faulty.
-pub(super) fn open<H: Host>(bridge: &Bridge, request: Request<'_, H>) -> Result<Response<H>> {
+/// 404 if there are no sessions here, 426 if it is no upgrade, 403 for pages of other origins, 400 if its query is faulty; 503 if too many
+/// connections wait for a key, and 401 if this one brought a wrong one then.
+pub(super) async fn open<H: Host>(bridge: &Bridge, host: &H, request: Request<'_, H>) -> Result<Response<H>> {
     let rules = &bridge.config.websocket;
     if !rules.enabled {
         return Err(Error::caller(404, "websocket_disabled", "This gateway takes no WebSockets."));
@@ -27,6 +42,33 @@ pub(super) fn open<H: Host>(bridge: &Bridge, request: Request<'_, H>) -> Result<
         return Err(Error::caller(403, "origin_not_allowed", message));
     }
     let entry = Entry::read(request.query, &(request.header)("sec-websocket-protocol").unwrap_or_default())?;
-    let session = entry.resumes.map(|(id, _)| id);
-    Ok(Response { status: 101, headers: Vec::new(), body: Body::Session(request.body, session) })
+    let opening = receive(bridge, host, &request, entry).await?;
+    Ok(Response { status: 101, headers: Vec::new(), body: Body::Socket(request.body, opening) })
+}
+
+/// A session is opened for a key that is found good without asking its account; without one, there is only a connection.
+async fn receive<H: Host>(bridge: &Bridge, host: &H, request: &Request<'_, H>, entry: Entry) -> Result<Opening> {
+    let shown = |name: &str| entry.header(name).or_else(|| (request.header)(name));
+    let refusal = match bridge.admit(host, request.host_name, &shown, None).await {
+        Ok(_) => return Ok(Opening::Session(entry.resumes.map(|(id, _)| id))),
+        Err(error) if auth::presented(shown).is_some() => Some(Refusal::of_key(error)),
+        Err(_) => entry.resumes.as_ref().map(|_| Refusal::of_another()),
+    };
+    let (most, now) = (bridge.config.websocket.max_without_key, host.now());
+    let until = now.saturating_add(bridge.config.websocket.key).saturating_add(GRACE);
+    match (bridge.slots.take(most, now, until), refusal) {
+        (Some(slot), None) => Ok(Opening::Pending(slot)),
+        (Some(slot), Some(refusal)) => Ok(Opening::Refused(refusal, slot)),
+        (None, Some(refusal)) => Err(refusal.error),
+        (None, None) => Err(full(most)),
+    }
+}
+
+fn full(most: usize) -> Error {
+    if most == 0 {
+        let message = "This gateway wants the key with the connection: in the header `Authorization`, or as the subprotocol `bearer.KEY`.";
+        return Error::caller(401, "invalid_api_key", message);
+    }
+    let message = "Too many connections wait for their key here. Send the key with the connection (in the header `Authorization`, or as the subprotocol `bearer.KEY`), or try again shortly.";
+    Error::gateway(503, "too_many_connections", message).with_header("retry-after", "5")
 }

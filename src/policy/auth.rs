@@ -54,7 +54,7 @@ impl AccessKeys {
             return Err(unauthorized(message));
         }
         let Some(presented) = presented else {
-            return Err(unauthorized("No API key was given. Send it as `Authorization: Bearer YOUR_KEY`."));
+            return Err(Error::key_missing());
         };
         let presented = hash(presented);
         // No early exit: the time taken says nothing about the keys.

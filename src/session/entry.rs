@@ -51,6 +51,11 @@ impl Entry {
         let named = protocol == Some(NAMED) || resumes.is_some();
         Ok(Self { protocol, named, key: key.map(str::to_owned), resumes, window })
     }
+
+    /// The header that the key among the subprotocols stands for.
+    pub fn header(&self, name: &str) -> Option<String> {
+        self.key.as_ref().filter(|_| name == "authorization").map(|key| format!("Bearer {key}"))
+    }
 }
 
 fn wrong(field: &'static str, message: String) -> Error {

@@ -53,7 +53,7 @@ impl From<Error> for Fault {
     }
 }
 
-const MEMBERS: [&str; 5] = ["type", "id", "api_key", "payload", "seq"];
+pub(super) const MEMBERS: [&str; 5] = ["type", "id", "api_key", "payload", "seq"];
 
 /// Understands a frame. `use_document` gets its parts, which live no longer than the reading.
 ///
@@ -123,6 +123,11 @@ fn id(document: &Document<'_>) -> Result<Option<Id>, Error> {
         return Err(wrong("id", format!("`id` is a string or a number, of at most {LONGEST_ID} bytes.")));
     }
     Ok(Some(Id(text.to_owned())))
+}
+
+/// What is said of a frame of bytes.
+pub fn bytes() -> Error {
+    Error::caller(400, "invalid_message", "Messages are text, not bytes.")
 }
 
 fn wrong(field: &'static str, message: String) -> Error {

@@ -46,6 +46,17 @@ impl Refusal {
         Self { error, code }
     }
 
+    /// No session can be opened now, or more was sent to it than it can take.
+    pub fn later(message: &str) -> Self {
+        Self { error: Error::gateway(503, "session_unavailable", message), code: Code::Later }
+    }
+
+    /// The key is not the one of the session that is to go on, or there is none.
+    pub fn of_another() -> Self {
+        let error = Error::caller(401, "invalid_api_key", "This is not the key of that session.");
+        Self { error, code: Code::Key }
+    }
+
     /// The frame that tells it.
     pub fn frame(&self, entry: &Entry) -> String {
         complaint(&self.error, entry.named)
@@ -104,8 +115,7 @@ impl Session {
         now: Millis,
     ) -> Result<Vec<Action>, Refusal> {
         if self.owner.is_none() || self.owner.as_ref() != owner {
-            let error = Error::caller(401, "invalid_api_key", "This is not the key of that session.");
-            return Err(Refusal { error, code: Code::Key });
+            return Err(Refusal::of_another());
         }
         let missed = self.replay.after(after).map_err(|gap| {
             let message = match gap {

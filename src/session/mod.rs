@@ -2,20 +2,29 @@
 //! done; it knows no sockets, no providers and no keys, only who showed one.
 
 mod answer;
+mod code;
 mod entry;
+mod flow;
 mod frame;
 mod kept;
 mod link;
+mod pending;
 mod replay;
+mod scan;
+mod slots;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
 
 pub use answer::Reading;
+pub use code::Code;
 pub use entry::Entry;
+pub use flow::Flow;
 pub use frame::{PING, PONG};
 pub use kept::{Kept, Owner, Place};
 pub use link::Refusal;
+pub use pending::{Limits, Pending, Step};
+pub use slots::{Slot, Slots};
 
 use crate::config::{Config, Millis};
 use crate::error::Error;
@@ -49,46 +58,6 @@ impl Rules {
         let rules = &config.websocket;
         let (idle, resume, buffer, requests) = (rules.idle, rules.resume, rules.buffer_bytes, rules.max_requests);
         Self { idle, resume, buffer, requests, message: config.max_body_bytes }
-    }
-}
-
-/// Why a connection is closed. The table in docs/websocket.md has the same rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Code {
-    /// A frame of bytes: all frames are text.
-    Binary,
-    /// A message is longer than this gateway takes.
-    TooBig,
-    /// The session was interrupted: what it knew is lost.
-    Interrupted,
-    /// The gateway cannot serve it now.
-    Later,
-    /// The key is wrong, or not the session's.
-    Key,
-    /// There is no such session, or no longer.
-    Unknown,
-    /// Nothing has happened for long.
-    Idle,
-    /// The session goes on over another connection.
-    Displaced,
-    /// Frames after that number are not kept any more.
-    Gap,
-}
-
-impl Code {
-    /// The number and the reason, as they are sent.
-    pub fn parts(self) -> (u16, &'static str) {
-        match self {
-            Self::Binary => (1003, "frames are text"),
-            Self::TooBig => (1009, "message too big"),
-            Self::Interrupted => (1012, "session interrupted"),
-            Self::Later => (1013, "try again later"),
-            Self::Key => (4401, "wrong key"),
-            Self::Unknown => (4404, "unknown session"),
-            Self::Idle => (4408, "idle"),
-            Self::Displaced => (4409, "resumed elsewhere"),
-            Self::Gap => (4410, "frames lost"),
-        }
     }
 }
 
@@ -332,8 +301,7 @@ impl Session {
     /// A frame of bytes has come.
     pub fn hear_bytes(&mut self, now: Millis) -> Vec<Action> {
         let mut out = Vec::new();
-        let error = Error::caller(400, "invalid_message", "Messages are text, not bytes.");
-        self.complain(None, &error, &mut out);
+        self.complain(None, &frame::bytes(), &mut out);
         self.close(Code::Binary, now, &mut out);
         out
     }

@@ -348,7 +348,7 @@ pub async fn asking(bridge: &Opened, world: &World, line: &str, headers: &[(&str
 fn finish(response: Response<World>, world: &World) -> Got {
     let Response { status, headers, body } = response;
     let body = match body {
-        Body::Empty | Body::Session(..) => Vec::new(),
+        Body::Empty | Body::Socket(..) => Vec::new(),
         Body::Bytes(bytes) | Body::Buffer((), bytes) => bytes,
         Body::Overheard(stream, mut bytes, mut relay) => {
             let rest: Vec<_> = stream.1.borrow_mut().drain(..).collect();

@@ -51,6 +51,10 @@ export class Socket {
     ws.addEventListener("message", ({ data }) => this.#take(data));
   }
 
+  get isOpen() {
+    return this.#ws.readyState === 1;
+  }
+
   get protocol() {
     return this.#ws.protocol;
   }

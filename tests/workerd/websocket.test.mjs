@@ -242,10 +242,11 @@ describe("a WebSocket", () => {
     });
 
     it("comes in a frame, and what was sent behind it waits", async () => {
-      const socket = await openSession(url);
+      const socket = await openSocket(url, { protocols: [NAMED] });
       socket.send({ type: "auth", api_key: KEY });
       socket.chat({ model: "ok", stream: true }, { id: "a" });
       assert.equal(textOf(await socket.answer("a")), ANSWER);
+      assert.equal(socket.frames[0].type, "session");
       assert.ok(socket.frames.some(({ type }) => type === "authenticated"));
       socket.send({ type: "auth", api_key: KEY });
       assert.equal((await socket.until(({ type }) => type === "error")).error.code, "already_authenticated");
@@ -256,7 +257,7 @@ describe("a WebSocket", () => {
       ["in the header", () => openSocket(url, { key: "wrong" })],
       ["among the subprotocols", () => openSocket(url, { protocols: [NAMED, "bearer.wrong"] })],
       ["in a frame", async () => {
-        const socket = await openSession(url);
+        const socket = await openSocket(url, { protocols: [NAMED] });
         socket.send({ type: "auth", api_key: "wrong" });
         return socket;
       }],
@@ -269,7 +270,7 @@ describe("a WebSocket", () => {
     }
 
     it("that is missing is asked for, by request", async () => {
-      const socket = await openSession(url);
+      const socket = await openSocket(url, { protocols: [NAMED] });
       socket.chat({ model: "ok" }, { id: "a" });
       const [error] = await socket.answer("a");
       assert.deepEqual([error.status, error.error.code], [401, "invalid_api_key"]);

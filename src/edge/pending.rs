@@ -1,0 +1,304 @@
+//! A connection without a key, which waits in this isolate until one comes, and then goes on to a session. A shell: it tells
+//! `session/pending.rs` what happens, and does what that says. All that belongs to a connection lives in the context of its request.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures::channel::oneshot;
+use futures::future::{Either, select};
+use js_sys::JsString;
+use wasm_bindgen::{JsCast, JsValue};
+use worker::{Delay, WebSocketPair};
+
+use super::host::Edge;
+use super::line::{Closed, Line};
+use super::{bridge, js, upgrade};
+use crate::error::Error;
+use crate::gateway;
+use crate::session::{Code, Entry, Limits, Pending, Refusal, Slot, Step};
+
+/// A client that does not answer our close is cut off after so long.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// While a key is checked, its time is not over; it is looked again after so long.
+const LOOK: Duration = Duration::from_millis(100);
+/// A message is looked through in pieces of so many characters.
+const PIECE: u32 = 64 << 10;
+/// The first halves of characters that take two.
+const HIGH_HALVES: Range<f64> = 55_296.0..56_320.0;
+/// What a message takes besides its characters, about.
+const OVERHEAD: usize = 64;
+
+/// A connection from its beginning to its end.
+pub(super) struct Connection {
+    pub edge: Edge,
+    pub url: String,
+    pub entry: Entry,
+    pub ip: Option<String>,
+    pub limits: Limits,
+    pending: RefCell<Pending>,
+    pub stage: Cell<Stage>,
+    pub client: RefCell<Option<Rc<Line>>>,
+    /// The connection to the session's object.
+    pub object: RefCell<Option<Rc<Line>>>,
+    /// Messages that have not been heard yet; one of bytes is null.
+    queue: RefCell<VecDeque<JsValue>>,
+    queued: Cell<usize>,
+    /// A message for the session, before the one that brings the key.
+    kept: RefCell<Option<JsValue>>,
+    slot: RefCell<Option<Slot>>,
+    /// Ends the time for a key.
+    key_came: RefCell<Option<oneshot::Sender<()>>>,
+    pub flow: super::pump::Flow,
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It waits for a key.
+    Waiting,
+    /// A key is being checked, or a session opened.
+    Checking,
+    /// Its frames go to a session, and come from there.
+    Passing,
+    /// It has been closed, by either side.
+    Closed,
+}
+
+/// Accepts a connection without a key, or one that is refused.
+pub(super) fn accept(
+    request: &web_sys::Request,
+    edge: &Edge,
+    slot: Slot,
+    refusal: Option<&Refusal>,
+) -> worker::Result<web_sys::Response> {
+    let opened = bridge(&edge.env());
+    let limits = opened.as_ref().map_err(|_| worker::Error::RustError("no configuration".to_owned()))?.pending_limits();
+    let (entry, pair) = (upgrade::read(request)?, WebSocketPair::new()?);
+    let (key_came, over) = oneshot::channel();
+    let connection = Rc::new(Connection {
+        edge: edge.clone(),
+        url: request.url(),
+        ip: request.headers().get("cf-connecting-ip").ok().flatten(),
+        limits,
+        pending: RefCell::new(Pending::new(limits, &entry)),
+        entry,
+        stage: Cell::new(Stage::Waiting),
+        client: RefCell::default(),
+        object: RefCell::default(),
+        queue: RefCell::default(),
+        queued: Cell::default(),
+        kept: RefCell::default(),
+        slot: RefCell::new(Some(slot)),
+        key_came: RefCell::new(Some(key_came)),
+        flow: super::pump::Flow::default(),
+    });
+    connection.listen(AsRef::<web_sys::WebSocket>::as_ref(&pair.server).clone().into())?;
+    match refusal {
+        Some(refusal) => connection.obey(connection.pending.borrow().refused(refusal), &JsValue::NULL),
+        None => connection.time(over),
+    }
+    upgrade::switch(pair.client, &connection.entry).map(Into::into)
+}
+
+impl Connection {
+    fn listen(self: &Rc<Self>, socket: JsValue) -> Result<(), JsValue> {
+        let (hearing, ending) = (Rc::clone(self), Rc::clone(self));
+        let line = Line::accept(socket, move |data| hearing.hear(data), move |closed| ending.left(closed.as_ref()))?;
+        *self.client.borrow_mut() = Some(Rc::new(line));
+        Ok(())
+    }
+
+    /// A message of the client's has come.
+    fn hear(self: &Rc<Self>, data: JsValue) {
+        let data = if data.is_string() { data } else { JsValue::NULL };
+        match self.stage.get() {
+            Stage::Passing => self.pass_on(&data),
+            Stage::Closed => {}
+            Stage::Waiting => {
+                self.queue.borrow_mut().push_back(data);
+                self.work();
+            }
+            Stage::Checking => {
+                let queued = self.queued.get() + length(&data) + OVERHEAD;
+                if queued > self.limits.message {
+                    return self.obey(self.pending.borrow().crowded(), &JsValue::NULL);
+                }
+                self.queued.set(queued);
+                self.queue.borrow_mut().push_back(data);
+            }
+        }
+    }
+
+    /// Hears the messages that have come, until one brings a key.
+    fn work(self: &Rc<Self>) {
+        while self.stage.get() == Stage::Waiting {
+            let Some(data) = self.queue.borrow_mut().pop_front() else { break };
+            let steps = match data.dyn_ref::<JsString>() {
+                Some(text) => self.look_through(text),
+                None => self.pending.borrow().hear_bytes(),
+            };
+            self.obey(steps, &data);
+        }
+    }
+
+    /// In pieces, so that a long message takes no more of the wasm's memory than a short one.
+    fn look_through(&self, text: &JsString) -> Vec<Step> {
+        let mut pending = self.pending.borrow_mut();
+        let mut scan = pending.scan();
+        let (mut at, mut bytes) = (0, 0);
+        while at < text.length() {
+            let end = at.saturating_add(PIECE).min(text.length());
+            // Both halves of a character that takes two stay together.
+            let is_half = end < text.length() && HIGH_HALVES.contains(&text.char_code_at(end - 1));
+            let end = if is_half { end - 1 } else { end };
+            let piece = String::from(text.substring(at, end));
+            bytes += piece.len();
+            at = end;
+            if !scan.push(&piece) {
+                break;
+            }
+        }
+        pending.hear(scan, bytes)
+    }
+
+    /// Does what is to be done; `message` is the one that gave rise to it.
+    pub fn obey(self: &Rc<Self>, steps: Vec<Step>, message: &JsValue) {
+        for step in steps {
+            match step {
+                Step::Send(text) => self.send(&JsValue::from_str(&text)),
+                Step::Close(code) => self.close(code),
+                Step::Check(key) => self.check(key, message.clone()),
+                Step::Keep => *self.kept.borrow_mut() = Some(message.clone()),
+            }
+        }
+    }
+
+    pub fn send(&self, message: &JsValue) {
+        self.client.borrow().iter().for_each(|client| client.send(message));
+    }
+
+    /// Finds out whether a key is good; if it is, a session is opened.
+    fn check(self: &Rc<Self>, key: String, message: JsValue) {
+        self.stage.set(Stage::Checking);
+        let connection = Rc::clone(self);
+        self.edge.keep(async move {
+            let judged = connection.identify(&key).await;
+            if connection.stage.get() != Stage::Checking {
+                return;
+            }
+            match judged {
+                Ok(()) => connection.hand_over(&message).await,
+                Err(error) => {
+                    connection.stage.set(Stage::Waiting);
+                    connection.queued.set(0);
+                    let steps = connection.pending.borrow_mut().judged(&error);
+                    connection.obey(steps, &JsValue::NULL);
+                    connection.work();
+                }
+            }
+        });
+    }
+
+    async fn identify(&self, key: &str) -> Result<(), Error> {
+        let header = |name: &str| match name {
+            "authorization" => Some(format!("Bearer {key}")),
+            "cf-connecting-ip" => self.ip.clone(),
+            _ => None,
+        };
+        let (host_name, ..) = js::split_url(&self.url);
+        gateway::identify(&bridge(&self.edge.env()), &self.edge, host_name, &header).await.map(drop)
+    }
+
+    /// Opens a session, which gets the message that brought the key, and those behind it.
+    async fn hand_over(self: &Rc<Self>, message: &JsValue) {
+        let opened = self.open_session().await;
+        let is_wanted = self.stage.get() == Stage::Checking;
+        match opened.and_then(|socket| self.join(socket)) {
+            Ok(object) if is_wanted => {
+                self.stage.set(Stage::Passing);
+                *self.object.borrow_mut() = Some(Rc::new(object));
+                self.release();
+                let waiting = self.queue.take();
+                let kept = self.kept.take();
+                kept.iter().chain([message]).chain(&waiting).for_each(|message| self.pass_on(message));
+            }
+            Ok(object) => object.close(1001, "the client has left"),
+            Err(_) if is_wanted => {
+                let refusal = Refusal::later("No session could be opened. Connect again shortly.");
+                self.obey(self.pending.borrow().refused(&refusal), &JsValue::NULL);
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Closes the connection when no good key has come in its time.
+    fn time(self: &Rc<Self>, mut over: oneshot::Receiver<()>) {
+        let connection = Rc::clone(self);
+        self.edge.keep(async move {
+            let mut wait = Duration::from_millis(connection.limits.time);
+            while let Either::Right(_) = select(&mut over, pin!(Delay::from(wait))).await {
+                if connection.stage.get() == Stage::Waiting {
+                    return connection.obey(connection.pending.borrow().expire(), &JsValue::NULL);
+                }
+                wait = LOOK;
+            }
+        });
+    }
+
+    /// Closes the client's connection. One that does not answer is cut off, for it takes memory until it ends.
+    pub fn close(self: &Rc<Self>, code: Code) {
+        let (number, reason) = code.parts();
+        self.close_with(|client| client.close(number, reason));
+    }
+
+    pub fn close_with(self: &Rc<Self>, close: impl Fn(&Line)) {
+        self.stage.set(Stage::Closed);
+        self.key_came.take();
+        self.forget();
+        self.client.borrow().iter().for_each(|client| close(client));
+        let connection = Rc::clone(self);
+        self.edge.keep(async move {
+            Delay::from(PATIENCE).await;
+            if connection.client.take().is_some() {
+                connection.release();
+                connection.edge.abort("a client did not answer the close of its WebSocket");
+            }
+        });
+    }
+
+    /// The client has closed its connection, or that broke.
+    fn left(self: &Rc<Self>, closed: Option<&Closed>) {
+        self.stage.set(Stage::Closed);
+        let Some(client) = self.client.take() else { return };
+        // Answered as a session answers it: most codes may not be sent.
+        client.close(1000, "");
+        if let Some(object) = self.object.take() {
+            match closed {
+                Some(closed) => object.close_as(closed),
+                None => object.close(1001, "connection lost"),
+            }
+        }
+        self.forget();
+        self.release();
+    }
+
+    fn forget(&self) {
+        self.queue.take();
+        self.kept.take();
+    }
+
+    /// It is no connection without a key any more.
+    fn release(&self) {
+        self.key_came.take();
+        self.slot.take();
+    }
+}
+
+/// Of a message of bytes, 0.
+pub(super) fn length(message: &JsValue) -> usize {
+    message.dyn_ref::<JsString>().map_or(0, |text| text.length() as usize)
+}
