@@ -83,7 +83,7 @@ impl Permit {
     /// The response headers that tell what is left, as OpenAI names them
     /// (<https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers>).
     ///
-    /// And [`LIMIT`], where the gateway has set one.
+    /// And the header `x-llm-bridge-max-tokens`, where the gateway has set one.
     pub fn headers(&self) -> Vec<(&'static str, String)> {
         let mut headers = headers(&self.gauges);
         headers.extend(self.limit.map(|limit| (LIMIT, limit.to_string())));
