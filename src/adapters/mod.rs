@@ -6,6 +6,7 @@ pub mod echo;
 pub mod gemini;
 pub mod openai;
 mod refusals;
+pub mod tier;
 
 use std::borrow::Cow;
 

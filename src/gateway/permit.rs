@@ -73,7 +73,7 @@ pub struct Permit {
     pub limited: bool,
     /// What is left of the key's limits.
     pub gauges: Gauges,
-    /// The most that it can cost, in nano-dollars, where that was reserved.
+    /// The most that it can cost, in nano-dollars, where that was reserved of a budget.
     pub reserved: Option<Nanos>,
     /// The longest answer that fits into the budget, in tokens, where that is less than was asked for.
     pub limit: Option<u64>,
@@ -92,13 +92,14 @@ impl Permit {
 }
 
 impl Permit {
-    /// An account has granted what was asked, or, `limit`, so long an answer: whoever is asked next is asked for no more.
-    fn take(&mut self, ask: &mut Ask, limit: Option<u64>) {
+    /// An account has granted what was asked, or, `limit`, so long an answer: whoever is asked next is asked for no more. `budget`: it keeps
+    /// the cost back.
+    fn take(&mut self, ask: &mut Ask, limit: Option<u64>, budget: bool) {
         if let Some(limit) = limit {
             ask.shorten(limit);
             self.limit = Some(limit);
         }
-        self.reserved = ask.cost.filter(|_| self.limited);
+        self.reserved = ask.cost.filter(|_| budget || self.reserved.is_some());
     }
 }
 
@@ -161,7 +162,7 @@ pub async fn admit<H: Host>(bridge: &Bridge, host: &H, caller: &Caller, need: im
     let terms = match order(host, &caller.key_id, &Order::Admit(ask.clone())).await? {
         Reply::Granted { terms, gauges, limit } => {
             (permit.gauges, permit.limited) = (gauges, !free(&terms));
-            permit.take(&mut ask, limit);
+            permit.take(&mut ask, limit, terms.budget.is_some());
             if permit.limited {
                 permit.accounts = vec![caller.key_id.clone()];
             }
@@ -174,12 +175,12 @@ pub async fn admit<H: Host>(bridge: &Bridge, host: &H, caller: &Caller, need: im
         (ask.hash, ask.fit) = (None, terms.budget.is_some_and(|budget| budget.fit));
         ask.draft.iter_mut().for_each(|draft| draft.member = true);
         let reply = order(host, &parent, &Order::Admit(ask.clone())).await;
-        let Ok(Reply::Granted { limit, .. }) = reply else {
+        let Ok(Reply::Granted { limit, terms, .. }) = reply else {
             // What was promised is given back; if even that fails, it ends by itself.
             let _ = order(host, &caller.key_id, &Order::Release(permit.id)).await;
             return Err(reply.map_or_else(|error| error, |reply| refused(bridge, host, hash, reply, tier)));
         };
-        permit.take(&mut ask, limit);
+        permit.take(&mut ask, limit, terms.budget.is_some());
         permit.accounts.push(parent);
     }
     if permit.limited && ask.draft.is_some() {

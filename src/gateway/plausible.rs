@@ -10,10 +10,12 @@ pub struct Plausible {
     pub prompt: u64,
     /// No answers have more tokens, all together.
     pub output: u64,
-    /// The most that the request can cost, in nano-dollars, where that was reserved.
+    /// The most that the request can cost, in nano-dollars, where that was reserved of a budget.
     pub reserved: Option<Nanos>,
     /// The tier that was asked for, if not the usual one.
     pub tier: Option<String>,
+    /// That is a price beside those of the tiers: no tier that is told takes its place.
+    pub besides: bool,
 }
 
 impl Plausible {

@@ -9,7 +9,7 @@ use crate::chat::Usage;
 use crate::config::{Fields, Format, Level, Logging, Millis, Nanos, Problem};
 use crate::error::Error;
 use crate::ledger::{Entry, LOST};
-use crate::policy::price::Price;
+use crate::policy::price::{self, Price};
 use crate::policy::tokens;
 use crate::wire::date::write_time;
 use crate::wire::json::quote;
@@ -66,15 +66,6 @@ pub struct Unread {
     pub said: u64,
 }
 
-/// What a provider reported of an answer before it went on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Part {
-    /// The tokens so far: those of the prompt, and no more than a part of the answer's.
-    pub usage: Usage,
-    /// How it said it served the request.
-    pub tier: Option<String>,
-}
-
 /// What is known of one request.
 #[derive(Clone, Debug, Default)]
 pub struct Receipt {
@@ -110,8 +101,10 @@ pub struct Receipt {
     pub usage: Option<Usage>,
     /// The tokens are an estimate: the provider reported none, or not all.
     pub estimated: bool,
-    /// What of them it did report.
-    pub part: Option<Part>,
+    /// What of them it did report before it went on: those of the prompt, and no more than a part of the answer's.
+    pub part: Option<Usage>,
+    /// How the provider says it served the request, in its word.
+    pub tier: Option<String>,
     /// What it cost, if that is known.
     pub cost: Option<Nanos>,
     /// What the estimate would be better for being counted.
@@ -146,16 +139,16 @@ impl Receipt {
             return;
         };
         let (prompt, length) = meter.prompt.clone();
+        self.tier = tier.map(str::to_owned);
         if let Some(usage) = reported {
             let otherwise = (tokens::rough(length), tokens::rough(said));
             let (part, fits) =
                 self.plausible.as_ref().map_or((usage, true), |plausible| plausible.part(usage, otherwise));
             self.usage = Some(part);
-            self.cost = self.price(&part, tier);
-            if !fits {
-                // Nobody knows what it took: what was reserved is charged, and marked.
-                self.estimated = true;
-                self.cost = self.plausible.as_ref().and_then(|plausible| plausible.reserved).max(self.cost);
+            self.cost = self.price(&part);
+            self.estimated |= !fits;
+            if !fits || self.cost.is_none() {
+                self.charge_reserved();
             }
             return;
         }
@@ -163,11 +156,20 @@ impl Receipt {
         self.estimate(Some(tokens::rough(length)), tokens::rough(said));
     }
 
+    /// What it took, or the price of that, is not known: under a budget, what was reserved is charged, and marked.
+    fn charge_reserved(&mut self) {
+        let Some(reserved) = self.plausible.as_ref().and_then(|plausible| plausible.reserved) else { return };
+        (self.cost, self.estimated) = (self.cost.max(Some(reserved)), true);
+    }
+
     /// What a usage costs, in nano-dollars: in the tier in which the provider says it served the request, or else in the dearer of the one that
     /// was asked for and the usual one. `None` if one of these has no price that is known.
-    fn price(&self, usage: &Usage, told: Option<&str>) -> Option<Nanos> {
+    fn price(&self, usage: &Usage) -> Option<Nanos> {
         let price = self.meter.as_ref()?.price?;
-        let asked = self.plausible.as_ref().and_then(|plausible| plausible.tier.as_deref());
+        let told = self.tier.as_deref().filter(|tier| price::is_settled(tier));
+        let plausible = self.plausible.as_ref();
+        let asked = plausible.and_then(|plausible| plausible.tier.as_deref());
+        let told = told.filter(|_| !plausible.is_some_and(|plausible| plausible.besides));
         match (told, asked) {
             (None, Some(asked)) => Some(price.cost(usage, Some(asked))?.max(price.cost(usage, None)?)),
             (told, _) => price.cost(usage, told),
@@ -180,7 +182,7 @@ impl Receipt {
         if self.meter.is_none() {
             return self.charge(Some(usage), tier, words, said);
         }
-        self.part = Some(Part { usage, tier: tier.map(str::to_owned) });
+        (self.part, self.tier) = (Some(usage), tier.map(str::to_owned));
         self.unread = Some(Unread { prompt: None, words: words.to_vec(), said });
         self.estimate(None, tokens::rough(said));
     }
@@ -188,18 +190,21 @@ impl Receipt {
     /// Nobody reported the tokens: these are an estimate, the prompt's unless there is a better one already. What was reported in part
     /// stays: the answer took at least that.
     pub fn estimate(&mut self, fresh: Option<u64>, output: u64) {
-        let (usage, tier) = match &self.part {
-            Some(Part { usage, tier }) => (Usage { output: output.max(usage.output), ..*usage }, tier.as_deref()),
+        let usage = match self.part {
+            Some(usage) => Usage { output: output.max(usage.output), ..usage },
             None => {
                 let fresh = fresh.or(self.usage.map(|usage| usage.fresh)).unwrap_or(0);
-                (Usage { fresh, output, ..Usage::default() }, None)
+                Usage { fresh, output, ..Usage::default() }
             }
         };
         let length = self.meter.as_ref().map_or(0, |meter| meter.prompt.1);
         let otherwise = (tokens::rough(length), output);
         let usage = self.plausible.as_ref().map_or(usage, |plausible| plausible.part(usage, otherwise).0);
-        self.cost = self.price(&usage, tier);
+        self.cost = self.price(&usage);
         (self.usage, self.estimated) = (Some(usage), true);
+        if self.cost.is_none() {
+            self.charge_reserved();
+        }
     }
 
     /// What it cost as a client is told it, in JSON: dollars, or `null`. An estimate is not told.

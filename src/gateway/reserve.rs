@@ -234,6 +234,7 @@ impl Extent<'_> {
             output: longest.saturating_mul(self.drawn),
             reserved,
             tier: self.tier.clone(),
+            besides: self.tier.as_deref().is_some_and(served::is_besides),
         }
     }
 }

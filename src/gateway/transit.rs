@@ -7,6 +7,7 @@ use super::Bridge;
 use super::closing::Closing;
 use super::receipt::{Outcome, Receipt};
 use super::relay::{End, failure};
+use crate::adapters::tier;
 use crate::chat::Usage;
 use crate::config::{Millis, OnDisconnect};
 use crate::wire::json::last_value;
@@ -68,8 +69,8 @@ impl Transit {
     /// What is left of the request, when the flow has ended.
     pub fn close(mut self, end: End, left: bool, now: Millis) -> Closing {
         let find = |name: &str| last_value(&self.tail, name).or_else(|| last_value(&self.head, name));
-        let usage = find("usage").and_then(self.usage);
-        let tier = find("service_tier").map(|tier| tier.trim_matches('"').to_owned());
+        let (usage, tier) = (find("usage"), find("service_tier"));
+        let (usage, tier) = (usage.and_then(self.usage), tier::told(usage, tier));
         let model = last_value(&self.head, "model").map(|model| model.trim_matches('"').chars().take(200).collect());
         self.receipt.charge(usage, tier.as_deref(), &[], self.length);
         (self.receipt.finished, self.receipt.served) = (now, model);

@@ -92,6 +92,11 @@ pub fn card(provider: &Provider, model: &Model, upstream: &str) -> Card {
     }
 }
 
+/// Whether a tier's word says how a request was served: `auto` leaves that to the provider's account.
+pub fn is_settled(tier: &str) -> bool {
+    tier != "auto"
+}
+
 impl Price {
     /// What an exchange costs: summed exactly, rounded once, half up. `tier` is how the provider says it served the request.
     ///

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::errors::{in_spite, is_error};
 use super::wire::{Answer, Said, Tokens, inside, object};
 use crate::adapters::Each;
+use crate::adapters::tier::{Served, Words};
 use crate::chat::{Event, Finish, Raw, Usage};
 use crate::error::{Error, Result};
 
@@ -86,6 +87,7 @@ pub(super) struct Told {
     /// Blocks of thoughts since the last call, with a comma between them.
     kept: String,
     usage: Usage,
+    served: Served,
 }
 
 impl Told {
@@ -120,11 +122,14 @@ impl Told {
 
     /// Hands on the tokens so far: of each number, the last that was said.
     pub(super) fn usage(&mut self, raw: Option<&Raw<'_>>, each: Each<'_>) {
-        let Some(tokens) = raw.and_then(|raw| object::<Tokens<'_>>(raw.get().as_bytes())) else { return };
+        let Some((raw, tokens)) = raw.and_then(|raw| Some((raw, object::<Tokens>(raw.get().as_bytes())?))) else {
+            return;
+        };
         tokens.update(&mut self.usage);
         each(Event::Usage(self.usage));
-        if let Some(tier) = tokens.service_tier.filter(|tier| !tier.is_empty()) {
-            each(Event::Tier(tier));
+        let words = object::<Words<'_>>(raw.get().as_bytes());
+        if let Some(tier) = words.as_ref().and_then(|words| self.served.take(words)) {
+            each(Event::Tier(Cow::Borrowed(tier)));
         }
     }
 }
@@ -132,7 +137,7 @@ impl Told {
 /// The value of `usage` alone.
 pub(super) fn told(raw: &str) -> Option<Usage> {
     let mut usage = Usage::default();
-    object::<Tokens<'_>>(raw.as_bytes())?.update(&mut usage);
+    object::<Tokens>(raw.as_bytes())?.update(&mut usage);
     Some(usage)
 }
 

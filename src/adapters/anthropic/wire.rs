@@ -231,7 +231,7 @@ pub(super) struct Said<'a> {
 
 /// The tokens so far. A field that is missing says nothing new.
 #[derive(Deserialize)]
-pub(super) struct Tokens<'a> {
+pub(super) struct Tokens {
     #[serde(default, deserialize_with = "read_count")]
     pub(super) input_tokens: Option<u64>,
     #[serde(default, deserialize_with = "read_count")]
@@ -244,8 +244,6 @@ pub(super) struct Tokens<'a> {
     #[serde(default, deserialize_with = "read_count")]
     pub(super) output_tokens: Option<u64>,
     pub(super) output_tokens_details: Option<Details>,
-    #[serde(borrow)]
-    pub(super) service_tier: Option<Cow<'a, str>>,
 }
 
 /// What was written to the cache, by the time for which it is kept.
@@ -273,7 +271,7 @@ pub(super) struct Details {
     pub(super) thinking_tokens: Option<u64>,
 }
 
-impl Tokens<'_> {
+impl Tokens {
     /// Takes over what is said here; the last word on each number counts.
     pub(super) fn update(&self, usage: &mut Usage) {
         let creation = self.cache_creation.as_ref();

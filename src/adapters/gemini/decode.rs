@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use super::super::{Decode, Each, oversized};
 use super::logprobs;
 use super::outbound::{invalid, reported};
-use super::wire::{Candidate, Chunk, Feedback, FunctionCall, Metadata, Part};
+use super::wire::{Candidate, Chunk, Feedback, FunctionCall, Metadata, Part, Served};
 use crate::chat::{Event, Finish, Raw};
 use crate::error::{Error, Result};
 use crate::wire::sse::{Block, Reader};
@@ -113,6 +113,8 @@ struct Answer {
     calls: u32,
     /// The tokens as last told.
     told: Metadata,
+    /// How the request was served, as last told.
+    tier: Option<String>,
 }
 
 struct Choice {
@@ -141,10 +143,16 @@ impl Answer {
 
     /// Tells the tokens so far, if the chunk tells any.
     fn usage(&mut self, chunk: &Chunk<'_>, each: Each<'_>) {
-        let Some(told) = chunk.usage_metadata else { return };
+        let Some(raw) = chunk.usage_metadata.as_ref().filter(|raw| raw.get().starts_with('{')) else { return };
+        let told: Metadata = serde_json::from_str(raw.get()).unwrap_or_default();
         if told.usage().is_some() {
             self.told = told.after(self.told);
             self.told.usage().into_iter().for_each(|usage| each(Event::Usage(usage)));
+        }
+        let tier = serde_json::from_str::<Served<'_>>(raw.get()).ok().and_then(|served| served.tier());
+        if tier.is_some() && tier != self.tier {
+            self.tier = tier;
+            self.tier.iter().for_each(|tier| each(Event::Tier(Cow::Borrowed(tier))));
         }
     }
 

@@ -21,7 +21,8 @@ pub(super) struct Chunk<'a> {
     pub(super) candidates: Option<Vec<Candidate<'a>>>,
     #[serde(borrow)]
     pub(super) prompt_feedback: Option<Feedback<'a>>,
-    pub(super) usage_metadata: Option<Metadata>,
+    #[serde(borrow)]
+    pub(super) usage_metadata: Option<Raw<'a>>,
 }
 
 /// Whether, and why, the question was blocked.
@@ -113,6 +114,28 @@ pub(super) struct Blob<'a> {
     /// In base64.
     #[serde(borrow)]
     pub(super) data: Option<Cow<'a, str>>,
+}
+
+/// How the request was served, as it stands beside the tokens: by Gemini's API, or by Vertex AI
+/// (<https://cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/GenerateContentResponse#TrafficType>).
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Served<'a> {
+    #[serde(borrow)]
+    service_tier: Option<Raw<'a>>,
+    #[serde(borrow)]
+    traffic_type: Option<Raw<'a>>,
+}
+
+impl Served<'_> {
+    /// The tier's word, as the API takes it in requests; nothing if none is told.
+    pub(super) fn tier(&self) -> Option<String> {
+        let told = self.service_tier.as_ref().or(self.traffic_type.as_ref())?.text()?.to_ascii_lowercase();
+        let word = ["service_tier_", "on_demand_"]
+            .iter()
+            .fold(told.as_str(), |word, start| word.strip_prefix(start).unwrap_or(word));
+        Some(word.to_owned()).filter(|word| !word.is_empty() && !word.ends_with("unspecified"))
+    }
 }
 
 /// Tokens (<https://ai.google.dev/api/generate-content#UsageMetadata>).

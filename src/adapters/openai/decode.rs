@@ -9,7 +9,8 @@ use super::calls::Calls;
 use super::fields::{members, object, string, text};
 use super::outbound::{in_spite, invalid};
 use super::parts::thought;
-use super::wire::{is_error, tier, usage};
+use super::wire::{is_error, usage, words};
+use crate::adapters::tier::Served;
 use crate::adapters::{Decode, Each, oversized};
 use crate::chat::{Event, Finish, Raw};
 use crate::error::{Error, Result};
@@ -116,7 +117,7 @@ pub(super) fn whole(body: &[u8], each: Each<'_>) -> Result<()> {
 struct State {
     id: bool,
     model: bool,
-    tier: Option<String>,
+    served: Served,
     choices: Vec<(u32, Calls)>,
     malformed: u32,
     over: bool,
@@ -174,8 +175,8 @@ impl State {
                 each(Event::Start { id, model });
             }
         }
-        if let Some(tier) = tier(answer.tier).filter(|tier| self.tier.as_deref() != Some(tier)) {
-            self.tier = Some(tier.to_owned());
+        let words = words(answer.tier, answer.usage);
+        if let Some(tier) = words.as_ref().and_then(|words| self.served.take(words)) {
             each(Event::Tier(Cow::Borrowed(tier)));
         }
     }

@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::limit::{self, Names};
-use super::wire::{Answer, Choice, Vectors, is_error, is_object, tier, total, usage};
+use super::wire::{Answer, Choice, Vectors, is_error, is_object, total, usage, words};
 use crate::adapters::refusals::{Words, instead};
+use crate::adapters::tier::Served;
 use crate::chat::Usage;
 use crate::config::Model;
 use crate::error::{Error, Result};
@@ -82,18 +84,22 @@ pub fn reply(body: &[u8]) -> Result<Facts> {
     let Some(choices) = &answer.choices else {
         return Err(invalid("a body that has no choices"));
     };
-    let (usage, mut words) = (usage(answer.usage, answer.x_groq), Vec::new());
+    let (usage, mut said) = (usage(answer.usage, answer.x_groq), Vec::new());
     if usage.is_none() {
-        choices.iter().for_each(|choice| choice.note(&mut words));
+        choices.iter().for_each(|choice| choice.note(&mut said));
     }
     Ok(Facts {
         said: choices.iter().map(Choice::length).sum(),
-        words,
+        words: said,
         usage,
         model: answer.model(),
-        tier: tier(answer.service_tier).map(str::to_owned),
+        tier: tier(answer.service_tier, answer.usage),
         hollow: choices.iter().all(Choice::is_hollow),
     })
+}
+
+fn tier(tier: Option<&RawValue>, usage: Option<&RawValue>) -> Option<String> {
+    words(tier, usage).and_then(|words| Served::default().take(&words).map(str::to_owned))
 }
 
 /// Reads a whole answer with vectors.
@@ -113,7 +119,8 @@ pub fn vectors(body: &[u8]) -> Result<Facts> {
     };
     let hollow = list.trim_start().starts_with(']');
     let model = answer.model.map(Cow::into_owned);
-    Ok(Facts { usage: total(answer.usage), model, hollow, ..Facts::default() })
+    let tier = tier(answer.service_tier, answer.usage);
+    Ok(Facts { usage: total(answer.usage), model, tier, hollow, ..Facts::default() })
 }
 
 /// A success that is no answer, but something else.

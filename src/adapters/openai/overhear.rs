@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use super::wire::{Answer, Choice, Delta, is_error, is_object, tier, usage};
+use super::wire::{Answer, Choice, Delta, is_error, is_object, usage, words};
 use super::{DONE, inbound, outbound};
 use crate::adapters::Listen;
+use crate::adapters::tier::Served;
 use crate::chat::Usage;
 use crate::error::Error;
 use crate::wire::sse::{Block, Reader};
@@ -46,7 +47,7 @@ struct Heard {
     /// Something was said after the last usage.
     gone_on: bool,
     model: Option<String>,
-    tier: Option<String>,
+    served: Served,
     error: Option<Error>,
     content: bool,
     malformed: u32,
@@ -148,7 +149,7 @@ impl Listen for Overhear {
     }
 
     fn tier(&self) -> Option<&str> {
-        self.heard.tier.as_deref()
+        self.heard.served.word()
     }
 
     fn kept_usage(&self) -> Option<&[u8]> {
@@ -207,8 +208,8 @@ impl Heard {
         if self.model.is_none() {
             self.model = chunk.model();
         }
-        if let Some(tier) = tier(chunk.service_tier).filter(|tier| self.tier.as_deref() != Some(tier)) {
-            self.tier = Some(tier.to_owned());
+        if let Some(words) = words(chunk.service_tier, chunk.usage) {
+            self.served.take(&words);
         }
         let choices = chunk.choices.unwrap_or_default();
         if let Some(error) = choices.iter().find_map(|choice| choice.error).filter(|_| self.error.is_none()) {

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use super::fields::is_harmless;
 use super::limit::hides_limit;
 use super::task::Task;
+use crate::adapters::tier::{Priced, REGION, SPEED};
 use crate::wire::json::Document;
 
 /// Words for a project's own tier: what it is, the provider's account says.
@@ -15,8 +16,7 @@ const OWN: &[&str] = &["", "auto"];
 const USUAL: &[&str] = &["default", "standard", "standard_only", "on_demand"];
 
 /// Fields besides `service_tier` that choose another price, and the words for the usual one.
-const PRICED: &[(&str, &[&str])] =
-    &[("speed", &["standard", "default"]), ("inference_geo", &["global", "not_available"]), ("serviceTier", USUAL)];
+const PRICED: &[Priced] = &[SPEED, REGION, ("serviceTier", USUAL)];
 
 /// Fields with which some hosts let a caller choose another model, another provider or paid additions.
 const ROUTING: &[&str] = &[
@@ -106,6 +106,11 @@ pub fn tier(document: &Document<'_>) -> Tier {
         }
     }
     tier
+}
+
+/// Whether a word of [`Tier::Other`] names a field that chooses a price beside those of the tiers.
+pub fn is_besides(word: &str) -> bool {
+    [SPEED, REGION].iter().any(|(name, _)| *name == word)
 }
 
 /// Whether a provider may add to the prompt what does not stand in the body: results of its own tools, or what it has kept.

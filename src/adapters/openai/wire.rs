@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::chat::{ABSURD, Usage, count};
+use crate::adapters::tier::Words;
+use crate::chat::{ABSURD, Raw, Usage, count};
 
 /// An error as it goes to a client.
 #[derive(Serialize)]
@@ -57,6 +58,8 @@ pub(super) struct Vectors<'a> {
     pub(super) usage: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) model: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) service_tier: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) data: Option<&'a RawValue>,
 }
@@ -160,9 +163,12 @@ pub(super) struct Delta<'a> {
     pub(super) content: Option<Cow<'a, str>>,
 }
 
-/// The word for how the request was served; nothing if it is not there, or is no plain word.
-pub(super) fn tier(raw: Option<&RawValue>) -> Option<&str> {
-    raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).filter(|tier: &&str| !tier.is_empty())
+/// What an answer says of how it was made: at its top level, or, as some hosts do, beside its tokens. `None` if it says nothing.
+pub(super) fn words<'a>(tier: Option<&'a RawValue>, usage: Option<&'a RawValue>) -> Option<Words<'a>> {
+    let usage = usage.map(RawValue::get).filter(|usage| usage.starts_with('{'));
+    tier.map(RawValue::get).or(usage)?;
+    let beside: Words<'_> = usage.and_then(|usage| serde_json::from_str(usage).ok()).unwrap_or_default();
+    Some(Words { service_tier: tier.map(Raw::from).or(beside.service_tier), ..beside })
 }
 
 /// Usage in any of the spellings that providers have for it; nothing if it is not there, or null.
