@@ -2,6 +2,7 @@
 //! through our hands, at a pace of its own if it is written anew. *Tell*: the pieces are our own. All end on an identity stream, so that
 //! we learn when the client leaves and have the last word.
 
+use std::cell::Cell;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
@@ -63,12 +64,16 @@ pub(super) fn abandon(mut relay: Relay, incoming: Option<Incoming>, edge: &Edge)
 
 /// Writes bytes, piece by piece.
 pub(super) async fn write(writer: &WritableStreamDefaultWriter, bytes: &[u8]) -> Result<(), JsValue> {
-    if bytes.is_empty() {
-        return Ok(());
-    }
-    // What waits for the client is copied piece by piece, not as a whole.
+    write_counted(writer, bytes, &Cell::new(0)).await
+}
+
+/// The same. `given` counts the bytes that the stream has been given: they reach the client even if this future is dropped.
+async fn write_counted(writer: &WritableStreamDefaultWriter, bytes: &[u8], given: &Cell<usize>) -> Result<(), JsValue> {
+    // Bytes that wait for the client are copied piece by piece, not as a whole.
     for piece in bytes.chunks(PIECE) {
-        JsFuture::from(writer.write_with_chunk(&Uint8Array::from(piece))).await?;
+        let writing = writer.write_with_chunk(&Uint8Array::from(piece));
+        given.set(given.get().saturating_add(piece.len()));
+        JsFuture::from(writing).await?;
     }
     Ok(())
 }
@@ -223,8 +228,8 @@ impl Flow {
         if bytes.is_empty() {
             return Ok(());
         }
-        let began = now();
-        let mut writing = pin!(write(writer, bytes));
+        let (began, given) = (now(), Cell::new(0));
+        let mut writing = pin!(write_counted(writer, bytes, &given));
         let wait = || alarm(self.relay.wait(began).min(self.host.until_renewal()));
         let mut written = match select(&mut writing, self.alarm.get_or_insert_with(wait)).await {
             Either::Left((written, _)) => Some(written),
@@ -236,7 +241,12 @@ impl Flow {
                 written = Some(late);
             }
         }
-        let written = written.ok_or(End::TimedOut)?;
+        let Some(written) = written else {
+            // The rest of an event that the client has in part goes before the last words.
+            let rest = bytes.get(given.get()..).unwrap_or_default();
+            self.ready.splice(..0, rest.iter().copied());
+            return Err(End::TimedOut);
+        };
         let now = now();
         self.relay.blocked(now.saturating_sub(began));
         self.relay.sent(now);
