@@ -94,6 +94,7 @@ priced!(Row {
     encoding: Option<Encoding>,
     limit_fields: Option<Vec<String>>,
     thinks: Option<bool>,
+    tokens_per_second: Option<u64>,
     aliases: Option<Vec<String>>,
     long: Option<Long>,
     tiers: Option<BTreeMap<String, Tier>>
@@ -159,10 +160,11 @@ fn card(row: &Row, section: &Section) -> Result<String> {
     let price = format!("Price {{ standard: {standard}, tiers: &[{tiers}], per_request: {per_request} }}");
     let encoding = row.encoding.as_ref().map_or("None".to_owned(), |name| format!("Some(Encoding::{name:?})"));
     let (context, max_output, thinks) = (row.context, row.max_output, row.thinks.unwrap_or(section.thinks));
+    let pace = row.tokens_per_second;
     let limit_fields = row.limit_fields.as_ref().or(section.limit_fields.as_ref()).cloned().unwrap_or_default();
     Ok(format!(
         "Card {{ price: Some({price}), context: {context:?}, max_output: {max_output:?}, encoding: {encoding}, \
-         limit_fields: &{limit_fields:?}, thinks: {thinks} }}"
+         limit_fields: &{limit_fields:?}, thinks: {thinks}, tokens_per_second: {pace:?} }}"
     ))
 }
 

@@ -159,7 +159,7 @@ fn a_row_may_tell_what_its_model_costs_and_takes() {
     base_url: https://a.b/v1
     catalogue: none
     models:
-      m: { price: { input: 2.50, cached_input: '0.25', output: 10, per_request: 0.000000001 }, context: 1000, max_output: 100 }
+      m: { price: { input: 2.50, cached_input: '0.25', output: 10, per_request: 0.000000001 }, context: 1000, max_output: 100, tokens_per_second: 70 }
       '*': { price: { input: 1e-6, cache_write: 0.01, output: 0, reasoning: 3 } }
       hour: { price: { input: 1, cache_write: 1.25, cache_write_1h: 2, output: 5 } }
 ";
@@ -167,7 +167,7 @@ fn a_row_may_tell_what_its_model_costs_and_takes() {
     let provider = config.provider("p").unwrap();
     let model = provider.model("m").unwrap();
     assert_eq!(provider.catalogue, Catalogue::Nothing);
-    assert_eq!((model.context, model.max_output), (Some(1000), Some(100)));
+    assert_eq!((model.context, model.max_output, model.tokens_per_second), (Some(1000), Some(100), Some(70)));
     let rates = |input, cached_input, cache_write, output, reasoning| Rates {
         input,
         cached_input,

@@ -166,6 +166,8 @@ pub struct Model {
     pub context: Option<u64>,
     /// The longest answer that it gives, in tokens, where the operator says so.
     pub max_output: Option<u64>,
+    /// The tokens that it may make in a second, where the operator says so.
+    pub tokens_per_second: Option<u64>,
     /// The names of the answer's limit that its provider honours, where the operator says so; the first is the one to set.
     pub limit_fields: Vec<String>,
     /// The tier in which the provider's account serves a request that asks for none, where that is not the usual one.

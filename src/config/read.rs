@@ -242,6 +242,7 @@ fn plain_model(name: String, clocks: Clocks) -> Model {
         price: None,
         context: None,
         max_output: None,
+        tokens_per_second: None,
         limit_fields: Vec::new(),
         service_tier: None,
         strict: false,
@@ -256,6 +257,7 @@ const MODEL_KEYS: &[&str] = &[
     "price",
     "context",
     "max_output",
+    "tokens_per_second",
     "limit_fields",
     "service_tier",
     "strict",
@@ -276,6 +278,7 @@ fn model(name: String, node: &Node<'_>, clocks: Clocks) -> Option<Model> {
     let table = node.table(MODEL_KEYS)?;
     let count = |key: &str| table.at(key).and_then(|node| node.count(1));
     (model.max_tokens, model.context, model.max_output) = (count("max_tokens"), count("context"), count("max_output"));
+    model.tokens_per_second = count("tokens_per_second");
     model.limit_fields = table.at("limit_fields").and_then(|node| limit_fields(&node)).unwrap_or_default();
     model.service_tier = table.at("service_tier").and_then(|node| word("tier", &node));
     model.strict = table.at("strict").and_then(|node| node.flag()).unwrap_or(false);

@@ -87,7 +87,7 @@ pub(super) async fn begin<'m, H: Host>(
         None => call(&ask, target, key),
         Some(pair) => pair.call(host, &ask, target, key, &mut receipt.dropped).await?,
     };
-    receipt.meter = Some(meter(target, &call.body));
+    receipt.meter = Some(meter(target, &call.body, host.now()));
     Ok(Prepared::Call(Exchange { call, pair, wanted, task, stream }))
 }
 
@@ -258,7 +258,7 @@ fn tell<H: Host>(
 ) -> Result<Response<H>> {
     let steps = echo::answer(&(manner.client.read)(&ask.document)?, &target.model.demo);
     let chats = manner.chats();
-    receipt.meter = Some(meter(target, &Rc::default()));
+    receipt.meter = Some(meter(target, &Rc::default(), host.now()));
     if let Some(usage) =
         steps.iter().find_map(|(_, event)| if let Event::Usage(usage) = event { Some(*usage) } else { None })
     {
@@ -312,10 +312,10 @@ fn frames(mut stream: Box<dyn Encode>, steps: &[(Millis, Event<'_>)], cost: &str
 /// A long prompt is not kept until its answer has ended.
 pub(super) const KEPT: usize = 32 << 10;
 
-fn meter(target: &Target<'_>, prompt: &Rc<Vec<u8>>) -> Meter {
+fn meter(target: &Target<'_>, prompt: &Rc<Vec<u8>>, called: Millis) -> Meter {
     let price = price::card(target.provider, target.model, &target.upstream).price;
     let kept = (prompt.len() <= KEPT).then(|| Rc::clone(prompt));
-    Meter { price, prompt: (kept, prompt.len() as u64) }
+    Meter { price, prompt: (kept, prompt.len() as u64), called }
 }
 
 /// Makes the edits of a request that is edited in place.

@@ -40,7 +40,7 @@ pub(super) async fn answer<H: Host>(
     let asked = ask.document.bytes();
     let kept = (asked.len() <= KEPT).then(|| Rc::new(asked.to_vec()));
     let price = price::card(target.provider, target.model, &target.upstream).price;
-    receipt.meter = Some(Meter { price, prompt: (kept, question) });
+    receipt.meter = Some(Meter { price, prompt: (kept, question), called: host.now() });
     let answer =
         send(bridge, host, (posted(written, target, key, upstream), None), target, upstream.refusal, receipt).await?;
     let (bytes, _) = gather(bridge, host, answer, target, receipt).await?;

@@ -335,6 +335,9 @@ fn apologise<H: Host>(
         None => receipt.cost = Some(0),
         Some(_) => {}
     }
+    if goes_on {
+        receipt.charge_unheard(host.now());
+    }
     settle(bridge, host, receipt, Some(error.clone()).filter(|_| !left), None);
     Response::error(error, (client, &receipt.request_id))
 }

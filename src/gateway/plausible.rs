@@ -1,7 +1,7 @@
 //! What a provider may plausibly report of a request, and what counts where it reports something else. It knows no prices.
 
 use crate::chat::Usage;
-use crate::config::Nanos;
+use crate::config::{Millis, Nanos};
 
 /// What a provider may plausibly report, and what counts where it reports something else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,9 +16,17 @@ pub struct Plausible {
     pub tier: Option<String>,
     /// That is a price beside those of the tiers: no tier that is told takes its place.
     pub besides: bool,
+    /// The tokens that its answers may have grown by in each second, all together, where a budget pays for what nobody heard; else 0.
+    pub pace: u64,
 }
 
 impl Plausible {
+    /// The tokens that a provider may have made, and bills, in so many milliseconds.
+    pub(super) fn made(&self, time: Millis) -> u64 {
+        let tokens = (u128::from(self.pace) * u128::from(time)).div_ceil(1_000);
+        u64::try_from(tokens).unwrap_or(u64::MAX)
+    }
+
     /// A usage with `otherwise` in the place of what cannot be: the tokens of the prompt, and of the answers; and whether all of it can be.
     pub(super) fn part(&self, usage: Usage, otherwise: (u64, u64)) -> (Usage, bool) {
         let (prompt, output) = (usage.prompt() <= self.prompt, usage.output <= self.output);
@@ -38,6 +46,14 @@ impl Plausible {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_have_been_made_grows_with_time() {
+        let plausible = Plausible { pace: 200, ..Plausible::default() };
+        assert_eq!([0, 1, 5, 6, 1_000, 90_500].map(|time| plausible.made(time)), [0, 1, 1, 2, 200, 18_100]);
+        assert_eq!(Plausible { pace: u64::MAX, ..plausible }.made(u64::MAX), u64::MAX);
+        assert_eq!(Plausible::default().made(90_500), 0);
+    }
 
     #[test]
     fn what_cannot_be_is_replaced_and_the_rest_is_kept() {

@@ -53,6 +53,8 @@ pub struct Meter {
     pub price: Option<Price>,
     /// The prompt, as JSON, unless it is long; and its length in bytes.
     pub prompt: (Option<Rc<Vec<u8>>>, u64),
+    /// When the provider was called.
+    pub called: Millis,
 }
 
 /// What tokens are counted of where the provider reported none.
@@ -105,6 +107,8 @@ pub struct Receipt {
     pub part: Option<Usage>,
     /// How the provider says it served the request, in its word.
     pub tier: Option<String>,
+    /// Tokens that the provider may have made, and bills, without anybody hearing them.
+    pub unheard: u64,
     /// What it cost, if that is known.
     pub cost: Option<Nanos>,
     /// What the estimate would be better for being counted.
@@ -187,9 +191,18 @@ impl Receipt {
         self.estimate(None, tokens::rough(said));
     }
 
+    /// An answer ended `now` that was to go on, and its provider has not said all that it took: under a budget, what it may have made since it
+    /// was called is charged as well, but no more than was reserved.
+    pub fn charge_unheard(&mut self, now: Millis) {
+        let (Some(meter), Some(plausible), Some(unread)) = (&self.meter, &self.plausible, &self.unread) else { return };
+        self.unheard = plausible.made(now.saturating_sub(meter.called));
+        self.estimate(None, tokens::rough(unread.said));
+    }
+
     /// Nobody reported the tokens: these are an estimate, the prompt's unless there is a better one already. What was reported in part
     /// stays: the answer took at least that.
     pub fn estimate(&mut self, fresh: Option<u64>, output: u64) {
+        let output = output.saturating_add(self.unheard);
         let usage = match self.part {
             Some(usage) => Usage { output: output.max(usage.output), ..usage },
             None => {
@@ -200,7 +213,8 @@ impl Receipt {
         let length = self.meter.as_ref().map_or(0, |meter| meter.prompt.1);
         let otherwise = (tokens::rough(length), output);
         let usage = self.plausible.as_ref().map_or(usage, |plausible| plausible.part(usage, otherwise).0);
-        self.cost = self.price(&usage);
+        let most = self.plausible.as_ref().and_then(|plausible| plausible.reserved).filter(|_| self.unheard > 0);
+        self.cost = self.price(&usage).map(|cost| cost.min(most.unwrap_or(Nanos::MAX)));
         (self.usage, self.estimated) = (Some(usage), true);
         if self.cost.is_none() {
             self.charge_reserved();

@@ -232,6 +232,10 @@ impl Relay {
     /// What is left of the request, after [`Relay::finish`].
     pub fn close(mut self, end: End, now: Millis) -> Closing {
         self.receipt.finished = now;
+        let unfinished = matches!(self.receipt.outcome, Outcome::ClientClosed | Outcome::TimedOut | Outcome::Truncated);
+        if unfinished && !self.heard.is_whole() {
+            self.receipt.charge_unheard(now);
+        }
         let error = match self.receipt.outcome {
             Outcome::Complete | Outcome::ClientClosed | Outcome::Refused => None,
             Outcome::UpstreamError => self.heard.error().map(|error| self.bridge.clean(self.provider, error.clone())),

@@ -82,7 +82,7 @@ pub(super) async fn admit<H: Host>(
     if let Some(limit) = permit.limit {
         extent.limit(ask, target, limit);
     }
-    receipt.plausible = Some(extent.plausible(ask, permit.reserved));
+    receipt.plausible = Some(extent.plausible(ask, &permit));
     Ok(permit)
 }
 
@@ -154,6 +154,9 @@ const LEAST_THINKING: u64 = 16_384;
 /// A limit that is set makes a body longer, by so many bytes at most.
 const FIELD: u64 = 64;
 
+/// So many tokens a model may make in a second, where nobody said: few are faster.
+const USUAL_PACE: u64 = 200;
+
 /// More tokens than any model takes or gives.
 const ABSURD: u64 = 100_000_000;
 
@@ -224,17 +227,19 @@ impl Extent<'_> {
         }
     }
 
-    /// What a provider may plausibly report. `reserved`: what was kept back for it.
-    fn plausible(&self, ask: &Ask<'_>, reserved: Option<Nanos>) -> Plausible {
+    /// What a provider may plausibly report.
+    fn plausible(&self, ask: &Ask<'_>, permit: &Permit) -> Plausible {
         // The results of a provider's own tools are read several times.
         let context = self.card.context.filter(|_| !self.adds).unwrap_or(ABSURD);
         let longest = self.longest.filter(|_| ask.task.tells).unwrap_or(ABSURD);
+        let pace = self.card.tokens_per_second.unwrap_or(USUAL_PACE).saturating_mul(self.drawn);
         Plausible {
             prompt: context.saturating_mul(ask.questions.max(1)),
             output: longest.saturating_mul(self.drawn),
-            reserved,
+            reserved: permit.reserved,
             tier: self.tier.clone(),
             besides: self.tier.as_deref().is_some_and(served::is_besides),
+            pace: if permit.reserved.is_some() && ask.task.tells { pace } else { 0 },
         }
     }
 }

@@ -81,6 +81,9 @@ impl Transit {
             End::Closed if self.is_whole() => Outcome::Complete,
             End::Closed | End::Broken => Outcome::Truncated,
         };
+        if self.receipt.outcome != Outcome::Complete && !(end == End::Closed && self.is_whole()) {
+            self.receipt.charge_unheard(now);
+        }
         let fails = matches!(self.receipt.outcome, Outcome::TimedOut | Outcome::Truncated);
         Closing::new(self.bridge, self.receipt, fails.then(|| failure(end)), None)
     }

@@ -19,6 +19,8 @@ pub struct Card {
     pub limit_fields: &'static [&'static str],
     /// Whether it thinks before it answers, which its limit has to leave room for.
     pub thinks: bool,
+    /// The tokens that it may make in a second, if somebody said.
+    pub tokens_per_second: Option<u64>,
 }
 
 /// A way to cut text into tokens.
@@ -89,6 +91,7 @@ pub fn card(provider: &Provider, model: &Model, upstream: &str) -> Card {
         encoding: listed.encoding,
         limit_fields: listed.limit_fields,
         thinks: listed.thinks,
+        tokens_per_second: model.tokens_per_second.or(listed.tokens_per_second),
     }
 }
 
