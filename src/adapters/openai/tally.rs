@@ -196,6 +196,8 @@ fn string(raw: Option<&RawValue>) -> Option<String> {
 #[derive(Deserialize)]
 struct Turn<'a> {
     #[serde(borrow)]
+    audio: Option<&'a RawValue>,
+    #[serde(borrow)]
     role: Option<&'a RawValue>,
     #[serde(borrow)]
     name: Option<&'a RawValue>,
@@ -215,6 +217,12 @@ struct Turn<'a> {
 struct Part<'a> {
     #[serde(borrow, rename = "type")]
     kind: Option<Cow<'a, str>>,
+    /// Parts in the result of a tool.
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
+    /// What may hold those of a document.
+    #[serde(borrow)]
+    source: Option<&'a RawValue>,
     #[serde(borrow)]
     text: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -321,14 +329,34 @@ pub fn bound(body: &[u8], document: &Document<'_>) -> u64 {
 fn other_parts(messages: &str) -> Option<u64> {
     let mut others = 0;
     each(messages, |message| {
-        let content = object::<Turn<'_>>(message)?.content.map_or("", RawValue::get);
-        others += u64::from(content.starts_with('{'));
-        let count = |part| {
-            let kind = object::<Part<'_>>(part)?.kind?;
-            others += u64::from(!matches!(kind.as_ref(), "text" | "refusal"));
-            Some(())
-        };
-        if content.starts_with('[') { each(content, count) } else { Some(()) }
+        let turn = object::<Turn<'_>>(message)?;
+        // What was said before, as sound, is read again by its id.
+        others += u64::from(turn.audio.is_some()) + nested_parts(turn.content, NESTED_PARTS)?;
+        Some(())
+    })?;
+    Some(others)
+}
+
+/// So deep do parts hold parts: the results of tools hold documents, and these hold pictures.
+const NESTED_PARTS: u8 = 4;
+
+/// How many parts of some content are no text: those in which others stand count as one, or as those.
+fn nested_parts(content: Option<&RawValue>, depth: u8) -> Option<u64> {
+    let content = content.map_or("", RawValue::get);
+    if !content.starts_with('[') {
+        return Some(u64::from(content.starts_with('{')));
+    }
+    let (mut others, depth) = (0_u64, depth.checked_sub(1)?);
+    each(content, |part| {
+        let part = object::<Part<'_>>(part)?;
+        let inside = nested_parts(part.content, depth)?.saturating_add(
+            part.source
+                .and_then(|source| object::<Turn<'_>>(source.get()))
+                .map_or(Some(0), |source| nested_parts(source.content, depth))?,
+        );
+        let is_text = matches!(part.kind?.as_ref(), "text" | "refusal");
+        others = others.saturating_add(inside.max(u64::from(!is_text)));
+        Some(())
     })?;
     Some(others)
 }
@@ -395,6 +423,19 @@ mod tests {
         assert_eq!(bounded(r#"[{"content":[{"type":"image_url"},{"type":"text"},{"type":"file"}]}]"#), 2);
         assert_eq!(bounded(r#"[{"content":[{"odd":{}}]}]"#), 3, "not understood: each object may be a part");
         assert_eq!(bounded(r#"[{"content":{"type":"image_url"}}]"#), 1);
+        let result =
+            |content: &str| bounded(&format!(r#"[{{"content":[{{"type":"tool_result","content":{content}}}]}}]"#));
+        let image = r#"{"type":"image","source":{"type":"url","url":"u"}}"#;
+        assert_eq!(result(&format!("[{image},{image},{image}]")), 3, "each of them, not one for all");
+        assert_eq!((result("\"x\""), result(r#"[{"type":"text","text":"x"}]"#), result("[7]")), (1, 1, 2));
+        let document = format!(r#"{{"type":"document","source":{{"type":"content","content":[{image},{image}]}}}}"#);
+        assert_eq!(result(&format!("[{document},{image}]")), 3);
+        let deep = format!("{}{}{}", r#"[{"type":"tool_result","content":"#.repeat(50), "[]", "}]".repeat(50));
+        assert_eq!(bounded(&format!(r#"[{{"content":{deep}}}]"#)), 51, "not understood");
+        assert_eq!(
+            bounded(r#"[{"content":"x"},{"role":"assistant","audio":{"id":"a"}},{"audio":null,"content":null}]"#),
+            1
+        );
     }
 
     #[test]
