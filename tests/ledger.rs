@@ -517,7 +517,7 @@ impl World {
                 assert!((1..=SPAN + SLACK).contains(wait));
                 assert!(limit == 0 || room(false, ask.tokens.min(limit)) > limit);
             }
-            Refusal::Budget { needed, left, promised, largest } => {
+            Refusal::Budget { needed, left, promised, largest, .. } => {
                 let budget = terms.budget.unwrap();
                 assert_eq!((*needed, *promised), (ask.cost.unwrap(), self.promised()));
                 let spent = self.spent(budget.per, time);

@@ -289,7 +289,9 @@ pub(super) fn apology(refusal: &Refusal, tier: Option<&str>) -> Error {
                 .to_owned(),
             *wait,
         ),
-        Refusal::Budget { needed, left, promised, largest } => over_budget(*needed, *left, *promised, *largest),
+        Refusal::Budget { needed, left, promised, largest, unsettable } => {
+            over_budget((*needed, *left, *promised), *largest, *unsettable)
+        }
         Refusal::Price => unpriced(tier),
         Refusal::Astray { name } => astray(name),
     }
@@ -309,15 +311,22 @@ fn unpriced(tier: Option<&str>) -> Error {
     Error::caller(403, "price_unknown", message).at("service_tier")
 }
 
-/// `largest`: the longest answer that would fit, in tokens; none if no limit makes it fit.
-fn over_budget(needed: Nanos, left: Nanos, promised: Nanos, largest: Option<u64>) -> Error {
+/// `largest`: the longest answer that would fit, in tokens; none if no limit makes it fit. `unsettable`: the gateway knows no name under which
+/// to set it.
+fn over_budget((needed, left, promised): (Nanos, Nanos, Nanos), largest: Option<u64>, unsettable: bool) -> Error {
     let (needed_usd, left_usd) = (dollars(needed), dollars(left));
     let advice = match largest {
         Some(largest) => format!("With a `max_tokens` of at most {largest} it would fit."),
         None => "No `max_tokens` makes it fit.".to_owned(),
     };
+    let unset = if unsettable {
+        " The gateway sets no limit itself, for it knows no name of the limit that this model's provider honours: its operator can set `limit_fields` \
+         in the model's row."
+    } else {
+        ""
+    };
     let message = format!(
-        "This request could cost up to ${needed_usd}, and this API key has ${left_usd} of its budget left. {advice}"
+        "This request could cost up to ${needed_usd}, and this API key has ${left_usd} of its budget left. {advice}{unset}"
     );
     let error = Error::caller(429, "insufficient_quota", message).typed("insufficient_quota");
     let error = largest.into_iter().fold(error, |error, largest| error.with_header(LARGEST, largest.to_string()));

@@ -130,11 +130,12 @@ impl Answer {
 }
 
 impl Ask {
-    /// Whether it costs no more than is left of a budget, of which so much is `promised` to others.
-    pub(super) fn refuse_cost(&self, left: Nanos, promised: Nanos) -> Result<(), Refusal> {
+    /// Whether it costs no more than is left of a budget, of which so much is `promised` to others; `fit`: the budget is to be fitted into.
+    pub(super) fn refuse_cost(&self, left: Nanos, promised: Nanos, fit: bool) -> Result<(), Refusal> {
         let needed = self.cost.ok_or(Refusal::Price)?;
         let largest = self.answer.as_ref().and_then(|answer| answer.largest(left));
-        if needed > left { Err(Refusal::Budget { needed, left, promised, largest }) } else { Ok(()) }
+        let unsettable = (fit || self.fit) && self.answer.as_ref().is_some_and(|answer| !answer.settable);
+        if needed > left { Err(Refusal::Budget { needed, left, promised, largest, unsettable }) } else { Ok(()) }
     }
 
     /// The same with the longest answer that fits into half of what is left of a budget: where it does not fit as it is, `fit` or the key's
@@ -245,6 +246,9 @@ pub enum Refusal {
         /// The largest limit, in tokens, with which it would fit; none if no limit makes it fit.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         largest: Option<u64>,
+        /// It was to fit, but no name of the limit is known that the provider honours.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unsettable: bool,
     },
     /// It has a field that could lead the provider past the key's terms.
     Astray {

@@ -5,6 +5,7 @@ import { after, before, describe, it } from "node:test";
 import { as, call, HELLO } from "./client.mjs";
 import { expectError } from "./expect.mjs";
 import { OFFICE, Office } from "./office.mjs";
+import { closeAll, openSession, openSocket } from "./socket.mjs";
 import { startStage } from "./stage.mjs";
 
 // $1 for a million tokens in, $10 for a million out: an answer of 44,000 tokens, which the model gives at most, costs $0.44.
@@ -16,11 +17,12 @@ providers:
     base_url: ${fake.base}
     models:
       lenient: { ${PRICE} }
+      gpt-5: { ${PRICE} }
       wide: { price: { input: 1, output: 10 }, max_output: 44000 }
       low: { ${PRICE}, max_tokens: 1000 }
       edited: { ${PRICE}, param_config: { update_params: { max_tokens: 40000 } } }
   listed: { base_url: "${fake.base}", catalogue: openai, api_key_env: ANY_API_KEY, models: { gpt-4o: {}, gpt-5-mini: {}, o4-mini: {} } }
-  claude: { adapter: anthropic, base_url: "${fake.base}", api_key_env: ANY_API_KEY, models: { lenient: { ${PRICE} }, low: { ${PRICE}, max_tokens: 1000 } } }
+  claude: { adapter: anthropic, base_url: "${fake.base}", api_key_env: ANY_API_KEY, models: { lenient: { ${PRICE} }, low: { ${PRICE}, max_tokens: 1000 }, roomy: { price: { input: 1, output: 10 }, max_output: 44000 } } }
 `;
 
 // What only a row can say.
@@ -77,7 +79,35 @@ describe("what is reserved", () => {
     const lenient = (exchange) => exchange.json(200, answer(usage(9, heed(exchange.request.max_tokens) * Math.ceil(Number(exchange.request.n ?? 1) || 1))));
     for (const model of ["lenient", "wide", "low", "edited"]) stage.fake.behave(model, lenient);
   });
-  after(() => stage.stop());
+  after(() => (closeAll(), stage.stop()));
+
+  it("is as much on a WebSocket, in both languages", async () => {
+    const [key, before] = [await poor(), stage.fake.requests.length];
+    const asked = { model: "any/lenient", max_tokens: -1 };
+    const named = await openSession(stage.gateway.url, { key });
+    named.chat(asked, { id: "a" });
+    const [refused] = await named.answer("a");
+    assert.deepEqual([refused.status, refused.error.code], [429, "insufficient_quota"]);
+    const plain = await openSocket(stage.gateway.url);
+    plain.chat(asked, { api_key: key });
+    await plain.when(({ frames }) => frames.length > 0, "the refusal");
+    assert.equal(plain.frames[0].error.code, "insufficient_quota");
+    assert.equal(stage.fake.requests.length, before, "the provider was asked");
+    // What fits is answered on the same connection.
+    named.chat({ model: "any/lenient", max_tokens: 100, stream: false }, { id: "b" });
+    assert.notEqual((await named.answer("b")).at(-1).error?.code, "insufficient_quota");
+    assert.equal(stage.fake.requests.length, before + 1);
+    for (const socket of [named, plain]) socket.close();
+  });
+
+  it("counts each picture in the result of a tool", async () => {
+    // Three are 3 × 65,536 tokens at most: $0.19, where one is $0.066.
+    const image = { type: "image", source: { type: "url", url: "https://pictures.example/1.png" } };
+    const messages = (images) => [{ role: "user", content: [{ type: "tool_result", tool_use_id: "t", content: Array(images).fill(image) }] }];
+    const send = async (images) => call(`${stage.gateway.url}/v1/messages`, { method: "POST", headers: as(await poor({}, "0.10")), body: JSON.stringify({ model: "claude/roomy", max_tokens: 100, messages: messages(images) }) });
+    assert.equal((await send(3)).status, 429);
+    assert.notEqual((await send(1)).status, 429);
+  });
 
   for (const fields of [
     "", ',"max_tokens":-1', ',"max_tokens":0', ',"max_tokens":0.5', ',"max_tokens":1e-5', ',"max_tokens":4096.5', ',"max_tokens":-1e400', ',"max_tokens":"100"', ',"max_tokens":null',
@@ -174,6 +204,13 @@ describe("what is reserved", () => {
     it("is told a provider of another format as well", async () => {
       const translated = await post(await poor(fit, "0.20"), "any/lenient", ',"max_tokens":44000', "/v1/messages");
       assert.deepEqual([translated.status, asked().max_tokens], [200, Number(translated.headers["x-llm-bridge-max-tokens"])], translated.text);
+    });
+
+    it("is not where no name of the limit is known, which the refusal says", async () => {
+      const refused = await post(await poor(fit, "0.20"), "any/gpt-5", "");
+      assert.equal(refused.status, 429);
+      assert.match(refused.json().error.message, /knows no name of the limit .* `limit_fields`/);
+      assert.doesNotMatch((await post(await poor({}, "0.20"), "any/gpt-5", "")).json().error.message, /limit_fields/);
     });
 
     it("is never less than an answer is worth", async () => {

@@ -213,7 +213,7 @@ impl Book {
 
     fn refuse_cost(&self, ask: &Ask, now: Millis) -> Result<(), Refusal> {
         let Some(left) = self.left(now) else { return Ok(()) };
-        ask.refuse_cost(left, self.open.cost())
+        ask.refuse_cost(left, self.open.cost(), self.terms.budget.is_some_and(|budget| budget.fit))
     }
 
     fn promise(&mut self, ask: &Ask, (tokens, limit): (u64, Option<u64>), now: Millis, writes: &mut Vec<Write>) {
@@ -427,7 +427,7 @@ mod tests {
             (Terms { tokens_per_minute: Some(19), ..plain() }, Refusal::Tokens { wait: 60_250 }),
             (Terms { tokens_per_minute: Some(5), ..plain() }, Refusal::Tokens { wait: 60_250 }),
             (Terms { tokens_per_minute: Some(0), ..plain() }, Refusal::Tokens { wait: SPAN }),
-            (budget(13), Refusal::Budget { needed: 7, left: 6, promised: 7, largest: None }),
+            (budget(13), Refusal::Budget { needed: 7, left: 6, promised: 7, largest: None, unsettable: false }),
         ];
         for (terms, refusal) in table {
             let mut desk = Desk::new(terms.clone());
@@ -475,7 +475,9 @@ mod tests {
     #[test]
     fn a_refusal_for_want_of_budget_names_the_largest_limit_that_fits() {
         let mut desk = Desk::new(budget(1_000));
-        let refusal = |needed, left, promised, largest| Err(Refusal::Budget { needed, left, promised, largest });
+        let refusal = |needed, left, promised, largest| {
+            Err(Refusal::Budget { needed, left, promised, largest, unsettable: false })
+        };
         assert_eq!(desk.admit(long("a", 451), NOON), refusal(1_002, 1_000, 0, Some(450)));
         assert_eq!(desk.admit(long("b", 450), NOON), Ok(()));
         assert_eq!(desk.admit(long("c", 1), NOON), refusal(102, 0, 1_000, None));
@@ -496,7 +498,8 @@ mod tests {
         assert_eq!(limit("b", long("b", 10_000)), Ok((Some(125), 350)), "an order that is repeated");
         assert_eq!(limit("c", long("c", 10_000)), Ok((Some(37), 174)));
         // Half of the rest is not worth an answer, and the prompt alone is dearer.
-        let refused = Err(Refusal::Budget { needed: 20_100, left: 176, promised: 824, largest: Some(38) });
+        let refused =
+            Err(Refusal::Budget { needed: 20_100, left: 176, promised: 824, largest: Some(38), unsettable: false });
         assert_eq!(limit("d", long("d", 10_000)), refused);
         let dumb = Answer { settable: false, ..long("e", 10_000).answer.unwrap() };
         assert!(limit("e", Ask { answer: Some(dumb), ..long("e", 10_000) }).is_err(), "the provider would not heed it");
@@ -539,7 +542,7 @@ mod tests {
         desk.settle(Entry { member: true, ..entry("a", Some(7)) }, NOON);
         for _ in 0..2 {
             assert_eq!(desk.obey(Order::Usage { from: 0, to: u64::MAX }, NOON), Reply::Usage(Vec::new()));
-            let refusal = Refusal::Budget { needed: 4, left: 3, promised: 0, largest: None };
+            let refusal = Refusal::Budget { needed: 4, left: 3, promised: 0, largest: None, unsettable: false };
             assert_eq!(desk.admit(ask("b", 1, 4), NOON), Err(refusal));
             desk.reopen(NOON);
         }
@@ -626,7 +629,7 @@ mod tests {
             desk.settle(entry(id, Some(5)), now);
             desk.reopen(midnight - 1);
         }
-        let refusal = Refusal::Budget { needed: 1, left: 0, promised: 0, largest: None };
+        let refusal = Refusal::Budget { needed: 1, left: 0, promised: 0, largest: None, unsettable: false };
         assert_eq!(desk.admit(ask("c", 1, 1), midnight + 2), Err(refusal));
     }
 }
