@@ -99,8 +99,8 @@ pub async fn identify<H: Host>(
     host_name: &str,
     header: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Caller> {
+    let caller = recognise(opened, host, host_name, header).await?;
     let bridge = opened.as_ref().map_err(|problems| misconfigured(problems))?;
-    let caller = bridge.admit(host, host_name, header, None).await?;
     permit::check(bridge, host, &caller).await?;
     Ok(caller)
 }
