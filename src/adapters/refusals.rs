@@ -55,7 +55,7 @@ const FORBIDDEN: &[(About, &[&str])] = &[
     (Gateway, &["organization", "disabled"]),
     (Gateway, &["key", "leaked"]),
     (Gateway, &["key", "flagged"]),
-    // What was said.
+    // The content of the request.
     (Request, &["moderation"]),
     (Request, &["flagged"]),
     (Request, &["content policy"]),
@@ -75,7 +75,7 @@ const FORBIDDEN: &[(About, &[&str])] = &[
     (Request, &["违规"]),
     (Request, &["违法"]),
     (Request, &["审核"]),
-    // From where.
+    // The country that the request comes from.
     (Request, &["country"]),
     (Request, &["countries"]),
     (Request, &["territory"]),

@@ -43,7 +43,7 @@ pub enum Names<'a> {
     Row(&'a [String]),
     /// As the catalogue says.
     Listed(&'static [&'static str]),
-    /// Nobody says.
+    /// Neither the row nor the catalogue names any.
     Unknown,
 }
 
