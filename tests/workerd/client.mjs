@@ -2,9 +2,11 @@
 
 import { request as httpRequest } from "node:http";
 import { connect } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 
-// It only delays the failure of what never comes.
-const PATIENCE_MS = 40_000;
+// It only delays the failure of what never comes, so it is far above what a slow machine needs.
+const PATIENCE_MS = 60_000;
+const LOOK_MS = 10;
 
 /** `promise`, or a failure that names what was waited for in vain: a test that hangs says nothing. */
 export function soon(promise, what, patience_ms = PATIENCE_MS) {
@@ -13,6 +15,15 @@ export function soon(promise, what, patience_ms = PATIENCE_MS) {
     timer = setTimeout(() => reject(new Error(`waited ${patience_ms} ms in vain for ${what}`)), patience_ms);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/** What `look` finds, as soon as it finds something; it is asked again and again. A failure names what was waited for in vain. */
+export async function until(look, what, patience_ms = PATIENCE_MS) {
+  for (const deadline = performance.now() + patience_ms; ; await sleep(LOOK_MS)) {
+    const found = await look();
+    if (found) return found;
+    if (performance.now() > deadline) throw new Error(`waited ${patience_ms} ms in vain for ${what}`);
+  }
 }
 
 /** Sends one request and hands back the answer as soon as its headers are there, to be read step by step. */
