@@ -1,0 +1,101 @@
+//! What books have written down, as tables hold it.
+
+use std::collections::BTreeMap;
+
+use llm_bridge::ledger::{Book, Entry, Kept, Order, Reply, Report, Row, Totals, Write, day_of};
+
+/// What was written, as tables hold it.
+#[derive(Clone, Debug, Default)]
+pub struct Store {
+    pub terms: Option<String>,
+    pub promises: BTreeMap<String, String>,
+    pub counting: Option<String>,
+    pub rows: Vec<Row>,
+    pub days: BTreeMap<u64, String>,
+}
+
+impl Store {
+    pub fn write(&mut self, writes: &[Write]) {
+        for write in writes {
+            match write.clone() {
+                Write::Terms(terms) => self.terms = Some(terms),
+                Write::Promise(id, promise) => drop(self.promises.insert(id, promise)),
+                Write::Counting(counting) => self.counting = Some(counting),
+                Write::Void(id) => assert!(self.promises.remove(&id).is_some(), "{id}"),
+                Write::Entries(row) => {
+                    let last = self.rows.last().cloned().unwrap_or_default();
+                    let count = row.read().len() as u64;
+                    assert!(count > 0 && row.number == last.number + count, "{row:?} after {last:?}");
+                    assert!(row.at >= last.at, "{row:?} after {last:?}");
+                    self.rows.push(row);
+                }
+                Write::Truth(number, at, truth) => {
+                    let row = self.rows.iter_mut().find(|row| row.number == number).unwrap();
+                    assert!(row.at == at && row.read().iter().any(|entry| entry.id == truth.id), "{row:?} {truth:?}");
+                    row.entries = row.with(&truth);
+                }
+                Write::Sums(number, at, sums) => {
+                    let last = self.rows.last_mut().unwrap();
+                    assert_eq!((last.number, last.at), (number, at));
+                    last.sums = Some(sums);
+                }
+                Write::Day(day, sums) => assert_eq!(self.days.insert(day, sums), None, "day {day}"),
+                Write::Amend(day, was, is) => {
+                    let sums = Book::amended(&self.days[&day], &was, &is).unwrap();
+                    self.days.insert(day, sums);
+                }
+            }
+        }
+    }
+
+    pub fn open(&self, now: u64) -> Book {
+        let promises = self.promises.clone().into_iter().collect();
+        let kept = Kept { terms: self.terms.clone(), promises, counting: self.counting.clone() };
+        Book::open(kept, self.rows.iter().rev().cloned(), now)
+    }
+
+    pub fn entries(&self) -> impl Iterator<Item = (u64, Entry)> {
+        self.rows.iter().flat_map(|row| row.read().into_iter().map(|entry| (row.at, entry)))
+    }
+
+    /// All sums, of days that are over and of the last, as the book says.
+    pub fn usage(&mut self, book: &mut Book, now: u64) -> BTreeMap<(u64, String, String), Totals> {
+        let mut writes = Vec::new();
+        let reply = book.obey(USAGE, now, &mut writes);
+        self.write(&writes);
+        self.with_days(reply)
+    }
+
+    pub fn with_days(&self, today: Reply) -> BTreeMap<(u64, String, String), Totals> {
+        let Reply::Usage(today) = today else { panic!("no usage") };
+        let mut reports: Vec<Report> = self.days.values().flat_map(|sums| Book::reports(sums)).collect();
+        reports.extend(today);
+        let mut usage = BTreeMap::new();
+        for report in reports {
+            let old = usage.insert((report.day, report.provider, report.model), report.totals);
+            assert_eq!(old, None, "reported twice");
+        }
+        usage
+    }
+
+    /// The same, from the entries.
+    pub fn sums(&self) -> BTreeMap<(u64, String, String), Totals> {
+        let mut sums: BTreeMap<_, Totals> = BTreeMap::new();
+        for (at, entry) in self.entries().filter(|(_, entry)| !entry.member) {
+            let totals = sums.entry((day_of(at), entry.provider, entry.model)).or_default();
+            totals.requests += 1;
+            if entry.outcome != "complete" {
+                *totals.failures.entry(entry.outcome).or_default() += 1;
+            }
+            let tokens = entry.tokens.unwrap_or_default();
+            totals.tokens.fresh += tokens.fresh;
+            totals.tokens.output += tokens.output;
+            totals.estimated += u64::from(entry.estimated);
+            totals.cost += entry.cost.unwrap_or(0);
+            totals.unpriced += u64::from(entry.cost.is_none());
+        }
+        sums
+    }
+}
+
+pub const USAGE: Order = Order::Usage { from: 0, to: u64::MAX };

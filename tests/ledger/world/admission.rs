@@ -1,0 +1,139 @@
+//! What must be true of a request that is admitted, and of one that is refused.
+
+use llm_bridge::ledger::{Ask, Entry, Gauge, LEASE, Period, Promise, Refusal, Reply, SPAN, Write};
+
+use super::{Grant, Under, World, period};
+use crate::SLACK;
+
+impl World {
+    pub(super) fn admitted(&mut self, ask: &Ask, reply: &Reply, writes: &[Write], time: u64) {
+        let promise = writes.iter().find_map(|write| match write {
+            Write::Promise(id, text) if *id == ask.id => Some(serde_json::from_str::<Promise>(text).unwrap()),
+            _ => None,
+        });
+        let promise = promise.filter(|_| !self.open.contains_key(&ask.id));
+        assert!(!writes.iter().any(|write| matches!(write, Write::Terms(_))));
+        match reply {
+            Reply::Refused { refusal, .. } => {
+                assert_eq!(promise, None);
+                self.refused(ask, refusal, time);
+            }
+            Reply::Granted { terms, gauges, limit } => {
+                assert_eq!(Some(terms), self.terms.as_ref());
+                let known = self.open.contains_key(&ask.id) || self.settled.contains_key(&ask.id);
+                assert_eq!(promise.is_some(), !known && terms.are_limited(), "{ask:?}");
+                if let Some(promise) = promise {
+                    let shorter = limit.map(|limit| self.shortened(ask, limit, time));
+                    self.granted(shorter.as_ref().unwrap_or(ask), promise, time);
+                }
+                for (gauge, requests) in [(gauges.requests, true), (gauges.tokens, false)] {
+                    self.gauge(gauge, requests, time);
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn gauge(&self, gauge: Option<Gauge>, requests: bool, time: u64) {
+        let Some(gauge) = gauge else { return };
+        let most = gauge.limit.saturating_sub(self.taken(requests, time, SPAN));
+        let least = gauge.limit.saturating_sub(self.taken(requests, time, SPAN + SLACK));
+        assert!((least..=most).contains(&gauge.left) && gauge.reset <= SPAN + SLACK, "{gauge:?}");
+    }
+
+    /// What was granted since a time; tokens as far as their truth is known.
+    fn taken(&self, requests: bool, time: u64, span: u64) -> u64 {
+        let recent = self.grants.iter().filter(|grant| grant.promise.at + span > time);
+        recent.map(|grant| if requests { 1 } else { grant.truth.unwrap_or(grant.promise.tokens) }).sum()
+    }
+
+    fn spent(&self, per: Period, time: u64) -> u64 {
+        let here = self.store.entries().filter(|(at, _)| period(per, *at) == period(per, time));
+        here.map(|(_, entry)| entry.cost.or(entry.promise.map(|promise| promise.cost)).unwrap_or(0)).sum()
+    }
+
+    fn promised(&self) -> u64 {
+        self.open.values().map(|under| under.held(self.time())).sum()
+    }
+
+    fn live(&self) -> u64 {
+        self.open.values().filter(|under| under.live).count() as u64
+    }
+
+    fn granted(&mut self, ask: &Ask, promise: Promise, time: u64) {
+        let terms = self.terms.clone().unwrap();
+        assert!(terms.are_valid(time) && ask.body <= terms.max_body_bytes.unwrap_or(u64::MAX));
+        assert_ne!(terms.tokens_per_minute, Some(0));
+        assert!(promise.at == time && promise.until >= time + ask.life);
+        assert!(promise.tokens == ask.tokens || Some(promise.tokens) == terms.tokens_per_minute);
+        assert_eq!(promise.cost, terms.budget.and(ask.cost).unwrap_or(0));
+        self.latest = time;
+        let promise_cost = promise.cost;
+        let draft = ask.draft.clone().map(|draft| Entry { id: ask.id.clone(), ..*draft });
+        assert_eq!(promise.lease.as_ref().map(|lease| lease.until), draft.as_ref().map(|_| time + LEASE));
+        let under = Under {
+            promise: promise.clone(),
+            draft,
+            most: ask.cost,
+            lease: time + LEASE,
+            grace: 0,
+            extended: false,
+            lost: None,
+            settled: None,
+            live: true,
+        };
+        self.open.insert(ask.id.clone(), under);
+        self.grants.push(Grant { id: ask.id.clone(), promise, truth: None });
+        assert!(self.live() <= terms.concurrent.unwrap_or(u64::MAX));
+        assert!(self.taken(true, time, SPAN) <= terms.requests_per_minute.unwrap_or(u64::MAX));
+        assert!(self.taken(false, time, SPAN) <= terms.tokens_per_minute.unwrap_or(u64::MAX));
+        // What costs nothing may go on even where too much is spent.
+        if let Some(budget) = terms.budget.filter(|_| promise_cost > 0) {
+            assert!(self.spent(budget.per, time) + self.promised() <= budget.nanos);
+        }
+    }
+
+    /// A request is shortened where it would not fit, and then takes no more than half of what is left.
+    fn shortened(&self, ask: &Ask, limit: u64, time: u64) -> Ask {
+        let (budget, answer) = (self.terms.as_ref().unwrap().budget.unwrap(), ask.answer.clone().unwrap());
+        let left = budget.nanos.saturating_sub(self.spent(budget.per, time)).saturating_sub(self.promised());
+        assert!((budget.fit || ask.fit) && answer.settable && answer.least <= limit && ask.cost.unwrap() > left);
+        let mut shorter = ask.clone();
+        shorter.shorten(limit);
+        assert!(shorter.cost.unwrap() <= left / 2 && answer.cost(limit + 1) > left / 2);
+        shorter
+    }
+
+    /// Nothing is refused without need.
+    fn refused(&self, ask: &Ask, refusal: &Refusal, time: u64) {
+        let Some(terms) = &self.terms else { return assert_eq!(*refusal, Refusal::Unknown) };
+        let room = |requests, more| self.taken(requests, time, SPAN + SLACK) + more;
+        match refusal {
+            Refusal::Counts { .. } => panic!("a request is no count: {refusal:?}"),
+            Refusal::Unknown => assert_eq!(ask.hash.as_deref(), Some("other")),
+            Refusal::Ended => assert!(!terms.are_valid(time)),
+            Refusal::Model => assert!(!terms.models.is_empty()),
+            Refusal::Body { limit } => assert!(ask.body > *limit),
+            Refusal::Concurrent { limit } => assert!(self.live() >= *limit),
+            Refusal::Requests { wait } => {
+                assert!((1..=SPAN + SLACK).contains(wait) && room(true, 1) > terms.requests_per_minute.unwrap());
+            }
+            Refusal::Tokens { wait } => {
+                let limit = terms.tokens_per_minute.unwrap();
+                assert!((1..=SPAN + SLACK).contains(wait));
+                assert!(limit == 0 || room(false, ask.tokens.min(limit)) > limit);
+            }
+            Refusal::Budget { needed, left, promised, largest, .. } => {
+                let budget = terms.budget.unwrap();
+                assert_eq!((*needed, *promised), (ask.cost.unwrap(), self.promised()));
+                let spent = self.spent(budget.per, time);
+                assert_eq!(*left, budget.nanos.saturating_sub(spent).saturating_sub(*promised));
+                assert!(needed > left);
+                let fits = |limit: u64| ask.answer.as_ref().is_some_and(|answer| answer.cost(limit) <= *left);
+                assert!(largest.is_none_or(fits) && !fits(largest.unwrap_or(0) + 1), "{largest:?}");
+            }
+            Refusal::Astray { .. } => assert!(terms.are_bound() && ask.astray.is_some()),
+            Refusal::Price => assert!(terms.budget.is_some() && ask.cost.is_none()),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What must be true of requests that end: that are settled, given back, or lost; and of those that live on.
+
+use llm_bridge::ledger::{Entry, LEASE, LOST, Order, Promise, Row, Tokens, Write};
+
+use super::World;
+
+impl World {
+    /// Whatever is ordered, requests of which nothing is heard any more are lost, but not the one that the order is about.
+    pub(super) fn lose(&mut self, order: &Order, writes: &[Write], time: u64) {
+        let about: Vec<&str> = match order {
+            Order::Settle(entries) => entries.iter().map(|entry| entry.id.as_str()).collect(),
+            Order::Renew { id, .. } | Order::Release(id) => vec![id],
+            _ => Vec::new(),
+        };
+        let mut void = Vec::new();
+        for (id, under) in self.open.iter_mut().filter(|(id, _)| !about.contains(&id.as_str())) {
+            let ended = under.lapses();
+            under.live &= ended > time;
+            if under.settled.is_none() && !under.live && under.lost.is_none() && under.draft.is_some() {
+                let receipt = under.receipt(ended).unwrap();
+                let kept: Vec<Entry> = self.store.entries().map(|(_, entry)| entry).filter(|e| e.id == *id).collect();
+                assert_eq!(kept, std::slice::from_ref(&receipt));
+                self.latest = time;
+                if !self.older.contains(id) {
+                    let most = under.promise.cost;
+                    self.honest.insert(id.clone(), (time, receipt.cost.unwrap_or(most).min(most)));
+                }
+                under.lost = Some((time, receipt));
+            } else if (under.draft.is_none() && !under.live) || (under.lost.is_some() && under.forgotten() <= time) {
+                void.push(id.clone());
+            }
+        }
+        for id in void {
+            assert!(writes.contains(&Write::Void(id.clone())), "{id} is void");
+            let under = self.open.remove(&id).unwrap();
+            if under.lost.is_some() && under.settled.is_none() {
+                self.gone.insert(id);
+            }
+        }
+    }
+
+    pub(super) fn renewed(&mut self, id: &str, (tokens, cost): (Tokens, Option<u64>), time: u64) {
+        let older = self.older.contains(id);
+        let Some(under) = self.open.get_mut(id).filter(|under| under.settled.is_none() && under.promise.until > time)
+        else {
+            return;
+        };
+        let Some(draft) = &mut under.draft else { return };
+        let cost = match &under.lost {
+            Some((_, was)) => was.cost.map(|was| was.max(cost.unwrap_or(0))),
+            None => cost,
+        };
+        (draft.tokens, draft.cost) = (Some(tokens), cost);
+        (under.lease, under.grace, under.extended, under.live) = (time + LEASE, 0, false, true);
+        if let Some((at, _)) = under.lost {
+            let receipt = under.receipt(time).unwrap();
+            if !older {
+                let most = under.promise.cost;
+                self.honest.insert(id.to_owned(), (at, receipt.cost.unwrap_or(most).min(most)));
+            }
+            under.lost = Some((at, receipt));
+        }
+    }
+
+    pub(super) fn released(&mut self, id: &str, time: u64) {
+        let Some(under) = self.open.get_mut(id).filter(|under| under.settled.is_none()) else { return };
+        if let Some((at, _)) = under.lost {
+            (under.settled, under.live) = (Some(time), false);
+            self.settled.insert(id.to_owned(), time);
+            self.honest.insert(id.to_owned(), (at, 0));
+        } else {
+            self.open.remove(id);
+            self.grants.retain(|grant| grant.id != id);
+            // Nothing was written at that time any more.
+            let entries = self.store.entries().map(|(at, _)| at);
+            self.latest = entries.chain(self.open.values().map(|under| under.promise.at)).max().unwrap_or(0);
+        }
+    }
+
+    pub(super) fn settled(&mut self, entries: &[Entry], writes: &[Write], time: u64) {
+        let entered =
+            writes.iter().rev().find_map(|write| if let Write::Entries(row) = write { Some(row) } else { None });
+        let mut fresh: Vec<&Entry> = Vec::new();
+        for entry in entries {
+            if self.settled.contains_key(&entry.id) || fresh.iter().any(|other| other.id == entry.id) {
+                continue;
+            }
+            if self.open.get(&entry.id).is_some_and(|under| under.lost.is_some()) {
+                self.corrected(entry, time);
+            } else {
+                fresh.push(entry);
+            }
+        }
+        let kept =
+            entered.map(Row::read).filter(|kept| kept.iter().all(|entry| entry.outcome != LOST)).unwrap_or_default();
+        assert_eq!(kept.len(), fresh.len(), "{entries:?}");
+        assert!(kept.is_empty() || entered.unwrap().at == time);
+        for (kept, entry) in kept.iter().zip(fresh) {
+            self.settled_one(kept, entry, time);
+        }
+    }
+
+    /// A late truth stands where the receipt of the lost request stood, and nowhere else.
+    fn corrected(&mut self, entry: &Entry, time: u64) {
+        let under = self.open.get_mut(&entry.id).unwrap();
+        let (at, was) = under.lost.clone().unwrap();
+        let promise = Some(Promise { lease: None, ..under.promise.clone() });
+        // The gateway knows whether a request is a member's when it is admitted, and that does not change; here anything is settled.
+        let truth = Entry { promise, member: was.member, ..entry.clone() };
+        let kept: Vec<(u64, Entry)> = self.store.entries().filter(|(_, kept)| kept.id == entry.id).collect();
+        assert_eq!(kept, [(at, truth)]);
+        (under.settled, under.live) = (Some(time), false);
+        self.settled.insert(entry.id.clone(), time);
+        if !self.older.contains(&entry.id) {
+            let charged = was.cost.unwrap_or(under.promise.cost);
+            // What was given back when its time was over is nobody's promise any more.
+            let most = if under.promise.until > time { under.promise.cost } else { charged };
+            self.honest.insert(entry.id.clone(), (at, entry.cost.unwrap_or(under.promise.cost).min(most)));
+        }
+    }
+
+    fn settled_one(&mut self, kept: &Entry, entry: &Entry, time: u64) {
+        let promise = self.open.remove(&entry.id).map(|under| Promise { lease: None, ..under.promise });
+        assert_eq!(kept, &Entry { promise: promise.clone(), ..entry.clone() });
+        self.settled.insert(entry.id.clone(), time);
+        self.latest = time;
+        let Some(promise) = promise else { return };
+        let tokens = entry.tokens.map_or(0, |tokens| tokens.sum());
+        self.grants.iter_mut().rfind(|grant| grant.id == entry.id).unwrap().truth = Some(tokens);
+        // What cost more than it had asked for may break a budget, and nothing else.
+        if !self.older.contains(&entry.id) {
+            self.honest.insert(entry.id.clone(), (time, entry.cost.unwrap_or(promise.cost).min(promise.cost)));
+        }
+    }
+}
