@@ -84,7 +84,8 @@ pub struct Ask {
     /// A budget that it does not fit into may grant a shorter answer, since the key's own does.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fit: bool,
-    /// The receipt that stands if nothing more is heard of it. Without one it holds its place for its whole life, and leaves no receipt.
+    /// The receipt that stands if nothing more is heard of it. Without one it holds its place for its whole life, and leaves a receipt that
+    /// says little.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft: Option<Box<Entry>>,
 }

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Entry, Tokens};
+use super::entry::{Entry, LOST, Tokens};
 use crate::config::{Millis, Nanos};
 
 /// A request that is not heard of for so long is taken for lost. Most requests are over by then, and never renew their lease.
 pub const LEASE: Millis = 75_000;
+/// The provider and the model of a lost request that was admitted without a draft of its receipt.
+const UNKNOWN: &str = "(unknown)";
 /// So long after it was settled, a request may be settled again without effect. The gateway gives up repeating an order far earlier.
 pub const REMEMBERED: Millis = 300_000;
 
@@ -26,8 +28,8 @@ pub struct Promise {
     /// The longest answer that was granted, in tokens, if that was less than was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
-    /// Whether the request is believed to be under way. None in entries, and in books from before there were leases: such a request is
-    /// believed to be under way until its time is over, and then leaves no receipt.
+    /// Whether the request is believed to be under way. None in entries, and in books from before there were leases, where
+    /// [`Promise::leased`] makes one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Lease>,
 }
@@ -62,7 +64,30 @@ pub struct Lost {
     pub settled: Option<Millis>,
 }
 
+impl Lease {
+    /// The lease of a request that nobody renews, since it was admitted without one: until its time is over it is believed to be under way.
+    /// Its receipt then says no more than that it was lost, and it is charged with what was promised, as all is whose cost is not known.
+    pub fn unrenewed(id: &str, at: Millis, until: Millis) -> Self {
+        let draft = Entry {
+            id: id.to_owned(),
+            request_id: id.to_owned(),
+            provider: UNKNOWN.to_owned(),
+            model: UNKNOWN.to_owned(),
+            outcome: LOST.to_owned(),
+            started: at,
+            ..Entry::default()
+        };
+        Self { until, extended: true, most: None, draft: Box::new(draft), lost: None }
+    }
+}
+
 impl Promise {
+    /// With a lease, if it was written before there were leases.
+    pub fn leased(self, id: &str) -> Self {
+        let lease = self.lease.or_else(|| Some(Lease::unrenewed(id, self.at, self.until)));
+        Self { lease, ..self }
+    }
+
     /// Without its lease, as entries keep it.
     pub fn bare(&self) -> Self {
         let Self { at, until, tokens, cost, limit, .. } = *self;
@@ -218,8 +243,7 @@ impl Promises {
             let mut due = self.ends.iter().take_while(|(due, _)| *due <= now);
             let (since, id) = due.find(|(_, id)| !except.contains(&id.as_str()))?.clone();
             let stage = self.open.get(&id)?.stage;
-            let leased = self.find(&id)?.lease.is_some();
-            if stage == Stage::Over || !leased {
+            if stage == Stage::Over {
                 self.take(&id);
                 return Some(Due::Void(id));
             }

@@ -165,6 +165,10 @@ pub async fn page<H: Host>(
     }
     let more = entries.len() as u64 > limit;
     entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    // The books do not know it of a request that was admitted without a draft of its receipt, and lost.
+    for (_, entry) in entries.iter_mut().filter(|(_, entry)| entry.key_id.is_empty()) {
+        account.clone_into(&mut entry.key_id);
+    }
     let next = entries.last().filter(|_| more).map(|(number, _)| *number);
     Ok((entries, next))
 }

@@ -62,8 +62,8 @@ impl Book {
         }
         book.counting = kept.counting.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         for (id, text) in kept.promises {
-            if let Ok(promise) = serde_json::from_str(&text) {
-                book.open.make(&id, promise);
+            if let Ok(promise) = serde_json::from_str::<Promise>(&text) {
+                book.open.make(&id, promise.leased(&id));
             }
         }
         let mut promises: Vec<Promise> = book.open.iter().cloned().collect();
@@ -224,11 +224,14 @@ impl Book {
         let cost = self.terms.budget.and(ask.cost).unwrap_or(0);
         // None ends while the windows count it: without it, a book that is opened again would know less.
         let until = now.saturating_add(ask.life.max(MEMORY));
-        let lease = ask.draft.clone().map(|draft| {
-            let draft = Box::new(Entry { id: ask.id.clone(), promise: None, ..*draft });
-            Lease { until: now.saturating_add(LEASE), extended: false, most: ask.cost, draft, lost: None }
-        });
-        let promise = Promise { at: now, until, tokens, cost, limit, lease };
+        let lease = match ask.draft.clone() {
+            Some(draft) => {
+                let draft = Box::new(Entry { id: ask.id.clone(), promise: None, ..*draft });
+                Lease { until: now.saturating_add(LEASE), extended: false, most: ask.cost, draft, lost: None }
+            }
+            None => Lease::unrenewed(&ask.id, now, until),
+        };
+        let promise = Promise { at: now, until, tokens, cost, limit, lease: Some(lease) };
         self.take(now, tokens);
         writes.push(written(&ask.id, &promise));
         self.open.make(&ask.id, promise);

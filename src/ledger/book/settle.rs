@@ -81,8 +81,8 @@ impl Book {
     /// The truth of a request that was taken for lost: it takes the place of its receipt, and is remembered as long as other truths are.
     fn correct(&mut self, lost: Lost, truth: Entry, now: Millis, writes: &mut Vec<Write>) {
         let Some(promise) = self.open.find(&truth.id) else { return };
-        // It is about the same request, a member's or none.
-        let member = promise.lease.as_ref().is_some_and(|lease| lease.draft.member);
+        // It is about the same request, a member's or none; of one without a draft, only the truth says which.
+        let member = truth.member || promise.lease.as_ref().is_some_and(|lease| lease.draft.member);
         let truth = Entry { promise: Some(promise.bare()), member, ..truth };
         self.replace(lost, &truth, writes);
         let Some(promise) = self.open.take(&truth.id) else { return };

@@ -1,6 +1,6 @@
 //! A book, order by order: what it grants, refuses, charges and remembers.
 
-use super::super::entry::Tokens;
+use super::super::entry::{LOST, Tokens};
 use super::super::order::Answer;
 use super::super::terms::{Budget, Period};
 use super::*;
@@ -248,17 +248,69 @@ fn an_unknown_cost_is_charged_as_promised_and_stays_so() {
     }
 }
 
+/// A promise as builds wrote it that knew no leases.
+const OLD_PROMISE: &str = r#"{"at":1780000000000,"until":1780000600000,"tokens":50,"cost":8}"#;
+
+/// A book in which such a promise stands.
+fn old_book(terms: Terms) -> Desk {
+    let mut desk = Desk::new(terms);
+    desk.kept.promises.push(("a".into(), OLD_PROMISE.into()));
+    desk.reopen(NOON + 1_000);
+    desk
+}
+
 #[test]
-fn a_lost_request_frees_its_promise_and_still_pays_when_it_comes() {
-    let terms = Terms { concurrent: Some(1), ..budget(10) };
+fn a_promise_from_before_there_were_leases_holds_until_its_time_is_over_and_is_then_lost_once() {
+    let mut desk = old_book(Terms { concurrent: Some(1), ..budget(20) });
+    // Nobody renews it: it is not lost before, however often the book is opened.
+    for now in [NOON + 1_000, NOON + 80_000, NOON + 400_000, NOON + 599_999] {
+        assert_eq!(desk.admit(ask("b", 1, 8), now), Err(Refusal::Concurrent { limit: 1 }));
+        assert_eq!((desk.book.open.cost(), desk.rows.len()), (8, 0));
+        desk.reopen(now);
+    }
+    for _ in 0..2 {
+        assert_eq!(desk.admit(ask("b", 1, 8), NOON + 600_000), Ok(()));
+        let lost = desk.rows[0].read().remove(0);
+        let (promise, charge) = (lost.promise.clone().unwrap(), lost.charge());
+        assert_eq!((lost.id.as_str(), lost.outcome.as_str(), lost.cost, lost.tokens), ("a", LOST, None, None));
+        assert_eq!((lost.started, lost.ended, promise.lease, charge), (NOON, NOON + 600_000, None, 8));
+        assert_eq!((desk.rows.len(), desk.spent(), desk.book.open.cost(), desk.book.open.count()), (1, 8, 8, 1));
+        desk.reopen(NOON + 600_000);
+    }
+}
+
+#[test]
+fn the_truth_of_a_request_from_before_there_were_leases_is_counted_once() {
+    // In time, it takes the promise; late, it takes the place of the receipt.
+    for (opened, rows) in [(NOON + 300_000, 0), (NOON + 700_000, 1)] {
+        let mut desk = old_book(budget(20));
+        assert!(matches!(desk.obey(Order::Usage { from: 0, to: u64::MAX }, opened), Reply::Usage(_)));
+        assert_eq!(desk.rows.len(), rows);
+        for member in [true, true, false] {
+            desk.settle(Entry { member, ..entry("a", Some(5)) }, opened + 1);
+            desk.reopen(opened + 1);
+        }
+        let entries: Vec<Entry> = desk.rows.iter().flat_map(Row::read).collect();
+        let told = entries.iter().map(|entry| (entry.outcome.as_str(), entry.member, entry.cost)).collect::<Vec<_>>();
+        assert_eq!(told, [("complete", true, Some(5))]);
+        assert_eq!((desk.spent(), desk.book.open.cost(), desk.book.open.count()), (5, 0, 0));
+        // A team's member: it stands in no sums but those of money.
+        let usage = desk.obey(Order::Usage { from: 0, to: u64::MAX }, opened + 2);
+        assert_eq!(usage, Reply::Usage(Vec::new()));
+    }
+}
+
+#[test]
+fn a_request_without_a_draft_frees_its_place_when_its_time_is_over_and_still_pays_when_it_comes() {
+    let terms = Terms { concurrent: Some(1), ..budget(20) };
     let mut desk = Desk::new(terms);
     assert_eq!(desk.admit(ask("a", 1, 8), NOON), Ok(()));
     assert_eq!(desk.admit(ask("b", 1, 8), NOON + 599_999), Err(Refusal::Concurrent { limit: 1 }));
     assert_eq!(desk.admit(ask("b", 1, 8), NOON + 600_000), Ok(()));
-    desk.settle(entry("a", Some(8)), NOON + 600_001);
+    desk.settle(entry("a", Some(7)), NOON + 600_001);
     desk.settle(entry("b", Some(8)), NOON + 600_002);
     for _ in 0..2 {
-        assert_eq!((desk.spent(), desk.book.open.cost(), desk.rows.len()), (16, 0, 2));
+        assert_eq!((desk.spent(), desk.book.open.cost(), desk.rows.len()), (15, 0, 2));
         desk.reopen(NOON + 600_003);
     }
 }

@@ -1,6 +1,6 @@
 //! What must be true of a request that is admitted, and of one that is refused.
 
-use llm_bridge::ledger::{Ask, Entry, Gauge, LEASE, Period, Promise, Refusal, Reply, SPAN, Write};
+use llm_bridge::ledger::{Ask, Entry, Gauge, LEASE, LOST, Period, Promise, Refusal, Reply, SPAN, Write};
 
 use super::{Grant, Under, World, period};
 use crate::SLACK;
@@ -69,15 +69,27 @@ impl World {
         assert_eq!(promise.cost, terms.budget.and(ask.cost).unwrap_or(0));
         self.latest = time;
         let promise_cost = promise.cost;
-        let draft = ask.draft.clone().map(|draft| Entry { id: ask.id.clone(), ..*draft });
-        assert_eq!(promise.lease.as_ref().map(|lease| lease.until), draft.as_ref().map(|_| time + LEASE));
+        let lease = promise.lease.clone().unwrap();
+        let draft = match ask.draft.clone() {
+            Some(draft) => Entry { id: ask.id.clone(), ..*draft },
+            None => {
+                // As a build wrote it that knew no leases.
+                let old = Promise { lease: None, ..promise.clone() };
+                self.store.promises.insert(ask.id.clone(), serde_json::to_string(&old).unwrap());
+                let unknown = || "(unknown)".to_owned();
+                let (id, request_id, outcome) = (ask.id.clone(), ask.id.clone(), LOST.to_owned());
+                let (provider, model, started) = (unknown(), unknown(), time);
+                Entry { id, request_id, provider, model, outcome, started, ..Entry::default() }
+            }
+        };
+        assert_eq!(lease.until, if ask.draft.is_some() { time + LEASE } else { promise.until });
         let under = Under {
             promise: promise.clone(),
             draft,
-            most: ask.cost,
-            lease: time + LEASE,
+            most: ask.draft.as_ref().and(ask.cost),
+            lease: lease.until,
             grace: 0,
-            extended: false,
+            extended: ask.draft.is_none(),
             lost: None,
             settled: None,
             live: true,

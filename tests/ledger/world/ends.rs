@@ -16,8 +16,8 @@ impl World {
         for (id, under) in self.open.iter_mut().filter(|(id, _)| !about.contains(&id.as_str())) {
             let ended = under.lapses();
             under.live &= ended > time;
-            if under.settled.is_none() && !under.live && under.lost.is_none() && under.draft.is_some() {
-                let receipt = under.receipt(ended).unwrap();
+            if under.settled.is_none() && !under.live && under.lost.is_none() {
+                let receipt = under.receipt(ended);
                 let kept: Vec<Entry> = self.store.entries().map(|(_, entry)| entry).filter(|e| e.id == *id).collect();
                 assert_eq!(kept, std::slice::from_ref(&receipt));
                 self.latest = time;
@@ -26,7 +26,7 @@ impl World {
                     self.honest.insert(id.clone(), (time, receipt.cost.unwrap_or(most).min(most)));
                 }
                 under.lost = Some((time, receipt));
-            } else if (under.draft.is_none() && !under.live) || (under.lost.is_some() && under.forgotten() <= time) {
+            } else if under.lost.is_some() && under.forgotten() <= time {
                 void.push(id.clone());
             }
         }
@@ -45,15 +45,14 @@ impl World {
         else {
             return;
         };
-        let Some(draft) = &mut under.draft else { return };
         let cost = match &under.lost {
             Some((_, was)) => was.cost.map(|was| was.max(cost.unwrap_or(0))),
             None => cost,
         };
-        (draft.tokens, draft.cost) = (Some(tokens), cost);
+        (under.draft.tokens, under.draft.cost) = (Some(tokens), cost);
         (under.lease, under.grace, under.extended, under.live) = (time + LEASE, 0, false, true);
         if let Some((at, _)) = under.lost {
-            let receipt = under.receipt(time).unwrap();
+            let receipt = under.receipt(time);
             if !older {
                 let most = under.promise.cost;
                 self.honest.insert(id.to_owned(), (at, receipt.cost.unwrap_or(most).min(most)));
@@ -106,7 +105,7 @@ impl World {
         let (at, was) = under.lost.clone().unwrap();
         let promise = Some(Promise { lease: None, ..under.promise.clone() });
         // The gateway knows whether a request is a member's when it is admitted, and that does not change; here anything is settled.
-        let truth = Entry { promise, member: was.member, ..entry.clone() };
+        let truth = Entry { promise, member: was.member || entry.member, ..entry.clone() };
         let kept: Vec<(u64, Entry)> = self.store.entries().filter(|(_, kept)| kept.id == entry.id).collect();
         assert_eq!(kept, [(at, truth)]);
         (under.settled, under.live) = (Some(time), false);

@@ -44,7 +44,7 @@ struct Grant {
 #[derive(Clone, Debug)]
 struct Under {
     promise: Promise,
-    draft: Option<Entry>,
+    draft: Entry,
     /// The most that it can cost, whether or not a budget held that.
     most: Option<u64>,
     /// The end of its lease, as written, and what was added when the books were opened.
@@ -59,7 +59,7 @@ struct Under {
 
 impl Under {
     fn lapses(&self) -> u64 {
-        if self.draft.is_none() { self.promise.until } else { self.promise.until.min(self.lease.max(self.grace)) }
+        self.promise.until.min(self.lease.max(self.grace))
     }
 
     fn held(&self, time: u64) -> u64 {
@@ -78,11 +78,11 @@ impl Under {
     }
 
     /// The receipt of it, if it is lost.
-    fn receipt(&self, ended: u64) -> Option<Entry> {
-        let draft = self.draft.clone()?;
+    fn receipt(&self, ended: u64) -> Entry {
+        let draft = self.draft.clone();
         let cost = draft.cost.map(|cost| cost.min(self.most.unwrap_or(u64::MAX)));
         let promise = Some(Promise { lease: None, ..self.promise.clone() });
-        Some(Entry { id: draft.id.clone(), ended, cost, promise, ..draft })
+        Entry { id: draft.id.clone(), ended, cost, promise, ..draft }
     }
 }
 
@@ -172,7 +172,7 @@ impl World {
         let time = self.time();
         for under in self.open.values_mut().filter(|under| under.live && under.lost.is_none()) {
             under.grace = 0;
-            if under.draft.is_none() || under.extended {
+            if under.extended {
                 continue;
             }
             if under.lease > time {
