@@ -57,8 +57,7 @@ async fn flow(
 ) -> End {
     let mut piece = head;
     loop {
-        transit.pass(&piece);
-        host.renew(|| None);
+        hear(host, transit, &piece);
         match host.within(transit.left(now()), stream::write(writer, &piece)).await {
             Ok(()) => {}
             Err(Lost::TimedOut) => return End::TimedOut,
@@ -77,10 +76,16 @@ async fn flow(
 async fn hear_out(host: &Edge, source: &mut Source, transit: &mut Transit) -> End {
     loop {
         match host.within(transit.left(now()), source.next()).await {
-            Ok(Some(piece)) => transit.pass(&piece),
+            Ok(Some(piece)) => hear(host, transit, &piece),
             Ok(None) => return End::Closed,
             Err(Lost::TimedOut) => return End::TimedOut,
             Err(_) => return End::Broken,
         }
     }
+}
+
+fn hear(host: &Edge, transit: &mut Transit, piece: &[u8]) {
+    transit.pass(piece);
+    host.heard(transit.heard());
+    host.renew(|| None);
 }

@@ -19,6 +19,11 @@ impl Edge {
         self.lease.borrow().as_ref().map_or(Millis::MAX, |lease| lease.wait(now()))
     }
 
+    /// So many bytes of the answer have been heard: the next renewal says so.
+    pub(super) fn heard(&self, bytes: u64) {
+        self.lease.borrow().iter().for_each(|lease| lease.hear(bytes));
+    }
+
     /// Renews the request's lease if it is due. Nobody waits for that.
     pub(super) fn renew(&self, heard: impl FnOnce() -> Option<u64>) {
         let lease = self.lease.borrow();

@@ -237,6 +237,7 @@ impl Flow {
         };
         if written.is_none() {
             self.alarm = None;
+            self.host.heard(self.relay.said());
             if let Either::Left((late, _)) = select(writing, pin!(self.host.pause(self.relay.left(now())))).await {
                 written = Some(late);
             }
@@ -271,24 +272,18 @@ impl Flow {
                     if bytes.len() < VIEW as usize { NAP.min(self.relay.wait(now()) / 4) } else { 0 }
                 }
                 Ok(Next::Closed | Next::Broken) => {
-                    let whole = pumped.await.is_ok();
-                    return Pumped::End(self.pumped(whole).await);
+                    return match self.hand_over(&mut pumped).await {
+                        Some(whole) => Pumped::End(self.pumped(whole).await),
+                        None => self.stuck(pumped),
+                    };
                 }
                 Ok(Next::Tick(Tick::Nothing)) => 0,
                 Ok(Next::Tick(Tick::KeepAlive)) => {
                     stop.abort();
-                    // The pump still hands over what it holds: a client that does not read cannot stop the clock of the whole.
-                    let left = self.host.pause(self.relay.left(now()));
-                    if let Either::Left(_) = select(&mut pumped, pin!(left)).await {
-                        return Pumped::Silence;
-                    }
-                    self.pumping = Some(pumped);
-                    return Pumped::End(End::TimedOut);
+                    let handed = self.hand_over(&mut pumped).await;
+                    return if handed.is_some() { Pumped::Silence } else { self.stuck(pumped) };
                 }
-                Ok(Next::Tick(Tick::Over)) => {
-                    self.pumping = Some(pumped);
-                    return Pumped::End(End::TimedOut);
-                }
+                Ok(Next::Tick(Tick::Over)) => return self.stuck(pumped),
             };
             self.fresh = nap == 0;
             if nap > 0
@@ -297,6 +292,21 @@ impl Flow {
                 return Pumped::End(self.pumped(whole.is_ok()).await);
             }
         }
+    }
+
+    /// Waits until the pump has handed over what it holds: whether it ended well; none if time for the whole was up before.
+    async fn hand_over(&self, pumped: &mut Fuse<JsFuture>) -> Option<bool> {
+        self.host.heard(self.relay.said());
+        match select(pumped, pin!(self.host.pause(self.relay.left(now())))).await {
+            Either::Left((pumped, _)) => Some(pumped.is_ok()),
+            Either::Right(_) => None,
+        }
+    }
+
+    /// Time is up while the pump still holds something.
+    fn stuck(&mut self, pumped: Fuse<JsFuture>) -> Pumped {
+        self.pumping = Some(pumped);
+        Pumped::End(End::TimedOut)
     }
 
     /// Sets the pump going, and turns to the copy.

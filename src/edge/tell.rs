@@ -6,6 +6,7 @@ use web_sys::{WritableStream, WritableStreamDefaultWriter};
 
 use super::host::{Edge, now};
 use super::stream::{abandon, pass, write};
+use crate::gateway::host::Lost;
 use crate::gateway::{End, Host as _, PACE, Relay, Story};
 
 /// Writes a stream of our own.
@@ -22,31 +23,41 @@ pub(super) fn tell(story: Story, mut relay: Relay, writable: &WritableStream, ed
     };
     let host = edge.clone();
     edge.keep(async move {
-        let told = tell_all(story, &mut relay, &writer, &host).await;
-        let end = if told.is_ok() { End::Closed } else { End::ClientLeft };
-        relay.finish(end);
-        let _ = JsFuture::from(writer.close()).await;
+        let end = tell_all(story, &mut relay, &writer, &host).await;
+        let tail = relay.finish(end);
+        // The books are closed before the last words: a client may take them late, or never.
         host.settle(relay.close(end, now()));
+        if end != End::ClientLeft {
+            let _ = write(&writer, &tail).await;
+            let _ = JsFuture::from(writer.close()).await;
+        }
     });
     Ok(())
 }
 
 /// The first content leaves at once; from then on, what comes faster than the pace leaves together.
-async fn tell_all(
-    story: Story,
-    relay: &mut Relay,
-    writer: &WritableStreamDefaultWriter,
-    host: &Edge,
-) -> Result<(), JsValue> {
+async fn tell_all(story: Story, relay: &mut Relay, writer: &WritableStreamDefaultWriter, host: &Edge) -> End {
     let (mut ready, mut owed) = (Vec::new(), 0);
     for (index, (pause, frames)) in story.enumerate() {
         owed += pause;
         if owed >= PACE || (owed > 0 && index <= 2) {
-            write(writer, &std::mem::take(&mut ready)).await?;
+            if let Err(end) = send(&std::mem::take(&mut ready), relay, writer, host).await {
+                return end;
+            }
             host.pause(std::mem::take(&mut owed)).await;
         }
         pass(relay, &frames);
         ready.extend_from_slice(&frames);
     }
-    write(writer, &ready).await
+    send(&ready, relay, writer, host).await.map_or_else(|end| end, |()| End::Closed)
+}
+
+/// Writes to the client, which may not take more than the time for the whole.
+async fn send(bytes: &[u8], relay: &Relay, writer: &WritableStreamDefaultWriter, host: &Edge) -> Result<(), End> {
+    host.heard(relay.said());
+    match host.within(relay.left(now()), write(writer, bytes)).await {
+        Ok(()) => Ok(()),
+        Err(Lost::TimedOut) => Err(End::TimedOut),
+        Err(_) => Err(End::ClientLeft),
+    }
 }

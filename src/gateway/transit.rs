@@ -51,6 +51,11 @@ impl Transit {
         self.tail.extend_from_slice(newest);
     }
 
+    /// How much of the answer has been heard, in bytes.
+    pub fn heard(&self) -> u64 {
+        self.length
+    }
+
     /// What is left of the time for the whole.
     pub fn left(&self, now: Millis) -> Millis {
         self.until.saturating_sub(now)
