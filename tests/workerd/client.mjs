@@ -26,6 +26,15 @@ export async function until(look, what, patience_ms = PATIENCE_MS) {
   }
 }
 
+/** What `look` tells, once it has told the same for `quiet_ms`. */
+export async function settled(look, quiet_ms = 1500) {
+  for (let [last, since] = [await look(), performance.now()]; ; await sleep(LOOK_MS)) {
+    const found = await look();
+    if (found !== last) [last, since] = [found, performance.now()];
+    else if (performance.now() - since >= quiet_ms) return found;
+  }
+}
+
 /** Sends one request and hands back the answer as soon as its headers are there, to be read step by step. */
 export const open = (url, options) => soon(begin(url, options).answering, "an answer");
 

@@ -100,6 +100,11 @@ class Exchange {
     return this.#res.destroyed || this.#res.writableEnded;
   }
 
+  /** How many bytes of the answer nobody has taken yet. */
+  get backlog() {
+    return this.#socket.writableLength;
+  }
+
   /** A whole answer at once. */
   json(status, text, headers = {}) {
     this.whole(status, text, { "content-type": "application/json", ...headers });

@@ -9,7 +9,7 @@ import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { chunk, DONE, event } from "./behaviours.mjs";
 import { expectWhole, sumsOf } from "./bills.mjs";
-import { begin, chatRequest, HELLO, open } from "./client.mjs";
+import { begin, chatRequest, HELLO, open, until } from "./client.mjs";
 import { expectError } from "./expect.mjs";
 import { startGateway } from "./harness.mjs";
 import { OFFICE, Office } from "./office.mjs";
@@ -86,11 +86,10 @@ describe("the lease of a request", () => {
   const ask = (key, model = "ok") => office.ask(key, `any/${model}`, { max_tokens: 1000 });
 
   async function settled(id, count, outcome) {
-    let receipts;
-    for (const deadline = Date.now() + 5000; Date.now() < deadline; await sleep(30)) {
-      receipts = await office.receipts(id);
-      if (receipts.length >= count && (!outcome || receipts.some((receipt) => receipt.outcome === outcome))) break;
-    }
+    const receipts = await until(async () => {
+      const found = await office.receipts(id);
+      return found.length >= count && (!outcome || found.some((receipt) => receipt.outcome === outcome)) && found;
+    }, `${count} receipts of ${id}`);
     assert.equal(receipts.length, count, JSON.stringify(receipts));
     expectWhole(receipts);
     assert.deepEqual(await office.totals(id), sumsOf(receipts));
@@ -105,7 +104,8 @@ describe("the lease of a request", () => {
     const stream = await beginStream(key, "short-stream");
     await pass(55_000);
     await finish(stream);
-    for (const deadline = Date.now() + 5000; (await calls()) < before.calls + 2 && Date.now() < deadline; ) await sleep(20);
+    await until(async () => (await calls()) >= before.calls + 2 && (await rows()) >= before.rows + 3, "the settlement");
+    // One call more than these two, if there is one, comes at once.
     await sleep(100);
     const spent = { calls: (await calls()) - before.calls, rows: (await rows()) - before.rows };
     assert.deepEqual(spent, { calls: 2, rows: 3 }, "admission writes a row; settlement writes one and deletes one");
@@ -177,9 +177,7 @@ describe("the lease of a request", () => {
     assert.equal((await ask(key)).status, 200);
     const before = await settled("vk_late", 2, "lost");
     await finish(stream);
-    for (const deadline = Date.now() + 5000; Date.now() < deadline; await sleep(30)) {
-      if (!(await office.receipts("vk_late")).some((receipt) => receipt.outcome === "lost")) break;
-    }
+    await until(async () => !(await office.receipts("vk_late")).some((receipt) => receipt.outcome === "lost"), "the truth");
     const after = await settled("vk_late", 2);
     const lost = before.find((receipt) => receipt.outcome === "lost");
     const truth = after.find((receipt) => receipt.number === lost.number);

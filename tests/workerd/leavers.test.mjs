@@ -3,9 +3,8 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { chunk, event } from "./behaviours.mjs";
-import { begin, chatRequest, HELLO } from "./client.mjs";
+import { begin, chatRequest, HELLO, until } from "./client.mjs";
 import { OFFICE, Office } from "./office.mjs";
 import { startStage } from "./stage.mjs";
 
@@ -42,12 +41,11 @@ describe("an answer that ends before its usage is known", () => {
   after(() => stage.stop());
 
   async function receipt(id) {
-    for (const deadline = Date.now() + 10_000; Date.now() < deadline; await sleep(30)) {
+    return until(async () => {
       const [only, ...others] = await office.receipts(`vk_${id}`);
       assert.deepEqual(others, []);
-      if (only) return only;
-    }
-    throw new Error(`no receipt of ${id}`);
+      return only;
+    }, `the receipt of ${id}`);
   }
 
   let asked = 0;

@@ -1,8 +1,7 @@
 // The operator's side of a stage: keys made at run time, what they used, and what is in the books.
 
 import assert from "node:assert/strict";
-import { setTimeout as sleep } from "node:timers/promises";
-import { as, call, chatRequest, HELLO } from "./client.mjs";
+import { as, call, chatRequest, HELLO, until } from "./client.mjs";
 
 export const ADMIN_KEY = "admin-key-1618033988";
 /** Bindings of a stage that has an office. */
@@ -33,10 +32,10 @@ export class Office {
 
   /** The sums of a key, once `requests` are in the books. */
   async totals(id, requests) {
-    for (const deadline = Date.now() + 30_000; ; await sleep(50)) {
+    return until(async () => {
       const { totals } = await this.order("GET", `/usage?key=${id}`);
-      if (requests === undefined || totals.requests >= requests || Date.now() > deadline) return totals;
-    }
+      return (requests === undefined || totals.requests >= requests) && totals;
+    }, `${requests} requests in the books of ${id}`);
   }
 
   /** All receipts of a key, the newest first. */

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { HELLO, soon } from "./client.mjs";
+import { HELLO, soon, until } from "./client.mjs";
 import { expectError } from "./expect.mjs";
 import { event, json, startScripted, stream } from "./scripted.mjs";
 
@@ -15,7 +15,8 @@ const MESSAGE = { id: "msg_1", type: "message", role: "assistant", model: "c", c
 /** Waits for the log's last word on a request, of which there must be one. */
 async function endOf(stage, id) {
   const ends = () => stage.gateway.logs().filter((entry) => entry.request_id === id && /^request_(complete|error)$/.test(entry.event));
-  for (const deadline = Date.now() + 5000; ends().length === 0 && Date.now() < deadline; ) await sleep(10);
+  await until(() => ends().length > 0, `the end of ${id} in the log`);
+  // A second one, if there is one, comes at once.
   await sleep(50);
   assert.equal(ends().length, 1, `one end of ${id}`);
   return ends()[0];

@@ -3,8 +3,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, before, describe, it } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
-import { as, call, chatRequest, HELLO, open } from "./client.mjs";
+import { as, call, chatRequest, HELLO, open, until } from "./client.mjs";
 import { chunks } from "./expect.mjs";
 import { startGateway } from "./harness.mjs";
 import { Office, OFFICE } from "./office.mjs";
@@ -100,12 +99,7 @@ describe("what a provider reported is what is billed", { concurrency: 4 }, () =>
   });
 
   /** The receipt of a request, once it is in the books. */
-  const receiptOf = async (id) => {
-    for (const deadline = Date.now() + 30_000; ; await sleep(50)) {
-      const receipt = (await office.receipts("payer")).find(({ request_id }) => request_id === id);
-      if (receipt || Date.now() > deadline) return receipt;
-    }
-  };
+  const receiptOf = (id) => until(async () => (await office.receipts("payer")).find(({ request_id }) => request_id === id), `the receipt of ${id}`);
 
   const ways = Object.entries(WAYS).flatMap(([row, ways]) => Object.entries(ways).map(([way, demand]) => ({ row, way, ...demand })));
 

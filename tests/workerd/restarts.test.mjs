@@ -6,9 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, before, describe, it } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { billing, expectWhole, PRICED, sumsOf } from "./bills.mjs";
-import { as, begin, call, chatRequest, HELLO } from "./client.mjs";
+import { as, begin, call, chatRequest, HELLO, until } from "./client.mjs";
 import { expectError } from "./expect.mjs";
 import { startGateway } from "./harness.mjs";
 import { OFFICE, Office } from "./office.mjs";
@@ -83,12 +82,9 @@ describe("the books, when the process is killed", () => {
       await office.totals("limited", n + AT_ONCE);
     }
     // Receipts of a key without limits come a moment later.
-    let data = [];
-    for (const deadline = Date.now() + 30_000; !data.some(({ key_id }) => key_id.startsWith("key_")) && Date.now() < deadline; ) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      ({ data } = await office.order("GET", "/usage?group_by=key"));
-    }
-    names = { static: data.find(({ key_id }) => key_id.startsWith("key_")).key_id, free: "vk_free", limited: "vk_limited" };
+    const fixed = async () => (await office.order("GET", "/usage?group_by=key")).data.find(({ key_id }) => key_id.startsWith("key_"));
+    const { key_id } = await until(fixed, "a receipt of the fixed key");
+    names = { static: key_id, free: "vk_free", limited: "vk_limited" };
     // The last receipts that are seen are seen a moment before the process dies, with more on their way.
     const storm = ["static", "free"].flatMap((name) => Array.from({ length: 40 }, () => ask(name).catch(() => {})));
     await Promise.race(storm);
@@ -112,7 +108,7 @@ describe("the books, when the process is killed", () => {
     const begun = served("limited");
     const dying = Array.from({ length: AT_ONCE }, () => begin(`${gateway.url}/v1/chat/completions`, request("limited", "endless")).answering);
     const dead = Promise.allSettled(dying);
-    for (const deadline = Date.now() + 30_000; served("limited") < begun + AT_ONCE && Date.now() < deadline; ) await sleep(20);
+    await until(() => served("limited") >= begun + AT_ONCE, "the requests to reach the provider");
     await restart();
     assert.ok((await dead).every(({ status }) => status === "rejected"));
     assert.equal((await books("limited")).length, begun);

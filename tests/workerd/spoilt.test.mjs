@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { call, HELLO, soon } from "./client.mjs";
+import { call, HELLO, soon, until } from "./client.mjs";
 import { expectError, expectErrorFrame } from "./expect.mjs";
 import { event, json, startScripted } from "./scripted.mjs";
 
@@ -28,7 +28,7 @@ describe("when the wasm is spoilt", () => {
     }
     stage.answer(() => {});
     const waiting = [stage.chat("hidden/m"), stage.message("hidden/m")];
-    while (stage.seen.length < 5) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(() => stage.seen.length >= 5, "both requests to reach the provider");
     assert.equal((await call(`${stage.gateway.url}/test/spoil`)).text, "spoilt");
     for (const [path, answer, first] of streams) {
       const text = first + (await answer.rest());

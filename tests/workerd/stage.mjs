@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import { call, chatRequest, HELLO, open, soon } from "./client.mjs";
+import { call, chatRequest, HELLO, open, soon, until } from "./client.mjs";
 import { startFake } from "./fake-openai.mjs";
 import { startGateway } from "./harness.mjs";
 import { PACE, paced } from "./pace.mjs";
@@ -48,6 +48,9 @@ export const rows = (kinds) => (fake) => {
 };
 
 const TERMINAL = ["request_complete", "request_error"];
+
+// Less than 15 s, after which a comment that keeps the client alive would tell the gateway that it has left.
+const CANCELLED_MS = 12_000;
 
 let watched = 0;
 
@@ -110,7 +113,7 @@ class Stage {
   /** The log's entries of one request, once its last one is there. */
   async story(request_id) {
     const isEnd = (entry) => entry.request_id === request_id && TERMINAL.includes(entry.event);
-    for (const deadline = Date.now() + 30_000; Date.now() < deadline && !this.gateway.logs().some(isEnd); ) await sleep(10);
+    await until(() => this.gateway.logs().some(isEnd), `the end of ${request_id} in the log`);
     // A second ending, if there is one, comes at once.
     await sleep(50);
     return this.gateway.logs().filter((entry) => entry.request_id === request_id);
@@ -137,7 +140,7 @@ class Stage {
 
   /** Demands that the gateway gives up the call that the provider is still answering. */
   async expectCancelled(record = this.fake.last()) {
-    assert.equal(await soon(record.closed, "the call to the provider to be cancelled", 3000 * PACE), true);
+    assert.equal(await soon(record.closed, "the call to the provider to be cancelled", CANCELLED_MS), true);
   }
 
   /** Ends the scene, and demands that nothing secret was printed in it. */

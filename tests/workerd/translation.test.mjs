@@ -6,6 +6,7 @@ import { createServer } from "node:http";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import OpenAI from "openai";
+import { until } from "./client.mjs";
 import { SCENE, startFormats } from "./fake-formats.mjs";
 import { startGateway } from "./harness.mjs";
 
@@ -51,8 +52,7 @@ providers:
       const id = `bill-${model.split("/")[0]}`;
       for await (const _ of await client.chat.completions.create({ ...request, stream: true }, { headers: { "x-request-id": id } })) void _;
       const ended = () => gateway.logs().find((entry) => entry.request_id === id && entry.event === "request_complete");
-      for (let waited = 0; !ended() && waited < 30_000; waited += 20) await sleep(20);
-      const end = ended();
+      const end = await until(ended, "its end in the log");
       assert.deepEqual([end.outcome, end.cost, end.input_tokens, end.output_tokens, end.estimated, end.dropped], ["complete", 0.000079, 55, 12, undefined, undefined]);
     });
   }
