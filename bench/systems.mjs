@@ -171,8 +171,9 @@ const COUNTED = "bench/workers/counted.mjs";
 const OBJECTS = [["ACCOUNTS", "Account"], ["DIRECTORY", "Directory"], ["SESSIONS", "Session"], ["VAULTS", "Vault"]];
 
 function gateway(config, counted) {
-  const files = [["src/worker.mjs", "esModule"], ["build/index.js", "esModule"], ["build/index_bg.wasm", "wasm"]];
-  const parts = files.map(([name, kind]) => [name, kind, join(BUILD, name)]);
+  const files = [["src/worker.mjs", "esModule"], ["src/wasm-failure.mjs", "esModule"], ["build/index.js", "esModule"], ["build/index_bg.wasm", "wasm"]];
+  // An older build has not all of them.
+  const parts = files.filter(([name]) => existsSync(join(BUILD, name))).map(([name, kind]) => [name, kind, join(BUILD, name)]);
   const entry = counted ? [[COUNTED, "esModule", join(PROJECT, COUNTED)]] : [];
   return [...entry, ...parts, ["build/config.yaml", "text", { text: config }]];
 }

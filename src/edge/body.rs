@@ -164,34 +164,39 @@ pub(super) fn response(
         }
         Body::Buffer(buffer, _) => web_sys::Response::new_with_opt_buffer_source_and_init(Some(&buffer), &init),
         // Nothing flows before the response is made: then there is somebody who takes it.
-        Body::Overheard(incoming, held, relay) => match streamed(&init) {
+        Body::Overheard(incoming, held, relay) => match events(&init) {
             Ok((response, writable)) => stream::overhear(incoming, held, relay, writable, edge).map(|()| response),
             Err(fault) => {
                 stream::abandon(relay, Some(incoming), edge);
                 Err(fault)
             }
         },
-        Body::Told(story, relay) => match streamed(&init) {
+        Body::Told(story, relay) => match events(&init) {
             Ok((response, writable)) => tell::tell(story, relay, &writable, edge).map(|()| response),
             Err(fault) => {
                 stream::abandon(relay, None, edge);
                 Err(fault)
             }
         },
-        Body::Carried(incoming, head, transit) => match carry::pipe(incoming.length()) {
-            Ok((readable, writable)) => {
-                let response = web_sys::Response::new_with_opt_readable_stream_and_init(Some(&readable), &init);
-                carry::carry(incoming, head, transit, &writable, edge)?;
-                response
+        Body::Carried(incoming, head, transit) => match bytes(&init, incoming.length()) {
+            Ok((response, writable)) => carry::carry(incoming, head, transit, &writable, edge).map(|()| response),
+            Err(fault) => {
+                carry::abandon(incoming, transit, edge);
+                Err(fault)
             }
-            Err(fault) => Err(fault),
         },
     }
 }
 
-/// A response whose body is a stream, and where that is written.
-fn streamed(init: &ResponseInit) -> Result<(web_sys::Response, WritableStream), JsValue> {
-    let joint = js::IdentityTransformStream::new()?;
-    let response = web_sys::Response::new_with_opt_readable_stream_and_init(Some(&joint.readable()), init)?;
-    Ok((response, joint.writable()))
+/// A response whose body is a stream of events, and where that is written.
+fn events(init: &ResponseInit) -> Result<(web_sys::Response, WritableStream), JsValue> {
+    let streamed = js::streamed_response(init, true, None)?;
+    Ok((streamed.response(), streamed.writable()))
+}
+
+/// A response whose body are the bytes of a whole answer, and where they are written. Where their number is known, the client is told.
+fn bytes(init: &ResponseInit, length: Option<usize>) -> Result<(web_sys::Response, WritableStream), JsValue> {
+    #[expect(clippy::cast_precision_loss, reason = "no answer has more bytes than a double tells apart")]
+    let streamed = js::streamed_response(init, false, length.map(|length| length as f64))?;
+    Ok((streamed.response(), streamed.writable()))
 }

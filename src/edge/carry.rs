@@ -2,11 +2,11 @@
 
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{ReadableStream, WritableStream, WritableStreamDefaultWriter};
+use web_sys::{WritableStream, WritableStreamDefaultWriter};
 
 use super::host::{Edge, Incoming, now};
 use super::source::Source;
-use super::{js, stream};
+use super::stream;
 use crate::gateway::host::Lost;
 use crate::gateway::{End, Host as _, Transit};
 
@@ -37,15 +37,10 @@ pub(super) fn carry(
     Ok(())
 }
 
-/// The way to the client; where the length is known, it is told.
-pub(super) fn pipe(length: Option<usize>) -> Result<(ReadableStream, WritableStream), JsValue> {
-    let Some(length) = length else {
-        let joint = js::IdentityTransformStream::new()?;
-        return Ok((joint.readable(), joint.writable()));
-    };
-    #[expect(clippy::cast_precision_loss, reason = "no answer has more bytes than a double tells apart")]
-    let joint = js::FixedLengthStream::new(length as f64)?;
-    Ok((joint.outlet(), joint.inlet()))
+/// Ends an answer that no response could be made of: its provider is let go of, and it has its receipt.
+pub(super) fn abandon(incoming: Incoming, transit: Transit, edge: &Edge) {
+    edge.cancel(&incoming);
+    edge.settle(transit.close(End::Broken, false, now()));
 }
 
 async fn flow(

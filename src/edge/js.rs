@@ -19,23 +19,36 @@ extern "C" {
     static CRYPTO: web_sys::Crypto;
 
     /// The operator's YAML, put there by the entry module.
-    #[wasm_bindgen(thread_local_v2, js_name = LLM_BRIDGE_CONFIG)]
-    static LLM_BRIDGE_CONFIG: JsValue;
+    #[wasm_bindgen(thread_local_v2, js_namespace = LLM_BRIDGE, js_name = config)]
+    static CONFIG: JsValue;
 
-    /// A pair of streams whose bytes flow without entering JavaScript
-    /// (<https://developers.cloudflare.com/workers/runtime-apis/streams/transformstream/#identitytransformstream>).
-    pub(super) type IdentityTransformStream;
+    /// A response whose body is written here. The entry module makes it, and ends it if the wasm fails (src/wasm-failure.mjs).
+    pub(super) type StreamedResponse;
 
-    #[wasm_bindgen(constructor, catch)]
-    pub(super) fn new() -> Result<IdentityTransformStream, JsValue>;
+    /// `is_events`: server-sent events, which end in an error frame then; else the bytes of a whole answer, of which there are
+    /// `length` if that is known.
+    #[wasm_bindgen(js_namespace = LLM_BRIDGE, js_name = streamedResponse, catch)]
+    pub(super) fn streamed_response(
+        init: &web_sys::ResponseInit,
+        is_events: bool,
+        length: Option<f64>,
+    ) -> Result<StreamedResponse, JsValue>;
 
     #[wasm_bindgen(method, getter)]
-    pub(super) fn readable(this: &IdentityTransformStream) -> web_sys::ReadableStream;
+    pub(super) fn response(this: &StreamedResponse) -> web_sys::Response;
 
     #[wasm_bindgen(method, getter)]
-    pub(super) fn writable(this: &IdentityTransformStream) -> web_sys::WritableStream;
+    pub(super) fn writable(this: &StreamedResponse) -> web_sys::WritableStream;
 
-    /// As [`IdentityTransformStream`], for so many bytes: a request with such a body says how long it is
+    /// Lets the runtime copy a stream to such a response, until its end or until the controller says so.
+    #[wasm_bindgen(js_namespace = LLM_BRIDGE, catch)]
+    pub(super) fn pipe(
+        readable: &web_sys::ReadableStream,
+        writable: &web_sys::WritableStream,
+        stop: &web_sys::AbortController,
+    ) -> Result<Promise, JsValue>;
+
+    /// A pair of streams for so many bytes: a request with such a body says how long it is
     /// (<https://developers.cloudflare.com/workers/runtime-apis/streams/transformstream/#fixedlengthstream>).
     pub(super) type FixedLengthStream;
 
@@ -57,7 +70,7 @@ extern "C" {
 
 /// The configuration's text; empty if the entry module gave none.
 pub(super) fn configuration() -> String {
-    LLM_BRIDGE_CONFIG.with(JsValue::as_string).unwrap_or_default()
+    CONFIG.with(JsValue::as_string).unwrap_or_default()
 }
 
 /// A plain object. The runtime takes one wherever it takes `Headers`, and needs no object of its own for it.

@@ -11,11 +11,12 @@ use futures::future::{Either, Fuse, select};
 use js_sys::Uint8Array;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortController, AbortSignal, StreamPipeOptions, WritableStream, WritableStreamDefaultWriter};
+use web_sys::{AbortController, AbortSignal, WritableStream, WritableStreamDefaultWriter};
 use worker::Delay;
 
 use super::body::PIECE;
 use super::host::{Edge, Incoming, log, now};
+use super::js;
 use super::source::{Source, VIEW};
 use crate::config::Millis;
 use crate::gateway::{End, Host as _, KEEP_ALIVE, Relay, Tick};
@@ -312,12 +313,8 @@ impl Flow {
     /// Sets the pump going, and turns to the copy.
     fn split(&mut self) -> Result<(JsFuture, AbortController), JsValue> {
         let stop = AbortController::new()?;
-        let options = StreamPipeOptions::new();
-        options.set_prevent_close(true);
-        options.set_prevent_abort(true);
-        options.set_signal(&stop.signal());
-        let pumped = self.source.split()?;
-        Ok((JsFuture::from(pumped.pipe_to_with_options(&self.writable, &options)), stop))
+        let pumped = js::pipe(&self.source.split()?, &self.writable, &stop)?;
+        Ok((JsFuture::from(pumped), stop))
     }
 
     /// The pump has come to its end: what is left of the copy is heard.

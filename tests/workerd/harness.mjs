@@ -1,6 +1,7 @@
 // Starts the built gateway on a real workerd, with a configuration and secrets of the test's own, and watches what it prints.
 
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -21,6 +22,8 @@ const CONTROL = "/test/control";
 const CONFIG_MODULE = "build/config.yaml";
 const MODULES = [
   ["src/worker.mjs", "esModule"],
+  // Older builds have none.
+  ["src/wasm-failure.mjs", "esModule"],
   ["build/index.js", "esModule"],
   ["build/index_bg.wasm", "wasm"],
   [CONFIG_MODULE, "text"],
@@ -134,11 +137,11 @@ class Gateway {
 /** Copies the worker's modules into `folder`, beside a generated configuration of workerd. */
 async function layOut(folder, { config, bindings, build, assets, disk, entry }) {
   await mkdir(disk, { recursive: true });
-  for (const [name] of MODULES) {
+  const modules = MODULES.filter(([name]) => name === CONFIG_MODULE || existsSync(join(build, name)));
+  for (const [name] of modules) {
     await mkdir(join(folder, dirname(name)), { recursive: true });
     await (name === CONFIG_MODULE ? writeFile(join(folder, name), config) : cp(join(build, name), join(folder, name)));
   }
-  const modules = MODULES.slice();
   if (entry) {
     modules.unshift([`${ENTRIES}/${entry}`, "esModule"]);
     await mkdir(join(folder, ENTRIES), { recursive: true });

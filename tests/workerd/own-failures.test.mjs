@@ -117,4 +117,12 @@ describe("an answer that the runtime refuses to make", () => {
       assert.deepEqual([end.outcome, end.estimated], ["truncated", true], JSON.stringify(end));
     }
   });
+
+  it("lets go of the provider where it was a long whole answer, and has one receipt", async () => {
+    stage.answer((_, res) => res.writeHead(200, { "content-type": "application/json" }).write(Buffer.alloc(5 << 20, 32)));
+    const answer = await stage.chat("shown/m", {}, { "x-request-id": "unmade-long" });
+    expectError(answer, { status: 500, code: "internal_error", says: MADE });
+    assert.equal(await soon(stage.seen.at(-1).closed, "the provider to be let go of"), true);
+    await endOf(stage, "unmade-long");
+  });
 });

@@ -41,4 +41,16 @@ describe("when the wasm is spoilt", () => {
     stage.answer(json(200, COMPLETION));
     assert.equal((await stage.chat("hidden/m")).status, 200);
   });
+
+  it("a long whole answer is broken off, and does not end as if it were whole", async () => {
+    for (const headers of [{}, { "content-length": 8 << 20 }]) {
+      const piece = Buffer.alloc(5 << 20, 32);
+      stage.answer((_, res) => res.writeHead(200, { "content-type": "application/json", ...headers }).write(piece));
+      const answer = await stage.open("/v1/chat/completions", { model: "shown/m", messages: HELLO });
+      assert.equal(answer.status, 200);
+      await answer.until("  ");
+      assert.equal((await call(`${stage.gateway.url}/test/spoil`)).text, "spoilt");
+      await assert.rejects(soon(answer.rest(), "the end of the answer"), { code: "ECONNRESET" });
+    }
+  });
 });
