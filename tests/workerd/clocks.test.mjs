@@ -4,11 +4,12 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { answerEvents, chunk, DONE, event } from "./behaviours.mjs";
 import { blocks, chunks, expectError, expectErrorFrame, expectOneDone } from "./expect.mjs";
-import { PACE, paced } from "./pace.mjs";
+import { inOneOf, LATE_MS, PACE, paced } from "./pace.mjs";
 import { ASKING, startStage } from "./stage.mjs";
 
-// Of its time: a clock that runs at half the speed is found out.
+// Of its time: a clock that runs at half the speed is found out. A busy machine may be later now and then, but not for most of the tests.
 const LATEST = 1.9;
+const TRIES = 3;
 const TIMEOUT = { type: "upstream_error", code: "upstream_timeout", param: null };
 
 // `native` and `checked` stand for the two ways a stream is passed on.
@@ -58,6 +59,12 @@ describe("a clock", { concurrency: 8 }, () => {
   after(() => stage.stop());
 
   let played = 0;
+  /** How many times as long as it was due each clock took. */
+  const lateness = [];
+  after(() => {
+    const most = lateness.sort((a, b) => a - b)[Math.floor(lateness.length / 4)] ?? 1;
+    assert.ok(most <= LATEST, `clocks took so many times as long as they should have: ${lateness.map((times) => times.toFixed(2))}`);
+  });
 
   /** Asks for a model of its own, answered by `play`; `keys` are the client's fields beside it. */
   function ask(provider, play, fields) {
@@ -69,7 +76,8 @@ describe("a clock", { concurrency: 8 }, () => {
   /** Demands that `due` milliseconds, at the machine's pace, have passed, and not many more. */
   function expectTime(took, due) {
     assert.ok(took >= paced(due) - 5, `${took} ms: before its time, ${paced(due)} ms`);
-    assert.ok(took <= paced(due) * LATEST, `${took} ms: long after its time, ${paced(due)} ms`);
+    assert.ok(took <= paced(due) + LATE_MS, `${took} ms: long after its time, ${paced(due)} ms`);
+    lateness.push(took / paced(due));
   }
 
   /** Demands that the request failed after `due` milliseconds before there was an answer. */
@@ -98,6 +106,9 @@ describe("a clock", { concurrency: 8 }, () => {
     assert.ok(chunks(answer.text).every(({ error }) => !error), answer.text);
     assert.deepEqual([end.event, end.outcome], ["request_complete", "complete"]);
   }
+
+  /** Demands that a clock spares such a provider. */
+  const spares = (provider, play, fields) => inOneOf(TRIES, async () => expectComplete(await ask(provider, play, fields)));
 
   const content = ({ request }, text = "drip") => event(chunk(request, { content: text }));
   const role = ({ request }) => event(chunk(request, { role: "assistant", content: "" }));
@@ -135,7 +146,7 @@ describe("a clock", { concurrency: 8 }, () => {
       });
 
       it("of the connection has no say once there are headers", async () => {
-        expectComplete(await ask("connect", dripping(role, 5, 200), fields));
+        await spares("connect", dripping(role, 5, 200), fields);
       });
 
       it("of the first token ends a wait for headers", async () => {
@@ -152,7 +163,7 @@ describe("a clock", { concurrency: 8 }, () => {
       });
 
       it("of the first token has no say once there is content", async () => {
-        expectComplete(await ask("first", dripping(content, 3, 400), fields));
+        await spares("first", dripping(content, 3, 400), fields);
       });
 
       it("of the first token ends a stream that was begun to keep it alive", async () => {
@@ -184,8 +195,7 @@ describe("a clock", { concurrency: 8 }, () => {
         ["restless", 300],
       ]) {
         it(`of silence spares a provider that is never silent for so long (${provider}, ${gap} ms)`, async () => {
-          const seen = await ask(provider, dripping(content, Math.ceil(2000 / gap), gap), fields);
-          expectComplete(seen);
+          await spares(provider, dripping(content, Math.ceil(2000 / gap), gap), fields);
         });
       }
 
@@ -236,7 +246,7 @@ describe("a clock", { concurrency: 8 }, () => {
           await exchange.sleep(400);
           exchange.write(answerEvents(exchange.request).slice(4).join("") + DONE);
         };
-        expectComplete(await ask("total", lingering, fields));
+        await spares("total", lingering, fields);
       });
 
       it("of the whole ends a document that stands in for a stream", async () => {
@@ -272,7 +282,7 @@ describe("a clock", { concurrency: 8 }, () => {
 
       it("on a model's row may be longer than the provider's", async () => {
         stage.fake.behave("longer", dripping(role, 9, 100));
-        expectComplete(await stage.watch("merged/longer", fields));
+        await inOneOf(TRIES, async () => expectComplete(await stage.watch("merged/longer", fields)));
       });
     });
   }
@@ -290,8 +300,10 @@ describe("a clock", { concurrency: 8 }, () => {
         exchange.write("]}");
         exchange.end();
       };
-      const { answer, end } = await ask("connect", late);
-      assert.deepEqual([answer.status, answer.text, end.outcome], [200, '{"choices":[{"message":{}}]}', "complete"]);
+      await inOneOf(TRIES, async () => {
+        const { answer, end } = await ask("connect", late);
+        assert.deepEqual([answer.status, answer.text, end.outcome], [200, '{"choices":[{"message":{}}]}', "complete"]);
+      });
     });
 
     it("of the first token, or of silence, has no say", async () => {

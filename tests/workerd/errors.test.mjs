@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { HELLO } from "./client.mjs";
 import { expectError } from "./expect.mjs";
-import { paced } from "./pace.mjs";
+import { LATE_MS, paced } from "./pace.mjs";
 import { PROVIDER_KEY, startStage } from "./stage.mjs";
 
 const MESSAGES = `"messages":${JSON.stringify(HELLO)}`;
@@ -179,7 +179,7 @@ providers:
         const took = Date.now() - started;
         expectError(answer, { status: 504, type: "upstream_error", code: "upstream_timeout", param: null });
         expectDiscreet(answer);
-        assert.ok(took >= paced(1000) - 5 && took < paced(2500), `${took} ms`);
+        assert.ok(took >= paced(1000) - 5 && took < paced(1000) + LATE_MS, `${took} ms`);
         await stage.expectCancelled();
       });
     }

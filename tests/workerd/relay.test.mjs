@@ -4,7 +4,6 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { answerEvents, chunk, DONE, event } from "./behaviours.mjs";
 import { blocks, chunks, expectErrorFrame, expectOneDone, streamedText } from "./expect.mjs";
-import { paced } from "./pace.mjs";
 import { ASKING, freshId, rows, startStage } from "./stage.mjs";
 
 const WAYS = ["native", "checked"];
@@ -135,9 +134,7 @@ describe("a stream is passed on", { concurrency: 6 }, () => {
         const provider = await held;
         provider.openStream();
         provider.write(answerEvents(provider.request).join("") + DONE);
-        const asked = performance.now();
         await (await answering).until("[DONE]");
-        assert.ok(performance.now() - asked < paced(1000), `${performance.now() - asked} ms`);
         provider.end();
         assert.equal((await stage.end(id)).outcome, "complete");
       });

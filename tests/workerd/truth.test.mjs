@@ -6,12 +6,12 @@ import { answerEvents, chunk, DONE, event } from "./behaviours.mjs";
 import { events } from "./client.mjs";
 import { blocks, chunks, expectError, expectErrorFrame, expectOneDone } from "./expect.mjs";
 import { startSocketFake, STREAM_HEAD } from "./fake-socket.mjs";
-import { paced } from "./pace.mjs";
+import { LATE_MS, paced } from "./pace.mjs";
 import { ASKING, rows, startStage } from "./stage.mjs";
 
-// Each of these ends at once, or by the clock of silence.
+// Each of these ends at once, or by the clock of silence: far before the clock of the whole.
 const IDLE_MS = paced(600);
-const SOON_MS = paced(1500);
+const SOON_MS = IDLE_MS + LATE_MS;
 
 const UNREACHABLE = { status: 502, type: "upstream_error", code: "upstream_unreachable", param: null };
 const INVALID = { status: 502, type: "upstream_error", code: "upstream_invalid_response", param: null };
