@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::Raw;
+use super::{Names, Raw};
 
 /// A conversation, and how it is to go on.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,7 +35,7 @@ pub struct Request<'a> {
     pub user: Option<Raw<'a>>,
     /// Fields for which there is no place here, by their names in the client's format (`logit_bias`, `messages[].name`), each once.
     /// One whose value is what a provider does without it is not worth a word.
-    pub strange: Vec<Cow<'a, str>>,
+    pub strange: Names<'a>,
 }
 
 /// How the next token is drawn. JSON numbers, as the client wrote them.

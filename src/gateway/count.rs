@@ -5,7 +5,7 @@ use super::dispatch::send;
 use super::gather::gather;
 use super::host::Host;
 use super::names::Dropped;
-use super::pair::{DROPPED, ESTIMATED, Manner, posted, tells_all};
+use super::pair::{DROPPED, ESTIMATED, Manner, posted, sparse, tells_all};
 use super::{Body, Bridge, Caller, Receipt, Request, Response, aimed, counting, door, read_body};
 use crate::adapters::openai::inbound::Ask;
 use crate::adapters::openai::{tally, task};
@@ -64,7 +64,7 @@ async fn ask_provider<H: Host>(
         let written = Written { path: question.path.to_owned(), headers: Vec::new(), body, dropped: Vec::new() };
         posted(written, target, key, upstream)
     } else {
-        let request = (question.read)(&ask.document)?;
+        let request = (question.read)(sparse(&ask.document)?)?;
         let written = (count.write)(&request, Aim { model: &target.upstream, max_output: None, limit_field: None })?;
         tells_all(&written, target, manner)?;
         receipt.dropped = Dropped::of(&written.dropped);
@@ -85,7 +85,7 @@ async fn ask_provider<H: Host>(
 /// Counts the chat that it would be.
 async fn estimate<H: Host>(host: &H, ask: &Ask<'_>, target: &Target<'_>, question: &Question) -> Result<Response<H>> {
     let chat = adapters::upstream(CHAT.name).ok_or_else(|| unsupported("Nothing is counted here."))?;
-    let request = (question.read)(&ask.document)?;
+    let request = (question.read)(sparse(&ask.document)?)?;
     let written = (chat.write)(&request, Aim { model: &target.upstream, max_output: None, limit_field: None })?;
     let document = Document::read(&written.body).map_err(|_| unsupported("This prompt cannot be counted."))?;
     let tally = tally::chat(&document)?;

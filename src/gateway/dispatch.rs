@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::gather::{read_answer, too_long};
 use super::held::Held;
 use super::host::{Answer as _, Call, Gathered, Host, Lost};
-use super::pair::{Manner, Pair};
+use super::pair::{Manner, Pair, sparse};
 use super::receipt::{Meter, Receipt};
 use super::relay::{Relay, Wanted};
 use super::safe::Safe;
@@ -256,7 +256,7 @@ fn tell<H: Host>(
     manner: &Manner<'_>,
     receipt: &mut Receipt,
 ) -> Result<Response<H>> {
-    let steps = echo::answer(&(manner.client.read)(&ask.document)?, &target.model.demo);
+    let steps = echo::answer(&(manner.client.read)(sparse(&ask.document)?)?, &target.model.demo);
     let chats = manner.chats();
     receipt.meter = Some(meter(target, &Rc::default(), host.now()));
     if let Some(usage) =

@@ -6,7 +6,7 @@ use super::dispatch::{KEPT, send};
 use super::gather::gather;
 use super::host::Host;
 use super::names::Dropped;
-use super::pair::{ESTIMATED, Manner, finish, posted};
+use super::pair::{ESTIMATED, Manner, finish, posted, sparse};
 use super::receipt::{Meter, Receipt};
 use super::{Body, Bridge, Response};
 use crate::adapters::openai::inbound::Ask;
@@ -32,7 +32,7 @@ pub(super) async fn answer<H: Host>(
         .and_then(|upstream| Some((upstream, upstream.embed.as_ref()?)))
         .ok_or_else(|| Error::caller(400, "unsupported_endpoint", "This provider has no embeddings.").at("model"))?;
     let key = bridge.account(target.index).key(&target.provider.name)?;
-    let (written, form) = (embed.write)(&ask.document, &target.upstream)?;
+    let (written, form) = (embed.write)(sparse(&ask.document)?, &target.upstream)?;
     let written = finish(written, target, manner)?;
     receipt.dropped = Dropped::of(&written.dropped);
     let question = ask.document.value(ask.task.field).unwrap_or_default().len() as u64;

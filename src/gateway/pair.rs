@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::policy::price;
 use crate::policy::route::Target;
 use crate::provider::{Secret, params};
+use crate::wire::dense::{is_dense, most_pieces};
 use crate::wire::json::Document;
 
 /// The request header by which a caller would rather be refused than have anything dropped.
@@ -146,7 +147,7 @@ impl<'m> Pair<'m> {
     }
 
     async fn write<H: Host>(&self, host: &H, ask: &Ask<'_>, target: &Target<'_>) -> Result<Written> {
-        let mut request = (self.manner.client.read)(&ask.document)?;
+        let mut request = (self.manner.client.read)(sparse(&ask.document)?)?;
         if let Some(safe) = self.safe.as_ref().filter(|_| (self.upstream.recalls)(&request)) {
             safe.recall(host, &mut request).await;
         }
@@ -207,6 +208,24 @@ fn told(client: &Client, head: Head, events: &[Event<'_>]) -> Vec<u8> {
     events.iter().for_each(|event| encode.event(event, &mut out));
     encode.finish(None, &mut out);
     out
+}
+
+/// A request that can be taken apart, to be written anew: its pieces are few enough, or long.
+///
+/// # Errors
+/// 400 if they are too many: each would take many times the memory of its text.
+pub(super) fn sparse<'d, 'a>(document: &'d Document<'a>) -> Result<&'d Document<'a>> {
+    let body = document.bytes();
+    if !is_dense(body) {
+        return Ok(document);
+    }
+    let message = format!(
+        "The body has too many pieces to be translated for this model's provider: {} bytes may hold {} members of objects and items of lists. \
+         Send fewer messages, parts or tools, or longer ones.",
+        body.len(),
+        most_pieces(body.len())
+    );
+    Err(Error::caller(400, "too_many_pieces", message))
 }
 
 /// A strict request is told as a whole, or not at all.

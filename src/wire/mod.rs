@@ -1,6 +1,8 @@
-//! Framings that do not know what they carry: JSON documents edited in place, event streams, base64, dates.
+//! Framings that do not know what they carry: JSON documents edited in place, how dense JSON is, arrays item by item, event streams, base64, dates.
 
 pub mod base64;
 pub mod date;
+pub mod dense;
 pub mod json;
+pub mod list;
 pub mod sse;

@@ -17,10 +17,15 @@ const config = (fake) => `
 providers:
   any: { base_url: "${fake.base}", models: "*" }
   claude: { adapter: anthropic, base_url: "${fake.base}", api_key_env: ANY_API_KEY, models: "*" }
+  gemini: { adapter: gemini, base_url: "${fake.base}", api_key_env: ANY_API_KEY, models: "*" }
+  echo: { adapter: echo, models: { m: {} } }
 `;
 
 const CHAT = { id: "c", object: "chat.completion", created: 1, model: "m", choices: [{ index: 0, message: { role: "assistant", content: "hi" }, finish_reason: "stop" }], usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 } };
 const MESSAGE = { id: "m", type: "message", role: "assistant", model: "m", content: [{ type: "text", text: "hi" }], stop_reason: "end_turn", stop_sequence: null, usage: { input_tokens: 1, output_tokens: 1 } };
+
+const GENERATED = { candidates: [{ content: { parts: [{ text: "hi" }] }, finishReason: "STOP", index: 0 }], usageMetadata: { promptTokenCount: 1, candidatesTokenCount: 1 } };
+const answerTo = (url) => (url.endsWith("/messages") ? MESSAGE : url.includes(":generateContent") ? GENERATED : CHAT);
 
 /** A provider that keeps nothing of what it is sent. `play(req, res, body)` answers, if it is set; `body` is what of the request has come. */
 async function startProvider() {
@@ -34,7 +39,7 @@ async function startProvider() {
       fake.calls++;
       fake.length = length;
       if (fake.play) return fake.play(req, res);
-      json(res, req.url.endsWith("/messages") ? MESSAGE : CHAT);
+      json(res, answerTo(req.url));
     });
   });
   server.keepAliveTimeout = 0;
@@ -107,6 +112,72 @@ describe("bodies in memory", () => {
     } finally {
       await stage.stop();
     }
+  });
+
+  describe("of many small pieces", () => {
+    const repeated = (item, length) => Array.from({ length: Math.ceil(length / (item.length + 1)) }, () => item).join(",");
+    const named = (length) => Array.from({ length: Math.ceil(length / 11) }, (_, n) => `"b${n}":1`).join(",");
+    const told = (messages, more = "") => (model) => `{"model":"${model}","max_tokens":9,"messages":[${messages}]${more}}`;
+    const one = '{"role":"user","content":"a"}';
+    const shapes = {
+      messages: (length) => told(repeated('{"role":"user","content":"a"},{"role":"assistant","content":"a"}', length)),
+      "empty messages": (length) => told(repeated("{}", length)),
+      parts: (length) => told(`{"role":"user","content":[${repeated('{"type":"text","text":"a"}', length)}]}`),
+      "empty parts": (length) => told(`{"role":"user","content":[${repeated("{}", length)}]}`),
+      tools: (length) => told(one, `,"tools":[${repeated('{"name":"a","function":{"name":"a"}}', length)}]`),
+      calls: (length) => told(`${one},{"role":"assistant","content":"a","tool_calls":[${repeated('{"id":"a","function":{"name":"a"}}', length)}]}`),
+      "ends of an answer": (length) => told(one, `,"stop":[${repeated('"a"', length / 2)}],"stop_sequences":[${repeated('"a"', length / 2)}]`),
+      levels: (length) => told(one, `,"x":${"[".repeat(length / 2)}${"]".repeat(length / 2)}`),
+      // Each name has to be told as dropped, once.
+      "unknown names": (length) => told(`{"role":"user","content":"a",${named(length)}}`),
+    };
+    const ways = [
+      ["/v1/chat/completions", "claude/m"], ["/v1/chat/completions", "gemini/m"], ["/v1/chat/completions", "echo/m"],
+      ["/v1/messages", "any/m"], ["/v1/messages", "gemini/m"], ["/v1/messages/count_tokens", "any/m"],
+    ];
+    let stage;
+    before(async () => {
+      stage = await start();
+    });
+    after(() => stage.stop());
+    const send = (path, body) => stage.request(path, { method: "POST", headers: { "content-type": "application/json" }, body });
+
+    for (const [path, model] of ways) {
+      it(`8 MB of them for ${model} at ${path} are refused before they are taken apart`, TIME, async (t) => {
+        await send(path, told(one)(model));
+        for (const [name, shape] of Object.entries(shapes)) {
+          const body = shape(8 * MB)(model);
+          const calls = stage.fake.calls;
+          let answer;
+          const most = await peak(stage.gateway, async () => (answer = await send(path, body)));
+          t.diagnostic(`${name}: ${(most / MB).toFixed(1)} MB`);
+          assert.deepEqual([answer.status, stage.fake.calls - calls], [400, 0], name);
+          assert.match(answer.json().error.message, /too many pieces to be translated/, name);
+          assert.ok(most <= 60 * MB, `${name}: ${(most / MB).toFixed(1)} MB`);
+        }
+      });
+    }
+
+    it("as many as may be are translated, and take no more than five times the body and a few megabytes", TIME, async (t) => {
+      for (const [path, model, pair] of [["/v1/chat/completions", "gemini/m", 6], ["/v1/messages", "any/m", 6]]) {
+        const small = '{"role":"user","content":"a"},{"role":"assistant","content":"a"}';
+        const few = Array.from({ length: Math.floor(140_000 / pair) }, () => small).join(",");
+        const body = told(`${few},{"role":"user","content":"${"x".repeat(12 * MB - few.length)}"}`)(model);
+        let answer;
+        const most = await peak(stage.gateway, async () => (answer = await send(path, body)));
+        t.diagnostic(`${model}: ${(most / MB).toFixed(1)} MB`);
+        assert.equal(answer.status, 200, answer.text.slice(0, 300));
+        assert.ok(most <= 90 * MB, `${(most / MB).toFixed(1)} MB`);
+      }
+    });
+
+    it("a provider of the client's own format gets them as they are", TIME, async (t) => {
+      const body = shapes.messages(8 * MB)("any/m");
+      const most = await peak(stage.gateway, async () => assert.equal((await stage.post(body)).status, 200));
+      t.diagnostic(`${(most / MB).toFixed(1)} MB`);
+      assert.equal(stage.fake.length, body.length - "any/".length);
+      assert.ok(most <= 60 * MB, `${(most / MB).toFixed(1)} MB`);
+    });
   });
 
   it("what one body took is there for the next", TIME, async (t) => {

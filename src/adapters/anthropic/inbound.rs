@@ -6,9 +6,9 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::params;
-use super::reading::{Fields, list, required, text, wrong};
-use super::turns::{self, Strange};
-use crate::chat::{Raw, Request, Sampling, Shape, Thinking, Tool, ToolChoice};
+use super::reading::{Fields, each, required, text, wrong};
+use super::turns;
+use crate::chat::{Names, Raw, Request, Sampling, Shape, Thinking, Tool, ToolChoice};
 use crate::error::{Error, Result};
 use crate::wire::json::{Document, whole};
 
@@ -55,7 +55,7 @@ fn unrepeated(document: &Document<'_>) -> Result<()> {
 /// As [`read`].
 pub(super) fn prompt<'d>(document: &'d Document<'d>) -> Result<Request<'d>> {
     unrepeated(document)?;
-    let (mut strange, mut request) = (Strange::default(), Request::default());
+    let (mut strange, mut request) = (Names::default(), Request::default());
     request.turns = turns::read(value(document, "system"), value(document, "messages"), &mut strange)?;
     request.stream = switch(document, "stream")?;
     request.tools = tools(document, &mut strange)?;
@@ -69,10 +69,10 @@ pub(super) fn prompt<'d>(document: &'d Document<'d>) -> Result<Request<'d>> {
         // How a request is to be served, as it is without a word.
         let usual = name == "service_tier" && value == "\"auto\"";
         if !usual && !matches!(value, "null" | "[]" | "{}" | "\"\"") {
-            strange.add(name.to_owned());
+            strange.note(name.to_owned());
         }
     }
-    request.strange = strange.0;
+    request.strange = strange;
     Ok(request)
 }
 
@@ -93,16 +93,16 @@ fn switch(document: &Document<'_>, name: &str) -> Result<bool> {
     }
 }
 
-fn tools<'d>(document: &'d Document<'d>, strange: &mut Strange<'d>) -> Result<Vec<Tool<'d>>> {
+fn tools<'d>(document: &'d Document<'d>, strange: &mut Names<'d>) -> Result<Vec<Tool<'d>>> {
     let Some(raw) = value(document, "tools") else { return Ok(Vec::new()) };
     let mut tools = Vec::new();
-    for (index, mut fields) in list::<Fields<'_>>(raw, &"tools")?.into_iter().enumerate() {
+    each(raw, &"tools", |index, mut fields: Fields<'d>| {
         let at = format_args!("tools.{index}");
         let kind = fields.take("type").and_then(text).unwrap_or(Cow::Borrowed("custom"));
         if kind != "custom" {
             // What Anthropic's servers would do.
-            strange.add(format!("tools[].{kind}"));
-            continue;
+            strange.note(format!("tools[].{kind}"));
+            return Ok(());
         }
         tools.push(Tool {
             name: fields.json_text("name", &at)?,
@@ -111,8 +111,9 @@ fn tools<'d>(document: &'d Document<'d>, strange: &mut Strange<'d>) -> Result<Ve
             strict: fields.switch("strict", &at)?,
             cache: fields.raw("cache_control"),
         });
-        fields.rest().for_each(|name| strange.add(format!("tools[].{name}")));
-    }
+        fields.rest().for_each(|name| strange.note(format!("tools[].{name}")));
+        Ok(())
+    })?;
     Ok(tools)
 }
 
@@ -132,7 +133,7 @@ fn tool_choice<'d>(document: &'d Document<'d>, request: &mut Request<'d>) -> Res
     Ok(())
 }
 
-fn thinking(document: &Document<'_>, strange: &mut Strange<'_>) -> Result<Option<Thinking>> {
+fn thinking(document: &Document<'_>, strange: &mut Names<'_>) -> Result<Option<Thinking>> {
     let Some(raw) = value(document, "thinking") else { return Ok(None) };
     let mut fields = Fields::read(raw, &"thinking")?;
     let kind = fields.text("type", &"thinking")?;
@@ -148,13 +149,13 @@ fn thinking(document: &Document<'_>, strange: &mut Strange<'_>) -> Result<Option
     };
     // Thoughts are shown in any case.
     if fields.raw("display").is_some_and(|display| display.text().as_deref() != Some("summarized")) {
-        strange.add("thinking.display");
+        strange.note("thinking.display");
     }
     Ok(Some(thinking))
 }
 
 /// The form of the answer, by its present name or that of its trial, and the effort. A budget is more precise than an effort.
-fn output<'d>(document: &'d Document<'d>, request: &mut Request<'d>, strange: &mut Strange<'d>) -> Result<()> {
+fn output<'d>(document: &'d Document<'d>, request: &mut Request<'d>, strange: &mut Names<'d>) -> Result<()> {
     let mut format = value(document, "output_format");
     if let Some(raw) = value(document, "output_config") {
         let mut fields = Fields::read(raw, &"output_config")?;
@@ -166,10 +167,10 @@ fn output<'d>(document: &'d Document<'d>, request: &mut Request<'d>, strange: &m
             })?;
             match request.thinking {
                 None | Some(Thinking::Free) => request.thinking = Some(Thinking::Effort(effort)),
-                Some(_) => strange.add("output_config.effort"),
+                Some(_) => strange.note("output_config.effort"),
             }
         }
-        fields.rest().for_each(|name| strange.add(format!("output_config.{name}")));
+        fields.rest().for_each(|name| strange.note(format!("output_config.{name}")));
     }
     let Some(format) = format else { return Ok(()) };
     let at = &"output_config.format";
@@ -185,9 +186,13 @@ fn output<'d>(document: &'d Document<'d>, request: &mut Request<'d>, strange: &m
 
 fn stop<'d>(document: &'d Document<'d>) -> Result<Vec<Raw<'d>>> {
     let Some(raw) = value(document, "stop_sequences") else { return Ok(Vec::new()) };
-    let texts: Vec<Raw<'_>> = list(raw, &"stop_sequences")?;
-    let texts = texts.iter().all(Raw::is_text).then_some(texts);
-    texts.ok_or_else(|| wrong(&"stop_sequences", "Input should be a list of strings"))
+    let mut texts = Vec::new();
+    each(raw, &"stop_sequences", |_, text: Raw<'d>| {
+        let is_text = text.is_text();
+        texts.push(text);
+        is_text.then_some(()).ok_or_else(|| wrong(&"stop_sequences", "Input should be a list of strings"))
+    })?;
+    Ok(texts)
 }
 
 fn sampling<'d>(document: &'d Document<'d>) -> Result<Sampling<'d>> {
@@ -200,13 +205,13 @@ fn sampling<'d>(document: &'d Document<'d>) -> Result<Sampling<'d>> {
     Ok(Sampling { temperature, top_p, top_k, ..Sampling::default() })
 }
 
-fn user<'d>(document: &'d Document<'d>, strange: &mut Strange<'d>) -> Result<Option<Raw<'d>>> {
+fn user<'d>(document: &'d Document<'d>, strange: &mut Names<'d>) -> Result<Option<Raw<'d>>> {
     let Some(raw) = value(document, "metadata") else { return Ok(None) };
     let mut fields = Fields::read(raw, &"metadata")?;
     let user = fields.raw("user_id");
     if user.as_ref().is_some_and(|user| !user.is_text()) {
         return Err(wrong(&"metadata.user_id", "Input should be a valid string"));
     }
-    fields.rest().for_each(|name| strange.add(format!("metadata.{name}")));
+    fields.rest().for_each(|name| strange.note(format!("metadata.{name}")));
     Ok(user)
 }

@@ -8,19 +8,16 @@ use super::params::{Plan, is, is_above, version};
 use super::wire::{Body, Choice, Format, Metadata, OutputConfig, Thinking, Tool, is_empty_text};
 use super::{ENDPOINT, VERSION};
 use crate::adapters::{Aim, Written};
-use crate::chat::{Raw, Request, Shape, ToolChoice};
+use crate::chat::{Names, Raw, Request, Shape, ToolChoice};
 use crate::error::{Error, Result};
 
 /// What the provider will not be told, each once.
 #[derive(Default)]
-pub(super) struct Dropped(Vec<Cow<'static, str>>);
+pub(super) struct Dropped(Names<'static>);
 
 impl Dropped {
     pub(super) fn add(&mut self, name: impl Into<Cow<'static, str>>) {
-        let name = name.into();
-        if !self.0.contains(&name) {
-            self.0.push(name);
-        }
+        self.0.note(name);
     }
 
     fn add_if(&mut self, lost: bool, name: &'static str) {
@@ -67,7 +64,7 @@ pub(super) fn write(request: &Request<'_>, aim: Aim<'_>) -> Result<Written> {
     let body = serde_json::to_vec(&body).map_err(|error| Error::caller(400, "invalid_body", error.to_string()))?;
     unsaid(request, &mut dropped);
     let headers = vec![("anthropic-version", VERSION.to_owned())];
-    Ok(Written { path: ENDPOINT.to_owned(), headers, body, dropped: dropped.0 })
+    Ok(Written { path: ENDPOINT.to_owned(), headers, body, dropped: dropped.0.into_vec() })
 }
 
 /// What ends the answer. White space alone is refused.

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::chat::Raw;
 use crate::error::{Error, Result};
+use crate::wire::list::{self, Stop};
 
 /// The fields of an object, as far as they have not been taken. Where it stands is put into words only if something is wrong.
 pub(super) struct Fields<'a>(Vec<(Key<'a>, &'a RawValue)>);
@@ -98,19 +99,27 @@ pub(super) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
     serde_json::from_str(raw.get()).ok().map(Cow::Owned)
 }
 
-/// The elements of a list.
+/// Hands over the elements of a list one by one, each with its number: as objects, they take many times the memory of their text.
 ///
 /// # Errors
-/// 400 if it is something else, or one of them is no object where objects are wanted.
-pub(super) fn list<'a, T: Deserialize<'a>>(raw: &'a str, at: &dyn Display) -> Result<Vec<T>> {
-    // Only a list that is refused is read twice.
-    serde_json::from_str(raw).map_err(|_| {
-        let Ok(items) = serde_json::from_str::<Vec<&'a RawValue>>(raw) else {
-            return wrong(at, "Input should be a valid list");
-        };
-        let bad = items.iter().position(|item| serde_json::from_str::<T>(item.get()).is_err()).unwrap_or_default();
-        wrong(&format_args!("{at}.{bad}"), "Input should be an object")
-    })
+/// 400 if it is something else, or one of them is no object where objects are wanted; as `take`.
+pub(super) fn each<'a, T: Deserialize<'a>>(
+    raw: &'a str,
+    at: &dyn Display,
+    mut take: impl FnMut(usize, T) -> Result<()>,
+) -> Result<()> {
+    let (mut number, mut refused) = (0_usize, None);
+    let read = list::each(raw, |item| {
+        refused = take(number, item).err();
+        number = number.saturating_add(1);
+        refused.is_none()
+    });
+    match (refused, read) {
+        (Some(error), _) => Err(error),
+        (None, Ok(())) => Ok(()),
+        (None, Err(Stop::NoList)) => Err(wrong(at, "Input should be a valid list")),
+        (None, Err(Stop::Item(bad))) => Err(wrong(&format_args!("{at}.{bad}"), "Input should be an object")),
+    }
 }
 
 /// A field that is not as the format wants it, in the API's own manner of saying so.

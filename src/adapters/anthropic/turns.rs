@@ -6,24 +6,11 @@ use std::fmt::Display;
 use serde_json::value::RawValue;
 
 use super::OURS;
-use super::reading::{Fields, list, required, text, wrong};
+use super::reading::{Fields, each, required, text, wrong};
 use super::wire::inside;
-use crate::chat::{Call, Media, MediaKind, Part, Raw, Role, Source, Turn};
+use crate::chat::{Call, Media, MediaKind, Names, Part, Raw, Role, Source, Turn};
 use crate::error::Result;
 use crate::wire::base64;
-
-/// Fields and blocks for which there is no place, each once.
-#[derive(Default)]
-pub(super) struct Strange<'a>(pub(super) Vec<Cow<'a, str>>);
-
-impl<'a> Strange<'a> {
-    pub(super) fn add(&mut self, name: impl Into<Cow<'a, str>>) {
-        let name = name.into();
-        if !self.0.contains(&name) {
-            self.0.push(name);
-        }
-    }
-}
 
 /// Reads the instructions and the messages, as JSON.
 ///
@@ -32,7 +19,7 @@ impl<'a> Strange<'a> {
 pub(super) fn read<'d>(
     system: Option<&'d str>,
     messages: Option<&'d str>,
-    strange: &mut Strange<'_>,
+    strange: &mut Names<'_>,
 ) -> Result<Vec<Turn<'d>>> {
     let mut turns = Vec::new();
     if let Some(said) = system.and_then(|raw| serde_json::from_str(raw).ok()) {
@@ -42,7 +29,7 @@ pub(super) fn read<'d>(
         }
     }
     let messages = messages.ok_or_else(|| required(&"messages"))?;
-    for (index, mut fields) in list::<Fields<'_>>(messages, &"messages")?.into_iter().enumerate() {
+    each(messages, &"messages", |index, mut fields: Fields<'d>| {
         let at = format_args!("messages.{index}");
         let role = match fields.text("role", &at)?.as_ref() {
             "user" => Role::User,
@@ -52,25 +39,27 @@ pub(super) fn read<'d>(
         };
         let said = fields.need("content", &at)?;
         turns.push(Turn { role, parts: content(said, &format_args!("{at}.content"), strange)? });
-        fields.rest().for_each(|name| strange.add(format!("messages[].{name}")));
-    }
+        fields.rest().for_each(|name| strange.note(format!("messages[].{name}")));
+        Ok(())
+    })?;
     Ok(turns)
 }
 
 /// Text, or blocks.
-fn content<'d>(said: &'d RawValue, at: &dyn Display, strange: &mut Strange<'_>) -> Result<Vec<Part<'d>>> {
+fn content<'d>(said: &'d RawValue, at: &dyn Display, strange: &mut Names<'_>) -> Result<Vec<Part<'d>>> {
     let text = Raw::from(said);
     if text.is_text() {
         return Ok(if text.is_blank() { Vec::new() } else { vec![Part::Text { text, cache: None }] });
     }
     let mut parts = Vec::new();
-    for (index, mut fields) in list::<Fields<'_>>(said.get(), at)?.into_iter().enumerate() {
+    each(said.get(), at, |index, mut fields: Fields<'d>| {
         let at = format_args!("{at}.{index}");
         let kind = fields.text("type", &at)?;
-        let Some(part) = block(&kind, &mut fields, &at, strange)? else { continue };
+        let Some(part) = block(&kind, &mut fields, &at, strange)? else { return Ok(()) };
         parts.push(part);
-        fields.rest().for_each(|name| strange.add(format!("messages[].content[].{name}")));
-    }
+        fields.rest().for_each(|name| strange.note(format!("messages[].content[].{name}")));
+        Ok(())
+    })?;
     Ok(parts)
 }
 
@@ -78,7 +67,7 @@ fn block<'d>(
     kind: &str,
     fields: &mut Fields<'d>,
     at: &dyn Display,
-    strange: &mut Strange<'_>,
+    strange: &mut Names<'_>,
 ) -> Result<Option<Part<'d>>> {
     let cache = fields.raw("cache_control");
     Ok(match kind {
@@ -103,7 +92,7 @@ fn block<'d>(
         "redacted_thinking" => Some(Part::Redacted(fields.json_text("data", at)?)),
         // What servers did, and what is not known yet.
         other => {
-            strange.add(format!("messages[].content[].{other}"));
+            strange.note(format!("messages[].content[].{other}"));
             None
         }
     })
@@ -125,7 +114,7 @@ fn media<'d>(
     fields: &mut Fields<'d>,
     at: &dyn Display,
     cache: Option<Raw<'d>>,
-    strange: &mut Strange<'_>,
+    strange: &mut Names<'_>,
 ) -> Result<Option<Part<'d>>> {
     let at = format_args!("{at}.source");
     let name = fields.raw("title");
@@ -139,7 +128,7 @@ fn media<'d>(
             Source::Data { mime, base64: Cow::Owned(data) }
         }
         other => {
-            strange.add(format!("messages[].content[].source.{other}"));
+            strange.note(format!("messages[].content[].source.{other}"));
             return Ok(None);
         }
     };

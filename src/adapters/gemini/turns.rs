@@ -1,6 +1,5 @@
 //! Turns of a conversation as Gemini's contents: two sides that alternate, and instructions apart. It knows no other field of a request.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde::Serialize;
@@ -20,9 +19,11 @@ pub(super) struct Content<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<&'static str>,
     parts: Vec<Piece<'a>>,
-    /// How many results it begins with.
+    /// It has results, and calls.
     #[serde(skip)]
-    results: usize,
+    results: bool,
+    #[serde(skip)]
+    calls: bool,
 }
 
 /// Exactly one of them, and perhaps a signature. <https://ai.google.dev/api/caching#Part>
@@ -113,8 +114,11 @@ pub(super) fn contents<'a>(
     for turn in turns {
         turn.parts.iter().try_for_each(|part| writer.part(turn.role, part))?;
     }
-    let Writer { system, contents, .. } = writer;
-    let system = (!system.is_empty()).then_some(Content { role: None, parts: system, results: 0 });
+    let Writer { system, mut contents, .. } = writer;
+    for content in contents.iter_mut().filter(|content| content.results) {
+        content.parts.sort_by_key(|piece| !matches!(piece.datum, Datum::FunctionResponse(_)));
+    }
+    let system = (!system.is_empty()).then_some(Content { role: None, parts: system, results: false, calls: false });
     Ok((system, contents))
 }
 
@@ -165,7 +169,7 @@ impl<'a> Writer<'a, '_> {
     /// What this side says at last: more of it, if it is still its turn.
     fn side(&mut self, side: &'static str) -> Option<&mut Content<'a>> {
         if self.contents.last().is_none_or(|last| last.role != Some(side)) {
-            self.contents.push(Content { role: Some(side), parts: Vec::new(), results: 0 });
+            self.contents.push(Content { role: Some(side), parts: Vec::new(), results: false, calls: false });
         }
         self.contents.last_mut()
     }
@@ -173,9 +177,8 @@ impl<'a> Writer<'a, '_> {
     fn call(&mut self, call: &'a Call<'a>) {
         self.dropped.note(call.cache.is_some(), "cache_control");
         self.names.insert(&call.id, &call.name);
-        let called = |piece: &Piece<'_>| matches!(piece.datum, Datum::FunctionCall(_));
         let signature = call.memory.as_ref().filter(|memory| memory.is_text()).cloned();
-        let first = self.side(MODEL).is_some_and(|content| !content.parts.iter().any(called));
+        let first = self.side(MODEL).is_some_and(|content| !std::mem::replace(&mut content.calls, true));
         // Of parallel calls, only the first is signed.
         let thought_signature = signature.or_else(|| Raw::parse(UNSIGNED).filter(|_| self.third && first));
         let is_object = call.arguments.get().starts_with('{');
@@ -205,8 +208,8 @@ impl<'a> Writer<'a, '_> {
         }
         let datum = Datum::FunctionResponse(FunctionResponse { id, name, response, parts: inside });
         if let Some(content) = self.side(USER) {
-            content.parts.insert(content.results, Piece { datum, thought_signature: None });
-            content.results += 1;
+            content.results = true;
+            content.parts.push(Piece { datum, thought_signature: None });
             content.parts.append(&mut beside);
         }
         Ok(())
@@ -234,11 +237,16 @@ fn fits_inside(media: &Media<'_>) -> bool {
 
 /// A result as the object that Gemini wants: itself, if it is one.
 fn response<'a>(parts: &'a [Part<'a>], failed: bool) -> Raw<'a> {
-    let texts = parts.iter().filter_map(|part| match part {
+    let mut texts = parts.iter().filter_map(|part| match part {
         Part::Text { text, .. } => text.text(),
         Part::Media(_) | Part::Call(_) | Part::Result { .. } | Part::Thinking { .. } | Part::Redacted(_) => None,
     });
-    let text = texts.reduce(|all, next| Cow::Owned(format!("{all}\n{next}"))).unwrap_or_default();
+    let mut text = texts.next().unwrap_or_default();
+    texts.for_each(|next| {
+        let all = text.to_mut();
+        all.push('\n');
+        all.push_str(&next);
+    });
     if failed {
         return Raw::of(&Outcome::Error(&text));
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::super::{Aim, Written};
 use super::thinking::{self, ThinkingConfig};
 use super::turns::{Content, contents};
-use crate::chat::{Raw, Request, Shape, Tool, ToolChoice};
+use crate::chat::{Names, Raw, Request, Shape, Tool, ToolChoice};
 use crate::error::{Error, Result};
 
 /// What may stand in a path as it is.
@@ -19,19 +19,19 @@ const COLLECTIONS: &[&str] = &["models/", "tunedModels/"];
 
 /// What will not be told, by name, each once.
 #[derive(Default, PartialEq)]
-pub(super) struct Dropped(Vec<Cow<'static, str>>);
+pub(super) struct Dropped(Names<'static>);
 
 impl Dropped {
     /// Notes a name, if there is something to note.
     pub(super) fn note(&mut self, really: bool, name: &str) {
-        if really && !self.0.iter().any(|known| known == name) {
-            self.0.push(Cow::Owned(name.to_owned()));
+        if really {
+            self.0.note(name.to_owned());
         }
     }
 
     /// The names, in the order in which they were noted.
     pub(super) fn into_names(self) -> Vec<Cow<'static, str>> {
-        self.0
+        self.0.into_vec()
     }
 }
 

@@ -5,8 +5,8 @@ use std::fmt;
 
 use serde_json::value::RawValue;
 
-use super::fields::{list, members, note, object, string, text, unquote, wrong};
-use crate::chat::{Media, MediaKind, Part, Raw, Source};
+use super::fields::{each, members, object, string, text, unquote, wrong};
+use crate::chat::{Media, MediaKind, Names, Part, Raw, Source};
 use crate::error::Result;
 
 object! {
@@ -58,7 +58,7 @@ pub(super) fn content<'a>(
     raw: &'a RawValue,
     message: usize,
     parts: &mut Vec<Part<'a>>,
-    strange: &mut Vec<Cow<'a, str>>,
+    strange: &mut Names<'a>,
 ) -> Result<()> {
     if let Some(text) = string(raw) {
         parts.push(Part::Text { text, cache: None });
@@ -67,18 +67,16 @@ pub(super) fn content<'a>(
     if !raw.get().starts_with('[') {
         return Err(wrong(format_args!("messages[{message}].content"), "a string or an array of parts"));
     }
-    let found: Vec<PartIn<'a>> = list(raw.get(), format_args!("messages[{message}].content"))?;
-    parts.reserve(found.len());
-    for (part, found) in found.into_iter().enumerate() {
+    each(raw.get(), format_args!("messages[{message}].content"), |part, found: PartIn<'a>| {
         for other in &found.others {
-            note(strange, format!("messages[].content[].{other}"));
+            strange.note(format!("messages[].content[].{other}"));
         }
         parts.extend(one(&found, Place { message, part }, strange)?);
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
-fn one<'a>(part: &PartIn<'a>, place: Place, strange: &mut Vec<Cow<'a, str>>) -> Result<Option<Part<'a>>> {
+fn one<'a>(part: &PartIn<'a>, place: Place, strange: &mut Names<'a>) -> Result<Option<Part<'a>>> {
     let cache = part.cache.map(Raw::from);
     let kind = part.kind.and_then(text).ok_or_else(|| wrong(format_args!("{place}.type"), "a string"))?;
     let said = |raw: Option<&'a RawValue>, name: &str| {
@@ -95,7 +93,7 @@ fn one<'a>(part: &PartIn<'a>, place: Place, strange: &mut Vec<Cow<'a, str>>) -> 
             None => return Ok(None),
         },
         other => {
-            note(strange, format!("messages[].content[].{other}"));
+            strange.note(format!("messages[].content[].{other}"));
             return Ok(None);
         }
     }))
@@ -118,7 +116,7 @@ pub(super) fn thought(raw: &RawValue) -> Option<Raw<'_>> {
 }
 
 /// A picture: an object with an address, or, as some clients write it, the address alone.
-fn image<'a>(raw: Option<&'a RawValue>, place: Place, strange: &mut Vec<Cow<'a, str>>) -> Result<Media<'a>> {
+fn image<'a>(raw: Option<&'a RawValue>, place: Place, strange: &mut Names<'a>) -> Result<Media<'a>> {
     let refuse =
         || wrong(format_args!("{place}.image_url"), "an object with a `url`, which is http(s) or data in base64");
     let raw = raw.ok_or_else(refuse)?;
@@ -127,7 +125,7 @@ fn image<'a>(raw: Option<&'a RawValue>, place: Place, strange: &mut Vec<Cow<'a, 
         None => {
             let image: Image<'a> = members(Some(raw)).ok_or_else(refuse)?;
             if image.detail.is_some_and(|detail| detail.get() != "\"auto\"") {
-                note(strange, "messages[].content[].image_url.detail");
+                strange.note("messages[].content[].image_url.detail");
             }
             image.url.and_then(text).ok_or_else(refuse)?
         }
@@ -146,12 +144,12 @@ fn audio(raw: Option<&RawValue>, place: Place) -> Result<Media<'_>> {
 }
 
 /// A file that is sent along. One that the provider keeps has an id there, which is nothing to another provider.
-fn file<'a>(raw: Option<&'a RawValue>, place: Place, strange: &mut Vec<Cow<'a, str>>) -> Result<Option<Media<'a>>> {
+fn file<'a>(raw: Option<&'a RawValue>, place: Place, strange: &mut Names<'a>) -> Result<Option<Media<'a>>> {
     let refuse = || wrong(format_args!("{place}.file"), "an object with `file_data`: data in base64");
     let file: File<'a> = members(raw).ok_or_else(refuse)?;
     let Some(data) = file.data else {
         file.id.ok_or_else(refuse)?;
-        note(strange, "messages[].content[].file.file_id");
+        strange.note("messages[].content[].file.file_id");
         return Ok(None);
     };
     let data = text(data).ok_or_else(refuse)?;

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::fields::{is_harmless, note, unquote, wrong};
+use super::fields::{is_harmless, unquote, wrong};
 use super::inbound::missing;
 use super::{tools, turns};
 use crate::chat::{Effort, Raw, Request, Thinking};
@@ -30,7 +30,7 @@ pub(super) fn read<'d>(document: &'d Document<'d>) -> Result<Request<'d>> {
     for (key, json) in document.members().filter(|(_, json)| *json != "null") {
         if !sampling(key, json, &mut request)? && !field(key, json, &mut request, &mut late)? && !is_default(key, json)
         {
-            note(&mut request.strange, key);
+            request.strange.note(key);
         }
     }
     let messages = late.messages.ok_or_else(|| missing("messages"))?;
@@ -264,7 +264,7 @@ mod tests {
             assert_eq!(request.thinking, Some(Thinking::Effort(Effort::Higher)));
             assert_eq!((request.tools.len(), &request.tool_choice), (1, &Some(ToolChoice::Required)));
             assert!(matches!(&request.shape, Some(Shape::Schema { schema, .. }) if schema.get() == r#"{"a": 1}"#));
-            assert_eq!(request.strange, ["prediction", "tools[].custom"]);
+            assert_eq!(*request.strange, ["prediction", "tools[].custom"]);
             assert!(request.stream && request.stop.len() == 1 && request.user.is_some());
         });
     }

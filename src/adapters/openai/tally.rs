@@ -1,15 +1,14 @@
 //! What of a request is counted as tokens: its texts, what the format adds to them, and a bound that no count exceeds. It counts nothing itself.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{Deserializer, Error as _, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::inbound;
 use crate::error::{Error, Result};
 use crate::wire::json::Document;
+use crate::wire::list;
 
 /// Tokens that the format adds to each message: its start, its role's place, its end.
 pub const MESSAGE: u64 = 3;
@@ -165,23 +164,8 @@ fn sane(texts: usize) -> Result<()> {
 }
 
 /// Hands over the items of an array one by one, as JSON, without holding them all; `None` if it is no array, or one is refused.
-pub(super) fn each<'a>(raw: &'a str, take: impl FnMut(&'a str) -> Option<()>) -> Option<()> {
-    struct Items<F>(F);
-    impl<'de, F: FnMut(&'de str) -> Option<()>> Visitor<'de> for Items<F> {
-        type Value = ();
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an array of other items")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> std::result::Result<(), A::Error> {
-            while let Some(item) = items.next_element::<&'de RawValue>()? {
-                (self.0)(item.get()).ok_or_else(|| A::Error::invalid_type(Unexpected::Other("item"), &self))?;
-            }
-            Ok(())
-        }
-    }
-    serde_json::Deserializer::from_str(raw).deserialize_seq(Items(take)).ok()
+pub(super) fn each<'a>(raw: &'a str, mut take: impl FnMut(&'a str) -> Option<()>) -> Option<()> {
+    list::each(raw, |item: &'a RawValue| take(item.get()).is_some()).ok()
 }
 
 /// An object's members; any other JSON would pass for some of them.

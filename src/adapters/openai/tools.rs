@@ -2,11 +2,12 @@
 //! Source: the OpenAI API reference, "Create chat completion", `tools`, `tool_choice`, `response_format`.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use serde_json::value::RawValue;
 
-use super::fields::{list, members, note, object, string, text, unquote, wrong};
-use crate::chat::{Raw, Request, Shape, Tool, ToolChoice};
+use super::fields::{each, members, object, string, text, unquote, wrong};
+use crate::chat::{Names, Raw, Request, Shape, Tool, ToolChoice};
 use crate::error::Result;
 
 object! {
@@ -43,23 +44,23 @@ object! {
 ///
 /// # Errors
 /// 400 naming the place that is not as the format wants it.
-pub(super) fn tools<'a>(json: &'a str, strange: &mut Vec<Cow<'a, str>>) -> Result<Vec<Tool<'a>>> {
-    let found: Vec<ToolIn<'a>> = list(json, "tools")?;
-    let mut tools = Vec::with_capacity(found.len());
-    for (at, tool) in found.iter().enumerate() {
+pub(super) fn tools<'a>(json: &'a str, strange: &mut Names<'a>) -> Result<Vec<Tool<'a>>> {
+    let mut tools = Vec::new();
+    each(json, "tools", |at, tool: ToolIn<'a>| {
         let kind = tool.kind.and_then(text).unwrap_or_default();
         if !matches!(kind.as_ref(), "" | "function") {
-            note(strange, format!("tools[].{kind}"));
-            continue;
+            strange.note(format!("tools[].{kind}"));
+            return Ok(());
         }
         for other in &tool.others {
-            note(strange, format!("tools[].{other}"));
+            strange.note(format!("tools[].{other}"));
         }
         let function: Function<'a> =
             members(tool.function).ok_or_else(|| wrong(format_args!("tools[{at}].function"), "an object"))?;
         let tool = function.tool(tool.cache, strange);
         tools.push(tool.ok_or_else(|| wrong(format_args!("tools[{at}].function.name"), "a string"))?);
-    }
+        Ok(())
+    })?;
     Ok(tools)
 }
 
@@ -67,18 +68,20 @@ pub(super) fn tools<'a>(json: &'a str, strange: &mut Vec<Cow<'a, str>>) -> Resul
 ///
 /// # Errors
 /// As for [`tools`].
-pub(super) fn functions<'a>(json: &'a str, strange: &mut Vec<Cow<'a, str>>) -> Result<Vec<Tool<'a>>> {
-    let found: Vec<Function<'a>> = list(json, "functions")?;
-    let tools = found.into_iter().enumerate().map(|(at, function)| {
-        function.tool(None, strange).ok_or_else(|| wrong(format_args!("functions[{at}].name"), "a string"))
-    });
-    tools.collect()
+pub(super) fn functions<'a>(json: &'a str, strange: &mut Names<'a>) -> Result<Vec<Tool<'a>>> {
+    let mut tools = Vec::new();
+    each(json, "functions", |at, function: Function<'a>| {
+        let tool = function.tool(None, strange);
+        tools.push(tool.ok_or_else(|| wrong(format_args!("functions[{at}].name"), "a string"))?);
+        Ok(())
+    })?;
+    Ok(tools)
 }
 
 impl<'a> Function<'a> {
-    fn tool(self, cache: Option<&'a RawValue>, strange: &mut Vec<Cow<'a, str>>) -> Option<Tool<'a>> {
+    fn tool(self, cache: Option<&'a RawValue>, strange: &mut Names<'a>) -> Option<Tool<'a>> {
         for other in &self.others {
-            note(strange, format!("tools[].function.{other}"));
+            strange.note(format!("tools[].function.{other}"));
         }
         Some(Tool {
             name: self.name.and_then(string)?,
@@ -109,15 +112,18 @@ pub(super) fn choice<'a>(json: &'a str, request: &mut Request<'a>) -> Result<()>
         let allowed: Allowed<'a> = members(Some(allowed)).ok_or_else(refuse)?;
         let word = allowed.mode.and_then(text).unwrap_or(Cow::Borrowed("auto"));
         request.tool_choice = Some(mode(&word).ok_or_else(refuse)?);
-        let tools: Vec<ToolIn<'a>> =
-            list(allowed.tools.map_or("[]", RawValue::get), "tool_choice.allowed_tools.tools")?;
-        let names: Vec<Raw<'a>> = tools.iter().filter_map(|tool| name(tool.function)).collect();
-        request.tools.retain(|tool| names.contains(&tool.name));
+        let mut names = BTreeSet::new();
+        let place = "tool_choice.allowed_tools.tools";
+        each(allowed.tools.map_or("[]", RawValue::get), place, |_, tool: ToolIn<'a>| {
+            names.extend(members::<Function<'a>>(tool.function).and_then(|function| Some(function.name?.get())));
+            Ok(())
+        })?;
+        request.tools.retain(|tool| names.contains(tool.name.get()));
         return Ok(());
     }
     let kind = choice.kind.and_then(text).unwrap_or_default();
     if !matches!(kind.as_ref(), "" | "function") {
-        note(&mut request.strange, "tool_choice");
+        request.strange.note("tool_choice");
         return Ok(());
     }
     // Named as a tool, or as a function was before there were tools.
@@ -144,7 +150,7 @@ fn mode(word: &str) -> Option<ToolChoice<'static>> {
 ///
 /// # Errors
 /// 400 if it is none that the format has.
-pub(super) fn shape<'a>(json: &'a str, strange: &mut Vec<Cow<'a, str>>) -> Result<Option<Shape<'a>>> {
+pub(super) fn shape<'a>(json: &'a str, strange: &mut Names<'a>) -> Result<Option<Shape<'a>>> {
     let refuse = || wrong("response_format", "an object of type `text`, `json_object` or `json_schema`");
     let format: Format<'a> = serde_json::from_str(json).map_err(|_| refuse())?;
     match format.kind.and_then(text).unwrap_or_default().as_ref() {
@@ -154,7 +160,7 @@ pub(super) fn shape<'a>(json: &'a str, strange: &mut Vec<Cow<'a, str>>) -> Resul
             let schema: Schema<'a> = members(format.schema)
                 .ok_or_else(|| wrong("response_format.json_schema", "an object with a `schema`"))?;
             for other in &schema.others {
-                note(strange, format!("response_format.json_schema.{other}"));
+                strange.note(format!("response_format.json_schema.{other}"));
             }
             let (name, strict) = (schema.name.and_then(string), schema.strict.and_then(flag));
             Ok(Some(schema.schema.map_or(Shape::Json, |raw| Shape::Schema { name, schema: Raw::from(raw), strict })))

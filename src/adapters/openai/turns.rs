@@ -5,9 +5,9 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::fields::{list, members, note, object, string, text, wrong};
+use super::fields::{each, members, object, string, text, wrong};
 use super::parts::{arguments, content};
-use crate::chat::{Call, Part, Raw, Role, Turn};
+use crate::chat::{Call, Names, Part, Raw, Role, Turn};
 use crate::error::Result;
 
 object! {
@@ -40,15 +40,18 @@ object! {
 ///
 /// # Errors
 /// 400 naming the place that is not as the format wants it.
-pub(super) fn read<'a>(json: &'a str, strange: &mut Vec<Cow<'a, str>>) -> Result<Vec<Turn<'a>>> {
-    let messages: Vec<Message<'a>> = list(json, "messages")?;
+pub(super) fn read<'a>(json: &'a str, strange: &mut Names<'a>) -> Result<Vec<Turn<'a>>> {
     let mut reader = Reader { strange, function: Cow::Borrowed("") };
-    let turns = messages.into_iter().enumerate();
-    turns.map(|(at, message)| reader.turn(at, &message)).collect()
+    let mut turns = Vec::new();
+    each(json, "messages", |at, message: Message<'a>| {
+        turns.push(reader.turn(at, &message)?);
+        Ok(())
+    })?;
+    Ok(turns)
 }
 
 struct Reader<'s, 'a> {
-    strange: &'s mut Vec<Cow<'a, str>>,
+    strange: &'s mut Names<'a>,
     /// The id that the last call of the old kind was given, for its result.
     function: Cow<'a, str>,
 }
@@ -56,11 +59,11 @@ struct Reader<'s, 'a> {
 impl<'a> Reader<'_, 'a> {
     fn turn(&mut self, at: usize, message: &Message<'a>) -> Result<Turn<'a>> {
         for other in &message.others {
-            note(self.strange, format!("messages[].{other}"));
+            self.strange.note(format!("messages[].{other}"));
         }
         let role = message.role.and_then(text).unwrap_or_default();
         if message.name.is_some() && !matches!(role.as_ref(), "tool" | "function") {
-            note(self.strange, "messages[].name");
+            self.strange.note("messages[].name");
         }
         let (role, mut parts) = match role.as_ref() {
             "system" | "developer" => (Role::System, self.content(at, message)?),
@@ -93,10 +96,10 @@ impl<'a> Reader<'_, 'a> {
         let refusal = message.refusal.and_then(string).filter(|text| !text.is_blank());
         parts.extend(refusal.map(|text| Part::Text { text, cache: None }));
         if let Some(calls) = message.calls {
-            let calls: Vec<CallIn<'a>> = list(calls.get(), format_args!("messages[{at}].tool_calls"))?;
-            for (index, call) in calls.iter().enumerate() {
-                parts.push(Part::Call(self.call(at, index, call)?));
-            }
+            each(calls.get(), format_args!("messages[{at}].tool_calls"), |index, call: CallIn<'a>| {
+                parts.push(Part::Call(self.call(at, index, &call)?));
+                Ok(())
+            })?;
         }
         if let Some(raw) = message.function_call {
             parts.push(Part::Call(self.function_call(at, raw)?));
@@ -108,10 +111,10 @@ impl<'a> Reader<'_, 'a> {
         let refuse = |place: &str, what| wrong(format_args!("messages[{at}].tool_calls[{index}].{place}"), what);
         let id = call.id.and_then(text).ok_or_else(|| refuse("id", "a string"))?;
         if call.function.is_none() && call.custom.is_some() {
-            note(self.strange, "messages[].tool_calls[].custom");
+            self.strange.note("messages[].tool_calls[].custom");
         }
         for other in &call.others {
-            note(self.strange, format!("messages[].tool_calls[].{other}"));
+            self.strange.note(format!("messages[].tool_calls[].{other}"));
         }
         let function: Function<'a> =
             members(call.function.or(call.custom)).ok_or_else(|| refuse("function", "an object"))?;
@@ -122,7 +125,7 @@ impl<'a> Reader<'_, 'a> {
 
     fn arguments(&mut self, function: &Function<'a>, name: &'static str) -> Raw<'a> {
         arguments(function.arguments.or(function.input)).unwrap_or_else(|makeshift| {
-            note(self.strange, name);
+            self.strange.note(name);
             makeshift
         })
     }

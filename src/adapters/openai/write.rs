@@ -4,11 +4,11 @@
 use std::borrow::Cow;
 
 use super::encode::json;
-use super::limit::Names;
+use super::limit;
 use super::messages::Messages;
 use super::outbound::ENDPOINT;
 use crate::adapters::{Aim, Written};
-use crate::chat::{Effort, Raw, Request, Shape, Thinking, Tool, ToolChoice};
+use crate::chat::{Effort, Names, Raw, Request, Shape, Thinking, Tool, ToolChoice};
 use crate::error::Result;
 use crate::wire::json::quote;
 
@@ -32,17 +32,12 @@ pub(super) fn write(request: &Request<'_>, aim: Aim<'_>) -> Result<Written> {
     shape(request.shape.as_ref(), &mut body);
     limits(request, aim, &mut body);
     sampling(request, &mut body);
-    let mut dropped: Vec<Cow<'static, str>> =
-        request.strange.iter().map(|name| Cow::Owned(name.clone().into_owned())).collect();
+    let mut dropped: Names<'static> = request.strange.iter().map(|name| name.clone().into_owned()).collect();
     let top_k = request.sampling.top_k.as_ref().map(|_| Cow::Borrowed("top_k"));
     let marked = left_out.into_iter().map(Cow::Borrowed);
     let marks = request.tools.iter().any(|tool| tool.cache.is_some()).then_some(Cow::Borrowed("cache_control"));
-    for name in top_k.into_iter().chain(marked).chain(marks) {
-        if !dropped.contains(&name) {
-            dropped.push(name);
-        }
-    }
-    Ok(Written { path: ENDPOINT.to_owned(), headers: Vec::new(), body: body.finish(), dropped })
+    top_k.into_iter().chain(marked).chain(marks).for_each(|name| dropped.note(name));
+    Ok(Written { path: ENDPOINT.to_owned(), headers: Vec::new(), body: body.finish(), dropped: dropped.into_vec() })
 }
 
 /// An object that is being written.
@@ -123,7 +118,7 @@ fn shape(shape: Option<&Shape<'_>>, body: &mut Body) {
 }
 
 fn limits(request: &Request<'_>, aim: Aim<'_>, body: &mut Body) {
-    body.number(aim.limit_field.unwrap_or_else(|| Names::Unknown.own(aim.model)), request.max_tokens);
+    body.number(aim.limit_field.unwrap_or_else(|| limit::Names::Unknown.own(aim.model)), request.max_tokens);
     if !request.stop.is_empty() {
         let mut stops = Vec::new();
         json(&request.stop, &mut stops);
@@ -241,7 +236,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_said_is_named() {
-        let mut request = Request { strange: vec!["container".into()], ..Request::default() };
+        let mut request = Request { strange: ["container"].into_iter().collect(), ..Request::default() };
         request.sampling.top_k = Raw::parse("5");
         let media =
             |kind| Part::Media(Media { kind, source: Source::Url("https://a/b".into()), name: None, cache: None });

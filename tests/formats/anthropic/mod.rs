@@ -203,7 +203,7 @@ fn what_the_api_cannot_say_is_named_and_defaults_are_not() {
         choices: Some(2),
         logprobs: Some(0),
         shape: Some(Shape::Json),
-        strange: vec!["logit_bias".into()],
+        strange: ["logit_bias"].into_iter().collect(),
         stop: vec![Raw::quoted("\n\n"), Raw::quoted("END")],
         ..Request::default()
     };

@@ -259,7 +259,7 @@ fn all_that_can_be_asked_is_asked_and_the_rest_is_named() {
         tool_choice: Some(ToolChoice::Auto),
         parallel_calls: Some(false),
         user: Some(Raw::quoted("me")),
-        strange: vec!["logit_bias".into(), "messages[].name".into()],
+        strange: ["logit_bias", "messages[].name"].into_iter().collect(),
         ..hello()
     };
     golden("everything", &request, FLASH);

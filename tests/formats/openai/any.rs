@@ -141,7 +141,7 @@ pub(super) fn request() -> impl Strategy<Value = Request<'static>> {
                 sampling,
                 thinking,
                 user,
-                strange: Vec::new(),
+                strange: Default::default(),
             }
         },
     )

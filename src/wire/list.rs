@@ -1,0 +1,73 @@
+//! A JSON array, item by item: it is never held as a whole.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+
+/// Why an array was not read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// It is none.
+    NoList,
+    /// This item, from 0, is of another type, or was refused.
+    Item(usize),
+}
+
+/// Hands over the items of an array, until `take` refuses one.
+///
+/// # Errors
+/// [`Stop`], with the place where it stopped.
+pub fn each<'a, T: Deserialize<'a>>(json: &'a str, take: impl FnMut(T) -> bool) -> Result<(), Stop> {
+    if !json.trim_ascii_start().starts_with('[') {
+        return Err(Stop::NoList);
+    }
+    let mut at = 0;
+    let items = Items { take, at: &mut at, item: PhantomData };
+    serde_json::Deserializer::from_str(json).deserialize_seq(items).map_err(|_| Stop::Item(at))
+}
+
+struct Items<'c, T, F> {
+    take: F,
+    at: &'c mut usize,
+    item: PhantomData<T>,
+}
+
+impl<'de, T: Deserialize<'de>, F: FnMut(T) -> bool> Visitor<'de> for Items<'_, T, F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
+        while let Some(item) = items.next_element()? {
+            if !(self.take)(item) {
+                return Err(A::Error::custom("refused"));
+            }
+            *self.at = self.at.saturating_add(1);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_come_in_order_and_the_place_of_a_refused_one_is_told() {
+        let mut seen = Vec::new();
+        assert_eq!(
+            each(" [1, 2,3]", |item: u8| {
+                seen.push(item);
+                true
+            }),
+            Ok(())
+        );
+        assert_eq!(seen, [1, 2, 3]);
+        assert_eq!(each("[1,2,3]", |item: u8| item < 3), Err(Stop::Item(2)));
+        assert_eq!(each("[1,\"2\"]", |_: u8| true), Err(Stop::Item(1)));
+        assert_eq!((each("{}", |_: u8| true), each("", |_: u8| true)), (Err(Stop::NoList), Err(Stop::NoList)));
+    }
+}
