@@ -57,7 +57,7 @@ wait "$child"
 status=$?
 
 # A moment for what is just ending.
-for _ in 1 2 3 4 5 6 7 8 9 10; do
+for _ in {1..20}; do
   left=$(marked)
   [ -z "$left" ] && exit "$status"
   sleep 0.5

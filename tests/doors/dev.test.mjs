@@ -70,7 +70,7 @@ describe("make dev", () => {
   const lines = () => said.split("\n").filter((line) => line.startsWith("  curl "))
     .map((line) => line.replace("ONE-OF-YOUR-ACCESS_API_KEYS", () => ownKey()));
   const ownKey = () => readFileSync(join(ROOT, ".dev.vars"), "utf8").match(/^ACCESS_API_KEYS=["']?([^,"'\n]+)/m)[1];
-  const run = (line) => execFileSync("bash", ["-c", line], { env, encoding: "utf8", timeout: 60_000, stdio: ["ignore", "pipe", "ignore"] });
+  const run = (line) => execFileSync("bash", ["-c", line], { env, encoding: "utf8", timeout: 120_000, stdio: ["ignore", "pipe", "ignore"] });
   const models = async () => {
     const key = lines()[0].match(/Bearer ([^']+)/)[1];
     const answer = await fetch(`http://localhost:${port}/v1/models`, { headers: { authorization: `Bearer ${key}` } });
@@ -92,7 +92,7 @@ describe("make dev", () => {
     assert.deepEqual(await models(), ["demo/echo"]);
     const before = said.length;
     writeFileSync(config, CONFIG.replace("echo: {}", "parrot: {}"));
-    await eventually("the new name", 30, async () => (await models())?.includes("demo/parrot"));
+    await eventually("the new name", 120, async () => (await models().catch(() => []))?.includes("demo/parrot"));
     assert.doesNotMatch(said.slice(before), /Building the gateway|Compiling/);
   });
 
@@ -104,10 +104,10 @@ describe("make dev", () => {
 
   test("Ctrl-C ends all of it", async () => {
     process.kill(-dev.pid, "SIGINT");
-    await Promise.race([exit, sleep(30_000, undefined, { ref: false })]);
+    await Promise.race([exit, sleep(120_000, undefined, { ref: false })]);
     const left = () => execFileSync("ps", ["-eo", "pgid=,stat=,args="], { encoding: "utf8" }).split("\n")
       .filter((row) => Number.parseInt(row, 10) === dev.pid && !/^ *\d+ +Z/.test(row));
-    await eventually("every process gone", 10, () => left().length === 0).catch(() => assert.deepEqual(left(), []));
+    await eventually("every process gone", 60, () => left().length === 0).catch(() => assert.deepEqual(left(), []));
     await assert.rejects(fetch(`http://localhost:${port}/health`), "nothing listens any more");
   });
 });

@@ -41,7 +41,7 @@ def scene():
         assert line, "the scene did not start; its complaint is above"
         yield json.loads(line)
         helper.stdin.close()
-        assert helper.wait(timeout=60) == 0, "the scene ended badly; its complaint is above"
+        assert helper.wait(timeout=120) == 0, "the scene ended badly; its complaint is above"
     finally:
         helper.kill()
 

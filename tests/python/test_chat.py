@@ -77,17 +77,15 @@ def test_a_stream_of_any_framing_adds_up(client, model):
 
 
 def test_a_stream_is_live(client):
-    started = time.monotonic()
-    arrivals = [time.monotonic() - started for _ in client.chat.completions.create(model="any/slow-stream", messages=HELLO, stream=True)]
-    # The provider takes a tenth of a second, or more on a busy machine, for each of its nine chunks.
-    assert arrivals[0] < arrivals[-1] / 2
-    assert arrivals[-1] > 0.6
+    arrivals = [time.monotonic() for _ in client.chat.completions.create(model="any/slow-stream", messages=HELLO, stream=True)]
+    # The provider takes a tenth of a second, or more on a busy machine, for each of its nine chunks: they do not come together.
+    assert arrivals[-1] - arrivals[0] > 0.6
 
 
 def test_a_stream_may_be_left(client, provider):
     with client.chat.completions.create(model="any/trickle", messages=HELLO, stream=True) as stream:
         assert next(iter(stream)).choices[0].delta.content == "drip"
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not provider()[-1]["closed_early"]:
         assert time.monotonic() < deadline, "the provider still talks"
         time.sleep(0.05)

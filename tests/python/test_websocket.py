@@ -15,7 +15,7 @@ def test_the_example_answers_two_chats_at_once(scene, tmp_path):
         assert found == 1
     script = tmp_path / "example.py"
     script.write_text(code, encoding="utf-8")
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120, check=False)
     assert done.stderr == ""
     assert sorted(line.split(" ", 1)[0] for line in done.stdout.splitlines()) == ["one", "two"]
     assert all(line.endswith("Hello there, caller – 你好 😀.") for line in done.stdout.splitlines())

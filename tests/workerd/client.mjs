@@ -118,8 +118,8 @@ export function chatRequest(key, body, headers = {}) {
 
 export const HELLO = [{ role: "user", content: "Hello" }];
 
-/** Writes `bytes` to a bare connection and hands back what comes until the peer closes, or until `patience_ms` have passed. */
-export function raw(port, bytes, patience_ms = 2000) {
+/** Writes `bytes` to a bare connection and hands back what comes until the peer closes, it is `enough`, or `patience_ms` have passed. */
+export function raw(port, bytes, { enough, patience_ms = PATIENCE_MS } = {}) {
   return new Promise((resolve) => {
     const parts = [];
     const socket = connect(port, "127.0.0.1", () => socket.write(bytes));
@@ -129,7 +129,10 @@ export function raw(port, bytes, patience_ms = 2000) {
       resolve(Buffer.concat(parts).toString("latin1"));
     };
     const timer = setTimeout(finish, patience_ms);
-    socket.on("data", (part) => parts.push(part));
+    socket.on("data", (part) => {
+      parts.push(part);
+      if (enough?.test(Buffer.concat(parts).toString("latin1"))) finish();
+    });
     socket.on("end", finish);
     // A reset after the answer is a way to close, too: what counts is what came before.
     socket.on("error", finish);

@@ -115,7 +115,9 @@ describe("the books, when the process is killed", () => {
     const answer = await ask("limited");
     expectError(answer, { status: 429, code: "rate_limit_exceeded", says: /3 requests under way/ });
     // The minute's requests are known, too: those settled, and those that died.
-    assert.equal(answer.headers["x-ratelimit-remaining-requests"], String(PER_MINUTE - begun - AT_ONCE));
+    const left = Number(answer.headers["x-ratelimit-remaining-requests"]);
+    // On a slow machine the minute of the first ones may be over.
+    assert.ok(left >= PER_MINUTE - begun - AT_ONCE && left <= PER_MINUTE - AT_ONCE, `${left} left`);
     await restart();
     assert.equal((await ask("limited")).status, 429);
     assert.equal(served("limited"), begun + AT_ONCE);

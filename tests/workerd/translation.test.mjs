@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { after, before, describe, it } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as pause } from "node:timers/promises";
 import OpenAI from "openai";
 import { until } from "./client.mjs";
 import { SCENE, startFormats } from "./fake-formats.mjs";
@@ -125,7 +125,7 @@ describe("the pace of a translated stream", () => {
     const provider = createServer(async (_, res) => {
       res.writeHead(200, { "content-type": "text/event-stream" }).write(word("first;"));
       await heard.promise;
-      for (let number = 0; number < 100; number += 1) (res.write(word(`${number};`)), await sleep(1));
+      for (let number = 0; number < 100; number += 1) (res.write(word(`${number};`)), await pause());
       await end.promise;
       res.end(word("", { finishReason: "STOP" }));
     }).listen(0, "127.0.0.1");
