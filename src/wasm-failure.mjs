@@ -39,6 +39,12 @@ class ResponseStream {
     this.onEnd?.();
   }
 
+  /** Its client has left. A response that the runtime has not taken by then is never read: a write to it would never end. */
+  leave() {
+    this.end();
+    if (!this.response.body.locked) this.response.body.cancel().catch(() => {});
+  }
+
   /** Ends it for a client whose request the wasm has left behind: events by an error frame, other bytes by a broken connection. */
   async fail(request) {
     this.stop?.abort();
@@ -103,6 +109,8 @@ export function watch(state) {
       if (!stream || stream.ended) open.delete(entry);
       else {
         stream.onEnd = () => open.delete(entry);
+        if (request.signal.aborted) stream.leave();
+        else request.signal.addEventListener("abort", () => stream.leave(), { once: true });
         new Promise((resolve) => (entry.fail = resolve)).then(() => stream.fail(request)).catch(() => {});
       }
       return response === FAILED ? errorResponse(request) : response;

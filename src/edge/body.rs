@@ -181,7 +181,7 @@ pub(super) fn response(
         Body::Carried(incoming, head, transit) => match bytes(&init, incoming.length()) {
             Ok((response, writable)) => carry::carry(incoming, head, transit, &writable, edge).map(|()| response),
             Err(fault) => {
-                carry::abandon(incoming, transit, edge);
+                carry::abandon(&incoming, transit, edge);
                 Err(fault)
             }
         },

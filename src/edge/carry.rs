@@ -11,6 +11,9 @@ use crate::gateway::host::Lost;
 use crate::gateway::{End, Host as _, Transit};
 
 /// Passes an answer on whose beginning has been read.
+///
+/// # Errors
+/// There is no way to the client. It has its receipt.
 pub(super) fn carry(
     incoming: Incoming,
     head: Vec<u8>,
@@ -18,29 +21,50 @@ pub(super) fn carry(
     writable: &WritableStream,
     edge: &Edge,
 ) -> Result<(), JsValue> {
-    let writer = writable.get_writer()?;
+    let writer = match writable.get_writer() {
+        Ok(writer) => writer,
+        Err(fault) => {
+            abandon(&incoming, transit, edge);
+            return Err(fault);
+        }
+    };
     let (source, cancel) = incoming.parts();
-    let (mut source, host) = (source.ok_or(JsValue::NULL)?, edge.clone());
+    let host = edge.clone();
     edge.keep(async move {
-        let end = flow(&host, &mut source, head, &mut transit, &writer).await;
-        let left = end == End::ClientLeft;
-        let end = if left && transit.hears_out() { hear_out(&host, &mut source, &mut transit).await } else { end };
-        let whole = end == End::Closed && transit.is_whole();
+        let end = match source {
+            Some(mut source) => pass(&host, &mut source, head, &mut transit, &writer).await,
+            None => (End::Broken, false),
+        };
+        let whole = end == (End::Closed, false) && transit.is_whole();
         if !whole {
             cancel.abort();
         }
+        let (end, left) = end;
         host.settle(transit.close(end, left, now()));
         // A body that is not whole must not look whole: its length is missed, or its last chunk.
         let ended = if whole { writer.close() } else { writer.abort() };
-        let _ = JsFuture::from(ended).await;
+        let _ = host.while_there(JsFuture::from(ended)).await;
     });
     Ok(())
 }
 
 /// Ends an answer that no response could be made of: its provider is let go of, and it has its receipt.
-pub(super) fn abandon(incoming: Incoming, transit: Transit, edge: &Edge) {
-    edge.cancel(&incoming);
+pub(super) fn abandon(incoming: &Incoming, transit: Transit, edge: &Edge) {
+    edge.cancel(incoming);
     edge.settle(transit.close(End::Broken, false, now()));
+}
+
+/// How the answer ended, and whether its client left before.
+async fn pass(
+    host: &Edge,
+    source: &mut Source,
+    head: Vec<u8>,
+    transit: &mut Transit,
+    writer: &WritableStreamDefaultWriter,
+) -> (End, bool) {
+    let end = flow(host, source, head, transit, writer).await;
+    let left = end == End::ClientLeft;
+    (if left && transit.hears_out() { hear_out(host, source, transit).await } else { end }, left)
 }
 
 async fn flow(
@@ -53,7 +77,7 @@ async fn flow(
     let mut piece = head;
     loop {
         hear(host, transit, &piece);
-        match host.within(transit.left(now()), stream::write(writer, &piece)).await {
+        match host.within(transit.left(now()), host.while_there(stream::write(writer, &piece))).await {
             Ok(()) => {}
             Err(Lost::TimedOut) => return End::TimedOut,
             Err(_) => return End::ClientLeft,
@@ -61,21 +85,30 @@ async fn flow(
         piece = match host.within(transit.left(now()), source.next()).await {
             Ok(Some(next)) => next,
             Ok(None) => return End::Closed,
-            Err(Lost::TimedOut) => return End::TimedOut,
-            Err(_) => return End::Broken,
+            Err(lost) => return ended(host, lost),
         };
     }
 }
 
-/// The client has left, but its answer is heard to the end.
+/// The client has left, but its answer is heard to the end, as long as a request may go on without its client.
 async fn hear_out(host: &Edge, source: &mut Source, transit: &mut Transit) -> End {
     loop {
         match host.within(transit.left(now()), source.next()).await {
             Ok(Some(piece)) => hear(host, transit, &piece),
             Ok(None) => return End::Closed,
             Err(Lost::TimedOut) => return End::TimedOut,
+            Err(Lost::ClientLeft) => return End::ClientLeft,
             Err(_) => return End::Broken,
         }
+    }
+}
+
+fn ended(host: &Edge, lost: Lost) -> End {
+    match lost {
+        Lost::TimedOut => End::TimedOut,
+        // The call to the provider ends with its client.
+        _ if host.client_left() => End::ClientLeft,
+        _ => End::Broken,
     }
 }
 

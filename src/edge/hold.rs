@@ -48,15 +48,16 @@ impl Edge {
         }
     }
 
-    /// Waits for something no longer than so many milliseconds.
+    /// Waits for something no longer than so many milliseconds, and for what outlives its client no longer than a request may.
     pub(super) async fn within<T>(
         &self,
         limit: Millis,
         wait: impl Future<Output = Result<T, JsValue>>,
     ) -> Result<T, Lost> {
-        match select(pin!(wait), pin!(self.pause(limit))).await {
+        match select(pin!(wait), select(pin!(self.pause(limit)), pin!(self.over()))).await {
             Either::Left((result, _)) => result.map_err(|_| Lost::Broken),
-            Either::Right(_) => Err(Lost::TimedOut),
+            Either::Right((Either::Left(_), _)) => Err(Lost::TimedOut),
+            Either::Right((Either::Right(_), _)) => Err(Lost::ClientLeft),
         }
     }
 }

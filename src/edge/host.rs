@@ -1,7 +1,7 @@
 //! [`Host`] on Workers: fetch, clock, dice, log.
 
 use std::cell::RefCell;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use web_sys::{AbortController, AbortSignal, RequestInit, RequestRedirect};
 use worker::{Delay, Env};
 
+use super::leaving::Leaving;
 use super::source::Source;
 use super::{body, count, js, object, outbox};
 use crate::config::Millis;
@@ -27,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const HELD: usize = 4 << 20;
 /// An answer waits so long at most for room in memory, and looks again after so long.
 const ROOM: Millis = 10_000;
-const LOOK: Duration = Duration::from_millis(20);
+const LOOK: Millis = 20;
 
 #[wasm_bindgen]
 extern "C" {
@@ -67,7 +68,7 @@ impl Keeper {
 /// The world of one request.
 #[derive(Clone)]
 pub(super) struct Edge {
-    client: AbortSignal,
+    pub(super) leaving: Rc<Leaving>,
     env: Env,
     keeper: Keeper,
     /// Of a request with limits, until it is settled.
@@ -77,7 +78,7 @@ pub(super) struct Edge {
 impl Edge {
     /// `client` fires when the client leaves.
     pub(super) fn new(client: AbortSignal, env: Env, keeper: Keeper) -> Self {
-        Self { client, env, keeper, lease: Rc::default() }
+        Self { leaving: Rc::new(Leaving::of(client)), env, keeper, lease: Rc::default() }
     }
 
     /// Does something that nobody waits for.
@@ -93,11 +94,6 @@ impl Edge {
     /// The bindings.
     pub(super) fn env(&self) -> Env {
         self.env.clone()
-    }
-
-    /// Fires when the client leaves.
-    pub(super) fn client(&self) -> AbortSignal {
-        self.client.clone()
     }
 }
 
@@ -135,7 +131,7 @@ impl Host for Edge {
     }
 
     fn client_left(&self) -> bool {
-        self.client.aborted()
+        self.leaving.signal().aborted()
     }
 
     fn log(&self, line: &str) {
@@ -193,6 +189,9 @@ impl Host for Edge {
     async fn send(&self, call: Call, limit: Millis, mut room: Option<Reservation>) -> Result<Answered, Lost> {
         let init = init(&call);
         let cancel = self.cancellable(&call, &init).map_err(|_| Lost::Broken)?;
+        if !call.ends_with_client {
+            self.leaving.watch();
+        }
         let body = body::outgoing(&call.body, &init).map_err(|_| Lost::Broken)?;
         let promise = js::fetch(&call.url, &init).map_err(|_| Lost::Broken)?;
         drop((call, init));
@@ -204,7 +203,7 @@ impl Host for Edge {
             });
         }
         let response = self.within(limit, JsFuture::from(promise)).await;
-        if response == Err(Lost::TimedOut) {
+        if matches!(response, Err(Lost::TimedOut | Lost::ClientLeft)) {
             cancel.abort();
         }
         let response = response?.dyn_into().map_err(|_| Lost::Broken)?;
@@ -220,7 +219,7 @@ impl Host for Edge {
     ) -> Result<Gathered<Self>, Lost> {
         let length = answer.length();
         if let Some(length) = length.filter(|length| *length <= most.min(HELD)) {
-            wait_for(room, length).await.inspect_err(|_| answer.cancel.abort())?;
+            self.wait_for(room, length).await.inspect_err(|_| answer.cancel.abort())?;
             let buffer = answer.response.array_buffer().map_err(|_| Lost::Broken)?;
             let gathered = self.within(limit, body::copy(buffer)).await;
             let gathered = gathered.inspect_err(|_| answer.cancel.abort())?;
@@ -233,7 +232,7 @@ impl Host for Edge {
             let piece = self.next(&incoming, until.saturating_sub(now())).await;
             let Some(piece) = piece.inspect_err(|_| incoming.cancel.abort())? else { break };
             let whole = bytes.len().saturating_add(piece.len());
-            wait_for(room, whole).await.inspect_err(|_| incoming.cancel.abort())?;
+            self.wait_for(room, whole).await.inspect_err(|_| incoming.cancel.abort())?;
             let expected = length.unwrap_or(0).min(most).saturating_sub(bytes.len()).max(bytes.len() / 4);
             if bytes.capacity() - bytes.len() < piece.len() {
                 bytes.try_reserve_exact(piece.len().max(expected)).map_err(|_| Lost::NoRoom)?;
@@ -320,18 +319,6 @@ impl Answered {
     }
 }
 
-/// Waits until there is room for an answer of so many bytes, and a copy of it.
-async fn wait_for(room: &Reservation, length: usize) -> Result<(), Lost> {
-    let until = now().saturating_add(ROOM);
-    while !room.hold(length.saturating_mul(2)) {
-        if now() >= until {
-            return Err(Lost::NoRoom);
-        }
-        Delay::from(LOOK).await;
-    }
-    Ok(())
-}
-
 /// A provider's stream while its beginning is read.
 pub(super) struct Incoming {
     source: RefCell<Option<Source>>,
@@ -372,12 +359,27 @@ impl Edge {
         }
     }
 
+    /// Waits until there is room for an answer of so many bytes, and a copy of it.
+    async fn wait_for(&self, room: &Reservation, length: usize) -> Result<(), Lost> {
+        let until = now().saturating_add(ROOM);
+        while !room.hold(length.saturating_mul(2)) {
+            if now() >= until {
+                return Err(Lost::NoRoom);
+            }
+            if self.within(LOOK, pending::<Result<(), JsValue>>()).await == Err(Lost::ClientLeft) {
+                return Err(Lost::ClientLeft);
+            }
+        }
+        Ok(())
+    }
+
     /// A call ends when we break it off, and when the client has left, unless it is to be heard out. The client's own signal has no effect
     /// on a call; one that follows it has.
     fn cancellable(&self, call: &Call, init: &RequestInit) -> Result<AbortController, JsValue> {
         let cancel = AbortController::new()?;
         let own = cancel.signal();
-        let signal = if call.ends_with_client { AbortSignal::any(&Array::of2(&own, &self.client)) } else { own };
+        let signal =
+            if call.ends_with_client { AbortSignal::any(&Array::of2(&own, self.leaving.signal())) } else { own };
         init.set_signal(Some(&signal));
         Ok(cancel)
     }

@@ -10,6 +10,7 @@ mod directory;
 mod hold;
 mod host;
 mod js;
+mod leaving;
 mod line;
 mod object;
 mod outbox;

@@ -6,6 +6,7 @@ use web_sys::{WritableStream, WritableStreamDefaultWriter};
 
 use super::host::{Edge, now};
 use super::stream::{abandon, pass, write};
+use crate::config::Millis;
 use crate::gateway::host::Lost;
 use crate::gateway::{End, Host as _, PACE, Relay, Story};
 
@@ -28,8 +29,8 @@ pub(super) fn tell(story: Story, mut relay: Relay, writable: &WritableStream, ed
         // The books are closed before the last words: a client may take them late, or never.
         host.settle(relay.close(end, now()));
         if end != End::ClientLeft {
-            let _ = write(&writer, &tail).await;
-            let _ = JsFuture::from(writer.close()).await;
+            let _ = host.while_there(write(&writer, &tail)).await;
+            let _ = host.while_there(JsFuture::from(writer.close())).await;
         }
     });
     Ok(())
@@ -44,7 +45,9 @@ async fn tell_all(story: Story, relay: &mut Relay, writer: &WritableStreamDefaul
             if let Err(end) = send(&std::mem::take(&mut ready), relay, writer, host).await {
                 return end;
             }
-            host.pause(std::mem::take(&mut owed)).await;
+            if let Err(end) = rest(std::mem::take(&mut owed), host).await {
+                return end;
+            }
         }
         pass(relay, &frames);
         ready.extend_from_slice(&frames);
@@ -52,10 +55,19 @@ async fn tell_all(story: Story, relay: &mut Relay, writer: &WritableStreamDefaul
     send(&ready, relay, writer, host).await.map_or_else(|end| end, |()| End::Closed)
 }
 
+/// Waits before what comes next. Nothing is left to hear once the client has left: the answer is our own, and what it takes is known.
+async fn rest(time: Millis, host: &Edge) -> Result<(), End> {
+    let pause = async {
+        host.pause(time).await;
+        Ok(())
+    };
+    host.while_there(pause).await.map_err(|_| End::ClientLeft)
+}
+
 /// Writes to the client, which may not take more than the time for the whole.
 async fn send(bytes: &[u8], relay: &Relay, writer: &WritableStreamDefaultWriter, host: &Edge) -> Result<(), End> {
     host.heard(relay.said());
-    match host.within(relay.left(now()), write(writer, bytes)).await {
+    match host.within(relay.left(now()), host.while_there(write(writer, bytes))).await {
         Ok(()) => Ok(()),
         Err(Lost::TimedOut) => Err(End::TimedOut),
         Err(_) => Err(End::ClientLeft),

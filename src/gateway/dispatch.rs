@@ -230,7 +230,10 @@ async fn hold_back<H: Host>(host: &H, answer: H::Answer, relay: &mut Relay) -> R
                 relay.ended_early()?;
                 break;
             }
-            Err(lost @ (Lost::Broken | Lost::Unbound | Lost::NoRoom)) => return Err(unanswered(lost)),
+            Err(lost @ (Lost::Broken | Lost::Unbound | Lost::NoRoom | Lost::ClientLeft)) => {
+                host.cancel(&stream);
+                return Err(unanswered(lost));
+            }
             Err(Lost::TimedOut) => match relay.tick(host.now()) {
                 Tick::Over => {
                     host.cancel(&stream);
@@ -365,7 +368,8 @@ pub(super) fn unanswered(lost: Lost) -> Error {
     match lost {
         Lost::TimedOut => Error::upstream(504, "upstream_timeout", "The provider did not answer in the time allowed."),
         Lost::NoRoom => memory::full(),
-        Lost::Broken | Lost::Unbound => {
+        // Nobody reads the words if the client has left.
+        Lost::Broken | Lost::Unbound | Lost::ClientLeft => {
             Error::upstream(502, "upstream_unreachable", "The provider could not be reached, or broke the connection.")
         }
     }

@@ -176,4 +176,6 @@ pub enum Lost {
     Unbound,
     /// There was no room for it in memory.
     NoRoom,
+    /// The client has left, and a request without one may go on no longer.
+    ClientLeft,
 }

@@ -357,7 +357,7 @@ fn finish(response: Response<World>, world: &World) -> Got {
                 match piece {
                     Ok(piece) => bytes.extend_from_slice(&relay.pass(piece.as_bytes(), world.now()).0),
                     Err(Lost::TimedOut) => end = End::TimedOut,
-                    Err(Lost::Broken | Lost::Unbound | Lost::NoRoom) => end = End::Broken,
+                    Err(Lost::Broken | Lost::Unbound | Lost::NoRoom | Lost::ClientLeft) => end = End::Broken,
                 }
             }
             bytes.extend(relay.finish(end));

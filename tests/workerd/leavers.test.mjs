@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { chunk, event } from "./behaviours.mjs";
+import { chunk, DONE, event } from "./behaviours.mjs";
 import { begin, chatRequest, HELLO, until } from "./client.mjs";
 import { OFFICE, Office } from "./office.mjs";
 import { startStage } from "./stage.mjs";
@@ -17,14 +17,19 @@ const SLOW_PACE = 50;
 const AWAY_MS = 50_000;
 /** The clock of these tests is set forward, and runs on meanwhile. */
 const SLACK_MS = 15_000;
+/** So long after its client has left, the platform ends all that a request still does. */
+const CUT_MS = 30_000;
 const BUDGET = { budget: { amount_nanos: 100e9, per: "day" } };
 
 const config = (fake) => {
   const row = (name, model = "", keys = "") =>
     `  ${name}: { base_url: "${fake.base}", api_key_env: ANY_API_KEY, models: { "*": { ${MODEL}${model} } }${keys} }`;
   const rows = [
-    row("any", "", ", keep_alive: 0"),
-    row("checked", "", ", relay: checked, keep_alive: 0"),
+    row("any"),
+    row("checked", "", ", relay: checked"),
+    row("heard", "", ", on_disconnect: finish"),
+    row("heard-checked", "", ", on_disconnect: finish, relay: checked"),
+    `  demo: { adapter: echo, models: { echo: { ${MODEL}, echo: { delay_ms: 40 } } } }`,
     row("slow", `, tokens_per_second: ${SLOW_PACE}`),
     row("brief", ", clocks: { total: 45 }"),
   ];
@@ -51,20 +56,20 @@ describe("an answer that ends before its usage is known", () => {
   let asked = 0;
 
   /** A request that is under way at its provider. */
-  async function ask(row, fields, terms = BUDGET) {
+  async function ask(row, fields, { terms = BUDGET, path = "/v1/chat/completions" } = {}) {
     const id = `leaver-${++asked}`;
     const key = await office.key(id, terms);
     const held = stage.held(id);
     const body = { model: `${row}/${id}`, messages: HELLO, ...fields };
-    const caller = begin(`${gateway.url}/v1/chat/completions`, chatRequest(key, body));
+    const caller = begin(gateway.url + path, chatRequest(key, body));
     // Who leaves is told nothing.
     caller.answering.catch(() => {});
     return { id, caller, exchange: await held };
   }
 
   /** The stream has begun, with these words or none. */
-  async function stream(row, { words, fields, terms } = {}) {
-    const { id, caller, exchange } = await ask(row, { stream: true, ...fields }, terms);
+  async function stream(row, { words, fields, ...more } = {}) {
+    const { id, caller, exchange } = await ask(row, { stream: true, ...fields }, more);
     exchange.openStream();
     exchange.write(event(chunk(exchange.request, { role: "assistant", content: "" })));
     if (words) exchange.write(event(chunk(exchange.request, { content: words })));
@@ -101,6 +106,142 @@ describe("an answer that ends before its usage is known", () => {
       assert.equal(receipted.estimated, true);
     });
   }
+
+  describe("when the runtime gets it only after its client has left", () => {
+    before(() => gateway.control({ untaken: 0 }));
+    after(() => gateway.control({ untaken: null }));
+
+    const taken = async () => (await gateway.control()).untaken;
+    const more = (count) => until(async () => (await taken()) > count, "the gateway's answer");
+    const said = (exchange) => exchange.write(event(chunk(exchange.request, { content: "Hello" })));
+
+    for (const [what, row, play] of [
+      ["a native stream", "any"],
+      ["a native stream that has been silent for long", "any", () => gateway.control({ advance: AWAY_MS })],
+      ["a checked stream", "checked"],
+      ["a checked stream that has been silent for long", "checked", () => gateway.control({ advance: AWAY_MS })],
+      ["a native stream that its provider ends", "heard", (exchange) => exchange.end()],
+      ["a checked stream that its provider ends", "heard-checked", (exchange) => exchange.end()],
+      ["a native stream that its provider breaks off", "heard", (exchange) => exchange.reset()],
+    ]) {
+      it(`has its receipt all the same: ${what}`, async () => {
+        const count = await taken();
+        const { id, caller, exchange } = await stream(row);
+        said(exchange);
+        await more(count);
+        await play?.(exchange);
+        caller.leave();
+        assert.equal((await receipt(id)).outcome, "client_closed");
+        await exchange.record.closed;
+      });
+    }
+
+    it("has its receipt all the same: a translated stream", async () => {
+      const count = await taken();
+      const { id, caller, exchange } = await stream("any", { path: "/v1/messages", fields: { max_tokens: 100 } });
+      said(exchange);
+      await more(count);
+      caller.leave();
+      assert.equal((await receipt(id)).outcome, "client_closed");
+    });
+
+    for (const length of [6 << 20, undefined]) {
+      it(`has its receipt all the same: a long whole answer of ${length ? "a known" : "an unknown"} length`, async () => {
+        const count = await taken();
+        const { id, caller, exchange } = await ask("any", {});
+        exchange.open(200, { "content-type": "application/json", ...(length && { "content-length": length }) });
+        exchange.write(`{"choices":[{"index":0,"message":{"role":"assistant","content":"${"x".repeat(5 << 20)}`);
+        await more(count);
+        caller.leave();
+        assert.equal((await receipt(id)).outcome, "client_closed");
+      });
+    }
+
+    it("has its receipt all the same: a stream of the gateway's own", async () => {
+      const count = await taken();
+      const key = await office.key("leaver-own", BUDGET);
+      const caller = begin(`${gateway.url}/v1/chat/completions`, chatRequest(key, { model: "demo/echo", messages: HELLO, stream: true }));
+      caller.answering.catch(() => {});
+      await more(count);
+      caller.leave();
+      assert.equal((await receipt("leaver-own")).outcome, "client_closed");
+    });
+  });
+
+  describe("which is heard out", () => {
+    before(() => gateway.control({ cut: CUT_MS }));
+    after(() => gateway.control({ cut: null }));
+
+    const MOST_MS = 25_000;
+    const ENDED_BY_MS = 27_000;
+    const opened = async (exchange) => exchange.openStream();
+    const talking = async (exchange, { answering }) => {
+      exchange.openStream();
+      exchange.write(event(chunk(exchange.request, { content: "Hello" })));
+      await (await answering).until("Hello");
+    };
+    const halfway = async (exchange) => {
+      exchange.open(200, { "content-type": "application/json" });
+      exchange.write('{"choices":[');
+    };
+    const carried = async (exchange, { answering }) => {
+      exchange.open(200, { "content-type": "application/json" });
+      exchange.write(`{"choices":[{"index":0,"message":{"role":"assistant","content":"${"x".repeat(5 << 20)}`);
+      await (await answering).until("xxx");
+    };
+    const refusing = async (exchange) => exchange.open(400, { "content-type": "application/json" });
+    const EMBEDDING = { path: "/v1/embeddings", fields: { input: "Hello", messages: undefined } };
+    const MESSAGES = { path: "/v1/messages", fields: { max_tokens: 90_000, stream: true } };
+    const STREAM = { fields: { stream: true } };
+
+    for (const [what, row, { path, fields }, play] of [
+      ["a native stream", "heard", STREAM, talking],
+      ["a checked stream", "heard-checked", STREAM, talking],
+      ["a translated stream", "heard", MESSAGES, async (exchange) => {
+        exchange.openStream();
+        exchange.write(event(chunk(exchange.request, { content: "Hello" })));
+      }],
+      ["a stream without a first word", "heard", STREAM, opened],
+      ["a stream without a head", "heard", STREAM],
+      ["a whole answer without a head", "heard", {}],
+      ["a whole answer in its midst", "heard", {}, halfway],
+      ["a long whole answer", "heard", {}, carried],
+      ["an embedding", "heard", EMBEDDING],
+    ]) {
+      it(`is in the books before the platform ends all: ${what}`, async () => {
+        const { id, caller, exchange } = await ask(row, fields, { path });
+        await play?.(exchange, caller);
+        caller.leave();
+        // The gateway learns of it: only then does its time begin.
+        await stage.request("/health");
+        await gateway.control({ advance: MOST_MS - 5_000 });
+        await stage.request("/health");
+        assert.equal(exchange.over, false, "heard on");
+        await gateway.control({ advance: ENDED_BY_MS - MOST_MS + 5_000 });
+        await stage.expectCancelled(exchange.record);
+        const { tokens, ...rest } = await receipt(id);
+        assert.equal(rest.outcome, "client_closed");
+        assert.equal(rest.estimated, true);
+        // An embedding is all prompt.
+        const pace = path === EMBEDDING.path ? 0 : USUAL_PACE;
+        assert.ok(tokens.completion >= (MOST_MS / 1000) * pace, JSON.stringify(tokens));
+      });
+    }
+
+    it("is in the books as its provider says, if that comes in time", async () => {
+      const { id, caller, exchange } = await ask("heard", { stream: true });
+      await talking(exchange, caller);
+      caller.leave();
+      await stage.request("/health");
+      await gateway.control({ advance: MOST_MS - 5_000 });
+      const usage = { prompt_tokens: 7, completion_tokens: 11, total_tokens: 18 };
+      exchange.write(event(chunk(exchange.request, {}, { finish: "stop" })));
+      exchange.write(event(JSON.stringify({ ...JSON.parse(chunk(exchange.request, {})), choices: [], usage })) + DONE);
+      exchange.end();
+      const { tokens, estimated, cost_nanos: cost } = await receipt(id);
+      assert.deepEqual([tokens.prompt, tokens.completion, estimated, cost], [7, 11, false, 7 * 1_000 + 11 * OUTPUT_NANOS]);
+    });
+  });
 
   it("is charged by time, if its client leaves before the head", async () => {
     const { id, caller, exchange } = await ask("any", {});

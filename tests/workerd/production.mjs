@@ -7,6 +7,8 @@
 //   Cloudflare after 30 s (`cut: 30000`; nothing is cut as long as it is null).
 // - Objects: calls are counted by the name of their binding. `away` names those that do not answer, and how: `{ ACCOUNTS: "fails" }`
 //   refuses at once, `"hangs"` keeps the caller waiting until the object is back (`away: {}`).
+// - Answers: while `untaken` is a number (0 to begin with), the runtime gets answers below /v1 only when their clients have left, as if
+//   they had left in that moment. It is counted up by each answer that waits.
 
 import gateway, * as objects from "../../src/worker.mjs";
 
@@ -16,7 +18,7 @@ const LOOK = 5;
 
 const platform = { now: Date.now, setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
 const clock = { from: undefined, at: 0, speed: 1 };
-const state = { cut: null, away: {}, calls: {}, rows: {} };
+const state = { cut: null, away: {}, calls: {}, rows: {}, untaken: null };
 
 const real = () => platform.now.call(Date);
 
@@ -107,6 +109,14 @@ async function control(request) {
   return Response.json({ now: now(), ...state });
 }
 
+/** An answer that is there when its client leaves, and not before. */
+async function afterClient({ signal }, answering) {
+  const answer = await answering;
+  state.untaken++;
+  await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+  return answer;
+}
+
 export default {
   fetch(request, env, context) {
     if (new URL(request.url).pathname === CONTROL) return control(request);
@@ -114,6 +124,8 @@ export default {
       if (state.cut !== null) later(() => context.abort(new Error("cut: the client left")), state.cut);
     };
     request.signal.addEventListener("abort", left);
-    return gateway.fetch(request, env, context);
+    const answer = gateway.fetch(request, env, context);
+    const waits = state.untaken !== null && new URL(request.url).pathname.startsWith("/v1/");
+    return waits ? afterClient(request, answer) : answer;
   },
 };

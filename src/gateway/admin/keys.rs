@@ -293,7 +293,7 @@ async fn send<H: Host>(host: &H, order: &Order) -> Result<Reply> {
     let order = serde_json::to_string(order).map_err(|_| unreachable())?;
     let reply = host.order(Seat::Directory, order).await.map_err(|lost| match lost {
         Lost::Unbound => unbound(),
-        Lost::Broken | Lost::TimedOut | Lost::NoRoom => unreachable(),
+        Lost::Broken | Lost::TimedOut | Lost::NoRoom | Lost::ClientLeft => unreachable(),
     })?;
     serde_json::from_str(&reply).map_err(|_| unreachable())
 }

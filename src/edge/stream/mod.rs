@@ -2,33 +2,30 @@
 //! through our hands, at a pace of its own if it is written anew. *Tell*: the pieces are our own. All end on an identity stream, so that
 //! we learn when the client leaves and have the last word.
 
+mod native;
+
 use std::cell::Cell;
+use std::future::pending;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use futures::future::{Either, Fuse, select};
 use js_sys::Uint8Array;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortController, AbortSignal, WritableStream, WritableStreamDefaultWriter};
+use web_sys::{AbortController, WritableStream, WritableStreamDefaultWriter};
 use worker::Delay;
+
+use native::Pumped;
 
 use super::body::PIECE;
 use super::host::{Edge, Incoming, log, now};
-use super::js;
 use super::source::{Source, VIEW};
 use crate::config::Millis;
 use crate::gateway::{End, Host as _, KEEP_ALIVE, Relay, Tick};
 
-/// The copy is read this often, or more often where a clock is short; in between, bytes pass without waking anybody.
-const NAP: Millis = 1_000;
 /// After a nap, what has come in the meantime comes within this time.
 const GRACE: Millis = 10;
-/// After a whole stream, the rest of the copy is there already.
-const REST: Millis = 1_000;
-/// After a break, the rest of the copy comes within this time or never.
-const REST_AFTER_BREAK: Millis = 20;
 
 /// Passes a provider's stream on, and listens.
 ///
@@ -47,9 +44,10 @@ pub(super) fn overhear(
         abandon(relay, None, edge);
         return Err(JsValue::from_str("the stream is not there any more"));
     };
-    let (client, host) = (edge.client(), edge.clone());
+    let host = edge.clone();
     let (alarm, due, ready) = (None, None, Vec::new());
-    let flow = Flow { relay, source, alarm, fresh: false, ready, due, writable, pumping: None, cancel, client, host };
+    let flow =
+        Flow { relay, source, alarm, fresh: false, left: false, ready, due, writable, pumping: None, cancel, host };
     edge.keep(async move { flow.run(held).await });
     Ok(())
 }
@@ -91,14 +89,8 @@ enum Next {
     Closed,
     Broken,
     Tick(Tick),
-}
-
-/// How a native flow ended.
-enum Pumped {
-    /// With the stream.
-    End(End),
-    /// We broke in, because nothing flowed for long.
-    Silence,
+    /// The client has left. It is told once.
+    Left,
 }
 
 /// A provider's stream on its way to a client.
@@ -109,6 +101,8 @@ struct Flow {
     alarm: Option<Alarm>,
     /// All that has come has been heard.
     fresh: bool,
+    /// It is known that the client has left.
+    left: bool,
     /// What may pass, and waits for more …
     ready: Vec<u8>,
     /// … until this goes off.
@@ -118,7 +112,6 @@ struct Flow {
     pumping: Option<Fuse<JsFuture>>,
     /// Breaks off the provider's answer.
     cancel: AbortController,
-    client: AbortSignal,
     host: Edge,
 }
 
@@ -135,17 +128,14 @@ impl Flow {
         }
         // The books are closed before the last words: a client may take them late, or never.
         self.host.settle(self.relay.close(end, now()));
-        if end == End::ClientLeft {
-            return;
-        }
-        if let Some(pumping) = self.pumping {
-            let _ = pumping.await;
-        }
-        if let Ok(writer) = self.writable.get_writer() {
+        if end != End::ClientLeft {
             self.ready.extend_from_slice(&tail);
-            let _ = write(&writer, &self.ready).await;
-            let _ = JsFuture::from(writer.close()).await;
+            say(&self.host, self.pumping, &self.writable, &self.ready).await;
+        } else if let Ok(writer) = self.writable.get_writer() {
+            let _ = JsFuture::from(writer.abort()).await;
         }
+        // It may stay unanswered as long as the pump holds something.
+        self.source.cancel().await;
     }
 
     /// First what was held back; then by hand until the answer has begun; then natively, unless each piece has to be checked.
@@ -191,6 +181,7 @@ impl Flow {
                 Some(Next::Tick(Tick::Over)) => Err(End::TimedOut),
                 Some(Next::Closed) => Err(End::Closed),
                 Some(Next::Broken) => Err(self.broken()),
+                Some(Next::Left) => Err(End::ClientLeft),
             };
             if let Err(end) = sent {
                 return Some(end);
@@ -230,7 +221,7 @@ impl Flow {
             return Ok(());
         }
         let (began, given) = (now(), Cell::new(0));
-        let mut writing = pin!(write_counted(writer, bytes, &given));
+        let mut writing = pin!(self.host.while_there(write_counted(writer, bytes, &given)));
         let wait = || alarm(self.relay.wait(began).min(self.host.until_renewal()));
         let mut written = match select(&mut writing, self.alarm.get_or_insert_with(wait)).await {
             Either::Left((written, _)) => Some(written),
@@ -255,99 +246,16 @@ impl Flow {
         written.map_err(|_| End::ClientLeft)
     }
 
-    /// The runtime pumps; we read a copy now and then.
-    async fn pump(&mut self) -> Pumped {
-        let Ok((pumped, stop)) = self.split() else { return Pumped::End(End::Broken) };
-        let mut pumped = pumped.fuse();
-        loop {
-            let next = match select(&mut pumped, pin!(self.next())).await {
-                Either::Left((pumped, _)) => Err(pumped),
-                Either::Right((next, _)) => Ok(next),
-            };
-            let nap = match next {
-                Err(pumped) => return Pumped::End(self.pumped(pumped.is_ok()).await),
-                Ok(Next::Bytes(bytes)) => {
-                    pass(&mut self.relay, &bytes);
-                    self.relay.sent(now());
-                    self.host.renew(|| Some(self.relay.said()));
-                    if bytes.len() < VIEW as usize { NAP.min(self.relay.wait(now()) / 4) } else { 0 }
-                }
-                Ok(Next::Closed | Next::Broken) => {
-                    return match self.hand_over(&mut pumped).await {
-                        Some(whole) => Pumped::End(self.pumped(whole).await),
-                        None => self.stuck(pumped),
-                    };
-                }
-                Ok(Next::Tick(Tick::Nothing)) => 0,
-                Ok(Next::Tick(Tick::KeepAlive)) => {
-                    stop.abort();
-                    let handed = self.hand_over(&mut pumped).await;
-                    return if handed.is_some() { Pumped::Silence } else { self.stuck(pumped) };
-                }
-                Ok(Next::Tick(Tick::Over)) => return self.stuck(pumped),
-            };
-            self.fresh = nap == 0;
-            if nap > 0
-                && let Either::Left((whole, _)) = select(&mut pumped, alarm(nap)).await
-            {
-                return Pumped::End(self.pumped(whole.is_ok()).await);
-            }
-        }
-    }
-
-    /// Waits until the pump has handed over what it holds: whether it ended well; none if time for the whole was up before.
-    async fn hand_over(&self, pumped: &mut Fuse<JsFuture>) -> Option<bool> {
-        self.host.heard(self.relay.said());
-        match select(pumped, pin!(self.host.pause(self.relay.left(now())))).await {
-            Either::Left((pumped, _)) => Some(pumped.is_ok()),
-            Either::Right(_) => None,
-        }
-    }
-
-    /// Time is up while the pump still holds something.
-    fn stuck(&mut self, pumped: Fuse<JsFuture>) -> Pumped {
-        self.pumping = Some(pumped);
-        Pumped::End(End::TimedOut)
-    }
-
-    /// Sets the pump going, and turns to the copy.
-    fn split(&mut self) -> Result<(JsFuture, AbortController), JsValue> {
-        let stop = AbortController::new()?;
-        let pumped = js::pipe(&self.source.split()?, &self.writable, &stop)?;
-        Ok((JsFuture::from(pumped), stop))
-    }
-
-    /// The pump has come to its end: what is left of the copy is heard.
-    async fn pumped(&mut self, whole: bool) -> End {
-        let patience = if whole { REST } else { REST_AFTER_BREAK };
-        let end = if whole { End::Closed } else { self.broken() };
-        if end == End::ClientLeft && self.relay.hears_out() {
-            return end;
-        }
-        while let Either::Right((Ok(Some(bytes)), _)) = select(alarm(patience), pin!(self.source.next())).await {
-            pass(&mut self.relay, &bytes);
-        }
-        self.source.cancel().await;
-        end
-    }
-
-    /// The pump was stopped while nothing flowed; the copy, which had been read to the same place, is the stream from here on.
-    async fn pass_after_silence(&mut self) -> End {
-        let Ok(writer) = self.writable.get_writer() else { return End::ClientLeft };
-        if let Err(end) = self.send(KEEP_ALIVE, &writer).await {
-            return end;
-        }
-        let end = self.pass(&writer, true).await;
-        writer.release_lock();
-        end.unwrap_or(End::Closed)
-    }
-
-    /// The client has left, but its answer is heard to the end.
+    /// The client has left, but its answer is heard to the end, as long as a request may go on without its client.
     async fn hear_out(&mut self) {
+        self.left = true;
+        let host = self.host.clone();
+        let mut over = pin!(host.over());
         loop {
-            match self.next().await {
+            let Either::Left((next, _)) = select(pin!(self.next()), &mut over).await else { return };
+            match next {
                 Next::Bytes(bytes) => drop(pass(&mut self.relay, &bytes)),
-                Next::Tick(Tick::KeepAlive | Tick::Nothing) => {}
+                Next::Tick(Tick::KeepAlive | Tick::Nothing) | Next::Left => {}
                 Next::Tick(Tick::Over) | Next::Closed | Next::Broken => return,
             }
         }
@@ -360,9 +268,16 @@ impl Flow {
             return Next::Tick(self.relay.tick(now()));
         }
         let wait = || alarm(self.relay.wait(now()).min(self.host.until_renewal()));
-        let read = match select(pin!(self.source.next()), self.alarm.get_or_insert_with(wait)).await {
+        let (known, host) = (self.left, &self.host);
+        let left = async move { if known { pending().await } else { host.left().await } };
+        let (left, clock) = (pin!(left), self.alarm.get_or_insert_with(wait));
+        let read = match select(pin!(self.source.next()), select(left, clock)).await {
             Either::Left((read, _)) => Some(read),
-            Either::Right(_) => None,
+            Either::Right((Either::Left(_), _)) => {
+                self.left = true;
+                return Next::Left;
+            }
+            Either::Right((Either::Right(_), _)) => None,
         };
         let read = match read {
             Some(read) => read,
@@ -385,7 +300,18 @@ impl Flow {
     }
 
     fn broken(&self) -> End {
-        if self.client.aborted() { End::ClientLeft } else { End::Broken }
+        if self.host.client_left() { End::ClientLeft } else { End::Broken }
+    }
+}
+
+/// The last words, after what the pump still holds.
+async fn say(host: &Edge, pumping: Option<Fuse<JsFuture>>, writable: &WritableStream, bytes: &[u8]) {
+    if let Some(pumping) = pumping {
+        let _ = host.while_there(pumping).await;
+    }
+    if let Ok(writer) = writable.get_writer() {
+        let _ = host.while_there(write(&writer, bytes)).await;
+        let _ = host.while_there(JsFuture::from(writer.close())).await;
     }
 }
 
