@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import { as, call, HELLO } from "./client.mjs";
+import { STILL } from "./harness.mjs";
 import { OFFICE, Office } from "./office.mjs";
 import { closeAll, openSession, openSocket } from "./socket.mjs";
 import { startStage } from "./stage.mjs";
@@ -85,10 +86,12 @@ describe("a count", () => {
 
   it("costs a key without limits no call, and one with a window one call and one row", async () => {
     const [free, windowed] = [await office.key("free"), await office.key("windowed", { requests_per_minute: 100 })];
+    await stage.gateway.control({ speed: STILL });
     for (const key of [free, windowed]) await tokenize(key);
     assert.deepEqual(await cost(() => tokenize(free)), { calls: 0, written: 0 });
     assert.deepEqual(await cost(() => countTokens(free)), { calls: 0, written: 0 });
     assert.deepEqual(await cost(() => tokenize(windowed)), { calls: 1, written: 1 });
+    await stage.gateway.control({ speed: 1 });
   });
 
   it("is exact for a mebibyte, and an estimate beyond, which costs no more", async () => {

@@ -18,6 +18,8 @@ const COMPATIBILITY_DATE = "2026-11-17";
 const ENTRIES = "tests/workerd";
 // The path at which such a module takes orders of the test.
 const CONTROL = "/test/control";
+/** The `speed` of such a module's clock at which it stands still, but for `advance`: what a test does takes no time. */
+export const STILL = 1e-6;
 // The worker as it is deployed: module's name, capnp's kind of it. The first one is the entry; the configuration is written by the test.
 const CONFIG_MODULE = "build/config.yaml";
 const MODULES = [

@@ -41,7 +41,7 @@ describe("the log", () => {
     }
     const { status, duration_ms, input_tokens, output_tokens } = entries[1];
     assert.deepEqual({ status, input_tokens, output_tokens }, { status: 200, input_tokens: 9, output_tokens: 7 });
-    assert.ok(duration_ms >= 0 && duration_ms < 5000, String(duration_ms));
+    assert.ok(duration_ms >= 0 && duration_ms < 60_000, String(duration_ms));
   });
 
   it("tells of a stream when its first byte came and what it used", async () => {

@@ -11,7 +11,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { ANSWER, answerEvents, chunk, DONE, event } from "./behaviours.mjs";
 import { call, settled, soon, until } from "./client.mjs";
 import { expectError, streamedText } from "./expect.mjs";
-import { startGateway } from "./harness.mjs";
+import { startGateway, STILL } from "./harness.mjs";
 import { OFFICE, Office } from "./office.mjs";
 import { closeAll, NAMED, openSocket, startWire, textOf } from "./socket.mjs";
 import { KEY, startStage } from "./stage.mjs";
@@ -310,6 +310,7 @@ describe("before a good key", () => {
   it("its time is over after a minute, whatever it says but a key; and one that does not answer is cut off", async () => {
     const [quiet, pinging] = [await named(url), await named(url)];
     const { socket: mute, closed } = await openRaw(stage.gateway.port);
+    await stage.gateway.control({ speed: STILL });
     for (let second = 0; second < 59; second++) {
       pinging.send(second % 2 ? '{"type":"ping"}' : '{"type":"sing"}');
       await pinging.when(({ frames }) => frames.length > second, "an answer");
@@ -322,6 +323,7 @@ describe("before a good key", () => {
     }
     await stage.gateway.control({ advance: 6000 });
     await soon(closed, "the connection of a client that answers nothing to be cut");
+    await stage.gateway.control({ speed: 1 });
     mute.destroy();
   });
 
