@@ -26,17 +26,7 @@ class ResponseStream {
   constructor(response, writable, isEvents) {
     Object.assign(this, { response, writable, isEvents });
     const getWriter = writable.getWriter.bind(writable);
-    writable.getWriter = () => {
-      this.writer = getWriter();
-      // A released lock rejects as well, but the stream goes on.
-      this.writer.closed.then(() => this.end(), (error) => /released/.test(error?.message) || this.end());
-      return this.writer;
-    };
-  }
-
-  end() {
-    this.ended = true;
-    this.onEnd?.();
+    writable.getWriter = () => (this.writer = getWriter());
   }
 
   /** Its client has left. A response that the runtime has not taken by then is never read: a write to it would never end. */
@@ -65,13 +55,21 @@ export function streamedResponse(init, isEvents, length) {
   return stream;
 }
 
+/** The wasm writes nothing more to such a response. */
+export function ended(writable) {
+  const stream = streams.get(writable);
+  if (!stream) return;
+  stream.ended = true;
+  stream.onEnd?.();
+}
+
 /** Lets the runtime copy `readable` to such a response until its end, or until `stop` says so. The response stays open. */
 export function pipe(readable, writable, stop) {
   const piped = readable.pipeTo(writable, { preventClose: true, preventAbort: true, signal: stop.signal });
   const stream = streams.get(writable);
   if (stream) {
     stream.stop = stop;
-    stream.piped = piped.catch(() => stop.signal.aborted || stream.end());
+    stream.piped = piped.catch(() => {});
   }
   return piped;
 }

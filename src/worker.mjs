@@ -1,14 +1,14 @@
 // The entry module: hands the operator's YAML to the gateway, and each request to its wasm.
 // The YAML is a module of its own, so that editing it needs no Rust.
 import config from "../build/config.yaml";
-import { pipe, streamedResponse, watch } from "./wasm-failure.mjs";
+import { ended, pipe, streamedResponse, watch } from "./wasm-failure.mjs";
 import Bridge, { Account, Directory, Session, Vault } from "../build/index.js";
 
 // The Durable Objects, as wrangler.toml names them.
 export { Account, Directory, Session, Vault };
 
 // What the wasm asks of this module (src/edge/js.rs).
-globalThis.LLM_BRIDGE = { config, pipe, streamedResponse };
+globalThis.LLM_BRIDGE = { config, ended, pipe, streamedResponse };
 
 // Rust's futures are woken by queueMicrotask. The runtime's own wraps each task in an object of its own; a promise does the same for
 // a fraction of it. The panic of a task then ends in a rejection instead of an error: the wasm is spoilt all the same.

@@ -30,7 +30,7 @@ pub(super) fn carry(
     };
     let (source, cancel) = incoming.parts();
     let host = edge.clone();
-    edge.keep(async move {
+    edge.keep_writing(writable, async move {
         let end = match source {
             Some(mut source) => pass(&host, &mut source, head, &mut transit, &writer).await,
             None => (End::Broken, false),

@@ -11,7 +11,7 @@ use js_sys::{Array, ArrayBuffer, Function, Promise, Reflect};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
-use web_sys::{AbortController, AbortSignal, RequestInit, RequestRedirect};
+use web_sys::{AbortController, AbortSignal, RequestInit, RequestRedirect, WritableStream};
 use worker::{Delay, Env};
 
 use super::leaving::Leaving;
@@ -84,6 +84,15 @@ impl Edge {
     /// Does something that nobody waits for.
     pub(super) fn keep(&self, task: impl Future<Output = ()> + 'static) {
         self.keeper.keep(Box::pin(task));
+    }
+
+    /// Writes a response to its end, even if nobody waits for it. The entry module watches over the response until then.
+    pub(super) fn keep_writing(&self, writable: &WritableStream, task: impl Future<Output = ()> + 'static) {
+        let writable = writable.clone();
+        self.keep(async move {
+            task.await;
+            js::ended(&writable);
+        });
     }
 
     /// Ends everything that belongs to this request, its connections too, in a moment.

@@ -40,6 +40,10 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     pub(super) fn writable(this: &StreamedResponse) -> web_sys::WritableStream;
 
+    /// Nothing more is written to such a response: the entry module need not watch over it.
+    #[wasm_bindgen(js_namespace = LLM_BRIDGE)]
+    pub(super) fn ended(writable: &web_sys::WritableStream);
+
     /// Lets the runtime copy a stream to such a response, until its end or until the controller says so.
     #[wasm_bindgen(js_namespace = LLM_BRIDGE, catch)]
     pub(super) fn pipe(

@@ -23,7 +23,7 @@ pub(super) fn tell(story: Story, mut relay: Relay, writable: &WritableStream, ed
         }
     };
     let host = edge.clone();
-    edge.keep(async move {
+    edge.keep_writing(writable, async move {
         let end = tell_all(story, &mut relay, &writer, &host).await;
         let tail = relay.finish(end);
         // The books are closed before the last words: a client may take them late, or never.

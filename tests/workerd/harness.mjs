@@ -44,13 +44,13 @@ const ASSETS = "build/assets";
 /**
  * Starts one gateway. `config` is the text of config.yaml, `bindings` the secrets and variables, `assets` the folder of static files;
  * `disk` is a folder for what Durable Objects keep, which is else forgotten when the gateway stops; `entry` is a module beside this one
- * that wraps the worker's entry module (`production.mjs`); `build` is the folder of the gateway that is started.
+ * that wraps the worker's entry module (`production.mjs`); `build` is the folder of the gateway that is started; `v8Flags` are the engine's.
  *
  * The result's `stop()` ends it; `logs()` are the JSON lines it has printed, `lines` all of them.
  */
-export async function startGateway({ config, bindings = {}, build = BUILD, assets = join(build, ASSETS), disk, entry }) {
+export async function startGateway({ config, bindings = {}, build = BUILD, assets = join(build, ASSETS), disk, entry, v8Flags = [] }) {
   const folder = await mkdtemp(join(tmpdir(), "llm-bridge-"));
-  await layOut(folder, { config, bindings, build, assets, disk: disk ?? join(folder, "disk"), entry });
+  await layOut(folder, { config, bindings, build, assets, disk: disk ?? join(folder, "disk"), entry, v8Flags });
   const flags = ["--control-fd=3", ...(entry ? ["--experimental"] : [])];
   const child = spawn(WORKERD, ["serve", ...flags, join(folder, "config.capnp")], { stdio: ["ignore", "pipe", "pipe", "pipe"] });
   const gateway = new Gateway(child, folder, bindings);
@@ -137,7 +137,7 @@ class Gateway {
 }
 
 /** Copies the worker's modules into `folder`, beside a generated configuration of workerd. */
-async function layOut(folder, { config, bindings, build, assets, disk, entry }) {
+async function layOut(folder, { config, bindings, build, assets, disk, entry, v8Flags }) {
   await mkdir(disk, { recursive: true });
   const modules = MODULES.filter(([name]) => name === CONFIG_MODULE || existsSync(join(build, name)));
   for (const [name] of modules) {
@@ -149,10 +149,10 @@ async function layOut(folder, { config, bindings, build, assets, disk, entry }) 
     await mkdir(join(folder, ENTRIES), { recursive: true });
     await cp(join(PROJECT, ENTRIES, entry), join(folder, ENTRIES, entry));
   }
-  await writeFile(join(folder, "config.capnp"), capnp(bindings, { assets, disk, modules, flags: entry ? ["experimental"] : [] }));
+  await writeFile(join(folder, "config.capnp"), capnp(bindings, { assets, disk, modules, flags: entry ? ["experimental"] : [], v8Flags }));
 }
 
-function capnp(bindings, { assets, disk, modules: all, flags }) {
+function capnp(bindings, { assets, disk, modules: all, flags, v8Flags }) {
   const modules = all.map(([name, kind]) => `(name = ${text(name)}, ${kind} = embed ${text(name)})`);
   const objects = OBJECTS.map(([name, kind]) => `(name = ${text(name)}, durableObjectNamespace = ${text(kind)})`);
   const namespaces = OBJECTS.map(([, kind]) => `(className = ${text(kind)}, uniqueKey = ${text(kind)}, enableSql = true)`);
@@ -169,6 +169,7 @@ function capnp(bindings, { assets, disk, modules: all, flags }) {
 
 const config :Workerd.Config = (
   services = ${list(services)},
+  v8Flags = ${list(v8Flags.map(text))},
   sockets = ${list([`(name = "http", address = "127.0.0.1:0", http = (), service = "main")`])},
 );
 

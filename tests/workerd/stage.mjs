@@ -61,10 +61,10 @@ export const freshId = () => `watched-${++watched}`;
  * Sets the scene; `config` makes the YAML from the fake, `bindings` are added to the usual keys. Where the times in `config` are
  * `paced`, `pace: PACE` lets the fake's pauses be so, too.
  */
-export async function startStage({ config = usualConfig, bindings = {}, provider = startFake, disk, entry, pace = config === usualConfig ? PACE : 1 } = {}) {
+export async function startStage({ config = usualConfig, bindings = {}, provider = startFake, disk, entry, v8Flags, pace = config === usualConfig ? PACE : 1 } = {}) {
   const fake = await provider({ pace });
   try {
-    const gateway = await startGateway({ config: config(fake), bindings: { ...USUAL_BINDINGS, ...bindings }, disk, entry });
+    const gateway = await startGateway({ config: config(fake), bindings: { ...USUAL_BINDINGS, ...bindings }, disk, entry, v8Flags });
     return new Stage(fake, gateway);
   } catch (fault) {
     await fake.stop();

@@ -46,9 +46,10 @@ pub(super) fn overhear(
     };
     let host = edge.clone();
     let (alarm, due, ready) = (None, None, Vec::new());
+    let to = writable.clone();
     let flow =
         Flow { relay, source, alarm, fresh: false, left: false, ready, due, writable, pumping: None, cancel, host };
-    edge.keep(async move { flow.run(held).await });
+    edge.keep_writing(&to, async move { flow.run(held).await });
     Ok(())
 }
 
