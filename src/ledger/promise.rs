@@ -57,8 +57,11 @@ pub struct Lease {
 pub struct Lost {
     /// The number of its row.
     pub row: u64,
-    /// When that was written.
+    /// The time of that row: when the request was lost, but not before the row above.
     pub at: Millis,
+    /// When the row was written. Older books do not know it.
+    #[serde(default)]
+    pub found: Millis,
     /// When the truth took its place, if it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled: Option<Millis>,
@@ -173,8 +176,8 @@ impl Held {
             (Stage::Live, None) => self.lapses(),
             (Stage::Lapsed, None) => self.promise.until,
             (Stage::Over, None) => {
-                let lost = self.promise.lost().map_or(0, |lost| lost.at);
-                self.promise.until.max(lost).saturating_add(REMEMBERED + 1)
+                let found = self.promise.lost().map_or(0, |lost| lost.found.max(lost.at));
+                self.promise.until.max(found).saturating_add(REMEMBERED + 1)
             }
         }
     }
@@ -261,7 +264,7 @@ impl Promises {
         if let Some(lease) = &mut promise.lease {
             (*lease.draft, lease.lost) = (Entry { promise: None, ..receipt.clone() }, Some(lost));
         }
-        let stage = if promise.until > lost.at && lost.settled.is_none() { Stage::Lapsed } else { Stage::Over };
+        let stage = if promise.until > lost.found && lost.settled.is_none() { Stage::Lapsed } else { Stage::Over };
         self.put(receipt.id.clone(), Held { promise, stage, grace: 0 });
         self.find(&receipt.id)
     }

@@ -121,14 +121,20 @@ impl Book {
                 Due::Lost(promise, since) => lost.extend(promise.receipt(since).map(|receipt| (*promise, receipt))),
             }
         }
-        if lost.is_empty() {
-            return;
+        for day in lost.chunk_by(|(_, one), (_, next)| day_of(one.ended) == day_of(next.ended)) {
+            self.lose(day, now, writes);
         }
-        let (promises, receipts): (Vec<Promise>, Vec<Entry>) = lost.into_iter().unzip();
-        self.enter(&receipts, now, writes);
-        let place = Lost { row: self.last, at: now, settled: None };
-        for (promise, receipt) in promises.into_iter().zip(receipts) {
-            let promise = self.open.lose(promise, &receipt, place);
+    }
+
+    /// Enters receipts of requests that were lost on one day. They belong to that day, whenever the account is asked for the next time: until
+    /// then nothing else was entered.
+    fn lose(&mut self, lost: &[(Promise, Entry)], now: Millis, writes: &mut Vec<Write>) {
+        let receipts: Vec<Entry> = lost.iter().map(|(_, receipt)| receipt.clone()).collect();
+        let at = receipts.last().map_or(now, |receipt| receipt.ended.clamp(self.latest, now));
+        self.enter(&receipts, at, writes);
+        let place = Lost { row: self.last, at, found: now, settled: None };
+        for (promise, receipt) in lost {
+            let promise = self.open.lose(promise.clone(), receipt, place);
             writes.extend(promise.map(|promise| written(&receipt.id, promise)));
         }
     }

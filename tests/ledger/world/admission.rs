@@ -91,6 +91,7 @@ impl World {
             grace: 0,
             extended: ask.draft.is_none(),
             lost: None,
+            found: 0,
             settled: None,
             live: true,
         };

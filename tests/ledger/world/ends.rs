@@ -1,6 +1,6 @@
 //! What must be true of requests that end: that are settled, given back, or lost; and of those that live on.
 
-use llm_bridge::ledger::{Entry, LEASE, LOST, Order, Promise, Row, Tokens, Write};
+use llm_bridge::ledger::{Entry, LEASE, LOST, Order, Promise, Row, Tokens, Write, day_of};
 
 use super::World;
 
@@ -12,20 +12,23 @@ impl World {
             Order::Renew { id, .. } | Order::Release(id) => vec![id],
             _ => Vec::new(),
         };
-        let mut void = Vec::new();
+        let (mut void, latest) = (Vec::new(), self.latest);
         for (id, under) in self.open.iter_mut().filter(|(id, _)| !about.contains(&id.as_str())) {
             let ended = under.lapses();
             under.live &= ended > time;
             if under.settled.is_none() && !under.live && under.lost.is_none() {
                 let receipt = under.receipt(ended);
-                let kept: Vec<Entry> = self.store.entries().map(|(_, entry)| entry).filter(|e| e.id == *id).collect();
-                assert_eq!(kept, std::slice::from_ref(&receipt));
-                self.latest = time;
+                let kept: Vec<(u64, Entry)> = self.store.entries().filter(|(_, entry)| entry.id == *id).collect();
+                let at = kept[0].0;
+                assert_eq!(kept, [(at, receipt.clone())]);
+                // It belongs to the day on which it was lost, but rows stand in the order of their times.
+                assert!(ended.max(latest) <= at && at <= time && day_of(at) == day_of(ended.max(latest)), "{at}");
+                self.latest = self.latest.max(at);
                 if !self.older.contains(id) {
                     let most = under.promise.cost;
-                    self.honest.insert(id.clone(), (time, receipt.cost.unwrap_or(most).min(most)));
+                    self.honest.insert(id.clone(), (at, receipt.cost.unwrap_or(most).min(most)));
                 }
-                under.lost = Some((time, receipt));
+                (under.lost, under.found) = (Some((at, receipt)), time);
             } else if under.lost.is_some() && under.forgotten() <= time {
                 void.push(id.clone());
             }

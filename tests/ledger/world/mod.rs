@@ -53,6 +53,8 @@ struct Under {
     extended: bool,
     /// Its receipt: when it was entered, and how it stands.
     lost: Option<(u64, Entry)>,
+    /// When that was entered, whatever time it has.
+    found: u64,
     settled: Option<u64>,
     live: bool,
 }
@@ -73,8 +75,7 @@ impl Under {
 
     /// When nothing is left of it, once it is lost.
     fn forgotten(&self) -> u64 {
-        let since = self.lost.as_ref().map_or(self.promise.until, |(at, _)| self.promise.until.max(*at));
-        self.settled.unwrap_or(since) + REMEMBERED + 1
+        self.settled.unwrap_or(self.promise.until.max(self.found)) + REMEMBERED + 1
     }
 
     /// The receipt of it, if it is lost.
@@ -106,7 +107,7 @@ pub struct World {
     older: HashSet<String>,
 }
 
-fn period(per: Period, at: u64) -> u64 {
+pub fn period(per: Period, at: u64) -> u64 {
     let day = day_of(at);
     let date = date::date(day);
     match per {
