@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may insist")]
 
 mod extremes;
+mod family;
 mod orders;
 mod store;
 mod world;

@@ -1,0 +1,333 @@
+//! A member's key and the key above it: each request is asked for at both, one after the other, while others come, go and are cancelled, and
+//! days and weeks end. Whatever the order: neither budget is given out twice, and both books have the same receipts.
+
+use std::collections::BTreeMap;
+
+use llm_bridge::ledger::{Answer, Ask, Book, Budget, Entry, LOST, Order, Period, Refusal, Reply, SPAN, Terms, Tokens};
+use proptest::prelude::*;
+
+use crate::EVE;
+use crate::store::Store;
+use crate::world::period;
+
+/// So long a request may take, and a minute more: then it has told its truth, or never will.
+const LIFE: u64 = 400_000;
+const MEMBER: usize = 0;
+const TEAM: usize = 1;
+
+/// How far a request has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    New,
+    /// The member's account has granted it.
+    Half,
+    /// Both have.
+    Whole,
+    /// The team's account has refused it; what the member's has granted is still to be given back.
+    Refused,
+    /// It is over for the gateway: settled, given back, or refused at once.
+    Over,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// The request goes on by one account.
+    Advance(usize),
+    /// Its isolate dies: nothing more is heard of it.
+    Die(usize),
+    /// It ends, having cost so much of a hundred parts of what was granted; the books are told in this order, the second after so long.
+    End(usize, u64, bool, u64),
+    /// It renews its leases, having cost so much of a hundred parts.
+    Renew(usize, u64),
+    Pass(u64),
+    Reopen(usize),
+}
+
+struct Account {
+    book: Book,
+    store: Store,
+    terms: Terms,
+    /// What was granted, by request: when, and how much at most.
+    granted: BTreeMap<String, (u64, u64)>,
+}
+
+impl Account {
+    fn new(terms: Terms) -> Self {
+        let mut account =
+            Self { book: Book::default(), store: Store::default(), terms: terms.clone(), granted: BTreeMap::new() };
+        account.obey(Order::Post { hash: "hash".into(), terms, version: 1 }, EVE);
+        account
+    }
+
+    fn obey(&mut self, order: Order, now: u64) -> Reply {
+        let mut writes = Vec::new();
+        let reply = self.book.obey(order, now, &mut writes);
+        self.store.write(&writes);
+        reply
+    }
+
+    /// Whether it grants the request, which may then get a shorter answer.
+    fn admit(&mut self, ask: &mut Ask, now: u64) -> Result<(), Refusal> {
+        match self.obey(Order::Admit(ask.clone()), now) {
+            Reply::Granted { limit, .. } => {
+                limit.into_iter().for_each(|limit| ask.shorten(limit));
+                self.granted.insert(ask.id.clone(), (now, ask.cost.unwrap()));
+                Ok(())
+            }
+            Reply::Refused { refusal, .. } => Err(refusal),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn release(&mut self, id: &str, now: u64) {
+        self.obey(Order::Release(id.to_owned()), now);
+        self.granted.remove(id);
+    }
+
+    /// The entries, by request.
+    fn entries(&self) -> BTreeMap<String, (u64, Entry)> {
+        let all: Vec<_> = self.store.entries().map(|(at, entry)| (entry.id.clone(), (at, entry))).collect();
+        let by_id: BTreeMap<_, _> = all.iter().cloned().collect();
+        assert_eq!(by_id.len(), all.len(), "one entry for each request");
+        by_id
+    }
+
+    /// What is spent in this period, and what those under way may still cost, is no more than the budget; no minute has more requests than
+    /// it may.
+    fn check(&self, now: u64) {
+        let (entries, budget) = (self.entries(), self.terms.budget.unwrap());
+        let here = entries.values().filter(|(at, _)| period(budget.per, *at) == period(budget.per, now));
+        let spent: u64 = here.map(|(_, entry)| entry.charge()).sum();
+        let held = |(id, (at, most)): (&String, &(u64, u64))| match entries.get(id) {
+            _ if at + LIFE <= now => 0,
+            None => *most,
+            Some((_, entry)) if entry.outcome == LOST => most - entry.charge(),
+            Some(_) => 0,
+        };
+        let held: u64 = self.granted.iter().map(held).sum();
+        assert!(spent + held <= budget.nanos, "{spent} spent and {held} held of {budget:?}");
+        let minute = self.granted.values().filter(|(at, _)| at + SPAN > now).count() as u64;
+        assert!(minute <= self.terms.requests_per_minute.unwrap());
+    }
+}
+
+struct Family {
+    accounts: [Account; 2],
+    requests: Vec<(Stage, Ask)>,
+    /// Truths that are on their way: when, to which account, what.
+    post: Vec<(u64, usize, Entry)>,
+    now: u64,
+}
+
+impl Family {
+    fn new(terms: [Terms; 2], asks: Vec<Ask>) -> Self {
+        let requests = asks.into_iter().map(|ask| (Stage::New, ask)).collect();
+        Self { accounts: terms.map(Account::new), requests, post: Vec::new(), now: EVE }
+    }
+
+    fn step(&mut self, step: &Step) {
+        match *step {
+            Step::Pass(millis) => self.pass(millis),
+            Step::Reopen(which) => {
+                let account = &mut self.accounts[which];
+                account.book = account.store.open(self.now);
+            }
+            Step::Advance(number) => self.advance(number),
+            Step::Die(number) => self.requests[number].0 = Stage::Over,
+            Step::End(number, parts, team_first, later) => self.end(number, parts, team_first, later),
+            Step::Renew(number, parts) => self.renew(number, parts),
+        }
+        self.accounts.iter().for_each(|account| account.check(self.now));
+    }
+
+    fn pass(&mut self, millis: u64) {
+        let until = self.now + millis;
+        self.post.sort_unstable_by_key(|(at, ..)| *at);
+        while self.post.first().is_some_and(|(at, ..)| *at <= until) {
+            let (at, which, entry) = self.post.remove(0);
+            self.now = at;
+            self.accounts[which].obey(Order::Settle(vec![entry]), at);
+        }
+        self.now = until;
+    }
+
+    fn advance(&mut self, number: usize) {
+        let (stage, ask) = &mut self.requests[number];
+        let [member, team] = &mut self.accounts;
+        *stage = match stage {
+            Stage::New if member.admit(ask, self.now).is_ok() => Stage::Half,
+            Stage::Half => {
+                (ask.hash, ask.fit) = (None, member.terms.budget.unwrap().fit);
+                ask.draft.iter_mut().for_each(|draft| draft.member = true);
+                if team.admit(ask, self.now).is_ok() { Stage::Whole } else { Stage::Refused }
+            }
+            Stage::Refused => {
+                member.release(&ask.id, self.now);
+                Stage::Over
+            }
+            Stage::Whole => Stage::Whole,
+            Stage::New | Stage::Over => Stage::Over,
+        };
+    }
+
+    /// What the gateway knows of a request that costs so much of a hundred parts of what was granted last.
+    fn cost(&self, number: usize, parts: u64) -> u64 {
+        self.requests[number].1.cost.unwrap() * parts / 100
+    }
+
+    fn is_in_time(&self, number: usize) -> bool {
+        let (stage, ask) = &self.requests[number];
+        let begun = self.accounts[MEMBER].granted.get(&ask.id).map_or(0, |(at, _)| *at);
+        *stage == Stage::Whole && self.now + 10_000 < begun + LIFE
+    }
+
+    fn end(&mut self, number: usize, parts: u64, team_first: bool, later: u64) {
+        if !self.is_in_time(number) {
+            return;
+        }
+        let cost = Some(self.cost(number, parts));
+        let (stage, ask) = &mut self.requests[number];
+        let draft = ask.draft.as_deref().unwrap().clone();
+        let truth = Entry { id: ask.id.clone(), outcome: "complete".into(), cost, ended: self.now, ..draft };
+        *stage = Stage::Over;
+        for (at, which) in [(self.now, usize::from(team_first)), (self.now + later, usize::from(!team_first))] {
+            self.post.push((at, which, Entry { member: which == TEAM, ..truth.clone() }));
+        }
+        self.pass(0);
+    }
+
+    fn renew(&mut self, number: usize, parts: u64) {
+        if !self.is_in_time(number) {
+            return;
+        }
+        let (cost, id) = (Some(self.cost(number, parts)), self.requests[number].1.id.clone());
+        for account in &mut self.accounts {
+            account.obey(Order::Renew { id: id.clone(), tokens: Tokens::default(), cost }, self.now);
+        }
+    }
+
+    /// Long after, when every period is over: the books agree, and nothing is held.
+    fn finish(mut self) {
+        for number in 0..self.requests.len() {
+            if self.requests[number].0 == Stage::Refused {
+                self.advance(number);
+            }
+        }
+        self.pass(LIFE + 1);
+        // The month after next.
+        self.now += 40 * 86_400_000;
+        for account in &mut self.accounts {
+            account.obey(Order::Usage { from: 0, to: 0 }, self.now);
+        }
+        let [member, team] = self.accounts.each_ref().map(Account::entries);
+        for (_, ask) in &self.requests {
+            let [in_member, in_team] = self.accounts.each_ref().map(|account| account.granted.contains_key(&ask.id));
+            assert!(member.contains_key(&ask.id) || !in_member);
+            assert_eq!(team.contains_key(&ask.id), in_team, "one receipt for each request that was admitted");
+            if let (Some((_, one)), Some((_, other))) = (member.get(&ask.id), team.get(&ask.id)) {
+                // What is guessed of a request, each book was told at its own time.
+                let plain = |entry: &Entry| (entry.outcome.clone(), entry.cost.filter(|_| entry.outcome != LOST));
+                assert!(plain(one) == plain(other) && !one.member && other.member, "{one:?} {other:?}");
+            }
+        }
+        for account in &mut self.accounts {
+            let cost = account.terms.budget.map(|budget| budget.nanos);
+            let mut last = Ask { id: "last".into(), models: vec!["m".into()], cost, ..Ask::default() };
+            assert_eq!(account.admit(&mut last, self.now), Ok(()), "nothing is held, and each place is free");
+        }
+    }
+}
+
+fn terms() -> impl Strategy<Value = Terms> {
+    let per = prop_oneof![Just(Period::Day), Just(Period::Week), Just(Period::Month)];
+    (100u64..1_500, per, any::<bool>(), 1u64..8, 1u64..6).prop_map(|(nanos, per, fit, requests, concurrent)| Terms {
+        budget: Some(Budget { nanos, per, fit }),
+        requests_per_minute: Some(requests),
+        concurrent: Some(concurrent),
+        ..Terms::default()
+    })
+}
+
+fn asks() -> impl Strategy<Value = Vec<Ask>> {
+    let ask = (0u64..100, 1u64..3_000, 1u64..3, 1u64..400, 1u64..20, any::<bool>());
+    let ask = ask.prop_map(|(besides, each, drawn, limit, least, settable)| {
+        let answer = Answer { besides, each, drawn, limit, least, settable };
+        let draft = Entry { outcome: LOST.into(), cost: Some(besides), estimated: true, ..Entry::default() };
+        let (cost, draft, life) = (Some(answer.cost(limit)), Some(Box::new(draft)), LIFE);
+        Ask {
+            hash: Some("hash".into()),
+            models: vec!["m".into()],
+            cost,
+            answer: Some(answer),
+            life,
+            draft,
+            ..Ask::default()
+        }
+    });
+    prop::collection::vec(ask, 14).prop_map(|mut asks| {
+        for (number, ask) in asks.iter_mut().enumerate() {
+            ask.id = format!("{number:032x}");
+        }
+        asks
+    })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let number = || 0usize..14;
+    let pass = prop_oneof![
+        4 => 0u64..2_000,
+        3 => 2_000u64..30_000,
+        2 => 59_000u64..76_000,
+        1 => 100_000u64..500_000,
+        1 => Just(86_400_000),
+    ];
+    prop_oneof![
+        9 => number().prop_map(Step::Advance),
+        1 => number().prop_map(Step::Die),
+        4 => (number(), 0u64..=100, any::<bool>(), 0u64..6_000).prop_map(|(a, b, c, d)| Step::End(a, b, c, d)),
+        2 => (number(), 0u64..=100).prop_map(|(a, b)| Step::Renew(a, b)),
+        4 => pass.prop_map(Step::Pass),
+        1 => (0usize..2).prop_map(Step::Reopen),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_budget_of_two_is_given_out_twice_and_both_books_agree(
+        terms in (terms(), terms()), asks in asks(), steps in prop::collection::vec(step(), 1..120),
+    ) {
+        let mut family = Family::new([terms.0, terms.1], asks);
+        for step in &steps {
+            family.step(step);
+        }
+        family.finish();
+    }
+
+    /// All at once: what is granted to those who come while none has ended is together no more than the budget, and a granted limit never costs more
+    /// than is left.
+    #[test]
+    fn parallel_requests_of_a_budget_that_fits_get_no_more_than_it_together(
+        nanos in 0u64..5_000, asks in asks(), ends in prop::collection::vec((0usize..14, 0u64..=100), 0..14),
+    ) {
+        let terms = Terms { budget: Some(Budget { nanos, per: Period::Total, fit: true }), ..Terms::default() };
+        let mut account = Account::new(Terms { requests_per_minute: Some(100), ..terms });
+        for mut ask in asks.clone() {
+            let _ = account.admit(&mut ask, EVE);
+            let given: u64 = account.granted.values().map(|(_, most)| most).sum();
+            prop_assert!(given <= nanos, "{given} of {nanos}");
+        }
+        // Those that end give back what they did not take, and others get it; never more than once.
+        for (round, (number, parts)) in ends.into_iter().enumerate() {
+            let mut ask = asks[number].clone();
+            if let Some((_, most)) = account.granted.get(&ask.id).copied() {
+                let truth = Entry { id: ask.id.clone(), cost: Some(most * parts / 100), ..Entry::default() };
+                account.obey(Order::Settle(vec![truth]), EVE + 1);
+            }
+            ask.id = format!("again-{round}");
+            let _ = account.admit(&mut ask, EVE + 2);
+            account.check(EVE + 2);
+        }
+    }
+}
