@@ -261,6 +261,26 @@ fn a_parent_that_is_no_good_closes_every_door_to_its_members_at_once() {
 }
 
 #[test]
+fn a_request_whose_admission_failed_holds_nothing_and_has_no_receipt() {
+    let office = Office::open();
+    office.key(&json!({"id": "team", "concurrent_requests": 1}));
+    let key = office.key(&json!({"id": "kid", "parent": "team", "concurrent_requests": 1}));
+    assert_eq!(office.chat(&key).status, 200);
+    // The answer of the key's own account is lost, or that of the account above, or that never gets the question.
+    for fates in [vec![Fate::Unanswered], vec![Fate::Fine, Fate::Unanswered], vec![Fate::Fine, Fate::Lost]] {
+        office.world.fates.borrow_mut().extend(fates);
+        assert_eq!(office.chat(&key).status, 503);
+        assert_eq!(office.chat(&key).status, 200, "each place is free");
+    }
+    office.wait(80_000);
+    for id in ["kid", "team"] {
+        let receipts = office.admin(&format!("GET /keys/{id}/receipts"), &json!({})).json();
+        let outcomes: Vec<_> = receipts["data"].as_array().unwrap().iter().map(|receipt| &receipt["outcome"]).collect();
+        assert_eq!(outcomes, ["complete"; 4], "{id}");
+    }
+}
+
+#[test]
 fn counts_cost_a_key_without_limits_no_call_and_another_one_call_more_at_most() {
     let office = Office::open();
     let count = |key: &str| office.shown(key, "POST /v1/tokenize", CHAT).status;

@@ -159,7 +159,11 @@ pub async fn admit<H: Host>(bridge: &Bridge, host: &H, caller: &Caller, need: im
     let guess = need.guess();
     let mut ask = need.ask(&permit.id, hash, &guess);
     let tier = guess.tier.as_deref();
-    let terms = match order(host, &caller.key_id, &Order::Admit(ask.clone())).await? {
+    let reply = order(host, &caller.key_id, &Order::Admit(ask.clone())).await;
+    if reply.is_err() {
+        release(host, &[&caller.key_id], &permit.id).await;
+    }
+    let terms = match reply? {
         Reply::Granted { terms, gauges, limit } => {
             (permit.gauges, permit.limited) = (gauges, !free(&terms));
             permit.take(&mut ask, limit, terms.budget.is_some());
@@ -176,8 +180,8 @@ pub async fn admit<H: Host>(bridge: &Bridge, host: &H, caller: &Caller, need: im
         ask.draft.iter_mut().for_each(|draft| draft.member = true);
         let reply = order(host, &parent, &Order::Admit(ask.clone())).await;
         let Ok(Reply::Granted { limit, terms, .. }) = reply else {
-            // What was promised is given back; if even that fails, it ends by itself.
-            let _ = order(host, &caller.key_id, &Order::Release(permit.id)).await;
+            let granted = [caller.key_id.as_str(), &parent];
+            release(host, granted.get(..if reply.is_ok() { 1 } else { 2 }).unwrap_or_default(), &permit.id).await;
             return Err(reply.map_or_else(|error| error, |reply| refused(bridge, host, hash, reply, tier)));
         };
         permit.take(&mut ask, limit, terms.budget.is_some());
@@ -187,6 +191,15 @@ pub async fn admit<H: Host>(bridge: &Bridge, host: &H, caller: &Caller, need: im
         host.hold(Lease::new(&permit, guess, now));
     }
     Ok(permit)
+}
+
+/// Gives back what accounts have promised to a request that does not go on; or may have, if their answer was lost. If even that fails, its
+/// lease ends.
+async fn release<H: Host>(host: &H, accounts: &[&str], id: &str) {
+    let release = Order::Release(id.to_owned());
+    for account in accounts {
+        let _ = order(host, account, &release).await;
+    }
 }
 
 /// What an account would say without counting anything.
