@@ -2,187 +2,186 @@
 // its receipt says `lost`, until the truth comes.
 
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { chunk, DONE, event } from "./behaviours.mjs";
-import { expectWhole, sumsOf } from "./bills.mjs";
-import { begin, chatRequest, HELLO, open, until } from "./client.mjs";
+import { begin, soon, until } from "./client.mjs";
 import { expectError } from "./expect.mjs";
-import { startGateway } from "./harness.mjs";
-import { OFFICE, Office } from "./office.mjs";
-import { KEY, PROVIDER_KEY, startStage } from "./stage.mjs";
+import { BUDGET, isLost, LEASE_MS, startLeases, USAGE } from "./lease-stage.mjs";
 
-const LEASE_MS = 75_000;
-const STEP_MS = 10_000;
-const BINDINGS = { ...OFFICE, ACCESS_API_KEYS: KEY, ANY_API_KEY: PROVIDER_KEY };
-// A dollar for a million tokens of the prompt, ten for those of an answer.
-const PRICE = "price: { input: 1, output: 10 }, max_output: 1000, context: 100000";
-const config = (fake) => `
-providers:
-  any: { base_url: "${fake.base}", models: { "*": { ${PRICE}, clocks: { idle: 600, first_token: 600 } } } }
-`;
-const USAGE = { prompt_tokens: 7, completion_tokens: 11, total_tokens: 18 };
-const BUDGET = { amount_nanos: 1e9, per: "day" };
+const ONE = { budget: BUDGET, concurrent_requests: 1 };
+const CROWDED = { status: 429, code: "rate_limit_exceeded", says: /requests under way/ };
 
 describe("the lease of a request", () => {
-  let stage, gateway, office, disk;
+  let leases;
   before(async () => {
-    disk = await mkdtemp(join(tmpdir(), "llm-bridge-disk-"));
-    stage = await startStage({ config, bindings: BINDINGS, disk, entry: "production.mjs" });
-    enter(stage.gateway);
+    leases = await startLeases();
   });
-  after(async () => {
-    await gateway.stop();
-    await stage.fake.stop();
-    await rm(disk, { recursive: true });
-  });
-
-  function enter(entered) {
-    gateway = entered;
-    office = new Office(gateway.url);
-  }
-
-  /** Kills the process and starts another on the same disk. */
-  async function restart() {
-    const { now } = await gateway.control();
-    await gateway.stop();
-    enter(await startGateway({ config: config(stage.fake), bindings: BINDINGS, disk, entry: "production.mjs" }));
-    await gateway.control({ advance: now - (await gateway.control()).now });
-  }
-
-  /** Lets time pass as it passes: in steps, each seen by those who wait. While the gateway takes some orders, its timers come to their turn. */
-  async function pass(ms) {
-    for (let left = ms; left > 0; left -= STEP_MS) {
-      await gateway.control({ advance: Math.min(left, STEP_MS) });
-      for (let order = 0; order < 6; order++) await sleep(10).then(() => gateway.control());
-    }
-  }
-
-  const calls = async () => (await gateway.control()).calls.ACCOUNTS ?? 0;
-  const rows = async () => (await gateway.control()).rows.ACCOUNTS?.written ?? 0;
-
-  /** A stream up to its first word, its provider's side in the hands of the test. */
-  async function beginStream(key, model) {
-    const held = stage.held(model);
-    const request = chatRequest(key, { model: `any/${model}`, messages: HELLO, stream: true, max_tokens: 1000 });
-    const answering = open(`${gateway.url}/v1/chat/completions`, request);
-    const exchange = await held;
-    exchange.openStream();
-    exchange.write(event(chunk(exchange.request, { content: "first" })));
-    const answer = await answering;
-    await answer.until("first");
-    return { exchange, answer };
-  }
-
-  function finish({ exchange, answer }) {
-    exchange.write(event(chunk(exchange.request, {}, { usage: USAGE })) + DONE);
-    exchange.end();
-    return answer.rest();
-  }
-
-  const ask = (key, model = "ok") => office.ask(key, `any/${model}`, { max_tokens: 1000 });
-
-  async function settled(id, count, outcome) {
-    const receipts = await until(async () => {
-      const found = await office.receipts(id);
-      return found.length >= count && (!outcome || found.some((receipt) => receipt.outcome === outcome)) && found;
-    }, `${count} receipts of ${id}`);
-    assert.equal(receipts.length, count, JSON.stringify(receipts));
-    expectWhole(receipts);
-    assert.deepEqual(await office.totals(id), sumsOf(receipts));
-    return receipts;
-  }
+  after(() => leases.stop());
 
   it("costs a request under a minute nothing: two calls, and no row more", async () => {
-    const key = await office.key("short", { budget: BUDGET, concurrent_requests: 1 });
-    assert.equal((await ask(key)).status, 200);
-    await settled("vk_short", 1);
-    const before = { calls: await calls(), rows: await rows() };
-    const stream = await beginStream(key, "short-stream");
-    await pass(55_000);
-    await finish(stream);
-    await until(async () => (await calls()) >= before.calls + 2 && (await rows()) >= before.rows + 3, "the settlement");
+    const key = await leases.office.key("short", ONE);
+    assert.equal((await leases.ask(key)).status, 200);
+    await leases.settled("vk_short", 1);
+    const before = { calls: await leases.calls(), rows: await leases.rows() };
+    const stream = await leases.beginStream(key, "short-stream");
+    await leases.pass(55_000);
+    await leases.finish(stream);
+    await until(async () => (await leases.calls()) >= before.calls + 2 && (await leases.rows()) >= before.rows + 3, "the settlement");
     // One call more than these two, if there is one, comes at once.
     await sleep(100);
-    const spent = { calls: (await calls()) - before.calls, rows: (await rows()) - before.rows };
+    const spent = { calls: (await leases.calls()) - before.calls, rows: (await leases.rows()) - before.rows };
     assert.deepEqual(spent, { calls: 2, rows: 3 }, "admission writes a row; settlement writes one and deletes one");
   });
 
   for (const [what, start] of [
-    ["a stream that flows", async (key) => beginStream(key, "long-stream")],
+    ["a stream that flows", (key) => leases.beginStream(key, "long-stream")],
     ["a whole answer", async (key) => {
-      const held = stage.held("long-whole");
-      const answering = begin(`${gateway.url}/v1/chat/completions`, chatRequest(key, { model: "any/long-whole", messages: HELLO })).answering;
+      const held = leases.stage.held("long-whole");
+      const { answering } = begin(leases.url(), leases.request(key, { model: "any/long-whole" }));
       return { exchange: await held, answering };
     }],
   ]) {
     it(`is renewed for ${what}, which keeps its slot for minutes`, async () => {
       const id = `long-${what.length}`;
-      const key = await office.key(id, { budget: BUDGET, concurrent_requests: 1 });
-      const before = await calls();
+      const key = await leases.office.key(id, ONE);
+      const before = await leases.calls();
       const { exchange, answer, answering } = await start(key);
-      await pass(200_000);
+      await leases.pass(200_000);
       // Admission, and renewals after 60, 90, 120, 150 and 180 s: more than one may fall into a step.
-      const renewals = (await calls()) - before - 1;
+      const renewals = (await leases.calls()) - before - 1;
       assert.ok(renewals >= 4 && renewals <= 6, `${renewals} renewals`);
-      expectError(await ask(key), { status: 429, code: "rate_limit_exceeded", says: /1 requests under way/ });
-      if (answer) await finish({ exchange, answer });
+      expectError(await leases.ask(key), CROWDED);
+      if (answer) await leases.finish({ exchange, answer });
       else {
         const choices = [{ index: 0, message: { role: "assistant", content: "hi" }, finish_reason: "stop" }];
         exchange.json(200, JSON.stringify({ id: "x", object: "chat.completion", created: 1, model: "m", choices, usage: USAGE }));
-        await (await answering).rest();
+        await (await soon(answering, "the whole answer")).rest();
       }
-      const [receipt] = await settled(`vk_${id}`, 1);
+      const [receipt] = await leases.settled(`vk_${id}`, 1);
       assert.equal(receipt.outcome, "complete");
-      assert.equal((await ask(key)).status, 200);
+      assert.equal((await leases.ask(key)).status, 200);
     });
   }
 
   it("ends with the process: a `lost` receipt, a free slot, and the rest held until the request's time is over", async () => {
-    const key = await office.key("killed", { budget: BUDGET, concurrent_requests: 1 });
-    const { answer } = await beginStream(key, "killed");
+    const key = await leases.office.key("killed", ONE);
+    const { answer } = await leases.beginStream(key, "killed");
     const gone = assert.rejects(answer.rest());
     // Heard of once more, with what was said.
-    await pass(70_000);
-    await restart();
+    await leases.pass(70_000);
+    await leases.restart();
     await gone;
-    expectError(await ask(key), { status: 429, says: /1 requests under way/ });
+    expectError(await leases.ask(key), CROWDED);
     // An account that is opened again grants its requests 75 s, in which they could renew their leases.
-    await gateway.control({ advance: LEASE_MS + 1000 });
-    assert.equal((await ask(key)).status, 200);
-    const receipts = await settled("vk_killed", 2);
-    const lost = receipts.find((receipt) => receipt.outcome === "lost");
+    await leases.jump(LEASE_MS + 1000);
+    assert.equal((await leases.ask(key)).status, 200);
+    const receipts = await leases.settled("vk_killed", 2);
+    const lost = receipts.find(isLost);
     assert.deepEqual([lost.estimated, lost.provider, lost.model, lost.stream, lost.key_id], [true, "any", "killed", true, "vk_killed"]);
     assert.ok(lost.tokens.prompt > 0 && lost.tokens.completion > 0, JSON.stringify(lost));
     // What it could have cost beyond that is held: of a budget as large as that, nothing is left for another.
     const spent = receipts.reduce((sum, receipt) => sum + receipt.cost_nanos, 0);
     const tight = { budget: { amount_nanos: spent + 15_000_000, per: "day" } };
-    await office.order("PATCH", "/keys/vk_killed", tight);
-    expectError(await ask(key), { status: 429, code: "insufficient_quota" });
-    await gateway.control({ advance: 700_000 });
-    assert.equal((await ask(key)).status, 200);
-    await settled("vk_killed", 3);
+    await leases.office.order("PATCH", "/keys/vk_killed", tight);
+    expectError(await leases.ask(key), { status: 429, code: "insufficient_quota" });
+    await leases.jump(700_000);
+    assert.equal((await leases.ask(key)).status, 200);
+    await leases.settled("vk_killed", 3);
   });
 
   it("may be over while the request lives: its truth takes the place of the `lost` receipt", async () => {
-    const key = await office.key("late", { budget: BUDGET, concurrent_requests: 1 });
-    const stream = await beginStream(key, "late");
-    // No renewal arrives.
-    await gateway.control({ away: { ACCOUNTS: "fails" } });
-    await pass(80_000);
-    await gateway.control({ away: {} });
-    assert.equal((await ask(key)).status, 200);
-    const before = await settled("vk_late", 2, "lost");
-    await finish(stream);
-    await until(async () => !(await office.receipts("vk_late")).some((receipt) => receipt.outcome === "lost"), "the truth");
-    const after = await settled("vk_late", 2);
-    const lost = before.find((receipt) => receipt.outcome === "lost");
+    const key = await leases.office.key("late", ONE);
+    const stream = await leases.beginStream(key, "late");
+    await leases.missRenewals();
+    await leases.pass(80_000);
+    assert.equal((await leases.ask(key)).status, 200);
+    const before = await leases.settled("vk_late", 2, (all) => all.some(isLost));
+    await leases.finish(stream);
+    const after = await leases.settled("vk_late", 2, (all) => !all.some(isLost));
+    await leases.missRenewals(false);
+    const lost = before.find(isLost);
     const truth = after.find((receipt) => receipt.number === lost.number);
     assert.deepEqual([truth.outcome, truth.tokens.prompt, truth.tokens.completion, truth.request_id], ["complete", 7, 11, lost.request_id]);
-    await restart();
-    assert.deepEqual(await settled("vk_late", 2), after);
+    await leases.restart();
+    assert.deepEqual(await leases.settled("vk_late", 2), after);
+  });
+
+  it("is taken up again by a renewal that arrives after two were missed: the slot is taken, and the receipt says what was heard", async () => {
+    const key = await leases.office.key("revived", { ...ONE, concurrent_requests: 2 });
+    const stream = await leases.beginStream(key, "revived");
+    await leases.missRenewals();
+    // Those due after 60 and 90 s.
+    await leases.pass(100_000);
+    const other = await leases.beginStream(key, "beside-it");
+    const third = await leases.beginStream(key, "beside-both");
+    const [lost] = (await leases.settled("vk_revived", 1)).filter(isLost);
+    assert.equal(lost.tokens.completion, 0, "nobody had told of a word");
+    expectError(await leases.ask(key), CROWDED);
+    await leases.finish(third);
+    await leases.settled("vk_revived", 2);
+    await leases.missRenewals(false);
+    await leases.pass(40_000);
+    const revived = (await leases.settled("vk_revived", 2, (all) => all.some((receipt) => isLost(receipt) && receipt.tokens.completion > 0))).find(isLost);
+    assert.deepEqual([revived.id, revived.number], [lost.id, lost.number]);
+    // It and the other: no third.
+    expectError(await leases.ask(key), CROWDED);
+    // Missed again: lost again, and not entered again.
+    await leases.missRenewals();
+    await leases.pass(LEASE_MS + 15_000);
+    assert.equal((await leases.ask(key)).status, 200);
+    await leases.settled("vk_revived", 4);
+    await leases.missRenewals(false);
+    await leases.finish(stream);
+    await leases.finish(other);
+    const all = await leases.settled("vk_revived", 4, (all) => !all.some(isLost));
+    assert.ok(all.every(({ outcome }) => outcome === "complete"), JSON.stringify(all));
+    await leases.restart();
+    assert.deepEqual(await leases.settled("vk_revived", 4), all);
+    for (let n = 0; n < 3; n++) assert.equal((await leases.ask(key)).status, 200);
+  });
+
+  it("is granted anew when the account is opened again, once, and goes on where renewals arrive", async () => {
+    const key = await leases.office.key("reopened", ONE);
+    const stream = await leases.beginStream(key, "reopened");
+    await leases.missRenewals();
+    // Opened again before its end (after 70 s), and then after the end that was written (after 140 s): 75 s anew each time.
+    for (const ms of [70_000, 70_000]) {
+      await leases.pass(ms);
+      await leases.reopen("vk_reopened");
+      expectError(await leases.ask(key), CROWDED);
+    }
+    await leases.missRenewals(false);
+    // Renewed by now; the account may be opened as often as it may.
+    for (let n = 0; n < 4; n++) {
+      await leases.pass(40_000);
+      await leases.reopen("vk_reopened");
+      expectError(await leases.ask(key), CROWDED);
+    }
+    await leases.finish(stream);
+    const [receipt] = await leases.settled("vk_reopened", 1);
+    assert.equal(receipt.outcome, "complete");
+    assert.equal((await leases.ask(key)).status, 200);
+  });
+
+  it("is granted anew once only, however often an account is opened that nobody tells anything", async () => {
+    const key = await leases.office.key("forgotten", { ...ONE, concurrent_requests: 2 });
+    const streams = [await leases.beginStream(key, "forgotten-1"), await leases.beginStream(key, "forgotten-2")];
+    const gone = streams.map(({ answer }) => assert.rejects(answer.rest()));
+    await leases.restart();
+    await Promise.all(gone);
+    await leases.jump(LEASE_MS + 1000);
+    // Its lease is over; whoever opens the account grants 75 s more, and writes that down.
+    for (const [ms, slots] of [[0, 0], [40_000, 0], [34_000, 0], [2_000, 2]]) {
+      await leases.jump(ms);
+      await leases.reopen("vk_forgotten");
+      if (slots === 0) expectError(await leases.ask(key), CROWDED);
+    }
+    for (let n = 0; n < 2; n++) assert.equal((await leases.ask(key)).status, 200);
+    const receipts = await leases.settled("vk_forgotten", 4);
+    assert.equal(receipts.filter(isLost).length, 2);
+    const both = [await leases.beginStream(key, "after-1"), await leases.beginStream(key, "after-2")];
+    expectError(await leases.ask(key), CROWDED);
+    for (const stream of both) await leases.finish(stream);
+    await leases.settled("vk_forgotten", 6);
   });
 });

@@ -6,19 +6,23 @@
 // - Clients who leave: `cut` milliseconds of that clock later, all that the request still does ends without a word, as it does on
 //   Cloudflare after 30 s (`cut: 30000`; nothing is cut as long as it is null).
 // - Objects: calls are counted by the name of their binding. `away` names those that do not answer, and how: `{ ACCOUNTS: "fails" }`
-//   refuses at once, `"hangs"` keeps the caller waiting until the object is back (`away: {}`).
+//   refuses at once, `"hangs"` keeps the caller waiting until the object is back (`away: {}`). `missed: "Renew"` lets no order of this name
+//   arrive at an account. `reopen: "vk_a"` closes the object of this account, as the platform closes one that has been idle: the next order
+//   opens it again.
 // - Answers: while `untaken` is a number (0 to begin with), the runtime gets answers below /v1 only when their clients have left, as if
 //   they had left in that moment. It is counted up by each answer that waits.
 
 import gateway, * as objects from "../../src/worker.mjs";
 
 const CONTROL = "/test/control";
+/** Asked for this, an object closes itself. */
+const CLOSE = "https://object/test/close";
 /** Waiting timers look at the clock this often, in milliseconds: each in its own request, for a request may not wake another's. */
 const LOOK = 5;
 
 const platform = { now: Date.now, setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
 const clock = { from: undefined, at: 0, speed: 1 };
-const state = { cut: null, away: {}, calls: {}, rows: {}, untaken: null };
+const state = { cut: null, away: {}, missed: null, calls: {}, rows: {}, untaken: null };
 
 const real = () => platform.now.call(Date);
 
@@ -80,11 +84,14 @@ const observed = (binding, Kind) =>
     constructor(context, env) {
       watch(context.storage.sql);
       super(context, env);
+      this.close = () => context.abort(new Error("closed by the test"));
     }
 
     async fetch(request) {
+      if (request.url === CLOSE) return this.close();
       state.calls[binding] = (state.calls[binding] ?? 0) + 1;
-      if (state.away[binding] === "fails") throw new Error(`${binding} is away`);
+      const isMissed = state.missed && (await request.clone().text()).startsWith(`{"${state.missed}"`);
+      if (isMissed || state.away[binding] === "fails") throw new Error(`${binding} is away`);
       while (state.away[binding]) await new Promise((resolve) => platform.setTimeout.call(globalThis, resolve, LOOK));
       cursors = [];
       const answer = await super.fetch(request);
@@ -102,8 +109,9 @@ export const Directory = observed("DIRECTORY", objects.Directory);
 export const Session = observed("SESSIONS", objects.Session);
 export const Vault = observed("VAULTS", objects.Vault);
 
-async function control(request) {
-  const { advance, speed, ...more } = await request.json();
+async function control(request, env) {
+  const { advance, speed, reopen, ...more } = await request.json();
+  if (reopen) await env.ACCOUNTS.getByName(reopen).fetch(CLOSE).catch(() => {});
   setClock({ advance, speed });
   Object.assign(state, more);
   return Response.json({ now: now(), ...state });
@@ -119,7 +127,7 @@ async function afterClient({ signal }, answering) {
 
 export default {
   fetch(request, env, context) {
-    if (new URL(request.url).pathname === CONTROL) return control(request);
+    if (new URL(request.url).pathname === CONTROL) return control(request, env);
     const left = () => {
       if (state.cut !== null) later(() => context.abort(new Error("cut: the client left")), state.cut);
     };
