@@ -1,12 +1,13 @@
 // `make -C bench costs`: counts what a request of each kind of key costs in Durable Object calls and rows, and writes docs/costs.md.
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { CHAT, counted, makeKeys } from "./keys.mjs";
 import { askOnce, encode, hammer, trickle } from "./load.mjs";
+import { SECTION } from "./losses.mjs";
 import { table } from "./report.mjs";
 import { ACCESS_KEY, PROJECT, Program, counting, startUpstream, stopAll, version } from "./systems.mjs";
 
@@ -56,8 +57,11 @@ process.once("exit", () => {
 });
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(130));
 
-const page = document(await measure(), await version.workerd());
-writeFileSync(join(PROJECT, "docs/costs.md"), page);
+const PAGE = join(PROJECT, "docs/costs.md");
+// Measured by another command.
+const losses = SECTION.exec(readFileSync(PAGE, "utf8"))?.[0] ?? "";
+const page = document(await measure(), await version.workerd()).replace(/^## How it is counted/m, (next) => losses + next);
+writeFileSync(PAGE, page);
 console.log(`${page}\nWritten to docs/costs.md.`);
 process.exit();
 
@@ -131,7 +135,7 @@ reads up to 100 receipts at a time, at least back to the last sums (each 50 rece
 
 | what happens | receipts of a key without limits | a limited key |
 | --- | --- | --- |
-| an isolate dies | those gathered there in the last 100 ms, and those on their way | the promise stands: the limits hold. After 75 s without a word (counted anew if the account, too, is opened again) the request's place is free, and the account's next order enters a receipt: \`lost\`, with the prompt and what was heard, estimated. The rest of the promise is held until its time is over (the request's, and 60 s); a receipt that arrives late takes that one's place |
+| an isolate dies | those gathered there in the last 100 ms, and those on their way: measured below | the promise stands: the limits hold. After 75 s without a word (counted anew if the account, too, is opened again) the request's place is free, and the account's next order enters a receipt: \`lost\`, with the prompt and what was heard, estimated, in the sums of the day on which the 75 s were over. The rest of the promise is held until its time is over (the request's, and 60 s); a receipt that arrives late takes that one's place |
 | the event that was to carry them is cut off | they wait in the isolate until the next request that comes 2 s later or more | not gathered |
 | an object does not answer | tried again after 0.2, 1 and 4 s, then written to the log as \`receipts_lost\` | the same; if it does not answer before the request, the caller gets 503 |
 | an object dies | nothing: what it answered is written | nothing |
