@@ -122,7 +122,7 @@ fn every_answer_is_as_described() {
     let office = Office::open();
     let key = office
         .key(&json!({"id": "a", "name": "A", "metadata": {"x": "y"}, "budget": {"amount": "5.5", "per": "week"},
-        "expires_at": 1_900_000_000, "models": ["demo/*"], "max_body_bytes": 10_000}));
+        "expires_at": 1_900_000_000, "models": ["demo/*"], "max_body_bytes": 10_000, "on_disconnect": "finish"}));
     office.json("POST /keys", &json!({"name": "no id"}));
     // Nobody knows what a demonstration costs, so that it keeps within no budget.
     office.json("PATCH /keys/a", &json!({"budget": null}));
@@ -131,7 +131,7 @@ fn every_answer_is_as_described() {
     for (line, body) in [
         (
             "POST /keys",
-            r#"{"id":"a","name":"A","metadata":{"x":"y"},"budget":{"amount":"5.5","per":"week"},"expires_at":1900000000,"models":["demo/*"],"max_body_bytes":10000}"#,
+            r#"{"id":"a","name":"A","metadata":{"x":"y"},"budget":{"amount":"5.5","per":"week"},"expires_at":1900000000,"models":["demo/*"],"max_body_bytes":10000,"on_disconnect":"finish"}"#,
         ),
         ("GET /keys?limit=1", ""),
         ("GET /keys/a", ""),

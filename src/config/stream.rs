@@ -1,5 +1,7 @@
 //! How long a provider may take, and how its streams are passed on. Words of the file, not deeds.
 
+use serde::{Deserialize, Serialize};
+
 use super::Millis;
 use super::yaml::{Node, Table};
 
@@ -51,12 +53,18 @@ pub enum StreamUsage {
 }
 
 /// What becomes of an answer whose client has left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum OnDisconnect {
     /// The provider's answer is broken off.
     Cancel,
-    /// It is heard to its end, for its usage.
+    /// It is heard for its usage, to its end or as long as the platform allows.
     Finish,
+}
+
+impl OnDisconnect {
+    /// All of them, by the words that operators use.
+    pub const WORDS: [(&'static str, Self); 2] = [("cancel", Self::Cancel), ("finish", Self::Finish)];
 }
 
 const DEFAULT_TOTAL: Millis = 600_000;
@@ -103,12 +111,14 @@ impl Streaming {
         let default = Self::default();
         let relays = [("native", RelayKind::Native), ("checked", RelayKind::Checked)];
         let usages = [("hide", StreamUsage::Hide), ("show", StreamUsage::Show), ("leave", StreamUsage::Leave)];
-        let ends = [("cancel", OnDisconnect::Cancel), ("finish", OnDisconnect::Finish)];
         Self {
             relay: row.at("relay").and_then(|node| node.choice(&relays)).unwrap_or(default.relay),
             usage: row.at("stream_usage").and_then(|node| node.choice(&usages)).unwrap_or(default.usage),
             keep_alive: row.at("keep_alive").and_then(|node| keep_alive(&node)).unwrap_or(default.keep_alive),
-            on_disconnect: row.at("on_disconnect").and_then(|node| node.choice(&ends)).unwrap_or(default.on_disconnect),
+            on_disconnect: row
+                .at("on_disconnect")
+                .and_then(|node| node.choice(&OnDisconnect::WORDS))
+                .unwrap_or(default.on_disconnect),
         }
     }
 }

@@ -1,10 +1,12 @@
-//! The close of a request: its receipt, once all is known that goes into it, and its line for the log. It counts no tokens itself.
+//! The close of a request: whether it waits for its client, its receipt, once all is known that goes into it, and its line for the log. It counts
+//! no tokens itself.
 
 use std::rc::Rc;
 
 use super::Bridge;
 use super::receipt::{Receipt, Unread};
 use crate::adapters::openai::tally;
+use crate::config::{OnDisconnect, Streaming};
 use crate::error::Error;
 use crate::policy::tokens;
 use crate::tokens::Encoding;
@@ -29,6 +31,14 @@ struct Asked {
     /// How much of the answer was kept, in bytes, and how much it was.
     kept: u64,
     said: u64,
+}
+
+impl Receipt {
+    /// Whether the answer is heard for its usage although its client has left: the key's word counts before the provider's row.
+    pub fn outlives_client(&self, row: &Streaming) -> bool {
+        let own = self.permit.as_ref().and_then(|permit| permit.on_disconnect);
+        own.unwrap_or(row.on_disconnect) == OnDisconnect::Finish
+    }
 }
 
 impl Closing {

@@ -19,7 +19,7 @@ use crate::adapters::openai::task::{self, Task};
 use crate::adapters::openai::{encode, outbound, whole};
 use crate::adapters::{self, CHAT, Encode, Head, echo};
 use crate::chat::Event;
-use crate::config::{Millis, OnDisconnect, StreamUsage};
+use crate::config::{Millis, StreamUsage};
 use crate::error::{Error, Result};
 use crate::policy::price;
 use crate::policy::route::Target;
@@ -129,8 +129,9 @@ pub(super) async fn answer<H: Host>(
         Gathered::Whole(bytes, buffer) => (bytes, buffer),
         Gathered::Long(rest, head) if is_native => {
             receipt.status = 200;
-            let (streaming, until) = (target.provider.streaming, receipt.started.saturating_add(clocks.total));
-            let transit = Transit::new(Rc::clone(bridge), usage, streaming.on_disconnect, until, receipt.clone());
+            let hears_out = receipt.outlives_client(&target.provider.streaming);
+            let until = receipt.started.saturating_add(clocks.total);
+            let transit = Transit::new(Rc::clone(bridge), usage, hears_out, until, receipt.clone());
             return Ok(Response::json(200, Body::Carried(rest, head, transit)));
         }
         Gathered::Long(rest, _) => return Err(too_long(bridge, host, &rest)),
@@ -156,12 +157,13 @@ pub(super) async fn answer<H: Host>(
 pub(super) async fn send<H: Host>(
     bridge: &Bridge,
     host: &H,
-    (call, room): (Call, Option<Reservation>),
+    (mut call, room): (Call, Option<Reservation>),
     target: &Target<'_>,
     refusal: fn(u16, &[u8]) -> Error,
     receipt: &mut Receipt,
 ) -> Result<H::Answer> {
     let clocks = target.model.clocks;
+    call.ends_with_client = !receipt.outlives_client(&target.provider.streaming);
     let sent = host.now();
     let first_token = clocks.first_token.filter(|_| call.stream);
     let connect = [clocks.connect, first_token].into_iter().flatten().fold(left(host, target, receipt), Millis::min);
@@ -341,7 +343,7 @@ fn call(ask: &Ask<'_>, target: &Target<'_>, key: Option<&Secret>) -> Call {
         headers,
         body: Rc::new(ask.document.render().into_owned()),
         stream: ask.stream,
-        ends_with_client: target.provider.streaming.on_disconnect == OnDisconnect::Cancel,
+        ends_with_client: true,
     }
 }
 

@@ -150,7 +150,7 @@ pub struct Call {
     pub body: Rc<Vec<u8>>,
     /// Whether the answer will be streamed, and so may have to be broken off in its middle.
     pub stream: bool,
-    /// Whether a stream is broken off when the client leaves.
+    /// Whether it is broken off when the client leaves.
     pub ends_with_client: bool,
 }
 

@@ -11,7 +11,7 @@ use crate::adapters::openai::inbound::Ask;
 use crate::adapters::openai::limit::Names;
 use crate::adapters::{self, Aim, CHAT, Client, Head, Upstream, Written};
 use crate::chat::{Event, Usage};
-use crate::config::{OnDisconnect, Params};
+use crate::config::Params;
 use crate::error::{Error, Result};
 use crate::policy::price;
 use crate::policy::route::Target;
@@ -142,7 +142,7 @@ impl<'m> Pair<'m> {
             headers,
             body: Rc::new(body),
             stream,
-            ends_with_client: provider.streaming.on_disconnect == OnDisconnect::Cancel,
+            ends_with_client: true,
         })
     }
 
@@ -264,7 +264,7 @@ pub(super) fn posted(written: Written, target: &Target<'_>, key: Option<&Secret>
         headers,
         body: Rc::new(written.body),
         stream: false,
-        ends_with_client: target.provider.streaming.on_disconnect == OnDisconnect::Cancel,
+        ends_with_client: true,
     }
 }
 

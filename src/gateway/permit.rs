@@ -8,7 +8,7 @@ use super::Bridge;
 use super::host::{Host, Seat};
 use super::lease::Lease;
 use super::reserve::Need;
-use crate::config::{Millis, Nanos};
+use crate::config::{Millis, Nanos, OnDisconnect};
 use crate::error::{Error, Result};
 use crate::ledger::{Ask, Gauge, Gauges, Order, Refusal, Reply, Terms};
 
@@ -77,6 +77,8 @@ pub struct Permit {
     pub reserved: Option<Nanos>,
     /// The longest answer that fits into the budget, in tokens, where that is less than was asked for.
     pub limit: Option<u64>,
+    /// What becomes of the answer if the client leaves; none: what the provider's row says.
+    pub on_disconnect: Option<OnDisconnect>,
 }
 
 impl Permit {
@@ -154,6 +156,7 @@ pub async fn admit<H: Host>(bridge: &Bridge, host: &H, caller: &Caller, need: im
     let (now, need) = (host.now(), need());
     let free = |terms: &Terms| !terms.are_limited() && terms.parent.is_none();
     if let Some(terms) = bridge.known.terms(hash, now).filter(free) {
+        permit.on_disconnect = terms.on_disconnect;
         return allowed(&terms, &need, now).map(|()| permit).map_err(|refusal| apology(&refusal, None));
     }
     let guess = need.guess();
@@ -166,6 +169,7 @@ pub async fn admit<H: Host>(bridge: &Bridge, host: &H, caller: &Caller, need: im
     let terms = match reply? {
         Reply::Granted { terms, gauges, limit } => {
             (permit.gauges, permit.limited) = (gauges, !free(&terms));
+            permit.on_disconnect = terms.on_disconnect;
             permit.take(&mut ask, limit, terms.budget.is_some());
             if permit.limited {
                 permit.accounts = vec![caller.key_id.clone()];
@@ -185,6 +189,7 @@ pub async fn admit<H: Host>(bridge: &Bridge, host: &H, caller: &Caller, need: im
             return Err(reply.map_or_else(|error| error, |reply| refused(bridge, host, hash, reply, tier)));
         };
         permit.take(&mut ask, limit, terms.budget.is_some());
+        permit.on_disconnect = permit.on_disconnect.or(terms.on_disconnect);
         permit.accounts.push(parent);
     }
     if permit.limited && ask.draft.is_some() {

@@ -13,7 +13,7 @@ use super::watch::{Tick, Watch};
 use crate::adapters::Listen;
 use crate::adapters::openai::inbound;
 use crate::adapters::openai::overhear::{Attention, Overhear};
-use crate::config::{Millis, OnDisconnect, RelayKind, StreamUsage, Streaming};
+use crate::config::{Millis, RelayKind, StreamUsage, Streaming};
 use crate::error::{Error, Result};
 
 /// How the flow of bytes ended.
@@ -96,7 +96,7 @@ impl Relay {
 
     /// Whether the answer is heard to its end although the client has left.
     pub fn hears_out(&self) -> bool {
-        self.streaming.on_disconnect == OnDisconnect::Finish
+        self.receipt.outlives_client(&self.streaming)
     }
 
     /// Bytes have come. Gives those that may pass, and a line for the log, if pieces are logged.

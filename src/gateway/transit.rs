@@ -9,7 +9,7 @@ use super::receipt::{Outcome, Receipt};
 use super::relay::{End, failure};
 use crate::adapters::tier;
 use crate::chat::Usage;
-use crate::config::{Millis, OnDisconnect};
+use crate::config::Millis;
 use crate::wire::json::last_value;
 
 /// So many bytes of the beginning, and of the end, are looked into.
@@ -21,7 +21,7 @@ pub struct Transit {
     receipt: Receipt,
     /// Reads the usage, as its format has it.
     usage: fn(&str) -> Option<Usage>,
-    on_disconnect: OnDisconnect,
+    hears_out: bool,
     until: Millis,
     head: Vec<u8>,
     tail: Vec<u8>,
@@ -29,15 +29,15 @@ pub struct Transit {
 }
 
 impl Transit {
-    /// An answer that has to be over at `until`.
+    /// An answer that has to be over at `until`. `hears_out`: it is heard although its client has left.
     pub(super) fn new(
         bridge: Rc<Bridge>,
         usage: fn(&str) -> Option<Usage>,
-        on_disconnect: OnDisconnect,
+        hears_out: bool,
         until: Millis,
         receipt: Receipt,
     ) -> Self {
-        Self { bridge, receipt, usage, on_disconnect, until, head: Vec::new(), tail: Vec::new(), length: 0 }
+        Self { bridge, receipt, usage, hears_out, until, head: Vec::new(), tail: Vec::new(), length: 0 }
     }
 
     /// Bytes have come.
@@ -63,7 +63,7 @@ impl Transit {
 
     /// Whether the answer is heard to its end although the client has left.
     pub fn hears_out(&self) -> bool {
-        self.on_disconnect == OnDisconnect::Finish
+        self.hears_out
     }
 
     /// Whether what has come ends as an answer does.

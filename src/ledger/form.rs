@@ -6,7 +6,7 @@ use super::record::{Record, id_of};
 use super::secret;
 use super::terms::{Budget, Period};
 use crate::config::decimal::scaled;
-use crate::config::{Millis, Nanos, near};
+use crate::config::{Millis, Nanos, OnDisconnect, near};
 use crate::error::{Error, Result};
 use crate::wire::date;
 
@@ -42,6 +42,7 @@ const FIELDS: &[(&str, Read)] = &[
     ("max_body_bytes", |record, value| {
         set(&mut record.terms.max_body_bytes, value, |value| count("max_body_bytes", value))
     }),
+    ("on_disconnect", |record, value| set(&mut record.terms.on_disconnect, value, ending)),
     ("budget", |record, value| set(&mut record.terms.budget, value, budget)),
 ];
 
@@ -208,6 +209,12 @@ pub fn period(per: Period) -> &'static str {
     PERIODS.iter().find(|(_, known)| *known == per).map_or("total", |(word, _)| word)
 }
 
+fn ending(value: &Value) -> Result<OnDisconnect> {
+    let word = text("on_disconnect", value)?;
+    let known = OnDisconnect::WORDS.iter().find(|(known, _)| *known == word);
+    known.map(|(_, ending)| *ending).ok_or_else(|| invalid("on_disconnect", "be one of cancel and finish"))
+}
+
 fn budget(value: &Value) -> Result<Budget> {
     let Value::Object(members) = value else { return Err(wrong_type("budget", "an object")) };
     if let Some(name) = members.keys().find(|name| !BUDGET.contains(&name.as_str())) {
@@ -283,7 +290,7 @@ mod tests {
         let record = made(&json!({
             "id": "ci-1", "name": "CI", "owner": "ops@example.com", "metadata": {"team": "blue"}, "enabled": false,
             "expires_at": "2027-01-01T00:00:00Z", "models": ["demo/*"], "parent": "vk_team", "requests_per_minute": 60,
-            "tokens_per_minute": 1000, "concurrent_requests": 2, "max_body_bytes": 4096,
+            "tokens_per_minute": 1000, "concurrent_requests": 2, "max_body_bytes": 4096, "on_disconnect": "finish",
             "budget": {"amount": "5.000000001", "per": "month"}
         }))
         .unwrap();
@@ -291,6 +298,7 @@ mod tests {
         assert_eq!(record.terms.budget, Some(Budget { nanos: 5_000_000_001, per: Period::Month, fit: false }));
         assert_eq!((record.terms.expires_at, record.terms.enabled), (Some(1_798_761_600_000), false));
         assert_eq!((record.terms.concurrent, record.terms.max_body_bytes), (Some(2), Some(4096)));
+        assert_eq!(record.terms.on_disconnect, Some(OnDisconnect::Finish));
     }
 
     #[test]
@@ -351,6 +359,8 @@ mod tests {
             (&json!({"tokens_per_minute": -1}), "tokens_per_minute", "invalid_value"),
             (&json!({"concurrent_requests": "2"}), "concurrent_requests", "invalid_type"),
             (&json!({"max_body_bytes": 1.5}), "max_body_bytes", "invalid_value"),
+            (&json!({"on_disconnect": "stay"}), "on_disconnect", "invalid_value"),
+            (&json!({"on_disconnect": true}), "on_disconnect", "invalid_type"),
             (&json!({"budget": 5}), "budget", "invalid_type"),
             (&json!({"budget": {"amount": "5"}}), "budget.per", "missing_required_parameter"),
             (&json!({"budget": {"per": "day"}}), "budget.amount_nanos", "missing_required_parameter"),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::order::Refusal;
-use crate::config::{Millis, Nanos};
+use crate::config::{Millis, Nanos, OnDisconnect};
 
 /// The terms of a key. A limit that is not set does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,9 @@ pub struct Terms {
     /// The longest request body, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_body_bytes: Option<u64>,
+    /// What becomes of an answer whose client has left; none: what the key above says, or the provider's row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_disconnect: Option<OnDisconnect>,
     /// The key whose limits hold for this one as well: a team's, for its members.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
@@ -74,6 +77,7 @@ impl Default for Terms {
             concurrent: None,
             budget: None,
             max_body_bytes: None,
+            on_disconnect: None,
             parent: None,
         }
     }

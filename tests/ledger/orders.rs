@@ -41,6 +41,7 @@ fn terms() -> impl Strategy<Value = Terms> {
             concurrent,
             budget,
             max_body_bytes,
+            on_disconnect: None,
             parent: None,
         },
     )

@@ -56,9 +56,9 @@ describe("an answer that ends before its usage is known", () => {
   let asked = 0;
 
   /** A request that is under way at its provider. */
-  async function ask(row, fields, { terms = BUDGET, path = "/v1/chat/completions" } = {}) {
+  async function ask(row, fields, { terms = BUDGET, path = "/v1/chat/completions", key: own } = {}) {
     const id = `leaver-${++asked}`;
-    const key = await office.key(id, terms);
+    const key = own ?? (await office.key(id, terms));
     const held = stage.held(id);
     const body = { model: `${row}/${id}`, messages: HELLO, ...fields };
     const caller = begin(gateway.url + path, chatRequest(key, body));
@@ -240,6 +240,87 @@ describe("an answer that ends before its usage is known", () => {
       exchange.end();
       const { tokens, estimated, cost_nanos: cost } = await receipt(id);
       assert.deepEqual([tokens.prompt, tokens.completion, estimated, cost], [7, 11, false, 7 * 1_000 + 11 * OUTPUT_NANOS]);
+    });
+  });
+
+  describe("is heard out or broken off as its key says", () => {
+    const USAGE = { prompt_tokens: 7, completion_tokens: 11, total_tokens: 18 };
+
+    /** The client leaves a stream that is under way, or a whole answer; once the gateway knows it, the provider is heard no more, or on. */
+    async function leave(row, fields, more) {
+      const { id, caller, exchange } = await ask(row, fields, more);
+      if (fields.stream) {
+        exchange.openStream();
+        exchange.write(event(chunk(exchange.request, { content: "Hello" })));
+        await (await caller.answering).until("Hello");
+      }
+      caller.leave();
+      return { id, exchange, stream: fields.stream };
+    }
+
+    /** The provider is heard to the end, which tells its usage. */
+    async function expectHeard({ id, exchange, stream }, account = id) {
+      await stage.request("/health");
+      await stage.request("/health");
+      assert.equal(exchange.over, false, "heard on");
+      if (stream) {
+        exchange.write(event(chunk(exchange.request, {}, { finish: "stop" })));
+        exchange.write(event(JSON.stringify({ ...JSON.parse(chunk(exchange.request, {})), choices: [], usage: USAGE })) + DONE);
+        exchange.end();
+      } else {
+        const choices = [{ index: 0, message: { role: "assistant", content: "hi" }, finish_reason: "stop" }];
+        exchange.json(200, JSON.stringify({ id: "x", object: "chat.completion", created: 1, model: "m", choices, usage: USAGE }));
+      }
+      assert.equal(await exchange.record.closed, false, "the provider spoke to its end");
+      const { outcome, tokens, estimated } = await receipt(account);
+      assert.deepEqual([outcome, tokens.prompt, tokens.completion, estimated], ["client_closed", 7, 11, false]);
+    }
+
+    async function expectBroken({ id, exchange }) {
+      await stage.expectCancelled(exchange.record);
+      assert.equal((await receipt(id)).outcome, "client_closed");
+    }
+
+    for (const [what, row, fields] of [
+      ["a native stream", "any", { stream: true }],
+      ["a checked stream", "checked", { stream: true }],
+      ["a whole answer", "any", {}],
+    ]) {
+      it(`though its row says otherwise: ${what}`, async () => {
+        await expectHeard(await leave(row, fields, { terms: { ...BUDGET, on_disconnect: "finish" } }));
+        const other = row === "any" ? "heard" : "heard-checked";
+        await expectBroken(await leave(other, fields, { terms: { ...BUDGET, on_disconnect: "cancel" } }));
+      });
+    }
+
+    it("or the key above it, if it says nothing", async () => {
+      await office.key("leavers-heard", { on_disconnect: "finish" });
+      await expectHeard(await leave("any", { stream: true }, { terms: { ...BUDGET, parent: "leavers-heard" } }));
+      await expectBroken(await leave("any", { stream: true }, { terms: { ...BUDGET, parent: "leavers-heard", on_disconnect: "cancel" } }));
+    });
+
+    it("or its row, once it says nothing any more", async () => {
+      const id = "leaver-changed";
+      const key = await office.key(id, { ...BUDGET, on_disconnect: "finish" });
+      assert.equal((await office.order("GET", `/keys/${id}`)).on_disconnect, "finish");
+      await expectHeard(await leave("any", { stream: true }, { key }), id);
+      assert.equal((await office.order("PATCH", `/keys/${id}`, { on_disconnect: null })).on_disconnect, null);
+      const { exchange } = await leave("any", { stream: true }, { key });
+      await stage.expectCancelled(exchange.record);
+    });
+
+    it("without limits, too, and without asking its account again", async () => {
+      const id = "leaver-free";
+      const key = await office.key(id, { on_disconnect: "finish" });
+      // Its terms are known from the first request on.
+      await office.ask(key, "demo/echo");
+      const { calls } = await gateway.control();
+      const left = await leave("any", {}, { key });
+      assert.equal((await gateway.control()).calls.ACCOUNTS, calls.ACCOUNTS);
+      await stage.request("/health");
+      assert.equal(left.exchange.over, false, "heard on");
+      left.exchange.json(200, JSON.stringify({ id: "x", object: "chat.completion", created: 1, model: "m", choices: [], usage: USAGE }));
+      assert.equal(await left.exchange.record.closed, false, "the provider spoke to its end");
     });
   });
 

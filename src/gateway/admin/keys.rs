@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::json;
 use super::query::Query;
 use crate::adapters::openai::inbound;
-use crate::config::{Millis, Nanos};
+use crate::config::{Millis, Nanos, OnDisconnect};
 use crate::error::{Error, Result};
 use crate::gateway::host::{Host, Lost, Seat};
 use crate::gateway::{Bridge, Response, permit};
@@ -46,6 +46,7 @@ struct View<'a> {
     tokens_per_minute: Option<u64>,
     concurrent_requests: Option<u64>,
     max_body_bytes: Option<u64>,
+    on_disconnect: Option<OnDisconnect>,
     budget: Option<Budget>,
     parent: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,6 +98,7 @@ fn view(record: &Record, now: Millis) -> View<'_> {
         tokens_per_minute: terms.tokens_per_minute,
         concurrent_requests: terms.concurrent,
         max_body_bytes: terms.max_body_bytes,
+        on_disconnect: terms.on_disconnect,
         budget: terms.budget.map(|budget| Budget {
             amount_nanos: budget.nanos,
             fit: budget.fit,
