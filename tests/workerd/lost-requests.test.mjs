@@ -56,6 +56,13 @@ describe("a request that dies with its process", () => {
         await socket.until(({ type }) => type === "chunk", "its first word");
       },
     },
+    "answer-heard-out": {
+      heard: true,
+      start: async (key, name) => {
+        const { answer, exchange } = await leases.beginStream(key, name, "heard");
+        return { leave: () => answer.leave(), exchange };
+      },
+    },
     "stream-before-its-first-word": { start: (key, name) => beginAt(CHATS, key, name, { stream: true }, (exchange) => exchange.openStream()) },
     "whole-answer": { start: (key, name) => beginAt(CHATS, key, name, {}) },
     "long-whole-answer": {
@@ -77,9 +84,14 @@ describe("a request that dies with its process", () => {
     for (const kind of Object.keys(KINDS)) keys[kind] = await leases.office.key(kind, ONE);
     keys.team = await leases.office.key("team", ONE);
     keys.member = await leases.office.key("member", { ...ONE, parent: "team" });
-    await Promise.all(Object.entries(KINDS).map(([kind, { start }]) => begun(start(keys[kind], kind), kind)));
+    const starting = Object.entries(KINDS).map(([kind, { start }]) => begun(start(keys[kind], kind), kind));
+    const leaver = (await Promise.all(starting)).find((begun) => begun?.leave);
     await leases.beginStream(keys.member, "member");
     await leases.pass(LIVED_MS);
+    // Its client leaves, but the provider is heard on.
+    leaver.leave();
+    await leases.pass(10_000);
+    assert.equal(leaver.exchange.over, false, "the answer is heard to its end");
     const all = Object.keys(keys);
     // Each holds its place as long as it lives, and until its lease is over; the account is asked by the new process for the first time.
     const refused = async (kind) => expectError(await leases.ask(keys[kind]), { status: 429, code: "rate_limit_exceeded", says: /1 requests under way/ });
