@@ -11,7 +11,7 @@ import { withSides } from "./side.mjs";
 import { read, write } from "./text.mjs";
 
 const FOLDER = fileURLToPath(new URL("transcripts/", import.meta.url));
-const LIMIT_MS = 180_000;
+const LIMIT_MS = 600_000;
 /** Differences that are shown; the others are counted. */
 const SHOWN = 10;
 

@@ -14,7 +14,7 @@ import { look, RESERVED, secondTurn, startScene } from "./scene.mjs";
 
 const FOLDER = fileURLToPath(new URL("../fixtures/stored", import.meta.url));
 const skip = existsSync(FOLDER) ? false : "there is no stored data yet: `node tests/stored/make.mjs` makes it";
-const options = { timeout: 60_000, skip };
+const options = { skip };
 
 let facts;
 let scene;

@@ -19,7 +19,8 @@ export const missing =
   (!IS_THERE && "NOT TESTED in a browser: there is none in .tools/browser; `make test-workerd` installs it") ||
   undefined;
 
-const PATIENCE_MS = 20_000;
+// A browser that is unpacked and started for the first time takes long on a slow machine.
+const PATIENCE_MS = 120_000;
 // It calls nobody but the page.
 const FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--no-zygote", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
