@@ -17,6 +17,9 @@ const CATALOGUE: &str = "configs/catalogue.yaml";
 const RATE_PLACES: i32 = 6;
 const REQUEST_PLACES: i32 = 9;
 
+/// No model answers faster, in tokens per second: a number above is a slip.
+const FASTEST: u64 = 10_000;
+
 fn main() -> ExitCode {
     println!("cargo::rerun-if-changed={CATALOGUE}");
     match build() {
@@ -161,6 +164,9 @@ fn card(row: &Row, section: &Section) -> Result<String> {
     let encoding = row.encoding.as_ref().map_or("None".to_owned(), |name| format!("Some(Encoding::{name:?})"));
     let (context, max_output, thinks) = (row.context, row.max_output, row.thinks.unwrap_or(section.thinks));
     let pace = row.tokens_per_second;
+    if pace.is_some_and(|pace| !(1..=FASTEST).contains(&pace)) {
+        return Err(format!("tokens_per_second: expected a whole number from 1 to {FASTEST}"));
+    }
     let limit_fields = row.limit_fields.as_ref().or(section.limit_fields.as_ref()).cloned().unwrap_or_default();
     Ok(format!(
         "Card {{ price: Some({price}), context: {context:?}, max_output: {max_output:?}, encoding: {encoding}, \

@@ -86,7 +86,7 @@ fn catalogue() -> serde_yaml::Value {
 
 #[test]
 fn every_row_of_the_catalogue_is_found_by_each_of_its_names() {
-    let mut rows = 0;
+    let (mut rows, mut paced) = (0, 0);
     for (name, section) in catalogue()["providers"].as_mapping().unwrap() {
         let host = section["hosts"][0].as_str().unwrap();
         let text = format!(
@@ -101,10 +101,11 @@ fn every_row_of_the_catalogue_is_found_by_each_of_its_names() {
                     config.providers.iter().map(|provider| card(provider, provider.any_model.as_ref().unwrap(), name));
                 found.for_each(|card| check(name, &card, row));
                 rows += 1;
+                paced += usize::from(row.get("tokens_per_second").is_some());
             }
         }
     }
-    assert!(rows > 100, "{rows}");
+    assert!(rows > 100 && paced > 0, "{rows}, {paced}");
 }
 
 fn check(name: &str, card: &Card, row: &serde_yaml::Value) {
@@ -122,6 +123,8 @@ fn check(name: &str, card: &Card, row: &serde_yaml::Value) {
     near(cost(for_an_hour), said("cache_write_1h").unwrap_or(write));
     let count = |key: &str| row.get(key).and_then(serde_yaml::Value::as_u64);
     assert_eq!((card.context, card.max_output), (count("context"), count("max_output")), "{name}");
+    assert_eq!(card.tokens_per_second, count("tokens_per_second"), "{name}");
+    assert!(card.tokens_per_second.is_none_or(|pace| (1..=10_000).contains(&pace)), "{name}");
     let encoding = card.encoding.map(|encoding| match encoding {
         Encoding::O200k => "o200k",
         Encoding::Cl100k => "cl100k",
@@ -144,6 +147,14 @@ fn a_name_with_a_date_costs_what_it_costs_without() {
     assert_eq!(price("gpt-4o-audio-preview"), None);
     let claude = look_up("https://api.anthropic.com/v1", ANY, "claude-sonnet-4-20250514").price;
     assert_eq!(claude.unwrap().standard.rates.input, 3_000_000);
+}
+
+#[test]
+fn a_model_is_as_fast_as_the_file_says_or_else_the_catalogue() {
+    let pace = |rows: &str| look_up("https://api.groq.com/openai/v1", rows, "openai/gpt-oss-120b").tokens_per_second;
+    assert_eq!(pace(ANY), Some(500));
+    assert_eq!(pace("    models: { openai/gpt-oss-120b: { tokens_per_second: 7 } }\n"), Some(7));
+    assert_eq!(look_up("https://api.groq.com/openai/v1", ANY, "unheard-of").tokens_per_second, None);
 }
 
 #[test]
