@@ -275,7 +275,7 @@ describe("a thousand callers who leave", () => {
     return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)[1]) / 1024;
   }
 
-  it("leave no connection, no memory and no doubt in the log", async () => {
+  it("leave no connection, no memory and no doubt in the log", { timeout: 400_000 }, async () => {
     const warm = await leaveMany(300);
     await expectNoConnections();
     const ids = [];

@@ -101,7 +101,7 @@ describe("a WebSocket without a key", { concurrency: 1 }, () => {
     assert.ok(!late.frames.some(({ type }) => type === "session"));
   });
 
-  it("carries frames in order both ways on two hundred connections at once", async () => {
+  it("carries frames in order both ways on two hundred connections at once", { timeout: 400_000 }, async () => {
     const model = "ordered";
     stage.fake.behave(model, async (exchange) => {
       exchange.openStream();
@@ -356,7 +356,7 @@ describe("the memory of a WebSocket", () => {
     return grown;
   }
 
-  it("that waits for a key is at most twice that of a Worker that accepts and does nothing", async (test) => {
+  it("that waits for a key is at most twice that of a Worker that accepts and does nothing", { timeout: 400_000 }, async (test) => {
     const settings = { config: `providers: { d: { adapter: echo, models: { e: {} } } }\nwebsocket: { max_without_key: 2000 }\n`, bindings: { ACCESS_API_KEYS: KEY } };
     const disk = await mkdtemp(join(tmpdir(), "llm-bridge-disk-"));
     const grown = {};
@@ -370,7 +370,7 @@ describe("the memory of a WebSocket", () => {
     assert.ok(grown.gateway <= 2 * grown.bare, JSON.stringify(grown));
   });
 
-  it("that has shown one is bounded for a client that does not read: its provider has to wait, and nothing is lost", { timeout: 300_000 }, async (test) => {
+  it("that has shown one is bounded for a client that does not read: its provider has to wait, and nothing is lost", { timeout: 400_000 }, async (test) => {
     const [WORDS, MOST_MB] = [400, 50];
     // What can be compressed is, and then hardly anything waits.
     const noise = randomBytes(192 << 10).toString("base64");

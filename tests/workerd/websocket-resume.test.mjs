@@ -344,7 +344,7 @@ describe("a session's memory", () => {
   /** More than all buffers on the way take up. */
   const [WORDS, SIZE] = [400, 256 << 10];
 
-  it("is bounded for a client that does not read: its provider has to wait, and nothing is lost", async (test) => {
+  it("is bounded for a client that does not read: its provider has to wait, and nothing is lost", { timeout: 400_000 }, async (test) => {
     const wire = await startWire(stage.gateway.port);
     const memory = async () => Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${stage.gateway.pid}/status`, "utf8"))[1]) / 1024;
     let flood;

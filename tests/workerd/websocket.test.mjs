@@ -377,7 +377,7 @@ describe("a WebSocket", () => {
     });
   });
 
-  it("carries five requests at once on each of two hundred connections, each in its order", async () => {
+  it("carries five requests at once on each of two hundred connections, each in its order", { timeout: 400_000 }, async () => {
     const model = "many";
     stage.fake.behave(model, async (exchange) => {
       exchange.openStream();
