@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { chunk, DONE, event } from "./behaviours.mjs";
 import { expectWhole, sumsOf } from "./bills.mjs";
 import { chatRequest, HELLO, open, until } from "./client.mjs";
-import { startGateway } from "./harness.mjs";
+import { startGateway, STILL } from "./harness.mjs";
 import { OFFICE, Office } from "./office.mjs";
 import { KEY, PROVIDER_KEY, startStage } from "./stage.mjs";
 
@@ -45,6 +45,8 @@ export async function startLeases({ at } = {}) {
   const disk = await mkdtemp(join(tmpdir(), "llm-bridge-disk-"));
   const stage = await startStage({ config, bindings: BINDINGS, disk, entry: "production.mjs" });
   const leases = new Leases(stage, disk);
+  // Time passes when a test says so: on a slow machine, too, a day ends between the two steps that it is to end between.
+  await stage.gateway.control({ speed: STILL });
   if (at) await leases.setClock(at);
   return leases;
 }
@@ -79,6 +81,7 @@ class Leases {
     const now = await this.now();
     await this.gateway.stop();
     this.#enter(await startGateway({ config: config(this.stage.fake), bindings: BINDINGS, disk: this.#disk, entry: "production.mjs" }));
+    await this.gateway.control({ speed: STILL });
     await this.setClock(now);
   }
 
