@@ -21,12 +21,15 @@ pub struct Block<'b> {
     pub data: Option<&'b [u8]>,
     /// It belongs to an event that is too large to be read. Where bytes are kept, more of that event follows in blocks of the same kind.
     pub oversized: bool,
+    /// It is a comment between events, or a piece of one.
+    comment: bool,
 }
 
 impl Block<'_> {
-    /// Whether it is a comment between events, or an empty line.
+    /// Whether it is a comment between events, a piece of one, or an empty line.
     pub fn is_comment(&self) -> bool {
-        self.data.is_none() && !self.oversized && matches!(self.raw.first(), None | Some(b':' | b'\n' | b'\r'))
+        let is_empty = matches!(self.raw.first(), None | Some(b'\n' | b'\r'));
+        self.comment || (self.data.is_none() && !self.oversized && is_empty)
     }
 }
 
@@ -152,7 +155,7 @@ impl Reader {
             self.oversized = self.oversized.saturating_add(1);
             self.place = Place::Oversized;
             let raw = if self.keeps_raw { self.block.as_slice() } else { &[] };
-            each(Block { raw, data: None, oversized: true });
+            each(Block { raw, data: None, oversized: true, comment: false });
             self.clear();
         }
     }
@@ -168,8 +171,8 @@ impl Reader {
         let has_bytes = std::mem::take(&mut self.in_line);
         match self.place {
             Place::Comment => {
-                self.place = Place::Between;
                 self.pass(each);
+                self.place = Place::Between;
             }
             Place::Oversized => {
                 self.pass(each);
@@ -208,7 +211,7 @@ impl Reader {
         let oversized = data.is_some_and(is_dense);
         self.oversized = self.oversized.saturating_add(u32::from(oversized));
         if data.is_some() || !raw.is_empty() {
-            each(Block { raw, data: data.filter(|_| !oversized), oversized });
+            each(Block { raw, data: data.filter(|_| !oversized), oversized, comment: false });
         }
         self.clear();
     }
@@ -216,7 +219,8 @@ impl Reader {
     /// Hands on bytes that are not kept until their block is complete.
     fn pass(&mut self, each: &mut impl FnMut(Block<'_>)) {
         if self.keeps_raw && !self.block.is_empty() {
-            each(Block { raw: &self.block, data: None, oversized: self.place == Place::Oversized });
+            let (oversized, comment) = (self.place == Place::Oversized, self.place == Place::Comment);
+            each(Block { raw: &self.block, data: None, oversized, comment });
         }
         self.clear();
     }
