@@ -7,15 +7,17 @@ use std::time::Duration;
 use futures::channel::oneshot;
 use futures::future::{Either, select};
 use js_sys::Uint8Array;
-use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen::JsValue;
 use web_sys::{AbortController, AbortSignal, RequestInit};
 use worker::Delay;
 
-use super::host::now;
+use super::host::{Edge, now};
 use super::session::Room;
 use super::source::Source;
-use super::{handle, js};
+use super::{bridge, handle, js};
+use crate::error::Error;
+use crate::gateway::host::Lost;
+use crate::gateway::{self, Reservation};
 use crate::session::{Place, Start};
 
 const PATH: &str = "/v1/chat/completions";
@@ -43,14 +45,15 @@ impl Running {
 pub(super) async fn run(room: &Rc<Room>, start: Start, client: AbortSignal, gone: oneshot::Receiver<()>) {
     let number = start.number;
     let (place, owner) = room.client();
+    let edge = room.edge(client);
     let caller = owner.filter(|_| start.key.is_none());
     let answer = match request(&place, start) {
         // Even if nobody wants it any more, it goes to its end: it has a receipt.
-        Ok(request) => handle(request, &room.edge(client), caller).await,
+        Ok(request) => handle(request, &edge, caller).await,
         Err(fault) => Err(fault),
     };
     if let Ok(response) = answer
-        && pass(room, number, &response, gone).await.is_ok()
+        && pass(room, &edge, number, &response, gone).await.is_ok()
     {
         return;
     }
@@ -76,6 +79,7 @@ fn request(place: &Place, start: Start) -> Result<web_sys::Request, JsValue> {
 
 async fn pass(
     room: &Rc<Room>,
+    edge: &Edge,
     number: u64,
     response: &web_sys::Response,
     gone: oneshot::Receiver<()>,
@@ -86,21 +90,56 @@ async fn pass(
         Vec::new()
     });
     let is_stream = header("content-type").is_some_and(|kind| kind.starts_with("text/event-stream"));
-    if let Some(body) = response.body().filter(|_| is_stream && response.ok()) {
-        stream(room, number, Source::new(body)?, gone).await;
+    let Some(body) = response.body() else { return Err(JsValue::NULL) };
+    let mut source = Source::new(body)?;
+    if is_stream && response.ok() {
+        stream(room, number, source, gone).await;
         return Ok(());
     }
     let (status, wait) = (response.status(), header("retry-after-ms"));
-    let text = JsFuture::from(response.text()?).await?.dyn_into::<js_sys::JsString>()?;
-    let text = String::from(text);
-    // A whole answer is one frame: it waits until there is room for any.
-    if room.room_for(number).await {
-        room.tell(|machine| match response.ok() {
-            true => machine.whole(number, &text),
-            false => machine.failed(number, status, &text, wait.as_deref(), now()),
-        });
+    let length = header("content-length").and_then(|length| length.parse().ok());
+    // A whole answer is one frame: it waits, outside of the wasm, until there is room for any.
+    if !room.room_for(number).await {
+        select(pin!(source.cancel()), Delay::from(PATIENCE)).await;
+        return Ok(());
     }
+    match select(pin!(whole(edge, &mut source, length)), gone).await {
+        Either::Left((Ok((bytes, _reservation)), _)) => {
+            let text = String::from_utf8_lossy(&bytes);
+            room.tell(|machine| match response.ok() {
+                true => machine.whole(number, &text),
+                false => machine.failed(number, status, &text, wait.as_deref(), now()),
+            });
+            return Ok(());
+        }
+        Either::Left((Err(error), _)) => room.tell(|machine| machine.unheld(number, &error, now())),
+        Either::Right(_) => {}
+    }
+    select(pin!(source.cancel()), Delay::from(PATIENCE)).await;
     Ok(())
+}
+
+/// A whole answer, as far as one frame may hold it, and the room that it takes in memory.
+///
+/// # Errors
+/// 502 if it is longer, or broke off; 503 if there is no room.
+async fn whole(edge: &Edge, source: &mut Source, length: Option<usize>) -> Result<(Vec<u8>, Reservation), Error> {
+    let full = || gateway::unanswered(Lost::NoRoom);
+    let (most, reservation) = bridge(&edge.env()).ok().and_then(|bridge| bridge.answer_room(now())).ok_or_else(full)?;
+    let mut bytes = Vec::new();
+    while let Some(piece) = source.next().await.map_err(|_| gateway::unanswered(Lost::Broken))? {
+        let (at, all) = (bytes.len(), bytes.len().saturating_add(piece.len()));
+        if all > most {
+            return Err(gateway::unframed(most));
+        }
+        edge.wait_for(&reservation, all).await.map_err(gateway::unanswered)?;
+        if bytes.capacity() - at < piece.len() {
+            let expected = length.unwrap_or(0).min(most).saturating_sub(at).max(at / 4);
+            bytes.try_reserve_exact(piece.len().max(expected)).map_err(|_| gateway::unanswered(Lost::NoRoom))?;
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok((bytes, reservation))
 }
 
 /// Reads no faster than the client takes.

@@ -369,7 +369,7 @@ impl Edge {
     }
 
     /// Waits until there is room for an answer of so many bytes, and a copy of it.
-    async fn wait_for(&self, room: &Reservation, length: usize) -> Result<(), Lost> {
+    pub(super) async fn wait_for(&self, room: &Reservation, length: usize) -> Result<(), Lost> {
         let until = now().saturating_add(ROOM);
         while !room.hold(length.saturating_mul(2)) {
             if now() >= until {

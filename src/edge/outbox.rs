@@ -1,7 +1,8 @@
 //! Receipts on their way to the books: those that come within a moment go in one order, so that a busy key costs few.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -11,6 +12,7 @@ use super::host::{Edge, log, now};
 use super::object;
 use crate::config::Millis;
 use crate::gateway::host::Seat;
+use crate::gateway::{Memory, Reservation};
 use crate::ledger::{Entry, Order, Reply};
 
 /// Receipts of keys without limits are gathered for so long.
@@ -19,33 +21,68 @@ const GATHERING: Millis = 100;
 const LOST: Millis = 2_000;
 /// Entries in one order.
 pub(super) const MOST_ENTRIES: u64 = 250;
+/// The most that receipts on their way take in memory, and about how much each of them does, in bytes.
+const MOST: usize = 16 << 20;
+const EACH: usize = 1 << 10;
+/// What has been on its way for longer has been cut off.
+const CUT_OFF: Millis = 120_000;
 /// Pauses before an order is tried again.
 const PAUSES: [Millis; 3] = [200, 1_000, 4_000];
 
 thread_local! {
     /// Only values are kept here, never anything that belongs to a request.
     static OUTBOX: RefCell<Outbox> = const { RefCell::new(Outbox { letters: BTreeMap::new(), carried_until: 0 }) };
+    static ROOM: Rc<Memory> = Memory::new(MOST);
+    /// Receipts that went to the log instead of the books.
+    static LOST_SO_FAR: Cell<usize> = const { Cell::new(0) };
 }
 
 #[derive(Default)]
 struct Outbox {
     /// By account.
-    letters: BTreeMap<String, Vec<Entry>>,
+    letters: BTreeMap<String, Vec<Letter>>,
     /// Until then, somebody is going to carry them.
     carried_until: Millis,
 }
 
+/// An entry, and the room that it takes in memory until it has arrived.
+type Letter = (Entry, Reservation);
+
+/// An entry that there is room for. What there is no room for goes to the log at once, and is counted there.
+fn letter(account: &str, entry: Entry) -> Option<Letter> {
+    let now = now();
+    let room = ROOM.with(|room| room.reserve(0, now, now.saturating_add(CUT_OFF)));
+    match room.filter(|room| room.hold(EACH)) {
+        Some(room) => Some((entry, room)),
+        None => {
+            let order = Order::Settle(vec![entry]);
+            serde_json::to_string(&order).iter().for_each(|order| lose(account, order, 1));
+            None
+        }
+    }
+}
+
+/// Writes entries to the log that do not reach the books.
+fn lose(account: &str, order: &str, entries: usize) {
+    let lost = LOST_SO_FAR.get().saturating_add(entries);
+    LOST_SO_FAR.set(lost);
+    let event = "\"level\":\"error\",\"event\":\"receipts_lost\"";
+    log(&format!("{{{event},\"account\":\"{account}\",\"lost_so_far\":{lost},\"order\":{order}}}"));
+}
+
 /// Sends an entry at once: a key with limits waits for the truth.
 pub(super) fn send(edge: &Edge, account: String, entry: Entry) {
+    let Some(letter) = letter(&account, entry) else { return };
     let env = edge.env();
-    edge.keep(async move { carry(&env, account, vec![entry]).await });
+    edge.keep(async move { carry(&env, account, vec![letter]).await });
 }
 
 /// Sends an entry together with those that come within a moment.
 pub(super) fn gather(edge: &Edge, account: String, entry: Entry) {
+    let Some(letter) = letter(&account, entry) else { return };
     let now = now();
     let carries = OUTBOX.with_borrow_mut(|outbox| {
-        outbox.letters.entry(account).or_default().push(entry);
+        outbox.letters.entry(account).or_default().push(letter);
         let carries = outbox.carried_until <= now;
         if carries {
             outbox.carried_until = now + LOST;
@@ -81,12 +118,11 @@ pub(super) fn renew(edge: &Edge, accounts: &[String], order: &Order) {
 }
 
 /// Sends entries until they have arrived. An account counts each once, however often it comes.
-async fn carry(env: &Env, account: String, entries: Vec<Entry>) {
+async fn carry(env: &Env, account: String, letters: Vec<Letter>) {
+    let (entries, rooms): (Vec<Entry>, Vec<Reservation>) = letters.into_iter().unzip();
     let Ok(order) = serde_json::to_string(&Order::Settle(entries)) else { return };
     if !deliver(env, &account, &order).await {
-        log(&format!(
-            "{{\"level\":\"error\",\"event\":\"receipts_lost\",\"account\":\"{account}\",\"order\":{order}}}"
-        ));
+        lose(&account, &order, rooms.len());
     }
 }
 

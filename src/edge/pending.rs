@@ -14,11 +14,11 @@ use js_sys::JsString;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::{Delay, WebSocketPair};
 
-use super::host::Edge;
+use super::host::{Edge, now};
 use super::line::{Closed, Line};
 use super::{bridge, js, upgrade};
 use crate::error::Error;
-use crate::gateway;
+use crate::gateway::{self, Reservation};
 use crate::session::{Code, Entry, Limits, Pending, Refusal, Slot, Step};
 
 /// A client that does not answer our close is cut off after so long.
@@ -31,6 +31,8 @@ const PIECE: u32 = 64 << 10;
 const HIGH_HALVES: Range<f64> = 55_296.0..56_320.0;
 /// What a message takes besides its characters, about.
 const OVERHEAD: usize = 64;
+/// The bytes that a character of a message takes at most.
+const CHARACTER: usize = 2;
 
 /// A connection from its beginning to its end.
 pub(super) struct Connection {
@@ -47,8 +49,12 @@ pub(super) struct Connection {
     /// Messages that have not been heard yet; one of bytes is null.
     queue: RefCell<VecDeque<JsValue>>,
     queued: Cell<usize>,
+    /// What the message takes whose key is being checked.
+    checked: Cell<usize>,
     /// A message for the session, before the one that brings the key.
-    kept: RefCell<Option<JsValue>>,
+    kept: Cell<Option<&'static str>>,
+    /// What the messages that wait take in memory, while a key is checked.
+    room: RefCell<Option<Reservation>>,
     slot: RefCell<Option<Slot>>,
     /// Ends the time for a key.
     key_came: RefCell<Option<oneshot::Sender<()>>>,
@@ -91,7 +97,9 @@ pub(super) fn accept(
         object: RefCell::default(),
         queue: RefCell::default(),
         queued: Cell::default(),
-        kept: RefCell::default(),
+        checked: Cell::default(),
+        kept: Cell::default(),
+        room: RefCell::default(),
         slot: RefCell::new(Some(slot)),
         key_came: RefCell::new(Some(key_came)),
         flow: super::pump::Flow::default(),
@@ -126,6 +134,9 @@ impl Connection {
                 let queued = self.queued.get() + length(&data) + OVERHEAD;
                 if queued > self.limits.message {
                     return self.obey(self.pending.borrow().crowded(), &JsValue::NULL);
+                }
+                if !self.holds(self.checked.get().saturating_add(queued)) {
+                    return self.obey(self.pending.borrow().refused(&Refusal::full()), &JsValue::NULL);
                 }
                 self.queued.set(queued);
                 self.queue.borrow_mut().push_back(data);
@@ -172,7 +183,7 @@ impl Connection {
                 Step::Send(text) => self.send(&JsValue::from_str(&text)),
                 Step::Close(code) => self.close(code),
                 Step::Check(key) => self.check(key, message.clone()),
-                Step::Keep => *self.kept.borrow_mut() = Some(message.clone()),
+                Step::Keep(text) => self.kept.set(Some(text)),
             }
         }
     }
@@ -183,6 +194,12 @@ impl Connection {
 
     /// Finds out whether a key is good; if it is, a session is opened.
     fn check(self: &Rc<Self>, key: String, message: JsValue) {
+        let queued: usize = self.queue.borrow().iter().map(|message| length(message) + OVERHEAD).sum();
+        self.queued.set(queued);
+        self.checked.set(length(&message) + OVERHEAD);
+        if !self.holds(self.checked.get().saturating_add(queued)) {
+            return self.obey(self.pending.borrow().refused(&Refusal::full()), &JsValue::NULL);
+        }
         self.stage.set(Stage::Checking);
         let connection = Rc::clone(self);
         self.edge.keep(async move {
@@ -194,13 +211,22 @@ impl Connection {
                 Ok(()) => connection.hand_over(&message).await,
                 Err(error) => {
                     connection.stage.set(Stage::Waiting);
-                    connection.queued.set(0);
+                    connection.room.take();
                     let steps = connection.pending.borrow_mut().judged(&error);
                     connection.obey(steps, &JsValue::NULL);
                     connection.work();
                 }
             }
         });
+    }
+
+    /// Holds room for so many characters of messages that wait; `false` if there is none.
+    fn holds(&self, characters: usize) -> bool {
+        let mut room = self.room.borrow_mut();
+        if room.is_none() {
+            *room = bridge(&self.edge.env()).ok().and_then(|bridge| bridge.waiting_room(now()));
+        }
+        room.as_ref().is_some_and(|room| room.hold_one(characters.saturating_mul(CHARACTER), characters))
     }
 
     async fn identify(&self, key: &str) -> Result<(), Error> {
@@ -224,7 +250,9 @@ impl Connection {
                 self.release();
                 let waiting = self.queue.take();
                 let kept = self.kept.take();
+                let kept = kept.map(JsValue::from_str);
                 kept.iter().chain([message]).chain(&waiting).for_each(|message| self.pass_on(message));
+                self.room.take();
             }
             Ok(object) => object.close(1001, "the client has left"),
             Err(_) if is_wanted => {
@@ -289,6 +317,7 @@ impl Connection {
     fn forget(&self) {
         self.queue.take();
         self.kept.take();
+        self.room.take();
     }
 
     /// It is no connection without a key any more.

@@ -3,11 +3,12 @@
 use super::aim::names;
 use super::dispatch::send;
 use super::gather::gather;
-use super::host::Host;
+use super::host::{Call, Host};
 use super::names::Dropped;
 use super::pair::{DROPPED, ESTIMATED, Manner, posted, sparse, tells_all};
-use super::{Body, Bridge, Caller, Receipt, Request, Response, aimed, counting, door, read_body};
+use super::{Body, Bridge, Caller, Receipt, Request, Reservation, Response, aimed, counting, door, read_body};
 use crate::adapters::openai::inbound::Ask;
+use crate::adapters::openai::tally::Tally;
 use crate::adapters::openai::{tally, task};
 use crate::adapters::{self, Aim, CHAT, Count, Question, Upstream, Written};
 use crate::error::{Error, Result};
@@ -35,23 +36,29 @@ pub(super) async fn answer<H: Host>(
     let leave = counting::admit(bridge, host, caller, subject).await?;
     let upstream = adapters::upstream(target.provider.adapter);
     let theirs = upstream.and_then(|upstream| Some((upstream, upstream.count.as_ref()?)));
+    // While somebody is waited for, nothing is held of the client's body.
     let answer = match theirs {
-        Some(theirs) => ask_provider(bridge, host, (ask, &target), (question, &manner), theirs, receipt).await,
-        None => estimate(host, &ask, &target, question).await,
+        Some(theirs) => match call(bridge, (ask, &target), (question, &manner), theirs, receipt) {
+            Ok(call) => ask_provider(bridge, host, call, body.into_room(), (question, theirs), &target, receipt).await,
+            Err(error) => Err(error),
+        },
+        None => match texts(&ask, &target, question) {
+            Ok(tally) => estimate(host, tally, body.into_room(), &target, question).await,
+            Err(error) => Err(error),
+        },
     };
     counting::release(host, leave).await;
     answer
 }
 
-/// Asks the provider.
-async fn ask_provider<H: Host>(
+/// The call of a provider for its count, and whether its format is the client's.
+fn call(
     bridge: &Bridge,
-    host: &H,
     (mut ask, target): (Ask<'_>, &Target<'_>),
     (question, manner): (&Question, &Manner<'_>),
     (upstream, count): (&Upstream, &Count),
     receipt: &mut Receipt,
-) -> Result<Response<H>> {
+) -> Result<(Call, bool)> {
     let key = bridge.account(target.index).key(&target.provider.name)?;
     let own = |word: &str| memchr::memmem::find(ask.document.bytes(), word.as_bytes()).is_some();
     let native = upstream.kind.name == manner.client.name && !manner.client.own.is_some_and(own);
@@ -73,7 +80,21 @@ async fn ask_provider<H: Host>(
     if native {
         call.headers.extend(manner.carried());
     }
-    let answer = send(bridge, host, (call, None), target, upstream.refusal, receipt).await?;
+    Ok((call, native))
+}
+
+/// Asks the provider. `room`: what is reserved for the request.
+async fn ask_provider<H: Host>(
+    bridge: &Bridge,
+    host: &H,
+    (call, native): (Call, bool),
+    room: Reservation,
+    (question, (upstream, count)): (&Question, (&Upstream, &Count)),
+    target: &Target<'_>,
+    receipt: &mut Receipt,
+) -> Result<Response<H>> {
+    room.hold(call.body.len());
+    let answer = send(bridge, host, (call, Some(room)), target, upstream.refusal, receipt).await?;
     let (bytes, buffer) = gather(bridge, host, answer, target, receipt).await?;
     let tokens = (count.read)(&bytes).map_err(|error| bridge.clean(target.index, error))?;
     let body = if native { Body::gathered(bytes, buffer) } else { Body::Bytes((question.answer)(tokens)) };
@@ -82,13 +103,24 @@ async fn ask_provider<H: Host>(
     Ok(response)
 }
 
-/// Counts the chat that it would be.
-async fn estimate<H: Host>(host: &H, ask: &Ask<'_>, target: &Target<'_>, question: &Question) -> Result<Response<H>> {
+/// The texts of the chat that it would be.
+fn texts(ask: &Ask<'_>, target: &Target<'_>, question: &Question) -> Result<Tally> {
     let chat = adapters::upstream(CHAT.name).ok_or_else(|| unsupported("Nothing is counted here."))?;
     let request = (question.read)(sparse(&ask.document)?)?;
     let written = (chat.write)(&request, Aim { model: &target.upstream, max_output: None, limit_field: None })?;
     let document = Document::read(&written.body).map_err(|_| unsupported("This prompt cannot be counted."))?;
-    let tally = tally::chat(&document)?;
+    tally::chat(&document)
+}
+
+/// Counts texts. `room`: what is reserved for the request.
+async fn estimate<H: Host>(
+    host: &H,
+    tally: Tally,
+    room: Reservation,
+    target: &Target<'_>,
+    question: &Question,
+) -> Result<Response<H>> {
+    room.hold(tally.texts.iter().map(String::len).sum());
     let (counts, _) = counting::count(host, tokens::choose(&target.upstream).encoding, tally.texts).await?;
     let tokens = counts.iter().fold(tally.besides, |sum, count| sum.saturating_add(*count));
     let mut response = Response::json(200, Body::Bytes((question.answer)(tokens)));

@@ -99,6 +99,9 @@ fn cut(mut texts: Vec<String>) -> (Vec<String>, Vec<u64>) {
     let cut = |text: &mut String| {
         let all = text.len();
         text.truncate(text.floor_char_boundary(left));
+        if text.len() < all {
+            text.shrink_to_fit();
+        }
         left = if text.len() < all { 0 } else { left - all };
         (all - text.len()) as u64
     };

@@ -45,6 +45,8 @@ pub(super) enum Prepared<'m, H: Host> {
     Answered(Response<H>),
     /// Its provider has to be called.
     Call(Exchange<'m>),
+    /// Its provider has to be called for vectors, in another format.
+    Embedding(embed::Exchange),
 }
 
 /// A call of a provider, which holds nothing of the client's body, and how its answer is read.
@@ -69,7 +71,7 @@ pub(super) async fn begin<'m, H: Host>(
     receipt: &mut Receipt,
 ) -> Result<Prepared<'m, H>> {
     if *ask.task == task::EMBEDDING && target.provider.adapter != CHAT.name {
-        return embed::answer(bridge, host, &ask, target, manner, receipt).await.map(Prepared::Answered);
+        return embed::begin(bridge, host, &ask, target, manner, receipt).map(Prepared::Embedding);
     }
     if target.provider.adapter == echo::KIND.name {
         let head = Head { model: target.upstream.clone().into_owned(), ..head(host, &ask) };
@@ -366,7 +368,8 @@ fn is_number(value: &str) -> bool {
     (1..=10).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-pub(super) fn unanswered(lost: Lost) -> Error {
+/// Why there is no answer, as an error.
+pub fn unanswered(lost: Lost) -> Error {
     match lost {
         Lost::TimedOut => Error::upstream(504, "upstream_timeout", "The provider did not answer in the time allowed."),
         Lost::NoRoom => memory::full(),

@@ -28,7 +28,17 @@ pub(super) async fn read_answer<H: Host>(
 pub(super) fn too_long<H: Host>(bridge: &Bridge, host: &H, rest: &H::Stream) -> Error {
     host.cancel(rest);
     let most = bridge.config.max_answer_bytes;
-    let message = format!("The provider's answer is longer than this gateway holds ({most} bytes).");
+    too_large(format!("The provider's answer is longer than this gateway holds ({most} bytes)."))
+}
+
+/// An answer is longer than the frame of a WebSocket that has to hold all of it.
+pub fn unframed(most: usize) -> Error {
+    too_large(format!(
+        "The answer is longer than a frame may be ({most} bytes). Ask for it with `stream`, or over HTTP, where it passes in pieces."
+    ))
+}
+
+fn too_large(message: String) -> Error {
     Error::upstream(502, "answer_too_large", message)
 }
 

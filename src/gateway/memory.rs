@@ -39,6 +39,9 @@ impl Memory {
 
     /// Room for a body of so many bytes and its copies; none if there is not enough. `until`: when its request is over at the latest.
     pub fn reserve(self: &Rc<Self>, body: usize, now: Millis, until: Millis) -> Option<Reservation> {
+        if self.held.get() > self.limit - self.limit / OTHERS {
+            self.lapse(now);
+        }
         let id = self.next.replace(self.next.get().wrapping_add(1));
         self.reservations.borrow_mut().insert(id, (0, until));
         let reservation = Reservation { memory: Rc::clone(self), id };
@@ -68,6 +71,11 @@ impl Reservation {
     /// Holds so many bytes; `false`, and as before, if there is no room for more.
     pub fn hold(&self, bytes: usize) -> bool {
         self.set(bytes, usize::MAX)
+    }
+
+    /// Holds so many bytes, as [`Reservation::body`] does: what takes at least `least` of them is held if others hold little.
+    pub fn hold_one(&self, bytes: usize, least: usize) -> bool {
+        self.set(bytes, least)
     }
 
     /// Holds so many bytes, of which `least` at one time in any case.

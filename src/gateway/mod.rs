@@ -38,10 +38,11 @@ use std::rc::Rc;
 
 pub use caller::{identify, recognise};
 pub use closing::Closing;
-pub use dispatch::Story;
+pub use dispatch::{Story, unanswered};
+pub use gather::unframed;
 pub use host::Host;
 pub use lease::Lease;
-pub use memory::Reservation;
+pub use memory::{Memory, Reservation};
 pub use names::fits_header;
 pub use permit::{Caller, Permit};
 pub use receipt::{Outcome, Receipt};
@@ -66,7 +67,6 @@ use aim::aim;
 use dispatch::Prepared;
 use door::{Endpoint, Visit};
 use keyring::Keyring;
-use memory::Memory;
 use pair::Manner;
 use permit::Known;
 use received::read_body;
@@ -138,6 +138,17 @@ impl Bridge {
     /// What is kept in the books, and for how long.
     pub fn accounting(&self) -> Accounting {
         self.config.accounting
+    }
+
+    /// The longest whole answer that is held, in bytes, and room for one in memory, if there is any.
+    pub fn answer_room(&self, now: Millis) -> Option<(usize, Reservation)> {
+        let room = self.memory.reserve(0, now, now.saturating_add(self.config.longest()))?;
+        Some((self.config.max_answer_bytes, room))
+    }
+
+    /// Room in memory for messages that wait while a key is checked; none yet.
+    pub fn waiting_room(&self, now: Millis) -> Option<Reservation> {
+        self.memory.reserve(0, now, now.saturating_add(self.config.websocket.key))
     }
 
     /// What a WebSocket session is allowed.
@@ -275,6 +286,9 @@ async fn perform<H: Host>(
         // From here on, nothing is held of the client's body but what goes to the provider.
         Ok(Prepared::Call(exchange)) => {
             dispatch::answer(bridge, host, exchange, body.into_room(), &target, &manner, receipt).await
+        }
+        Ok(Prepared::Embedding(exchange)) => {
+            embed::answer(bridge, host, exchange, body.into_room(), &target, receipt).await
         }
         Ok(Prepared::Answered(response)) => Ok(response),
         Err(error) => Err(error),

@@ -18,15 +18,17 @@ pub(super) async fn answer<H: Host>(
     receipt: &mut Receipt,
 ) -> Result<Response<H>> {
     let bytes = read_body(bridge, host, request).await?;
-    let (length, read) = (bytes.len() as u64, read(bridge, &bytes, receipt));
-    drop(bytes);
+    let (length, read) = (bytes.len(), read(bridge, &bytes, receipt));
+    // From here on, nothing is held of the body but its texts.
+    let room = bytes.into_room();
+    room.hold(length);
     // Nobody is told more than that the key is wrong, before it is known to be right.
     if read.is_err() {
         permit::check(bridge, host, caller).await?;
     }
     let (question, target) = read?;
     let models = vec![question.model.clone(), format!("{}/{}", target.provider.name, target.upstream)];
-    let subject = counting::Subject { models, body: length };
+    let subject = counting::Subject { models, body: length as u64 };
     let leave = counting::admit(bridge, host, caller, subject).await?;
     let answer = count(host, question, &target).await;
     counting::release(host, leave).await;

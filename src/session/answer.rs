@@ -101,7 +101,7 @@ impl Session {
         let Some(ask) = self.ask(number) else { return out };
         ask.whole = true;
         match ask.id.clone() {
-            Some(id) => self.tell(&id, "response", &format!(",\"data\":{body}"), &mut out),
+            Some(id) => self.tell(&id, "response", &[",\"data\":", body].concat(), &mut out),
             None => self.send(&frame::data(body), &mut out),
         }
         out
@@ -139,6 +139,12 @@ impl Session {
             }
         }
         out
+    }
+
+    /// A whole answer came that cannot be told in a frame, or broke off.
+    pub fn unheld(&mut self, number: u64, error: &Error, now: Millis) -> Vec<Action> {
+        let body = bare(&frame::error(error));
+        self.failed(number, error.status(), &body, None, now)
     }
 
     /// There is no more of an answer.

@@ -51,6 +51,12 @@ impl Refusal {
         Self { error: Error::gateway(503, "session_unavailable", message), code: Code::Later }
     }
 
+    /// The gateway holds as much in memory as it may.
+    pub fn full() -> Self {
+        let message = "This gateway holds as much in memory as it may. Connect again in a moment.";
+        Self { error: Error::gateway(503, "gateway_overloaded", message), code: Code::Later }
+    }
+
     /// The key is not the one of the session that is to go on, or there is none.
     pub fn of_another() -> Self {
         let error = Error::caller(401, "invalid_api_key", "This is not the key of that session.");

@@ -23,6 +23,9 @@ impl Limits {
     }
 }
 
+/// The message of a client that is going to acknowledge what it gets. However long its own was, this is kept of it.
+const ACKNOWLEDGES: &str = r#"{"type":"ack","seq":0}"#;
+
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -32,8 +35,8 @@ pub enum Step {
     Close(Code),
     /// It is found out whether this key is good, for [`Pending::judged`]; meanwhile no message is heard.
     Check(String),
-    /// The message is for the session, once there is one.
-    Keep,
+    /// This message, in its shortest form, is for the session, once there is one.
+    Keep(&'static str),
 }
 
 /// A connection without a key.
@@ -106,7 +109,7 @@ impl Pending {
             Frame::Ack(0) if self.kept => Vec::new(),
             Frame::Ack(0) => {
                 self.kept = true;
-                vec![Step::Keep]
+                vec![Step::Keep(ACKNOWLEDGES)]
             }
             Frame::Ack(_) => {
                 let error = Error::caller(400, "invalid_message", "No frame with this number has been sent yet.");
@@ -288,7 +291,7 @@ mod tests {
             (r#"{"type":"chat","id":2,"payload":3,"api_key":"k"}"#, "2 400 invalid_message"),
             ("[1]", "null 400 invalid_json"),
             (r#"{"type":tru}"#, "null 400 invalid_json"),
-            (r#"{"type":"ack","seq":0}"#, "Keep"),
+            (r#"{"type":"ack","seq":0,"pad":"xxx"}"#, r#"Keep("{\"type\":\"ack\",\"seq\":0}")"#),
         ] {
             named.room = 400;
             assert_eq!(brief(&hear(&mut named, text)), [word], "{text}");

@@ -280,6 +280,25 @@ describe("bodies in memory", () => {
       assert.equal((await stage.post(chat(300_000), headers)).status, 200);
     });
 
+    for (const [what, path, body] of [
+      ["embeddings", "/v1/embeddings", (text) => ({ model: "gemini/m", input: text })],
+      ["a count", "/v1/messages/count_tokens", (text) => ({ model: "claude/m", messages: [{ role: "user", content: text }] })],
+      ["a count in another format", "/v1/messages/count_tokens", (text) => ({ model: "gemini/m", messages: [{ role: "user", content: text }] })],
+    ]) {
+      it(`a body for ${what} is let go of while the provider is waited for`, TIME, async () => {
+        await freed();
+        const asked = new Promise((resolve) => (stage.fake.play = (_, res) => resolve(res)));
+        const headers = { "content-type": "application/json" };
+        const answering = stage.request(path, { method: "POST", headers, body: JSON.stringify(body("x".repeat(900_000))) });
+        const res = await soon(asked, "the provider to be asked");
+        stage.fake.play = null;
+        // Else there would be room for 0.1 MB.
+        await freed();
+        json(res, path.endsWith("count_tokens") ? { input_tokens: 7, totalTokens: 7 } : { embeddings: [{ values: [1] }] });
+        assert.equal((await answering).status, 200);
+      });
+    }
+
     it("clients that leave in the middle of their bodies or their answers take nothing with them", TIME, async () => {
       for (let n = 0; n < 200; n++) {
         const { req } = begin(900_000, 10 + n * 1000);

@@ -1,0 +1,162 @@
+// What WebSockets hold in memory: a whole answer that is told in one frame, and messages that wait while a key is checked.
+
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { after, before, describe, it } from "node:test";
+import { soon, until } from "./client.mjs";
+import { OFFICE, Office } from "./office.mjs";
+import { closeAll, NAMED, openSession, openSocket } from "./socket.mjs";
+import { KEY, startStage } from "./stage.mjs";
+
+const MB = 1e6;
+const TIME = { timeout: 120_000 };
+const MOST = 16 << 20;
+const PATIENCE_MS = 60_000;
+/** 128 MB, as an isolate has on Cloudflare: else V8 would keep messages that nobody holds. */
+const HEAP = ["--max-old-space-size=128"];
+/** Connections at once. */
+const COUNT = 200;
+
+const config = (more) => (fake) => `
+default_provider: any
+providers:
+  any: { base_url: "${fake.base}", models: "*" }
+${more}`;
+
+const parts = { head: '{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"', end: '"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}' };
+
+/** A provider whose answers are as long as the name of the model says, in MB; `closed` tells whether its call was given up. */
+async function startProvider() {
+  const fake = {};
+  const server = createServer((req, res) => {
+    const body = [];
+    req.on("data", (piece) => body.push(piece));
+    res.on("error", () => {});
+    req.on("end", async () => {
+      const length = Number(JSON.parse(Buffer.concat(body)).model) * MB;
+      fake.closed = new Promise((resolve) => res.on("close", () => resolve(!res.writableFinished)));
+      res.setMaxListeners(0);
+      res.writeHead(200, { "content-type": "application/json", "content-length": parts.head.length + length + parts.end.length });
+      res.write(parts.head);
+      for (let sent = 0; sent < length && !res.destroyed; sent += MB) {
+        if (!res.write("A".repeat(Math.min(MB, length - sent)))) await new Promise((resolve) => res.once("drain", resolve).once("close", resolve));
+      }
+      res.end(parts.end);
+    });
+  });
+  server.keepAliveTimeout = 0;
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  fake.base = `http://127.0.0.1:${server.address().port}/v1`;
+  fake.stop = () => {
+    server.closeAllConnections();
+    return new Promise((resolve) => server.close(resolve));
+  };
+  return fake;
+}
+
+const status = (pid, row) => Number(new RegExp(`^${row}:\\s+(\\d+) kB`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]) * 1024;
+
+/** The most that the process has in memory while `work` is done, above what it has before, in bytes. */
+async function peak({ pid }, work) {
+  const idle = status(pid, "VmRSS");
+  writeFileSync(`/proc/${pid}/clear_refs`, "5");
+  await work();
+  return status(pid, "VmHWM") - idle;
+}
+
+describe("a whole answer over a WebSocket", { concurrency: 1 }, () => {
+  let stage;
+  before(async () => {
+    stage = await startStage({ provider: startProvider, config: config("") });
+  });
+  after(() => (closeAll(), stage.stop()));
+
+  it("is one frame up to 16 MiB, and an error beyond, whatever its length: the provider's call is given up", TIME, async (t) => {
+    const socket = await openSession(stage.gateway.url, { key: KEY });
+    for (const [length, isHeld] of [[0.01, true], [6, true], [15, true], [17, false], [400, false]]) {
+      let frames;
+      const most = await peak(stage.gateway, async () => {
+        socket.chat({ model: `any/${length}` }, { id: `a${length}` });
+        frames = await socket.answer(`a${length}`, PATIENCE_MS);
+      });
+      t.diagnostic(`${length} MB: ${(most / MB).toFixed(1)} MB`);
+      if (isHeld) {
+        assert.deepEqual(frames.map(({ type }) => type), ["response", "done"]);
+        assert.equal(frames[0].data.choices[0].message.content.length, length * MB);
+      } else {
+        assert.deepEqual(frames.map(({ type }) => type), ["error"]);
+        assert.deepEqual([frames[0].status, frames[0].error.code], [502, "answer_too_large"]);
+        assert.match(frames[0].error.message, new RegExp(`longer than a frame may be \\(${MOST} bytes\\)`));
+        // What is a little too long may have been sent to its end already.
+        if (length > 100) assert.equal(await soon(stage.fake.closed, "the call to be given up"), true);
+      }
+      assert.ok(most <= 200 * MB, `${(most / MB).toFixed(1)} MB`);
+    }
+    socket.close();
+  });
+
+  it("a short one behind a long one that was refused is told as always", TIME, async () => {
+    const socket = await openSession(stage.gateway.url, { key: KEY });
+    socket.chat({ model: "any/40" }, { id: 1 });
+    assert.equal((await socket.answer(1, PATIENCE_MS)).at(-1).type, "error");
+    socket.chat({ model: "any/0.001" }, { id: 2 });
+    assert.deepEqual((await socket.answer(2)).map(({ type }) => type), ["response", "done"]);
+    socket.close();
+  });
+});
+
+describe("messages that wait while a key is checked", { concurrency: 1 }, () => {
+  let stage, office;
+  before(async () => {
+    const limits = "limits: { max_body_bytes: 4000000, memory_bytes: 16000000 }";
+    stage = await startStage({ provider: startProvider, config: config(limits), bindings: OFFICE, entry: "production.mjs", v8Flags: HEAP });
+    office = new Office(stage.gateway.url);
+  });
+  after(() => (closeAll(), stage.stop()));
+
+  const padded = (message, length) => message.replace("{", `{"pad":"${"x".repeat(length)}",`);
+  const open = () => openSocket(stage.gateway.url, { protocols: [NAMED] });
+
+  it("are counted for the whole isolate: who has no room is told so and closed, and the room is there again", TIME, async (t) => {
+    const key = await office.key("sockets-wait");
+    const chat = padded(JSON.stringify({ type: "chat", id: "a", api_key: key, payload: { model: "any/0.001", messages: [] } }), 3.8 * MB);
+    const more = padded('{"type":"cancel","id":"b"}', 3.8 * MB);
+    await stage.gateway.control({ away: { ACCOUNTS: "hangs" } });
+    const sockets = await Promise.all(Array.from({ length: COUNT }, open));
+    const ends = [];
+    sockets.forEach((socket) => socket.closed.then(({ code }) => ends.push(code)));
+    const most = await peak(stage.gateway, async () => {
+      for (const [n, socket] of sockets.entries()) {
+        for (const message of [chat, more]) socket.send(message);
+        await until(() => ends.length >= n - 1, "connections to be closed", PATIENCE_MS);
+      }
+    });
+    t.diagnostic(`${ends.length} of ${COUNT} closed, ${(most / MB).toFixed(1)} MB`);
+    assert.ok(ends.every((code) => code === 1013), `${ends}`);
+    assert.ok(ends.length < COUNT, "nobody was let in");
+    const told = sockets.filter((socket) => socket.frames.some(({ error }) => error?.code === "gateway_overloaded"));
+    assert.ok(told.length >= COUNT - 2, `${told.length} were told why`);
+    assert.ok(most <= 250 * MB, `${(most / MB).toFixed(1)} MB`);
+    await stage.gateway.control({ away: {} });
+    await Promise.any(sockets.map((socket) => socket.answer("a", PATIENCE_MS)));
+    const late = await open();
+    late.send(chat);
+    assert.deepEqual((await late.answer("a", PATIENCE_MS)).map(({ type }) => type), ["response", "done"]);
+    closeAll();
+  });
+
+  it("of a client that is going to acknowledge, no more is kept before its key than that", TIME, async (t) => {
+    const sockets = await Promise.all(Array.from({ length: COUNT }, open));
+    const most = await peak(stage.gateway, async () => {
+      for (const socket of sockets) {
+        socket.send(padded('{"type":"ack","seq":0}', 3.8 * MB));
+        socket.send({ type: "ping" });
+        await socket.until(({ type }) => type === "pong", "a pong", PATIENCE_MS);
+      }
+    });
+    t.diagnostic(`${(most / MB).toFixed(1)} MB`);
+    assert.ok(most <= 250 * MB, `${(most / MB).toFixed(1)} MB`);
+    closeAll();
+  });
+});
