@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::Account;
 use crate::config::Provider;
 use crate::wire::base64;
+use crate::wire::dense::tree;
 use crate::wire::json::quote;
 
 /// What stands in place of a key.
@@ -43,7 +44,7 @@ pub fn scrub(text: &str, provider: &Provider, account: &Account) -> Option<Strin
 
 /// The same for JSON: each of its texts is looked at as it is read, whatever its escapes. What is no JSON is taken as a text.
 pub fn scrub_json(json: &[u8], provider: &Provider, account: &Account) -> Option<Vec<u8>> {
-    let Ok(mut value) = serde_json::from_slice::<Value>(json) else {
+    let Some(mut value) = tree(json) else {
         return scrub(&String::from_utf8_lossy(json), provider, account).map(String::into_bytes);
     };
     let mut changed = false;

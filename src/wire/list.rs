@@ -51,6 +51,36 @@ impl<'de, T: Deserialize<'de>, F: FnMut(T) -> bool> Visitor<'de> for Items<'_, T
     }
 }
 
+/// An array of at most `N` items: in memory, each takes many times the length of its shortest text. A longer one cannot be read.
+#[derive(Debug)]
+pub struct Few<T, const N: usize>(Vec<T>);
+
+impl<T, const N: usize> Default for Few<T, N> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T, const N: usize> std::ops::Deref for Few<T, N> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for Few<T, N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut few = Vec::new();
+        let take = |item| {
+            few.push(item);
+            few.len() <= N
+        };
+        deserializer.deserialize_seq(Items { take, at: &mut 0, item: PhantomData })?;
+        Ok(Self(few))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +98,9 @@ mod tests {
         assert_eq!(seen, [1, 2, 3]);
         assert_eq!(each("[1,2,3]", |item: u8| item < 3), Err(Stop::Item(2)));
         assert_eq!(each("[1,\"2\"]", |_: u8| true), Err(Stop::Item(1)));
+        let list = |count: usize| serde_json::from_str::<Few<u8, 3>>(&format!("[{}]", vec!["1"; count].join(",")));
+        assert_eq!(*list(3).unwrap(), [1, 1, 1]);
+        assert!(list(4).is_err());
         assert_eq!((each("{}", |_: u8| true), each("", |_: u8| true)), (Err(Stop::NoList), Err(Stop::NoList)));
     }
 }

@@ -395,6 +395,29 @@ describe("whole answers in memory", () => {
     assert.ok(most <= 80 * MB, `${(most / MB).toFixed(1)} MB`);
   });
 
+  const filled = (before, item, after, length) => before + Array.from({ length: Math.floor(length / (item.length + 1)) }, () => item).join(",") + after;
+  for (const [what, model, path, text, more] of [
+    ["choices", "any/m", "/v1/chat/completions", filled('{"choices":[', "{}", "]}", 4 * MB)],
+    ["choices, translated", "any/m", "/v1/messages", filled('{"choices":[', "{}", "]}", 16 * MB)],
+    ["parts of a choice, translated", "any/m", "/v1/messages", filled('{"choices":[{"message":{"content":[', "{}", "]}}]}", 16 * MB)],
+    ["usage", "any/m", "/v1/chat/completions", filled('{"choices":[],"usage":[', '{"":0}', "]}", 4 * MB)],
+    ["an error", "any/m", "/v1/chat/completions", filled('{"error":{"message":"x"},"choices":[', '{"":0}', "]}", 4 * MB)],
+    ["an answer that was to be a stream", "any/m", "/v1/chat/completions", filled('{"choices":[{"message":{"content":"a"}}],"more":[', '{"":0}', "]}", 16 * MB), { stream: true }],
+    ["blocks", "claude/m", "/v1/chat/completions", filled('{"content":[', "{}", "]}", 16 * MB)],
+    ["chunks", "gemini/m", "/v1/chat/completions", filled("[", "{}", "]", 16 * MB)],
+    ["parts", "gemini/m", "/v1/chat/completions", filled('{"candidates":[{"content":{"parts":[', "{}", "]}}]}", 16 * MB)],
+  ]) {
+    it(`an answer of millions of pieces is an error before they are kept: ${what}`, TIME, async (t) => {
+      answers(text, "length");
+      const body = JSON.stringify({ model, max_tokens: 9, messages: [{ role: "user", content: "a" }], ...more });
+      let answer;
+      const most = await peak(stage.gateway, async () => (answer = await stage.request(path, { method: "POST", headers: { "content-type": "application/json" }, body })));
+      t.diagnostic(`${(most / MB).toFixed(1)} MB for ${(text.length / MB).toFixed(1)} MB`);
+      assert.equal(answer.status, 502, answer.text.slice(0, 300));
+      assert.ok(most <= 110 * MB, `${(most / MB).toFixed(1)} MB`);
+    });
+  }
+
   it("an answer that is cut does not look whole", TIME, async () => {
     for (const form of ["length", "pieces"]) {
       stage.fake.play = (_, res) => {

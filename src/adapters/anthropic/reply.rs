@@ -25,7 +25,7 @@ pub(super) fn whole(body: &[u8], each: Each<'_>) -> Result<()> {
     };
     let mut told = Told::default();
     told.start(&answer, each);
-    for block in &content {
+    for block in content.iter() {
         if let Some(said) = object::<Said<'_>>(block.get().as_bytes()) {
             whole_block(&said, block, &mut told, each);
         }

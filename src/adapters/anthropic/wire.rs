@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::chat::{Raw, Usage, read_count};
+use crate::wire::list::Few;
 
 /// A request.
 #[derive(Serialize)]
@@ -182,7 +183,7 @@ pub(super) struct Answer<'a> {
     #[serde(borrow)]
     pub(super) model: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    pub(super) content: Option<Vec<Raw<'a>>>,
+    pub(super) content: Option<Few<Raw<'a>, 10_000>>,
     #[serde(borrow)]
     pub(super) stop_reason: Option<Cow<'a, str>>,
     #[serde(borrow)]

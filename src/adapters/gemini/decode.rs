@@ -9,6 +9,7 @@ use super::outbound::{invalid, reported};
 use super::wire::{Candidate, Chunk, Feedback, FunctionCall, Metadata, Part, Served};
 use crate::chat::{Event, Finish, Raw};
 use crate::error::{Error, Result};
+use crate::wire::list;
 use crate::wire::sse::{Block, Reader};
 
 /// The longest id of an answer that ids of calls are made of, in bytes: some providers take no id of a call beyond 40.
@@ -19,22 +20,39 @@ const LONGEST_ID: usize = 28;
 /// # Errors
 /// 502 if it is none, or an error in spite of its status; 400 if the question was blocked. What that took is told all the same.
 pub(super) fn whole(body: &[u8], each: Each<'_>) -> Result<()> {
-    let Some(chunks) = read(body) else {
-        return Err(invalid("The provider answered with a status of success, but with a body that is no answer."));
-    };
+    let none = || invalid("The provider answered with a status of success, but with a body that is no answer.");
+    let (mut answer, mut failed) = (Answer::default(), None);
+    read_each(body, |chunk| failed = failed.take().or_else(|| failure(&chunk))).ok_or_else(none)?;
     // Nothing is told of an answer that fails but its tokens.
-    if let Some(failure) = chunks.iter().find_map(failure) {
-        let mut answer = Answer::default();
-        chunks.iter().for_each(|chunk| answer.usage(chunk, &mut *each));
+    if let Some(failure) = failed {
+        let _ = read_each(body, |chunk| answer.usage(&chunk, &mut *each));
         return Err(failure);
     }
-    let mut answer = Answer::default();
-    chunks.iter().try_for_each(|chunk| answer.take(chunk, &mut *each))?;
+    let mut read = Ok(());
+    let _ = read_each(body, |chunk| {
+        if read.is_ok() {
+            read = answer.take(&chunk, &mut *each);
+        }
+    });
+    read?;
     if !answer.is_whole() {
         return Err(invalid("The provider answered with a status of success, but with an answer that has no end."));
     }
     answer.close(each);
     Ok(())
+}
+
+/// Hands over an answer, or the chunks of one in a list, one by one; `None` if some of it is none.
+fn read_each<'a>(body: &'a [u8], mut take: impl FnMut(Chunk<'a>)) -> Option<()> {
+    if body.trim_ascii_start().starts_with(b"{") {
+        take(serde_json::from_slice(body).ok()?);
+        return Some(());
+    }
+    let all = |chunk| {
+        take(chunk);
+        true
+    };
+    list::each(std::str::from_utf8(body).ok()?, all).ok()
 }
 
 /// An answer, or the chunks of one in a list, which may also hold but an error.
@@ -129,10 +147,10 @@ impl Answer {
     fn take(&mut self, chunk: &Chunk<'_>, each: Each<'_>) -> Result<()> {
         self.start(chunk, &mut *each);
         // Some clients are told of the prompt before the first word.
-        if self.choices.is_empty() && chunk.candidates.iter().flatten().next().is_some() {
+        if self.choices.is_empty() && chunk.candidates.iter().any(|candidates| !candidates.is_empty()) {
             self.usage(chunk, &mut *each);
         }
-        let mut candidates = chunk.candidates.iter().flatten().zip(0..);
+        let mut candidates = chunk.candidates.iter().flat_map(|candidates| candidates.iter()).zip(0..);
         let read = candidates.try_for_each(|(candidate, position)| {
             self.candidate(candidate, candidate.index.unwrap_or(position), &mut *each)
         });
@@ -175,7 +193,8 @@ impl Answer {
             self.choices.push(Choice { index, calls: 0, end: None });
             self.choices.len() - 1
         });
-        let parts = candidate.content.iter().flat_map(|content| content.parts.iter().flatten());
+        let parts =
+            candidate.content.iter().filter_map(|content| content.parts.as_ref()).flat_map(|parts| parts.iter());
         for part in parts {
             self.part(part, at, index, &mut *each)?;
         }

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use crate::chat::{ABSURD, Raw, Usage, read_count};
+use crate::wire::list::Few;
 
 /// A whole answer, or one chunk of a streamed one.
 #[derive(Deserialize)]
@@ -18,7 +19,7 @@ pub(super) struct Chunk<'a> {
     #[serde(borrow)]
     pub(super) model_version: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    pub(super) candidates: Option<Vec<Candidate<'a>>>,
+    pub(super) candidates: Option<Few<Candidate<'a>, 64>>,
     #[serde(borrow)]
     pub(super) prompt_feedback: Option<Feedback<'a>>,
     #[serde(borrow)]
@@ -55,7 +56,7 @@ pub(super) struct Candidate<'a> {
 #[derive(Deserialize)]
 pub(super) struct Content<'a> {
     #[serde(borrow)]
-    pub(super) parts: Option<Vec<Part<'a>>>,
+    pub(super) parts: Option<Few<Part<'a>, 2_048>>,
 }
 
 #[derive(Deserialize)]

@@ -7,8 +7,10 @@ use serde_json::value::RawValue;
 
 use super::decode::Said;
 use super::fields::{members, object, string, text};
+use super::wire::MOST;
 use crate::adapters::Each;
 use crate::chat::{Event, Finish, Raw};
+use crate::wire::list::Few;
 
 object! {
     CallIn { index: "index", id: "id", function: "function", custom: "custom" }
@@ -43,9 +45,9 @@ struct Slot {
 impl Calls {
     /// Reads the calls of a message, or of a piece of one. `data` is all that came with it.
     pub(super) fn read(&mut self, choice: u32, said: &Said<'_>, data: &[u8], each: Each<'_>) {
-        let found: Vec<CallIn<'_>> =
+        let found: Few<CallIn<'_>, MOST> =
             said.calls.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
-        for call in &found {
+        for call in found.iter() {
             let index = call.index.and_then(|raw| raw.get().parse().ok());
             let id = call.id.and_then(text).unwrap_or_default();
             let function: Function<'_> = members(call.function.or(call.custom)).unwrap_or_default();

@@ -9,11 +9,12 @@ use super::calls::Calls;
 use super::fields::{members, object, string, text};
 use super::outbound::{in_spite, invalid};
 use super::parts::thought;
-use super::wire::{is_error, usage, words};
+use super::wire::{MOST, is_error, usage, words};
 use crate::adapters::tier::Served;
 use crate::adapters::{Decode, Each, oversized};
 use crate::chat::{Event, Finish, Raw};
 use crate::error::{Error, Result};
+use crate::wire::list::Few;
 use crate::wire::sse::{Block, Reader};
 
 object! {
@@ -150,12 +151,12 @@ impl State {
 
     /// Reads an answer or a chunk; `None` if it is none.
     fn answer(&mut self, answer: &Answer<'_>, data: &[u8], each: Each<'_>) -> Option<()> {
-        let choices: Vec<ChoiceIn<'_>> = match answer.choices {
+        let choices: Few<ChoiceIn<'_>, MOST> = match answer.choices {
             Some(choices) => serde_json::from_str(choices.get()).ok()?,
-            None => Vec::new(),
+            None => Few::default(),
         };
         self.start(answer, each);
-        for choice in &choices {
+        for choice in choices.iter() {
             self.choice(choice, data, each);
         }
         if let Some(usage) = usage(answer.usage, answer.x_groq) {
@@ -242,8 +243,8 @@ fn tell(choice: u32, said: &Said<'_>, each: Each<'_>) {
     if let Some(text) = string(content) {
         each(Event::Text { choice, text });
     } else {
-        let parts: Vec<Part<'_>> = serde_json::from_str(content.get()).unwrap_or_default();
-        for part in &parts {
+        let parts: Few<Part<'_>, MOST> = serde_json::from_str(content.get()).unwrap_or_default();
+        for part in parts.iter() {
             if let Some(text) = part.thinking.and_then(thought).filter(|text| !text.is_blank()) {
                 each(Event::Thinking { choice, text });
             }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::task::Task;
 use super::wire::{ErrorBody, ErrorFields};
 use crate::error::{Error, Result};
+use crate::wire::dense::tree;
 use crate::wire::json::{Document, Flaw, MOST_MEMBERS};
 use crate::wire::sse;
 
@@ -187,7 +188,7 @@ pub fn error_event(failure: &Error, out: &mut Vec<u8>) {
 /// the answer cost, in JSON, if that is given.
 /// `None` if it is no whole answer.
 pub fn as_stream(body: &[u8], include_usage: bool, cost: Option<&str>) -> Option<Vec<u8>> {
-    let mut answer: Value = serde_json::from_slice(body).ok()?;
+    let mut answer = tree(body)?;
     let chunk = answer.as_object_mut()?;
     let usage = chunk.remove("usage");
     // A completion that is no chat's has the same form in a stream as whole.

@@ -13,6 +13,7 @@ use crate::chat::Usage;
 use crate::config::Model;
 use crate::error::{Error, Result};
 use crate::provider::params;
+use crate::wire::dense::tree;
 use crate::wire::json::{Document, quote};
 
 /// The path of the endpoint below the API's root.
@@ -159,7 +160,7 @@ struct Said {
 
 impl Said {
     fn read(body: &[u8]) -> Self {
-        let Ok(value) = serde_json::from_slice::<Value>(body) else { return Self::plain(body) };
+        let Some(value) = tree(body) else { return Self::plain(body) };
         // Gemini wraps the object in a list.
         let value = value.get(0).unwrap_or(&value);
         // Workers AI has a list of errors.

@@ -6,8 +6,10 @@ use std::fmt;
 use serde_json::value::RawValue;
 
 use super::fields::{each, members, object, string, text, unquote, wrong};
+use super::wire::MOST;
 use crate::chat::{Media, MediaKind, Names, Part, Raw, Source};
 use crate::error::Result;
+use crate::wire::list::Few;
 
 object! {
     /// A part of a message.
@@ -104,8 +106,8 @@ pub(super) fn thought(raw: &RawValue) -> Option<Raw<'_>> {
     if let Some(text) = string(raw) {
         return Some(text);
     }
-    let parts: Vec<PartIn<'_>> = serde_json::from_str(raw.get()).ok()?;
-    match parts.as_slice() {
+    let parts: Few<PartIn<'_>, MOST> = serde_json::from_str(raw.get()).ok()?;
+    match &*parts {
         [] => None,
         [one] => one.text.and_then(string),
         several => {

@@ -8,6 +8,11 @@ use serde_json::value::RawValue;
 
 use crate::adapters::tier::Words;
 use crate::chat::{ABSURD, Raw, Usage, count};
+use crate::wire::dense::tree;
+use crate::wire::list::Few;
+
+/// The most choices of an answer that are read, parts of one of them, and calls.
+pub(super) const MOST: usize = 4_096;
 
 /// An error as it goes to a client.
 #[derive(Serialize)]
@@ -39,7 +44,7 @@ pub(super) struct Answer<'a> {
     #[serde(borrow)]
     pub(super) service_tier: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub(super) choices: Option<Vec<Choice<'a>>>,
+    pub(super) choices: Option<Few<Choice<'a>, MOST>>,
 }
 
 impl Answer<'_> {
@@ -173,9 +178,9 @@ pub(super) fn words<'a>(tier: Option<&'a RawValue>, usage: Option<&'a RawValue>)
 
 /// Usage in any of the spellings that providers have for it; nothing if it is not there, or null.
 pub(super) fn usage(raw: Option<&RawValue>, x_groq: Option<&RawValue>) -> Option<Usage> {
-    let own = raw.and_then(|raw| read_usage(&serde_json::from_str(raw.get()).ok()?));
+    let own = raw.and_then(|raw| read_usage(&tree(raw.get().as_bytes())?));
     own.or_else(|| {
-        let nested: Value = serde_json::from_str(x_groq?.get()).ok()?;
+        let nested = tree(x_groq?.get().as_bytes())?;
         read_usage(nested.get("usage")?)
     })
 }
@@ -188,7 +193,7 @@ pub(super) fn told(raw: &str) -> Option<Usage> {
 
 /// All tokens of an answer that is not told in tokens: those of its prompt. Some hosts tell nothing else.
 pub(super) fn total(raw: Option<&RawValue>) -> Option<Usage> {
-    let usage: Value = serde_json::from_str(raw?.get()).ok()?;
+    let usage = tree(raw?.get().as_bytes())?;
     let tokens = ["/prompt_tokens", "/total_tokens"].iter().find_map(|path| number(&usage, path));
     tokens.map(|fresh| Usage { fresh, ..Usage::default() })
 }
