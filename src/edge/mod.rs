@@ -24,6 +24,7 @@ mod stream;
 mod tell;
 mod upgrade;
 mod vault;
+mod waiting;
 
 use std::cell::OnceCell;
 use std::rc::Rc;

@@ -15,9 +15,9 @@ use worker::{
 
 use super::call::Running;
 use super::host::{Edge, Keeper, log, now};
-use super::{attic, bridge, call, js, socket, upgrade};
+use super::{attic, bridge, call, js, socket, upgrade, waiting};
 use crate::config::Millis;
-use crate::gateway::{self, Caller};
+use crate::gateway::{self, Caller, Reservation};
 use crate::policy::auth;
 use crate::session::{Action, Code, Entry, Flow, Owner, PONG, Place, Reading, Refusal, Session as Machine, Start};
 
@@ -37,8 +37,8 @@ pub struct Session {
 /// What an object has in memory; all of it is lost when it sleeps.
 pub(super) struct Room {
     state: State,
-    env: Env,
-    machine: RefCell<Option<Machine>>,
+    pub(super) env: Env,
+    pub(super) machine: RefCell<Option<Machine>>,
     socket: RefCell<Option<WebSocket>>,
     calls: RefCell<Vec<Running>>,
     /// Those who wait for the client to take more.
@@ -47,6 +47,8 @@ pub(super) struct Room {
     written: Cell<Option<u64>>,
     /// The connection was closed because nothing happened on it: nothing is under way here, not even a receipt.
     idled: Cell<bool>,
+    /// What messages and requests that wait take in memory.
+    pub(super) held: RefCell<Option<Reservation>>,
     /// What is on its way to a client, if its frames pass through another isolate.
     flow: RefCell<Option<Flow>>,
 }
@@ -64,6 +66,7 @@ impl DurableObject for Session {
             written: Cell::default(),
             idled: Cell::default(),
             flow: RefCell::default(),
+            held: RefCell::default(),
         };
         Self { room: Rc::new(room) }
     }
@@ -223,6 +226,7 @@ impl Room {
     /// Tells the session what has happened, and does what it says.
     pub(super) fn tell(self: &Rc<Self>, event: impl FnOnce(&mut Machine) -> Vec<Action>) {
         self.tell_quietly(event);
+        waiting::hold(self);
         self.tie();
         for waiting in self.waiting.take() {
             let _ = waiting.send(());

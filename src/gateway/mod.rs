@@ -148,7 +148,7 @@ impl Bridge {
 
     /// Room in memory for messages that wait while a key is checked; none yet.
     pub fn waiting_room(&self, now: Millis) -> Option<Reservation> {
-        self.memory.reserve(0, now, now.saturating_add(self.config.websocket.key))
+        self.memory.reserve(0, now, now.saturating_add(self.config.longest()))
     }
 
     /// What a WebSocket session is allowed.

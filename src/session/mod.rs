@@ -248,6 +248,25 @@ impl Session {
         }
     }
 
+    /// Bytes of messages and requests that wait: for a key to be checked, or for a request before them.
+    pub fn waiting(&self) -> usize {
+        let held = self.held.iter().flatten().map(String::len);
+        held.chain(self.queue.iter().map(|start| start.body.len())).sum()
+    }
+
+    /// There is no room for all that waits: the newest of it is lost, and told so.
+    pub fn refuse_newest(&mut self) -> Vec<Action> {
+        let mut out = Vec::new();
+        let lost = match &mut self.held {
+            Some(held) => held.pop().is_some(),
+            None => self.queue.pop_back().is_some(),
+        };
+        if lost {
+            self.complain(None, &Refusal::full().error, &mut out);
+        }
+        out
+    }
+
     fn is_full(&self) -> bool {
         self.asks.len() + self.queue.len() >= self.rules.requests
     }

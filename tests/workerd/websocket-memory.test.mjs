@@ -34,7 +34,9 @@ async function startProvider() {
     req.on("data", (piece) => body.push(piece));
     res.on("error", () => {});
     req.on("end", async () => {
-      const length = Number(JSON.parse(Buffer.concat(body)).model) * MB;
+      const { model } = JSON.parse(Buffer.concat(body));
+      if (model === "waits") await fake.released;
+      const length = (Number(model) || 0) * MB;
       fake.closed = new Promise((resolve) => res.on("close", () => resolve(!res.writableFinished)));
       res.setMaxListeners(0);
       res.writeHead(200, { "content-type": "application/json", "content-length": parts.head.length + length + parts.end.length });
@@ -143,6 +145,29 @@ describe("messages that wait while a key is checked", { concurrency: 1 }, () => 
     const late = await open();
     late.send(chat);
     assert.deepEqual((await late.answer("a", PATIENCE_MS)).map(({ type }) => type), ["response", "done"]);
+    closeAll();
+  });
+
+  it("in sessions, behind a chat that is under way, are counted as well: the newest is refused, and the others are answered", TIME, async () => {
+    let release;
+    stage.fake.released = new Promise((resolve) => (release = resolve));
+    const chat = (model) => JSON.stringify({ type: "chat", payload: { model, messages: [] } });
+    const sockets = [];
+    const refused = ({ frames }) => frames.find(({ error }) => error?.code === "gateway_overloaded");
+    for (let n = 0; n < 8; n++) {
+      const socket = await openSocket(stage.gateway.url, { key: KEY });
+      sockets.push(socket);
+      socket.send(chat("any/waits"));
+      socket.send(chat("any/0.001").replace('"messages"', `"user":"${"x".repeat(3.8 * MB)}","messages"`));
+      socket.send({ type: "ping" });
+      await socket.until(({ type }) => type === "pong", "a pong", PATIENCE_MS);
+    }
+    const told = sockets.filter(refused);
+    assert.ok(told.length >= 3 && told.length <= 6, `${told.length} of 8`);
+    release();
+    const done = ({ texts }) => texts.filter((text) => text.includes("[DONE]")).length;
+    // Each chat has its end, though some of those that waited may meet a full memory yet.
+    for (const socket of sockets) await socket.when((socket) => done(socket) === (told.includes(socket) ? 1 : 2), "all answers", PATIENCE_MS);
     closeAll();
   });
 
