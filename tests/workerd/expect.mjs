@@ -41,15 +41,6 @@ export function expectOneDone(stream) {
   assert.equal(frames.indexOf("[DONE]"), frames.length - 1, "one [DONE]");
 }
 
-/** Demands that a stream is what was sent, but for comments before its first content, which may be missing. */
-export function expectStream(stream, sent) {
-  if (stream === sent) return;
-  const bare = (text) => text.replace(/^:.*\n\n/gm, "");
-  assert.equal(bare(stream), bare(sent));
-  const rest = sent.slice(sent.search(/^data: .*"(content|text)":"[^"]/m));
-  assert.ok(stream.endsWith(rest), "comments behind the first content are missing");
-}
-
 /** The blocks of a stream, each with the empty line that ends it; together they are the stream. */
 export const blocks = (stream) => stream.toString().split(/(?<=\r\n\r\n|\n\n)/);
 
