@@ -137,7 +137,7 @@ reads up to 100 receipts at a time, at least back to the last sums (each 50 rece
 | --- | --- | --- |
 | an isolate dies | those gathered there in the last 100 ms, and those on their way: measured below | the promise stands: the limits hold. After 75 s without a word (counted anew if the account, too, is opened again) the request's place is free, and the account's next order enters a receipt: \`lost\`, with the prompt and what was heard, estimated, in the sums of the day on which the 75 s were over. The rest of the promise is held until its time is over (the request's, and 60 s); a receipt that arrives late takes that one's place |
 | the event that was to carry them is cut off | they wait in the isolate until the next request that comes 2 s later or more | not gathered |
-| an object does not answer | tried again after 0.2, 1 and 4 s, then written to the log as \`receipts_lost\` | the same; if it does not answer before the request, the caller gets 503 |
+| an object does not answer | tried again after 0.2, 1 and 4 s, then written to the log as \`receipts_lost\`, as is at once what would make those on their way more than 16 MiB in an isolate (about 16,000) | the same; if it does not answer before the request, the caller gets 503 |
 | an object dies | nothing: what it answered is written | nothing |
 | an order comes twice | counted once, if within 5 minutes | the same; a promise is never made twice |
 
