@@ -29,6 +29,12 @@ class ResponseStream {
     writable.getWriter = () => (this.writer = getWriter());
   }
 
+  /** Nothing more is written to it: it need not be watched over. */
+  end() {
+    this.ended = true;
+    this.onEnd?.();
+  }
+
   /** Its client has left. A response that the runtime has not taken by then is never read: a write to it would never end. */
   leave() {
     this.end();
@@ -57,10 +63,7 @@ export function streamedResponse(init, isEvents, length) {
 
 /** The wasm writes nothing more to such a response. */
 export function ended(writable) {
-  const stream = streams.get(writable);
-  if (!stream) return;
-  stream.ended = true;
-  stream.onEnd?.();
+  streams.get(writable)?.end();
 }
 
 /** Lets the runtime copy `readable` to such a response until its end, or until `stop` says so. The response stays open. */
