@@ -2,12 +2,12 @@
 // The process compiles and collects garbage as it likes, so bounds are generous: an unbounded gateway misses them by far.
 
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
 import { createServer, request as httpRequest } from "node:http";
 import { gzipSync } from "node:zlib";
 import { after, before, describe, it } from "node:test";
 import { as, soon, until } from "./client.mjs";
 import { expectError } from "./expect.mjs";
+import { peak } from "./process-memory.mjs";
 import { KEY, startStage } from "./stage.mjs";
 
 const MB = 1e6;
@@ -57,17 +57,6 @@ function json(res, body) {
   const text = JSON.stringify(body);
   res.writeHead(200, { "content-type": "application/json", "content-length": Buffer.byteLength(text) });
   res.end(text);
-}
-
-const status = (pid, row) => Number(new RegExp(`^${row}:\\s+(\\d+) kB`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]) * 1024;
-
-/** The most that the process has in memory while `work` is done, above what it has before, in bytes. */
-async function peak({ pid }, work) {
-  const idle = status(pid, "VmRSS");
-  // 5: the peak begins anew.
-  writeFileSync(`/proc/${pid}/clear_refs`, "5");
-  await work();
-  return status(pid, "VmHWM") - idle;
 }
 
 const chat = (length, model = "any/ok") => JSON.stringify({ model, messages: [{ role: "user", content: "x".repeat(length) }] });

@@ -1,11 +1,11 @@
 // What WebSockets hold in memory: a whole answer that is told in one frame, and messages that wait while a key is checked.
 
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { after, before, describe, it } from "node:test";
 import { soon, until } from "./client.mjs";
 import { OFFICE, Office } from "./office.mjs";
+import { peak } from "./process-memory.mjs";
 import { closeAll, NAMED, openSession, openSocket } from "./socket.mjs";
 import { KEY, startStage } from "./stage.mjs";
 
@@ -55,16 +55,6 @@ async function startProvider() {
     return new Promise((resolve) => server.close(resolve));
   };
   return fake;
-}
-
-const status = (pid, row) => Number(new RegExp(`^${row}:\\s+(\\d+) kB`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]) * 1024;
-
-/** The most that the process has in memory while `work` is done, above what it has before, in bytes. */
-async function peak({ pid }, work) {
-  const idle = status(pid, "VmRSS");
-  writeFileSync(`/proc/${pid}/clear_refs`, "5");
-  await work();
-  return status(pid, "VmHWM") - idle;
 }
 
 describe("a whole answer over a WebSocket", { concurrency: 1 }, () => {
