@@ -26,7 +26,10 @@ pub(super) async fn copy(buffer: Promise) -> Result<(Vec<u8>, ArrayBuffer), JsVa
 }
 
 /// A body of at most so many bytes is read and sent in one step. A longer one would be held several times by the runtime as well.
-pub(super) const AT_ONCE: usize = 64 << 10;
+pub(super) const AT_ONCE: usize = 256 << 10;
+
+/// The bytes that are reserved for a body of unknown length.
+const UNANNOUNCED: usize = 64 << 10;
 
 /// What is longer is sent in pieces of at most so many bytes.
 pub(super) const PIECE: usize = 256 << 10;
@@ -39,7 +42,7 @@ pub(super) async fn read_whole<E>(
     grow: impl Fn(usize) -> Result<(), E>,
 ) -> Result<Result<Vec<u8>, E>, JsValue> {
     let mut bytes = Vec::new();
-    bytes.try_reserve_exact(length.unwrap_or(AT_ONCE)).map_err(|_| JsValue::NULL)?;
+    bytes.try_reserve_exact(length.unwrap_or(UNANNOUNCED)).map_err(|_| JsValue::NULL)?;
     while let Some(piece) = source.view().await? {
         let (at, taken) = (bytes.len(), usize::try_from(piece.length()).unwrap_or_default());
         if let Err(refusal) = grow(at.saturating_add(taken)) {
