@@ -137,7 +137,7 @@ fn catalogue(file: &File) -> Result<String> {
             let fault = |fault: String| format!("providers.{provider}.models[\"{model}\"]: {fault}");
             let item = format!("ROW_{}", rows.lines().count());
             let card = card(row, section).map_err(fault)?;
-            line(&mut rows, format_args!("static {item}: Card = {card};"));
+            line(&mut rows, format_args!("static {item}: ModelCard = {card};"));
             for name in row.aliases.iter().flatten().chain([model]) {
                 if names.insert(name, item.clone()).is_some() {
                     return Err(fault(format!("`{name}` stands here twice")));
@@ -160,8 +160,8 @@ fn card(row: &Row, section: &Section) -> Result<String> {
     }
     let per_request = amount(row.per_request.as_deref().unwrap_or("0"), REQUEST_PLACES)?;
     let tiers = tiers.replace('\n', " ");
-    let price = format!("Price {{ standard: {standard}, tiers: &[{tiers}], per_request: {per_request} }}");
-    let encoding = row.encoding.as_ref().map_or("None".to_owned(), |name| format!("Some(Encoding::{name:?})"));
+    let price = format!("ModelPrice {{ standard: {standard}, tiers: &[{tiers}], per_request: {per_request} }}");
+    let encoding = row.encoding.as_ref().map_or("None".to_owned(), |name| format!("Some(CardEncoding::{name:?})"));
     let (context, max_output, thinks) = (row.context, row.max_output, row.thinks.unwrap_or(section.thinks));
     let pace = row.tokens_per_second;
     if pace.is_some_and(|pace| !(1..=FASTEST).contains(&pace)) {
@@ -169,15 +169,17 @@ fn card(row: &Row, section: &Section) -> Result<String> {
     }
     let limit_fields = row.limit_fields.as_ref().or(section.limit_fields.as_ref()).cloned().unwrap_or_default();
     Ok(format!(
-        "Card {{ price: Some({price}), context: {context:?}, max_output: {max_output:?}, encoding: {encoding}, \
+        "ModelCard {{ price: Some({price}), context: {context:?}, max_output: {max_output:?}, encoding: {encoding}, \
          limit_fields: &{limit_fields:?}, thinks: {thinks}, tokens_per_second: {pace:?} }}"
     ))
 }
 
 fn tariff(rates: &str, long: Option<&Long>) -> Result<String> {
-    let long = long.map(|long| Ok::<_, String>(format!("&Long {{ above: {}, rates: {} }}", long.above, long.rates()?)));
+    let long = long.map(|long| {
+        Ok::<_, String>(format!("&LongContextRates {{ above: {}, rates: {} }}", long.above, long.rates()?))
+    });
     let long = long.transpose()?.map_or("None".to_owned(), |long| format!("Some({long})"));
-    Ok(format!("Tariff {{ rates: {rates}, long: {long} }}"))
+    Ok(format!("TierRates {{ rates: {rates}, long: {long} }}"))
 }
 
 fn amount(text: &str, places: i32) -> Result<u64> {

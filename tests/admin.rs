@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use futures::executor::block_on;
 use futures::future::join_all;
 use llm_bridge::gateway::{Opened, admin};
-use llm_bridge::ledger::secret::Presented;
+use llm_bridge::ledger::secret::PresentedKey;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::schema::validate;
@@ -515,8 +515,8 @@ proptest! {
 
 /// The fingerprint of a key, which the gateway keeps.
 fn fingerprint(text: &str) -> String {
-    match llm_bridge::ledger::Secret::parse(text) {
-        Some(Presented::Signed(signed)) => signed.hash(),
+    match llm_bridge::ledger::KeySecret::parse(text) {
+        Some(PresentedKey::Signed(signed)) => signed.hash(),
         _ => unreachable!("a signed key"),
     }
 }

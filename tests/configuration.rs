@@ -1,9 +1,9 @@
 //! Whole configuration files: those that must work, and what is said of those that do not.
 #![allow(clippy::expect_used, reason = "a test may insist")]
 
-use llm_bridge::adapters::KINDS;
 use llm_bridge::config::{Accounting, Catalogue, Config, Cors, Fee, KeySource, Level, Problem, Rates, Websocket};
-use llm_bridge::policy::route;
+use llm_bridge::formats::KINDS;
+use llm_bridge::policy::routing;
 
 fn read(text: &str) -> Result<Config, Vec<Problem>> {
     Config::read(text, KINDS)
@@ -26,7 +26,7 @@ fn the_shipped_file_is_sound() {
 #[test]
 fn the_file_of_the_python_bridge_works_unchanged() {
     let config = read(include_str!("fixtures/python-bridge.yaml")).unwrap();
-    let target = |name: &str| route::resolve(&config, name).unwrap();
+    let target = |name: &str| routing::resolve(&config, name).unwrap();
     assert_eq!(target("o3-mini<high>").upstream, "o3-mini");
     assert_eq!(target("o3-mini<high>").model.clocks.total, 600_000);
     assert_eq!(target("closeai/o3-mini").model.params.add, [("reasoning_effort".to_owned(), "\"low\"".to_owned())]);
@@ -133,7 +133,7 @@ providers:
 ";
     let config = read(text).unwrap();
     let found = |name: &str| {
-        let target = route::resolve(&config, name).ok()?;
+        let target = routing::resolve(&config, name).ok()?;
         Some(format!("{} {} {}", target.provider.name, target.upstream, target.model.clocks.total / 1000))
     };
     assert_eq!(found("a/m").as_deref(), Some("a m 600"));
@@ -145,10 +145,10 @@ providers:
     assert_eq!(found("some/other").as_deref(), Some("some other 9"));
     assert_eq!(found("some/m").as_deref(), Some("some m 5"));
     for unknown in ["a/o3<low>", "A/m", "a/", "/m", "", "any/", "any/m<x>", "nowhere/m"] {
-        let error = route::resolve(&config, unknown).expect_err(unknown);
+        let error = routing::resolve(&config, unknown).expect_err(unknown);
         assert_eq!((error.status(), error.code()), (404, Some("model_not_found")), "{unknown}");
     }
-    let error = route::resolve(&config, "a/o3<hgih>").unwrap_err();
+    let error = routing::resolve(&config, "a/o3<hgih>").unwrap_err();
     assert!(error.message().contains("`a/o3<high>`"), "{error}");
 }
 

@@ -3,7 +3,7 @@
 
 mod support;
 
-use llm_bridge::gateway::host::Lost;
+use llm_bridge::gateway::platform::CallError;
 use llm_bridge::gateway::{Opened, Outcome};
 use llm_bridge::tokens::{Encoding, Vocabulary};
 use serde_json::{Value, json};
@@ -112,7 +112,7 @@ fn vectors_without_usage_are_billed_by_an_estimate_and_say_so() {
     assert_eq!(got.json()["usage"]["prompt_tokens"], 3, "ten bytes and quotes, at a guess");
     let receipt = &world.receipts.borrow()[0];
     assert_eq!(
-        (receipt.estimated, receipt.usage.unwrap().fresh, receipt.cost),
+        (receipt.estimated, receipt.usage.unwrap().uncached_input, receipt.cost),
         (true, 8, Some(8_000)),
         "a letter each"
     );
@@ -120,7 +120,7 @@ fn vectors_without_usage_are_billed_by_an_estimate_and_say_so() {
     let world = World { vocabularies: vec![small(Encoding::O200k)], ..World::saying(Script::json(200, native)) };
     post(&world, EMBED, r#"{"model":"e","input":[1,2,3]}"#);
     let receipt = &world.receipts.borrow()[0];
-    assert_eq!((receipt.estimated, receipt.usage.unwrap().fresh), (true, 3), "three tokens");
+    assert_eq!((receipt.estimated, receipt.usage.unwrap().uncached_input), (true, 3), "three tokens");
 }
 
 const WHOLE: &str = r#"{"id":"cmpl-1","object":"text_completion","model":"m-1","choices":[{"text":" hi","index":0,"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}}"#;
@@ -149,7 +149,7 @@ fn a_completion_passes_as_it_is() {
 
 #[test]
 fn a_streamed_completion_is_heard_and_a_cut_one_is_an_error() {
-    let streamed = |more: &str, pieces: Vec<Result<&'static str, Lost>>| {
+    let streamed = |more: &str, pieces: Vec<Result<&'static str, CallError>>| {
         let world = World::saying(Script::stream(pieces));
         let got = post(&world, COMPLETE, &format!(r#"{{"model":"m","prompt":"say","stream":true{more}}}"#));
         (world, got)

@@ -4,7 +4,7 @@
 mod support;
 
 use llm_bridge::gateway::Outcome;
-use llm_bridge::gateway::host::Lost;
+use llm_bridge::gateway::platform::CallError;
 use support::{Fate, Got, Script, World, ask, bridge};
 
 const CONFIG: &str = "
@@ -127,7 +127,7 @@ fn a_provider_without_its_key_is_not_called() {
 #[test]
 fn a_provider_that_cannot_be_reached_or_is_late_is_told_apart() {
     assert_eq!(post(&World::default(), r#"{"model":"m","messages":[]}"#).status, 502);
-    let late = Script { status: 200, headers: Vec::new(), pieces: vec![Err(Lost::TimedOut)] };
+    let late = Script { status: 200, headers: Vec::new(), pieces: vec![Err(CallError::TimedOut)] };
     assert_eq!(post(&World::saying(late), r#"{"model":"m","messages":[]}"#).status, 504);
 }
 
@@ -148,8 +148,8 @@ fn what_fails_before_the_first_content_is_a_plain_error() {
         (vec![Ok(": ping\n\n"), Ok(error)], 502, "overloaded"),
         (vec![Ok(ROLE)], 502, "stream_truncated"),
         (vec![], 502, "stream_truncated"),
-        (vec![Ok(ROLE), Err(Lost::Broken)], 502, "upstream_unreachable"),
-        (vec![Ok(ROLE), Err(Lost::TimedOut)], 504, "upstream_timeout"),
+        (vec![Ok(ROLE), Err(CallError::Broken)], 502, "upstream_unreachable"),
+        (vec![Ok(ROLE), Err(CallError::TimedOut)], 504, "upstream_timeout"),
     ] {
         let got = post(&World::saying(Script::stream(pieces)), STREAM);
         assert_eq!((got.status, got.code().as_str()), (status, code));
@@ -160,8 +160,8 @@ fn what_fails_before_the_first_content_is_a_plain_error() {
 fn what_fails_after_it_is_one_frame_and_done() {
     for (last, outcome, code) in [
         (None, "truncated", "stream_truncated"),
-        (Some(Err(Lost::Broken)), "truncated", "stream_truncated"),
-        (Some(Err(Lost::TimedOut)), "timed_out", "upstream_timeout"),
+        (Some(Err(CallError::Broken)), "truncated", "stream_truncated"),
+        (Some(Err(CallError::TimedOut)), "timed_out", "upstream_timeout"),
     ] {
         let pieces = [Ok(ROLE), Ok(TEXT)].into_iter().chain(last).collect();
         let world = World::saying(Script::stream(pieces));
@@ -224,7 +224,7 @@ fn every_response_has_an_id() {
 
 const USAGE: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}\n\n";
 
-fn streamed(model: &str, more: &str, pieces: Vec<Result<&'static str, Lost>>) -> (World, Got) {
+fn streamed(model: &str, more: &str, pieces: Vec<Result<&'static str, CallError>>) -> (World, Got) {
     let world = World::saying(Script::stream(pieces));
     let got = post(&world, &format!("{{\"model\":\"{model}\",\"messages\":[],\"stream\":true{more}}}"));
     (world, got)
@@ -259,7 +259,7 @@ fn only_sound_events_pass_where_each_is_checked() {
     let (world, got) = streamed(
         "strict/m",
         more,
-        vec![Ok(TEXT), Ok("data: {oops\n\n"), Ok(STOP), Ok("data: {\"cho"), Err(Lost::Broken)],
+        vec![Ok(TEXT), Ok("data: {oops\n\n"), Ok(STOP), Ok("data: {\"cho"), Err(CallError::Broken)],
     );
     assert_eq!(got.body, [TEXT, STOP, DONE].concat());
     assert_eq!(world.receipts.borrow()[0].malformed, 1);
@@ -267,9 +267,9 @@ fn only_sound_events_pass_where_each_is_checked() {
 
 #[test]
 fn a_provider_that_thinks_for_long_is_given_time_and_its_client_a_sign() {
-    let (_, got) = streamed("quick/m", "", vec![Ok(": hi\n\n"), Err(Lost::TimedOut)]);
+    let (_, got) = streamed("quick/m", "", vec![Ok(": hi\n\n"), Err(CallError::TimedOut)]);
     assert_eq!((got.status, got.code().as_str()), (504, "upstream_timeout"), "idle for 5 s");
-    let (world, got) = streamed("leaves/m", "", vec![Ok(ROLE), Err(Lost::TimedOut), Ok(TEXT), Ok(STOP), Ok(DONE)]);
+    let (world, got) = streamed("leaves/m", "", vec![Ok(ROLE), Err(CallError::TimedOut), Ok(TEXT), Ok(STOP), Ok(DONE)]);
     assert_eq!(got.body, [ROLE, ": keep-alive\n\n", TEXT, STOP, DONE].concat());
     assert_eq!(world.clock.get(), 15_000);
 }
@@ -279,7 +279,7 @@ fn every_request_leaves_one_receipt() {
     for (pieces, outcome) in [
         (vec![Ok(TEXT), Ok(STOP), Ok(DONE)], Outcome::Complete),
         (vec![Ok(TEXT)], Outcome::Truncated),
-        (vec![Ok(TEXT), Err(Lost::TimedOut)], Outcome::TimedOut),
+        (vec![Ok(TEXT), Err(CallError::TimedOut)], Outcome::TimedOut),
         (vec![Ok(TEXT), Ok("data: {\"error\":{\"message\":\"x\"}}\n\n")], Outcome::UpstreamError),
         (vec![], Outcome::Refused),
     ] {

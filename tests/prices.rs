@@ -3,20 +3,20 @@
 
 use std::path::{Path, PathBuf};
 
-use llm_bridge::adapters::openai::outbound;
-use llm_bridge::adapters::{self, KINDS};
-use llm_bridge::chat::{Event, Usage};
+use llm_bridge::canonical::{ResponseEvent, Usage};
 use llm_bridge::config::{Config, Rates};
-use llm_bridge::policy::price::{Card, Encoding, Long, Price, Tariff, card};
-use llm_bridge::policy::route;
+use llm_bridge::formats::openai::outbound;
+use llm_bridge::formats::{self, KINDS};
+use llm_bridge::policy::pricing::{CardEncoding, LongContextRates, ModelCard, ModelPrice, TierRates, card};
+use llm_bridge::policy::routing;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// The card of a model at a provider with this address; `rows` are more lines of its row.
-fn look_up(base_url: &str, rows: &str, model: &str) -> Card {
+fn look_up(base_url: &str, rows: &str, model: &str) -> ModelCard {
     let text = format!("providers:\n  p:\n    base_url: {base_url}\n{rows}");
     let config = Config::read(&text, KINDS).unwrap();
-    let target = route::resolve(&config, &format!("p/{model}")).unwrap();
+    let target = routing::resolve(&config, &format!("p/{model}")).unwrap();
     card(target.provider, target.model, &target.upstream)
 }
 
@@ -33,14 +33,14 @@ fn fixtures() -> Vec<(PathBuf, Value)> {
 /// What an answer, whole or streamed, says it used, and how it was served. `adapter` is the word for its format.
 fn reported(answer: &str, adapter: Option<&str>) -> (Usage, Option<String>) {
     let body = std::fs::read(answer).unwrap();
-    let Some(upstream) = adapter.and_then(adapters::upstream) else {
+    let Some(upstream) = adapter.and_then(formats::provider_format) else {
         let facts = outbound::reply(&body).unwrap();
         return (facts.usage.unwrap(), facts.tier);
     };
     let (mut usage, mut tier) = (None, None);
-    let mut note = |event: Event<'_>| match event {
-        Event::Usage(told) => usage = Some(told),
-        Event::Tier(told) => tier = Some(told.into_owned()),
+    let mut note = |event: ResponseEvent<'_>| match event {
+        ResponseEvent::Usage(told) => usage = Some(told),
+        ResponseEvent::Tier(told) => tier = Some(told.into_owned()),
         _ => {}
     };
     if answer.ends_with(".sse") {
@@ -66,7 +66,7 @@ fn what_a_provider_says_it_used_costs_what_it_charges() {
         let card = look_up(expected["base_url"].as_str().unwrap(), &rows, expected["model"].as_str().unwrap());
         let found = json!({
             "usage": {
-                "fresh": usage.fresh, "cache_read": usage.cache_read, "cache_write": usage.cache_write,
+                "fresh": usage.uncached_input, "cache_read": usage.cache_read, "cache_write": usage.cache_write,
                 "output": usage.output, "reasoning": usage.reasoning,
             },
             "tier": tier,
@@ -108,13 +108,13 @@ fn every_row_of_the_catalogue_is_found_by_each_of_its_names() {
     assert!(rows > 100 && paced > 0, "{rows}, {paced}");
 }
 
-fn check(name: &str, card: &Card, row: &serde_yaml::Value) {
+fn check(name: &str, card: &ModelCard, row: &serde_yaml::Value) {
     let price = card.price.expect(name);
     let said = |key: &str| row.get(key).and_then(serde_yaml::Value::as_f64);
     // A thousand tokens for dollars per million, in nano-dollars.
     let cost = |usage: Usage| f64::from(u32::try_from(price.cost(&usage, None).unwrap()).unwrap());
     let near = |found: f64, dollars: f64| assert!((found - dollars * 1e6).abs() < 0.6, "{name}: {found}");
-    near(cost(Usage { fresh: 1000, ..Usage::default() }), said("input").unwrap());
+    near(cost(Usage { uncached_input: 1000, ..Usage::default() }), said("input").unwrap());
     near(cost(Usage { output: 1000, ..Usage::default() }), said("output").unwrap());
     near(cost(Usage { cache_read: 1000, ..Usage::default() }), said("cached_input").or(said("input")).unwrap());
     let write = said("cache_write").or(said("input")).unwrap();
@@ -126,8 +126,8 @@ fn check(name: &str, card: &Card, row: &serde_yaml::Value) {
     assert_eq!(card.tokens_per_second, count("tokens_per_second"), "{name}");
     assert!(card.tokens_per_second.is_none_or(|pace| (1..=10_000).contains(&pace)), "{name}");
     let encoding = card.encoding.map(|encoding| match encoding {
-        Encoding::O200k => "o200k",
-        Encoding::Cl100k => "cl100k",
+        CardEncoding::O200k => "o200k",
+        CardEncoding::Cl100k => "cl100k",
     });
     assert_eq!(encoding, row.get("encoding").and_then(serde_yaml::Value::as_str), "{name}");
     let tiers: Vec<&str> = price.tiers.iter().map(|(tier, _)| *tier).collect();
@@ -160,16 +160,16 @@ fn a_model_is_as_fast_as_the_file_says_or_else_the_catalogue() {
 #[test]
 fn the_file_is_asked_before_the_catalogue() {
     let unlisted = look_up("https://a.b/v1", ANY, "gpt-4o");
-    assert_eq!(unlisted, Card::default());
+    assert_eq!(unlisted, ModelCard::default());
     let named = look_up("https://a.b/v1", "    catalogue: openai\n    models: '*'\n", "gpt-4o");
     assert_eq!(named.context, Some(128_000));
     let own = "    models: { gpt-4o: { price: { input: 1, output: 2 }, max_output: 5 } }\n";
     let own = look_up("https://api.openai.com/v1", own, "gpt-4o");
-    assert_eq!((own.context, own.max_output, own.encoding), (Some(128_000), Some(5), Some(Encoding::O200k)));
-    let usage = Usage { fresh: 1, output: 1, ..Usage::default() };
+    assert_eq!((own.context, own.max_output, own.encoding), (Some(128_000), Some(5), Some(CardEncoding::O200k)));
+    let usage = Usage { uncached_input: 1, output: 1, ..Usage::default() };
     assert_eq!(own.price.unwrap().cost(&usage, None), Some(3000));
     let none = look_up("https://api.openai.com/v1", "    catalogue: none\n    models: '*'\n", "gpt-4o");
-    assert_eq!(none, Card::default());
+    assert_eq!(none, ModelCard::default());
     let variant = "    models: { o3-mini<high>: {} }\n";
     assert!(look_up("https://api.openai.com/v1", variant, "o3-mini<high>").price.is_some());
 }
@@ -177,9 +177,9 @@ fn the_file_is_asked_before_the_catalogue() {
 #[test]
 fn what_the_gateway_answers_itself_is_free() {
     let config = Config::read("providers: { demo: { adapter: echo, models: { echo: {} } } }", KINDS).unwrap();
-    let target = route::resolve(&config, "demo/echo").unwrap();
+    let target = routing::resolve(&config, "demo/echo").unwrap();
     let price = card(target.provider, target.model, &target.upstream).price.unwrap();
-    assert_eq!(price.cost(&Usage { fresh: 5, output: u64::MAX, ..Usage::default() }, None), Some(0));
+    assert_eq!(price.cost(&Usage { uncached_input: 5, output: u64::MAX, ..Usage::default() }, None), Some(0));
     assert_eq!(price.bound(u64::MAX, true, None).unwrap().cost(u64::MAX), 0);
 }
 
@@ -191,7 +191,7 @@ fn tokens() -> impl Strategy<Value = u64> {
 fn usage() -> impl Strategy<Value = Usage> {
     (tokens(), tokens(), tokens(), tokens(), tokens(), tokens()).prop_map(
         |(fresh, cache_read, cache_write, for_an_hour, output, reasoning)| Usage {
-            fresh,
+            uncached_input: fresh,
             cache_read,
             cache_write,
             cache_write_1h: for_an_hour,
@@ -209,8 +209,8 @@ fn rates() -> impl Strategy<Value = Rates> {
 }
 
 /// A tariff whose long prompts cost no less than short ones.
-fn tariff() -> impl Strategy<Value = Tariff> {
-    (rates(), proptest::option::of((tokens(), rates()))).prop_map(|(rates, long)| Tariff {
+fn tariff() -> impl Strategy<Value = TierRates> {
+    (rates(), proptest::option::of((tokens(), rates()))).prop_map(|(rates, long)| TierRates {
         rates,
         long: long.map(|(above, more)| {
             let dearer = Rates {
@@ -221,13 +221,13 @@ fn tariff() -> impl Strategy<Value = Tariff> {
                 output: rates.output + more.output,
                 reasoning: rates.reasoning + more.reasoning,
             };
-            &*Box::leak(Box::new(Long { above, rates: dearer }))
+            &*Box::leak(Box::new(LongContextRates { above, rates: dearer }))
         }),
     })
 }
 
-fn price() -> impl Strategy<Value = Price> {
-    (tariff(), tariff(), tariff(), 0..1000_u64).prop_map(|(standard, flex, priority, per_request)| Price {
+fn price() -> impl Strategy<Value = ModelPrice> {
+    (tariff(), tariff(), tariff(), 0..1000_u64).prop_map(|(standard, flex, priority, per_request)| ModelPrice {
         standard,
         tiers: Box::leak(Box::new([("flex", flex), ("priority", priority)])),
         per_request,
@@ -238,7 +238,7 @@ fn tier() -> impl Strategy<Value = Option<&'static str>> {
     prop_oneof![Just(None), Just(Some("default")), Just(Some("flex")), Just(Some("priority"))]
 }
 
-fn bound(price: &Price, input: u64, output: u64, kept_long: bool, tier: Option<&str>) -> u64 {
+fn bound(price: &ModelPrice, input: u64, output: u64, kept_long: bool, tier: Option<&str>) -> u64 {
     price.bound(input, kept_long, tier).unwrap().cost(output)
 }
 
@@ -262,7 +262,7 @@ proptest! {
         let usage = Usage { cache_write_1h: usage.cache_write_1h.min(usage.cache_write), ..usage };
         let mut larger = usage;
         match kind {
-            0 => larger.fresh += more,
+            0 => larger.uncached_input += more,
             1 => larger.cache_read += more,
             2 => larger.cache_write += more,
             3 => (larger.cache_write, larger.cache_write_1h) = (usage.cache_write + more, usage.cache_write_1h + more),
@@ -278,8 +278,8 @@ proptest! {
         let whole = |rate: u64| rate / 1000 * 1000;
         let rates = Rates { input: whole(price.standard.rates.input), output: whole(price.standard.rates.output), ..Rates::default() };
         let rates = Rates { reasoning: rates.output, ..rates };
-        let price = Price { standard: Tariff { rates, long: None }, ..price };
-        let each = usages.iter().map(|(fresh, output)| Usage { fresh: *fresh, output: *output, ..Usage::default() });
+        let price = ModelPrice { standard: TierRates { rates, long: None }, ..price };
+        let each = usages.iter().map(|(fresh, output)| Usage { uncached_input: *fresh, output: *output, ..Usage::default() });
         let ledger: u64 = each.map(|usage| price.cost(&usage, None).unwrap()).sum();
         let (input, output) = usages.iter().fold((0, 0), |sum, usage| (sum.0 + usage.0, sum.1 + usage.1));
         let expected = (input * rates.input + output * rates.output) / 1000 + price.per_request * usages.len() as u64;
@@ -288,8 +288,8 @@ proptest! {
 
     #[test]
     fn rounding_is_half_a_nano_dollar_at_most(price in price(), fresh in 0..1_000_000_u64) {
-        let price = Price { standard: Tariff { long: None, ..price.standard }, per_request: 0, ..price };
-        let cost = price.cost(&Usage { fresh, ..Usage::default() }, None).unwrap();
+        let price = ModelPrice { standard: TierRates { long: None, ..price.standard }, per_request: 0, ..price };
+        let cost = price.cost(&Usage { uncached_input: fresh, ..Usage::default() }, None).unwrap();
         prop_assert!((cost * 1000).abs_diff(fresh * price.standard.rates.input) <= 500);
     }
 
@@ -303,7 +303,7 @@ proptest! {
             let body = json!({"choices": [], "usage": usage}).to_string();
             let read = outbound::reply(body.as_bytes()).unwrap().usage.unwrap();
             prop_assert_eq!(read.prompt(), prompt);
-            prop_assert_eq!(read.fresh + read.cache_read + read.cache_write, prompt);
+            prop_assert_eq!(read.uncached_input + read.cache_read + read.cache_write, prompt);
             prop_assert_eq!(read.output, output);
         }
     }

@@ -1,14 +1,14 @@
 //! What examples cannot show: any JSON keeps the bytes that are not ours, any cutting of a stream is the same stream, no bytes panic.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may insist")]
 
-use llm_bridge::adapters::Listen as _;
-use llm_bridge::adapters::UPSTREAMS;
-use llm_bridge::adapters::openai::overhear::{Attention, Overhear};
-use llm_bridge::adapters::openai::task::{CHAT, COMPLETION, EMBEDDING};
-use llm_bridge::adapters::openai::{CLIENT, inbound, outbound, tally};
-use llm_bridge::adapters::{Embedded, Form, MESSAGES};
 use llm_bridge::config::Params;
 use llm_bridge::error::Error;
+use llm_bridge::formats::PROVIDER_FORMATS;
+use llm_bridge::formats::StreamTap as _;
+use llm_bridge::formats::openai::overhear::{ChatTap, TapOptions};
+use llm_bridge::formats::openai::task::{CHAT, COMPLETION, EMBEDDING};
+use llm_bridge::formats::openai::{CLIENT, inbound, outbound, tally};
+use llm_bridge::formats::{EmbeddingContext, EmbeddingForm, MESSAGES};
 use llm_bridge::policy::auth::AccessKeys;
 use llm_bridge::provider::params;
 use llm_bridge::wire::json::Document;
@@ -154,7 +154,7 @@ proptest! {
         let _ = outbound::refusal(status, &bytes);
         overheard(&[&bytes]);
         endpoints(&bytes);
-        let _ = AccessKeys::read(&String::from_utf8_lossy(&bytes)).admit(Some("x"));
+        let _ = AccessKeys::read(&String::from_utf8_lossy(&bytes)).authenticate(Some("x"));
     }
 
     #[test]
@@ -175,15 +175,15 @@ fn endpoints(bytes: &[u8]) {
         let _ = inbound::read(bytes, task);
         let _ = (task.reply)(bytes);
     }
-    let told = Embedded { form: Form { base64: true, count: 1 }, model: "m", estimate: 0 };
-    for upstream in UPSTREAMS {
+    let told = EmbeddingContext { form: EmbeddingForm { base64: true, count: 1 }, model: "m", estimate: 0 };
+    for upstream in PROVIDER_FORMATS {
         let _ = upstream.count.as_ref().map(|count| (count.read)(bytes).is_ok());
         let _ = upstream.embed.as_ref().map(|embed| (embed.whole)(bytes, &told).is_ok());
     }
     let Ok(document) = Document::read(bytes) else { return };
     let _ = tally::prompt(&document);
     let _ = MESSAGES.count.as_ref().map(|question| (question.read)(&document).is_ok());
-    for embed in UPSTREAMS.iter().filter_map(|upstream| upstream.embed.as_ref()) {
+    for embed in PROVIDER_FORMATS.iter().filter_map(|upstream| upstream.embed.as_ref()) {
         let _ = (embed.write)(&document, "m");
     }
 }
@@ -224,7 +224,7 @@ fn events(pieces: &[&[u8]]) -> Vec<Vec<u8>> {
 }
 
 fn overheard(pieces: &[&[u8]]) -> String {
-    let mut heard = Overhear::new(Attention { text: true, ..Attention::default() });
+    let mut heard = ChatTap::new(TapOptions { text: true, ..TapOptions::default() });
     pieces.iter().for_each(|piece| drop(heard.push(piece)));
     let tail = heard.finish(&Error::upstream(502, "stream_truncated", "cut"));
     let error = heard.error().map(ToString::to_string);
@@ -240,7 +240,7 @@ fn overheard(pieces: &[&[u8]]) -> String {
 
 /// All that a client gets of a stream that is checked.
 fn checked(pieces: &[&[u8]]) -> String {
-    let mut heard = Overhear::new(Attention { checked: true, hides_usage: true, ..Attention::default() });
+    let mut heard = ChatTap::new(TapOptions { checked: true, hides_usage: true, ..TapOptions::default() });
     let mut got = Vec::new();
     pieces.iter().for_each(|piece| got.extend_from_slice(&heard.push(piece)));
     got.extend(heard.finish(&Error::upstream(502, "stream_truncated", "cut")));

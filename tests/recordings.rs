@@ -4,12 +4,12 @@
 #[path = "support/recordings.rs"]
 mod recorded;
 
-use llm_bridge::adapters::openai::outbound;
-use llm_bridge::adapters::openai::overhear::{Attention, Overhear};
-use llm_bridge::adapters::openai::task::EMBEDDING;
-use llm_bridge::adapters::{Listen as _, MESSAGES, UPSTREAMS};
-use llm_bridge::chat::Usage;
+use llm_bridge::canonical::Usage;
 use llm_bridge::error::Error;
+use llm_bridge::formats::openai::outbound;
+use llm_bridge::formats::openai::overhear::{ChatTap, TapOptions};
+use llm_bridge::formats::openai::task::EMBEDDING;
+use llm_bridge::formats::{MESSAGES, PROVIDER_FORMATS, StreamTap as _};
 use recorded::{Recording, recordings};
 use serde_json::Value;
 
@@ -28,8 +28,8 @@ fn stated(body: &[u8]) -> Option<(u64, u64)> {
     documents.filter_map(|text| usage(serde_json::from_str(text.trim()).ok()?)).next_back()
 }
 
-fn listen(pieces: &[&[u8]]) -> (Overhear, Vec<u8>) {
-    let mut heard = Overhear::new(Attention { text: true, ..Attention::default() });
+fn listen(pieces: &[&[u8]]) -> (ChatTap, Vec<u8>) {
+    let mut heard = ChatTap::new(TapOptions { text: true, ..TapOptions::default() });
     pieces.iter().for_each(|piece| drop(heard.push(piece)));
     let tail = heard.finish(&Error::upstream(502, "stream_truncated", "cut"));
     (heard, tail)
@@ -103,7 +103,7 @@ fn embeddings_are_billed_as_they_state() {
 
 #[test]
 fn counts_are_read() {
-    for upstream in UPSTREAMS.iter().filter(|upstream| upstream.count.is_some()) {
+    for upstream in PROVIDER_FORMATS.iter().filter(|upstream| upstream.count.is_some()) {
         for Recording { name, body, .. } in recordings(&format!("{}-count-tokens", upstream.kind.name)) {
             let told: Value = serde_json::from_slice(&body).unwrap();
             let stated = told["input_tokens"].as_u64().or(told["totalTokens"].as_u64()).unwrap();

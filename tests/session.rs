@@ -5,61 +5,64 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use llm_bridge::error::Error;
-use llm_bridge::session::{Action, Code, Entry, Kept, Owner, Place, Reading, Rules, Session};
+use llm_bridge::session::{
+    ClientOrigin, CloseCode, ReadState, Session, SessionAction, SessionLimits, SessionOwner, SessionSnapshot,
+    UpgradeParams,
+};
 use proptest::prelude::*;
 use serde_json::Value;
 
 const ID: &str = "0123456789abcdef0123456789abcdef";
 const BUFFER: usize = 4_000;
-const RULES: Rules = Rules { idle: 1_000, resume: 5_000, buffer: BUFFER, requests: 3, message: 2_000 };
+const RULES: SessionLimits = SessionLimits { idle: 1_000, resume: 5_000, buffer: BUFFER, requests: 3, message: 2_000 };
 
-fn owner() -> Owner {
-    Owner { key_id: "key_1".to_owned(), hash: None }
+fn owner() -> SessionOwner {
+    SessionOwner { key_id: "key_1".to_owned(), hash: None }
 }
 
-fn entry(query: &str) -> Entry {
-    Entry::read(query, "llm-bridge.v1").unwrap()
+fn entry(query: &str) -> UpgradeParams {
+    UpgradeParams::read(query, "llm-bridge.v1").unwrap()
 }
 
 fn session(owned: bool) -> Session {
-    Session::new(RULES, ID.to_owned(), Place::default(), owned.then(owner))
+    Session::new(RULES, ID.to_owned(), ClientOrigin::default(), owned.then(owner))
 }
 
 /// A session with a connection; in the language with names if `named`.
 fn connected(named: bool) -> Session {
     let mut session = session(true);
-    let entry = if named { entry("") } else { Entry::default() };
+    let entry = if named { entry("") } else { UpgradeParams::default() };
     session.connect(&entry, 0);
     session
 }
 
-fn sent(actions: &[Action]) -> Vec<String> {
-    let text = |action: &Action| match action {
-        Action::Send(text) => Some(text.to_string()),
+fn sent(actions: &[SessionAction]) -> Vec<String> {
+    let text = |action: &SessionAction| match action {
+        SessionAction::Send(text) => Some(text.to_string()),
         _ => None,
     };
     actions.iter().filter_map(text).collect()
 }
 
-fn frames(actions: &[Action]) -> Vec<Value> {
+fn frames(actions: &[SessionAction]) -> Vec<Value> {
     sent(actions).iter().map(|text| serde_json::from_str(text).unwrap()).collect()
 }
 
 /// What is done besides sending.
-fn deeds(actions: Vec<Action>) -> Vec<Action> {
-    actions.into_iter().filter(|action| !matches!(action, Action::Send(_))).collect()
+fn deeds(actions: Vec<SessionAction>) -> Vec<SessionAction> {
+    actions.into_iter().filter(|action| !matches!(action, SessionAction::Send(_))).collect()
 }
 
-fn starts(actions: &[Action]) -> Vec<u64> {
-    let number = |action: &Action| match action {
-        Action::Start(start) => Some(start.number),
+fn starts(actions: &[SessionAction]) -> Vec<u64> {
+    let number = |action: &SessionAction| match action {
+        SessionAction::Start(start) => Some(start.number),
         _ => None,
     };
     actions.iter().filter_map(number).collect()
 }
 
-fn say(session: &mut Session, text: &str) -> Vec<Action> {
-    session.hear(text.to_owned(), 1)
+fn say(session: &mut Session, text: &str) -> Vec<SessionAction> {
+    session.receive(text.to_owned(), 1)
 }
 
 fn ask(session: &mut Session, id: &str) -> u64 {
@@ -70,7 +73,7 @@ fn ask(session: &mut Session, id: &str) -> u64 {
 fn a_request_goes_out_as_it_came_and_its_answer_comes_in_numbered_frames() {
     let mut session = connected(true);
     let actions = say(&mut session, r#"{"type":"chat","id":"a","api_key":"Bearer k","payload":{"x" : 1e0}}"#);
-    let Action::Start(start) = &actions[0] else { panic!("{actions:?}") };
+    let SessionAction::Start(start) = &actions[0] else { panic!("{actions:?}") };
     assert_eq!((start.key.as_deref(), start.body.as_slice()), (Some("k"), br#"{"x" : 1e0}"#.as_slice()));
     session.began(start.number, "req_1".to_owned());
     let mut got = sent(&session.piece(start.number, b": hello\n\ndata: {\"choices\":[1.0]}\n\ndata: {\"choices\":[],"));
@@ -89,7 +92,7 @@ fn without_names_it_is_one_after_the_other() {
     let mut session = connected(false);
     let chat = r#"{"type":"chat","payload":{"stream":false}}"#;
     let first = say(&mut session, chat);
-    let Action::Start(start) = &first[0] else { panic!("{first:?}") };
+    let SessionAction::Start(start) = &first[0] else { panic!("{first:?}") };
     assert_eq!(start.body, br#"{"stream":true}"#);
     assert_eq!(say(&mut session, chat), []);
     assert_eq!(sent(&session.piece(1, b"data: {\"choices\":[]}\n\n")), ["data: {\"choices\":[]}\n\n"]);
@@ -119,10 +122,10 @@ fn requests_are_bounded_and_names_are_unique() {
     }
     let actions = say(&mut session, r#"{"type":"cancel","id":"b"}"#);
     assert_eq!(frames(&actions)[0]["cancelled"], true);
-    assert_eq!(deeds(actions), [Action::Cancel(2)]);
+    assert_eq!(deeds(actions), [SessionAction::Cancel(2)]);
     assert_eq!(
         (session.reading(2, 0), session.piece(2, b"data: {}\n\n"), session.over(2)),
-        (Reading::Gone, vec![], vec![])
+        (ReadState::Gone, vec![], vec![])
     );
     ask(&mut session, "b");
 }
@@ -131,9 +134,9 @@ fn requests_are_bounded_and_names_are_unique() {
 fn frames_wait_while_it_is_found_out_whose_key_it_is() {
     let mut session = session(false);
     session.connect(&entry(""), 0);
-    assert_eq!(say(&mut session, r#"{"type":"auth","api_key":"k"}"#), [Action::Vouch("k".to_owned())]);
+    assert_eq!(say(&mut session, r#"{"type":"auth","api_key":"k"}"#), [SessionAction::Authenticate("k".to_owned())]);
     assert_eq!(say(&mut session, r#"{"type":"chat","id":1,"payload":{}}"#), []);
-    let actions = session.vouched(Ok(owner()), 1);
+    let actions = session.authenticated(Ok(owner()), 1);
     assert_eq!((sent(&actions), starts(&actions)), (vec![r#"{"type":"authenticated"}"#.to_owned()], vec![1]));
     assert_eq!(session.owner(), Some(&owner()));
 }
@@ -143,18 +146,18 @@ fn a_wrong_key_ends_it() {
     let mut session = session(false);
     session.connect(&entry(""), 0);
     say(&mut session, r#"{"type":"auth","api_key":"k"}"#);
-    let actions = session.vouched(Err(Error::caller(401, "invalid_api_key", "no")), 1);
-    assert_eq!(deeds(actions), [Action::Close(Code::Key), Action::Forget]);
+    let actions = session.authenticated(Err(Error::caller(401, "invalid_api_key", "no")), 1);
+    assert_eq!(deeds(actions), [SessionAction::Close(CloseCode::Key), SessionAction::Forget]);
 }
 
 #[test]
 fn what_breaks_the_rules_is_told_before_the_end() {
-    for (said, code) in [("x".repeat(2_001), Code::TooBig), (String::new(), Code::Binary)] {
+    for (said, code) in [("x".repeat(2_001), CloseCode::TooBig), (String::new(), CloseCode::Binary)] {
         let mut session = connected(true);
         let number = ask(&mut session, "a");
-        let actions = if said.is_empty() { session.hear_bytes(1) } else { session.hear(said, 1) };
+        let actions = if said.is_empty() { session.receive_bytes(1) } else { session.receive(said, 1) };
         assert_eq!(frames(&actions).len(), 1);
-        assert_eq!(deeds(actions), [Action::Close(code), Action::Cancel(number), Action::Forget]);
+        assert_eq!(deeds(actions), [SessionAction::Close(code), SessionAction::Cancel(number), SessionAction::Forget]);
     }
 }
 
@@ -162,24 +165,24 @@ fn what_breaks_the_rules_is_told_before_the_end() {
 fn time_ends_what_nobody_uses() {
     let mut session = connected(true);
     assert_eq!((session.due(), session.tick(999, 0), session.tick(1_000, 500)), (1_000, vec![], vec![]));
-    assert_eq!(deeds(session.tick(1_500, 500)), [Action::Close(Code::Idle), Action::Forget]);
+    assert_eq!(deeds(session.tick(1_500, 500)), [SessionAction::Close(CloseCode::Idle), SessionAction::Forget]);
     let mut session = connected(true);
     let number = ask(&mut session, "a");
     assert_eq!(session.tick(5_000, 0), [], "not while a request is under way");
-    assert_eq!(session.lost(1, false, 6_000), [Action::Keep]);
+    assert_eq!(session.lost(1, false, 6_000), [SessionAction::Keep]);
     assert_eq!(session.tick(10_999, 0), []);
-    assert_eq!(session.tick(11_000, 0), [Action::Cancel(number), Action::Forget]);
+    assert_eq!(session.tick(11_000, 0), [SessionAction::Cancel(number), SessionAction::Forget]);
 }
 
 #[test]
 fn who_says_goodbye_and_who_cannot_come_back_is_forgotten() {
     let mut session = connected(true);
     assert_eq!(session.lost(2, false, 1), [], "another connection");
-    assert_eq!(session.lost(1, true, 1), [Action::Forget]);
+    assert_eq!(session.lost(1, true, 1), [SessionAction::Forget]);
     let mut nobody = self::session(false);
     nobody.connect(&entry(""), 0);
-    assert_eq!(nobody.lost(1, false, 1), [Action::Forget]);
-    assert_eq!(connected(false).lost(1, false, 1), [Action::Forget]);
+    assert_eq!(nobody.lost(1, false, 1), [SessionAction::Forget]);
+    assert_eq!(connected(false).lost(1, false, 1), [SessionAction::Forget]);
 }
 
 #[test]
@@ -187,11 +190,13 @@ fn only_its_own_key_takes_it_up() {
     let mut session = connected(true);
     let number = ask(&mut session, "a");
     session.piece(number, b"data: {\"choices\":[1]}\n\n");
-    let other = Owner { key_id: "key_2".to_owned(), hash: None };
-    for (who, after, code) in [(None, 0, Code::Key), (Some(&other), 0, Code::Key), (Some(&owner()), 2, Code::Gap)] {
-        assert_eq!(session.resume(&entry(""), after, who, Place::default(), 2).unwrap_err().code, code);
+    let other = SessionOwner { key_id: "key_2".to_owned(), hash: None };
+    for (who, after, code) in
+        [(None, 0, CloseCode::Key), (Some(&other), 0, CloseCode::Key), (Some(&owner()), 2, CloseCode::Gap)]
+    {
+        assert_eq!(session.resume(&entry(""), after, who, ClientOrigin::default(), 2).unwrap_err().code, code);
     }
-    let actions = session.resume(&entry(""), 0, Some(&owner()), Place::default(), 2).unwrap();
+    let actions = session.resume(&entry(""), 0, Some(&owner()), ClientOrigin::default(), 2).unwrap();
     assert_eq!(frames(&actions).iter().map(|frame| frame["type"].clone()).collect::<Vec<_>>(), ["session", "chunk"]);
     assert_eq!(session.lost(1, false, 3), [], "the older connection has no say any more");
 }
@@ -201,13 +206,16 @@ fn it_stops_reading_for_those_who_do_not() {
     let mut session = connected(true);
     let number = ask(&mut session, "a");
     let quarter = BUFFER / 4;
-    assert_eq!((session.reading(number, quarter - 1), session.reading(number, quarter)), (Reading::Go, Reading::Wait));
+    assert_eq!(
+        (session.reading(number, quarter - 1), session.reading(number, quarter)),
+        (ReadState::Go, ReadState::Wait)
+    );
     say(&mut session, r#"{"type":"ack","seq":0}"#);
     let piece = format!("data: {{\"choices\":[\"{}\"]}}\n\n", "x".repeat(BUFFER));
     session.piece(number, piece.as_bytes());
-    assert_eq!(session.reading(number, 0), Reading::Wait);
+    assert_eq!(session.reading(number, 0), ReadState::Wait);
     say(&mut session, r#"{"type":"ack","seq":1}"#);
-    assert_eq!(session.reading(number, 0), Reading::Go);
+    assert_eq!(session.reading(number, 0), ReadState::Go);
 }
 
 #[test]
@@ -218,13 +226,13 @@ fn what_was_under_way_when_the_object_died_is_told() {
     let linked = session.kept();
     session.lost(1, false, 5);
     let (kept, texts) = (session.kept(), session.frames());
-    let (mut woken, _) = Session::wake(RULES, Kept::read(&kept.write()).unwrap(), &texts, false);
-    let got = frames(&woken.resume(&entry(""), 0, Some(&owner()), Place::default(), 6).unwrap());
+    let (mut woken, _) = Session::wake(RULES, SessionSnapshot::read(&kept.write()).unwrap(), &texts, false);
+    let got = frames(&woken.resume(&entry(""), 0, Some(&owner()), ClientOrigin::default(), 6).unwrap());
     assert_eq!(got[1]["type"], "chunk");
     assert_eq!((&got[2]["seq"], &got[2]["error"]["code"]), (&2.into(), &"session_interrupted".into()));
     let (_, actions) = Session::wake(RULES, linked, "", true);
     assert_eq!(frames(&actions)[0]["error"]["code"], "session_interrupted");
-    assert_eq!(deeds(actions), [Action::Close(Code::Interrupted), Action::Forget]);
+    assert_eq!(deeds(actions), [SessionAction::Close(CloseCode::Interrupted), SessionAction::Forget]);
 }
 
 /// What happens to a connection.
@@ -264,11 +272,11 @@ struct World {
 }
 
 impl World {
-    fn obey(&mut self, actions: Vec<Action>) {
+    fn obey(&mut self, actions: Vec<SessionAction>) {
         for action in actions {
             match action {
-                Action::Send(text) if self.is_linked => self.wire.push_back(text),
-                Action::Close(code) => panic!("{code:?}"),
+                SessionAction::Send(text) if self.is_linked => self.wire.push_back(text),
+                SessionAction::Close(code) => panic!("{code:?}"),
                 _ => {}
             }
         }
@@ -295,7 +303,7 @@ impl World {
     fn ack(&mut self) {
         if self.is_linked {
             let text = format!(r#"{{"type":"ack","seq":{}}}"#, self.last);
-            let actions = self.session.hear(text, self.now);
+            let actions = self.session.receive(text, self.now);
             self.obey(actions);
         }
     }
@@ -307,7 +315,7 @@ impl World {
             self.session.lost(number, false, self.now);
         }
         if sleeps && !self.is_linked && self.ended == 3 {
-            let kept = Kept::read(&self.session.kept().write()).unwrap();
+            let kept = SessionSnapshot::read(&self.session.kept().write()).unwrap();
             self.session = Session::wake(RULES, kept, &self.session.frames(), false).0;
         }
     }
@@ -315,8 +323,13 @@ impl World {
     fn resume(&mut self) {
         if !self.is_linked {
             self.is_linked = true;
-            let resumed =
-                self.session.resume(&entry("window=2000"), self.last, Some(&owner()), Place::default(), self.now);
+            let resumed = self.session.resume(
+                &entry("window=2000"),
+                self.last,
+                Some(&owner()),
+                ClientOrigin::default(),
+                self.now,
+            );
             self.obey(resumed.unwrap());
         }
     }
@@ -348,7 +361,7 @@ proptest! {
         for happening in happenings.into_iter().chain(ending) {
             match happening {
                 Happening::Piece(at, bytes) => {
-                    if !over[at] && world.session.reading(numbers[at], 0) == Reading::Go {
+                    if !over[at] && world.session.reading(numbers[at], 0) == ReadState::Go {
                         let most = bytes.min(rest[at].len());
                         let piece: Vec<u8> = rest[at].drain(..most).collect();
                         over[at] = piece.is_empty();
@@ -375,13 +388,13 @@ proptest! {
         prop_oneof![".*", r#"\{"type":"(chat|cancel|ack|auth|ping)","(id|seq|payload|api_key)":("a"|1|\{\}|null),"(id|payload)":("b"|2|\{\}|\[)\}"#],
         0..20,
     ), named: bool, query in "[a-z=&0-9]{0,20}", protocols in "[a-z.,0-9 -]{0,30}") {
-        let _ = Entry::read(&query, &protocols);
+        let _ = UpgradeParams::read(&query, &protocols);
         let mut session = connected(named);
         for text in texts {
             for frame in sent(&say(&mut session, &text)) {
                 prop_assert!(serde_json::from_str::<Value>(&frame).is_ok(), "{}", frame);
             }
-            Kept::read(&text);
+            SessionSnapshot::read(&text);
         }
     }
 }

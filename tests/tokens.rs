@@ -6,7 +6,7 @@ mod support;
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use llm_bridge::adapters::openai::tally;
+use llm_bridge::formats::openai::tally;
 use llm_bridge::tokens::{Counter, Encoding, PIECE, Vocabulary};
 use llm_bridge::wire::json::Document;
 use proptest::prelude::*;

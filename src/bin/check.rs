@@ -3,8 +3,8 @@
 
 use std::process::ExitCode;
 
-use llm_bridge::adapters::KINDS;
 use llm_bridge::config::{Config, Problem};
+use llm_bridge::formats::KINDS;
 
 fn main() -> ExitCode {
     let files: Vec<String> = std::env::args().skip(1).collect();

@@ -1,6 +1,6 @@
 //! A provider's address: checked once, so that a path can be joined to it without thought. It knows nothing of keys.
 
-use super::AdapterKind;
+use super::FormatKind;
 
 /// Where a provider's API begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ impl Address {
     ///
     /// # Errors
     /// What was expected, as a half-sentence.
-    pub fn parse(text: &str, adapter: AdapterKind) -> Result<Self, &'static str> {
+    pub fn parse(text: &str, adapter: FormatKind) -> Result<Self, &'static str> {
         let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
         let rest = rest.ok_or("expected an address that begins with https:// or http://")?;
         if text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '#' || c == '\\') {
@@ -66,8 +66,8 @@ impl Address {
 mod tests {
     use super::*;
 
-    const CHATS: AdapterKind = AdapterKind { name: "chats", remote: true, root: "", endpoint: "/chat/completions" };
-    const MESSAGES: AdapterKind = AdapterKind { name: "messages", remote: true, root: "/v1", endpoint: "/messages" };
+    const CHATS: FormatKind = FormatKind { name: "chats", remote: true, root: "", endpoint: "/chat/completions" };
+    const MESSAGES: FormatKind = FormatKind { name: "messages", remote: true, root: "/v1", endpoint: "/messages" };
 
     #[test]
     fn root_and_full_url_mean_the_same() {

@@ -28,7 +28,7 @@ pub type Millis = u64;
 
 /// A kind of upstream that a row may name as its `adapter`.
 #[derive(Clone, Copy, Debug)]
-pub struct AdapterKind {
+pub struct FormatKind {
     /// The word in the file.
     pub name: &'static str,
     /// Whether it calls an address; if not, the gateway answers itself.
@@ -119,7 +119,7 @@ pub enum Cors {
 pub struct Provider {
     /// The prefix of its models' names.
     pub name: String,
-    /// The wire format it is spoken to in: the name of an [`AdapterKind`].
+    /// The wire format it is spoken to in: the name of an [`FormatKind`].
     pub adapter: &'static str,
     /// Where it is; nothing for an adapter that answers itself.
     pub address: Option<Address>,
@@ -198,7 +198,7 @@ impl Config {
     ///
     /// # Errors
     /// All faults found, in the order of the file.
-    pub fn read(text: &str, adapters: &[AdapterKind]) -> Result<Self, Vec<Problem>> {
+    pub fn read(text: &str, adapters: &[FormatKind]) -> Result<Self, Vec<Problem>> {
         let value = read::parse(text).map_err(|problem| vec![problem])?;
         let report = Report::new(text);
         let config = read::config(&value, &report, adapters);

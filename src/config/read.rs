@@ -6,7 +6,7 @@ use super::price::{Catalogue, Fee};
 use super::stream::{Clocks, Streaming};
 use super::yaml::{Node, Problem, Report, Table};
 use super::{
-    Accounting, AdapterKind, Address, Auth, BODY_COPIES, Config, Cors, Demo, KeySource, Logging, Model, Params,
+    Accounting, Address, Auth, BODY_COPIES, Config, Cors, Demo, FormatKind, KeySource, Logging, Model, Params,
     Provider, Vault, Websocket, near, without_hint,
 };
 
@@ -41,7 +41,7 @@ const SECTIONS: &[&str] = &[
 ];
 
 /// The whole file; faults go to the report.
-pub(super) fn config(value: &Value, report: &Report<'_>, adapters: &[AdapterKind]) -> Option<Config> {
+pub(super) fn config(value: &Value, report: &Report<'_>, adapters: &[FormatKind]) -> Option<Config> {
     let table = Node::root(value, report).table(SECTIONS)?;
     let providers = providers(&table, adapters);
     let limits =
@@ -88,7 +88,7 @@ fn accounting(node: &Node<'_>) -> Option<Accounting> {
 
 const AUTH: &[(&str, Auth)] = &[("keys", Auth::Keys), ("none", Auth::NoneOnLoopback)];
 
-fn providers(table: &Table<'_>, adapters: &[AdapterKind]) -> Vec<Provider> {
+fn providers(table: &Table<'_>, adapters: &[FormatKind]) -> Vec<Provider> {
     let Some(node) = table.at("providers") else {
         table.node().fault("`providers` is missing: at least one provider is needed");
         return Vec::new();
@@ -129,7 +129,7 @@ const PROVIDER_KEYS: &[&str] = &[
     "models",
 ];
 
-fn provider(name: String, node: &Node<'_>, adapters: &[AdapterKind]) -> Option<Provider> {
+fn provider(name: String, node: &Node<'_>, adapters: &[FormatKind]) -> Option<Provider> {
     if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
         node.fault("a provider's name may have letters, digits, `-`, `_` and `.`");
     }
@@ -147,14 +147,14 @@ fn provider(name: String, node: &Node<'_>, adapters: &[AdapterKind]) -> Option<P
     Some(Provider { name, adapter, address: address?, key, headers, streaming, catalogue, models, any_model })
 }
 
-fn adapter(table: &Table<'_>, adapters: &[AdapterKind]) -> Option<AdapterKind> {
+fn adapter(table: &Table<'_>, adapters: &[FormatKind]) -> Option<FormatKind> {
     let Some(node) = table.at("adapter") else { return adapters.first().copied() };
-    let choices: Vec<(&str, AdapterKind)> = adapters.iter().map(|kind| (kind.name, *kind)).collect();
+    let choices: Vec<(&str, FormatKind)> = adapters.iter().map(|kind| (kind.name, *kind)).collect();
     node.choice(&choices)
 }
 
 /// `Some(None)` for an adapter that needs no address.
-fn address(table: &Table<'_>, adapter: AdapterKind) -> Option<Option<Address>> {
+fn address(table: &Table<'_>, adapter: FormatKind) -> Option<Option<Address>> {
     let Some(node) = table.at("base_url") else {
         if adapter.remote {
             table

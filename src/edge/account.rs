@@ -4,44 +4,44 @@ use std::cell::RefCell;
 
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
-use super::host::now;
-use super::outbox::MOST_ENTRIES;
-use super::shelf::Shelf;
-use crate::ledger::{Book, Order, Reply, Row, Write, day_of};
+use super::account_store::AccountStore;
+use super::platform::now;
+use super::receipt_queue::MOST_ENTRIES;
+use crate::ledger::{AccountCommand, AccountLedger, AccountResponse, AccountWrite, ReceiptRow, day_of};
 
 /// One account, named like its key.
 #[durable_object(fetch)]
 pub struct Account {
-    shelf: Shelf,
+    shelf: AccountStore,
     /// Opened by the first order, and again after a failure to write.
-    book: RefCell<Option<Book>>,
+    book: RefCell<Option<AccountLedger>>,
 }
 
 impl DurableObject for Account {
     fn new(state: State, env: Env) -> Self {
         let accounting = super::bridge(&env).map(|bridge| bridge.accounting()).unwrap_or_default();
-        Self { shelf: Shelf::new(state.storage().sql(), accounting), book: RefCell::new(None) }
+        Self { shelf: AccountStore::new(state.storage().sql(), accounting), book: RefCell::new(None) }
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
         let order = request.text().await?;
         // From here on nothing waits: what is read, decided and written is one step.
-        let reply = serde_json::from_str(&order).map_or(Ok(Reply::Confused), |order| self.obey(order))?;
+        let reply = serde_json::from_str(&order).map_or(Ok(AccountResponse::Confused), |order| self.obey(order))?;
         Response::ok(serde_json::to_string(&reply)?)
     }
 }
 
 impl Account {
-    fn obey(&self, order: Order) -> worker::Result<Reply> {
+    fn obey(&self, order: AccountCommand) -> worker::Result<AccountResponse> {
         let now = now();
         let mut kept = self.book.borrow_mut();
         let mut book = match kept.take() {
             Some(book) => book,
-            None => Book::open(self.shelf.kept()?, self.shelf.rows(None), now),
+            None => AccountLedger::open(self.shelf.kept()?, self.shelf.rows(None), now),
         };
         let asked = Asked::of(&order);
         let mut writes = Vec::new();
-        let reply = book.obey(order, now, &mut writes);
+        let reply = book.handle(order, now, &mut writes);
         // A book that could not be read, or whose words could not be kept, is closed: it is opened anew from what could.
         self.shelf.check()?;
         self.write(&writes)?;
@@ -55,28 +55,28 @@ impl Account {
         Ok(reply)
     }
 
-    fn write(&self, writes: &[Write]) -> worker::Result<()> {
+    fn write(&self, writes: &[AccountWrite]) -> worker::Result<()> {
         writes.iter().try_for_each(|write| self.shelf.write(write))
     }
 
     /// Entries before a number, the newest first. A row that holds it is read as well.
-    fn entries(&self, before: Option<u64>, limit: u64) -> Reply {
+    fn entries(&self, before: Option<u64>, limit: u64) -> AccountResponse {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let numbered = |row: Row| {
+        let numbered = |row: ReceiptRow| {
             let (number, entries) = (row.number, row.read());
             entries.into_iter().rev().zip(0..).map(move |(entry, back)| (number.saturating_sub(back), entry))
         };
         let rows = self.shelf.rows(before.map(|before| before.saturating_add(MOST_ENTRIES)));
         let entries = rows.flat_map(numbered).filter(|(number, _)| before.is_none_or(|before| *number < before));
-        Reply::Entries(entries.take(limit).collect())
+        AccountResponse::Entries(entries.take(limit).collect())
     }
 
-    fn usage(&self, today: Reply, from: u64, to: u64) -> Reply {
+    fn usage(&self, today: AccountResponse, from: u64, to: u64) -> AccountResponse {
         let mut reports = self.shelf.days(from, to);
-        if let Reply::Usage(today) = today {
+        if let AccountResponse::Usage(today) = today {
             reports.extend(today);
         }
-        Reply::Usage(reports)
+        AccountResponse::Usage(reports)
     }
 }
 
@@ -88,10 +88,10 @@ enum Asked {
 }
 
 impl Asked {
-    fn of(order: &Order) -> Self {
+    fn of(order: &AccountCommand) -> Self {
         match order {
-            Order::Entries { before, limit } => Self::Entries(*before, *limit),
-            Order::Usage { from, to } => Self::Usage(*from, *to),
+            AccountCommand::Entries { before, limit } => Self::Entries(*before, *limit),
+            AccountCommand::Usage { from, to } => Self::Usage(*from, *to),
             _ => Self::Other,
         }
     }

@@ -14,9 +14,9 @@ use web_sys::{
 };
 use worker::Delay;
 
-use super::host::{Edge, log};
-use super::source::Source;
-use super::{carry, js, stream, tell};
+use super::byte_source::Source;
+use super::platform::{Edge, log};
+use super::{echo_stream, js, long_body, stream};
 use crate::gateway::{Body, fits_header};
 
 /// The bytes of a promised buffer, and the buffer.
@@ -175,16 +175,16 @@ pub(super) fn response(
             }
         },
         Body::Told(story, relay) => match events(&init) {
-            Ok((response, writable)) => tell::tell(story, relay, &writable, edge).map(|()| response),
+            Ok((response, writable)) => echo_stream::tell(story, relay, &writable, edge).map(|()| response),
             Err(fault) => {
                 stream::abandon(relay, None, edge);
                 Err(fault)
             }
         },
         Body::Carried(incoming, head, transit) => match bytes(&init, incoming.length()) {
-            Ok((response, writable)) => carry::carry(incoming, head, transit, &writable, edge).map(|()| response),
+            Ok((response, writable)) => long_body::carry(incoming, head, transit, &writable, edge).map(|()| response),
             Err(fault) => {
-                carry::abandon(&incoming, transit, edge);
+                long_body::abandon(&incoming, transit, edge);
                 Err(fault)
             }
         },

@@ -9,7 +9,7 @@ use wasm_bindgen_futures::JsFuture;
 use worker::{Delay, Env};
 
 use super::{body, js};
-use crate::gateway::host::Lost;
+use crate::gateway::platform::CallError;
 use crate::tokens::{Counter, Encoding, Vocabulary};
 
 /// Bytes that are counted before others get their turn: a few milliseconds.
@@ -37,7 +37,7 @@ pub(super) fn prepare(env: &Env) {
 }
 
 /// The tokens of each text.
-pub(super) async fn count(encoding: Encoding, texts: Vec<String>) -> Result<Vec<u64>, Lost> {
+pub(super) async fn count(encoding: Encoding, texts: Vec<String>) -> Result<Vec<u64>, CallError> {
     let vocabulary = vocabulary(encoding).await?;
     let mut counts = Vec::with_capacity(texts.len());
     let mut left = TURN;
@@ -58,14 +58,14 @@ pub(super) async fn count(encoding: Encoding, texts: Vec<String>) -> Result<Vec<
 }
 
 /// Two first counts at once may both load it (the runtime lets neither wait for the other), but only one makes it.
-async fn vocabulary(encoding: Encoding) -> Result<Rc<Vocabulary>, Lost> {
-    let shelf = SHELF.with(|cell| cell.get().cloned()).ok_or(Lost::Broken)?;
-    let cell = shelf.vocabularies.get(encoding.index()).ok_or(Lost::Broken)?;
+async fn vocabulary(encoding: Encoding) -> Result<Rc<Vocabulary>, CallError> {
+    let shelf = SHELF.with(|cell| cell.get().cloned()).ok_or(CallError::Broken)?;
+    let cell = shelf.vocabularies.get(encoding.index()).ok_or(CallError::Broken)?;
     if let Some(made) = cell.get() {
-        return made.clone().ok_or(Lost::Broken);
+        return made.clone().ok_or(CallError::Broken);
     }
-    let packed = load(&shelf.assets, encoding).await.map_err(|_| Lost::Broken)?;
-    cell.get_or_init(|| Vocabulary::read(encoding, packed).map(Rc::new)).clone().ok_or(Lost::Broken)
+    let packed = load(&shelf.assets, encoding).await.map_err(|_| CallError::Broken)?;
+    cell.get_or_init(|| Vocabulary::read(encoding, packed).map(Rc::new)).clone().ok_or(CallError::Broken)
 }
 
 async fn load(assets: &js::Assets, encoding: Encoding) -> Result<Vec<u8>, JsValue> {

@@ -4,9 +4,9 @@ use std::cell::RefCell;
 
 use worker::{DurableObject, Env, Request, Response, SqlStorage, SqlStorageValue, State, durable_object};
 
-use super::host::now;
-use super::shelf::{as_number, as_text, number, text};
-use crate::ledger::directory::{Directory as List, Order, Reply, Write};
+use super::account_store::{as_number, as_text, number, text};
+use super::platform::now;
+use crate::ledger::registry::{KeyRegistry as List, RegistryCommand, RegistryResponse, RegistryWrite};
 
 const CREATE: [&str; 2] = [
     "CREATE TABLE IF NOT EXISTS keys (number INTEGER PRIMARY KEY, record TEXT NOT NULL)",
@@ -31,20 +31,20 @@ impl DurableObject for Directory {
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
         let order = request.text().await?;
         // From here on nothing waits: what is read, decided and written is one step.
-        let reply = serde_json::from_str(&order).map_or(Ok(Reply::Confused), |order| self.obey(order))?;
+        let reply = serde_json::from_str(&order).map_or(Ok(RegistryResponse::Confused), |order| self.obey(order))?;
         Response::ok(serde_json::to_string(&reply)?)
     }
 }
 
 impl Directory {
-    fn obey(&self, order: Order) -> worker::Result<Reply> {
+    fn obey(&self, order: RegistryCommand) -> worker::Result<RegistryResponse> {
         let mut kept = self.list.borrow_mut();
         let mut list = match kept.take() {
             Some(list) => list,
             None => self.open()?,
         };
         let mut writes = Vec::new();
-        let reply = list.obey(order, now(), &mut writes);
+        let reply = list.handle(order, now(), &mut writes);
         // A list whose words could not be kept is closed: it is opened anew from what could.
         if !writes.is_empty() {
             CREATE.iter().try_for_each(|table| self.run(table, Vec::new()))?;
@@ -64,13 +64,15 @@ impl Directory {
         Ok(List::open(keys.into_iter().filter_map(row), signing.as_deref()))
     }
 
-    fn write(&self, write: &Write) -> worker::Result<()> {
+    fn write(&self, write: &RegistryWrite) -> worker::Result<()> {
         match write {
-            Write::Put(key, record) => {
+            RegistryWrite::Put(key, record) => {
                 self.run("INSERT OR REPLACE INTO keys VALUES (?, ?)", vec![number(*key)?, text(record)])
             }
-            Write::Drop(key) => self.run("DELETE FROM keys WHERE number = ?", vec![number(*key)?]),
-            Write::Signing(secrets) => self.run("INSERT OR REPLACE INTO signing VALUES (0, ?)", vec![text(secrets)]),
+            RegistryWrite::Drop(key) => self.run("DELETE FROM keys WHERE number = ?", vec![number(*key)?]),
+            RegistryWrite::Signing(secrets) => {
+                self.run("INSERT OR REPLACE INTO signing VALUES (0, ?)", vec![text(secrets)])
+            }
         }
     }
 

@@ -1,30 +1,31 @@
 //! The only code that knows Workers: the fetch event, and what is kept for the life of an isolate.
 
+mod accepted_socket;
 mod account;
-mod attic;
+mod account_store;
 mod body;
-mod call;
-mod carry;
+mod byte_source;
+mod clock;
 mod count;
 mod directory;
-mod hold;
-mod host;
+mod disconnect;
+mod echo_stream;
 mod js;
-mod leaving;
-mod line;
+mod long_body;
 mod object;
-mod outbox;
 mod pending;
+mod platform;
 mod pump;
+mod receipt_queue;
+mod renewal;
 mod session;
-mod shelf;
+mod session_memory;
+mod session_request;
+mod session_store;
 mod socket;
-mod source;
 mod stream;
-mod tell;
 mod upgrade;
 mod vault;
-mod waiting;
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -32,9 +33,9 @@ use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use worker::{Context, Env, event};
 
-use crate::gateway::{self, Body, Bridge, Caller, Opened, Opening, Request, Response};
+use crate::gateway::{self, Body, Bridge, Caller, Opened, Request, Response, UpgradeDecision};
 use crate::wire::json::quote;
-use host::{Edge, Keeper, log};
+use platform::{Edge, Keeper, log};
 
 thread_local! {
     /// Opened by the first request. Only values are kept here, never anything that belongs to a request.
@@ -58,7 +59,7 @@ async fn handle(request: web_sys::Request, edge: &Edge, caller: Option<Caller>) 
     let (method, url, headers) = (request.method(), request.url(), request.headers());
     let (host_name, path, query) = js::split_url(&url);
     let header = |name: &str| headers.get(name).ok().flatten();
-    let request = Request { method: &method, path, query, host_name, header: &header, body: request, caller };
+    let request = Request { method: &method, path, query, hostname: host_name, header: &header, body: request, caller };
     let Response { status, headers, body } = gateway::serve(&opened, edge, request).await;
     let made = match body {
         Body::Socket(request, opening) => connect(&request, opening, edge).await,
@@ -72,14 +73,20 @@ async fn handle(request: web_sys::Request, edge: &Edge, caller: Option<Caller>) 
 }
 
 /// A request becomes a connection.
-async fn connect(request: &web_sys::Request, opening: Opening, edge: &Edge) -> Result<web_sys::Response, JsValue> {
+async fn connect(
+    request: &web_sys::Request,
+    opening: UpgradeDecision,
+    edge: &Edge,
+) -> Result<web_sys::Response, JsValue> {
     match opening {
-        Opening::Session(id) => match object::session(&edge.env(), id.as_deref())? {
+        UpgradeDecision::Session(id) => match object::session(&edge.env(), id.as_deref())? {
             Some(stub) => object::pass(&stub, request).await,
             None => upgrade::unknown(request).map_err(JsValue::from),
         },
-        Opening::Pending(slot) => pending::accept(request, edge, slot, None).map_err(JsValue::from),
-        Opening::Refused(refusal, slot) => pending::accept(request, edge, slot, Some(&refusal)).map_err(JsValue::from),
+        UpgradeDecision::Pending(slot) => pending::accept(request, edge, slot, None).map_err(JsValue::from),
+        UpgradeDecision::Refused(refusal, slot) => {
+            pending::accept(request, edge, slot, Some(&refusal)).map_err(JsValue::from)
+        }
     }
 }
 
@@ -91,10 +98,10 @@ fn bridge(env: &Env) -> Opened {
 fn open(env: &Env) -> Opened {
     count::prepare(env);
     let secret = |name: &str| js_sys::Reflect::get(env, &JsValue::from_str(name)).ok()?.as_string();
-    let opened = Bridge::open(&js::configuration(), secret, host::now()).map(Rc::new);
+    let opened = Bridge::open(&js::configuration(), secret, platform::now()).map(Rc::new);
     let lines = match &opened {
-        Ok(bridge) => bridge.notes(host::now()),
-        Err(problems) => gateway::faults(problems, host::now()),
+        Ok(bridge) => bridge.notes(platform::now()),
+        Err(problems) => gateway::faults(problems, platform::now()),
     };
     lines.iter().for_each(|line| log(line));
     opened

@@ -7,8 +7,8 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::RequestInit;
 use worker::Env;
 
-use super::host::log;
-use crate::gateway::host::{Lost, Seat};
+use super::platform::log;
+use crate::gateway::platform::{CallError, ObjectAddress};
 use crate::wire::json::quote;
 
 #[wasm_bindgen]
@@ -44,20 +44,20 @@ const ONLY: &str = "only";
 const URL: &str = "https://object/";
 
 /// Hands an order to an object and waits for its answer.
-pub(super) async fn ask(env: &Env, seat: Seat<'_>, order: String) -> Result<String, Lost> {
+pub(super) async fn ask(env: &Env, seat: ObjectAddress<'_>, order: String) -> Result<String, CallError> {
     let (binding, name) = match seat {
-        Seat::Account(name) => ("ACCOUNTS", name),
-        Seat::Directory | Seat::Signing => ("DIRECTORY", ONLY),
-        Seat::Vault(name) => ("VAULTS", name),
+        ObjectAddress::Account(name) => ("ACCOUNTS", name),
+        ObjectAddress::Directory | ObjectAddress::Signing => ("DIRECTORY", ONLY),
+        ObjectAddress::Vault(name) => ("VAULTS", name),
     };
     let Ok(namespace) = namespace(env, binding) else {
         log(&format!("{{\"level\":\"error\",\"event\":\"object_missing\",\"binding\":\"{binding}\"}}"));
-        return Err(Lost::Unbound);
+        return Err(CallError::Unbound);
     };
     send(&namespace, name, &order).await.map_err(|error| {
         let reason = quote(&format!("{error:?}"));
         log(&format!("{{\"level\":\"error\",\"event\":\"object_failed\",\"error\":{reason}}}"));
-        Lost::Broken
+        CallError::Broken
     })
 }
 

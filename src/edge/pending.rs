@@ -14,12 +14,14 @@ use js_sys::JsString;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::{Delay, WebSocketPair};
 
-use super::host::{Edge, now};
-use super::line::{Closed, Line};
+use super::accepted_socket::{AcceptedSocket, Closed};
+use super::platform::{Edge, now};
 use super::{bridge, js, upgrade};
 use crate::error::Error;
-use crate::gateway::{self, Reservation};
-use crate::session::{Code, Entry, Limits, Pending, Refusal, Slot, Step};
+use crate::gateway::{self, MemoryReservation};
+use crate::session::{
+    CloseCode, ConnectionRefusal, ConnectionSlot, PendingAction, PendingLimits, PendingSession, UpgradeParams,
+};
 
 /// A client that does not answer our close is cut off after so long.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -35,17 +37,17 @@ const OVERHEAD: usize = 64;
 const CHARACTER: usize = 2;
 
 /// A connection from its beginning to its end.
-pub(super) struct Connection {
+pub(super) struct PendingConnection {
     pub edge: Edge,
     pub url: String,
-    pub entry: Entry,
+    pub entry: UpgradeParams,
     pub ip: Option<String>,
-    pub limits: Limits,
-    pending: RefCell<Pending>,
-    pub stage: Cell<Stage>,
-    pub client: RefCell<Option<Rc<Line>>>,
+    pub limits: PendingLimits,
+    pending: RefCell<PendingSession>,
+    pub stage: Cell<PendingStage>,
+    pub client: RefCell<Option<Rc<AcceptedSocket>>>,
     /// The connection to the session's object.
-    pub object: RefCell<Option<Rc<Line>>>,
+    pub object: RefCell<Option<Rc<AcceptedSocket>>>,
     /// Messages that have not been heard yet; one of bytes is null.
     queue: RefCell<VecDeque<JsValue>>,
     queued: Cell<usize>,
@@ -54,16 +56,16 @@ pub(super) struct Connection {
     /// A message for the session, before the one that brings the key.
     kept: Cell<Option<&'static str>>,
     /// What the messages that wait take in memory, while a key is checked.
-    room: RefCell<Option<Reservation>>,
-    slot: RefCell<Option<Slot>>,
+    room: RefCell<Option<MemoryReservation>>,
+    slot: RefCell<Option<ConnectionSlot>>,
     /// Ends the time for a key.
     key_came: RefCell<Option<oneshot::Sender<()>>>,
-    pub flow: super::pump::Flow,
+    pub flow: super::pump::FrameFlow,
 }
 
 /// How far a connection has come.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum PendingStage {
     /// It waits for a key.
     Waiting,
     /// A key is being checked, or a session opened.
@@ -78,21 +80,21 @@ pub(super) enum Stage {
 pub(super) fn accept(
     request: &web_sys::Request,
     edge: &Edge,
-    slot: Slot,
-    refusal: Option<&Refusal>,
+    slot: ConnectionSlot,
+    refusal: Option<&ConnectionRefusal>,
 ) -> worker::Result<web_sys::Response> {
     let opened = bridge(&edge.env());
     let limits = opened.as_ref().map_err(|_| worker::Error::RustError("no configuration".to_owned()))?.pending_limits();
     let (entry, pair) = (upgrade::read(request)?, WebSocketPair::new()?);
     let (key_came, over) = oneshot::channel();
-    let connection = Rc::new(Connection {
+    let connection = Rc::new(PendingConnection {
         edge: edge.clone(),
         url: request.url(),
         ip: request.headers().get("cf-connecting-ip").ok().flatten(),
         limits,
-        pending: RefCell::new(Pending::new(limits, &entry)),
+        pending: RefCell::new(PendingSession::new(limits, &entry)),
         entry,
-        stage: Cell::new(Stage::Waiting),
+        stage: Cell::new(PendingStage::Waiting),
         client: RefCell::default(),
         object: RefCell::default(),
         queue: RefCell::default(),
@@ -102,7 +104,7 @@ pub(super) fn accept(
         room: RefCell::default(),
         slot: RefCell::new(Some(slot)),
         key_came: RefCell::new(Some(key_came)),
-        flow: super::pump::Flow::default(),
+        flow: super::pump::FrameFlow::default(),
     });
     connection.listen(AsRef::<web_sys::WebSocket>::as_ref(&pair.server).clone().into())?;
     match refusal {
@@ -112,10 +114,11 @@ pub(super) fn accept(
     upgrade::switch(pair.client, &connection.entry).map(Into::into)
 }
 
-impl Connection {
+impl PendingConnection {
     fn listen(self: &Rc<Self>, socket: JsValue) -> Result<(), JsValue> {
         let (hearing, ending) = (Rc::clone(self), Rc::clone(self));
-        let line = Line::accept(socket, move |data| hearing.hear(data), move |closed| ending.left(closed.as_ref()))?;
+        let line =
+            AcceptedSocket::accept(socket, move |data| hearing.hear(data), move |closed| ending.left(closed.as_ref()))?;
         *self.client.borrow_mut() = Some(Rc::new(line));
         Ok(())
     }
@@ -124,19 +127,19 @@ impl Connection {
     fn hear(self: &Rc<Self>, data: JsValue) {
         let data = if data.is_string() { data } else { JsValue::NULL };
         match self.stage.get() {
-            Stage::Passing => self.pass_on(&data),
-            Stage::Closed => {}
-            Stage::Waiting => {
+            PendingStage::Passing => self.pass_on(&data),
+            PendingStage::Closed => {}
+            PendingStage::Waiting => {
                 self.queue.borrow_mut().push_back(data);
                 self.work();
             }
-            Stage::Checking => {
+            PendingStage::Checking => {
                 let queued = self.queued.get() + length(&data) + OVERHEAD;
                 if queued > self.limits.message {
                     return self.obey(self.pending.borrow().crowded(), &JsValue::NULL);
                 }
                 if !self.holds(self.checked.get().saturating_add(queued)) {
-                    return self.obey(self.pending.borrow().refused(&Refusal::full()), &JsValue::NULL);
+                    return self.obey(self.pending.borrow().refused(&ConnectionRefusal::full()), &JsValue::NULL);
                 }
                 self.queued.set(queued);
                 self.queue.borrow_mut().push_back(data);
@@ -146,18 +149,18 @@ impl Connection {
 
     /// Hears the messages that have come, until one brings a key.
     fn work(self: &Rc<Self>) {
-        while self.stage.get() == Stage::Waiting {
+        while self.stage.get() == PendingStage::Waiting {
             let Some(data) = self.queue.borrow_mut().pop_front() else { break };
             let steps = match data.dyn_ref::<JsString>() {
                 Some(text) => self.look_through(text),
-                None => self.pending.borrow().hear_bytes(),
+                None => self.pending.borrow().receive_bytes(),
             };
             self.obey(steps, &data);
         }
     }
 
     /// In pieces, so that a long message takes no more of the wasm's memory than a short one.
-    fn look_through(&self, text: &JsString) -> Vec<Step> {
+    fn look_through(&self, text: &JsString) -> Vec<PendingAction> {
         let mut pending = self.pending.borrow_mut();
         let mut scan = pending.scan();
         let (mut at, mut bytes) = (0, 0);
@@ -173,17 +176,17 @@ impl Connection {
                 break;
             }
         }
-        pending.hear(scan, bytes)
+        pending.receive(scan, bytes)
     }
 
     /// Does what is to be done; `message` is the one that gave rise to it.
-    pub fn obey(self: &Rc<Self>, steps: Vec<Step>, message: &JsValue) {
+    pub fn obey(self: &Rc<Self>, steps: Vec<PendingAction>, message: &JsValue) {
         for step in steps {
             match step {
-                Step::Send(text) => self.send(&JsValue::from_str(&text)),
-                Step::Close(code) => self.close(code),
-                Step::Check(key) => self.check(key, message.clone()),
-                Step::Keep(text) => self.kept.set(Some(text)),
+                PendingAction::Send(text) => self.send(&JsValue::from_str(&text)),
+                PendingAction::Close(code) => self.close(code),
+                PendingAction::Check(key) => self.check(key, message.clone()),
+                PendingAction::Keep(text) => self.kept.set(Some(text)),
             }
         }
     }
@@ -198,21 +201,21 @@ impl Connection {
         self.queued.set(queued);
         self.checked.set(length(&message) + OVERHEAD);
         if !self.holds(self.checked.get().saturating_add(queued)) {
-            return self.obey(self.pending.borrow().refused(&Refusal::full()), &JsValue::NULL);
+            return self.obey(self.pending.borrow().refused(&ConnectionRefusal::full()), &JsValue::NULL);
         }
-        self.stage.set(Stage::Checking);
+        self.stage.set(PendingStage::Checking);
         let connection = Rc::clone(self);
         self.edge.keep(async move {
             let judged = connection.identify(&key).await;
-            if connection.stage.get() != Stage::Checking {
+            if connection.stage.get() != PendingStage::Checking {
                 return;
             }
             match judged {
                 Ok(()) => connection.hand_over(&message).await,
                 Err(error) => {
-                    connection.stage.set(Stage::Waiting);
+                    connection.stage.set(PendingStage::Waiting);
                     connection.room.take();
-                    let steps = connection.pending.borrow_mut().judged(&error);
+                    let steps = connection.pending.borrow_mut().rejected(&error);
                     connection.obey(steps, &JsValue::NULL);
                     connection.work();
                 }
@@ -242,10 +245,10 @@ impl Connection {
     /// Opens a session, which gets the message that brought the key, and those behind it.
     async fn hand_over(self: &Rc<Self>, message: &JsValue) {
         let opened = self.open_session().await;
-        let is_wanted = self.stage.get() == Stage::Checking;
+        let is_wanted = self.stage.get() == PendingStage::Checking;
         match opened.and_then(|socket| self.join(socket)) {
             Ok(object) if is_wanted => {
-                self.stage.set(Stage::Passing);
+                self.stage.set(PendingStage::Passing);
                 *self.object.borrow_mut() = Some(Rc::new(object));
                 self.release();
                 let waiting = self.queue.take();
@@ -256,7 +259,7 @@ impl Connection {
             }
             Ok(object) => object.close(1001, "the client has left"),
             Err(_) if is_wanted => {
-                let refusal = Refusal::later("No session could be opened. Connect again shortly.");
+                let refusal = ConnectionRefusal::later("No session could be opened. Connect again shortly.");
                 self.obey(self.pending.borrow().refused(&refusal), &JsValue::NULL);
             }
             Err(_) => {}
@@ -269,7 +272,7 @@ impl Connection {
         self.edge.keep(async move {
             let mut wait = Duration::from_millis(connection.limits.time);
             while let Either::Right(_) = select(&mut over, pin!(Delay::from(wait))).await {
-                if connection.stage.get() == Stage::Waiting {
+                if connection.stage.get() == PendingStage::Waiting {
                     return connection.obey(connection.pending.borrow().expire(), &JsValue::NULL);
                 }
                 wait = LOOK;
@@ -278,13 +281,13 @@ impl Connection {
     }
 
     /// Closes the client's connection. One that does not answer is cut off, for it takes memory until it ends.
-    pub fn close(self: &Rc<Self>, code: Code) {
+    pub fn close(self: &Rc<Self>, code: CloseCode) {
         let (number, reason) = code.parts();
         self.close_with(|client| client.close(number, reason));
     }
 
-    pub fn close_with(self: &Rc<Self>, close: impl Fn(&Line)) {
-        self.stage.set(Stage::Closed);
+    pub fn close_with(self: &Rc<Self>, close: impl Fn(&AcceptedSocket)) {
+        self.stage.set(PendingStage::Closed);
         self.key_came.take();
         self.forget();
         self.client.borrow().iter().for_each(|client| close(client));
@@ -300,7 +303,7 @@ impl Connection {
 
     /// The client has closed its connection, or that broke.
     fn left(self: &Rc<Self>, closed: Option<&Closed>) {
-        self.stage.set(Stage::Closed);
+        self.stage.set(PendingStage::Closed);
         let Some(client) = self.client.take() else { return };
         // Answered as a session answers it: most codes may not be sent.
         client.close(1000, "");

@@ -9,10 +9,10 @@ use wasm_bindgen::JsValue;
 use web_sys::RequestInit;
 use worker::Delay;
 
-use super::line::{Closed, Line};
-use super::pending::{Connection, Stage, length};
+use super::accepted_socket::{AcceptedSocket, Closed};
+use super::pending::{PendingConnection, PendingStage, length};
 use super::{bridge, js, object, upgrade};
-use crate::session::{PONG, Refusal};
+use crate::session::{ConnectionRefusal, PONG};
 
 /// It is looked again after so long whether the client has taken what was sent to it; then after twice as long, and so on to the second.
 const LOOK: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(64)];
@@ -22,14 +22,14 @@ const SHARE: usize = 32;
 
 /// What was passed on to a client, and is not reported to the session's object yet.
 #[derive(Default)]
-pub(super) struct Flow {
+pub(super) struct FrameFlow {
     frames: Cell<usize>,
     characters: Cell<usize>,
     /// Somebody waits for the client to take it.
     watched: Cell<bool>,
 }
 
-impl Connection {
+impl PendingConnection {
     /// Opens a session: a request of our own, to a path at which no client can ask.
     pub async fn open_session(&self) -> Result<JsValue, JsValue> {
         let (_, _, query) = js::split_url(&self.url);
@@ -49,9 +49,9 @@ impl Connection {
     }
 
     /// Listens to the session's object.
-    pub fn join(self: &Rc<Self>, socket: JsValue) -> Result<Line, JsValue> {
+    pub fn join(self: &Rc<Self>, socket: JsValue) -> Result<AcceptedSocket, JsValue> {
         let (hearing, ending) = (Rc::clone(self), Rc::clone(self));
-        Line::accept(socket, move |data| hearing.told(&data), move |closed| ending.ended(closed.as_ref()))
+        AcceptedSocket::accept(socket, move |data| hearing.told(&data), move |closed| ending.ended(closed.as_ref()))
     }
 
     /// A message goes to the session. One of bytes goes as one of none: those with bytes are our own reports.
@@ -64,8 +64,9 @@ impl Connection {
             object.send_bytes(&[]);
         }
         if object.waiting() > self.limits.message.saturating_mul(2) {
-            let refusal =
-                Refusal::later("More was sent than this session can take. Connect again, and send less at once.");
+            let refusal = ConnectionRefusal::later(
+                "More was sent than this session can take. Connect again, and send less at once.",
+            );
             self.send(&JsValue::from_str(&refusal.frame(&self.entry)));
             self.object.take();
             object.close(1001, "too much at once");
@@ -94,7 +95,7 @@ impl Connection {
         let connection = Rc::clone(self);
         self.edge.keep(async move {
             let [mut wait, longest] = LOOK;
-            while connection.stage.get() == Stage::Passing {
+            while connection.stage.get() == PendingStage::Passing {
                 Delay::from(wait).await;
                 wait = longest.min(wait * 2);
                 let waiting = connection.client.borrow().as_ref().map_or(0, |client| client.waiting());
@@ -124,7 +125,7 @@ impl Connection {
         match closed {
             Some(closed) => self.close_with(|client| client.close_as(closed)),
             None => {
-                self.stage.set(Stage::Closed);
+                self.stage.set(PendingStage::Closed);
                 self.client.take();
                 self.edge.abort("the connection to a session broke");
             }

@@ -5,37 +5,37 @@ use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures::channel::oneshot;
-use futures::future::select;
+use futures::{channel::oneshot, future::select};
 use web_sys::{AbortController, AbortSignal};
 use worker::{
     Delay, DurableObject, Env, Request, Response, State, WebSocket, WebSocketIncomingMessage, WebSocketPair,
     durable_object,
 };
 
-use super::call::Running;
-use super::host::{Edge, Keeper, log, now};
-use super::{attic, bridge, call, js, socket, upgrade, waiting};
+use super::platform::{Edge, Keeper, log, now};
+use super::session_request::Running;
+use super::{bridge, js, session_memory, session_request, session_store, socket, upgrade};
 use crate::config::Millis;
-use crate::gateway::{self, Caller, Reservation};
+use crate::gateway::{self, Caller, MemoryReservation};
 use crate::policy::auth;
-use crate::session::{Action, Code, Entry, Flow, Owner, PONG, Place, Reading, Refusal, Session as Machine, Start};
+use crate::session::{
+    ChatStart, ClientOrigin, CloseCode, ConnectionRefusal, FlowControl, PONG, ReadState, Session as Machine,
+    SessionAction, SessionOwner, UpgradeParams,
+};
 
 /// Whoever waits for a client to take more looks again after so long; then after twice as long, and so on to the second of these.
 const LOOK: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(64)];
 /// After so long a rest, what has not been acknowledged is written down: the object may go to sleep.
 const REST: Duration = Duration::from_secs(2);
-/// The codes of a client that has said that it is done; 1005 stands for none.
-const ORDERLY: [usize; 2] = [1000, 1005];
 
 /// One session, named by its id.
 #[durable_object]
 pub struct Session {
-    room: Rc<Room>,
+    room: Rc<SessionState>,
 }
 
 /// What an object has in memory; all of it is lost when it sleeps.
-pub(super) struct Room {
+pub(super) struct SessionState {
     state: State,
     pub(super) env: Env,
     pub(super) machine: RefCell<Option<Machine>>,
@@ -48,15 +48,15 @@ pub(super) struct Room {
     /// The connection was closed because nothing happened on it: nothing is under way here, not even a receipt.
     idled: Cell<bool>,
     /// What messages and requests that wait take in memory.
-    pub(super) held: RefCell<Option<Reservation>>,
+    pub(super) held: RefCell<Option<MemoryReservation>>,
     /// What is on its way to a client, if its frames pass through another isolate.
-    flow: RefCell<Option<Flow>>,
+    flow: RefCell<Option<FlowControl>>,
 }
 
 impl DurableObject for Session {
     fn new(state: State, env: Env) -> Self {
         socket::answer_pings(&state);
-        let room = Room {
+        let room = SessionState {
             state,
             env,
             machine: RefCell::default(),
@@ -79,20 +79,20 @@ impl DurableObject for Session {
         self.room.load();
         let flow = &self.room.flow;
         if self.room.is_current(&socket) {
-            self.room.tell(|machine| match message {
-                WebSocketIncomingMessage::String(text) => machine.hear(text, now()),
+            self.room.apply(|machine| match message {
+                WebSocketIncomingMessage::String(text) => machine.receive(text, now()),
                 WebSocketIncomingMessage::Binary(report) if !report.is_empty() && flow.borrow().is_some() => {
                     flow.borrow_mut().iter_mut().for_each(|flow| flow.taken(&report));
                     Vec::new()
                 }
-                WebSocketIncomingMessage::Binary(_) => machine.hear_bytes(now()),
+                WebSocketIncomingMessage::Binary(_) => machine.receive_bytes(now()),
             });
         }
         Ok(())
     }
 
     async fn websocket_close(&self, socket: WebSocket, code: usize, _: String, _: bool) -> worker::Result<()> {
-        self.room.leave(&socket, ORDERLY.contains(&code));
+        self.room.leave(&socket, socket::is_orderly(code));
         // The runtime does not answer by itself, and most codes may not be sent.
         let _ = socket.close(Some(1000), None::<&str>);
         if self.room.idled.get() {
@@ -110,13 +110,13 @@ impl DurableObject for Session {
         let room = &self.room;
         room.load();
         let pinged = room.socket.borrow().as_ref().map_or(0, |socket| socket::pinged(&room.state, socket));
-        room.tell(|machine| machine.tick(now(), pinged));
+        room.apply(|machine| machine.tick(now(), pinged));
         room.set_alarm();
         Response::empty()
     }
 }
 
-impl Room {
+impl SessionState {
     /// A request for a connection.
     async fn enter(self: &Rc<Self>, request: &web_sys::Request) -> worker::Result<Response> {
         let (url, headers) = (request.url(), request.headers());
@@ -129,8 +129,8 @@ impl Room {
         let pair = WebSocketPair::new()?;
         let owner = self.identify(host_name, &shown).await;
         let entered = match owner {
-            Err(error) if auth::presented(shown).is_some() => Err(Refusal::of_key(error)),
-            owner => self.admit(&entry, owner.ok(), Place { origin: upgrade::origin(&url), ip }),
+            Err(error) if auth::presented(shown).is_some() => Err(ConnectionRefusal::of_key(error)),
+            owner => self.admit(&entry, owner.ok(), ClientOrigin { origin: upgrade::origin(&url), ip }),
         };
         match entered {
             Ok(actions) => self.take(pair.server, is_handed_over, actions),
@@ -144,36 +144,41 @@ impl Room {
         self: &Rc<Self>,
         host_name: &str,
         header: &dyn Fn(&str) -> Option<String>,
-    ) -> crate::error::Result<Owner> {
+    ) -> crate::error::Result<SessionOwner> {
         let client = AbortController::new().map(|client| client.signal()).unwrap_or_else(|_| AbortSignal::abort());
         let caller = gateway::identify(&bridge(&self.env), &self.edge(client), host_name, header).await?;
-        Ok(Owner { key_id: caller.key_id, hash: caller.hash })
+        Ok(SessionOwner { key_id: caller.key_id, hash: caller.hash })
     }
 
-    fn admit(self: &Rc<Self>, entry: &Entry, owner: Option<Owner>, place: Place) -> Result<Vec<Action>, Refusal> {
+    fn admit(
+        self: &Rc<Self>,
+        entry: &UpgradeParams,
+        owner: Option<SessionOwner>,
+        place: ClientOrigin,
+    ) -> Result<Vec<SessionAction>, ConnectionRefusal> {
         self.load();
         let mut kept = self.machine.borrow_mut();
         match (&entry.resumes, kept.as_mut()) {
             (Some((_, after)), Some(machine)) => machine.resume(entry, *after, owner.as_ref(), place, now()),
             (None, None) => {
-                let Ok(opened) = bridge(&self.env) else { return Err(Refusal::unknown()) };
+                let Ok(opened) = bridge(&self.env) else { return Err(ConnectionRefusal::unknown()) };
                 let id = self.state.id().to_string();
                 let mut machine = Machine::new(opened.session_rules(), id, place, owner);
                 let actions = machine.connect(entry, now());
                 *kept = Some(machine);
                 Ok(actions)
             }
-            _ => Err(Refusal::unknown()),
+            _ => Err(ConnectionRefusal::unknown()),
         }
     }
 
     /// The session goes on over this connection, and no other.
-    fn take(self: &Rc<Self>, socket: WebSocket, is_handed_over: bool, actions: Vec<Action>) {
+    fn take(self: &Rc<Self>, socket: WebSocket, is_handed_over: bool, actions: Vec<SessionAction>) {
         for older in self.state.get_websockets() {
-            socket::close(&older, Code::Displaced);
+            socket::close(&older, CloseCode::Displaced);
         }
         socket::accept(&self.state, &socket, is_handed_over);
-        *self.flow.borrow_mut() = is_handed_over.then(Flow::default);
+        *self.flow.borrow_mut() = is_handed_over.then(FlowControl::default);
         self.unwrite();
         *self.socket.borrow_mut() = Some(socket);
         self.set_alarm();
@@ -186,7 +191,7 @@ impl Room {
         self.load();
         if let Some(kept) = socket::tied(socket).filter(|_| self.is_current(socket)) {
             socket::untie(socket);
-            self.tell(|machine| machine.lost(kept.link(), orderly, now()));
+            self.apply(|machine| machine.lost(kept.link(), orderly, now()));
             *self.socket.borrow_mut() = None;
         }
     }
@@ -205,11 +210,11 @@ impl Room {
         let sockets = self.state.get_websockets().into_iter();
         let newest = sockets.filter_map(|socket| Some((socket::tied(&socket)?, socket)));
         let newest = newest.max_by_key(|(kept, _)| kept.link());
-        let stored = attic::read(&self.state.storage().sql());
+        let stored = session_store::read(&self.state.storage().sql());
         self.written.set(stored.as_ref().map(|(kept, _)| kept.last()));
         let (machine, actions) = match (newest, stored) {
             (Some((kept, socket)), stored) => {
-                *self.flow.borrow_mut() = socket::is_passed(&self.state, &socket).then(Flow::default);
+                *self.flow.borrow_mut() = socket::is_passed(&self.state, &socket).then(FlowControl::default);
                 *self.socket.borrow_mut() = Some(socket);
                 let frames = stored.filter(|(old, _)| old.last() == kept.last()).map(|(_, frames)| frames);
                 Machine::wake(opened.session_rules(), kept, &frames.unwrap_or_default(), true)
@@ -224,9 +229,9 @@ impl Room {
     }
 
     /// Tells the session what has happened, and does what it says.
-    pub(super) fn tell(self: &Rc<Self>, event: impl FnOnce(&mut Machine) -> Vec<Action>) {
-        self.tell_quietly(event);
-        waiting::hold(self);
+    pub(super) fn apply(self: &Rc<Self>, event: impl FnOnce(&mut Machine) -> Vec<SessionAction>) {
+        self.apply_unmeasured(event);
+        session_memory::hold(self);
         self.tie();
         for waiting in self.waiting.take() {
             let _ = waiting.send(());
@@ -234,24 +239,24 @@ impl Room {
     }
 
     /// The same, of what need not outlive the object: it does not sleep while a request is under way.
-    pub(super) fn tell_quietly(self: &Rc<Self>, event: impl FnOnce(&mut Machine) -> Vec<Action>) {
+    pub(super) fn apply_unmeasured(self: &Rc<Self>, event: impl FnOnce(&mut Machine) -> Vec<SessionAction>) {
         let actions = self.machine.borrow_mut().as_mut().map(event).unwrap_or_default();
         self.obey(actions);
     }
 
-    fn obey(self: &Rc<Self>, actions: Vec<Action>) {
+    fn obey(self: &Rc<Self>, actions: Vec<SessionAction>) {
         for action in actions {
             match action {
-                Action::Send(text) => self.send(&text),
-                Action::Close(code) => {
-                    self.idled.set(code == Code::Idle);
+                SessionAction::Send(text) => self.send(&text),
+                SessionAction::Close(code) => {
+                    self.idled.set(code == CloseCode::Idle);
                     self.socket.take().iter().for_each(|socket| socket::close(socket, code));
                 }
-                Action::Start(start) => self.start(start),
-                Action::Cancel(number) => self.running(number).into_iter().for_each(Running::end),
-                Action::Vouch(key) => self.vouch(key),
-                Action::Keep => self.write(),
-                Action::Forget => self.forget(),
+                SessionAction::Start(start) => self.start(start),
+                SessionAction::Cancel(number) => self.running(number).into_iter().for_each(Running::end),
+                SessionAction::Authenticate(key) => self.vouch(key),
+                SessionAction::Keep => self.write(),
+                SessionAction::Forget => self.forget(),
             }
         }
     }
@@ -266,7 +271,7 @@ impl Room {
         }
     }
 
-    fn start(self: &Rc<Self>, start: Start) {
+    fn start(self: &Rc<Self>, start: ChatStart) {
         let Ok(client) = AbortController::new() else { return };
         self.unwrite();
         let (signal, (reader, gone)) = (client.signal(), oneshot::channel());
@@ -274,9 +279,9 @@ impl Room {
         let room = Rc::clone(self);
         self.keep(async move {
             let number = start.number;
-            call::run(&room, start, signal, gone).await;
+            session_request::run(&room, start, signal, gone).await;
             drop(room.running(number));
-            room.tell(|machine| machine.over(number));
+            room.apply(|machine| machine.over(number));
             Delay::from(REST).await;
             if room.machine.borrow().as_ref().is_some_and(Machine::owes) {
                 room.write();
@@ -303,7 +308,7 @@ impl Room {
             };
             let (host_name, ..) = js::split_url(&place.origin);
             let owner = room.identify(host_name, &header).await;
-            room.tell(|machine| machine.vouched(owner, now()));
+            room.apply(|machine| machine.authenticated(owner, now()));
         });
     }
 
@@ -316,7 +321,7 @@ impl Room {
             return;
         }
         self.written.set(Some(machine.kept().last()));
-        if attic::write(&self.state.storage().sql(), &machine.kept(), &machine.frames()).is_err() {
+        if session_store::write(&self.state.storage().sql(), &machine.kept(), &machine.frames()).is_err() {
             log("{\"level\":\"error\",\"event\":\"session_unwritten\"}");
         }
         drop(kept);
@@ -327,7 +332,7 @@ impl Room {
 
     /// Something happens that is not written down: should the object die without a word, an older state must not stand for it.
     fn unwrite(&self) {
-        if self.written.take().is_some() && attic::clear(&self.state.storage().sql()).is_err() {
+        if self.written.take().is_some() && session_store::clear(&self.state.storage().sql()).is_err() {
             log("{\"level\":\"error\",\"event\":\"session_unwritten\"}");
         }
     }
@@ -360,13 +365,13 @@ impl Room {
         let [mut wait, longest] = LOOK;
         loop {
             let queued = self.socket.borrow().as_ref().map_or(0, socket::queued)
-                + self.flow.borrow().as_ref().map_or(0, Flow::bytes);
+                + self.flow.borrow().as_ref().map_or(0, FlowControl::bytes);
             let reading =
-                self.machine.borrow().as_ref().map_or(Reading::Gone, |machine| machine.reading(number, queued));
+                self.machine.borrow().as_ref().map_or(ReadState::Gone, |machine| machine.reading(number, queued));
             match reading {
-                Reading::Go => return true,
-                Reading::Gone => return false,
-                Reading::Wait => {
+                ReadState::Go => return true,
+                ReadState::Gone => return false,
+                ReadState::Wait => {
                     let (sender, more) = oneshot::channel();
                     self.waiting.borrow_mut().push(sender);
                     select(more, Delay::from(wait)).await;
@@ -387,9 +392,9 @@ impl Room {
     }
 
     /// Where the client is, and who it is, if that is known.
-    pub(super) fn client(&self) -> (Place, Option<Caller>) {
+    pub(super) fn client(&self) -> (ClientOrigin, Option<Caller>) {
         let kept = self.machine.borrow();
-        let caller = |owner: &Owner| Caller { key_id: owner.key_id.clone(), hash: owner.hash.clone() };
+        let caller = |owner: &SessionOwner| Caller { key_id: owner.key_id.clone(), hash: owner.hash.clone() };
         kept.as_ref().map_or_else(Default::default, |machine| (machine.place().clone(), machine.owner().map(caller)))
     }
 }

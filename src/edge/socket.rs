@@ -5,9 +5,9 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::{State, WebSocket, WebSocketRequestResponsePair};
 
-use super::host::Keeper;
+use super::platform::Keeper;
 use crate::config::Millis;
-use crate::session::{Code, Kept, PING, PONG};
+use crate::session::{CloseCode, PING, PONG, SessionSnapshot};
 
 #[wasm_bindgen]
 extern "C" {
@@ -78,7 +78,7 @@ pub(super) fn wake_at(state: &State, at: Millis) {
 }
 
 /// Ties to a connection what is kept of its session: it is there as long as the connection is.
-pub(super) fn tie(socket: &WebSocket, kept: &Kept) {
+pub(super) fn tie(socket: &WebSocket, kept: &SessionSnapshot) {
     let raw: &web_sys::WebSocket = socket.as_ref();
     let _ = raw.unchecked_ref::<Tied>().tie(&kept.write());
 }
@@ -90,9 +90,9 @@ pub(super) fn untie(socket: &WebSocket) {
 }
 
 /// What is tied to a connection.
-pub(super) fn tied(socket: &WebSocket) -> Option<Kept> {
+pub(super) fn tied(socket: &WebSocket) -> Option<SessionSnapshot> {
     let raw: &web_sys::WebSocket = socket.as_ref();
-    Kept::read(&raw.unchecked_ref::<Tied>().untie().ok()?.as_string()?)
+    SessionSnapshot::read(&raw.unchecked_ref::<Tied>().untie().ok()?.as_string()?)
 }
 
 /// Bytes that were sent and wait in the connection.
@@ -101,8 +101,13 @@ pub(super) fn queued(socket: &WebSocket) -> usize {
     usize::try_from(raw.buffered_amount()).unwrap_or(usize::MAX)
 }
 
+/// Whether a close code says that the client is done; 1005 stands for no code.
+pub(super) fn is_orderly(code: usize) -> bool {
+    matches!(code, 1000 | 1005)
+}
+
 /// Closes a connection, which belongs to no session any more.
-pub(super) fn close(socket: &WebSocket, code: Code) {
+pub(super) fn close(socket: &WebSocket, code: CloseCode) {
     untie(socket);
     let (number, reason) = code.parts();
     let _ = socket.close(Some(number), Some(reason));

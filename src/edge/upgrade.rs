@@ -3,7 +3,7 @@
 use worker::{Response, WebSocket, WebSocketPair};
 
 use super::{js, socket};
-use crate::session::{Entry, Refusal};
+use crate::session::{ConnectionRefusal, UpgradeParams};
 
 /// The path of our own requests to sessions, for connections that began in another isolate. The gateway's door lets no client ask at it.
 pub(super) const HANDED_OVER: &str = "/handed-over";
@@ -18,19 +18,19 @@ pub(super) fn is_handed_over(url: &str) -> bool {
 /// The answer where there is no such session: no object is asked.
 pub(super) fn unknown(request: &web_sys::Request) -> worker::Result<web_sys::Response> {
     let (entry, pair) = (read(request)?, WebSocketPair::new()?);
-    refuse(&pair.server, &entry, &Refusal::unknown())?;
+    refuse(&pair.server, &entry, &ConnectionRefusal::unknown())?;
     switch(pair.client, &entry).map(Into::into)
 }
 
 /// What is asked for; the gateway has found no fault with it.
-pub(super) fn read(request: &web_sys::Request) -> worker::Result<Entry> {
+pub(super) fn read(request: &web_sys::Request) -> worker::Result<UpgradeParams> {
     let protocols = request.headers().get("sec-websocket-protocol").ok().flatten();
-    let entry = Entry::read(js::split_url(&request.url()).2, &protocols.unwrap_or_default());
+    let entry = UpgradeParams::read(js::split_url(&request.url()).2, &protocols.unwrap_or_default());
     entry.map_err(|error| worker::Error::RustError(error.to_string()))
 }
 
 /// The response that makes a connection of a request.
-pub(super) fn switch(client: WebSocket, entry: &Entry) -> worker::Result<Response> {
+pub(super) fn switch(client: WebSocket, entry: &UpgradeParams) -> worker::Result<Response> {
     let mut response = Response::from_websocket(client)?;
     if let Some(protocol) = entry.protocol {
         response.headers_mut().set("sec-websocket-protocol", protocol)?;
@@ -39,7 +39,7 @@ pub(super) fn switch(client: WebSocket, entry: &Entry) -> worker::Result<Respons
 }
 
 /// Says why there is no session, and closes.
-pub(super) fn refuse(socket: &WebSocket, entry: &Entry, refusal: &Refusal) -> worker::Result<()> {
+pub(super) fn refuse(socket: &WebSocket, entry: &UpgradeParams, refusal: &ConnectionRefusal) -> worker::Result<()> {
     socket.accept()?;
     socket.send_with_str(refusal.frame(entry))?;
     socket::close(socket, refusal.code);

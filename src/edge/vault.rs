@@ -3,10 +3,10 @@
 
 use worker::{DurableObject, Env, Request, Response, SqlStorage, SqlStorageValue, State, durable_object};
 
-use super::host::now;
-use super::shelf::{as_number, as_text, number, text};
+use super::account_store::{as_number, as_text, number, text};
+use super::platform::now;
 use super::socket::wake_at;
-use crate::vault::{Order, Reply, Thing};
+use crate::reasoning_store::{SealedEntry, StoreCommand, StoreResponse};
 
 const CREATE: &str =
     "CREATE TABLE things (id TEXT PRIMARY KEY, sealed TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID";
@@ -29,7 +29,7 @@ impl DurableObject for Vault {
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
         let order = request.text().await?;
-        let reply = serde_json::from_str(&order).map_or(Ok(Reply::Confused), |order| self.obey(order))?;
+        let reply = serde_json::from_str(&order).map_or(Ok(StoreResponse::Confused), |order| self.obey(order))?;
         Response::ok(serde_json::to_string(&reply)?)
     }
 
@@ -48,27 +48,29 @@ impl DurableObject for Vault {
 }
 
 impl Vault {
-    fn obey(&self, order: Order) -> worker::Result<Reply> {
+    fn obey(&self, order: StoreCommand) -> worker::Result<StoreResponse> {
         match order {
-            Order::Keep { things, life } => self.keep(&things, now().saturating_add(life)).map(|()| Reply::Kept),
-            Order::Recall(ids) => self.recall(&ids).map(Reply::Found),
+            StoreCommand::Keep { things, life } => {
+                self.keep(&things, now().saturating_add(life)).map(|()| StoreResponse::Kept)
+            }
+            StoreCommand::Recall(ids) => self.recall(&ids).map(StoreResponse::Found),
         }
     }
 
-    fn keep(&self, things: &[Thing], until: u64) -> worker::Result<()> {
+    fn keep(&self, things: &[SealedEntry], until: u64) -> worker::Result<()> {
         // As long as the table is there, an alarm is set.
         if !self.exists()? {
             self.run(CREATE, Vec::new())?;
             wake_at(&self.state, until);
         }
-        for Thing { id, sealed } in things {
+        for SealedEntry { id, sealed } in things {
             self.run("INSERT OR REPLACE INTO things VALUES (?, ?, ?)", vec![text(id), text(sealed), number(until)?])?;
         }
         Ok(())
     }
 
     /// Nothing is made by looking.
-    fn recall(&self, ids: &[String]) -> worker::Result<Vec<Thing>> {
+    fn recall(&self, ids: &[String]) -> worker::Result<Vec<SealedEntry>> {
         let (mut things, mut room) = (Vec::new(), MOST);
         if !self.exists()? {
             return Ok(things);
@@ -82,7 +84,7 @@ impl Vault {
                 break;
             }
             room -= sealed.len();
-            things.push(Thing { id: id.clone(), sealed });
+            things.push(SealedEntry { id: id.clone(), sealed });
         }
         Ok(things)
     }

@@ -1,13 +1,13 @@
 //! Who calls: by a key in the headers, by having been admitted before, or without a key where none is asked for.
 
-use super::host::Host;
-use super::permit::{self, Caller};
+use super::admission::{self, Caller};
+use super::platform::Platform;
 use super::{Bridge, Opened, misconfigured};
 use crate::config::Auth;
 use crate::error::{Error, Result};
-use crate::ledger::secret::{Presented, version_of};
-use crate::ledger::signing::Verdict;
-use crate::ledger::{Secret, id_of};
+use crate::ledger::secret::{PresentedKey, version_of};
+use crate::ledger::signing::SignatureCheck;
+use crate::ledger::{KeySecret, id_of};
 use crate::policy::auth;
 
 /// Whoever needs no key.
@@ -20,7 +20,7 @@ impl Bridge {
     ///
     /// # Errors
     /// 401 if the key is not good; 503 if the secrets that sign keys are not known here and the directory does not tell them.
-    pub(super) async fn admit<H: Host>(
+    pub(super) async fn admit<H: Platform>(
         &self,
         host: &H,
         host_name: &str,
@@ -34,30 +34,30 @@ impl Bridge {
             Some(caller) => self.admit_again(host, caller).await?,
             None => self.read_key(host, auth::presented(header).as_deref()).await?,
         };
-        permit::recall(self, host, &caller)?;
+        admission::recall(self, host, &caller)?;
         Ok(caller)
     }
 
-    async fn read_key<H: Host>(&self, host: &H, presented: Option<&str>) -> Result<Caller> {
-        let error = match self.access.admit(presented) {
+    async fn read_key<H: Platform>(&self, host: &H, presented: Option<&str>) -> Result<Caller> {
+        let error = match self.access.authenticate(presented) {
             Ok(caller) => return Ok(Caller { key_id: caller.key_id, hash: None }),
             Err(error) => error,
         };
-        match presented.and_then(Secret::parse) {
-            Some(Presented::Signed(signed)) => {
+        match presented.and_then(KeySecret::parse) {
+            Some(PresentedKey::Signed(signed)) => {
                 let verdict = self.keyring.verdict(host, |signing| signing.verify(&signed)).await?;
                 let caller = || Caller { key_id: signed.account(), hash: Some(signed.hash()) };
                 decide(verdict, signed.id()).map(|()| caller())
             }
-            Some(Presented::Unsigned(id)) => Err(permit::outdated(id)),
+            Some(PresentedKey::Unsigned(id)) => Err(admission::outdated(id)),
             None => Err(error),
         }
     }
 
-    async fn admit_again<H: Host>(&self, host: &H, caller: Caller) -> Result<Caller> {
+    async fn admit_again<H: Platform>(&self, host: &H, caller: Caller) -> Result<Caller> {
         let Some(hash) = &caller.hash else {
             let is_static = self.access.ids().any(|id| id == caller.key_id);
-            return if is_static { Ok(caller) } else { Err(permit::unknown()) };
+            return if is_static { Ok(caller) } else { Err(admission::unknown()) };
         };
         let version = version_of(hash);
         let verdict = self.keyring.verdict(host, |signing| signing.stands(version)).await?;
@@ -65,11 +65,11 @@ impl Bridge {
     }
 }
 
-fn decide(verdict: Verdict, id: &str) -> std::result::Result<(), Error> {
+fn decide(verdict: SignatureCheck, id: &str) -> std::result::Result<(), Error> {
     match verdict {
-        Verdict::Good => Ok(()),
-        Verdict::Ended => Err(permit::outdated(id)),
-        Verdict::Bad | Verdict::Strange => Err(permit::unknown()),
+        SignatureCheck::Good => Ok(()),
+        SignatureCheck::Ended => Err(admission::outdated(id)),
+        SignatureCheck::Bad | SignatureCheck::Strange => Err(admission::unknown()),
     }
 }
 
@@ -79,7 +79,7 @@ fn decide(verdict: Verdict, id: &str) -> std::result::Result<(), Error> {
 ///
 /// # Errors
 /// 401 if it is not; 500 if the configuration is faulty, 503 if the directory does not answer and nothing is known here.
-pub async fn recognise<H: Host>(
+pub async fn authenticate<H: Platform>(
     opened: &Opened,
     host: &H,
     host_name: &str,
@@ -89,19 +89,19 @@ pub async fn recognise<H: Host>(
     bridge.admit(host, host_name, header, None).await
 }
 
-/// Whose key it is, if it is good: as [`recognise`], and then its account is asked. Nothing is taken.
+/// Whose key it is, if it is good: as [`authenticate`], and then its account is asked. Nothing is taken.
 ///
 /// # Errors
 /// 401 if it is not; 500 if the configuration is faulty, 503 if the directory or the key's account cannot be reached.
-pub async fn identify<H: Host>(
+pub async fn identify<H: Platform>(
     opened: &Opened,
     host: &H,
     host_name: &str,
     header: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Caller> {
-    let caller = recognise(opened, host, host_name, header).await?;
+    let caller = authenticate(opened, host, host_name, header).await?;
     let bridge = opened.as_ref().map_err(|problems| misconfigured(problems))?;
-    permit::check(bridge, host, &caller).await?;
+    admission::check(bridge, host, &caller).await?;
     Ok(caller)
 }
 

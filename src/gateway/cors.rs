@@ -1,6 +1,6 @@
 //! What browsers are told about pages of other origins (<https://fetch.spec.whatwg.org/#http-cors-protocol>).
 
-use super::{Body, Host, Response};
+use super::{Body, Platform, Response};
 use crate::config::Cors;
 
 /// All headers may be read. No credentials of a browser's own are ever allowed, so that `*` stands for all.
@@ -24,7 +24,7 @@ pub fn headers(cors: &Cors, header: &dyn Fn(&str) -> Option<String>) -> Vec<(&'s
 }
 
 /// The answer to a browser that asks which methods it may use.
-pub fn preflight<H: Host>(allow: &str, header: &dyn Fn(&str) -> Option<String>) -> Response<H> {
+pub fn preflight<H: Platform>(allow: &str, header: &dyn Fn(&str) -> Option<String>) -> Response<H> {
     let asked = header("access-control-request-headers").filter(|asked| asked.chars().all(|c| matches!(c, ' '..='~')));
     let headers = vec![
         ("allow", allow.to_owned()),

@@ -1,18 +1,21 @@
 //! Answers how many tokens a prompt has, in the client's own format: the provider's count where it has one, else an estimate.
 
-use super::aim::names;
 use super::dispatch::send;
+use super::dropped_fields::DroppedFields;
 use super::gather::gather;
-use super::host::{Call, Host};
-use super::names::Dropped;
 use super::pair::{DROPPED, ESTIMATED, Manner, posted, sparse, tells_all};
-use super::{Body, Bridge, Caller, Receipt, Request, Reservation, Response, aimed, counting, door, read_body};
-use crate::adapters::openai::inbound::Ask;
-use crate::adapters::openai::tally::Tally;
-use crate::adapters::openai::{tally, task};
-use crate::adapters::{self, Aim, CHAT, Count, Question, Upstream, Written};
+use super::platform::{Platform, ProviderRequest};
+use super::target::names;
+use super::{
+    Body, Bridge, Caller, MemoryReservation, Request, RequestRecord, Response, aimed, count_admission, read_body,
+    router,
+};
 use crate::error::{Error, Result};
-use crate::policy::route::Target;
+use crate::formats::openai::inbound::RequestEnvelope;
+use crate::formats::openai::tally::TokenTally;
+use crate::formats::openai::{tally, task};
+use crate::formats::{self, CHAT, CountCall, CountOperation, ProviderFormat, WriteTarget, WrittenRequest};
+use crate::policy::routing::Target;
 use crate::policy::tokens;
 use crate::wire::json::{Document, quote};
 
@@ -20,21 +23,21 @@ use crate::wire::json::{Document, quote};
 ///
 /// # Errors
 /// As for a chat; 503 if the vocabulary cannot be loaded.
-pub(super) async fn answer<H: Host>(
+pub(super) async fn answer<H: Platform>(
     bridge: &Bridge,
     host: &H,
     request: Request<'_, H>,
     caller: &Caller,
-    receipt: &mut Receipt,
+    receipt: &mut RequestRecord,
 ) -> Result<Response<H>> {
-    let manner = Manner::new(door::client(request.path, request.header), request.header);
+    let manner = Manner::new(router::client(request.path, request.header), request.header);
     let question = manner.client.count.as_ref().ok_or_else(|| unsupported("Clients of this format do not count."))?;
     let body = read_body(bridge, host, request).await?;
     let (ask, target) = aimed(bridge, host, &body, &task::CHAT, caller, receipt).await?;
     let models = names(&ask, &target);
-    let subject = counting::Subject { models, body: body.len() as u64 };
-    let leave = counting::admit(bridge, host, caller, subject).await?;
-    let upstream = adapters::upstream(target.provider.adapter);
+    let subject = count_admission::CountSubject { models, body: body.len() as u64 };
+    let leave = count_admission::admit(bridge, host, caller, subject).await?;
+    let upstream = formats::provider_format(target.provider.adapter);
     let theirs = upstream.and_then(|upstream| Some((upstream, upstream.count.as_ref()?)));
     // While somebody is waited for, nothing is held of the client's body.
     let answer = match theirs {
@@ -47,18 +50,18 @@ pub(super) async fn answer<H: Host>(
             Err(error) => Err(error),
         },
     };
-    counting::release(host, leave).await;
+    count_admission::release(host, leave).await;
     answer
 }
 
 /// The call of a provider for its count, and whether its format is the client's.
 fn call(
     bridge: &Bridge,
-    (mut ask, target): (Ask<'_>, &Target<'_>),
-    (question, manner): (&Question, &Manner<'_>),
-    (upstream, count): (&Upstream, &Count),
-    receipt: &mut Receipt,
-) -> Result<(Call, bool)> {
+    (mut ask, target): (RequestEnvelope<'_>, &Target<'_>),
+    (question, manner): (&CountOperation, &Manner<'_>),
+    (upstream, count): (&ProviderFormat, &CountCall),
+    receipt: &mut RequestRecord,
+) -> Result<(ProviderRequest, bool)> {
     let key = bridge.account(target.index).key(&target.provider.name)?;
     let own = |word: &str| memchr::memmem::find(ask.document.bytes(), word.as_bytes()).is_some();
     let native = upstream.kind.name == manner.client.name && !manner.client.own.is_some_and(own);
@@ -68,13 +71,14 @@ fn call(
             ask.document.set("model", name);
         }
         let body = ask.document.render().into_owned();
-        let written = Written { path: question.path.to_owned(), headers: Vec::new(), body, dropped: Vec::new() };
+        let written = WrittenRequest { path: question.path.to_owned(), headers: Vec::new(), body, dropped: Vec::new() };
         posted(written, target, key, upstream)
     } else {
         let request = (question.read)(sparse(&ask.document)?)?;
-        let written = (count.write)(&request, Aim { model: &target.upstream, max_output: None, limit_field: None })?;
+        let written =
+            (count.write)(&request, WriteTarget { model: &target.upstream, max_output: None, limit_field: None })?;
         tells_all(&written, target, manner)?;
-        receipt.dropped = Dropped::of(&written.dropped);
+        receipt.dropped = DroppedFields::of(&written.dropped);
         posted(written, target, key, upstream)
     };
     if native {
@@ -84,19 +88,19 @@ fn call(
 }
 
 /// Asks the provider. `room`: what is reserved for the request.
-async fn ask_provider<H: Host>(
+async fn ask_provider<H: Platform>(
     bridge: &Bridge,
     host: &H,
-    (call, native): (Call, bool),
-    room: Reservation,
-    (question, (upstream, count)): (&Question, (&Upstream, &Count)),
+    (call, native): (ProviderRequest, bool),
+    room: MemoryReservation,
+    (question, (upstream, count)): (&CountOperation, (&ProviderFormat, &CountCall)),
     target: &Target<'_>,
-    receipt: &mut Receipt,
+    receipt: &mut RequestRecord,
 ) -> Result<Response<H>> {
     room.hold(call.body.len());
     let answer = send(bridge, host, (call, Some(room)), target, upstream.refusal, receipt).await?;
     let (bytes, buffer) = gather(bridge, host, answer, target, receipt).await?;
-    let tokens = (count.read)(&bytes).map_err(|error| bridge.clean(target.index, error))?;
+    let tokens = (count.read)(&bytes).map_err(|error| bridge.redact(target.index, error))?;
     let body = if native { Body::gathered(bytes, buffer) } else { Body::Bytes((question.answer)(tokens)) };
     let mut response = Response::json(200, body);
     response.headers.extend(receipt.dropped.take().map(|dropped| (DROPPED, dropped.header)));
@@ -104,24 +108,24 @@ async fn ask_provider<H: Host>(
 }
 
 /// The texts of the chat that it would be.
-fn texts(ask: &Ask<'_>, target: &Target<'_>, question: &Question) -> Result<Tally> {
-    let chat = adapters::upstream(CHAT.name).ok_or_else(|| unsupported("Nothing is counted here."))?;
+fn texts(ask: &RequestEnvelope<'_>, target: &Target<'_>, question: &CountOperation) -> Result<TokenTally> {
+    let chat = formats::provider_format(CHAT.name).ok_or_else(|| unsupported("Nothing is counted here."))?;
     let request = (question.read)(sparse(&ask.document)?)?;
-    let written = (chat.write)(&request, Aim { model: &target.upstream, max_output: None, limit_field: None })?;
+    let written = (chat.write)(&request, WriteTarget { model: &target.upstream, max_output: None, limit_field: None })?;
     let document = Document::read(&written.body).map_err(|_| unsupported("This prompt cannot be counted."))?;
     tally::chat(&document)
 }
 
 /// Counts texts. `room`: what is reserved for the request.
-async fn estimate<H: Host>(
+async fn estimate<H: Platform>(
     host: &H,
-    tally: Tally,
-    room: Reservation,
+    tally: TokenTally,
+    room: MemoryReservation,
     target: &Target<'_>,
-    question: &Question,
+    question: &CountOperation,
 ) -> Result<Response<H>> {
     room.hold(tally.texts.iter().map(String::len).sum());
-    let (counts, _) = counting::count(host, tokens::choose(&target.upstream).encoding, tally.texts).await?;
+    let (counts, _) = count_admission::count(host, tokens::choose(&target.upstream).encoding, tally.texts).await?;
     let tokens = counts.iter().fold(tally.besides, |sum, count| sum.saturating_add(*count));
     let mut response = Response::json(200, Body::Bytes((question.answer)(tokens)));
     response.headers.push((ESTIMATED, "true".to_owned()));

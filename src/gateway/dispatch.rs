@@ -2,28 +2,28 @@
 
 use std::rc::Rc;
 
+use super::deadlines::{Deadlines, TimerEvent};
 use super::gather::{read_answer, too_long};
-use super::held::Held;
-use super::host::{Answer as _, Call, Gathered, Host, Lost};
+use super::long_body::LongBodyRelay;
 use super::pair::{Manner, Pair, sparse};
-use super::receipt::{Meter, Receipt};
-use super::relay::{Relay, Wanted};
-use super::safe::Safe;
-use super::transit::Transit;
-use super::translate::{Facts, Translate};
-use super::watch::{Tick, Watch};
-use super::{Body, Bridge, Reservation, Response, embed, memory};
-use crate::adapters::openai::inbound::{self, Ask};
-use crate::adapters::openai::limit::Names;
-use crate::adapters::openai::task::{self, Task};
-use crate::adapters::openai::{encode, outbound, whole};
-use crate::adapters::{self, CHAT, Encode, Head, echo};
-use crate::chat::Event;
+use super::peek::HeldStream;
+use super::platform::{CallError, GatheredBody, Platform, ProviderRequest, ProviderResponse as _};
+use super::reasoning::ReasoningCache;
+use super::record::{Metering, RequestRecord};
+use super::relay::{StreamOptions, StreamRelay};
+use super::translate::{ResponseSummary, Translate};
+use super::{Body, Bridge, MemoryReservation, Response, embed, memory};
+use crate::canonical::ResponseEvent;
 use crate::config::{Millis, StreamUsage};
 use crate::error::{Error, Result};
-use crate::policy::price;
-use crate::policy::route::Target;
-use crate::provider::Secret;
+use crate::formats::openai::inbound::{self, RequestEnvelope};
+use crate::formats::openai::limit::LimitNames;
+use crate::formats::openai::task::{self, Operation};
+use crate::formats::openai::{encode, outbound, whole};
+use crate::formats::{self, CHAT, ResponseHead, StreamEncoder, echo};
+use crate::policy::pricing;
+use crate::policy::routing::Target;
+use crate::provider::ProviderKey;
 use crate::wire::date::is_http_date;
 
 /// A whole answer that the client gets as it is, is held up to so many bytes; a longer one passes in pieces.
@@ -33,14 +33,14 @@ const HELD: usize = 4 << 20;
 const REFUSAL: usize = 64 << 10;
 
 /// Pieces of an answer that the gateway gives itself, each with the pause before it.
-pub type Story = std::vec::IntoIter<(Millis, Vec<u8>)>;
+pub type EchoScript = std::vec::IntoIter<(Millis, Vec<u8>)>;
 
 /// What becomes of a request.
 #[expect(
     clippy::large_enum_variant,
     reason = "it is taken apart at once; a box would be one allocation for each request"
 )]
-pub(super) enum Prepared<'m, H: Host> {
+pub(super) enum Prepared<'m, H: Platform> {
     /// It is answered already.
     Answered(Response<H>),
     /// Its provider has to be called.
@@ -51,10 +51,10 @@ pub(super) enum Prepared<'m, H: Host> {
 
 /// A call of a provider, which holds nothing of the client's body, and how its answer is read.
 pub(super) struct Exchange<'m> {
-    call: Call,
+    call: ProviderRequest,
     pair: Option<Pair<'m>>,
-    wanted: Wanted,
-    task: &'static Task,
+    wanted: StreamOptions,
+    task: &'static Operation,
     stream: bool,
 }
 
@@ -62,27 +62,27 @@ pub(super) struct Exchange<'m> {
 ///
 /// # Errors
 /// 400 for what cannot be said in the provider's format; 503 without the provider's key; as for [`answer`].
-pub(super) async fn begin<'m, H: Host>(
+pub(super) async fn begin<'m, H: Platform>(
     bridge: &Rc<Bridge>,
     host: &H,
-    ask: Ask<'_>,
+    ask: RequestEnvelope<'_>,
     target: &Target<'_>,
     manner: &'m Manner<'m>,
-    receipt: &mut Receipt,
+    receipt: &mut RequestRecord,
 ) -> Result<Prepared<'m, H>> {
-    if *ask.task == task::EMBEDDING && target.provider.adapter != CHAT.name {
+    if *ask.operation == task::EMBEDDING && target.provider.adapter != CHAT.name {
         return embed::begin(bridge, host, &ask, target, manner, receipt).map(Prepared::Embedding);
     }
     if target.provider.adapter == echo::KIND.name {
-        let head = Head { model: target.upstream.clone().into_owned(), ..head(host, &ask) };
+        let head = ResponseHead { model: target.upstream.clone().into_owned(), ..head(host, &ask) };
         return tell(bridge, host, (&ask, head), target, manner, receipt).map(Prepared::Answered);
     }
     let key = bridge.account(target.index).key(&target.provider.name)?;
-    let wanted = Wanted { usage: ask.include_usage, cost: ask.include_cost, choices: ask.choices };
-    let (task, stream) = (ask.task, ask.stream);
+    let wanted = StreamOptions { usage: ask.include_usage, cost: ask.include_cost, choices: ask.choices };
+    let (task, stream) = (ask.operation, ask.stream);
     let safe = || {
         let account = receipt.key_id.as_deref().unwrap_or_default();
-        Safe::of(bridge.config.vault, account, target, key, host.dice())
+        ReasoningCache::of(bridge.config.vault, account, target, key, host.random_u128())
     };
     let pair = Pair::of(manner, target, ask.document.bytes(), || head(host, &ask), safe);
     let call = match &pair {
@@ -97,46 +97,46 @@ pub(super) async fn begin<'m, H: Host>(
 ///
 /// # Errors
 /// 502, 503, 504, or the provider's own refusal.
-pub(super) async fn answer<H: Host>(
+pub(super) async fn answer<H: Platform>(
     bridge: &Rc<Bridge>,
     host: &H,
     Exchange { call, pair, wanted, task, stream }: Exchange<'_>,
-    room: Reservation,
+    room: MemoryReservation,
     target: &Target<'_>,
     manner: &Manner<'_>,
-    receipt: &mut Receipt,
+    receipt: &mut RequestRecord,
 ) -> Result<Response<H>> {
     room.hold(call.body.len());
     let clocks = target.model.clocks;
     let refusal = pair.as_ref().map_or(outbound::refusal as fn(_, &_) -> _, Pair::refusal);
     let answer = send(bridge, host, (call, Some(room)), target, refusal, receipt).await?;
     if stream && !is_document::<H>(&answer) {
-        let watch = Watch::new(clocks, target.provider.streaming.keep_alive, receipt.started, host.now());
+        let watch = Deadlines::new(clocks, target.provider.streaming.keep_alive, receipt.started, host.now());
         receipt.status = 200;
         let mut relay = match pair {
-            None => Relay::new(Rc::clone(bridge), target.index, watch, wanted, receipt.clone()),
+            None => StreamRelay::new(Rc::clone(bridge), target.index, watch, wanted, receipt.clone()),
             Some(pair) => {
                 let listen = pair.stream(bridge.config.logging.fields.shows("response"));
-                Relay::listening(Rc::clone(bridge), target.index, watch, listen, receipt.clone())
+                StreamRelay::listening(Rc::clone(bridge), target.index, watch, listen, receipt.clone())
             }
         };
         let held = hold_back(host, answer, &mut relay).await.inspect_err(|_| relay.report(receipt));
-        let (stream, held) = held.map_err(|error| bridge.clean(target.index, error))?;
+        let (stream, held) = held.map_err(|error| bridge.redact(target.index, error))?;
         return Ok(Response::event_stream(Body::Overheard(stream, held, relay)));
     }
     let is_native = pair.as_ref().is_none_or(Pair::is_native) && !stream;
     let most = if is_native { HELD.min(bridge.config.max_answer_bytes) } else { bridge.config.max_answer_bytes };
-    let usage = pair.as_ref().map_or(adapters::CHAT_USAGE, Pair::usage);
+    let usage = pair.as_ref().map_or(formats::CHAT_USAGE, Pair::usage);
     let (bytes, buffer) = match read_answer(bridge, host, answer, target, most, receipt).await? {
-        Gathered::Whole(bytes, buffer) => (bytes, buffer),
-        Gathered::Long(rest, head) if is_native => {
+        GatheredBody::Whole(bytes, buffer) => (bytes, buffer),
+        GatheredBody::Long(rest, head) if is_native => {
             receipt.status = 200;
             let hears_out = receipt.outlives_client(&target.provider.streaming);
             let until = receipt.started.saturating_add(clocks.total);
-            let transit = Transit::new(Rc::clone(bridge), usage, hears_out, until, receipt.clone());
+            let transit = LongBodyRelay::new(Rc::clone(bridge), usage, hears_out, until, receipt.clone());
             return Ok(Response::json(200, Body::Carried(rest, head, transit)));
         }
-        Gathered::Long(rest, _) => return Err(too_long(bridge, host, &rest)),
+        GatheredBody::Long(rest, _) => return Err(too_long(bridge, host, &rest)),
     };
     let (body, facts) = match pair {
         Some(pair) => pair.whole(host, &bytes, stream).await,
@@ -146,7 +146,7 @@ pub(super) async fn answer<H: Host>(
         receipt.charge(facts.usage, facts.tier.as_deref(), &facts.words, facts.said);
     }
     receipt.served = facts.model;
-    Ok(match body.map_err(|error| bridge.clean(target.index, error))? {
+    Ok(match body.map_err(|error| bridge.redact(target.index, error))? {
         None if stream && manner.chats() => streamed(&bytes, wanted, receipt)?,
         Some(body) if stream && manner.chats() => streamed(&body, wanted, receipt)?,
         Some(body) if stream => Response::event_stream(Body::Bytes(body)),
@@ -156,44 +156,50 @@ pub(super) async fn answer<H: Host>(
 }
 
 /// Calls a provider, and waits for the head of an answer that is one.
-pub(super) async fn send<H: Host>(
+pub(super) async fn send<H: Platform>(
     bridge: &Bridge,
     host: &H,
-    (mut call, room): (Call, Option<Reservation>),
+    (mut call, room): (ProviderRequest, Option<MemoryReservation>),
     target: &Target<'_>,
     refusal: fn(u16, &[u8]) -> Error,
-    receipt: &mut Receipt,
+    receipt: &mut RequestRecord,
 ) -> Result<H::Answer> {
     let clocks = target.model.clocks;
     call.ends_with_client = !receipt.outlives_client(&target.provider.streaming);
     let sent = host.now();
     let first_token = clocks.first_token.filter(|_| call.stream);
     let connect = [clocks.connect, first_token].into_iter().flatten().fold(left(host, target, receipt), Millis::min);
-    let answer = host.send(call, connect, room).await.map_err(unanswered)?;
+    let answer = host.send(call, connect, room).await.map_err(call_failed)?;
     if !(200..300).contains(&answer.status()) {
         let left = left(host, target, receipt);
-        return Err(bridge.clean(target.index, refused(host, answer, left, refusal).await));
+        return Err(bridge.redact(target.index, refused(host, answer, left, refusal).await));
     }
     receipt.sent = Some(sent);
     Ok(answer)
 }
 
 /// What is left of the time for the whole.
-pub(super) fn left<H: Host>(host: &H, target: &Target<'_>, receipt: &Receipt) -> Millis {
+pub(super) fn left<H: Platform>(host: &H, target: &Target<'_>, receipt: &RequestRecord) -> Millis {
     receipt.started.saturating_add(target.model.clocks.total).saturating_sub(host.now())
 }
 
 /// What the head of an answer says, where its provider says nothing better.
-fn head<H: Host>(host: &H, ask: &Ask<'_>) -> Head {
+fn head<H: Platform>(host: &H, ask: &RequestEnvelope<'_>) -> ResponseHead {
     let (created, include_usage) = (host.now() / 1000, ask.include_usage == Some(true));
-    Head { dice: host.dice(), created, model: ask.model.clone(), include_usage, include_cost: ask.include_cost }
+    ResponseHead {
+        random: host.random_u128(),
+        created,
+        model: ask.model.clone(),
+        include_usage,
+        include_cost: ask.include_cost,
+    }
 }
 
 /// A whole answer that the client gets as it is.
-fn heard(task: &Task, bytes: &[u8]) -> (Result<Option<Vec<u8>>>, Facts) {
+fn heard(task: &Operation, bytes: &[u8]) -> (Result<Option<Vec<u8>>>, ResponseSummary) {
     match (task.reply)(bytes) {
         Ok(facts) => (facts.check().map(|()| None), facts.into()),
-        Err(error) => (Err(error), Facts::default()),
+        Err(error) => (Err(error), ResponseSummary::default()),
     }
 }
 
@@ -201,7 +207,7 @@ fn heard(task: &Task, bytes: &[u8]) -> (Result<Option<Vec<u8>>>, Facts) {
 ///
 /// # Errors
 /// 502 if it cannot be told as one: its JSON is beyond what is read here (half a surrogate, a number without bounds, hundreds of levels).
-fn streamed<H: Host>(body: &[u8], wanted: Wanted, receipt: &Receipt) -> Result<Response<H>> {
+fn streamed<H: Platform>(body: &[u8], wanted: StreamOptions, receipt: &RequestRecord) -> Result<Response<H>> {
     let cost = wanted.cost.then(|| receipt.told_cost());
     let told = inbound::as_stream(body, wanted.usage == Some(true), cost.as_deref());
     let told = told.ok_or_else(|| {
@@ -213,9 +219,9 @@ fn streamed<H: Host>(body: &[u8], wanted: Wanted, receipt: &Receipt) -> Result<R
 
 /// Reads a stream up to its first content: until then, a failure can still be told as what it is. A client that would hear nothing for
 /// too long gets what there is, and the rest as it comes.
-async fn hold_back<H: Host>(host: &H, answer: H::Answer, relay: &mut Relay) -> Result<(H::Stream, Vec<u8>)> {
+async fn hold_back<H: Platform>(host: &H, answer: H::Answer, relay: &mut StreamRelay) -> Result<(H::Stream, Vec<u8>)> {
     let stream = host.open(answer);
-    let mut held = Held::default();
+    let mut held = HeldStream::default();
     while !relay.has_begun() {
         match host.next(&stream, relay.wait(host.now())).await {
             Ok(Some(bytes)) => {
@@ -234,20 +240,20 @@ async fn hold_back<H: Host>(host: &H, answer: H::Answer, relay: &mut Relay) -> R
                 relay.ended_early()?;
                 break;
             }
-            Err(lost @ (Lost::Broken | Lost::Unbound | Lost::NoRoom | Lost::ClientLeft)) => {
+            Err(lost @ (CallError::Broken | CallError::Unbound | CallError::NoRoom | CallError::ClientLeft)) => {
                 host.cancel(&stream);
-                return Err(unanswered(lost));
+                return Err(call_failed(lost));
             }
-            Err(Lost::TimedOut) => match relay.tick(host.now()) {
-                Tick::Over => {
+            Err(CallError::TimedOut) => match relay.tick(host.now()) {
+                TimerEvent::Over => {
                     host.cancel(&stream);
-                    return Err(unanswered(Lost::TimedOut));
+                    return Err(call_failed(CallError::TimedOut));
                 }
-                Tick::KeepAlive => {
+                TimerEvent::KeepAlive => {
                     held.keep_alive();
                     break;
                 }
-                Tick::Nothing => {}
+                TimerEvent::Nothing => {}
             },
         }
     }
@@ -255,24 +261,24 @@ async fn hold_back<H: Host>(host: &H, answer: H::Answer, relay: &mut Relay) -> R
 }
 
 /// The gateway's own answer.
-fn tell<H: Host>(
+fn tell<H: Platform>(
     bridge: &Rc<Bridge>,
     host: &H,
-    (ask, head): (&Ask<'_>, Head),
+    (ask, head): (&RequestEnvelope<'_>, ResponseHead),
     target: &Target<'_>,
     manner: &Manner<'_>,
-    receipt: &mut Receipt,
+    receipt: &mut RequestRecord,
 ) -> Result<Response<H>> {
     let steps = echo::answer(&(manner.client.read)(sparse(&ask.document)?)?, &target.model.demo);
     let chats = manner.chats();
     receipt.meter = Some(meter(target, &Rc::default(), host.now()));
     if let Some(usage) =
-        steps.iter().find_map(|(_, event)| if let Event::Usage(usage) = event { Some(*usage) } else { None })
+        steps.iter().find_map(|(_, event)| if let ResponseEvent::Usage(usage) = event { Some(*usage) } else { None })
     {
         receipt.charge(Some(usage), None, &[], 0);
     }
     if !ask.stream {
-        let events: Vec<Event<'_>> = steps.into_iter().map(|(_, event)| event).collect();
+        let events: Vec<ResponseEvent<'_>> = steps.into_iter().map(|(_, event)| event).collect();
         let body = if chats {
             whole::write(&head, Some(echo::FINGERPRINT), &events)
         } else {
@@ -281,28 +287,32 @@ fn tell<H: Host>(
         return Ok(Response::json(200, Body::Bytes(body)));
     }
     receipt.status = 200;
-    let encode: Box<dyn Encode> =
+    let encode: Box<dyn StreamEncoder> =
         if chats { Box::new(encode::Stream::new(head, Some(echo::FINGERPRINT))) } else { (manner.client.stream)(head) };
     let frames = frames(encode, &steps, &receipt.told_cost());
-    let watch = Watch::new(target.model.clocks, 0, receipt.started, host.now());
-    let wanted = Wanted { usage: Some(true), cost: false, choices: 1 };
-    let relay = match adapters::upstream(manner.client.name).filter(|_| !chats) {
+    let watch = Deadlines::new(target.model.clocks, 0, receipt.started, host.now());
+    let wanted = StreamOptions { usage: Some(true), cost: false, choices: 1 };
+    let relay = match formats::provider_format(manner.client.name).filter(|_| !chats) {
         // Our own words are listened to as if a provider said them.
         Some(own) => {
-            let encode = (manner.client.stream)(Head::default());
+            let encode = (manner.client.stream)(ResponseHead::default());
             let listen = Translate::new((own.stream)(), encode, true, false);
-            Relay::listening(Rc::clone(bridge), target.index, watch, (listen, None), receipt.clone())
+            StreamRelay::listening(Rc::clone(bridge), target.index, watch, (listen, None), receipt.clone())
         }
-        None => Relay::new(Rc::clone(bridge), target.index, watch, wanted, receipt.clone()),
+        None => StreamRelay::new(Rc::clone(bridge), target.index, watch, wanted, receipt.clone()),
     };
     Ok(Response::event_stream(Body::Told(frames.into_iter(), relay)))
 }
 
 /// An answer of the gateway's own as a stream: each piece with the pause before it, the end in one piece.
-fn frames(mut stream: Box<dyn Encode>, steps: &[(Millis, Event<'_>)], cost: &str) -> Vec<(Millis, Vec<u8>)> {
+fn frames(
+    mut stream: Box<dyn StreamEncoder>,
+    steps: &[(Millis, ResponseEvent<'_>)],
+    cost: &str,
+) -> Vec<(Millis, Vec<u8>)> {
     let (mut frames, mut last) = (Vec::with_capacity(steps.len()), Vec::new());
     for (pause, event) in steps {
-        if matches!(event, Event::Finish { .. } | Event::Usage(_) | Event::End) {
+        if matches!(event, ResponseEvent::Finish { .. } | ResponseEvent::Usage(_) | ResponseEvent::End) {
             stream.event(event, &mut last);
             continue;
         }
@@ -319,14 +329,20 @@ fn frames(mut stream: Box<dyn Encode>, steps: &[(Millis, Event<'_>)], cost: &str
 /// A long prompt is not kept until its answer has ended.
 pub(super) const KEPT: usize = 32 << 10;
 
-fn meter(target: &Target<'_>, prompt: &Rc<Vec<u8>>, called: Millis) -> Meter {
-    let price = price::card(target.provider, target.model, &target.upstream).price;
+fn meter(target: &Target<'_>, prompt: &Rc<Vec<u8>>, called: Millis) -> Metering {
+    let price = pricing::card(target.provider, target.model, &target.upstream).price;
     let kept = (prompt.len() <= KEPT).then(|| Rc::clone(prompt));
-    Meter { price, prompt: (kept, prompt.len() as u64), called }
+    Metering { price, prompt: (kept, prompt.len() as u64), called }
 }
 
 /// Makes the edits of a request that is edited in place.
-pub(super) fn prepare(ask: &mut Ask<'_>, target: &Target<'_>, manner: &Manner<'_>, names: &Names<'_>, silent: bool) {
+pub(super) fn prepare(
+    ask: &mut RequestEnvelope<'_>,
+    target: &Target<'_>,
+    manner: &Manner<'_>,
+    names: &LimitNames<'_>,
+    silent: bool,
+) {
     let asks = ask.include_usage == Some(true) && !ask.include_cost;
     let told = ask.stream && !asks && target.provider.streaming.usage != StreamUsage::Leave;
     if manner.chats() && (ask.include_cost || told) {
@@ -335,13 +351,13 @@ pub(super) fn prepare(ask: &mut Ask<'_>, target: &Target<'_>, manner: &Manner<'_
     outbound::prepare(&mut ask.document, target.model, &target.upstream, names, silent);
 }
 
-fn call(ask: &Ask<'_>, target: &Target<'_>, key: Option<&Secret>) -> Call {
+fn call(ask: &RequestEnvelope<'_>, target: &Target<'_>, key: Option<&ProviderKey>) -> ProviderRequest {
     let mut headers = target.provider.headers.clone();
     if let Some(key) = key {
         headers.push(("authorization".to_owned(), format!("Bearer {}", key.reveal())));
     }
-    Call {
-        url: target.provider.address.as_ref().map(|address| address.join(ask.task.path)).unwrap_or_default(),
+    ProviderRequest {
+        url: target.provider.address.as_ref().map(|address| address.join(ask.operation.path)).unwrap_or_default(),
         headers,
         body: Rc::new(ask.document.render().into_owned()),
         stream: ask.stream,
@@ -349,7 +365,7 @@ fn call(ask: &Ask<'_>, target: &Target<'_>, key: Option<&Secret>) -> Call {
     }
 }
 
-async fn refused<H: Host>(host: &H, answer: H::Answer, within: Millis, refusal: fn(u16, &[u8]) -> Error) -> Error {
+async fn refused<H: Platform>(host: &H, answer: H::Answer, within: Millis, refusal: fn(u16, &[u8]) -> Error) -> Error {
     let status = answer.status();
     let hints = ["retry-after", "retry-after-ms"].map(|name| (name, answer.header(name)));
     let body = host.peek(answer, REFUSAL, within).await;
@@ -369,19 +385,21 @@ fn is_number(value: &str) -> bool {
 }
 
 /// Why there is no answer, as an error.
-pub fn unanswered(lost: Lost) -> Error {
+pub fn call_failed(lost: CallError) -> Error {
     match lost {
-        Lost::TimedOut => Error::upstream(504, "upstream_timeout", "The provider did not answer in the time allowed."),
-        Lost::NoRoom => memory::full(),
+        CallError::TimedOut => {
+            Error::upstream(504, "upstream_timeout", "The provider did not answer in the time allowed.")
+        }
+        CallError::NoRoom => memory::full(),
         // Nobody reads the words if the client has left.
-        Lost::Broken | Lost::Unbound | Lost::ClientLeft => {
+        CallError::Broken | CallError::Unbound | CallError::ClientLeft => {
             Error::upstream(502, "upstream_unreachable", "The provider could not be reached, or broke the connection.")
         }
     }
 }
 
 /// Whether an answer says of itself that it is no stream. One that says nothing, or something odd, is taken for what was asked.
-fn is_document<H: Host>(answer: &H::Answer) -> bool {
+fn is_document<H: Platform>(answer: &H::Answer) -> bool {
     let kind = answer.header("content-type").unwrap_or_default().to_ascii_lowercase();
     ["application/json", "text/html"].iter().any(|document| kind.starts_with(document))
 }

@@ -3,24 +3,24 @@
 use std::rc::Rc;
 
 use super::dispatch::{KEPT, send};
+use super::dropped_fields::DroppedFields;
 use super::gather::gather;
-use super::host::{Call, Host};
-use super::names::Dropped;
 use super::pair::{ESTIMATED, Manner, finish, posted, sparse};
-use super::receipt::{Meter, Receipt};
-use super::{Body, Bridge, Reservation, Response};
-use crate::adapters::openai::inbound::Ask;
-use crate::adapters::{self, Embed, Embedded, Form, Upstream};
+use super::platform::{Platform, ProviderRequest};
+use super::record::{Metering, RequestRecord};
+use super::{Body, Bridge, MemoryReservation, Response};
 use crate::error::{Error, Result};
-use crate::policy::route::Target;
-use crate::policy::{price, tokens};
+use crate::formats::openai::inbound::RequestEnvelope;
+use crate::formats::{self, EmbedCall, EmbeddingContext, EmbeddingForm, ProviderFormat};
+use crate::policy::routing::Target;
+use crate::policy::{pricing, tokens};
 
 /// A call for vectors, which holds nothing of the client's body, and how its answer is read.
 pub(super) struct Exchange {
-    call: Call,
-    upstream: &'static Upstream,
-    embed: &'static Embed,
-    form: Form,
+    call: ProviderRequest,
+    upstream: &'static ProviderFormat,
+    embed: &'static EmbedCall,
+    form: EmbeddingForm,
     /// The length of the texts as JSON, in bytes.
     question: u64,
 }
@@ -29,28 +29,28 @@ pub(super) struct Exchange {
 ///
 /// # Errors
 /// 400 for what the provider cannot be asked; 503 without its key.
-pub(super) fn begin<H: Host>(
+pub(super) fn begin<H: Platform>(
     bridge: &Bridge,
     host: &H,
-    ask: &Ask<'_>,
+    ask: &RequestEnvelope<'_>,
     target: &Target<'_>,
     manner: &Manner<'_>,
-    receipt: &mut Receipt,
+    receipt: &mut RequestRecord,
 ) -> Result<Exchange> {
-    let upstream = adapters::upstream(target.provider.adapter);
+    let upstream = formats::provider_format(target.provider.adapter);
     let (upstream, embed) = upstream
         .and_then(|upstream| Some((upstream, upstream.embed.as_ref()?)))
         .ok_or_else(|| Error::caller(400, "unsupported_endpoint", "This provider has no embeddings.").at("model"))?;
     let key = bridge.account(target.index).key(&target.provider.name)?;
     let (written, form) = (embed.write)(sparse(&ask.document)?, &target.upstream)?;
     let written = finish(written, target, manner)?;
-    receipt.dropped = Dropped::of(&written.dropped);
-    let question = ask.document.value(ask.task.field).unwrap_or_default().len() as u64;
+    receipt.dropped = DroppedFields::of(&written.dropped);
+    let question = ask.document.value(ask.operation.field).unwrap_or_default().len() as u64;
     // The client's words, for the provider's are not read when tokens are counted.
     let asked = ask.document.bytes();
     let kept = (asked.len() <= KEPT).then(|| Rc::new(asked.to_vec()));
-    let price = price::card(target.provider, target.model, &target.upstream).price;
-    receipt.meter = Some(Meter { price, prompt: (kept, question), called: host.now() });
+    let price = pricing::card(target.provider, target.model, &target.upstream).price;
+    receipt.meter = Some(Metering { price, prompt: (kept, question), called: host.now() });
     Ok(Exchange { call: posted(written, target, key, upstream), upstream, embed, form, question })
 }
 
@@ -58,19 +58,19 @@ pub(super) fn begin<H: Host>(
 ///
 /// # Errors
 /// As for a chat.
-pub(super) async fn answer<H: Host>(
+pub(super) async fn answer<H: Platform>(
     bridge: &Bridge,
     host: &H,
     Exchange { call, upstream, embed, form, question }: Exchange,
-    room: Reservation,
+    room: MemoryReservation,
     target: &Target<'_>,
-    receipt: &mut Receipt,
+    receipt: &mut RequestRecord,
 ) -> Result<Response<H>> {
     room.hold(call.body.len());
     let answer = send(bridge, host, (call, Some(room)), target, upstream.refusal, receipt).await?;
     let (bytes, _) = gather(bridge, host, answer, target, receipt).await?;
-    let told = Embedded { form, model: &target.upstream, estimate: tokens::rough(question) };
-    let (body, usage) = (embed.whole)(&bytes, &told).map_err(|error| bridge.clean(target.index, error))?;
+    let told = EmbeddingContext { form, model: &target.upstream, estimate: tokens::estimate_from_bytes(question) };
+    let (body, usage) = (embed.whole)(&bytes, &told).map_err(|error| bridge.redact(target.index, error))?;
     receipt.charge(usage, None, &[], 0);
     let mut response = Response::json(200, Body::Bytes(body));
     response.headers.extend(usage.is_none().then(|| (ESTIMATED, "true".to_owned())));

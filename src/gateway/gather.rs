@@ -1,31 +1,31 @@
 //! A provider's whole answer into memory, as far as there is room for it. It knows no format.
 
-use super::dispatch::{left, unanswered};
-use super::host::{Gathered, Host};
-use super::receipt::Receipt;
+use super::dispatch::{call_failed, left};
+use super::platform::{GatheredBody, Platform};
+use super::record::RequestRecord;
 use super::{Bridge, memory};
 use crate::error::{Error, Result};
-use crate::policy::route::Target;
+use crate::policy::routing::Target;
 
 /// Reads an answer, or the beginning of one that is longer than `most`.
-pub(super) async fn read_answer<H: Host>(
+pub(super) async fn read_answer<H: Platform>(
     bridge: &Bridge,
     host: &H,
     answer: H::Answer,
     target: &Target<'_>,
     most: usize,
-    receipt: &mut Receipt,
-) -> Result<Gathered<H>> {
+    receipt: &mut RequestRecord,
+) -> Result<GatheredBody<H>> {
     let first_byte = host.now();
     let room = bridge.memory.reserve(0, first_byte, first_byte.saturating_add(target.model.clocks.total));
     let room = room.ok_or_else(memory::full)?;
-    let gathered = host.gather(answer, left(host, target, receipt), most, &room).await.map_err(unanswered)?;
+    let gathered = host.gather(answer, left(host, target, receipt), most, &room).await.map_err(call_failed)?;
     receipt.first_byte = Some(first_byte);
     Ok(gathered)
 }
 
 /// An answer that has to be held is longer than may be; its provider need not go on.
-pub(super) fn too_long<H: Host>(bridge: &Bridge, host: &H, rest: &H::Stream) -> Error {
+pub(super) fn too_long<H: Platform>(bridge: &Bridge, host: &H, rest: &H::Stream) -> Error {
     host.cancel(rest);
     let most = bridge.config.max_answer_bytes;
     too_large(format!("The provider's answer is longer than this gateway holds ({most} bytes)."))
@@ -43,15 +43,15 @@ fn too_large(message: String) -> Error {
 }
 
 /// Reads all of an answer: a copy, and the bytes to hand on.
-pub(super) async fn gather<H: Host>(
+pub(super) async fn gather<H: Platform>(
     bridge: &Bridge,
     host: &H,
     answer: H::Answer,
     target: &Target<'_>,
-    receipt: &mut Receipt,
+    receipt: &mut RequestRecord,
 ) -> Result<(Vec<u8>, Option<H::Buffer>)> {
     match read_answer(bridge, host, answer, target, bridge.config.max_answer_bytes, receipt).await? {
-        Gathered::Whole(bytes, buffer) => Ok((bytes, buffer)),
-        Gathered::Long(rest, _) => Err(too_long(bridge, host, &rest)),
+        GatheredBody::Whole(bytes, buffer) => Ok((bytes, buffer)),
+        GatheredBody::Long(rest, _) => Err(too_long(bridge, host, &rest)),
     }
 }

@@ -2,11 +2,11 @@
 
 use std::cell::Cell;
 
-use super::permit::Permit;
-use crate::chat::Usage;
+use super::admission::Admission;
+use crate::canonical::Usage;
 use crate::config::{Millis, Nanos};
-use crate::ledger::{Entry, Order, Tokens};
-use crate::policy::price::Price;
+use crate::ledger::{AccountCommand, Receipt, TokenCounts};
+use crate::policy::pricing::ModelPrice;
 use crate::policy::tokens;
 
 /// A lease is renewed for the first time so long after its request was admitted: most requests are over by then.
@@ -16,20 +16,20 @@ const EACH: Millis = 30_000;
 
 /// What a request may have taken, while nobody has said it.
 #[derive(Clone, Debug, Default)]
-pub struct Guess {
+pub struct UsageEstimate {
     /// What its model costs, if that is known.
-    pub price: Option<Price>,
+    pub price: Option<ModelPrice>,
     /// The tier that was asked for, if not the usual one.
     pub tier: Option<String>,
     /// Tokens of the prompt.
     pub prompt: u64,
 }
 
-impl Guess {
+impl UsageEstimate {
     /// The tokens with so many of an answer, and what they cost, in nano-dollars: in the dearer of the tier that was asked for and the usual
     /// one. No cost if one of these has no price that is known.
-    fn taken(&self, output: u64) -> (Tokens, Option<Nanos>) {
-        let usage = Usage { fresh: self.prompt, output, ..Usage::default() };
+    fn taken(&self, output: u64) -> (TokenCounts, Option<Nanos>) {
+        let usage = Usage { uncached_input: self.prompt, output, ..Usage::default() };
         let cost = |tier| self.price.and_then(|price| price.cost(&usage, tier));
         let cost = match self.tier.as_deref() {
             Some(tier) => cost(Some(tier)).zip(cost(None)).map(|(asked, usual)| asked.max(usual)),
@@ -39,27 +39,27 @@ impl Guess {
     }
 
     /// The receipt of a request whose answer has not begun.
-    pub(super) fn entry(&self, draft: Entry) -> Entry {
+    pub(super) fn entry(&self, draft: Receipt) -> Receipt {
         let (tokens, cost) = self.taken(0);
-        Entry { tokens: Some(tokens), cost, ..draft }
+        Receipt { tokens: Some(tokens), cost, ..draft }
     }
 }
 
 /// The lease of one request.
 #[derive(Debug)]
-pub struct Lease {
+pub struct LeaseRenewal {
     id: String,
     accounts: Vec<String>,
-    guess: Guess,
+    guess: UsageEstimate,
     /// Bytes of the answer that have been heard.
     heard: Cell<u64>,
     /// When it is to be renewed next.
     due: Cell<Millis>,
 }
 
-impl Lease {
+impl LeaseRenewal {
     /// The lease of a request that was admitted at `now`.
-    pub(super) fn new(permit: &Permit, guess: Guess, now: Millis) -> Self {
+    pub(super) fn new(permit: &Admission, guess: UsageEstimate, now: Millis) -> Self {
         let (id, accounts, due) = (permit.id.clone(), permit.accounts.clone(), Cell::new(now.saturating_add(FIRST)));
         Self { id, accounts, guess, heard: Cell::new(0), due }
     }
@@ -75,13 +75,13 @@ impl Lease {
     }
 
     /// The order that renews it, and the accounts that want it; nothing if it is not due.
-    pub fn renewal(&self, now: Millis) -> Option<(Order, &[String])> {
+    pub fn renewal(&self, now: Millis) -> Option<(AccountCommand, &[String])> {
         if self.wait(now) > 0 {
             return None;
         }
         self.due.set(now.saturating_add(EACH));
-        let (tokens, cost) = self.guess.taken(tokens::rough(self.heard.get()));
-        Some((Order::Renew { id: self.id.clone(), tokens, cost }, &self.accounts))
+        let (tokens, cost) = self.guess.taken(tokens::estimate_from_bytes(self.heard.get()));
+        Some((AccountCommand::Renew { id: self.id.clone(), tokens, cost }, &self.accounts))
     }
 }
 
@@ -91,12 +91,12 @@ mod tests {
 
     #[test]
     fn a_lease_is_renewed_after_a_minute_and_then_twice_a_minute() {
-        let guess = Guess { prompt: 5, ..Guess::default() };
-        let lease = Lease::new(&Permit { id: "r".into(), ..Permit::default() }, guess, 1_000);
+        let guess = UsageEstimate { prompt: 5, ..UsageEstimate::default() };
+        let lease = LeaseRenewal::new(&Admission { id: "r".into(), ..Admission::default() }, guess, 1_000);
         assert_eq!((lease.wait(1_000), lease.renewal(60_999)), (60_000, None));
         lease.hear(9);
-        let tokens = Usage { fresh: 5, output: 3, ..Usage::default() }.into();
-        let order = Order::Renew { id: "r".into(), tokens, cost: None };
+        let tokens = Usage { uncached_input: 5, output: 3, ..Usage::default() }.into();
+        let order = AccountCommand::Renew { id: "r".into(), tokens, cost: None };
         assert_eq!(lease.renewal(61_000).map(|(order, _)| order), Some(order));
         assert_eq!((lease.wait(61_000), lease.renewal(90_999)), (30_000, None));
         // Late is late: it does not catch up.

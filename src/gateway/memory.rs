@@ -15,7 +15,7 @@ const COME_AGAIN: &str = "1";
 
 /// The bytes held by all requests of an isolate.
 #[derive(Debug)]
-pub struct Memory {
+pub struct MemoryBudget {
     limit: usize,
     held: Cell<usize>,
     next: Cell<u64>,
@@ -26,25 +26,25 @@ pub struct Memory {
 /// Bytes held by one request, given back when this is dropped. The runtime may end a request without dropping anything of it: then the
 /// reservation lapses when its request's time is over.
 #[derive(Debug)]
-pub struct Reservation {
-    memory: Rc<Memory>,
+pub struct MemoryReservation {
+    memory: Rc<MemoryBudget>,
     id: u64,
 }
 
-impl Memory {
+impl MemoryBudget {
     /// At most `limit` bytes.
     pub fn new(limit: usize) -> Rc<Self> {
         Rc::new(Self { limit, held: Cell::new(0), next: Cell::new(0), reservations: RefCell::default() })
     }
 
     /// Room for a body of so many bytes and its copies; none if there is not enough. `until`: when its request is over at the latest.
-    pub fn reserve(self: &Rc<Self>, body: usize, now: Millis, until: Millis) -> Option<Reservation> {
+    pub fn reserve(self: &Rc<Self>, body: usize, now: Millis, until: Millis) -> Option<MemoryReservation> {
         if self.held.get() > self.limit - self.limit / OTHERS {
             self.lapse(now);
         }
         let id = self.next.replace(self.next.get().wrapping_add(1));
         self.reservations.borrow_mut().insert(id, (0, until));
-        let reservation = Reservation { memory: Rc::clone(self), id };
+        let reservation = MemoryReservation { memory: Rc::clone(self), id };
         let fits = reservation.body(body) || (self.lapse(now) && reservation.body(body));
         fits.then_some(reservation)
     }
@@ -62,7 +62,7 @@ impl Memory {
     }
 }
 
-impl Reservation {
+impl MemoryReservation {
     /// Holds a body of so many bytes and its copies; `false`, and as before, if there is no room.
     pub fn body(&self, length: usize) -> bool {
         self.set(length.saturating_mul(BODY_COPIES), length)
@@ -73,7 +73,7 @@ impl Reservation {
         self.set(bytes, usize::MAX)
     }
 
-    /// Holds so many bytes, as [`Reservation::body`] does: what takes at least `least` of them is held if others hold little.
+    /// Holds so many bytes, as [`MemoryReservation::body`] does: what takes at least `least` of them is held if others hold little.
     pub fn hold_one(&self, bytes: usize, least: usize) -> bool {
         self.set(bytes, least)
     }
@@ -95,7 +95,7 @@ impl Reservation {
     }
 }
 
-impl Drop for Reservation {
+impl Drop for MemoryReservation {
     fn drop(&mut self) {
         if let Some((bytes, _)) = self.memory.reservations.borrow_mut().remove(&self.id) {
             self.memory.held.set(self.memory.held.get().saturating_sub(bytes));
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn what_is_dropped_is_given_back() {
-        let memory = Memory::new(100);
+        let memory = MemoryBudget::new(100);
         let first = memory.reserve(20, 0, 9).unwrap();
         assert_eq!(memory.held.get(), 60);
         assert!(memory.reserve(20, 0, 9).is_none());
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn one_body_up_to_the_limit_is_taken_while_others_hold_little() {
-        let memory = Memory::new(100);
+        let memory = MemoryBudget::new(100);
         assert!(memory.reserve(101, 0, 9).is_none());
         let small = memory.reserve(4, 0, 9).unwrap();
         let large = memory.reserve(80, 0, 9).unwrap();
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_request_that_nobody_ends_holds_nothing_after_its_time() {
-        let memory = Memory::new(100);
+        let memory = MemoryBudget::new(100);
         let lost = memory.reserve(30, 0, 9).unwrap();
         assert!(memory.reserve(30, 9, 99).is_none());
         let next = memory.reserve(30, 10, 99).unwrap();

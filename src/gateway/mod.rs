@@ -1,75 +1,75 @@
-//! The walk of one request: every room in order, on one screen. It knows no runtime; [`Host`] is all it asks of the world.
+//! The walk of one request: every room in order, on one screen. It knows no runtime; [`Platform`] is all it asks of the world.
 
 pub mod admin;
-mod aim;
+mod admission;
 mod caller;
-mod closing;
 mod cors;
 mod count;
-mod counting;
+mod count_admission;
+mod deadlines;
 mod dispatch;
-mod door;
+mod dropped_fields;
 mod embed;
+mod estimate;
 mod gather;
-mod held;
-mod keyring;
 mod lease;
+mod long_body;
 mod memory;
 mod models;
-mod names;
 mod pair;
-mod permit;
+mod peek;
 mod plausible;
-mod receipt;
-mod received;
+mod reasoning;
+mod record;
 mod relay;
-mod reserve;
+mod request_body;
 mod response;
-mod safe;
-mod socket;
+mod router;
+mod settle;
+mod signing_cache;
+mod target;
 mod tokenize;
-mod transit;
 mod translate;
-mod watch;
+mod websocket;
 
-pub mod host;
+pub mod platform;
 
 use std::rc::Rc;
 
-pub use caller::{identify, recognise};
-pub use closing::Closing;
-pub use dispatch::{Story, unanswered};
+pub use admission::{Admission, Caller};
+pub use caller::{authenticate, identify};
+pub use deadlines::{FLUSH_INTERVAL, KEEP_ALIVE, TimerEvent};
+pub use dispatch::{EchoScript, call_failed};
+pub use dropped_fields::fits_header;
 pub use gather::unframed;
-pub use host::Host;
-pub use lease::Lease;
-pub use memory::{Memory, Reservation};
-pub use names::fits_header;
-pub use permit::{Caller, Permit};
-pub use receipt::{Outcome, Receipt};
-pub use relay::{End, Relay};
+pub use lease::LeaseRenewal;
+pub use long_body::LongBodyRelay;
+pub use memory::{MemoryBudget, MemoryReservation};
+pub use platform::Platform;
+pub use reasoning::UnstoredSignature;
+pub use record::{Outcome, RequestRecord};
+pub use relay::{StreamEnd, StreamRelay};
 pub use response::{Body, Response, unmade};
-pub use safe::Keepsake;
-pub use socket::Opening;
-pub use transit::Transit;
-pub use watch::{KEEP_ALIVE, PACE, Tick};
+pub use settle::FinalCharge;
+pub use websocket::UpgradeDecision;
 
-use crate::adapters::Client;
-use crate::adapters::openai::inbound::Ask;
-use crate::adapters::openai::task::Task;
 use crate::config::{Accounting, Config, Cors, Level, Logging, Millis, Problem};
 use crate::error::{Error, Result};
+use crate::formats::ClientFormat;
+use crate::formats::openai::inbound::RequestEnvelope;
+use crate::formats::openai::task::Operation;
 use crate::policy::auth::{self, AccessKeys};
-use crate::policy::route::Target;
-use crate::provider::{Account, scrub, scrub_json};
-use crate::session::{Limits, Rules, Slots};
+use crate::policy::routing::Target;
+use crate::provider::{ProviderAccount, redact, redact_json};
+use crate::session::{ConnectionSlots, PendingLimits, SessionLimits};
 use crate::wire::sse;
-use aim::aim;
+use admission::AdmissionCache;
 use dispatch::Prepared;
-use door::{Endpoint, Visit};
-use keyring::Keyring;
 use pair::Manner;
-use permit::Known;
-use received::read_body;
+use request_body::read_body;
+use router::{Endpoint, RouteMatch};
+use signing_cache::SigningCache;
+use target::aim;
 
 /// The header in which an id of a request comes and goes.
 const REQUEST_ID: &str = "x-request-id";
@@ -80,18 +80,18 @@ pub struct Bridge {
     access: AccessKeys,
     admin: AccessKeys,
     /// As the providers of the configuration.
-    accounts: Vec<Account>,
-    known: Known,
-    keyring: Keyring,
-    memory: Rc<Memory>,
+    accounts: Vec<ProviderAccount>,
+    known: AdmissionCache,
+    keyring: SigningCache,
+    memory: Rc<MemoryBudget>,
     /// The connections without a key that this isolate has.
-    slots: Rc<Slots>,
+    slots: Rc<ConnectionSlots>,
     opened: Millis,
 }
 
 /// Lines for the log on a configuration that is faulty.
 pub fn faults(problems: &[Problem], now: Millis) -> Vec<String> {
-    let line = |fault| receipt::config_line(&Logging::default(), now, Level::Error, "config_error", fault);
+    let line = |fault| record::config_line(&Logging::default(), now, Level::Error, "config_error", fault);
     problems.iter().filter_map(line).collect()
 }
 
@@ -99,7 +99,7 @@ pub fn faults(problems: &[Problem], now: Millis) -> Vec<String> {
 pub type Opened = std::result::Result<Rc<Bridge>, Vec<Problem>>;
 
 /// A request, its body not read yet. Header names are in lower case.
-pub struct Request<'r, H: Host> {
+pub struct Request<'r, H: Platform> {
     /// GET, POST …
     pub method: &'r str,
     /// The URL's path, still percent-encoded.
@@ -107,7 +107,7 @@ pub struct Request<'r, H: Host> {
     /// The URL's query, without `?`.
     pub query: &'r str,
     /// The host name that was called, without port.
-    pub host_name: &'r str,
+    pub hostname: &'r str,
     /// Looks up a header.
     pub header: &'r dyn Fn(&str) -> Option<String>,
     /// The body.
@@ -126,12 +126,12 @@ impl Bridge {
         secret: impl Fn(&str) -> Option<String>,
         now: Millis,
     ) -> std::result::Result<Self, Vec<Problem>> {
-        let config = Config::read(text, crate::adapters::KINDS)?;
+        let config = Config::read(text, crate::formats::KINDS)?;
         let access = AccessKeys::read(&secret(auth::VARIABLE).unwrap_or_default());
         let admin = AccessKeys::read(&secret(admin::VARIABLE).unwrap_or_default());
-        let accounts = config.providers.iter().map(|provider| Account::open(provider, &secret)).collect();
-        let memory = Memory::new(config.memory_bytes);
-        let (known, keyring, slots) = (Known::default(), Keyring::default(), Rc::default());
+        let accounts = config.providers.iter().map(|provider| ProviderAccount::open(provider, &secret)).collect();
+        let memory = MemoryBudget::new(config.memory_bytes);
+        let (known, keyring, slots) = (AdmissionCache::default(), SigningCache::default(), Rc::default());
         Ok(Self { config, access, admin, accounts, known, keyring, memory, slots, opened: now })
     }
 
@@ -141,70 +141,70 @@ impl Bridge {
     }
 
     /// The longest whole answer that is held, in bytes, and room for one in memory, if there is any.
-    pub fn answer_room(&self, now: Millis) -> Option<(usize, Reservation)> {
+    pub fn answer_room(&self, now: Millis) -> Option<(usize, MemoryReservation)> {
         let room = self.memory.reserve(0, now, now.saturating_add(self.config.longest()))?;
         Some((self.config.max_answer_bytes, room))
     }
 
     /// Room in memory for messages that wait while a key is checked; none yet.
-    pub fn waiting_room(&self, now: Millis) -> Option<Reservation> {
+    pub fn waiting_room(&self, now: Millis) -> Option<MemoryReservation> {
         self.memory.reserve(0, now, now.saturating_add(self.config.longest()))
     }
 
     /// What a WebSocket session is allowed.
-    pub fn session_rules(&self) -> Rules {
-        Rules::of(&self.config)
+    pub fn session_rules(&self) -> SessionLimits {
+        SessionLimits::of(&self.config)
     }
 
     /// What a connection without a key is allowed.
-    pub fn pending_limits(&self) -> Limits {
-        Limits::of(&self.config)
+    pub fn pending_limits(&self) -> PendingLimits {
+        PendingLimits::of(&self.config)
     }
 
     /// A line for the log on what happens to a session; for debugging.
     pub fn session_line(&self, now: Millis, event: &'static str, key_id: Option<&str>) -> Option<String> {
-        receipt::session_line(&self.config.logging, now, event, key_id)
+        record::session_line(&self.config.logging, now, event, key_id)
     }
 
     /// Lines for the log on what the configuration asks for that has no effect yet.
     pub fn notes(&self, now: Millis) -> Vec<String> {
-        let line = |note| receipt::config_line(&self.config.logging, now, Level::Warning, "config_note", note);
+        let line = |note| record::config_line(&self.config.logging, now, Level::Warning, "config_note", note);
         self.config.notes.iter().filter_map(line).collect()
     }
 
     /// Takes out of a provider's words what a caller must not see.
-    fn clean(&self, provider: usize, error: Error) -> Error {
+    fn redact(&self, provider: usize, error: Error) -> Error {
         let Some(row) = self.config.providers.get(provider) else { return error };
-        error.reworded(|word| scrub(word, row, self.account(provider)))
+        error.reworded(|word| redact(word, row, self.account(provider)))
     }
 
     /// Takes the same out of a piece of a stream in which the provider has reported an error.
-    fn clean_stream(&self, provider: usize, piece: &[u8]) -> Vec<u8> {
+    fn redact_stream(&self, provider: usize, piece: &[u8]) -> Vec<u8> {
         let Some(row) = self.config.providers.get(provider) else { return piece.to_owned() };
-        sse::rewrite(piece, |data| scrub_json(data, row, self.account(provider)))
+        sse::rewrite(piece, |data| redact_json(data, row, self.account(provider)))
     }
 
-    fn account(&self, index: usize) -> &Account {
-        self.accounts.get(index).unwrap_or(&Account::Keyless)
+    fn account(&self, index: usize) -> &ProviderAccount {
+        self.accounts.get(index).unwrap_or(&ProviderAccount::Keyless)
     }
 }
 
 /// One request, from door to response. Never fails: an error is a response, too. A faulty configuration answers every
 /// request with its faults, which name lines and keys.
-pub async fn serve<H: Host>(opened: &Opened, host: &H, request: Request<'_, H>) -> Response<H> {
-    let mut receipt = Receipt {
+pub async fn serve<H: Platform>(opened: &Opened, host: &H, request: Request<'_, H>) -> Response<H> {
+    let mut receipt = RequestRecord {
         request_id: request_id(host, request.header),
         started: host.now(),
         client_ip: (request.header)("cf-connecting-ip"),
-        ..Receipt::default()
+        ..RequestRecord::default()
     };
     let cors = cors::headers(opened.as_ref().map_or(&Cors::Any, |bridge| &bridge.config.cors), request.header);
     let (head_only, is_admin) = (request.method == "HEAD", admin::owns(request.path));
-    let client = door::client(request.path, request.header);
+    let client = router::client(request.path, request.header);
     let mut response = match opened {
-        Ok(bridge) => match walk(bridge, host, request, &mut receipt).await {
+        Ok(bridge) => match handle(bridge, host, request, &mut receipt).await {
             Ok(response) => response,
-            Err(error) => apologise(bridge, host, &mut receipt, (&error, client)),
+            Err(error) => error_response(bridge, host, &mut receipt, (&error, client)),
         },
         Err(problems) => Response::error(&misconfigured(problems), (client, &receipt.request_id)),
     };
@@ -230,52 +230,54 @@ fn misconfigured(problems: &[Problem]) -> Error {
     Error::gateway(500, "invalid_configuration", message)
 }
 
-async fn walk<H: Host>(
+async fn handle<H: Platform>(
     bridge: &Rc<Bridge>,
     host: &H,
     request: Request<'_, H>,
-    receipt: &mut Receipt,
+    receipt: &mut RequestRecord,
 ) -> Result<Response<H>> {
     if admin::owns(request.path) {
         return admin::serve(bridge, host, request, receipt).await;
     }
-    let endpoint = match door::open(request.method, request.path)? {
-        Visit::Options(allow) => return Ok(cors::preflight(allow, request.header)),
-        Visit::Of(Endpoint::Socket) => return socket::open(bridge, host, request).await,
-        Visit::Of(Endpoint::Health) => return Ok(Response::json(200, Body::Bytes(br#"{"status":"ok"}"#.to_vec()))),
-        Visit::Of(endpoint) => endpoint,
+    let endpoint = match router::open(request.method, request.path)? {
+        RouteMatch::Options(allow) => return Ok(cors::preflight(allow, request.header)),
+        RouteMatch::Of(Endpoint::Socket) => return websocket::open(bridge, host, request).await,
+        RouteMatch::Of(Endpoint::Health) => {
+            return Ok(Response::json(200, Body::Bytes(br#"{"status":"ok"}"#.to_vec())));
+        }
+        RouteMatch::Of(endpoint) => endpoint,
     };
-    let caller = bridge.admit(host, request.host_name, request.header, request.caller.clone()).await?;
+    let caller = bridge.admit(host, request.hostname, request.header, request.caller.clone()).await?;
     receipt.key_id = Some(caller.key_id.clone());
     if !matches!(endpoint, Endpoint::Task(_) | Endpoint::Count | Endpoint::Tokenize) {
-        permit::check(bridge, host, &caller).await?;
+        admission::check(bridge, host, &caller).await?;
     }
-    let client = door::client(request.path, request.header);
+    let client = router::client(request.path, request.header);
     match endpoint {
         Endpoint::Models => Ok(Response::json(200, Body::Bytes(models::list(bridge, client, request.query)))),
         Endpoint::Model(name) => Ok(Response::json(200, Body::Bytes(models::one(bridge, client, &name)?))),
         Endpoint::Usage => admin::usage::own(host, &caller.key_id, request.query).await,
         Endpoint::Tokenize => tokenize::answer(bridge, host, request, &caller, receipt).await,
         Endpoint::Count => count::answer(bridge, host, request, &caller, receipt).await,
-        Endpoint::Task(task) => perform(task, bridge, host, request, &caller, receipt).await,
+        Endpoint::Task(task) => run_inference(task, bridge, host, request, &caller, receipt).await,
         // They were answered at the door.
         Endpoint::Health | Endpoint::Socket => Ok(Response::json(200, Body::Empty)),
     }
 }
 
 /// A chat, or whatever else a model does.
-async fn perform<H: Host>(
-    task: &'static Task,
+async fn run_inference<H: Platform>(
+    task: &'static Operation,
     bridge: &Rc<Bridge>,
     host: &H,
     request: Request<'_, H>,
     caller: &Caller,
-    receipt: &mut Receipt,
+    receipt: &mut RequestRecord,
 ) -> Result<Response<H>> {
-    let manner = Manner::new(door::client(request.path, request.header), request.header);
+    let manner = Manner::new(router::client(request.path, request.header), request.header);
     let body = read_body(bridge, host, request).await?;
     let (mut ask, target) = aimed(bridge, host, &body, task, caller, receipt).await?;
-    let permit = reserve::admit((bridge, host), caller, &mut ask, &target, &manner, receipt).await?;
+    let permit = estimate::admit((bridge, host), caller, &mut ask, &target, &manner, receipt).await?;
     let headers = permit.headers();
     receipt.permit = Some(permit);
     let logging = &bridge.config.logging;
@@ -303,7 +305,7 @@ async fn perform<H: Host>(
         response.headers.extend(receipt.server_timing(host.now()).map(|timing| ("server-timing", timing)));
         // An estimate may yet become a better one.
         let cost = receipt.cost.filter(|_| !receipt.estimated);
-        response.headers.extend(cost.map(|cost| ("x-llm-bridge-cost", permit::dollars(cost))));
+        response.headers.extend(cost.map(|cost| ("x-llm-bridge-cost", admission::dollars(cost))));
         settle(bridge, host, receipt, None, response.text());
     }
     response.headers.extend(headers);
@@ -313,17 +315,17 @@ async fn perform<H: Host>(
 }
 
 /// What is asked, and where it goes. Nobody is told more than that the key is wrong, before it is known to be right.
-async fn aimed<'b, 'a, H: Host>(
+async fn aimed<'b, 'a, H: Platform>(
     bridge: &'b Bridge,
     host: &H,
     body: &'a [u8],
-    task: &'static Task,
+    task: &'static Operation,
     caller: &Caller,
-    receipt: &mut Receipt,
-) -> Result<(Ask<'a>, Target<'b>)> {
+    receipt: &mut RequestRecord,
+) -> Result<(RequestEnvelope<'a>, Target<'b>)> {
     let aimed = aim(bridge, body, task, receipt);
     if aimed.is_err() {
-        permit::check(bridge, host, caller).await?;
+        admission::check(bridge, host, caller).await?;
     }
     aimed
 }
@@ -332,11 +334,11 @@ fn with_headers(error: Error, headers: &[(&'static str, String)]) -> Error {
     headers.iter().fold(error, |error, (name, value)| error.with_header(name, value.clone()))
 }
 
-fn apologise<H: Host>(
+fn error_response<H: Platform>(
     bridge: &Rc<Bridge>,
     host: &H,
-    receipt: &mut Receipt,
-    (error, client): (&Error, &Client),
+    receipt: &mut RequestRecord,
+    (error, client): (&Error, &ClientFormat),
 ) -> Response<H> {
     receipt.status = error.status();
     let left = host.client_left();
@@ -356,19 +358,25 @@ fn apologise<H: Host>(
     Response::error(error, (client, &receipt.request_id))
 }
 
-fn settle<H: Host>(bridge: &Rc<Bridge>, host: &H, receipt: &mut Receipt, error: Option<Error>, answer: Option<&str>) {
+fn settle<H: Platform>(
+    bridge: &Rc<Bridge>,
+    host: &H,
+    receipt: &mut RequestRecord,
+    error: Option<Error>,
+    answer: Option<&str>,
+) {
     receipt.finished = host.now();
     let text = answer.filter(|_| bridge.config.logging.fields.shows("response")).map(str::to_owned);
-    let closed = Receipt { request_id: receipt.request_id.clone(), ..std::mem::take(receipt) };
+    let closed = RequestRecord { request_id: receipt.request_id.clone(), ..std::mem::take(receipt) };
     receipt.request_id.clone_from(&closed.request_id);
-    host.settle(Closing::new(Rc::clone(bridge), closed, error, text));
+    host.settle(FinalCharge::new(Rc::clone(bridge), closed, error, text));
 }
 
 /// The caller's own id, if it is harmless; else a new one.
-fn request_id<H: Host>(host: &H, header: &dyn Fn(&str) -> Option<String>) -> String {
+fn request_id<H: Platform>(host: &H, header: &dyn Fn(&str) -> Option<String>) -> String {
     let sane = |id: &String| {
         (1..=128).contains(&id.len())
             && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-'))
     };
-    header(REQUEST_ID).filter(sane).unwrap_or_else(|| format!("req_{:032x}", host.dice()))
+    header(REQUEST_ID).filter(sane).unwrap_or_else(|| format!("req_{:032x}", host.random_u128()))
 }

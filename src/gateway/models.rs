@@ -1,20 +1,20 @@
 //! The list of models: what can be called now, or all that is configured.
 
 use super::Bridge;
-use crate::adapters::{Client, Listed};
 use crate::config::{Model, Provider};
 use crate::error::Result;
-use crate::policy::route;
-use crate::provider::Account;
+use crate::formats::{ClientFormat, ModelEntry};
+use crate::policy::routing;
+use crate::provider::ProviderAccount;
 
 /// The list as a response's body: what can be called now, or, if the query says `all`, everything, each marked.
-pub fn list(bridge: &Bridge, client: &Client, query: &str) -> Vec<u8> {
+pub fn list(bridge: &Bridge, client: &ClientFormat, query: &str) -> Vec<u8> {
     let all = query.split('&').any(|pair| matches!(pair, "all" | "all=true" | "all=1"));
     let rows = bridge.config.providers.iter().zip(&bridge.accounts).flat_map(|(provider, account)| {
         let wildcard = provider.any_model.iter().filter(move |_| all);
         provider.models.iter().chain(wildcard).map(move |model| (provider, account, model))
     });
-    let callable = rows.filter(|(_, account, _)| all || !matches!(account, Account::Missing(_)));
+    let callable = rows.filter(|(_, account, _)| all || !matches!(account, ProviderAccount::Missing(_)));
     let models: Vec<_> =
         callable.map(|(provider, account, model)| listed(bridge, provider, account, model, all)).collect();
     (client.models)(&models)
@@ -24,23 +24,30 @@ pub fn list(bridge: &Bridge, client: &Client, query: &str) -> Vec<u8> {
 ///
 /// # Errors
 /// 404 if no row serves this name.
-pub fn one(bridge: &Bridge, client: &Client, name: &str) -> Result<Vec<u8>> {
-    let target = route::resolve(&bridge.config, name)?;
+pub fn one(bridge: &Bridge, client: &ClientFormat, name: &str) -> Result<Vec<u8>> {
+    let target = routing::resolve(&bridge.config, name)?;
     let account = bridge.account(target.index);
-    let mut model = listed(bridge, target.provider, account, target.model, matches!(account, Account::Missing(_)));
+    let mut model =
+        listed(bridge, target.provider, account, target.model, matches!(account, ProviderAccount::Missing(_)));
     if target.provider.any_model.is_some() && target.model.name == "*" {
         model.id = format!("{}/{}", target.provider.name, target.upstream);
     }
     Ok((client.model)(&model))
 }
 
-fn listed<'a>(bridge: &Bridge, provider: &'a Provider, account: &Account, model: &Model, marked: bool) -> Listed<'a> {
+fn listed<'a>(
+    bridge: &Bridge,
+    provider: &'a Provider,
+    account: &ProviderAccount,
+    model: &Model,
+    marked: bool,
+) -> ModelEntry<'a> {
     let missing = match account {
-        Account::Missing(name) => Some(format!("{name} is not set")),
-        Account::Keyed(_) | Account::Keyless => None,
+        ProviderAccount::Missing(name) => Some(format!("{name} is not set")),
+        ProviderAccount::Keyed(_) | ProviderAccount::Keyless => None,
     };
-    Listed {
-        id: route::id(provider, model),
+    ModelEntry {
+        id: routing::id(provider, model),
         created: bridge.opened / 1000,
         owned_by: &provider.name,
         available: marked.then_some(missing.is_none()),

@@ -3,19 +3,19 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use super::host::{Call, Host};
-use super::names::{Dropped, fits_header, listed};
-use super::safe::Safe;
-use super::translate::{Facts, Translate};
-use crate::adapters::openai::inbound::Ask;
-use crate::adapters::openai::limit::Names;
-use crate::adapters::{self, Aim, CHAT, Client, Head, Upstream, Written};
-use crate::chat::{Event, Usage};
+use super::dropped_fields::{DroppedFields, fits_header, listed};
+use super::platform::{Platform, ProviderRequest};
+use super::reasoning::ReasoningCache;
+use super::translate::{ResponseSummary, Translate};
+use crate::canonical::{ResponseEvent, Usage};
 use crate::config::Params;
 use crate::error::{Error, Result};
-use crate::policy::price;
-use crate::policy::route::Target;
-use crate::provider::{Secret, params};
+use crate::formats::openai::inbound::RequestEnvelope;
+use crate::formats::openai::limit::LimitNames;
+use crate::formats::{self, CHAT, ClientFormat, ProviderFormat, ResponseHead, WriteTarget, WrittenRequest};
+use crate::policy::pricing;
+use crate::policy::routing::Target;
+use crate::provider::{ProviderKey, params};
 use crate::wire::dense::{is_dense, most_pieces};
 use crate::wire::json::Document;
 
@@ -30,13 +30,13 @@ pub(super) const ESTIMATED: &str = "x-llm-bridge-estimated";
 
 /// How a client speaks, and what its headers say, for whoever has to know.
 pub(super) struct Manner<'r> {
-    pub(super) client: &'static Client,
+    pub(super) client: &'static ClientFormat,
     header: &'r dyn Fn(&str) -> Option<String>,
 }
 
 impl<'r> Manner<'r> {
     /// The manner of a client; `header` looks up one of its request's.
-    pub(super) fn new(client: &'static Client, header: &'r dyn Fn(&str) -> Option<String>) -> Self {
+    pub(super) fn new(client: &'static ClientFormat, header: &'r dyn Fn(&str) -> Option<String>) -> Self {
         Self { client, header }
     }
 
@@ -70,12 +70,12 @@ impl<'r> Manner<'r> {
 /// The two formats of an exchange, and what the head of its answer says.
 pub(super) struct Pair<'m> {
     manner: &'m Manner<'m>,
-    upstream: &'static Upstream,
-    head: Head,
+    upstream: &'static ProviderFormat,
+    head: ResponseHead,
     /// Both speak the same, and nothing stands in the request that only the gateway understands.
     native: bool,
     /// Where that is kept which the provider wants back and the client cannot carry.
-    safe: Option<Safe>,
+    safe: Option<ReasoningCache>,
 }
 
 impl<'m> Pair<'m> {
@@ -84,10 +84,10 @@ impl<'m> Pair<'m> {
         manner: &'m Manner<'m>,
         target: &Target<'_>,
         body: &[u8],
-        head: impl FnOnce() -> Head,
-        safe: impl FnOnce() -> Option<Safe>,
+        head: impl FnOnce() -> ResponseHead,
+        safe: impl FnOnce() -> Option<ReasoningCache>,
     ) -> Option<Self> {
-        let upstream = adapters::upstream(target.provider.adapter)?;
+        let upstream = formats::provider_format(target.provider.adapter)?;
         let same = upstream.kind.name == manner.client.name;
         if same && manner.chats() {
             return None;
@@ -115,14 +115,14 @@ impl<'m> Pair<'m> {
     ///
     /// # Errors
     /// 400 for what is not as the client's format wants it, or cannot be said in the provider's.
-    pub(super) async fn call<H: Host>(
+    pub(super) async fn call<H: Platform>(
         &self,
         host: &H,
-        ask: &Ask<'_>,
+        ask: &RequestEnvelope<'_>,
         target: &Target<'_>,
-        key: Option<&Secret>,
-        told: &mut Option<Dropped>,
-    ) -> Result<Call> {
+        key: Option<&ProviderKey>,
+        told: &mut Option<DroppedFields>,
+    ) -> Result<ProviderRequest> {
         let (document, provider) = (&ask.document, target.provider);
         let own = key.map(|key| (self.upstream.key)(key.reveal()));
         let mut headers = provider.headers.clone();
@@ -136,8 +136,8 @@ impl<'m> Pair<'m> {
             headers.extend(written.headers.into_iter().map(|(name, value)| (name.to_owned(), value)));
             (written.path, written.body, written.dropped)
         };
-        *told = Dropped::of(&dropped);
-        Ok(Call {
+        *told = DroppedFields::of(&dropped);
+        Ok(ProviderRequest {
             url: provider.address.as_ref().map(|address| address.join(&path)).unwrap_or_default(),
             headers,
             body: Rc::new(body),
@@ -146,32 +146,38 @@ impl<'m> Pair<'m> {
         })
     }
 
-    async fn write<H: Host>(&self, host: &H, ask: &Ask<'_>, target: &Target<'_>) -> Result<Written> {
+    async fn write<H: Platform>(
+        &self,
+        host: &H,
+        ask: &RequestEnvelope<'_>,
+        target: &Target<'_>,
+    ) -> Result<WrittenRequest> {
         let mut request = (self.manner.client.read)(sparse(&ask.document)?)?;
         if let Some(safe) = self.safe.as_ref().filter(|_| (self.upstream.recalls)(&request)) {
             safe.recall(host, &mut request).await;
         }
-        let (row, card) = (target.model, price::card(target.provider, target.model, &target.upstream));
+        let (row, card) = (target.model, pricing::card(target.provider, target.model, &target.upstream));
         // What is no limit is replaced by the ceiling.
         let under = |asked: u64, ceiling: u64| if asked == 0 { ceiling } else { asked.min(ceiling) };
         let asked = request.max_tokens.map(|asked| row.max_tokens.map_or(asked, |ceiling| under(asked, ceiling)));
         request.max_tokens = ask.limit.or(asked);
         let max_output = [row.max_tokens, card.max_output].into_iter().flatten().min();
-        let names = Names::of(&row.limit_fields, card.limit_fields);
-        let limit_field = (names != Names::Unknown).then(|| names.own(&target.upstream));
-        let written = (self.upstream.write)(&request, Aim { model: &target.upstream, max_output, limit_field })?;
+        let names = LimitNames::of(&row.limit_fields, card.limit_fields);
+        let limit_field = (names != LimitNames::Unknown).then(|| names.own(&target.upstream));
+        let written =
+            (self.upstream.write)(&request, WriteTarget { model: &target.upstream, max_output, limit_field })?;
         finish(written, target, self.manner)
     }
 
     /// Reads a whole answer, and writes it in the client's format; nothing where that is the provider's. `stream`: a stream was asked for,
     /// and messages are told as one. What was learnt of it counts even if it is none, or an error in spite of its status: then it is a 502.
-    pub(super) async fn whole<H: Host>(
+    pub(super) async fn whole<H: Platform>(
         mut self,
         host: &H,
         body: &[u8],
         stream: bool,
-    ) -> (Result<Option<Vec<u8>>>, Facts) {
-        let (mut facts, mut events) = (Facts::default(), Vec::new());
+    ) -> (Result<Option<Vec<u8>>>, ResponseSummary) {
+        let (mut facts, mut events) = (ResponseSummary::default(), Vec::new());
         let streamed = stream && !self.manner.chats();
         let written = streamed || !self.native;
         let read = (self.upstream.whole)(body, &mut |event| {
@@ -196,14 +202,14 @@ impl<'m> Pair<'m> {
 
     /// Reads a streamed answer, and writes it in the client's format; and where that is kept which the provider wants back. `keeps_text`:
     /// the answer's text is kept, for operators who want it in their log.
-    pub(super) fn stream(self, keeps_text: bool) -> (Translate, Option<Safe>) {
+    pub(super) fn stream(self, keeps_text: bool) -> (Translate, Option<ReasoningCache>) {
         let encode = (self.manner.client.stream)(self.head);
         (Translate::new((self.upstream.stream)(), encode, self.native, keeps_text), self.safe)
     }
 }
 
 /// A whole answer as a stream.
-fn told(client: &Client, head: Head, events: &[Event<'_>]) -> Vec<u8> {
+fn told(client: &ClientFormat, head: ResponseHead, events: &[ResponseEvent<'_>]) -> Vec<u8> {
     let (mut encode, mut out) = ((client.stream)(head), Vec::new());
     events.iter().for_each(|event| encode.event(event, &mut out));
     encode.finish(None, &mut out);
@@ -232,7 +238,7 @@ pub(super) fn sparse<'d, 'a>(document: &'d Document<'a>) -> Result<&'d Document<
 ///
 /// # Errors
 /// 400 if it is strict, and the provider cannot be told all.
-pub(super) fn tells_all(written: &Written, target: &Target<'_>, manner: &Manner<'_>) -> Result<()> {
+pub(super) fn tells_all(written: &WrittenRequest, target: &Target<'_>, manner: &Manner<'_>) -> Result<()> {
     if !written.dropped.is_empty() && (target.model.strict || manner.is_strict()) {
         let message = format!("The provider cannot be told: {}. This request is strict.", listed(&written.dropped));
         let first = written.dropped.first().map(|first| listed(std::slice::from_ref(first))).unwrap_or_default();
@@ -245,7 +251,7 @@ pub(super) fn tells_all(written: &Written, target: &Target<'_>, manner: &Manner<
 ///
 /// # Errors
 /// As [`tells_all`].
-pub(super) fn finish(mut written: Written, target: &Target<'_>, manner: &Manner<'_>) -> Result<Written> {
+pub(super) fn finish(mut written: WrittenRequest, target: &Target<'_>, manner: &Manner<'_>) -> Result<WrittenRequest> {
     tells_all(&written, target, manner)?;
     let edits = &target.model.params;
     if !edits.is_empty() {
@@ -255,11 +261,16 @@ pub(super) fn finish(mut written: Written, target: &Target<'_>, manner: &Manner<
 }
 
 /// The call that a written request becomes, whose answer is read whole.
-pub(super) fn posted(written: Written, target: &Target<'_>, key: Option<&Secret>, upstream: &Upstream) -> Call {
+pub(super) fn posted(
+    written: WrittenRequest,
+    target: &Target<'_>,
+    key: Option<&ProviderKey>,
+    upstream: &ProviderFormat,
+) -> ProviderRequest {
     let own = key.map(|key| (upstream.key)(key.reveal()));
     let mut headers = target.provider.headers.clone();
     headers.extend(own.into_iter().chain(written.headers).map(|(name, value)| (name.to_owned(), value)));
-    Call {
+    ProviderRequest {
         url: target.provider.address.as_ref().map(|address| address.join(&written.path)).unwrap_or_default(),
         headers,
         body: Rc::new(written.body),

@@ -1,11 +1,11 @@
 //! What a provider may plausibly report of a request, and what counts where it reports something else. It knows no prices.
 
-use crate::chat::Usage;
+use crate::canonical::Usage;
 use crate::config::{Millis, Nanos};
 
 /// What a provider may plausibly report, and what counts where it reports something else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Plausible {
+pub struct PlausibleUsage {
     /// No prompt has more tokens.
     pub prompt: u64,
     /// No answers have more tokens, all together.
@@ -20,7 +20,7 @@ pub struct Plausible {
     pub pace: u64,
 }
 
-impl Plausible {
+impl PlausibleUsage {
     /// The tokens that a provider may have made, and bills, in so many milliseconds.
     pub(super) fn made(&self, time: Millis) -> u64 {
         let tokens = (u128::from(self.pace) * u128::from(time)).div_ceil(1_000);
@@ -33,7 +33,7 @@ impl Plausible {
         let mut part = usage;
         if !prompt {
             let Usage { output, reasoning, .. } = usage;
-            part = Usage { fresh: otherwise.0.min(self.prompt), output, reasoning, ..Usage::default() };
+            part = Usage { uncached_input: otherwise.0.min(self.prompt), output, reasoning, ..Usage::default() };
         }
         if !output {
             part.output = otherwise.1.min(self.output);
@@ -49,17 +49,22 @@ mod tests {
 
     #[test]
     fn what_may_have_been_made_grows_with_time() {
-        let plausible = Plausible { pace: 200, ..Plausible::default() };
+        let plausible = PlausibleUsage { pace: 200, ..PlausibleUsage::default() };
         assert_eq!([0, 1, 5, 6, 1_000, 90_500].map(|time| plausible.made(time)), [0, 1, 1, 2, 200, 18_100]);
-        assert_eq!(Plausible { pace: u64::MAX, ..plausible }.made(u64::MAX), u64::MAX);
-        assert_eq!(Plausible::default().made(90_500), 0);
+        assert_eq!(PlausibleUsage { pace: u64::MAX, ..plausible }.made(u64::MAX), u64::MAX);
+        assert_eq!(PlausibleUsage::default().made(90_500), 0);
     }
 
     #[test]
     fn what_cannot_be_is_replaced_and_the_rest_is_kept() {
-        let plausible = Plausible { prompt: 1_000, output: 50, ..Plausible::default() };
-        let usage =
-            |fresh, cache_read, output, reasoning| Usage { fresh, cache_read, output, reasoning, ..Usage::default() };
+        let plausible = PlausibleUsage { prompt: 1_000, output: 50, ..PlausibleUsage::default() };
+        let usage = |fresh, cache_read, output, reasoning| Usage {
+            uncached_input: fresh,
+            cache_read,
+            output,
+            reasoning,
+            ..Usage::default()
+        };
         let part = |reported| plausible.part(reported, (9, 7));
         assert_eq!(part(usage(600, 400, 50, 50)), (usage(600, 400, 50, 50), true));
         assert_eq!(part(usage(600, 401, 50, 5)), (usage(9, 0, 50, 5), false));

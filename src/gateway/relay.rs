@@ -5,20 +5,20 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::Bridge;
-use super::closing::Closing;
-use super::receipt::{Outcome, Receipt};
-use super::safe::{Keepsake, Safe};
+use super::deadlines::{Deadlines, TimerEvent};
+use super::reasoning::{ReasoningCache, UnstoredSignature};
+use super::record::{Outcome, RequestRecord};
+use super::settle::FinalCharge;
 use super::translate::Translate;
-use super::watch::{Tick, Watch};
-use crate::adapters::Listen;
-use crate::adapters::openai::inbound;
-use crate::adapters::openai::overhear::{Attention, Overhear};
 use crate::config::{Millis, RelayKind, StreamUsage, Streaming};
 use crate::error::{Error, Result};
+use crate::formats::StreamTap;
+use crate::formats::openai::inbound;
+use crate::formats::openai::overhear::{ChatTap, TapOptions};
 
 /// How the flow of bytes ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum StreamEnd {
     /// The sender closed it.
     Closed,
     /// The connection broke.
@@ -31,7 +31,7 @@ pub enum End {
 
 /// What the client wants of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct StreamOptions {
     /// To be told the usage, if it says so.
     pub usage: Option<bool>,
     /// To be told there what it cost.
@@ -41,7 +41,7 @@ pub struct Wanted {
 }
 
 /// Passes one streamed answer on, and listens.
-pub struct Relay {
+pub struct StreamRelay {
     bridge: Rc<Bridge>,
     /// Whose stream it is: an index into the providers.
     provider: usize,
@@ -50,16 +50,22 @@ pub struct Relay {
     checked: bool,
     /// Whether they are written anew.
     rewritten: bool,
-    heard: Box<dyn Listen>,
-    watch: Watch,
-    receipt: Receipt,
+    heard: Box<dyn StreamTap>,
+    watch: Deadlines,
+    receipt: RequestRecord,
     /// Where that is kept which the provider wants back.
-    safe: Option<Safe>,
+    safe: Option<ReasoningCache>,
 }
 
-impl Relay {
+impl StreamRelay {
     /// A relay for a provider's stream.
-    pub fn new(bridge: Rc<Bridge>, provider: usize, watch: Watch, wanted: Wanted, receipt: Receipt) -> Self {
+    pub fn new(
+        bridge: Rc<Bridge>,
+        provider: usize,
+        watch: Deadlines,
+        wanted: StreamOptions,
+        receipt: RequestRecord,
+    ) -> Self {
         let asked = wanted.usage;
         let streaming = bridge.config.providers.get(provider).map_or_else(Streaming::default, |row| row.streaming);
         let hides_usage = match streaming.usage {
@@ -70,8 +76,8 @@ impl Relay {
         let checked = hides_usage || wanted.cost || streaming.relay == RelayKind::Checked;
         let text = bridge.config.logging.fields.shows("response");
         let keeps_usage = wanted.cost && !hides_usage;
-        let attention = Attention { text, checked, hides_usage, keeps_usage, choices: wanted.choices };
-        let heard = Box::new(Overhear::new(attention));
+        let attention = TapOptions { text, checked, hides_usage, keeps_usage, choices: wanted.choices };
+        let heard = Box::new(ChatTap::new(attention));
         Self { bridge, provider, streaming, checked, rewritten: false, heard, watch, receipt, safe: None }
     }
 
@@ -79,9 +85,9 @@ impl Relay {
     pub(super) fn listening(
         bridge: Rc<Bridge>,
         provider: usize,
-        watch: Watch,
-        (listen, safe): (Translate, Option<Safe>),
-        receipt: Receipt,
+        watch: Deadlines,
+        (listen, safe): (Translate, Option<ReasoningCache>),
+        receipt: RequestRecord,
     ) -> Self {
         let streaming = bridge.config.providers.get(provider).map_or_else(Streaming::default, |row| row.streaming);
         let rewritten = !listen.is_native();
@@ -104,7 +110,7 @@ impl Relay {
         self.receipt.first_byte.get_or_insert(now);
         let mut passed = self.heard.push(bytes);
         if self.heard.error().is_some() {
-            passed = Cow::Owned(self.bridge.clean_stream(self.provider, &passed));
+            passed = Cow::Owned(self.bridge.redact_stream(self.provider, &passed));
         }
         let begun = self.has_begun();
         self.watch.heard(now, begun);
@@ -117,8 +123,8 @@ impl Relay {
         self.heard.said().1
     }
 
-    /// What has to be kept before the client gets the bytes that [`Relay::pass`] or [`Relay::finish`] just gave.
-    pub fn keepsake(&mut self) -> Option<Keepsake> {
+    /// What has to be kept before the client gets the bytes that [`StreamRelay::pass`] or [`StreamRelay::finish`] just gave.
+    pub fn keepsake(&mut self) -> Option<UnstoredSignature> {
         let safe = self.safe.as_mut()?;
         safe.keep(self.heard.memories())
     }
@@ -148,15 +154,15 @@ impl Relay {
         (self.checked && self.heard.is_done()) || self.heard.is_hollow()
     }
 
-    /// How long until the next [`Relay::tick`].
+    /// How long until the next [`StreamRelay::tick`].
     pub fn wait(&self, now: Millis) -> Millis {
         self.watch.wait(now)
     }
 
     /// What the time means now. A comment waits for the end of an event.
-    pub fn tick(&mut self, now: Millis) -> Tick {
+    pub fn tick(&mut self, now: Millis) -> TimerEvent {
         match self.watch.tick(now) {
-            Tick::KeepAlive if !self.heard.is_between_events() => Tick::Nothing,
+            TimerEvent::KeepAlive if !self.heard.is_between_events() => TimerEvent::Nothing,
             tick => tick,
         }
     }
@@ -182,17 +188,17 @@ impl Relay {
     /// # Errors
     /// 502 if it does not.
     pub fn ended_early(&self) -> Result<()> {
-        if self.heard.is_whole() { Ok(()) } else { Err(self.failure(End::Closed)) }
+        if self.heard.is_whole() { Ok(()) } else { Err(self.failure(StreamEnd::Closed)) }
     }
 
     /// What is wrong with an answer that ended so, and is not whole.
-    fn failure(&self, end: End) -> Error {
-        let unread = end == End::Closed && !self.heard.has_content() && self.heard.malformed() > 0;
+    fn failure(&self, end: StreamEnd) -> Error {
+        let unread = end == StreamEnd::Closed && !self.heard.has_content() && self.heard.malformed() > 0;
         if self.heard.is_hollow() || unread { hollow() } else { failure(end) }
     }
 
     /// It came to nothing: what it took all the same, as far as the provider has said, goes into `receipt`.
-    pub fn report(&self, receipt: &mut Receipt) {
+    pub fn report(&self, receipt: &mut RequestRecord) {
         let Some(usage) = self.heard.usage() else { return };
         if self.heard.error().is_some() || self.heard.is_done() {
             receipt.charge(Some(usage), self.heard.tier(), &[], 0);
@@ -202,20 +208,20 @@ impl Relay {
     }
 
     /// The flow has ended. Gives the bytes that the client still has to get.
-    pub fn finish(&mut self, end: End) -> Vec<u8> {
+    pub fn finish(&mut self, end: StreamEnd) -> Vec<u8> {
         let failure = self.failure(end);
         let mut tail = self.heard.finish(&failure);
         if self.heard.error().is_some() {
-            tail = self.bridge.clean_stream(self.provider, &tail);
+            tail = self.bridge.redact_stream(self.provider, &tail);
         }
         self.receipt.outcome = match (self.heard.is_whole(), self.heard.error(), end) {
             // What was heard after the client had left is not what it got.
-            (_, _, End::ClientLeft) if self.hears_out() => Outcome::ClientClosed,
+            (_, _, StreamEnd::ClientLeft) if self.hears_out() => Outcome::ClientClosed,
             (true, _, _) => Outcome::Complete,
             (false, Some(_), _) => Outcome::UpstreamError,
-            (false, None, End::ClientLeft) => Outcome::ClientClosed,
-            (false, None, End::TimedOut) => Outcome::TimedOut,
-            (false, None, End::Closed | End::Broken) => Outcome::Truncated,
+            (false, None, StreamEnd::ClientLeft) => Outcome::ClientClosed,
+            (false, None, StreamEnd::TimedOut) => Outcome::TimedOut,
+            (false, None, StreamEnd::Closed | StreamEnd::Broken) => Outcome::Truncated,
         };
         let (words, said) = self.heard.said();
         let (heard, known, tier) = (self.heard.usage(), self.receipt.usage, self.heard.tier());
@@ -229,8 +235,8 @@ impl Relay {
         tail
     }
 
-    /// What is left of the request, after [`Relay::finish`].
-    pub fn close(mut self, end: End, now: Millis) -> Closing {
+    /// What is left of the request, after [`StreamRelay::finish`].
+    pub fn close(mut self, end: StreamEnd, now: Millis) -> FinalCharge {
         self.receipt.finished = now;
         let unfinished = matches!(self.receipt.outcome, Outcome::ClientClosed | Outcome::TimedOut | Outcome::Truncated);
         if unfinished && !self.heard.is_whole() {
@@ -238,21 +244,21 @@ impl Relay {
         }
         let error = match self.receipt.outcome {
             Outcome::Complete | Outcome::ClientClosed | Outcome::Refused => None,
-            Outcome::UpstreamError => self.heard.error().map(|error| self.bridge.clean(self.provider, error.clone())),
+            Outcome::UpstreamError => self.heard.error().map(|error| self.bridge.redact(self.provider, error.clone())),
             Outcome::Truncated | Outcome::TimedOut => Some(self.failure(end)),
         };
         let text = self.heard.text().map(str::to_owned);
-        Closing::new(self.bridge, self.receipt, error, text)
+        FinalCharge::new(self.bridge, self.receipt, error, text)
     }
 }
 
 /// What such an end means for an answer that is not whole.
-pub(super) fn failure(end: End) -> Error {
+pub(super) fn failure(end: StreamEnd) -> Error {
     match end {
-        End::TimedOut => {
+        StreamEnd::TimedOut => {
             Error::upstream(504, "upstream_timeout", "The provider did not finish its answer in the time allowed.")
         }
-        End::Closed | End::Broken | End::ClientLeft => {
+        StreamEnd::Closed | StreamEnd::Broken | StreamEnd::ClientLeft => {
             Error::upstream(502, "stream_truncated", "The provider's answer broke off before its end.")
         }
     }

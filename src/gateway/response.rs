@@ -1,11 +1,11 @@
 //! A response, as the gateway means it: the runtime's own is made of it elsewhere.
 
-use super::{Host, Opening, REQUEST_ID, Relay, Story, Transit, door};
-use crate::adapters::Client;
+use super::{EchoScript, LongBodyRelay, Platform, REQUEST_ID, StreamRelay, UpgradeDecision, router};
 use crate::error::Error;
+use crate::formats::ClientFormat;
 
 /// A response.
-pub struct Response<H: Host> {
+pub struct Response<H: Platform> {
     /// The HTTP status.
     pub status: u16,
     /// In the order in which they are to be sent.
@@ -15,7 +15,7 @@ pub struct Response<H: Host> {
 }
 
 /// What follows the head of a response.
-pub enum Body<H: Host> {
+pub enum Body<H: Platform> {
     /// Nothing.
     Empty,
     /// Bytes of ours.
@@ -23,25 +23,25 @@ pub enum Body<H: Host> {
     /// A provider's bytes, kept outside; and our copy of them.
     Buffer(H::Buffer, Vec<u8>),
     /// A provider's stream, passed on untouched while the relay listens; and what was already read and heard of it.
-    Overheard(H::Stream, Vec<u8>, Relay),
+    Overheard(H::Stream, Vec<u8>, StreamRelay),
     /// A long answer, passed on in pieces; and what was already read of it.
-    Carried(H::Stream, Vec<u8>, Transit),
+    Carried(H::Stream, Vec<u8>, LongBodyRelay),
     /// A stream of ours.
-    Told(Story, Relay),
+    Told(EchoScript, StreamRelay),
     /// None: the request becomes a connection.
-    Socket(H::Body, Opening),
+    Socket(H::Body, UpgradeDecision),
 }
 
 /// The answer where the runtime could not make the one that was meant: an error in the client's format. `headers` are those of that answer;
 /// its id, and what browsers are told, stay.
-pub fn unmade<H: Host>(
+pub fn unmade<H: Platform>(
     path: &str,
     header: &dyn Fn(&str) -> Option<String>,
     headers: &[(&'static str, String)],
 ) -> Response<H> {
     let message =
         "The gateway could not make its answer. Ask again; by the request's id, its operator can find out why.";
-    let client = door::client(path, header);
+    let client = router::client(path, header);
     let id = headers.iter().find(|(name, _)| *name == REQUEST_ID).map(|(_, id)| id.as_str()).unwrap_or_default();
     let mut response = Response::error(&Error::gateway(500, "internal_error", message), (client, id));
     let stays =
@@ -50,7 +50,7 @@ pub fn unmade<H: Host>(
     response
 }
 
-impl<H: Host> Response<H> {
+impl<H: Platform> Response<H> {
     pub(super) fn json(status: u16, body: Body<H>) -> Self {
         Self { status, headers: vec![("content-type", "application/json".to_owned())], body }
     }
@@ -64,7 +64,7 @@ impl<H: Host> Response<H> {
         Self { status: 200, headers, body }
     }
 
-    pub(super) fn error(error: &Error, (client, id): (&Client, &str)) -> Self {
+    pub(super) fn error(error: &Error, (client, id): (&ClientFormat, &str)) -> Self {
         let mut response = Self::json(error.status(), Body::Bytes((client.error)(error, id)));
         response.headers.extend(error.headers().iter().cloned());
         response

@@ -3,11 +3,11 @@
 
 use std::borrow::Cow;
 
-use super::safe::Memory;
-use crate::adapters::openai::outbound;
-use crate::adapters::{self, Decode, Each, Encode, Listen};
-use crate::chat::{Event, Usage};
+use super::reasoning::ReasoningState;
+use crate::canonical::{ResponseEvent, Usage};
 use crate::error::Error;
+use crate::formats::openai::outbound;
+use crate::formats::{self, EventSink, StreamDecoder, StreamEncoder, StreamTap};
 
 /// So much of an answer is kept for its tokens to be counted, in bytes.
 const WORDS: usize = 32 << 10;
@@ -17,7 +17,7 @@ const TEXT: usize = 1 << 20;
 
 /// What is learnt of an answer while it is translated.
 #[derive(Default)]
-pub(super) struct Facts {
+pub(super) struct ResponseSummary {
     pub(super) usage: Option<Usage>,
     pub(super) model: Option<String>,
     pub(super) tier: Option<String>,
@@ -33,31 +33,36 @@ pub(super) struct Facts {
     /// The text, if it is kept.
     text: Option<String>,
     /// What the provider wants back.
-    pub(super) memories: Vec<Memory>,
+    pub(super) memories: Vec<ReasoningState>,
 }
 
 /// A streamed answer on its way from one format to another.
 pub(super) struct Translate {
-    decode: Box<dyn Decode>,
-    encode: Box<dyn Encode>,
-    facts: Facts,
+    decode: Box<dyn StreamDecoder>,
+    encode: Box<dyn StreamEncoder>,
+    facts: ResponseSummary,
     /// The client gets the provider's bytes, for both speak the same.
     native: bool,
     /// The last bytes that came.
     tail: [u8; 2],
 }
 
-impl From<outbound::Facts> for Facts {
-    fn from(facts: outbound::Facts) -> Self {
-        let outbound::Facts { usage, model, tier, words, said, hollow: _ } = facts;
+impl From<outbound::WholeSummary> for ResponseSummary {
+    fn from(facts: outbound::WholeSummary) -> Self {
+        let outbound::WholeSummary { usage, model, tier, words, said, hollow: _ } = facts;
         Self { usage, model, tier, words, said, ..Self::default() }
     }
 }
 
 impl Translate {
     /// `native`: both speak the same. `keeps_text`: the answer's text is kept, for operators who want it in their log.
-    pub(super) fn new(decode: Box<dyn Decode>, encode: Box<dyn Encode>, native: bool, keeps_text: bool) -> Self {
-        let facts = Facts { text: keeps_text.then(String::new), ..Facts::default() };
+    pub(super) fn new(
+        decode: Box<dyn StreamDecoder>,
+        encode: Box<dyn StreamEncoder>,
+        native: bool,
+        keeps_text: bool,
+    ) -> Self {
+        let facts = ResponseSummary { text: keeps_text.then(String::new), ..ResponseSummary::default() };
         Self { decode, encode, facts, native, tail: *b"\n\n" }
     }
 
@@ -67,12 +72,12 @@ impl Translate {
     }
 
     /// Reads, and writes what comes of it.
-    fn step(&mut self, read: impl FnOnce(&mut dyn Decode, Each<'_>)) -> Vec<u8> {
+    fn step(&mut self, read: impl FnOnce(&mut dyn StreamDecoder, EventSink<'_>)) -> Vec<u8> {
         let (encode, facts, native) = (&mut self.encode, &mut self.facts, self.native);
         let mut out = Vec::new();
         read(self.decode.as_mut(), &mut |event| {
             // It is passed on all the same.
-            if native && matches!(&event, Event::Failed(error) if error.code() == Some(adapters::OVERSIZED)) {
+            if native && matches!(&event, ResponseEvent::Failed(error) if error.code() == Some(formats::OVERSIZED)) {
                 (facts.content, facts.gone_on) = (true, true);
             } else if facts.error.is_none() {
                 facts.note(&event);
@@ -85,7 +90,7 @@ impl Translate {
     }
 }
 
-impl Listen for Translate {
+impl StreamTap for Translate {
     fn push<'b>(&mut self, bytes: &'b [u8]) -> Cow<'b, [u8]> {
         let written = self.step(|decode, each| decode.push(bytes, each));
         if !self.native {
@@ -173,7 +178,7 @@ impl Listen for Translate {
         self.decode.malformed()
     }
 
-    fn memories(&mut self) -> Vec<Memory> {
+    fn memories(&mut self) -> Vec<ReasoningState> {
         std::mem::take(&mut self.facts.memories)
     }
 
@@ -182,43 +187,45 @@ impl Listen for Translate {
     }
 }
 
-impl Facts {
-    pub(super) fn note(&mut self, event: &Event<'_>) {
+impl ResponseSummary {
+    pub(super) fn note(&mut self, event: &ResponseEvent<'_>) {
         match event {
-            Event::Start { model, .. } => {
+            ResponseEvent::Start { model, .. } => {
                 if let Some(model) = model.as_ref().filter(|model| !model.is_empty()) {
                     self.model = Some(model.clone().into_owned());
                 }
             }
-            Event::Text { choice, text } => {
+            ResponseEvent::Text { choice, text } => {
                 self.say("content", text.get());
                 self.begin(*choice);
                 if let Some(kept) = self.text.as_mut().filter(|kept| kept.len() < TEXT) {
                     kept.push_str(&text.text().unwrap_or_default());
                 }
             }
-            Event::Thinking { choice, text } => {
+            ResponseEvent::Thinking { choice, text } => {
                 self.say("reasoning_content", text.get());
                 self.begin(*choice);
             }
-            Event::Call { choice, .. } => {
+            ResponseEvent::Call { choice, .. } => {
                 self.gone_on = true;
                 self.begin(*choice);
             }
-            Event::Arguments { choice, json, .. } => {
+            ResponseEvent::Arguments { choice, json, .. } => {
                 self.say("content", json.get());
                 self.begin(*choice);
             }
-            Event::Finish { choice, .. } => {
+            ResponseEvent::Finish { choice, .. } => {
                 self.begin(*choice);
                 self.choices.iter_mut().filter(|(known, _)| known == choice).for_each(|(_, finished)| *finished = true);
             }
-            Event::Usage(usage) => (self.usage, self.gone_on) = (Some(*usage), false),
-            Event::Tier(tier) => self.tier = Some(tier.clone().into_owned()),
-            Event::Failed(error) => self.error = Some(error.clone()),
-            Event::End => self.ended = true,
-            Event::Memory { id, memory } => self.memories.push((id.clone().into_owned(), memory.get().to_owned())),
-            Event::Logprobs { .. } => {}
+            ResponseEvent::Usage(usage) => (self.usage, self.gone_on) = (Some(*usage), false),
+            ResponseEvent::Tier(tier) => self.tier = Some(tier.clone().into_owned()),
+            ResponseEvent::Failed(error) => self.error = Some(error.clone()),
+            ResponseEvent::End => self.ended = true,
+            ResponseEvent::ReasoningState { id, memory } => {
+                self.memories.push((id.clone().into_owned(), memory.get().to_owned()))
+            }
+            ResponseEvent::Logprobs { .. } => {}
         }
     }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-use super::signing::{MAC_LENGTH, Signer};
+use super::signing::{MAC_LENGTH, SigningSecret};
 
 /// What the text of every key begins with: `sk-lb-ID-VERSION SECRET MAC`, the last three without anything between them.
 pub const PREFIX: &str = "sk-lb-";
@@ -22,31 +22,31 @@ const LOWER: u128 = 36;
 
 /// A new key. Its text is shown once, and nowhere kept.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret {
+pub struct KeySecret {
     text: String,
     version: u32,
 }
 
 /// A presented key, by its form; whether it is good is not known yet.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Presented<'t> {
+pub enum PresentedKey<'t> {
     /// A key that claims to be signed.
-    Signed(Signed<'t>),
+    Signed(SignedKey<'t>),
     /// A key as they were made before keys were signed, of this id. None of them is good any more.
     Unsigned(&'t str),
 }
 
 /// A key that claims to be signed.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Signed<'t> {
+pub struct SignedKey<'t> {
     text: &'t str,
     id: &'t str,
     version: u32,
 }
 
-impl Secret {
+impl KeySecret {
     /// Makes a key for an id, from 256 random bits, of which the secret holds 238; and signs it.
-    pub fn make(id: &str, dice: [u128; 2], signer: &Signer) -> Self {
+    pub fn make(id: &str, dice: [u128; 2], signer: &SigningSecret) -> Self {
         let version = signer.version();
         let mut text = format!("{PREFIX}{id}-{version}");
         for die in dice {
@@ -57,17 +57,17 @@ impl Secret {
     }
 
     /// Reads a presented key. `None` if it has not the form of one.
-    pub fn parse(text: &str) -> Option<Presented<'_>> {
+    pub fn parse(text: &str) -> Option<PresentedKey<'_>> {
         let (id, tail) = text.strip_prefix(PREFIX)?.rsplit_once('-')?;
         if !is_id(id) || !tail.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return None;
         }
         if tail.len() == LENGTH {
-            return Some(Presented::Unsigned(id));
+            return Some(PresentedKey::Unsigned(id));
         }
         let digits = tail.len().checked_sub(LENGTH + MAC_LENGTH).filter(|digits| *digits <= VERSION_LENGTH)?;
         let version = tail.get(..digits).filter(|digits| !digits.starts_with('0'))?.parse().ok()?;
-        Some(Presented::Signed(Signed { text, id, version }))
+        Some(PresentedKey::Signed(SignedKey { text, id, version }))
     }
 
     /// The text that a caller shows.
@@ -75,7 +75,7 @@ impl Secret {
         &self.text
     }
 
-    /// Its fingerprint, as [`Signed::hash`].
+    /// Its fingerprint, as [`SignedKey::hash`].
     pub fn hash(&self) -> String {
         fingerprint(self.version, &self.text)
     }
@@ -86,7 +86,7 @@ impl Secret {
     }
 }
 
-impl Signed<'_> {
+impl SignedKey<'_> {
     /// The account that it claims.
     pub fn account(&self) -> String {
         account(self.id)
@@ -118,7 +118,7 @@ pub fn version_of(hash: &str) -> u32 {
     hash.split_once('.').and_then(|(version, _)| version.parse().ok()).unwrap_or(0)
 }
 
-impl fmt::Debug for Secret {
+impl fmt::Debug for KeySecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
     }
@@ -170,16 +170,16 @@ mod tests {
     use super::super::signing::tests::signer;
     use super::*;
 
-    fn signed(text: &str) -> Signed<'_> {
-        match Secret::parse(text) {
-            Some(Presented::Signed(signed)) => signed,
+    fn signed(text: &str) -> SignedKey<'_> {
+        match KeySecret::parse(text) {
+            Some(PresentedKey::Signed(signed)) => signed,
             _ => panic!("{text}"),
         }
     }
 
     #[test]
     fn a_key_names_its_account_and_nothing_more() {
-        let secret = Secret::make("team-a_1", [u128::MAX, 12_345], &signer(7));
+        let secret = KeySecret::make("team-a_1", [u128::MAX, 12_345], &signer(7));
         assert_eq!(secret.text().len(), "sk-lb-team-a_1-7".len() + 40 + 22);
         let read = signed(secret.text());
         assert_eq!((read.account(), read.version(), read.hash()), ("vk_team-a_1".to_owned(), 7, secret.hash()));
@@ -198,27 +198,27 @@ mod tests {
     #[test]
     fn a_key_made_before_keys_were_signed_is_told_from_others() {
         let old = format!("sk-lb-a-b-{}", "x".repeat(40));
-        assert!(Secret::parse(&old) == Some(Presented::Unsigned("a-b")));
+        assert!(KeySecret::parse(&old) == Some(PresentedKey::Unsigned("a-b")));
     }
 
     #[test]
     fn what_is_no_key_is_told_from_one() {
-        let good = Secret::make("a", [1, 2], &signer(1)).text().to_owned();
-        let long = Secret::make(&"a".repeat(65), [1, 2], &signer(1));
+        let good = KeySecret::make("a", [1, 2], &signer(1)).text().to_owned();
+        let long = KeySecret::make(&"a".repeat(65), [1, 2], &signer(1));
         let (shorter, upper) = (&good[..good.len() - 1], good.replace("-a-", "-A-"));
         let (zero, none) = (good.replace("-a-1", "-a-01"), good.replace("-a-1", "-a-"));
         let (word, huge) = (good.replace("-a-1", "-a-x"), good.replace("-a-1", "-a-1234567890"));
         for text in
             ["", "sk-lb-", "sk-lb--", "sk-lb-a-", shorter, &upper, long.text(), &zero, &none, &word, &huge, "sk-lb-a-é"]
         {
-            assert!(Secret::parse(text).is_none(), "{text}");
+            assert!(KeySecret::parse(text).is_none(), "{text}");
         }
     }
 
     proptest! {
         #[test]
         fn what_is_made_can_be_read(id in "[a-z0-9_-]{1,64}", a: u128, b: u128, dice: u128, version in 1u32..999_999_999) {
-            let secret = Secret::make(&id, [a, b], &signer(version));
+            let secret = KeySecret::make(&id, [a, b], &signer(version));
             let read = signed(secret.text());
             prop_assert_eq!((read.account(), read.version(), read.hash()), (account(&id), version, secret.hash()));
             prop_assert!(is_id(&make_id(dice)) && make_id(dice).len() == 16);
@@ -227,7 +227,7 @@ mod tests {
         #[test]
         fn any_text_is_read_without_harm(text: String, tail in "sk-lb-.*", word in "sk-lb-a-[0-9a-zA-Z]{60,75}") {
             for text in [&text, &tail, &word] {
-                if let Some(Presented::Signed(signed)) = Secret::parse(text) {
+                if let Some(PresentedKey::Signed(signed)) = KeySecret::parse(text) {
                     prop_assert_eq!(signed.parts().1.len(), 22);
                     prop_assert_eq!(version_of(&signed.hash()), signed.version());
                 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use super::secret::{Signed, draw};
+use super::secret::{SignedKey, draw};
 use crate::config::Millis;
 
 /// Letters of a MAC: 128 bits of an HMAC-SHA-256, in 62 letters.
@@ -19,7 +19,7 @@ const LAST: u32 = 999_999_999;
 
 /// One version of the secret.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Signer {
+pub struct SigningSecret {
     version: u32,
     /// 256 bits in hex.
     secret: String,
@@ -28,16 +28,16 @@ pub struct Signer {
 
 /// The versions of the secret. They travel from the directory to the isolates of the gateway, and nowhere else.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Signing {
+pub struct SigningSecrets {
     /// Those that are valid, oldest first.
-    valid: Vec<Signer>,
+    valid: Vec<SigningSecret>,
     /// The newest that was ever made; 0 if none was.
     last: u32,
 }
 
 /// What is known of a key's signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum SignatureCheck {
     /// It is ours.
     Good,
     /// It is not.
@@ -50,7 +50,7 @@ pub enum Verdict {
 
 /// Why a version cannot be made or ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Denial {
+pub enum SigningRefusal {
     /// As many as there can be are valid.
     Full,
     /// It is the only one.
@@ -66,7 +66,7 @@ pub fn bits(dice: [u128; 2]) -> String {
     dice.iter().map(|die| format!("{die:032x}")).collect()
 }
 
-impl Signer {
+impl SigningSecret {
     /// Its number, from 1.
     pub fn version(&self) -> u32 {
         self.version
@@ -90,44 +90,44 @@ impl Signer {
         letters
     }
 
-    fn has_signed(&self, signed: &Signed<'_>) -> bool {
+    fn has_signed(&self, signed: &SignedKey<'_>) -> bool {
         let (text, shown) = signed.parts();
         let mac = self.mac(text);
         mac.len() == MAC_LENGTH && bool::from(mac.as_bytes().ct_eq(shown.as_bytes()))
     }
 }
 
-impl fmt::Debug for Signer {
+impl fmt::Debug for SigningSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Signer({}, …)", self.version)
     }
 }
 
-impl Signing {
+impl SigningSecrets {
     /// The version that signs new keys; none if none was made.
-    pub fn current(&self) -> Option<&Signer> {
+    pub fn current(&self) -> Option<&SigningSecret> {
         self.valid.last()
     }
 
     /// Those that are valid, oldest first.
-    pub fn valid(&self) -> &[Signer] {
+    pub fn valid(&self) -> &[SigningSecret] {
         &self.valid
     }
 
     /// How a version stands; `Good` says nothing of any key yet.
-    pub fn stands(&self, version: u32) -> Verdict {
+    pub fn stands(&self, version: u32) -> SignatureCheck {
         match version {
-            _ if self.find(version).is_some() => Verdict::Good,
-            version if version > self.last => Verdict::Strange,
-            _ => Verdict::Ended,
+            _ if self.find(version).is_some() => SignatureCheck::Good,
+            version if version > self.last => SignatureCheck::Strange,
+            _ => SignatureCheck::Ended,
         }
     }
 
     /// Whether a presented key was signed here. It takes the same time for every id.
-    pub fn verify(&self, signed: &Signed<'_>) -> Verdict {
+    pub fn verify(&self, signed: &SignedKey<'_>) -> SignatureCheck {
         match self.find(signed.version()) {
-            Some(signer) if signer.has_signed(signed) => Verdict::Good,
-            Some(_) => Verdict::Bad,
+            Some(signer) if signer.has_signed(signed) => SignatureCheck::Good,
+            Some(_) => SignatureCheck::Bad,
             None => self.stands(signed.version()),
         }
     }
@@ -135,59 +135,59 @@ impl Signing {
     /// Makes a new version of these 256 bits in hex ([`bits`]).
     ///
     /// # Errors
-    /// [`Denial::Full`] if two are valid, [`Denial::Weak`] if the bits are none.
-    pub(super) fn renew(&mut self, secret: String, now: Millis) -> Result<(), Denial> {
+    /// [`SigningRefusal::Full`] if two are valid, [`SigningRefusal::Weak`] if the bits are none.
+    pub(super) fn renew(&mut self, secret: String, now: Millis) -> Result<(), SigningRefusal> {
         let is_sound = secret.len() == 64 && secret.bytes().all(|b| b.is_ascii_hexdigit());
         if !is_sound || secret.bytes().all(|b| b == b'0') {
-            return Err(Denial::Weak);
+            return Err(SigningRefusal::Weak);
         }
         if self.valid.len() >= MOST_VALID || self.last >= LAST {
-            return Err(Denial::Full);
+            return Err(SigningRefusal::Full);
         }
         self.last += 1;
-        self.valid.push(Signer { version: self.last, secret, made_at: now });
+        self.valid.push(SigningSecret { version: self.last, secret, made_at: now });
         Ok(())
     }
 
     /// Ends a version: the keys that it signed are good no more.
     ///
     /// # Errors
-    /// [`Denial::Only`] if it is the only one, [`Denial::Unknown`] if it is not valid.
-    pub(super) fn end(&mut self, version: u32) -> Result<(), Denial> {
+    /// [`SigningRefusal::Only`] if it is the only one, [`SigningRefusal::Unknown`] if it is not valid.
+    pub(super) fn end(&mut self, version: u32) -> Result<(), SigningRefusal> {
         if self.find(version).is_none() {
-            return Err(Denial::Unknown);
+            return Err(SigningRefusal::Unknown);
         }
         if self.valid.len() == 1 {
-            return Err(Denial::Only);
+            return Err(SigningRefusal::Only);
         }
         self.valid.retain(|signer| signer.version != version);
         Ok(())
     }
 
-    fn find(&self, version: u32) -> Option<&Signer> {
+    fn find(&self, version: u32) -> Option<&SigningSecret> {
         self.valid.iter().find(|signer| signer.version == version)
     }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::secret::{Presented, Secret};
+    use super::super::secret::{KeySecret, PresentedKey};
     use super::*;
 
     /// A version of some secret.
-    pub fn signer(version: u32) -> Signer {
-        Signer { version, secret: bits([7, u128::from(version)]), made_at: 0 }
+    pub fn signer(version: u32) -> SigningSecret {
+        SigningSecret { version, secret: bits([7, u128::from(version)]), made_at: 0 }
     }
 
-    fn verify(signing: &Signing, text: &str) -> Verdict {
-        match Secret::parse(text) {
-            Some(Presented::Signed(signed)) => signing.verify(&signed),
+    fn verify(signing: &SigningSecrets, text: &str) -> SignatureCheck {
+        match KeySecret::parse(text) {
+            Some(PresentedKey::Signed(signed)) => signing.verify(&signed),
             _ => panic!("{text}"),
         }
     }
 
-    fn two() -> Signing {
-        let mut signing = Signing::default();
+    fn two() -> SigningSecrets {
+        let mut signing = SigningSecrets::default();
         signing.renew(bits([1, 2]), 10).unwrap();
         signing.renew(bits([3, 4]), 20).unwrap();
         signing
@@ -196,7 +196,7 @@ pub(super) mod tests {
     #[test]
     fn a_mac_is_hmac_sha_256() {
         // Test case 2 of RFC 4231, its first 16 bytes: 5bdcc146bf60754e6a042426089575c7.
-        let signer = Signer { version: 1, secret: "Jefe".to_owned(), made_at: 0 };
+        let signer = SigningSecret { version: 1, secret: "Jefe".to_owned(), made_at: 0 };
         let mut letters = String::new();
         draw(&mut letters, 0x5bdc_c146_bf60_754e_6a04_2426_0895_75c7, 22, 62);
         assert_eq!(signer.mac("what do ya want for nothing?"), letters);
@@ -205,42 +205,42 @@ pub(super) mod tests {
     #[test]
     fn no_letter_of_a_signed_key_can_be_changed() {
         let signing = two();
-        let key = Secret::make("a-b", [5, 6], signing.current().unwrap());
-        assert_eq!(verify(&signing, key.text()), Verdict::Good);
+        let key = KeySecret::make("a-b", [5, 6], signing.current().unwrap());
+        assert_eq!(verify(&signing, key.text()), SignatureCheck::Good);
         for at in "sk-lb-".len()..key.text().len() {
             let mut letters = key.text().as_bytes().to_vec();
             letters[at] = if letters[at] == b'q' { b'r' } else { b'q' };
             let text = String::from_utf8(letters).unwrap();
-            if let Some(Presented::Signed(signed)) = Secret::parse(&text) {
-                assert_ne!(signing.verify(&signed), Verdict::Good, "{text}");
+            if let Some(PresentedKey::Signed(signed)) = KeySecret::parse(&text) {
+                assert_ne!(signing.verify(&signed), SignatureCheck::Good, "{text}");
             }
         }
-        assert_eq!(verify(&signing, &key.text().replace("-a-b-2", "-a-b-1")), Verdict::Bad);
-        assert_eq!(verify(&signing, &key.text().replace("-a-b-", "-a-c-")), Verdict::Bad);
+        assert_eq!(verify(&signing, &key.text().replace("-a-b-2", "-a-b-1")), SignatureCheck::Bad);
+        assert_eq!(verify(&signing, &key.text().replace("-a-b-", "-a-c-")), SignatureCheck::Bad);
     }
 
     #[test]
     fn a_version_that_ended_says_so_and_one_that_never_was_is_strange() {
         let mut signing = two();
-        let old = Secret::make("a", [5, 6], &signing.valid()[0]);
-        assert_eq!(verify(&signing, old.text()), Verdict::Good);
+        let old = KeySecret::make("a", [5, 6], &signing.valid()[0]);
+        assert_eq!(verify(&signing, old.text()), SignatureCheck::Good);
         assert_eq!(signing.end(1), Ok(()));
-        assert_eq!(verify(&signing, old.text()), Verdict::Ended);
+        assert_eq!(verify(&signing, old.text()), SignatureCheck::Ended);
         assert_eq!(
             [signing.stands(0), signing.stands(2), signing.stands(3)],
-            [Verdict::Ended, Verdict::Good, Verdict::Strange]
+            [SignatureCheck::Ended, SignatureCheck::Good, SignatureCheck::Strange]
         );
-        assert_eq!((signing.end(1), signing.end(2)), (Err(Denial::Unknown), Err(Denial::Only)));
+        assert_eq!((signing.end(1), signing.end(2)), (Err(SigningRefusal::Unknown), Err(SigningRefusal::Only)));
         assert_eq!(signing.renew(bits([5, 6]), 30), Ok(()));
-        assert_eq!(signing.current().map(Signer::version), Some(3));
-        assert_eq!(Signing::default().stands(1), Verdict::Strange);
+        assert_eq!(signing.current().map(SigningSecret::version), Some(3));
+        assert_eq!(SigningSecrets::default().stands(1), SignatureCheck::Strange);
     }
 
     #[test]
     fn there_are_two_at_most_and_none_without_random_bits() {
-        assert_eq!(two().renew(bits([5, 6]), 0), Err(Denial::Full));
+        assert_eq!(two().renew(bits([5, 6]), 0), Err(SigningRefusal::Full));
         for weak in ["", "ab", &"0".repeat(64), &"x".repeat(64)] {
-            assert_eq!(Signing::default().renew(weak.to_owned(), 0), Err(Denial::Weak), "{weak}");
+            assert_eq!(SigningSecrets::default().renew(weak.to_owned(), 0), Err(SigningRefusal::Weak), "{weak}");
         }
     }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Entry, Totals};
-use super::order::Report;
-use super::spent::{Spent, day_of};
+use super::command::UsageReport;
+use super::receipt::{Receipt, Totals};
+use super::spend::{Spend, day_of};
 use crate::config::Millis;
 
 /// Names of models that a day's sums tell apart, for each provider: callers may invent names.
@@ -16,16 +16,16 @@ const OTHER_MODELS: &str = "(other)";
 
 /// Sums that entries add up to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sums {
+pub struct UsageTotals {
     /// By period.
-    pub spent: Spent,
+    pub spent: Spend,
     /// The day, counted from 1970-01-01.
     pub day: u64,
     /// Of that day, by provider and model.
     pub models: BTreeMap<String, BTreeMap<String, Totals>>,
 }
 
-impl Sums {
+impl UsageTotals {
     /// Begins a new day, if there is one; gives the sums of the day that is over.
     pub fn roll(&mut self, now: Millis) -> Option<(u64, String)> {
         let day = day_of(now);
@@ -39,20 +39,20 @@ impl Sums {
     }
 
     /// Adds an entry that was written at `now`.
-    pub fn count(&mut self, now: Millis, entry: &Entry) {
+    pub fn count(&mut self, now: Millis, entry: &Receipt) {
         self.spent.add(now, entry.charge());
         if !entry.member {
             self.tally(entry);
         }
     }
 
-    fn tally(&mut self, entry: &Entry) {
+    fn tally(&mut self, entry: &Receipt) {
         let models = self.models.entry(entry.provider.clone()).or_default();
         models.entry(row_of(models, &entry.model)).or_default().count(entry);
     }
 
     /// An entry of this day was something else than it is.
-    pub fn replace(&mut self, was: &Entry, is: &Entry) {
+    pub fn replace(&mut self, was: &Receipt, is: &Receipt) {
         if let Some(models) = self.models.get_mut(&was.provider).filter(|_| !was.member)
             && let Some(totals) = models.get_mut(&row_of(models, &was.model))
         {
@@ -64,8 +64,8 @@ impl Sums {
     }
 
     /// The sums of the day, row by row.
-    pub fn reports(&self) -> Vec<Report> {
-        let each = |provider: &String, (model, totals): (&String, &Totals)| Report {
+    pub fn reports(&self) -> Vec<UsageReport> {
+        let each = |provider: &String, (model, totals): (&String, &Totals)| UsageReport {
             day: self.day,
             provider: provider.clone(),
             model: model.clone(),

@@ -4,15 +4,15 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::directory::{Directory, Refusal, Reply, Write};
-use super::record::Record;
+use super::api_key::ApiKey;
+use super::registry::{KeyRegistry, RegistryRefusal, RegistryResponse, RegistryWrite};
 use super::secret::version_of;
-use super::signing::{Denial, Signer, Signing, Verdict};
+use super::signing::{SignatureCheck, SigningRefusal, SigningSecret, SigningSecrets};
 use crate::config::Millis;
 
 /// A version of the secret that signs keys, as its operator sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Version {
+pub struct SigningVersion {
     /// Its number.
     pub version: u32,
     /// When it was made.
@@ -21,60 +21,71 @@ pub struct Version {
     pub keys: u64,
 }
 
-impl Directory {
-    pub(super) fn sign(&mut self, bits: Option<String>, now: Millis, writes: &mut Vec<Write>) -> Reply {
+impl KeyRegistry {
+    pub(super) fn sign(
+        &mut self,
+        bits: Option<String>,
+        now: Millis,
+        writes: &mut Vec<RegistryWrite>,
+    ) -> RegistryResponse {
         let is_new = self.signing.as_ref().is_some_and(|signing| signing.current().is_none());
         if let Some(bits) = bits.filter(|_| is_new)
             && self.change_signing(|signing| signing.renew(bits, now), writes).is_err()
         {
-            return Reply::Confused;
+            return RegistryResponse::Confused;
         }
-        self.signing.clone().map_or(Reply::Confused, Reply::Signing)
+        self.signing.clone().map_or(RegistryResponse::Confused, RegistryResponse::Signing)
     }
 
     pub(super) fn change_signing(
         &mut self,
-        change: impl FnOnce(&mut Signing) -> Result<(), Denial>,
-        writes: &mut Vec<Write>,
-    ) -> Result<Reply, Refusal> {
-        let Some(signing) = &mut self.signing else { return Ok(Reply::Confused) };
+        change: impl FnOnce(&mut SigningSecrets) -> Result<(), SigningRefusal>,
+        writes: &mut Vec<RegistryWrite>,
+    ) -> Result<RegistryResponse, RegistryRefusal> {
+        let Some(signing) = &mut self.signing else { return Ok(RegistryResponse::Confused) };
         match change(signing) {
-            Ok(()) => writes.push(Write::Signing(serde_json::to_string(signing).unwrap_or_default())),
-            Err(Denial::Weak) => return Ok(Reply::Confused),
-            Err(Denial::Full) => return Err(Refusal::VersionsFull),
-            Err(Denial::Only) => return Err(Refusal::OnlyVersion),
-            Err(Denial::Unknown) => return Err(Refusal::Unknown),
+            Ok(()) => writes.push(RegistryWrite::Signing(serde_json::to_string(signing).unwrap_or_default())),
+            Err(SigningRefusal::Weak) => return Ok(RegistryResponse::Confused),
+            Err(SigningRefusal::Full) => return Err(RegistryRefusal::VersionsFull),
+            Err(SigningRefusal::Only) => return Err(RegistryRefusal::OnlyVersion),
+            Err(SigningRefusal::Unknown) => return Err(RegistryRefusal::Unknown),
         }
         Ok(self.versions())
     }
 
-    pub(super) fn versions(&self) -> Reply {
-        let Some(signing) = &self.signing else { return Reply::Confused };
+    pub(super) fn versions(&self) -> RegistryResponse {
+        let Some(signing) = &self.signing else { return RegistryResponse::Confused };
         let mut keys: HashMap<u32, u64> = HashMap::new();
         let there = self.records.values().filter(|record| !record.removed);
         there.for_each(|record| *keys.entry(version_of(&record.hash)).or_default() += 1);
-        let version = |signer: &Signer| Version {
+        let version = |signer: &SigningSecret| SigningVersion {
             version: signer.version(),
             made_at: signer.made_at(),
             keys: keys.remove(&signer.version()).unwrap_or(0),
         };
         let versions = signing.valid().iter().map(version).collect();
-        Reply::Versions(versions, keys.values().sum())
+        RegistryResponse::Versions(versions, keys.values().sum())
     }
 
     /// Says of the keys in an answer which of them open nothing any more until they are rotated.
-    pub(super) fn mark(&self, mut reply: Reply) -> Reply {
-        let outdated = |record: &Record| !self.is_signed(record);
+    pub(super) fn mark(&self, mut reply: RegistryResponse) -> RegistryResponse {
+        let outdated = |record: &ApiKey| !self.is_signed(record);
         match &mut reply {
-            Reply::Record(record) | Reply::Known(record) => record.outdated = outdated(record),
-            Reply::Page { records, .. } => records.iter_mut().for_each(|record| record.outdated = outdated(record)),
-            Reply::Removed | Reply::Signing(_) | Reply::Versions(..) | Reply::Refused(_) | Reply::Confused => {}
+            RegistryResponse::Record(record) | RegistryResponse::Known(record) => record.outdated = outdated(record),
+            RegistryResponse::Page { records, .. } => {
+                records.iter_mut().for_each(|record| record.outdated = outdated(record))
+            }
+            RegistryResponse::Removed
+            | RegistryResponse::Signing(_)
+            | RegistryResponse::Versions(..)
+            | RegistryResponse::Refused(_)
+            | RegistryResponse::Confused => {}
         }
         reply
     }
 
     /// Whether a key is signed with a version that is valid.
-    pub(super) fn is_signed(&self, record: &Record) -> bool {
-        self.signing.as_ref().is_some_and(|signing| signing.stands(version_of(&record.hash)) == Verdict::Good)
+    pub(super) fn is_signed(&self, record: &ApiKey) -> bool {
+        self.signing.as_ref().is_some_and(|signing| signing.stands(version_of(&record.hash)) == SignatureCheck::Good)
     }
 }

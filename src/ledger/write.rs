@@ -1,13 +1,13 @@
 //! What a book wants written down. It knows no storage.
 
-use super::entry::Entry;
-use super::kept::Row;
-use super::promise::Promise;
+use super::receipt::Receipt;
+use super::reservation::Reservation;
+use super::snapshot::ReceiptRow;
 use crate::config::Millis;
 
 /// Something to be written down. All that one order gives is written together or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Write {
+pub enum AccountWrite {
     /// The key and its terms, in the place of others.
     Terms(String),
     /// A promise to a request, in the place of the one there is.
@@ -17,19 +17,19 @@ pub enum Write {
     /// The questions for counts, in the place of others.
     Counting(String),
     /// Entries.
-    Entries(Row),
+    Entries(ReceiptRow),
     /// The truth of a request that had been taken for lost, in the place of the entry with its id: the number of the row, when that was
     /// written, and the entry.
-    Truth(u64, Millis, Box<Entry>),
+    Truth(u64, Millis, Box<Receipt>),
     /// The sums, now and then, beside the entries of this row: its number, and when it was written.
     Sums(u64, Millis, String),
     /// The sums of a day that is over.
     Day(u64, String),
-    /// The sums of a day that is over, changed by [`super::Book::amended`]: what an entry was, and what it is.
-    Amend(u64, Box<Entry>, Box<Entry>),
+    /// The sums of a day that is over, changed by [`super::AccountLedger::amended`]: what an entry was, and what it is.
+    Amend(u64, Box<Receipt>, Box<Receipt>),
 }
 
 /// The writing of a promise.
-pub(super) fn written(id: &str, promise: &Promise) -> Write {
-    Write::Promise(id.to_owned(), serde_json::to_string(promise).unwrap_or_default())
+pub(super) fn written(id: &str, promise: &Reservation) -> AccountWrite {
+    AccountWrite::Promise(id.to_owned(), serde_json::to_string(promise).unwrap_or_default())
 }

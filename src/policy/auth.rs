@@ -13,7 +13,7 @@ pub const VARIABLE: &str = "ACCESS_API_KEYS";
 
 /// Who calls: the stable id of a key, never the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
+pub struct ConfiguredKey {
     /// `key_` and the first 12 hex digits of the key's SHA-256; `anonymous` where no key is asked for.
     pub key_id: String,
 }
@@ -46,7 +46,7 @@ impl AccessKeys {
     ///
     /// # Errors
     /// 401 if there is no key, or it is not one of these, or none is set at all.
-    pub fn admit(&self, presented: Option<&str>) -> Result<Caller> {
+    pub fn authenticate(&self, presented: Option<&str>) -> Result<ConfiguredKey> {
         if self.is_empty() {
             let message = format!(
                 "This gateway has no access keys yet, so every call is refused. Its operator sets {VARIABLE} (in .dev.vars, or by `wrangler secret put {VARIABLE}`)."
@@ -63,7 +63,7 @@ impl AccessKeys {
             .iter()
             .fold(None, |found, (id, key)| if bool::from(key.ct_eq(&presented)) { Some(id) } else { found });
         found
-            .map(|id| Caller { key_id: id.clone() })
+            .map(|id| ConfiguredKey { key_id: id.clone() })
             .ok_or_else(|| unauthorized("The API key given is not one of this gateway's."))
     }
 }
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     fn admits(variable: &str, key: &str) -> bool {
-        AccessKeys::read(variable).admit(Some(key)).is_ok()
+        AccessKeys::read(variable).authenticate(Some(key)).is_ok()
     }
 
     #[test]
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn without_keys_nobody_enters_and_the_message_says_why() {
         for empty in ["", " , ", "[]"] {
-            let error = AccessKeys::read(empty).admit(Some("a")).unwrap_err();
+            let error = AccessKeys::read(empty).authenticate(Some("a")).unwrap_err();
             assert_eq!(error.status(), 401);
             assert!(error.message().contains(VARIABLE));
         }
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn ids_are_stable_and_say_nothing() {
-        let caller = AccessKeys::read("sk-secret").admit(Some("sk-secret")).unwrap();
+        let caller = AccessKeys::read("sk-secret").authenticate(Some("sk-secret")).unwrap();
         assert!(caller.key_id.starts_with("key_") && caller.key_id.len() == 16 && !caller.key_id.contains("secret"));
     }
 }

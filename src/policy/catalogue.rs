@@ -1,6 +1,6 @@
 //! The prices that the gateway was built with, as static data: `build.rs` makes them of `configs/catalogue.yaml`. It knows no sums.
 
-use super::price::{Card, Encoding, Long, Price, Tariff};
+use super::pricing::{CardEncoding, LongContextRates, ModelCard, ModelPrice, TierRates};
 use crate::config::{Catalogue, Provider, Rates};
 
 /// The models of one provider.
@@ -8,7 +8,7 @@ struct Section {
     name: &'static str,
     hosts: &'static [&'static str],
     /// Names and aliases, sorted.
-    rows: &'static [(&'static str, &'static Card)],
+    rows: &'static [(&'static str, &'static ModelCard)],
 }
 
 include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
@@ -17,7 +17,7 @@ include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
 const ENDINGS: &[&str] = &["-####-##-##", "-########", "-latest"];
 
 /// The row of a provider's model: by its exact name, or else by its name without a date.
-pub(super) fn find(provider: &Provider, upstream: &str) -> Option<&'static Card> {
+pub(super) fn find(provider: &Provider, upstream: &str) -> Option<&'static ModelCard> {
     let section = section(provider)?;
     section.row(upstream).or_else(|| section.row(undated(upstream)?))
 }
@@ -32,7 +32,7 @@ fn section(provider: &Provider) -> Option<&'static Section> {
 }
 
 impl Section {
-    fn row(&self, name: &str) -> Option<&'static Card> {
+    fn row(&self, name: &str) -> Option<&'static ModelCard> {
         let at = self.rows.binary_search_by(|(row, _)| (*row).cmp(name)).ok()?;
         self.rows.get(at).map(|(_, card)| *card)
     }

@@ -2,6 +2,6 @@
 
 pub mod auth;
 mod catalogue;
-pub mod price;
-pub mod route;
+pub mod pricing;
+pub mod routing;
 pub mod tokens;

@@ -4,7 +4,7 @@ use crate::tokens::Encoding;
 
 /// The encoding for a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Choice {
+pub struct EncodingChoice {
     /// What counts.
     pub encoding: Encoding,
     /// Whether it is the model's own; else it is the nearest one, and the count an estimate.
@@ -39,21 +39,21 @@ const WHOLE: &[(&str, Encoding)] = &[("o1", Encoding::O200k), ("o3", Encoding::O
 
 /// The encoding of a model, by the name that its provider has for it. A maker's name before a `/` does not matter, nor does
 /// a tuned model's `ft:`.
-pub fn choose(model: &str) -> Choice {
+pub fn choose(model: &str) -> EncodingChoice {
     let name = model.rsplit('/').next().unwrap_or(model).to_ascii_lowercase();
     let name = name.strip_prefix("ft:").map_or(name.as_str(), |tuned| tuned.split(':').next().unwrap_or(tuned));
     if let Some((_, encoding)) = WHOLE.iter().find(|(whole, _)| *whole == name) {
-        return Choice { encoding: *encoding, exact: true };
+        return EncodingChoice { encoding: *encoding, exact: true };
     }
     let row = MODELS.iter().find(|(start, ..)| name.starts_with(start));
-    row.map_or(Choice { encoding: Encoding::O200k, exact: false }, |(_, encoding, exact)| Choice {
+    row.map_or(EncodingChoice { encoding: Encoding::O200k, exact: false }, |(_, encoding, exact)| EncodingChoice {
         encoding: *encoding,
         exact: *exact,
     })
 }
 
 /// Tokens of a text of so many bytes, at a guess, without a vocabulary: a token has four bytes or so, in English as in Chinese.
-pub fn rough(bytes: u64) -> u64 {
+pub fn estimate_from_bytes(bytes: u64) -> u64 {
     bytes.div_ceil(4)
 }
 
@@ -100,7 +100,7 @@ mod tests {
                 Some(Tokenizer::Cl100kBase) => Encoding::Cl100k,
                 other => panic!("{name}: {other:?}"),
             };
-            assert_eq!(choose(name), Choice { encoding: oracle, exact: true }, "{name}");
+            assert_eq!(choose(name), EncodingChoice { encoding: oracle, exact: true }, "{name}");
             assert_eq!(choose(&format!("maker/{}", name.to_uppercase())).encoding, oracle, "{name}");
         }
     }
@@ -108,10 +108,10 @@ mod tests {
     #[test]
     fn other_models_have_the_nearest() {
         for name in ["", "some-model", "gpt-6", "o4", "gpt-oss-120b", "a/b/c"] {
-            assert_eq!(choose(name), Choice { encoding: Encoding::O200k, exact: false }, "{name}");
+            assert_eq!(choose(name), EncodingChoice { encoding: Encoding::O200k, exact: false }, "{name}");
         }
         for name in ["Llama-3.3-70b", "qwen/qwen3-32b"] {
-            assert_eq!(choose(name), Choice { encoding: Encoding::Cl100k, exact: false }, "{name}");
+            assert_eq!(choose(name), EncodingChoice { encoding: Encoding::Cl100k, exact: false }, "{name}");
         }
     }
 }

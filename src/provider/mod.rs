@@ -1,27 +1,27 @@
 //! One upstream account: its key, and the edits that its rows ask for. It knows no wire format.
 
 pub mod params;
-mod scrub;
+mod redact;
 
 use std::fmt;
 
-pub use scrub::{scrub, scrub_json};
+pub use redact::{redact, redact_json};
 
 use crate::config::{KeySource, Provider};
 use crate::error::{Error, Result};
 
 /// A provider's key. It is shown to nobody but its provider.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct ProviderKey(String);
 
-impl Secret {
+impl ProviderKey {
     /// The key itself, for the provider's header.
     pub fn reveal(&self) -> &str {
         &self.0
     }
 }
 
-impl fmt::Debug for Secret {
+impl fmt::Debug for ProviderKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
@@ -29,23 +29,23 @@ impl fmt::Debug for Secret {
 
 /// Whether a provider can be called now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Account {
+pub enum ProviderAccount {
     /// With this key.
-    Keyed(Secret),
+    Keyed(ProviderKey),
     /// Without any.
     Keyless,
     /// Not before this variable is set.
     Missing(String),
 }
 
-impl Account {
+impl ProviderAccount {
     /// Looks up the key of a provider's row; `secret` gives the value of a variable.
     pub fn open(provider: &Provider, secret: impl Fn(&str) -> Option<String>) -> Self {
         let KeySource::Secret { name, inline } = &provider.key else { return Self::Keyless };
         let found = secret(name).or_else(|| inline.clone()).map(|key| key.trim().to_owned());
         let sendable = |key: &String| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic());
         match found.filter(sendable) {
-            Some(key) => Self::Keyed(Secret(key)),
+            Some(key) => Self::Keyed(ProviderKey(key)),
             None => Self::Missing(name.clone()),
         }
     }
@@ -54,7 +54,7 @@ impl Account {
     ///
     /// # Errors
     /// 503 naming the variable that has to be set.
-    pub fn key(&self, provider: &str) -> Result<Option<&Secret>> {
+    pub fn key(&self, provider: &str) -> Result<Option<&ProviderKey>> {
         match self {
             Self::Keyed(key) => Ok(Some(key)),
             Self::Keyless => Ok(None),

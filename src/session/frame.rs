@@ -14,22 +14,22 @@ pub const PONG: &str = r#"{"type":"pong"}"#;
 
 /// The name that a client gave a request: a JSON string or number, as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Id(pub String);
+pub struct ClientRequestId(pub String);
 
 /// What a client says.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Frame<'a> {
+pub enum ClientFrame<'a> {
     /// A request.
     Chat {
         /// Its name; without one, it is answered in server-sent events.
-        id: Option<Id>,
+        id: Option<ClientRequestId>,
         /// The key it is to go with, if not the session's.
         key: Option<String>,
         /// The body, byte for byte.
         payload: &'a str,
     },
     /// A request is to end.
-    Cancel(Id),
+    Cancel(ClientRequestId),
     /// All frames up to this number have arrived.
     Ack(u64),
     /// The session's key.
@@ -40,14 +40,14 @@ pub enum Frame<'a> {
 
 /// Why a frame cannot be understood, and the request that it would have begun.
 #[derive(Debug)]
-pub struct Fault {
+pub struct FrameError {
     /// The request.
-    pub id: Option<Id>,
+    pub id: Option<ClientRequestId>,
     /// What is wrong.
     pub error: Error,
 }
 
-impl From<Error> for Fault {
+impl From<Error> for FrameError {
     fn from(error: Error) -> Self {
         Self { id: None, error }
     }
@@ -59,7 +59,7 @@ pub(super) const MEMBERS: [&str; 5] = ["type", "id", "api_key", "payload", "seq"
 ///
 /// # Errors
 /// What is wrong with it, in words for its author.
-pub fn read<T>(text: &str, hear: impl FnOnce(Frame<'_>) -> T) -> Result<T, Fault> {
+pub fn read<T>(text: &str, hear: impl FnOnce(ClientFrame<'_>) -> T) -> Result<T, FrameError> {
     let document = Document::read(text.as_bytes()).map_err(flawed)?;
     if let Some(twice) = document.repeated(&MEMBERS) {
         return Err(wrong(twice, format!("`{twice}` occurs twice in this message.")).into());
@@ -70,15 +70,17 @@ pub fn read<T>(text: &str, hear: impl FnOnce(Frame<'_>) -> T) -> Result<T, Fault
     })?;
     let frame = match kind.as_str() {
         "chat" => chat(&document)?,
-        "cancel" => Frame::Cancel(id(&document)?.ok_or_else(|| wrong("id", "`id` is missing.".to_owned()))?),
-        "ack" => Frame::Ack(
+        "cancel" => ClientFrame::Cancel(id(&document)?.ok_or_else(|| wrong("id", "`id` is missing.".to_owned()))?),
+        "ack" => ClientFrame::Ack(
             document
                 .value("seq")
                 .and_then(|seq| seq.parse().ok())
                 .ok_or_else(|| wrong("seq", "`seq` is the number of the last frame that has arrived.".to_owned()))?,
         ),
-        "auth" => Frame::Auth(key(&document)?.ok_or_else(|| wrong("api_key", "`api_key` is missing.".to_owned()))?),
-        "ping" => Frame::Ping,
+        "auth" => {
+            ClientFrame::Auth(key(&document)?.ok_or_else(|| wrong("api_key", "`api_key` is missing.".to_owned()))?)
+        }
+        "ping" => ClientFrame::Ping,
         other => {
             let shown: String = other.chars().take(40).collect();
             let message = format!("Unknown message type: {shown}. Known are chat, cancel, ack, auth and ping.");
@@ -88,9 +90,9 @@ pub fn read<T>(text: &str, hear: impl FnOnce(Frame<'_>) -> T) -> Result<T, Fault
     Ok(hear(frame))
 }
 
-fn chat<'d>(document: &'d Document<'_>) -> Result<Frame<'d>, Fault> {
+fn chat<'d>(document: &'d Document<'_>) -> Result<ClientFrame<'d>, FrameError> {
     let id = id(document)?;
-    let fault = |error| Fault { id: id.clone(), error };
+    let fault = |error| FrameError { id: id.clone(), error };
     let payload = document
         .value("payload")
         .ok_or_else(|| fault(wrong("payload", "`payload` is missing: the body of a chat completion.".to_owned())))?;
@@ -98,7 +100,7 @@ fn chat<'d>(document: &'d Document<'_>) -> Result<Frame<'d>, Fault> {
         return Err(fault(wrong("payload", "`payload` is an object: the body of a chat completion.".to_owned())));
     }
     let key = key(document).map_err(fault)?;
-    Ok(Frame::Chat { id, key, payload })
+    Ok(ClientFrame::Chat { id, key, payload })
 }
 
 /// A string; `None` if there is no such member.
@@ -116,13 +118,13 @@ fn key(document: &Document<'_>) -> Result<Option<String>, Error> {
     Ok(key.map(|key| key.strip_prefix("Bearer ").unwrap_or(&key).trim().to_owned()).filter(|key| !key.is_empty()))
 }
 
-fn id(document: &Document<'_>) -> Result<Option<Id>, Error> {
+fn id(document: &Document<'_>) -> Result<Option<ClientRequestId>, Error> {
     let Some(text) = document.value("id") else { return Ok(None) };
     let is_name = text.starts_with(|c: char| matches!(c, '"' | '-' | '0'..='9'));
     if !is_name || text.len() > LONGEST_ID {
         return Err(wrong("id", format!("`id` is a string or a number, of at most {LONGEST_ID} bytes.")));
     }
-    Ok(Some(Id(text.to_owned())))
+    Ok(Some(ClientRequestId(text.to_owned())))
 }
 
 /// What is said of a frame of bytes.
@@ -147,7 +149,7 @@ fn flawed(flaw: Flaw) -> Error {
 
 /// What an event of a stream is.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Event<'e> {
+pub enum StreamItem<'e> {
     /// The stream is whole.
     Done,
     /// A chunk, as JSON.
@@ -161,22 +163,24 @@ pub enum Event<'e> {
 }
 
 /// Tells what the data of an event are.
-pub fn event(data: &[u8]) -> Event<'_> {
-    let Ok(text) = std::str::from_utf8(data) else { return Event::Odd(String::from_utf8_lossy(data).into_owned()) };
+pub fn event(data: &[u8]) -> StreamItem<'_> {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return StreamItem::Odd(String::from_utf8_lossy(data).into_owned());
+    };
     let text = text.trim_ascii();
     if text == "[DONE]" {
-        return Event::Done;
+        return StreamItem::Done;
     }
     let document = match Document::read(text.as_bytes()) {
         Ok(document) => document,
-        Err(Flaw::NotAnObject | Flaw::TooManyMembers) => return Event::Chunk(text),
-        Err(Flaw::Syntax { .. }) => return Event::Odd(text.to_owned()),
+        Err(Flaw::NotAnObject | Flaw::TooManyMembers) => return StreamItem::Chunk(text),
+        Err(Flaw::Syntax { .. }) => return StreamItem::Odd(text.to_owned()),
     };
     let value = |name: &str| document.value(name).filter(|value| *value != "null");
     match (value("error"), value("choices")) {
-        (Some(error), None) => Event::Failed(error.to_owned()),
-        (_, Some(choices)) if is_empty(choices) && value("usage").is_some() => Event::Usage(text),
-        _ => Event::Chunk(text),
+        (Some(error), None) => StreamItem::Failed(error.to_owned()),
+        (_, Some(choices)) if is_empty(choices) && value("usage").is_some() => StreamItem::Usage(text),
+        _ => StreamItem::Chunk(text),
     }
 }
 
@@ -204,7 +208,7 @@ pub fn refusal(body: &str) -> String {
 }
 
 /// A frame that belongs to a request: `more` are the members after `type`, each with its comma.
-pub fn numbered(id: &Id, seq: u64, kind: &str, more: &str) -> String {
+pub fn numbered(id: &ClientRequestId, seq: u64, kind: &str, more: &str) -> String {
     format!("{{\"id\":{},\"seq\":{seq},\"type\":\"{kind}\"{more}}}", id.0)
 }
 
@@ -213,8 +217,8 @@ mod tests {
     use super::*;
 
     fn chat_of(text: &str) -> (Option<String>, Option<String>, String) {
-        let take = |frame: Frame<'_>| match frame {
-            Frame::Chat { id, key, payload } => (id.map(|id| id.0), key, payload.to_owned()),
+        let take = |frame: ClientFrame<'_>| match frame {
+            ClientFrame::Chat { id, key, payload } => (id.map(|id| id.0), key, payload.to_owned()),
             other => panic!("{other:?}"),
         };
         read(text, take).unwrap()
@@ -256,13 +260,13 @@ mod tests {
 
     #[test]
     fn events_are_told_apart() {
-        assert_eq!(event(b"[DONE]"), Event::Done);
-        assert_eq!(event(br#"{"choices":[1],"usage":{}}"#), Event::Chunk(r#"{"choices":[1],"usage":{}}"#));
-        assert_eq!(event(br#"{"choices":[],"usage":null}"#), Event::Chunk(r#"{"choices":[],"usage":null}"#));
-        assert_eq!(event(br#"{"choices":[ ],"usage":{}}"#), Event::Usage(r#"{"choices":[ ],"usage":{}}"#));
-        assert_eq!(event(br#"{"error":{"a":1}}"#), Event::Failed(r#"{"a":1}"#.to_owned()));
-        assert_eq!(event(b"3"), Event::Chunk("3"));
-        assert_eq!(event(b"{"), Event::Odd("{".to_owned()));
+        assert_eq!(event(b"[DONE]"), StreamItem::Done);
+        assert_eq!(event(br#"{"choices":[1],"usage":{}}"#), StreamItem::Chunk(r#"{"choices":[1],"usage":{}}"#));
+        assert_eq!(event(br#"{"choices":[],"usage":null}"#), StreamItem::Chunk(r#"{"choices":[],"usage":null}"#));
+        assert_eq!(event(br#"{"choices":[ ],"usage":{}}"#), StreamItem::Usage(r#"{"choices":[ ],"usage":{}}"#));
+        assert_eq!(event(br#"{"error":{"a":1}}"#), StreamItem::Failed(r#"{"a":1}"#.to_owned()));
+        assert_eq!(event(b"3"), StreamItem::Chunk("3"));
+        assert_eq!(event(b"{"), StreamItem::Odd("{".to_owned()));
         assert_eq!(data("{\n}"), "data: {\ndata: }\n\n");
     }
 }

@@ -1,45 +1,45 @@
 //! A WebSocket session: what is made of a client's frames and of the answers to its requests. Told what happens, it says what is to be
 //! done; it knows no sockets, no providers and no keys, only who showed one.
 
-mod answer;
-mod code;
-mod entry;
-mod flow;
+mod close_code;
+mod connection;
+mod flow_control;
 mod frame;
-mod kept;
-mod link;
 mod pending;
 mod replay;
+mod response;
 mod scan;
 mod slots;
+mod snapshot;
+mod upgrade_params;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-pub use answer::Reading;
-pub use code::Code;
-pub use entry::Entry;
-pub use flow::Flow;
+pub use close_code::CloseCode;
+pub use connection::ConnectionRefusal;
+pub use flow_control::FlowControl;
 pub use frame::{PING, PONG};
-pub use kept::{Kept, Owner, Place};
-pub use link::Refusal;
-pub use pending::{Limits, Pending, Step};
-pub use slots::{Slot, Slots};
+pub use pending::{PendingAction, PendingLimits, PendingSession};
+pub use response::ReadState;
+pub use slots::{ConnectionSlot, ConnectionSlots};
+pub use snapshot::{ClientOrigin, SessionOwner, SessionSnapshot};
+pub use upgrade_params::UpgradeParams;
 
 use crate::config::{Config, Millis};
 use crate::error::Error;
 use crate::wire::json::{Document, quote};
 use crate::wire::sse;
-use frame::{Fault, Frame, Id};
-use link::Link;
-use replay::Replay;
+use connection::Connection;
+use frame::{ClientFrame, ClientRequestId, FrameError};
+use replay::ReplayBuffer;
 
 /// Wrong keys that a connection may show before it is closed, if it never showed a good one.
 const WRONG_KEYS: u32 = 5;
 
 /// What the operator allows a session.
 #[derive(Clone, Copy, Debug)]
-pub struct Rules {
+pub struct SessionLimits {
     /// A connection on which nothing happens is closed after so long.
     pub idle: Millis,
     /// A session outlives its connection by so long.
@@ -52,7 +52,7 @@ pub struct Rules {
     pub message: usize,
 }
 
-impl Rules {
+impl SessionLimits {
     /// As the configuration says.
     pub fn of(config: &Config) -> Self {
         let rules = &config.websocket;
@@ -63,7 +63,7 @@ impl Rules {
 
 /// A request for the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Start {
+pub struct ChatStart {
     /// What it is called between the session and whoever runs it.
     pub number: u64,
     /// The key it goes with, if not the session's.
@@ -74,17 +74,17 @@ pub struct Start {
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum SessionAction {
     /// A frame is sent.
     Send(Rc<str>),
     /// The connection is closed.
-    Close(Code),
+    Close(CloseCode),
     /// A request begins.
-    Start(Start),
+    Start(ChatStart),
     /// A request ends before its answer does.
     Cancel(u64),
-    /// It is found out whose key this is, for [`Session::vouched`].
-    Vouch(String),
+    /// It is found out whose key this is, for [`Session::authenticated`].
+    Authenticate(String),
     /// What is [`Session::kept`], and the frames, are written down.
     Keep,
     /// The session is over: nothing of it is kept.
@@ -93,17 +93,17 @@ pub enum Action {
 
 /// A session.
 pub struct Session {
-    rules: Rules,
+    rules: SessionLimits,
     id: String,
-    place: Place,
-    owner: Option<Owner>,
+    place: ClientOrigin,
+    owner: Option<SessionOwner>,
     /// The frames of requests with names.
-    replay: Replay,
+    replay: ReplayBuffer,
     /// Requests under way.
-    asks: Vec<Ask>,
+    asks: Vec<ActiveRequest>,
     /// Requests without names wait for each other.
-    queue: VecDeque<Start>,
-    link: Option<Link>,
+    queue: VecDeque<ChatStart>,
+    link: Option<Connection>,
     /// Connections so far.
     links: u64,
     next: u64,
@@ -115,9 +115,9 @@ pub struct Session {
 
 /// A request under way.
 #[derive(Default)]
-struct Ask {
+struct ActiveRequest {
     number: u64,
-    id: Option<Id>,
+    id: Option<ClientRequestId>,
     request_id: String,
     reader: sse::Reader,
     /// Its answer is whole.
@@ -128,13 +128,13 @@ struct Ask {
 
 impl Session {
     /// A new session.
-    pub fn new(rules: Rules, id: String, place: Place, owner: Option<Owner>) -> Self {
+    pub fn new(rules: SessionLimits, id: String, place: ClientOrigin, owner: Option<SessionOwner>) -> Self {
         Self {
             rules,
             id,
             place,
             owner,
-            replay: Replay::default(),
+            replay: ReplayBuffer::default(),
             asks: Vec::new(),
             queue: VecDeque::new(),
             link: None,
@@ -146,89 +146,89 @@ impl Session {
     }
 
     /// Who showed the session's key, if anybody did.
-    pub fn owner(&self) -> Option<&Owner> {
+    pub fn owner(&self) -> Option<&SessionOwner> {
         self.owner.as_ref()
     }
 
     /// Where the client is.
-    pub fn place(&self) -> &Place {
+    pub fn place(&self) -> &ClientOrigin {
         &self.place
     }
 
     /// A message has come.
-    pub fn hear(&mut self, text: String, now: Millis) -> Vec<Action> {
+    pub fn receive(&mut self, text: String, now: Millis) -> Vec<SessionAction> {
         let mut out = Vec::new();
         let Some(link) = &mut self.link else { return out };
         link.heard = now;
         if text.len() > self.rules.message {
             let limit = self.rules.message;
             let message = format!("The message is longer than this gateway takes ({limit} bytes).");
-            self.complain(None, &Error::caller(413, "message_too_large", message), &mut out);
-            self.close(Code::TooBig, now, &mut out);
+            self.send_error(None, &Error::caller(413, "message_too_large", message), &mut out);
+            self.close(CloseCode::TooBig, now, &mut out);
             return out;
         }
         let room = self.rules.message;
         if let Some(held) = &mut self.held {
             if held.iter().map(String::len).sum::<usize>() + text.len() > room {
-                self.complain(None, &too_many(self.rules.requests), &mut out);
+                self.send_error(None, &too_many(self.rules.requests), &mut out);
             } else {
                 held.push(text);
             }
             return out;
         }
-        if let Err(fault) = frame::read(&text, |frame| self.obey(frame, &mut out)) {
+        if let Err(fault) = frame::read(&text, |frame| self.handle_frame(frame, &mut out)) {
             self.fault(&fault, &mut out);
         }
         out
     }
 
-    fn obey(&mut self, frame: Frame<'_>, out: &mut Vec<Action>) {
+    fn handle_frame(&mut self, frame: ClientFrame<'_>, out: &mut Vec<SessionAction>) {
         match frame {
-            Frame::Chat { id: Some(id), key, payload } => self.start_named(id, key, payload, out),
-            Frame::Chat { id: None, key, payload } => self.start_plain(key, payload, out),
-            Frame::Cancel(id) => self.cancel(&id, out),
-            Frame::Ack(seq) if seq > self.replay.last() => {
+            ClientFrame::Chat { id: Some(id), key, payload } => self.start_named(id, key, payload, out),
+            ClientFrame::Chat { id: None, key, payload } => self.start_plain(key, payload, out),
+            ClientFrame::Cancel(id) => self.cancel(&id, out),
+            ClientFrame::Ack(seq) if seq > self.replay.last() => {
                 let error = Error::caller(400, "invalid_message", "No frame with this number has been sent yet.");
-                self.complain(None, &error.at("seq"), out);
+                self.send_error(None, &error.at("seq"), out);
             }
-            Frame::Ack(seq) => {
+            ClientFrame::Ack(seq) => {
                 self.replay.ack(seq);
                 if let Some(link) = &mut self.link {
                     link.window = link.window.or(Some(self.rules.buffer));
                 }
             }
-            Frame::Auth(_) if self.owner.is_some() => {
+            ClientFrame::Auth(_) if self.owner.is_some() => {
                 let message = "This session has its key already; another key is another session.";
-                self.complain(None, &Error::caller(409, "already_authenticated", message), out);
+                self.send_error(None, &Error::caller(409, "already_authenticated", message), out);
             }
-            Frame::Auth(key) => {
+            ClientFrame::Auth(key) => {
                 self.held = Some(Vec::new());
-                out.push(Action::Vouch(key));
+                out.push(SessionAction::Authenticate(key));
             }
-            Frame::Ping => self.send(PONG, out),
+            ClientFrame::Ping => self.send(PONG, out),
         }
     }
 
-    fn start_named(&mut self, id: Id, key: Option<String>, payload: &str, out: &mut Vec<Action>) {
+    fn start_named(&mut self, id: ClientRequestId, key: Option<String>, payload: &str, out: &mut Vec<SessionAction>) {
         if self.asks.iter().any(|ask| ask.id.as_ref() == Some(&id)) {
             // Without its name: with it, this would be the end of the request that is under way.
             let message = format!("A request with the id {} is under way already.", id.0);
-            return self.complain(None, &Error::caller(409, "duplicate_id", message).at("id"), out);
+            return self.send_error(None, &Error::caller(409, "duplicate_id", message).at("id"), out);
         }
         self.greet(false, out);
         if self.is_full() {
-            return self.complain(Some(&id), &too_many(self.rules.requests), out);
+            return self.send_error(Some(&id), &too_many(self.rules.requests), out);
         }
         let number = self.number();
-        self.asks.push(Ask::new(number, Some(id)));
-        out.push(Action::Start(Start { number, key, body: payload.as_bytes().to_vec() }));
+        self.asks.push(ActiveRequest::new(number, Some(id)));
+        out.push(SessionAction::Start(ChatStart { number, key, body: payload.as_bytes().to_vec() }));
     }
 
     /// One after the other, and always as a stream.
-    fn start_plain(&mut self, key: Option<String>, payload: &str, out: &mut Vec<Action>) {
+    fn start_plain(&mut self, key: Option<String>, payload: &str, out: &mut Vec<SessionAction>) {
         if self.link.as_ref().is_some_and(|link| link.named) {
             let message = "`id` is missing: on this connection each request has a name.";
-            return self.complain(None, &Error::caller(400, "invalid_message", message).at("id"), out);
+            return self.send_error(None, &Error::caller(400, "invalid_message", message).at("id"), out);
         }
         let Ok(mut document) = Document::read(payload.as_bytes()) else { return };
         if document.value("stream") != Some("true") {
@@ -237,14 +237,14 @@ impl Session {
         let body = document.render().into_owned();
         let waiting: usize = self.queue.iter().map(|start| start.body.len()).sum();
         if self.is_full() || waiting + body.len() > self.rules.message {
-            return self.complain(None, &too_many(self.rules.requests), out);
+            return self.send_error(None, &too_many(self.rules.requests), out);
         }
-        let start = Start { number: self.number(), key, body };
+        let start = ChatStart { number: self.number(), key, body };
         if self.asks.iter().any(|ask| ask.id.is_none()) {
             self.queue.push_back(start);
         } else {
-            self.asks.push(Ask::new(start.number, None));
-            out.push(Action::Start(start));
+            self.asks.push(ActiveRequest::new(start.number, None));
+            out.push(SessionAction::Start(start));
         }
     }
 
@@ -255,14 +255,14 @@ impl Session {
     }
 
     /// There is no room for all that waits: the newest of it is lost, and told so.
-    pub fn refuse_newest(&mut self) -> Vec<Action> {
+    pub fn refuse_newest(&mut self) -> Vec<SessionAction> {
         let mut out = Vec::new();
         let lost = match &mut self.held {
             Some(held) => held.pop().is_some(),
             None => self.queue.pop_back().is_some(),
         };
         if lost {
-            self.complain(None, &Refusal::full().error, &mut out);
+            self.send_error(None, &ConnectionRefusal::full().error, &mut out);
         }
         out
     }
@@ -271,11 +271,11 @@ impl Session {
         self.asks.len() + self.queue.len() >= self.rules.requests
     }
 
-    fn ask(&mut self, number: u64) -> Option<&mut Ask> {
+    fn ask(&mut self, number: u64) -> Option<&mut ActiveRequest> {
         self.asks.iter_mut().find(|ask| ask.number == number)
     }
 
-    fn take(&mut self, number: u64) -> Option<Ask> {
+    fn take(&mut self, number: u64) -> Option<ActiveRequest> {
         self.asks.iter().position(|ask| ask.number == number).map(|at| self.asks.swap_remove(at))
     }
 
@@ -284,21 +284,21 @@ impl Session {
         self.next
     }
 
-    fn cancel(&mut self, id: &Id, out: &mut Vec<Action>) {
+    fn cancel(&mut self, id: &ClientRequestId, out: &mut Vec<SessionAction>) {
         let found = self.asks.iter().position(|ask| ask.id.as_ref() == Some(id));
         let Some(ask) = found.map(|at| self.asks.swap_remove(at)) else {
             let message = format!("No request with the id {} is under way.", id.0);
-            return self.complain(None, &Error::caller(404, "unknown_id", message).at("id"), out);
+            return self.send_error(None, &Error::caller(404, "unknown_id", message).at("id"), out);
         };
-        out.push(Action::Cancel(ask.number));
+        out.push(SessionAction::Cancel(ask.number));
         if !ask.told {
-            self.tell(id, "done", &format!("{},\"cancelled\":true", ask.mark()), out);
+            self.send_numbered(id, "done", &format!("{},\"cancelled\":true", ask.mark()), out);
         }
         self.rest(out);
     }
 
     /// It is known whose key it is.
-    pub fn vouched(&mut self, owner: Result<Owner, Error>, now: Millis) -> Vec<Action> {
+    pub fn authenticated(&mut self, owner: Result<SessionOwner, Error>, now: Millis) -> Vec<SessionAction> {
         let mut out = Vec::new();
         let Some(held) = self.held.take() else { return out };
         match owner {
@@ -307,52 +307,52 @@ impl Session {
                 self.send("{\"type\":\"authenticated\"}", &mut out);
             }
             Err(error) => {
-                self.complain(None, &error, &mut out);
+                self.send_error(None, &error, &mut out);
                 if error.status() == 401 {
-                    self.close(Code::Key, now, &mut out);
+                    self.close(CloseCode::Key, now, &mut out);
                 }
             }
         }
-        held.into_iter().for_each(|text| out.extend(self.hear(text, now)));
+        held.into_iter().for_each(|text| out.extend(self.receive(text, now)));
         out
     }
 
     /// A frame of bytes has come.
-    pub fn hear_bytes(&mut self, now: Millis) -> Vec<Action> {
+    pub fn receive_bytes(&mut self, now: Millis) -> Vec<SessionAction> {
         let mut out = Vec::new();
-        self.complain(None, &frame::bytes(), &mut out);
-        self.close(Code::Binary, now, &mut out);
+        self.send_error(None, &frame::bytes(), &mut out);
+        self.close(CloseCode::Binary, now, &mut out);
         out
     }
 
-    fn fault(&mut self, fault: &Fault, out: &mut Vec<Action>) {
+    fn fault(&mut self, fault: &FrameError, out: &mut Vec<SessionAction>) {
         // The name of a request that is under way is not used for an error about another.
         let id = fault.id.as_ref().filter(|id| !self.asks.iter().any(|ask| ask.id.as_ref() == Some(*id)));
-        self.complain(id, &fault.error, out);
+        self.send_error(id, &fault.error, out);
     }
 
     /// Says that something is wrong: with the request that has this name, or with a message.
-    fn complain(&mut self, id: Option<&Id>, error: &Error, out: &mut Vec<Action>) {
+    fn send_error(&mut self, id: Option<&ClientRequestId>, error: &Error, out: &mut Vec<SessionAction>) {
         let (status, json) = (error.status(), frame::error(error));
         match id {
-            Some(id) => self.tell(id, "error", &format!(",\"status\":{status},\"error\":{json}"), out),
-            None => self.send(&self.complaint(error), out),
+            Some(id) => self.send_numbered(id, "error", &format!(",\"status\":{status},\"error\":{json}"), out),
+            None => self.send(&self.error_frame(error), out),
         }
     }
 
     /// An error that belongs to no request.
-    fn complaint(&self, error: &Error) -> String {
-        link::complaint(error, self.link.as_ref().is_some_and(|link| link.greeted))
+    fn error_frame(&self, error: &Error) -> String {
+        connection::complaint(error, self.link.as_ref().is_some_and(|link| link.greeted))
     }
 
-    fn send(&self, text: &str, out: &mut Vec<Action>) {
+    fn send(&self, text: &str, out: &mut Vec<SessionAction>) {
         if self.link.is_some() {
-            out.push(Action::Send(text.into()));
+            out.push(SessionAction::Send(text.into()));
         }
     }
 
     /// Sends a frame that belongs to a request with a name, now or when the client is back.
-    fn tell(&mut self, id: &Id, kind: &str, more: &str, out: &mut Vec<Action>) {
+    fn send_numbered(&mut self, id: &ClientRequestId, kind: &str, more: &str, out: &mut Vec<SessionAction>) {
         let text: Rc<str> = frame::numbered(id, self.replay.next(), kind, more).into();
         self.replay.push(&text);
         if let Some(link) = &self.link {
@@ -360,13 +360,13 @@ impl Session {
             if link.window.is_none() {
                 self.replay.shed(self.rules.buffer / 2);
             }
-            out.push(Action::Send(text));
+            out.push(SessionAction::Send(text));
         }
     }
 }
 
-impl Ask {
-    fn new(number: u64, id: Option<Id>) -> Self {
+impl ActiveRequest {
+    fn new(number: u64, id: Option<ClientRequestId>) -> Self {
         Self { number, id, ..Self::default() }
     }
 

@@ -1,22 +1,22 @@
 //! A connection on which nobody has shown a good key yet. Told what comes, it says what is to be done; it knows no keys, and has no session.
 
-use super::frame::{self, DONE, Frame, Id, PONG};
-use super::link::complaint;
-use super::scan::{Scan, Unread};
-use super::{Code, Entry, Refusal, WRONG_KEYS};
+use super::connection::complaint;
+use super::frame::{self, ClientFrame, ClientRequestId, DONE, PONG};
+use super::scan::{MessageScan, ScanError};
+use super::{CloseCode, ConnectionRefusal, UpgradeParams, WRONG_KEYS};
 use crate::config::{Config, Millis};
 use crate::error::Error;
 
 /// What the operator allows connections without a key.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct PendingLimits {
     /// The time in which a good key has to come.
     pub time: Millis,
     /// The longest message, in bytes.
     pub message: usize,
 }
 
-impl Limits {
+impl PendingLimits {
     /// As the configuration says.
     pub fn of(config: &Config) -> Self {
         Self { time: config.websocket.key, message: config.max_body_bytes }
@@ -28,20 +28,20 @@ const ACKNOWLEDGES: &str = r#"{"type":"ack","seq":0}"#;
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum PendingAction {
     /// A frame is sent.
     Send(String),
     /// The connection is closed.
-    Close(Code),
-    /// It is found out whether this key is good, for [`Pending::judged`]; meanwhile no message is heard.
+    Close(CloseCode),
+    /// It is found out whether this key is good, for [`PendingSession::rejected`]; meanwhile no message is heard.
     Check(String),
     /// This message, in its shortest form, is for the session, once there is one.
     Keep(&'static str),
 }
 
 /// A connection without a key.
-pub struct Pending {
-    limits: Limits,
+pub struct PendingSession {
+    limits: PendingLimits,
     /// Each request has a name.
     named: bool,
     /// The client has used names: it knows the frames of that language.
@@ -57,12 +57,12 @@ pub struct Pending {
 /// What the key came with that is being checked.
 enum Asked {
     Auth,
-    Chat(Option<Id>),
+    Chat(Option<ClientRequestId>),
 }
 
-impl Pending {
+impl PendingSession {
     /// A new connection.
-    pub fn new(limits: Limits, entry: &Entry) -> Self {
+    pub fn new(limits: PendingLimits, entry: &UpgradeParams) -> Self {
         Self {
             limits,
             named: entry.named,
@@ -75,128 +75,128 @@ impl Pending {
     }
 
     /// For a message that has come.
-    pub fn scan(&self) -> Scan {
-        Scan::new(self.limits.message.min(self.room))
+    pub fn scan(&self) -> MessageScan {
+        MessageScan::new(self.limits.message.min(self.room))
     }
 
     /// A message of so many bytes has been looked through.
-    pub fn hear(&mut self, scan: Scan, bytes: usize) -> Vec<Step> {
+    pub fn receive(&mut self, scan: MessageScan, bytes: usize) -> Vec<PendingAction> {
         self.room = self.room.saturating_sub(bytes);
         match scan.finish() {
-            Err(Unread::TooLong) => {
+            Err(ScanError::TooLong) => {
                 let limit = self.limits.message;
                 let message = format!(
                     "The message is longer than this gateway takes ({limit} bytes), or all messages before a good key are longer than two such."
                 );
-                self.end(&Error::caller(413, "message_too_large", message), Code::TooBig)
+                self.end(&Error::caller(413, "message_too_large", message), CloseCode::TooBig)
             }
-            Err(Unread::NoObject) => vec![self.complain(&no_object())],
-            Ok(outline) => self.obey(&outline),
+            Err(ScanError::NoObject) => vec![self.error_frame(&no_object())],
+            Ok(outline) => self.handle_outline(&outline),
         }
     }
 
-    fn obey(&mut self, outline: &str) -> Vec<Step> {
+    fn handle_outline(&mut self, outline: &str) -> Vec<PendingAction> {
         let read = frame::read(outline, |frame| match frame {
-            Frame::Chat { id: None, .. } if self.named => {
+            ClientFrame::Chat { id: None, .. } if self.named => {
                 let message = "`id` is missing: on this connection each request has a name.";
-                vec![self.complain(&Error::caller(400, "invalid_message", message).at("id"))]
+                vec![self.error_frame(&Error::caller(400, "invalid_message", message).at("id"))]
             }
-            Frame::Chat { id, key: Some(key), .. } => self.check(Asked::Chat(id), key),
-            Frame::Chat { id, key: None, .. } => self.refuse(id.as_ref(), &Error::key_missing()),
-            Frame::Auth(key) => self.check(Asked::Auth, key),
-            Frame::Ping => vec![Step::Send(PONG.to_owned())],
+            ClientFrame::Chat { id, key: Some(key), .. } => self.check(Asked::Chat(id), key),
+            ClientFrame::Chat { id, key: None, .. } => self.refuse(id.as_ref(), &Error::key_missing()),
+            ClientFrame::Auth(key) => self.check(Asked::Auth, key),
+            ClientFrame::Ping => vec![PendingAction::Send(PONG.to_owned())],
             // It says that the client is going to acknowledge what it gets.
-            Frame::Ack(0) if self.kept => Vec::new(),
-            Frame::Ack(0) => {
+            ClientFrame::Ack(0) if self.kept => Vec::new(),
+            ClientFrame::Ack(0) => {
                 self.kept = true;
-                vec![Step::Keep(ACKNOWLEDGES)]
+                vec![PendingAction::Keep(ACKNOWLEDGES)]
             }
-            Frame::Ack(_) => {
+            ClientFrame::Ack(_) => {
                 let error = Error::caller(400, "invalid_message", "No frame with this number has been sent yet.");
-                vec![self.complain(&error.at("seq"))]
+                vec![self.error_frame(&error.at("seq"))]
             }
-            Frame::Cancel(id) => {
+            ClientFrame::Cancel(id) => {
                 let message = format!("No request with the id {} is under way.", id.0);
-                vec![self.complain(&Error::caller(404, "unknown_id", message).at("id"))]
+                vec![self.error_frame(&Error::caller(404, "unknown_id", message).at("id"))]
             }
         });
         read.unwrap_or_else(|fault| match fault.error.code() {
             // The outline is none of the client's words: where the fault lies in it says nothing.
-            Some("invalid_json") => vec![self.complain(&no_object())],
+            Some("invalid_json") => vec![self.error_frame(&no_object())],
             _ if fault.error.status() == 401 => self.refuse(fault.id.as_ref(), &fault.error),
-            _ => vec![self.tell(fault.id.as_ref(), &fault.error)],
+            _ => vec![self.error_action(fault.id.as_ref(), &fault.error)],
         })
     }
 
-    fn check(&mut self, asked: Asked, key: String) -> Vec<Step> {
+    fn check(&mut self, asked: Asked, key: String) -> Vec<PendingAction> {
         self.asked = Some(asked);
-        vec![Step::Check(key)]
+        vec![PendingAction::Check(key)]
     }
 
     /// The key that was checked is not good, or that could not be found out.
-    pub fn judged(&mut self, error: &Error) -> Vec<Step> {
+    pub fn rejected(&mut self, error: &Error) -> Vec<PendingAction> {
         match self.asked.take() {
             Some(Asked::Chat(id)) => self.refuse(id.as_ref(), error),
-            _ if error.status() == 401 => self.end(error, Code::Key),
-            _ => vec![self.complain(error)],
+            _ if error.status() == 401 => self.end(error, CloseCode::Key),
+            _ => vec![self.error_frame(error)],
         }
     }
 
     /// A request is refused: its key is wrong, or it has none.
-    fn refuse(&mut self, id: Option<&Id>, error: &Error) -> Vec<Step> {
-        let mut steps = vec![self.tell(id, error)];
+    fn refuse(&mut self, id: Option<&ClientRequestId>, error: &Error) -> Vec<PendingAction> {
+        let mut steps = vec![self.error_action(id, error)];
         if id.is_none() {
-            steps.push(Step::Send(DONE.to_owned()));
+            steps.push(PendingAction::Send(DONE.to_owned()));
         }
         if error.status() == 401 {
             self.wrong_keys += 1;
             if self.wrong_keys >= WRONG_KEYS {
-                steps.push(Step::Close(Code::Key));
+                steps.push(PendingAction::Close(CloseCode::Key));
             }
         }
         steps
     }
 
     /// A frame of bytes has come.
-    pub fn hear_bytes(&self) -> Vec<Step> {
-        self.end(&frame::bytes(), Code::Binary)
+    pub fn receive_bytes(&self) -> Vec<PendingAction> {
+        self.end(&frame::bytes(), CloseCode::Binary)
     }
 
     /// No good key has come in time.
-    pub fn expire(&self) -> Vec<Step> {
+    pub fn expire(&self) -> Vec<PendingAction> {
         let seconds = self.limits.time.div_ceil(1000);
         let message = format!("No good key has come within {seconds} seconds. Connect again, with a key.");
-        self.end(&Error::caller(408, "key_timeout", message), Code::KeyTimeout)
+        self.end(&Error::caller(408, "key_timeout", message), CloseCode::KeyTimeout)
     }
 
     /// More has come than may wait while a key is checked: a message is lost.
-    pub fn crowded(&self) -> Vec<Step> {
+    pub fn crowded(&self) -> Vec<PendingAction> {
         let limit = self.limits.message;
         let message =
             format!("While a key is checked, at most {limit} bytes of further messages wait. Send this one again.");
-        vec![self.complain(&Error::caller(429, "too_many_requests", message))]
+        vec![self.error_frame(&Error::caller(429, "too_many_requests", message))]
     }
 
     /// The connection cannot be served.
-    pub fn refused(&self, refusal: &Refusal) -> Vec<Step> {
+    pub fn refused(&self, refusal: &ConnectionRefusal) -> Vec<PendingAction> {
         self.end(&refusal.error, refusal.code)
     }
 
-    fn end(&self, error: &Error, code: Code) -> Vec<Step> {
-        vec![self.complain(error), Step::Close(code)]
+    fn end(&self, error: &Error, code: CloseCode) -> Vec<PendingAction> {
+        vec![self.error_frame(error), PendingAction::Close(code)]
     }
 
     /// An error that belongs to a request, if it has a name. There is no session yet that could number it.
-    fn tell(&mut self, id: Option<&Id>, error: &Error) -> Step {
-        let Some(Id(id)) = id else { return self.complain(error) };
+    fn error_action(&mut self, id: Option<&ClientRequestId>, error: &Error) -> PendingAction {
+        let Some(ClientRequestId(id)) = id else { return self.error_frame(error) };
         self.knows_names = true;
         let (status, json) = (error.status(), frame::error(error));
-        Step::Send(format!("{{\"id\":{id},\"type\":\"error\",\"status\":{status},\"error\":{json}}}"))
+        PendingAction::Send(format!("{{\"id\":{id},\"type\":\"error\",\"status\":{status},\"error\":{json}}}"))
     }
 
     /// An error that belongs to no request.
-    fn complain(&self, error: &Error) -> Step {
-        Step::Send(complaint(error, self.knows_names))
+    fn error_frame(&self, error: &Error) -> PendingAction {
+        PendingAction::Send(complaint(error, self.knows_names))
     }
 }
 
@@ -210,22 +210,22 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: Limits = Limits { time: 60_000, message: 200 };
+    const LIMITS: PendingLimits = PendingLimits { time: 60_000, message: 200 };
 
-    fn pending(protocol: &str) -> Pending {
-        Pending::new(LIMITS, &Entry::read("", protocol).unwrap())
+    fn pending(protocol: &str) -> PendingSession {
+        PendingSession::new(LIMITS, &UpgradeParams::read("", protocol).unwrap())
     }
 
-    fn hear(pending: &mut Pending, text: &str) -> Vec<Step> {
+    fn hear(pending: &mut PendingSession, text: &str) -> Vec<PendingAction> {
         let mut scan = pending.scan();
         scan.push(text);
-        pending.hear(scan, text.len())
+        pending.receive(scan, text.len())
     }
 
     /// What is sent, in short, and what else is done.
-    fn brief(steps: &[Step]) -> Vec<String> {
-        let word = |step: &Step| match step {
-            Step::Send(text) => match serde_json::from_str::<Value>(text) {
+    fn brief(steps: &[PendingAction]) -> Vec<String> {
+        let word = |step: &PendingAction| match step {
+            PendingAction::Send(text) => match serde_json::from_str::<Value>(text) {
                 Ok(frame) => format!("{} {} {}", frame["id"], frame["status"], frame["error"]["code"]).replace('"', ""),
                 Err(_) => text.trim().to_owned(),
             },
@@ -245,7 +245,7 @@ mod tests {
             r#"{"type":"chat","payload":{"api_key":"no"},"api_key":"\u006b"}"#,
             r#"{"type":"chat","id":7,"payload":{},"api_key":"k"}"#,
         ] {
-            assert_eq!(hear(&mut pending(""), text), [Step::Check("k".to_owned())]);
+            assert_eq!(hear(&mut pending(""), text), [PendingAction::Check("k".to_owned())]);
         }
     }
 
@@ -254,17 +254,17 @@ mod tests {
         let mut plain = pending("");
         for n in 1..=5 {
             assert_eq!(hear(&mut plain, r#"{"type":"chat","payload":{},"api_key":"k"}"#).len(), 1);
-            let steps = brief(&plain.judged(&wrong()));
+            let steps = brief(&plain.rejected(&wrong()));
             let expected = ["null null invalid_api_key", "data: [DONE]", "Close(Key)"];
             assert_eq!(steps, expected[..if n < 5 { 2 } else { 3 }]);
             plain.room = 400;
         }
         let mut named = pending("llm-bridge.v1");
         hear(&mut named, r#"{"type":"auth","api_key":"k"}"#);
-        assert_eq!(brief(&named.judged(&wrong())), ["null 401 invalid_api_key", "Close(Key)"]);
+        assert_eq!(brief(&named.rejected(&wrong())), ["null 401 invalid_api_key", "Close(Key)"]);
         hear(&mut named, r#"{"type":"auth","api_key":"k"}"#);
         assert_eq!(
-            brief(&named.judged(&Error::gateway(503, "accounts_unavailable", "?"))),
+            brief(&named.rejected(&Error::gateway(503, "accounts_unavailable", "?"))),
             ["null 503 accounts_unavailable"]
         );
         let mut missing = pending("");
@@ -297,7 +297,7 @@ mod tests {
             assert_eq!(brief(&hear(&mut named, text)), [word], "{text}");
         }
         assert_eq!(hear(&mut named, r#"{"type":"ack","seq":0}"#), []);
-        assert_eq!(brief(&named.hear_bytes()), ["null 400 invalid_message", "Close(Binary)"]);
+        assert_eq!(brief(&named.receive_bytes()), ["null 400 invalid_message", "Close(Binary)"]);
         assert_eq!(brief(&named.expire()), ["null 408 key_timeout", "Close(KeyTimeout)"]);
     }
 

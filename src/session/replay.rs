@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 /// Frames that are not known to have arrived.
 #[derive(Debug, Default)]
-pub struct Replay {
+pub struct ReplayBuffer {
     frames: VecDeque<(u64, Rc<str>)>,
     bytes: usize,
     /// The number of the newest frame.
@@ -14,14 +14,14 @@ pub struct Replay {
 
 /// Why frames cannot be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gap {
+pub enum ReplayGap {
     /// Some after that number are not kept any more.
     Lost,
     /// There has been no such frame yet.
     Ahead,
 }
 
-impl Replay {
+impl ReplayBuffer {
     /// The number of the next frame.
     pub fn next(&self) -> u64 {
         self.last.saturating_add(1)
@@ -37,7 +37,7 @@ impl Replay {
         self.bytes
     }
 
-    /// Takes a frame, which has the number [`Replay::next`].
+    /// Takes a frame, which has the number [`ReplayBuffer::next`].
     pub fn push(&mut self, text: &Rc<str>) {
         self.last = self.next();
         self.bytes += text.len();
@@ -66,13 +66,13 @@ impl Replay {
     ///
     /// # Errors
     /// If not all of them are there.
-    pub fn after(&self, seq: u64) -> Result<Vec<Rc<str>>, Gap> {
+    pub fn after(&self, seq: u64) -> Result<Vec<Rc<str>>, ReplayGap> {
         if seq > self.last {
-            return Err(Gap::Ahead);
+            return Err(ReplayGap::Ahead);
         }
         let floor = self.frames.front().map_or(self.last, |(number, _)| number.saturating_sub(1));
         if seq < floor {
-            return Err(Gap::Lost);
+            return Err(ReplayGap::Lost);
         }
         Ok(self.frames.iter().filter(|(number, _)| *number > seq).map(|(_, text)| Rc::clone(text)).collect())
     }
@@ -82,7 +82,7 @@ impl Replay {
         self.frames.iter().map(|(number, text)| format!("{number} {}\n{text}", text.len())).collect()
     }
 
-    /// What [`Replay::write`] wrote, of a session whose newest frame has the number `last`. What is torn is left out.
+    /// What [`ReplayBuffer::write`] wrote, of a session whose newest frame has the number `last`. What is torn is left out.
     pub fn read(mut text: &str, last: u64) -> Self {
         let mut replay = Self { last, ..Self::default() };
         while let Some((number, frame, rest)) = first(text) {
@@ -112,30 +112,30 @@ mod tests {
 
     #[test]
     fn what_has_not_arrived_is_sent_again() {
-        let mut replay = Replay::default();
+        let mut replay = ReplayBuffer::default();
         assert_eq!(replay.after(0), Ok(vec![]));
         ["a", "b", "c"].iter().for_each(|text| replay.push(&Rc::from(*text)));
         assert_eq!(texts(&replay.after(0).unwrap()), ["a", "b", "c"]);
         replay.ack(1);
         assert_eq!(texts(&replay.after(2).unwrap()), ["c"]);
-        assert_eq!((replay.after(0), replay.after(4)), (Err(Gap::Lost), Err(Gap::Ahead)));
+        assert_eq!((replay.after(0), replay.after(4)), (Err(ReplayGap::Lost), Err(ReplayGap::Ahead)));
         replay.ack(3);
-        assert_eq!((replay.after(3), replay.after(2), replay.bytes()), (Ok(vec![]), Err(Gap::Lost), 0));
+        assert_eq!((replay.after(3), replay.after(2), replay.bytes()), (Ok(vec![]), Err(ReplayGap::Lost), 0));
     }
 
     #[test]
     fn what_is_written_can_be_read() {
-        let mut replay = Replay::default();
+        let mut replay = ReplayBuffer::default();
         ["a\n1 2\n", "é", ""].iter().for_each(|text| replay.push(&Rc::from(*text)));
-        let mut read = Replay::read(&replay.write(), 3);
+        let mut read = ReplayBuffer::read(&replay.write(), 3);
         assert_eq!((texts(&read.after(0).unwrap()), read.bytes()), (vec!["a\n1 2\n", "é", ""], replay.bytes()));
-        read = Replay::read("", 3);
-        assert_eq!((read.after(3), read.after(2)), (Ok(vec![]), Err(Gap::Lost)));
+        read = ReplayBuffer::read("", 3);
+        assert_eq!((read.after(3), read.after(2)), (Ok(vec![]), Err(ReplayGap::Lost)));
     }
 
     #[test]
     fn the_oldest_make_way() {
-        let mut replay = Replay::default();
+        let mut replay = ReplayBuffer::default();
         ["aaaa", "bb", "c"].iter().for_each(|text| replay.push(&Rc::from(*text)));
         replay.shed(3);
         assert_eq!(texts(&replay.after(1).unwrap()), ["bb", "c"]);

@@ -14,7 +14,7 @@ const TOO_LONG: &str = "\"\u{2026}\"";
 
 /// Why a message tells nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unread {
+pub enum ScanError {
     /// It is longer than allowed.
     TooLong,
     /// It is no JSON object.
@@ -22,7 +22,7 @@ pub enum Unread {
 }
 
 /// A message that is looked through.
-pub struct Scan {
+pub struct MessageScan {
     /// Bytes that may yet come.
     room: usize,
     too_long: bool,
@@ -64,7 +64,7 @@ enum Spot {
     Broken,
 }
 
-impl Scan {
+impl MessageScan {
     /// A message of at most so many bytes.
     pub fn new(limit: usize) -> Self {
         Self {
@@ -99,12 +99,12 @@ impl Scan {
     /// an object among them only that it is one.
     ///
     /// # Errors
-    /// [`Unread`]
-    pub fn finish(self) -> Result<String, Unread> {
+    /// [`ScanError`]
+    pub fn finish(self) -> Result<String, ScanError> {
         match self.spot {
-            _ if self.too_long => Err(Unread::TooLong),
+            _ if self.too_long => Err(ScanError::TooLong),
             Spot::End => Ok(["{", &self.outline, "}"].concat()),
-            _ => Err(Unread::NoObject),
+            _ => Err(ScanError::NoObject),
         }
     }
 
@@ -259,8 +259,8 @@ mod tests {
     use proptest::prelude::*;
 
     /// In pieces of so many characters.
-    fn scan(text: &str, piece: usize) -> Result<String, Unread> {
-        let mut scan = Scan::new(text.len());
+    fn scan(text: &str, piece: usize) -> Result<String, ScanError> {
+        let mut scan = MessageScan::new(text.len());
         let chars: Vec<char> = text.chars().collect();
         for piece in chars.chunks(piece.max(1)) {
             scan.push(&piece.iter().collect::<String>());
@@ -310,7 +310,7 @@ mod tests {
             "hello",
             "{\"a\":[}",
         ] {
-            assert_eq!(scan(text, 2), Err(Unread::NoObject), "{text}");
+            assert_eq!(scan(text, 2), Err(ScanError::NoObject), "{text}");
         }
     }
 
@@ -327,9 +327,9 @@ mod tests {
         }
         let many = format!("{{{}\"id\":1}}", "\"type\":1,".repeat(10_000));
         assert_eq!(scan(&many, 4096).as_deref(), Ok(r#"{"type":1,"type":1,"id":1}"#));
-        let mut short = Scan::new(3);
+        let mut short = MessageScan::new(3);
         assert!(short.push("{}") && !short.push("  "));
-        assert_eq!(short.finish(), Err(Unread::TooLong));
+        assert_eq!(short.finish(), Err(ScanError::TooLong));
     }
 
     proptest! {

@@ -7,7 +7,7 @@ use crate::config::Millis;
 
 /// The connections without a key that an isolate has.
 #[derive(Debug, Default)]
-pub struct Slots {
+pub struct ConnectionSlots {
     /// By number: until when it can be there at most.
     taken: RefCell<Vec<(u64, Millis)>>,
     next: Cell<u64>,
@@ -15,14 +15,14 @@ pub struct Slots {
 
 /// One of them; it is free again when this is dropped.
 #[derive(Debug)]
-pub struct Slot {
-    slots: Rc<Slots>,
+pub struct ConnectionSlot {
+    slots: Rc<ConnectionSlots>,
     number: u64,
 }
 
-impl Slots {
+impl ConnectionSlots {
     /// Takes one of `most`, if one is free. `until`: when it is free again though nobody said so, as after an end that no code saw.
-    pub fn take(self: &Rc<Self>, most: usize, now: Millis, until: Millis) -> Option<Slot> {
+    pub fn take(self: &Rc<Self>, most: usize, now: Millis, until: Millis) -> Option<ConnectionSlot> {
         let mut taken = self.taken.borrow_mut();
         taken.retain(|(_, until)| now < *until);
         if taken.len() >= most {
@@ -31,11 +31,11 @@ impl Slots {
         let number = self.next.get();
         self.next.set(number.wrapping_add(1));
         taken.push((number, until));
-        Some(Slot { slots: Rc::clone(self), number })
+        Some(ConnectionSlot { slots: Rc::clone(self), number })
     }
 }
 
-impl Drop for Slot {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.slots.taken.borrow_mut().retain(|(number, _)| *number != self.number);
     }
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn so_many_and_no_more() {
-        let slots = Rc::new(Slots::default());
+        let slots = Rc::new(ConnectionSlots::default());
         let first = slots.take(2, 0, 10);
         let second = slots.take(2, 1, 11);
         assert!(first.is_some() && second.is_some() && slots.take(2, 9, 99).is_none());
@@ -60,6 +60,6 @@ mod tests {
         assert!(slots.take(2, 13, 99).is_none(), "what is over frees nobody else's");
         drop(fourth);
         assert!(slots.take(2, 14, 99).is_some());
-        assert!(Rc::new(Slots::default()).take(0, 0, 1).is_none());
+        assert!(Rc::new(ConnectionSlots::default()).take(0, 0, 1).is_none());
     }
 }

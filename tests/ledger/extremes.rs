@@ -1,6 +1,9 @@
 //! Amounts, times and texts at the edges of what there can be.
 
-use llm_bridge::ledger::{Answer, Ask, Book, Budget, Entry, LOST, Order, Period, Reply, Terms, Tokens, Write};
+use llm_bridge::ledger::{
+    AccountCommand, AccountLedger, AccountResponse, AccountWrite, AdmissionRequest, Budget, KeyLimits, LOST,
+    OutputCost, Period, Receipt, TokenCounts,
+};
 use proptest::prelude::*;
 
 use crate::EVE;
@@ -22,41 +25,56 @@ fn hostile() -> impl Strategy<Value = String> {
     ]
 }
 
-fn extreme() -> impl Strategy<Value = Order> {
+fn extreme_limits() -> impl Strategy<Value = KeyLimits> {
     let maybe = || prop::option::of(edge());
-    let terms =
-        (maybe(), maybe(), maybe(), maybe(), maybe(), hostile()).prop_map(|(end, rpm, tpm, body, nanos, text)| Terms {
-            expires_at: end,
-            models: vec![text.clone(), "*".to_owned()],
-            requests_per_minute: rpm,
-            tokens_per_minute: tpm,
-            max_body_bytes: body,
-            budget: nanos.map(|nanos| Budget { nanos, per: Period::Month, fit: true }),
-            parent: Some(text),
-            ..Terms::default()
-        });
+    (maybe(), maybe(), maybe(), maybe(), maybe(), hostile()).prop_map(|(end, rpm, tpm, body, nanos, text)| KeyLimits {
+        expires_at: end,
+        models: vec![text.clone(), "*".to_owned()],
+        requests_per_minute: rpm,
+        tokens_per_minute: tpm,
+        max_body_bytes: body,
+        budget: nanos.map(|nanos| Budget { nanos, per: Period::Month, fit: true }),
+        parent: Some(text),
+        ..KeyLimits::default()
+    })
+}
+
+fn extreme() -> impl Strategy<Value = AccountCommand> {
+    let maybe = || prop::option::of(edge());
     let ask = (hostile(), edge(), edge(), maybe(), edge()).prop_map(|(id, body, tokens, cost, life)| {
-        let answer = Answer { besides: body, each: tokens, drawn: life, limit: body, least: tokens, settable: true };
+        let answer =
+            OutputCost { besides: body, each: tokens, drawn: life, limit: body, least: tokens, settable: true };
         let (astray, answer) = (Some(id.clone()).filter(|id| id.len() > 3), Some(answer));
-        let tally = Some(Tokens { fresh: tokens, ..Tokens::default() });
-        let draft = Entry { model: id.clone(), outcome: LOST.into(), tokens: tally, cost, ..Entry::default() };
+        let tally = Some(TokenCounts { fresh: tokens, ..TokenCounts::default() });
+        let draft = Receipt { model: id.clone(), outcome: LOST.into(), tokens: tally, cost, ..Receipt::default() };
         let draft = Some(Box::new(draft));
         let models = vec![id.clone()];
-        Order::Admit(Ask { models, id, body, tokens, cost, life, answer, astray, draft, ..Ask::default() })
+        AccountCommand::Admit(AdmissionRequest {
+            models,
+            id,
+            body,
+            tokens,
+            cost,
+            life,
+            answer,
+            astray,
+            draft,
+            ..AdmissionRequest::default()
+        })
     });
-    let renew = (hostile(), edge(), maybe()).prop_map(|(id, output, cost)| Order::Renew {
+    let renew = (hostile(), edge(), maybe()).prop_map(|(id, output, cost)| AccountCommand::Renew {
         id,
-        tokens: Tokens { output, ..Tokens::default() },
+        tokens: TokenCounts { output, ..TokenCounts::default() },
         cost,
     });
     let tokens = || (edge(), edge(), edge(), edge());
     let entry = (hostile(), hostile(), hostile(), tokens(), edge(), maybe()).prop_map(
         |(id, model, outcome, (fresh, cache_read, cache_write, output), started, cost)| {
             let (cache_write_1h, reasoning) = (cache_write, output);
-            let tokens = Some(Tokens { fresh, cache_read, cache_write, cache_write_1h, output, reasoning });
+            let tokens = Some(TokenCounts { fresh, cache_read, cache_write, cache_write_1h, output, reasoning });
             let provider = model.clone();
             let served = Some(outcome.clone());
-            Order::Settle(vec![Entry {
+            AccountCommand::Settle(vec![Receipt {
                 id,
                 provider,
                 model,
@@ -65,12 +83,12 @@ fn extreme() -> impl Strategy<Value = Order> {
                 tokens,
                 started,
                 cost,
-                ..Entry::default()
+                ..Receipt::default()
             }])
         },
     );
-    let usage = (edge(), edge()).prop_map(|(from, to)| Order::Usage { from, to });
-    let post = (hostile(), terms).prop_map(|(hash, terms)| Order::Post { hash, terms, version: 1 });
+    let usage = (edge(), edge()).prop_map(|(from, to)| AccountCommand::Usage { from, to });
+    let post = (hostile(), extreme_limits()).prop_map(|(hash, terms)| AccountCommand::Post { hash, terms, version: 1 });
     // Boxed: a stack holds no five such orders at once.
     prop_oneof![2 => post.boxed(), 6 => ask.boxed(), 6 => entry.boxed(), 2 => renew.boxed(), 1 => usage.boxed()].boxed()
 }
@@ -80,26 +98,26 @@ proptest! {
     /// What overflows counts as much as can be counted, and no text becomes another on its way through the store.
     #[test]
     fn no_amount_and_no_text_breaks_the_books(steps in prop::collection::vec((extreme(), edge(), any::<bool>()), 1..40)) {
-        let (mut book, mut store) = (Book::default(), Store::default());
+        let (mut book, mut store) = (AccountLedger::default(), Store::default());
         for (order, now, crash) in steps {
-            let order: Order = serde_json::from_str(&serde_json::to_string(&order).unwrap()).unwrap();
+            let order: AccountCommand = serde_json::from_str(&serde_json::to_string(&order).unwrap()).unwrap();
             let mut writes = Vec::new();
-            let reply = book.obey(order.clone(), now, &mut writes);
-            prop_assert_eq!(&serde_json::from_str::<Reply>(&serde_json::to_string(&reply).unwrap()).unwrap(), &reply);
+            let reply = book.handle(order.clone(), now, &mut writes);
+            prop_assert_eq!(&serde_json::from_str::<AccountResponse>(&serde_json::to_string(&reply).unwrap()).unwrap(), &reply);
             store.write(&writes);
             match order {
-                Order::Settle(entries) => {
-                    let told = |entry: &Entry| entry.outcome == LOST || entries.contains(&Entry { promise: None, ..entry.clone() });
+                AccountCommand::Settle(entries) => {
+                    let told = |entry: &Receipt| entry.outcome == LOST || entries.contains(&Receipt { promise: None, ..entry.clone() });
                     for write in &writes {
                         match write {
-                            Write::Entries(row) => prop_assert!(row.read().iter().all(told)),
-                            Write::Truth(_, _, truth) => prop_assert!(told(truth)),
+                            AccountWrite::Entries(row) => prop_assert!(row.read().iter().all(told)),
+                            AccountWrite::Truth(_, _, truth) => prop_assert!(told(truth)),
                             _ => {}
                         }
                     }
                 }
-                Order::Admit(ask) if writes.iter().any(|write| matches!(write, Write::Promise(id, _) if *id == ask.id)) => {
-                    let void = writes.contains(&Write::Void(ask.id.clone()));
+                AccountCommand::Admit(ask) if writes.iter().any(|write| matches!(write, AccountWrite::Promise(id, _) if *id == ask.id)) => {
+                    let void = writes.contains(&AccountWrite::Void(ask.id.clone()));
                     prop_assert!(void || store.promises.contains_key(&ask.id));
                 }
                 _ => {}

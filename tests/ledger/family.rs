@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use llm_bridge::ledger::{Answer, Ask, Book, Budget, Entry, LOST, Order, Period, Refusal, Reply, SPAN, Terms, Tokens};
+use llm_bridge::ledger::{
+    AccountCommand, AccountLedger, AccountResponse, AdmissionRefusal, AdmissionRequest, Budget, KeyLimits, LOST,
+    OutputCost, Period, Receipt, SPAN, TokenCounts,
+};
 use proptest::prelude::*;
 
 use crate::EVE;
@@ -44,48 +47,52 @@ enum Step {
 }
 
 struct Account {
-    book: Book,
+    book: AccountLedger,
     store: Store,
-    terms: Terms,
+    terms: KeyLimits,
     /// What was granted, by request: when, and how much at most.
     granted: BTreeMap<String, (u64, u64)>,
 }
 
 impl Account {
-    fn new(terms: Terms) -> Self {
-        let mut account =
-            Self { book: Book::default(), store: Store::default(), terms: terms.clone(), granted: BTreeMap::new() };
-        account.obey(Order::Post { hash: "hash".into(), terms, version: 1 }, EVE);
+    fn new(terms: KeyLimits) -> Self {
+        let mut account = Self {
+            book: AccountLedger::default(),
+            store: Store::default(),
+            terms: terms.clone(),
+            granted: BTreeMap::new(),
+        };
+        account.obey(AccountCommand::Post { hash: "hash".into(), terms, version: 1 }, EVE);
         account
     }
 
-    fn obey(&mut self, order: Order, now: u64) -> Reply {
+    fn obey(&mut self, order: AccountCommand, now: u64) -> AccountResponse {
         let mut writes = Vec::new();
-        let reply = self.book.obey(order, now, &mut writes);
+        let reply = self.book.handle(order, now, &mut writes);
         self.store.write(&writes);
         reply
     }
 
     /// Whether it grants the request, which may then get a shorter answer.
-    fn admit(&mut self, ask: &mut Ask, now: u64) -> Result<(), Refusal> {
-        match self.obey(Order::Admit(ask.clone()), now) {
-            Reply::Granted { limit, .. } => {
+    fn admit(&mut self, ask: &mut AdmissionRequest, now: u64) -> Result<(), AdmissionRefusal> {
+        match self.obey(AccountCommand::Admit(ask.clone()), now) {
+            AccountResponse::Granted { limit, .. } => {
                 limit.into_iter().for_each(|limit| ask.shorten(limit));
                 self.granted.insert(ask.id.clone(), (now, ask.cost.unwrap()));
                 Ok(())
             }
-            Reply::Refused { refusal, .. } => Err(refusal),
+            AccountResponse::Refused { refusal, .. } => Err(refusal),
             other => panic!("{other:?}"),
         }
     }
 
     fn release(&mut self, id: &str, now: u64) {
-        self.obey(Order::Release(id.to_owned()), now);
+        self.obey(AccountCommand::Release(id.to_owned()), now);
         self.granted.remove(id);
     }
 
     /// The entries, by request.
-    fn entries(&self) -> BTreeMap<String, (u64, Entry)> {
+    fn entries(&self) -> BTreeMap<String, (u64, Receipt)> {
         let all: Vec<_> = self.store.entries().map(|(at, entry)| (entry.id.clone(), (at, entry))).collect();
         let by_id: BTreeMap<_, _> = all.iter().cloned().collect();
         assert_eq!(by_id.len(), all.len(), "one entry for each request");
@@ -113,14 +120,14 @@ impl Account {
 
 struct Family {
     accounts: [Account; 2],
-    requests: Vec<(Stage, Ask)>,
+    requests: Vec<(Stage, AdmissionRequest)>,
     /// Truths that are on their way: when, to which account, what.
-    post: Vec<(u64, usize, Entry)>,
+    post: Vec<(u64, usize, Receipt)>,
     now: u64,
 }
 
 impl Family {
-    fn new(terms: [Terms; 2], asks: Vec<Ask>) -> Self {
+    fn new(terms: [KeyLimits; 2], asks: Vec<AdmissionRequest>) -> Self {
         let requests = asks.into_iter().map(|ask| (Stage::New, ask)).collect();
         Self { accounts: terms.map(Account::new), requests, post: Vec::new(), now: EVE }
     }
@@ -146,7 +153,7 @@ impl Family {
         while self.post.first().is_some_and(|(at, ..)| *at <= until) {
             let (at, which, entry) = self.post.remove(0);
             self.now = at;
-            self.accounts[which].obey(Order::Settle(vec![entry]), at);
+            self.accounts[which].obey(AccountCommand::Settle(vec![entry]), at);
         }
         self.now = until;
     }
@@ -188,10 +195,10 @@ impl Family {
         let cost = Some(self.cost(number, parts));
         let (stage, ask) = &mut self.requests[number];
         let draft = ask.draft.as_deref().unwrap().clone();
-        let truth = Entry { id: ask.id.clone(), outcome: "complete".into(), cost, ended: self.now, ..draft };
+        let truth = Receipt { id: ask.id.clone(), outcome: "complete".into(), cost, ended: self.now, ..draft };
         *stage = Stage::Over;
         for (at, which) in [(self.now, usize::from(team_first)), (self.now + later, usize::from(!team_first))] {
-            self.post.push((at, which, Entry { member: which == TEAM, ..truth.clone() }));
+            self.post.push((at, which, Receipt { member: which == TEAM, ..truth.clone() }));
         }
         self.pass(0);
     }
@@ -202,7 +209,7 @@ impl Family {
         }
         let (cost, id) = (Some(self.cost(number, parts)), self.requests[number].1.id.clone());
         for account in &mut self.accounts {
-            account.obey(Order::Renew { id: id.clone(), tokens: Tokens::default(), cost }, self.now);
+            account.obey(AccountCommand::Renew { id: id.clone(), tokens: TokenCounts::default(), cost }, self.now);
         }
     }
 
@@ -217,7 +224,7 @@ impl Family {
         // The month after next.
         self.now += 40 * 86_400_000;
         for account in &mut self.accounts {
-            account.obey(Order::Usage { from: 0, to: 0 }, self.now);
+            account.obey(AccountCommand::Usage { from: 0, to: 0 }, self.now);
         }
         let [member, team] = self.accounts.each_ref().map(Account::entries);
         for (_, ask) in &self.requests {
@@ -226,42 +233,45 @@ impl Family {
             assert_eq!(team.contains_key(&ask.id), in_team, "one receipt for each request that was admitted");
             if let (Some((_, one)), Some((_, other))) = (member.get(&ask.id), team.get(&ask.id)) {
                 // What is guessed of a request, each book was told at its own time.
-                let plain = |entry: &Entry| (entry.outcome.clone(), entry.cost.filter(|_| entry.outcome != LOST));
+                let plain = |entry: &Receipt| (entry.outcome.clone(), entry.cost.filter(|_| entry.outcome != LOST));
                 assert!(plain(one) == plain(other) && !one.member && other.member, "{one:?} {other:?}");
             }
         }
         for account in &mut self.accounts {
             let cost = account.terms.budget.map(|budget| budget.nanos);
-            let mut last = Ask { id: "last".into(), models: vec!["m".into()], cost, ..Ask::default() };
+            let mut last =
+                AdmissionRequest { id: "last".into(), models: vec!["m".into()], cost, ..AdmissionRequest::default() };
             assert_eq!(account.admit(&mut last, self.now), Ok(()), "nothing is held, and each place is free");
         }
     }
 }
 
-fn terms() -> impl Strategy<Value = Terms> {
+fn terms() -> impl Strategy<Value = KeyLimits> {
     let per = prop_oneof![Just(Period::Day), Just(Period::Week), Just(Period::Month)];
-    (100u64..1_500, per, any::<bool>(), 1u64..8, 1u64..6).prop_map(|(nanos, per, fit, requests, concurrent)| Terms {
-        budget: Some(Budget { nanos, per, fit }),
-        requests_per_minute: Some(requests),
-        concurrent: Some(concurrent),
-        ..Terms::default()
+    (100u64..1_500, per, any::<bool>(), 1u64..8, 1u64..6).prop_map(|(nanos, per, fit, requests, concurrent)| {
+        KeyLimits {
+            budget: Some(Budget { nanos, per, fit }),
+            requests_per_minute: Some(requests),
+            concurrent: Some(concurrent),
+            ..KeyLimits::default()
+        }
     })
 }
 
-fn asks() -> impl Strategy<Value = Vec<Ask>> {
+fn asks() -> impl Strategy<Value = Vec<AdmissionRequest>> {
     let ask = (0u64..100, 1u64..3_000, 1u64..3, 1u64..400, 1u64..20, any::<bool>());
     let ask = ask.prop_map(|(besides, each, drawn, limit, least, settable)| {
-        let answer = Answer { besides, each, drawn, limit, least, settable };
-        let draft = Entry { outcome: LOST.into(), cost: Some(besides), estimated: true, ..Entry::default() };
+        let answer = OutputCost { besides, each, drawn, limit, least, settable };
+        let draft = Receipt { outcome: LOST.into(), cost: Some(besides), estimated: true, ..Receipt::default() };
         let (cost, draft, life) = (Some(answer.cost(limit)), Some(Box::new(draft)), LIFE);
-        Ask {
+        AdmissionRequest {
             hash: Some("hash".into()),
             models: vec!["m".into()],
             cost,
             answer: Some(answer),
             life,
             draft,
-            ..Ask::default()
+            ..AdmissionRequest::default()
         }
     });
     prop::collection::vec(ask, 14).prop_map(|mut asks| {
@@ -311,8 +321,8 @@ proptest! {
     fn parallel_requests_of_a_budget_that_fits_get_no_more_than_it_together(
         nanos in 0u64..5_000, asks in asks(), ends in prop::collection::vec((0usize..14, 0u64..=100), 0..14),
     ) {
-        let terms = Terms { budget: Some(Budget { nanos, per: Period::Total, fit: true }), ..Terms::default() };
-        let mut account = Account::new(Terms { requests_per_minute: Some(100), ..terms });
+        let terms = KeyLimits { budget: Some(Budget { nanos, per: Period::Total, fit: true }), ..KeyLimits::default() };
+        let mut account = Account::new(KeyLimits { requests_per_minute: Some(100), ..terms });
         for mut ask in asks.clone() {
             let _ = account.admit(&mut ask, EVE);
             let given: u64 = account.granted.values().map(|(_, most)| most).sum();
@@ -322,8 +332,8 @@ proptest! {
         for (round, (number, parts)) in ends.into_iter().enumerate() {
             let mut ask = asks[number].clone();
             if let Some((_, most)) = account.granted.get(&ask.id).copied() {
-                let truth = Entry { id: ask.id.clone(), cost: Some(most * parts / 100), ..Entry::default() };
-                account.obey(Order::Settle(vec![truth]), EVE + 1);
+                let truth = Receipt { id: ask.id.clone(), cost: Some(most * parts / 100), ..Receipt::default() };
+                account.obey(AccountCommand::Settle(vec![truth]), EVE + 1);
             }
             ask.id = format!("again-{round}");
             let _ = account.admit(&mut ask, EVE + 2);

@@ -1,6 +1,8 @@
 //! Any orders, and whatever befalls them.
 
-use llm_bridge::ledger::{Answer, Ask, Budget, Entry, LOST, Order, Period, Terms, Tokens};
+use llm_bridge::ledger::{
+    AccountCommand, AdmissionRequest, Budget, KeyLimits, LOST, OutputCost, Period, Receipt, TokenCounts,
+};
 use llm_bridge::wire::date;
 use proptest::prelude::*;
 
@@ -20,7 +22,7 @@ fn some(most: u64) -> impl Strategy<Value = Option<u64>> {
     prop_oneof![8 => Just(None), 1 => Just(Some(0)), 11 => (0..=most).prop_map(Some)]
 }
 
-fn terms() -> impl Strategy<Value = Terms> {
+fn terms() -> impl Strategy<Value = KeyLimits> {
     let per = prop_oneof![Just(Period::Day), Just(Period::Week), Just(Period::Month), Just(Period::Total)];
     let budget = prop_oneof![1 => Just(None), 3 => (0u64..200, per, any::<bool>()).prop_map(|(nanos, per, fit)| Some(Budget { nanos, per, fit }))];
     let models = prop_oneof![3 => Just(Vec::new()), 1 => Just(vec!["a-*".to_owned()])];
@@ -32,7 +34,7 @@ fn terms() -> impl Strategy<Value = Terms> {
             models,
             expires_at,
             enabled,
-        )| Terms {
+        )| KeyLimits {
             enabled,
             expires_at,
             models,
@@ -47,11 +49,11 @@ fn terms() -> impl Strategy<Value = Terms> {
     )
 }
 
-fn admit() -> impl Strategy<Value = Order> {
+fn admit() -> impl Strategy<Value = AccountCommand> {
     let life = prop_oneof![Just(0u64), Just(1_000), Just(60_000), Just(60_300), Just(600_000)];
     let hash = prop_oneof![8 => Just(Some("hash")), 8 => Just(None), 1 => Just(Some("other"))];
     let draft =
-        prop::option::weighted(0.9, entry().prop_map(|entry| Box::new(Entry { outcome: LOST.into(), ..entry })));
+        prop::option::weighted(0.9, entry().prop_map(|entry| Box::new(Receipt { outcome: LOST.into(), ..entry })));
     let astray = prop::option::weighted(0.05, Just("models".to_owned()));
     let rest = (prop::option::weighted(0.3, answer()), astray, any::<bool>(), draft);
     (id(), hash, model(), 0u64..110, 0u64..60, prop::option::weighted(0.9, 0u64..60), life, rest).prop_map(
@@ -59,57 +61,69 @@ fn admit() -> impl Strategy<Value = Order> {
             let tokens = tokens + answer.as_ref().map_or(0, |answer| answer.limit * answer.drawn);
             let cost = answer.as_ref().map(|answer| answer.cost(answer.limit)).or(cost);
             let (hash, models) = (hash.map(str::to_owned), vec![model]);
-            Order::Admit(Ask { id, hash, models, body, tokens, cost, life, answer, astray, fit, draft })
+            AccountCommand::Admit(AdmissionRequest {
+                id,
+                hash,
+                models,
+                body,
+                tokens,
+                cost,
+                life,
+                answer,
+                astray,
+                fit,
+                draft,
+            })
         },
     )
 }
 
-fn answer() -> impl Strategy<Value = Answer> {
+fn answer() -> impl Strategy<Value = OutputCost> {
     (0u64..30, 0u64..3_000, 1u64..3, 1u64..90, 1u64..20, any::<bool>()).prop_map(
-        |(besides, each, drawn, limit, least, settable)| Answer { besides, each, drawn, limit, least, settable },
+        |(besides, each, drawn, limit, least, settable)| OutputCost { besides, each, drawn, limit, least, settable },
     )
 }
 
-fn renew() -> impl Strategy<Value = Order> {
+fn renew() -> impl Strategy<Value = AccountCommand> {
     (id(), 0u64..40, prop::option::weighted(0.9, 0u64..60)).prop_map(|(id, output, cost)| {
-        let tokens = Tokens { fresh: 3, output, ..Tokens::default() };
-        Order::Renew { id, tokens, cost }
+        let tokens = TokenCounts { fresh: 3, output, ..TokenCounts::default() };
+        AccountCommand::Renew { id, tokens, cost }
     })
 }
 
-fn settle() -> impl Strategy<Value = Order> {
-    prop::collection::vec(entry(), 1..4).prop_map(Order::Settle)
+fn settle() -> impl Strategy<Value = AccountCommand> {
+    prop::collection::vec(entry(), 1..4).prop_map(AccountCommand::Settle)
 }
 
-fn entry() -> impl Strategy<Value = Entry> {
+fn entry() -> impl Strategy<Value = Receipt> {
     let tokens = prop::option::weighted(0.9, (0u64..40, 0u64..40));
     let outcome = prop_oneof![Just("complete"), Just("cut")];
     (id(), model(), tokens, prop::option::weighted(0.8, 0u64..60), outcome, any::<(bool, bool)>(), 0u64..90_000)
         .prop_map(|(id, model, tokens, cost, outcome, (member, estimated), ago)| {
-            Entry {
+            Receipt {
                 id,
                 provider: "p".to_owned(),
                 model,
                 // By another clock.
                 started: EVE - ago,
                 outcome: outcome.to_owned(),
-                tokens: tokens.map(|(fresh, output)| Tokens { fresh, output, ..Tokens::default() }),
+                tokens: tokens.map(|(fresh, output)| TokenCounts { fresh, output, ..TokenCounts::default() }),
                 estimated,
                 member,
                 cost,
-                ..Entry::default()
+                ..Receipt::default()
             }
         })
 }
 
-fn post() -> impl Strategy<Value = Order> {
-    terms().prop_map(|terms| Order::Post { hash: "hash".to_owned(), terms, version: 1 })
+fn post() -> impl Strategy<Value = AccountCommand> {
+    terms().prop_map(|terms| AccountCommand::Post { hash: "hash".to_owned(), terms, version: 1 })
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let fate = prop_oneof![6 => Just(Fate::Well), 2 => Just(Fate::Crash), 1 => Just(Fate::LostReply), 1 => Just(Fate::LostWrites)];
     let (admit, settle, renew) = (admit().boxed(), settle().boxed(), renew().boxed());
-    let release = id().prop_map(Order::Release).boxed();
+    let release = id().prop_map(AccountCommand::Release).boxed();
     let order = prop_oneof![12 => admit, 6 => settle, 4 => renew, 2 => release, 1 => post().boxed()].boxed();
     let pass = prop_oneof![
         4 => Just(0u64),

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use llm_bridge::ledger::{Book, Entry, Kept, Order, Reply, Report, Row, Totals, Write, day_of};
+use llm_bridge::ledger::{
+    AccountCommand, AccountLedger, AccountResponse, AccountSnapshot, AccountWrite, Receipt, ReceiptRow, Totals,
+    UsageReport, day_of,
+};
 
 /// What was written, as tables hold it.
 #[derive(Clone, Debug, Default)]
@@ -10,65 +13,66 @@ pub struct Store {
     pub terms: Option<String>,
     pub promises: BTreeMap<String, String>,
     pub counting: Option<String>,
-    pub rows: Vec<Row>,
+    pub rows: Vec<ReceiptRow>,
     pub days: BTreeMap<u64, String>,
 }
 
 impl Store {
-    pub fn write(&mut self, writes: &[Write]) {
+    pub fn write(&mut self, writes: &[AccountWrite]) {
         for write in writes {
             match write.clone() {
-                Write::Terms(terms) => self.terms = Some(terms),
-                Write::Promise(id, promise) => drop(self.promises.insert(id, promise)),
-                Write::Counting(counting) => self.counting = Some(counting),
-                Write::Void(id) => assert!(self.promises.remove(&id).is_some(), "{id}"),
-                Write::Entries(row) => {
+                AccountWrite::Terms(terms) => self.terms = Some(terms),
+                AccountWrite::Promise(id, promise) => drop(self.promises.insert(id, promise)),
+                AccountWrite::Counting(counting) => self.counting = Some(counting),
+                AccountWrite::Void(id) => assert!(self.promises.remove(&id).is_some(), "{id}"),
+                AccountWrite::Entries(row) => {
                     let last = self.rows.last().cloned().unwrap_or_default();
                     let count = row.read().len() as u64;
                     assert!(count > 0 && row.number == last.number + count, "{row:?} after {last:?}");
                     assert!(row.at >= last.at, "{row:?} after {last:?}");
                     self.rows.push(row);
                 }
-                Write::Truth(number, at, truth) => {
+                AccountWrite::Truth(number, at, truth) => {
                     let row = self.rows.iter_mut().find(|row| row.number == number).unwrap();
                     assert!(row.at == at && row.read().iter().any(|entry| entry.id == truth.id), "{row:?} {truth:?}");
                     row.entries = row.with(&truth);
                 }
-                Write::Sums(number, at, sums) => {
+                AccountWrite::Sums(number, at, sums) => {
                     let last = self.rows.last_mut().unwrap();
                     assert_eq!((last.number, last.at), (number, at));
                     last.sums = Some(sums);
                 }
-                Write::Day(day, sums) => assert_eq!(self.days.insert(day, sums), None, "day {day}"),
-                Write::Amend(day, was, is) => {
-                    let sums = Book::amended(&self.days[&day], &was, &is).unwrap();
+                AccountWrite::Day(day, sums) => assert_eq!(self.days.insert(day, sums), None, "day {day}"),
+                AccountWrite::Amend(day, was, is) => {
+                    let sums = AccountLedger::amended(&self.days[&day], &was, &is).unwrap();
                     self.days.insert(day, sums);
                 }
             }
         }
     }
 
-    pub fn open(&self, now: u64) -> Book {
+    pub fn open(&self, now: u64) -> AccountLedger {
         let promises = self.promises.clone().into_iter().collect();
-        let kept = Kept { terms: self.terms.clone(), promises, counting: self.counting.clone() };
-        Book::open(kept, self.rows.iter().rev().cloned(), now)
+        let kept = AccountSnapshot { terms: self.terms.clone(), promises, counting: self.counting.clone() };
+        AccountLedger::open(kept, self.rows.iter().rev().cloned(), now)
     }
 
-    pub fn entries(&self) -> impl Iterator<Item = (u64, Entry)> {
+    pub fn entries(&self) -> impl Iterator<Item = (u64, Receipt)> {
         self.rows.iter().flat_map(|row| row.read().into_iter().map(|entry| (row.at, entry)))
     }
 
     /// All sums, of days that are over and of the last, as the book says.
-    pub fn usage(&mut self, book: &mut Book, now: u64) -> BTreeMap<(u64, String, String), Totals> {
+    pub fn usage(&mut self, book: &mut AccountLedger, now: u64) -> BTreeMap<(u64, String, String), Totals> {
         let mut writes = Vec::new();
-        let reply = book.obey(USAGE, now, &mut writes);
+        let reply = book.handle(USAGE, now, &mut writes);
         self.write(&writes);
         self.with_days(reply)
     }
 
-    pub fn with_days(&self, today: Reply) -> BTreeMap<(u64, String, String), Totals> {
-        let Reply::Usage(today) = today else { panic!("no usage") };
-        let mut reports: Vec<Report> = self.days.values().flat_map(|sums| Book::reports(sums)).collect();
+    pub fn with_days(&self, today: AccountResponse) -> BTreeMap<(u64, String, String), Totals> {
+        let AccountResponse::Usage(today) = today else { panic!("no usage") };
+        let mut reports: Vec<UsageReport> =
+            self.days.values().flat_map(|sums| AccountLedger::usage_of_day(sums)).collect();
         reports.extend(today);
         let mut usage = BTreeMap::new();
         for report in reports {
@@ -98,4 +102,4 @@ impl Store {
     }
 }
 
-pub const USAGE: Order = Order::Usage { from: 0, to: u64::MAX };
+pub const USAGE: AccountCommand = AccountCommand::Usage { from: 0, to: u64::MAX };

@@ -15,21 +15,24 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use futures::executor::block_on;
-use llm_bridge::gateway::host::{Answer, Call, Gathered, Lost, Seat, Unread};
-use llm_bridge::gateway::{
-    Body, Bridge, Closing, End, Host, Lease, Opened, Receipt, Request, Reservation, Response, serve,
+use llm_bridge::gateway::platform::{
+    BodyError, CallError, GatheredBody, ObjectAddress, ProviderRequest, ProviderResponse,
 };
-use llm_bridge::ledger::directory::{self, Directory};
-use llm_bridge::ledger::{Book, Entry, Order, Reply, Row, Write};
+use llm_bridge::gateway::{
+    Body, Bridge, FinalCharge, LeaseRenewal, MemoryReservation, Opened, Platform, Request, RequestRecord, Response,
+    StreamEnd, serve,
+};
+use llm_bridge::ledger::registry::{self, KeyRegistry};
+use llm_bridge::ledger::{AccountCommand, AccountLedger, AccountResponse, AccountWrite, Receipt, ReceiptRow};
+use llm_bridge::reasoning_store;
 use llm_bridge::tokens::{Encoding, Vocabulary};
-use llm_bridge::vault;
 
 /// What the provider will say, piece by piece.
 #[derive(Clone, Default)]
 pub struct Script {
     pub status: u16,
     pub headers: Vec<(&'static str, &'static str)>,
-    pub pieces: Vec<Result<&'static str, Lost>>,
+    pub pieces: Vec<Result<&'static str, CallError>>,
 }
 
 impl Script {
@@ -37,7 +40,7 @@ impl Script {
         Self { status, headers: vec![("content-type", "application/json")], pieces: vec![Ok(body)] }
     }
 
-    pub fn stream(pieces: Vec<Result<&'static str, Lost>>) -> Self {
+    pub fn stream(pieces: Vec<Result<&'static str, CallError>>) -> Self {
         Self { status: 200, headers: vec![("content-type", "text/event-stream")], pieces }
     }
 }
@@ -46,18 +49,18 @@ impl Script {
 pub struct World {
     /// The next answers; none left means that nobody can be reached.
     pub scripts: RefCell<VecDeque<Script>>,
-    pub calls: RefCell<Vec<Call>>,
+    pub calls: RefCell<Vec<ProviderRequest>>,
     pub logs: RefCell<Vec<String>>,
-    pub receipts: RefCell<Vec<Receipt>>,
+    pub receipts: RefCell<Vec<RequestRecord>>,
     pub cancelled: Cell<bool>,
     /// By the account's name; what they write is forgotten.
-    pub books: RefCell<HashMap<String, Book>>,
+    pub books: RefCell<HashMap<String, AccountLedger>>,
     pub clock: Cell<u64>,
     /// What the books wrote of requests, oldest first.
-    pub rows: RefCell<HashMap<String, Vec<Row>>>,
-    pub directory: RefCell<Directory>,
+    pub rows: RefCell<HashMap<String, Vec<ReceiptRow>>>,
+    pub directory: RefCell<KeyRegistry>,
     /// What is kept for providers: by the account's name and the id of the call.
-    pub vault: RefCell<HashMap<(String, String), vault::Thing>>,
+    pub vault: RefCell<HashMap<(String, String), reasoning_store::SealedEntry>>,
     /// What becomes of the next orders.
     pub fates: RefCell<VecDeque<Fate>>,
     /// The objects that were called, in their order.
@@ -97,50 +100,51 @@ impl World {
         .await;
     }
 
-    fn obey(&self, account: &str, order: Order) -> Reply {
+    fn obey(&self, account: &str, order: AccountCommand) -> AccountResponse {
         let (mut books, mut rows) = (self.books.borrow_mut(), self.rows.borrow_mut());
         let rows = rows.entry(account.to_owned()).or_default();
-        if let Order::Entries { before, limit } = order {
+        if let AccountCommand::Entries { before, limit } = order {
             let numbered = rows.iter().flat_map(|row| {
                 let entries = row.read();
                 let first = row.number + 1 - entries.len() as u64;
                 (first..).zip(entries)
             });
-            let mut entries: Vec<(u64, Entry)> =
+            let mut entries: Vec<(u64, Receipt)> =
                 numbered.filter(|(number, _)| before.is_none_or(|before| *number < before)).collect();
             entries.reverse();
             entries.truncate(usize::try_from(limit).unwrap());
-            return Reply::Entries(entries);
+            return AccountResponse::Entries(entries);
         }
         let mut writes = Vec::new();
-        let reply = books.entry(account.to_owned()).or_default().obey(order, self.clock.get(), &mut writes);
+        let reply = books.entry(account.to_owned()).or_default().handle(order, self.clock.get(), &mut writes);
         rows.extend(writes.into_iter().filter_map(|write| match write {
-            Write::Entries(row) => Some(row),
+            AccountWrite::Entries(row) => Some(row),
             _ => None,
         }));
         reply
     }
 
-    fn keep(&self, account: &str, order: vault::Order) -> vault::Reply {
+    fn keep(&self, account: &str, order: reasoning_store::StoreCommand) -> reasoning_store::StoreResponse {
         let mut kept = self.vault.borrow_mut();
         let place = |id: String| (account.to_owned(), id);
         match order {
-            vault::Order::Keep { things, .. } => {
+            reasoning_store::StoreCommand::Keep { things, .. } => {
                 kept.extend(things.into_iter().map(|thing| (place(thing.id.clone()), thing)));
-                vault::Reply::Kept
+                reasoning_store::StoreResponse::Kept
             }
-            vault::Order::Recall(ids) => {
-                vault::Reply::Found(ids.into_iter().filter_map(|id| kept.get(&place(id)).cloned()).collect())
-            }
+            reasoning_store::StoreCommand::Recall(ids) => reasoning_store::StoreResponse::Found(
+                ids.into_iter().filter_map(|id| kept.get(&place(id)).cloned()).collect(),
+            ),
         }
     }
 
-    fn counts(&self, encoding: Encoding, texts: &[String]) -> Result<Vec<u64>, Lost> {
-        let vocabulary = self.vocabularies.iter().find(|known| known.encoding() == encoding).ok_or(Lost::Broken)?;
+    fn counts(&self, encoding: Encoding, texts: &[String]) -> Result<Vec<u64>, CallError> {
+        let vocabulary =
+            self.vocabularies.iter().find(|known| known.encoding() == encoding).ok_or(CallError::Broken)?;
         Ok(texts.iter().map(|text| vocabulary.count(text)).collect())
     }
 
-    pub fn call(&self) -> Call {
+    pub fn call(&self) -> ProviderRequest {
         self.calls.borrow().last().unwrap().clone()
     }
 
@@ -151,9 +155,9 @@ impl World {
     }
 }
 
-pub struct Said(Script, RefCell<VecDeque<Result<&'static str, Lost>>>);
+pub struct Said(Script, RefCell<VecDeque<Result<&'static str, CallError>>>);
 
-impl Answer for Said {
+impl ProviderResponse for Said {
     fn status(&self) -> u16 {
         self.0.status
     }
@@ -164,13 +168,13 @@ impl Answer for Said {
 }
 
 impl Said {
-    fn rest(&self) -> Result<Vec<u8>, Lost> {
-        let pieces: Result<Vec<&str>, Lost> = self.1.borrow_mut().drain(..).collect();
+    fn rest(&self) -> Result<Vec<u8>, CallError> {
+        let pieces: Result<Vec<&str>, CallError> = self.1.borrow_mut().drain(..).collect();
         pieces.map(|pieces| pieces.concat().into_bytes())
     }
 }
 
-impl Host for World {
+impl Platform for World {
     type Body = Vec<u8>;
     type Answer = Said;
     type Stream = Said;
@@ -180,7 +184,7 @@ impl Host for World {
         self.clock.get()
     }
 
-    fn dice(&self) -> u128 {
+    fn random_u128(&self) -> u128 {
         let rolled = self.rolled.get();
         self.rolled.set(rolled + 1);
         rolled.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).wrapping_add(7)
@@ -190,8 +194,14 @@ impl Host for World {
         self.logs.borrow_mut().push(line.to_owned());
     }
 
-    async fn read(&self, body: Vec<u8>, _: Option<usize>, limit: usize, _: &Reservation) -> Result<Vec<u8>, Unread> {
-        if body.len() > limit { Err(Unread::TooLarge) } else { Ok(body) }
+    async fn read(
+        &self,
+        body: Vec<u8>,
+        _: Option<usize>,
+        limit: usize,
+        _: &MemoryReservation,
+    ) -> Result<Vec<u8>, BodyError> {
+        if body.len() > limit { Err(BodyError::TooLarge) } else { Ok(body) }
     }
 
     async fn pause(&self, time: u64) {
@@ -206,37 +216,38 @@ impl Host for World {
 
     async fn discard(&self, _: Vec<u8>, _: usize) {}
 
-    async fn order(&self, seat: Seat<'_>, order: String) -> Result<String, Lost> {
+    async fn ask_object(&self, seat: ObjectAddress<'_>, order: String) -> Result<String, CallError> {
         self.called.borrow_mut().push(format!("{seat:?}"));
         self.pause().await;
         let fate = self.fates.borrow_mut().pop_front().unwrap_or(Fate::Fine);
         if fate == Fate::Lost {
-            return Err(Lost::Broken);
+            return Err(CallError::Broken);
         }
         let reply = match seat {
-            Seat::Account(name) => {
-                let reply = serde_json::from_str(&order).map_or(Reply::Confused, |order| self.obey(name, order));
+            ObjectAddress::Account(name) => {
+                let reply =
+                    serde_json::from_str(&order).map_or(AccountResponse::Confused, |order| self.obey(name, order));
                 serde_json::to_string(&reply).unwrap()
             }
-            Seat::Directory | Seat::Signing => {
+            ObjectAddress::Directory | ObjectAddress::Signing => {
                 let mut directory = self.directory.borrow_mut();
-                let reply = serde_json::from_str(&order).map_or(directory::Reply::Confused, |order| {
-                    directory.obey(order, self.clock.get(), &mut Vec::new())
+                let reply = serde_json::from_str(&order).map_or(registry::RegistryResponse::Confused, |order| {
+                    directory.handle(order, self.clock.get(), &mut Vec::new())
                 });
                 serde_json::to_string(&reply).unwrap()
             }
-            Seat::Vault(name) => {
+            ObjectAddress::Vault(name) => {
                 let reply = self.keep(name, serde_json::from_str(&order).unwrap());
                 serde_json::to_string(&reply).unwrap()
             }
         };
         self.pause().await;
-        if fate == Fate::Fine { Ok(reply) } else { Err(Lost::Broken) }
+        if fate == Fate::Fine { Ok(reply) } else { Err(CallError::Broken) }
     }
 
-    async fn send(&self, call: Call, _: u64, _: Option<Reservation>) -> Result<Said, Lost> {
+    async fn send(&self, call: ProviderRequest, _: u64, _: Option<MemoryReservation>) -> Result<Said, CallError> {
         self.calls.borrow_mut().push(call);
-        let script = self.scripts.borrow_mut().pop_front().ok_or(Lost::Broken)?;
+        let script = self.scripts.borrow_mut().pop_front().ok_or(CallError::Broken)?;
         let pieces = script.pieces.iter().copied().collect();
         Ok(Said(script, RefCell::new(pieces)))
     }
@@ -245,9 +256,9 @@ impl Host for World {
         false
     }
 
-    fn hold(&self, _: Lease) {}
+    fn hold(&self, _: LeaseRenewal) {}
 
-    fn settle(&self, mut closing: Closing) {
+    fn settle(&self, mut closing: FinalCharge) {
         if let Some((encoding, texts)) = closing.question()
             && let Ok(counts) = self.counts(encoding, &texts)
         {
@@ -256,7 +267,7 @@ impl Host for World {
         let receipt = closing.receipt();
         for (index, account) in receipt.permit.iter().flat_map(|permit| permit.accounts.iter().enumerate()) {
             let entry = receipt.permit.as_ref().map(|permit| receipt.entry(permit, index > 0)).unwrap();
-            self.obey(account, Order::Settle(vec![entry]));
+            self.obey(account, AccountCommand::Settle(vec![entry]));
         }
         self.receipts.borrow_mut().push(receipt.clone());
         self.logs.borrow_mut().extend(closing.line());
@@ -270,17 +281,23 @@ impl Host for World {
         answer
     }
 
-    async fn next(&self, stream: &Said, wait: u64) -> Result<Option<Vec<u8>>, Lost> {
+    async fn next(&self, stream: &Said, wait: u64) -> Result<Option<Vec<u8>>, CallError> {
         let next = stream.1.borrow_mut().pop_front();
-        if next == Some(Err(Lost::TimedOut)) {
+        if next == Some(Err(CallError::TimedOut)) {
             self.clock.set(self.clock.get() + wait);
         }
         next.transpose().map(|piece| piece.map(|piece| piece.as_bytes().to_vec()))
     }
 
-    async fn gather(&self, answer: Said, _: u64, most: usize, _: &Reservation) -> Result<Gathered<Self>, Lost> {
+    async fn gather(
+        &self,
+        answer: Said,
+        _: u64,
+        most: usize,
+        _: &MemoryReservation,
+    ) -> Result<GatheredBody<Self>, CallError> {
         let bytes = answer.rest()?;
-        Ok(if bytes.len() <= most { Gathered::Whole(bytes, Some(())) } else { Gathered::Long(answer, bytes) })
+        Ok(if bytes.len() <= most { GatheredBody::Whole(bytes, Some(())) } else { GatheredBody::Long(answer, bytes) })
     }
 
     async fn peek(&self, answer: Said, limit: usize, _: u64) -> Vec<u8> {
@@ -289,7 +306,7 @@ impl Host for World {
         bytes
     }
 
-    async fn count(&self, encoding: Encoding, texts: Vec<String>) -> Result<Vec<u64>, Lost> {
+    async fn count(&self, encoding: Encoding, texts: Vec<String>) -> Result<Vec<u64>, CallError> {
         self.counts(encoding, &texts)
     }
 }
@@ -335,7 +352,7 @@ pub async fn asking(bridge: &Opened, world: &World, line: &str, headers: &[(&str
         method,
         path,
         query,
-        host_name: "gateway.example",
+        hostname: "gateway.example",
         header: &header,
         body: body.as_bytes().to_vec(),
         caller: None,
@@ -352,12 +369,14 @@ fn finish(response: Response<World>, world: &World) -> Got {
         Body::Bytes(bytes) | Body::Buffer((), bytes) => bytes,
         Body::Overheard(stream, mut bytes, mut relay) => {
             let rest: Vec<_> = stream.1.borrow_mut().drain(..).collect();
-            let mut end = End::Closed;
+            let mut end = StreamEnd::Closed;
             for piece in rest {
                 match piece {
                     Ok(piece) => bytes.extend_from_slice(&relay.pass(piece.as_bytes(), world.now()).0),
-                    Err(Lost::TimedOut) => end = End::TimedOut,
-                    Err(Lost::Broken | Lost::Unbound | Lost::NoRoom | Lost::ClientLeft) => end = End::Broken,
+                    Err(CallError::TimedOut) => end = StreamEnd::TimedOut,
+                    Err(CallError::Broken | CallError::Unbound | CallError::NoRoom | CallError::ClientLeft) => {
+                        end = StreamEnd::Broken
+                    }
                 }
             }
             bytes.extend(relay.finish(end));
@@ -366,14 +385,14 @@ fn finish(response: Response<World>, world: &World) -> Got {
         }
         Body::Carried(_, head, mut transit) => {
             transit.pass(&head);
-            world.settle(transit.close(End::Closed, false, world.now()));
+            world.settle(transit.close(StreamEnd::Closed, false, world.now()));
             head
         }
         Body::Told(story, mut relay) => {
             let bytes: Vec<u8> = story.flat_map(|(_, frame)| frame).collect();
             relay.pass(&bytes, world.now());
-            relay.finish(End::Closed);
-            world.settle(relay.close(End::Closed, world.now()));
+            relay.finish(StreamEnd::Closed);
+            world.settle(relay.close(StreamEnd::Closed, world.now()));
             bytes
         }
     };

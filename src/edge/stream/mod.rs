@@ -16,13 +16,13 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, WritableStream, WritableStreamDefaultWriter};
 use worker::Delay;
 
-use native::Pumped;
+use native::PumpEnd;
 
 use super::body::PIECE;
-use super::host::{Edge, Incoming, log, now};
-use super::source::{Source, VIEW};
+use super::byte_source::{Source, VIEW};
+use super::platform::{Edge, Incoming, log, now};
 use crate::config::Millis;
-use crate::gateway::{End, Host as _, KEEP_ALIVE, Relay, Tick};
+use crate::gateway::{KEEP_ALIVE, Platform as _, StreamEnd, StreamRelay, TimerEvent};
 
 /// After a nap, what has come in the meantime comes within this time.
 const GRACE: Millis = 10;
@@ -34,7 +34,7 @@ const GRACE: Millis = 10;
 pub(super) fn overhear(
     incoming: Incoming,
     held: Vec<u8>,
-    relay: Relay,
+    relay: StreamRelay,
     writable: WritableStream,
     edge: &Edge,
 ) -> Result<(), JsValue> {
@@ -54,12 +54,12 @@ pub(super) fn overhear(
 }
 
 /// Ends a stream that no response could be made of: its provider is let go of, and it has its receipt.
-pub(super) fn abandon(mut relay: Relay, incoming: Option<Incoming>, edge: &Edge) {
+pub(super) fn abandon(mut relay: StreamRelay, incoming: Option<Incoming>, edge: &Edge) {
     if let Some(incoming) = incoming {
         edge.cancel(&incoming);
     }
-    relay.finish(End::Broken);
-    edge.settle(relay.close(End::Broken, now()));
+    relay.finish(StreamEnd::Broken);
+    edge.settle(relay.close(StreamEnd::Broken, now()));
 }
 
 /// Writes bytes, piece by piece.
@@ -89,14 +89,14 @@ enum Next {
     Bytes(Vec<u8>),
     Closed,
     Broken,
-    Tick(Tick),
+    Tick(TimerEvent),
     /// The client has left. It is told once.
     Left,
 }
 
 /// A provider's stream on its way to a client.
 struct Flow {
-    relay: Relay,
+    relay: StreamRelay,
     source: Source,
     /// Goes off when a clock may be due; every byte that comes only moves that further away.
     alarm: Option<Alarm>,
@@ -119,17 +119,17 @@ struct Flow {
 impl Flow {
     async fn run(mut self, held: Vec<u8>) {
         let end = self.flow(held).await;
-        if end == End::ClientLeft && self.relay.hears_out() {
+        if end == StreamEnd::ClientLeft && self.relay.hears_out() {
             self.hear_out().await;
         }
         let tail = self.relay.finish(end);
         self.keep().await;
-        if matches!(end, End::ClientLeft | End::TimedOut) {
+        if matches!(end, StreamEnd::ClientLeft | StreamEnd::TimedOut) {
             self.cancel.abort();
         }
         // The books are closed before the last words: a client may take them late, or never.
         self.host.settle(self.relay.close(end, now()));
-        if end != End::ClientLeft {
+        if end != StreamEnd::ClientLeft {
             self.ready.extend_from_slice(&tail);
             say(&self.host, self.pumping, &self.writable, &self.ready).await;
         } else if let Ok(writer) = self.writable.get_writer() {
@@ -140,8 +140,8 @@ impl Flow {
     }
 
     /// First what was held back; then by hand until the answer has begun; then natively, unless each piece has to be checked.
-    async fn flow(&mut self, held: Vec<u8>) -> End {
-        let Ok(writer) = self.writable.get_writer() else { return End::ClientLeft };
+    async fn flow(&mut self, held: Vec<u8>) -> StreamEnd {
+        let Ok(writer) = self.writable.get_writer() else { return StreamEnd::ClientLeft };
         if let Err(end) = self.send(&held, &writer).await {
             return end;
         }
@@ -152,17 +152,17 @@ impl Flow {
             return end;
         }
         match self.pump().await {
-            Pumped::End(end) => end,
-            Pumped::Silence => self.pass_after_silence().await,
+            PumpEnd::End(end) => end,
+            PumpEnd::Silence => self.pass_after_silence().await,
         }
     }
 
     /// Piece by piece; `None` once the answer has begun, unless it is to be passed to its end.
-    async fn pass(&mut self, writer: &WritableStreamDefaultWriter, to_the_end: bool) -> Option<End> {
+    async fn pass(&mut self, writer: &WritableStreamDefaultWriter, to_the_end: bool) -> Option<StreamEnd> {
         while to_the_end || !self.relay.has_begun() {
             if self.relay.is_done() {
                 self.cancel.abort();
-                return Some(End::Closed);
+                return Some(StreamEnd::Closed);
             }
             let sent = match self.next_in_pace().await {
                 None => self.release(writer).await,
@@ -177,12 +177,12 @@ impl Flow {
                         Ok(())
                     }
                 }
-                Some(Next::Tick(Tick::KeepAlive)) => self.send(KEEP_ALIVE, writer).await,
-                Some(Next::Tick(Tick::Nothing)) => Ok(()),
-                Some(Next::Tick(Tick::Over)) => Err(End::TimedOut),
-                Some(Next::Closed) => Err(End::Closed),
+                Some(Next::Tick(TimerEvent::KeepAlive)) => self.send(KEEP_ALIVE, writer).await,
+                Some(Next::Tick(TimerEvent::Nothing)) => Ok(()),
+                Some(Next::Tick(TimerEvent::Over)) => Err(StreamEnd::TimedOut),
+                Some(Next::Closed) => Err(StreamEnd::Closed),
                 Some(Next::Broken) => Err(self.broken()),
-                Some(Next::Left) => Err(End::ClientLeft),
+                Some(Next::Left) => Err(StreamEnd::ClientLeft),
             };
             if let Err(end) = sent {
                 return Some(end);
@@ -210,14 +210,14 @@ impl Flow {
     }
 
     /// Lets go of what waits.
-    async fn release(&mut self, writer: &WritableStreamDefaultWriter) -> Result<(), End> {
+    async fn release(&mut self, writer: &WritableStreamDefaultWriter) -> Result<(), StreamEnd> {
         self.due = None;
         let ready = std::mem::take(&mut self.ready);
         self.send(&ready, writer).await
     }
 
     /// Writes to the client. While it does not read, nothing is read of the provider either, and only the clock of the whole runs on.
-    async fn send(&mut self, bytes: &[u8], writer: &WritableStreamDefaultWriter) -> Result<(), End> {
+    async fn send(&mut self, bytes: &[u8], writer: &WritableStreamDefaultWriter) -> Result<(), StreamEnd> {
         if bytes.is_empty() {
             return Ok(());
         }
@@ -239,12 +239,12 @@ impl Flow {
             // The rest of an event that the client has in part goes before the last words.
             let rest = bytes.get(given.get()..).unwrap_or_default();
             self.ready.splice(..0, rest.iter().copied());
-            return Err(End::TimedOut);
+            return Err(StreamEnd::TimedOut);
         };
         let now = now();
         self.relay.blocked(now.saturating_sub(began));
         self.relay.sent(now);
-        written.map_err(|_| End::ClientLeft)
+        written.map_err(|_| StreamEnd::ClientLeft)
     }
 
     /// The client has left, but its answer is heard to the end, as long as a request may go on without its client.
@@ -256,8 +256,8 @@ impl Flow {
             let Either::Left((next, _)) = select(pin!(self.next()), &mut over).await else { return };
             match next {
                 Next::Bytes(bytes) => drop(pass(&mut self.relay, &bytes)),
-                Next::Tick(Tick::KeepAlive | Tick::Nothing) | Next::Left => {}
-                Next::Tick(Tick::Over) | Next::Closed | Next::Broken => return,
+                Next::Tick(TimerEvent::KeepAlive | TimerEvent::Nothing) | Next::Left => {}
+                Next::Tick(TimerEvent::Over) | Next::Closed | Next::Broken => return,
             }
         }
     }
@@ -300,8 +300,8 @@ impl Flow {
         }
     }
 
-    fn broken(&self) -> End {
-        if self.host.client_left() { End::ClientLeft } else { End::Broken }
+    fn broken(&self) -> StreamEnd {
+        if self.host.client_left() { StreamEnd::ClientLeft } else { StreamEnd::Broken }
     }
 }
 
@@ -317,7 +317,7 @@ async fn say(host: &Edge, pumping: Option<Fuse<JsFuture>>, writable: &WritableSt
 }
 
 /// What of these bytes may pass; they are heard, and logged if pieces are logged.
-pub(super) fn pass(relay: &mut Relay, bytes: &[u8]) -> Vec<u8> {
+pub(super) fn pass(relay: &mut StreamRelay, bytes: &[u8]) -> Vec<u8> {
     let (passed, line) = relay.pass(bytes, now());
     line.iter().for_each(|line| log(line));
     passed.into_owned()

@@ -10,10 +10,10 @@ use web_sys::AbortController;
 
 use super::{Flow, Next, alarm, pass};
 use crate::config::Millis;
-use crate::edge::host::now;
+use crate::edge::byte_source::VIEW;
 use crate::edge::js;
-use crate::edge::source::VIEW;
-use crate::gateway::{End, KEEP_ALIVE, Tick};
+use crate::edge::platform::now;
+use crate::gateway::{KEEP_ALIVE, StreamEnd, TimerEvent};
 
 /// The copy is read this often, or more often where a clock is short; in between, bytes pass without waking anybody.
 const NAP: Millis = 1_000;
@@ -23,17 +23,17 @@ const REST: Millis = 1_000;
 const REST_AFTER_BREAK: Millis = 20;
 
 /// How a native flow ended.
-pub(super) enum Pumped {
+pub(super) enum PumpEnd {
     /// With the stream.
-    End(End),
+    End(StreamEnd),
     /// We broke in, because nothing flowed for long.
     Silence,
 }
 
 impl Flow {
     /// The runtime pumps; we read a copy now and then.
-    pub(super) async fn pump(&mut self) -> Pumped {
-        let Ok((pumped, stop)) = self.split() else { return Pumped::End(End::Broken) };
+    pub(super) async fn pump(&mut self) -> PumpEnd {
+        let Ok((pumped, stop)) = self.split() else { return PumpEnd::End(StreamEnd::Broken) };
         let mut pumped = pumped.fuse();
         loop {
             let next = match select(&mut pumped, pin!(self.next())).await {
@@ -41,7 +41,7 @@ impl Flow {
                 Either::Right((next, _)) => Ok(next),
             };
             let nap = match next {
-                Err(pumped) => return Pumped::End(self.pumped(pumped.is_ok()).await),
+                Err(pumped) => return PumpEnd::End(self.pumped(pumped.is_ok()).await),
                 Ok(Next::Bytes(bytes)) => {
                     pass(&mut self.relay, &bytes);
                     self.relay.sent(now());
@@ -50,27 +50,27 @@ impl Flow {
                 }
                 Ok(Next::Closed | Next::Broken) => {
                     return match self.hand_over(&mut pumped).await {
-                        Some(whole) => Pumped::End(self.pumped(whole).await),
+                        Some(whole) => PumpEnd::End(self.pumped(whole).await),
                         None => self.stuck(pumped),
                     };
                 }
-                Ok(Next::Tick(Tick::Nothing)) => 0,
-                Ok(Next::Tick(Tick::KeepAlive)) => {
+                Ok(Next::Tick(TimerEvent::Nothing)) => 0,
+                Ok(Next::Tick(TimerEvent::KeepAlive)) => {
                     stop.abort();
                     let handed = self.hand_over(&mut pumped).await;
-                    return if handed.is_some() { Pumped::Silence } else { self.stuck(pumped) };
+                    return if handed.is_some() { PumpEnd::Silence } else { self.stuck(pumped) };
                 }
-                Ok(Next::Tick(Tick::Over)) => return self.stuck(pumped),
+                Ok(Next::Tick(TimerEvent::Over)) => return self.stuck(pumped),
                 Ok(Next::Left) => {
                     stop.abort();
-                    return Pumped::End(self.pumped(false).await);
+                    return PumpEnd::End(self.pumped(false).await);
                 }
             };
             self.fresh = nap == 0;
             if nap > 0
                 && let Either::Left((whole, _)) = select(&mut pumped, alarm(nap)).await
             {
-                return Pumped::End(self.pumped(whole.is_ok()).await);
+                return PumpEnd::End(self.pumped(whole.is_ok()).await);
             }
         }
     }
@@ -87,9 +87,9 @@ impl Flow {
     }
 
     /// Time is up while the pump still holds something.
-    fn stuck(&mut self, pumped: Fuse<JsFuture>) -> Pumped {
+    fn stuck(&mut self, pumped: Fuse<JsFuture>) -> PumpEnd {
         self.pumping = Some(pumped);
-        Pumped::End(End::TimedOut)
+        PumpEnd::End(StreamEnd::TimedOut)
     }
 
     /// Sets the pump going, and turns to the copy.
@@ -100,10 +100,10 @@ impl Flow {
     }
 
     /// The pump has come to its end: what is left of the copy is heard.
-    async fn pumped(&mut self, whole: bool) -> End {
+    async fn pumped(&mut self, whole: bool) -> StreamEnd {
         let patience = if whole { REST } else { REST_AFTER_BREAK };
-        let end = if whole { End::Closed } else { self.broken() };
-        if end == End::ClientLeft && self.relay.hears_out() {
+        let end = if whole { StreamEnd::Closed } else { self.broken() };
+        if end == StreamEnd::ClientLeft && self.relay.hears_out() {
             return end;
         }
         while let Either::Right((Ok(Some(bytes)), _)) = select(alarm(patience), pin!(self.source.next())).await {
@@ -113,13 +113,13 @@ impl Flow {
     }
 
     /// The pump was stopped while nothing flowed; the copy, which had been read to the same place, is the stream from here on.
-    pub(super) async fn pass_after_silence(&mut self) -> End {
-        let Ok(writer) = self.writable.get_writer() else { return End::ClientLeft };
+    pub(super) async fn pass_after_silence(&mut self) -> StreamEnd {
+        let Ok(writer) = self.writable.get_writer() else { return StreamEnd::ClientLeft };
         if let Err(end) = self.send(KEEP_ALIVE, &writer).await {
             return end;
         }
         let end = self.pass(&writer, true).await;
         writer.release_lock();
-        end.unwrap_or(End::Closed)
+        end.unwrap_or(StreamEnd::Closed)
     }
 }

@@ -3,7 +3,7 @@
 use super::query::{Query, invalid};
 use super::{receipts, table, usage};
 use crate::error::{Error, Result};
-use crate::gateway::host::Host;
+use crate::gateway::platform::Platform;
 use crate::gateway::{Body, Bridge, Response};
 
 /// Parameters of the sums.
@@ -22,7 +22,7 @@ enum Format {
 ///
 /// # Errors
 /// 400 naming the parameter at fault, 404 if there is no such key.
-pub async fn receipts<H: Host>(bridge: &Bridge, host: &H, query: &Query) -> Result<Response<H>> {
+pub async fn receipts<H: Platform>(bridge: &Bridge, host: &H, query: &Query) -> Result<Response<H>> {
     let format = Format::read(query)?;
     let key = query.text("key").ok_or_else(|| {
         Error::caller(400, "missing_required_parameter", "`key` is required: the id of a key.").at("key")
@@ -43,7 +43,7 @@ pub async fn receipts<H: Host>(bridge: &Bridge, host: &H, query: &Query) -> Resu
 ///
 /// # Errors
 /// 400 naming the parameter at fault, 404 if there is no such key.
-pub async fn usage<H: Host>(bridge: &Bridge, host: &H, query: &Query) -> Result<Response<H>> {
+pub async fn usage<H: Platform>(bridge: &Bridge, host: &H, query: &Query) -> Result<Response<H>> {
     let format = Format::read(query)?;
     let answer = usage::ask(bridge, host, query).await?;
     let mut text = String::new();
@@ -72,7 +72,7 @@ impl Format {
         }
     }
 
-    fn file<H: Host>(self, name: &str, text: String, next: Option<(&'static str, String)>) -> Response<H> {
+    fn file<H: Platform>(self, name: &str, text: String, next: Option<(&'static str, String)>) -> Response<H> {
         let (kind, ending) = match self {
             Self::Ndjson => ("application/x-ndjson", "ndjson"),
             Self::Csv => ("text/csv; charset=utf-8; header=present", "csv"),

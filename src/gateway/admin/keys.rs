@@ -7,14 +7,14 @@ use serde_json::{Map, Value};
 
 use super::json;
 use super::query::Query;
-use crate::adapters::openai::inbound;
 use crate::config::{Millis, Nanos, OnDisconnect};
 use crate::error::{Error, Result};
-use crate::gateway::host::{Host, Lost, Seat};
-use crate::gateway::{Bridge, Response, permit};
-use crate::ledger::directory::{Order, Refusal, Reply};
+use crate::formats::openai::inbound;
+use crate::gateway::platform::{CallError, ObjectAddress, Platform};
+use crate::gateway::{Bridge, Response, admission};
+use crate::ledger::registry::{RegistryCommand, RegistryRefusal, RegistryResponse};
 use crate::ledger::secret::version_of;
-use crate::ledger::{Record, Secret, form, id_of, secret, signing};
+use crate::ledger::{ApiKey, KeySecret, id_of, key_schema, secret, signing};
 use crate::wire::date::write_time;
 use crate::wire::json::Document;
 
@@ -77,7 +77,7 @@ struct Deleted<'a> {
     deleted: bool,
 }
 
-fn view(record: &Record, now: Millis) -> View<'_> {
+fn view(record: &ApiKey, now: Millis) -> View<'_> {
     let terms = &record.terms;
     View {
         object: "key",
@@ -102,7 +102,7 @@ fn view(record: &Record, now: Millis) -> View<'_> {
         budget: terms.budget.map(|budget| Budget {
             amount_nanos: budget.nanos,
             fit: budget.fit,
-            per: form::period(budget.per),
+            per: key_schema::period(budget.per),
         }),
         parent: record.parent(),
         created: None,
@@ -114,17 +114,17 @@ fn view(record: &Record, now: Millis) -> View<'_> {
 ///
 /// # Errors
 /// 400 for a wish that cannot be read, 409 for an id that is taken, 503 if it is to be tried again.
-pub async fn create<H: Host>(bridge: &Bridge, host: &H, body: &[u8]) -> Result<Response<H>> {
-    let mut record = form::read(wish(body)?)?;
+pub async fn create<H: Platform>(bridge: &Bridge, host: &H, body: &[u8]) -> Result<Response<H>> {
+    let mut record = key_schema::read(wish(body)?)?;
     if record.id.is_empty() {
-        record.id = secret::make_id(host.dice());
+        record.id = secret::make_id(host.random_u128());
     }
     let secret = make_secret(bridge, host, &record.id).await?;
     record.take(&secret);
     let id = record.id.clone();
-    match ask(host, &id, Order::Create(Box::new(record))).await? {
-        Reply::Record(record) => show_secret(bridge, host, 201, *record, &secret).await,
-        Reply::Known(record) => Ok(json(200, &View { created: Some(false), ..view(&record, host.now()) })),
+    match ask(host, &id, RegistryCommand::Create(Box::new(record))).await? {
+        RegistryResponse::Record(record) => show_secret(bridge, host, 201, *record, &secret).await,
+        RegistryResponse::Known(record) => Ok(json(200, &View { created: Some(false), ..view(&record, host.now()) })),
         _ => Err(unreachable()),
     }
 }
@@ -133,9 +133,9 @@ pub async fn create<H: Host>(bridge: &Bridge, host: &H, body: &[u8]) -> Result<R
 ///
 /// # Errors
 /// 404 if there is none of this id.
-pub async fn read<H: Host>(host: &H, id: &str) -> Result<Response<H>> {
+pub async fn read<H: Platform>(host: &H, id: &str) -> Result<Response<H>> {
     let id = id_of(id);
-    let record = expect(ask(host, id, Order::Read(id.to_owned())).await?)?;
+    let record = expect(ask(host, id, RegistryCommand::Read(id.to_owned())).await?)?;
     Ok(json(200, &view(&record, host.now())))
 }
 
@@ -143,7 +143,7 @@ pub async fn read<H: Host>(host: &H, id: &str) -> Result<Response<H>> {
 ///
 /// # Errors
 /// 400 for a page that cannot be.
-pub async fn list<H: Host>(host: &H, query: &Query) -> Result<Response<H>> {
+pub async fn list<H: Platform>(host: &H, query: &Query) -> Result<Response<H>> {
     let limit = query.count("limit", MOST)?.unwrap_or(PAGE);
     let (records, more) = page(host, query.text("after"), limit, false).await?;
     let next_after = records.last().filter(|_| more).map(|record| record.id.as_str());
@@ -155,12 +155,17 @@ pub async fn list<H: Host>(host: &H, query: &Query) -> Result<Response<H>> {
 ///
 /// # Errors
 /// 400 if there is no such key.
-pub async fn page<H: Host>(host: &H, after: Option<&str>, limit: u64, removed: bool) -> Result<(Vec<Record>, bool)> {
+pub async fn page<H: Platform>(
+    host: &H,
+    after: Option<&str>,
+    limit: u64,
+    removed: bool,
+) -> Result<(Vec<ApiKey>, bool)> {
     let after = after.map(|id| id_of(id).to_owned());
-    let order = Order::List { after, limit: usize::try_from(limit).unwrap_or(usize::MAX), removed };
+    let order = RegistryCommand::List { after, limit: usize::try_from(limit).unwrap_or(usize::MAX), removed };
     match send(host, &order).await? {
-        Reply::Page { records, more } => Ok((records, more)),
-        Reply::Refused(Refusal::Unknown) => {
+        RegistryResponse::Page { records, more } => Ok((records, more)),
+        RegistryResponse::Refused(RegistryRefusal::Unknown) => {
             let message = "`after` must be the id of a key. If it was there once, begin with the first page.";
             Err(Error::caller(400, "invalid_value", message).at("after"))
         }
@@ -172,17 +177,17 @@ pub async fn page<H: Host>(host: &H, after: Option<&str>, limit: u64, removed: b
 ///
 /// # Errors
 /// 404 if not.
-pub async fn must_exist<H: Host>(host: &H, id: &str) -> Result<()> {
-    expect(ask(host, id, Order::Read(id.to_owned())).await?).map(drop)
+pub async fn must_exist<H: Platform>(host: &H, id: &str) -> Result<()> {
+    expect(ask(host, id, RegistryCommand::Read(id.to_owned())).await?).map(drop)
 }
 
 /// Changes fields of a key.
 ///
 /// # Errors
 /// 400 for a wish that cannot be read, 404 if there is no such key.
-pub async fn edit<H: Host>(bridge: &Bridge, host: &H, id: &str, body: &[u8]) -> Result<Response<H>> {
+pub async fn edit<H: Platform>(bridge: &Bridge, host: &H, id: &str, body: &[u8]) -> Result<Response<H>> {
     let wish = wish(body)?;
-    form::change(&mut Record::default(), &wish)?;
+    key_schema::apply_patch(&mut ApiKey::default(), &wish)?;
     changed(bridge, host, id, wish).await
 }
 
@@ -190,12 +195,12 @@ pub async fn edit<H: Host>(bridge: &Bridge, host: &H, id: &str, body: &[u8]) -> 
 ///
 /// # Errors
 /// 404 if there is no such key.
-pub async fn switch<H: Host>(bridge: &Bridge, host: &H, id: &str, on: bool) -> Result<Response<H>> {
+pub async fn switch<H: Platform>(bridge: &Bridge, host: &H, id: &str, on: bool) -> Result<Response<H>> {
     changed(bridge, host, id, Map::from_iter([("enabled".to_owned(), on.into())])).await
 }
 
-async fn changed<H: Host>(bridge: &Bridge, host: &H, id: &str, wish: Map<String, Value>) -> Result<Response<H>> {
-    let record = expect(ask(host, id_of(id), Order::edit(id, wish)).await?)?;
+async fn changed<H: Platform>(bridge: &Bridge, host: &H, id: &str, wish: Map<String, Value>) -> Result<Response<H>> {
+    let record = expect(ask(host, id_of(id), RegistryCommand::edit(id, wish)).await?)?;
     let record = post(bridge, host, record).await?;
     Ok(json(200, &view(&record, host.now())))
 }
@@ -204,10 +209,10 @@ async fn changed<H: Host>(bridge: &Bridge, host: &H, id: &str, wish: Map<String,
 ///
 /// # Errors
 /// 404 if there is no such key.
-pub async fn rotate<H: Host>(bridge: &Bridge, host: &H, id: &str) -> Result<Response<H>> {
+pub async fn rotate<H: Platform>(bridge: &Bridge, host: &H, id: &str) -> Result<Response<H>> {
     let id = id_of(id);
     let secret = make_secret(bridge, host, id).await?;
-    let record = expect(ask(host, id, Order::rotate(id, &secret)).await?)?;
+    let record = expect(ask(host, id, RegistryCommand::rotate(id, &secret)).await?)?;
     show_secret(bridge, host, 200, record, &secret).await
 }
 
@@ -215,14 +220,14 @@ pub async fn rotate<H: Host>(bridge: &Bridge, host: &H, id: &str) -> Result<Resp
 ///
 /// # Errors
 /// 404 if there is no such key, 409 if others have it as their parent.
-pub async fn delete<H: Host>(bridge: &Bridge, host: &H, id: &str) -> Result<Response<H>> {
+pub async fn delete<H: Platform>(bridge: &Bridge, host: &H, id: &str) -> Result<Response<H>> {
     let id = id_of(id);
-    let record = expect(ask(host, id, Order::Retire(id.to_owned())).await?)?;
+    let record = expect(ask(host, id, RegistryCommand::Retire(id.to_owned())).await?)?;
     post(bridge, host, record).await?;
-    match ask(host, id, Order::Remove(id.to_owned())).await? {
-        Reply::Removed => Ok(json(200, &Deleted { object: "key", id, deleted: true })),
+    match ask(host, id, RegistryCommand::Remove(id.to_owned())).await? {
+        RegistryResponse::Removed => Ok(json(200, &Deleted { object: "key", id, deleted: true })),
         // It was not on its way out any more: others brought its removal to an end, and made it anew.
-        Reply::Confused => {
+        RegistryResponse::Confused => {
             let message = "Other requests removed this key and made a new one of its id at the same time.";
             Err(Error::caller(409, "conflict", message))
         }
@@ -231,20 +236,22 @@ pub async fn delete<H: Host>(bridge: &Bridge, host: &H, id: &str) -> Result<Resp
 }
 
 /// A new text for a key, signed with the newest version of the secret as the directory has it at this moment.
-async fn make_secret<H: Host>(bridge: &Bridge, host: &H, id: &str) -> Result<Secret> {
-    let bits = signing::bits([host.dice(), host.dice()]);
-    let Reply::Signing(signing) = send(host, &Order::Signing(Some(bits))).await? else { return Err(unreachable()) };
-    let secret = signing.current().map(|signer| Secret::make(id, [host.dice(), host.dice()], signer));
+async fn make_secret<H: Platform>(bridge: &Bridge, host: &H, id: &str) -> Result<KeySecret> {
+    let bits = signing::bits([host.random_u128(), host.random_u128()]);
+    let RegistryResponse::Signing(signing) = send(host, &RegistryCommand::Signing(Some(bits))).await? else {
+        return Err(unreachable());
+    };
+    let secret = signing.current().map(|signer| KeySecret::make(id, [host.random_u128(), host.random_u128()], signer));
     bridge.keyring.learn(signing, host.now());
     secret.ok_or_else(unreachable)
 }
 
-async fn show_secret<H: Host>(
+async fn show_secret<H: Platform>(
     bridge: &Bridge,
     host: &H,
     status: u16,
-    record: Record,
-    secret: &Secret,
+    record: ApiKey,
+    secret: &KeySecret,
 ) -> Result<Response<H>> {
     let record = post(bridge, host, record).await?;
     if record.hash != secret.hash() {
@@ -256,20 +263,20 @@ async fn show_secret<H: Host>(
 }
 
 /// Tells a key's account what it may do, until it knows the newest.
-async fn post<H: Host>(bridge: &Bridge, host: &H, mut record: Record) -> Result<Record> {
+async fn post<H: Platform>(bridge: &Bridge, host: &H, mut record: ApiKey) -> Result<ApiKey> {
     for _ in 0..TRIES {
-        permit::order(host, &record.account(), &record.order()).await?;
+        admission::order(host, &record.account(), &record.order()).await?;
         // Elsewhere, what was heard of the key before holds for some seconds.
         bridge.known.forget(&record.hash);
-        let posted = Order::Posted { id: record.id.clone(), version: record.updated_at };
+        let posted = RegistryCommand::Posted { id: record.id.clone(), version: record.updated_at };
         match send(host, &posted).await? {
-            Reply::Record(newest) if newest.updated_at == record.updated_at => return Ok(*newest),
-            Reply::Record(newest) => record = *newest,
-            Reply::Refused(Refusal::Unknown) => {
+            RegistryResponse::Record(newest) if newest.updated_at == record.updated_at => return Ok(*newest),
+            RegistryResponse::Record(newest) => record = *newest,
+            RegistryResponse::Refused(RegistryRefusal::Unknown) => {
                 // It was removed meanwhile: what was just told must not outlive it.
                 record.leaving = true;
-                permit::order(host, &record.account(), &record.order()).await?;
-                return Err(refuse(Refusal::Unknown, &record.id));
+                admission::order(host, &record.account(), &record.order()).await?;
+                return Err(refuse(RegistryRefusal::Unknown, &record.id));
             }
             _ => return Err(unreachable()),
         }
@@ -277,25 +284,25 @@ async fn post<H: Host>(bridge: &Bridge, host: &H, mut record: Record) -> Result<
     Err(unreachable())
 }
 
-fn expect(reply: Reply) -> Result<Record> {
+fn expect(reply: RegistryResponse) -> Result<ApiKey> {
     match reply {
-        Reply::Record(record) => Ok(*record),
+        RegistryResponse::Record(record) => Ok(*record),
         _ => Err(unreachable()),
     }
 }
 
-pub(super) async fn ask<H: Host>(host: &H, id: &str, order: Order) -> Result<Reply> {
+pub(super) async fn ask<H: Platform>(host: &H, id: &str, order: RegistryCommand) -> Result<RegistryResponse> {
     match send(host, &order).await? {
-        Reply::Refused(refusal) => Err(refuse(refusal, id)),
+        RegistryResponse::Refused(refusal) => Err(refuse(refusal, id)),
         reply => Ok(reply),
     }
 }
 
-async fn send<H: Host>(host: &H, order: &Order) -> Result<Reply> {
+async fn send<H: Platform>(host: &H, order: &RegistryCommand) -> Result<RegistryResponse> {
     let order = serde_json::to_string(order).map_err(|_| unreachable())?;
-    let reply = host.order(Seat::Directory, order).await.map_err(|lost| match lost {
-        Lost::Unbound => unbound(),
-        Lost::Broken | Lost::TimedOut | Lost::NoRoom | Lost::ClientLeft => unreachable(),
+    let reply = host.ask_object(ObjectAddress::Directory, order).await.map_err(|lost| match lost {
+        CallError::Unbound => unbound(),
+        CallError::Broken | CallError::TimedOut | CallError::NoRoom | CallError::ClientLeft => unreachable(),
     })?;
     serde_json::from_str(&reply).map_err(|_| unreachable())
 }
@@ -310,37 +317,37 @@ pub(super) fn unreachable() -> Error {
     Error::gateway(503, "directory_unavailable", message).with_header("retry-after", "1")
 }
 
-fn refuse(refusal: Refusal, id: &str) -> Error {
+fn refuse(refusal: RegistryRefusal, id: &str) -> Error {
     let shown: String = id.chars().take(64).collect();
     let parent = |rule: &str| Error::caller(400, "invalid_value", format!("`parent` {rule}.")).at("parent");
     match refusal {
-        Refusal::Unknown => Error::caller(404, "key_not_found", format!("There is no key `{shown}`.")),
-        Refusal::Taken => {
+        RegistryRefusal::Unknown => Error::caller(404, "key_not_found", format!("There is no key `{shown}`.")),
+        RegistryRefusal::Taken => {
             let message = format!("There is a key `{shown}` already, and it was made with other fields.");
             Error::caller(409, "key_exists", message).at("id")
         }
-        Refusal::Leaving => {
+        RegistryRefusal::Leaving => {
             let message = format!("The key `{shown}` is being deleted. Repeat its deletion to bring that to an end.");
             Error::caller(409, "key_being_deleted", message)
         }
-        Refusal::Full => Error::caller(409, "too_many_keys", "There are 10000 keys; delete some first."),
-        Refusal::Members(count) => {
+        RegistryRefusal::Full => Error::caller(409, "too_many_keys", "There are 10000 keys; delete some first."),
+        RegistryRefusal::Members(count) => {
             let message = format!("The key `{shown}` is the parent of {count} others. Delete or move them first.");
             Error::caller(409, "key_has_members", message)
         }
-        Refusal::NoParent => parent("must be the id of a key that exists"),
-        Refusal::OwnParent => parent("must be another key"),
-        Refusal::Grandparent => parent("must be a key that has no parent itself"),
-        Refusal::ParentOfOthers => parent("cannot be set: this key is the parent of others"),
-        Refusal::Outdated => {
+        RegistryRefusal::NoParent => parent("must be the id of a key that exists"),
+        RegistryRefusal::OwnParent => parent("must be another key"),
+        RegistryRefusal::Grandparent => parent("must be a key that has no parent itself"),
+        RegistryRefusal::ParentOfOthers => parent("cannot be set: this key is the parent of others"),
+        RegistryRefusal::Outdated => {
             let message = "The secret that signs keys was changed at the same time. Repeat the request.";
             Error::caller(409, "conflict", message)
         }
-        Refusal::VersionsFull => {
+        RegistryRefusal::VersionsFull => {
             let message = "Two versions of the secret that signs keys are valid already; end one of them first.";
             Error::caller(409, "too_many_signing_secrets", message)
         }
-        Refusal::OnlyVersion => {
+        RegistryRefusal::OnlyVersion => {
             let message = "This is the only version of the secret that signs keys that is valid; make a new one first.";
             Error::caller(409, "last_signing_secret", message)
         }
@@ -350,13 +357,13 @@ fn refuse(refusal: Refusal, id: &str) -> Error {
 /// The body's object, each field once.
 fn wish(body: &[u8]) -> Result<Map<String, Value>> {
     let document = Document::read(body).map_err(inbound::refuse)?;
-    let fields: Vec<&str> = form::fields().collect();
+    let fields: Vec<&str> = key_schema::fields().collect();
     if let Some(name) = document.repeated(&fields) {
         let message = format!("`{name}` stands in the body more than once.");
         return Err(Error::caller(400, "duplicate_key", message).at(name.to_owned()));
     }
     let budget = document.value("budget").and_then(|budget| Document::read(budget.as_bytes()).ok());
-    if let Some(name) = budget.and_then(|budget| budget.repeated(form::BUDGET)) {
+    if let Some(name) = budget.and_then(|budget| budget.repeated(key_schema::BUDGET)) {
         let message = format!("`budget.{name}` stands in the body more than once.");
         return Err(Error::caller(400, "duplicate_key", message).at(format!("budget.{name}")));
     }

@@ -11,8 +11,8 @@ pub(super) mod usage;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::gateway::host::Host;
-use crate::gateway::{Body, Bridge, Receipt, Request, Response, cors, read_body};
+use crate::gateway::platform::Platform;
+use crate::gateway::{Body, Bridge, Request, RequestRecord, Response, cors, read_body};
 use crate::policy::auth;
 use query::Query;
 
@@ -78,11 +78,11 @@ pub(super) fn owns(path: &str) -> bool {
 }
 
 /// One request to the admin API.
-pub(super) async fn serve<H: Host>(
+pub(super) async fn serve<H: Platform>(
     bridge: &Bridge,
     host: &H,
     request: Request<'_, H>,
-    receipt: &mut Receipt,
+    receipt: &mut RequestRecord,
 ) -> Result<Response<H>> {
     let (route, id) = find(request.path).ok_or_else(|| {
         let message = format!("Unknown URL: the admin API has no such path. {ROOT}/openapi.json lists all.");
@@ -101,7 +101,7 @@ pub(super) async fn serve<H: Host>(
     act(bridge, host, request, *action, id).await
 }
 
-async fn act<H: Host>(
+async fn act<H: Platform>(
     bridge: &Bridge,
     host: &H,
     request: Request<'_, H>,
@@ -132,7 +132,7 @@ async fn act<H: Host>(
 }
 
 /// The id of the admin key that was shown.
-fn admit<H: Host>(bridge: &Bridge, request: &Request<'_, H>) -> Result<String> {
+fn admit<H: Platform>(bridge: &Bridge, request: &Request<'_, H>) -> Result<String> {
     if bridge.admin.is_empty() {
         let message = format!(
             "This gateway has no admin keys, so its admin API is closed. Its operator opens it by setting {VARIABLE} (in .dev.vars, or by `wrangler secret put {VARIABLE}`)."
@@ -140,7 +140,7 @@ fn admit<H: Host>(bridge: &Bridge, request: &Request<'_, H>) -> Result<String> {
         return Err(unauthorized(message));
     }
     let presented = auth::presented(request.header);
-    match bridge.admin.admit(presented.as_deref()) {
+    match bridge.admin.authenticate(presented.as_deref()) {
         Ok(caller) => Ok(caller.key_id),
         Err(_) if presented.is_some() => {
             Err(unauthorized(format!("The key given is not an admin key: it is not one of {VARIABLE}.")))
@@ -176,7 +176,7 @@ fn allow(route: &Route) -> String {
     methods.join(", ")
 }
 
-fn json<H: Host>(status: u16, body: &impl Serialize) -> Response<H> {
+fn json<H: Platform>(status: u16, body: &impl Serialize) -> Response<H> {
     Response::json(status, Body::Bytes(serde_json::to_vec(body).unwrap_or_default()))
 }
 

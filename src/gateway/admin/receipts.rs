@@ -6,9 +6,9 @@ use super::query::{Query, invalid};
 use super::{json, keys};
 use crate::config::{Auth, Millis, Nanos};
 use crate::error::{Error, Result};
-use crate::gateway::host::Host;
-use crate::gateway::{Bridge, Response, permit};
-use crate::ledger::{self, Entry, Order, Reply, id_of, secret};
+use crate::gateway::platform::Platform;
+use crate::gateway::{Bridge, Response, admission};
+use crate::ledger::{self, AccountCommand, AccountResponse, Receipt, id_of, secret};
 use crate::wire::date::write_time;
 
 /// Receipts on one page.
@@ -57,9 +57,9 @@ struct Page<'a> {
     next_before: Option<u64>,
 }
 
-impl From<&ledger::Tokens> for Tokens {
-    fn from(tokens: &ledger::Tokens) -> Self {
-        let ledger::Tokens { fresh, cache_read, cache_write, cache_write_1h, output, reasoning } = *tokens;
+impl From<&ledger::TokenCounts> for Tokens {
+    fn from(tokens: &ledger::TokenCounts) -> Self {
+        let ledger::TokenCounts { fresh, cache_read, cache_write, cache_write_1h, output, reasoning } = *tokens;
         let prompt = fresh.saturating_add(cache_read).saturating_add(cache_write);
         Self { prompt, fresh, cache_read, cache_write, cache_write_1h, completion: output, reasoning }
     }
@@ -86,7 +86,7 @@ impl Tokens {
 }
 
 /// A receipt and its number in its account's books.
-pub fn view((number, entry): &(u64, Entry)) -> View<'_> {
+pub fn view((number, entry): &(u64, Receipt)) -> View<'_> {
     View {
         number: *number,
         id: &entry.id,
@@ -135,7 +135,7 @@ impl View<'_> {
 ///
 /// # Errors
 /// 400 for a page that cannot be, 404 if there is no such key and never was.
-pub async fn list<H: Host>(bridge: &Bridge, host: &H, id: &str, query: &Query) -> Result<Response<H>> {
+pub async fn list<H: Platform>(bridge: &Bridge, host: &H, id: &str, query: &Query) -> Result<Response<H>> {
     let account = account(id)?;
     let (entries, next_before) = page(bridge, host, &account, query, PAGE).await?;
     let data = entries.iter().map(view).collect();
@@ -146,17 +146,17 @@ pub async fn list<H: Host>(bridge: &Bridge, host: &H, id: &str, query: &Query) -
 ///
 /// # Errors
 /// As [`list`].
-pub async fn page<H: Host>(
+pub async fn page<H: Platform>(
     bridge: &Bridge,
     host: &H,
     account: &str,
     query: &Query,
     usual: u64,
-) -> Result<(Vec<(u64, Entry)>, Option<u64>)> {
+) -> Result<(Vec<(u64, Receipt)>, Option<u64>)> {
     let limit = query.count("limit", MOST)?.unwrap_or(usual);
     let before = query.count("before", (1 << 53) - 1)?;
-    let Reply::Entries(mut entries) =
-        permit::order(host, account, &Order::Entries { before, limit: limit + 1 }).await?
+    let AccountResponse::Entries(mut entries) =
+        admission::order(host, account, &AccountCommand::Entries { before, limit: limit + 1 }).await?
     else {
         return Err(Error::gateway(503, "accounts_unavailable", "The books of this key gave no receipts."));
     };
@@ -189,7 +189,7 @@ pub fn account(name: &str) -> Result<String> {
 ///
 /// # Errors
 /// 404 if not.
-pub async fn must_exist<H: Host>(bridge: &Bridge, host: &H, account: &str) -> Result<()> {
+pub async fn must_exist<H: Platform>(bridge: &Bridge, host: &H, account: &str) -> Result<()> {
     if let Some(id) = account.strip_prefix("vk_") {
         return keys::must_exist(host, id).await;
     }

@@ -5,9 +5,9 @@ use serde::Serialize;
 use super::json;
 use super::keys::{ask, unreachable};
 use crate::error::{Error, Result};
-use crate::gateway::host::Host;
+use crate::gateway::platform::Platform;
 use crate::gateway::{Bridge, Response};
-use crate::ledger::directory::{Order, Reply, Version};
+use crate::ledger::registry::{RegistryCommand, RegistryResponse, SigningVersion};
 use crate::ledger::signing::bits;
 use crate::wire::date::write_time;
 
@@ -43,8 +43,8 @@ struct Ended {
 ///
 /// # Errors
 /// 503 if the directory cannot be reached.
-pub async fn list<H: Host>(host: &H) -> Result<Response<H>> {
-    let (data, keys_to_rotate) = versions(host, Order::Versions).await?;
+pub async fn list<H: Platform>(host: &H) -> Result<Response<H>> {
+    let (data, keys_to_rotate) = versions(host, RegistryCommand::Versions).await?;
     Ok(json(200, &List { object: "list", data, keys_to_rotate }))
 }
 
@@ -52,8 +52,8 @@ pub async fn list<H: Host>(host: &H) -> Result<Response<H>> {
 ///
 /// # Errors
 /// 409 if two are valid.
-pub async fn renew<H: Host>(bridge: &Bridge, host: &H) -> Result<Response<H>> {
-    let made = versions(host, Order::Renew(bits([host.dice(), host.dice()]))).await;
+pub async fn renew<H: Platform>(bridge: &Bridge, host: &H) -> Result<Response<H>> {
+    let made = versions(host, RegistryCommand::Renew(bits([host.random_u128(), host.random_u128()]))).await;
     bridge.keyring.forget();
     let newest = made?.0.pop().ok_or_else(unreachable)?;
     Ok(json(201, &newest))
@@ -63,23 +63,23 @@ pub async fn renew<H: Host>(bridge: &Bridge, host: &H) -> Result<Response<H>> {
 ///
 /// # Errors
 /// 404 if there is no such version, or it was ended before; 409 if it is the only one.
-pub async fn end<H: Host>(bridge: &Bridge, host: &H, id: &str) -> Result<Response<H>> {
+pub async fn end<H: Platform>(bridge: &Bridge, host: &H, id: &str) -> Result<Response<H>> {
     let unknown = || {
         let message = "There is no such version of the secret that signs keys, or it was ended before.";
         Error::caller(404, "signing_secret_not_found", message)
     };
     let version: u32 = id.parse().map_err(|_| unknown())?;
-    let ended = versions(host, Order::End(version)).await;
+    let ended = versions(host, RegistryCommand::End(version)).await;
     bridge.keyring.forget();
     let (_, keys_to_rotate) =
         ended.map_err(|error| if error.code() == Some("key_not_found") { unknown() } else { error })?;
     Ok(json(200, &Ended { object: "signing_secret", version, deleted: true, keys_to_rotate }))
 }
 
-async fn versions<H: Host>(host: &H, order: Order) -> Result<(Vec<View>, u64)> {
-    let Reply::Versions(versions, others) = ask(host, "", order).await? else { return Err(unreachable()) };
+async fn versions<H: Platform>(host: &H, order: RegistryCommand) -> Result<(Vec<View>, u64)> {
+    let RegistryResponse::Versions(versions, others) = ask(host, "", order).await? else { return Err(unreachable()) };
     let newest = versions.last().map(|version| version.version);
-    let view = |Version { version, made_at, keys }: Version| View {
+    let view = |SigningVersion { version, made_at, keys }: SigningVersion| View {
         object: "signing_secret",
         version,
         created_at: write_time(made_at),

@@ -10,9 +10,9 @@ use super::receipts::{Tokens, account, must_exist};
 use super::{json, keys};
 use crate::config::{Auth, Nanos};
 use crate::error::{Error, Result};
-use crate::gateway::host::Host;
-use crate::gateway::{Bridge, Response, permit};
-use crate::ledger::{Order, Record, Reply, Report, Totals, day_of};
+use crate::gateway::platform::Platform;
+use crate::gateway::{Bridge, Response, admission};
+use crate::ledger::{AccountCommand, AccountResponse, ApiKey, Totals, UsageReport, day_of};
 use crate::wire::date::write_day;
 
 /// Parameters of the sums of many keys.
@@ -89,7 +89,7 @@ struct List<'a> {
 ///
 /// # Errors
 /// 400 naming the parameter at fault; 503 if an account cannot be reached.
-pub async fn all<H: Host>(bridge: &Bridge, host: &H, query: &Query) -> Result<Response<H>> {
+pub async fn all<H: Platform>(bridge: &Bridge, host: &H, query: &Query) -> Result<Response<H>> {
     let answer = ask(bridge, host, query).await?;
     Ok(json(200, &answer.list(Some(answer.next_after.is_some()))))
 }
@@ -98,7 +98,7 @@ pub async fn all<H: Host>(bridge: &Bridge, host: &H, query: &Query) -> Result<Re
 ///
 /// # Errors
 /// As [`all`].
-pub async fn own<H: Host>(host: &H, key_id: &str, query: &str) -> Result<Response<H>> {
+pub async fn own<H: Platform>(host: &H, key_id: &str, query: &str) -> Result<Response<H>> {
     let query = Query::read(query, OWN_PARAMETERS)?;
     let question = Question::read(&query, host.now(), false)?;
     let answer = Answer::gather(host, &[key_id.to_owned()], question).await?;
@@ -109,7 +109,7 @@ pub async fn own<H: Host>(host: &H, key_id: &str, query: &str) -> Result<Respons
 ///
 /// # Errors
 /// As [`all`].
-pub async fn ask<H: Host>(bridge: &Bridge, host: &H, query: &Query) -> Result<Answer> {
+pub async fn ask<H: Platform>(bridge: &Bridge, host: &H, query: &Query) -> Result<Answer> {
     let question = Question::read(query, host.now(), true)?;
     let Some(name) = query.text("key") else {
         let (accounts, next_after) = accounts(bridge, host, query).await?;
@@ -127,7 +127,7 @@ pub async fn ask<H: Host>(bridge: &Bridge, host: &H, query: &Query) -> Result<An
 }
 
 /// A page of accounts, with those of keys that are gone: on the first, those of the keys that stand in the gateway's own variables.
-async fn accounts<H: Host>(bridge: &Bridge, host: &H, query: &Query) -> Result<(Vec<String>, Option<String>)> {
+async fn accounts<H: Platform>(bridge: &Bridge, host: &H, query: &Query) -> Result<(Vec<String>, Option<String>)> {
     let limit = query.count("limit", MOST_KEYS)?.unwrap_or(MOST_KEYS);
     let after = query.text("after");
     let mut accounts = Vec::new();
@@ -137,7 +137,7 @@ async fn accounts<H: Host>(bridge: &Bridge, host: &H, query: &Query) -> Result<(
     }
     let (records, more) = keys::page(host, after, limit, true).await?;
     let next = records.last().filter(|_| more).map(|record| record.id.clone());
-    accounts.extend(records.iter().map(Record::account));
+    accounts.extend(records.iter().map(ApiKey::account));
     Ok((accounts, next))
 }
 
@@ -168,7 +168,7 @@ impl Question {
         Ok(question)
     }
 
-    fn place(&self, account: &str, report: &Report) -> Place {
+    fn place(&self, account: &str, report: &UsageReport) -> Place {
         (
             self.key.then(|| account.to_owned()),
             self.provider.then(|| report.provider.clone()),
@@ -179,13 +179,13 @@ impl Question {
 }
 
 impl Answer {
-    async fn gather<H: Host>(host: &H, accounts: &[String], question: Question) -> Result<Self> {
+    async fn gather<H: Platform>(host: &H, accounts: &[String], question: Question) -> Result<Self> {
         let mut answer = Self { question, rows: BTreeMap::new(), totals: Totals::default(), next_after: None };
-        let order = Order::Usage { from: question.from, to: question.to };
+        let order = AccountCommand::Usage { from: question.from, to: question.to };
         for some in accounts.chunks(AT_ONCE) {
-            let replies = join_all(some.iter().map(|account| permit::order(host, account, &order))).await;
+            let replies = join_all(some.iter().map(|account| admission::order(host, account, &order))).await;
             for (account, reply) in some.iter().zip(replies) {
-                let Reply::Usage(reports) = reply? else {
+                let AccountResponse::Usage(reports) = reply? else {
                     return Err(Error::gateway(503, "accounts_unavailable", "The books of a key gave no sums."));
                 };
                 for report in &reports {

@@ -1,8 +1,8 @@
 //! What no bytes may do, and the order of blocks however a provider mixes them.
 
-use llm_bridge::adapters::Aim;
-use llm_bridge::adapters::anthropic::{CLIENT, UPSTREAM};
-use llm_bridge::chat::{Event, Raw};
+use llm_bridge::canonical::{Raw, ResponseEvent};
+use llm_bridge::formats::WriteTarget;
+use llm_bridge::formats::anthropic::{CLIENT, UPSTREAM};
 use llm_bridge::wire::json::Document;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -43,7 +43,7 @@ proptest! {
         if let Ok(document) = Document::read(body.as_bytes())
             && let Ok(request) = (CLIENT.read)(&document)
         {
-            (UPSTREAM.write)(&request, Aim { model: "claude-opus-4-6", max_output: None, limit_field: None }).ok();
+            (UPSTREAM.write)(&request, WriteTarget { model: "claude-opus-4-6", max_output: None, limit_field: None }).ok();
         }
     }
 
@@ -54,18 +54,18 @@ proptest! {
         let (mut events, mut texts, mut thoughts) = (Vec::new(), 0, 0);
         let piece = |call: usize, from: usize, to: usize| {
             let call = u32::try_from(call).unwrap();
-            Event::Arguments { choice: 0, call, json: Raw::quoted(&JSON[from..to]) }
+            ResponseEvent::Arguments { choice: 0, call, json: Raw::quoted(&JSON[from..to]) }
         };
         for (kind, call) in steps {
             match kind {
-                0 => { texts += 1; events.push(Event::Text { choice: 0, text: Raw::quoted("x") }); }
-                1 => { thoughts += 1; events.push(Event::Thinking { choice: 0, text: Raw::quoted("y") }); }
+                0 => { texts += 1; events.push(ResponseEvent::Text { choice: 0, text: Raw::quoted("x") }); }
+                1 => { thoughts += 1; events.push(ResponseEvent::Thinking { choice: 0, text: Raw::quoted("y") }); }
                 _ => match begun.iter_mut().find(|(known, _)| *known == call) {
                     Some((_, at)) if *at < JSON.len() => { events.push(piece(call, *at, *at + 1)); *at += 1; }
                     Some(_) => {}
                     None => {
                         let number = u32::try_from(call).unwrap();
-                        events.push(Event::Call { choice: 0, call: number, id: format!("t{call}").into(), name: "f".into() });
+                        events.push(ResponseEvent::Call { choice: 0, call: number, id: format!("t{call}").into(), name: "f".into() });
                         begun.push((call, 0));
                     }
                 },

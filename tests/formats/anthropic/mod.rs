@@ -5,13 +5,13 @@ mod recorded;
 
 use std::path::Path;
 
-use llm_bridge::adapters::anthropic::{CLIENT, UPSTREAM};
-use llm_bridge::adapters::{Aim, Head, Written};
-use llm_bridge::chat::{
-    Call, Effort, Event, Finish, Media, MediaKind, Part, Raw, Request, Role, Shape, Source, Thinking, Tool, ToolChoice,
-    Turn, Usage,
+use llm_bridge::canonical::{
+    Effort, FinishReason, Media, MediaKind, MediaSource, ModelRequest, Part, Raw, ResponseEvent, ResponseFormat, Role,
+    Thinking, Tool, ToolCall, ToolChoice, Turn, Usage,
 };
 use llm_bridge::error::Result;
+use llm_bridge::formats::anthropic::{CLIENT, UPSTREAM};
+use llm_bridge::formats::{ResponseHead, WriteTarget, WrittenRequest};
 use llm_bridge::wire::json::Document;
 use serde_json::{Value, json};
 
@@ -29,16 +29,16 @@ fn turn(role: Role, parts: Vec<Part<'static>>) -> Turn<'static> {
 
 fn call(id: &'static str, memory: Option<&Value>) -> Part<'static> {
     let (arguments, memory) = (raw(&json!({ "a": 1 })), memory.map(raw));
-    Part::Call(Call { id: id.into(), name: "f".into(), arguments, memory, cache: None })
+    Part::Call(ToolCall { id: id.into(), name: "f".into(), arguments, reasoning_state: memory, cache: None })
 }
 
 fn result(id: &'static str) -> Part<'static> {
     Part::Result { call: id.into(), parts: vec![text("done")], failed: false, cache: None }
 }
 
-fn write(request: &Request<'_>, model: &str) -> (Value, Vec<String>) {
-    let Written { body, dropped, path, headers } =
-        (UPSTREAM.write)(request, Aim { model, max_output: None, limit_field: None }).unwrap();
+fn write(request: &ModelRequest<'_>, model: &str) -> (Value, Vec<String>) {
+    let WrittenRequest { body, dropped, path, headers } =
+        (UPSTREAM.write)(request, WriteTarget { model, max_output: None, limit_field: None }).unwrap();
     assert_eq!((path.as_str(), headers), ("/messages", vec![("anthropic-version", "2023-06-01".to_owned())]));
     (serde_json::from_slice(&body).unwrap(), dropped.into_iter().map(String::from).collect())
 }
@@ -51,13 +51,15 @@ fn refused(body: &Value) -> (u16, Option<String>, String) {
 }
 
 /// What was said, with pieces that follow each other joined: a stream may be cut anywhere.
-fn told(events: Vec<Event<'_>>) -> Vec<String> {
+fn told(events: Vec<ResponseEvent<'_>>) -> Vec<String> {
     let mut told: Vec<(String, String)> = Vec::new();
     for event in events {
         let (head, piece) = match &event {
-            Event::Text { text, .. } => ("text".to_owned(), text.text().unwrap().into_owned()),
-            Event::Thinking { text, .. } => ("thinking".to_owned(), text.text().unwrap().into_owned()),
-            Event::Arguments { call, json, .. } => (format!("arguments {call}"), json.text().unwrap().into_owned()),
+            ResponseEvent::Text { text, .. } => ("text".to_owned(), text.text().unwrap().into_owned()),
+            ResponseEvent::Thinking { text, .. } => ("thinking".to_owned(), text.text().unwrap().into_owned()),
+            ResponseEvent::Arguments { call, json, .. } => {
+                (format!("arguments {call}"), json.text().unwrap().into_owned())
+            }
             other => (format!("{other:?}"), String::new()),
         };
         match told.last_mut() {
@@ -68,35 +70,39 @@ fn told(events: Vec<Event<'_>>) -> Vec<String> {
     told.into_iter().map(|(head, piece)| format!("{head} {piece}")).collect()
 }
 
-fn owned(event: Event<'_>) -> Event<'static> {
+fn owned(event: ResponseEvent<'_>) -> ResponseEvent<'static> {
     match event {
-        Event::Start { id, model } => Event::Start {
+        ResponseEvent::Start { id, model } => ResponseEvent::Start {
             id: id.map(|id| id.into_owned().into()),
             model: model.map(|model| model.into_owned().into()),
         },
-        Event::Text { choice, text } => Event::Text { choice, text: text.owned() },
-        Event::Thinking { choice, text } => Event::Thinking { choice, text: text.owned() },
-        Event::Call { choice, call, id, name } => {
-            Event::Call { choice, call, id: id.into_owned().into(), name: name.into_owned().into() }
+        ResponseEvent::Text { choice, text } => ResponseEvent::Text { choice, text: text.owned() },
+        ResponseEvent::Thinking { choice, text } => ResponseEvent::Thinking { choice, text: text.owned() },
+        ResponseEvent::Call { choice, call, id, name } => {
+            ResponseEvent::Call { choice, call, id: id.into_owned().into(), name: name.into_owned().into() }
         }
-        Event::Arguments { choice, call, json } => Event::Arguments { choice, call, json: json.owned() },
-        Event::Memory { id, memory } => Event::Memory { id: id.into_owned().into(), memory: memory.owned() },
-        Event::Logprobs { choice, logprobs } => Event::Logprobs { choice, logprobs: logprobs.owned() },
-        Event::Tier(tier) => Event::Tier(tier.into_owned().into()),
-        Event::Finish { choice, reason } => Event::Finish { choice, reason },
-        Event::Usage(usage) => Event::Usage(usage),
-        Event::Failed(error) => Event::Failed(error),
-        Event::End => Event::End,
+        ResponseEvent::Arguments { choice, call, json } => {
+            ResponseEvent::Arguments { choice, call, json: json.owned() }
+        }
+        ResponseEvent::ReasoningState { id, memory } => {
+            ResponseEvent::ReasoningState { id: id.into_owned().into(), memory: memory.owned() }
+        }
+        ResponseEvent::Logprobs { choice, logprobs } => ResponseEvent::Logprobs { choice, logprobs: logprobs.owned() },
+        ResponseEvent::Tier(tier) => ResponseEvent::Tier(tier.into_owned().into()),
+        ResponseEvent::Finish { choice, reason } => ResponseEvent::Finish { choice, reason },
+        ResponseEvent::Usage(usage) => ResponseEvent::Usage(usage),
+        ResponseEvent::Failed(error) => ResponseEvent::Failed(error),
+        ResponseEvent::End => ResponseEvent::End,
     }
 }
 
-fn whole(body: &[u8]) -> Result<Vec<Event<'static>>> {
+fn whole(body: &[u8]) -> Result<Vec<ResponseEvent<'static>>> {
     let mut events = Vec::new();
     (UPSTREAM.whole)(body, &mut |event| events.push(owned(event)))?;
     Ok(events)
 }
 
-fn streamed<'b>(pieces: impl IntoIterator<Item = &'b [u8]>) -> (Vec<Event<'static>>, u32) {
+fn streamed<'b>(pieces: impl IntoIterator<Item = &'b [u8]>) -> (Vec<ResponseEvent<'static>>, u32) {
     let mut events = Vec::new();
     let mut stream = (UPSTREAM.stream)();
     pieces.into_iter().for_each(|piece| stream.push(piece, &mut |event| events.push(owned(event))));
@@ -104,11 +110,11 @@ fn streamed<'b>(pieces: impl IntoIterator<Item = &'b [u8]>) -> (Vec<Event<'stati
     (events, stream.malformed())
 }
 
-fn head() -> Head {
-    Head { dice: 7, created: 0, model: "m".to_owned(), include_usage: true, include_cost: false }
+fn head() -> ResponseHead {
+    ResponseHead { random: 7, created: 0, model: "m".to_owned(), include_usage: true, include_cost: false }
 }
 
-fn encoded(events: &[Event<'_>]) -> Vec<u8> {
+fn encoded(events: &[ResponseEvent<'_>]) -> Vec<u8> {
     let (mut encoder, mut out) = ((CLIENT.stream)(head()), Vec::new());
     events.iter().for_each(|event| encoder.event(event, &mut out));
     encoder.finish(None, &mut out);
@@ -134,11 +140,11 @@ fn what_was_thought_goes_back_before_its_call_byte_for_byte() {
     let thoughts =
         r#"[{"type":"thinking","thinking":"a\u00e9","signature":"x\/y=="},{"type":"redacted_thinking", "data":"z"}]"#;
     let memory = Raw::parse(thoughts).unwrap();
-    let called = Part::Call(Call {
+    let called = Part::Call(ToolCall {
         id: "t1".into(),
         name: "f".into(),
         arguments: Raw::parse("{}").unwrap(),
-        memory: Some(memory),
+        reasoning_state: Some(memory),
         cache: None,
     });
     let turns = vec![
@@ -146,9 +152,10 @@ fn what_was_thought_goes_back_before_its_call_byte_for_byte() {
         Turn { role: Role::Assistant, parts: vec![text("Wait."), called] },
         turn(Role::User, vec![result("t1")]),
     ];
-    let request = Request { turns, thinking: Some(Thinking::Budget(2000)), ..Request::default() };
+    let request = ModelRequest { turns, thinking: Some(Thinking::Budget(2000)), ..ModelRequest::default() };
     let written =
-        (UPSTREAM.write)(&request, Aim { model: "claude-haiku-4-5", max_output: None, limit_field: None }).unwrap();
+        (UPSTREAM.write)(&request, WriteTarget { model: "claude-haiku-4-5", max_output: None, limit_field: None })
+            .unwrap();
     let body = String::from_utf8(written.body).unwrap();
     let kept = thoughts.trim_matches(['[', ']']).split("},{").collect::<Vec<_>>().join("},{");
     assert!(body.contains(&format!(r#"[{kept},{{"type":"text","text":"Wait."}},{{"type":"tool_use""#)), "{body}");
@@ -165,10 +172,10 @@ fn who_lost_the_thoughts_of_a_turn_goes_on_without_thinking_and_is_told() {
         ]
     };
     let thinking = Some(Thinking::Effort(Effort::Low));
-    let lost = Request { turns: turns(None), thinking, ..Request::default() };
+    let lost = ModelRequest { turns: turns(None), thinking, ..ModelRequest::default() };
     let (body, dropped) = write(&lost, "claude-haiku-4-5");
     assert_eq!((&body["thinking"], dropped), (&Value::Null, vec!["reasoning_effort".to_owned()]));
-    let foreign = Request { turns: turns(Some(&json!({ "thoughtSignature": "x" }))), ..lost.clone() };
+    let foreign = ModelRequest { turns: turns(Some(&json!({ "thoughtSignature": "x" }))), ..lost.clone() };
     assert_eq!(write(&foreign, "claude-haiku-4-5").0["thinking"], Value::Null);
     assert_eq!(write(&lost, "claude-opus-4-6").0["thinking"]["type"], "adaptive");
     let mut over = lost;
@@ -186,7 +193,7 @@ fn turns_of_one_side_become_one_with_results_first_and_instructions_apart() {
         turn(Role::User, vec![result("t1"), text("and")]),
         turn(Role::User, vec![result("t2")]),
     ];
-    let (body, _) = write(&Request { turns, ..Request::default() }, "m");
+    let (body, _) = write(&ModelRequest { turns, ..ModelRequest::default() }, "m");
     assert_eq!((&body["system"], &body["max_tokens"]), (&json!("late"), &json!(4096)));
     assert_eq!(body["messages"].as_array().unwrap().len(), 3);
     let kinds: Vec<_> = body["messages"][2]["content"].as_array().unwrap().iter().map(|block| &block["type"]).collect();
@@ -196,16 +203,16 @@ fn turns_of_one_side_become_one_with_results_first_and_instructions_apart() {
 #[test]
 fn what_the_api_cannot_say_is_named_and_defaults_are_not() {
     let number = |number: f64| Some(raw(&json!(number)));
-    let audio = Source::Data { mime: "audio/wav".into(), base64: "AAAA".into() };
+    let audio = MediaSource::Data { mime: "audio/wav".into(), base64: "AAAA".into() };
     let audio = Part::Media(Media { kind: MediaKind::Audio, source: audio, name: None, cache: None });
-    let mut request = Request {
+    let mut request = ModelRequest {
         turns: vec![turn(Role::User, vec![text("go"), audio])],
         choices: Some(2),
         logprobs: Some(0),
-        shape: Some(Shape::Json),
-        strange: ["logit_bias"].into_iter().collect(),
+        response_format: Some(ResponseFormat::Json),
+        unmapped_fields: ["logit_bias"].into_iter().collect(),
         stop: vec![Raw::quoted("\n\n"), Raw::quoted("END")],
-        ..Request::default()
+        ..ModelRequest::default()
     };
     request.sampling.seed = number(1.0);
     request.sampling.temperature = number(1.5);
@@ -222,8 +229,9 @@ fn what_the_api_cannot_say_is_named_and_defaults_are_not() {
 
 #[test]
 fn a_conversation_without_a_turn_is_refused_before_it_is_sent() {
-    let request = Request { turns: vec![turn(Role::System, vec![text("x")])], ..Request::default() };
-    let error = (UPSTREAM.write)(&request, Aim { model: "m", max_output: None, limit_field: None }).unwrap_err();
+    let request = ModelRequest { turns: vec![turn(Role::System, vec![text("x")])], ..ModelRequest::default() };
+    let error =
+        (UPSTREAM.write)(&request, WriteTarget { model: "m", max_output: None, limit_field: None }).unwrap_err();
     assert_eq!((error.status(), error.param()), (400, Some("messages")));
 }
 
@@ -248,7 +256,7 @@ fn a_request_that_is_not_as_the_api_wants_it_is_refused_by_its_field() {
 #[test]
 fn the_common_subset_comes_back_as_it_was() {
     let cache = Some(raw(&json!({ "type": "ephemeral", "ttl": "1h" })));
-    let image = Source::Data { mime: "image/png".into(), base64: "AAAA".into() };
+    let image = MediaSource::Data { mime: "image/png".into(), base64: "AAAA".into() };
     let media = Media { kind: MediaKind::Image, source: image, name: None, cache: cache.clone() };
     let tool = Tool {
         name: Raw::quoted("f"),
@@ -257,7 +265,7 @@ fn the_common_subset_comes_back_as_it_was() {
         strict: Some(true),
         cache: cache.clone(),
     };
-    let request = Request {
+    let request = ModelRequest {
         stream: true,
         turns: vec![
             turn(Role::System, vec![Part::Text { text: Raw::quoted("s"), cache: cache.clone() }]),
@@ -276,40 +284,45 @@ fn the_common_subset_comes_back_as_it_was() {
         tools: vec![tool],
         tool_choice: Some(ToolChoice::Auto),
         parallel_calls: Some(false),
-        shape: Some(Shape::Schema { name: None, schema: raw(&json!({ "type": "object" })), strict: None }),
+        response_format: Some(ResponseFormat::Schema {
+            name: None,
+            schema: raw(&json!({ "type": "object" })),
+            strict: None,
+        }),
         max_tokens: Some(9000),
         stop: vec![Raw::quoted("END")],
         thinking: Some(Thinking::Budget(2000)),
         user: Some(Raw::quoted("u")),
-        ..Request::default()
+        ..ModelRequest::default()
     };
     let written =
-        (UPSTREAM.write)(&request, Aim { model: "claude-haiku-4-5", max_output: None, limit_field: None }).unwrap();
+        (UPSTREAM.write)(&request, WriteTarget { model: "claude-haiku-4-5", max_output: None, limit_field: None })
+            .unwrap();
     assert!(written.dropped.is_empty(), "{:?}", written.dropped);
     let document = Document::read(&written.body).unwrap();
     assert_eq!((CLIENT.read)(&document).unwrap(), request);
 }
 
-fn answer() -> Vec<Event<'static>> {
-    let usage = Usage { fresh: 5, cache_read: 6, cache_write: 7, cache_write_1h: 3, output: 8, reasoning: 2 };
+fn answer() -> Vec<ResponseEvent<'static>> {
+    let usage = Usage { uncached_input: 5, cache_read: 6, cache_write: 7, cache_write_1h: 3, output: 8, reasoning: 2 };
     vec![
-        Event::Start { id: Some("msg_1".into()), model: Some("claude-x".into()) },
-        Event::Usage(usage),
-        Event::Thinking { choice: 0, text: Raw::quoted("hm é") },
-        Event::Text { choice: 0, text: Raw::quoted("a\n😀") },
-        Event::Call { choice: 0, call: 0, id: "t0".into(), name: "f".into() },
-        Event::Arguments { choice: 0, call: 0, json: Raw::quoted("{\"a\":") },
-        Event::Arguments { choice: 0, call: 0, json: Raw::quoted("\"}\"}") },
-        Event::Call { choice: 0, call: 1, id: "t1".into(), name: "g".into() },
-        Event::Usage(usage),
-        Event::Finish { choice: 0, reason: Finish::Calls },
-        Event::End,
+        ResponseEvent::Start { id: Some("msg_1".into()), model: Some("claude-x".into()) },
+        ResponseEvent::Usage(usage),
+        ResponseEvent::Thinking { choice: 0, text: Raw::quoted("hm é") },
+        ResponseEvent::Text { choice: 0, text: Raw::quoted("a\n😀") },
+        ResponseEvent::Call { choice: 0, call: 0, id: "t0".into(), name: "f".into() },
+        ResponseEvent::Arguments { choice: 0, call: 0, json: Raw::quoted("{\"a\":") },
+        ResponseEvent::Arguments { choice: 0, call: 0, json: Raw::quoted("\"}\"}") },
+        ResponseEvent::Call { choice: 0, call: 1, id: "t1".into(), name: "g".into() },
+        ResponseEvent::Usage(usage),
+        ResponseEvent::Finish { choice: 0, reason: FinishReason::Calls },
+        ResponseEvent::End,
     ]
 }
 
 /// Without what thoughts leave behind: our own mark is not part of the answer.
-fn without_memory(events: Vec<Event<'static>>) -> Vec<String> {
-    told(events.into_iter().filter(|event| !matches!(event, Event::Memory { .. })).collect())
+fn without_memory(events: Vec<ResponseEvent<'static>>) -> Vec<String> {
+    told(events.into_iter().filter(|event| !matches!(event, ResponseEvent::ReasoningState { .. })).collect())
 }
 
 #[test]

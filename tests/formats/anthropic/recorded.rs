@@ -1,7 +1,7 @@
 //! Recorded traffic: answers with the tokens that they state, requests with all that they hold.
 
-use llm_bridge::adapters::anthropic::{CLIENT, UPSTREAM};
-use llm_bridge::chat::Event;
+use llm_bridge::canonical::ResponseEvent;
+use llm_bridge::formats::anthropic::{CLIENT, UPSTREAM};
 use llm_bridge::wire::json::Document;
 use serde_json::Value;
 
@@ -35,14 +35,16 @@ fn recorded_answers_are_read_with_the_tokens_that_they_state() {
         let is_stream = about["ct"].as_str().unwrap().starts_with("text/event-stream");
         let (events, malformed) = if is_stream { streamed([body.as_slice()]) } else { (whole(&body).unwrap(), 0) };
         assert_eq!(malformed, 0, "{name}");
-        assert!(matches!(events.last(), Some(Event::End)), "{name}");
-        assert!(events.iter().any(|event| matches!(event, Event::Finish { .. })), "{name}");
-        let usage =
-            events.iter().rev().find_map(|event| if let Event::Usage(usage) = event { Some(*usage) } else { None });
+        assert!(matches!(events.last(), Some(ResponseEvent::End)), "{name}");
+        assert!(events.iter().any(|event| matches!(event, ResponseEvent::Finish { .. })), "{name}");
+        let usage = events
+            .iter()
+            .rev()
+            .find_map(|event| if let ResponseEvent::Usage(usage) = event { Some(*usage) } else { None });
         let usage = usage.unwrap();
-        assert_eq!([usage.fresh, usage.cache_read, usage.cache_write, usage.output], stated(&body), "{name}");
+        assert_eq!([usage.uncached_input, usage.cache_read, usage.cache_write, usage.output], stated(&body), "{name}");
         if is_stream {
-            let debug = |events: &[Event<'_>]| format!("{events:?}");
+            let debug = |events: &[ResponseEvent<'_>]| format!("{events:?}");
             assert_eq!(debug(&streamed(body.chunks(1)).0), debug(&events), "{name} byte by byte");
         }
         // A client of the same format is told the same.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use llm_bridge::adapters::{self, Client, Head, Upstream};
-use llm_bridge::chat::{Event, Usage};
+use llm_bridge::canonical::{ResponseEvent, Usage};
 use llm_bridge::error::Error;
+use llm_bridge::formats::{self, ClientFormat, ProviderFormat, ResponseHead};
 use serde_json::{Value, json};
 
 use super::{CLIENTS, Cell, Documents, pair, table, through};
@@ -27,29 +27,31 @@ struct Meaning {
 }
 
 impl Meaning {
-    fn take(&mut self, event: &Event<'_>) {
+    fn take(&mut self, event: &ResponseEvent<'_>) {
         match event {
-            Event::Start { model, .. } => self.model = model.as_deref().unwrap_or(&self.model).to_owned(),
-            Event::Text { choice, text } => self.texts.entry(*choice).or_default().push_str(&text.text().unwrap()),
-            Event::Thinking { choice, text } => {
+            ResponseEvent::Start { model, .. } => self.model = model.as_deref().unwrap_or(&self.model).to_owned(),
+            ResponseEvent::Text { choice, text } => {
+                self.texts.entry(*choice).or_default().push_str(&text.text().unwrap())
+            }
+            ResponseEvent::Thinking { choice, text } => {
                 self.thoughts.entry(*choice).or_default().push_str(&text.text().unwrap());
             }
-            Event::Call { choice, call, id, name } => {
+            ResponseEvent::Call { choice, call, id, name } => {
                 self.calls.insert((*choice, *call), (id.to_string(), name.to_string(), String::new()));
             }
-            Event::Arguments { choice, call, json } => {
+            ResponseEvent::Arguments { choice, call, json } => {
                 self.calls.get_mut(&(*choice, *call)).unwrap().2.push_str(&json.text().unwrap());
             }
-            Event::Logprobs { choice, logprobs } => {
+            ResponseEvent::Logprobs { choice, logprobs } => {
                 let told: Value = serde_json::from_str(logprobs.get()).unwrap();
                 self.logprobs.entry(*choice).or_default().extend(told["content"].as_array().unwrap().clone());
             }
-            Event::Finish { choice, reason } => drop(self.finish.insert(*choice, format!("{reason:?}"))),
-            Event::Usage(usage) => self.usage = Some(*usage),
-            Event::Tier(tier) => self.tier = Some(tier.to_string()),
-            Event::Failed(error) => self.failed = Some(error.message().to_owned()),
-            Event::End => self.ended = true,
-            Event::Memory { .. } => {}
+            ResponseEvent::Finish { choice, reason } => drop(self.finish.insert(*choice, format!("{reason:?}"))),
+            ResponseEvent::Usage(usage) => self.usage = Some(*usage),
+            ResponseEvent::Tier(tier) => self.tier = Some(tier.to_string()),
+            ResponseEvent::Failed(error) => self.failed = Some(error.message().to_owned()),
+            ResponseEvent::End => self.ended = true,
+            ResponseEvent::ReasoningState { .. } => {}
         }
     }
 
@@ -66,7 +68,7 @@ impl Meaning {
         self
     }
 
-    fn whole(format: &Upstream, body: &[u8]) -> Self {
+    fn whole(format: &ProviderFormat, body: &[u8]) -> Self {
         let mut meaning = Self::default();
         if let Err(error) = (format.whole)(body, &mut |event| meaning.take(&event)) {
             meaning.failed = Some(error.message().to_owned());
@@ -74,7 +76,7 @@ impl Meaning {
         meaning.finished()
     }
 
-    fn streamed(format: &Upstream, bytes: &[u8]) -> Self {
+    fn streamed(format: &ProviderFormat, bytes: &[u8]) -> Self {
         let (mut meaning, mut decode) = (Self::default(), (format.stream)());
         decode.push(bytes, &mut |event| meaning.take(&event));
         decode.finish(&mut |event| meaning.take(&event));
@@ -128,24 +130,32 @@ fn settled(text: &str) -> String {
 
 /// A stream from one format to another, in pieces, as the gateway's own translation does it.
 pub(crate) fn translated<'b>(
-    upstream: &Upstream,
-    client: &Client,
+    upstream: &ProviderFormat,
+    client: &ClientFormat,
     model: &str,
     pieces: impl IntoIterator<Item = &'b [u8]>,
 ) -> String {
-    let head = Head { dice: u128::MAX, created: 0, model: model.to_owned(), include_usage: true, include_cost: false };
+    let head = ResponseHead {
+        random: u128::MAX,
+        created: 0,
+        model: model.to_owned(),
+        include_usage: true,
+        include_cost: false,
+    };
     let (mut decode, mut encode, mut out) = ((upstream.stream)(), (client.stream)(head), Vec::new());
     let (mut failed, mut open) = (false, BTreeMap::new());
-    let mut each = |event: Event<'_>| {
+    let mut each = |event: ResponseEvent<'_>| {
         if failed {
             return;
         }
-        failed = matches!(event, Event::Failed(_));
+        failed = matches!(event, ResponseEvent::Failed(_));
         match &event {
-            Event::Text { choice, .. } | Event::Thinking { choice, .. } | Event::Call { choice, .. } => {
+            ResponseEvent::Text { choice, .. }
+            | ResponseEvent::Thinking { choice, .. }
+            | ResponseEvent::Call { choice, .. } => {
                 open.entry(*choice).or_insert(true);
             }
-            Event::Finish { choice, .. } => drop(open.insert(*choice, false)),
+            ResponseEvent::Finish { choice, .. } => drop(open.insert(*choice, false)),
             _ => {}
         }
         encode.event(&event, &mut out);
@@ -187,23 +197,29 @@ fn json_of(got: &Got) -> Value {
 /// A whole answer: what the client gets, and whether it means the same.
 fn whole(documents: &Documents, client: &str, upstream: &str, answer: &Value) -> (Value, bool) {
     let said = answer.to_string();
-    let meant = Meaning::whole(adapters::upstream(upstream).unwrap(), said.as_bytes());
+    let meant = Meaning::whole(formats::provider_format(upstream).unwrap(), said.as_bytes());
     let got = answered(documents, client, upstream, false, Script::json(200, leaked(said)));
     let told = json!({ "status": got.status, "body": json_of(&got) });
     if got.status != 200 {
         return (told, meant.failed == Some(words(client, &got)));
     }
-    (told, meant == Meaning::whole(adapters::upstream(client).unwrap(), got.body.as_bytes()))
+    (told, meant == Meaning::whole(formats::provider_format(client).unwrap(), got.body.as_bytes()))
 }
 
 /// The words of an error that a client got.
 fn words(client: &str, got: &Got) -> String {
-    (adapters::upstream(client).unwrap().refusal)(got.status, got.body.as_bytes()).message().to_owned()
+    (formats::provider_format(client).unwrap().refusal)(got.status, got.body.as_bytes()).message().to_owned()
 }
 
 /// A streamed answer, cut at every byte.
-fn streamed(documents: &Documents, client: &Client, upstream: &str, chunks: &[Value], what: &str) -> (Value, bool) {
-    let (format, model) = (adapters::upstream(upstream).unwrap(), documents.model(upstream));
+fn streamed(
+    documents: &Documents,
+    client: &ClientFormat,
+    upstream: &str,
+    chunks: &[Value],
+    what: &str,
+) -> (Value, bool) {
+    let (format, model) = (formats::provider_format(upstream).unwrap(), documents.model(upstream));
     let said = framed(upstream, chunks);
     let meant = Meaning::streamed(format, said.as_bytes());
     let got = answered(documents, client.name, upstream, true, Script::stream(vec![Ok(leaked(said.clone()))]));
@@ -219,14 +235,14 @@ fn streamed(documents: &Documents, client: &Client, upstream: &str, chunks: &[Va
         return (told, meant.failed == Some(words(client.name, &got)));
     }
     assert_eq!(settled(&got.body), uncut, "{what}: the gateway says something else than its formats");
-    let heard = Meaning::streamed(adapters::upstream(client.name).unwrap(), got.body.as_bytes());
+    let heard = Meaning::streamed(formats::provider_format(client.name).unwrap(), got.body.as_bytes());
     (json!({ "status": 200, "events": events(client.name, &uncut) }), meant == heard)
 }
 
 /// A refusal, and whether its status and words arrive.
 fn refused(documents: &Documents, client: &str, upstream: &str, refusal: &Value) -> (Value, bool) {
     let status = u16::try_from(refusal["status"].as_u64().unwrap()).unwrap();
-    let meant = (adapters::upstream(upstream).unwrap().refusal)(status, refusal["body"].to_string().as_bytes());
+    let meant = (formats::provider_format(upstream).unwrap().refusal)(status, refusal["body"].to_string().as_bytes());
     let got = answered(documents, client, upstream, true, Script::json(status, leaked(refusal["body"].to_string())));
     let same = (meant.status(), meant.message()) == (got.status, words(client, &got).as_str());
     (json!({ "status": got.status, "body": json_of(&got) }), same)
@@ -236,7 +252,7 @@ fn refused(documents: &Documents, client: &str, upstream: &str, refusal: &Value)
 fn every_claim_of_an_answer_is_true() {
     for row in table().answered {
         let mut documents = Documents::read("answered", &row.documents);
-        for upstream in adapters::UPSTREAMS.iter().map(|upstream| upstream.kind.name) {
+        for upstream in formats::PROVIDER_FORMATS.iter().map(|upstream| upstream.kind.name) {
             for (client, _) in CLIENTS.iter().filter(|(client, _)| client.name != upstream) {
                 let (claimed, has) =
                     (row.of(client.name).contains_key(upstream), documents.given[upstream].is_object());
@@ -280,7 +296,7 @@ fn every_claim_of_an_answer_is_true() {
 fn whole_and_streamed_the_documents_mean_the_same() {
     for row in table().answered {
         let documents = Documents::read("answered", &row.documents);
-        for format in adapters::UPSTREAMS {
+        for format in formats::PROVIDER_FORMATS {
             let given = &documents.given[format.kind.name];
             if let (true, Some(chunks)) = (given["whole"].is_object(), given["stream"].as_array()) {
                 let mut streamed = Meaning::streamed(format, framed(format.kind.name, chunks).as_bytes());
@@ -301,7 +317,8 @@ fn between_equals_an_answer_stays_as_it_was_written() {
         let documents = Documents::read("answered", &row.documents);
         for (client, _) in CLIENTS {
             let given = &documents.given[client.name];
-            let meant = Meaning::whole(adapters::upstream(client.name).unwrap(), given["whole"].to_string().as_bytes());
+            let meant =
+                Meaning::whole(formats::provider_format(client.name).unwrap(), given["whole"].to_string().as_bytes());
             if given["whole"].is_object() && meant.failed.is_none() {
                 let said = given["whole"].to_string();
                 let got =

@@ -3,7 +3,7 @@
 use llm_bridge::wire::json::Document;
 use serde_json::{Value, json};
 
-use super::{CLIENTS, Cell, Documents, UPSTREAMS, pair, table, through};
+use super::{CLIENTS, Cell, Documents, PROVIDER_FORMATS, pair, table, through};
 use crate::support::Script;
 
 /// The shortest request of each format, in its client's words.
@@ -70,7 +70,7 @@ fn every_claim_of_a_request_is_true() {
         for (client, _) in CLIENTS {
             let has = documents.given[client.name].is_object();
             assert_eq!(has, !row.of(client.name).is_empty(), "{}: a word of {}'s format", row.feature, client.name);
-            let missing = UPSTREAMS.iter().map(|upstream| upstream.kind.name);
+            let missing = PROVIDER_FORMATS.iter().map(|upstream| upstream.kind.name);
             // What an operator's row says is said to its provider.
             let rows = documents.given["rows"].as_object();
             let meant = |name: &&str| has && *name != client.name && rows.is_none_or(|rows| rows.contains_key(*name));

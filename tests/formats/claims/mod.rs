@@ -12,14 +12,14 @@ pub(crate) use answered::{events, translated};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use llm_bridge::adapters::{CHAT, Client, MESSAGES, UPSTREAMS};
+use llm_bridge::formats::{CHAT, ClientFormat, MESSAGES, PROVIDER_FORMATS};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::support::{Got, Script, World, ask, bridge};
 
 /// The formats of clients, in the order of the table, each with its endpoint.
-const CLIENTS: &[(&Client, &str)] = &[(CHAT, "POST /v1/chat/completions"), (MESSAGES, "POST /v1/messages")];
+const CLIENTS: &[(&ClientFormat, &str)] = &[(CHAT, "POST /v1/chat/completions"), (MESSAGES, "POST /v1/messages")];
 
 /// Each provider's model, unless the documents name another.
 const MODELS: &[(&str, &str)] =

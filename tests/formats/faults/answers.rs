@@ -1,6 +1,6 @@
 //! What is answered, and how much of it.
 
-use llm_bridge::adapters::{CHAT, MESSAGES, UPSTREAMS};
+use llm_bridge::formats::{CHAT, MESSAGES, PROVIDER_FORMATS};
 use serde_json::json;
 
 use super::{CLIENTS, asked, body, chunk, ended, refused, sse, streamed, upstream, whole};
@@ -45,7 +45,7 @@ fn all_blocks_of_text_arrive_and_not_only_the_first() {
     let said = json!({ "max_tokens": 9, "system": blocks, "messages": [{ "role": "user", "content": blocks }, { "role": "assistant", "content": blocks }, { "role": "user", "content": blocks }] });
     let chat = json!({ "messages": [{ "role": "system", "content": blocks }, { "role": "user", "content": blocks }, { "role": "assistant", "content": blocks }, { "role": "user", "content": blocks }] });
     for (client, document) in [(MESSAGES, said), (CHAT, chat)] {
-        for provider in UPSTREAMS {
+        for provider in PROVIDER_FORMATS {
             let (written, dropped) = asked(client, provider.kind.name, "m", &document);
             let (three, what) = (written.matches("three").count(), provider.kind.name);
             assert_eq!(

@@ -1,6 +1,6 @@
 //! Calls of tools.
 
-use llm_bridge::adapters::{Aim, CHAT, MESSAGES, UPSTREAMS};
+use llm_bridge::formats::{CHAT, MESSAGES, PROVIDER_FORMATS, WriteTarget};
 use llm_bridge::wire::json::Document;
 use serde_json::{Value, json};
 
@@ -144,10 +144,11 @@ fn a_schema_arrives_byte_for_byte() {
         r#"{{"max_tokens":9,"messages":[{{"role":"user","content":"x"}}],"tools":[{{"name":"f","input_schema":{schema}}}],"output_config":{{"format":{{"type":"json_schema","schema":{schema}}}}}}}"#
     );
     for (client, text) in [(CHAT, chat), (MESSAGES, messages)] {
-        for provider in UPSTREAMS {
+        for provider in PROVIDER_FORMATS {
             let document = Document::read(text.as_bytes()).unwrap();
             let request = (client.read)(&document).unwrap();
-            let written = (provider.write)(&request, Aim { model: "m", max_output: None, limit_field: None }).unwrap();
+            let written =
+                (provider.write)(&request, WriteTarget { model: "m", max_output: None, limit_field: None }).unwrap();
             let written = String::from_utf8(written.body).unwrap();
             assert_eq!(written.matches(schema).count(), 2, "{} to {}: {written}", client.name, provider.kind.name);
         }

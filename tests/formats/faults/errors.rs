@@ -1,6 +1,6 @@
 //! Refusals, and ends that are none.
 
-use llm_bridge::adapters::{CHAT, MESSAGES};
+use llm_bridge::formats::{CHAT, MESSAGES};
 use serde_json::{Value, json};
 
 use super::{CLIENTS, block, chunk, ended, gemini, sse, streamed, streams, upstream};

@@ -9,47 +9,48 @@ mod usage;
 
 use std::path::{Path, PathBuf};
 
-use llm_bridge::adapters::{self, Aim, CHAT, Client, Head, MESSAGES, Upstream};
-use llm_bridge::chat::Event;
+use llm_bridge::canonical::ResponseEvent;
 use llm_bridge::error::Error;
+use llm_bridge::formats::{self, CHAT, ClientFormat, MESSAGES, ProviderFormat, ResponseHead, WriteTarget};
 use llm_bridge::wire::json::Document;
 use serde_json::{Value, json};
 
 use crate::claims::{events, translated};
 
-const CLIENTS: [&Client; 2] = [CHAT, MESSAGES];
+const CLIENTS: [&ClientFormat; 2] = [CHAT, MESSAGES];
 
-fn upstream(name: &str) -> &'static Upstream {
-    adapters::upstream(name).unwrap()
+fn upstream(name: &str) -> &'static ProviderFormat {
+    formats::provider_format(name).unwrap()
 }
 
 /// What a provider gets of a client's request, and what it is not told.
-fn asked(client: &Client, provider: &str, model: &str, document: &Value) -> (String, Vec<String>) {
+fn asked(client: &ClientFormat, provider: &str, model: &str, document: &Value) -> (String, Vec<String>) {
     let body = document.to_string();
     let document = Document::read(body.as_bytes()).unwrap();
     let request = (client.read)(&document).unwrap_or_else(|error| panic!("{error}"));
-    let written = (upstream(provider).write)(&request, Aim { model, max_output: None, limit_field: None }).unwrap();
+    let written =
+        (upstream(provider).write)(&request, WriteTarget { model, max_output: None, limit_field: None }).unwrap();
     (String::from_utf8(written.body).unwrap(), written.dropped.into_iter().map(String::from).collect())
 }
 
-fn body(client: &Client, provider: &str, document: &Value) -> Value {
+fn body(client: &ClientFormat, provider: &str, document: &Value) -> Value {
     serde_json::from_str(&asked(client, provider, "claude-haiku-4-5", document).0).unwrap()
 }
 
-fn refused(client: &Client, document: &Value) -> Error {
+fn refused(client: &ClientFormat, document: &Value) -> Error {
     let body = document.to_string();
     (client.read)(&Document::read(body.as_bytes()).unwrap()).unwrap_err()
 }
 
 /// What a client gets of a stream.
-fn streamed(provider: &str, client: &Client, stream: &str) -> Vec<Value> {
+fn streamed(provider: &str, client: &ClientFormat, stream: &str) -> Vec<Value> {
     events(client.name, &translated(upstream(provider), client, "m", [stream.as_bytes()]))
 }
 
 /// What a client gets of a whole answer.
-fn whole(provider: &str, client: &Client, answer: &Value) -> Value {
+fn whole(provider: &str, client: &ClientFormat, answer: &Value) -> Value {
     let answer = answer.to_string();
-    let (mut events, head) = (Vec::new(), Head { include_usage: true, ..Head::default() });
+    let (mut events, head) = (Vec::new(), ResponseHead { include_usage: true, ..ResponseHead::default() });
     (upstream(provider).whole)(answer.as_bytes(), &mut |event| events.push(event.owned())).unwrap();
     serde_json::from_slice(&(client.whole)(&head, &events)).unwrap()
 }
@@ -166,7 +167,9 @@ fn no_odd_answer_panics_on_its_way_to_a_client() {
                 for client in CLIENTS {
                     translated(upstream(provider), client, "m", [spoilt.as_bytes()]);
                     let lines = spoilt.lines().filter_map(|line| line.strip_prefix("data: "));
-                    lines.for_each(|line| drop((upstream(provider).whole)(line.as_bytes(), &mut |_: Event<'_>| {})));
+                    lines.for_each(|line| {
+                        drop((upstream(provider).whole)(line.as_bytes(), &mut |_: ResponseEvent<'_>| {}))
+                    });
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! Proofs of thought, and hints for caches.
 
-use llm_bridge::adapters::{CHAT, MESSAGES, UPSTREAMS};
+use llm_bridge::formats::{CHAT, MESSAGES, PROVIDER_FORMATS};
 use serde_json::json;
 
 use super::{asked, body};
@@ -9,7 +9,7 @@ use super::{asked, body};
 fn another_providers_proof_of_thought_is_never_sent() {
     let thought = json!({ "type": "thinking", "thinking": "hm", "signature": "llm-bridge:unsigned" });
     let document = json!({ "max_tokens": 9, "messages": [{ "role": "user", "content": "x" }, { "role": "assistant", "content": [thought, { "type": "text", "text": "y" }] }, { "role": "user", "content": "z" }] });
-    for provider in UPSTREAMS {
+    for provider in PROVIDER_FORMATS {
         let (written, dropped) = asked(MESSAGES, provider.kind.name, "claude-haiku-4-5", &document);
         assert!(
             !written.contains("unsigned") && !written.contains("hm") && dropped.is_empty(),

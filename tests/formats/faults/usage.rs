@@ -1,6 +1,6 @@
 //! How tokens are counted.
 
-use llm_bridge::adapters::{CHAT, MESSAGES};
+use llm_bridge::formats::{CHAT, MESSAGES};
 use serde_json::json;
 
 use super::{block, chunk, ended, gemini, message, sse, streamed, usage, whole};

@@ -1,7 +1,7 @@
 //! Answers, at every cut.
 
-use llm_bridge::adapters::gemini::UPSTREAM;
-use llm_bridge::chat::{Event, Finish, Usage};
+use llm_bridge::canonical::{FinishReason, ResponseEvent, Usage};
+use llm_bridge::formats::gemini::UPSTREAM;
 use serde_json::{Value, json};
 
 use super::{cut, stream, told, whole};
@@ -61,8 +61,8 @@ fn pain_14_a_signature_is_handed_on_with_the_id_of_its_call() {
         {"functionCall":{"name":"g","args":{}}}
     ]);
     let events = cut(&sse(&[chunk(0, &parts, Some("STOP"))]));
-    let memories: Vec<_> = events.iter().filter(|event| event.starts_with("Memory")).collect();
-    assert_eq!(memories, [r#"Memory { id: "abc", memory: "c2ln" }"#]);
+    let memories: Vec<_> = events.iter().filter(|event| event.starts_with("ReasoningState")).collect();
+    assert_eq!(memories, [r#"ReasoningState { id: "abc", memory: "c2ln" }"#]);
 }
 
 #[test]
@@ -76,8 +76,8 @@ fn pain_8_usage_is_taken_from_any_chunk_and_the_last_one_counts() {
     let bytes =
         sse(&[with(chunk(0, &json!([{"text":"a"}]), None), 1), with(chunk(0, &json!([]), Some("STOP")), 5), only]);
     let last = cut(&bytes).into_iter().rfind(|event| event.starts_with("Usage")).unwrap();
-    let expected = Usage { fresh: 5, cache_read: 4, output: 7, ..Usage::default() };
-    assert_eq!(last, format!("{:?}", Event::Usage(expected)));
+    let expected = Usage { uncached_input: 5, cache_read: 4, output: 7, ..Usage::default() };
+    assert_eq!(last, format!("{:?}", ResponseEvent::Usage(expected)));
 }
 
 #[test]
@@ -86,11 +86,11 @@ fn usage_that_comes_in_parts_is_put_together_and_never_summed() {
         let chunks: Vec<Value> = told.iter().map(|usage| json!({ "usageMetadata": usage })).collect();
         cut(&sse(&chunks)).into_iter().rfind(|event| event.starts_with("Usage")).unwrap()
     };
-    let usage = |usage: Usage| format!("{:?}", Event::Usage(usage));
+    let usage = |usage: Usage| format!("{:?}", ResponseEvent::Usage(usage));
     let prompt =
         json!({"promptTokenCount":100,"cachedContentTokenCount":64,"toolUsePromptTokenCount":10,"totalTokenCount":110});
     let answer = json!({"candidatesTokenCount":20,"thoughtsTokenCount":5});
-    let both = Usage { fresh: 46, cache_read: 64, output: 25, reasoning: 5, ..Usage::default() };
+    let both = Usage { uncached_input: 46, cache_read: 64, output: 25, reasoning: 5, ..Usage::default() };
     assert_eq!(last(&[prompt.clone(), answer.clone(), json!({"trafficType":"ON_DEMAND"})]), usage(both));
     assert_eq!(last(&[prompt.clone(), json!({"candidatesTokenCount":1}), answer.clone(), answer]), usage(both));
     // Thoughts that only the total tells; an old total says nothing of a new answer.
@@ -99,7 +99,7 @@ fn usage_that_comes_in_parts_is_put_together_and_never_summed() {
     assert_eq!(last(&[prompt, json!({"totalTokenCount":135})]), usage(Usage { output: 25, reasoning: 25, ..both }));
     // What is told anew counts, and what is left out of it is nothing.
     let (more, less) = (json!({"promptTokenCount":15,"cachedContentTokenCount":3}), json!({"promptTokenCount":13}));
-    assert_eq!(last(&[more, less]), usage(Usage { fresh: 13, ..Usage::default() }));
+    assert_eq!(last(&[more, less]), usage(Usage { uncached_input: 13, ..Usage::default() }));
 }
 
 #[test]
@@ -146,11 +146,11 @@ fn reasons_to_finish_are_never_invented() {
         let text = chunk(0, &json!([{"text":"a"}]), Some(word)).to_string();
         whole(text.as_bytes()).map(|events| events[events.len() - 2].clone())
     };
-    let finished = |reason: Finish| format!("{:?}", Event::Finish { choice: 0, reason });
-    assert_eq!(reason("STOP").unwrap(), finished(Finish::Stop));
-    assert_eq!(reason("MAX_TOKENS").unwrap(), finished(Finish::Length));
+    let finished = |reason: FinishReason| format!("{:?}", ResponseEvent::Finish { choice: 0, reason });
+    assert_eq!(reason("STOP").unwrap(), finished(FinishReason::Stop));
+    assert_eq!(reason("MAX_TOKENS").unwrap(), finished(FinishReason::Length));
     for word in ["SAFETY", "RECITATION", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII", "LANGUAGE", "IMAGE_SAFETY"] {
-        assert_eq!(reason(word).unwrap(), finished(Finish::Filtered), "{word}");
+        assert_eq!(reason(word).unwrap(), finished(FinishReason::Filtered), "{word}");
     }
     for word in ["MALFORMED_FUNCTION_CALL", "OTHER", "FINISH_REASON_UNSPECIFIED", "SOMETHING_NEW"] {
         let error = reason(word).unwrap_err();

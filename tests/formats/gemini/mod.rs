@@ -5,15 +5,15 @@ mod answers;
 mod recorded;
 mod requests;
 
-use llm_bridge::adapters::gemini::UPSTREAM;
-use llm_bridge::chat::Event;
+use llm_bridge::canonical::ResponseEvent;
 use llm_bridge::error::Error;
+use llm_bridge::formats::gemini::UPSTREAM;
 use proptest::prelude::*;
 
 /// Events as text, with neighbours of text joined: so that they can be compared.
-fn told(event: &Event<'_>) -> String {
+fn told(event: &ResponseEvent<'_>) -> String {
     match event {
-        Event::Failed(error) => format!("Failed {} {:?} {}", error.status(), error.code(), error.message()),
+        ResponseEvent::Failed(error) => format!("Failed {} {:?} {}", error.status(), error.code(), error.message()),
         other => format!("{other:?}"),
     }
 }

@@ -1,8 +1,8 @@
 //! Recorded answers and embeddings, with the usage that they state.
 
-use llm_bridge::adapters::gemini::UPSTREAM;
-use llm_bridge::adapters::{Embedded, Form};
-use llm_bridge::chat::Event;
+use llm_bridge::canonical::ResponseEvent;
+use llm_bridge::formats::gemini::UPSTREAM;
+use llm_bridge::formats::{EmbeddingContext, EmbeddingForm};
 use serde_json::Value;
 
 use super::{stream, whole};
@@ -30,8 +30,8 @@ fn recordings_are_read_to_their_end_with_the_usage_that_they_state() {
             continue;
         }
         let mut usage = None;
-        let mut note = |event: Event<'_>| {
-            if let Event::Usage(told) = event {
+        let mut note = |event: ResponseEvent<'_>| {
+            if let ResponseEvent::Usage(told) = event {
                 usage = Some((told.prompt(), told.total()));
             }
         };
@@ -66,7 +66,7 @@ fn recorded_embeddings_are_read_with_the_usage_that_they_state() {
         }
         let count = about["request"]["requests"].as_array().map_or(1, Vec::len);
         let written = |base64| {
-            let told = Embedded { form: Form { base64, count }, model: "m", estimate: 0 };
+            let told = EmbeddingContext { form: EmbeddingForm { base64, count }, model: "m", estimate: 0 };
             (UPSTREAM.embed.as_ref().unwrap().whole)(&body, &told).unwrap()
         };
         let told: Value = serde_json::from_slice(&body).unwrap();

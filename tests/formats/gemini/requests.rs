@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use llm_bridge::adapters::gemini::UPSTREAM;
-use llm_bridge::adapters::{Aim, Written};
-use llm_bridge::chat::{
-    Call, Effort, Media, MediaKind, Part, Raw, Request, Role, Sampling, Shape, Source, Thinking, Tool, ToolChoice, Turn,
+use llm_bridge::canonical::{
+    Effort, Media, MediaKind, MediaSource, ModelRequest, Part, Raw, ResponseFormat, Role, Sampling, Thinking, Tool,
+    ToolCall, ToolChoice, Turn,
 };
+use llm_bridge::formats::gemini::UPSTREAM;
+use llm_bridge::formats::{WriteTarget, WrittenRequest};
 use serde_json::{Value, json};
 
 const FLASH: &str = "gemini-2.5-flash";
@@ -24,17 +25,23 @@ fn turn(role: Role, parts: Vec<Part<'static>>) -> Turn<'static> {
     Turn { role, parts }
 }
 
-fn ask(turns: Vec<Turn<'static>>) -> Request<'static> {
-    Request { turns, ..Request::default() }
+fn ask(turns: Vec<Turn<'static>>) -> ModelRequest<'static> {
+    ModelRequest { turns, ..ModelRequest::default() }
 }
 
-fn hello() -> Request<'static> {
+fn hello() -> ModelRequest<'static> {
     ask(vec![turn(Role::User, vec![text("Hello")])])
 }
 
 fn call(id: &'static str, name: &'static str, arguments: &'static str, memory: Option<&'static str>) -> Part<'static> {
     let memory = memory.map(Raw::quoted);
-    Part::Call(Call { id: id.into(), name: name.into(), arguments: raw(arguments), memory, cache: None })
+    Part::Call(ToolCall {
+        id: id.into(),
+        name: name.into(),
+        arguments: raw(arguments),
+        reasoning_state: memory,
+        cache: None,
+    })
 }
 
 fn result(call: &'static str, parts: Vec<Part<'static>>) -> Part<'static> {
@@ -42,12 +49,12 @@ fn result(call: &'static str, parts: Vec<Part<'static>>) -> Part<'static> {
 }
 
 fn data(kind: MediaKind, mime: &'static str) -> Media<'static> {
-    let source = Source::Data { mime: mime.into(), base64: "AAEC".into() };
+    let source = MediaSource::Data { mime: mime.into(), base64: "AAEC".into() };
     Media { kind, source, name: None, cache: None }
 }
 
 fn link(kind: MediaKind, url: &'static str) -> Part<'static> {
-    Part::Media(Media { kind, source: Source::Url(url.into()), name: None, cache: None })
+    Part::Media(Media { kind, source: MediaSource::Url(url.into()), name: None, cache: None })
 }
 
 fn tool(name: &'static str, parameters: Option<&'static str>) -> Tool<'static> {
@@ -55,17 +62,17 @@ fn tool(name: &'static str, parameters: Option<&'static str>) -> Tool<'static> {
     Tool { name: Raw::quoted(name), description, parameters: parameters.map(raw), strict: None, cache: None }
 }
 
-fn write(request: &Request<'_>, model: &str) -> Written {
-    (UPSTREAM.write)(request, Aim { model, max_output: None, limit_field: None }).unwrap()
+fn write(request: &ModelRequest<'_>, model: &str) -> WrittenRequest {
+    (UPSTREAM.write)(request, WriteTarget { model, max_output: None, limit_field: None }).unwrap()
 }
 
-fn body(request: &Request<'_>, model: &str) -> Value {
+fn body(request: &ModelRequest<'_>, model: &str) -> Value {
     serde_json::from_slice(&write(request, model).body).unwrap()
 }
 
 /// Compares with `tests/fixtures/gemini/NAME.json`; `BLESS=1` writes it anew, to be read before it is kept.
-fn golden(name: &str, request: &Request<'_>, model: &str) {
-    let Written { path, headers, body, dropped } = write(request, model);
+fn golden(name: &str, request: &ModelRequest<'_>, model: &str) {
+    let WrittenRequest { path, headers, body, dropped } = write(request, model);
     assert!(headers.is_empty());
     let body: Value = serde_json::from_slice(&body).unwrap();
     let written = json!({ "path": path, "dropped": dropped, "body": body });
@@ -89,14 +96,14 @@ fn instructions_stand_apart_wherever_they_were_and_two_sides_alternate() {
         turn(Role::User, vec![]),
         turn(Role::User, vec![text("Five")]),
     ];
-    golden("turns", &Request { stream: true, ..ask(turns) }, FLASH);
+    golden("turns", &ModelRequest { stream: true, ..ask(turns) }, FLASH);
 }
 
 #[test]
 fn a_conversation_in_which_nobody_speaks_is_refused() {
     for turns in [vec![], vec![turn(Role::System, vec![text("Be brief")])], vec![turn(Role::User, vec![text("")])]] {
-        let error =
-            (UPSTREAM.write)(&ask(turns), Aim { model: FLASH, max_output: None, limit_field: None }).unwrap_err();
+        let error = (UPSTREAM.write)(&ask(turns), WriteTarget { model: FLASH, max_output: None, limit_field: None })
+            .unwrap_err();
         assert_eq!((error.status(), error.param()), (400, Some("messages")));
     }
 }
@@ -121,7 +128,7 @@ fn media_are_data_or_files() {
 }
 
 /// Two parallel calls with a text before them, and their results in two turns, as OpenAI's clients write them.
-fn parallel(memory: Option<&'static str>) -> Request<'static> {
+fn parallel(memory: Option<&'static str>) -> ModelRequest<'static> {
     let calls = vec![
         text("Let me see"),
         call("c1", "weather", r#"{"city": "Oslo", "n": 1.50}"#, memory),
@@ -133,7 +140,7 @@ fn parallel(memory: Option<&'static str>) -> Request<'static> {
         turn(Role::User, vec![result("c2", vec![text("noon")])]),
         turn(Role::User, vec![text("Now"), result("c1", vec![text(r#"{"degrees":1.0}"#)])]),
     ];
-    Request { tools: vec![tool("weather", Some(r#"{"type":"object"}"#)), tool("time", None)], ..ask(turns) }
+    ModelRequest { tools: vec![tool("weather", Some(r#"{"type":"object"}"#)), tool("time", None)], ..ask(turns) }
 }
 
 #[test]
@@ -153,12 +160,12 @@ fn pain_11_empty_arguments_are_an_empty_object() {
 fn pain_12_schemas_are_sent_untouched() {
     let schema = r##"{"$schema": "https://json-schema.org/draft/2020-12/schema", "type":["object","null"],"additionalProperties":false,
         "properties":{"a":{"$ref":"#/$defs/x"},"b":{"const":1e0},"c":{"anyOf":[{"type":"string"}],"title":"t"}},"propertyNames":{"pattern":"^\u0061"},"$defs":{"x":{}}}"##;
-    let shape = Shape::Schema { name: Some(Raw::quoted("n")), schema: raw(schema), strict: Some(true) };
-    let request = Request { tools: vec![tool("f", Some(schema))], shape: Some(shape), ..hello() };
+    let shape = ResponseFormat::Schema { name: Some(Raw::quoted("n")), schema: raw(schema), strict: Some(true) };
+    let request = ModelRequest { tools: vec![tool("f", Some(schema))], response_format: Some(shape), ..hello() };
     let written = String::from_utf8(write(&request, FLASH).body).unwrap();
     assert!(written.contains(&format!(r#""parametersJsonSchema":{schema}"#)), "{written}");
     assert!(written.contains(&format!(r#""responseJsonSchema":{schema}"#)), "{written}");
-    golden("shape", &Request { shape: Some(Shape::Json), ..hello() }, FLASH);
+    golden("shape", &ModelRequest { response_format: Some(ResponseFormat::Json), ..hello() }, FLASH);
 }
 
 #[test]
@@ -181,7 +188,7 @@ fn pain_15_what_another_provider_thought_is_not_sent() {
 fn pain_24_cache_hints_that_cannot_be_sent_are_named() {
     let cache = Some(raw(r#"{"type":"ephemeral","ttl":"1h"}"#));
     let parts = vec![Part::Text { text: Raw::quoted("x"), cache: cache.clone() }];
-    let everywhere = Request {
+    let everywhere = ModelRequest {
         tools: vec![Tool { cache: cache.clone(), ..tool("f", None) }],
         ..ask(vec![turn(Role::System, parts.clone()), turn(Role::User, parts)])
     };
@@ -198,7 +205,8 @@ fn pain_24_cache_hints_that_cannot_be_sent_are_named() {
 fn a_result_without_a_call_is_refused_by_its_id() {
     let later = turn(Role::Assistant, vec![call("c9", "f", "{}", None)]);
     let request = ask(vec![turn(Role::User, vec![result("c9", vec![text("x")])]), later]);
-    let error = (UPSTREAM.write)(&request, Aim { model: FLASH, max_output: None, limit_field: None }).unwrap_err();
+    let error =
+        (UPSTREAM.write)(&request, WriteTarget { model: FLASH, max_output: None, limit_field: None }).unwrap_err();
     assert_eq!(error.status(), 400);
     assert!(error.message().contains("c9"), "{error}");
 }
@@ -231,9 +239,9 @@ fn a_choice_of_tools_is_a_mode() {
         (ToolChoice::Required, json!({"mode":"ANY"})),
         (named, json!({"mode":"ANY","allowedFunctionNames":["f"]})),
     ] {
-        let request = Request { tools: vec![tool("f", None)], tool_choice: Some(choice.clone()), ..hello() };
+        let request = ModelRequest { tools: vec![tool("f", None)], tool_choice: Some(choice.clone()), ..hello() };
         assert_eq!(body(&request, FLASH)["toolConfig"]["functionCallingConfig"], expected);
-        let toolless = Request { tool_choice: Some(choice), ..hello() };
+        let toolless = ModelRequest { tool_choice: Some(choice), ..hello() };
         assert_eq!(body(&toolless, FLASH).get("toolConfig"), None);
     }
 }
@@ -248,7 +256,7 @@ fn all_that_can_be_asked_is_asked_and_the_rest_is_named() {
         presence_penalty: Some(raw("0.1")),
         frequency_penalty: Some(raw("0.2")),
     };
-    let request = Request {
+    let request = ModelRequest {
         max_tokens: Some(100),
         stop: vec![Raw::quoted("END"), Raw::quoted("\n")],
         choices: Some(2),
@@ -259,10 +267,10 @@ fn all_that_can_be_asked_is_asked_and_the_rest_is_named() {
         tool_choice: Some(ToolChoice::Auto),
         parallel_calls: Some(false),
         user: Some(Raw::quoted("me")),
-        strange: ["logit_bias", "messages[].name"].into_iter().collect(),
+        unmapped_fields: ["logit_bias", "messages[].name"].into_iter().collect(),
         ..hello()
     };
     golden("everything", &request, FLASH);
-    golden("thinking-level", &Request { thinking: request.thinking, ..hello() }, THIRD);
-    golden("thinking-budget", &Request { thinking: Some(Thinking::Budget(2048)), ..hello() }, FLASH);
+    golden("thinking-level", &ModelRequest { thinking: request.thinking, ..hello() }, THIRD);
+    golden("thinking-budget", &ModelRequest { thinking: Some(Thinking::Budget(2048)), ..hello() }, FLASH);
 }

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use llm_bridge::chat::{
-    Call, Effort, Event, Finish, Media, MediaKind, Part, Raw, Request, Role, Sampling, Shape, Source, Thinking, Tool,
-    ToolChoice, Turn, Usage,
+use llm_bridge::canonical::{
+    Effort, FinishReason, Media, MediaKind, MediaSource, ModelRequest, Part, Raw, ResponseEvent, ResponseFormat, Role,
+    Sampling, Thinking, Tool, ToolCall, ToolChoice, Turn, Usage,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -24,12 +24,12 @@ fn text() -> impl Strategy<Value = Part<'static>> {
 
 fn media() -> impl Strategy<Value = Part<'static>> {
     let data = |mime: &'static str| {
-        ("[A-Za-z0-9]{4}").prop_map(move |base64| Source::Data { mime: mime.into(), base64: base64.into() })
+        ("[A-Za-z0-9]{4}").prop_map(move |base64| MediaSource::Data { mime: mime.into(), base64: base64.into() })
     };
     let of = |kind, source, name| Part::Media(Media { kind, source, name, cache: None });
     prop_oneof![
         data("image/png").prop_map(move |source| of(MediaKind::Image, source, None)),
-        Just(of(MediaKind::Image, Source::Url("https://a/b".into()), None)),
+        Just(of(MediaKind::Image, MediaSource::Url("https://a/b".into()), None)),
         data("audio/wav").prop_map(move |source| of(MediaKind::Audio, source, None)),
         (data("application/pdf"), quoted()).prop_map(move |(source, name)| of(MediaKind::Document, source, Some(name))),
     ]
@@ -46,7 +46,7 @@ fn object() -> impl Strategy<Value = Raw<'static>> {
 
 fn call() -> impl Strategy<Value = Part<'static>> {
     (word(), word(), object()).prop_map(|(id, name, arguments)| {
-        Part::Call(Call { id: id.into(), name: name.into(), arguments, memory: None, cache: None })
+        Part::Call(ToolCall { id: id.into(), name: name.into(), arguments, reasoning_state: None, cache: None })
     })
 }
 
@@ -90,13 +90,10 @@ fn tools() -> impl Strategy<Value = (Vec<Tool<'static>>, Option<ToolChoice<'stat
     prop_oneof![Just((Vec::new(), None, None)), some]
 }
 
-fn shape() -> impl Strategy<Value = Shape<'static>> {
-    let schema = (quoted(), object(), option::of(any::<bool>())).prop_map(|(name, schema, strict)| Shape::Schema {
-        name: Some(name),
-        schema,
-        strict,
-    });
-    prop_oneof![Just(Shape::Json), schema]
+fn shape() -> impl Strategy<Value = ResponseFormat<'static>> {
+    let schema = (quoted(), object(), option::of(any::<bool>()))
+        .prop_map(|(name, schema, strict)| ResponseFormat::Schema { name: Some(name), schema, strict });
+    prop_oneof![Just(ResponseFormat::Json), schema]
 }
 
 fn number() -> impl Strategy<Value = Option<Raw<'static>>> {
@@ -121,19 +118,19 @@ fn thinking() -> impl Strategy<Value = Thinking> {
     prop_oneof![Just(Thinking::Off), proptest::sample::select(words.to_vec()).prop_map(Thinking::Effort)]
 }
 
-pub(super) fn request() -> impl Strategy<Value = Request<'static>> {
+pub(super) fn request() -> impl Strategy<Value = ModelRequest<'static>> {
     let limits = (option::of(0u64..9), vec(quoted(), 0..3), option::of(2u64..4), option::of(0u64..5));
     let rest = (option::of(shape()), sampling(), option::of(thinking()), option::of(quoted()));
     (any::<bool>(), vec(turn(), 0..6), tools(), limits, rest).prop_map(
         |(stream, turns, (tools, tool_choice, parallel_calls), (max_tokens, stop, choices, logprobs), rest)| {
             let (shape, sampling, thinking, user) = rest;
-            Request {
+            ModelRequest {
                 stream,
                 turns,
                 tools,
                 tool_choice,
                 parallel_calls,
-                shape,
+                response_format: shape,
                 max_tokens,
                 stop,
                 choices,
@@ -141,7 +138,7 @@ pub(super) fn request() -> impl Strategy<Value = Request<'static>> {
                 sampling,
                 thinking,
                 user,
-                strange: Default::default(),
+                unmapped_fields: Default::default(),
             }
         },
     )
@@ -150,29 +147,37 @@ pub(super) fn request() -> impl Strategy<Value = Request<'static>> {
 // Answers.
 
 /// Pieces of an answer, with its end.
-pub(super) fn answer() -> impl Strategy<Value = Vec<Event<'static>>> {
+pub(super) fn answer() -> impl Strategy<Value = Vec<ResponseEvent<'static>>> {
     let piece = prop_oneof![
-        quoted().prop_map(|text| Event::Text { choice: 0, text }),
-        quoted().prop_map(|text| Event::Thinking { choice: 0, text }),
-        quoted().prop_map(|text| Event::Text { choice: 1, text }),
+        quoted().prop_map(|text| ResponseEvent::Text { choice: 0, text }),
+        quoted().prop_map(|text| ResponseEvent::Thinking { choice: 0, text }),
+        quoted().prop_map(|text| ResponseEvent::Text { choice: 1, text }),
     ];
     let calls = vec((word(), word(), vec(quoted(), 0..3)), 0..3);
     let usage = (0u64..9, 0u64..9, 0u64..9, 0u64..9, 0u64..5);
     (vec(piece, 0..6), calls, usage).prop_map(|(pieces, calls, (fresh, cache_read, cache_write, output, reasoning))| {
-        let mut events = vec![Event::Start { id: Some("a".into()), model: Some("m".into()) }];
+        let mut events = vec![ResponseEvent::Start { id: Some("a".into()), model: Some("m".into()) }];
         events.extend(pieces);
-        let reason = if calls.is_empty() { Finish::Length } else { Finish::Calls };
+        let reason = if calls.is_empty() { FinishReason::Length } else { FinishReason::Calls };
         for (call, (id, name, pieces)) in (0u32..).zip(calls) {
             let id = Cow::Owned(format!("{id}{call}"));
-            events.push(Event::Call { choice: 0, call, id, name: name.into() });
-            events.extend(pieces.into_iter().map(|json| Event::Arguments { choice: 0, call, json }));
+            events.push(ResponseEvent::Call { choice: 0, call, id, name: name.into() });
+            events.extend(pieces.into_iter().map(|json| ResponseEvent::Arguments { choice: 0, call, json }));
         }
-        events.extend(
-            (0..2).map(|choice| Event::Finish { choice, reason: if choice == 0 { reason } else { Finish::Filtered } }),
-        );
+        events.extend((0..2).map(|choice| ResponseEvent::Finish {
+            choice,
+            reason: if choice == 0 { reason } else { FinishReason::Filtered },
+        }));
         let (output, reasoning) = (output + reasoning, reasoning);
-        events.push(Event::Usage(Usage { fresh, cache_read, cache_write, output, reasoning, ..Usage::default() }));
-        events.push(Event::End);
+        events.push(ResponseEvent::Usage(Usage {
+            uncached_input: fresh,
+            cache_read,
+            cache_write,
+            output,
+            reasoning,
+            ..Usage::default()
+        }));
+        events.push(ResponseEvent::End);
         events
     })
 }

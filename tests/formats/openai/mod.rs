@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use llm_bridge::adapters::openai::{CLIENT, UPSTREAM};
-use llm_bridge::adapters::{Aim, Head};
-use llm_bridge::chat::{Event, Finish, Raw, Usage};
+use llm_bridge::canonical::{FinishReason, Raw, ResponseEvent, Usage};
 use llm_bridge::error::Error;
+use llm_bridge::formats::openai::{CLIENT, UPSTREAM};
+use llm_bridge::formats::{ResponseHead, WriteTarget};
 use llm_bridge::wire::json::Document;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -19,14 +19,14 @@ use serde_json::Value;
 use self::any::{answer, odd, request};
 
 /// A step as a line that can be compared.
-fn line(event: &Event<'_>) -> String {
+fn line(event: &ResponseEvent<'_>) -> String {
     format!("{event:?}")
 }
 
 /// The steps of a stream in pieces, and the events that could not be read.
 fn decoded(pieces: &[&[u8]]) -> (Vec<String>, u32) {
     let mut told = Vec::new();
-    let mut each = |event: Event<'_>| told.push(line(&event));
+    let mut each = |event: ResponseEvent<'_>| told.push(line(&event));
     let mut decode = (UPSTREAM.stream)();
     pieces.iter().for_each(|piece| decode.push(piece, &mut each));
     decode.finish(&mut each);
@@ -46,24 +46,24 @@ struct Told {
 }
 
 impl Told {
-    fn take(&mut self, event: &Event<'_>) {
+    fn take(&mut self, event: &ResponseEvent<'_>) {
         match event {
-            Event::Text { choice, text } => {
+            ResponseEvent::Text { choice, text } => {
                 self.texts.entry(*choice).or_default().push_str(&text.text().unwrap_or_default())
             }
-            Event::Thinking { choice, text } => {
+            ResponseEvent::Thinking { choice, text } => {
                 self.thoughts.entry(*choice).or_default().push_str(&text.text().unwrap_or_default());
             }
-            Event::Call { choice, call, id, name } => {
+            ResponseEvent::Call { choice, call, id, name } => {
                 self.calls.insert((*choice, *call), (id.to_string(), name.to_string(), String::new()));
             }
-            Event::Arguments { choice, call, json } => {
+            ResponseEvent::Arguments { choice, call, json } => {
                 self.calls.get_mut(&(*choice, *call)).unwrap().2.push_str(&json.text().unwrap_or_default());
             }
-            Event::Finish { choice, reason } => drop(self.finish.insert(*choice, format!("{reason:?}"))),
-            Event::Usage(usage) => self.usage = Some(*usage),
-            Event::End => self.ended = true,
-            Event::Failed(_) => self.failed = true,
+            ResponseEvent::Finish { choice, reason } => drop(self.finish.insert(*choice, format!("{reason:?}"))),
+            ResponseEvent::Usage(usage) => self.usage = Some(*usage),
+            ResponseEvent::End => self.ended = true,
+            ResponseEvent::Failed(_) => self.failed = true,
             _ => {}
         }
     }
@@ -82,7 +82,7 @@ impl Told {
         Ok(told)
     }
 
-    fn of(events: &[Event<'_>]) -> Self {
+    fn of(events: &[ResponseEvent<'_>]) -> Self {
         let mut told = Self::default();
         events.iter().for_each(|event| told.take(event));
         // No arguments at all are an empty object of them.
@@ -91,11 +91,11 @@ impl Told {
     }
 }
 
-fn head() -> Head {
-    Head { dice: 7, created: 1, model: "m".into(), include_usage: true, include_cost: false }
+fn head() -> ResponseHead {
+    ResponseHead { random: 7, created: 1, model: "m".into(), include_usage: true, include_cost: false }
 }
 
-fn encoded(events: &[Event<'_>], failure: Option<&Error>) -> Vec<u8> {
+fn encoded(events: &[ResponseEvent<'_>], failure: Option<&Error>) -> Vec<u8> {
     let (mut encode, mut out) = ((CLIENT.stream)(head()), Vec::new());
     events.iter().for_each(|event| encode.event(event, &mut out));
     encode.finish(failure, &mut out);
@@ -105,7 +105,7 @@ fn encoded(events: &[Event<'_>], failure: Option<&Error>) -> Vec<u8> {
 proptest! {
     #[test]
     fn a_request_survives_the_way_there_and_back(request in request()) {
-        let written = (UPSTREAM.write)(&request, Aim { model: "m", max_output: None, limit_field: None }).unwrap();
+        let written = (UPSTREAM.write)(&request, WriteTarget { model: "m", max_output: None, limit_field: None }).unwrap();
         prop_assert!(written.dropped.is_empty(), "{:?}", written.dropped);
         let document = Document::read(&written.body).unwrap();
         prop_assert_eq!((CLIENT.read)(&document).unwrap(), request);
@@ -151,16 +151,16 @@ proptest! {
 
 #[test]
 fn every_byte_is_a_place_to_cut() {
-    let call = Event::Call { choice: 0, call: 0, id: "c".into(), name: "f".into() };
+    let call = ResponseEvent::Call { choice: 0, call: 0, id: "c".into(), name: "f".into() };
     let events = [
-        Event::Start { id: Some("a".into()), model: None },
-        Event::Thinking { choice: 0, text: Raw::quoted("é漢") },
-        Event::Text { choice: 0, text: Raw::quoted("😀\r\n") },
+        ResponseEvent::Start { id: Some("a".into()), model: None },
+        ResponseEvent::Thinking { choice: 0, text: Raw::quoted("é漢") },
+        ResponseEvent::Text { choice: 0, text: Raw::quoted("😀\r\n") },
         call,
-        Event::Arguments { choice: 0, call: 0, json: Raw::quoted("{\"a\":\"é\"}") },
-        Event::Finish { choice: 0, reason: Finish::Calls },
-        Event::Usage(Usage { fresh: 3, output: 2, ..Usage::default() }),
-        Event::End,
+        ResponseEvent::Arguments { choice: 0, call: 0, json: Raw::quoted("{\"a\":\"é\"}") },
+        ResponseEvent::Finish { choice: 0, reason: FinishReason::Calls },
+        ResponseEvent::Usage(Usage { uncached_input: 3, output: 2, ..Usage::default() }),
+        ResponseEvent::End,
     ];
     let stream = encoded(&events, None);
     let expected = decoded(&[&stream]);
@@ -173,7 +173,7 @@ fn every_byte_is_a_place_to_cut() {
 #[test]
 fn a_failure_is_read_as_one() {
     let failure = Error::upstream(502, "stream_truncated", "cut");
-    let told = Told::streamed(&encoded(&[Event::Text { choice: 0, text: Raw::quoted("a") }], Some(&failure)));
+    let told = Told::streamed(&encoded(&[ResponseEvent::Text { choice: 0, text: Raw::quoted("a") }], Some(&failure)));
     assert!(told.failed && !told.ended);
 }
 
@@ -188,7 +188,8 @@ fn golden_requests_are_written_as_they_should_be() {
         let client = golden["client"].to_string();
         let document = Document::read(client.as_bytes()).unwrap();
         let request = (CLIENT.read)(&document).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let written = (UPSTREAM.write)(&request, Aim { model: "m", max_output: None, limit_field: None }).unwrap();
+        let written =
+            (UPSTREAM.write)(&request, WriteTarget { model: "m", max_output: None, limit_field: None }).unwrap();
         assert_eq!(serde_json::from_slice::<Value>(&written.body).unwrap(), golden["upstream"], "{name}");
         let mut dropped: Vec<&str> = written.dropped.iter().map(AsRef::as_ref).collect();
         let mut expected: Vec<&str> =

@@ -1,10 +1,10 @@
 //! Recorded answers, read and told again.
 
-use llm_bridge::adapters::Listen as _;
-use llm_bridge::adapters::openai::overhear::{Attention, Overhear};
-use llm_bridge::adapters::openai::{CLIENT, UPSTREAM, outbound};
-use llm_bridge::chat::Event;
+use llm_bridge::canonical::ResponseEvent;
 use llm_bridge::error::Error;
+use llm_bridge::formats::StreamTap as _;
+use llm_bridge::formats::openai::overhear::{ChatTap, TapOptions};
+use llm_bridge::formats::openai::{CLIENT, UPSTREAM, outbound};
 
 use super::{Told, decoded, head};
 use crate::recorded::{Recording, recordings};
@@ -20,7 +20,7 @@ fn recorded_answers_are_read_as_they_were_meant() {
             assert!(told.ended && !told.finish.is_empty(), "{name}");
             continue;
         }
-        let mut heard = Overhear::new(Attention { text: true, ..Attention::default() });
+        let mut heard = ChatTap::new(TapOptions { text: true, ..TapOptions::default() });
         heard.push(&body);
         heard.finish(&Error::upstream(502, "stream_truncated", "cut"));
         let told = Told::streamed(&body);
@@ -41,7 +41,7 @@ fn recorded_answers_can_be_told_again() {
     {
         let streamed = about["ct"].as_str().is_some_and(|kind| kind.starts_with("text/event-stream"));
         let (mut encode, mut out) = ((CLIENT.stream)(head()), Vec::new());
-        let mut each = |event: Event<'_>| encode.event(&event, &mut out);
+        let mut each = |event: ResponseEvent<'_>| encode.event(&event, &mut out);
         if streamed {
             let mut decode = (UPSTREAM.stream)();
             decode.push(&body, &mut each);

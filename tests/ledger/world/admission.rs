@@ -1,24 +1,35 @@
 //! What must be true of a request that is admitted, and of one that is refused.
 
-use llm_bridge::ledger::{Ask, Entry, Gauge, LEASE, LOST, Period, Promise, Refusal, Reply, SPAN, Write};
+use llm_bridge::ledger::{
+    AccountResponse, AccountWrite, AdmissionRefusal, AdmissionRequest, LEASE, LOST, Period, RateLimit, Receipt,
+    Reservation, SPAN,
+};
 
 use super::{Grant, Under, World, period};
 use crate::SLACK;
 
 impl World {
-    pub(super) fn admitted(&mut self, ask: &Ask, reply: &Reply, writes: &[Write], time: u64) {
+    pub(super) fn admitted(
+        &mut self,
+        ask: &AdmissionRequest,
+        reply: &AccountResponse,
+        writes: &[AccountWrite],
+        time: u64,
+    ) {
         let promise = writes.iter().find_map(|write| match write {
-            Write::Promise(id, text) if *id == ask.id => Some(serde_json::from_str::<Promise>(text).unwrap()),
+            AccountWrite::Promise(id, text) if *id == ask.id => {
+                Some(serde_json::from_str::<Reservation>(text).unwrap())
+            }
             _ => None,
         });
         let promise = promise.filter(|_| !self.open.contains_key(&ask.id));
-        assert!(!writes.iter().any(|write| matches!(write, Write::Terms(_))));
+        assert!(!writes.iter().any(|write| matches!(write, AccountWrite::Terms(_))));
         match reply {
-            Reply::Refused { refusal, .. } => {
+            AccountResponse::Refused { refusal, .. } => {
                 assert_eq!(promise, None);
                 self.refused(ask, refusal, time);
             }
-            Reply::Granted { terms, gauges, limit } => {
+            AccountResponse::Granted { terms, gauges, limit } => {
                 assert_eq!(Some(terms), self.terms.as_ref());
                 let known = self.open.contains_key(&ask.id) || self.settled.contains_key(&ask.id);
                 assert_eq!(promise.is_some(), !known && terms.are_limited(), "{ask:?}");
@@ -34,7 +45,7 @@ impl World {
         }
     }
 
-    fn gauge(&self, gauge: Option<Gauge>, requests: bool, time: u64) {
+    fn gauge(&self, gauge: Option<RateLimit>, requests: bool, time: u64) {
         let Some(gauge) = gauge else { return };
         let most = gauge.limit.saturating_sub(self.taken(requests, time, SPAN));
         let least = gauge.limit.saturating_sub(self.taken(requests, time, SPAN + SLACK));
@@ -60,7 +71,7 @@ impl World {
         self.open.values().filter(|under| under.live).count() as u64
     }
 
-    fn granted(&mut self, ask: &Ask, promise: Promise, time: u64) {
+    fn granted(&mut self, ask: &AdmissionRequest, promise: Reservation, time: u64) {
         let terms = self.terms.clone().unwrap();
         assert!(terms.are_valid(time) && ask.body <= terms.max_body_bytes.unwrap_or(u64::MAX));
         assert_ne!(terms.tokens_per_minute, Some(0));
@@ -71,15 +82,15 @@ impl World {
         let promise_cost = promise.cost;
         let lease = promise.lease.clone().unwrap();
         let draft = match ask.draft.clone() {
-            Some(draft) => Entry { id: ask.id.clone(), ..*draft },
+            Some(draft) => Receipt { id: ask.id.clone(), ..*draft },
             None => {
                 // As a build wrote it that knew no leases.
-                let old = Promise { lease: None, ..promise.clone() };
+                let old = Reservation { lease: None, ..promise.clone() };
                 self.store.promises.insert(ask.id.clone(), serde_json::to_string(&old).unwrap());
                 let unknown = || "(unknown)".to_owned();
                 let (id, request_id, outcome) = (ask.id.clone(), ask.id.clone(), LOST.to_owned());
                 let (provider, model, started) = (unknown(), unknown(), time);
-                Entry { id, request_id, provider, model, outcome, started, ..Entry::default() }
+                Receipt { id, request_id, provider, model, outcome, started, ..Receipt::default() }
             }
         };
         assert_eq!(lease.until, if ask.draft.is_some() { time + LEASE } else { promise.until });
@@ -107,7 +118,7 @@ impl World {
     }
 
     /// A request is shortened where it would not fit, and then takes no more than half of what is left.
-    fn shortened(&self, ask: &Ask, limit: u64, time: u64) -> Ask {
+    fn shortened(&self, ask: &AdmissionRequest, limit: u64, time: u64) -> AdmissionRequest {
         let (budget, answer) = (self.terms.as_ref().unwrap().budget.unwrap(), ask.answer.clone().unwrap());
         let left = budget.nanos.saturating_sub(self.spent(budget.per, time)).saturating_sub(self.promised());
         assert!((budget.fit || ask.fit) && answer.settable && answer.least <= limit && ask.cost.unwrap() > left);
@@ -118,25 +129,25 @@ impl World {
     }
 
     /// Nothing is refused without need.
-    fn refused(&self, ask: &Ask, refusal: &Refusal, time: u64) {
-        let Some(terms) = &self.terms else { return assert_eq!(*refusal, Refusal::Unknown) };
+    fn refused(&self, ask: &AdmissionRequest, refusal: &AdmissionRefusal, time: u64) {
+        let Some(terms) = &self.terms else { return assert_eq!(*refusal, AdmissionRefusal::Unknown) };
         let room = |requests, more| self.taken(requests, time, SPAN + SLACK) + more;
         match refusal {
-            Refusal::Counts { .. } => panic!("a request is no count: {refusal:?}"),
-            Refusal::Unknown => assert_eq!(ask.hash.as_deref(), Some("other")),
-            Refusal::Ended => assert!(!terms.are_valid(time)),
-            Refusal::Model => assert!(!terms.models.is_empty()),
-            Refusal::Body { limit } => assert!(ask.body > *limit),
-            Refusal::Concurrent { limit } => assert!(self.live() >= *limit),
-            Refusal::Requests { wait } => {
+            AdmissionRefusal::Counts { .. } => panic!("a request is no count: {refusal:?}"),
+            AdmissionRefusal::Unknown => assert_eq!(ask.hash.as_deref(), Some("other")),
+            AdmissionRefusal::Ended => assert!(!terms.are_valid(time)),
+            AdmissionRefusal::Model => assert!(!terms.models.is_empty()),
+            AdmissionRefusal::Body { limit } => assert!(ask.body > *limit),
+            AdmissionRefusal::Concurrent { limit } => assert!(self.live() >= *limit),
+            AdmissionRefusal::Requests { wait } => {
                 assert!((1..=SPAN + SLACK).contains(wait) && room(true, 1) > terms.requests_per_minute.unwrap());
             }
-            Refusal::Tokens { wait } => {
+            AdmissionRefusal::Tokens { wait } => {
                 let limit = terms.tokens_per_minute.unwrap();
                 assert!((1..=SPAN + SLACK).contains(wait));
                 assert!(limit == 0 || room(false, ask.tokens.min(limit)) > limit);
             }
-            Refusal::Budget { needed, left, promised, largest, .. } => {
+            AdmissionRefusal::Budget { needed, left, promised, largest, .. } => {
                 let budget = terms.budget.unwrap();
                 assert_eq!((*needed, *promised), (ask.cost.unwrap(), self.promised()));
                 let spent = self.spent(budget.per, time);
@@ -145,8 +156,8 @@ impl World {
                 let fits = |limit: u64| ask.answer.as_ref().is_some_and(|answer| answer.cost(limit) <= *left);
                 assert!(largest.is_none_or(fits) && !fits(largest.unwrap_or(0) + 1), "{largest:?}");
             }
-            Refusal::Astray { .. } => assert!(terms.are_bound() && ask.astray.is_some()),
-            Refusal::Price => assert!(terms.budget.is_some() && ask.cost.is_none()),
+            AdmissionRefusal::Astray { .. } => assert!(terms.are_bound() && ask.astray.is_some()),
+            AdmissionRefusal::Price => assert!(terms.budget.is_some() && ask.cost.is_none()),
         }
     }
 }

@@ -1,15 +1,17 @@
 //! What must be true of requests that end: that are settled, given back, or lost; and of those that live on.
 
-use llm_bridge::ledger::{Entry, LEASE, LOST, Order, Promise, Row, Tokens, Write, day_of};
+use llm_bridge::ledger::{
+    AccountCommand, AccountWrite, LEASE, LOST, Receipt, ReceiptRow, Reservation, TokenCounts, day_of,
+};
 
 use super::World;
 
 impl World {
     /// Whatever is ordered, requests of which nothing is heard any more are lost, but not the one that the order is about.
-    pub(super) fn lose(&mut self, order: &Order, writes: &[Write], time: u64) {
+    pub(super) fn lose(&mut self, order: &AccountCommand, writes: &[AccountWrite], time: u64) {
         let about: Vec<&str> = match order {
-            Order::Settle(entries) => entries.iter().map(|entry| entry.id.as_str()).collect(),
-            Order::Renew { id, .. } | Order::Release(id) => vec![id],
+            AccountCommand::Settle(entries) => entries.iter().map(|entry| entry.id.as_str()).collect(),
+            AccountCommand::Renew { id, .. } | AccountCommand::Release(id) => vec![id],
             _ => Vec::new(),
         };
         let (mut void, latest) = (Vec::new(), self.latest);
@@ -18,7 +20,7 @@ impl World {
             under.live &= ended > time;
             if under.settled.is_none() && !under.live && under.lost.is_none() {
                 let receipt = under.receipt(ended);
-                let kept: Vec<(u64, Entry)> = self.store.entries().filter(|(_, entry)| entry.id == *id).collect();
+                let kept: Vec<(u64, Receipt)> = self.store.entries().filter(|(_, entry)| entry.id == *id).collect();
                 let at = kept[0].0;
                 assert_eq!(kept, [(at, receipt.clone())]);
                 // It belongs to the day on which it was lost, but rows stand in the order of their times.
@@ -34,7 +36,7 @@ impl World {
             }
         }
         for id in void {
-            assert!(writes.contains(&Write::Void(id.clone())), "{id} is void");
+            assert!(writes.contains(&AccountWrite::Void(id.clone())), "{id} is void");
             let under = self.open.remove(&id).unwrap();
             if under.lost.is_some() && under.settled.is_none() {
                 self.gone.insert(id);
@@ -42,7 +44,7 @@ impl World {
         }
     }
 
-    pub(super) fn renewed(&mut self, id: &str, (tokens, cost): (Tokens, Option<u64>), time: u64) {
+    pub(super) fn renewed(&mut self, id: &str, (tokens, cost): (TokenCounts, Option<u64>), time: u64) {
         let older = self.older.contains(id);
         let Some(under) = self.open.get_mut(id).filter(|under| under.settled.is_none() && under.promise.until > time)
         else {
@@ -79,10 +81,10 @@ impl World {
         }
     }
 
-    pub(super) fn settled(&mut self, entries: &[Entry], writes: &[Write], time: u64) {
+    pub(super) fn settled(&mut self, entries: &[Receipt], writes: &[AccountWrite], time: u64) {
         let entered =
-            writes.iter().rev().find_map(|write| if let Write::Entries(row) = write { Some(row) } else { None });
-        let mut fresh: Vec<&Entry> = Vec::new();
+            writes.iter().rev().find_map(|write| if let AccountWrite::Entries(row) = write { Some(row) } else { None });
+        let mut fresh: Vec<&Receipt> = Vec::new();
         for entry in entries {
             if self.settled.contains_key(&entry.id) || fresh.iter().any(|other| other.id == entry.id) {
                 continue;
@@ -93,8 +95,10 @@ impl World {
                 fresh.push(entry);
             }
         }
-        let kept =
-            entered.map(Row::read).filter(|kept| kept.iter().all(|entry| entry.outcome != LOST)).unwrap_or_default();
+        let kept = entered
+            .map(ReceiptRow::read)
+            .filter(|kept| kept.iter().all(|entry| entry.outcome != LOST))
+            .unwrap_or_default();
         assert_eq!(kept.len(), fresh.len(), "{entries:?}");
         assert!(kept.is_empty() || entered.unwrap().at == time);
         for (kept, entry) in kept.iter().zip(fresh) {
@@ -103,13 +107,13 @@ impl World {
     }
 
     /// A late truth stands where the receipt of the lost request stood, and nowhere else.
-    fn corrected(&mut self, entry: &Entry, time: u64) {
+    fn corrected(&mut self, entry: &Receipt, time: u64) {
         let under = self.open.get_mut(&entry.id).unwrap();
         let (at, was) = under.lost.clone().unwrap();
-        let promise = Some(Promise { lease: None, ..under.promise.clone() });
+        let promise = Some(Reservation { lease: None, ..under.promise.clone() });
         // The gateway knows whether a request is a member's when it is admitted, and that does not change; here anything is settled.
-        let truth = Entry { promise, member: was.member || entry.member, ..entry.clone() };
-        let kept: Vec<(u64, Entry)> = self.store.entries().filter(|(_, kept)| kept.id == entry.id).collect();
+        let truth = Receipt { promise, member: was.member || entry.member, ..entry.clone() };
+        let kept: Vec<(u64, Receipt)> = self.store.entries().filter(|(_, kept)| kept.id == entry.id).collect();
         assert_eq!(kept, [(at, truth)]);
         (under.settled, under.live) = (Some(time), false);
         self.settled.insert(entry.id.clone(), time);
@@ -121,9 +125,9 @@ impl World {
         }
     }
 
-    fn settled_one(&mut self, kept: &Entry, entry: &Entry, time: u64) {
-        let promise = self.open.remove(&entry.id).map(|under| Promise { lease: None, ..under.promise });
-        assert_eq!(kept, &Entry { promise: promise.clone(), ..entry.clone() });
+    fn settled_one(&mut self, kept: &Receipt, entry: &Receipt, time: u64) {
+        let promise = self.open.remove(&entry.id).map(|under| Reservation { lease: None, ..under.promise });
+        assert_eq!(kept, &Receipt { promise: promise.clone(), ..entry.clone() });
         self.settled.insert(entry.id.clone(), time);
         self.latest = time;
         let Some(promise) = promise else { return };

@@ -6,7 +6,9 @@ mod ends;
 
 use std::collections::{BTreeMap, HashSet};
 
-use llm_bridge::ledger::{Book, Entry, LEASE, Order, Period, Promise, Reply, Terms, day_of};
+use llm_bridge::ledger::{
+    AccountCommand, AccountLedger, AccountResponse, KeyLimits, LEASE, Period, Receipt, Reservation, day_of,
+};
 use llm_bridge::wire::date;
 
 use crate::store::{Store, USAGE};
@@ -26,7 +28,7 @@ pub enum Fate {
 
 #[derive(Clone, Debug)]
 pub enum Step {
-    Order(Order, Fate),
+    Order(AccountCommand, Fate),
     Pass(u64),
     Back(u64),
 }
@@ -35,7 +37,7 @@ pub enum Step {
 #[derive(Clone, Debug)]
 struct Grant {
     id: String,
-    promise: Promise,
+    promise: Reservation,
     /// Its tokens, when they are known.
     truth: Option<u64>,
 }
@@ -43,8 +45,8 @@ struct Grant {
 /// A request that was granted and is not settled, or was settled when it had been taken for lost.
 #[derive(Clone, Debug)]
 struct Under {
-    promise: Promise,
-    draft: Entry,
+    promise: Reservation,
+    draft: Receipt,
     /// The most that it can cost, whether or not a budget held that.
     most: Option<u64>,
     /// The end of its lease, as written, and what was added when the books were opened.
@@ -52,7 +54,7 @@ struct Under {
     grace: u64,
     extended: bool,
     /// Its receipt: when it was entered, and how it stands.
-    lost: Option<(u64, Entry)>,
+    lost: Option<(u64, Receipt)>,
     /// When that was entered, whatever time it has.
     found: u64,
     settled: Option<u64>,
@@ -79,23 +81,23 @@ impl Under {
     }
 
     /// The receipt of it, if it is lost.
-    fn receipt(&self, ended: u64) -> Entry {
+    fn receipt(&self, ended: u64) -> Receipt {
         let draft = self.draft.clone();
         let cost = draft.cost.map(|cost| cost.min(self.most.unwrap_or(u64::MAX)));
-        let promise = Some(Promise { lease: None, ..self.promise.clone() });
-        Entry { id: draft.id.clone(), ended, cost, promise, ..draft }
+        let promise = Some(Reservation { lease: None, ..self.promise.clone() });
+        Receipt { id: draft.id.clone(), ended, cost, promise, ..draft }
     }
 }
 
 /// The world in which the books are kept.
 pub struct World {
-    alive: Book,
-    crashing: Book,
+    alive: AccountLedger,
+    crashing: AccountLedger,
     store: Store,
     now: u64,
     /// The time of the last thing written.
     latest: u64,
-    terms: Option<Terms>,
+    terms: Option<KeyLimits>,
     grants: Vec<Grant>,
     open: BTreeMap<String, Under>,
     settled: BTreeMap<String, u64>,
@@ -121,8 +123,8 @@ pub fn period(per: Period, at: u64) -> u64 {
 impl World {
     pub fn new() -> Self {
         Self {
-            alive: Book::default(),
-            crashing: Book::default(),
+            alive: AccountLedger::default(),
+            crashing: AccountLedger::default(),
             store: Store::default(),
             now: EVE,
             latest: 0,
@@ -143,8 +145,8 @@ impl World {
             Step::Order(order, fate) => {
                 // Ids are the gateway's own: none comes again when the book has forgotten it.
                 let ids: Vec<&str> = match order {
-                    Order::Admit(ask) => vec![ask.id.as_str()],
-                    Order::Settle(entries) => entries.iter().map(|entry| entry.id.as_str()).collect(),
+                    AccountCommand::Admit(ask) => vec![ask.id.as_str()],
+                    AccountCommand::Settle(entries) => entries.iter().map(|entry| entry.id.as_str()).collect(),
                     _ => Vec::new(),
                 };
                 let forgotten = |id: &&str| {
@@ -189,29 +191,29 @@ impl World {
         self.now.max(self.latest)
     }
 
-    fn order(&mut self, order: &Order, fate: Fate) -> Reply {
+    fn order(&mut self, order: &AccountCommand, fate: Fate) -> AccountResponse {
         if matches!(fate, Fate::LostWrites) {
-            self.crashing.obey(order.clone(), self.now, &mut Vec::new());
+            self.crashing.handle(order.clone(), self.now, &mut Vec::new());
         }
         if matches!(fate, Fate::LostWrites | Fate::Crash) {
             self.reopen();
         }
         let (mut writes, mut others) = (Vec::new(), Vec::new());
-        let reply = self.alive.obey(order.clone(), self.now, &mut writes);
-        let other = self.crashing.obey(order.clone(), self.now, &mut others);
+        let reply = self.alive.handle(order.clone(), self.now, &mut writes);
+        let other = self.crashing.handle(order.clone(), self.now, &mut others);
         assert_eq!(reply, other, "{order:?}");
         assert_eq!(writes, others, "{order:?}");
         let time = self.time();
         self.store.write(&writes);
         self.lose(order, &writes, time);
         match order {
-            Order::Admit(ask) => self.admitted(ask, &reply, &writes, time),
-            Order::Settle(entries) => self.settled(entries, &writes, time),
-            Order::Renew { id, tokens, cost } => self.renewed(id, (*tokens, *cost), time),
-            Order::Release(id) => self.released(id, time),
-            Order::Post { terms, .. } => {
+            AccountCommand::Admit(ask) => self.admitted(ask, &reply, &writes, time),
+            AccountCommand::Settle(entries) => self.settled(entries, &writes, time),
+            AccountCommand::Renew { id, tokens, cost } => self.renewed(id, (*tokens, *cost), time),
+            AccountCommand::Release(id) => self.released(id, time),
+            AccountCommand::Post { terms, .. } => {
                 // Where a budget shrinks or becomes another, the old one's money is nobody's promise.
-                let kept = |old: &Terms| match (old.budget, terms.budget) {
+                let kept = |old: &KeyLimits| match (old.budget, terms.budget) {
                     (Some(old), Some(new)) => old.per == new.per && old.nanos <= new.nanos,
                     _ => false,
                 };

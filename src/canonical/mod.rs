@@ -1,0 +1,16 @@
+//! A conversation, free of any vendor: the hub of translation. A field stands here only if two wire formats share the idea.
+
+mod event;
+mod names;
+mod raw;
+mod request;
+pub mod usage;
+
+pub use event::{FinishReason, ResponseEvent};
+pub use names::UniqueNames;
+pub use raw::Raw;
+pub use request::{
+    Effort, Media, MediaKind, MediaSource, ModelRequest, Part, ResponseFormat, Role, Sampling, Thinking, Tool,
+    ToolCall, ToolChoice, Turn,
+};
+pub use usage::{ABSURD, Usage, count, read_count};

@@ -1,0 +1,65 @@
+//! Tokens, counted one way whatever a provider's habit. It knows no prices.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+/// A count that cannot be: as a provider tells it that reports a negative number.
+pub const ABSURD: u64 = u64::MAX;
+
+/// A count as a provider tells it: whole, or a float. A negative one is [`ABSURD`]; what is no number is none.
+pub fn count(value: &Value) -> Option<u64> {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    let float = |number: f64| if number < 0.0 { ABSURD } else { number as u64 };
+    value.as_u64().or_else(|| value.as_f64().map(float))
+}
+
+/// Reads [`count`] as a field of an object.
+///
+/// # Errors
+/// None but those of its JSON.
+pub fn read_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    Value::deserialize(deserializer).map(|value| count(&value))
+}
+
+/// The tokens of one exchange. Always: prompt = fresh + cache read + cache write; cache write includes what is kept for an hour, and output
+/// includes reasoning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Prompt tokens that were read anew.
+    pub uncached_input: u64,
+    /// Prompt tokens that came from the provider's cache.
+    pub cache_read: u64,
+    /// Prompt tokens that were written to the provider's cache.
+    pub cache_write: u64,
+    /// Those of them that are kept there for an hour, where the provider tells such apart.
+    pub cache_write_1h: u64,
+    /// Tokens of the answer, reasoning included.
+    pub output: u64,
+    /// Those of the answer that were reasoning.
+    pub reasoning: u64,
+}
+
+impl Usage {
+    /// All prompt tokens.
+    pub fn prompt(&self) -> u64 {
+        self.uncached_input.saturating_add(self.cache_read).saturating_add(self.cache_write)
+    }
+
+    /// All tokens.
+    pub fn total(&self) -> u64 {
+        self.prompt().saturating_add(self.output)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_negative_count_is_told_from_none() {
+        let told = |json: &str| count(&serde_json::from_str(json).unwrap());
+        assert_eq!([told("5"), told("5.7"), told("1e30")], [Some(5), Some(5), Some(u64::MAX)]);
+        assert_eq!([told("-1"), told("-0.5"), told("-1e30")], [Some(ABSURD); 3]);
+        assert_eq!([told("null"), told("\"5\""), told("[]")], [None; 3]);
+    }
+}

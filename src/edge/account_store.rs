@@ -1,0 +1,257 @@
+//! Where an account's book is kept: tables in the object's own SQLite.
+
+use std::cell::RefCell;
+
+use worker::{Error, Result, SqlStorage, SqlStorageValue};
+
+use crate::config::Accounting;
+use crate::ledger::{AccountLedger, AccountSnapshot, AccountWrite, Receipt, ReceiptRow, UsageReport, day_of};
+
+/// Entries are kept in tables of so many days, so that old ones go in one stroke.
+const DAYS_OF_TABLE: u64 = 7;
+/// Entries that are read at once.
+const PAGE: u64 = 100;
+
+/// Where the questions for counts stand among the promises, whose ids are hexadecimal digits.
+const COUNTING: &str = "counting";
+
+const CREATE: &str = "
+    CREATE TABLE IF NOT EXISTS terms (only_row INTEGER PRIMARY KEY CHECK (only_row = 0), terms TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS promises (id TEXT PRIMARY KEY, promise TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS days (day INTEGER PRIMARY KEY, sums TEXT NOT NULL);
+";
+
+/// Where an account's book is kept. Nothing is made before something is written: whoever asks for an account that does not exist
+/// leaves no trace.
+pub(super) struct AccountStore {
+    sql: SqlStorage,
+    accounting: Accounting,
+    /// The tables of entries, newest first; once they have been looked up.
+    tables: RefCell<Option<Vec<u64>>>,
+    /// What went wrong while reading: nothing that was read since then is to be believed.
+    fault: RefCell<Option<Error>>,
+}
+
+impl AccountStore {
+    pub(super) fn new(sql: SqlStorage, accounting: Accounting) -> Self {
+        Self { sql, accounting, tables: RefCell::new(None), fault: RefCell::new(None) }
+    }
+
+    /// Whether all that was read could be.
+    pub(super) fn check(&self) -> Result<()> {
+        self.fault.take().map_or(Ok(()), |fault| {
+            *self.tables.borrow_mut() = None;
+            Err(fault)
+        })
+    }
+
+    /// Writes one thing down.
+    pub(super) fn write(&self, write: &AccountWrite) -> Result<()> {
+        let table = match write {
+            AccountWrite::Entries(row) => Some(day_of(row.at) / DAYS_OF_TABLE),
+            // What changes is there, or was thrown away long ago.
+            AccountWrite::Truth(number, at, truth) => return self.put_truth(*number, *at, truth),
+            AccountWrite::Sums(number, at, sums) => return self.put_sums(*number, *at, sums),
+            AccountWrite::Amend(day, was, is) => return self.amend(*day, was, is),
+            _ => None,
+        };
+        self.prepare(table)?;
+        match write {
+            AccountWrite::Terms(terms) => self.run("INSERT OR REPLACE INTO terms VALUES (0, ?)", vec![text(terms)]),
+            AccountWrite::Promise(id, promise) => {
+                self.run("INSERT OR REPLACE INTO promises VALUES (?, ?)", vec![text(id), text(promise)])
+            }
+            AccountWrite::Counting(counting) => {
+                self.run("INSERT OR REPLACE INTO promises VALUES (?, ?)", vec![text(COUNTING), text(counting)])
+            }
+            AccountWrite::Void(id) => self.run("DELETE FROM promises WHERE id = ?", vec![text(id)]),
+            AccountWrite::Day(day, sums) => {
+                self.run("INSERT OR REPLACE INTO days VALUES (?, ?)", vec![number(*day)?, text(sums)])
+            }
+            AccountWrite::Entries(row) => {
+                let sums = row.sums.as_deref().map_or(SqlStorageValue::Null, text);
+                let values = vec![number(row.number)?, number(row.at)?, text(&row.entries), sums];
+                self.run(&format!("INSERT INTO entries_{} VALUES (?, ?, ?, ?)", table.unwrap_or_default()), values)
+            }
+            AccountWrite::Truth(..) | AccountWrite::Sums(..) | AccountWrite::Amend(..) => Ok(()),
+        }
+    }
+
+    /// The table of entries that were written then, if it is still there.
+    fn table(&self, at: u64) -> Option<u64> {
+        let table = day_of(at) / DAYS_OF_TABLE;
+        let mut tables = self.tables.borrow_mut();
+        tables.get_or_insert_with(|| self.look()).contains(&table).then_some(table)
+    }
+
+    fn put_truth(&self, row: u64, at: u64, truth: &Receipt) -> Result<()> {
+        let Some(table) = self.table(at) else { return Ok(()) };
+        // Rows before the next number; the newest of them is the one.
+        let Some(row) = self.page(table, Some(row.saturating_add(1)), 1).pop().filter(|found| found.number == row)
+        else {
+            return Ok(());
+        };
+        let values = vec![text(row.with(truth)), number(row.number)?];
+        self.run(&format!("UPDATE entries_{table} SET entries = ? WHERE number = ?"), values)
+    }
+
+    fn put_sums(&self, row: u64, at: u64, sums: &str) -> Result<()> {
+        let Some(table) = self.table(at) else { return Ok(()) };
+        self.run(&format!("UPDATE entries_{table} SET sums = ? WHERE number = ?"), vec![text(sums), number(row)?])
+    }
+
+    fn amend(&self, day: u64, was: &Receipt, is: &Receipt) -> Result<()> {
+        let rows = self.rows_of("SELECT sums FROM days WHERE day = ?", vec![number(day)?]);
+        let sums =
+            rows.first().and_then(|row| as_text(row.first())).and_then(|sums| AccountLedger::amended(&sums, was, is));
+        let Some(sums) = sums else { return Ok(()) };
+        self.run("UPDATE days SET sums = ? WHERE day = ?", vec![text(sums), number(day)?])
+    }
+
+    /// Makes the tables that are missing.
+    fn prepare(&self, table: Option<u64>) -> Result<()> {
+        let mut tables = self.tables.borrow_mut();
+        let known = tables.get_or_insert_with(|| self.look());
+        if known.is_empty() && table.is_none() {
+            return self.run(CREATE, Vec::new());
+        }
+        let Some(table) = table.filter(|table| !known.contains(table)) else { return Ok(()) };
+        self.run(CREATE, Vec::new())?;
+        self.run(
+            &format!(
+                "CREATE TABLE IF NOT EXISTS entries_{table} (number INTEGER PRIMARY KEY, at INTEGER NOT NULL, entries TEXT NOT NULL, sums TEXT)"
+            ),
+            Vec::new(),
+        )?;
+        known.insert(0, table);
+        known.sort_unstable_by(|a, b| b.cmp(a));
+        self.clear_out(table, known)
+    }
+
+    /// A new table has been made: what is older than has to be kept goes.
+    fn clear_out(&self, newest: u64, known: &mut Vec<u64>) -> Result<()> {
+        let today = newest.saturating_mul(DAYS_OF_TABLE);
+        let due = |table: u64| (table + 1) * DAYS_OF_TABLE + self.accounting.keep_receipts_days < today;
+        for table in known.iter().filter(|table| due(**table)) {
+            self.run(&format!("DROP TABLE entries_{table}"), Vec::new())?;
+        }
+        known.retain(|table| !due(*table));
+        let first = number(today.saturating_sub(self.accounting.keep_usage_days))?;
+        self.run("DELETE FROM days WHERE day < ?", vec![first])
+    }
+
+    /// The tables of entries that are there, newest first.
+    fn look(&self) -> Vec<u64> {
+        let names = self.rows_of("SELECT name FROM sqlite_master WHERE type = 'table'", Vec::new());
+        let table = |row: Vec<SqlStorageValue>| as_text(row.first())?.strip_prefix("entries_")?.parse().ok();
+        let mut tables: Vec<u64> = names.into_iter().filter_map(table).collect();
+        tables.sort_unstable_by(|a, b| b.cmp(a));
+        tables
+    }
+
+    fn exists(&self) -> bool {
+        let query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'terms'";
+        !self.rows_of(query, Vec::new()).is_empty()
+    }
+
+    /// What stands beside the entries.
+    pub(super) fn kept(&self) -> Result<AccountSnapshot> {
+        if !self.exists() {
+            return Ok(AccountSnapshot::default());
+        }
+        let terms = self.rows_of("SELECT terms FROM terms", Vec::new());
+        let promises = self.rows_of("SELECT id, promise FROM promises", Vec::new());
+        let pair = |row: Vec<SqlStorageValue>| Some((as_text(row.first())?, as_text(row.get(1))?));
+        let (counting, promises): (Vec<_>, Vec<_>) =
+            promises.into_iter().filter_map(pair).partition(|(id, _)| id == COUNTING);
+        Ok(AccountSnapshot {
+            terms: terms.first().and_then(|row| as_text(row.first())),
+            promises,
+            counting: counting.into_iter().next().map(|(_, counting)| counting),
+        })
+    }
+
+    /// Entries before a number, or all; the newest first.
+    pub(super) fn rows(&self, before: Option<u64>) -> impl Iterator<Item = ReceiptRow> {
+        let tables = self.tables.borrow_mut().get_or_insert_with(|| self.look()).clone();
+        tables.into_iter().flat_map(move |table| {
+            let mut before = before;
+            let mut page = Vec::new().into_iter();
+            std::iter::from_fn(move || {
+                let row = page.next().or_else(|| {
+                    page = self.page(table, before, PAGE).into_iter();
+                    page.next()
+                });
+                before = row.as_ref().map(|row: &ReceiptRow| row.number);
+                row
+            })
+        })
+    }
+
+    fn page(&self, table: u64, before: Option<u64>, limit: u64) -> Vec<ReceiptRow> {
+        let query = format!(
+            "SELECT number, at, entries, sums FROM entries_{table} WHERE number < ? ORDER BY number DESC LIMIT {limit}"
+        );
+        // The largest whole number that JavaScript has.
+        let before = before.unwrap_or(1 << 53).min((1 << 53) - 1);
+        let Ok(before) = number(before) else { return Vec::new() };
+        let row = |row: Vec<SqlStorageValue>| {
+            Some(ReceiptRow {
+                number: as_number(row.first())?,
+                at: as_number(row.get(1))?,
+                entries: as_text(row.get(2))?,
+                sums: as_text(row.get(3)),
+            })
+        };
+        self.rows_of(&query, vec![before]).into_iter().filter_map(row).collect()
+    }
+
+    /// The sums of these days, as far as they are over.
+    pub(super) fn days(&self, from: u64, to: u64) -> Vec<UsageReport> {
+        let (Ok(first), Ok(last)) = (number(from), number(to)) else { return Vec::new() };
+        if !self.exists() {
+            return Vec::new();
+        }
+        let rows = self.rows_of("SELECT sums FROM days WHERE day BETWEEN ? AND ? ORDER BY day", vec![first, last]);
+        rows.into_iter()
+            .filter_map(|row| as_text(row.first()))
+            .flat_map(|sums| AccountLedger::usage_of_day(&sums))
+            .collect()
+    }
+
+    fn run(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<()> {
+        self.sql.exec(query, values).map(drop)
+    }
+
+    fn rows_of(&self, query: &str, values: Vec<SqlStorageValue>) -> Vec<Vec<SqlStorageValue>> {
+        let rows = self.sql.exec(query, values).and_then(|cursor| cursor.raw().collect::<Result<Vec<_>>>());
+        rows.unwrap_or_else(|fault| {
+            *self.fault.borrow_mut() = Some(fault);
+            Vec::new()
+        })
+    }
+}
+
+pub(super) fn text(text: impl AsRef<str>) -> SqlStorageValue {
+    SqlStorageValue::from(text.as_ref())
+}
+
+pub(super) fn number(number: u64) -> Result<SqlStorageValue> {
+    SqlStorageValue::try_from_i64(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+pub(super) fn as_text(value: Option<&SqlStorageValue>) -> Option<String> {
+    match value {
+        Some(SqlStorageValue::String(text)) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+pub(super) fn as_number(value: Option<&SqlStorageValue>) -> Option<u64> {
+    match value {
+        Some(SqlStorageValue::Integer(number)) => u64::try_from(*number).ok(),
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number that we wrote")]
+        Some(SqlStorageValue::Float(number)) => Some(*number as u64),
+        _ => None,
+    }
+}

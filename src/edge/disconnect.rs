@@ -1,0 +1,134 @@
+//! When a request's client leaves: what waits in the request is woken. It does not know what is waited for.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::future::{Future, pending, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use futures::future::{Either, select};
+use wasm_bindgen::prelude::{Closure, wasm_bindgen};
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::AbortSignal;
+
+use super::platform::{Edge, now};
+use super::stream::alarm;
+use crate::config::Millis;
+
+/// After its client has left, a request waits for so long at most: the platform ends all that it still does after 30 s, and by then its
+/// receipt has to be in the books.
+const HEARD_OUT: Millis = 25_000;
+
+#[wasm_bindgen]
+extern "C" {
+    type Signal;
+
+    #[wasm_bindgen(method, catch, js_name = addEventListener)]
+    fn listen(this: &Signal, kind: &str, listener: &JsValue) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = removeEventListener)]
+    fn unlisten(this: &Signal, kind: &str, listener: &JsValue) -> Result<(), JsValue>;
+}
+
+/// The client of one request. Its signal is listened to only if something asks for that: most requests never do.
+pub(super) struct Disconnect {
+    client: AbortSignal,
+    event: Rc<Event>,
+    listener: OnceCell<Closure<dyn FnMut()>>,
+}
+
+#[derive(Default)]
+struct Event {
+    /// When it happened.
+    at: Cell<Option<Millis>>,
+    waiting: RefCell<Vec<Waker>>,
+}
+
+impl Disconnect {
+    /// `client` fires when the client leaves.
+    pub(super) fn of(client: AbortSignal) -> Self {
+        Self { client, event: Rc::default(), listener: OnceCell::new() }
+    }
+
+    pub(super) fn signal(&self) -> &AbortSignal {
+        &self.client
+    }
+
+    /// From now on it is noted when the client leaves.
+    pub(super) fn watch(&self) {
+        if self.listener.get().is_some() {
+            return;
+        }
+        let event = Rc::clone(&self.event);
+        let listener = Closure::<dyn FnMut()>::new(move || event.happen());
+        let _ = self.client.unchecked_ref::<Signal>().listen("abort", listener.as_ref());
+        let _ = self.listener.set(listener);
+        if self.client.aborted() {
+            self.event.happen();
+        }
+    }
+
+    /// Waits until the client has left, and tells when that was.
+    async fn left(&self) -> Millis {
+        self.watch();
+        poll_fn(|context| self.event.poll(context)).await
+    }
+
+    /// Waits until the client has left and the time that is left to its request is over; for ever where nobody watches.
+    async fn over(&self) {
+        if self.listener.get().is_none() {
+            return pending().await;
+        }
+        let until = self.left().await.saturating_add(HEARD_OUT);
+        alarm(until.saturating_sub(now())).await;
+    }
+}
+
+impl Event {
+    fn happen(&self) {
+        if self.at.get().is_none() {
+            self.at.set(Some(now()));
+        }
+        self.waiting.take().into_iter().for_each(Waker::wake);
+    }
+
+    fn poll(&self, context: &Context<'_>) -> Poll<Millis> {
+        if let Some(at) = self.at.get() {
+            return Poll::Ready(at);
+        }
+        let mut waiting = self.waiting.borrow_mut();
+        if !waiting.iter().any(|waker| waker.will_wake(context.waker())) {
+            waiting.push(context.waker().clone());
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Disconnect {
+    fn drop(&mut self) {
+        if let Some(listener) = self.listener.get() {
+            let _ = self.client.unchecked_ref::<Signal>().unlisten("abort", listener.as_ref());
+        }
+    }
+}
+
+impl Edge {
+    /// Waits until the client has left.
+    pub(super) async fn left(&self) {
+        self.leaving.left().await;
+    }
+
+    /// Waits until no more time is left to a request whose client has left, for what outlives its client.
+    pub(super) async fn over(&self) {
+        self.leaving.over().await;
+    }
+
+    /// Waits for something that only the client can bring about. One that has left never will, and the runtime does not always say so: what
+    /// is written to an answer that it has not yet taken when the client leaves waits for ever.
+    pub(super) async fn while_there<T>(&self, wait: impl Future<Output = Result<T, JsValue>>) -> Result<T, JsValue> {
+        match select(pin!(wait), pin!(self.left())).await {
+            Either::Left((done, _)) => done,
+            Either::Right(_) => Err(JsValue::NULL),
+        }
+    }
+}

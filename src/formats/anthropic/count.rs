@@ -1,0 +1,86 @@
+//! Counts of a prompt's tokens. It counts nothing itself.
+//! Source: <https://docs.anthropic.com/en/api/messages-count-tokens>, and recorded traffic.
+
+use serde::{Deserialize, Serialize};
+
+use super::errors::{in_spite, is_error};
+use super::outbound;
+use super::wire::object;
+use crate::canonical::ModelRequest;
+use crate::error::{Error, Result};
+use crate::formats::{WriteTarget, WrittenRequest};
+use crate::wire::json::Document;
+
+/// The path of the endpoint below the API's root.
+pub(super) const ENDPOINT: &str = "/messages/count_tokens";
+
+/// What a message is asked for with, and a count refuses to hear.
+const BEYOND: &[&str] = &["max_tokens", "stream", "stop_sequences", "temperature", "top_p", "top_k", "metadata"];
+
+#[derive(Deserialize, Serialize)]
+struct Count {
+    input_tokens: u64,
+}
+
+/// Writes a question for a count: a message's request without what is no part of its prompt.
+///
+/// # Errors
+/// As for a message.
+pub(super) fn write(request: &ModelRequest<'_>, aim: WriteTarget<'_>) -> Result<WrittenRequest> {
+    let mut written = outbound::write(request, aim)?;
+    let mut document = Document::read(&written.body)
+        .map_err(|_| Error::caller(400, "invalid_body", "The request cannot be written as a question for a count."))?;
+    BEYOND.iter().for_each(|field| document.remove(field));
+    let body = document.render().into_owned();
+    written.body = body;
+    ENDPOINT.clone_into(&mut written.path);
+    Ok(written)
+}
+
+/// Reads the answer.
+///
+/// # Errors
+/// 502 if it is none.
+pub(super) fn read(body: &[u8]) -> Result<u64> {
+    if is_error(body) {
+        return Err(in_spite(body));
+    }
+    let message = "The provider answered with a status of success, but with a body that holds no count.";
+    let count = object::<Count>(body).map(|count| count.input_tokens);
+    count.ok_or_else(|| Error::upstream(502, "upstream_invalid_response", message))
+}
+
+/// Writes the answer to a client.
+pub(super) fn answer(input_tokens: u64) -> Vec<u8> {
+    serde_json::to_vec(&Count { input_tokens }).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_is_asked_for_with_the_prompt_alone() {
+        let body = br#"{"model":"m","max_tokens":9,"stream":true,"temperature":0.5,"stop_sequences":["x"],"metadata":{"user_id":"u"},
+            "system":"Be brief.","messages":[{"role":"user","content":"Hi"}],"tools":[{"name":"f","input_schema":{"type":"object"}}]}"#;
+        let document = Document::read(body).unwrap();
+        let request = super::super::inbound::prompt(&document).unwrap();
+        let written = write(&request, WriteTarget { model: "c", max_output: None, limit_field: None }).unwrap();
+        let sent: serde_json::Value = serde_json::from_slice(&written.body).unwrap();
+        let mut fields: Vec<&str> = sent.as_object().unwrap().keys().map(String::as_str).collect();
+        fields.sort();
+        assert_eq!((fields, written.path.as_str()), (vec!["messages", "model", "system", "tools"], ENDPOINT));
+        assert!(written.headers.contains(&("anthropic-version", "2023-06-01".to_owned())));
+    }
+
+    #[test]
+    fn a_body_without_a_count_is_an_error() {
+        assert_eq!(read(br#"{"input_tokens": 1581}"#).unwrap(), 1581);
+        for body in ["", "[7]", "{}", r#"{"input_tokens":-1}"#, r#"{"input_tokens":"7"}"#] {
+            assert_eq!(read(body.as_bytes()).unwrap_err().status(), 502, "{body}");
+        }
+        let error = br#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;
+        assert_eq!(read(error).unwrap_err().status(), 529);
+        assert_eq!(answer(7), br#"{"input_tokens":7}"#);
+    }
+}

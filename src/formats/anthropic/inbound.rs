@@ -1,0 +1,217 @@
+//! A client's request to `/v1/messages`.
+//! Source: <https://docs.anthropic.com/en/api/messages>.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use super::params;
+use super::reading::{Fields, each, required, text, wrong};
+use super::turns;
+use crate::canonical::{ModelRequest, Raw, ResponseFormat, Sampling, Thinking, Tool, ToolChoice, UniqueNames};
+use crate::error::{Error, Result};
+use crate::wire::json::{Document, whole};
+
+/// Fields that are read here, or by the gateway; twice the same would mean different things to different readers.
+const READ: &[&str] = &[
+    "model",
+    "messages",
+    "max_tokens",
+    "system",
+    "stream",
+    "tools",
+    "tool_choice",
+    "thinking",
+    "output_config",
+    "output_format",
+    "stop_sequences",
+    "metadata",
+    "temperature",
+    "top_p",
+    "top_k",
+];
+
+/// Reads a request.
+///
+/// # Errors
+/// 400 naming the field that is not as the format wants it.
+pub(super) fn read<'d>(document: &'d Document<'d>) -> Result<ModelRequest<'d>> {
+    unrepeated(document)?;
+    let max_tokens = max_tokens(document)?;
+    prompt(document).map(|request| ModelRequest { max_tokens: Some(max_tokens), ..request })
+}
+
+fn unrepeated(document: &Document<'_>) -> Result<()> {
+    if let Some(key) = document.repeated(READ) {
+        let message = format!("{key}: stands in the body more than once");
+        return Err(Error::caller(400, "duplicate_key", message).at(key));
+    }
+    Ok(())
+}
+
+/// Reads a request of which only the prompt matters: how long the answer may be need not be said.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn prompt<'d>(document: &'d Document<'d>) -> Result<ModelRequest<'d>> {
+    unrepeated(document)?;
+    let (mut strange, mut request) = (UniqueNames::default(), ModelRequest::default());
+    request.turns = turns::read(value(document, "system"), value(document, "messages"), &mut strange)?;
+    request.stream = switch(document, "stream")?;
+    request.tools = tools(document, &mut strange)?;
+    tool_choice(document, &mut request)?;
+    request.thinking = thinking(document, &mut strange)?;
+    output(document, &mut request, &mut strange)?;
+    request.stop = stop(document)?;
+    request.sampling = sampling(document)?;
+    request.user = user(document, &mut strange)?;
+    for (name, value) in document.members().filter(|(name, _)| !READ.contains(name)) {
+        // How a request is to be served, as it is without a word.
+        let usual = name == "service_tier" && value == "\"auto\"";
+        if !usual && !matches!(value, "null" | "[]" | "{}" | "\"\"") {
+            strange.note(name.to_owned());
+        }
+    }
+    request.unmapped_fields = strange;
+    Ok(request)
+}
+
+fn value<'d>(document: &'d Document<'d>, name: &str) -> Option<&'d str> {
+    document.value(name).filter(|value| *value != "null")
+}
+
+fn max_tokens(document: &Document<'_>) -> Result<u64> {
+    let raw = value(document, "max_tokens").ok_or_else(|| required(&"max_tokens"))?;
+    whole(raw).ok_or_else(|| wrong(&"max_tokens", "Input should be a valid integer"))
+}
+
+fn switch(document: &Document<'_>, name: &str) -> Result<bool> {
+    match value(document, name) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(wrong(&name, "Input should be a valid boolean")),
+    }
+}
+
+fn tools<'d>(document: &'d Document<'d>, strange: &mut UniqueNames<'d>) -> Result<Vec<Tool<'d>>> {
+    let Some(raw) = value(document, "tools") else { return Ok(Vec::new()) };
+    let mut tools = Vec::new();
+    each(raw, &"tools", |index, mut fields: Fields<'d>| {
+        let at = format_args!("tools.{index}");
+        let kind = fields.take("type").and_then(text).unwrap_or(Cow::Borrowed("custom"));
+        if kind != "custom" {
+            // What Anthropic's servers would do.
+            strange.note(format!("tools[].{kind}"));
+            return Ok(());
+        }
+        tools.push(Tool {
+            name: fields.json_text("name", &at)?,
+            description: fields.raw("description"),
+            parameters: fields.raw("input_schema"),
+            strict: fields.switch("strict", &at)?,
+            cache: fields.raw("cache_control"),
+        });
+        fields.rest().for_each(|name| strange.note(format!("tools[].{name}")));
+        Ok(())
+    })?;
+    Ok(tools)
+}
+
+fn tool_choice<'d>(document: &'d Document<'d>, request: &mut ModelRequest<'d>) -> Result<()> {
+    let Some(raw) = value(document, "tool_choice") else { return Ok(()) };
+    let mut fields = Fields::read(raw, &"tool_choice")?;
+    let kind = fields.text("type", &"tool_choice")?;
+    request.tool_choice = Some(match kind.as_ref() {
+        "auto" => ToolChoice::Auto,
+        "none" => ToolChoice::None,
+        "any" => ToolChoice::Required,
+        "tool" => ToolChoice::Tool(fields.json_text("name", &"tool_choice")?),
+        _ => return Err(wrong(&"tool_choice.type", "Input should be 'auto', 'any', 'tool' or 'none'")),
+    });
+    let alone = fields.switch("disable_parallel_tool_use", &"tool_choice")?;
+    request.parallel_calls = alone.map(|alone| !alone);
+    Ok(())
+}
+
+fn thinking(document: &Document<'_>, strange: &mut UniqueNames<'_>) -> Result<Option<Thinking>> {
+    let Some(raw) = value(document, "thinking") else { return Ok(None) };
+    let mut fields = Fields::read(raw, &"thinking")?;
+    let kind = fields.text("type", &"thinking")?;
+    let thinking = match kind.as_ref() {
+        "disabled" => Thinking::Off,
+        "adaptive" => Thinking::Free,
+        "enabled" => {
+            let budget = fields.need("budget_tokens", &"thinking.enabled")?;
+            let wrong = |_| wrong(&"thinking.enabled.budget_tokens", "Input should be a valid integer");
+            Thinking::Budget(budget.get().parse().map_err(wrong)?)
+        }
+        _ => return Err(wrong(&"thinking.type", "Input should be 'enabled', 'disabled' or 'adaptive'")),
+    };
+    // Thoughts are shown in any case.
+    if fields.raw("display").is_some_and(|display| display.text().as_deref() != Some("summarized")) {
+        strange.note("thinking.display");
+    }
+    Ok(Some(thinking))
+}
+
+/// The form of the answer, by its present name or that of its trial, and the effort. A budget is more precise than an effort.
+fn output<'d>(document: &'d Document<'d>, request: &mut ModelRequest<'d>, strange: &mut UniqueNames<'d>) -> Result<()> {
+    let mut format = value(document, "output_format");
+    if let Some(raw) = value(document, "output_config") {
+        let mut fields = Fields::read(raw, &"output_config")?;
+        format = fields.take("format").map(RawValue::get).or(format);
+        if let Some(word) = fields.take("effort") {
+            let effort = text(word).and_then(|word| params::effort(&word));
+            let effort = effort.ok_or_else(|| {
+                wrong(&"output_config.effort", "Input should be 'low', 'medium', 'high', 'xhigh' or 'max'")
+            })?;
+            match request.thinking {
+                None | Some(Thinking::Free) => request.thinking = Some(Thinking::Effort(effort)),
+                Some(_) => strange.note("output_config.effort"),
+            }
+        }
+        fields.rest().for_each(|name| strange.note(format!("output_config.{name}")));
+    }
+    let Some(format) = format else { return Ok(()) };
+    let at = &"output_config.format";
+    let mut fields = Fields::read(format, at)?;
+    if fields.text("type", at)? != "json_schema" {
+        return Err(wrong(&"output_config.format.type", "Input should be 'json_schema'"));
+    }
+    let schema = fields.need("schema", at)?.into();
+    let name = fields.raw("name");
+    request.response_format = Some(ResponseFormat::Schema { name, schema, strict: None });
+    Ok(())
+}
+
+fn stop<'d>(document: &'d Document<'d>) -> Result<Vec<Raw<'d>>> {
+    let Some(raw) = value(document, "stop_sequences") else { return Ok(Vec::new()) };
+    let mut texts = Vec::new();
+    each(raw, &"stop_sequences", |_, text: Raw<'d>| {
+        let is_text = text.is_text();
+        texts.push(text);
+        is_text.then_some(()).ok_or_else(|| wrong(&"stop_sequences", "Input should be a list of strings"))
+    })?;
+    Ok(texts)
+}
+
+fn sampling<'d>(document: &'d Document<'d>) -> Result<Sampling<'d>> {
+    let number = |name: &str| {
+        let Some(raw) = value(document, name) else { return Ok(None) };
+        let raw = raw.starts_with(|c: char| c == '-' || c.is_ascii_digit()).then(|| Raw::parse(raw)).flatten();
+        raw.map(Some).ok_or_else(|| wrong(&name, "Input should be a valid number"))
+    };
+    let (temperature, top_p, top_k) = (number("temperature")?, number("top_p")?, number("top_k")?);
+    Ok(Sampling { temperature, top_p, top_k, ..Sampling::default() })
+}
+
+fn user<'d>(document: &'d Document<'d>, strange: &mut UniqueNames<'d>) -> Result<Option<Raw<'d>>> {
+    let Some(raw) = value(document, "metadata") else { return Ok(None) };
+    let mut fields = Fields::read(raw, &"metadata")?;
+    let user = fields.raw("user_id");
+    if user.as_ref().is_some_and(|user| !user.is_text()) {
+        return Err(wrong(&"metadata.user_id", "Input should be a valid string"));
+    }
+    fields.rest().for_each(|name| strange.note(format!("metadata.{name}")));
+    Ok(user)
+}

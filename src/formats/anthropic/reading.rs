@@ -1,0 +1,155 @@
+//! An object of a client's, read field by field, so that what is left over can be told by its name.
+
+use std::borrow::Cow;
+use std::fmt::{self, Display};
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::canonical::Raw;
+use crate::error::{Error, Result};
+use crate::wire::list::{self, Stop};
+
+/// The fields of an object, as far as they have not been taken. Where it stands is put into words only if something is wrong.
+pub(super) struct Fields<'a>(Vec<(Key<'a>, &'a RawValue)>);
+
+#[derive(serde::Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'a> Fields<'a> {
+    /// Reads an object.
+    ///
+    /// # Errors
+    /// 400 if it is something else.
+    pub(super) fn read(raw: &'a str, at: &dyn Display) -> Result<Self> {
+        serde_json::from_str(raw).map_err(|_| wrong(at, "Input should be an object"))
+    }
+
+    /// Takes a field; one that is `null`, or is not there, is none. Of two with one name, the last counts.
+    pub(super) fn take(&mut self, name: &str) -> Option<&'a RawValue> {
+        let mut found = None;
+        self.0.retain(|(key, value)| {
+            let own = key.0 == name;
+            if own {
+                found = Some(*value);
+            }
+            !own
+        });
+        found.filter(|value| value.get() != "null")
+    }
+
+    /// Takes a field to carry it.
+    pub(super) fn raw(&mut self, name: &str) -> Option<Raw<'a>> {
+        self.take(name).map(Raw::from)
+    }
+
+    /// Takes a field that has to be there.
+    ///
+    /// # Errors
+    /// 400 if it is not.
+    pub(super) fn need(&mut self, name: &str, at: &dyn Display) -> Result<&'a RawValue> {
+        self.take(name).ok_or_else(|| required(&format_args!("{at}.{name}")))
+    }
+
+    /// Takes a text.
+    ///
+    /// # Errors
+    /// 400 if it is missing, or something else.
+    pub(super) fn text(&mut self, name: &str, at: &dyn Display) -> Result<Cow<'a, str>> {
+        let text = text(self.need(name, at)?);
+        text.ok_or_else(|| wrong(&format_args!("{at}.{name}"), "Input should be a valid string"))
+    }
+
+    /// Takes a text as the JSON string that it is.
+    ///
+    /// # Errors
+    /// 400 if it is missing, or something else.
+    pub(super) fn json_text(&mut self, name: &str, at: &dyn Display) -> Result<Raw<'a>> {
+        let raw = Raw::from(self.need(name, at)?);
+        raw.is_text()
+            .then_some(raw)
+            .ok_or_else(|| wrong(&format_args!("{at}.{name}"), "Input should be a valid string"))
+    }
+
+    /// Takes a switch.
+    ///
+    /// # Errors
+    /// 400 if it is neither on nor off.
+    pub(super) fn switch(&mut self, name: &str, at: &dyn Display) -> Result<Option<bool>> {
+        match self.take(name).map(RawValue::get) {
+            None => Ok(None),
+            Some("true") => Ok(Some(true)),
+            Some("false") => Ok(Some(false)),
+            Some(_) => Err(wrong(&format_args!("{at}.{name}"), "Input should be a valid boolean")),
+        }
+    }
+
+    /// The names of the fields that were not taken and say something.
+    pub(super) fn rest(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(|(_, value)| !Raw::from(*value).is_blank()).map(|(name, _)| name.0.as_ref())
+    }
+}
+
+/// The text of a JSON string; `None` if it is something else.
+pub(super) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
+    let inside = raw.get().strip_prefix('"')?.strip_suffix('"')?;
+    if memchr::memchr(b'\\', inside.as_bytes()).is_none() {
+        return Some(Cow::Borrowed(inside));
+    }
+    serde_json::from_str(raw.get()).ok().map(Cow::Owned)
+}
+
+/// Hands over the elements of a list one by one, each with its number: as objects, they take many times the memory of their text.
+///
+/// # Errors
+/// 400 if it is something else, or one of them is no object where objects are wanted; as `take`.
+pub(super) fn each<'a, T: Deserialize<'a>>(
+    raw: &'a str,
+    at: &dyn Display,
+    mut take: impl FnMut(usize, T) -> Result<()>,
+) -> Result<()> {
+    let (mut number, mut refused) = (0_usize, None);
+    let read = list::each(raw, |item| {
+        refused = take(number, item).err();
+        number = number.saturating_add(1);
+        refused.is_none()
+    });
+    match (refused, read) {
+        (Some(error), _) => Err(error),
+        (None, Ok(())) => Ok(()),
+        (None, Err(Stop::NoList)) => Err(wrong(at, "Input should be a valid list")),
+        (None, Err(Stop::Item(bad))) => Err(wrong(&format_args!("{at}.{bad}"), "Input should be an object")),
+    }
+}
+
+/// A field that is not as the format wants it, in the API's own manner of saying so.
+pub(super) fn wrong(at: &dyn Display, words: &str) -> Error {
+    Error::caller(400, "invalid_value", format!("{at}: {words}")).at(at.to_string())
+}
+
+/// A field that is missing.
+pub(super) fn required(at: &dyn Display) -> Error {
+    Error::caller(400, "missing_required_parameter", format!("{at}: Field required")).at(at.to_string())
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Self::Value, A::Error> {
+                let mut fields = Vec::with_capacity(4);
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
+}

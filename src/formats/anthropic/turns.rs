@@ -1,0 +1,136 @@
+//! A client's instructions and messages, block by block.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+
+use serde_json::value::RawValue;
+
+use super::OURS;
+use super::reading::{Fields, each, required, text, wrong};
+use super::wire::inside;
+use crate::canonical::{Media, MediaKind, MediaSource, Part, Raw, Role, ToolCall, Turn, UniqueNames};
+use crate::error::Result;
+use crate::wire::base64;
+
+/// Reads the instructions and the messages, as JSON.
+///
+/// # Errors
+/// 400 naming the place that is not as the format wants it.
+pub(super) fn read<'d>(
+    system: Option<&'d str>,
+    messages: Option<&'d str>,
+    strange: &mut UniqueNames<'_>,
+) -> Result<Vec<Turn<'d>>> {
+    let mut turns = Vec::new();
+    if let Some(said) = system.and_then(|raw| serde_json::from_str(raw).ok()) {
+        let parts = content(said, &"system", strange)?;
+        if !parts.is_empty() {
+            turns.push(Turn { role: Role::System, parts });
+        }
+    }
+    let messages = messages.ok_or_else(|| required(&"messages"))?;
+    each(messages, &"messages", |index, mut fields: Fields<'d>| {
+        let at = format_args!("messages.{index}");
+        let role = match fields.text("role", &at)?.as_ref() {
+            "user" => Role::User,
+            "assistant" => Role::Assistant,
+            "system" => Role::System,
+            _ => return Err(wrong(&format_args!("{at}.role"), "Input should be 'user' or 'assistant'")),
+        };
+        let said = fields.need("content", &at)?;
+        turns.push(Turn { role, parts: content(said, &format_args!("{at}.content"), strange)? });
+        fields.rest().for_each(|name| strange.note(format!("messages[].{name}")));
+        Ok(())
+    })?;
+    Ok(turns)
+}
+
+/// Text, or blocks.
+fn content<'d>(said: &'d RawValue, at: &dyn Display, strange: &mut UniqueNames<'_>) -> Result<Vec<Part<'d>>> {
+    let text = Raw::from(said);
+    if text.is_text() {
+        return Ok(if text.is_blank() { Vec::new() } else { vec![Part::Text { text, cache: None }] });
+    }
+    let mut parts = Vec::new();
+    each(said.get(), at, |index, mut fields: Fields<'d>| {
+        let at = format_args!("{at}.{index}");
+        let kind = fields.text("type", &at)?;
+        let Some(part) = block(&kind, &mut fields, &at, strange)? else { return Ok(()) };
+        parts.push(part);
+        fields.rest().for_each(|name| strange.note(format!("messages[].content[].{name}")));
+        Ok(())
+    })?;
+    Ok(parts)
+}
+
+fn block<'d>(
+    kind: &str,
+    fields: &mut Fields<'d>,
+    at: &dyn Display,
+    strange: &mut UniqueNames<'_>,
+) -> Result<Option<Part<'d>>> {
+    let cache = fields.raw("cache_control");
+    Ok(match kind {
+        "text" => Some(Part::Text { text: fields.json_text("text", at)?, cache }),
+        "image" => media(MediaKind::Image, fields, at, cache, strange)?,
+        "document" => media(MediaKind::Document, fields, at, cache, strange)?,
+        "tool_use" => Some(Part::Call(call(fields, at, cache)?)),
+        "tool_result" => {
+            let call = fields.text("tool_use_id", at)?;
+            let said = fields.take("content");
+            let parts = said.map(|said| content(said, &format_args!("{at}.content"), strange)).transpose()?;
+            let failed = fields.switch("is_error", at)?.unwrap_or(false);
+            Some(Part::Result { call, parts: parts.unwrap_or_default(), failed, cache })
+        }
+        "thinking" => {
+            let text = fields.json_text("thinking", at)?;
+            let signature = fields.raw("signature").filter(Raw::is_text);
+            // Our own stand-in proves nothing: the thoughts were another provider's.
+            let foreign = signature.as_ref().is_some_and(|signature| inside(signature).starts_with(OURS));
+            (!foreign).then_some(Part::Thinking { text, signature })
+        }
+        "redacted_thinking" => Some(Part::Redacted(fields.json_text("data", at)?)),
+        // What servers did, and what is not known yet.
+        other => {
+            strange.note(format!("messages[].content[].{other}"));
+            None
+        }
+    })
+}
+
+fn call<'d>(fields: &mut Fields<'d>, at: &dyn Display, cache: Option<Raw<'d>>) -> Result<ToolCall<'d>> {
+    let (id, name) = (fields.text("id", at)?, fields.text("name", at)?);
+    // How it came to be called.
+    fields.take("caller");
+    let arguments = Raw::from(fields.need("input", at)?);
+    if !arguments.get().starts_with('{') {
+        return Err(wrong(&format_args!("{at}.input"), "Input should be a valid dictionary"));
+    }
+    Ok(ToolCall { id, name, arguments, reasoning_state: None, cache })
+}
+
+fn media<'d>(
+    kind: MediaKind,
+    fields: &mut Fields<'d>,
+    at: &dyn Display,
+    cache: Option<Raw<'d>>,
+    strange: &mut UniqueNames<'_>,
+) -> Result<Option<Part<'d>>> {
+    let at = format_args!("{at}.source");
+    let name = fields.raw("title");
+    let mut source = Fields::read(fields.need("source", &at)?.get(), &at)?;
+    let source = match source.text("type", &at)?.as_ref() {
+        "base64" => MediaSource::Data { mime: source.text("media_type", &at)?, base64: source.text("data", &at)? },
+        "url" => MediaSource::Url(source.text("url", &at)?),
+        "text" => {
+            let data = base64::encode(source.text("data", &at)?.as_bytes());
+            let mime = source.take("media_type").and_then(text).unwrap_or(Cow::Borrowed("text/plain"));
+            MediaSource::Data { mime, base64: Cow::Owned(data) }
+        }
+        other => {
+            strange.note(format!("messages[].content[].source.{other}"));
+            return Ok(None);
+        }
+    };
+    Ok(Some(Part::Media(Media { kind, source, name, cache })))
+}

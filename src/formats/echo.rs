@@ -1,0 +1,108 @@
+//! Answers without an upstream: for the first run, for trying clients, for tests. Its tokens are words. It knows no wire format.
+
+use crate::canonical::{FinishReason, ModelRequest, Part, Raw, ResponseEvent, Role, Turn, Usage};
+use crate::config::{Demo, FormatKind, Millis};
+
+/// The adapter's row in the table.
+pub const KIND: FormatKind = FormatKind { name: "echo", remote: false, root: "", endpoint: "" };
+
+/// Marks each answer as a demonstration, where the wire format has a place for it.
+pub const FINGERPRINT: &str = "llm-bridge-demo";
+
+/// Characters of the question that are repeated at most.
+const QUOTED: usize = 2_000;
+
+/// A whole answer, piece by piece: the pause before each step, and the step. The last are its reason to finish, its usage and its end.
+pub fn answer(request: &ModelRequest<'_>, demo: &Demo) -> Vec<(Millis, ResponseEvent<'static>)> {
+    let words = words(request, demo);
+    let limit = request.max_tokens.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let reason = if words.len() > limit { FinishReason::Length } else { FinishReason::Stop };
+    let said = words.len().min(limit);
+    let mut steps = Vec::with_capacity(said + 4);
+    steps.push((0, ResponseEvent::Start { id: None, model: None }));
+    for (index, word) in words.iter().take(limit).enumerate() {
+        let text = if index == 0 { Raw::quoted(word) } else { Raw::quoted(&format!(" {word}")) };
+        steps.push((if index == 0 { demo.first_delay } else { demo.delay }, ResponseEvent::Text { choice: 0, text }));
+    }
+    let usage = Usage { uncached_input: count(request), output: said as u64, ..Usage::default() };
+    steps.extend(
+        [ResponseEvent::Finish { choice: 0, reason }, ResponseEvent::Usage(usage), ResponseEvent::End]
+            .map(|event| (0, event)),
+    );
+    steps
+}
+
+fn words(request: &ModelRequest<'_>, demo: &Demo) -> Vec<String> {
+    let is_result = |part: &Part<'_>| matches!(part, Part::Result { .. });
+    let asks = |turn: &&Turn<'_>| turn.role == Role::User && !turn.parts.iter().any(is_result);
+    let question = request.turns.iter().rev().find(asks);
+    let question: String = question.map(|turn| text(&turn.parts).chars().take(QUOTED).collect()).unwrap_or_default();
+    let text = format!("This is a demonstration by LLM Bridge; no model was asked. You said: {question}");
+    let mut words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+    if demo.words > 0 {
+        let counting = (words.len() + 1..=demo.words).map(|number| number.to_string());
+        words.extend(counting);
+        words.truncate(demo.words);
+    }
+    words
+}
+
+fn count(request: &ModelRequest<'_>) -> u64 {
+    request.turns.iter().map(|turn| text(&turn.parts).split_whitespace().count() as u64).sum()
+}
+
+/// All texts, with spaces between them.
+fn text(parts: &[Part<'_>]) -> String {
+    let texts = parts.iter().filter_map(|part| match part {
+        Part::Text { text, .. } => text.text().map(std::borrow::Cow::into_owned),
+        Part::Result { parts, .. } => Some(text(parts)),
+        Part::Media(_) | Part::Call(_) | Part::Thinking { .. } | Part::Redacted(_) => None,
+    });
+    texts.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(text: &str, max_tokens: Option<u64>) -> ModelRequest<'static> {
+        let parts = vec![Part::Text { text: Raw::quoted(text), cache: None }];
+        ModelRequest { turns: vec![Turn { role: Role::User, parts }], max_tokens, ..ModelRequest::default() }
+    }
+
+    fn told(steps: &[(Millis, ResponseEvent<'_>)]) -> (String, FinishReason, Usage) {
+        let (mut text, mut reason) = (String::new(), None);
+        for (_, event) in steps {
+            match event {
+                ResponseEvent::Text { text: piece, .. } => text.push_str(&piece.text().unwrap()),
+                ResponseEvent::Finish { reason: told, .. } => reason = Some(*told),
+                ResponseEvent::Usage(usage) => return (text, reason.unwrap(), *usage),
+                _ => {}
+            }
+        }
+        panic!("an answer without an end");
+    }
+
+    #[test]
+    fn an_answer_repeats_the_question_and_counts_its_words() {
+        let (text, finish, usage) = told(&answer(&ask("one  two", None), &Demo::default()));
+        assert!(text.ends_with("You said: one  two"), "{text}");
+        assert_eq!((finish, usage.uncached_input), (FinishReason::Stop, 2));
+    }
+
+    #[test]
+    fn a_limit_cuts_and_says_so() {
+        let (text, finish, usage) = told(&answer(&ask("hi", Some(3)), &Demo::default()));
+        assert_eq!((text.as_str(), finish, usage.output), ("This is a", FinishReason::Length, 3));
+        let (text, finish, _) = told(&answer(&ask("hi", Some(0)), &Demo::default()));
+        assert_eq!((text.as_str(), finish), ("", FinishReason::Length));
+    }
+
+    #[test]
+    fn a_row_may_ask_for_length_and_pauses() {
+        let demo = Demo { first_delay: 5, delay: 2, words: 40 };
+        let steps = answer(&ask("hi", None), &demo);
+        assert_eq!(steps.len(), 1 + 40 + 3);
+        assert_eq!(steps.iter().map(|(pause, _)| pause).sum::<u64>(), 5 + 39 * 2);
+    }
+}

@@ -1,0 +1,323 @@
+//! The wire formats, one folder each. No adapter names another; none waits for anything. Seen from the gateway, a format has two sides:
+//! [`ProviderFormat`], as providers speak it, and [`ClientFormat`], as clients do. Between two formats stands `chat`.
+
+pub mod anthropic;
+pub mod echo;
+pub mod gemini;
+pub mod openai;
+mod refusals;
+pub mod tier;
+
+use std::borrow::Cow;
+
+use crate::canonical::{ModelRequest, ResponseEvent, Usage};
+use crate::config::FormatKind;
+use crate::error::{Error, Result};
+use crate::wire::json::Document;
+
+/// What a provider's row may name as its `adapter`; the first is meant where it names none.
+pub const KINDS: &[FormatKind] = &[openai::KIND, anthropic::KIND, gemini::KIND, echo::KIND];
+
+/// The formats of providers.
+pub const PROVIDER_FORMATS: &[ProviderFormat] = &[openai::UPSTREAM, anthropic::UPSTREAM, gemini::UPSTREAM];
+
+/// The format of clients who chat.
+pub const CHAT: &ClientFormat = &openai::CLIENT;
+
+/// How the format of clients who chat tells its usage.
+pub const CHAT_USAGE: fn(&str) -> Option<Usage> = openai::UPSTREAM.usage;
+
+/// The format of clients who exchange messages.
+pub const MESSAGES: &ClientFormat = &anthropic::CLIENT;
+
+/// The formats of clients.
+pub const CLIENT_FORMATS: &[&ClientFormat] = &[CHAT, MESSAGES];
+
+/// A provider's format, by the word for it in the configuration.
+pub fn provider_format(name: &str) -> Option<&'static ProviderFormat> {
+    PROVIDER_FORMATS.iter().find(|upstream| upstream.kind.name == name)
+}
+
+/// A request as a provider wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenRequest {
+    /// The path below the API's root, and its query: `/messages`.
+    pub path: String,
+    /// Headers besides the key and `content-type`, names in lower case.
+    pub headers: Vec<(&'static str, String)>,
+    /// JSON.
+    pub body: Vec<u8>,
+    /// What the client said and the provider will not be told, by its name in OpenAI's or the client's words (`seed`,
+    /// `messages[].name`), each once; [`ModelRequest::unmapped_fields`] is among them.
+    pub dropped: Vec<Cow<'static, str>>,
+}
+
+/// What a request is written for.
+#[derive(Clone, Copy, Debug)]
+pub struct WriteTarget<'a> {
+    /// The provider's name for the model.
+    pub model: &'a str,
+    /// The longest answer that the model gives, in tokens, if that is known: for formats that demand a limit.
+    pub max_output: Option<u64>,
+    /// The name of the answer's limit that the provider honours, if the operator or the catalogue says: for formats that have several.
+    pub limit_field: Option<&'a str>,
+}
+
+/// Hands on the steps of an answer, one by one.
+pub type EventSink<'e> = &'e mut dyn FnMut(ResponseEvent<'_>);
+
+/// A wire format as providers speak it.
+pub struct ProviderFormat {
+    /// The word for it in the configuration.
+    pub kind: FormatKind,
+    /// The header that carries a key.
+    pub key: fn(&str) -> (&'static str, String),
+    /// Writes a request.
+    ///
+    /// # Errors
+    /// 400 for what cannot be said in this format at all.
+    pub write: fn(&ModelRequest<'_>, WriteTarget<'_>) -> Result<WrittenRequest>,
+    /// Reads a whole answer that came with a status of success.
+    ///
+    /// # Errors
+    /// 502 if it is none, or an error in spite of its status.
+    pub whole: fn(&[u8], EventSink<'_>) -> Result<()>,
+    /// Reads the value of `usage` in an answer; `None` if that tells no tokens, or the format has none.
+    pub usage: fn(&str) -> Option<Usage>,
+    /// Reads a streamed answer.
+    pub stream: fn() -> Box<dyn StreamDecoder>,
+    /// Whether it wants back, for this request, what it told as [`ResponseEvent::ReasoningState`].
+    pub recalls: fn(&ModelRequest<'_>) -> bool,
+    /// What a refusal means for the caller: the provider's status, and its body, which may have been cut.
+    pub refusal: fn(u16, &[u8]) -> Error,
+    /// How the provider counts a prompt's tokens, if it does.
+    pub count: Option<CountCall>,
+    /// How it embeds texts for clients of [`CHAT`]'s format, if it does, and speaks another.
+    pub embed: Option<EmbedCall>,
+}
+
+/// How a provider counts a prompt's tokens.
+pub struct CountCall {
+    /// Writes the question.
+    ///
+    /// # Errors
+    /// As [`ProviderFormat::write`].
+    pub write: fn(&ModelRequest<'_>, WriteTarget<'_>) -> Result<WrittenRequest>,
+    /// Reads the answer: so many tokens.
+    ///
+    /// # Errors
+    /// 502 if it is none.
+    pub read: fn(&[u8]) -> Result<u64>,
+}
+
+/// How a provider embeds texts.
+pub struct EmbedCall {
+    /// Writes a request in [`CHAT`]'s format for a model, by the provider's name for it; and how the answer is wanted.
+    ///
+    /// # Errors
+    /// 400 naming the field that is not as that format wants it, or that this one has no place for.
+    pub write: fn(&Document<'_>, &str) -> Result<(WrittenRequest, EmbeddingForm)>,
+    /// Writes an answer that came with a status of success in [`CHAT`]'s format, and gives the tokens that it reports.
+    ///
+    /// # Errors
+    /// 502 if it is none, or an error in spite of its status.
+    pub whole: fn(&[u8], &EmbeddingContext<'_>) -> Result<Billed>,
+}
+
+/// A response's body, and the tokens that its provider reports, if it does.
+pub type Billed = (Vec<u8>, Option<Usage>);
+
+/// How a client wants its vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EmbeddingForm {
+    /// As 32-bit floats, the lowest byte first, in base64; else as lists of numbers.
+    pub base64: bool,
+    /// So many.
+    pub count: usize,
+}
+
+/// What an answer with vectors is written from, besides the vectors.
+#[derive(Clone, Copy, Debug)]
+pub struct EmbeddingContext<'a> {
+    /// How they are wanted.
+    pub form: EmbeddingForm,
+    /// The model that they are of, as the client is to be told.
+    pub model: &'a str,
+    /// The tokens of the prompt, where the provider does not tell them.
+    pub estimate: u64,
+}
+
+/// The code of [`oversized`].
+pub const OVERSIZED: &str = "event_too_large";
+
+/// An event of a stream is too large to be read.
+pub fn oversized() -> Error {
+    let message = "The provider sent an event that is too large to be read: longer than 16 MiB, or of too many parts.";
+    Error::upstream(502, OVERSIZED, message)
+}
+
+/// Reads a streamed answer as it comes, however it is cut.
+pub trait StreamDecoder {
+    /// Takes more of it.
+    fn push(&mut self, bytes: &[u8], each: EventSink<'_>);
+
+    /// There is no more of it: hands on what was complete but for its last line end. That something is missing is for others to see:
+    /// there was no [`ResponseEvent::End`].
+    fn finish(&mut self, each: EventSink<'_>);
+
+    /// Events that could not be read.
+    fn malformed(&self) -> u32;
+}
+
+/// A wire format as clients speak it.
+pub struct ClientFormat {
+    /// Its name: that of the [`FormatKind`] of providers who speak the same.
+    pub name: &'static str,
+    /// Reads a request, whose top level has been read.
+    ///
+    /// # Errors
+    /// 400 naming the field that is not as the format wants it.
+    pub read: for<'d> fn(&'d Document<'d>) -> Result<ModelRequest<'d>>,
+    /// Writes a whole answer.
+    pub whole: fn(&ResponseHead, &[ResponseEvent<'_>]) -> Vec<u8>,
+    /// Writes a streamed answer.
+    pub stream: fn(ResponseHead) -> Box<dyn StreamEncoder>,
+    /// An error as a response's body, and the request's id, where the format has a place for it.
+    pub error: fn(&Error, &str) -> Vec<u8>,
+    /// A list of models as a response's body.
+    pub models: fn(&[ModelEntry<'_>]) -> Vec<u8>,
+    /// One model as a response's body.
+    pub model: fn(&ModelEntry<'_>) -> Vec<u8>,
+    /// A request header by which such clients are known on paths that all share.
+    pub mark: Option<&'static str>,
+    /// The response header in which they look for the request's id.
+    pub id_header: &'static str,
+    /// The path of the endpoint below the API's root, for providers who speak the same.
+    pub path: &'static str,
+    /// Request headers that go on to such providers as they are, and what is sent where a client has none.
+    pub carried: &'static [(&'static str, Option<&'static str>)],
+    /// A word that stands in what the gateway made up for such a client, and that no such provider may see.
+    pub own: Option<&'static str>,
+    /// How such a client asks for a count of a prompt's tokens, if the format has that.
+    pub count: Option<CountOperation>,
+}
+
+/// How a client asks for a count of a prompt's tokens.
+pub struct CountOperation {
+    /// The path below the API's root, for providers who speak the same.
+    pub path: &'static str,
+    /// Reads the prompt.
+    ///
+    /// # Errors
+    /// 400 naming the field that is not as the format wants it.
+    pub read: for<'d> fn(&'d Document<'d>) -> Result<ModelRequest<'d>>,
+    /// Writes the answer.
+    pub answer: fn(u64) -> Vec<u8>,
+}
+
+/// A model as clients are told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelEntry<'a> {
+    /// The name to call it by.
+    pub id: String,
+    /// When this gateway began to offer it, in seconds since 1970: providers do not say when a model was made.
+    pub created: u64,
+    /// Its provider.
+    pub owned_by: &'a str,
+    /// Whether it can be called now, if that was asked.
+    pub available: Option<bool>,
+    /// Why not.
+    pub unavailable_reason: Option<String>,
+}
+
+/// What the head of an answer says, where its provider says nothing better.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResponseHead {
+    /// Random bits for the answer's id.
+    pub random: u128,
+    /// Seconds since 1970.
+    pub created: u64,
+    /// The model asked for, as the client named it.
+    pub model: String,
+    /// Whether a stream tells its usage, where the format leaves that to the client.
+    pub include_usage: bool,
+    /// Whether it tells there as well what the answer cost. Then the usage is kept back: see [`StreamEncoder::kept_usage`].
+    pub include_cost: bool,
+}
+
+/// Writes a streamed answer, each step as it comes.
+pub trait StreamEncoder {
+    /// Writes what a client is told of a step; nothing for many of them. After [`ResponseEvent::Failed`], nothing more.
+    fn event(&mut self, event: &ResponseEvent<'_>, out: &mut Vec<u8>);
+
+    /// Writes the end: what the format demands after the last step of an answer that is whole, or, `failure`, of one that is not.
+    fn finish(&mut self, failure: Option<&Error>, out: &mut Vec<u8>);
+
+    /// Writes what ends a stream of the provider's own bytes, whose answer was whole, and which was closed without that.
+    fn close(&self, out: &mut Vec<u8>) {
+        let _ = out;
+    }
+
+    /// What would have told the usage at the end, if it was kept back for the cost to be told with it.
+    fn kept_usage(&self) -> Option<&[u8]> {
+        None
+    }
+}
+
+/// Listens to a streamed answer on its way to the client, and has the last word.
+pub trait StreamTap {
+    /// Takes more of the stream, and gives what the client gets.
+    fn push<'b>(&mut self, bytes: &'b [u8]) -> Cow<'b, [u8]>;
+
+    /// The stream has ended. Gives what a client has to be told after the bytes it already has: nothing after a whole stream, what was
+    /// missing of its end, or `failure`.
+    fn finish(&mut self, failure: &Error) -> Vec<u8>;
+
+    /// Whether the answer came to its end.
+    fn is_whole(&self) -> bool;
+
+    /// Whether the stream has said that it is done.
+    fn is_done(&self) -> bool;
+
+    /// Whether it has said so without having given an answer.
+    fn is_hollow(&self) -> bool;
+
+    /// Whether what the client has so far ends between two events, so that something may be put in between.
+    fn is_between_events(&self) -> bool;
+
+    /// Whether something has been said: text, reasoning, a tool call, a reason to finish.
+    fn has_content(&self) -> bool;
+
+    /// The error that the stream itself reported.
+    fn error(&self) -> Option<&Error>;
+
+    /// The tokens, as last reported.
+    fn usage(&self) -> Option<Usage>;
+
+    /// Whether it has gone on after the tokens were last reported, so that more was spent than that.
+    fn has_gone_on(&self) -> bool;
+
+    /// The model that the provider says it used.
+    fn model(&self) -> Option<&str>;
+
+    /// How the provider says it served the request, as last reported.
+    fn tier(&self) -> Option<&str>;
+
+    /// The chunk that tells the usage, if it was kept back.
+    fn kept_usage(&self) -> Option<&[u8]>;
+
+    /// The beginning of what it has said, in pieces of JSON, a line each; and how much it was in all, roughly, in bytes.
+    fn said(&self) -> (&[u8], u64);
+
+    /// Events that could not be read.
+    fn malformed(&self) -> u32;
+
+    /// What the provider wants back, as far as it has not been taken yet: ids of calls, and what belongs to them. It is to be kept before
+    /// the client gets what came with it.
+    fn memories(&mut self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// The answer's text, if it was to be kept.
+    fn text(&self) -> Option<&str>;
+}

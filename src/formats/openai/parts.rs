@@ -1,0 +1,221 @@
+//! The content of a message that a client sends: a text, or a list of parts.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde_json::value::RawValue;
+
+use super::fields::{each, members, object, string, text, unquote, wrong};
+use super::wire::MOST;
+use crate::canonical::{Media, MediaKind, MediaSource, Part, Raw, UniqueNames};
+use crate::error::Result;
+use crate::wire::list::Few;
+
+object! {
+    /// A part of a message.
+    PartIn {
+        kind: "type",
+        text: "text",
+        refusal: "refusal",
+        image: "image_url",
+        audio: "input_audio",
+        file: "file",
+        thinking: "thinking",
+        cache: "cache_control",
+        // Mistral's, of a part of thinking.
+        closed: "closed",
+    }
+}
+
+object! {
+    Image { url: "url", detail: "detail" }
+}
+
+object! {
+    Audio { data: "data", format: "format" }
+}
+
+object! {
+    File { data: "file_data", name: "filename", id: "file_id" }
+}
+
+/// Where a part stands.
+#[derive(Clone, Copy)]
+struct Place {
+    message: usize,
+    part: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "messages[{}].content[{}]", self.message, self.part)
+    }
+}
+
+/// Reads the content of a message, a text or a list, into `parts`.
+///
+/// # Errors
+/// 400 naming the place that is not as the format wants it.
+pub(super) fn content<'a>(
+    raw: &'a RawValue,
+    message: usize,
+    parts: &mut Vec<Part<'a>>,
+    strange: &mut UniqueNames<'a>,
+) -> Result<()> {
+    if let Some(text) = string(raw) {
+        parts.push(Part::Text { text, cache: None });
+        return Ok(());
+    }
+    if !raw.get().starts_with('[') {
+        return Err(wrong(format_args!("messages[{message}].content"), "a string or an array of parts"));
+    }
+    each(raw.get(), format_args!("messages[{message}].content"), |part, found: PartIn<'a>| {
+        for other in &found.others {
+            strange.note(format!("messages[].content[].{other}"));
+        }
+        parts.extend(one(&found, Place { message, part }, strange)?);
+        Ok(())
+    })
+}
+
+fn one<'a>(part: &PartIn<'a>, place: Place, strange: &mut UniqueNames<'a>) -> Result<Option<Part<'a>>> {
+    let cache = part.cache.map(Raw::from);
+    let kind = part.kind.and_then(text).ok_or_else(|| wrong(format_args!("{place}.type"), "a string"))?;
+    let said = |raw: Option<&'a RawValue>, name: &str| {
+        raw.and_then(string).ok_or_else(|| wrong(format_args!("{place}.{name}"), "a string"))
+    };
+    Ok(Some(match kind.as_ref() {
+        "text" => Part::Text { text: said(part.text, "text")?, cache },
+        "refusal" => Part::Text { text: said(part.refusal, "refusal")?, cache },
+        "image_url" => Part::Media(Media { cache, ..image(part.image, place, strange)? }),
+        "input_audio" => Part::Media(Media { cache, ..audio(part.audio, place)? }),
+        "file" => return Ok(file(part.file, place, strange)?.map(|media| Part::Media(Media { cache, ..media }))),
+        "thinking" => match part.thinking.and_then(thought) {
+            Some(text) => Part::Thinking { text, signature: None },
+            None => return Ok(None),
+        },
+        other => {
+            strange.note(format!("messages[].content[].{other}"));
+            return Ok(None);
+        }
+    }))
+}
+
+/// The text of a part of thinking: a string, or a list of texts (Mistral).
+pub(super) fn thought(raw: &RawValue) -> Option<Raw<'_>> {
+    if let Some(text) = string(raw) {
+        return Some(text);
+    }
+    let parts: Few<PartIn<'_>, MOST> = serde_json::from_str(raw.get()).ok()?;
+    match &*parts {
+        [] => None,
+        [one] => one.text.and_then(string),
+        several => {
+            let all: String = several.iter().filter_map(|part| part.text.and_then(text)).collect();
+            Some(Raw::quoted(&all))
+        }
+    }
+}
+
+/// A picture: an object with an address, or, as some clients write it, the address alone.
+fn image<'a>(raw: Option<&'a RawValue>, place: Place, strange: &mut UniqueNames<'a>) -> Result<Media<'a>> {
+    let refuse =
+        || wrong(format_args!("{place}.image_url"), "an object with a `url`, which is http(s) or data in base64");
+    let raw = raw.ok_or_else(refuse)?;
+    let url = match text(raw) {
+        Some(url) => url,
+        None => {
+            let image: Image<'a> = members(Some(raw)).ok_or_else(refuse)?;
+            if image.detail.is_some_and(|detail| detail.get() != "\"auto\"") {
+                strange.note("messages[].content[].image_url.detail");
+            }
+            image.url.and_then(text).ok_or_else(refuse)?
+        }
+    };
+    let source = source(url).ok_or_else(refuse)?;
+    Ok(Media { kind: MediaKind::Image, source, name: None, cache: None })
+}
+
+fn audio(raw: Option<&RawValue>, place: Place) -> Result<Media<'_>> {
+    let refuse = || wrong(format_args!("{place}.input_audio"), "an object with `data` in base64 and a `format`");
+    let audio: Audio<'_> = members(raw).ok_or_else(refuse)?;
+    let base64 = audio.data.and_then(text).ok_or_else(refuse)?;
+    let format = audio.format.and_then(text).ok_or_else(refuse)?;
+    let source = MediaSource::Data { mime: format!("audio/{format}").into(), base64 };
+    Ok(Media { kind: MediaKind::Audio, source, name: None, cache: None })
+}
+
+/// A file that is sent along. One that the provider keeps has an id there, which is nothing to another provider.
+fn file<'a>(raw: Option<&'a RawValue>, place: Place, strange: &mut UniqueNames<'a>) -> Result<Option<Media<'a>>> {
+    let refuse = || wrong(format_args!("{place}.file"), "an object with `file_data`: data in base64");
+    let file: File<'a> = members(raw).ok_or_else(refuse)?;
+    let Some(data) = file.data else {
+        file.id.ok_or_else(refuse)?;
+        strange.note("messages[].content[].file.file_id");
+        return Ok(None);
+    };
+    let data = text(data).ok_or_else(refuse)?;
+    let source = if data.contains(':') {
+        source(data).ok_or_else(refuse)?
+    } else {
+        MediaSource::Data { mime: "application/pdf".into(), base64: data }
+    };
+    let kind = match &source {
+        MediaSource::Data { mime, .. } if mime.starts_with("image/") => MediaKind::Image,
+        MediaSource::Data { mime, .. } if mime.starts_with("audio/") => MediaKind::Audio,
+        MediaSource::Data { .. } | MediaSource::Url(_) => MediaKind::Document,
+    };
+    Ok(Some(Media { kind, source, name: file.name.and_then(string), cache: None }))
+}
+
+/// What an address leads to: data that it holds itself (RFC 2397), in base64, or something elsewhere.
+fn source(url: Cow<'_, str>) -> Option<MediaSource<'_>> {
+    let scheme = url.get(..5).unwrap_or_default();
+    if !scheme.eq_ignore_ascii_case("data:") {
+        return Some(MediaSource::Url(url));
+    }
+    let data = match url {
+        Cow::Borrowed(url) => split(url).map(|(mime, base64)| (mime.into(), base64.into())),
+        Cow::Owned(url) => split(&url).map(|(mime, base64)| (mime.to_owned().into(), base64.to_owned().into())),
+    };
+    data.map(|(mime, base64)| MediaSource::Data { mime, base64 })
+}
+
+fn split(url: &str) -> Option<(&str, &str)> {
+    let (head, base64) = url.get(5..)?.split_once(',')?;
+    let kind = head.strip_suffix(";base64")?;
+    let mime = kind.split(';').next().unwrap_or_default();
+    Some((if mime.is_empty() { "text/plain" } else { mime }, base64))
+}
+
+/// The arguments of a call, a JSON object in a string. `Err` with a makeshift if they are something else.
+pub(super) fn arguments(raw: Option<&RawValue>) -> std::result::Result<Raw<'_>, Raw<'static>> {
+    let Some(raw) = raw else { return Ok(empty()) };
+    if raw.get().starts_with('{') {
+        return Ok(Raw::from(raw));
+    }
+    let Some(json) = unquote(raw.get()) else { return Err(invalid(raw.get())) };
+    if json.trim().is_empty() {
+        return Ok(empty());
+    }
+    let object = match json {
+        Cow::Borrowed(json) => Raw::parse(json),
+        Cow::Owned(json) => Raw::whole(json),
+    };
+    let object = object.filter(|json| json.get().starts_with('{'));
+    object.ok_or_else(|| invalid(&unquote(raw.get()).unwrap_or_default()))
+}
+
+fn invalid(text: &str) -> Raw<'static> {
+    #[derive(serde::Serialize)]
+    struct Invalid<'a> {
+        #[serde(rename = "_invalid_json")]
+        text: &'a str,
+    }
+    Raw::of(&Invalid { text })
+}
+
+/// `{}`.
+pub(super) fn empty() -> Raw<'static> {
+    Raw::parse("{}").unwrap_or_else(|| Raw::of(&()))
+}

@@ -1,0 +1,256 @@
+//! The hub's request as a provider of this format wants it: what every one of them understands, and no more.
+//! Source: the OpenAI API reference, "Create chat completion", and the habits of those who speak it.
+
+use std::borrow::Cow;
+
+use super::encode::json;
+use super::limit;
+use super::messages::Messages;
+use super::outbound::ENDPOINT;
+use crate::canonical::{Effort, ModelRequest, Raw, ResponseFormat, Thinking, Tool, ToolChoice, UniqueNames};
+use crate::error::Result;
+use crate::formats::{WriteTarget, WrittenRequest};
+use crate::wire::json::quote;
+
+/// Writes a request.
+///
+/// # Errors
+/// None: what cannot be said is named as dropped.
+#[expect(clippy::unnecessary_wraps, reason = "the interface of all formats")]
+pub(super) fn write(request: &ModelRequest<'_>, aim: WriteTarget<'_>) -> Result<WrittenRequest> {
+    let mut body = Body::default();
+    body.field("model", &quote(aim.model));
+    let mut messages = Messages::default();
+    request.turns.iter().for_each(|turn| messages.turn(turn));
+    let left_out = std::mem::take(&mut messages.dropped);
+    body.field("messages", &messages.finish());
+    if request.stream {
+        body.field("stream", "true");
+        body.field("stream_options", "{\"include_usage\":true}");
+    }
+    tools(request, &mut body);
+    shape(request.response_format.as_ref(), &mut body);
+    limits(request, aim, &mut body);
+    sampling(request, &mut body);
+    let mut dropped: UniqueNames<'static> =
+        request.unmapped_fields.iter().map(|name| name.clone().into_owned()).collect();
+    let top_k = request.sampling.top_k.as_ref().map(|_| Cow::Borrowed("top_k"));
+    let marked = left_out.into_iter().map(Cow::Borrowed);
+    let marks = request.tools.iter().any(|tool| tool.cache.is_some()).then_some(Cow::Borrowed("cache_control"));
+    top_k.into_iter().chain(marked).chain(marks).for_each(|name| dropped.note(name));
+    Ok(WrittenRequest {
+        path: ENDPOINT.to_owned(),
+        headers: Vec::new(),
+        body: body.finish(),
+        dropped: dropped.into_vec(),
+    })
+}
+
+/// An object that is being written.
+#[derive(Default)]
+struct Body(Vec<u8>);
+
+impl Body {
+    fn field(&mut self, name: &str, json: &str) {
+        self.0.extend_from_slice(if self.0.is_empty() { b"{\"" } else { b",\"" });
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b"\":");
+        self.0.extend_from_slice(json.as_bytes());
+    }
+
+    fn raw(&mut self, name: &str, raw: Option<&Raw<'_>>) {
+        raw.into_iter().for_each(|raw| self.field(name, raw.get()));
+    }
+
+    fn number(&mut self, name: &str, number: Option<u64>) {
+        number.into_iter().for_each(|number| self.field(name, &number.to_string()));
+    }
+
+    fn flag(&mut self, name: &str, flag: Option<bool>) {
+        flag.into_iter().for_each(|flag| self.field(name, if flag { "true" } else { "false" }));
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        self.0.extend_from_slice(if self.0.is_empty() { b"{}" } else { b"}" });
+        self.0
+    }
+
+    fn text(self) -> String {
+        String::from_utf8(self.finish()).unwrap_or_default()
+    }
+}
+
+fn tools(request: &ModelRequest<'_>, body: &mut Body) {
+    if request.tools.is_empty() {
+        // A choice among none is refused by most.
+        return;
+    }
+    let tools: Vec<String> = request.tools.iter().map(tool).collect();
+    body.field("tools", &format!("[{}]", tools.join(",")));
+    match &request.tool_choice {
+        None => {}
+        Some(ToolChoice::Auto) => body.field("tool_choice", "\"auto\""),
+        Some(ToolChoice::None) => body.field("tool_choice", "\"none\""),
+        Some(ToolChoice::Required) => body.field("tool_choice", "\"required\""),
+        Some(ToolChoice::Tool(name)) => {
+            let choice = format!("{{\"type\":\"function\",\"function\":{{\"name\":{}}}}}", name.get());
+            body.field("tool_choice", &choice);
+        }
+    }
+    body.flag("parallel_tool_calls", request.parallel_calls);
+}
+
+fn tool(tool: &Tool<'_>) -> String {
+    let mut function = Body::default();
+    function.raw("name", Some(&tool.name));
+    function.raw("description", tool.description.as_ref());
+    function.raw("parameters", tool.parameters.as_ref());
+    function.flag("strict", tool.strict);
+    format!("{{\"type\":\"function\",\"function\":{}}}", function.text())
+}
+
+fn shape(shape: Option<&ResponseFormat<'_>>, body: &mut Body) {
+    match shape {
+        None => {}
+        Some(ResponseFormat::Json) => body.field("response_format", "{\"type\":\"json_object\"}"),
+        Some(ResponseFormat::Schema { name, schema, strict }) => {
+            let mut inner = Body::default();
+            inner.field("name", name.as_ref().map_or("\"answer\"", Raw::get));
+            inner.raw("schema", Some(schema));
+            inner.flag("strict", *strict);
+            body.field("response_format", &format!("{{\"type\":\"json_schema\",\"json_schema\":{}}}", inner.text()));
+        }
+    }
+}
+
+fn limits(request: &ModelRequest<'_>, aim: WriteTarget<'_>, body: &mut Body) {
+    body.number(aim.limit_field.unwrap_or_else(|| limit::LimitNames::Unknown.own(aim.model)), request.max_tokens);
+    if !request.stop.is_empty() {
+        let mut stops = Vec::new();
+        json(&request.stop, &mut stops);
+        body.field("stop", &String::from_utf8(stops).unwrap_or_default());
+    }
+    body.number("n", request.choices);
+    if let Some(alternatives) = request.logprobs {
+        body.field("logprobs", "true");
+        body.number("top_logprobs", Some(alternatives).filter(|number| *number > 0));
+    }
+    if let Some(word) = request.thinking.and_then(effort) {
+        body.field("reasoning_effort", &quote(word));
+    }
+    body.raw("user", request.user.as_ref());
+}
+
+fn sampling(request: &ModelRequest<'_>, body: &mut Body) {
+    let sampling = &request.sampling;
+    body.raw("temperature", sampling.temperature.as_ref());
+    body.raw("top_p", sampling.top_p.as_ref());
+    body.raw("seed", sampling.seed.as_ref());
+    body.raw("presence_penalty", sampling.presence_penalty.as_ref());
+    body.raw("frequency_penalty", sampling.frequency_penalty.as_ref());
+}
+
+/// The word for how much is to be thought; a number of tokens is the nearest one.
+fn effort(thinking: Thinking) -> Option<&'static str> {
+    Some(match thinking {
+        // That is what a model does without a word.
+        Thinking::Free => return None,
+        Thinking::Off | Thinking::Budget(0) => "none",
+        Thinking::Effort(Effort::Minimal) | Thinking::Budget(1..=512) => "minimal",
+        Thinking::Effort(Effort::Low) | Thinking::Budget(513..=4_096) => "low",
+        Thinking::Effort(Effort::Medium) | Thinking::Budget(4_097..=16_384) => "medium",
+        Thinking::Effort(Effort::High) | Thinking::Budget(_) => "high",
+        Thinking::Effort(Effort::Higher | Effort::Highest) => "xhigh",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::canonical::{Media, MediaKind, MediaSource, Part, Role, ToolCall, Turn};
+
+    fn written(request: &ModelRequest<'_>, model: &str) -> (Value, Vec<String>) {
+        let written = write(request, WriteTarget { model, max_output: None, limit_field: None }).unwrap();
+        assert_eq!(written.path, "/chat/completions");
+        let dropped = written.dropped.into_iter().map(Cow::into_owned).collect();
+        (serde_json::from_slice(&written.body).unwrap(), dropped)
+    }
+
+    fn text(text: &str) -> Part<'static> {
+        Part::Text { text: Raw::quoted(text), cache: None }
+    }
+
+    fn conversation(turns: Vec<Turn<'static>>) -> (Value, Vec<String>) {
+        let (body, dropped) = written(&ModelRequest { turns, ..ModelRequest::default() }, "m");
+        (body["messages"].clone(), dropped)
+    }
+
+    fn turn(role: Role, parts: Vec<Part<'static>>) -> Turn<'static> {
+        Turn { role, parts }
+    }
+
+    #[test]
+    fn results_come_first_and_what_they_show_after_them() {
+        let image = |cache| {
+            let source = MediaSource::Data { mime: "image/png".into(), base64: "AA==".into() };
+            Part::Media(Media { kind: MediaKind::Image, source, name: None, cache })
+        };
+        let result = |call: &'static str, parts| Part::Result { call: call.into(), parts, failed: true, cache: None };
+        let mark = Raw::parse(r#"{"type":"ephemeral"}"#);
+        let parts =
+            vec![text("so"), result("a", vec![text("x"), text("y"), image(None)]), result("b", vec![]), image(mark)];
+        let url = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}});
+        let expected = json!([{"role": "tool", "tool_call_id": "a", "content": "x\n\ny"}, {"role": "tool", "tool_call_id": "b", "content": ""},
+            {"role": "user", "content": [url, {"type": "text", "text": "so"}, url]}]);
+        let dropped = ["messages[].content[].is_error", "cache_control"].map(str::to_owned).to_vec();
+        assert_eq!(conversation(vec![turn(Role::User, parts)]), (expected, dropped));
+    }
+
+    #[test]
+    fn thoughts_stay_behind_and_arguments_are_quoted() {
+        let thought = || Part::Thinking { text: Raw::quoted("hm"), signature: None };
+        let arguments = Raw::parse("{\"a\": \"\\u00e9\"}").unwrap();
+        let call =
+            Part::Call(ToolCall { id: "c".into(), name: "f".into(), arguments, reasoning_state: None, cache: None });
+        let said = vec![thought(), Part::Redacted(Raw::quoted("?")), call];
+        let (messages, dropped) = conversation(vec![
+            turn(Role::System, vec![text("s")]),
+            turn(Role::Assistant, vec![thought()]),
+            turn(Role::Assistant, said),
+        ]);
+        let function = json!({"name": "f", "arguments": "{\"a\": \"\\u00e9\"}"});
+        let expected = json!([{"role": "system", "content": "s"},
+            {"role": "assistant", "content": null, "tool_calls": [{"id": "c", "type": "function", "function": function}]}]);
+        assert_eq!((messages, dropped), (expected, vec![]));
+    }
+
+    #[test]
+    fn settings_are_written_in_the_words_that_the_model_knows() {
+        let request = ModelRequest {
+            max_tokens: Some(5),
+            stream: true,
+            thinking: Some(Thinking::Budget(10_000)),
+            ..ModelRequest::default()
+        };
+        let (body, _) = written(&request, "gpt-4o");
+        assert_eq!((&body["max_tokens"], &body["stream_options"]), (&json!(5), &json!({"include_usage": true})));
+        assert_eq!(body["reasoning_effort"], "medium");
+        let (body, _) = written(&request, "openai/o3-mini");
+        assert_eq!((&body["max_completion_tokens"], &body["max_tokens"]), (&json!(5), &Value::Null));
+    }
+
+    #[test]
+    fn what_cannot_be_said_is_named() {
+        let mut request =
+            ModelRequest { unmapped_fields: ["container"].into_iter().collect(), ..ModelRequest::default() };
+        request.sampling.top_k = Raw::parse("5");
+        let media =
+            |kind| Part::Media(Media { kind, source: MediaSource::Url("https://a/b".into()), name: None, cache: None });
+        request.turns = vec![turn(Role::User, vec![text("x"), media(MediaKind::Audio), media(MediaKind::Document)])];
+        let (body, dropped) = written(&request, "m");
+        assert_eq!(body["messages"], json!([{"role": "user", "content": "x"}]));
+        assert_eq!(dropped, ["container", "top_k", "messages[].content[].input_audio", "messages[].content[].file"]);
+    }
+}

@@ -1,0 +1,151 @@
+//! Names that a caller made up, as a response header and the log may hold them: bounded, and in a header in printable ASCII alone.
+
+use std::borrow::Cow;
+
+/// The longest that a name gets in a header, in bytes.
+const NAME: usize = 64;
+/// The longest that all of them get in a header, and in the log, in bytes.
+const HEADER: usize = 2 << 10;
+const LOGGED: usize = 16 << 10;
+/// Room for the words on those that are left out.
+const REST: usize = 40;
+/// The longest value of a response header, in bytes.
+const LONGEST: usize = 8 << 10;
+
+/// What a provider was not told, in both spellings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DroppedFields {
+    /// For the response header: the names as [`listed`] writes them.
+    pub header: String,
+    /// For the log: the names in full, with a comma between them.
+    pub logged: String,
+}
+
+impl DroppedFields {
+    /// Both spellings of these names; none if there are none.
+    pub fn of(names: &[Cow<'static, str>]) -> Option<Self> {
+        let logged = || joined(names.iter().map(Cow::as_ref), LOGGED);
+        (!names.is_empty()).then(|| Self { header: listed(names), logged: logged() })
+    }
+}
+
+/// Names for a header, or for a message: each escaped as in JSON, so that only printable ASCII is left and a comma is none of a name, and cut;
+/// those that have no room are counted.
+pub fn listed(names: &[Cow<'_, str>]) -> String {
+    joined(names.iter().map(|name| escaped(name)), HEADER)
+}
+
+/// Whether a text can be the value of a response header wherever it is sent: visible ASCII, spaces and tabs, of bounded length.
+pub fn fits_header(value: &str) -> bool {
+    value.len() <= LONGEST && value.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t'))
+}
+
+/// Names with a comma between them, within so many bytes.
+fn joined<N: AsRef<str>>(names: impl ExactSizeIterator<Item = N>, most: usize) -> String {
+    let (mut out, count) = (String::new(), names.len());
+    for (at, name) in names.enumerate() {
+        let name = name.as_ref();
+        let between = if at == 0 { "" } else { ", " };
+        let last = at + 1 == count;
+        if out.len() + between.len() + name.len() + if last { 0 } else { REST } > most {
+            let mut room = most.saturating_sub(REST);
+            // One that is longer than all may be is cut.
+            if at == 0 {
+                while !name.is_char_boundary(room.min(name.len())) {
+                    room -= 1;
+                }
+                out.push_str(name.get(..room).unwrap_or(name));
+            }
+            let left = count - at - usize::from(at == 0);
+            let more = if left > 0 { format!(", ..., and {left} more") } else { "...".to_owned() };
+            return out + &more;
+        }
+        out.push_str(between);
+        out.push_str(name);
+    }
+    out
+}
+
+/// A name in printable ASCII, not longer than [`NAME`]. It is never cut within an escape.
+fn escaped(name: &str) -> String {
+    const CUT: &str = "...";
+    let (mut out, mut cut) = (String::new(), None);
+    let last = name.chars().count().saturating_sub(1);
+    for (at, character) in name.chars().enumerate() {
+        let edge = at == 0 || at == last;
+        match character {
+            '\\' => out.push_str("\\\\"),
+            ' ' if !edge => out.push(' '),
+            '!'..='~' if character != ',' => out.push(character),
+            _ => character.encode_utf16(&mut [0; 2]).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}"))),
+        }
+        if out.len() <= NAME - CUT.len() {
+            cut = Some(out.len());
+        }
+        if out.len() > NAME {
+            out.truncate(cut.unwrap_or(0));
+            return out + CUT;
+        }
+    }
+    if out.is_empty() { "\"\"".to_owned() } else { out }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<Cow<'static, str>> {
+        names.iter().map(|name| Cow::Owned((*name).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_name_is_printable_ascii_without_a_comma() {
+        for (name, told) in [
+            ("seed", "seed"),
+            ("messages[].name", "messages[].name"),
+            ("a\r\nset-cookie: x=1", "a\\u000d\\u000aset-cookie: x=1"),
+            ("思考", "\\u601d\\u8003"),
+            ("🙂", "\\ud83d\\ude42"),
+            ("a, seed", "a\\u002c seed"),
+            ("a\\u0041", "a\\\\u0041"),
+            (" a ", "\\u0020a\\u0020"),
+            ("\u{7f}\u{0}\u{85}", "\\u007f\\u0000\\u0085"),
+            ("", "\"\""),
+        ] {
+            assert_eq!(escaped(name), told);
+        }
+    }
+
+    #[test]
+    fn a_long_name_is_cut_between_escapes() {
+        assert_eq!(escaped(&"k".repeat(64)), "k".repeat(64));
+        assert_eq!(escaped(&"k".repeat(65)), format!("{}...", "k".repeat(61)));
+        assert_eq!(escaped(&"考".repeat(9)), "\\u8003".repeat(9));
+        assert_eq!(escaped(&"考".repeat(11)), format!("{}...", "\\u8003".repeat(10)));
+        assert_eq!(escaped(&"🙂".repeat(99)), format!("{}...", "\\ud83d\\ude42".repeat(5)));
+    }
+
+    #[test]
+    fn many_names_are_counted() {
+        let many: Vec<String> = (0..2000).map(|number| format!("field_number_{number}")).collect();
+        let many = names(&many.iter().map(String::as_str).collect::<Vec<_>>());
+        let DroppedFields { header, logged } = DroppedFields::of(&many).unwrap();
+        assert!(header.len() <= HEADER && fits_header(&header), "{}", header.len());
+        let (told, left) = header.rsplit_once(", ..., and ").unwrap();
+        let count: usize = left.strip_suffix(" more").unwrap().parse().unwrap();
+        assert_eq!(told.split(", ").count() + count, 2000);
+        assert!(logged.len() <= LOGGED && logged.len() > 8 * HEADER / 2, "{}", logged.len());
+        assert_eq!(DroppedFields::of(&[]), None);
+        let long = DroppedFields::of(&names(&[&"é".repeat(LOGGED)])).unwrap();
+        assert!(long.logged.len() <= LOGGED && long.logged.ends_with("é..."));
+        assert_eq!(DroppedFields::of(&names(&["a", "b"])).unwrap().logged, "a, b");
+    }
+
+    #[test]
+    fn what_no_header_can_hold_is_told() {
+        assert!(fits_header("text/plain; a=\"b\"\t") && fits_header(""));
+        for value in ["a\r\nb", "\0", "é", "\u{7f}", &"x".repeat(LONGEST + 1)] {
+            assert!(!fits_header(value), "{value:?}");
+        }
+    }
+}

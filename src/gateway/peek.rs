@@ -1,0 +1,124 @@
+//! What is held of a stream until its first content: events, and no more than the first few comments. It knows no format.
+
+use super::deadlines::KEEP_ALIVE;
+use crate::error::{Error, Result};
+use crate::wire::sse::Reader;
+
+/// The most that is held of events, in bytes.
+const MOST: usize = 1 << 20;
+/// The most that is held of comments, in bytes: some providers send one at the start.
+const COMMENTS: usize = 4 << 10;
+
+/// The beginning of a stream.
+pub(super) struct HeldStream {
+    reader: Reader,
+    events: Vec<u8>,
+    /// Bytes of comments so far, and whether the newest one was dropped.
+    comments: usize,
+    dropped: bool,
+    /// The newest piece. Where it brings the first content, all of it passes as it came.
+    last: Vec<u8>,
+}
+
+impl Default for HeldStream {
+    fn default() -> Self {
+        Self { reader: Reader::keeping_raw(), events: Vec::new(), comments: 0, dropped: false, last: Vec::new() }
+    }
+}
+
+impl HeldStream {
+    /// Takes more of the stream.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.sift();
+        self.last.extend_from_slice(bytes);
+    }
+
+    /// Takes in the newest piece, which has brought no content, without its comments if there were many.
+    fn sift(&mut self) {
+        let (events, comments, dropped) = (&mut self.events, &mut self.comments, &mut self.dropped);
+        self.reader.push(&self.last, &mut |block| {
+            if block.is_comment() {
+                *comments = comments.saturating_add(block.raw.len());
+            }
+            *dropped = block.is_comment() && *comments > COMMENTS;
+            if !*dropped {
+                events.extend_from_slice(block.raw);
+            }
+        });
+        self.last.clear();
+    }
+
+    /// A client that has waited for long is told that there is still something to come.
+    pub(super) fn keep_alive(&mut self) {
+        self.sift();
+        if self.reader.is_between_events() {
+            self.events.extend_from_slice(KEEP_ALIVE);
+        }
+    }
+
+    /// Whether no more than may be held has come before the first content.
+    ///
+    /// # Errors
+    /// 502 if it is more.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.events.len().saturating_sub(self.comments.min(COMMENTS)) <= MOST {
+            return Ok(());
+        }
+        let message = "The provider sent more than 1 MiB of events before the first content of its answer.";
+        Err(Error::upstream(502, "upstream_invalid_response", message))
+    }
+
+    /// Whether an event is under way that is too long to be held: its beginning has to leave before anything is known of it.
+    pub(super) fn is_in_long_event(&self) -> bool {
+        self.reader.pending().len() > MOST
+    }
+
+    /// All that is held.
+    pub(super) fn into_bytes(mut self) -> Vec<u8> {
+        // A comment whose beginning was dropped is still one.
+        let in_dropped = self.reader.is_passing() && self.dropped;
+        self.events.extend_from_slice(if in_dropped { b":" } else { self.reader.pending() });
+        self.events.append(&mut self.last);
+        self.events
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_comments_are_not_held_and_events_are() {
+        let mut held = HeldStream::default();
+        (0..100_000).for_each(|_| held.push(b": still thinking\n\n"));
+        held.push(b"retry: 5\n\n: a\ndata: 1\n\nda");
+        held.push(b"ta: 2\n\n: c");
+        held.keep_alive();
+        assert!(held.check().is_ok() && !held.is_in_long_event() && held.events.len() < 5_000);
+        held.push(b"d\n\n: e\n\n");
+        let bytes = held.into_bytes();
+        assert!(bytes.ends_with(b"thinking\n\nretry: 5\n\ndata: 1\n\ndata: 2\n\n:d\n\n: e\n\n"));
+    }
+
+    #[test]
+    fn a_few_comments_pass_as_they_came() {
+        let mut held = HeldStream::default();
+        [": a\n\n", "data: 1\n\n: b", "c\n", "\ndata: 2\n\n"].iter().for_each(|piece| held.push(piece.as_bytes()));
+        assert_eq!(held.into_bytes(), b": a\n\ndata: 1\n\n: bc\n\ndata: 2\n\n");
+    }
+
+    #[test]
+    fn events_have_room_for_one_mebibyte() {
+        let mut held = HeldStream::default();
+        held.push(&b"data: {}\n\n".repeat(100_000));
+        assert!(held.check().is_ok());
+        held.push(&b"data: {}\n\n".repeat(5_000));
+        held.push(b"");
+        assert!(held.check().is_err());
+        let mut held = HeldStream::default();
+        held.push(&b"data: x".repeat(200_000));
+        held.push(b"");
+        assert!(held.check().is_ok() && held.is_in_long_event());
+        assert_eq!(held.into_bytes().len(), 1_400_000);
+    }
+}

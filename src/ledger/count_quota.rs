@@ -1,0 +1,235 @@
+//! Questions for counts of tokens: they have a window of their own, and share a key's room for requests under way. It knows no money.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::command::{AccountResponse, AdmissionRefusal, RateLimit, RateLimitStatus};
+use super::limits::KeyLimits;
+use super::sliding_window::{SPAN, SlidingWindow};
+use super::write::AccountWrite;
+use crate::config::Millis;
+
+/// Questions for each request that a key may make in a minute.
+const EACH: u64 = 10;
+
+/// A question that wants to be admitted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountRequest {
+    /// The gateway's own id of it.
+    pub id: String,
+    /// The fingerprint of the key presented; none where a member's account has been asked already.
+    pub hash: Option<String>,
+    /// The names of the model: as the caller wrote it, and in full.
+    pub models: Vec<String>,
+    /// The length of its body in bytes.
+    pub body: u64,
+    /// After so many milliseconds it is taken for lost.
+    pub life: Millis,
+}
+
+/// The questions of one account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountQuota {
+    window: SlidingWindow,
+    /// Those under way, and when each is taken for lost. Only kept for a key that has a limit of them.
+    open: BTreeMap<String, Millis>,
+}
+
+impl CountQuota {
+    /// How many are under way.
+    pub fn under_way(&self, now: Millis) -> u64 {
+        self.open.values().filter(|until| now < **until).count() as u64
+    }
+
+    /// Admits a question, if it may go on beside `others` requests under way. That the key is good has been found out.
+    pub fn admit(
+        &mut self,
+        question: &CountRequest,
+        terms: &KeyLimits,
+        others: u64,
+        now: Millis,
+        writes: &mut Vec<AccountWrite>,
+    ) -> AccountResponse {
+        if let Err(refusal) = self.refuse(question, terms, others, now) {
+            return AccountResponse::Refused { refusal, gauges: self.gauges(terms, now) };
+        }
+        self.take(question, terms, now);
+        if terms.requests_per_minute.is_some() || terms.concurrent.is_some() {
+            writes.push(self.write());
+        }
+        AccountResponse::Granted { terms: terms.clone(), gauges: self.gauges(terms, now), limit: None }
+    }
+
+    /// A question has been answered.
+    pub fn end(&mut self, id: &str, writes: &mut Vec<AccountWrite>) -> AccountResponse {
+        if self.open.remove(id).is_some() {
+            writes.push(self.write());
+        }
+        AccountResponse::Done
+    }
+
+    fn refuse(
+        &self,
+        question: &CountRequest,
+        terms: &KeyLimits,
+        others: u64,
+        now: Millis,
+    ) -> Result<(), AdmissionRefusal> {
+        terms.refuse(&question.models, question.body, now)?;
+        let under_way = others.saturating_add(self.under_way(now));
+        if let Some(limit) = terms.concurrent.filter(|limit| under_way >= *limit) {
+            return Err(AdmissionRefusal::Concurrent { limit });
+        }
+        match terms.requests_per_minute.map(|limit| self.window.wait(now, 1, limit.saturating_mul(EACH))) {
+            None | Some(Some(0)) => Ok(()),
+            Some(wait) => Err(AdmissionRefusal::Counts { wait: wait.unwrap_or(SPAN) }),
+        }
+    }
+
+    fn take(&mut self, question: &CountRequest, terms: &KeyLimits, now: Millis) {
+        self.open.retain(|_, until| now < *until);
+        if terms.requests_per_minute.is_some() {
+            self.window.take(now, 1);
+        }
+        if terms.concurrent.is_some() {
+            self.open.insert(question.id.clone(), now.saturating_add(question.life));
+        }
+    }
+
+    fn write(&self) -> AccountWrite {
+        AccountWrite::Counting(serde_json::to_string(self).unwrap_or_default())
+    }
+
+    fn gauges(&self, terms: &KeyLimits, now: Millis) -> RateLimitStatus {
+        let gauge = |limit: u64| {
+            let limit = limit.saturating_mul(EACH);
+            RateLimit { limit, left: limit.saturating_sub(self.window.taken(now)), reset: self.window.reset(now) }
+        };
+        RateLimitStatus { requests: terms.requests_per_minute.map(gauge), tokens: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::account::AccountLedger;
+    use super::super::command::{AccountCommand, AdmissionRequest};
+    use super::super::snapshot::AccountSnapshot;
+    use super::*;
+
+    fn question(id: &str) -> CountRequest {
+        CountRequest { id: id.to_owned(), life: 1_000, ..CountRequest::default() }
+    }
+
+    #[test]
+    fn a_book_that_is_opened_again_knows_what_was_counted_and_what_is_under_way() {
+        let (mut book, mut kept) = (AccountLedger::default(), AccountSnapshot::default());
+        let mut obey = |order: AccountCommand, again: bool| {
+            let mut writes = Vec::new();
+            let reply = book.handle(order, 1_000, &mut writes);
+            for write in writes {
+                match write {
+                    AccountWrite::Terms(terms) => kept.terms = Some(terms),
+                    AccountWrite::Counting(counting) => kept.counting = Some(counting),
+                    other => panic!("{other:?}"),
+                }
+            }
+            if again {
+                book = AccountLedger::open(kept.clone(), std::iter::empty(), 1_000);
+            }
+            match reply {
+                AccountResponse::Refused { refusal, .. } => Err(refusal),
+                _ => Ok(()),
+            }
+        };
+        let terms = KeyLimits { requests_per_minute: Some(1), concurrent: Some(1), ..KeyLimits::default() };
+        let count = |id: &str| AccountCommand::Count(CountRequest { hash: Some("hash".to_owned()), ..question(id) });
+        obey(AccountCommand::Post { hash: "hash".to_owned(), terms, version: 1 }, true).unwrap();
+        assert_eq!(
+            obey(AccountCommand::Count(CountRequest { hash: Some("x".to_owned()), ..question("x") }), true),
+            Err(AdmissionRefusal::Unknown)
+        );
+        for number in 0..10 {
+            assert_eq!(obey(count(&number.to_string()), true), Ok(()));
+            assert_eq!(obey(count("x"), true), Err(AdmissionRefusal::Concurrent { limit: 1 }));
+            // A chat has no room either, and a count takes nothing of its window.
+            let ask = AdmissionRequest {
+                id: "chat".to_owned(),
+                hash: Some("hash".to_owned()),
+                ..AdmissionRequest::default()
+            };
+            assert_eq!(obey(AccountCommand::Admit(ask), true), Err(AdmissionRefusal::Concurrent { limit: 1 }));
+            assert_eq!(obey(AccountCommand::Counted(number.to_string()), true), Ok(()));
+        }
+        assert_eq!(obey(count("x"), true), Err(AdmissionRefusal::Counts { wait: 60_250 }));
+        assert_eq!(obey(AccountCommand::Parent, true), Ok(()));
+        let terms = KeyLimits { enabled: false, ..KeyLimits::default() };
+        obey(AccountCommand::Post { hash: "hash".to_owned(), terms, version: 2 }, true).unwrap();
+        assert_eq!(
+            (obey(AccountCommand::Parent, true), obey(count("x"), true)),
+            (Err(AdmissionRefusal::Ended), Err(AdmissionRefusal::Ended))
+        );
+    }
+
+    #[test]
+    fn nobody_is_the_parent_that_was_never_made() {
+        let reply = AccountLedger::default().handle(AccountCommand::Parent, 0, &mut Vec::new());
+        assert_eq!(
+            reply,
+            AccountResponse::Refused { refusal: AdmissionRefusal::Unknown, gauges: RateLimitStatus::default() }
+        );
+    }
+
+    #[test]
+    fn there_are_ten_for_each_request_in_any_minute() {
+        let terms = KeyLimits { requests_per_minute: Some(2), ..KeyLimits::default() };
+        let mut counting = CountQuota::default();
+        for number in 0..20 {
+            let question = question(&number.to_string());
+            assert_eq!(counting.refuse(&question, &terms, 0, 1_000), Ok(()));
+            counting.take(&question, &terms, 1_000);
+        }
+        assert_eq!(counting.refuse(&question("x"), &terms, 0, 31_000), Err(AdmissionRefusal::Counts { wait: 30_250 }));
+        assert_eq!(counting.gauges(&terms, 1_000).requests.map(|gauge| (gauge.limit, gauge.left)), Some((20, 0)));
+        assert_eq!(counting.refuse(&question("x"), &terms, 0, 61_250), Ok(()));
+        let mut writes = Vec::new();
+        assert_eq!((counting.end("1", &mut writes), writes), (AccountResponse::Done, Vec::new()), "no place was held");
+    }
+
+    #[test]
+    fn they_share_the_room_for_requests_under_way_and_give_it_back() {
+        let terms = KeyLimits { concurrent: Some(2), ..KeyLimits::default() };
+        let mut counting = CountQuota::default();
+        counting.take(&question("a"), &terms, 0);
+        assert_eq!(counting.refuse(&question("b"), &terms, 0, 0), Ok(()));
+        assert_eq!(counting.refuse(&question("b"), &terms, 1, 0), Err(AdmissionRefusal::Concurrent { limit: 2 }));
+        // Whoever never comes back holds it for its time, and no longer.
+        assert_eq!((counting.under_way(999), counting.under_way(1_000)), (1, 0));
+        let mut writes = Vec::new();
+        counting.end("a", &mut writes);
+        counting.end("a", &mut writes);
+        assert_eq!(writes.len(), 1);
+        assert_eq!(counting.refuse(&question("b"), &terms, 1, 0), Ok(()));
+    }
+
+    #[test]
+    fn a_key_without_limits_has_nothing_written() {
+        let mut counting = CountQuota::default();
+        let mut writes = Vec::new();
+        assert!(matches!(
+            counting.admit(&question("a"), &KeyLimits::default(), 9, 0, &mut writes),
+            AccountResponse::Granted { .. }
+        ));
+        assert_eq!((counting, writes), (CountQuota::default(), Vec::new()));
+    }
+
+    #[test]
+    fn models_and_bodies_are_the_keys() {
+        let terms = KeyLimits { models: vec!["a/*".to_owned()], max_body_bytes: Some(10), ..KeyLimits::default() };
+        let asked = |model: &str, body| CountRequest { models: vec![model.to_owned()], body, ..question("a") };
+        let counting = CountQuota::default();
+        assert_eq!(counting.refuse(&asked("a/b", 10), &terms, 0, 0), Ok(()));
+        assert_eq!(counting.refuse(&asked("b/b", 10), &terms, 0, 0), Err(AdmissionRefusal::Model));
+        assert_eq!(counting.refuse(&asked("a/b", 11), &terms, 0, 0), Err(AdmissionRefusal::Body { limit: 10 }));
+    }
+}

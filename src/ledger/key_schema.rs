@@ -1,0 +1,412 @@
+//! A key's record as its maker writes it: JSON, field by field, each fault named. It knows no HTTP and keeps nothing.
+
+use serde_json::{Map, Value};
+
+use super::api_key::{ApiKey, id_of};
+use super::limits::{Budget, Period};
+use super::secret;
+use crate::config::decimal::scaled;
+use crate::config::{Millis, Nanos, OnDisconnect, near};
+use crate::error::{Error, Result};
+use crate::wire::date;
+
+/// What a JSON number can hold in every language.
+const MOST: u64 = (1 << 53) - 1;
+/// The largest budget: a billion dollars, in nano-dollars.
+const MOST_NANOS: Nanos = 1_000_000_000_000_000_000;
+/// Nano-dollars are the ninth decimals of a dollar.
+const DECIMALS: i32 = 9;
+/// Digits that survive a JSON number in every language.
+const EXACT_DIGITS: usize = 15;
+/// The first moment of the year 10000.
+const END_OF_TIME: Millis = 253_402_300_800_000;
+
+/// Fields of a key, and how each is read.
+const FIELDS: &[(&str, Read)] = &[
+    ("name", |record, value| set(&mut record.name, value, |value| label("name", value))),
+    ("owner", |record, value| set(&mut record.owner, value, |value| label("owner", value))),
+    ("metadata", metadata),
+    ("enabled", enabled),
+    ("expires_at", |record, value| set(&mut record.terms.expires_at, value, moment)),
+    ("models", models),
+    ("parent", |record, value| set(&mut record.terms.parent, value, parent)),
+    ("requests_per_minute", |record, value| {
+        set(&mut record.terms.requests_per_minute, value, |value| count("requests_per_minute", value))
+    }),
+    ("tokens_per_minute", |record, value| {
+        set(&mut record.terms.tokens_per_minute, value, |value| count("tokens_per_minute", value))
+    }),
+    ("concurrent_requests", |record, value| {
+        set(&mut record.terms.concurrent, value, |value| count("concurrent_requests", value))
+    }),
+    ("max_body_bytes", |record, value| {
+        set(&mut record.terms.max_body_bytes, value, |value| count("max_body_bytes", value))
+    }),
+    ("on_disconnect", |record, value| set(&mut record.terms.on_disconnect, value, ending)),
+    ("budget", |record, value| set(&mut record.terms.budget, value, budget)),
+];
+
+type Read = fn(&mut ApiKey, &Value) -> Result<()>;
+
+/// Fields of a budget.
+pub const BUDGET: &[&str] = &["amount_nanos", "amount", "per", "fit"];
+
+/// The names of all fields that a maker may write.
+pub fn fields() -> impl Iterator<Item = &'static str> {
+    std::iter::once("id").chain(FIELDS.iter().map(|(name, _)| *name))
+}
+
+/// A record as it is wished for; its id is empty if none was given.
+///
+/// # Errors
+/// 400 naming the field at fault.
+pub fn read(mut wish: Map<String, Value>) -> Result<ApiKey> {
+    let mut record = ApiKey::default();
+    match wish.remove("id") {
+        None | Some(Value::Null) => {}
+        Some(Value::String(id)) => record.id = own_id(id)?,
+        Some(_) => return Err(wrong_type("id", "a string")),
+    }
+    apply_patch(&mut record, &wish)?;
+    Ok(record)
+}
+
+/// Changes the fields that are given; `null` clears one.
+///
+/// # Errors
+/// 400 naming the field at fault. The record is then half changed, and to be thrown away.
+pub fn apply_patch(record: &mut ApiKey, wish: &Map<String, Value>) -> Result<()> {
+    for (name, value) in wish {
+        let Some((_, read)) = FIELDS.iter().find(|(known, _)| known == name) else { return Err(unknown(name)) };
+        read(record, value)?;
+    }
+    Ok(())
+}
+
+fn unknown(name: &str) -> Error {
+    if name == "id" {
+        return Error::caller(400, "unknown_parameter", "`id` cannot be changed.").at("id");
+    }
+    let known: Vec<&str> = fields().collect();
+    unknown_field(name, "a key", &known).at(shown(name))
+}
+
+/// A name that is not known, and the nearest that is.
+fn unknown_field(name: &str, owner: &str, known: &[&str]) -> Error {
+    let name = shown(name);
+    let hint = near::hint(&name, known);
+    let end = if hint.is_empty() { "." } else { &hint };
+    Error::caller(400, "unknown_parameter", format!("`{name}` is no field of {owner}{end}"))
+}
+
+fn shown(name: &str) -> String {
+    name.chars().take(64).collect()
+}
+
+fn own_id(id: String) -> Result<String> {
+    if !secret::is_id(&id) {
+        return Err(invalid("id", "be 1 to 64 of the characters a-z, 0-9, `_` and `-`"));
+    }
+    // They would be mistaken for the ids of other kinds of keys.
+    if id == "anonymous" || id.starts_with("vk_") || id.starts_with("key_") {
+        return Err(invalid("id", "not be `anonymous`, nor begin with `vk_` or `key_`"));
+    }
+    Ok(id)
+}
+
+fn set<T>(place: &mut Option<T>, value: &Value, read: impl Fn(&Value) -> Result<T>) -> Result<()> {
+    *place = if value.is_null() { None } else { Some(read(value)?) };
+    Ok(())
+}
+
+fn label(field: &'static str, value: &Value) -> Result<String> {
+    let text = text(field, value)?;
+    let sound = (1..=256).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    if sound {
+        Ok(text.to_owned())
+    } else {
+        Err(invalid(field, "have 1 to 256 characters, without control characters"))
+    }
+}
+
+fn metadata(record: &mut ApiKey, value: &Value) -> Result<()> {
+    const FORM: &str = "have at most 16 members: names of 1 to 64 characters, texts of at most 512";
+    record.metadata.clear();
+    let members = match value {
+        Value::Null => return Ok(()),
+        Value::Object(members) => members,
+        _ => return Err(wrong_type("metadata", "an object of strings")),
+    };
+    for (name, value) in members {
+        let Value::String(text) = value else { return Err(wrong_type("metadata", "an object of strings")) };
+        if !(1..=64).contains(&name.chars().count()) || text.chars().count() > 512 {
+            return Err(invalid("metadata", FORM));
+        }
+        record.metadata.insert(name.clone(), text.clone());
+    }
+    if members.len() > 16 { Err(invalid("metadata", FORM)) } else { Ok(()) }
+}
+
+fn enabled(record: &mut ApiKey, value: &Value) -> Result<()> {
+    record.terms.enabled = value.as_bool().ok_or_else(|| wrong_type("enabled", "true or false"))?;
+    Ok(())
+}
+
+/// RFC 3339, or whole seconds since 1970.
+fn moment(value: &Value) -> Result<Millis> {
+    let time = match value {
+        Value::String(text) => date::read_time(text),
+        Value::Number(seconds) => seconds.as_u64().and_then(|seconds| seconds.checked_mul(1000)),
+        _ => return Err(wrong_type("expires_at", "a string or a whole number")),
+    };
+    time.filter(|time| *time < END_OF_TIME)
+        .ok_or_else(|| invalid("expires_at", "be a time such as 2027-01-31T00:00:00Z, or whole seconds since 1970"))
+}
+
+fn models(record: &mut ApiKey, value: &Value) -> Result<()> {
+    let list = match value {
+        Value::Null => {
+            record.terms.models.clear();
+            return Ok(());
+        }
+        Value::Array(list) => list,
+        _ => return Err(wrong_type("models", "an array of strings")),
+    };
+    // An empty list could mean all or none, so it means neither.
+    if !(1..=100).contains(&list.len()) {
+        return Err(invalid("models", "name 1 to 100 models; leave it out, or send null, for every model"));
+    }
+    record.terms.models = list.iter().map(pattern).collect::<Result<_>>()?;
+    Ok(())
+}
+
+fn pattern(value: &Value) -> Result<String> {
+    let text = value.as_str().ok_or_else(|| wrong_type("models", "an array of strings"))?;
+    let sound = (1..=256).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    if sound { Ok(text.to_owned()) } else { Err(invalid("models", "hold names of 1 to 256 characters")) }
+}
+
+fn parent(value: &Value) -> Result<String> {
+    let id = id_of(text("parent", value)?);
+    if secret::is_id(id) { Ok(secret::account(id)) } else { Err(invalid("parent", "be the id of a key")) }
+}
+
+fn count(field: &'static str, value: &Value) -> Result<u64> {
+    match value {
+        Value::Number(number) => number
+            .as_u64()
+            .filter(|count| (1..=MOST).contains(count))
+            .ok_or_else(|| invalid(field, "be a whole number from 1 to 9007199254740991")),
+        _ => Err(wrong_type(field, "a whole number")),
+    }
+}
+
+const PERIODS: &[(&str, Period)] =
+    &[("day", Period::Day), ("week", Period::Week), ("month", Period::Month), ("total", Period::Total)];
+
+/// The word for a stretch of time.
+pub fn period(per: Period) -> &'static str {
+    PERIODS.iter().find(|(_, known)| *known == per).map_or("total", |(word, _)| word)
+}
+
+fn ending(value: &Value) -> Result<OnDisconnect> {
+    let word = text("on_disconnect", value)?;
+    let known = OnDisconnect::WORDS.iter().find(|(known, _)| *known == word);
+    known.map(|(_, ending)| *ending).ok_or_else(|| invalid("on_disconnect", "be one of cancel and finish"))
+}
+
+fn budget(value: &Value) -> Result<Budget> {
+    let Value::Object(members) = value else { return Err(wrong_type("budget", "an object")) };
+    if let Some(name) = members.keys().find(|name| !BUDGET.contains(&name.as_str())) {
+        return Err(unknown_field(name, "a budget", BUDGET).at(format!("budget.{}", shown(name))));
+    }
+    let word = text("budget.per", members.get("per").ok_or_else(|| missing("budget.per"))?)?;
+    let per = PERIODS.iter().find(|(known, _)| *known == word).map(|(_, per)| *per);
+    let per = per.ok_or_else(|| invalid("budget.per", "be one of day, week, month and total"))?;
+    let nanos = match (members.get("amount_nanos"), members.get("amount")) {
+        (Some(nanos), None) => whole(nanos)?,
+        (None, Some(amount)) => dollars(amount)?,
+        (None, None) => return Err(missing("budget.amount_nanos")),
+        (Some(_), Some(_)) => return Err(invalid("budget.amount", "not stand beside `budget.amount_nanos`")),
+    };
+    let fit = match members.get("fit") {
+        None | Some(Value::Null) => false,
+        Some(value) => value.as_bool().ok_or_else(|| wrong_type("budget.fit", "true or false"))?,
+    };
+    Ok(Budget { nanos, per, fit })
+}
+
+fn whole(value: &Value) -> Result<Nanos> {
+    let Value::Number(number) = value else { return Err(wrong_type("budget.amount_nanos", "a whole number")) };
+    let nanos = number.as_u64().filter(|nanos| *nanos <= MOST_NANOS);
+    nanos.ok_or_else(|| invalid("budget.amount_nanos", "be a whole number of nano-dollars, at most 10^18"))
+}
+
+/// Dollars with up to nine decimals: as text, or as a number of so few digits that it is exact.
+fn dollars(value: &Value) -> Result<Nanos> {
+    let amount = match value {
+        Value::String(text) => scaled(text, DECIMALS),
+        Value::Number(number) => {
+            let text = number.to_string();
+            let digits = text.bytes().filter(u8::is_ascii_digit).count();
+            if digits > EXACT_DIGITS { None } else { scaled(&text, DECIMALS) }
+        }
+        _ => return Err(wrong_type("budget.amount", "a string or a number")),
+    };
+    amount
+        .filter(|nanos| *nanos <= MOST_NANOS)
+        .ok_or_else(|| invalid("budget.amount", "be dollars such as \"12.50\", with up to 9 decimals, at most 10^9"))
+}
+
+fn text<'v>(field: &'static str, value: &'v Value) -> Result<&'v str> {
+    value.as_str().ok_or_else(|| wrong_type(field, "a string"))
+}
+
+fn missing(field: &'static str) -> Error {
+    Error::caller(400, "missing_required_parameter", format!("`{field}` is required.")).at(field)
+}
+
+fn wrong_type(field: &'static str, expected: &str) -> Error {
+    Error::caller(400, "invalid_type", format!("`{field}` must be {expected}.")).at(field)
+}
+
+fn invalid(field: &'static str, rule: &str) -> Error {
+    Error::caller(400, "invalid_value", format!("`{field}` must {rule}.")).at(field)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn made(wish: &Value) -> Result<ApiKey> {
+        read(wish.as_object().unwrap().clone())
+    }
+
+    #[test]
+    fn a_whole_key_is_read() {
+        let record = made(&json!({
+            "id": "ci-1", "name": "CI", "owner": "ops@example.com", "metadata": {"team": "blue"}, "enabled": false,
+            "expires_at": "2027-01-01T00:00:00Z", "models": ["demo/*"], "parent": "vk_team", "requests_per_minute": 60,
+            "tokens_per_minute": 1000, "concurrent_requests": 2, "max_body_bytes": 4096, "on_disconnect": "finish",
+            "budget": {"amount": "5.000000001", "per": "month"}
+        }))
+        .unwrap();
+        assert_eq!((record.id.as_str(), record.name.as_deref(), record.parent()), ("ci-1", Some("CI"), Some("team")));
+        assert_eq!(record.terms.budget, Some(Budget { nanos: 5_000_000_001, per: Period::Month, fit: false }));
+        assert_eq!((record.terms.expires_at, record.terms.enabled), (Some(1_798_761_600_000), false));
+        assert_eq!((record.terms.concurrent, record.terms.max_body_bytes), (Some(2), Some(4096)));
+        assert_eq!(record.terms.on_disconnect, Some(OnDisconnect::Finish));
+    }
+
+    #[test]
+    fn null_clears_and_silence_leaves() {
+        let mut record =
+            made(&json!({"name": "a", "owner": "b", "budget": {"amount_nanos": 1, "per": "day"}})).unwrap();
+        apply_patch(&mut record, json!({"name": null, "budget": null}).as_object().unwrap()).unwrap();
+        assert_eq!((record.name, record.owner.as_deref(), record.terms.budget), (None, Some("b"), None));
+    }
+
+    #[test]
+    fn a_budget_may_shorten_answers_to_fit() {
+        let fit = |budget: Value| made(&json!({ "budget": budget })).unwrap().terms.budget.unwrap().fit;
+        assert!(fit(json!({"amount": "5", "per": "day", "fit": true})));
+        assert!(!fit(json!({"amount": "5", "per": "day", "fit": null})) && !fit(json!({"amount": "5", "per": "day"})));
+    }
+
+    #[test]
+    fn money_is_exact() {
+        for (amount, nanos) in [
+            (&json!("0"), 0),
+            (&json!("5.00"), 5_000_000_000),
+            (&json!(5), 5_000_000_000),
+            (&json!(0.1), 100_000_000),
+            (&json!(2.0), 2_000_000_000),
+            (&json!("0.000000001"), 1),
+            (&json!("1000000000"), MOST_NANOS),
+        ] {
+            assert_eq!(dollars(amount).ok(), Some(nanos), "{amount}");
+        }
+        for amount in [&json!("1000000000.000000001"), &json!(""), &json!("."), &json!("-1"), &json!("0.0000000001")] {
+            assert!(dollars(amount).is_err(), "{amount}");
+        }
+        assert!(dollars(&json!(1_234_567.123_456_789_1)).is_err());
+    }
+
+    #[test]
+    fn each_fault_names_its_field() {
+        for (wish, param, code) in [
+            (&json!({"nmae": "x"}), "nmae", "unknown_parameter"),
+            (&json!({"id": "A"}), "id", "invalid_value"),
+            (&json!({"id": "key_0123456789ab"}), "id", "invalid_value"),
+            (&json!({"id": 1}), "id", "invalid_type"),
+            (&json!({"name": ""}), "name", "invalid_value"),
+            (&json!({"name": 7}), "name", "invalid_type"),
+            (&json!({"owner": "a\nb"}), "owner", "invalid_value"),
+            (&json!({"metadata": {"a": 1}}), "metadata", "invalid_type"),
+            (&json!({"metadata": {"": "x"}}), "metadata", "invalid_value"),
+            (&json!({"enabled": null}), "enabled", "invalid_type"),
+            (&json!({"expires_at": "tomorrow"}), "expires_at", "invalid_value"),
+            (&json!({"expires_at": 1.5}), "expires_at", "invalid_value"),
+            (&json!({"expires_at": u64::MAX}), "expires_at", "invalid_value"),
+            (&json!({"models": []}), "models", "invalid_value"),
+            (&json!({"models": "*"}), "models", "invalid_type"),
+            (&json!({"models": [1]}), "models", "invalid_type"),
+            (&json!({"parent": "No"}), "parent", "invalid_value"),
+            (&json!({"requests_per_minute": 0}), "requests_per_minute", "invalid_value"),
+            (&json!({"tokens_per_minute": -1}), "tokens_per_minute", "invalid_value"),
+            (&json!({"concurrent_requests": "2"}), "concurrent_requests", "invalid_type"),
+            (&json!({"max_body_bytes": 1.5}), "max_body_bytes", "invalid_value"),
+            (&json!({"on_disconnect": "stay"}), "on_disconnect", "invalid_value"),
+            (&json!({"on_disconnect": true}), "on_disconnect", "invalid_type"),
+            (&json!({"budget": 5}), "budget", "invalid_type"),
+            (&json!({"budget": {"amount": "5"}}), "budget.per", "missing_required_parameter"),
+            (&json!({"budget": {"per": "day"}}), "budget.amount_nanos", "missing_required_parameter"),
+            (&json!({"budget": {"per": "year", "amount": "5"}}), "budget.per", "invalid_value"),
+            (&json!({"budget": {"per": "day", "amount": "5", "amount_nanos": 5}}), "budget.amount", "invalid_value"),
+            (&json!({"budget": {"per": "day", "amuont": "5"}}), "budget.amuont", "unknown_parameter"),
+            (&json!({"budget": {"per": "day", "amount": "5", "fit": "yes"}}), "budget.fit", "invalid_type"),
+        ] {
+            let error = made(wish).unwrap_err();
+            assert_eq!((error.param(), error.code(), error.status()), (Some(param), Some(code), 400), "{wish}");
+        }
+        assert_eq!(
+            made(&json!({"nmae": 1})).unwrap_err().message(),
+            "`nmae` is no field of a key, did you mean `name`?"
+        );
+        assert_eq!(made(&json!({"zzz": 1})).unwrap_err().message(), "`zzz` is no field of a key.");
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            ".*".prop_map(Value::from),
+            "[0-9]{0,30}[.]?[0-9]{0,30}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 20, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                prop::collection::hash_map("amount|amount_nanos|per|.*", inner, 0..5)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        /// Nothing that can be written makes a panic, and what is read can be kept and read again.
+        #[test]
+        fn any_wish_is_answered(values in prop::collection::vec((0usize..14, any_json()), 0..4)) {
+            let names: Vec<&str> = fields().chain(["other"]).collect();
+            let wish = values.into_iter().map(|(at, value)| (names[at % names.len()].to_owned(), value)).collect();
+            if let Ok(record) = read(wish) {
+                let text = serde_json::to_string(&record).unwrap();
+                prop_assert_eq!(serde_json::from_str::<ApiKey>(&text).unwrap(), record);
+            }
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! What is promised to requests under way, and for how long it is believed that they are. It knows no terms and no limits.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::receipt::{LOST, Receipt, TokenCounts};
+use crate::config::{Millis, Nanos};
+
+/// A request that is not heard of for so long is taken for lost. Most requests are over by then, and never renew their lease.
+pub const LEASE: Millis = 75_000;
+/// The provider and the model of a lost request that was admitted without a draft of its receipt.
+const UNKNOWN: &str = "(unknown)";
+/// So long after it was settled, a request may be settled again without effect. The gateway gives up repeating an order far earlier.
+pub const REMEMBERED: Millis = 300_000;
+
+/// What is promised to one request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reservation {
+    /// When it was admitted.
+    pub at: Millis,
+    /// When its time is over, and nothing is held for it any more.
+    pub until: Millis,
+    /// The most tokens that it can take, as far as a minute has so many.
+    pub tokens: u64,
+    /// The most that it can cost; nothing where no budget asks.
+    pub cost: Nanos,
+    /// The longest answer that was granted, in tokens, if that was less than was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// Whether the request is believed to be under way. None in entries, and in books from before there were leases, where
+    /// [`Reservation::leased`] makes one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<ReservationLease>,
+}
+
+/// The time for which a request is believed to be under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReservationLease {
+    /// Its end, as it was written.
+    pub until: Millis,
+    /// That end was granted when the book was opened again; it is not granted twice.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub extended: bool,
+    /// The most that the request can cost, in nano-dollars, if that is known: its draft is not charged with more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most: Option<Nanos>,
+    /// The receipt that stands if nothing more is heard of the request; the one that stands, if it is in the books.
+    pub draft: Box<Receipt>,
+    /// The receipt is in the books.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<LostRequest>,
+}
+
+/// Where the receipt of a lost request stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostRequest {
+    /// The number of its row.
+    pub row: u64,
+    /// The time of that row: when the request was lost, but not before the row above.
+    pub at: Millis,
+    /// When the row was written. Older books do not know it.
+    #[serde(default)]
+    pub found: Millis,
+    /// When the truth took its place, if it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Millis>,
+}
+
+impl ReservationLease {
+    /// The lease of a request that nobody renews, since it was admitted without one: until its time is over it is believed to be under way.
+    /// Its receipt then says no more than that it was lost, and it is charged with what was promised, as all is whose cost is not known.
+    pub fn unrenewed(id: &str, at: Millis, until: Millis) -> Self {
+        let draft = Receipt {
+            id: id.to_owned(),
+            request_id: id.to_owned(),
+            provider: UNKNOWN.to_owned(),
+            model: UNKNOWN.to_owned(),
+            outcome: LOST.to_owned(),
+            started: at,
+            ..Receipt::default()
+        };
+        Self { until, extended: true, most: None, draft: Box::new(draft), lost: None }
+    }
+}
+
+impl Reservation {
+    /// With a lease, if it was written before there were leases.
+    pub fn leased(self, id: &str) -> Self {
+        let lease = self.lease.or_else(|| Some(ReservationLease::unrenewed(id, self.at, self.until)));
+        Self { lease, ..self }
+    }
+
+    /// Without its lease, as entries keep it.
+    pub fn bare(&self) -> Self {
+        let Self { at, until, tokens, cost, limit, .. } = *self;
+        Self { at, until, tokens, cost, limit, lease: None }
+    }
+
+    /// Where the receipt of a lost request stands.
+    pub fn lost(&self) -> Option<LostRequest> {
+        self.lease.as_ref()?.lost
+    }
+
+    /// The receipt of a request that is lost at `ended`.
+    pub fn receipt(&self, ended: Millis) -> Option<Receipt> {
+        let lease = self.lease.as_ref()?;
+        let mut draft = lease.draft.as_ref().clone();
+        (draft.ended, draft.promise) = (ended, Some(self.bare()));
+        // What is guessed may not break a budget.
+        draft.cost = draft.cost.map(|cost| cost.min(lease.most.unwrap_or(Nanos::MAX)));
+        Some(draft)
+    }
+
+    /// The request is heard of, and what it has taken so far.
+    pub fn renew(&mut self, tokens: TokenCounts, cost: Option<Nanos>, now: Millis) {
+        let Some(lease) = &mut self.lease else { return };
+        (lease.until, lease.extended) = (now.saturating_add(LEASE), false);
+        let charged = lease.draft.cost;
+        // What was charged already may be of a period that is over: the rest, which the present one holds, does not grow.
+        let cost = if lease.lost.is_some() { charged.map(|charged| charged.max(cost.unwrap_or(0))) } else { cost };
+        (lease.draft.tokens, lease.draft.cost) = (Some(tokens), cost);
+    }
+}
+
+/// What is believed of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It is under way.
+    Live,
+    /// It is lost, but its time is not over.
+    Lapsed,
+    /// Nothing is held for it; but it is remembered, so that the truth finds its receipt.
+    Over,
+}
+
+/// One promise.
+#[derive(Debug)]
+struct HeldReservation {
+    promise: Reservation,
+    stage: Stage,
+    /// The lease holds until then, whatever was written: the book was opened a moment ago.
+    grace: Millis,
+}
+
+/// What has become due.
+#[derive(Debug, PartialEq, Eq)]
+pub enum DueReservation {
+    /// This request is lost since then, and has no receipt yet. Its promise was taken back, to be put back with [`Reservations::lose`].
+    Lost(Box<Reservation>, Millis),
+    /// This promise is void.
+    Void(String),
+}
+
+/// The promises of one account.
+#[derive(Debug, Default)]
+pub struct Reservations {
+    /// By the id of the request.
+    open: BTreeMap<String, HeldReservation>,
+    /// When something next becomes due, so that no order has to look at them all.
+    ends: BTreeSet<(Millis, String)>,
+    live: u64,
+    cost: Nanos,
+}
+
+impl HeldReservation {
+    /// When the request is no longer believed to be under way.
+    fn lapses(&self) -> Millis {
+        let lease = self.promise.lease.as_ref().map_or(Millis::MAX, |lease| lease.until.max(self.grace));
+        self.promise.until.min(lease)
+    }
+
+    fn due(&self) -> Millis {
+        match (self.stage, self.promise.lost().and_then(|lost| lost.settled)) {
+            (_, Some(settled)) => settled.saturating_add(REMEMBERED + 1),
+            (Stage::Live, None) => self.lapses(),
+            (Stage::Lapsed, None) => self.promise.until,
+            (Stage::Over, None) => {
+                let found = self.promise.lost().map_or(0, |lost| lost.found.max(lost.at));
+                self.promise.until.max(found).saturating_add(REMEMBERED + 1)
+            }
+        }
+    }
+
+    /// The money that it holds: what its receipt is not charged with already.
+    fn cost(&self) -> Nanos {
+        let settled = self.promise.lost().is_some_and(|lost| lost.settled.is_some());
+        match &self.promise.lease {
+            _ if settled || self.stage == Stage::Over => 0,
+            Some(ReservationLease { draft, lost: Some(_), .. }) => {
+                draft.cost.map_or(0, |cost| self.promise.cost.saturating_sub(cost))
+            }
+            _ => self.promise.cost,
+        }
+    }
+}
+
+impl Reservations {
+    /// How many requests are believed to be under way.
+    pub fn count(&self) -> u64 {
+        self.live
+    }
+
+    /// The money that is held.
+    pub fn cost(&self) -> Nanos {
+        self.cost
+    }
+
+    /// The promise to this request.
+    pub fn find(&self, id: &str) -> Option<&Reservation> {
+        self.open.get(id).map(|held| &held.promise)
+    }
+
+    /// Each.
+    pub fn iter(&self) -> impl Iterator<Item = &Reservation> {
+        self.open.values().map(|held| &held.promise)
+    }
+
+    /// Makes one, or puts it in the place of the one there is.
+    pub fn make(&mut self, id: &str, promise: Reservation) {
+        self.take(id);
+        let settled = promise.lost().is_some_and(|lost| lost.settled.is_some());
+        let stage = if settled { Stage::Over } else { Stage::Live };
+        self.put(id.to_owned(), HeldReservation { promise, stage, grace: 0 });
+    }
+
+    /// Takes one back.
+    pub fn take(&mut self, id: &str) -> Option<Reservation> {
+        let (id, held) = self.open.remove_entry(id)?;
+        self.cost = self.cost.saturating_sub(held.cost());
+        self.live -= u64::from(held.stage == Stage::Live);
+        self.ends.remove(&(held.due(), id));
+        Some(held.promise)
+    }
+
+    fn put(&mut self, id: String, held: HeldReservation) {
+        self.cost = self.cost.saturating_add(held.cost());
+        self.live += u64::from(held.stage == Stage::Live);
+        self.ends.insert((held.due(), id.clone()));
+        self.open.insert(id, held);
+    }
+
+    /// What is due next, but of the requests in `except`, of which more is known.
+    pub fn next_due(&mut self, now: Millis, except: &[&str]) -> Option<DueReservation> {
+        loop {
+            let mut due = self.ends.iter().take_while(|(due, _)| *due <= now);
+            let (since, id) = due.find(|(_, id)| !except.contains(&id.as_str()))?.clone();
+            let stage = self.open.get(&id)?.stage;
+            if stage == Stage::Over {
+                self.take(&id);
+                return Some(DueReservation::Void(id));
+            }
+            let promise = self.take(&id)?;
+            if promise.lost().is_none() {
+                return Some(DueReservation::Lost(Box::new(promise), since));
+            }
+            let stage = if stage == Stage::Live && promise.until > since { Stage::Lapsed } else { Stage::Over };
+            self.put(id, HeldReservation { promise, stage, grace: 0 });
+        }
+    }
+
+    /// The receipt of a lost request, or the truth that took its place, is in the books.
+    pub fn lose(&mut self, mut promise: Reservation, receipt: &Receipt, lost: LostRequest) -> Option<&Reservation> {
+        if let Some(lease) = &mut promise.lease {
+            (*lease.draft, lease.lost) = (Receipt { promise: None, ..receipt.clone() }, Some(lost));
+        }
+        let stage = if promise.until > lost.found && lost.settled.is_none() { Stage::Lapsed } else { Stage::Over };
+        self.put(receipt.id.clone(), HeldReservation { promise, stage, grace: 0 });
+        self.find(&receipt.id)
+    }
+
+    /// The book is opened: requests that live had nobody to tell so. Gives those whose promise has to be written anew: their leases were
+    /// over, and are granted once more, but not each time that a book is opened.
+    pub fn extend(&mut self, now: Millis) -> Vec<String> {
+        let grace = now.saturating_add(LEASE);
+        let lives = |held: &HeldReservation| held.stage == Stage::Live && held.promise.lost().is_none();
+        let ids: Vec<String> = self.open.iter().filter(|(_, held)| lives(held)).map(|(id, _)| id.clone()).collect();
+        let mut extended = Vec::new();
+        for id in ids {
+            let Some(mut promise) = self.take(&id) else { continue };
+            let mut held_until = 0;
+            if let Some(lease) = promise.lease.as_mut().filter(|lease| !lease.extended) {
+                if lease.until > now {
+                    held_until = grace;
+                } else {
+                    (lease.until, lease.extended) = (grace, true);
+                    extended.push(id.clone());
+                }
+            }
+            self.put(id, HeldReservation { promise, stage: Stage::Live, grace: held_until });
+        }
+        extended
+    }
+}

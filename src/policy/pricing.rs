@@ -1,0 +1,286 @@
+//! What an exchange costs, and what it may cost at most: exact integers, rounded once. It knows no wire format, and no provider by name.
+
+use super::catalogue;
+use crate::canonical::Usage;
+use crate::config::{Catalogue, Fee, Model, Nanos, Provider, Rates};
+
+/// What is known of a model's price and size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ModelCard {
+    /// What it costs; nothing if nobody said, for a price is never guessed.
+    pub price: Option<ModelPrice>,
+    /// The most that it takes, prompt and answer together, in tokens.
+    pub context: Option<u64>,
+    /// The longest answer that it gives, in tokens.
+    pub max_output: Option<u64>,
+    /// How its text is cut into tokens.
+    pub encoding: Option<CardEncoding>,
+    /// The names of the answer's limit that the provider honours, the one to set first; none if nobody said.
+    pub limit_fields: &'static [&'static str],
+    /// Whether it thinks before it answers, which its limit has to leave room for.
+    pub thinks: bool,
+    /// The tokens that it may make in a second, if somebody said.
+    pub tokens_per_second: Option<u64>,
+}
+
+/// A way to cut text into tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CardEncoding {
+    /// The one with 200,000 tokens.
+    O200k,
+    /// The one with 100,000 tokens.
+    Cl100k,
+}
+
+/// What a model costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ModelPrice {
+    /// Where the provider names no tier, or its usual one.
+    pub standard: TierRates,
+    /// By the word with which the provider says how it served a request.
+    pub tiers: &'static [(&'static str, TierRates)],
+    /// For each request, besides its tokens.
+    pub per_request: Nanos,
+}
+
+/// What the tokens of one tier cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TierRates {
+    /// As a rule.
+    pub rates: Rates,
+    /// With a long prompt.
+    pub long: Option<&'static LongContextRates>,
+}
+
+/// What all tokens of a request cost whose prompt is long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LongContextRates {
+    /// A prompt is long if it has more tokens than this.
+    pub above: u64,
+    /// The rates of the whole request.
+    pub rates: Rates,
+}
+
+/// What a request may cost at most, by the length of its answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CostBound {
+    /// Its prompt, in pico-dollars.
+    input: u128,
+    /// A token of its answers, in pico-dollars.
+    output: u64,
+    /// Besides, in nano-dollars.
+    per_request: Nanos,
+}
+
+/// Words for a provider's usual tier.
+const STANDARD: &[&str] = &["default", "standard", "standard_only", "auto", "on_demand"];
+
+/// Pico-dollars in a nano-dollar.
+const PICO: u128 = 1000;
+
+/// What is known of a model as its provider names it, `upstream`: field by field what the operator says, or else what the catalogue says.
+/// A provider without an address costs nothing: the gateway answers itself.
+pub fn card(provider: &Provider, model: &Model, upstream: &str) -> ModelCard {
+    let own = provider.address.is_none() && provider.catalogue == Catalogue::ByHost;
+    let free = ModelCard { price: Some(ModelPrice::default()), ..ModelCard::default() };
+    let listed = if own { free } else { catalogue::find(provider, upstream).copied().unwrap_or_default() };
+    ModelCard {
+        price: model.price.map(ModelPrice::from).or(listed.price),
+        context: model.context.or(listed.context),
+        max_output: model.max_output.or(listed.max_output),
+        encoding: listed.encoding,
+        limit_fields: listed.limit_fields,
+        thinks: listed.thinks,
+        tokens_per_second: model.tokens_per_second.or(listed.tokens_per_second),
+    }
+}
+
+/// Whether a tier's word says how a request was served: `auto` leaves that to the provider's account.
+pub fn is_settled(tier: &str) -> bool {
+    tier != "auto"
+}
+
+impl ModelPrice {
+    /// What an exchange costs: summed exactly, rounded once, half up. `tier` is how the provider says it served the request.
+    ///
+    /// `None` for a tier whose price is not known.
+    pub fn cost(&self, usage: &Usage, tier: Option<&str>) -> Option<Nanos> {
+        let rates = self.tariff(tier)?.rates(usage.prompt());
+        let reasoning = usage.reasoning.min(usage.output);
+        let for_an_hour = usage.cache_write_1h.min(usage.cache_write);
+        let pico = sum(&[
+            (usage.uncached_input, rates.input),
+            (usage.cache_read, rates.cached_input),
+            (usage.cache_write - for_an_hour, rates.cache_write),
+            (for_an_hour, rates.cache_write_1h),
+            (usage.output - reasoning, rates.output),
+            (reasoning, rates.reasoning),
+        ]);
+        Some(self.with_request(pico.saturating_add(PICO / 2) / PICO))
+    }
+
+    /// What at most a request costs in a tier whose prompt has no more than so many tokens, however they turn out to be split. `kept_long`:
+    /// some of the prompt may be kept in the provider's cache for an hour.
+    ///
+    /// `None` for a tier whose price is not known.
+    pub fn bound(&self, input_tokens: u64, kept_long: bool, tier: Option<&str>) -> Option<CostBound> {
+        let tariff = self.tariff(tier)?;
+        // A prompt that cannot be long does not cost as a long one.
+        let long = tariff.long.filter(|long| input_tokens > long.above).map(|long| long.rates);
+        let (input, output) =
+            [Some(tariff.rates), long].into_iter().flatten().fold((0, 0), |(input, output), rates| {
+                let hour = if kept_long { rates.cache_write_1h } else { 0 };
+                let dearest =
+                    [rates.input, rates.cached_input, rates.cache_write, hour].into_iter().fold(input, u64::max);
+                (dearest, output.max(rates.output).max(rates.reasoning))
+            });
+        Some(CostBound { input: sum(&[(input_tokens, input)]), output, per_request: self.per_request })
+    }
+
+    fn tariff(&self, tier: Option<&str>) -> Option<&TierRates> {
+        let Some(tier) = tier else { return Some(&self.standard) };
+        let priced = self.tiers.iter().find(|(name, _)| *name == tier).map(|(_, tariff)| tariff);
+        priced.or_else(|| STANDARD.contains(&tier).then_some(&self.standard))
+    }
+
+    fn with_request(&self, nanos: u128) -> Nanos {
+        with_request(nanos, self.per_request)
+    }
+}
+
+impl CostBound {
+    /// With so many tokens in all answers together: rounded up.
+    pub fn cost(&self, output_tokens: u64) -> Nanos {
+        with_request(self.input.saturating_add(sum(&[(output_tokens, self.output)])).div_ceil(PICO), self.per_request)
+    }
+
+    /// What a token of its answers costs, in pico-dollars.
+    pub fn each(&self) -> u64 {
+        self.output
+    }
+}
+
+fn with_request(nanos: u128, per_request: Nanos) -> Nanos {
+    Nanos::try_from(nanos).unwrap_or(Nanos::MAX).saturating_add(per_request)
+}
+
+impl From<Fee> for ModelPrice {
+    /// A price without tiers, the same for prompts of any length.
+    fn from(fee: Fee) -> Self {
+        Self { standard: TierRates { rates: fee.rates, long: None }, tiers: &[], per_request: fee.per_request }
+    }
+}
+
+impl TierRates {
+    fn rates(&self, prompt: u64) -> Rates {
+        self.long.filter(|long| prompt > long.above).map_or(self.rates, |long| long.rates)
+    }
+}
+
+/// Tokens times rates, in pico-dollars.
+fn sum(parts: &[(u64, u64)]) -> u128 {
+    // Two numbers of 64 bits never overflow one of 128; six such products may.
+    let products = parts.iter().map(|(tokens, rate)| u128::from(*tokens) * u128::from(*rate));
+    products.fold(0, u128::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATES: Rates = Rates {
+        input: 2_500_000,
+        cached_input: 1_250_000,
+        cache_write: 3_000_000,
+        cache_write_1h: 4_000_000,
+        output: 10_000_000,
+        reasoning: 12_000_000,
+    };
+    const LONG: Rates = Rates {
+        input: 5_000_000,
+        cached_input: 2_500_000,
+        cache_write: 6_000_000,
+        cache_write_1h: 8_000_000,
+        output: 20_000_000,
+        reasoning: 24_000_000,
+    };
+    const FLEX: Rates = Rates { input: 1, cached_input: 1, cache_write: 1, cache_write_1h: 1, output: 1, reasoning: 1 };
+    const PRICE: ModelPrice = ModelPrice {
+        standard: TierRates { rates: RATES, long: Some(&LongContextRates { above: 100, rates: LONG }) },
+        tiers: &[("flex", TierRates { rates: FLEX, long: None })],
+        per_request: 7,
+    };
+
+    #[test]
+    fn each_kind_of_token_has_its_price() {
+        let usage = Usage {
+            uncached_input: 10,
+            cache_read: 20,
+            cache_write: 30,
+            cache_write_1h: 12,
+            output: 40,
+            reasoning: 15,
+        };
+        // 10 × 2.5 + 20 × 1.25 + 18 × 3 + 12 × 4 + 25 × 10 + 15 × 12 dollars per million tokens, and 7 for the request.
+        assert_eq!(PRICE.cost(&usage, None), Some(582_000 + 7));
+        assert_eq!(PRICE.cost(&Usage { reasoning: 99, ..usage }, None), Some(152_000 + 40 * 12_000 + 7));
+        assert_eq!(PRICE.cost(&Usage { cache_write_1h: 99, ..usage }, None), Some(600_000 + 7));
+    }
+
+    #[test]
+    fn a_long_prompt_makes_every_token_dear() {
+        let usage = |fresh| Usage { uncached_input: fresh, output: 1, ..Usage::default() };
+        assert_eq!(PRICE.cost(&usage(100), None), Some(250_000 + 10_000 + 7));
+        assert_eq!(PRICE.cost(&usage(101), None), Some(505_000 + 20_000 + 7));
+        assert_eq!(PRICE.cost(&usage(101), Some("flex")), Some(7));
+    }
+
+    #[test]
+    fn an_unknown_tier_has_no_price() {
+        let usage = Usage { uncached_input: 1, ..Usage::default() };
+        for usual in STANDARD {
+            assert_eq!(PRICE.cost(&usage, Some(usual)), PRICE.cost(&usage, None));
+        }
+        assert_eq!(PRICE.cost(&usage, Some("priority")), None);
+        assert_eq!(PRICE.cost(&usage, Some("")), None);
+    }
+
+    #[test]
+    fn a_request_is_rounded_once_and_half_up() {
+        let flex =
+            |fresh, output| PRICE.cost(&Usage { uncached_input: fresh, output, ..Usage::default() }, Some("flex"));
+        assert_eq!(flex(250, 249), Some(7));
+        assert_eq!(flex(250, 250), Some(8));
+        assert_eq!(flex(1499, 0), Some(8));
+        assert_eq!(flex(u64::MAX, u64::MAX), Some(2 * (u64::MAX / 1000) + 8));
+    }
+
+    #[test]
+    fn money_without_end_is_the_most_that_there_is() {
+        let all = Usage {
+            uncached_input: u64::MAX,
+            cache_read: u64::MAX,
+            cache_write: u64::MAX,
+            output: u64::MAX,
+            ..Usage::default()
+        };
+        assert_eq!(PRICE.cost(&all, None), Some(Nanos::MAX));
+        assert_eq!(PRICE.bound(u64::MAX, true, None).unwrap().cost(u64::MAX), Nanos::MAX);
+        assert_eq!(sum(&[(u64::MAX, u64::MAX); 3]), u128::MAX);
+    }
+
+    #[test]
+    fn a_bound_takes_the_dearest_of_the_tier_asked_for() {
+        let bound =
+            |input, output, kept_long, tier| PRICE.bound(input, kept_long, tier).map(|bound| bound.cost(output));
+        assert_eq!(bound(100, 10, true, None), Some(100 * 4_000 + 10 * 12_000 + 7));
+        assert_eq!(bound(101, 10, true, None), Some(101 * 8_000 + 10 * 24_000 + 7));
+        assert_eq!(bound(100, 10, false, None), Some(100 * 3_000 + 10 * 12_000 + 7));
+        assert_eq!(bound(100, 900, false, Some("flex")), Some(1 + 7));
+        assert_eq!(bound(100, 10, false, Some("default")), bound(100, 10, false, None));
+        assert_eq!(bound(1, 1, false, Some("priority")), None);
+        let tiny = ModelPrice { standard: TierRates { rates: FLEX, long: None }, tiers: &[], per_request: 0 };
+        assert_eq!(tiny.bound(1, true, None).unwrap().cost(0), 1);
+        assert_eq!(ModelPrice::default().bound(u64::MAX, true, None).unwrap().cost(1), 0);
+    }
+}

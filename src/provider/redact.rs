@@ -1,0 +1,240 @@
+//! Takes out of a provider's words what a caller must not see: the gateway's keys, and the provider's address, in every spelling in which
+//! providers repeat them. It knows no wire format.
+
+use serde_json::Value;
+
+use super::ProviderAccount;
+use crate::config::Provider;
+use crate::wire::base64;
+use crate::wire::dense::tree;
+use crate::wire::json::quote;
+
+/// What stands in place of a key.
+const MASK: &str = "***";
+
+/// A piece of a key of this length is a secret as well, in bytes; shorter ones are how providers mask a key.
+const FRAGMENT: usize = 16;
+
+/// Keys below this length have one spelling only, in bytes: others would be found in ordinary words.
+const SHORT: usize = 8;
+
+/// Words in the name of a configured header whose value is a secret.
+const SECRET_HEADERS: &[&str] = &["key", "token", "auth", "secret", "cookie", "password"];
+
+/// A text without what a caller must not see; `None` if there is nothing of that in it.
+pub fn redact(text: &str, provider: &Provider, account: &ProviderAccount) -> Option<String> {
+    let mut clean = text.to_owned();
+    for secret in secrets(provider, account) {
+        for spelling in spellings(secret) {
+            if clean.contains(&spelling) {
+                clean = clean.replace(&spelling, MASK);
+            }
+        }
+        clean = without_fragments(clean, secret);
+    }
+    if let Some(address) = &provider.address {
+        let (origin, host) = (address.origin(), address.host());
+        let authority = origin.split_once("://").map_or(origin, |(_, authority)| authority);
+        for place in [origin, authority, host].into_iter().filter(|place| !place.is_empty()) {
+            clean = replaced(clean, place, &provider.name);
+        }
+    }
+    (clean != text).then_some(clean)
+}
+
+/// The same for JSON: each of its texts is looked at as it is read, whatever its escapes. What is no JSON is taken as a text.
+pub fn redact_json(json: &[u8], provider: &Provider, account: &ProviderAccount) -> Option<Vec<u8>> {
+    let Some(mut value) = tree(json) else {
+        return redact(&String::from_utf8_lossy(json), provider, account).map(String::into_bytes);
+    };
+    let mut changed = false;
+    each_text(&mut value, &mut |text| {
+        let clean = redact(text, provider, account);
+        changed |= clean.is_some();
+        clean
+    });
+    if changed { serde_json::to_vec(&value).ok() } else { None }
+}
+
+fn each_text(value: &mut Value, clean: &mut impl FnMut(&str) -> Option<String>) {
+    match value {
+        Value::String(text) => {
+            if let Some(other) = clean(text) {
+                *text = other;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| each_text(item, clean)),
+        Value::Object(members) => {
+            let old = std::mem::take(members);
+            for (name, mut member) in old {
+                each_text(&mut member, clean);
+                members.insert(clean(&name).unwrap_or(name), member);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// The key, and the values of configured headers that are keys.
+fn secrets<'p>(provider: &'p Provider, account: &'p ProviderAccount) -> impl Iterator<Item = &'p str> {
+    let key = if let ProviderAccount::Keyed(key) = account { Some(key.reveal()) } else { None };
+    let is_secret = |name: &str| SECRET_HEADERS.iter().any(|word| name.contains(word));
+    let headers = provider.headers.iter().filter(move |(name, _)| is_secret(name));
+    let values = headers.map(|(_, value)| value.rsplit(' ').next().unwrap_or_default());
+    key.into_iter().chain(values.filter(|value| value.len() >= SHORT))
+}
+
+/// A secret as it is, within JSON, within a URL, and in base64 wherever it begins there.
+fn spellings(secret: &str) -> Vec<String> {
+    let mut all = vec![secret.to_owned()];
+    if secret.len() < SHORT {
+        return all;
+    }
+    let quoted = quote(secret);
+    all.push(quoted.trim_matches('"').to_owned());
+    all.push(quoted.trim_matches('"').replace('/', "\\/"));
+    for upper in [true, false] {
+        all.push(in_url(secret, upper));
+    }
+    // What stands before and behind it changes the first and the last digits.
+    for (before, digits) in [("", 0), ("?", 2), ("??", 3)] {
+        let code = base64::encode([before, secret].concat().as_bytes());
+        let code = code.trim_end_matches('=');
+        let inner = code.get(digits..code.len().saturating_sub(2)).unwrap_or_default().to_owned();
+        all.push(inner.replace('+', "-").replace('/', "_"));
+        all.push(inner);
+    }
+    all.retain(|spelling| spelling.len() >= SHORT);
+    all.dedup();
+    all
+}
+
+/// Percent-encoded, but for letters, digits and `-._~`.
+fn in_url(text: &str, upper: bool) -> String {
+    let coded = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        _ if upper => format!("%{byte:02X}"),
+        _ => format!("%{byte:02x}"),
+    };
+    text.bytes().map(coded).collect()
+}
+
+/// A text without long pieces of a secret.
+fn without_fragments(text: String, secret: &str) -> String {
+    let (bytes, whole) = (text.as_bytes(), secret.as_bytes());
+    let is_piece = |at: usize, length: usize| {
+        bytes.get(at..at + length).is_some_and(|piece| memchr::memmem::find(whole, piece).is_some())
+    };
+    if whole.len() <= FRAGMENT || !(0..bytes.len()).any(|at| is_piece(at, FRAGMENT)) {
+        return text;
+    }
+    let (mut clean, mut at) = (Vec::with_capacity(bytes.len()), 0);
+    while let Some(byte) = bytes.get(at) {
+        if !is_piece(at, FRAGMENT) {
+            clean.push(*byte);
+            at += 1;
+            continue;
+        }
+        let mut length = FRAGMENT;
+        while is_piece(at, length + 1) {
+            length += 1;
+        }
+        clean.extend_from_slice(MASK.as_bytes());
+        at += length;
+    }
+    String::from_utf8_lossy(&clean).into_owned()
+}
+
+/// A text with a name of another in place of a host's, which may be in any case. One of a single word counts only where it stands alone.
+fn replaced(text: String, place: &str, name: &str) -> String {
+    let (folded, place) = (text.to_ascii_lowercase(), place.to_ascii_lowercase());
+    let single = !place.contains(['.', ':']);
+    let joins =
+        |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    let (mut clean, mut from) = (String::with_capacity(text.len()), 0);
+    for (at, _) in folded.match_indices(&place) {
+        let end = at + place.len();
+        let bytes = folded.as_bytes();
+        let before = at.checked_sub(1).and_then(|before| bytes.get(before));
+        if at < from || (single && (joins(before) || joins(bytes.get(end)))) {
+            continue;
+        }
+        clean.push_str(text.get(from..at).unwrap_or_default());
+        clean.push_str(name);
+        from = end;
+    }
+    if from == 0 {
+        return text;
+    }
+    clean.push_str(text.get(from..).unwrap_or_default());
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    const KEY: &str = "sk-a/b+c\"d-0123456789";
+
+    fn clean(text: &str) -> String {
+        let yaml = "providers: { up: { base_url: 'https://Api.Up.example:8443/v1', headers: { x-azure-key: header-secret-1, x-title: my-title-is-public }, models: { m: {} } } }";
+        let config = Config::read(yaml, crate::formats::KINDS).unwrap();
+        let provider = config.providers.first().unwrap();
+        let account = ProviderAccount::open(provider, |_| Some(KEY.to_owned()));
+        redact(text, provider, &account).unwrap_or_else(|| text.to_owned())
+    }
+
+    #[test]
+    fn a_key_is_taken_out_in_each_spelling() {
+        for text in [
+            format!("wrong key {KEY}!"),
+            format!("wrong key {}!", quote(KEY).trim_matches('"')),
+            format!("wrong key {}!", quote(KEY).trim_matches('"').replace('/', "\\/")),
+            format!("https://x.example/?key={}&a=1", in_url(KEY, true)),
+            format!("https://x.example/?key={}&a=1", in_url(KEY, false)),
+            "wrong key header-secret-1".to_owned(),
+            "wrong key sk-a/b+c\"d-01234567".to_owned(),
+        ] {
+            let clean = clean(&text);
+            assert!(clean.contains(MASK) && !clean.contains("0123456") && !clean.contains("secret-1"), "{clean}");
+        }
+        for prefix in ["", ":", "u:", "user:"] {
+            let coded = base64::encode(format!("{prefix}{KEY}:").as_bytes());
+            let (left, _) = (clean(&coded), coded.len());
+            assert!(left.len() < coded.len() / 2 + MASK.len() && left.contains(MASK), "{prefix}: {coded} {left}");
+        }
+        for harmless in ["Incorrect key sk-a/****6789", "my-title-is-public", "nothing at all", ""] {
+            assert_eq!(clean(harmless), harmless);
+        }
+    }
+
+    #[test]
+    fn an_address_is_taken_out_in_each_spelling() {
+        for (text, left) in [
+            ("no route to https://api.up.example:8443/v1/x", "no route to up/v1/x"),
+            ("no route to API.UP.EXAMPLE:8443", "no route to up"),
+            ("no route to api.up.example.", "no route to up."),
+            ("https%3A%2F%2Fapi.up.example%3A8443%2Fv1", "https%3A%2F%2Fup%3A8443%2Fv1"),
+        ] {
+            assert_eq!(clean(text), left);
+        }
+        assert_eq!(replaced("ollama: ollamas at http://OLLAMA/".into(), "ollama", "up"), "up: ollamas at http://up/");
+    }
+
+    #[test]
+    fn json_is_looked_at_as_it_is_read() {
+        let yaml = "providers: { up: { base_url: 'https://up.example', models: { m: {} } } }";
+        let config = Config::read(yaml, crate::formats::KINDS).unwrap();
+        let provider = config.providers.first().unwrap();
+        let account = ProviderAccount::open(provider, |_| Some("sk-0123456789abcdef".to_owned()));
+        let clean = |json: &str| {
+            redact_json(json.as_bytes(), provider, &account).map(|clean| String::from_utf8(clean).unwrap())
+        };
+        let escaped =
+            r#"{"error":{"message":"\u0073k-0123456789abcdef at https:\/\/up.example","list":[{"up.example":1}]}}"#;
+        assert_eq!(clean(escaped).unwrap(), r#"{"error":{"list":[{"up":1}],"message":"*** at up"}}"#);
+        assert_eq!(clean(r#"{"error":{"message":"no"}}"#), None);
+        assert_eq!(clean("{oops sk-0123456789abcdef").unwrap(), "{oops ***");
+    }
+}

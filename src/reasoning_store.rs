@@ -1,0 +1,156 @@
+//! What a provider wants back with the call of a tool, kept for clients whose format cannot carry it: sealed, so that it opens only for
+//! the same caller, provider, model and call. It knows no wire format, and not where the sealed things lie.
+
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use hkdf::Hkdf;
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use crate::config::Millis;
+use crate::wire::base64;
+
+/// The longest thing that is kept, in bytes before it is sealed. A row of the store holds two million.
+const LONGEST: usize = 1 << 20;
+/// So many calls of one conversation are looked up, the latest.
+pub const MOST: usize = 500;
+/// The length of a nonce, in bytes. At this length they may be drawn at random.
+const NONCE: usize = 24;
+/// Keys drawn for other purposes differ.
+const PURPOSE: &[u8] = b"llm-bridge vault 1";
+
+/// What is asked of the store. Both sides are ours; they speak JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StoreCommand {
+    /// Keep these.
+    Keep {
+        /// What there is to keep. What has the same id makes way.
+        things: Vec<SealedEntry>,
+        /// For so long.
+        life: Millis,
+    },
+    /// Give back what is kept for these calls, the most important first.
+    Recall(Vec<String>),
+}
+
+/// The store's answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StoreResponse {
+    /// They are kept.
+    Kept,
+    /// What there is of what was asked for.
+    Found(Vec<SealedEntry>),
+    /// The order was not understood.
+    Confused,
+}
+
+/// Something sealed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedEntry {
+    /// The id of the call it belongs to.
+    pub id: String,
+    /// A nonce and what it seals, in base64.
+    pub sealed: String,
+}
+
+/// Seals and opens what belongs to one caller, provider and model.
+pub struct EntrySeal {
+    cipher: XChaCha20Poly1305,
+    /// Whose it is: the caller's account, the adapter, the model. Bound to what is sealed.
+    owner: [String; 3],
+}
+
+impl EntrySeal {
+    /// A seal, its key drawn from the provider's by HKDF (RFC 5869): what is kept is worth nothing without it. `owner` is the caller's
+    /// account; `adapter` and `model` are as the provider's row and the provider name them.
+    pub fn new(secret: &str, owner: &str, adapter: &str, model: &str) -> Option<Self> {
+        let mut key = [0; 32];
+        Hkdf::<Sha256>::new(None, secret.as_bytes()).expand(PURPOSE, &mut key).ok()?;
+        let cipher = XChaCha20Poly1305::new_from_slice(&key).ok()?;
+        Some(Self { cipher, owner: [owner, adapter, model].map(str::to_owned) })
+    }
+
+    /// Seals what belongs to a call. `nonce` is new for each. `None` for what is too long to be kept.
+    pub fn close(&self, id: &str, text: &str, nonce: [u8; NONCE]) -> Option<SealedEntry> {
+        let bound = self.bound(id);
+        let payload = Payload { msg: text.as_bytes(), aad: bound.as_bytes() };
+        let body = self.cipher.encrypt(&XNonce::from(nonce), payload).ok().filter(|_| text.len() <= LONGEST)?;
+        Some(SealedEntry { id: id.to_owned(), sealed: base64::encode(&[nonce.as_slice(), &body].concat()) })
+    }
+
+    /// Opens what was sealed; `None` for what is another's, or was touched.
+    pub fn open(&self, thing: &SealedEntry) -> Option<String> {
+        let bytes = base64::decode(&thing.sealed)?;
+        let (nonce, body) = bytes.split_first_chunk::<NONCE>()?;
+        let bound = self.bound(&thing.id);
+        let text = self.cipher.decrypt(&XNonce::from(*nonce), Payload { msg: body, aad: bound.as_bytes() }).ok()?;
+        String::from_utf8(text).ok()
+    }
+
+    fn bound(&self, id: &str) -> String {
+        serde_json::json!([self.owner, id]).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn seal(secret: &str, owner: &str, adapter: &str, model: &str) -> EntrySeal {
+        EntrySeal::new(secret, owner, adapter, model).unwrap()
+    }
+
+    #[test]
+    fn what_is_sealed_opens_for_its_owner_alone() {
+        let own = seal("sk-1", "vk_a", "anthropic", "m-1");
+        let thing = own.close("call_1", "[{\"thinking\":\"…\"}]", [7; NONCE]).unwrap();
+        assert_eq!(own.open(&thing).unwrap(), "[{\"thinking\":\"…\"}]");
+        assert!(!thing.sealed.contains("thinking"));
+        for other in [
+            seal("sk-2", "vk_a", "anthropic", "m-1"),
+            seal("sk-1", "vk_b", "anthropic", "m-1"),
+            seal("sk-1", "vk_a", "gemini", "m-1"),
+            seal("sk-1", "vk_a", "anthropic", "m-2"),
+        ] {
+            assert_eq!(other.open(&thing), None);
+        }
+        assert_eq!(own.open(&SealedEntry { id: "call_2".to_owned(), ..thing.clone() }), None);
+        let bytes = base64::decode(&thing.sealed).unwrap();
+        for touched in 0..bytes.len() {
+            let mut bytes = bytes.clone();
+            bytes[touched] ^= 1;
+            assert_eq!(own.open(&SealedEntry { sealed: base64::encode(&bytes), ..thing.clone() }), None, "{touched}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_is_not_kept() {
+        let own = seal("sk-1", "vk_a", "anthropic", "m-1");
+        assert!(own.close("c", &"x".repeat(LONGEST), [0; NONCE]).is_some());
+        assert!(own.close("c", &"x".repeat(LONGEST + 1), [0; NONCE]).is_none());
+    }
+
+    #[test]
+    fn what_an_older_gateway_kept_still_opens() {
+        let own = seal("sk-1", "vk_a", "anthropic", "m-1");
+        let sealed = own.close("call_1", "words", [1; NONCE]).unwrap().sealed;
+        assert_eq!(sealed, "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBza5yBJakJkgY8MAcr0d2Ai0QWQry");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_comes_back(text in ".*", id in ".*", nonce: [u8; NONCE]) {
+            let own = seal("sk", "o", "a", "m");
+            let thing = own.close(&id, &text, nonce).unwrap();
+            prop_assert_eq!(own.open(&thing), Some(text));
+        }
+
+        #[test]
+        fn no_bytes_open_by_chance(bytes: Vec<u8>) {
+            let thing = SealedEntry { id: String::new(), sealed: base64::encode(&bytes) };
+            prop_assert_eq!(seal("sk", "o", "a", "m").open(&thing), None);
+        }
+    }
+}
