@@ -5,22 +5,21 @@ use std::rc::Rc;
 use super::deadlines::{Deadlines, TimerEvent};
 use super::gather::{read_answer, too_long};
 use super::long_body::LongBodyRelay;
-use super::pair::{Manner, Pair, sparse};
+use super::pair::{Manner, Pair};
 use super::peek::HeldStream;
 use super::platform::{CallError, GatheredBody, Platform, ProviderRequest, ProviderResponse as _};
 use super::reasoning::ReasoningCache;
 use super::record::{Metering, RequestRecord};
 use super::relay::{StreamOptions, StreamRelay};
-use super::translate::{ResponseSummary, Translate};
+use super::translate::ResponseSummary;
 use super::{Body, Bridge, MemoryReservation, Response, embed, memory};
-use crate::canonical::ResponseEvent;
 use crate::config::{Millis, StreamUsage};
 use crate::error::{Error, Result};
 use crate::formats::openai::inbound::{self, RequestEnvelope};
 use crate::formats::openai::limit::LimitNames;
+use crate::formats::openai::outbound;
 use crate::formats::openai::task::{self, Operation};
-use crate::formats::openai::{encode, outbound, whole};
-use crate::formats::{self, CHAT, ResponseHead, StreamEncoder, echo};
+use crate::formats::{self, CHAT, ResponseHead, echo};
 use crate::policy::pricing;
 use crate::policy::routing::Target;
 use crate::provider::ProviderKey;
@@ -31,9 +30,6 @@ const HELD: usize = 4 << 20;
 
 /// Bytes of a refusal that are read.
 const REFUSAL: usize = 64 << 10;
-
-/// Pieces of an answer that the gateway gives itself, each with the pause before it.
-pub type EchoScript = std::vec::IntoIter<(Millis, Vec<u8>)>;
 
 /// What becomes of a request.
 #[expect(
@@ -75,7 +71,7 @@ pub(super) async fn begin<'m, H: Platform>(
     }
     if target.provider.adapter == echo::KIND.name {
         let head = ResponseHead { model: target.upstream.clone().into_owned(), ..head(host, &ask) };
-        return tell(bridge, host, (&ask, head), target, manner, receipt).map(Prepared::Answered);
+        return super::echo::respond(bridge, host, (&ask, head), target, manner, receipt).map(Prepared::Answered);
     }
     let key = bridge.account(target.index).key(&target.provider.name)?;
     let wanted = StreamOptions { usage: ask.include_usage, cost: ask.include_cost, choices: ask.choices };
@@ -260,76 +256,10 @@ async fn hold_back<H: Platform>(host: &H, answer: H::Answer, relay: &mut StreamR
     Ok((stream, held.into_bytes()))
 }
 
-/// The gateway's own answer.
-fn tell<H: Platform>(
-    bridge: &Rc<Bridge>,
-    host: &H,
-    (ask, head): (&RequestEnvelope<'_>, ResponseHead),
-    target: &Target<'_>,
-    manner: &Manner<'_>,
-    receipt: &mut RequestRecord,
-) -> Result<Response<H>> {
-    let steps = echo::answer(&(manner.client.read)(sparse(&ask.document)?)?, &target.model.demo);
-    let chats = manner.chats();
-    receipt.meter = Some(meter(target, &Rc::default(), host.now()));
-    if let Some(usage) =
-        steps.iter().find_map(|(_, event)| if let ResponseEvent::Usage(usage) = event { Some(*usage) } else { None })
-    {
-        receipt.charge(Some(usage), None, &[], 0);
-    }
-    if !ask.stream {
-        let events: Vec<ResponseEvent<'_>> = steps.into_iter().map(|(_, event)| event).collect();
-        let body = if chats {
-            whole::write(&head, Some(echo::FINGERPRINT), &events)
-        } else {
-            (manner.client.whole)(&head, &events)
-        };
-        return Ok(Response::json(200, Body::Bytes(body)));
-    }
-    receipt.status = 200;
-    let encode: Box<dyn StreamEncoder> =
-        if chats { Box::new(encode::Stream::new(head, Some(echo::FINGERPRINT))) } else { (manner.client.stream)(head) };
-    let frames = frames(encode, &steps, &receipt.told_cost());
-    let watch = Deadlines::new(target.model.clocks, 0, receipt.started, host.now());
-    let wanted = StreamOptions { usage: Some(true), cost: false, choices: 1 };
-    let relay = match formats::provider_format(manner.client.name).filter(|_| !chats) {
-        // Our own words are listened to as if a provider said them.
-        Some(own) => {
-            let encode = (manner.client.stream)(ResponseHead::default());
-            let listen = Translate::new((own.stream)(), encode, true, false);
-            StreamRelay::listening(Rc::clone(bridge), target.index, watch, (listen, None), receipt.clone())
-        }
-        None => StreamRelay::new(Rc::clone(bridge), target.index, watch, wanted, receipt.clone()),
-    };
-    Ok(Response::event_stream(Body::Told(frames.into_iter(), relay)))
-}
-
-/// An answer of the gateway's own as a stream: each piece with the pause before it, the end in one piece.
-fn frames(
-    mut stream: Box<dyn StreamEncoder>,
-    steps: &[(Millis, ResponseEvent<'_>)],
-    cost: &str,
-) -> Vec<(Millis, Vec<u8>)> {
-    let (mut frames, mut last) = (Vec::with_capacity(steps.len()), Vec::new());
-    for (pause, event) in steps {
-        if matches!(event, ResponseEvent::Finish { .. } | ResponseEvent::Usage(_) | ResponseEvent::End) {
-            stream.event(event, &mut last);
-            continue;
-        }
-        let mut frame = Vec::new();
-        stream.event(event, &mut frame);
-        frames.push((*pause, frame));
-    }
-    stream.finish(None, &mut last);
-    inbound::tell_cost(stream.kept_usage(), cost, true, &mut last);
-    frames.push((0, last));
-    frames
-}
-
 /// A long prompt is not kept until its answer has ended.
 pub(super) const KEPT: usize = 32 << 10;
 
-fn meter(target: &Target<'_>, prompt: &Rc<Vec<u8>>, called: Millis) -> Metering {
+pub(super) fn meter(target: &Target<'_>, prompt: &Rc<Vec<u8>>, called: Millis) -> Metering {
     let price = pricing::card(target.provider, target.model, &target.upstream).price;
     let kept = (prompt.len() <= KEPT).then(|| Rc::clone(prompt));
     Metering { price, prompt: (kept, prompt.len() as u64), called }
