@@ -2,6 +2,7 @@
 
 use super::admission::{self, Caller};
 use super::platform::Platform;
+use super::refusal;
 use super::{Bridge, Opened, misconfigured};
 use crate::config::Auth;
 use crate::error::{Error, Result};
@@ -49,7 +50,7 @@ impl Bridge {
                 let caller = || Caller { key_id: signed.account(), hash: Some(signed.hash()) };
                 decide(verdict, signed.id()).map(|()| caller())
             }
-            Some(PresentedKey::Unsigned(id)) => Err(admission::outdated(id)),
+            Some(PresentedKey::Unsigned(id)) => Err(refusal::outdated(id)),
             None => Err(error),
         }
     }
@@ -57,7 +58,7 @@ impl Bridge {
     async fn admit_again<H: Platform>(&self, host: &H, caller: Caller) -> Result<Caller> {
         let Some(hash) = &caller.hash else {
             let is_static = self.access.ids().any(|id| id == caller.key_id);
-            return if is_static { Ok(caller) } else { Err(admission::unknown()) };
+            return if is_static { Ok(caller) } else { Err(refusal::unknown()) };
         };
         let version = version_of(hash);
         let verdict = self.keyring.verdict(host, |signing| signing.stands(version)).await?;
@@ -68,8 +69,8 @@ impl Bridge {
 fn decide(verdict: SignatureCheck, id: &str) -> std::result::Result<(), Error> {
     match verdict {
         SignatureCheck::Good => Ok(()),
-        SignatureCheck::Ended => Err(admission::outdated(id)),
-        SignatureCheck::Bad | SignatureCheck::Strange => Err(admission::unknown()),
+        SignatureCheck::Ended => Err(refusal::outdated(id)),
+        SignatureCheck::Bad | SignatureCheck::Strange => Err(refusal::unknown()),
     }
 }
 

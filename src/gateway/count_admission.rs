@@ -1,7 +1,8 @@
 //! Counts of tokens inside a key's limits: admitted like requests, in a window of their own, and counted only as far as one isolate should.
 
-use super::admission::{apology, order, refused};
+use super::admission::{order, refused};
 use super::platform::Platform;
+use super::refusal::refusal_error;
 use super::{Bridge, Caller, admission, tokenize};
 use crate::error::Result;
 use crate::ledger::{AccountCommand, AccountResponse, Asked, KeyLimits, LEASE};
@@ -44,7 +45,7 @@ pub(super) async fn admit<H: Platform>(
         return terms
             .refuse(&models, body, now)
             .map(|()| CountAdmission::default())
-            .map_err(|refusal| apology(&refusal, None));
+            .map_err(|refusal| refusal_error(&refusal, None));
     }
     let id = format!("{:032x}", host.random_u128());
     // It has no lease to renew: should its end not be told, its place is free when a lease would be over.

@@ -22,6 +22,7 @@ mod peek;
 mod plausible;
 mod reasoning;
 mod record;
+mod refusal;
 mod relay;
 mod request_body;
 mod response;
@@ -307,7 +308,7 @@ async fn run_inference<H: Platform>(
         response.headers.extend(receipt.server_timing(host.now()).map(|timing| ("server-timing", timing)));
         // An estimate may yet become a better one.
         let cost = receipt.cost.filter(|_| !receipt.estimated);
-        response.headers.extend(cost.map(|cost| ("x-llm-bridge-cost", admission::dollars(cost))));
+        response.headers.extend(cost.map(|cost| ("x-llm-bridge-cost", refusal::dollars(cost))));
         settle(bridge, host, receipt, None, response.text());
     }
     response.headers.extend(headers);

@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
-use super::admission::{Admission, dollars};
+use super::admission::Admission;
 use super::dropped_fields::DroppedFields;
 use super::plausible::PlausibleUsage;
+use super::refusal::dollars;
 use crate::canonical::Usage;
 use crate::config::{Fields, Format, Level, Logging, Millis, Nanos, Problem};
 use crate::error::Error;

@@ -1,6 +1,6 @@
 //! What a request asks for, and where it goes. It knows no keys, and waits for nothing.
 
-use super::{Bridge, RequestRecord, admission};
+use super::{Bridge, RequestRecord, refusal};
 use crate::error::{Error, Result};
 use crate::formats::openai::inbound::{self, RequestEnvelope};
 use crate::formats::openai::served;
@@ -30,7 +30,7 @@ pub(super) fn aim<'b, 'a>(
     }
     // A ceiling holds for everyone, so nobody may lead the provider around it.
     match served::astray(&ask.document, task, true).filter(|_| target.model.max_tokens.is_some()) {
-        Some(name) => Err(admission::astray(name)),
+        Some(name) => Err(refusal::astray(name)),
         None => Ok((ask, target)),
     }
 }
