@@ -7,6 +7,7 @@ pub mod gemini;
 pub mod openai;
 mod refusals;
 pub mod tier;
+mod unsupported;
 
 use std::borrow::Cow;
 

@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::errors::{in_spite, is_error};
-use super::outbound;
-use super::wire::object;
+use super::request;
+use super::wire::json::object;
 use crate::canonical::ModelRequest;
 use crate::error::{Error, Result};
 use crate::formats::{WriteTarget, WrittenRequest};
@@ -27,7 +27,7 @@ struct Count {
 /// # Errors
 /// As for a message.
 pub(super) fn write(request: &ModelRequest<'_>, aim: WriteTarget<'_>) -> Result<WrittenRequest> {
-    let mut written = outbound::write(request, aim)?;
+    let mut written = request::write(request, aim)?;
     let mut document = Document::read(&written.body)
         .map_err(|_| Error::caller(400, "invalid_body", "The request cannot be written as a question for a count."))?;
     BEYOND.iter().for_each(|field| document.remove(field));
@@ -64,7 +64,7 @@ mod tests {
         let body = br#"{"model":"m","max_tokens":9,"stream":true,"temperature":0.5,"stop_sequences":["x"],"metadata":{"user_id":"u"},
             "system":"Be brief.","messages":[{"role":"user","content":"Hi"}],"tools":[{"name":"f","input_schema":{"type":"object"}}]}"#;
         let document = Document::read(body).unwrap();
-        let request = super::super::inbound::prompt(&document).unwrap();
+        let request = request::prompt(&document).unwrap();
         let written = write(&request, WriteTarget { model: "c", max_output: None, limit_field: None }).unwrap();
         let sent: serde_json::Value = serde_json::from_slice(&written.body).unwrap();
         let mut fields: Vec<&str> = sent.as_object().unwrap().keys().map(String::as_str).collect();

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::wire::object;
+use super::wire::json::object;
 use crate::error::Error;
 use crate::formats::refusals::{self, instead};
 use crate::wire::sse;
@@ -55,15 +55,15 @@ struct OutWords<'a> {
 }
 
 /// An error as a response's body, or as the data of a stream's last event.
-pub(super) fn body(error: &Error, request_id: Option<&str>) -> Vec<u8> {
+pub(super) fn write(error: &Error, request_id: Option<&str>) -> Vec<u8> {
     let words = OutWords { kind: kind(error.status()), message: error.message() };
     serde_json::to_vec(&Out { kind: "error", error: words, request_id }).unwrap_or_default()
 }
 
 /// An error in the middle of a stream: the last event.
-pub(super) fn event(error: &Error, out: &mut Vec<u8>) {
+pub(super) fn write_event(error: &Error, out: &mut Vec<u8>) {
     out.extend_from_slice(b"event: error\n");
-    sse::write(&body(error, None), out);
+    sse::write(&write(error, None), out);
 }
 
 fn kind(status: u16) -> &'static str {
@@ -82,11 +82,11 @@ pub(super) fn is_error(body: &[u8]) -> bool {
 pub(super) fn in_spite(body: &[u8]) -> Error {
     let kind = object::<Failure<'_>>(body).map(|failure| failure.error.kind).unwrap_or_default();
     let status = TYPES.iter().rev().find(|(_, known)| *known == kind).map_or(502, |(status, _)| *status);
-    refusal(status, body)
+    read(status, body)
 }
 
 /// What a provider's refusal means for the caller: its own words where it gave any, in the right status.
-pub(super) fn refusal(status: u16, body: &[u8]) -> Error {
+pub(super) fn read(status: u16, body: &[u8]) -> Error {
     let said = object::<Failure<'_>>(body).map(|failure| failure.error);
     let kind = said.as_ref().map(|said| said.kind.clone().into_owned()).filter(|kind| !kind.is_empty());
     let words =
@@ -115,20 +115,20 @@ mod tests {
     #[test]
     fn a_refusal_keeps_its_status_and_words() {
         let body = br#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},"request_id":"r"}"#;
-        let error = refusal(529, body);
+        let error = read(529, body);
         assert_eq!((error.status(), error.kind(), error.message()), (529, "overloaded_error", "Overloaded"));
         assert_eq!(in_spite(body).status(), 529);
-        assert_eq!(refusal(500, b"<html>").message(), "The provider answered with status 500.");
-        assert_eq!(refusal(302, b"").status(), 502);
+        assert_eq!(read(500, b"<html>").message(), "The provider answered with status 500.");
+        assert_eq!(read(302, b"").status(), 502);
         let long =
             br#"{"error":{"type":"invalid_request_error","message":"prompt is too long: 9 tokens > 8 maximum"}}"#;
-        assert_eq!(refusal(400, long).code(), Some("context_length_exceeded"));
+        assert_eq!(read(400, long).code(), Some("context_length_exceeded"));
     }
 
     #[test]
     fn refused_credentials_are_not_the_callers() {
         let body = br#"{"type":"error","error":{"type":"authentication_error","message":"invalid x-api-key"}}"#;
-        for error in [refusal(401, body), refusal(403, b""), in_spite(body)] {
+        for error in [read(401, body), read(403, b""), in_spite(body)] {
             assert_eq!((error.status(), error.code()), (502, Some("upstream_credentials_refused")));
         }
     }
@@ -145,7 +145,7 @@ mod tests {
             (503, "overloaded_error"),
             (529, "overloaded_error"),
         ] {
-            let told = body(&Error::upstream(status, "x", "no"), None);
+            let told = write(&Error::upstream(status, "x", "no"), None);
             let expected =
                 format!(r#"{{"type":"error","error":{{"type":"{kind}","message":"no"}},"request_id":null}}"#);
             assert_eq!(String::from_utf8(told).unwrap(), expected, "{status}");

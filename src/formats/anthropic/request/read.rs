@@ -5,9 +5,9 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::params;
-use super::reading::{Fields, each, required, text, wrong};
-use super::turns;
+use super::super::thinking;
+use super::fields::{Fields, each, required, text, wrong};
+use super::read_messages;
 use crate::canonical::{ModelRequest, Raw, ResponseFormat, Sampling, Thinking, Tool, ToolChoice, UniqueNames};
 use crate::error::{Error, Result};
 use crate::wire::json::{Document, whole};
@@ -35,7 +35,7 @@ const READ: &[&str] = &[
 ///
 /// # Errors
 /// 400 naming the field that is not as the format wants it.
-pub(super) fn read<'d>(document: &'d Document<'d>) -> Result<ModelRequest<'d>> {
+pub(crate) fn read<'d>(document: &'d Document<'d>) -> Result<ModelRequest<'d>> {
     unrepeated(document)?;
     let max_tokens = max_tokens(document)?;
     prompt(document).map(|request| ModelRequest { max_tokens: Some(max_tokens), ..request })
@@ -53,10 +53,10 @@ fn unrepeated(document: &Document<'_>) -> Result<()> {
 ///
 /// # Errors
 /// As [`read`].
-pub(super) fn prompt<'d>(document: &'d Document<'d>) -> Result<ModelRequest<'d>> {
+pub(crate) fn prompt<'d>(document: &'d Document<'d>) -> Result<ModelRequest<'d>> {
     unrepeated(document)?;
     let (mut strange, mut request) = (UniqueNames::default(), ModelRequest::default());
-    request.turns = turns::read(value(document, "system"), value(document, "messages"), &mut strange)?;
+    request.turns = read_messages::read(value(document, "system"), value(document, "messages"), &mut strange)?;
     request.stream = switch(document, "stream")?;
     request.tools = tools(document, &mut strange)?;
     tool_choice(document, &mut request)?;
@@ -161,7 +161,7 @@ fn output<'d>(document: &'d Document<'d>, request: &mut ModelRequest<'d>, strang
         let mut fields = Fields::read(raw, &"output_config")?;
         format = fields.take("format").map(RawValue::get).or(format);
         if let Some(word) = fields.take("effort") {
-            let effort = text(word).and_then(|word| params::effort(&word));
+            let effort = text(word).and_then(|word| thinking::effort(&word));
             let effort = effort.ok_or_else(|| {
                 wrong(&"output_config.effort", "Input should be 'low', 'medium', 'high', 'xhigh' or 'max'")
             })?;

@@ -1,139 +1,18 @@
-//! An answer as clients of the Messages API want it, whole and streamed.
-//! Source: <https://docs.anthropic.com/en/api/messages>, <https://docs.anthropic.com/en/docs/build-with-claude/streaming>.
+//! A streamed answer as clients of the Messages API want it.
+//! Source: <https://docs.anthropic.com/en/docs/build-with-claude/streaming>.
 
-use serde::Serialize;
-
-use super::blocks::{Block, Blocks, Kind};
-use super::wire::arguments;
-use super::{OURS, errors};
-use crate::canonical::{FinishReason, Raw, ResponseEvent, Usage};
+use super::super::errors;
+use super::super::response::blocks::{Block, Blocks, Kind};
+use super::super::response::message::{Told, call, unsigned};
+use super::super::wire::json::arguments;
+use super::super::wire::message::{Delta, End, OutBlock, Step};
+use crate::canonical::{Raw, ResponseEvent};
 use crate::error::Error;
 use crate::formats::{ResponseHead, StreamEncoder};
 use crate::wire::sse;
 
-/// Writes a whole answer.
-pub(super) fn whole(head: &ResponseHead, events: &[ResponseEvent<'_>]) -> Vec<u8> {
-    let mut told = Told::new(head.clone());
-    let mut blocks = Blocks::default();
-    for event in events {
-        told.note(event);
-        told.called |= matches!(event, ResponseEvent::Call { choice: 0, .. });
-        blocks.take(event);
-    }
-    let content: Vec<_> = blocks.0.iter().map(whole_block).collect();
-    let mut message = told.message();
-    (message.content, message.stop_reason) = (&content, Some(told.reason()));
-    serde_json::to_vec(&message).unwrap_or_default()
-}
-
-fn whole_block(block: &Block) -> OutBlock {
-    match &block.kind {
-        Kind::Text => OutBlock::Text { citations: None, text: block.quoted() },
-        Kind::Thinking => OutBlock::Thinking { thinking: block.quoted(), signature: unsigned() },
-        Kind::Call { id, name, .. } => call(id, name, arguments(&block.text()).owned()),
-    }
-}
-
-fn call(id: &str, name: &str, input: Raw<'static>) -> OutBlock {
-    OutBlock::ToolUse { id: id.to_owned(), caller: Caller::Direct {}, name: name.to_owned(), input }
-}
-
-/// What stands where a client wants a proof of thought. It is taken out again when it comes back.
-fn unsigned() -> Raw<'static> {
-    Raw::quoted(&format!("{OURS}unsigned"))
-}
-
-/// What is known of an answer so far.
-struct Told {
-    head: ResponseHead,
-    id: String,
-    usage: Usage,
-    tier: Option<String>,
-    finish: Option<FinishReason>,
-    called: bool,
-}
-
-impl Told {
-    fn new(head: ResponseHead) -> Self {
-        let id = format!("msg_{:032x}", head.random);
-        Self { head, id, usage: Usage::default(), tier: None, finish: None, called: false }
-    }
-
-    fn note(&mut self, event: &ResponseEvent<'_>) {
-        match event {
-            ResponseEvent::Start { id, model } => {
-                if let Some(id) = id.as_deref().filter(|id| id.starts_with("msg_")) {
-                    id.clone_into(&mut self.id);
-                }
-                if let Some(model) = model.as_deref() {
-                    model.clone_into(&mut self.head.model);
-                }
-            }
-            ResponseEvent::Usage(usage) => self.usage = *usage,
-            ResponseEvent::Tier(tier) => self.tier = Some(tier.clone().into_owned()),
-            ResponseEvent::Finish { choice: 0, reason } => self.finish = Some(*reason),
-            _ => {}
-        }
-    }
-
-    /// Some providers say that they stop when they call.
-    fn reason(&self) -> &'static str {
-        match self.finish {
-            Some(FinishReason::Length) => "max_tokens",
-            Some(FinishReason::Filtered) => "refusal",
-            Some(FinishReason::Calls) => "tool_use",
-            Some(FinishReason::Stop) | None if self.called => "tool_use",
-            Some(FinishReason::Stop) | None => "end_turn",
-        }
-    }
-
-    fn message(&self) -> Message<'_> {
-        Message {
-            id: &self.id,
-            kind: "message",
-            role: "assistant",
-            model: &self.head.model,
-            content: &[],
-            container: None,
-            diagnostics: None,
-            stop_details: None,
-            stop_reason: None,
-            stop_sequence: None,
-            usage: Served {
-                tokens: self.tokens(),
-                cache_creation: Creation::of(&self.usage),
-                inference_geo: None,
-                service_tier: self.tier.as_deref().and_then(tier),
-                speed: None,
-            },
-        }
-    }
-
-    fn tokens(&self) -> Tokens {
-        let thinking_tokens = self.usage.reasoning;
-        Tokens {
-            input_tokens: self.usage.uncached_input,
-            cache_creation_input_tokens: self.usage.cache_write,
-            cache_read_input_tokens: self.usage.cache_read,
-            output_tokens: self.usage.output,
-            output_tokens_details: (thinking_tokens > 0).then_some(Details { thinking_tokens }),
-            server_tool_use: None,
-        }
-    }
-}
-
-/// How a request was served, in this format's words.
-fn tier(word: &str) -> Option<&'static str> {
-    match word {
-        "standard" | "default" => Some("standard"),
-        "priority" => Some("priority"),
-        "batch" => Some("batch"),
-        _ => None,
-    }
-}
-
 /// Writes a streamed answer.
-pub(super) struct Encoder {
+pub(crate) struct Encoder {
     told: Told,
     blocks: Blocks,
     started: bool,
@@ -145,7 +24,7 @@ pub(super) struct Encoder {
 }
 
 impl Encoder {
-    pub(super) fn new(head: ResponseHead) -> Self {
+    pub(crate) fn new(head: ResponseHead) -> Self {
         Self { told: Told::new(head), blocks: Blocks::default(), started: false, open: false, index: 0, over: false }
     }
 
@@ -196,7 +75,7 @@ impl Encoder {
 
     fn fail(&mut self, failure: &Error, out: &mut Vec<u8>) {
         self.over = true;
-        errors::event(failure, out);
+        errors::write_event(failure, out);
     }
 }
 
@@ -272,131 +151,11 @@ fn write(step: &Step<'_>, out: &mut Vec<u8>) {
     sse::write(&serde_json::to_vec(step).unwrap_or_default(), out);
 }
 
-/// What the format has a place for, and this gateway knows nothing of: clients rely on its being there.
-type Unknown = Option<()>;
-
-#[derive(Serialize)]
-struct Message<'a> {
-    id: &'a str,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    role: &'static str,
-    model: &'a str,
-    content: &'a [OutBlock],
-    container: Unknown,
-    diagnostics: Unknown,
-    stop_details: Unknown,
-    stop_reason: Option<&'static str>,
-    /// Which of the texts ended the answer is known to no other format.
-    stop_sequence: Option<&'static str>,
-    usage: Served,
-}
-
-/// The tokens, and how they came about.
-#[derive(Serialize)]
-struct Served {
-    #[serde(flatten)]
-    tokens: Tokens,
-    cache_creation: Option<Creation>,
-    inference_geo: Unknown,
-    service_tier: Option<&'static str>,
-    speed: Unknown,
-}
-
-#[derive(Serialize)]
-struct Tokens {
-    input_tokens: u64,
-    cache_creation_input_tokens: u64,
-    cache_read_input_tokens: u64,
-    output_tokens: u64,
-    output_tokens_details: Option<Details>,
-    server_tool_use: Unknown,
-}
-
-/// What was written to the cache, by the time for which it is kept.
-#[derive(Serialize)]
-struct Creation {
-    ephemeral_5m_input_tokens: u64,
-    ephemeral_1h_input_tokens: u64,
-}
-
-impl Creation {
-    /// Nothing, unless a part of it is known to be kept for an hour: caches of other providers have other times.
-    fn of(usage: &Usage) -> Option<Self> {
-        let hour = usage.cache_write_1h.min(usage.cache_write);
-        let short = usage.cache_write - hour;
-        (hour > 0).then_some(Self { ephemeral_5m_input_tokens: short, ephemeral_1h_input_tokens: hour })
-    }
-}
-
-#[derive(Serialize)]
-struct Details {
-    thinking_tokens: u64,
-}
-
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum OutBlock {
-    Text { citations: Unknown, text: Raw<'static> },
-    Thinking { thinking: Raw<'static>, signature: Raw<'static> },
-    ToolUse { id: String, caller: Caller, name: String, input: Raw<'static> },
-}
-
-/// Who calls a tool: the model itself, or a tool of its provider's.
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Caller {
-    Direct {},
-}
-
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Step<'a> {
-    MessageStart { message: Message<'a> },
-    ContentBlockStart { index: u32, content_block: OutBlock },
-    ContentBlockDelta { index: u32, delta: Delta<'a> },
-    ContentBlockStop { index: u32 },
-    MessageDelta { delta: End, usage: Tokens },
-    MessageStop {},
-}
-
-impl Step<'_> {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::MessageStart { .. } => "message_start",
-            Self::ContentBlockStart { .. } => "content_block_start",
-            Self::ContentBlockDelta { .. } => "content_block_delta",
-            Self::ContentBlockStop { .. } => "content_block_stop",
-            Self::MessageDelta { .. } => "message_delta",
-            Self::MessageStop {} => "message_stop",
-        }
-    }
-}
-
-#[derive(Serialize)]
-#[serde(tag = "type")]
-enum Delta<'a> {
-    #[serde(rename = "text_delta")]
-    Text { text: Raw<'a> },
-    #[serde(rename = "thinking_delta")]
-    Thinking { thinking: Raw<'a> },
-    #[serde(rename = "signature_delta")]
-    Signature { signature: Raw<'a> },
-    #[serde(rename = "input_json_delta")]
-    InputJson { partial_json: Raw<'a> },
-}
-
-#[derive(Serialize)]
-struct End {
-    container: Unknown,
-    stop_details: Unknown,
-    stop_reason: &'static str,
-    stop_sequence: Option<&'static str>,
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::super::response;
     use super::*;
+    use crate::canonical::{FinishReason, Usage};
 
     fn head() -> ResponseHead {
         ResponseHead { random: 7, created: 0, model: "m".to_owned(), include_usage: true, include_cost: false }
@@ -469,18 +228,22 @@ mod tests {
         let steps = steps(&streamed(&events, None));
         assert!(steps.contains(&"content_block_delta 0 llm-bridge:unsigned".to_owned()), "{steps:?}");
         assert!(steps.contains(&"content_block_delta 1 yes".to_owned()), "{steps:?}");
-        assert!(String::from_utf8(whole(&head(), &events)).unwrap().contains(r#""signature":"llm-bridge:unsigned""#));
+        assert!(
+            String::from_utf8(response::write(&head(), &events))
+                .unwrap()
+                .contains(r#""signature":"llm-bridge:unsigned""#)
+        );
     }
 
     #[test]
     fn arguments_that_are_no_object_are_never_silently_none() {
         let events = [call(0), arguments(0, "not "), arguments(0, "json")];
         let told = r#"{"_invalid_json":"not json"}"#;
-        assert!(String::from_utf8(whole(&head(), &events)).unwrap().contains(told));
+        assert!(String::from_utf8(response::write(&head(), &events)).unwrap().contains(told));
         assert!(steps(&streamed(&events, None)).contains(&format!("content_block_delta 0 {told}")));
         let cut = [call(0), arguments(0, "{\"a\":")];
-        assert!(String::from_utf8(whole(&head(), &cut)).unwrap().contains(r#"{"_invalid_json":"{\"a\":"}"#));
-        assert!(String::from_utf8(whole(&head(), &[call(0)])).unwrap().contains(r#""input":{}"#));
+        assert!(String::from_utf8(response::write(&head(), &cut)).unwrap().contains(r#"{"_invalid_json":"{\"a\":"}"#));
+        assert!(String::from_utf8(response::write(&head(), &[call(0)])).unwrap().contains(r#""input":{}"#));
     }
 
     #[test]

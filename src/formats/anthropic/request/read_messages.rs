@@ -5,9 +5,9 @@ use std::fmt::Display;
 
 use serde_json::value::RawValue;
 
-use super::OURS;
-use super::reading::{Fields, each, required, text, wrong};
-use super::wire::inside;
+use super::super::wire::api::OURS;
+use super::super::wire::json::inside;
+use super::fields::{Fields, each, required, text, wrong};
 use crate::canonical::{Media, MediaKind, MediaSource, Part, Raw, Role, ToolCall, Turn, UniqueNames};
 use crate::error::Result;
 use crate::wire::base64;
@@ -16,7 +16,7 @@ use crate::wire::base64;
 ///
 /// # Errors
 /// 400 naming the place that is not as the format wants it.
-pub(super) fn read<'d>(
+pub(crate) fn read<'d>(
     system: Option<&'d str>,
     messages: Option<&'d str>,
     strange: &mut UniqueNames<'_>,

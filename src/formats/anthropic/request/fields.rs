@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::wire::list::{self, Stop};
 
 /// The fields of an object, as far as they have not been taken. Where it stands is put into words only if something is wrong.
-pub(super) struct Fields<'a>(Vec<(Key<'a>, &'a RawValue)>);
+pub(crate) struct Fields<'a>(Vec<(Key<'a>, &'a RawValue)>);
 
 #[derive(serde::Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -21,12 +21,12 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// 400 if it is something else.
-    pub(super) fn read(raw: &'a str, at: &dyn Display) -> Result<Self> {
+    pub(crate) fn read(raw: &'a str, at: &dyn Display) -> Result<Self> {
         serde_json::from_str(raw).map_err(|_| wrong(at, "Input should be an object"))
     }
 
     /// Takes a field; one that is `null`, or is not there, is none. Of two with one name, the last counts.
-    pub(super) fn take(&mut self, name: &str) -> Option<&'a RawValue> {
+    pub(crate) fn take(&mut self, name: &str) -> Option<&'a RawValue> {
         let mut found = None;
         self.0.retain(|(key, value)| {
             let own = key.0 == name;
@@ -39,7 +39,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Takes a field to carry it.
-    pub(super) fn raw(&mut self, name: &str) -> Option<Raw<'a>> {
+    pub(crate) fn raw(&mut self, name: &str) -> Option<Raw<'a>> {
         self.take(name).map(Raw::from)
     }
 
@@ -47,7 +47,7 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// 400 if it is not.
-    pub(super) fn need(&mut self, name: &str, at: &dyn Display) -> Result<&'a RawValue> {
+    pub(crate) fn need(&mut self, name: &str, at: &dyn Display) -> Result<&'a RawValue> {
         self.take(name).ok_or_else(|| required(&format_args!("{at}.{name}")))
     }
 
@@ -55,7 +55,7 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// 400 if it is missing, or something else.
-    pub(super) fn text(&mut self, name: &str, at: &dyn Display) -> Result<Cow<'a, str>> {
+    pub(crate) fn text(&mut self, name: &str, at: &dyn Display) -> Result<Cow<'a, str>> {
         let text = text(self.need(name, at)?);
         text.ok_or_else(|| wrong(&format_args!("{at}.{name}"), "Input should be a valid string"))
     }
@@ -64,7 +64,7 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// 400 if it is missing, or something else.
-    pub(super) fn json_text(&mut self, name: &str, at: &dyn Display) -> Result<Raw<'a>> {
+    pub(crate) fn json_text(&mut self, name: &str, at: &dyn Display) -> Result<Raw<'a>> {
         let raw = Raw::from(self.need(name, at)?);
         raw.is_text()
             .then_some(raw)
@@ -75,7 +75,7 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// 400 if it is neither on nor off.
-    pub(super) fn switch(&mut self, name: &str, at: &dyn Display) -> Result<Option<bool>> {
+    pub(crate) fn switch(&mut self, name: &str, at: &dyn Display) -> Result<Option<bool>> {
         match self.take(name).map(RawValue::get) {
             None => Ok(None),
             Some("true") => Ok(Some(true)),
@@ -85,13 +85,13 @@ impl<'a> Fields<'a> {
     }
 
     /// The names of the fields that were not taken and say something.
-    pub(super) fn rest(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn rest(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter(|(_, value)| !Raw::from(*value).is_blank()).map(|(name, _)| name.0.as_ref())
     }
 }
 
 /// The text of a JSON string; `None` if it is something else.
-pub(super) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
+pub(crate) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
     let inside = raw.get().strip_prefix('"')?.strip_suffix('"')?;
     if memchr::memchr(b'\\', inside.as_bytes()).is_none() {
         return Some(Cow::Borrowed(inside));
@@ -103,7 +103,7 @@ pub(super) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
 ///
 /// # Errors
 /// 400 if it is something else, or one of them is no object where objects are wanted; as `take`.
-pub(super) fn each<'a, T: Deserialize<'a>>(
+pub(crate) fn each<'a, T: Deserialize<'a>>(
     raw: &'a str,
     at: &dyn Display,
     mut take: impl FnMut(usize, T) -> Result<()>,
@@ -123,12 +123,12 @@ pub(super) fn each<'a, T: Deserialize<'a>>(
 }
 
 /// A field that is not as the format wants it, in the API's own manner of saying so.
-pub(super) fn wrong(at: &dyn Display, words: &str) -> Error {
+pub(crate) fn wrong(at: &dyn Display, words: &str) -> Error {
     Error::caller(400, "invalid_value", format!("{at}: {words}")).at(at.to_string())
 }
 
 /// A field that is missing.
-pub(super) fn required(at: &dyn Display) -> Error {
+pub(crate) fn required(at: &dyn Display) -> Error {
     Error::caller(400, "missing_required_parameter", format!("{at}: Field required")).at(at.to_string())
 }
 

@@ -1,37 +1,21 @@
 //! The request as Anthropic wants it, and what of the client's it cannot say.
 //! Source: <https://docs.anthropic.com/en/api/messages>.
 
-use std::borrow::Cow;
-
-use super::messages::{conversation, forgot};
-use super::params::{Plan, is, is_above, version};
-use super::wire::{Body, Choice, Format, Metadata, OutputConfig, Thinking, Tool, is_empty_text};
-use super::{ENDPOINT, VERSION};
-use crate::canonical::{ModelRequest, Raw, ResponseFormat, ToolChoice, UniqueNames};
+use super::super::thinking::{Plan, is, is_above, version};
+use super::super::wire::api::{ENDPOINT, VERSION};
+use super::super::wire::json::is_empty_text;
+use super::super::wire::request::{Body, Choice, Format, Metadata, OutputConfig, Thinking, Tool};
+use super::write_messages::{conversation, forgot};
+use crate::canonical::{ModelRequest, Raw, ResponseFormat, ToolChoice};
 use crate::error::{Error, Result};
+use crate::formats::unsupported::Dropped;
 use crate::formats::{WriteTarget, WrittenRequest};
-
-/// What the provider will not be told, each once.
-#[derive(Default)]
-pub(super) struct Dropped(UniqueNames<'static>);
-
-impl Dropped {
-    pub(super) fn add(&mut self, name: impl Into<Cow<'static, str>>) {
-        self.0.note(name);
-    }
-
-    fn add_if(&mut self, lost: bool, name: &'static str) {
-        if lost {
-            self.add(name);
-        }
-    }
-}
 
 /// Writes a request.
 ///
 /// # Errors
 /// 400 if nobody says anything: the API demands a turn.
-pub(super) fn write(request: &ModelRequest<'_>, aim: WriteTarget<'_>) -> Result<WrittenRequest> {
+pub(crate) fn write(request: &ModelRequest<'_>, aim: WriteTarget<'_>) -> Result<WrittenRequest> {
     let mut dropped = Dropped::default();
     request.unmapped_fields.iter().for_each(|name| dropped.add(name.clone().into_owned()));
     let (system, messages) = conversation(request, &mut dropped);
@@ -64,7 +48,7 @@ pub(super) fn write(request: &ModelRequest<'_>, aim: WriteTarget<'_>) -> Result<
     let body = serde_json::to_vec(&body).map_err(|error| Error::caller(400, "invalid_body", error.to_string()))?;
     unsaid(request, &mut dropped);
     let headers = vec![("anthropic-version", VERSION.to_owned())];
-    Ok(WrittenRequest { path: ENDPOINT.to_owned(), headers, body, dropped: dropped.0.into_vec() })
+    Ok(WrittenRequest { path: ENDPOINT.to_owned(), headers, body, dropped: dropped.into_names() })
 }
 
 /// What ends the answer. White space alone is refused.

@@ -3,20 +3,20 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use super::wire::inside;
+use super::super::wire::json::inside;
 use crate::canonical::{Raw, ResponseEvent};
 
 /// A block that is being told.
 #[derive(Debug)]
-pub(super) struct Block {
-    pub(super) kind: Kind,
+pub(crate) struct Block {
+    pub(crate) kind: Kind,
     /// The inside of a JSON string: what has not been told of it yet.
-    pub(super) body: String,
+    pub(crate) body: String,
 }
 
 /// What a block holds.
 #[derive(Debug)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Text,
     Thinking,
     Call { call: u32, id: String, name: String, json: Json },
@@ -30,7 +30,7 @@ impl Kind {
 
 impl Block {
     /// Whether nothing more belongs to it, as soon as another follows.
-    pub(super) fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         match &self.kind {
             Kind::Text | Kind::Thinking => true,
             Kind::Call { json, .. } => json.is_whole(),
@@ -38,7 +38,7 @@ impl Block {
     }
 
     /// Whether it can be told piece by piece: arguments that are no object are not.
-    pub(super) fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         match &self.kind {
             Kind::Text | Kind::Thinking => true,
             Kind::Call { json, .. } => json.is_object(),
@@ -46,13 +46,13 @@ impl Block {
     }
 
     /// Its text.
-    pub(super) fn text(&self) -> Cow<'_, str> {
+    pub(crate) fn text(&self) -> Cow<'_, str> {
         let quoted = format!("\"{}\"", self.body);
         serde_json::from_str::<String>(&quoted).map_or(Cow::Borrowed(self.body.as_str()), Cow::Owned)
     }
 
     /// Its text as a JSON string.
-    pub(super) fn quoted(&self) -> Raw<'static> {
+    pub(crate) fn quoted(&self) -> Raw<'static> {
         let quoted = format!("\"{}\"", self.body);
         Raw::parse(&quoted).map_or_else(|| Raw::quoted(&self.body), |raw| raw.owned())
     }
@@ -60,11 +60,11 @@ impl Block {
 
 /// Blocks that have begun and are not fully told, oldest first. The first answer is the only one: the format has no place for more.
 #[derive(Debug, Default)]
-pub(super) struct Blocks(pub(super) VecDeque<Block>);
+pub(crate) struct Blocks(pub(crate) VecDeque<Block>);
 
 impl Blocks {
     /// Takes what a step adds to the blocks; whether it added anything.
-    pub(super) fn take(&mut self, event: &ResponseEvent<'_>) -> bool {
+    pub(crate) fn take(&mut self, event: &ResponseEvent<'_>) -> bool {
         match event {
             ResponseEvent::Text { choice: 0, text } if !inside(text).is_empty() => self.add(Kind::Text, text),
             ResponseEvent::Thinking { choice: 0, text } if !inside(text).is_empty() => self.add(Kind::Thinking, text),
@@ -101,7 +101,7 @@ impl Blocks {
 
 /// How far a piece of JSON has come.
 #[derive(Debug, Default)]
-pub(super) struct Json {
+pub(crate) struct Json {
     first: Option<char>,
     depth: u32,
     in_text: bool,

@@ -1,9 +1,10 @@
 //! A streamed answer, read however it is cut.
 //! Source: <https://docs.anthropic.com/en/docs/build-with-claude/streaming>.
 
-use super::errors::in_spite;
-use super::reply::{Told, finish, text, thinking};
-use super::wire::{Said, Step, inside, object};
+use super::super::errors::in_spite;
+use super::super::response::events::{Told, finish, text, thinking};
+use super::super::wire::json::{inside, object};
+use super::super::wire::response::{Said, Step};
 use crate::canonical::{Raw, ResponseEvent};
 use crate::formats::{EventSink, StreamDecoder, oversized};
 use crate::wire::sse::{Block, Reader};
@@ -16,19 +17,19 @@ const THOUGHTS: usize = 4 << 20;
 
 /// Reads a streamed answer.
 #[derive(Default)]
-pub(super) struct Stream {
+pub(crate) struct Decoder {
     reader: Reader,
     state: State,
 }
 
 /// What has been read of a streamed answer.
 #[derive(Default)]
-pub(super) struct State {
+pub(crate) struct State {
     told: Told,
     open: Vec<Open>,
     /// A block has begun, of whatever kind.
-    pub(super) begun: bool,
-    pub(super) malformed: u32,
+    pub(crate) begun: bool,
+    pub(crate) malformed: u32,
 }
 
 /// A block that has begun.
@@ -53,7 +54,7 @@ enum Kind {
     Other,
 }
 
-impl StreamDecoder for Stream {
+impl StreamDecoder for Decoder {
     fn push(&mut self, bytes: &[u8], each: EventSink<'_>) {
         let Self { reader, state } = self;
         reader.push(bytes, &mut |block| state.take(block, each));
@@ -71,7 +72,7 @@ impl StreamDecoder for Stream {
 
 impl State {
     /// Takes an event.
-    pub(super) fn take(&mut self, block: Block<'_>, each: EventSink<'_>) {
+    pub(crate) fn take(&mut self, block: Block<'_>, each: EventSink<'_>) {
         if block.oversized {
             each(ResponseEvent::Failed(oversized()));
         }
@@ -195,7 +196,7 @@ mod tests {
 
     fn told(data: &[&str]) -> Vec<String> {
         let mut events = Vec::new();
-        let mut stream = Stream::default();
+        let mut stream = Decoder::default();
         for data in data {
             stream
                 .push(format!("event: x\ndata: {data}\n\n").as_bytes(), &mut |event| events.push(format!("{event:?}")));
@@ -233,7 +234,7 @@ mod tests {
 
     fn tokens(usages: &[&str]) -> Usage {
         let mut last = None;
-        let mut stream = Stream::default();
+        let mut stream = Decoder::default();
         for (at, usage) in usages.iter().map(|usage| usage.replace('\n', "")).enumerate() {
             let data = match at {
                 0 => format!(r#"{{"type":"message_start","message":{{"usage":{usage}}}}}"#),
@@ -298,7 +299,7 @@ mod tests {
     #[test]
     fn a_failure_in_the_middle_has_the_status_that_it_deserves() {
         let mut status = 0;
-        Stream::default().push(
+        Decoder::default().push(
             b"event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n",
             &mut |event| if let ResponseEvent::Failed(error) = event { status = error.status() },
         );

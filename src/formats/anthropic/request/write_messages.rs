@@ -1,13 +1,14 @@
 //! A conversation as the API wants it: instructions apart, turns that alternate, results before what else a person says.
 
-use super::OURS;
-use super::outbound::Dropped;
-use super::wire::{Block, Content, Message, Piece, Source as Wire, arguments, inside, is_empty_text, object};
+use super::super::wire::api::OURS;
+use super::super::wire::json::{arguments, inside, is_empty_text, object};
+use super::super::wire::request::{Block, Content, Message, Piece, Source as Wire};
 use crate::canonical::{Media, MediaKind, MediaSource, ModelRequest, Part, Raw, Role, ToolCall, Turn};
+use crate::formats::unsupported::Dropped;
 use crate::wire::base64;
 
 /// The instructions, wherever they stand, and the turns.
-pub(super) fn conversation<'a>(
+pub(crate) fn conversation<'a>(
     request: &'a ModelRequest<'a>,
     dropped: &mut Dropped,
 ) -> (Option<Content<'a>>, Vec<Message<'a>>) {
@@ -43,7 +44,7 @@ pub(super) fn conversation<'a>(
 }
 
 /// Whether the model's turn, which goes on with results, does not begin with what it thought: with a budget, the API refuses that.
-pub(super) fn forgot(messages: &[Message<'_>]) -> bool {
+pub(crate) fn forgot(messages: &[Message<'_>]) -> bool {
     let has_result = |message: &&Message<'_>| matches!(&message.content, Content::Blocks(said) if said.first().is_some_and(is_result));
     let since = messages.iter().rev().take_while(|message| message.role == "assistant" || has_result(message));
     let Some(first) = since.filter(|message| message.role == "assistant").last() else { return false };

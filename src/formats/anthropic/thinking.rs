@@ -1,7 +1,7 @@
 //! How much a model of Anthropic's is to think, and what that forbids. It alone knows that models differ.
 //! Source: <https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking>, `…/adaptive-thinking`, `…/effort`.
 
-use super::wire::Thinking as Wire;
+use super::wire::request::Thinking as Wire;
 use crate::canonical::{Effort, Raw, Thinking};
 use crate::formats::WriteTarget;
 

@@ -1,0 +1,10 @@
+//! Requests: read from clients, written for providers.
+
+mod fields;
+mod read;
+mod read_messages;
+mod write;
+mod write_messages;
+
+pub(super) use read::{prompt, read};
+pub(super) use write::write;
