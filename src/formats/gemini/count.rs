@@ -3,11 +3,11 @@
 
 use serde::Deserialize;
 
-use super::super::{WriteTarget, WrittenRequest};
-use super::outbound::{invalid, reported};
-use super::write::{self, full_name, resource};
+use super::errors::{invalid, reported};
+use super::request::{self, full_name, resource};
 use crate::canonical::{ModelRequest, Raw};
 use crate::error::{Error, Result};
+use crate::formats::{WriteTarget, WrittenRequest};
 use crate::wire::json::{Document, quote};
 
 /// What Gemini answers.
@@ -24,7 +24,7 @@ struct Answer<'a> {
 /// # Errors
 /// As for an answer.
 pub(super) fn write(request: &ModelRequest<'_>, aim: WriteTarget<'_>) -> Result<WrittenRequest> {
-    let mut written = write::write(request, aim)?;
+    let mut written = request::write(request, aim)?;
     let mut document = Document::read(&written.body).map_err(|_| {
         Error::caller(400, "invalid_request", "The request cannot be written as a question for a count.")
     })?;

@@ -4,11 +4,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::{Billed, EmbeddingContext, EmbeddingForm, WrittenRequest};
-use super::outbound::{invalid, reported};
-use super::write::{Dropped, full_name, resource};
+use super::errors::{invalid, reported};
+use super::request::{full_name, resource};
 use crate::canonical::{Raw, Usage};
 use crate::error::{Error, Result};
+use crate::formats::unsupported::Dropped;
+use crate::formats::{Billed, EmbeddingContext, EmbeddingForm, WrittenRequest};
 use crate::wire::base64;
 use crate::wire::json::Document;
 
@@ -50,7 +51,9 @@ pub(super) fn write(document: &Document<'_>, model: &str) -> Result<(WrittenRequ
     let mut dropped = Dropped::default();
     let given = |name: &str| document.value(name).filter(|value| *value != "null");
     for (name, value) in document.members() {
-        dropped.note(!KNOWN.contains(&name) && value != "null", name);
+        if !KNOWN.contains(&name) && value != "null" {
+            dropped.add(name.to_owned());
+        }
     }
     let base64 = match given("encoding_format") {
         None | Some("\"float\"") => false,

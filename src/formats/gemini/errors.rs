@@ -82,7 +82,7 @@ impl Said {
 
 /// What a provider's refusal means for the caller: its own words where it gave any, in the right status.
 /// `status` is the provider's; the body may have been cut.
-pub(super) fn refusal(status: u16, body: &[u8]) -> Error {
+pub(super) fn read(status: u16, body: &[u8]) -> Error {
     let said = Said::read(body);
     if let Some(error) = instead(status, said.words()) {
         return error;
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     fn told(status: u16, body: &str) -> (u16, String, String) {
-        let error = refusal(status, body.as_bytes());
+        let error = read(status, body.as_bytes());
         (error.status(), error.code().unwrap().to_owned(), error.message().to_owned())
     }
 
@@ -139,7 +139,7 @@ mod tests {
         let wait = |delay: &str| {
             let body =
                 format!(r#"{{"error":{{"message":"x","details":[{{"@type":"a"}},{{"retryDelay":"{delay}"}}]}}}}"#);
-            refusal(429, body.as_bytes()).headers().to_vec()
+            read(429, body.as_bytes()).headers().to_vec()
         };
         assert_eq!(wait("37s"), [("retry-after", "37".to_owned())]);
         assert_eq!(wait("37.010s"), [("retry-after", "38".to_owned())]);

@@ -2,14 +2,13 @@
 //! Source: <https://ai.google.dev/api/generate-content>, and recorded traffic.
 
 mod count;
-mod decode;
 mod embed;
-mod logprobs;
-mod outbound;
+mod errors;
+mod request;
+mod response;
+mod stream;
 mod thinking;
-mod turns;
 mod wire;
-mod write;
 
 use super::{CountCall, EmbedCall, ProviderFormat};
 use crate::config::FormatKind;
@@ -21,12 +20,12 @@ pub const KIND: FormatKind = FormatKind { name: "gemini", remote: true, root: "/
 pub const UPSTREAM: ProviderFormat = ProviderFormat {
     kind: KIND,
     key: |key| ("x-goog-api-key", key.to_owned()),
-    write: write::write,
-    whole: decode::whole,
+    write: request::write,
+    whole: response::read,
     usage: |_| None,
-    stream: || Box::new(decode::Stream::default()),
+    stream: || Box::new(stream::Decoder::default()),
     recalls: |_| true,
-    refusal: outbound::refusal,
+    refusal: errors::read,
     count: Some(CountCall { write: count::write, read: count::read }),
     embed: Some(EmbedCall { write: embed::write, whole: embed::whole }),
 };

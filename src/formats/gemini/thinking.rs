@@ -4,8 +4,8 @@
 
 use serde::Serialize;
 
-use super::write::Dropped;
 use crate::canonical::{Effort, Thinking};
+use crate::formats::unsupported::Dropped;
 
 /// <https://ai.google.dev/api/generate-content#ThinkingConfig>
 #[derive(Serialize, Default, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ fn off(model: &str, dropped: &mut Dropped) -> Option<ThinkingConfig> {
     }
     let third = is_third(model);
     let pro = name.starts_with("gemini-2.5-pro");
-    dropped.note(third || pro, "reasoning_effort");
+    dropped.add_if(third || pro, "reasoning_effort");
     Some(ThinkingConfig {
         thinking_level: third.then(|| level(Effort::Minimal, model)),
         thinking_budget: (!third).then_some(if pro { LEAST_OF_PRO } else { 0 }),
@@ -127,7 +127,7 @@ mod tests {
             let (mut dropped, mut none) = (Dropped::default(), Dropped::default());
             assert_eq!(told(Thinking::Off, model), expected);
             config(Thinking::Off, model, &mut dropped);
-            none.note(loud, "reasoning_effort");
+            none.add_if(loud, "reasoning_effort");
             assert!(dropped == none, "{model}");
         }
     }

@@ -2,91 +2,17 @@
 
 use std::collections::HashMap;
 
-use serde::Serialize;
-
-use super::thinking::is_third;
-use super::write::Dropped;
+use super::super::thinking::is_third;
+use super::super::wire::content::{
+    Blob, Content, Datum, File, FunctionCall, FunctionResponse, Nothing, Outcome, Piece,
+};
 use crate::canonical::{Media, MediaKind, MediaSource, Part, Raw, Role, ToolCall, Turn};
 use crate::error::{Error, Result};
+use crate::formats::unsupported::Dropped;
 
 /// What Gemini 3 takes for the signature of a call that it did not make itself: `skip_thought_signature_validator` in base64
 /// (<https://ai.google.dev/gemini-api/docs/thought-signatures>).
 const UNSIGNED: &str = "\"c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=\"";
-
-/// <https://ai.google.dev/api/caching#Content>
-#[derive(Serialize)]
-pub(super) struct Content<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    role: Option<&'static str>,
-    parts: Vec<Piece<'a>>,
-    /// It has results, and calls.
-    #[serde(skip)]
-    results: bool,
-    #[serde(skip)]
-    calls: bool,
-}
-
-/// Exactly one of them, and perhaps a signature. <https://ai.google.dev/api/caching#Part>
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-enum Datum<'a> {
-    Text(&'a Raw<'a>),
-    InlineData(Blob<'a>),
-    FileData(File<'a>),
-    FunctionCall(FunctionCall<'a>),
-    FunctionResponse(FunctionResponse<'a>),
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Piece<'a> {
-    #[serde(flatten)]
-    datum: Datum<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    thought_signature: Option<Raw<'a>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Blob<'a> {
-    mime_type: &'a str,
-    data: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct File<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mime_type: Option<&'static str>,
-    file_uri: &'a str,
-}
-
-#[derive(Serialize)]
-struct FunctionCall<'a> {
-    id: &'a str,
-    name: &'a str,
-    args: Raw<'a>,
-}
-
-#[derive(Serialize)]
-struct FunctionResponse<'a> {
-    id: &'a str,
-    name: &'a str,
-    response: Raw<'a>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    parts: Vec<Piece<'a>>,
-}
-
-/// What came of a call that gave a text.
-#[derive(Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Outcome<'a> {
-    Result(&'a str),
-    Error(&'a str),
-}
-
-#[derive(Serialize)]
-struct Nothing {}
 
 const USER: &str = "user";
 const MODEL: &str = "model";
@@ -104,7 +30,7 @@ struct Writer<'a, 'd> {
 ///
 /// # Errors
 /// 400 if a result belongs to no call before it.
-pub(super) fn contents<'a>(
+pub(crate) fn contents<'a>(
     turns: &'a [Turn<'a>],
     model: &str,
     dropped: &mut Dropped,
@@ -126,7 +52,7 @@ impl<'a> Writer<'a, '_> {
     fn part(&mut self, role: Role, part: &'a Part<'a>) -> Result<()> {
         match part {
             Part::Text { text, cache } => {
-                self.dropped.note(cache.is_some(), "cache_control");
+                self.dropped.add_if(cache.is_some(), "cache_control");
                 // Gemini refuses an empty text.
                 if !text.is_blank() {
                     self.say(role, Datum::Text(text));
@@ -135,14 +61,14 @@ impl<'a> Writer<'a, '_> {
             Part::Media(media) => {
                 self.note_media(media);
                 if role == Role::System {
-                    self.dropped.note(true, place(media.kind));
+                    self.dropped.add(place(media.kind));
                 } else {
                     self.say(role, shown(media));
                 }
             }
             Part::Call(call) => self.call(call),
             Part::Result { call, parts, failed, cache } => {
-                self.dropped.note(cache.is_some(), "cache_control");
+                self.dropped.add_if(cache.is_some(), "cache_control");
                 return self.result(call, parts, *failed);
             }
             // Another provider's: Gemini's own thoughts are not wanted back, only the signatures of its calls.
@@ -175,7 +101,7 @@ impl<'a> Writer<'a, '_> {
     }
 
     fn call(&mut self, call: &'a ToolCall<'a>) {
-        self.dropped.note(call.cache.is_some(), "cache_control");
+        self.dropped.add_if(call.cache.is_some(), "cache_control");
         self.names.insert(&call.id, &call.name);
         let signature = call.reasoning_state.as_ref().filter(|memory| memory.is_text()).cloned();
         let first = self.side(MODEL).is_some_and(|content| !std::mem::replace(&mut content.calls, true));
@@ -202,7 +128,7 @@ impl<'a> Writer<'a, '_> {
                     let piece = Piece { datum: shown(media), thought_signature: None };
                     if self.third && fits_inside(media) { inside.push(piece) } else { beside.push(piece) }
                 }
-                Part::Text { cache, .. } => self.dropped.note(cache.is_some(), "cache_control"),
+                Part::Text { cache, .. } => self.dropped.add_if(cache.is_some(), "cache_control"),
                 Part::Call(_) | Part::Result { .. } | Part::Thinking { .. } | Part::Redacted(_) => {}
             }
         }
@@ -216,8 +142,8 @@ impl<'a> Writer<'a, '_> {
     }
 
     fn note_media(&mut self, media: &Media<'_>) {
-        self.dropped.note(media.cache.is_some(), "cache_control");
-        self.dropped.note(media.name.is_some(), "messages[].content[].file.filename");
+        self.dropped.add_if(media.cache.is_some(), "cache_control");
+        self.dropped.add_if(media.name.is_some(), "messages[].content[].file.filename");
     }
 }
 

@@ -3,127 +3,19 @@
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::super::{EventSink, StreamDecoder, oversized};
+use super::super::errors::{invalid, reported};
+use super::super::wire::response::{Candidate, Chunk, Feedback, FunctionCall, Metadata, Part, Served};
 use super::logprobs;
-use super::outbound::{invalid, reported};
-use super::wire::{Candidate, Chunk, Feedback, FunctionCall, Metadata, Part, Served};
 use crate::canonical::{FinishReason, Raw, ResponseEvent};
 use crate::error::{Error, Result};
-use crate::wire::list;
-use crate::wire::sse::{Block, Reader};
+use crate::formats::EventSink;
 
 /// The longest id of an answer that ids of calls are made of, in bytes: some providers take no id of a call beyond 40.
 const LONGEST_ID: usize = 28;
 
-/// Reads a whole answer that came with a status of success.
-///
-/// # Errors
-/// 502 if it is none, or an error in spite of its status; 400 if the question was blocked. What that took is told all the same.
-pub(super) fn whole(body: &[u8], each: EventSink<'_>) -> Result<()> {
-    let none = || invalid("The provider answered with a status of success, but with a body that is no answer.");
-    let (mut answer, mut failed) = (Answer::default(), None);
-    read_each(body, |chunk| failed = failed.take().or_else(|| failure(&chunk))).ok_or_else(none)?;
-    // Nothing is told of an answer that fails but its tokens.
-    if let Some(failure) = failed {
-        let _ = read_each(body, |chunk| answer.usage(&chunk, &mut *each));
-        return Err(failure);
-    }
-    let mut read = Ok(());
-    let _ = read_each(body, |chunk| {
-        if read.is_ok() {
-            read = answer.take(&chunk, &mut *each);
-        }
-    });
-    read?;
-    if !answer.is_whole() {
-        return Err(invalid("The provider answered with a status of success, but with an answer that has no end."));
-    }
-    answer.close(each);
-    Ok(())
-}
-
-/// Hands over an answer, or the chunks of one in a list, one by one; `None` if some of it is none.
-fn read_each<'a>(body: &'a [u8], mut take: impl FnMut(Chunk<'a>)) -> Option<()> {
-    if body.trim_ascii_start().starts_with(b"{") {
-        take(serde_json::from_slice(body).ok()?);
-        return Some(());
-    }
-    let all = |chunk| {
-        take(chunk);
-        true
-    };
-    list::each(std::str::from_utf8(body).ok()?, all).ok()
-}
-
-/// An answer, or the chunks of one in a list, which may also hold but an error.
-fn read(body: &[u8]) -> Option<Vec<Chunk<'_>>> {
-    match body.trim_ascii_start().first()? {
-        b'{' => serde_json::from_slice(body).ok().map(|chunk| vec![chunk]),
-        b'[' => serde_json::from_slice(body).ok(),
-        _ => None,
-    }
-}
-
-/// Reads a streamed answer.
-pub(super) struct Stream {
-    reader: Reader,
-    answer: Answer,
-    failed: bool,
-    malformed: u32,
-}
-
-impl Default for Stream {
-    fn default() -> Self {
-        // An error in the middle of a stream may stand there bare, not as an event.
-        Self { reader: Reader::keeping_raw(), answer: Answer::default(), failed: false, malformed: 0 }
-    }
-}
-
-impl StreamDecoder for Stream {
-    fn push(&mut self, bytes: &[u8], each: EventSink<'_>) {
-        let Self { reader, answer, failed, malformed } = self;
-        reader.push(bytes, &mut |block| *malformed += take(answer, failed, block, &mut *each));
-    }
-
-    /// Gemini does not say that a stream is at its end; it is, if it was closed after the end of every answer in it.
-    fn finish(&mut self, each: EventSink<'_>) {
-        let Self { reader, answer, failed, malformed } = self;
-        reader.finish(&mut |block| *malformed += take(answer, failed, block, &mut *each));
-        if !std::mem::replace(failed, true) {
-            answer.close(each);
-        }
-    }
-
-    fn malformed(&self) -> u32 {
-        self.malformed.saturating_add(self.reader.oversized())
-    }
-}
-
-/// Takes an event; gives 1 if it could not be read, else 0.
-fn take(answer: &mut Answer, failed: &mut bool, block: Block<'_>, each: EventSink<'_>) -> u32 {
-    if block.oversized && !std::mem::replace(failed, true) {
-        each(ResponseEvent::Failed(oversized()));
-    }
-    if *failed || block.data.is_some_and(|data| data.trim_ascii().is_empty()) {
-        return 0;
-    }
-    let Some(mut chunks) = read(block.data.unwrap_or(block.raw)) else { return u32::from(block.data.is_some()) };
-    if block.data.is_none() {
-        chunks.retain(|chunk| chunk.error.is_some());
-    }
-    for chunk in &chunks {
-        if let Err(error) = answer.take(chunk, &mut *each) {
-            *failed = true;
-            each(ResponseEvent::Failed(error));
-            return 0;
-        }
-    }
-    0
-}
-
 /// What is known of an answer so far.
 #[derive(Default)]
-struct Answer {
+pub(crate) struct Answer {
     id: Option<String>,
     model: Option<String>,
     choices: Vec<Choice>,
@@ -144,7 +36,7 @@ struct Choice {
 }
 
 impl Answer {
-    fn take(&mut self, chunk: &Chunk<'_>, each: EventSink<'_>) -> Result<()> {
+    pub(crate) fn take(&mut self, chunk: &Chunk<'_>, each: EventSink<'_>) -> Result<()> {
         self.start(chunk, &mut *each);
         // Some clients are told of the prompt before the first word.
         if self.choices.is_empty() && chunk.candidates.iter().any(|candidates| !candidates.is_empty()) {
@@ -160,7 +52,7 @@ impl Answer {
     }
 
     /// Tells the tokens so far, if the chunk tells any.
-    fn usage(&mut self, chunk: &Chunk<'_>, each: EventSink<'_>) {
+    pub(crate) fn usage(&mut self, chunk: &Chunk<'_>, each: EventSink<'_>) {
         let Some(raw) = chunk.usage_metadata.as_ref().filter(|raw| raw.get().starts_with('{')) else { return };
         let told: Metadata = serde_json::from_str(raw.get()).unwrap_or_default();
         if told.usage().is_some() {
@@ -266,12 +158,12 @@ impl Answer {
         )
     }
 
-    fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         !self.choices.is_empty() && self.choices.iter().all(|choice| choice.end.is_some())
     }
 
     /// Tells the ends, now that nothing more can come: an answer that was said to stop may have gone on to call a tool.
-    fn close(&self, each: EventSink<'_>) {
+    pub(crate) fn close(&self, each: EventSink<'_>) {
         for choice in &self.choices {
             let reason = match choice.end {
                 Some(FinishReason::Stop) if choice.calls > 0 => FinishReason::Calls,
@@ -322,7 +214,7 @@ fn finish(reason: &str) -> Option<FinishReason> {
 }
 
 /// What a chunk reports instead of an answer.
-fn failure(chunk: &Chunk<'_>) -> Option<Error> {
+pub(crate) fn failure(chunk: &Chunk<'_>) -> Option<Error> {
     if let Some(error) = &chunk.error {
         return Some(reported(error));
     }

@@ -62,7 +62,7 @@ impl<'a> From<&'a Token<'a>> for OneOf<'a> {
 }
 
 /// In OpenAI's form; nothing if they cannot be read, or are none.
-pub(super) fn translate(raw: &Raw<'_>) -> Option<Raw<'static>> {
+pub(crate) fn translate(raw: &Raw<'_>) -> Option<Raw<'static>> {
     let told: Told<'_> =
         serde_json::from_str(raw.get()).ok().filter(|told: &Told<'_>| !told.chosen_candidates.is_empty())?;
     let content = told.chosen_candidates.iter().enumerate().map(|(at, token)| {

@@ -11,117 +11,117 @@ use crate::wire::list::Few;
 /// A whole answer, or one chunk of a streamed one.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Chunk<'a> {
+pub(crate) struct Chunk<'a> {
     #[serde(borrow)]
-    pub(super) error: Option<Raw<'a>>,
+    pub(crate) error: Option<Raw<'a>>,
     #[serde(borrow)]
-    pub(super) response_id: Option<Cow<'a, str>>,
+    pub(crate) response_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    pub(super) model_version: Option<Cow<'a, str>>,
+    pub(crate) model_version: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    pub(super) candidates: Option<Few<Candidate<'a>, 64>>,
+    pub(crate) candidates: Option<Few<Candidate<'a>, 64>>,
     #[serde(borrow)]
-    pub(super) prompt_feedback: Option<Feedback<'a>>,
+    pub(crate) prompt_feedback: Option<Feedback<'a>>,
     #[serde(borrow)]
-    pub(super) usage_metadata: Option<Raw<'a>>,
+    pub(crate) usage_metadata: Option<Raw<'a>>,
 }
 
 /// Whether, and why, the question was blocked.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Feedback<'a> {
+pub(crate) struct Feedback<'a> {
     #[serde(borrow)]
-    pub(super) block_reason: Option<Cow<'a, str>>,
+    pub(crate) block_reason: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    pub(super) block_reason_message: Option<Cow<'a, str>>,
+    pub(crate) block_reason_message: Option<Cow<'a, str>>,
 }
 
 /// One of the answers.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Candidate<'a> {
+pub(crate) struct Candidate<'a> {
     /// It is left out where there is but one.
-    pub(super) index: Option<u32>,
+    pub(crate) index: Option<u32>,
     #[serde(borrow)]
-    pub(super) content: Option<Content<'a>>,
+    pub(crate) content: Option<Content<'a>>,
     #[serde(borrow)]
-    pub(super) finish_reason: Option<Cow<'a, str>>,
+    pub(crate) finish_reason: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    pub(super) finish_message: Option<Cow<'a, str>>,
+    pub(crate) finish_message: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    pub(super) logprobs_result: Option<Raw<'a>>,
+    pub(crate) logprobs_result: Option<Raw<'a>>,
 }
 
 /// What is said; it may have no parts at all.
 #[derive(Deserialize)]
-pub(super) struct Content<'a> {
+pub(crate) struct Content<'a> {
     #[serde(borrow)]
-    pub(super) parts: Option<Few<Part<'a>, 2_048>>,
+    pub(crate) parts: Option<Few<Part<'a>, 2_048>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Part<'a> {
+pub(crate) struct Part<'a> {
     /// A JSON string.
     #[serde(borrow)]
-    pub(super) text: Option<Raw<'a>>,
+    pub(crate) text: Option<Raw<'a>>,
     /// The text is what the model thinks.
-    pub(super) thought: Option<bool>,
+    pub(crate) thought: Option<bool>,
     /// A JSON string.
     #[serde(borrow)]
-    pub(super) thought_signature: Option<Raw<'a>>,
+    pub(crate) thought_signature: Option<Raw<'a>>,
     #[serde(borrow)]
-    pub(super) function_call: Option<FunctionCall<'a>>,
+    pub(crate) function_call: Option<FunctionCall<'a>>,
     #[serde(borrow)]
-    pub(super) executable_code: Option<Code<'a>>,
+    pub(crate) executable_code: Option<Code<'a>>,
     #[serde(borrow)]
-    pub(super) code_execution_result: Option<Outcome<'a>>,
+    pub(crate) code_execution_result: Option<Outcome<'a>>,
     #[serde(borrow)]
-    pub(super) inline_data: Option<Blob<'a>>,
+    pub(crate) inline_data: Option<Blob<'a>>,
 }
 
 #[derive(Deserialize)]
-pub(super) struct FunctionCall<'a> {
+pub(crate) struct FunctionCall<'a> {
     #[serde(borrow)]
-    pub(super) id: Option<Cow<'a, str>>,
+    pub(crate) id: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    pub(super) name: Option<Cow<'a, str>>,
+    pub(crate) name: Option<Cow<'a, str>>,
     /// A JSON object.
     #[serde(borrow)]
-    pub(super) args: Option<Raw<'a>>,
+    pub(crate) args: Option<Raw<'a>>,
 }
 
 /// Code that Gemini runs itself.
 #[derive(Deserialize)]
-pub(super) struct Code<'a> {
+pub(crate) struct Code<'a> {
     #[serde(borrow)]
-    pub(super) language: Option<Cow<'a, str>>,
+    pub(crate) language: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    pub(super) code: Option<Cow<'a, str>>,
+    pub(crate) code: Option<Cow<'a, str>>,
 }
 
 /// What came of it.
 #[derive(Deserialize)]
-pub(super) struct Outcome<'a> {
+pub(crate) struct Outcome<'a> {
     #[serde(borrow)]
-    pub(super) output: Option<Cow<'a, str>>,
+    pub(crate) output: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Blob<'a> {
+pub(crate) struct Blob<'a> {
     #[serde(borrow)]
-    pub(super) mime_type: Option<Cow<'a, str>>,
+    pub(crate) mime_type: Option<Cow<'a, str>>,
     /// In base64.
     #[serde(borrow)]
-    pub(super) data: Option<Cow<'a, str>>,
+    pub(crate) data: Option<Cow<'a, str>>,
 }
 
 /// How the request was served, as it stands beside the tokens: by Gemini's API, or by Vertex AI
 /// (<https://cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/GenerateContentResponse#TrafficType>).
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Served<'a> {
+pub(crate) struct Served<'a> {
     #[serde(borrow)]
     service_tier: Option<Raw<'a>>,
     #[serde(borrow)]
@@ -130,7 +130,7 @@ pub(super) struct Served<'a> {
 
 impl Served<'_> {
     /// The tier's word, as the API takes it in requests; nothing if none is told.
-    pub(super) fn tier(&self) -> Option<String> {
+    pub(crate) fn tier(&self) -> Option<String> {
         let told = self.service_tier.as_ref().or(self.traffic_type.as_ref())?.text()?.to_ascii_lowercase();
         let word = ["service_tier_", "on_demand_"]
             .iter()
@@ -142,7 +142,7 @@ impl Served<'_> {
 /// Tokens (<https://ai.google.dev/api/generate-content#UsageMetadata>).
 #[derive(Deserialize, Clone, Copy, Default)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct Metadata {
+pub(crate) struct Metadata {
     #[serde(deserialize_with = "read_count")]
     prompt_token_count: Option<u64>,
     /// Part of the prompt.
@@ -162,7 +162,7 @@ pub(super) struct Metadata {
 
 impl Metadata {
     /// This, with what it leaves out as it was told before: the counts of the prompt, or those of the answer. A total is of its own time.
-    pub(super) fn after(self, before: Self) -> Self {
+    pub(crate) fn after(self, before: Self) -> Self {
         let prompt = if self.prompt_token_count.is_some() { self } else { before };
         let tells_answer = self.candidates_token_count.or(self.thoughts_token_count).is_some();
         let answer = if tells_answer { self } else { before };
@@ -177,7 +177,7 @@ impl Metadata {
     }
 
     /// The same, counted as everywhere; nothing if no tokens are told.
-    pub(super) fn usage(self) -> Option<Usage> {
+    pub(crate) fn usage(self) -> Option<Usage> {
         self.prompt_token_count.or(self.candidates_token_count).or(self.total_token_count)?;
         let told = |count: Option<u64>| count.unwrap_or(0);
         let prompt = told(self.prompt_token_count).saturating_add(told(self.tool_use_prompt_token_count));

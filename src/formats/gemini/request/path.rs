@@ -1,0 +1,46 @@
+//! The names of models, as they stand in paths and bodies.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// What may stand in a path as it is.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The collections that a model may be named in; where no one is named, it is the first.
+const COLLECTIONS: &[&str] = &["models/", "tunedModels/"];
+
+pub(crate) fn path(model: &str, stream: bool) -> String {
+    let method = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
+    format!("/{}:{method}", resource(model))
+}
+
+/// A model's full name, as it stands in a path: `models/gemini-2.5-flash`.
+pub(crate) fn resource(model: &str) -> String {
+    let (collection, name) = parts(model);
+    format!("{collection}{}", utf8_percent_encode(name, PLAIN))
+}
+
+/// A model's full name, as it stands in a body.
+pub(crate) fn full_name(model: &str) -> String {
+    let (collection, name) = parts(model);
+    format!("{collection}{name}")
+}
+
+fn parts(model: &str) -> (&str, &str) {
+    let named = COLLECTIONS.iter().find_map(|collection| Some((*collection, model.strip_prefix(collection)?)));
+    named.unwrap_or(("models/", model))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_is_named_in_its_collection_and_fits_a_path() {
+        assert_eq!(path("gemini-2.5-flash", false), "/models/gemini-2.5-flash:generateContent");
+        assert_eq!(path("gemini-3-pro", true), "/models/gemini-3-pro:streamGenerateContent?alt=sse");
+        assert_eq!(path("models/gemini-3-pro", false), "/models/gemini-3-pro:generateContent");
+        assert_eq!(path("tunedModels/mine-1", false), "/tunedModels/mine-1:generateContent");
+        assert_eq!(resource("odd/a?b#c:d e"), "models/odd%2Fa%3Fb%23c%3Ad%20e");
+        assert_eq!(resource("models/../x"), "models/..%2Fx");
+    }
+}

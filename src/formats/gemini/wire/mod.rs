@@ -1,0 +1,5 @@
+//! The JSON of Gemini's API: requests and responses.
+
+pub(super) mod content;
+pub(super) mod request;
+pub(super) mod response;
