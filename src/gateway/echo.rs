@@ -14,7 +14,7 @@ use crate::canonical::ResponseEvent;
 use crate::config::Millis;
 use crate::error::Result;
 use crate::formats::openai::inbound::{self, RequestEnvelope};
-use crate::formats::openai::{encode, whole};
+use crate::formats::openai::{response, stream};
 use crate::formats::{self, ResponseHead, StreamEncoder, echo};
 use crate::policy::routing::Target;
 
@@ -44,15 +44,18 @@ pub(super) fn respond<H: Platform>(
     if !ask.stream {
         let events: Vec<ResponseEvent<'_>> = steps.into_iter().map(|(_, event)| event).collect();
         let body = if chats {
-            whole::write(&head, Some(echo::FINGERPRINT), &events)
+            response::write(&head, Some(echo::FINGERPRINT), &events)
         } else {
             (manner.client.whole)(&head, &events)
         };
         return Ok(Response::json(200, Body::Bytes(body)));
     }
     receipt.status = 200;
-    let encode: Box<dyn StreamEncoder> =
-        if chats { Box::new(encode::Stream::new(head, Some(echo::FINGERPRINT))) } else { (manner.client.stream)(head) };
+    let encode: Box<dyn StreamEncoder> = if chats {
+        Box::new(stream::Encoder::new(head, Some(echo::FINGERPRINT)))
+    } else {
+        (manner.client.stream)(head)
+    };
     let frames = frames(encode, &steps, &receipt.told_cost());
     let watch = Deadlines::new(target.model.clocks, 0, receipt.started, host.now());
     let wanted = StreamOptions { usage: Some(true), cost: false, choices: 1 };

@@ -141,7 +141,7 @@ fn stream_options(document: &Document<'_>) -> (Option<bool>, bool) {
 /// In those of a stream that `is_whole` it stands before `[DONE]`, in others before all.
 pub fn tell_cost(kept: Option<&[u8]>, cost: &str, is_whole: bool, tail: &mut Vec<u8>) {
     if let Some(told) = kept.and_then(|chunk| with_cost(chunk, cost)) {
-        let at = if is_whole { tail.len().saturating_sub(super::DONE.len()) } else { 0 };
+        let at = if is_whole { tail.len().saturating_sub(super::wire::DONE.len()) } else { 0 };
         tail.splice(at..at, told);
     }
 }
@@ -216,7 +216,7 @@ pub fn as_stream(body: &[u8], include_usage: bool, cost: Option<&str>) -> Option
             None => sse::write(&chunk, &mut out),
         }
     }
-    out.extend_from_slice(super::DONE);
+    out.extend_from_slice(super::wire::DONE);
     Some(out)
 }
 

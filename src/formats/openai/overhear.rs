@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use super::wire::{Answer, Choice, Delta, is_error, is_object, usage, words};
-use super::{DONE, inbound, outbound};
+use super::wire::{Answer, Choice, DONE, Delta, is_error, is_object, usage, words};
+use super::{inbound, outbound};
 use crate::canonical::Usage;
 use crate::error::Error;
 use crate::formats::StreamTap;

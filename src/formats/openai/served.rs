@@ -3,9 +3,9 @@
 
 use std::borrow::Cow;
 
-use super::fields::is_harmless;
 use super::limit::hides_limit;
 use super::task::Operation;
+use super::wire::is_harmless;
 use crate::formats::tier::{Priced, REGION, SPEED};
 use crate::wire::json::Document;
 

@@ -5,27 +5,9 @@ use std::fmt;
 
 use serde_json::value::RawValue;
 
-use super::fields::{each, members, object, string, text, unquote, wrong};
-use super::wire::MOST;
+use super::super::wire::{PartIn, each, members, object, string, text, thought, unquote, wrong};
 use crate::canonical::{Media, MediaKind, MediaSource, Part, Raw, UniqueNames};
 use crate::error::Result;
-use crate::wire::list::Few;
-
-object! {
-    /// A part of a message.
-    PartIn {
-        kind: "type",
-        text: "text",
-        refusal: "refusal",
-        image: "image_url",
-        audio: "input_audio",
-        file: "file",
-        thinking: "thinking",
-        cache: "cache_control",
-        // Mistral's, of a part of thinking.
-        closed: "closed",
-    }
-}
 
 object! {
     Image { url: "url", detail: "detail" }
@@ -56,7 +38,7 @@ impl fmt::Display for Place {
 ///
 /// # Errors
 /// 400 naming the place that is not as the format wants it.
-pub(super) fn content<'a>(
+pub(crate) fn content<'a>(
     raw: &'a RawValue,
     message: usize,
     parts: &mut Vec<Part<'a>>,
@@ -99,22 +81,6 @@ fn one<'a>(part: &PartIn<'a>, place: Place, strange: &mut UniqueNames<'a>) -> Re
             return Ok(None);
         }
     }))
-}
-
-/// The text of a part of thinking: a string, or a list of texts (Mistral).
-pub(super) fn thought(raw: &RawValue) -> Option<Raw<'_>> {
-    if let Some(text) = string(raw) {
-        return Some(text);
-    }
-    let parts: Few<PartIn<'_>, MOST> = serde_json::from_str(raw.get()).ok()?;
-    match &*parts {
-        [] => None,
-        [one] => one.text.and_then(string),
-        several => {
-            let all: String = several.iter().filter_map(|part| part.text.and_then(text)).collect();
-            Some(Raw::quoted(&all))
-        }
-    }
 }
 
 /// A picture: an object with an address, or, as some clients write it, the address alone.
@@ -189,7 +155,7 @@ fn split(url: &str) -> Option<(&str, &str)> {
 }
 
 /// The arguments of a call, a JSON object in a string. `Err` with a makeshift if they are something else.
-pub(super) fn arguments(raw: Option<&RawValue>) -> std::result::Result<Raw<'_>, Raw<'static>> {
+pub(crate) fn arguments(raw: Option<&RawValue>) -> std::result::Result<Raw<'_>, Raw<'static>> {
     let Some(raw) = raw else { return Ok(empty()) };
     if raw.get().starts_with('{') {
         return Ok(Raw::from(raw));
@@ -216,6 +182,6 @@ fn invalid(text: &str) -> Raw<'static> {
 }
 
 /// `{}`.
-pub(super) fn empty() -> Raw<'static> {
+pub(crate) fn empty() -> Raw<'static> {
     Raw::parse("{}").unwrap_or_else(|| Raw::of(&()))
 }

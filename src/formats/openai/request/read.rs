@@ -3,9 +3,9 @@
 
 use std::borrow::Cow;
 
-use super::fields::{is_harmless, unquote, wrong};
-use super::inbound::missing;
-use super::{tools, turns};
+use super::super::inbound::missing;
+use super::super::wire::{is_harmless, unquote, wrong};
+use super::{read_messages, tools};
 use crate::canonical::{Effort, ModelRequest, Raw, Thinking};
 use crate::error::{Error, Result};
 use crate::wire::json::{Document, whole as whole_number};
@@ -25,7 +25,7 @@ struct Late<'a> {
 ///
 /// # Errors
 /// 400 naming the field that is not as the format wants it.
-pub(super) fn read<'d>(document: &'d Document<'d>) -> Result<ModelRequest<'d>> {
+pub(crate) fn read<'d>(document: &'d Document<'d>) -> Result<ModelRequest<'d>> {
     let (mut request, mut late) = (ModelRequest::default(), Late::default());
     for (key, json) in document.members().filter(|(_, json)| *json != "null") {
         if !sampling(key, json, &mut request)? && !field(key, json, &mut request, &mut late)? && !is_default(key, json)
@@ -34,7 +34,7 @@ pub(super) fn read<'d>(document: &'d Document<'d>) -> Result<ModelRequest<'d>> {
         }
     }
     let messages = late.messages.ok_or_else(|| missing("messages"))?;
-    request.turns = turns::read(messages, &mut request.unmapped_fields)?;
+    request.turns = read_messages::read(messages, &mut request.unmapped_fields)?;
     late.choice.map_or(Ok(()), |json| tools::choice(json, &mut request))?;
     request.max_tokens = late.completion.or(request.max_tokens);
     request.logprobs = late.logprobs.then(|| late.alternatives.unwrap_or(0));

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::fields::{each, members, object, string, text, wrong};
-use super::parts::{arguments, content};
+use super::super::wire::{each, members, object, string, text, wrong};
+use super::content::{arguments, content};
 use crate::canonical::{Part, Raw, Role, ToolCall, Turn, UniqueNames};
 use crate::error::Result;
 
@@ -40,7 +40,7 @@ object! {
 ///
 /// # Errors
 /// 400 naming the place that is not as the format wants it.
-pub(super) fn read<'a>(json: &'a str, strange: &mut UniqueNames<'a>) -> Result<Vec<Turn<'a>>> {
+pub(crate) fn read<'a>(json: &'a str, strange: &mut UniqueNames<'a>) -> Result<Vec<Turn<'a>>> {
     let mut reader = Reader { strange, function: Cow::Borrowed("") };
     let mut turns = Vec::new();
     each(json, "messages", |at, message: Message<'a>| {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use serde_json::value::RawValue;
 
-use super::fields::{each, members, object, string, text, unquote, wrong};
+use super::super::wire::{each, members, object, string, text, unquote, wrong};
 use crate::canonical::{ModelRequest, Raw, ResponseFormat, Tool, ToolChoice, UniqueNames};
 use crate::error::Result;
 
@@ -44,7 +44,7 @@ object! {
 ///
 /// # Errors
 /// 400 naming the place that is not as the format wants it.
-pub(super) fn tools<'a>(json: &'a str, strange: &mut UniqueNames<'a>) -> Result<Vec<Tool<'a>>> {
+pub(crate) fn tools<'a>(json: &'a str, strange: &mut UniqueNames<'a>) -> Result<Vec<Tool<'a>>> {
     let mut tools = Vec::new();
     each(json, "tools", |at, tool: ToolIn<'a>| {
         let kind = tool.kind.and_then(text).unwrap_or_default();
@@ -68,7 +68,7 @@ pub(super) fn tools<'a>(json: &'a str, strange: &mut UniqueNames<'a>) -> Result<
 ///
 /// # Errors
 /// As for [`tools`].
-pub(super) fn functions<'a>(json: &'a str, strange: &mut UniqueNames<'a>) -> Result<Vec<Tool<'a>>> {
+pub(crate) fn functions<'a>(json: &'a str, strange: &mut UniqueNames<'a>) -> Result<Vec<Tool<'a>>> {
     let mut tools = Vec::new();
     each(json, "functions", |at, function: Function<'a>| {
         let tool = function.tool(None, strange);
@@ -101,7 +101,7 @@ fn flag(raw: &RawValue) -> Option<bool> {
 ///
 /// # Errors
 /// 400 if it is none of the forms that the format has for it.
-pub(super) fn choice<'a>(json: &'a str, request: &mut ModelRequest<'a>) -> Result<()> {
+pub(crate) fn choice<'a>(json: &'a str, request: &mut ModelRequest<'a>) -> Result<()> {
     let refuse = || wrong("tool_choice", "`auto`, `none`, `required` or an object that names a function");
     if let Some(word) = unquote(json) {
         request.tool_choice = Some(mode(&word).ok_or_else(refuse)?);
@@ -150,7 +150,7 @@ fn mode(word: &str) -> Option<ToolChoice<'static>> {
 ///
 /// # Errors
 /// 400 if it is none that the format has.
-pub(super) fn shape<'a>(json: &'a str, strange: &mut UniqueNames<'a>) -> Result<Option<ResponseFormat<'a>>> {
+pub(crate) fn shape<'a>(json: &'a str, strange: &mut UniqueNames<'a>) -> Result<Option<ResponseFormat<'a>>> {
     let refuse = || wrong("response_format", "an object of type `text`, `json_object` or `json_schema`");
     let format: Format<'a> = serde_json::from_str(json).map_err(|_| refuse())?;
     match format.kind.and_then(text).unwrap_or_default().as_ref() {

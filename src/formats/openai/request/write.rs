@@ -3,10 +3,10 @@
 
 use std::borrow::Cow;
 
-use super::encode::json;
-use super::limit;
-use super::messages::Messages;
-use super::outbound::ENDPOINT;
+use super::super::limit;
+use super::super::outbound::ENDPOINT;
+use super::super::wire::json;
+use super::write_messages::Messages;
 use crate::canonical::{Effort, ModelRequest, Raw, ResponseFormat, Thinking, Tool, ToolChoice, UniqueNames};
 use crate::error::Result;
 use crate::formats::{WriteTarget, WrittenRequest};
@@ -17,7 +17,7 @@ use crate::wire::json::quote;
 /// # Errors
 /// None: what cannot be said is named as dropped.
 #[expect(clippy::unnecessary_wraps, reason = "the interface of all formats")]
-pub(super) fn write(request: &ModelRequest<'_>, aim: WriteTarget<'_>) -> Result<WrittenRequest> {
+pub(crate) fn write(request: &ModelRequest<'_>, aim: WriteTarget<'_>) -> Result<WrittenRequest> {
     let mut body = Body::default();
     body.field("model", &quote(aim.model));
     let mut messages = Messages::default();

@@ -5,15 +5,15 @@ use crate::wire::json::quote;
 
 /// Messages that are being written.
 #[derive(Default)]
-pub(super) struct Messages {
+pub(crate) struct Messages {
     out: String,
     /// What was left out, each by its name, once.
-    pub(super) dropped: Vec<&'static str>,
+    pub(crate) dropped: Vec<&'static str>,
 }
 
 impl Messages {
     /// Adds a turn.
-    pub(super) fn turn(&mut self, turn: &Turn<'_>) {
+    pub(crate) fn turn(&mut self, turn: &Turn<'_>) {
         match turn.role {
             Role::System => self.said("system", &turn.parts.iter().collect::<Vec<_>>()),
             Role::User => self.user(&turn.parts),
@@ -22,7 +22,7 @@ impl Messages {
     }
 
     /// All messages, as a list.
-    pub(super) fn finish(mut self) -> String {
+    pub(crate) fn finish(mut self) -> String {
         self.out.push_str(if self.out.is_empty() { "[]" } else { "]" });
         self.out
     }

@@ -5,12 +5,22 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde_json::value::RawValue;
 
-use super::decode::Said;
-use super::fields::{members, object, string, text};
-use super::wire::MOST;
+use super::super::wire::{MOST, members, object, string, text};
 use crate::canonical::{FinishReason, Raw, ResponseEvent};
 use crate::formats::EventSink;
 use crate::wire::list::Few;
+
+object! {
+    /// A message, or a piece of one.
+    Said {
+        content: "content",
+        refusal: "refusal",
+        reasoning_content: "reasoning_content",
+        reasoning: "reasoning",
+        calls: "tool_calls",
+        function_call: "function_call",
+    }
+}
 
 object! {
     CallIn { index: "index", id: "id", function: "function", custom: "custom" }
@@ -29,7 +39,7 @@ const HELD: usize = 1 << 20;
 
 /// The calls so far.
 #[derive(Default)]
-pub(super) struct Calls(Vec<Slot>);
+pub(crate) struct Calls(Vec<Slot>);
 
 /// A call.
 struct Slot {
@@ -44,7 +54,7 @@ struct Slot {
 
 impl Calls {
     /// Reads the calls of a message, or of a piece of one. `data` is all that came with it.
-    pub(super) fn read(&mut self, choice: u32, said: &Said<'_>, data: &[u8], each: EventSink<'_>) {
+    pub(crate) fn read(&mut self, choice: u32, said: &Said<'_>, data: &[u8], each: EventSink<'_>) {
         let found: Few<CallIn<'_>, MOST> =
             said.calls.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
         for call in found.iter() {
@@ -113,7 +123,7 @@ impl Calls {
     }
 
     /// The answer is at its end. Gives the reason: some say that all was said where calls are to be answered.
-    pub(super) fn finish(&mut self, choice: u32, reason: FinishReason, each: EventSink<'_>) -> FinishReason {
+    pub(crate) fn finish(&mut self, choice: u32, reason: FinishReason, each: EventSink<'_>) -> FinishReason {
         for (at, slot) in self.0.iter_mut().enumerate().filter(|(_, slot)| slot.unnamed) {
             let call = u32::try_from(at).unwrap_or(u32::MAX);
             slot.unnamed = false;

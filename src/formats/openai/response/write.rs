@@ -3,8 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::encode::{finish_reason, id, json, open, tier};
-use super::wire::OutUsage;
+use super::super::wire::{OutUsage, json};
+use super::head::{finish_reason, id, open, tier};
 use crate::canonical::{FinishReason, Raw, ResponseEvent};
 use crate::formats::ResponseHead;
 use crate::wire::json::quote;

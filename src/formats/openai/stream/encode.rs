@@ -1,10 +1,9 @@
 //! Steps of an answer as the chunks of a stream. All but the words themselves is prepared once; they are copied as they came.
 //! Source: the OpenAI API reference, "The chat completion chunk object".
 
-use serde::Serialize;
-
-use super::wire::OutUsage;
-use super::{DONE, inbound};
+use super::super::inbound;
+use super::super::response::head::{finish_reason, id, open, tier};
+use super::super::wire::{DONE, OutUsage, flat, json, number};
 use crate::canonical::{FinishReason, Raw, ResponseEvent, Usage};
 use crate::error::Error;
 use crate::formats::{ResponseHead, StreamEncoder};
@@ -17,7 +16,7 @@ const GOES_ON: &[u8] = b"},\"logprobs\":null,\"finish_reason\":null}]";
 const DATA: &[u8] = b"data: ";
 
 /// Writes a stream of chunks.
-pub struct Stream {
+pub struct Encoder {
     head: ResponseHead,
     fingerprint: Option<&'static str>,
     id: Option<String>,
@@ -37,7 +36,7 @@ pub struct Stream {
     over: bool,
 }
 
-impl Stream {
+impl Encoder {
     /// A writer. `fingerprint` tells what made the answer, if that is the gateway itself.
     pub fn new(head: ResponseHead, fingerprint: Option<&'static str>) -> Self {
         let after: &[u8] = if head.include_usage { b",\"usage\":null}\n\n" } else { b"}\n\n" };
@@ -184,7 +183,7 @@ impl Stream {
     }
 }
 
-impl StreamEncoder for Stream {
+impl StreamEncoder for Encoder {
     fn event(&mut self, event: &ResponseEvent<'_>, out: &mut Vec<u8>) {
         if self.over {
             return;
@@ -234,69 +233,6 @@ impl StreamEncoder for Stream {
     }
 }
 
-/// An id for an answer whose provider gave none.
-pub(super) fn id(head: &ResponseHead) -> String {
-    format!("chatcmpl-{:032x}", head.random)
-}
-
-/// The beginning of an answer or a chunk, up to its choices.
-pub(super) fn open(
-    out: &mut Vec<u8>,
-    object: &str,
-    id: &str,
-    created: u64,
-    model: &str,
-    fingerprint: Option<&'static str>,
-) {
-    let (id, model) = (quote(id), quote(model));
-    let head = format!("{{\"id\":{id},\"object\":\"{object}\",\"created\":{created},\"model\":{model}");
-    out.extend_from_slice(head.as_bytes());
-    if let Some(fingerprint) = fingerprint {
-        out.extend_from_slice(b",\"system_fingerprint\":");
-        out.extend_from_slice(quote(fingerprint).as_bytes());
-    }
-}
-
-/// How the request was served, if that is known, and the format has a word for it.
-pub(super) fn tier(tier: Option<&str>, out: &mut Vec<u8>) {
-    let word = match tier {
-        Some("standard") => Some("default"),
-        Some("auto" | "default" | "flex" | "scale" | "priority") => tier,
-        Some(_) | None => None,
-    };
-    if let Some(tier) = word {
-        out.extend_from_slice(b",\"service_tier\":");
-        out.extend_from_slice(quote(tier).as_bytes());
-    }
-}
-
-/// Any value as JSON.
-pub(super) fn json(value: &impl Serialize, out: &mut Vec<u8>) {
-    out.extend_from_slice(&serde_json::to_vec(value).unwrap_or_default());
-}
-
-/// JSON on one line: an event of a stream ends where a line does.
-pub(super) fn flat(raw: &Raw<'_>, out: &mut Vec<u8>) {
-    out.extend(raw.get().bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
-}
-
-fn number(number: u64, out: &mut Vec<u8>) {
-    match u8::try_from(number) {
-        Ok(digit @ 0..=9) => out.push(b'0' + digit),
-        _ => out.extend_from_slice(number.to_string().as_bytes()),
-    }
-}
-
-/// The word for a reason.
-pub(super) fn finish_reason(finish: FinishReason) -> &'static str {
-    match finish {
-        FinishReason::Stop => "stop",
-        FinishReason::Length => "length",
-        FinishReason::Calls => "tool_calls",
-        FinishReason::Filtered => "content_filter",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -306,7 +242,7 @@ mod tests {
     }
 
     fn told(include_usage: bool, events: &[ResponseEvent<'_>], failure: Option<&Error>) -> String {
-        let (mut stream, mut out) = (Stream::new(head(include_usage), None), Vec::new());
+        let (mut stream, mut out) = (Encoder::new(head(include_usage), None), Vec::new());
         events.iter().for_each(|event| stream.event(event, &mut out));
         stream.finish(failure, &mut out);
         String::from_utf8(out).unwrap()
@@ -344,7 +280,7 @@ mod tests {
         let usage = r#","usage":{"prompt_tokens":7,"completion_tokens":3,"total_tokens":10,"prompt_tokens_details":{"cached_tokens":2,"cache_write_tokens":4},"completion_tokens_details":{"reasoning_tokens":1}}"#;
         let whole = [frames(",\"usage\":null"), chunk("", usage), "data: [DONE]\n\n".into()].concat();
         assert_eq!(told(true, &events, None), whole);
-        let (mut stream, mut out) = (Stream::new(ResponseHead { include_cost: true, ..head(true) }, None), Vec::new());
+        let (mut stream, mut out) = (Encoder::new(ResponseHead { include_cost: true, ..head(true) }, None), Vec::new());
         events.iter().for_each(|event| stream.event(event, &mut out));
         assert_eq!(stream.kept_usage(), None);
         stream.finish(None, &mut out);

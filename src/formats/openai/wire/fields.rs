@@ -12,7 +12,7 @@ use crate::wire::list::{self, Stop};
 
 /// The name of a member.
 #[derive(Deserialize)]
-pub(super) struct Key<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+pub(crate) struct Key<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 /// A struct of the members that are known, `None` where they are missing or null, and the names of others that say something.
 /// Unlike what serde derives, it is read from objects only.
@@ -20,9 +20,9 @@ macro_rules! object {
     ($(#[$doc:meta])* $name:ident { $($field:ident: $key:literal),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Default)]
-        pub(super) struct $name<'a> {
-            $(pub(super) $field: Option<&'a serde_json::value::RawValue>,)*
-            pub(super) others: Vec<std::borrow::Cow<'a, str>>,
+        pub(crate) struct $name<'a> {
+            $(pub(crate) $field: Option<&'a serde_json::value::RawValue>,)*
+            pub(crate) others: Vec<std::borrow::Cow<'a, str>>,
         }
 
         impl<'de: 'a, 'a> serde::Deserialize<'de> for $name<'a> {
@@ -40,12 +40,12 @@ macro_rules! object {
                         mut members: A,
                     ) -> std::result::Result<Self::Value, A::Error> {
                         let mut found = $name::default();
-                        while let Some($crate::formats::openai::fields::Key(key)) = members.next_key()? {
+                        while let Some($crate::formats::openai::wire::Key(key)) = members.next_key()? {
                             match key.as_ref() {
                                 $($key => found.$field = members.next_value()?,)*
                                 _ => {
                                     let value: &serde_json::value::RawValue = members.next_value()?;
-                                    if !$crate::formats::openai::fields::is_harmless(value.get()) {
+                                    if !$crate::formats::openai::wire::is_harmless(value.get()) {
                                         found.others.push(key);
                                     }
                                 }
@@ -59,20 +59,20 @@ macro_rules! object {
         }
     };
 }
-pub(super) use object;
+pub(crate) use object;
 
 /// Whether a value is what a provider assumes without it: nothing, no, or an empty text, list or object.
-pub(super) fn is_harmless(json: &str) -> bool {
+pub(crate) fn is_harmless(json: &str) -> bool {
     matches!(json, "null" | "false" | "\"\"" | "[]" | "{}")
 }
 
 /// The text of a JSON string; `None` if it is something else.
-pub(super) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
+pub(crate) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
     unquote(raw.get())
 }
 
 /// The text of a JSON string; `None` if it is something else.
-pub(super) fn unquote(json: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn unquote(json: &str) -> Option<Cow<'_, str>> {
     let inside = json.strip_prefix('"')?.strip_suffix('"')?;
     if memchr::memchr(b'\\', inside.as_bytes()).is_none() {
         return Some(Cow::Borrowed(inside));
@@ -81,12 +81,12 @@ pub(super) fn unquote(json: &str) -> Option<Cow<'_, str>> {
 }
 
 /// A JSON string, unread; `None` if it is something else.
-pub(super) fn string(raw: &RawValue) -> Option<Raw<'_>> {
+pub(crate) fn string(raw: &RawValue) -> Option<Raw<'_>> {
     Some(Raw::from(raw)).filter(Raw::is_text)
 }
 
 /// An object, taken apart; `None` if it is something else.
-pub(super) fn members<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Option<T> {
+pub(crate) fn members<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Option<T> {
     serde_json::from_str(raw?.get()).ok()
 }
 
@@ -94,7 +94,7 @@ pub(super) fn members<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Opti
 ///
 /// # Errors
 /// 400 naming the first item that is no object; as `take`.
-pub(super) fn each<'a, T: Deserialize<'a>>(
+pub(crate) fn each<'a, T: Deserialize<'a>>(
     json: &'a str,
     place: impl Display,
     mut take: impl FnMut(usize, T) -> Result<()>,
@@ -114,7 +114,7 @@ pub(super) fn each<'a, T: Deserialize<'a>>(
 }
 
 /// What stands at a place is of the wrong kind.
-pub(super) fn wrong(place: impl Display, expected: &str) -> Error {
+pub(crate) fn wrong(place: impl Display, expected: &str) -> Error {
     let place = place.to_string();
     Error::caller(400, "invalid_type", format!("`{place}` must be {expected}.")).at(place)
 }

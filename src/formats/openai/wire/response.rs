@@ -12,61 +12,61 @@ use crate::wire::dense::tree;
 use crate::wire::list::Few;
 
 /// The most choices of an answer that are read, parts of one of them, and calls.
-pub(super) const MOST: usize = 4_096;
+pub(crate) const MOST: usize = 4_096;
 
 /// An error as it goes to a client.
 #[derive(Serialize)]
-pub(super) struct ErrorBody<'a> {
-    pub(super) error: ErrorFields<'a>,
+pub(crate) struct ErrorBody<'a> {
+    pub(crate) error: ErrorFields<'a>,
 }
 
 #[derive(Serialize)]
-pub(super) struct ErrorFields<'a> {
-    pub(super) message: &'a str,
+pub(crate) struct ErrorFields<'a> {
+    pub(crate) message: &'a str,
     #[serde(rename = "type")]
-    pub(super) kind: &'a str,
-    pub(super) param: Option<&'a str>,
-    pub(super) code: Option<&'a str>,
+    pub(crate) kind: &'a str,
+    pub(crate) param: Option<&'a str>,
+    pub(crate) code: Option<&'a str>,
 }
 
 /// A whole answer or one chunk of a streamed one, as it comes from a provider.
 #[derive(Deserialize)]
-pub(super) struct Answer<'a> {
+pub(crate) struct Answer<'a> {
     #[serde(borrow)]
-    pub(super) error: Option<&'a RawValue>,
+    pub(crate) error: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub(super) usage: Option<&'a RawValue>,
+    pub(crate) usage: Option<&'a RawValue>,
     /// Groq: usage of a stream.
     #[serde(borrow)]
-    pub(super) x_groq: Option<&'a RawValue>,
+    pub(crate) x_groq: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub(super) model: Option<&'a RawValue>,
+    pub(crate) model: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub(super) service_tier: Option<&'a RawValue>,
+    pub(crate) service_tier: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub(super) choices: Option<Few<Choice<'a>, MOST>>,
+    pub(crate) choices: Option<Few<Choice<'a>, MOST>>,
 }
 
 impl Answer<'_> {
     /// The model that the provider says it used, if it is a name.
-    pub(super) fn model(&self) -> Option<String> {
+    pub(crate) fn model(&self) -> Option<String> {
         self.model.and_then(|raw| serde_json::from_str(raw.get()).ok()).filter(|model: &String| !model.is_empty())
     }
 }
 
 /// A whole answer with vectors.
 #[derive(Deserialize)]
-pub(super) struct Vectors<'a> {
+pub(crate) struct Vectors<'a> {
     #[serde(borrow)]
-    pub(super) error: Option<&'a RawValue>,
+    pub(crate) error: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub(super) usage: Option<&'a RawValue>,
+    pub(crate) usage: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub(super) model: Option<Cow<'a, str>>,
+    pub(crate) model: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    pub(super) service_tier: Option<&'a RawValue>,
+    pub(crate) service_tier: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub(super) data: Option<&'a RawValue>,
+    pub(crate) data: Option<&'a RawValue>,
 }
 
 /// What stands around the text of a delta, `{"content":""}`, and of a message, in bytes.
@@ -74,7 +74,7 @@ const DELTA: usize = 14;
 const MESSAGE: usize = 50;
 
 /// Whether JSON, if it is any, is an object: a list would pass for the members of a struct, in their order.
-pub(super) fn is_object(data: &[u8]) -> bool {
+pub(crate) fn is_object(data: &[u8]) -> bool {
     data.trim_ascii_start().starts_with(b"{")
 }
 
@@ -86,12 +86,12 @@ struct Failure<'a> {
 }
 
 /// Whether some JSON reports an error, whatever else it holds.
-pub(super) fn is_error(data: &[u8]) -> bool {
+pub(crate) fn is_error(data: &[u8]) -> bool {
     is_object(data) && serde_json::from_slice::<Failure<'_>>(data).is_ok_and(|failure| failure.error.is_some())
 }
 
 #[derive(Deserialize)]
-pub(super) struct Choice<'a> {
+pub(crate) struct Choice<'a> {
     /// Some hosts send `null`, a float or a text.
     #[serde(borrow)]
     index: Option<&'a RawValue>,
@@ -99,16 +99,16 @@ pub(super) struct Choice<'a> {
     finish_reason: Option<&'a RawValue>,
     /// OpenRouter: why this choice failed.
     #[serde(borrow)]
-    pub(super) error: Option<&'a RawValue>,
+    pub(crate) error: Option<&'a RawValue>,
     /// Of a chunk.
     #[serde(borrow)]
-    pub(super) delta: Option<&'a RawValue>,
+    pub(crate) delta: Option<&'a RawValue>,
     /// Of a whole answer.
     #[serde(borrow)]
-    pub(super) message: Option<&'a RawValue>,
+    pub(crate) message: Option<&'a RawValue>,
     /// Of a completion that is no chat's, whole or a chunk.
     #[serde(borrow)]
-    pub(super) text: Option<&'a RawValue>,
+    pub(crate) text: Option<&'a RawValue>,
 }
 
 /// So much of an answer is kept for its tokens to be counted, in bytes.
@@ -116,24 +116,24 @@ const WORDS: usize = 32 << 10;
 
 impl Choice<'_> {
     /// Its number; what is none counts as the first.
-    pub(super) fn number(&self) -> u64 {
+    pub(crate) fn number(&self) -> u64 {
         let raw = self.index.map_or("0", |raw| raw.get().trim_matches('"'));
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float cast saturates")]
         raw.parse().unwrap_or_else(|_| raw.parse::<f64>().unwrap_or(0.0) as u64)
     }
 
     /// Whether it gives its reason to finish.
-    pub(super) fn has_finished(&self) -> bool {
+    pub(crate) fn has_finished(&self) -> bool {
         self.finish_reason.is_some_and(|raw| raw.get().starts_with('"') && raw.get() != "\"\"")
     }
 
     /// Whether it is no answer: neither something said, be it empty, nor a reason to finish.
-    pub(super) fn is_hollow(&self) -> bool {
+    pub(crate) fn is_hollow(&self) -> bool {
         self.delta.or(self.message).or(self.text).is_none() && !self.has_finished()
     }
 
     /// Keeps what it says, as JSON on a line of its own, if there is room.
-    pub(super) fn note(&self, words: &mut Vec<u8>) {
+    pub(crate) fn note(&self, words: &mut Vec<u8>) {
         if let Some(text) = self.plain().filter(|text| words.len() + text.len() < WORDS) {
             words.extend([b"{\"content\":", text.as_bytes(), b"}\n"].concat());
         }
@@ -146,7 +146,7 @@ impl Choice<'_> {
     }
 
     /// How much it says, in bytes: roughly, for estimates.
-    pub(super) fn length(&self) -> u64 {
+    pub(crate) fn length(&self) -> u64 {
         if let Some(text) = self.plain() {
             return text.len().saturating_sub(2) as u64;
         }
@@ -155,7 +155,7 @@ impl Choice<'_> {
     }
 
     /// The text of a completion that is no chat's, as JSON, if it says anything.
-    pub(super) fn plain(&self) -> Option<&str> {
+    pub(crate) fn plain(&self) -> Option<&str> {
         let text = self.text.filter(|_| self.delta.is_none() && self.message.is_none());
         text.map(RawValue::get).filter(|text| text.starts_with('"') && *text != "\"\"")
     }
@@ -163,13 +163,13 @@ impl Choice<'_> {
 
 /// The text of a delta, for operators who want answers in their log.
 #[derive(Deserialize)]
-pub(super) struct Delta<'a> {
+pub(crate) struct Delta<'a> {
     #[serde(borrow)]
-    pub(super) content: Option<Cow<'a, str>>,
+    pub(crate) content: Option<Cow<'a, str>>,
 }
 
 /// What an answer says of how it was made: at its top level, or, as some hosts do, beside its tokens. `None` if it says nothing.
-pub(super) fn words<'a>(tier: Option<&'a RawValue>, usage: Option<&'a RawValue>) -> Option<Words<'a>> {
+pub(crate) fn words<'a>(tier: Option<&'a RawValue>, usage: Option<&'a RawValue>) -> Option<Words<'a>> {
     let usage = usage.map(RawValue::get).filter(|usage| usage.starts_with('{'));
     tier.map(RawValue::get).or(usage)?;
     let beside: Words<'_> = usage.and_then(|usage| serde_json::from_str(usage).ok()).unwrap_or_default();
@@ -177,7 +177,7 @@ pub(super) fn words<'a>(tier: Option<&'a RawValue>, usage: Option<&'a RawValue>)
 }
 
 /// Usage in any of the spellings that providers have for it; nothing if it is not there, or null.
-pub(super) fn usage(raw: Option<&RawValue>, x_groq: Option<&RawValue>) -> Option<Usage> {
+pub(crate) fn usage(raw: Option<&RawValue>, x_groq: Option<&RawValue>) -> Option<Usage> {
     let own = raw.and_then(|raw| read_usage(&tree(raw.get().as_bytes())?));
     own.or_else(|| {
         let nested = tree(x_groq?.get().as_bytes())?;
@@ -186,13 +186,13 @@ pub(super) fn usage(raw: Option<&RawValue>, x_groq: Option<&RawValue>) -> Option
 }
 
 /// The value of `usage` alone.
-pub(super) fn told(raw: &str) -> Option<Usage> {
+pub(crate) fn told(raw: &str) -> Option<Usage> {
     let raw: &RawValue = serde_json::from_str(raw).ok()?;
     usage(Some(raw), None).or_else(|| total(Some(raw)))
 }
 
 /// All tokens of an answer that is not told in tokens: those of its prompt. Some hosts tell nothing else.
-pub(super) fn total(raw: Option<&RawValue>) -> Option<Usage> {
+pub(crate) fn total(raw: Option<&RawValue>) -> Option<Usage> {
     let usage = tree(raw?.get().as_bytes())?;
     let tokens = ["/prompt_tokens", "/total_tokens"].iter().find_map(|path| number(&usage, path));
     tokens.map(|fresh| Usage { uncached_input: fresh, ..Usage::default() })
@@ -223,7 +223,7 @@ fn part(value: &Value, path: &str) -> Option<u64> {
 
 /// Usage as it goes to a client.
 #[derive(Serialize)]
-pub(super) struct OutUsage {
+pub(crate) struct OutUsage {
     prompt_tokens: u64,
     completion_tokens: u64,
     total_tokens: u64,

@@ -1,0 +1,10 @@
+//! Whole answers: read from providers, written for clients.
+
+mod calls;
+pub(super) mod events;
+pub(super) mod head;
+mod read;
+mod write;
+
+pub(super) use read::read;
+pub use write::write;

@@ -1,0 +1,7 @@
+//! Streamed answers: read from providers, written for clients.
+
+mod decode;
+mod encode;
+
+pub(super) use decode::Decoder;
+pub use encode::Encoder;
