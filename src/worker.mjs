@@ -7,7 +7,7 @@ import Bridge, { Account, Directory, Session, Vault } from "../build/index.js";
 // The Durable Objects, as wrangler.toml names them.
 export { Account, Directory, Session, Vault };
 
-// What the wasm asks of this module (src/edge/js.rs).
+// What the wasm asks of this module (src/edge/js/entry_module.rs).
 globalThis.LLM_BRIDGE = { config, ended, pipe, streamedResponse };
 
 // Rust's futures are woken by queueMicrotask. The runtime's own wraps each task in an object of its own; a promise does the same for

@@ -1,4 +1,4 @@
-//! Bodies between JavaScript and Rust: read into memory, and turned into responses.
+//! Bodies between JavaScript and Rust: read into memory, and sent to providers.
 
 use std::pin::pin;
 use std::rc::Rc;
@@ -8,16 +8,11 @@ use futures::future::{Either, select};
 use js_sys::{ArrayBuffer, Promise, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{
-    ReadableStream, ReadableStreamDefaultReader, ReadableStreamReadResult, RequestInit, ResponseInit, WritableStream,
-    WritableStreamDefaultWriter,
-};
+use web_sys::{ReadableStream, ReadableStreamDefaultReader, RequestInit, WritableStreamDefaultWriter};
 use worker::Delay;
 
-use super::byte_source::Source;
-use super::platform::{Edge, log};
-use super::{echo_stream, js, long_body, stream};
-use crate::gateway::{Body, fits_header};
+use super::byte_source::{Source, chunk};
+use super::js;
 
 /// The bytes of a promised buffer, and the buffer.
 pub(super) async fn copy(buffer: Promise) -> Result<(Vec<u8>, ArrayBuffer), JsValue> {
@@ -112,8 +107,8 @@ pub(super) fn outgoing(bytes: &Rc<Vec<u8>>, init: &RequestInit) -> Result<Option
     }
     #[expect(clippy::cast_precision_loss, reason = "memory has fewer bytes than a double tells apart")]
     let pipe = js::FixedLengthStream::new(bytes.len() as f64)?;
-    init.set_body(&pipe.outlet());
-    Ok(Some(Outgoing { bytes: Rc::clone(bytes), writer: pipe.inlet().get_writer()? }))
+    init.set_body(&pipe.readable());
+    Ok(Some(Outgoing { bytes: Rc::clone(bytes), writer: pipe.writable_side().get_writer()? }))
 }
 
 impl Outgoing {
@@ -134,72 +129,4 @@ impl Outgoing {
 async fn next(reader: &ReadableStreamDefaultReader) -> Result<Option<Vec<u8>>, JsValue> {
     let step = JsFuture::from(reader.read()).await?;
     Ok(chunk(step)?.map(|chunk| chunk.to_vec()))
-}
-
-/// The bytes of one step of a reader; `None` at the end.
-pub(super) fn chunk(step: JsValue) -> Result<Option<Uint8Array>, JsValue> {
-    let step: ReadableStreamReadResult = step.unchecked_into();
-    if step.get_done() == Some(true) {
-        return Ok(None);
-    }
-    step.get_value().dyn_into().map(Some)
-}
-
-/// A response as the runtime wants it. A header that cannot be sent is left out: the answer is there all the same.
-pub(super) fn response(
-    status: u16,
-    headers: &[(&'static str, String)],
-    body: Body<Edge>,
-    edge: &Edge,
-) -> Result<web_sys::Response, JsValue> {
-    let init = ResponseInit::new();
-    init.set_status(status);
-    for (name, _) in headers.iter().filter(|(_, value)| !fits_header(value)) {
-        log(&format!("{{\"level\":\"error\",\"event\":\"header_dropped\",\"header\":\"{name}\"}}"));
-    }
-    let sound = headers.iter().filter(|(_, value)| fits_header(value));
-    init.set_headers(&js::record(sound.map(|(name, value)| (*name, value.as_str()))));
-    match body {
-        Body::Empty | Body::Socket(..) => web_sys::Response::new_with_opt_str_and_init(None, &init),
-        Body::Bytes(bytes) => {
-            let bytes = Uint8Array::from(bytes.as_slice());
-            web_sys::Response::new_with_opt_buffer_source_and_init(Some(&bytes), &init)
-        }
-        Body::Buffer(buffer, _) => web_sys::Response::new_with_opt_buffer_source_and_init(Some(&buffer), &init),
-        // Nothing flows before the response is made: then there is somebody who takes it.
-        Body::Overheard(incoming, held, relay) => match events(&init) {
-            Ok((response, writable)) => stream::overhear(incoming, held, relay, writable, edge).map(|()| response),
-            Err(fault) => {
-                stream::abandon(relay, Some(incoming), edge);
-                Err(fault)
-            }
-        },
-        Body::Told(story, relay) => match events(&init) {
-            Ok((response, writable)) => echo_stream::tell(story, relay, &writable, edge).map(|()| response),
-            Err(fault) => {
-                stream::abandon(relay, None, edge);
-                Err(fault)
-            }
-        },
-        Body::Carried(incoming, head, transit) => match bytes(&init, incoming.length()) {
-            Ok((response, writable)) => long_body::carry(incoming, head, transit, &writable, edge).map(|()| response),
-            Err(fault) => {
-                long_body::abandon(&incoming, transit, edge);
-                Err(fault)
-            }
-        },
-    }
-}
-
-/// A response whose body is a stream of events, and where that is written.
-fn events(init: &ResponseInit) -> Result<(web_sys::Response, WritableStream), JsValue> {
-    let streamed = js::streamed_response(init, true, None)?;
-    Ok((streamed.response(), streamed.writable()))
-}
-
-/// A response whose body are the bytes of a whole answer, and where they are written. Where their number is known, the client is told.
-fn bytes(init: &ResponseInit, length: Option<usize>) -> Result<(web_sys::Response, WritableStream), JsValue> {
-    #[expect(clippy::cast_precision_loss, reason = "no answer has more bytes than a double tells apart")]
-    let streamed = js::streamed_response(init, false, length.map(|length| length as f64))?;
-    Ok((streamed.response(), streamed.writable()))
 }

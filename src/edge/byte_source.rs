@@ -3,9 +3,12 @@
 use js_sys::{ArrayBuffer, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{ReadableStream, ReadableStreamByobReader, ReadableStreamGetReaderOptions, ReadableStreamReaderMode};
+use web_sys::{
+    ReadableStream, ReadableStreamByobReader, ReadableStreamGetReaderOptions, ReadableStreamReadResult,
+    ReadableStreamReaderMode,
+};
 
-use super::{body, js};
+use super::js;
 
 /// Bytes that are read at once. Only plain reads: one that waits for a full view would starve whoever shares the stream.
 pub(super) const VIEW: u32 = 32 << 10;
@@ -43,7 +46,7 @@ impl Source {
         };
         let step = self.reading.get_or_insert_with(start).await;
         self.reading = None;
-        let view = body::chunk(step?)?;
+        let view = chunk(step?)?;
         self.buffer = view.as_ref().map(Uint8Array::buffer);
         Ok(view)
     }
@@ -60,4 +63,13 @@ impl Source {
     pub(super) async fn cancel(&self) {
         let _ = JsFuture::from(self.reader.cancel()).await;
     }
+}
+
+/// The bytes of one step of a reader; `None` at the end.
+pub(super) fn chunk(step: JsValue) -> Result<Option<Uint8Array>, JsValue> {
+    let step: ReadableStreamReadResult = step.unchecked_into();
+    if step.get_done() == Some(true) {
+        return Ok(None);
+    }
+    step.get_value().dyn_into().map(Some)
 }

@@ -1,4 +1,9 @@
-//! The clock of the runtime.
+//! The clock of the runtime, and timers.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use worker::Delay;
 
 use crate::config::Millis;
 
@@ -7,4 +12,12 @@ pub(super) fn now() -> Millis {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a date after 1970")]
     let now = js_sys::Date::now() as Millis;
     now
+}
+
+/// A timer that can be polled by reference; dropping it cancels it.
+pub(super) type Alarm = Pin<Box<Delay>>;
+
+/// A timer that fires after `wait`.
+pub(super) fn alarm(wait: Millis) -> Alarm {
+    Box::pin(Delay::from(Duration::from_millis(wait)))
 }

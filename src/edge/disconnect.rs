@@ -1,18 +1,15 @@
 //! When a request's client leaves: what waits in the request is woken. It does not know what is waited for.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::future::{Future, pending, poll_fn};
-use std::pin::pin;
+use std::future::{pending, poll_fn};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use futures::future::{Either, select};
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::AbortSignal;
 
-use super::platform::{Edge, now};
-use super::stream::alarm;
+use super::clock::{alarm, now};
 use crate::config::Millis;
 
 /// After its client has left, a request waits for so long at most: the platform ends all that it still does after 30 s, and by then its
@@ -69,13 +66,13 @@ impl Disconnect {
     }
 
     /// Waits until the client has left, and tells when that was.
-    async fn left(&self) -> Millis {
+    pub(super) async fn left(&self) -> Millis {
         self.watch();
         poll_fn(|context| self.event.poll(context)).await
     }
 
     /// Waits until the client has left and the time that is left to its request is over; for ever where nobody watches.
-    async fn over(&self) {
+    pub(super) async fn over(&self) {
         if self.listener.get().is_none() {
             return pending().await;
         }
@@ -108,27 +105,6 @@ impl Drop for Disconnect {
     fn drop(&mut self) {
         if let Some(listener) = self.listener.get() {
             let _ = self.client.unchecked_ref::<Signal>().unlisten("abort", listener.as_ref());
-        }
-    }
-}
-
-impl Edge {
-    /// Waits until the client has left.
-    pub(super) async fn left(&self) {
-        self.leaving.left().await;
-    }
-
-    /// Waits until no more time is left to a request whose client has left, for what outlives its client.
-    pub(super) async fn over(&self) {
-        self.leaving.over().await;
-    }
-
-    /// Waits for something that only the client can bring about. One that has left never will, and the runtime does not always say so: what
-    /// is written to an answer that it has not yet taken when the client leaves waits for ever.
-    pub(super) async fn while_there<T>(&self, wait: impl Future<Output = Result<T, JsValue>>) -> Result<T, JsValue> {
-        match select(pin!(wait), pin!(self.left())).await {
-            Either::Left((done, _)) => done,
-            Either::Right(_) => Err(JsValue::NULL),
         }
     }
 }

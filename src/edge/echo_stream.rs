@@ -4,7 +4,8 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{WritableStream, WritableStreamDefaultWriter};
 
-use super::platform::{Edge, now};
+use super::clock::now;
+use super::context::Edge;
 use super::stream::{abandon, pass, write};
 use crate::config::Millis;
 use crate::gateway::platform::CallError;
@@ -28,7 +29,7 @@ pub(super) fn tell(
         }
     };
     let host = edge.clone();
-    edge.keep_writing(writable, async move {
+    edge.wait_until_written(writable, async move {
         let end = tell_all(story, &mut relay, &writer, &host).await;
         let tail = relay.finish(end);
         // The books are closed before the last words: a client may take them late, or never.

@@ -5,7 +5,9 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{WritableStream, WritableStreamDefaultWriter};
 
 use super::byte_source::Source;
-use super::platform::{Edge, Incoming, now};
+use super::clock::now;
+use super::context::Edge;
+use super::platform::Incoming;
 use super::stream;
 use crate::gateway::platform::CallError;
 use crate::gateway::{LongBodyRelay, Platform as _, StreamEnd};
@@ -30,7 +32,7 @@ pub(super) fn carry(
     };
     let (source, cancel) = incoming.parts();
     let host = edge.clone();
-    edge.keep_writing(writable, async move {
+    edge.wait_until_written(writable, async move {
         let end = match source {
             Some(mut source) => pass(&host, &mut source, head, &mut transit, &writer).await,
             None => (StreamEnd::Broken, false),

@@ -1,23 +1,23 @@
-//! [`Platform`] on Workers: fetch, clock, dice, log.
+//! [`Platform`] on Workers: fetch, clock, random numbers, log.
 
 use std::cell::RefCell;
-use std::future::{Future, pending};
-use std::pin::{Pin, pin};
-use std::rc::Rc;
+use std::future::pending;
+use std::pin::pin;
 use std::time::Duration;
 
 use futures::future::{Either, select};
-use js_sys::{Array, ArrayBuffer, Function, Promise, Reflect};
-use wasm_bindgen::prelude::wasm_bindgen;
+use js_sys::{Array, ArrayBuffer};
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::{JsFuture, future_to_promise};
-use web_sys::{AbortController, AbortSignal, RequestInit, RequestRedirect, WritableStream};
-use worker::{Delay, Env};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{AbortController, AbortSignal, RequestInit, RequestRedirect};
+use worker::Delay;
 
 use super::byte_source::Source;
-pub(super) use super::clock::now;
-use super::disconnect::Disconnect;
-use super::{body, count, js, object, receipt_queue};
+use super::clock::now;
+use super::context::Edge;
+use super::log::log;
+use super::objects::call;
+use super::{body, count, js, receipt_queue};
 use crate::config::Millis;
 use crate::gateway::platform::{BodyError, CallError, GatheredBody, ObjectAddress, ProviderRequest, ProviderResponse};
 use crate::gateway::{FinalCharge, LeaseRenewal, MemoryReservation, Platform};
@@ -30,87 +30,6 @@ const HELD: usize = 4 << 20;
 /// An answer waits so long at most for room in memory, and looks again after so long.
 const ROOM: Millis = 10_000;
 const LOOK: Millis = 20;
-
-#[wasm_bindgen]
-extern "C" {
-    /// What keeps the runtime from going to sleep while something is still being done: the event of a request, or an object.
-    #[derive(Clone)]
-    pub(super) type Keeper;
-
-    #[wasm_bindgen(method, js_name = waitUntil, catch)]
-    fn wait_until(this: &Keeper, promise: &Promise) -> Result<(), JsValue>;
-}
-
-impl Keeper {
-    /// An event's context, or an object's state.
-    pub(super) fn of(raw: &JsValue) -> Self {
-        raw.clone().unchecked_into()
-    }
-
-    /// Does something to its end, whoever waits for it or not.
-    pub(super) fn keep(&self, task: Pin<Box<dyn Future<Output = ()>>>) {
-        let promise = future_to_promise(async {
-            task.await;
-            Ok(JsValue::UNDEFINED)
-        });
-        let _ = self.wait_until(&promise);
-    }
-
-    /// Ends everything that belongs to an event, its connections too, if the runtime can: in a moment, for nothing of ours may be running
-    /// when it happens.
-    pub(super) fn abort(&self, why: &str) {
-        let abort = Reflect::get(self, &JsValue::from_str("abort")).map(JsCast::dyn_into::<Function>);
-        if let Ok(Ok(abort)) = abort {
-            js::later(&abort.bind0(self), 0, why);
-        }
-    }
-}
-
-/// The world of one request.
-#[derive(Clone)]
-pub(super) struct Edge {
-    pub(super) leaving: Rc<Disconnect>,
-    env: Env,
-    keeper: Keeper,
-    /// Of a request with limits, until it is settled.
-    pub(super) lease: Rc<RefCell<Option<LeaseRenewal>>>,
-}
-
-impl Edge {
-    /// `client` fires when the client leaves.
-    pub(super) fn new(client: AbortSignal, env: Env, keeper: Keeper) -> Self {
-        Self { leaving: Rc::new(Disconnect::of(client)), env, keeper, lease: Rc::default() }
-    }
-
-    /// Does something that nobody waits for.
-    pub(super) fn keep(&self, task: impl Future<Output = ()> + 'static) {
-        self.keeper.keep(Box::pin(task));
-    }
-
-    /// Writes a response to its end, even if nobody waits for it. The entry module watches over the response until then.
-    pub(super) fn keep_writing(&self, writable: &WritableStream, task: impl Future<Output = ()> + 'static) {
-        let writable = writable.clone();
-        self.keep(async move {
-            task.await;
-            js::ended(&writable);
-        });
-    }
-
-    /// Ends everything that belongs to this request, its connections too, in a moment.
-    pub(super) fn abort(&self, why: &str) {
-        self.keeper.abort(why);
-    }
-
-    /// The bindings.
-    pub(super) fn env(&self) -> Env {
-        self.env.clone()
-    }
-}
-
-/// Writes a line to the console.
-pub(super) fn log(line: &str) {
-    web_sys::console::log_1(&JsValue::from_str(line));
-}
 
 impl Platform for Edge {
     type Body = web_sys::Request;
@@ -179,7 +98,7 @@ impl Platform for Edge {
     }
 
     async fn ask_object(&self, seat: ObjectAddress<'_>, order: String) -> Result<String, CallError> {
-        let asked = object::ask(&self.env, seat, order);
+        let asked = call::ask(&self.env, seat, order);
         if !matches!(seat, ObjectAddress::Vault(_) | ObjectAddress::Signing) {
             return asked.await;
         }
@@ -205,7 +124,7 @@ impl Platform for Edge {
         drop((call, init));
         if let Some(body) = body {
             let (sent, edge) = (room.take(), self.clone());
-            self.keep(async move {
+            self.wait_until(async move {
                 let _ = edge.within(limit, body.send()).await;
                 drop(sent);
             });
@@ -261,7 +180,7 @@ impl Platform for Edge {
         self.lease.replace(None);
         let Some((encoding, texts)) = closing.question() else { return self.close(&closing) };
         let edge = self.clone();
-        self.keep(async move {
+        self.wait_until(async move {
             if let Ok(counts) = count::count(encoding, texts).await {
                 closing.counted(&counts);
             }

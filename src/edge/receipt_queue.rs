@@ -8,8 +8,10 @@ use std::time::Duration;
 use futures::future::join_all;
 use worker::{Delay, Env};
 
-use super::object;
-use super::platform::{Edge, log, now};
+use super::clock::now;
+use super::context::Edge;
+use super::log::log;
+use super::objects::call;
 use crate::config::Millis;
 use crate::gateway::platform::ObjectAddress;
 use crate::gateway::{MemoryBudget, MemoryReservation};
@@ -74,7 +76,7 @@ fn lose(account: &str, order: &str, entries: usize) {
 pub(super) fn send(edge: &Edge, account: String, entry: Receipt) {
     let Some(letter) = letter(&account, entry) else { return };
     let env = edge.env();
-    edge.keep(async move { carry(&env, account, vec![letter]).await });
+    edge.wait_until(async move { carry(&env, account, vec![letter]).await });
 }
 
 /// Sends an entry together with those that come within a moment.
@@ -93,7 +95,7 @@ pub(super) fn enqueue(edge: &Edge, account: String, entry: Receipt) {
         return;
     }
     let env = edge.env();
-    edge.keep(async move {
+    edge.wait_until(async move {
         Delay::from(Duration::from_millis(GATHERING)).await;
         let outbox = OUTBOX.take();
         let letters = outbox.letters.into_iter().flat_map(|(account, mut entries)| {
@@ -112,7 +114,7 @@ pub(super) fn enqueue(edge: &Edge, account: String, entry: Receipt) {
 pub(super) fn renew(edge: &Edge, accounts: &[String], order: &AccountCommand) {
     let (env, accounts) = (edge.env(), accounts.to_vec());
     let Ok(order) = serde_json::to_string(order) else { return };
-    edge.keep(async move {
+    edge.wait_until(async move {
         join_all(accounts.iter().map(|account| deliver(&env, account, &order))).await;
     });
 }
@@ -129,7 +131,7 @@ async fn carry(env: &Env, account: String, letters: Vec<Letter>) {
 /// Sends an order, again if need be; whether it has arrived.
 async fn deliver(env: &Env, account: &str, order: &str) -> bool {
     for pause in PAUSES.into_iter().map(Some).chain([None]) {
-        let reply = object::ask(env, ObjectAddress::Account(account), order.to_owned()).await;
+        let reply = call::ask(env, ObjectAddress::Account(account), order.to_owned()).await;
         if reply
             .is_ok_and(|reply| serde_json::from_str(&reply).is_ok_and(|reply| matches!(reply, AccountResponse::Done)))
         {

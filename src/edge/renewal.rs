@@ -8,7 +8,8 @@ use futures::future::{Either, select};
 use wasm_bindgen::JsValue;
 use worker::Delay;
 
-use super::platform::{Edge, now};
+use super::clock::now;
+use super::context::Edge;
 use super::receipt_queue;
 use crate::config::Millis;
 use crate::gateway::platform::CallError;

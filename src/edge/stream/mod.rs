@@ -6,21 +6,22 @@ mod native;
 
 use std::cell::Cell;
 use std::future::pending;
-use std::pin::{Pin, pin};
-use std::time::Duration;
+use std::pin::pin;
 
 use futures::future::{Either, Fuse, select};
 use js_sys::Uint8Array;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, WritableStream, WritableStreamDefaultWriter};
-use worker::Delay;
 
 use native::PumpEnd;
 
 use super::body::PIECE;
 use super::byte_source::{Source, VIEW};
-use super::platform::{Edge, Incoming, log, now};
+use super::clock::{Alarm, alarm, now};
+use super::context::Edge;
+use super::log::log;
+use super::platform::Incoming;
 use crate::config::Millis;
 use crate::gateway::{KEEP_ALIVE, Platform as _, StreamEnd, StreamRelay, TimerEvent};
 
@@ -49,7 +50,7 @@ pub(super) fn overhear(
     let to = writable.clone();
     let flow =
         Flow { relay, source, alarm, fresh: false, left: false, ready, due, writable, pumping: None, cancel, host };
-    edge.keep_writing(&to, async move { flow.run(held).await });
+    edge.wait_until_written(&to, async move { flow.run(held).await });
     Ok(())
 }
 
@@ -76,12 +77,6 @@ async fn write_counted(writer: &WritableStreamDefaultWriter, bytes: &[u8], given
         JsFuture::from(writing).await?;
     }
     Ok(())
-}
-
-pub(super) type Alarm = Pin<Box<Delay>>;
-
-pub(super) fn alarm(wait: Millis) -> Alarm {
-    Box::pin(Delay::from(Duration::from_millis(wait)))
 }
 
 /// What comes next.

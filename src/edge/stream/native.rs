@@ -8,11 +8,12 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::AbortController;
 
-use super::{Flow, Next, alarm, pass};
+use super::{Flow, Next, pass};
 use crate::config::Millis;
 use crate::edge::byte_source::VIEW;
+use crate::edge::clock::{alarm, now};
 use crate::edge::js;
-use crate::edge::platform::now;
+
 use crate::gateway::{KEEP_ALIVE, StreamEnd, TimerEvent};
 
 /// The copy is read this often, or more often where a clock is short; in between, bytes pass without waking anybody.

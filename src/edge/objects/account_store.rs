@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use worker::{Error, Result, SqlStorage, SqlStorageValue};
 
+use super::sql::{Row, as_number, as_text, has_table, number, rows, run, text};
 use crate::config::Accounting;
 use crate::ledger::{AccountLedger, AccountSnapshot, AccountWrite, Receipt, ReceiptRow, UsageReport, day_of};
 
@@ -143,15 +144,14 @@ impl AccountStore {
     /// The tables of entries that are there, newest first.
     fn look(&self) -> Vec<u64> {
         let names = self.rows_of("SELECT name FROM sqlite_master WHERE type = 'table'", Vec::new());
-        let table = |row: Vec<SqlStorageValue>| as_text(row.first())?.strip_prefix("entries_")?.parse().ok();
+        let table = |row: Row| as_text(row.first())?.strip_prefix("entries_")?.parse().ok();
         let mut tables: Vec<u64> = names.into_iter().filter_map(table).collect();
         tables.sort_unstable_by(|a, b| b.cmp(a));
         tables
     }
 
     fn exists(&self) -> bool {
-        let query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'terms'";
-        !self.rows_of(query, Vec::new()).is_empty()
+        self.checked(has_table(&self.sql, "terms")).unwrap_or_default()
     }
 
     /// What stands beside the entries.
@@ -161,7 +161,7 @@ impl AccountStore {
         }
         let terms = self.rows_of("SELECT terms FROM terms", Vec::new());
         let promises = self.rows_of("SELECT id, promise FROM promises", Vec::new());
-        let pair = |row: Vec<SqlStorageValue>| Some((as_text(row.first())?, as_text(row.get(1))?));
+        let pair = |row: Row| Some((as_text(row.first())?, as_text(row.get(1))?));
         let (counting, promises): (Vec<_>, Vec<_>) =
             promises.into_iter().filter_map(pair).partition(|(id, _)| id == COUNTING);
         Ok(AccountSnapshot {
@@ -195,7 +195,7 @@ impl AccountStore {
         // The largest whole number that JavaScript has.
         let before = before.unwrap_or(1 << 53).min((1 << 53) - 1);
         let Ok(before) = number(before) else { return Vec::new() };
-        let row = |row: Vec<SqlStorageValue>| {
+        let row = |row: Row| {
             Some(ReceiptRow {
                 number: as_number(row.first())?,
                 at: as_number(row.get(1))?,
@@ -219,39 +219,16 @@ impl AccountStore {
             .collect()
     }
 
-    fn run(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<()> {
-        self.sql.exec(query, values).map(drop)
+    fn run(&self, statement: &str, values: Row) -> Result<()> {
+        run(&self.sql, statement, values)
     }
 
-    fn rows_of(&self, query: &str, values: Vec<SqlStorageValue>) -> Vec<Vec<SqlStorageValue>> {
-        let rows = self.sql.exec(query, values).and_then(|cursor| cursor.raw().collect::<Result<Vec<_>>>());
-        rows.unwrap_or_else(|fault| {
-            *self.fault.borrow_mut() = Some(fault);
-            Vec::new()
-        })
+    fn rows_of(&self, query: &str, values: Row) -> Vec<Row> {
+        self.checked(rows(&self.sql, query, values)).unwrap_or_default()
     }
-}
 
-pub(super) fn text(text: impl AsRef<str>) -> SqlStorageValue {
-    SqlStorageValue::from(text.as_ref())
-}
-
-pub(super) fn number(number: u64) -> Result<SqlStorageValue> {
-    SqlStorageValue::try_from_i64(i64::try_from(number).unwrap_or(i64::MAX))
-}
-
-pub(super) fn as_text(value: Option<&SqlStorageValue>) -> Option<String> {
-    match value {
-        Some(SqlStorageValue::String(text)) => Some(text.clone()),
-        _ => None,
-    }
-}
-
-pub(super) fn as_number(value: Option<&SqlStorageValue>) -> Option<u64> {
-    match value {
-        Some(SqlStorageValue::Integer(number)) => u64::try_from(*number).ok(),
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number that we wrote")]
-        Some(SqlStorageValue::Float(number)) => Some(*number as u64),
-        _ => None,
+    /// Notes a failed read, for [`AccountStore::check`].
+    fn checked<T>(&self, read: Result<T>) -> Option<T> {
+        read.map_err(|fault| *self.fault.borrow_mut() = Some(fault)).ok()
     }
 }

@@ -5,8 +5,9 @@ use std::cell::RefCell;
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use super::account_store::AccountStore;
-use super::platform::now;
-use super::receipt_queue::MOST_ENTRIES;
+use crate::edge::clock::now;
+use crate::edge::isolate::bridge;
+use crate::edge::receipt_queue::MOST_ENTRIES;
 use crate::ledger::{AccountCommand, AccountLedger, AccountResponse, AccountWrite, ReceiptRow, day_of};
 
 /// One account, named like its key.
@@ -19,7 +20,7 @@ pub struct Account {
 
 impl DurableObject for Account {
     fn new(state: State, env: Env) -> Self {
-        let accounting = super::bridge(&env).map(|bridge| bridge.accounting()).unwrap_or_default();
+        let accounting = bridge(&env).map(|bridge| bridge.accounting()).unwrap_or_default();
         Self { shelf: AccountStore::new(state.storage().sql(), accounting), book: RefCell::new(None) }
     }
 

@@ -7,15 +7,18 @@ use std::time::Duration;
 
 use futures::{channel::oneshot, future::select};
 use web_sys::{AbortController, AbortSignal};
-use worker::{
-    Delay, DurableObject, Env, Request, Response, State, WebSocket, WebSocketIncomingMessage, WebSocketPair,
-    durable_object,
-};
+use worker::{Delay, Env, Response, State, WebSocket, WebSocketPair};
 
-use super::platform::{Edge, Keeper, log, now};
-use super::session_request::Running;
-use super::{bridge, js, session_memory, session_request, session_store, socket, upgrade};
+use super::running::Running;
+use super::{socket, store};
 use crate::config::Millis;
+use crate::edge::clock::now;
+use crate::edge::context::Edge;
+use crate::edge::isolate::bridge;
+use crate::edge::js::{EventContext, set_alarm};
+use crate::edge::log::log;
+use crate::edge::url::{origin, split_url};
+use crate::edge::websocket::upgrade;
 use crate::gateway::{self, Caller, MemoryReservation};
 use crate::policy::auth;
 use crate::session::{
@@ -28,35 +31,28 @@ const LOOK: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(64)
 /// After so long a rest, what has not been acknowledged is written down: the object may go to sleep.
 const REST: Duration = Duration::from_secs(2);
 
-/// One session, named by its id.
-#[durable_object]
-pub struct Session {
-    room: Rc<SessionState>,
-}
-
 /// What an object has in memory; all of it is lost when it sleeps.
 pub(super) struct SessionState {
-    state: State,
+    pub(super) state: State,
     pub(super) env: Env,
     pub(super) machine: RefCell<Option<Machine>>,
-    socket: RefCell<Option<WebSocket>>,
+    pub(super) socket: RefCell<Option<WebSocket>>,
     calls: RefCell<Vec<Running>>,
     /// Those who wait for the client to take more.
     waiting: RefCell<Vec<oneshot::Sender<()>>>,
     /// The number of the newest frame that is written down.
     written: Cell<Option<u64>>,
     /// The connection was closed because nothing happened on it: nothing is under way here, not even a receipt.
-    idled: Cell<bool>,
+    pub(super) idled: Cell<bool>,
     /// What messages and requests that wait take in memory.
     pub(super) held: RefCell<Option<MemoryReservation>>,
     /// What is on its way to a client, if its frames pass through another isolate.
-    flow: RefCell<Option<FlowControl>>,
+    pub(super) flow: RefCell<Option<FlowControl>>,
 }
 
-impl DurableObject for Session {
-    fn new(state: State, env: Env) -> Self {
-        socket::answer_pings(&state);
-        let room = SessionState {
+impl SessionState {
+    pub(super) fn new(state: State, env: Env) -> Self {
+        Self {
             state,
             env,
             machine: RefCell::default(),
@@ -67,60 +63,13 @@ impl DurableObject for Session {
             idled: Cell::default(),
             flow: RefCell::default(),
             held: RefCell::default(),
-        };
-        Self { room: Rc::new(room) }
-    }
-
-    async fn fetch(&self, request: Request) -> worker::Result<Response> {
-        self.room.enter(request.inner()).await
-    }
-
-    async fn websocket_message(&self, socket: WebSocket, message: WebSocketIncomingMessage) -> worker::Result<()> {
-        self.room.load();
-        let flow = &self.room.flow;
-        if self.room.is_current(&socket) {
-            self.room.apply(|machine| match message {
-                WebSocketIncomingMessage::String(text) => machine.receive(text, now()),
-                WebSocketIncomingMessage::Binary(report) if !report.is_empty() && flow.borrow().is_some() => {
-                    flow.borrow_mut().iter_mut().for_each(|flow| flow.taken(&report));
-                    Vec::new()
-                }
-                WebSocketIncomingMessage::Binary(_) => machine.receive_bytes(now()),
-            });
         }
-        Ok(())
     }
 
-    async fn websocket_close(&self, socket: WebSocket, code: usize, _: String, _: bool) -> worker::Result<()> {
-        self.room.leave(&socket, socket::is_orderly(code));
-        // The runtime does not answer by itself, and most codes may not be sent.
-        let _ = socket.close(Some(1000), None::<&str>);
-        if self.room.idled.get() {
-            socket::end(&self.room.state);
-        }
-        Ok(())
-    }
-
-    async fn websocket_error(&self, socket: WebSocket, _: worker::Error) -> worker::Result<()> {
-        self.room.leave(&socket, false);
-        Ok(())
-    }
-
-    async fn alarm(&self) -> worker::Result<Response> {
-        let room = &self.room;
-        room.load();
-        let pinged = room.socket.borrow().as_ref().map_or(0, |socket| socket::pinged(&room.state, socket));
-        room.apply(|machine| machine.tick(now(), pinged));
-        room.set_alarm();
-        Response::empty()
-    }
-}
-
-impl SessionState {
     /// A request for a connection.
-    async fn enter(self: &Rc<Self>, request: &web_sys::Request) -> worker::Result<Response> {
+    pub(super) async fn enter(self: &Rc<Self>, request: &web_sys::Request) -> worker::Result<Response> {
         let (url, headers) = (request.url(), request.headers());
-        let (host_name, ..) = js::split_url(&url);
+        let (host_name, ..) = split_url(&url);
         let header = |name: &str| headers.get(name).ok().flatten();
         let entry = upgrade::read(request)?;
         let shown = |name: &str| entry.header(name).or_else(|| header(name));
@@ -130,7 +79,7 @@ impl SessionState {
         let owner = self.identify(host_name, &shown).await;
         let entered = match owner {
             Err(error) if auth::presented(shown).is_some() => Err(ConnectionRefusal::of_key(error)),
-            owner => self.admit(&entry, owner.ok(), ClientOrigin { origin: upgrade::origin(&url), ip }),
+            owner => self.admit(&entry, owner.ok(), ClientOrigin { origin: origin(&url), ip }),
         };
         match entered {
             Ok(actions) => self.take(pair.server, is_handed_over, actions),
@@ -187,7 +136,7 @@ impl SessionState {
     }
 
     /// A connection has ended.
-    fn leave(self: &Rc<Self>, socket: &WebSocket, orderly: bool) {
+    pub(super) fn leave(self: &Rc<Self>, socket: &WebSocket, orderly: bool) {
         self.load();
         if let Some(kept) = socket::tied(socket).filter(|_| self.is_current(socket)) {
             socket::untie(socket);
@@ -196,13 +145,13 @@ impl SessionState {
         }
     }
 
-    fn is_current(&self, socket: &WebSocket) -> bool {
+    pub(super) fn is_current(&self, socket: &WebSocket) -> bool {
         let linked = self.machine.borrow().as_ref().and_then(Machine::linked);
         linked.is_some() && socket::tied(socket).map(|kept| kept.link()) == linked
     }
 
     /// Puts the session up again after a sleep: as it is tied to its connection, or as it was written down.
-    fn load(self: &Rc<Self>) {
+    pub(super) fn load(self: &Rc<Self>) {
         let Ok(opened) = bridge(&self.env) else { return };
         if self.machine.borrow().is_some() {
             return;
@@ -210,7 +159,7 @@ impl SessionState {
         let sockets = self.state.get_websockets().into_iter();
         let newest = sockets.filter_map(|socket| Some((socket::tied(&socket)?, socket)));
         let newest = newest.max_by_key(|(kept, _)| kept.link());
-        let stored = session_store::read(&self.state.storage().sql());
+        let stored = store::read(&self.state.storage().sql());
         self.written.set(stored.as_ref().map(|(kept, _)| kept.last()));
         let (machine, actions) = match (newest, stored) {
             (Some((kept, socket)), stored) => {
@@ -231,7 +180,7 @@ impl SessionState {
     /// Tells the session what has happened, and does what it says.
     pub(super) fn apply(self: &Rc<Self>, event: impl FnOnce(&mut Machine) -> Vec<SessionAction>) {
         self.apply_unmeasured(event);
-        session_memory::hold(self);
+        self.hold_memory();
         self.tie();
         for waiting in self.waiting.take() {
             let _ = waiting.send(());
@@ -279,7 +228,7 @@ impl SessionState {
         let room = Rc::clone(self);
         self.keep(async move {
             let number = start.number;
-            session_request::run(&room, start, signal, gone).await;
+            room.run_chat(start, signal, gone).await;
             drop(room.running(number));
             room.apply(|machine| machine.over(number));
             Delay::from(REST).await;
@@ -306,7 +255,7 @@ impl SessionState {
                 "cf-connecting-ip" => place.ip.clone(),
                 _ => None,
             };
-            let (host_name, ..) = js::split_url(&place.origin);
+            let (host_name, ..) = split_url(&place.origin);
             let owner = room.identify(host_name, &header).await;
             room.apply(|machine| machine.authenticated(owner, now()));
         });
@@ -321,7 +270,7 @@ impl SessionState {
             return;
         }
         self.written.set(Some(machine.kept().last()));
-        if session_store::write(&self.state.storage().sql(), &machine.kept(), &machine.frames()).is_err() {
+        if store::write(&self.state.storage().sql(), &machine.kept(), &machine.frames()).is_err() {
             log("{\"level\":\"error\",\"event\":\"session_unwritten\"}");
         }
         drop(kept);
@@ -332,7 +281,7 @@ impl SessionState {
 
     /// Something happens that is not written down: should the object die without a word, an older state must not stand for it.
     fn unwrite(&self) {
-        if self.written.take().is_some() && session_store::clear(&self.state.storage().sql()).is_err() {
+        if self.written.take().is_some() && store::clear(&self.state.storage().sql()).is_err() {
             log("{\"level\":\"error\",\"event\":\"session_unwritten\"}");
         }
     }
@@ -346,9 +295,9 @@ impl SessionState {
         });
     }
 
-    fn set_alarm(&self) {
+    pub(super) fn set_alarm(&self) {
         let due: Option<Millis> = self.machine.borrow().as_ref().map(Machine::due);
-        due.into_iter().for_each(|due| socket::wake_at(&self.state, due));
+        due.into_iter().for_each(|due| set_alarm(&self.state, due));
     }
 
     /// What has to outlive a sleep is tied to the connection.
@@ -383,12 +332,12 @@ impl SessionState {
 
     /// Does something that nobody waits for; the object does not sleep meanwhile.
     fn keep(&self, task: impl Future<Output = ()> + 'static) {
-        Keeper::of(self.state.as_raw()).keep(Box::pin(task));
+        EventContext::of(self.state.as_raw()).run(Box::pin(task));
     }
 
     /// The world of a request of this session.
     pub(super) fn edge(&self, client: AbortSignal) -> Edge {
-        Edge::new(client, self.env.clone(), Keeper::of(self.state.as_raw()))
+        Edge::new(client, self.env.clone(), EventContext::of(self.state.as_raw()))
     }
 
     /// Where the client is, and who it is, if that is known.

@@ -14,9 +14,12 @@ use js_sys::JsString;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::{Delay, WebSocketPair};
 
-use super::accepted_socket::{AcceptedSocket, Closed};
-use super::platform::{Edge, now};
-use super::{bridge, js, upgrade};
+use super::upgrade;
+use crate::edge::clock::now;
+use crate::edge::context::Edge;
+use crate::edge::isolate::bridge;
+use crate::edge::js::{AcceptedSocket, Closed};
+use crate::edge::url::split_url;
 use crate::error::Error;
 use crate::gateway::{self, MemoryReservation};
 use crate::session::{
@@ -77,7 +80,7 @@ pub(super) enum PendingStage {
 }
 
 /// Accepts a connection without a key, or one that is refused.
-pub(super) fn accept(
+pub(in crate::edge) fn accept(
     request: &web_sys::Request,
     edge: &Edge,
     slot: ConnectionSlot,
@@ -205,7 +208,7 @@ impl PendingConnection {
         }
         self.stage.set(PendingStage::Checking);
         let connection = Rc::clone(self);
-        self.edge.keep(async move {
+        self.edge.wait_until(async move {
             let judged = connection.identify(&key).await;
             if connection.stage.get() != PendingStage::Checking {
                 return;
@@ -238,7 +241,7 @@ impl PendingConnection {
             "cf-connecting-ip" => self.ip.clone(),
             _ => None,
         };
-        let (host_name, ..) = js::split_url(&self.url);
+        let (host_name, ..) = split_url(&self.url);
         gateway::identify(&bridge(&self.edge.env()), &self.edge, host_name, &header).await.map(drop)
     }
 
@@ -269,7 +272,7 @@ impl PendingConnection {
     /// Closes the connection when no good key has come in its time.
     fn time(self: &Rc<Self>, mut over: oneshot::Receiver<()>) {
         let connection = Rc::clone(self);
-        self.edge.keep(async move {
+        self.edge.wait_until(async move {
             let mut wait = Duration::from_millis(connection.limits.time);
             while let Either::Right(_) = select(&mut over, pin!(Delay::from(wait))).await {
                 if connection.stage.get() == PendingStage::Waiting {
@@ -292,7 +295,7 @@ impl PendingConnection {
         self.forget();
         self.client.borrow().iter().for_each(|client| close(client));
         let connection = Rc::clone(self);
-        self.edge.keep(async move {
+        self.edge.wait_until(async move {
             Delay::from(PATIENCE).await;
             if connection.client.take().is_some() {
                 connection.release();

@@ -8,13 +8,16 @@ use futures::channel::oneshot;
 use futures::future::{Either, select};
 use js_sys::Uint8Array;
 use wasm_bindgen::JsValue;
-use web_sys::{AbortController, AbortSignal, RequestInit};
+use web_sys::{AbortSignal, RequestInit};
 use worker::Delay;
 
-use super::byte_source::Source;
-use super::platform::{Edge, now};
-use super::session::SessionState;
-use super::{bridge, handle, js};
+use super::state::SessionState;
+use crate::edge::byte_source::Source;
+use crate::edge::clock::now;
+use crate::edge::context::Edge;
+use crate::edge::fetch::handle;
+use crate::edge::isolate::bridge;
+use crate::edge::js;
 use crate::error::Error;
 use crate::gateway::platform::CallError;
 use crate::gateway::{self, MemoryReservation};
@@ -26,38 +29,25 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// What is said of an answer that could not be had at all.
 const NOTHING: &str = r#"{"error":{"message":"The gateway could not make this request. Ask again.","type":"configuration_error","param":null,"code":"internal_error"}}"#;
 
-/// A request under way, and the ways to end it: its client leaves, and nobody waits any more for its answer to be read.
-pub(super) struct Running {
-    pub(super) number: u64,
-    pub(super) client: AbortController,
-    pub(super) reader: oneshot::Sender<()>,
-}
-
-impl Running {
-    /// The client leaves first: what breaks then is no fault of the provider's.
-    pub(super) fn end(self) {
-        self.client.abort();
-        let _ = self.reader.send(());
+impl SessionState {
+    /// Makes a request and hands on its answer. `client` fires when nobody wants it any more, and then `gone` comes.
+    pub(super) async fn run_chat(self: &Rc<Self>, start: ChatStart, client: AbortSignal, gone: oneshot::Receiver<()>) {
+        let number = start.number;
+        let (place, owner) = self.client();
+        let edge = self.edge(client);
+        let caller = owner.filter(|_| start.key.is_none());
+        let answer = match request(&place, start) {
+            // Even if nobody wants it any more, it goes to its end: it has a receipt.
+            Ok(request) => handle(request, &edge, caller).await,
+            Err(fault) => Err(fault),
+        };
+        if let Ok(response) = answer
+            && pass(self, &edge, number, &response, gone).await.is_ok()
+        {
+            return;
+        }
+        self.apply(|machine| machine.failed(number, 500, NOTHING, None, now()));
     }
-}
-
-/// Makes a request and hands on its answer. `client` fires when nobody wants it any more, and then `gone` comes.
-pub(super) async fn run(room: &Rc<SessionState>, start: ChatStart, client: AbortSignal, gone: oneshot::Receiver<()>) {
-    let number = start.number;
-    let (place, owner) = room.client();
-    let edge = room.edge(client);
-    let caller = owner.filter(|_| start.key.is_none());
-    let answer = match request(&place, start) {
-        // Even if nobody wants it any more, it goes to its end: it has a receipt.
-        Ok(request) => handle(request, &edge, caller).await,
-        Err(fault) => Err(fault),
-    };
-    if let Ok(response) = answer
-        && pass(room, &edge, number, &response, gone).await.is_ok()
-    {
-        return;
-    }
-    room.apply(|machine| machine.failed(number, 500, NOTHING, None, now()));
 }
 
 /// The request as it would come over HTTP.

@@ -9,9 +9,12 @@ use wasm_bindgen::JsValue;
 use web_sys::RequestInit;
 use worker::Delay;
 
-use super::accepted_socket::{AcceptedSocket, Closed};
 use super::pending::{PendingConnection, PendingStage, length};
-use super::{bridge, js, object, upgrade};
+use super::upgrade;
+use crate::edge::isolate::bridge;
+use crate::edge::js::{self, AcceptedSocket, Closed};
+use crate::edge::objects::call;
+use crate::edge::url::{origin, split_url};
 use crate::session::{ConnectionRefusal, PONG};
 
 /// It is looked again after so long whether the client has taken what was sent to it; then after twice as long, and so on to the second.
@@ -32,8 +35,8 @@ pub(super) struct FrameFlow {
 impl PendingConnection {
     /// Opens a session: a request of our own, to a path at which no client can ask.
     pub async fn open_session(&self) -> Result<JsValue, JsValue> {
-        let (_, _, query) = js::split_url(&self.url);
-        let url = [&upgrade::origin(&self.url), upgrade::HANDED_OVER, "?", query].concat();
+        let (_, _, query) = split_url(&self.url);
+        let url = [&origin(&self.url), upgrade::HANDED_OVER, "?", query].concat();
         let headers = [
             ("upgrade", Some("websocket")),
             ("sec-websocket-protocol", self.entry.protocol),
@@ -42,8 +45,8 @@ impl PendingConnection {
         let init = RequestInit::new();
         init.set_headers(&js::record(headers.into_iter().filter_map(|(name, value)| Some((name, value?)))));
         let request = web_sys::Request::new_with_str_and_init(&url, &init)?;
-        let session = object::session(&self.edge.env(), None)?.ok_or(JsValue::NULL)?;
-        let response = object::pass(&session, &request).await?;
+        let session = call::session(&self.edge.env(), None)?.ok_or(JsValue::NULL)?;
+        let response = call::forward(&session, &request).await?;
         let socket = Reflect::get(&response, &JsValue::from_str("webSocket"))?;
         if socket.is_object() { Ok(socket) } else { Err(JsValue::from_str("the session gave no connection")) }
     }
@@ -93,7 +96,7 @@ impl PendingConnection {
     /// Reports what has been passed on as soon as the client has taken most of it.
     fn watch(self: &Rc<Self>) {
         let connection = Rc::clone(self);
-        self.edge.keep(async move {
+        self.edge.wait_until(async move {
             let [mut wait, longest] = LOOK;
             while connection.stage.get() == PendingStage::Passing {
                 Delay::from(wait).await;

@@ -2,35 +2,35 @@
 
 use worker::{Response, WebSocket, WebSocketPair};
 
-use super::{js, socket};
+use crate::edge::url::split_url;
 use crate::session::{ConnectionRefusal, UpgradeParams};
 
 /// The path of our own requests to sessions, for connections that began in another isolate. The gateway's door lets no client ask at it.
-pub(super) const HANDED_OVER: &str = "/handed-over";
+pub(in crate::edge) const HANDED_OVER: &str = "/handed-over";
 /// The header of such a request that tells where the client is.
-pub(super) const CLIENT_IP: &str = "x-client-ip";
+pub(in crate::edge) const CLIENT_IP: &str = "x-client-ip";
 
 /// Whether a request is one of our own.
-pub(super) fn is_handed_over(url: &str) -> bool {
-    js::split_url(url).1 == HANDED_OVER
+pub(in crate::edge) fn is_handed_over(url: &str) -> bool {
+    split_url(url).1 == HANDED_OVER
 }
 
 /// The answer where there is no such session: no object is asked.
-pub(super) fn unknown(request: &web_sys::Request) -> worker::Result<web_sys::Response> {
+pub(in crate::edge) fn unknown_session(request: &web_sys::Request) -> worker::Result<web_sys::Response> {
     let (entry, pair) = (read(request)?, WebSocketPair::new()?);
     refuse(&pair.server, &entry, &ConnectionRefusal::unknown())?;
     switch(pair.client, &entry).map(Into::into)
 }
 
 /// What is asked for; the gateway has found no fault with it.
-pub(super) fn read(request: &web_sys::Request) -> worker::Result<UpgradeParams> {
+pub(in crate::edge) fn read(request: &web_sys::Request) -> worker::Result<UpgradeParams> {
     let protocols = request.headers().get("sec-websocket-protocol").ok().flatten();
-    let entry = UpgradeParams::read(js::split_url(&request.url()).2, &protocols.unwrap_or_default());
+    let entry = UpgradeParams::read(split_url(&request.url()).2, &protocols.unwrap_or_default());
     entry.map_err(|error| worker::Error::RustError(error.to_string()))
 }
 
 /// The response that makes a connection of a request.
-pub(super) fn switch(client: WebSocket, entry: &UpgradeParams) -> worker::Result<Response> {
+pub(in crate::edge) fn switch(client: WebSocket, entry: &UpgradeParams) -> worker::Result<Response> {
     let mut response = Response::from_websocket(client)?;
     if let Some(protocol) = entry.protocol {
         response.headers_mut().set("sec-websocket-protocol", protocol)?;
@@ -39,15 +39,14 @@ pub(super) fn switch(client: WebSocket, entry: &UpgradeParams) -> worker::Result
 }
 
 /// Says why there is no session, and closes.
-pub(super) fn refuse(socket: &WebSocket, entry: &UpgradeParams, refusal: &ConnectionRefusal) -> worker::Result<()> {
+pub(in crate::edge) fn refuse(
+    socket: &WebSocket,
+    entry: &UpgradeParams,
+    refusal: &ConnectionRefusal,
+) -> worker::Result<()> {
     socket.accept()?;
     socket.send_with_str(refusal.frame(entry))?;
-    socket::close(socket, refusal.code);
+    let (code, reason) = refusal.code.parts();
+    let _ = socket.close(Some(code), Some(reason));
     Ok(())
-}
-
-/// Scheme and authority of an absolute URL.
-pub(super) fn origin(url: &str) -> String {
-    let end = url.match_indices('/').nth(2).map_or(url.len(), |(at, _)| at);
-    url.get(..end).unwrap_or_default().to_owned()
 }

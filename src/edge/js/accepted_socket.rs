@@ -7,7 +7,7 @@ use wasm_bindgen::{JsCast, JsValue};
 #[wasm_bindgen]
 extern "C" {
     /// <https://developers.cloudflare.com/workers/runtime-apis/websockets/>
-    pub(super) type Socket;
+    pub(in crate::edge) type Socket;
 
     #[wasm_bindgen(method, catch, js_name = accept)]
     fn take(this: &Socket, options: &Object) -> Result<(), JsValue>;
@@ -43,14 +43,14 @@ extern "C" {
 const NO_CODE: u16 = 1005;
 
 /// A connection, listened to until this is dropped.
-pub(super) struct AcceptedSocket {
+pub(in crate::edge) struct AcceptedSocket {
     socket: Socket,
     heard: Closure<dyn Fn(Event)>,
     ended: Closure<dyn Fn(Event)>,
 }
 
 /// How the other side closed a connection.
-pub(super) struct Closed {
+pub(in crate::edge) struct Closed {
     code: u16,
     reason: String,
 }

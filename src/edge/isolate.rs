@@ -1,0 +1,34 @@
+//! The opened gateway, which an isolate keeps for its whole life.
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+use wasm_bindgen::JsValue;
+use worker::Env;
+
+use super::clock::now;
+use super::log::log;
+use super::{count, js};
+use crate::gateway::{self, Bridge, Opened};
+
+thread_local! {
+    /// Opened by the first request. Holds values only, never anything that belongs to a request.
+    static BRIDGE: OnceCell<Opened> = const { OnceCell::new() };
+}
+
+/// The gateway of this isolate, opened on the first call.
+pub(super) fn bridge(env: &Env) -> Opened {
+    BRIDGE.with(|cell| cell.get_or_init(|| open(env)).clone())
+}
+
+fn open(env: &Env) -> Opened {
+    count::prepare(env);
+    let secret = |name: &str| js_sys::Reflect::get(env, &JsValue::from_str(name)).ok()?.as_string();
+    let opened = Bridge::open(&js::configuration(), secret, now()).map(Rc::new);
+    let lines = match &opened {
+        Ok(bridge) => bridge.notes(now()),
+        Err(problems) => gateway::faults(problems, now()),
+    };
+    lines.iter().for_each(|line| log(line));
+    opened
+}

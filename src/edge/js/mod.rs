@@ -1,0 +1,15 @@
+//! Bindings to the JavaScript of the Workers runtime and of the entry module, as far as no crate has them.
+
+mod accepted_socket;
+mod entry_module;
+mod event_context;
+mod globals;
+mod hibernation;
+mod objects;
+
+pub(super) use accepted_socket::{AcceptedSocket, Closed};
+pub(super) use entry_module::{configuration, ended, pipe, streamed_response};
+pub(super) use event_context::EventContext;
+pub(super) use globals::{Assets, FixedLengthStream, fetch, random, record, tee};
+pub(super) use hibernation::{attach, attachment, last_ping};
+pub(super) use objects::{Namespace, Stub, namespace, set_alarm};

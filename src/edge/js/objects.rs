@@ -1,0 +1,58 @@
+//! Durable Objects, as their callers see them, and their alarms.
+
+use js_sys::{Promise, Reflect};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::RequestInit;
+use worker::{Env, State};
+
+use crate::config::Millis;
+
+#[wasm_bindgen]
+extern "C" {
+    /// <https://developers.cloudflare.com/durable-objects/api/namespace/>
+    pub(in crate::edge) type Namespace;
+
+    #[wasm_bindgen(method, js_name = getByName, catch)]
+    pub(in crate::edge) fn get_by_name(this: &Namespace, name: &str) -> Result<Stub, JsValue>;
+
+    #[wasm_bindgen(method, js_name = newUniqueId, catch)]
+    pub(in crate::edge) fn new_unique_id(this: &Namespace) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, js_name = idFromString, catch)]
+    pub(in crate::edge) fn id_from_string(this: &Namespace, text: &str) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    pub(in crate::edge) fn get(this: &Namespace, id: &JsValue) -> Result<Stub, JsValue>;
+
+    /// <https://developers.cloudflare.com/durable-objects/api/stub/>
+    pub(in crate::edge) type Stub;
+
+    #[wasm_bindgen(method, catch)]
+    pub(in crate::edge) fn fetch(this: &Stub, url: &str, init: &RequestInit) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(method, js_name = fetch, catch)]
+    pub(in crate::edge) fn forward(this: &Stub, request: &web_sys::Request) -> Result<Promise, JsValue>;
+
+    /// <https://developers.cloudflare.com/durable-objects/api/alarms/>
+    type Storage;
+
+    #[wasm_bindgen(method, js_name = setAlarm, catch)]
+    fn set_alarm(this: &Storage, at: f64) -> Result<Promise, JsValue>;
+}
+
+/// The objects of a binding.
+///
+/// # Errors
+/// There is no such binding.
+pub(in crate::edge) fn namespace(env: &Env, binding: &str) -> Result<Namespace, JsValue> {
+    let namespace = Reflect::get(env, &JsValue::from_str(binding))?;
+    if namespace.is_undefined() { Err(JsValue::from_str(binding)) } else { Ok(namespace.unchecked_into()) }
+}
+
+/// Sets the alarm of an object. It has one; an earlier setting is replaced.
+pub(in crate::edge) fn set_alarm(state: &State, at: Millis) {
+    let storage = Reflect::get(state.as_raw(), &JsValue::from_str("storage")).unwrap_or_default();
+    #[expect(clippy::cast_precision_loss, reason = "a date")]
+    let _ = storage.unchecked_ref::<Storage>().set_alarm(at as f64);
+}

@@ -1,0 +1,60 @@
+//! Commands to Durable Objects.
+
+use js_sys::JsString;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::RequestInit;
+use worker::Env;
+
+use crate::edge::js::{Namespace, Stub, namespace};
+use crate::edge::log::log;
+use crate::gateway::platform::{CallError, ObjectAddress};
+use crate::wire::json::quote;
+
+/// The name of an object that is the only one of its class.
+const ONLY: &str = "only";
+/// A stub has to be called with a URL. Objects ignore it, and read the body.
+const URL: &str = "https://object/";
+
+/// Sends a command to an object, and waits for its response.
+pub(in crate::edge) async fn ask(env: &Env, address: ObjectAddress<'_>, command: String) -> Result<String, CallError> {
+    let (binding, name) = match address {
+        ObjectAddress::Account(name) => ("ACCOUNTS", name),
+        ObjectAddress::Directory | ObjectAddress::Signing => ("DIRECTORY", ONLY),
+        ObjectAddress::Vault(name) => ("VAULTS", name),
+    };
+    let Ok(namespace) = namespace(env, binding) else {
+        log(&format!("{{\"level\":\"error\",\"event\":\"object_missing\",\"binding\":\"{binding}\"}}"));
+        return Err(CallError::Unbound);
+    };
+    send(&namespace, name, &command).await.map_err(|error| {
+        let reason = quote(&format!("{error:?}"));
+        log(&format!("{{\"level\":\"error\",\"event\":\"object_failed\",\"error\":{reason}}}"));
+        CallError::Broken
+    })
+}
+
+/// The session with this id, or a new one; `None` if the id is not one that the platform made. A guessed id therefore reaches no object.
+pub(in crate::edge) fn session(env: &Env, id: Option<&str>) -> Result<Option<Stub>, JsValue> {
+    let sessions = namespace(env, "SESSIONS")?;
+    let id = match id {
+        Some(text) => sessions.id_from_string(text).ok(),
+        None => Some(sessions.new_unique_id()?),
+    };
+    id.map(|id| sessions.get(&id)).transpose()
+}
+
+/// Forwards a request to a session.
+pub(in crate::edge) async fn forward(session: &Stub, request: &web_sys::Request) -> Result<web_sys::Response, JsValue> {
+    JsFuture::from(session.forward(request)?).await?.dyn_into()
+}
+
+async fn send(namespace: &Namespace, name: &str, command: &str) -> Result<String, JsValue> {
+    let init = RequestInit::new();
+    init.set_method("POST");
+    init.set_body(&JsValue::from_str(command));
+    let stub = namespace.get_by_name(name)?;
+    let response: web_sys::Response = JsFuture::from(stub.fetch(URL, &init)?).await?.dyn_into()?;
+    let text = JsFuture::from(response.text()?).await?;
+    if response.ok() { Ok(text.dyn_into::<JsString>()?.into()) } else { Err(text) }
+}

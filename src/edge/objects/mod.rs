@@ -1,0 +1,9 @@
+//! The Durable Objects, and commands to them.
+
+mod account;
+mod account_store;
+pub(super) mod call;
+mod reasoning_store;
+mod registry;
+mod session;
+mod sql;

@@ -1,0 +1,16 @@
+//! Parts of absolute URLs, without a copy.
+
+/// Host name, path and query; the fragment is not sent.
+pub(super) fn split_url(url: &str) -> (&str, &str, &str) {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let port = authority.rfind(':').filter(|at| !authority.get(*at..).unwrap_or_default().contains(']'));
+    (port.and_then(|at| authority.get(..at)).unwrap_or(authority), path, query)
+}
+
+/// Scheme and authority of an absolute URL.
+pub(super) fn origin(url: &str) -> String {
+    let end = url.match_indices('/').nth(2).map_or(url.len(), |(at, _)| at);
+    url.get(..end).unwrap_or_default().to_owned()
+}
