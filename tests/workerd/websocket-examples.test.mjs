@@ -1,4 +1,4 @@
-// The examples of docs/websocket.md, word for word: in Node, and in a browser.
+// The examples of docs/websocket.md, verbatim: in Node, and in a browser.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";

@@ -1,4 +1,4 @@
-//! The tables of the manual, made of the claims.
+//! Generates the tables of the documentation from the claims.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -59,7 +59,7 @@ fn mark(cell: &Cell, notes: &mut Vec<String>) -> String {
     format!("{sign} <sup>{}</sup>", number + 1)
 }
 
-/// What each provider cannot be told, for the front page.
+/// The features that are dropped, by provider, for the pages on formats.
 fn short(rows: &[Row], chinese: bool) -> String {
     let mut text = String::new();
     for (upstream, shown) in [("anthropic", "Anthropic"), ("gemini", "Gemini"), ("openai", "OpenAI")] {
@@ -67,7 +67,7 @@ fn short(rows: &[Row], chinese: bool) -> String {
         let lost = rows.iter().filter(|row| dropped(row.openai.get(upstream)) || dropped(row.anthropic.get(upstream)));
         let names: Vec<String> = lost.map(|row| if chinese { row.zh.clone() } else { lower(&row.feature) }).collect();
         let (colon, comma, end) = if chinese { ("：", "、", "。") } else { (": ", ", ", ".") };
-        writeln!(text, "  - {shown}{colon}{}{end}", names.join(comma)).unwrap();
+        writeln!(text, "- {shown}{colon}{}{end}", names.join(comma)).unwrap();
     }
     text
 }
@@ -89,8 +89,8 @@ fn the_manual_shows_what_is_claimed() {
     let pages = [
         ("docs/translation.md", "asked", full("asked", &table.asked)),
         ("docs/translation.md", "answered", full("answered", &table.answered)),
-        ("README.md", "dropped", short(&table.asked, false)),
-        ("docs/README-zh-CN.md", "dropped", short(&table.asked, true)),
+        ("docs/formats.md", "dropped", short(&table.asked, false)),
+        ("docs/configuration-zh-CN.md", "dropped", short(&table.asked, true)),
     ];
     for (file, name, made) in pages {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
