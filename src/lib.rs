@@ -1,10 +1,15 @@
 //! LLM Bridge: one endpoint and one key in front of every large-language-model provider.
 //!
 //! The modules stand in the order in which a request meets them, from the outside in; arrows go one way:
-//! `edge → gateway → {session, policy, ledger, reasoning_store, formats, provider} → {canonical, wire, config, tokens} → error`.
+//! `edge → server → admin → gateway → {session, policy, ledger, reasoning_store, formats, provider} → {canonical, wire, config, tokens} → error`.
 
 #[cfg(feature = "edge")]
 pub mod edge;
+
+pub mod server;
+
+pub mod admin;
+
 pub mod gateway;
 
 pub mod formats;

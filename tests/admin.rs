@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 
 use futures::executor::block_on;
 use futures::future::join_all;
-use llm_bridge::gateway::{Opened, admin};
+use llm_bridge::admin;
+use llm_bridge::gateway::Opened;
 use llm_bridge::ledger::secret::PresentedKey;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -113,7 +114,7 @@ fn the_description_has_every_route_and_no_other() {
             methods.as_object().unwrap().keys().map(|method| (method.to_uppercase(), path.clone()))
         })
         .collect();
-    let routes = admin::routes().map(|(method, path)| (method.to_owned(), path)).collect();
+    let routes = admin::ROUTES.iter().map(|row| (row.method.to_owned(), [admin::ROOT, row.path].concat())).collect();
     assert_eq!(described, routes);
 }
 

@@ -11,7 +11,8 @@ use super::objects::call;
 use super::response;
 use super::url::split_url;
 use super::websocket::{pending, upgrade};
-use crate::gateway::{self, Body, Caller, Request, Response, UpgradeDecision};
+use crate::gateway::{Body, Caller, Request, Response, UpgradeDecision};
+use crate::server;
 use crate::wire::json::quote;
 
 #[event(start)]
@@ -36,14 +37,14 @@ pub(super) async fn handle(
     let (host_name, path, query) = split_url(&url);
     let header = |name: &str| headers.get(name).ok().flatten();
     let request = Request { method: &method, path, query, hostname: host_name, header: &header, body: request, caller };
-    let Response { status, headers, body } = gateway::serve(&opened, edge, request).await;
+    let Response { status, headers, body } = server::serve(&opened, edge, request).await;
     let made = match body {
         Body::Socket(request, decision) => connect(&request, decision, edge).await,
         body => response::make(status, &headers, body, edge),
     };
     made.or_else(|fault| {
         log(&format!("{{\"level\":\"error\",\"event\":\"answer_failed\",\"error\":{}}}", quote(&format!("{fault:?}"))));
-        let Response { status, headers, body } = gateway::unmade(path, &header, &headers);
+        let Response { status, headers, body } = server::internal_error(path, &header, &headers);
         response::make(status, &headers, body, edge)
     })
 }

@@ -127,7 +127,7 @@ pub async fn check<H: Platform>(bridge: &Bridge, host: &H, caller: &Caller) -> R
     recall(bridge, host, caller)?;
     let terms = match bridge.known.terms(hash, host.now()) {
         Some(terms) => terms,
-        None => match order(host, &caller.key_id, &AccountCommand::Look(hash.clone())).await? {
+        None => match ask_account(host, &caller.key_id, &AccountCommand::Look(hash.clone())).await? {
             AccountResponse::Granted { terms, .. } => {
                 bridge.known.learn(hash, Ok(terms.clone()), host.now());
                 terms
@@ -137,7 +137,7 @@ pub async fn check<H: Platform>(bridge: &Bridge, host: &H, caller: &Caller) -> R
     };
     // A parent that is no good has effect on its members at once, as it has on their chats.
     let Some(parent) = terms.parent else { return Ok(()) };
-    match order(host, &parent, &AccountCommand::Parent).await? {
+    match ask_account(host, &parent, &AccountCommand::Parent).await? {
         AccountResponse::Granted { .. } => Ok(()),
         reply => Err(refused(bridge, host, hash, reply, None)),
     }
@@ -166,7 +166,7 @@ pub async fn admit<H: Platform>(
     let guess = need.guess();
     let mut ask = need.ask(&permit.id, hash, &guess);
     let tier = guess.tier.as_deref();
-    let reply = order(host, &caller.key_id, &AccountCommand::Admit(ask.clone())).await;
+    let reply = ask_account(host, &caller.key_id, &AccountCommand::Admit(ask.clone())).await;
     if reply.is_err() {
         release(host, &[&caller.key_id], &permit.id).await;
     }
@@ -186,7 +186,7 @@ pub async fn admit<H: Platform>(
     if let Some(parent) = terms.parent {
         (ask.hash, ask.fit) = (None, terms.budget.is_some_and(|budget| budget.fit));
         ask.draft.iter_mut().for_each(|draft| draft.member = true);
-        let reply = order(host, &parent, &AccountCommand::Admit(ask.clone())).await;
+        let reply = ask_account(host, &parent, &AccountCommand::Admit(ask.clone())).await;
         let Ok(AccountResponse::Granted { limit, terms, .. }) = reply else {
             let granted = [caller.key_id.as_str(), &parent];
             release(host, granted.get(..if reply.is_ok() { 1 } else { 2 }).unwrap_or_default(), &permit.id).await;
@@ -207,7 +207,7 @@ pub async fn admit<H: Platform>(
 async fn release<H: Platform>(host: &H, accounts: &[&str], id: &str) {
     let release = AccountCommand::Release(id.to_owned());
     for account in accounts {
-        let _ = order(host, account, &release).await;
+        let _ = ask_account(host, account, &release).await;
     }
 }
 
@@ -233,7 +233,7 @@ fn allowed(terms: &KeyLimits, need: &CostEstimate, now: Millis) -> std::result::
 ///
 /// # Errors
 /// 503 if it cannot be reached, or does not understand.
-pub async fn order<H: Platform>(host: &H, account: &str, order: &AccountCommand) -> Result<AccountResponse> {
+pub async fn ask_account<H: Platform>(host: &H, account: &str, order: &AccountCommand) -> Result<AccountResponse> {
     let unreachable = || {
         Error::gateway(503, "accounts_unavailable", "The books of this key cannot be reached now. Try again shortly.")
             .with_header("retry-after", "1")

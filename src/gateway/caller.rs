@@ -1,9 +1,9 @@
 //! Who calls: by a key in the headers, by having been admitted before, or without a key where none is asked for.
 
 use super::admission::{self, Caller};
+use super::bridge::{Bridge, Opened, misconfigured};
 use super::platform::Platform;
 use super::refusal;
-use super::{Bridge, Opened, misconfigured};
 use crate::config::Auth;
 use crate::error::{Error, Result};
 use crate::ledger::secret::{PresentedKey, version_of};
@@ -11,8 +11,8 @@ use crate::ledger::signing::SignatureCheck;
 use crate::ledger::{KeySecret, id_of};
 use crate::policy::auth;
 
-/// Whoever needs no key.
-const ANONYMOUS: &str = "anonymous";
+/// The account of callers without a key.
+pub(super) const ANONYMOUS: &str = "anonymous";
 
 impl Bridge {
     /// Admits a caller, as far as it can be said without a call to any account: a fixed key is one of those that are set, a key that was
@@ -21,7 +21,7 @@ impl Bridge {
     ///
     /// # Errors
     /// 401 if the key is not good; 503 if the secrets that sign keys are not known here and the directory does not tell them.
-    pub(super) async fn admit<H: Platform>(
+    pub async fn admit<H: Platform>(
         &self,
         host: &H,
         host_name: &str,

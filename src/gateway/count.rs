@@ -3,13 +3,11 @@
 use super::dispatch::send;
 use super::dropped_fields::DroppedFields;
 use super::gather::gather;
+use super::inference::aimed;
 use super::pair::{DROPPED, ESTIMATED, Manner, posted, sparse, tells_all};
 use super::platform::{Platform, ProviderRequest};
 use super::target::names;
-use super::{
-    Body, Bridge, Caller, MemoryReservation, Request, RequestRecord, Response, aimed, count_admission, read_body,
-    router,
-};
+use super::{AdmittedRequest, Body, Bridge, MemoryReservation, RequestRecord, Response, count_admission, read_body};
 use crate::error::{Error, Result};
 use crate::formats::openai::inbound::RequestEnvelope;
 use crate::formats::openai::tally::TokenTally;
@@ -23,20 +21,20 @@ use crate::wire::json::{Document, quote};
 ///
 /// # Errors
 /// As for a chat; 503 if the vocabulary cannot be loaded.
-pub(super) async fn answer<H: Platform>(
+pub async fn answer<H: Platform>(
     bridge: &Bridge,
     host: &H,
-    request: Request<'_, H>,
-    caller: &Caller,
+    admitted: AdmittedRequest<'_, H>,
     receipt: &mut RequestRecord,
 ) -> Result<Response<H>> {
-    let manner = Manner::new(router::client(request.path, request.header), request.header);
+    let AdmittedRequest { request, client, caller } = admitted;
+    let manner = Manner::new(client, request.header);
     let question = manner.client.count.as_ref().ok_or_else(|| unsupported("Clients of this format do not count."))?;
     let body = read_body(bridge, host, request).await?;
-    let (ask, target) = aimed(bridge, host, &body, &task::CHAT, caller, receipt).await?;
+    let (ask, target) = aimed(bridge, host, &body, &task::CHAT, &caller, receipt).await?;
     let models = names(&ask, &target);
     let subject = count_admission::CountSubject { models, body: body.len() as u64 };
-    let leave = count_admission::admit(bridge, host, caller, subject).await?;
+    let leave = count_admission::admit(bridge, host, &caller, subject).await?;
     let upstream = formats::provider_format(target.provider.adapter);
     let theirs = upstream.and_then(|upstream| Some((upstream, upstream.count.as_ref()?)));
     // While somebody is waited for, nothing is held of the client's body.

@@ -1,6 +1,6 @@
 //! Counts of tokens inside a key's limits: admitted like requests, in a window of their own, and counted only as far as one isolate should.
 
-use super::admission::{order, refused};
+use super::admission::{ask_account, refused};
 use super::platform::Platform;
 use super::refusal::refusal_error;
 use super::{Bridge, Caller, admission, tokenize};
@@ -51,7 +51,7 @@ pub(super) async fn admit<H: Platform>(
     // It has no lease to renew: should its end not be told, its place is free when a lease would be over.
     let mut asked = Asked { id: id.clone(), hash: Some(hash.clone()), models, body, life: LEASE };
     let mut leave = CountAdmission { id, accounts: Vec::new() };
-    let terms = match order(host, &caller.key_id, &AccountCommand::Count(asked.clone())).await? {
+    let terms = match ask_account(host, &caller.key_id, &AccountCommand::Count(asked.clone())).await? {
         AccountResponse::Granted { terms, .. } => terms,
         reply => return Err(refused(bridge, host, hash, reply, None)),
     };
@@ -59,7 +59,7 @@ pub(super) async fn admit<H: Platform>(
     leave.holds(&caller.key_id, &terms);
     let Some(parent) = terms.parent else { return Ok(leave) };
     asked.hash = None;
-    match order(host, &parent, &AccountCommand::Count(asked)).await {
+    match ask_account(host, &parent, &AccountCommand::Count(asked)).await {
         Ok(AccountResponse::Granted { terms, .. }) => leave.holds(&parent, &terms),
         reply => {
             release(host, leave).await;
@@ -72,7 +72,7 @@ pub(super) async fn admit<H: Platform>(
 /// The question has been answered. If that cannot be told, its places are free when a lease would be over.
 pub(super) async fn release<H: Platform>(host: &H, leave: CountAdmission) {
     for account in &leave.accounts {
-        let _ = order(host, account, &AccountCommand::Counted(leave.id.clone())).await;
+        let _ = ask_account(host, account, &AccountCommand::Counted(leave.id.clone())).await;
     }
 }
 

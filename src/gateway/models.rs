@@ -1,14 +1,41 @@
 //! The list of models: what can be called now, or all that is configured.
 
-use super::Bridge;
+use super::{AdmittedRequest, Body, Bridge, Platform, Response, admission};
 use crate::config::{Model, Provider};
 use crate::error::Result;
 use crate::formats::{ClientFormat, ModelEntry};
 use crate::policy::routing;
 use crate::provider::ProviderAccount;
 
+/// Lists the models for a caller whose account is good.
+///
+/// # Errors
+/// 401, 403 or 503 from the caller's account.
+pub async fn list_models<H: Platform>(
+    bridge: &Bridge,
+    host: &H,
+    admitted: &AdmittedRequest<'_, H>,
+) -> Result<Response<H>> {
+    admission::check(bridge, host, &admitted.caller).await?;
+    Ok(Response::json(200, Body::Bytes(list(bridge, admitted.client, admitted.request.query))))
+}
+
+/// Describes one model to a caller whose account is good.
+///
+/// # Errors
+/// 401, 403 or 503 from the caller's account; 404 if no row serves this name.
+pub async fn read_model<H: Platform>(
+    bridge: &Bridge,
+    host: &H,
+    admitted: &AdmittedRequest<'_, H>,
+    name: &str,
+) -> Result<Response<H>> {
+    admission::check(bridge, host, &admitted.caller).await?;
+    Ok(Response::json(200, Body::Bytes(one(bridge, admitted.client, name)?)))
+}
+
 /// The list as a response's body: what can be called now, or, if the query says `all`, everything, each marked.
-pub fn list(bridge: &Bridge, client: &ClientFormat, query: &str) -> Vec<u8> {
+fn list(bridge: &Bridge, client: &ClientFormat, query: &str) -> Vec<u8> {
     let all = query.split('&').any(|pair| matches!(pair, "all" | "all=true" | "all=1"));
     let rows = bridge.config.providers.iter().zip(&bridge.accounts).flat_map(|(provider, account)| {
         let wildcard = provider.any_model.iter().filter(move |_| all);
@@ -24,7 +51,7 @@ pub fn list(bridge: &Bridge, client: &ClientFormat, query: &str) -> Vec<u8> {
 ///
 /// # Errors
 /// 404 if no row serves this name.
-pub fn one(bridge: &Bridge, client: &ClientFormat, name: &str) -> Result<Vec<u8>> {
+fn one(bridge: &Bridge, client: &ClientFormat, name: &str) -> Result<Vec<u8>> {
     let target = routing::resolve(&bridge.config, name)?;
     let account = bridge.account(target.index);
     let mut model =

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 const COMPRESSED: [&[u8]; 2] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd]];
 
 /// A body in memory, and the room that it takes there.
-pub(super) struct ReceivedBody {
+pub struct ReceivedBody {
     bytes: Vec<u8>,
     room: MemoryReservation,
 }
@@ -32,7 +32,7 @@ impl std::ops::Deref for ReceivedBody {
 ///
 /// # Errors
 /// 413 if it is too long; 503 if there is no room; 415 if it is compressed; 400 if it broke off.
-pub(super) async fn read_body<H: Platform>(bridge: &Bridge, host: &H, request: Request<'_, H>) -> Result<ReceivedBody> {
+pub async fn read_body<H: Platform>(bridge: &Bridge, host: &H, request: Request<'_, H>) -> Result<ReceivedBody> {
     let limit = bridge.config.max_body_bytes;
     let announced = (request.header)("content-length").and_then(|length| length.parse::<u64>().ok());
     let announced = announced.map(|length| usize::try_from(length).unwrap_or(usize::MAX));

@@ -1,6 +1,6 @@
 //! A response, as the gateway means it: the runtime's own is made of it elsewhere.
 
-use super::{EchoScript, LongBodyRelay, Platform, REQUEST_ID, StreamRelay, UpgradeDecision, router};
+use super::{EchoScript, LongBodyRelay, Platform, StreamRelay, UpgradeDecision};
 use crate::error::Error;
 use crate::formats::ClientFormat;
 
@@ -32,26 +32,9 @@ pub enum Body<H: Platform> {
     Socket(H::Body, UpgradeDecision),
 }
 
-/// The answer where the runtime could not make the one that was meant: an error in the client's format. `headers` are those of that answer;
-/// its id, and what browsers are told, stay.
-pub fn unmade<H: Platform>(
-    path: &str,
-    header: &dyn Fn(&str) -> Option<String>,
-    headers: &[(&'static str, String)],
-) -> Response<H> {
-    let message =
-        "The gateway could not make its answer. Ask again; by the request's id, its operator can find out why.";
-    let client = router::client(path, header);
-    let id = headers.iter().find(|(name, _)| *name == REQUEST_ID).map(|(_, id)| id.as_str()).unwrap_or_default();
-    let mut response = Response::error(&Error::gateway(500, "internal_error", message), (client, id));
-    let stays =
-        |name: &str| name == REQUEST_ID || name == client.id_header || name == "vary" || name.starts_with("access-");
-    response.headers.extend(headers.iter().filter(|(name, _)| stays(name)).cloned());
-    response
-}
-
 impl<H: Platform> Response<H> {
-    pub(super) fn json(status: u16, body: Body<H>) -> Self {
+    /// A response of JSON.
+    pub fn json(status: u16, body: Body<H>) -> Self {
         Self { status, headers: vec![("content-type", "application/json".to_owned())], body }
     }
 
@@ -64,7 +47,8 @@ impl<H: Platform> Response<H> {
         Self { status: 200, headers, body }
     }
 
-    pub(super) fn error(error: &Error, (client, id): (&ClientFormat, &str)) -> Self {
+    /// An error as a client's format writes it. `id`: the request's.
+    pub fn error(error: &Error, client: &ClientFormat, id: &str) -> Self {
         let mut response = Self::json(error.status(), Body::Bytes((client.error)(error, id)));
         response.headers.extend(error.headers().iter().cloned());
         response

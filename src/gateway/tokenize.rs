@@ -1,6 +1,6 @@
 //! Answers how many tokens a chat or a text has. It does not count itself, and calls no provider.
 
-use super::{Body, Bridge, Caller, Platform, Request, RequestRecord, Response, admission, count_admission, read_body};
+use super::{AdmittedRequest, Body, Bridge, Platform, RequestRecord, Response, admission, count_admission, read_body};
 use crate::error::{Error, Result};
 use crate::formats::openai::tally::{self, Subject, TallySource};
 use crate::policy::routing::Target;
@@ -10,13 +10,13 @@ use crate::policy::{routing, tokens};
 ///
 /// # Errors
 /// As for a chat: 400, 401, 403, 404, 413, 429; 503 if the vocabulary cannot be loaded.
-pub(super) async fn answer<H: Platform>(
+pub async fn answer<H: Platform>(
     bridge: &Bridge,
     host: &H,
-    request: Request<'_, H>,
-    caller: &Caller,
+    admitted: AdmittedRequest<'_, H>,
     receipt: &mut RequestRecord,
 ) -> Result<Response<H>> {
+    let AdmittedRequest { request, caller, .. } = admitted;
     let bytes = read_body(bridge, host, request).await?;
     let (length, read) = (bytes.len(), read(bridge, &bytes, receipt));
     // From here on, nothing is held of the body but its texts.
@@ -24,12 +24,12 @@ pub(super) async fn answer<H: Platform>(
     room.hold(length);
     // Nobody is told more than that the key is wrong, before it is known to be right.
     if read.is_err() {
-        admission::check(bridge, host, caller).await?;
+        admission::check(bridge, host, &caller).await?;
     }
     let (question, target) = read?;
     let models = vec![question.model.clone(), format!("{}/{}", target.provider.name, target.upstream)];
     let subject = count_admission::CountSubject { models, body: length as u64 };
-    let leave = count_admission::admit(bridge, host, caller, subject).await?;
+    let leave = count_admission::admit(bridge, host, &caller, subject).await?;
     let answer = count(host, question, &target).await;
     count_admission::release(host, leave).await;
     Ok(Response::json(200, Body::Bytes(answer?)))

@@ -24,7 +24,7 @@ pub enum UpgradeDecision {
 /// # Errors
 /// 404 if there are no sessions here, 426 if it is no upgrade, 403 for pages of other origins, 400 if its query is faulty; 503 if too many
 /// connections wait for a key, and 401 if this one brought a wrong one then.
-pub(super) async fn open<H: Platform>(bridge: &Bridge, host: &H, request: Request<'_, H>) -> Result<Response<H>> {
+pub async fn open<H: Platform>(bridge: &Bridge, host: &H, request: Request<'_, H>) -> Result<Response<H>> {
     let rules = &bridge.config.websocket;
     if !rules.enabled {
         return Err(Error::caller(404, "websocket_disabled", "This gateway takes no WebSockets."));

@@ -20,11 +20,12 @@ use llm_bridge::gateway::platform::{
 };
 use llm_bridge::gateway::{
     Body, Bridge, FinalCharge, LeaseRenewal, MemoryReservation, Opened, Platform, Request, RequestRecord, Response,
-    StreamEnd, serve,
+    StreamEnd,
 };
 use llm_bridge::ledger::registry::{self, KeyRegistry};
 use llm_bridge::ledger::{AccountCommand, AccountLedger, AccountResponse, AccountWrite, Receipt, ReceiptRow};
 use llm_bridge::reasoning_store;
+use llm_bridge::server::serve;
 use llm_bridge::tokens::{Encoding, Vocabulary};
 
 /// What the provider will say, piece by piece.

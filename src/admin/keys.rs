@@ -10,8 +10,8 @@ use super::query::Query;
 use crate::config::{Millis, Nanos, OnDisconnect};
 use crate::error::{Error, Result};
 use crate::formats::openai::inbound;
-use crate::gateway::platform::{CallError, ObjectAddress, Platform};
-use crate::gateway::{Bridge, Response, admission};
+use crate::gateway::platform::{CallError, ObjectAddress};
+use crate::gateway::{self, Bridge, Platform, Response};
 use crate::ledger::registry::{RegistryCommand, RegistryRefusal, RegistryResponse};
 use crate::ledger::secret::version_of;
 use crate::ledger::{ApiKey, KeySecret, id_of, key_schema, secret, signing};
@@ -242,7 +242,7 @@ async fn make_secret<H: Platform>(bridge: &Bridge, host: &H, id: &str) -> Result
         return Err(unreachable());
     };
     let secret = signing.current().map(|signer| KeySecret::make(id, [host.random_u128(), host.random_u128()], signer));
-    bridge.keyring.learn(signing, host.now());
+    bridge.learn_signing(signing, host.now());
     secret.ok_or_else(unreachable)
 }
 
@@ -265,9 +265,9 @@ async fn show_secret<H: Platform>(
 /// Tells a key's account what it may do, until it knows the newest.
 async fn post<H: Platform>(bridge: &Bridge, host: &H, mut record: ApiKey) -> Result<ApiKey> {
     for _ in 0..TRIES {
-        admission::order(host, &record.account(), &record.order()).await?;
+        gateway::ask_account(host, &record.account(), &record.order()).await?;
         // Elsewhere, what was heard of the key before holds for some seconds.
-        bridge.known.forget(&record.hash);
+        bridge.forget_key(&record.hash);
         let posted = RegistryCommand::Posted { id: record.id.clone(), version: record.updated_at };
         match send(host, &posted).await? {
             RegistryResponse::Record(newest) if newest.updated_at == record.updated_at => return Ok(*newest),
@@ -275,7 +275,7 @@ async fn post<H: Platform>(bridge: &Bridge, host: &H, mut record: ApiKey) -> Res
             RegistryResponse::Refused(RegistryRefusal::Unknown) => {
                 // It was removed meanwhile: what was just told must not outlive it.
                 record.leaving = true;
-                admission::order(host, &record.account(), &record.order()).await?;
+                gateway::ask_account(host, &record.account(), &record.order()).await?;
                 return Err(refuse(RegistryRefusal::Unknown, &record.id));
             }
             _ => return Err(unreachable()),

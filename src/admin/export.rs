@@ -3,8 +3,7 @@
 use super::query::{Query, invalid};
 use super::{receipts, table, usage};
 use crate::error::{Error, Result};
-use crate::gateway::platform::Platform;
-use crate::gateway::{Body, Bridge, Response};
+use crate::gateway::{Body, Bridge, Platform, Response};
 
 /// Parameters of the sums.
 pub const USAGE_PARAMETERS: &[&str] = &["from", "to", "key", "group_by", "limit", "after", "format"];

@@ -5,8 +5,7 @@ use serde::Serialize;
 use super::json;
 use super::keys::{ask, unreachable};
 use crate::error::{Error, Result};
-use crate::gateway::platform::Platform;
-use crate::gateway::{Bridge, Response};
+use crate::gateway::{Bridge, Platform, Response};
 use crate::ledger::registry::{RegistryCommand, RegistryResponse, SigningVersion};
 use crate::ledger::signing::bits;
 use crate::wire::date::write_time;
@@ -54,7 +53,7 @@ pub async fn list<H: Platform>(host: &H) -> Result<Response<H>> {
 /// 409 if two are valid.
 pub async fn renew<H: Platform>(bridge: &Bridge, host: &H) -> Result<Response<H>> {
     let made = versions(host, RegistryCommand::Renew(bits([host.random_u128(), host.random_u128()]))).await;
-    bridge.keyring.forget();
+    bridge.forget_signing();
     let newest = made?.0.pop().ok_or_else(unreachable)?;
     Ok(json(201, &newest))
 }
@@ -70,7 +69,7 @@ pub async fn end<H: Platform>(bridge: &Bridge, host: &H, id: &str) -> Result<Res
     };
     let version: u32 = id.parse().map_err(|_| unknown())?;
     let ended = versions(host, RegistryCommand::End(version)).await;
-    bridge.keyring.forget();
+    bridge.forget_signing();
     let (_, keys_to_rotate) =
         ended.map_err(|error| if error.code() == Some("key_not_found") { unknown() } else { error })?;
     Ok(json(200, &Ended { object: "signing_secret", version, deleted: true, keys_to_rotate }))

@@ -8,10 +8,9 @@ use serde::Serialize;
 use super::query::{Query, invalid};
 use super::receipts::{Tokens, account, must_exist};
 use super::{json, keys};
-use crate::config::{Auth, Nanos};
+use crate::config::Nanos;
 use crate::error::{Error, Result};
-use crate::gateway::platform::Platform;
-use crate::gateway::{Bridge, Response, admission};
+use crate::gateway::{self, Bridge, Platform, Response};
 use crate::ledger::{AccountCommand, AccountResponse, ApiKey, Totals, UsageReport, day_of};
 use crate::wire::date::write_day;
 
@@ -132,8 +131,7 @@ async fn accounts<H: Platform>(bridge: &Bridge, host: &H, query: &Query) -> Resu
     let after = query.text("after");
     let mut accounts = Vec::new();
     if after.is_none() {
-        accounts.extend(bridge.access.ids().map(str::to_owned));
-        accounts.extend((bridge.config.auth == Auth::NoneOnLoopback).then(|| "anonymous".to_owned()));
+        accounts.extend(bridge.fixed_accounts().map(str::to_owned));
     }
     let (records, more) = keys::page(host, after, limit, true).await?;
     let next = records.last().filter(|_| more).map(|record| record.id.clone());
@@ -183,7 +181,7 @@ impl Answer {
         let mut answer = Self { question, rows: BTreeMap::new(), totals: Totals::default(), next_after: None };
         let order = AccountCommand::Usage { from: question.from, to: question.to };
         for some in accounts.chunks(AT_ONCE) {
-            let replies = join_all(some.iter().map(|account| admission::order(host, account, &order))).await;
+            let replies = join_all(some.iter().map(|account| gateway::ask_account(host, account, &order))).await;
             for (account, reply) in some.iter().zip(replies) {
                 let AccountResponse::Usage(reports) = reply? else {
                     return Err(Error::gateway(503, "accounts_unavailable", "The books of a key gave no sums."));

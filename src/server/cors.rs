@@ -1,7 +1,7 @@
 //! What browsers are told about pages of other origins (<https://fetch.spec.whatwg.org/#http-cors-protocol>).
 
-use super::{Body, Platform, Response};
 use crate::config::Cors;
+use crate::gateway::{Body, Platform, Response};
 
 /// All headers may be read. No credentials of a browser's own are ever allowed, so that `*` stands for all.
 const EXPOSED: &str = "*";

@@ -1,0 +1,125 @@
+//! A call of a model, from its body to its response.
+
+use std::rc::Rc;
+
+use super::admission::{self, Caller};
+use super::bridge::Bridge;
+use super::dispatch::{self, Prepared};
+use super::pair::{self, Manner};
+use super::platform::Platform;
+use super::record::{Outcome, RequestRecord};
+use super::request::AdmittedRequest;
+use super::request_body::read_body;
+use super::response::Response;
+use super::settle::FinalCharge;
+use super::target::aim;
+use super::{embed, estimate, refusal};
+use crate::error::{Error, Result};
+use crate::formats::openai::inbound::RequestEnvelope;
+use crate::formats::openai::task::Operation;
+use crate::policy::routing::Target;
+
+/// A chat, or whatever else a model does.
+///
+/// # Errors
+/// 400, 401, 403, 404, 413, 429; 502, 503 or 504 if the provider gives no answer; or the provider's own refusal.
+pub async fn run_inference<H: Platform>(
+    bridge: &Rc<Bridge>,
+    host: &H,
+    admitted: AdmittedRequest<'_, H>,
+    task: &'static Operation,
+    receipt: &mut RequestRecord,
+) -> Result<Response<H>> {
+    let AdmittedRequest { request, client, caller } = admitted;
+    let manner = Manner::new(client, request.header);
+    let body = read_body(bridge, host, request).await?;
+    let (mut ask, target) = aimed(bridge, host, &body, task, &caller, receipt).await?;
+    let permit = estimate::admit((bridge, host), &caller, &mut ask, &target, &manner, receipt).await?;
+    let headers = permit.headers();
+    receipt.permit = Some(permit);
+    let logging = &bridge.config.logging;
+    if let Some(line) = receipt.start_line(logging, host.now(), ask.document.value(task.field)) {
+        host.log(&line);
+    }
+    let answer = match dispatch::begin(bridge, host, ask, &target, &manner, receipt).await {
+        // From here on, nothing is held of the client's body but what goes to the provider.
+        Ok(Prepared::Call(exchange)) => {
+            dispatch::answer(bridge, host, exchange, body.into_room(), &target, &manner, receipt).await
+        }
+        Ok(Prepared::Embedding(exchange)) => {
+            embed::answer(bridge, host, exchange, body.into_room(), &target, receipt).await
+        }
+        Ok(Prepared::Answered(response)) => Ok(response),
+        Err(error) => Err(error),
+    };
+    let mut response = answer.map_err(|error| with_headers(error, &headers))?;
+    let dropped = receipt.dropped.as_ref().map(|dropped| dropped.header.clone());
+    if !response.is_stream() {
+        receipt.status = response.status;
+        if host.client_left() {
+            receipt.outcome = Outcome::ClientClosed;
+        }
+        response.headers.extend(receipt.server_timing(host.now()).map(|timing| ("server-timing", timing)));
+        // An estimate may yet become a better one.
+        let cost = receipt.cost.filter(|_| !receipt.estimated);
+        response.headers.extend(cost.map(|cost| ("x-llm-bridge-cost", refusal::dollars(cost))));
+        settle(bridge, host, receipt, None, response.text());
+    }
+    response.headers.extend(headers);
+    // A receipt that has been settled has gone; what was dropped is told all the same.
+    response.headers.extend(dropped.map(|dropped| (pair::DROPPED, dropped)));
+    Ok(response)
+}
+
+/// What is asked, and where it goes. Nobody is told more than that the key is wrong, before it is known to be right.
+pub(super) async fn aimed<'b, 'a, H: Platform>(
+    bridge: &'b Bridge,
+    host: &H,
+    body: &'a [u8],
+    task: &'static Operation,
+    caller: &Caller,
+    receipt: &mut RequestRecord,
+) -> Result<(RequestEnvelope<'a>, Target<'b>)> {
+    let aimed = aim(bridge, body, task, receipt);
+    if aimed.is_err() {
+        admission::check(bridge, host, caller).await?;
+    }
+    aimed
+}
+
+fn with_headers(error: Error, headers: &[(&'static str, String)]) -> Error {
+    headers.iter().fold(error, |error, (name, value)| error.with_header(name, value.clone()))
+}
+
+/// Settles a request that failed before its response began. One that is refused costs nothing, unless its provider may bill for it.
+pub fn settle_failure<H: Platform>(bridge: &Rc<Bridge>, host: &H, receipt: &mut RequestRecord, error: &Error) {
+    receipt.status = error.status();
+    let left = host.client_left();
+    receipt.outcome = if left { Outcome::ClientClosed } else { Outcome::Refused };
+    // A provider that is still at work, or may be, is going to bill for it, as is one whose answer broke off; one that refused is not.
+    let broke_off = receipt.sent.is_some() && matches!(error.code(), Some("upstream_unreachable" | "stream_truncated"));
+    let goes_on = left || broke_off || error.code() == Some("upstream_timeout");
+    match receipt.usage {
+        None if goes_on => receipt.charge(None, None, &[], 0),
+        None => receipt.cost = Some(0),
+        Some(_) => {}
+    }
+    if goes_on {
+        receipt.charge_unheard(host.now());
+    }
+    settle(bridge, host, receipt, Some(error.clone()).filter(|_| !left), None);
+}
+
+fn settle<H: Platform>(
+    bridge: &Rc<Bridge>,
+    host: &H,
+    receipt: &mut RequestRecord,
+    error: Option<Error>,
+    answer: Option<&str>,
+) {
+    receipt.finished = host.now();
+    let text = answer.filter(|_| bridge.config.logging.fields.shows("response")).map(str::to_owned);
+    let closed = RequestRecord { request_id: receipt.request_id.clone(), ..std::mem::take(receipt) };
+    receipt.request_id.clone_from(&closed.request_id);
+    host.settle(FinalCharge::new(Rc::clone(bridge), closed, error, text));
+}

@@ -1,0 +1,33 @@
+//! A client's request, before and after its caller is known.
+
+use super::admission::Caller;
+use super::platform::Platform;
+use crate::formats::ClientFormat;
+
+/// A request, its body not read yet. Header names are in lower case.
+pub struct Request<'r, H: Platform> {
+    /// GET, POST …
+    pub method: &'r str,
+    /// The URL's path, still percent-encoded.
+    pub path: &'r str,
+    /// The URL's query, without `?`.
+    pub query: &'r str,
+    /// The host name that was called, without port.
+    pub hostname: &'r str,
+    /// Looks up a header.
+    pub header: &'r dyn Fn(&str) -> Option<String>,
+    /// The body.
+    pub body: H::Body,
+    /// Who calls, where that is known already; the key must still be good, but is not asked for again.
+    pub caller: Option<Caller>,
+}
+
+/// A request whose caller has shown a valid key, and the format in which it is answered.
+pub struct AdmittedRequest<'r, H: Platform> {
+    /// The request.
+    pub request: Request<'r, H>,
+    /// The format in which the client is answered.
+    pub client: &'static ClientFormat,
+    /// Who calls.
+    pub caller: Caller,
+}
