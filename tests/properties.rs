@@ -5,10 +5,10 @@ use llm_bridge::config::Params;
 use llm_bridge::error::Error;
 use llm_bridge::formats::PROVIDER_FORMATS;
 use llm_bridge::formats::StreamTap as _;
+use llm_bridge::formats::openai::outbound;
 use llm_bridge::formats::openai::overhear::{ChatTap, TapOptions};
-use llm_bridge::formats::openai::task::{CHAT, COMPLETION, EMBEDDING};
-use llm_bridge::formats::openai::{CLIENT, inbound, outbound, tally};
-use llm_bridge::formats::{EmbeddingContext, EmbeddingForm, MESSAGES};
+use llm_bridge::formats::tally;
+use llm_bridge::formats::{CLIENT_FORMATS, EmbeddingContext, EmbeddingForm};
 use llm_bridge::policy::auth::AccessKeys;
 use llm_bridge::provider::params;
 use llm_bridge::wire::json::Document;
@@ -149,7 +149,6 @@ proptest! {
 
     #[test]
     fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), status in 0u16..1000) {
-        let _ = inbound::read(&bytes, &CHAT).map(|ask| (CLIENT.read)(&ask.document).is_ok());
         let _ = outbound::reply(&bytes);
         let _ = outbound::refusal(status, &bytes);
         overheard(&[&bytes]);
@@ -159,7 +158,6 @@ proptest! {
 
     #[test]
     fn no_json_panics(text in json(), status in 0u16..1000) {
-        let _ = inbound::read(text.as_bytes(), &CHAT).map(|ask| (CLIENT.read)(&ask.document).is_ok());
         let _ = outbound::reply(text.as_bytes());
         let _ = outbound::refusal(status, text.as_bytes());
         endpoints(text.as_bytes());
@@ -169,11 +167,11 @@ proptest! {
     }
 }
 
-/// What reads requests and answers beside chats.
+/// All that reads requests and responses by the tables of operations and calls.
 fn endpoints(bytes: &[u8]) {
-    for task in [&COMPLETION, &EMBEDDING] {
-        let _ = inbound::read(bytes, task);
-        let _ = (task.reply)(bytes);
+    for operation in CLIENT_FORMATS.iter().flat_map(|client| client.operations) {
+        let _ = operation.read(bytes).map(|envelope| operation.read_conversation(&envelope.document).is_ok());
+        let _ = operation.read_response.map(|read| read(bytes).is_ok());
     }
     let told = EmbeddingContext { form: EmbeddingForm { base64: true, count: 1 }, model: "m", estimate: 0 };
     for upstream in PROVIDER_FORMATS {
@@ -182,7 +180,9 @@ fn endpoints(bytes: &[u8]) {
     }
     let Ok(document) = Document::read(bytes) else { return };
     let _ = tally::prompt(&document);
-    let _ = MESSAGES.count.as_ref().map(|question| (question.read)(&document).is_ok());
+    for operation in CLIENT_FORMATS.iter().flat_map(|client| client.operations) {
+        let _ = operation.read_conversation(&document).is_ok();
+    }
     for embed in PROVIDER_FORMATS.iter().filter_map(|upstream| upstream.embed.as_ref()) {
         let _ = (embed.write)(&document, "m");
     }

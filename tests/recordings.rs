@@ -6,9 +6,9 @@ mod recorded;
 
 use llm_bridge::canonical::Usage;
 use llm_bridge::error::Error;
+use llm_bridge::formats::openai::operations::EMBEDDING;
 use llm_bridge::formats::openai::outbound;
 use llm_bridge::formats::openai::overhear::{ChatTap, TapOptions};
-use llm_bridge::formats::openai::task::EMBEDDING;
 use llm_bridge::formats::{MESSAGES, PROVIDER_FORMATS, StreamTap as _};
 use recorded::{Recording, recordings};
 use serde_json::Value;
@@ -94,7 +94,7 @@ fn assert_usage(name: &str, ours: Option<Usage>, stated: Option<(u64, u64)>) {
 fn embeddings_are_billed_as_they_state() {
     for Recording { name, body, about } in recordings("openai-embeddings") {
         assert_eq!(about["status"], 200, "{name}");
-        let facts = (EMBEDDING.reply)(&body).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let facts = EMBEDDING.read_response.unwrap()(&body).unwrap_or_else(|error| panic!("{name}: {error}"));
         let told: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(facts.usage.map(|usage| usage.total()), told["usage"]["prompt_tokens"].as_u64(), "{name}");
         assert_eq!(facts.model.as_deref(), told["model"].as_str(), "{name}");
@@ -108,7 +108,7 @@ fn counts_are_read() {
             let told: Value = serde_json::from_slice(&body).unwrap();
             let stated = told["input_tokens"].as_u64().or(told["totalTokens"].as_u64()).unwrap();
             assert_eq!((upstream.count.as_ref().unwrap().read)(&body).unwrap(), stated, "{name}");
-            let written = (MESSAGES.count.as_ref().unwrap().answer)(stated);
+            let written = MESSAGES.write_count.unwrap()(stated);
             assert_eq!(String::from_utf8(written).unwrap(), format!("{{\"input_tokens\":{stated}}}"), "{name}");
         }
     }

@@ -9,7 +9,7 @@ use super::json;
 use super::query::Query;
 use crate::config::{Millis, Nanos, OnDisconnect};
 use crate::error::{Error, Result};
-use crate::formats::openai::inbound;
+use crate::formats::envelope::invalid_body;
 use crate::gateway::platform::{CallError, ObjectAddress};
 use crate::gateway::{self, Bridge, Platform, Response};
 use crate::ledger::registry::{RegistryCommand, RegistryRefusal, RegistryResponse};
@@ -356,7 +356,7 @@ fn refuse(refusal: RegistryRefusal, id: &str) -> Error {
 
 /// The body's object, each field once.
 fn wish(body: &[u8]) -> Result<Map<String, Value>> {
-    let document = Document::read(body).map_err(inbound::refuse)?;
+    let document = Document::read(body).map_err(invalid_body)?;
     let fields: Vec<&str> = key_schema::fields().collect();
     if let Some(name) = document.repeated(&fields) {
         let message = format!("`{name}` stands in the body more than once.");

@@ -2,14 +2,22 @@
 //! [`ProviderFormat`], as providers speak it, and [`ClientFormat`], as clients do. Between two formats stands `chat`.
 
 pub mod anthropic;
+pub mod bounds;
 pub mod echo;
+pub mod envelope;
 pub mod gemini;
 pub mod openai;
+pub mod operation;
+mod prompt_wire;
 mod refusals;
+pub mod tally;
 pub mod tier;
 mod unsupported;
 
 use std::borrow::Cow;
+
+use bounds::RequestRules;
+use operation::Operation;
 
 use crate::canonical::{ModelRequest, ResponseEvent, Usage};
 use crate::config::FormatKind;
@@ -174,11 +182,10 @@ pub trait StreamDecoder {
 pub struct ClientFormat {
     /// Its name: that of the [`FormatKind`] of providers who speak the same.
     pub name: &'static str,
-    /// Reads a request, whose top level has been read.
-    ///
-    /// # Errors
-    /// 400 naming the field that is not as the format wants it.
-    pub read: for<'d> fn(&'d Document<'d>) -> Result<ModelRequest<'d>>,
+    /// What such clients can ask for.
+    pub operations: &'static [&'static Operation],
+    /// How their requests are bounded and edited.
+    pub rules: RequestRules,
     /// Writes a whole answer.
     pub whole: fn(&ResponseHead, &[ResponseEvent<'_>]) -> Vec<u8>,
     /// Writes a streamed answer.
@@ -193,27 +200,26 @@ pub struct ClientFormat {
     pub mark: Option<&'static str>,
     /// The response header in which they look for the request's id.
     pub id_header: &'static str,
-    /// The path of the endpoint below the API's root, for providers who speak the same.
-    pub path: &'static str,
     /// Request headers that go on to such providers as they are, and what is sent where a client has none.
     pub carried: &'static [(&'static str, Option<&'static str>)],
     /// A word that stands in what the gateway made up for such a client, and that no such provider may see.
     pub own: Option<&'static str>,
-    /// How such a client asks for a count of a prompt's tokens, if the format has that.
-    pub count: Option<CountOperation>,
+    /// Writes the response to a count of a prompt's tokens, if the format has that operation.
+    pub write_count: Option<fn(u64) -> Vec<u8>>,
 }
 
-/// How a client asks for a count of a prompt's tokens.
-pub struct CountOperation {
-    /// The path below the API's root, for providers who speak the same.
-    pub path: &'static str,
-    /// Reads the prompt.
+impl ClientFormat {
+    /// Reads the conversation of a request that is to be answered with generated tokens.
     ///
     /// # Errors
     /// 400 naming the field that is not as the format wants it.
-    pub read: for<'d> fn(&'d Document<'d>) -> Result<ModelRequest<'d>>,
-    /// Writes the answer.
-    pub answer: fn(u64) -> Vec<u8>,
+    pub fn read<'d>(&self, document: &'d Document<'d>) -> Result<ModelRequest<'d>> {
+        let mut operations = self.operations.iter();
+        let operation = operations.find(|operation| operation.generates() && operation.conversation.is_some());
+        operation
+            .ok_or_else(|| Error::caller(400, "unsupported_endpoint", "This format has no conversations."))?
+            .read_conversation(document)
+    }
 }
 
 /// A model as clients are told of it.

@@ -9,10 +9,10 @@ use super::platform::{Platform, ProviderRequest};
 use super::target::names;
 use super::{AdmittedRequest, Body, Bridge, MemoryReservation, RequestRecord, Response, count_admission, read_body};
 use crate::error::{Error, Result};
-use crate::formats::openai::inbound::RequestEnvelope;
-use crate::formats::openai::tally::TokenTally;
-use crate::formats::openai::{tally, task};
-use crate::formats::{self, CHAT, CountCall, CountOperation, ProviderFormat, WriteTarget, WrittenRequest};
+use crate::formats::envelope::RequestEnvelope;
+use crate::formats::operation::Operation;
+use crate::formats::tally::{self, TokenTally};
+use crate::formats::{self, CHAT, CountCall, ProviderFormat, WriteTarget, WrittenRequest};
 use crate::policy::routing::Target;
 use crate::policy::tokens;
 use crate::wire::json::{Document, quote};
@@ -25,13 +25,14 @@ pub async fn answer<H: Platform>(
     bridge: &Bridge,
     host: &H,
     admitted: AdmittedRequest<'_, H>,
+    operation: &'static Operation,
     receipt: &mut RequestRecord,
 ) -> Result<Response<H>> {
     let AdmittedRequest { request, client, caller } = admitted;
     let manner = Manner::new(client, request.header);
-    let question = manner.client.count.as_ref().ok_or_else(|| unsupported("Clients of this format do not count."))?;
+    let question = manner.client.write_count.ok_or_else(|| unsupported("Clients of this format do not count."))?;
     let body = read_body(bridge, host, request).await?;
-    let (ask, target) = aimed(bridge, host, &body, &task::CHAT, &caller, receipt).await?;
+    let (ask, target) = aimed(bridge, host, &body, (client, operation), &caller, receipt).await?;
     let models = names(&ask, &target);
     let subject = count_admission::CountSubject { models, body: body.len() as u64 };
     let leave = count_admission::admit(bridge, host, &caller, subject).await?;
@@ -39,11 +40,11 @@ pub async fn answer<H: Platform>(
     let theirs = upstream.and_then(|upstream| Some((upstream, upstream.count.as_ref()?)));
     // While somebody is waited for, nothing is held of the client's body.
     let answer = match theirs {
-        Some(theirs) => match call(bridge, (ask, &target), (question, &manner), theirs, receipt) {
+        Some(theirs) => match call(bridge, (ask, &target), &manner, theirs, receipt) {
             Ok(call) => ask_provider(bridge, host, call, body.into_room(), (question, theirs), &target, receipt).await,
             Err(error) => Err(error),
         },
-        None => match texts(&ask, &target, question) {
+        None => match texts(&ask, &target) {
             Ok(tally) => estimate(host, tally, body.into_room(), &target, question).await,
             Err(error) => Err(error),
         },
@@ -56,7 +57,7 @@ pub async fn answer<H: Platform>(
 fn call(
     bridge: &Bridge,
     (mut ask, target): (RequestEnvelope<'_>, &Target<'_>),
-    (question, manner): (&CountOperation, &Manner<'_>),
+    manner: &Manner<'_>,
     (upstream, count): (&ProviderFormat, &CountCall),
     receipt: &mut RequestRecord,
 ) -> Result<(ProviderRequest, bool)> {
@@ -69,10 +70,11 @@ fn call(
             ask.document.set("model", name);
         }
         let body = ask.document.render().into_owned();
-        let written = WrittenRequest { path: question.path.to_owned(), headers: Vec::new(), body, dropped: Vec::new() };
+        let written =
+            WrittenRequest { path: ask.operation.path.to_owned(), headers: Vec::new(), body, dropped: Vec::new() };
         posted(written, target, key, upstream)
     } else {
-        let request = (question.read)(sparse(&ask.document)?)?;
+        let request = ask.operation.read_conversation(sparse(&ask.document)?)?;
         let written =
             (count.write)(&request, WriteTarget { model: &target.upstream, max_output: None, limit_field: None })?;
         tells_all(&written, target, manner)?;
@@ -91,7 +93,7 @@ async fn ask_provider<H: Platform>(
     host: &H,
     (call, native): (ProviderRequest, bool),
     room: MemoryReservation,
-    (question, (upstream, count)): (&CountOperation, (&ProviderFormat, &CountCall)),
+    (question, (upstream, count)): (fn(u64) -> Vec<u8>, (&ProviderFormat, &CountCall)),
     target: &Target<'_>,
     receipt: &mut RequestRecord,
 ) -> Result<Response<H>> {
@@ -99,16 +101,16 @@ async fn ask_provider<H: Platform>(
     let answer = send(bridge, host, (call, Some(room)), target, upstream.refusal, receipt).await?;
     let (bytes, buffer) = gather(bridge, host, answer, target, receipt).await?;
     let tokens = (count.read)(&bytes).map_err(|error| bridge.redact(target.index, error))?;
-    let body = if native { Body::gathered(bytes, buffer) } else { Body::Bytes((question.answer)(tokens)) };
+    let body = if native { Body::gathered(bytes, buffer) } else { Body::Bytes(question(tokens)) };
     let mut response = Response::json(200, body);
     response.headers.extend(receipt.dropped.take().map(|dropped| (DROPPED, dropped.header)));
     Ok(response)
 }
 
 /// The texts of the chat that it would be.
-fn texts(ask: &RequestEnvelope<'_>, target: &Target<'_>, question: &CountOperation) -> Result<TokenTally> {
+fn texts(ask: &RequestEnvelope<'_>, target: &Target<'_>) -> Result<TokenTally> {
     let chat = formats::provider_format(CHAT.name).ok_or_else(|| unsupported("Nothing is counted here."))?;
-    let request = (question.read)(sparse(&ask.document)?)?;
+    let request = ask.operation.read_conversation(sparse(&ask.document)?)?;
     let written = (chat.write)(&request, WriteTarget { model: &target.upstream, max_output: None, limit_field: None })?;
     let document = Document::read(&written.body).map_err(|_| unsupported("This prompt cannot be counted."))?;
     tally::chat(&document)
@@ -120,12 +122,12 @@ async fn estimate<H: Platform>(
     tally: TokenTally,
     room: MemoryReservation,
     target: &Target<'_>,
-    question: &CountOperation,
+    question: fn(u64) -> Vec<u8>,
 ) -> Result<Response<H>> {
     room.hold(tally.texts.iter().map(String::len).sum());
     let (counts, _) = count_admission::count(host, tokens::choose(&target.upstream).encoding, tally.texts).await?;
     let tokens = counts.iter().fold(tally.besides, |sum, count| sum.saturating_add(*count));
-    let mut response = Response::json(200, Body::Bytes((question.answer)(tokens)));
+    let mut response = Response::json(200, Body::Bytes(question(tokens)));
     response.headers.push((ESTIMATED, "true".to_owned()));
     Ok(response)
 }

@@ -15,10 +15,10 @@ use super::translate::ResponseSummary;
 use super::{Body, Bridge, MemoryReservation, Response, embed, memory};
 use crate::config::{Millis, StreamUsage};
 use crate::error::{Error, Result};
-use crate::formats::openai::inbound::{self, RequestEnvelope};
-use crate::formats::openai::limit::LimitNames;
-use crate::formats::openai::outbound;
-use crate::formats::openai::task::{self, Operation};
+use crate::formats::bounds::{Edit, LimitNames};
+use crate::formats::envelope::RequestEnvelope;
+use crate::formats::openai::{inbound, outbound};
+use crate::formats::operation::{Operation, OperationKind};
 use crate::formats::{self, CHAT, ResponseHead, echo};
 use crate::policy::pricing;
 use crate::policy::routing::Target;
@@ -66,7 +66,7 @@ pub(super) async fn begin<'m, H: Platform>(
     manner: &'m Manner<'m>,
     receipt: &mut RequestRecord,
 ) -> Result<Prepared<'m, H>> {
-    if *ask.operation == task::EMBEDDING && target.provider.adapter != CHAT.name {
+    if ask.operation.kind == OperationKind::Embed && target.provider.adapter != CHAT.name {
         return embed::begin(bridge, host, &ask, target, manner, receipt).map(Prepared::Embedding);
     }
     if target.provider.adapter == echo::KIND.name {
@@ -74,8 +74,12 @@ pub(super) async fn begin<'m, H: Platform>(
         return super::echo::respond(bridge, host, (&ask, head), target, manner, receipt).map(Prepared::Answered);
     }
     let key = bridge.account(target.index).key(&target.provider.name)?;
-    let wanted = StreamOptions { usage: ask.include_usage, cost: ask.include_cost, choices: ask.choices };
-    let (task, stream) = (ask.operation, ask.stream);
+    let wanted = StreamOptions {
+        usage: ask.options.include_usage,
+        cost: ask.options.include_cost,
+        choices: ask.options.choices,
+    };
+    let (task, stream) = (ask.operation, ask.delivery.is_stream());
     let safe = || {
         let account = receipt.key_id.as_deref().unwrap_or_default();
         ReasoningCache::of(bridge.config.vault, account, target, key, host.random_u128())
@@ -83,7 +87,7 @@ pub(super) async fn begin<'m, H: Platform>(
     let pair = Pair::of(manner, target, ask.document.bytes(), || head(host, &ask), safe);
     let call = match &pair {
         None => call(&ask, target, key),
-        Some(pair) => pair.call(host, &ask, target, key, &mut receipt.dropped).await?,
+        Some(pair) => pair.call(host, &ask, target, key, receipt).await?,
     };
     receipt.meter = Some(meter(target, &call.body, host.now()));
     Ok(Prepared::Call(Exchange { call, pair, wanted, task, stream }))
@@ -181,19 +185,20 @@ pub(super) fn left<H: Platform>(host: &H, target: &Target<'_>, receipt: &Request
 
 /// What the head of an answer says, where its provider says nothing better.
 fn head<H: Platform>(host: &H, ask: &RequestEnvelope<'_>) -> ResponseHead {
-    let (created, include_usage) = (host.now() / 1000, ask.include_usage == Some(true));
+    let (created, include_usage) = (host.now() / 1000, ask.options.include_usage == Some(true));
     ResponseHead {
         random: host.random_u128(),
         created,
         model: ask.model.clone(),
         include_usage,
-        include_cost: ask.include_cost,
+        include_cost: ask.options.include_cost,
     }
 }
 
 /// A whole answer that the client gets as it is.
 fn heard(task: &Operation, bytes: &[u8]) -> (Result<Option<Vec<u8>>>, ResponseSummary) {
-    match (task.reply)(bytes) {
+    let Some(read) = task.read_response else { return (Ok(None), ResponseSummary::default()) };
+    match read(bytes) {
         Ok(facts) => (facts.check().map(|()| None), facts.into()),
         Err(error) => (Err(error), ResponseSummary::default()),
     }
@@ -273,12 +278,16 @@ pub(super) fn prepare(
     names: &LimitNames<'_>,
     silent: bool,
 ) {
-    let asks = ask.include_usage == Some(true) && !ask.include_cost;
-    let told = ask.stream && !asks && target.provider.streaming.usage != StreamUsage::Leave;
-    if manner.chats() && (ask.include_cost || told) {
-        outbound::ask_for_usage(&mut ask.document);
-    }
-    outbound::prepare(&mut ask.document, target.model, &target.upstream, names, silent);
+    let asks = ask.options.include_usage == Some(true) && !ask.options.include_cost;
+    let told = ask.delivery.is_stream() && !asks && target.provider.streaming.usage != StreamUsage::Leave;
+    let edit = Edit {
+        row: target.model,
+        model: &target.upstream,
+        limit_names: *names,
+        allows_zero_limit: silent,
+        asks_for_usage: ask.options.include_cost || told,
+    };
+    (manner.client.rules.edit)(&mut ask.document, &edit);
 }
 
 fn call(ask: &RequestEnvelope<'_>, target: &Target<'_>, key: Option<&ProviderKey>) -> ProviderRequest {
@@ -290,7 +299,7 @@ fn call(ask: &RequestEnvelope<'_>, target: &Target<'_>, key: Option<&ProviderKey
         url: target.provider.address.as_ref().map(|address| address.join(ask.operation.path)).unwrap_or_default(),
         headers,
         body: Rc::new(ask.document.render().into_owned()),
-        stream: ask.stream,
+        stream: ask.delivery.is_stream(),
         ends_with_client: true,
     }
 }

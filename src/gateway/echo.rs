@@ -13,8 +13,8 @@ use super::{Body, Bridge, Response};
 use crate::canonical::ResponseEvent;
 use crate::config::Millis;
 use crate::error::Result;
-use crate::formats::openai::inbound::{self, RequestEnvelope};
-use crate::formats::openai::{response, stream};
+use crate::formats::envelope::RequestEnvelope;
+use crate::formats::openai::{inbound, response, stream};
 use crate::formats::{self, ResponseHead, StreamEncoder, echo};
 use crate::policy::routing::Target;
 
@@ -33,7 +33,7 @@ pub(super) fn respond<H: Platform>(
     manner: &Manner<'_>,
     receipt: &mut RequestRecord,
 ) -> Result<Response<H>> {
-    let steps = echo::answer(&(manner.client.read)(sparse(&ask.document)?)?, &target.model.demo);
+    let steps = echo::answer(&ask.operation.read_conversation(sparse(&ask.document)?)?, &target.model.demo);
     let chats = manner.chats();
     receipt.meter = Some(meter(target, &Rc::default(), host.now()));
     if let Some(usage) =
@@ -41,7 +41,7 @@ pub(super) fn respond<H: Platform>(
     {
         receipt.charge(Some(usage), None, &[], 0);
     }
-    if !ask.stream {
+    if !ask.delivery.is_stream() {
         let events: Vec<ResponseEvent<'_>> = steps.into_iter().map(|(_, event)| event).collect();
         let body = if chats {
             response::write(&head, Some(echo::FINGERPRINT), &events)

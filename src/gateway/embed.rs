@@ -10,7 +10,7 @@ use super::platform::{Platform, ProviderRequest};
 use super::record::{Metering, RequestRecord};
 use super::{Body, Bridge, MemoryReservation, Response};
 use crate::error::{Error, Result};
-use crate::formats::openai::inbound::RequestEnvelope;
+use crate::formats::envelope::RequestEnvelope;
 use crate::formats::{self, EmbedCall, EmbeddingContext, EmbeddingForm, ProviderFormat};
 use crate::policy::routing::Target;
 use crate::policy::{pricing, tokens};
@@ -45,7 +45,7 @@ pub(super) fn begin<H: Platform>(
     let (written, form) = (embed.write)(sparse(&ask.document)?, &target.upstream)?;
     let written = finish(written, target, manner)?;
     receipt.dropped = DroppedFields::of(&written.dropped);
-    let question = ask.document.value(ask.operation.field).unwrap_or_default().len() as u64;
+    let question = ask.document.value(ask.operation.question_field).unwrap_or_default().len() as u64;
     // The client's words, for the provider's are not read when tokens are counted.
     let asked = ask.document.bytes();
     let kept = (asked.len() <= KEPT).then(|| Rc::new(asked.to_vec()));

@@ -8,16 +8,12 @@ use super::target::names;
 use super::{Admission, Bridge, Caller, RequestRecord, admission, dispatch};
 use crate::config::{Millis, Nanos};
 use crate::error::Result;
-use crate::formats::openai::inbound::{self, RequestEnvelope};
-use crate::formats::openai::limit::{self, LimitNames};
-use crate::formats::openai::served::{self, ServiceTier};
-use crate::formats::openai::tally;
+use crate::formats::bounds::{LimitNames, RequestRules, ServiceTier, is_beside_tiers};
+use crate::formats::envelope::RequestEnvelope;
 use crate::ledger::{self, OutputCost, Receipt};
 use crate::policy::pricing::{self, CostBound, ModelCard, ModelPrice};
 use crate::policy::routing::Target;
 use crate::policy::tokens;
-use crate::provider::params;
-use crate::wire::json::{Document, whole};
 
 /// After the time allowed for a request, its receipt may take so long to arrive.
 const GRACE: Millis = 60_000;
@@ -88,6 +84,7 @@ pub(super) async fn admit<H: Platform>(
 
 /// What of a request decides how much it can take, as it is sent.
 struct Extent<'c> {
+    rules: &'static RequestRules,
     card: ModelCard,
     names: LimitNames<'c>,
     /// It is edited in place; otherwise it is written anew in another format.
@@ -106,45 +103,28 @@ struct Extent<'c> {
 fn extent<'c>(ask: &mut RequestEnvelope<'_>, target: &Target<'c>, manner: &Manner<'_>) -> Extent<'c> {
     let card = pricing::card(target.provider, target.model, &target.upstream);
     let names = LimitNames::of(&target.model.limit_fields, card.limit_fields);
-    let silent = ask.operation.is_silent(&ask.document);
+    let silent = (ask.operation.allows_zero_limit)(&ask.document);
+    let rules = &manner.client.rules;
     let edited = manner.is_edited(target, ask.document.bytes());
     if edited {
         dispatch::prepare(ask, target, manner, &names, silent);
     }
-    let (limit, tier) = if edited {
-        (limit::asked(&ask.document, &names, silent), served::tier(&ask.document))
+    let bounds = if edited {
+        (rules.bounds)(&ask.document, &names, silent)
     } else {
-        written(ask, target)
+        (rules.translated_bounds)(&ask.document, target.model)
     };
     let usual = || target.model.service_tier.clone();
-    let tier = match tier {
+    let tier = match bounds.tier {
         ServiceTier::Own => usual(),
         ServiceTier::Usual => None,
         ServiceTier::Other(word) => Some(word),
     };
-    let longest = [limit, card.max_output.or(card.context)].into_iter().flatten().min();
-    let drawn = inbound::drawn(&ask.document).saturating_mul(ask.questions.max(1));
-    let adds = served::adds(&ask.document);
-    Extent { card, names, edited, longest, drawn, tier, adds }
+    let longest = [bounds.limit, card.max_output.or(card.context)].into_iter().flatten().min();
+    let drawn = bounds.samples.saturating_mul(ask.questions.max(1));
+    let adds = bounds.adds_to_prompt;
+    Extent { rules, card, names, edited, longest, drawn, tier, adds }
 }
-
-/// The limit and the tier of a request that is written anew: its format has one name for the limit, which the provider honours, and of
-/// tiers it is told by the row's edits alone. An edit that touches a limit may undo it.
-fn written(ask: &RequestEnvelope<'_>, target: &Target<'_>) -> (Option<u64>, ServiceTier) {
-    let mut edits = Document::empty();
-    params::apply(&mut edits, &target.model.params);
-    let tier = served::tier(&edits);
-    let said = READ.iter().any(|name| ask.document.value(name).is_some_and(|value| value != "null"));
-    let asked = limit::asked(&ask.document, &LimitNames::Listed(READ), false);
-    let limit = match target.model.max_tokens.filter(|_| said) {
-        Some(ceiling) => Some(asked.unwrap_or(ceiling).min(ceiling)),
-        None => asked,
-    };
-    (limit.filter(|_| !target.model.params.names().any(limit::may_limit)), tier)
-}
-
-/// The names of the limit that clients' formats have.
-const READ: &[&str] = &["max_tokens", "max_completion_tokens"];
 
 /// A limit that the gateway sets itself is not smaller than this, for an answer that is cut too early is paid for nothing; in tokens.
 const LEAST: u64 = 4_096;
@@ -166,9 +146,9 @@ impl Extent<'_> {
     fn need(&self, ask: &RequestEnvelope<'_>, target: &Target<'_>) -> CostEstimate {
         let body = ask.document.bytes();
         let context = self.card.context.map(|context| context.saturating_mul(ask.questions.max(1)));
-        let input = if self.adds { context } else { Some(tally::bound(body, &ask.document)) };
+        let input = if self.adds { context } else { Some((self.rules.most_prompt_tokens)(&ask.document)) };
         let input = input.map(|input| input.min(context.unwrap_or(u64::MAX)));
-        let output = if ask.operation.tells { self.longest } else { Some(0) };
+        let output = if ask.operation.generates() { self.longest } else { Some(0) };
         let all = output.map(|output| output.saturating_mul(self.drawn));
         let bound = |more| {
             let (price, input) = self.card.price.zip(input)?;
@@ -177,7 +157,7 @@ impl Extent<'_> {
         let length = body.len() as u64;
         let tokens = length.min(context.unwrap_or(u64::MAX)).saturating_add(all.unwrap_or(0));
         let cost = bound(0).zip(all).map(|(bound, all)| bound.cost(all));
-        let answer = bound(FIELD).zip(output).filter(|_| ask.operation.tells).map(|(bound, limit)| OutputCost {
+        let answer = bound(FIELD).zip(output).filter(|_| ask.operation.generates()).map(|(bound, limit)| OutputCost {
             besides: bound.cost(0),
             each: bound.each(),
             drawn: self.drawn,
@@ -185,7 +165,8 @@ impl Extent<'_> {
             least: self.least(ask).min(limit),
             settable: self.names.honour(self.names.own(&target.upstream)) || !self.edited,
         });
-        let astray = served::astray(&ask.document, ask.operation, false).map(|name| name.chars().take(64).collect());
+        let stray = (self.rules.stray_field)(&ask.document, ask.operation.unique_fields, false);
+        let astray = stray.map(|name| name.chars().take(64).collect());
         let tier = self.tier.clone().filter(|_| self.card.price.is_some());
         CostEstimate {
             models: names(ask, target),
@@ -203,7 +184,7 @@ impl Extent<'_> {
 
     fn bound(&self, price: &ModelPrice, input: u64, body: &[u8], target: &Target<'_>) -> Option<CostBound> {
         // What the operator's edits bring is not looked into.
-        let may_be_kept_long = || !target.model.params.is_empty() || tally::may_be_kept_long(body);
+        let may_be_kept_long = || !target.model.params.is_empty() || (self.rules.may_cache_long)(body);
         let tier = self.tier.as_deref();
         let (usual, kept_long) = (price.bound(input, false, tier)?, price.bound(input, true, tier)?);
         // A body is not searched for nothing.
@@ -214,16 +195,15 @@ impl Extent<'_> {
     fn least(&self, ask: &RequestEnvelope<'_>) -> u64 {
         let least = if self.card.thinks { LEAST_THINKING } else { LEAST };
         // What is asked for thoughts alone has to be less than the limit.
-        let thinking = ask.document.value("thinking").and_then(|raw| Document::read(raw.as_bytes()).ok());
-        let budget = thinking.and_then(|thinking| whole(thinking.value("budget_tokens")?));
+        let budget = (self.rules.thinking_budget)(&ask.document);
         budget.map_or(least, |budget| least.max(budget.saturating_add(LEAST)))
     }
 
     /// Sets a limit that the account has granted in the place of a larger one.
     fn limit(&mut self, ask: &mut RequestEnvelope<'_>, target: &Target<'_>, limit: u64) {
-        (self.longest, ask.limit) = (Some(limit), Some(limit));
+        self.longest = Some(limit);
         if self.edited {
-            limit::set(&mut ask.document, &self.names, &target.upstream, limit);
+            (self.rules.set_limit)(&mut ask.document, &self.names, &target.upstream, limit);
         }
     }
 
@@ -231,15 +211,15 @@ impl Extent<'_> {
     fn plausible(&self, ask: &RequestEnvelope<'_>, permit: &Admission) -> PlausibleUsage {
         // The results of a provider's own tools are read several times.
         let context = self.card.context.filter(|_| !self.adds).unwrap_or(ABSURD);
-        let longest = self.longest.filter(|_| ask.operation.tells).unwrap_or(ABSURD);
+        let longest = self.longest.filter(|_| ask.operation.generates()).unwrap_or(ABSURD);
         let pace = self.card.tokens_per_second.unwrap_or(USUAL_PACE).saturating_mul(self.drawn);
         PlausibleUsage {
             prompt: context.saturating_mul(ask.questions.max(1)),
             output: longest.saturating_mul(self.drawn),
             reserved: permit.reserved,
             tier: self.tier.clone(),
-            besides: self.tier.as_deref().is_some_and(served::is_besides),
-            pace: if permit.reserved.is_some() && ask.operation.tells { pace } else { 0 },
+            besides: self.tier.as_deref().is_some_and(is_beside_tiers),
+            pace: if permit.reserved.is_some() && ask.operation.generates() { pace } else { 0 },
         }
     }
 }

@@ -13,17 +13,34 @@ use super::request_body::read_body;
 use super::response::Response;
 use super::settle::FinalCharge;
 use super::target::aim;
-use super::{embed, estimate, refusal};
+use super::{count, embed, estimate, refusal};
 use crate::error::{Error, Result};
-use crate::formats::openai::inbound::RequestEnvelope;
-use crate::formats::openai::task::Operation;
+use crate::formats::ClientFormat;
+use crate::formats::envelope::RequestEnvelope;
+use crate::formats::operation::{Operation, OperationKind};
 use crate::policy::routing::Target;
 
-/// A chat, or whatever else a model does.
+/// Handles a call of a model.
 ///
 /// # Errors
 /// 400, 401, 403, 404, 413, 429; 502, 503 or 504 if the provider gives no answer; or the provider's own refusal.
-pub async fn run_inference<H: Platform>(
+pub async fn call_model<H: Platform>(
+    bridge: &Rc<Bridge>,
+    host: &H,
+    admitted: AdmittedRequest<'_, H>,
+    operation: &'static Operation,
+    receipt: &mut RequestRecord,
+) -> Result<Response<H>> {
+    match operation.kind {
+        OperationKind::Generate | OperationKind::Embed => {
+            run_inference(bridge, host, admitted, operation, receipt).await
+        }
+        OperationKind::Count => count::answer(bridge, host, admitted, operation, receipt).await,
+    }
+}
+
+/// A call that is billed.
+async fn run_inference<H: Platform>(
     bridge: &Rc<Bridge>,
     host: &H,
     admitted: AdmittedRequest<'_, H>,
@@ -33,12 +50,12 @@ pub async fn run_inference<H: Platform>(
     let AdmittedRequest { request, client, caller } = admitted;
     let manner = Manner::new(client, request.header);
     let body = read_body(bridge, host, request).await?;
-    let (mut ask, target) = aimed(bridge, host, &body, task, &caller, receipt).await?;
+    let (mut ask, target) = aimed(bridge, host, &body, (client, task), &caller, receipt).await?;
     let permit = estimate::admit((bridge, host), &caller, &mut ask, &target, &manner, receipt).await?;
     let headers = permit.headers();
     receipt.permit = Some(permit);
     let logging = &bridge.config.logging;
-    if let Some(line) = receipt.start_line(logging, host.now(), ask.document.value(task.field)) {
+    if let Some(line) = receipt.start_line(logging, host.now(), ask.document.value(task.question_field)) {
         host.log(&line);
     }
     let answer = match dispatch::begin(bridge, host, ask, &target, &manner, receipt).await {
@@ -76,7 +93,7 @@ pub(super) async fn aimed<'b, 'a, H: Platform>(
     bridge: &'b Bridge,
     host: &H,
     body: &'a [u8],
-    task: &'static Operation,
+    task: (&ClientFormat, &'static Operation),
     caller: &Caller,
     receipt: &mut RequestRecord,
 ) -> Result<(RequestEnvelope<'a>, Target<'b>)> {

@@ -6,12 +6,13 @@ use std::rc::Rc;
 use super::dropped_fields::{DroppedFields, fits_header, listed};
 use super::platform::{Platform, ProviderRequest};
 use super::reasoning::ReasoningCache;
+use super::record::RequestRecord;
 use super::translate::{ResponseSummary, Translate};
 use crate::canonical::{ResponseEvent, Usage};
 use crate::config::Params;
 use crate::error::{Error, Result};
-use crate::formats::openai::inbound::RequestEnvelope;
-use crate::formats::openai::limit::LimitNames;
+use crate::formats::bounds::LimitNames;
+use crate::formats::envelope::RequestEnvelope;
 use crate::formats::{self, CHAT, ClientFormat, ProviderFormat, ResponseHead, WriteTarget, WrittenRequest};
 use crate::policy::pricing;
 use crate::policy::routing::Target;
@@ -111,7 +112,7 @@ impl<'m> Pair<'m> {
         self.upstream.refusal
     }
 
-    /// The call that a request becomes; and, in `told`, what of it the provider is not told.
+    /// The call that a request becomes; what of it the provider is not told goes into the receipt.
     ///
     /// # Errors
     /// 400 for what is not as the client's format wants it, or cannot be said in the provider's.
@@ -121,22 +122,23 @@ impl<'m> Pair<'m> {
         ask: &RequestEnvelope<'_>,
         target: &Target<'_>,
         key: Option<&ProviderKey>,
-        told: &mut Option<DroppedFields>,
+        receipt: &mut RequestRecord,
     ) -> Result<ProviderRequest> {
         let (document, provider) = (&ask.document, target.provider);
         let own = key.map(|key| (self.upstream.key)(key.reveal()));
         let mut headers = provider.headers.clone();
         headers.extend(own.map(|(name, value)| (name.to_owned(), value)));
-        let stream = document.value("stream") == Some("true");
+        let stream = ask.delivery.is_stream();
         let (path, body, dropped) = if self.native {
             headers.extend(self.manner.carried());
-            (self.manner.client.path.to_owned(), document.render().into_owned(), Vec::new())
+            (ask.operation.path.to_owned(), document.render().into_owned(), Vec::new())
         } else {
-            let written = self.write(host, ask, target).await?;
+            let limit = receipt.permit.as_ref().and_then(|permit| permit.limit);
+            let written = self.write(host, ask, target, limit).await?;
             headers.extend(written.headers.into_iter().map(|(name, value)| (name.to_owned(), value)));
             (written.path, written.body, written.dropped)
         };
-        *told = DroppedFields::of(&dropped);
+        receipt.dropped = DroppedFields::of(&dropped);
         Ok(ProviderRequest {
             url: provider.address.as_ref().map(|address| address.join(&path)).unwrap_or_default(),
             headers,
@@ -151,8 +153,9 @@ impl<'m> Pair<'m> {
         host: &H,
         ask: &RequestEnvelope<'_>,
         target: &Target<'_>,
+        limit: Option<u64>,
     ) -> Result<WrittenRequest> {
-        let mut request = (self.manner.client.read)(sparse(&ask.document)?)?;
+        let mut request = ask.operation.read_conversation(sparse(&ask.document)?)?;
         if let Some(safe) = self.safe.as_ref().filter(|_| (self.upstream.recalls)(&request)) {
             safe.recall(host, &mut request).await;
         }
@@ -160,7 +163,7 @@ impl<'m> Pair<'m> {
         // What is no limit is replaced by the ceiling.
         let under = |asked: u64, ceiling: u64| if asked == 0 { ceiling } else { asked.min(ceiling) };
         let asked = request.max_tokens.map(|asked| row.max_tokens.map_or(asked, |ceiling| under(asked, ceiling)));
-        request.max_tokens = ask.limit.or(asked);
+        request.max_tokens = limit.or(asked);
         let max_output = [row.max_tokens, card.max_output].into_iter().flatten().min();
         let names = LimitNames::of(&row.limit_fields, card.limit_fields);
         let limit_field = (names != LimitNames::Unknown).then(|| names.own(&target.upstream));

@@ -7,7 +7,7 @@ use super::Bridge;
 use super::record::{RequestRecord, UncountedText};
 use crate::config::{OnDisconnect, Streaming};
 use crate::error::Error;
-use crate::formats::openai::tally;
+use crate::formats::tally;
 use crate::policy::tokens;
 use crate::tokens::Encoding;
 use crate::wire::json::Document;

@@ -2,10 +2,9 @@
 
 use super::{Bridge, RequestRecord, refusal};
 use crate::error::{Error, Result};
-use crate::formats::openai::inbound::{self, RequestEnvelope};
-use crate::formats::openai::served;
-use crate::formats::openai::task::{self, Operation};
-use crate::formats::{self, CHAT};
+use crate::formats::envelope::RequestEnvelope;
+use crate::formats::operation::{Operation, OperationKind};
+use crate::formats::{self, ClientFormat};
 use crate::policy::routing::{self, Target};
 
 /// What is asked, and where it goes.
@@ -15,32 +14,35 @@ use crate::policy::routing::{self, Target};
 pub(super) fn aim<'b, 'a>(
     bridge: &'b Bridge,
     body: &'a [u8],
-    task: &'static Operation,
+    (client, task): (&ClientFormat, &'static Operation),
     receipt: &mut RequestRecord,
 ) -> Result<(RequestEnvelope<'a>, Target<'b>)> {
-    let ask = inbound::read(body, task)?;
+    let ask = task.read(body)?;
     receipt.model = Some(ask.model.chars().take(200).collect());
-    receipt.stream = ask.stream;
+    receipt.stream = ask.delivery.is_stream();
     let target = routing::resolve(&bridge.config, &ask.model)?;
     receipt.provider = Some(target.provider.name.clone());
     receipt.called = Some(target.upstream.chars().take(200).collect());
-    if !serves(task, &target) {
+    if !serves(client, task, &target) {
         let message = format!("The provider `{}` has no {}.", target.provider.name, task.name);
         return Err(Error::caller(400, "unsupported_endpoint", message).at("model"));
     }
     // A ceiling holds for everyone, so nobody may lead the provider around it.
-    match served::astray(&ask.document, task, true).filter(|_| target.model.max_tokens.is_some()) {
+    let stray = (client.rules.stray_field)(&ask.document, task.unique_fields, true);
+    match stray.filter(|_| target.model.max_tokens.is_some()) {
         Some(name) => Err(refusal::astray(name)),
         None => Ok((ask, target)),
     }
 }
 
 /// Whether a provider does such a thing at all: whoever speaks the same may, and its words decide; of others the tables say so.
-fn serves(task: &Operation, target: &Target<'_>) -> bool {
+fn serves(client: &ClientFormat, task: &Operation, target: &Target<'_>) -> bool {
     let adapter = target.provider.adapter;
-    let embeds =
-        || *task == task::EMBEDDING && formats::provider_format(adapter).is_some_and(|format| format.embed.is_some());
-    *task == task::CHAT || adapter == CHAT.name || embeds()
+    let embeds = || {
+        task.kind == OperationKind::Embed
+            && formats::provider_format(adapter).is_some_and(|format| format.embed.is_some())
+    };
+    task.conversation.is_some() || adapter == client.name || embeds()
 }
 
 /// A model's names: as the caller wrote it, and in full.

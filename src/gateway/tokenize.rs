@@ -2,7 +2,7 @@
 
 use super::{AdmittedRequest, Body, Bridge, Platform, RequestRecord, Response, admission, count_admission, read_body};
 use crate::error::{Error, Result};
-use crate::formats::openai::tally::{self, Subject, TallySource};
+use crate::formats::tally::{self, Subject, TallySource};
 use crate::policy::routing::Target;
 use crate::policy::{routing, tokens};
 

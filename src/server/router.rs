@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::admin;
 use crate::error::{Error, Result};
-use crate::formats::openai::task::{self, Operation};
+use crate::formats::operation::Operation;
 use crate::formats::{self, ClientFormat};
 
 /// What serves a request.
@@ -27,8 +27,6 @@ pub enum Endpoint {
 pub enum ApiEndpoint {
     /// A call of a model.
     Operation(&'static Operation),
-    /// The tokens of a prompt, counted in the client's format.
-    CountTokens,
     /// The tokens of a chat or a text.
     Tokenize,
     /// The list of models.
@@ -72,13 +70,8 @@ const fn api(method: &'static str, path: &'static str, endpoint: ApiEndpoint) ->
     Route { method, path, endpoint: Endpoint::Api(endpoint) }
 }
 
-/// Paths below `/v1`, or without it. Calls of models come first: they are the most frequent.
+/// Paths below `/v1`, or without it, besides those of the formats' operations.
 const ROUTES: &[Route] = &[
-    api("POST", "/chat/completions", ApiEndpoint::Operation(&task::CHAT)),
-    api("POST", MESSAGES, ApiEndpoint::Operation(&task::CHAT)),
-    api("POST", "/embeddings", ApiEndpoint::Operation(&task::EMBEDDING)),
-    api("POST", "/completions", ApiEndpoint::Operation(&task::COMPLETION)),
-    api("POST", "/messages/count_tokens", ApiEndpoint::CountTokens),
     api("POST", "/tokenize", ApiEndpoint::Tokenize),
     api("GET", MODELS, ApiEndpoint::Models),
     api("GET", "/models/{id...}", ApiEndpoint::Model),
@@ -87,13 +80,15 @@ const ROUTES: &[Route] = &[
     Route { method: "GET", path: "/health", endpoint: Endpoint::Health },
 ];
 
-/// The rows of one of the two APIs.
+/// The rows of one of the two APIs. Calls of models come first: they are the most frequent.
 fn routes(is_admin: bool) -> impl Iterator<Item = Route> {
-    let own = if is_admin { &[] } else { ROUTES };
+    let (clients, own) = if is_admin { Default::default() } else { (formats::CLIENT_FORMATS, ROUTES) };
+    let operations = clients.iter().flat_map(|client| client.operations);
+    let operations = operations.map(|row| api(row.method, row.path, ApiEndpoint::Operation(row)));
     let admin = if is_admin { admin::ROUTES } else { &[] };
     let admin =
         admin.iter().map(|row| Route { method: row.method, path: row.path, endpoint: Endpoint::Admin(row.action) });
-    own.iter().copied().chain(admin)
+    operations.chain(own.iter().copied()).chain(admin)
 }
 
 /// The format in which the caller of this path gets its response; on paths that formats share, a header decides.
@@ -187,6 +182,8 @@ fn below_v1(mut path: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::anthropic::operations::COUNT_TOKENS;
+    use crate::formats::openai::operations::{CHAT, COMPLETION, EMBEDDING};
 
     fn api(path: &str) -> Option<(ApiEndpoint, String)> {
         match find("GET", path).or_else(|_| find("POST", path)) {
@@ -202,13 +199,13 @@ mod tests {
     #[test]
     fn prefixes_are_forgiven() {
         for path in ["/chat/completions", "/v1/chat/completions", "/v1/v1/chat/completions", "/v1/chat/completions/"] {
-            assert_eq!(endpoint(path), Some(ApiEndpoint::Operation(&task::CHAT)), "{path}");
+            assert_eq!(endpoint(path), Some(ApiEndpoint::Operation(&CHAT)), "{path}");
         }
         assert_eq!(endpoint("/v1/models/"), Some(ApiEndpoint::Models));
         assert_eq!(endpoint("/models"), Some(ApiEndpoint::Models));
-        assert_eq!(endpoint("/completions/"), Some(ApiEndpoint::Operation(&task::COMPLETION)));
-        assert_eq!(endpoint("/v1/v1/embeddings"), Some(ApiEndpoint::Operation(&task::EMBEDDING)));
-        assert_eq!(endpoint("/messages/count_tokens/"), Some(ApiEndpoint::CountTokens));
+        assert_eq!(endpoint("/completions/"), Some(ApiEndpoint::Operation(&COMPLETION)));
+        assert_eq!(endpoint("/v1/v1/embeddings"), Some(ApiEndpoint::Operation(&EMBEDDING)));
+        assert_eq!(endpoint("/messages/count_tokens/"), Some(ApiEndpoint::Operation(&COUNT_TOKENS)));
     }
 
     #[test]

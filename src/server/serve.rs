@@ -84,8 +84,7 @@ async fn call_api<H: Platform>(
     record: &mut RequestRecord,
 ) -> Result<Response<H>> {
     match route.endpoint {
-        ApiEndpoint::Operation(operation) => gateway::run_inference(bridge, host, admitted, operation, record).await,
-        ApiEndpoint::CountTokens => gateway::count_tokens(bridge, host, admitted, record).await,
+        ApiEndpoint::Operation(operation) => gateway::call_model(bridge, host, admitted, operation, record).await,
         ApiEndpoint::Tokenize => gateway::tokenize(bridge, host, admitted, record).await,
         ApiEndpoint::Models => gateway::list_models(bridge, host, &admitted).await,
         ApiEndpoint::Model => gateway::read_model(bridge, host, &admitted, route.name).await,

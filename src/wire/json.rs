@@ -33,6 +33,7 @@ pub const MOST_MEMBERS: usize = 10_000;
 const TOO_MANY: &str = "too many members";
 
 /// A JSON object, read once; edits are kept beside the original bytes until [`Document::render`].
+#[derive(Clone)]
 pub struct Document<'a> {
     bytes: &'a [u8],
     members: Vec<Member<'a>>,
@@ -40,6 +41,7 @@ pub struct Document<'a> {
     edited: bool,
 }
 
+#[derive(Clone)]
 struct Member<'a> {
     key: Cow<'a, str>,
     /// From the opening quote of the key to the end of the value.
@@ -49,6 +51,7 @@ struct Member<'a> {
     fate: Fate,
 }
 
+#[derive(Clone)]
 enum Fate {
     Kept,
     Removed,
@@ -267,6 +270,11 @@ pub fn whole(raw: &str) -> Option<u64> {
     let number: f64 = raw.starts_with(|c: char| c == '-' || c.is_ascii_digit()).then(|| raw.parse().ok())??;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
     (number >= 0.0 && (number.is_infinite() || number.fract() == 0.0)).then_some(number as u64)
+}
+
+/// Whether a value means the same as an absent member to most readers: null, false, or an empty text, array or object.
+pub fn is_empty_value(json: &str) -> bool {
+    matches!(json, "null" | "false" | "\"\"" | "[]" | "{}")
 }
 
 fn skip_space(bytes: &[u8], from: usize) -> usize {

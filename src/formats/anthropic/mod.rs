@@ -4,6 +4,7 @@
 mod count;
 mod errors;
 mod models;
+pub mod operations;
 mod request;
 mod response;
 mod stream;
@@ -12,7 +13,8 @@ mod wire;
 
 use wire::api::{ENDPOINT, OURS, VERSION};
 
-use super::{ClientFormat, CountCall, CountOperation, ProviderFormat};
+use super::bounds::COMMON;
+use super::{ClientFormat, CountCall, ProviderFormat};
 use crate::canonical::Thinking;
 use crate::config::FormatKind;
 
@@ -37,7 +39,8 @@ pub const UPSTREAM: ProviderFormat = ProviderFormat {
 /// Clients that speak as Anthropic's do.
 pub const CLIENT: ClientFormat = ClientFormat {
     name: KIND.name,
-    read: request::read,
+    operations: &[&operations::MESSAGES, &operations::COUNT_TOKENS],
+    rules: COMMON,
     whole: response::write,
     stream: |head| Box::new(stream::Encoder::new(head)),
     error: |error, id| errors::write(error, Some(id)),
@@ -45,8 +48,7 @@ pub const CLIENT: ClientFormat = ClientFormat {
     model: models::one,
     mark: Some("anthropic-version"),
     id_header: "request-id",
-    path: ENDPOINT,
     carried: &[("anthropic-version", Some(VERSION)), ("anthropic-beta", None)],
     own: Some(OURS),
-    count: Some(CountOperation { path: count::ENDPOINT, read: request::prompt, answer: count::answer }),
+    write_count: Some(count::answer),
 };

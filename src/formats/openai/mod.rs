@@ -1,19 +1,18 @@
 //! OpenAI's Chat Completions, and everything that speaks it.
 //! Source: the OpenAI API reference, "Chat" (<https://platform.openai.com/docs/api-reference/chat>), and recorded traffic.
 
+mod edit;
 pub mod inbound;
-pub mod limit;
 mod models;
+pub mod operations;
 pub mod outbound;
 pub mod overhear;
 mod request;
 pub mod response;
-pub mod served;
 pub mod stream;
-pub mod tally;
-pub mod task;
 mod wire;
 
+use super::bounds::{COMMON, RequestRules};
 use super::{ClientFormat, ProviderFormat};
 use crate::config::FormatKind;
 
@@ -23,7 +22,8 @@ pub const KIND: FormatKind = FormatKind { name: "openai", remote: true, root: ""
 /// The format as clients speak it.
 pub const CLIENT: ClientFormat = ClientFormat {
     name: KIND.name,
-    read: request::read,
+    operations: &[&operations::CHAT, &operations::COMPLETION, &operations::EMBEDDING],
+    rules: RequestRules { edit: edit::apply, ..COMMON },
     whole: |head, events| response::write(head, None, events),
     stream: |head| Box::new(stream::Encoder::new(head, None)),
     error: |error, _| inbound::error(error),
@@ -31,10 +31,9 @@ pub const CLIENT: ClientFormat = ClientFormat {
     model: models::one,
     mark: None,
     id_header: "x-request-id",
-    path: outbound::ENDPOINT,
     carried: &[],
     own: None,
-    count: None,
+    write_count: None,
 };
 
 /// The format as providers speak it.

@@ -1,47 +1,19 @@
-//! The provider's side: what is sent to it, and what its refusals and whole answers mean.
+//! The provider's side: what its refusals and whole answers mean.
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::limit::{self, LimitNames};
 use super::wire::{Answer, Choice, Vectors, is_error, is_object, total, usage, words};
 use crate::canonical::Usage;
-use crate::config::Model;
 use crate::error::{Error, Result};
 use crate::formats::refusals::{Words, instead};
 use crate::formats::tier::Served;
-use crate::provider::params;
 use crate::wire::dense::tree;
-use crate::wire::json::{Document, quote};
 
 /// The path of the endpoint below the API's root.
 pub const ENDPOINT: &str = "/chat/completions";
-
-/// Asks for a last chunk that tells the usage of a stream, whatever else `stream_options` say.
-pub fn ask_for_usage(document: &mut Document<'_>) {
-    let options = document.value("stream_options").filter(|raw| raw.starts_with('{')).unwrap_or("{}").to_owned();
-    let Ok(mut options) = Document::read(options.as_bytes()) else { return };
-    options.set("include_usage", "true");
-    // A field of this gateway's, which no provider knows.
-    options.remove("include_cost");
-    let options = String::from_utf8_lossy(&options.render()).into_owned();
-    document.set("stream_options", options);
-}
-
-/// Makes the request ready for its provider: the provider's name for the model, the row's ceiling, the row's edits. All else stays.
-/// `silent`: a limit of 0 asks for no answer.
-pub fn prepare(document: &mut Document<'_>, model: &Model, upstream: &str, names: &LimitNames<'_>, silent: bool) {
-    let name = quote(upstream);
-    if document.value("model") != Some(&name) {
-        document.set("model", name);
-    }
-    if let Some(ceiling) = model.max_tokens {
-        limit::lower(document, names, upstream, ceiling, silent);
-    }
-    params::apply(document, &model.params);
-}
 
 /// What a whole answer says of itself.
 #[derive(Debug, Default, PartialEq, Eq)]

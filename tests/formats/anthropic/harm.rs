@@ -41,7 +41,7 @@ proptest! {
     fn no_body_of_a_client_panics(content in "[\\{\\}\\[\\]\",:a-z0-9 ]{0,40}", kind in "(text|image|document|tool_use|tool_result|thinking)") {
         let body = format!(r#"{{"max_tokens":1,"messages":[{{"role":"user","content":[{{"type":"{kind}","source":{content},"text":{content}}}]}}],"tools":{content}}}"#);
         if let Ok(document) = Document::read(body.as_bytes())
-            && let Ok(request) = (CLIENT.read)(&document)
+            && let Ok(request) = CLIENT.read(&document)
         {
             (UPSTREAM.write)(&request, WriteTarget { model: "claude-opus-4-6", max_output: None, limit_field: None }).ok();
         }

@@ -46,7 +46,7 @@ fn write(request: &ModelRequest<'_>, model: &str) -> (Value, Vec<String>) {
 fn refused(body: &Value) -> (u16, Option<String>, String) {
     let body = body.to_string();
     let document = Document::read(body.as_bytes()).unwrap();
-    let error = (CLIENT.read)(&document).unwrap_err();
+    let error = CLIENT.read(&document).unwrap_err();
     (error.status(), error.param().map(str::to_owned), error.message().to_owned())
 }
 
@@ -128,7 +128,7 @@ fn golden_documents_say_what_a_provider_is_told_and_what_not() {
         let pair: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
         let client = pair["client"].to_string();
         let document = Document::read(client.as_bytes()).unwrap();
-        let request = (CLIENT.read)(&document).unwrap();
+        let request = CLIENT.read(&document).unwrap();
         let (provider, dropped) = write(&request, pair["model"].as_str().unwrap());
         assert_eq!(provider, pair["provider"], "{name}: {provider:#}");
         assert_eq!(json!(dropped), pair["dropped"], "{name}");
@@ -300,7 +300,7 @@ fn the_common_subset_comes_back_as_it_was() {
             .unwrap();
     assert!(written.dropped.is_empty(), "{:?}", written.dropped);
     let document = Document::read(&written.body).unwrap();
-    assert_eq!((CLIENT.read)(&document).unwrap(), request);
+    assert_eq!(CLIENT.read(&document).unwrap(), request);
 }
 
 fn answer() -> Vec<ResponseEvent<'static>> {

@@ -80,7 +80,7 @@ fn recorded_requests_keep_their_text_tools_and_cache_hints() {
         }
         let body = asked.to_string();
         let document = Document::read(body.as_bytes()).unwrap();
-        let request = (CLIENT.read)(&document).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let request = CLIENT.read(&document).unwrap_or_else(|error| panic!("{name}: {error}"));
         let (written, dropped) = write(&request, about["model"].as_str().unwrap_or("m"));
         // What servers would do, and a hint for the whole request, have no place in the hub: they are named.
         for (field, kept) in [("tools", "custom"), ("messages", "")] {

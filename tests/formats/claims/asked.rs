@@ -56,8 +56,8 @@ fn means_the_same(client: &str, upstream: &str, sent: &Value, got: &[u8], what: 
     let Some(provider) = format(upstream) else { return };
     let sent = sent.to_string();
     let (sent, got) = (Document::read(sent.as_bytes()).unwrap(), Document::read(got).unwrap());
-    let meant = (format(client).unwrap().read)(&sent).unwrap();
-    let mut heard = (provider.read)(&got).unwrap();
+    let meant = format(client).unwrap().read(&sent).unwrap();
+    let mut heard = provider.read(&got).unwrap();
     // Some formats demand a limit where others do not.
     heard.max_tokens = meant.max_tokens.and(heard.max_tokens);
     assert_eq!(heard, meant, "{what}: it does not mean the same");

@@ -146,7 +146,7 @@ fn a_schema_arrives_byte_for_byte() {
     for (client, text) in [(CHAT, chat), (MESSAGES, messages)] {
         for provider in PROVIDER_FORMATS {
             let document = Document::read(text.as_bytes()).unwrap();
-            let request = (client.read)(&document).unwrap();
+            let request = client.read(&document).unwrap();
             let written =
                 (provider.write)(&request, WriteTarget { model: "m", max_output: None, limit_field: None }).unwrap();
             let written = String::from_utf8(written.body).unwrap();

@@ -27,7 +27,7 @@ fn upstream(name: &str) -> &'static ProviderFormat {
 fn asked(client: &ClientFormat, provider: &str, model: &str, document: &Value) -> (String, Vec<String>) {
     let body = document.to_string();
     let document = Document::read(body.as_bytes()).unwrap();
-    let request = (client.read)(&document).unwrap_or_else(|error| panic!("{error}"));
+    let request = client.read(&document).unwrap_or_else(|error| panic!("{error}"));
     let written =
         (upstream(provider).write)(&request, WriteTarget { model, max_output: None, limit_field: None }).unwrap();
     (String::from_utf8(written.body).unwrap(), written.dropped.into_iter().map(String::from).collect())
@@ -39,7 +39,7 @@ fn body(client: &ClientFormat, provider: &str, document: &Value) -> Value {
 
 fn refused(client: &ClientFormat, document: &Value) -> Error {
     let body = document.to_string();
-    (client.read)(&Document::read(body.as_bytes()).unwrap()).unwrap_err()
+    client.read(&Document::read(body.as_bytes()).unwrap()).unwrap_err()
 }
 
 /// What a client gets of a stream.

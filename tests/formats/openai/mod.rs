@@ -108,7 +108,7 @@ proptest! {
         let written = (UPSTREAM.write)(&request, WriteTarget { model: "m", max_output: None, limit_field: None }).unwrap();
         prop_assert!(written.dropped.is_empty(), "{:?}", written.dropped);
         let document = Document::read(&written.body).unwrap();
-        prop_assert_eq!((CLIENT.read)(&document).unwrap(), request);
+        prop_assert_eq!(CLIENT.read(&document).unwrap(), request);
     }
 
     #[test]
@@ -144,7 +144,7 @@ proptest! {
         decoded(&[stream.as_bytes()]);
         let _ = Told::whole(format!("{{\"choices\":[{{\"message\":{{{body}}}}}]}}").as_bytes());
         if let Ok(document) = Document::read(format!("{{{body},\"messages\":[{{\"role\":\"user\",{body}}}]}}").as_bytes()) {
-            let _ = (CLIENT.read)(&document);
+            let _ = CLIENT.read(&document);
         }
     }
 }
@@ -187,7 +187,7 @@ fn golden_requests_are_written_as_they_should_be() {
         let golden: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         let client = golden["client"].to_string();
         let document = Document::read(client.as_bytes()).unwrap();
-        let request = (CLIENT.read)(&document).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let request = CLIENT.read(&document).unwrap_or_else(|error| panic!("{name}: {error}"));
         let written =
             (UPSTREAM.write)(&request, WriteTarget { model: "m", max_output: None, limit_field: None }).unwrap();
         assert_eq!(serde_json::from_slice::<Value>(&written.body).unwrap(), golden["upstream"], "{name}");

@@ -3,12 +3,12 @@
 
 use std::borrow::Cow;
 
-use super::super::inbound::missing;
-use super::super::wire::{is_harmless, unquote, wrong};
+use super::super::wire::{unquote, wrong};
 use super::{read_messages, tools};
 use crate::canonical::{Effort, ModelRequest, Raw, Thinking};
 use crate::error::{Error, Result};
-use crate::wire::json::{Document, whole as whole_number};
+use crate::formats::envelope::missing;
+use crate::wire::json::{Document, is_empty_value, whole as whole_number};
 
 /// What is known only when all fields have been read.
 #[derive(Default)]
@@ -94,7 +94,7 @@ fn is_default(key: &str, json: &str) -> bool {
         "verbosity" => &["\"medium\""],
         _ => &[],
     };
-    is_harmless(json) || usual.contains(&json)
+    is_empty_value(json) || usual.contains(&json)
 }
 
 fn flag(key: &str, json: &str) -> Result<bool> {

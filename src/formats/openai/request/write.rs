@@ -3,12 +3,12 @@
 
 use std::borrow::Cow;
 
-use super::super::limit;
 use super::super::outbound::ENDPOINT;
 use super::super::wire::json;
 use super::write_messages::Messages;
 use crate::canonical::{Effort, ModelRequest, Raw, ResponseFormat, Thinking, Tool, ToolChoice, UniqueNames};
 use crate::error::Result;
+use crate::formats::bounds::LimitNames;
 use crate::formats::{WriteTarget, WrittenRequest};
 use crate::wire::json::quote;
 
@@ -124,7 +124,7 @@ fn shape(shape: Option<&ResponseFormat<'_>>, body: &mut Body) {
 }
 
 fn limits(request: &ModelRequest<'_>, aim: WriteTarget<'_>, body: &mut Body) {
-    body.number(aim.limit_field.unwrap_or_else(|| limit::LimitNames::Unknown.own(aim.model)), request.max_tokens);
+    body.number(aim.limit_field.unwrap_or_else(|| LimitNames::Unknown.own(aim.model)), request.max_tokens);
     if !request.stop.is_empty() {
         let mut stops = Vec::new();
         json(&request.stop, &mut stops);

@@ -45,7 +45,7 @@ macro_rules! object {
                                 $($key => found.$field = members.next_value()?,)*
                                 _ => {
                                     let value: &serde_json::value::RawValue = members.next_value()?;
-                                    if !$crate::formats::openai::wire::is_harmless(value.get()) {
+                                    if !$crate::wire::json::is_empty_value(value.get()) {
                                         found.others.push(key);
                                     }
                                 }
@@ -60,11 +60,6 @@ macro_rules! object {
     };
 }
 pub(crate) use object;
-
-/// Whether a value is what a provider assumes without it: nothing, no, or an empty text, list or object.
-pub(crate) fn is_harmless(json: &str) -> bool {
-    matches!(json, "null" | "false" | "\"\"" | "[]" | "{}")
-}
 
 /// The text of a JSON string; `None` if it is something else.
 pub(crate) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {

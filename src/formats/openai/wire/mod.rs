@@ -7,7 +7,7 @@ mod stream;
 mod write;
 
 pub(super) use content::{PartIn, thought};
-pub(super) use fields::{Key, each, is_harmless, members, object, string, text, unquote, wrong};
+pub(super) use fields::{Key, each, members, object, string, text, unquote, wrong};
 pub(super) use response::{
     Answer, Choice, Delta, ErrorBody, ErrorFields, MOST, OutUsage, Vectors, is_error, is_object, told, total, usage,
     words,

@@ -4,10 +4,9 @@
 use std::borrow::Cow;
 
 use super::limit::hides_limit;
-use super::task::Operation;
-use super::wire::is_harmless;
+use crate::formats::prompt_wire::each;
 use crate::formats::tier::{Priced, REGION, SPEED};
-use crate::wire::json::Document;
+use crate::wire::json::{Document, is_empty_value};
 
 /// Words for a project's own tier: what it is, the provider's account says.
 const OWN: &[&str] = &["", "auto"];
@@ -109,14 +108,14 @@ pub fn tier(document: &Document<'_>) -> ServiceTier {
 }
 
 /// Whether a word of [`ServiceTier::Other`] names a field that chooses a price beside those of the tiers.
-pub fn is_besides(word: &str) -> bool {
+pub fn is_beside_tiers(word: &str) -> bool {
     [SPEED, REGION].iter().any(|(name, _)| *name == word)
 }
 
 /// Whether a provider may add to the prompt what does not stand in the body: results of its own tools, or what it has kept.
-pub fn adds(document: &Document<'_>) -> bool {
+pub fn adds_to_prompt(document: &Document<'_>) -> bool {
     document.edited().any(|(key, value)| match key {
-        "tools" => serves_itself(value),
+        "tools" => runs_at_provider(value),
         "extra_body" | "extra" | "options" => HINTS.iter().any(|hint| value.contains(hint)),
         // An empty object asks for it as well.
         _ => ADDING.contains(&key) && value != "null",
@@ -124,47 +123,46 @@ pub fn adds(document: &Document<'_>) -> bool {
 }
 
 /// Whether some tool in a list runs at the provider's.
-fn serves_itself(tools: &str) -> bool {
+fn runs_at_provider(tools: &str) -> bool {
     #[derive(serde::Deserialize)]
     struct Tool<'a> {
         #[serde(borrow, rename = "type")]
         kind: Option<Cow<'a, str>>,
     }
     let mut theirs = false;
-    let read = super::tally::each(tools, |tool| {
+    let read = each(tools, |tool| {
         let tool: Option<Tool<'_>> = serde_json::from_str(tool).ok();
         let kind = tool.and_then(|tool| tool.kind);
         theirs |= kind.is_some_and(|kind| !matches!(kind.as_ref(), "function" | "custom"));
         Some(())
     });
     // What is no list may be read by nobody knows whom.
-    theirs || (read.is_none() && !is_harmless(tools))
+    theirs || (read.is_none() && !is_empty_value(tools))
 }
 
 /// The first field of a request, as the caller wrote it, that could lead elsewhere than it seems: to another model or provider, or past
 /// what this gateway reads, because some hosts take a name in any case of its letters. `nested`: an object in which a limit may be hidden
 /// is one as well.
-pub fn astray<'d>(document: &'d Document<'_>, task: &Operation, nested: bool) -> Option<&'d str> {
-    let astray = |(key, value): (&str, &str)| {
-        let leads = (ROUTING.contains(&key) && !is_harmless(value)) || (nested && hides_limit(key, value));
-        leads || is_variant(key, task)
+pub fn stray_field<'d>(document: &'d Document<'_>, known: &[&str], nested: bool) -> Option<&'d str> {
+    let is_stray = |(key, value): (&str, &str)| {
+        let leads = (ROUTING.contains(&key) && !is_empty_value(value)) || (nested && hides_limit(key, value));
+        leads || is_variant(key, known)
     };
-    document.members().find(|member| astray(*member)).map(|(key, _)| key)
+    document.members().find(|member| is_stray(*member)).map(|(key, _)| key)
 }
 
 /// Whether a name is a known one but for the case of its letters. Some readers take `ſ` for `s`, and the sign for Kelvin for `k`.
-fn is_variant(key: &str, task: &Operation) -> bool {
+fn is_variant(key: &str, fields: &[&str]) -> bool {
     if key.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_') {
         return false;
     }
-    let known = ROUTING.iter().chain(PRICING).chain(task.reads);
+    let known = ROUTING.iter().chain(PRICING).chain(fields);
     let folded = || key.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
     known.into_iter().any(|name| key != *name && folded().eq(name.chars().flat_map(char::to_lowercase)))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::task::{CHAT, COMPLETION};
     use super::*;
 
     fn tier_of(body: &str) -> ServiceTier {
@@ -172,7 +170,7 @@ mod tests {
     }
 
     fn led(body: &str) -> Option<String> {
-        astray(&Document::read(body.as_bytes()).unwrap(), &CHAT, false).map(str::to_owned)
+        stray_field(&Document::read(body.as_bytes()).unwrap(), &[], false).map(str::to_owned)
     }
 
     #[test]
@@ -216,13 +214,13 @@ mod tests {
             assert_eq!(led(&body).as_deref(), name, "{body}");
         }
         let hidden = Document::read(br#"{"options":{"num_predict":9}}"#).unwrap();
-        assert_eq!(astray(&hidden, &CHAT, false), None);
-        assert_eq!(astray(&hidden, &COMPLETION, true), Some("options"));
+        assert_eq!(stray_field(&hidden, &[], false), None);
+        assert_eq!(stray_field(&hidden, &[], true), Some("options"));
     }
 
     #[test]
     fn what_a_provider_adds_is_known_by_its_field() {
-        let adds = |body: &str| adds(&Document::read(body.as_bytes()).unwrap());
+        let adds = |body: &str| adds_to_prompt(&Document::read(body.as_bytes()).unwrap());
         for body in [
             r#"{"web_search_options":{}}"#,
             r#"{"tools":[{"type":"function"},{"type":"web_search_20250305"}]}"#,

@@ -1,14 +1,14 @@
-//! What of a request is counted as tokens: its texts, what the format adds to them, and a bound that no count exceeds. It counts nothing itself.
+//! What of a request is counted as tokens: its texts, and what the format adds to them. It counts nothing itself.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::inbound;
+use super::envelope::{read_document, read_model, require_array, wrong_type};
+use super::prompt_wire::{Part, Turn, each, object, string};
 use crate::error::{Error, Result};
 use crate::wire::json::Document;
-use crate::wire::list;
 
 /// Tokens that the format adds to each message: its start, its role's place, its end.
 pub const MESSAGE: u64 = 3;
@@ -27,18 +27,6 @@ pub const PART: u64 = 1_000;
 
 /// The most texts that are counted for one question.
 pub const TEXTS: usize = 100_000;
-
-/// For a bound: what a part that is no text may cost at most. The dearest image that is known is 48,169; it is also
-/// two hours of sound, or a file of a hundred pages.
-pub const PART_BOUND: u64 = 65_536;
-/// For a bound: what a provider may add to a request of its own accord, such as instructions for the use of tools.
-pub const REQUEST_BOUND: u64 = 1_024;
-
-/// Whether a request may ask for its prompt to be kept in the provider's cache for an hour: `"ttl":"1h"` stands in it, or a letter of that
-/// may stand there escaped.
-pub fn may_be_kept_long(body: &[u8]) -> bool {
-    [b"1h".as_slice(), b"\\u003", b"\\u006"].iter().any(|word| memchr::memmem::find(body, word).is_some())
-}
 
 /// What is to be counted.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -76,8 +64,8 @@ pub enum Subject {
 /// # Errors
 /// 400 with the position or the field at fault.
 pub fn read(body: &[u8]) -> Result<TallySource> {
-    let document = inbound::document(body, &["model", "messages", "input", "tools", "functions"])?;
-    let model = inbound::model(&document)?;
+    let document = read_document(body, &["model", "messages", "input", "tools", "functions"])?;
+    let model = read_model(&document)?;
     let given = |key| document.value(key).filter(|raw| *raw != "null");
     let subject = match (given("input"), given("messages")) {
         (Some(_), Some(_)) => {
@@ -85,7 +73,7 @@ pub fn read(body: &[u8]) -> Result<TallySource> {
         }
         (Some(input), None) => input_of(input)?,
         (None, _) => {
-            inbound::messages(&document)?;
+            require_array(&document, "messages")?;
             Subject::Chat(chat(&document)?)
         }
     };
@@ -104,7 +92,7 @@ fn input_of(raw: &str) -> Result<Subject> {
         }
         Some(())
     })
-    .ok_or_else(|| inbound::wrong_type("input", "a string or an array of strings"))?;
+    .ok_or_else(|| wrong_type("input", "a string or an array of strings"))?;
     sane(texts.len())?;
     Ok(Subject::Texts(texts))
 }
@@ -116,8 +104,7 @@ fn input_of(raw: &str) -> Result<Subject> {
 pub fn chat(document: &Document<'_>) -> Result<TokenTally> {
     let mut tally = TokenTally { besides: ANSWER, ..TokenTally::default() };
     let messages = document.value("messages").unwrap_or("[]");
-    each(messages, |message| tally.message(message))
-        .ok_or_else(|| inbound::wrong_type("messages", "an array of objects"))?;
+    each(messages, |message| tally.message(message)).ok_or_else(|| wrong_type("messages", "an array of objects"))?;
     for key in ["tools", "functions"] {
         let _ = each(document.value(key).unwrap_or("[]"), |tool| {
             tally.guess(TOOL);
@@ -161,58 +148,6 @@ pub fn spoken(words: &[u8]) -> String {
 fn sane(texts: usize) -> Result<()> {
     let message = format!("More than {TEXTS} texts are not counted at once.");
     if texts > TEXTS { Err(Error::caller(400, "too_many_texts", message)) } else { Ok(()) }
-}
-
-/// Hands over the items of an array one by one, as JSON, without holding them all; `None` if it is no array, or one is refused.
-pub(super) fn each<'a>(raw: &'a str, mut take: impl FnMut(&'a str) -> Option<()>) -> Option<()> {
-    list::each(raw, |item: &'a RawValue| take(item.get()).is_some()).ok()
-}
-
-/// An object's members; any other JSON would pass for some of them.
-fn object<'a, T: Deserialize<'a>>(raw: &'a str) -> Option<T> {
-    serde_json::from_str(raw).ok().filter(|_| raw.starts_with('{'))
-}
-
-fn string(raw: Option<&RawValue>) -> Option<String> {
-    serde_json::from_str(raw?.get()).ok()
-}
-
-#[derive(Deserialize)]
-struct Turn<'a> {
-    #[serde(borrow)]
-    audio: Option<&'a RawValue>,
-    #[serde(borrow)]
-    role: Option<&'a RawValue>,
-    #[serde(borrow)]
-    name: Option<&'a RawValue>,
-    #[serde(borrow)]
-    content: Option<&'a RawValue>,
-    #[serde(borrow)]
-    refusal: Option<&'a RawValue>,
-    #[serde(borrow)]
-    reasoning_content: Option<&'a RawValue>,
-    #[serde(borrow)]
-    tool_calls: Option<&'a RawValue>,
-    #[serde(borrow)]
-    function_call: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Part<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Option<Cow<'a, str>>,
-    /// Parts in the result of a tool.
-    #[serde(borrow)]
-    content: Option<&'a RawValue>,
-    /// What may hold those of a document.
-    #[serde(borrow)]
-    source: Option<&'a RawValue>,
-    #[serde(borrow)]
-    text: Option<&'a RawValue>,
-    #[serde(borrow)]
-    refusal: Option<&'a RawValue>,
-    #[serde(borrow)]
-    image_url: Option<&'a RawValue>,
 }
 
 impl TokenTally {
@@ -301,50 +236,6 @@ impl TokenTally {
     }
 }
 
-/// What the prompt of a chat may cost at most, in tokens: a token has at least one byte, and what the format adds to a message
-/// is less than the bytes around it; to that, allowances for parts that are no text, and for what a provider may add.
-pub fn bound(body: &[u8], document: &Document<'_>) -> u64 {
-    let raw = document.value("messages").unwrap_or_default();
-    let parts = other_parts(raw).unwrap_or_else(|| raw.bytes().filter(|byte| *byte == b'{').count() as u64);
-    (body.len() as u64).saturating_add(parts.saturating_mul(PART_BOUND)).saturating_add(REQUEST_BOUND)
-}
-
-/// How many parts are no text; `None` if the messages are not understood.
-fn other_parts(messages: &str) -> Option<u64> {
-    let mut others = 0;
-    each(messages, |message| {
-        let turn = object::<Turn<'_>>(message)?;
-        // What was said before, as sound, is read again by its id.
-        others += u64::from(turn.audio.is_some()) + nested_parts(turn.content, NESTED_PARTS)?;
-        Some(())
-    })?;
-    Some(others)
-}
-
-/// So deep do parts hold parts: the results of tools hold documents, and these hold pictures.
-const NESTED_PARTS: u8 = 4;
-
-/// How many parts of some content are no text: those in which others stand count as one, or as those.
-fn nested_parts(content: Option<&RawValue>, depth: u8) -> Option<u64> {
-    let content = content.map_or("", RawValue::get);
-    if !content.starts_with('[') {
-        return Some(u64::from(content.starts_with('{')));
-    }
-    let (mut others, depth) = (0_u64, depth.checked_sub(1)?);
-    each(content, |part| {
-        let part = object::<Part<'_>>(part)?;
-        let inside = nested_parts(part.content, depth)?.saturating_add(
-            part.source
-                .and_then(|source| object::<Turn<'_>>(source.get()))
-                .map_or(Some(0), |source| nested_parts(source.content, depth))?,
-        );
-        let is_text = matches!(part.kind?.as_ref(), "text" | "refusal");
-        others = others.saturating_add(inside.max(u64::from(!is_text)));
-        Some(())
-    })?;
-    Some(others)
-}
-
 /// A count as it goes to the client; `each` is the count of each text, where there were several.
 pub fn answer(model: &str, encoding: &str, tokens: u64, each: Option<&[u64]>, estimated: bool) -> Vec<u8> {
     #[derive(Serialize)]
@@ -373,12 +264,6 @@ mod tests {
         }
     }
 
-    fn bounded(messages: &str) -> u64 {
-        let body = format!(r#"{{"messages":{messages}}}"#);
-        let bound = bound(body.as_bytes(), &Document::read(body.as_bytes()).unwrap());
-        (bound - REQUEST_BOUND - body.len() as u64) / PART_BOUND
-    }
-
     #[test]
     fn texts_are_counted_and_the_format_adds_to_them() {
         let found = tally(
@@ -399,27 +284,6 @@ mod tests {
         assert_eq!(tally(r#"[{"content":[{"type":"input_audio"},7]}]"#).besides, 6 + 2 * PART);
         let call = tally(r#"[{"tool_calls":[{"function":{"name":"f","arguments":"{}"}}],"content":null}]"#);
         assert_eq!((call.texts, call.besides), (vec!["f".to_owned(), "{}".to_owned()], 6 + TOOL));
-    }
-
-    #[test]
-    fn a_bound_allows_for_parts_that_are_no_text() {
-        assert_eq!(bounded(r#"[{"content":"x"},{"content":[{"type":"text"}]}]"#), 0);
-        assert_eq!(bounded(r#"[{"content":[{"type":"image_url"},{"type":"text"},{"type":"file"}]}]"#), 2);
-        assert_eq!(bounded(r#"[{"content":[{"odd":{}}]}]"#), 3, "not understood: each object may be a part");
-        assert_eq!(bounded(r#"[{"content":{"type":"image_url"}}]"#), 1);
-        let result =
-            |content: &str| bounded(&format!(r#"[{{"content":[{{"type":"tool_result","content":{content}}}]}}]"#));
-        let image = r#"{"type":"image","source":{"type":"url","url":"u"}}"#;
-        assert_eq!(result(&format!("[{image},{image},{image}]")), 3, "each of them, not one for all");
-        assert_eq!((result("\"x\""), result(r#"[{"type":"text","text":"x"}]"#), result("[7]")), (1, 1, 2));
-        let document = format!(r#"{{"type":"document","source":{{"type":"content","content":[{image},{image}]}}}}"#);
-        assert_eq!(result(&format!("[{document},{image}]")), 3);
-        let deep = format!("{}{}{}", r#"[{"type":"tool_result","content":"#.repeat(50), "[]", "}]".repeat(50));
-        assert_eq!(bounded(&format!(r#"[{{"content":{deep}}}]"#)), 51, "not understood");
-        assert_eq!(
-            bounded(r#"[{"content":"x"},{"role":"assistant","audio":{"id":"a"}},{"audio":null,"content":null}]"#),
-            1
-        );
     }
 
     #[test]

@@ -1,0 +1,61 @@
+//! The operations of the Messages API.
+//! Source: <https://docs.anthropic.com/en/api/messages>, <https://docs.anthropic.com/en/api/messages-count-tokens>.
+
+use super::wire::api::ENDPOINT;
+use super::{count, request};
+use crate::error::Result;
+use crate::formats::envelope::{
+    RequestEnvelope, ResponseOptions, read_delivery, read_document, read_model, require_array,
+};
+use crate::formats::operation::{Operation, OperationKind};
+
+/// Fields that the gateway reads or sets, besides names that some provider takes for one of them.
+const UNIQUE: &[&str] = &[
+    "model",
+    "messages",
+    "stream",
+    "stream_options",
+    "max_tokens",
+    "max_completion_tokens",
+    "n",
+    "tools",
+    "service_tier",
+    "speed",
+    "inference_geo",
+];
+
+/// `POST /messages`.
+pub static MESSAGES: Operation = Operation {
+    name: "messages",
+    method: "POST",
+    path: ENDPOINT,
+    kind: OperationKind::Generate,
+    question_field: "messages",
+    unique_fields: UNIQUE,
+    reader: read,
+    conversation: Some(request::read),
+    allows_zero_limit: |_| false,
+    read_response: None,
+};
+
+/// `POST /messages/count_tokens`.
+pub static COUNT_TOKENS: Operation = Operation {
+    name: "token counts",
+    method: "POST",
+    path: count::ENDPOINT,
+    kind: OperationKind::Count,
+    question_field: "messages",
+    unique_fields: UNIQUE,
+    reader: read,
+    conversation: Some(request::prompt),
+    allows_zero_limit: |_| false,
+    read_response: None,
+};
+
+fn read<'a>(operation: &'static Operation, body: &'a [u8]) -> Result<RequestEnvelope<'a>> {
+    let document = read_document(body, operation.unique_fields)?;
+    let model = read_model(&document)?;
+    require_array(&document, operation.question_field)?;
+    let delivery = read_delivery(&document)?;
+    Ok(RequestEnvelope { operation, model, delivery, options: ResponseOptions::DEFAULT, questions: 1, document })
+}

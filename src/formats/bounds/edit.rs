@@ -1,0 +1,33 @@
+//! The edits that make a client's request ready for a provider of the same format.
+
+use super::limit::{self, LimitNames};
+use crate::config::Model;
+use crate::provider::params;
+use crate::wire::json::{Document, quote};
+
+/// What a request is edited for. All that is not named here stays as it was written.
+#[derive(Clone, Copy, Debug)]
+pub struct Edit<'a> {
+    /// The model's row: its ceiling and its edits.
+    pub row: &'a Model,
+    /// The provider's name for the model.
+    pub model: &'a str,
+    /// The names by which the provider honours a limit.
+    pub limit_names: LimitNames<'a>,
+    /// A limit of 0 tokens is meant, and not a mistake.
+    pub allows_zero_limit: bool,
+    /// Asks for the usage at the end of a stream, where the format leaves that to the client.
+    pub asks_for_usage: bool,
+}
+
+/// Sets the model's name, lowers limits to the row's ceiling, and applies the row's edits.
+pub fn apply(document: &mut Document<'_>, edit: &Edit<'_>) {
+    let name = quote(edit.model);
+    if document.value("model") != Some(&name) {
+        document.set("model", name);
+    }
+    if let Some(ceiling) = edit.row.max_tokens {
+        limit::lower(document, &edit.limit_names, edit.model, ceiling, edit.allows_zero_limit);
+    }
+    params::apply(document, &edit.row.params);
+}

@@ -1,0 +1,113 @@
+//! A client's request with the few fields read that decide how it is handled, and what the readers of all formats share.
+
+use super::operation::Operation;
+use crate::error::{Error, Result};
+use crate::wire::json::{Document, Flaw, MOST_MEMBERS};
+
+/// A request as it came. It is never edited: what a provider gets is made from a copy.
+pub struct RequestEnvelope<'a> {
+    /// What is asked for.
+    pub operation: &'static Operation,
+    /// The model asked for, as the client names it.
+    pub model: String,
+    /// Whether the response is to be streamed.
+    pub delivery: Delivery,
+    /// What the response is to contain.
+    pub options: ResponseOptions,
+    /// How many questions are asked at once.
+    pub questions: u64,
+    /// The body.
+    pub document: Document<'a>,
+}
+
+/// How a client wants its response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// As one document.
+    Whole,
+    /// As a stream of events.
+    Stream,
+}
+
+/// What a client wants its response to contain, as far as its format leaves that to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResponseOptions {
+    /// Whether a stream ends with the usage, if the client says so.
+    pub include_usage: Option<bool>,
+    /// Whether that includes the cost: a field of this gateway.
+    pub include_cost: bool,
+    /// How many choices it has, of all questions together.
+    pub choices: u64,
+}
+
+impl Delivery {
+    /// Whether it is a stream.
+    pub fn is_stream(self) -> bool {
+        self == Self::Stream
+    }
+}
+
+impl ResponseOptions {
+    /// One choice, usage as the format has it.
+    pub const DEFAULT: Self = Self { include_usage: None, include_cost: false, choices: 1 };
+}
+
+/// Reads a body in which none of these keys occurs twice.
+///
+/// # Errors
+/// 400 with the position of a fault, or the key that occurs twice.
+pub fn read_document<'a>(body: &'a [u8], unique: &[&'static str]) -> Result<Document<'a>> {
+    let document = Document::read(body).map_err(invalid_body)?;
+    if let Some(key) = document.repeated(unique) {
+        let message = format!("`{key}` stands in the body more than once.");
+        return Err(Error::caller(400, "duplicate_key", message).at(key));
+    }
+    Ok(document)
+}
+
+/// The error for a body that is not a JSON object.
+pub fn invalid_body(flaw: Flaw) -> Error {
+    match flaw {
+        Flaw::Syntax { line, column, reason } => {
+            let message = format!("The body is not valid JSON: {reason} (line {line}, column {column}).");
+            Error::caller(400, "invalid_json", message)
+        }
+        Flaw::NotAnObject => Error::caller(400, "invalid_body", "The body must be a JSON object."),
+        Flaw::TooManyMembers => {
+            let message = format!("The body must be an object with at most {MOST_MEMBERS} members.");
+            Error::caller(400, "invalid_body", message)
+        }
+    }
+}
+
+/// The model's name.
+pub(super) fn read_model(document: &Document<'_>) -> Result<String> {
+    let raw = document.value("model").filter(|raw| *raw != "null").ok_or_else(|| missing("model"))?;
+    let model: String = serde_json::from_str(raw).map_err(|_| wrong_type("model", "a string"))?;
+    if model.is_empty() { Err(missing("model")) } else { Ok(model) }
+}
+
+/// Whether the response is to be streamed.
+pub(super) fn read_delivery(document: &Document<'_>) -> Result<Delivery> {
+    match document.value("stream") {
+        None | Some("null" | "false") => Ok(Delivery::Whole),
+        Some("true") => Ok(Delivery::Stream),
+        Some(_) => Err(wrong_type("stream", "true or false")),
+    }
+}
+
+/// Proves that a field is there, and an array.
+pub(super) fn require_array(document: &Document<'_>, field: &'static str) -> Result<()> {
+    let raw = document.value(field).filter(|raw| *raw != "null").ok_or_else(|| missing(field))?;
+    if raw.starts_with('[') { Ok(()) } else { Err(wrong_type(field, "an array")) }
+}
+
+/// The error for a field that is required and missing.
+pub(super) fn missing(field: &'static str) -> Error {
+    Error::caller(400, "missing_required_parameter", format!("`{field}` is required.")).at(field)
+}
+
+/// The error for a field of the wrong type.
+pub(super) fn wrong_type(field: &'static str, expected: &str) -> Error {
+    Error::caller(400, "invalid_type", format!("`{field}` must be {expected}.")).at(field)
+}
