@@ -1,6 +1,6 @@
 //! A provider's address: checked once, so that a path can be joined to it without thought. It knows nothing of keys.
 
-use super::FormatKind;
+use super::format_kind::FormatKind;
 
 /// Where a provider's API begins.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,9 +1,7 @@
 //! What an operator writes about money: a model's own price, and which price list counts for a provider. It knows no list's rows, and no sums.
 
+use super::units::Nanos;
 use super::yaml::{Node, Table};
-
-/// Money in billionths of a US dollar.
-pub type Nanos = u64;
 
 /// What a token costs, in pico-dollars (dollars per million tokens × 1,000,000), each kind resolved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

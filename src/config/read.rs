@@ -2,13 +2,19 @@
 
 use serde_yaml::Value;
 
+use super::address::Address;
+use super::cors::Cors;
+use super::format_kind::FormatKind;
+use super::logging::Logging;
+use super::near;
+use super::params::Params;
 use super::price::{Catalogue, Fee};
+use super::provider::{Demo, KeySource, Model, Provider, without_hint};
+use super::settings::{Accounting, Auth, BODY_COPIES, Config};
 use super::stream::{Clocks, Streaming};
+use super::vault::Vault;
+use super::websocket::Websocket;
 use super::yaml::{Node, Problem, Report, Table};
-use super::{
-    Accounting, Address, Auth, BODY_COPIES, Config, Cors, Demo, FormatKind, KeySource, Logging, Model, Params,
-    Provider, Vault, Websocket, near, without_hint,
-};
 
 const DEFAULT_MAX_BODY: usize = 20 << 20;
 const DEFAULT_MEMORY: usize = 64 << 20;
@@ -16,8 +22,25 @@ const DEFAULT_ANSWER: usize = 16 << 20;
 /// The row of every model that is not listed.
 const ANY: &str = "*";
 
+impl Config {
+    /// Reads and proves a file. `adapters` are those that a row may name; the first is meant where a row names none.
+    ///
+    /// # Errors
+    /// All faults found, in the order of the file.
+    pub fn read(text: &str, adapters: &[FormatKind]) -> Result<Self, Vec<Problem>> {
+        let value = parse(text).map_err(|problem| vec![problem])?;
+        let report = Report::new(text);
+        let config = config(&value, &report, adapters);
+        let (faults, notes) = report.take();
+        match config {
+            Some(config) if faults.is_empty() => Ok(Self { notes, ..config }),
+            _ => Err(faults),
+        }
+    }
+}
+
 /// The file as YAML, anchors and merges resolved.
-pub(super) fn parse(text: &str) -> Result<Value, Problem> {
+fn parse(text: &str) -> Result<Value, Problem> {
     let broken = |error: serde_yaml::Error| {
         let line = error.location().map_or(0, |place| place.line());
         Problem { line, path: String::new(), message: format!("this is not YAML: {error}") }
@@ -41,7 +64,7 @@ const SECTIONS: &[&str] = &[
 ];
 
 /// The whole file; faults go to the report.
-pub(super) fn config(value: &Value, report: &Report<'_>, adapters: &[FormatKind]) -> Option<Config> {
+fn config(value: &Value, report: &Report<'_>, adapters: &[FormatKind]) -> Option<Config> {
     let table = Node::root(value, report).table(SECTIONS)?;
     let providers = providers(&table, adapters);
     let limits =
@@ -63,7 +86,7 @@ pub(super) fn config(value: &Value, report: &Report<'_>, adapters: &[FormatKind]
         default_provider: default_provider(&table, &providers).unwrap_or(0),
         providers,
         auth: table.at("auth").and_then(|node| node.choice(AUTH)).unwrap_or(Auth::Keys),
-        cors: table.at("cors").and_then(|node| cors(&node)).unwrap_or(Cors::Any),
+        cors: table.at("cors").and_then(|node| Cors::read(&node)).unwrap_or(Cors::Any),
         max_body_bytes,
         memory_bytes,
         max_answer_bytes: limit("max_answer_bytes", DEFAULT_ANSWER),
@@ -311,29 +334,6 @@ fn demo(node: &Node<'_>) -> Option<Demo> {
     let count = |key: &str| table.at(key).and_then(|node| node.count(0)).unwrap_or(0);
     let words = usize::try_from(count("words").min(100_000)).unwrap_or(0);
     Some(Demo { first_delay: count("first_delay_ms"), delay: count("delay_ms"), words })
-}
-
-fn cors(node: &Node<'_>) -> Option<Cors> {
-    origins(&node.table(&["origins"])?.at("origins")?)
-}
-
-/// Origins of web pages, or all of them.
-pub(super) fn origins(origins: &Node<'_>) -> Option<Cors> {
-    if origins.word() == Some(ANY) {
-        return Some(Cors::Any);
-    }
-    let mut only = Vec::new();
-    for item in origins.list()? {
-        let origin = item.text()?;
-        if origin == ANY {
-            return Some(Cors::Any);
-        }
-        if !origin.contains("://") || origin.ends_with('/') {
-            item.fault("expected an origin such as https://app.example.com, without a path, or \"*\"");
-        }
-        only.push(origin);
-    }
-    Some(Cors::Only(only))
 }
 
 fn check_proxy(table: &Table<'_>) {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Millis;
+use super::units::Millis;
 use super::yaml::{Node, Table};
 
 /// How long each part of an answer may take. `None` is as long as the whole may.

@@ -1,6 +1,6 @@
 //! What the operator says of the vault. Words of the file, not deeds.
 
-use super::Millis;
+use super::units::Millis;
 use super::yaml::Node;
 
 /// Where that is kept which providers want back, and clients cannot carry.

@@ -1,7 +1,8 @@
 //! What the operator says of WebSocket sessions. Words of the file, not deeds.
 
+use super::cors::Cors;
+use super::units::Millis;
 use super::yaml::Node;
-use super::{Cors, Millis, read};
 
 /// WebSocket sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +65,7 @@ impl Websocket {
         let time = |key: &str, usual| table.at(key).and_then(|node| node.seconds()).unwrap_or(usual);
         Some(Self {
             enabled: table.at("enabled").and_then(|node| node.flag()).unwrap_or(default.enabled),
-            origins: table.at("origins").and_then(|node| read::origins(&node)).unwrap_or(default.origins),
+            origins: table.at("origins").and_then(|node| Cors::read_origins(&node)).unwrap_or(default.origins),
             idle: time("idle_seconds", default.idle),
             resume: time("resume_seconds", default.resume),
             buffer_bytes: size("buffer_bytes", LEAST_BUFFER, default.buffer_bytes),

@@ -11,7 +11,8 @@ use crate::error::Result;
 use crate::formats::bounds::{LimitNames, RequestRules, ServiceTier, is_beside_tiers};
 use crate::formats::envelope::RequestEnvelope;
 use crate::ledger::{self, OutputCost, Receipt};
-use crate::policy::pricing::{self, CostBound, ModelCard, ModelPrice};
+use crate::policy::model_card::{ModelCard, ModelPrice};
+use crate::policy::pricing::{self, CostBound};
 use crate::policy::routing::Target;
 use crate::policy::tokens;
 

@@ -6,7 +6,7 @@ use super::admission::Admission;
 use crate::canonical::Usage;
 use crate::config::{Millis, Nanos};
 use crate::ledger::{AccountCommand, Receipt, TokenCounts};
-use crate::policy::pricing::ModelPrice;
+use crate::policy::model_card::ModelPrice;
 use crate::policy::tokens;
 
 /// A lease is renewed for the first time so long after its request was admitted: most requests are over by then.

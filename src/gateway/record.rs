@@ -10,8 +10,8 @@ use crate::canonical::Usage;
 use crate::config::{Fields, Format, Level, Logging, Millis, Nanos, Problem};
 use crate::error::Error;
 use crate::ledger::{LOST, Receipt};
-use crate::policy::pricing::{self, ModelPrice};
-use crate::policy::tokens;
+use crate::policy::model_card::ModelPrice;
+use crate::policy::{pricing, tokens};
 use crate::wire::date::write_time;
 use crate::wire::json::quote;
 

@@ -1,6 +1,6 @@
 //! The prices that the gateway was built with, as static data: `build.rs` makes them of `configs/catalogue.yaml`. It knows no sums.
 
-use super::pricing::{CardEncoding, LongContextRates, ModelCard, ModelPrice, TierRates};
+use super::model_card::{CardEncoding, LongContextRates, ModelCard, ModelPrice, TierRates};
 use crate::config::{Catalogue, Provider, Rates};
 
 /// The models of one provider.

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::ProviderAccount;
+use super::account::ProviderAccount;
 use crate::config::Provider;
 use crate::wire::base64;
 use crate::wire::dense::tree;

@@ -6,7 +6,7 @@
 
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 
-use super::Encoding;
+use super::encoding::Encoding;
 
 /// What the cuts know of a character.
 #[derive(Clone, Copy, PartialEq, Eq)]

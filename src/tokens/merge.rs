@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::Vocabulary;
+use super::vocabulary::Vocabulary;
 
 /// What merging needs, kept from piece to piece.
 #[derive(Default)]

@@ -1,6 +1,6 @@
 //! The tokens of an encoding and their ranks, found by their bytes. It knows nothing of how texts are cut.
 
-use super::Encoding;
+use super::encoding::Encoding;
 
 /// The tokens of one encoding: some 5 MB.
 pub struct Vocabulary {
