@@ -13,6 +13,7 @@ const FRONT_PAGES: &[&str] = &["README.md", "docs/README-zh-CN.md"];
 const FRONT_PAGE_LINES: usize = 150;
 const FRONT_PAGE_BYTES: usize = 8 * 1024;
 const PAGE_LINES: usize = 200;
+const ARCHITECTURE_LINES: usize = 250;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -96,6 +97,8 @@ fn pages_are_short() {
             assert!(written_lines(&page) <= PAGE_LINES, "{file} has {} lines", written_lines(&page));
         }
     }
+    let lines = read("ARCHITECTURE.md").lines().count();
+    assert!(lines <= ARCHITECTURE_LINES, "ARCHITECTURE.md has {lines} lines");
 }
 
 #[test]
@@ -139,6 +142,38 @@ fn links_and_anchors_exist() {
                 assert!(anchors(&page).contains(fragment), "{file}: {link} has no such heading");
             }
         }
+    }
+}
+
+/// Paths of this project in a page's code spans. Those with a placeholder are left out.
+fn paths(page: &str) -> Vec<String> {
+    let text = prose(page);
+    let spans = text.split('`').skip(1).step_by(2);
+    let local = |span: &&str| {
+        ["src/", "tests/", "docs/", "configs/", "scripts/", "bench/"].iter().any(|folder| span.starts_with(folder))
+    };
+    let exact = |span: &&str| !span.contains("NAME") && !span.contains(['*', ' ', '{']);
+    spans.filter(local).filter(exact).map(str::to_owned).collect()
+}
+
+#[test]
+fn paths_that_pages_name_exist() {
+    for file in ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "tests/README.md"] {
+        for path in paths(&read(file)) {
+            assert!(root().join(&path).exists(), "{file} names {path}, which does not exist");
+        }
+    }
+}
+
+#[test]
+fn the_architecture_lists_every_module() {
+    let page = read("ARCHITECTURE.md");
+    for entry in fs::read_dir(root().join("src")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let row = if path.is_dir() { format!("| `{name}/` |") } else { format!("| `{name}` |") };
+        let listed = page.contains(&row) || name == "lib.rs" || name == "bin" || name.ends_with(".mjs");
+        assert!(listed, "ARCHITECTURE.md has no row for src/{name}");
     }
 }
 
