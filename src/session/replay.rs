@@ -1,9 +1,9 @@
-//! The frames of a session that may have to be sent again, in a bounded memory. It does not know what they say.
+//! The numbered frames of a session that may have to be sent again.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-/// Frames that are not known to have arrived.
+/// Frames that the client has not acknowledged.
 #[derive(Debug, Default)]
 pub struct ReplayBuffer {
     frames: VecDeque<(u64, Rc<str>)>,
@@ -12,12 +12,12 @@ pub struct ReplayBuffer {
     last: u64,
 }
 
-/// Why frames cannot be sent again.
+/// Why a client cannot resume after a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplayGap {
-    /// Some after that number are not kept any more.
+    /// Some of the frames after it are no longer held.
     Lost,
-    /// There has been no such frame yet.
+    /// It has not been sent yet.
     Ahead,
 }
 
@@ -37,21 +37,21 @@ impl ReplayBuffer {
         self.bytes
     }
 
-    /// Takes a frame, which has the number [`ReplayBuffer::next`].
+    /// Adds a frame, with the number [`ReplayBuffer::next`].
     pub fn push(&mut self, text: &Rc<str>) {
         self.last = self.next();
         self.bytes += text.len();
         self.frames.push_back((self.last, Rc::clone(text)));
     }
 
-    /// All frames up to this number have arrived.
+    /// Drops the frames up to this number: they have arrived.
     pub fn ack(&mut self, seq: u64) {
         while self.frames.front().is_some_and(|(number, _)| *number <= seq) {
             self.drop_first();
         }
     }
 
-    /// Forgets the oldest frames that are more than so many bytes, though nobody knows whether they have arrived.
+    /// Drops the oldest frames until at most `limit` bytes are held.
     pub fn shed(&mut self, limit: usize) {
         while self.bytes > limit {
             self.drop_first();
@@ -65,7 +65,7 @@ impl ReplayBuffer {
     /// The frames after this number.
     ///
     /// # Errors
-    /// If not all of them are there.
+    /// Not all of them are held.
     pub fn after(&self, seq: u64) -> Result<Vec<Rc<str>>, ReplayGap> {
         if seq > self.last {
             return Err(ReplayGap::Ahead);
@@ -77,12 +77,12 @@ impl ReplayBuffer {
         Ok(self.frames.iter().filter(|(number, _)| *number > seq).map(|(_, text)| Rc::clone(text)).collect())
     }
 
-    /// All that is held, as text: each frame behind its number and its length in bytes.
+    /// All frames as text, each after its number and its length in bytes. The form is stored.
     pub fn write(&self) -> String {
         self.frames.iter().map(|(number, text)| format!("{number} {}\n{text}", text.len())).collect()
     }
 
-    /// What [`ReplayBuffer::write`] wrote, of a session whose newest frame has the number `last`. What is torn is left out.
+    /// Reads what [`ReplayBuffer::write`] wrote, up to the first incomplete frame. `last` is the number of the session's newest frame.
     pub fn read(mut text: &str, last: u64) -> Self {
         let mut replay = Self { last, ..Self::default() };
         while let Some((number, frame, rest)) = first(text) {
@@ -94,7 +94,7 @@ impl ReplayBuffer {
     }
 }
 
-/// The first frame of a text, and what follows it.
+/// The number and text of the first frame, and the rest.
 fn first(text: &str) -> Option<(u64, &str, &str)> {
     let (head, rest) = text.split_once('\n')?;
     let (number, length) = head.split_once(' ')?;
@@ -110,36 +110,49 @@ mod tests {
         frames.iter().map(AsRef::as_ref).collect()
     }
 
-    #[test]
-    fn what_has_not_arrived_is_sent_again() {
+    fn holding(frames: &[&str]) -> ReplayBuffer {
         let mut replay = ReplayBuffer::default();
-        assert_eq!(replay.after(0), Ok(vec![]));
-        ["a", "b", "c"].iter().for_each(|text| replay.push(&Rc::from(*text)));
+        frames.iter().for_each(|text| replay.push(&Rc::from(*text)));
+        replay
+    }
+
+    #[test]
+    fn unacknowledged_frames_can_be_sent_again() {
+        let mut replay = holding(&["a", "b", "c"]);
         assert_eq!(texts(&replay.after(0).unwrap()), ["a", "b", "c"]);
         replay.ack(1);
         assert_eq!(texts(&replay.after(2).unwrap()), ["c"]);
-        assert_eq!((replay.after(0), replay.after(4)), (Err(ReplayGap::Lost), Err(ReplayGap::Ahead)));
+        assert_eq!(replay.after(0), Err(ReplayGap::Lost));
+        assert_eq!(replay.after(4), Err(ReplayGap::Ahead));
         replay.ack(3);
-        assert_eq!((replay.after(3), replay.after(2), replay.bytes()), (Ok(vec![]), Err(ReplayGap::Lost), 0));
+        assert_eq!(replay.after(3), Ok(vec![]));
+        assert_eq!(replay.after(2), Err(ReplayGap::Lost));
+        assert_eq!(replay.bytes(), 0);
     }
 
     #[test]
-    fn what_is_written_can_be_read() {
-        let mut replay = ReplayBuffer::default();
-        ["a\n1 2\n", "é", ""].iter().for_each(|text| replay.push(&Rc::from(*text)));
-        let mut read = ReplayBuffer::read(&replay.write(), 3);
-        assert_eq!((texts(&read.after(0).unwrap()), read.bytes()), (vec!["a\n1 2\n", "é", ""], replay.bytes()));
-        read = ReplayBuffer::read("", 3);
-        assert_eq!((read.after(3), read.after(2)), (Ok(vec![]), Err(ReplayGap::Lost)));
+    fn without_frames_there_is_nothing_to_send() {
+        assert_eq!(ReplayBuffer::default().after(0), Ok(vec![]));
+        let restored = ReplayBuffer::read("", 3);
+        assert_eq!(restored.after(3), Ok(vec![]));
+        assert_eq!(restored.after(2), Err(ReplayGap::Lost));
     }
 
     #[test]
-    fn the_oldest_make_way() {
-        let mut replay = ReplayBuffer::default();
-        ["aaaa", "bb", "c"].iter().for_each(|text| replay.push(&Rc::from(*text)));
+    fn written_frames_are_read_back() {
+        let replay = holding(&["a\n1 2\n", "é", ""]);
+        let read = ReplayBuffer::read(&replay.write(), 3);
+        assert_eq!(texts(&read.after(0).unwrap()), ["a\n1 2\n", "é", ""]);
+        assert_eq!(read.bytes(), replay.bytes());
+    }
+
+    #[test]
+    fn the_oldest_frames_are_dropped_first() {
+        let mut replay = holding(&["aaaa", "bb", "c"]);
         replay.shed(3);
         assert_eq!(texts(&replay.after(1).unwrap()), ["bb", "c"]);
         replay.shed(0);
-        assert_eq!((replay.bytes(), replay.next()), (0, 4));
+        assert_eq!(replay.bytes(), 0);
+        assert_eq!(replay.next(), 4);
     }
 }

@@ -1,62 +1,62 @@
-//! Finds in a message the few members that say whose it is and what it asks for: one pass over its bytes, in pieces, in little memory,
-//! however long it is. It proves no JSON: whoever reads the message later does.
+//! Finds the few members of a message that a connection without an API key needs. It makes one pass over the bytes, in pieces, and holds a few
+//! kilobytes however long the message is. It does not validate JSON: the session does, when it reads the message.
 
 use memchr::memchr2;
 
-use super::frame::MEMBERS;
+use super::client_frame::MEMBERS;
 
 /// The longest value that is kept, as JSON, in bytes.
-const LONGEST: usize = 4096;
-/// The longest name that can be one of [`MEMBERS`], each of its characters escaped, and a little more.
-const LONGEST_NAME: usize = 64;
-/// In place of a text that is longer than any key, type or id.
+const MAX_VALUE_BYTES: usize = 4096;
+/// The longest name that is kept, in bytes: more than the longest of [`MEMBERS`] with each character escaped.
+const MAX_NAME_BYTES: usize = 64;
+/// Stands in the outline for a string longer than any key, type or id.
 const TOO_LONG: &str = "\"\u{2026}\"";
 
-/// Why a message tells nothing.
+/// Why a message cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScanError {
-    /// It is longer than allowed.
+    /// It is longer than the limit.
     TooLong,
-    /// It is no JSON object.
-    NoObject,
+    /// It is not a JSON object.
+    NotAnObject,
 }
 
-/// A message that is looked through.
+/// A message that is being scanned.
 pub struct MessageScan {
-    /// Bytes that may yet come.
-    room: usize,
+    /// Bytes that may still be read.
+    remaining: usize,
     too_long: bool,
-    spot: Spot,
-    /// A backslash came last.
+    state: ScanState,
+    /// The last character was a backslash.
     escaped: bool,
-    /// The name of the member whose value comes, or is being read.
+    /// The name of the current member.
     name: String,
-    /// Which of [`MEMBERS`] it is.
+    /// Its index in [`MEMBERS`].
     member: Option<usize>,
     value: String,
-    /// How often each of [`MEMBERS`] has come.
+    /// How often each of [`MEMBERS`] has occurred.
     seen: [u8; MEMBERS.len()],
     outline: String,
 }
 
-/// What is being read.
+/// The position in the grammar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Spot {
-    /// Nothing has come yet.
+enum ScanState {
+    /// Before the object.
     Start,
-    /// A name follows, or, if none has come, the end.
+    /// A name follows; before the first one, the end may follow too.
     Name {
         first: bool,
     },
     InName,
     Colon,
     Value,
-    InText,
+    InString,
     InLiteral,
-    /// An object or a list, so many levels deep.
+    /// Inside an object or a list that is a value.
     Nested {
         depth: usize,
-        in_text: bool,
+        in_string: bool,
     },
     /// A comma follows, or the end.
     Comma,
@@ -65,12 +65,12 @@ enum Spot {
 }
 
 impl MessageScan {
-    /// A message of at most so many bytes.
+    /// A scan of a message of at most this many bytes.
     pub fn new(limit: usize) -> Self {
         Self {
-            room: limit,
+            remaining: limit,
             too_long: false,
-            spot: Spot::Start,
+            state: ScanState::Start,
             escaped: false,
             name: String::new(),
             member: None,
@@ -80,79 +80,79 @@ impl MessageScan {
         }
     }
 
-    /// The next piece; whether more need be read.
+    /// Scans the next piece; `false` if the message is too long.
     pub fn push(&mut self, text: &str) -> bool {
-        if text.len() > self.room {
+        if text.len() > self.remaining {
             self.too_long = true;
             return false;
         }
-        self.room -= text.len();
+        self.remaining -= text.len();
         let mut rest = text;
-        while !rest.is_empty() && self.spot != Spot::Broken {
+        while !rest.is_empty() && self.state != ScanState::Broken {
             let taken = self.step(rest).clamp(1, rest.len());
             rest = rest.get(taken..).unwrap_or_default();
         }
         true
     }
 
-    /// The message without what nobody need know of it: an object of those of [`MEMBERS`] that it has, each at most twice; of a list or
-    /// an object among them only that it is one.
+    /// The outline of the message: an object with those of [`MEMBERS`] that occur, each at most twice. Lists and objects among their values
+    /// are empty.
     ///
     /// # Errors
-    /// [`ScanError`]
+    /// The message is too long or not an object.
     pub fn finish(self) -> Result<String, ScanError> {
-        match self.spot {
+        match self.state {
             _ if self.too_long => Err(ScanError::TooLong),
-            Spot::End => Ok(["{", &self.outline, "}"].concat()),
-            _ => Err(ScanError::NoObject),
+            ScanState::End => Ok(["{", &self.outline, "}"].concat()),
+            _ => Err(ScanError::NotAnObject),
         }
     }
 
-    /// Reads on; how many bytes were read. What is not ASCII stands in texts only, which are taken in whole runs.
+    /// Reads the next bytes, and returns how many. Only strings hold characters beyond ASCII, and they are taken in whole runs.
     fn step(&mut self, rest: &str) -> usize {
         let byte = rest.as_bytes().first().copied().unwrap_or_default();
         let is_space = matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
-        match self.spot {
-            Spot::InName | Spot::InText => return self.text(rest),
-            Spot::InLiteral => return self.literal(rest),
-            Spot::Nested { depth, in_text } => return self.nested(rest, depth, in_text),
+        match self.state {
+            ScanState::InName | ScanState::InString => return self.string(rest),
+            ScanState::InLiteral => return self.literal(rest),
+            ScanState::Nested { depth, in_string } => return self.nested(rest, depth, in_string),
             _ if is_space => {}
-            Spot::Start if byte == b'{' => self.spot = Spot::Name { first: true },
-            Spot::Name { .. } if byte == b'"' => {
+            ScanState::Start if byte == b'{' => self.state = ScanState::Name { first: true },
+            ScanState::Name { .. } if byte == b'"' => {
                 self.name.clear();
-                self.spot = Spot::InName;
+                self.state = ScanState::InName;
             }
-            Spot::Name { first: true } | Spot::Comma if byte == b'}' => self.spot = Spot::End,
-            Spot::Colon if byte == b':' => self.spot = Spot::Value,
-            Spot::Comma if byte == b',' => self.spot = Spot::Name { first: false },
-            Spot::Value => return self.value(rest, byte),
-            _ => self.spot = Spot::Broken,
+            ScanState::Name { first: true } | ScanState::Comma if byte == b'}' => self.state = ScanState::End,
+            ScanState::Colon if byte == b':' => self.state = ScanState::Value,
+            ScanState::Comma if byte == b',' => self.state = ScanState::Name { first: false },
+            ScanState::Value => return self.value(rest, byte),
+            _ => self.state = ScanState::Broken,
         }
         1
     }
 
     fn value(&mut self, rest: &str, byte: u8) -> usize {
         self.value.clear();
-        self.spot = match byte {
-            b'"' => Spot::InText,
+        self.state = match byte {
+            b'"' => ScanState::InString,
             b'{' | b'[' => {
                 self.value.push_str(if byte == b'{' { "{}" } else { "[]" });
-                Spot::Nested { depth: 1, in_text: false }
+                ScanState::Nested { depth: 1, in_string: false }
             }
-            b'}' | b']' | b',' | b':' => Spot::Broken,
+            b'}' | b']' | b',' | b':' => ScanState::Broken,
             _ => {
-                self.spot = Spot::InLiteral;
+                self.state = ScanState::InLiteral;
                 return self.literal(rest);
             }
         };
-        if self.spot == Spot::InText {
+        if self.state == ScanState::InString {
             self.value.push('"');
         }
         1
     }
 
-    /// A text up to its end, or the next backslash, or as far as it has come.
-    fn text(&mut self, rest: &str) -> usize {
+    /// Reads a string to its end, the next backslash, or the end of the piece.
+    fn string(&mut self, rest: &str) -> usize {
         let bytes = rest.as_bytes();
         if std::mem::take(&mut self.escaped) {
             let one = rest.chars().next().map_or(1, char::len_utf8);
@@ -164,10 +164,10 @@ impl MessageScan {
             return rest.len();
         };
         self.keep(rest.get(..=end).unwrap_or_default());
-        match (bytes.get(end), self.spot) {
+        match (bytes.get(end), self.state) {
             (Some(b'\\'), _) => self.escaped = true,
-            (_, Spot::InName) => self.named(),
-            _ => self.valued(),
+            (_, ScanState::InName) => self.end_name(),
+            _ => self.end_value(),
         }
         end + 1
     }
@@ -179,61 +179,61 @@ impl MessageScan {
         let run = end.unwrap_or(rest.len());
         self.keep(rest.get(..run).unwrap_or_default());
         if let Some(end) = end {
-            self.valued();
+            self.end_value();
             if end == 0 { self.step(rest) } else { end }
         } else {
             run
         }
     }
 
-    fn nested(&mut self, rest: &str, mut depth: usize, mut in_text: bool) -> usize {
+    fn nested(&mut self, rest: &str, mut depth: usize, mut in_string: bool) -> usize {
         let bytes = rest.as_bytes();
         let mut at = 0;
         while let Some(byte) = bytes.get(at) {
             at += 1;
             match byte {
                 _ if std::mem::take(&mut self.escaped) => {}
-                b'"' => in_text = !in_text,
-                b'\\' => self.escaped = in_text,
-                _ if in_text => {
+                b'"' => in_string = !in_string,
+                b'\\' => self.escaped = in_string,
+                _ if in_string => {
                     at += memchr2(b'"', b'\\', bytes.get(at..).unwrap_or_default()).unwrap_or(bytes.len() - at)
                 }
                 b'{' | b'[' => depth += 1,
                 b'}' | b']' if depth == 1 => {
-                    self.valued();
+                    self.end_value();
                     return at;
                 }
                 b'}' | b']' => depth -= 1,
                 _ => {}
             }
         }
-        self.spot = Spot::Nested { depth, in_text };
+        self.state = ScanState::Nested { depth, in_string };
         at
     }
 
-    /// Keeps a part of a name or a value, as long as it may still be one that matters.
+    /// Keeps a part of a name or a value that may belong to the outline.
     fn keep(&mut self, part: &str) {
-        let (kept, most) = match self.spot {
-            Spot::InName => (&mut self.name, LONGEST_NAME),
+        let (kept, limit) = match self.state {
+            ScanState::InName => (&mut self.name, MAX_NAME_BYTES),
             _ if self.member.is_none() => return,
-            _ => (&mut self.value, LONGEST),
+            _ => (&mut self.value, MAX_VALUE_BYTES),
         };
-        if kept.len() <= most {
-            // One byte more than allowed says that it was longer.
-            let end = part.char_indices().map(|(at, c)| at + c.len_utf8()).find(|end| kept.len() + end > most);
+        if kept.len() <= limit {
+            // One byte over the limit marks it as longer.
+            let end = part.char_indices().map(|(at, c)| at + c.len_utf8()).find(|end| kept.len() + end > limit);
             kept.push_str(part.get(..end.unwrap_or(part.len())).unwrap_or_default());
         }
     }
 
     /// A name has ended; its closing quote is kept with it.
-    fn named(&mut self) {
+    fn end_name(&mut self) {
         let name: Option<String> = serde_json::from_str(&["\"", &self.name].concat()).ok();
         self.member = name.and_then(|name| MEMBERS.iter().position(|member| *member == name));
-        self.spot = Spot::Colon;
+        self.state = ScanState::Colon;
     }
 
-    fn valued(&mut self) {
-        self.spot = Spot::Comma;
+    fn end_value(&mut self) {
+        self.state = ScanState::Comma;
         let Some((name, seen)) = self.member.take().and_then(|at| Some((*MEMBERS.get(at)?, self.seen.get_mut(at)?)))
         else {
             return;
@@ -243,7 +243,7 @@ impl MessageScan {
             return;
         }
         let value = match &*self.value {
-            text if text.len() <= LONGEST => text,
+            text if text.len() <= MAX_VALUE_BYTES => text,
             text if text.starts_with('"') && name != "id" => TOO_LONG,
             _ => "{}",
         };
@@ -258,7 +258,7 @@ mod tests {
     use crate::wire::json::Document;
     use proptest::prelude::*;
 
-    /// In pieces of so many characters.
+    /// Scans a text in pieces of this many characters.
     fn scan(text: &str, piece: usize) -> Result<String, ScanError> {
         let mut scan = MessageScan::new(text.len());
         let chars: Vec<char> = text.chars().collect();
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_found_wherever_it_stands() {
+    fn a_key_is_found_at_any_place() {
         let nested = r#"{"type":"auth","api_key":"no","a":[{"b":"}]\"\\"}, "\\\"", "{"]}"#;
         for (text, outline) in [
             (r#" { "type" : "chat" , "api_key" : "k" } "#.to_owned(), r#"{"type":"chat","api_key":"k"}"#),
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_told() {
+    fn a_message_that_is_no_object_is_an_error() {
         for text in [
             "",
             " ",
@@ -310,13 +310,13 @@ mod tests {
             "hello",
             "{\"a\":[}",
         ] {
-            assert_eq!(scan(text, 2), Err(ScanError::NoObject), "{text}");
+            assert_eq!(scan(text, 2), Err(ScanError::NotAnObject), "{text}");
         }
     }
 
     #[test]
-    fn little_is_kept_of_much() {
-        let long = "k".repeat(3 * LONGEST);
+    fn the_outline_is_short() {
+        let long = "k".repeat(3 * MAX_VALUE_BYTES);
         for (text, outline) in [
             (format!(r#"{{"api_key":"{long}"}}"#), "{\"api_key\":\"\u{2026}\"}"),
             (format!(r#"{{"id":"{long}"}}"#), r#"{"id":{}}"#),
@@ -328,12 +328,13 @@ mod tests {
         let many = format!("{{{}\"id\":1}}", "\"type\":1,".repeat(10_000));
         assert_eq!(scan(&many, 4096).as_deref(), Ok(r#"{"type":1,"type":1,"id":1}"#));
         let mut short = MessageScan::new(3);
-        assert!(short.push("{}") && !short.push("  "));
+        assert!(short.push("{}"));
+        assert!(!short.push("  "));
         assert_eq!(short.finish(), Err(ScanError::TooLong));
     }
 
     proptest! {
-        /// Whatever a reader of JSON finds, the scan finds as well, however the text is cut.
+        /// The scan finds what a JSON reader finds, at any cutting.
         #[test]
         fn the_scan_agrees_with_a_reader(
             members in prop::collection::vec(
@@ -360,11 +361,11 @@ mod tests {
             }
         }
 
-        /// No bytes reach a panic, and what comes out is short.
+        /// No input panics, and the outline is short.
         #[test]
-        fn anything_may_come(text in "[\\PC\\{\\}\\[\\]\":,\\\\]{0,200}", piece in 1..9usize) {
+        fn any_input_gives_a_short_outline(text in "[\\PC\\{\\}\\[\\]\":,\\\\]{0,200}", piece in 1..9usize) {
             if let Ok(outline) = scan(&text, piece) {
-                prop_assert!(outline.len() <= 2 * MEMBERS.len() * (LONGEST + 16));
+                prop_assert!(outline.len() <= 2 * MEMBERS.len() * (MAX_VALUE_BYTES + 16));
             }
         }
     }

@@ -1,216 +1,194 @@
-//! What of a session outlives its object: little enough to be tied to a connection, or written down without one.
+//! What outlives a session's object in memory: a text of a few hundred bytes, attached to the connection or stored without one.
 
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::client::{ClientOrigin, SessionOwner};
 use crate::config::Millis;
-use crate::error::Error;
-use crate::session::connection::{Connection, complaint};
-use crate::session::frame::{ClientRequestId, DONE};
-use crate::session::replay::ReplayBuffer;
-use crate::session::{CloseCode, Session, SessionAction, SessionLimits, frame};
 
-/// Who showed a key; never the key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SessionOwner {
-    /// The id of the key.
-    pub key_id: String,
-    /// The SHA-256 of a key that was made at run time, in hex.
-    pub hash: Option<String>,
-}
+/// The version that is written. Version 1 was lines without a name or a version; [`SessionSnapshot::read`] reads both.
+const VERSION: u32 = 2;
 
-/// Where a client is, as its requests have to say.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ClientOrigin {
-    /// The address that it called: scheme and authority.
-    pub origin: String,
-    /// Its own address, as far as the platform tells.
-    pub ip: Option<String>,
-}
-
-/// What is kept of a session, besides its frames.
+/// A session without its frames.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionSnapshot {
-    id: String,
-    place: ClientOrigin,
-    owner: Option<SessionOwner>,
+    pub(super) id: String,
+    pub(super) origin: ClientOrigin,
+    pub(super) owner: Option<SessionOwner>,
     /// The number of the newest frame.
-    last: u64,
-    /// The names of the requests under way, as JSON; `null` for one without.
-    running: Vec<String>,
-    /// Connections so far.
-    links: u64,
-    named: bool,
+    pub(super) last_frame: u64,
+    /// The ids of requests under way, as the client's JSON; `null` for a request without an id.
+    pub(super) running: Vec<String>,
+    /// How many connections the session has had.
+    pub(super) connections: u64,
+    pub(super) with_ids: bool,
+    pub(super) greeted: bool,
+    pub(super) window: Option<usize>,
+    /// When the client was last seen, or disconnected.
+    pub(super) at: Millis,
+}
+
+/// A snapshot as it is written. Field names are stored names: a sleeping session is read by the next deployment.
+#[derive(Serialize, Deserialize)]
+struct Stored<'a> {
+    v: u32,
+    id: Cow<'a, str>,
+    origin: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ip: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key_id: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key_hash: Option<Cow<'a, str>>,
+    last_frame: u64,
+    #[serde(default, skip_serializing_if = "<[String]>::is_empty")]
+    running: Cow<'a, [String]>,
+    connections: u64,
+    with_ids: bool,
     greeted: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     window: Option<usize>,
-    /// When the client was last heard of, or lost.
     at: Millis,
 }
 
-/// What stands for nothing in a line.
-const NOTHING: &str = "-";
-
 impl SessionSnapshot {
     /// The number of the newest frame.
-    pub fn last(&self) -> u64 {
-        self.last
+    pub fn last_frame(&self) -> u64 {
+        self.last_frame
     }
 
-    /// Which of the session's connections was the newest.
-    pub fn link(&self) -> u64 {
-        self.links
+    /// The number of the newest connection, counted from 1.
+    pub fn connection(&self) -> u64 {
+        self.connections
     }
 
-    /// As text: a line for each thing, the names of requests at the end. None of them holds the end of a line.
+    /// The snapshot as JSON, on one line.
     pub fn write(&self) -> String {
-        let or_nothing = |text: Option<&str>| text.unwrap_or(NOTHING).to_owned();
         let owner = self.owner.as_ref();
-        let lines = [
-            self.id.clone(),
-            self.place.origin.clone(),
-            or_nothing(self.place.ip.as_deref()),
-            or_nothing(owner.map(|owner| owner.key_id.as_str())),
-            or_nothing(owner.and_then(|owner| owner.hash.as_deref())),
-            self.last.to_string(),
-            self.links.to_string(),
-            self.at.to_string(),
-            self.named.to_string(),
-            self.greeted.to_string(),
-            or_nothing(self.window.map(|window| window.to_string()).as_deref()),
-        ];
-        [lines.as_slice(), self.running.as_slice()].concat().join("\n")
+        let stored = Stored {
+            v: VERSION,
+            id: Cow::Borrowed(&self.id),
+            origin: Cow::Borrowed(&self.origin.address),
+            ip: self.origin.ip.as_deref().map(Cow::Borrowed),
+            key_id: owner.map(|owner| Cow::Borrowed(owner.key_id.as_str())),
+            key_hash: owner.and_then(|owner| owner.hash.as_deref()).map(Cow::Borrowed),
+            last_frame: self.last_frame,
+            running: Cow::Borrowed(&self.running),
+            connections: self.connections,
+            with_ids: self.with_ids,
+            greeted: self.greeted,
+            window: self.window,
+            at: self.at,
+        };
+        serde_json::to_string(&stored).unwrap_or_default()
     }
 
-    /// What [`SessionSnapshot::write`] wrote.
+    /// Reads what [`SessionSnapshot::write`] wrote, or an earlier build. `None` if it is neither: the session is then unknown.
     pub fn read(text: &str) -> Option<Self> {
-        let mut lines = text.lines();
-        let mut next = || lines.next().map(str::to_owned);
-        let something = |line: String| Some(line).filter(|line| line != NOTHING);
-        let (id, origin, ip) = (next()?, next()?, something(next()?));
-        let (key_id, hash) = (something(next()?), something(next()?));
-        let mut number = || next()?.parse::<u64>().ok();
-        let (last, links, at) = (number()?, number()?, number()?);
-        let mut flag = || next()?.parse::<bool>().ok();
-        let (named, greeted) = (flag()?, flag()?);
-        let window = something(next()?).and_then(|window| window.parse().ok());
-        let place = ClientOrigin { origin, ip };
-        let owner = key_id.map(|key_id| SessionOwner { key_id, hash });
-        let running = lines.map(str::to_owned).collect();
-        Some(Self { id, place, owner, last, running, links, named, greeted, window, at })
+        if !text.starts_with('{') {
+            return read_lines(text);
+        }
+        let stored: Stored<'_> = serde_json::from_str(text).ok().filter(|stored: &Stored<'_>| stored.v == VERSION)?;
+        let hash = stored.key_hash.map(Cow::into_owned);
+        Some(Self {
+            id: stored.id.into_owned(),
+            origin: ClientOrigin { address: stored.origin.into_owned(), ip: stored.ip.map(Cow::into_owned) },
+            owner: stored.key_id.map(|key_id| SessionOwner { key_id: key_id.into_owned(), hash }),
+            last_frame: stored.last_frame,
+            running: stored.running.into_owned(),
+            connections: stored.connections,
+            with_ids: stored.with_ids,
+            greeted: stored.greeted,
+            window: stored.window,
+            at: stored.at,
+        })
     }
 }
 
-/// The name of a request that has none.
-const NAMELESS: &str = "null";
-
-impl Session {
-    /// What is to be kept.
-    pub fn kept(&self) -> SessionSnapshot {
-        let name = |id: &Option<ClientRequestId>| id.as_ref().map_or_else(|| NAMELESS.to_owned(), |id| id.0.clone());
-        let link = self.link.as_ref();
-        SessionSnapshot {
-            id: self.id.clone(),
-            place: self.place.clone(),
-            owner: self.owner.clone(),
-            last: self.replay.last(),
-            running: self.asks.iter().filter(|ask| !ask.told).map(|ask| name(&ask.id)).collect(),
-            links: self.links,
-            named: link.is_some_and(|link| link.named),
-            greeted: link.is_some_and(|link| link.greeted),
-            window: link.and_then(|link| link.window),
-            at: link.map_or(self.lost, |link| link.heard),
-        }
-    }
-
-    /// The frames that have to be kept with it, as text.
-    pub fn frames(&self) -> String {
-        self.replay.write()
-    }
-
-    /// Whether frames would be missed if the object slept now and the connection broke.
-    pub fn owes(&self) -> bool {
-        self.owner.is_some() && self.asks.is_empty() && self.replay.bytes() > 0
-    }
-
-    /// The session as it was; `linked`: its newest connection is still there. Requests that were under way are not any more.
-    pub fn wake(rules: SessionLimits, kept: SessionSnapshot, frames: &str, linked: bool) -> (Self, Vec<SessionAction>) {
-        let mut session = Self::new(rules, kept.id, kept.place, kept.owner);
-        session.replay = ReplayBuffer::read(frames, kept.last);
-        session.links = kept.links;
-        session.lost = kept.at;
-        let mut out = Vec::new();
-        if linked {
-            session.link = Some(Connection {
-                number: kept.links,
-                named: kept.named,
-                greeted: kept.greeted,
-                window: kept.window,
-                heard: kept.at,
-                trusted: true,
-                wrong_keys: 0,
-            });
-            if !kept.running.is_empty() {
-                session.break_off(&kept.running, &mut out);
-            }
-            return (session, out);
-        }
-        for id in kept.running.into_iter().filter(|id| id != NAMELESS) {
-            let json = frame::error(&interrupted());
-            session.send_numbered(&ClientRequestId(id), "error", &format!(",\"error\":{json}"), &mut out);
-        }
-        (session, out)
-    }
-
-    /// Nobody knows which numbers the newest frames had: the requests end without one, and the session with them.
-    fn break_off(&mut self, running: &[String], out: &mut Vec<SessionAction>) {
-        let json = frame::error(&interrupted());
-        for id in running {
-            if id == NAMELESS {
-                self.send(&complaint(&interrupted(), false), out);
-                self.send(DONE, out);
-            } else {
-                self.send(&format!("{{\"id\":{id},\"type\":\"error\",\"error\":{json}}}"), out);
-            }
-        }
-        self.close(CloseCode::Interrupted, self.lost, out);
-    }
-}
-
-fn interrupted() -> Error {
-    Error::upstream(502, "session_interrupted", "The gateway was restarted in the middle of this answer. Ask again.")
+/// Reads version 1: a line for each field, `-` for none, and the ids of requests under way at the end.
+fn read_lines(text: &str) -> Option<SessionSnapshot> {
+    let mut lines = text.lines();
+    let mut next = || lines.next().map(str::to_owned);
+    let optional = |line: String| Some(line).filter(|line| line != "-");
+    let (id, address, ip) = (next()?, next()?, optional(next()?));
+    let (key_id, hash) = (optional(next()?), optional(next()?));
+    let mut number = || next()?.parse::<u64>().ok();
+    let (last_frame, connections, at) = (number()?, number()?, number()?);
+    let mut flag = || next()?.parse::<bool>().ok();
+    let (with_ids, greeted) = (flag()?, flag()?);
+    let window = optional(next()?).and_then(|window| window.parse().ok());
+    let origin = ClientOrigin { address, ip };
+    let owner = key_id.map(|key_id| SessionOwner { key_id, hash });
+    let running = lines.map(str::to_owned).collect();
+    Some(SessionSnapshot { id, origin, owner, last_frame, running, connections, with_ids, greeted, window, at })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_is_written_can_be_read() {
-        let owner = |hash: Option<&str>| SessionOwner { key_id: "key_1".to_owned(), hash: hash.map(str::to_owned) };
-        let place = ClientOrigin { origin: "http://a.b:1".to_owned(), ip: Some("::1".to_owned()) };
-        let bare = SessionSnapshot {
+    fn bare() -> SessionSnapshot {
+        SessionSnapshot {
             id: "0f".to_owned(),
-            place: ClientOrigin::default(),
+            origin: ClientOrigin::default(),
             owner: None,
-            last: 0,
+            last_frame: 0,
             running: Vec::new(),
-            links: 1,
-            named: false,
+            connections: 1,
+            with_ids: false,
             greeted: false,
             window: None,
             at: 5,
-        };
-        let running = vec!["\"a b\"".to_owned(), "7".to_owned(), NAMELESS.to_owned()];
-        let full = SessionSnapshot {
-            place,
-            owner: Some(owner(None)),
-            last: 9,
-            running,
-            named: true,
-            window: Some(3),
-            ..bare.clone()
-        };
-        let made = SessionSnapshot { owner: Some(owner(Some("ff"))), greeted: true, ..full.clone() };
-        for kept in [bare, full, made] {
-            assert_eq!(SessionSnapshot::read(&kept.write()), Some(kept));
         }
-        assert_eq!((SessionSnapshot::read(""), SessionSnapshot::read("a\nb")), (None, None));
+    }
+
+    fn full() -> SessionSnapshot {
+        SessionSnapshot {
+            origin: ClientOrigin { address: "http://a.b:1".to_owned(), ip: Some("::1".to_owned()) },
+            owner: Some(SessionOwner { key_id: "key_1".to_owned(), hash: Some("ff".to_owned()) }),
+            last_frame: 9,
+            running: vec!["\"a b\"".to_owned(), "7".to_owned(), "null".to_owned()],
+            connections: 2,
+            with_ids: true,
+            greeted: true,
+            window: Some(3),
+            ..bare()
+        }
+    }
+
+    #[test]
+    fn a_written_snapshot_is_read_back() {
+        let unhashed = SessionOwner { key_id: "key_1".to_owned(), hash: None };
+        for snapshot in [bare(), full(), SessionSnapshot { owner: Some(unhashed), ..full() }] {
+            assert_eq!(SessionSnapshot::read(&snapshot.write()), Some(snapshot));
+        }
+    }
+
+    #[test]
+    fn the_stored_names_stay() {
+        let expected = r#"{"v":2,"id":"0f","origin":"http://a.b:1","ip":"::1","key_id":"key_1","key_hash":"ff","last_frame":9,"running":["\"a b\"","7","null"],"connections":2,"with_ids":true,"greeted":true,"window":3,"at":5}"#;
+        assert_eq!(full().write(), expected);
+    }
+
+    #[test]
+    fn a_snapshot_of_version_1_is_read() {
+        let lines = "0f\nhttp://a.b:1\n::1\nkey_1\nff\n9\n2\n5\ntrue\ntrue\n3\n\"a b\"\n7\nnull";
+        assert_eq!(SessionSnapshot::read(lines), Some(full()));
+        let nothing = "0f\n\n-\n-\n-\n0\n1\n5\nfalse\nfalse\n-";
+        assert_eq!(SessionSnapshot::read(nothing), Some(bare()));
+    }
+
+    #[test]
+    fn fields_of_a_later_build_are_ignored() {
+        let later = full().write().replacen("{", "{\"new\":1,", 1);
+        assert_eq!(SessionSnapshot::read(&later), Some(full()));
+    }
+
+    #[test]
+    fn what_is_no_snapshot_is_none() {
+        for text in ["", "a\nb", "{}", "{\"v\":2}", &full().write().replace("\"v\":2", "\"v\":3")] {
+            assert_eq!(SessionSnapshot::read(text), None, "{text}");
+        }
     }
 }

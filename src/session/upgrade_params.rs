@@ -1,58 +1,65 @@
-//! The request that opens a connection: what it asks for, and in which of the two languages it wants to be spoken to.
+//! The parameters of an upgrade request: its query and its subprotocols.
 
 use crate::error::{Error, Result};
 
-/// The language in which requests have names.
-const NAMED: &str = "llm-bridge.v1";
-/// The language in which they have none.
-const PLAIN: &str = "llm-bridge";
-/// What a key stands behind among the subprotocols: browsers can give no headers.
+/// The subprotocol in which requests carry ids.
+const WITH_IDS: &str = "llm-bridge.v1";
+/// The subprotocol in which they carry none.
+const WITHOUT_IDS: &str = "llm-bridge";
+/// The prefix of an API key among the subprotocols. Browsers cannot set headers.
 const BEARER: &str = "bearer.";
 
-/// What a connection asks for.
+/// The parameters of an upgrade request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UpgradeParams {
-    /// The subprotocol that is agreed on.
+    /// The subprotocol of the response.
     pub protocol: Option<&'static str>,
-    /// Requests have names.
-    pub named: bool,
-    /// A key among the subprotocols. It is never sent back.
+    /// Requests carry ids.
+    pub with_ids: bool,
+    /// An API key among the subprotocols. It is never sent back.
     pub key: Option<String>,
-    /// A session that is to go on, and the number of the last frame that arrived of it.
+    /// The session to resume, and the number of the last of its frames that arrived.
     pub resumes: Option<(String, u64)>,
-    /// The most that may be on its way without having been acknowledged, in bytes.
+    /// The most that may be unacknowledged, in bytes.
     pub window: Option<usize>,
+    /// Another isolate forwards the connection's frames. No client can ask for that: the edge sets it for its own requests.
+    pub is_forwarded: bool,
 }
 
 impl UpgradeParams {
     /// Reads the query and the header `sec-websocket-protocol`.
     ///
     /// # Errors
-    /// 400 if the query cannot be understood.
+    /// 400 if the query is not valid.
     pub fn read(query: &str, protocols: &str) -> Result<Self> {
         let offered = || protocols.split(',').map(str::trim);
-        let protocol = [NAMED, PLAIN].into_iter().find(|known| offered().any(|offer| offer == *known));
+        let protocol = [WITH_IDS, WITHOUT_IDS].into_iter().find(|known| offered().any(|offer| offer == *known));
         let key = offered().find_map(|offer| offer.strip_prefix(BEARER)).filter(|key| !key.is_empty());
         let value = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
         let number = |name: &'static str| {
-            let read = |text: &str| text.parse::<u64>().map_err(|_| wrong(name, format!("`{name}` is a number.")));
+            let read = |text: &str| text.parse::<u64>().map_err(|_| wrong(name, format!("`{name}` must be a number.")));
             value(name).map(read).transpose()
         };
         let resumes = match value("session") {
             Some(id) if is_id(id) => {
                 let missing =
-                    || wrong("after", "`after` is missing: the number of the last frame that arrived.".into());
+                    || wrong("after", "`after` is missing. Send the number of the last frame that arrived.".into());
                 Some((id.to_owned(), number("after")?.ok_or_else(missing)?))
             }
-            Some(_) => return Err(wrong("session", "`session` is the id of a session, as it was given.".into())),
+            Some(_) => {
+                return Err(wrong(
+                    "session",
+                    "`session` must be the id of a session, as the `session` frame gave it.".into(),
+                ));
+            }
             None => None,
         };
         let window = number("window")?.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-        let named = protocol == Some(NAMED) || resumes.is_some();
-        Ok(Self { protocol, named, key: key.map(str::to_owned), resumes, window })
+        let with_ids = protocol == Some(WITH_IDS) || resumes.is_some();
+        Ok(Self { protocol, with_ids, key: key.map(str::to_owned), resumes, window, is_forwarded: false })
     }
 
-    /// The header that the key among the subprotocols stands for.
+    /// The header in place of which the key stands among the subprotocols.
     pub fn header(&self, name: &str) -> Option<String> {
         self.key.as_ref().filter(|_| name == "authorization").map(|key| format!("Bearer {key}"))
     }
@@ -62,7 +69,7 @@ fn wrong(field: &'static str, message: String) -> Error {
     Error::caller(400, "invalid_query", message).at(field)
 }
 
-/// Whether this could be the id of a session.
+/// Whether this can be the id of a Durable Object: 64 hex digits.
 fn is_id(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
@@ -72,20 +79,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_comes_with_the_subprotocols_and_is_none_of_them() {
-        let entry = UpgradeParams::read("", "llm-bridge, llm-bridge.v1, bearer.sk-1").unwrap();
-        assert_eq!((entry.protocol, entry.named, entry.key.as_deref()), (Some(NAMED), true, Some("sk-1")));
-        let entry = UpgradeParams::read("", "bearer.sk-1,llm-bridge").unwrap();
-        assert_eq!((entry.protocol, entry.named, entry.key.as_deref()), (Some(PLAIN), false, Some("sk-1")));
+    fn a_key_among_the_subprotocols_is_not_agreed_on() {
+        let params = UpgradeParams::read("", "llm-bridge, llm-bridge.v1, bearer.sk-1").unwrap();
+        assert_eq!(params.protocol, Some(WITH_IDS));
+        assert!(params.with_ids);
+        assert_eq!(params.key.as_deref(), Some("sk-1"));
+        let params = UpgradeParams::read("", "bearer.sk-1,llm-bridge").unwrap();
+        assert_eq!(params.protocol, Some(WITHOUT_IDS));
+        assert!(!params.with_ids);
+        assert_eq!(params.key.as_deref(), Some("sk-1"));
         assert_eq!(UpgradeParams::read("", "bearer.").unwrap(), UpgradeParams::default());
         assert_eq!(UpgradeParams::read("a=b", "soap").unwrap(), UpgradeParams::default());
     }
 
     #[test]
-    fn a_session_is_named_with_the_last_frame_that_arrived() {
+    fn a_session_is_resumed_after_a_frame() {
         let id = &"0123456789abcdef".repeat(4);
-        let entry = UpgradeParams::read(&format!("session={id}&after=7&window=1000"), "").unwrap();
-        assert_eq!((entry.resumes, entry.window, entry.named), (Some((id.clone(), 7)), Some(1000), true));
+        let params = UpgradeParams::read(&format!("session={id}&after=7&window=1000"), "").unwrap();
+        assert_eq!(params.resumes, Some((id.clone(), 7)));
+        assert_eq!(params.window, Some(1000));
+        assert!(params.with_ids);
         for (query, param) in [
             (format!("session={id}"), "after"),
             (format!("session={id}&after=x"), "after"),

@@ -1,51 +1,50 @@
-//! The upgrade to a WebSocket on Workers: what it asks for, and the response that makes a connection of it. It knows no sessions.
+//! WebSocket upgrades: the parameters of the request, and the response that makes a connection of it.
 
 use worker::{Response, WebSocket, WebSocketPair};
 
 use crate::edge::url::split_url;
 use crate::session::{ConnectionRefusal, UpgradeParams};
 
-/// The path of our own requests to sessions, for connections that began in another isolate. The gateway's door lets no client ask at it.
+/// The path of the edge's own requests to sessions, for connections that began without a key in another isolate. The router accepts it from
+/// no client.
 pub(in crate::edge) const HANDED_OVER: &str = "/handed-over";
-/// The header of such a request that tells where the client is.
+/// The header of such a request with the client's IP address.
 pub(in crate::edge) const CLIENT_IP: &str = "x-client-ip";
 
-/// Whether a request is one of our own.
-pub(in crate::edge) fn is_handed_over(url: &str) -> bool {
-    split_url(url).1 == HANDED_OVER
-}
-
-/// The answer where there is no such session: no object is asked.
+/// The response if there is no such session. No object is called.
 pub(in crate::edge) fn unknown_session(request: &web_sys::Request) -> worker::Result<web_sys::Response> {
-    let (entry, pair) = (read(request)?, WebSocketPair::new()?);
-    refuse(&pair.server, &entry, &ConnectionRefusal::unknown())?;
-    switch(pair.client, &entry).map(Into::into)
+    let (params, pair) = (read(request)?, WebSocketPair::new()?);
+    refuse(&pair.server, &params, &ConnectionRefusal::unknown())?;
+    switch(pair.client, &params).map(Into::into)
 }
 
-/// What is asked for; the gateway has found no fault with it.
+/// The parameters of an upgrade request that the gateway has accepted.
 pub(in crate::edge) fn read(request: &web_sys::Request) -> worker::Result<UpgradeParams> {
     let protocols = request.headers().get("sec-websocket-protocol").ok().flatten();
-    let entry = UpgradeParams::read(split_url(&request.url()).2, &protocols.unwrap_or_default());
-    entry.map_err(|error| worker::Error::RustError(error.to_string()))
+    let url = request.url();
+    let (_, path, query) = split_url(&url);
+    let params = UpgradeParams::read(query, &protocols.unwrap_or_default());
+    let params = params.map_err(|error| worker::Error::RustError(error.to_string()))?;
+    Ok(UpgradeParams { is_forwarded: path == HANDED_OVER, ..params })
 }
 
-/// The response that makes a connection of a request.
-pub(in crate::edge) fn switch(client: WebSocket, entry: &UpgradeParams) -> worker::Result<Response> {
+/// The response that completes the upgrade.
+pub(in crate::edge) fn switch(client: WebSocket, params: &UpgradeParams) -> worker::Result<Response> {
     let mut response = Response::from_websocket(client)?;
-    if let Some(protocol) = entry.protocol {
+    if let Some(protocol) = params.protocol {
         response.headers_mut().set("sec-websocket-protocol", protocol)?;
     }
     Ok(response)
 }
 
-/// Says why there is no session, and closes.
+/// Accepts a connection to report why it is refused, and closes it.
 pub(in crate::edge) fn refuse(
     socket: &WebSocket,
-    entry: &UpgradeParams,
+    params: &UpgradeParams,
     refusal: &ConnectionRefusal,
 ) -> worker::Result<()> {
     socket.accept()?;
-    socket.send_with_str(refusal.frame(entry))?;
+    socket.send_with_str(refusal.frame(params))?;
     let (code, reason) = refusal.code.parts();
     let _ = socket.close(Some(code), Some(reason));
     Ok(())

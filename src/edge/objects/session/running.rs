@@ -1,19 +1,22 @@
-//! A chat under way in a session.
+//! A request of a session in progress, as the object can abort it.
 
 use futures::channel::oneshot;
 use web_sys::AbortController;
 
-/// A request under way, and the ways to end it: its client leaves, and nobody waits any more for its answer to be read.
-pub(super) struct Running {
+/// A request in progress.
+pub(super) struct RunningRequest {
     pub(super) number: u64,
+    /// Fires when the client is gone.
     pub(super) client: AbortController,
-    pub(super) reader: oneshot::Sender<()>,
+    /// Stops reading the response.
+    pub(super) stop_reading: oneshot::Sender<()>,
 }
 
-impl Running {
-    /// The client leaves first: what breaks then is no fault of the provider's.
-    pub(super) fn end(self) {
+impl RunningRequest {
+    /// Aborts the request as a client disconnect. The signal fires first, so that what breaks afterwards does not count as the provider's
+    /// failure.
+    pub(super) fn abort(self) {
         self.client.abort();
-        let _ = self.reader.send(());
+        let _ = self.stop_reading.send(());
     }
 }

@@ -1,69 +1,62 @@
-//! The connection of a session: a WebSocket that the runtime keeps while the object sleeps, and the snapshot attached to it.
+//! A session's WebSocket, which the runtime keeps while the object sleeps, and the snapshot attached to it.
 
 use worker::{State, WebSocket, WebSocketRequestResponsePair};
 
-use crate::edge::js::{EventContext, attach, attachment};
-use crate::session::{CloseCode, PING, PONG, SessionSnapshot};
+use crate::edge::js::{attach, attachment};
+use crate::session::{AttachedSession, CloseCode, PING, PONG, SessionSnapshot};
 
-/// Puts an end to an object that has nothing to do any more, and so to its connections: one that was closed by an alarm, and has been
-/// answered, would else be left open by the runtime. Nothing of ours is running when it happens.
-pub(super) fn end(state: &State) {
-    EventContext::of(state.as_raw()).abort("the session is over");
-}
+/// The tag of a connection whose frames another isolate forwards.
+const FORWARDED: &str = "passed";
 
-/// What a connection is marked with whose frames pass through another isolate.
-const PASSED: &str = "passed";
-
-/// Accepts a connection, which may outlive the object's memory. `is_passed`: its frames pass through another isolate.
-pub(super) fn accept(state: &State, socket: &WebSocket, is_passed: bool) {
-    if is_passed {
-        state.accept_websocket_with_tags(socket, &[PASSED]);
+/// Accepts a connection, which may outlive the object's memory. `is_forwarded`: another isolate forwards its frames.
+pub(super) fn accept(state: &State, socket: &WebSocket, is_forwarded: bool) {
+    if is_forwarded {
+        state.accept_websocket_with_tags(socket, &[FORWARDED]);
     } else {
         state.accept_web_socket(socket);
     }
 }
 
-/// Whether the frames of a connection pass through another isolate.
-pub(super) fn is_passed(state: &State, socket: &WebSocket) -> bool {
-    !state.get_tags(socket).is_empty()
-}
-
-/// Answers pings of that very form without waking the object.
+/// Has the runtime answer pings of exactly this form, without waking the object.
 pub(super) fn answer_pings(state: &State) {
     if let Ok(pair) = WebSocketRequestResponsePair::new(PING, PONG) {
         state.set_websocket_auto_response(&pair);
     }
 }
 
-/// Ties to a connection what is kept of its session: it is there as long as the connection is.
-pub(super) fn tie(socket: &WebSocket, kept: &SessionSnapshot) {
-    attach(socket, &kept.write());
+/// Attaches the session's snapshot to its connection.
+pub(super) fn attach_snapshot(socket: &WebSocket, snapshot: &SessionSnapshot) {
+    attach(socket, &snapshot.write());
 }
 
-/// Nothing is tied to it any more: whatever still comes of it belongs to no session.
-pub(super) fn untie(socket: &WebSocket) {
+/// Detaches a connection from the session: later events of it are ignored.
+pub(super) fn detach(socket: &WebSocket) {
     attach(socket, "");
 }
 
-/// What is tied to a connection.
-pub(super) fn tied(socket: &WebSocket) -> Option<SessionSnapshot> {
-    SessionSnapshot::read(&attachment(socket)?)
+/// The number of a connection among those of its session; `None` if it is detached.
+pub(super) fn number(socket: &WebSocket) -> Option<u64> {
+    SessionSnapshot::read(&attachment(socket)?).map(|snapshot| snapshot.connection())
+}
+
+/// The newest connection of the object, and the session as it is attached to it.
+pub(super) fn newest(state: &State) -> Option<(AttachedSession, WebSocket)> {
+    let sockets = state.get_websockets().into_iter();
+    let attached = sockets.filter_map(|socket| Some((SessionSnapshot::read(&attachment(&socket)?)?, socket)));
+    let (snapshot, socket) = attached.max_by_key(|(snapshot, _)| snapshot.connection())?;
+    let is_forwarded = !state.get_tags(&socket).is_empty();
+    Some((AttachedSession { snapshot, is_forwarded }, socket))
 }
 
 /// Bytes that were sent and wait in the connection.
-pub(super) fn queued(socket: &WebSocket) -> usize {
+pub(super) fn queued_bytes(socket: &WebSocket) -> usize {
     let raw: &web_sys::WebSocket = socket.as_ref();
     usize::try_from(raw.buffered_amount()).unwrap_or(usize::MAX)
 }
 
-/// Whether a close code says that the client is done; 1005 stands for no code.
-pub(super) fn is_orderly(code: usize) -> bool {
-    matches!(code, 1000 | 1005)
-}
-
-/// Closes a connection, which belongs to no session any more.
+/// Closes a connection, and detaches it from the session.
 pub(super) fn close(socket: &WebSocket, code: CloseCode) {
-    untie(socket);
-    let (number, reason) = code.parts();
-    let _ = socket.close(Some(number), Some(reason));
+    detach(socket);
+    let (code, reason) = code.parts();
+    let _ = socket.close(Some(code), Some(reason));
 }

@@ -3,7 +3,7 @@
 use worker::{Result, SqlStorage};
 
 use crate::edge::objects::sql::{as_text, has_table, number, rows, run, text};
-use crate::session::SessionSnapshot;
+use crate::session::{SessionSnapshot, StoredSession};
 
 /// Separates the snapshot from the frames.
 const SEPARATOR: &str = "\n\n";
@@ -11,9 +11,6 @@ const TABLE: &str = "session";
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS session (slice INTEGER PRIMARY KEY, text TEXT NOT NULL)";
 /// A row holds 2 MB, and a character takes up to four bytes.
 const SLICE_CHARACTERS: usize = 400_000;
-
-/// A stored session, and its frames.
-pub(super) type Stored = (SessionSnapshot, String);
 
 /// Stores a session in place of what was stored.
 pub(super) fn write(sql: &SqlStorage, snapshot: &SessionSnapshot, frames: &str) -> Result<()> {
@@ -37,12 +34,12 @@ pub(super) fn clear(sql: &SqlStorage) -> Result<()> {
 }
 
 /// The stored session. Looking creates nothing.
-pub(super) fn read(sql: &SqlStorage) -> Option<Stored> {
+pub(super) fn read(sql: &SqlStorage) -> Option<StoredSession> {
     if !has_table(sql, TABLE).ok()? {
         return None;
     }
     let slices = rows(sql, "SELECT text FROM session ORDER BY slice", Vec::new()).ok()?;
     let whole: String = slices.iter().filter_map(|row| as_text(row.first())).collect();
     let (snapshot, frames) = whole.split_once(SEPARATOR)?;
-    Some((SessionSnapshot::read(snapshot)?, frames.to_owned()))
+    Some(StoredSession { snapshot: SessionSnapshot::read(snapshot)?, frames: frames.to_owned() })
 }
