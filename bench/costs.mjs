@@ -1,4 +1,4 @@
-// `make -C bench costs`: counts what a request of each kind of key costs in Durable Object calls and rows, and writes docs/costs.md.
+// `make -C bench costs`: counts the Durable Object calls and rows of a request by each kind of key, and writes docs/costs.md.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,7 +13,7 @@ import { ACCESS_KEY, PROJECT, Program, counting, startUpstream, stopAll, version
 
 /** Cloudflare's prices in dollars, beyond what a plan includes. */
 const PRICE = { request: 0.3e-6, cpuMs: 0.02e-6, call: 0.15e-6, written: 1e-6, read: 0.001e-6, gbSecond: 12.5e-6 };
-/** An object is billed for its memory while it answers. So long is a guess: nearly all of it is the way of a write to the disks. */
+/** An object is billed for its memory while it handles a call. The duration is an estimate: nearly all of it is the write to disk. */
 const CALL_SECONDS = 0.01;
 const OBJECT_GB = 0.128;
 const MILLION = 1e6;
@@ -30,7 +30,7 @@ const AT_ONCE = 8;
 const steady = (rate, seconds) => async (target) => (await trickle({ ...target, rate, seconds })).length;
 const rushed = (seconds) => (target) => hammer({ ...target, connections: AT_ONCE, seconds });
 
-/** What callers do. The slow ones are counted for all keys at once: each key has accounts of its own. */
+/** Paces of callers. The slow ones run for all keys at once: each key has accounts of its own. */
 const PACES = [
   { name: "slow", label: "one each 15 s", load: paced(4, 15_000), together: true },
   { name: "calm", label: "one each 2 s", load: paced(15, 2_000), together: true },
@@ -38,7 +38,7 @@ const PACES = [
   { name: "rushed", label: `${AT_ONCE} callers at full speed`, load: rushed(5) },
 ];
 
-/** What is wished for: keys without limits at most so; for others a question before and the truth after, in two rows. */
+/** The targets: for keys without limits at most one call; for others a reservation before and a receipt after, in two rows. */
 const TARGET = {
   static: { calls: 1, written: 1 },
   free: { calls: 1, written: 1 },
@@ -79,7 +79,7 @@ async function measure() {
     const counts = await counted(program, key, () => pace.load({ port, request: key.request }));
     rows.push({ pace, key, ...counts, cpuMs: (program.cpu() - before) / counts.requests });
   };
-  // What is made but once, such as tables, is none of a request's cost; and a book has some pages.
+  // What is created only once, such as tables, is not part of a request's cost; and accounts already have some rows.
   for (const { request } of keys) await paced(60, 0)({ port: program.port, request });
   for (const pace of PACES) {
     if (pace.together) await Promise.all(keys.map((key) => take(pace, key)));
@@ -88,7 +88,7 @@ async function measure() {
   return keys.flatMap((key) => PACES.map((pace) => rows.find((row) => row.key === key && row.pace === pace)));
 }
 
-/** Dollars for a million requests, by what they are for. CPU is that of the busiest pace, where a process does little else. */
+/** Dollars per million requests, by purpose. CPU is that of the busiest pace, at which a process does little else. */
 function dollars({ calls, written, read = 0 }, cpuMs) {
   const objects = calls * (PRICE.call + CALL_SECONDS * OBJECT_GB * PRICE.gbSecond) + written * PRICE.written + read * PRICE.read;
   return { worker: (PRICE.request + cpuMs * PRICE.cpuMs) * MILLION, objects: objects * MILLION };
@@ -107,49 +107,49 @@ function document(rows, workerd) {
   return `# What accounting costs on Cloudflare
 
 Written by \`make -C bench costs\` on ${new Date().toISOString().slice(0, 10)} with ${workerd}. Do not edit: run it again.
-Calls and rows are counted for each request; dollars are for a million requests, beyond what a plan includes.
+Calls and rows are per request; dollars are per million requests, beyond what a plan includes.
 
 ${table(head, lines)}
 
-The target is the price of 1 call and 1 row at most for a key without limits, and for a limited one of a call before, a call after and two
-rows, for each of its accounts. Receipts of keys without limits are gathered for 100 ms: from about 10 requests/s on, several go in one
-call and one row.
+The target for a key without limits is at most 1 call and 1 row; for a limited key, one call before, one call after and two rows, in
+each of its accounts. Receipts of keys without limits are collected for 100 ms: from about 10 requests/s on, several share one call and
+one row.
 
-**More than the target: calls of a key without limits that was made at run time.** It is asked about when its terms were last heard 4 s
-ago, for a key that was switched off has to stop everywhere. At r requests/s of one isolate these are 0.25 / r calls for each, at most one:
+**Above the target: calls of a managed key without limits.** Its account is asked again when the last response is 4 s old, because a
+disabled key has to stop everywhere. At r requests/s of one isolate these are 0.25 / r calls for each request, at most one:
 never more than $${two(dollars({ calls: 1, written: 0 }, 0).objects)} a million. Keys of \`ACCESS_API_KEYS\` are not asked about.
-Besides, an isolate asks the directory for the secrets that sign keys once, and once a minute while such keys are shown.
+In addition, an isolate asks the registry for the signing secrets once, and once a minute while managed keys are used.
 
-**More than the target: the third row of a limited key.** The promise is written before the provider is called, the receipt after, and then the promise is deleted, which
-is billed like a row. None of them is gathered with those of other requests, or the limits would not be hard. Two rows would do if a
-promise became its receipt in place; but then whoever opens a book would look for promises among all receipts. A parent keeps a book of
-its own: the same again.
+**Above the target: the third row of a limited key.** The reservation is written before the provider is called, the receipt after, and then the
+reservation is deleted, which is billed like a row. None of them is combined with those of other requests, because the limits are exact. Two
+rows would suffice if a reservation became its receipt in place; but then opening an account would search all receipts for reservations. A
+parent has an account of its own: the same again.
 
-**A request under a minute costs nothing more.** The promise is good for 75 s. A longer one renews it after 60 s, and then each 30 s: a call
-and a row for each, in each of its accounts.
+**A request under a minute costs nothing more.** The reservation's lease is 75 s. A longer request renews it after 60 s, and then every 30 s: one
+call and one row each time, in each of its accounts.
 
-**Rows read** are those of writes, and of books that are opened again: an object that has been still for some 10 s may be put away. Then it
-reads up to 100 receipts at a time, at least back to the last sums (each 50 receipts) and over the last 6 minutes.
+**Rows read** are those of writes, and of accounts that are reopened: an object that has been idle for some 10 s may be evicted. Then it reads
+up to 100 receipts at a time, at least back to the last sums (every 50 receipts) and over the last 6 minutes.
 
 ## What can be lost
 
 | what happens | receipts of a key without limits | a limited key |
 | --- | --- | --- |
-| an isolate dies | those gathered there in the last 100 ms, and those on their way: measured below | the promise stands: the limits hold. After 75 s without a word (counted anew if the account, too, is opened again) the request's place is free, and the account's next order enters a receipt: \`lost\`, with the prompt and what was heard, estimated, in the sums of the day on which the 75 s were over. The rest of the promise is held until its time is over (the request's, and 60 s); a receipt that arrives late takes that one's place |
-| the event that was to carry them is cut off | they wait in the isolate until the next request that comes 2 s later or more | not gathered |
-| an object does not answer | tried again after 0.2, 1 and 4 s, then written to the log as \`receipts_lost\`, as is at once what would make those on their way more than 16 MiB in an isolate (about 16,000) | the same; if it does not answer before the request, the caller gets 503 |
-| an object dies | nothing: what it answered is written | nothing |
-| an order comes twice | counted once, if within 5 minutes | the same; a promise is never made twice |
+| an isolate dies | those collected there in the last 100 ms, and those on their way: measured below | the reservation remains: the limits hold. After 75 s without renewal (counted anew if the account is reopened too) the request's place is free, and the account's next command enters a receipt: \`lost\`, with the prompt and what was received, estimated, in the sums of the day on which the 75 s ended. The rest of the reservation is held until its time is over (the request's, and 60 s); a late receipt replaces it |
+| the event that carries them is cut off | they wait in the isolate until the next request that comes at least 2 s later | not collected |
+| an object does not respond | retried after 0.2, 1 and 4 s, then written to the log as \`receipts_lost\`, and at once if more than 16 MiB (about 16,000) are on their way in an isolate | the same; if it does not respond before the request, the caller gets 503 |
+| an object dies | nothing: what it confirmed is stored | nothing |
+| a command comes twice | counted once, if within 5 minutes | the same; a reservation is never made twice |
 
 ## How it is counted
 
 The built gateway runs on workerd. Its entry module is wrapped: each call of an object counts as one, and each statement's \`rowsRead\` and
-\`rowsWritten\` are those that the platform bills. A key's accounts alone are counted, in one isolate; Cloudflare runs several, each of which
-gathers by itself and asks by itself. Making keys and tables is left out. A day's first receipt writes one row more.
+\`rowsWritten\` are those that the platform bills. Only a key's accounts are counted, in one isolate; Cloudflare runs several, each of which
+collects and asks independently. Creating keys and tables is not counted. The first receipt of a day writes one more row.
 
 Prices: Workers $0.30 a million requests and $0.02 a million ms of CPU; Durable Objects $0.15 a million calls, $1.00 a million rows written,
-$0.001 a million rows read, $12.50 a million GB-s (128 MB for ${CALL_SECONDS * 1000} ms a call, which is a guess; an object that is idle costs nothing). CPU is
-what the whole process had at full speed, ${two(Math.min(...rows.map(({ key }) => cpuOf(key))))} to ${two(Math.max(...rows.map(({ key }) => cpuOf(key))))} ms a request: too much rather than too little. The paid plan includes 10 million
-requests, 1 million calls and 50 million rows a month; the free one 100,000 of each a day. Kept receipts cost $0.20 a GB and month.
+$0.001 a million rows read, $12.50 a million GB-s (128 MB for ${CALL_SECONDS * 1000} ms a call, which is an estimate; an idle object costs nothing). CPU is
+that of the whole process at full speed, ${two(Math.min(...rows.map(({ key }) => cpuOf(key))))} to ${two(Math.max(...rows.map(({ key }) => cpuOf(key))))} ms per request: an upper estimate. The paid plan includes 10 million
+requests, 1 million calls and 50 million rows a month; the free plan 100,000 of each a day. Stored receipts cost $0.20 per GB and month.
 `;
 }

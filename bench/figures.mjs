@@ -1,4 +1,4 @@
-// What is measured: each figure takes every system in turn, round after round, so that a busy moment of the machine hits them all.
+// The figures: each measures every system in turn, round after round, so that a busy moment of the machine affects all of them.
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -15,23 +15,23 @@ const RATE = 50;
 const STREAMS = { number: 40, chunks: 400, pace: 5, spacing: 5 };
 const SOCKETS = { connections: 8, idle: 1000, asleep: 13_000 };
 const SHORT = 40;
-const TOLD = { number: 16, chunks: 600, pace: 2, spacing: 10 };
-/** Requests are quickly counted: each of their rounds is cut into this many, so that a busy moment of the machine hits fewer. */
+const GENERATED = { number: 16, chunks: 600, pace: 2, spacing: 10 };
+/** Each round of a request figure is divided into this many, so that a busy moment of the machine affects fewer of them. */
 const CUTS = 4;
 const MANY = 1000;
-/** What is written down after an answer, receipts and the like, belongs to its cost. */
+/** What is stored after a response, such as receipts, is part of its cost. */
 const SETTLE_MS = 600;
-/** Callers of a busy key, and of a hot one. */
+/** Concurrent callers of a busy key, and of a very busy one. */
 const CALLERS = 8;
 const CROWD = 64;
-/** After this time, a caller's leaving should have reached the provider; after the next, it is not waited for any more. */
+/** After this time, a disconnect should have reached the provider; after the next, the wait ends. */
 const LEFT_MS = 1000;
 const PATIENCE_MS = 5000;
 const REST_MS = 2000;
 
 const WHOLE = ["pass", "edit", "gateway", "info", "portkey", "litellm"];
 const NATIVE = ["pass", "transform", "gateway", "info"];
-/** When the usage is not asked for, it depends on the provider's `stream_usage` how the gateway knows it. */
+/** If the caller does not request the usage, the provider's `stream_usage` decides how the gateway gets it. */
 const UNASKED = ["pass", "transform", "gateway", "shown"];
 
 const TRANSLATING = ["json", "gateway", "info"];
@@ -41,8 +41,8 @@ const MESSAGES = { write: messages, path: "/v1/messages", end: "message_stop" };
 const gemini = (model, streams) => `/v1/models/${model}:${streams ? "streamGenerateContent?alt=sse" : "generateContent"}`;
 
 /**
- * Formats between which is translated. The client's: how a chat is written in it, at which path, and what ends its streams. The provider's:
- * its name in the gateway's configuration, by which path it is called, and what ends its streams.
+ * Pairs of formats. Of the client: how a chat is written, its path, and what ends its streams. Of the provider: its name in the
+ * gateway's configuration, its path, and what ends its streams.
  */
 const PAIRS = [
   { label: "OpenAI client, Anthropic upstream", client: CHATS, provider: "claude", upstream: () => MESSAGES.path, end: MESSAGES.end },
@@ -50,7 +50,7 @@ const PAIRS = [
   { label: "Anthropic client, OpenAI upstream", client: MESSAGES, provider: "fake", upstream: () => CHATS.path, end: CHATS.end },
 ];
 
-/** All samples of a figure: for each system its values of each round, or the word on why there are none. */
+/** All samples of a figure: for each system its values of each round, or the reason why there are none. */
 export class Samples {
   #taken = new Map();
   #faults = new Map();
@@ -67,12 +67,12 @@ export class Samples {
     return this.#faults.get(name);
   }
 
-  /** The systems that have something to show, in the order in which they were taken. */
+  /** The systems with samples or a fault, in the order of measurement. */
   get names() {
     return [...new Set([...this.#taken.keys(), ...this.#faults.keys()])];
   }
 
-  /** The values of each round; none of a system that failed in any. */
+  /** The values of each round; empty for a system that failed in any round. */
   rounds(name, key) {
     return this.#faults.has(name) ? [] : (this.#taken.get(name) ?? []).map((values) => values[key]);
   }
@@ -81,7 +81,7 @@ export class Samples {
     return median(this.rounds(name, key));
   }
 
-  /** Of values that are lists: the percentile of all rounds' together. */
+  /** For values that are lists: the percentile over all rounds. */
   pooled(name, key, part) {
     return percentile(this.rounds(name, key).flat(), part);
   }
@@ -98,7 +98,7 @@ export function median(values) {
   return all.length === 0 ? undefined : (all[(all.length - 1) >> 1] + all[all.length >> 1]) / 2;
 }
 
-/** Takes `measure(system)` of each system in turn, to and fro, from another one each time; other gateways in every third round. */
+/** Runs `measure(system)` for each system in turn, in alternating direction and from a different start; other gateways in every third round. */
 async function interleave(bench, title, { names, cuts = 1, warm, measure }) {
   const rounds = bench.rounds * cuts;
   const samples = new Samples();
@@ -123,7 +123,7 @@ async function interleave(bench, title, { names, cuts = 1, warm, measure }) {
   return samples;
 }
 
-/** A system's part of a figure once more, in a process that tells perf the names of its functions. */
+/** Repeats a system's part of a figure in a process that reports the names of its functions to perf. */
 async function profiled(bench, title, system, { warm, measure }) {
   bench.say(`${title}: profile of ${system.label}`);
   const fresh = await bench.start(system, { named: true });
@@ -137,7 +137,7 @@ async function profiled(bench, title, system, { warm, measure }) {
 
 const target = (system, body) => ({ port: system.port, request: encode({ path: system.path, headers: system.headers, body }) });
 
-/** Milliseconds of CPU that a system has while `load` runs, with what that returns. */
+/** The milliseconds of CPU that a system uses while `load` runs, and the result of `load`. */
 async function spent(system, load, settle) {
   const before = system.program?.cpu() ?? 0;
   const result = await load();
@@ -145,9 +145,9 @@ async function spent(system, load, settle) {
   return { result, cpu: (system.program?.cpu() ?? 0) - before };
 }
 
-// ── Whole answers ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Complete responses ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Requests a second with 8 callers, and CPU for each, in microseconds. */
+/** Requests per second with 8 callers, and CPU per request in microseconds. */
 async function requests(bench) {
   const figures = new Map();
   for (const { name, label, body } of SHAPES) {
@@ -162,7 +162,7 @@ async function requests(bench) {
   return figures;
 }
 
-/** How long an answer takes, in milliseconds, at a modest rate. */
+/** The time of a response in milliseconds, at a modest rate. */
 function latency(bench) {
   const [{ body }] = SHAPES;
   const measure = async (system) => ({ times: await trickle({ ...target(system, body), rate: RATE, seconds: bench.seconds }) });
@@ -172,7 +172,7 @@ function latency(bench) {
 
 // ── Streams ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Streams of the provider's own format, by whether the caller asks for the usage. */
+/** Streams in the provider's format, with and without the usage requested by the caller. */
 async function streams(bench) {
   const asked = ["direct", ...NATIVE, "portkey", "litellm"];
   return new Map([
@@ -190,10 +190,10 @@ function passed(bench, title, names, usage) {
   return interleave(bench, title, { names, ...streaming(load) });
 }
 
-/** How streams are taken; `load` opens all of them, each of so many words. */
+/** Measures streams; `load` opens all of them, each with a number of words. */
 function streaming(load) {
   const { number, chunks } = STREAMS;
-  // A stream's beginning is the longest way through a gateway: it takes many of them until the code is compiled well.
+  // The beginning of a stream runs the most code of a gateway: it takes many streams until that code is optimised.
   const warm = async (system) => {
     for (let time = 0; time < 4; time += 1) await load(system, SHORT);
   };
@@ -212,9 +212,9 @@ function streaming(load) {
   return { warm, measure };
 }
 
-/** Streams that the gateway writes itself: CPU for a second of one stream at 500 tokens a second, in milliseconds. */
-function told(bench) {
-  const { number, chunks, pace, spacing } = TOLD;
+/** Streams that the gateway generates: milliseconds of CPU per second of one stream, at 500 tokens per second. */
+function generated(bench) {
+  const { number, chunks, pace, spacing } = GENERATED;
   const load = (system, number) => {
     const model = system.name === "transform" ? `fake/say-${chunks}x${pace}` : "demo/long";
     return streamAll({ ...target(system, streamed(model, { usage: true })), number, spacing, expected: { usage: true } });
@@ -229,7 +229,7 @@ function told(bench) {
 
 // ── Translation ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** For each pair of formats: streams, and whole answers to each of the long chats. */
+/** For each pair of formats: streams, and complete responses to each of the long chats. */
 async function translation(bench) {
   const figures = [];
   for (const pair of PAIRS) {
@@ -239,7 +239,7 @@ async function translation(bench) {
   return figures;
 }
 
-/** A request in the client's format: to the gateway as clients send it, to the bare Worker as if it were the provider's. */
+/** A request in the client's format for the gateway, and in the provider's for the bare Worker. */
 function translating(system, { client, provider, upstream }, model, body) {
   const path = system.name === "json" ? upstream(model, body.stream) : client.path;
   return target({ ...system, path }, client.write({ ...body, model: `${provider}/${model}` }));
@@ -268,7 +268,7 @@ function translatedRequests(bench, pair, { label, body }) {
 
 // ── WebSockets ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** What a frame costs beside an event of a stream over HTTP, and what an idle connection does. */
+/** The cost of a frame compared with an event of a stream over HTTP, and that of an idle connection. */
 async function sockets(bench) {
   const gateway = bench.systems.get("gateway");
   const { number, chunks, pace, spacing } = STREAMS;
@@ -281,7 +281,7 @@ async function sockets(bench) {
     frames: (words) => chatAll({ ...gateway, body: body(words), number, spacing, words, connections: SOCKETS.connections }),
   };
   bench.systems.set("events", { ...gateway, name: "events", label: "(d) LLM Bridge over HTTP, server-sent events" });
-  bench.systems.set("frames", { ...gateway, name: "frames", label: `(d) LLM Bridge over ${SOCKETS.connections} WebSockets, frames with names` });
+  bench.systems.set("frames", { ...gateway, name: "frames", label: `(d) LLM Bridge over ${SOCKETS.connections} WebSockets, session protocol` });
   const measure = async (system) => {
     const { result, cpu } = await spent(system, () => ways[system.name](chunks), SETTLE_MS);
     return { cpu: (cpu * 1000) / (number * chunks), delays: result.map((delay) => delay / 1000) };
@@ -291,7 +291,7 @@ async function sockets(bench) {
   return { samples, idle: await idleSockets(bench, gateway) };
 }
 
-/** Megabytes of a fresh process: at rest, with idle connections, and when their objects have gone to sleep. */
+/** Megabytes of a fresh process: at rest, with idle connections, and after their objects have been evicted. */
 async function idleSockets(bench, gateway) {
   bench.say("Idle WebSockets");
   const { program, port, headers } = await bench.start(gateway, { tag: "gateway-idle" });
@@ -312,7 +312,7 @@ async function idleSockets(bench, gateway) {
 
 // ── Accounting ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** What the books of each kind of key cost, in CPU, latency and orders, beside a gateway that keeps none. */
+/** The cost of the account of each kind of key, in CPU, latency and calls, compared with a gateway without accounting. */
 async function accounting(bench) {
   const [books, counting] = ["books", "counted"].map((name) => bench.systems.get(name));
   const names = KEYS.map(({ name }) => name);
@@ -340,13 +340,13 @@ async function accounting(bench) {
 
 // ── The system itself ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Bytes of the wasm that is served here, as built and compressed. */
+/** Bytes of the wasm, as built and gzipped. */
 async function size({ folder }) {
   const wasm = await readFile(join(folder, "gateway/build/index_bg.wasm"));
   return { raw: wasm.length, gzip: gzipSync(wasm, { level: 9 }).length };
 }
 
-/** Milliseconds from the start of a process to its first answer. Other gateways keep the time of their one start. */
+/** Milliseconds from the start of a process to its first response. Other gateways are started once. */
 async function cold(bench) {
   const samples = new Samples();
   const { systems } = bench;
@@ -362,7 +362,7 @@ async function cold(bench) {
   return samples;
 }
 
-/** Megabytes of a fresh process at rest, with many streams open, after their ends, and after as many that the callers broke off. */
+/** Megabytes of a fresh process at rest, with many open streams, after their ends, and after as many aborted ones. */
 async function memory(bench) {
   const samples = new Samples();
   for (const name of ["pass", "gateway", "portkey", "litellm"]) {
@@ -405,6 +405,6 @@ async function remembered(bench, system) {
   }
 }
 
-/** All figures by the name that ONLY takes. */
-export const FIGURES = { requests, latency, streams, told, translation, sockets, accounting, size, cold, memory };
-export const METHOD = { RATE, STREAMS, TOLD, SOCKETS, MANY, SETTLE_MS, PATIENCE_MS, REST_MS, CUTS, CALLERS, CROWD, GATHERED_MS };
+/** All figures by the name that ONLY accepts. */
+export const FIGURES = { requests, latency, streams, generated, translation, sockets, accounting, size, cold, memory };
+export const METHOD = { RATE, STREAMS, GENERATED, SOCKETS, MANY, SETTLE_MS, PATIENCE_MS, REST_MS, CUTS, CALLERS, CROWD, GATHERED_MS };

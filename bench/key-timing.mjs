@@ -1,7 +1,7 @@
-// Whether the time of a refusal tells an id that exists from one that does not: node bench/key-timing.mjs [tries]
+// Checks that the time of a refusal does not reveal whether a key's id exists: node bench/key-timing.mjs [tries]
 //
-// For each kind of key the median of as many refusals, taken in turns over one connection each, and the largest difference between two
-// medians. It must stay below 5 %.
+// Prints the median time of the refusals of each kind of key, measured in turns over one connection each, and the largest difference
+// between two medians. It must stay below 5 %.
 
 import { Agent, request } from "node:http";
 import { performance } from "node:perf_hooks";
@@ -38,7 +38,7 @@ function refused(key) {
 
 const took = Object.fromEntries(Object.keys(kinds).map((kind) => [kind, []]));
 for (let time = 0; time < TRIES + 200; time++) {
-  // In turns, and each first as often as the others: what the machine does besides meets them all alike.
+  // In turns, each first as often as the others, so that the machine's other load affects all alike.
   const names = Object.keys(kinds);
   for (let turn = 0; turn < names.length; turn++) {
     const kind = names[(turn + time) % names.length];

@@ -1,4 +1,4 @@
-// The kinds of keys whose accounting is measured, made by the admin API; and what a load costs each in calls and rows.
+// The kinds of keys whose accounting is measured, created by the admin API, and the calls and rows of a load by each.
 
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -7,10 +7,10 @@ import { SHAPES } from "./bodies.mjs";
 import { encode } from "./load.mjs";
 import { ACCESS_KEY, ADMIN_KEY } from "./systems.mjs";
 
-/** Receipts are gathered for 100 ms; then they are in the books. */
+/** Receipts are collected for 100 ms, then stored. */
 export const GATHERED_MS = 300;
 
-/** Limits of every kind, which nothing here reaches. */
+/** Limits of every kind, high enough never to be reached. */
 const MUCH = {
   requests_per_minute: 1_000_000_000,
   tokens_per_minute: 1_000_000_000_000,
@@ -26,10 +26,10 @@ export const KEYS = [
 ];
 const PARENT = { id: "team", ...MUCH };
 
-/** A chat of a kilobyte, with a model that has a price. */
+/** A chat of one kilobyte, with a model that has a price. */
 export const CHAT = { ...SHAPES[0].body, model: "priced/chat" };
 
-/** Makes the keys at a running gateway: each with its request, ready to be sent, and the names of its accounts. */
+/** Creates the keys at a running gateway: each with its encoded request and the names of its accounts. */
 export async function makeKeys({ port }) {
   const make = async (record) => {
     const headers = { authorization: `Bearer ${ADMIN_KEY}`, "content-type": "application/json" };
@@ -52,7 +52,7 @@ export async function makeKeys({ port }) {
 
 const accountOf = (key) => `key_${createHash("sha256").update(key).digest("hex").slice(0, 12)}`;
 
-/** What `load` costs a key on the counted gateway, for each of its requests; `load` returns how many there were. */
+/** The cost of `load` per request of a key on the counted gateway; `load` returns the number of requests. */
 export async function counted({ port }, { accounts }, load) {
   const read = async () => {
     await sleep(GATHERED_MS);

@@ -1,11 +1,11 @@
-// The callers: keep-alive connections that send requests as fast as answers come, at a fixed rate, or as streams; bounded all of them.
+// The callers: keep-alive connections that send requests as fast as responses come, at a fixed rate, or as streams, all with a time limit.
 
 import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { MessageReader, micros } from "./wire.mjs";
 
-/** More than any slot of a round can hold: a load ends, whatever happens. */
+/** Longer than any slot of a round: a load always ends. */
 const MOST_REQUESTS = 200_000;
 const PATIENCE_MS = 30_000;
 
@@ -90,7 +90,7 @@ export async function askOnce({ port, request }) {
   await connection.ask(request).finally(() => connection.close());
 }
 
-/** Each connection sends its next request when the answer to the last has come. Returns the number of answers. */
+/** Each connection sends its next request when the last response has come. Returns the number of responses. */
 export async function hammer({ port, request, connections = 8, seconds }) {
   const end = performance.now() + seconds * 1000;
   let answers = 0;
@@ -109,7 +109,7 @@ export async function hammer({ port, request, connections = 8, seconds }) {
   return answers;
 }
 
-/** Sends at a fixed rate, whatever the answers do. Returns how long each took, in milliseconds. */
+/** Sends at a fixed rate, independently of the responses. Returns the time of each in milliseconds. */
 export async function trickle({ port, request, rate, seconds }) {
   const idle = [];
   const connections = new Set();
@@ -136,15 +136,15 @@ export async function trickle({ port, request, rate, seconds }) {
   return times;
 }
 
-/** One streamed answer; its words carry the time at which the fake provider sent them. */
+/** One streamed response; its words carry the time at which the fake provider sent them. */
 export class Stream {
-  /** Microseconds from the request to the first byte of the answer's body. */
+  /** Microseconds from the request to the first byte of the response's body. */
   firstByte;
   /** Microseconds from the provider's sending of a word to its arrival, for each word. */
   delays = [];
   /** How often something arrived that held at least one word. */
   arrivals = 0;
-  /** Resolve at the first byte, and when the whole answer is there. */
+  /** Resolve at the first byte, and at the end of the response. */
   opened;
   ended;
   #socket;
@@ -181,7 +181,7 @@ export class Stream {
     const closed = (reject) => socket.once("close", () => reject(new Error(`the stream broke ${this.#where}`)));
     this.opened = new Promise((resolve, reject) => ((open = resolve), closed(reject)));
     this.ended = new Promise((resolve, reject) => ((end = resolve), closed(reject)));
-    // Whoever does not wait for one of them need not hear of its failure.
+    // A caller that does not await one of them need not handle its failure.
     this.opened.catch(() => {});
     this.ended.catch(() => {});
   }
@@ -195,7 +195,7 @@ export class Stream {
     this.#socket.destroy();
   }
 
-  /** Complains of an answer that is not whole. */
+  /** Throws if the response is incomplete. */
   check({ words, usage, end = "[DONE]" }) {
     if (status(this.#head) !== 200) throw new Error(`answered ${status(this.#head)}: ${this.#rest.slice(0, 200)}`);
     if (words !== undefined && this.delays.length !== words) throw new Error(`the stream had ${this.delays.length} of ${words} words`);
@@ -203,7 +203,7 @@ export class Stream {
     if (usage && !this.usage) throw new Error("the stream did not tell its usage");
   }
 
-  /** Whether the caller was told the usage. */
+  /** Whether the caller saw the usage. */
   get usage() {
     return /"completion_tokens": ?\d/.test(this.#rest);
   }
@@ -227,7 +227,7 @@ export class Stream {
   }
 }
 
-/** Waits for all, also when one has failed, so that nothing runs on into the next slot. */
+/** Waits for all, even if one has failed, so that nothing continues into the next slot. */
 async function all(promises) {
   const failed = (await Promise.allSettled(promises)).find(({ status }) => status === "rejected");
   if (failed) throw failed.reason;
@@ -249,7 +249,7 @@ export async function streamAll({ port, request, number, spacing, expected }) {
   return streams;
 }
 
-/** `number` streams that have begun, opened in small groups. */
+/** `number` open streams, opened in small groups. */
 export async function openMany({ port, request, number, together = 25 }) {
   const streams = [];
   while (streams.length < number) {

@@ -1,5 +1,5 @@
-// `make -C bench losses`: kills the gateway under load, again and again, and counts the receipts that are not in the books afterwards; writes a
-// section of docs/costs.md.
+// `make -C bench losses`: kills the gateway under load, repeatedly, and counts the receipts that are missing afterwards. Writes a section
+// of docs/costs.md.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,9 +16,9 @@ const PAGE = join(PROJECT, "docs/costs.md");
 /** The section, from its heading to the next. */
 export const SECTION = /^## Measured: what a killed process loses\n[^]*?(?=^## )/m;
 const KILLS = Number(process.env.KILLS ?? 12);
-/** The load goes on for so long, and up to so much longer, before the process is killed. */
+/** The load runs for this time, and up to so much longer, before the process is killed. */
 const [LOAD_MS, MORE_MS] = [700, 400];
-/** Longer than a lease, and than what a request may take: after it, nothing more comes. */
+/** Longer than a lease and than any request: after it, nothing more arrives. */
 const LATER_MS = 800_000;
 const BINDINGS = { ...OFFICE, ANY_API_KEY: "sk-bench-provider" };
 const MUCH = { requests_per_minute: 1_000_000, concurrent_requests: 1_000_000, budget: { amount_nanos: 1e15, per: "month" } };
@@ -34,7 +34,7 @@ logging: { level: error }
 
 /** One gateway after the other on one disk. */
 class Killed {
-  /** So far the clock has been set forward, which it is in each process: for books, time does not fall back. */
+  /** How far the clock has been advanced. It is advanced in each process, because an account's time does not go backwards. */
   #ahead = 0;
 
   constructor(fake, disk) {
@@ -47,7 +47,7 @@ class Killed {
     await this.gateway.control({ advance: this.#ahead });
   }
 
-  /** Asks until the process is gone: each request by its id, and when its answer was read to its end, if it was. */
+  /** Sends requests until the process is gone: each by its id, with the time at which its response was read to the end, if it was. */
   async load(key, { each, callers = 1 }) {
     const asked = new Map();
     this.fake.requests.length = 0;
@@ -72,14 +72,14 @@ class Killed {
     const killed = performance.now();
     await gateway.stop();
     await all;
-    // What never came to the provider had not been admitted, or not yet.
+    // A request that never reached the provider had not been admitted yet.
     const begun = new Set(this.fake.requests.map(({ request }) => request?.user));
     return { asked: [...asked].filter(([request, end]) => end !== undefined || begun.has(request)), killed };
   }
 
-  /** What is in the books of a key, by request, when nothing more comes. */
+  /** The receipts of a key, by request, when no more arrive. */
   async books(id) {
-    // An order finds out what was lost; the account, once opened, gives it 75 s.
+    // A command detects lost requests; a reopened account gives each lease 75 s.
     for (const ms of [0, LATER_MS]) {
       await this.gateway.control({ advance: ms });
       this.#ahead += ms;
@@ -132,16 +132,17 @@ async function main() {
 const section = (lines, workerd) => `## Measured: what a killed process loses
 
 Written by \`make -C bench losses\` on ${new Date().toISOString().slice(0, 10)} with ${workerd}. The gateway is killed (\`SIGKILL\`) under load and
-started again on the same disk; then it is counted which requests have no receipt. An answer counts as read when its client has all of it.
+started again on the same disk; then the requests without a receipt are counted. A response counts as read when its client has all of it.
 
 ${table(
-  ["key", "pace", "kills", "answers read", "of these without a receipt", "most for one kill", "the oldest was read before the kill", "under way at a provider when killed, without a receipt"],
+  ["key", "pace", "kills", "responses read", "of them without a receipt", "most per kill", "age of the oldest at the kill", "running at a provider when killed, without a receipt"],
   lines,
 )}
 
-A receipt of a key without limits waits for 100 ms in the isolate, and then is on its way to its account for some milliseconds; what was answered before
-is in the books. Only if the event that was to carry receipts is cut off do they wait longer: until the next request that comes 2 s later or more. Requests of such a
-key that are under way leave no receipt, for nothing was written about them. A member without limits of its own is such a key in its own books; those of the key above it have the receipt.
+A receipt of a key without limits waits for 100 ms in the isolate, and is then on its way to its account for some milliseconds; earlier ones are
+stored. Only if the event that carries receipts is cut off do they wait longer: until the next request that comes at least 2 s later. Running
+requests of such a key leave no receipt, because nothing was stored about them. A member without limits of its own is such a key in its own
+account; its parent's account has the receipt.
 
 `;
 

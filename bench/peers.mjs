@@ -1,4 +1,4 @@
-// The other gateways: installed by version into a cache that all clones share, and started as their documents say.
+// The other gateways: installed by version into a cache that all clones share, and started as their documentation says.
 
 import { existsSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
@@ -11,7 +11,7 @@ const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "llm
 const INSTALL_PATIENCE_MS = 300_000;
 
 const PORTKEY = "1.15.2";
-/** With the newest server in Portkey's range, its streams answer 500 ("immutable" headers): this one serves them. */
+/** With the newest server that Portkey allows, its streams fail with 500 ("immutable" headers); this one works. */
 const PORTKEY_SERVER = "1.13.8";
 const LITELLM = "1.106.2";
 
@@ -20,7 +20,7 @@ export const PEERS = [
     name: "portkey",
     label: `(e) Portkey ${PORTKEY}`,
     version: PORTKEY,
-    remark: `Portkey runs with @hono/node-server ${PORTKEY_SERVER}: with the newest one that it allows, its streams answer 500.`,
+    remark: `Portkey runs with @hono/node-server ${PORTKEY_SERVER}: with the newest one that it allows, its streams fail with 500.`,
     files: {
       "package.json": JSON.stringify({ dependencies: { "@portkey-ai/gateway": PORTKEY }, overrides: { "@hono/node-server": PORTKEY_SERVER } }),
     },
@@ -58,7 +58,7 @@ export const PEERS = [
   },
 ];
 
-/** It logs errors alone, as the gateway beside it does, and it looks for no lists of prices and news outside the machine. */
+/** It logs errors only, like the gateway, and does not fetch price lists or news from other hosts. */
 const LITELLM_QUIET = {
   LITELLM_LOG: "ERROR",
   LITELLM_MODE: "PRODUCTION",
@@ -67,7 +67,7 @@ const LITELLM_QUIET = {
   LITELLM_LOCAL_AUTOROUTER_PRESETS: "True",
   LITELLM_LOCAL_BLOG_POSTS: "True",
   LITELLM_LOCAL_POLICY_TEMPLATES: "True",
-  // Usually 500 calls of one provider at a time: fewer than are opened here.
+  // By default 500 concurrent calls to one provider: fewer than are opened here.
   AIOHTTP_CONNECTOR_LIMIT: "2000",
   AIOHTTP_CONNECTOR_LIMIT_PER_HOST: "2000",
 };
@@ -81,7 +81,7 @@ function litellmConfig(base) {
 
 const install = (name, version) => join(CACHE, `${name}-${version}`);
 
-/** Installs a gateway unless that was done before; throws where it cannot be had. */
+/** Installs a gateway if it is missing; throws if that fails. */
 export async function provide({ name, label, version, files = {}, steps }) {
   const folder = install(name, version);
   const stamp = join(folder, ".installed");

@@ -1,4 +1,4 @@
-// Shows where a process has its CPU, with Linux's perf where that is installed.
+// Shows where a process spends its CPU time, with Linux's perf if it is installed.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -14,7 +14,7 @@ const WIDTH = 150;
 
 const LISTS = [
   ["with what they call", "--children", () => true],
-  // V8 names them so: JavaScript, wasm, and the glue between.
+  // V8's names for JavaScript, wasm, and the glue between them.
   ["of the Worker's own code, with what they call", "--children", (line) => line.includes("] JS:")],
   ["by themselves", "--no-children", () => true],
 ];

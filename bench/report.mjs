@@ -1,4 +1,4 @@
-// Turns the figures into tables: for the terminal, and with words on the method as docs/benchmarks.md.
+// Renders the figures as tables: for the terminal, and with a description of the method as docs/benchmarks.md.
 
 import { availableParallelism } from "node:os";
 
@@ -16,11 +16,11 @@ const added = (value) => (value === undefined ? NONE : `${value < 0 ? "−" : "+
 
 const addedWhole = (value) => (value === undefined ? NONE : `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(0)}`);
 
-/** A fraction or difference of what may be missing. */
+/** A ratio or difference of values that may be missing. */
 const over = (value, base) => (value === undefined || base === undefined ? undefined : value / base);
 const above = (value, base) => (value === undefined || base === undefined ? undefined : value - base);
 
-/** A Markdown table that is readable as it is. */
+/** A Markdown table, aligned for reading as text. */
 export function table(head, rows) {
   const widths = head.map((_, column) => Math.max(...[head, ...rows].map((line) => line[column].length)));
   const line = (cells) => `| ${cells.join(" | ")} |`;
@@ -29,7 +29,7 @@ export function table(head, rows) {
   return [fill(head), rule, ...rows.map(fill)].join("\n");
 }
 
-/** A table with a row for each system; one that failed says why. `columns` are heads with what to write for a system. */
+/** A table with a row for each system, and the reason for each that failed. `columns` pair a head with a function from system to cell. */
 function systemsTable({ labels }, samples, columns) {
   const rows = samples.names.map((name) => {
     const fault = samples.fault(name);
@@ -47,7 +47,7 @@ const against = (samples, base) => (name) => times(over(samples.median(name, "cp
 function requestTables(run, figures) {
   return SHAPES.map(({ name, label }) => {
     const samples = figures.get(name);
-    return section(`Whole answers, body of ${label}`, [
+    return section(`Complete responses, body of ${label}`, [
       systemsTable(run, samples, [
         ["requests/s", (system) => whole(samples.median(system, "rate"))],
         ["CPU µs/request", (system) => whole(samples.median(system, "cpu"))],
@@ -82,15 +82,15 @@ function streamTables(run, figures) {
         ["chunk delay p50 ms", (name) => two(samples.median(name, "delay"))],
         ["p99 ms", (name) => two(samples.median(name, "late"))],
         [`arrivals of ${chunks}`, (name) => whole(samples.median(name, "arrivals"))],
-        ["usage told", (name) => (samples.rounds(name, "usage").every(Boolean) ? "yes" : "no")],
+        ["usage seen", (name) => (samples.rounds(name, "usage").every(Boolean) ? "yes" : "no")],
       ]),
     ]);
   });
 }
 
-function toldTable(run, samples) {
-  const { number, chunks, pace } = METHOD.TOLD;
-  return section(`${number} streams of its own × ${chunks} tokens × ${pace} ms`, [
+function generatedTable(run, samples) {
+  const { number, chunks, pace } = METHOD.GENERATED;
+  return section(`${number} generated streams × ${chunks} tokens × ${pace} ms`, [
     systemsTable(run, samples, [
       ["CPU ms/stream-second", (name) => one(samples.median(name, "cpu"))],
       ["× (c)", against(samples, "transform")],
@@ -125,7 +125,7 @@ function socketTables(run, { samples, idle }) {
   const at = (part) => (name) => samples.pooled(name, "delays", part);
   const delay = (head, part) => [[`${head} ms`, (name) => two(at(part)(name))], [`added ${head}`, (name) => (name === "events" ? NONE : added(above(at(part)(name), at(part)("events"))))]];
   const cells = [idle.rest, idle.opened, idle.each, idle.asleep, idle.eachAsleep].map((value, index) => (index % 2 === 0 && index > 0 ? one(value) : whole(value)));
-  return section(`Frames beside events: ${number} streams × ${chunks} chunks × ${pace} ms`, [
+  return section(`Frames compared with events: ${number} streams × ${chunks} chunks × ${pace} ms`, [
     systemsTable(run, samples, [
       ["CPU µs/chunk", (name) => one(samples.median(name, "cpu"))],
       ["× events", against(samples, "events")],
@@ -142,7 +142,7 @@ function accountingTable(run, { samples, counts }) {
   const late = (part) => (name) => samples.pooled(name, "times", part);
   const latency = (head, part) => [[head, (name) => two(late(part)(name))], [`added ${head}`, (name) => plus(name, late(part), added)]];
   const { CALLERS, CROWD, RATE } = METHOD;
-  return section(`Accounting: what the books of a key cost, 1 KB, latency in ms at ${RATE} requests/s`, [
+  return section(`Accounting: what the account of a key costs, 1 KB, latency in ms at ${RATE} requests/s`, [
     systemsTable(run, samples, [
       [`requests/s, ${CALLERS} callers`, (name) => whole(samples.median(name, "rate"))],
       [`${CROWD} callers`, (name) => whole(samples.median(name, "crowd"))],
@@ -162,7 +162,7 @@ function sizeTable(_, { raw, gzip }) {
 
 function coldTable(run, samples) {
   const rows = [["ms", (name) => whole(samples.median(name, "ms"))], ["starts", (name) => String(samples.rounds(name, "ms").length)]];
-  return section("From the start of the process to the first answer", [systemsTable(run, samples, rows)]);
+  return section("From the start of the process to the first response", [systemsTable(run, samples, rows)]);
 }
 
 function memoryTable(run, samples) {
@@ -175,8 +175,8 @@ function memoryTable(run, samples) {
       column("KB a stream", "each", one),
       column("after their ends", "ended"),
       column(`after ${many} aborted`, "aborted"),
-      column("upstream answers running 1 s later", "busy"),
-      ["s until none runs", (name) => lasted(samples.rounds(name, "gone")[0])],
+      column("provider responses still running 1 s later", "busy"),
+      ["s until none is running", (name) => lasted(samples.rounds(name, "gone")[0])],
       column("connections open at the end", "still"),
     ]),
   ]);
@@ -190,7 +190,7 @@ const TABLES = {
   requests: requestTables,
   latency: latencyTable,
   streams: streamTables,
-  told: toldTable,
+  generated: generatedTable,
   translation: translationTables,
   sockets: socketTables,
   accounting: accountingTable,
@@ -199,7 +199,7 @@ const TABLES = {
   memory: memoryTable,
 };
 
-// ── What is to be reached ────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Targets ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** A target on the ratio of CPU to that of another system. */
 const ratio = (figure, samples, base, most, name) => ({
@@ -218,21 +218,21 @@ const more = (figure, samples, base, most, name) => ({
   of: (name) => compare(above, samples, name, base, "firstByte"),
 });
 
-/** The comparison of medians, and of each round by itself: the width of the noise. */
+/** Compares the medians, and each round by itself: the width of the noise. */
 function compare(how, samples, name, base, key) {
   const [values, bases] = [samples.rounds(name, key), samples.rounds(base, key)];
   const rounds = values.map((value, round) => how(value, bases[round])).filter((value) => value !== undefined);
   return { value: how(median(values), median(bases)), rounds };
 }
 
-/** What is to be reached by streams: whether their usage is asked for, and what the gateway does where it is not. */
+/** Targets by streams: whether their usage is asked for, and what the gateway does where it is not. */
 const STREAM_TARGETS = [
   ["asked", "gateway", "usage asked for"],
   ["unasked", "gateway", "usage not asked for and hidden"],
   ["unasked", "shown", "usage not asked for and shown"],
 ];
 
-function targets({ requests, streams, told, translation = [] }) {
+function targets({ requests, streams, generated, translation = [] }) {
   const rows = [];
   if (requests) {
     rows.push(ratio("CPU per request, 1 KB, vs (b)", requests.get("small"), "edit", 1.25));
@@ -245,7 +245,7 @@ function targets({ requests, streams, told, translation = [] }) {
     rows.push(ratio(`CPU per chunk, ${when}, vs (c)`, samples, "transform", 0.6, name));
     rows.push(more(`first byte p50, ${when}, vs (a)`, samples, "pass", 1, name));
   }
-  if (told) rows.push(ratio("CPU per stream-second, streams of its own, vs (c)", told, "transform", 0.5));
+  if (generated) rows.push(ratio("CPU per stream-second, generated streams, vs (c)", generated, "transform", 0.5));
   for (const { pair, shape, samples } of translation) {
     const what = shape ? `CPU per request, ${shape.label}` : "CPU per chunk";
     rows.push(ratio(`${what}, ${pair.label}, vs (c′)`, samples, "json", 1));
@@ -261,14 +261,28 @@ function targetTable(run) {
     return [figure, format(most), format(value), verdict, range, format(name === "gateway" ? of("info").value : undefined)];
   });
   const head = ["", "at most", "LLM Bridge", "verdict", "middle half", "at level info"];
-  return rows.length === 0 ? "" : section("What is to be reached", [table(head, rows)]);
+  return rows.length === 0 ? "" : section("Targets", [table(head, rows)]);
 }
 
 /** All tables of a run. */
 export function tables(run) {
   const parts = Object.entries(run.results).flatMap(([name, result]) => TABLES[name](run, result));
-  const busy = `Other programs had ${Math.round(run.busy * 100)} % of the machine's CPU meanwhile.`;
+  const busy = `Other programs had ${Math.round(run.busy * 100)} % of the machine's CPU during the run.`;
   return [targetTable(run), ...parts, [...run.notes, busy].join("\n")].filter(Boolean).join("\n\n");
+}
+
+// ── The front pages ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const SHOWN = ["gateway", "portkey", "litellm"];
+const FIGURES_BLOCK = /(<!-- figures: [^\n]*\n(?:\|[^\n]*\n){2})([^]*?)(?=<!-- end of figures -->)/;
+
+/** A front page with the figures of this run: rows keep their labels, cells are replaced. */
+export function frontPage(page, { requests, streams, latency }) {
+  const cpu = (samples, format) => (name) => `${format(samples.median(name, "cpu"))} µs`;
+  const late = (name) => latency.pooled(name, "times", 0.5);
+  const cells = [cpu(requests.get("small"), whole), cpu(streams.get("asked"), one), (name) => `${two(above(late(name), late("direct")))} ms`];
+  const row = (line, index) => [line.split(" | ")[0], ...SHOWN.map(cells[index])].join(" | ").concat(" |\n");
+  return page.replace(FIGURES_BLOCK, (_, head, body) => head + body.trimEnd().split("\n").map(row).join(""));
 }
 
 // ── The document ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -280,41 +294,41 @@ export function document(run) {
 Written by \`${run.command}\` on ${new Date().toISOString().slice(0, 10)}, in ${Math.ceil(run.minutes)} minutes on ${availableParallelism()} cores:
 ${run.versions.workerd}, Node.js ${run.versions.node.slice(1)}, ${run.versions.rust ?? "Rust unknown"}. Do not edit: run it again.
 
-\`make bench ROUNDS=3 SECONDS=4 PEERS=no\` changes how often and how long each figure is taken, \`ONLY=streams,cold\` takes some alone
-(${Object.keys(TABLES).join(", ")}), and \`PROFILE=yes\` shows where the gateway's CPU goes.
+\`make bench ROUNDS=3 SECONDS=4 PEERS=no\` sets how often and how long each figure is measured, \`ONLY=streams,cold\` measures only some
+(${Object.keys(TABLES).join(", ")}), and \`PROFILE=yes\` shows where the gateway's CPU time goes.
 
-**Compare rows of one run, never runs or machines.** The kernel's part of the CPU and the machine's noise are in all of them alike.
+**Compare rows of one run, never runs or machines.** All of them include the kernel's share of the CPU and the machine's noise.
 
 ${tables(run).replaceAll("### ", "## ")}
 
 ## How it is measured
 
-- Everything runs on loopback, against one fake provider that answers at once and streams at an exact pace. The Workers run under
+- Everything runs on loopback, with one fake provider that responds at once and streams at an exact pace. The Workers run under
   \`workerd serve\` with the deployment's compatibility date and flags, each in a process of its own; the other gateways as their
-  documents say. (a) to (c) do not authenticate, account or log. LLM Bridge authenticates, reads the usage and keeps each receipt in the
-  books of the caller's key, a Durable Object in the same process, whose database lies in memory (\`/dev/shm\`) if the machine can do that.
-- Each figure takes every system in turn, round after round, to and fro, from another one each time, after a common warm-up. There are
-  ${run.rounds} rounds (for requests ${METHOD.CUTS} times as many, each so much shorter), of which the other gateways take part in every third. Shown are
-  medians over the rounds; a ratio is that of two medians of one figure. "Middle half" is from the first to the third quartile of the
+  documentation says. (a) to (c) do not authenticate, account or log. LLM Bridge authenticates, reads the usage and stores each receipt in the
+  account of the caller's key, a Durable Object in the same process, whose database is in memory (\`/dev/shm\`) if the machine supports it.
+- Each figure measures every system in turn, round after round, in alternating direction and from a different start, after a common warm-up. There are
+  ${run.rounds} rounds (for requests ${METHOD.CUTS} times as many, each shorter by that factor); the other gateways take part in every third. The tables show
+  medians over the rounds; a ratio divides two medians of one figure. "Middle half" is the range from the first to the third quartile of the
   ratios within each round: the width of the noise.
-- CPU is what the system's own processes had, in user and kernel mode, as /proc tells: for whole answers while 8 callers send as fast
-  as answers come, ${run.seconds} s in each round, and until ${METHOD.GATHERED_MS / 1000} s later, when the receipts are in the books; for streams until ${METHOD.SETTLE_MS / 1000} s after the last one, for what is written down then.
-- Latency is taken at ${METHOD.RATE} requests/s, whatever the answers do; its percentiles are of all rounds together.
+- CPU is the time of the system's own processes in user and kernel mode, as reported by /proc: for complete responses while 8 callers send as
+  fast as responses come, ${run.seconds} s in each round, and until ${METHOD.GATHERED_MS / 1000} s later, when the receipts are stored; for streams until ${METHOD.SETTLE_MS / 1000} s after the last one, to include what is stored then.
+- Latency is taken at ${METHOD.RATE} requests/s, independently of the responses; its percentiles are over all rounds.
 - Streams: ${number} of them, opened ${spacing} ms apart, ${chunks} chunks of about 190 bytes, one each ${pace} ms. The provider's role-only chunk and its
-  first word come together. Each word carries the time at which it was sent: "chunk delay" is from there to the caller's receipt, and
-  "arrivals" is how often something came that held a word. "Usage told" is whether the caller saw the usage chunk. A system that needs
+  first word come together. Each word carries the time at which it was sent: "chunk delay" is the time from there to its arrival, and
+  "arrivals" is how often something with a word in it came. "Usage seen" is whether the caller saw the usage chunk. A system that needs
   more than ${Math.floor((pace * 1000) / number)} µs a chunk on one core can't keep up: its delays are those of a queue.
-- Streams of its own are LLM Bridge's \`echo\`: ${METHOD.TOLD.chunks} words, ${METHOD.TOLD.pace} ms each; (c) passes a provider's stream of the same pace.
-- Translated: the fake provider speaks the format that it is called in. (c′) translates nothing: it parses the client's body and each event of
-  the provider's and writes them anew as they are, the least that any translation in JavaScript does. The pace and number of streams are the same.
-- Frames: the same streams once over HTTP and once over ${METHOD.SOCKETS.connections} WebSockets, in the language in which requests have names, without acknowledgements;
-  usage is asked for, so that over HTTP the runtime pumps them. A WebSocket is asleep when its Durable Object has been put out of memory, ten seconds after its last event.
-- Accounting: one gateway with a key of each kind, and one that is told not to keep receipts. All limits are far away. The last two
+- Generated streams are LLM Bridge's \`echo\`: ${METHOD.GENERATED.chunks} words, ${METHOD.GENERATED.pace} ms each; (c) passes a provider's stream of the same pace.
+- Translated: the fake provider speaks the format in which it is called. (c′) translates nothing: it parses and re-serialises the client's body and each event of
+  the provider, the least that any translation in JavaScript does. The pace and number of streams are the same.
+- Frames: the same streams once over HTTP and once over ${METHOD.SOCKETS.connections} WebSockets, in the session protocol, without acknowledgements;
+  usage is requested, so that over HTTP the runtime pipes them. A WebSocket is asleep when its Durable Object has left memory, ten seconds after its last event.
+- Accounting: one gateway with a key of each kind, and one that is configured to keep no receipts. No limit is reached. The last two
   columns, which Cloudflare bills, are counted in another process, with ${METHOD.CALLERS} callers at full speed ([what they cost](costs.md)). A limited
   key's requests are all admitted and settled by one Durable Object, one after the other. Here it shares a thread with the gateway, so
-  that "requests/s" is what both do together; on Cloudflare it has one of its own.
+  "requests/s" is what both achieve together; on Cloudflare it has a thread of its own.
 - Memory: a stream sends a chunk a second. "After" is ${METHOD.REST_MS / 1000} s later. The aborted streams are opened in the same process when the first ones
-  have ended; then the provider watches for ${METHOD.PATIENCE_MS / 1000} s how many answers it still sends.
-- Log lines go to a file. A wrong or incomplete answer makes a figure fail.
+  have ended; then the provider observes for ${METHOD.PATIENCE_MS / 1000} s how many responses it still sends.
+- Log lines go to a file. A wrong or incomplete response makes a figure fail.
 `;
 }

@@ -1,6 +1,7 @@
-// `make bench`: starts everything, takes the figures, prints them, and writes docs/benchmarks.md; ends all that it started.
+// `make bench`: starts the systems, measures the figures, prints them, and writes docs/benchmarks.md and the figures of the front
+// pages. It ends every process that it started.
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -8,7 +9,7 @@ import { SHAPES } from "./bodies.mjs";
 import { FIGURES } from "./figures.mjs";
 import { encode } from "./load.mjs";
 import { PEERS, provide } from "./peers.mjs";
-import { document, tables } from "./report.mjs";
+import { document, frontPage, tables } from "./report.mjs";
 import { ACCESS_KEY, PROJECT, Program, WORKERS, cpuOfOthers, startUpstream, stopAll, version } from "./systems.mjs";
 
 const knobs = readKnobs(process.argv.slice(2));
@@ -44,14 +45,14 @@ function readKnobs(words) {
   const given = Object.fromEntries(words.map((word) => word.split(/=(.*)/s, 2)));
   const known = ["ROUNDS", "SECONDS", "PEERS", "ONLY", "PROFILE"];
   const stranger = Object.keys(given).find((name) => !known.includes(name));
-  if (stranger) stop(`What is '${stranger}'? Known are ${known.join(", ")}.`);
+  if (stranger) stop(`Unknown option '${stranger}'. Known: ${known.join(", ")}.`);
   const number = (name, usual, most) => {
     const value = Number(given[name] ?? usual);
-    return value > 0 && value <= most ? value : stop(`${name} is a number above 0, at most ${most}.`);
+    return value > 0 && value <= most ? value : stop(`${name} must be a number above 0 and at most ${most}.`);
   };
   const only = given.ONLY?.split(",") ?? Object.keys(FIGURES);
   const unknown = only.find((name) => !(name in FIGURES));
-  if (unknown !== undefined) stop(`There is no figure '${unknown}'; there are ${Object.keys(FIGURES).join(", ")}.`);
+  if (unknown !== undefined) stop(`Unknown figure '${unknown}'. Known: ${Object.keys(FIGURES).join(", ")}.`);
   return {
     rounds: Math.ceil(number("ROUNDS", 5, 50)),
     seconds: number("SECONDS", 1.2, 60),
@@ -125,11 +126,15 @@ async function versions() {
   return { workerd: await version.workerd(), node: process.version, rust: await version.rust() };
 }
 
-/** A part of the figures is no report. */
+/** Writes the documents, unless only some of the figures were measured. */
 function publish(run) {
   if (knobs.only.length < Object.keys(FIGURES).length) return;
   const file = join(PROJECT, "docs/benchmarks.md");
   mkdirSync(join(file, ".."), { recursive: true });
   writeFileSync(file, document(run));
+  for (const page of run.peers ? ["README.md", "docs/README-zh-CN.md"] : []) {
+    const path = join(PROJECT, page);
+    writeFileSync(path, frontPage(readFileSync(path, "utf8"), run.results));
+  }
   console.log("Written to docs/benchmarks.md.");
 }

@@ -1,4 +1,4 @@
-// Callers over WebSockets: as little of the protocol as a benchmark needs, so that a frame costs the caller no more than an event does.
+// Callers over WebSockets: only the part of the protocol that a benchmark needs, so that a frame costs the caller no more than an event.
 
 import { randomBytes } from "node:crypto";
 import net from "node:net";
@@ -9,7 +9,7 @@ import { micros } from "./wire.mjs";
 const PATIENCE_MS = 30_000;
 const TEXT = 0x81;
 
-/** One connection; its requests have names. */
+/** One connection, with the session protocol. */
 class Socket {
   /** Microseconds from the provider's sending of a word to its arrival, for each word. */
   delays = [];
@@ -108,7 +108,7 @@ export async function chatAll({ port, headers, body, number, connections, spacin
   }
 }
 
-/** Connections on which nothing happens, opened in small groups. */
+/** Idle connections, opened in small groups. */
 export async function openIdle({ port, headers, number, together = 25 }) {
   const sockets = [];
   while (sockets.length < number) {

@@ -17,21 +17,21 @@ export const PROJECT = fileURLToPath(new URL("..", import.meta.url));
 const BUILD = process.env.GATEWAY_BUILD ?? PROJECT;
 const WORKERD = join(PROJECT, "node_modules/workerd/bin/workerd");
 
-/** What callers and the gateways show; the fake provider takes anything. */
+/** The keys of callers and gateways; the fake provider accepts any. */
 export const ACCESS_KEY = "sk-bench-caller";
 export const PROVIDER_KEY = "sk-bench-provider";
 export const ADMIN_KEY = "sk-bench-admin";
 
 const TICK_MS = 10;
 
-/** Where Durable Objects keep their databases: in memory if the machine can, so that its disk is not what is measured. */
+/** The folder of Durable Objects' databases: in memory if possible, so that the disk is not measured. */
 const DISKS = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "llm-bridge-books-"));
 
 // ── Processes ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const running = new Set();
 
-/** Ends every process that was started and its children, each of which leads a process group of its own; and forgets all books. */
+/** Ends every process that was started, each with its process group, and deletes all databases. */
 export function stopAll() {
   for (const program of running) program.kill();
   rmSync(DISKS, { recursive: true, force: true, maxRetries: 3 });
@@ -60,7 +60,7 @@ export class Program {
     return this.pid !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** Waits for the first good answer; returns the milliseconds that it took since the start. */
+  /** Waits for the first successful response; returns the milliseconds since the start. */
   async answers(request, patience) {
     let fault;
     while (performance.now() - this.started < patience) {
@@ -72,7 +72,7 @@ export class Program {
     throw new Error(`no good answer in ${patience / 1000} s: ${fault.message}`);
   }
 
-  /** Milliseconds of CPU that the process, its threads and its children have had. */
+  /** Milliseconds of CPU used by the process, its threads and its children. */
   cpu() {
     return tree(this.pid).reduce((sum, { ticks }) => sum + ticks, 0) * TICK_MS;
   }
@@ -109,13 +109,13 @@ function tree(root) {
 
 function stat(pid) {
   const text = readProc(pid, "stat");
-  // The command's name stands in brackets and may hold anything; the fields after it are counted from the third.
+  // The command's name is in brackets and may contain anything; the fields after it count from the third.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   const [utime, stime, ofEndedChildren, andTheirs] = fields.slice(11, 15).map(Number);
   return text && { pid: Number(pid), parent: Number(fields[1]), ticks: utime + stime + ofEndedChildren + andTheirs };
 }
 
-/** Milliseconds of CPU that everything else on the machine has had, as far as a difference of two calls goes. */
+/** Milliseconds of CPU used by everything else on the machine; only the difference of two calls is meaningful. */
 export function cpuOfOthers() {
   const [, user, nice, system, , , irq, softirq, steal] = readProc("", "stat").split("\n", 1)[0].split(/ +/).map(Number);
   const own = tree(process.pid).reduce((sum, { ticks }) => sum + ticks, 0);
@@ -132,7 +132,7 @@ function readProc(pid, name) {
   }
 }
 
-/** A port that was free a moment ago. */
+/** A free port. Another program may take it before it is used. */
 export async function freePort() {
   const server = net.createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -163,7 +163,7 @@ export async function startUpstream() {
 
 // ── Workers under `workerd serve` ────────────────────────────────────────────────────────────────────────────────────────────
 
-/** The modules that make up a Worker: name, capnp's kind of it, and the file or text. The first one is the entry. */
+/** The modules of a Worker: name, capnp type, and file or text. The first one is the entry. */
 const bare = (file) => [[file, "esModule", join(PROJECT, "bench/workers", file)]];
 
 const COUNTED = "bench/workers/counted.mjs";
@@ -172,7 +172,7 @@ const OBJECTS = [["ACCOUNTS", "Account"], ["DIRECTORY", "Directory"], ["SESSIONS
 
 function gateway(config, counted) {
   const files = [["src/worker.mjs", "esModule"], ["src/wasm-failure.mjs", "esModule"], ["build/index.js", "esModule"], ["build/index_bg.wasm", "wasm"]];
-  // An older build has not all of them.
+  // An older build may lack some of them.
   const parts = files.filter(([name]) => existsSync(join(BUILD, name))).map(([name, kind]) => [name, kind, join(BUILD, name)]);
   const entry = counted ? [[COUNTED, "esModule", join(PROJECT, COUNTED)]] : [];
   return [...entry, ...parts, ["build/config.yaml", "text", { text: config }]];
@@ -226,10 +226,10 @@ const gatewayAt = (name, label, { counted = false, patience, ...config } = {}) =
     patience,
   });
 
-/** The gateway with what its objects are asked and write counted from outside. */
+/** The gateway, with the calls and rows of its objects counted from outside. */
 export const counting = gatewayAt("counted", "LLM Bridge, counted", { counted: true });
 
-/** A system with a `figure` takes part in that alone; one that is `optional` may fail to start, as with an older build. */
+/** A system with a `figure` takes part only in that one; an `optional` one may fail to start, as with an older build. */
 export const WORKERS = [
   bareWorker("pass", "(a) bare Worker, bytes through"),
   bareWorker("edit", "(b) bare Worker, parse and re-serialise"),
@@ -246,7 +246,7 @@ export const WORKERS = [
   { ...counting, figure: "accounting" },
 ];
 
-/** Lays a Worker out in `folder`, so that it can be started there at once, and again; returns how: `named` tells perf its functions. */
+/** Prepares a Worker in `folder` and returns how to start it; `named` reports its functions to perf. */
 async function layOut({ modules, bindings, objects = [], patience = 20_000 }, folder, base) {
   await mkdir(folder, { recursive: true });
   const parts = modules(base);
@@ -257,14 +257,14 @@ async function layOut({ modules, bindings, objects = [], patience = 20_000 }, fo
   const settings = await deployedAs();
   return async (named) => {
     const port = await freePort();
-    // Each start begins with empty books.
+    // Each start begins with empty databases.
     const disk = await mkdtemp(join(DISKS, "disk-"));
     await writeFile(join(folder, "config.capnp"), capnp({ parts, bindings: bindings(base), objects, disk, port, settings, named }));
     return { command: WORKERD, args: ["serve", join(folder, "config.capnp")], cwd: folder, log: join(folder, `log-${port}`), port, patience };
   };
 }
 
-/** The compatibility date and flags of the gateway's deployment, which all Workers here get. */
+/** The compatibility date and flags of the gateway's deployment, used for all Workers here. */
 async function deployedAs() {
   const toml = readFileSync(join(PROJECT, "wrangler.toml"), "utf8").replace(/^\s*#.*$/gm, "");
   const [, date] = /^compatibility_date = (".*?")/m.exec(toml);
@@ -276,7 +276,7 @@ function capnp({ parts, bindings, objects, disk, port, settings, named }) {
   const modules = parts.map(([name, kind]) => `(name = ${text(name)}, ${kind} = embed ${text(name)})`);
   const texts = Object.entries(bindings).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`);
   const kept = objects.length === 0 ? { bindings: [], services: [], storage: "" } : keptOnDisk(objects, disk);
-  // The outbound network is loopback alone.
+  // The outbound network is loopback only.
   const services = [`(name = "main", worker = .worker)`, `(name = "internet", network = (allow = ["local"]))`, ...kept.services];
   return `using Workerd = import "/workerd/workerd.capnp";
 
@@ -313,10 +313,10 @@ function keptOnDisk(objects, disk) {
   };
 }
 
-/** A capnp string; its escapes are C's, which for what is written here are JSON's. */
+/** A capnp string; its escapes are those of C, which equal JSON's for the strings used here. */
 const text = (value) => JSON.stringify(value);
 
-/** What a command prints, or undefined where it cannot be had. */
+/** The output of a command, or undefined if it cannot be run. */
 export function printed(command, args, options) {
   return new Promise((resolve) => execFile(command, args, options, (fault, output) => resolve(fault ? undefined : output.trim())));
 }

@@ -1,7 +1,7 @@
-// The fake provider, a process of its own: answers chats as fast as it can, and streams at an exact pace; in the format of the path.
+// The fake provider, a process of its own: responds to chats as fast as it can, and streams at an exact pace, in the format of the path.
 //
-// What it does is asked for by the model's name: `say-400x5` streams 400 chunks, one each 5 ms; `hold` streams a chunk a second until
-// the parent process releases it; any other name gets a whole answer. The first part of a request's path names the system under
+// The model's name selects the behaviour: `say-400x5` streams 400 chunks, one each 5 ms; `hold` streams a chunk a second until
+// the parent process releases it; any other name gets a complete response. The first part of a request's path names the system under
 // test that sent it, so that its connections can be counted.
 
 import net from "node:net";
@@ -31,19 +31,19 @@ const chunk = (text) => `${text.length.toString(16)}\r\n${text}\r\n`;
 class Stream {
   constructor(socket, { says, chunks, pace, usage }) {
     Object.assign(this, { socket, says, left: chunks, pace: pace * 1000, usage });
-    // Streams that begin together are spread over the pace, as strangers' streams would be.
+    // Streams that begin together are spread over the pace, as independent streams would be.
     this.due = micros() + this.pace * (1 + ((serial++ * 0.618) % 1));
     socket.write(HEAD + chunk(says.begin + this.word()));
     this.left -= 1;
     streams.add(this);
   }
 
-  /** A word carries the time at which it was sent, always of one length. */
+  /** A word contains the time at which it was sent, with a fixed length. */
   word() {
     return this.says.word.join(String(micros()).padStart(15, "0"));
   }
 
-  /** At most one chunk each time: one that is late must not melt into the next. */
+  /** At most one chunk each time: a late one must not merge with the next. */
   step(now) {
     if (this.due > now) return;
     this.due += this.pace;
@@ -64,7 +64,7 @@ function tick() {
   if (ticking) setTimeout(tick, 1);
 }
 
-/** What stands after `"name":` in a JSON body, roughly. */
+/** The value after `"name":` in a JSON body, without parsing it. */
 function member(body, name) {
   const at = body.indexOf(`"${name}"`);
   return at < 0 ? "" : body.toString("latin1", at + name.length + 2, at + name.length + 80).replace(/^\s*:\s*/, "");
@@ -107,7 +107,7 @@ function serve(socket) {
   });
 }
 
-/** Of one system: connections that are open, and those of them with an answer still running. */
+/** Of one system: its open connections, and those with a running response. */
 function count(system) {
   const open = [...sockets].filter((socket) => socket.system === system);
   return { open: open.length, busy: open.filter((socket) => streams.has(socket.stream)).length };
@@ -117,7 +117,7 @@ process.on("message", ({ ask, system }) => {
   if (ask === "release") for (const stream of streams) stream.finish();
   process.send(count(system));
 });
-// Ends with its parent, however that ended.
+// Ends with its parent process, even if that crashed.
 process.on("disconnect", () => process.exit());
 
 const server = net.createServer(serve);

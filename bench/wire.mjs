@@ -1,8 +1,8 @@
-// Reads HTTP/1.1 messages off a socket, as little of them as a benchmark needs: heads, and bodies by length or in chunks.
+// Reads HTTP/1.1 messages from a socket, only what a benchmark needs: heads, and bodies by length or in chunks.
 
 const EMPTY = Buffer.alloc(0);
 
-/** The clock that all processes of the machine share, in microseconds. */
+/** The clock shared by all processes of the machine, in microseconds. */
 export const micros = () => Number(process.hrtime.bigint() / 1000n);
 
 /** Calls `head(text)`, `data(bytes)` for each piece of the body as it comes, and `end()`; then the next message. */
@@ -31,7 +31,7 @@ export class MessageReader {
     }
   }
 
-  // Each step returns where the next one starts, or -1 when it needs more bytes.
+  // Each step returns the position of the next one, or -1 if it needs more bytes.
 
   #head(bytes, at) {
     const end = bytes.indexOf("\r\n\r\n", at);
@@ -62,14 +62,14 @@ export class MessageReader {
     return end + 2;
   }
 
-  /** The line's end after a chunk. */
+  /** The line end after a chunk. */
   #gap(bytes, at) {
     if (bytes.length < at + 2) return -1;
     this.#step = this.#size;
     return at + 2;
   }
 
-  /** The empty line after the last chunk; nobody here sends trailers. */
+  /** The empty line after the last chunk; there are no trailers. */
   #last(bytes, at) {
     if (bytes.length < at + 2) return -1;
     this.#end();
