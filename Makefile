@@ -1,16 +1,16 @@
-# The doors of LLM Bridge: every way to run, test and ship it. `make` lists them. Any of them may come first on a fresh clone.
-# Needed beforehand: Rust (by rustup), Node.js 20 or newer with npm, and for `make test` Python 3 with pip.
-# All else is installed on the way, once: into node_modules/ and .tools/ here, and a cache that other clones share.
+# Every way to run, test and deploy LLM Bridge. `make` lists the commands. Each of them works on a fresh clone.
+# Required: Rust (by rustup), Node.js 20 or newer with npm, and for `make test` Python 3 with pip.
+# Everything else is installed once: into node_modules/ and .tools/ here, and into a cache that other clones share.
 
-# ── What you may choose: make dev PORT=8080 CONFIG=~/my-bridge.yaml ──────────────────────────────────────────────────────────
+# ── Options: make dev PORT=8080 CONFIG=~/my-bridge.yaml ──────────────────────────────────────────────────────────
 
 PORT   ?= 1219
 CONFIG ?= configs/config.yaml
 export PORT CONFIG
 
 # ── The tools and their versions ─────────────────────────────────────────────────────────────────────────────────────────────
-# wrangler, workerd, esbuild, wasm-opt and Node.js 22 are npm packages, fixed by package-lock.json. worker-build and wasm-bindgen
-# are crates that take minutes to compile, so they are kept outside the checkout, by version, for every clone on the machine.
+# wrangler, workerd, esbuild, wasm-opt and Node.js 22 are npm packages, pinned by package-lock.json. worker-build and wasm-bindgen
+# are crates that take minutes to compile, so they are cached by version outside the checkout, for every clone on the machine.
 
 WORKER_BUILD_VERSION := 0.8.7
 WASM_BINDGEN_VERSION := 0.2.129
@@ -21,69 +21,68 @@ BROWSER      := .tools/browser/node_modules/.package-lock.json
 WORKER_BUILD := .tools/bin/worker-build-$(WORKER_BUILD_VERSION)
 WASM_BINDGEN := .tools/bin/wasm-bindgen-$(WASM_BINDGEN_VERSION)
 
-# Everything that the wasm is made of. src/worker.mjs is not: wrangler puts it around the wasm, as it does the YAML.
+# The sources of the wasm. src/worker.mjs is not one of them: wrangler bundles it with the wasm and the YAML.
 RUST_SOURCES := $(shell find src -type f -name '[a-z]*.*' ! -name '*.mjs') $(wildcard build.rs configs/catalogue.yaml) Cargo.toml Cargo.lock
-# Translation between three formats made it grow from 580 to 782 KB; signed keys, leases, bounds of memory and WebSockets that wait for
-# their key, to 941 KB. The platform takes 64 MB, not compressed.
+# In bytes, gzipped: a guard against accidental growth. Cloudflare allows 64 MB, uncompressed.
 WASM_GZIP_LIMIT := 955000
 
 SHELL       := bash
 MAKEFLAGS   += --no-builtin-rules
-unexport MAKEFLAGS MFLAGS   # cargo, wrangler and the make that wrangler calls get what they need to know from the lines above
+unexport MAKEFLAGS MFLAGS   # cargo, wrangler and the make that wrangler calls get the options that they need from the lines above
 SYSTEM_PATH := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 export WRANGLER_SEND_METRICS = false
-# Locally wrangler would ask Cloudflare for a sample of what it tells a Worker about its caller; the gateway does not use it.
+# Otherwise wrangler fetches sample data about callers (request.cf) from Cloudflare, which the gateway does not use.
 export CLOUDFLARE_CF_FETCH_ENABLED = false
 
-# $(call need,command,who brings it): stops with a clear word where a command is missing.
+# $(call need,command,source): stops with a message if a command is missing.
 need = @command -v $(1) >/dev/null || { echo "LLM Bridge needs '$(1)' on the PATH: install $(2)." >&2; exit 1; }
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
-# ── The doors ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Commands ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 .PHONY: help setup dev build test check pin deploy bench clean
 
-help: ## list these doors
+help: ## list these commands
 	@echo "LLM Bridge: one OpenAI-format endpoint in front of all your model providers."
 	@echo
-	@sed -nE 's/^([a-z]+):[^#]*## (.*)/\1|\2/p' Makefile | while IFS='|' read -r door text; do printf '  make %-8s %s\n' "$$door" "$$text"; done
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
 	@echo
-	@echo "New here? 'make dev', then do as it says. PORT=… and CONFIG=path/to/config.yaml may follow."
+	@echo "New here? Run 'make dev' and follow its output. Options: PORT=… CONFIG=path/to/config.yaml."
 
-setup: $(NPM_PACKAGES) $(WORKER_BUILD) $(WASM_BINDGEN) wasm-target ## install what is missing (every other door does this by itself)
+setup: $(NPM_PACKAGES) $(WORKER_BUILD) $(WASM_BINDGEN) wasm-target ## install missing tools (every other command does this by itself)
 
-dev: setup check-config build ## serve the gateway on http://localhost:1219, rebuilt as you edit
+dev: setup check-config build ## serve the gateway on http://localhost:1219 and rebuild as you edit
 	@exec scripts/dev.sh
 
-build: build/index.js build/index_bg.wasm build/assets/cl100k_base.bin config-link ## compile the gateway into build/, if something changed
+build: build/index.js build/index_bg.wasm build/assets/cl100k_base.bin config-link ## compile the gateway into build/, if a source has changed
 
-test: test-rust test-size test-types test-workerd test-pin test-doors test-python ## run every test, on the real runtime too
+test: test-rust test-size test-types test-workerd test-pin test-make test-python ## run every test, including those on the real runtime
 
-check: lint test-rust check-config dry-run ## the quick look before a commit: format, lints, docs, native tests, configuration
+check: lint test-rust check-config dry-run ## quick checks before a commit: format, lints, docs, native tests, configuration
 
-pin: build ## compare with an older build: make pin BASE=path/to/its/checkout (a few minutes; 15,000 exchanges)
-	@[ -f "$(BASE)/build/index_bg.wasm" ] || { echo "BASE has to name a checkout that is built: make pin BASE=path" >&2; exit 1; }
+pin: build ## compare 15,000 exchanges with an older build (a few minutes): make pin BASE=path/to/its/checkout
+	@[ -f "$(BASE)/build/index_bg.wasm" ] || { echo "BASE must be the path of a built checkout: make pin BASE=path" >&2; exit 1; }
 	@node tests/pin/pin.mjs --base "$(BASE)" $(PIN)
 
-deploy: setup check-config build ## publish to Cloudflare (set your secrets as wrangler.toml says)
+deploy: setup check-config build ## publish to Cloudflare (wrangler.toml lists the secrets to set)
 	@wrangler deploy
 
-bench: setup ## measure the gateway beside bare Workers and other gateways (about 12 minutes; knobs: bench/Makefile)
+bench: setup ## compare with bare Workers and other gateways (about 18 minutes; options: bench/Makefile)
 	@$(MAKE) --no-print-directory -C bench
 
-clean: ## remove what was built (not what was installed)
+clean: ## remove build results (not installed tools)
 	rm -rf build .wrangler
 	cargo clean
 
-# ── Set-up: each step does nothing when its result is there ──────────────────────────────────────────────────────────────────
+# ── Set-up: each step does nothing if its result exists ──────────────────────────────────────────────────────────────────
 
 .PHONY: wasm-target python-packages
 
-# npm writes this file last, so it stands for a complete node_modules that is no older than the lock file.
+# npm writes this file last, so it proves a complete node_modules that is no older than the lock file.
 $(NPM_PACKAGES): package-lock.json
 	$(call need,npm,Node.js 20 or newer)
 	@echo "Installing the npm packages (about a minute)…"
@@ -97,7 +96,7 @@ $(WORKER_BUILD):
 $(WASM_BINDGEN):
 	$(call cargo-tool,wasm-bindgen,wasm-bindgen-cli,$(WASM_BINDGEN_VERSION),3)
 
-# $(call cargo-tool,command,crate,version,minutes): finds the tool in the cache, or compiles it into there, and links to it.
+# $(call cargo-tool,command,crate,version,minutes): links to the tool in the cache, and compiles it there if it is missing.
 define cargo-tool
 	$(call need,cargo,Rust from https://rustup.rs)
 	@root="$(TOOL_CACHE)/$(1)-$(3)"; [ -x "$$root/bin/$(1)" ] || { \
@@ -109,11 +108,11 @@ wasm-target:
 	$(call need,rustc,Rust from https://rustup.rs)
 	@[ -d "$$(rustc --print sysroot)/lib/rustlib/wasm32-unknown-unknown/lib" ] || { \
 	  echo "Adding Rust's WebAssembly target…"; rustup target add wasm32-unknown-unknown; } || { \
-	  echo "Rust's standard library for wasm32-unknown-unknown is missing, and rustup did not bring it. Either repeat" >&2; \
-	  echo "'rustup target add wasm32-unknown-unknown' where it can be downloaded, or, with a Rust that came from Debian," >&2; \
-	  echo "install the package libstd-rust-dev-wasm32; then run make again." >&2; exit 1; }
+	  echo "Rust's standard library for wasm32-unknown-unknown is missing, and rustup could not install it. Either run" >&2; \
+	  echo "'rustup target add wasm32-unknown-unknown' with access to the network or, if Rust was installed by Debian," >&2; \
+	  echo "install the package libstd-rust-dev-wasm32. Then run make again." >&2; exit 1; }
 
-# A Chromium that comes with an npm package, for the test of what a web page does. Its version is fixed by a lock file of its own.
+# A Chromium from an npm package, for the tests of web pages. A lock file of its own pins its version.
 $(BROWSER): tests/browser/package-lock.json
 	$(call need,npm,Node.js 20 or newer)
 	@echo "Installing the browser of the tests…"
@@ -133,7 +132,7 @@ python-packages:
 
 .PHONY: config-link check-config dry-run
 
-# The result is dated back to the start, so that a file edited while the compiler ran is newer and built next time.
+# The result gets the time of the start, so that a file edited during the build is newer and built next time.
 build/index.js: $(RUST_SOURCES) $(NPM_PACKAGES) $(WORKER_BUILD) $(WASM_BINDGEN) | wasm-target
 	@echo "Building the gateway$(if $(wildcard $@),, (the first time it takes about two minutes))…"
 	@mkdir -p build && touch build/.began
@@ -145,16 +144,16 @@ build/index.js: $(RUST_SOURCES) $(NPM_PACKAGES) $(WORKER_BUILD) $(WASM_BINDGEN) 
 
 build/index_bg.wasm: build/index.js
 
-# Static files, which the gateway fetches when it needs them: vocabularies. The one that is written last stands for them all.
+# Static files that the gateway fetches when it needs them: vocabularies. The one written last proves that all exist.
 build/assets/cl100k_base.bin: scripts/vocabularies.mjs Cargo.lock | $(NPM_PACKAGES)
 	@node scripts/vocabularies.mjs build/assets
 
-# A source that vanishes (an editor's passing file) is no reason to stop.
+# A source that disappears (an editor's temporary file) must not stop the build.
 $(RUST_SOURCES):
 
-# The gateway imports build/config.yaml as text. It is a link, so that wrangler sees each edit of the file behind it.
+# The gateway imports build/config.yaml as text. It is a link, so that wrangler sees each edit of its target.
 config-link:
-	@[ -f "$(CONFIG)" ] || { echo "There is no configuration file '$(CONFIG)'." >&2; exit 1; }
+	@[ -f "$(CONFIG)" ] || { echo "The configuration file '$(CONFIG)' does not exist." >&2; exit 1; }
 	@mkdir -p build; case "$(CONFIG)" in /*) to="$(CONFIG)" ;; *) to="../$(CONFIG)" ;; esac; \
 	 [ "$$(readlink build/config.yaml)" = "$$to" ] || ln -sfn "$$to" build/config.yaml
 
@@ -165,12 +164,12 @@ check-config:
 dry-run: setup build
 	@wrangler deploy --dry-run --outdir target/dry-run
 
-# ── Checks and tests, also one by one ────────────────────────────────────────────────────────────────────────────────────────
+# ── Checks and tests, one by one ────────────────────────────────────────────────────────────────────────────────────────
 
-.PHONY: lint test-rust test-size test-types test-workerd test-pin bless-pin test-doors test-python
+.PHONY: lint test-rust test-size test-types test-workerd test-pin bless-pin test-make test-python
 
-# Each suite has a limit in seconds, far above what it takes on a busy machine: $(call limit,seconds,name) command. Within it, each test
-# of Node's has one (tests/limits.mjs), each file (in milliseconds), and each test of Python's (tests/python/pytest.ini).
+# Each suite has a time limit in seconds, far above its time on a busy machine: $(call limit,seconds,name) command. Each test in Node
+# has one (tests/limits.mjs), each file (in milliseconds), and each test in Python (tests/python/pytest.ini).
 limit = @scripts/limit.sh $(1) "$(2)"
 NODE_TEST := node --import ./tests/limits.mjs --test --test-force-exit --test-timeout=1200000 \
 	--test-reporter=spec --test-reporter-destination=stdout --test-reporter=./tests/under-way.mjs --test-reporter-destination=stderr
@@ -199,13 +198,13 @@ test-workerd: build $(BROWSER)
 test-pin: build
 	$(call limit,900,pinned behaviour and stored data) $(NODE_TEST) 'tests/pin/**/*.test.mjs' 'tests/stored/**/*.test.mjs'
 
-# Writes the transcripts of tests/pin and the dump of tests/stored anew.
+# Rewrites the transcripts of tests/pin and the data of tests/stored.
 bless-pin: build
 	BLESS=1 $(NODE_TEST) 'tests/pin/**/*.test.mjs'
 	node tests/stored/make.mjs
 
-test-doors: setup build
-	$(call limit,1800,tests of the make commands) $(NODE_TEST) 'tests/doors/**/*.test.mjs'
+test-make: setup build
+	$(call limit,1800,tests of the make commands) $(NODE_TEST) 'tests/make/**/*.test.mjs'
 
 test-python: build python-packages
 	$(call limit,900,tests of the Python SDK) env PYTHONPATH=.tools/python python3 -m pytest tests/python

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Runs a command for so many seconds at most, and leaves no process of it behind. Usage: scripts/limit.sh SECONDS "its name" command…
+# Runs a command with a time limit and leaves none of its processes behind. Usage: scripts/limit.sh SECONDS "its name" command…
 #
-# When the time is up it says so, names what was under way, kills all that the command started, and ends with status 124. What is
-# under way is read from the folder $TESTS_UNDER_WAY: `suite` is written here, `tests` by the runners of the tests. Limits nest.
+# When the time is up it reports the running tests, kills every process that the command started, and ends with status 124. The folder
+# $TESTS_UNDER_WAY names the running tests: `suite` is written here, `tests` by the test runners. Limits nest.
 set -uo pipefail
 seconds=$1 name=$2
 shift 2
@@ -16,8 +16,8 @@ else
   rm -f "$TESTS_UNDER_WAY/tests"
 fi
 
-# The command has a process group of its own. What leaves the group (a browser, `make dev`) still has this in its environment, which
-# Linux shows; this process has it not.
+# The command has a process group of its own. Processes that leave the group (a browser, `make dev`) still have this mark in their
+# environment, which Linux shows. This process does not have it.
 mark="/limit-$$-$RANDOM$RANDOM/"
 set -m
 TESTS_LIMITS="${TESTS_LIMITS:-}$mark" "$@" </dev/null &
@@ -27,7 +27,7 @@ set +m
 marked() { grep -lsaF -- "$mark" /proc/[0-9]*/environ 2>/dev/null | sed -E 's,/proc/([0-9]+)/environ,\1,'; }
 
 end_all() {
-  # Without the shell's own word on each process that was killed.
+  # Suppresses the shell's message about each killed process.
   exec 2>/dev/null
   local round
   for round in 1 2 3; do
@@ -46,9 +46,9 @@ while kill -0 "$child" 2>/dev/null && [ "$SECONDS" -lt "$seconds" ]; do sleep 0.
 if kill -0 "$child" 2>/dev/null; then
   {
     echo
-    echo "Time is up: '$name' did not end within $seconds seconds."
-    if [ -s "$TESTS_UNDER_WAY/suite" ]; then echo "The suite under way: $(cat "$TESTS_UNDER_WAY/suite")."; fi
-    if [ -s "$TESTS_UNDER_WAY/tests" ]; then echo "The tests under way:"; sed 's/^/  /' "$TESTS_UNDER_WAY/tests"; fi
+    echo "Time limit: '$name' did not end within $seconds seconds."
+    if [ -s "$TESTS_UNDER_WAY/suite" ]; then echo "The running suite: $(cat "$TESTS_UNDER_WAY/suite")."; fi
+    if [ -s "$TESTS_UNDER_WAY/tests" ]; then echo "The running tests:"; sed 's/^/  /' "$TESTS_UNDER_WAY/tests"; fi
   } >&2
   end_all
   exit 124
@@ -56,13 +56,13 @@ fi
 wait "$child"
 status=$?
 
-# A moment for what is just ending.
+# Processes that are just ending get a moment.
 for _ in {1..20}; do
   left=$(marked)
   [ -z "$left" ] && exit "$status"
   sleep 0.5
 done
-echo "'$name' has ended, and left processes behind:" >&2
+echo "'$name' has ended but left processes behind:" >&2
 # shellcheck disable=SC2086
 ps -o pid=,args= -p "$(echo $left | tr ' ' ,)" | cut -c 1-200 >&2
 end_all

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# `cargo test`, and the names of tests that have been running for a minute, where scripts/limit.sh looks for them. Rust's runner has no
-# limit for a test; after 60 seconds it tells the name of one.
+# Runs `cargo test` and writes the names of tests that run for more than a minute to the file that scripts/limit.sh reads. Rust's test
+# runner has no time limit, but it prints the name of a test after 60 seconds.
 set -o pipefail
 slow=()
 

@@ -1,5 +1,5 @@
-// Packs the vocabularies that tokens are counted with into the folder that is named: of each token one byte of length, then its bytes,
-// in the order of the ranks. They come in the source of a crate that cargo knows, so that nothing else has to be fetched.
+// Packs the vocabularies for counting tokens into a folder: for each token one byte of length, then its bytes, in the order of the
+// ranks. They are part of the source of a crate that cargo has downloaded, so nothing else has to be fetched.
 
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
@@ -21,7 +21,7 @@ for (const name of NAMES) {
     if (Number(rank) !== expected || bytes.length === 0 || bytes.length > 255) throw new Error(`${name}, line ${expected + 1}: ${line}`);
     return Buffer.concat([Buffer.of(bytes.length), bytes]);
   });
-  // Under its name only when it is whole.
+  // Renamed only when it is complete.
   writeFileSync(join(folder, `${name}.part`), Buffer.concat(tokens));
   renameSync(join(folder, `${name}.part`), join(folder, `${name}.bin`));
 }

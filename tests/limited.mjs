@@ -1,4 +1,4 @@
-// `node:test` as a test file sees it under limits.mjs: each test and hook has a limit. Here no comment may stand behind code.
+// `node:test` as a test file sees it under limits.mjs: each test and hook has a time limit. No comment may follow code here.
 import * as real from "node:test";
 
 const timeout = Number(process.env.TEST_LIMIT_MS ?? 180_000);
@@ -16,5 +16,5 @@ const it = Object.assign(limited(real.it), { skip: real.it.skip, todo: real.it.t
 export * from "node:test";
 export { it, it as test, it as default };
 export const [before, after, beforeEach, afterEach] = [real.before, real.after, real.beforeEach, real.afterEach].map(limitedHook);
-// The name of a test has left for the runner before the test can block this process.
+// The name of a test reaches the runner before the test can block this process.
 real.beforeEach(() => new Promise((resolve) => setTimeout(resolve, 1)));

@@ -1,4 +1,4 @@
-// A reporter for `node --test` that prints nothing: it keeps the names of the tests under way where scripts/limit.sh looks for them.
+// A reporter for `node --test` that prints nothing and writes the names of the running tests to the file that scripts/limit.sh reads.
 
 import { writeFileSync } from "node:fs";
 import { join, relative } from "node:path";

@@ -1,4 +1,4 @@
-// The first thing that anyone does with the project: `make dev`, and what it tells them to do next. Needs a build; knows no Rust.
+// `make dev` and the commands that it prints. Needs a build.
 import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -18,10 +18,10 @@ providers:
       echo: {}
 `;
 
-const folder = mkdtempSync(join(tmpdir(), "llm-bridge-doors-"));
+const folder = mkdtempSync(join(tmpdir(), "llm-bridge-make-"));
 after(() => rmSync(folder, { recursive: true }));
 
-// What a shell of one's own would have: nothing of the make and the test runner that run this file.
+// The environment of a user's shell, without the variables of the make and the test runner that run this file.
 const { MAKEFLAGS, MFLAGS, MAKELEVEL, NODE_TEST_CONTEXT, PORT, CONFIG: _, ...env } = process.env;
 const make = (...args) => spawnSync("make", args, { cwd: ROOT, env, encoding: "utf8", timeout: 300_000 });
 
@@ -34,7 +34,7 @@ async function freePort() {
   return port;
 }
 
-// Asks again and again until the answer is truthy.
+// Polls until the result is truthy.
 async function eventually(what, seconds, ask) {
   for (const end = Date.now() + seconds * 1000; Date.now() < end; await sleep(200)) {
     const answer = await ask();
@@ -62,11 +62,11 @@ describe("make dev", () => {
   }, { timeout: 600_000 });
 
   after(() => {
-    try { process.kill(-dev.pid, "SIGKILL"); } catch { /* it is gone, as it should be */ }
+    try { process.kill(-dev.pid, "SIGKILL"); } catch { /* it has ended, as it should */ }
     make("config-link"); // build/config.yaml led to this test's file
   });
 
-  // Lines to try, as printed; only the stand-in for a key of one's own is filled in.
+  // The commands as printed; only the placeholder for a key is filled in.
   const lines = () => said.split("\n").filter((line) => line.startsWith("  curl "))
     .map((line) => line.replace("ONE-OF-YOUR-ACCESS_API_KEYS", () => ownKey()));
   const ownKey = () => readFileSync(join(ROOT, ".dev.vars"), "utf8").match(/^ACCESS_API_KEYS=["']?([^,"'\n]+)/m)[1];
@@ -77,12 +77,12 @@ describe("make dev", () => {
     return (await answer.json()).data?.map((model) => model.id);
   };
 
-  test("the first line that it prints is a chat that is answered", () => {
+  test("the first command that it prints is a chat that gets a response", () => {
     const { choices } = JSON.parse(run(lines()[0]));
     assert.match(choices[0].message.content, /demonstration/i);
   });
 
-  test("the second line is the same, streamed", () => {
+  test("the second command is the same, streamed", () => {
     const events = run(lines()[1]).split("\n").filter((line) => line.startsWith("data: "));
     assert.ok(events.length > 2, `a few events: ${events}`);
     assert.equal(events.at(-1), "data: [DONE]");
@@ -96,7 +96,7 @@ describe("make dev", () => {
     assert.doesNotMatch(said.slice(before), /Building the gateway|Compiling/);
   });
 
-  test("a port that is taken is named, and so is the way out", () => {
+  test("a port that is taken is named, with the option that helps", () => {
     const second = make("dev", `PORT=${port}`, `CONFIG=${config}`);
     assert.notEqual(second.status, 0);
     assert.match(second.stderr, new RegExp(`Port ${port} is taken.*make dev PORT=`));
@@ -120,15 +120,15 @@ test("a faulty configuration stops make dev, and the line is named", () => {
   assert.match(dev.stderr, /faulty\.yaml:4\b/);
 });
 
-test("a second set-up has nothing to do", () => {
+test("a second set-up does nothing", () => {
   const { status, stdout, stderr } = make("setup");
   assert.equal(status, 0, stderr);
   assert.doesNotMatch(stdout + stderr, /Installing|Compiling|Adding/);
 });
 
-test("make alone lists every door", () => {
+test("make alone lists every command", () => {
   const { stdout } = make();
-  for (const door of ["help", "setup", "dev", "build", "test", "check", "pin", "deploy", "bench", "clean"]) {
-    assert.match(stdout, new RegExp(`^  make ${door} +\\w`, "m"));
+  for (const name of ["help", "setup", "dev", "build", "test", "check", "pin", "deploy", "bench", "clean"]) {
+    assert.match(stdout, new RegExp(`^  make ${name} +\\w`, "m"));
   }
 });

@@ -1,4 +1,4 @@
-// Tests end: what hangs is named, fails its run, and leaves no process behind. Needs no build.
+// Tests end: one that hangs is named, fails its run, and leaves no process behind. Needs no build.
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -13,10 +13,10 @@ const LIMIT = join(ROOT, "scripts/limit.sh");
 const folder = mkdtempSync(join(tmpdir(), "llm-bridge-limits-"));
 after(() => rmSync(folder, { recursive: true }));
 
-// What a shell of one's own would have: nothing of the make and the test runner that run this file.
+// The environment of a user's shell, without the variables of the make and the test runner that run this file.
 const { MAKEFLAGS, MFLAGS, MAKELEVEL, NODE_TEST_CONTEXT, TESTS_UNDER_WAY, ...env } = process.env;
 
-/** Runs a command from the checkout: how it ended and all that it said. */
+/** Runs a command from the checkout: its status and all of its output. */
 function run(command, args, more = {}) {
   const { status, stdout, stderr } = spawnSync(command, args, { cwd: ROOT, env: { ...env, ...more }, encoding: "utf8", timeout: 300_000 });
   return { status, said: stdout + stderr };
@@ -31,15 +31,15 @@ function file(name, text) {
 /** The runner and its options, as the Makefile has them. */
 const nodeTest = run("make", ["--silent", "--eval", "show-node-test: ; @echo '$(NODE_TEST)'", "show-node-test"]).said.trim().split(/\s+/);
 
-/** The processes, but for those that have ended, whose arguments hold `text`. */
+/** The running processes whose arguments contain `text`. */
 const processes = (text) => run("ps", ["-eo", "stat=,args="]).said.split("\n").filter((row) => row.includes(text) && !row.startsWith("Z"));
 
-// Elsewhere, what leaves its process group is not found again.
+// On other systems, processes that leave their group are not found.
 const IS_LINUX = process.platform === "linux";
 // Seconds within which a runner has begun its first test, on a slow machine too.
 const BEGUN = String(Math.ceil(paced(3)));
 
-// Two that hang, in the event loop and in a hook; a child in a process group of its own; and what goes on all the same.
+// Two tests that hang, in the event loop and in a hook; a child in a process group of its own; and tests that must still run.
 const HANGING = `
 import { spawn } from "node:child_process";
 import { after, before, describe, it } from "node:test";
@@ -64,7 +64,7 @@ test("a test or a hook that hangs fails by its name, the others run, and the run
   assert.match(said, /✖ has a limit of its own .*\n.*timed out after 50ms/);
   assert.match(said, /✖ inner ones .*\n.*timed out after 1500ms/);
   assert.match(said, /✔ goes on/);
-  if (IS_LINUX) assert.match(said, /'a suite' has ended, and left processes behind:\n.*sleep 987654/);
+  if (IS_LINUX) assert.match(said, /'a suite' has ended but left processes behind:\n.*sleep 987654/);
   assert.deepEqual(processes("987654"), []);
 });
 
@@ -79,25 +79,25 @@ describe("some", () => {
 });
 `;
 
-test("a suite whose time is up names the test under way, and is killed with all that it started", () => {
+test("a suite beyond its time limit names the running test, and is killed with all of its processes", () => {
   const tests = file("spinning.test.mjs", SPINNING.replace("SLEEPS", "987655"));
   const { status, said } = run(LIMIT, [BEGUN, "a suite", ...nodeTest, tests]);
   assert.equal(status, 124, said);
-  assert.match(said, new RegExp(`Time is up: 'a suite' did not end within ${BEGUN} seconds\\.`));
-  assert.match(said, /The tests under way:\n(.*\n)*.*spinning\.test\.mjs: spins/);
+  assert.match(said, new RegExp(`Time limit: 'a suite' did not end within ${BEGUN} seconds\\.`));
+  assert.match(said, /The running tests:\n(.*\n)*.*spinning\.test\.mjs: spins/);
   assert.deepEqual([...processes("987655"), ...processes("spinning.test.mjs")], []);
 });
 
-test("what CI runs is `make test`, and ends by itself with the names of the suite and the test under way", () => {
+test("what CI runs is `make test`, and ends by itself with the names of the running suite and test", () => {
   const tests = file("endless.test.mjs", SPINNING.replace("SLEEPS", "987656"));
-  // In the place of make: one suite, begun as the Makefile begins it.
+  // In place of make: one suite, started as the Makefile starts it.
   const make = file("make", `#!/bin/sh\necho "make $* with $MAKEFLAGS"\nexec ${LIMIT} 600 "tests that spin" ${nodeTest.join(" ")} ${tests}\n`);
   chmodSync(make, 0o755);
   const { status, said } = run(".ci/run", [], { PATH: `${folder}:${env.PATH}`, CI_SECONDS: BEGUN });
   assert.equal(status, 124, said);
   assert.match(said, /^make test with --keep-going$/m);
-  assert.match(said, new RegExp(`Time is up: 'make test' did not end within ${BEGUN} seconds\\.\nThe suite under way: tests that spin\\.\n`));
-  assert.match(said, /The tests under way:\n(.*\n)*.*endless\.test\.mjs: spins/);
+  assert.match(said, new RegExp(`Time limit: 'make test' did not end within ${BEGUN} seconds\\.\nThe running suite: tests that spin\\.\n`));
+  assert.match(said, /The running tests:\n(.*\n)*.*endless\.test\.mjs: spins/);
   assert.deepEqual([...processes("987656"), ...processes("endless.test.mjs")], []);
 });
 
@@ -106,6 +106,6 @@ test("a native test that hangs is named", () => {
   chmodSync(cargo, 0o755);
   const { status, said } = run(LIMIT, [BEGUN, "native tests", "scripts/native-tests.sh"], { PATH: `${folder}:${env.PATH}` });
   assert.equal(status, 124, said);
-  assert.match(said, /The tests under way:\n {2}slow::one\n/);
+  assert.match(said, /The running tests:\n {2}slow::one\n/);
   assert.deepEqual(processes("987657"), []);
 });
