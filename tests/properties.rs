@@ -4,10 +4,10 @@
 use llm_bridge::config::Params;
 use llm_bridge::error::Error;
 use llm_bridge::formats::PROVIDER_FORMATS;
-use llm_bridge::formats::StreamTap as _;
-use llm_bridge::formats::openai::outbound;
-use llm_bridge::formats::openai::overhear::{ChatTap, TapOptions};
+use llm_bridge::formats::openai::overhear::ChatTap;
+use llm_bridge::formats::openai::{CLIENT, outbound};
 use llm_bridge::formats::tally;
+use llm_bridge::formats::tap::{StreamTap as _, TapOptions, finish_tapped};
 use llm_bridge::formats::{CLIENT_FORMATS, EmbeddingContext, EmbeddingForm};
 use llm_bridge::policy::auth::AccessKeys;
 use llm_bridge::provider::params;
@@ -171,7 +171,7 @@ proptest! {
 fn endpoints(bytes: &[u8]) {
     for operation in CLIENT_FORMATS.iter().flat_map(|client| client.operations) {
         let _ = operation.read(bytes).map(|envelope| operation.read_conversation(&envelope.document).is_ok());
-        let _ = operation.read_response.map(|read| read(bytes).is_ok());
+        let _ = (operation.summarize)(bytes).check();
     }
     let told = EmbeddingContext { form: EmbeddingForm { base64: true, count: 1 }, model: "m", estimate: 0 };
     for upstream in PROVIDER_FORMATS {
@@ -224,25 +224,30 @@ fn events(pieces: &[&[u8]]) -> Vec<Vec<u8>> {
 }
 
 fn overheard(pieces: &[&[u8]]) -> String {
-    let mut heard = ChatTap::new(TapOptions { text: true, ..TapOptions::default() });
-    pieces.iter().for_each(|piece| drop(heard.push(piece)));
-    let tail = heard.finish(&Error::upstream(502, "stream_truncated", "cut"));
-    let error = heard.error().map(ToString::to_string);
+    let (mut tap, mut tail) = (ChatTap::new(TapOptions { text: true, ..TapOptions::default() }), Vec::new());
+    pieces.iter().for_each(|piece| drop(tap.push(piece)));
+    finish_tapped(&mut tap, CLIENT.end_passthrough, &cut(), &mut tail);
+    let heard = tap.summary();
+    let error = heard.error.as_ref().map(ToString::to_string);
     format!(
         "{:?} {:?} {:?} {:?} {} {error:?}",
         String::from_utf8_lossy(&tail),
-        heard.usage(),
-        heard.text(),
-        heard.malformed(),
-        heard.is_whole()
+        heard.usage,
+        heard.text,
+        heard.malformed,
+        heard.is_complete()
     )
+}
+
+fn cut() -> Error {
+    Error::upstream(502, "stream_truncated", "cut")
 }
 
 /// All that a client gets of a stream that is checked.
 fn checked(pieces: &[&[u8]]) -> String {
-    let mut heard = ChatTap::new(TapOptions { checked: true, hides_usage: true, ..TapOptions::default() });
+    let mut tap = ChatTap::new(TapOptions { checked: true, hides_usage: true, ..TapOptions::default() });
     let mut got = Vec::new();
-    pieces.iter().for_each(|piece| got.extend_from_slice(&heard.push(piece)));
-    got.extend(heard.finish(&Error::upstream(502, "stream_truncated", "cut")));
+    pieces.iter().for_each(|piece| got.extend_from_slice(&tap.push(piece)));
+    finish_tapped(&mut tap, CLIENT.end_passthrough, &cut(), &mut got);
     String::from_utf8_lossy(&got).into_owned()
 }

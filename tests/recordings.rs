@@ -8,8 +8,10 @@ use llm_bridge::canonical::Usage;
 use llm_bridge::error::Error;
 use llm_bridge::formats::openai::operations::EMBEDDING;
 use llm_bridge::formats::openai::outbound;
-use llm_bridge::formats::openai::overhear::{ChatTap, TapOptions};
-use llm_bridge::formats::{MESSAGES, PROVIDER_FORMATS, StreamTap as _};
+use llm_bridge::formats::openai::overhear::ChatTap;
+use llm_bridge::formats::summary::ResponseSummary;
+use llm_bridge::formats::tap::{StreamTap as _, TapOptions, finish_tapped};
+use llm_bridge::formats::{CHAT, MESSAGES, PROVIDER_FORMATS};
 use recorded::{Recording, recordings};
 use serde_json::Value;
 
@@ -28,28 +30,28 @@ fn stated(body: &[u8]) -> Option<(u64, u64)> {
     documents.filter_map(|text| usage(serde_json::from_str(text.trim()).ok()?)).next_back()
 }
 
-fn listen(pieces: &[&[u8]]) -> (ChatTap, Vec<u8>) {
-    let mut heard = ChatTap::new(TapOptions { text: true, ..TapOptions::default() });
-    pieces.iter().for_each(|piece| drop(heard.push(piece)));
-    let tail = heard.finish(&Error::upstream(502, "stream_truncated", "cut"));
-    (heard, tail)
+fn listen(pieces: &[&[u8]]) -> (ResponseSummary, Vec<u8>) {
+    let (mut tap, mut tail) = (ChatTap::new(TapOptions { text: true, ..TapOptions::default() }), Vec::new());
+    pieces.iter().for_each(|piece| drop(tap.push(piece)));
+    finish_tapped(&mut tap, CHAT.end_passthrough, &Error::upstream(502, "stream_truncated", "cut"), &mut tail);
+    (tap.summary().clone(), tail)
 }
 
 #[test]
 fn streams_are_overheard_to_their_end_however_they_are_cut() {
     for Recording { name, body, about } in recordings("openai-chat").into_iter().filter(is_stream) {
         let (heard, tail) = listen(&[&body]);
-        assert_eq!(heard.malformed(), 0, "{name}");
+        assert_eq!(heard.malformed, 0, "{name}");
         if about["status"] == 200 {
-            assert!(heard.is_whole() || heard.error().is_some(), "{name}");
-            assert_usage(&name, heard.usage(), stated(&body));
-            assert!(!heard.is_whole() || !heard.has_gone_on(), "{name}: tokens after the last usage");
+            assert!(heard.is_complete() || heard.error.is_some(), "{name}");
+            assert_usage(&name, heard.usage, stated(&body));
+            assert!(!heard.is_complete() || heard.partial_usage().is_none(), "{name}: tokens after the last usage");
         }
         for size in [1, 7, 1000] {
             let (cut, cut_tail) = listen(&body.chunks(size).collect::<Vec<_>>());
             assert_eq!(
-                (cut_tail, cut.usage(), cut.text()),
-                (tail.clone(), heard.usage(), heard.text()),
+                (cut_tail, cut.usage, cut.text),
+                (tail.clone(), heard.usage, heard.text.clone()),
                 "{name} in pieces of {size}"
             );
         }
@@ -94,7 +96,8 @@ fn assert_usage(name: &str, ours: Option<Usage>, stated: Option<(u64, u64)>) {
 fn embeddings_are_billed_as_they_state() {
     for Recording { name, body, about } in recordings("openai-embeddings") {
         assert_eq!(about["status"], 200, "{name}");
-        let facts = EMBEDDING.read_response.unwrap()(&body).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let facts = (EMBEDDING.summarize)(&body);
+        facts.check().unwrap_or_else(|error| panic!("{name}: {error}"));
         let told: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(facts.usage.map(|usage| usage.total()), told["usage"]["prompt_tokens"].as_u64(), "{name}");
         assert_eq!(facts.model.as_deref(), told["model"].as_str(), "{name}");

@@ -10,7 +10,9 @@ pub mod openai;
 pub mod operation;
 mod prompt_wire;
 mod refusals;
+pub mod summary;
 pub mod tally;
+pub mod tap;
 pub mod tier;
 mod unsupported;
 
@@ -23,6 +25,7 @@ use crate::canonical::{ModelRequest, ResponseEvent, Usage};
 use crate::config::FormatKind;
 use crate::error::{Error, Result};
 use crate::wire::json::Document;
+use tap::{PassthroughEnd, StreamTap, TapOptions};
 
 /// What a provider's row may name as its `adapter`; the first is meant where it names none.
 pub const KINDS: &[FormatKind] = &[openai::KIND, anthropic::KIND, gemini::KIND, echo::KIND];
@@ -32,9 +35,6 @@ pub const PROVIDER_FORMATS: &[ProviderFormat] = &[openai::UPSTREAM, anthropic::U
 
 /// The format of clients who chat.
 pub const CHAT: &ClientFormat = &openai::CLIENT;
-
-/// How the format of clients who chat tells its usage.
-pub const CHAT_USAGE: fn(&str) -> Option<Usage> = openai::UPSTREAM.usage;
 
 /// The format of clients who exchange messages.
 pub const MESSAGES: &ClientFormat = &anthropic::CLIENT;
@@ -93,8 +93,10 @@ pub struct ProviderFormat {
     pub whole: fn(&[u8], EventSink<'_>) -> Result<()>,
     /// Reads the value of `usage` in an answer; `None` if that tells no tokens, or the format has none.
     pub usage: fn(&str) -> Option<Usage>,
-    /// Reads a streamed answer.
+    /// Reads a streamed response.
     pub stream: fn() -> Box<dyn StreamDecoder>,
+    /// Reads a stream that passes on to a client of the same format.
+    pub tap: fn(TapOptions) -> Box<dyn StreamTap>,
     /// Whether it wants back, for this request, what it told as [`ResponseEvent::ReasoningState`].
     pub recalls: fn(&ModelRequest<'_>) -> bool,
     /// What a refusal means for the caller: the provider's status, and its body, which may have been cut.
@@ -188,8 +190,15 @@ pub struct ClientFormat {
     pub rules: RequestRules,
     /// Writes a whole answer.
     pub whole: fn(&ResponseHead, &[ResponseEvent<'_>]) -> Vec<u8>,
-    /// Writes a streamed answer.
+    /// Writes a streamed response.
     pub stream: fn(ResponseHead) -> Box<dyn StreamEncoder>,
+    /// Converts a whole response into a stream, for a provider that ignores that one was asked for.
+    pub restream: Restream,
+    /// Ends a stream of the provider's own bytes whose end marker has not passed.
+    pub end_passthrough: fn(PassthroughEnd<'_>, &mut Vec<u8>),
+    /// Adds the cost to a withheld report of the usage, and inserts that into the end of a stream, where the format has a
+    /// place for it.
+    pub insert_cost: fn(UsageReport<'_>, &mut Vec<u8>),
     /// An error as a response's body, and the request's id, where the format has a place for it.
     pub error: fn(&Error, &str) -> Vec<u8>,
     /// A list of models as a response's body.
@@ -206,6 +215,36 @@ pub struct ClientFormat {
     pub own: Option<&'static str>,
     /// Writes the response to a count of a prompt's tokens, if the format has that operation.
     pub write_count: Option<fn(u64) -> Vec<u8>>,
+}
+
+/// How a whole response becomes a stream.
+#[derive(Clone, Copy)]
+pub enum Restream {
+    /// From its document in the client's format, with the fields that the gateway does not know. `None` if the document
+    /// cannot be read.
+    Document(fn(&[u8], RestreamOptions<'_>) -> Option<Vec<u8>>),
+    /// From its events, by the client's encoder.
+    Events,
+}
+
+/// What a stream made of a whole response reports at its end.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RestreamOptions<'a> {
+    /// The usage.
+    pub usage: bool,
+    /// The cost in dollars, as JSON, within the usage.
+    pub cost: Option<&'a str>,
+}
+
+/// A report of the usage that was withheld for the cost to be added to it.
+#[derive(Clone, Copy, Debug)]
+pub struct UsageReport<'a> {
+    /// The JSON that reports the usage.
+    pub json: &'a [u8],
+    /// The cost in dollars, as JSON.
+    pub cost: &'a str,
+    /// The response is complete: the report belongs before the stream's end marker, else before all that ends it.
+    pub is_complete: bool,
 }
 
 impl ClientFormat {
@@ -250,6 +289,8 @@ pub struct ResponseHead {
     pub include_usage: bool,
     /// Whether it tells there as well what the answer cost. Then the usage is kept back: see [`StreamEncoder::kept_usage`].
     pub include_cost: bool,
+    /// What made the response, if that is the gateway itself and the format has a place for it.
+    pub fingerprint: Option<&'static str>,
 }
 
 /// Writes a streamed answer, each step as it comes.
@@ -260,71 +301,8 @@ pub trait StreamEncoder {
     /// Writes the end: what the format demands after the last step of an answer that is whole, or, `failure`, of one that is not.
     fn finish(&mut self, failure: Option<&Error>, out: &mut Vec<u8>);
 
-    /// Writes what ends a stream of the provider's own bytes, whose answer was whole, and which was closed without that.
-    fn close(&self, out: &mut Vec<u8>) {
-        let _ = out;
-    }
-
-    /// What would have told the usage at the end, if it was kept back for the cost to be told with it.
+    /// The JSON that reports the usage, if it was withheld for the cost to be added to it.
     fn kept_usage(&self) -> Option<&[u8]> {
         None
     }
-}
-
-/// Listens to a streamed answer on its way to the client, and has the last word.
-pub trait StreamTap {
-    /// Takes more of the stream, and gives what the client gets.
-    fn push<'b>(&mut self, bytes: &'b [u8]) -> Cow<'b, [u8]>;
-
-    /// The stream has ended. Gives what a client has to be told after the bytes it already has: nothing after a whole stream, what was
-    /// missing of its end, or `failure`.
-    fn finish(&mut self, failure: &Error) -> Vec<u8>;
-
-    /// Whether the answer came to its end.
-    fn is_whole(&self) -> bool;
-
-    /// Whether the stream has said that it is done.
-    fn is_done(&self) -> bool;
-
-    /// Whether it has said so without having given an answer.
-    fn is_hollow(&self) -> bool;
-
-    /// Whether what the client has so far ends between two events, so that something may be put in between.
-    fn is_between_events(&self) -> bool;
-
-    /// Whether something has been said: text, reasoning, a tool call, a reason to finish.
-    fn has_content(&self) -> bool;
-
-    /// The error that the stream itself reported.
-    fn error(&self) -> Option<&Error>;
-
-    /// The tokens, as last reported.
-    fn usage(&self) -> Option<Usage>;
-
-    /// Whether it has gone on after the tokens were last reported, so that more was spent than that.
-    fn has_gone_on(&self) -> bool;
-
-    /// The model that the provider says it used.
-    fn model(&self) -> Option<&str>;
-
-    /// How the provider says it served the request, as last reported.
-    fn tier(&self) -> Option<&str>;
-
-    /// The chunk that tells the usage, if it was kept back.
-    fn kept_usage(&self) -> Option<&[u8]>;
-
-    /// The beginning of what it has said, in pieces of JSON, a line each; and how much it was in all, roughly, in bytes.
-    fn said(&self) -> (&[u8], u64);
-
-    /// Events that could not be read.
-    fn malformed(&self) -> u32;
-
-    /// What the provider wants back, as far as it has not been taken yet: ids of calls, and what belongs to them. It is to be kept before
-    /// the client gets what came with it.
-    fn memories(&mut self) -> Vec<(String, String)> {
-        Vec::new()
-    }
-
-    /// The answer's text, if it was to be kept.
-    fn text(&self) -> Option<&str>;
 }

@@ -1,7 +1,7 @@
 //! Operations: what clients can ask of a model, one row for each endpoint of a client's format.
 
 use super::envelope::RequestEnvelope;
-use super::openai::outbound::WholeSummary;
+use super::summary::ResponseSummary;
 use crate::canonical::ModelRequest;
 use crate::error::{Error, Result};
 use crate::wire::json::Document;
@@ -41,11 +41,9 @@ pub struct Operation {
     pub conversation: Option<for<'d> fn(&'d Document<'d>) -> Result<ModelRequest<'d>>>,
     /// Whether a limit of 0 tokens is meant, and not a mistake.
     pub allows_zero_limit: fn(&Document<'_>) -> bool,
-    /// Reads a whole response that came with a status of success and is passed through; `None` where the provider's format reads it.
-    ///
-    /// # Errors
-    /// 502 if it is no response to this operation, or an error in spite of its status.
-    pub read_response: Option<fn(&[u8]) -> Result<WholeSummary>>,
+    /// Reads a whole response that came with a status of success and passes through. If it is no response to this
+    /// operation, or an error in spite of its status, that is the summary's error.
+    pub summarize: fn(&[u8]) -> ResponseSummary,
 }
 
 impl Operation {

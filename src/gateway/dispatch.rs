@@ -8,18 +8,18 @@ use super::long_body::LongBodyRelay;
 use super::pair::{Manner, Pair};
 use super::peek::HeldStream;
 use super::platform::{CallError, GatheredBody, Platform, ProviderRequest, ProviderResponse as _};
+use super::reader::StreamOptions;
 use super::reasoning::ReasoningCache;
 use super::record::{Metering, RequestRecord};
-use super::relay::{StreamOptions, StreamRelay};
-use super::translate::ResponseSummary;
+use super::relay::StreamRelay;
+use super::whole::WholeResponse;
 use super::{Body, Bridge, MemoryReservation, Response, embed, memory};
 use crate::config::{Millis, StreamUsage};
 use crate::error::{Error, Result};
 use crate::formats::bounds::{Edit, LimitNames};
 use crate::formats::envelope::RequestEnvelope;
-use crate::formats::openai::{inbound, outbound};
-use crate::formats::operation::{Operation, OperationKind};
-use crate::formats::{self, CHAT, ResponseHead, echo};
+use crate::formats::operation::OperationKind;
+use crate::formats::{CHAT, ResponseHead, RestreamOptions, echo};
 use crate::policy::pricing;
 use crate::policy::routing::Target;
 use crate::provider::ProviderKey;
@@ -48,9 +48,8 @@ pub(super) enum Prepared<'m, H: Platform> {
 /// A call of a provider, which holds nothing of the client's body, and how its answer is read.
 pub(super) struct Exchange<'m> {
     call: ProviderRequest,
-    pair: Option<Pair<'m>>,
+    pair: Pair<'m>,
     wanted: StreamOptions,
-    task: &'static Operation,
     stream: bool,
 }
 
@@ -70,89 +69,103 @@ pub(super) async fn begin<'m, H: Platform>(
         return embed::begin(bridge, host, &ask, target, manner, receipt).map(Prepared::Embedding);
     }
     if target.provider.adapter == echo::KIND.name {
-        let head = ResponseHead { model: target.upstream.clone().into_owned(), ..head(host, &ask) };
+        let head = ResponseHead {
+            model: target.upstream.clone().into_owned(),
+            fingerprint: Some(echo::FINGERPRINT),
+            ..head(host, &ask)
+        };
         return super::echo::respond(bridge, host, (&ask, head), target, manner, receipt).map(Prepared::Answered);
     }
     let key = bridge.account(target.index).key(&target.provider.name)?;
-    let wanted = StreamOptions {
-        usage: ask.options.include_usage,
-        cost: ask.options.include_cost,
-        choices: ask.options.choices,
-    };
-    let (task, stream) = (ask.operation, ask.delivery.is_stream());
+    let text = bridge.config.logging.fields.shows("response");
+    let options = ask.options;
+    let wanted =
+        StreamOptions { usage: options.include_usage, cost: options.include_cost, choices: options.choices, text };
     let safe = || {
         let account = receipt.key_id.as_deref().unwrap_or_default();
         ReasoningCache::of(bridge.config.vault, account, target, key, host.random_u128())
     };
-    let pair = Pair::of(manner, target, ask.document.bytes(), || head(host, &ask), safe);
-    let call = match &pair {
-        None => call(&ask, target, key),
-        Some(pair) => pair.call(host, &ask, target, key, receipt).await?,
+    let pair = Pair::of(manner, target, &ask, || head(host, &ask), safe).ok_or_else(unknown_format)?;
+    let call = match pair.native && manner.chats() {
+        true => call(&ask, target, key),
+        false => pair.call(host, &ask, target, key, receipt).await?,
     };
     receipt.meter = Some(meter(target, &call.body, host.now()));
-    Ok(Prepared::Call(Exchange { call, pair, wanted, task, stream }))
+    Ok(Prepared::Call(Exchange { call, pair, wanted, stream: ask.delivery.is_stream() }))
 }
 
-/// Gets the answer. `room`: what is reserved for the request.
+/// Who is called, and by what means.
+pub(super) struct Lane<'a, H> {
+    pub(super) bridge: &'a Rc<Bridge>,
+    pub(super) host: &'a H,
+    pub(super) target: &'a Target<'a>,
+}
+
+/// Gets the response. `room`: what is reserved for the request.
 ///
 /// # Errors
 /// 502, 503, 504, or the provider's own refusal.
 pub(super) async fn answer<H: Platform>(
-    bridge: &Rc<Bridge>,
-    host: &H,
-    Exchange { call, pair, wanted, task, stream }: Exchange<'_>,
+    lane: Lane<'_, H>,
+    exchange: Exchange<'_>,
     room: MemoryReservation,
-    target: &Target<'_>,
-    manner: &Manner<'_>,
     receipt: &mut RequestRecord,
 ) -> Result<Response<H>> {
+    let Lane { bridge, host, target } = lane;
+    let Exchange { call, pair, wanted, stream } = exchange;
     room.hold(call.body.len());
-    let clocks = target.model.clocks;
-    let refusal = pair.as_ref().map_or(outbound::refusal as fn(_, &_) -> _, Pair::refusal);
-    let answer = send(bridge, host, (call, Some(room)), target, refusal, receipt).await?;
+    let answer = send(bridge, host, (call, Some(room)), target, pair.upstream.refusal, receipt).await?;
     if stream && !is_document::<H>(&answer) {
-        let watch = Deadlines::new(clocks, target.provider.streaming.keep_alive, receipt.started, host.now());
-        receipt.status = 200;
-        let mut relay = match pair {
-            None => StreamRelay::new(Rc::clone(bridge), target.index, watch, wanted, receipt.clone()),
-            Some(pair) => {
-                let listen = pair.stream(bridge.config.logging.fields.shows("response"));
-                StreamRelay::listening(Rc::clone(bridge), target.index, watch, listen, receipt.clone())
-            }
-        };
-        let held = hold_back(host, answer, &mut relay).await.inspect_err(|_| relay.report(receipt));
-        let (stream, held) = held.map_err(|error| bridge.redact(target.index, error))?;
-        return Ok(Response::event_stream(Body::Overheard(stream, held, relay)));
+        return streamed(&lane, pair, wanted, answer, receipt).await;
     }
-    let is_native = pair.as_ref().is_none_or(Pair::is_native) && !stream;
-    let most = if is_native { HELD.min(bridge.config.max_answer_bytes) } else { bridge.config.max_answer_bytes };
-    let usage = pair.as_ref().map_or(formats::CHAT_USAGE, Pair::usage);
+    // A long body passes in pieces if nothing of it has to be written.
+    let passes = pair.native && !stream;
+    let most = if passes { HELD.min(bridge.config.max_answer_bytes) } else { bridge.config.max_answer_bytes };
     let (bytes, buffer) = match read_answer(bridge, host, answer, target, most, receipt).await? {
         GatheredBody::Whole(bytes, buffer) => (bytes, buffer),
-        GatheredBody::Long(rest, head) if is_native => {
+        GatheredBody::Long(rest, head) if passes => {
             receipt.status = 200;
             let hears_out = receipt.outlives_client(&target.provider.streaming);
-            let until = receipt.started.saturating_add(clocks.total);
+            let until = receipt.started.saturating_add(target.model.clocks.total);
+            let usage = pair.upstream.usage;
             let transit = LongBodyRelay::new(Rc::clone(bridge), usage, hears_out, until, receipt.clone());
             return Ok(Response::json(200, Body::Carried(rest, head, transit)));
         }
         GatheredBody::Long(rest, _) => return Err(too_long(bridge, host, &rest)),
     };
-    let (body, facts) = match pair {
-        Some(pair) => pair.whole(host, &bytes, stream).await,
-        None => heard(task, &bytes),
-    };
-    if body.is_ok() || facts.usage.is_some() {
-        receipt.charge(facts.usage, facts.tier.as_deref(), &facts.words, facts.said);
+    let mut whole = WholeResponse::read(host, pair, &bytes).await;
+    receipt.charge_whole(&mut whole.summary);
+    whole.summary.check().map_err(|error| bridge.redact(target.index, error))?;
+    if stream {
+        let cost = wanted.cost.then(|| receipt.told_cost());
+        let options = RestreamOptions { usage: wanted.usage == Some(true), cost: cost.as_deref() };
+        return whole.into_stream(&bytes, options).map(|body| Response::event_stream(Body::Bytes(body)));
     }
-    receipt.served = facts.model;
-    Ok(match body.map_err(|error| bridge.redact(target.index, error))? {
-        None if stream && manner.chats() => streamed(&bytes, wanted, receipt)?,
-        Some(body) if stream && manner.chats() => streamed(&body, wanted, receipt)?,
-        Some(body) if stream => Response::event_stream(Body::Bytes(body)),
-        None => Response::json(200, Body::gathered(bytes, buffer)),
-        Some(body) => Response::json(200, Body::Bytes(body)),
-    })
+    Ok(Response::json(200, whole.into_body().map_or_else(|| Body::gathered(bytes, buffer), Body::Bytes)))
+}
+
+/// Reads a stream until content comes; the rest follows the head of the response.
+async fn streamed<H: Platform>(
+    lane: &Lane<'_, H>,
+    pair: Pair<'_>,
+    wanted: StreamOptions,
+    answer: H::Answer,
+    receipt: &mut RequestRecord,
+) -> Result<Response<H>> {
+    let Lane { bridge, host, target } = *lane;
+    let streaming = target.provider.streaming;
+    let deadlines = Deadlines::new(target.model.clocks, streaming.keep_alive, receipt.started, host.now());
+    receipt.status = 200;
+    let channel = pair.stream(&streaming, wanted);
+    let mut relay = StreamRelay::new(Rc::clone(bridge), target.index, deadlines, channel, receipt.clone());
+    let held = hold_back(host, answer, &mut relay).await.inspect_err(|_| relay.report(receipt));
+    let (stream, held) = held.map_err(|error| bridge.redact(target.index, error))?;
+    Ok(Response::event_stream(Body::Overheard(stream, held, relay)))
+}
+
+/// The provider speaks a format that is not in the table.
+pub(super) fn unknown_format() -> Error {
+    Error::gateway(500, "invalid_configuration", "The provider's adapter is none that can be called.")
 }
 
 /// Calls a provider, and waits for the head of an answer that is one.
@@ -192,30 +205,8 @@ fn head<H: Platform>(host: &H, ask: &RequestEnvelope<'_>) -> ResponseHead {
         model: ask.model.clone(),
         include_usage,
         include_cost: ask.options.include_cost,
+        fingerprint: None,
     }
-}
-
-/// A whole answer that the client gets as it is.
-fn heard(task: &Operation, bytes: &[u8]) -> (Result<Option<Vec<u8>>>, ResponseSummary) {
-    let Some(read) = task.read_response else { return (Ok(None), ResponseSummary::default()) };
-    match read(bytes) {
-        Ok(facts) => (facts.check().map(|()| None), facts.into()),
-        Err(error) => (Err(error), ResponseSummary::default()),
-    }
-}
-
-/// A whole answer where a stream was asked for.
-///
-/// # Errors
-/// 502 if it cannot be told as one: its JSON is beyond what is read here (half a surrogate, a number without bounds, hundreds of levels).
-fn streamed<H: Platform>(body: &[u8], wanted: StreamOptions, receipt: &RequestRecord) -> Result<Response<H>> {
-    let cost = wanted.cost.then(|| receipt.told_cost());
-    let told = inbound::as_stream(body, wanted.usage == Some(true), cost.as_deref());
-    let told = told.ok_or_else(|| {
-        let message = "The provider answered with a whole answer that cannot be told as the stream that was asked for.";
-        Error::upstream(502, "upstream_invalid_response", message)
-    })?;
-    Ok(Response::event_stream(Body::Bytes(told)))
 }
 
 /// Reads a stream up to its first content: until then, a failure can still be told as what it is. A client that would hear nothing for

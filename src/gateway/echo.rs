@@ -3,19 +3,19 @@
 use std::rc::Rc;
 
 use super::deadlines::Deadlines;
-use super::dispatch::meter;
+use super::dispatch::{meter, unknown_format};
 use super::pair::{Manner, sparse};
 use super::platform::Platform;
+use super::reader::{ResponseReader, StreamOptions};
 use super::record::RequestRecord;
-use super::relay::{StreamOptions, StreamRelay};
-use super::translate::Translate;
+use super::relay::StreamRelay;
+use super::writer::ResponseWriter;
 use super::{Body, Bridge, Response};
 use crate::canonical::ResponseEvent;
-use crate::config::Millis;
+use crate::config::{Millis, Streaming};
 use crate::error::Result;
 use crate::formats::envelope::RequestEnvelope;
-use crate::formats::openai::{inbound, response, stream};
-use crate::formats::{self, ResponseHead, StreamEncoder, echo};
+use crate::formats::{self, ClientFormat, ResponseHead, UsageReport, echo};
 use crate::policy::routing::Target;
 
 /// Pieces of a response that the gateway gives itself, each with the pause before it, in milliseconds.
@@ -34,49 +34,38 @@ pub(super) fn respond<H: Platform>(
     receipt: &mut RequestRecord,
 ) -> Result<Response<H>> {
     let steps = echo::answer(&ask.operation.read_conversation(sparse(&ask.document)?)?, &target.model.demo);
-    let chats = manner.chats();
     receipt.meter = Some(meter(target, &Rc::default(), host.now()));
     if let Some(usage) =
         steps.iter().find_map(|(_, event)| if let ResponseEvent::Usage(usage) = event { Some(*usage) } else { None })
     {
         receipt.charge(Some(usage), None, &[], 0);
     }
+    let client = manner.client;
     if !ask.delivery.is_stream() {
         let events: Vec<ResponseEvent<'_>> = steps.into_iter().map(|(_, event)| event).collect();
-        let body = if chats {
-            response::write(&head, Some(echo::FINGERPRINT), &events)
-        } else {
-            (manner.client.whole)(&head, &events)
-        };
-        return Ok(Response::json(200, Body::Bytes(body)));
+        return Ok(Response::json(200, Body::Bytes((client.whole)(&head, &events))));
     }
     receipt.status = 200;
-    let encode: Box<dyn StreamEncoder> = if chats {
-        Box::new(stream::Encoder::new(head, Some(echo::FINGERPRINT)))
-    } else {
-        (manner.client.stream)(head)
-    };
-    let frames = frames(encode, &steps, &receipt.told_cost());
+    let frames = frames(client, head, &steps, &receipt.told_cost());
     let watch = Deadlines::new(target.model.clocks, 0, receipt.started, host.now());
-    let wanted = StreamOptions { usage: Some(true), cost: false, choices: 1 };
-    let relay = match formats::provider_format(manner.client.name).filter(|_| !chats) {
-        // Our own words are listened to as if a provider said them.
-        Some(own) => {
-            let encode = (manner.client.stream)(ResponseHead::default());
-            let listen = Translate::new((own.stream)(), encode, true, false);
-            StreamRelay::listening(Rc::clone(bridge), target.index, watch, (listen, None), receipt.clone())
-        }
-        None => StreamRelay::new(Rc::clone(bridge), target.index, watch, wanted, receipt.clone()),
-    };
+    // What is streamed is read as if a provider sent it.
+    let format = formats::provider_format(client.name).ok_or_else(unknown_format)?;
+    let text = bridge.config.logging.fields.shows("response");
+    let options = StreamOptions { usage: Some(true), cost: false, choices: 1, text };
+    let reader = ResponseReader::tapped(format, &Streaming::default(), options);
+    let channel = (reader, ResponseWriter::passthrough(client));
+    let relay = StreamRelay::new(Rc::clone(bridge), target.index, watch, channel, receipt.clone());
     Ok(Response::event_stream(Body::Told(frames.into_iter(), relay)))
 }
 
 /// An answer of the gateway's own as a stream: each piece with the pause before it, the end in one piece.
 fn frames(
-    mut stream: Box<dyn StreamEncoder>,
+    client: &ClientFormat,
+    head: ResponseHead,
     steps: &[(Millis, ResponseEvent<'_>)],
     cost: &str,
 ) -> Vec<(Millis, Vec<u8>)> {
+    let mut stream = (client.stream)(head);
     let (mut frames, mut last) = (Vec::with_capacity(steps.len()), Vec::new());
     for (pause, event) in steps {
         if matches!(event, ResponseEvent::Finish { .. } | ResponseEvent::Usage(_) | ResponseEvent::End) {
@@ -88,7 +77,9 @@ fn frames(
         frames.push((*pause, frame));
     }
     stream.finish(None, &mut last);
-    inbound::tell_cost(stream.kept_usage(), cost, true, &mut last);
+    if let Some(json) = stream.kept_usage() {
+        (client.insert_cost)(UsageReport { json, cost, is_complete: true }, &mut last);
+    }
     frames.push((0, last));
     frames
 }

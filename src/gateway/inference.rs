@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::admission::{self, Caller};
 use super::bridge::Bridge;
-use super::dispatch::{self, Prepared};
+use super::dispatch::{self, Lane, Prepared};
 use super::pair::{self, Manner};
 use super::platform::Platform;
 use super::record::{Outcome, RequestRecord};
@@ -61,7 +61,8 @@ async fn run_inference<H: Platform>(
     let answer = match dispatch::begin(bridge, host, ask, &target, &manner, receipt).await {
         // From here on, nothing is held of the client's body but what goes to the provider.
         Ok(Prepared::Call(exchange)) => {
-            dispatch::answer(bridge, host, exchange, body.into_room(), &target, &manner, receipt).await
+            let lane = Lane { bridge, host, target: &target };
+            dispatch::answer(lane, exchange, body.into_room(), receipt).await
         }
         Ok(Prepared::Embedding(exchange)) => {
             embed::answer(bridge, host, exchange, body.into_room(), &target, receipt).await

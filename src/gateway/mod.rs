@@ -3,6 +3,7 @@
 mod admission;
 mod bridge;
 mod caller;
+mod charge;
 mod count;
 mod count_admission;
 mod deadlines;
@@ -20,6 +21,7 @@ mod models;
 mod pair;
 mod peek;
 mod plausible;
+mod reader;
 mod reasoning;
 mod record;
 mod refusal;
@@ -31,8 +33,9 @@ mod settle;
 mod signing_cache;
 mod target;
 mod tokenize;
-mod translate;
 mod websocket;
+mod whole;
+mod writer;
 
 pub mod platform;
 

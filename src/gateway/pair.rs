@@ -5,15 +5,16 @@ use std::rc::Rc;
 
 use super::dropped_fields::{DroppedFields, fits_header, listed};
 use super::platform::{Platform, ProviderRequest};
+use super::reader::{ResponseReader, StreamOptions};
 use super::reasoning::ReasoningCache;
 use super::record::RequestRecord;
-use super::translate::{ResponseSummary, Translate};
-use crate::canonical::{ResponseEvent, Usage};
-use crate::config::Params;
+use super::writer::ResponseWriter;
+use crate::config::{Params, Streaming};
 use crate::error::{Error, Result};
 use crate::formats::bounds::LimitNames;
 use crate::formats::envelope::RequestEnvelope;
-use crate::formats::{self, CHAT, ClientFormat, ProviderFormat, ResponseHead, WriteTarget, WrittenRequest};
+use crate::formats::operation::Operation;
+use crate::formats::{self, CHAT, ClientFormat, ProviderFormat, ResponseHead, Restream, WriteTarget, WrittenRequest};
 use crate::policy::pricing;
 use crate::policy::routing::Target;
 use crate::provider::{ProviderKey, params};
@@ -71,45 +72,36 @@ impl<'r> Manner<'r> {
 /// The two formats of an exchange, and what the head of its answer says.
 pub(super) struct Pair<'m> {
     manner: &'m Manner<'m>,
-    upstream: &'static ProviderFormat,
-    head: ResponseHead,
+    pub(super) upstream: &'static ProviderFormat,
+    pub(super) operation: &'static Operation,
+    /// Empty where the client gets the provider's bytes, and needs no other.
+    pub(super) head: ResponseHead,
     /// Both speak the same, and nothing stands in the request that only the gateway understands.
-    native: bool,
+    pub(super) native: bool,
     /// Where that is kept which the provider wants back and the client cannot carry.
-    safe: Option<ReasoningCache>,
+    pub(super) safe: Option<ReasoningCache>,
 }
 
 impl<'m> Pair<'m> {
-    /// The formats of an exchange; `None` where both chat, which has a way of its own.
+    /// The formats of an exchange; `None` if the provider speaks none that is known.
     pub(super) fn of(
         manner: &'m Manner<'m>,
         target: &Target<'_>,
-        body: &[u8],
+        ask: &RequestEnvelope<'_>,
         head: impl FnOnce() -> ResponseHead,
         safe: impl FnOnce() -> Option<ReasoningCache>,
     ) -> Option<Self> {
         let upstream = formats::provider_format(target.provider.adapter)?;
-        let same = upstream.kind.name == manner.client.name;
-        if same && manner.chats() {
-            return None;
-        }
-        let native = manner.is_edited(target, body);
-        Some(Self { manner, upstream, head: head(), native, safe: if native { None } else { safe() } })
+        let native = manner.is_edited(target, ask.document.bytes());
+        let needs_head = !native || matches!(manner.client.restream, Restream::Events);
+        let head = if needs_head { head() } else { ResponseHead::default() };
+        let safe = if native { None } else { safe() };
+        Some(Self { manner, upstream, operation: ask.operation, head, native, safe })
     }
 
-    /// Whether the client gets the provider's very bytes.
-    pub(super) fn is_native(&self) -> bool {
-        self.native
-    }
-
-    /// Reads the provider's usage.
-    pub(super) fn usage(&self) -> fn(&str) -> Option<Usage> {
-        self.upstream.usage
-    }
-
-    /// What a refusal means.
-    pub(super) fn refusal(&self) -> fn(u16, &[u8]) -> Error {
-        self.upstream.refusal
+    /// The client's format.
+    pub(super) fn client(&self) -> &'static ClientFormat {
+        self.manner.client
     }
 
     /// The call that a request becomes; what of it the provider is not told goes into the receipt.
@@ -172,51 +164,16 @@ impl<'m> Pair<'m> {
         finish(written, target, self.manner)
     }
 
-    /// Reads a whole answer, and writes it in the client's format; nothing where that is the provider's. `stream`: a stream was asked for,
-    /// and messages are told as one. What was learnt of it counts even if it is none, or an error in spite of its status: then it is a 502.
-    pub(super) async fn whole<H: Platform>(
-        mut self,
-        host: &H,
-        body: &[u8],
-        stream: bool,
-    ) -> (Result<Option<Vec<u8>>>, ResponseSummary) {
-        let (mut facts, mut events) = (ResponseSummary::default(), Vec::new());
-        let streamed = stream && !self.manner.chats();
-        let written = streamed || !self.native;
-        let read = (self.upstream.whole)(body, &mut |event| {
-            facts.note(&event);
-            if written {
-                events.push(event.owned());
-            }
-        });
-        let memories = std::mem::take(&mut facts.memories);
-        if let Some(keepsake) = self.safe.as_mut().and_then(|safe| safe.keep(memories)) {
-            keepsake.keep(host).await;
-        }
-        let unfinished = || {
-            let message = "The provider's answer does not come to an end.";
-            Error::upstream(502, "upstream_invalid_response", message)
-        };
-        let failed = read.err().or_else(|| facts.error.take()).or_else(|| (!facts.is_whole()).then(unfinished));
+    /// A reader of the provider's stream, and the writer of the client's.
+    pub(super) fn stream(self, streaming: &Streaming, options: StreamOptions) -> (ResponseReader, ResponseWriter) {
         let client = self.manner.client;
-        let tell = || if streamed { told(client, self.head, &events) } else { (client.whole)(&self.head, &events) };
-        (failed.map_or_else(|| Ok(written.then(tell)), Err), facts)
+        if self.native {
+            let reader = ResponseReader::tapped(self.upstream, streaming, options);
+            return (reader, ResponseWriter::passthrough(client));
+        }
+        let reader = ResponseReader::translating(self.upstream, options.text, self.safe);
+        (reader, ResponseWriter::encoding(client, self.head))
     }
-
-    /// Reads a streamed answer, and writes it in the client's format; and where that is kept which the provider wants back. `keeps_text`:
-    /// the answer's text is kept, for operators who want it in their log.
-    pub(super) fn stream(self, keeps_text: bool) -> (Translate, Option<ReasoningCache>) {
-        let encode = (self.manner.client.stream)(self.head);
-        (Translate::new((self.upstream.stream)(), encode, self.native, keeps_text), self.safe)
-    }
-}
-
-/// A whole answer as a stream.
-fn told(client: &ClientFormat, head: ResponseHead, events: &[ResponseEvent<'_>]) -> Vec<u8> {
-    let (mut encode, mut out) = ((client.stream)(head), Vec::new());
-    events.iter().for_each(|event| encode.event(event, &mut out));
-    encode.finish(None, &mut out);
-    out
 }
 
 /// A request that can be taken apart, to be written anew: its pieces are few enough, or long.

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use super::platform::{ObjectAddress, Platform};
 use crate::canonical::{ModelRequest, Part, Raw, ToolCall};
 use crate::config::{Millis, Vault};
+use crate::formats::summary::ReasoningState;
 use crate::policy::routing::Target;
 use crate::provider::ProviderKey;
 use crate::reasoning_store::{EntrySeal, MOST, SealedEntry, StoreCommand, StoreResponse};
@@ -28,9 +29,6 @@ pub struct UnstoredSignature {
     account: String,
     order: String,
 }
-
-/// What a provider wants back: the id of a call, and what belongs to it.
-pub(super) type ReasoningState = (String, String);
 
 impl ReasoningCache {
     /// The safe of a caller's account. None without a key of the provider's, for there would be nothing to seal with.

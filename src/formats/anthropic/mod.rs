@@ -14,7 +14,8 @@ mod wire;
 use wire::api::{ENDPOINT, OURS, VERSION};
 
 use super::bounds::COMMON;
-use super::{ClientFormat, CountCall, ProviderFormat};
+use super::tap::EventTap;
+use super::{ClientFormat, CountCall, ProviderFormat, Restream};
 use crate::canonical::Thinking;
 use crate::config::FormatKind;
 
@@ -29,6 +30,7 @@ pub const UPSTREAM: ProviderFormat = ProviderFormat {
     whole: response::read,
     usage: response::events::told,
     stream: || Box::<stream::Decoder>::default(),
+    tap: |options| Box::new(EventTap::new(Box::<stream::Decoder>::default(), options)),
     // Without thinking, earlier thoughts have no effect.
     recalls: |request| !matches!(request.thinking, None | Some(Thinking::Off)),
     refusal: errors::read,
@@ -43,6 +45,9 @@ pub const CLIENT: ClientFormat = ClientFormat {
     rules: COMMON,
     whole: response::write,
     stream: |head| Box::new(stream::Encoder::new(head)),
+    restream: Restream::Events,
+    end_passthrough: stream::end_passthrough,
+    insert_cost: |_, _| {},
     error: |error, id| errors::write(error, Some(id)),
     models: models::list,
     model: models::one,

@@ -2,12 +2,13 @@
 //! Source: <https://docs.anthropic.com/en/api/messages>, <https://docs.anthropic.com/en/api/messages-count-tokens>.
 
 use super::wire::api::ENDPOINT;
-use super::{count, request};
+use super::{count, request, response};
 use crate::error::Result;
 use crate::formats::envelope::{
     RequestEnvelope, ResponseOptions, read_delivery, read_document, read_model, require_array,
 };
 use crate::formats::operation::{Operation, OperationKind};
+use crate::formats::summary::ResponseSummary;
 
 /// Fields that the gateway reads or sets, besides names that some provider takes for one of them.
 const UNIQUE: &[&str] = &[
@@ -35,7 +36,7 @@ pub static MESSAGES: Operation = Operation {
     reader: read,
     conversation: Some(request::read),
     allows_zero_limit: |_| false,
-    read_response: None,
+    summarize: |body| ResponseSummary::of_events(|each| response::read(body, each)),
 };
 
 /// `POST /messages/count_tokens`.
@@ -49,7 +50,7 @@ pub static COUNT_TOKENS: Operation = Operation {
     reader: read,
     conversation: Some(request::prompt),
     allows_zero_limit: |_| false,
-    read_response: None,
+    summarize: |_| ResponseSummary::default(),
 };
 
 fn read<'a>(operation: &'static Operation, body: &'a [u8]) -> Result<RequestEnvelope<'a>> {

@@ -10,6 +10,7 @@ mod stream;
 mod thinking;
 mod wire;
 
+use super::tap::EventTap;
 use super::{CountCall, EmbedCall, ProviderFormat};
 use crate::config::FormatKind;
 
@@ -24,6 +25,7 @@ pub const UPSTREAM: ProviderFormat = ProviderFormat {
     whole: response::read,
     usage: |_| None,
     stream: || Box::new(stream::Decoder::default()),
+    tap: |options| Box::new(EventTap::new(Box::new(stream::Decoder::default()), options)),
     recalls: |_| true,
     refusal: errors::read,
     count: Some(CountCall { write: count::write, read: count::read }),

@@ -4,17 +4,27 @@ use serde_json::Value;
 
 use super::wire::{ErrorBody, ErrorFields};
 use crate::error::Error;
+use crate::formats::tap::PassthroughEnd;
+use crate::formats::{RestreamOptions, UsageReport};
 use crate::wire::dense::tree;
 use crate::wire::json::Document;
 use crate::wire::sse;
 
-/// Puts the chunk that tells the usage, if it was kept back, into the last words of a stream, with what the answer cost: JSON, in dollars.
-/// In those of a stream that `is_whole` it stands before `[DONE]`, in others before all.
-pub fn tell_cost(kept: Option<&[u8]>, cost: &str, is_whole: bool, tail: &mut Vec<u8>) {
-    if let Some(told) = kept.and_then(|chunk| with_cost(chunk, cost)) {
-        let at = if is_whole { tail.len().saturating_sub(super::wire::DONE.len()) } else { 0 };
-        tail.splice(at..at, told);
+/// Inserts the chunk that reports the usage and the cost: before `[DONE]` if the response is complete, else before all of
+/// `tail`.
+pub fn insert_cost(report: UsageReport<'_>, tail: &mut Vec<u8>) {
+    if let Some(event) = with_cost(report.json, report.cost) {
+        let at = if report.is_complete { tail.len().saturating_sub(super::wire::DONE.len()) } else { 0 };
+        tail.splice(at..at, event);
     }
+}
+
+/// Ends a stream of the provider's own bytes, which lacks its `[DONE]`.
+pub fn end_passthrough(end: PassthroughEnd<'_>, out: &mut Vec<u8>) {
+    if let PassthroughEnd::Incomplete(failure) = end {
+        error_event(failure, out);
+    }
+    out.extend_from_slice(super::wire::DONE);
 }
 
 /// The event that tells the usage and the cost, and nothing that its chunk may have told besides. `None` if it tells no usage.
@@ -45,10 +55,8 @@ pub fn error_event(failure: &Error, out: &mut Vec<u8>) {
     sse::write(&error(failure), out);
 }
 
-/// A whole answer told as a stream of one chunk, for a provider that was asked for a stream and does not know how. With the usage goes what
-/// the answer cost, in JSON, if that is given.
-/// `None` if it is no whole answer.
-pub fn as_stream(body: &[u8], include_usage: bool, cost: Option<&str>) -> Option<Vec<u8>> {
+/// Converts a whole response into a stream of one chunk. `None` if the body is no whole response.
+pub fn as_stream(body: &[u8], options: RestreamOptions<'_>) -> Option<Vec<u8>> {
     let mut answer = tree(body)?;
     let chunk = answer.as_object_mut()?;
     let usage = chunk.remove("usage");
@@ -67,12 +75,12 @@ pub fn as_stream(body: &[u8], include_usage: bool, cost: Option<&str>) -> Option
     });
     let mut out = Vec::new();
     sse::write(&serde_json::to_vec(&answer).ok()?, &mut out);
-    if let (true, Some(usage)) = (include_usage, usage) {
+    if let (true, Some(usage)) = (options.usage, usage) {
         let chunk = answer.as_object_mut()?;
         chunk.insert("choices".to_owned(), Value::Array(Vec::new()));
         chunk.insert("usage".to_owned(), usage);
         let chunk = serde_json::to_vec(&answer).ok()?;
-        match cost.and_then(|cost| with_cost(&chunk, cost)) {
+        match options.cost.and_then(|cost| with_cost(&chunk, cost)) {
             Some(told) => out.extend_from_slice(&told),
             None => sse::write(&chunk, &mut out),
         }
@@ -88,7 +96,7 @@ mod tests {
     #[test]
     fn a_completion_that_is_no_chats_keeps_its_form_in_a_stream() {
         let body = br#"{"object":"text_completion","choices":[{"text":"a","index":0,"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}"#;
-        let told = String::from_utf8(as_stream(body, false, None).unwrap()).unwrap();
+        let told = String::from_utf8(as_stream(body, RestreamOptions::default()).unwrap()).unwrap();
         assert!(told.contains(r#""object":"text_completion""#) && told.contains(r#""text":"a""#), "{told}");
         assert!(!told.contains("delta") && !told.contains("usage"), "{told}");
     }
@@ -98,7 +106,9 @@ mod tests {
         let body = br#"{"id":"c","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":null,
             "tool_calls":[{"id":"t","type":"function","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"tool_calls"}],
             "usage":{"prompt_tokens":1,"completion_tokens":2}}"#;
-        let told = |include_usage| String::from_utf8(as_stream(body, include_usage, None).unwrap()).unwrap();
+        let told = |include_usage| {
+            String::from_utf8(as_stream(body, RestreamOptions { usage: include_usage, cost: None }).unwrap()).unwrap()
+        };
         let plain = told(false);
         assert!(
             plain.contains(r#""index":0,"type":"function""#) && plain.contains(r#""finish_reason":"tool_calls""#),
@@ -106,15 +116,16 @@ mod tests {
         );
         assert!(plain.contains("chat.completion.chunk") && !plain.contains("message") && !plain.contains("usage"));
         assert!(told(true).contains(r#""choices":[]"#) && told(true).ends_with("data: [DONE]\n\n"));
-        assert_eq!(as_stream(b"[1]", true, None), None);
+        assert_eq!(as_stream(b"[1]", RestreamOptions { usage: true, cost: None }), None);
     }
 
     #[test]
     fn a_cost_is_told_to_the_last_digit_wherever_the_usage_is() {
+        let priced = |cost| RestreamOptions { usage: true, cost: Some(cost) };
         let body = br#"{"choices":[],"usage":{"prompt_tokens":1}}"#;
-        let told = String::from_utf8(as_stream(body, true, Some("0.0000000010")).unwrap()).unwrap();
+        let told = String::from_utf8(as_stream(body, priced("0.0000000010")).unwrap()).unwrap();
         assert!(told.contains(r#""usage":{"prompt_tokens":1,"cost":0.0000000010}"#), "{told}");
-        let silent = String::from_utf8(as_stream(br#"{"choices":[],"usage":null}"#, true, Some("1")).unwrap()).unwrap();
+        let silent = String::from_utf8(as_stream(br#"{"choices":[],"usage":null}"#, priced("1")).unwrap()).unwrap();
         assert!(silent.contains(r#""usage":null"#) && silent.ends_with("data: [DONE]\n\n"), "{silent}");
     }
 
@@ -122,9 +133,9 @@ mod tests {
     fn a_chunk_that_was_kept_back_tells_nothing_twice() {
         let chunk = br#"{"id":"c","choices":[{"index":0,"delta":{"content":"a"}}],"usage":{"prompt_tokens":1}}"#;
         let told = r#"data: {"id":"c","choices":[],"usage":{"prompt_tokens":1,"cost":null}}"#.to_owned() + "\n\n";
-        let tail = |is_whole, tail: &str| {
+        let tail = |is_complete, tail: &str| {
             let mut tail = tail.as_bytes().to_vec();
-            tell_cost(Some(chunk), "null", is_whole, &mut tail);
+            insert_cost(UsageReport { json: chunk, cost: "null", is_complete }, &mut tail);
             String::from_utf8(tail).unwrap()
         };
         let done = "data: [DONE]\n\n";
@@ -132,7 +143,8 @@ mod tests {
         assert_eq!(tail(false, &format!("data: 1\n\n{done}")), format!("{told}data: 1\n\n{done}"));
         assert_eq!(tail(true, ""), told);
         let mut silent = done.as_bytes().to_vec();
-        tell_cost(Some(br#"{"choices":[],"usage":null}"#), "1", true, &mut silent);
+        let json = br#"{"choices":[],"usage":null}"#;
+        insert_cost(UsageReport { json, cost: "1", is_complete: true }, &mut silent);
         assert_eq!(silent, done.as_bytes());
     }
 }

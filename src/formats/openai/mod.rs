@@ -13,7 +13,7 @@ pub mod stream;
 mod wire;
 
 use super::bounds::{COMMON, RequestRules};
-use super::{ClientFormat, ProviderFormat};
+use super::{ClientFormat, ProviderFormat, Restream};
 use crate::config::FormatKind;
 
 /// The adapter's row in the table.
@@ -24,8 +24,11 @@ pub const CLIENT: ClientFormat = ClientFormat {
     name: KIND.name,
     operations: &[&operations::CHAT, &operations::COMPLETION, &operations::EMBEDDING],
     rules: RequestRules { edit: edit::apply, ..COMMON },
-    whole: |head, events| response::write(head, None, events),
-    stream: |head| Box::new(stream::Encoder::new(head, None)),
+    whole: response::write,
+    stream: |head| Box::new(stream::Encoder::new(head)),
+    restream: Restream::Document(inbound::as_stream),
+    end_passthrough: inbound::end_passthrough,
+    insert_cost: inbound::insert_cost,
     error: |error, _| inbound::error(error),
     models: models::list,
     model: models::one,
@@ -44,6 +47,7 @@ pub const UPSTREAM: ProviderFormat = ProviderFormat {
     whole: response::read,
     usage: wire::told,
     stream: || Box::new(stream::Decoder::default()),
+    tap: |options| Box::new(overhear::ChatTap::new(options)),
     recalls: |_| false,
     refusal: outbound::refusal,
     count: None,

@@ -12,6 +12,7 @@ use crate::formats::envelope::{
 };
 use crate::formats::operation::{Operation, OperationKind};
 use crate::formats::prompt_wire::each;
+use crate::formats::summary::ResponseSummary;
 use crate::wire::json::Document;
 
 /// `POST /chat/completions`.
@@ -37,7 +38,7 @@ pub static CHAT: Operation = Operation {
     reader: read_chat,
     conversation: Some(request::read),
     allows_zero_limit: |_| false,
-    read_response: Some(outbound::reply),
+    summarize: |body| outbound::reply(body).unwrap_or_else(ResponseSummary::failed),
 };
 
 /// `POST /completions`: a text is continued, as before there were chats.
@@ -62,7 +63,7 @@ pub static COMPLETION: Operation = Operation {
     conversation: None,
     // Only so are the log probabilities of a text's own tokens asked for.
     allows_zero_limit: |document| document.value("echo") == Some("true"),
-    read_response: Some(outbound::reply),
+    summarize: |body| outbound::reply(body).unwrap_or_else(ResponseSummary::failed),
 };
 
 /// `POST /embeddings`.
@@ -76,7 +77,7 @@ pub static EMBEDDING: Operation = Operation {
     reader: read_embedding,
     conversation: None,
     allows_zero_limit: |_| false,
-    read_response: Some(outbound::vectors),
+    summarize: |body| outbound::vectors(body).unwrap_or_else(ResponseSummary::failed),
 };
 
 fn read_chat<'a>(operation: &'static Operation, body: &'a [u8]) -> Result<RequestEnvelope<'a>> {

@@ -6,47 +6,21 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::wire::{Answer, Choice, Vectors, is_error, is_object, total, usage, words};
-use crate::canonical::Usage;
 use crate::error::{Error, Result};
 use crate::formats::refusals::{Words, instead};
+use crate::formats::summary::ResponseSummary;
 use crate::formats::tier::Served;
 use crate::wire::dense::tree;
 
 /// The path of the endpoint below the API's root.
 pub const ENDPOINT: &str = "/chat/completions";
 
-/// What a whole answer says of itself.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct WholeSummary {
-    /// The tokens it took, if the provider says.
-    pub usage: Option<Usage>,
-    /// The model that the provider says it used.
-    pub model: Option<String>,
-    /// How the provider says it served the request, in its word: `default`, `flex`, `priority` …
-    pub tier: Option<String>,
-    /// What it says, in pieces of JSON, a line each, if it is not long and its tokens are not known.
-    pub words: Vec<u8>,
-    /// How much that is in all, roughly, in bytes.
-    pub said: u64,
-    /// It is an answer in form only: it holds none.
-    pub hollow: bool,
-}
-
-impl WholeSummary {
-    /// Whether there is an answer.
-    ///
-    /// # Errors
-    /// 502 if there is none.
-    pub fn check(&self) -> Result<()> {
-        if self.hollow { Err(invalid("a body that holds no answer")) } else { Ok(()) }
-    }
-}
-
-/// Reads a whole answer that came with a status of success.
+/// Reads a whole response that came with a status of success. Where it has usage but no content, that is the summary's
+/// error.
 ///
 /// # Errors
-/// 502 if it is no answer, or an error in spite of its status.
-pub fn reply(body: &[u8]) -> Result<WholeSummary> {
+/// 502 if it is no response, or an error in spite of its status.
+pub fn reply(body: &[u8]) -> Result<ResponseSummary> {
     let answer = serde_json::from_slice::<Answer<'_>>(body).ok().filter(|_| is_object(body));
     let Some(answer) = answer else {
         return Err(if is_error(body) { in_spite(body) } else { invalid("a body that is not a chat completion") });
@@ -57,17 +31,19 @@ pub fn reply(body: &[u8]) -> Result<WholeSummary> {
     let Some(choices) = &answer.choices else {
         return Err(invalid("a body that has no choices"));
     };
-    let (usage, mut said) = (usage(answer.usage, answer.x_groq), Vec::new());
+    let (usage, mut countable) = (usage(answer.usage, answer.x_groq), Vec::new());
     if usage.is_none() {
-        choices.iter().for_each(|choice| choice.note(&mut said));
+        choices.iter().for_each(|choice| choice.note(&mut countable));
     }
-    Ok(WholeSummary {
-        said: choices.iter().map(Choice::length).sum(),
-        words: said,
+    let is_empty = choices.iter().all(Choice::is_hollow);
+    Ok(ResponseSummary {
+        length: choices.iter().map(Choice::length).sum(),
+        countable,
         usage,
         model: answer.model(),
         tier: tier(answer.service_tier, answer.usage),
-        hollow: choices.iter().all(Choice::is_hollow),
+        error: is_empty.then(no_content),
+        ..ResponseSummary::default()
     })
 }
 
@@ -79,7 +55,7 @@ fn tier(tier: Option<&RawValue>, usage: Option<&RawValue>) -> Option<String> {
 ///
 /// # Errors
 /// As [`reply`].
-pub fn vectors(body: &[u8]) -> Result<WholeSummary> {
+pub fn vectors(body: &[u8]) -> Result<ResponseSummary> {
     let answer = serde_json::from_slice::<Vectors<'_>>(body).ok().filter(|_| is_object(body));
     let Some(answer) = answer else {
         return Err(if is_error(body) { in_spite(body) } else { invalid("a body that is no list of embeddings") });
@@ -90,10 +66,15 @@ pub fn vectors(body: &[u8]) -> Result<WholeSummary> {
     let Some(list) = answer.data.and_then(|data| data.get().strip_prefix('[')) else {
         return Err(invalid("a body that holds no embeddings"));
     };
-    let hollow = list.trim_start().starts_with(']');
+    let is_empty = list.trim_start().starts_with(']');
     let model = answer.model.map(Cow::into_owned);
     let tier = tier(answer.service_tier, answer.usage);
-    Ok(WholeSummary { usage: total(answer.usage), model, tier, hollow, ..WholeSummary::default() })
+    let error = is_empty.then(no_content);
+    Ok(ResponseSummary { usage: total(answer.usage), model, tier, error, ..ResponseSummary::default() })
+}
+
+fn no_content() -> Error {
+    invalid("a body that holds no answer")
 }
 
 /// A success that is no answer, but something else.
@@ -190,6 +171,7 @@ fn word(value: &Value, key: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::canonical::Usage;
 
     fn told(status: u16, body: &str) -> (u16, String, Option<String>, String) {
         let error = refusal(status, body.as_bytes());
@@ -258,7 +240,7 @@ mod tests {
         );
         let facts = facts.unwrap();
         assert_eq!(facts.usage, Some(Usage { uncached_input: 7, ..Usage::default() }));
-        assert_eq!((facts.model.as_deref(), facts.said), (Some("e"), 0));
+        assert_eq!((facts.model.as_deref(), facts.length), (Some("e"), 0));
         assert_eq!(
             told(r#"{"data":[],"usage":{"total_tokens":3}}"#).unwrap().usage.map(|usage| usage.total()),
             Some(3)

@@ -111,7 +111,7 @@ fn streamed<'b>(pieces: impl IntoIterator<Item = &'b [u8]>) -> (Vec<ResponseEven
 }
 
 fn head() -> ResponseHead {
-    ResponseHead { random: 7, created: 0, model: "m".to_owned(), include_usage: true, include_cost: false }
+    ResponseHead { random: 7, created: 0, model: "m".to_owned(), include_usage: true, ..ResponseHead::default() }
 }
 
 fn encoded(events: &[ResponseEvent<'_>]) -> Vec<u8> {

@@ -140,7 +140,7 @@ pub(crate) fn translated<'b>(
         created: 0,
         model: model.to_owned(),
         include_usage: true,
-        include_cost: false,
+        ..ResponseHead::default()
     };
     let (mut decode, mut encode, mut out) = ((upstream.stream)(), (client.stream)(head), Vec::new());
     let (mut failed, mut open) = (false, BTreeMap::new());

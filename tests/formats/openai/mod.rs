@@ -92,7 +92,7 @@ impl Told {
 }
 
 fn head() -> ResponseHead {
-    ResponseHead { random: 7, created: 1, model: "m".into(), include_usage: true, include_cost: false }
+    ResponseHead { random: 7, created: 1, model: "m".into(), include_usage: true, ..ResponseHead::default() }
 }
 
 fn encoded(events: &[ResponseEvent<'_>], failure: Option<&Error>) -> Vec<u8> {

@@ -1,10 +1,9 @@
 //! Recorded answers, read and told again.
 
 use llm_bridge::canonical::ResponseEvent;
-use llm_bridge::error::Error;
-use llm_bridge::formats::StreamTap as _;
-use llm_bridge::formats::openai::overhear::{ChatTap, TapOptions};
+use llm_bridge::formats::openai::overhear::ChatTap;
 use llm_bridge::formats::openai::{CLIENT, UPSTREAM, outbound};
+use llm_bridge::formats::tap::{StreamTap as _, TapOptions};
 
 use super::{Told, decoded, head};
 use crate::recorded::{Recording, recordings};
@@ -20,18 +19,19 @@ fn recorded_answers_are_read_as_they_were_meant() {
             assert!(told.ended && !told.finish.is_empty(), "{name}");
             continue;
         }
-        let mut heard = ChatTap::new(TapOptions { text: true, ..TapOptions::default() });
-        heard.push(&body);
-        heard.finish(&Error::upstream(502, "stream_truncated", "cut"));
+        let mut tap = ChatTap::new(TapOptions { text: true, ..TapOptions::default() });
+        tap.push(&body);
+        tap.finish(&mut Vec::new());
+        let heard = tap.summary();
         let told = Told::streamed(&body);
-        assert_eq!((told.usage, told.failed), (heard.usage(), heard.error().is_some()), "{name}");
-        assert_eq!(told.texts.get(&0).map_or("", String::as_str), heard.text().unwrap(), "{name}");
+        assert_eq!((told.usage, told.failed), (heard.usage, heard.error.is_some()), "{name}");
+        assert_eq!(told.texts.get(&0).map_or("", String::as_str), heard.text.as_deref().unwrap(), "{name}");
         let whole = decoded(&[&body]);
         assert_eq!(whole.1, 0, "{name}");
         for size in [1, 7, 1000] {
             assert_eq!(decoded(&body.chunks(size).collect::<Vec<_>>()), whole, "{name} in pieces of {size}");
         }
-        assert_eq!(told.failed || told.ended || !told.finish.is_empty(), heard.is_whole() || told.failed, "{name}");
+        assert_eq!(told.failed || told.ended || !told.finish.is_empty(), heard.is_complete() || told.failed, "{name}");
     }
 }
 

@@ -8,6 +8,7 @@ use super::super::wire::json::arguments;
 use super::super::wire::message::{Delta, End, OutBlock, Step};
 use crate::canonical::{Raw, ResponseEvent};
 use crate::error::Error;
+use crate::formats::tap::PassthroughEnd;
 use crate::formats::{ResponseHead, StreamEncoder};
 use crate::wire::sse;
 
@@ -79,6 +80,15 @@ impl Encoder {
     }
 }
 
+/// Ends a stream of the provider's own bytes, whose `message_stop` has not passed.
+pub(in crate::formats::anthropic) fn end_passthrough(end: PassthroughEnd<'_>, out: &mut Vec<u8>) {
+    match end {
+        PassthroughEnd::Complete => write(&Step::MessageStop {}, out),
+        PassthroughEnd::Reported => {}
+        PassthroughEnd::Incomplete(failure) => errors::write_event(failure, out),
+    }
+}
+
 impl StreamEncoder for Encoder {
     fn event(&mut self, event: &ResponseEvent<'_>, out: &mut Vec<u8>) {
         if self.over {
@@ -113,10 +123,6 @@ impl StreamEncoder for Encoder {
         self.pump(true, out);
         let delta = End { container: None, stop_details: None, stop_reason: self.told.reason(), stop_sequence: None };
         write(&Step::MessageDelta { delta, usage: self.told.tokens() }, out);
-        write(&Step::MessageStop {}, out);
-    }
-
-    fn close(&self, out: &mut Vec<u8>) {
         write(&Step::MessageStop {}, out);
     }
 }
@@ -158,7 +164,7 @@ mod tests {
     use crate::canonical::{FinishReason, Usage};
 
     fn head() -> ResponseHead {
-        ResponseHead { random: 7, created: 0, model: "m".to_owned(), include_usage: true, include_cost: false }
+        ResponseHead { random: 7, created: 0, model: "m".to_owned(), include_usage: true, ..ResponseHead::default() }
     }
 
     fn streamed(events: &[ResponseEvent<'_>], failure: Option<&Error>) -> String {

@@ -27,10 +27,10 @@ struct Call<'e> {
     arguments: String,
 }
 
-/// Writes a whole answer. `fingerprint` tells what made it, if that is the gateway itself.
-pub fn write<'e>(head: &ResponseHead, fingerprint: Option<&'static str>, events: &'e [ResponseEvent<'e>]) -> Vec<u8> {
+/// Writes a whole response.
+pub fn write(head: &ResponseHead, events: &[ResponseEvent<'_>]) -> Vec<u8> {
     let (mut told_id, mut model, mut served, mut usage) = (None, None, None, None);
-    let mut choices: Vec<Choice<'e>> = Vec::with_capacity(1);
+    let mut choices: Vec<Choice<'_>> = Vec::with_capacity(1);
     for event in events {
         match event {
             ResponseEvent::Start { id, model: told } => {
@@ -49,7 +49,7 @@ pub fn write<'e>(head: &ResponseHead, fingerprint: Option<&'static str>, events:
     }
     let mut out = Vec::with_capacity(512);
     let told_id = told_id.map_or_else(|| id(head), str::to_owned);
-    open(&mut out, "chat.completion", &told_id, head.created, model.unwrap_or(&head.model), fingerprint);
+    open(&mut out, "chat.completion", &told_id, head.created, model.unwrap_or(&head.model), head.fingerprint);
     out.extend_from_slice(b",\"choices\":[");
     choices.sort_by_key(|choice| choice.number);
     for (at, choice) in choices.iter().enumerate() {
@@ -162,8 +162,8 @@ mod tests {
     use serde_json::{Value, json};
 
     fn told(events: &[ResponseEvent<'_>]) -> Value {
-        let head = ResponseHead { random: 7, created: 1, model: "m".into(), include_usage: false, include_cost: false };
-        serde_json::from_slice(&write(&head, None, events)).unwrap()
+        let head = ResponseHead { random: 7, created: 1, model: "m".into(), ..ResponseHead::default() };
+        serde_json::from_slice(&write(&head, events)).unwrap()
     }
 
     #[test]

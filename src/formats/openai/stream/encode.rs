@@ -18,7 +18,6 @@ const DATA: &[u8] = b"data: ";
 /// Writes a stream of chunks.
 pub struct Encoder {
     head: ResponseHead,
-    fingerprint: Option<&'static str>,
     id: Option<String>,
     model: Option<String>,
     tier: Option<String>,
@@ -37,12 +36,11 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// A writer. `fingerprint` tells what made the answer, if that is the gateway itself.
-    pub fn new(head: ResponseHead, fingerprint: Option<&'static str>) -> Self {
+    /// A writer.
+    pub fn new(head: ResponseHead) -> Self {
         let after: &[u8] = if head.include_usage { b",\"usage\":null}\n\n" } else { b"}\n\n" };
         Self {
             head,
-            fingerprint,
             id: None,
             model: None,
             tier: None,
@@ -61,7 +59,7 @@ impl Encoder {
         let id = self.id.take().unwrap_or_else(|| id(&self.head));
         let model = self.model.as_deref().unwrap_or(&self.head.model);
         self.before.extend_from_slice(DATA);
-        open(&mut self.before, "chat.completion.chunk", &id, self.head.created, model, self.fingerprint);
+        open(&mut self.before, "chat.completion.chunk", &id, self.head.created, model, self.head.fingerprint);
         self.before.extend_from_slice(b",\"choices\":[");
     }
 
@@ -238,11 +236,11 @@ mod tests {
     use super::*;
 
     fn head(include_usage: bool) -> ResponseHead {
-        ResponseHead { random: 7, created: 1, model: "m".into(), include_usage, include_cost: false }
+        ResponseHead { random: 7, created: 1, model: "m".into(), include_usage, ..ResponseHead::default() }
     }
 
     fn told(include_usage: bool, events: &[ResponseEvent<'_>], failure: Option<&Error>) -> String {
-        let (mut stream, mut out) = (Encoder::new(head(include_usage), None), Vec::new());
+        let (mut stream, mut out) = (Encoder::new(head(include_usage)), Vec::new());
         events.iter().for_each(|event| stream.event(event, &mut out));
         stream.finish(failure, &mut out);
         String::from_utf8(out).unwrap()
@@ -280,7 +278,7 @@ mod tests {
         let usage = r#","usage":{"prompt_tokens":7,"completion_tokens":3,"total_tokens":10,"prompt_tokens_details":{"cached_tokens":2,"cache_write_tokens":4},"completion_tokens_details":{"reasoning_tokens":1}}"#;
         let whole = [frames(",\"usage\":null"), chunk("", usage), "data: [DONE]\n\n".into()].concat();
         assert_eq!(told(true, &events, None), whole);
-        let (mut stream, mut out) = (Encoder::new(ResponseHead { include_cost: true, ..head(true) }, None), Vec::new());
+        let (mut stream, mut out) = (Encoder::new(ResponseHead { include_cost: true, ..head(true) }), Vec::new());
         events.iter().for_each(|event| stream.event(event, &mut out));
         assert_eq!(stream.kept_usage(), None);
         stream.finish(None, &mut out);
