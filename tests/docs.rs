@@ -275,6 +275,15 @@ fn every_configuration_key_is_documented() {
     }
 }
 
+#[test]
+fn every_log_field_is_documented() {
+    let page = read("docs/logs.md");
+    let file = "logging: { fields: { zz: true } }\nproviders: { p: { adapter: echo, models: { m: {} } } }\n";
+    for field in known_keys(file) {
+        assert!(page.contains(&format!("`{field}`")), "docs/logs.md does not list `{field}`");
+    }
+}
+
 /// An example of YAML as a whole file: a fragment is put where it belongs.
 fn completed(example: &str) -> String {
     if example.contains("providers:") {

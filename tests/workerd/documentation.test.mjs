@@ -65,9 +65,12 @@ describe("the examples of the documentation", () => {
     });
   }
 
-  it("of docs/errors.md is what a wrong key gets", async () => {
+  it("of docs/errors.md has the code, type and fields that a wrong key gets", async () => {
     const [{ text }] = blocksOf(await readFile(`${ROOT}docs/errors.md`, "utf8")).filter(({ language }) => language === "json");
     const answer = await call(`${gateway.url}/v1/chat/completions`, chatRequest("sk-wrong", { model: "demo/echo", messages: [] }));
-    assert.equal(answer.text, text.trim());
+    const { message, ...shown } = JSON.parse(text).error;
+    const { message: words, ...sent } = answer.json().error;
+    assert.deepEqual(sent, shown);
+    assert.ok(message && words);
   });
 });
