@@ -1,6 +1,6 @@
 //! A stream that is read piece by piece, and that can be handed to the runtime where the reading stopped.
 
-use js_sys::{ArrayBuffer, Uint8Array};
+use js_sys::{ArrayBuffer, Promise, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
@@ -66,10 +66,16 @@ impl Source {
 }
 
 /// The bytes of one step of a reader; `None` at the end.
-pub(super) fn chunk(step: JsValue) -> Result<Option<Uint8Array>, JsValue> {
+fn chunk(step: JsValue) -> Result<Option<Uint8Array>, JsValue> {
     let step: ReadableStreamReadResult = step.unchecked_into();
     if step.get_done() == Some(true) {
         return Ok(None);
     }
     step.get_value().dyn_into().map(Some)
+}
+
+/// The bytes of a promised buffer, and the buffer.
+pub(super) async fn read_buffer(buffer: Promise) -> Result<(Vec<u8>, ArrayBuffer), JsValue> {
+    let buffer: ArrayBuffer = JsFuture::from(buffer).await?.dyn_into()?;
+    Ok((Uint8Array::new(&buffer).to_vec(), buffer))
 }

@@ -15,9 +15,9 @@ pub(super) fn now() -> Millis {
 }
 
 /// A timer that can be polled by reference; dropping it cancels it.
-pub(super) type Alarm = Pin<Box<Delay>>;
+pub(super) type Timer = Pin<Box<Delay>>;
 
-/// A timer that fires after `wait`.
-pub(super) fn alarm(wait: Millis) -> Alarm {
+/// A timer that completes after `wait`.
+pub(super) fn timer(wait: Millis) -> Timer {
     Box::pin(Delay::from(Duration::from_millis(wait)))
 }

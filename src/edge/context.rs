@@ -1,18 +1,14 @@
-//! The context of one request: its bindings, its client, its lease, and how long the runtime keeps it alive.
+//! The context of one request: its bindings, its client, what the gateway keeps with it, and how long the runtime keeps it alive.
 
-use std::cell::RefCell;
 use std::future::Future;
-use std::pin::pin;
 use std::rc::Rc;
 
-use futures::future::{Either, select};
-use wasm_bindgen::JsValue;
 use web_sys::{AbortSignal, WritableStream};
 use worker::Env;
 
 use super::disconnect::Disconnect;
 use super::js::{self, EventContext};
-use crate::gateway::LeaseRenewal;
+use crate::gateway::RequestState;
 
 /// The context of one request.
 #[derive(Clone)]
@@ -20,14 +16,14 @@ pub(super) struct Edge {
     pub(super) leaving: Rc<Disconnect>,
     pub(super) env: Env,
     event: EventContext,
-    /// The lease of a request with limits, until it is settled.
-    pub(super) lease: Rc<RefCell<Option<LeaseRenewal>>>,
+    /// What the gateway keeps with the request.
+    pub(super) state: Rc<RequestState>,
 }
 
 impl Edge {
     /// `client` fires when the client disconnects.
     pub(super) fn new(client: AbortSignal, env: Env, event: EventContext) -> Self {
-        Self { leaving: Rc::new(Disconnect::of(client)), env, event, lease: Rc::default() }
+        Self { leaving: Rc::new(Disconnect::of(client)), env, event, state: Rc::default() }
     }
 
     /// Runs a task to its end in the background; the runtime keeps the request alive until then.
@@ -52,24 +48,5 @@ impl Edge {
     /// The bindings.
     pub(super) fn env(&self) -> Env {
         self.env.clone()
-    }
-
-    /// Waits until the client has left.
-    pub(super) async fn left(&self) {
-        self.leaving.left().await;
-    }
-
-    /// Waits until no more time is left to a request whose client has left, for what outlives its client.
-    pub(super) async fn over(&self) {
-        self.leaving.over().await;
-    }
-
-    /// Waits for something that only the client can bring about. One that has left never will, and the runtime does not always say so: what
-    /// is written to an answer that it has not yet taken when the client leaves waits for ever.
-    pub(super) async fn while_there<T>(&self, wait: impl Future<Output = Result<T, JsValue>>) -> Result<T, JsValue> {
-        match select(pin!(wait), pin!(self.left())).await {
-            Either::Left((done, _)) => done,
-            Either::Right(_) => Err(JsValue::NULL),
-        }
     }
 }

@@ -8,7 +8,8 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use worker::{Delay, Env};
 
-use super::{body, js};
+use super::byte_source::read_buffer;
+use super::js;
 use crate::gateway::platform::CallError;
 use crate::tokens::{Counter, Encoding, Vocabulary};
 
@@ -74,5 +75,5 @@ async fn load(assets: &js::Assets, encoding: Encoding) -> Result<Vec<u8>, JsValu
     if !response.ok() {
         return Err(JsValue::NULL);
     }
-    Ok(body::copy(response.array_buffer()?).await?.0)
+    Ok(read_buffer(response.array_buffer()?).await?.0)
 }

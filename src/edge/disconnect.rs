@@ -1,7 +1,7 @@
 //! When a request's client leaves: what waits in the request is woken. It does not know what is waited for.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::future::{pending, poll_fn};
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -9,12 +9,8 @@ use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::AbortSignal;
 
-use super::clock::{alarm, now};
+use super::clock::now;
 use crate::config::Millis;
-
-/// After its client has left, a request waits for so long at most: the platform ends all that it still does after 30 s, and by then its
-/// receipt has to be in the books.
-const HEARD_OUT: Millis = 25_000;
 
 #[wasm_bindgen]
 extern "C" {
@@ -52,7 +48,7 @@ impl Disconnect {
     }
 
     /// From now on it is noted when the client leaves.
-    pub(super) fn watch(&self) {
+    fn watch(&self) {
         if self.listener.get().is_some() {
             return;
         }
@@ -69,15 +65,6 @@ impl Disconnect {
     pub(super) async fn left(&self) -> Millis {
         self.watch();
         poll_fn(|context| self.event.poll(context)).await
-    }
-
-    /// Waits until the client has left and the time that is left to its request is over; for ever where nobody watches.
-    pub(super) async fn over(&self) {
-        if self.listener.get().is_none() {
-            return pending().await;
-        }
-        let until = self.left().await.saturating_add(HEARD_OUT);
-        alarm(until.saturating_sub(now())).await;
     }
 }
 

@@ -197,7 +197,7 @@ pub async fn admit<H: Platform>(
         permit.accounts.push(parent);
     }
     if permit.limited && ask.draft.is_some() {
-        host.hold(LeaseRenewal::new(&permit, guess, now));
+        host.state().lease.replace(Some(LeaseRenewal::new(&permit, guess, now)));
     }
     Ok(permit)
 }

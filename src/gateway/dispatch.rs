@@ -2,18 +2,20 @@
 
 use std::rc::Rc;
 
+use super::call::{self, GatheredBody};
 use super::deadlines::{Deadlines, TimerEvent};
 use super::gather::{read_answer, too_long};
 use super::long_body::LongBodyRelay;
 use super::pair::{Manner, Pair};
 use super::peek::HeldStream;
-use super::platform::{CallError, GatheredBody, Platform, ProviderRequest, ProviderResponse as _};
+use super::platform::{CallError, Piece as _, Platform, ProviderRequest, ProviderResponse as _};
 use super::reader::StreamOptions;
 use super::reasoning::ReasoningCache;
 use super::record::{Metering, RequestRecord};
 use super::relay::StreamRelay;
+use super::wait::within;
 use super::whole::WholeResponse;
-use super::{Body, Bridge, MemoryReservation, Response, embed, memory};
+use super::{Body, Bridge, MemoryReservation, Response, StreamBody, embed, memory};
 use crate::config::{Millis, StreamUsage};
 use crate::error::{Error, Result};
 use crate::formats::bounds::{Edit, LimitNames};
@@ -129,7 +131,7 @@ pub(super) async fn answer<H: Platform>(
             let until = receipt.started.saturating_add(target.model.clocks.total);
             let usage = pair.upstream.usage;
             let transit = LongBodyRelay::new(Rc::clone(bridge), usage, hears_out, until, receipt.clone());
-            return Ok(Response::json(200, Body::Carried(rest, head, transit)));
+            return Ok(Response::json(200, Body::Stream(StreamBody::long(rest, head, transit))));
         }
         GatheredBody::Long(rest, _) => return Err(too_long(bridge, host, &rest)),
     };
@@ -160,7 +162,7 @@ async fn streamed<H: Platform>(
     let mut relay = StreamRelay::new(Rc::clone(bridge), target.index, deadlines, channel, receipt.clone());
     let held = hold_back(host, answer, &mut relay).await.inspect_err(|_| relay.report(receipt));
     let (stream, held) = held.map_err(|error| bridge.redact(target.index, error))?;
-    Ok(Response::event_stream(Body::Overheard(stream, held, relay)))
+    Ok(Response::event_stream(Body::Stream(StreamBody::events(stream, held, relay))))
 }
 
 /// The provider speaks a format that is not in the table.
@@ -182,7 +184,7 @@ pub(super) async fn send<H: Platform>(
     let sent = host.now();
     let first_token = clocks.first_token.filter(|_| call.stream);
     let connect = [clocks.connect, first_token].into_iter().flatten().fold(left(host, target, receipt), Millis::min);
-    let answer = host.send(call, connect, room).await.map_err(call_failed)?;
+    let answer = call::send(host, call, connect, room).await.map_err(call_failed)?;
     if !(200..300).contains(&answer.status()) {
         let left = left(host, target, receipt);
         return Err(bridge.redact(target.index, refused(host, answer, left, refusal).await));
@@ -212,18 +214,19 @@ fn head<H: Platform>(host: &H, ask: &RequestEnvelope<'_>) -> ResponseHead {
 /// Reads a stream up to its first content: until then, a failure can still be told as what it is. A client that would hear nothing for
 /// too long gets what there is, and the rest as it comes.
 async fn hold_back<H: Platform>(host: &H, answer: H::Answer, relay: &mut StreamRelay) -> Result<(H::Stream, Vec<u8>)> {
-    let stream = host.open(answer);
+    let mut stream = host.open_answer(answer);
     let mut held = HeldStream::default();
     while !relay.has_begun() {
-        match host.next(&stream, relay.wait(host.now())).await {
-            Ok(Some(bytes)) => {
+        match within(host, relay.wait(host.now()), host.next(&mut stream)).await {
+            Ok(Some(piece)) => {
+                let bytes = piece.to_vec();
                 let (passed, line) = relay.pass(&bytes, host.now());
                 held.push(&passed);
                 line.iter().for_each(|line| host.log(line));
                 if let Some(keepsake) = relay.keepsake() {
                     keepsake.keep(host).await;
                 }
-                relay.failed_early().and_then(|()| held.check()).inspect_err(|_| host.cancel(&stream))?;
+                relay.failed_early().and_then(|()| held.check()).inspect_err(|_| host.abort(&stream))?;
                 if held.is_in_long_event() {
                     break;
                 }
@@ -233,12 +236,12 @@ async fn hold_back<H: Platform>(host: &H, answer: H::Answer, relay: &mut StreamR
                 break;
             }
             Err(lost @ (CallError::Broken | CallError::Unbound | CallError::NoRoom | CallError::ClientLeft)) => {
-                host.cancel(&stream);
+                host.abort(&stream);
                 return Err(call_failed(lost));
             }
             Err(CallError::TimedOut) => match relay.tick(host.now()) {
                 TimerEvent::Over => {
-                    host.cancel(&stream);
+                    host.abort(&stream);
                     return Err(call_failed(CallError::TimedOut));
                 }
                 TimerEvent::KeepAlive => {
@@ -295,10 +298,10 @@ fn call(ask: &RequestEnvelope<'_>, target: &Target<'_>, key: Option<&ProviderKey
     }
 }
 
-async fn refused<H: Platform>(host: &H, answer: H::Answer, within: Millis, refusal: fn(u16, &[u8]) -> Error) -> Error {
+async fn refused<H: Platform>(host: &H, answer: H::Answer, limit: Millis, refusal: fn(u16, &[u8]) -> Error) -> Error {
     let status = answer.status();
     let hints = ["retry-after", "retry-after-ms"].map(|name| (name, answer.header(name)));
-    let body = host.peek(answer, REFUSAL, within).await;
+    let body = call::read_beginning(host, answer, REFUSAL, limit).await;
     let mut error = refusal(status, &body);
     for (name, value) in hints {
         let is_wait = |value: &String| is_number(value) || (name == "retry-after" && is_http_date(value));

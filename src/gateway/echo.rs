@@ -10,7 +10,7 @@ use super::reader::{ResponseReader, StreamOptions};
 use super::record::RequestRecord;
 use super::relay::StreamRelay;
 use super::writer::ResponseWriter;
-use super::{Body, Bridge, Response};
+use super::{Body, Bridge, Response, StreamBody};
 use crate::canonical::ResponseEvent;
 use crate::config::{Millis, Streaming};
 use crate::error::Result;
@@ -55,7 +55,7 @@ pub(super) fn respond<H: Platform>(
     let reader = ResponseReader::tapped(format, &Streaming::default(), options);
     let channel = (reader, ResponseWriter::passthrough(client));
     let relay = StreamRelay::new(Rc::clone(bridge), target.index, watch, channel, receipt.clone());
-    Ok(Response::event_stream(Body::Told(frames.into_iter(), relay)))
+    Ok(Response::event_stream(Body::Stream(StreamBody::script(frames.into_iter(), relay))))
 }
 
 /// An answer of the gateway's own as a stream: each piece with the pause before it, the end in one piece.

@@ -1,7 +1,8 @@
 //! A provider's whole answer into memory, as far as there is room for it. It knows no format.
 
+use super::call::{self, GatheredBody};
 use super::dispatch::{call_failed, left};
-use super::platform::{GatheredBody, Platform};
+use super::platform::Platform;
 use super::record::RequestRecord;
 use super::{Bridge, memory};
 use crate::error::{Error, Result};
@@ -19,14 +20,14 @@ pub(super) async fn read_answer<H: Platform>(
     let first_byte = host.now();
     let room = bridge.memory.reserve(0, first_byte, first_byte.saturating_add(target.model.clocks.total));
     let room = room.ok_or_else(memory::full)?;
-    let gathered = host.gather(answer, left(host, target, receipt), most, &room).await.map_err(call_failed)?;
+    let gathered = call::gather(host, answer, left(host, target, receipt), most, &room).await.map_err(call_failed)?;
     receipt.first_byte = Some(first_byte);
     Ok(gathered)
 }
 
 /// An answer that has to be held is longer than may be; its provider need not go on.
 pub(super) fn too_long<H: Platform>(bridge: &Bridge, host: &H, rest: &H::Stream) -> Error {
-    host.cancel(rest);
+    host.abort(rest);
     let most = bridge.config.max_answer_bytes;
     too_large(format!("The provider's answer is longer than this gateway holds ({most} bytes)."))
 }

@@ -139,5 +139,5 @@ fn settle<H: Platform>(
     let text = answer.filter(|_| bridge.config.logging.fields.shows("response")).map(str::to_owned);
     let closed = RequestRecord { request_id: receipt.request_id.clone(), ..std::mem::take(receipt) };
     receipt.request_id.clone_from(&closed.request_id);
-    host.settle(FinalCharge::new(Rc::clone(bridge), closed, error, text));
+    super::settle::settle(host, FinalCharge::new(Rc::clone(bridge), closed, error, text));
 }

@@ -1,25 +1,40 @@
-//! All that the gateway ever asks of the outside world. The edge implements it once; tests implement it in a page.
+//! The port: everything that the gateway asks of the world. Each method starts one thing and reports how it ended; it decides nothing.
+//! Time limits, retries and what becomes of a request are the gateway's ([`super::wait`], [`super::call`], [`super::forward`]).
 
+use std::cell::Cell;
 use std::future::Future;
 use std::rc::Rc;
 
-use super::Body;
-use super::lease::LeaseRenewal;
-use super::memory::MemoryReservation;
-use super::settle::FinalCharge;
+use super::request_state::RequestState;
 use crate::config::Millis;
+use crate::ledger::{AccountCommand, Receipt};
 use crate::tokens::Encoding;
 
-/// The world outside.
-pub trait Platform {
+/// The platform, as one request sees it. Clones are handles of the same request.
+///
+/// Every future may be dropped before it is done. What was started then goes on by itself (a write reaches the client, a command
+/// reaches its object); only its result is lost. [`Platform::next`] and [`Platform::Pipe`] lose nothing: they can be awaited again.
+pub trait Platform: Clone + 'static {
     /// A client's body, not read yet.
     type Body;
-    /// A provider's answer, its body not read yet.
+    /// A request to a provider that has been started.
+    type Call;
+    /// The rest of a request's body that is still to be sent.
+    type Upload;
+    /// The head of a provider's response, its body not read yet.
     type Answer: ProviderResponse;
-    /// The body of a provider's answer, read piece by piece, and handed on where the reading stopped.
+    /// A body that is read piece by piece.
     type Stream;
-    /// Bytes that stay outside; handed on without a look.
+    /// One piece of a body.
+    type Piece: Piece;
+    /// A whole body that stays outside of the gateway's memory.
     type Buffer;
+    /// Where the body of a streamed response is written.
+    type Sink;
+    /// A copy of a stream to a sink that runs without the gateway, until the stream ends.
+    type Pipe: Future<Output = Result<(), Broken>> + Unpin;
+    /// Completes after some time.
+    type Timer: Future<Output = ()> + Unpin;
 
     /// Milliseconds since 1970.
     fn now(&self) -> Millis;
@@ -27,116 +42,161 @@ pub trait Platform {
     /// Random bits, good enough for identifiers that nobody must guess.
     fn random_u128(&self) -> u128;
 
-    /// Whether the client is known to have left.
-    fn client_left(&self) -> bool;
-
     /// Writes one line to the log.
     fn log(&self, line: &str);
 
-    /// Takes what is left of a request that has ended, exactly once for each: what it asks is counted, its line goes to the log, its
-    /// receipt to the books. None of it keeps an answer waiting.
-    fn settle(&self, closing: FinalCharge);
+    /// What the gateway keeps with this request.
+    fn state(&self) -> &RequestState;
 
-    /// This request has a lease: it is renewed whenever it is due, until the request is settled. No answer waits for that, and a request
-    /// that is over before the first renewal costs nothing more.
-    fn hold(&self, lease: LeaseRenewal);
+    /// Starts a timer.
+    fn timer(&self, time: Millis) -> Self::Timer;
 
-    /// Reads a client's body of at most `limit` bytes. `announced`: its length, if that is known; then it is not above the limit, and
-    /// `room` holds it. If not, `room` grows with it.
-    fn read(
+    /// Runs a task to its end, even after the response.
+    fn keep(&self, task: impl Future<Output = ()> + 'static);
+
+    /// Whether the client is known to have disconnected.
+    fn client_left(&self) -> bool;
+
+    /// Completes when the client has disconnected, with the time of it.
+    fn until_client_left(&self) -> impl Future<Output = Millis>;
+
+    /// Sends a command to a Durable Object and waits for its response; both are JSON.
+    fn ask_object(
         &self,
-        body: Self::Body,
-        announced: Option<usize>,
-        limit: usize,
-        room: &MemoryReservation,
-    ) -> impl Future<Output = Result<Vec<u8>, BodyError>>;
+        address: ObjectAddress<'_>,
+        command: String,
+    ) -> impl Future<Output = Result<String, CallError>>;
 
-    /// Takes a client's body that is refused, at most `limit` bytes, and keeps nothing of it: as long as it comes without a pause. A client
-    /// that is still sending when its connection closes may never see the refusal.
-    fn discard(&self, body: Self::Body, limit: usize) -> impl Future<Output = ()>;
+    /// Sends a receipt to an account, now or together with others that come within a moment. Repeats it until it has arrived.
+    fn enqueue(&self, account: &str, receipt: Receipt, priority: Priority);
 
-    /// Lets so many milliseconds pass.
-    fn pause(&self, time: Millis) -> impl Future<Output = ()>;
+    /// Sends a command to accounts whose response nobody waits for.
+    fn notify(&self, accounts: &[String], command: &AccountCommand);
 
-    /// Hands an order to an object that keeps something, and waits for its answer; both are JSON.
-    fn ask_object(&self, seat: ObjectAddress<'_>, order: String) -> impl Future<Output = Result<String, CallError>>;
-
-    /// Calls a provider and waits for the head of its answer, `within` milliseconds. `room` holds the call's body, and is given back when
-    /// that has been sent.
-    fn send(
-        &self,
-        call: ProviderRequest,
-        within: Millis,
-        room: Option<MemoryReservation>,
-    ) -> impl Future<Output = Result<Self::Answer, CallError>>;
-
-    /// Reads an answer, at most `most` bytes of it; of a longer one, its beginning. `room` grows with what is kept, and where there is
-    /// none, the answer waits for some.
-    fn gather(
-        &self,
-        answer: Self::Answer,
-        within: Millis,
-        most: usize,
-        room: &MemoryReservation,
-    ) -> impl Future<Output = Result<GatheredBody<Self>, CallError>>
-    where
-        Self: Sized;
-
-    /// Begins to read an answer piece by piece.
-    fn open(&self, answer: Self::Answer) -> Self::Stream;
-
-    /// The next piece of an answer; `None` at its end. After [`CallError::TimedOut`] it may be asked again: nothing is lost.
-    fn next(&self, stream: &Self::Stream, within: Millis) -> impl Future<Output = Result<Option<Vec<u8>>, CallError>>;
-
-    /// Breaks an answer off.
-    fn cancel(&self, stream: &Self::Stream);
-
-    /// Reads the beginning of an answer, at most `limit` bytes, and lets go of the rest; nothing if that takes too long.
-    fn peek(&self, answer: Self::Answer, limit: usize, within: Millis) -> impl Future<Output = Vec<u8>>;
-
-    /// Counts the tokens of each text. The first count of an encoding loads its vocabulary, and [`CallError`] says that it could not;
-    /// a long count makes way for others. An answer must not wait for it, but one that was asked for just that.
+    /// Counts the tokens of each text. The first count of an encoding loads its vocabulary.
     fn count(&self, encoding: Encoding, texts: Vec<String>) -> impl Future<Output = Result<Vec<u64>, CallError>>;
+
+    /// Reads a client's whole body in one step.
+    fn read_body(&self, body: Self::Body) -> impl Future<Output = Result<Vec<u8>, Broken>>;
+
+    /// Opens a client's body, if there is one.
+    fn open_body(&self, body: Self::Body) -> Option<Self::Stream>;
+
+    /// Starts a request to a provider.
+    ///
+    /// # Errors
+    /// The platform refuses it.
+    fn call(&self, request: ProviderRequest) -> Result<Self::Call, Broken>;
+
+    /// What of the request's body is still to be sent with [`Platform::upload`]; nothing if it is short.
+    fn take_upload(&self, call: &mut Self::Call) -> Option<Self::Upload>;
+
+    /// Sends the rest of a request's body.
+    fn upload(&self, upload: Self::Upload) -> impl Future<Output = Result<(), Broken>> + 'static;
+
+    /// Waits for the head of the response.
+    fn head(&self, call: &mut Self::Call) -> impl Future<Output = Result<Self::Answer, Broken>>;
+
+    /// Aborts a request whose response has not begun.
+    fn abort_call(&self, call: &Self::Call);
+
+    /// Aborts a request whose response has begun.
+    fn abort_answer(&self, answer: &Self::Answer);
+
+    /// Reads a whole response in one step: a copy, and the bytes where they are.
+    fn read_answer(&self, answer: &Self::Answer) -> impl Future<Output = Result<(Vec<u8>, Self::Buffer), Broken>>;
+
+    /// Opens the body of a response.
+    fn open_answer(&self, answer: Self::Answer) -> Self::Stream;
+
+    /// The length of a body in bytes, if it is known.
+    fn length(&self, stream: &Self::Stream) -> Option<usize>;
+
+    /// The next piece of a body; `None` at its end. The piece is valid until the next call.
+    fn next(&self, stream: &mut Self::Stream) -> impl Future<Output = Result<Option<Self::Piece>, Broken>>;
+
+    /// Aborts the request whose response is read.
+    fn abort(&self, stream: &Self::Stream);
+
+    /// Lets go of what has not been read.
+    fn release(&self, stream: &mut Self::Stream) -> impl Future<Output = ()>;
+
+    /// Writes to a client. `given` counts the bytes that have been handed to the platform: they reach the client even if the future is dropped.
+    fn write(
+        &self,
+        sink: &mut Self::Sink,
+        bytes: &[u8],
+        given: &Cell<usize>,
+    ) -> impl Future<Output = Result<(), Broken>>;
+
+    /// Ends a response that is complete.
+    fn close(&self, sink: &mut Self::Sink) -> impl Future<Output = Result<(), Broken>>;
+
+    /// Breaks a response off.
+    fn break_off(&self, sink: &mut Self::Sink) -> impl Future<Output = Result<(), Broken>>;
+
+    /// Copies what has not been read of a stream to a sink. From here on, [`Platform::next`] reads a second copy, which is kept until it is read.
+    ///
+    /// # Errors
+    /// The stream or the sink is gone.
+    fn pipe(&self, stream: &mut Self::Stream, sink: &mut Self::Sink) -> Result<Self::Pipe, Broken>;
+
+    /// Stops a copy. It completes when what it holds has been written.
+    fn stop(&self, pipe: &Self::Pipe);
 }
 
-/// Where something is kept: each has one place in the world, and does one thing at a time.
+/// The other side is gone: a connection broke, a stream or a sink was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ObjectAddress<'a> {
-    /// The books of this account.
-    Account(&'a str),
-    /// The list of keys.
-    Directory,
-    /// The same, asked for the secrets that sign keys. A request waits for it, so that it answers soon or not at all.
-    Signing,
-    /// What is kept for this account, which providers want back. An answer waits for it, so that it answers soon or not at all.
-    Vault(&'a str),
+pub struct Broken;
+
+/// How soon a receipt is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priority {
+    /// At once: limits wait for it.
+    Now,
+    /// Together with others.
+    Batched,
 }
 
-/// A provider's answer, read.
-pub enum GatheredBody<H: Platform> {
-    /// All of it: a copy to look into, and the bytes to hand on, where they are kept outside as well.
-    Whole(Vec<u8>, Option<H::Buffer>),
-    /// It is longer than that: its beginning, and what there is still to read.
-    Long(H::Stream, Vec<u8>),
-}
+/// A piece of a body. It may lie outside of the gateway's memory.
+pub trait Piece {
+    /// Its length in bytes.
+    fn length(&self) -> usize;
 
-impl<H: Platform> Body<H> {
-    /// A provider's bytes, and where they are kept outside, if they are.
-    pub(super) fn gathered(bytes: Vec<u8>, buffer: Option<H::Buffer>) -> Self {
-        match buffer {
-            Some(buffer) => Self::Buffer(buffer, bytes),
-            None => Self::Bytes(bytes),
-        }
+    /// Copies it to the end of a buffer, which grows by no more than that.
+    fn append_to(&self, bytes: &mut Vec<u8>);
+
+    /// A copy of it.
+    fn to_vec(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.length());
+        self.append_to(&mut bytes);
+        bytes
     }
 }
 
-/// The head of a provider's answer.
+/// A Durable Object. Each exists once in the world, and handles one command at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjectAddress<'a> {
+    /// The account of this name.
+    Account(&'a str),
+    /// The registry of keys.
+    Directory,
+    /// The registry of keys, asked for the secrets that sign them.
+    Signing,
+    /// The reasoning store of the account of this name.
+    Vault(&'a str),
+}
+
+/// The head of a provider's response.
 pub trait ProviderResponse {
     /// The HTTP status.
     fn status(&self) -> u16;
 
     /// A header, by its name in lower case.
     fn header(&self, name: &str) -> Option<String>;
+
+    /// The length of the body in bytes, if it is known.
+    fn length(&self) -> Option<usize>;
 }
 
 /// A POST of JSON to a provider. Redirects are not followed: a key goes to its provider and nowhere else.
@@ -148,9 +208,9 @@ pub struct ProviderRequest {
     pub headers: Vec<(String, String)>,
     /// What to send.
     pub body: Rc<Vec<u8>>,
-    /// Whether the answer will be streamed, and so may have to be broken off in its middle.
+    /// Whether the response will be streamed, and so may have to be broken off in its middle.
     pub stream: bool,
-    /// Whether it is broken off when the client leaves.
+    /// Whether the platform aborts it when the client disconnects.
     pub ends_with_client: bool,
 }
 
@@ -165,7 +225,7 @@ pub enum BodyError {
     Broken,
 }
 
-/// Why a provider or an object gave no answer, or not all of it.
+/// Why a provider or an object gave no response, or not all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallError {
     /// It took longer than allowed.
@@ -176,6 +236,12 @@ pub enum CallError {
     Unbound,
     /// There was no room for it in memory.
     NoRoom,
-    /// The client has left, and a request without one may go on no longer.
+    /// The client has disconnected, and the time of a request without one is over.
     ClientLeft,
+}
+
+impl From<Broken> for CallError {
+    fn from(_: Broken) -> Self {
+        Self::Broken
+    }
 }

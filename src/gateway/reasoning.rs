@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use super::object;
 use super::platform::{ObjectAddress, Platform};
 use crate::canonical::{ModelRequest, Part, Raw, ToolCall};
 use crate::config::{Millis, Vault};
@@ -63,7 +64,9 @@ impl ReasoningCache {
     /// Who cannot be reached remembers nothing.
     async fn look_up<H: Platform>(&self, host: &H, ids: Vec<String>) -> Vec<SealedEntry> {
         let Ok(order) = serde_json::to_string(&StoreCommand::Recall(ids)) else { return Vec::new() };
-        let Ok(reply) = host.ask_object(ObjectAddress::Vault(&self.account), order).await else { return Vec::new() };
+        let Ok(reply) = object::ask_soon(host, ObjectAddress::Vault(&self.account), order).await else {
+            return Vec::new();
+        };
         match serde_json::from_str(&reply) {
             Ok(StoreResponse::Found(things)) => things,
             Ok(StoreResponse::Kept | StoreResponse::Confused) | Err(_) => Vec::new(),
@@ -93,7 +96,7 @@ impl ReasoningCache {
 impl UnstoredSignature {
     /// Has it kept. If that fails, the provider will have to do without: that is told then, when it matters.
     pub async fn keep<H: Platform>(self, host: &H) {
-        let _ = host.ask_object(ObjectAddress::Vault(&self.account), self.order).await;
+        let _ = object::ask_soon(host, ObjectAddress::Vault(&self.account), self.order).await;
     }
 }
 

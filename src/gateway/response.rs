@@ -1,6 +1,6 @@
 //! A response, as the gateway means it: the runtime's own is made of it elsewhere.
 
-use super::{EchoScript, LongBodyRelay, Platform, StreamRelay, UpgradeDecision};
+use super::{Platform, StreamBody, UpgradeDecision};
 use crate::error::Error;
 use crate::formats::ClientFormat;
 
@@ -22,12 +22,8 @@ pub enum Body<H: Platform> {
     Bytes(Vec<u8>),
     /// A provider's bytes, kept outside; and our copy of them.
     Buffer(H::Buffer, Vec<u8>),
-    /// A provider's stream, passed on untouched while the relay listens; and what was already read and heard of it.
-    Overheard(H::Stream, Vec<u8>, StreamRelay),
-    /// A long answer, passed on in pieces; and what was already read of it.
-    Carried(H::Stream, Vec<u8>, LongBodyRelay),
-    /// A stream of ours.
-    Told(EchoScript, StreamRelay),
+    /// A stream, which is written once the response has been made.
+    Stream(StreamBody<H>),
     /// None: the request becomes a connection.
     Socket(H::Body, UpgradeDecision),
 }
@@ -55,13 +51,23 @@ impl<H: Platform> Response<H> {
     }
 
     pub(super) fn is_stream(&self) -> bool {
-        matches!(self.body, Body::Overheard(..) | Body::Carried(..) | Body::Told(..))
+        matches!(self.body, Body::Stream(_))
     }
 
     pub(super) fn text(&self) -> Option<&str> {
         match &self.body {
             Body::Bytes(bytes) | Body::Buffer(_, bytes) => std::str::from_utf8(bytes).ok(),
-            Body::Empty | Body::Overheard(..) | Body::Carried(..) | Body::Told(..) | Body::Socket(..) => None,
+            Body::Empty | Body::Stream(_) | Body::Socket(..) => None,
+        }
+    }
+}
+
+impl<H: Platform> Body<H> {
+    /// A provider's bytes, and where they are kept outside, if they are.
+    pub(super) fn gathered(bytes: Vec<u8>, buffer: Option<H::Buffer>) -> Self {
+        match buffer {
+            Some(buffer) => Self::Buffer(buffer, bytes),
+            None => Self::Bytes(bytes),
         }
     }
 }

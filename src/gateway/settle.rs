@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use super::Bridge;
+use super::platform::{Platform, Priority};
 use super::record::{RequestRecord, UncountedText};
 use crate::config::{OnDisconnect, Streaming};
 use crate::error::Error;
@@ -38,6 +39,30 @@ impl RequestRecord {
     pub fn outlives_client(&self, row: &Streaming) -> bool {
         let own = self.permit.as_ref().and_then(|permit| permit.on_disconnect);
         own.unwrap_or(row.on_disconnect) == OnDisconnect::Finish
+    }
+}
+
+/// Settles a request that has ended, once for each: counts the tokens that its provider did not report, writes its line to the log and sends
+/// its receipt to its accounts. No response waits for that.
+pub(super) fn settle<P: Platform>(platform: &P, mut charge: FinalCharge) {
+    platform.state().lease.replace(None);
+    let Some((encoding, texts)) = charge.question() else { return close(platform, &charge) };
+    let counting = platform.clone();
+    platform.keep(async move {
+        if let Ok(counts) = counting.count(encoding, texts).await {
+            charge.counted(&counts);
+        }
+        close(&counting, &charge);
+    });
+}
+
+fn close<P: Platform>(platform: &P, charge: &FinalCharge) {
+    charge.line().iter().for_each(|line| platform.log(line));
+    let record = charge.receipt();
+    let Some(admission) = &record.permit else { return };
+    let priority = if admission.limited { Priority::Now } else { Priority::Batched };
+    for (index, account) in admission.accounts.iter().enumerate() {
+        platform.enqueue(account, record.entry(admission, index > 0), priority);
     }
 }
 

@@ -3,7 +3,9 @@
 
 use std::cell::RefCell;
 
+use super::object;
 use super::platform::{CallError, ObjectAddress, Platform};
+use super::wait::sleep;
 use crate::config::Millis;
 use crate::error::{Error, Result};
 use crate::ledger::registry::{RegistryCommand, RegistryResponse};
@@ -60,7 +62,7 @@ impl SigningCache {
             match self.step(now, &judge) {
                 Step::Done(verdict) => return Ok(verdict),
                 Step::Ask => self.ask(host).await,
-                Step::Wait if now < began.saturating_add(PATIENCE) => host.pause(LOOK).await,
+                Step::Wait if now < began.saturating_add(PATIENCE) => sleep(host, LOOK).await,
                 Step::Wait | Step::GiveUp => return Err(self.unavailable()),
             }
         }
@@ -99,7 +101,7 @@ impl SigningCache {
     async fn ask<H: Platform>(&self, host: &H) {
         self.0.borrow_mut().asking = Some(host.now());
         let order = serde_json::to_string(&RegistryCommand::Signing(None)).unwrap_or_default();
-        let reply = host.ask_object(ObjectAddress::Signing, order).await;
+        let reply = object::ask_soon(host, ObjectAddress::Signing, order).await;
         let mut state = self.0.borrow_mut();
         (state.asking, state.asked) = (None, Some(host.now()));
         state.unbound = reply == Err(CallError::Unbound);

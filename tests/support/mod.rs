@@ -9,19 +9,18 @@
 pub mod schema;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
-use std::future::poll_fn;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::future::{Future, pending, poll_fn, ready};
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use futures::executor::block_on;
+use futures::future::LocalBoxFuture;
 use llm_bridge::gateway::platform::{
-    BodyError, CallError, GatheredBody, ObjectAddress, ProviderRequest, ProviderResponse,
+    Broken, CallError, ObjectAddress, Piece, Priority, ProviderRequest, ProviderResponse,
 };
-use llm_bridge::gateway::{
-    Body, Bridge, FinalCharge, LeaseRenewal, MemoryReservation, Opened, Platform, Request, RequestRecord, Response,
-    StreamEnd,
-};
+use llm_bridge::gateway::{Body, Bridge, Opened, Platform, Request, RequestState, Response};
 use llm_bridge::ledger::registry::{self, KeyRegistry};
 use llm_bridge::ledger::{AccountCommand, AccountLedger, AccountResponse, AccountWrite, Receipt, ReceiptRow};
 use llm_bridge::reasoning_store;
@@ -46,31 +45,39 @@ impl Script {
     }
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct World {
     /// The next answers; none left means that nobody can be reached.
-    pub scripts: RefCell<VecDeque<Script>>,
-    pub calls: RefCell<Vec<ProviderRequest>>,
-    pub logs: RefCell<Vec<String>>,
-    pub receipts: RefCell<Vec<RequestRecord>>,
-    pub cancelled: Cell<bool>,
+    pub scripts: Rc<RefCell<VecDeque<Script>>>,
+    pub calls: Rc<RefCell<Vec<ProviderRequest>>>,
+    pub logs: Rc<RefCell<Vec<String>>>,
+    pub receipts: Rc<RefCell<Vec<Receipt>>>,
+    pub cancelled: Rc<Cell<bool>>,
     /// By the account's name; what they write is forgotten.
-    pub books: RefCell<HashMap<String, AccountLedger>>,
-    pub clock: Cell<u64>,
+    pub books: Rc<RefCell<HashMap<String, AccountLedger>>>,
+    pub clock: Rc<Cell<u64>>,
     /// What the books wrote of requests, oldest first.
-    pub rows: RefCell<HashMap<String, Vec<ReceiptRow>>>,
-    pub directory: RefCell<KeyRegistry>,
+    pub rows: Rc<RefCell<HashMap<String, Vec<ReceiptRow>>>>,
+    pub directory: Rc<RefCell<KeyRegistry>>,
     /// What is kept for providers: by the account's name and the id of the call.
-    pub vault: RefCell<HashMap<(String, String), reasoning_store::SealedEntry>>,
+    pub vault: Rc<RefCell<HashMap<(String, String), reasoning_store::SealedEntry>>>,
     /// What becomes of the next orders.
-    pub fates: RefCell<VecDeque<Fate>>,
+    pub fates: Rc<RefCell<VecDeque<Fate>>>,
     /// The objects that were called, in their order.
-    pub called: RefCell<Vec<String>>,
-    pub rolled: Cell<u128>,
+    pub called: Rc<RefCell<Vec<String>>>,
+    pub rolled: Rc<Cell<u128>>,
     /// How often others may go first, before and after each of the next orders.
-    pub pauses: RefCell<VecDeque<usize>>,
+    pub pauses: Rc<RefCell<VecDeque<usize>>>,
     /// What tokens can be counted with.
     pub vocabularies: Vec<&'static Vocabulary>,
+    /// What the gateway keeps with the request under way.
+    pub state: Rc<RequestState>,
+    /// What goes on after a response.
+    pub tasks: Rc<RefCell<Vec<LocalBoxFuture<'static, ()>>>>,
+    /// Deadlines of timers, each with a number of its own; how many were made, and the time of the newest.
+    pub timers: Rc<RefCell<BTreeSet<(u64, u64)>>>,
+    pub timers_made: Rc<Cell<u64>>,
+    pub newest_timer: Rc<Cell<u64>>,
 }
 
 /// What becomes of an order to an object.
@@ -85,7 +92,9 @@ pub enum Fate {
 
 impl World {
     pub fn saying(script: Script) -> Self {
-        Self { scripts: RefCell::new(VecDeque::from([script])), ..Self::default() }
+        let world = Self::default();
+        world.scripts.borrow_mut().push_back(script);
+        world
     }
 
     async fn pause(&self) {
@@ -125,7 +134,7 @@ impl World {
         reply
     }
 
-    fn keep(&self, account: &str, order: reasoning_store::StoreCommand) -> reasoning_store::StoreResponse {
+    fn keep_things(&self, account: &str, order: reasoning_store::StoreCommand) -> reasoning_store::StoreResponse {
         let mut kept = self.vault.borrow_mut();
         let place = |id: String| (account.to_owned(), id);
         match order {
@@ -156,30 +165,113 @@ impl World {
     }
 }
 
-pub struct Said(Script, RefCell<VecDeque<Result<&'static str, CallError>>>);
+/// A provider's response, and a body that is read.
+pub struct Said {
+    script: Script,
+    pieces: VecDeque<Result<&'static str, CallError>>,
+    /// A scripted silence has begun.
+    is_silent: bool,
+}
+
+impl From<Script> for Said {
+    fn from(script: Script) -> Self {
+        let pieces = script.pieces.iter().copied().collect();
+        Self { script, pieces, is_silent: false }
+    }
+}
 
 impl ProviderResponse for Said {
     fn status(&self) -> u16 {
-        self.0.status
+        self.script.status
     }
 
     fn header(&self, name: &str) -> Option<String> {
-        self.0.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        self.script.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+    }
+
+    fn length(&self) -> Option<usize> {
+        None
     }
 }
 
-impl Said {
-    fn rest(&self) -> Result<Vec<u8>, CallError> {
-        let pieces: Result<Vec<&str>, CallError> = self.1.borrow_mut().drain(..).collect();
-        pieces.map(|pieces| pieces.concat().into_bytes())
+/// A piece of a body.
+pub struct Bytes(Vec<u8>);
+
+impl Piece for Bytes {
+    fn length(&self) -> usize {
+        self.0.len()
+    }
+
+    fn append_to(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.0);
     }
 }
+
+/// A copy of a stream, which was made at once: how the stream ended, or nothing if it is silent.
+pub struct Copied {
+    ended: Option<Result<(), Broken>>,
+    is_stopped: Cell<bool>,
+}
+
+impl Future for Copied {
+    type Output = Result<(), Broken>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.ended {
+            _ if self.is_stopped.get() => Poll::Ready(Ok(())),
+            Some(ended) => Poll::Ready(ended),
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// The clock moves on to the first timer when nothing else happens for so many rounds.
+const IDLE_ROUNDS: usize = 50;
+
+pub struct Timer {
+    world: World,
+    key: (u64, u64),
+    rounds: usize,
+}
+
+impl Future for Timer {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let (world, (deadline, _)) = (self.world.clone(), self.key);
+        self.rounds += 1;
+        if world.clock.get() < deadline && self.rounds > IDLE_ROUNDS && world.timers.borrow().first() == Some(&self.key)
+        {
+            world.clock.set(deadline);
+        }
+        if world.clock.get() >= deadline {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.world.timers.borrow_mut().remove(&self.key);
+    }
+}
+
+/// After a deadline, the gateway reads on for so long: a scripted silence lasts for that as well.
+const READ_GRACE: u64 = 10;
 
 impl Platform for World {
     type Body = Vec<u8>;
+    type Call = ();
+    type Upload = ();
     type Answer = Said;
     type Stream = Said;
+    type Piece = Bytes;
     type Buffer = ();
+    type Sink = Rc<RefCell<Vec<u8>>>;
+    type Pipe = Copied;
+    type Timer = Timer;
 
     fn now(&self) -> u64 {
         self.clock.get()
@@ -195,27 +287,30 @@ impl Platform for World {
         self.logs.borrow_mut().push(line.to_owned());
     }
 
-    async fn read(
-        &self,
-        body: Vec<u8>,
-        _: Option<usize>,
-        limit: usize,
-        _: &MemoryReservation,
-    ) -> Result<Vec<u8>, BodyError> {
-        if body.len() > limit { Err(BodyError::TooLarge) } else { Ok(body) }
+    fn state(&self) -> &RequestState {
+        &self.state
     }
 
-    async fn pause(&self, time: u64) {
-        self.clock.set(self.clock.get() + time);
-        let mut others_first = true;
-        poll_fn(|context| {
-            context.waker().wake_by_ref();
-            if std::mem::take(&mut others_first) { Poll::Pending } else { Poll::Ready(()) }
-        })
-        .await;
+    fn timer(&self, time: u64) -> Timer {
+        self.newest_timer.set(time);
+        let number = self.timers_made.get();
+        self.timers_made.set(number + 1);
+        let key = (self.clock.get().saturating_add(time), number);
+        self.timers.borrow_mut().insert(key);
+        Timer { world: self.clone(), key, rounds: 0 }
     }
 
-    async fn discard(&self, _: Vec<u8>, _: usize) {}
+    fn keep(&self, task: impl Future<Output = ()> + 'static) {
+        self.tasks.borrow_mut().push(Box::pin(task));
+    }
+
+    fn client_left(&self) -> bool {
+        false
+    }
+
+    async fn until_client_left(&self) -> u64 {
+        pending().await
+    }
 
     async fn ask_object(&self, seat: ObjectAddress<'_>, order: String) -> Result<String, CallError> {
         self.called.borrow_mut().push(format!("{seat:?}"));
@@ -238,7 +333,7 @@ impl Platform for World {
                 serde_json::to_string(&reply).unwrap()
             }
             ObjectAddress::Vault(name) => {
-                let reply = self.keep(name, serde_json::from_str(&order).unwrap());
+                let reply = self.keep_things(name, serde_json::from_str(&order).unwrap());
                 serde_json::to_string(&reply).unwrap()
             }
         };
@@ -246,69 +341,121 @@ impl Platform for World {
         if fate == Fate::Fine { Ok(reply) } else { Err(CallError::Broken) }
     }
 
-    async fn send(&self, call: ProviderRequest, _: u64, _: Option<MemoryReservation>) -> Result<Said, CallError> {
-        self.calls.borrow_mut().push(call);
-        let script = self.scripts.borrow_mut().pop_front().ok_or(CallError::Broken)?;
-        let pieces = script.pieces.iter().copied().collect();
-        Ok(Said(script, RefCell::new(pieces)))
-    }
-
-    fn client_left(&self) -> bool {
-        false
-    }
-
-    fn hold(&self, _: LeaseRenewal) {}
-
-    fn settle(&self, mut closing: FinalCharge) {
-        if let Some((encoding, texts)) = closing.question()
-            && let Ok(counts) = self.counts(encoding, &texts)
-        {
-            closing.counted(&counts);
-        }
-        let receipt = closing.receipt();
-        for (index, account) in receipt.permit.iter().flat_map(|permit| permit.accounts.iter().enumerate()) {
-            let entry = receipt.permit.as_ref().map(|permit| receipt.entry(permit, index > 0)).unwrap();
-            self.obey(account, AccountCommand::Settle(vec![entry]));
-        }
+    fn enqueue(&self, account: &str, receipt: Receipt, _: Priority) {
         self.receipts.borrow_mut().push(receipt.clone());
-        self.logs.borrow_mut().extend(closing.line());
+        self.obey(account, AccountCommand::Settle(vec![receipt]));
     }
 
-    fn cancel(&self, _: &Said) {
-        self.cancelled.set(true);
-    }
-
-    fn open(&self, answer: Said) -> Said {
-        answer
-    }
-
-    async fn next(&self, stream: &Said, wait: u64) -> Result<Option<Vec<u8>>, CallError> {
-        let next = stream.1.borrow_mut().pop_front();
-        if next == Some(Err(CallError::TimedOut)) {
-            self.clock.set(self.clock.get() + wait);
+    fn notify(&self, accounts: &[String], command: &AccountCommand) {
+        for account in accounts {
+            self.obey(account, command.clone());
         }
-        next.transpose().map(|piece| piece.map(|piece| piece.as_bytes().to_vec()))
-    }
-
-    async fn gather(
-        &self,
-        answer: Said,
-        _: u64,
-        most: usize,
-        _: &MemoryReservation,
-    ) -> Result<GatheredBody<Self>, CallError> {
-        let bytes = answer.rest()?;
-        Ok(if bytes.len() <= most { GatheredBody::Whole(bytes, Some(())) } else { GatheredBody::Long(answer, bytes) })
-    }
-
-    async fn peek(&self, answer: Said, limit: usize, _: u64) -> Vec<u8> {
-        let mut bytes = answer.rest().unwrap_or_default();
-        bytes.truncate(limit);
-        bytes
     }
 
     async fn count(&self, encoding: Encoding, texts: Vec<String>) -> Result<Vec<u64>, CallError> {
         self.counts(encoding, &texts)
+    }
+
+    async fn read_body(&self, body: Vec<u8>) -> Result<Vec<u8>, Broken> {
+        Ok(body)
+    }
+
+    fn open_body(&self, body: Vec<u8>) -> Option<Said> {
+        let text: &'static str = String::from_utf8(body).unwrap().leak();
+        Some(Said::from(Script::json(200, text)))
+    }
+
+    fn call(&self, request: ProviderRequest) -> Result<(), Broken> {
+        self.calls.borrow_mut().push(request);
+        Ok(())
+    }
+
+    fn take_upload(&self, (): &mut ()) -> Option<()> {
+        None
+    }
+
+    fn upload(&self, (): ()) -> impl Future<Output = Result<(), Broken>> + 'static {
+        ready(Ok(()))
+    }
+
+    async fn head(&self, (): &mut ()) -> Result<Said, Broken> {
+        self.scripts.borrow_mut().pop_front().map(Said::from).ok_or(Broken)
+    }
+
+    fn abort_call(&self, (): &()) {
+        self.cancelled.set(true);
+    }
+
+    fn abort_answer(&self, _: &Said) {
+        self.cancelled.set(true);
+    }
+
+    async fn read_answer(&self, _: &Said) -> Result<(Vec<u8>, ()), Broken> {
+        // No length is known, so that no response is read in one step.
+        Err(Broken)
+    }
+
+    fn open_answer(&self, answer: Said) -> Said {
+        answer
+    }
+
+    fn length(&self, _: &Said) -> Option<usize> {
+        None
+    }
+
+    async fn next(&self, stream: &mut Said) -> Result<Option<Bytes>, Broken> {
+        if stream.pieces.front() == Some(&Err(CallError::TimedOut)) {
+            if !stream.is_silent || self.newest_timer.get() == READ_GRACE {
+                stream.is_silent = true;
+                return pending().await;
+            }
+            stream.is_silent = false;
+            stream.pieces.pop_front();
+        }
+        let next = stream.pieces.pop_front().transpose().map_err(|_| Broken)?;
+        Ok(next.map(|piece| Bytes(piece.as_bytes().to_vec())))
+    }
+
+    fn abort(&self, _: &Said) {
+        self.cancelled.set(true);
+    }
+
+    async fn release(&self, _: &mut Said) {}
+
+    async fn write(&self, sink: &mut Self::Sink, bytes: &[u8], given: &Cell<usize>) -> Result<(), Broken> {
+        sink.borrow_mut().extend_from_slice(bytes);
+        given.set(bytes.len());
+        Ok(())
+    }
+
+    async fn close(&self, _: &mut Self::Sink) -> Result<(), Broken> {
+        Ok(())
+    }
+
+    async fn break_off(&self, _: &mut Self::Sink) -> Result<(), Broken> {
+        Ok(())
+    }
+
+    fn pipe(&self, stream: &mut Said, sink: &mut Self::Sink) -> Result<Copied, Broken> {
+        let mut ended = Some(Ok(()));
+        for piece in &stream.pieces {
+            match piece {
+                Ok(piece) => sink.borrow_mut().extend_from_slice(piece.as_bytes()),
+                Err(CallError::TimedOut) => {
+                    ended = None;
+                    break;
+                }
+                Err(_) => {
+                    ended = Some(Err(Broken));
+                    break;
+                }
+            }
+        }
+        Ok(Copied { ended, is_stopped: Cell::default() })
+    }
+
+    fn stop(&self, pipe: &Copied) {
+        pipe.is_stopped.set(true);
     }
 }
 
@@ -358,43 +505,26 @@ pub async fn asking(bridge: &Opened, world: &World, line: &str, headers: &[(&str
         body: body.as_bytes().to_vec(),
         caller: None,
     };
-    let response = serve(bridge, world, request).await;
-    finish(response, world)
+    let world = World { state: Rc::default(), ..world.clone() };
+    let response = serve(bridge, &world, request).await;
+    let got = finish(response, &world).await;
+    let next = || world.tasks.borrow_mut().pop();
+    while let Some(task) = next() {
+        task.await;
+    }
+    got
 }
 
 /// Does what the edge does with a body.
-fn finish(response: Response<World>, world: &World) -> Got {
+async fn finish(response: Response<World>, world: &World) -> Got {
     let Response { status, headers, body } = response;
     let body = match body {
         Body::Empty | Body::Socket(..) => Vec::new(),
         Body::Bytes(bytes) | Body::Buffer((), bytes) => bytes,
-        Body::Overheard(stream, mut bytes, mut relay) => {
-            let rest: Vec<_> = stream.1.borrow_mut().drain(..).collect();
-            let mut end = StreamEnd::Closed;
-            for piece in rest {
-                match piece {
-                    Ok(piece) => bytes.extend_from_slice(&relay.pass(piece.as_bytes(), world.now()).0),
-                    Err(CallError::TimedOut) => end = StreamEnd::TimedOut,
-                    Err(CallError::Broken | CallError::Unbound | CallError::NoRoom | CallError::ClientLeft) => {
-                        end = StreamEnd::Broken
-                    }
-                }
-            }
-            bytes.extend(relay.finish(end));
-            world.settle(relay.close(end, world.now()));
-            bytes
-        }
-        Body::Carried(_, head, mut transit) => {
-            transit.pass(&head);
-            world.settle(transit.close(StreamEnd::Closed, false, world.now()));
-            head
-        }
-        Body::Told(story, mut relay) => {
-            let bytes: Vec<u8> = story.flat_map(|(_, frame)| frame).collect();
-            relay.pass(&bytes, world.now());
-            relay.finish(StreamEnd::Closed);
-            world.settle(relay.close(StreamEnd::Closed, world.now()));
-            bytes
+        Body::Stream(body) => {
+            let sink = Rc::<RefCell<Vec<u8>>>::default();
+            body.write(world.clone(), Rc::clone(&sink)).await;
+            sink.take()
         }
     };
     Got { status, headers, body: String::from_utf8(body).unwrap() }

@@ -185,7 +185,7 @@ async fn whole_body(
         if all > most {
             return Err(gateway::unframed(most));
         }
-        edge.wait_for(&reservation, all).await.map_err(gateway::call_failed)?;
+        gateway::wait_for_room(edge, &reservation, all).await.map_err(gateway::call_failed)?;
         if bytes.capacity() - at < piece.len() {
             let expected = length.unwrap_or(0).min(most).saturating_sub(at).max(at / 4);
             bytes.try_reserve_exact(piece.len().max(expected)).map_err(|_| gateway::call_failed(CallError::NoRoom))?;

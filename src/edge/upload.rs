@@ -1,0 +1,47 @@
+//! The body of a request to a provider.
+
+use std::rc::Rc;
+
+use js_sys::{ArrayBuffer, Uint8Array};
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{RequestInit, WritableStreamDefaultWriter};
+
+use super::js;
+
+/// A body of at most so many bytes is sent in one step. A longer one would be held several times by the runtime as well.
+const AT_ONCE: usize = 256 << 10;
+/// What is longer is sent in pieces of at most so many bytes.
+const PIECE: usize = 256 << 10;
+
+/// A body on its way to a provider, piece by piece: it is held once, whatever the provider takes of it.
+pub(super) struct Upload {
+    bytes: Rc<Vec<u8>>,
+    writer: WritableStreamDefaultWriter,
+}
+
+/// Sets the body of a request: at once if it is short, else as what is still to be sent.
+pub(super) fn outgoing(bytes: &Rc<Vec<u8>>, init: &RequestInit) -> Result<Option<Upload>, JsValue> {
+    if bytes.len() <= AT_ONCE {
+        init.set_body(&Uint8Array::from(bytes.as_slice()));
+        return Ok(None);
+    }
+    #[expect(clippy::cast_precision_loss, reason = "memory has fewer bytes than a double tells apart")]
+    let pipe = js::FixedLengthStream::new(bytes.len() as f64)?;
+    init.set_body(&pipe.readable());
+    Ok(Some(Upload { bytes: Rc::clone(bytes), writer: pipe.writable_side().get_writer()? }))
+}
+
+impl Upload {
+    /// Sends all of it. What has been written may be overwritten as soon as it has been taken.
+    pub(super) async fn send(self) -> Result<(), JsValue> {
+        let buffer = ArrayBuffer::new(u32::try_from(PIECE.min(self.bytes.len())).unwrap_or_default());
+        for piece in self.bytes.chunks(PIECE) {
+            let length = u32::try_from(piece.len()).unwrap_or_default();
+            let view = Uint8Array::new_with_byte_offset_and_length(&buffer, 0, length);
+            view.copy_from(piece);
+            JsFuture::from(self.writer.write_with_chunk(&view)).await?;
+        }
+        JsFuture::from(self.writer.close()).await.map(drop)
+    }
+}

@@ -1,0 +1,119 @@
+//! One call of a provider: sent, its head waited for, its body read into memory as far as there is room.
+
+use super::memory::MemoryReservation;
+use super::platform::{CallError, Piece as _, Platform, ProviderRequest, ProviderResponse as _};
+use super::wait::{wait_for_room, within};
+use crate::config::Millis;
+
+/// A response of a known length up to this is read in one step, in bytes.
+const AT_ONCE: usize = 4 << 20;
+
+/// A provider's response, read.
+pub enum GatheredBody<P: Platform> {
+    /// All of it: a copy to look into, and the bytes to hand on, where they are kept outside as well.
+    Whole(Vec<u8>, Option<P::Buffer>),
+    /// It is longer than that: what is still to be read, and its beginning.
+    Long(P::Stream, Vec<u8>),
+}
+
+/// Calls a provider and waits for the head of its response, `limit` milliseconds at most. `room` holds the request's body, and is given back
+/// when that has been sent.
+pub(super) async fn send<P: Platform>(
+    platform: &P,
+    request: ProviderRequest,
+    limit: Millis,
+    room: Option<MemoryReservation>,
+) -> Result<P::Answer, CallError> {
+    if !request.ends_with_client {
+        platform.state().watches_client.set(true);
+    }
+    let mut call = platform.call(request)?;
+    if let Some(upload) = platform.take_upload(&mut call) {
+        let (uploading, platform) = (platform.upload(upload), platform.clone());
+        platform.clone().keep(async move {
+            let _ = within(&platform, limit, uploading).await;
+            drop(room);
+        });
+    }
+    let answer = within(platform, limit, platform.head(&mut call)).await;
+    if matches!(answer, Err(CallError::TimedOut | CallError::ClientLeft)) {
+        platform.abort_call(&call);
+    }
+    answer
+}
+
+/// Reads a response within `limit` milliseconds, `most` bytes of it at most; of a longer one, the beginning. `room` grows with what is read;
+/// where there is none, the response waits for some.
+pub(super) async fn gather<P: Platform>(
+    platform: &P,
+    answer: P::Answer,
+    limit: Millis,
+    most: usize,
+    room: &MemoryReservation,
+) -> Result<GatheredBody<P>, CallError> {
+    let length = answer.length();
+    if let Some(length) = length.filter(|length| *length <= most.min(AT_ONCE)) {
+        let read = match wait_for_room(platform, room, length).await {
+            Ok(()) => within(platform, limit, platform.read_answer(&answer)).await,
+            Err(error) => Err(error),
+        };
+        let (bytes, buffer) = read.inspect_err(|_| platform.abort_answer(&answer))?;
+        return Ok(GatheredBody::Whole(bytes, Some(buffer)));
+    }
+    let mut stream = platform.open_answer(answer);
+    let mut bytes = Vec::new();
+    let until = platform.now().saturating_add(limit);
+    let ended = read_pieces(platform, &mut stream, until, (&mut bytes, most, length.unwrap_or(0)), room).await;
+    match ended.inspect_err(|_| platform.abort(&stream))? {
+        true => Ok(GatheredBody::Whole(bytes, None)),
+        false => Ok(GatheredBody::Long(stream, bytes)),
+    }
+}
+
+/// Reads piece by piece until the end or until there are more than `most` bytes; whether it has ended.
+async fn read_pieces<P: Platform>(
+    platform: &P,
+    stream: &mut P::Stream,
+    until: Millis,
+    (bytes, most, length): (&mut Vec<u8>, usize, usize),
+    room: &MemoryReservation,
+) -> Result<bool, CallError> {
+    loop {
+        let left = until.saturating_sub(platform.now());
+        let Some(piece) = within(platform, left, platform.next(stream)).await? else { return Ok(true) };
+        let whole = bytes.len().saturating_add(piece.length());
+        wait_for_room(platform, room, whole).await?;
+        let expected = length.min(most).saturating_sub(bytes.len()).max(bytes.len() / 4);
+        if bytes.capacity() - bytes.len() < piece.length() {
+            bytes.try_reserve_exact(piece.length().max(expected)).map_err(|_| CallError::NoRoom)?;
+        }
+        piece.append_to(bytes);
+        if whole > most {
+            return Ok(false);
+        }
+    }
+}
+
+/// Reads the beginning of a response, `most` bytes at most, and lets go of the rest; nothing if that takes longer than `limit` milliseconds.
+pub(super) async fn read_beginning<P: Platform>(
+    platform: &P,
+    answer: P::Answer,
+    most: usize,
+    limit: Millis,
+) -> Vec<u8> {
+    let mut stream = platform.open_answer(answer);
+    let read = within(platform, limit, async {
+        let mut bytes = Vec::new();
+        while let Some(piece) = platform.next(&mut stream).await? {
+            piece.append_to(&mut bytes);
+            if bytes.len() > most {
+                bytes.truncate(most);
+                break;
+            }
+        }
+        Ok(bytes)
+    })
+    .await;
+    platform.abort(&stream);
+    read.unwrap_or_default()
+}

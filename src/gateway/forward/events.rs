@@ -1,0 +1,260 @@
+//! A provider's events on their way to the client. Each piece passes through the gateway until the response has begun; from then on the
+//! platform pipes the stream and the gateway reads a copy of it ([`super::piped`]), unless events are checked or written anew.
+
+use std::cell::Cell;
+use std::future::pending;
+use std::pin::pin;
+
+use futures::future::{Either, select};
+
+use super::write::{take, write_end};
+use crate::config::Millis;
+use crate::gateway::deadlines::{KEEP_ALIVE, TimerEvent};
+use crate::gateway::platform::{Broken, Piece as _, Platform};
+use crate::gateway::relay::{StreamEnd, StreamRelay};
+use crate::gateway::settle::settle;
+use crate::gateway::wait::{
+    client_left, note_received, renew_lease, sleep, until_over, until_renewal, while_client_stays,
+};
+
+/// After the gateway has slept, what has come meanwhile is read within this time, in milliseconds.
+const READ_GRACE: Millis = 10;
+/// Events that are written anew leave at the latest when so many bytes wait.
+const FULL: usize = 32 << 10;
+
+/// What comes next.
+pub(super) enum Next {
+    Bytes(Vec<u8>),
+    Closed,
+    Broken,
+    Timer(TimerEvent),
+    /// The client has disconnected. This comes once.
+    ClientLeft,
+}
+
+/// A provider's events on their way to a client.
+pub(super) struct Forward<P: Platform> {
+    pub(super) platform: P,
+    pub(super) relay: StreamRelay,
+    pub(super) stream: P::Stream,
+    pub(super) sink: P::Sink,
+    /// Completes when a deadline may be due; every byte that comes only moves that further away.
+    timer: Option<P::Timer>,
+    /// All that has come has been read.
+    pub(super) is_read: bool,
+    /// It is known that the client has disconnected.
+    has_left: bool,
+    /// What may leave, and waits for more …
+    ready: Vec<u8>,
+    /// … until this completes.
+    flush: Option<P::Timer>,
+    /// A copy that still holds something for a client that does not read, after time was up.
+    pub(super) stuck: Option<P::Pipe>,
+}
+
+impl<P: Platform> Forward<P> {
+    pub(super) fn new(platform: P, stream: P::Stream, sink: P::Sink, relay: StreamRelay) -> Self {
+        let (is_read, has_left, ready) = (false, false, Vec::new());
+        Self { platform, relay, stream, sink, timer: None, is_read, has_left, ready, flush: None, stuck: None }
+    }
+
+    /// Forwards the stream to its end, and settles the request. `beginning`: what was read of it before the head of the response left.
+    pub(super) async fn run(mut self, beginning: Vec<u8>) {
+        let end = self.forward(&beginning).await;
+        drop(beginning);
+        if end == StreamEnd::ClientLeft && self.relay.hears_out() {
+            self.read_to_end().await;
+        }
+        let tail = self.relay.finish(end);
+        self.persist().await;
+        if matches!(end, StreamEnd::ClientLeft | StreamEnd::TimedOut) {
+            self.platform.abort(&self.stream);
+        }
+        // Settled before the last bytes: a client may take them late, or never.
+        settle(&self.platform, self.relay.close(end, self.platform.now()));
+        if end == StreamEnd::ClientLeft {
+            let _ = self.platform.break_off(&mut self.sink).await;
+        } else {
+            if let Some(pipe) = self.stuck {
+                let _ = while_client_stays(&self.platform, pipe).await;
+            }
+            self.ready.extend_from_slice(&tail);
+            write_end(&self.platform, &mut self.sink, &self.ready).await;
+        }
+        // This may not complete as long as a pipe holds something.
+        self.platform.release(&mut self.stream).await;
+    }
+
+    async fn forward(&mut self, beginning: &[u8]) -> StreamEnd {
+        if let Err(end) = self.write(beginning).await {
+            return end;
+        }
+        let to_the_end = self.relay.is_checked();
+        match self.forward_pieces(to_the_end).await {
+            Some(end) => end,
+            None => self.forward_piped().await,
+        }
+    }
+
+    /// Forwards piece by piece; `None` once the response has begun, unless `to_the_end`.
+    pub(super) async fn forward_pieces(&mut self, to_the_end: bool) -> Option<StreamEnd> {
+        while to_the_end || !self.relay.has_begun() {
+            if self.relay.is_done() {
+                self.platform.abort(&self.stream);
+                return Some(StreamEnd::Closed);
+            }
+            let done = match self.next_or_flush().await {
+                None => self.flush().await,
+                Some(Next::Bytes(bytes)) => self.forward_piece(&bytes).await,
+                Some(Next::Timer(TimerEvent::KeepAlive)) => self.write(KEEP_ALIVE).await,
+                Some(Next::Timer(TimerEvent::Nothing)) => Ok(()),
+                Some(Next::Timer(TimerEvent::Over)) => Err(StreamEnd::TimedOut),
+                Some(Next::Closed) => Err(StreamEnd::Closed),
+                Some(Next::Broken) => Err(self.broken()),
+                Some(Next::ClientLeft) => Err(StreamEnd::ClientLeft),
+            };
+            if let Err(end) = done {
+                return Some(end);
+            }
+        }
+        None
+    }
+
+    async fn forward_piece(&mut self, bytes: &[u8]) -> Result<(), StreamEnd> {
+        self.ready.append(&mut take(&self.platform, &mut self.relay, bytes));
+        self.persist().await;
+        let rest = self.relay.rest(self.platform.now());
+        if rest == 0 || self.ready.len() >= FULL {
+            return self.flush().await;
+        }
+        self.flush.get_or_insert_with(|| self.platform.timer(rest));
+        Ok(())
+    }
+
+    /// Keeps what the provider wants back before the client learns of it: a client may come back with it at once.
+    async fn persist(&mut self) {
+        if let Some(signature) = self.relay.keepsake() {
+            signature.keep(&self.platform).await;
+        }
+    }
+
+    /// What comes next; `None` if, before that, what waits has to leave.
+    async fn next_or_flush(&mut self) -> Option<Next> {
+        let Some(mut flush) = self.flush.take() else { return Some(self.next().await) };
+        let next = match select(pin!(self.next()), &mut flush).await {
+            Either::Left((next, _)) => next,
+            Either::Right(_) => return None,
+        };
+        self.flush = Some(flush);
+        Some(next)
+    }
+
+    /// Writes what waits.
+    async fn flush(&mut self) -> Result<(), StreamEnd> {
+        self.flush = None;
+        let ready = std::mem::take(&mut self.ready);
+        self.write(&ready).await
+    }
+
+    /// Writes to the client. While it does not read, nothing is read from the provider either, and only the deadline of the whole runs on.
+    pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), StreamEnd> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let (platform, relay, given) = (&self.platform, &self.relay, Cell::new(0));
+        let began = platform.now();
+        let mut writing = pin!(while_client_stays(platform, platform.write(&mut self.sink, bytes, &given)));
+        let wait = || platform.timer(relay.wait(began).min(until_renewal(platform)));
+        let mut written = match select(&mut writing, self.timer.get_or_insert_with(wait)).await {
+            Either::Left((written, _)) => Some(written),
+            Either::Right(_) => None,
+        };
+        if written.is_none() {
+            self.timer = None;
+            note_received(platform, relay.said());
+            let left = relay.left(platform.now());
+            if let Either::Left((late, _)) = select(writing, pin!(sleep(platform, left))).await {
+                written = Some(late);
+            }
+        }
+        let Some(written) = written else {
+            // The rest of an event that the client has in part goes before the last bytes.
+            let rest = bytes.get(given.get()..).unwrap_or_default();
+            self.ready.splice(..0, rest.iter().copied());
+            return Err(StreamEnd::TimedOut);
+        };
+        let now = self.platform.now();
+        self.relay.blocked(now.saturating_sub(began));
+        self.relay.sent(now);
+        written.map_err(|Broken| StreamEnd::ClientLeft)
+    }
+
+    /// Reads the rest of a response whose client has disconnected, for its usage.
+    async fn read_to_end(&mut self) {
+        self.has_left = true;
+        let platform = self.platform.clone();
+        let mut over = pin!(until_over(&platform));
+        loop {
+            let Either::Left((next, _)) = select(pin!(self.next()), &mut over).await else { return };
+            match next {
+                Next::Bytes(bytes) => drop(take(&self.platform, &mut self.relay, &bytes)),
+                Next::Timer(TimerEvent::KeepAlive | TimerEvent::Nothing) | Next::ClientLeft => {}
+                Next::Timer(TimerEvent::Over) | Next::Closed | Next::Broken => return,
+            }
+        }
+    }
+
+    /// What comes next.
+    pub(super) async fn next(&mut self) -> Next {
+        // A deadline that the piece that has just come did not move: that of the whole.
+        if self.is_read && self.relay.wait(self.platform.now()) == 0 {
+            self.is_read = false;
+            return Next::Timer(self.relay.tick(self.platform.now()));
+        }
+        let read = match self.read_or_wait().await {
+            Ok(Some(read)) => read,
+            Ok(None) => {
+                // What came while the gateway slept has not been read yet: it counts before the deadline does.
+                self.timer = None;
+                renew_lease(&self.platform, || Some(self.relay.said()));
+                match select(pin!(self.platform.next(&mut self.stream)), self.platform.timer(READ_GRACE)).await {
+                    Either::Left((read, _)) => read.map(|piece| piece.map(|piece| piece.to_vec())),
+                    Either::Right(_) => return Next::Timer(self.relay.tick(self.platform.now())),
+                }
+            }
+            Err(next) => return next,
+        };
+        self.is_read = true;
+        match read {
+            Ok(Some(bytes)) => Next::Bytes(bytes),
+            Ok(None) => Next::Closed,
+            Err(Broken) => Next::Broken,
+        }
+    }
+
+    /// Reads a piece; nothing if a deadline may be due first.
+    async fn read_or_wait(&mut self) -> Result<Option<Result<Option<Vec<u8>>, Broken>>, Next> {
+        let (platform, relay, has_left) = (&self.platform, &self.relay, self.has_left);
+        let wait = || platform.timer(relay.wait(platform.now()).min(until_renewal(platform)));
+        let left = async {
+            if has_left {
+                pending::<()>().await;
+            }
+            client_left(platform).await;
+        };
+        let (left, timer) = (pin!(left), self.timer.get_or_insert_with(wait));
+        match select(pin!(platform.next(&mut self.stream)), select(left, timer)).await {
+            Either::Left((read, _)) => Ok(Some(read.map(|piece| piece.map(|piece| piece.to_vec())))),
+            Either::Right((Either::Left(_), _)) => {
+                self.has_left = true;
+                Err(Next::ClientLeft)
+            }
+            Either::Right((Either::Right(_), _)) => Ok(None),
+        }
+    }
+
+    /// How a stream ended that broke.
+    pub(super) fn broken(&self) -> StreamEnd {
+        if self.platform.client_left() { StreamEnd::ClientLeft } else { StreamEnd::Broken }
+    }
+}

@@ -1,0 +1,63 @@
+//! A stream of the gateway's own, written with the pauses of its script.
+
+use super::write::{take, write_end, write_within};
+use crate::config::Millis;
+use crate::gateway::deadlines::FLUSH_INTERVAL;
+use crate::gateway::echo::EchoScript;
+use crate::gateway::platform::Platform;
+use crate::gateway::relay::{StreamEnd, StreamRelay};
+use crate::gateway::settle::settle;
+use crate::gateway::wait::{sleep, while_client_stays};
+
+/// Writes the events of a script, and settles the request.
+pub(super) async fn play<P: Platform>(platform: &P, script: EchoScript, mut relay: StreamRelay, mut sink: P::Sink) {
+    let end = write_script(platform, script, &mut relay, &mut sink).await;
+    let tail = relay.finish(end);
+    // Settled before the last bytes: a client may take them late, or never.
+    settle(platform, relay.close(end, platform.now()));
+    if end != StreamEnd::ClientLeft {
+        write_end(platform, &mut sink, &tail).await;
+    }
+}
+
+/// The first content leaves at once; from then on, what comes within [`FLUSH_INTERVAL`] leaves together.
+async fn write_script<P: Platform>(
+    platform: &P,
+    script: EchoScript,
+    relay: &mut StreamRelay,
+    sink: &mut P::Sink,
+) -> StreamEnd {
+    let (mut ready, mut owed) = (Vec::new(), 0);
+    for (index, (pause, frames)) in script.enumerate() {
+        owed += pause;
+        if owed >= FLUSH_INTERVAL || (owed > 0 && index <= 2) {
+            if let Err(end) = write_script_part(platform, relay, sink, &std::mem::take(&mut ready)).await {
+                return end;
+            }
+            if let Err(end) = rest(platform, std::mem::take(&mut owed)).await {
+                return end;
+            }
+        }
+        take(platform, relay, &frames);
+        ready.extend_from_slice(&frames);
+    }
+    write_script_part(platform, relay, sink, &ready).await.map_or_else(|end| end, |()| StreamEnd::Closed)
+}
+
+async fn write_script_part<P: Platform>(
+    platform: &P,
+    relay: &StreamRelay,
+    sink: &mut P::Sink,
+    bytes: &[u8],
+) -> Result<(), StreamEnd> {
+    write_within(platform, sink, bytes, (relay.left(platform.now()), relay.said())).await
+}
+
+/// Waits before the next event. A client that disconnects ends it: the usage of the gateway's own response is known.
+async fn rest<P: Platform>(platform: &P, time: Millis) -> Result<(), StreamEnd> {
+    let pause = async {
+        sleep(platform, time).await;
+        Ok(())
+    };
+    while_client_stays(platform, pause).await.map_err(|_| StreamEnd::ClientLeft)
+}
