@@ -1,24 +1,24 @@
-// What is done for open requests when the wasm has failed.
+// Responds to open requests when the wasm has failed.
 //
-// After a panic or a trap nothing in the wasm runs again: it answers no request, ends no stream and lets go of no provider. So each open request
-// is answered from here, and each open stream is ended from here, in the request's own context: the runtime lets no request touch the streams
-// of another. No receipt is written. The request's lease lapses, and its account then records it as lost.
+// After a panic or a trap, nothing in the wasm runs again: it neither responds, nor ends a stream, nor cancels a call to a provider. This module
+// therefore responds to each open request and ends each open stream. It does so in the request's own context, because the runtime lets no
+// request touch the streams of another. No receipt is written: the request's lease expires, and its account records the request as lost.
 
-const MESSAGE = "The gateway failed while it worked on this request. Ask again.";
+const MESSAGE = "The gateway failed while it handled this request. Send it again.";
 
-/** What a promise of an answer resolves to when the wasm has failed. */
+/** What the promise of a response resolves to when the wasm has failed. */
 const FAILED = Symbol("the wasm has failed");
 
-/** The streams that the wasm writes, by their response and by their writable side. */
+/** The response bodies that the wasm writes, by response and by writable side. */
 const streams = new WeakMap();
 
 /** A response body that the wasm writes. */
 class ResponseStream {
-  /** The writer that holds the lock, or held it last: the wasm cannot give it back once it has failed. */
+  /** The writer that holds the lock, or held it last: a failed wasm cannot release it. */
   writer = null;
-  /** Stops the runtime's copying, if that is under way, … */
+  /** Stops the runtime's copying, if there is one; */
   stop = null;
-  /** … and resolves when it has stopped. */
+  /** resolves when it has stopped. */
   piped = null;
   ended = false;
   onEnd = null;
@@ -29,19 +29,19 @@ class ResponseStream {
     writable.getWriter = () => (this.writer = getWriter());
   }
 
-  /** Nothing more is written to it: it need not be watched over. */
+  /** The wasm writes nothing more: the stream no longer has to be watched. */
   end() {
     this.ended = true;
     this.onEnd?.();
   }
 
-  /** Its client has left. A response that the runtime has not taken by then is never read: a write to it would never end. */
-  leave() {
+  /** The client has disconnected. If the runtime has not started to read the response by then, it never does, and a write would never end. */
+  disconnect() {
     this.end();
     if (!this.response.body.locked) this.response.body.cancel().catch(() => {});
   }
 
-  /** Ends it for a client whose request the wasm has left behind: events by an error frame, other bytes by a broken connection. */
+  /** Ends the stream after the wasm has failed: events with an error frame, other bytes with a broken connection. */
   async fail(request) {
     this.stop?.abort();
     await this.piped;
@@ -52,7 +52,7 @@ class ResponseStream {
   }
 }
 
-/** A response whose body the wasm writes: server-sent events, or the bytes of a whole answer, of which there are `length` if that is known. */
+/** A response whose body the wasm writes: server-sent events, or the bytes of a whole response, with their number if it is known. */
 export function streamedResponse(init, isEvents, length) {
   const { readable, writable } = length === undefined ? new IdentityTransformStream() : new FixedLengthStream(length);
   const stream = new ResponseStream(new Response(readable, init), writable, isEvents);
@@ -61,12 +61,12 @@ export function streamedResponse(init, isEvents, length) {
   return stream;
 }
 
-/** The wasm writes nothing more to such a response. */
+/** Tells that the wasm writes nothing more to such a response. */
 export function ended(writable) {
   streams.get(writable)?.end();
 }
 
-/** Lets the runtime copy `readable` to such a response until its end, or until `stop` says so. The response stays open. */
+/** Lets the runtime copy `readable` to such a response until it ends or `stop` fires. The response stays open. */
 export function pipe(readable, writable, stop) {
   const piped = readable.pipeTo(writable, { preventClose: true, preventAbort: true, signal: stop.signal });
   const stream = streams.get(writable);
@@ -77,7 +77,7 @@ export function pipe(readable, writable, stop) {
   return piped;
 }
 
-/** Gives a function that answers a request by `serve`, and answers it in its stead when the wasm fails. `state`: worker-build's. */
+/** Returns a function that responds to a request with the result of `serve`, or with an error if the wasm fails. `state` is worker-build's. */
 export function watch(state) {
   const open = new Set();
   let critical = state.criticalError;
@@ -95,7 +95,7 @@ export function watch(state) {
   return (request, serve) => {
     const entry = { fail: null };
     open.add(entry);
-    const answered = new Promise((resolve) => {
+    const responded = new Promise((resolve) => {
       entry.fail = () => resolve(FAILED);
       try {
         serve().then(resolve, entry.fail);
@@ -104,14 +104,14 @@ export function watch(state) {
         if (error instanceof WebAssembly.RuntimeError) state.criticalError = true;
       }
     });
-    // What follows runs in the context of this request, no matter in which one the promise was resolved.
-    return answered.then((response) => {
+    // The callback runs in the context of this request, whichever context resolved the promise.
+    return responded.then((response) => {
       const stream = streams.get(response);
       if (!stream || stream.ended) open.delete(entry);
       else {
         stream.onEnd = () => open.delete(entry);
-        if (request.signal.aborted) stream.leave();
-        else request.signal.addEventListener("abort", () => stream.leave(), { once: true });
+        if (request.signal.aborted) stream.disconnect();
+        else request.signal.addEventListener("abort", () => stream.disconnect(), { once: true });
         new Promise((resolve) => (entry.fail = resolve)).then(() => stream.fail(request)).catch(() => {});
       }
       return response === FAILED ? errorResponse(request) : response;
@@ -128,7 +128,7 @@ const errorBody = (request) =>
       : { error: { message: MESSAGE, type: "configuration_error", param: null, code: "internal_error" } },
   );
 
-/** The answer to a request that got none: an error in the caller's format, with an id. */
+/** An error in the caller's format, with a request id, for a request without a response. */
 function errorResponse(request) {
   const own = request.headers.get("x-request-id") ?? "";
   const id = /^[\w.:-]{1,128}$/.test(own) ? own : `req_${crypto.randomUUID().replaceAll("-", "")}`;
@@ -137,5 +137,5 @@ function errorResponse(request) {
   return new Response(errorBody(request), { status: 500, headers });
 }
 
-/** The end of a stream of events in the caller's format. The blank line before it ends an event that was cut. */
+/** The end of a stream of events, in the caller's format. The blank line before it ends an event that was cut off. */
 const errorFrame = (request) => `\n\n${isMessages(request) ? "event: error\n" : ""}data: ${errorBody(request)}\n\n${isMessages(request) ? "" : "data: [DONE]\n\n"}`;

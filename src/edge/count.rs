@@ -1,4 +1,4 @@
-//! Counting on Workers: vocabularies are static files, loaded by the first count of an isolate. It does not know what is counted.
+//! Token counts on Workers. Vocabularies are static files, loaded by the first count of an isolate.
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -13,59 +13,59 @@ use super::js;
 use crate::gateway::platform::CallError;
 use crate::tokens::{Counter, Encoding, Vocabulary};
 
-/// Bytes that are counted before others get their turn: a few milliseconds.
-const TURN: usize = 32_768;
+/// Bytes that are counted before other tasks run: a few milliseconds of work.
+const TURN_BYTES: usize = 32_768;
 
-/// What a text takes by itself, however short, in bytes that could have been counted instead.
-const EACH: usize = 32;
+/// The fixed cost of a text, in bytes that could be counted in the same time.
+const TEXT_BYTES: usize = 32;
 
-/// The vocabularies of an isolate: where they come from, and those that a count has asked for.
-struct Shelf {
+/// The vocabularies of an isolate, loaded when a count first needs them.
+struct Vocabularies {
     assets: js::Assets,
-    vocabularies: [OnceCell<Option<Rc<Vocabulary>>>; Encoding::ALL.len()],
+    loaded: [OnceCell<Option<Rc<Vocabulary>>>; Encoding::ALL.len()],
 }
 
 thread_local! {
-    /// Only values, and a binding, which belongs to no request.
-    static SHELF: OnceCell<Rc<Shelf>> = const { OnceCell::new() };
+    /// Holds values, and a binding, which belongs to no request.
+    static VOCABULARIES: OnceCell<Rc<Vocabularies>> = const { OnceCell::new() };
 }
 
-/// Notes where vocabularies come from: the binding `ASSETS`.
+/// Keeps the binding `ASSETS`, from which vocabularies are loaded.
 pub(super) fn prepare(env: &Env) {
     let assets = js_sys::Reflect::get(env, &JsValue::from_str("ASSETS")).unwrap_or_default();
-    let shelf = Shelf { assets: assets.unchecked_into(), vocabularies: Default::default() };
-    SHELF.with(|cell| drop(cell.set(Rc::new(shelf))));
+    let vocabularies = Vocabularies { assets: assets.unchecked_into(), loaded: Default::default() };
+    VOCABULARIES.with(|cell| drop(cell.set(Rc::new(vocabularies))));
 }
 
-/// The tokens of each text.
+/// The number of tokens in each text.
 pub(super) async fn count(encoding: Encoding, texts: Vec<String>) -> Result<Vec<u64>, CallError> {
     let vocabulary = vocabulary(encoding).await?;
     let mut counts = Vec::with_capacity(texts.len());
-    let mut left = TURN;
+    let mut left = TURN_BYTES;
     for text in texts {
         let mut counter = Counter::new(&vocabulary, &text);
         while counter.step(left) {
             Delay::from(Duration::ZERO).await;
-            left = TURN;
+            left = TURN_BYTES;
         }
-        left = left.saturating_sub(text.len() + EACH);
+        left = left.saturating_sub(text.len() + TEXT_BYTES);
         if left == 0 {
             Delay::from(Duration::ZERO).await;
-            left = TURN;
+            left = TURN_BYTES;
         }
         counts.push(counter.tokens());
     }
     Ok(counts)
 }
 
-/// Two first counts at once may both load it (the runtime lets neither wait for the other), but only one makes it.
+/// Two first counts at a time may both load the file, because the runtime lets no request wait for another; only one builds the vocabulary.
 async fn vocabulary(encoding: Encoding) -> Result<Rc<Vocabulary>, CallError> {
-    let shelf = SHELF.with(|cell| cell.get().cloned()).ok_or(CallError::Broken)?;
-    let cell = shelf.vocabularies.get(encoding.index()).ok_or(CallError::Broken)?;
-    if let Some(made) = cell.get() {
-        return made.clone().ok_or(CallError::Broken);
+    let vocabularies = VOCABULARIES.with(|cell| cell.get().cloned()).ok_or(CallError::Broken)?;
+    let cell = vocabularies.loaded.get(encoding.index()).ok_or(CallError::Broken)?;
+    if let Some(vocabulary) = cell.get() {
+        return vocabulary.clone().ok_or(CallError::Broken);
     }
-    let packed = load(&shelf.assets, encoding).await.map_err(|_| CallError::Broken)?;
+    let packed = load(&vocabularies.assets, encoding).await.map_err(|_| CallError::Broken)?;
     cell.get_or_init(|| Vocabulary::read(encoding, packed).map(Rc::new)).clone().ok_or(CallError::Broken)
 }
 
