@@ -55,7 +55,14 @@ pub struct PendingSession {
     /// An acknowledgement is kept for the session.
     has_ack: bool,
     authenticating: Option<KeySource>,
+    /// The size of the message whose key is being authenticated, in UTF-16 units.
+    authenticated_units: usize,
+    /// The size of the messages that wait behind it.
+    waiting_units: usize,
 }
+
+/// What a message takes besides its characters, about, in UTF-16 units.
+const MESSAGE_OVERHEAD: usize = 64;
 
 /// The message that brought the key which is being authenticated.
 enum KeySource {
@@ -74,6 +81,8 @@ impl PendingSession {
             scannable: limits.message.saturating_mul(2),
             has_ack: false,
             authenticating: None,
+            authenticated_units: 0,
+            waiting_units: 0,
         }
     }
 
@@ -169,12 +178,37 @@ impl PendingSession {
         self.end(&Error::caller(408, "key_timeout", message), CloseCode::KeyTimeout)
     }
 
-    /// A message is dropped, because too many wait while a key is authenticated.
-    pub fn queue_full(&self) -> Vec<PendingAction> {
+    /// A message with a key is being authenticated, and these messages wait behind it. Sizes are in UTF-16 units.
+    pub fn start_waiting(&mut self, authenticated: usize, waiting: impl Iterator<Item = usize>) {
+        self.authenticated_units = authenticated + MESSAGE_OVERHEAD;
+        self.waiting_units = waiting.map(|units| units + MESSAGE_OVERHEAD).sum();
+    }
+
+    /// Another message of this many UTF-16 units is to wait.
+    ///
+    /// # Errors
+    /// Too many messages wait already: this one is dropped, and the actions report that.
+    pub fn wait(&mut self, units: usize) -> Result<(), Vec<PendingAction>> {
+        let waiting = self.waiting_units + units + MESSAGE_OVERHEAD;
         let limit = self.limits.message;
-        let message =
-            format!("While an API key is checked, up to {limit} bytes of messages wait. Send this message again.");
-        vec![self.connection_error(&Error::caller(429, "too_many_requests", message))]
+        if waiting > limit {
+            let message =
+                format!("While an API key is checked, up to {limit} bytes of messages wait. Send this message again.");
+            return Err(vec![self.connection_error(&Error::caller(429, "too_many_requests", message))]);
+        }
+        self.waiting_units = waiting;
+        Ok(())
+    }
+
+    /// The size of the message that is being authenticated and of those that wait, in UTF-16 units.
+    pub fn waiting_units(&self) -> usize {
+        self.authenticated_units.saturating_add(self.waiting_units)
+    }
+
+    /// Refuses a client that sent more than its session takes. `queued`: bytes that were forwarded to the session and are still queued.
+    pub fn check_forwarded(&self, queued: usize) -> Option<ConnectionRefusal> {
+        let message = "The client sent more than its session can take. Connect again, and send less at once.";
+        (queued > self.limits.message.saturating_mul(2)).then(|| ConnectionRefusal::later(message))
     }
 
     /// Refuses the connection.
@@ -299,6 +333,24 @@ mod tests {
         assert_eq!(receive(&mut named, r#"{"type":"ack","seq":0}"#), []);
         assert_eq!(brief(&named.receive_binary()), ["null 400 invalid_message", "Close(Binary)"]);
         assert_eq!(brief(&named.expire()), ["null 408 key_timeout", "Close(KeyTimeout)"]);
+    }
+
+    #[test]
+    fn messages_wait_up_to_the_limit() {
+        let mut pending = pending("");
+        pending.start_waiting(10, [6].into_iter());
+        assert_eq!(pending.waiting_units(), 74 + 70);
+        assert_eq!(pending.wait(0), Ok(()));
+        assert_eq!(pending.waiting_units(), 74 + 70 + 64);
+        let dropped = pending.wait(3).unwrap_err();
+        assert_eq!(brief(&dropped), ["null null too_many_requests"]);
+        assert_eq!(pending.waiting_units(), 74 + 70 + 64, "the dropped message is not counted");
+    }
+
+    #[test]
+    fn a_client_that_floods_its_session_is_refused() {
+        assert!(pending("").check_forwarded(2 * LIMITS.message).is_none());
+        assert!(pending("").check_forwarded(2 * LIMITS.message + 1).is_some());
     }
 
     #[test]

@@ -33,10 +33,6 @@ pub(super) struct PendingConnection {
     pub object: RefCell<Option<Rc<AcceptedSocket>>>,
     /// Messages that are not read yet; null for a binary one.
     pub queue: RefCell<VecDeque<JsValue>>,
-    /// The size of the queue while a key is authenticated.
-    pub queued: Cell<usize>,
-    /// The size of the message whose key is being authenticated.
-    pub authenticated: Cell<usize>,
     /// A message for the session, to be sent before the one with the key.
     pub kept: Cell<Option<&'static str>>,
     /// Memory for the messages that wait while a key is authenticated.

@@ -14,7 +14,7 @@ use crate::edge::isolate::bridge;
 use crate::edge::js::{self, AcceptedSocket, Closed};
 use crate::edge::objects::call;
 use crate::edge::url::{origin, split_url};
-use crate::session::{ConnectionRefusal, ForwardedFrames, PONG, poll_intervals};
+use crate::session::{ForwardedFrames, PONG, poll_intervals};
 
 impl PendingConnection {
     /// Opens a session, by a request to a path that the router accepts from no client.
@@ -54,9 +54,8 @@ impl PendingConnection {
         } else {
             object.send_bytes(&[]);
         }
-        if object.queued_bytes() > self.limits.message.saturating_mul(2) {
-            let message = "The client sent more than its session can take. Connect again, and send less at once.";
-            let refusal = ConnectionRefusal::later(message);
+        let refusal = self.pending.borrow().check_forwarded(object.queued_bytes());
+        if let Some(refusal) = refusal {
             self.send(&JsValue::from_str(&refusal.frame(&self.params)));
             self.object.take();
             object.close(1001, "too much at once");

@@ -30,8 +30,6 @@ const KEY_TIMER_INTERVAL: Duration = Duration::from_millis(100);
 const SCANNED_UNITS: u32 = 64 << 10;
 /// The first units of surrogate pairs.
 const HIGH_SURROGATES: Range<f64> = 55_296.0..56_320.0;
-/// What a message takes in memory besides its characters, about, in bytes.
-const MESSAGE_OVERHEAD: usize = 64;
 /// The most bytes of a UTF-16 unit in memory.
 const UNIT_BYTES: usize = 2;
 
@@ -57,8 +55,6 @@ pub(in crate::edge) fn accept(
         client: RefCell::default(),
         object: RefCell::default(),
         queue: RefCell::default(),
-        queued: Cell::default(),
-        authenticated: Cell::default(),
         kept: Cell::default(),
         reservation: RefCell::default(),
         slot: RefCell::new(Some(slot)),
@@ -102,14 +98,13 @@ impl PendingConnection {
 
     /// Queues a message while a key is authenticated.
     fn enqueue(self: &Rc<Self>, message: JsValue) {
-        let queued = self.queued.get() + size(&message);
-        if queued > self.limits.message {
-            return self.execute(self.pending.borrow().queue_full(), &JsValue::NULL);
+        let fits = self.pending.borrow_mut().wait(length(&message));
+        if let Err(actions) = fits {
+            return self.execute(actions, &JsValue::NULL);
         }
-        if !self.reserve(self.authenticated.get().saturating_add(queued)) {
+        if !self.reserve() {
             return self.refuse(&ConnectionRefusal::full());
         }
-        self.queued.set(queued);
         self.queue.borrow_mut().push_back(message);
     }
 
@@ -162,10 +157,8 @@ impl PendingConnection {
 
     /// Authenticates a key; if it is good, a session is opened.
     fn authenticate(self: &Rc<Self>, key: String, message: JsValue) {
-        let queued: usize = self.queue.borrow().iter().map(size).sum();
-        self.queued.set(queued);
-        self.authenticated.set(size(&message));
-        if !self.reserve(self.authenticated.get().saturating_add(queued)) {
+        self.pending.borrow_mut().start_waiting(length(&message), self.queue.borrow().iter().map(length));
+        if !self.reserve() {
             return self.refuse(&ConnectionRefusal::full());
         }
         self.stage.set(Stage::Authenticating);
@@ -190,8 +183,9 @@ impl PendingConnection {
         self.read_queue();
     }
 
-    /// Reserves memory for messages of this many UTF-16 units in all; whether there is room.
-    fn reserve(&self, units: usize) -> bool {
+    /// Reserves memory for the messages that wait; whether there is room.
+    fn reserve(&self) -> bool {
+        let units = self.pending.borrow().waiting_units();
         let mut reservation = self.reservation.borrow_mut();
         if reservation.is_none() {
             *reservation = bridge(&self.edge.env()).ok().and_then(|bridge| bridge.waiting_room(now()));
@@ -260,9 +254,4 @@ impl PendingConnection {
         self.drop_messages();
         self.release_slot();
     }
-}
-
-/// What a message takes of the limit for messages.
-fn size(message: &JsValue) -> usize {
-    length(message) + MESSAGE_OVERHEAD
 }
