@@ -1,8 +1,9 @@
 // Responds to open requests when the wasm has failed.
 //
-// After a panic or a trap, nothing in the wasm runs again: it neither responds, nor ends a stream, nor cancels a call to a provider. This module
-// therefore responds to each open request and ends each open stream. It does so in the request's own context, because the runtime lets no
-// request touch the streams of another. No receipt is written: the request's lease expires, and its account records the request as lost.
+// After a panic or a trap, nothing in the wasm runs again: it neither responds, nor ends a stream, nor
+// cancels a call to a provider. This module therefore responds to each open request and ends each open
+// stream. It does so in the request's own context, because the runtime lets no request touch the streams of
+// another. No receipt is written: the request's lease expires, and its account records the request as lost.
 
 const MESSAGE = "The gateway failed while it handled this request. Send it again.";
 
@@ -35,13 +36,19 @@ class ResponseStream {
     this.onEnd?.();
   }
 
-  /** The client has disconnected. If the runtime has not started to read the response by then, it never does, and a write would never end. */
+  /**
+   * The client has disconnected. If the runtime has not started to read the response by then, it never does,
+   * and a write would never end.
+   */
   disconnect() {
     this.end();
     if (!this.response.body.locked) this.response.body.cancel().catch(() => {});
   }
 
-  /** Ends the stream after the wasm has failed: events with an error frame, other bytes with a broken connection. */
+  /**
+   * Ends the stream after the wasm has failed: events with an error frame, other bytes with a broken
+   * connection.
+   */
   async fail(request) {
     this.stop?.abort();
     await this.piped;
@@ -52,7 +59,10 @@ class ResponseStream {
   }
 }
 
-/** A response whose body the wasm writes: server-sent events, or the bytes of a whole response, with their number if it is known. */
+/**
+ * A response whose body the wasm writes: server-sent events, or the bytes of a whole response, with their
+ * number if it is known.
+ */
 export function streamedResponse(init, isEvents, length) {
   const { readable, writable } = length === undefined ? new IdentityTransformStream() : new FixedLengthStream(length);
   const stream = new ResponseStream(new Response(readable, init), writable, isEvents);
@@ -66,7 +76,9 @@ export function ended(writable) {
   streams.get(writable)?.end();
 }
 
-/** Lets the runtime copy `readable` to such a response until it ends or `stop` fires. The response stays open. */
+/**
+ * Lets the runtime copy `readable` to such a response until it ends or `stop` fires. The response stays open.
+ */
 export function pipe(readable, writable, stop) {
   const piped = readable.pipeTo(writable, { preventClose: true, preventAbort: true, signal: stop.signal });
   const stream = streams.get(writable);
@@ -77,7 +89,10 @@ export function pipe(readable, writable, stop) {
   return piped;
 }
 
-/** Returns a function that responds to a request with the result of `serve`, or with an error if the wasm fails. `state` is worker-build's. */
+/**
+ * Returns a function that responds to a request with the result of `serve`, or with an error if the wasm
+ * fails. `state` is worker-build's.
+ */
 export function watch(state) {
   const open = new Set();
   let critical = state.criticalError;
@@ -137,5 +152,8 @@ function errorResponse(request) {
   return new Response(errorBody(request), { status: 500, headers });
 }
 
-/** The end of a stream of events, in the caller's format. The blank line before it ends an event that was cut off. */
+/**
+ * The end of a stream of events, in the caller's format. The blank line before it ends an event that was cut
+ * off.
+ */
 const errorFrame = (request) => `\n\n${isMessages(request) ? "event: error\n" : ""}data: ${errorBody(request)}\n\n${isMessages(request) ? "" : "data: [DONE]\n\n"}`;

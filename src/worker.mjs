@@ -10,8 +10,9 @@ export { Account, Directory, Session, Vault };
 // What the wasm imports from this module (src/edge/js/entry_module.rs).
 globalThis.LLM_BRIDGE = { config, ended, pipe, streamedResponse };
 
-// Rust's futures are woken by queueMicrotask. The runtime's implementation allocates an object for each task; a resolved promise costs a
-// fraction of that. A panic in a task then becomes an unhandled rejection instead of an error, hence the listener.
+// Rust's futures are woken by queueMicrotask. The runtime's implementation allocates an object for each task;
+// a resolved promise costs a fraction of that. A panic in a task then becomes an unhandled rejection instead
+// of an error, hence the listener.
 const ready = Promise.resolve();
 globalThis.queueMicrotask = (task) => void ready.then(task);
 const state = globalThis.__worker_init_state;
@@ -19,7 +20,8 @@ addEventListener("unhandledrejection", (event) => {
   if (event.reason instanceof WebAssembly.RuntimeError) state.criticalError = true;
 });
 
-// worker-build's own entry is a class behind two proxies, constructed for each request. It is used only to instantiate new wasm after a panic.
+// worker-build's own entry is a class behind two proxies, constructed for each request. It is used only to
+// instantiate new wasm after a panic.
 const serve = Bridge.prototype.fetch;
 const respond = watch(state);
 

@@ -26,7 +26,8 @@ pub enum SessionAction {
     Start(ChatStart),
     /// Abort the request with this number.
     Cancel(u64),
-    /// Authenticate this key, and pass the result to [`Session::authenticated`](super::Session::authenticated).
+    /// Authenticate this key, and pass the result to
+    /// [`Session::authenticated`](super::Session::authenticated).
     Authenticate(String),
     /// Store [`Session::snapshot`](super::Session::snapshot) and the frames.
     Store,

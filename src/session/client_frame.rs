@@ -50,7 +50,8 @@ impl From<Error> for FrameError {
     }
 }
 
-/// Reads a frame, and hands it to `handle`. The frame borrows from a document that lives no longer than the call.
+/// Reads a frame, and hands it to `handle`. The frame borrows from a document that lives no longer than the
+/// call.
 ///
 /// # Errors
 /// The frame is not valid; the error is for its author.

@@ -51,7 +51,8 @@ pub fn is_final(code: u16) -> bool {
     matches!(code, 1000 | NO_STATUS)
 }
 
-/// Whether this code came in a closing frame. The reserved codes are reported for connections that broke (RFC 6455, section 7.4).
+/// Whether this code came in a closing frame. The reserved codes are reported for connections that broke (RFC
+/// 6455, section 7.4).
 pub fn came_in_frame(code: u16) -> bool {
     code == NO_STATUS || (1000..5000).contains(&code) && !matches!(code, 1004 | 1006 | 1015)
 }

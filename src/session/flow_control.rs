@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use super::server_frame::PONG;
 use crate::config::Millis;
 
-/// The session's side: frames that were sent, and that the other isolate has not reported as taken by the client.
+/// The session's side: frames that were sent, and that the other isolate has not reported as taken by the
+/// client.
 #[derive(Debug, Default)]
 pub struct FlowControl {
     frames: VecDeque<usize>,
@@ -21,8 +22,8 @@ impl FlowControl {
         }
     }
 
-    /// The client has taken more frames; `report` is their number in decimal digits. A number greater than that of the frames on their way
-    /// counts frames that were sent before the object slept.
+    /// The client has taken more frames; `report` is their number in decimal digits. A number greater than
+    /// that of the frames on their way counts frames that were sent before the object slept.
     pub fn taken(&mut self, report: &[u8]) {
         let number = std::str::from_utf8(report).ok().and_then(|digits| digits.parse().ok()).unwrap_or(0);
         for bytes in self.frames.drain(..self.frames.len().min(number)) {
@@ -43,8 +44,9 @@ pub struct ForwardedFrames {
     characters: usize,
 }
 
-/// Forwarded frames are reported after this share of the session's buffer. The session counts bytes and the isolate UTF-16 units, of which
-/// each may be three bytes; the session stops sending at a quarter of the buffer.
+/// Forwarded frames are reported after this share of the session's buffer. The session counts bytes and the
+/// isolate UTF-16 units, of which each may be three bytes; the session stops sending at a quarter of the
+/// buffer.
 const REPORTED_SHARE: usize = 32;
 
 impl ForwardedFrames {
@@ -71,7 +73,8 @@ impl ForwardedFrames {
     }
 }
 
-/// The intervals at which it is checked whether a client has taken what was sent to it: short at first, then doubled up to 64 ms.
+/// The intervals at which it is checked whether a client has taken what was sent to it: short at first, then
+/// doubled up to 64 ms.
 pub fn poll_intervals() -> impl Iterator<Item = Millis> {
     (1..).map(|exponent: u32| 1 << exponent.min(6))
 }

@@ -15,7 +15,7 @@ use crate::error::Error;
 /// The id that stands for a request without one.
 const NO_ID: &str = "null";
 
-/// What a connection tells of its session when the object wakes.
+/// A session as it is attached to its connection, found when the object wakes.
 #[derive(Debug)]
 pub struct AttachedSession {
     /// The snapshot that is attached to the connection.
@@ -68,8 +68,8 @@ impl Session {
         self.owner.is_some() && self.requests.is_empty() && self.replay.bytes() > 0
     }
 
-    /// Restores a session after its object slept, from its connection if that is still there, else from the storage. Requests that were in
-    /// progress have ended.
+    /// Restores a session after its object slept, from its connection if that is still there, else from the
+    /// storage. Requests that were in progress have ended.
     pub fn restore(
         limits: SessionLimits,
         attached: Option<AttachedSession>,
@@ -129,7 +129,8 @@ impl Session {
         (session, out)
     }
 
-    /// Ends requests whose newest frame numbers are lost, and the session with them. Their last frames have no number.
+    /// Ends requests whose newest frame numbers are lost, and the session with them. Their last frames have
+    /// no number.
     fn interrupt(&mut self, running: &[String], out: &mut Vec<SessionAction>) {
         let json = server_frame::error(&interrupted());
         for id in running {

@@ -61,7 +61,8 @@ impl Session {
         self.connection = Some(Connection::new(self.connections, params, &self.limits, now));
     }
 
-    /// A connection that resumes the session after the frame `after`. An older connection that may still exist is displaced.
+    /// A connection that resumes the session after the frame `after`. An older connection that may still
+    /// exist is displaced.
     ///
     /// # Errors
     /// The session cannot be resumed; it is unchanged.
@@ -101,7 +102,8 @@ impl Session {
         self.send(&text, out);
     }
 
-    /// The connection with this number has ended. `is_final`: the client ended it on purpose, see [`is_final`](super::is_final).
+    /// The connection with this number has ended. `is_final`: the client ended it on purpose, see
+    /// [`is_final`](super::is_final).
     pub fn disconnected(&mut self, number: u64, is_final: bool, now: Millis) -> Vec<SessionAction> {
         let mut out = Vec::new();
         let Some(connection) = self.connection.take_if(|connection| connection.number == number) else { return out };
@@ -149,8 +151,8 @@ impl Session {
         }
     }
 
-    /// Closes an idle connection, and ends a session that was not resumed in time. `last_ping`: when the runtime last answered a ping of
-    /// the client by itself.
+    /// Closes an idle connection, and ends a session that was not resumed in time. `last_ping`: when the
+    /// runtime last answered a ping of the client by itself.
     pub fn tick(&mut self, now: Millis, last_ping: Millis) -> Vec<SessionAction> {
         let mut out = Vec::new();
         if let Some(connection) = &mut self.connection {

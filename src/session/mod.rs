@@ -1,5 +1,5 @@
-//! A WebSocket session as a state machine: it takes events (messages, responses, disconnects, time) and returns actions. It uses no
-//! sockets, providers or keys.
+//! A WebSocket session as a state machine: it takes events (messages, responses, disconnects, time) and
+//! returns actions. It uses no sockets, providers or keys.
 
 mod action;
 mod active_request;

@@ -1,4 +1,5 @@
-//! A connection on which the client has not shown a good API key yet. It has no session, and its object is not called.
+//! A connection on which the client has not shown a good API key yet. It has no session, and its object is
+//! not called.
 
 use super::client_frame::{self, ClientFrame, ClientRequestId};
 use super::close_code::CloseCode;
@@ -26,7 +27,8 @@ impl PendingLimits {
     }
 }
 
-/// The message of a client that is going to acknowledge frames, in its shortest form. Only this is kept of it.
+/// The message of a client that is going to acknowledge frames, in its shortest form. The session is
+/// sent this form.
 const FIRST_ACK: &str = r#"{"type":"ack","seq":0}"#;
 
 /// What is to be done, in this order.
@@ -36,7 +38,8 @@ pub enum PendingAction {
     Send(String),
     /// Close the connection.
     Close(CloseCode),
-    /// Authenticate this key, and report a wrong one to [`PendingSession::rejected`]. Messages wait until then.
+    /// Authenticate this key, and report a wrong one to [`PendingSession::rejected`]. Messages wait until
+    /// then.
     Authenticate(String),
     /// Keep this message for the session.
     Forward(&'static str),
@@ -178,7 +181,8 @@ impl PendingSession {
         self.end(&Error::caller(408, "key_timeout", message), CloseCode::KeyTimeout)
     }
 
-    /// A message with a key is being authenticated, and these messages wait behind it. Sizes are in UTF-16 units.
+    /// A message with a key is being authenticated, and these messages wait behind it. Sizes are in UTF-16
+    /// units.
     pub fn start_waiting(&mut self, authenticated: usize, waiting: impl Iterator<Item = usize>) {
         self.authenticated_units = authenticated + MESSAGE_OVERHEAD;
         self.waiting_units = waiting.map(|units| units + MESSAGE_OVERHEAD).sum();
@@ -205,7 +209,8 @@ impl PendingSession {
         self.authenticated_units.saturating_add(self.waiting_units)
     }
 
-    /// Refuses a client that sent more than its session takes. `queued`: bytes that were forwarded to the session and are still queued.
+    /// Refuses a client that sent more than its session takes. `queued`: bytes that were forwarded to the
+    /// session and are still queued.
     pub fn check_forwarded(&self, queued: usize) -> Option<ConnectionRefusal> {
         let message = "The client sent more than its session can take. Connect again, and send less at once.";
         (queued > self.limits.message.saturating_mul(2)).then(|| ConnectionRefusal::later(message))

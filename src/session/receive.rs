@@ -39,8 +39,8 @@ impl Session {
         out
     }
 
-    /// A binary message has arrived: a report of another isolate that forwards this connection's frames, or a mistake of the client. The
-    /// other isolate passes on a client's own binary messages without their bytes.
+    /// A binary message has arrived: a report of another isolate that forwards this connection's frames, or a
+    /// mistake of the client. The other isolate passes on a client's own binary messages without their bytes.
     pub fn receive_binary(&mut self, bytes: &[u8], now: Millis) -> Vec<SessionAction> {
         let flow = self.connection.as_mut().and_then(|connection| connection.forwarded.as_mut());
         if let Some(flow) = flow

@@ -82,7 +82,8 @@ impl ReplayBuffer {
         self.frames.iter().map(|(number, text)| format!("{number} {}\n{text}", text.len())).collect()
     }
 
-    /// Reads what [`ReplayBuffer::write`] wrote, up to the first incomplete frame. `last` is the number of the session's newest frame.
+    /// Reads what [`ReplayBuffer::write`] wrote, up to the first incomplete frame. `last` is the number of
+    /// the session's newest frame.
     pub fn read(mut text: &str, last: u64) -> Self {
         let mut replay = Self { last, ..Self::default() };
         while let Some((number, frame, rest)) = first(text) {

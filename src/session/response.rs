@@ -1,4 +1,5 @@
-//! Responses to requests: what arrives of a stream becomes frames, and each request ends with exactly one last frame.
+//! Responses to requests: what arrives of a stream becomes frames, and each request ends with exactly one
+//! last frame.
 
 use super::action::SessionAction;
 use super::active_request::ActiveRequest;
@@ -47,7 +48,8 @@ impl Session {
         let queued = queued + connection.forwarded.as_ref().map_or(0, |flow| flow.bytes());
         match connection.window {
             Some(window) => self.replay.bytes() < window && queued < self.limits.buffer,
-            // Half of the buffer holds frames that were sent: less than that may be lost when a connection breaks.
+            // Half of the buffer holds frames that were sent: less than that may be lost when a connection
+            // breaks.
             None => queued < self.limits.buffer / 4,
         }
     }
@@ -205,7 +207,8 @@ impl Session {
         }
     }
 
-    /// Stores the session after its last request if no client is connected: the object may sleep from then on.
+    /// Stores the session after its last request if no client is connected: the object may sleep from then
+    /// on.
     pub(super) fn store_when_idle(&self, out: &mut Vec<SessionAction>) {
         if self.connection.is_none() && self.requests.is_empty() {
             out.push(SessionAction::Store);

@@ -1,5 +1,6 @@
-//! Finds the few members of a message that a connection without an API key needs. It makes one pass over the bytes, in pieces, and holds a few
-//! kilobytes however long the message is. It does not validate JSON: the session does, when it reads the message.
+//! Finds the few members of a message that a connection without an API key needs. It makes one pass over the
+//! bytes, in pieces, and holds a few kilobytes however long the message is. It does not validate JSON: the
+//! session does, when it reads the message.
 
 use memchr::memchr2;
 
@@ -95,8 +96,8 @@ impl MessageScan {
         true
     }
 
-    /// The outline of the message: an object with those of [`MEMBERS`] that occur, each at most twice. Lists and objects among their values
-    /// are empty.
+    /// The outline of the message: an object with those of [`MEMBERS`] that occur, each at most twice. Lists
+    /// and objects among their values are empty.
     ///
     /// # Errors
     /// The message is too long or not an object.
@@ -108,7 +109,8 @@ impl MessageScan {
         }
     }
 
-    /// Reads the next bytes, and returns how many. Only strings hold characters beyond ASCII, and they are taken in whole runs.
+    /// Reads the next bytes, and returns how many. Only strings hold characters beyond ASCII, and they are
+    /// taken in whole runs.
     fn step(&mut self, rest: &str) -> usize {
         let byte = rest.as_bytes().first().copied().unwrap_or_default();
         let is_space = matches!(byte, b' ' | b'\t' | b'\n' | b'\r');

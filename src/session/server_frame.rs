@@ -6,7 +6,8 @@ use crate::wire::json::{Document, Flaw, quote};
 
 /// The end of a response to a request without an id.
 pub const DONE: &str = "data: [DONE]\n\n";
-/// The keep-alive message of a client. In exactly this form, the runtime answers it without waking the object.
+/// The keep-alive message of a client. In exactly this form, the runtime answers it without waking the
+/// object.
 pub const PING: &str = r#"{"type":"ping"}"#;
 /// The response to [`PING`].
 pub const PONG: &str = r#"{"type":"pong"}"#;
@@ -78,7 +79,8 @@ pub fn connection_error(error: &Error, typed: bool) -> String {
     if typed { format!("{{\"type\":\"error\",\"status\":{status},\"error\":{json}}}") } else { bare_error(&json) }
 }
 
-/// The error in the body of an error response; for a body without one, an error with the start of the body as its message.
+/// The error in the body of an error response; for a body without one, an error with the start of the body as
+/// its message.
 pub fn error_of_body(body: &str) -> String {
     let inner = Document::read(body.as_bytes()).ok().and_then(|document| document.value("error").map(str::to_owned));
     inner.unwrap_or_else(|| error(&Error::upstream(502, "no_answer", body.chars().take(200).collect::<String>())))

@@ -21,8 +21,8 @@ pub struct ConnectionSlot {
 }
 
 impl ConnectionSlots {
-    /// Takes one of `limit` slots, if one is free. At `until` it is free again even if it was not dropped: the runtime may end a request
-    /// without running any of our code.
+    /// Takes one of `limit` slots, if one is free. At `until` it is free again even if it was not dropped:
+    /// the runtime may end a request without running any of our code.
     pub fn take(self: &Rc<Self>, limit: usize, now: Millis, until: Millis) -> Option<ConnectionSlot> {
         let mut taken = self.taken.borrow_mut();
         taken.retain(|(_, until)| now < *until);

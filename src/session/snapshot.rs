@@ -1,4 +1,5 @@
-//! What outlives a session's object in memory: a text of a few hundred bytes, attached to the connection or stored without one.
+//! What outlives a session's object in memory: a text of a few hundred bytes, attached to the connection or
+//! stored without one.
 
 use std::borrow::Cow;
 
@@ -7,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::client::{ClientOrigin, SessionOwner};
 use crate::config::Millis;
 
-/// The version that is written. Version 1 was lines without a name or a version; [`SessionSnapshot::read`] reads both.
+/// The version that is written. Version 1 was lines without a name or a version; [`SessionSnapshot::read`]
+/// reads both.
 const VERSION: u32 = 2;
 
 /// A session without its frames.
@@ -29,7 +31,8 @@ pub struct SessionSnapshot {
     pub(super) at: Millis,
 }
 
-/// A snapshot as it is written. Field names are stored names: a sleeping session is read by the next deployment.
+/// A snapshot as it is written. Field names are stored names: a sleeping session is read by the next
+/// deployment.
 #[derive(Serialize, Deserialize)]
 struct Stored<'a> {
     v: u32,
@@ -84,7 +87,8 @@ impl SessionSnapshot {
         serde_json::to_string(&stored).unwrap_or_default()
     }
 
-    /// Reads what [`SessionSnapshot::write`] wrote, or an earlier build. `None` if it is neither: the session is then unknown.
+    /// Reads what [`SessionSnapshot::write`] wrote, or an earlier build. `None` if it is neither: the session
+    /// is then unknown.
     pub fn read(text: &str) -> Option<Self> {
         if !text.starts_with('{') {
             return read_lines(text);

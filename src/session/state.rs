@@ -127,8 +127,8 @@ impl Session {
         let text: Rc<str> = server_frame::numbered(id, self.replay.next(), kind, members).into();
         self.replay.push(&text);
         let Some(connection) = &self.connection else { return };
-        // For a client that acknowledges nothing, half of the buffer holds frames that were sent. The other half is for the time when it
-        // is not connected.
+        // For a client that acknowledges nothing, half of the buffer holds frames that were sent. The other
+        // half is for the time when it is not connected.
         if connection.window.is_none() {
             self.replay.shed(self.limits.buffer / 2);
         }

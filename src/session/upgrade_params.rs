@@ -22,7 +22,8 @@ pub struct UpgradeParams {
     pub resumes: Option<(String, u64)>,
     /// The most that may be unacknowledged, in bytes.
     pub window: Option<usize>,
-    /// Another isolate forwards the connection's frames. No client can ask for that: the edge sets it for its own requests.
+    /// Another isolate forwards the connection's frames. No client can ask for that: the edge sets it for its
+    /// own requests.
     pub is_forwarded: bool,
 }
 
@@ -59,7 +60,7 @@ impl UpgradeParams {
         Ok(Self { protocol, with_ids, key: key.map(str::to_owned), resumes, window, is_forwarded: false })
     }
 
-    /// The header in place of which the key stands among the subprotocols.
+    /// The header `authorization` for the key among the subprotocols; no other header.
     pub fn header(&self, name: &str) -> Option<String> {
         self.key.as_ref().filter(|_| name == "authorization").map(|key| format!("Bearer {key}"))
     }

@@ -55,8 +55,8 @@ pub(in crate::edge) struct Closed {
 }
 
 impl AcceptedSocket {
-    /// Accepts a connection. `on_message` gets each message; `on_end` gets how the other side closed the connection, or `None` if the
-    /// connection broke. It may be called twice.
+    /// Accepts a connection. `on_message` gets each message; `on_end` gets how the other side closed the
+    /// connection, or `None` if the connection broke. It may be called twice.
     pub fn accept(
         socket: JsValue,
         on_message: impl Fn(JsValue) + 'static,

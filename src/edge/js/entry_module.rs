@@ -1,4 +1,5 @@
-//! What the entry module (`src/worker.mjs`) provides: the configuration, and responses whose body the wasm writes.
+//! What the entry module (`src/worker.mjs`) provides: the configuration, and responses whose body the wasm
+//! writes.
 
 use js_sys::Promise;
 use wasm_bindgen::JsValue;
@@ -10,11 +11,12 @@ extern "C" {
     #[wasm_bindgen(thread_local_v2, js_namespace = LLM_BRIDGE, js_name = config)]
     static CONFIG: JsValue;
 
-    /// A response whose body is written here. The entry module makes it, and ends it if the wasm fails (`src/wasm-failure.mjs`).
+    /// A response whose body is written here. The entry module makes it, and ends it if the wasm fails
+    /// (`src/wasm-failure.mjs`).
     pub(in crate::edge) type StreamedResponse;
 
-    /// `is_events`: the body is a stream of server-sent events, which ends in an error frame if the wasm fails; else the bytes of a whole
-    /// response. `length` is their number, if it is known.
+    /// `is_events`: the body is a stream of server-sent events, which ends in an error frame if the wasm
+    /// fails; else the bytes of a whole response. `length` is their number, if it is known.
     #[wasm_bindgen(js_namespace = LLM_BRIDGE, js_name = streamedResponse, catch)]
     pub(in crate::edge) fn streamed_response(
         init: &web_sys::ResponseInit,
@@ -28,7 +30,8 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     pub(in crate::edge) fn writable(this: &StreamedResponse) -> web_sys::WritableStream;
 
-    /// Tells the entry module that nothing more is written to such a response, so that it stops watching over it.
+    /// Tells the entry module that nothing more is written to such a response, so that it stops watching over
+    /// it.
     #[wasm_bindgen(js_namespace = LLM_BRIDGE)]
     pub(in crate::edge) fn ended(writable: &web_sys::WritableStream);
 

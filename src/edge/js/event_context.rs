@@ -36,8 +36,8 @@ impl EventContext {
         let _ = self.wait_until(&promise);
     }
 
-    /// Ends the event and its connections, where the runtime has `abort`. It happens in a timer's task, because none of our code may be
-    /// running at that moment.
+    /// Ends the event and its connections, where the runtime has `abort`. It happens in a timer's task,
+    /// because none of our code may be running at that moment.
     pub(in crate::edge) fn abort(&self, reason: &str) {
         let abort = Reflect::get(self, &JsValue::from_str("abort")).map(JsCast::dyn_into::<Function>);
         if let Ok(Ok(abort)) = abort {

@@ -39,7 +39,8 @@ extern "C" {
     pub(in crate::edge) fn get(this: &Assets, url: &str) -> Result<Promise, JsValue>;
 }
 
-/// A plain object. The runtime accepts one wherever it accepts `Headers`, which would be one more object to make.
+/// A plain object. The runtime accepts one wherever it accepts `Headers`, which would be one more object to
+/// make.
 pub(in crate::edge) fn record<'p>(pairs: impl IntoIterator<Item = (&'p str, &'p str)>) -> Object {
     let record = Object::new();
     for (key, value) in pairs {

@@ -1,5 +1,5 @@
-//! The Durable Object that keeps, for one account, the reasoning data that providers want back in later requests. Entries are sealed; the
-//! object has no key to them.
+//! The Durable Object that keeps, for one account, the reasoning data that providers want back in later
+//! requests. Entries are sealed; the object has no key to them.
 
 use worker::{DurableObject, Env, Request, Response, Result, SqlStorage, State, durable_object};
 
@@ -11,7 +11,8 @@ use crate::reasoning_store::{SealedEntry, StoreCommand, StoreResponse};
 const TABLE: &str = "things";
 const CREATE: &str =
     "CREATE TABLE things (id TEXT PRIMARY KEY, sealed TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID";
-/// The most bytes of entries in one response, which has to fit into the gateway's memory. Entries that were asked for first come first.
+/// The most bytes of entries in one response, which has to fit into the gateway's memory. Entries that were
+/// asked for first come first.
 const MAX_RESPONSE_BYTES: usize = 8 << 20;
 /// Expired entries are deleted at most this often, in milliseconds: each time, the whole table is read.
 const SWEEP_INTERVAL: u64 = 3_600_000;

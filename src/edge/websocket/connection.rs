@@ -1,5 +1,5 @@
-//! A client's connection that this isolate has accepted itself, from its beginning to its end. Everything that belongs to it lives in the
-//! context of its request.
+//! A client's connection that this isolate has accepted itself, from its beginning to its end. Everything
+//! that belongs to it lives in the context of its request.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -16,7 +16,8 @@ use crate::edge::js::AcceptedSocket;
 use crate::gateway::MemoryReservation;
 use crate::session::{CloseCode, ConnectionSlot, ForwardedFrames, PendingLimits, PendingSession, UpgradeParams};
 
-/// A client that does not answer the gateway's close within this time is cut off, because its connection takes memory until it ends.
+/// A client that does not answer the gateway's close within this time is cut off, because its connection
+/// takes memory until it ends.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A client's connection.

@@ -45,7 +45,8 @@ impl PendingConnection {
         )
     }
 
-    /// Forwards a message to the session. A binary one is forwarded without its bytes: those with bytes are reports of this isolate.
+    /// Forwards a message to the session. A binary one is forwarded without its bytes: those with bytes are
+    /// reports of this isolate.
     pub fn forward_to_object(self: &Rc<Self>, message: &JsValue) {
         let object = self.object.borrow().clone();
         let Some(object) = object else { return };

@@ -1,5 +1,5 @@
-//! A connection without an API key. It waits in this isolate until a key arrives, and then continues in a session. The decisions are those
-//! of [`PendingSession`].
+//! A connection without an API key. It waits in this isolate until a key arrives, and then continues in a
+//! session. The decisions are those of [`PendingSession`].
 
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
@@ -26,7 +26,8 @@ use crate::session::{ConnectionRefusal, ConnectionSlot, PendingAction, PendingSe
 
 /// While a key is authenticated, the timer for a key is checked again after this time.
 const KEY_TIMER_INTERVAL: Duration = Duration::from_millis(100);
-/// A message is scanned in pieces of this many UTF-16 units, so that a long one takes no more of the wasm's memory than a short one.
+/// A message is scanned in pieces of this many UTF-16 units, so that a long one takes no more of the wasm's
+/// memory than a short one.
 const SCANNED_UNITS: u32 = 64 << 10;
 /// The first units of surrogate pairs.
 const HIGH_SURROGATES: Range<f64> = 55_296.0..56_320.0;
@@ -225,7 +226,8 @@ impl PendingConnection {
         }
     }
 
-    /// Closes the connection if no good key arrives in time. Dropping the sender of `stopped` stops the timer.
+    /// Closes the connection if no good key arrives in time. Dropping the sender of `stopped` stops the
+    /// timer.
     fn start_key_timer(self: &Rc<Self>, mut stopped: oneshot::Receiver<()>) {
         let connection = Rc::clone(self);
         self.edge.wait_until(async move {

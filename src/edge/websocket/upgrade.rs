@@ -5,8 +5,8 @@ use worker::{Response, WebSocket, WebSocketPair};
 use crate::edge::url::split_url;
 use crate::session::{ConnectionRefusal, UpgradeParams};
 
-/// The path of the edge's own requests to sessions, for connections that began without a key in another isolate. The router accepts it from
-/// no client.
+/// The path of the edge's own requests to sessions, for connections that began without a key in another
+/// isolate. The router accepts it from no client.
 pub(in crate::edge) const HANDED_OVER: &str = "/handed-over";
 /// The header of such a request with the client's IP address.
 pub(in crate::edge) const CLIENT_IP: &str = "x-client-ip";

@@ -12,7 +12,8 @@ use crate::session::Session;
 const UNCOUNTED_BYTES: usize = 64 << 10;
 
 impl SessionState {
-    /// Reserves memory for what waits in the session. While there is not enough, the newest waiting message is refused.
+    /// Reserves memory for what waits in the session. While there is not enough, the newest waiting message
+    /// is refused.
     pub(super) fn reserve_memory(self: &Rc<Self>) {
         let waiting = || self.session.borrow().as_ref().map_or(0, Session::waiting_bytes);
         if waiting() <= UNCOUNTED_BYTES {

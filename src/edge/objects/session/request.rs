@@ -1,5 +1,5 @@
-//! A chat request of a session. It takes the same way through the gateway as one over HTTP; its response is read no faster than the client
-//! takes it.
+//! A chat request of a session. It takes the same way through the gateway as one over HTTP; its response is
+//! read no faster than the client takes it.
 
 use std::pin::pin;
 use std::rc::Rc;
@@ -45,8 +45,8 @@ struct Reading<'a> {
 }
 
 impl SessionState {
-    /// Makes a request, and passes its response to the session. First `client` fires when the response is no longer wanted, then
-    /// `stopped` resolves.
+    /// Makes a request, and passes its response to the session. First `client` fires when the response is no
+    /// longer wanted, then `stopped` resolves.
     pub(super) async fn run_chat(
         self: &Rc<Self>,
         start: ChatStart,
@@ -131,7 +131,8 @@ impl Reading<'_> {
         self.cancel().await;
     }
 
-    /// Reads a response that is not a stream: it becomes one frame, and stays outside of the wasm until the client can take that.
+    /// Reads a response that is not a stream: it becomes one frame, and stays outside of the wasm until the
+    /// client can take that.
     async fn whole(mut self, response: &web_sys::Response) {
         let header = |name: &str| response.headers().get(name).ok().flatten();
         let length = header("content-length").and_then(|length| length.parse().ok());

@@ -13,8 +13,8 @@ pub(super) struct RunningRequest {
 }
 
 impl RunningRequest {
-    /// Aborts the request as a client disconnect. The signal fires first, so that what breaks afterwards does not count as the provider's
-    /// failure.
+    /// Aborts the request as a client disconnect. The signal fires first, so that what breaks afterwards does
+    /// not count as the provider's failure.
     pub(super) fn abort(self) {
         self.client.abort();
         let _ = self.stop_reading.send(());

@@ -8,7 +8,8 @@ use crate::session::{AttachedSession, CloseCode, PING, PONG, SessionSnapshot};
 /// The tag of a connection whose frames another isolate forwards.
 const FORWARDED: &str = "passed";
 
-/// Accepts a connection, which may outlive the object's memory. `is_forwarded`: another isolate forwards its frames.
+/// Accepts a connection, which may outlive the object's memory. `is_forwarded`: another isolate forwards its
+/// frames.
 pub(super) fn accept(state: &State, socket: &WebSocket, is_forwarded: bool) {
     if is_forwarded {
         state.accept_websocket_with_tags(socket, &[FORWARDED]);

@@ -1,4 +1,5 @@
-//! Where a session is stored while no client is connected: one text in the object's own SQLite, cut to fit into rows.
+//! Where a session is stored while no client is connected: one text in the object's own SQLite, cut to fit
+//! into rows.
 
 use worker::{Result, SqlStorage};
 
