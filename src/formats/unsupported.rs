@@ -1,20 +1,20 @@
-//! What a provider will not be told of a request, because its format has no place for it.
+//! Names of request fields that a provider's format does not support.
 
 use std::borrow::Cow;
 
 use crate::canonical::UniqueNames;
 
-/// The names of what is left out, each once, in the order in which they were noted.
+/// Names of unsupported fields, each once, in the order in which they were added.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Dropped(UniqueNames<'static>);
+pub(crate) struct UnsupportedFields(UniqueNames<'static>);
 
-impl Dropped {
-    /// Notes a name.
+impl UnsupportedFields {
+    /// Adds a name.
     pub(crate) fn add(&mut self, name: impl Into<Cow<'static, str>>) {
         self.0.note(name);
     }
 
-    /// Notes a name, if what it names is lost.
+    /// Adds a name if `lost`.
     pub(crate) fn add_if(&mut self, lost: bool, name: &'static str) {
         if lost {
             self.add(name);

@@ -1,9 +1,9 @@
-//! Counts of a prompt's tokens. It counts nothing itself.
+//! Token counts of prompts, as providers give them and as clients ask for them.
 //! Source: <https://docs.anthropic.com/en/api/messages-count-tokens>, and recorded traffic.
 
 use serde::{Deserialize, Serialize};
 
-use super::errors::{in_spite, is_error};
+use super::errors::{is_error, read_in_success};
 use super::request;
 use super::wire::json::object;
 use crate::canonical::ModelRequest;
@@ -11,48 +11,48 @@ use crate::error::{Error, Result};
 use crate::formats::{WriteTarget, WrittenRequest};
 use crate::wire::json::Document;
 
-/// The path of the endpoint below the API's root.
+/// Path of the endpoint below the API's root.
 pub(super) const ENDPOINT: &str = "/messages/count_tokens";
 
-/// What a message is asked for with, and a count refuses to hear.
-const BEYOND: &[&str] = &["max_tokens", "stream", "stop_sequences", "temperature", "top_p", "top_k", "metadata"];
+/// Fields of a message request that the count endpoint refuses.
+const NOT_COUNTED: &[&str] = &["max_tokens", "stream", "stop_sequences", "temperature", "top_p", "top_k", "metadata"];
 
 #[derive(Deserialize, Serialize)]
-struct Count {
+struct CountBody {
     input_tokens: u64,
 }
 
-/// Writes a question for a count: a message's request without what is no part of its prompt.
+/// Writes a count request: a message request without the fields that are not part of its prompt.
 ///
 /// # Errors
-/// As for a message.
-pub(super) fn write(request: &ModelRequest<'_>, aim: WriteTarget<'_>) -> Result<WrittenRequest> {
-    let mut written = request::write(request, aim)?;
+/// As for a message request.
+pub(super) fn write(request: &ModelRequest<'_>, target: WriteTarget<'_>) -> Result<WrittenRequest> {
+    let mut written = request::write(request, target)?;
     let mut document = Document::read(&written.body)
-        .map_err(|_| Error::caller(400, "invalid_body", "The request cannot be written as a question for a count."))?;
-    BEYOND.iter().for_each(|field| document.remove(field));
+        .map_err(|_| Error::caller(400, "invalid_body", "The request cannot be written as a token count request."))?;
+    NOT_COUNTED.iter().for_each(|field| document.remove(field));
     let body = document.render().into_owned();
     written.body = body;
     ENDPOINT.clone_into(&mut written.path);
     Ok(written)
 }
 
-/// Reads the answer.
+/// Reads the provider's count, in tokens.
 ///
 /// # Errors
-/// 502 if it is none.
+/// 502 if the body holds no count, or reports an error.
 pub(super) fn read(body: &[u8]) -> Result<u64> {
     if is_error(body) {
-        return Err(in_spite(body));
+        return Err(read_in_success(body));
     }
-    let message = "The provider answered with a status of success, but with a body that holds no count.";
-    let count = object::<Count>(body).map(|count| count.input_tokens);
+    let message = "The provider answered with a success status, but its body holds no token count.";
+    let count = object::<CountBody>(body).map(|count| count.input_tokens);
     count.ok_or_else(|| Error::upstream(502, "upstream_invalid_response", message))
 }
 
-/// Writes the answer to a client.
-pub(super) fn answer(input_tokens: u64) -> Vec<u8> {
-    serde_json::to_vec(&Count { input_tokens }).unwrap_or_default()
+/// Writes the response to a client's count request.
+pub(super) fn write_response(input_tokens: u64) -> Vec<u8> {
+    serde_json::to_vec(&CountBody { input_tokens }).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -60,11 +60,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_count_is_asked_for_with_the_prompt_alone() {
+    fn a_count_request_holds_the_prompt_alone() {
         let body = br#"{"model":"m","max_tokens":9,"stream":true,"temperature":0.5,"stop_sequences":["x"],"metadata":{"user_id":"u"},
             "system":"Be brief.","messages":[{"role":"user","content":"Hi"}],"tools":[{"name":"f","input_schema":{"type":"object"}}]}"#;
         let document = Document::read(body).unwrap();
-        let request = request::prompt(&document).unwrap();
+        let request = request::read_prompt(&document).unwrap();
         let written = write(&request, WriteTarget { model: "c", max_output: None, limit_field: None }).unwrap();
         let sent: serde_json::Value = serde_json::from_slice(&written.body).unwrap();
         let mut fields: Vec<&str> = sent.as_object().unwrap().keys().map(String::as_str).collect();
@@ -81,6 +81,6 @@ mod tests {
         }
         let error = br#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;
         assert_eq!(read(error).unwrap_err().status(), 529);
-        assert_eq!(answer(7), br#"{"input_tokens":7}"#);
+        assert_eq!(write_response(7), br#"{"input_tokens":7}"#);
     }
 }

@@ -1,4 +1,4 @@
-//! Anthropic's Messages API, both as providers speak it and as clients do.
+//! Anthropic's Messages API, as providers and as clients speak it.
 //! Source: the API reference (<https://docs.anthropic.com/en/api/messages>, <https://docs.anthropic.com/en/api/errors>), and recorded traffic.
 
 mod count;
@@ -11,7 +11,7 @@ mod stream;
 mod thinking;
 mod wire;
 
-use wire::api::{ENDPOINT, OURS, VERSION};
+use wire::api::{ENDPOINT, PLACEHOLDER_PREFIX, VERSION};
 
 use super::bounds::COMMON;
 use super::tap::EventTap;
@@ -19,26 +19,26 @@ use super::{ClientFormat, CountCall, ProviderFormat, Restream};
 use crate::canonical::Thinking;
 use crate::config::FormatKind;
 
-/// The adapter's row in the table.
+/// The format's row in the table of formats.
 pub const KIND: FormatKind = FormatKind { name: "anthropic", remote: true, root: "/v1", endpoint: ENDPOINT };
 
-/// Anthropic as a provider.
+/// The format as providers speak it.
 pub const UPSTREAM: ProviderFormat = ProviderFormat {
     kind: KIND,
     key: |key| ("x-api-key", key.to_owned()),
     write: request::write,
     whole: response::read,
-    usage: response::events::told,
+    usage: response::read_usage,
     stream: || Box::<stream::Decoder>::default(),
     tap: |options| Box::new(EventTap::new(Box::<stream::Decoder>::default(), options)),
-    // Without thinking, earlier thoughts have no effect.
+    // The API ignores earlier thinking when thinking is off.
     recalls: |request| !matches!(request.thinking, None | Some(Thinking::Off)),
     refusal: errors::read,
     count: Some(CountCall { write: count::write, read: count::read }),
     embed: None,
 };
 
-/// Clients that speak as Anthropic's do.
+/// The format as clients speak it.
 pub const CLIENT: ClientFormat = ClientFormat {
     name: KIND.name,
     operations: &[&operations::MESSAGES, &operations::COUNT_TOKENS],
@@ -49,11 +49,11 @@ pub const CLIENT: ClientFormat = ClientFormat {
     end_passthrough: stream::end_passthrough,
     insert_cost: |_, _| {},
     error: |error, id| errors::write(error, Some(id)),
-    models: models::list,
-    model: models::one,
+    models: models::write_list,
+    model: models::write_one,
     mark: Some("anthropic-version"),
     id_header: "request-id",
     carried: &[("anthropic-version", Some(VERSION)), ("anthropic-beta", None)],
-    own: Some(OURS),
-    write_count: Some(count::answer),
+    own: Some(PLACEHOLDER_PREFIX),
+    write_count: Some(count::write_response),
 };

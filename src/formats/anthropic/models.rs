@@ -1,4 +1,5 @@
-//! The list of models in Anthropic's shape, all on one page. Source: <https://docs.anthropic.com/en/api/models-list>.
+//! The list of models in Anthropic's format, as a single page. Source:
+//! <https://docs.anthropic.com/en/api/models-list>.
 
 use serde::Serialize;
 
@@ -6,15 +7,15 @@ use crate::formats::ModelEntry;
 use crate::wire::date;
 
 #[derive(Serialize)]
-struct List<'a> {
-    data: Vec<Entry<'a>>,
+struct ModelPage<'a> {
+    data: Vec<ModelObject<'a>>,
     has_more: bool,
     first_id: Option<&'a str>,
     last_id: Option<&'a str>,
 }
 
 #[derive(Serialize)]
-struct Entry<'a> {
+struct ModelObject<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     id: &'a str,
@@ -26,7 +27,7 @@ struct Entry<'a> {
     unavailable_reason: Option<&'a str>,
 }
 
-impl<'a> From<&'a ModelEntry<'a>> for Entry<'a> {
+impl<'a> From<&'a ModelEntry<'a>> for ModelObject<'a> {
     fn from(model: &'a ModelEntry<'a>) -> Self {
         let ModelEntry { id, created, available, unavailable_reason, .. } = model;
         let created_at = date::write_time(created.saturating_mul(1000));
@@ -35,16 +36,16 @@ impl<'a> From<&'a ModelEntry<'a>> for Entry<'a> {
     }
 }
 
-/// A list as a response's body.
-pub(super) fn list(models: &[ModelEntry<'_>]) -> Vec<u8> {
+/// Writes the list as a response body.
+pub(super) fn write_list(models: &[ModelEntry<'_>]) -> Vec<u8> {
     let id = |model: Option<&'_ ModelEntry<'_>>| model.map(|model| model.id.clone());
     let (first, last) = (id(models.first()), id(models.last()));
-    let data = models.iter().map(Entry::from).collect();
-    let list = List { data, has_more: false, first_id: first.as_deref(), last_id: last.as_deref() };
+    let data = models.iter().map(ModelObject::from).collect();
+    let list = ModelPage { data, has_more: false, first_id: first.as_deref(), last_id: last.as_deref() };
     serde_json::to_vec(&list).unwrap_or_default()
 }
 
-/// One model as a response's body.
-pub(super) fn one(model: &ModelEntry<'_>) -> Vec<u8> {
-    serde_json::to_vec(&Entry::from(model)).unwrap_or_default()
+/// Writes one model as a response body.
+pub(super) fn write_one(model: &ModelEntry<'_>) -> Vec<u8> {
+    serde_json::to_vec(&ModelObject::from(model)).unwrap_or_default()
 }

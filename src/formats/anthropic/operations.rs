@@ -48,7 +48,7 @@ pub static COUNT_TOKENS: Operation = Operation {
     question_field: "messages",
     unique_fields: UNIQUE,
     reader: read,
-    conversation: Some(request::prompt),
+    conversation: Some(request::read_prompt),
     allows_zero_limit: |_| false,
     summarize: |_| ResponseSummary::default(),
 };

@@ -1,19 +1,20 @@
-//! How much a model of Anthropic's is to think, and what that forbids. It alone knows that models differ.
+//! How much a model thinks, and what thinking excludes, by the model's version.
 //! Source: <https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking>, `…/adaptive-thinking`, `…/effort`.
 
-use super::wire::request::Thinking as Wire;
+use super::wire::request::ThinkingParam;
 use crate::canonical::{Effort, Raw, Thinking};
 use crate::formats::WriteTarget;
 
-/// The answer's limit where neither the request nor the catalogue knows one: the API demands some limit, and every model allows this.
+/// `max_tokens` if neither the request nor the catalogue gives one. The API requires a limit, and every model
+/// accepts this one.
 pub(super) const MAX_TOKENS: u64 = 4096;
 
-/// The API refuses a smaller budget.
-const LEAST: u64 = 1024;
+/// The smallest budget that the API accepts, in tokens.
+const MIN_BUDGET: u64 = 1024;
 
-/// Each effort in a word of the API's, and as a budget for models that know only budgets.
+/// Each effort, its word in the API, and the budget for models that take only budgets, in tokens.
 const EFFORTS: &[(Effort, &str, u64)] = &[
-    (Effort::Minimal, "low", LEAST),
+    (Effort::Minimal, "low", MIN_BUDGET),
     (Effort::Low, "low", 2048),
     (Effort::Medium, "medium", 8192),
     (Effort::High, "high", 16_384),
@@ -21,112 +22,117 @@ const EFFORTS: &[(Effort, &str, u64)] = &[
     (Effort::Highest, "max", 32_768),
 ];
 
-/// The budget for a model that is to think as it finds fit, and knows only budgets.
-const FREE: u64 = 8192;
+/// Budget for adaptive thinking on models that take only budgets, in tokens.
+const ADAPTIVE_BUDGET: u64 = 8192;
 
-/// The version in a model's name: `claude-opus-4-7-20260101` is 4.7, `claude-3-5-haiku-latest` 3.5. `None` if there is none.
-pub(super) fn version(model: &str) -> Option<(u32, u32)> {
+/// The version in a model's name: 4.7 for `claude-opus-4-7-20260101`, 3.5 for `claude-3-5-haiku-latest`;
+/// `None` if there is none.
+pub(super) fn model_version(model: &str) -> Option<(u32, u32)> {
     let (_, name) = model.rsplit_once("claude-")?;
-    let words = name.split(['-', '.', '@', ':', '_']).skip_while(|word| number(word).is_none());
-    let mut numbers = words.map_while(number);
+    let words = name.split(['-', '.', '@', ':', '_']).skip_while(|word| version_number(word).is_none());
+    let mut numbers = words.map_while(version_number);
     Some((numbers.next()?, numbers.next().unwrap_or(0)))
 }
 
-/// A date is no version.
-fn number(word: &str) -> Option<u32> {
+/// A number of a version; longer ones are dates.
+fn version_number(word: &str) -> Option<u32> {
     word.parse().ok().filter(|_| word.len() <= 2)
 }
 
-/// What is said of thinking, and the limit that it needs.
+/// The thinking parameters of a request, and the limit that goes with them.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Plan {
-    pub(super) thinking: Option<Wire>,
+pub(super) struct ThinkingPlan {
+    pub(super) thinking: Option<ThinkingParam>,
     pub(super) effort: Option<&'static str>,
     pub(super) max_tokens: u64,
-    /// What of it could not be said.
-    pub(super) dropped: Option<&'static str>,
+    /// The name of the field that is not supported.
+    pub(super) unsupported: Option<&'static str>,
 }
 
-impl Plan {
-    /// Makes a plan. From 4.6 on, models think adaptively; from 4.7 on, they refuse budgets.
-    pub(super) fn new(thinking: Option<Thinking>, max_tokens: Option<u64>, aim: WriteTarget<'_>) -> Self {
-        let limit = max_tokens.or(aim.max_output);
+impl ThinkingPlan {
+    /// From version 4.6 on, models think adaptively; from 4.7 on, they refuse budgets.
+    pub(super) fn new(thinking: Option<Thinking>, max_tokens: Option<u64>, target: WriteTarget<'_>) -> Self {
+        let limit = max_tokens.or(target.max_output);
         let max_tokens = limit.unwrap_or(MAX_TOKENS);
-        let version = version(aim.model);
+        let version = model_version(target.model);
         let adaptive = version.is_some_and(|version| version >= (4, 6));
         let budgets = version.is_none_or(|version| version < (4, 7));
-        // Those that refuse budgets also keep their thoughts to themselves, unless they are asked for them.
-        let thoughts = Wire::Adaptive { display: (!budgets).then_some("summarized") };
-        let think = |effort, dropped| Self { thinking: Some(thoughts), effort, max_tokens, dropped };
+        // Models that refuse budgets return their thinking only on request.
+        let adaptive_thinking = ThinkingParam::Adaptive { display: (!budgets).then_some("summarized") };
+        let with_thinking =
+            |effort, unsupported| Self { thinking: Some(adaptive_thinking), effort, max_tokens, unsupported };
         match thinking {
             None | Some(Thinking::Off) => Self { max_tokens, ..Self::default() },
-            Some(Thinking::Free) if adaptive => think(None, None),
-            Some(Thinking::Free) => Self::budget(FREE, limit),
-            Some(Thinking::Effort(effort)) if adaptive => think(Some(word(effort, version)), None),
-            Some(Thinking::Effort(effort)) => Self::budget(tokens(effort), limit),
+            Some(Thinking::Free) if adaptive => with_thinking(None, None),
+            Some(Thinking::Free) => Self::budget(ADAPTIVE_BUDGET, limit),
+            Some(Thinking::Effort(effort)) if adaptive => with_thinking(Some(effort_word(effort, version)), None),
+            Some(Thinking::Effort(effort)) => Self::budget(budget_for_effort(effort), limit),
             Some(Thinking::Budget(budget)) if budgets => Self::budget(budget, limit),
-            Some(Thinking::Budget(budget)) => think(Some(nearest(budget)), Some("thinking.budget_tokens")),
+            Some(Thinking::Budget(budget)) => {
+                with_thinking(Some(effort_for_budget(budget)), Some("thinking.budget_tokens"))
+            }
         }
     }
 
-    /// The limit covers thoughts and answer, and is never raised: what a request may cost at most was promised by it. A budget that would
-    /// leave no room for the answer is lowered to half of it. Without a limit, there is room for both.
+    /// The limit covers thinking and response and is never raised, because admission reserved its cost. A
+    /// budget that leaves no room for the response is lowered to half of it. Without a limit there is room
+    /// for both.
     fn budget(budget: u64, limit: Option<u64>) -> Self {
-        let mut budget = budget.max(LEAST);
+        let mut budget = budget.max(MIN_BUDGET);
         let max_tokens = limit.unwrap_or(MAX_TOKENS.saturating_add(budget));
         if budget >= max_tokens {
             budget = max_tokens / 2;
         }
-        if budget < LEAST {
-            return Self { max_tokens, dropped: Some("reasoning_effort"), ..Self::default() };
+        if budget < MIN_BUDGET {
+            return Self { max_tokens, unsupported: Some("reasoning_effort"), ..Self::default() };
         }
-        Self { thinking: Some(Wire::Enabled { budget_tokens: budget }), max_tokens, ..Self::default() }
+        Self { thinking: Some(ThinkingParam::Enabled { budget_tokens: budget }), max_tokens, ..Self::default() }
     }
 
-    /// Without thinking, and loud about it.
-    pub(super) fn thoughtless(max_tokens: Option<u64>, aim: WriteTarget<'_>) -> Self {
-        Self { dropped: Some("reasoning_effort"), ..Self::new(None, max_tokens, aim) }
+    /// No thinking, reported as unsupported.
+    pub(super) fn without_thinking(max_tokens: Option<u64>, target: WriteTarget<'_>) -> Self {
+        Self { unsupported: Some("reasoning_effort"), ..Self::new(None, max_tokens, target) }
     }
 }
 
-fn word(effort: Effort, model: Option<(u32, u32)>) -> &'static str {
-    // Older ones go from `high` to `max` in one step.
+fn effort_word(effort: Effort, model: Option<(u32, u32)>) -> &'static str {
+    // Older models have no step between `high` and `max`.
     if effort == Effort::Higher && model.is_none_or(|version| version < (4, 7)) {
         return "max";
     }
     EFFORTS.iter().find(|(known, ..)| *known == effort).map_or("medium", |(_, word, _)| word)
 }
 
-fn tokens(effort: Effort) -> u64 {
-    EFFORTS.iter().find(|(known, ..)| *known == effort).map_or(FREE, |(.., tokens)| *tokens)
+fn budget_for_effort(effort: Effort) -> u64 {
+    EFFORTS.iter().find(|(known, ..)| *known == effort).map_or(ADAPTIVE_BUDGET, |(.., tokens)| *tokens)
 }
 
-/// The effort whose budget is no larger.
-fn nearest(budget: u64) -> &'static str {
+/// The largest effort whose budget is not above `budget`.
+fn effort_for_budget(budget: u64) -> &'static str {
     EFFORTS.iter().rev().find(|(.., tokens)| *tokens <= budget).map_or("low", |(_, word, _)| word)
 }
 
-/// An effort in a word of the API's.
-pub(super) fn effort(word: &str) -> Option<Effort> {
+/// The effort for a word of the API.
+pub(super) fn effort_from_word(word: &str) -> Option<Effort> {
     EFFORTS.iter().rev().find(|(_, known, _)| *known == word).map(|(effort, ..)| *effort)
 }
 
-/// Whether a number is this one.
-pub(super) fn is(raw: &Raw<'_>, number: f64) -> bool {
-    raw.get().parse::<f64>().is_ok_and(|said| (said - number).abs() < f64::EPSILON)
+/// Whether a JSON number equals `number`.
+pub(super) fn equals(raw: &Raw<'_>, number: f64) -> bool {
+    raw.get().parse::<f64>().is_ok_and(|value| (value - number).abs() < f64::EPSILON)
 }
 
-/// Whether a number is above this one.
-pub(super) fn is_above(raw: &Raw<'_>, number: f64) -> bool {
-    raw.get().parse::<f64>().is_ok_and(|said| said > number)
+/// Whether a JSON number exceeds `number`.
+pub(super) fn exceeds(raw: &Raw<'_>, number: f64) -> bool {
+    raw.get().parse::<f64>().is_ok_and(|value| value > number)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn plan(model: &str, thinking: Thinking, max_tokens: Option<u64>, max_output: Option<u64>) -> Plan {
-        Plan::new(Some(thinking), max_tokens, WriteTarget { model, max_output, limit_field: None })
+    fn plan(model: &str, thinking: Thinking, max_tokens: Option<u64>, max_output: Option<u64>) -> ThinkingPlan {
+        ThinkingPlan::new(Some(thinking), max_tokens, WriteTarget { model, max_output, limit_field: None })
     }
 
     #[test]
@@ -140,14 +146,14 @@ mod tests {
             ("claude-instant", None),
             ("mock", None),
         ] {
-            assert_eq!(version(name), expected, "{name}");
+            assert_eq!(model_version(name), expected, "{name}");
         }
     }
 
     #[test]
     fn a_budget_leaves_room_for_an_answer_and_raises_no_limit() {
         let old = "claude-haiku-4-5";
-        let budget = |budget_tokens| Some(Wire::Enabled { budget_tokens });
+        let budget = |budget_tokens| Some(ThinkingParam::Enabled { budget_tokens });
         let lowered = plan(old, Thinking::Budget(5000), Some(4000), Some(64_000));
         assert_eq!((lowered.thinking, lowered.max_tokens), (budget(2000), 4000));
         let by_model = plan(old, Thinking::Effort(Effort::Highest), None, Some(8000));
@@ -156,23 +162,23 @@ mod tests {
         assert_eq!((free.thinking, free.max_tokens), (budget(5000), MAX_TOKENS + 5000));
         assert_eq!(plan(old, Thinking::Budget(3), None, Some(64_000)).thinking, budget(1024));
         let none = plan(old, Thinking::Free, Some(100), Some(500));
-        assert_eq!((none.thinking, none.dropped, none.max_tokens), (None, Some("reasoning_effort"), 100));
+        assert_eq!((none.thinking, none.unsupported, none.max_tokens), (None, Some("reasoning_effort"), 100));
     }
 
     #[test]
     fn newer_models_are_told_an_effort() {
-        let shown = Wire::Adaptive { display: Some("summarized") };
+        let shown = ThinkingParam::Adaptive { display: Some("summarized") };
         let new = plan("claude-opus-4-7", Thinking::Effort(Effort::High), None, None);
         assert_eq!((new.thinking, new.effort, new.max_tokens), (Some(shown), Some("high"), MAX_TOKENS));
         let budget = plan("claude-opus-4-7", Thinking::Budget(10_000), None, None);
-        assert_eq!((budget.effort, budget.dropped), (Some("medium"), Some("thinking.budget_tokens")));
+        assert_eq!((budget.effort, budget.unsupported), (Some("medium"), Some("thinking.budget_tokens")));
         assert_eq!(plan("claude-opus-4-6", Thinking::Off, None, None).thinking, None);
         let older = plan("claude-opus-4-6", Thinking::Free, None, None);
-        assert_eq!(older.thinking, Some(Wire::Adaptive { display: None }));
-        assert_eq!(effort("low"), Some(Effort::Low));
+        assert_eq!(older.thinking, Some(ThinkingParam::Adaptive { display: None }));
+        assert_eq!(effort_from_word("low"), Some(Effort::Low));
         for (model, word) in [("claude-opus-4-7", "xhigh"), ("claude-opus-4-6", "max")] {
             assert_eq!(plan(model, Thinking::Effort(Effort::Higher), None, None).effort, Some(word), "{model}");
         }
-        assert_eq!((effort("xhigh"), effort("max")), (Some(Effort::Higher), Some(Effort::Highest)));
+        assert_eq!((effort_from_word("xhigh"), effort_from_word("max")), (Some(Effort::Higher), Some(Effort::Highest)));
     }
 }

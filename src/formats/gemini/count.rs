@@ -1,51 +1,51 @@
-//! Counts of a prompt's tokens: `countTokens`. It counts nothing itself.
+//! Token counts of prompts: `countTokens`.
 //! Source: <https://ai.google.dev/api/tokens>, and recorded traffic.
 
 use serde::Deserialize;
 
-use super::errors::{invalid, reported};
+use super::errors::{invalid, read_in_success};
 use super::request::{self, full_name, resource};
 use crate::canonical::{ModelRequest, Raw};
 use crate::error::{Error, Result};
 use crate::formats::{WriteTarget, WrittenRequest};
 use crate::wire::json::{Document, quote};
 
-/// What Gemini answers.
+/// The response of `countTokens`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer<'a> {
+struct CountResponse<'a> {
     #[serde(borrow)]
     error: Option<Raw<'a>>,
     total_tokens: Option<u64>,
 }
 
-/// Writes a question for a count: of instructions, turns and tools, as they would be sent.
+/// Writes a count request: system instruction, contents and tools as they would be sent.
 ///
 /// # Errors
-/// As for an answer.
-pub(super) fn write(request: &ModelRequest<'_>, aim: WriteTarget<'_>) -> Result<WrittenRequest> {
-    let mut written = request::write(request, aim)?;
+/// As for a generate request.
+pub(super) fn write(request: &ModelRequest<'_>, target: WriteTarget<'_>) -> Result<WrittenRequest> {
+    let mut written = request::write(request, target)?;
     let mut document = Document::read(&written.body).map_err(|_| {
-        Error::caller(400, "invalid_request", "The request cannot be written as a question for a count.")
+        Error::caller(400, "invalid_request", "The request cannot be written as a token count request.")
     })?;
-    document.set("model", quote(&full_name(aim.model)));
-    let asked = document.render().into_owned();
-    written.body = [b"{\"generateContentRequest\":".as_slice(), &asked, b"}"].concat();
-    written.path = format!("/{}:countTokens", resource(aim.model));
+    document.set("model", quote(&full_name(target.model)));
+    let generate_request = document.render().into_owned();
+    written.body = [b"{\"generateContentRequest\":".as_slice(), &generate_request, b"}"].concat();
+    written.path = format!("/{}:countTokens", resource(target.model));
     Ok(written)
 }
 
-/// Reads the answer.
+/// Reads the provider's count, in tokens.
 ///
 /// # Errors
-/// 502 if it is none.
+/// 502 if the body holds no count; the error's own status if it reports one.
 pub(super) fn read(body: &[u8]) -> Result<u64> {
     let is_object = body.trim_ascii_start().starts_with(b"{");
-    let answer = serde_json::from_slice::<Answer<'_>>(body).ok().filter(|_| is_object);
-    let answer = answer.ok_or_else(|| invalid("The provider answered with a body that holds no count."))?;
-    match answer.error {
-        Some(error) => Err(reported(&error)),
-        None => answer.total_tokens.ok_or_else(|| invalid("The provider answered with a body that holds no count.")),
+    let response = serde_json::from_slice::<CountResponse<'_>>(body).ok().filter(|_| is_object);
+    let response = response.ok_or_else(|| invalid("The provider's response holds no token count."))?;
+    match response.error {
+        Some(error) => Err(read_in_success(&error)),
+        None => response.total_tokens.ok_or_else(|| invalid("The provider's response holds no token count.")),
     }
 }
 
@@ -64,16 +64,16 @@ mod tests {
         )
         .unwrap();
         let sent: serde_json::Value = serde_json::from_slice(&written.body).unwrap();
-        let asked = &sent["generateContentRequest"];
-        assert_eq!((written.path.as_str(), &asked["model"]), ("/models/g:countTokens", &"models/g".into()));
-        assert_eq!(asked["systemInstruction"]["parts"][0]["text"], "Be brief.");
-        assert_eq!(asked["contents"][0]["parts"][0]["text"], "Hi");
+        let generate_request = &sent["generateContentRequest"];
+        assert_eq!((written.path.as_str(), &generate_request["model"]), ("/models/g:countTokens", &"models/g".into()));
+        assert_eq!(generate_request["systemInstruction"]["parts"][0]["text"], "Be brief.");
+        assert_eq!(generate_request["contents"][0]["parts"][0]["text"], "Hi");
     }
 
     #[test]
     fn a_body_without_a_count_is_an_error() {
-        let told = br#"{"promptTokensDetails":[{"modality":"TEXT","tokenCount":12}],"totalTokens":12}"#;
-        assert_eq!(read(told).unwrap(), 12);
+        let body = br#"{"promptTokensDetails":[{"modality":"TEXT","tokenCount":12}],"totalTokens":12}"#;
+        assert_eq!(read(body).unwrap(), 12);
         for body in ["", "[]", "{}", r#"{"totalTokens":"x"}"#, r#"{"error":{"message":"no"},"totalTokens":1}"#] {
             assert_eq!(read(body.as_bytes()).unwrap_err().status(), 502, "{body}");
         }

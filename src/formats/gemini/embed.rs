@@ -1,86 +1,88 @@
-//! Embeddings: OpenAI's `/embeddings` as Gemini's `:batchEmbedContents`, and its answer back. It knows no conversations.
+//! Embeddings: OpenAI's `/embeddings` requests as Gemini's `:batchEmbedContents`, and its responses back.
 //! Sources: <https://ai.google.dev/api/embeddings#method:-models.batchembedcontents>,
 //! <https://platform.openai.com/docs/api-reference/embeddings/create>.
 
 use serde::{Deserialize, Serialize};
 
-use super::errors::{invalid, reported};
+use super::errors::{invalid, read_in_success};
 use super::request::{full_name, resource};
 use crate::canonical::{Raw, Usage};
 use crate::error::{Error, Result};
-use crate::formats::unsupported::Dropped;
+use crate::formats::unsupported::UnsupportedFields;
 use crate::formats::{Billed, EmbeddingContext, EmbeddingForm, WrittenRequest};
 use crate::wire::base64;
 use crate::wire::json::Document;
 
-/// Fields that are read.
-const KNOWN: &[&str] = &["model", "input", "encoding_format", "dimensions"];
+/// The fields of OpenAI's request that are translated.
+const TRANSLATED_FIELDS: &[&str] = &["model", "input", "encoding_format", "dimensions"];
 
-/// The most texts of one call (<https://github.com/langchain-ai/langchainjs/issues/4491>: "at most 100 requests can be in one batch").
-const MOST: usize = 100;
+/// The most texts in one call (<https://github.com/langchain-ai/langchainjs/issues/4491>: "at most 100
+/// requests can be in one batch").
+const MAX_TEXTS: usize = 100;
 
 #[derive(Serialize)]
-struct Batch<'a> {
-    requests: Vec<One<'a>>,
+struct BatchRequest<'a> {
+    requests: Vec<EmbedRequest<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct One<'a> {
+struct EmbedRequest<'a> {
     model: &'a str,
-    content: Content<'a>,
+    content: EmbedContent<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     output_dimensionality: Option<u64>,
 }
 
 #[derive(Serialize)]
-struct Content<'a> {
-    parts: [Part<'a>; 1],
+struct EmbedContent<'a> {
+    parts: [EmbedPart<'a>; 1],
 }
 
 #[derive(Serialize)]
-struct Part<'a> {
+struct EmbedPart<'a> {
     text: &'a Raw<'a>,
 }
 
 /// Writes a request for `model`, the provider's name for it.
 ///
 /// # Errors
-/// 400 naming the field that is not as OpenAI's format wants it, holds tokens instead of texts, or more texts than are taken.
+/// 400 naming the field that violates OpenAI's format, that holds tokens instead of texts, or that holds too
+/// many texts.
 pub(super) fn write(document: &Document<'_>, model: &str) -> Result<(WrittenRequest, EmbeddingForm)> {
-    let mut dropped = Dropped::default();
+    let mut unsupported = UnsupportedFields::default();
     let given = |name: &str| document.value(name).filter(|value| *value != "null");
     for (name, value) in document.members() {
-        if !KNOWN.contains(&name) && value != "null" {
-            dropped.add(name.to_owned());
+        if !TRANSLATED_FIELDS.contains(&name) && value != "null" {
+            unsupported.add(name.to_owned());
         }
     }
     let base64 = match given("encoding_format") {
         None | Some("\"float\"") => false,
         Some("\"base64\"") => true,
-        Some(_) => return Err(wrong("encoding_format", "`float` or `base64`")),
+        Some(_) => return Err(invalid_field("encoding_format", "`float` or `base64`")),
     };
     let dimensions = given("dimensions").map(|value| value.parse::<u64>().ok().filter(|count| *count > 0));
     if dimensions == Some(None) {
-        return Err(wrong("dimensions", "a whole number above 0"));
+        return Err(invalid_field("dimensions", "a whole number above 0"));
     }
-    let texts = texts(given("input"))?;
+    let texts = read_texts(given("input"))?;
     let name = full_name(model);
-    let one = |text| One {
+    let request = |text| EmbedRequest {
         model: &name,
-        content: Content { parts: [Part { text }] },
+        content: EmbedContent { parts: [EmbedPart { text }] },
         output_dimensionality: dimensions.flatten(),
     };
-    let body = serde_json::to_vec(&Batch { requests: texts.iter().map(one).collect() })
+    let body = serde_json::to_vec(&BatchRequest { requests: texts.iter().map(request).collect() })
         .map_err(|error| Error::caller(400, "invalid_request", format!("The request cannot be written: {error}.")))?;
     let path = format!("/{}:batchEmbedContents", resource(model));
-    let written = WrittenRequest { path, headers: Vec::new(), body, dropped: dropped.into_names() };
+    let written = WrittenRequest { path, headers: Vec::new(), body, dropped: unsupported.into_names() };
     Ok((written, EmbeddingForm { base64, count: texts.len() }))
 }
 
-/// The texts of an input: one, or a list.
-fn texts(input: Option<&str>) -> Result<Vec<Raw<'_>>> {
-    let expected = || wrong("input", "a text, or a list of texts that is not empty");
+/// Reads `input`: a text or a list of texts.
+fn read_texts(input: Option<&str>) -> Result<Vec<Raw<'_>>> {
+    let expected = || invalid_field("input", "a text, or a list of texts that is not empty");
     let input = input.ok_or_else(expected)?;
     let texts = match input.as_bytes().first() {
         Some(b'"') => Raw::parse(input).map(|text| vec![text]),
@@ -94,93 +96,94 @@ fn texts(input: Option<&str>) -> Result<Vec<Raw<'_>>> {
         let message = "`input` holds tokens. This provider embeds texts only; send the texts themselves.";
         return Err(Error::caller(400, "unsupported_input", message).at("input"));
     }
-    if texts.len() > MOST {
-        let message = format!("`input` holds {} texts. This provider takes at most {MOST} at once.", texts.len());
+    if texts.len() > MAX_TEXTS {
+        let message = format!("`input` holds {} texts. This provider takes at most {MAX_TEXTS} at once.", texts.len());
         return Err(Error::caller(400, "too_many_texts", message).at("input"));
     }
     if texts.iter().all(Raw::is_text) { Ok(texts) } else { Err(expected()) }
 }
 
-fn wrong(field: &'static str, expected: &str) -> Error {
+fn invalid_field(field: &'static str, expected: &str) -> Error {
     Error::caller(400, "invalid_type", format!("`{field}` must be {expected}.")).at(field)
 }
 
-/// What Gemini answers.
+/// The response of `batchEmbedContents`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer<'a> {
+struct BatchResponse<'a> {
     #[serde(borrow)]
     error: Option<Raw<'a>>,
     #[serde(borrow)]
-    embeddings: Option<Vec<Vector<'a>>>,
-    usage_metadata: Option<Metadata>,
+    embeddings: Option<Vec<BatchVector<'a>>>,
+    usage_metadata: Option<EmbedUsage>,
 }
 
 #[derive(Deserialize)]
-struct Vector<'a> {
+struct BatchVector<'a> {
     #[serde(borrow)]
     values: Raw<'a>,
 }
 
-/// Older models tell no usage.
+/// Older models report no usage.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Metadata {
+struct EmbedUsage {
     prompt_token_count: Option<u64>,
 }
 
-/// Reads an answer, and writes it as OpenAI does.
+/// Reads a response and writes it in OpenAI's format; returns the tokens that the provider reports.
 ///
 /// # Errors
-/// 502 if it is none, an error in spite of its status, or has other vectors than were asked for.
-pub(super) fn whole(body: &[u8], told: &EmbeddingContext<'_>) -> Result<Billed> {
+/// 502 if the body is no such response or holds another number of vectors than requested; the error's own
+/// status if it reports one.
+pub(super) fn translate(body: &[u8], context: &EmbeddingContext<'_>) -> Result<Billed> {
     let is_object = body.trim_ascii_start().starts_with(b"{");
-    let answer = serde_json::from_slice::<Answer<'_>>(body).ok().filter(|_| is_object);
-    let answer = answer.ok_or_else(|| invalid("The provider answered with a body that holds no embeddings."))?;
-    if let Some(error) = &answer.error {
-        return Err(reported(error));
+    let response = serde_json::from_slice::<BatchResponse<'_>>(body).ok().filter(|_| is_object);
+    let response = response.ok_or_else(|| invalid("The provider's response holds no embeddings."))?;
+    if let Some(error) = &response.error {
+        return Err(read_in_success(error));
     }
-    let (count, vectors) = (told.form.count, answer.embeddings.unwrap_or_default());
+    let (count, vectors) = (context.form.count, response.embeddings.unwrap_or_default());
     if vectors.len() != count || vectors.iter().any(|vector| !vector.values.get().starts_with('[')) {
-        let message = format!("The provider answered with {} embeddings where {count} were asked for.", vectors.len());
+        let message = format!("The provider returned {} embeddings where {count} were requested.", vectors.len());
         return Err(invalid(&message));
     }
-    let prompt = answer.usage_metadata.and_then(|metadata| metadata.prompt_token_count);
+    let prompt = response.usage_metadata.and_then(|metadata| metadata.prompt_token_count);
     let mut data = Vec::with_capacity(count);
-    for (index, Vector { values }) in vectors.into_iter().enumerate() {
-        let embedding = if told.form.base64 { packed(&values)? } else { values };
-        data.push(Embedding { object: "embedding", index, embedding });
+    for (index, BatchVector { values }) in vectors.into_iter().enumerate() {
+        let embedding = if context.form.base64 { to_base64(&values)? } else { values };
+        data.push(EmbeddingObject { object: "embedding", index, embedding });
     }
-    let tokens = prompt.unwrap_or(told.estimate);
-    let usage = OutUsage { prompt_tokens: tokens, total_tokens: tokens };
-    let body = serde_json::to_vec(&List { object: "list", data, model: told.model, usage })
+    let tokens = prompt.unwrap_or(context.estimate);
+    let usage = EmbeddingUsage { prompt_tokens: tokens, total_tokens: tokens };
+    let body = serde_json::to_vec(&EmbeddingList { object: "list", data, model: context.model, usage })
         .map_err(|error| invalid(&format!("The provider's embeddings cannot be written: {error}.")))?;
-    Ok((body, prompt.map(|fresh| Usage { uncached_input: fresh, ..Usage::default() })))
+    Ok((body, prompt.map(|uncached_input| Usage { uncached_input, ..Usage::default() })))
 }
 
-/// An answer in OpenAI's format.
+/// A response in OpenAI's format.
 #[derive(Serialize)]
-struct List<'a> {
+struct EmbeddingList<'a> {
     object: &'static str,
-    data: Vec<Embedding<'a>>,
+    data: Vec<EmbeddingObject<'a>>,
     model: &'a str,
-    usage: OutUsage,
+    usage: EmbeddingUsage,
 }
 
 #[derive(Serialize)]
-struct Embedding<'a> {
+struct EmbeddingObject<'a> {
     object: &'static str,
     index: usize,
     embedding: Raw<'a>,
 }
 
 #[derive(Serialize)]
-struct OutUsage {
+struct EmbeddingUsage {
     prompt_tokens: u64,
     total_tokens: u64,
 }
 
-fn packed(values: &Raw<'_>) -> Result<Raw<'static>> {
+fn to_base64(values: &Raw<'_>) -> Result<Raw<'static>> {
     let numbers: Vec<f32> = serde_json::from_str(values.get())
         .map_err(|error| invalid(&format!("The provider's embedding is no list of numbers: {error}.")))?;
     let bytes: Vec<u8> = numbers.into_iter().flat_map(f32::to_le_bytes).collect();
@@ -203,12 +206,12 @@ mod tests {
         let (written, form) = ask(body).unwrap();
         assert_eq!((form, written.dropped), (EmbeddingForm { base64: true, count: 2 }, vec![Cow::Borrowed("user")]));
         assert_eq!(written.path, "/models/gemini-embedding-001:batchEmbedContents");
-        let one = |text: &str| {
+        let request = |text: &str| {
             format!(
                 r#"{{"model":"models/gemini-embedding-001","content":{{"parts":[{{"text":{text}}}]}},"outputDimensionality":768}}"#
             )
         };
-        let expected = format!(r#"{{"requests":[{},{}]}}"#, one(r#""a\u00e9""#), one("\"b\""));
+        let expected = format!(r#"{{"requests":[{},{}]}}"#, request(r#""a\u00e9""#), request("\"b\""));
         assert_eq!(String::from_utf8(written.body).unwrap(), expected);
         assert_eq!(ask(r#"{"input":"a"}"#).unwrap().1, EmbeddingForm { base64: false, count: 1 });
     }
@@ -240,9 +243,9 @@ mod tests {
         }
     }
 
-    fn told(body: &[u8], base64: bool, count: usize) -> Result<(String, Option<u64>)> {
+    fn translated(body: &[u8], base64: bool, count: usize) -> Result<(String, Option<u64>)> {
         let (body, usage) =
-            whole(body, &EmbeddingContext { form: EmbeddingForm { base64, count }, model: "m", estimate: 9 })?;
+            translate(body, &EmbeddingContext { form: EmbeddingForm { base64, count }, model: "m", estimate: 9 })?;
         Ok((String::from_utf8(body).unwrap(), usage.map(|usage| usage.prompt())))
     }
 
@@ -250,9 +253,9 @@ mod tests {
     fn vectors_come_back_as_numbers_or_in_base64() {
         let body = br#"{"embeddings":[{"values":[1.0, -0.5]},{"values":[0.006419318]}],"usageMetadata":{"promptTokenCount":3}}"#;
         let floats = r#"{"object":"list","data":[{"object":"embedding","index":0,"embedding":[1.0, -0.5]},{"object":"embedding","index":1,"embedding":[0.006419318]}],"model":"m","usage":{"prompt_tokens":3,"total_tokens":3}}"#;
-        assert_eq!(told(body, false, 2).unwrap(), (floats.to_owned(), Some(3)));
-        assert!(told(body, true, 2).unwrap().0.contains(r#""embedding":"AACAPwAAAL8=""#));
-        let (untold, usage) = told(br#"{"embeddings":[{"values":[]}]}"#, false, 1).unwrap();
+        assert_eq!(translated(body, false, 2).unwrap(), (floats.to_owned(), Some(3)));
+        assert!(translated(body, true, 2).unwrap().0.contains(r#""embedding":"AACAPwAAAL8=""#));
+        let (untold, usage) = translated(br#"{"embeddings":[{"values":[]}]}"#, false, 1).unwrap();
         assert!(untold.ends_with(r#""usage":{"prompt_tokens":9,"total_tokens":9}}"#) && usage.is_none(), "{untold}");
     }
 
@@ -266,8 +269,8 @@ mod tests {
             r#"{"embeddings":[{"values":7}]}"#,
             r#"{"error":{"message":"no"}}"#,
         ] {
-            assert_eq!(told(body.as_bytes(), false, 1).unwrap_err().status(), 502, "{body}");
+            assert_eq!(translated(body.as_bytes(), false, 1).unwrap_err().status(), 502, "{body}");
         }
-        assert_eq!(told(br#"{"embeddings":[{"values":["x"]}]}"#, true, 1).unwrap_err().status(), 502);
+        assert_eq!(translated(br#"{"embeddings":[{"values":["x"]}]}"#, true, 1).unwrap_err().status(), 502);
     }
 }

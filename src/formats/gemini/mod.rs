@@ -1,4 +1,4 @@
-//! Google's Gemini API as its providers speak it: `generateContent` and `streamGenerateContent`.
+//! Google's Gemini API, as providers speak it: `generateContent` and `streamGenerateContent`.
 //! Source: <https://ai.google.dev/api/generate-content>, and recorded traffic.
 
 mod count;
@@ -14,7 +14,7 @@ use super::tap::EventTap;
 use super::{CountCall, EmbedCall, ProviderFormat};
 use crate::config::FormatKind;
 
-/// The adapter's row in the table.
+/// The format's row in the table of formats.
 pub const KIND: FormatKind = FormatKind { name: "gemini", remote: true, root: "/v1beta", endpoint: "" };
 
 /// The format as providers speak it.
@@ -29,5 +29,5 @@ pub const UPSTREAM: ProviderFormat = ProviderFormat {
     recalls: |_| true,
     refusal: errors::read,
     count: Some(CountCall { write: count::write, read: count::read }),
-    embed: Some(EmbedCall { write: embed::write, whole: embed::whole }),
+    embed: Some(EmbedCall { write: embed::write, whole: embed::translate }),
 };

@@ -1,13 +1,13 @@
-//! A streamed answer, read.
+//! Reads a provider's streamed response.
 
-use super::response::Answer;
-use super::wire::response::Chunk;
+use super::response::ResponseReader;
+use super::wire::response::ResponseChunk;
 use crate::canonical::ResponseEvent;
 use crate::formats::{EventSink, StreamDecoder, oversized};
 use crate::wire::sse::{Block, Reader};
 
-/// An answer, or the chunks of one in a list, which may also hold but an error.
-fn read(body: &[u8]) -> Option<Vec<Chunk<'_>>> {
+/// Reads a chunk, or an array of chunks, which may hold only an error.
+fn read_chunks(body: &[u8]) -> Option<Vec<ResponseChunk<'_>>> {
     match body.trim_ascii_start().first()? {
         b'{' => serde_json::from_slice(body).ok().map(|chunk| vec![chunk]),
         b'[' => serde_json::from_slice(body).ok(),
@@ -15,33 +15,33 @@ fn read(body: &[u8]) -> Option<Vec<Chunk<'_>>> {
     }
 }
 
-/// Reads a streamed answer.
+/// Reads a streamed response.
 pub(super) struct Decoder {
     reader: Reader,
-    answer: Answer,
+    response: ResponseReader,
     failed: bool,
     malformed: u32,
 }
 
 impl Default for Decoder {
     fn default() -> Self {
-        // An error in the middle of a stream may stand there bare, not as an event.
-        Self { reader: Reader::keeping_raw(), answer: Answer::default(), failed: false, malformed: 0 }
+        // An error in the middle of a stream may come as bare JSON, not as an event.
+        Self { reader: Reader::keeping_raw(), response: ResponseReader::default(), failed: false, malformed: 0 }
     }
 }
 
 impl StreamDecoder for Decoder {
-    fn push(&mut self, bytes: &[u8], each: EventSink<'_>) {
-        let Self { reader, answer, failed, malformed } = self;
-        reader.push(bytes, &mut |block| *malformed += take(answer, failed, block, &mut *each));
+    fn push(&mut self, bytes: &[u8], emit: EventSink<'_>) {
+        let Self { reader, response, failed, malformed } = self;
+        reader.push(bytes, &mut |block| *malformed += read_event(response, failed, block, &mut *emit));
     }
 
-    /// Gemini does not say that a stream is at its end; it is, if it was closed after the end of every answer in it.
-    fn finish(&mut self, each: EventSink<'_>) {
-        let Self { reader, answer, failed, malformed } = self;
-        reader.finish(&mut |block| *malformed += take(answer, failed, block, &mut *each));
+    /// Gemini marks no end of a stream: it is complete if every choice has a finish reason when it is closed.
+    fn finish(&mut self, emit: EventSink<'_>) {
+        let Self { reader, response, failed, malformed } = self;
+        reader.finish(&mut |block| *malformed += read_event(response, failed, block, &mut *emit));
         if !std::mem::replace(failed, true) {
-            answer.close(each);
+            response.finish(emit);
         }
     }
 
@@ -50,22 +50,22 @@ impl StreamDecoder for Decoder {
     }
 }
 
-/// Takes an event; gives 1 if it could not be read, else 0.
-fn take(answer: &mut Answer, failed: &mut bool, block: Block<'_>, each: EventSink<'_>) -> u32 {
+/// Reads an event; returns 1 if it was malformed, else 0.
+fn read_event(response: &mut ResponseReader, failed: &mut bool, block: Block<'_>, emit: EventSink<'_>) -> u32 {
     if block.oversized && !std::mem::replace(failed, true) {
-        each(ResponseEvent::Failed(oversized()));
+        emit(ResponseEvent::Failed(oversized()));
     }
     if *failed || block.data.is_some_and(|data| data.trim_ascii().is_empty()) {
         return 0;
     }
-    let Some(mut chunks) = read(block.data.unwrap_or(block.raw)) else { return u32::from(block.data.is_some()) };
+    let Some(mut chunks) = read_chunks(block.data.unwrap_or(block.raw)) else { return u32::from(block.data.is_some()) };
     if block.data.is_none() {
         chunks.retain(|chunk| chunk.error.is_some());
     }
     for chunk in &chunks {
-        if let Err(error) = answer.take(chunk, &mut *each) {
+        if let Err(error) = response.read_chunk(chunk, &mut *emit) {
             *failed = true;
-            each(ResponseEvent::Failed(error));
+            emit(ResponseEvent::Failed(error));
             return 0;
         }
     }

@@ -1,74 +1,77 @@
-//! How much a model is to think, in the words of its generation. It knows models by the beginnings of their names, and nothing else of them.
+//! How much a model thinks, in the terms of its generation. Models are told apart by the prefixes of their
+//! names.
 //! Source: <https://ai.google.dev/gemini-api/docs/thinking> and Google's table for `reasoning_effort`
 //! (<https://ai.google.dev/gemini-api/docs/openai#thinking>).
 
 use serde::Serialize;
 
 use crate::canonical::{Effort, Thinking};
-use crate::formats::unsupported::Dropped;
+use crate::formats::unsupported::UnsupportedFields;
 
-/// <https://ai.google.dev/api/generate-content#ThinkingConfig>
+/// Source: <https://ai.google.dev/api/generate-content#ThinkingConfig>.
 #[derive(Serialize, Default, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ThinkingConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     include_thoughts: Option<bool>,
-    /// In tokens; -1: as much as it finds fit.
+    /// Tokens; -1 lets the model decide.
     #[serde(skip_serializing_if = "Option::is_none")]
     thinking_budget: Option<i64>,
-    /// Gemini 3 and later: a word instead of a budget.
+    /// Gemini 3 and later: a level instead of a budget.
     #[serde(skip_serializing_if = "Option::is_none")]
     thinking_level: Option<&'static str>,
 }
 
-/// The least that Gemini 2.5 Pro thinks, in tokens.
-const LEAST_OF_PRO: i64 = 128;
+/// The smallest budget of Gemini 2.5 Pro, in tokens.
+const MIN_BUDGET_PRO: i64 = 128;
 
-/// Models that never think, and refuse to be told about it.
-const THOUGHTLESS: &[&str] = &["gemini-1", "gemini-2.0", "gemma"];
+/// Models that do not think and refuse a thinking configuration.
+const WITHOUT_THINKING: &[&str] = &["gemini-1", "gemini-2.0", "gemma"];
 
-/// Whether a model belongs to the third generation, which wants its signatures back and takes a level of thinking.
-pub(super) fn is_third(model: &str) -> bool {
-    bare(model).starts_with("gemini-3")
+/// Whether a model belongs to the third generation, which takes thinking levels and requires its signatures
+/// back.
+pub(super) fn is_third_generation(model: &str) -> bool {
+    base_name(model).starts_with("gemini-3")
 }
 
-fn bare(model: &str) -> &str {
+fn base_name(model: &str) -> &str {
     model.rsplit_once('/').map_or(model, |(_, name)| name)
 }
 
-/// What the model is to be told; nothing, if it does so anyway.
-pub(super) fn config(thinking: Thinking, model: &str, dropped: &mut Dropped) -> Option<ThinkingConfig> {
-    let third = is_third(model);
+/// The thinking configuration; `None` if the model's default is meant.
+pub(super) fn config(thinking: Thinking, model: &str, unsupported: &mut UnsupportedFields) -> Option<ThinkingConfig> {
+    let third_generation = is_third_generation(model);
     let mut config = ThinkingConfig { include_thoughts: Some(true), ..ThinkingConfig::default() };
     match thinking {
-        Thinking::Off => return off(model, dropped),
-        // It is what the third generation does, and has no word for.
-        Thinking::Free if third => {}
+        Thinking::Off => return off(model, unsupported),
+        // The default of the third generation, which has no word for it.
+        Thinking::Free if third_generation => {}
         Thinking::Free => config.thinking_budget = Some(-1),
-        Thinking::Effort(effort) if third => config.thinking_level = Some(level(effort, model)),
+        Thinking::Effort(effort) if third_generation => config.thinking_level = Some(level(effort, model)),
         Thinking::Effort(effort) => config.thinking_budget = Some(budget(effort)),
         Thinking::Budget(tokens) => config.thinking_budget = Some(i64::try_from(tokens).unwrap_or(i64::MAX)),
     }
     Some(config)
 }
 
-/// Some models always think: they are told to do the least, and the caller is told that it is not nothing.
-fn off(model: &str, dropped: &mut Dropped) -> Option<ThinkingConfig> {
-    let name = bare(model);
-    if THOUGHTLESS.iter().any(|start| name.starts_with(start)) {
+/// Models that cannot stop thinking get the smallest amount, and the client's field is reported as
+/// unsupported.
+fn off(model: &str, unsupported: &mut UnsupportedFields) -> Option<ThinkingConfig> {
+    let name = base_name(model);
+    if WITHOUT_THINKING.iter().any(|start| name.starts_with(start)) {
         return None;
     }
-    let third = is_third(model);
+    let third_generation = is_third_generation(model);
     let pro = name.starts_with("gemini-2.5-pro");
-    dropped.add_if(third || pro, "reasoning_effort");
+    unsupported.add_if(third_generation || pro, "reasoning_effort");
     Some(ThinkingConfig {
-        thinking_level: third.then(|| level(Effort::Minimal, model)),
-        thinking_budget: (!third).then_some(if pro { LEAST_OF_PRO } else { 0 }),
+        thinking_level: third_generation.then(|| level(Effort::Minimal, model)),
+        thinking_budget: (!third_generation).then_some(if pro { MIN_BUDGET_PRO } else { 0 }),
         include_thoughts: None,
     })
 }
 
-/// In tokens.
+/// The budget for an effort, in tokens.
 fn budget(effort: Effort) -> i64 {
     match effort {
         Effort::Minimal | Effort::Low => 1_024,
@@ -78,7 +81,7 @@ fn budget(effort: Effort) -> i64 {
 }
 
 fn level(effort: Effort, model: &str) -> &'static str {
-    let name = bare(model);
+    let name = base_name(model);
     match effort {
         // Pro models have no `minimal`, and the first of them no `medium`.
         Effort::Minimal if name.contains("-pro") => "low",
@@ -94,29 +97,32 @@ fn level(effort: Effort, model: &str) -> &'static str {
 mod tests {
     use super::*;
 
-    fn told(thinking: Thinking, model: &str) -> String {
-        serde_json::to_string(&config(thinking, model, &mut Dropped::default())).unwrap()
+    fn config_json(thinking: Thinking, model: &str) -> String {
+        serde_json::to_string(&config(thinking, model, &mut UnsupportedFields::default())).unwrap()
     }
 
     #[test]
     fn an_effort_is_a_budget_or_a_level_by_the_models_generation() {
         let effort = Thinking::Effort(Effort::Medium);
-        assert_eq!(told(effort, "gemini-2.5-flash"), r#"{"includeThoughts":true,"thinkingBudget":8192}"#);
+        assert_eq!(config_json(effort, "gemini-2.5-flash"), r#"{"includeThoughts":true,"thinkingBudget":8192}"#);
         assert_eq!(
-            told(effort, "models/gemini-3-flash-preview"),
+            config_json(effort, "models/gemini-3-flash-preview"),
             r#"{"includeThoughts":true,"thinkingLevel":"medium"}"#
         );
-        assert_eq!(told(effort, "gemini-3-pro-preview"), r#"{"includeThoughts":true,"thinkingLevel":"high"}"#);
+        assert_eq!(config_json(effort, "gemini-3-pro-preview"), r#"{"includeThoughts":true,"thinkingLevel":"high"}"#);
         let least = Thinking::Effort(Effort::Minimal);
-        assert_eq!(told(least, "gemini-3.1-pro"), r#"{"includeThoughts":true,"thinkingLevel":"low"}"#);
-        assert_eq!(told(least, "gemini-3-flash"), r#"{"includeThoughts":true,"thinkingLevel":"minimal"}"#);
-        assert_eq!(told(Thinking::Free, "gemini-2.5-pro"), r#"{"includeThoughts":true,"thinkingBudget":-1}"#);
-        assert_eq!(told(Thinking::Free, "gemini-3-pro"), r#"{"includeThoughts":true}"#);
-        assert_eq!(told(Thinking::Budget(77), "gemini-3-pro"), r#"{"includeThoughts":true,"thinkingBudget":77}"#);
+        assert_eq!(config_json(least, "gemini-3.1-pro"), r#"{"includeThoughts":true,"thinkingLevel":"low"}"#);
+        assert_eq!(config_json(least, "gemini-3-flash"), r#"{"includeThoughts":true,"thinkingLevel":"minimal"}"#);
+        assert_eq!(config_json(Thinking::Free, "gemini-2.5-pro"), r#"{"includeThoughts":true,"thinkingBudget":-1}"#);
+        assert_eq!(config_json(Thinking::Free, "gemini-3-pro"), r#"{"includeThoughts":true}"#);
+        assert_eq!(
+            config_json(Thinking::Budget(77), "gemini-3-pro"),
+            r#"{"includeThoughts":true,"thinkingBudget":77}"#
+        );
     }
 
     #[test]
-    fn a_model_that_cannot_stop_thinking_thinks_least_and_the_caller_is_told() {
+    fn a_model_that_cannot_stop_thinking_gets_the_least_and_the_field_is_reported() {
         for (model, expected, loud) in [
             ("gemini-2.5-flash", r#"{"thinkingBudget":0}"#, false),
             ("gemini-2.0-flash", "null", false),
@@ -124,11 +130,11 @@ mod tests {
             ("gemini-3-pro-preview", r#"{"thinkingLevel":"low"}"#, true),
             ("gemini-3-flash", r#"{"thinkingLevel":"minimal"}"#, true),
         ] {
-            let (mut dropped, mut none) = (Dropped::default(), Dropped::default());
-            assert_eq!(told(Thinking::Off, model), expected);
-            config(Thinking::Off, model, &mut dropped);
+            let (mut unsupported, mut none) = (UnsupportedFields::default(), UnsupportedFields::default());
+            assert_eq!(config_json(Thinking::Off, model), expected);
+            config(Thinking::Off, model, &mut unsupported);
             none.add_if(loud, "reasoning_effort");
-            assert!(dropped == none, "{model}");
+            assert!(unsupported == none, "{model}");
         }
     }
 }

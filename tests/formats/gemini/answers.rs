@@ -17,7 +17,7 @@ fn chunk(index: u32, parts: &Value, finish: Option<&str>) -> Value {
 const START: &str = r#"Start { id: Some("r1"), model: Some("m") }"#;
 
 #[test]
-fn pain_10_calls_keep_their_numbers_over_chunks_and_beside_text() {
+fn calls_keep_their_numbers_over_chunks_and_beside_text() {
     let f = |name: &str| json!({"functionCall":{"name":name,"args":{"a":name}}});
     let bytes = sse(&[
         chunk(0, &json!([{"text":"Let me "}, f("one"), {"text":"see"}]), None),
@@ -45,7 +45,7 @@ fn pain_10_calls_keep_their_numbers_over_chunks_and_beside_text() {
 }
 
 #[test]
-fn pain_11_a_call_without_arguments_has_an_empty_object() {
+fn a_call_without_arguments_has_an_empty_object() {
     for call in [json!({"name":"f"}), json!({"name":"f","args":{}}), json!({"name":"f","args":null})] {
         let events = whole(chunk(0, &json!([{"functionCall":call}]), Some("STOP")).to_string().as_bytes()).unwrap();
         assert_eq!(events[2], r#"Arguments { choice: 0, call: 0, json: "{}" }"#);
@@ -55,7 +55,7 @@ fn pain_11_a_call_without_arguments_has_an_empty_object() {
 }
 
 #[test]
-fn pain_14_a_signature_is_handed_on_with_the_id_of_its_call() {
+fn a_signature_is_handed_on_with_the_id_of_its_call() {
     let parts = json!([
         {"functionCall":{"name":"f","args":{},"id":"abc"},"thoughtSignature":"c2ln"},
         {"functionCall":{"name":"g","args":{}}}
@@ -66,7 +66,7 @@ fn pain_14_a_signature_is_handed_on_with_the_id_of_its_call() {
 }
 
 #[test]
-fn pain_8_usage_is_taken_from_any_chunk_and_the_last_one_counts() {
+fn usage_is_taken_from_any_chunk_and_the_last_one_counts() {
     let with = |mut chunk: Value, said: u64| {
         chunk["usageMetadata"] =
             json!({"promptTokenCount":9,"candidatesTokenCount":said,"thoughtsTokenCount":2,"totalTokenCount":11+said});
@@ -131,7 +131,7 @@ fn an_end_is_told_only_after_the_end() {
 }
 
 #[test]
-fn pain_1_a_stream_cut_short_has_no_end() {
+fn a_stream_cut_short_has_no_end() {
     let bytes = sse(&[chunk(0, &json!([{"text":"a"}]), None), chunk(1, &json!([{"text":"b"}]), Some("STOP"))]);
     let events = cut(&bytes);
     assert!(events.contains(&"Finish { choice: 1, reason: Stop }".to_owned()));

@@ -144,12 +144,12 @@ fn parallel(memory: Option<&'static str>) -> ModelRequest<'static> {
 }
 
 #[test]
-fn pain_10_results_of_parallel_calls_stand_together_under_the_names_of_their_calls() {
+fn results_of_parallel_calls_stand_together_under_the_names_of_their_calls() {
     golden("parallel", &parallel(None), FLASH);
 }
 
 #[test]
-fn pain_11_empty_arguments_are_an_empty_object() {
+fn empty_arguments_are_an_empty_object() {
     for empty in ["{}", "null", "\"\""] {
         let turns = vec![turn(Role::User, vec![text("x")]), turn(Role::Assistant, vec![call("c", "f", empty, None)])];
         assert_eq!(body(&ask(turns), FLASH)["contents"][1]["parts"][0]["functionCall"]["args"], json!({}));
@@ -157,7 +157,7 @@ fn pain_11_empty_arguments_are_an_empty_object() {
 }
 
 #[test]
-fn pain_12_schemas_are_sent_untouched() {
+fn schemas_are_sent_untouched() {
     let schema = r##"{"$schema": "https://json-schema.org/draft/2020-12/schema", "type":["object","null"],"additionalProperties":false,
         "properties":{"a":{"$ref":"#/$defs/x"},"b":{"const":1e0},"c":{"anyOf":[{"type":"string"}],"title":"t"}},"propertyNames":{"pattern":"^\u0061"},"$defs":{"x":{}}}"##;
     let shape = ResponseFormat::Schema { name: Some(Raw::quoted("n")), schema: raw(schema), strict: Some(true) };
@@ -169,13 +169,13 @@ fn pain_12_schemas_are_sent_untouched() {
 }
 
 #[test]
-fn pain_14_a_signature_goes_back_with_its_call_and_a_missing_one_is_excused() {
+fn a_signature_goes_back_with_its_call_and_a_missing_one_is_excused() {
     golden("signed", &parallel(Some("c2lnbmF0dXJl")), THIRD);
     golden("unsigned", &parallel(None), THIRD);
 }
 
 #[test]
-fn pain_15_what_another_provider_thought_is_not_sent() {
+fn what_another_provider_thought_is_not_sent() {
     let thought = Part::Thinking { text: Raw::quoted("hm"), signature: Some(Raw::quoted("theirs")) };
     let parts = vec![thought, Part::Redacted(Raw::quoted("theirs")), text("Yes")];
     let request = ask(vec![turn(Role::User, vec![text("x")]), turn(Role::Assistant, parts)]);
@@ -185,7 +185,7 @@ fn pain_15_what_another_provider_thought_is_not_sent() {
 }
 
 #[test]
-fn pain_24_cache_hints_that_cannot_be_sent_are_named() {
+fn cache_hints_that_cannot_be_sent_are_named() {
     let cache = Some(raw(r#"{"type":"ephemeral","ttl":"1h"}"#));
     let parts = vec![Part::Text { text: Raw::quoted("x"), cache: cache.clone() }];
     let everywhere = ModelRequest {

@@ -1,4 +1,4 @@
-//! An object of a client's, read field by field, so that what is left over can be told by its name.
+//! Reads a client's object field by field, so that fields that nobody took can be reported by name.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};
@@ -10,7 +10,7 @@ use crate::canonical::Raw;
 use crate::error::{Error, Result};
 use crate::wire::list::{self, Stop};
 
-/// The fields of an object, as far as they have not been taken. Where it stands is put into words only if something is wrong.
+/// The fields of an object that have not been taken yet. The place `at` is formatted only for errors.
 pub(crate) struct Fields<'a>(Vec<(Key<'a>, &'a RawValue)>);
 
 #[derive(serde::Deserialize)]
@@ -20,50 +20,50 @@ impl<'a> Fields<'a> {
     /// Reads an object.
     ///
     /// # Errors
-    /// 400 if it is something else.
+    /// 400 if it is not an object.
     pub(crate) fn read(raw: &'a str, at: &dyn Display) -> Result<Self> {
         serde_json::from_str(raw).map_err(|_| wrong(at, "Input should be an object"))
     }
 
-    /// Takes a field; one that is `null`, or is not there, is none. Of two with one name, the last counts.
+    /// Takes a field; `None` if it is missing or `null`. Of two with one name, the last counts.
     pub(crate) fn take(&mut self, name: &str) -> Option<&'a RawValue> {
         let mut found = None;
         self.0.retain(|(key, value)| {
-            let own = key.0 == name;
-            if own {
+            let matches = key.0 == name;
+            if matches {
                 found = Some(*value);
             }
-            !own
+            !matches
         });
         found.filter(|value| value.get() != "null")
     }
 
-    /// Takes a field to carry it.
+    /// Takes a field as JSON.
     pub(crate) fn raw(&mut self, name: &str) -> Option<Raw<'a>> {
         self.take(name).map(Raw::from)
     }
 
-    /// Takes a field that has to be there.
+    /// Takes a required field.
     ///
     /// # Errors
-    /// 400 if it is not.
+    /// 400 if it is missing.
     pub(crate) fn need(&mut self, name: &str, at: &dyn Display) -> Result<&'a RawValue> {
         self.take(name).ok_or_else(|| required(&format_args!("{at}.{name}")))
     }
 
-    /// Takes a text.
+    /// Takes a required string.
     ///
     /// # Errors
-    /// 400 if it is missing, or something else.
+    /// 400 if it is missing or not a string.
     pub(crate) fn text(&mut self, name: &str, at: &dyn Display) -> Result<Cow<'a, str>> {
         let text = text(self.need(name, at)?);
         text.ok_or_else(|| wrong(&format_args!("{at}.{name}"), "Input should be a valid string"))
     }
 
-    /// Takes a text as the JSON string that it is.
+    /// Takes a required string, unread.
     ///
     /// # Errors
-    /// 400 if it is missing, or something else.
+    /// 400 if it is missing or not a string.
     pub(crate) fn json_text(&mut self, name: &str, at: &dyn Display) -> Result<Raw<'a>> {
         let raw = Raw::from(self.need(name, at)?);
         raw.is_text()
@@ -71,11 +71,11 @@ impl<'a> Fields<'a> {
             .ok_or_else(|| wrong(&format_args!("{at}.{name}"), "Input should be a valid string"))
     }
 
-    /// Takes a switch.
+    /// Takes a boolean; `None` if it is missing or `null`.
     ///
     /// # Errors
-    /// 400 if it is neither on nor off.
-    pub(crate) fn switch(&mut self, name: &str, at: &dyn Display) -> Result<Option<bool>> {
+    /// 400 if it is not a boolean.
+    pub(crate) fn boolean(&mut self, name: &str, at: &dyn Display) -> Result<Option<bool>> {
         match self.take(name).map(RawValue::get) {
             None => Ok(None),
             Some("true") => Ok(Some(true)),
@@ -84,13 +84,13 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The names of the fields that were not taken and say something.
+    /// The names of the fields that were not taken and hold something.
     pub(crate) fn rest(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter(|(_, value)| !Raw::from(*value).is_blank()).map(|(name, _)| name.0.as_ref())
     }
 }
 
-/// The text of a JSON string; `None` if it is something else.
+/// The text of a JSON string; `None` if it is not a string.
 pub(crate) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
     let inside = raw.get().strip_prefix('"')?.strip_suffix('"')?;
     if memchr::memchr(b'\\', inside.as_bytes()).is_none() {
@@ -99,10 +99,11 @@ pub(crate) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
     serde_json::from_str(raw.get()).ok().map(Cow::Owned)
 }
 
-/// Hands over the elements of a list one by one, each with its number: as objects, they take many times the memory of their text.
+/// Hands the items of an array to `take`, each with its index. They are not collected: parsed, they take many
+/// times the memory of their text.
 ///
 /// # Errors
-/// 400 if it is something else, or one of them is no object where objects are wanted; as `take`.
+/// 400 if it is not an array or an item has the wrong type; errors of `take`.
 pub(crate) fn each<'a, T: Deserialize<'a>>(
     raw: &'a str,
     at: &dyn Display,
@@ -122,20 +123,20 @@ pub(crate) fn each<'a, T: Deserialize<'a>>(
     }
 }
 
-/// A field that is not as the format wants it, in the API's own manner of saying so.
-pub(crate) fn wrong(at: &dyn Display, words: &str) -> Error {
-    Error::caller(400, "invalid_value", format!("{at}: {words}")).at(at.to_string())
+/// A field that violates the format, in the wording of Anthropic's API.
+pub(crate) fn wrong(at: &dyn Display, expected: &str) -> Error {
+    Error::caller(400, "invalid_value", format!("{at}: {expected}")).at(at.to_string())
 }
 
-/// A field that is missing.
+/// A required field that is missing.
 pub(crate) fn required(at: &dyn Display) -> Error {
     Error::caller(400, "missing_required_parameter", format!("{at}: Field required")).at(at.to_string())
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct Collect;
-        impl<'de> Visitor<'de> for Collect {
+        struct FieldVisitor;
+        impl<'de> Visitor<'de> for FieldVisitor {
             type Value = Fields<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -150,6 +151,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
                 Ok(Fields(fields))
             }
         }
-        deserializer.deserialize_map(Collect)
+        deserializer.deserialize_map(FieldVisitor)
     }
 }

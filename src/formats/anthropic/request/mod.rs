@@ -6,5 +6,5 @@ mod read_messages;
 mod write;
 mod write_messages;
 
-pub(super) use read::{prompt, read};
+pub(super) use read::{read, read_prompt};
 pub(super) use write::write;

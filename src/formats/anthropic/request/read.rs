@@ -1,4 +1,4 @@
-//! A client's request to `/v1/messages`.
+//! Reads a client's request to `/v1/messages`.
 //! Source: <https://docs.anthropic.com/en/api/messages>.
 
 use std::borrow::Cow;
@@ -12,7 +12,8 @@ use crate::canonical::{ModelRequest, Raw, ResponseFormat, Sampling, Thinking, To
 use crate::error::{Error, Result};
 use crate::wire::json::{Document, whole};
 
-/// Fields that are read here, or by the gateway; twice the same would mean different things to different readers.
+/// Fields that are read here or by the gateway. A field given twice is refused, because two readers could
+/// take different values.
 const READ: &[&str] = &[
     "model",
     "messages",
@@ -31,17 +32,17 @@ const READ: &[&str] = &[
     "top_k",
 ];
 
-/// Reads a request.
+/// Reads a message request.
 ///
 /// # Errors
-/// 400 naming the field that is not as the format wants it.
+/// 400 naming the field that violates the format.
 pub(crate) fn read<'d>(document: &'d Document<'d>) -> Result<ModelRequest<'d>> {
-    unrepeated(document)?;
+    refuse_repeated_fields(document)?;
     let max_tokens = max_tokens(document)?;
-    prompt(document).map(|request| ModelRequest { max_tokens: Some(max_tokens), ..request })
+    read_prompt(document).map(|request| ModelRequest { max_tokens: Some(max_tokens), ..request })
 }
 
-fn unrepeated(document: &Document<'_>) -> Result<()> {
+fn refuse_repeated_fields(document: &Document<'_>) -> Result<()> {
     if let Some(key) = document.repeated(READ) {
         let message = format!("{key}: stands in the body more than once");
         return Err(Error::caller(400, "duplicate_key", message).at(key));
@@ -49,30 +50,30 @@ fn unrepeated(document: &Document<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Reads a request of which only the prompt matters: how long the answer may be need not be said.
+/// Reads a request to count a prompt's tokens: `max_tokens` is not required.
 ///
 /// # Errors
 /// As [`read`].
-pub(crate) fn prompt<'d>(document: &'d Document<'d>) -> Result<ModelRequest<'d>> {
-    unrepeated(document)?;
-    let (mut strange, mut request) = (UniqueNames::default(), ModelRequest::default());
-    request.turns = read_messages::read(value(document, "system"), value(document, "messages"), &mut strange)?;
-    request.stream = switch(document, "stream")?;
-    request.tools = tools(document, &mut strange)?;
+pub(crate) fn read_prompt<'d>(document: &'d Document<'d>) -> Result<ModelRequest<'d>> {
+    refuse_repeated_fields(document)?;
+    let (mut unmapped, mut request) = (UniqueNames::default(), ModelRequest::default());
+    request.turns = read_messages::read(value(document, "system"), value(document, "messages"), &mut unmapped)?;
+    request.stream = boolean(document, "stream")?;
+    request.tools = tools(document, &mut unmapped)?;
     tool_choice(document, &mut request)?;
-    request.thinking = thinking(document, &mut strange)?;
-    output(document, &mut request, &mut strange)?;
-    request.stop = stop(document)?;
+    request.thinking = thinking(document, &mut unmapped)?;
+    output_config(document, &mut request, &mut unmapped)?;
+    request.stop = stop_sequences(document)?;
     request.sampling = sampling(document)?;
-    request.user = user(document, &mut strange)?;
+    request.user = user(document, &mut unmapped)?;
     for (name, value) in document.members().filter(|(name, _)| !READ.contains(name)) {
-        // How a request is to be served, as it is without a word.
+        // `auto` is the default.
         let usual = name == "service_tier" && value == "\"auto\"";
         if !usual && !matches!(value, "null" | "[]" | "{}" | "\"\"") {
-            strange.note(name.to_owned());
+            unmapped.note(name.to_owned());
         }
     }
-    request.unmapped_fields = strange;
+    request.unmapped_fields = unmapped;
     Ok(request)
 }
 
@@ -85,7 +86,7 @@ fn max_tokens(document: &Document<'_>) -> Result<u64> {
     whole(raw).ok_or_else(|| wrong(&"max_tokens", "Input should be a valid integer"))
 }
 
-fn switch(document: &Document<'_>, name: &str) -> Result<bool> {
+fn boolean(document: &Document<'_>, name: &str) -> Result<bool> {
     match value(document, name) {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
@@ -93,25 +94,25 @@ fn switch(document: &Document<'_>, name: &str) -> Result<bool> {
     }
 }
 
-fn tools<'d>(document: &'d Document<'d>, strange: &mut UniqueNames<'d>) -> Result<Vec<Tool<'d>>> {
+fn tools<'d>(document: &'d Document<'d>, unmapped: &mut UniqueNames<'d>) -> Result<Vec<Tool<'d>>> {
     let Some(raw) = value(document, "tools") else { return Ok(Vec::new()) };
     let mut tools = Vec::new();
     each(raw, &"tools", |index, mut fields: Fields<'d>| {
         let at = format_args!("tools.{index}");
         let kind = fields.take("type").and_then(text).unwrap_or(Cow::Borrowed("custom"));
         if kind != "custom" {
-            // What Anthropic's servers would do.
-            strange.note(format!("tools[].{kind}"));
+            // A tool that runs on Anthropic's servers.
+            unmapped.note(format!("tools[].{kind}"));
             return Ok(());
         }
         tools.push(Tool {
             name: fields.json_text("name", &at)?,
             description: fields.raw("description"),
             parameters: fields.raw("input_schema"),
-            strict: fields.switch("strict", &at)?,
+            strict: fields.boolean("strict", &at)?,
             cache: fields.raw("cache_control"),
         });
-        fields.rest().for_each(|name| strange.note(format!("tools[].{name}")));
+        fields.rest().for_each(|name| unmapped.note(format!("tools[].{name}")));
         Ok(())
     })?;
     Ok(tools)
@@ -128,12 +129,12 @@ fn tool_choice<'d>(document: &'d Document<'d>, request: &mut ModelRequest<'d>) -
         "tool" => ToolChoice::Tool(fields.json_text("name", &"tool_choice")?),
         _ => return Err(wrong(&"tool_choice.type", "Input should be 'auto', 'any', 'tool' or 'none'")),
     });
-    let alone = fields.switch("disable_parallel_tool_use", &"tool_choice")?;
-    request.parallel_calls = alone.map(|alone| !alone);
+    let disable_parallel = fields.boolean("disable_parallel_tool_use", &"tool_choice")?;
+    request.parallel_calls = disable_parallel.map(|disable_parallel| !disable_parallel);
     Ok(())
 }
 
-fn thinking(document: &Document<'_>, strange: &mut UniqueNames<'_>) -> Result<Option<Thinking>> {
+fn thinking(document: &Document<'_>, unmapped: &mut UniqueNames<'_>) -> Result<Option<Thinking>> {
     let Some(raw) = value(document, "thinking") else { return Ok(None) };
     let mut fields = Fields::read(raw, &"thinking")?;
     let kind = fields.text("type", &"thinking")?;
@@ -147,30 +148,35 @@ fn thinking(document: &Document<'_>, strange: &mut UniqueNames<'_>) -> Result<Op
         }
         _ => return Err(wrong(&"thinking.type", "Input should be 'enabled', 'disabled' or 'adaptive'")),
     };
-    // Thoughts are shown in any case.
+    // Thinking is always returned as a summary.
     if fields.raw("display").is_some_and(|display| display.text().as_deref() != Some("summarized")) {
-        strange.note("thinking.display");
+        unmapped.note("thinking.display");
     }
     Ok(Some(thinking))
 }
 
-/// The form of the answer, by its present name or that of its trial, and the effort. A budget is more precise than an effort.
-fn output<'d>(document: &'d Document<'d>, request: &mut ModelRequest<'d>, strange: &mut UniqueNames<'d>) -> Result<()> {
+/// Reads the output format, by its present name or its beta name, and the effort. A thinking budget takes
+/// precedence over an effort.
+fn output_config<'d>(
+    document: &'d Document<'d>,
+    request: &mut ModelRequest<'d>,
+    unmapped: &mut UniqueNames<'d>,
+) -> Result<()> {
     let mut format = value(document, "output_format");
     if let Some(raw) = value(document, "output_config") {
         let mut fields = Fields::read(raw, &"output_config")?;
         format = fields.take("format").map(RawValue::get).or(format);
         if let Some(word) = fields.take("effort") {
-            let effort = text(word).and_then(|word| thinking::effort(&word));
+            let effort = text(word).and_then(|word| thinking::effort_from_word(&word));
             let effort = effort.ok_or_else(|| {
                 wrong(&"output_config.effort", "Input should be 'low', 'medium', 'high', 'xhigh' or 'max'")
             })?;
             match request.thinking {
                 None | Some(Thinking::Free) => request.thinking = Some(Thinking::Effort(effort)),
-                Some(_) => strange.note("output_config.effort"),
+                Some(_) => unmapped.note("output_config.effort"),
             }
         }
-        fields.rest().for_each(|name| strange.note(format!("output_config.{name}")));
+        fields.rest().for_each(|name| unmapped.note(format!("output_config.{name}")));
     }
     let Some(format) = format else { return Ok(()) };
     let at = &"output_config.format";
@@ -184,7 +190,7 @@ fn output<'d>(document: &'d Document<'d>, request: &mut ModelRequest<'d>, strang
     Ok(())
 }
 
-fn stop<'d>(document: &'d Document<'d>) -> Result<Vec<Raw<'d>>> {
+fn stop_sequences<'d>(document: &'d Document<'d>) -> Result<Vec<Raw<'d>>> {
     let Some(raw) = value(document, "stop_sequences") else { return Ok(Vec::new()) };
     let mut texts = Vec::new();
     each(raw, &"stop_sequences", |_, text: Raw<'d>| {
@@ -205,13 +211,13 @@ fn sampling<'d>(document: &'d Document<'d>) -> Result<Sampling<'d>> {
     Ok(Sampling { temperature, top_p, top_k, ..Sampling::default() })
 }
 
-fn user<'d>(document: &'d Document<'d>, strange: &mut UniqueNames<'d>) -> Result<Option<Raw<'d>>> {
+fn user<'d>(document: &'d Document<'d>, unmapped: &mut UniqueNames<'d>) -> Result<Option<Raw<'d>>> {
     let Some(raw) = value(document, "metadata") else { return Ok(None) };
     let mut fields = Fields::read(raw, &"metadata")?;
     let user = fields.raw("user_id");
     if user.as_ref().is_some_and(|user| !user.is_text()) {
         return Err(wrong(&"metadata.user_id", "Input should be a valid string"));
     }
-    fields.rest().for_each(|name| strange.note(format!("metadata.{name}")));
+    fields.rest().for_each(|name| unmapped.note(format!("metadata.{name}")));
     Ok(user)
 }

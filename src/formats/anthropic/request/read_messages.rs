@@ -1,29 +1,29 @@
-//! A client's instructions and messages, block by block.
+//! Reads the system prompt and the messages of a client's request, block by block.
 
 use std::borrow::Cow;
 use std::fmt::Display;
 
 use serde_json::value::RawValue;
 
-use super::super::wire::api::OURS;
-use super::super::wire::json::inside;
+use super::super::wire::api::PLACEHOLDER_PREFIX;
+use super::super::wire::json::escaped_text;
 use super::fields::{Fields, each, required, text, wrong};
 use crate::canonical::{Media, MediaKind, MediaSource, Part, Raw, Role, ToolCall, Turn, UniqueNames};
 use crate::error::Result;
 use crate::wire::base64;
 
-/// Reads the instructions and the messages, as JSON.
+/// Reads the values of `system` and `messages`.
 ///
 /// # Errors
-/// 400 naming the place that is not as the format wants it.
+/// 400 naming the place that violates the format.
 pub(crate) fn read<'d>(
     system: Option<&'d str>,
     messages: Option<&'d str>,
-    strange: &mut UniqueNames<'_>,
+    unmapped: &mut UniqueNames<'_>,
 ) -> Result<Vec<Turn<'d>>> {
     let mut turns = Vec::new();
-    if let Some(said) = system.and_then(|raw| serde_json::from_str(raw).ok()) {
-        let parts = content(said, &"system", strange)?;
+    if let Some(content_value) = system.and_then(|raw| serde_json::from_str(raw).ok()) {
+        let parts = content(content_value, &"system", unmapped)?;
         if !parts.is_empty() {
             turns.push(Turn { role: Role::System, parts });
         }
@@ -37,27 +37,27 @@ pub(crate) fn read<'d>(
             "system" => Role::System,
             _ => return Err(wrong(&format_args!("{at}.role"), "Input should be 'user' or 'assistant'")),
         };
-        let said = fields.need("content", &at)?;
-        turns.push(Turn { role, parts: content(said, &format_args!("{at}.content"), strange)? });
-        fields.rest().for_each(|name| strange.note(format!("messages[].{name}")));
+        let content_value = fields.need("content", &at)?;
+        turns.push(Turn { role, parts: content(content_value, &format_args!("{at}.content"), unmapped)? });
+        fields.rest().for_each(|name| unmapped.note(format!("messages[].{name}")));
         Ok(())
     })?;
     Ok(turns)
 }
 
-/// Text, or blocks.
-fn content<'d>(said: &'d RawValue, at: &dyn Display, strange: &mut UniqueNames<'_>) -> Result<Vec<Part<'d>>> {
-    let text = Raw::from(said);
+/// Reads a text or a list of blocks.
+fn content<'d>(content_value: &'d RawValue, at: &dyn Display, unmapped: &mut UniqueNames<'_>) -> Result<Vec<Part<'d>>> {
+    let text = Raw::from(content_value);
     if text.is_text() {
         return Ok(if text.is_blank() { Vec::new() } else { vec![Part::Text { text, cache: None }] });
     }
     let mut parts = Vec::new();
-    each(said.get(), at, |index, mut fields: Fields<'d>| {
+    each(content_value.get(), at, |index, mut fields: Fields<'d>| {
         let at = format_args!("{at}.{index}");
         let kind = fields.text("type", &at)?;
-        let Some(part) = block(&kind, &mut fields, &at, strange)? else { return Ok(()) };
+        let Some(part) = block(&kind, &mut fields, &at, unmapped)? else { return Ok(()) };
         parts.push(part);
-        fields.rest().for_each(|name| strange.note(format!("messages[].content[].{name}")));
+        fields.rest().for_each(|name| unmapped.note(format!("messages[].content[].{name}")));
         Ok(())
     })?;
     Ok(parts)
@@ -67,32 +67,35 @@ fn block<'d>(
     kind: &str,
     fields: &mut Fields<'d>,
     at: &dyn Display,
-    strange: &mut UniqueNames<'_>,
+    unmapped: &mut UniqueNames<'_>,
 ) -> Result<Option<Part<'d>>> {
     let cache = fields.raw("cache_control");
     Ok(match kind {
         "text" => Some(Part::Text { text: fields.json_text("text", at)?, cache }),
-        "image" => media(MediaKind::Image, fields, at, cache, strange)?,
-        "document" => media(MediaKind::Document, fields, at, cache, strange)?,
+        "image" => media(MediaKind::Image, fields, at, cache, unmapped)?,
+        "document" => media(MediaKind::Document, fields, at, cache, unmapped)?,
         "tool_use" => Some(Part::Call(call(fields, at, cache)?)),
         "tool_result" => {
             let call = fields.text("tool_use_id", at)?;
-            let said = fields.take("content");
-            let parts = said.map(|said| content(said, &format_args!("{at}.content"), strange)).transpose()?;
-            let failed = fields.switch("is_error", at)?.unwrap_or(false);
+            let content_value = fields.take("content");
+            let parts = content_value
+                .map(|content_value| content(content_value, &format_args!("{at}.content"), unmapped))
+                .transpose()?;
+            let failed = fields.boolean("is_error", at)?.unwrap_or(false);
             Some(Part::Result { call, parts: parts.unwrap_or_default(), failed, cache })
         }
         "thinking" => {
             let text = fields.json_text("thinking", at)?;
             let signature = fields.raw("signature").filter(Raw::is_text);
-            // Our own stand-in proves nothing: the thoughts were another provider's.
-            let foreign = signature.as_ref().is_some_and(|signature| inside(signature).starts_with(OURS));
-            (!foreign).then_some(Part::Thinking { text, signature })
+            // A placeholder signature of this gateway: the thinking came from another provider.
+            let is_placeholder =
+                signature.as_ref().is_some_and(|signature| escaped_text(signature).starts_with(PLACEHOLDER_PREFIX));
+            (!is_placeholder).then_some(Part::Thinking { text, signature })
         }
         "redacted_thinking" => Some(Part::Redacted(fields.json_text("data", at)?)),
-        // What servers did, and what is not known yet.
+        // Tools that run on Anthropic's servers, and unknown blocks.
         other => {
-            strange.note(format!("messages[].content[].{other}"));
+            unmapped.note(format!("messages[].content[].{other}"));
             None
         }
     })
@@ -100,7 +103,7 @@ fn block<'d>(
 
 fn call<'d>(fields: &mut Fields<'d>, at: &dyn Display, cache: Option<Raw<'d>>) -> Result<ToolCall<'d>> {
     let (id, name) = (fields.text("id", at)?, fields.text("name", at)?);
-    // How it came to be called.
+    // Says who made the call: the model or a server tool.
     fields.take("caller");
     let arguments = Raw::from(fields.need("input", at)?);
     if !arguments.get().starts_with('{') {
@@ -114,7 +117,7 @@ fn media<'d>(
     fields: &mut Fields<'d>,
     at: &dyn Display,
     cache: Option<Raw<'d>>,
-    strange: &mut UniqueNames<'_>,
+    unmapped: &mut UniqueNames<'_>,
 ) -> Result<Option<Part<'d>>> {
     let at = format_args!("{at}.source");
     let name = fields.raw("title");
@@ -128,7 +131,7 @@ fn media<'d>(
             MediaSource::Data { mime, base64: Cow::Owned(data) }
         }
         other => {
-            strange.note(format!("messages[].content[].source.{other}"));
+            unmapped.note(format!("messages[].content[].source.{other}"));
             return Ok(None);
         }
     };

@@ -1,113 +1,124 @@
-//! The request as Anthropic wants it, and what of the client's it cannot say.
+//! Writes a Messages API request, and names the fields of the client's request that the API does not support.
 //! Source: <https://docs.anthropic.com/en/api/messages>.
 
-use super::super::thinking::{Plan, is, is_above, version};
+use super::super::thinking::{ThinkingPlan, equals, exceeds, model_version};
 use super::super::wire::api::{ENDPOINT, VERSION};
 use super::super::wire::json::is_empty_text;
-use super::super::wire::request::{Body, Choice, Format, Metadata, OutputConfig, Thinking, Tool};
-use super::write_messages::{conversation, forgot};
+use super::super::wire::request::{
+    OutputConfig, OutputFormat, RequestBody, RequestMetadata, ThinkingParam, ToolChoiceParam, ToolDefinition,
+};
+use super::write_messages::{lacks_thinking, write_conversation};
 use crate::canonical::{ModelRequest, Raw, ResponseFormat, ToolChoice};
 use crate::error::{Error, Result};
-use crate::formats::unsupported::Dropped;
+use crate::formats::unsupported::UnsupportedFields;
 use crate::formats::{WriteTarget, WrittenRequest};
 
-/// Writes a request.
+/// Writes a message request.
 ///
 /// # Errors
-/// 400 if nobody says anything: the API demands a turn.
-pub(crate) fn write(request: &ModelRequest<'_>, aim: WriteTarget<'_>) -> Result<WrittenRequest> {
-    let mut dropped = Dropped::default();
-    request.unmapped_fields.iter().for_each(|name| dropped.add(name.clone().into_owned()));
-    let (system, messages) = conversation(request, &mut dropped);
+/// 400 if no message is left to send: the API requires one.
+pub(crate) fn write(request: &ModelRequest<'_>, target: WriteTarget<'_>) -> Result<WrittenRequest> {
+    let mut unsupported = UnsupportedFields::default();
+    request.unmapped_fields.iter().for_each(|name| unsupported.add(name.clone().into_owned()));
+    let (system, messages) = write_conversation(request, &mut unsupported);
     if messages.is_empty() {
         let message = "This model's provider demands at least one message of a user that is not empty.";
         return Err(Error::caller(400, "unsupported_value", message).at("messages"));
     }
-    let mut plan = Plan::new(request.thinking, request.max_tokens, aim);
-    if matches!(plan.thinking, Some(Thinking::Enabled { .. })) && forgot(&messages) {
-        plan = Plan::thoughtless(request.max_tokens, aim);
+    let mut plan = ThinkingPlan::new(request.thinking, request.max_tokens, target);
+    if matches!(plan.thinking, Some(ThinkingParam::Enabled { .. })) && lacks_thinking(&messages) {
+        plan = ThinkingPlan::without_thinking(request.max_tokens, target);
     }
-    plan.dropped.into_iter().for_each(|name| dropped.add(name));
-    let drawn = sampling(request, aim, &plan, &mut dropped);
-    let body = Body {
-        model: aim.model,
+    plan.unsupported.into_iter().for_each(|name| unsupported.add(name));
+    let params = sampling(request, target, &plan, &mut unsupported);
+    let body = RequestBody {
+        model: target.model,
         max_tokens: plan.max_tokens,
         stream: request.stream,
         system,
         messages,
         tools: tools(request),
-        tool_choice: tool_choice(request, &plan, &mut dropped),
+        tool_choice: tool_choice(request, &plan, &mut unsupported),
         thinking: plan.thinking,
-        output_config: output_config(request, &plan, &mut dropped),
-        stop_sequences: stop(request, &mut dropped),
-        temperature: drawn.temperature,
-        top_p: drawn.top_p,
-        top_k: drawn.top_k,
-        metadata: request.user.as_ref().map(|user_id| Metadata { user_id }),
+        output_config: output_config(request, &plan, &mut unsupported),
+        stop_sequences: stop(request, &mut unsupported),
+        temperature: params.temperature,
+        top_p: params.top_p,
+        top_k: params.top_k,
+        metadata: request.user.as_ref().map(|user_id| RequestMetadata { user_id }),
     };
     let body = serde_json::to_vec(&body).map_err(|error| Error::caller(400, "invalid_body", error.to_string()))?;
-    unsaid(request, &mut dropped);
+    note_unsupported(request, &mut unsupported);
     let headers = vec![("anthropic-version", VERSION.to_owned())];
-    Ok(WrittenRequest { path: ENDPOINT.to_owned(), headers, body, dropped: dropped.into_names() })
+    Ok(WrittenRequest { path: ENDPOINT.to_owned(), headers, body, dropped: unsupported.into_names() })
 }
 
-/// What ends the answer. White space alone is refused.
-fn stop<'a>(request: &'a ModelRequest<'a>, dropped: &mut Dropped) -> Vec<&'a Raw<'a>> {
-    dropped.add_if(request.stop.iter().any(is_empty_text), "stop");
+/// The texts that end the response. The API refuses texts of white space only.
+fn stop<'a>(request: &'a ModelRequest<'a>, unsupported: &mut UnsupportedFields) -> Vec<&'a Raw<'a>> {
+    unsupported.add_if(request.stop.iter().any(is_empty_text), "stop");
     request.stop.iter().filter(|text| !is_empty_text(text)).collect()
 }
 
-/// Names what has no place in this format.
-fn unsaid(request: &ModelRequest<'_>, dropped: &mut Dropped) {
-    let is_set = |raw: &Option<Raw<'_>>| raw.as_ref().is_some_and(|raw| !is(raw, 0.0));
-    dropped.add_if(request.answers() > 1, "n");
-    dropped.add_if(request.logprobs.is_some(), "logprobs");
-    dropped.add_if(request.sampling.seed.is_some(), "seed");
-    dropped.add_if(is_set(&request.sampling.presence_penalty), "presence_penalty");
-    dropped.add_if(is_set(&request.sampling.frequency_penalty), "frequency_penalty");
+/// Notes the fields that the API does not support.
+fn note_unsupported(request: &ModelRequest<'_>, unsupported: &mut UnsupportedFields) {
+    let is_set = |raw: &Option<Raw<'_>>| raw.as_ref().is_some_and(|raw| !equals(raw, 0.0));
+    unsupported.add_if(request.answers() > 1, "n");
+    unsupported.add_if(request.logprobs.is_some(), "logprobs");
+    unsupported.add_if(request.sampling.seed.is_some(), "seed");
+    unsupported.add_if(is_set(&request.sampling.presence_penalty), "presence_penalty");
+    unsupported.add_if(is_set(&request.sampling.frequency_penalty), "frequency_penalty");
 }
 
 #[derive(Default)]
-struct Drawn<'a> {
+struct SamplingParams<'a> {
     temperature: Option<&'a Raw<'a>>,
     top_p: Option<&'a Raw<'a>>,
     top_k: Option<&'a Raw<'a>>,
 }
 
-/// How tokens are drawn, as far as the model lets itself be told. The default of temperature and `top_p` is 1: saying so is no loss.
-fn sampling<'a>(request: &'a ModelRequest<'a>, aim: WriteTarget<'_>, plan: &Plan, dropped: &mut Dropped) -> Drawn<'a> {
+/// The sampling parameters that the model accepts. 1 is the default of `temperature` and `top_p`, so dropping
+/// it loses nothing.
+fn sampling<'a>(
+    request: &'a ModelRequest<'a>,
+    target: WriteTarget<'_>,
+    plan: &ThinkingPlan,
+    unsupported: &mut UnsupportedFields,
+) -> SamplingParams<'a> {
     let asked = &request.sampling;
-    let told = |raw: &&Raw<'_>| !is(raw, 1.0);
-    let mut drawn =
-        Drawn { temperature: asked.temperature.as_ref(), top_p: asked.top_p.as_ref(), top_k: asked.top_k.as_ref() };
-    let version = version(aim.model);
+    let is_set = |raw: &&Raw<'_>| !equals(raw, 1.0);
+    let mut params = SamplingParams {
+        temperature: asked.temperature.as_ref(),
+        top_p: asked.top_p.as_ref(),
+        top_k: asked.top_k.as_ref(),
+    };
+    let version = model_version(target.model);
     if plan.thinking.is_some() || version.is_some_and(|version| version >= (4, 7)) {
-        dropped.add_if(drawn.temperature.is_some_and(|raw| told(&raw)), "temperature");
-        dropped.add_if(drawn.top_p.is_some_and(|raw| told(&raw)), "top_p");
-        dropped.add_if(drawn.top_k.is_some(), "top_k");
-        return Drawn::default();
+        unsupported.add_if(params.temperature.is_some_and(|raw| is_set(&raw)), "temperature");
+        unsupported.add_if(params.top_p.is_some_and(|raw| is_set(&raw)), "top_p");
+        unsupported.add_if(params.top_k.is_some(), "top_k");
+        return SamplingParams::default();
     }
-    // Elsewhere it goes up to 2; here, the most is also the default.
-    if drawn.temperature.is_some_and(|raw| is_above(raw, 1.0)) {
-        dropped.add("temperature");
-        drawn.temperature = None;
+    // Other formats allow up to 2; here 1 is both the maximum and the default.
+    if params.temperature.is_some_and(|raw| exceeds(raw, 1.0)) {
+        unsupported.add("temperature");
+        params.temperature = None;
     }
-    // From 4.1 on, models refuse both at once.
-    if drawn.temperature.is_some() && drawn.top_p.is_some() && version.is_some_and(|version| version >= (4, 1)) {
-        dropped.add_if(drawn.top_p.is_some_and(|raw| told(&raw)), "top_p");
-        drawn.top_p = None;
+    // From version 4.1 on, models refuse the two together.
+    if params.temperature.is_some() && params.top_p.is_some() && version.is_some_and(|version| version >= (4, 1)) {
+        unsupported.add_if(params.top_p.is_some_and(|raw| is_set(&raw)), "top_p");
+        params.top_p = None;
     }
-    drawn
+    params
 }
 
-fn tools<'a>(request: &'a ModelRequest<'a>) -> Vec<Tool<'a>> {
+fn tools<'a>(request: &'a ModelRequest<'a>) -> Vec<ToolDefinition<'a>> {
     let schema = |given: Option<&Raw<'a>>| {
         given
             .filter(|schema| !schema.is_blank())
             .cloned()
             .unwrap_or_else(|| Raw::of(&serde_json::json!({ "type": "object", "properties": {} })))
     };
-    let tool = |tool: &'a crate::canonical::Tool<'a>| Tool {
+    let tool = |tool: &'a crate::canonical::Tool<'a>| ToolDefinition {
         name: &tool.name,
         description: tool.description.as_ref(),
         input_schema: schema(tool.parameters.as_ref()),
@@ -117,35 +128,44 @@ fn tools<'a>(request: &'a ModelRequest<'a>) -> Vec<Tool<'a>> {
     request.tools.iter().map(tool).collect()
 }
 
-/// Whether tools are to be called. Who thinks cannot be forced.
-fn tool_choice<'a>(request: &'a ModelRequest<'a>, plan: &Plan, dropped: &mut Dropped) -> Option<Choice<'a>> {
+/// Forced tool calls and thinking exclude each other; thinking wins.
+fn tool_choice<'a>(
+    request: &'a ModelRequest<'a>,
+    plan: &ThinkingPlan,
+    unsupported: &mut UnsupportedFields,
+) -> Option<ToolChoiceParam<'a>> {
     let choice = request.tool_choice.as_ref();
     let forced = matches!(choice, Some(ToolChoice::Required | ToolChoice::Tool(_)));
     if request.tools.is_empty() {
-        dropped.add_if(forced, "tool_choice");
+        unsupported.add_if(forced, "tool_choice");
         return None;
     }
-    let alone = request.parallel_calls == Some(false);
-    let said = |kind, name| Some(Choice { kind, name, disable_parallel_tool_use: alone });
+    let disable_parallel = request.parallel_calls == Some(false);
+    let param = |kind, name| Some(ToolChoiceParam { kind, name, disable_parallel_tool_use: disable_parallel });
     if forced && plan.thinking.is_some() {
-        dropped.add("tool_choice");
-        return said("auto", None);
+        unsupported.add("tool_choice");
+        return param("auto", None);
     }
     match choice {
-        None if !alone => None,
-        None | Some(ToolChoice::Auto) => said("auto", None),
-        Some(ToolChoice::None) => Some(Choice { kind: "none", name: None, disable_parallel_tool_use: false }),
-        Some(ToolChoice::Required) => said("any", None),
-        Some(ToolChoice::Tool(name)) => said("tool", Some(name)),
+        None if !disable_parallel => None,
+        None | Some(ToolChoice::Auto) => param("auto", None),
+        Some(ToolChoice::None) => Some(ToolChoiceParam { kind: "none", name: None, disable_parallel_tool_use: false }),
+        Some(ToolChoice::Required) => param("any", None),
+        Some(ToolChoice::Tool(name)) => param("tool", Some(name)),
     }
 }
 
-fn output_config<'a>(request: &'a ModelRequest<'a>, plan: &Plan, dropped: &mut Dropped) -> Option<OutputConfig<'a>> {
+fn output_config<'a>(
+    request: &'a ModelRequest<'a>,
+    plan: &ThinkingPlan,
+    unsupported: &mut UnsupportedFields,
+) -> Option<OutputConfig<'a>> {
     let format = match &request.response_format {
-        Some(ResponseFormat::Schema { schema, .. }) => Some(Format { kind: "json_schema", schema }),
+        Some(ResponseFormat::Schema { schema, .. }) => Some(OutputFormat { kind: "json_schema", schema }),
         Some(ResponseFormat::Json) => {
-            // Only a schema can be demanded here, and an instruction would be our invention.
-            dropped.add("response_format");
+            // The API knows only schemas. An instruction in the prompt instead would change what the client
+            // sent.
+            unsupported.add("response_format");
             None
         }
         None => None,

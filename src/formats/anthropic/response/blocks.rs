@@ -1,137 +1,143 @@
-//! The blocks of an answer for a client, in the strict order that its format demands: one is open at a time, and none is opened again.
+//! The blocks of a message for a client, in the order that the format requires: one is open at a time, and
+//! none is reopened.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use super::super::wire::json::inside;
+use super::super::wire::json::escaped_text;
 use crate::canonical::{Raw, ResponseEvent};
 
-/// A block that is being told.
+/// A block that is being written.
 #[derive(Debug)]
-pub(crate) struct Block {
-    pub(crate) kind: Kind,
-    /// The inside of a JSON string: what has not been told of it yet.
+pub(crate) struct PendingBlock {
+    pub(crate) kind: BlockKind,
+    /// The contents of a JSON string, still escaped: what has not been written of it yet.
     pub(crate) body: String,
 }
 
-/// What a block holds.
+/// The kinds of blocks.
 #[derive(Debug)]
-pub(crate) enum Kind {
+pub(crate) enum BlockKind {
     Text,
     Thinking,
-    Call { call: u32, id: String, name: String, json: Json },
+    Call { call: u32, id: String, name: String, json: JsonProgress },
 }
 
-impl Kind {
-    fn is_like(&self, other: &Self) -> bool {
+impl BlockKind {
+    fn continues(&self, other: &Self) -> bool {
         matches!((self, other), (Self::Text, Self::Text) | (Self::Thinking, Self::Thinking))
     }
 }
 
-impl Block {
-    /// Whether nothing more belongs to it, as soon as another follows.
-    pub(crate) fn is_done(&self) -> bool {
+impl PendingBlock {
+    /// Whether the block is complete once another one follows.
+    pub(crate) fn is_complete(&self) -> bool {
         match &self.kind {
-            Kind::Text | Kind::Thinking => true,
-            Kind::Call { json, .. } => json.is_whole(),
+            BlockKind::Text | BlockKind::Thinking => true,
+            BlockKind::Call { json, .. } => json.is_complete(),
         }
     }
 
-    /// Whether it can be told piece by piece: arguments that are no object are not.
-    pub(crate) fn is_plain(&self) -> bool {
+    /// Whether it can be written piece by piece. Arguments that are not an object cannot.
+    pub(crate) fn can_stream(&self) -> bool {
         match &self.kind {
-            Kind::Text | Kind::Thinking => true,
-            Kind::Call { json, .. } => json.is_object(),
+            BlockKind::Text | BlockKind::Thinking => true,
+            BlockKind::Call { json, .. } => json.is_object(),
         }
     }
 
-    /// Its text.
+    /// The text not yet written.
     pub(crate) fn text(&self) -> Cow<'_, str> {
         let quoted = format!("\"{}\"", self.body);
         serde_json::from_str::<String>(&quoted).map_or(Cow::Borrowed(self.body.as_str()), Cow::Owned)
     }
 
-    /// Its text as a JSON string.
+    /// The same as a JSON string.
     pub(crate) fn quoted(&self) -> Raw<'static> {
         let quoted = format!("\"{}\"", self.body);
         Raw::parse(&quoted).map_or_else(|| Raw::quoted(&self.body), |raw| raw.owned())
     }
 }
 
-/// Blocks that have begun and are not fully told, oldest first. The first answer is the only one: the format has no place for more.
+/// Blocks that have begun and are not fully written, oldest first. Only the first choice is kept: the format
+/// has no place for more.
 #[derive(Debug, Default)]
-pub(crate) struct Blocks(pub(crate) VecDeque<Block>);
+pub(crate) struct BlockQueue(pub(crate) VecDeque<PendingBlock>);
 
-impl Blocks {
-    /// Takes what a step adds to the blocks; whether it added anything.
-    pub(crate) fn take(&mut self, event: &ResponseEvent<'_>) -> bool {
+impl BlockQueue {
+    /// Adds what an event brings; returns whether it brought anything.
+    pub(crate) fn add_event(&mut self, event: &ResponseEvent<'_>) -> bool {
         match event {
-            ResponseEvent::Text { choice: 0, text } if !inside(text).is_empty() => self.add(Kind::Text, text),
-            ResponseEvent::Thinking { choice: 0, text } if !inside(text).is_empty() => self.add(Kind::Thinking, text),
+            ResponseEvent::Text { choice: 0, text } if !escaped_text(text).is_empty() => {
+                self.add_text(BlockKind::Text, text)
+            }
+            ResponseEvent::Thinking { choice: 0, text } if !escaped_text(text).is_empty() => {
+                self.add_text(BlockKind::Thinking, text)
+            }
             ResponseEvent::Call { choice: 0, call, id, name } => {
                 let (id, name) = (id.clone().into_owned(), name.clone().into_owned());
-                let kind = Kind::Call { call: *call, id, name, json: Json::default() };
-                self.0.push_back(Block { kind, body: String::new() });
+                let kind = BlockKind::Call { call: *call, id, name, json: JsonProgress::default() };
+                self.0.push_back(PendingBlock { kind, body: String::new() });
             }
-            ResponseEvent::Arguments { choice: 0, call, json } => self.argue(*call, json),
+            ResponseEvent::Arguments { choice: 0, call, json } => self.add_arguments(*call, json),
             _ => return false,
         }
         true
     }
 
-    fn add(&mut self, kind: Kind, text: &Raw<'_>) {
+    fn add_text(&mut self, kind: BlockKind, text: &Raw<'_>) {
         match self.0.back_mut() {
-            Some(block) if block.kind.is_like(&kind) => block.body.push_str(inside(text)),
-            _ => self.0.push_back(Block { kind, body: inside(text).to_owned() }),
+            Some(block) if block.kind.continues(&kind) => block.body.push_str(escaped_text(text)),
+            _ => self.0.push_back(PendingBlock { kind, body: escaped_text(text).to_owned() }),
         }
     }
 
-    fn argue(&mut self, number: u32, piece: &Raw<'_>) {
+    fn add_arguments(&mut self, number: u32, piece: &Raw<'_>) {
         for block in &mut self.0 {
-            if let Kind::Call { call, json, .. } = &mut block.kind
+            if let BlockKind::Call { call, json, .. } = &mut block.kind
                 && *call == number
             {
                 json.push(&piece.text().unwrap_or_default());
-                block.body.push_str(inside(piece));
+                block.body.push_str(escaped_text(piece));
                 return;
             }
         }
     }
 }
 
-/// How far a piece of JSON has come.
+/// Tracks how far a piece of JSON is complete.
 #[derive(Debug, Default)]
-pub(crate) struct Json {
+pub(crate) struct JsonProgress {
     first: Option<char>,
     depth: u32,
-    in_text: bool,
+    in_string: bool,
     escaped: bool,
-    whole: bool,
+    closed: bool,
 }
 
-impl Json {
+impl JsonProgress {
     fn push(&mut self, text: &str) {
-        for letter in text.chars() {
-            if !self.in_text && letter.is_ascii_whitespace() {
+        for c in text.chars() {
+            if !self.in_string && c.is_ascii_whitespace() {
                 continue;
             }
-            self.first.get_or_insert(letter);
-            self.step(letter);
+            self.first.get_or_insert(c);
+            self.advance(c);
         }
     }
 
-    fn step(&mut self, letter: char) {
-        if self.in_text {
-            self.in_text = self.escaped || letter != '"';
-            self.escaped = !self.escaped && letter == '\\';
+    fn advance(&mut self, c: char) {
+        if self.in_string {
+            self.in_string = self.escaped || c != '"';
+            self.escaped = !self.escaped && c == '\\';
             return;
         }
-        match letter {
-            '"' => self.in_text = true,
+        match c {
+            '"' => self.in_string = true,
             '{' | '[' => self.depth = self.depth.saturating_add(1),
             '}' | ']' => {
                 self.depth = self.depth.saturating_sub(1);
-                self.whole = self.depth == 0;
+                self.closed = self.depth == 0;
             }
             _ => {}
         }
@@ -141,7 +147,7 @@ impl Json {
         self.first == Some('{')
     }
 
-    fn is_whole(&self) -> bool {
-        self.whole && self.is_object()
+    fn is_complete(&self) -> bool {
+        self.closed && self.is_object()
     }
 }

@@ -1,55 +1,59 @@
-//! A whole answer of a provider's, read.
+//! Reads a provider's whole message.
 
-use super::super::errors::{in_spite, is_error};
+use super::super::errors::{is_error, read_in_success};
 use super::super::wire::json::object;
-use super::super::wire::response::{Answer, Said};
-use super::events::{Told, finish, text, thinking};
+use super::super::wire::response::{BlockFields, MessageFields};
+use super::events::{EventReader, emit_text, emit_thinking, finish_reason};
 use crate::canonical::{Raw, ResponseEvent};
 use crate::error::{Error, Result};
 use crate::formats::EventSink;
 
-/// Reads a whole answer that came with a status of success.
+/// Reads a whole message that came with a success status.
 ///
 /// # Errors
-/// 502 if it is none, or an error in spite of its status.
-pub(crate) fn read(body: &[u8], each: EventSink<'_>) -> Result<()> {
+/// 502 if the body is not a message; the error's own status if it reports an error.
+pub(crate) fn read(body: &[u8], emit: EventSink<'_>) -> Result<()> {
     if is_error(body) {
-        return Err(in_spite(body));
+        return Err(read_in_success(body));
     }
-    let answer: Option<Answer<'_>> = object(body);
-    let Some((answer, content)) = answer.and_then(|mut answer| answer.content.take().map(|content| (answer, content)))
+    let message: Option<MessageFields<'_>> = object(body);
+    let Some((message, content)) =
+        message.and_then(|mut message| message.content.take().map(|content| (message, content)))
     else {
-        let message = "The provider answered with a status of success, but with a body that is not a message.";
+        let message = "The provider answered with a success status, but its body is not a message.";
         return Err(Error::upstream(502, "upstream_invalid_response", message));
     };
-    let mut told = Told::default();
-    told.start(&answer, each);
+    let mut reader = EventReader::default();
+    reader.start(&message, emit);
     for block in content.iter() {
-        if let Some(said) = object::<Said<'_>>(block.get().as_bytes()) {
-            whole_block(&said, block, &mut told, each);
+        if let Some(fields) = object::<BlockFields<'_>>(block.get().as_bytes()) {
+            read_block(&fields, block, &mut reader, emit);
         }
     }
-    told.usage(answer.usage.as_ref(), each);
-    each(ResponseEvent::Finish { choice: 0, reason: finish(answer.stop_reason.as_deref().unwrap_or_default()) });
-    each(ResponseEvent::End);
+    reader.usage(message.usage.as_ref(), emit);
+    emit(ResponseEvent::Finish {
+        choice: 0,
+        reason: finish_reason(message.stop_reason.as_deref().unwrap_or_default()),
+    });
+    emit(ResponseEvent::End);
     Ok(())
 }
 
-fn whole_block(said: &Said<'_>, block: &Raw<'_>, told: &mut Told, each: EventSink<'_>) {
-    match said.kind.as_ref() {
-        "text" => text(said.text.as_ref(), each),
+fn read_block(fields: &BlockFields<'_>, block: &Raw<'_>, reader: &mut EventReader, emit: EventSink<'_>) {
+    match fields.kind.as_ref() {
+        "text" => emit_text(fields.text.as_ref(), emit),
         "thinking" => {
-            thinking(said.thinking.as_ref(), each);
-            told.keep(block.get());
+            emit_thinking(fields.thinking.as_ref(), emit);
+            reader.keep_thinking(block.get());
         }
-        "redacted_thinking" => told.keep(block.get()),
+        "redacted_thinking" => reader.keep_thinking(block.get()),
         "tool_use" => {
-            let call = told.call(said, each);
-            if let Some(input) = said.input.as_ref().filter(|input| !input.is_blank()) {
-                each(ResponseEvent::Arguments { choice: 0, call, json: Raw::quoted(input.get()) });
+            let call = reader.call(fields, emit);
+            if let Some(input) = fields.input.as_ref().filter(|input| !input.is_blank()) {
+                emit(ResponseEvent::Arguments { choice: 0, call, json: Raw::quoted(input.get()) });
             }
         }
-        // What servers did on their own; the text tells of it.
+        // Tools that run on Anthropic's servers; the text covers their results.
         _ => {}
     }
 }
@@ -59,7 +63,7 @@ mod tests {
     use super::*;
     use crate::canonical::Usage;
 
-    fn told(body: &str) -> Vec<String> {
+    fn reader(body: &str) -> Vec<String> {
         let mut events = Vec::new();
         read(body.as_bytes(), &mut |event| events.push(format!("{event:?}"))).unwrap();
         events
@@ -76,7 +80,7 @@ mod tests {
             "cache_creation":{{"ephemeral_5m_input_tokens":3,"ephemeral_1h_input_tokens":4}},
             "output_tokens_details":{{"thinking_tokens":1}},"service_tier":"standard"}}}}"#
         );
-        let events = told(&body);
+        let events = reader(&body);
         assert!(events.contains(&format!("ReasoningState {{ id: \"toolu_1\", memory: [{thoughts}] }}")), "{events:?}");
         assert_eq!(events.iter().filter(|event| event.starts_with("ReasoningState")).count(), 1);
         assert!(events.contains(&r#"Arguments { choice: 0, call: 0, json: "{\"a\": 1}" }"#.to_owned()), "{events:?}");

@@ -1,68 +1,67 @@
-//! A streamed answer, read however it is cut.
+//! Reads a provider's streamed message, however its bytes are cut.
 //! Source: <https://docs.anthropic.com/en/docs/build-with-claude/streaming>.
 
-use super::super::errors::in_spite;
-use super::super::response::events::{Told, finish, text, thinking};
-use super::super::wire::json::{inside, object};
-use super::super::wire::response::{Said, Step};
+use super::super::errors::read_in_success;
+use super::super::response::events::{EventReader, emit_text, emit_thinking, finish_reason};
+use super::super::wire::json::{escaped_text, object};
+use super::super::wire::response::{BlockFields, EventFields};
 use crate::canonical::{Raw, ResponseEvent};
 use crate::formats::{EventSink, StreamDecoder, oversized};
 use crate::wire::sse::{Block, Reader};
 
-/// Blocks that are open at one time; more are not listened to.
-const BLOCKS: usize = 512;
+/// The most blocks that may be open at a time; further ones are ignored.
+const MAX_OPEN_BLOCKS: usize = 512;
 
-/// Thoughts longer than this are told, but not kept for the provider, in bytes.
-const THOUGHTS: usize = 4 << 20;
+/// Thinking longer than this, in bytes, is emitted but not kept for the provider.
+const MAX_KEPT_THINKING: usize = 4 << 20;
 
-/// Reads a streamed answer.
+/// Reads a streamed message.
 #[derive(Default)]
 pub(crate) struct Decoder {
     reader: Reader,
-    state: State,
+    state: DecoderState,
 }
 
-/// What has been read of a streamed answer.
+/// What has been read of a streamed message.
 #[derive(Default)]
-pub(crate) struct State {
-    told: Told,
-    open: Vec<Open>,
-    /// A block has begun, of whatever kind.
+pub(crate) struct DecoderState {
+    reader: EventReader,
+    open: Vec<OpenBlock>,
     pub(crate) begun: bool,
     pub(crate) malformed: u32,
 }
 
-/// A block that has begun.
-struct Open {
+/// An open block.
+struct OpenBlock {
     index: u64,
-    kind: Kind,
+    kind: OpenBlockKind,
 }
 
-enum Kind {
+enum OpenBlockKind {
     Text,
-    /// The insides of two JSON strings.
+    /// The contents of two JSON strings, still escaped.
     Thinking {
         thinking: String,
         signature: String,
     },
     Call {
         call: u32,
-        /// What the start of the block gave as its whole input, until a piece comes.
+        /// The whole input, if the start of the block gave it; dropped when a piece comes.
         input: Option<Raw<'static>>,
     },
-    /// What servers did on their own.
+    /// Tools that run on Anthropic's servers.
     Other,
 }
 
 impl StreamDecoder for Decoder {
-    fn push(&mut self, bytes: &[u8], each: EventSink<'_>) {
+    fn push(&mut self, bytes: &[u8], emit: EventSink<'_>) {
         let Self { reader, state } = self;
-        reader.push(bytes, &mut |block| state.take(block, each));
+        reader.push(bytes, &mut |block| state.take(block, emit));
     }
 
-    fn finish(&mut self, each: EventSink<'_>) {
+    fn finish(&mut self, emit: EventSink<'_>) {
         let Self { reader, state } = self;
-        reader.finish(&mut |block| state.take(block, each));
+        reader.finish(&mut |block| state.take(block, emit));
     }
 
     fn malformed(&self) -> u32 {
@@ -70,122 +69,131 @@ impl StreamDecoder for Decoder {
     }
 }
 
-impl State {
-    /// Takes an event.
-    pub(crate) fn take(&mut self, block: Block<'_>, each: EventSink<'_>) {
+impl DecoderState {
+    /// Reads an event.
+    pub(crate) fn take(&mut self, block: Block<'_>, emit: EventSink<'_>) {
         if block.oversized {
-            each(ResponseEvent::Failed(oversized()));
+            emit(ResponseEvent::Failed(oversized()));
         }
         let Some(data) = block.data.filter(|data| !data.is_empty()) else { return };
-        match object::<Step<'_>>(data) {
-            Some(step) => self.step(&step, data, each),
+        match object::<EventFields<'_>>(data) {
+            Some(event) => self.event(&event, data, emit),
             None => self.malformed = self.malformed.saturating_add(1),
         }
     }
 
-    fn step(&mut self, step: &Step<'_>, data: &[u8], each: EventSink<'_>) {
-        match step.kind.as_ref() {
+    fn event(&mut self, event: &EventFields<'_>, data: &[u8], emit: EventSink<'_>) {
+        match event.kind.as_ref() {
             "message_start" => {
-                let Some(message) = step.message.as_ref().and_then(|raw| object(raw.get().as_bytes())) else {
+                let Some(message) = event.message.as_ref().and_then(|raw| object(raw.get().as_bytes())) else {
                     self.malformed = self.malformed.saturating_add(1);
                     return;
                 };
-                self.told.start(&message, each);
-                self.told.usage(message.usage.as_ref(), each);
+                self.reader.start(&message, emit);
+                self.reader.usage(message.usage.as_ref(), emit);
             }
-            "content_block_start" => self.open(step, each),
-            "content_block_delta" => self.delta(step, each),
-            "content_block_stop" => self.close(step.index, each),
+            "content_block_start" => self.open(event, emit),
+            "content_block_delta" => self.delta(event, emit),
+            "content_block_stop" => self.close(event.index, emit),
             "message_delta" => {
-                self.told.usage(step.usage.as_ref(), each);
-                let said = step.delta.as_ref().and_then(|raw| object::<Said<'_>>(raw.get().as_bytes()));
-                if let Some(reason) = said.and_then(|said| said.stop_reason) {
-                    each(ResponseEvent::Finish { choice: 0, reason: finish(&reason) });
+                self.reader.usage(event.usage.as_ref(), emit);
+                let fields = event.delta.as_ref().and_then(|raw| object::<BlockFields<'_>>(raw.get().as_bytes()));
+                if let Some(reason) = fields.and_then(|fields| fields.stop_reason) {
+                    emit(ResponseEvent::Finish { choice: 0, reason: finish_reason(&reason) });
                 }
             }
-            "message_stop" => each(ResponseEvent::End),
-            "error" => each(ResponseEvent::Failed(in_spite(data))),
-            // `ping`, and what is not known yet.
+            "message_stop" => emit(ResponseEvent::End),
+            "error" => emit(ResponseEvent::Failed(read_in_success(data))),
+            // `ping`, and unknown events.
             _ => {}
         }
     }
 
-    fn open(&mut self, step: &Step<'_>, each: EventSink<'_>) {
+    fn open(&mut self, event: &EventFields<'_>, emit: EventSink<'_>) {
         self.begun = true;
-        let said = step.content_block.as_ref().and_then(|raw| object::<Said<'_>>(raw.get().as_bytes()));
-        let (Some(said), Some(raw)) = (said, &step.content_block) else {
+        let fields = event.content_block.as_ref().and_then(|raw| object::<BlockFields<'_>>(raw.get().as_bytes()));
+        let (Some(fields), Some(raw)) = (fields, &event.content_block) else {
             self.malformed = self.malformed.saturating_add(1);
             return;
         };
-        let kind = match said.kind.as_ref() {
+        let kind = match fields.kind.as_ref() {
             "text" => {
-                text(said.text.as_ref(), each);
-                Kind::Text
+                emit_text(fields.text.as_ref(), emit);
+                OpenBlockKind::Text
             }
             "thinking" => {
-                thinking(said.thinking.as_ref(), each);
-                let inside = |raw: Option<&Raw<'_>>| raw.map(inside).unwrap_or_default().to_owned();
-                Kind::Thinking { thinking: inside(said.thinking.as_ref()), signature: inside(said.signature.as_ref()) }
+                emit_thinking(fields.thinking.as_ref(), emit);
+                let escaped_text = |raw: Option<&Raw<'_>>| raw.map(escaped_text).unwrap_or_default().to_owned();
+                OpenBlockKind::Thinking {
+                    thinking: escaped_text(fields.thinking.as_ref()),
+                    signature: escaped_text(fields.signature.as_ref()),
+                }
             }
             "redacted_thinking" => {
-                self.told.keep(raw.get());
-                Kind::Other
+                self.reader.keep_thinking(raw.get());
+                OpenBlockKind::Other
             }
             "tool_use" => {
-                let call = self.told.call(&said, each);
-                Kind::Call { call, input: said.input.filter(|input| !input.is_blank()).map(|input| input.owned()) }
+                let call = self.reader.call(&fields, emit);
+                OpenBlockKind::Call {
+                    call,
+                    input: fields.input.filter(|input| !input.is_blank()).map(|input| input.owned()),
+                }
             }
-            _ => Kind::Other,
+            _ => OpenBlockKind::Other,
         };
-        self.open.retain(|open| open.index != step.index);
-        if self.open.len() < BLOCKS {
-            self.open.push(Open { index: step.index, kind });
+        self.open.retain(|open| open.index != event.index);
+        if self.open.len() < MAX_OPEN_BLOCKS {
+            self.open.push(OpenBlock { index: event.index, kind });
         }
     }
 
-    fn delta(&mut self, step: &Step<'_>, each: EventSink<'_>) {
-        let Some(said) = step.delta.as_ref().and_then(|raw| object::<Said<'_>>(raw.get().as_bytes())) else {
+    fn delta(&mut self, event: &EventFields<'_>, emit: EventSink<'_>) {
+        let Some(fields) = event.delta.as_ref().and_then(|raw| object::<BlockFields<'_>>(raw.get().as_bytes())) else {
             self.malformed = self.malformed.saturating_add(1);
             return;
         };
-        let Some(open) = self.open.iter_mut().find(|open| open.index == step.index) else { return };
-        match (said.kind.as_ref(), &mut open.kind) {
-            ("text_delta", Kind::Text) => text(said.text.as_ref(), each),
-            ("thinking_delta", Kind::Thinking { thinking: whole, .. }) => {
-                keep(whole, said.thinking.as_ref());
-                thinking(said.thinking.as_ref(), each);
+        let Some(open) = self.open.iter_mut().find(|open| open.index == event.index) else { return };
+        match (fields.kind.as_ref(), &mut open.kind) {
+            ("text_delta", OpenBlockKind::Text) => emit_text(fields.text.as_ref(), emit),
+            ("thinking_delta", OpenBlockKind::Thinking { thinking: whole, .. }) => {
+                append(whole, fields.thinking.as_ref());
+                emit_thinking(fields.thinking.as_ref(), emit);
             }
-            ("signature_delta", Kind::Thinking { signature, .. }) => keep(signature, said.signature.as_ref()),
-            ("input_json_delta", Kind::Call { call, input }) => {
-                if let Some(json) = said.partial_json.filter(|json| !inside(json).is_empty()) {
+            ("signature_delta", OpenBlockKind::Thinking { signature, .. }) => {
+                append(signature, fields.signature.as_ref())
+            }
+            ("input_json_delta", OpenBlockKind::Call { call, input }) => {
+                if let Some(json) = fields.partial_json.filter(|json| !escaped_text(json).is_empty()) {
                     *input = None;
-                    each(ResponseEvent::Arguments { choice: 0, call: *call, json });
+                    emit(ResponseEvent::Arguments { choice: 0, call: *call, json });
                 }
             }
-            // Citations, and what belongs to blocks that are not told.
+            // Citations, and deltas of ignored blocks.
             _ => {}
         }
     }
 
-    fn close(&mut self, index: u64, each: EventSink<'_>) {
+    fn close(&mut self, index: u64, emit: EventSink<'_>) {
         let Some(at) = self.open.iter().position(|open| open.index == index) else { return };
         match self.open.swap_remove(at).kind {
-            Kind::Thinking { thinking, signature } => {
+            OpenBlockKind::Thinking { thinking, signature } => {
                 let block = format!(r#"{{"type":"thinking","thinking":"{thinking}","signature":"{signature}"}}"#);
-                self.told.keep(&block);
+                self.reader.keep_thinking(&block);
             }
-            Kind::Call { call, input: Some(input) } => {
-                each(ResponseEvent::Arguments { choice: 0, call, json: Raw::quoted(input.get()) });
+            OpenBlockKind::Call { call, input: Some(input) } => {
+                emit(ResponseEvent::Arguments { choice: 0, call, json: Raw::quoted(input.get()) });
             }
-            Kind::Text | Kind::Call { .. } | Kind::Other => {}
+            OpenBlockKind::Text | OpenBlockKind::Call { .. } | OpenBlockKind::Other => {}
         }
     }
 }
 
-/// Adds a piece to what is kept of a thought, unless that is long already: half of one is worth nothing, and its signature says so.
-fn keep(kept: &mut String, piece: Option<&Raw<'_>>) {
-    if kept.len() <= THOUGHTS {
-        kept.push_str(piece.map(inside).unwrap_or_default());
+/// Appends to the kept thinking, unless that is too long already: a part of it is useless, because the
+/// signature covers the whole.
+fn append(kept: &mut String, piece: Option<&Raw<'_>>) {
+    if kept.len() <= MAX_KEPT_THINKING {
+        kept.push_str(piece.map(escaped_text).unwrap_or_default());
     }
 }
 
@@ -194,7 +202,7 @@ mod tests {
     use super::*;
     use crate::canonical::Usage;
 
-    fn told(data: &[&str]) -> Vec<String> {
+    fn events_of(data: &[&str]) -> Vec<String> {
         let mut events = Vec::new();
         let mut stream = Decoder::default();
         for data in data {
@@ -205,8 +213,8 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_without_words_goes_back_with_the_call() {
-        let events = told(&[
+    fn a_signature_without_thinking_belongs_to_the_call() {
+        let events = events_of(&[
             r#"{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}"#,
             r#"{"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"a\/b"}}"#,
             r#"{"type":"content_block_stop","index":0}"#,
@@ -217,8 +225,8 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_the_last_that_were_said_and_never_a_sum() {
-        let events = told(&[
+    fn the_last_reported_counts_apply_and_are_never_summed() {
+        let events = events_of(&[
             r#"{"type":"message_start","message":{"usage":{"input_tokens":10,"cache_read_input_tokens":4,"output_tokens":1}}}"#,
             r#"{"type":"ping"}"#,
             r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"input_tokens":10,"cache_read_input_tokens":4,"output_tokens":9}}"#,
@@ -256,7 +264,7 @@ mod tests {
         Usage { uncached_input: 10, cache_read: 4, cache_write: 9, cache_write_1h: 7, output: 1, reasoning: 0 };
 
     #[test]
-    fn pain_7_tokens_of_the_cache_are_counted_once_whether_they_are_repeated_or_left_out() {
+    fn cache_tokens_are_counted_once_whether_repeated_or_left_out() {
         assert_eq!(tokens(&[START]), STARTED);
         assert_eq!(tokens(&[START, r#"{"output_tokens":30}"#]), Usage { output: 30, ..STARTED });
         let repeated =
@@ -268,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_end_corrects_is_what_counts() {
+    fn corrections_at_the_end_apply() {
         let late = [r#"{"input_tokens":0,"output_tokens":0}"#, START];
         assert_eq!(tokens(&late), STARTED);
         let less =
@@ -288,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_that_are_told_by_their_time_alone_are_writes() {
+    fn cache_writes_reported_by_time_to_live_alone_are_counted() {
         let split = r#"{"cache_creation":{"ephemeral_1h_input_tokens":7,"ephemeral_5m_input_tokens":2}}"#;
         assert_eq!(tokens(&[split]), Usage { cache_write: 9, cache_write_1h: 7, ..Usage::default() });
         assert_eq!(tokens(&[r#"{"cache_creation_input_tokens":9,"cache_creation":{}}"#]).cache_write, 9);
@@ -297,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_in_the_middle_has_the_status_that_it_deserves() {
+    fn an_error_event_has_the_status_of_its_type() {
         let mut status = 0;
         Decoder::default().push(
             b"event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n",
@@ -307,14 +315,14 @@ mod tests {
     }
 
     #[test]
-    fn input_that_comes_whole_is_told_once() {
+    fn input_given_at_the_start_is_emitted_once() {
         let start = r#"{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"t","name":"f","input":{"a":1}}}"#;
         let stop = r#"{"type":"content_block_stop","index":1}"#;
         let piece =
             r#"{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{}"}}"#;
         let arguments =
             |events: Vec<String>| events.into_iter().filter(|event| event.starts_with("Arg")).collect::<Vec<_>>();
-        assert_eq!(arguments(told(&[start, stop])), [r#"Arguments { choice: 0, call: 0, json: "{\"a\":1}" }"#]);
-        assert_eq!(arguments(told(&[start, piece, stop])), [r#"Arguments { choice: 0, call: 0, json: "{}" }"#]);
+        assert_eq!(arguments(events_of(&[start, stop])), [r#"Arguments { choice: 0, call: 0, json: "{\"a\":1}" }"#]);
+        assert_eq!(arguments(events_of(&[start, piece, stop])), [r#"Arguments { choice: 0, call: 0, json: "{}" }"#]);
     }
 }

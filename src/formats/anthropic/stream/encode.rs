@@ -1,81 +1,94 @@
-//! A streamed answer as clients of the Messages API want it.
+//! Writes a streamed message for a client.
 //! Source: <https://docs.anthropic.com/en/docs/build-with-claude/streaming>.
 
 use super::super::errors;
-use super::super::response::blocks::{Block, Blocks, Kind};
-use super::super::response::message::{Told, call, unsigned};
-use super::super::wire::json::arguments;
-use super::super::wire::message::{Delta, End, OutBlock, Step};
+use super::super::response::blocks::{BlockKind, BlockQueue, PendingBlock};
+use super::super::response::message::{MessageState, placeholder_signature, tool_use};
+use super::super::wire::json::arguments_object;
+use super::super::wire::message::{BlockDelta, MessageDelta, ResponseBlock, StreamEvent};
 use crate::canonical::{Raw, ResponseEvent};
 use crate::error::Error;
 use crate::formats::tap::PassthroughEnd;
 use crate::formats::{ResponseHead, StreamEncoder};
 use crate::wire::sse;
 
-/// Writes a streamed answer.
+/// Writes a streamed message.
 pub(crate) struct Encoder {
-    told: Told,
-    blocks: Blocks,
-    started: bool,
-    /// The first of the blocks has been opened.
-    open: bool,
-    /// The number of the first of the blocks.
+    state: MessageState,
+    blocks: BlockQueue,
+    has_started: bool,
+    /// Whether the first of the blocks has been opened.
+    is_open: bool,
+    /// The index of the first of the blocks.
     index: u32,
-    over: bool,
+    is_over: bool,
 }
 
 impl Encoder {
     pub(crate) fn new(head: ResponseHead) -> Self {
-        Self { told: Told::new(head), blocks: Blocks::default(), started: false, open: false, index: 0, over: false }
-    }
-
-    fn start(&mut self, out: &mut Vec<u8>) {
-        if !std::mem::replace(&mut self.started, true) {
-            write(&Step::MessageStart { message: self.told.message() }, out);
+        Self {
+            state: MessageState::new(head),
+            blocks: BlockQueue::default(),
+            has_started: false,
+            is_open: false,
+            index: 0,
+            is_over: false,
         }
     }
 
-    /// Tells what can be told: of the first block all, of others nothing until it is closed; at the `end`, all of all.
-    fn pump(&mut self, end: bool, out: &mut Vec<u8>) {
+    fn start(&mut self, out: &mut Vec<u8>) {
+        if !std::mem::replace(&mut self.has_started, true) {
+            write_event(&StreamEvent::MessageStart { message: self.state.message() }, out);
+        }
+    }
+
+    /// Writes what can be written: of the first block everything, of the others nothing until it is closed;
+    /// at the `end`, everything.
+    fn write_blocks(&mut self, end: bool, out: &mut Vec<u8>) {
         loop {
-            let last = self.blocks.0.len() <= 1;
+            let is_last = self.blocks.0.len() <= 1;
             let Some(block) = self.blocks.0.front_mut() else { return };
-            let closing = end || (!last && block.is_done());
-            if !std::mem::replace(&mut self.open, true) {
-                write(&Step::ContentBlockStart { index: self.index, content_block: begin(block) }, out);
+            let closes = end || (!is_last && block.is_complete());
+            if !std::mem::replace(&mut self.is_open, true) {
+                write_event(
+                    &StreamEvent::ContentBlockStart { index: self.index, content_block: opened_block(block) },
+                    out,
+                );
             }
-            if block.is_plain() || closing {
-                tell(self.index, block, out);
+            if block.can_stream() || closes {
+                write_pending(self.index, block, out);
             }
-            if !closing {
+            if !closes {
                 return;
             }
-            if matches!(block.kind, Kind::Thinking) {
-                let delta = Delta::Signature { signature: unsigned() };
-                write(&Step::ContentBlockDelta { index: self.index, delta }, out);
+            if matches!(block.kind, BlockKind::Thinking) {
+                let delta = BlockDelta::Signature { signature: placeholder_signature() };
+                write_event(&StreamEvent::ContentBlockDelta { index: self.index, delta }, out);
             }
-            write(&Step::ContentBlockStop { index: self.index }, out);
+            write_event(&StreamEvent::ContentBlockStop { index: self.index }, out);
             self.blocks.0.pop_front();
-            self.open = false;
+            self.is_open = false;
             self.index = self.index.saturating_add(1);
         }
     }
 
-    /// Most steps add to the block that is open: then nothing is kept, and nothing copied.
-    fn adds(&self, event: &ResponseEvent<'_>, out: &mut Vec<u8>) -> bool {
-        let only = if self.blocks.0.len() == 1 { self.blocks.0.front() } else { None };
-        let Some(block) = only.filter(|block| self.open && block.body.is_empty()) else { return false };
+    /// Most events add to the open block: they are written at once, without a copy.
+    fn append_to_open_block(&self, event: &ResponseEvent<'_>, out: &mut Vec<u8>) -> bool {
+        let single = if self.blocks.0.len() == 1 { self.blocks.0.front() } else { None };
+        let Some(block) = single.filter(|block| self.is_open && block.body.is_empty()) else { return false };
         let delta = match (event, &block.kind) {
-            (ResponseEvent::Text { choice: 0, text }, Kind::Text) => Delta::Text { text: text.clone() },
-            (ResponseEvent::Thinking { choice: 0, text }, Kind::Thinking) => Delta::Thinking { thinking: text.clone() },
+            (ResponseEvent::Text { choice: 0, text }, BlockKind::Text) => BlockDelta::Text { text: text.clone() },
+            (ResponseEvent::Thinking { choice: 0, text }, BlockKind::Thinking) => {
+                BlockDelta::Thinking { thinking: text.clone() }
+            }
             _ => return false,
         };
-        write(&Step::ContentBlockDelta { index: self.index, delta }, out);
+        write_event(&StreamEvent::ContentBlockDelta { index: self.index, delta }, out);
         true
     }
 
     fn fail(&mut self, failure: &Error, out: &mut Vec<u8>) {
-        self.over = true;
+        self.is_over = true;
         errors::write_event(failure, out);
     }
 }
@@ -83,7 +96,7 @@ impl Encoder {
 /// Ends a stream of the provider's own bytes, whose `message_stop` has not passed.
 pub(in crate::formats::anthropic) fn end_passthrough(end: PassthroughEnd<'_>, out: &mut Vec<u8>) {
     match end {
-        PassthroughEnd::Complete => write(&Step::MessageStop {}, out),
+        PassthroughEnd::Complete => write_event(&StreamEvent::MessageStop {}, out),
         PassthroughEnd::Reported => {}
         PassthroughEnd::Incomplete(failure) => errors::write_event(failure, out),
     }
@@ -91,66 +104,73 @@ pub(in crate::formats::anthropic) fn end_passthrough(end: PassthroughEnd<'_>, ou
 
 impl StreamEncoder for Encoder {
     fn event(&mut self, event: &ResponseEvent<'_>, out: &mut Vec<u8>) {
-        if self.over {
+        if self.is_over {
             return;
         }
         if let ResponseEvent::Failed(failure) = event {
             return self.fail(failure, out);
         }
-        if self.adds(event, out) {
+        if self.append_to_open_block(event, out) {
             return;
         }
-        self.told.note(event);
-        self.told.called |= matches!(event, ResponseEvent::Call { choice: 0, .. });
-        if self.blocks.take(event) {
+        self.state.update(event);
+        self.state.has_calls |= matches!(event, ResponseEvent::Call { choice: 0, .. });
+        if self.blocks.add_event(event) {
             self.start(out);
-            self.pump(false, out);
+            self.write_blocks(false, out);
         }
         if matches!(event, ResponseEvent::Finish { choice: 0, .. }) {
-            self.pump(true, out);
+            self.write_blocks(true, out);
         }
     }
 
     fn finish(&mut self, failure: Option<&Error>, out: &mut Vec<u8>) {
-        if self.over {
+        if self.is_over {
             return;
         }
         if let Some(failure) = failure {
             return self.fail(failure, out);
         }
-        self.over = true;
+        self.is_over = true;
         self.start(out);
-        self.pump(true, out);
-        let delta = End { container: None, stop_details: None, stop_reason: self.told.reason(), stop_sequence: None };
-        write(&Step::MessageDelta { delta, usage: self.told.tokens() }, out);
-        write(&Step::MessageStop {}, out);
+        self.write_blocks(true, out);
+        let delta = MessageDelta {
+            container: None,
+            stop_details: None,
+            stop_reason: self.state.stop_reason(),
+            stop_sequence: None,
+        };
+        write_event(&StreamEvent::MessageDelta { delta, usage: self.state.tokens() }, out);
+        write_event(&StreamEvent::MessageStop {}, out);
     }
 }
 
-fn begin(block: &Block) -> OutBlock {
+fn opened_block(block: &PendingBlock) -> ResponseBlock {
     match &block.kind {
-        Kind::Text => OutBlock::Text { citations: None, text: Raw::quoted("") },
-        Kind::Thinking => OutBlock::Thinking { thinking: Raw::quoted(""), signature: Raw::quoted("") },
-        Kind::Call { id, name, .. } => call(id, name, Raw::of(&serde_json::Map::new())),
+        BlockKind::Text => ResponseBlock::Text { citations: None, text: Raw::quoted("") },
+        BlockKind::Thinking => ResponseBlock::Thinking { thinking: Raw::quoted(""), signature: Raw::quoted("") },
+        BlockKind::Call { id, name, .. } => tool_use(id, name, Raw::of(&serde_json::Map::new())),
     }
 }
 
-/// Tells what has not been told of a block yet.
-fn tell(index: u32, block: &mut Block, out: &mut Vec<u8>) {
+/// Writes what is pending of a block.
+fn write_pending(index: u32, block: &mut PendingBlock, out: &mut Vec<u8>) {
     if block.body.is_empty() {
         return;
     }
     let delta = match &block.kind {
-        Kind::Text => Delta::Text { text: block.quoted() },
-        Kind::Thinking => Delta::Thinking { thinking: block.quoted() },
-        Kind::Call { .. } if block.is_plain() => Delta::InputJson { partial_json: block.quoted() },
-        Kind::Call { .. } => Delta::InputJson { partial_json: Raw::quoted(arguments(&block.text()).get()) },
+        BlockKind::Text => BlockDelta::Text { text: block.quoted() },
+        BlockKind::Thinking => BlockDelta::Thinking { thinking: block.quoted() },
+        BlockKind::Call { .. } if block.can_stream() => BlockDelta::InputJson { partial_json: block.quoted() },
+        BlockKind::Call { .. } => {
+            BlockDelta::InputJson { partial_json: Raw::quoted(arguments_object(&block.text()).get()) }
+        }
     };
     block.body.clear();
-    write(&Step::ContentBlockDelta { index, delta }, out);
+    write_event(&StreamEvent::ContentBlockDelta { index, delta }, out);
 }
 
-fn write(step: &Step<'_>, out: &mut Vec<u8>) {
+fn write_event(step: &StreamEvent<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"event: ");
     out.extend_from_slice(step.name().as_bytes());
     out.push(b'\n');
@@ -183,7 +203,7 @@ mod tests {
         ResponseEvent::Arguments { choice: 0, call, json: Raw::quoted(json) }
     }
 
-    /// Each step of a stream in short: what it is, which block, and what it adds.
+    /// Each event of a stream in short: its type, its block, and what it adds.
     fn steps(stream: &str) -> Vec<String> {
         let data = stream.lines().filter_map(|line| line.strip_prefix("data: "));
         let short = |data: &str| {
@@ -197,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_that_come_interleaved_are_told_one_after_the_other() {
+    fn interleaved_calls_are_written_one_after_the_other() {
         let events = [
             call(0),
             call(1),
@@ -224,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn thoughts_end_in_a_signature_that_is_known_as_ours() {
+    fn thinking_ends_in_a_placeholder_signature() {
         let events = [
             ResponseEvent::Thinking { choice: 0, text: Raw::quoted("hm") },
             ResponseEvent::Text { choice: 0, text: Raw::quoted("") },
@@ -242,37 +262,37 @@ mod tests {
     }
 
     #[test]
-    fn arguments_that_are_no_object_are_never_silently_none() {
+    fn arguments_that_are_not_an_object_are_kept() {
         let events = [call(0), arguments(0, "not "), arguments(0, "json")];
-        let told = r#"{"_invalid_json":"not json"}"#;
-        assert!(String::from_utf8(response::write(&head(), &events)).unwrap().contains(told));
-        assert!(steps(&streamed(&events, None)).contains(&format!("content_block_delta 0 {told}")));
+        let written = r#"{"_invalid_json":"not json"}"#;
+        assert!(String::from_utf8(response::write(&head(), &events)).unwrap().contains(written));
+        assert!(steps(&streamed(&events, None)).contains(&format!("content_block_delta 0 {written}")));
         let cut = [call(0), arguments(0, "{\"a\":")];
         assert!(String::from_utf8(response::write(&head(), &cut)).unwrap().contains(r#"{"_invalid_json":"{\"a\":"}"#));
         assert!(String::from_utf8(response::write(&head(), &[call(0)])).unwrap().contains(r#""input":{}"#));
     }
 
     #[test]
-    fn a_stream_that_fails_ends_in_an_error_and_in_nothing_else() {
+    fn a_failed_stream_ends_with_an_error_event() {
         let failure = Error::upstream(529, "x", "Overloaded");
-        let told = streamed(&[ResponseEvent::Text { choice: 0, text: Raw::quoted("a") }], Some(&failure));
+        let written = streamed(&[ResponseEvent::Text { choice: 0, text: Raw::quoted("a") }], Some(&failure));
         let end = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"},\"request_id\":null}\n\n";
-        assert!(told.ends_with(end), "{told}");
+        assert!(written.ends_with(end), "{written}");
         let text = ResponseEvent::Text { choice: 0, text: Raw::quoted("a") };
         assert_eq!(streamed(&[ResponseEvent::Failed(failure), text], None), end);
     }
 
     #[test]
-    fn the_end_tells_all_tokens_with_those_of_the_cache() {
+    fn the_end_reports_all_token_counts_with_those_of_the_cache() {
         let usage = Usage { uncached_input: 1, cache_read: 2, cache_write: 3, output: 4, ..Usage::default() };
-        let told = streamed(&[ResponseEvent::Usage(usage)], None);
+        let written = streamed(&[ResponseEvent::Usage(usage)], None);
         let tokens = r#""usage":{"input_tokens":1,"cache_creation_input_tokens":3,"cache_read_input_tokens":2,"output_tokens":4,"output_tokens_details":null,"server_tool_use":null}"#;
         assert!(
-            told.contains(&format!(r#""delta":{{"container":null,"stop_details":null,"stop_reason":"end_turn","stop_sequence":null}},{tokens}"#)),
-            "{told}"
+            written.contains(&format!(r#""delta":{{"container":null,"stop_details":null,"stop_reason":"end_turn","stop_sequence":null}},{tokens}"#)),
+            "{written}"
         );
-        let told = streamed(&[ResponseEvent::Usage(Usage { cache_write_1h: 2, ..usage })], None);
+        let written = streamed(&[ResponseEvent::Usage(Usage { cache_write_1h: 2, ..usage })], None);
         let creation = r#""cache_creation":{"ephemeral_5m_input_tokens":1,"ephemeral_1h_input_tokens":2},"#;
-        assert!(told.contains(creation), "{told}");
+        assert!(written.contains(creation), "{written}");
     }
 }

@@ -1,4 +1,4 @@
-//! Streamed answers.
+//! Streamed messages: read from providers, written for clients.
 
 mod decode;
 mod encode;

@@ -1,10 +1,11 @@
-//! What is fixed of the API: its version, its paths, and what stands for a signature.
+//! Constants of the API.
 
-/// The version of the API that is spoken (<https://docs.anthropic.com/en/api/versioning>).
+/// The API version that is spoken (<https://docs.anthropic.com/en/api/versioning>).
 pub(crate) const VERSION: &str = "2023-06-01";
 
-/// The path of the endpoint below the API's root.
+/// Path of the endpoint below the API's root.
 pub(crate) const ENDPOINT: &str = "/messages";
 
-/// A signature that begins so is this gateway's: it stands where a client wants one, and proves nothing to the provider.
-pub(crate) const OURS: &str = "llm-bridge:";
+/// Prefix of the placeholder signatures that this gateway writes where a client expects one. They prove
+/// nothing to the provider, and are removed before a request is sent to it.
+pub(crate) const PLACEHOLDER_PREFIX: &str = "llm-bridge:";

@@ -1,98 +1,98 @@
-//! The JSON of a message, whole or as stream events, as it is written for clients.
+//! The JSON of a message for clients, whole or as stream events.
 
 use serde::Serialize;
 
 use crate::canonical::{Raw, Usage};
 
-/// What the format has a place for, and this gateway knows nothing of: clients rely on its being there.
-pub(crate) type Unknown = Option<()>;
+/// A field that clients expect to be present and for which this gateway has no value.
+pub(crate) type AlwaysNull = Option<()>;
 
 #[derive(Serialize)]
-pub(crate) struct Message<'a> {
+pub(crate) struct ResponseMessage<'a> {
     pub(crate) id: &'a str,
     #[serde(rename = "type")]
     pub(crate) kind: &'static str,
     pub(crate) role: &'static str,
     pub(crate) model: &'a str,
-    pub(crate) content: &'a [OutBlock],
-    pub(crate) container: Unknown,
-    pub(crate) diagnostics: Unknown,
-    pub(crate) stop_details: Unknown,
+    pub(crate) content: &'a [ResponseBlock],
+    pub(crate) container: AlwaysNull,
+    pub(crate) diagnostics: AlwaysNull,
+    pub(crate) stop_details: AlwaysNull,
     pub(crate) stop_reason: Option<&'static str>,
-    /// Which of the texts ended the answer is known to no other format.
+    /// Always null: no other format tells which stop sequence ended the response.
     pub(crate) stop_sequence: Option<&'static str>,
-    pub(crate) usage: Served,
+    pub(crate) usage: MessageUsage,
 }
 
-/// The tokens, and how they came about.
+/// Token counts and how the request was served.
 #[derive(Serialize)]
-pub(crate) struct Served {
+pub(crate) struct MessageUsage {
     #[serde(flatten)]
-    pub(crate) tokens: Tokens,
-    pub(crate) cache_creation: Option<Creation>,
-    pub(crate) inference_geo: Unknown,
+    pub(crate) tokens: TokenCounts,
+    pub(crate) cache_creation: Option<CacheCreationCounts>,
+    pub(crate) inference_geo: AlwaysNull,
     pub(crate) service_tier: Option<&'static str>,
-    pub(crate) speed: Unknown,
+    pub(crate) speed: AlwaysNull,
 }
 
 #[derive(Serialize)]
-pub(crate) struct Tokens {
+pub(crate) struct TokenCounts {
     pub(crate) input_tokens: u64,
     pub(crate) cache_creation_input_tokens: u64,
     pub(crate) cache_read_input_tokens: u64,
     pub(crate) output_tokens: u64,
-    pub(crate) output_tokens_details: Option<Details>,
-    pub(crate) server_tool_use: Unknown,
+    pub(crate) output_tokens_details: Option<OutputDetails>,
+    pub(crate) server_tool_use: AlwaysNull,
 }
 
-/// What was written to the cache, by the time for which it is kept.
+/// Tokens written to the cache, by the time to live.
 #[derive(Serialize)]
-pub(crate) struct Creation {
+pub(crate) struct CacheCreationCounts {
     pub(crate) ephemeral_5m_input_tokens: u64,
     pub(crate) ephemeral_1h_input_tokens: u64,
 }
 
-impl Creation {
-    /// Nothing, unless a part of it is known to be kept for an hour: caches of other providers have other times.
+impl CacheCreationCounts {
+    /// `None` unless a one-hour part is known: caches of other providers have other times to live.
     pub(crate) fn of(usage: &Usage) -> Option<Self> {
-        let hour = usage.cache_write_1h.min(usage.cache_write);
-        let short = usage.cache_write - hour;
-        (hour > 0).then_some(Self { ephemeral_5m_input_tokens: short, ephemeral_1h_input_tokens: hour })
+        let one_hour = usage.cache_write_1h.min(usage.cache_write);
+        let five_minutes = usage.cache_write - one_hour;
+        (one_hour > 0).then_some(Self { ephemeral_5m_input_tokens: five_minutes, ephemeral_1h_input_tokens: one_hour })
     }
 }
 
 #[derive(Serialize)]
-pub(crate) struct Details {
+pub(crate) struct OutputDetails {
     pub(crate) thinking_tokens: u64,
 }
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(crate) enum OutBlock {
-    Text { citations: Unknown, text: Raw<'static> },
+pub(crate) enum ResponseBlock {
+    Text { citations: AlwaysNull, text: Raw<'static> },
     Thinking { thinking: Raw<'static>, signature: Raw<'static> },
-    ToolUse { id: String, caller: Caller, name: String, input: Raw<'static> },
+    ToolUse { id: String, caller: ToolCaller, name: String, input: Raw<'static> },
 }
 
-/// Who calls a tool: the model itself, or a tool of its provider's.
+/// Who calls a tool: the model itself or a server tool.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(crate) enum Caller {
+pub(crate) enum ToolCaller {
     Direct {},
 }
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(crate) enum Step<'a> {
-    MessageStart { message: Message<'a> },
-    ContentBlockStart { index: u32, content_block: OutBlock },
-    ContentBlockDelta { index: u32, delta: Delta<'a> },
+pub(crate) enum StreamEvent<'a> {
+    MessageStart { message: ResponseMessage<'a> },
+    ContentBlockStart { index: u32, content_block: ResponseBlock },
+    ContentBlockDelta { index: u32, delta: BlockDelta<'a> },
     ContentBlockStop { index: u32 },
-    MessageDelta { delta: End, usage: Tokens },
+    MessageDelta { delta: MessageDelta, usage: TokenCounts },
     MessageStop {},
 }
 
-impl Step<'_> {
+impl StreamEvent<'_> {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::MessageStart { .. } => "message_start",
@@ -107,7 +107,7 @@ impl Step<'_> {
 
 #[derive(Serialize)]
 #[serde(tag = "type")]
-pub(crate) enum Delta<'a> {
+pub(crate) enum BlockDelta<'a> {
     #[serde(rename = "text_delta")]
     Text { text: Raw<'a> },
     #[serde(rename = "thinking_delta")]
@@ -119,9 +119,9 @@ pub(crate) enum Delta<'a> {
 }
 
 #[derive(Serialize)]
-pub(crate) struct End {
-    pub(crate) container: Unknown,
-    pub(crate) stop_details: Unknown,
+pub(crate) struct MessageDelta {
+    pub(crate) container: AlwaysNull,
+    pub(crate) stop_details: AlwaysNull,
     pub(crate) stop_reason: &'static str,
     pub(crate) stop_sequence: Option<&'static str>,
 }

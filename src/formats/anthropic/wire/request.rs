@@ -1,25 +1,25 @@
-//! The JSON of a Messages API request, as it is written for providers. Texts, schemas and arguments are carried as JSON.
+//! The JSON of a Messages API request for providers. Texts, schemas and arguments are carried as JSON.
 
 use serde::Serialize;
 
 use crate::canonical::Raw;
 
-/// A request.
+/// The request body.
 #[derive(Serialize)]
-pub(crate) struct Body<'a> {
+pub(crate) struct RequestBody<'a> {
     pub(crate) model: &'a str,
     pub(crate) max_tokens: u64,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) system: Option<Content<'a>>,
-    pub(crate) messages: Vec<Message<'a>>,
+    pub(crate) system: Option<MessageContent<'a>>,
+    pub(crate) messages: Vec<RequestMessage<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) tools: Vec<Tool<'a>>,
+    pub(crate) tools: Vec<ToolDefinition<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) tool_choice: Option<Choice<'a>>,
+    pub(crate) tool_choice: Option<ToolChoiceParam<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) thinking: Option<Thinking>,
+    pub(crate) thinking: Option<ThinkingParam>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) output_config: Option<OutputConfig<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -31,54 +31,54 @@ pub(crate) struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) top_k: Option<&'a Raw<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) metadata: Option<Metadata<'a>>,
+    pub(crate) metadata: Option<RequestMetadata<'a>>,
 }
 
-/// Who asks.
+/// The end user.
 #[derive(Serialize)]
-pub(crate) struct Metadata<'a> {
+pub(crate) struct RequestMetadata<'a> {
     pub(crate) user_id: &'a Raw<'a>,
 }
 
-/// A turn.
+/// A message.
 #[derive(Serialize)]
-pub(crate) struct Message<'a> {
+pub(crate) struct RequestMessage<'a> {
     pub(crate) role: &'static str,
-    pub(crate) content: Content<'a>,
+    pub(crate) content: MessageContent<'a>,
 }
 
-/// A plain text, or blocks.
+/// A single text, or blocks.
 #[derive(Serialize)]
 #[serde(untagged)]
-pub(crate) enum Content<'a> {
+pub(crate) enum MessageContent<'a> {
     Text(&'a Raw<'a>),
-    Blocks(Vec<Piece<'a>>),
+    Blocks(Vec<ContentBlock<'a>>),
 }
 
-/// A block that is made here, or one that was kept.
+/// A block written here, or one that the provider sent earlier and gets back unchanged.
 #[derive(Serialize)]
 #[serde(untagged)]
-pub(crate) enum Piece<'a> {
-    Made(Block<'a>),
-    Kept(Raw<'a>),
+pub(crate) enum ContentBlock<'a> {
+    New(NewBlock<'a>),
+    Replayed(Raw<'a>),
 }
 
-/// A block of content.
+/// A block that is written here.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(crate) enum Block<'a> {
+pub(crate) enum NewBlock<'a> {
     Text {
         text: &'a Raw<'a>,
         #[serde(skip_serializing_if = "Option::is_none")]
         cache_control: Option<&'a Raw<'a>>,
     },
     Image {
-        source: Source<'a>,
+        source: BlockSource<'a>,
         #[serde(skip_serializing_if = "Option::is_none")]
         cache_control: Option<&'a Raw<'a>>,
     },
     Document {
-        source: Source<'a>,
+        source: BlockSource<'a>,
         #[serde(skip_serializing_if = "Option::is_none")]
         title: Option<&'a Raw<'a>>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,7 +94,7 @@ pub(crate) enum Block<'a> {
     ToolResult {
         tool_use_id: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
-        content: Option<Content<'a>>,
+        content: Option<MessageContent<'a>>,
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         is_error: bool,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,18 +109,18 @@ pub(crate) enum Block<'a> {
     },
 }
 
-/// Where a picture or document is.
+/// The contents of an image or document.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(crate) enum Source<'a> {
+pub(crate) enum BlockSource<'a> {
     Base64 { media_type: &'a str, data: &'a str },
     Text { media_type: &'static str, data: String },
     Url { url: &'a str },
 }
 
-/// A tool.
+/// A tool that the model may call.
 #[derive(Serialize)]
-pub(crate) struct Tool<'a> {
+pub(crate) struct ToolDefinition<'a> {
     pub(crate) name: &'a Raw<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) description: Option<&'a Raw<'a>>,
@@ -131,9 +131,9 @@ pub(crate) struct Tool<'a> {
     pub(crate) cache_control: Option<&'a Raw<'a>>,
 }
 
-/// Whether tools are to be called.
+/// Whether and which tools are called.
 #[derive(Serialize)]
-pub(crate) struct Choice<'a> {
+pub(crate) struct ToolChoiceParam<'a> {
     #[serde(rename = "type")]
     pub(crate) kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -142,10 +142,10 @@ pub(crate) struct Choice<'a> {
     pub(crate) disable_parallel_tool_use: bool,
 }
 
-/// How much the model is to think.
+/// How the model thinks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(crate) enum Thinking {
+pub(crate) enum ThinkingParam {
     Enabled {
         budget_tokens: u64,
     },
@@ -155,18 +155,18 @@ pub(crate) enum Thinking {
     },
 }
 
-/// The form of the answer, and the effort made for it.
+/// The output format, and the effort.
 #[derive(Serialize)]
 pub(crate) struct OutputConfig<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) effort: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) format: Option<Format<'a>>,
+    pub(crate) format: Option<OutputFormat<'a>>,
 }
 
-/// The form of the answer.
+/// The output format.
 #[derive(Serialize)]
-pub(crate) struct Format<'a> {
+pub(crate) struct OutputFormat<'a> {
     #[serde(rename = "type")]
     pub(crate) kind: &'static str,
     pub(crate) schema: &'a Raw<'a>,

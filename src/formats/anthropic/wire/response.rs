@@ -1,4 +1,4 @@
-//! The JSON of the Messages API that providers send, typed only where it is read: a whole message, stream events, usage.
+//! The JSON of the Messages API as providers send it, typed only where it is read.
 
 use std::borrow::Cow;
 
@@ -7,9 +7,9 @@ use serde::Deserialize;
 use crate::canonical::{Raw, Usage, read_count};
 use crate::wire::list::Few;
 
-/// A whole answer, or what `message_start` says of one.
+/// A whole message, or the one in `message_start`.
 #[derive(Deserialize)]
-pub(crate) struct Answer<'a> {
+pub(crate) struct MessageFields<'a> {
     #[serde(borrow)]
     pub(crate) id: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -22,9 +22,9 @@ pub(crate) struct Answer<'a> {
     pub(crate) usage: Option<Raw<'a>>,
 }
 
-/// One event of a streamed answer; which fields are there depends on its type.
+/// An event of a stream. Which fields are present depends on its type.
 #[derive(Deserialize)]
-pub(crate) struct Step<'a> {
+pub(crate) struct EventFields<'a> {
     #[serde(borrow, rename = "type")]
     pub(crate) kind: Cow<'a, str>,
     #[serde(default)]
@@ -39,9 +39,9 @@ pub(crate) struct Step<'a> {
     pub(crate) usage: Option<Raw<'a>>,
 }
 
-/// A block of an answer, or a piece of one, or the end of the answer.
+/// A block, a delta of one, or the delta of the message at its end.
 #[derive(Deserialize)]
-pub(crate) struct Said<'a> {
+pub(crate) struct BlockFields<'a> {
     #[serde(borrow, default, rename = "type")]
     pub(crate) kind: Cow<'a, str>,
     #[serde(borrow)]
@@ -62,53 +62,53 @@ pub(crate) struct Said<'a> {
     pub(crate) stop_reason: Option<Cow<'a, str>>,
 }
 
-/// The tokens so far. A field that is missing says nothing new.
+/// Token counts so far. A missing field keeps its value.
 #[derive(Deserialize)]
-pub(crate) struct Tokens {
+pub(crate) struct UsageFields {
     #[serde(default, deserialize_with = "read_count")]
     pub(crate) input_tokens: Option<u64>,
     #[serde(default, deserialize_with = "read_count")]
     pub(crate) cache_read_input_tokens: Option<u64>,
-    /// All that was written to the cache.
+    /// All tokens written to the cache.
     #[serde(default, deserialize_with = "read_count")]
     pub(crate) cache_creation_input_tokens: Option<u64>,
-    /// The same by the time for which it is kept.
-    pub(crate) cache_creation: Option<Creation>,
+    /// The same by time to live.
+    pub(crate) cache_creation: Option<CacheCreationFields>,
     #[serde(default, deserialize_with = "read_count")]
     pub(crate) output_tokens: Option<u64>,
-    pub(crate) output_tokens_details: Option<Details>,
+    pub(crate) output_tokens_details: Option<OutputDetailFields>,
 }
 
-/// What was written to the cache, by the time for which it is kept.
+/// Tokens written to the cache, by time to live.
 /// Source: <https://platform.claude.com/docs/en/build-with-claude/prompt-caching>, "1-hour cache duration".
 #[derive(Deserialize)]
-pub(crate) struct Creation {
+pub(crate) struct CacheCreationFields {
     #[serde(default, deserialize_with = "read_count")]
     pub(crate) ephemeral_5m_input_tokens: Option<u64>,
     #[serde(default, deserialize_with = "read_count")]
     pub(crate) ephemeral_1h_input_tokens: Option<u64>,
 }
 
-impl Creation {
-    /// All of it, if something is told.
+impl CacheCreationFields {
+    /// The sum, if either is given.
     fn sum(&self) -> Option<u64> {
-        let (short, hour) = (self.ephemeral_5m_input_tokens, self.ephemeral_1h_input_tokens);
-        short.or(hour).map(|_| short.unwrap_or(0).saturating_add(hour.unwrap_or(0)))
+        let (five_minutes, one_hour) = (self.ephemeral_5m_input_tokens, self.ephemeral_1h_input_tokens);
+        five_minutes.or(one_hour).map(|_| five_minutes.unwrap_or(0).saturating_add(one_hour.unwrap_or(0)))
     }
 }
 
-/// What the tokens of the answer were for.
+/// How the output tokens were spent.
 #[derive(Deserialize)]
-pub(crate) struct Details {
+pub(crate) struct OutputDetailFields {
     #[serde(default, deserialize_with = "read_count")]
     pub(crate) thinking_tokens: Option<u64>,
 }
 
-impl Tokens {
-    /// Takes over what is said here; the last word on each number counts.
+impl UsageFields {
+    /// Overwrites the counts that are given here: the last report of each counts.
     pub(crate) fn update(&self, usage: &mut Usage) {
         let creation = self.cache_creation.as_ref();
-        let cache_write = self.cache_creation_input_tokens.or(creation.and_then(Creation::sum));
+        let cache_write = self.cache_creation_input_tokens.or(creation.and_then(CacheCreationFields::sum));
         let fields = [
             (&mut usage.uncached_input, self.input_tokens),
             (&mut usage.cache_read, self.cache_read_input_tokens),
@@ -117,10 +117,10 @@ impl Tokens {
             (&mut usage.output, self.output_tokens),
             (&mut usage.reasoning, self.output_tokens_details.as_ref().and_then(|details| details.thinking_tokens)),
         ];
-        for (field, said) in fields {
-            *field = said.unwrap_or(*field);
+        for (field, reported) in fields {
+            *field = reported.unwrap_or(*field);
         }
-        // A part is no more than the whole, whichever was corrected last.
+        // Keep the part no larger than the whole, whichever was corrected last.
         usage.cache_write_1h = usage.cache_write_1h.min(usage.cache_write);
     }
 }

@@ -1,11 +1,11 @@
-//! The names of models, as they stand in paths and bodies.
+//! Model names in paths and bodies.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// What may stand in a path as it is.
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// Characters other than letters and digits that need no encoding in a path.
+const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The collections that a model may be named in; where no one is named, it is the first.
+/// The collections of models. A name without a collection belongs to the first.
 const COLLECTIONS: &[&str] = &["models/", "tunedModels/"];
 
 pub(crate) fn path(model: &str, stream: bool) -> String {
@@ -13,19 +13,19 @@ pub(crate) fn path(model: &str, stream: bool) -> String {
     format!("/{}:{method}", resource(model))
 }
 
-/// A model's full name, as it stands in a path: `models/gemini-2.5-flash`.
+/// A model's full name as part of a path: `models/gemini-2.5-flash`.
 pub(crate) fn resource(model: &str) -> String {
-    let (collection, name) = parts(model);
-    format!("{collection}{}", utf8_percent_encode(name, PLAIN))
+    let (collection, name) = split(model);
+    format!("{collection}{}", utf8_percent_encode(name, PATH_SEGMENT))
 }
 
-/// A model's full name, as it stands in a body.
+/// A model's full name in a body.
 pub(crate) fn full_name(model: &str) -> String {
-    let (collection, name) = parts(model);
+    let (collection, name) = split(model);
     format!("{collection}{name}")
 }
 
-fn parts(model: &str) -> (&str, &str) {
+fn split(model: &str) -> (&str, &str) {
     let named = COLLECTIONS.iter().find_map(|collection| Some((*collection, model.strip_prefix(collection)?)));
     named.unwrap_or(("models/", model))
 }

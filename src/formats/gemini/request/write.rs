@@ -1,79 +1,85 @@
-//! A request as Gemini wants it. It does not know how turns become contents (`turns`), nor how models think (`thinking`).
+//! Writes a `generateContent` request.
 
 use super::super::thinking;
-use super::super::wire::request::{Body, Calling, Declaration, Generation, ToolConfig, Tools};
-use super::contents::contents;
+use super::super::wire::request::{
+    FunctionCalling, FunctionDeclaration, GenerationConfig, RequestBody, ToolConfig, ToolSet,
+};
+use super::contents::write_contents;
 use super::path::path;
 use crate::canonical::{ModelRequest, ResponseFormat, Tool, ToolChoice};
 use crate::error::{Error, Result};
-use crate::formats::unsupported::Dropped;
+use crate::formats::unsupported::UnsupportedFields;
 use crate::formats::{WriteTarget, WrittenRequest};
 
 /// Writes a request.
 ///
 /// # Errors
-/// 400 if nobody says anything, or a result belongs to no call.
-pub(crate) fn write(request: &ModelRequest<'_>, aim: WriteTarget<'_>) -> Result<WrittenRequest> {
-    let mut dropped = Dropped::default();
-    request.unmapped_fields.iter().for_each(|name| dropped.add(name.clone().into_owned()));
-    dropped.add_if(request.user.is_some(), "user");
-    dropped.add_if(request.parallel_calls == Some(false), "parallel_tool_calls");
-    let (system, contents) = contents(&request.turns, aim.model, &mut dropped)?;
+/// 400 if there is no content to send, or a tool result belongs to no call.
+pub(crate) fn write(request: &ModelRequest<'_>, target: WriteTarget<'_>) -> Result<WrittenRequest> {
+    let mut unsupported = UnsupportedFields::default();
+    request.unmapped_fields.iter().for_each(|name| unsupported.add(name.clone().into_owned()));
+    unsupported.add_if(request.user.is_some(), "user");
+    unsupported.add_if(request.parallel_calls == Some(false), "parallel_tool_calls");
+    let (system, contents) = write_contents(&request.turns, target.model, &mut unsupported)?;
     if contents.is_empty() {
         let message = "`messages` must hold at least one message of a user or an assistant that is not empty.";
         return Err(Error::caller(400, "invalid_request", message).at("messages"));
     }
-    let body = Body {
+    let body = RequestBody {
         system_instruction: system,
         contents,
-        tools: tools(&request.tools, &mut dropped),
+        tools: tools(&request.tools, &mut unsupported),
         tool_config: tool_config(request),
-        generation_config: generation(request, aim, &mut dropped),
+        generation_config: generation_config(request, target, &mut unsupported),
     };
     let body = serde_json::to_vec(&body)
         .map_err(|error| Error::caller(400, "invalid_request", format!("The request cannot be written: {error}.")))?;
     Ok(WrittenRequest {
-        path: path(aim.model, request.stream),
+        path: path(target.model, request.stream),
         headers: Vec::new(),
         body,
-        dropped: dropped.into_names(),
+        dropped: unsupported.into_names(),
     })
 }
 
-fn tools<'a>(tools: &'a [Tool<'a>], dropped: &mut Dropped) -> Vec<Tools<'a>> {
+fn tools<'a>(tools: &'a [Tool<'a>], unsupported: &mut UnsupportedFields) -> Vec<ToolSet<'a>> {
     if tools.is_empty() {
         return Vec::new();
     }
-    dropped.add_if(tools.iter().any(|tool| tool.strict == Some(true)), "tools[].function.strict");
-    dropped.add_if(tools.iter().any(|tool| tool.cache.is_some()), "cache_control");
-    let declare = |tool: &'a Tool<'a>| Declaration {
+    unsupported.add_if(tools.iter().any(|tool| tool.strict == Some(true)), "tools[].function.strict");
+    unsupported.add_if(tools.iter().any(|tool| tool.cache.is_some()), "cache_control");
+    let declare = |tool: &'a Tool<'a>| FunctionDeclaration {
         name: &tool.name,
         description: tool.description.as_ref(),
         parameters_json_schema: tool.parameters.as_ref(),
     };
-    vec![Tools { function_declarations: tools.iter().map(declare).collect() }]
+    vec![ToolSet { function_declarations: tools.iter().map(declare).collect() }]
 }
 
 fn tool_config<'a>(request: &'a ModelRequest<'a>) -> Option<ToolConfig<'a>> {
-    // Without tools there is nothing to choose, and Gemini refuses to.
+    // Gemini refuses a tool choice without tools.
     let choice = request.tool_choice.as_ref().filter(|_| !request.tools.is_empty())?;
-    let (mode, allowed) = match choice {
+    let (mode, allowed_names) = match choice {
         ToolChoice::Auto => ("AUTO", None),
         ToolChoice::None => ("NONE", None),
         ToolChoice::Required => ("ANY", None),
         ToolChoice::Tool(name) => ("ANY", Some([name])),
     };
-    Some(ToolConfig { function_calling_config: Calling { mode, allowed_function_names: allowed } })
+    Some(ToolConfig { function_calling_config: FunctionCalling { mode, allowed_function_names: allowed_names } })
 }
 
-fn generation<'a>(request: &'a ModelRequest<'a>, aim: WriteTarget<'_>, dropped: &mut Dropped) -> Generation<'a> {
+fn generation_config<'a>(
+    request: &'a ModelRequest<'a>,
+    target: WriteTarget<'_>,
+    unsupported: &mut UnsupportedFields,
+) -> GenerationConfig<'a> {
     let sampling = &request.sampling;
     let (response_mime_type, response_json_schema) = match &request.response_format {
         None => (None, None),
         Some(ResponseFormat::Json) => (Some("application/json"), None),
         Some(ResponseFormat::Schema { schema, .. }) => (Some("application/json"), Some(schema)),
     };
-    Generation {
+    GenerationConfig {
         temperature: sampling.temperature.as_ref(),
         top_p: sampling.top_p.as_ref(),
         top_k: sampling.top_k.as_ref(),
@@ -87,6 +93,6 @@ fn generation<'a>(request: &'a ModelRequest<'a>, aim: WriteTarget<'_>, dropped: 
         logprobs: request.logprobs.filter(|count| *count > 0),
         response_mime_type,
         response_json_schema,
-        thinking_config: request.thinking.and_then(|thinking| thinking::config(thinking, aim.model, dropped)),
+        thinking_config: request.thinking.and_then(|thinking| thinking::config(thinking, target.model, unsupported)),
     }
 }

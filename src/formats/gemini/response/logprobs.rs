@@ -1,4 +1,4 @@
-//! Gemini's log probabilities as OpenAI writes them. It knows nothing else of an answer.
+//! Translates Gemini's log probabilities into OpenAI's form.
 //! Source: <https://ai.google.dev/api/generate-content#LogprobsResult>.
 
 use std::borrow::Cow;
@@ -9,67 +9,68 @@ use crate::canonical::Raw;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Told<'a> {
+struct LogprobsResult<'a> {
     #[serde(borrow, default)]
-    chosen_candidates: Vec<Token<'a>>,
-    /// One for each that was chosen.
+    chosen_candidates: Vec<TokenLogprob<'a>>,
+    /// One item for each chosen token.
     #[serde(borrow, default)]
-    top_candidates: Vec<Top<'a>>,
+    top_candidates: Vec<TopCandidates<'a>>,
 }
 
 #[derive(Deserialize)]
-struct Top<'a> {
+struct TopCandidates<'a> {
     #[serde(borrow, default)]
-    candidates: Vec<Token<'a>>,
+    candidates: Vec<TokenLogprob<'a>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Token<'a> {
+struct TokenLogprob<'a> {
     #[serde(borrow, default)]
     token: Cow<'a, str>,
-    /// A JSON number; left out where it is 0.
+    /// A JSON number; omitted where it is 0.
     #[serde(borrow)]
     log_probability: Option<Raw<'a>>,
 }
 
 #[derive(Serialize)]
-struct Written<'a> {
-    content: Vec<Chosen<'a>>,
-    /// Gemini tells none of what it declines to say.
+struct ChoiceLogprobs<'a> {
+    content: Vec<ChosenLogprob<'a>>,
+    /// Gemini has no log probabilities of refusals.
     refusal: Option<()>,
 }
 
 #[derive(Serialize)]
-struct Chosen<'a> {
+struct ChosenLogprob<'a> {
     #[serde(flatten)]
-    token: OneOf<'a>,
-    top_logprobs: Vec<OneOf<'a>>,
+    token: WrittenLogprob<'a>,
+    top_logprobs: Vec<WrittenLogprob<'a>>,
 }
 
 #[derive(Serialize)]
-struct OneOf<'a> {
+struct WrittenLogprob<'a> {
     token: &'a str,
     logprob: Raw<'a>,
     bytes: &'a [u8],
 }
 
-impl<'a> From<&'a Token<'a>> for OneOf<'a> {
-    fn from(token: &'a Token<'a>) -> Self {
+impl<'a> From<&'a TokenLogprob<'a>> for WrittenLogprob<'a> {
+    fn from(token: &'a TokenLogprob<'a>) -> Self {
         let logprob = token.log_probability.clone().unwrap_or_else(|| Raw::of(&0));
         Self { token: &token.token, logprob, bytes: token.token.as_bytes() }
     }
 }
 
-/// In OpenAI's form; nothing if they cannot be read, or are none.
+/// Log probabilities in OpenAI's form; `None` if there are none or they cannot be read.
 pub(crate) fn translate(raw: &Raw<'_>) -> Option<Raw<'static>> {
-    let told: Told<'_> =
-        serde_json::from_str(raw.get()).ok().filter(|told: &Told<'_>| !told.chosen_candidates.is_empty())?;
-    let content = told.chosen_candidates.iter().enumerate().map(|(at, token)| {
-        let top = told.top_candidates.get(at).map(|top| top.candidates.as_slice()).unwrap_or_default();
-        Chosen { token: token.into(), top_logprobs: top.iter().map(OneOf::from).collect() }
+    let result: LogprobsResult<'_> = serde_json::from_str(raw.get())
+        .ok()
+        .filter(|result: &LogprobsResult<'_>| !result.chosen_candidates.is_empty())?;
+    let content = result.chosen_candidates.iter().enumerate().map(|(at, token)| {
+        let top = result.top_candidates.get(at).map(|top| top.candidates.as_slice()).unwrap_or_default();
+        ChosenLogprob { token: token.into(), top_logprobs: top.iter().map(WrittenLogprob::from).collect() }
     });
-    Some(Raw::of(&Written { content: content.collect(), refusal: None }))
+    Some(Raw::of(&ChoiceLogprobs { content: content.collect(), refusal: None }))
 }
 
 #[cfg(test)]

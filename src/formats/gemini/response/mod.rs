@@ -1,8 +1,8 @@
-//! Answers of providers, whole or as chunks.
+//! Responses of providers, whole or as chunks.
 
 mod events;
 mod logprobs;
 mod read;
 
-pub(super) use events::Answer;
+pub(super) use events::ResponseReader;
 pub(super) use read::read;

@@ -1,48 +1,49 @@
-//! A whole answer, read.
+//! Reads a provider's whole response.
 
 use super::super::errors::invalid;
-use super::super::wire::response::Chunk;
-use super::events::{Answer, failure};
+use super::super::wire::response::ResponseChunk;
+use super::events::{ResponseReader, read_failure};
 use crate::error::Result;
 use crate::formats::EventSink;
 use crate::wire::list;
 
-/// Reads a whole answer that came with a status of success.
+/// Reads a whole response that came with a success status.
 ///
 /// # Errors
-/// 502 if it is none, or an error in spite of its status; 400 if the question was blocked. What that took is told all the same.
-pub(crate) fn read(body: &[u8], each: EventSink<'_>) -> Result<()> {
-    let none = || invalid("The provider answered with a status of success, but with a body that is no answer.");
-    let (mut answer, mut failed) = (Answer::default(), None);
-    read_each(body, |chunk| failed = failed.take().or_else(|| failure(&chunk))).ok_or_else(none)?;
-    // Nothing is told of an answer that fails but its tokens.
-    if let Some(failure) = failed {
-        let _ = read_each(body, |chunk| answer.usage(&chunk, &mut *each));
+/// 502 if the body is no response; 400 if the prompt was blocked; the error's own status if it reports one.
+/// The usage is emitted even then.
+pub(crate) fn read(body: &[u8], emit: EventSink<'_>) -> Result<()> {
+    let not_a_response = || invalid("The provider answered with a success status, but its body is not a response.");
+    let (mut reader, mut failure) = (ResponseReader::default(), None);
+    read_each(body, |chunk| failure = failure.take().or_else(|| read_failure(&chunk))).ok_or_else(not_a_response)?;
+    // A failed response emits nothing but its usage.
+    if let Some(failure) = failure {
+        let _ = read_each(body, |chunk| reader.emit_usage(&chunk, &mut *emit));
         return Err(failure);
     }
     let mut read = Ok(());
     let _ = read_each(body, |chunk| {
         if read.is_ok() {
-            read = answer.take(&chunk, &mut *each);
+            read = reader.read_chunk(&chunk, &mut *emit);
         }
     });
     read?;
-    if !answer.is_whole() {
-        return Err(invalid("The provider answered with a status of success, but with an answer that has no end."));
+    if !reader.is_complete() {
+        return Err(invalid("The provider answered with a success status, but its response is incomplete."));
     }
-    answer.close(each);
+    reader.finish(emit);
     Ok(())
 }
 
-/// Hands over an answer, or the chunks of one in a list, one by one; `None` if some of it is none.
-fn read_each<'a>(body: &'a [u8], mut take: impl FnMut(Chunk<'a>)) -> Option<()> {
+/// Hands the response, or each chunk of one in an array, to `take`; `None` if it is malformed.
+fn read_each<'a>(body: &'a [u8], mut take: impl FnMut(ResponseChunk<'a>)) -> Option<()> {
     if body.trim_ascii_start().starts_with(b"{") {
         take(serde_json::from_slice(body).ok()?);
         return Some(());
     }
-    let all = |chunk| {
+    let take_next = |chunk| {
         take(chunk);
         true
     };
-    list::each(std::str::from_utf8(body).ok()?, all).ok()
+    list::each(std::str::from_utf8(body).ok()?, take_next).ok()
 }

@@ -1,80 +1,80 @@
-//! The JSON of what is said in a request.
+//! The JSON of contents in requests.
 
 use serde::Serialize;
 
 use crate::canonical::Raw;
 
-/// <https://ai.google.dev/api/caching#Content>
+/// Source: <https://ai.google.dev/api/caching#Content>.
 #[derive(Serialize)]
-pub(crate) struct Content<'a> {
+pub(crate) struct ContentBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) role: Option<&'static str>,
-    pub(crate) parts: Vec<Piece<'a>>,
-    /// It has results, and calls.
+    pub(crate) parts: Vec<ContentPart<'a>>,
+    /// Whether it has tool results, and whether it has calls.
     #[serde(skip)]
     pub(crate) results: bool,
     #[serde(skip)]
     pub(crate) calls: bool,
 }
 
-/// Exactly one of them, and perhaps a signature. <https://ai.google.dev/api/caching#Part>
+/// The data of a part: exactly one of these. Source: <https://ai.google.dev/api/caching#Part>.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Datum<'a> {
+pub(crate) enum PartData<'a> {
     Text(&'a Raw<'a>),
-    InlineData(Blob<'a>),
-    FileData(File<'a>),
-    FunctionCall(FunctionCall<'a>),
-    FunctionResponse(FunctionResponse<'a>),
+    InlineData(InlineBlob<'a>),
+    FileData(FileData<'a>),
+    FunctionCall(FunctionCallPart<'a>),
+    FunctionResponse(FunctionResponsePart<'a>),
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Piece<'a> {
+pub(crate) struct ContentPart<'a> {
     #[serde(flatten)]
-    pub(crate) datum: Datum<'a>,
+    pub(crate) data: PartData<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) thought_signature: Option<Raw<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Blob<'a> {
+pub(crate) struct InlineBlob<'a> {
     pub(crate) mime_type: &'a str,
     pub(crate) data: &'a str,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct File<'a> {
+pub(crate) struct FileData<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) mime_type: Option<&'static str>,
     pub(crate) file_uri: &'a str,
 }
 
 #[derive(Serialize)]
-pub(crate) struct FunctionCall<'a> {
+pub(crate) struct FunctionCallPart<'a> {
     pub(crate) id: &'a str,
     pub(crate) name: &'a str,
     pub(crate) args: Raw<'a>,
 }
 
 #[derive(Serialize)]
-pub(crate) struct FunctionResponse<'a> {
+pub(crate) struct FunctionResponsePart<'a> {
     pub(crate) id: &'a str,
     pub(crate) name: &'a str,
     pub(crate) response: Raw<'a>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) parts: Vec<Piece<'a>>,
+    pub(crate) parts: Vec<ContentPart<'a>>,
 }
 
-/// What came of a call that gave a text.
+/// A tool result that is a text.
 #[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Outcome<'a> {
+pub(crate) enum ToolOutcome<'a> {
     Result(&'a str),
     Error(&'a str),
 }
 
 #[derive(Serialize)]
-pub(crate) struct Nothing {}
+pub(crate) struct EmptyObject {}

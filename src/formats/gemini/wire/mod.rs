@@ -1,4 +1,4 @@
-//! The JSON of Gemini's API: requests and responses.
+//! The JSON of the Gemini API: requests and responses.
 
 pub(super) mod content;
 pub(super) mod request;

@@ -1,39 +1,39 @@
-//! The JSON of a request, as it is written.
+//! The JSON of a `generateContent` request.
 
 use serde::Serialize;
 
 use super::super::thinking::ThinkingConfig;
-use super::content::Content;
+use super::content::ContentBody;
 use crate::canonical::Raw;
 
-/// The body of a request (<https://ai.google.dev/api/generate-content#request-body>).
+/// The request body (<https://ai.google.dev/api/generate-content#request-body>).
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Body<'a> {
+pub(crate) struct RequestBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) system_instruction: Option<Content<'a>>,
-    pub(crate) contents: Vec<Content<'a>>,
+    pub(crate) system_instruction: Option<ContentBody<'a>>,
+    pub(crate) contents: Vec<ContentBody<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) tools: Vec<Tools<'a>>,
+    pub(crate) tools: Vec<ToolSet<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tool_config: Option<ToolConfig<'a>>,
-    #[serde(skip_serializing_if = "Generation::is_empty")]
-    pub(crate) generation_config: Generation<'a>,
+    #[serde(skip_serializing_if = "GenerationConfig::is_empty")]
+    pub(crate) generation_config: GenerationConfig<'a>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Tools<'a> {
-    pub(crate) function_declarations: Vec<Declaration<'a>>,
+pub(crate) struct ToolSet<'a> {
+    pub(crate) function_declarations: Vec<FunctionDeclaration<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Declaration<'a> {
+pub(crate) struct FunctionDeclaration<'a> {
     pub(crate) name: &'a Raw<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) description: Option<&'a Raw<'a>>,
-    /// JSON Schema as it is; the older `parameters` knows but a part of it.
+    /// JSON Schema, unchanged. The older `parameters` supports only a subset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) parameters_json_schema: Option<&'a Raw<'a>>,
 }
@@ -41,21 +41,21 @@ pub(crate) struct Declaration<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ToolConfig<'a> {
-    pub(crate) function_calling_config: Calling<'a>,
+    pub(crate) function_calling_config: FunctionCalling<'a>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Calling<'a> {
+pub(crate) struct FunctionCalling<'a> {
     pub(crate) mode: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) allowed_function_names: Option<[&'a Raw<'a>; 1]>,
 }
 
-/// <https://ai.google.dev/api/generate-content#generationconfig>
+/// Source: <https://ai.google.dev/api/generate-content#generationconfig>.
 #[derive(Serialize, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Generation<'a> {
+pub(crate) struct GenerationConfig<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) temperature: Option<&'a Raw<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,14 +80,14 @@ pub(crate) struct Generation<'a> {
     pub(crate) logprobs: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) response_mime_type: Option<&'static str>,
-    /// JSON Schema as it is; the older `responseSchema` knows but a part of it.
+    /// JSON Schema, unchanged. The older `responseSchema` supports only a subset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) response_json_schema: Option<&'a Raw<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) thinking_config: Option<ThinkingConfig>,
 }
 
-impl Generation<'_> {
+impl GenerationConfig<'_> {
     pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }

@@ -1,4 +1,4 @@
-//! The JSON of Gemini's answers, typed only where it is touched; what is really sent decides, not the reference.
+//! The JSON of the Gemini API's responses, typed only where it is read, as providers really send it.
 //! Source: <https://ai.google.dev/api/generate-content#generatecontentresponse>.
 
 use std::borrow::Cow;
@@ -8,10 +8,10 @@ use serde::Deserialize;
 use crate::canonical::{ABSURD, Raw, Usage, read_count};
 use crate::wire::list::Few;
 
-/// A whole answer, or one chunk of a streamed one.
+/// A whole response, or one chunk of a stream.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Chunk<'a> {
+pub(crate) struct ResponseChunk<'a> {
     #[serde(borrow)]
     pub(crate) error: Option<Raw<'a>>,
     #[serde(borrow)]
@@ -19,31 +19,31 @@ pub(crate) struct Chunk<'a> {
     #[serde(borrow)]
     pub(crate) model_version: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    pub(crate) candidates: Option<Few<Candidate<'a>, 64>>,
+    pub(crate) candidates: Option<Few<CandidateFields<'a>, 64>>,
     #[serde(borrow)]
-    pub(crate) prompt_feedback: Option<Feedback<'a>>,
+    pub(crate) prompt_feedback: Option<PromptFeedback<'a>>,
     #[serde(borrow)]
     pub(crate) usage_metadata: Option<Raw<'a>>,
 }
 
-/// Whether, and why, the question was blocked.
+/// Whether and why the prompt was blocked.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Feedback<'a> {
+pub(crate) struct PromptFeedback<'a> {
     #[serde(borrow)]
     pub(crate) block_reason: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(crate) block_reason_message: Option<Cow<'a, str>>,
 }
 
-/// One of the answers.
+/// One choice.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Candidate<'a> {
-    /// It is left out where there is but one.
+pub(crate) struct CandidateFields<'a> {
+    /// Omitted where there is only one.
     pub(crate) index: Option<u32>,
     #[serde(borrow)]
-    pub(crate) content: Option<Content<'a>>,
+    pub(crate) content: Option<CandidateContent<'a>>,
     #[serde(borrow)]
     pub(crate) finish_reason: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -52,36 +52,36 @@ pub(crate) struct Candidate<'a> {
     pub(crate) logprobs_result: Option<Raw<'a>>,
 }
 
-/// What is said; it may have no parts at all.
+/// May have no parts at all.
 #[derive(Deserialize)]
-pub(crate) struct Content<'a> {
+pub(crate) struct CandidateContent<'a> {
     #[serde(borrow)]
-    pub(crate) parts: Option<Few<Part<'a>, 2_048>>,
+    pub(crate) parts: Option<Few<ResponsePart<'a>, 2_048>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Part<'a> {
+pub(crate) struct ResponsePart<'a> {
     /// A JSON string.
     #[serde(borrow)]
     pub(crate) text: Option<Raw<'a>>,
-    /// The text is what the model thinks.
+    /// Whether the text is thinking.
     pub(crate) thought: Option<bool>,
     /// A JSON string.
     #[serde(borrow)]
     pub(crate) thought_signature: Option<Raw<'a>>,
     #[serde(borrow)]
-    pub(crate) function_call: Option<FunctionCall<'a>>,
+    pub(crate) function_call: Option<FunctionCallFields<'a>>,
     #[serde(borrow)]
-    pub(crate) executable_code: Option<Code<'a>>,
+    pub(crate) executable_code: Option<ExecutableCode<'a>>,
     #[serde(borrow)]
-    pub(crate) code_execution_result: Option<Outcome<'a>>,
+    pub(crate) code_execution_result: Option<CodeOutput<'a>>,
     #[serde(borrow)]
-    pub(crate) inline_data: Option<Blob<'a>>,
+    pub(crate) inline_data: Option<InlineDataFields<'a>>,
 }
 
 #[derive(Deserialize)]
-pub(crate) struct FunctionCall<'a> {
+pub(crate) struct FunctionCallFields<'a> {
     #[serde(borrow)]
     pub(crate) id: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -91,25 +91,25 @@ pub(crate) struct FunctionCall<'a> {
     pub(crate) args: Option<Raw<'a>>,
 }
 
-/// Code that Gemini runs itself.
+/// Code that ran on Google's servers.
 #[derive(Deserialize)]
-pub(crate) struct Code<'a> {
+pub(crate) struct ExecutableCode<'a> {
     #[serde(borrow)]
     pub(crate) language: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(crate) code: Option<Cow<'a, str>>,
 }
 
-/// What came of it.
+/// The output of that code.
 #[derive(Deserialize)]
-pub(crate) struct Outcome<'a> {
+pub(crate) struct CodeOutput<'a> {
     #[serde(borrow)]
     pub(crate) output: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Blob<'a> {
+pub(crate) struct InlineDataFields<'a> {
     #[serde(borrow)]
     pub(crate) mime_type: Option<Cow<'a, str>>,
     /// In base64.
@@ -117,83 +117,86 @@ pub(crate) struct Blob<'a> {
     pub(crate) data: Option<Cow<'a, str>>,
 }
 
-/// How the request was served, as it stands beside the tokens: by Gemini's API, or by Vertex AI
+/// How the request was served, reported beside the token counts: by the Gemini API, or by Vertex AI
 /// (<https://cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/GenerateContentResponse#TrafficType>).
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Served<'a> {
+pub(crate) struct ServiceFields<'a> {
     #[serde(borrow)]
     service_tier: Option<Raw<'a>>,
     #[serde(borrow)]
     traffic_type: Option<Raw<'a>>,
 }
 
-impl Served<'_> {
-    /// The tier's word, as the API takes it in requests; nothing if none is told.
+impl ServiceFields<'_> {
+    /// The tier in the API's word for requests; `None` if none is reported.
     pub(crate) fn tier(&self) -> Option<String> {
-        let told = self.service_tier.as_ref().or(self.traffic_type.as_ref())?.text()?.to_ascii_lowercase();
+        let reported = self.service_tier.as_ref().or(self.traffic_type.as_ref())?.text()?.to_ascii_lowercase();
         let word = ["service_tier_", "on_demand_"]
             .iter()
-            .fold(told.as_str(), |word, start| word.strip_prefix(start).unwrap_or(word));
+            .fold(reported.as_str(), |word, start| word.strip_prefix(start).unwrap_or(word));
         Some(word.to_owned()).filter(|word| !word.is_empty() && !word.ends_with("unspecified"))
     }
 }
 
-/// Tokens (<https://ai.google.dev/api/generate-content#UsageMetadata>).
+/// Token counts (<https://ai.google.dev/api/generate-content#UsageMetadata>).
 #[derive(Deserialize, Clone, Copy, Default)]
 #[serde(rename_all = "camelCase", default)]
-pub(crate) struct Metadata {
+pub(crate) struct UsageMetadata {
     #[serde(deserialize_with = "read_count")]
     prompt_token_count: Option<u64>,
-    /// Part of the prompt.
+    /// Included in the prompt count.
     #[serde(deserialize_with = "read_count")]
     cached_content_token_count: Option<u64>,
-    /// Beside the prompt.
+    /// Not included in the prompt count.
     #[serde(deserialize_with = "read_count")]
     tool_use_prompt_token_count: Option<u64>,
     #[serde(deserialize_with = "read_count")]
     candidates_token_count: Option<u64>,
-    /// Beside the candidates.
+    /// Not included in the candidates count.
     #[serde(deserialize_with = "read_count")]
     thoughts_token_count: Option<u64>,
     #[serde(deserialize_with = "read_count")]
     total_token_count: Option<u64>,
 }
 
-impl Metadata {
-    /// This, with what it leaves out as it was told before: the counts of the prompt, or those of the answer. A total is of its own time.
+impl UsageMetadata {
+    /// Fills in what this report omits from an earlier one: the counts of the prompt, or those of the
+    /// response. The total is never carried over.
     pub(crate) fn after(self, before: Self) -> Self {
         let prompt = if self.prompt_token_count.is_some() { self } else { before };
-        let tells_answer = self.candidates_token_count.or(self.thoughts_token_count).is_some();
-        let answer = if tells_answer { self } else { before };
+        let has_output = self.candidates_token_count.or(self.thoughts_token_count).is_some();
+        let output = if has_output { self } else { before };
         Self {
             prompt_token_count: prompt.prompt_token_count,
             cached_content_token_count: prompt.cached_content_token_count,
             tool_use_prompt_token_count: self.tool_use_prompt_token_count.or(prompt.tool_use_prompt_token_count),
-            candidates_token_count: answer.candidates_token_count,
-            thoughts_token_count: answer.thoughts_token_count,
+            candidates_token_count: output.candidates_token_count,
+            thoughts_token_count: output.thoughts_token_count,
             total_token_count: self.total_token_count,
         }
     }
 
-    /// The same, counted as everywhere; nothing if no tokens are told.
+    /// The counts in the canonical form; `None` if there are none.
     pub(crate) fn usage(self) -> Option<Usage> {
         self.prompt_token_count.or(self.candidates_token_count).or(self.total_token_count)?;
-        let told = |count: Option<u64>| count.unwrap_or(0);
-        let prompt = told(self.prompt_token_count).saturating_add(told(self.tool_use_prompt_token_count));
+        let or_zero = |count: Option<u64>| count.unwrap_or(0);
+        let prompt = or_zero(self.prompt_token_count).saturating_add(or_zero(self.tool_use_prompt_token_count));
         let cached = self.cached_content_token_count.filter(|count| *count != ABSURD);
-        let cache_read = told(cached).min(prompt);
-        let (said, thought) = (told(self.candidates_token_count), told(self.thoughts_token_count));
-        let beside = prompt.saturating_add(said).saturating_add(thought);
+        let cache_read = or_zero(cached).min(prompt);
+        let (candidates, thought) = (or_zero(self.candidates_token_count), or_zero(self.thoughts_token_count));
+        let sum = prompt.saturating_add(candidates).saturating_add(thought);
         let (output, reasoning) = match self.total_token_count {
-            // The total shows that thoughts were counted among the candidates.
-            Some(total) if total < beside && total == prompt.saturating_add(said) => (said, thought.min(said)),
-            // It shows tokens that were not named: thoughts.
-            Some(total) => {
-                let thought = thought.saturating_add(total.saturating_sub(beside));
-                (said.saturating_add(thought), thought)
+            // The total shows that thinking was counted among the candidates.
+            Some(total) if total < sum && total == prompt.saturating_add(candidates) => {
+                (candidates, thought.min(candidates))
             }
-            None => (said.saturating_add(thought), thought),
+            // The total shows tokens that no count names: thinking.
+            Some(total) => {
+                let thought = thought.saturating_add(total.saturating_sub(sum));
+                (candidates.saturating_add(thought), thought)
+            }
+            None => (candidates.saturating_add(thought), thought),
         };
         Some(Usage { uncached_input: prompt - cache_read, cache_read, output, reasoning, ..Usage::default() })
     }
@@ -204,11 +207,11 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Option<Usage> {
-        serde_json::from_str::<Metadata>(text).unwrap().usage()
+        serde_json::from_str::<UsageMetadata>(text).unwrap().usage()
     }
 
     #[test]
-    fn pain_7_cached_tokens_are_part_of_the_prompt_and_thoughts_are_part_of_the_output() {
+    fn cached_tokens_are_part_of_the_prompt_and_thinking_is_part_of_the_output() {
         let all = r#"{"promptTokenCount":100,"cachedContentTokenCount":64,"toolUsePromptTokenCount":10,
             "candidatesTokenCount":20,"thoughtsTokenCount":5,"totalTokenCount":135,"trafficType":"ON_DEMAND"}"#;
         assert_eq!(
