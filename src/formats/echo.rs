@@ -1,35 +1,37 @@
-//! Answers without an upstream: for the first run, for trying clients, for tests. Its tokens are words. It knows no wire format.
+//! The echo provider: responses without an upstream, for first runs, trying clients, and tests. Its tokens
+//! are words.
 
 use crate::canonical::{FinishReason, ModelRequest, Part, Raw, ResponseEvent, Role, Turn, Usage};
 use crate::config::{Demo, FormatKind, Millis};
 
-/// The adapter's row in the table.
+/// The format's row in the table of formats.
 pub const KIND: FormatKind = FormatKind { name: "echo", remote: false, root: "", endpoint: "" };
 
-/// Marks each answer as a demonstration, where the wire format has a place for it.
+/// The system fingerprint that marks a response as a demonstration, where the client's format has one.
 pub const FINGERPRINT: &str = "llm-bridge-demo";
 
-/// Characters of the question that are repeated at most.
+/// The most characters of the question that are repeated.
 const QUOTED: usize = 2_000;
 
-/// A whole answer, piece by piece: the pause before each step, and the step. The last are its reason to finish, its usage and its end.
+/// The events of a whole response, each with the pause before it. The last three are its finish reason, its
+/// usage and its end.
 pub fn answer(request: &ModelRequest<'_>, demo: &Demo) -> Vec<(Millis, ResponseEvent<'static>)> {
     let words = words(request, demo);
     let limit = request.max_tokens.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let reason = if words.len() > limit { FinishReason::Length } else { FinishReason::Stop };
-    let said = words.len().min(limit);
-    let mut steps = Vec::with_capacity(said + 4);
-    steps.push((0, ResponseEvent::Start { id: None, model: None }));
+    let emitted = words.len().min(limit);
+    let mut events = Vec::with_capacity(emitted + 4);
+    events.push((0, ResponseEvent::Start { id: None, model: None }));
     for (index, word) in words.iter().take(limit).enumerate() {
         let text = if index == 0 { Raw::quoted(word) } else { Raw::quoted(&format!(" {word}")) };
-        steps.push((if index == 0 { demo.first_delay } else { demo.delay }, ResponseEvent::Text { choice: 0, text }));
+        events.push((if index == 0 { demo.first_delay } else { demo.delay }, ResponseEvent::Text { choice: 0, text }));
     }
-    let usage = Usage { uncached_input: count(request), output: said as u64, ..Usage::default() };
-    steps.extend(
+    let usage = Usage { uncached_input: count(request), output: emitted as u64, ..Usage::default() };
+    events.extend(
         [ResponseEvent::Finish { choice: 0, reason }, ResponseEvent::Usage(usage), ResponseEvent::End]
             .map(|event| (0, event)),
     );
-    steps
+    events
 }
 
 fn words(request: &ModelRequest<'_>, demo: &Demo) -> Vec<String> {
@@ -70,9 +72,9 @@ mod tests {
         ModelRequest { turns: vec![Turn { role: Role::User, parts }], max_tokens, ..ModelRequest::default() }
     }
 
-    fn told(steps: &[(Millis, ResponseEvent<'_>)]) -> (String, FinishReason, Usage) {
+    fn told(events: &[(Millis, ResponseEvent<'_>)]) -> (String, FinishReason, Usage) {
         let (mut text, mut reason) = (String::new(), None);
-        for (_, event) in steps {
+        for (_, event) in events {
             match event {
                 ResponseEvent::Text { text: piece, .. } => text.push_str(&piece.text().unwrap()),
                 ResponseEvent::Finish { reason: told, .. } => reason = Some(*told),
@@ -84,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_repeats_the_question_and_counts_its_words() {
+    fn a_response_repeats_the_question_and_counts_its_words() {
         let (text, finish, usage) = told(&answer(&ask("one  two", None), &Demo::default()));
         assert!(text.ends_with("You said: one  two"), "{text}");
         assert_eq!((finish, usage.uncached_input), (FinishReason::Stop, 2));
@@ -101,8 +103,8 @@ mod tests {
     #[test]
     fn a_row_may_ask_for_length_and_pauses() {
         let demo = Demo { first_delay: 5, delay: 2, words: 40 };
-        let steps = answer(&ask("hi", None), &demo);
-        assert_eq!(steps.len(), 1 + 40 + 3);
-        assert_eq!(steps.iter().map(|(pause, _)| pause).sum::<u64>(), 5 + 39 * 2);
+        let events = answer(&ask("hi", None), &demo);
+        assert_eq!(events.len(), 1 + 40 + 3);
+        assert_eq!(events.iter().map(|(pause, _)| pause).sum::<u64>(), 5 + 39 * 2);
     }
 }

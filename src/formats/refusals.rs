@@ -1,22 +1,23 @@
-//! Whose fault a provider's refusal is: that of the gateway's own key and account, or that of what was asked. It knows no wire format.
-//! Sources: the providers' references of errors, and refusals that users have reported.
+//! Decides whether a provider's error response concerns the gateway's own key and account, or the client's
+//! request.
+//! Sources: the providers' error references, and error responses that users have reported.
 
 use crate::error::Error;
 
-/// What a refusal is about.
+/// What an error response is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum About {
-    /// The gateway's key, account or network: only its operator can act.
+    /// The gateway's key, account or network: only the operator can act.
     Gateway,
-    /// What was asked: its words, its model, its place.
+    /// The client's request: its content, its model, its region.
     Request,
 }
 
 use About::{Gateway, Request};
 
-/// The words of a refusal with status 403, in lower case, `_`, `-` and `.` as spaces: all of a row have to stand there, and the first such row
-/// counts.
-const FORBIDDEN: &[(About, &[&str])] = &[
+/// Words of a 403 response, in lower case, with `_`, `-` and `.` as spaces. A row matches if all of its words
+/// are present; the first match decides.
+const FORBIDDEN_ROWS: &[(About, &[&str])] = &[
     (Gateway, &["invalid api key"]),
     (Gateway, &["invalid x api key"]),
     (Gateway, &["incorrect api key"]),
@@ -26,7 +27,7 @@ const FORBIDDEN: &[(About, &[&str])] = &[
     (Gateway, &["authentication error"]),
     (Gateway, &["unauthenticated"]),
     (Gateway, &["missing scope"]),
-    // One model that this account may not use; others it may.
+    // A single model that the account may not use.
     (Request, &["model not found"]),
     (Request, &["model", "access"]),
     (Request, &["model", "permission"]),
@@ -46,7 +47,7 @@ const FORBIDDEN: &[(About, &[&str])] = &[
     (Request, &["model", "subscription"]),
     (Request, &["model", "free tier"]),
     (Request, &["模型"]),
-    // The account as a whole, before what it may have been flagged for.
+    // The whole account, before the rows for content that was flagged.
     (Gateway, &["account", "flagged"]),
     (Gateway, &["account", "violat"]),
     (Gateway, &["account", "suspended"]),
@@ -75,16 +76,16 @@ const FORBIDDEN: &[(About, &[&str])] = &[
     (Request, &["违规"]),
     (Request, &["违法"]),
     (Request, &["审核"]),
-    // The country that the request comes from.
+    // The region of the request.
     (Request, &["country"]),
     (Request, &["countries"]),
     (Request, &["territory"]),
     (Request, &["region"]),
     (Request, &["location"]),
     (Request, &["地区"]),
-    // Anthropic, of places that it does not serve.
+    // Anthropic, in unsupported regions.
     (Request, &["forbidden request not allowed"]),
-    // The key, and what it stands for.
+    // The key and its account.
     (Gateway, &["api key"]),
     (Gateway, &["apikey"]),
     (Gateway, &["this key"]),
@@ -122,53 +123,54 @@ const FORBIDDEN: &[(About, &[&str])] = &[
     (Gateway, &["认证"]),
 ];
 
-/// Messages that say no more than the status does.
-const EMPTY: &[&str] =
+/// Messages that say no more than the status.
+const UNINFORMATIVE: &[&str] =
     &["", "forbidden", "error", "not allowed", "request not allowed", "request forbidden", "403 forbidden"];
 
-/// Codes that blame the key whatever the status: some providers say 400.
+/// Codes that blame the key with any status: some providers answer 400.
 const KEY_CODES: &[&str] = &["invalid_api_key", "API_KEY_INVALID", "InvalidApiKey"];
 
-/// How messages begin that blame the key whatever the status.
-const KEY_WORDS: &[&str] = &["API key not valid", "API key expired", "Incorrect API key provided", "Invalid API key"];
+/// Beginnings of messages that blame the key with any status.
+const KEY_MESSAGES: &[&str] =
+    &["API key not valid", "API key expired", "Incorrect API key provided", "Invalid API key"];
 
-/// Statuses of the connection between the gateway and its provider. A client would take them for its own connection's: it would ask for
-/// a proxy's password, or repeat the request.
-const HOPS: &[u16] = &[407, 421, 425, 426];
+/// Statuses that concern the connection between the gateway and the provider. A client would apply them to
+/// its own connection: ask for a proxy password, or repeat the request.
+const CONNECTION_STATUSES: &[u16] = &[407, 421, 425, 426];
 
-/// A provider's words, as far as they tell whose fault a refusal is.
+/// The words of an error response.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Words<'w> {
-    /// The word for the error itself.
+    /// The error code.
     pub(super) code: Option<&'w str>,
-    /// The word for its family.
+    /// The error type.
     pub(super) kind: Option<&'w str>,
-    /// What a person should read; only where it stood in JSON: a page, or a line of text, is that of a firewall or proxy.
+    /// The message, only if it came in JSON: pages and lines of text come from firewalls and proxies.
     pub(super) message: Option<&'w str>,
 }
 
 impl Words<'_> {
-    /// All of them in the spelling of the table.
-    fn plain(&self) -> String {
+    /// All words, spelled like the table.
+    fn normalized(&self) -> String {
         let words = [self.code, self.kind, self.message].into_iter().flatten();
         let joined = words.collect::<Vec<_>>().join(" ").to_lowercase();
         joined.replace(['_', '-', '.'], " ")
     }
 
-    /// Whether a refusal with status 403 is about what was asked. Words that no row knows are passed on, unless they say nothing.
+    /// Whether a 403 response is about the request. Unknown words are passed on, unless they say nothing.
     fn is_about_request(&self) -> bool {
-        let plain = self.plain();
-        let row = FORBIDDEN.iter().find(|(_, words)| words.iter().all(|word| plain.contains(word)));
+        let normalized = self.normalized();
+        let row = FORBIDDEN_ROWS.iter().find(|(_, words)| words.iter().all(|word| normalized.contains(word)));
         let message = self.message.unwrap_or_default().trim().trim_end_matches(['.', '!']).to_lowercase();
-        row.map_or(!EMPTY.contains(&message.as_str()), |(about, _)| *about == Request)
+        row.map_or(!UNINFORMATIVE.contains(&message.as_str()), |(about, _)| *about == Request)
     }
 }
 
-/// What has to be told of a refusal in place of the provider's own words and status: that it refused the gateway's key, or that the status
-/// is no answer to a client. `None` where both are to be passed on. `status` is the provider's.
+/// The error that replaces the provider's own: it refused the gateway's key, or `status`, the provider's,
+/// makes no sense to a client. `None` if the provider's error is passed on.
 pub(super) fn instead(status: u16, words: Words<'_>) -> Option<Error> {
     let by_code = words.code.is_some_and(|code| KEY_CODES.contains(&code));
-    let by_words = words.message.is_some_and(|message| KEY_WORDS.iter().any(|begin| message.starts_with(begin)));
+    let by_words = words.message.is_some_and(|message| KEY_MESSAGES.iter().any(|begin| message.starts_with(begin)));
     let refuses = match status {
         401 => true,
         403 => !words.is_about_request(),
@@ -179,7 +181,7 @@ pub(super) fn instead(status: u16, words: Words<'_>) -> Option<Error> {
         let message = format!("The provider refused the gateway's credentials ({status}{word}). Your own key is fine.");
         return Some(Error::upstream(502, "upstream_credentials_refused", message));
     }
-    let passes = (400..600).contains(&status) && !HOPS.contains(&status);
+    let passes = (400..600).contains(&status) && !CONNECTION_STATUSES.contains(&status);
     let message = || format!("The provider answered with status {status}, which is no answer.");
     (!passes).then(|| Error::upstream(502, "upstream_invalid_response", message()))
 }

@@ -75,7 +75,7 @@ impl LongBodyRelay {
     pub fn close(mut self, end: StreamEnd, left: bool, now: Millis) -> FinalCharge {
         let find = |name: &str| last_value(&self.tail, name).or_else(|| last_value(&self.head, name));
         let (usage, tier) = (find("usage"), find("service_tier"));
-        let (usage, tier) = (usage.and_then(self.usage), tier::told(usage, tier));
+        let (usage, tier) = (usage.and_then(self.usage), tier::of_response(usage, tier));
         let model = last_value(&self.head, "model").map(|model| model.trim_matches('"').chars().take(200).collect());
         self.receipt.charge(usage, tier.as_deref(), &[], self.length);
         (self.receipt.finished, self.receipt.served) = (now, model);

@@ -1,17 +1,17 @@
-//! The list of models in OpenAI's shape. Source: <https://platform.openai.com/docs/api-reference/models>.
+//! The list of models in OpenAI's format. Source: <https://platform.openai.com/docs/api-reference/models>.
 
 use serde::Serialize;
 
 use crate::formats::ModelEntry;
 
 #[derive(Serialize)]
-struct List<'a> {
+struct ModelList<'a> {
     object: &'static str,
-    data: Vec<Entry<'a>>,
+    data: Vec<ListedModel<'a>>,
 }
 
 #[derive(Serialize)]
-struct Entry<'a> {
+struct ListedModel<'a> {
     id: &'a str,
     object: &'static str,
     created: u64,
@@ -22,7 +22,7 @@ struct Entry<'a> {
     unavailable_reason: Option<&'a str>,
 }
 
-impl<'a> From<&'a ModelEntry<'a>> for Entry<'a> {
+impl<'a> From<&'a ModelEntry<'a>> for ListedModel<'a> {
     fn from(model: &'a ModelEntry<'a>) -> Self {
         let ModelEntry { id, created, owned_by, available, unavailable_reason } = model;
         let unavailable_reason = unavailable_reason.as_deref();
@@ -30,12 +30,13 @@ impl<'a> From<&'a ModelEntry<'a>> for Entry<'a> {
     }
 }
 
-/// A list as a response's body.
-pub(super) fn list(models: &[ModelEntry<'_>]) -> Vec<u8> {
-    serde_json::to_vec(&List { object: "list", data: models.iter().map(Entry::from).collect() }).unwrap_or_default()
+/// Writes the list as a response body.
+pub(super) fn write_list(models: &[ModelEntry<'_>]) -> Vec<u8> {
+    serde_json::to_vec(&ModelList { object: "list", data: models.iter().map(ListedModel::from).collect() })
+        .unwrap_or_default()
 }
 
-/// One model as a response's body.
-pub(super) fn one(model: &ModelEntry<'_>) -> Vec<u8> {
-    serde_json::to_vec(&Entry::from(model)).unwrap_or_default()
+/// Writes one model as a response body.
+pub(super) fn write_one(model: &ModelEntry<'_>) -> Vec<u8> {
+    serde_json::to_vec(&ListedModel::from(model)).unwrap_or_default()
 }

@@ -9,7 +9,7 @@ use super::wire::{Answer, Choice, Vectors, is_error, is_object, total, usage, wo
 use crate::error::{Error, Result};
 use crate::formats::refusals::{Words, instead};
 use crate::formats::summary::ResponseSummary;
-use crate::formats::tier::Served;
+use crate::formats::tier::ServedTier;
 use crate::wire::dense::tree;
 
 /// The path of the endpoint below the API's root.
@@ -48,7 +48,7 @@ pub fn reply(body: &[u8]) -> Result<ResponseSummary> {
 }
 
 fn tier(tier: Option<&RawValue>, usage: Option<&RawValue>) -> Option<String> {
-    words(tier, usage).and_then(|words| Served::default().take(&words).map(str::to_owned))
+    words(tier, usage).and_then(|words| ServedTier::default().take(&words).map(str::to_owned))
 }
 
 /// Reads a whole answer with vectors.

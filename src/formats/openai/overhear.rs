@@ -10,7 +10,7 @@ use super::outbound;
 use super::wire::{Answer, Choice, Delta, is_error, is_object, usage, words};
 use crate::formats::summary::{Completion, ResponseSummary};
 use crate::formats::tap::{StreamTap, TapOptions};
-use crate::formats::tier::Served;
+use crate::formats::tier::ServedTier;
 use crate::wire::sse::{Block, Reader};
 
 /// Reads a passing stream.
@@ -22,7 +22,7 @@ pub struct ChatTap {
 struct TapState {
     options: TapOptions,
     summary: ResponseSummary,
-    served: Served,
+    served: ServedTier,
 }
 
 impl ChatTap {
@@ -31,7 +31,7 @@ impl ChatTap {
         let reader = if options.checked { Reader::keeping_raw() } else { Reader::default() };
         let completion = Completion::FinishedOrEnded(options.choices);
         let summary = ResponseSummary { completion, ..ResponseSummary::default() }.keep_text(options.text);
-        Self { reader, state: TapState { options, summary, served: Served::default() } }
+        Self { reader, state: TapState { options, summary, served: ServedTier::default() } }
     }
 }
 

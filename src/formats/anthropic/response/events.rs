@@ -6,7 +6,7 @@ use super::super::wire::json::{escaped_text, object};
 use super::super::wire::response::{BlockFields, MessageFields, UsageFields};
 use crate::canonical::{FinishReason, Raw, ResponseEvent, Usage};
 use crate::formats::EventSink;
-use crate::formats::tier::{Served, Words};
+use crate::formats::tier::{ServedFields, ServedTier};
 
 /// Emits a text, unless it is empty.
 pub(crate) fn emit_text(text: Option<&Raw<'_>>, emit: EventSink<'_>) {
@@ -40,7 +40,7 @@ pub(crate) struct EventReader {
     /// Thinking blocks since the last call, as JSON with commas between them.
     thinking_blocks: String,
     usage: Usage,
-    served: Served,
+    served: ServedTier,
 }
 
 impl EventReader {
@@ -83,7 +83,7 @@ impl EventReader {
         };
         tokens.update(&mut self.usage);
         emit(ResponseEvent::Usage(self.usage));
-        let words = object::<Words<'_>>(raw.get().as_bytes());
+        let words = object::<ServedFields<'_>>(raw.get().as_bytes());
         if let Some(tier) = words.as_ref().and_then(|words| self.served.take(words)) {
             emit(ResponseEvent::Tier(Cow::Borrowed(tier)));
         }

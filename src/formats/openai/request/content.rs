@@ -1,48 +1,48 @@
-//! The content of a message that a client sends: a text, or a list of parts.
+//! Reads the content of a client's message: a text or a list of parts.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::value::RawValue;
 
-use super::super::wire::{PartIn, each, members, object, string, text, thought, unquote, wrong};
+use super::super::wire::{ContentPartFields, each, members, object, string, text, thinking_text, unquote, wrong};
 use crate::canonical::{Media, MediaKind, MediaSource, Part, Raw, UniqueNames};
 use crate::error::Result;
 
 object! {
-    Image { url: "url", detail: "detail" }
+    ImageFields { url: "url", detail: "detail" }
 }
 
 object! {
-    Audio { data: "data", format: "format" }
+    AudioFields { data: "data", format: "format" }
 }
 
 object! {
-    File { data: "file_data", name: "filename", id: "file_id" }
+    FileFields { data: "file_data", name: "filename", id: "file_id" }
 }
 
-/// Where a part stands.
+/// The place of a part, for error messages.
 #[derive(Clone, Copy)]
-struct Place {
+struct PartPlace {
     message: usize,
     part: usize,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for PartPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "messages[{}].content[{}]", self.message, self.part)
     }
 }
 
-/// Reads the content of a message, a text or a list, into `parts`.
+/// Reads the content of the message with index `message` into `parts`.
 ///
 /// # Errors
-/// 400 naming the place that is not as the format wants it.
-pub(crate) fn content<'a>(
+/// 400 naming the place that violates the format.
+pub(crate) fn read_content<'a>(
     raw: &'a RawValue,
     message: usize,
     parts: &mut Vec<Part<'a>>,
-    strange: &mut UniqueNames<'a>,
+    unmapped: &mut UniqueNames<'a>,
 ) -> Result<()> {
     if let Some(text) = string(raw) {
         parts.push(Part::Text { text, cache: None });
@@ -51,78 +51,87 @@ pub(crate) fn content<'a>(
     if !raw.get().starts_with('[') {
         return Err(wrong(format_args!("messages[{message}].content"), "a string or an array of parts"));
     }
-    each(raw.get(), format_args!("messages[{message}].content"), |part, found: PartIn<'a>| {
+    each(raw.get(), format_args!("messages[{message}].content"), |part, found: ContentPartFields<'a>| {
         for other in &found.others {
-            strange.note(format!("messages[].content[].{other}"));
+            unmapped.note(format!("messages[].content[].{other}"));
         }
-        parts.extend(one(&found, Place { message, part }, strange)?);
+        parts.extend(read_part(&found, PartPlace { message, part }, unmapped)?);
         Ok(())
     })
 }
 
-fn one<'a>(part: &PartIn<'a>, place: Place, strange: &mut UniqueNames<'a>) -> Result<Option<Part<'a>>> {
+fn read_part<'a>(
+    part: &ContentPartFields<'a>,
+    place: PartPlace,
+    unmapped: &mut UniqueNames<'a>,
+) -> Result<Option<Part<'a>>> {
     let cache = part.cache.map(Raw::from);
     let kind = part.kind.and_then(text).ok_or_else(|| wrong(format_args!("{place}.type"), "a string"))?;
-    let said = |raw: Option<&'a RawValue>, name: &str| {
+    let required = |raw: Option<&'a RawValue>, name: &str| {
         raw.and_then(string).ok_or_else(|| wrong(format_args!("{place}.{name}"), "a string"))
     };
     Ok(Some(match kind.as_ref() {
-        "text" => Part::Text { text: said(part.text, "text")?, cache },
-        "refusal" => Part::Text { text: said(part.refusal, "refusal")?, cache },
-        "image_url" => Part::Media(Media { cache, ..image(part.image, place, strange)? }),
-        "input_audio" => Part::Media(Media { cache, ..audio(part.audio, place)? }),
-        "file" => return Ok(file(part.file, place, strange)?.map(|media| Part::Media(Media { cache, ..media }))),
-        "thinking" => match part.thinking.and_then(thought) {
+        "text" => Part::Text { text: required(part.text, "text")?, cache },
+        "refusal" => Part::Text { text: required(part.refusal, "refusal")?, cache },
+        "image_url" => Part::Media(Media { cache, ..read_image(part.image, place, unmapped)? }),
+        "input_audio" => Part::Media(Media { cache, ..read_audio(part.audio, place)? }),
+        "file" => return Ok(read_file(part.file, place, unmapped)?.map(|media| Part::Media(Media { cache, ..media }))),
+        "thinking" => match part.thinking.and_then(thinking_text) {
             Some(text) => Part::Thinking { text, signature: None },
             None => return Ok(None),
         },
         other => {
-            strange.note(format!("messages[].content[].{other}"));
+            unmapped.note(format!("messages[].content[].{other}"));
             return Ok(None);
         }
     }))
 }
 
-/// A picture: an object with an address, or, as some clients write it, the address alone.
-fn image<'a>(raw: Option<&'a RawValue>, place: Place, strange: &mut UniqueNames<'a>) -> Result<Media<'a>> {
+/// Reads an image: an object with a URL, or, as some clients write it, the URL alone.
+fn read_image<'a>(raw: Option<&'a RawValue>, place: PartPlace, unmapped: &mut UniqueNames<'a>) -> Result<Media<'a>> {
     let refuse =
         || wrong(format_args!("{place}.image_url"), "an object with a `url`, which is http(s) or data in base64");
     let raw = raw.ok_or_else(refuse)?;
     let url = match text(raw) {
         Some(url) => url,
         None => {
-            let image: Image<'a> = members(Some(raw)).ok_or_else(refuse)?;
+            let image: ImageFields<'a> = members(Some(raw)).ok_or_else(refuse)?;
             if image.detail.is_some_and(|detail| detail.get() != "\"auto\"") {
-                strange.note("messages[].content[].image_url.detail");
+                unmapped.note("messages[].content[].image_url.detail");
             }
             image.url.and_then(text).ok_or_else(refuse)?
         }
     };
-    let source = source(url).ok_or_else(refuse)?;
+    let source = read_source(url).ok_or_else(refuse)?;
     Ok(Media { kind: MediaKind::Image, source, name: None, cache: None })
 }
 
-fn audio(raw: Option<&RawValue>, place: Place) -> Result<Media<'_>> {
+fn read_audio(raw: Option<&RawValue>, place: PartPlace) -> Result<Media<'_>> {
     let refuse = || wrong(format_args!("{place}.input_audio"), "an object with `data` in base64 and a `format`");
-    let audio: Audio<'_> = members(raw).ok_or_else(refuse)?;
+    let audio: AudioFields<'_> = members(raw).ok_or_else(refuse)?;
     let base64 = audio.data.and_then(text).ok_or_else(refuse)?;
     let format = audio.format.and_then(text).ok_or_else(refuse)?;
     let source = MediaSource::Data { mime: format!("audio/{format}").into(), base64 };
     Ok(Media { kind: MediaKind::Audio, source, name: None, cache: None })
 }
 
-/// A file that is sent along. One that the provider keeps has an id there, which is nothing to another provider.
-fn file<'a>(raw: Option<&'a RawValue>, place: Place, strange: &mut UniqueNames<'a>) -> Result<Option<Media<'a>>> {
+/// Reads a file sent in the request. An uploaded file has only an id, which means nothing to another
+/// provider.
+fn read_file<'a>(
+    raw: Option<&'a RawValue>,
+    place: PartPlace,
+    unmapped: &mut UniqueNames<'a>,
+) -> Result<Option<Media<'a>>> {
     let refuse = || wrong(format_args!("{place}.file"), "an object with `file_data`: data in base64");
-    let file: File<'a> = members(raw).ok_or_else(refuse)?;
+    let file: FileFields<'a> = members(raw).ok_or_else(refuse)?;
     let Some(data) = file.data else {
         file.id.ok_or_else(refuse)?;
-        strange.note("messages[].content[].file.file_id");
+        unmapped.note("messages[].content[].file.file_id");
         return Ok(None);
     };
     let data = text(data).ok_or_else(refuse)?;
     let source = if data.contains(':') {
-        source(data).ok_or_else(refuse)?
+        read_source(data).ok_or_else(refuse)?
     } else {
         MediaSource::Data { mime: "application/pdf".into(), base64: data }
     };
@@ -134,45 +143,48 @@ fn file<'a>(raw: Option<&'a RawValue>, place: Place, strange: &mut UniqueNames<'
     Ok(Some(Media { kind, source, name: file.name.and_then(string), cache: None }))
 }
 
-/// What an address leads to: data that it holds itself (RFC 2397), in base64, or something elsewhere.
-fn source(url: Cow<'_, str>) -> Option<MediaSource<'_>> {
+/// Reads a URL: base64 data that it holds itself (RFC 2397), or an address.
+fn read_source(url: Cow<'_, str>) -> Option<MediaSource<'_>> {
     let scheme = url.get(..5).unwrap_or_default();
     if !scheme.eq_ignore_ascii_case("data:") {
         return Some(MediaSource::Url(url));
     }
     let data = match url {
-        Cow::Borrowed(url) => split(url).map(|(mime, base64)| (mime.into(), base64.into())),
-        Cow::Owned(url) => split(&url).map(|(mime, base64)| (mime.to_owned().into(), base64.to_owned().into())),
+        Cow::Borrowed(url) => split_data_url(url).map(|(mime, base64)| (mime.into(), base64.into())),
+        Cow::Owned(url) => {
+            split_data_url(&url).map(|(mime, base64)| (mime.to_owned().into(), base64.to_owned().into()))
+        }
     };
     data.map(|(mime, base64)| MediaSource::Data { mime, base64 })
 }
 
-fn split(url: &str) -> Option<(&str, &str)> {
+fn split_data_url(url: &str) -> Option<(&str, &str)> {
     let (head, base64) = url.get(5..)?.split_once(',')?;
     let kind = head.strip_suffix(";base64")?;
     let mime = kind.split(';').next().unwrap_or_default();
     Some((if mime.is_empty() { "text/plain" } else { mime }, base64))
 }
 
-/// The arguments of a call, a JSON object in a string. `Err` with a makeshift if they are something else.
-pub(crate) fn arguments(raw: Option<&RawValue>) -> std::result::Result<Raw<'_>, Raw<'static>> {
-    let Some(raw) = raw else { return Ok(empty()) };
+/// Reads the arguments of a call, a JSON object in a string. `Err` holds a substitute object if they are
+/// anything else.
+pub(crate) fn read_arguments(raw: Option<&RawValue>) -> std::result::Result<Raw<'_>, Raw<'static>> {
+    let Some(raw) = raw else { return Ok(empty_object()) };
     if raw.get().starts_with('{') {
         return Ok(Raw::from(raw));
     }
-    let Some(json) = unquote(raw.get()) else { return Err(invalid(raw.get())) };
+    let Some(json) = unquote(raw.get()) else { return Err(invalid_arguments(raw.get())) };
     if json.trim().is_empty() {
-        return Ok(empty());
+        return Ok(empty_object());
     }
     let object = match json {
         Cow::Borrowed(json) => Raw::parse(json),
         Cow::Owned(json) => Raw::whole(json),
     };
     let object = object.filter(|json| json.get().starts_with('{'));
-    object.ok_or_else(|| invalid(&unquote(raw.get()).unwrap_or_default()))
+    object.ok_or_else(|| invalid_arguments(&unquote(raw.get()).unwrap_or_default()))
 }
 
-fn invalid(text: &str) -> Raw<'static> {
+fn invalid_arguments(text: &str) -> Raw<'static> {
     #[derive(serde::Serialize)]
     struct Invalid<'a> {
         #[serde(rename = "_invalid_json")]
@@ -182,6 +194,6 @@ fn invalid(text: &str) -> Raw<'static> {
 }
 
 /// `{}`.
-pub(crate) fn empty() -> Raw<'static> {
+pub(crate) fn empty_object() -> Raw<'static> {
     Raw::parse("{}").unwrap_or_else(|| Raw::of(&()))
 }

@@ -1,4 +1,4 @@
-//! A client's request, read into the hub: nothing of it is lost without a word.
+//! Reads a client's request into the canonical form. Fields without a place there are listed by name.
 //! Source: the OpenAI API reference, "Create chat completion".
 
 use std::borrow::Cow;
@@ -8,42 +8,44 @@ use super::{read_messages, tools};
 use crate::canonical::{Effort, ModelRequest, Raw, Thinking};
 use crate::error::{Error, Result};
 use crate::formats::envelope::missing;
-use crate::wire::json::{Document, is_empty_value, whole as whole_number};
+use crate::wire::json::{Document, is_empty_value, whole};
 
-/// What is known only when all fields have been read.
+/// Values that are used after all fields have been read.
 #[derive(Default)]
-struct Late<'a> {
+struct DeferredFields<'a> {
     messages: Option<&'a str>,
-    choice: Option<&'a str>,
-    completion: Option<u64>,
+    tool_choice: Option<&'a str>,
+    max_completion_tokens: Option<u64>,
     logprobs: bool,
-    alternatives: Option<u64>,
-    identifier: Option<Raw<'a>>,
+    top_logprobs: Option<u64>,
+    safety_identifier: Option<Raw<'a>>,
 }
 
-/// Reads a request.
+/// Reads a chat completion request.
 ///
 /// # Errors
-/// 400 naming the field that is not as the format wants it.
+/// 400 naming the field that violates the format.
 pub(crate) fn read<'d>(document: &'d Document<'d>) -> Result<ModelRequest<'d>> {
-    let (mut request, mut late) = (ModelRequest::default(), Late::default());
+    let (mut request, mut deferred) = (ModelRequest::default(), DeferredFields::default());
     for (key, json) in document.members().filter(|(_, json)| *json != "null") {
-        if !sampling(key, json, &mut request)? && !field(key, json, &mut request, &mut late)? && !is_default(key, json)
+        if !read_sampling(key, json, &mut request)?
+            && !read_field(key, json, &mut request, &mut deferred)?
+            && !is_default(key, json)
         {
             request.unmapped_fields.note(key);
         }
     }
-    let messages = late.messages.ok_or_else(|| missing("messages"))?;
+    let messages = deferred.messages.ok_or_else(|| missing("messages"))?;
     request.turns = read_messages::read(messages, &mut request.unmapped_fields)?;
-    late.choice.map_or(Ok(()), |json| tools::choice(json, &mut request))?;
-    request.max_tokens = late.completion.or(request.max_tokens);
-    request.logprobs = late.logprobs.then(|| late.alternatives.unwrap_or(0));
-    request.user = late.identifier.or(request.user);
+    deferred.tool_choice.map_or(Ok(()), |json| tools::read_tool_choice(json, &mut request))?;
+    request.max_tokens = deferred.max_completion_tokens.or(request.max_tokens);
+    request.logprobs = deferred.logprobs.then(|| deferred.top_logprobs.unwrap_or(0));
+    request.user = deferred.safety_identifier.or(request.user);
     Ok(request)
 }
 
-/// Reads a field that says how tokens are drawn; `false` if it is another.
-fn sampling<'d>(key: &'d str, json: &'d str, request: &mut ModelRequest<'d>) -> Result<bool> {
+/// Reads a sampling parameter; `false` if the field is another one.
+fn read_sampling<'d>(key: &'d str, json: &'d str, request: &mut ModelRequest<'d>) -> Result<bool> {
     let place = match key {
         "temperature" => &mut request.sampling.temperature,
         "top_p" => &mut request.sampling.top_p,
@@ -58,64 +60,69 @@ fn sampling<'d>(key: &'d str, json: &'d str, request: &mut ModelRequest<'d>) -> 
     Ok(true)
 }
 
-/// Reads any other field; `false` if it has no place.
-fn field<'d>(key: &'d str, json: &'d str, request: &mut ModelRequest<'d>, late: &mut Late<'d>) -> Result<bool> {
-    let strange = &mut request.unmapped_fields;
+/// Reads any other field; `false` if the canonical form has no place for it.
+fn read_field<'d>(
+    key: &'d str,
+    json: &'d str,
+    request: &mut ModelRequest<'d>,
+    deferred: &mut DeferredFields<'d>,
+) -> Result<bool> {
+    let unmapped = &mut request.unmapped_fields;
     match key {
-        // Read before, or nothing to a provider of another format.
+        // Read by the gateway, or without meaning for a provider of another format.
         "model" | "stream_options" => {}
-        "messages" => late.messages = Some(json),
-        "tools" => request.tools.extend(tools::tools(json, strange)?),
-        "functions" => request.tools.extend(tools::functions(json, strange)?),
-        "tool_choice" => late.choice = Some(json),
-        "function_call" => late.choice = late.choice.or(Some(json)),
-        "parallel_tool_calls" => request.parallel_calls = Some(flag(key, json)?),
-        "response_format" => request.response_format = tools::shape(json, strange)?,
-        "max_completion_tokens" => late.completion = Some(whole(key, json)?),
-        "max_tokens" => request.max_tokens = Some(whole(key, json)?),
-        "stop" => request.stop = stop(json)?,
-        "n" => request.choices = Some(whole(key, json)?).filter(|n| *n != 1),
-        "logprobs" => late.logprobs = flag(key, json)?,
-        "top_logprobs" => late.alternatives = Some(whole(key, json)?),
+        "messages" => deferred.messages = Some(json),
+        "tools" => request.tools.extend(tools::read_tools(json, unmapped)?),
+        "functions" => request.tools.extend(tools::read_functions(json, unmapped)?),
+        "tool_choice" => deferred.tool_choice = Some(json),
+        "function_call" => deferred.tool_choice = deferred.tool_choice.or(Some(json)),
+        "parallel_tool_calls" => request.parallel_calls = Some(boolean(key, json)?),
+        "response_format" => request.response_format = tools::read_response_format(json, unmapped)?,
+        "max_completion_tokens" => deferred.max_completion_tokens = Some(whole_number(key, json)?),
+        "max_tokens" => request.max_tokens = Some(whole_number(key, json)?),
+        "stop" => request.stop = stop_texts(json)?,
+        "n" => request.choices = Some(whole_number(key, json)?).filter(|n| *n != 1),
+        "logprobs" => deferred.logprobs = boolean(key, json)?,
+        "top_logprobs" => deferred.top_logprobs = Some(whole_number(key, json)?),
         "reasoning_effort" => request.thinking = Some(effort(json)?),
         "user" => request.user = Some(string(key, json)?),
-        "safety_identifier" => late.identifier = Some(string(key, json)?),
-        "stream" => request.stream = flag(key, json)?,
+        "safety_identifier" => deferred.safety_identifier = Some(string(key, json)?),
+        "stream" => request.stream = boolean(key, json)?,
         _ => return Ok(false),
     }
     Ok(true)
 }
 
-/// Whether a field says what a provider does without it.
+/// Whether the value is the provider's default.
 fn is_default(key: &str, json: &str) -> bool {
-    let usual: &[&str] = match key {
+    let defaults: &[&str] = match key {
         "service_tier" => &["\"auto\"", "\"default\""],
         "modalities" => &["[\"text\"]"],
         "verbosity" => &["\"medium\""],
         _ => &[],
     };
-    is_empty_value(json) || usual.contains(&json)
+    is_empty_value(json) || defaults.contains(&json)
 }
 
-fn flag(key: &str, json: &str) -> Result<bool> {
+fn boolean(key: &str, json: &str) -> Result<bool> {
     json.parse().map_err(|_| wrong(key, "true or false"))
 }
 
-fn whole(key: &str, json: &str) -> Result<u64> {
-    whole_number(json).ok_or_else(|| wrong(key, "a whole number"))
+fn whole_number(key: &str, json: &str) -> Result<u64> {
+    whole(json).ok_or_else(|| wrong(key, "a whole number"))
 }
 
 fn string<'d>(key: &str, json: &'d str) -> Result<Raw<'d>> {
     Raw::parse(json).filter(Raw::is_text).ok_or_else(|| wrong(key, "a string"))
 }
 
-fn stop(json: &str) -> Result<Vec<Raw<'_>>> {
+fn stop_texts(json: &str) -> Result<Vec<Raw<'_>>> {
     let refuse = || wrong("stop", "a string or an array of strings");
     if json.starts_with('"') {
         return Ok(vec![string("stop", json)?]);
     }
-    let stops: Vec<Raw<'_>> = serde_json::from_str(json).map_err(|_| refuse())?;
-    if stops.iter().all(Raw::is_text) { Ok(stops) } else { Err(refuse()) }
+    let texts: Vec<Raw<'_>> = serde_json::from_str(json).map_err(|_| refuse())?;
+    if texts.iter().all(Raw::is_text) { Ok(texts) } else { Err(refuse()) }
 }
 
 fn effort(json: &str) -> Result<Thinking> {
@@ -139,7 +146,7 @@ mod tests {
     use super::*;
     use crate::canonical::{Media, MediaKind, MediaSource, Part, ResponseFormat, Role, ToolChoice};
 
-    fn ask<T>(body: &str, look: impl Fn(&ModelRequest<'_>) -> T) -> T {
+    fn with_request<T>(body: &str, look: impl Fn(&ModelRequest<'_>) -> T) -> T {
         let document = Document::read(body.as_bytes()).unwrap();
         look(&read(&document).unwrap())
     }
@@ -151,16 +158,16 @@ mod tests {
         error.param().unwrap().to_owned()
     }
 
-    fn say<T>(messages: &str, look: impl Fn(&ModelRequest<'_>) -> T) -> T {
-        ask(&format!(r#"{{"model":"m","messages":[{messages}]}}"#), look)
+    fn with_messages<T>(messages: &str, look: impl Fn(&ModelRequest<'_>) -> T) -> T {
+        with_request(&format!(r#"{{"model":"m","messages":[{messages}]}}"#), look)
     }
 
     #[test]
-    fn every_role_has_a_turn() {
+    fn every_role_becomes_a_turn() {
         let messages = r#"{"role":"system","content":"s"},{"role":"developer","content":"d"},{"role":"user","content":"u"},
             {"role":"assistant","reasoning_content":"hm","content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]},
             {"role":"tool","tool_call_id":"c","content":"r"},{"role":"assistant","content":"a","refusal":"no"}"#;
-        say(messages, |request| {
+        with_messages(messages, |request| {
             let roles: Vec<Role> = request.turns.iter().map(|turn| turn.role).collect();
             use Role::{Assistant, System, User};
             assert_eq!(roles, [System, System, User, Assistant, User, Assistant]);
@@ -177,7 +184,7 @@ mod tests {
         let call = |arguments: &str| {
             let message =
                 format!(r#"{{"role":"assistant","tool_calls":[{{"id":"c","function":{{"name":"f"{arguments}}}}}]}}"#);
-            say(&message, |request| match &request.turns[0].parts[0] {
+            with_messages(&message, |request| match &request.turns[0].parts[0] {
                 Part::Call(call) => (call.arguments.get().to_owned(), request.unmapped_fields.len()),
                 other => panic!("{other:?}"),
             })
@@ -192,7 +199,7 @@ mod tests {
     #[test]
     fn calls_of_the_old_kind_find_their_results() {
         let messages = r#"{"role":"assistant","content":null,"function_call":{"name":"f","arguments":"{}"}},{"role":"function","name":"f","content":"r"}"#;
-        say(messages, |request| {
+        with_messages(messages, |request| {
             let (Part::Call(call), Part::Result { call: answered, .. }) =
                 (&request.turns[0].parts[0], &request.turns[1].parts[0])
             else {
@@ -204,14 +211,14 @@ mod tests {
     }
 
     #[test]
-    fn media_are_data_or_elsewhere() {
+    fn media_are_data_or_urls() {
         let parts = r#"{"role":"user","content":[
             {"type":"image_url","image_url":{"url":"data:image/png;base64,AA==","detail":"auto"},"cache_control":{"type":"ephemeral"}},
             {"type":"image_url","image_url":{"url":"https://a/b","detail":"low"}},
             {"type":"input_audio","input_audio":{"data":"BB","format":"wav"}},
             {"type":"file","file":{"filename":"x.pdf","file_data":"data:application/pdf;base64,CC"}},
             {"type":"file","file":{"file_id":"f"}},{"type":"video_url","video_url":{"url":"u"}}]}"#;
-        say(parts, |request| {
+        with_messages(parts, |request| {
             let media: Vec<&Media<'_>> = request.turns[0]
                 .parts
                 .iter()
@@ -227,8 +234,8 @@ mod tests {
             assert_eq!(media[0].cache.as_ref().map(Raw::get), Some(r#"{"type":"ephemeral"}"#));
             assert_eq!(media[1].source, MediaSource::Url("https://a/b".into()));
             assert_eq!(media[3].name.as_ref().map(Raw::get), Some("\"x.pdf\""));
-            let strange = ["image_url.detail", "file.file_id", "video_url", "video_url"];
-            assert!(request.unmapped_fields.iter().all(|name| strange.iter().any(|known| name.ends_with(known))));
+            let unmapped = ["image_url.detail", "file.file_id", "video_url", "video_url"];
+            assert!(request.unmapped_fields.iter().all(|name| unmapped.iter().any(|known| name.ends_with(known))));
             assert!(request.unmapped_fields.len() >= 3, "{:?}", request.unmapped_fields);
         });
     }
@@ -241,7 +248,7 @@ mod tests {
             {{"role":"tool","tool_call_id":"c","content":"r",{mark}}}],
             "tools":[{{"type":"function","function":{{"name":"f"}},{mark}}}]}}"#
         );
-        ask(&body, |request| {
+        with_request(&body, |request| {
             for turn in &request.turns {
                 let (Part::Text { cache, .. } | Part::Result { cache, .. }) = &turn.parts[0] else { panic!() };
                 assert!(cache.as_ref().unwrap().get().contains("1h"));
@@ -251,14 +258,14 @@ mod tests {
     }
 
     #[test]
-    fn settings_find_their_places_and_the_rest_is_named() {
+    fn known_fields_are_read_and_the_others_are_named() {
         let body = r#"{"model":"m","messages":[],"max_tokens":5,"max_completion_tokens":9,"n":2,"stop":"x","logprobs":true,
             "top_logprobs":3,"seed":7,"temperature":0.50,"reasoning_effort":"xhigh","user":"u","stream":true,"store":false,
             "stream_options":{"include_usage":true},"logit_bias":{},"metadata":null,"service_tier":"auto","prediction":{"x":1},
             "tools":[{"type":"function","function":{"name":"f","strict":true}},{"type":"function","function":{"name":"g"}},{"type":"custom","custom":{}}],
             "tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"g"}}]}},
             "response_format":{"type":"json_schema","json_schema":{"name":"s","schema":{"a": 1},"strict":true}}}"#;
-        ask(body, |request| {
+        with_request(body, |request| {
             assert_eq!((request.max_tokens, request.choices, request.logprobs), (Some(9), Some(2), Some(3)));
             assert_eq!(request.sampling.temperature.as_ref().map(Raw::get), Some("0.50"));
             assert_eq!(request.thinking, Some(Thinking::Effort(Effort::Higher)));

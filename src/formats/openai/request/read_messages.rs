@@ -1,4 +1,4 @@
-//! The messages that a client sends, as turns.
+//! Reads the messages of a client's request as turns.
 //! Source: the OpenAI API reference, "Create chat completion", `messages`.
 
 use std::borrow::Cow;
@@ -6,12 +6,12 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::super::wire::{each, members, object, string, text, wrong};
-use super::content::{arguments, content};
+use super::content::{read_arguments, read_content};
 use crate::canonical::{Part, Raw, Role, ToolCall, Turn, UniqueNames};
 use crate::error::Result;
 
 object! {
-    Message {
+    ChatMessageFields {
         role: "role",
         content: "content",
         name: "name",
@@ -22,48 +22,48 @@ object! {
         function_call: "function_call",
         call: "tool_call_id",
         cache: "cache_control",
-        // What a provider said beside its answer, and clients send back: nothing to another one.
+        // Parts of earlier responses that clients send back; they mean nothing to another provider.
         annotations: "annotations",
         index: "index",
     }
 }
 
 object! {
-    CallIn { id: "id", kind: "type", function: "function", custom: "custom", index: "index", cache: "cache_control" }
+    ToolCallFields { id: "id", kind: "type", function: "function", custom: "custom", index: "index", cache: "cache_control" }
 }
 
 object! {
-    Function { name: "name", arguments: "arguments", input: "input" }
+    CalledFunctionFields { name: "name", arguments: "arguments", input: "input" }
 }
 
 /// Reads `messages`.
 ///
 /// # Errors
-/// 400 naming the place that is not as the format wants it.
-pub(crate) fn read<'a>(json: &'a str, strange: &mut UniqueNames<'a>) -> Result<Vec<Turn<'a>>> {
-    let mut reader = Reader { strange, function: Cow::Borrowed("") };
+/// 400 naming the place that violates the format.
+pub(crate) fn read<'a>(json: &'a str, unmapped: &mut UniqueNames<'a>) -> Result<Vec<Turn<'a>>> {
+    let mut reader = MessageReader { unmapped, function_call_id: Cow::Borrowed("") };
     let mut turns = Vec::new();
-    each(json, "messages", |at, message: Message<'a>| {
+    each(json, "messages", |at, message: ChatMessageFields<'a>| {
         turns.push(reader.turn(at, &message)?);
         Ok(())
     })?;
     Ok(turns)
 }
 
-struct Reader<'s, 'a> {
-    strange: &'s mut UniqueNames<'a>,
-    /// The id that the last call of the old kind was given, for its result.
-    function: Cow<'a, str>,
+struct MessageReader<'s, 'a> {
+    unmapped: &'s mut UniqueNames<'a>,
+    /// The id given to the last call in the older form, for its result.
+    function_call_id: Cow<'a, str>,
 }
 
-impl<'a> Reader<'_, 'a> {
-    fn turn(&mut self, at: usize, message: &Message<'a>) -> Result<Turn<'a>> {
+impl<'a> MessageReader<'_, 'a> {
+    fn turn(&mut self, at: usize, message: &ChatMessageFields<'a>) -> Result<Turn<'a>> {
         for other in &message.others {
-            self.strange.note(format!("messages[].{other}"));
+            self.unmapped.note(format!("messages[].{other}"));
         }
         let role = message.role.and_then(text).unwrap_or_default();
         if message.name.is_some() && !matches!(role.as_ref(), "tool" | "function") {
-            self.strange.note("messages[].name");
+            self.unmapped.note("messages[].name");
         }
         let (role, mut parts) = match role.as_ref() {
             "system" | "developer" => (Role::System, self.content(at, message)?),
@@ -76,27 +76,27 @@ impl<'a> Reader<'_, 'a> {
             }
         };
         if let Some(mark) = message.cache {
-            keep(&mut parts, mark);
+            attach_cache_mark(&mut parts, mark);
         }
         Ok(Turn { role, parts })
     }
 
-    fn content(&mut self, at: usize, message: &Message<'a>) -> Result<Vec<Part<'a>>> {
+    fn content(&mut self, at: usize, message: &ChatMessageFields<'a>) -> Result<Vec<Part<'a>>> {
         let mut parts = Vec::with_capacity(1);
-        message.content.map_or(Ok(()), |raw| content(raw, at, &mut parts, self.strange))?;
+        message.content.map_or(Ok(()), |raw| read_content(raw, at, &mut parts, self.unmapped))?;
         Ok(parts)
     }
 
-    fn assistant(&mut self, at: usize, message: &Message<'a>) -> Result<Vec<Part<'a>>> {
+    fn assistant(&mut self, at: usize, message: &ChatMessageFields<'a>) -> Result<Vec<Part<'a>>> {
         let mut parts = Vec::with_capacity(2);
-        let thought = message.reasoning_content.or(message.reasoning).and_then(string);
-        parts.extend(thought.filter(|text| !text.is_blank()).map(|text| Part::Thinking { text, signature: None }));
+        let thinking = message.reasoning_content.or(message.reasoning).and_then(string);
+        parts.extend(thinking.filter(|text| !text.is_blank()).map(|text| Part::Thinking { text, signature: None }));
         let said = message.content.filter(|raw| raw.get() != "\"\"");
-        said.map_or(Ok(()), |raw| content(raw, at, &mut parts, self.strange))?;
+        said.map_or(Ok(()), |raw| read_content(raw, at, &mut parts, self.unmapped))?;
         let refusal = message.refusal.and_then(string).filter(|text| !text.is_blank());
         parts.extend(refusal.map(|text| Part::Text { text, cache: None }));
         if let Some(calls) = message.calls {
-            each(calls.get(), format_args!("messages[{at}].tool_calls"), |index, call: CallIn<'a>| {
+            each(calls.get(), format_args!("messages[{at}].tool_calls"), |index, call: ToolCallFields<'a>| {
                 parts.push(Part::Call(self.call(at, index, &call)?));
                 Ok(())
             })?;
@@ -107,43 +107,43 @@ impl<'a> Reader<'_, 'a> {
         Ok(parts)
     }
 
-    fn call(&mut self, at: usize, index: usize, call: &CallIn<'a>) -> Result<ToolCall<'a>> {
+    fn call(&mut self, at: usize, index: usize, call: &ToolCallFields<'a>) -> Result<ToolCall<'a>> {
         let refuse = |place: &str, what| wrong(format_args!("messages[{at}].tool_calls[{index}].{place}"), what);
         let id = call.id.and_then(text).ok_or_else(|| refuse("id", "a string"))?;
         if call.function.is_none() && call.custom.is_some() {
-            self.strange.note("messages[].tool_calls[].custom");
+            self.unmapped.note("messages[].tool_calls[].custom");
         }
         for other in &call.others {
-            self.strange.note(format!("messages[].tool_calls[].{other}"));
+            self.unmapped.note(format!("messages[].tool_calls[].{other}"));
         }
-        let function: Function<'a> =
+        let function: CalledFunctionFields<'a> =
             members(call.function.or(call.custom)).ok_or_else(|| refuse("function", "an object"))?;
         let name = function.name.and_then(text).ok_or_else(|| refuse("function.name", "a string"))?;
         let arguments = self.arguments(&function, "messages[].tool_calls[].function.arguments");
         Ok(ToolCall { id, name, arguments, reasoning_state: None, cache: call.cache.map(Raw::from) })
     }
 
-    fn arguments(&mut self, function: &Function<'a>, name: &'static str) -> Raw<'a> {
-        arguments(function.arguments.or(function.input)).unwrap_or_else(|makeshift| {
-            self.strange.note(name);
-            makeshift
+    fn arguments(&mut self, function: &CalledFunctionFields<'a>, name: &'static str) -> Raw<'a> {
+        read_arguments(function.arguments.or(function.input)).unwrap_or_else(|substitute| {
+            self.unmapped.note(name);
+            substitute
         })
     }
 
-    /// A call as it was before there were several at once; it has no id.
+    /// Reads a call in the older form, which allowed one call and has no id.
     fn function_call(&mut self, at: usize, raw: &'a RawValue) -> Result<ToolCall<'a>> {
         let refuse = || wrong(format_args!("messages[{at}].function_call"), "an object with a `name`");
-        let function: Function<'a> = members(Some(raw)).ok_or_else(refuse)?;
+        let function: CalledFunctionFields<'a> = members(Some(raw)).ok_or_else(refuse)?;
         let name = function.name.and_then(text).ok_or_else(refuse)?;
-        self.function = format!("call_{at}").into();
+        self.function_call_id = format!("call_{at}").into();
         let arguments = self.arguments(&function, "messages[].function_call.arguments");
-        Ok(ToolCall { id: self.function.clone(), name, arguments, reasoning_state: None, cache: None })
+        Ok(ToolCall { id: self.function_call_id.clone(), name, arguments, reasoning_state: None, cache: None })
     }
 
-    fn result(&mut self, at: usize, message: &Message<'a>, role: &str) -> Result<Part<'a>> {
+    fn result(&mut self, at: usize, message: &ChatMessageFields<'a>, role: &str) -> Result<Part<'a>> {
         let call = match message.call.and_then(text) {
             Some(call) => call,
-            None if role == "function" => self.function.clone(),
+            None if role == "function" => self.function_call_id.clone(),
             None => return Err(wrong(format_args!("messages[{at}].tool_call_id"), "a string")),
         };
         let parts = self.content(at, message)?;
@@ -151,8 +151,8 @@ impl<'a> Reader<'_, 'a> {
     }
 }
 
-/// A mark that a message is worth keeping, at its last part.
-fn keep<'a>(parts: &mut [Part<'a>], mark: &'a RawValue) {
+/// Attaches a message's cache mark to its last part.
+fn attach_cache_mark<'a>(parts: &mut [Part<'a>], mark: &'a RawValue) {
     let cache = parts.iter_mut().rev().find_map(|part| match part {
         Part::Text { cache, .. } | Part::Result { cache, .. } => Some(cache),
         Part::Media(media) => Some(&mut media.cache),

@@ -1,4 +1,4 @@
-//! What a client lets the model call, and the form it wants the answer in.
+//! Reads the tools that the model may call and the response format.
 //! Source: the OpenAI API reference, "Create chat completion", `tools`, `tool_choice`, `response_format`.
 
 use std::borrow::Cow;
@@ -11,11 +11,11 @@ use crate::canonical::{ModelRequest, Raw, ResponseFormat, Tool, ToolChoice, Uniq
 use crate::error::Result;
 
 object! {
-    ToolIn { kind: "type", function: "function", cache: "cache_control" }
+    ToolFields { kind: "type", function: "function", cache: "cache_control" }
 }
 
 object! {
-    Function {
+    FunctionFields {
         name: "name",
         description: "description",
         parameters: "parameters",
@@ -25,97 +25,97 @@ object! {
 }
 
 object! {
-    Choice { kind: "type", function: "function", allowed: "allowed_tools", name: "name" }
+    ToolChoiceFields { kind: "type", function: "function", allowed: "allowed_tools", name: "name" }
 }
 
 object! {
-    Allowed { mode: "mode", tools: "tools" }
+    AllowedToolsFields { mode: "mode", tools: "tools" }
 }
 
 object! {
-    Format { kind: "type", schema: "json_schema" }
+    ResponseFormatFields { kind: "type", schema: "json_schema" }
 }
 
 object! {
-    Schema { name: "name", schema: "schema", strict: "strict" }
+    JsonSchemaFields { name: "name", schema: "schema", strict: "strict" }
 }
 
 /// Reads `tools`.
 ///
 /// # Errors
-/// 400 naming the place that is not as the format wants it.
-pub(crate) fn tools<'a>(json: &'a str, strange: &mut UniqueNames<'a>) -> Result<Vec<Tool<'a>>> {
+/// 400 naming the place that violates the format.
+pub(crate) fn read_tools<'a>(json: &'a str, unmapped: &mut UniqueNames<'a>) -> Result<Vec<Tool<'a>>> {
     let mut tools = Vec::new();
-    each(json, "tools", |at, tool: ToolIn<'a>| {
+    each(json, "tools", |at, tool: ToolFields<'a>| {
         let kind = tool.kind.and_then(text).unwrap_or_default();
         if !matches!(kind.as_ref(), "" | "function") {
-            strange.note(format!("tools[].{kind}"));
+            unmapped.note(format!("tools[].{kind}"));
             return Ok(());
         }
         for other in &tool.others {
-            strange.note(format!("tools[].{other}"));
+            unmapped.note(format!("tools[].{other}"));
         }
-        let function: Function<'a> =
+        let function: FunctionFields<'a> =
             members(tool.function).ok_or_else(|| wrong(format_args!("tools[{at}].function"), "an object"))?;
-        let tool = function.tool(tool.cache, strange);
+        let tool = function.tool(tool.cache, unmapped);
         tools.push(tool.ok_or_else(|| wrong(format_args!("tools[{at}].function.name"), "a string"))?);
         Ok(())
     })?;
     Ok(tools)
 }
 
-/// Reads `functions`, as tools were before they had kinds.
+/// Reads `functions`, the older form of `tools`.
 ///
 /// # Errors
 /// As for [`tools`].
-pub(crate) fn functions<'a>(json: &'a str, strange: &mut UniqueNames<'a>) -> Result<Vec<Tool<'a>>> {
+pub(crate) fn read_functions<'a>(json: &'a str, unmapped: &mut UniqueNames<'a>) -> Result<Vec<Tool<'a>>> {
     let mut tools = Vec::new();
-    each(json, "functions", |at, function: Function<'a>| {
-        let tool = function.tool(None, strange);
+    each(json, "functions", |at, function: FunctionFields<'a>| {
+        let tool = function.tool(None, unmapped);
         tools.push(tool.ok_or_else(|| wrong(format_args!("functions[{at}].name"), "a string"))?);
         Ok(())
     })?;
     Ok(tools)
 }
 
-impl<'a> Function<'a> {
-    fn tool(self, cache: Option<&'a RawValue>, strange: &mut UniqueNames<'a>) -> Option<Tool<'a>> {
+impl<'a> FunctionFields<'a> {
+    fn tool(self, cache: Option<&'a RawValue>, unmapped: &mut UniqueNames<'a>) -> Option<Tool<'a>> {
         for other in &self.others {
-            strange.note(format!("tools[].function.{other}"));
+            unmapped.note(format!("tools[].function.{other}"));
         }
         Some(Tool {
             name: self.name.and_then(string)?,
             description: self.description.and_then(string),
             parameters: self.parameters.map(Raw::from),
-            strict: self.strict.and_then(flag),
+            strict: self.strict.and_then(boolean),
             cache: cache.or(self.cache).map(Raw::from),
         })
     }
 }
 
-fn flag(raw: &RawValue) -> Option<bool> {
+fn boolean(raw: &RawValue) -> Option<bool> {
     raw.get().parse().ok()
 }
 
-/// Reads `tool_choice`. Where it allows only some tools, the others are taken out of the request.
+/// Reads `tool_choice`. Where it allows only some tools, the others are removed from the request.
 ///
 /// # Errors
-/// 400 if it is none of the forms that the format has for it.
-pub(crate) fn choice<'a>(json: &'a str, request: &mut ModelRequest<'a>) -> Result<()> {
+/// 400 if it has none of the format's forms.
+pub(crate) fn read_tool_choice<'a>(json: &'a str, request: &mut ModelRequest<'a>) -> Result<()> {
     let refuse = || wrong("tool_choice", "`auto`, `none`, `required` or an object that names a function");
-    if let Some(word) = unquote(json) {
-        request.tool_choice = Some(mode(&word).ok_or_else(refuse)?);
+    if let Some(mode_name) = unquote(json) {
+        request.tool_choice = Some(mode(&mode_name).ok_or_else(refuse)?);
         return Ok(());
     }
-    let choice: Choice<'a> = serde_json::from_str(json).map_err(|_| refuse())?;
+    let choice: ToolChoiceFields<'a> = serde_json::from_str(json).map_err(|_| refuse())?;
     if let Some(allowed) = choice.allowed {
-        let allowed: Allowed<'a> = members(Some(allowed)).ok_or_else(refuse)?;
-        let word = allowed.mode.and_then(text).unwrap_or(Cow::Borrowed("auto"));
-        request.tool_choice = Some(mode(&word).ok_or_else(refuse)?);
+        let allowed: AllowedToolsFields<'a> = members(Some(allowed)).ok_or_else(refuse)?;
+        let mode_name = allowed.mode.and_then(text).unwrap_or(Cow::Borrowed("auto"));
+        request.tool_choice = Some(mode(&mode_name).ok_or_else(refuse)?);
         let mut names = BTreeSet::new();
         let place = "tool_choice.allowed_tools.tools";
-        each(allowed.tools.map_or("[]", RawValue::get), place, |_, tool: ToolIn<'a>| {
-            names.extend(members::<Function<'a>>(tool.function).and_then(|function| Some(function.name?.get())));
+        each(allowed.tools.map_or("[]", RawValue::get), place, |_, tool: ToolFields<'a>| {
+            names.extend(members::<FunctionFields<'a>>(tool.function).and_then(|function| Some(function.name?.get())));
             Ok(())
         })?;
         request.tools.retain(|tool| names.contains(tool.name.get()));
@@ -126,43 +126,46 @@ pub(crate) fn choice<'a>(json: &'a str, request: &mut ModelRequest<'a>) -> Resul
         request.unmapped_fields.note("tool_choice");
         return Ok(());
     }
-    // Named as a tool, or as a function was before there were tools.
+    // The name of a tool, or of a function in the older form.
     let name = name(choice.function).or_else(|| choice.name.and_then(string));
     request.tool_choice = Some(ToolChoice::Tool(name.ok_or_else(refuse)?));
     Ok(())
 }
 
 fn name(function: Option<&RawValue>) -> Option<Raw<'_>> {
-    members::<Function<'_>>(function)?.name.and_then(string)
+    members::<FunctionFields<'_>>(function)?.name.and_then(string)
 }
 
-fn mode(word: &str) -> Option<ToolChoice<'static>> {
-    match word {
+fn mode(mode_name: &str) -> Option<ToolChoice<'static>> {
+    match mode_name {
         "auto" => Some(ToolChoice::Auto),
         "none" => Some(ToolChoice::None),
-        // Mistral's word.
+        // `any` is Mistral's word.
         "required" | "any" => Some(ToolChoice::Required),
         _ => None,
     }
 }
 
-/// Reads `response_format`.
+/// Reads `response_format`; `None` is plain text.
 ///
 /// # Errors
-/// 400 if it is none that the format has.
-pub(crate) fn shape<'a>(json: &'a str, strange: &mut UniqueNames<'a>) -> Result<Option<ResponseFormat<'a>>> {
+/// 400 if it has none of the format's forms.
+pub(crate) fn read_response_format<'a>(
+    json: &'a str,
+    unmapped: &mut UniqueNames<'a>,
+) -> Result<Option<ResponseFormat<'a>>> {
     let refuse = || wrong("response_format", "an object of type `text`, `json_object` or `json_schema`");
-    let format: Format<'a> = serde_json::from_str(json).map_err(|_| refuse())?;
+    let format: ResponseFormatFields<'a> = serde_json::from_str(json).map_err(|_| refuse())?;
     match format.kind.and_then(text).unwrap_or_default().as_ref() {
         "text" => Ok(None),
         "json_object" => Ok(Some(ResponseFormat::Json)),
         "json_schema" => {
-            let schema: Schema<'a> = members(format.schema)
+            let schema: JsonSchemaFields<'a> = members(format.schema)
                 .ok_or_else(|| wrong("response_format.json_schema", "an object with a `schema`"))?;
             for other in &schema.others {
-                strange.note(format!("response_format.json_schema.{other}"));
+                unmapped.note(format!("response_format.json_schema.{other}"));
             }
-            let (name, strict) = (schema.name.and_then(string), schema.strict.and_then(flag));
+            let (name, strict) = (schema.name.and_then(string), schema.strict.and_then(boolean));
             Ok(Some(schema.schema.map_or(ResponseFormat::Json, |raw| ResponseFormat::Schema {
                 name,
                 schema: Raw::from(raw),

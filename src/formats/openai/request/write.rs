@@ -1,11 +1,11 @@
-//! The hub's request as a provider of this format wants it: what every one of them understands, and no more.
-//! Source: the OpenAI API reference, "Create chat completion", and the habits of those who speak it.
+//! Writes a chat completion request with the fields that all providers of this format understand.
+//! Source: the OpenAI API reference, "Create chat completion", and observed differences between providers.
 
 use std::borrow::Cow;
 
 use super::super::outbound::ENDPOINT;
-use super::super::wire::json;
-use super::write_messages::Messages;
+use super::super::wire::write_json;
+use super::write_messages::MessagesWriter;
 use crate::canonical::{Effort, ModelRequest, Raw, ResponseFormat, Thinking, Tool, ToolChoice, UniqueNames};
 use crate::error::Result;
 use crate::formats::bounds::LimitNames;
@@ -15,42 +15,42 @@ use crate::wire::json::quote;
 /// Writes a request.
 ///
 /// # Errors
-/// None: what cannot be said is named as dropped.
+/// None. Unsupported fields are named in [`WrittenRequest::dropped`].
 #[expect(clippy::unnecessary_wraps, reason = "the interface of all formats")]
-pub(crate) fn write(request: &ModelRequest<'_>, aim: WriteTarget<'_>) -> Result<WrittenRequest> {
-    let mut body = Body::default();
-    body.field("model", &quote(aim.model));
-    let mut messages = Messages::default();
+pub(crate) fn write(request: &ModelRequest<'_>, target: WriteTarget<'_>) -> Result<WrittenRequest> {
+    let mut body = ObjectWriter::default();
+    body.field("model", &quote(target.model));
+    let mut messages = MessagesWriter::default();
     request.turns.iter().for_each(|turn| messages.turn(turn));
-    let left_out = std::mem::take(&mut messages.dropped);
+    let unsupported_content = std::mem::take(&mut messages.unsupported);
     body.field("messages", &messages.finish());
     if request.stream {
         body.field("stream", "true");
         body.field("stream_options", "{\"include_usage\":true}");
     }
     tools(request, &mut body);
-    shape(request.response_format.as_ref(), &mut body);
-    limits(request, aim, &mut body);
+    response_format(request.response_format.as_ref(), &mut body);
+    limits(request, target, &mut body);
     sampling(request, &mut body);
-    let mut dropped: UniqueNames<'static> =
+    let mut unsupported: UniqueNames<'static> =
         request.unmapped_fields.iter().map(|name| name.clone().into_owned()).collect();
     let top_k = request.sampling.top_k.as_ref().map(|_| Cow::Borrowed("top_k"));
-    let marked = left_out.into_iter().map(Cow::Borrowed);
-    let marks = request.tools.iter().any(|tool| tool.cache.is_some()).then_some(Cow::Borrowed("cache_control"));
-    top_k.into_iter().chain(marked).chain(marks).for_each(|name| dropped.note(name));
+    let unsupported_parts = unsupported_content.into_iter().map(Cow::Borrowed);
+    let cache_marks = request.tools.iter().any(|tool| tool.cache.is_some()).then_some(Cow::Borrowed("cache_control"));
+    top_k.into_iter().chain(unsupported_parts).chain(cache_marks).for_each(|name| unsupported.note(name));
     Ok(WrittenRequest {
         path: ENDPOINT.to_owned(),
         headers: Vec::new(),
         body: body.finish(),
-        dropped: dropped.into_vec(),
+        dropped: unsupported.into_vec(),
     })
 }
 
-/// An object that is being written.
+/// A JSON object that is being written.
 #[derive(Default)]
-struct Body(Vec<u8>);
+struct ObjectWriter(Vec<u8>);
 
-impl Body {
+impl ObjectWriter {
     fn field(&mut self, name: &str, json: &str) {
         self.0.extend_from_slice(if self.0.is_empty() { b"{\"" } else { b",\"" });
         self.0.extend_from_slice(name.as_bytes());
@@ -66,7 +66,7 @@ impl Body {
         number.into_iter().for_each(|number| self.field(name, &number.to_string()));
     }
 
-    fn flag(&mut self, name: &str, flag: Option<bool>) {
+    fn boolean(&mut self, name: &str, flag: Option<bool>) {
         flag.into_iter().for_each(|flag| self.field(name, if flag { "true" } else { "false" }));
     }
 
@@ -80,9 +80,9 @@ impl Body {
     }
 }
 
-fn tools(request: &ModelRequest<'_>, body: &mut Body) {
+fn tools(request: &ModelRequest<'_>, body: &mut ObjectWriter) {
     if request.tools.is_empty() {
-        // A choice among none is refused by most.
+        // Most providers refuse a tool choice without tools.
         return;
     }
     let tools: Vec<String> = request.tools.iter().map(tool).collect();
@@ -97,37 +97,37 @@ fn tools(request: &ModelRequest<'_>, body: &mut Body) {
             body.field("tool_choice", &choice);
         }
     }
-    body.flag("parallel_tool_calls", request.parallel_calls);
+    body.boolean("parallel_tool_calls", request.parallel_calls);
 }
 
 fn tool(tool: &Tool<'_>) -> String {
-    let mut function = Body::default();
+    let mut function = ObjectWriter::default();
     function.raw("name", Some(&tool.name));
     function.raw("description", tool.description.as_ref());
     function.raw("parameters", tool.parameters.as_ref());
-    function.flag("strict", tool.strict);
+    function.boolean("strict", tool.strict);
     format!("{{\"type\":\"function\",\"function\":{}}}", function.text())
 }
 
-fn shape(shape: Option<&ResponseFormat<'_>>, body: &mut Body) {
-    match shape {
+fn response_format(format: Option<&ResponseFormat<'_>>, body: &mut ObjectWriter) {
+    match format {
         None => {}
         Some(ResponseFormat::Json) => body.field("response_format", "{\"type\":\"json_object\"}"),
         Some(ResponseFormat::Schema { name, schema, strict }) => {
-            let mut inner = Body::default();
+            let mut inner = ObjectWriter::default();
             inner.field("name", name.as_ref().map_or("\"answer\"", Raw::get));
             inner.raw("schema", Some(schema));
-            inner.flag("strict", *strict);
+            inner.boolean("strict", *strict);
             body.field("response_format", &format!("{{\"type\":\"json_schema\",\"json_schema\":{}}}", inner.text()));
         }
     }
 }
 
-fn limits(request: &ModelRequest<'_>, aim: WriteTarget<'_>, body: &mut Body) {
-    body.number(aim.limit_field.unwrap_or_else(|| LimitNames::Unknown.own(aim.model)), request.max_tokens);
+fn limits(request: &ModelRequest<'_>, target: WriteTarget<'_>, body: &mut ObjectWriter) {
+    body.number(target.limit_field.unwrap_or_else(|| LimitNames::Unknown.own(target.model)), request.max_tokens);
     if !request.stop.is_empty() {
         let mut stops = Vec::new();
-        json(&request.stop, &mut stops);
+        write_json(&request.stop, &mut stops);
         body.field("stop", &String::from_utf8(stops).unwrap_or_default());
     }
     body.number("n", request.choices);
@@ -141,7 +141,7 @@ fn limits(request: &ModelRequest<'_>, aim: WriteTarget<'_>, body: &mut Body) {
     body.raw("user", request.user.as_ref());
 }
 
-fn sampling(request: &ModelRequest<'_>, body: &mut Body) {
+fn sampling(request: &ModelRequest<'_>, body: &mut ObjectWriter) {
     let sampling = &request.sampling;
     body.raw("temperature", sampling.temperature.as_ref());
     body.raw("top_p", sampling.top_p.as_ref());
@@ -150,10 +150,10 @@ fn sampling(request: &ModelRequest<'_>, body: &mut Body) {
     body.raw("frequency_penalty", sampling.frequency_penalty.as_ref());
 }
 
-/// The word for how much is to be thought; a number of tokens is the nearest one.
+/// The effort for a thinking setting; a budget becomes the nearest effort. `None` is the model's default.
 fn effort(thinking: Thinking) -> Option<&'static str> {
     Some(match thinking {
-        // That is what a model does without a word.
+        // The default of thinking models.
         Thinking::Free => return None,
         Thinking::Off | Thinking::Budget(0) => "none",
         Thinking::Effort(Effort::Minimal) | Thinking::Budget(1..=512) => "minimal",
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn results_come_first_and_what_they_show_after_them() {
+    fn results_come_first_and_their_media_after_them() {
         let image = |cache| {
             let source = MediaSource::Data { mime: "image/png".into(), base64: "AA==".into() };
             Part::Media(Media { kind: MediaKind::Image, source, name: None, cache })
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn thoughts_stay_behind_and_arguments_are_quoted() {
+    fn thinking_is_left_out_and_arguments_are_quoted() {
         let thought = || Part::Thinking { text: Raw::quoted("hm"), signature: None };
         let arguments = Raw::parse("{\"a\": \"\\u00e9\"}").unwrap();
         let call =
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_are_written_in_the_words_that_the_model_knows() {
+    fn limits_and_efforts_are_written_as_the_model_expects() {
         let request = ModelRequest {
             max_tokens: Some(5),
             stream: true,
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_said_is_named() {
+    fn unsupported_fields_are_named() {
         let mut request =
             ModelRequest { unmapped_fields: ["container"].into_iter().collect(), ..ModelRequest::default() };
         request.sampling.top_k = Raw::parse("5");

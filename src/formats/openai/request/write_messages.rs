@@ -1,63 +1,64 @@
-//! Turns as the messages that a provider of this format wants: results of tools in messages of their own, texts joined.
+//! Writes turns as messages: tool results in messages of their own, texts joined.
 
 use crate::canonical::{Media, MediaKind, MediaSource, Part, Raw, Role, ToolCall, Turn};
 use crate::wire::json::quote;
 
-/// Messages that are being written.
+/// The `messages` array that is being written.
 #[derive(Default)]
-pub(crate) struct Messages {
+pub(crate) struct MessagesWriter {
     out: String,
-    /// What was left out, each by its name, once.
-    pub(crate) dropped: Vec<&'static str>,
+    /// The names of unsupported fields, each once.
+    pub(crate) unsupported: Vec<&'static str>,
 }
 
-impl Messages {
+impl MessagesWriter {
     /// Adds a turn.
     pub(crate) fn turn(&mut self, turn: &Turn<'_>) {
         match turn.role {
-            Role::System => self.said("system", &turn.parts.iter().collect::<Vec<_>>()),
+            Role::System => self.message("system", &turn.parts.iter().collect::<Vec<_>>()),
             Role::User => self.user(&turn.parts),
             Role::Assistant => self.assistant(&turn.parts),
         }
     }
 
-    /// All messages, as a list.
+    /// The messages as a JSON array.
     pub(crate) fn finish(mut self) -> String {
         self.out.push_str(if self.out.is_empty() { "[]" } else { "]" });
         self.out
     }
 
-    fn begin(&mut self, role: &str) {
-        let mark = if self.out.is_empty() { "[" } else { "," };
-        self.add(&[mark, "{\"role\":\"", role, "\""]);
+    fn open_message(&mut self, role: &str) {
+        let separator = if self.out.is_empty() { "[" } else { "," };
+        self.push_all(&[separator, "{\"role\":\"", role, "\""]);
     }
 
-    fn add(&mut self, pieces: &[&str]) {
+    fn push_all(&mut self, pieces: &[&str]) {
         pieces.iter().for_each(|piece| self.out.push_str(piece));
     }
 
-    /// Results first, right after the calls; what they show, and what is said besides, in a message of its own.
+    /// Tool results come first, directly after the calls. Their media and the rest of the turn follow in a
+    /// message of its own.
     fn user<'p>(&mut self, parts: &'p [Part<'p>]) {
-        let (mut shown, mut besides): (Vec<&Part<'_>>, Vec<&Part<'_>>) = (Vec::new(), Vec::new());
+        let (mut media, mut others): (Vec<&Part<'_>>, Vec<&Part<'_>>) = (Vec::new(), Vec::new());
         for part in parts {
             let Part::Result { call, parts, failed, cache } = part else {
-                besides.push(part);
+                others.push(part);
                 continue;
             };
-            self.mark(cache.as_ref());
+            self.note_cache_mark(cache.as_ref());
             if *failed {
-                self.drop("messages[].content[].is_error");
+                self.note_unsupported("messages[].content[].is_error");
             }
-            self.begin("tool");
-            self.add(&[",\"tool_call_id\":", &quote(call), ",\"content\":"]);
-            let (media, texts): (Vec<_>, Vec<_>) = parts.iter().partition(|part| matches!(part, Part::Media(_)));
-            self.joined(&texts);
+            self.open_message("tool");
+            self.push_all(&[",\"tool_call_id\":", &quote(call), ",\"content\":"]);
+            let (shown, texts): (Vec<_>, Vec<_>) = parts.iter().partition(|part| matches!(part, Part::Media(_)));
+            self.joined_texts(&texts);
             self.out.push('}');
-            shown.extend(media);
+            media.extend(shown);
         }
-        shown.append(&mut besides);
-        if !shown.is_empty() || parts.is_empty() {
-            self.said("user", &shown);
+        media.append(&mut others);
+        if !media.is_empty() || parts.is_empty() {
+            self.message("user", &media);
         }
     }
 
@@ -66,55 +67,61 @@ impl Messages {
         let calls: Vec<&ToolCall<'_>> =
             parts.iter().filter_map(|part| if let Part::Call(call) = part { Some(call) } else { None }).collect();
         if parts.iter().any(|part| matches!(part, Part::Media(_))) {
-            self.drop("messages[].content[].image_url");
+            self.note_unsupported("messages[].content[].image_url");
         }
-        // Of a turn that only thinks, nothing is left.
+        // A turn of thinking alone is left out.
         if texts.is_empty() && calls.is_empty() && !parts.is_empty() {
             return;
         }
-        self.begin("assistant");
+        self.open_message("assistant");
         self.out.push_str(",\"content\":");
         if texts.is_empty() && !calls.is_empty() {
             self.out.push_str("null")
         } else {
-            self.joined(&texts)
+            self.joined_texts(&texts)
         }
         for (at, call) in calls.iter().enumerate() {
-            self.mark(call.cache.as_ref());
+            self.note_cache_mark(call.cache.as_ref());
             let (id, name, arguments) = (quote(&call.id), quote(&call.name), quote(call.arguments.get()));
             self.out.push_str(if at == 0 { ",\"tool_calls\":[" } else { "," });
-            self.add(&["{\"id\":", &id, ",\"type\":\"function\",\"function\":{\"name\":", &name, ",\"arguments\":"]);
-            self.add(&[&arguments, "}}"]);
+            self.push_all(&[
+                "{\"id\":",
+                &id,
+                ",\"type\":\"function\",\"function\":{\"name\":",
+                &name,
+                ",\"arguments\":",
+            ]);
+            self.push_all(&[&arguments, "}}"]);
         }
         self.out.push_str(if calls.is_empty() { "}" } else { "]}" });
     }
 
-    /// A message of texts, or of texts and media.
-    fn said(&mut self, role: &str, parts: &[&Part<'_>]) {
+    /// Writes a message of texts, or of texts and media.
+    fn message(&mut self, role: &str, parts: &[&Part<'_>]) {
         let items: Vec<String> = if parts.iter().any(|part| matches!(part, Part::Media(_))) {
-            parts.iter().filter_map(|part| self.item(part)).collect()
+            parts.iter().filter_map(|part| self.content_item(part)).collect()
         } else {
             Vec::new()
         };
-        // What has only texts in the end is one text: not every provider takes lists.
+        // Texts alone are written as one text, because not every provider accepts lists.
         let is_text = items.iter().all(|item| item.starts_with("{\"type\":\"text\""));
-        self.begin(role);
+        self.open_message(role);
         self.out.push_str(",\"content\":");
         if is_text {
-            self.joined(parts)
+            self.joined_texts(parts)
         } else {
-            self.add(&["[", &items.join(","), "]"])
+            self.push_all(&["[", &items.join(","), "]"])
         }
         self.out.push('}');
     }
 
-    /// All texts as one, with an empty line between them.
-    fn joined(&mut self, parts: &[&Part<'_>]) {
+    /// Writes all texts as one, with an empty line between them.
+    fn joined_texts(&mut self, parts: &[&Part<'_>]) {
         self.out.push('"');
         let mut first = true;
         for part in parts {
             let Part::Text { text, cache } = part else { continue };
-            self.mark(cache.as_ref());
+            self.note_cache_mark(cache.as_ref());
             self.out.push_str(if std::mem::take(&mut first) { "" } else { "\\n\\n" });
             let inside = text.get().strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
             self.out.push_str(inside.unwrap_or_default());
@@ -122,22 +129,22 @@ impl Messages {
         self.out.push('"');
     }
 
-    fn item(&mut self, part: &Part<'_>) -> Option<String> {
+    fn content_item(&mut self, part: &Part<'_>) -> Option<String> {
         match part {
             Part::Text { text, cache } => {
-                self.mark(cache.as_ref());
+                self.note_cache_mark(cache.as_ref());
                 Some(format!("{{\"type\":\"text\",\"text\":{}}}", text.get()))
             }
             Part::Media(media) => {
-                self.mark(media.cache.as_ref());
-                let item = item(media);
+                self.note_cache_mark(media.cache.as_ref());
+                let item = content_item(media);
                 if item.is_none() {
                     let name = match media.kind {
                         MediaKind::Image => "messages[].content[].image_url",
                         MediaKind::Audio => "messages[].content[].input_audio",
                         MediaKind::Document => "messages[].content[].file",
                     };
-                    self.drop(name);
+                    self.note_unsupported(name);
                 }
                 item
             }
@@ -145,47 +152,47 @@ impl Messages {
         }
     }
 
-    fn mark(&mut self, cache: Option<&Raw<'_>>) {
+    fn note_cache_mark(&mut self, cache: Option<&Raw<'_>>) {
         if cache.is_some() {
-            self.drop("cache_control");
+            self.note_unsupported("cache_control");
         }
     }
 
-    fn drop(&mut self, name: &'static str) {
-        if !self.dropped.contains(&name) {
-            self.dropped.push(name);
+    fn note_unsupported(&mut self, name: &'static str) {
+        if !self.unsupported.contains(&name) {
+            self.unsupported.push(name);
         }
     }
 }
 
-/// A picture, sound or file; `None` if the format has no words for it.
-fn item(media: &Media<'_>) -> Option<String> {
+/// An image, audio or file part; `None` if the format does not support it.
+fn content_item(media: &Media<'_>) -> Option<String> {
     Some(match (media.kind, &media.source) {
         (MediaKind::Image, source) => {
-            format!("{{\"type\":\"image_url\",\"image_url\":{{\"url\":{}}}}}", quote(&address(source)))
+            format!("{{\"type\":\"image_url\",\"image_url\":{{\"url\":{}}}}}", quote(&data_url(source)))
         }
         (MediaKind::Audio, MediaSource::Data { mime, base64 }) => {
-            let (data, format) = (quote(base64), quote(format(mime)));
+            let (data, format) = (quote(base64), quote(audio_format(mime)));
             format!("{{\"type\":\"input_audio\",\"input_audio\":{{\"data\":{data},\"format\":{format}}}}}")
         }
         (MediaKind::Document, source @ MediaSource::Data { .. }) => {
             let name = media.name.as_ref().map_or("\"document\"", Raw::get);
-            let data = quote(&address(source));
+            let data = quote(&data_url(source));
             format!("{{\"type\":\"file\",\"file\":{{\"filename\":{name},\"file_data\":{data}}}}}")
         }
         (MediaKind::Audio | MediaKind::Document, MediaSource::Url(_)) => return None,
     })
 }
 
-fn address(source: &MediaSource<'_>) -> String {
+fn data_url(source: &MediaSource<'_>) -> String {
     match source {
         MediaSource::Data { mime, base64 } => format!("data:{mime};base64,{base64}"),
         MediaSource::Url(url) => url.clone().into_owned(),
     }
 }
 
-/// The word for a format of sound.
-fn format(mime: &str) -> &str {
+/// The format's word for an audio type.
+fn audio_format(mime: &str) -> &str {
     match mime.strip_prefix("audio/").unwrap_or(mime) {
         "mpeg" => "mp3",
         "x-wav" | "wave" => "wav",

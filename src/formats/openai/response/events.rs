@@ -1,22 +1,22 @@
-//! The events of an answer, whole or a chunk of one; whatever habits its provider has.
-//! Source: the OpenAI API reference, "Chat", and recorded traffic of those who speak it.
+//! Turns responses and chunks into events, with the variations of all providers of this format.
+//! Source: the OpenAI API reference, "Chat", and recorded traffic.
 
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
 use super::super::outbound::in_spite;
-use super::super::wire::{MOST, members, object, string, text, thought, usage, words};
-use super::calls::{Calls, Said};
+use super::super::wire::{MOST, members, object, string, text, thinking_text, usage, words};
+use super::calls::{CallTracker, MessageDeltaFields};
 use crate::canonical::{FinishReason, Raw, ResponseEvent};
 use crate::error::Error;
 use crate::formats::EventSink;
-use crate::formats::tier::Served;
+use crate::formats::tier::ServedTier;
 use crate::wire::list::Few;
 
 object! {
-    /// A whole answer, or a chunk of one.
-    Answer {
+    /// A whole response, or a chunk of a stream.
+    ResponseFields {
         id: "id",
         model: "model",
         error: "error",
@@ -28,7 +28,7 @@ object! {
 }
 
 object! {
-    ChoiceIn {
+    ChoiceFields {
         index: "index",
         delta: "delta",
         message: "message",
@@ -40,141 +40,148 @@ object! {
 
 object! {
     /// A part of content that is a list (Mistral).
-    Part { text: "text", thinking: "thinking" }
+    ContentPartDelta { text: "text", thinking: "thinking" }
 }
 
-/// Choices that are told apart; more are not listened to.
-const CHOICES: usize = 128;
+/// The most choices of a response; further ones are ignored.
+const MAX_CHOICES: usize = 128;
 
-/// What has been read so far.
+/// State across the chunks of a response.
 #[derive(Default)]
-pub(crate) struct State {
-    id: bool,
-    model: bool,
-    served: Served,
-    choices: Vec<(u32, Calls)>,
+pub(crate) struct ChatEventReader {
+    has_id: bool,
+    has_model: bool,
+    served: ServedTier,
+    choices: Vec<(u32, CallTracker)>,
     pub(crate) malformed: u32,
-    pub(crate) over: bool,
+    pub(crate) is_over: bool,
 }
 
-impl State {
-    /// Reads an answer or a chunk; `None` if it is none.
-    pub(crate) fn answer(&mut self, answer: &Answer<'_>, data: &[u8], each: EventSink<'_>) -> Option<()> {
-        let choices: Few<ChoiceIn<'_>, MOST> = match answer.choices {
+impl ChatEventReader {
+    /// Reads a response or a chunk; `None` if it is malformed.
+    pub(crate) fn read_response(
+        &mut self,
+        response: &ResponseFields<'_>,
+        data: &[u8],
+        emit: EventSink<'_>,
+    ) -> Option<()> {
+        let choices: Few<ChoiceFields<'_>, MOST> = match response.choices {
             Some(choices) => serde_json::from_str(choices.get()).ok()?,
             None => Few::default(),
         };
-        self.start(answer, each);
+        self.emit_start(response, emit);
         for choice in choices.iter() {
-            self.choice(choice, data, each);
+            self.read_choice(choice, data, emit);
         }
-        if let Some(usage) = usage(answer.usage, answer.x_groq) {
-            each(ResponseEvent::Usage(usage));
+        if let Some(usage) = usage(response.usage, response.x_groq) {
+            emit(ResponseEvent::Usage(usage));
         }
         Some(())
     }
 
-    fn start(&mut self, answer: &Answer<'_>, each: EventSink<'_>) {
-        let word = |raw: Option<&'_ RawValue>, known: bool| raw.filter(|raw| !known && raw.get() != "\"\"").is_some();
-        let (has_id, has_model) = (word(answer.id, self.id), word(answer.model, self.model));
+    fn emit_start(&mut self, response: &ResponseFields<'_>, emit: EventSink<'_>) {
+        let word = |raw: Option<&'_ RawValue>, found: bool| raw.filter(|raw| !found && raw.get() != "\"\"").is_some();
+        let (has_id, has_model) = (word(response.id, self.has_id), word(response.model, self.has_model));
         if has_id || has_model {
-            let id = answer.id.filter(|_| has_id).and_then(text);
-            let model = answer.model.filter(|_| has_model).and_then(text);
-            (self.id, self.model) = (self.id || id.is_some(), self.model || model.is_some());
+            let id = response.id.filter(|_| has_id).and_then(text);
+            let model = response.model.filter(|_| has_model).and_then(text);
+            (self.has_id, self.has_model) = (self.has_id || id.is_some(), self.has_model || model.is_some());
             if id.is_some() || model.is_some() {
-                each(ResponseEvent::Start { id, model });
+                emit(ResponseEvent::Start { id, model });
             }
         }
-        let words = words(answer.tier, answer.usage);
+        let words = words(response.tier, response.usage);
         if let Some(tier) = words.as_ref().and_then(|words| self.served.take(words)) {
-            each(ResponseEvent::Tier(Cow::Borrowed(tier)));
+            emit(ResponseEvent::Tier(Cow::Borrowed(tier)));
         }
     }
 
-    fn choice(&mut self, choice: &ChoiceIn<'_>, data: &[u8], each: EventSink<'_>) {
-        if self.over {
+    fn read_choice(&mut self, choice: &ChoiceFields<'_>, data: &[u8], emit: EventSink<'_>) {
+        if self.is_over {
             return;
         }
         let number = choice.index.and_then(|raw| raw.get().parse().ok()).unwrap_or(0);
-        let Some(calls) = calls(&mut self.choices, number) else { return };
-        if let Some(said) = members::<Said<'_>>(choice.delta.or(choice.message)) {
-            tell(number, &said, each);
-            calls.read(number, &said, data, each);
+        let Some(calls) = calls_of(&mut self.choices, number) else { return };
+        if let Some(message) = members::<MessageDeltaFields<'_>>(choice.delta.or(choice.message)) {
+            emit_message(number, &message, emit);
+            calls.read(number, &message, data, emit);
         }
         if let Some(logprobs) = choice.logprobs.map(Raw::from).filter(|raw| raw.get().starts_with('{')) {
-            each(ResponseEvent::Logprobs { choice: number, logprobs });
+            emit(ResponseEvent::Logprobs { choice: number, logprobs });
         }
-        match choice.finish.and_then(text).as_deref().map(reason) {
+        match choice.finish.and_then(text).as_deref().map(finish_reason) {
             Some(Some(reason)) => {
-                let reason = calls.finish(number, reason, each);
-                each(ResponseEvent::Finish { choice: number, reason });
+                let reason = calls.finish(number, reason, emit);
+                emit(ResponseEvent::Finish { choice: number, reason });
             }
             Some(None) if choice.finish.is_some_and(|raw| raw.get() != "\"\"") => {
-                self.over = true;
-                each(ResponseEvent::Failed(failed(choice)));
+                self.is_over = true;
+                emit(ResponseEvent::Failed(failed_choice(choice)));
             }
             _ => {}
         }
     }
 }
 
-/// Why an answer broke off that ends with a word for that.
-fn failed(choice: &ChoiceIn<'_>) -> Error {
+/// The error of a choice that ended with a failure.
+fn failed_choice(choice: &ChoiceFields<'_>) -> Error {
     if let Some(error) = choice.error {
         return in_spite(error.get().as_bytes());
     }
     let word = choice.finish.and_then(text).unwrap_or_default();
-    Error::upstream(502, "upstream_error", format!("The provider broke the answer off: {word}."))
+    Error::upstream(502, "upstream_error", format!("The provider broke the response off: {word}."))
 }
 
-fn calls(choices: &mut Vec<(u32, Calls)>, number: u32) -> Option<&mut Calls> {
-    let known = choices.iter().position(|(known, _)| *known == number);
-    let at = match known {
+fn calls_of(choices: &mut Vec<(u32, CallTracker)>, number: u32) -> Option<&mut CallTracker> {
+    let found = choices.iter().position(|(found, _)| *found == number);
+    let at = match found {
         Some(at) => at,
-        None if choices.len() >= CHOICES => return None,
+        None if choices.len() >= MAX_CHOICES => return None,
         None => {
-            choices.push((number, Calls::default()));
+            choices.push((number, CallTracker::default()));
             choices.len() - 1
         }
     };
     choices.get_mut(at).map(|(_, calls)| calls)
 }
 
-/// The words of a message, or of a piece of one.
-fn tell(choice: u32, said: &Said<'_>, each: EventSink<'_>) {
+/// Emits the thinking, text and refusal of a message or of a delta.
+fn emit_message(choice: u32, message: &MessageDeltaFields<'_>, emit: EventSink<'_>) {
     let words = |raw: Option<&'_ RawValue>| raw.filter(|raw| raw.get() != "\"\"").is_some();
-    // Some send both, and both the same.
-    let thinking = if words(said.reasoning_content) { said.reasoning_content } else { said.reasoning };
+    // Some providers send both fields with the same text.
+    let thinking = if words(message.reasoning_content) { message.reasoning_content } else { message.reasoning };
     if let Some(text) = thinking.filter(|_| words(thinking)).and_then(string) {
-        each(ResponseEvent::Thinking { choice, text });
+        emit(ResponseEvent::Thinking { choice, text });
     }
-    let Some(content) = said.content.filter(|_| words(said.content)) else { return refused(choice, said, each) };
+    let Some(content) = message.content.filter(|_| words(message.content)) else {
+        return emit_refusal(choice, message, emit);
+    };
     if let Some(text) = string(content) {
-        each(ResponseEvent::Text { choice, text });
+        emit(ResponseEvent::Text { choice, text });
     } else {
-        let parts: Few<Part<'_>, MOST> = serde_json::from_str(content.get()).unwrap_or_default();
+        let parts: Few<ContentPartDelta<'_>, MOST> = serde_json::from_str(content.get()).unwrap_or_default();
         for part in parts.iter() {
-            if let Some(text) = part.thinking.and_then(thought).filter(|text| !text.is_blank()) {
-                each(ResponseEvent::Thinking { choice, text });
+            if let Some(text) = part.thinking.and_then(thinking_text).filter(|text| !text.is_blank()) {
+                emit(ResponseEvent::Thinking { choice, text });
             }
             if let Some(text) = part.text.and_then(string).filter(|text| !text.is_blank()) {
-                each(ResponseEvent::Text { choice, text });
+                emit(ResponseEvent::Text { choice, text });
             }
         }
     }
-    refused(choice, said, each);
+    emit_refusal(choice, message, emit);
 }
 
-fn refused(choice: u32, said: &Said<'_>, each: EventSink<'_>) {
-    if let Some(text) = said.refusal.and_then(string).filter(|text| !text.is_blank()) {
-        each(ResponseEvent::Text { choice, text });
+fn emit_refusal(choice: u32, message: &MessageDeltaFields<'_>, emit: EventSink<'_>) {
+    if let Some(text) = message.refusal.and_then(string).filter(|text| !text.is_blank()) {
+        emit(ResponseEvent::Text { choice, text });
     }
 }
 
-/// What a word for the end means; `None` if it is a failure, or no word.
-fn reason(word: &str) -> Option<FinishReason> {
+/// The finish reason for a provider's word; `None` if it is empty or reports a failure.
+fn finish_reason(word: &str) -> Option<FinishReason> {
     match word {
-        // DeepSeek, Z.ai, OpenRouter, vLLM.
+        // Words of DeepSeek, Z.ai, OpenRouter and vLLM.
         "" | "error" | "network_error" | "insufficient_system_resource" | "abort" => None,
         "length" | "max_tokens" | "model_length" | "MAX_TOKENS" => Some(FinishReason::Length),
         "tool_calls" | "function_call" | "tool_use" => Some(FinishReason::Calls),

@@ -1,4 +1,4 @@
-//! Whole answers: read from providers, written for clients.
+//! Whole responses: read from providers, written for clients.
 
 mod calls;
 pub(super) mod events;

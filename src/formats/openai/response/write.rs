@@ -1,26 +1,26 @@
-//! Steps of an answer as one whole answer.
+//! Writes a whole response for a client.
 //! Source: the OpenAI API reference, "The chat completion object".
 
 use serde::{Deserialize, Serialize};
 
-use super::super::wire::{OutUsage, json};
-use super::head::{finish_reason, id, open, tier};
+use super::super::wire::{OutUsage, write_json};
+use super::head::{ResponsePrefix, finish_reason, make_id, write_tier};
 use crate::canonical::{FinishReason, Raw, ResponseEvent};
 use crate::formats::ResponseHead;
 use crate::wire::json::quote;
 
-/// One of the answers, as far as it has been told.
+/// A choice, as far as it has been received.
 #[derive(Default)]
-struct Choice<'e> {
+struct WrittenChoice<'e> {
     number: u32,
     text: Option<String>,
     thinking: Option<String>,
-    calls: Vec<Call<'e>>,
+    calls: Vec<WrittenCall<'e>>,
     logprobs: Vec<&'e Raw<'e>>,
     finish: Option<FinishReason>,
 }
 
-struct Call<'e> {
+struct WrittenCall<'e> {
     number: u32,
     id: &'e str,
     name: &'e str,
@@ -29,27 +29,28 @@ struct Call<'e> {
 
 /// Writes a whole response.
 pub fn write(head: &ResponseHead, events: &[ResponseEvent<'_>]) -> Vec<u8> {
-    let (mut told_id, mut model, mut served, mut usage) = (None, None, None, None);
-    let mut choices: Vec<Choice<'_>> = Vec::with_capacity(1);
+    let (mut id, mut model, mut service_tier, mut usage) = (None, None, None, None);
+    let mut choices: Vec<WrittenChoice<'_>> = Vec::with_capacity(1);
     for event in events {
         match event {
-            ResponseEvent::Start { id, model: told } => {
-                (told_id, model) = (id.as_deref().or(told_id), told.as_deref().or(model));
+            ResponseEvent::Start { id: reported_id, model: reported_model } => {
+                (id, model) = (reported_id.as_deref().or(id), reported_model.as_deref().or(model));
             }
-            ResponseEvent::Usage(told) => usage = Some(*told),
-            ResponseEvent::Tier(told) => served = Some(told.as_ref()),
+            ResponseEvent::Usage(reported) => usage = Some(*reported),
+            ResponseEvent::Tier(reported) => service_tier = Some(reported.as_ref()),
             ResponseEvent::ReasoningState { .. } | ResponseEvent::Failed(_) | ResponseEvent::End => {}
             ResponseEvent::Text { choice, .. }
             | ResponseEvent::Thinking { choice, .. }
             | ResponseEvent::Call { choice, .. }
             | ResponseEvent::Arguments { choice, .. }
             | ResponseEvent::Logprobs { choice, .. }
-            | ResponseEvent::Finish { choice, .. } => take(&mut choices, *choice, event),
+            | ResponseEvent::Finish { choice, .. } => add_event(&mut choices, *choice, event),
         }
     }
     let mut out = Vec::with_capacity(512);
-    let told_id = told_id.map_or_else(|| id(head), str::to_owned);
-    open(&mut out, "chat.completion", &told_id, head.created, model.unwrap_or(&head.model), head.fingerprint);
+    let id = id.map_or_else(|| make_id(head), str::to_owned);
+    let (model, fingerprint) = (model.unwrap_or(&head.model), head.fingerprint);
+    ResponsePrefix { object: "chat.completion", id: &id, created: head.created, model, fingerprint }.write(&mut out);
     out.extend_from_slice(b",\"choices\":[");
     choices.sort_by_key(|choice| choice.number);
     for (at, choice) in choices.iter().enumerate() {
@@ -57,41 +58,41 @@ pub fn write(head: &ResponseHead, events: &[ResponseEvent<'_>]) -> Vec<u8> {
         choice.write(&mut out);
     }
     out.push(b']');
-    tier(served, &mut out);
+    write_tier(service_tier, &mut out);
     if let Some(usage) = usage {
         out.extend_from_slice(b",\"usage\":");
-        json(&OutUsage::from(usage), &mut out);
+        write_json(&OutUsage::from(usage), &mut out);
     }
     out.push(b'}');
     out
 }
 
-/// Gives a step to the choice it belongs to.
-fn take<'e>(choices: &mut Vec<Choice<'e>>, number: u32, event: &'e ResponseEvent<'e>) {
-    if let Some(known) = choices.iter_mut().find(|choice| choice.number == number) {
-        return known.take(event);
+/// Adds an event to its choice.
+fn add_event<'e>(choices: &mut Vec<WrittenChoice<'e>>, number: u32, event: &'e ResponseEvent<'e>) {
+    if let Some(found) = choices.iter_mut().find(|choice| choice.number == number) {
+        return found.add_event(event);
     }
-    let mut new = Choice { number, ..Choice::default() };
-    new.take(event);
+    let mut new = WrittenChoice { number, ..WrittenChoice::default() };
+    new.add_event(event);
     choices.push(new);
 }
 
-/// What stands between the quotes of a JSON string.
-fn inside<'r>(raw: &'r Raw<'_>) -> &'r str {
+/// The contents of a JSON string, still escaped.
+fn escaped_text<'r>(raw: &'r Raw<'_>) -> &'r str {
     raw.get().strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default()
 }
 
-impl<'e> Choice<'e> {
-    fn take(&mut self, event: &'e ResponseEvent<'e>) {
+impl<'e> WrittenChoice<'e> {
+    fn add_event(&mut self, event: &'e ResponseEvent<'e>) {
         match event {
-            ResponseEvent::Text { text, .. } => self.text.get_or_insert_default().push_str(inside(text)),
-            ResponseEvent::Thinking { text, .. } => self.thinking.get_or_insert_default().push_str(inside(text)),
+            ResponseEvent::Text { text, .. } => self.text.get_or_insert_default().push_str(escaped_text(text)),
+            ResponseEvent::Thinking { text, .. } => self.thinking.get_or_insert_default().push_str(escaped_text(text)),
             ResponseEvent::Call { call, id, name, .. } => {
-                self.calls.push(Call { number: *call, id, name, arguments: String::new() });
+                self.calls.push(WrittenCall { number: *call, id, name, arguments: String::new() });
             }
             ResponseEvent::Arguments { call, json, .. } => {
-                let call = self.calls.iter_mut().rev().find(|known| known.number == *call);
-                call.into_iter().for_each(|call| call.arguments.push_str(inside(json)));
+                let call = self.calls.iter_mut().rev().find(|found| found.number == *call);
+                call.into_iter().for_each(|call| call.arguments.push_str(escaped_text(json)));
             }
             ResponseEvent::Logprobs { logprobs, .. } => self.logprobs.push(logprobs),
             ResponseEvent::Finish { reason, .. } => self.finish = Some(*reason),
@@ -131,7 +132,7 @@ impl<'e> Choice<'e> {
         }
     }
 
-    /// All of them in one object.
+    /// The log probabilities of all pieces in one object.
     fn logprobs(&self) -> String {
         #[derive(Deserialize, Serialize)]
         struct Logprobs<'a> {
@@ -161,7 +162,7 @@ mod tests {
     use crate::canonical::Usage;
     use serde_json::{Value, json};
 
-    fn told(events: &[ResponseEvent<'_>]) -> Value {
+    fn response_of(events: &[ResponseEvent<'_>]) -> Value {
         let head = ResponseHead { random: 7, created: 1, model: "m".into(), ..ResponseHead::default() };
         serde_json::from_slice(&write(&head, events)).unwrap()
     }
@@ -172,27 +173,29 @@ mod tests {
         let thought = |text| ResponseEvent::Thinking { choice: 0, text: Raw::quoted(text) };
         let finish = ResponseEvent::Finish { choice: 0, reason: FinishReason::Calls };
         let usage = ResponseEvent::Usage(Usage { uncached_input: 2, output: 1, ..Usage::default() });
-        let answer = told(&[thought("a\n"), thought("b"), call, finish, usage, ResponseEvent::Tier("flex".into())]);
-        let message = &answer["choices"][0]["message"];
+        let response =
+            response_of(&[thought("a\n"), thought("b"), call, finish, usage, ResponseEvent::Tier("flex".into())]);
+        let message = &response["choices"][0]["message"];
         assert_eq!((&message["content"], &message["reasoning_content"]), (&Value::Null, &json!("a\nb")));
         assert_eq!(message["tool_calls"][0]["function"], json!({"name": "f", "arguments": "{}"}));
-        assert_eq!((&answer["usage"]["total_tokens"], &answer["service_tier"]), (&json!(3), &json!("flex")));
-        assert_eq!(answer["id"], "chatcmpl-00000000000000000000000000000007");
+        assert_eq!((&response["usage"]["total_tokens"], &response["service_tier"]), (&json!(3), &json!("flex")));
+        assert_eq!(response["id"], "chatcmpl-00000000000000000000000000000007");
     }
 
     #[test]
     fn halves_of_a_character_meet() {
         let text = |json: &'static str| ResponseEvent::Text { choice: 0, text: Raw::parse(json).unwrap() };
-        let answer = told(&[text(r#""\ud83d""#), text(r#""\ude00""#)]);
-        assert_eq!(answer["choices"][0]["message"]["content"], "😀");
+        let response = response_of(&[text(r#""\ud83d""#), text(r#""\ude00""#)]);
+        assert_eq!(response["choices"][0]["message"]["content"], "😀");
     }
 
     #[test]
     fn choices_come_in_order_and_log_probabilities_together() {
         let logprobs = |json: &'static str| ResponseEvent::Logprobs { choice: 1, logprobs: Raw::parse(json).unwrap() };
         let text = ResponseEvent::Text { choice: 0, text: Raw::quoted("x") };
-        let answer = told(&[logprobs(r#"{"content":[1]}"#), logprobs(r#"{"content":[2],"refusal":null}"#), text]);
-        assert_eq!(answer["choices"][1]["logprobs"], json!({"content": [1, 2]}));
-        assert_eq!(answer["choices"][0]["message"]["content"], "x");
+        let response =
+            response_of(&[logprobs(r#"{"content":[1]}"#), logprobs(r#"{"content":[2],"refusal":null}"#), text]);
+        assert_eq!(response["choices"][1]["logprobs"], json!({"content": [1, 2]}));
+        assert_eq!(response["choices"][0]["message"]["content"], "x");
     }
 }

@@ -1,31 +1,31 @@
-//! A streamed answer of a provider's, read.
+//! Reads a provider's stream of chunks.
 
 use super::super::outbound::in_spite;
-use super::super::response::events::{Answer, State};
+use super::super::response::events::{ChatEventReader, ResponseFields};
 use super::super::wire::is_error;
 use crate::canonical::ResponseEvent;
 use crate::formats::{EventSink, StreamDecoder, oversized};
 use crate::wire::sse::{Block, Reader};
 
-/// Reads a streamed answer.
+/// Reads a streamed response.
 #[derive(Default)]
 pub(crate) struct Decoder {
     reader: Reader,
-    state: State,
+    state: ChatEventReader,
 }
 
 impl StreamDecoder for Decoder {
-    fn push(&mut self, bytes: &[u8], each: EventSink<'_>) {
+    fn push(&mut self, bytes: &[u8], emit: EventSink<'_>) {
         let state = &mut self.state;
-        self.reader.push(bytes, &mut |block| self::block(state, block, each));
+        self.reader.push(bytes, &mut |block| read_block(state, block, emit));
     }
 
-    fn finish(&mut self, each: EventSink<'_>) {
-        let broken_off = self.state.malformed;
+    fn finish(&mut self, emit: EventSink<'_>) {
+        let malformed = self.state.malformed;
         let state = &mut self.state;
-        self.reader.finish(&mut |block| self::block(state, block, each));
-        // A block that was cut is no event that could not be read.
-        self.state.malformed = broken_off;
+        self.reader.finish(&mut |block| read_block(state, block, emit));
+        // A block that was cut off does not count as malformed.
+        self.state.malformed = malformed;
     }
 
     fn malformed(&self) -> u32 {
@@ -33,27 +33,27 @@ impl StreamDecoder for Decoder {
     }
 }
 
-/// Takes an event of the stream.
-fn block(state: &mut State, block: Block<'_>, each: EventSink<'_>) {
-    if block.oversized && !std::mem::replace(&mut state.over, true) {
-        return each(ResponseEvent::Failed(oversized()));
+/// Reads an event of the stream.
+fn read_block(state: &mut ChatEventReader, block: Block<'_>, emit: EventSink<'_>) {
+    if block.oversized && !std::mem::replace(&mut state.is_over, true) {
+        return emit(ResponseEvent::Failed(oversized()));
     }
-    let Some(data) = block.data.filter(|_| !state.over) else { return };
+    let Some(data) = block.data.filter(|_| !state.is_over) else { return };
     if data.trim_ascii() == b"[DONE]" {
-        state.over = true;
-        return each(ResponseEvent::End);
+        state.is_over = true;
+        return emit(ResponseEvent::End);
     }
-    let answer = serde_json::from_slice::<Answer<'_>>(data).ok();
-    let read = answer.and_then(|answer| match answer.error {
-        None => state.answer(&answer, data, each),
+    let response = serde_json::from_slice::<ResponseFields<'_>>(data).ok();
+    let read = response.and_then(|response| match response.error {
+        None => state.read_response(&response, data, emit),
         Some(_) => None,
     });
     if read.is_some() {
         return;
     }
     if is_error(data) {
-        state.over = true;
-        return each(ResponseEvent::Failed(in_spite(data)));
+        state.is_over = true;
+        return emit(ResponseEvent::Failed(in_spite(data)));
     }
     state.malformed = state.malformed.saturating_add(1);
 }
@@ -63,15 +63,15 @@ mod tests {
     use super::super::super::response;
     use super::*;
 
-    /// The steps, each as a line.
+    /// The events of a stream, each as a line.
     fn read(stream: &str) -> Vec<String> {
-        let mut told = Vec::new();
-        let mut each = |event: ResponseEvent<'_>| told.push(line(&event));
+        let mut events = Vec::new();
+        let mut emit = |event: ResponseEvent<'_>| events.push(line(&event));
         let mut decode = Decoder::default();
-        decode.push(stream.as_bytes(), &mut each);
-        decode.finish(&mut each);
+        decode.push(stream.as_bytes(), &mut emit);
+        decode.finish(&mut emit);
         assert_eq!(decode.malformed(), 0);
-        told
+        events
     }
 
     fn line(event: &ResponseEvent<'_>) -> String {
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_of_all_habits() {
+    fn texts_of_all_providers() {
         assert_eq!(deltas(&[r#"{"role":"assistant","content":""}"#, r#"{"content":"a\n"}"#]), [r#"text 0 "a\n""#]);
         assert_eq!(
             deltas(&[r#"{"content":null,"reasoning_content":"h"}"#, r#"{"reasoning":"m","content":""}"#]),
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_things_and_odd_heads_are_passed_over() {
+    fn empty_fields_and_odd_chunks_are_skipped() {
         let stream = ": OPENROUTER PROCESSING\r\n\r\ndata: {\"id\":\"\",\"model\":\"\",\"choices\":[],\"prompt_filter_results\":[]}\r\n\r\n\
             data: {\"id\":\"a\",\"model\":\"m\",\"service_tier\":\"\",\"choices\":[{\"delta\":{\"content\":\"x\"},\"finish_reason\":\"\"}]}\n\n\
             data: {\"id\":\"b\",\"model\":\"m\",\"choices\":null,\"usage\":null,\"x_groq\":{\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}}\n\n\
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn reasons_of_all_habits() {
+    fn finish_reasons_of_all_providers() {
         let finish =
             |reason: &str| choices(&[&format!("{{\"delta\":{{}},\"finish_reason\":\"{reason}\"}}")]).pop().unwrap();
         for (word, meaning) in [
@@ -147,13 +147,13 @@ mod tests {
     }
 
     #[test]
-    fn several_choices_are_told_apart() {
-        let told = choices(&[r#"{"index":1,"delta":{"content":"b"}}"#, r#"{"index":0,"delta":{"content":"a"}}"#]);
-        assert_eq!(told, [r#"text 1 "b""#, r#"text 0 "a""#]);
+    fn several_choices_are_kept_apart() {
+        let events = choices(&[r#"{"index":1,"delta":{"content":"b"}}"#, r#"{"index":0,"delta":{"content":"a"}}"#]);
+        assert_eq!(events, [r#"text 1 "b""#, r#"text 0 "a""#]);
     }
 
     #[test]
-    fn an_error_ends_it() {
+    fn an_error_ends_the_stream() {
         let stream =
             "event: error\ndata: {\"error\":{\"message\":\"busy\",\"code\":503},\"choices\":7}\n\ndata: [DONE]\n\n";
         assert_eq!(read(stream), ["failed busy"]);
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_chunk_is_counted() {
+    fn malformed_chunks_are_counted() {
         let mut decode = Decoder::default();
         decode.push(b"data: {oops\n\ndata: [1]\n\ndata: {\"choices\":[1]}\n\ndata: {\"cho", &mut |_| panic!());
         decode.finish(&mut |_| panic!());
@@ -172,12 +172,12 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_answer_is_the_same_steps() {
+    fn a_whole_response_gives_the_same_events() {
         let body = br#"{"id":"x","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":null,"reasoning":"r",
             "tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":{"a":1}}}]},"finish_reason":"tool_calls"}],
             "usage":{"prompt_tokens":1,"completion_tokens":2}}"#;
-        let mut told = Vec::new();
-        response::read(body, &mut |event| told.push(line(&event))).unwrap();
+        let mut events = Vec::new();
+        response::read(body, &mut |event| events.push(line(&event))).unwrap();
         let expected = [
             "start x m",
             "thinking \"r\"",
@@ -187,7 +187,7 @@ mod tests {
             "usage 1 2",
             "End",
         ];
-        assert_eq!(told, expected);
+        assert_eq!(events, expected);
         for no_answer in ["{}", "[]", "<html>", r#"{"error":{"message":"no"}}"#, r#"{"choices":7}"#] {
             assert_eq!(response::read(no_answer.as_bytes(), &mut |_| {}).unwrap_err().status(), 502, "{no_answer}");
         }

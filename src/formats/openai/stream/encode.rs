@@ -1,18 +1,19 @@
-//! Steps of an answer as the chunks of a stream. All but the words themselves is prepared once; they are copied as they came.
+//! Writes a stream of chunks for a client. Everything but the content is prepared once; content is copied as
+//! it came.
 //! Source: the OpenAI API reference, "The chat completion chunk object".
 
 use super::super::inbound;
-use super::super::response::head::{finish_reason, id, open, tier};
-use super::super::wire::{DONE, OutUsage, flat, json, number};
+use super::super::response::head::{ResponsePrefix, finish_reason, make_id, write_tier};
+use super::super::wire::{DONE, OutUsage, single_line, write_json, write_number};
 use crate::canonical::{FinishReason, Raw, ResponseEvent, Usage};
 use crate::error::Error;
 use crate::formats::{ResponseHead, StreamEncoder};
 use crate::wire::json::quote;
 
-/// What stands between a choice's delta and its reason to finish, if nothing else does.
-const GOES_ON: &[u8] = b"},\"logprobs\":null,\"finish_reason\":null}]";
+/// The end of a choice that neither finishes nor has log probabilities.
+const UNFINISHED: &[u8] = b"},\"logprobs\":null,\"finish_reason\":null}]";
 
-/// What a chunk's line begins with.
+/// The beginning of an event's line.
 const DATA: &[u8] = b"data: ";
 
 /// Writes a stream of chunks.
@@ -22,154 +23,158 @@ pub struct Encoder {
     model: Option<String>,
     tier: Option<String>,
     usage: Option<Usage>,
-    /// A chunk's beginning, up to the number of its choice; nothing before the first one.
-    before: Vec<u8>,
-    /// A chunk's end.
-    after: &'static [u8],
-    /// Choices whose first chunk, which names the role, was written.
-    begun: Vec<u32>,
-    /// Calls without arguments so far.
-    bare: Vec<(u32, u32)>,
-    /// The chunk that tells the usage, if the cost is to be told with it.
-    kept: Option<Vec<u8>>,
-    over: bool,
+    /// The beginning of a chunk, up to its choices; empty before the first chunk.
+    prefix: Vec<u8>,
+    /// The end of a chunk.
+    suffix: &'static [u8],
+    /// Choices whose first chunk, which names the role, has been written.
+    started: Vec<u32>,
+    /// Calls that have no arguments yet, as choice and call.
+    without_arguments: Vec<(u32, u32)>,
+    /// The usage chunk, held back if the cost is to be reported with it.
+    held_usage: Option<Vec<u8>>,
+    is_over: bool,
 }
 
 impl Encoder {
-    /// A writer.
+    /// A stream that has not begun.
     pub fn new(head: ResponseHead) -> Self {
-        let after: &[u8] = if head.include_usage { b",\"usage\":null}\n\n" } else { b"}\n\n" };
+        let suffix: &[u8] = if head.include_usage { b",\"usage\":null}\n\n" } else { b"}\n\n" };
         Self {
             head,
             id: None,
             model: None,
             tier: None,
             usage: None,
-            before: Vec::new(),
-            after,
-            begun: Vec::new(),
-            bare: Vec::new(),
-            kept: None,
-            over: false,
+            prefix: Vec::new(),
+            suffix,
+            started: Vec::new(),
+            without_arguments: Vec::new(),
+            held_usage: None,
+            is_over: false,
         }
     }
 
-    /// All of a chunk but its choices, which come next, and its end.
-    fn prepare(&mut self) {
-        let id = self.id.take().unwrap_or_else(|| id(&self.head));
+    /// Prepares the beginning of chunks.
+    fn prepare_prefix(&mut self) {
+        let id = self.id.take().unwrap_or_else(|| make_id(&self.head));
         let model = self.model.as_deref().unwrap_or(&self.head.model);
-        self.before.extend_from_slice(DATA);
-        open(&mut self.before, "chat.completion.chunk", &id, self.head.created, model, self.head.fingerprint);
-        self.before.extend_from_slice(b",\"choices\":[");
+        self.prefix.extend_from_slice(DATA);
+        let (created, fingerprint) = (self.head.created, self.head.fingerprint);
+        ResponsePrefix { object: "chat.completion.chunk", id: &id, created, model, fingerprint }
+            .write(&mut self.prefix);
+        self.prefix.extend_from_slice(b",\"choices\":[");
     }
 
-    /// The beginning of a chunk, up to its choices.
-    fn chunk(&mut self, out: &mut Vec<u8>) {
-        if self.before.is_empty() {
-            self.prepare();
+    /// Writes the beginning of a chunk, up to its choices.
+    fn open_chunk(&mut self, out: &mut Vec<u8>) {
+        if self.prefix.is_empty() {
+            self.prepare_prefix();
         }
-        out.extend_from_slice(&self.before);
+        out.extend_from_slice(&self.prefix);
     }
 
-    /// The first chunk of a choice, if it was not written yet.
-    fn begin(&mut self, choice: u32, out: &mut Vec<u8>) {
-        if !self.begun.contains(&choice) {
-            self.begun.push(choice);
+    /// Writes the first chunk of a choice, unless it has been written.
+    fn start_choice(&mut self, choice: u32, out: &mut Vec<u8>) {
+        if !self.started.contains(&choice) {
+            self.started.push(choice);
             let role = b"\"role\":\"assistant\",\"content\":\"\",\"refusal\":null";
-            self.delta(choice, &[role], out);
+            self.write_delta(choice, &[role], out);
         }
     }
 
-    /// A chunk whose delta consists of these pieces of JSON.
-    fn delta(&mut self, choice: u32, pieces: &[&[u8]], out: &mut Vec<u8>) {
-        self.choice(choice, out);
+    /// Writes a chunk whose delta consists of these pieces of JSON.
+    fn write_delta(&mut self, choice: u32, pieces: &[&[u8]], out: &mut Vec<u8>) {
+        self.open_delta(choice, out);
         pieces.iter().for_each(|piece| out.extend_from_slice(piece));
-        out.extend_from_slice(GOES_ON);
-        out.extend_from_slice(self.after);
+        out.extend_from_slice(UNFINISHED);
+        out.extend_from_slice(self.suffix);
     }
 
-    /// A chunk up to the inside of its delta.
-    fn choice(&mut self, choice: u32, out: &mut Vec<u8>) {
-        self.chunk(out);
+    /// Writes a chunk up to the contents of its delta.
+    fn open_delta(&mut self, choice: u32, out: &mut Vec<u8>) {
+        self.open_chunk(out);
         out.extend_from_slice(b"{\"index\":");
-        number(u64::from(choice), out);
+        write_number(u64::from(choice), out);
         out.extend_from_slice(b",\"delta\":{");
     }
 
-    fn arguments(&mut self, choice: u32, call: u32, json: &Raw<'_>, out: &mut Vec<u8>) {
-        self.choice(choice, out);
+    fn write_arguments(&mut self, choice: u32, call: u32, json: &Raw<'_>, out: &mut Vec<u8>) {
+        self.open_delta(choice, out);
         out.extend_from_slice(b"\"tool_calls\":[{\"index\":");
-        number(u64::from(call), out);
+        write_number(u64::from(call), out);
         out.extend_from_slice(b",\"function\":{\"arguments\":");
         out.extend_from_slice(json.get().as_bytes());
         out.extend_from_slice(b"}}]");
-        out.extend_from_slice(GOES_ON);
-        out.extend_from_slice(self.after);
+        out.extend_from_slice(UNFINISHED);
+        out.extend_from_slice(self.suffix);
     }
 
-    fn call(&mut self, choice: u32, call: u32, id: &str, name: &str, out: &mut Vec<u8>) {
-        self.bare.push((choice, call));
-        let begun = format!(
+    fn write_call(&mut self, choice: u32, call: u32, id: &str, name: &str, out: &mut Vec<u8>) {
+        self.without_arguments.push((choice, call));
+        let started = format!(
             "{{\"index\":{call},\"id\":{},\"type\":\"function\",\"function\":{{\"name\":{}",
             quote(id),
             quote(name)
         );
-        let pieces: &[&[u8]] = &[b"\"tool_calls\":[", begun.as_bytes(), b",\"arguments\":\"\"}}]"];
-        self.delta(choice, pieces, out);
+        let pieces: &[&[u8]] = &[b"\"tool_calls\":[", started.as_bytes(), b",\"arguments\":\"\"}}]"];
+        self.write_delta(choice, pieces, out);
     }
 
-    fn logprobs(&mut self, choice: u32, logprobs: &Raw<'_>, out: &mut Vec<u8>) {
-        self.choice(choice, out);
+    fn write_logprobs(&mut self, choice: u32, logprobs: &Raw<'_>, out: &mut Vec<u8>) {
+        self.open_delta(choice, out);
         out.extend_from_slice(b"},\"logprobs\":");
-        flat(logprobs, out);
+        single_line(logprobs, out);
         out.extend_from_slice(b",\"finish_reason\":null}]");
-        out.extend_from_slice(self.after);
+        out.extend_from_slice(self.suffix);
     }
 
-    fn end(&mut self, choice: u32, reason: FinishReason, out: &mut Vec<u8>) {
-        // No arguments at all are no JSON, and clients parse them.
-        while let Some(at) = self.bare.iter().position(|(of, _)| *of == choice) {
-            let (_, call) = self.bare.remove(at);
-            self.arguments(choice, call, &Raw::quoted("{}"), out);
+    fn write_finish(&mut self, choice: u32, reason: FinishReason, out: &mut Vec<u8>) {
+        // Clients parse the arguments as JSON, so a call without arguments gets an empty object.
+        while let Some(at) = self.without_arguments.iter().position(|(of, _)| *of == choice) {
+            let (_, call) = self.without_arguments.remove(at);
+            self.write_arguments(choice, call, &Raw::quoted("{}"), out);
         }
-        self.choice(choice, out);
+        self.open_delta(choice, out);
         out.extend_from_slice(b"},\"logprobs\":null,\"finish_reason\":\"");
         out.extend_from_slice(finish_reason(reason).as_bytes());
         out.extend_from_slice(b"\"}]");
-        out.extend_from_slice(self.after);
+        out.extend_from_slice(self.suffix);
     }
 
-    /// The chunk that tells the usage, and how the request was served.
-    fn tell(&mut self, usage: Usage, out: &mut Vec<u8>) {
-        self.chunk(out);
+    /// Writes the chunk with the usage and the service tier.
+    fn write_usage(&mut self, usage: Usage, out: &mut Vec<u8>) {
+        self.open_chunk(out);
         out.extend_from_slice(b"]");
-        tier(self.tier.as_deref(), out);
+        write_tier(self.tier.as_deref(), out);
         out.extend_from_slice(b",\"usage\":");
-        json(&OutUsage::from(usage), out);
+        write_json(&OutUsage::from(usage), out);
         out.extend_from_slice(b"}\n\n");
     }
 
-    fn fail(&mut self, failure: &Error, out: &mut Vec<u8>) {
+    fn write_failure(&mut self, failure: &Error, out: &mut Vec<u8>) {
         inbound::error_event(failure, out);
         out.extend_from_slice(DONE);
-        self.over = true;
+        self.is_over = true;
     }
 
-    /// What belongs to a choice.
-    fn said(&mut self, choice: u32, event: &ResponseEvent<'_>, out: &mut Vec<u8>) {
-        self.begin(choice, out);
+    /// Writes an event of a choice.
+    fn choice_event(&mut self, choice: u32, event: &ResponseEvent<'_>, out: &mut Vec<u8>) {
+        self.start_choice(choice, out);
         match event {
-            ResponseEvent::Text { text, .. } => self.delta(choice, &[b"\"content\":", text.get().as_bytes()], out),
+            ResponseEvent::Text { text, .. } => {
+                self.write_delta(choice, &[b"\"content\":", text.get().as_bytes()], out)
+            }
             ResponseEvent::Thinking { text, .. } => {
-                self.delta(choice, &[b"\"reasoning_content\":", text.get().as_bytes()], out);
+                self.write_delta(choice, &[b"\"reasoning_content\":", text.get().as_bytes()], out);
             }
-            ResponseEvent::Call { call, id, name, .. } => self.call(choice, *call, id, name, out),
+            ResponseEvent::Call { call, id, name, .. } => self.write_call(choice, *call, id, name, out),
             ResponseEvent::Arguments { call, json, .. } if !json.is_blank() => {
-                self.bare.retain(|bare| *bare != (choice, *call));
-                self.arguments(choice, *call, json, out);
+                self.without_arguments.retain(|without_arguments| *without_arguments != (choice, *call));
+                self.write_arguments(choice, *call, json, out);
             }
-            ResponseEvent::Logprobs { logprobs, .. } => self.logprobs(choice, logprobs, out),
-            ResponseEvent::Finish { reason, .. } => self.end(choice, *reason, out),
+            ResponseEvent::Logprobs { logprobs, .. } => self.write_logprobs(choice, logprobs, out),
+            ResponseEvent::Finish { reason, .. } => self.write_finish(choice, *reason, out),
             ResponseEvent::Start { .. }
             | ResponseEvent::Arguments { .. }
             | ResponseEvent::ReasoningState { .. }
@@ -183,51 +188,51 @@ impl Encoder {
 
 impl StreamEncoder for Encoder {
     fn event(&mut self, event: &ResponseEvent<'_>, out: &mut Vec<u8>) {
-        if self.over {
+        if self.is_over {
             return;
         }
         match event {
             ResponseEvent::Start { id, model } => {
-                // Chunks that were written keep the rest to their words.
+                // Chunks that have been written fix the id and the model.
                 self.id = id.as_deref().map(str::to_owned).or(self.id.take());
                 self.model = model.as_deref().map(str::to_owned).or(self.model.take());
-                self.begin(0, out);
+                self.start_choice(0, out);
             }
             ResponseEvent::Text { choice, .. }
             | ResponseEvent::Thinking { choice, .. }
             | ResponseEvent::Call { choice, .. }
             | ResponseEvent::Arguments { choice, .. }
             | ResponseEvent::Logprobs { choice, .. }
-            | ResponseEvent::Finish { choice, .. } => self.said(*choice, event, out),
+            | ResponseEvent::Finish { choice, .. } => self.choice_event(*choice, event, out),
             ResponseEvent::Usage(usage) => self.usage = Some(*usage),
             ResponseEvent::Tier(tier) => self.tier = Some(tier.clone().into_owned()),
-            ResponseEvent::Failed(failure) => self.fail(failure, out),
+            ResponseEvent::Failed(failure) => self.write_failure(failure, out),
             ResponseEvent::ReasoningState { .. } | ResponseEvent::End => {}
         }
     }
 
     fn finish(&mut self, failure: Option<&Error>, out: &mut Vec<u8>) {
-        if self.over {
+        if self.is_over {
             return;
         }
         if let Some(failure) = failure {
-            return self.fail(failure, out);
+            return self.write_failure(failure, out);
         }
         if let Some(usage) = self.usage.filter(|_| self.head.include_usage) {
-            let mut told = Vec::new();
-            self.tell(usage, &mut told);
+            let mut chunk = Vec::new();
+            self.write_usage(usage, &mut chunk);
             if self.head.include_cost {
-                self.kept = told.strip_prefix(DATA).map(|chunk| chunk.trim_ascii_end().to_vec());
+                self.held_usage = chunk.strip_prefix(DATA).map(|chunk| chunk.trim_ascii_end().to_vec());
             } else {
-                out.extend_from_slice(&told);
+                out.extend_from_slice(&chunk);
             }
         }
         out.extend_from_slice(DONE);
-        self.over = true;
+        self.is_over = true;
     }
 
     fn kept_usage(&self) -> Option<&[u8]> {
-        self.kept.as_deref()
+        self.held_usage.as_deref()
     }
 }
 
@@ -239,7 +244,7 @@ mod tests {
         ResponseHead { random: 7, created: 1, model: "m".into(), include_usage, ..ResponseHead::default() }
     }
 
-    fn told(include_usage: bool, events: &[ResponseEvent<'_>], failure: Option<&Error>) -> String {
+    fn written(include_usage: bool, events: &[ResponseEvent<'_>], failure: Option<&Error>) -> String {
         let (mut stream, mut out) = (Encoder::new(head(include_usage)), Vec::new());
         events.iter().for_each(|event| stream.event(event, &mut out));
         stream.finish(failure, &mut out);
@@ -274,53 +279,53 @@ mod tests {
             ]
             .concat()
         };
-        assert_eq!(told(false, &events, None), frames("") + "data: [DONE]\n\n");
+        assert_eq!(written(false, &events, None), frames("") + "data: [DONE]\n\n");
         let usage = r#","usage":{"prompt_tokens":7,"completion_tokens":3,"total_tokens":10,"prompt_tokens_details":{"cached_tokens":2,"cache_write_tokens":4},"completion_tokens_details":{"reasoning_tokens":1}}"#;
         let whole = [frames(",\"usage\":null"), chunk("", usage), "data: [DONE]\n\n".into()].concat();
-        assert_eq!(told(true, &events, None), whole);
+        assert_eq!(written(true, &events, None), whole);
         let (mut stream, mut out) = (Encoder::new(ResponseHead { include_cost: true, ..head(true) }), Vec::new());
         events.iter().for_each(|event| stream.event(event, &mut out));
         assert_eq!(stream.kept_usage(), None);
         stream.finish(None, &mut out);
         assert_eq!(String::from_utf8(out).unwrap(), frames(",\"usage\":null") + "data: [DONE]\n\n");
-        let kept = format!("data: {}\n\n", String::from_utf8_lossy(stream.kept_usage().unwrap()));
-        assert_eq!(kept, chunk("", usage));
+        let held_usage = format!("data: {}\n\n", String::from_utf8_lossy(stream.kept_usage().unwrap()));
+        assert_eq!(held_usage, chunk("", usage));
     }
 
     #[test]
     fn a_call_without_arguments_has_an_empty_object_of_them() {
         let call = |call| ResponseEvent::Call { choice: 0, call, id: format!("c{call}").into(), name: "f".into() };
         let json = ResponseEvent::Arguments { choice: 0, call: 1, json: Raw::quoted("{\"a\":1}") };
-        let told = told(
+        let written = written(
             false,
             &[call(0), call(1), json, ResponseEvent::Finish { choice: 0, reason: FinishReason::Calls }],
             None,
         );
-        assert!(told.contains(
+        assert!(written.contains(
             r#""tool_calls":[{"index":0,"id":"c0","type":"function","function":{"name":"f","arguments":""}}]"#
         ));
-        assert!(told.contains(r#"[{"index":0,"function":{"arguments":"{}"}}]"#), "{told}");
-        assert!(!told.contains(r#"[{"index":1,"function":{"arguments":"{}"}}]"#));
-        assert!(told.contains("\"finish_reason\":\"tool_calls\""));
+        assert!(written.contains(r#"[{"index":0,"function":{"arguments":"{}"}}]"#), "{written}");
+        assert!(!written.contains(r#"[{"index":1,"function":{"arguments":"{}"}}]"#));
+        assert!(written.contains("\"finish_reason\":\"tool_calls\""));
     }
 
     #[test]
-    fn a_failure_is_told_once() {
+    fn a_failure_is_written_once() {
         let failure = Error::upstream(502, "stream_truncated", "cut");
-        let once = |told: String| {
-            assert_eq!((told.matches("\"error\"").count(), told.matches("[DONE]").count()), (1, 1), "{told}");
-            assert!(told.ends_with("data: [DONE]\n\n"));
+        let once = |written: String| {
+            assert_eq!((written.matches("\"error\"").count(), written.matches("[DONE]").count()), (1, 1), "{written}");
+            assert!(written.ends_with("data: [DONE]\n\n"));
         };
-        once(told(true, &[text("a")], Some(&failure)));
-        once(told(true, &[text("a"), ResponseEvent::Failed(failure.clone()), text("b")], None));
-        once(told(true, &[ResponseEvent::Failed(failure.clone()), ResponseEvent::End], Some(&failure)));
+        once(written(true, &[text("a")], Some(&failure)));
+        once(written(true, &[text("a"), ResponseEvent::Failed(failure.clone()), text("b")], None));
+        once(written(true, &[ResponseEvent::Failed(failure.clone()), ResponseEvent::End], Some(&failure)));
     }
 
     #[test]
     fn each_choice_has_its_own_number_and_role() {
         let second = ResponseEvent::Text { choice: 1, text: Raw::quoted("b") };
-        let told = told(false, &[text("a"), second], None);
-        assert_eq!(told.matches("\"role\"").count(), 2);
-        assert!(told.contains("{\"index\":1,\"delta\":{\"content\":\"b\"}"));
+        let written = written(false, &[text("a"), second], None);
+        assert_eq!(written.matches("\"role\"").count(), 2);
+        assert!(written.contains("{\"index\":1,\"delta\":{\"content\":\"b\"}"));
     }
 }

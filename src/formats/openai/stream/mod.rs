@@ -1,4 +1,4 @@
-//! Streamed answers: read from providers, written for clients.
+//! Streamed responses: read from providers, written for clients.
 
 mod decode;
 mod encode;

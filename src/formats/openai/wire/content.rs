@@ -1,4 +1,4 @@
-//! A part of a message, as clients and providers write it.
+//! The JSON of a part of a message, as clients and providers write it.
 
 use serde_json::value::RawValue;
 
@@ -9,7 +9,7 @@ use crate::wire::list::Few;
 
 object! {
     /// A part of a message.
-    PartIn {
+    ContentPartFields {
         kind: "type",
         text: "text",
         refusal: "refusal",
@@ -18,17 +18,17 @@ object! {
         file: "file",
         thinking: "thinking",
         cache: "cache_control",
-        // Mistral's, of a part of thinking.
+        // Mistral's, of a thinking part.
         closed: "closed",
     }
 }
 
-/// The text of a part of thinking: a string, or a list of texts (Mistral).
-pub(crate) fn thought(raw: &RawValue) -> Option<Raw<'_>> {
+/// The text of a thinking part: a string, or a list of texts (Mistral).
+pub(crate) fn thinking_text(raw: &RawValue) -> Option<Raw<'_>> {
     if let Some(text) = string(raw) {
         return Some(text);
     }
-    let parts: Few<PartIn<'_>, MOST> = serde_json::from_str(raw.get()).ok()?;
+    let parts: Few<ContentPartFields<'_>, MOST> = serde_json::from_str(raw.get()).ok()?;
     match &*parts {
         [] => None,
         [one] => one.text.and_then(string),

@@ -1,4 +1,4 @@
-//! Objects of this format, taken apart member by member; each value stays as it was written until someone needs to read it.
+//! Reads objects member by member. Each value stays as it was written until it is needed.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -12,10 +12,10 @@ use crate::wire::list::{self, Stop};
 
 /// The name of a member.
 #[derive(Deserialize)]
-pub(crate) struct Key<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
+pub(crate) struct MemberName<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
-/// A struct of the members that are known, `None` where they are missing or null, and the names of others that say something.
-/// Unlike what serde derives, it is read from objects only.
+/// Declares a struct with the known members, `None` where they are missing or null, and the names of unknown
+/// members that are not harmless. Unlike with serde's derive, only objects are accepted.
 macro_rules! object {
     ($(#[$doc:meta])* $name:ident { $($field:ident: $key:literal),* $(,)? }) => {
         $(#[$doc])*
@@ -27,8 +27,8 @@ macro_rules! object {
 
         impl<'de: 'a, 'a> serde::Deserialize<'de> for $name<'a> {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-                struct Collect;
-                impl<'de> serde::de::Visitor<'de> for Collect {
+                struct MemberVisitor;
+                impl<'de> serde::de::Visitor<'de> for MemberVisitor {
                     type Value = $name<'de>;
 
                     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -40,7 +40,7 @@ macro_rules! object {
                         mut members: A,
                     ) -> std::result::Result<Self::Value, A::Error> {
                         let mut found = $name::default();
-                        while let Some($crate::formats::openai::wire::Key(key)) = members.next_key()? {
+                        while let Some($crate::formats::openai::wire::MemberName(key)) = members.next_key()? {
                             match key.as_ref() {
                                 $($key => found.$field = members.next_value()?,)*
                                 _ => {
@@ -54,19 +54,19 @@ macro_rules! object {
                         Ok(found)
                     }
                 }
-                deserializer.deserialize_map(Collect)
+                deserializer.deserialize_map(MemberVisitor)
             }
         }
     };
 }
 pub(crate) use object;
 
-/// The text of a JSON string; `None` if it is something else.
+/// The text of a JSON string; `None` if it is not a string.
 pub(crate) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
     unquote(raw.get())
 }
 
-/// The text of a JSON string; `None` if it is something else.
+/// The text of a JSON string; `None` if it is not a string.
 pub(crate) fn unquote(json: &str) -> Option<Cow<'_, str>> {
     let inside = json.strip_prefix('"')?.strip_suffix('"')?;
     if memchr::memchr(b'\\', inside.as_bytes()).is_none() {
@@ -75,29 +75,30 @@ pub(crate) fn unquote(json: &str) -> Option<Cow<'_, str>> {
     serde_json::from_str(json).ok().map(Cow::Owned)
 }
 
-/// A JSON string, unread; `None` if it is something else.
+/// A JSON string, unread; `None` if it is not a string.
 pub(crate) fn string(raw: &RawValue) -> Option<Raw<'_>> {
     Some(Raw::from(raw)).filter(Raw::is_text)
 }
 
-/// An object, taken apart; `None` if it is something else.
+/// Reads an object; `None` if it is not an object.
 pub(crate) fn members<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Option<T> {
     serde_json::from_str(raw?.get()).ok()
 }
 
-/// Hands over the items of a list of objects one by one, each with its number: as objects, they take many times the memory of their text.
+/// Hands the items of an array to `take`, each with its index. They are not collected: parsed, they take many
+/// times the memory of their text.
 ///
 /// # Errors
-/// 400 naming the first item that is no object; as `take`.
+/// 400 naming the first item that is not an object; errors of `take`.
 pub(crate) fn each<'a, T: Deserialize<'a>>(
     json: &'a str,
     place: impl Display,
     mut take: impl FnMut(usize, T) -> Result<()>,
 ) -> Result<()> {
-    let (mut at, mut refused) = (0_usize, None);
+    let (mut index, mut refused) = (0_usize, None);
     let read = list::each(json, |item| {
-        refused = take(at, item).err();
-        at = at.saturating_add(1);
+        refused = take(index, item).err();
+        index = index.saturating_add(1);
         refused.is_none()
     });
     match (refused, read) {
@@ -108,7 +109,7 @@ pub(crate) fn each<'a, T: Deserialize<'a>>(
     }
 }
 
-/// What stands at a place is of the wrong kind.
+/// An error for a value of the wrong type.
 pub(crate) fn wrong(place: impl Display, expected: &str) -> Error {
     let place = place.to_string();
     Error::caller(400, "invalid_type", format!("`{place}` must be {expected}.")).at(place)

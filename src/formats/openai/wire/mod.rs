@@ -6,11 +6,11 @@ mod response;
 mod stream;
 mod write;
 
-pub(super) use content::{PartIn, thought};
-pub(super) use fields::{Key, each, members, object, string, text, unquote, wrong};
+pub(super) use content::{ContentPartFields, thinking_text};
+pub(super) use fields::{MemberName, each, members, object, string, text, unquote, wrong};
 pub(super) use response::{
-    Answer, Choice, Delta, ErrorBody, ErrorFields, MOST, OutUsage, Vectors, is_error, is_object, told, total, usage,
-    words,
+    Answer, Choice, Delta, ErrorBody, ErrorFields, MOST, OutUsage, Vectors, is_error, is_object, read_usage, total,
+    usage, words,
 };
 pub(super) use stream::DONE;
-pub(super) use write::{flat, json, number};
+pub(super) use write::{single_line, write_json, write_number};

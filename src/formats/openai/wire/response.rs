@@ -1,4 +1,4 @@
-//! The JSON of Chat Completions, typed only where it is touched; what providers really send decides, not the published schema.
+//! The JSON of Chat Completions responses, typed only where it is read, as providers really send it.
 
 use std::borrow::Cow;
 
@@ -7,14 +7,14 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::canonical::{ABSURD, Raw, Usage, count};
-use crate::formats::tier::Words;
+use crate::formats::tier::ServedFields;
 use crate::wire::dense::tree;
 use crate::wire::list::Few;
 
-/// The most choices of an answer that are read, parts of one of them, and calls.
+/// The most choices, content parts or calls that are read of a response.
 pub(crate) const MOST: usize = 4_096;
 
-/// An error as it goes to a client.
+/// An error for a client.
 #[derive(Serialize)]
 pub(crate) struct ErrorBody<'a> {
     pub(crate) error: ErrorFields<'a>,
@@ -29,14 +29,14 @@ pub(crate) struct ErrorFields<'a> {
     pub(crate) code: Option<&'a str>,
 }
 
-/// A whole answer or one chunk of a streamed one, as it comes from a provider.
+/// A whole response, or a chunk of a stream, of a provider.
 #[derive(Deserialize)]
 pub(crate) struct Answer<'a> {
     #[serde(borrow)]
     pub(crate) error: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(crate) usage: Option<&'a RawValue>,
-    /// Groq: usage of a stream.
+    /// Groq reports the usage of a stream here.
     #[serde(borrow)]
     pub(crate) x_groq: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -48,13 +48,13 @@ pub(crate) struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    /// The model that the provider says it used, if it is a name.
+    /// The model that the provider reports, unless it is empty or not a string.
     pub(crate) fn model(&self) -> Option<String> {
         self.model.and_then(|raw| serde_json::from_str(raw.get()).ok()).filter(|model: &String| !model.is_empty())
     }
 }
 
-/// A whole answer with vectors.
+/// A whole embeddings response.
 #[derive(Deserialize)]
 pub(crate) struct Vectors<'a> {
     #[serde(borrow)]
@@ -69,159 +69,161 @@ pub(crate) struct Vectors<'a> {
     pub(crate) data: Option<&'a RawValue>,
 }
 
-/// What stands around the text of a delta, `{"content":""}`, and of a message, in bytes.
-const DELTA: usize = 14;
-const MESSAGE: usize = 50;
+/// The bytes around the text in a delta, `{"content":""}`, and in a message.
+const DELTA_OVERHEAD: usize = 14;
+const MESSAGE_OVERHEAD: usize = 50;
 
-/// Whether JSON, if it is any, is an object: a list would pass for the members of a struct, in their order.
+/// Whether JSON is an object. Serde alone would also read a list as the fields of a struct, in their order.
 pub(crate) fn is_object(data: &[u8]) -> bool {
     data.trim_ascii_start().starts_with(b"{")
 }
 
-/// The error in what is otherwise no answer.
+/// The error in a body.
 #[derive(Deserialize)]
-struct Failure<'a> {
+struct ErrorField<'a> {
     #[serde(borrow)]
     error: Option<&'a RawValue>,
 }
 
-/// Whether some JSON reports an error, whatever else it holds.
+/// Whether a body reports an error, whatever else it holds.
 pub(crate) fn is_error(data: &[u8]) -> bool {
-    is_object(data) && serde_json::from_slice::<Failure<'_>>(data).is_ok_and(|failure| failure.error.is_some())
+    is_object(data) && serde_json::from_slice::<ErrorField<'_>>(data).is_ok_and(|body| body.error.is_some())
 }
 
 #[derive(Deserialize)]
 pub(crate) struct Choice<'a> {
-    /// Some hosts send `null`, a float or a text.
+    /// Some hosts send `null`, a float or a string.
     #[serde(borrow)]
     index: Option<&'a RawValue>,
     #[serde(borrow)]
     finish_reason: Option<&'a RawValue>,
-    /// OpenRouter: why this choice failed.
+    /// The error of this choice (OpenRouter).
     #[serde(borrow)]
     pub(crate) error: Option<&'a RawValue>,
-    /// Of a chunk.
+    /// In chunks.
     #[serde(borrow)]
     pub(crate) delta: Option<&'a RawValue>,
-    /// Of a whole answer.
+    /// In whole responses.
     #[serde(borrow)]
     pub(crate) message: Option<&'a RawValue>,
-    /// Of a completion that is no chat's, whole or a chunk.
+    /// In legacy completions, whole or streamed.
     #[serde(borrow)]
     pub(crate) text: Option<&'a RawValue>,
 }
 
-/// So much of an answer is kept for its tokens to be counted, in bytes.
-const WORDS: usize = 32 << 10;
+/// The most text that is kept of a response to count its tokens, in bytes.
+const MAX_KEPT_TEXT: usize = 32 << 10;
 
 impl Choice<'_> {
-    /// Its number; what is none counts as the first.
+    /// The choice's index; 0 if it is missing or not a number.
     pub(crate) fn number(&self) -> u64 {
         let raw = self.index.map_or("0", |raw| raw.get().trim_matches('"'));
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float cast saturates")]
         raw.parse().unwrap_or_else(|_| raw.parse::<f64>().unwrap_or(0.0) as u64)
     }
 
-    /// Whether it gives its reason to finish.
+    /// Whether it has a finish reason.
     pub(crate) fn has_finished(&self) -> bool {
         self.finish_reason.is_some_and(|raw| raw.get().starts_with('"') && raw.get() != "\"\"")
     }
 
-    /// Whether it is no answer: neither something said, be it empty, nor a reason to finish.
+    /// Whether it holds no response: neither content, even empty, nor a finish reason.
     pub(crate) fn is_hollow(&self) -> bool {
         self.delta.or(self.message).or(self.text).is_none() && !self.has_finished()
     }
 
-    /// Keeps what it says, as JSON on a line of its own, if there is room.
+    /// Appends its content as JSON on a line of its own, if there is room.
     pub(crate) fn note(&self, words: &mut Vec<u8>) {
-        if let Some(text) = self.plain().filter(|text| words.len() + text.len() < WORDS) {
+        if let Some(text) = self.plain().filter(|text| words.len() + text.len() < MAX_KEPT_TEXT) {
             words.extend([b"{\"content\":", text.as_bytes(), b"}\n"].concat());
         }
-        let said = self.delta.or(self.message).map(|raw| raw.get().as_bytes()).filter(|said| said.len() > DELTA);
-        if let Some(said) = said.filter(|said| words.len() + said.len() < WORDS) {
-            // Between its words, JSON may break lines.
+        let said =
+            self.delta.or(self.message).map(|raw| raw.get().as_bytes()).filter(|said| said.len() > DELTA_OVERHEAD);
+        if let Some(said) = said.filter(|said| words.len() + said.len() < MAX_KEPT_TEXT) {
+            // JSON may have line breaks between its tokens.
             words.extend(said.iter().map(|byte| if *byte == b'\n' { b' ' } else { *byte }));
             words.push(b'\n');
         }
     }
 
-    /// How much it says, in bytes: roughly, for estimates.
+    /// The approximate length of its content, in bytes.
     pub(crate) fn length(&self) -> u64 {
         if let Some(text) = self.plain() {
             return text.len().saturating_sub(2) as u64;
         }
-        let said = self.delta.map(|delta| delta.get().len().saturating_sub(DELTA));
-        said.or_else(|| self.message.map(|message| message.get().len().saturating_sub(MESSAGE))).unwrap_or(0) as u64
+        let said = self.delta.map(|delta| delta.get().len().saturating_sub(DELTA_OVERHEAD));
+        said.or_else(|| self.message.map(|message| message.get().len().saturating_sub(MESSAGE_OVERHEAD))).unwrap_or(0)
+            as u64
     }
 
-    /// The text of a completion that is no chat's, as JSON, if it says anything.
+    /// The text of a legacy completion, as JSON, unless it is empty.
     pub(crate) fn plain(&self) -> Option<&str> {
         let text = self.text.filter(|_| self.delta.is_none() && self.message.is_none());
         text.map(RawValue::get).filter(|text| text.starts_with('"') && *text != "\"\"")
     }
 }
 
-/// The text of a delta, for operators who want answers in their log.
+/// The text of a delta, for the log.
 #[derive(Deserialize)]
 pub(crate) struct Delta<'a> {
     #[serde(borrow)]
     pub(crate) content: Option<Cow<'a, str>>,
 }
 
-/// What an answer says of how it was made: at its top level, or, as some hosts do, beside its tokens. `None` if it says nothing.
-pub(crate) fn words<'a>(tier: Option<&'a RawValue>, usage: Option<&'a RawValue>) -> Option<Words<'a>> {
+/// The service fields of a response: at its top level or, with some hosts, in `usage`. `None` if it has none.
+pub(crate) fn words<'a>(tier: Option<&'a RawValue>, usage: Option<&'a RawValue>) -> Option<ServedFields<'a>> {
     let usage = usage.map(RawValue::get).filter(|usage| usage.starts_with('{'));
     tier.map(RawValue::get).or(usage)?;
-    let beside: Words<'_> = usage.and_then(|usage| serde_json::from_str(usage).ok()).unwrap_or_default();
-    Some(Words { service_tier: tier.map(Raw::from).or(beside.service_tier), ..beside })
+    let in_usage: ServedFields<'_> = usage.and_then(|usage| serde_json::from_str(usage).ok()).unwrap_or_default();
+    Some(ServedFields { service_tier: tier.map(Raw::from).or(in_usage.service_tier), ..in_usage })
 }
 
-/// Usage in any of the spellings that providers have for it; nothing if it is not there, or null.
+/// Reads the usage in any provider's form; `None` if it is missing or null.
 pub(crate) fn usage(raw: Option<&RawValue>, x_groq: Option<&RawValue>) -> Option<Usage> {
-    let own = raw.and_then(|raw| read_usage(&tree(raw.get().as_bytes())?));
+    let own = raw.and_then(|raw| usage_from(&tree(raw.get().as_bytes())?));
     own.or_else(|| {
         let nested = tree(x_groq?.get().as_bytes())?;
-        read_usage(nested.get("usage")?)
+        usage_from(nested.get("usage")?)
     })
 }
 
-/// The value of `usage` alone.
-pub(crate) fn told(raw: &str) -> Option<Usage> {
+/// Reads the value of `usage` alone.
+pub(crate) fn read_usage(raw: &str) -> Option<Usage> {
     let raw: &RawValue = serde_json::from_str(raw).ok()?;
     usage(Some(raw), None).or_else(|| total(Some(raw)))
 }
 
-/// All tokens of an answer that is not told in tokens: those of its prompt. Some hosts tell nothing else.
+/// Reads the usage of a response that has only prompt tokens; some hosts report only `total_tokens`.
 pub(crate) fn total(raw: Option<&RawValue>) -> Option<Usage> {
     let usage = tree(raw?.get().as_bytes())?;
     let tokens = ["/prompt_tokens", "/total_tokens"].iter().find_map(|path| number(&usage, path));
-    tokens.map(|fresh| Usage { uncached_input: fresh, ..Usage::default() })
+    tokens.map(|uncached_input| Usage { uncached_input, ..Usage::default() })
 }
 
-fn read_usage(usage: &Value) -> Option<Usage> {
+fn usage_from(usage: &Value) -> Option<Usage> {
     let prompt = number(usage, "/prompt_tokens")?;
     let cache_read = ["/prompt_tokens_details/cached_tokens", "/prompt_cache_hit_tokens", "/cached_tokens"];
     let cache_read = cache_read.iter().find_map(|path| part(usage, path)).unwrap_or(0).min(prompt);
     let cache_write = part(usage, "/prompt_tokens_details/cache_write_tokens").unwrap_or(0).min(prompt - cache_read);
     let reasoning = part(usage, "/completion_tokens_details/reasoning_tokens").unwrap_or(0);
     let completion = number(usage, "/completion_tokens").unwrap_or(0);
-    // xAI counts reasoning beside the completion, and Gemini does not even name it; the total tells.
-    let beside = number(usage, "/total_tokens").unwrap_or(0).saturating_sub(prompt.saturating_add(completion));
-    let (output, reasoning) = (completion.saturating_add(beside), reasoning.max(beside));
-    let fresh = prompt - cache_read - cache_write;
-    Some(Usage { uncached_input: fresh, cache_read, cache_write, output, reasoning, ..Usage::default() })
+    // xAI does not include reasoning in the completion, and Gemini does not name it; the total shows it.
+    let unnamed = number(usage, "/total_tokens").unwrap_or(0).saturating_sub(prompt.saturating_add(completion));
+    let (output, reasoning) = (completion.saturating_add(unnamed), reasoning.max(unnamed));
+    let uncached_input = prompt - cache_read - cache_write;
+    Some(Usage { uncached_input, cache_read, cache_write, output, reasoning, ..Usage::default() })
 }
 
 fn number(value: &Value, path: &str) -> Option<u64> {
     count(value.pointer(path)?)
 }
 
-/// A part of a count; one that cannot be is none.
+/// A count that is part of another; `None` if it is implausible.
 fn part(value: &Value, path: &str) -> Option<u64> {
     number(value, path).filter(|number| *number != ABSURD)
 }
 
-/// Usage as it goes to a client.
+/// The usage for a client.
 #[derive(Serialize)]
 pub(crate) struct OutUsage {
     prompt_tokens: u64,
@@ -263,7 +265,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Option<Usage> {
-        read_usage(&serde_json::from_str(text).unwrap())
+        usage_from(&serde_json::from_str(text).unwrap())
     }
 
     #[test]

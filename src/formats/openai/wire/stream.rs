@@ -1,4 +1,4 @@
-//! What is fixed of a stream.
+//! Constants of streams.
 
-/// The end of every stream.
+/// The last event of every stream.
 pub(crate) const DONE: &[u8] = b"data: [DONE]\n\n";
