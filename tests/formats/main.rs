@@ -1,4 +1,5 @@
-//! The wire formats from outside: each one's requests and answers, and what is claimed of the ways between them.
+//! The wire formats from outside: requests and responses of each, and the claims about translation between
+//! them.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

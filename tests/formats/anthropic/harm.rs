@@ -1,4 +1,4 @@
-//! What no bytes may do, and the order of blocks however a provider mixes them.
+//! Hostile bytes, and the order of blocks however a provider mixes them.
 
 use llm_bridge::canonical::{Raw, ResponseEvent};
 use llm_bridge::formats::WriteTarget;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{encoded, head, streamed, told, whole};
 
-/// Bytes that look like a stream, more or less.
+/// Bytes that resemble a stream.
 fn noise() -> impl Strategy<Value = Vec<u8>> {
     let word = prop_oneof![
         Just("data: ".to_owned()),

@@ -1,4 +1,4 @@
-//! Anthropic's Messages API from outside: golden documents, recorded traffic, round trips, and what no bytes may do.
+//! Anthropic's Messages API from outside: golden documents, recorded traffic, round trips, and hostile bytes.
 
 mod harm;
 mod recorded;
@@ -50,7 +50,7 @@ fn refused(body: &Value) -> (u16, Option<String>, String) {
     (error.status(), error.param().map(str::to_owned), error.message().to_owned())
 }
 
-/// What was said, with pieces that follow each other joined: a stream may be cut anywhere.
+/// The content of a response, with adjacent pieces joined, because a stream may be cut anywhere.
 fn told(events: Vec<ResponseEvent<'_>>) -> Vec<String> {
     let mut told: Vec<(String, String)> = Vec::new();
     for event in events {
@@ -320,7 +320,7 @@ fn answer() -> Vec<ResponseEvent<'static>> {
     ]
 }
 
-/// Without what thoughts leave behind: our own mark is not part of the answer.
+/// The response without the gateway's own placeholder signatures.
 fn without_memory(events: Vec<ResponseEvent<'static>>) -> Vec<String> {
     told(events.into_iter().filter(|event| !matches!(event, ResponseEvent::ReasoningState { .. })).collect())
 }

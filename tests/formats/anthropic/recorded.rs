@@ -1,4 +1,4 @@
-//! Recorded traffic: answers with the tokens that they state, requests with all that they hold.
+//! Recorded traffic: responses with the tokens that they state, requests with all their fields.
 
 use llm_bridge::canonical::ResponseEvent;
 use llm_bridge::formats::anthropic::{CLIENT, UPSTREAM};
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{encoded, streamed, whole, without_memory, write};
 use crate::recorded::{Recording, recordings};
 
-/// The tokens that a body states, found without our code: input, read from the cache, written to it, output.
+/// The counts that a body states, found without the gateway's code: input, cache reads, cache writes, output.
 fn stated(body: &[u8]) -> [u64; 4] {
     let text = String::from_utf8_lossy(body);
     let mut stated = [0; 4];
@@ -47,7 +47,7 @@ fn recorded_answers_are_read_with_the_tokens_that_they_state() {
             let debug = |events: &[ResponseEvent<'_>]| format!("{events:?}");
             assert_eq!(debug(&streamed(body.chunks(1)).0), debug(&events), "{name} byte by byte");
         }
-        // A client of the same format is told the same.
+        // A client of the same format gets the same.
         let again = without_memory(streamed([encoded(&events).as_slice()]).0);
         let spoken = |told: Vec<String>| -> Vec<String> {
             let heads = ["text ", "thinking ", "arguments ", "Call ", "Finish ", "End"];
@@ -57,7 +57,7 @@ fn recorded_answers_are_read_with_the_tokens_that_they_state() {
     }
 }
 
-/// All values of members of this name, wherever they are.
+/// All values of members with this name, at any depth.
 fn all<'v>(value: &'v Value, name: &str, found: &mut Vec<&'v Value>) {
     match value {
         Value::Object(members) => members.iter().for_each(|(key, value)| {
@@ -82,7 +82,8 @@ fn recorded_requests_keep_their_text_tools_and_cache_hints() {
         let document = Document::read(body.as_bytes()).unwrap();
         let request = CLIENT.read(&document).unwrap_or_else(|error| panic!("{name}: {error}"));
         let (written, dropped) = write(&request, about["model"].as_str().unwrap_or("m"));
-        // What servers would do, and a hint for the whole request, have no place in the hub: they are named.
+        // Server tools and a cache hint for the whole request have no place in the canonical form: they are
+        // named.
         for (field, kept) in [("tools", "custom"), ("messages", "")] {
             if field == "tools" && asked["tools"].is_array() {
                 let tools = asked["tools"].as_array_mut().unwrap();

@@ -1,4 +1,5 @@
-//! What is answered: a provider's answer, whole and streamed, and what its client gets; the stream cut at every byte.
+//! Claims about responses: a provider's response, whole and streamed, and what its client gets; streams are
+//! cut at every byte.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +11,13 @@ use serde_json::{Value, json};
 use super::{CLIENTS, Cell, Documents, pair, table, through};
 use crate::support::{Got, Script};
 
-/// What an answer says, however it is cut and in whatever order its parts come.
+/// The meaning of a response, independent of cuts and of the order of its parts.
 #[derive(Debug, Default, PartialEq)]
 struct Meaning {
     model: String,
     texts: BTreeMap<u32, String>,
     thoughts: BTreeMap<u32, String>,
-    /// Of a call its id, its tool's name and its arguments.
+    /// Of each call its id, its tool's name and its arguments.
     calls: BTreeMap<(u32, u32), (String, String, String)>,
     logprobs: BTreeMap<u32, Vec<Value>>,
     finish: BTreeMap<u32, String>,
@@ -57,11 +58,11 @@ impl Meaning {
 
     fn finished(mut self) -> Self {
         for (_, _, arguments) in self.calls.values_mut() {
-            // No arguments at all are an empty object of them.
+            // No arguments mean an empty object.
             let text = if arguments.is_empty() { "{}" } else { arguments.as_str() };
             *arguments = serde_json::from_str(text).map_or_else(|_| text.to_owned(), |json: Value| json.to_string());
         }
-        // After an error, nothing else of the head and the end counts.
+        // After an error, the rest of the head and the end do not matter.
         if self.failed.is_some() {
             (self.model, self.usage, self.ended) = (String::new(), None, false);
         }
@@ -85,7 +86,7 @@ impl Meaning {
     }
 }
 
-/// A stream as its provider frames it. An element of the documents is a chunk, a comment, or another word.
+/// A stream as its provider frames it. Items of the documents are chunks, comments or other texts.
 fn framed(upstream: &str, chunks: &[Value]) -> String {
     let frame = |chunk: &Value| match (upstream, chunk) {
         (_, Value::String(comment)) if comment.starts_with(':') => format!("{comment}\n\n"),
@@ -97,7 +98,7 @@ fn framed(upstream: &str, chunks: &[Value]) -> String {
     chunks.iter().map(frame).collect()
 }
 
-/// The events of a stream, for reading. A client of the Messages API is told the type of each twice.
+/// The events of a stream, for reading. Streams of the Messages API give each event's type twice.
 pub(crate) fn events(client: &str, stream: &str) -> Vec<Value> {
     let blocks = stream.split("\n\n").filter(|block| !block.is_empty());
     let event = |block: &str| {
@@ -111,7 +112,7 @@ pub(crate) fn events(client: &str, stream: &str) -> Vec<Value> {
     blocks.map(event).collect()
 }
 
-/// Ids that were drawn, and none other, are the same in every run.
+/// Makes random ids the same in every run; other ids stay.
 fn settled(text: &str) -> String {
     let mut settled = text.to_owned();
     for start in ["msg_", "chatcmpl-"] {
@@ -128,7 +129,7 @@ fn settled(text: &str) -> String {
     settled
 }
 
-/// A stream from one format to another, in pieces, as the gateway's own translation does it.
+/// Translates a stream, in pieces, as the gateway does.
 pub(crate) fn translated<'b>(
     upstream: &ProviderFormat,
     client: &ClientFormat,
@@ -180,7 +181,7 @@ fn question(client: &str, upstream: &str, model: &str, stream: bool) -> Vec<u8> 
     body.to_string().into_bytes()
 }
 
-/// A provider's answer through the gateway.
+/// A provider's response through the gateway.
 fn answered(documents: &Documents, client: &str, upstream: &str, stream: bool, script: Script) -> Got {
     let body = question(client, upstream, documents.model(upstream), stream);
     through(documents, client, upstream, &body, &[], script).0
@@ -194,7 +195,7 @@ fn json_of(got: &Got) -> Value {
     serde_json::from_str(&settled(&got.body)).unwrap_or_else(|_| panic!("{}", got.body))
 }
 
-/// A whole answer: what the client gets, and whether it means the same.
+/// Checks a whole response: what the client gets, and whether its meaning is kept.
 fn whole(documents: &Documents, client: &str, upstream: &str, answer: &Value) -> (Value, bool) {
     let said = answer.to_string();
     let meant = Meaning::whole(formats::provider_format(upstream).unwrap(), said.as_bytes());
@@ -206,12 +207,12 @@ fn whole(documents: &Documents, client: &str, upstream: &str, answer: &Value) ->
     (told, meant == Meaning::whole(formats::provider_format(client).unwrap(), got.body.as_bytes()))
 }
 
-/// The words of an error that a client got.
+/// The error message that a client got.
 fn words(client: &str, got: &Got) -> String {
     (formats::provider_format(client).unwrap().refusal)(got.status, got.body.as_bytes()).message().to_owned()
 }
 
-/// A streamed answer, cut at every byte.
+/// Checks a streamed response, cut at every byte.
 fn streamed(
     documents: &Documents,
     client: &ClientFormat,
@@ -239,7 +240,7 @@ fn streamed(
     (json!({ "status": 200, "events": events(client.name, &uncut) }), meant == heard)
 }
 
-/// A refusal, and whether its status and words arrive.
+/// Checks an error response: whether its status and message arrive.
 fn refused(documents: &Documents, client: &str, upstream: &str, refusal: &Value) -> (Value, bool) {
     let status = u16::try_from(refusal["status"].as_u64().unwrap()).unwrap();
     let meant = (formats::provider_format(upstream).unwrap().refusal)(status, refusal["body"].to_string().as_bytes());
@@ -301,7 +302,7 @@ fn whole_and_streamed_the_documents_mean_the_same() {
             if let (true, Some(chunks)) = (given["whole"].is_object(), given["stream"].as_array()) {
                 let mut streamed = Meaning::streamed(format, framed(format.kind.name, chunks).as_bytes());
                 if streamed.failed.is_some() {
-                    // What was said before the failure is told of a stream only.
+                    // Content before the failure reaches clients of streams only.
                     streamed.texts.clear();
                 }
                 let whole = Meaning::whole(format, given["whole"].to_string().as_bytes());
@@ -333,7 +334,7 @@ fn between_equals_an_answer_stays_as_it_was_written() {
                 let said = framed(client.name, chunks);
                 let script = Script::stream(vec![Ok(leaked(said.clone()))]);
                 let got = answered(&documents, client.name, client.name, true, script);
-                // A stream that broke off is told so after its last byte.
+                // A stream that broke off says so after its last byte.
                 assert!(got.status != 200 || got.body.starts_with(&said), "{}: {}", row.documents, client.name);
             }
         }

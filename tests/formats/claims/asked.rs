@@ -1,4 +1,4 @@
-//! What is asked: a client's request, and what its provider gets.
+//! Claims about requests: a client's request, and what its provider gets.
 
 use llm_bridge::wire::json::Document;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{CLIENTS, Cell, Documents, PROVIDER_FORMATS, pair, table, through};
 use crate::support::Script;
 
-/// The shortest request of each format, in its client's words.
+/// The shortest request of each format.
 fn plain(client: &str) -> Value {
     let messages = json!([{ "role": "user", "content": "Hello" }]);
     if client == "openai" {
@@ -16,7 +16,7 @@ fn plain(client: &str) -> Value {
     }
 }
 
-/// An answer of a provider's: any will do.
+/// Any valid response of a provider.
 fn answer(upstream: &str) -> Script {
     Script::json(
         200,
@@ -32,13 +32,14 @@ fn answer(upstream: &str) -> Script {
     )
 }
 
-/// A document as its client sends it, for this model. The name stands first, so that all else stays as it was written.
+/// A document as its client sends it, for this model. The model stands first, so that the rest stays as it
+/// was written.
 fn sent(document: &Value, upstream: &str, model: &str) -> Vec<u8> {
     let text = document.to_string();
     format!("{{\"model\":\"{upstream}/{model}\",{}", text.strip_prefix('{').unwrap()).into_bytes()
 }
 
-/// What a provider got: its path and body, and what the caller was told is missing.
+/// What a provider got: path and body, and the fields that were dropped.
 fn received(documents: &Documents, client: &str, upstream: &str, document: &Value) -> (Value, Vec<String>, Vec<u8>) {
     let body = sent(document, upstream, documents.model(upstream));
     let (got, world) = through(documents, client, upstream, &body, &[], answer(upstream));
@@ -50,7 +51,8 @@ fn received(documents: &Documents, client: &str, upstream: &str, document: &Valu
     (json!({ "path": path, "body": body }), told.unwrap_or_default(), call.body.to_vec())
 }
 
-/// What was carried to a provider whose format clients speak, too, can be read as a client's of that format: it is the same request.
+/// Reads what a provider got as a client's request, where clients speak its format too: it must be the same
+/// request.
 fn means_the_same(client: &str, upstream: &str, sent: &Value, got: &[u8], what: &str) {
     let format = |name: &str| CLIENTS.iter().map(|(client, _)| client).find(|client| client.name == name);
     let Some(provider) = format(upstream) else { return };
@@ -58,7 +60,7 @@ fn means_the_same(client: &str, upstream: &str, sent: &Value, got: &[u8], what: 
     let (sent, got) = (Document::read(sent.as_bytes()).unwrap(), Document::read(got).unwrap());
     let meant = format(client).unwrap().read(&sent).unwrap();
     let mut heard = provider.read(&got).unwrap();
-    // Some formats demand a limit where others do not.
+    // Some formats require a limit where others do not.
     heard.max_tokens = meant.max_tokens.and(heard.max_tokens);
     assert_eq!(heard, meant, "{what}: it does not mean the same");
 }
@@ -71,7 +73,7 @@ fn every_claim_of_a_request_is_true() {
             let has = documents.given[client.name].is_object();
             assert_eq!(has, !row.of(client.name).is_empty(), "{}: a word of {}'s format", row.feature, client.name);
             let missing = PROVIDER_FORMATS.iter().map(|upstream| upstream.kind.name);
-            // What an operator's row says is said to its provider.
+            // Edits of the operator's row reach the provider.
             let rows = documents.given["rows"].as_object();
             let meant = |name: &&str| has && *name != client.name && rows.is_none_or(|rows| rows.contains_key(*name));
             for upstream in missing.filter(meant) {

@@ -1,7 +1,9 @@
-//! What is carried between formats, what is changed and what is dropped: `tests/fixtures/translation/table.yaml` claims it, documents prove it,
-//! and the manual shows it. A claim without documents is a fault, and so are documents without a claim.
+//! What is carried between formats, changed and dropped: `tests/fixtures/translation/table.yaml` claims it,
+//! documents prove it, and the manual shows it. A claim without documents fails, and so do documents without
+//! a claim.
 //!
-//! `BLESS=1` writes anew what the gateway makes of the documents (`*.written.json`), and the tables in the manual: to be read before it is kept.
+//! `BLESS=1` rewrites what the gateway makes of the documents (`*.written.json`) and the tables of the
+//! manual; read the diff before keeping it.
 
 mod answered;
 mod asked;
@@ -21,7 +23,7 @@ use crate::support::{Got, Script, World, ask, bridge};
 /// The formats of clients, in the order of the table, each with its endpoint.
 const CLIENTS: &[(&ClientFormat, &str)] = &[(CHAT, "POST /v1/chat/completions"), (MESSAGES, "POST /v1/messages")];
 
-/// Each provider's model, unless the documents name another.
+/// The model of each provider, unless the documents name another.
 const MODELS: &[(&str, &str)] =
     &[("openai", "gpt-4o"), ("anthropic", "claude-haiku-4-5"), ("gemini", "gemini-2.5-flash")];
 
@@ -32,12 +34,12 @@ const SECRETS: &[(&str, &str)] = &[
     ("GEMINI_API_KEY", "key-of-gemini"),
 ];
 
-/// What is claimed.
+/// The table of claims.
 #[derive(Deserialize)]
 struct Table {
-    /// Of requests.
+    /// Claims about requests.
     asked: Vec<Row>,
-    /// Of answers.
+    /// Claims about responses.
     answered: Vec<Row>,
 }
 
@@ -45,32 +47,32 @@ struct Table {
 #[serde(deny_unknown_fields)]
 struct Row {
     feature: String,
-    /// The same in Chinese.
+    /// The feature in Chinese.
     zh: String,
     /// The name of its documents.
     documents: String,
-    /// By the client's format, then by the provider's. A format that is not there has no word for it.
+    /// By the client's format, then by the provider's. A format without the feature is missing.
     #[serde(default)]
     openai: BTreeMap<String, Cell>,
     #[serde(default)]
     anthropic: BTreeMap<String, Cell>,
 }
 
-/// What becomes of a feature between two formats.
+/// What happens to a feature between two formats.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Cell {
-    /// It arrives with its meaning.
+    /// It is carried with its meaning.
     Carried,
-    /// It arrives as something near.
+    /// It becomes something similar.
     Changed(String),
-    /// It arrives as something near, and is named all the same.
+    /// It becomes something similar, and is named as dropped.
     Named { note: String, names: Vec<String> },
-    /// It is not sent, and named.
+    /// It is dropped, and named.
     Dropped(Vec<String>),
-    /// It is not sent, and does not have to be.
+    /// It is dropped, without loss.
     Needless(String),
-    /// Of an answer: it is left out.
+    /// In responses: it is left out.
     Lost(String),
 }
 
@@ -82,7 +84,7 @@ impl Cell {
         }
     }
 
-    /// What the caller is told of by name.
+    /// The fields that are named as dropped.
     fn names(&self) -> &[String] {
         match self {
             Self::Dropped(names) | Self::Named { names, .. } => names,
@@ -96,7 +98,7 @@ impl Row {
         if client == CHAT.name { &self.openai } else { &self.anthropic }
     }
 
-    /// Each claim between two formats: the client's, the provider's, and what becomes of it.
+    /// Each claim between two formats: the client's, the provider's, and the outcome.
     fn claims(&self) -> impl Iterator<Item = (&'static str, &str, &Cell)> {
         CLIENTS.iter().flat_map(|(client, _)| {
             self.of(client.name).iter().map(|(upstream, cell)| (client.name, upstream.as_str(), cell))
@@ -123,12 +125,12 @@ fn blesses() -> bool {
     std::env::var_os("BLESS").is_some()
 }
 
-/// Documents of one row, and what was written of them, which may be blessed.
+/// The documents of one row, and what was written of them, which `BLESS=1` replaces.
 struct Documents {
     given: Value,
     path: PathBuf,
     written: Map<String, Value>,
-    /// The pairs that a claim was found for.
+    /// The pairs for which a claim was checked.
     claimed: BTreeSet<String>,
 }
 
@@ -147,14 +149,14 @@ impl Documents {
         self.given["models"][upstream].as_str().unwrap_or(usual)
     }
 
-    /// The same without what the operator's row edits.
+    /// The same without the edits of the operator's row.
     fn unedited(&self) -> Self {
         let mut given = self.given.clone();
         given.as_object_mut().unwrap().remove("rows");
         Self { given, path: PathBuf::new(), written: Map::new(), claimed: BTreeSet::new() }
     }
 
-    /// Compares with what was written before, or keeps it.
+    /// Compares with what was written before, or replaces it.
     fn compare(&mut self, pair: &str, now: Value) {
         self.claimed.insert(pair.to_owned());
         if blesses() {
@@ -166,7 +168,7 @@ impl Documents {
         assert_eq!(before, &now, "{}: {pair}\n{now:#}", self.path.display());
     }
 
-    /// All claims were heard.
+    /// Demands that all claims were checked.
     fn close(mut self) {
         if blesses() {
             self.written.retain(|pair, _| self.claimed.contains(pair));
@@ -178,7 +180,7 @@ impl Documents {
     }
 }
 
-/// One request through the whole gateway; its provider says `script`.
+/// Sends one request through the whole gateway; the provider answers with `script`.
 fn through(
     documents: &Documents,
     client: &str,

@@ -22,7 +22,7 @@ fn full(kind: &str, rows: &[Row]) -> String {
         let documents = Documents::read(kind, &row.documents);
         let cells = COLUMNS.iter().map(|(client, upstream)| {
             if client == upstream {
-                // Those who speak the same get the very bytes.
+                // Between equal formats the bytes pass unchanged.
                 let said = documents.given[*client].is_object() && documents.given["rows"].is_null();
                 return if said { "✓".to_owned() } else { "–".to_owned() };
             }
@@ -72,7 +72,7 @@ fn short(rows: &[Row], chinese: bool) -> String {
     text
 }
 
-/// A name in the midst of a sentence; one that is spelt in capitals, or is a field's, stays.
+/// A name inside a sentence. Names in capitals and names of fields keep their spelling.
 fn lower(name: &str) -> String {
     let mut letters = name.chars();
     let (first, second) = (letters.next().unwrap_or(' '), letters.next().unwrap_or(' '));

@@ -1,4 +1,4 @@
-//! What is answered, and how much of it.
+//! Which content is returned, and how much of it.
 
 use llm_bridge::formats::{CHAT, MESSAGES, PROVIDER_FORMATS};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Calls of tools.
+//! Tool calls.
 
 use llm_bridge::formats::{CHAT, MESSAGES, PROVIDER_FORMATS, WriteTarget};
 use llm_bridge::wire::json::Document;

@@ -1,4 +1,4 @@
-//! Refusals, and ends that are none.
+//! Error responses, and incomplete ends.
 
 use llm_bridge::formats::{CHAT, MESSAGES};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! How a stream is cut into events.
+//! How streams are cut into events.
 
 use serde_json::Value;
 

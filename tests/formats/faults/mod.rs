@@ -1,4 +1,4 @@
-//! Faults that translators are known for, each by a test that says that it is absent. `tests/faults.md` lists them.
+//! Known faults of other translators. Each has a test that it is absent here; `tests/faults.md` lists them.
 
 mod answers;
 mod calls;
@@ -23,7 +23,7 @@ fn upstream(name: &str) -> &'static ProviderFormat {
     formats::provider_format(name).unwrap()
 }
 
-/// What a provider gets of a client's request, and what it is not told.
+/// The request that a provider gets, and the fields that were dropped.
 fn asked(client: &ClientFormat, provider: &str, model: &str, document: &Value) -> (String, Vec<String>) {
     let body = document.to_string();
     let document = Document::read(body.as_bytes()).unwrap();
@@ -42,12 +42,12 @@ fn refused(client: &ClientFormat, document: &Value) -> Error {
     client.read(&Document::read(body.as_bytes()).unwrap()).unwrap_err()
 }
 
-/// What a client gets of a stream.
+/// The stream that a client gets.
 fn streamed(provider: &str, client: &ClientFormat, stream: &str) -> Vec<Value> {
     events(client.name, &translated(upstream(provider), client, "m", [stream.as_bytes()]))
 }
 
-/// What a client gets of a whole answer.
+/// The whole response that a client gets.
 fn whole(provider: &str, client: &ClientFormat, answer: &Value) -> Value {
     let answer = answer.to_string();
     let (mut events, head) = (Vec::new(), ResponseHead { include_usage: true, ..ResponseHead::default() });
@@ -74,7 +74,7 @@ fn block(index: u64, start: &Value, deltas: &[Value]) -> Vec<Value> {
     told
 }
 
-/// A stream of Anthropic's around these blocks.
+/// An Anthropic stream around these blocks.
 fn message(blocks: &[Vec<Value>], reason: &str, usage: &Value) -> String {
     let start = json!({ "id": "msg_1", "model": "m", "usage": { "input_tokens": 30, "cache_read_input_tokens": 60, "cache_creation_input_tokens": 10, "output_tokens": 1 } });
     let mut told = vec![json!({ "type": "message_start", "message": start })];
@@ -90,7 +90,7 @@ fn gemini(parts: &Value, more: &Value) -> Value {
     told
 }
 
-/// The pieces of the calls of a chat, in order.
+/// The pieces of a chat's tool calls, in order.
 fn pieces(events: &[Value]) -> Vec<Value> {
     let deltas = events.iter().filter_map(|event| event["choices"][0]["delta"]["tool_calls"].as_array());
     deltas.flatten().cloned().collect()
@@ -100,12 +100,12 @@ fn finish_reason(events: &[Value]) -> &str {
     events.iter().filter_map(|event| event["choices"][0]["finish_reason"].as_str()).next_back().unwrap()
 }
 
-/// The last usage that a client of a chat is told.
+/// The last usage in a chat's stream.
 fn usage(events: &[Value]) -> &Value {
     &events.iter().rfind(|event| event["usage"].is_object()).unwrap()["usage"]
 }
 
-/// A stream of each provider's, with two words and their end.
+/// A stream of each provider, with two texts and its end.
 fn streams() -> [(&'static str, String); 3] {
     let text = |text: &str| json!({ "type": "text_delta", "text": text });
     let words = block(0, &json!({ "type": "text", "text": "" }), &[text("one "), text("two")]);
@@ -119,7 +119,7 @@ fn streams() -> [(&'static str, String); 3] {
     ]
 }
 
-/// Holds two streams of one provider against each other, for both clients.
+/// Compares two streams of one provider, for both clients.
 fn same(provider: &str, stream: &str, other: &str, what: &str) {
     for client in CLIENTS {
         let expected = streamed(provider, client, stream);

@@ -1,4 +1,4 @@
-//! Proofs of thought, and hints for caches.
+//! Signed thinking, and cache hints.
 
 use llm_bridge::formats::{CHAT, MESSAGES, PROVIDER_FORMATS};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! How tokens are counted.
+//! Token counts.
 
 use llm_bridge::formats::{CHAT, MESSAGES};
 use serde_json::json;

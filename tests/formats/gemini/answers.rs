@@ -1,4 +1,4 @@
-//! Answers, at every cut.
+//! Responses, cut at every position.
 
 use llm_bridge::canonical::{FinishReason, ResponseEvent, Usage};
 use llm_bridge::formats::gemini::UPSTREAM;
@@ -93,11 +93,11 @@ fn usage_that_comes_in_parts_is_put_together_and_never_summed() {
     let both = Usage { uncached_input: 46, cache_read: 64, output: 25, reasoning: 5, ..Usage::default() };
     assert_eq!(last(&[prompt.clone(), answer.clone(), json!({"trafficType":"ON_DEMAND"})]), usage(both));
     assert_eq!(last(&[prompt.clone(), json!({"candidatesTokenCount":1}), answer.clone(), answer]), usage(both));
-    // Thoughts that only the total tells; an old total says nothing of a new answer.
+    // Thinking that only the total shows; an earlier total says nothing about a new response.
     let total = json!({"candidatesTokenCount":20,"totalTokenCount":135});
     assert_eq!(last(&[prompt.clone(), total]), usage(both));
     assert_eq!(last(&[prompt, json!({"totalTokenCount":135})]), usage(Usage { output: 25, reasoning: 25, ..both }));
-    // What is told anew counts, and what is left out of it is nothing.
+    // New counts replace the old ones; omitted parts count as nothing.
     let (more, less) = (json!({"promptTokenCount":15,"cachedContentTokenCount":3}), json!({"promptTokenCount":13}));
     assert_eq!(last(&[more, less]), usage(Usage { uncached_input: 13, ..Usage::default() }));
 }
@@ -114,7 +114,7 @@ fn what_cannot_be_read_took_its_tokens_all_the_same() {
 
 #[test]
 fn an_end_is_told_only_after_the_end() {
-    // Text after the finish reason, contents without parts, and thoughts.
+    // Text after the finish reason, contents without parts, and thinking.
     let bytes = sse(&[
         chunk(0, &json!([{"text":"hm","thought":true}]), None),
         json!({"candidates":[{"content":{"role":"model"},"finishReason":"STOP"}]}),

@@ -1,5 +1,5 @@
-//! Gemini as its providers speak it: requests against golden documents, answers at every cut, recordings where they are at hand
-//! (`RECORDINGS_DIR`), and bytes that mean harm.
+//! Gemini's API: requests against golden documents, responses at every cut, recordings where they are
+//! available (`RECORDINGS_DIR`), and hostile bytes.
 
 mod answers;
 mod recorded;
@@ -10,7 +10,7 @@ use llm_bridge::error::Error;
 use llm_bridge::formats::gemini::UPSTREAM;
 use proptest::prelude::*;
 
-/// Events as text, with neighbours of text joined: so that they can be compared.
+/// Events as text, with adjacent texts joined, for comparison.
 fn told(event: &ResponseEvent<'_>) -> String {
     match event {
         ResponseEvent::Failed(error) => format!("Failed {} {:?} {}", error.status(), error.code(), error.message()),
@@ -33,7 +33,7 @@ fn stream<'b>(pieces: impl IntoIterator<Item = &'b [u8]>) -> (Vec<String>, u32) 
     (events, decode.malformed())
 }
 
-/// Reads a stream in one piece, at every cut in two, and byte by byte: it is all the same.
+/// Reads a stream in one piece, at every cut in two, and byte by byte, and demands the same events.
 fn cut(bytes: &[u8]) -> Vec<String> {
     let (events, malformed) = stream([bytes]);
     for at in 0..bytes.len() {

@@ -1,4 +1,4 @@
-//! Recorded answers and embeddings, with the usage that they state.
+//! Recorded responses and embeddings, with the usage that they state.
 
 use llm_bridge::canonical::ResponseEvent;
 use llm_bridge::formats::gemini::UPSTREAM;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{stream, whole};
 use crate::recorded::{Recording, recordings};
 
-/// The prompt and the total that a body states at last, found without our code.
+/// The prompt and total counts that a body states last, found without the gateway's code.
 fn stated(body: &[u8]) -> Option<(u64, u64)> {
     let text = String::from_utf8_lossy(body);
     let documents = text.lines().filter_map(|line| line.strip_prefix("data:")).chain([text.as_ref()]);

@@ -1,4 +1,4 @@
-//! Requests against golden documents.
+//! Requests, compared with golden documents.
 
 use std::path::Path;
 
@@ -70,7 +70,8 @@ fn body(request: &ModelRequest<'_>, model: &str) -> Value {
     serde_json::from_slice(&write(request, model).body).unwrap()
 }
 
-/// Compares with `tests/fixtures/gemini/NAME.json`; `BLESS=1` writes it anew, to be read before it is kept.
+/// Compares with `tests/fixtures/gemini/NAME.json`. `BLESS=1` rewrites the file; read the diff before keeping
+/// it.
 fn golden(name: &str, request: &ModelRequest<'_>, model: &str) {
     let WrittenRequest { path, headers, body, dropped } = write(request, model);
     assert!(headers.is_empty());
@@ -127,7 +128,7 @@ fn media_are_data_or_files() {
     golden("media", &ask(vec![system, turn(Role::User, parts)]), FLASH);
 }
 
-/// Two parallel calls with a text before them, and their results in two turns, as OpenAI's clients write them.
+/// Two parallel calls after a text, and their results in two turns, as OpenAI's clients write them.
 fn parallel(memory: Option<&'static str>) -> ModelRequest<'static> {
     let calls = vec![
         text("Let me see"),

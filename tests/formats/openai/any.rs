@@ -1,4 +1,4 @@
-//! Any request and any answer, and fields that do not belong where they stand.
+//! Arbitrary requests and responses, and fields of wrong types.
 
 use std::borrow::Cow;
 
@@ -144,9 +144,9 @@ pub(super) fn request() -> impl Strategy<Value = ModelRequest<'static>> {
     )
 }
 
-// Answers.
+// Responses.
 
-/// Pieces of an answer, with its end.
+/// Pieces of a response, with its end.
 pub(super) fn answer() -> impl Strategy<Value = Vec<ResponseEvent<'static>>> {
     let piece = prop_oneof![
         quoted().prop_map(|text| ResponseEvent::Text { choice: 0, text }),
@@ -182,7 +182,7 @@ pub(super) fn answer() -> impl Strategy<Value = Vec<ResponseEvent<'static>>> {
     })
 }
 
-/// A field of the format with a value that may not belong there.
+/// A field of the format with a value that may be of the wrong type.
 pub(super) fn odd() -> impl Strategy<Value = String> {
     let names = [
         "content",

@@ -1,4 +1,5 @@
-//! Translation through the hub: what goes in comes out again, whole or streamed, however it is cut, whatever a provider's habits.
+//! Translation through the canonical form and back: whole or streamed, at any cut, with the variations of all
+//! providers.
 
 mod any;
 mod recorded;
@@ -18,12 +19,12 @@ use serde_json::Value;
 
 use self::any::{answer, odd, request};
 
-/// A step as a line that can be compared.
+/// An event as a line that can be compared.
 fn line(event: &ResponseEvent<'_>) -> String {
     format!("{event:?}")
 }
 
-/// The steps of a stream in pieces, and the events that could not be read.
+/// The events of a stream in pieces, and the number of malformed ones.
 fn decoded(pieces: &[&[u8]]) -> (Vec<String>, u32) {
     let mut told = Vec::new();
     let mut each = |event: ResponseEvent<'_>| told.push(line(&event));
@@ -33,7 +34,7 @@ fn decoded(pieces: &[&[u8]]) -> (Vec<String>, u32) {
     (told, decode.malformed())
 }
 
-/// What a whole answer says: pieces of one text are one text.
+/// The content of a whole response, with the pieces of a text joined.
 #[derive(Debug, Default, PartialEq)]
 struct Told {
     texts: BTreeMap<u32, String>,
@@ -85,7 +86,7 @@ impl Told {
     fn of(events: &[ResponseEvent<'_>]) -> Self {
         let mut told = Self::default();
         events.iter().for_each(|event| told.take(event));
-        // No arguments at all are an empty object of them.
+        // No arguments mean an empty object.
         told.calls.values_mut().filter(|call| call.2.is_empty()).for_each(|call| call.2.push_str("{}"));
         told
     }

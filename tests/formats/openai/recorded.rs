@@ -1,4 +1,4 @@
-//! Recorded answers, read and told again.
+//! Recorded responses, read and written again.
 
 use llm_bridge::canonical::ResponseEvent;
 use llm_bridge::formats::openai::overhear::ChatTap;
