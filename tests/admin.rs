@@ -11,7 +11,7 @@ use futures::executor::block_on;
 use futures::future::join_all;
 use llm_bridge::admin;
 use llm_bridge::gateway::Opened;
-use llm_bridge::ledger::secret::PresentedKey;
+use llm_bridge::ledger::key_text::PresentedKey;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::schema::validate;
@@ -516,7 +516,7 @@ proptest! {
 
 /// The fingerprint of a key, which the gateway keeps.
 fn fingerprint(text: &str) -> String {
-    match llm_bridge::ledger::KeySecret::parse(text) {
+    match PresentedKey::parse(text) {
         Some(PresentedKey::Signed(signed)) => signed.hash(),
         _ => unreachable!("a signed key"),
     }

@@ -7,7 +7,7 @@ use super::{json, keys};
 use crate::config::{Millis, Nanos};
 use crate::error::{Error, Result};
 use crate::gateway::{self, Bridge, Platform, Response};
-use crate::ledger::{self, AccountCommand, AccountResponse, Receipt, id_of, secret};
+use crate::ledger::{self, AccountCommand, AccountResponse, Receipt, id_of, key_text};
 use crate::wire::date::write_time;
 
 /// Receipts on one page.
@@ -181,7 +181,7 @@ pub fn account(name: &str) -> Result<String> {
         return Ok(name.to_owned());
     }
     let id = id_of(name);
-    if secret::is_id(id) { Ok(secret::account(id)) } else { Err(invalid("key", "be the id of a key")) }
+    if key_text::is_id(id) { Ok(key_text::account(id)) } else { Err(invalid("key", "be the id of a key")) }
 }
 
 /// Whether there is a key with this account.

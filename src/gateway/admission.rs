@@ -26,7 +26,7 @@ const LIMIT: &str = "x-llm-bridge-max-tokens";
 pub struct Caller {
     /// The id of the key, which is the name of its account.
     pub key_id: String,
-    /// The fingerprint of a key that was made at run time ([`crate::ledger::secret::SignedKey::hash`]): its account has yet to say whether it is good.
+    /// The fingerprint of a key that was made at run time ([`crate::ledger::key_text::SignedKey::hash`]): its account has yet to say whether it is good.
     pub hash: Option<String>,
 }
 

@@ -6,9 +6,9 @@ use super::platform::Platform;
 use super::refusal;
 use crate::config::Auth;
 use crate::error::{Error, Result};
-use crate::ledger::secret::{PresentedKey, version_of};
+use crate::ledger::id_of;
+use crate::ledger::key_text::{PresentedKey, version_of};
 use crate::ledger::signing::SignatureCheck;
-use crate::ledger::{KeySecret, id_of};
 use crate::policy::auth;
 
 /// The account of callers without a key.
@@ -44,7 +44,7 @@ impl Bridge {
             Ok(caller) => return Ok(Caller { key_id: caller.key_id, hash: None }),
             Err(error) => error,
         };
-        match presented.and_then(KeySecret::parse) {
+        match presented.and_then(PresentedKey::parse) {
             Some(PresentedKey::Signed(signed)) => {
                 let verdict = self.keyring.verdict(host, |signing| signing.verify(&signed)).await?;
                 let caller = || Caller { key_id: signed.account(), hash: Some(signed.hash()) };

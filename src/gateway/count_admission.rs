@@ -5,7 +5,7 @@ use super::platform::Platform;
 use super::refusal::refusal_error;
 use super::{Bridge, Caller, admission, tokenize};
 use crate::error::Result;
-use crate::ledger::{AccountCommand, AccountResponse, Asked, KeyLimits, LEASE};
+use crate::ledger::{AccountCommand, AccountResponse, CountRequest, KeyLimits, LEASE};
 use crate::tokens::Encoding;
 
 /// Text that is counted exactly, in bytes: some tenths of a second of work.
@@ -49,7 +49,7 @@ pub(super) async fn admit<H: Platform>(
     }
     let id = format!("{:032x}", host.random_u128());
     // It has no lease to renew: should its end not be told, its place is free when a lease would be over.
-    let mut asked = Asked { id: id.clone(), hash: Some(hash.clone()), models, body, life: LEASE };
+    let mut asked = CountRequest { id: id.clone(), hash: Some(hash.clone()), models, body, life: LEASE };
     let mut leave = CountAdmission { id, accounts: Vec::new() };
     let terms = match ask_account(host, &caller.key_id, &AccountCommand::Count(asked.clone())).await? {
         AccountResponse::Granted { terms, .. } => terms,

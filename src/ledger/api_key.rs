@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::command::AccountCommand;
+use super::key_text::account;
+use super::letters::hex;
 use super::limits::KeyLimits;
-use super::secret::{KeySecret, account, hex};
+use super::secret::KeySecret;
 use crate::config::Millis;
 
 /// The record of one key.
@@ -24,7 +26,7 @@ pub struct ApiKey {
     /// Whatever its makers want to find beside it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
-    /// The fingerprint of its text ([`super::secret::SignedKey::hash`]).
+    /// The fingerprint of its text ([`super::key_text::SignedKey::hash`]).
     pub hash: String,
     /// The last letters of its text.
     pub hint: String,

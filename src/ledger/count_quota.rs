@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::command::{AccountResponse, AdmissionRefusal, RateLimit, RateLimitStatus};
+use super::admission::{AdmissionRefusal, CountRequest, RateLimit, RateLimitStatus};
+use super::command::AccountResponse;
 use super::limits::KeyLimits;
 use super::sliding_window::{SPAN, SlidingWindow};
 use super::write::AccountWrite;
@@ -12,21 +13,6 @@ use crate::config::Millis;
 
 /// Questions for each request that a key may make in a minute.
 const EACH: u64 = 10;
-
-/// A question that wants to be admitted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CountRequest {
-    /// The gateway's own id of it.
-    pub id: String,
-    /// The fingerprint of the key presented; none where a member's account has been asked already.
-    pub hash: Option<String>,
-    /// The names of the model: as the caller wrote it, and in full.
-    pub models: Vec<String>,
-    /// The length of its body in bytes.
-    pub body: u64,
-    /// After so many milliseconds it is taken for lost.
-    pub life: Millis,
-}
 
 /// The questions of one account.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,7 +99,8 @@ impl CountQuota {
 #[cfg(test)]
 mod tests {
     use super::super::account::AccountLedger;
-    use super::super::command::{AccountCommand, AdmissionRequest};
+    use super::super::admission::AdmissionRequest;
+    use super::super::command::AccountCommand;
     use super::super::snapshot::AccountSnapshot;
     use super::*;
 

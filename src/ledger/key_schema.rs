@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::api_key::{ApiKey, id_of};
+use super::key_text;
 use super::limits::{Budget, Period};
-use super::secret;
 use crate::config::decimal::scaled;
 use crate::config::{Millis, Nanos, OnDisconnect, near};
 use crate::error::{Error, Result};
@@ -104,7 +104,7 @@ fn shown(name: &str) -> String {
 }
 
 fn own_id(id: String) -> Result<String> {
-    if !secret::is_id(&id) {
+    if !key_text::is_id(&id) {
         return Err(invalid("id", "be 1 to 64 of the characters a-z, 0-9, `_` and `-`"));
     }
     // They would be mistaken for the ids of other kinds of keys.
@@ -188,7 +188,7 @@ fn pattern(value: &Value) -> Result<String> {
 
 fn parent(value: &Value) -> Result<String> {
     let id = id_of(text("parent", value)?);
-    if secret::is_id(id) { Ok(secret::account(id)) } else { Err(invalid("parent", "be the id of a key")) }
+    if key_text::is_id(id) { Ok(key_text::account(id)) } else { Err(invalid("parent", "be the id of a key")) }
 }
 
 fn count(field: &'static str, value: &Value) -> Result<u64> {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::command::AdmissionRefusal;
+use super::admission::AdmissionRefusal;
 use crate::config::{Millis, Nanos, OnDisconnect};
 
 /// The terms of a key. A limit that is not set does not exist.

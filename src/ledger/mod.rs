@@ -2,35 +2,37 @@
 //! storage and no clock: they are told the time, and say what has to be written down.
 
 mod account;
+mod admission;
 mod api_key;
 mod command;
 mod count_quota;
 pub mod key_schema;
+pub mod key_text;
+mod letters;
 mod limits;
 mod receipt;
 pub mod registry;
-mod reservation;
+mod reservations;
 pub mod secret;
 pub mod signing;
 mod sliding_window;
 mod snapshot;
 mod spend;
 mod sums;
-mod versions;
+mod token_counts;
+mod totals;
 mod write;
 
 pub use account::AccountLedger;
+pub use admission::{AdmissionRefusal, AdmissionRequest, CountRequest, OutputCost, RateLimit, RateLimitStatus};
 pub use api_key::{ApiKey, KeyStatus, id_of};
-pub use command::{
-    AccountCommand, AccountResponse, AdmissionRefusal, AdmissionRequest, OutputCost, RateLimit, RateLimitStatus,
-    UsageReport,
-};
-pub use count_quota::CountRequest as Asked;
+pub use command::{AccountCommand, AccountResponse};
 pub use limits::{Budget, KeyLimits, Period};
-pub use receipt::{LOST, Receipt, TokenCounts, Totals};
-pub use reservation::{LEASE, Reservation, ReservationLease};
+pub use receipt::{LEASE, LOST, Receipt, Reservation, ReservationLease};
 pub use secret::KeySecret;
 pub use sliding_window::SPAN;
 pub use snapshot::{AccountSnapshot, ReceiptRow};
 pub use spend::day_of;
+pub use token_counts::TokenCounts;
+pub use totals::{Totals, UsageReport};
 pub use write::AccountWrite;

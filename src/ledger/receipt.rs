@@ -1,13 +1,15 @@
-//! What is written down of one request, and the sums of many.
-
-use std::collections::BTreeMap;
+//! What is kept of one request: its receipt when it has ended, its reservation while it is under way. Each may hold the other, so
+//! both stand here.
 
 use serde::{Deserialize, Serialize};
 
-use super::reservation::Reservation;
-use crate::canonical::Usage;
+use super::token_counts::TokenCounts;
 use crate::config::{Millis, Nanos};
 
+/// A request that is not heard of for so long is taken for lost. Most requests are over by then, and never renew their lease.
+pub const LEASE: Millis = 75_000;
+/// The provider and the model of a lost request that was admitted without a draft of its receipt.
+const UNKNOWN: &str = "(unknown)";
 /// The outcome of a request of which nothing more was heard.
 pub const LOST: &str = "lost";
 
@@ -64,129 +66,111 @@ impl Receipt {
     }
 }
 
-/// Tokens by what they were for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TokenCounts {
-    /// Of the prompt, read anew.
-    pub fresh: u64,
-    /// Of the prompt, from the provider's cache.
-    pub cache_read: u64,
-    /// Of the prompt, written to the provider's cache.
-    pub cache_write: u64,
-    /// Those of them that are kept there for an hour. Older books do not know them.
-    #[serde(default)]
-    pub cache_write_1h: u64,
-    /// Of the answer.
-    pub output: u64,
-    /// Those of the answer that were reasoning.
-    pub reasoning: u64,
-}
-
-impl From<Usage> for TokenCounts {
-    fn from(usage: Usage) -> Self {
-        let Usage { uncached_input: fresh, cache_read, cache_write, cache_write_1h, output, reasoning } = usage;
-        Self { fresh, cache_read, cache_write, cache_write_1h, output, reasoning }
-    }
-}
-
-impl TokenCounts {
-    /// All of them.
-    pub fn sum(&self) -> u64 {
-        [self.cache_read, self.cache_write, self.output].into_iter().fold(self.fresh, u64::saturating_add)
-    }
-
-    fn add(&mut self, more: &Self) {
-        self.fresh = self.fresh.saturating_add(more.fresh);
-        self.cache_read = self.cache_read.saturating_add(more.cache_read);
-        self.cache_write = self.cache_write.saturating_add(more.cache_write);
-        self.cache_write_1h = self.cache_write_1h.saturating_add(more.cache_write_1h);
-        self.output = self.output.saturating_add(more.output);
-        self.reasoning = self.reasoning.saturating_add(more.reasoning);
-    }
-
-    fn subtract(&mut self, less: &Self) {
-        self.fresh = self.fresh.saturating_sub(less.fresh);
-        self.cache_read = self.cache_read.saturating_sub(less.cache_read);
-        self.cache_write = self.cache_write.saturating_sub(less.cache_write);
-        self.cache_write_1h = self.cache_write_1h.saturating_sub(less.cache_write_1h);
-        self.output = self.output.saturating_sub(less.output);
-        self.reasoning = self.reasoning.saturating_sub(less.reasoning);
-    }
-}
-
-/// The sum of entries.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Totals {
-    /// How many.
-    pub requests: u64,
-    /// Those that did not end well, by how they ended.
-    pub failures: BTreeMap<String, u64>,
-    /// Their tokens.
-    pub tokens: TokenCounts,
-    /// Those whose tokens were estimated.
-    pub estimated: u64,
-    /// What they cost in nano-dollars, as far as prices are known.
+/// What is promised to one request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reservation {
+    /// When it was admitted.
+    pub at: Millis,
+    /// When its time is over, and nothing is held for it any more.
+    pub until: Millis,
+    /// The most tokens that it can take, as far as a minute has so many.
+    pub tokens: u64,
+    /// The most that it can cost; nothing where no budget asks.
     pub cost: Nanos,
-    /// Those whose cost is not known.
-    pub unpriced: u64,
+    /// The longest answer that was granted, in tokens, if that was less than was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// Whether the request is believed to be under way. None in entries, and in books from before there were leases, where
+    /// [`Reservation::leased`] makes one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<ReservationLease>,
 }
 
-impl Totals {
-    /// Adds one entry.
-    pub fn count(&mut self, entry: &Receipt) {
-        self.requests += 1;
-        if entry.outcome != "complete" {
-            *self.failures.entry(entry.outcome.clone()).or_default() += 1;
-        }
-        self.tokens.add(&entry.tokens.unwrap_or_default());
-        self.estimated += u64::from(entry.estimated);
-        self.cost = self.cost.saturating_add(entry.cost.unwrap_or(0));
-        self.unpriced += u64::from(entry.cost.is_none());
-    }
+/// The time for which a request is believed to be under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReservationLease {
+    /// Its end, as it was written.
+    pub until: Millis,
+    /// That end was granted when the book was opened again; it is not granted twice.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub extended: bool,
+    /// The most that the request can cost, in nano-dollars, if that is known: its draft is not charged with more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most: Option<Nanos>,
+    /// The receipt that stands if nothing more is heard of the request; the one that stands, if it is in the books.
+    pub draft: Box<Receipt>,
+    /// The receipt is in the books.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<LostRequest>,
+}
 
-    /// Takes back one entry that was added.
-    pub fn uncount(&mut self, entry: &Receipt) {
-        self.requests = self.requests.saturating_sub(1);
-        if let Some(count) = self.failures.get_mut(&entry.outcome) {
-            *count = count.saturating_sub(1);
-        }
-        self.failures.retain(|_, count| *count > 0);
-        self.tokens.subtract(&entry.tokens.unwrap_or_default());
-        self.estimated = self.estimated.saturating_sub(u64::from(entry.estimated));
-        self.cost = self.cost.saturating_sub(entry.cost.unwrap_or(0));
-        self.unpriced = self.unpriced.saturating_sub(u64::from(entry.cost.is_none()));
-    }
+/// Where the receipt of a lost request stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostRequest {
+    /// The number of its row.
+    pub row: u64,
+    /// The time of that row: when the request was lost, but not before the row above.
+    pub at: Millis,
+    /// When the row was written. Older books do not know it.
+    #[serde(default)]
+    pub found: Millis,
+    /// When the truth took its place, if it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Millis>,
+}
 
-    /// Adds other sums.
-    pub fn add(&mut self, more: &Self) {
-        self.requests = self.requests.saturating_add(more.requests);
-        for (outcome, count) in &more.failures {
-            let sum = self.failures.entry(outcome.clone()).or_default();
-            *sum = sum.saturating_add(*count);
-        }
-        self.tokens.add(&more.tokens);
-        self.estimated = self.estimated.saturating_add(more.estimated);
-        self.cost = self.cost.saturating_add(more.cost);
-        self.unpriced = self.unpriced.saturating_add(more.unpriced);
+impl ReservationLease {
+    /// The lease of a request that nobody renews, since it was admitted without one: until its time is over it is believed to be under way.
+    /// Its receipt then says no more than that it was lost, and it is charged with what was promised, as all is whose cost is not known.
+    pub fn unrenewed(id: &str, at: Millis, until: Millis) -> Self {
+        let draft = Receipt {
+            id: id.to_owned(),
+            request_id: id.to_owned(),
+            provider: UNKNOWN.to_owned(),
+            model: UNKNOWN.to_owned(),
+            outcome: LOST.to_owned(),
+            started: at,
+            ..Receipt::default()
+        };
+        Self { until, extended: true, most: None, draft: Box::new(draft), lost: None }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl Reservation {
+    /// With a lease, if it was written before there were leases.
+    pub fn leased(self, id: &str) -> Self {
+        let lease = self.lease.or_else(|| Some(ReservationLease::unrenewed(id, self.at, self.until)));
+        Self { lease, ..self }
+    }
 
-    #[test]
-    fn books_from_before_the_hour_was_told_apart_are_read() {
-        let old = r#"{"fresh":1,"cache_read":2,"cache_write":3,"output":4,"reasoning":0}"#;
-        let tokens: TokenCounts = serde_json::from_str(old).unwrap();
-        assert_eq!((tokens.cache_write, tokens.cache_write_1h, tokens.sum()), (3, 0, 10));
-        let new = TokenCounts { cache_write_1h: 2, ..tokens };
-        assert_eq!(serde_json::from_str::<TokenCounts>(&serde_json::to_string(&new).unwrap()).unwrap(), new);
-        let mut totals = Totals::default();
-        for _ in 0..2 {
-            totals.count(&Receipt { tokens: Some(new), ..Receipt::default() });
-        }
-        // A part of the writes adds nothing to the sum.
-        assert_eq!((totals.tokens.cache_write_1h, totals.tokens.sum()), (4, 20));
+    /// Without its lease, as entries keep it.
+    pub fn bare(&self) -> Self {
+        let Self { at, until, tokens, cost, limit, .. } = *self;
+        Self { at, until, tokens, cost, limit, lease: None }
+    }
+
+    /// Where the receipt of a lost request stands.
+    pub fn lost(&self) -> Option<LostRequest> {
+        self.lease.as_ref()?.lost
+    }
+
+    /// The receipt of a request that is lost at `ended`.
+    pub fn receipt(&self, ended: Millis) -> Option<Receipt> {
+        let lease = self.lease.as_ref()?;
+        let mut draft = lease.draft.as_ref().clone();
+        (draft.ended, draft.promise) = (ended, Some(self.bare()));
+        // What is guessed may not break a budget.
+        draft.cost = draft.cost.map(|cost| cost.min(lease.most.unwrap_or(Nanos::MAX)));
+        Some(draft)
+    }
+
+    /// The request is heard of, and what it has taken so far.
+    pub fn renew(&mut self, tokens: TokenCounts, cost: Option<Nanos>, now: Millis) {
+        let Some(lease) = &mut self.lease else { return };
+        (lease.until, lease.extended) = (now.saturating_add(LEASE), false);
+        let charged = lease.draft.cost;
+        // What was charged already may be of a period that is over: the rest, which the present one holds, does not grow.
+        let cost = if lease.lost.is_some() { charged.map(|charged| charged.max(cost.unwrap_or(0))) } else { cost };
+        (lease.draft.tokens, lease.draft.cost) = (Some(tokens), cost);
     }
 }

@@ -7,11 +7,10 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use super::secret::{SignedKey, draw};
+use super::key_text::{MAC_LENGTH, SignedKey};
+use super::letters::draw;
 use crate::config::Millis;
 
-/// Letters of a MAC: 128 bits of an HMAC-SHA-256, in 62 letters.
-pub(super) const MAC_LENGTH: usize = 22;
 /// Versions that are valid at one time, at most.
 const MOST_VALID: usize = 2;
 /// The last version that there can be: a key's text has room for nine digits.
@@ -171,7 +170,8 @@ impl SigningSecrets {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::secret::{KeySecret, PresentedKey};
+    use super::super::key_text::PresentedKey;
+    use super::super::secret::KeySecret;
     use super::*;
 
     /// A version of some secret.
@@ -180,7 +180,7 @@ pub(super) mod tests {
     }
 
     fn verify(signing: &SigningSecrets, text: &str) -> SignatureCheck {
-        match KeySecret::parse(text) {
+        match PresentedKey::parse(text) {
             Some(PresentedKey::Signed(signed)) => signing.verify(&signed),
             _ => panic!("{text}"),
         }
@@ -211,7 +211,7 @@ pub(super) mod tests {
             let mut letters = key.text().as_bytes().to_vec();
             letters[at] = if letters[at] == b'q' { b'r' } else { b'q' };
             let text = String::from_utf8(letters).unwrap();
-            if let Some(PresentedKey::Signed(signed)) = KeySecret::parse(&text) {
+            if let Some(PresentedKey::Signed(signed)) = PresentedKey::parse(&text) {
                 assert_ne!(signing.verify(&signed), SignatureCheck::Good, "{text}");
             }
         }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::command::UsageReport;
-use super::receipt::{Receipt, Totals};
+use super::receipt::Receipt;
 use super::spend::{Spend, day_of};
+use super::totals::{Totals, UsageReport};
 use crate::config::Millis;
 
 /// Names of models that a day's sums tell apart, for each provider: callers may invent names.

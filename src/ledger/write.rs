@@ -1,7 +1,6 @@
 //! What a book wants written down. It knows no storage.
 
-use super::receipt::Receipt;
-use super::reservation::Reservation;
+use super::receipt::{Receipt, Reservation};
 use super::snapshot::ReceiptRow;
 use crate::config::Millis;
 

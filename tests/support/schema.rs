@@ -1,6 +1,6 @@
 //! As much of JSON Schema as the description of the admin API uses; a word that is not known here is a fault.
 
-use llm_bridge::ledger::secret;
+use llm_bridge::ledger::key_text;
 use llm_bridge::wire::date;
 use serde_json::Value;
 
@@ -23,7 +23,7 @@ pub fn validate(document: &Value, schema: &Value, value: &Value) -> Result<(), S
                 Value::Array(kinds) => kinds.iter().any(|kind| is(kind, value)),
                 kind => is(kind, value),
             },
-            "pattern" => rule == "^[a-z0-9_-]{1,64}$" && value.as_str().is_none_or(secret::is_id),
+            "pattern" => rule == "^[a-z0-9_-]{1,64}$" && value.as_str().is_none_or(key_text::is_id),
             "format" => value.as_str().is_none_or(|text| match rule.as_str().unwrap() {
                 "date" => date::read_day(text).is_some(),
                 "date-time" => date::read_time(text).is_some(),

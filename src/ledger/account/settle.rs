@@ -1,11 +1,12 @@
 //! How requests come to their ends: settled, given back, or lost; and how the truth takes the place of what was believed.
 
-use super::AccountLedger;
+use super::ledger::AccountLedger;
 use crate::config::{Millis, Nanos};
 use crate::ledger::command::{AccountCommand, AccountResponse};
-use crate::ledger::receipt::{Receipt, TokenCounts};
-use crate::ledger::reservation::{DueReservation, LostRequest, Reservation};
+use crate::ledger::receipt::{LostRequest, Receipt, Reservation};
+use crate::ledger::reservations::DueReservation;
 use crate::ledger::spend::day_of;
+use crate::ledger::token_counts::TokenCounts;
 use crate::ledger::write::{AccountWrite, written};
 
 impl AccountLedger {

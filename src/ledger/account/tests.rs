@@ -1,9 +1,7 @@
 //! A book, order by order: what it grants, refuses, charges and remembers.
 
-use super::super::command::OutputCost;
-use super::super::limits::{Budget, Period};
-use super::super::receipt::{LOST, TokenCounts};
 use super::*;
+use crate::ledger::{AccountSnapshot, Budget, LOST, OutputCost, Period, TokenCounts};
 
 const NOON: Millis = 1_780_000_000_000;
 

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::super::signing::bits;
 use super::*;
+use crate::ledger::signing::bits;
 
 fn wish(json: &Value) -> Map<String, Value> {
     json.as_object().unwrap().clone()

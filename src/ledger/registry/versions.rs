@@ -2,24 +2,12 @@
 
 use std::collections::HashMap;
 
-use serde::{Deserialize, Serialize};
-
-use super::api_key::ApiKey;
-use super::registry::{KeyRegistry, RegistryRefusal, RegistryResponse, RegistryWrite};
-use super::secret::version_of;
-use super::signing::{SignatureCheck, SigningRefusal, SigningSecret, SigningSecrets};
+use super::command::{RegistryRefusal, RegistryResponse, RegistryWrite, SigningVersion};
+use super::keys::KeyRegistry;
 use crate::config::Millis;
-
-/// A version of the secret that signs keys, as its operator sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SigningVersion {
-    /// Its number.
-    pub version: u32,
-    /// When it was made.
-    pub made_at: Millis,
-    /// How many keys it has signed that are there.
-    pub keys: u64,
-}
+use crate::ledger::api_key::ApiKey;
+use crate::ledger::key_text::version_of;
+use crate::ledger::signing::{SignatureCheck, SigningRefusal, SigningSecret, SigningSecrets};
 
 impl KeyRegistry {
     pub(super) fn sign(

@@ -1,0 +1,243 @@
+//! The list of keys made at run time. It knows no storage, no clock and no accounts: it is told the time, says what has to be written
+//! down, and remembers of which of its words an account has been told.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Map, Value};
+
+use super::command::{RegistryCommand, RegistryRefusal, RegistryResponse, RegistryWrite};
+use crate::config::Millis;
+use crate::ledger::api_key::ApiKey;
+use crate::ledger::key_schema;
+use crate::ledger::signing::SigningSecrets;
+
+/// So many keys there can be.
+const MOST_KEYS: usize = 10_000;
+/// So many keys that are gone are remembered.
+const MOST_REMOVED: usize = 10_000;
+
+/// The list of keys.
+#[derive(Debug)]
+pub struct KeyRegistry {
+    /// In the order in which they were made; among them those that are gone.
+    pub(super) records: BTreeMap<u64, ApiKey>,
+    /// By the key's id.
+    numbers: HashMap<String, u64>,
+    /// The secrets that sign keys; none if what was written down of them could not be read.
+    pub(super) signing: Option<SigningSecrets>,
+}
+
+impl Default for KeyRegistry {
+    fn default() -> Self {
+        Self { records: BTreeMap::new(), numbers: HashMap::new(), signing: Some(SigningSecrets::default()) }
+    }
+}
+
+impl KeyRegistry {
+    /// Opens the directory again, from all records that were written down, and from [`RegistryWrite::Signing`].
+    pub fn open(rows: impl Iterator<Item = (u64, String)>, signing: Option<&str>) -> Self {
+        // A secret that cannot be read is not replaced by another: all keys would be void.
+        let signing = signing.map_or_else(|| Some(SigningSecrets::default()), |text| serde_json::from_str(text).ok());
+        let mut directory = Self { signing, ..Self::default() };
+        for (number, text) in rows {
+            let Ok(record) = serde_json::from_str::<ApiKey>(&text) else { continue };
+            directory.numbers.insert(record.id.clone(), number);
+            directory.records.insert(number, record);
+        }
+        directory
+    }
+
+    /// Carries out an order. What is to be written goes to `writes`; an answer counts only when it has been written.
+    pub fn handle(&mut self, order: RegistryCommand, now: Millis, writes: &mut Vec<RegistryWrite>) -> RegistryResponse {
+        let done = match order {
+            RegistryCommand::Create(record) => self.create(*record, now, writes),
+            RegistryCommand::Edit { id, wish, secret } => self.edit(&id, &wish, secret, now, writes),
+            RegistryCommand::Posted { id, version } => self.posted(&id, version, writes),
+            RegistryCommand::Retire(id) => self.retire(&id, now, writes),
+            RegistryCommand::Remove(id) => self.remove(&id, writes),
+            RegistryCommand::Read(id) => {
+                self.find(&id).map(|(_, record)| RegistryResponse::Record(Box::new(record.clone())))
+            }
+            RegistryCommand::List { after, limit, removed } => self.list(after.as_deref(), limit, removed),
+            RegistryCommand::Signing(bits) => Ok(self.sign(bits, now, writes)),
+            RegistryCommand::Versions => Ok(self.versions()),
+            RegistryCommand::Renew(bits) => self.change_signing(|signing| signing.renew(bits, now), writes),
+            RegistryCommand::End(version) => self.change_signing(|signing| signing.end(version), writes),
+        };
+        self.mark(done.unwrap_or_else(RegistryResponse::Refused))
+    }
+
+    fn create(
+        &mut self,
+        mut record: ApiKey,
+        now: Millis,
+        writes: &mut Vec<RegistryWrite>,
+    ) -> Result<RegistryResponse, RegistryRefusal> {
+        record.origin = record.requested();
+        if !self.is_signed(&record) {
+            return Err(RegistryRefusal::Outdated);
+        }
+        let known = self.find(&record.id).ok().map(|(number, known)| (number, known.clone()));
+        let number = match known {
+            Some((_, known)) if known.leaving => return Err(RegistryRefusal::Leaving),
+            Some((_, known)) if known.origin != record.origin => return Err(RegistryRefusal::Taken),
+            Some((_, known)) if known.posted > 0 => return Ok(RegistryResponse::Known(Box::new(known))),
+            // It was begun and not brought to its end: once more, with the new secret.
+            Some((number, known)) => {
+                (record.created_at, record.updated_at) = (known.created_at, known.updated_at);
+                number
+            }
+            None => self.records.last_key_value().map_or(1, |(last, _)| last + 1),
+        };
+        let is_new = !self.records.contains_key(&number);
+        if is_new && self.records.values().filter(|record| !record.removed).count() >= MOST_KEYS {
+            return Err(RegistryRefusal::Full);
+        }
+        self.check_parent(&record)?;
+        if is_new {
+            record.created_at = now;
+            // A key of this id that is gone has the same books, and its versions must not be taken for this one's.
+            let gone = self.numbers.get(&record.id).copied();
+            record.updated_at = gone.and_then(|number| self.records.get(&number)).map_or(0, |gone| gone.updated_at);
+            self.forget(gone, writes);
+        }
+        Ok(self.store(number, record, now, writes))
+    }
+
+    fn edit(
+        &mut self,
+        id: &str,
+        wish: &Map<String, Value>,
+        secret: Option<(String, String)>,
+        now: Millis,
+        writes: &mut Vec<RegistryWrite>,
+    ) -> Result<RegistryResponse, RegistryRefusal> {
+        let (number, record) = self.find(id)?;
+        let mut record = record.clone();
+        if record.leaving {
+            return Err(RegistryRefusal::Leaving);
+        }
+        if key_schema::apply_patch(&mut record, wish).is_err() {
+            return Ok(RegistryResponse::Confused);
+        }
+        if let Some((hash, hint)) = secret {
+            (record.hash, record.hint) = (hash, hint);
+            if !self.is_signed(&record) {
+                return Err(RegistryRefusal::Outdated);
+            }
+        }
+        self.check_parent(&record)?;
+        Ok(self.store(number, record, now, writes))
+    }
+
+    /// At most one level: a parent has no parent.
+    fn check_parent(&self, record: &ApiKey) -> Result<(), RegistryRefusal> {
+        let Some(parent) = record.parent() else { return Ok(()) };
+        if parent == record.id {
+            return Err(RegistryRefusal::OwnParent);
+        }
+        let (_, found) = self.find(parent).map_err(|_| RegistryRefusal::NoParent)?;
+        if found.leaving {
+            return Err(RegistryRefusal::NoParent);
+        }
+        if found.parent().is_some() {
+            return Err(RegistryRefusal::Grandparent);
+        }
+        if self.members(&record.id) > 0 { Err(RegistryRefusal::ParentOfOthers) } else { Ok(()) }
+    }
+
+    fn posted(
+        &mut self,
+        id: &str,
+        version: Millis,
+        writes: &mut Vec<RegistryWrite>,
+    ) -> Result<RegistryResponse, RegistryRefusal> {
+        let (number, record) = self.find(id)?;
+        let mut record = record.clone();
+        if version <= record.updated_at && version > record.posted {
+            record.posted = version;
+            self.write(number, record.clone(), writes);
+        }
+        Ok(RegistryResponse::Record(Box::new(record)))
+    }
+
+    fn retire(
+        &mut self,
+        id: &str,
+        now: Millis,
+        writes: &mut Vec<RegistryWrite>,
+    ) -> Result<RegistryResponse, RegistryRefusal> {
+        let (number, record) = self.find(id)?;
+        let mut record = record.clone();
+        if record.leaving {
+            return Ok(RegistryResponse::Record(Box::new(record)));
+        }
+        match self.members(id) {
+            0 => record.leaving = true,
+            count => return Err(RegistryRefusal::Members(count)),
+        }
+        Ok(self.store(number, record, now, writes))
+    }
+
+    fn remove(&mut self, id: &str, writes: &mut Vec<RegistryWrite>) -> Result<RegistryResponse, RegistryRefusal> {
+        let (number, record) = self.find(id)?;
+        if !record.leaving {
+            return Ok(RegistryResponse::Confused);
+        }
+        let stump = record.without_metadata();
+        self.write(number, stump, writes);
+        let removed = || self.records.iter().filter(|(_, record)| record.removed).map(|(number, _)| *number);
+        let oldest = removed().next().filter(|_| removed().count() > MOST_REMOVED);
+        self.forget(oldest, writes);
+        Ok(RegistryResponse::Removed)
+    }
+
+    fn list(&self, after: Option<&str>, limit: usize, removed: bool) -> Result<RegistryResponse, RegistryRefusal> {
+        let next = |id: &str| self.numbers.get(id).map(|number| number + 1).ok_or(RegistryRefusal::Unknown);
+        let first = after.map_or(Ok(0), next)?;
+        let listed = self.records.range(first..).map(|(_, record)| record);
+        let mut rest = listed.filter(|record| removed || !record.removed);
+        let records = rest.by_ref().take(limit).cloned().collect();
+        Ok(RegistryResponse::Page { records, more: rest.next().is_some() })
+    }
+
+    fn find(&self, id: &str) -> Result<(u64, &ApiKey), RegistryRefusal> {
+        let number = self.numbers.get(id).copied().ok_or(RegistryRefusal::Unknown)?;
+        let record = self.records.get(&number).filter(|record| !record.removed);
+        record.map(|record| (number, record)).ok_or(RegistryRefusal::Unknown)
+    }
+
+    fn members(&self, id: &str) -> usize {
+        self.records.values().filter(|record| record.parent() == Some(id)).count()
+    }
+
+    fn forget(&mut self, number: Option<u64>, writes: &mut Vec<RegistryWrite>) {
+        let Some((number, record)) = number.and_then(|number| self.records.remove_entry(&number)) else { return };
+        self.numbers.remove(&record.id);
+        writes.push(RegistryWrite::Drop(number));
+    }
+
+    /// Keeps a record that was changed; no two of its versions have the same time.
+    fn store(
+        &mut self,
+        number: u64,
+        mut record: ApiKey,
+        now: Millis,
+        writes: &mut Vec<RegistryWrite>,
+    ) -> RegistryResponse {
+        record.updated_at = now.max(record.updated_at + 1);
+        self.write(number, record.clone(), writes);
+        RegistryResponse::Record(Box::new(record))
+    }
+
+    fn write(&mut self, number: u64, mut record: ApiKey, writes: &mut Vec<RegistryWrite>) {
+        record.outdated = false;
+        writes.push(RegistryWrite::Put(number, serde_json::to_string(&record).unwrap_or_default()));
+        self.numbers.insert(record.id.clone(), number);
+        self.records.insert(number, record);
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,55 @@
+//! Tokens of one request, or of many, by kind.
+
+use serde::{Deserialize, Serialize};
+
+use crate::canonical::Usage;
+
+/// Tokens by what they were for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenCounts {
+    /// Of the prompt, read anew.
+    pub fresh: u64,
+    /// Of the prompt, from the provider's cache.
+    pub cache_read: u64,
+    /// Of the prompt, written to the provider's cache.
+    pub cache_write: u64,
+    /// Those of them that are kept there for an hour. Older books do not know them.
+    #[serde(default)]
+    pub cache_write_1h: u64,
+    /// Of the answer.
+    pub output: u64,
+    /// Those of the answer that were reasoning.
+    pub reasoning: u64,
+}
+
+impl From<Usage> for TokenCounts {
+    fn from(usage: Usage) -> Self {
+        let Usage { uncached_input: fresh, cache_read, cache_write, cache_write_1h, output, reasoning } = usage;
+        Self { fresh, cache_read, cache_write, cache_write_1h, output, reasoning }
+    }
+}
+
+impl TokenCounts {
+    /// All of them.
+    pub fn sum(&self) -> u64 {
+        [self.cache_read, self.cache_write, self.output].into_iter().fold(self.fresh, u64::saturating_add)
+    }
+
+    pub(super) fn add(&mut self, more: &Self) {
+        self.fresh = self.fresh.saturating_add(more.fresh);
+        self.cache_read = self.cache_read.saturating_add(more.cache_read);
+        self.cache_write = self.cache_write.saturating_add(more.cache_write);
+        self.cache_write_1h = self.cache_write_1h.saturating_add(more.cache_write_1h);
+        self.output = self.output.saturating_add(more.output);
+        self.reasoning = self.reasoning.saturating_add(more.reasoning);
+    }
+
+    pub(super) fn subtract(&mut self, less: &Self) {
+        self.fresh = self.fresh.saturating_sub(less.fresh);
+        self.cache_read = self.cache_read.saturating_sub(less.cache_read);
+        self.cache_write = self.cache_write.saturating_sub(less.cache_write);
+        self.cache_write_1h = self.cache_write_1h.saturating_sub(less.cache_write_1h);
+        self.output = self.output.saturating_sub(less.output);
+        self.reasoning = self.reasoning.saturating_sub(less.reasoning);
+    }
+}
