@@ -332,8 +332,12 @@ fn a_count_obeys_a_keys_terms_and_takes_nothing() {
     let member = key(&gateway, &world, &json!({"id": "member", "parent": "team"}));
     assert_eq!((count(&team, "claude/c"), count(&member, "claude/c")), (403, 403));
     let rows = world.rows.borrow();
-    let entries: usize =
-        ["c", "member", "team"].iter().filter_map(|id| rows.get(*id)).flatten().map(|row| row.read().len()).sum();
+    let entries: usize = ["c", "member", "team"]
+        .iter()
+        .filter_map(|id| rows.get(*id))
+        .flatten()
+        .map(|row| row.read().unwrap().len())
+        .sum();
     assert_eq!(entries, 0, "a count is in no book");
 }
 

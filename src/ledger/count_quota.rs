@@ -122,7 +122,7 @@ mod tests {
                 }
             }
             if again {
-                book = AccountLedger::open(kept.clone(), std::iter::empty(), 1_000);
+                book = AccountLedger::open(kept.clone(), std::iter::empty(), 1_000).unwrap();
             }
             match reply {
                 AccountResponse::Refused { refusal, .. } => Err(refusal),

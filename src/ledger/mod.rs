@@ -21,6 +21,7 @@ mod spend;
 mod sums;
 mod token_counts;
 mod totals;
+mod unreadable;
 mod write;
 
 pub use account::AccountLedger;
@@ -35,4 +36,5 @@ pub use snapshot::{AccountSnapshot, ReceiptRow};
 pub use spend::day_of;
 pub use token_counts::TokenCounts;
 pub use totals::{Totals, UsageReport};
+pub use unreadable::UnreadableRecord;
 pub use write::AccountWrite;

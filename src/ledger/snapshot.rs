@@ -1,6 +1,7 @@
 //! What an account's book has written down, as it is given back to it. It knows no storage.
 
 use super::receipt::Receipt;
+use super::unreadable::UnreadableRecord;
 use crate::config::Millis;
 
 /// Entries as they are kept: those that came in one order, together.
@@ -28,15 +29,21 @@ pub struct AccountSnapshot {
 }
 
 impl ReceiptRow {
-    /// The entries, in the order of their numbers.
-    pub fn read(&self) -> Vec<Receipt> {
-        serde_json::from_str(&self.entries).unwrap_or_default()
+    /// The receipts, in the order of their numbers.
+    ///
+    /// # Errors
+    /// The row cannot be read.
+    pub fn read(&self) -> Result<Vec<Receipt>, UnreadableRecord> {
+        serde_json::from_str(&self.entries).map_err(|error| UnreadableRecord::new("entries", self.number, &error))
     }
 
-    /// The entries as they are to be kept, with this one in the place of that with its id.
-    pub fn with(&self, truth: &Receipt) -> String {
-        let mut entries = self.read();
-        entries.iter_mut().filter(|entry| entry.id == truth.id).for_each(|entry| entry.clone_from(truth));
-        serde_json::to_string(&entries).unwrap_or_default()
+    /// The text of the row with this receipt in the place of the one with its id.
+    ///
+    /// # Errors
+    /// The row cannot be read.
+    pub fn with(&self, truth: &Receipt) -> Result<String, UnreadableRecord> {
+        let mut receipts = self.read()?;
+        receipts.iter_mut().filter(|receipt| receipt.id == truth.id).for_each(|receipt| receipt.clone_from(truth));
+        Ok(serde_json::to_string(&receipts).unwrap_or_default())
     }
 }

@@ -110,7 +110,7 @@ proptest! {
                     let told = |entry: &Receipt| entry.outcome == LOST || entries.contains(&Receipt { promise: None, ..entry.clone() });
                     for write in &writes {
                         match write {
-                            AccountWrite::Entries(row) => prop_assert!(row.read().iter().all(told)),
+                            AccountWrite::Entries(row) => prop_assert!(row.read().unwrap().iter().all(told)),
                             AccountWrite::Truth(_, _, truth) => prop_assert!(told(truth)),
                             _ => {}
                         }

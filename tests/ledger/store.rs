@@ -27,15 +27,18 @@ impl Store {
                 AccountWrite::Void(id) => assert!(self.promises.remove(&id).is_some(), "{id}"),
                 AccountWrite::Entries(row) => {
                     let last = self.rows.last().cloned().unwrap_or_default();
-                    let count = row.read().len() as u64;
+                    let count = row.read().unwrap().len() as u64;
                     assert!(count > 0 && row.number == last.number + count, "{row:?} after {last:?}");
                     assert!(row.at >= last.at, "{row:?} after {last:?}");
                     self.rows.push(row);
                 }
                 AccountWrite::Truth(number, at, truth) => {
                     let row = self.rows.iter_mut().find(|row| row.number == number).unwrap();
-                    assert!(row.at == at && row.read().iter().any(|entry| entry.id == truth.id), "{row:?} {truth:?}");
-                    row.entries = row.with(&truth);
+                    assert!(
+                        row.at == at && row.read().unwrap().iter().any(|entry| entry.id == truth.id),
+                        "{row:?} {truth:?}"
+                    );
+                    row.entries = row.with(&truth).unwrap();
                 }
                 AccountWrite::Sums(number, at, sums) => {
                     let last = self.rows.last_mut().unwrap();
@@ -44,7 +47,7 @@ impl Store {
                 }
                 AccountWrite::Day(day, sums) => assert_eq!(self.days.insert(day, sums), None, "day {day}"),
                 AccountWrite::Amend(day, was, is) => {
-                    let sums = AccountLedger::amended(&self.days[&day], &was, &is).unwrap();
+                    let sums = AccountLedger::amended(day, &self.days[&day], &was, &is).unwrap();
                     self.days.insert(day, sums);
                 }
             }
@@ -54,11 +57,11 @@ impl Store {
     pub fn open(&self, now: u64) -> AccountLedger {
         let promises = self.promises.clone().into_iter().collect();
         let kept = AccountSnapshot { terms: self.terms.clone(), promises, counting: self.counting.clone() };
-        AccountLedger::open(kept, self.rows.iter().rev().cloned(), now)
+        AccountLedger::open(kept, self.rows.iter().rev().cloned(), now).unwrap()
     }
 
     pub fn entries(&self) -> impl Iterator<Item = (u64, Receipt)> {
-        self.rows.iter().flat_map(|row| row.read().into_iter().map(|entry| (row.at, entry)))
+        self.rows.iter().flat_map(|row| row.read().unwrap().into_iter().map(|entry| (row.at, entry)))
     }
 
     /// All sums, of days that are over and of the last, as the book says.
@@ -72,7 +75,7 @@ impl Store {
     pub fn with_days(&self, today: AccountResponse) -> BTreeMap<(u64, String, String), Totals> {
         let AccountResponse::Usage(today) = today else { panic!("no usage") };
         let mut reports: Vec<UsageReport> =
-            self.days.values().flat_map(|sums| AccountLedger::usage_of_day(sums)).collect();
+            self.days.iter().flat_map(|(day, sums)| AccountLedger::usage_of_day(*day, sums).unwrap()).collect();
         reports.extend(today);
         let mut usage = BTreeMap::new();
         for report in reports {

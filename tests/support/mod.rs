@@ -115,7 +115,7 @@ impl World {
         let rows = rows.entry(account.to_owned()).or_default();
         if let AccountCommand::Entries { before, limit } = order {
             let numbered = rows.iter().flat_map(|row| {
-                let entries = row.read();
+                let entries = row.read().unwrap();
                 let first = row.number + 1 - entries.len() as u64;
                 (first..).zip(entries)
             });

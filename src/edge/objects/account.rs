@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use super::account_store::AccountStore;
+use super::sql::unreadable;
 use crate::edge::clock::now;
 use crate::edge::isolate::bridge;
 use crate::edge::receipt_queue::MOST_ENTRIES;
@@ -38,7 +39,7 @@ impl Account {
         let mut kept = self.book.borrow_mut();
         let mut book = match kept.take() {
             Some(book) => book,
-            None => AccountLedger::open(self.shelf.kept()?, self.shelf.rows(None), now),
+            None => AccountLedger::open(self.shelf.kept()?, self.shelf.rows(None), now).map_err(unreadable)?,
         };
         let asked = Asked::of(&order);
         let mut writes = Vec::new();
@@ -64,7 +65,7 @@ impl Account {
     fn entries(&self, before: Option<u64>, limit: u64) -> AccountResponse {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let numbered = |row: ReceiptRow| {
-            let (number, entries) = (row.number, row.read());
+            let (number, entries) = (row.number, self.shelf.receipts(&row));
             entries.into_iter().rev().zip(0..).map(move |(entry, back)| (number.saturating_sub(back), entry))
         };
         let rows = self.shelf.rows(before.map(|before| before.saturating_add(MOST_ENTRIES)));

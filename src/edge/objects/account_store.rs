@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use worker::{Error, Result, SqlStorage, SqlStorageValue};
 
-use super::sql::{Row, as_number, as_text, has_table, number, rows, run, text};
+use super::sql::{Row, as_number, as_text, has_table, number, rows, run, text, unreadable};
 use crate::config::Accounting;
 use crate::ledger::{AccountLedger, AccountSnapshot, AccountWrite, Receipt, ReceiptRow, UsageReport, day_of};
 
@@ -92,7 +92,7 @@ impl AccountStore {
         else {
             return Ok(());
         };
-        let values = vec![text(row.with(truth)), number(row.number)?];
+        let values = vec![text(row.with(truth).map_err(unreadable)?), number(row.number)?];
         self.run(&format!("UPDATE entries_{table} SET entries = ? WHERE number = ?"), values)
     }
 
@@ -103,9 +103,8 @@ impl AccountStore {
 
     fn amend(&self, day: u64, was: &Receipt, is: &Receipt) -> Result<()> {
         let rows = self.rows_of("SELECT sums FROM days WHERE day = ?", vec![number(day)?]);
-        let sums =
-            rows.first().and_then(|row| as_text(row.first())).and_then(|sums| AccountLedger::amended(&sums, was, is));
-        let Some(sums) = sums else { return Ok(()) };
+        let Some(sums) = rows.first().map(|row| as_text(row.first()).unwrap_or_default()) else { return Ok(()) };
+        let sums = AccountLedger::amended(day, &sums, was, is).map_err(unreadable)?;
         self.run("UPDATE days SET sums = ? WHERE day = ?", vec![text(sums), number(day)?])
     }
 
@@ -161,11 +160,11 @@ impl AccountStore {
         }
         let terms = self.rows_of("SELECT terms FROM terms", Vec::new());
         let promises = self.rows_of("SELECT id, promise FROM promises", Vec::new());
-        let pair = |row: Row| Some((as_text(row.first())?, as_text(row.get(1))?));
-        let (counting, promises): (Vec<_>, Vec<_>) =
-            promises.into_iter().filter_map(pair).partition(|(id, _)| id == COUNTING);
+        // A value that is not a text fails to parse there.
+        let pair = |row: Row| (as_text(row.first()).unwrap_or_default(), as_text(row.get(1)).unwrap_or_default());
+        let (counting, promises): (Vec<_>, Vec<_>) = promises.into_iter().map(pair).partition(|(id, _)| id == COUNTING);
         Ok(AccountSnapshot {
-            terms: terms.first().and_then(|row| as_text(row.first())),
+            terms: terms.first().map(|row| as_text(row.first()).unwrap_or_default()),
             promises,
             counting: counting.into_iter().next().map(|(_, counting)| counting),
         })
@@ -195,15 +194,18 @@ impl AccountStore {
         // The largest whole number that JavaScript has.
         let before = before.unwrap_or(1 << 53).min((1 << 53) - 1);
         let Ok(before) = number(before) else { return Vec::new() };
-        let row = |row: Row| {
-            Some(ReceiptRow {
-                number: as_number(row.first())?,
-                at: as_number(row.get(1))?,
-                entries: as_text(row.get(2))?,
-                sums: as_text(row.get(3)),
-            })
+        let row = |row: Row| ReceiptRow {
+            number: as_number(row.first()).unwrap_or_default(),
+            at: as_number(row.get(1)).unwrap_or_default(),
+            entries: as_text(row.get(2)).unwrap_or_default(),
+            sums: as_text(row.get(3)),
         };
-        self.rows_of(&query, vec![before]).into_iter().filter_map(row).collect()
+        self.rows_of(&query, vec![before]).into_iter().map(row).collect()
+    }
+
+    /// The receipts of a row; none if it cannot be read, which [`AccountStore::check`] reports.
+    pub(super) fn receipts(&self, row: &ReceiptRow) -> Vec<Receipt> {
+        self.checked(row.read().map_err(unreadable)).unwrap_or_default()
     }
 
     /// The sums of these days, as far as they are over.
@@ -212,11 +214,12 @@ impl AccountStore {
         if !self.exists() {
             return Vec::new();
         }
-        let rows = self.rows_of("SELECT sums FROM days WHERE day BETWEEN ? AND ? ORDER BY day", vec![first, last]);
-        rows.into_iter()
-            .filter_map(|row| as_text(row.first()))
-            .flat_map(|sums| AccountLedger::usage_of_day(&sums))
-            .collect()
+        let query = "SELECT day, sums FROM days WHERE day BETWEEN ? AND ? ORDER BY day";
+        let report = |row: Row| {
+            let (day, sums) = (as_number(row.first()).unwrap_or_default(), as_text(row.get(1)).unwrap_or_default());
+            self.checked(AccountLedger::usage_of_day(day, &sums).map_err(unreadable)).unwrap_or_default()
+        };
+        self.rows_of(query, vec![first, last]).into_iter().flat_map(report).collect()
     }
 
     fn run(&self, statement: &str, values: Row) -> Result<()> {

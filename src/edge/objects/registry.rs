@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use worker::{DurableObject, Env, Request, Response, Result, SqlStorage, State, durable_object};
 
-use super::sql::{Row, as_number, as_text, number, rows, run, text};
+use super::sql::{Row, as_number, as_text, number, rows, run, text, unreadable};
 use crate::edge::clock::now;
 use crate::ledger::registry::{KeyRegistry, RegistryCommand, RegistryResponse, RegistryWrite};
 
@@ -61,9 +61,10 @@ impl Directory {
         let has = |table: &str| tables.iter().any(|row| as_text(row.first()).as_deref() == Some(table));
         let keys = if has("keys") { select("SELECT number, record FROM keys")? } else { Vec::new() };
         let signing = if has("signing") { select("SELECT secrets FROM signing")? } else { Vec::new() };
-        let key = |row: Row| Some((as_number(row.first())?, as_text(row.get(1))?));
+        // What is not a text fails to parse there.
+        let key = |row: Row| (as_number(row.first()).unwrap_or_default(), as_text(row.get(1)).unwrap_or_default());
         let signing = signing.first().map(|row| as_text(row.first()).unwrap_or_default());
-        Ok(KeyRegistry::open(keys.into_iter().filter_map(key), signing.as_deref()))
+        KeyRegistry::open(keys.into_iter().map(key), signing.as_deref()).map_err(unreadable)
     }
 
     fn write(&self, write: &RegistryWrite) -> Result<()> {

@@ -1,6 +1,8 @@
 //! Statements to an object's own SQLite, and the values of its rows.
 
-use worker::{Result, SqlStorage, SqlStorageValue};
+use worker::{Error, Result, SqlStorage, SqlStorageValue};
+
+use crate::ledger::UnreadableRecord;
 
 /// A row's values, in the order of the columns.
 pub(super) type Row = Vec<SqlStorageValue>;
@@ -19,6 +21,12 @@ pub(super) fn rows(sql: &SqlStorage, query: &str, values: Row) -> Result<Vec<Row
 pub(super) fn has_table(sql: &SqlStorage, name: &str) -> Result<bool> {
     let query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name = ?";
     rows(sql, query, vec![text(name)]).map(|rows| !rows.is_empty())
+}
+
+/// The failure of an object one of whose records cannot be read: the caller logs it as `object_failed`.
+#[expect(clippy::needless_pass_by_value, reason = "passed to map_err")]
+pub(super) fn unreadable(record: UnreadableRecord) -> Error {
+    Error::RustError(record.to_string())
 }
 
 pub(super) fn text(text: impl AsRef<str>) -> SqlStorageValue {

@@ -16,6 +16,7 @@ use crate::ledger::snapshot::ReceiptRow;
 use crate::ledger::spend::day_of;
 use crate::ledger::sums::UsageTotals;
 use crate::ledger::totals::UsageReport;
+use crate::ledger::unreadable::UnreadableRecord;
 use crate::ledger::write::{AccountWrite, written};
 
 /// The sums stand in every so many entries, so that no more have to be read to have them again.
@@ -229,16 +230,22 @@ impl AccountLedger {
         if (from..=to).contains(&self.sums.day) { self.sums.reports() } else { Vec::new() }
     }
 
-    /// The sums of a day as they were written.
-    pub fn usage_of_day(day: &str) -> Vec<UsageReport> {
-        serde_json::from_str::<UsageTotals>(day).map(|sums| sums.reports()).unwrap_or_default()
+    /// The stored sums of a day, row by row.
+    ///
+    /// # Errors
+    /// The sums cannot be read.
+    pub fn usage_of_day(day: u64, sums: &str) -> Result<Vec<UsageReport>, UnreadableRecord> {
+        Ok(stored_totals(day, sums)?.reports())
     }
 
-    /// The sums of a day that is over, where an entry of it was something else than it is.
-    pub fn amended(day: &str, was: &Receipt, is: &Receipt) -> Option<String> {
-        let mut sums: UsageTotals = serde_json::from_str(day).ok()?;
+    /// The stored sums of a day that is over, with one receipt in the place of what it was.
+    ///
+    /// # Errors
+    /// The sums cannot be read.
+    pub fn amended(day: u64, sums: &str, was: &Receipt, is: &Receipt) -> Result<String, UnreadableRecord> {
+        let mut sums = stored_totals(day, sums)?;
         sums.replace(was, is);
-        serde_json::to_string(&sums).ok()
+        Ok(serde_json::to_string(&sums).unwrap_or_default())
     }
 
     pub(super) fn is_settled(&self, id: &str, now: Millis) -> bool {
@@ -267,6 +274,10 @@ impl AccountLedger {
             tokens: gauge(&self.tokens, self.terms.tokens_per_minute),
         }
     }
+}
+
+fn stored_totals(day: u64, sums: &str) -> Result<UsageTotals, UnreadableRecord> {
+    serde_json::from_str(sums).map_err(|error| UnreadableRecord::new("days", day, &error))
 }
 
 #[cfg(test)]

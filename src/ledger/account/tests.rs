@@ -34,7 +34,7 @@ impl Desk {
                 AccountWrite::Entries(row) => self.rows.push(row),
                 AccountWrite::Truth(number, _, truth) => {
                     let row = self.rows.iter_mut().find(|row| row.number == number).unwrap();
-                    row.entries = row.with(&truth);
+                    row.entries = row.with(&truth).unwrap();
                 }
                 AccountWrite::Sums(number, _, sums) => {
                     self.rows.iter_mut().find(|row| row.number == number).unwrap().sums = Some(sums);
@@ -58,7 +58,7 @@ impl Desk {
     }
 
     fn reopen(&mut self, now: Millis) {
-        self.book = AccountLedger::open(self.kept.clone(), self.rows.iter().rev().cloned(), now);
+        self.book = AccountLedger::open(self.kept.clone(), self.rows.iter().rev().cloned(), now).unwrap();
     }
 
     fn spent(&self) -> Nanos {
@@ -292,7 +292,7 @@ fn a_promise_from_before_there_were_leases_holds_until_its_time_is_over_and_is_t
     }
     for _ in 0..2 {
         assert_eq!(desk.admit(ask("b", 1, 8), NOON + 600_000), Ok(()));
-        let lost = desk.rows[0].read().remove(0);
+        let lost = desk.rows[0].read().unwrap().remove(0);
         let (promise, charge) = (lost.promise.clone().unwrap(), lost.charge());
         assert_eq!((lost.id.as_str(), lost.outcome.as_str(), lost.cost, lost.tokens), ("a", LOST, None, None));
         assert_eq!((lost.started, lost.ended, promise.lease, charge), (NOON, NOON + 600_000, None, 8));
@@ -315,7 +315,7 @@ fn the_truth_of_a_request_from_before_there_were_leases_is_counted_once() {
             desk.settle(Receipt { member, ..entry("a", Some(5)) }, opened + 1);
             desk.reopen(opened + 1);
         }
-        let entries: Vec<Receipt> = desk.rows.iter().flat_map(ReceiptRow::read).collect();
+        let entries: Vec<Receipt> = desk.rows.iter().flat_map(|row| row.read().unwrap()).collect();
         let told = entries.iter().map(|entry| (entry.outcome.as_str(), entry.member, entry.cost)).collect::<Vec<_>>();
         assert_eq!(told, [("complete", true, Some(5))]);
         assert_eq!((desk.spent(), desk.book.open.cost(), desk.book.open.count()), (5, 0, 0));
@@ -396,4 +396,34 @@ fn a_clock_that_falls_back_over_midnight_spends_no_budget_twice() {
     }
     let refusal = AdmissionRefusal::Budget { needed: 1, left: 0, promised: 0, largest: None, unsettable: false };
     assert_eq!(desk.admit(ask("c", 1, 1), midnight + 2), Err(refusal));
+}
+
+#[test]
+fn a_stored_record_that_cannot_be_read_is_named() {
+    let row = |entries: &str, sums: Option<&str>| ReceiptRow {
+        number: 7,
+        at: NOON,
+        entries: entries.to_owned(),
+        sums: sums.map(str::to_owned),
+    };
+    let plain = AccountSnapshot::default;
+    let fault = |snapshot: AccountSnapshot, rows: Vec<ReceiptRow>| {
+        AccountLedger::open(snapshot, rows.into_iter(), NOON).unwrap_err().to_string()
+    };
+    let terms = fault(AccountSnapshot { terms: Some("{}".to_owned()), ..plain() }, Vec::new());
+    assert!(terms.starts_with("The stored record `0` of the table `terms` cannot be read"), "{terms}");
+    let promise = fault(AccountSnapshot { promises: vec![("a1".to_owned(), "{".to_owned())], ..plain() }, Vec::new());
+    assert!(promise.starts_with("The stored record `a1` of the table `promises` cannot be read"), "{promise}");
+    let counting = fault(AccountSnapshot { counting: Some("[]".to_owned()), ..plain() }, Vec::new());
+    assert!(counting.starts_with("The stored record `counting` of the table `promises` cannot be read"), "{counting}");
+    for row in [row("{}", None), row("[]", Some("{}"))] {
+        let entries = fault(plain(), vec![row]);
+        assert!(entries.starts_with("The stored record `7` of the table `entries` cannot be read"), "{entries}");
+    }
+    let row = row("[{}]", None);
+    assert!(row.read().is_err());
+    assert!(row.with(&Receipt::default()).is_err());
+    let day = AccountLedger::usage_of_day(20_000, "{").unwrap_err().to_string();
+    assert!(day.starts_with("The stored record `20000` of the table `days` cannot be read"), "{day}");
+    assert!(AccountLedger::amended(20_000, "{", &Receipt::default(), &Receipt::default()).is_err());
 }

@@ -10,6 +10,7 @@ use crate::config::Millis;
 use crate::ledger::api_key::ApiKey;
 use crate::ledger::key_schema;
 use crate::ledger::signing::SigningSecrets;
+use crate::ledger::unreadable::UnreadableRecord;
 
 /// So many keys there can be.
 const MOST_KEYS: usize = 10_000;
@@ -17,34 +18,34 @@ const MOST_KEYS: usize = 10_000;
 const MOST_REMOVED: usize = 10_000;
 
 /// The list of keys.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct KeyRegistry {
     /// In the order in which they were made; among them those that are gone.
     pub(super) records: BTreeMap<u64, ApiKey>,
     /// By the key's id.
     numbers: HashMap<String, u64>,
-    /// The secrets that sign keys; none if what was written down of them could not be read.
-    pub(super) signing: Option<SigningSecrets>,
-}
-
-impl Default for KeyRegistry {
-    fn default() -> Self {
-        Self { records: BTreeMap::new(), numbers: HashMap::new(), signing: Some(SigningSecrets::default()) }
-    }
+    pub(super) signing: SigningSecrets,
 }
 
 impl KeyRegistry {
-    /// Opens the directory again, from all records that were written down, and from [`RegistryWrite::Signing`].
-    pub fn open(rows: impl Iterator<Item = (u64, String)>, signing: Option<&str>) -> Self {
-        // A secret that cannot be read is not replaced by another: all keys would be void.
-        let signing = signing.map_or_else(|| Some(SigningSecrets::default()), |text| serde_json::from_str(text).ok());
-        let mut directory = Self { signing, ..Self::default() };
-        for (number, text) in rows {
-            let Ok(record) = serde_json::from_str::<ApiKey>(&text) else { continue };
-            directory.numbers.insert(record.id.clone(), number);
-            directory.records.insert(number, record);
+    /// Opens the registry from its stored records, and from [`RegistryWrite::Signing`].
+    ///
+    /// # Errors
+    /// A record that cannot be read. A registry without it would reuse the number and the id of a key, and a new secret that signs keys
+    /// would end them all.
+    pub fn open(rows: impl Iterator<Item = (u64, String)>, signing: Option<&str>) -> Result<Self, UnreadableRecord> {
+        let mut registry = Self::default();
+        if let Some(text) = signing {
+            registry.signing =
+                serde_json::from_str(text).map_err(|error| UnreadableRecord::new("signing", 0, &error))?;
         }
-        directory
+        for (number, text) in rows {
+            let record: ApiKey =
+                serde_json::from_str(&text).map_err(|error| UnreadableRecord::new("keys", number, &error))?;
+            registry.numbers.insert(record.id.clone(), number);
+            registry.records.insert(number, record);
+        }
+        Ok(registry)
     }
 
     /// Carries out an order. What is to be written goes to `writes`; an answer counts only when it has been written.

@@ -38,7 +38,7 @@ impl Desk {
             }
         }
         // Whatever happened: opened again, it is the same.
-        let again = KeyRegistry::open(self.1.clone().into_iter(), self.2.as_deref());
+        let again = KeyRegistry::open(self.1.clone().into_iter(), self.2.as_deref()).unwrap();
         assert_eq!((&again.records, &again.numbers), (&self.0.records, &self.0.numbers));
         assert_eq!(again.signing, self.0.signing);
         reply
@@ -165,23 +165,15 @@ fn what_is_gone_is_remembered_until_its_id_is_used_again() {
 }
 
 #[test]
-fn what_cannot_be_read_is_left_out() {
-    let directory = KeyRegistry::open([(1, "{".to_owned())].into_iter(), None);
-    assert!(directory.records.is_empty());
+fn a_key_that_cannot_be_read_is_named() {
+    let fault = KeyRegistry::open([(3, "{".to_owned())].into_iter(), None).unwrap_err().to_string();
+    assert!(fault.starts_with("The stored record `3` of the table `keys` cannot be read"), "{fault}");
 }
 
 #[test]
-fn a_secret_that_cannot_be_read_is_not_replaced() {
-    let mut directory = KeyRegistry::open(std::iter::empty(), Some("{"));
-    for order in [
-        RegistryCommand::Signing(Some(bits([1, 2]))),
-        RegistryCommand::Versions,
-        RegistryCommand::Renew(bits([1, 2])),
-        RegistryCommand::End(1),
-    ] {
-        let mut writes = Vec::new();
-        assert_eq!((directory.handle(order, 0, &mut writes), writes), (RegistryResponse::Confused, Vec::new()));
-    }
+fn a_secret_that_cannot_be_read_is_named_and_not_replaced() {
+    let fault = KeyRegistry::open(std::iter::empty(), Some("{")).unwrap_err().to_string();
+    assert!(fault.starts_with("The stored record `0` of the table `signing` cannot be read"), "{fault}");
 }
 
 #[test]

@@ -16,13 +16,13 @@ impl KeyRegistry {
         now: Millis,
         writes: &mut Vec<RegistryWrite>,
     ) -> RegistryResponse {
-        let is_new = self.signing.as_ref().is_some_and(|signing| signing.current().is_none());
+        let is_new = self.signing.current().is_none();
         if let Some(bits) = bits.filter(|_| is_new)
             && self.change_signing(|signing| signing.renew(bits, now), writes).is_err()
         {
             return RegistryResponse::Confused;
         }
-        self.signing.clone().map_or(RegistryResponse::Confused, RegistryResponse::Signing)
+        RegistryResponse::Signing(self.signing.clone())
     }
 
     pub(super) fn change_signing(
@@ -30,7 +30,7 @@ impl KeyRegistry {
         change: impl FnOnce(&mut SigningSecrets) -> Result<(), SigningRefusal>,
         writes: &mut Vec<RegistryWrite>,
     ) -> Result<RegistryResponse, RegistryRefusal> {
-        let Some(signing) = &mut self.signing else { return Ok(RegistryResponse::Confused) };
+        let signing = &mut self.signing;
         match change(signing) {
             Ok(()) => writes.push(RegistryWrite::Signing(serde_json::to_string(signing).unwrap_or_default())),
             Err(SigningRefusal::Weak) => return Ok(RegistryResponse::Confused),
@@ -42,7 +42,6 @@ impl KeyRegistry {
     }
 
     pub(super) fn versions(&self) -> RegistryResponse {
-        let Some(signing) = &self.signing else { return RegistryResponse::Confused };
         let mut keys: HashMap<u32, u64> = HashMap::new();
         let there = self.records.values().filter(|record| !record.removed);
         there.for_each(|record| *keys.entry(version_of(&record.hash)).or_default() += 1);
@@ -51,7 +50,7 @@ impl KeyRegistry {
             made_at: signer.made_at(),
             keys: keys.remove(&signer.version()).unwrap_or(0),
         };
-        let versions = signing.valid().iter().map(version).collect();
+        let versions = self.signing.valid().iter().map(version).collect();
         RegistryResponse::Versions(versions, keys.values().sum())
     }
 
@@ -74,6 +73,6 @@ impl KeyRegistry {
 
     /// Whether a key is signed with a version that is valid.
     pub(super) fn is_signed(&self, record: &ApiKey) -> bool {
-        self.signing.as_ref().is_some_and(|signing| signing.stands(version_of(&record.hash)) == SignatureCheck::Good)
+        self.signing.stands(version_of(&record.hash)) == SignatureCheck::Good
     }
 }

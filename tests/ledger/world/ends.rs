@@ -1,8 +1,6 @@
 //! What must be true of requests that end: that are settled, given back, or lost; and of those that live on.
 
-use llm_bridge::ledger::{
-    AccountCommand, AccountWrite, LEASE, LOST, Receipt, ReceiptRow, Reservation, TokenCounts, day_of,
-};
+use llm_bridge::ledger::{AccountCommand, AccountWrite, LEASE, LOST, Receipt, Reservation, TokenCounts, day_of};
 
 use super::World;
 
@@ -96,7 +94,7 @@ impl World {
             }
         }
         let kept = entered
-            .map(ReceiptRow::read)
+            .map(|row| row.read().unwrap())
             .filter(|kept| kept.iter().all(|entry| entry.outcome != LOST))
             .unwrap_or_default();
         assert_eq!(kept.len(), fresh.len(), "{entries:?}");
