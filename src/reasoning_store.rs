@@ -41,7 +41,8 @@ pub enum StoreResponse {
     /// What there is of what was asked for.
     Found(Vec<SealedEntry>),
     /// The order was not understood.
-    Confused,
+    #[serde(rename = "Confused")]
+    Malformed,
 }
 
 /// Something sealed.

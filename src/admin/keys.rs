@@ -78,7 +78,7 @@ struct Deleted<'a> {
 }
 
 fn view(record: &ApiKey, now: Millis) -> View<'_> {
-    let terms = &record.terms;
+    let terms = &record.limits;
     View {
         object: "key",
         id: &record.id,
@@ -120,7 +120,7 @@ pub async fn create<H: Platform>(bridge: &Bridge, host: &H, body: &[u8]) -> Resu
         record.id = secret::make_id(host.random_u128());
     }
     let secret = make_secret(bridge, host, &record.id).await?;
-    record.take(&secret);
+    record.set_secret(&secret);
     let id = record.id.clone();
     match ask(host, &id, RegistryCommand::Create(Box::new(record))).await? {
         RegistryResponse::Record(record) => show_secret(bridge, host, 201, *record, &secret).await,
@@ -227,7 +227,7 @@ pub async fn delete<H: Platform>(bridge: &Bridge, host: &H, id: &str) -> Result<
     match ask(host, id, RegistryCommand::Remove(id.to_owned())).await? {
         RegistryResponse::Removed => Ok(json(200, &Deleted { object: "key", id, deleted: true })),
         // It was not on its way out any more: others brought its removal to an end, and made it anew.
-        RegistryResponse::Confused => {
+        RegistryResponse::Malformed => {
             let message = "Other requests removed this key and made a new one of its id at the same time.";
             Err(Error::caller(409, "conflict", message))
         }
@@ -265,7 +265,7 @@ async fn show_secret<H: Platform>(
 /// Tells a key's account what it may do, until it knows the newest.
 async fn post<H: Platform>(bridge: &Bridge, host: &H, mut record: ApiKey) -> Result<ApiKey> {
     for _ in 0..TRIES {
-        gateway::ask_account(host, &record.account(), &record.order()).await?;
+        gateway::ask_account(host, &record.account(), &record.account_command()).await?;
         // Elsewhere, what was heard of the key before holds for some seconds.
         bridge.forget_key(&record.hash);
         let posted = RegistryCommand::Posted { id: record.id.clone(), version: record.updated_at };
@@ -274,8 +274,8 @@ async fn post<H: Platform>(bridge: &Bridge, host: &H, mut record: ApiKey) -> Res
             RegistryResponse::Record(newest) => record = *newest,
             RegistryResponse::Refused(RegistryRefusal::Unknown) => {
                 // It was removed meanwhile: what was just told must not outlive it.
-                record.leaving = true;
-                gateway::ask_account(host, &record.account(), &record.order()).await?;
+                record.removing = true;
+                gateway::ask_account(host, &record.account(), &record.account_command()).await?;
                 return Err(refuse(RegistryRefusal::Unknown, &record.id));
             }
             _ => return Err(unreachable()),
@@ -326,7 +326,7 @@ fn refuse(refusal: RegistryRefusal, id: &str) -> Error {
             let message = format!("There is a key `{shown}` already, and it was made with other fields.");
             Error::caller(409, "key_exists", message).at("id")
         }
-        RegistryRefusal::Leaving => {
+        RegistryRefusal::Removing => {
             let message = format!("The key `{shown}` is being deleted. Repeat its deletion to bring that to an end.");
             Error::caller(409, "key_being_deleted", message)
         }

@@ -58,7 +58,8 @@ struct Page<'a> {
 
 impl From<&ledger::TokenCounts> for Tokens {
     fn from(tokens: &ledger::TokenCounts) -> Self {
-        let ledger::TokenCounts { fresh, cache_read, cache_write, cache_write_1h, output, reasoning } = *tokens;
+        let ledger::TokenCounts { uncached_input: fresh, cache_read, cache_write, cache_write_1h, output, reasoning } =
+            *tokens;
         let prompt = fresh.saturating_add(cache_read).saturating_add(cache_write);
         Self { prompt, fresh, cache_read, cache_write, cache_write_1h, completion: output, reasoning }
     }
@@ -154,8 +155,8 @@ pub async fn page<H: Platform>(
 ) -> Result<(Vec<(u64, Receipt)>, Option<u64>)> {
     let limit = query.count("limit", MOST)?.unwrap_or(usual);
     let before = query.count("before", (1 << 53) - 1)?;
-    let AccountResponse::Entries(mut entries) =
-        gateway::ask_account(host, account, &AccountCommand::Entries { before, limit: limit + 1 }).await?
+    let AccountResponse::Receipts(mut entries) =
+        gateway::ask_account(host, account, &AccountCommand::Receipts { before, limit: limit + 1 }).await?
     else {
         return Err(Error::gateway(503, "accounts_unavailable", "The books of this key gave no receipts."));
     };

@@ -113,7 +113,7 @@ pub fn recall<H: Platform>(bridge: &Bridge, host: &H, caller: &Caller) -> Result
     let now = host.now();
     match caller.hash.as_ref().and_then(|hash| bridge.known.find(hash, now)) {
         Some(Err(refusal)) => Err(refusal_error(&refusal, None)),
-        Some(Ok(terms)) if !terms.are_valid(now) => Err(refusal_error(&AdmissionRefusal::Ended, None)),
+        Some(Ok(terms)) if !terms.are_valid(now) => Err(refusal_error(&AdmissionRefusal::Inactive, None)),
         Some(Ok(_)) | None => Ok(()),
     }
 }
@@ -127,8 +127,8 @@ pub async fn check<H: Platform>(bridge: &Bridge, host: &H, caller: &Caller) -> R
     recall(bridge, host, caller)?;
     let terms = match bridge.known.terms(hash, host.now()) {
         Some(terms) => terms,
-        None => match ask_account(host, &caller.key_id, &AccountCommand::Look(hash.clone())).await? {
-            AccountResponse::Granted { terms, .. } => {
+        None => match ask_account(host, &caller.key_id, &AccountCommand::CheckKey(hash.clone())).await? {
+            AccountResponse::Granted { limits: terms, .. } => {
                 bridge.known.learn(hash, Ok(terms.clone()), host.now());
                 terms
             }
@@ -137,7 +137,7 @@ pub async fn check<H: Platform>(bridge: &Bridge, host: &H, caller: &Caller) -> R
     };
     // A parent that is no good has effect on its members at once, as it has on their chats.
     let Some(parent) = terms.parent else { return Ok(()) };
-    match ask_account(host, &parent, &AccountCommand::Parent).await? {
+    match ask_account(host, &parent, &AccountCommand::CheckParent).await? {
         AccountResponse::Granted { .. } => Ok(()),
         reply => Err(refused(bridge, host, hash, reply, None)),
     }
@@ -171,7 +171,7 @@ pub async fn admit<H: Platform>(
         release(host, &[&caller.key_id], &permit.id).await;
     }
     let terms = match reply? {
-        AccountResponse::Granted { terms, gauges, limit } => {
+        AccountResponse::Granted { limits: terms, rate_limits: gauges, limit } => {
             (permit.gauges, permit.limited) = (gauges, !free(&terms));
             permit.on_disconnect = terms.on_disconnect;
             permit.take(&mut ask, limit, terms.budget.is_some());
@@ -187,7 +187,7 @@ pub async fn admit<H: Platform>(
         (ask.hash, ask.fit) = (None, terms.budget.is_some_and(|budget| budget.fit));
         ask.draft.iter_mut().for_each(|draft| draft.member = true);
         let reply = ask_account(host, &parent, &AccountCommand::Admit(ask.clone())).await;
-        let Ok(AccountResponse::Granted { limit, terms, .. }) = reply else {
+        let Ok(AccountResponse::Granted { limit, limits: terms, .. }) = reply else {
             let granted = [caller.key_id.as_str(), &parent];
             release(host, granted.get(..if reply.is_ok() { 1 } else { 2 }).unwrap_or_default(), &permit.id).await;
             return Err(reply.map_or_else(|error| error, |reply| refused(bridge, host, hash, reply, tier)));
@@ -215,13 +215,13 @@ async fn release<H: Platform>(host: &H, accounts: &[&str], id: &str) {
 fn allowed(terms: &KeyLimits, need: &CostEstimate, now: Millis) -> std::result::Result<(), AdmissionRefusal> {
     let models: Vec<&str> = need.models.iter().map(String::as_str).collect();
     if !terms.are_valid(now) {
-        return Err(AdmissionRefusal::Ended);
+        return Err(AdmissionRefusal::Inactive);
     }
     if !terms.allow_model(&models) {
         return Err(AdmissionRefusal::Model);
     }
     if let Some(name) = need.astray.as_ref().filter(|_| terms.are_bound()) {
-        return Err(AdmissionRefusal::Astray { name: name.clone() });
+        return Err(AdmissionRefusal::StrayField { name: name.clone() });
     }
     terms
         .max_body_bytes
@@ -241,7 +241,7 @@ pub async fn ask_account<H: Platform>(host: &H, account: &str, order: &AccountCo
     let order = serde_json::to_string(order).map_err(|_| unreachable())?;
     let reply = host.ask_object(ObjectAddress::Account(account), order).await.map_err(|_| unreachable())?;
     match serde_json::from_str(&reply) {
-        Ok(AccountResponse::Confused) | Err(_) => Err(unreachable()),
+        Ok(AccountResponse::Malformed) | Err(_) => Err(unreachable()),
         Ok(reply) => Ok(reply),
     }
 }
@@ -254,10 +254,10 @@ pub(super) fn refused<H: Platform>(
     reply: AccountResponse,
     tier: Option<&str>,
 ) -> Error {
-    let AccountResponse::Refused { refusal, gauges } = reply else {
+    let AccountResponse::Refused { refusal, rate_limits: gauges } = reply else {
         return refusal_error(&AdmissionRefusal::Unknown, None);
     };
-    if matches!(refusal, AdmissionRefusal::Unknown | AdmissionRefusal::Ended) {
+    if matches!(refusal, AdmissionRefusal::Unknown | AdmissionRefusal::Inactive) {
         bridge.known.learn(hash, Err(refusal.clone()), host.now());
     }
     rate_limit_headers(&gauges)

@@ -61,7 +61,7 @@ impl Bridge {
             return if is_static { Ok(caller) } else { Err(refusal::unknown()) };
         };
         let version = version_of(hash);
-        let verdict = self.keyring.verdict(host, |signing| signing.stands(version)).await?;
+        let verdict = self.keyring.verdict(host, |signing| signing.check_version(version)).await?;
         decide(verdict, id_of(&caller.key_id)).map(|()| caller)
     }
 }
@@ -69,8 +69,8 @@ impl Bridge {
 fn decide(verdict: SignatureCheck, id: &str) -> std::result::Result<(), Error> {
     match verdict {
         SignatureCheck::Good => Ok(()),
-        SignatureCheck::Ended => Err(refusal::outdated(id)),
-        SignatureCheck::Bad | SignatureCheck::Strange => Err(refusal::unknown()),
+        SignatureCheck::EndedVersion => Err(refusal::outdated(id)),
+        SignatureCheck::Bad | SignatureCheck::UnknownVersion => Err(refusal::unknown()),
     }
 }
 

@@ -49,10 +49,10 @@ pub(super) async fn admit<H: Platform>(
     }
     let id = format!("{:032x}", host.random_u128());
     // It has no lease to renew: should its end not be told, its place is free when a lease would be over.
-    let mut asked = CountRequest { id: id.clone(), hash: Some(hash.clone()), models, body, life: LEASE };
+    let mut asked = CountRequest { id: id.clone(), hash: Some(hash.clone()), models, body, lifetime: LEASE };
     let mut leave = CountAdmission { id, accounts: Vec::new() };
     let terms = match ask_account(host, &caller.key_id, &AccountCommand::Count(asked.clone())).await? {
-        AccountResponse::Granted { terms, .. } => terms,
+        AccountResponse::Granted { limits: terms, .. } => terms,
         reply => return Err(refused(bridge, host, hash, reply, None)),
     };
     bridge.known.learn(hash, Ok(terms.clone()), now);
@@ -60,7 +60,7 @@ pub(super) async fn admit<H: Platform>(
     let Some(parent) = terms.parent else { return Ok(leave) };
     asked.hash = None;
     match ask_account(host, &parent, &AccountCommand::Count(asked)).await {
-        Ok(AccountResponse::Granted { terms, .. }) => leave.holds(&parent, &terms),
+        Ok(AccountResponse::Granted { limits: terms, .. }) => leave.holds(&parent, &terms),
         reply => {
             release(host, leave).await;
             return Err(reply.map_or_else(|error| error, |reply| refused(bridge, host, hash, reply, None)));
@@ -72,7 +72,7 @@ pub(super) async fn admit<H: Platform>(
 /// The question has been answered. If that cannot be told, its places are free when a lease would be over.
 pub(super) async fn release<H: Platform>(host: &H, leave: CountAdmission) {
     for account in &leave.accounts {
-        let _ = ask_account(host, account, &AccountCommand::Counted(leave.id.clone())).await;
+        let _ = ask_account(host, account, &AccountCommand::EndCount(leave.id.clone())).await;
     }
 }
 

@@ -56,7 +56,19 @@ impl CostEstimate {
         let Self { models, body, tokens, cost, answer, astray, draft, .. } = self;
         let (id, hash) = (id.to_owned(), Some(hash.to_owned()));
         let draft = draft.map(|draft| Box::new(guess.entry(draft)));
-        ledger::AdmissionRequest { id, hash, models, body, tokens, cost, life, answer, astray, fit: false, draft }
+        ledger::AdmissionRequest {
+            id,
+            hash,
+            models,
+            body,
+            tokens,
+            cost,
+            lifetime: life,
+            output: answer,
+            stray_field: astray,
+            fit: false,
+            draft,
+        }
     }
 }
 
@@ -159,11 +171,11 @@ impl Extent<'_> {
         let tokens = length.min(context.unwrap_or(u64::MAX)).saturating_add(all.unwrap_or(0));
         let cost = bound(0).zip(all).map(|(bound, all)| bound.cost(all));
         let answer = bound(FIELD).zip(output).filter(|_| ask.operation.generates()).map(|(bound, limit)| OutputCost {
-            besides: bound.cost(0),
-            each: bound.each(),
-            drawn: self.drawn,
+            fixed: bound.cost(0),
+            per_token: bound.each(),
+            choices: self.drawn,
             limit,
-            least: self.least(ask).min(limit),
+            minimum: self.least(ask).min(limit),
             settable: self.names.honour(self.names.own(&target.upstream)) || !self.edited,
         });
         let stray = (self.rules.stray_field)(&ask.document, ask.operation.unique_fields, false);

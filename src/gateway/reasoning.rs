@@ -69,7 +69,7 @@ impl ReasoningCache {
         };
         match serde_json::from_str(&reply) {
             Ok(StoreResponse::Found(things)) => things,
-            Ok(StoreResponse::Kept | StoreResponse::Confused) | Err(_) => Vec::new(),
+            Ok(StoreResponse::Kept | StoreResponse::Malformed) | Err(_) => Vec::new(),
         }
     }
 

@@ -245,7 +245,7 @@ impl RequestRecord {
             tokens: self.usage.map(Into::into),
             estimated: self.estimated,
             member,
-            promise: None,
+            reservation: None,
             cost: self.cost,
         }
     }

@@ -43,7 +43,7 @@ pub fn refusal_error(refusal: &AdmissionRefusal, tier: Option<&str>) -> Error {
     };
     match refusal {
         AdmissionRefusal::Unknown => unauthorized("The API key given is not one of this gateway's."),
-        AdmissionRefusal::Ended => {
+        AdmissionRefusal::Inactive => {
             unauthorized("This API key, or the one above it, was switched off, or is past its end.")
         }
         AdmissionRefusal::Model => {
@@ -70,7 +70,7 @@ pub fn refusal_error(refusal: &AdmissionRefusal, tier: Option<&str>) -> Error {
             over_budget((*needed, *left, *promised), *largest, *unsettable)
         }
         AdmissionRefusal::Price => unpriced(tier),
-        AdmissionRefusal::Astray { name } => astray(name),
+        AdmissionRefusal::StrayField { name } => astray(name),
     }
 }
 

@@ -82,9 +82,9 @@ impl SigningCache {
         let state = self.0.borrow();
         let verdict = state.signing.as_ref().map(judge);
         let pause = match verdict {
-            Some(decided @ (SignatureCheck::Bad | SignatureCheck::Ended)) => return Step::Done(decided),
+            Some(decided @ (SignatureCheck::Bad | SignatureCheck::EndedVersion)) => return Step::Done(decided),
             Some(SignatureCheck::Good) => STALE,
-            Some(SignatureCheck::Strange) => STRANGE,
+            Some(SignatureCheck::UnknownVersion) => STRANGE,
             None => FAILED,
         };
         let is_asked = state.asking.is_some_and(|since| now < since.saturating_add(PATIENCE));
@@ -106,7 +106,7 @@ impl SigningCache {
         (state.asking, state.asked) = (None, Some(host.now()));
         state.unbound = reply == Err(CallError::Unbound);
         if let Ok(RegistryResponse::Signing(signing)) =
-            reply.map_or(Ok(RegistryResponse::Confused), |text| serde_json::from_str(&text))
+            reply.map_or(Ok(RegistryResponse::Malformed), |text| serde_json::from_str(&text))
         {
             state.signing = Some(signing);
         }

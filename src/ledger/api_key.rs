@@ -1,4 +1,4 @@
-//! A key's record, as the directory keeps it: everything about the key but the key. It knows no requests and no storage.
+//! The record of an API key as the registry stores it: everything but the text of the key.
 
 use std::collections::BTreeMap;
 
@@ -12,65 +12,66 @@ use super::limits::KeyLimits;
 use super::secret::KeySecret;
 use crate::config::Millis;
 
-/// The record of one key.
+/// The record of one API key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiKey {
-    /// Its id, never changed.
+    /// Its id, which never changes.
     pub id: String,
-    /// What people call it.
+    /// A name for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Whose it is.
+    /// Its owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
-    /// Whatever its makers want to find beside it.
+    /// Free members set by its creator.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
     /// The fingerprint of its text ([`super::key_text::SignedKey::hash`]).
     pub hash: String,
     /// The last letters of its text.
     pub hint: String,
-    /// What it may do.
-    pub terms: KeyLimits,
-    /// When it was made.
+    /// Its limits.
+    #[serde(rename = "terms")]
+    pub limits: KeyLimits,
+    /// When it was created.
     pub created_at: Millis,
-    /// When it was last changed. No two changes have the same time, so that it tells versions apart.
+    /// When it was last changed. Strictly increasing, so that it identifies a version.
     pub updated_at: Millis,
-    /// The newest version of which its account is known to have been told; 0 if none.
+    /// The newest version that its account has confirmed; 0 if none.
     pub posted: Millis,
-    /// It is on its way out, and works no more.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub leaving: bool,
-    /// It is gone; what is left of it says that there are books in its name.
+    /// Its removal has begun, and it is no longer valid.
+    #[serde(rename = "leaving", default, skip_serializing_if = "std::ops::Not::not")]
+    pub removing: bool,
+    /// It is removed. The record remains because its receipts do.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub removed: bool,
-    /// Its text is signed with a version of the secret that is not valid any more, or not at all. The directory says so in its answers;
-    /// it is not written down.
+    /// Its text is signed with a version of the secret that is no longer valid, or not signed. Set in
+    /// responses, never stored.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub outdated: bool,
-    /// A digest of what it was made from, by which the same wish is known again.
+    /// A digest of the fields it was created with, which makes creation idempotent.
     pub origin: String,
 }
 
-/// What can be said of a key at a glance.
+/// The status of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyStatus {
-    /// It works.
+    /// It is valid.
     Active,
-    /// It was switched off.
+    /// It is disabled.
     Disabled,
-    /// It is past its end.
+    /// It has expired.
     Expired,
-    /// It has to be given a new text: the secret that signed its own is not valid any more.
+    /// It needs a new text: the secret that signed its own is no longer valid.
     MustRotate,
-    /// It was never made to the end: its creation is to be repeated.
+    /// Its creation was not completed; repeat it.
     Incomplete,
-    /// It was never removed to the end: its deletion is to be repeated.
+    /// Its removal was not completed; repeat it.
     Deleting,
 }
 
 impl KeyStatus {
-    /// The word for it.
+    /// The status in the admin API.
     pub fn name(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -84,56 +85,57 @@ impl KeyStatus {
 }
 
 impl ApiKey {
-    /// Gives it a new key.
-    pub fn take(&mut self, secret: &KeySecret) {
+    /// Replaces its text.
+    pub fn set_secret(&mut self, secret: &KeySecret) {
         (self.hash, self.hint) = (secret.hash(), secret.hint());
     }
 
-    /// The name of its account, which is its `key_id` as well.
+    /// The name of its account, which is also its `key_id`.
     pub fn account(&self) -> String {
         account(&self.id)
     }
 
-    /// The id of the key whose limits hold for it as well.
+    /// The id of the key whose limits apply as well.
     pub fn parent(&self) -> Option<&str> {
-        self.terms.parent.as_deref().map(id_of)
+        self.limits.parent.as_deref().map(id_of)
     }
 
-    /// What its account has to be told. A key that is on its way out has terms that let nothing pass, and a hash that no text has.
-    pub fn order(&self) -> AccountCommand {
-        if self.leaving {
-            let terms = KeyLimits { enabled: false, ..KeyLimits::default() };
-            return AccountCommand::Post { hash: String::new(), terms, version: self.updated_at };
+    /// The command that brings its account up to date. While a key is being removed, its limits admit
+    /// nothing, and no text has its hash.
+    pub fn account_command(&self) -> AccountCommand {
+        if self.removing {
+            let limits = KeyLimits { enabled: false, ..KeyLimits::default() };
+            return AccountCommand::SetLimits { hash: String::new(), limits: limits, version: self.updated_at };
         }
-        AccountCommand::Post { hash: self.hash.clone(), terms: self.terms.clone(), version: self.updated_at }
+        AccountCommand::SetLimits { hash: self.hash.clone(), limits: self.limits.clone(), version: self.updated_at }
     }
 
-    /// What is left of it when it is gone.
+    /// The record that remains after removal.
     pub(super) fn without_metadata(&self) -> Self {
         let Self { created_at, updated_at, posted, .. } = *self;
-        Self { id: self.id.clone(), created_at, updated_at, posted, leaving: true, removed: true, ..Self::default() }
+        Self { id: self.id.clone(), created_at, updated_at, posted, removing: true, removed: true, ..Self::default() }
     }
 
-    /// How it stands at this time.
+    /// The status at a time.
     pub fn status(&self, now: Millis) -> KeyStatus {
         match self {
-            Self { leaving: true, .. } => KeyStatus::Deleting,
+            Self { removing: true, .. } => KeyStatus::Deleting,
             Self { posted: 0, .. } => KeyStatus::Incomplete,
-            Self { terms: KeyLimits { enabled: false, .. }, .. } => KeyStatus::Disabled,
-            record if !record.terms.are_valid(now) => KeyStatus::Expired,
+            Self { limits: KeyLimits { enabled: false, .. }, .. } => KeyStatus::Disabled,
+            record if !record.limits.are_valid(now) => KeyStatus::Expired,
             Self { outdated: true, .. } => KeyStatus::MustRotate,
             _ => KeyStatus::Active,
         }
     }
 
-    /// A digest of all that its maker can wish.
+    /// A digest of all fields that its creator can set.
     pub(super) fn requested(&self) -> String {
-        let wish = (&self.name, &self.owner, &self.metadata, &self.terms);
-        hex(&Sha256::digest(serde_json::to_vec(&wish).unwrap_or_default()))
+        let patch = (&self.name, &self.owner, &self.metadata, &self.limits);
+        hex(&Sha256::digest(serde_json::to_vec(&patch).unwrap_or_default()))
     }
 }
 
-/// The id of a virtual key, given as that or as the name of its account.
+/// The id of a key, given as that or as the name of its account.
 pub fn id_of(name: &str) -> &str {
     name.strip_prefix("vk_").unwrap_or(name)
 }

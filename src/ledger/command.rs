@@ -1,4 +1,5 @@
-//! What the gateway asks of an account, and what it answers. Both sides are ours; they speak JSON.
+//! Commands to an account and its responses, as JSON. Both sides belong to the gateway; names on the wire
+//! never change, since an older isolate may call a newer object.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,83 +10,94 @@ use super::token_counts::TokenCounts;
 use super::totals::UsageReport;
 use crate::config::Nanos;
 
-/// What is asked of an account.
+/// A command to an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AccountCommand {
-    /// May this request go on?
+    /// Admits a request, if the limits allow it.
     Admit(AdmissionRequest),
-    /// May these tokens be counted?
+    /// Admits a token count.
     Count(CountRequest),
-    /// They have been; the gateway's own id of the question.
-    Counted(String),
-    /// Is this key good? Nothing is taken.
-    Look(String),
-    /// Is this key good, as the parent of one that is? Nothing is taken.
-    Parent,
-    /// These requests have come to their ends.
+    /// Ends a token count; the gateway's id of it.
+    #[serde(rename = "Counted")]
+    EndCount(String),
+    /// Checks the hash of a key. Nothing is taken.
+    #[serde(rename = "Look")]
+    CheckKey(String),
+    /// Checks the account as the parent of a key that is valid. Nothing is taken.
+    #[serde(rename = "Parent")]
+    CheckParent,
+    /// Ends requests with their receipts.
     Settle(Vec<Receipt>),
-    /// This request does not go on after all: what was promised to it is void, and it counts for nothing.
+    /// Ends a request that is not made after all: its reservation is void, and it counts for nothing.
     Release(String),
-    /// This request goes on. Its lease begins anew.
+    /// Renews the lease of a request under way.
     Renew {
-        /// The gateway's own id of it.
+        /// The gateway's id of the request.
         id: String,
-        /// What it has taken so far, at a guess.
+        /// The tokens used so far, estimated.
         tokens: TokenCounts,
-        /// What that costs; none if the model's price is not known.
+        /// The cost so far, in nano-dollars; none if the price is unknown.
         cost: Option<Nanos>,
     },
-    /// From now on, these are the terms.
-    Post {
+    /// Replaces the hash of the key and its limits.
+    #[serde(rename = "Post")]
+    SetLimits {
         /// The fingerprint of the key ([`super::key_text::SignedKey::hash`]).
         hash: String,
-        /// What it may do.
-        terms: KeyLimits,
-        /// Which of two orders is the newer: one that comes late changes nothing.
+        /// The new limits.
+        #[serde(rename = "terms")]
+        limits: KeyLimits,
+        /// The version of the limits. A lower one than the account has changes nothing.
         version: u64,
     },
-    /// Sums of these days, counted from 1970-01-01, both included.
+    /// Reads the sums of days, counted from 1970-01-01.
     Usage {
-        /// The first.
+        /// The first day.
         from: u64,
-        /// The last.
+        /// The last day, included.
         to: u64,
     },
-    /// The newest entries before a number, newest first.
-    Entries {
-        /// Where the last page ended.
+    /// Reads the newest receipts, newest first.
+    #[serde(rename = "Entries")]
+    Receipts {
+        /// Only receipts with a lower number.
         before: Option<u64>,
-        /// How many.
+        /// How many at most.
         limit: u64,
     },
 }
 
-/// The answer of an account.
+/// The response of an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AccountResponse {
-    /// It may go on.
+    /// The request is admitted, or the key is valid.
     Granted {
-        /// The terms, to be relied on for a short while.
-        terms: KeyLimits,
-        /// What is left.
-        gauges: RateLimitStatus,
-        /// The longest answer, in tokens, if it may have only a shorter one than it asked for.
+        /// The limits, valid for a few seconds.
+        #[serde(rename = "terms")]
+        limits: KeyLimits,
+        /// What is left of the rate limits.
+        #[serde(rename = "gauges")]
+        rate_limits: RateLimitStatus,
+        /// The output limit granted, in tokens, if it is lower than the one asked for.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         limit: Option<u64>,
     },
-    /// It may not.
+    /// The request is refused.
     Refused {
-        /// Why.
+        /// The reason.
         refusal: AdmissionRefusal,
-        /// What is left.
-        gauges: RateLimitStatus,
+        /// What is left of the rate limits.
+        #[serde(rename = "gauges")]
+        rate_limits: RateLimitStatus,
     },
-    /// It is written down.
+    /// The command is carried out.
     Done,
-    /// Sums.
+    /// Sums by day, provider and model.
     Usage(Vec<UsageReport>),
-    /// Entries with their numbers.
-    Entries(Vec<(u64, Receipt)>),
-    /// The order was not understood.
-    Confused,
+    /// Receipts with their numbers.
+    #[serde(rename = "Entries")]
+    Receipts(Vec<(u64, Receipt)>),
+    /// The command could not be parsed.
+    #[serde(rename = "Confused")]
+    Malformed,
 }

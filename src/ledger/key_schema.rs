@@ -27,23 +27,23 @@ const FIELDS: &[(&str, Read)] = &[
     ("owner", |record, value| set(&mut record.owner, value, |value| label("owner", value))),
     ("metadata", metadata),
     ("enabled", enabled),
-    ("expires_at", |record, value| set(&mut record.terms.expires_at, value, moment)),
+    ("expires_at", |record, value| set(&mut record.limits.expires_at, value, moment)),
     ("models", models),
-    ("parent", |record, value| set(&mut record.terms.parent, value, parent)),
+    ("parent", |record, value| set(&mut record.limits.parent, value, parent)),
     ("requests_per_minute", |record, value| {
-        set(&mut record.terms.requests_per_minute, value, |value| count("requests_per_minute", value))
+        set(&mut record.limits.requests_per_minute, value, |value| count("requests_per_minute", value))
     }),
     ("tokens_per_minute", |record, value| {
-        set(&mut record.terms.tokens_per_minute, value, |value| count("tokens_per_minute", value))
+        set(&mut record.limits.tokens_per_minute, value, |value| count("tokens_per_minute", value))
     }),
     ("concurrent_requests", |record, value| {
-        set(&mut record.terms.concurrent, value, |value| count("concurrent_requests", value))
+        set(&mut record.limits.concurrent, value, |value| count("concurrent_requests", value))
     }),
     ("max_body_bytes", |record, value| {
-        set(&mut record.terms.max_body_bytes, value, |value| count("max_body_bytes", value))
+        set(&mut record.limits.max_body_bytes, value, |value| count("max_body_bytes", value))
     }),
-    ("on_disconnect", |record, value| set(&mut record.terms.on_disconnect, value, ending)),
-    ("budget", |record, value| set(&mut record.terms.budget, value, budget)),
+    ("on_disconnect", |record, value| set(&mut record.limits.on_disconnect, value, ending)),
+    ("budget", |record, value| set(&mut record.limits.budget, value, budget)),
 ];
 
 type Read = fn(&mut ApiKey, &Value) -> Result<()>;
@@ -60,14 +60,14 @@ pub fn fields() -> impl Iterator<Item = &'static str> {
 ///
 /// # Errors
 /// 400 naming the field at fault.
-pub fn read(mut wish: Map<String, Value>) -> Result<ApiKey> {
+pub fn read(mut patch: Map<String, Value>) -> Result<ApiKey> {
     let mut record = ApiKey::default();
-    match wish.remove("id") {
+    match patch.remove("id") {
         None | Some(Value::Null) => {}
         Some(Value::String(id)) => record.id = own_id(id)?,
         Some(_) => return Err(wrong_type("id", "a string")),
     }
-    apply_patch(&mut record, &wish)?;
+    apply_patch(&mut record, &patch)?;
     Ok(record)
 }
 
@@ -75,8 +75,8 @@ pub fn read(mut wish: Map<String, Value>) -> Result<ApiKey> {
 ///
 /// # Errors
 /// 400 naming the field at fault. The record is then half changed, and to be thrown away.
-pub fn apply_patch(record: &mut ApiKey, wish: &Map<String, Value>) -> Result<()> {
-    for (name, value) in wish {
+pub fn apply_patch(record: &mut ApiKey, patch: &Map<String, Value>) -> Result<()> {
+    for (name, value) in patch {
         let Some((_, read)) = FIELDS.iter().find(|(known, _)| known == name) else { return Err(unknown(name)) };
         read(record, value)?;
     }
@@ -148,7 +148,7 @@ fn metadata(record: &mut ApiKey, value: &Value) -> Result<()> {
 }
 
 fn enabled(record: &mut ApiKey, value: &Value) -> Result<()> {
-    record.terms.enabled = value.as_bool().ok_or_else(|| wrong_type("enabled", "true or false"))?;
+    record.limits.enabled = value.as_bool().ok_or_else(|| wrong_type("enabled", "true or false"))?;
     Ok(())
 }
 
@@ -166,7 +166,7 @@ fn moment(value: &Value) -> Result<Millis> {
 fn models(record: &mut ApiKey, value: &Value) -> Result<()> {
     let list = match value {
         Value::Null => {
-            record.terms.models.clear();
+            record.limits.models.clear();
             return Ok(());
         }
         Value::Array(list) => list,
@@ -176,7 +176,7 @@ fn models(record: &mut ApiKey, value: &Value) -> Result<()> {
     if !(1..=100).contains(&list.len()) {
         return Err(invalid("models", "name 1 to 100 models; leave it out, or send null, for every model"));
     }
-    record.terms.models = list.iter().map(pattern).collect::<Result<_>>()?;
+    record.limits.models = list.iter().map(pattern).collect::<Result<_>>()?;
     Ok(())
 }
 
@@ -281,8 +281,8 @@ mod tests {
 
     use super::*;
 
-    fn made(wish: &Value) -> Result<ApiKey> {
-        read(wish.as_object().unwrap().clone())
+    fn made(patch: &Value) -> Result<ApiKey> {
+        read(patch.as_object().unwrap().clone())
     }
 
     #[test]
@@ -295,10 +295,10 @@ mod tests {
         }))
         .unwrap();
         assert_eq!((record.id.as_str(), record.name.as_deref(), record.parent()), ("ci-1", Some("CI"), Some("team")));
-        assert_eq!(record.terms.budget, Some(Budget { nanos: 5_000_000_001, per: Period::Month, fit: false }));
-        assert_eq!((record.terms.expires_at, record.terms.enabled), (Some(1_798_761_600_000), false));
-        assert_eq!((record.terms.concurrent, record.terms.max_body_bytes), (Some(2), Some(4096)));
-        assert_eq!(record.terms.on_disconnect, Some(OnDisconnect::Finish));
+        assert_eq!(record.limits.budget, Some(Budget { nanos: 5_000_000_001, per: Period::Month, fit: false }));
+        assert_eq!((record.limits.expires_at, record.limits.enabled), (Some(1_798_761_600_000), false));
+        assert_eq!((record.limits.concurrent, record.limits.max_body_bytes), (Some(2), Some(4096)));
+        assert_eq!(record.limits.on_disconnect, Some(OnDisconnect::Finish));
     }
 
     #[test]
@@ -306,12 +306,12 @@ mod tests {
         let mut record =
             made(&json!({"name": "a", "owner": "b", "budget": {"amount_nanos": 1, "per": "day"}})).unwrap();
         apply_patch(&mut record, json!({"name": null, "budget": null}).as_object().unwrap()).unwrap();
-        assert_eq!((record.name, record.owner.as_deref(), record.terms.budget), (None, Some("b"), None));
+        assert_eq!((record.name, record.owner.as_deref(), record.limits.budget), (None, Some("b"), None));
     }
 
     #[test]
     fn a_budget_may_shorten_answers_to_fit() {
-        let fit = |budget: Value| made(&json!({ "budget": budget })).unwrap().terms.budget.unwrap().fit;
+        let fit = |budget: Value| made(&json!({ "budget": budget })).unwrap().limits.budget.unwrap().fit;
         assert!(fit(json!({"amount": "5", "per": "day", "fit": true})));
         assert!(!fit(json!({"amount": "5", "per": "day", "fit": null})) && !fit(json!({"amount": "5", "per": "day"})));
     }
@@ -337,7 +337,7 @@ mod tests {
 
     #[test]
     fn each_fault_names_its_field() {
-        for (wish, param, code) in [
+        for (patch, param, code) in [
             (&json!({"nmae": "x"}), "nmae", "unknown_parameter"),
             (&json!({"id": "A"}), "id", "invalid_value"),
             (&json!({"id": "key_0123456789ab"}), "id", "invalid_value"),
@@ -369,8 +369,8 @@ mod tests {
             (&json!({"budget": {"per": "day", "amuont": "5"}}), "budget.amuont", "unknown_parameter"),
             (&json!({"budget": {"per": "day", "amount": "5", "fit": "yes"}}), "budget.fit", "invalid_type"),
         ] {
-            let error = made(wish).unwrap_err();
-            assert_eq!((error.param(), error.code(), error.status()), (Some(param), Some(code), 400), "{wish}");
+            let error = made(patch).unwrap_err();
+            assert_eq!((error.param(), error.code(), error.status()), (Some(param), Some(code), 400), "{patch}");
         }
         assert_eq!(
             made(&json!({"nmae": 1})).unwrap_err().message(),
@@ -402,8 +402,8 @@ mod tests {
         #[test]
         fn any_wish_is_answered(values in prop::collection::vec((0usize..14, any_json()), 0..4)) {
             let names: Vec<&str> = fields().chain(["other"]).collect();
-            let wish = values.into_iter().map(|(at, value)| (names[at % names.len()].to_owned(), value)).collect();
-            if let Ok(record) = read(wish) {
+            let patch = values.into_iter().map(|(at, value)| (names[at % names.len()].to_owned(), value)).collect();
+            if let Ok(record) = read(patch) {
                 let text = serde_json::to_string(&record).unwrap();
                 prop_assert_eq!(serde_json::from_str::<ApiKey>(&text).unwrap(), record);
             }

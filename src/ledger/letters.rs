@@ -7,11 +7,11 @@ const LETTERS: &[u8; 62] = b"abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNO
 pub(super) const LOWER: u128 = 36;
 
 /// Appends `count` letters, drawn from the bits of a number.
-pub(super) fn draw(text: &mut String, mut die: u128, count: usize, base: u128) {
+pub(super) fn draw(text: &mut String, mut bits: u128, count: usize, base: u128) {
     for _ in 0..count {
-        let letter = usize::try_from(die % base).ok().and_then(|at| LETTERS.get(at));
+        let letter = usize::try_from(bits % base).ok().and_then(|at| LETTERS.get(at));
         text.extend(letter.map(|letter| char::from(*letter)));
-        die /= base;
+        bits /= base;
     }
 }
 

@@ -1,57 +1,58 @@
-//! What a key may do: for how long, with which models, how often, for how much.
+//! The limits of an API key: validity, models, rates, budget.
 
 use serde::{Deserialize, Serialize};
 
 use super::admission::AdmissionRefusal;
 use crate::config::{Millis, Nanos, OnDisconnect};
 
-/// The terms of a key. A limit that is not set does not exist.
+/// The limits of a key. A limit that is not set does not apply.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyLimits {
-    /// Whether the key may be used at all.
+    /// Whether the key may be used.
     pub enabled: bool,
-    /// When it ends, in milliseconds since 1970.
+    /// When it expires, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Millis>,
-    /// Patterns of models' names, in which `*` stands for anything; none: every model.
+    /// Patterns of model names, in which `*` matches any text; empty for every model.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,
     /// Requests in any minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_minute: Option<u64>,
-    /// Tokens in any minute, prompt and answer.
+    /// Tokens in any minute, prompt and output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens_per_minute: Option<u64>,
     /// Requests under way at one time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrent: Option<u64>,
-    /// Money.
+    /// Spend per period.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
     /// The longest request body, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_body_bytes: Option<u64>,
-    /// What becomes of an answer whose client has left; none: what the key above says, or the provider's row.
+    /// What happens to a response whose client has left; none for the setting of the parent, or of the
+    /// provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_disconnect: Option<OnDisconnect>,
-    /// The key whose limits hold for this one as well: a team's, for its members.
+    /// The account whose limits apply as well: a team's, for its members.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
 }
 
-/// So much money for so long.
+/// The most that may be spent in a period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Budget {
     /// The amount in nano-dollars.
     pub nanos: Nanos,
-    /// For how long.
+    /// The period.
     pub per: Period,
-    /// A request that could cost more than is left gets a shorter answer, rather than a refusal.
+    /// Lowers the output limit of a request that could cost more than is left, instead of refusing it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fit: bool,
 }
 
-/// A stretch of time in UTC; a week begins on Monday.
+/// A period in UTC; a week begins on Monday.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Period {
@@ -61,12 +62,12 @@ pub enum Period {
     Week,
     /// A month.
     Month,
-    /// For ever.
+    /// All time.
     Total,
 }
 
 impl Default for KeyLimits {
-    /// Anything goes.
+    /// No limits.
     fn default() -> Self {
         Self {
             enabled: true,
@@ -84,7 +85,7 @@ impl Default for KeyLimits {
 }
 
 impl KeyLimits {
-    /// Whether each request has to be asked for at the account.
+    /// Whether each request has to be admitted by the account.
     pub fn are_limited(&self) -> bool {
         self.requests_per_minute.is_some()
             || self.tokens_per_minute.is_some()
@@ -92,24 +93,24 @@ impl KeyLimits {
             || self.budget.is_some()
     }
 
-    /// Whether it matters which model a request reaches, and what it costs.
+    /// Whether it matters which model a request reaches, or what it costs.
     pub fn are_bound(&self) -> bool {
         !self.models.is_empty() || self.budget.is_some()
     }
 
-    /// Whether the key is good at this time.
+    /// Whether the key is valid at this time.
     pub fn are_valid(&self, now: Millis) -> bool {
         self.enabled && self.expires_at.is_none_or(|end| now < end)
     }
 
-    /// Refuses what these terms refuse without counting anything: a key past its end, a model by its names, a body by its bytes.
+    /// Refuses what these limits refuse without counting: an inactive key, a model, a body that is too long.
     ///
     /// # Errors
-    /// [`AdmissionRefusal::Ended`], [`AdmissionRefusal::Model`] or [`AdmissionRefusal::Body`].
+    /// [`AdmissionRefusal::Inactive`], [`AdmissionRefusal::Model`] or [`AdmissionRefusal::Body`].
     pub fn refuse(&self, models: &[String], body: u64, now: Millis) -> Result<(), AdmissionRefusal> {
         let models: Vec<&str> = models.iter().map(String::as_str).collect();
         if !self.are_valid(now) {
-            return Err(AdmissionRefusal::Ended);
+            return Err(AdmissionRefusal::Inactive);
         }
         if !self.allow_model(&models) {
             return Err(AdmissionRefusal::Model);
@@ -117,13 +118,13 @@ impl KeyLimits {
         self.max_body_bytes.filter(|limit| body > *limit).map_or(Ok(()), |limit| Err(AdmissionRefusal::Body { limit }))
     }
 
-    /// Whether a model may be called, by any of its names.
+    /// Whether a model may be used, by any of its names.
     pub fn allow_model(&self, names: &[&str]) -> bool {
         self.models.is_empty() || self.models.iter().any(|pattern| names.iter().any(|name| matches(pattern, name)))
     }
 }
 
-/// Whether a pattern, in which `*` stands for any text, covers a name.
+/// Whether a pattern, in which `*` matches any text, matches a name.
 fn matches(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|head| name.strip_prefix(head)) else { return false };
@@ -172,9 +173,9 @@ mod tests {
 
     #[test]
     fn a_key_is_good_until_its_end() {
-        let terms = KeyLimits { expires_at: Some(10), ..KeyLimits::default() };
-        assert!(terms.are_valid(9) && !terms.are_valid(10));
-        assert!(!KeyLimits { enabled: false, ..terms }.are_valid(0));
+        let limits = KeyLimits { expires_at: Some(10), ..KeyLimits::default() };
+        assert!(limits.are_valid(9) && !limits.are_valid(10));
+        assert!(!KeyLimits { enabled: false, ..limits }.are_valid(0));
     }
 
     #[test]

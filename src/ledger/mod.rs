@@ -1,5 +1,5 @@
-//! The books of one account: what its key may do, what is promised to requests under way, what has been used. They know no
-//! storage and no clock: they are told the time, and say what has to be written down.
+//! The accounts and the registry of API keys: limits, reservations of requests under way, receipts, sums. No
+//! storage and no clock: the caller passes the time, and writes what is returned to be written.
 
 mod account;
 mod admission;

@@ -6,82 +6,84 @@ use serde::{Deserialize, Serialize};
 use super::token_counts::TokenCounts;
 use crate::config::{Millis, Nanos};
 
-/// A request that is not heard of for so long is taken for lost. Most requests are over by then, and never renew their lease.
+/// A request that does not renew its lease within this time is taken for lost. Most requests end earlier, and
+/// never renew it.
 pub const LEASE: Millis = 75_000;
 /// The provider and the model of a lost request that was admitted without a draft of its receipt.
 const UNKNOWN: &str = "(unknown)";
 /// The outcome of a request of which nothing more was heard.
 pub const LOST: &str = "lost";
 
-/// One request in the books, made once; only the receipt of a request that was taken for lost gives way to the truth. The sums are made
-/// of these.
+/// One request in the ledger. A receipt is written once; only the receipt of a request taken for lost is
+/// replaced when the truth arrives. All sums are made from receipts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
-    /// The gateway's own id of it, never the caller's.
+    /// The gateway's id of the request, never the caller's.
     pub id: String,
-    /// The id that the caller knows; it may have given it itself, and twice.
+    /// The id that the caller sees; it may have chosen it, and used it twice.
     pub request_id: String,
     /// The key's id.
     pub key_id: String,
-    /// The provider that was called.
+    /// The provider called.
     pub provider: String,
-    /// The model called, as the provider names it.
+    /// The model, as the provider names it.
     pub model: String,
-    /// The model that the provider says it used.
+    /// The model that the provider reports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub served: Option<String>,
-    /// Whether the answer was to be streamed.
+    /// Whether a streamed response was asked for.
     pub stream: bool,
     /// The status of the response.
     pub status: u16,
-    /// How it ended: `complete`, or what went wrong.
+    /// How it ended: `complete`, or what failed.
     pub outcome: String,
-    /// When it came.
+    /// When it began.
     pub started: Millis,
     /// When it ended.
     pub ended: Millis,
-    /// From the request to the first byte of the answer, in milliseconds.
+    /// From the request to the first byte of the response, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttft_ms: Option<Millis>,
-    /// The tokens.
+    /// The tokens used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<TokenCounts>,
-    /// The tokens are the gateway's estimate: the provider reported none, or not all.
+    /// The tokens are an estimate: the provider reported none, or not all.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub estimated: bool,
-    /// It is a member's: it counts against limits here, and in that key's sums.
+    /// The request is a member's: it counts against the limits here, and in the sums of that key.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub member: bool,
-    /// What it cost in nano-dollars; nothing if the model's price is not known.
+    /// The cost in nano-dollars; none if the price is unknown.
     pub cost: Option<Nanos>,
-    /// What had been promised to it. The account says this, not who settles: with it a book that is opened again knows what it knew.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub promise: Option<Reservation>,
+    /// What was reserved for it. Set by the account, so that a ledger that is opened again restores its
+    /// windows.
+    #[serde(rename = "promise", default, skip_serializing_if = "Option::is_none")]
+    pub reservation: Option<Reservation>,
 }
 
 impl Receipt {
-    /// What a budget is charged with: what was promised, where the truth is not known.
+    /// What a budget is charged with: the cost, or the reserved amount where the cost is unknown.
     pub fn charge(&self) -> Nanos {
-        self.cost.or(self.promise.as_ref().map(|promise| promise.cost)).unwrap_or(0)
+        self.cost.or(self.reservation.as_ref().map(|reservation| reservation.cost)).unwrap_or(0)
     }
 }
 
-/// What is promised to one request.
+/// What is reserved for one request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reservation {
     /// When it was admitted.
     pub at: Millis,
-    /// When its time is over, and nothing is held for it any more.
+    /// When the reservation ends, and nothing is held for it any more.
     pub until: Millis,
-    /// The most tokens that it can take, as far as a minute has so many.
+    /// The most tokens that it can use, at most the limit of a minute.
     pub tokens: u64,
-    /// The most that it can cost; nothing where no budget asks.
+    /// The most that it can cost; 0 without a budget.
     pub cost: Nanos,
-    /// The longest answer that was granted, in tokens, if that was less than was asked for.
+    /// The output limit granted, in tokens, if it is lower than the one asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
-    /// Whether the request is believed to be under way. None in entries, and in books from before there were leases, where
-    /// [`Reservation::leased`] makes one.
+    /// Whether the request is believed to be under way. None in receipts, and in data written before leases
+    /// existed ([`Reservation::leased`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<ReservationLease>,
 }
@@ -91,15 +93,16 @@ pub struct Reservation {
 pub struct ReservationLease {
     /// Its end, as it was written.
     pub until: Millis,
-    /// That end was granted when the book was opened again; it is not granted twice.
+    /// That end was granted when the ledger was opened again; it is not granted twice.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub extended: bool,
-    /// The most that the request can cost, in nano-dollars, if that is known: its draft is not charged with more.
+    /// The most that the request can cost, in nano-dollars, if known: its draft is charged no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub most: Option<Nanos>,
-    /// The receipt that stands if nothing more is heard of the request; the one that stands, if it is in the books.
+    /// The receipt that stands if nothing more is heard of the request; once written, the receipt in the
+    /// ledger.
     pub draft: Box<Receipt>,
-    /// The receipt is in the books.
+    /// Where the receipt stands, once it is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost: Option<LostRequest>,
 }
@@ -111,17 +114,18 @@ pub struct LostRequest {
     pub row: u64,
     /// The time of that row: when the request was lost, but not before the row above.
     pub at: Millis,
-    /// When the row was written. Older books do not know it.
+    /// When the row was written. Missing in older data.
     #[serde(default)]
     pub found: Millis,
-    /// When the truth took its place, if it has.
+    /// When the truth replaced it, if it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled: Option<Millis>,
 }
 
 impl ReservationLease {
-    /// The lease of a request that nobody renews, since it was admitted without one: until its time is over it is believed to be under way.
-    /// Its receipt then says no more than that it was lost, and it is charged with what was promised, as all is whose cost is not known.
+    /// The lease of a request that was admitted without a draft, and that nobody renews: it is believed to be
+    /// under way until its reservation ends. Its receipt then says that it was lost, and charges what was
+    /// reserved.
     pub fn unrenewed(id: &str, at: Millis, until: Millis) -> Self {
         let draft = Receipt {
             id: id.to_owned(),
@@ -137,13 +141,13 @@ impl ReservationLease {
 }
 
 impl Reservation {
-    /// With a lease, if it was written before there were leases.
+    /// With a lease, if it was written before leases existed.
     pub fn leased(self, id: &str) -> Self {
         let lease = self.lease.or_else(|| Some(ReservationLease::unrenewed(id, self.at, self.until)));
         Self { lease, ..self }
     }
 
-    /// Without its lease, as entries keep it.
+    /// Without its lease, as receipts hold it.
     pub fn bare(&self) -> Self {
         let Self { at, until, tokens, cost, limit, .. } = *self;
         Self { at, until, tokens, cost, limit, lease: None }
@@ -158,13 +162,13 @@ impl Reservation {
     pub fn receipt(&self, ended: Millis) -> Option<Receipt> {
         let lease = self.lease.as_ref()?;
         let mut draft = lease.draft.as_ref().clone();
-        (draft.ended, draft.promise) = (ended, Some(self.bare()));
+        (draft.ended, draft.reservation) = (ended, Some(self.bare()));
         // What is guessed may not break a budget.
         draft.cost = draft.cost.map(|cost| cost.min(lease.most.unwrap_or(Nanos::MAX)));
         Some(draft)
     }
 
-    /// The request is heard of, and what it has taken so far.
+    /// Renews the lease, with what the request has used so far.
     pub fn renew(&mut self, tokens: TokenCounts, cost: Option<Nanos>, now: Millis) {
         let Some(lease) = &mut self.lease else { return };
         (lease.until, lease.extended) = (now.saturating_add(LEASE), false);

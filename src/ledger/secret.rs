@@ -17,11 +17,11 @@ pub struct KeySecret {
 
 impl KeySecret {
     /// Makes a key for an id, from 256 random bits, of which the secret holds 238; and signs it.
-    pub fn make(id: &str, dice: [u128; 2], signer: &SigningSecret) -> Self {
+    pub fn make(id: &str, random: [u128; 2], signer: &SigningSecret) -> Self {
         let version = signer.version();
         let mut text = format!("{PREFIX}{id}-{version}");
-        for die in dice {
-            draw(&mut text, die, LENGTH / 2, 62);
+        for bits in random {
+            draw(&mut text, bits, LENGTH / 2, 62);
         }
         let mac = signer.mac(&text);
         Self { text: text + &mac, version }
@@ -50,9 +50,9 @@ impl fmt::Debug for KeySecret {
 }
 
 /// An id for a key whose maker gave none: 16 letters, 82 bits.
-pub fn make_id(dice: u128) -> String {
+pub fn make_id(random: u128) -> String {
     let mut id = String::with_capacity(ID_LENGTH);
-    draw(&mut id, dice, ID_LENGTH, LOWER);
+    draw(&mut id, random, ID_LENGTH, LOWER);
     id
 }
 
@@ -111,11 +111,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_made_can_be_read(id in "[a-z0-9_-]{1,64}", a: u128, b: u128, dice: u128, version in 1u32..999_999_999) {
+        fn what_is_made_can_be_read(id in "[a-z0-9_-]{1,64}", a: u128, b: u128, random: u128, version in 1u32..999_999_999) {
             let secret = KeySecret::make(&id, [a, b], &signer(version));
             let read = signed(secret.text());
             prop_assert_eq!((read.account(), read.version(), read.hash()), (account(&id), version, secret.hash()));
-            prop_assert!(is_id(&make_id(dice)) && make_id(dice).len() == 16);
+            prop_assert!(is_id(&make_id(random)) && make_id(random).len() == 16);
         }
 
         #[test]

@@ -25,7 +25,7 @@ pub struct SigningSecret {
     made_at: Millis,
 }
 
-/// The versions of the secret. They travel from the directory to the isolates of the gateway, and nowhere else.
+/// The versions of the secret. They travel from the registry to the isolates of the gateway, and nowhere else.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SigningSecrets {
     /// Those that are valid, oldest first.
@@ -42,9 +42,9 @@ pub enum SignatureCheck {
     /// It is not.
     Bad,
     /// The version that it names is not valid any more, or it was made before keys were signed.
-    Ended,
+    EndedVersion,
     /// No such version is known here.
-    Strange,
+    UnknownVersion,
 }
 
 /// Why a version cannot be made or ended.
@@ -57,12 +57,12 @@ pub enum SigningRefusal {
     /// There is no such version, or it has been ended.
     Unknown,
     /// What was given is no secret.
-    Weak,
+    InvalidSecret,
 }
 
 /// 256 random bits as a secret is made of them.
-pub fn bits(dice: [u128; 2]) -> String {
-    dice.iter().map(|die| format!("{die:032x}")).collect()
+pub fn bits(random: [u128; 2]) -> String {
+    random.iter().map(|bits| format!("{bits:032x}")).collect()
 }
 
 impl SigningSecret {
@@ -114,11 +114,11 @@ impl SigningSecrets {
     }
 
     /// How a version stands; `Good` says nothing of any key yet.
-    pub fn stands(&self, version: u32) -> SignatureCheck {
+    pub fn check_version(&self, version: u32) -> SignatureCheck {
         match version {
             _ if self.find(version).is_some() => SignatureCheck::Good,
-            version if version > self.last => SignatureCheck::Strange,
-            _ => SignatureCheck::Ended,
+            version if version > self.last => SignatureCheck::UnknownVersion,
+            _ => SignatureCheck::EndedVersion,
         }
     }
 
@@ -127,7 +127,7 @@ impl SigningSecrets {
         match self.find(signed.version()) {
             Some(signer) if signer.has_signed(signed) => SignatureCheck::Good,
             Some(_) => SignatureCheck::Bad,
-            None => self.stands(signed.version()),
+            None => self.check_version(signed.version()),
         }
     }
 
@@ -138,7 +138,7 @@ impl SigningSecrets {
     pub(super) fn renew(&mut self, secret: String, now: Millis) -> Result<(), SigningRefusal> {
         let is_sound = secret.len() == 64 && secret.bytes().all(|b| b.is_ascii_hexdigit());
         if !is_sound || secret.bytes().all(|b| b == b'0') {
-            return Err(SigningRefusal::Weak);
+            return Err(SigningRefusal::InvalidSecret);
         }
         if self.valid.len() >= MOST_VALID || self.last >= LAST {
             return Err(SigningRefusal::Full);
@@ -225,22 +225,26 @@ pub(super) mod tests {
         let old = KeySecret::make("a", [5, 6], &signing.valid()[0]);
         assert_eq!(verify(&signing, old.text()), SignatureCheck::Good);
         assert_eq!(signing.end(1), Ok(()));
-        assert_eq!(verify(&signing, old.text()), SignatureCheck::Ended);
+        assert_eq!(verify(&signing, old.text()), SignatureCheck::EndedVersion);
         assert_eq!(
-            [signing.stands(0), signing.stands(2), signing.stands(3)],
-            [SignatureCheck::Ended, SignatureCheck::Good, SignatureCheck::Strange]
+            [signing.check_version(0), signing.check_version(2), signing.check_version(3)],
+            [SignatureCheck::EndedVersion, SignatureCheck::Good, SignatureCheck::UnknownVersion]
         );
         assert_eq!((signing.end(1), signing.end(2)), (Err(SigningRefusal::Unknown), Err(SigningRefusal::Only)));
         assert_eq!(signing.renew(bits([5, 6]), 30), Ok(()));
         assert_eq!(signing.current().map(SigningSecret::version), Some(3));
-        assert_eq!(SigningSecrets::default().stands(1), SignatureCheck::Strange);
+        assert_eq!(SigningSecrets::default().check_version(1), SignatureCheck::UnknownVersion);
     }
 
     #[test]
     fn there_are_two_at_most_and_none_without_random_bits() {
         assert_eq!(two().renew(bits([5, 6]), 0), Err(SigningRefusal::Full));
         for weak in ["", "ab", &"0".repeat(64), &"x".repeat(64)] {
-            assert_eq!(SigningSecrets::default().renew(weak.to_owned(), 0), Err(SigningRefusal::Weak), "{weak}");
+            assert_eq!(
+                SigningSecrets::default().renew(weak.to_owned(), 0),
+                Err(SigningRefusal::InvalidSecret),
+                "{weak}"
+            );
         }
     }
 

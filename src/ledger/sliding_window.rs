@@ -42,7 +42,7 @@ impl SlidingWindow {
         }
     }
 
-    /// Replaces what was taken at `at`, if it still counts: a promise by the truth.
+    /// Replaces what was taken at `at`, if it still counts: a reservation by the truth.
     pub fn correct(&mut self, at: Millis, promised: u64, truth: u64) {
         let place = self.slots.partition_point(|(slot, _)| *slot < start(at));
         match self.slots.get_mut(place).filter(|(slot, _)| *slot == start(at)) {
@@ -54,7 +54,7 @@ impl SlidingWindow {
                     self.slots.remove(place);
                 }
             }
-            // Nothing had been taken with that promise.
+            // Nothing had been taken with that reservation.
             None if promised == 0 && truth > 0 => self.slots.insert(place, (start(at), truth)),
             None => {}
         }

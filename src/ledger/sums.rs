@@ -1,4 +1,4 @@
-//! Sums that entries add up to: money by period, and a day's requests by provider and model.
+//! Sums that receipts add up to: money by period, and a day's requests by provider and model.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ const MOST_MODELS: usize = 200;
 /// All others.
 const OTHER_MODELS: &str = "(other)";
 
-/// Sums that entries add up to.
+/// Sums that receipts add up to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageTotals {
     /// By period.
@@ -38,20 +38,20 @@ impl UsageTotals {
         over
     }
 
-    /// Adds an entry that was written at `now`.
-    pub fn count(&mut self, now: Millis, entry: &Receipt) {
-        self.spent.add(now, entry.charge());
-        if !entry.member {
-            self.tally(entry);
+    /// Adds an receipt that was written at `now`.
+    pub fn count(&mut self, now: Millis, receipt: &Receipt) {
+        self.spent.add(now, receipt.charge());
+        if !receipt.member {
+            self.tally(receipt);
         }
     }
 
-    fn tally(&mut self, entry: &Receipt) {
-        let models = self.models.entry(entry.provider.clone()).or_default();
-        models.entry(row_of(models, &entry.model)).or_default().count(entry);
+    fn tally(&mut self, receipt: &Receipt) {
+        let models = self.models.entry(receipt.provider.clone()).or_default();
+        models.entry(row_of(models, &receipt.model)).or_default().count(receipt);
     }
 
-    /// An entry of this day was something else than it is.
+    /// An receipt of this day was something else than it is.
     pub fn replace(&mut self, was: &Receipt, is: &Receipt) {
         if let Some(models) = self.models.get_mut(&was.provider).filter(|_| !was.member)
             && let Some(totals) = models.get_mut(&row_of(models, &was.model))

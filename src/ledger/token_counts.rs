@@ -8,12 +8,13 @@ use crate::canonical::Usage;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenCounts {
     /// Of the prompt, read anew.
-    pub fresh: u64,
+    #[serde(rename = "fresh")]
+    pub uncached_input: u64,
     /// Of the prompt, from the provider's cache.
     pub cache_read: u64,
     /// Of the prompt, written to the provider's cache.
     pub cache_write: u64,
-    /// Those of them that are kept there for an hour. Older books do not know them.
+    /// Those of them that are kept there for an hour. Older ledgers do not know them.
     #[serde(default)]
     pub cache_write_1h: u64,
     /// Of the answer.
@@ -25,18 +26,18 @@ pub struct TokenCounts {
 impl From<Usage> for TokenCounts {
     fn from(usage: Usage) -> Self {
         let Usage { uncached_input: fresh, cache_read, cache_write, cache_write_1h, output, reasoning } = usage;
-        Self { fresh, cache_read, cache_write, cache_write_1h, output, reasoning }
+        Self { uncached_input: fresh, cache_read, cache_write, cache_write_1h, output, reasoning }
     }
 }
 
 impl TokenCounts {
     /// All of them.
     pub fn sum(&self) -> u64 {
-        [self.cache_read, self.cache_write, self.output].into_iter().fold(self.fresh, u64::saturating_add)
+        [self.cache_read, self.cache_write, self.output].into_iter().fold(self.uncached_input, u64::saturating_add)
     }
 
     pub(super) fn add(&mut self, more: &Self) {
-        self.fresh = self.fresh.saturating_add(more.fresh);
+        self.uncached_input = self.uncached_input.saturating_add(more.uncached_input);
         self.cache_read = self.cache_read.saturating_add(more.cache_read);
         self.cache_write = self.cache_write.saturating_add(more.cache_write);
         self.cache_write_1h = self.cache_write_1h.saturating_add(more.cache_write_1h);
@@ -45,7 +46,7 @@ impl TokenCounts {
     }
 
     pub(super) fn subtract(&mut self, less: &Self) {
-        self.fresh = self.fresh.saturating_sub(less.fresh);
+        self.uncached_input = self.uncached_input.saturating_sub(less.uncached_input);
         self.cache_read = self.cache_read.saturating_sub(less.cache_read);
         self.cache_write = self.cache_write.saturating_sub(less.cache_write);
         self.cache_write_1h = self.cache_write_1h.saturating_sub(less.cache_write_1h);

@@ -8,7 +8,7 @@ use super::receipt::Receipt;
 use super::token_counts::TokenCounts;
 use crate::config::Nanos;
 
-/// The sum of entries.
+/// The sum of receipts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// How many.
@@ -26,29 +26,29 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Adds one entry.
-    pub fn count(&mut self, entry: &Receipt) {
+    /// Adds one receipt.
+    pub fn count(&mut self, receipt: &Receipt) {
         self.requests += 1;
-        if entry.outcome != "complete" {
-            *self.failures.entry(entry.outcome.clone()).or_default() += 1;
+        if receipt.outcome != "complete" {
+            *self.failures.entry(receipt.outcome.clone()).or_default() += 1;
         }
-        self.tokens.add(&entry.tokens.unwrap_or_default());
-        self.estimated += u64::from(entry.estimated);
-        self.cost = self.cost.saturating_add(entry.cost.unwrap_or(0));
-        self.unpriced += u64::from(entry.cost.is_none());
+        self.tokens.add(&receipt.tokens.unwrap_or_default());
+        self.estimated += u64::from(receipt.estimated);
+        self.cost = self.cost.saturating_add(receipt.cost.unwrap_or(0));
+        self.unpriced += u64::from(receipt.cost.is_none());
     }
 
-    /// Takes back one entry that was added.
-    pub fn uncount(&mut self, entry: &Receipt) {
+    /// Takes back one receipt that was added.
+    pub fn uncount(&mut self, receipt: &Receipt) {
         self.requests = self.requests.saturating_sub(1);
-        if let Some(count) = self.failures.get_mut(&entry.outcome) {
+        if let Some(count) = self.failures.get_mut(&receipt.outcome) {
             *count = count.saturating_sub(1);
         }
         self.failures.retain(|_, count| *count > 0);
-        self.tokens.subtract(&entry.tokens.unwrap_or_default());
-        self.estimated = self.estimated.saturating_sub(u64::from(entry.estimated));
-        self.cost = self.cost.saturating_sub(entry.cost.unwrap_or(0));
-        self.unpriced = self.unpriced.saturating_sub(u64::from(entry.cost.is_none()));
+        self.tokens.subtract(&receipt.tokens.unwrap_or_default());
+        self.estimated = self.estimated.saturating_sub(u64::from(receipt.estimated));
+        self.cost = self.cost.saturating_sub(receipt.cost.unwrap_or(0));
+        self.unpriced = self.unpriced.saturating_sub(u64::from(receipt.cost.is_none()));
     }
 
     /// Adds other sums.

@@ -1,34 +1,35 @@
-//! What a book wants written down. It knows no storage.
+//! What an account writes.
 
 use super::receipt::{Receipt, Reservation};
 use super::snapshot::ReceiptRow;
 use crate::config::Millis;
 
-/// Something to be written down. All that one order gives is written together or not at all.
+/// One write. All writes of one command are stored together, or none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccountWrite {
-    /// The key and its terms, in the place of others.
-    Terms(String),
-    /// A promise to a request, in the place of the one there is.
-    Promise(String, String),
-    /// It is void.
-    Void(String),
-    /// The questions for counts, in the place of others.
-    Counting(String),
-    /// Entries.
-    Entries(ReceiptRow),
-    /// The truth of a request that had been taken for lost, in the place of the entry with its id: the number of the row, when that was
-    /// written, and the entry.
-    Truth(u64, Millis, Box<Receipt>),
-    /// The sums, now and then, beside the entries of this row: its number, and when it was written.
+    /// Replaces the hash and the limits.
+    Limits(String),
+    /// Inserts or replaces the reservation of a request: its id, and the record.
+    Reservation(String, String),
+    /// Deletes the reservation of a request.
+    EndReservation(String),
+    /// Replaces the quota of token counts.
+    CountQuota(String),
+    /// Appends a row of receipts.
+    Receipts(ReceiptRow),
+    /// Replaces the receipt with the same id, of a request that had been taken for lost: the number of its
+    /// row, when that was written, and the receipt.
+    ReplaceReceipt(u64, Millis, Box<Receipt>),
+    /// Replaces the sums in a row of receipts: its number, when it was written, and the sums.
     Sums(u64, Millis, String),
-    /// The sums of a day that is over.
-    Day(u64, String),
-    /// The sums of a day that is over, changed by [`super::AccountLedger::amended`]: what an entry was, and what it is.
-    Amend(u64, Box<Receipt>, Box<Receipt>),
+    /// Inserts the sums of a day that is over.
+    DaySums(u64, String),
+    /// Changes the sums of a day that is over, by [`super::AccountLedger::amended_sums`]: the day, the
+    /// receipt as it was, and as it is.
+    AmendDay(u64, Box<Receipt>, Box<Receipt>),
 }
 
-/// The writing of a promise.
-pub(super) fn written(id: &str, promise: &Reservation) -> AccountWrite {
-    AccountWrite::Promise(id.to_owned(), serde_json::to_string(promise).unwrap_or_default())
+/// The write of a reservation.
+pub(super) fn reservation_write(id: &str, reservation: &Reservation) -> AccountWrite {
+    AccountWrite::Reservation(id.to_owned(), serde_json::to_string(reservation).unwrap_or_default())
 }

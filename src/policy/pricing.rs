@@ -49,7 +49,7 @@ impl ModelPrice {
     ///
     /// `None` for a tier whose price is not known.
     pub fn cost(&self, usage: &Usage, tier: Option<&str>) -> Option<Nanos> {
-        let rates = self.tariff(tier)?.rates(usage.prompt());
+        let rates = self.tier_rates(tier)?.rates(usage.prompt());
         let reasoning = usage.reasoning.min(usage.output);
         let for_an_hour = usage.cache_write_1h.min(usage.cache_write);
         let pico = sum(&[
@@ -68,7 +68,7 @@ impl ModelPrice {
     ///
     /// `None` for a tier whose price is not known.
     pub fn bound(&self, input_tokens: u64, kept_long: bool, tier: Option<&str>) -> Option<CostBound> {
-        let tariff = self.tariff(tier)?;
+        let tariff = self.tier_rates(tier)?;
         // A prompt that cannot be long does not cost as a long one.
         let long = tariff.long.filter(|long| input_tokens > long.above).map(|long| long.rates);
         let (input, output) =
@@ -81,7 +81,7 @@ impl ModelPrice {
         Some(CostBound { input: sum(&[(input_tokens, input)]), output, per_request: self.per_request })
     }
 
-    fn tariff(&self, tier: Option<&str>) -> Option<&TierRates> {
+    fn tier_rates(&self, tier: Option<&str>) -> Option<&TierRates> {
         let Some(tier) = tier else { return Some(&self.standard) };
         let priced = self.tiers.iter().find(|(name, _)| *name == tier).map(|(_, tariff)| tariff);
         priced.or_else(|| STANDARD.contains(&tier).then_some(&self.standard))

@@ -43,9 +43,9 @@ fn extreme() -> impl Strategy<Value = AccountCommand> {
     let maybe = || prop::option::of(edge());
     let ask = (hostile(), edge(), edge(), maybe(), edge()).prop_map(|(id, body, tokens, cost, life)| {
         let answer =
-            OutputCost { besides: body, each: tokens, drawn: life, limit: body, least: tokens, settable: true };
+            OutputCost { fixed: body, per_token: tokens, choices: life, limit: body, minimum: tokens, settable: true };
         let (astray, answer) = (Some(id.clone()).filter(|id| id.len() > 3), Some(answer));
-        let tally = Some(TokenCounts { fresh: tokens, ..TokenCounts::default() });
+        let tally = Some(TokenCounts { uncached_input: tokens, ..TokenCounts::default() });
         let draft = Receipt { model: id.clone(), outcome: LOST.into(), tokens: tally, cost, ..Receipt::default() };
         let draft = Some(Box::new(draft));
         let models = vec![id.clone()];
@@ -55,9 +55,9 @@ fn extreme() -> impl Strategy<Value = AccountCommand> {
             body,
             tokens,
             cost,
-            life,
-            answer,
-            astray,
+            lifetime: life,
+            output: answer,
+            stray_field: astray,
             draft,
             ..AdmissionRequest::default()
         })
@@ -71,7 +71,8 @@ fn extreme() -> impl Strategy<Value = AccountCommand> {
     let entry = (hostile(), hostile(), hostile(), tokens(), edge(), maybe()).prop_map(
         |(id, model, outcome, (fresh, cache_read, cache_write, output), started, cost)| {
             let (cache_write_1h, reasoning) = (cache_write, output);
-            let tokens = Some(TokenCounts { fresh, cache_read, cache_write, cache_write_1h, output, reasoning });
+            let tokens =
+                Some(TokenCounts { uncached_input: fresh, cache_read, cache_write, cache_write_1h, output, reasoning });
             let provider = model.clone();
             let served = Some(outcome.clone());
             AccountCommand::Settle(vec![Receipt {
@@ -88,7 +89,11 @@ fn extreme() -> impl Strategy<Value = AccountCommand> {
         },
     );
     let usage = (edge(), edge()).prop_map(|(from, to)| AccountCommand::Usage { from, to });
-    let post = (hostile(), extreme_limits()).prop_map(|(hash, terms)| AccountCommand::Post { hash, terms, version: 1 });
+    let post = (hostile(), extreme_limits()).prop_map(|(hash, terms)| AccountCommand::SetLimits {
+        hash,
+        limits: terms,
+        version: 1,
+    });
     // Boxed: a stack holds no five such orders at once.
     prop_oneof![2 => post.boxed(), 6 => ask.boxed(), 6 => entry.boxed(), 2 => renew.boxed(), 1 => usage.boxed()].boxed()
 }
@@ -107,17 +112,17 @@ proptest! {
             store.write(&writes);
             match order {
                 AccountCommand::Settle(entries) => {
-                    let told = |entry: &Receipt| entry.outcome == LOST || entries.contains(&Receipt { promise: None, ..entry.clone() });
+                    let told = |entry: &Receipt| entry.outcome == LOST || entries.contains(&Receipt { reservation: None, ..entry.clone() });
                     for write in &writes {
                         match write {
-                            AccountWrite::Entries(row) => prop_assert!(row.read().unwrap().iter().all(told)),
-                            AccountWrite::Truth(_, _, truth) => prop_assert!(told(truth)),
+                            AccountWrite::Receipts(row) => prop_assert!(row.read().unwrap().iter().all(told)),
+                            AccountWrite::ReplaceReceipt(_, _, truth) => prop_assert!(told(truth)),
                             _ => {}
                         }
                     }
                 }
-                AccountCommand::Admit(ask) if writes.iter().any(|write| matches!(write, AccountWrite::Promise(id, _) if *id == ask.id)) => {
-                    let void = writes.contains(&AccountWrite::Void(ask.id.clone()));
+                AccountCommand::Admit(ask) if writes.iter().any(|write| matches!(write, AccountWrite::Reservation(id, _) if *id == ask.id)) => {
+                    let void = writes.contains(&AccountWrite::EndReservation(ask.id.clone()));
                     prop_assert!(void || store.promises.contains_key(&ask.id));
                 }
                 _ => {}

@@ -62,7 +62,7 @@ impl Account {
             terms: terms.clone(),
             granted: BTreeMap::new(),
         };
-        account.obey(AccountCommand::Post { hash: "hash".into(), terms, version: 1 }, EVE);
+        account.obey(AccountCommand::SetLimits { hash: "hash".into(), limits: terms, version: 1 }, EVE);
         account
     }
 
@@ -261,15 +261,15 @@ fn terms() -> impl Strategy<Value = KeyLimits> {
 fn asks() -> impl Strategy<Value = Vec<AdmissionRequest>> {
     let ask = (0u64..100, 1u64..3_000, 1u64..3, 1u64..400, 1u64..20, any::<bool>());
     let ask = ask.prop_map(|(besides, each, drawn, limit, least, settable)| {
-        let answer = OutputCost { besides, each, drawn, limit, least, settable };
+        let answer = OutputCost { fixed: besides, per_token: each, choices: drawn, limit, minimum: least, settable };
         let draft = Receipt { outcome: LOST.into(), cost: Some(besides), estimated: true, ..Receipt::default() };
         let (cost, draft, life) = (Some(answer.cost(limit)), Some(Box::new(draft)), LIFE);
         AdmissionRequest {
             hash: Some("hash".into()),
             models: vec!["m".into()],
             cost,
-            answer: Some(answer),
-            life,
+            output: Some(answer),
+            lifetime: life,
             draft,
             ..AdmissionRequest::default()
         }

@@ -58,7 +58,7 @@ fn admit() -> impl Strategy<Value = AccountCommand> {
     let rest = (prop::option::weighted(0.3, answer()), astray, any::<bool>(), draft);
     (id(), hash, model(), 0u64..110, 0u64..60, prop::option::weighted(0.9, 0u64..60), life, rest).prop_map(
         |(id, hash, model, body, tokens, cost, life, (answer, astray, fit, draft))| {
-            let tokens = tokens + answer.as_ref().map_or(0, |answer| answer.limit * answer.drawn);
+            let tokens = tokens + answer.as_ref().map_or(0, |answer| answer.limit * answer.choices);
             let cost = answer.as_ref().map(|answer| answer.cost(answer.limit)).or(cost);
             let (hash, models) = (hash.map(str::to_owned), vec![model]);
             AccountCommand::Admit(AdmissionRequest {
@@ -68,9 +68,9 @@ fn admit() -> impl Strategy<Value = AccountCommand> {
                 body,
                 tokens,
                 cost,
-                life,
-                answer,
-                astray,
+                lifetime: life,
+                output: answer,
+                stray_field: astray,
                 fit,
                 draft,
             })
@@ -80,13 +80,20 @@ fn admit() -> impl Strategy<Value = AccountCommand> {
 
 fn answer() -> impl Strategy<Value = OutputCost> {
     (0u64..30, 0u64..3_000, 1u64..3, 1u64..90, 1u64..20, any::<bool>()).prop_map(
-        |(besides, each, drawn, limit, least, settable)| OutputCost { besides, each, drawn, limit, least, settable },
+        |(besides, each, drawn, limit, least, settable)| OutputCost {
+            fixed: besides,
+            per_token: each,
+            choices: drawn,
+            limit,
+            minimum: least,
+            settable,
+        },
     )
 }
 
 fn renew() -> impl Strategy<Value = AccountCommand> {
     (id(), 0u64..40, prop::option::weighted(0.9, 0u64..60)).prop_map(|(id, output, cost)| {
-        let tokens = TokenCounts { fresh: 3, output, ..TokenCounts::default() };
+        let tokens = TokenCounts { uncached_input: 3, output, ..TokenCounts::default() };
         AccountCommand::Renew { id, tokens, cost }
     })
 }
@@ -107,7 +114,11 @@ fn entry() -> impl Strategy<Value = Receipt> {
                 // By another clock.
                 started: EVE - ago,
                 outcome: outcome.to_owned(),
-                tokens: tokens.map(|(fresh, output)| TokenCounts { fresh, output, ..TokenCounts::default() }),
+                tokens: tokens.map(|(fresh, output)| TokenCounts {
+                    uncached_input: fresh,
+                    output,
+                    ..TokenCounts::default()
+                }),
                 estimated,
                 member,
                 cost,
@@ -117,7 +128,7 @@ fn entry() -> impl Strategy<Value = Receipt> {
 }
 
 fn post() -> impl Strategy<Value = AccountCommand> {
-    terms().prop_map(|terms| AccountCommand::Post { hash: "hash".to_owned(), terms, version: 1 })
+    terms().prop_map(|terms| AccountCommand::SetLimits { hash: "hash".to_owned(), limits: terms, version: 1 })
 }
 
 fn step() -> impl Strategy<Value = Step> {

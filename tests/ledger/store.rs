@@ -21,33 +21,33 @@ impl Store {
     pub fn write(&mut self, writes: &[AccountWrite]) {
         for write in writes {
             match write.clone() {
-                AccountWrite::Terms(terms) => self.terms = Some(terms),
-                AccountWrite::Promise(id, promise) => drop(self.promises.insert(id, promise)),
-                AccountWrite::Counting(counting) => self.counting = Some(counting),
-                AccountWrite::Void(id) => assert!(self.promises.remove(&id).is_some(), "{id}"),
-                AccountWrite::Entries(row) => {
+                AccountWrite::Limits(terms) => self.terms = Some(terms),
+                AccountWrite::Reservation(id, promise) => drop(self.promises.insert(id, promise)),
+                AccountWrite::CountQuota(counting) => self.counting = Some(counting),
+                AccountWrite::EndReservation(id) => assert!(self.promises.remove(&id).is_some(), "{id}"),
+                AccountWrite::Receipts(row) => {
                     let last = self.rows.last().cloned().unwrap_or_default();
                     let count = row.read().unwrap().len() as u64;
                     assert!(count > 0 && row.number == last.number + count, "{row:?} after {last:?}");
                     assert!(row.at >= last.at, "{row:?} after {last:?}");
                     self.rows.push(row);
                 }
-                AccountWrite::Truth(number, at, truth) => {
+                AccountWrite::ReplaceReceipt(number, at, truth) => {
                     let row = self.rows.iter_mut().find(|row| row.number == number).unwrap();
                     assert!(
                         row.at == at && row.read().unwrap().iter().any(|entry| entry.id == truth.id),
                         "{row:?} {truth:?}"
                     );
-                    row.entries = row.with(&truth).unwrap();
+                    row.receipts = row.replacing(&truth).unwrap();
                 }
                 AccountWrite::Sums(number, at, sums) => {
                     let last = self.rows.last_mut().unwrap();
                     assert_eq!((last.number, last.at), (number, at));
                     last.sums = Some(sums);
                 }
-                AccountWrite::Day(day, sums) => assert_eq!(self.days.insert(day, sums), None, "day {day}"),
-                AccountWrite::Amend(day, was, is) => {
-                    let sums = AccountLedger::amended(day, &self.days[&day], &was, &is).unwrap();
+                AccountWrite::DaySums(day, sums) => assert_eq!(self.days.insert(day, sums), None, "day {day}"),
+                AccountWrite::AmendDay(day, was, is) => {
+                    let sums = AccountLedger::amended_sums(day, &self.days[&day], &was, &is).unwrap();
                     self.days.insert(day, sums);
                 }
             }
@@ -56,7 +56,8 @@ impl Store {
 
     pub fn open(&self, now: u64) -> AccountLedger {
         let promises = self.promises.clone().into_iter().collect();
-        let kept = AccountSnapshot { terms: self.terms.clone(), promises, counting: self.counting.clone() };
+        let kept =
+            AccountSnapshot { limits: self.terms.clone(), reservations: promises, count_quota: self.counting.clone() };
         AccountLedger::open(kept, self.rows.iter().rev().cloned(), now).unwrap()
     }
 
@@ -95,7 +96,7 @@ impl Store {
                 *totals.failures.entry(entry.outcome).or_default() += 1;
             }
             let tokens = entry.tokens.unwrap_or_default();
-            totals.tokens.fresh += tokens.fresh;
+            totals.tokens.uncached_input += tokens.uncached_input;
             totals.tokens.output += tokens.output;
             totals.estimated += u64::from(entry.estimated);
             totals.cost += entry.cost.unwrap_or(0);

@@ -113,7 +113,7 @@ impl World {
     fn obey(&self, account: &str, order: AccountCommand) -> AccountResponse {
         let (mut books, mut rows) = (self.books.borrow_mut(), self.rows.borrow_mut());
         let rows = rows.entry(account.to_owned()).or_default();
-        if let AccountCommand::Entries { before, limit } = order {
+        if let AccountCommand::Receipts { before, limit } = order {
             let numbered = rows.iter().flat_map(|row| {
                 let entries = row.read().unwrap();
                 let first = row.number + 1 - entries.len() as u64;
@@ -123,12 +123,12 @@ impl World {
                 numbered.filter(|(number, _)| before.is_none_or(|before| *number < before)).collect();
             entries.reverse();
             entries.truncate(usize::try_from(limit).unwrap());
-            return AccountResponse::Entries(entries);
+            return AccountResponse::Receipts(entries);
         }
         let mut writes = Vec::new();
         let reply = books.entry(account.to_owned()).or_default().handle(order, self.clock.get(), &mut writes);
         rows.extend(writes.into_iter().filter_map(|write| match write {
-            AccountWrite::Entries(row) => Some(row),
+            AccountWrite::Receipts(row) => Some(row),
             _ => None,
         }));
         reply
@@ -322,12 +322,12 @@ impl Platform for World {
         let reply = match seat {
             ObjectAddress::Account(name) => {
                 let reply =
-                    serde_json::from_str(&order).map_or(AccountResponse::Confused, |order| self.obey(name, order));
+                    serde_json::from_str(&order).map_or(AccountResponse::Malformed, |order| self.obey(name, order));
                 serde_json::to_string(&reply).unwrap()
             }
             ObjectAddress::Directory | ObjectAddress::Signing => {
                 let mut directory = self.directory.borrow_mut();
-                let reply = serde_json::from_str(&order).map_or(registry::RegistryResponse::Confused, |order| {
+                let reply = serde_json::from_str(&order).map_or(registry::RegistryResponse::Malformed, |order| {
                     directory.handle(order, self.clock.get(), &mut Vec::new())
                 });
                 serde_json::to_string(&reply).unwrap()

@@ -28,7 +28,7 @@ impl DurableObject for Account {
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
         let order = request.text().await?;
         // From here on nothing waits: what is read, decided and written is one step.
-        let reply = serde_json::from_str(&order).map_or(Ok(AccountResponse::Confused), |order| self.obey(order))?;
+        let reply = serde_json::from_str(&order).map_or(Ok(AccountResponse::Malformed), |order| self.obey(order))?;
         Response::ok(serde_json::to_string(&reply)?)
     }
 }
@@ -70,7 +70,7 @@ impl Account {
         };
         let rows = self.shelf.rows(before.map(|before| before.saturating_add(MOST_ENTRIES)));
         let entries = rows.flat_map(numbered).filter(|(number, _)| before.is_none_or(|before| *number < before));
-        AccountResponse::Entries(entries.take(limit).collect())
+        AccountResponse::Receipts(entries.take(limit).collect())
     }
 
     fn usage(&self, today: AccountResponse, from: u64, to: u64) -> AccountResponse {
@@ -92,7 +92,7 @@ enum Asked {
 impl Asked {
     fn of(order: &AccountCommand) -> Self {
         match order {
-            AccountCommand::Entries { before, limit } => Self::Entries(*before, *limit),
+            AccountCommand::Receipts { before, limit } => Self::Entries(*before, *limit),
             AccountCommand::Usage { from, to } => Self::Usage(*from, *to),
             _ => Self::Other,
         }

@@ -49,32 +49,32 @@ impl AccountStore {
     /// Writes one thing down.
     pub(super) fn write(&self, write: &AccountWrite) -> Result<()> {
         let table = match write {
-            AccountWrite::Entries(row) => Some(day_of(row.at) / DAYS_OF_TABLE),
+            AccountWrite::Receipts(row) => Some(day_of(row.at) / DAYS_OF_TABLE),
             // What changes is there, or was thrown away long ago.
-            AccountWrite::Truth(number, at, truth) => return self.put_truth(*number, *at, truth),
+            AccountWrite::ReplaceReceipt(number, at, truth) => return self.put_truth(*number, *at, truth),
             AccountWrite::Sums(number, at, sums) => return self.put_sums(*number, *at, sums),
-            AccountWrite::Amend(day, was, is) => return self.amend(*day, was, is),
+            AccountWrite::AmendDay(day, was, is) => return self.amend(*day, was, is),
             _ => None,
         };
         self.prepare(table)?;
         match write {
-            AccountWrite::Terms(terms) => self.run("INSERT OR REPLACE INTO terms VALUES (0, ?)", vec![text(terms)]),
-            AccountWrite::Promise(id, promise) => {
+            AccountWrite::Limits(terms) => self.run("INSERT OR REPLACE INTO terms VALUES (0, ?)", vec![text(terms)]),
+            AccountWrite::Reservation(id, promise) => {
                 self.run("INSERT OR REPLACE INTO promises VALUES (?, ?)", vec![text(id), text(promise)])
             }
-            AccountWrite::Counting(counting) => {
+            AccountWrite::CountQuota(counting) => {
                 self.run("INSERT OR REPLACE INTO promises VALUES (?, ?)", vec![text(COUNTING), text(counting)])
             }
-            AccountWrite::Void(id) => self.run("DELETE FROM promises WHERE id = ?", vec![text(id)]),
-            AccountWrite::Day(day, sums) => {
+            AccountWrite::EndReservation(id) => self.run("DELETE FROM promises WHERE id = ?", vec![text(id)]),
+            AccountWrite::DaySums(day, sums) => {
                 self.run("INSERT OR REPLACE INTO days VALUES (?, ?)", vec![number(*day)?, text(sums)])
             }
-            AccountWrite::Entries(row) => {
+            AccountWrite::Receipts(row) => {
                 let sums = row.sums.as_deref().map_or(SqlStorageValue::Null, text);
-                let values = vec![number(row.number)?, number(row.at)?, text(&row.entries), sums];
+                let values = vec![number(row.number)?, number(row.at)?, text(&row.receipts), sums];
                 self.run(&format!("INSERT INTO entries_{} VALUES (?, ?, ?, ?)", table.unwrap_or_default()), values)
             }
-            AccountWrite::Truth(..) | AccountWrite::Sums(..) | AccountWrite::Amend(..) => Ok(()),
+            AccountWrite::ReplaceReceipt(..) | AccountWrite::Sums(..) | AccountWrite::AmendDay(..) => Ok(()),
         }
     }
 
@@ -92,7 +92,7 @@ impl AccountStore {
         else {
             return Ok(());
         };
-        let values = vec![text(row.with(truth).map_err(unreadable)?), number(row.number)?];
+        let values = vec![text(row.replacing(truth).map_err(unreadable)?), number(row.number)?];
         self.run(&format!("UPDATE entries_{table} SET entries = ? WHERE number = ?"), values)
     }
 
@@ -104,7 +104,7 @@ impl AccountStore {
     fn amend(&self, day: u64, was: &Receipt, is: &Receipt) -> Result<()> {
         let rows = self.rows_of("SELECT sums FROM days WHERE day = ?", vec![number(day)?]);
         let Some(sums) = rows.first().map(|row| as_text(row.first()).unwrap_or_default()) else { return Ok(()) };
-        let sums = AccountLedger::amended(day, &sums, was, is).map_err(unreadable)?;
+        let sums = AccountLedger::amended_sums(day, &sums, was, is).map_err(unreadable)?;
         self.run("UPDATE days SET sums = ? WHERE day = ?", vec![text(sums), number(day)?])
     }
 
@@ -164,9 +164,9 @@ impl AccountStore {
         let pair = |row: Row| (as_text(row.first()).unwrap_or_default(), as_text(row.get(1)).unwrap_or_default());
         let (counting, promises): (Vec<_>, Vec<_>) = promises.into_iter().map(pair).partition(|(id, _)| id == COUNTING);
         Ok(AccountSnapshot {
-            terms: terms.first().map(|row| as_text(row.first()).unwrap_or_default()),
-            promises,
-            counting: counting.into_iter().next().map(|(_, counting)| counting),
+            limits: terms.first().map(|row| as_text(row.first()).unwrap_or_default()),
+            reservations: promises,
+            count_quota: counting.into_iter().next().map(|(_, counting)| counting),
         })
     }
 
@@ -197,7 +197,7 @@ impl AccountStore {
         let row = |row: Row| ReceiptRow {
             number: as_number(row.first()).unwrap_or_default(),
             at: as_number(row.get(1)).unwrap_or_default(),
-            entries: as_text(row.get(2)).unwrap_or_default(),
+            receipts: as_text(row.get(2)).unwrap_or_default(),
             sums: as_text(row.get(3)),
         };
         self.rows_of(&query, vec![before]).into_iter().map(row).collect()

@@ -32,7 +32,7 @@ impl DurableObject for Vault {
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let command = request.text().await?;
         let response =
-            serde_json::from_str(&command).map_or(Ok(StoreResponse::Confused), |command| self.handle(command))?;
+            serde_json::from_str(&command).map_or(Ok(StoreResponse::Malformed), |command| self.handle(command))?;
         Response::ok(serde_json::to_string(&response)?)
     }
 

@@ -32,7 +32,7 @@ impl DurableObject for Directory {
         let command = request.text().await?;
         // Nothing awaits from here on: reading, deciding and writing are one step.
         let response =
-            serde_json::from_str(&command).map_or(Ok(RegistryResponse::Confused), |command| self.handle(command))?;
+            serde_json::from_str(&command).map_or(Ok(RegistryResponse::Malformed), |command| self.handle(command))?;
         Response::ok(serde_json::to_string(&response)?)
     }
 }

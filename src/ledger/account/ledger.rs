@@ -1,4 +1,4 @@
-//! The book of one account. Everything in it can be made anew from what it told to write down.
+//! The ledger of one account. Everything in it can be made anew from what it told to write down.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -17,28 +17,28 @@ use crate::ledger::spend::day_of;
 use crate::ledger::sums::UsageTotals;
 use crate::ledger::totals::UsageReport;
 use crate::ledger::unreadable::UnreadableRecord;
-use crate::ledger::write::{AccountWrite, written};
+use crate::ledger::write::{AccountWrite, reservation_write};
 
-/// The sums stand in every so many entries, so that no more have to be read to have them again.
+/// The sums stand in every so many receipts, so that no more have to be read to have them again.
 const CHECKPOINT: u64 = 50;
-/// The book of one account.
+/// The ledger of one account.
 #[derive(Debug, Default)]
 pub struct AccountLedger {
     /// The SHA-256 of the key, in hex; none for a key that stands in the gateway's own variables.
     pub(super) hash: Option<String>,
-    pub(super) terms: KeyLimits,
+    pub(super) limits: KeyLimits,
     pub(super) version: u64,
-    /// The time of the last promise or entry: for what is written down, time never runs backwards.
+    /// The time of the last reservation or receipt: for what is written down, time never runs backwards.
     pub(super) latest: Millis,
-    pub(super) open: Reservations,
-    pub(super) requests: SlidingWindow,
-    pub(super) tokens: SlidingWindow,
-    pub(super) counting: CountQuota,
+    pub(super) reservations: Reservations,
+    pub(super) request_window: SlidingWindow,
+    pub(super) token_window: SlidingWindow,
+    pub(super) count_quota: CountQuota,
     pub(super) sums: UsageTotals,
-    /// The number of the last entry, and when that was written.
-    pub(super) last: u64,
+    /// The number of the last receipt, and when that was written.
+    pub(super) last_number: u64,
     pub(super) last_at: Millis,
-    /// Requests whose lease was granted anew when the book was opened, which is not written yet.
+    /// Requests whose lease was granted anew when the ledger was opened, which is not written yet.
     pub(super) extended: Vec<String>,
     pub(super) settled: HashMap<String, Millis>,
     pub(super) settled_at: VecDeque<(Millis, String)>,
@@ -47,100 +47,109 @@ pub struct AccountLedger {
 #[derive(Serialize, Deserialize)]
 pub(super) struct Posted {
     pub(super) hash: String,
-    pub(super) terms: KeyLimits,
+    #[serde(rename = "terms")]
+    pub(super) limits: KeyLimits,
     pub(super) version: u64,
 }
 
 impl AccountLedger {
-    /// Carries out an order. What is to be written goes to `writes`; an answer counts only when it has been written.
-    pub fn handle(&mut self, order: AccountCommand, now: Millis, writes: &mut Vec<AccountWrite>) -> AccountResponse {
+    /// Carries out a command. What is to be written goes to `writes`; an answer counts only when it has been written.
+    pub fn handle(&mut self, command: AccountCommand, now: Millis, writes: &mut Vec<AccountWrite>) -> AccountResponse {
         let now = now.max(self.latest);
-        self.expire_leases(&order, now, writes);
-        let reply = self.dispatch(order, now, writes);
+        self.expire_leases(&command, now, writes);
+        let reply = self.dispatch(command, now, writes);
         for id in std::mem::take(&mut self.extended) {
-            writes.extend(self.open.find(&id).map(|promise| written(&id, promise)));
+            writes.extend(self.reservations.find(&id).map(|reservation| reservation_write(&id, reservation)));
         }
         reply
     }
 
-    fn dispatch(&mut self, order: AccountCommand, now: Millis, writes: &mut Vec<AccountWrite>) -> AccountResponse {
-        match order {
-            AccountCommand::Admit(ask) => self.admit(&ask, now, writes),
+    fn dispatch(&mut self, command: AccountCommand, now: Millis, writes: &mut Vec<AccountWrite>) -> AccountResponse {
+        match command {
+            AccountCommand::Admit(request) => self.admit(&request, now, writes),
             AccountCommand::Count(question) => match self.check_key(question.hash.as_deref(), now) {
                 AccountResponse::Granted { .. } => {
-                    self.counting.admit(&question, &self.terms, self.open.count(), now, writes)
+                    self.count_quota.admit(&question, &self.limits, self.reservations.count(), now, writes)
                 }
                 refused => refused,
             },
-            AccountCommand::Counted(id) => self.counting.end(&id, writes),
-            AccountCommand::Look(hash) => self.check_key(Some(&hash), now),
-            AccountCommand::Parent => self.check_key(None, now),
-            AccountCommand::Settle(entries) => self.settle(entries, now, writes),
+            AccountCommand::EndCount(id) => self.count_quota.end(&id, writes),
+            AccountCommand::CheckKey(hash) => self.check_key(Some(&hash), now),
+            AccountCommand::CheckParent => self.check_key(None, now),
+            AccountCommand::Settle(receipts) => self.settle(receipts, now, writes),
             AccountCommand::Release(id) => self.release(&id, now, writes),
             AccountCommand::Renew { id, tokens, cost } => self.renew(&id, (tokens, cost), now, writes),
-            AccountCommand::Post { hash, terms, version } => self.post(Posted { hash, terms, version }, writes),
+            AccountCommand::SetLimits { hash, limits, version } => self.post(Posted { hash, limits, version }, writes),
             AccountCommand::Usage { from, to } => AccountResponse::Usage(self.usage(from, to)),
-            AccountCommand::Entries { .. } => AccountResponse::Confused,
+            AccountCommand::Receipts { .. } => AccountResponse::Malformed,
         }
     }
 
     fn post(&mut self, posted: Posted, writes: &mut Vec<AccountWrite>) -> AccountResponse {
         if posted.version >= self.version {
-            writes.push(AccountWrite::Terms(serde_json::to_string(&posted).unwrap_or_default()));
-            (self.hash, self.terms, self.version) = (Some(posted.hash), posted.terms, posted.version);
+            writes.push(AccountWrite::Limits(serde_json::to_string(&posted).unwrap_or_default()));
+            (self.hash, self.limits, self.version) = (Some(posted.hash), posted.limits, posted.version);
         }
         AccountResponse::Done
     }
 
-    fn admit(&mut self, ask: &AdmissionRequest, now: Millis, writes: &mut Vec<AccountWrite>) -> AccountResponse {
-        // An order that is repeated, because its answer was lost, is answered as it was; even if it comes when all is over.
-        if self.open.find(&ask.id).is_some() || self.is_settled(&ask.id, now) {
-            let limit = self.open.find(&ask.id).and_then(|promise| promise.limit);
-            return AccountResponse::Granted { terms: self.terms.clone(), gauges: self.rate_limit_status(now), limit };
+    fn admit(&mut self, request: &AdmissionRequest, now: Millis, writes: &mut Vec<AccountWrite>) -> AccountResponse {
+        // A command that is repeated, because its answer was lost, is answered as it was; even if it comes when all is over.
+        if self.reservations.find(&request.id).is_some() || self.is_settled(&request.id, now) {
+            let limit = self.reservations.find(&request.id).and_then(|reservation| reservation.limit);
+            return AccountResponse::Granted {
+                limits: self.limits.clone(),
+                rate_limits: self.rate_limit_status(now),
+                limit,
+            };
         }
-        let shorter = self.budget_left(now).and_then(|left| ask.shortened(left, self.terms.budget?.fit));
-        let limit = shorter.as_ref().and_then(|ask| ask.answer.as_ref()).map(|answer| answer.limit);
-        let ask = shorter.as_ref().unwrap_or(ask);
-        match self.refusal(ask, now) {
-            Err(refusal) => AccountResponse::Refused { refusal, gauges: self.rate_limit_status(now) },
+        let shorter = self.budget_left(now).and_then(|left| request.shortened(left, self.limits.budget?.fit));
+        let limit = shorter.as_ref().and_then(|request| request.output.as_ref()).map(|answer| answer.limit);
+        let request = shorter.as_ref().unwrap_or(request);
+        match self.refusal(request, now) {
+            Err(refusal) => AccountResponse::Refused { refusal, rate_limits: self.rate_limit_status(now) },
             Ok(tokens) => {
-                self.reserve(ask, (tokens, limit), now, writes);
-                AccountResponse::Granted { terms: self.terms.clone(), gauges: self.rate_limit_status(now), limit }
+                self.reserve(request, (tokens, limit), now, writes);
+                AccountResponse::Granted {
+                    limits: self.limits.clone(),
+                    rate_limits: self.rate_limit_status(now),
+                    limit,
+                }
             }
         }
     }
 
     /// What neither was spent of the budget nor is promised, in nano-dollars; none without a budget.
     fn budget_left(&self, now: Millis) -> Option<Nanos> {
-        let budget = self.terms.budget?;
-        Some(budget.nanos.saturating_sub(self.sums.spent.of(budget.per, now)).saturating_sub(self.open.cost()))
+        let budget = self.limits.budget?;
+        Some(budget.nanos.saturating_sub(self.sums.spent.of(budget.per, now)).saturating_sub(self.reservations.cost()))
     }
 
     /// The tokens to be promised, if nothing speaks against it.
-    fn refusal(&self, ask: &AdmissionRequest, now: Millis) -> Result<u64, AdmissionRefusal> {
-        let known = self.hash.is_some() && ask.hash.as_ref().is_none_or(|hash| Some(hash) == self.hash.as_ref());
+    fn refusal(&self, request: &AdmissionRequest, now: Millis) -> Result<u64, AdmissionRefusal> {
+        let known = self.hash.is_some() && request.hash.as_ref().is_none_or(|hash| Some(hash) == self.hash.as_ref());
         if !known {
             return Err(AdmissionRefusal::Unknown);
         }
-        self.terms.refuse(&ask.models, ask.body, now)?;
-        if let Some(name) = ask.astray.clone().filter(|_| self.terms.are_bound()) {
-            return Err(AdmissionRefusal::Astray { name });
+        self.limits.refuse(&request.models, request.body, now)?;
+        if let Some(name) = request.stray_field.clone().filter(|_| self.limits.are_bound()) {
+            return Err(AdmissionRefusal::StrayField { name });
         }
-        let under_way = self.open.count().saturating_add(self.counting.under_way(now));
-        if let Some(limit) = self.terms.concurrent.filter(|limit| under_way >= *limit) {
+        let under_way = self.reservations.count().saturating_add(self.count_quota.under_way(now));
+        if let Some(limit) = self.limits.concurrent.filter(|limit| under_way >= *limit) {
             return Err(AdmissionRefusal::Concurrent { limit });
         }
-        if let Some(limit) = self.terms.requests_per_minute {
-            match self.requests.wait(now, 1, limit) {
+        if let Some(limit) = self.limits.requests_per_minute {
+            match self.request_window.wait(now, 1, limit) {
                 Some(0) => {}
                 wait => return Err(AdmissionRefusal::Requests { wait: wait.unwrap_or(SPAN) }),
             }
         }
-        self.refuse_cost(ask, now)?;
+        self.refuse_cost(request, now)?;
         // A request that could take more than a whole minute's tokens may run when it has the minute to itself.
-        let tokens = self.terms.tokens_per_minute.map_or(ask.tokens, |limit| ask.tokens.min(limit));
-        if let Some(limit) = self.terms.tokens_per_minute {
-            match self.tokens.wait(now, tokens, limit) {
+        let tokens = self.limits.tokens_per_minute.map_or(request.tokens, |limit| request.tokens.min(limit));
+        if let Some(limit) = self.limits.tokens_per_minute {
+            match self.token_window.wait(now, tokens, limit) {
                 // Not even such a minute has room for one where no token is allowed.
                 Some(0) if limit > 0 => {}
                 wait => return Err(AdmissionRefusal::Tokens { wait: wait.filter(|wait| *wait > 0).unwrap_or(SPAN) }),
@@ -149,79 +158,82 @@ impl AccountLedger {
         Ok(tokens)
     }
 
-    fn refuse_cost(&self, ask: &AdmissionRequest, now: Millis) -> Result<(), AdmissionRefusal> {
+    fn refuse_cost(&self, request: &AdmissionRequest, now: Millis) -> Result<(), AdmissionRefusal> {
         let Some(left) = self.budget_left(now) else { return Ok(()) };
-        ask.refuse_cost(left, self.open.cost(), self.terms.budget.is_some_and(|budget| budget.fit))
+        request.refuse_cost(left, self.reservations.cost(), self.limits.budget.is_some_and(|budget| budget.fit))
     }
 
     fn reserve(
         &mut self,
-        ask: &AdmissionRequest,
+        request: &AdmissionRequest,
         (tokens, limit): (u64, Option<u64>),
         now: Millis,
         writes: &mut Vec<AccountWrite>,
     ) {
-        if !self.terms.are_limited() {
+        if !self.limits.are_limited() {
             return;
         }
-        // What a key without a budget costs needs no promise.
-        let cost = self.terms.budget.and(ask.cost).unwrap_or(0);
-        // None ends while the windows count it: without it, a book that is opened again would know less.
-        let until = now.saturating_add(ask.life.max(MEMORY));
-        let lease = match ask.draft.clone() {
+        // What a key without a budget costs needs no reservation.
+        let cost = self.limits.budget.and(request.cost).unwrap_or(0);
+        // None ends while the windows count it: without it, a ledger that is opened again would know less.
+        let until = now.saturating_add(request.lifetime.max(MEMORY));
+        let lease = match request.draft.clone() {
             Some(draft) => {
-                let draft = Box::new(Receipt { id: ask.id.clone(), promise: None, ..*draft });
+                let draft = Box::new(Receipt { id: request.id.clone(), reservation: None, ..*draft });
                 ReservationLease {
                     until: now.saturating_add(LEASE),
                     extended: false,
-                    most: ask.cost,
+                    most: request.cost,
                     draft,
                     lost: None,
                 }
             }
-            None => ReservationLease::unrenewed(&ask.id, now, until),
+            None => ReservationLease::unrenewed(&request.id, now, until),
         };
-        let promise = Reservation { at: now, until, tokens, cost, limit, lease: Some(lease) };
+        let reservation = Reservation { at: now, until, tokens, cost, limit, lease: Some(lease) };
         self.charge_windows(now, tokens);
-        writes.push(written(&ask.id, &promise));
-        self.open.make(&ask.id, promise);
+        writes.push(reservation_write(&request.id, &reservation));
+        self.reservations.make(&request.id, reservation);
     }
 
     pub(super) fn charge_windows(&mut self, at: Millis, tokens: u64) {
         self.latest = self.latest.max(at);
-        self.requests.take(at, 1);
-        self.tokens.take(at, tokens);
+        self.request_window.take(at, 1);
+        self.token_window.take(at, tokens);
     }
 
     /// Without a hash, any key of this account will do.
     fn check_key(&self, hash: Option<&str>, now: Millis) -> AccountResponse {
         let known = self.hash.as_deref().is_some_and(|own| hash.is_none_or(|hash| hash == own));
-        match (known, self.terms.are_valid(now)) {
-            (true, true) => {
-                AccountResponse::Granted { terms: self.terms.clone(), gauges: self.rate_limit_status(now), limit: None }
-            }
-            (true, false) => {
-                AccountResponse::Refused { refusal: AdmissionRefusal::Ended, gauges: RateLimitStatus::default() }
-            }
+        match (known, self.limits.are_valid(now)) {
+            (true, true) => AccountResponse::Granted {
+                limits: self.limits.clone(),
+                rate_limits: self.rate_limit_status(now),
+                limit: None,
+            },
+            (true, false) => AccountResponse::Refused {
+                refusal: AdmissionRefusal::Inactive,
+                rate_limits: RateLimitStatus::default(),
+            },
             (false, _) => {
-                AccountResponse::Refused { refusal: AdmissionRefusal::Unknown, gauges: RateLimitStatus::default() }
+                AccountResponse::Refused { refusal: AdmissionRefusal::Unknown, rate_limits: RateLimitStatus::default() }
             }
         }
     }
 
-    pub(super) fn append_receipts(&mut self, entries: &[Receipt], now: Millis, writes: &mut Vec<AccountWrite>) {
-        // With the first entry of a day stand the sums of all before it, too: older entries may go.
+    pub(super) fn append_receipts(&mut self, receipts: &[Receipt], now: Millis, writes: &mut Vec<AccountWrite>) {
+        // With the first receipt of a day stand the sums of all before it, too: older receipts may go.
         let first = day_of(now) > self.sums.day;
         if let Some((day, sums)) = self.sums.roll(now) {
-            writes.push(AccountWrite::Day(day, sums));
+            writes.push(AccountWrite::DaySums(day, sums));
         }
-        entries.iter().for_each(|entry| self.sums.count(now, entry));
-        let before = self.last;
-        (self.last, self.last_at) = (before.saturating_add(entries.len() as u64), now);
-        let sums = first || self.last / CHECKPOINT > before / CHECKPOINT;
+        receipts.iter().for_each(|receipt| self.sums.count(now, receipt));
+        let before = self.last_number;
+        (self.last_number, self.last_at) = (before.saturating_add(receipts.len() as u64), now);
+        let sums = first || self.last_number / CHECKPOINT > before / CHECKPOINT;
         let sums = sums.then(|| serde_json::to_string(&self.sums).unwrap_or_default());
-        let entries = serde_json::to_string(entries).unwrap_or_default();
-        writes.push(AccountWrite::Entries(ReceiptRow { number: self.last, at: now, entries, sums }));
+        let receipts = serde_json::to_string(receipts).unwrap_or_default();
+        writes.push(AccountWrite::Receipts(ReceiptRow { number: self.last_number, at: now, receipts, sums }));
         self.latest = self.latest.max(now);
     }
 
@@ -242,14 +254,15 @@ impl AccountLedger {
     ///
     /// # Errors
     /// The sums cannot be read.
-    pub fn amended(day: u64, sums: &str, was: &Receipt, is: &Receipt) -> Result<String, UnreadableRecord> {
+    pub fn amended_sums(day: u64, sums: &str, was: &Receipt, is: &Receipt) -> Result<String, UnreadableRecord> {
         let mut sums = stored_totals(day, sums)?;
         sums.replace(was, is);
         Ok(serde_json::to_string(&sums).unwrap_or_default())
     }
 
     pub(super) fn is_settled(&self, id: &str, now: Millis) -> bool {
-        let replaced = self.open.find(id).and_then(Reservation::lost).is_some_and(|lost| lost.settled.is_some());
+        let replaced =
+            self.reservations.find(id).and_then(Reservation::lost).is_some_and(|lost| lost.settled.is_some());
         replaced || self.settled.get(id).is_some_and(|at| at.saturating_add(REMEMBERED) >= now)
     }
 
@@ -265,13 +278,13 @@ impl AccountLedger {
     }
 
     fn rate_limit_status(&self, now: Millis) -> RateLimitStatus {
-        let gauge = |window: &SlidingWindow, limit: Option<u64>| {
+        let rate_limit = |window: &SlidingWindow, limit: Option<u64>| {
             let limit = limit?;
             Some(RateLimit { limit, left: limit.saturating_sub(window.taken(now)), reset: window.reset(now) })
         };
         RateLimitStatus {
-            requests: gauge(&self.requests, self.terms.requests_per_minute),
-            tokens: gauge(&self.tokens, self.terms.tokens_per_minute),
+            requests: rate_limit(&self.request_window, self.limits.requests_per_minute),
+            tokens: rate_limit(&self.token_window, self.limits.tokens_per_minute),
         }
     }
 }

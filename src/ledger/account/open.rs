@@ -24,7 +24,7 @@ impl AccountLedger {
         now: Millis,
     ) -> Result<Self, UnreadableRecord> {
         let mut ledger = Self::from_snapshot(snapshot)?;
-        let mut history = History { reservations: ledger.open.iter().cloned().collect(), ..History::default() };
+        let mut history = History { reservations: ledger.reservations.iter().cloned().collect(), ..History::default() };
         for row in rows {
             if history.has_sums && row.at.saturating_add(REREAD) < now {
                 break;
@@ -38,16 +38,16 @@ impl AccountLedger {
 
     fn from_snapshot(snapshot: AccountSnapshot) -> Result<Self, UnreadableRecord> {
         let mut ledger = Self::default();
-        if let Some(text) = snapshot.terms {
+        if let Some(text) = snapshot.limits {
             let posted: Posted = parse("terms", 0, &text)?;
-            (ledger.hash, ledger.terms, ledger.version) = (Some(posted.hash), posted.terms, posted.version);
+            (ledger.hash, ledger.limits, ledger.version) = (Some(posted.hash), posted.limits, posted.version);
         }
-        if let Some(text) = snapshot.counting {
-            ledger.counting = parse("promises", "counting", &text)?;
+        if let Some(text) = snapshot.count_quota {
+            ledger.count_quota = parse("promises", "counting", &text)?;
         }
-        for (id, text) in snapshot.promises {
+        for (id, text) in snapshot.reservations {
             let reservation: Reservation = parse("promises", &id, &text)?;
-            ledger.open.make(&id, reservation.leased(&id));
+            ledger.reservations.make(&id, reservation.leased(&id));
         }
         Ok(ledger)
     }
@@ -55,7 +55,7 @@ impl AccountLedger {
     /// Extends the leases of requests under way: nobody could renew them while the ledger was closed. Each is extended once until the request
     /// is heard of again; otherwise a ledger that is opened for every command would never find a request lost.
     pub fn extend(&mut self, now: Millis) {
-        self.extended.append(&mut self.open.extend(now.max(self.latest)));
+        self.extended.append(&mut self.reservations.extend(now.max(self.latest)));
     }
 }
 
@@ -72,18 +72,18 @@ struct History {
 
 impl History {
     fn read(&mut self, ledger: &mut AccountLedger, row: ReceiptRow) -> Result<(), UnreadableRecord> {
-        if row.number > ledger.last {
-            (ledger.last, ledger.last_at) = (row.number, row.at);
+        if row.number > ledger.last_number {
+            (ledger.last_number, ledger.last_at) = (row.number, row.at);
         }
         ledger.latest = ledger.latest.max(row.at);
         let receipts = row.read()?;
         for receipt in &receipts {
-            if let Some(reservation) = &receipt.promise {
+            if let Some(reservation) = &receipt.reservation {
                 let tokens = receipt.tokens.unwrap_or_default().sum();
                 self.reservations.push(Reservation { tokens, ..reservation.clone() });
             }
             // The receipt of a request that is taken for lost does not keep the truth out.
-            if ledger.open.find(&receipt.id).is_none() {
+            if ledger.reservations.find(&receipt.id).is_none() {
                 self.settled.push((row.at, receipt.id.clone()));
             }
         }

@@ -1,4 +1,4 @@
-//! What the gateway asks of the registry of keys, what the registry answers, and what it wants written.
+//! Commands to the registry of API keys, its responses, and what it writes.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -8,90 +8,93 @@ use crate::ledger::api_key::{ApiKey, id_of};
 use crate::ledger::secret::KeySecret;
 use crate::ledger::signing::SigningSecrets;
 
-/// What is asked of the directory.
+/// A command to the registry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RegistryCommand {
-    /// Enters a new key. It counts as made when its account has been told.
+    /// Creates a key. It becomes active when its account has confirmed it.
     Create(Box<ApiKey>),
-    /// Changes fields of a key, and its secret if one is given.
+    /// Changes fields of a key, and its text if a secret is given.
     Edit {
         /// The key's id.
         id: String,
         /// The fields, as [`crate::ledger::key_schema::apply_patch`] reads them.
-        wish: Map<String, Value>,
-        /// The new secret's hash and hint.
+        #[serde(rename = "wish")]
+        patch: Map<String, Value>,
+        /// The hash and the hint of the new text.
         secret: Option<(String, String)>,
     },
-    /// The account has been told of this version of its key.
+    /// The account has confirmed this version of its key.
     Posted {
         /// The key's id.
         id: String,
         /// The record's `updated_at`.
         version: Millis,
     },
-    /// Makes a key ready to be removed.
+    /// Begins the removal of a key.
     Retire(String),
-    /// Removes a key that is ready for it.
+    /// Completes the removal of a key.
     Remove(String),
-    /// One key.
+    /// Reads a key.
     Read(String),
-    /// Keys, oldest first.
+    /// Reads keys, oldest first.
     List {
-        /// The last one of the page before.
+        /// The last id of the page before.
         after: Option<String>,
-        /// How many.
+        /// How many at most.
         limit: usize,
-        /// Those that are gone, too.
+        /// Includes removed keys.
         removed: bool,
     },
-    /// The secrets that sign keys. Where there are none and random bits are given, the first is made of these.
+    /// Reads the secrets that sign keys. If there are none, the first is made from the given random bits.
     Signing(Option<String>),
-    /// The versions of the secret, and how many keys each has signed.
+    /// Reads the versions of the secret, and how many keys each has signed.
     Versions,
-    /// Makes a new version, of these random bits.
+    /// Adds a version, from these random bits.
     Renew(String),
     /// Ends a version.
     End(u32),
 }
 
-/// The answer of the directory.
+/// The response of the registry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RegistryResponse {
-    /// The key, as it is now.
+    /// The key as it is now.
     Record(Box<ApiKey>),
-    /// The key was there already, made of the same wish.
+    /// The key exists, and was created with the same fields.
     Known(Box<ApiKey>),
-    /// A page.
+    /// A page of keys.
     Page {
         /// The keys.
         records: Vec<ApiKey>,
-        /// Whether others follow.
+        /// Whether more follow.
         more: bool,
     },
-    /// It is gone.
+    /// The key is removed.
     Removed,
     /// The secrets that sign keys.
     Signing(SigningSecrets),
-    /// The versions that are valid, oldest first; and how many keys are there that none of them has signed.
+    /// The valid versions, oldest first; and the number of keys that none of them has signed.
     Versions(Vec<SigningVersion>, u64),
-    /// It cannot be.
+    /// The command is refused.
     Refused(RegistryRefusal),
-    /// The order was not understood.
-    Confused,
+    /// The command could not be parsed or applied.
+    #[serde(rename = "Confused")]
+    Malformed,
 }
 
-/// Why something cannot be.
+/// Why a command is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RegistryRefusal {
     /// There is no such key.
     Unknown,
-    /// The id is taken by a key that was made of another wish.
+    /// The id belongs to a key that was created with other fields.
     Taken,
     /// The key is being removed.
-    Leaving,
-    /// There are as many keys as there can be.
+    #[serde(rename = "Leaving")]
+    Removing,
+    /// The registry has as many keys as it can.
     Full,
-    /// Others have it as their parent.
+    /// This many keys have it as their parent.
     Members(usize),
     /// The parent does not exist.
     NoParent,
@@ -101,35 +104,35 @@ pub enum RegistryRefusal {
     Grandparent,
     /// The key is a parent itself.
     ParentOfOthers,
-    /// The key is signed with a version that is not valid any more.
+    /// The key is signed with a version that is no longer valid.
     Outdated,
-    /// As many versions as there can be are valid.
+    /// As many versions are valid as can be.
     VersionsFull,
     /// It is the only version.
     OnlyVersion,
 }
 
-/// Something to be written down.
+/// One write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RegistryWrite {
-    /// A record under its number, in the place of another.
+    /// Inserts or replaces the record with a number.
     Put(u64, String),
-    /// It is gone.
+    /// Deletes the record with a number.
     Drop(u64),
-    /// The secrets that sign keys, in the place of others.
+    /// Replaces the secrets that sign keys.
     Signing(String),
 }
 
 impl RegistryCommand {
     /// Changes fields of a key.
-    pub fn edit(id: &str, wish: Map<String, Value>) -> Self {
-        Self::Edit { id: id_of(id).to_owned(), wish, secret: None }
+    pub fn edit(id: &str, patch: Map<String, Value>) -> Self {
+        Self::Edit { id: id_of(id).to_owned(), patch, secret: None }
     }
 
-    /// Gives a key a new secret.
+    /// Replaces the text of a key.
     pub fn rotate(id: &str, secret: &KeySecret) -> Self {
         let secret = Some((secret.hash(), secret.hint()));
-        Self::Edit { id: id_of(id).to_owned(), wish: Map::new(), secret }
+        Self::Edit { id: id_of(id).to_owned(), patch: Map::new(), secret }
     }
 }
 

@@ -48,11 +48,16 @@ impl KeyRegistry {
         Ok(registry)
     }
 
-    /// Carries out an order. What is to be written goes to `writes`; an answer counts only when it has been written.
-    pub fn handle(&mut self, order: RegistryCommand, now: Millis, writes: &mut Vec<RegistryWrite>) -> RegistryResponse {
-        let done = match order {
+    /// Carries out a command. What is to be written goes to `writes`; an answer counts only when it has been written.
+    pub fn handle(
+        &mut self,
+        command: RegistryCommand,
+        now: Millis,
+        writes: &mut Vec<RegistryWrite>,
+    ) -> RegistryResponse {
+        let done = match command {
             RegistryCommand::Create(record) => self.create(*record, now, writes),
-            RegistryCommand::Edit { id, wish, secret } => self.edit(&id, &wish, secret, now, writes),
+            RegistryCommand::Edit { id, patch, secret } => self.edit(&id, &patch, secret, now, writes),
             RegistryCommand::Posted { id, version } => self.posted(&id, version, writes),
             RegistryCommand::Retire(id) => self.retire(&id, now, writes),
             RegistryCommand::Remove(id) => self.remove(&id, writes),
@@ -80,7 +85,7 @@ impl KeyRegistry {
         }
         let known = self.find(&record.id).ok().map(|(number, known)| (number, known.clone()));
         let number = match known {
-            Some((_, known)) if known.leaving => return Err(RegistryRefusal::Leaving),
+            Some((_, known)) if known.removing => return Err(RegistryRefusal::Removing),
             Some((_, known)) if known.origin != record.origin => return Err(RegistryRefusal::Taken),
             Some((_, known)) if known.posted > 0 => return Ok(RegistryResponse::Known(Box::new(known))),
             // It was begun and not brought to its end: once more, with the new secret.
@@ -97,7 +102,7 @@ impl KeyRegistry {
         self.check_parent(&record)?;
         if is_new {
             record.created_at = now;
-            // A key of this id that is gone has the same books, and its versions must not be taken for this one's.
+            // A key of this id that is gone has the same ledgers, and its versions must not be taken for this one's.
             let gone = self.numbers.get(&record.id).copied();
             record.updated_at = gone.and_then(|number| self.records.get(&number)).map_or(0, |gone| gone.updated_at);
             self.forget(gone, writes);
@@ -108,18 +113,18 @@ impl KeyRegistry {
     fn edit(
         &mut self,
         id: &str,
-        wish: &Map<String, Value>,
+        patch: &Map<String, Value>,
         secret: Option<(String, String)>,
         now: Millis,
         writes: &mut Vec<RegistryWrite>,
     ) -> Result<RegistryResponse, RegistryRefusal> {
         let (number, record) = self.find(id)?;
         let mut record = record.clone();
-        if record.leaving {
-            return Err(RegistryRefusal::Leaving);
+        if record.removing {
+            return Err(RegistryRefusal::Removing);
         }
-        if key_schema::apply_patch(&mut record, wish).is_err() {
-            return Ok(RegistryResponse::Confused);
+        if key_schema::apply_patch(&mut record, patch).is_err() {
+            return Ok(RegistryResponse::Malformed);
         }
         if let Some((hash, hint)) = secret {
             (record.hash, record.hint) = (hash, hint);
@@ -138,7 +143,7 @@ impl KeyRegistry {
             return Err(RegistryRefusal::OwnParent);
         }
         let (_, found) = self.find(parent).map_err(|_| RegistryRefusal::NoParent)?;
-        if found.leaving {
+        if found.removing {
             return Err(RegistryRefusal::NoParent);
         }
         if found.parent().is_some() {
@@ -170,11 +175,11 @@ impl KeyRegistry {
     ) -> Result<RegistryResponse, RegistryRefusal> {
         let (number, record) = self.find(id)?;
         let mut record = record.clone();
-        if record.leaving {
+        if record.removing {
             return Ok(RegistryResponse::Record(Box::new(record)));
         }
         match self.members(id) {
-            0 => record.leaving = true,
+            0 => record.removing = true,
             count => return Err(RegistryRefusal::Members(count)),
         }
         Ok(self.store(number, record, now, writes))
@@ -182,11 +187,11 @@ impl KeyRegistry {
 
     fn remove(&mut self, id: &str, writes: &mut Vec<RegistryWrite>) -> Result<RegistryResponse, RegistryRefusal> {
         let (number, record) = self.find(id)?;
-        if !record.leaving {
-            return Ok(RegistryResponse::Confused);
+        if !record.removing {
+            return Ok(RegistryResponse::Malformed);
         }
-        let stump = record.without_metadata();
-        self.write(number, stump, writes);
+        let tombstone = record.without_metadata();
+        self.write(number, tombstone, writes);
         let removed = || self.records.iter().filter(|(_, record)| record.removed).map(|(number, _)| *number);
         let oldest = removed().next().filter(|_| removed().count() > MOST_REMOVED);
         self.forget(oldest, writes);

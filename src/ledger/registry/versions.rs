@@ -20,7 +20,7 @@ impl KeyRegistry {
         if let Some(bits) = bits.filter(|_| is_new)
             && self.change_signing(|signing| signing.renew(bits, now), writes).is_err()
         {
-            return RegistryResponse::Confused;
+            return RegistryResponse::Malformed;
         }
         RegistryResponse::Signing(self.signing.clone())
     }
@@ -33,7 +33,7 @@ impl KeyRegistry {
         let signing = &mut self.signing;
         match change(signing) {
             Ok(()) => writes.push(RegistryWrite::Signing(serde_json::to_string(signing).unwrap_or_default())),
-            Err(SigningRefusal::Weak) => return Ok(RegistryResponse::Confused),
+            Err(SigningRefusal::InvalidSecret) => return Ok(RegistryResponse::Malformed),
             Err(SigningRefusal::Full) => return Err(RegistryRefusal::VersionsFull),
             Err(SigningRefusal::Only) => return Err(RegistryRefusal::OnlyVersion),
             Err(SigningRefusal::Unknown) => return Err(RegistryRefusal::Unknown),
@@ -66,13 +66,13 @@ impl KeyRegistry {
             | RegistryResponse::Signing(_)
             | RegistryResponse::Versions(..)
             | RegistryResponse::Refused(_)
-            | RegistryResponse::Confused => {}
+            | RegistryResponse::Malformed => {}
         }
         reply
     }
 
     /// Whether a key is signed with a version that is valid.
     pub(super) fn is_signed(&self, record: &ApiKey) -> bool {
-        self.signing.stands(version_of(&record.hash)) == SignatureCheck::Good
+        self.signing.check_version(version_of(&record.hash)) == SignatureCheck::Good
     }
 }

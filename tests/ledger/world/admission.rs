@@ -17,19 +17,19 @@ impl World {
         time: u64,
     ) {
         let promise = writes.iter().find_map(|write| match write {
-            AccountWrite::Promise(id, text) if *id == ask.id => {
+            AccountWrite::Reservation(id, text) if *id == ask.id => {
                 Some(serde_json::from_str::<Reservation>(text).unwrap())
             }
             _ => None,
         });
         let promise = promise.filter(|_| !self.open.contains_key(&ask.id));
-        assert!(!writes.iter().any(|write| matches!(write, AccountWrite::Terms(_))));
+        assert!(!writes.iter().any(|write| matches!(write, AccountWrite::Limits(_))));
         match reply {
             AccountResponse::Refused { refusal, .. } => {
                 assert_eq!(promise, None);
                 self.refused(ask, refusal, time);
             }
-            AccountResponse::Granted { terms, gauges, limit } => {
+            AccountResponse::Granted { limits: terms, rate_limits: gauges, limit } => {
                 assert_eq!(Some(terms), self.terms.as_ref());
                 let known = self.open.contains_key(&ask.id) || self.settled.contains_key(&ask.id);
                 assert_eq!(promise.is_some(), !known && terms.are_limited(), "{ask:?}");
@@ -60,7 +60,7 @@ impl World {
 
     fn spent(&self, per: Period, time: u64) -> u64 {
         let here = self.store.entries().filter(|(at, _)| period(per, *at) == period(per, time));
-        here.map(|(_, entry)| entry.cost.or(entry.promise.map(|promise| promise.cost)).unwrap_or(0)).sum()
+        here.map(|(_, entry)| entry.cost.or(entry.reservation.map(|promise| promise.cost)).unwrap_or(0)).sum()
     }
 
     fn promised(&self) -> u64 {
@@ -75,7 +75,7 @@ impl World {
         let terms = self.terms.clone().unwrap();
         assert!(terms.are_valid(time) && ask.body <= terms.max_body_bytes.unwrap_or(u64::MAX));
         assert_ne!(terms.tokens_per_minute, Some(0));
-        assert!(promise.at == time && promise.until >= time + ask.life);
+        assert!(promise.at == time && promise.until >= time + ask.lifetime);
         assert!(promise.tokens == ask.tokens || Some(promise.tokens) == terms.tokens_per_minute);
         assert_eq!(promise.cost, terms.budget.and(ask.cost).unwrap_or(0));
         self.latest = time;
@@ -119,9 +119,9 @@ impl World {
 
     /// A request is shortened where it would not fit, and then takes no more than half of what is left.
     fn shortened(&self, ask: &AdmissionRequest, limit: u64, time: u64) -> AdmissionRequest {
-        let (budget, answer) = (self.terms.as_ref().unwrap().budget.unwrap(), ask.answer.clone().unwrap());
+        let (budget, answer) = (self.terms.as_ref().unwrap().budget.unwrap(), ask.output.clone().unwrap());
         let left = budget.nanos.saturating_sub(self.spent(budget.per, time)).saturating_sub(self.promised());
-        assert!((budget.fit || ask.fit) && answer.settable && answer.least <= limit && ask.cost.unwrap() > left);
+        assert!((budget.fit || ask.fit) && answer.settable && answer.minimum <= limit && ask.cost.unwrap() > left);
         let mut shorter = ask.clone();
         shorter.shorten(limit);
         assert!(shorter.cost.unwrap() <= left / 2 && answer.cost(limit + 1) > left / 2);
@@ -135,7 +135,7 @@ impl World {
         match refusal {
             AdmissionRefusal::Counts { .. } => panic!("a request is no count: {refusal:?}"),
             AdmissionRefusal::Unknown => assert_eq!(ask.hash.as_deref(), Some("other")),
-            AdmissionRefusal::Ended => assert!(!terms.are_valid(time)),
+            AdmissionRefusal::Inactive => assert!(!terms.are_valid(time)),
             AdmissionRefusal::Model => assert!(!terms.models.is_empty()),
             AdmissionRefusal::Body { limit } => assert!(ask.body > *limit),
             AdmissionRefusal::Concurrent { limit } => assert!(self.live() >= *limit),
@@ -153,10 +153,10 @@ impl World {
                 let spent = self.spent(budget.per, time);
                 assert_eq!(*left, budget.nanos.saturating_sub(spent).saturating_sub(*promised));
                 assert!(needed > left);
-                let fits = |limit: u64| ask.answer.as_ref().is_some_and(|answer| answer.cost(limit) <= *left);
+                let fits = |limit: u64| ask.output.as_ref().is_some_and(|answer| answer.cost(limit) <= *left);
                 assert!(largest.is_none_or(fits) && !fits(largest.unwrap_or(0) + 1), "{largest:?}");
             }
-            AdmissionRefusal::Astray { .. } => assert!(terms.are_bound() && ask.astray.is_some()),
+            AdmissionRefusal::StrayField { .. } => assert!(terms.are_bound() && ask.stray_field.is_some()),
             AdmissionRefusal::Price => assert!(terms.budget.is_some() && ask.cost.is_none()),
         }
     }

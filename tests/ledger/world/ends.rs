@@ -34,7 +34,7 @@ impl World {
             }
         }
         for id in void {
-            assert!(writes.contains(&AccountWrite::Void(id.clone())), "{id} is void");
+            assert!(writes.contains(&AccountWrite::EndReservation(id.clone())), "{id} is void");
             let under = self.open.remove(&id).unwrap();
             if under.lost.is_some() && under.settled.is_none() {
                 self.gone.insert(id);
@@ -80,8 +80,10 @@ impl World {
     }
 
     pub(super) fn settled(&mut self, entries: &[Receipt], writes: &[AccountWrite], time: u64) {
-        let entered =
-            writes.iter().rev().find_map(|write| if let AccountWrite::Entries(row) = write { Some(row) } else { None });
+        let entered = writes
+            .iter()
+            .rev()
+            .find_map(|write| if let AccountWrite::Receipts(row) = write { Some(row) } else { None });
         let mut fresh: Vec<&Receipt> = Vec::new();
         for entry in entries {
             if self.settled.contains_key(&entry.id) || fresh.iter().any(|other| other.id == entry.id) {
@@ -110,7 +112,7 @@ impl World {
         let (at, was) = under.lost.clone().unwrap();
         let promise = Some(Reservation { lease: None, ..under.promise.clone() });
         // The gateway knows whether a request is a member's when it is admitted, and that does not change; here anything is settled.
-        let truth = Receipt { promise, member: was.member || entry.member, ..entry.clone() };
+        let truth = Receipt { reservation: promise, member: was.member || entry.member, ..entry.clone() };
         let kept: Vec<(u64, Receipt)> = self.store.entries().filter(|(_, kept)| kept.id == entry.id).collect();
         assert_eq!(kept, [(at, truth)]);
         (under.settled, under.live) = (Some(time), false);
@@ -125,7 +127,7 @@ impl World {
 
     fn settled_one(&mut self, kept: &Receipt, entry: &Receipt, time: u64) {
         let promise = self.open.remove(&entry.id).map(|under| Reservation { lease: None, ..under.promise });
-        assert_eq!(kept, &Receipt { promise: promise.clone(), ..entry.clone() });
+        assert_eq!(kept, &Receipt { reservation: promise.clone(), ..entry.clone() });
         self.settled.insert(entry.id.clone(), time);
         self.latest = time;
         let Some(promise) = promise else { return };

@@ -85,7 +85,7 @@ impl Under {
         let draft = self.draft.clone();
         let cost = draft.cost.map(|cost| cost.min(self.most.unwrap_or(u64::MAX)));
         let promise = Some(Reservation { lease: None, ..self.promise.clone() });
-        Receipt { id: draft.id.clone(), ended, cost, promise, ..draft }
+        Receipt { id: draft.id.clone(), ended, cost, reservation: promise, ..draft }
     }
 }
 
@@ -211,7 +211,7 @@ impl World {
             AccountCommand::Settle(entries) => self.settled(entries, &writes, time),
             AccountCommand::Renew { id, tokens, cost } => self.renewed(id, (*tokens, *cost), time),
             AccountCommand::Release(id) => self.released(id, time),
-            AccountCommand::Post { terms, .. } => {
+            AccountCommand::SetLimits { limits: terms, .. } => {
                 // Where a budget shrinks or becomes another, the old one's money is nobody's promise.
                 let kept = |old: &KeyLimits| match (old.budget, terms.budget) {
                     (Some(old), Some(new)) => old.per == new.per && old.nanos <= new.nanos,
