@@ -33,6 +33,7 @@ struct Details {
     param: Option<Text>,
     message: String,
     headers: Vec<(&'static str, String)>,
+    reported: bool,
 }
 
 impl Error {
@@ -67,6 +68,7 @@ impl Error {
             param: None,
             message,
             headers: Vec::new(),
+            reported: false,
         }))
     }
 
@@ -99,6 +101,7 @@ impl Error {
         }
         self.0.code = code.map(Text::from);
         self.0.param = param.map(Text::from);
+        self.0.reported = true;
         self
     }
 
@@ -122,6 +125,11 @@ impl Error {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         self.0.fault
+    }
+
+    /// Whether its type and code are a provider's own, and not the gateway's.
+    pub fn is_reported(&self) -> bool {
+        self.0.reported
     }
 
     /// The HTTP status it earns.

@@ -1,9 +1,19 @@
 //! Charges a request for its response, as the response's summary has it.
 
+use super::failure::FailureStage;
 use super::record::RequestRecord;
 use crate::formats::summary::ResponseSummary;
 
 impl RequestRecord {
+    /// How far the call had come, if it fails now before the response has left for the client.
+    pub(super) fn failure_stage(&self) -> FailureStage {
+        match (self.sent, &self.meter) {
+            (Some(_), _) => FailureStage::BeforeContent,
+            (None, Some(_)) => FailureStage::AwaitingHead,
+            (None, None) => FailureStage::BeforeSend,
+        }
+    }
+
     /// Takes over what a whole response says of itself, and charges for it if it is one, or at least has usage.
     pub fn charge_whole(&mut self, summary: &mut ResponseSummary) {
         if summary.error.is_none() || summary.usage.is_some() {

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::admission::{self, Caller};
 use super::bridge::Bridge;
 use super::dispatch::{self, Lane, Prepared};
+use super::failure::Failure;
 use super::pair::{self, Manner};
 use super::platform::Platform;
 use super::record::{Outcome, RequestRecord};
@@ -114,15 +115,13 @@ pub fn settle_failure<H: Platform>(bridge: &Rc<Bridge>, host: &H, receipt: &mut 
     receipt.status = error.status();
     let left = host.client_left();
     receipt.outcome = if left { Outcome::ClientClosed } else { Outcome::Refused };
-    // A provider that is still at work, or may be, is going to bill for it, as is one whose answer broke off; one that refused is not.
-    let broke_off = receipt.sent.is_some() && matches!(error.code(), Some("upstream_unreachable" | "stream_truncated"));
-    let goes_on = left || broke_off || error.code() == Some("upstream_timeout");
+    let may_be_billed = left || Failure::of(error, receipt.failure_stage()).billable;
     match receipt.usage {
-        None if goes_on => receipt.charge(None, None, &[], 0),
+        None if may_be_billed => receipt.charge(None, None, &[], 0),
         None => receipt.cost = Some(0),
         Some(_) => {}
     }
-    if goes_on {
+    if may_be_billed {
         receipt.charge_unheard(host.now());
     }
     settle(bridge, host, receipt, Some(error.clone()).filter(|_| !left), None);

@@ -2,6 +2,7 @@
 
 pub mod auth;
 mod catalogue;
+pub mod failure;
 pub mod model_card;
 pub mod pricing;
 pub mod routing;

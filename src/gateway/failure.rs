@@ -1,0 +1,112 @@
+//! A call of a provider that failed: what went wrong, when, and whether the provider may bill for it.
+
+use crate::config::Millis;
+use crate::error::{Error, Fault};
+use crate::policy::failure::{FailureClass, FailureScope, StatedFailure};
+
+/// How far a call had come when it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureStage {
+    /// Nothing had been sent.
+    BeforeSend,
+    /// The response's head had not come.
+    AwaitingHead,
+    /// The head had come with a status of success, but no content.
+    BeforeContent,
+    /// Content had come.
+    AfterContent,
+}
+
+/// A call that failed.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// What went wrong.
+    pub class: FailureClass,
+    /// What fails with it.
+    pub scope: FailureScope,
+    /// When.
+    pub stage: FailureStage,
+    /// How long the provider asks to wait, if it does so in seconds or milliseconds.
+    pub retry_after: Option<Millis>,
+    /// The provider may have generated tokens, and bill for them.
+    pub billable: bool,
+}
+
+impl Failure {
+    /// The failure that an error means at this stage.
+    pub fn of(error: &Error, stage: FailureStage) -> Self {
+        let stated = StatedFailure { status: error.status(), kind: error.kind(), code: error.code() };
+        let class = match error.fault() {
+            _ if error.is_reported() => FailureClass::reported(stated),
+            Fault::Upstream => FailureClass::own(stated),
+            Fault::Caller | Fault::Gateway => FailureClass::Caller,
+        };
+        let billable = !error.is_reported() && may_be_billed(class, stage);
+        Self { class, scope: class.scope(), stage, retry_after: retry_after(error), billable }
+    }
+}
+
+/// A provider that is still generating will bill for it, as will one whose response broke off. One that refused will not.
+fn may_be_billed(class: FailureClass, stage: FailureStage) -> bool {
+    let has_head = matches!(stage, FailureStage::BeforeContent | FailureStage::AfterContent);
+    match class {
+        FailureClass::Timeout => stage != FailureStage::BeforeSend,
+        FailureClass::Unreachable | FailureClass::Truncated => has_head,
+        FailureClass::Rate
+        | FailureClass::Quota
+        | FailureClass::Credential
+        | FailureClass::Overload
+        | FailureClass::Context
+        | FailureClass::Policy
+        | FailureClass::Unsupported
+        | FailureClass::Region
+        | FailureClass::Caller
+        | FailureClass::Empty => false,
+    }
+}
+
+fn retry_after(error: &Error) -> Option<Millis> {
+    let header = |wanted: &str| {
+        let found = error.headers().iter().find(|(name, _)| *name == wanted);
+        found.and_then(|(_, value)| value.parse::<Millis>().ok())
+    };
+    header("retry-after-ms").or_else(|| header("retry-after").map(|seconds| seconds.saturating_mul(1_000)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn billable(error: &Error, stages: [FailureStage; 3]) -> [bool; 3] {
+        stages.map(|stage| Failure::of(error, stage).billable)
+    }
+
+    const STAGES: [FailureStage; 3] =
+        [FailureStage::BeforeSend, FailureStage::AwaitingHead, FailureStage::BeforeContent];
+
+    #[test]
+    fn a_provider_that_may_have_generated_may_bill() {
+        let own = |status, code| Error::upstream(status, code, "");
+        assert_eq!(billable(&own(504, "upstream_timeout"), STAGES), [false, true, true]);
+        assert_eq!(billable(&own(502, "upstream_unreachable"), STAGES), [false, false, true]);
+        assert_eq!(billable(&own(502, "stream_truncated"), STAGES), [false, false, true]);
+        assert_eq!(billable(&own(502, "upstream_invalid_response"), STAGES), [false; 3]);
+    }
+
+    #[test]
+    fn a_refusal_is_not_billed_whatever_the_provider_calls_it() {
+        for code in ["upstream_timeout", "stream_truncated", "upstream_unreachable"] {
+            let error = Error::upstream(504, "upstream_error", "").worded(None, Some(code.to_owned()), None);
+            assert_eq!(billable(&error, STAGES), [false; 3], "{code}");
+        }
+    }
+
+    #[test]
+    fn milliseconds_count_before_seconds() {
+        let wait = |error: Error| Failure::of(&error, FailureStage::AwaitingHead).retry_after;
+        let busy = Error::upstream(429, "upstream_error", "");
+        assert_eq!(wait(busy.clone()), None);
+        assert_eq!(wait(busy.clone().with_header("retry-after", "2")), Some(2_000));
+        assert_eq!(wait(busy.with_header("retry-after", "2").with_header("retry-after-ms", "150")), Some(150));
+    }
+}
