@@ -2,6 +2,7 @@
 //! [`ProviderFormat`], as providers speak it, and [`ClientFormat`], as clients do. Between two formats stands `chat`.
 
 pub mod anthropic;
+pub mod auth;
 pub mod bounds;
 pub mod echo;
 pub mod envelope;
@@ -18,8 +19,10 @@ mod unsupported;
 
 use std::borrow::Cow;
 
+use auth::AuthScheme;
 use bounds::RequestRules;
 use operation::Operation;
+use tally::TokenTally;
 
 use crate::canonical::{ModelRequest, ResponseEvent, Usage};
 use crate::config::FormatKind;
@@ -45,6 +48,17 @@ pub const CLIENT_FORMATS: &[&ClientFormat] = &[CHAT, MESSAGES];
 /// A provider's format, by the word for it in the configuration.
 pub fn provider_format(name: &str) -> Option<&'static ProviderFormat> {
     PROVIDER_FORMATS.iter().find(|upstream| upstream.kind.name == name)
+}
+
+/// The texts of a conversation, counted as OpenAI's format frames them: the encodings that are counted here are those of its models.
+///
+/// # Errors
+/// 400 for what that format cannot hold, or if there is too much to be counted.
+pub fn tally_conversation(request: &ModelRequest<'_>, model: &str) -> Result<TokenTally> {
+    let written = (openai::UPSTREAM.write)(request, WriteTarget { model, max_output: None, limit_field: None })?;
+    let document = Document::read(&written.body)
+        .map_err(|_| Error::caller(400, "unsupported_endpoint", "This prompt cannot be counted."))?;
+    tally::chat(&document)
 }
 
 /// A request as a provider wants it.
@@ -79,8 +93,8 @@ pub type EventSink<'e> = &'e mut dyn FnMut(ResponseEvent<'_>);
 pub struct ProviderFormat {
     /// The word for it in the configuration.
     pub kind: FormatKind,
-    /// The header that carries a key.
-    pub key: fn(&str) -> (&'static str, String),
+    /// Where a key is put.
+    pub auth: AuthScheme,
     /// Writes a request.
     ///
     /// # Errors

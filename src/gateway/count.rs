@@ -1,21 +1,20 @@
 //! Answers how many tokens a prompt has, in the client's own format: the provider's count where it has one, else an estimate.
 
+use super::attempt::{Attempt, Mode, sparse};
 use super::dispatch::send;
-use super::dropped_fields::DroppedFields;
 use super::gather::gather;
-use super::inference::aimed;
-use super::pair::{DROPPED, ESTIMATED, Manner, posted, sparse, tells_all};
+use super::inference::resolve;
+use super::pair::{DROPPED, ESTIMATED, Manner};
 use super::platform::{Platform, ProviderRequest};
-use super::target::names;
+use super::target::{ResolvedRequest, names};
 use super::{AdmittedRequest, Body, Bridge, MemoryReservation, RequestRecord, Response, count_admission, read_body};
 use crate::error::{Error, Result};
 use crate::formats::envelope::RequestEnvelope;
 use crate::formats::operation::Operation;
-use crate::formats::tally::{self, TokenTally};
-use crate::formats::{self, CHAT, CountCall, ProviderFormat, WriteTarget, WrittenRequest};
+use crate::formats::tally::TokenTally;
+use crate::formats::{self, CountCall, ProviderFormat, WriteTarget};
 use crate::policy::routing::Target;
 use crate::policy::tokens;
-use crate::wire::json::{Document, quote};
 
 /// Answers a question for a count. It costs nothing and leaves no receipt, but is admitted inside the key's limits.
 ///
@@ -32,20 +31,25 @@ pub async fn answer<H: Platform>(
     let manner = Manner::new(client, request.header);
     let question = manner.client.write_count.ok_or_else(|| unsupported("Clients of this format do not count."))?;
     let body = read_body(bridge, host, request).await?;
-    let (ask, target) = aimed(bridge, host, &body, (client, operation), &caller, receipt).await?;
-    let models = names(&ask, &target);
+    let resolved = resolve(bridge, host, &body, (client, operation), &caller, receipt).await?;
+    let models = names(&resolved.envelope, &resolved.target);
     let subject = count_admission::CountSubject { models, body: body.len() as u64 };
     let leave = count_admission::admit(bridge, host, &caller, subject).await?;
-    let upstream = formats::provider_format(target.provider.adapter);
-    let theirs = upstream.and_then(|upstream| Some((upstream, upstream.count.as_ref()?)));
+    let ResolvedRequest { envelope, target, mode } = resolved;
     // While somebody is waited for, nothing is held of the client's body.
-    let answer = match theirs {
-        Some(theirs) => match call(bridge, (ask, &target), &manner, theirs, receipt) {
-            Ok(call) => ask_provider(bridge, host, call, body.into_room(), (question, theirs), &target, receipt).await,
+    let answer = match Counter::of(mode) {
+        Some(counter) => match counter.call(bridge, &Attempt::new(&envelope, &target, &manner, mode), receipt) {
+            Ok(call) => {
+                drop(envelope);
+                counter.ask(bridge, host, (call, body.into_room()), (&target, question), receipt).await
+            }
             Err(error) => Err(error),
         },
-        None => match texts(&ask, &target) {
-            Ok(tally) => estimate(host, tally, body.into_room(), &target, question).await,
+        None => match texts(&envelope, &target) {
+            Ok(tally) => {
+                drop(envelope);
+                estimate(host, tally, body.into_room(), &target, question).await
+            }
             Err(error) => Err(error),
         },
     };
@@ -53,67 +57,68 @@ pub async fn answer<H: Platform>(
     answer
 }
 
-/// The call of a provider for its count, and whether its format is the client's.
-fn call(
-    bridge: &Bridge,
-    (mut ask, target): (RequestEnvelope<'_>, &Target<'_>),
-    manner: &Manner<'_>,
-    (upstream, count): (&ProviderFormat, &CountCall),
-    receipt: &mut RequestRecord,
-) -> Result<(ProviderRequest, bool)> {
-    let key = bridge.account(target.index).key(&target.provider.name)?;
-    let own = |word: &str| memchr::memmem::find(ask.document.bytes(), word.as_bytes()).is_some();
-    let native = upstream.kind.name == manner.client.name && !manner.client.own.is_some_and(own);
-    let mut call = if native {
-        let name = quote(&target.upstream);
-        if ask.document.value("model") != Some(&name) {
-            ask.document.set("model", name);
-        }
-        let body = ask.document.render().into_owned();
-        let written =
-            WrittenRequest { path: ask.operation.path.to_owned(), headers: Vec::new(), body, dropped: Vec::new() };
-        posted(written, target, key, upstream)
-    } else {
-        let request = ask.operation.read_conversation(sparse(&ask.document)?)?;
-        let written =
-            (count.write)(&request, WriteTarget { model: &target.upstream, max_output: None, limit_field: None })?;
-        tells_all(&written, target, manner)?;
-        receipt.dropped = DroppedFields::of(&written.dropped);
-        posted(written, target, key, upstream)
-    };
-    if native {
-        call.headers.extend(manner.carried());
-    }
-    Ok((call, native))
+/// A provider that counts.
+struct Counter {
+    format: &'static ProviderFormat,
+    count: &'static CountCall,
+    /// The client gets the provider's bytes.
+    passes: bool,
 }
 
-/// Asks the provider. `room`: what is reserved for the request.
-async fn ask_provider<H: Platform>(
-    bridge: &Bridge,
-    host: &H,
-    (call, native): (ProviderRequest, bool),
-    room: MemoryReservation,
-    (question, (upstream, count)): (fn(u64) -> Vec<u8>, (&ProviderFormat, &CountCall)),
-    target: &Target<'_>,
-    receipt: &mut RequestRecord,
-) -> Result<Response<H>> {
-    room.hold(call.body.len());
-    let answer = send(bridge, host, (call, Some(room)), target, upstream.refusal, receipt).await?;
-    let (bytes, buffer) = gather(bridge, host, answer, target, receipt).await?;
-    let tokens = (count.read)(&bytes).map_err(|error| bridge.redact(target.index, error))?;
-    let body = if native { Body::gathered(bytes, buffer) } else { Body::Bytes(question(tokens)) };
-    let mut response = Response::json(200, body);
-    response.headers.extend(receipt.dropped.take().map(|dropped| (DROPPED, dropped.header)));
-    Ok(response)
+impl Counter {
+    /// The counter of a request's provider; `None` if that does not count.
+    fn of(mode: Mode) -> Option<Self> {
+        let (Mode::Passthrough(format) | Mode::Translate(format)) = mode else { return None };
+        Some(Self { format, count: format.count.as_ref()?, passes: mode.is_passthrough() })
+    }
+
+    /// The call of the provider.
+    fn call(
+        &self,
+        bridge: &Bridge,
+        attempt: &Attempt<'_, '_, '_>,
+        receipt: &mut RequestRecord,
+    ) -> Result<ProviderRequest> {
+        let (envelope, target) = (attempt.envelope, attempt.target);
+        let key = bridge.account(target.index).key(&target.provider.name)?;
+        let written = if self.passes {
+            attempt.pass_through()
+        } else {
+            let request = envelope.operation.read_conversation(sparse(&envelope.document)?)?;
+            let model = WriteTarget { model: &target.upstream, max_output: None, limit_field: None };
+            let written = (self.count.write)(&request, model)?;
+            attempt.check_dropped(&written)?;
+            written
+        };
+        let call;
+        (call, receipt.dropped) = attempt.request(written, self.format, key);
+        Ok(call)
+    }
+
+    /// Asks the provider. `room`: what is reserved for the request.
+    async fn ask<H: Platform>(
+        &self,
+        bridge: &Bridge,
+        host: &H,
+        (call, room): (ProviderRequest, MemoryReservation),
+        (target, question): (&Target<'_>, fn(u64) -> Vec<u8>),
+        receipt: &mut RequestRecord,
+    ) -> Result<Response<H>> {
+        room.hold(call.body.len());
+        let answer = send(bridge, host, (call, Some(room)), target, self.format.refusal, receipt).await?;
+        let (bytes, buffer) = gather(bridge, host, answer, target, receipt).await?;
+        let tokens = (self.count.read)(&bytes).map_err(|error| bridge.redact(target.index, error))?;
+        let body = if self.passes { Body::gathered(bytes, buffer) } else { Body::Bytes(question(tokens)) };
+        let mut response = Response::json(200, body);
+        response.headers.extend(receipt.dropped.take().map(|dropped| (DROPPED, dropped.header)));
+        Ok(response)
+    }
 }
 
 /// The texts of the chat that it would be.
 fn texts(ask: &RequestEnvelope<'_>, target: &Target<'_>) -> Result<TokenTally> {
-    let chat = formats::provider_format(CHAT.name).ok_or_else(|| unsupported("Nothing is counted here."))?;
     let request = ask.operation.read_conversation(sparse(&ask.document)?)?;
-    let written = (chat.write)(&request, WriteTarget { model: &target.upstream, max_output: None, limit_field: None })?;
-    let document = Document::read(&written.body).map_err(|_| unsupported("This prompt cannot be counted."))?;
-    tally::chat(&document)
+    formats::tally_conversation(&request, &target.upstream)
 }
 
 /// Counts texts. `room`: what is reserved for the request.

@@ -2,11 +2,12 @@
 
 use std::rc::Rc;
 
+use super::attempt::{Attempt, Mode};
 use super::call::{self, GatheredBody};
 use super::deadlines::{Deadlines, TimerEvent};
 use super::gather::{read_answer, too_long};
 use super::long_body::LongBodyRelay;
-use super::pair::{Manner, Pair};
+use super::pair::Pair;
 use super::peek::HeldStream;
 use super::platform::{CallError, Piece as _, Platform, ProviderRequest, ProviderResponse as _};
 use super::reader::StreamOptions;
@@ -16,15 +17,13 @@ use super::relay::StreamRelay;
 use super::wait::within;
 use super::whole::WholeResponse;
 use super::{Body, Bridge, MemoryReservation, Response, StreamBody, embed, memory};
-use crate::config::{Millis, StreamUsage};
+use crate::config::Millis;
 use crate::error::{Error, Result};
-use crate::formats::bounds::{Edit, LimitNames};
 use crate::formats::envelope::RequestEnvelope;
 use crate::formats::operation::OperationKind;
-use crate::formats::{CHAT, ResponseHead, RestreamOptions, echo};
+use crate::formats::{ResponseHead, RestreamOptions};
 use crate::policy::pricing;
 use crate::policy::routing::Target;
-use crate::provider::ProviderKey;
 use crate::wire::date::is_http_date;
 
 /// A whole answer that the client gets as it is, is held up to so many bytes; a longer one passes in pieces.
@@ -62,22 +61,17 @@ pub(super) struct Exchange<'m> {
 pub(super) async fn begin<'m, H: Platform>(
     bridge: &Rc<Bridge>,
     host: &H,
-    ask: RequestEnvelope<'_>,
-    target: &Target<'_>,
-    manner: &'m Manner<'m>,
+    attempt: Attempt<'_, '_, 'm>,
     receipt: &mut RequestRecord,
 ) -> Result<Prepared<'m, H>> {
-    if ask.operation.kind == OperationKind::Embed && target.provider.adapter != CHAT.name {
-        return embed::begin(bridge, host, &ask, target, manner, receipt).map(Prepared::Embedding);
-    }
-    if target.provider.adapter == echo::KIND.name {
-        let head = ResponseHead {
-            model: target.upstream.clone().into_owned(),
-            fingerprint: Some(echo::FINGERPRINT),
-            ..head(host, &ask)
-        };
-        return super::echo::respond(bridge, host, (&ask, head), target, manner, receipt).map(Prepared::Answered);
-    }
+    let (ask, target) = (attempt.envelope, attempt.target);
+    let format = match attempt.mode {
+        Mode::Local => return super::echo::respond(bridge, host, &attempt, receipt).map(Prepared::Answered),
+        Mode::Translate(format) if ask.operation.kind == OperationKind::Embed => {
+            return embed::begin(bridge, host, &attempt, format, receipt).map(Prepared::Embedding);
+        }
+        Mode::Translate(format) | Mode::Passthrough(format) => format,
+    };
     let key = bridge.account(target.index).key(&target.provider.name)?;
     let text = bridge.config.logging.fields.shows("response");
     let options = ask.options;
@@ -87,11 +81,13 @@ pub(super) async fn begin<'m, H: Platform>(
         let account = receipt.key_id.as_deref().unwrap_or_default();
         ReasoningCache::of(bridge.config.vault, account, target, key, host.random_u128())
     };
-    let pair = Pair::of(manner, target, &ask, || head(host, &ask), safe).ok_or_else(unknown_format)?;
-    let call = match pair.native && manner.chats() {
-        true => call(&ask, target, key),
-        false => pair.call(host, &ask, target, key, receipt).await?,
+    let pair = Pair::of(&attempt, format, || head(host, ask), safe);
+    let written = match attempt.mode.is_passthrough() {
+        true => attempt.pass_through(),
+        false => attempt.translate(host, format, pair.safe.as_ref()).await?,
     };
+    let call;
+    (call, receipt.dropped) = attempt.request(written, format, key);
     receipt.meter = Some(meter(target, &call.body, host.now()));
     Ok(Prepared::Call(Exchange { call, pair, wanted, stream: ask.delivery.is_stream() }))
 }
@@ -199,7 +195,7 @@ pub(super) fn left<H: Platform>(host: &H, target: &Target<'_>, receipt: &Request
 }
 
 /// What the head of an answer says, where its provider says nothing better.
-fn head<H: Platform>(host: &H, ask: &RequestEnvelope<'_>) -> ResponseHead {
+pub(super) fn head<H: Platform>(host: &H, ask: &RequestEnvelope<'_>) -> ResponseHead {
     let (created, include_usage) = (host.now() / 1000, ask.options.include_usage == Some(true));
     ResponseHead {
         random: host.random_u128(),
@@ -262,40 +258,6 @@ pub(super) fn meter(target: &Target<'_>, prompt: &Rc<Vec<u8>>, called: Millis) -
     let price = pricing::card(target.provider, target.model, &target.upstream).price;
     let kept = (prompt.len() <= KEPT).then(|| Rc::clone(prompt));
     Metering { price, prompt: (kept, prompt.len() as u64), called }
-}
-
-/// Makes the edits of a request that is edited in place.
-pub(super) fn prepare(
-    ask: &mut RequestEnvelope<'_>,
-    target: &Target<'_>,
-    manner: &Manner<'_>,
-    names: &LimitNames<'_>,
-    silent: bool,
-) {
-    let asks = ask.options.include_usage == Some(true) && !ask.options.include_cost;
-    let told = ask.delivery.is_stream() && !asks && target.provider.streaming.usage != StreamUsage::Leave;
-    let edit = Edit {
-        row: target.model,
-        model: &target.upstream,
-        limit_names: *names,
-        allows_zero_limit: silent,
-        asks_for_usage: ask.options.include_cost || told,
-    };
-    (manner.client.rules.edit)(&mut ask.document, &edit);
-}
-
-fn call(ask: &RequestEnvelope<'_>, target: &Target<'_>, key: Option<&ProviderKey>) -> ProviderRequest {
-    let mut headers = target.provider.headers.clone();
-    if let Some(key) = key {
-        headers.push(("authorization".to_owned(), format!("Bearer {}", key.reveal())));
-    }
-    ProviderRequest {
-        url: target.provider.address.as_ref().map(|address| address.join(ask.operation.path)).unwrap_or_default(),
-        headers,
-        body: Rc::new(ask.document.render().into_owned()),
-        stream: ask.delivery.is_stream(),
-        ends_with_client: true,
-    }
 }
 
 async fn refused<H: Platform>(host: &H, answer: H::Answer, limit: Millis, refusal: fn(u16, &[u8]) -> Error) -> Error {

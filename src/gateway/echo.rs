@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
+use super::attempt::{Attempt, sparse};
 use super::deadlines::Deadlines;
-use super::dispatch::{meter, unknown_format};
-use super::pair::{Manner, sparse};
+use super::dispatch::{head, meter, unknown_format};
 use super::platform::Platform;
 use super::reader::{ResponseReader, StreamOptions};
 use super::record::RequestRecord;
@@ -14,9 +14,7 @@ use super::{Body, Bridge, Response, StreamBody};
 use crate::canonical::ResponseEvent;
 use crate::config::{Millis, Streaming};
 use crate::error::Result;
-use crate::formats::envelope::RequestEnvelope;
 use crate::formats::{self, ClientFormat, ResponseHead, UsageReport, echo};
-use crate::policy::routing::Target;
 
 /// Pieces of a response that the gateway gives itself, each with the pause before it, in milliseconds.
 pub type EchoScript = std::vec::IntoIter<(Millis, Vec<u8>)>;
@@ -28,11 +26,12 @@ pub type EchoScript = std::vec::IntoIter<(Millis, Vec<u8>)>;
 pub(super) fn respond<H: Platform>(
     bridge: &Rc<Bridge>,
     host: &H,
-    (ask, head): (&RequestEnvelope<'_>, ResponseHead),
-    target: &Target<'_>,
-    manner: &Manner<'_>,
+    attempt: &Attempt<'_, '_, '_>,
     receipt: &mut RequestRecord,
 ) -> Result<Response<H>> {
+    let (ask, target, manner) = (attempt.envelope, attempt.target, attempt.manner);
+    let (model, fingerprint) = (target.upstream.clone().into_owned(), Some(echo::FINGERPRINT));
+    let head = ResponseHead { model, fingerprint, ..head(host, ask) };
     let steps = echo::answer(&ask.operation.read_conversation(sparse(&ask.document)?)?, &target.model.demo);
     receipt.meter = Some(meter(target, &Rc::default(), host.now()));
     if let Some(usage) =

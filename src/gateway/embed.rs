@@ -2,18 +2,17 @@
 
 use std::rc::Rc;
 
+use super::attempt::{Attempt, sparse};
 use super::dispatch::{KEPT, send};
-use super::dropped_fields::DroppedFields;
 use super::gather::gather;
-use super::pair::{ESTIMATED, Manner, finish, posted, sparse};
+use super::pair::ESTIMATED;
 use super::platform::{Platform, ProviderRequest};
 use super::record::{Metering, RequestRecord};
 use super::{Body, Bridge, MemoryReservation, Response};
 use crate::error::{Error, Result};
-use crate::formats::envelope::RequestEnvelope;
-use crate::formats::{self, EmbedCall, EmbeddingContext, EmbeddingForm, ProviderFormat};
+use crate::formats::{EmbedCall, EmbeddingContext, EmbeddingForm, ProviderFormat};
 use crate::policy::routing::Target;
-use crate::policy::{pricing, tokens};
+use crate::policy::tokens;
 
 /// A call for vectors, which holds nothing of the client's body, and how its answer is read.
 pub(super) struct Exchange {
@@ -32,26 +31,26 @@ pub(super) struct Exchange {
 pub(super) fn begin<H: Platform>(
     bridge: &Bridge,
     host: &H,
-    ask: &RequestEnvelope<'_>,
-    target: &Target<'_>,
-    manner: &Manner<'_>,
+    attempt: &Attempt<'_, '_, '_>,
+    upstream: &'static ProviderFormat,
     receipt: &mut RequestRecord,
 ) -> Result<Exchange> {
-    let upstream = formats::provider_format(target.provider.adapter);
-    let (upstream, embed) = upstream
-        .and_then(|upstream| Some((upstream, upstream.embed.as_ref()?)))
+    let (ask, target) = (attempt.envelope, attempt.target);
+    let embed = upstream
+        .embed
+        .as_ref()
         .ok_or_else(|| Error::caller(400, "unsupported_endpoint", "This provider has no embeddings.").at("model"))?;
     let key = bridge.account(target.index).key(&target.provider.name)?;
     let (written, form) = (embed.write)(sparse(&ask.document)?, &target.upstream)?;
-    let written = finish(written, target, manner)?;
-    receipt.dropped = DroppedFields::of(&written.dropped);
+    let call;
+    (call, receipt.dropped) = attempt.request(attempt.with_edits(written)?, upstream, key);
     let question = ask.document.value(ask.operation.question_field).unwrap_or_default().len() as u64;
     // The client's words, for the provider's are not read when tokens are counted.
     let asked = ask.document.bytes();
     let kept = (asked.len() <= KEPT).then(|| Rc::new(asked.to_vec()));
-    let price = pricing::card(target.provider, target.model, &target.upstream).price;
+    let price = attempt.card.price;
     receipt.meter = Some(Metering { price, prompt: (kept, question), called: host.now() });
-    Ok(Exchange { call: posted(written, target, key, upstream), upstream, embed, form, question })
+    Ok(Exchange { call, upstream, embed, form, question })
 }
 
 /// Gets the vectors. `room`: what is reserved for the request.

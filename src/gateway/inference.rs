@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::admission::{self, Caller};
+use super::attempt::Attempt;
 use super::bridge::Bridge;
 use super::dispatch::{self, Lane, Prepared};
 use super::failure::Failure;
@@ -13,13 +14,11 @@ use super::request::AdmittedRequest;
 use super::request_body::read_body;
 use super::response::Response;
 use super::settle::FinalCharge;
-use super::target::aim;
+use super::target::{ResolvedRequest, resolve_target};
 use super::{count, embed, estimate, refusal};
 use crate::error::{Error, Result};
 use crate::formats::ClientFormat;
-use crate::formats::envelope::RequestEnvelope;
 use crate::formats::operation::{Operation, OperationKind};
-use crate::policy::routing::Target;
 
 /// Handles a call of a model.
 ///
@@ -51,15 +50,19 @@ async fn run_inference<H: Platform>(
     let AdmittedRequest { request, client, caller } = admitted;
     let manner = Manner::new(client, request.header);
     let body = read_body(bridge, host, request).await?;
-    let (mut ask, target) = aimed(bridge, host, &body, (client, task), &caller, receipt).await?;
-    let permit = estimate::admit((bridge, host), &caller, &mut ask, &target, &manner, receipt).await?;
+    let resolved = resolve(bridge, host, &body, (client, task), &caller, receipt).await?;
+    let ResolvedRequest { envelope, target, mode } = resolved;
+    let mut attempt = Attempt::new(&envelope, &target, &manner, mode);
+    let permit = estimate::admit((bridge, host), &caller, &mut attempt, receipt).await?;
     let headers = permit.headers();
     receipt.permit = Some(permit);
     let logging = &bridge.config.logging;
-    if let Some(line) = receipt.start_line(logging, host.now(), ask.document.value(task.question_field)) {
+    if let Some(line) = receipt.start_line(logging, host.now(), attempt.document().value(task.question_field)) {
         host.log(&line);
     }
-    let answer = match dispatch::begin(bridge, host, ask, &target, &manner, receipt).await {
+    let prepared = dispatch::begin(bridge, host, attempt, receipt).await;
+    drop(envelope);
+    let answer = match prepared {
         // From here on, nothing is held of the client's body but what goes to the provider.
         Ok(Prepared::Call(exchange)) => {
             let lane = Lane { bridge, host, target: &target };
@@ -90,20 +93,23 @@ async fn run_inference<H: Platform>(
     Ok(response)
 }
 
-/// What is asked, and where it goes. Nobody is told more than that the key is wrong, before it is known to be right.
-pub(super) async fn aimed<'b, 'a, H: Platform>(
+/// Reads a request and finds its target. A caller learns of a fault only once its key is known to be good.
+///
+/// # Errors
+/// As [`resolve_target`]; 401 or 503 instead, if the key is not good or its account cannot be reached.
+pub(super) async fn resolve<'b, 'a, H: Platform>(
     bridge: &'b Bridge,
     host: &H,
     body: &'a [u8],
-    task: (&ClientFormat, &'static Operation),
+    (client, operation): (&ClientFormat, &'static Operation),
     caller: &Caller,
     receipt: &mut RequestRecord,
-) -> Result<(RequestEnvelope<'a>, Target<'b>)> {
-    let aimed = aim(bridge, body, task, receipt);
-    if aimed.is_err() {
+) -> Result<ResolvedRequest<'b, 'a>> {
+    let resolved = resolve_target(bridge, body, client, operation, receipt);
+    if resolved.is_err() {
         admission::check(bridge, host, caller).await?;
     }
-    aimed
+    resolved
 }
 
 fn with_headers(error: Error, headers: &[(&'static str, String)]) -> Error {

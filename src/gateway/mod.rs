@@ -1,12 +1,14 @@
 //! One call of a model, from the caller's key to the receipt. It knows no runtime; [`Platform`] is all it asks of the world.
 
 mod admission;
+mod attempt;
 mod bridge;
 mod call;
 mod caller;
 mod charge;
 mod count;
 mod count_admission;
+mod credentials;
 mod deadlines;
 mod dispatch;
 mod dropped_fields;

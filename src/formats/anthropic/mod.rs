@@ -13,6 +13,7 @@ mod wire;
 
 use wire::api::{ENDPOINT, PLACEHOLDER_PREFIX, VERSION};
 
+use super::auth::AuthScheme;
 use super::bounds::COMMON;
 use super::tap::EventTap;
 use super::{ClientFormat, CountCall, ProviderFormat, Restream};
@@ -25,7 +26,7 @@ pub const KIND: FormatKind = FormatKind { name: "anthropic", remote: true, root:
 /// The format as providers speak it.
 pub const UPSTREAM: ProviderFormat = ProviderFormat {
     kind: KIND,
-    key: |key| ("x-api-key", key.to_owned()),
+    auth: AuthScheme::Header("x-api-key"),
     write: request::write,
     whole: response::read,
     usage: response::read_usage,

@@ -16,6 +16,8 @@ pub struct Edit<'a> {
     pub limit_names: LimitNames<'a>,
     /// A limit of 0 tokens is meant, and not a mistake.
     pub allows_zero_limit: bool,
+    /// Only the prompt matters: limits and the row's edits are left out.
+    pub prompt_only: bool,
     /// Asks for the usage at the end of a stream, where the format leaves that to the client.
     pub asks_for_usage: bool,
 }
@@ -25,6 +27,9 @@ pub fn apply(document: &mut Document<'_>, edit: &Edit<'_>) {
     let name = quote(edit.model);
     if document.value("model") != Some(&name) {
         document.set("model", name);
+    }
+    if edit.prompt_only {
+        return;
     }
     if let Some(ceiling) = edit.row.max_tokens {
         limit::lower(document, &edit.limit_names, edit.model, ceiling, edit.allows_zero_limit);

@@ -10,6 +10,7 @@ mod stream;
 mod thinking;
 mod wire;
 
+use super::auth::AuthScheme;
 use super::tap::EventTap;
 use super::{CountCall, EmbedCall, ProviderFormat};
 use crate::config::FormatKind;
@@ -20,7 +21,7 @@ pub const KIND: FormatKind = FormatKind { name: "gemini", remote: true, root: "/
 /// The format as providers speak it.
 pub const UPSTREAM: ProviderFormat = ProviderFormat {
     kind: KIND,
-    key: |key| ("x-goog-api-key", key.to_owned()),
+    auth: AuthScheme::Header("x-goog-api-key"),
     write: request::write,
     whole: response::read,
     usage: |_| None,

@@ -12,6 +12,7 @@ pub mod response;
 pub mod stream;
 mod wire;
 
+use super::auth::AuthScheme;
 use super::bounds::{COMMON, RequestRules};
 use super::{ClientFormat, ProviderFormat, Restream};
 use crate::config::FormatKind;
@@ -42,7 +43,7 @@ pub const CLIENT: ClientFormat = ClientFormat {
 /// The format as providers speak it.
 pub const UPSTREAM: ProviderFormat = ProviderFormat {
     kind: KIND,
-    key: |key| ("authorization", format!("Bearer {key}")),
+    auth: AuthScheme::Bearer,
     write: request::write,
     whole: response::read,
     usage: wire::read_usage,

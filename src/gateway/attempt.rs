@@ -1,0 +1,243 @@
+//! One request made ready for one target: what is sent there, and how.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use super::credentials;
+use super::dropped_fields::{DroppedFields, listed};
+use super::pair::Manner;
+use super::platform::{Platform, ProviderRequest};
+use super::reasoning::ReasoningCache;
+use crate::config::{Params, StreamUsage};
+use crate::error::{Error, Result};
+use crate::formats::bounds::{Edit, LimitNames, RequestBounds};
+use crate::formats::envelope::RequestEnvelope;
+use crate::formats::operation::OperationKind;
+use crate::formats::{self, ClientFormat, ProviderFormat, WriteTarget, WrittenRequest};
+use crate::policy::model_card::ModelCard;
+use crate::policy::pricing;
+use crate::policy::routing::Target;
+use crate::provider::{ProviderKey, params};
+use crate::wire::dense::{is_dense, most_pieces};
+use crate::wire::json::Document;
+
+/// How a request gets its response from a target.
+#[derive(Clone, Copy)]
+pub(super) enum Mode {
+    /// Client and provider speak the same format: the body is edited in place, and the client gets the provider's bytes.
+    Passthrough(&'static ProviderFormat),
+    /// The request is written in the provider's format, and the response in the client's.
+    Translate(&'static ProviderFormat),
+    /// The gateway answers itself.
+    Local,
+}
+
+impl Mode {
+    /// The only place that compares formats. `None` if the target does not support the operation.
+    pub(super) fn choose(client: &ClientFormat, envelope: &RequestEnvelope<'_>, target: &Target<'_>) -> Option<Self> {
+        let operation = envelope.operation;
+        let Some(format) = formats::provider_format(target.provider.adapter) else {
+            return operation.conversation.is_some().then_some(Self::Local);
+        };
+        // What only this gateway understands must not reach a provider.
+        let is_own = |word: &str| memchr::memmem::find(envelope.document.bytes(), word.as_bytes()).is_some();
+        if format.kind.name == client.name && !client.own.is_some_and(is_own) {
+            return Some(Self::Passthrough(format));
+        }
+        let embeds = operation.kind == OperationKind::Embed && format.embed.is_some();
+        (operation.conversation.is_some() || embeds).then_some(Self::Translate(format))
+    }
+
+    /// Whether the body is edited in place, and not translated.
+    pub(super) fn is_passthrough(self) -> bool {
+        matches!(self, Self::Passthrough(_))
+    }
+}
+
+/// A request on its way to a target. The envelope stays as it came; edits are made in a copy.
+pub(super) struct Attempt<'e, 'a, 'm> {
+    pub(super) envelope: &'e RequestEnvelope<'a>,
+    pub(super) target: &'e Target<'e>,
+    pub(super) manner: &'m Manner<'m>,
+    pub(super) mode: Mode,
+    pub(super) card: ModelCard,
+    /// The names by which the provider honours a limit.
+    pub(super) limit_names: LimitNames<'e>,
+    /// The limit that the key's account has granted in the place of a larger one, in tokens.
+    granted: Option<u64>,
+    /// The body with the edits of a passthrough.
+    edited: Option<Document<'a>>,
+}
+
+impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
+    /// Makes the edits of a passthrough; otherwise nothing is done yet.
+    pub(super) fn new(
+        envelope: &'e RequestEnvelope<'a>,
+        target: &'e Target<'e>,
+        manner: &'m Manner<'m>,
+        mode: Mode,
+    ) -> Self {
+        let card = pricing::card(target.provider, target.model, &target.upstream);
+        let limit_names = LimitNames::of(&target.model.limit_fields, card.limit_fields);
+        let mut attempt = Self { envelope, target, manner, mode, card, limit_names, granted: None, edited: None };
+        if mode.is_passthrough() {
+            let mut document = envelope.document.clone();
+            (manner.client.rules.edit)(&mut document, &attempt.edit());
+            attempt.edited = Some(document);
+        }
+        attempt
+    }
+
+    /// The edits of a passthrough.
+    fn edit(&self) -> Edit<'_> {
+        let (options, target) = (self.envelope.options, self.target);
+        let client_asks = options.include_usage == Some(true) && !options.include_cost;
+        let gateway_asks =
+            self.envelope.delivery.is_stream() && !client_asks && target.provider.streaming.usage != StreamUsage::Leave;
+        Edit {
+            row: target.model,
+            model: &target.upstream,
+            limit_names: self.limit_names,
+            allows_zero_limit: (self.envelope.operation.allows_zero_limit)(&self.envelope.document),
+            asks_for_usage: options.include_cost || gateway_asks,
+            prompt_only: self.envelope.operation.kind == OperationKind::Count,
+        }
+    }
+
+    /// The body with its edits, as far as it has any.
+    pub(super) fn document(&self) -> &Document<'a> {
+        self.edited.as_ref().unwrap_or(&self.envelope.document)
+    }
+
+    /// How much the request can take, as it is sent.
+    pub(super) fn bounds(&self) -> RequestBounds {
+        let rules = &self.manner.client.rules;
+        match &self.edited {
+            Some(document) => {
+                let allows_zero_limit = (self.envelope.operation.allows_zero_limit)(document);
+                (rules.bounds)(document, &self.limit_names, allows_zero_limit)
+            }
+            None => (rules.translated_bounds)(&self.envelope.document, self.target.model),
+        }
+    }
+
+    /// Sets the limit that the key's account has granted.
+    pub(super) fn grant(&mut self, limit: u64) {
+        self.granted = Some(limit);
+        if let Some(document) = &mut self.edited {
+            (self.manner.client.rules.set_limit)(document, &self.limit_names, &self.target.upstream, limit);
+        }
+    }
+
+    /// The edited body of a passthrough, with the headers that go on to providers of the same format.
+    pub(super) fn pass_through(&self) -> WrittenRequest {
+        WrittenRequest {
+            path: self.envelope.operation.path.to_owned(),
+            headers: self.manner.carried().collect(),
+            body: self.document().render().into_owned(),
+            dropped: Vec::new(),
+        }
+    }
+
+    /// The conversation in the provider's format.
+    ///
+    /// # Errors
+    /// 400 for what is not as the client's format wants it, or cannot be said in the provider's.
+    pub(super) async fn translate<H: Platform>(
+        &self,
+        host: &H,
+        format: &ProviderFormat,
+        cache: Option<&ReasoningCache>,
+    ) -> Result<WrittenRequest> {
+        let mut request = self.envelope.operation.read_conversation(sparse(&self.envelope.document)?)?;
+        if let Some(cache) = cache.filter(|_| (format.recalls)(&request)) {
+            cache.recall(host, &mut request).await;
+        }
+        let row = self.target.model;
+        // What is no limit is replaced by the ceiling.
+        let under = |asked: u64, ceiling: u64| if asked == 0 { ceiling } else { asked.min(ceiling) };
+        let asked = request.max_tokens.map(|asked| row.max_tokens.map_or(asked, |ceiling| under(asked, ceiling)));
+        request.max_tokens = self.granted.or(asked);
+        let max_output = [row.max_tokens, self.card.max_output].into_iter().flatten().min();
+        let limit_field =
+            (self.limit_names != LimitNames::Unknown).then(|| self.limit_names.own(&self.target.upstream));
+        let written = (format.write)(&request, WriteTarget { model: &self.target.upstream, max_output, limit_field })?;
+        self.with_edits(written)
+    }
+
+    /// Makes the row's edits in a request that was written in the provider's format.
+    ///
+    /// # Errors
+    /// As [`Attempt::check_dropped`].
+    pub(super) fn with_edits(&self, mut written: WrittenRequest) -> Result<WrittenRequest> {
+        self.check_dropped(&written)?;
+        let edits = &self.target.model.params;
+        if !edits.is_empty() {
+            written.body = edited(&written.body, edits).unwrap_or(written.body);
+        }
+        Ok(written)
+    }
+
+    /// Refuses a strict request that the provider's format cannot hold as a whole.
+    ///
+    /// # Errors
+    /// 400 naming what it cannot hold.
+    pub(super) fn check_dropped(&self, written: &WrittenRequest) -> Result<()> {
+        if written.dropped.is_empty() || !(self.target.model.strict || self.manner.is_strict()) {
+            return Ok(());
+        }
+        let message = format!("The provider cannot be told: {}. This request is strict.", listed(&written.dropped));
+        let first = written.dropped.first().map(|first| listed(std::slice::from_ref(first))).unwrap_or_default();
+        Err(Error::caller(400, "unsupported_parameter", message).at(first))
+    }
+
+    /// The call that a written request becomes; and the fields that are dropped.
+    pub(super) fn request(
+        &self,
+        written: WrittenRequest,
+        format: &ProviderFormat,
+        key: Option<&ProviderKey>,
+    ) -> (ProviderRequest, Option<DroppedFields>) {
+        let WrittenRequest { path, headers: own, body, dropped } = written;
+        let provider = self.target.provider;
+        let mut headers = provider.headers.clone();
+        headers.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        let mut request = ProviderRequest {
+            url: provider.address.as_ref().map(|address| address.join(&path)).unwrap_or_default(),
+            headers,
+            body: Rc::new(body),
+            stream: self.envelope.delivery.is_stream() && self.envelope.operation.generates(),
+            ends_with_client: true,
+        };
+        credentials::apply(&mut request, format.auth, key);
+        (request, DroppedFields::of(&dropped))
+    }
+}
+
+/// A request that may be taken apart to be translated: its pieces are few, or long.
+///
+/// # Errors
+/// 400 if they are too many: each would take many times the memory of its text.
+pub(super) fn sparse<'d, 'a>(document: &'d Document<'a>) -> Result<&'d Document<'a>> {
+    let body = document.bytes();
+    if !is_dense(body) {
+        return Ok(document);
+    }
+    let message = format!(
+        "The body has too many pieces to be translated for this model's provider: {} bytes may hold {} members of objects and items of lists. \
+         Send fewer messages, parts or tools, or longer ones.",
+        body.len(),
+        most_pieces(body.len())
+    );
+    Err(Error::caller(400, "too_many_pieces", message))
+}
+
+/// A body with a row's edits; `None` if there is nothing to edit.
+fn edited(body: &[u8], edits: &Params) -> Option<Vec<u8>> {
+    let mut document = Document::read(body).ok()?;
+    params::apply(&mut document, edits);
+    match document.render() {
+        Cow::Owned(edited) => Some(edited),
+        Cow::Borrowed(_) => None,
+    }
+}

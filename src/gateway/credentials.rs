@@ -1,0 +1,87 @@
+//! Puts a provider's key into a finished request: the last step before it is sent.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::platform::ProviderRequest;
+use crate::formats::auth::AuthScheme;
+use crate::provider::ProviderKey;
+
+/// What is escaped in a query: the spelling that `provider::redact` finds as well.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Adds the key, if there is one, to a request. It takes the place of a configured header of the same name.
+pub(super) fn apply(request: &mut ProviderRequest, scheme: AuthScheme, key: Option<&ProviderKey>) {
+    let Some(key) = key.map(ProviderKey::reveal) else { return };
+    match scheme {
+        AuthScheme::Bearer => request.headers.push(("authorization".to_owned(), format!("Bearer {key}"))),
+        AuthScheme::Header(name) => request.headers.push((name.to_owned(), key.to_owned())),
+        AuthScheme::Query(name) => {
+            let separator = if request.url.contains('?') { '&' } else { '?' };
+            request.url.push(separator);
+            request.url.push_str(name);
+            request.url.push('=');
+            request.url.extend(utf8_percent_encode(key, ESCAPED));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::config::{KeySource, Provider};
+    use crate::provider::{ProviderAccount, redact};
+
+    fn applied(scheme: AuthScheme, url: &str) -> ProviderRequest {
+        let key = key();
+        let mut request = ProviderRequest {
+            url: url.to_owned(),
+            headers: vec![("x-own".to_owned(), "1".to_owned())],
+            body: Rc::default(),
+            stream: false,
+            ends_with_client: true,
+        };
+        apply(&mut request, scheme, Some(&key));
+        request
+    }
+
+    fn provider() -> Provider {
+        let text = "providers: { p: { base_url: 'https://p.example', api_key: 'k/1+secret-key' , models: { m: {} } } }";
+        let config = crate::config::Config::read(text, crate::formats::KINDS).unwrap();
+        config.providers.into_iter().next().unwrap()
+    }
+
+    fn key() -> ProviderKey {
+        match account() {
+            ProviderAccount::Keyed(key) => key,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn account() -> ProviderAccount {
+        let provider = provider();
+        assert!(matches!(provider.key, KeySource::Secret { .. }));
+        ProviderAccount::open(&provider, |_| None)
+    }
+
+    #[test]
+    fn a_key_is_put_where_its_scheme_says() {
+        let bearer = applied(AuthScheme::Bearer, "https://p.example/a");
+        assert_eq!(bearer.headers[1], ("authorization".to_owned(), "Bearer k/1+secret-key".to_owned()));
+        let header = applied(AuthScheme::Header("x-api-key"), "https://p.example/a");
+        assert_eq!(header.headers[1], ("x-api-key".to_owned(), "k/1+secret-key".to_owned()));
+        let query = applied(AuthScheme::Query("key"), "https://p.example/a");
+        assert_eq!(query.url, "https://p.example/a?key=k%2F1%2Bsecret-key");
+        assert_eq!(query.headers.len(), 1);
+        let second = applied(AuthScheme::Query("key"), "https://p.example/a?alt=sse");
+        assert_eq!(second.url, "https://p.example/a?alt=sse&key=k%2F1%2Bsecret-key");
+    }
+
+    #[test]
+    fn a_key_in_a_query_is_redacted_where_a_provider_repeats_the_url() {
+        let url = applied(AuthScheme::Query("key"), "https://p.example/a").url;
+        let shown = redact(&format!("Cannot POST {url}"), &provider(), &account()).unwrap();
+        assert!(!shown.contains("secret"), "{shown}");
+    }
+}
