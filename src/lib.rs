@@ -18,6 +18,7 @@ pub mod policy;
 pub mod provider;
 pub mod reasoning_store;
 pub mod session;
+pub mod telemetry;
 
 pub mod canonical;
 pub mod config;

@@ -55,7 +55,10 @@ fn embeddings_pass_as_they_are_and_are_billed_by_their_prompt() {
     let expected = r#"{ "input":[ "a\u00e9" ], "model":"e", "encoding_format":"base64","new":1e2,"user":"someone" }"#;
     assert_eq!(String::from_utf8(world.call().body.to_vec()).unwrap(), expected);
     let receipt = &world.receipts.borrow()[0];
-    assert_eq!((receipt.tokens.unwrap().fresh, receipt.tokens.unwrap().output, receipt.cost), (7, 0, Some(7_000)));
+    assert_eq!(
+        (receipt.tokens.unwrap().uncached_input, receipt.tokens.unwrap().output, receipt.cost),
+        (7, 0, Some(7_000))
+    );
     assert_eq!((receipt.served.as_deref(), receipt.estimated), (Some("e-1"), false));
 }
 
@@ -112,7 +115,7 @@ fn vectors_without_usage_are_billed_by_an_estimate_and_say_so() {
     assert_eq!(got.json()["usage"]["prompt_tokens"], 3, "ten bytes and quotes, at a guess");
     let receipt = &world.receipts.borrow()[0];
     assert_eq!(
-        (receipt.estimated, receipt.tokens.unwrap().fresh, receipt.cost),
+        (receipt.estimated, receipt.tokens.unwrap().uncached_input, receipt.cost),
         (true, 8, Some(8_000)),
         "a letter each"
     );
@@ -120,7 +123,7 @@ fn vectors_without_usage_are_billed_by_an_estimate_and_say_so() {
     let world = World { vocabularies: vec![small(Encoding::O200k)], ..World::saying(Script::json(200, native)) };
     post(&world, EMBED, r#"{"model":"e","input":[1,2,3]}"#);
     let receipt = &world.receipts.borrow()[0];
-    assert_eq!((receipt.estimated, receipt.tokens.unwrap().fresh), (true, 3), "three tokens");
+    assert_eq!((receipt.estimated, receipt.tokens.unwrap().uncached_input), (true, 3), "three tokens");
 }
 
 const WHOLE: &str = r#"{"id":"cmpl-1","object":"text_completion","model":"m-1","choices":[{"text":" hi","index":0,"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}}"#;

@@ -247,7 +247,7 @@ fn usage_is_asked_for_and_hidden_where_it_is_not_wanted() {
         assert_eq!(got.body.contains("prompt_tokens"), shown, "{model} {more}");
         assert_eq!(sent(&world).contains(asks), asked, "{model} {more}");
         assert_eq!(got.body.matches(DONE).count(), 1);
-        assert_eq!(world.receipts.borrow()[0].tokens.map(|tokens| tokens.fresh + tokens.cache_read), Some(5));
+        assert_eq!(world.receipts.borrow()[0].tokens.map(|tokens| tokens.uncached_input + tokens.cache_read), Some(5));
     }
     let (world, _) = streamed("up/m", r#","stream_options":{"other":1}"#, pieces());
     assert!(sent(&world).contains(r#""stream_options":{"other":1,"include_usage":true}"#));

@@ -16,7 +16,7 @@ const BANDS: &[&[&str]] = &[
     &["server"],
     &["admin"],
     &["gateway"],
-    &["session", "policy", "ledger", "formats", "provider", "reasoning_store"],
+    &["session", "policy", "ledger", "formats", "provider", "reasoning_store", "telemetry"],
     &["canonical", "wire", "config", "tokens"],
     &["error"],
 ];

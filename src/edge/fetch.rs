@@ -6,14 +6,14 @@ use worker::{Context, Env, event};
 use super::context::Edge;
 use super::isolate::bridge;
 use super::js::EventContext;
-use super::log::log;
+use super::log::report_failure;
 use super::objects::call;
 use super::response;
 use super::url::split_url;
 use super::websocket::{pending, upgrade};
 use crate::gateway::{Body, Caller, Request, Response, UpgradeDecision};
 use crate::server;
-use crate::wire::json::quote;
+use crate::telemetry::RuntimeFailure;
 
 #[event(start)]
 fn start() {
@@ -43,7 +43,7 @@ pub(super) async fn handle(
         body => response::make(status, &headers, body, edge),
     };
     made.or_else(|fault| {
-        log(&format!("{{\"level\":\"error\",\"event\":\"answer_failed\",\"error\":{}}}", quote(&format!("{fault:?}"))));
+        report_failure(RuntimeFailure::AnswerFailed(&format!("{fault:?}")));
         let Response { status, headers, body } = server::internal_error(path, &header, &headers);
         response::make(status, &headers, body, edge)
     })

@@ -7,9 +7,10 @@ use wasm_bindgen::JsValue;
 use worker::Env;
 
 use super::clock::now;
-use super::log::log;
+use super::log::{configure, report};
 use super::{count, js};
-use crate::gateway::{self, Bridge, Opened};
+use crate::gateway::{Bridge, Opened};
+use crate::telemetry::EventKind;
 
 thread_local! {
     /// Opened by the first request. Holds values only, never anything that belongs to a request.
@@ -25,10 +26,12 @@ fn open(env: &Env) -> Opened {
     count::prepare(env);
     let secret = |name: &str| js_sys::Reflect::get(env, &JsValue::from_str(name)).ok()?.as_string();
     let opened = Bridge::open(&js::configuration(), secret, now()).map(Rc::new);
-    let lines = match &opened {
-        Ok(bridge) => bridge.notes(now()),
-        Err(problems) => gateway::faults(problems, now()),
-    };
-    lines.iter().for_each(|line| log(line));
+    match &opened {
+        Ok(bridge) => {
+            configure(bridge.logging());
+            bridge.notes().iter().for_each(|problem| report(EventKind::ConfigNote(problem)));
+        }
+        Err(problems) => problems.iter().for_each(|problem| report(EventKind::ConfigError(problem))),
+    }
     opened
 }

@@ -22,6 +22,7 @@ use crate::gateway::platform::{
     Broken, CallError, ObjectAddress, Piece, Platform, Priority, ProviderRequest, ProviderResponse,
 };
 use crate::ledger::{AccountCommand, Receipt};
+use crate::telemetry::Event;
 use crate::tokens::Encoding;
 
 impl Platform for Edge {
@@ -51,8 +52,8 @@ impl Platform for Edge {
         })
     }
 
-    fn log(&self, line: &str) {
-        log(line);
+    fn log(&self, event: &Event<'_>) {
+        log(event);
     }
 
     fn state(&self) -> &RequestState {

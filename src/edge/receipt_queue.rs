@@ -10,12 +10,13 @@ use worker::{Delay, Env};
 
 use super::clock::now;
 use super::context::Edge;
-use super::log::log;
+use super::log::report_failure;
 use super::objects::call;
 use crate::config::Millis;
 use crate::gateway::platform::ObjectAddress;
 use crate::gateway::{MemoryBudget, MemoryReservation};
 use crate::ledger::{AccountCommand, AccountResponse, Receipt};
+use crate::telemetry::{LostReceipts, RuntimeFailure};
 
 /// Receipts of keys without limits are gathered for so long.
 const GATHERING: Millis = 100;
@@ -68,8 +69,7 @@ fn letter(account: &str, entry: Receipt) -> Option<Letter> {
 fn lose(account: &str, order: &str, entries: usize) {
     let lost = LOST_SO_FAR.get().saturating_add(entries);
     LOST_SO_FAR.set(lost);
-    let event = "\"level\":\"error\",\"event\":\"receipts_lost\"";
-    log(&format!("{{{event},\"account\":\"{account}\",\"lost_so_far\":{lost},\"order\":{order}}}"));
+    report_failure(RuntimeFailure::ReceiptsLost(LostReceipts { account, lost_so_far: lost, order }));
 }
 
 /// Sends an entry at once: a key with limits waits for the truth.

@@ -6,9 +6,10 @@ use web_sys::ResponseInit;
 
 use super::context::Edge;
 use super::js;
-use super::log::log;
+use super::log::report_failure;
 use super::sink::Sink;
 use crate::gateway::{Body, StreamBody, fits_header};
+use crate::telemetry::RuntimeFailure;
 
 /// Makes the runtime's response. A header that cannot be sent is left out and logged.
 pub(super) fn make(
@@ -20,7 +21,7 @@ pub(super) fn make(
     let init = ResponseInit::new();
     init.set_status(status);
     for (name, _) in headers.iter().filter(|(_, value)| !fits_header(value)) {
-        log(&format!("{{\"level\":\"error\",\"event\":\"header_dropped\",\"header\":\"{name}\"}}"));
+        report_failure(RuntimeFailure::HeaderDropped(name));
     }
     let sound = headers.iter().filter(|(_, value)| fits_header(value));
     init.set_headers(&js::record(sound.map(|(name, value)| (*name, value.as_str()))));

@@ -5,9 +5,8 @@ use std::rc::Rc;
 use super::admission::AdmissionCache;
 use super::caller::ANONYMOUS;
 use super::memory::{MemoryBudget, MemoryReservation};
-use super::record;
 use super::signing_cache::SigningCache;
-use crate::config::{Accounting, Auth, Config, Cors, Level, Logging, Millis, Problem};
+use crate::config::{Accounting, Auth, Config, Cors, Logging, Millis, Problem};
 use crate::error::Error;
 use crate::ledger::signing::SigningSecrets;
 use crate::policy::auth::{self, AccessKeys};
@@ -35,12 +34,6 @@ pub struct Bridge {
 
 /// The gateway, or what is wrong with its configuration.
 pub type Opened = Result<Rc<Bridge>, Vec<Problem>>;
-
-/// Lines for the log on a configuration that is faulty.
-pub fn faults(problems: &[Problem], now: Millis) -> Vec<String> {
-    let line = |fault| record::config_line(&Logging::default(), now, Level::Error, "config_error", fault);
-    problems.iter().filter_map(line).collect()
-}
 
 /// The response of every request while the configuration is faulty.
 pub fn misconfigured(problems: &[Problem]) -> Error {
@@ -121,15 +114,14 @@ impl Bridge {
         PendingLimits::of(&self.config)
     }
 
-    /// A line for the log on what happens to a session; for debugging.
-    pub fn session_line(&self, now: Millis, event: &'static str, key_id: Option<&str>) -> Option<String> {
-        record::session_line(&self.config.logging, now, event, key_id)
+    /// How the log is written.
+    pub fn logging(&self) -> &Logging {
+        &self.config.logging
     }
 
-    /// Lines for the log on what the configuration asks for that has no effect yet.
-    pub fn notes(&self, now: Millis) -> Vec<String> {
-        let line = |note| record::config_line(&self.config.logging, now, Level::Warning, "config_note", note);
-        self.config.notes.iter().filter_map(line).collect()
+    /// What the configuration asks for that has no effect.
+    pub fn notes(&self) -> &[Problem] {
+        &self.config.notes
     }
 
     /// Takes out of a provider's words what a caller must not see.

@@ -126,7 +126,7 @@ pub(super) async fn answer<H: Platform>(
             let hears_out = receipt.outlives_client(&target.provider.streaming);
             let until = receipt.started.saturating_add(target.model.clocks.total);
             let usage = pair.upstream.usage;
-            let transit = LongBodyRelay::new(Rc::clone(bridge), usage, hears_out, until, receipt.clone());
+            let transit = LongBodyRelay::new(usage, hears_out, until, receipt.clone());
             return Ok(Response::json(200, Body::Stream(StreamBody::long(rest, head, transit))));
         }
         GatheredBody::Long(rest, _) => return Err(too_long(bridge, host, &rest)),
@@ -216,9 +216,10 @@ async fn hold_back<H: Platform>(host: &H, answer: H::Answer, relay: &mut StreamR
         match within(host, relay.wait(host.now()), host.next(&mut stream)).await {
             Ok(Some(piece)) => {
                 let bytes = piece.to_vec();
-                let (passed, line) = relay.pass(&bytes, host.now());
+                let now = host.now();
+                let passed = relay.pass(&bytes, now);
                 held.push(&passed);
-                line.iter().for_each(|line| host.log(line));
+                relay.chunk_event(&bytes, now).iter().for_each(|event| host.log(event));
                 if let Some(keepsake) = relay.keepsake() {
                     keepsake.keep(host).await;
                 }

@@ -15,10 +15,11 @@ use super::request_body::read_body;
 use super::response::Response;
 use super::settle::FinalCharge;
 use super::target::{ResolvedRequest, resolve_target};
-use super::{count, embed, estimate, refusal};
+use super::{count, embed, estimate};
 use crate::error::{Error, Result};
 use crate::formats::ClientFormat;
 use crate::formats::operation::{Operation, OperationKind};
+use crate::wire::dollars::dollars;
 
 /// Handles a call of a model.
 ///
@@ -56,10 +57,7 @@ async fn run_inference<H: Platform>(
     let permit = estimate::admit((bridge, host), &caller, &mut attempt, receipt).await?;
     let headers = permit.headers();
     receipt.permit = Some(permit);
-    let logging = &bridge.config.logging;
-    if let Some(line) = receipt.start_line(logging, host.now(), attempt.document().value(task.question_field)) {
-        host.log(&line);
-    }
+    host.log(&receipt.start_event(host.now(), attempt.document().value(task.question_field)));
     let prepared = dispatch::begin(bridge, host, attempt, receipt).await;
     drop(envelope);
     let answer = match prepared {
@@ -84,7 +82,7 @@ async fn run_inference<H: Platform>(
         response.headers.extend(receipt.server_timing(host.now()).map(|timing| ("server-timing", timing)));
         // An estimate may yet become a better one.
         let cost = receipt.cost.filter(|_| !receipt.estimated);
-        response.headers.extend(cost.map(|cost| ("x-llm-bridge-cost", refusal::dollars(cost))));
+        response.headers.extend(cost.map(|cost| ("x-llm-bridge-cost", dollars(cost))));
         settle(bridge, host, receipt, None, response.text());
     }
     response.headers.extend(headers);
@@ -144,5 +142,5 @@ fn settle<H: Platform>(
     let text = answer.filter(|_| bridge.config.logging.fields.shows("response")).map(str::to_owned);
     let closed = RequestRecord { request_id: receipt.request_id.clone(), ..std::mem::take(receipt) };
     receipt.request_id.clone_from(&closed.request_id);
-    super::settle::settle(host, FinalCharge::new(Rc::clone(bridge), closed, error, text));
+    super::settle::settle(host, FinalCharge::new(closed, error, text));
 }

@@ -1,9 +1,6 @@
 //! A long whole answer that passes in pieces, unread but for its beginning and its end: there its usage is sought. It is fed bytes and
 //! times; it waits for nothing.
 
-use std::rc::Rc;
-
-use super::Bridge;
 use super::record::{Outcome, RequestRecord};
 use super::relay::{StreamEnd, failure};
 use super::settle::FinalCharge;
@@ -17,7 +14,6 @@ const LOOKED_INTO: usize = 64 << 10;
 
 /// One answer on its way.
 pub struct LongBodyRelay {
-    bridge: Rc<Bridge>,
     receipt: RequestRecord,
     /// Reads the usage, as its format has it.
     usage: fn(&str) -> Option<Usage>,
@@ -31,13 +27,12 @@ pub struct LongBodyRelay {
 impl LongBodyRelay {
     /// An answer that has to be over at `until`. `hears_out`: it is heard although its client has left.
     pub(super) fn new(
-        bridge: Rc<Bridge>,
         usage: fn(&str) -> Option<Usage>,
         hears_out: bool,
         until: Millis,
         receipt: RequestRecord,
     ) -> Self {
-        Self { bridge, receipt, usage, hears_out, until, head: Vec::new(), tail: Vec::new(), length: 0 }
+        Self { receipt, usage, hears_out, until, head: Vec::new(), tail: Vec::new(), length: 0 }
     }
 
     /// Bytes have come.
@@ -90,6 +85,6 @@ impl LongBodyRelay {
             self.receipt.charge_unheard(now);
         }
         let fails = matches!(self.receipt.outcome, Outcome::TimedOut | Outcome::Truncated);
-        FinalCharge::new(self.bridge, self.receipt, fails.then(|| failure(end)), None)
+        FinalCharge::new(self.receipt, fails.then(|| failure(end)), None)
     }
 }

@@ -48,7 +48,7 @@ mod writer;
 pub mod platform;
 
 pub use admission::{Admission, Caller, ask_account, check as check_account};
-pub use bridge::{ADMIN_VARIABLE, Bridge, Opened, faults, misconfigured};
+pub use bridge::{ADMIN_VARIABLE, Bridge, Opened, misconfigured};
 pub use caller::{authenticate, identify};
 pub use dispatch::call_failed;
 pub use dropped_fields::fits_header;

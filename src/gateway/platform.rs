@@ -8,6 +8,7 @@ use std::rc::Rc;
 use super::request_state::RequestState;
 use crate::config::Millis;
 use crate::ledger::{AccountCommand, Receipt};
+use crate::telemetry::Event;
 use crate::tokens::Encoding;
 
 /// The platform, as one request sees it. Clones are handles of the same request.
@@ -42,8 +43,8 @@ pub trait Platform: Clone + 'static {
     /// Random bits, good enough for identifiers that nobody must guess.
     fn random_u128(&self) -> u128;
 
-    /// Writes one line to the log.
-    fn log(&self, line: &str);
+    /// Writes an event to the log, rendered and filtered as the configuration says.
+    fn log(&self, event: &Event<'_>);
 
     /// What the gateway keeps with this request.
     fn state(&self) -> &RequestState;

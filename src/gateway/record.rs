@@ -5,15 +5,14 @@ use std::rc::Rc;
 use super::admission::Admission;
 use super::dropped_fields::DroppedFields;
 use super::plausible::PlausibleUsage;
-use super::refusal::dollars;
 use crate::canonical::Usage;
-use crate::config::{Fields, Format, Level, Logging, Millis, Nanos, Problem};
+use crate::config::{Millis, Nanos};
 use crate::error::Error;
 use crate::ledger::{LOST, Receipt};
 use crate::policy::model_card::ModelPrice;
 use crate::policy::{pricing, tokens};
-use crate::wire::date::write_time;
-use crate::wire::json::quote;
+use crate::telemetry::{Chunk, Event, EventKind, RequestEnd, RequestFields, RequestStart};
+use crate::wire::dollars::dollars;
 
 /// How an admitted request ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -257,153 +256,60 @@ impl RequestRecord {
         Receipt { outcome: LOST.to_owned(), status: 0, estimated: true, ..receipt }
     }
 
-    /// The log's line for the start of a request. `messages` are the conversation's JSON, if the operator wants it logged.
-    pub fn start_line(&self, logging: &Logging, now: Millis, messages: Option<&str>) -> Option<String> {
-        if !logging.logs(Level::Info) {
-            return None;
-        }
-        let mut line = self.line(logging, now, Level::Info, "request_start");
-        line.json("messages", messages);
-        Some(line.finish())
+    /// The event of a request's start. `messages` are the conversation's JSON.
+    pub fn start_event<'a>(&'a self, now: Millis, messages: Option<&'a str>) -> Event<'a> {
+        let start = RequestStart { request: self.request_fields(), messages };
+        Event { at: now, kind: EventKind::RequestStart(start) }
     }
 
-    /// The log's line for the end of a request, whatever the end.
-    pub fn end_line(&self, logging: &Logging, error: Option<&Error>, response: Option<&str>) -> Option<String> {
-        let now = self.finished;
-        let failed = error.is_some() || !matches!(self.outcome, Outcome::Complete | Outcome::ClientClosed);
-        let caller_at_fault = error.is_some_and(|error| error.status() < 500);
-        let (level, event) = match (failed, caller_at_fault) {
-            (false, _) => (Level::Info, "request_complete"),
-            (true, true) => (Level::Warning, "request_error"),
-            (true, false) => (Level::Error, "request_error"),
+    /// The event of a request's end, whatever the end.
+    pub fn end_event<'a>(&'a self, error: Option<&'a Error>, response: Option<&'a str>) -> Event<'a> {
+        let is_failure = error.is_some() || !matches!(self.outcome, Outcome::Complete | Outcome::ClientClosed);
+        let end = RequestEnd {
+            request: self.request_fields(),
+            status: self.status,
+            outcome: self.outcome.name(),
+            is_failure,
+            error,
+            duration: self.finished.saturating_sub(self.started),
+            time_to_first_byte: self.first_byte.map(|at| at.saturating_sub(self.started)),
+            model_served: self.served.as_deref(),
+            input_tokens: self.usage.map(|usage| usage.prompt()),
+            output_tokens: self.usage.map(|usage| usage.output),
+            is_estimated: self.estimated,
+            cost: self.usage.and(self.cost),
+            malformed_events: self.malformed,
+            dropped: self.dropped.as_ref().map(|dropped| dropped.logged.as_str()),
+            response,
         };
-        if !logging.logs(level) {
-            return None;
-        }
-        let mut line = self.line(logging, now, level, event);
-        line.number("status", Some(u64::from(self.status)));
-        line.text("outcome", Some(self.outcome.name()));
-        line.text("error", error.map(Error::message));
-        line.text("error_type", error.map(Error::kind));
-        line.text("error_code", error.and_then(Error::code));
-        line.number("duration_ms", Some(now.saturating_sub(self.started)));
-        line.number("ttft_ms", self.first_byte.map(|at| at.saturating_sub(self.started)));
-        line.text("model_served", self.served.as_deref());
-        line.number("input_tokens", self.usage.map(|usage| usage.prompt()));
-        line.number("output_tokens", self.usage.map(|usage| usage.output));
-        line.json("estimated", self.estimated.then_some("true"));
-        line.json("cost", self.cost.filter(|_| self.usage.is_some()).map(dollars).as_deref());
-        line.number("malformed_events", Some(u64::from(self.malformed)).filter(|count| *count > 0));
-        line.text("dropped", self.dropped.as_ref().map(|dropped| dropped.logged.as_str()));
-        line.text("response", response);
-        Some(line.finish())
+        Event { at: self.finished, kind: EventKind::RequestEnd(end) }
     }
 
-    /// The log's line for a piece of a stream.
-    pub fn chunk_line(&self, logging: &Logging, now: Millis, bytes: &[u8]) -> Option<String> {
-        if !logging.logs(Level::Debug) {
-            return None;
-        }
-        let mut line = self.line(logging, now, Level::Debug, "chunk");
-        line.text("chunk", Some(&String::from_utf8_lossy(bytes)));
-        Some(line.finish())
+    /// The event of a piece of a stream.
+    pub fn chunk_event<'a>(&'a self, now: Millis, bytes: &'a [u8]) -> Event<'a> {
+        Event { at: now, kind: EventKind::Chunk(Chunk { request: self.request_fields(), bytes }) }
     }
 
-    fn line<'l>(&self, logging: &'l Logging, now: Millis, level: Level, event: &'static str) -> Line<'l> {
-        let mut line = Line { fields: &logging.fields, format: logging.format, text: String::with_capacity(320) };
-        line.head(&write_time(now), level, event);
-        line.text("request_id", Some(&self.request_id));
-        line.text("key_id", self.key_id.as_deref());
-        line.text("client_ip", self.client_ip.as_deref());
-        line.text("provider", self.provider.as_deref());
-        line.text("model", self.model.as_deref());
-        line.json("stream", self.model.is_some().then_some(if self.stream { "true" } else { "false" }));
-        line
-    }
-}
-
-/// One line of the log while it is written.
-struct Line<'l> {
-    fields: &'l Fields,
-    format: Format,
-    text: String,
-}
-
-impl Line<'_> {
-    fn head(&mut self, timestamp: &str, level: Level, event: &str) {
-        let level = level.name();
-        let stamped = self.fields.shows("timestamp");
-        self.text = match (self.format, stamped) {
-            (Format::Json, true) => {
-                format!("{{\"timestamp\":\"{timestamp}\",\"level\":\"{level}\",\"event\":\"{event}\"")
-            }
-            (Format::Json, false) => format!("{{\"level\":\"{level}\",\"event\":\"{event}\""),
-            (Format::Text, true) => format!("{timestamp} [{}] {event}", level.to_uppercase()),
-            (Format::Text, false) => format!("[{}] {event}", level.to_uppercase()),
-        };
-    }
-
-    fn text(&mut self, field: &str, value: Option<&str>) {
-        if let Some(value) = value.filter(|_| self.fields.shows(field)) {
-            self.json(field, Some(&quote(value)));
+    fn request_fields(&self) -> RequestFields<'_> {
+        RequestFields {
+            request_id: &self.request_id,
+            key_id: self.key_id.as_deref(),
+            client_ip: self.client_ip.as_deref(),
+            provider: self.provider.as_deref(),
+            model: self.model.as_deref(),
+            stream: self.model.is_some().then_some(self.stream),
         }
     }
-
-    fn number(&mut self, field: &str, value: Option<u64>) {
-        self.json(field, value.map(|value| value.to_string()).as_deref());
-    }
-
-    fn json(&mut self, field: &str, value: Option<&str>) {
-        let Some(value) = value.filter(|_| self.fields.shows(field)) else { return };
-        match self.format {
-            Format::Json => self.text.extend([",\"", field, "\":", value]),
-            Format::Text => self.text.extend([" ", field, "=", value]),
-        }
-    }
-
-    fn finish(mut self) -> String {
-        if self.format == Format::Json {
-            self.text.push('}');
-        }
-        // A conversation may have been sent with line ends in its JSON; a record stays on one line.
-        if self.text.contains(['\n', '\r']) { self.text.replace(['\n', '\r'], " ") } else { self.text }
-    }
-}
-
-/// The log's line for what is amiss with the configuration.
-pub fn config_line(
-    logging: &Logging,
-    now: Millis,
-    level: Level,
-    event: &'static str,
-    problem: &Problem,
-) -> Option<String> {
-    if !logging.logs(level) {
-        return None;
-    }
-    let mut line = Line { fields: &logging.fields, format: logging.format, text: String::new() };
-    line.head(&write_time(now), level, event);
-    line.text("error", Some(&problem.to_string()));
-    Some(line.finish())
-}
-
-/// The log's line for what happens to a session.
-pub fn session_line(logging: &Logging, now: Millis, event: &'static str, key_id: Option<&str>) -> Option<String> {
-    if !logging.logs(Level::Debug) {
-        return None;
-    }
-    let mut line = Line { fields: &logging.fields, format: logging.format, text: String::new() };
-    line.head(&write_time(now), Level::Debug, event);
-    line.text("key_id", key_id);
-    Some(line.finish())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Logging;
+    use crate::telemetry::render;
 
     #[test]
-    fn a_record_is_one_flat_object() {
+    fn the_end_of_a_request_is_one_flat_object() {
         let receipt = RequestRecord {
             request_id: "r\"1".into(),
             model: Some("m".into()),
@@ -412,16 +318,8 @@ mod tests {
             finished: 12,
             ..RequestRecord::default()
         };
-        let line = receipt.end_line(&Logging::default(), None, Some("secret answer"));
+        let line = render(&receipt.end_event(None, Some("secret answer")), &Logging::default());
         let expected = r#"{"timestamp":"1970-01-01T00:00:00.012Z","level":"info","event":"request_complete","request_id":"r\"1","model":"m","stream":false,"status":200,"outcome":"complete","duration_ms":7}"#;
         assert_eq!(line.as_deref(), Some(expected));
-    }
-
-    #[test]
-    fn text_is_for_people() {
-        let logging = Logging { format: Format::Text, ..Logging::default() };
-        let receipt = RequestRecord { request_id: "r1".into(), ..RequestRecord::default() };
-        let line = receipt.start_line(&logging, 0, None);
-        assert_eq!(line.as_deref(), Some("1970-01-01T00:00:00.000Z [INFO] request_start request_id=\"r1\""));
     }
 }

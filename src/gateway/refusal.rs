@@ -3,6 +3,7 @@
 use crate::config::{Millis, Nanos};
 use crate::error::Error;
 use crate::ledger::{AdmissionRefusal, RateLimit, RateLimitStatus};
+use crate::wire::dollars::dollars;
 
 /// The response header of a refusal that tells the largest limit with which the request would fit into the budget.
 const LARGEST: &str = "x-llm-bridge-largest-max-tokens";
@@ -115,14 +116,6 @@ fn over_budget((needed, left, promised): (Nanos, Nanos, Nanos), largest: Option<
     }
 }
 
-/// Nano-dollars as dollars, exactly: `0.00001275`.
-pub fn dollars(nanos: Nanos) -> String {
-    let (whole, rest) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
-    let text = format!("{whole}.{rest:09}");
-    let text = text.trim_end_matches('0');
-    text.strip_suffix('.').unwrap_or(text).to_owned()
-}
-
 pub(super) fn rate_limit_headers(gauges: &RateLimitStatus) -> Vec<(&'static str, String)> {
     let names = [
         ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"],
@@ -153,15 +146,6 @@ fn duration(millis: Millis) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn money_is_written_exactly() {
-        for (nanos, text) in
-            [(0, "0"), (1, "0.000000001"), (12_750, "0.00001275"), (5_000_000_000, "5"), (10_500_000_000, "10.5")]
-        {
-            assert_eq!(dollars(nanos), text);
-        }
-    }
 
     #[test]
     fn durations_read_like_openais() {

@@ -11,10 +11,11 @@ use super::reasoning::UnstoredSignature;
 use super::record::{Outcome, RequestRecord};
 use super::settle::FinalCharge;
 use super::writer::ResponseWriter;
-use crate::config::{Millis, Streaming};
+use crate::config::{Level, Millis, Streaming};
 use crate::error::{Error, Result};
 use crate::formats::UsageReport;
 use crate::formats::summary::ResponseSummary;
+use crate::telemetry::Event;
 
 /// How the flow of bytes ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub struct StreamRelay {
     streaming: Streaming,
     reader: ResponseReader,
     writer: ResponseWriter,
+    /// Decided once: pieces of a stream are many.
+    logs_chunks: bool,
     watch: Deadlines,
     receipt: RequestRecord,
 }
@@ -51,7 +54,8 @@ impl StreamRelay {
         receipt: RequestRecord,
     ) -> Self {
         let streaming = bridge.config.providers.get(provider).map_or_else(Streaming::default, |row| row.streaming);
-        Self { bridge, provider, streaming, reader, writer, watch, receipt }
+        let logs_chunks = bridge.config.logging.logs(Level::Debug);
+        Self { bridge, provider, streaming, reader, writer, logs_chunks, watch, receipt }
     }
 
     /// Whether the bytes have to come through our hands to the end; if not, they may flow by themselves once the answer has begun.
@@ -64,8 +68,8 @@ impl StreamRelay {
         self.receipt.outlives_client(&self.streaming)
     }
 
-    /// Bytes have come. Gives those that may pass, and a line for the log, if pieces are logged.
-    pub fn pass<'b>(&mut self, bytes: &'b [u8], now: Millis) -> (Cow<'b, [u8]>, Option<String>) {
+    /// Takes bytes that have come, and gives those that may pass.
+    pub fn pass<'b>(&mut self, bytes: &'b [u8], now: Millis) -> Cow<'b, [u8]> {
         self.receipt.first_byte.get_or_insert(now);
         let mut passed = self.reader.push(bytes, &mut self.writer);
         let summary = self.reader.summary();
@@ -74,8 +78,12 @@ impl StreamRelay {
         }
         let begun = has_begun(summary);
         self.watch.heard(now, begun);
-        let logging = &self.bridge.config.logging;
-        (passed, self.receipt.chunk_line(logging, now, bytes))
+        passed
+    }
+
+    /// The event of bytes that have come; `None` unless pieces of streams are logged.
+    pub fn chunk_event<'a>(&'a self, bytes: &'a [u8], now: Millis) -> Option<Event<'a>> {
+        self.logs_chunks.then(|| self.receipt.chunk_event(now, bytes))
     }
 
     /// How much of the answer has been heard, roughly, in bytes.
@@ -213,7 +221,7 @@ impl StreamRelay {
             Outcome::Truncated | Outcome::TimedOut => Some(self.failure(end)),
         };
         let text = self.reader.summary().text.clone();
-        FinalCharge::new(self.bridge, self.receipt, error, text)
+        FinalCharge::new(self.receipt, error, text)
     }
 }
 

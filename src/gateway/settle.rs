@@ -1,21 +1,18 @@
 //! The close of a request: whether it waits for its client, its receipt, once all is known that goes into it, and its line for the log. It counts
 //! no tokens itself.
 
-use std::rc::Rc;
-
-use super::Bridge;
 use super::platform::{Platform, Priority};
 use super::record::{RequestRecord, UncountedText};
 use crate::config::{OnDisconnect, Streaming};
 use crate::error::Error;
 use crate::formats::tally;
 use crate::policy::tokens;
+use crate::telemetry::Event;
 use crate::tokens::Encoding;
 use crate::wire::json::Document;
 
 /// What is left of a request that has ended.
 pub struct FinalCharge {
-    bridge: Rc<Bridge>,
     receipt: RequestRecord,
     error: Option<Error>,
     /// The answer's text, if it is logged.
@@ -57,7 +54,7 @@ pub(super) fn settle<P: Platform>(platform: &P, mut charge: FinalCharge) {
 }
 
 fn close<P: Platform>(platform: &P, charge: &FinalCharge) {
-    charge.line().iter().for_each(|line| platform.log(line));
+    platform.log(&charge.event());
     let record = charge.receipt();
     let Some(admission) = &record.permit else { return };
     let priority = if admission.limited { Priority::Now } else { Priority::Batched };
@@ -68,8 +65,8 @@ fn close<P: Platform>(platform: &P, charge: &FinalCharge) {
 
 impl FinalCharge {
     /// A request has ended.
-    pub fn new(bridge: Rc<Bridge>, receipt: RequestRecord, error: Option<Error>, text: Option<String>) -> Self {
-        Self { bridge, receipt, error, text, question: None }
+    pub fn new(receipt: RequestRecord, error: Option<Error>, text: Option<String>) -> Self {
+        Self { receipt, error, text, question: None }
     }
 
     /// Texts whose tokens have to be counted, because the provider reported none; nothing if they are known, or not worth it.
@@ -102,8 +99,8 @@ impl FinalCharge {
         &self.receipt
     }
 
-    /// Its line for the log, if its level is logged.
-    pub fn line(&self) -> Option<String> {
-        self.receipt.end_line(&self.bridge.config.logging, self.error.as_ref(), self.text.as_deref())
+    /// The event of its end.
+    pub fn event(&self) -> Event<'_> {
+        self.receipt.end_event(self.error.as_ref(), self.text.as_deref())
     }
 }

@@ -17,6 +17,7 @@ use std::task::{Context, Poll};
 
 use futures::executor::block_on;
 use futures::future::LocalBoxFuture;
+use llm_bridge::config::Logging;
 use llm_bridge::gateway::platform::{
     Broken, CallError, ObjectAddress, Piece, Priority, ProviderRequest, ProviderResponse,
 };
@@ -25,6 +26,7 @@ use llm_bridge::ledger::registry::{self, KeyRegistry};
 use llm_bridge::ledger::{AccountCommand, AccountLedger, AccountResponse, AccountWrite, Receipt, ReceiptRow};
 use llm_bridge::reasoning_store;
 use llm_bridge::server::serve;
+use llm_bridge::telemetry::{Event, render};
 use llm_bridge::tokens::{Encoding, Vocabulary};
 
 /// What the provider will say, piece by piece.
@@ -51,6 +53,8 @@ pub struct World {
     pub scripts: Rc<RefCell<VecDeque<Script>>>,
     pub calls: Rc<RefCell<Vec<ProviderRequest>>>,
     pub logs: Rc<RefCell<Vec<String>>>,
+    /// How the log is written: as the gateway's configuration says.
+    pub logging: Rc<RefCell<Logging>>,
     pub receipts: Rc<RefCell<Vec<Receipt>>>,
     pub cancelled: Rc<Cell<bool>>,
     /// By the account's name; what they write is forgotten.
@@ -283,8 +287,8 @@ impl Platform for World {
         rolled.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).wrapping_add(7)
     }
 
-    fn log(&self, line: &str) {
-        self.logs.borrow_mut().push(line.to_owned());
+    fn log(&self, event: &Event<'_>) {
+        self.logs.borrow_mut().extend(render(event, &self.logging.borrow()));
     }
 
     fn state(&self) -> &RequestState {
@@ -505,6 +509,9 @@ pub async fn asking(bridge: &Opened, world: &World, line: &str, headers: &[(&str
         body: body.as_bytes().to_vec(),
         caller: None,
     };
+    if let Ok(bridge) = bridge {
+        world.logging.borrow_mut().clone_from(bridge.logging());
+    }
     let world = World { state: Rc::default(), ..world.clone() };
     let response = serve(bridge, &world, request).await;
     let got = finish(response, &world).await;

@@ -7,9 +7,9 @@ use web_sys::RequestInit;
 use worker::Env;
 
 use crate::edge::js::{Namespace, Stub, namespace};
-use crate::edge::log::log;
+use crate::edge::log::report_failure;
 use crate::gateway::platform::{CallError, ObjectAddress};
-use crate::wire::json::quote;
+use crate::telemetry::RuntimeFailure;
 
 /// The name of an object that is the only one of its class.
 const ONLY: &str = "only";
@@ -24,12 +24,11 @@ pub(in crate::edge) async fn ask(env: &Env, address: ObjectAddress<'_>, command:
         ObjectAddress::Vault(name) => ("VAULTS", name),
     };
     let Ok(namespace) = namespace(env, binding) else {
-        log(&format!("{{\"level\":\"error\",\"event\":\"object_missing\",\"binding\":\"{binding}\"}}"));
+        report_failure(RuntimeFailure::ObjectMissing(binding));
         return Err(CallError::Unbound);
     };
     send(&namespace, name, &command).await.map_err(|error| {
-        let reason = quote(&format!("{error:?}"));
-        log(&format!("{{\"level\":\"error\",\"event\":\"object_failed\",\"error\":{reason}}}"));
+        report_failure(RuntimeFailure::ObjectFailed(&format!("{error:?}")));
         CallError::Broken
     })
 }

@@ -110,9 +110,10 @@ pub(super) async fn write_end<P: Platform>(platform: &P, sink: &mut P::Sink, byt
     let _ = while_client_stays(platform, platform.close(sink)).await;
 }
 
-/// The bytes of a provider's stream that may pass, and its line for the log, if pieces are logged.
+/// Takes bytes of a provider's stream: gives those that may pass, and logs them if pieces of streams are logged.
 pub(super) fn take<P: Platform>(platform: &P, relay: &mut StreamRelay, bytes: &[u8]) -> Vec<u8> {
-    let (passed, line) = relay.pass(bytes, platform.now());
-    line.iter().for_each(|line| platform.log(line));
-    passed.into_owned()
+    let now = platform.now();
+    let passed = relay.pass(bytes, now).into_owned();
+    relay.chunk_event(bytes, now).iter().for_each(|event| platform.log(event));
+    passed
 }

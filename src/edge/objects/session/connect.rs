@@ -8,11 +8,12 @@ use super::state::SessionState;
 use super::{socket, store};
 use crate::edge::clock::now;
 use crate::edge::isolate::bridge;
-use crate::edge::log::log;
+use crate::edge::log::report;
 use crate::edge::url::{origin, split_url};
 use crate::edge::websocket::upgrade;
 use crate::policy::auth;
 use crate::session::{Client, ClientOrigin, CloseCode, ConnectionRefusal, Session, SessionAction};
+use crate::telemetry::EventKind;
 
 impl SessionState {
     /// Handles an upgrade request.
@@ -87,7 +88,7 @@ impl SessionState {
         let Some((session, actions)) = Session::restore(opened.session_rules(), attached, stored) else { return };
         *self.socket.borrow_mut() = socket;
         let key_id = session.owner().map(|owner| owner.key_id.as_str());
-        opened.session_line(now(), "session_woken", key_id).iter().for_each(|line| log(line));
+        report(EventKind::SessionWoken(key_id));
         *self.session.borrow_mut() = Some(session);
         self.execute(actions);
     }

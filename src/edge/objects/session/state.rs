@@ -16,12 +16,13 @@ use crate::edge::clock::now;
 use crate::edge::context::Edge;
 use crate::edge::isolate::bridge;
 use crate::edge::js::{EventContext, set_alarm};
-use crate::edge::log::log;
+use crate::edge::log::report_failure;
 use crate::edge::url::split_url;
 use crate::gateway::{self, Caller, MemoryReservation};
 use crate::session::{
     ChatStart, ClientOrigin, CloseCode, ReadState, Session, SessionAction, SessionOwner, poll_intervals,
 };
+use crate::telemetry::RuntimeFailure;
 
 /// When no request has run for this time, unacknowledged frames are stored: the object may go to sleep.
 const STORE_AFTER: Duration = Duration::from_secs(2);
@@ -155,7 +156,7 @@ impl SessionState {
         }
         self.stored_frame.set(Some(session.last_frame()));
         if store::write(&self.object.storage().sql(), &session.snapshot(), &session.frames()).is_err() {
-            log("{\"level\":\"error\",\"event\":\"session_unwritten\"}");
+            report_failure(RuntimeFailure::SessionUnwritten);
         }
         if !is_connected {
             set_alarm(&self.object, session.due());
@@ -166,7 +167,7 @@ impl SessionState {
     /// its place.
     pub(super) fn invalidate(&self) {
         if self.stored_frame.take().is_some() && store::clear(&self.object.storage().sql()).is_err() {
-            log("{\"level\":\"error\",\"event\":\"session_unwritten\"}");
+            report_failure(RuntimeFailure::SessionUnwritten);
         }
     }
 

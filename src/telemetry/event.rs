@@ -1,0 +1,174 @@
+//! What the log tells. Names and fields are public: operators filter by them.
+
+use crate::config::{Level, Millis, Nanos, Problem};
+use crate::error::Error;
+
+/// One event.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    /// When, in milliseconds since 1970.
+    pub at: Millis,
+    /// What happened.
+    pub kind: EventKind<'a>,
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug)]
+pub enum EventKind<'a> {
+    /// A model is about to be called.
+    RequestStart(RequestStart<'a>),
+    /// A request has ended, well or not.
+    RequestEnd(RequestEnd<'a>),
+    /// A piece of a provider's stream has come.
+    Chunk(Chunk<'a>),
+    /// The configuration cannot be used.
+    ConfigError(&'a Problem),
+    /// The configuration asks for something that has no effect.
+    ConfigNote(&'a Problem),
+    /// A session's object was started anew, and has read its state; with the id of the session's key, if it has one.
+    SessionWoken(Option<&'a str>),
+    /// Something failed between the gateway and the runtime.
+    Runtime(RuntimeFailure<'a>),
+}
+
+/// The request that an event belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestFields<'a> {
+    /// The request's id.
+    pub request_id: &'a str,
+    /// The key's id.
+    pub key_id: Option<&'a str>,
+    /// The client's address, as far as the platform tells it.
+    pub client_ip: Option<&'a str>,
+    /// The provider's name in the configuration.
+    pub provider: Option<&'a str>,
+    /// The model, as the client named it.
+    pub model: Option<&'a str>,
+    /// Whether the response is streamed; `None` until the model is known.
+    pub stream: Option<bool>,
+}
+
+/// A request whose model is about to be called.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestStart<'a> {
+    /// The request.
+    pub request: RequestFields<'a>,
+    /// The conversation, as JSON.
+    pub messages: Option<&'a str>,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestEnd<'a> {
+    /// The request.
+    pub request: RequestFields<'a>,
+    /// The HTTP status that the client got.
+    pub status: u16,
+    /// The outcome, by its name.
+    pub outcome: &'static str,
+    /// Whether it failed, before its response or in the middle of it.
+    pub is_failure: bool,
+    /// The error that the client got.
+    pub error: Option<&'a Error>,
+    /// From the request's arrival to its end, in milliseconds.
+    pub duration: Millis,
+    /// From the request's arrival to the first byte of the provider's response, in milliseconds.
+    pub time_to_first_byte: Option<Millis>,
+    /// The model, as the provider named it.
+    pub model_served: Option<&'a str>,
+    /// Tokens of the prompt.
+    pub input_tokens: Option<u64>,
+    /// Tokens of the response.
+    pub output_tokens: Option<u64>,
+    /// Whether the tokens are an estimate.
+    pub is_estimated: bool,
+    /// The cost, if the tokens and their price are known.
+    pub cost: Option<Nanos>,
+    /// How many events of the provider's stream could not be read.
+    pub malformed_events: u32,
+    /// The fields that the provider's format has no place for, separated by commas.
+    pub dropped: Option<&'a str>,
+    /// The text of the response, if it was kept for the log.
+    pub response: Option<&'a str>,
+}
+
+/// A piece of a provider's stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Chunk<'a> {
+    /// The request.
+    pub request: RequestFields<'a>,
+    /// The piece, as it came.
+    pub bytes: &'a [u8],
+}
+
+/// A failure that the edge reports. It is logged at any level.
+#[derive(Clone, Copy, Debug)]
+pub enum RuntimeFailure<'a> {
+    /// The runtime could not make the gateway's response, for this reason.
+    AnswerFailed(&'a str),
+    /// The response header of this name holds what HTTP does not allow, and was left out.
+    HeaderDropped(&'a str),
+    /// The deployment lacks the binding of this name, which is a Durable Object's.
+    ObjectMissing(&'a str),
+    /// A Durable Object did not answer, for this reason.
+    ObjectFailed(&'a str),
+    /// Receipts did not reach their account.
+    ReceiptsLost(LostReceipts<'a>),
+    /// The state of a session could not be written to its storage.
+    SessionUnwritten,
+}
+
+/// Receipts that did not reach their account. The log is the only place that has them.
+#[derive(Clone, Copy, Debug)]
+pub struct LostReceipts<'a> {
+    /// The account's id.
+    pub account: &'a str,
+    /// How many receipts this isolate has lost, with these.
+    pub lost_so_far: usize,
+    /// The command that holds them, as JSON.
+    pub order: &'a str,
+}
+
+impl EventKind<'_> {
+    /// The event's name in the log.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::RequestStart(_) => "request_start",
+            Self::RequestEnd(end) if end.is_failure => "request_error",
+            Self::RequestEnd(_) => "request_complete",
+            Self::Chunk(_) => "chunk",
+            Self::ConfigError(_) => "config_error",
+            Self::ConfigNote(_) => "config_note",
+            Self::SessionWoken(_) => "session_woken",
+            Self::Runtime(failure) => failure.name(),
+        }
+    }
+
+    /// Its level. A failure that the client can mend is a warning.
+    pub fn level(&self) -> Level {
+        match self {
+            Self::Chunk(_) | Self::SessionWoken(_) => Level::Debug,
+            Self::RequestEnd(end) if end.is_failure => {
+                let is_clients = end.error.is_some_and(|error| error.status() < 500);
+                if is_clients { Level::Warning } else { Level::Error }
+            }
+            Self::RequestStart(_) | Self::RequestEnd(_) => Level::Info,
+            Self::ConfigNote(_) => Level::Warning,
+            Self::ConfigError(_) | Self::Runtime(_) => Level::Error,
+        }
+    }
+}
+
+impl RuntimeFailure<'_> {
+    /// The event's name in the log.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::AnswerFailed(_) => "answer_failed",
+            Self::HeaderDropped(_) => "header_dropped",
+            Self::ObjectMissing(_) => "object_missing",
+            Self::ObjectFailed(_) => "object_failed",
+            Self::ReceiptsLost(_) => "receipts_lost",
+            Self::SessionUnwritten => "session_unwritten",
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! An event as a line of the log: one flat JSON object, or text for people.
+
+use super::event::{Event, EventKind, LostReceipts, RequestEnd, RequestFields, RuntimeFailure};
+use crate::config::{Fields, Format, Level, Logging, Millis};
+use crate::error::Error;
+use crate::wire::date::write_time;
+use crate::wire::dollars::dollars;
+use crate::wire::json::quote;
+
+/// The usual length of a line, in bytes.
+const USUAL: usize = 512;
+
+/// The line of an event; `None` if the settings do not log its level.
+///
+/// A [`RuntimeFailure`] is logged under any settings, always as JSON and without a timestamp.
+pub fn render(event: &Event<'_>, logging: &Logging) -> Option<String> {
+    let kind = &event.kind;
+    if let EventKind::Runtime(failure) = kind {
+        return Some(render_failure(failure));
+    }
+    if !logging.logs(kind.level()) {
+        return None;
+    }
+    let mut line = Line { fields: &logging.fields, format: logging.format, text: String::with_capacity(USUAL) };
+    line.head(event.at, kind.level(), kind.name());
+    match kind {
+        EventKind::RequestStart(start) => {
+            line.request(&start.request);
+            line.raw("messages", start.messages);
+        }
+        EventKind::RequestEnd(end) => {
+            line.request(&end.request);
+            line.end(end);
+        }
+        EventKind::Chunk(chunk) => {
+            line.request(&chunk.request);
+            line.text("chunk", Some(&String::from_utf8_lossy(chunk.bytes)));
+        }
+        EventKind::ConfigError(problem) | EventKind::ConfigNote(problem) => {
+            line.text("error", Some(&problem.to_string()));
+        }
+        EventKind::SessionWoken(key_id) => line.text("key_id", *key_id),
+        EventKind::Runtime(_) => {}
+    }
+    Some(line.finish())
+}
+
+fn render_failure(failure: &RuntimeFailure<'_>) -> String {
+    let fields = match failure {
+        RuntimeFailure::AnswerFailed(error) | RuntimeFailure::ObjectFailed(error) => {
+            format!(",\"error\":{}", quote(error))
+        }
+        RuntimeFailure::HeaderDropped(header) => format!(",\"header\":{}", quote(header)),
+        RuntimeFailure::ObjectMissing(binding) => format!(",\"binding\":{}", quote(binding)),
+        RuntimeFailure::ReceiptsLost(LostReceipts { account, lost_so_far, order }) => {
+            format!(",\"account\":{},\"lost_so_far\":{lost_so_far},\"order\":{order}", quote(account))
+        }
+        RuntimeFailure::SessionUnwritten => String::new(),
+    };
+    format!("{{\"level\":\"error\",\"event\":\"{}\"{fields}}}", failure.name())
+}
+
+/// One line of the log while it is written.
+struct Line<'l> {
+    fields: &'l Fields,
+    format: Format,
+    text: String,
+}
+
+impl Line<'_> {
+    fn head(&mut self, at: Millis, level: Level, event: &str) {
+        let timestamp = self.fields.shows("timestamp").then(|| write_time(at));
+        match self.format {
+            Format::Json => {
+                self.text.push('{');
+                if let Some(timestamp) = timestamp {
+                    self.text.extend(["\"timestamp\":\"", &timestamp, "\","]);
+                }
+                self.text.extend(["\"level\":\"", level.name(), "\",\"event\":\"", event, "\""]);
+            }
+            Format::Text => {
+                if let Some(timestamp) = timestamp {
+                    self.text.extend([&timestamp, " "]);
+                }
+                self.text.extend(["[", &level.name().to_uppercase(), "] ", event]);
+            }
+        }
+    }
+
+    fn request(&mut self, request: &RequestFields<'_>) {
+        self.text("request_id", Some(request.request_id));
+        self.text("key_id", request.key_id);
+        self.text("client_ip", request.client_ip);
+        self.text("provider", request.provider);
+        self.text("model", request.model);
+        self.raw("stream", request.stream.map(|stream| if stream { "true" } else { "false" }));
+    }
+
+    fn end(&mut self, end: &RequestEnd<'_>) {
+        self.number("status", Some(u64::from(end.status)));
+        self.text("outcome", Some(end.outcome));
+        self.text("error", end.error.map(Error::message));
+        self.text("error_type", end.error.map(Error::kind));
+        self.text("error_code", end.error.and_then(Error::code));
+        self.number("duration_ms", Some(end.duration));
+        self.number("ttft_ms", end.time_to_first_byte);
+        self.text("model_served", end.model_served);
+        self.number("input_tokens", end.input_tokens);
+        self.number("output_tokens", end.output_tokens);
+        self.raw("estimated", end.is_estimated.then_some("true"));
+        self.raw("cost", end.cost.map(dollars).as_deref());
+        self.number("malformed_events", (end.malformed_events > 0).then_some(u64::from(end.malformed_events)));
+        self.text("dropped", end.dropped);
+        self.text("response", end.response);
+    }
+
+    fn text(&mut self, field: &str, value: Option<&str>) {
+        if let Some(value) = value
+            && self.fields.shows(field)
+        {
+            self.raw(field, Some(&quote(value)));
+        }
+    }
+
+    fn number(&mut self, field: &str, value: Option<u64>) {
+        self.raw(field, value.map(|value| value.to_string()).as_deref());
+    }
+
+    /// A value that is JSON.
+    fn raw(&mut self, field: &str, value: Option<&str>) {
+        let Some(value) = value else { return };
+        if !self.fields.shows(field) {
+            return;
+        }
+        match self.format {
+            Format::Json => self.text.extend([",\"", field, "\":", value]),
+            Format::Text => self.text.extend([" ", field, "=", value]),
+        }
+    }
+
+    fn finish(mut self) -> String {
+        if self.format == Format::Json {
+            self.text.push('}');
+        }
+        // The client's JSON may hold line ends between its tokens; a record stays on one line.
+        if self.text.contains(['\n', '\r']) { self.text.replace(['\n', '\r'], " ") } else { self.text }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::event::RequestStart;
+    use super::*;
+    use crate::config::Problem;
+
+    const REQUEST: RequestFields<'_> = RequestFields {
+        request_id: "r\"1",
+        key_id: None,
+        client_ip: None,
+        provider: None,
+        model: Some("m"),
+        stream: Some(false),
+    };
+
+    fn start(messages: Option<&str>) -> Event<'_> {
+        Event { at: 12, kind: EventKind::RequestStart(RequestStart { request: REQUEST, messages }) }
+    }
+
+    #[test]
+    fn a_line_is_one_flat_object() {
+        let expected = r#"{"timestamp":"1970-01-01T00:00:00.012Z","level":"info","event":"request_start","request_id":"r\"1","model":"m","stream":false}"#;
+        assert_eq!(render(&start(None), &Logging::default()).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn text_is_for_people() {
+        let logging = Logging { format: Format::Text, ..Logging::default() };
+        let expected = r#"1970-01-01T00:00:00.012Z [INFO] request_start request_id="r\"1" model="m" stream=false"#;
+        assert_eq!(render(&start(None), &logging).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn conversations_are_not_logged_unless_asked_for() {
+        let line = render(&start(Some("[\"secret\"]")), &Logging::default()).unwrap();
+        assert!(!line.contains("secret"));
+    }
+
+    #[test]
+    fn a_level_below_the_settings_is_not_logged() {
+        let logging = Logging { level: Level::Warning, ..Logging::default() };
+        assert_eq!(render(&start(None), &logging), None);
+        let problem = Problem { line: 3, path: "a.b".to_owned(), message: "is\nwrong".to_owned() };
+        let line = render(&Event { at: 0, kind: EventKind::ConfigNote(&problem) }, &logging).unwrap();
+        assert!(line.starts_with(r#"{"timestamp":"1970-01-01T00:00:00.000Z","level":"warning","event":"config_note""#));
+    }
+
+    #[test]
+    fn failures_of_the_runtime_are_always_logged() {
+        let logging = Logging { console: false, format: Format::Text, ..Logging::default() };
+        let line = |failure| render(&Event { at: 0, kind: EventKind::Runtime(failure) }, &logging).unwrap();
+        assert_eq!(line(RuntimeFailure::SessionUnwritten), r#"{"level":"error","event":"session_unwritten"}"#);
+        assert_eq!(
+            line(RuntimeFailure::ReceiptsLost(LostReceipts {
+                account: "vk_a",
+                lost_so_far: 2,
+                order: "{\"Settle\":[]}"
+            })),
+            r#"{"level":"error","event":"receipts_lost","account":"vk_a","lost_so_far":2,"order":{"Settle":[]}}"#
+        );
+        assert_eq!(
+            line(RuntimeFailure::ObjectFailed("a \"b\"")),
+            r#"{"level":"error","event":"object_failed","error":"a \"b\""}"#
+        );
+    }
+}
