@@ -258,7 +258,7 @@ fn every_configuration_key_is_documented() {
     let row = |provider: &str| format!("providers: {{ p: {{ adapter: echo, models: {{ m: {{}} }}, {provider} }} }}\n");
     let model = |model: &str| format!("providers: {{ p: {{ adapter: echo, models: {{ m: {{ {model} }} }} }} }}\n");
     let top = |section: &str| format!("{section}: {{ zz: 1 }}\n{}", row(""));
-    let mut keys = vec![known_keys(&row("zz: 1")), known_keys(&model("zz: 1"))].concat();
+    let mut keys = [known_keys(&row("zz: 1")), known_keys(&model("zz: 1"))].concat();
     for section in ["limits", "accounting", "websocket", "vault", "cors", "proxy"] {
         keys.extend(known_keys(&top(section)).into_iter().map(|key| format!("{section}.{key}")));
     }

@@ -105,7 +105,7 @@ impl ApiKey {
     pub fn account_command(&self) -> AccountCommand {
         if self.removing {
             let limits = KeyLimits { enabled: false, ..KeyLimits::default() };
-            return AccountCommand::SetLimits { hash: String::new(), limits: limits, version: self.updated_at };
+            return AccountCommand::SetLimits { hash: String::new(), limits, version: self.updated_at };
         }
         AccountCommand::SetLimits { hash: self.hash.clone(), limits: self.limits.clone(), version: self.updated_at }
     }

@@ -131,7 +131,7 @@ mod tests {
         };
         let limits = KeyLimits { requests_per_minute: Some(1), concurrent: Some(1), ..KeyLimits::default() };
         let count = |id: &str| AccountCommand::Count(CountRequest { hash: Some("hash".to_owned()), ..question(id) });
-        handle(AccountCommand::SetLimits { hash: "hash".to_owned(), limits: limits, version: 1 }, true).unwrap();
+        handle(AccountCommand::SetLimits { hash: "hash".to_owned(), limits, version: 1 }, true).unwrap();
         assert_eq!(
             handle(AccountCommand::Count(CountRequest { hash: Some("x".to_owned()), ..question("x") }), true),
             Err(AdmissionRefusal::Unknown)
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(handle(count("x"), true), Err(AdmissionRefusal::Counts { wait: 60_250 }));
         assert_eq!(handle(AccountCommand::CheckParent, true), Ok(()));
         let limits = KeyLimits { enabled: false, ..KeyLimits::default() };
-        handle(AccountCommand::SetLimits { hash: "hash".to_owned(), limits: limits, version: 2 }, true).unwrap();
+        handle(AccountCommand::SetLimits { hash: "hash".to_owned(), limits, version: 2 }, true).unwrap();
         assert_eq!(
             (handle(AccountCommand::CheckParent, true), handle(count("x"), true)),
             (Err(AdmissionRefusal::Inactive), Err(AdmissionRefusal::Inactive))

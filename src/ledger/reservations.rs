@@ -106,7 +106,7 @@ impl Reservations {
         self.take(id);
         let settled = reservation.lost().is_some_and(|lost| lost.settled.is_some());
         let stage = if settled { Stage::Over } else { Stage::Live };
-        self.put(id.to_owned(), HeldReservation { reservation: reservation, stage, grace: 0 });
+        self.put(id.to_owned(), HeldReservation { reservation, stage, grace: 0 });
     }
 
     /// Takes one back.
@@ -140,7 +140,7 @@ impl Reservations {
                 return Some(DueReservation::Lost(Box::new(reservation), since));
             }
             let stage = if stage == Stage::Live && reservation.until > since { Stage::Lapsed } else { Stage::Over };
-            self.put(id, HeldReservation { reservation: reservation, stage, grace: 0 });
+            self.put(id, HeldReservation { reservation, stage, grace: 0 });
         }
     }
 
@@ -150,7 +150,7 @@ impl Reservations {
             (*lease.draft, lease.lost) = (Receipt { reservation: None, ..receipt.clone() }, Some(lost));
         }
         let stage = if reservation.until > lost.found && lost.settled.is_none() { Stage::Lapsed } else { Stage::Over };
-        self.put(receipt.id.clone(), HeldReservation { reservation: reservation, stage, grace: 0 });
+        self.put(receipt.id.clone(), HeldReservation { reservation, stage, grace: 0 });
         self.find(&receipt.id)
     }
 
@@ -172,7 +172,7 @@ impl Reservations {
                     extended.push(id.clone());
                 }
             }
-            self.put(id, HeldReservation { reservation: reservation, stage: Stage::Live, grace: held_until });
+            self.put(id, HeldReservation { reservation, stage: Stage::Live, grace: held_until });
         }
         extended
     }

@@ -15,7 +15,7 @@ struct TestAccount {
 impl TestAccount {
     fn new(limits: KeyLimits) -> Self {
         let mut account = Self { ledger: AccountLedger::default(), kept: AccountSnapshot::default(), rows: Vec::new() };
-        account.handle(AccountCommand::SetLimits { hash: "hash".into(), limits: limits, version: 1 }, NOON);
+        account.handle(AccountCommand::SetLimits { hash: "hash".into(), limits, version: 1 }, NOON);
         account
     }
 
