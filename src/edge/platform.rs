@@ -117,6 +117,7 @@ impl Platform for Edge {
         call.upload.take()
     }
 
+    #[expect(clippy::manual_async_fn, reason = "the future must not borrow the platform")]
     fn upload(&self, upload: Upload) -> impl Future<Output = Result<(), Broken>> + 'static {
         async move { upload.send().await.map_err(broken) }
     }
@@ -187,7 +188,6 @@ impl Platform for Edge {
 }
 
 /// What JavaScript says of a failure is of no use to a client.
-#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn broken(_: JsValue) -> Broken {
     Broken
 }

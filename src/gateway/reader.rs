@@ -42,6 +42,7 @@ impl StreamOptions {
 }
 
 /// Reads one attempt's stream.
+#[expect(clippy::large_enum_variant, reason = "one for each response; a box would be one allocation more")]
 pub(super) enum ResponseReader {
     /// The client gets the provider's bytes, all of them or those of sound events.
     Tapped(Box<dyn StreamTap>),

@@ -15,6 +15,7 @@ pub struct Response<H: Platform> {
 }
 
 /// What follows the head of a response.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once; a box would be one allocation more")]
 pub enum Body<H: Platform> {
     /// Nothing.
     Empty,

@@ -29,7 +29,7 @@ impl AccountLedger {
             if history.has_sums && row.at.saturating_add(REREAD) < now {
                 break;
             }
-            history.read(&mut ledger, row)?;
+            history.read(&mut ledger, &row)?;
         }
         history.replay(&mut ledger);
         ledger.extend(now);
@@ -71,7 +71,7 @@ struct History {
 }
 
 impl History {
-    fn read(&mut self, ledger: &mut AccountLedger, row: ReceiptRow) -> Result<(), UnreadableRecord> {
+    fn read(&mut self, ledger: &mut AccountLedger, row: &ReceiptRow) -> Result<(), UnreadableRecord> {
         if row.number > ledger.last_number {
             (ledger.last_number, ledger.last_at) = (row.number, row.at);
         }

@@ -53,7 +53,7 @@ struct TrackedCall {
 }
 
 impl TrackedCall {
-    fn hold(&mut self, json: Raw<'_>) {
+    fn hold(&mut self, json: &Raw<'_>) {
         let held: usize = self.held.iter().map(|held| held.get().len()).sum();
         if held <= MAX_HELD_BYTES && self.held.len() < MAX_HELD_PIECES {
             self.held.push(json.owned());
@@ -110,7 +110,7 @@ impl CallTracker {
         }
         let Some(json) = piece.function.arguments.or(piece.function.input).and_then(arguments_piece) else { return };
         if tracked.unnamed {
-            tracked.hold(json);
+            tracked.hold(&json);
         } else {
             emit(ResponseEvent::Arguments { choice, call, json });
         }
