@@ -1,6 +1,12 @@
 //! The documentation is complete and its links work. Its examples run in `tests/workerd/documentation.test.mjs` and
 //! `tests/python/test_documentation.py`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may insist")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may insist"
+)]
 
 use std::collections::BTreeSet;
 use std::fs;
