@@ -1,5 +1,5 @@
 //! The port: everything that the gateway asks of the world. Each method starts one thing and reports how it ended; it decides nothing.
-//! Time limits, retries and what becomes of a request are the gateway's ([`super::wait`], [`super::call`], [`super::forward`]).
+//! Time limits, retries and what becomes of a request are the gateway's (`wait`, `call`, `forward`).
 
 use std::cell::Cell;
 use std::future::Future;

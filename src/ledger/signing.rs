@@ -134,7 +134,7 @@ impl SigningSecrets {
     /// Makes a new version of these 256 bits in hex ([`bits`]).
     ///
     /// # Errors
-    /// [`SigningRefusal::Full`] if two are valid, [`SigningRefusal::Weak`] if the bits are none.
+    /// [`SigningRefusal::Full`] if two are valid, [`SigningRefusal::InvalidSecret`] if the bits are none.
     pub(super) fn renew(&mut self, secret: String, now: Millis) -> Result<(), SigningRefusal> {
         let is_sound = secret.len() == 64 && secret.bytes().all(|b| b.is_ascii_hexdigit());
         if !is_sound || secret.bytes().all(|b| b == b'0') {

@@ -67,7 +67,7 @@ impl ForwardedFrames {
         self.characters >= threshold
     }
 
-    /// The report for [`FlowControl::taken`]. Counting starts anew.
+    /// The report for `FlowControl::taken`. Counting starts anew.
     pub fn report(&mut self) -> String {
         std::mem::take(self).frames.to_string()
     }

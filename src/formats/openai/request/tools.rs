@@ -67,7 +67,7 @@ pub(crate) fn read_tools<'a>(json: &'a str, unmapped: &mut UniqueNames<'a>) -> R
 /// Reads `functions`, the older form of `tools`.
 ///
 /// # Errors
-/// As for [`tools`].
+/// As for tools.
 pub(crate) fn read_functions<'a>(json: &'a str, unmapped: &mut UniqueNames<'a>) -> Result<Vec<Tool<'a>>> {
     let mut tools = Vec::new();
     each(json, "functions", |at, function: FunctionFields<'a>| {
