@@ -1,5 +1,5 @@
-//! What a provider wants back with the call of a tool, kept for clients whose format cannot carry it: sealed, so that it opens only for
-//! the same caller, provider, model and call. It knows no wire format, and not where the sealed things lie.
+//! Reasoning state that providers want back with a tool call, kept for clients whose format cannot carry it.
+//! Entries are sealed: one opens only for the same caller, provider, model and call.
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
@@ -10,60 +10,60 @@ use sha2::Sha256;
 use crate::config::Millis;
 use crate::wire::base64;
 
-/// The longest thing that is kept, in bytes before it is sealed. A row of the store holds two million.
+/// The longest state that is kept, in bytes before it is sealed. A row of the store holds two million.
 const LONGEST: usize = 1 << 20;
-/// So many calls of one conversation are looked up, the latest.
+/// The most calls of one conversation that are looked up, the latest first.
 pub const MOST: usize = 500;
-/// The length of a nonce, in bytes. At this length they may be drawn at random.
+/// The length of a nonce, in bytes. At this length random nonces are safe.
 const NONCE: usize = 24;
-/// Keys drawn for other purposes differ.
+/// Separates this key from others derived from the same secret.
 const PURPOSE: &[u8] = b"llm-bridge vault 1";
 
-/// What is asked of the store. Both sides are ours; they speak JSON.
+/// A command to the store, as JSON; both sides belong to the gateway.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StoreCommand {
-    /// Keep these.
+    /// Stores entries.
     Keep {
-        /// What there is to keep. What has the same id makes way.
+        /// The entries. One replaces another with the same id.
         things: Vec<SealedEntry>,
-        /// For so long.
+        /// How long they are kept, in milliseconds.
         life: Millis,
     },
-    /// Give back what is kept for these calls, the most important first.
+    /// Reads the entries of these calls, the most important first.
     Recall(Vec<String>),
 }
 
-/// The store's answer.
+/// The response of the store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StoreResponse {
-    /// They are kept.
+    /// The entries are stored.
     Kept,
-    /// What there is of what was asked for.
+    /// The entries that exist.
     Found(Vec<SealedEntry>),
-    /// The order was not understood.
+    /// The command could not be parsed.
     #[serde(rename = "Confused")]
     Malformed,
 }
 
-/// Something sealed.
+/// A sealed entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SealedEntry {
-    /// The id of the call it belongs to.
+    /// The id of the tool call.
     pub id: String,
-    /// A nonce and what it seals, in base64.
+    /// The nonce and the ciphertext, in base64.
     pub sealed: String,
 }
 
-/// Seals and opens what belongs to one caller, provider and model.
+/// Seals and opens the entries of one caller, provider and model.
 pub struct EntrySeal {
     cipher: XChaCha20Poly1305,
-    /// Whose it is: the caller's account, the adapter, the model. Bound to what is sealed.
+    /// The caller's account, the format and the model; authenticated with each entry.
     owner: [String; 3],
 }
 
 impl EntrySeal {
-    /// A seal, its key drawn from the provider's by HKDF (RFC 5869): what is kept is worth nothing without it. `owner` is the caller's
-    /// account; `adapter` and `model` are as the provider's row and the provider name them.
+    /// Derives the key from the provider's by HKDF (RFC 5869), so that stored entries are worthless without
+    /// it. `owner` is the caller's account; `adapter` and `model` are named as in the provider's row.
     pub fn new(secret: &str, owner: &str, adapter: &str, model: &str) -> Option<Self> {
         let mut key = [0; 32];
         Hkdf::<Sha256>::new(None, secret.as_bytes()).expand(PURPOSE, &mut key).ok()?;
@@ -71,7 +71,7 @@ impl EntrySeal {
         Some(Self { cipher, owner: [owner, adapter, model].map(str::to_owned) })
     }
 
-    /// Seals what belongs to a call. `nonce` is new for each. `None` for what is too long to be kept.
+    /// Seals the state of a call. `nonce` is new for each. `None` if the state is too long.
     pub fn close(&self, id: &str, text: &str, nonce: [u8; NONCE]) -> Option<SealedEntry> {
         let bound = self.bound(id);
         let payload = Payload { msg: text.as_bytes(), aad: bound.as_bytes() };
@@ -79,7 +79,7 @@ impl EntrySeal {
         Some(SealedEntry { id: id.to_owned(), sealed: base64::encode(&[nonce.as_slice(), &body].concat()) })
     }
 
-    /// Opens what was sealed; `None` for what is another's, or was touched.
+    /// Opens an entry; `None` if it belongs to another owner or was changed.
     pub fn open(&self, thing: &SealedEntry) -> Option<String> {
         let bytes = base64::decode(&thing.sealed)?;
         let (nonce, body) = bytes.split_first_chunk::<NONCE>()?;

@@ -1,87 +1,88 @@
-//! What a model answers, step by step. A whole answer is the same steps at once.
+//! The events of a model's response, free of any vendor. A whole response is the same events at once.
 
 use std::borrow::Cow;
 
 use super::{Raw, Usage};
 use crate::error::Error;
 
-/// One step of an answer. `choice` counts the answers to one question, from 0.
+/// One event of a response. `choice` numbers the choices of one request, from 0.
 #[derive(Clone, Debug)]
 pub enum ResponseEvent<'a> {
-    /// The answer begins. It may be told more than once, the later the better.
+    /// The response begins. It may come more than once; the last one counts.
     Start {
-        /// The provider's id for it.
+        /// The provider's id of the response.
         id: Option<Cow<'a, str>>,
-        /// The model that the provider says it uses.
+        /// The model that the provider reports.
         model: Option<Cow<'a, str>>,
     },
-    /// More text: a JSON string.
+    /// More text.
     Text {
-        /// Which answer.
+        /// The choice.
         choice: u32,
         /// A JSON string.
         text: Raw<'a>,
     },
-    /// More of what it thinks.
+    /// More reasoning.
     Thinking {
-        /// Which answer.
+        /// The choice.
         choice: u32,
         /// A JSON string.
         text: Raw<'a>,
     },
-    /// A call of a tool begins; its arguments follow.
+    /// A tool call begins; its arguments follow.
     Call {
-        /// Which answer.
+        /// The choice.
         choice: u32,
-        /// Which of its calls, from 0, each with a number of its own to the end of the answer.
+        /// The number of the call, from 0, unique within the choice.
         call: u32,
         /// The call's id, never empty. A provider that has none is given one.
         id: Cow<'a, str>,
         /// The tool's name.
         name: Cow<'a, str>,
     },
-    /// More of the arguments of a call.
+    /// More of the arguments of a tool call.
     Arguments {
-        /// Which answer.
+        /// The choice.
         choice: u32,
-        /// Which of its calls.
+        /// The number of the call.
         call: u32,
         /// A JSON string that holds a piece of JSON. All pieces together are an object; no piece at all means `{}`.
         json: Raw<'a>,
     },
-    /// What the provider wants back, together with a call, when the conversation goes on.
+    /// State that the provider wants back with a tool call when the conversation goes on.
     ReasoningState {
         /// The call's id.
         id: Cow<'a, str>,
-        /// In the provider's own words; only its adapter reads them.
+        /// As the provider wrote it; only its format reads it.
         memory: Raw<'a>,
     },
-    /// Log probabilities of what was said, as OpenAI writes them: `{"content":[{"token","logprob","bytes","top_logprobs"}]}`.
+    /// Log probabilities of the text, in OpenAI's form:
+    /// `{"content":[{"token","logprob","bytes","top_logprobs"}]}`.
     Logprobs {
-        /// Which answer.
+        /// The choice.
         choice: u32,
         /// A JSON object.
         logprobs: Raw<'a>,
     },
-    /// An answer is at its end.
+    /// A choice ends.
     Finish {
-        /// Which answer.
+        /// The choice.
         choice: u32,
-        /// Why.
+        /// The reason.
         reason: FinishReason,
     },
-    /// The tokens it took so far; the last one counts.
+    /// The tokens used so far; the last one counts.
     Usage(Usage),
-    /// How the provider says it served the request, in its word.
+    /// The service tier that the provider reports, as it spells it.
     Tier(Cow<'a, str>),
-    /// The provider reports a failure instead of the rest.
+    /// The provider reports a failure in place of the rest.
     Failed(Error),
-    /// The provider says that nothing more will come.
+    /// The provider marks the end of the stream.
     End,
 }
 
 impl ResponseEvent<'_> {
-    /// The same, kept beyond the bytes it came in.
+    /// A copy that does not borrow from the bytes it came in.
     pub fn owned(self) -> ResponseEvent<'static> {
         let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
         match self {
@@ -103,15 +104,15 @@ impl ResponseEvent<'_> {
     }
 }
 
-/// Why an answer ends.
+/// Why a choice ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FinishReason {
-    /// It was all said.
+    /// The model finished.
     Stop,
-    /// The limit of tokens was reached.
+    /// The token limit was reached.
     Length,
     /// Tools are to be called.
     Calls,
-    /// The provider or the model declined to say it, or the rest of it.
+    /// The provider or the model withheld the output, or the rest of it.
     Filtered,
 }

@@ -1,74 +1,75 @@
-//! What a client asks. A field stands here only if two wire formats share the idea; what has no place is told by its name.
+//! A request to a model, free of any vendor. A field stands here only if two wire formats share the idea; all
+//! others are listed by name.
 
 use std::borrow::Cow;
 
 use super::{Raw, UniqueNames};
 
-/// A conversation, and how it is to go on.
+/// A conversation, and how to continue it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelRequest<'a> {
-    /// Whether the answer is to be streamed.
+    /// Whether the response is to be streamed.
     pub stream: bool,
     /// The turns so far, oldest first.
     pub turns: Vec<Turn<'a>>,
-    /// What the model may call.
+    /// The tools that the model may call.
     pub tools: Vec<Tool<'a>>,
-    /// Whether it must, or must not.
+    /// Whether it must or must not call one.
     pub tool_choice: Option<ToolChoice<'a>>,
     /// Whether it may call several at once, if the client says so.
     pub parallel_calls: Option<bool>,
-    /// The form of the answer, if it is not to be free text.
+    /// The form of the output, if it is not free text.
     pub response_format: Option<ResponseFormat<'a>>,
-    /// The most tokens that the answer may have.
+    /// The output limit, in tokens.
     pub max_tokens: Option<u64>,
-    /// Texts that end the answer, as JSON strings.
+    /// Stop sequences, as JSON strings.
     pub stop: Vec<Raw<'a>>,
-    /// How many answers are wanted, if not one.
+    /// The number of choices, if not one.
     pub choices: Option<u64>,
-    /// The log probabilities of tokens are wanted, and so many alternatives of each.
+    /// Log probabilities are wanted, with this many alternatives for each token.
     pub logprobs: Option<u64>,
-    /// How the next token is drawn.
+    /// Sampling parameters.
     pub sampling: Sampling<'a>,
-    /// How much the model is to think before it answers, if the client says so.
+    /// How much to reason, if the client says so.
     pub thinking: Option<Thinking>,
-    /// Who asks, in the client's words: a JSON string.
+    /// The end user, as the client names them: a JSON string.
     pub user: Option<Raw<'a>>,
-    /// Fields for which there is no place here, by their names in the client's format (`logit_bias`, `messages[].name`), each once.
-    /// One whose value is what a provider does without it is not worth a word.
+    /// Fields without a place here, by their names in the client's format (`logit_bias`, `messages[].name`),
+    /// each once. A field whose value is the default anyway is not listed.
     pub unmapped_fields: UniqueNames<'a>,
 }
 
-/// How the next token is drawn. JSON numbers, as the client wrote them.
+/// Sampling parameters: JSON numbers, as the client wrote them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sampling<'a> {
-    /// The temperature.
+    /// Temperature.
     pub temperature: Option<Raw<'a>>,
-    /// The share of probability that tokens are drawn from.
+    /// Nucleus sampling.
     pub top_p: Option<Raw<'a>>,
-    /// How many tokens are drawn from.
+    /// The number of candidates for each token.
     pub top_k: Option<Raw<'a>>,
-    /// For the same answer again.
+    /// The seed for reproducible output.
     pub seed: Option<Raw<'a>>,
-    /// Against tokens that have occurred.
+    /// Penalty for tokens that have occurred.
     pub presence_penalty: Option<Raw<'a>>,
-    /// … the more so, the more often.
+    /// Penalty for tokens by how often they have occurred.
     pub frequency_penalty: Option<Raw<'a>>,
 }
 
-/// How much the model is to think.
+/// How much the model is to reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Thinking {
     /// Not at all.
     Off,
-    /// As much as it finds fit.
+    /// As much as it sees fit.
     Free,
-    /// In a word.
+    /// By a level.
     Effort(Effort),
-    /// In tokens, at most.
+    /// At most this many tokens.
     Budget(u64),
 }
 
-/// How much the model is to think, in a word.
+/// A level of reasoning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effort {
     /// Next to nothing.
@@ -85,21 +86,21 @@ pub enum Effort {
     Highest,
 }
 
-/// What one side says before the other does. Two turns of one side may follow each other.
+/// The parts of one role, in order. Two turns of one role may follow each other.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Turn<'a> {
-    /// Whose turn it is.
+    /// The role.
     pub role: Role,
-    /// What is said, in order.
+    /// The parts, in order.
     pub parts: Vec<Part<'a>>,
 }
 
-/// Whose turn it is.
+/// The role of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Instructions.
     System,
-    /// The person, and the results of tools.
+    /// The user, and the results of tools.
     User,
     /// The model.
     Assistant,
@@ -112,94 +113,95 @@ pub enum Part<'a> {
     Text {
         /// A JSON string.
         text: Raw<'a>,
-        /// `cache_control`, as the client wrote it: up to here, the prompt is worth keeping.
+        /// `cache_control`, as the client wrote it: the prompt up to here is to be cached.
         cache: Option<Raw<'a>>,
     },
-    /// Something to look at or to listen to.
+    /// An image, audio or a document.
     Media(Media<'a>),
-    /// The model calls a tool.
+    /// A tool call.
     Call(ToolCall<'a>),
-    /// What came of a call.
+    /// The result of a tool call.
     Result {
         /// The call's id.
         call: Cow<'a, str>,
-        /// What it gave: text and media.
+        /// Text and media.
         parts: Vec<Part<'a>>,
-        /// The tool failed.
+        /// Whether the tool failed.
         failed: bool,
         /// As for text.
         cache: Option<Raw<'a>>,
     },
-    /// What the model thought, where the client's format carries that back.
+    /// Reasoning, where the client's format carries it back.
     Thinking {
         /// A JSON string.
         text: Raw<'a>,
-        /// The provider's proof that it thought so: a JSON string.
+        /// The provider's signature of it: a JSON string.
         signature: Option<Raw<'a>>,
     },
-    /// What the model thought, unreadable to all but its provider: a JSON string.
+    /// Encrypted reasoning that only its provider can read: a JSON string.
     Redacted(Raw<'a>),
 }
 
-/// Something to look at or to listen to.
+/// An image, audio or a document.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Media<'a> {
-    /// What it is.
+    /// The kind.
     pub kind: MediaKind,
-    /// Where it is.
+    /// The source.
     pub source: MediaSource<'a>,
-    /// What it is called: a JSON string.
+    /// The file name: a JSON string.
     pub name: Option<Raw<'a>>,
     /// As for text.
     pub cache: Option<Raw<'a>>,
 }
 
-/// What kind of thing it is.
+/// The kind of a medium.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MediaKind {
-    /// A picture.
+    /// An image.
     Image,
-    /// Sound.
+    /// Audio.
     Audio,
     /// A text document or PDF.
     Document,
 }
 
-/// Where something is.
+/// Where a medium comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MediaSource<'a> {
-    /// Here.
+    /// Inline.
     Data {
         /// Its media type: `image/png`.
         mime: Cow<'a, str>,
         /// Its bytes in base64.
         base64: Cow<'a, str>,
     },
-    /// At an address that the provider can reach.
+    /// A URL that the provider can reach.
     Url(Cow<'a, str>),
 }
 
-/// The model calls a tool.
+/// A tool call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ToolCall<'a> {
     /// Its id.
     pub id: Cow<'a, str>,
     /// The tool's name.
     pub name: Cow<'a, str>,
-    /// A JSON object.
+    /// The arguments: a JSON object.
     pub arguments: Raw<'a>,
-    /// What the provider wants back with this call, in its own words, if that was kept: see [`super::ResponseEvent::ReasoningState`].
+    /// The state that the provider wants back with this call, if it was kept
+    /// ([`super::ResponseEvent::ReasoningState`]).
     pub reasoning_state: Option<Raw<'a>>,
     /// As for text.
     pub cache: Option<Raw<'a>>,
 }
 
-/// Something the model may call.
+/// A tool that the model may call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tool<'a> {
     /// Its name: a JSON string.
     pub name: Raw<'a>,
-    /// What it is for: a JSON string.
+    /// Its description: a JSON string.
     pub description: Option<Raw<'a>>,
     /// The JSON schema of its arguments, untouched.
     pub parameters: Option<Raw<'a>>,
@@ -212,22 +214,22 @@ pub struct Tool<'a> {
 /// Whether tools are to be called.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ToolChoice<'a> {
-    /// As the model finds fit.
+    /// As the model sees fit.
     Auto,
-    /// None.
+    /// No tool.
     None,
     /// At least one.
     Required,
-    /// This one: a JSON string.
+    /// This tool: a JSON string.
     Tool(Raw<'a>),
 }
 
-/// The form of an answer.
+/// The form of the output.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ResponseFormat<'a> {
-    /// Some JSON object.
+    /// Any JSON object.
     Json,
-    /// JSON after a schema.
+    /// JSON that follows a schema.
     Schema {
         /// What it is called: a JSON string.
         name: Option<Raw<'a>>,
@@ -239,7 +241,7 @@ pub enum ResponseFormat<'a> {
 }
 
 impl ModelRequest<'_> {
-    /// The most that may be drawn from each choice and all of them: `choices`, or one.
+    /// The number of choices: `choices`, or one.
     pub fn answers(&self) -> u64 {
         self.choices.unwrap_or(1).max(1)
     }

@@ -1,12 +1,13 @@
-//! Tokens, counted one way whatever a provider's habit. It knows no prices.
+//! Token usage, counted the same way for every provider.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// A count that cannot be: as a provider tells it that reports a negative number.
+/// The value of a count that cannot be: a provider reported a negative number.
 pub const ABSURD: u64 = u64::MAX;
 
-/// A count as a provider tells it: whole, or a float. A negative one is [`ABSURD`]; what is no number is none.
+/// A count as a provider reports it: an integer or a float. A negative one is [`ABSURD`]; other values are
+/// none.
 pub fn count(value: &Value) -> Option<u64> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
     let float = |number: f64| if number < 0.0 { ABSURD } else { number as u64 };
@@ -16,26 +17,26 @@ pub fn count(value: &Value) -> Option<u64> {
 /// Reads [`count`] as a field of an object.
 ///
 /// # Errors
-/// None but those of its JSON.
+/// Only those of its JSON.
 pub fn read_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     Value::deserialize(deserializer).map(|value| count(&value))
 }
 
-/// The tokens of one exchange. Always: prompt = fresh + cache read + cache write; cache write includes what is kept for an hour, and output
-/// includes reasoning.
+/// The tokens of one exchange. The prompt is always `uncached_input + cache_read + cache_write`;
+/// `cache_write` includes `cache_write_1h`, and `output` includes `reasoning`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Prompt tokens that were read anew.
+    /// Prompt tokens that were not cached.
     pub uncached_input: u64,
-    /// Prompt tokens that came from the provider's cache.
+    /// Prompt tokens read from the provider's cache.
     pub cache_read: u64,
-    /// Prompt tokens that were written to the provider's cache.
+    /// Prompt tokens written to the provider's cache.
     pub cache_write: u64,
-    /// Those of them that are kept there for an hour, where the provider tells such apart.
+    /// Those of `cache_write` that are kept for an hour, where the provider reports them.
     pub cache_write_1h: u64,
-    /// Tokens of the answer, reasoning included.
+    /// Output tokens, reasoning included.
     pub output: u64,
-    /// Those of the answer that were reasoning.
+    /// Those of `output` that were reasoning.
     pub reasoning: u64,
 }
 

@@ -1,69 +1,70 @@
-//! How long a provider may take, and how its streams are passed on. Words of the file, not deeds.
+//! How long a provider may take, and how its streams are forwarded.
 
 use serde::{Deserialize, Serialize};
 
 use super::units::Millis;
 use super::yaml::{Node, Table};
 
-/// How long each part of an answer may take. `None` is as long as the whole may.
+/// Time limits of a response. `None` is as long as the whole may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clocks {
-    /// To the head of the response; of an answer that is not streamed, it comes when the answer is finished.
+    /// Until the head of the response; a response that is not streamed is finished by then.
     pub connect: Option<Millis>,
-    /// To the first content of a stream.
+    /// Until the first content of a stream.
     pub first_token: Option<Millis>,
-    /// Between two pieces of a stream.
+    /// Between two chunks of a stream.
     pub idle: Option<Millis>,
     /// In all.
     pub total: Millis,
 }
 
-/// How a provider's streams are passed on.
+/// How a provider's streams are forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Streaming {
-    /// Which relay passes them.
+    /// The relay.
     pub relay: RelayKind,
-    /// Whether the usage is asked for.
+    /// Whether usage is requested.
     pub usage: StreamUsage,
-    /// A comment is sent after so long a silence; 0 = never.
+    /// The interval of keep-alive comments, in milliseconds; 0 for none.
     pub keep_alive: Millis,
-    /// What becomes of an answer whose client has left.
+    /// What happens to a response whose client has left.
     pub on_disconnect: OnDisconnect,
 }
 
-/// Which relay passes a stream on.
+/// How a stream is forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RelayKind {
-    /// The runtime pumps, we listen: nearly free.
+    /// The runtime copies the bytes and the gateway reads a copy: nearly free.
     Native,
-    /// Every event goes through our hands, and only sound ones pass.
+    /// The gateway reads every event before it forwards it, and forwards only sound ones.
     Checked,
 }
 
-/// Whether a stream's usage is asked for where the client did not.
+/// Whether a stream's usage is requested where the client did not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamUsage {
-    /// It is, and the chunk that tells it is taken out, for which such streams are checked: that chunk has no choices, and many a client
-    /// looks at the first choice of each.
+    /// Requested, and the chunk that reports it is removed. Such streams are checked. The chunk has no
+    /// choices, and many clients read the first choice of every chunk.
     Hide,
-    /// It is, and that chunk passes, as for clients that asked: such streams stay native. A client that says that it wants none gets none.
+    /// Requested, and the chunk is forwarded: such streams stay native. A client that declines usage gets
+    /// none.
     Show,
-    /// It is not: the provider does not know the option.
+    /// Not requested: the provider does not support the option.
     Leave,
 }
 
-/// What becomes of an answer whose client has left.
+/// What happens to a response whose client has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnDisconnect {
-    /// The provider's answer is broken off.
+    /// The provider's response is cancelled.
     Cancel,
-    /// It is heard for its usage, to its end or as long as the platform allows.
+    /// It is read for its usage, to its end or as long as the platform allows.
     Finish,
 }
 
 impl OnDisconnect {
-    /// All of them, by the words that operators use.
+    /// The values in the configuration file.
     pub const WORDS: [(&'static str, Self); 2] = [("cancel", Self::Cancel), ("finish", Self::Finish)];
 }
 
@@ -88,7 +89,7 @@ impl Default for Streaming {
 }
 
 impl Clocks {
-    /// These clocks, as a row changes them; `timeout` is the short form of `clocks.total`.
+    /// These limits with the changes of a row; `timeout` is the short form of `clocks.total`.
     pub(super) fn read(self, row: &Table<'_>) -> Self {
         let total = row.at("timeout").and_then(|node| node.seconds()).unwrap_or(self.total);
         let clocks = Self { total, ..self };

@@ -1,14 +1,14 @@
-//! What the operator says of the vault. Words of the file, not deeds.
+//! The settings of the reasoning store (`vault` in the file).
 
 use super::units::Millis;
 use super::yaml::Node;
 
-/// Where that is kept which providers want back, and clients cannot carry.
+/// Whether and how long reasoning state is kept for clients that cannot carry it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Vault {
-    /// Whether anything is.
+    /// Whether it is kept.
     pub enabled: bool,
-    /// For so long.
+    /// How long, in milliseconds.
     pub life: Millis,
 }
 

@@ -1,4 +1,4 @@
-//! What the operator says of WebSocket sessions. Words of the file, not deeds.
+//! The settings of WebSocket sessions.
 
 use super::cors::Cors;
 use super::units::Millis;
@@ -7,21 +7,21 @@ use super::yaml::Node;
 /// WebSocket sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Websocket {
-    /// Whether there are any.
+    /// Whether sessions are offered.
     pub enabled: bool,
-    /// Which web pages may open one; callers that are no browsers name no origin, and may.
+    /// Web pages that may open a session. Clients that are not browsers send no origin, and may.
     pub origins: Cors,
-    /// A connection on which nothing happens is closed after so long.
+    /// A connection without traffic is closed after this time, in milliseconds.
     pub idle: Millis,
-    /// A session outlives its connection by so long.
+    /// A session outlives its connection by this time, in milliseconds.
     pub resume: Millis,
-    /// The most that is held for a client that does not take it, in bytes.
+    /// The most that is buffered for a slow client, in bytes.
     pub buffer_bytes: usize,
-    /// Requests under way in one session.
+    /// Concurrent requests in one session.
     pub max_requests: usize,
-    /// A connection on which no good key has come is closed after so long.
+    /// A connection without a valid key is closed after this time, in milliseconds.
     pub key: Millis,
-    /// Connections without a good key, in one isolate.
+    /// Connections without a valid key in one isolate.
     pub max_without_key: usize,
 }
 
@@ -40,7 +40,7 @@ impl Default for Websocket {
     }
 }
 
-/// Below this, a buffer would stop at every frame.
+/// A smaller buffer would block at every frame.
 const LEAST_BUFFER: u64 = 16 << 10;
 
 const KEYS: [&str; 8] = [

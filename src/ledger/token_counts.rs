@@ -4,22 +4,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::canonical::Usage;
 
-/// Tokens by what they were for.
+/// Tokens by kind. The stored name of `uncached_input` is `fresh`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenCounts {
-    /// Of the prompt, read anew.
+    /// Prompt tokens that were not cached.
     #[serde(rename = "fresh")]
     pub uncached_input: u64,
-    /// Of the prompt, from the provider's cache.
+    /// Prompt tokens read from the provider's cache.
     pub cache_read: u64,
-    /// Of the prompt, written to the provider's cache.
+    /// Prompt tokens written to the provider's cache.
     pub cache_write: u64,
-    /// Those of them that are kept there for an hour. Older ledgers do not know them.
+    /// Those of `cache_write` that are kept for an hour. Missing in older data.
     #[serde(default)]
     pub cache_write_1h: u64,
-    /// Of the answer.
+    /// Output tokens, reasoning included.
     pub output: u64,
-    /// Those of the answer that were reasoning.
+    /// Those of `output` that were reasoning.
     pub reasoning: u64,
 }
 
@@ -31,7 +31,7 @@ impl From<Usage> for TokenCounts {
 }
 
 impl TokenCounts {
-    /// All of them.
+    /// All tokens.
     pub fn sum(&self) -> u64 {
         [self.cache_read, self.cache_write, self.output].into_iter().fold(self.uncached_input, u64::saturating_add)
     }

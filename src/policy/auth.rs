@@ -1,4 +1,4 @@
-//! From a presented key to a caller. Keys are held as hashes and compared in constant time.
+//! Authenticates the access keys of the configuration. Keys are held as hashes and compared in constant time.
 
 use std::fmt::Write as _;
 
@@ -11,14 +11,14 @@ use crate::error::{Error, Result};
 /// The variable that holds the access keys.
 pub const VARIABLE: &str = "ACCESS_API_KEYS";
 
-/// Who calls: the stable id of a key, never the key.
+/// A caller with a configured key: the stable id of the key, never the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfiguredKey {
-    /// `key_` and the first 12 hex digits of the key's SHA-256; `anonymous` where no key is asked for.
+    /// `key_` and the first 12 hex digits of the key's SHA-256; `anonymous` where no key is required.
     pub key_id: String,
 }
 
-/// The keys that open the door.
+/// The configured access keys.
 #[derive(Default)]
 pub struct AccessKeys {
     keys: Vec<(String, [u8; 32])>,
@@ -42,10 +42,10 @@ impl AccessKeys {
         self.keys.iter().map(|(id, _)| id.as_str())
     }
 
-    /// Admits the bearer of a key.
+    /// Authenticates a caller.
     ///
     /// # Errors
-    /// 401 if there is no key, or it is not one of these, or none is set at all.
+    /// 401 if no key is presented, the key is unknown, or none is configured.
     pub fn authenticate(&self, presented: Option<&str>) -> Result<ConfiguredKey> {
         if self.is_empty() {
             let message = format!(
@@ -68,7 +68,8 @@ impl AccessKeys {
     }
 }
 
-/// The key in the headers, wherever clients put it: `Authorization` (with or without the scheme), `x-api-key`, `api-key`.
+/// The key in the headers, wherever clients send it: `Authorization` (with or without the scheme),
+/// `x-api-key`, `api-key`.
 pub fn presented(header: impl Fn(&str) -> Option<String>) -> Option<String> {
     let bearer = header("authorization").and_then(|value| bearer(&value));
     bearer.or_else(|| header("x-api-key")).or_else(|| header("api-key")).filter(|key| !key.is_empty())

@@ -1,60 +1,60 @@
-//! What is known of a model: its price, its size, and how it is asked.
+//! What is known of a model: price, sizes, encoding, and the fields that limit its output.
 
 use crate::config::{Nanos, Rates};
 
-/// What is known of a model's price and size.
+/// What is known of a model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ModelCard {
-    /// What it costs; nothing if nobody said, for a price is never guessed.
+    /// Its price; none if unknown, since a price is never guessed.
     pub price: Option<ModelPrice>,
-    /// The most that it takes, prompt and answer together, in tokens.
+    /// The context window, prompt and output together, in tokens.
     pub context: Option<u64>,
-    /// The longest answer that it gives, in tokens.
+    /// The longest output, in tokens.
     pub max_output: Option<u64>,
-    /// How its text is cut into tokens.
+    /// The encoding of its tokens.
     pub encoding: Option<CardEncoding>,
-    /// The names of the answer's limit that the provider honours, the one to set first; none if nobody said.
+    /// The output-limit fields that the provider honours, the one to set first; empty if unknown.
     pub limit_fields: &'static [&'static str],
-    /// Whether it thinks before it answers, which its limit has to leave room for.
+    /// Whether it reasons before it answers, which an output limit has to leave room for.
     pub thinks: bool,
-    /// The tokens that it may make in a second, if somebody said.
+    /// The tokens that it can produce in a second, if known.
     pub tokens_per_second: Option<u64>,
 }
 
-/// A way to cut text into tokens.
+/// An encoding of tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CardEncoding {
-    /// The one with 200,000 tokens.
+    /// 200,000 tokens.
     O200k,
-    /// The one with 100,000 tokens.
+    /// 100,000 tokens.
     Cl100k,
 }
 
-/// What a model costs.
+/// The price of a model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ModelPrice {
-    /// Where the provider names no tier, or its usual one.
+    /// The rates of the standard tier, and of responses that name no tier.
     pub standard: TierRates,
-    /// By the word with which the provider says how it served a request.
+    /// The rates of other tiers, by the name that the provider reports.
     pub tiers: &'static [(&'static str, TierRates)],
-    /// For each request, besides its tokens.
+    /// Per request, in nano-dollars, in addition to tokens.
     pub per_request: Nanos,
 }
 
-/// What the tokens of one tier cost.
+/// The rates of one service tier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TierRates {
-    /// As a rule.
+    /// The usual rates.
     pub rates: Rates,
-    /// With a long prompt.
+    /// The rates of requests with a long prompt.
     pub long: Option<&'static LongContextRates>,
 }
 
-/// What all tokens of a request cost whose prompt is long.
+/// The rates of a request with a long prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LongContextRates {
     /// A prompt is long if it has more tokens than this.
     pub above: u64,
-    /// The rates of the whole request.
+    /// The rates of all tokens of the request.
     pub rates: Rates,
 }
