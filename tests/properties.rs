@@ -5,7 +5,7 @@ use llm_bridge::config::Params;
 use llm_bridge::error::Error;
 use llm_bridge::formats::PROVIDER_FORMATS;
 use llm_bridge::formats::openai::overhear::ChatTap;
-use llm_bridge::formats::openai::{CLIENT, outbound};
+use llm_bridge::formats::openai::{CLIENT, errors, outbound};
 use llm_bridge::formats::tally;
 use llm_bridge::formats::tap::{StreamTap as _, TapOptions, finish_tapped};
 use llm_bridge::formats::{CLIENT_FORMATS, EmbeddingContext, EmbeddingForm};
@@ -150,7 +150,7 @@ proptest! {
     #[test]
     fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), status in 0u16..1000) {
         let _ = outbound::reply(&bytes);
-        let _ = outbound::refusal(status, &bytes);
+        let _ = errors::read(status, &bytes);
         overheard(&[&bytes]);
         endpoints(&bytes);
         let _ = AccessKeys::read(&String::from_utf8_lossy(&bytes)).authenticate(Some("x"));
@@ -159,7 +159,7 @@ proptest! {
     #[test]
     fn no_json_panics(text in json(), status in 0u16..1000) {
         let _ = outbound::reply(text.as_bytes());
-        let _ = outbound::refusal(status, text.as_bytes());
+        let _ = errors::read(status, text.as_bytes());
         endpoints(text.as_bytes());
         let field = |name: &str| format!("{{\"model\":\"m\",\"{name}\":{text},\"n\":3}}");
         ["prompt", "input", "messages"].iter().for_each(|name| endpoints(field(name).as_bytes()));

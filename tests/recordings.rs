@@ -7,8 +7,8 @@ mod recorded;
 use llm_bridge::canonical::Usage;
 use llm_bridge::error::Error;
 use llm_bridge::formats::openai::operations::EMBEDDING;
-use llm_bridge::formats::openai::outbound;
 use llm_bridge::formats::openai::overhear::ChatTap;
+use llm_bridge::formats::openai::{errors, outbound};
 use llm_bridge::formats::summary::ResponseSummary;
 use llm_bridge::formats::tap::{StreamTap as _, TapOptions, finish_tapped};
 use llm_bridge::formats::{CHAT, MESSAGES, PROVIDER_FORMATS};
@@ -69,7 +69,7 @@ fn whole_answers_state_their_usage() {
     {
         let status = u16::try_from(about["status"].as_u64().unwrap()).unwrap();
         if status != 200 {
-            let error = outbound::refusal(status, &body);
+            let error = errors::read(status, &body);
             assert!(!error.message().is_empty(), "{name}");
             continue;
         }

@@ -2,8 +2,7 @@
 
 use serde_json::Value;
 
-use super::wire::{ErrorBody, ErrorFields};
-use crate::error::Error;
+use super::errors;
 use crate::formats::tap::PassthroughEnd;
 use crate::formats::{RestreamOptions, UsageReport};
 use crate::wire::dense::tree;
@@ -22,7 +21,7 @@ pub fn insert_cost(report: UsageReport<'_>, tail: &mut Vec<u8>) {
 /// Ends a stream of the provider's own bytes, which lacks its `[DONE]`.
 pub fn end_passthrough(end: PassthroughEnd<'_>, out: &mut Vec<u8>) {
     if let PassthroughEnd::Incomplete(failure) = end {
-        error_event(failure, out);
+        errors::write_event(failure, out);
     }
     out.extend_from_slice(super::wire::DONE);
 }
@@ -41,18 +40,6 @@ fn with_cost(chunk: &[u8], cost: &str) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     sse::write(&chunk.render(), &mut out);
     Some(out)
-}
-
-/// An error as a response's body.
-pub fn error(error: &Error) -> Vec<u8> {
-    let (message, kind, param, code) = (error.message(), error.kind(), error.param(), error.code());
-    let body = ErrorBody { error: ErrorFields { message, kind, param, code } };
-    serde_json::to_vec(&body).unwrap_or_default()
-}
-
-/// An error in the middle of a stream: one event, after which `[DONE]` follows.
-pub fn error_event(failure: &Error, out: &mut Vec<u8>) {
-    sse::write(&error(failure), out);
 }
 
 /// Converts a whole response into a stream of one chunk. `None` if the body is no whole response.

@@ -2,6 +2,7 @@
 //! Source: the OpenAI API reference, "Chat" (<https://platform.openai.com/docs/api-reference/chat>), and recorded traffic.
 
 mod edit;
+pub mod errors;
 pub mod inbound;
 mod models;
 pub mod operations;
@@ -30,7 +31,7 @@ pub const CLIENT: ClientFormat = ClientFormat {
     restream: Restream::Document(inbound::as_stream),
     end_passthrough: inbound::end_passthrough,
     insert_cost: inbound::insert_cost,
-    error: |error, _| inbound::error(error),
+    error: |error, _| errors::write(error),
     models: models::write_list,
     model: models::write_one,
     mark: None,
@@ -50,7 +51,7 @@ pub const UPSTREAM: ProviderFormat = ProviderFormat {
     stream: || Box::new(stream::Decoder::default()),
     tap: |options| Box::new(overhear::ChatTap::new(options)),
     recalls: |_| false,
-    refusal: outbound::refusal,
+    refusal: errors::read,
     count: None,
     embed: None,
 };

@@ -1,16 +1,14 @@
-//! The provider's side: what its refusals and whole answers mean.
+//! The provider's side: what its whole responses mean.
 
 use std::borrow::Cow;
 
-use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::errors;
 use super::wire::{Answer, Choice, Vectors, is_error, is_object, total, usage, words};
 use crate::error::{Error, Result};
-use crate::formats::refusals::{Words, instead};
 use crate::formats::summary::ResponseSummary;
 use crate::formats::tier::ServedTier;
-use crate::wire::dense::tree;
 
 /// The path of the endpoint below the API's root.
 pub const ENDPOINT: &str = "/chat/completions";
@@ -23,13 +21,17 @@ pub const ENDPOINT: &str = "/chat/completions";
 pub fn reply(body: &[u8]) -> Result<ResponseSummary> {
     let answer = serde_json::from_slice::<Answer<'_>>(body).ok().filter(|_| is_object(body));
     let Some(answer) = answer else {
-        return Err(if is_error(body) { in_spite(body) } else { invalid("a body that is not a chat completion") });
+        return Err(if is_error(body) {
+            errors::read_in_success(body)
+        } else {
+            errors::invalid("a body that is not a chat completion")
+        });
     };
     if answer.error.is_some() {
-        return Err(in_spite(body));
+        return Err(errors::read_in_success(body));
     }
     let Some(choices) = &answer.choices else {
-        return Err(invalid("a body that has no choices"));
+        return Err(errors::invalid("a body that has no choices"));
     };
     let (usage, mut countable) = (usage(answer.usage, answer.x_groq), Vec::new());
     if usage.is_none() {
@@ -58,13 +60,17 @@ fn tier(tier: Option<&RawValue>, usage: Option<&RawValue>) -> Option<String> {
 pub fn vectors(body: &[u8]) -> Result<ResponseSummary> {
     let answer = serde_json::from_slice::<Vectors<'_>>(body).ok().filter(|_| is_object(body));
     let Some(answer) = answer else {
-        return Err(if is_error(body) { in_spite(body) } else { invalid("a body that is no list of embeddings") });
+        return Err(if is_error(body) {
+            errors::read_in_success(body)
+        } else {
+            errors::invalid("a body that is no list of embeddings")
+        });
     };
     if answer.error.is_some() {
-        return Err(in_spite(body));
+        return Err(errors::read_in_success(body));
     }
     let Some(list) = answer.data.and_then(|data| data.get().strip_prefix('[')) else {
-        return Err(invalid("a body that holds no embeddings"));
+        return Err(errors::invalid("a body that holds no embeddings"));
     };
     let is_empty = list.trim_start().starts_with(']');
     let model = answer.model.map(Cow::into_owned);
@@ -74,143 +80,13 @@ pub fn vectors(body: &[u8]) -> Result<ResponseSummary> {
 }
 
 fn no_content() -> Error {
-    invalid("a body that holds no answer")
-}
-
-/// A success that is no answer, but something else.
-pub(super) fn invalid(what: &str) -> Error {
-    let message = format!("The provider answered with a status of success, but with {what}.");
-    Error::upstream(502, "upstream_invalid_response", message)
-}
-
-/// What a provider's refusal means for the caller: its own words where it gave any, in the right status.
-/// `status` is the provider's; a body longer than this module cares for may have been cut.
-pub fn refusal(status: u16, body: &[u8]) -> Error {
-    let said = Said::read(body);
-    if let Some(error) = instead(status, said.words()) {
-        return error;
-    }
-    let message = said.message.unwrap_or_else(|| format!("The provider answered with status {status}."));
-    Error::upstream(status, "upstream_error", message).worded(said.kind, said.code, said.param)
-}
-
-/// What an error within an answer means, whose status was one of success: it has the status that its code names, if it is a number.
-pub fn in_spite(body: &[u8]) -> Error {
-    let code = Said::read(body).code.and_then(|code| code.parse().ok());
-    refusal(code.filter(|code| (400..600).contains(code)).unwrap_or(502), body)
-}
-
-/// A provider's words, wherever it puts them.
-#[derive(Default)]
-struct Said {
-    message: Option<String>,
-    kind: Option<String>,
-    code: Option<String>,
-    param: Option<String>,
-    /// They stood in JSON.
-    structured: bool,
-}
-
-impl Said {
-    fn read(body: &[u8]) -> Self {
-        let Some(value) = tree(body) else { return Self::plain(body) };
-        // Gemini wraps the object in a list.
-        let value = value.get(0).unwrap_or(&value);
-        // Workers AI has a list of errors.
-        let listed = value.get("errors").and_then(|errors| errors.get(0));
-        let error = value.get("error").or(listed).filter(|error| !error.is_null()).unwrap_or(value);
-        if let Some(text) = error.as_str() {
-            return Self { message: Some(text.to_owned()), structured: true, ..Self::default() };
-        }
-        let kind = word(error, "type").or_else(|| word(error, "status"));
-        let (code, param) = (word(error, "code"), word(error, "param"));
-        Self { message: message(error), kind, code, param, structured: true }
-    }
-
-    /// A short line of text is worth passing on; a page is not.
-    fn plain(body: &[u8]) -> Self {
-        let text = std::str::from_utf8(body).map(str::trim).unwrap_or_default();
-        let line = !text.is_empty() && text.len() <= 300 && !text.contains(['<', '\n', '{']);
-        Self { message: line.then(|| text.to_owned()), ..Self::default() }
-    }
-
-    fn words(&self) -> Words<'_> {
-        let message = self.message.as_deref().filter(|_| self.structured);
-        Words { code: self.code.as_deref(), kind: self.kind.as_deref(), message }
-    }
-}
-
-/// What a person should read of an error.
-fn message(error: &Value) -> Option<String> {
-    let own = ["message", "detail", "msg", "Message"].iter().find_map(|key| word(error, key));
-    // OpenRouter passes on what another provider said.
-    let raw = error.pointer("/metadata/raw").and_then(Value::as_str).filter(|raw| !raw.is_empty());
-    match (own, raw) {
-        (Some(own), Some(raw)) if !own.contains(raw) => Some(format!("{own}: {raw}")),
-        (own, raw) => own.or_else(|| raw.map(str::to_owned)).or_else(|| details(error)),
-    }
-}
-
-/// FastAPI's list of what is wrong with the request's fields: the first of it.
-fn details(error: &Value) -> Option<String> {
-    let first = error.get("detail")?.get(0)?;
-    let place = first.get("loc").and_then(Value::as_array).into_iter().flatten();
-    let place: Vec<String> = place.map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned)).collect();
-    let words = word(first, "msg")?;
-    Some(if place.is_empty() { words } else { format!("{}: {words}", place.join(".")) })
-}
-
-fn word(value: &Value, key: &str) -> Option<String> {
-    match value.get(key)? {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-    }
+    errors::invalid("a body that holds no answer")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::canonical::Usage;
-
-    fn told(status: u16, body: &str) -> (u16, String, Option<String>, String) {
-        let error = refusal(status, body.as_bytes());
-        let code = error.code().map(str::to_owned);
-        (error.status(), error.kind().to_owned(), code, error.message().to_owned())
-    }
-
-    #[test]
-    fn a_refusal_keeps_its_status_and_words() {
-        let body = r#"{"error":{"message":"Too long","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}"#;
-        let expected = (400, "invalid_request_error".into(), Some("context_length_exceeded".into()), "Too long".into());
-        assert_eq!(told(400, body), expected);
-        assert_eq!(told(429, r#"{"error":"slow down"}"#).3, "slow down");
-        assert_eq!(
-            told(429, r#"[{"error":{"code":429,"message":"Quota","status":"RESOURCE_EXHAUSTED"}}]"#).2.unwrap(),
-            "429"
-        );
-        assert_eq!(told(422, r#"{"detail":"bad"}"#).3, "bad");
-        assert_eq!(told(500, "<html>nginx at http://10.0.0.1</html>").3, "The provider answered with status 500.");
-        assert_eq!(told(503, "overloaded").3, "overloaded");
-        assert_eq!(told(500, "").1, "upstream_error");
-    }
-
-    #[test]
-    fn refused_credentials_are_not_the_callers() {
-        for (status, body) in
-            [(401, "{}"), (403, "{}"), (400, r#"[{"error":{"message":"API key not valid. Please"}}]"#)]
-        {
-            assert_eq!(told(status, body).2.as_deref(), Some("upstream_credentials_refused"));
-            assert_eq!(told(status, body).0, 502);
-        }
-    }
-
-    #[test]
-    fn a_status_that_is_no_answer_is_not_passed_on() {
-        for status in [0, 101, 302, 304, 600, 999] {
-            assert_eq!(told(status, "{}").0, 502, "{status}");
-        }
-    }
 
     #[test]
     fn success_with_an_error_inside_is_an_error() {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use super::outbound;
+use super::errors;
 use super::wire::{Answer, Choice, Delta, is_error, is_object, usage, words};
 use crate::formats::summary::{Completion, ResponseSummary};
 use crate::formats::tap::{StreamTap, TapOptions};
@@ -113,7 +113,7 @@ impl TapState {
         let chunk = serde_json::from_slice::<Answer<'_>>(data).ok().filter(|_| is_object(data));
         let Some(chunk) = chunk else {
             if is_error(data) {
-                self.summary.error.get_or_insert_with(|| outbound::in_spite(data));
+                self.summary.error.get_or_insert_with(|| errors::read_in_success(data));
                 return true;
             }
             self.count_malformed(1);
@@ -125,7 +125,7 @@ impl TapState {
     fn chunk(&mut self, chunk: Answer<'_>, data: &[u8]) -> bool {
         let summary = &mut self.summary;
         if chunk.error.is_some() && summary.error.is_none() {
-            summary.error = Some(outbound::in_spite(data));
+            summary.error = Some(errors::read_in_success(data));
         }
         let usage = usage(chunk.usage, chunk.x_groq);
         summary.usage = usage.or(summary.usage);
@@ -141,7 +141,7 @@ impl TapState {
         if let Some(error) = choices.iter().find_map(|choice| choice.error)
             && summary.error.is_none()
         {
-            summary.error = Some(outbound::in_spite(error.get().as_bytes()));
+            summary.error = Some(errors::read_in_success(error.get().as_bytes()));
         }
         let only_usage = usage.is_some() && choices.is_empty() && chunk.error.is_none();
         choices.iter().for_each(|choice| add_choice(summary, choice));

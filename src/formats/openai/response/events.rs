@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::super::outbound::in_spite;
+use super::super::errors::read_in_success;
 use super::super::wire::{MOST, members, object, string, text, thinking_text, usage, words};
 use super::calls::{CallTracker, MessageDeltaFields};
 use crate::canonical::{FinishReason, Raw, ResponseEvent};
@@ -126,7 +126,7 @@ impl ChatEventReader {
 /// The error of a choice that ended with a failure.
 fn failed_choice(choice: &ChoiceFields<'_>) -> Error {
     if let Some(error) = choice.error {
-        return in_spite(error.get().as_bytes());
+        return read_in_success(error.get().as_bytes());
     }
     let word = choice.finish.and_then(text).unwrap_or_default();
     Error::upstream(502, "upstream_error", format!("The provider broke the response off: {word}."))

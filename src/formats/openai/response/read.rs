@@ -1,6 +1,6 @@
 //! Reads a provider's whole response.
 
-use super::super::outbound::{in_spite, invalid};
+use super::super::errors::{invalid, read_in_success};
 use super::super::wire::is_error;
 use super::events::{ChatEventReader, ResponseFields};
 use crate::canonical::ResponseEvent;
@@ -13,10 +13,14 @@ use crate::formats::EventSink;
 /// 502 if the body is not a chat completion; the error's own status if it reports an error.
 pub(crate) fn read(body: &[u8], emit: EventSink<'_>) -> Result<()> {
     let Ok(response) = serde_json::from_slice::<ResponseFields<'_>>(body) else {
-        return Err(if is_error(body) { in_spite(body) } else { invalid("a body that is not a chat completion") });
+        return Err(if is_error(body) {
+            read_in_success(body)
+        } else {
+            invalid("a body that is not a chat completion")
+        });
     };
     if response.error.is_some() {
-        return Err(in_spite(body));
+        return Err(read_in_success(body));
     }
     if response.choices.is_none() {
         return Err(invalid("a body that has no choices"));

@@ -1,6 +1,6 @@
 //! Reads a provider's stream of chunks.
 
-use super::super::outbound::in_spite;
+use super::super::errors::read_in_success;
 use super::super::response::events::{ChatEventReader, ResponseFields};
 use super::super::wire::is_error;
 use crate::canonical::ResponseEvent;
@@ -53,7 +53,7 @@ fn read_block(state: &mut ChatEventReader, block: Block<'_>, emit: EventSink<'_>
     }
     if is_error(data) {
         state.is_over = true;
-        return emit(ResponseEvent::Failed(in_spite(data)));
+        return emit(ResponseEvent::Failed(read_in_success(data)));
     }
     state.malformed = state.malformed.saturating_add(1);
 }

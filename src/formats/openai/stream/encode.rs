@@ -2,7 +2,7 @@
 //! it came.
 //! Source: the OpenAI API reference, "The chat completion chunk object".
 
-use super::super::inbound;
+use super::super::errors;
 use super::super::response::head::{ResponsePrefix, finish_reason, make_id, write_tier};
 use super::super::wire::{DONE, OutUsage, single_line, write_json, write_number};
 use crate::canonical::{FinishReason, Raw, ResponseEvent, Usage};
@@ -15,6 +15,14 @@ const UNFINISHED: &[u8] = b"},\"logprobs\":null,\"finish_reason\":null}]";
 
 /// The beginning of an event's line.
 const DATA: &[u8] = b"data: ";
+
+/// The beginning of a tool call.
+struct CallStart<'a> {
+    choice: u32,
+    call: u32,
+    id: &'a str,
+    name: &'a str,
+}
 
 /// Writes a stream of chunks.
 pub struct Encoder {
@@ -110,7 +118,8 @@ impl Encoder {
         out.extend_from_slice(self.suffix);
     }
 
-    fn write_call(&mut self, choice: u32, call: u32, id: &str, name: &str, out: &mut Vec<u8>) {
+    fn write_call(&mut self, start: CallStart<'_>, out: &mut Vec<u8>) {
+        let CallStart { choice, call, id, name } = start;
         self.without_arguments.push((choice, call));
         let started = format!(
             "{{\"index\":{call},\"id\":{},\"type\":\"function\",\"function\":{{\"name\":{}",
@@ -153,7 +162,7 @@ impl Encoder {
     }
 
     fn write_failure(&mut self, failure: &Error, out: &mut Vec<u8>) {
-        inbound::error_event(failure, out);
+        errors::write_event(failure, out);
         out.extend_from_slice(DONE);
         self.is_over = true;
     }
@@ -168,7 +177,9 @@ impl Encoder {
             ResponseEvent::Thinking { text, .. } => {
                 self.write_delta(choice, &[b"\"reasoning_content\":", text.get().as_bytes()], out);
             }
-            ResponseEvent::Call { call, id, name, .. } => self.write_call(choice, *call, id, name, out),
+            ResponseEvent::Call { call, id, name, .. } => {
+                self.write_call(CallStart { choice, call: *call, id, name }, out);
+            }
             ResponseEvent::Arguments { call, json, .. } if !json.is_blank() => {
                 self.without_arguments.retain(|without_arguments| *without_arguments != (choice, *call));
                 self.write_arguments(choice, *call, json, out);

@@ -1,0 +1,157 @@
+//! Errors: of providers, read; for clients, written.
+//! Source: the OpenAI API reference, "Errors", and recorded error responses of providers of this format.
+
+use serde_json::Value;
+
+use super::wire::{ErrorBody, ErrorFields};
+use crate::error::Error;
+use crate::formats::refusals::{Words, instead};
+use crate::wire::dense::tree;
+use crate::wire::sse;
+
+/// Writes an error as a response body.
+pub fn write(error: &Error) -> Vec<u8> {
+    let (message, kind, param, code) = (error.message(), error.kind(), error.param(), error.code());
+    let body = ErrorBody { error: ErrorFields { message, kind, param, code } };
+    serde_json::to_vec(&body).unwrap_or_default()
+}
+
+/// Writes an error as an event of a stream; `[DONE]` follows it.
+pub fn write_event(failure: &Error, out: &mut Vec<u8>) {
+    sse::write(&write(failure), out);
+}
+
+/// A response with a success status that violates the format.
+pub(super) fn invalid(what: &str) -> Error {
+    let message = format!("The provider answered with a status of success, but with {what}.");
+    Error::upstream(502, "upstream_invalid_response", message)
+}
+
+/// Reads a provider's error response: keeps its message, type and code, with the status for the client.
+/// `status` is the provider's. The body may have been cut.
+pub fn read(status: u16, body: &[u8]) -> Error {
+    let reported = ReportedError::read(body);
+    if let Some(error) = instead(status, reported.words()) {
+        return error;
+    }
+    let message = reported.message.unwrap_or_else(|| format!("The provider answered with status {status}."));
+    Error::upstream(status, "upstream_error", message).worded(reported.kind, reported.code, reported.param)
+}
+
+/// Reads an error that came with a success status. Its status is its code, if that is an error status.
+pub fn read_in_success(body: &[u8]) -> Error {
+    let code = ReportedError::read(body).code.and_then(|code| code.parse().ok());
+    read(code.filter(|code| (400..600).contains(code)).unwrap_or(502), body)
+}
+
+/// An error in any of the forms that providers use.
+#[derive(Default)]
+struct ReportedError {
+    message: Option<String>,
+    kind: Option<String>,
+    code: Option<String>,
+    param: Option<String>,
+    /// Whether it was JSON.
+    structured: bool,
+}
+
+impl ReportedError {
+    fn read(body: &[u8]) -> Self {
+        let Some(value) = tree(body) else { return Self::plain_text(body) };
+        // Gemini wraps the object in an array.
+        let value = value.get(0).unwrap_or(&value);
+        // Workers AI sends an array of errors.
+        let listed = value.get("errors").and_then(|errors| errors.get(0));
+        let error = value.get("error").or(listed).filter(|error| !error.is_null()).unwrap_or(value);
+        if let Some(text) = error.as_str() {
+            return Self { message: Some(text.to_owned()), structured: true, ..Self::default() };
+        }
+        let kind = word(error, "type").or_else(|| word(error, "status"));
+        let (code, param) = (word(error, "code"), word(error, "param"));
+        Self { message: message(error), kind, code, param, structured: true }
+    }
+
+    /// Passes on a short line of plain text, but not a page.
+    fn plain_text(body: &[u8]) -> Self {
+        let text = std::str::from_utf8(body).map(str::trim).unwrap_or_default();
+        let line = !text.is_empty() && text.len() <= 300 && !text.contains(['<', '\n', '{']);
+        Self { message: line.then(|| text.to_owned()), ..Self::default() }
+    }
+
+    fn words(&self) -> Words<'_> {
+        let message = self.message.as_deref().filter(|_| self.structured);
+        Words { code: self.code.as_deref(), kind: self.kind.as_deref(), message }
+    }
+}
+
+/// The message of an error.
+fn message(error: &Value) -> Option<String> {
+    let own = ["message", "detail", "msg", "Message"].iter().find_map(|key| word(error, key));
+    // OpenRouter passes on the error of another provider.
+    let raw = error.pointer("/metadata/raw").and_then(Value::as_str).filter(|raw| !raw.is_empty());
+    match (own, raw) {
+        (Some(own), Some(raw)) if !own.contains(raw) => Some(format!("{own}: {raw}")),
+        (own, raw) => own.or_else(|| raw.map(str::to_owned)).or_else(|| details(error)),
+    }
+}
+
+/// The first item of FastAPI's list of invalid fields.
+fn details(error: &Value) -> Option<String> {
+    let first = error.get("detail")?.get(0)?;
+    let place = first.get("loc").and_then(Value::as_array).into_iter().flatten();
+    let place: Vec<String> = place.map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned)).collect();
+    let words = word(first, "msg")?;
+    Some(if place.is_empty() { words } else { format!("{}: {words}", place.join(".")) })
+}
+
+fn word(value: &Value, key: &str) -> Option<String> {
+    match value.get(key)? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error_of(status: u16, body: &str) -> (u16, String, Option<String>, String) {
+        let error = read(status, body.as_bytes());
+        let code = error.code().map(str::to_owned);
+        (error.status(), error.kind().to_owned(), code, error.message().to_owned())
+    }
+
+    #[test]
+    fn a_refusal_keeps_its_status_and_words() {
+        let body = r#"{"error":{"message":"Too long","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}"#;
+        let expected = (400, "invalid_request_error".into(), Some("context_length_exceeded".into()), "Too long".into());
+        assert_eq!(error_of(400, body), expected);
+        assert_eq!(error_of(429, r#"{"error":"slow down"}"#).3, "slow down");
+        assert_eq!(
+            error_of(429, r#"[{"error":{"code":429,"message":"Quota","status":"RESOURCE_EXHAUSTED"}}]"#).2.unwrap(),
+            "429"
+        );
+        assert_eq!(error_of(422, r#"{"detail":"bad"}"#).3, "bad");
+        assert_eq!(error_of(500, "<html>nginx at http://10.0.0.1</html>").3, "The provider answered with status 500.");
+        assert_eq!(error_of(503, "overloaded").3, "overloaded");
+        assert_eq!(error_of(500, "").1, "upstream_error");
+    }
+
+    #[test]
+    fn refused_credentials_are_not_the_callers() {
+        for (status, body) in
+            [(401, "{}"), (403, "{}"), (400, r#"[{"error":{"message":"API key not valid. Please"}}]"#)]
+        {
+            assert_eq!(error_of(status, body).2.as_deref(), Some("upstream_credentials_refused"));
+            assert_eq!(error_of(status, body).0, 502);
+        }
+    }
+
+    #[test]
+    fn a_status_that_is_no_answer_is_not_passed_on() {
+        for status in [0, 101, 302, 304, 600, 999] {
+            assert_eq!(error_of(status, "{}").0, 502, "{status}");
+        }
+    }
+}
