@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use super::credentials;
 use super::dropped_fields::{DroppedFields, listed};
-use super::pair::Manner;
 use super::platform::{Platform, ProviderRequest};
 use super::reasoning::ReasoningCache;
+use super::request_head::RequestHead;
 use crate::config::{Params, StreamUsage};
 use crate::error::{Error, Result};
 use crate::formats::bounds::{Edit, LimitNames, RequestBounds};
@@ -58,7 +58,7 @@ impl Mode {
 pub(super) struct Attempt<'e, 'a, 'm> {
     pub(super) envelope: &'e RequestEnvelope<'a>,
     pub(super) target: &'e Target<'e>,
-    pub(super) manner: &'m Manner<'m>,
+    pub(super) head: &'m RequestHead<'m>,
     pub(super) mode: Mode,
     pub(super) card: ModelCard,
     /// The names by which the provider honours a limit.
@@ -74,15 +74,15 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
     pub(super) fn new(
         envelope: &'e RequestEnvelope<'a>,
         target: &'e Target<'e>,
-        manner: &'m Manner<'m>,
+        head: &'m RequestHead<'m>,
         mode: Mode,
     ) -> Self {
         let card = pricing::card(target.provider, target.model, &target.upstream);
         let limit_names = LimitNames::of(&target.model.limit_fields, card.limit_fields);
-        let mut attempt = Self { envelope, target, manner, mode, card, limit_names, granted: None, edited: None };
+        let mut attempt = Self { envelope, target, head, mode, card, limit_names, granted: None, edited: None };
         if mode.is_passthrough() {
             let mut document = envelope.document.clone();
-            (manner.client.rules.edit)(&mut document, &attempt.edit());
+            (head.client.rules.edit)(&mut document, &attempt.edit());
             attempt.edited = Some(document);
         }
         attempt
@@ -111,7 +111,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
 
     /// How much the request can take, as it is sent.
     pub(super) fn bounds(&self) -> RequestBounds {
-        let rules = &self.manner.client.rules;
+        let rules = &self.head.client.rules;
         match &self.edited {
             Some(document) => {
                 let allows_zero_limit = (self.envelope.operation.allows_zero_limit)(document);
@@ -125,7 +125,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
     pub(super) fn grant(&mut self, limit: u64) {
         self.granted = Some(limit);
         if let Some(document) = &mut self.edited {
-            (self.manner.client.rules.set_limit)(document, &self.limit_names, &self.target.upstream, limit);
+            (self.head.client.rules.set_limit)(document, &self.limit_names, &self.target.upstream, limit);
         }
     }
 
@@ -133,7 +133,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
     pub(super) fn pass_through(&self) -> WrittenRequest {
         WrittenRequest {
             path: self.envelope.operation.path.to_owned(),
-            headers: self.manner.carried().collect(),
+            headers: self.head.carried().collect(),
             body: self.document().render().into_owned(),
             dropped: Vec::new(),
         }
@@ -183,7 +183,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
     /// # Errors
     /// 400 naming what it cannot hold.
     pub(super) fn check_dropped(&self, written: &WrittenRequest) -> Result<()> {
-        if written.dropped.is_empty() || !(self.target.model.strict || self.manner.is_strict()) {
+        if written.dropped.is_empty() || !(self.target.model.strict || self.head.is_strict()) {
             return Ok(());
         }
         let message = format!("The provider cannot be told: {}. This request is strict.", listed(&written.dropped));

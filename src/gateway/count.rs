@@ -4,8 +4,9 @@ use super::attempt::{Attempt, Mode, sparse};
 use super::dispatch::send;
 use super::gather::gather;
 use super::inference::resolve;
-use super::pair::{DROPPED, ESTIMATED, Manner};
+use super::pair::{DROPPED, ESTIMATED};
 use super::platform::{Platform, ProviderRequest};
+use super::request_head::RequestHead;
 use super::target::{ResolvedRequest, names};
 use super::{AdmittedRequest, Body, Bridge, MemoryReservation, RequestRecord, Response, count_admission, read_body};
 use crate::error::{Error, Result};
@@ -28,8 +29,8 @@ pub async fn answer<H: Platform>(
     receipt: &mut RequestRecord,
 ) -> Result<Response<H>> {
     let AdmittedRequest { request, client, caller } = admitted;
-    let manner = Manner::new(client, request.header);
-    let question = manner.client.write_count.ok_or_else(|| unsupported("Clients of this format do not count."))?;
+    let head = RequestHead::new(client, request.header);
+    let question = head.client.write_count.ok_or_else(|| unsupported("Clients of this format do not count."))?;
     let body = read_body(bridge, host, request).await?;
     let resolved = resolve(bridge, host, &body, (client, operation), &caller, receipt).await?;
     let models = names(&resolved.envelope, &resolved.target);
@@ -38,7 +39,7 @@ pub async fn answer<H: Platform>(
     let ResolvedRequest { envelope, target, mode } = resolved;
     // While somebody is waited for, nothing is held of the client's body.
     let answer = match Counter::of(mode) {
-        Some(counter) => match counter.call(bridge, &Attempt::new(&envelope, &target, &manner, mode), receipt) {
+        Some(counter) => match counter.call(bridge, &Attempt::new(&envelope, &target, &head, mode), receipt) {
             Ok(call) => {
                 drop(envelope);
                 counter.ask(bridge, host, (call, body.into_room()), (&target, question), receipt).await

@@ -29,7 +29,7 @@ pub(super) fn respond<H: Platform>(
     attempt: &Attempt<'_, '_, '_>,
     receipt: &mut RequestRecord,
 ) -> Result<Response<H>> {
-    let (ask, target, manner) = (attempt.envelope, attempt.target, attempt.manner);
+    let (ask, target, client) = (attempt.envelope, attempt.target, attempt.head.client);
     let (model, fingerprint) = (target.upstream.clone().into_owned(), Some(echo::FINGERPRINT));
     let head = ResponseHead { model, fingerprint, ..head(host, ask) };
     let steps = echo::answer(&ask.operation.read_conversation(sparse(&ask.document)?)?, &target.model.demo);
@@ -39,7 +39,6 @@ pub(super) fn respond<H: Platform>(
     {
         receipt.charge(Some(usage), None, &[], 0);
     }
-    let client = manner.client;
     if !ask.delivery.is_stream() {
         let events: Vec<ResponseEvent<'_>> = steps.into_iter().map(|(_, event)| event).collect();
         return Ok(Response::json(200, Body::Bytes((client.whole)(&head, &events))));

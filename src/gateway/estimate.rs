@@ -136,7 +136,7 @@ impl Demand {
     /// alone: a token has at least one.
     fn estimate(&self, attempt: &Attempt<'_, '_, '_>) -> CostEstimate {
         let (document, operation, card) = (attempt.document(), attempt.envelope.operation, &attempt.card);
-        let rules = &attempt.manner.client.rules;
+        let rules = &attempt.head.client.rules;
         let context = card.context.map(|context| context.saturating_mul(attempt.envelope.questions.max(1)));
         let input = if self.adds_to_prompt { context } else { Some((rules.most_prompt_tokens)(document)) };
         let input = input.map(|input| input.min(context.unwrap_or(u64::MAX)));
@@ -185,7 +185,7 @@ impl Demand {
         }
         // The operator's edits are not looked into.
         let may_cache_long = !attempt.target.model.params.is_empty()
-            || (attempt.manner.client.rules.may_cache_long)(attempt.document().bytes());
+            || (attempt.head.client.rules.may_cache_long)(attempt.document().bytes());
         Some(if may_cache_long { cached_long } else { usual })
     }
 
@@ -210,6 +210,6 @@ impl Demand {
 /// The smallest limit that is worth setting: what is asked for thinking alone has to be less than the limit.
 fn least(attempt: &Attempt<'_, '_, '_>) -> u64 {
     let least = if attempt.card.thinks { LEAST_THINKING } else { LEAST };
-    let budget = (attempt.manner.client.rules.thinking_budget)(attempt.document());
+    let budget = (attempt.head.client.rules.thinking_budget)(attempt.document());
     budget.map_or(least, |budget| least.max(budget.saturating_add(LEAST)))
 }

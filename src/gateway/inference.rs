@@ -7,11 +7,12 @@ use super::attempt::Attempt;
 use super::bridge::Bridge;
 use super::dispatch::{self, Lane, Prepared};
 use super::failure::Failure;
-use super::pair::{self, Manner};
+use super::pair;
 use super::platform::Platform;
 use super::record::{Outcome, RequestRecord};
 use super::request::AdmittedRequest;
 use super::request_body::read_body;
+use super::request_head::RequestHead;
 use super::response::Response;
 use super::settle::FinalCharge;
 use super::target::{ResolvedRequest, resolve_target};
@@ -49,11 +50,11 @@ async fn run_inference<H: Platform>(
     receipt: &mut RequestRecord,
 ) -> Result<Response<H>> {
     let AdmittedRequest { request, client, caller } = admitted;
-    let manner = Manner::new(client, request.header);
+    let head = RequestHead::new(client, request.header);
     let body = read_body(bridge, host, request).await?;
     let resolved = resolve(bridge, host, &body, (client, task), &caller, receipt).await?;
     let ResolvedRequest { envelope, target, mode } = resolved;
-    let mut attempt = Attempt::new(&envelope, &target, &manner, mode);
+    let mut attempt = Attempt::new(&envelope, &target, &head, mode);
     let permit = estimate::admit((bridge, host), &caller, &mut attempt, receipt).await?;
     let headers = permit.headers();
     receipt.permit = Some(permit);

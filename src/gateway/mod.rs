@@ -34,6 +34,7 @@ mod refusal;
 mod relay;
 mod request;
 mod request_body;
+mod request_head;
 mod request_state;
 mod response;
 mod settle;

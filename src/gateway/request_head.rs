@@ -1,0 +1,34 @@
+//! What the head of a client's request says to those who handle its body: the client's format, and its headers.
+
+use super::dropped_fields::fits_header;
+use crate::formats::ClientFormat;
+
+/// The request header by which a client prefers a refusal to dropped fields.
+const STRICT: &str = "x-llm-bridge-strict";
+
+/// A client's format, and the headers of its request.
+pub(super) struct RequestHead<'r> {
+    pub(super) client: &'static ClientFormat,
+    header: &'r dyn Fn(&str) -> Option<String>,
+}
+
+impl<'r> RequestHead<'r> {
+    /// `header` looks up a header of the request.
+    pub(super) fn new(client: &'static ClientFormat, header: &'r dyn Fn(&str) -> Option<String>) -> Self {
+        Self { client, header }
+    }
+
+    /// Whether the client prefers a refusal to dropped fields.
+    pub(super) fn is_strict(&self) -> bool {
+        (self.header)(STRICT).is_some_and(|word| matches!(word.as_str(), "true" | "1"))
+    }
+
+    /// The headers that go on to providers of the same format.
+    pub(super) fn carried(&self) -> impl Iterator<Item = (&'static str, String)> {
+        self.client.carried.iter().filter_map(|(name, usual)| {
+            let own = (self.header)(name).filter(|value| fits_header(value));
+            let value = own.or_else(|| usual.map(str::to_owned))?;
+            Some((*name, value))
+        })
+    }
+}
