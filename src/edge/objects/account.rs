@@ -1,4 +1,5 @@
-//! The Durable Object that keeps the books of one account. A shell: it reads, asks the book, and writes what the book says.
+//! The Durable Object of one account: it reads its tables, asks [`AccountLedger`], and writes what that
+//! returns.
 
 use std::cell::RefCell;
 
@@ -9,72 +10,72 @@ use super::sql::unreadable;
 use crate::edge::clock::now;
 use crate::edge::isolate::bridge;
 use crate::edge::receipt_queue::MOST_ENTRIES;
-use crate::ledger::{AccountCommand, AccountLedger, AccountResponse, AccountWrite, ReceiptRow, day_of};
+use crate::ledger::{AccountCommand, AccountLedger, AccountResponse, ReceiptRow, day_of};
 
-/// One account, named like its key.
+/// One account, with the name of its key. The class name is part of wrangler.toml.
 #[durable_object(fetch)]
 pub struct Account {
-    shelf: AccountStore,
-    /// Opened by the first order, and again after a failure to write.
-    book: RefCell<Option<AccountLedger>>,
+    store: AccountStore,
+    /// Opened by the first command, and again after a failed read or write.
+    ledger: RefCell<Option<AccountLedger>>,
 }
 
 impl DurableObject for Account {
     fn new(state: State, env: Env) -> Self {
         let accounting = bridge(&env).map(|bridge| bridge.accounting()).unwrap_or_default();
-        Self { shelf: AccountStore::new(state.storage().sql(), accounting), book: RefCell::new(None) }
+        Self { store: AccountStore::new(state.storage().sql(), accounting), ledger: RefCell::new(None) }
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let order = request.text().await?;
-        // From here on nothing waits: what is read, decided and written is one step.
-        let reply = serde_json::from_str(&order).map_or(Ok(AccountResponse::Malformed), |order| self.obey(order))?;
-        Response::ok(serde_json::to_string(&reply)?)
+        let command = request.text().await?;
+        // Nothing awaits from here on: reading, deciding and writing are one step.
+        let response =
+            serde_json::from_str(&command).map_or(Ok(AccountResponse::Malformed), |command| self.handle(command))?;
+        Response::ok(serde_json::to_string(&response)?)
     }
 }
 
 impl Account {
-    fn obey(&self, order: AccountCommand) -> worker::Result<AccountResponse> {
+    fn handle(&self, command: AccountCommand) -> worker::Result<AccountResponse> {
         let now = now();
-        let mut kept = self.book.borrow_mut();
-        let mut book = match kept.take() {
-            Some(book) => book,
-            None => AccountLedger::open(self.shelf.kept()?, self.shelf.rows(None), now).map_err(unreadable)?,
+        let mut opened = self.ledger.borrow_mut();
+        let mut ledger = match opened.take() {
+            Some(ledger) => ledger,
+            None => AccountLedger::open(self.store.snapshot()?, self.store.rows(None), now).map_err(unreadable)?,
         };
-        let asked = Asked::of(&order);
+        let query = Query::of(&command);
         let mut writes = Vec::new();
-        let reply = book.handle(order, now, &mut writes);
-        // A book that could not be read, or whose words could not be kept, is closed: it is opened anew from what could.
-        self.shelf.check()?;
-        self.write(&writes)?;
-        let reply = match asked {
-            Asked::Entries(before, limit) => self.entries(before, limit),
-            Asked::Usage(from, to) => self.usage(reply, from, to.min(day_of(now))),
-            Asked::Other => reply,
+        let response = ledger.handle(command, now, &mut writes);
+        // After a failed read or write the ledger stays closed: the next command opens it from what was
+        // written.
+        self.store.check()?;
+        writes.iter().try_for_each(|write| self.store.write(write))?;
+        let response = match query {
+            Some(Query::Receipts { before, limit }) => self.receipts(before, limit),
+            Some(Query::Usage { from, to }) => self.usage(response, from, to.min(day_of(now))),
+            None => response,
         };
-        self.shelf.check()?;
-        *kept = Some(book);
-        Ok(reply)
+        self.store.check()?;
+        *opened = Some(ledger);
+        Ok(response)
     }
 
-    fn write(&self, writes: &[AccountWrite]) -> worker::Result<()> {
-        writes.iter().try_for_each(|write| self.shelf.write(write))
-    }
-
-    /// Entries before a number, the newest first. A row that holds it is read as well.
-    fn entries(&self, before: Option<u64>, limit: u64) -> AccountResponse {
+    /// Receipts with a number below `before`, the newest first. The row with that number is read as well.
+    fn receipts(&self, before: Option<u64>, limit: u64) -> AccountResponse {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        // A row has the number of its last receipt.
         let numbered = |row: ReceiptRow| {
-            let (number, entries) = (row.number, self.shelf.receipts(&row));
-            entries.into_iter().rev().zip(0..).map(move |(entry, back)| (number.saturating_sub(back), entry))
+            let (number, receipts) = (row.number, self.store.receipts(&row));
+            receipts.into_iter().rev().zip(0..).map(move |(receipt, back)| (number.saturating_sub(back), receipt))
         };
-        let rows = self.shelf.rows(before.map(|before| before.saturating_add(MOST_ENTRIES)));
-        let entries = rows.flat_map(numbered).filter(|(number, _)| before.is_none_or(|before| *number < before));
-        AccountResponse::Receipts(entries.take(limit).collect())
+        let rows = self.store.rows(before.map(|before| before.saturating_add(MOST_ENTRIES)));
+        let receipts = rows.flat_map(numbered).filter(|(number, _)| before.is_none_or(|before| *number < before));
+        AccountResponse::Receipts(receipts.take(limit).collect())
     }
 
+    /// The usage of past days, and that of today.
     fn usage(&self, today: AccountResponse, from: u64, to: u64) -> AccountResponse {
-        let mut reports = self.shelf.days(from, to);
+        let mut reports = self.store.days(from, to);
         if let AccountResponse::Usage(today) = today {
             reports.extend(today);
         }
@@ -82,19 +83,18 @@ impl Account {
     }
 }
 
-/// What an order asks of the shelf, when all has been written.
-enum Asked {
-    Entries(Option<u64>, u64),
-    Usage(u64, u64),
-    Other,
+/// A command whose response is read from the tables, after everything has been written.
+enum Query {
+    Receipts { before: Option<u64>, limit: u64 },
+    Usage { from: u64, to: u64 },
 }
 
-impl Asked {
-    fn of(order: &AccountCommand) -> Self {
-        match order {
-            AccountCommand::Receipts { before, limit } => Self::Entries(*before, *limit),
-            AccountCommand::Usage { from, to } => Self::Usage(*from, *to),
-            _ => Self::Other,
+impl Query {
+    fn of(command: &AccountCommand) -> Option<Self> {
+        match command {
+            AccountCommand::Receipts { before, limit } => Some(Self::Receipts { before: *before, limit: *limit }),
+            AccountCommand::Usage { from, to } => Some(Self::Usage { from: *from, to: *to }),
+            _ => None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Where an account's book is kept: tables in the object's own SQLite.
+//! The tables of an account, in its object's own SQLite.
 
 use std::cell::RefCell;
 
@@ -8,13 +8,13 @@ use super::sql::{Row, as_number, as_text, has_table, number, rows, run, text, un
 use crate::config::Accounting;
 use crate::ledger::{AccountLedger, AccountSnapshot, AccountWrite, Receipt, ReceiptRow, UsageReport, day_of};
 
-/// Entries are kept in tables of so many days, so that old ones go in one stroke.
-const DAYS_OF_TABLE: u64 = 7;
-/// Entries that are read at once.
-const PAGE: u64 = 100;
+/// Receipts are stored in one table for this many days: old ones are deleted by dropping a table.
+const DAYS_PER_TABLE: u64 = 7;
+/// Rows of receipts that are read at a time.
+const PAGE_ROWS: u64 = 100;
 
-/// Where the questions for counts stand among the promises, whose ids are hexadecimal digits.
-const COUNTING: &str = "counting";
+/// The id of the count quota among the reservations, whose own ids are hexadecimal digits.
+const COUNT_QUOTA: &str = "counting";
 
 const CREATE: &str = "
     CREATE TABLE IF NOT EXISTS terms (only_row INTEGER PRIMARY KEY CHECK (only_row = 0), terms TEXT NOT NULL);
@@ -22,14 +22,14 @@ const CREATE: &str = "
     CREATE TABLE IF NOT EXISTS days (day INTEGER PRIMARY KEY, sums TEXT NOT NULL);
 ";
 
-/// Where an account's book is kept. Nothing is made before something is written: whoever asks for an account that does not exist
-/// leaves no trace.
+/// The tables of an account. None is created before the first write: a request for an account that does not
+/// exist leaves no trace.
 pub(super) struct AccountStore {
     sql: SqlStorage,
     accounting: Accounting,
-    /// The tables of entries, newest first; once they have been looked up.
+    /// The tables of receipts, newest first, once they have been looked up.
     tables: RefCell<Option<Vec<u64>>>,
-    /// What went wrong while reading: nothing that was read since then is to be believed.
+    /// A failed read. Its result and later ones are not used.
     fault: RefCell<Option<Error>>,
 }
 
@@ -38,7 +38,10 @@ impl AccountStore {
         Self { sql, accounting, tables: RefCell::new(None), fault: RefCell::new(None) }
     }
 
-    /// Whether all that was read could be.
+    /// Reports a failed read.
+    ///
+    /// # Errors
+    /// A table could not be read since the last check.
     pub(super) fn check(&self) -> Result<()> {
         self.fault.take().map_or(Ok(()), |fault| {
             *self.tables.borrow_mut() = None;
@@ -46,72 +49,75 @@ impl AccountStore {
         })
     }
 
-    /// Writes one thing down.
+    /// Writes one change of the ledger.
     pub(super) fn write(&self, write: &AccountWrite) -> Result<()> {
-        let table = match write {
-            AccountWrite::Receipts(row) => Some(day_of(row.at) / DAYS_OF_TABLE),
-            // What changes is there, or was thrown away long ago.
-            AccountWrite::ReplaceReceipt(number, at, truth) => return self.put_truth(*number, *at, truth),
-            AccountWrite::Sums(number, at, sums) => return self.put_sums(*number, *at, sums),
-            AccountWrite::AmendDay(day, was, is) => return self.amend(*day, was, is),
-            _ => None,
-        };
-        self.prepare(table)?;
         match write {
-            AccountWrite::Limits(terms) => self.run("INSERT OR REPLACE INTO terms VALUES (0, ?)", vec![text(terms)]),
-            AccountWrite::Reservation(id, promise) => {
-                self.run("INSERT OR REPLACE INTO promises VALUES (?, ?)", vec![text(id), text(promise)])
-            }
-            AccountWrite::CountQuota(counting) => {
-                self.run("INSERT OR REPLACE INTO promises VALUES (?, ?)", vec![text(COUNTING), text(counting)])
-            }
-            AccountWrite::EndReservation(id) => self.run("DELETE FROM promises WHERE id = ?", vec![text(id)]),
+            AccountWrite::Receipts(row) => self.insert_receipts(row),
+            AccountWrite::ReplaceReceipt(number, at, receipt) => self.replace_receipt(*number, *at, receipt),
+            AccountWrite::Sums(number, at, sums) => self.put_sums(*number, *at, sums),
+            AccountWrite::AmendDay(day, was, is) => self.amend_day(*day, was, is),
+            AccountWrite::Limits(limits) => self.put("INSERT OR REPLACE INTO terms VALUES (0, ?)", vec![text(limits)]),
+            AccountWrite::Reservation(id, reservation) => self.put_reservation(id, reservation),
+            AccountWrite::CountQuota(quota) => self.put_reservation(COUNT_QUOTA, quota),
+            AccountWrite::EndReservation(id) => self.put("DELETE FROM promises WHERE id = ?", vec![text(id)]),
             AccountWrite::DaySums(day, sums) => {
-                self.run("INSERT OR REPLACE INTO days VALUES (?, ?)", vec![number(*day)?, text(sums)])
+                self.put("INSERT OR REPLACE INTO days VALUES (?, ?)", vec![number(*day)?, text(sums)])
             }
-            AccountWrite::Receipts(row) => {
-                let sums = row.sums.as_deref().map_or(SqlStorageValue::Null, text);
-                let values = vec![number(row.number)?, number(row.at)?, text(&row.receipts), sums];
-                self.run(&format!("INSERT INTO entries_{} VALUES (?, ?, ?, ?)", table.unwrap_or_default()), values)
-            }
-            AccountWrite::ReplaceReceipt(..) | AccountWrite::Sums(..) | AccountWrite::AmendDay(..) => Ok(()),
         }
     }
 
-    /// The table of entries that were written then, if it is still there.
-    fn table(&self, at: u64) -> Option<u64> {
-        let table = day_of(at) / DAYS_OF_TABLE;
-        let mut tables = self.tables.borrow_mut();
-        tables.get_or_insert_with(|| self.look()).contains(&table).then_some(table)
+    /// Runs a statement on tables that may have to be created.
+    fn put(&self, statement: &str, values: Row) -> Result<()> {
+        self.prepare(None)?;
+        self.run(statement, values)
     }
 
-    fn put_truth(&self, row: u64, at: u64, truth: &Receipt) -> Result<()> {
-        let Some(table) = self.table(at) else { return Ok(()) };
-        // Rows before the next number; the newest of them is the one.
+    fn put_reservation(&self, id: &str, reservation: &str) -> Result<()> {
+        self.put("INSERT OR REPLACE INTO promises VALUES (?, ?)", vec![text(id), text(reservation)])
+    }
+
+    fn insert_receipts(&self, row: &ReceiptRow) -> Result<()> {
+        let table = day_of(row.at) / DAYS_PER_TABLE;
+        self.prepare(Some(table))?;
+        let sums = row.sums.as_deref().map_or(SqlStorageValue::Null, text);
+        let values = vec![number(row.number)?, number(row.at)?, text(&row.receipts), sums];
+        self.run(&format!("INSERT INTO entries_{table} VALUES (?, ?, ?, ?)"), values)
+    }
+
+    /// The table with the receipts of that time, unless it was dropped.
+    fn existing_table(&self, at: u64) -> Option<u64> {
+        let table = day_of(at) / DAYS_PER_TABLE;
+        let mut tables = self.tables.borrow_mut();
+        tables.get_or_insert_with(|| self.find_tables()).contains(&table).then_some(table)
+    }
+
+    fn replace_receipt(&self, row: u64, at: u64, receipt: &Receipt) -> Result<()> {
+        let Some(table) = self.existing_table(at) else { return Ok(()) };
+        // The newest row below the next number.
         let Some(row) = self.page(table, Some(row.saturating_add(1)), 1).pop().filter(|found| found.number == row)
         else {
             return Ok(());
         };
-        let values = vec![text(row.replacing(truth).map_err(unreadable)?), number(row.number)?];
+        let values = vec![text(row.replacing(receipt).map_err(unreadable)?), number(row.number)?];
         self.run(&format!("UPDATE entries_{table} SET entries = ? WHERE number = ?"), values)
     }
 
     fn put_sums(&self, row: u64, at: u64, sums: &str) -> Result<()> {
-        let Some(table) = self.table(at) else { return Ok(()) };
+        let Some(table) = self.existing_table(at) else { return Ok(()) };
         self.run(&format!("UPDATE entries_{table} SET sums = ? WHERE number = ?"), vec![text(sums), number(row)?])
     }
 
-    fn amend(&self, day: u64, was: &Receipt, is: &Receipt) -> Result<()> {
+    fn amend_day(&self, day: u64, was: &Receipt, is: &Receipt) -> Result<()> {
         let rows = self.rows_of("SELECT sums FROM days WHERE day = ?", vec![number(day)?]);
         let Some(sums) = rows.first().map(|row| as_text(row.first()).unwrap_or_default()) else { return Ok(()) };
         let sums = AccountLedger::amended_sums(day, &sums, was, is).map_err(unreadable)?;
         self.run("UPDATE days SET sums = ? WHERE day = ?", vec![text(sums), number(day)?])
     }
 
-    /// Makes the tables that are missing.
+    /// Creates missing tables; `table` is one of receipts.
     fn prepare(&self, table: Option<u64>) -> Result<()> {
         let mut tables = self.tables.borrow_mut();
-        let known = tables.get_or_insert_with(|| self.look());
+        let known = tables.get_or_insert_with(|| self.find_tables());
         if known.is_empty() && table.is_none() {
             return self.run(CREATE, Vec::new());
         }
@@ -125,23 +131,23 @@ impl AccountStore {
         )?;
         known.insert(0, table);
         known.sort_unstable_by(|a, b| b.cmp(a));
-        self.clear_out(table, known)
+        self.drop_expired(table, known)
     }
 
-    /// A new table has been made: what is older than has to be kept goes.
-    fn clear_out(&self, newest: u64, known: &mut Vec<u64>) -> Result<()> {
-        let today = newest.saturating_mul(DAYS_OF_TABLE);
-        let due = |table: u64| (table + 1) * DAYS_OF_TABLE + self.accounting.keep_receipts_days < today;
-        for table in known.iter().filter(|table| due(**table)) {
+    /// After a new table was created, drops those that are older than the configuration keeps.
+    fn drop_expired(&self, newest: u64, known: &mut Vec<u64>) -> Result<()> {
+        let today = newest.saturating_mul(DAYS_PER_TABLE);
+        let is_expired = |table: u64| (table + 1) * DAYS_PER_TABLE + self.accounting.keep_receipts_days < today;
+        for table in known.iter().filter(|table| is_expired(**table)) {
             self.run(&format!("DROP TABLE entries_{table}"), Vec::new())?;
         }
-        known.retain(|table| !due(*table));
+        known.retain(|table| !is_expired(*table));
         let first = number(today.saturating_sub(self.accounting.keep_usage_days))?;
         self.run("DELETE FROM days WHERE day < ?", vec![first])
     }
 
-    /// The tables of entries that are there, newest first.
-    fn look(&self) -> Vec<u64> {
+    /// The tables of receipts, newest first.
+    fn find_tables(&self) -> Vec<u64> {
         let names = self.rows_of("SELECT name FROM sqlite_master WHERE type = 'table'", Vec::new());
         let table = |row: Row| as_text(row.first())?.strip_prefix("entries_")?.parse().ok();
         let mut tables: Vec<u64> = names.into_iter().filter_map(table).collect();
@@ -153,32 +159,33 @@ impl AccountStore {
         self.checked(has_table(&self.sql, "terms")).unwrap_or_default()
     }
 
-    /// What stands beside the entries.
-    pub(super) fn kept(&self) -> Result<AccountSnapshot> {
+    /// Everything but the receipts.
+    pub(super) fn snapshot(&self) -> Result<AccountSnapshot> {
         if !self.exists() {
             return Ok(AccountSnapshot::default());
         }
-        let terms = self.rows_of("SELECT terms FROM terms", Vec::new());
-        let promises = self.rows_of("SELECT id, promise FROM promises", Vec::new());
+        let limits = self.rows_of("SELECT terms FROM terms", Vec::new());
+        let reservations = self.rows_of("SELECT id, promise FROM promises", Vec::new());
         // A value that is not a text fails to parse there.
         let pair = |row: Row| (as_text(row.first()).unwrap_or_default(), as_text(row.get(1)).unwrap_or_default());
-        let (counting, promises): (Vec<_>, Vec<_>) = promises.into_iter().map(pair).partition(|(id, _)| id == COUNTING);
+        let (count_quota, reservations): (Vec<_>, Vec<_>) =
+            reservations.into_iter().map(pair).partition(|(id, _)| id == COUNT_QUOTA);
         Ok(AccountSnapshot {
-            limits: terms.first().map(|row| as_text(row.first()).unwrap_or_default()),
-            reservations: promises,
-            count_quota: counting.into_iter().next().map(|(_, counting)| counting),
+            limits: limits.first().map(|row| as_text(row.first()).unwrap_or_default()),
+            reservations,
+            count_quota: count_quota.into_iter().next().map(|(_, quota)| quota),
         })
     }
 
-    /// Entries before a number, or all; the newest first.
+    /// Rows of receipts with a number below `before`, or all; the newest first.
     pub(super) fn rows(&self, before: Option<u64>) -> impl Iterator<Item = ReceiptRow> {
-        let tables = self.tables.borrow_mut().get_or_insert_with(|| self.look()).clone();
+        let tables = self.tables.borrow_mut().get_or_insert_with(|| self.find_tables()).clone();
         tables.into_iter().flat_map(move |table| {
             let mut before = before;
             let mut page = Vec::new().into_iter();
             std::iter::from_fn(move || {
                 let row = page.next().or_else(|| {
-                    page = self.page(table, before, PAGE).into_iter();
+                    page = self.page(table, before, PAGE_ROWS).into_iter();
                     page.next()
                 });
                 before = row.as_ref().map(|row: &ReceiptRow| row.number);
@@ -191,7 +198,7 @@ impl AccountStore {
         let query = format!(
             "SELECT number, at, entries, sums FROM entries_{table} WHERE number < ? ORDER BY number DESC LIMIT {limit}"
         );
-        // The largest whole number that JavaScript has.
+        // Up to the largest integer that a JavaScript number represents exactly.
         let before = before.unwrap_or(1 << 53).min((1 << 53) - 1);
         let Ok(before) = number(before) else { return Vec::new() };
         let row = |row: Row| ReceiptRow {
@@ -208,7 +215,7 @@ impl AccountStore {
         self.checked(row.read().map_err(unreadable)).unwrap_or_default()
     }
 
-    /// The sums of these days, as far as they are over.
+    /// The usage of these days, without the current one.
     pub(super) fn days(&self, from: u64, to: u64) -> Vec<UsageReport> {
         let (Ok(first), Ok(last)) = (number(from), number(to)) else { return Vec::new() };
         if !self.exists() {
