@@ -17,6 +17,7 @@ const UNFINISHED: &[u8] = b"},\"logprobs\":null,\"finish_reason\":null}]";
 const DATA: &[u8] = b"data: ";
 
 /// The beginning of a tool call.
+#[derive(Clone, Copy)]
 struct CallStart<'a> {
     choice: u32,
     call: u32,
