@@ -129,7 +129,7 @@ pub async fn create<H: Platform>(bridge: &Bridge, host: &H, body: &[u8]) -> Resu
     }
 }
 
-/// One key.
+/// Reads a key, without its text.
 ///
 /// # Errors
 /// 404 if there is none of this id.

@@ -23,15 +23,15 @@ const DOCUMENT: &str = include_str!("openapi.json");
 /// What the admin API does; each is one route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Makes a key.
+    /// Creates a key; its text is in this response alone.
     Create,
     /// A page of keys.
     List,
-    /// One key.
+    /// Reads a key, without its text.
     Read,
     /// Changes fields of a key.
     Edit,
-    /// Removes a key.
+    /// Deletes a key; its receipts stay.
     Delete,
     /// Gives a key a new secret.
     Rotate,
@@ -60,11 +60,11 @@ pub enum Action {
 /// One row of the route table.
 #[derive(Debug)]
 pub struct AdminRoute {
-    /// The HTTP method.
+    /// The HTTP method, in upper case.
     pub method: &'static str,
     /// Below [`ROOT`]; `{id}` stands for one name.
     pub path: &'static str,
-    /// What it does.
+    /// What a request to this route does.
     pub action: Action,
 }
 
@@ -106,7 +106,7 @@ pub fn unknown_path() -> Error {
 /// An action, and the name in its path.
 #[derive(Clone, Copy, Debug)]
 pub struct AdminCall<'p> {
-    /// The action.
+    /// What the request does.
     pub action: Action,
     /// Empty if the path holds none.
     pub id: &'p str,

@@ -64,7 +64,7 @@ pub struct Model {
     pub limit_fields: Vec<String>,
     /// The tier in which the provider's account serves a request that asks for none, where that is not the usual one.
     pub service_tier: Option<String>,
-    /// What its provider cannot be told is refused, not dropped.
+    /// Refuse requests that have fields without a place in the provider's format, instead of dropping the fields.
     pub strict: bool,
     /// How long an answer may take.
     pub clocks: Clocks,

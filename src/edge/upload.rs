@@ -9,9 +9,9 @@ use web_sys::{RequestInit, WritableStreamDefaultWriter};
 
 use super::js;
 
-/// A body of at most so many bytes is sent in one step. A longer one would be held several times by the runtime as well.
+/// The longest body that is sent in one step, in bytes. The runtime would hold several copies of a longer one.
 const AT_ONCE: usize = 256 << 10;
-/// What is longer is sent in pieces of at most so many bytes.
+/// A longer body is sent in pieces of this size, in bytes.
 const PIECE: usize = 256 << 10;
 
 /// A body on its way to a provider, piece by piece: it is held once, whatever the provider takes of it.

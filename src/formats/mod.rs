@@ -111,7 +111,8 @@ pub struct ProviderFormat {
     pub stream: fn() -> Box<dyn StreamDecoder>,
     /// Reads a stream that passes on to a client of the same format.
     pub tap: fn(TapOptions) -> Box<dyn StreamTap>,
-    /// Whether it wants back, for this request, what it told as [`ResponseEvent::ReasoningState`].
+    /// Whether the provider expects the reasoning state of earlier responses ([`ResponseEvent::ReasoningState`])
+    /// in this request.
     pub recalls: fn(&ModelRequest<'_>) -> bool,
     /// What a refusal means for the caller: the provider's status, and its body, which may have been cut.
     pub refusal: fn(u16, &[u8]) -> Error,
@@ -309,7 +310,7 @@ pub struct ResponseHead {
 
 /// Writes a streamed answer, each step as it comes.
 pub trait StreamEncoder {
-    /// Writes what a client is told of a step; nothing for many of them. After [`ResponseEvent::Failed`], nothing more.
+    /// Writes an event; many events write nothing. After [`ResponseEvent::Failed`], nothing is written.
     fn event(&mut self, event: &ResponseEvent<'_>, out: &mut Vec<u8>);
 
     /// Writes the end: what the format demands after the last step of an answer that is whole, or, `failure`, of one that is not.

@@ -1,5 +1,5 @@
-//! How much a model thinks, in the terms of its generation. Models are told apart by the prefixes of their
-//! names.
+//! The thinking configuration of a request: a level or a budget, by the model's generation, which the prefix
+//! of its name shows.
 //! Source: <https://ai.google.dev/gemini-api/docs/thinking> and Google's table for `reasoning_effort`
 //! (<https://ai.google.dev/gemini-api/docs/openai#thinking>).
 

@@ -121,7 +121,7 @@ impl<P: Platform> Forward<P> {
     }
 
     async fn forward_piece(&mut self, bytes: &[u8]) -> Result<(), StreamEnd> {
-        self.ready.append(&mut take(&self.platform, &mut self.relay, bytes));
+        self.ready.extend_from_slice(&take(&self.platform, &mut self.relay, bytes));
         self.persist().await;
         let rest = self.relay.rest(self.platform.now());
         if rest == 0 || self.ready.len() >= FULL {

@@ -1,5 +1,6 @@
 //! The body of a streamed response, and writing to its client.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 
 use super::{events, long, script};
@@ -111,9 +112,9 @@ pub(super) async fn write_end<P: Platform>(platform: &P, sink: &mut P::Sink, byt
 }
 
 /// Takes bytes of a provider's stream: gives those that may pass, and logs them if pieces of streams are logged.
-pub(super) fn take<P: Platform>(platform: &P, relay: &mut StreamRelay, bytes: &[u8]) -> Vec<u8> {
+pub(super) fn take<'b, P: Platform>(platform: &P, relay: &mut StreamRelay, bytes: &'b [u8]) -> Cow<'b, [u8]> {
     let now = platform.now();
-    let passed = relay.pass(bytes, now).into_owned();
+    let passed = relay.pass(bytes, now);
     relay.chunk_event(bytes, now).iter().for_each(|event| platform.log(event));
     passed
 }
