@@ -145,8 +145,9 @@ build/index.js: $(RUST_SOURCES) $(NPM_PACKAGES) $(WORKER_BUILD) $(WASM_BINDGEN) 
 build/index_bg.wasm: build/index.js
 
 # Static files that the gateway fetches when it needs them: vocabularies. The one written last proves that all exist.
-build/assets/cl100k_base.bin: scripts/vocabularies.mjs Cargo.lock | $(NPM_PACKAGES)
-	@node scripts/vocabularies.mjs build/assets
+build/assets/cl100k_base.bin: $(wildcard scripts/vocabularies/src/*.rs) Cargo.lock
+	@echo "Packing the vocabularies for counting tokens…"
+	@cargo run --quiet --locked --package vocabularies -- build/assets
 
 # A source that disappears (an editor's temporary file) must not stop the build.
 $(RUST_SOURCES):
@@ -175,8 +176,8 @@ NODE_TEST := node --import ./tests/limits.mjs --test --test-force-exit --test-ti
 	--test-reporter=spec --test-reporter-destination=stdout --test-reporter=./tests/under-way.mjs --test-reporter-destination=stderr
 
 lint:
-	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked --all-targets --features edge -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --features edge
 
