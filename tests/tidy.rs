@@ -172,7 +172,9 @@ fn no_vendor_is_named_outside_the_formats() {
 }
 
 #[test]
-fn the_changelog_has_a_place_for_what_is_new() {
+fn the_changelog_has_a_place_for_what_is_new_and_names_the_version() {
     let changelog = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("CHANGELOG.md")).unwrap();
     assert!(changelog.contains("## Unreleased"));
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(changelog.contains(&format!("\n## {version}")), "CHANGELOG.md has no section for {version}");
 }
