@@ -1,56 +1,8 @@
-//! A client's request with the few fields read that decide how it is handled, and what the readers of all formats share.
+//! Readers of request fields that formats share, and the envelope that they fill.
 
-use super::operation::Operation;
+pub use super::operation::{Delivery, RequestEnvelope, ResponseOptions};
 use crate::error::{Error, Result};
 use crate::wire::json::{Document, Flaw, MOST_MEMBERS};
-
-/// A request as it came. It is never edited: what a provider gets is made from a copy.
-pub struct RequestEnvelope<'a> {
-    /// What is asked for.
-    pub operation: &'static Operation,
-    /// The model asked for, as the client names it.
-    pub model: String,
-    /// Whether the response is to be streamed.
-    pub delivery: Delivery,
-    /// What the response is to contain.
-    pub options: ResponseOptions,
-    /// How many questions are asked at once.
-    pub questions: u64,
-    /// The body.
-    pub document: Document<'a>,
-}
-
-/// How a client wants its response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    /// As one document.
-    Whole,
-    /// As a stream of events.
-    Stream,
-}
-
-/// What a client wants its response to contain, as far as its format leaves that to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ResponseOptions {
-    /// Whether a stream ends with the usage, if the client says so.
-    pub include_usage: Option<bool>,
-    /// Whether that includes the cost: a field of this gateway.
-    pub include_cost: bool,
-    /// How many choices it has, of all questions together.
-    pub choices: u64,
-}
-
-impl Delivery {
-    /// Whether it is a stream.
-    pub fn is_stream(self) -> bool {
-        self == Self::Stream
-    }
-}
-
-impl ResponseOptions {
-    /// One choice, usage as the format has it.
-    pub const DEFAULT: Self = Self { include_usage: None, include_cost: false, choices: 1 };
-}
 
 /// Reads a body in which none of these keys occurs twice.
 ///

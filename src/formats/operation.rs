@@ -1,6 +1,6 @@
-//! Operations: what clients can ask of a model, one row for each endpoint of a client's format.
+//! Operations: what clients can ask of a model, one row for each endpoint of a client's format; and the
+//! envelope of a request for one.
 
-use super::envelope::RequestEnvelope;
 use super::summary::ResponseSummary;
 use crate::canonical::ModelRequest;
 use crate::error::{Error, Result};
@@ -30,19 +30,21 @@ pub struct Operation {
     pub kind: OperationKind,
     /// The field that holds the question.
     pub question_field: &'static str,
-    /// Fields that the gateway reads or sets. Each may occur once only: readers disagree on which of two counts.
+    /// Fields that the gateway reads or sets. Each may occur once only: readers disagree on which of two
+    /// counts.
     pub unique_fields: &'static [&'static str],
     /// Reads a request's body; see [`Operation::read`].
     pub reader: for<'a> fn(&'static Operation, &'a [u8]) -> Result<RequestEnvelope<'a>>,
-    /// Reads the conversation of a request that is translated for a provider of another format; `None` if it cannot be.
+    /// Reads the conversation of a request that is translated for a provider of another format; `None` if it
+    /// cannot be.
     ///
     /// # Errors
     /// 400 naming the field that is not as the format wants it.
     pub conversation: Option<for<'d> fn(&'d Document<'d>) -> Result<ModelRequest<'d>>>,
     /// Whether a limit of 0 tokens is meant, and not a mistake.
     pub allows_zero_limit: fn(&Document<'_>) -> bool,
-    /// Reads a whole response that came with a status of success and passes through. If it is no response to this
-    /// operation, or an error in spite of its status, that is the summary's error.
+    /// Reads a whole response that came with a status of success and passes through. If it is no response to
+    /// this operation, or an error in spite of its status, that is the summary's error.
     pub summarize: fn(&[u8]) -> ResponseSummary,
 }
 
@@ -81,3 +83,52 @@ impl PartialEq for Operation {
 }
 
 impl Eq for Operation {}
+
+/// A client's request, with the few fields read that decide how it is handled. It is never edited: a provider
+/// gets an edited copy.
+pub struct RequestEnvelope<'a> {
+    /// What the client asks for.
+    pub operation: &'static Operation,
+    /// The requested model, as the client names it.
+    pub model: String,
+    /// Whether the response is to be streamed.
+    pub delivery: Delivery,
+    /// What the client wants the response to contain.
+    pub options: ResponseOptions,
+    /// How many prompts or texts the request holds.
+    pub questions: u64,
+    /// The body.
+    pub document: Document<'a>,
+}
+
+/// How a client wants its response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// As one document.
+    Whole,
+    /// As a stream of events.
+    Stream,
+}
+
+/// What a client wants its response to contain, as far as its format leaves that to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResponseOptions {
+    /// Whether a stream ends with the usage, if the client says so.
+    pub include_usage: Option<bool>,
+    /// Whether that includes the cost: a field of this gateway.
+    pub include_cost: bool,
+    /// How many choices it has, for all questions together.
+    pub choices: u64,
+}
+
+impl Delivery {
+    /// Whether it is a stream.
+    pub fn is_stream(self) -> bool {
+        self == Self::Stream
+    }
+}
+
+impl ResponseOptions {
+    /// One choice, usage as the format has it.
+    pub const DEFAULT: Self = Self { include_usage: None, include_cost: false, choices: 1 };
+}

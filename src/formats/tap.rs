@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::stream::{OVERSIZED, StreamDecoder};
 use super::summary::ResponseSummary;
-use super::{OVERSIZED, StreamDecoder};
 use crate::canonical::ResponseEvent;
 use crate::error::Error;
 
@@ -16,10 +16,11 @@ pub struct TapOptions {
     pub checked: bool,
     /// How many choices there will be, at least; 0 counts as 1.
     pub choices: u64,
-    /// When checking: an event that only reports the usage is withheld, because the gateway asked for it and not the client.
+    /// When checking: an event that only reports the usage is withheld, because the gateway asked for it and
+    /// not the client.
     pub hides_usage: bool,
-    /// When checking: that event is withheld for the cost to be added to it. Usage that stands beside something else
-    /// passes, and is kept as well.
+    /// When checking: that event is withheld for the cost to be added to it. Usage that stands beside
+    /// something else passes, and is kept as well.
     pub keeps_usage: bool,
 }
 
@@ -28,8 +29,9 @@ pub trait StreamTap {
     /// Reads more of the stream. Returns what may pass on.
     fn push<'b>(&mut self, bytes: &'b [u8]) -> Cow<'b, [u8]>;
 
-    /// The stream has ended: reads what was complete but for its last line end. Appends what of it may pass, and what
-    /// separates that from more events. Returns whether the end marker has passed, so that no event may follow.
+    /// The stream has ended: reads what was complete but for its last line end. Appends what of it may pass,
+    /// and what separates that from more events. Returns whether the end marker has passed, so that no event
+    /// may follow.
     fn finish(&mut self, out: &mut Vec<u8>) -> bool;
 
     /// Whether what has passed ends between two events, so that an event may be inserted.
@@ -55,8 +57,8 @@ pub enum PassthroughEnd<'e> {
     Incomplete(&'e Error),
 }
 
-/// Ends a tapped stream: appends what the client still has to get. `write_end` is that of the client's format; `failure`
-/// is reported if the response is incomplete.
+/// Ends a tapped stream: appends what the client still has to get. `write_end` is that of the client's
+/// format; `failure` is reported if the response is incomplete.
 pub fn finish_tapped(
     tap: &mut dyn StreamTap,
     write_end: fn(PassthroughEnd<'_>, &mut Vec<u8>),

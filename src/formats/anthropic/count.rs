@@ -8,7 +8,7 @@ use super::request;
 use super::wire::json::object;
 use crate::canonical::ModelRequest;
 use crate::error::{Error, Result};
-use crate::formats::{WriteTarget, WrittenRequest};
+use crate::formats::written_request::{WriteTarget, WrittenRequest};
 use crate::wire::json::Document;
 
 /// Path of the endpoint below the API's root.

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::formats::ModelEntry;
+use crate::formats::client_format::ModelEntry;
 use crate::wire::date;
 
 #[derive(Serialize)]

@@ -1,9 +1,10 @@
 //! How much a model thinks, and what thinking excludes, by the model's version.
-//! Source: <https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking>, `…/adaptive-thinking`, `…/effort`.
+//! Source: <https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking>, `…/adaptive-thinking`,
+//! `…/effort`.
 
 use super::wire::request::ThinkingParam;
 use crate::canonical::{Effort, Raw, Thinking};
-use crate::formats::WriteTarget;
+use crate::formats::written_request::WriteTarget;
 
 /// `max_tokens` if neither the request nor the catalogue gives one. The API requires a limit, and every model
 /// accepts this one.

@@ -7,7 +7,7 @@ use super::errors::{invalid, read_in_success};
 use super::request::{self, full_name, resource};
 use crate::canonical::{ModelRequest, Raw};
 use crate::error::{Error, Result};
-use crate::formats::{WriteTarget, WrittenRequest};
+use crate::formats::written_request::{WriteTarget, WrittenRequest};
 use crate::wire::json::{Document, quote};
 
 /// The response of `countTokens`.

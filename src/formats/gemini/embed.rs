@@ -8,8 +8,9 @@ use super::errors::{invalid, read_in_success};
 use super::request::{full_name, resource};
 use crate::canonical::{Raw, Usage};
 use crate::error::{Error, Result};
+use crate::formats::embedding::{Billed, EmbeddingContext, EmbeddingForm};
 use crate::formats::unsupported::UnsupportedFields;
-use crate::formats::{Billed, EmbeddingContext, EmbeddingForm, WrittenRequest};
+use crate::formats::written_request::WrittenRequest;
 use crate::wire::base64;
 use crate::wire::json::Document;
 

@@ -3,7 +3,7 @@
 use super::response::ResponseReader;
 use super::wire::response::ResponseChunk;
 use crate::canonical::ResponseEvent;
-use crate::formats::{EventSink, StreamDecoder, oversized};
+use crate::formats::stream::{EventSink, StreamDecoder, oversized};
 use crate::wire::sse::{Block, Reader};
 
 /// Reads a chunk, or an array of chunks, which may hold only an error.

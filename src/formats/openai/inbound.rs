@@ -3,14 +3,14 @@
 use serde_json::Value;
 
 use super::errors;
+use crate::formats::client_format::{RestreamOptions, UsageReport};
 use crate::formats::tap::PassthroughEnd;
-use crate::formats::{RestreamOptions, UsageReport};
 use crate::wire::dense::tree;
 use crate::wire::json::Document;
 use crate::wire::sse;
 
-/// Inserts the chunk that reports the usage and the cost: before `[DONE]` if the response is complete, else before all of
-/// `tail`.
+/// Inserts the chunk that reports the usage and the cost: before `[DONE]` if the response is complete, else
+/// before all of `tail`.
 pub fn insert_cost(report: UsageReport<'_>, tail: &mut Vec<u8>) {
     if let Some(event) = with_cost(report.json, report.cost) {
         let at = if report.is_complete { tail.len().saturating_sub(super::wire::DONE.len()) } else { 0 };
@@ -26,7 +26,8 @@ pub fn end_passthrough(end: PassthroughEnd<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(super::wire::DONE);
 }
 
-/// The event that tells the usage and the cost, and nothing that its chunk may have told besides. `None` if it tells no usage.
+/// The event that tells the usage and the cost, and nothing that its chunk may have told besides. `None` if
+/// it tells no usage.
 fn with_cost(chunk: &[u8], cost: &str) -> Option<Vec<u8>> {
     let mut chunk = Document::read(chunk).ok()?;
     let usage = chunk.value("usage").filter(|raw| raw.starts_with('{'))?.to_owned();

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::formats::ModelEntry;
+use crate::formats::client_format::ModelEntry;
 
 #[derive(Serialize)]
 struct ModelList<'a> {

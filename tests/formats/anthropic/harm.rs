@@ -2,7 +2,7 @@
 
 use llm_bridge::canonical::{Raw, ResponseEvent};
 use llm_bridge::formats::WriteTarget;
-use llm_bridge::formats::anthropic::{CLIENT, UPSTREAM};
+use llm_bridge::formats::anthropic::{CLIENT, PROVIDER};
 use llm_bridge::wire::json::Document;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -34,7 +34,7 @@ proptest! {
         prop_assert_eq!(streamed([stream.as_slice()]).1, 0);
         (CLIENT.whole)(&head(), &events);
         whole(&bytes).ok();
-        (UPSTREAM.refusal)(400, &bytes);
+        (PROVIDER.refusal)(400, &bytes);
     }
 
     #[test]
@@ -43,7 +43,7 @@ proptest! {
         if let Ok(document) = Document::read(body.as_bytes())
             && let Ok(request) = CLIENT.read(&document)
         {
-            (UPSTREAM.write)(&request, WriteTarget { model: "claude-opus-4-6", max_output: None, limit_field: None }).ok();
+            (PROVIDER.write)(&request, WriteTarget { model: "claude-opus-4-6", max_output: None, limit_field: None }).ok();
         }
     }
 

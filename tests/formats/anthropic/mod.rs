@@ -10,7 +10,7 @@ use llm_bridge::canonical::{
     Thinking, Tool, ToolCall, ToolChoice, Turn, Usage,
 };
 use llm_bridge::error::Result;
-use llm_bridge::formats::anthropic::{CLIENT, UPSTREAM};
+use llm_bridge::formats::anthropic::{CLIENT, PROVIDER};
 use llm_bridge::formats::{ResponseHead, WriteTarget, WrittenRequest};
 use llm_bridge::wire::json::Document;
 use serde_json::{Value, json};
@@ -38,7 +38,7 @@ fn result(id: &'static str) -> Part<'static> {
 
 fn write(request: &ModelRequest<'_>, model: &str) -> (Value, Vec<String>) {
     let WrittenRequest { body, dropped, path, headers } =
-        (UPSTREAM.write)(request, WriteTarget { model, max_output: None, limit_field: None }).unwrap();
+        (PROVIDER.write)(request, WriteTarget { model, max_output: None, limit_field: None }).unwrap();
     assert_eq!((path.as_str(), headers), ("/messages", vec![("anthropic-version", "2023-06-01".to_owned())]));
     (serde_json::from_slice(&body).unwrap(), dropped.into_iter().map(String::from).collect())
 }
@@ -98,13 +98,13 @@ fn owned(event: ResponseEvent<'_>) -> ResponseEvent<'static> {
 
 fn whole(body: &[u8]) -> Result<Vec<ResponseEvent<'static>>> {
     let mut events = Vec::new();
-    (UPSTREAM.whole)(body, &mut |event| events.push(owned(event)))?;
+    (PROVIDER.whole)(body, &mut |event| events.push(owned(event)))?;
     Ok(events)
 }
 
 fn streamed<'b>(pieces: impl IntoIterator<Item = &'b [u8]>) -> (Vec<ResponseEvent<'static>>, u32) {
     let mut events = Vec::new();
-    let mut stream = (UPSTREAM.stream)();
+    let mut stream = (PROVIDER.stream)();
     pieces.into_iter().for_each(|piece| stream.push(piece, &mut |event| events.push(owned(event))));
     stream.finish(&mut |event| events.push(owned(event)));
     (events, stream.malformed())
@@ -154,7 +154,7 @@ fn what_was_thought_goes_back_before_its_call_byte_for_byte() {
     ];
     let request = ModelRequest { turns, thinking: Some(Thinking::Budget(2000)), ..ModelRequest::default() };
     let written =
-        (UPSTREAM.write)(&request, WriteTarget { model: "claude-haiku-4-5", max_output: None, limit_field: None })
+        (PROVIDER.write)(&request, WriteTarget { model: "claude-haiku-4-5", max_output: None, limit_field: None })
             .unwrap();
     let body = String::from_utf8(written.body).unwrap();
     let kept = thoughts.trim_matches(['[', ']']).split("},{").collect::<Vec<_>>().join("},{");
@@ -231,7 +231,7 @@ fn what_the_api_cannot_say_is_named_and_defaults_are_not() {
 fn a_conversation_without_a_turn_is_refused_before_it_is_sent() {
     let request = ModelRequest { turns: vec![turn(Role::System, vec![text("x")])], ..ModelRequest::default() };
     let error =
-        (UPSTREAM.write)(&request, WriteTarget { model: "m", max_output: None, limit_field: None }).unwrap_err();
+        (PROVIDER.write)(&request, WriteTarget { model: "m", max_output: None, limit_field: None }).unwrap_err();
     assert_eq!((error.status(), error.param()), (400, Some("messages")));
 }
 
@@ -296,7 +296,7 @@ fn the_common_subset_comes_back_as_it_was() {
         ..ModelRequest::default()
     };
     let written =
-        (UPSTREAM.write)(&request, WriteTarget { model: "claude-haiku-4-5", max_output: None, limit_field: None })
+        (PROVIDER.write)(&request, WriteTarget { model: "claude-haiku-4-5", max_output: None, limit_field: None })
             .unwrap();
     assert!(written.dropped.is_empty(), "{:?}", written.dropped);
     let document = Document::read(&written.body).unwrap();

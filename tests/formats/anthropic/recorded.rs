@@ -1,7 +1,7 @@
 //! Recorded traffic: responses with the tokens that they state, requests with all their fields.
 
 use llm_bridge::canonical::ResponseEvent;
-use llm_bridge::formats::anthropic::{CLIENT, UPSTREAM};
+use llm_bridge::formats::anthropic::{CLIENT, PROVIDER};
 use llm_bridge::wire::json::Document;
 use serde_json::Value;
 
@@ -28,7 +28,7 @@ fn stated(body: &[u8]) -> [u64; 4] {
 fn recorded_answers_are_read_with_the_tokens_that_they_state() {
     for Recording { name, about, body } in recordings("anthropic-messages") {
         if about["status"] != 200 {
-            let error = (UPSTREAM.refusal)(404, &body);
+            let error = (PROVIDER.refusal)(404, &body);
             assert!(error.message().contains("claude"), "{name}");
             continue;
         }

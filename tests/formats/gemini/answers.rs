@@ -1,7 +1,7 @@
 //! Responses, cut at every position.
 
 use llm_bridge::canonical::{FinishReason, ResponseEvent, Usage};
-use llm_bridge::formats::gemini::UPSTREAM;
+use llm_bridge::formats::gemini::PROVIDER;
 use serde_json::{Value, json};
 
 use super::{cut, stream, told, whole};
@@ -169,7 +169,7 @@ fn a_blocked_prompt_is_an_error_and_never_an_empty_success() {
     assert_eq!((error.status(), error.code()), (400, Some("content_filter")));
     assert!(error.message().contains("SAFETY") && error.message().contains("Too rude."), "{error}");
     let mut events = Vec::new();
-    (UPSTREAM.whole)(blocked.to_string().as_bytes(), &mut |event| events.push(told(&event))).unwrap_err();
+    (PROVIDER.whole)(blocked.to_string().as_bytes(), &mut |event| events.push(told(&event))).unwrap_err();
     assert!(matches!(&events[..], [usage] if usage.starts_with("Usage")), "{events:?}");
     let events = cut(&sse(&[blocked]));
     assert!(events[1].starts_with("Usage") && events[2].starts_with("Failed 400"), "{events:?}");

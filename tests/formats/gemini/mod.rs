@@ -7,7 +7,7 @@ mod requests;
 
 use llm_bridge::canonical::ResponseEvent;
 use llm_bridge::error::Error;
-use llm_bridge::formats::gemini::UPSTREAM;
+use llm_bridge::formats::gemini::PROVIDER;
 use proptest::prelude::*;
 
 /// Events as text, with adjacent texts joined, for comparison.
@@ -20,12 +20,12 @@ fn told(event: &ResponseEvent<'_>) -> String {
 
 fn whole(body: &[u8]) -> Result<Vec<String>, Error> {
     let mut events = Vec::new();
-    (UPSTREAM.whole)(body, &mut |event| events.push(told(&event)))?;
+    (PROVIDER.whole)(body, &mut |event| events.push(told(&event)))?;
     Ok(events)
 }
 
 fn stream<'b>(pieces: impl IntoIterator<Item = &'b [u8]>) -> (Vec<String>, u32) {
-    let (mut decode, mut events) = ((UPSTREAM.stream)(), Vec::new());
+    let (mut decode, mut events) = ((PROVIDER.stream)(), Vec::new());
     for piece in pieces {
         decode.push(piece, &mut |event| events.push(told(&event)));
     }
@@ -49,7 +49,7 @@ proptest! {
     fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         let _ = whole(&bytes);
         let _ = stream([bytes.as_slice()]);
-        let _ = (UPSTREAM.refusal)(400, &bytes);
+        let _ = (PROVIDER.refusal)(400, &bytes);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Recorded responses and embeddings, with the usage that they state.
 
 use llm_bridge::canonical::ResponseEvent;
-use llm_bridge::formats::gemini::UPSTREAM;
+use llm_bridge::formats::gemini::PROVIDER;
 use llm_bridge::formats::{EmbeddingContext, EmbeddingForm};
 use serde_json::Value;
 
@@ -25,7 +25,7 @@ fn recordings_are_read_to_their_end_with_the_usage_that_they_state() {
     for Recording { name, about, body } in recordings("gemini") {
         let status = u16::try_from(about["status"].as_u64().unwrap()).unwrap();
         if status != 200 {
-            let error = (UPSTREAM.refusal)(status, &body);
+            let error = (PROVIDER.refusal)(status, &body);
             assert!(error.status() == status && error.message().len() > 30, "{name}: {error}");
             continue;
         }
@@ -37,7 +37,7 @@ fn recordings_are_read_to_their_end_with_the_usage_that_they_state() {
         };
         let is_stream = about["stream"] == true;
         let events = if is_stream {
-            let mut decode = (UPSTREAM.stream)();
+            let mut decode = (PROVIDER.stream)();
             decode.push(&body, &mut note);
             let (events, malformed) = stream([body.as_slice()]);
             assert_eq!(malformed, 0, "{name}");
@@ -46,7 +46,7 @@ fn recordings_are_read_to_their_end_with_the_usage_that_they_state() {
             }
             events
         } else {
-            let told = (UPSTREAM.whole)(&body, &mut note);
+            let told = (PROVIDER.whole)(&body, &mut note);
             whole(&body).unwrap_or_else(|error| {
                 assert_eq!((error.code(), told.is_err()), (Some("content_filter"), true), "{name}: {error}");
                 vec!["End".to_owned()]
@@ -61,13 +61,13 @@ fn recordings_are_read_to_their_end_with_the_usage_that_they_state() {
 fn recorded_embeddings_are_read_with_the_usage_that_they_state() {
     for Recording { name, about, body } in recordings("gemini-embed") {
         if about["status"] != 200 {
-            assert_eq!((UPSTREAM.refusal)(404, &body).code(), Some("NOT_FOUND"), "{name}");
+            assert_eq!((PROVIDER.refusal)(404, &body).code(), Some("NOT_FOUND"), "{name}");
             continue;
         }
         let count = about["request"]["requests"].as_array().map_or(1, Vec::len);
         let written = |base64| {
             let told = EmbeddingContext { form: EmbeddingForm { base64, count }, model: "m", estimate: 0 };
-            (UPSTREAM.embed.as_ref().unwrap().whole)(&body, &told).unwrap()
+            (PROVIDER.embed.as_ref().unwrap().whole)(&body, &told).unwrap()
         };
         let told: Value = serde_json::from_slice(&body).unwrap();
         let (floats, usage) = written(false);

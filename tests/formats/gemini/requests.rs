@@ -6,7 +6,7 @@ use llm_bridge::canonical::{
     Effort, Media, MediaKind, MediaSource, ModelRequest, Part, Raw, ResponseFormat, Role, Sampling, Thinking, Tool,
     ToolCall, ToolChoice, Turn,
 };
-use llm_bridge::formats::gemini::UPSTREAM;
+use llm_bridge::formats::gemini::PROVIDER;
 use llm_bridge::formats::{WriteTarget, WrittenRequest};
 use serde_json::{Value, json};
 
@@ -63,7 +63,7 @@ fn tool(name: &'static str, parameters: Option<&'static str>) -> Tool<'static> {
 }
 
 fn write(request: &ModelRequest<'_>, model: &str) -> WrittenRequest {
-    (UPSTREAM.write)(request, WriteTarget { model, max_output: None, limit_field: None }).unwrap()
+    (PROVIDER.write)(request, WriteTarget { model, max_output: None, limit_field: None }).unwrap()
 }
 
 fn body(request: &ModelRequest<'_>, model: &str) -> Value {
@@ -103,7 +103,7 @@ fn instructions_stand_apart_wherever_they_were_and_two_sides_alternate() {
 #[test]
 fn a_conversation_in_which_nobody_speaks_is_refused() {
     for turns in [vec![], vec![turn(Role::System, vec![text("Be brief")])], vec![turn(Role::User, vec![text("")])]] {
-        let error = (UPSTREAM.write)(&ask(turns), WriteTarget { model: FLASH, max_output: None, limit_field: None })
+        let error = (PROVIDER.write)(&ask(turns), WriteTarget { model: FLASH, max_output: None, limit_field: None })
             .unwrap_err();
         assert_eq!((error.status(), error.param()), (400, Some("messages")));
     }
@@ -207,7 +207,7 @@ fn a_result_without_a_call_is_refused_by_its_id() {
     let later = turn(Role::Assistant, vec![call("c9", "f", "{}", None)]);
     let request = ask(vec![turn(Role::User, vec![result("c9", vec![text("x")])]), later]);
     let error =
-        (UPSTREAM.write)(&request, WriteTarget { model: FLASH, max_output: None, limit_field: None }).unwrap_err();
+        (PROVIDER.write)(&request, WriteTarget { model: FLASH, max_output: None, limit_field: None }).unwrap_err();
     assert_eq!(error.status(), 400);
     assert!(error.message().contains("c9"), "{error}");
 }

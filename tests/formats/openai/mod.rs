@@ -10,7 +10,7 @@ use std::path::Path;
 
 use llm_bridge::canonical::{FinishReason, Raw, ResponseEvent, Usage};
 use llm_bridge::error::Error;
-use llm_bridge::formats::openai::{CLIENT, UPSTREAM};
+use llm_bridge::formats::openai::{CLIENT, PROVIDER};
 use llm_bridge::formats::{ResponseHead, WriteTarget};
 use llm_bridge::wire::json::Document;
 use proptest::collection::vec;
@@ -28,7 +28,7 @@ fn line(event: &ResponseEvent<'_>) -> String {
 fn decoded(pieces: &[&[u8]]) -> (Vec<String>, u32) {
     let mut told = Vec::new();
     let mut each = |event: ResponseEvent<'_>| told.push(line(&event));
-    let mut decode = (UPSTREAM.stream)();
+    let mut decode = (PROVIDER.stream)();
     pieces.iter().for_each(|piece| decode.push(piece, &mut each));
     decode.finish(&mut each);
     (told, decode.malformed())
@@ -71,7 +71,7 @@ impl Told {
 
     fn streamed(bytes: &[u8]) -> Self {
         let mut told = Self::default();
-        let mut decode = (UPSTREAM.stream)();
+        let mut decode = (PROVIDER.stream)();
         decode.push(bytes, &mut |event| told.take(&event));
         decode.finish(&mut |event| told.take(&event));
         told
@@ -79,7 +79,7 @@ impl Told {
 
     fn whole(bytes: &[u8]) -> Result<Self, Error> {
         let mut told = Self::default();
-        (UPSTREAM.whole)(bytes, &mut |event| told.take(&event))?;
+        (PROVIDER.whole)(bytes, &mut |event| told.take(&event))?;
         Ok(told)
     }
 
@@ -106,7 +106,7 @@ fn encoded(events: &[ResponseEvent<'_>], failure: Option<&Error>) -> Vec<u8> {
 proptest! {
     #[test]
     fn a_request_survives_the_way_there_and_back(request in request()) {
-        let written = (UPSTREAM.write)(&request, WriteTarget { model: "m", max_output: None, limit_field: None }).unwrap();
+        let written = (PROVIDER.write)(&request, WriteTarget { model: "m", max_output: None, limit_field: None }).unwrap();
         prop_assert!(written.dropped.is_empty(), "{:?}", written.dropped);
         let document = Document::read(&written.body).unwrap();
         prop_assert_eq!(CLIENT.read(&document).unwrap(), request);
@@ -190,7 +190,7 @@ fn golden_requests_are_written_as_they_should_be() {
         let document = Document::read(client.as_bytes()).unwrap();
         let request = CLIENT.read(&document).unwrap_or_else(|error| panic!("{name}: {error}"));
         let written =
-            (UPSTREAM.write)(&request, WriteTarget { model: "m", max_output: None, limit_field: None }).unwrap();
+            (PROVIDER.write)(&request, WriteTarget { model: "m", max_output: None, limit_field: None }).unwrap();
         assert_eq!(serde_json::from_slice::<Value>(&written.body).unwrap(), golden["upstream"], "{name}");
         let mut dropped: Vec<&str> = written.dropped.iter().map(AsRef::as_ref).collect();
         let mut expected: Vec<&str> =

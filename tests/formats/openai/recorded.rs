@@ -2,7 +2,7 @@
 
 use llm_bridge::canonical::ResponseEvent;
 use llm_bridge::formats::openai::overhear::ChatTap;
-use llm_bridge::formats::openai::{CLIENT, UPSTREAM, outbound};
+use llm_bridge::formats::openai::{CLIENT, PROVIDER, outbound};
 use llm_bridge::formats::tap::{StreamTap as _, TapOptions};
 
 use super::{Told, decoded, head};
@@ -43,11 +43,11 @@ fn recorded_answers_can_be_told_again() {
         let (mut encode, mut out) = ((CLIENT.stream)(head()), Vec::new());
         let mut each = |event: ResponseEvent<'_>| encode.event(&event, &mut out);
         if streamed {
-            let mut decode = (UPSTREAM.stream)();
+            let mut decode = (PROVIDER.stream)();
             decode.push(&body, &mut each);
             decode.finish(&mut each);
         } else {
-            (UPSTREAM.whole)(&body, &mut each).unwrap();
+            (PROVIDER.whole)(&body, &mut each).unwrap();
         }
         encode.finish(None, &mut out);
         let (again, mut first) =

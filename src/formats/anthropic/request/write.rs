@@ -11,7 +11,7 @@ use super::write_messages::{lacks_thinking, write_conversation};
 use crate::canonical::{ModelRequest, Raw, ResponseFormat, ToolChoice};
 use crate::error::{Error, Result};
 use crate::formats::unsupported::UnsupportedFields;
-use crate::formats::{WriteTarget, WrittenRequest};
+use crate::formats::written_request::{WriteTarget, WrittenRequest};
 
 /// Writes a message request.
 ///

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::super::wire::json::{escaped_text, object};
 use super::super::wire::response::{BlockFields, MessageFields, UsageFields};
 use crate::canonical::{FinishReason, Raw, ResponseEvent, Usage};
-use crate::formats::EventSink;
+use crate::formats::stream::EventSink;
 use crate::formats::tier::{ServedFields, ServedTier};
 
 /// Emits a text, unless it is empty.

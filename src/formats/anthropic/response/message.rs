@@ -5,7 +5,7 @@ use super::super::wire::message::{
     CacheCreationCounts, MessageUsage, OutputDetails, ResponseBlock, ResponseMessage, TokenCounts, ToolCaller,
 };
 use crate::canonical::{FinishReason, Raw, ResponseEvent, Usage};
-use crate::formats::ResponseHead;
+use crate::formats::client_format::ResponseHead;
 
 pub(crate) fn tool_use(id: &str, name: &str, input: Raw<'static>) -> ResponseBlock {
     ResponseBlock::ToolUse { id: id.to_owned(), caller: ToolCaller::Direct {}, name: name.to_owned(), input }

@@ -6,7 +6,7 @@ use super::super::wire::response::{BlockFields, MessageFields};
 use super::events::{EventReader, emit_text, emit_thinking, finish_reason};
 use crate::canonical::{Raw, ResponseEvent};
 use crate::error::{Error, Result};
-use crate::formats::EventSink;
+use crate::formats::stream::EventSink;
 
 /// Reads a whole message that came with a success status.
 ///

@@ -6,7 +6,7 @@ use super::super::wire::message::ResponseBlock;
 use super::blocks::{BlockKind, BlockQueue, PendingBlock};
 use super::message::{MessageState, placeholder_signature, tool_use};
 use crate::canonical::ResponseEvent;
-use crate::formats::ResponseHead;
+use crate::formats::client_format::ResponseHead;
 
 /// Writes a whole message.
 pub(crate) fn write(head: &ResponseHead, events: &[ResponseEvent<'_>]) -> Vec<u8> {

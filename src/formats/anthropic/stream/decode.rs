@@ -6,7 +6,7 @@ use super::super::response::events::{EventReader, emit_text, emit_thinking, fini
 use super::super::wire::json::{escaped_text, object};
 use super::super::wire::response::{BlockFields, EventFields};
 use crate::canonical::{Raw, ResponseEvent};
-use crate::formats::{EventSink, StreamDecoder, oversized};
+use crate::formats::stream::{EventSink, StreamDecoder, oversized};
 use crate::wire::sse::{Block, Reader};
 
 /// The most blocks that may be open at a time; further ones are ignored.

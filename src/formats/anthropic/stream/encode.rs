@@ -8,8 +8,9 @@ use super::super::wire::json::arguments_object;
 use super::super::wire::message::{BlockDelta, MessageDelta, ResponseBlock, StreamEvent};
 use crate::canonical::{Raw, ResponseEvent};
 use crate::error::Error;
+use crate::formats::client_format::ResponseHead;
+use crate::formats::stream::StreamEncoder;
 use crate::formats::tap::PassthroughEnd;
-use crate::formats::{ResponseHead, StreamEncoder};
 use crate::wire::sse;
 
 /// Writes a streamed message.

@@ -9,7 +9,7 @@ use super::path::path;
 use crate::canonical::{ModelRequest, ResponseFormat, Tool, ToolChoice};
 use crate::error::{Error, Result};
 use crate::formats::unsupported::UnsupportedFields;
-use crate::formats::{WriteTarget, WrittenRequest};
+use crate::formats::written_request::{WriteTarget, WrittenRequest};
 
 /// Writes a request.
 ///

@@ -10,7 +10,7 @@ use super::super::wire::response::{
 use super::logprobs;
 use crate::canonical::{FinishReason, Raw, ResponseEvent};
 use crate::error::{Error, Result};
-use crate::formats::EventSink;
+use crate::formats::stream::EventSink;
 
 /// The longest response id that ids of calls are made from, in bytes: some providers accept no call id longer
 /// than 40.

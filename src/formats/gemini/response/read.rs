@@ -4,7 +4,7 @@ use super::super::errors::invalid;
 use super::super::wire::response::ResponseChunk;
 use super::events::{ResponseReader, read_failure};
 use crate::error::Result;
-use crate::formats::EventSink;
+use crate::formats::stream::EventSink;
 use crate::wire::list;
 
 /// Reads a whole response that came with a success status.

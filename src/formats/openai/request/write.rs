@@ -9,7 +9,7 @@ use super::write_messages::MessagesWriter;
 use crate::canonical::{Effort, ModelRequest, Raw, ResponseFormat, Thinking, Tool, ToolChoice, UniqueNames};
 use crate::error::Result;
 use crate::formats::bounds::LimitNames;
-use crate::formats::{WriteTarget, WrittenRequest};
+use crate::formats::written_request::{WriteTarget, WrittenRequest};
 use crate::wire::json::quote;
 
 /// Writes a request.

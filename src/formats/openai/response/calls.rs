@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::super::wire::{MOST, members, object, string, text};
 use crate::canonical::{FinishReason, Raw, ResponseEvent};
-use crate::formats::EventSink;
+use crate::formats::stream::EventSink;
 use crate::wire::list::Few;
 
 object! {

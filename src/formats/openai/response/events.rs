@@ -10,7 +10,7 @@ use super::super::wire::{MOST, members, object, string, text, thinking_text, usa
 use super::calls::{CallTracker, MessageDeltaFields};
 use crate::canonical::{FinishReason, Raw, ResponseEvent};
 use crate::error::Error;
-use crate::formats::EventSink;
+use crate::formats::stream::EventSink;
 use crate::formats::tier::ServedTier;
 use crate::wire::list::Few;
 

@@ -1,7 +1,7 @@
 //! The parts that whole responses and chunks for clients have in common.
 
 use crate::canonical::FinishReason;
-use crate::formats::ResponseHead;
+use crate::formats::client_format::ResponseHead;
 use crate::wire::json::quote;
 
 /// An id for a response whose provider gave none.

@@ -5,7 +5,7 @@ use super::super::wire::is_error;
 use super::events::{ChatEventReader, ResponseFields};
 use crate::canonical::ResponseEvent;
 use crate::error::Result;
-use crate::formats::EventSink;
+use crate::formats::stream::EventSink;
 
 /// Reads a whole response that came with a success status.
 ///

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::super::wire::{OutUsage, write_json};
 use super::head::{ResponsePrefix, finish_reason, make_id, write_tier};
 use crate::canonical::{FinishReason, Raw, ResponseEvent};
-use crate::formats::ResponseHead;
+use crate::formats::client_format::ResponseHead;
 use crate::wire::json::quote;
 
 /// A choice, as far as it has been received.

@@ -4,7 +4,7 @@ use super::super::errors::read_in_success;
 use super::super::response::events::{ChatEventReader, ResponseFields};
 use super::super::wire::is_error;
 use crate::canonical::ResponseEvent;
-use crate::formats::{EventSink, StreamDecoder, oversized};
+use crate::formats::stream::{EventSink, StreamDecoder, oversized};
 use crate::wire::sse::{Block, Reader};
 
 /// Reads a streamed response.

@@ -7,7 +7,8 @@ use super::super::response::head::{ResponsePrefix, finish_reason, make_id, write
 use super::super::wire::{DONE, OutUsage, single_line, write_json, write_number};
 use crate::canonical::{FinishReason, Raw, ResponseEvent, Usage};
 use crate::error::Error;
-use crate::formats::{ResponseHead, StreamEncoder};
+use crate::formats::client_format::ResponseHead;
+use crate::formats::stream::StreamEncoder;
 use crate::wire::json::quote;
 
 /// The end of a choice that neither finishes nor has log probabilities.

@@ -1,0 +1,26 @@
+//! The rows of the format in the table of formats.
+
+use super::{count, embed, errors, request, response, stream};
+use crate::config::FormatKind;
+use crate::formats::auth::AuthScheme;
+use crate::formats::embedding::EmbedCall;
+use crate::formats::provider_format::{CountCall, ProviderFormat};
+use crate::formats::tap::EventTap;
+
+/// The format's row in the table of formats.
+pub const KIND: FormatKind = FormatKind { name: "gemini", remote: true, root: "/v1beta", endpoint: "" };
+
+/// The format as providers speak it.
+pub const PROVIDER: ProviderFormat = ProviderFormat {
+    kind: KIND,
+    auth: AuthScheme::Header("x-goog-api-key"),
+    write: request::write,
+    whole: response::read,
+    usage: |_| None,
+    stream: || Box::new(stream::Decoder::default()),
+    tap: |options| Box::new(EventTap::new(Box::new(stream::Decoder::default()), options)),
+    recalls: |_| true,
+    refusal: errors::read,
+    count: Some(CountCall { write: count::write, read: count::read }),
+    embed: Some(EmbedCall { write: embed::write, whole: embed::translate }),
+};

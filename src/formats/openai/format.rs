@@ -1,0 +1,46 @@
+//! The rows of the format in the table of formats.
+
+use super::{edit, errors, inbound, models, operations, outbound, overhear, request, response, stream, wire};
+use crate::config::FormatKind;
+use crate::formats::auth::AuthScheme;
+use crate::formats::bounds::{COMMON, RequestRules};
+use crate::formats::client_format::{ClientFormat, Restream};
+use crate::formats::provider_format::ProviderFormat;
+
+/// The format's row in the table of formats.
+pub const KIND: FormatKind = FormatKind { name: "openai", remote: true, root: "", endpoint: outbound::ENDPOINT };
+
+/// The format as clients speak it.
+pub const CLIENT: ClientFormat = ClientFormat {
+    name: KIND.name,
+    operations: &[&operations::CHAT, &operations::COMPLETION, &operations::EMBEDDING],
+    rules: RequestRules { edit: edit::apply, ..COMMON },
+    whole: response::write,
+    stream: |head| Box::new(stream::Encoder::new(head)),
+    restream: Restream::Document(inbound::as_stream),
+    end_passthrough: inbound::end_passthrough,
+    insert_cost: inbound::insert_cost,
+    error: |error, _| errors::write(error),
+    models: models::write_list,
+    model: models::write_one,
+    mark: None,
+    id_header: "x-request-id",
+    carried: &[],
+    own: None,
+    write_count: None,
+};
+
+/// The format as providers speak it.
+pub const PROVIDER: ProviderFormat = ProviderFormat {
+    kind: KIND,
+    auth: AuthScheme::Bearer,
+    write: request::write,
+    whole: response::read,
+    usage: wire::read_usage,
+    stream: || Box::new(stream::Decoder::default()),
+    tap: |options| Box::new(overhear::ChatTap::new(options)),
+    recalls: |_| false,
+    refusal: errors::read,
+    count: None,
+    embed: None,
+};

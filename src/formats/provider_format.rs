@@ -1,0 +1,60 @@
+//! A wire format as providers speak it.
+
+use super::auth::AuthScheme;
+use super::embedding::EmbedCall;
+use super::stream::{EventSink, StreamDecoder};
+use super::tap::{StreamTap, TapOptions};
+use super::written_request::{WriteTarget, WrittenRequest};
+use crate::canonical::{ModelRequest, Usage};
+use crate::config::FormatKind;
+use crate::error::{Error, Result};
+
+/// A wire format as providers speak it.
+pub struct ProviderFormat {
+    /// Its row in the configuration's list of formats.
+    pub kind: FormatKind,
+    /// How the key travels.
+    pub auth: AuthScheme,
+    /// Writes a request.
+    ///
+    /// # Errors
+    /// 400 for a request that this format cannot express.
+    pub write: fn(&ModelRequest<'_>, WriteTarget<'_>) -> Result<WrittenRequest>,
+    /// Reads a complete response that came with a success status.
+    ///
+    /// # Errors
+    /// 502 if the body violates the format; the error's own status if the body reports one.
+    pub whole: fn(&[u8], EventSink<'_>) -> Result<()>,
+    /// Reads the value of `usage` in a response; `None` if it reports no tokens, or if the format has no such
+    /// field.
+    pub usage: fn(&str) -> Option<Usage>,
+    /// Decodes a stream.
+    pub stream: fn() -> Box<dyn StreamDecoder>,
+    /// Reads a stream that passes to a client of the same format.
+    pub tap: fn(TapOptions) -> Box<dyn StreamTap>,
+    /// Whether the provider expects the reasoning state of earlier responses
+    /// ([`ResponseEvent::ReasoningState`]) in this request.
+    ///
+    /// [`ResponseEvent::ReasoningState`]: crate::canonical::ResponseEvent::ReasoningState
+    pub recalls: fn(&ModelRequest<'_>) -> bool,
+    /// Reads an error response: its status, and its body, which may have been cut.
+    pub refusal: fn(u16, &[u8]) -> Error,
+    /// How the provider counts a prompt's tokens, if it does.
+    pub count: Option<CountCall>,
+    /// How it serves the embedding requests of another format's clients, if it does.
+    pub embed: Option<EmbedCall>,
+}
+
+/// How a provider counts a prompt's tokens.
+pub struct CountCall {
+    /// Writes a count request.
+    ///
+    /// # Errors
+    /// As [`ProviderFormat::write`].
+    pub write: fn(&ModelRequest<'_>, WriteTarget<'_>) -> Result<WrittenRequest>,
+    /// Reads the count, in tokens.
+    ///
+    /// # Errors
+    /// 502 if the body holds no count, or reports an error.
+    pub read: fn(&[u8]) -> Result<u64>,
+}
