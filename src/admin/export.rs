@@ -1,62 +1,56 @@
-//! Receipts and sums as files, for spreadsheets and scripts; page by page.
+//! Receipts and usage as CSV and NDJSON files, a page at a time.
 
+use serde::Serialize;
+
+use super::account::account_of;
 use super::query::{Query, invalid};
-use super::{receipts, table, usage};
+use super::receipts::{self, ReceiptView};
+use super::table;
+use super::usage::{self, UsageRow};
 use crate::error::{Error, Result};
 use crate::gateway::{Body, Bridge, Platform, Response};
 
-/// Parameters of the sums.
+/// The parameters of [`receipts`].
+pub const RECEIPT_PARAMETERS: &[&str] = &["key", "format", "limit", "before"];
+/// The parameters of [`usage`].
 pub const USAGE_PARAMETERS: &[&str] = &["from", "to", "key", "group_by", "limit", "after", "format"];
 
-/// Receipts in one file.
-const PAGE: u64 = 1000;
+/// The default number of receipts in a file.
+const RECEIPTS_PER_FILE: u64 = 1000;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Format {
+enum FileFormat {
     Ndjson,
     Csv,
 }
 
-/// The receipts of a key, newest first. The header `x-next-before` says where the next file begins.
+/// The receipts of a key, newest first. The response header `x-next-before` is the `before` of the next file.
 ///
 /// # Errors
-/// 400 naming the parameter at fault, 404 if there is no such key.
+/// 400 with the name of the invalid parameter, 404 if there is no such key.
 pub async fn receipts<H: Platform>(bridge: &Bridge, host: &H, query: &Query) -> Result<Response<H>> {
-    let format = Format::read(query)?;
+    let format = FileFormat::read(query)?;
     let key = query.text("key").ok_or_else(|| {
-        Error::caller(400, "missing_required_parameter", "`key` is required: the id of a key.").at("key")
+        Error::caller(400, "missing_required_parameter", "`key` is required. Pass the id of a key.").at("key")
     })?;
-    let (entries, next) = receipts::page(bridge, host, &receipts::account(key)?, query, PAGE).await?;
-    let mut text = String::new();
-    format.head(&receipts::View::columns(), &mut text);
-    for row in entries.iter().map(receipts::view) {
-        match format {
-            Format::Csv => table::csv_row(row.cells(), &mut text),
-            Format::Ndjson => table::json_row(&row, &mut text),
-        }
-    }
-    Ok(format.file("receipts", text, next.map(|number| ("x-next-before", number.to_string()))))
+    let page = receipts::read_page(bridge, host, &account_of(key)?, query, RECEIPTS_PER_FILE).await?;
+    let rows = page.receipts.iter().map(receipts::view);
+    let text = format.write(&ReceiptView::columns(), rows, ReceiptView::cells);
+    Ok(format.file("receipts", text, page.next_before.map(|number| ("x-next-before", number.to_string()))))
 }
 
-/// Sums. The header `x-next-after` says where the next file begins.
+/// Usage rows. The response header `x-next-after` is the `after` of the next file.
 ///
 /// # Errors
-/// 400 naming the parameter at fault, 404 if there is no such key.
+/// 400 with the name of the invalid parameter, 404 if there is no such key.
 pub async fn usage<H: Platform>(bridge: &Bridge, host: &H, query: &Query) -> Result<Response<H>> {
-    let format = Format::read(query)?;
-    let answer = usage::ask(bridge, host, query).await?;
-    let mut text = String::new();
-    format.head(&usage::View::columns(), &mut text);
-    for row in answer.views() {
-        match format {
-            Format::Csv => table::csv_row(row.cells(), &mut text),
-            Format::Ndjson => table::json_row(&row, &mut text),
-        }
-    }
-    Ok(format.file("usage", text, answer.next_after.map(|id| ("x-next-after", id))))
+    let format = FileFormat::read(query)?;
+    let report = usage::read_report(bridge, host, query).await?;
+    let text = format.write(&UsageRow::columns(), report.rows(), UsageRow::cells);
+    Ok(format.file("usage", text, report.next_after.map(|id| ("x-next-after", id))))
 }
 
-impl Format {
+impl FileFormat {
     fn read(query: &Query) -> Result<Self> {
         match query.text("format") {
             None | Some("ndjson") => Ok(Self::Ndjson),
@@ -65,20 +59,33 @@ impl Format {
         }
     }
 
-    fn head(self, columns: &[&str], text: &mut String) {
+    fn write<R: Serialize>(
+        self,
+        columns: &[&str],
+        rows: impl Iterator<Item = R>,
+        cells: impl Fn(&R) -> Vec<String>,
+    ) -> String {
+        let mut text = String::new();
         if self == Self::Csv {
-            table::csv_row(columns, text);
+            table::csv_row(columns, &mut text);
         }
+        for row in rows {
+            match self {
+                Self::Csv => table::csv_row(cells(&row), &mut text),
+                Self::Ndjson => table::json_row(&row, &mut text),
+            }
+        }
+        text
     }
 
     fn file<H: Platform>(self, name: &str, text: String, next: Option<(&'static str, String)>) -> Response<H> {
-        let (kind, ending) = match self {
+        let (content_type, extension) = match self {
             Self::Ndjson => ("application/x-ndjson", "ndjson"),
             Self::Csv => ("text/csv; charset=utf-8; header=present", "csv"),
         };
         let mut headers = vec![
-            ("content-type", kind.to_owned()),
-            ("content-disposition", format!("attachment; filename=\"{name}.{ending}\"")),
+            ("content-type", content_type.to_owned()),
+            ("content-disposition", format!("attachment; filename=\"{name}.{extension}\"")),
         ];
         headers.extend(next);
         Response { status: 200, headers, body: Body::Bytes(text.into_bytes()) }

@@ -1,23 +1,28 @@
-//! The newest receipts of a key, as its account wrote them down.
+//! The receipts of a key, newest first.
 
 use serde::Serialize;
 
-use super::query::{Query, invalid};
-use super::{json, keys};
+use super::account::{account_of, must_exist};
+use super::json_response::json;
+use super::query::Query;
+use super::token_view::TokenView;
 use crate::config::{Millis, Nanos};
 use crate::error::{Error, Result};
 use crate::gateway::{self, Bridge, Platform, Response};
-use crate::ledger::{self, AccountCommand, AccountResponse, Receipt, id_of, key_text};
+use crate::ledger::{AccountCommand, AccountResponse, Receipt};
 use crate::wire::date::write_time;
 
-/// Receipts on one page.
-const PAGE: u64 = 50;
-const MOST: u64 = 1000;
+/// The default and the maximum number of receipts on a page.
+const PAGE_SIZE: u64 = 50;
+const MAX_PAGE_SIZE: u64 = 1000;
+
+/// The largest number that JSON carries exactly in every client: 2^53 − 1.
+const MAX_NUMBER: u64 = (1 << 53) - 1;
 
 /// A receipt as JSON.
 #[derive(Serialize)]
-pub struct View<'a> {
-    pub number: u64,
+pub struct ReceiptView<'a> {
+    number: u64,
     id: &'a str,
     request_id: &'a str,
     key_id: &'a str,
@@ -31,171 +36,113 @@ pub struct View<'a> {
     ended_at: String,
     ttft_ms: Option<Millis>,
     duration_ms: Millis,
-    tokens: Option<Tokens>,
+    tokens: Option<TokenView>,
     estimated: bool,
     cost_nanos: Option<Nanos>,
 }
 
-/// Tokens as JSON.
 #[derive(Serialize)]
-pub struct Tokens {
-    prompt: u64,
-    fresh: u64,
-    cache_read: u64,
-    cache_write: u64,
-    cache_write_1h: u64,
-    completion: u64,
-    reasoning: u64,
-}
-
-#[derive(Serialize)]
-struct Page<'a> {
+struct ReceiptList<'a> {
     object: &'static str,
-    data: Vec<View<'a>>,
+    data: Vec<ReceiptView<'a>>,
     has_more: bool,
     next_before: Option<u64>,
 }
 
-impl From<&ledger::TokenCounts> for Tokens {
-    fn from(tokens: &ledger::TokenCounts) -> Self {
-        let ledger::TokenCounts { uncached_input: fresh, cache_read, cache_write, cache_write_1h, output, reasoning } =
-            *tokens;
-        let prompt = fresh.saturating_add(cache_read).saturating_add(cache_write);
-        Self { prompt, fresh, cache_read, cache_write, cache_write_1h, completion: output, reasoning }
-    }
+/// A page of receipts, newest first.
+pub struct ReceiptPage {
+    /// Each receipt, and its number in the account.
+    pub receipts: Vec<(u64, Receipt)>,
+    /// The `before` of the next page, if there is one.
+    pub next_before: Option<u64>,
 }
 
-impl Tokens {
-    /// The columns of a table.
-    pub const COLUMNS: [&str; 7] = [
-        "prompt_tokens",
-        "fresh_tokens",
-        "cache_read_tokens",
-        "cache_write_tokens",
-        "cache_write_1h_tokens",
-        "completion_tokens",
-        "reasoning_tokens",
-    ];
-
-    /// The cells of a table.
-    pub fn cells(&self) -> [String; 7] {
-        let prompt = [self.prompt, self.fresh, self.cache_read, self.cache_write, self.cache_write_1h];
-        let [prompt, fresh, read, write, hour] = prompt.map(|count| count.to_string());
-        [prompt, fresh, read, write, hour, self.completion.to_string(), self.reasoning.to_string()]
-    }
-}
-
-/// A receipt and its number in its account's books.
-pub fn view((number, entry): &(u64, Receipt)) -> View<'_> {
-    View {
+/// Renders a receipt and its number in the account.
+pub fn view((number, receipt): &(u64, Receipt)) -> ReceiptView<'_> {
+    ReceiptView {
         number: *number,
-        id: &entry.id,
-        request_id: &entry.request_id,
-        key_id: &entry.key_id,
-        provider: &entry.provider,
-        model: &entry.model,
-        model_served: entry.served.as_deref(),
-        stream: entry.stream,
-        status: entry.status,
-        outcome: &entry.outcome,
-        started_at: write_time(entry.started),
-        ended_at: write_time(entry.ended),
-        ttft_ms: entry.ttft_ms,
-        duration_ms: entry.ended.saturating_sub(entry.started),
-        tokens: entry.tokens.as_ref().map(Tokens::from),
-        estimated: entry.estimated,
-        cost_nanos: entry.cost,
+        id: &receipt.id,
+        request_id: &receipt.request_id,
+        key_id: &receipt.key_id,
+        provider: &receipt.provider,
+        model: &receipt.model,
+        model_served: receipt.served.as_deref(),
+        stream: receipt.stream,
+        status: receipt.status,
+        outcome: &receipt.outcome,
+        started_at: write_time(receipt.started),
+        ended_at: write_time(receipt.ended),
+        ttft_ms: receipt.ttft_ms,
+        duration_ms: receipt.ended.saturating_sub(receipt.started),
+        tokens: receipt.tokens.as_ref().map(TokenView::from),
+        estimated: receipt.estimated,
+        cost_nanos: receipt.cost,
     }
 }
 
-impl View<'_> {
-    /// The columns of a table.
+impl ReceiptView<'_> {
+    /// The names of the columns in a CSV file.
     pub fn columns() -> Vec<&'static str> {
-        let before = ["number", "id", "request_id", "key_id", "provider", "model", "model_served", "stream", "status"];
+        let request = ["number", "id", "request_id", "key_id", "provider", "model", "model_served", "stream", "status"];
         let times = ["outcome", "started_at", "ended_at", "ttft_ms", "duration_ms"];
-        [&before[..], &times, &Tokens::COLUMNS, &["estimated", "cost_nanos"]].concat()
+        [&request[..], &times, &TokenView::COLUMNS, &["estimated", "cost_nanos"]].concat()
     }
 
-    /// The cells of a table; what is not known is empty.
+    /// The cells of these columns; an unknown value is an empty cell.
     pub fn cells(&self) -> Vec<String> {
         let text = |text: &str| text.to_owned();
-        let known = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
+        let optional = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
         let mut cells = vec![self.number.to_string()];
         cells.extend([self.id, self.request_id, self.key_id, self.provider, self.model].map(text));
         cells.push(text(self.model_served.unwrap_or_default()));
         cells.extend([self.stream.to_string(), self.status.to_string(), text(self.outcome)]);
-        cells.extend([text(&self.started_at), text(&self.ended_at), known(self.ttft_ms), self.duration_ms.to_string()]);
-        cells.extend(self.tokens.as_ref().map(Tokens::cells).unwrap_or_default());
-        cells.extend([self.estimated.to_string(), known(self.cost_nanos)]);
+        cells.extend([text(&self.started_at), text(&self.ended_at)]);
+        cells.extend([optional(self.ttft_ms), self.duration_ms.to_string()]);
+        cells.extend(self.tokens.as_ref().map(TokenView::cells).unwrap_or_default());
+        cells.extend([self.estimated.to_string(), optional(self.cost_nanos)]);
         cells
     }
 }
 
-/// A page of receipts, newest first.
+/// Lists the receipts of a key, given by its id or its `key_id`.
 ///
 /// # Errors
-/// 400 for a page that cannot be, 404 if there is no such key and never was.
-pub async fn list<H: Platform>(bridge: &Bridge, host: &H, id: &str, query: &Query) -> Result<Response<H>> {
-    let account = account(id)?;
-    let (entries, next_before) = page(bridge, host, &account, query, PAGE).await?;
-    let data = entries.iter().map(view).collect();
-    Ok(json(200, &Page { object: "list", data, has_more: next_before.is_some(), next_before }))
+/// 400 for an invalid parameter, 404 if the key neither exists nor has receipts.
+pub async fn list<H: Platform>(bridge: &Bridge, host: &H, key: &str, query: &Query) -> Result<Response<H>> {
+    let page = read_page(bridge, host, &account_of(key)?, query, PAGE_SIZE).await?;
+    let data = page.receipts.iter().map(view).collect();
+    let next_before = page.next_before;
+    Ok(json(200, &ReceiptList { object: "list", data, has_more: next_before.is_some(), next_before }))
 }
 
-/// Receipts before a number, newest first; and the number before which the next page lies.
+/// Reads the page that the parameters `limit` (default: `default_limit`) and `before` select.
 ///
 /// # Errors
 /// As [`list`].
-pub async fn page<H: Platform>(
+pub async fn read_page<H: Platform>(
     bridge: &Bridge,
     host: &H,
     account: &str,
     query: &Query,
-    usual: u64,
-) -> Result<(Vec<(u64, Receipt)>, Option<u64>)> {
-    let limit = query.count("limit", MOST)?.unwrap_or(usual);
-    let before = query.count("before", (1 << 53) - 1)?;
-    let AccountResponse::Receipts(mut entries) =
-        gateway::ask_account(host, account, &AccountCommand::Receipts { before, limit: limit + 1 }).await?
-    else {
-        return Err(Error::gateway(503, "accounts_unavailable", "The books of this key gave no receipts."));
+    default_limit: u64,
+) -> Result<ReceiptPage> {
+    let limit = query.count("limit", MAX_PAGE_SIZE)?.unwrap_or(default_limit);
+    let before = query.count("before", MAX_NUMBER)?;
+    // One more than the page holds shows whether there is a next page.
+    let command = AccountCommand::Receipts { before, limit: limit + 1 };
+    let AccountResponse::Receipts(mut receipts) = gateway::ask_account(host, account, &command).await? else {
+        let message = "The account of this key returned no receipts. Retry shortly.";
+        return Err(Error::gateway(503, "accounts_unavailable", message));
     };
-    if entries.is_empty() {
+    if receipts.is_empty() {
         must_exist(bridge, host, account).await?;
     }
-    let more = entries.len() as u64 > limit;
-    entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    // The books do not know it of a request that was admitted without a draft of its receipt, and lost.
-    for (_, entry) in entries.iter_mut().filter(|(_, entry)| entry.key_id.is_empty()) {
-        account.clone_into(&mut entry.key_id);
+    let has_more = receipts.len() as u64 > limit;
+    receipts.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    // A lost request that was admitted without a draft of its receipt has no `key_id`.
+    for (_, receipt) in receipts.iter_mut().filter(|(_, receipt)| receipt.key_id.is_empty()) {
+        account.clone_into(&mut receipt.key_id);
     }
-    let next = entries.last().filter(|_| more).map(|(number, _)| *number);
-    Ok((entries, next))
-}
-
-/// The account of a key of any kind, by its id or its `key_id`.
-///
-/// # Errors
-/// 404 for what is no id.
-pub fn account(name: &str) -> Result<String> {
-    if name == "anonymous" || name.starts_with("key_") {
-        return Ok(name.to_owned());
-    }
-    let id = id_of(name);
-    if key_text::is_id(id) { Ok(key_text::account(id)) } else { Err(invalid("key", "be the id of a key")) }
-}
-
-/// Whether there is a key with this account.
-///
-/// # Errors
-/// 404 if not.
-pub async fn must_exist<H: Platform>(bridge: &Bridge, host: &H, account: &str) -> Result<()> {
-    if let Some(id) = account.strip_prefix("vk_") {
-        return keys::must_exist(host, id).await;
-    }
-    if bridge.fixed_accounts().any(|known| known == account) {
-        return Ok(());
-    }
-    let shown: String = account.chars().take(64).collect();
-    Err(Error::caller(404, "key_not_found", format!("There is no key `{shown}`.")))
+    let next_before = if has_more { receipts.last().map(|(number, _)| *number) } else { None };
+    Ok(ReceiptPage { receipts, next_before })
 }

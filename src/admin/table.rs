@@ -1,8 +1,8 @@
-//! Tables for spreadsheets and scripts: CSV (RFC 4180) and JSON, one row a line. It knows no columns.
+//! Rows of CSV (RFC 4180) and NDJSON files.
 
 use serde::Serialize;
 
-/// Adds one row. A cell that a spreadsheet would take for a formula gets a `'` before it.
+/// Appends a row of CSV. A cell that a spreadsheet would evaluate as a formula is prefixed with `'`.
 pub fn csv_row<C: AsRef<str>>(cells: impl IntoIterator<Item = C>, out: &mut String) {
     for (at, cell) in cells.into_iter().enumerate() {
         if at > 0 {
@@ -14,15 +14,15 @@ pub fn csv_row<C: AsRef<str>>(cells: impl IntoIterator<Item = C>, out: &mut Stri
 }
 
 fn csv_cell(cell: &str, out: &mut String) {
-    let defused = if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+    let prefix = if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
     if cell.contains([',', '"', '\r', '\n']) {
-        out.extend(["\"", defused, &cell.replace('"', "\"\""), "\""]);
+        out.extend(["\"", prefix, &cell.replace('"', "\"\""), "\""]);
     } else {
-        out.extend([defused, cell]);
+        out.extend([prefix, cell]);
     }
 }
 
-/// Adds one row of JSON.
+/// Appends a row of NDJSON.
 pub fn json_row(row: &impl Serialize, out: &mut String) {
     out.push_str(&serde_json::to_string(row).unwrap_or_default());
     out.push('\n');
@@ -34,7 +34,7 @@ mod tests {
 
     use super::*;
 
-    /// RFC 4180, read by its letter.
+    /// A strict reader of RFC 4180.
     fn read(text: &str) -> Vec<Vec<String>> {
         let (mut rows, mut row, mut cell, mut quoted) = (Vec::new(), Vec::new(), String::new(), false);
         let mut letters = text.chars().peekable();

@@ -1,60 +1,54 @@
-//! What was used: the sums of accounts, put together by key, provider, model and day.
+//! Usage reports: the totals of accounts, grouped by key, provider, model and day.
 
 use std::collections::BTreeMap;
 
 use futures::future::join_all;
 use serde::Serialize;
 
+use super::account::{account_of, must_exist};
+use super::json_response::json;
+use super::keys;
 use super::query::{Query, invalid};
-use super::receipts::{Tokens, account, must_exist};
-use super::{json, keys};
+use super::token_view::TokenView;
+use super::usage_query::UsageQuery;
 use crate::config::Nanos;
 use crate::error::{Error, Result};
 use crate::gateway::{self, Bridge, Platform, Response};
-use crate::ledger::{AccountCommand, AccountResponse, ApiKey, Totals, UsageReport, day_of};
+use crate::ledger::{AccountCommand, AccountResponse, ApiKey, Totals, UsageReport};
 use crate::wire::date::write_day;
 
-/// Parameters of the sums of many keys.
+/// The parameters of [`list`].
 pub const PARAMETERS: &[&str] = &["from", "to", "key", "group_by", "limit", "after"];
-/// Parameters of the sums of one's own key.
-pub const OWN_PARAMETERS: &[&str] = &["from", "to", "group_by"];
+/// The parameters of [`list_own`].
+const OWN_PARAMETERS: &[&str] = &["from", "to", "group_by"];
 
-/// Keys on one page.
-const MOST_KEYS: u64 = 500;
-/// Accounts asked at one time.
-const AT_ONCE: usize = 20;
-/// Days that are looked at when none are named, and at most.
-const USUAL_DAYS: u64 = 30;
-const MOST_DAYS: u64 = 400;
-/// Rows of one answer.
-const MOST_ROWS: usize = 20_000;
+/// The default and the maximum number of keys on a page.
+const MAX_KEYS: u64 = 500;
+/// The number of accounts that are asked at the same time.
+const CONCURRENT_ACCOUNTS: usize = 20;
+const MAX_ROWS: usize = 20_000;
 
-/// By what sums are told apart: key, provider, model, day.
-type Place = (Option<String>, Option<String>, Option<String>, Option<u64>);
-
-/// Which days, and by what they are told apart.
-#[derive(Clone, Copy)]
-pub struct Question {
-    from: u64,
-    to: u64,
-    key: bool,
-    provider: bool,
-    model: bool,
-    day: bool,
+/// Identifies a row of a report. A field is `None` if the report is not grouped by it.
+#[derive(Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Group {
+    key: Option<String>,
+    provider: Option<String>,
+    model: Option<String>,
+    day: Option<u64>,
 }
 
-/// Sums of some accounts.
-pub struct Answer {
-    question: Question,
-    rows: BTreeMap<Place, Totals>,
+/// The usage of some accounts.
+pub struct GroupedUsage {
+    query: UsageQuery,
+    rows: BTreeMap<Group, Totals>,
     totals: Totals,
-    /// The last key of the page, if others follow.
+    /// The `after` of the next page, if there is one.
     pub next_after: Option<String>,
 }
 
-/// One row as JSON.
+/// A row of a report as JSON.
 #[derive(Serialize)]
-pub struct View<'a> {
+pub struct UsageRow<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     key_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,183 +59,176 @@ pub struct View<'a> {
     day: Option<String>,
     requests: u64,
     failures: &'a BTreeMap<String, u64>,
-    tokens: Tokens,
+    tokens: TokenView,
     cost_nanos: Nanos,
     unpriced_requests: u64,
     estimated_requests: u64,
 }
 
 #[derive(Serialize)]
-struct List<'a> {
+struct UsageList<'a> {
     object: &'static str,
     from: String,
     to: String,
-    data: Vec<View<'a>>,
-    totals: View<'a>,
+    data: Vec<UsageRow<'a>>,
+    totals: UsageRow<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     has_more: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_after: Option<&'a str>,
 }
 
-/// The sums of one key, or of a page of all keys.
+/// Lists the usage of one key, or of a page of all keys.
 ///
 /// # Errors
-/// 400 naming the parameter at fault; 503 if an account cannot be reached.
-pub async fn all<H: Platform>(bridge: &Bridge, host: &H, query: &Query) -> Result<Response<H>> {
-    let answer = ask(bridge, host, query).await?;
-    Ok(json(200, &answer.list(Some(answer.next_after.is_some()))))
+/// 400 with the name of the invalid parameter, 404 if there is no such key, 503 if an account cannot be
+/// reached.
+pub async fn list<H: Platform>(bridge: &Bridge, host: &H, query: &Query) -> Result<Response<H>> {
+    let report = read_report(bridge, host, query).await?;
+    Ok(json(200, &report.list(Some(report.next_after.is_some()))))
 }
 
-/// The sums of the caller's own key.
+/// Lists the usage of the caller's own key.
 ///
 /// # Errors
-/// As [`all`].
-pub async fn own<H: Platform>(host: &H, key_id: &str, query: &str) -> Result<Response<H>> {
-    let query = Query::read(query, OWN_PARAMETERS)?;
-    let question = Question::read(&query, host.now(), false)?;
-    let answer = Answer::gather(host, &[key_id.to_owned()], question).await?;
-    Ok(json(200, &answer.list(None)))
+/// As [`list`].
+pub async fn list_own<H: Platform>(host: &H, key_id: &str, query: &str) -> Result<Response<H>> {
+    let query = UsageQuery::read(&Query::read(query, OWN_PARAMETERS)?, host.now(), false)?;
+    let report = GroupedUsage::collect(host, &[key_id.to_owned()], query).await?;
+    Ok(json(200, &report.list(None)))
 }
 
-/// The sums that a query asks for.
+/// Reads the report that the parameters select.
 ///
 /// # Errors
-/// As [`all`].
-pub async fn ask<H: Platform>(bridge: &Bridge, host: &H, query: &Query) -> Result<Answer> {
-    let question = Question::read(query, host.now(), true)?;
-    let Some(name) = query.text("key") else {
+/// As [`list`].
+pub async fn read_report<H: Platform>(bridge: &Bridge, host: &H, query: &Query) -> Result<GroupedUsage> {
+    let usage_query = UsageQuery::read(query, host.now(), true)?;
+    let Some(key) = query.text("key") else {
         let (accounts, next_after) = accounts(bridge, host, query).await?;
-        return Ok(Answer { next_after, ..Answer::gather(host, &accounts, question).await? });
+        return Ok(GroupedUsage { next_after, ..GroupedUsage::collect(host, &accounts, usage_query).await? });
     };
     if let Some(other) = ["limit", "after"].into_iter().find(|other| query.text(other).is_some()) {
-        return Err(invalid(other, "not stand beside `key`"));
+        return Err(invalid(other, "not be combined with `key`"));
     }
-    let account = account(name)?;
-    let answer = Answer::gather(host, std::slice::from_ref(&account), question).await?;
-    if answer.rows.is_empty() {
+    let account = account_of(key)?;
+    let report = GroupedUsage::collect(host, std::slice::from_ref(&account), usage_query).await?;
+    if report.rows.is_empty() {
         must_exist(bridge, host, &account).await?;
     }
-    Ok(answer)
+    Ok(report)
 }
 
-/// A page of accounts, with those of keys that are gone: on the first, those of the keys that stand in the gateway's own variables.
+/// A page of accounts, those of deleted keys included, and the `after` of the next page. The first page also has
+/// the accounts of the keys in the gateway's variables.
 async fn accounts<H: Platform>(bridge: &Bridge, host: &H, query: &Query) -> Result<(Vec<String>, Option<String>)> {
-    let limit = query.count("limit", MOST_KEYS)?.unwrap_or(MOST_KEYS);
+    let limit = query.count("limit", MAX_KEYS)?.unwrap_or(MAX_KEYS);
     let after = query.text("after");
     let mut accounts = Vec::new();
     if after.is_none() {
         accounts.extend(bridge.fixed_accounts().map(str::to_owned));
     }
-    let (records, more) = keys::page(host, after, limit, true).await?;
-    let next = records.last().filter(|_| more).map(|record| record.id.clone());
+    let (records, has_more) = keys::page(host, after, limit, true).await?;
     accounts.extend(records.iter().map(ApiKey::account));
-    Ok((accounts, next))
+    let next_after = if has_more { records.last().map(|record| record.id.clone()) } else { None };
+    Ok((accounts, next_after))
 }
 
-impl Question {
-    fn read(query: &Query, now: u64, by_key: bool) -> Result<Self> {
-        let to = query.day("to")?.unwrap_or_else(|| day_of(now));
-        let from = query.day("from")?.unwrap_or_else(|| to.saturating_sub(USUAL_DAYS - 1));
-        if from > to {
-            return Err(invalid("from", "not be after `to`"));
+impl Group {
+    fn of(query: &UsageQuery, account: &str, report: &UsageReport) -> Self {
+        Self {
+            key: query.by_key.then(|| account.to_owned()),
+            provider: query.by_provider.then(|| report.provider.clone()),
+            model: query.by_model.then(|| report.model.clone()),
+            day: query.by_day.then_some(report.day),
         }
-        if to - from >= MOST_DAYS {
-            return Err(invalid("from", &format!("be at most {MOST_DAYS} days before `to`")));
-        }
-        let Some(text) = query.text("group_by") else {
-            return Ok(Self { from, to, key: by_key, provider: true, model: true, day: true });
-        };
-        let mut question = Self { from, to, key: false, provider: false, model: false, day: false };
-        for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
-            match word {
-                "key" if by_key => question.key = true,
-                "provider" => question.provider = true,
-                "model" => question.model = true,
-                "day" => question.day = true,
-                _ if by_key => return Err(invalid("group_by", "be some of key, provider, model and day, with commas")),
-                _ => return Err(invalid("group_by", "be some of provider, model and day, with commas")),
-            }
-        }
-        Ok(question)
     }
 
-    fn place(&self, account: &str, report: &UsageReport) -> Place {
-        (
-            self.key.then(|| account.to_owned()),
-            self.provider.then(|| report.provider.clone()),
-            self.model.then(|| report.model.clone()),
-            self.day.then_some(report.day),
-        )
+    fn row<'a>(&'a self, totals: &'a Totals) -> UsageRow<'a> {
+        UsageRow {
+            key_id: self.key.as_deref(),
+            provider: self.provider.as_deref(),
+            model: self.model.as_deref(),
+            ..UsageRow::of_all(totals, self.day)
+        }
     }
 }
 
-impl Answer {
-    async fn gather<H: Platform>(host: &H, accounts: &[String], question: Question) -> Result<Self> {
-        let mut answer = Self { question, rows: BTreeMap::new(), totals: Totals::default(), next_after: None };
-        let order = AccountCommand::Usage { from: question.from, to: question.to };
-        for some in accounts.chunks(AT_ONCE) {
-            let replies = join_all(some.iter().map(|account| gateway::ask_account(host, account, &order))).await;
-            for (account, reply) in some.iter().zip(replies) {
-                let AccountResponse::Usage(reports) = reply? else {
-                    return Err(Error::gateway(503, "accounts_unavailable", "The books of a key gave no sums."));
+impl GroupedUsage {
+    async fn collect<H: Platform>(host: &H, accounts: &[String], query: UsageQuery) -> Result<Self> {
+        let mut report = Self { query, rows: BTreeMap::new(), totals: Totals::default(), next_after: None };
+        let command = AccountCommand::Usage { from: query.from, to: query.to };
+        for chunk in accounts.chunks(CONCURRENT_ACCOUNTS) {
+            let responses = join_all(chunk.iter().map(|account| gateway::ask_account(host, account, &command))).await;
+            for (account, response) in chunk.iter().zip(responses) {
+                let AccountResponse::Usage(reports) = response? else {
+                    let message = "An account returned no usage. Retry shortly.";
+                    return Err(Error::gateway(503, "accounts_unavailable", message));
                 };
-                for report in &reports {
-                    answer.rows.entry(question.place(account, report)).or_default().add(&report.totals);
-                    answer.totals.add(&report.totals);
-                }
+                report.add(account, &reports);
             }
-            if answer.rows.len() > MOST_ROWS {
-                let message = format!(
-                    "That is more than {MOST_ROWS} rows. Ask for fewer days or keys, or set `group_by` to fewer words."
-                );
-                return Err(Error::caller(400, "too_many_rows", message).at("group_by"));
+            if report.rows.len() > MAX_ROWS {
+                return Err(too_many_rows());
             }
         }
-        Ok(answer)
+        Ok(report)
     }
 
-    fn list(&self, has_more: Option<bool>) -> List<'_> {
-        List {
+    fn add(&mut self, account: &str, reports: &[UsageReport]) {
+        for report in reports {
+            self.rows.entry(Group::of(&self.query, account, report)).or_default().add(&report.totals);
+            self.totals.add(&report.totals);
+        }
+    }
+
+    fn list(&self, has_more: Option<bool>) -> UsageList<'_> {
+        UsageList {
             object: "list",
-            from: write_day(self.question.from),
-            to: write_day(self.question.to),
-            data: self.views().collect(),
-            totals: view(&(None, None, None, None), &self.totals),
+            from: write_day(self.query.from),
+            to: write_day(self.query.to),
+            data: self.rows().collect(),
+            totals: UsageRow::of_all(&self.totals, None),
             has_more,
             next_after: self.next_after.as_deref(),
         }
     }
 
-    /// The rows.
-    pub fn views(&self) -> impl Iterator<Item = View<'_>> {
-        self.rows.iter().map(|(place, totals)| view(place, totals))
+    /// The rows, in the order of key, provider, model and day.
+    pub fn rows(&self) -> impl Iterator<Item = UsageRow<'_>> {
+        self.rows.iter().map(|(group, totals)| group.row(totals))
     }
 }
 
-fn view<'a>((key, provider, model, day): &'a Place, totals: &'a Totals) -> View<'a> {
-    View {
-        key_id: key.as_deref(),
-        provider: provider.as_deref(),
-        model: model.as_deref(),
-        day: day.map(write_day),
-        requests: totals.requests,
-        failures: &totals.failures,
-        tokens: Tokens::from(&totals.tokens),
-        cost_nanos: totals.cost,
-        unpriced_requests: totals.unpriced,
-        estimated_requests: totals.estimated,
-    }
+fn too_many_rows() -> Error {
+    let message =
+        format!("The report has more than {MAX_ROWS} rows. Ask for fewer days or keys, or fewer fields in `group_by`.");
+    Error::caller(400, "too_many_rows", message).at("group_by")
 }
 
-impl View<'_> {
-    /// The columns of a table.
+impl<'a> UsageRow<'a> {
+    /// The totals of all keys, providers and models.
+    fn of_all(totals: &'a Totals, day: Option<u64>) -> Self {
+        Self {
+            key_id: None,
+            provider: None,
+            model: None,
+            day: day.map(write_day),
+            requests: totals.requests,
+            failures: &totals.failures,
+            tokens: TokenView::from(&totals.tokens),
+            cost_nanos: totals.cost,
+            unpriced_requests: totals.unpriced,
+            estimated_requests: totals.estimated,
+        }
+    }
+
+    /// The names of the columns in a CSV file.
     pub fn columns() -> Vec<&'static str> {
-        let before = ["key_id", "provider", "model", "day", "requests", "failed_requests"];
-        [&before[..], &Tokens::COLUMNS, &["cost_nanos", "unpriced_requests", "estimated_requests"]].concat()
+        let group = ["key_id", "provider", "model", "day", "requests", "failed_requests"];
+        [&group[..], &TokenView::COLUMNS, &["cost_nanos", "unpriced_requests", "estimated_requests"]].concat()
     }
 
-    /// The cells of a table; what was not asked for is empty.
+    /// The cells of these columns; the cell of a field that the report is not grouped by is empty.
     pub fn cells(&self) -> Vec<String> {
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
         let failed = self.failures.values().fold(0u64, |sum, count| sum.saturating_add(*count));

@@ -90,7 +90,7 @@ async fn call_api<H: Platform>(
         ApiEndpoint::Model => gateway::read_model(bridge, host, &admitted, route.name).await,
         ApiEndpoint::Usage => {
             gateway::check_account(bridge, host, &admitted.caller).await?;
-            admin::usage::own(host, &admitted.caller.key_id, admitted.request.query).await
+            admin::list_own_usage(host, &admitted.caller.key_id, admitted.request.query).await
         }
     }
 }

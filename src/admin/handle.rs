@@ -1,0 +1,86 @@
+//! Authenticates a request to the admin API and runs its operation.
+
+use super::query::Query;
+use super::routes::Action;
+use super::{export, keys, receipts, signing, usage};
+use crate::error::{Error, Result};
+use crate::gateway::{ADMIN_VARIABLE, Body, Bridge, Platform, Request, RequestRecord, Response, read_body};
+use crate::policy::auth;
+
+/// The OpenAPI description of this API.
+const DOCUMENT: &str = include_str!("openapi.json");
+
+/// An operation, and the name in its path.
+#[derive(Clone, Copy, Debug)]
+pub struct AdminCall<'p> {
+    /// The operation.
+    pub action: Action,
+    /// Empty if the path contains no name.
+    pub id: &'p str,
+}
+
+/// Handles a request to the admin API.
+///
+/// # Errors
+/// 401 without an admin key, or the error of the operation.
+pub async fn handle<H: Platform>(
+    bridge: &Bridge,
+    host: &H,
+    request: Request<'_, H>,
+    call: AdminCall<'_>,
+    record: &mut RequestRecord,
+) -> Result<Response<H>> {
+    record.key_id = Some(authenticate(bridge, &request)?);
+    run(bridge, host, request, call).await
+}
+
+async fn run<H: Platform>(
+    bridge: &Bridge,
+    host: &H,
+    request: Request<'_, H>,
+    AdminCall { action, id }: AdminCall<'_>,
+) -> Result<Response<H>> {
+    let query = request.query;
+    match action {
+        Action::Create => keys::create(bridge, host, &read_body(bridge, host, request).await?).await,
+        Action::List => keys::list(host, &Query::read(query, &["limit", "after"])?).await,
+        Action::Read => keys::read(host, id).await,
+        Action::Edit => keys::edit(bridge, host, id, &read_body(bridge, host, request).await?).await,
+        Action::Delete => keys::delete(bridge, host, id).await,
+        Action::Rotate => keys::rotate(bridge, host, id).await,
+        Action::Disable => keys::set_enabled(bridge, host, id, false).await,
+        Action::Enable => keys::set_enabled(bridge, host, id, true).await,
+        Action::Receipts => receipts::list(bridge, host, id, &Query::read(query, &["limit", "before"])?).await,
+        Action::Usage => usage::list(bridge, host, &Query::read(query, usage::PARAMETERS)?).await,
+        Action::ExportReceipts => {
+            export::receipts(bridge, host, &Query::read(query, export::RECEIPT_PARAMETERS)?).await
+        }
+        Action::ExportUsage => export::usage(bridge, host, &Query::read(query, export::USAGE_PARAMETERS)?).await,
+        Action::SigningSecrets => signing::list(host).await,
+        Action::RenewSigning => signing::renew(bridge, host).await,
+        Action::EndSigning => signing::end(bridge, host, id).await,
+        Action::Describe => Ok(Response::json(200, Body::Bytes(DOCUMENT.as_bytes().to_vec()))),
+    }
+}
+
+/// Checks the admin key of a request and returns the key's id.
+fn authenticate<H: Platform>(bridge: &Bridge, request: &Request<'_, H>) -> Result<String> {
+    if bridge.admin_keys().is_empty() {
+        return Err(unauthorized(format!(
+            "The admin API is disabled because the gateway has no admin keys. Set {ADMIN_VARIABLE} \
+             (in .dev.vars, or with `wrangler secret put {ADMIN_VARIABLE}`)."
+        )));
+    }
+    let presented = auth::presented(request.header);
+    match bridge.admin_keys().authenticate(presented.as_deref()) {
+        Ok(caller) => Ok(caller.key_id),
+        Err(_) if presented.is_some() => {
+            Err(unauthorized(format!("This is not an admin key. Use one of the keys in {ADMIN_VARIABLE}.")))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn unauthorized(message: String) -> Error {
+    Error::caller(401, "invalid_api_key", message).with_header("www-authenticate", "Bearer realm=\"llm-bridge admin\"")
+}
