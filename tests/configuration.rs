@@ -74,8 +74,8 @@ loging: 1
         "line 5: providers.openai.modles: unknown key, did you mean `models`?",
         "line 7: providers.openai.models.gpt-4o.max_tokens: expected a whole number",
         "line 7: providers.openai.models.gpt-4o.timeout: expected a time in seconds",
-        "line 10: providers.openai.models[\"gpt-4.1\"].param_config.add_params.model: `model` is the gateway's own",
-        "line 11: providers.openai.models[\"gpt-4.1\"].param_config.delete_params.0: `messages` is the gateway's own",
+        "line 10: providers.openai.models[\"gpt-4.1\"].param_config.add_params.model: `model` is set by the gateway",
+        "line 11: providers.openai.models[\"gpt-4.1\"].param_config.delete_params.0: `messages` is set by the gateway",
         "line 12: logging.level: `loud` is not known",
         "line 12: logging.fields.mesages: unknown key, did you mean `messages`?",
         "line 13: loging: unknown key, did you mean `logging`?",
@@ -84,6 +84,22 @@ loging: 1
         assert!(told.iter().any(|fault| fault.starts_with(start)), "{start}\nin {told:#?}");
     }
     assert_eq!(told.len(), expected.len(), "{told:#?}");
+}
+
+#[test]
+fn each_format_protects_its_own_fields() {
+    let text = "providers:
+  goo:
+    adapter: gemini
+    base_url: https://goo.example/v1beta
+    models:
+      g: { param_config: { add_params: { messages: [], contents: [] }, rename_params: { a: model } } }
+";
+    let expected = [
+        "line 6: providers.goo.models.g.param_config.add_params.contents: `contents` is set by the gateway; param_config cannot edit model, contents",
+        "line 6: providers.goo.models.g.param_config.rename_params.a: `model` is set by the gateway; param_config cannot edit model, contents",
+    ];
+    assert_eq!(faults(text), expected);
 }
 
 #[test]

@@ -66,8 +66,12 @@ impl Address {
 mod tests {
     use super::*;
 
-    const CHATS: FormatKind = FormatKind { name: "chats", remote: true, root: "", endpoint: "/chat/completions" };
-    const MESSAGES: FormatKind = FormatKind { name: "messages", remote: true, root: "/v1", endpoint: "/messages" };
+    const CHATS: FormatKind = kind("chats", "", "/chat/completions");
+    const MESSAGES: FormatKind = kind("messages", "/v1", "/messages");
+
+    const fn kind(name: &'static str, root: &'static str, endpoint: &'static str) -> FormatKind {
+        FormatKind { name, remote: true, root, endpoint, protected_fields: &[] }
+    }
 
     #[test]
     fn root_and_full_url_mean_the_same() {

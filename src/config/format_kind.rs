@@ -11,4 +11,6 @@ pub struct FormatKind {
     pub root: &'static str,
     /// The path of the endpoint below it, which people paste with an address although it belongs to the call.
     pub endpoint: &'static str,
+    /// Top-level fields of its requests that the gateway sets itself: `param_config` may not edit them.
+    pub protected_fields: &'static [&'static str],
 }

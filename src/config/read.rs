@@ -163,7 +163,7 @@ fn provider(name: String, node: &Node<'_>, adapters: &[FormatKind]) -> Option<Pr
         node.note("requires_proxy has no effect yet: a Worker calls this provider directly");
     }
     let clocks = Clocks::default().read(&table);
-    let (models, any_model) = models(&table, clocks);
+    let (models, any_model) = models(&table, clocks, adapter.protected_fields);
     let key = if adapter.remote { key_source(&name, &table) } else { KeySource::Keyless };
     let headers = table.at("headers").and_then(|node| headers(&node)).unwrap_or_default();
     let (adapter, streaming, catalogue) = (adapter.name, Streaming::read(&table), Catalogue::read(&table));
@@ -241,7 +241,7 @@ fn headers(node: &Node<'_>) -> Option<Vec<(String, String)>> {
     Some(node.entries()?.into_iter().filter_map(header).collect())
 }
 
-fn models(table: &Table<'_>, clocks: Clocks) -> (Vec<Model>, Option<Model>) {
+fn models(table: &Table<'_>, clocks: Clocks, protected: &[&str]) -> (Vec<Model>, Option<Model>) {
     let Some(node) = table.at("models") else {
         table.node().fault("`models` is missing: list the provider's models, or write models: \"*\" for any");
         return (Vec::new(), None);
@@ -251,8 +251,8 @@ fn models(table: &Table<'_>, clocks: Clocks) -> (Vec<Model>, Option<Model>) {
     }
     let entries = node.entries().unwrap_or_default();
     let (any, listed): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(name, _)| name == ANY);
-    let listed = listed.into_iter().filter_map(|(name, node)| model(name, &node, clocks)).collect();
-    (listed, any.into_iter().find_map(|(name, node)| model(name, &node, clocks)))
+    let listed = listed.into_iter().filter_map(|(name, node)| model(name, &node, clocks, protected)).collect();
+    (listed, any.into_iter().find_map(|(name, node)| model(name, &node, clocks, protected)))
 }
 
 fn plain_model(name: String, clocks: Clocks) -> Model {
@@ -290,7 +290,7 @@ const MODEL_KEYS: &[&str] = &[
     "echo",
 ];
 
-fn model(name: String, node: &Node<'_>, clocks: Clocks) -> Option<Model> {
+fn model(name: String, node: &Node<'_>, clocks: Clocks, protected: &[&str]) -> Option<Model> {
     let mut model = plain_model(name, clocks);
     if model.upstream.is_empty() {
         node.fault("a model needs a name");
@@ -307,7 +307,7 @@ fn model(name: String, node: &Node<'_>, clocks: Clocks) -> Option<Model> {
     model.strict = table.at("strict").and_then(|node| node.flag()).unwrap_or(false);
     model.price = table.at("price").and_then(|node| Fee::read(&node));
     model.clocks = clocks.read(&table);
-    model.params = table.at("param_config").and_then(|node| Params::read(&node)).unwrap_or_default();
+    model.params = table.at("param_config").and_then(|node| Params::read(&node, protected)).unwrap_or_default();
     model.demo = table.at("echo").and_then(|node| demo(&node)).unwrap_or_default();
     Some(model)
 }

@@ -11,7 +11,13 @@ use crate::formats::provider_format::{CountCall, ProviderFormat};
 use crate::formats::tap::EventTap;
 
 /// The format's row in the table of formats.
-pub const KIND: FormatKind = FormatKind { name: "anthropic", remote: true, root: "/v1", endpoint: ENDPOINT };
+pub const KIND: FormatKind = FormatKind {
+    name: "anthropic",
+    remote: true,
+    root: "/v1",
+    endpoint: ENDPOINT,
+    protected_fields: &["model", "messages", "stream"],
+};
 
 /// The format as providers speak it.
 pub const PROVIDER: ProviderFormat = ProviderFormat {

@@ -8,7 +8,13 @@ use crate::formats::provider_format::{CountCall, ProviderFormat};
 use crate::formats::tap::EventTap;
 
 /// The format's row in the table of formats.
-pub const KIND: FormatKind = FormatKind { name: "gemini", remote: true, root: "/v1beta", endpoint: "" };
+pub const KIND: FormatKind = FormatKind {
+    name: "gemini",
+    remote: true,
+    root: "/v1beta",
+    endpoint: "",
+    protected_fields: &["model", "contents"],
+};
 
 /// The format as providers speak it.
 pub const PROVIDER: ProviderFormat = ProviderFormat {

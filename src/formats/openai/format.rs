@@ -8,7 +8,13 @@ use crate::formats::client_format::{ClientFormat, Restream};
 use crate::formats::provider_format::ProviderFormat;
 
 /// The format's row in the table of formats.
-pub const KIND: FormatKind = FormatKind { name: "openai", remote: true, root: "", endpoint: outbound::ENDPOINT };
+pub const KIND: FormatKind = FormatKind {
+    name: "openai",
+    remote: true,
+    root: "",
+    endpoint: outbound::ENDPOINT,
+    protected_fields: &["model", "messages", "stream"],
+};
 
 /// The format as clients speak it.
 pub const CLIENT: ClientFormat = ClientFormat {
