@@ -1,7 +1,9 @@
 //! Whole configuration files: those that must work, and what is said of those that do not.
 #![allow(clippy::expect_used, reason = "a test may insist")]
 
-use llm_bridge::config::{Accounting, Catalogue, Config, Cors, Fee, KeySource, Level, Problem, Rates, Websocket};
+use llm_bridge::config::{
+    Accounting, Catalogue, Config, ConfiguredPrice, Cors, KeySource, LogLevel, Problem, Rates, Websocket,
+};
 use llm_bridge::formats::KINDS;
 use llm_bridge::policy::routing;
 
@@ -34,7 +36,7 @@ fn the_file_of_the_python_bridge_works_unchanged() {
     assert_eq!(config.provider("deepseek").unwrap().adapter, "openai");
     let notes: Vec<&str> = config.notes.iter().map(|note| note.path.as_str()).collect();
     assert_eq!(notes, ["providers.gemini", "logging.output.file"]);
-    assert_eq!(config.logging.level, Level::Debug);
+    assert_eq!(config.logging.level, LogLevel::Debug);
 }
 
 #[test]
@@ -192,12 +194,12 @@ fn a_row_may_tell_what_its_model_costs_and_takes() {
         output,
         reasoning,
     };
-    let fee = Fee { rates: rates(2_500_000, 250_000, 2_500_000, 10_000_000, 10_000_000), per_request: 1 };
+    let fee = ConfiguredPrice { rates: rates(2_500_000, 250_000, 2_500_000, 10_000_000, 10_000_000), per_request: 1 };
     assert_eq!(model.price, Some(fee));
-    let fee = Fee { rates: rates(1, 1, 10_000, 0, 3_000_000), per_request: 0 };
+    let fee = ConfiguredPrice { rates: rates(1, 1, 10_000, 0, 3_000_000), per_request: 0 };
     assert_eq!(provider.any_model.as_ref().unwrap().price, Some(fee));
     let rates = Rates { cache_write_1h: 2_000_000, ..rates(1_000_000, 1_000_000, 1_250_000, 5_000_000, 5_000_000) };
-    assert_eq!(provider.model("hour").unwrap().price, Some(Fee { rates, per_request: 0 }));
+    assert_eq!(provider.model("hour").unwrap().price, Some(ConfiguredPrice { rates, per_request: 0 }));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use llm_bridge::formats::{CLIENT_FORMATS, EmbeddingContext, EmbeddingForm};
 use llm_bridge::policy::auth::AccessKeys;
 use llm_bridge::provider::params;
 use llm_bridge::wire::json::Document;
-use llm_bridge::wire::sse::{Block, Reader};
+use llm_bridge::wire::sse::{Block, SseReader};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -217,7 +217,7 @@ fn pieces<'b>(bytes: &'b [u8], cuts: &[usize]) -> Vec<&'b [u8]> {
 fn events(pieces: &[&[u8]]) -> Vec<Vec<u8>> {
     let mut events = Vec::new();
     let mut each = |block: Block<'_>| events.extend(block.data.map(<[u8]>::to_vec));
-    let mut reader = Reader::default();
+    let mut reader = SseReader::default();
     pieces.iter().for_each(|piece| reader.push(piece, &mut each));
     reader.finish(&mut each);
     events

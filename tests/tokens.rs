@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use llm_bridge::formats::{bounds, tally};
-use llm_bridge::tokens::{Counter, Encoding, PIECE, Vocabulary};
+use llm_bridge::tokens::{Counter, Encoding, MAX_PIECE, Vocabulary};
 use llm_bridge::wire::json::Document;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -93,10 +93,10 @@ fn long_runs_are_counted_and_take_no_time() {
         assert!(tokens > 0 && tokens <= long.len() as u64);
         let mut counter = Counter::new(&O200K.1, &long);
         let mut steps = 1;
-        while counter.step(PIECE) {
+        while counter.step(MAX_PIECE) {
             steps += 1;
         }
-        assert!(counter.tokens() == tokens && steps >= long.len() / (2 * PIECE), "{steps} steps");
+        assert!(counter.tokens() == tokens && steps >= long.len() / (2 * MAX_PIECE), "{steps} steps");
     }
 }
 

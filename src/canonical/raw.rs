@@ -27,7 +27,7 @@ impl<'a> Raw<'a> {
     }
 
     /// A text that is JSON; `None` if it is none.
-    pub fn whole(json: String) -> Option<Raw<'static>> {
+    pub fn from_string(json: String) -> Option<Raw<'static>> {
         RawValue::from_string(json).ok().map(|raw| Raw(Cow::Owned(raw)))
     }
 

@@ -242,7 +242,7 @@ pub enum ResponseFormat<'a> {
 
 impl ModelRequest<'_> {
     /// The number of choices: `choices`, or one.
-    pub fn answers(&self) -> u64 {
+    pub fn choice_count(&self) -> u64 {
         self.choices.unwrap_or(1).max(1)
     }
 }

@@ -4,13 +4,13 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 /// The value of a count that cannot be: a provider reported a negative number.
-pub const ABSURD: u64 = u64::MAX;
+pub const IMPOSSIBLE_COUNT: u64 = u64::MAX;
 
-/// A count as a provider reports it: an integer or a float. A negative one is [`ABSURD`]; other values are
+/// A count as a provider reports it: an integer or a float. A negative one is [`IMPOSSIBLE_COUNT`]; other values are
 /// none.
 pub fn count(value: &Value) -> Option<u64> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
-    let float = |number: f64| if number < 0.0 { ABSURD } else { number as u64 };
+    let float = |number: f64| if number < 0.0 { IMPOSSIBLE_COUNT } else { number as u64 };
     value.as_u64().or_else(|| value.as_f64().map(float))
 }
 
@@ -60,7 +60,7 @@ mod tests {
     fn a_negative_count_is_told_from_none() {
         let told = |json: &str| count(&serde_json::from_str(json).unwrap());
         assert_eq!([told("5"), told("5.7"), told("1e30")], [Some(5), Some(5), Some(u64::MAX)]);
-        assert_eq!([told("-1"), told("-0.5"), told("-1e30")], [Some(ABSURD); 3]);
+        assert_eq!([told("-1"), told("-0.5"), told("-1e30")], [Some(IMPOSSIBLE_COUNT); 3]);
         assert_eq!([told("null"), told("\"5\""), told("[]")], [None; 3]);
     }
 }

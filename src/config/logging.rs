@@ -4,7 +4,7 @@ use super::yaml::Node;
 
 /// How grave a record is, least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
+pub enum LogLevel {
     /// Each piece of a stream.
     Debug,
     /// Each request.
@@ -15,7 +15,7 @@ pub enum Level {
     Error,
 }
 
-impl Level {
+impl LogLevel {
     /// As it stands in a record.
     pub fn name(self) -> &'static str {
         match self {
@@ -29,7 +29,7 @@ impl Level {
 
 /// The shape of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum LogFormat {
     /// One flat JSON object on a line.
     Json,
     /// A line for people.
@@ -40,9 +40,9 @@ pub enum Format {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Logging {
     /// The shape of a record.
-    pub format: Format,
+    pub format: LogFormat,
     /// The least grave level logged.
-    pub level: Level,
+    pub level: LogLevel,
     /// Whether records go to the console.
     pub console: bool,
     /// Which fields a record has.
@@ -111,20 +111,20 @@ impl Fields {
 
 impl Default for Logging {
     fn default() -> Self {
-        Self { format: Format::Json, level: Level::Info, console: true, fields: Fields::default() }
+        Self { format: LogFormat::Json, level: LogLevel::Info, console: true, fields: Fields::default() }
     }
 }
 
 impl Logging {
     /// Whether a record of this level is written.
-    pub fn logs(&self, level: Level) -> bool {
+    pub fn logs(&self, level: LogLevel) -> bool {
         self.console && level >= self.level
     }
 
     pub(super) fn read(node: &Node<'_>) -> Option<Self> {
         let table = node.table(&["format", "level", "output", "fields"])?;
         let mut logging = Self::default();
-        let formats = [("json", Format::Json), ("text", Format::Text)];
+        let formats = [("json", LogFormat::Json), ("text", LogFormat::Text)];
         if let Some(format) = table.at("format").and_then(|node| node.choice(&formats)) {
             logging.format = format;
         }
@@ -144,13 +144,13 @@ impl Logging {
     }
 }
 
-const LEVELS: &[(&str, Level)] = &[
-    ("debug", Level::Debug),
-    ("info", Level::Info),
-    ("warning", Level::Warning),
-    ("warn", Level::Warning),
-    ("error", Level::Error),
-    ("critical", Level::Error),
+const LEVELS: &[(&str, LogLevel)] = &[
+    ("debug", LogLevel::Debug),
+    ("info", LogLevel::Info),
+    ("warning", LogLevel::Warning),
+    ("warn", LogLevel::Warning),
+    ("error", LogLevel::Error),
+    ("critical", LogLevel::Error),
 ];
 
 fn read_fields(node: &Node<'_>, fields: &mut Fields) {

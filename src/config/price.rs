@@ -22,7 +22,7 @@ pub struct Rates {
 
 /// The price in a model's row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Fee {
+pub struct ConfiguredPrice {
     /// For each token.
     pub rates: Rates,
     /// For each request, besides.
@@ -58,7 +58,7 @@ impl Catalogue {
     }
 }
 
-impl Fee {
+impl ConfiguredPrice {
     pub(super) fn read(node: &Node<'_>) -> Option<Self> {
         let table = node.table(KEYS)?;
         let rate = |key: &str| table.at(key).and_then(|node| node.dollars(RATE_PLACES));

@@ -2,7 +2,7 @@
 
 use super::address::Address;
 use super::params::Params;
-use super::price::{Catalogue, Fee};
+use super::price::{Catalogue, ConfiguredPrice};
 use super::stream::{Clocks, Streaming};
 use super::units::Millis;
 
@@ -53,7 +53,7 @@ pub struct Model {
     /// The most that a caller may ask for as the length of an answer, in tokens.
     pub max_tokens: Option<u64>,
     /// What it costs, where the operator says so.
-    pub price: Option<Fee>,
+    pub price: Option<ConfiguredPrice>,
     /// The most that it takes, prompt and answer together, in tokens, where the operator says so.
     pub context: Option<u64>,
     /// The longest answer that it gives, in tokens, where the operator says so.
@@ -71,12 +71,12 @@ pub struct Model {
     /// Edits of the request.
     pub params: Params,
     /// How a demonstration behaves.
-    pub demo: Demo,
+    pub echo: EchoOptions,
 }
 
 /// How the adapter that answers by itself behaves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Demo {
+pub struct EchoOptions {
     /// Pause before the first piece of a streamed answer.
     pub first_delay: Millis,
     /// Pause before each later piece.

@@ -8,8 +8,8 @@ use super::format_kind::FormatKind;
 use super::logging::Logging;
 use super::near;
 use super::params::Params;
-use super::price::{Catalogue, Fee};
-use super::provider::{Demo, KeySource, Model, Provider, without_hint};
+use super::price::{Catalogue, ConfiguredPrice};
+use super::provider::{EchoOptions, KeySource, Model, Provider, without_hint};
 use super::settings::{Accounting, Auth, BODY_COPIES, Config};
 use super::stream::{Clocks, Streaming};
 use super::vault::Vault;
@@ -257,7 +257,7 @@ fn models(table: &Table<'_>, clocks: Clocks, protected: &[&str]) -> (Vec<Model>,
 
 fn plain_model(name: String, clocks: Clocks) -> Model {
     let upstream = without_hint(&name).unwrap_or_else(|| name.clone());
-    let (params, demo) = (Params::default(), Demo::default());
+    let (params, demo) = (Params::default(), EchoOptions::default());
     Model {
         name,
         upstream,
@@ -271,7 +271,7 @@ fn plain_model(name: String, clocks: Clocks) -> Model {
         strict: false,
         clocks,
         params,
-        demo,
+        echo: demo,
     }
 }
 
@@ -295,7 +295,7 @@ fn model(name: String, node: &Node<'_>, clocks: Clocks, protected: &[&str]) -> O
     if model.upstream.is_empty() {
         node.fault("a model needs a name");
     }
-    if node.is_nothing() {
+    if node.is_null() {
         return Some(model);
     }
     let table = node.table(MODEL_KEYS)?;
@@ -303,12 +303,12 @@ fn model(name: String, node: &Node<'_>, clocks: Clocks, protected: &[&str]) -> O
     (model.max_tokens, model.context, model.max_output) = (count("max_tokens"), count("context"), count("max_output"));
     model.tokens_per_second = count("tokens_per_second");
     model.limit_fields = table.at("limit_fields").and_then(|node| limit_fields(&node)).unwrap_or_default();
-    model.service_tier = table.at("service_tier").and_then(|node| word("tier", &node));
+    model.service_tier = table.at("service_tier").and_then(|node| identifier("tier", &node));
     model.strict = table.at("strict").and_then(|node| node.flag()).unwrap_or(false);
-    model.price = table.at("price").and_then(|node| Fee::read(&node));
+    model.price = table.at("price").and_then(|node| ConfiguredPrice::read(&node));
     model.clocks = clocks.read(&table);
     model.params = table.at("param_config").and_then(|node| Params::read(&node, protected)).unwrap_or_default();
-    model.demo = table.at("echo").and_then(|node| demo(&node)).unwrap_or_default();
+    model.echo = table.at("echo").and_then(|node| echo_options(&node)).unwrap_or_default();
     Some(model)
 }
 
@@ -317,11 +317,11 @@ fn limit_fields(node: &Node<'_>) -> Option<Vec<String>> {
     if items.is_empty() {
         node.fault("name at least one field, such as max_tokens; leave it out for those that the catalogue names");
     }
-    Some(items.iter().filter_map(|item| word("field", item)).collect())
+    Some(items.iter().filter_map(|item| identifier("field", item)).collect())
 }
 
 /// A name of a field, or a tier's word.
-fn word(what: &str, node: &Node<'_>) -> Option<String> {
+fn identifier(what: &str, node: &Node<'_>) -> Option<String> {
     let word = node.text()?;
     if word.is_empty() || !word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
         node.fault(format!("expected the name of a {what}: letters, digits, `_` and `-`"));
@@ -329,11 +329,11 @@ fn word(what: &str, node: &Node<'_>) -> Option<String> {
     Some(word)
 }
 
-fn demo(node: &Node<'_>) -> Option<Demo> {
+fn echo_options(node: &Node<'_>) -> Option<EchoOptions> {
     let table = node.table(&["first_delay_ms", "delay_ms", "words"])?;
     let count = |key: &str| table.at(key).and_then(|node| node.count(0)).unwrap_or(0);
     let words = usize::try_from(count("words").min(100_000)).unwrap_or(0);
-    Some(Demo { first_delay: count("first_delay_ms"), delay: count("delay_ms"), words })
+    Some(EchoOptions { first_delay: count("first_delay_ms"), delay: count("delay_ms"), words })
 }
 
 fn check_proxy(table: &Table<'_>) {

@@ -42,7 +42,7 @@ pub struct Config {
 
 impl Config {
     /// The longest time that any request may take.
-    pub fn longest(&self) -> Millis {
+    pub fn max_total_time(&self) -> Millis {
         let rows = self.providers.iter().flat_map(|provider| provider.models.iter().chain(&provider.any_model));
         rows.map(|row| row.clocks.total).max().unwrap_or_default()
     }

@@ -51,8 +51,8 @@ impl<'t> Report<'t> {
     }
 
     fn problem(&self, path: &[String], message: String) -> Problem {
-        let line = (1..=path.len()).rev().find_map(|depth| locate(self.text, path.get(..depth)?)).unwrap_or(1);
-        Problem { line, path: spell(path), message }
+        let line = (1..=path.len()).rev().find_map(|depth| line_of(self.text, path.get(..depth)?)).unwrap_or(1);
+        Problem { line, path: render_path(path), message }
     }
 }
 
@@ -132,7 +132,7 @@ impl<'a> Node<'a> {
     }
 
     /// Whether nothing was written here.
-    pub fn is_nothing(&self) -> bool {
+    pub fn is_null(&self) -> bool {
         self.value.is_null()
     }
 
@@ -261,7 +261,7 @@ fn kind(value: &Value) -> String {
     }
 }
 
-fn spell(path: &[String]) -> String {
+fn render_path(path: &[String]) -> String {
     let mut out = String::new();
     for step in path {
         let plain = step.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
@@ -275,18 +275,18 @@ fn spell(path: &[String]) -> String {
 }
 
 /// The line of a key: the file is read once more, and the reading is broken off just there.
-fn locate(text: &str, path: &[String]) -> Option<usize> {
+fn line_of(text: &str, path: &[String]) -> Option<usize> {
     let deserializer = serde_yaml::Deserializer::from_str(text);
-    let error = Way(path).deserialize(deserializer).err()?;
-    error.to_string().contains(ARRIVED).then(|| error.location()).flatten().map(|place| place.line())
+    let error = FindPath(path).deserialize(deserializer).err()?;
+    error.to_string().contains(FOUND).then(|| error.location()).flatten().map(|place| place.line())
 }
 
-const ARRIVED: &str = "\u{1}arrived\u{1}";
+const FOUND: &str = "\u{1}arrived\u{1}";
 
-struct Way<'p>(&'p [String]);
-struct Step<'p>(&'p str, bool);
+struct FindPath<'p>(&'p [String]);
+struct MatchKey<'p>(&'p str, bool);
 
-impl<'de> DeserializeSeed<'de> for Way<'_> {
+impl<'de> DeserializeSeed<'de> for FindPath<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -294,7 +294,7 @@ impl<'de> DeserializeSeed<'de> for Way<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Way<'_> {
+impl<'de> Visitor<'de> for FindPath<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -302,10 +302,10 @@ impl<'de> Visitor<'de> for Way<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Some((next, rest)) = self.0.split_first() else { return Err(A::Error::custom(ARRIVED)) };
-        while let Some(here) = map.next_key_seed(Step(next, rest.is_empty()))? {
+        let Some((next, rest)) = self.0.split_first() else { return Err(A::Error::custom(FOUND)) };
+        while let Some(here) = map.next_key_seed(MatchKey(next, rest.is_empty()))? {
             if here {
-                return map.next_value_seed(Way(rest));
+                return map.next_value_seed(FindPath(rest));
             }
             map.next_value::<IgnoredAny>()?;
         }
@@ -313,18 +313,18 @@ impl<'de> Visitor<'de> for Way<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        let Some((next, rest)) = self.0.split_first() else { return Err(A::Error::custom(ARRIVED)) };
+        let Some((next, rest)) = self.0.split_first() else { return Err(A::Error::custom(FOUND)) };
         let index: usize = next.parse().unwrap_or(usize::MAX);
         for _ in 0..index {
             if seq.next_element::<IgnoredAny>()?.is_none() {
                 return Ok(());
             }
         }
-        seq.next_element_seed(Way(rest)).map(|_| ())
+        seq.next_element_seed(FindPath(rest)).map(|_| ())
     }
 
     fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<(), E> {
-        if self.0.is_empty() { Err(E::custom(ARRIVED)) } else { Ok(()) }
+        if self.0.is_empty() { Err(E::custom(FOUND)) } else { Ok(()) }
     }
 
     fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<(), E> {
@@ -348,7 +348,7 @@ impl<'de> Visitor<'de> for Way<'_> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Step<'_> {
+impl<'de> DeserializeSeed<'de> for MatchKey<'_> {
     type Value = bool;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
@@ -356,7 +356,7 @@ impl<'de> DeserializeSeed<'de> for Step<'_> {
     }
 }
 
-impl Visitor<'_> for Step<'_> {
+impl Visitor<'_> for MatchKey<'_> {
     type Value = bool;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -365,7 +365,7 @@ impl Visitor<'_> for Step<'_> {
 
     fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<bool, E> {
         match (key == self.0, self.1) {
-            (true, true) => Err(E::custom(ARRIVED)),
+            (true, true) => Err(E::custom(FOUND)),
             (here, _) => Ok(here),
         }
     }

@@ -2,7 +2,7 @@
 //! are words.
 
 use crate::canonical::{FinishReason, ModelRequest, Part, Raw, ResponseEvent, Role, Turn, Usage};
-use crate::config::{Demo, FormatKind, Millis};
+use crate::config::{EchoOptions, FormatKind, Millis};
 
 /// The format's row in the table of formats.
 pub const KIND: FormatKind = FormatKind { name: "echo", remote: false, root: "", endpoint: "", protected_fields: &[] };
@@ -15,7 +15,7 @@ const QUOTED: usize = 2_000;
 
 /// The events of a whole response, each with the pause before it. The last three are its finish reason, its
 /// usage and its end.
-pub fn answer(request: &ModelRequest<'_>, demo: &Demo) -> Vec<(Millis, ResponseEvent<'static>)> {
+pub fn answer(request: &ModelRequest<'_>, demo: &EchoOptions) -> Vec<(Millis, ResponseEvent<'static>)> {
     let words = words(request, demo);
     let limit = request.max_tokens.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let reason = if words.len() > limit { FinishReason::Length } else { FinishReason::Stop };
@@ -34,7 +34,7 @@ pub fn answer(request: &ModelRequest<'_>, demo: &Demo) -> Vec<(Millis, ResponseE
     events
 }
 
-fn words(request: &ModelRequest<'_>, demo: &Demo) -> Vec<String> {
+fn words(request: &ModelRequest<'_>, demo: &EchoOptions) -> Vec<String> {
     let is_result = |part: &Part<'_>| matches!(part, Part::Result { .. });
     let asks = |turn: &&Turn<'_>| turn.role == Role::User && !turn.parts.iter().any(is_result);
     let question = request.turns.iter().rev().find(asks);
@@ -87,22 +87,22 @@ mod tests {
 
     #[test]
     fn a_response_repeats_the_question_and_counts_its_words() {
-        let (text, finish, usage) = told(&answer(&ask("one  two", None), &Demo::default()));
+        let (text, finish, usage) = told(&answer(&ask("one  two", None), &EchoOptions::default()));
         assert!(text.ends_with("You said: one  two"), "{text}");
         assert_eq!((finish, usage.uncached_input), (FinishReason::Stop, 2));
     }
 
     #[test]
     fn a_limit_cuts_and_says_so() {
-        let (text, finish, usage) = told(&answer(&ask("hi", Some(3)), &Demo::default()));
+        let (text, finish, usage) = told(&answer(&ask("hi", Some(3)), &EchoOptions::default()));
         assert_eq!((text.as_str(), finish, usage.output), ("This is a", FinishReason::Length, 3));
-        let (text, finish, _) = told(&answer(&ask("hi", Some(0)), &Demo::default()));
+        let (text, finish, _) = told(&answer(&ask("hi", Some(0)), &EchoOptions::default()));
         assert_eq!((text.as_str(), finish), ("", FinishReason::Length));
     }
 
     #[test]
     fn a_row_may_ask_for_length_and_pauses() {
-        let demo = Demo { first_delay: 5, delay: 2, words: 40 };
+        let demo = EchoOptions { first_delay: 5, delay: 2, words: 40 };
         let events = answer(&ask("hi", None), &demo);
         assert_eq!(events.len(), 1 + 40 + 3);
         assert_eq!(events.iter().map(|(pause, _)| pause).sum::<u64>(), 5 + 39 * 2);

@@ -2,7 +2,7 @@
 
 pub use super::operation::{Delivery, RequestEnvelope, ResponseOptions};
 use crate::error::{Error, Result};
-use crate::wire::json::{Document, Flaw, MOST_MEMBERS};
+use crate::wire::json::{Document, DocumentError, MAX_MEMBERS};
 
 /// Reads a body in which none of these keys occurs twice.
 ///
@@ -18,15 +18,15 @@ pub fn read_document<'a>(body: &'a [u8], unique: &[&'static str]) -> Result<Docu
 }
 
 /// The error for a body that is not a JSON object.
-pub fn invalid_body(flaw: Flaw) -> Error {
+pub fn invalid_body(flaw: DocumentError) -> Error {
     match flaw {
-        Flaw::Syntax { line, column, reason } => {
+        DocumentError::Syntax { line, column, reason } => {
             let message = format!("The body is not valid JSON: {reason} (line {line}, column {column}).");
             Error::caller(400, "invalid_json", message)
         }
-        Flaw::NotAnObject => Error::caller(400, "invalid_body", "The body must be a JSON object."),
-        Flaw::TooManyMembers => {
-            let message = format!("The body must be an object with at most {MOST_MEMBERS} members.");
+        DocumentError::NotAnObject => Error::caller(400, "invalid_body", "The body must be a JSON object."),
+        DocumentError::TooManyMembers => {
+            let message = format!("The body must be an object with at most {MAX_MEMBERS} members.");
             Error::caller(400, "invalid_body", message)
         }
     }

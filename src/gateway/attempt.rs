@@ -18,7 +18,7 @@ use crate::policy::model_card::ModelCard;
 use crate::policy::pricing;
 use crate::policy::routing::Target;
 use crate::provider::{ProviderKey, params};
-use crate::wire::dense::{is_dense, most_pieces};
+use crate::wire::dense::{is_dense, max_nodes};
 use crate::wire::json::Document;
 
 /// How a request gets its response from a target.
@@ -227,7 +227,7 @@ pub(super) fn sparse<'d, 'a>(document: &'d Document<'a>) -> Result<&'d Document<
         "The body has too many pieces to be translated for this model's provider: {} bytes may hold {} members of objects and items of lists. \
          Send fewer messages, parts or tools, or longer ones.",
         body.len(),
-        most_pieces(body.len())
+        max_nodes(body.len())
     );
     Err(Error::caller(400, "too_many_pieces", message))
 }

@@ -95,13 +95,13 @@ impl Bridge {
 
     /// The longest whole answer that is held, in bytes, and room for one in memory, if there is any.
     pub fn answer_room(&self, now: Millis) -> Option<(usize, MemoryReservation)> {
-        let room = self.memory.reserve(0, now, now.saturating_add(self.config.longest()))?;
+        let room = self.memory.reserve(0, now, now.saturating_add(self.config.max_total_time()))?;
         Some((self.config.max_answer_bytes, room))
     }
 
     /// Room in memory for messages that wait while a key is checked; none yet.
     pub fn waiting_room(&self, now: Millis) -> Option<MemoryReservation> {
-        self.memory.reserve(0, now, now.saturating_add(self.config.longest()))
+        self.memory.reserve(0, now, now.saturating_add(self.config.max_total_time()))
     }
 
     /// What a WebSocket session is allowed.

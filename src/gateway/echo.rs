@@ -32,7 +32,7 @@ pub(super) fn respond<H: Platform>(
     let (ask, target, client) = (attempt.envelope, attempt.target, attempt.head.client);
     let (model, fingerprint) = (target.upstream.clone().into_owned(), Some(echo::FINGERPRINT));
     let head = ResponseHead { model, fingerprint, ..head(host, ask) };
-    let steps = echo::answer(&ask.operation.read_conversation(sparse(&ask.document)?)?, &target.model.demo);
+    let steps = echo::answer(&ask.operation.read_conversation(sparse(&ask.document)?)?, &target.model.echo);
     receipt.meter = Some(meter(target, &Rc::default(), host.now()));
     if let Some(usage) =
         steps.iter().find_map(|(_, event)| if let ResponseEvent::Usage(usage) = event { Some(*usage) } else { None })

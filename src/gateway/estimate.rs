@@ -167,7 +167,7 @@ impl Demand {
         let names = &attempt.limit_names;
         OutputCost {
             fixed: bound.cost(0),
-            per_token: bound.each(),
+            per_token: bound.output_rate(),
             choices: self.samples,
             limit,
             minimum: least(attempt).min(limit),

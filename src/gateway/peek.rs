@@ -2,7 +2,7 @@
 
 use super::deadlines::KEEP_ALIVE;
 use crate::error::{Error, Result};
-use crate::wire::sse::Reader;
+use crate::wire::sse::SseReader;
 
 /// The most that is held of events, in bytes.
 const MOST: usize = 1 << 20;
@@ -11,7 +11,7 @@ const COMMENTS: usize = 4 << 10;
 
 /// The beginning of a stream.
 pub(super) struct HeldStream {
-    reader: Reader,
+    reader: SseReader,
     events: Vec<u8>,
     /// Bytes of comments so far, and whether the newest one was dropped.
     comments: usize,
@@ -22,7 +22,7 @@ pub(super) struct HeldStream {
 
 impl Default for HeldStream {
     fn default() -> Self {
-        Self { reader: Reader::keeping_raw(), events: Vec::new(), comments: 0, dropped: false, last: Vec::new() }
+        Self { reader: SseReader::keeping_raw(), events: Vec::new(), comments: 0, dropped: false, last: Vec::new() }
     }
 }
 

@@ -170,7 +170,7 @@ impl RequestRecord {
     /// was asked for and the usual one. `None` if one of these has no price that is known.
     fn price(&self, usage: &Usage) -> Option<Nanos> {
         let price = self.meter.as_ref()?.price?;
-        let told = self.tier.as_deref().filter(|tier| pricing::is_settled(tier));
+        let told = self.tier.as_deref().filter(|tier| pricing::names_a_tier(tier));
         let plausible = self.plausible.as_ref();
         let asked = plausible.and_then(|plausible| plausible.tier.as_deref());
         let told = told.filter(|_| !plausible.is_some_and(|plausible| plausible.besides));

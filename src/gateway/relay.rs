@@ -11,7 +11,7 @@ use super::reasoning::UnstoredSignature;
 use super::record::{Outcome, RequestRecord};
 use super::settle::FinalCharge;
 use super::writer::ResponseWriter;
-use crate::config::{Level, Millis, Streaming};
+use crate::config::{LogLevel, Millis, Streaming};
 use crate::error::{Error, Result};
 use crate::formats::UsageReport;
 use crate::formats::summary::ResponseSummary;
@@ -54,7 +54,7 @@ impl StreamRelay {
         receipt: RequestRecord,
     ) -> Self {
         let streaming = bridge.config.providers.get(provider).map_or_else(Streaming::default, |row| row.streaming);
-        let logs_chunks = bridge.config.logging.logs(Level::Debug);
+        let logs_chunks = bridge.config.logging.logs(LogLevel::Debug);
         Self { bridge, provider, streaming, reader, writer, logs_chunks, watch, receipt }
     }
 

@@ -53,7 +53,7 @@ pub async fn read_body<H: Platform>(bridge: &Bridge, host: &H, request: Request<
     let now = host.now();
     let room = match announced {
         Some(length) if length > limit => return Err(unread(BodyError::TooLarge, limit)),
-        length => bridge.memory.reserve(length.unwrap_or(0), now, now.saturating_add(bridge.config.longest())),
+        length => bridge.memory.reserve(length.unwrap_or(0), now, now.saturating_add(bridge.config.max_total_time())),
     };
     let Some(room) = room else {
         if let Some(mut stream) = host.open_body(request.body) {

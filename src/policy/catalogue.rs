@@ -14,7 +14,7 @@ struct Section {
 include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
 
 /// What may end a model's name without another price: a day, or the word for the newest. `#` is a digit.
-const ENDINGS: &[&str] = &["-####-##-##", "-########", "-latest"];
+const SUFFIXES: &[&str] = &["-####-##-##", "-########", "-latest"];
 
 /// The row of a provider's model: by its exact name, or else by its name without a date.
 pub(super) fn find(provider: &Provider, upstream: &str) -> Option<&'static ModelCard> {
@@ -44,7 +44,7 @@ fn undated(name: &str) -> Option<&str> {
         let fits = |(own, pattern): (u8, u8)| own == pattern || pattern == b'#' && own.is_ascii_digit();
         tail.bytes().zip(ending.bytes()).all(fits).then_some(head)
     };
-    ENDINGS.iter().find_map(without)
+    SUFFIXES.iter().find_map(without)
 }
 
 #[cfg(test)]

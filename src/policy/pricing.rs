@@ -3,7 +3,7 @@
 use super::catalogue;
 use super::model_card::{ModelCard, ModelPrice, TierRates};
 use crate::canonical::Usage;
-use crate::config::{Catalogue, Fee, Model, Nanos, Provider, Rates};
+use crate::config::{Catalogue, ConfiguredPrice, Model, Nanos, Provider, Rates};
 
 /// What a request may cost at most, by the length of its answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct CostBound {
 const STANDARD: &[&str] = &["default", "standard", "standard_only", "auto", "on_demand"];
 
 /// Pico-dollars in a nano-dollar.
-const PICO: u128 = 1000;
+const PICO_PER_NANO: u128 = 1000;
 
 /// What is known of a model as its provider names it, `upstream`: field by field what the operator says, or else what the catalogue says.
 /// A provider without an address costs nothing: the gateway answers itself.
@@ -40,7 +40,7 @@ pub fn card(provider: &Provider, model: &Model, upstream: &str) -> ModelCard {
 }
 
 /// Whether a tier's word says how a request was served: `auto` leaves that to the provider's account.
-pub fn is_settled(tier: &str) -> bool {
+pub fn names_a_tier(tier: &str) -> bool {
     tier != "auto"
 }
 
@@ -52,7 +52,7 @@ impl ModelPrice {
         let rates = self.tier_rates(tier)?.rates(usage.prompt());
         let reasoning = usage.reasoning.min(usage.output);
         let for_an_hour = usage.cache_write_1h.min(usage.cache_write);
-        let pico = sum(&[
+        let pico = token_costs(&[
             (usage.uncached_input, rates.input),
             (usage.cache_read, rates.cached_input),
             (usage.cache_write - for_an_hour, rates.cache_write),
@@ -60,7 +60,7 @@ impl ModelPrice {
             (usage.output - reasoning, rates.output),
             (reasoning, rates.reasoning),
         ]);
-        Some(self.with_request(pico.saturating_add(PICO / 2) / PICO))
+        Some(self.with_request(pico.saturating_add(PICO_PER_NANO / 2) / PICO_PER_NANO))
     }
 
     /// What at most a request costs in a tier whose prompt has no more than so many tokens, however they turn out to be split. `kept_long`:
@@ -78,7 +78,7 @@ impl ModelPrice {
                     [rates.input, rates.cached_input, rates.cache_write, hour].into_iter().fold(input, u64::max);
                 (dearest, output.max(rates.output).max(rates.reasoning))
             });
-        Some(CostBound { input: sum(&[(input_tokens, input)]), output, per_request: self.per_request })
+        Some(CostBound { input: token_costs(&[(input_tokens, input)]), output, per_request: self.per_request })
     }
 
     fn tier_rates(&self, tier: Option<&str>) -> Option<&TierRates> {
@@ -88,29 +88,32 @@ impl ModelPrice {
     }
 
     fn with_request(&self, nanos: u128) -> Nanos {
-        with_request(nanos, self.per_request)
+        add_request_price(nanos, self.per_request)
     }
 }
 
 impl CostBound {
     /// With so many tokens in all answers together: rounded up.
     pub fn cost(&self, output_tokens: u64) -> Nanos {
-        with_request(self.input.saturating_add(sum(&[(output_tokens, self.output)])).div_ceil(PICO), self.per_request)
+        add_request_price(
+            self.input.saturating_add(token_costs(&[(output_tokens, self.output)])).div_ceil(PICO_PER_NANO),
+            self.per_request,
+        )
     }
 
     /// What a token of its answers costs, in pico-dollars.
-    pub fn each(&self) -> u64 {
+    pub fn output_rate(&self) -> u64 {
         self.output
     }
 }
 
-fn with_request(nanos: u128, per_request: Nanos) -> Nanos {
+fn add_request_price(nanos: u128, per_request: Nanos) -> Nanos {
     Nanos::try_from(nanos).unwrap_or(Nanos::MAX).saturating_add(per_request)
 }
 
-impl From<Fee> for ModelPrice {
+impl From<ConfiguredPrice> for ModelPrice {
     /// A price without tiers, the same for prompts of any length.
-    fn from(fee: Fee) -> Self {
+    fn from(fee: ConfiguredPrice) -> Self {
         Self { standard: TierRates { rates: fee.rates, long: None }, tiers: &[], per_request: fee.per_request }
     }
 }
@@ -122,7 +125,7 @@ impl TierRates {
 }
 
 /// Tokens times rates, in pico-dollars.
-fn sum(parts: &[(u64, u64)]) -> u128 {
+fn token_costs(parts: &[(u64, u64)]) -> u128 {
     // Two numbers of 64 bits never overflow one of 128; six such products may.
     let products = parts.iter().map(|(tokens, rate)| u128::from(*tokens) * u128::from(*rate));
     products.fold(0, u128::saturating_add)
@@ -211,7 +214,7 @@ mod tests {
         };
         assert_eq!(PRICE.cost(&all, None), Some(Nanos::MAX));
         assert_eq!(PRICE.bound(u64::MAX, true, None).unwrap().cost(u64::MAX), Nanos::MAX);
-        assert_eq!(sum(&[(u64::MAX, u64::MAX); 3]), u128::MAX);
+        assert_eq!(token_costs(&[(u64::MAX, u64::MAX); 3]), u128::MAX);
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub struct Target<'c> {
 }
 
 /// Characters of an unknown name that are compared and shown.
-const SHOWN: usize = 120;
+const MAX_SHOWN_NAME: usize = 120;
 
 /// Finds the target of a model's name: `provider/model`, or a model of the default provider.
 ///
@@ -54,7 +54,7 @@ fn find<'c>(provider: &'c Provider, name: &str) -> Option<(&'c Model, Cow<'c, st
 }
 
 fn unknown(config: &Config, name: &str) -> Error {
-    let shown: String = name.chars().take(SHOWN).collect();
+    let shown: String = name.chars().take(MAX_SHOWN_NAME).collect();
     let (_, model) = split(config, &shown);
     let mut near: Vec<(f64, String)> = config
         .providers

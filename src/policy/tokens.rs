@@ -12,7 +12,7 @@ pub struct EncodingChoice {
 }
 
 /// Models by the beginnings of their names: whose encoding is known, then whose is near.
-const MODELS: &[(&str, Encoding, bool)] = &[
+const PREFIXES: &[(&str, Encoding, bool)] = &[
     ("gpt-4o", Encoding::O200k, true),
     ("gpt-4.1", Encoding::O200k, true),
     ("gpt-4.5-", Encoding::O200k, true),
@@ -35,17 +35,18 @@ const MODELS: &[(&str, Encoding, bool)] = &[
 ];
 
 /// Models whose name has no end of its own.
-const WHOLE: &[(&str, Encoding)] = &[("o1", Encoding::O200k), ("o3", Encoding::O200k), ("gpt-4", Encoding::Cl100k)];
+const EXACT_NAMES: &[(&str, Encoding)] =
+    &[("o1", Encoding::O200k), ("o3", Encoding::O200k), ("gpt-4", Encoding::Cl100k)];
 
 /// The encoding of a model, by the name that its provider has for it. A maker's name before a `/` does not matter, nor does
 /// a tuned model's `ft:`.
 pub fn choose(model: &str) -> EncodingChoice {
     let name = model.rsplit('/').next().unwrap_or(model).to_ascii_lowercase();
     let name = name.strip_prefix("ft:").map_or(name.as_str(), |tuned| tuned.split(':').next().unwrap_or(tuned));
-    if let Some((_, encoding)) = WHOLE.iter().find(|(whole, _)| *whole == name) {
+    if let Some((_, encoding)) = EXACT_NAMES.iter().find(|(whole, _)| *whole == name) {
         return EncodingChoice { encoding: *encoding, exact: true };
     }
-    let row = MODELS.iter().find(|(start, ..)| name.starts_with(start));
+    let row = PREFIXES.iter().find(|(start, ..)| name.starts_with(start));
     row.map_or(EncodingChoice { encoding: Encoding::O200k, exact: false }, |(_, encoding, exact)| EncodingChoice {
         encoding: *encoding,
         exact: *exact,

@@ -6,17 +6,17 @@ use serde_json::Value;
 use super::account::ProviderAccount;
 use crate::config::Provider;
 use crate::wire::base64;
-use crate::wire::dense::tree;
+use crate::wire::dense::parse_tree;
 use crate::wire::json::quote;
 
 /// What stands in place of a key.
 const MASK: &str = "***";
 
 /// A piece of a key of this length is a secret as well, in bytes; shorter ones are how providers mask a key.
-const FRAGMENT: usize = 16;
+const MIN_FRAGMENT: usize = 16;
 
 /// Keys below this length have one spelling only, in bytes: others would be found in ordinary words.
-const SHORT: usize = 8;
+const MIN_ENCODED: usize = 8;
 
 /// Words in the name of a configured header whose value is a secret.
 const SECRET_HEADERS: &[&str] = &["key", "token", "auth", "secret", "cookie", "password"];
@@ -25,18 +25,18 @@ const SECRET_HEADERS: &[&str] = &["key", "token", "auth", "secret", "cookie", "p
 pub fn redact(text: &str, provider: &Provider, account: &ProviderAccount) -> Option<String> {
     let mut clean = text.to_owned();
     for secret in secrets(provider, account) {
-        for spelling in spellings(secret) {
+        for spelling in encoded_forms(secret) {
             if clean.contains(&spelling) {
                 clean = clean.replace(&spelling, MASK);
             }
         }
-        clean = without_fragments(clean, secret);
+        clean = redact_fragments(clean, secret);
     }
     if let Some(address) = &provider.address {
         let (origin, host) = (address.origin(), address.host());
         let authority = origin.split_once("://").map_or(origin, |(_, authority)| authority);
         for place in [origin, authority, host].into_iter().filter(|place| !place.is_empty()) {
-            clean = replaced(clean, place, &provider.name);
+            clean = replace_host(clean, place, &provider.name);
         }
     }
     (clean != text).then_some(clean)
@@ -44,11 +44,11 @@ pub fn redact(text: &str, provider: &Provider, account: &ProviderAccount) -> Opt
 
 /// The same for JSON: each of its texts is looked at as it is read, whatever its escapes. What is no JSON is taken as a text.
 pub fn redact_json(json: &[u8], provider: &Provider, account: &ProviderAccount) -> Option<Vec<u8>> {
-    let Some(mut value) = tree(json) else {
+    let Some(mut value) = parse_tree(json) else {
         return redact(&String::from_utf8_lossy(json), provider, account).map(String::into_bytes);
     };
     let mut changed = false;
-    each_text(&mut value, &mut |text| {
+    redact_strings(&mut value, &mut |text| {
         let clean = redact(text, provider, account);
         changed |= clean.is_some();
         clean
@@ -56,18 +56,18 @@ pub fn redact_json(json: &[u8], provider: &Provider, account: &ProviderAccount) 
     if changed { serde_json::to_vec(&value).ok() } else { None }
 }
 
-fn each_text(value: &mut Value, clean: &mut impl FnMut(&str) -> Option<String>) {
+fn redact_strings(value: &mut Value, clean: &mut impl FnMut(&str) -> Option<String>) {
     match value {
         Value::String(text) => {
             if let Some(other) = clean(text) {
                 *text = other;
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| each_text(item, clean)),
+        Value::Array(items) => items.iter_mut().for_each(|item| redact_strings(item, clean)),
         Value::Object(members) => {
             let old = std::mem::take(members);
             for (name, mut member) in old {
-                each_text(&mut member, clean);
+                redact_strings(&mut member, clean);
                 members.insert(clean(&name).unwrap_or(name), member);
             }
         }
@@ -81,20 +81,20 @@ fn secrets<'p>(provider: &'p Provider, account: &'p ProviderAccount) -> impl Ite
     let is_secret = |name: &str| SECRET_HEADERS.iter().any(|word| name.contains(word));
     let headers = provider.headers.iter().filter(move |(name, _)| is_secret(name));
     let values = headers.map(|(_, value)| value.rsplit(' ').next().unwrap_or_default());
-    key.into_iter().chain(values.filter(|value| value.len() >= SHORT))
+    key.into_iter().chain(values.filter(|value| value.len() >= MIN_ENCODED))
 }
 
 /// A secret as it is, within JSON, within a URL, and in base64 wherever it begins there.
-fn spellings(secret: &str) -> Vec<String> {
+fn encoded_forms(secret: &str) -> Vec<String> {
     let mut all = vec![secret.to_owned()];
-    if secret.len() < SHORT {
+    if secret.len() < MIN_ENCODED {
         return all;
     }
     let quoted = quote(secret);
     all.push(quoted.trim_matches('"').to_owned());
     all.push(quoted.trim_matches('"').replace('/', "\\/"));
     for upper in [true, false] {
-        all.push(in_url(secret, upper));
+        all.push(percent_encode(secret, upper));
     }
     // What stands before and behind it changes the first and the last digits.
     for (before, digits) in [("", 0), ("?", 2), ("??", 3)] {
@@ -104,13 +104,13 @@ fn spellings(secret: &str) -> Vec<String> {
         all.push(inner.replace('+', "-").replace('/', "_"));
         all.push(inner);
     }
-    all.retain(|spelling| spelling.len() >= SHORT);
+    all.retain(|spelling| spelling.len() >= MIN_ENCODED);
     all.dedup();
     all
 }
 
 /// Percent-encoded, but for letters, digits and `-._~`.
-fn in_url(text: &str, upper: bool) -> String {
+fn percent_encode(text: &str, upper: bool) -> String {
     let coded = |byte: u8| match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
         _ if upper => format!("%{byte:02X}"),
@@ -120,22 +120,22 @@ fn in_url(text: &str, upper: bool) -> String {
 }
 
 /// A text without long pieces of a secret.
-fn without_fragments(text: String, secret: &str) -> String {
+fn redact_fragments(text: String, secret: &str) -> String {
     let (bytes, whole) = (text.as_bytes(), secret.as_bytes());
     let is_piece = |at: usize, length: usize| {
         bytes.get(at..at + length).is_some_and(|piece| memchr::memmem::find(whole, piece).is_some())
     };
-    if whole.len() <= FRAGMENT || !(0..bytes.len()).any(|at| is_piece(at, FRAGMENT)) {
+    if whole.len() <= MIN_FRAGMENT || !(0..bytes.len()).any(|at| is_piece(at, MIN_FRAGMENT)) {
         return text;
     }
     let (mut clean, mut at) = (Vec::with_capacity(bytes.len()), 0);
     while let Some(byte) = bytes.get(at) {
-        if !is_piece(at, FRAGMENT) {
+        if !is_piece(at, MIN_FRAGMENT) {
             clean.push(*byte);
             at += 1;
             continue;
         }
-        let mut length = FRAGMENT;
+        let mut length = MIN_FRAGMENT;
         while is_piece(at, length + 1) {
             length += 1;
         }
@@ -146,7 +146,7 @@ fn without_fragments(text: String, secret: &str) -> String {
 }
 
 /// A text with a name of another in place of a host's, which may be in any case. One of a single word counts only where it stands alone.
-fn replaced(text: String, place: &str, name: &str) -> String {
+fn replace_host(text: String, place: &str, name: &str) -> String {
     let (folded, place) = (text.to_ascii_lowercase(), place.to_ascii_lowercase());
     let single = !place.contains(['.', ':']);
     let joins =
@@ -191,8 +191,8 @@ mod tests {
             format!("wrong key {KEY}!"),
             format!("wrong key {}!", quote(KEY).trim_matches('"')),
             format!("wrong key {}!", quote(KEY).trim_matches('"').replace('/', "\\/")),
-            format!("https://x.example/?key={}&a=1", in_url(KEY, true)),
-            format!("https://x.example/?key={}&a=1", in_url(KEY, false)),
+            format!("https://x.example/?key={}&a=1", percent_encode(KEY, true)),
+            format!("https://x.example/?key={}&a=1", percent_encode(KEY, false)),
             "wrong key header-secret-1".to_owned(),
             "wrong key sk-a/b+c\"d-01234567".to_owned(),
         ] {
@@ -219,7 +219,10 @@ mod tests {
         ] {
             assert_eq!(clean(text), left);
         }
-        assert_eq!(replaced("ollama: ollamas at http://OLLAMA/".into(), "ollama", "up"), "up: ollamas at http://up/");
+        assert_eq!(
+            replace_host("ollama: ollamas at http://OLLAMA/".into(), "ollama", "up"),
+            "up: ollamas at http://up/"
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub(super) struct ActiveRequest {
     pub id: Option<ClientRequestId>,
     /// Its id in the gateway's log.
     pub request_id: String,
-    pub reader: sse::Reader,
+    pub reader: sse::SseReader,
     /// Its response has arrived completely.
     pub is_complete: bool,
     /// The client has been sent its last frame.

@@ -1,7 +1,7 @@
 //! Frames from clients.
 
 use crate::error::Error;
-use crate::wire::json::{Document, Flaw};
+use crate::wire::json::{Document, DocumentError};
 
 /// The longest id of a request, as JSON, in bytes.
 const MAX_ID_BYTES: usize = 128;
@@ -151,13 +151,13 @@ fn invalid(field: &'static str, message: String) -> Error {
     Error::caller(400, "invalid_message", message).at(field)
 }
 
-fn not_an_object(flaw: Flaw) -> Error {
+fn not_an_object(flaw: DocumentError) -> Error {
     let message = match flaw {
-        Flaw::Syntax { line, column, reason } => {
+        DocumentError::Syntax { line, column, reason } => {
             format!("The message is not valid JSON: {reason} (line {line}, column {column}).")
         }
-        Flaw::NotAnObject => "The message must be a JSON object.".to_owned(),
-        Flaw::TooManyMembers => "The message has more than 10000 members.".to_owned(),
+        DocumentError::NotAnObject => "The message must be a JSON object.".to_owned(),
+        DocumentError::TooManyMembers => "The message has more than 10000 members.".to_owned(),
     };
     Error::caller(400, "invalid_json", message)
 }

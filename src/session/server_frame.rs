@@ -2,7 +2,7 @@
 
 use super::client_frame::ClientRequestId;
 use crate::error::Error;
-use crate::wire::json::{Document, Flaw, quote};
+use crate::wire::json::{Document, DocumentError, quote};
 
 /// The end of a response to a request without an id.
 pub const DONE: &str = "data: [DONE]\n\n";
@@ -39,8 +39,8 @@ impl<'e> StreamItem<'e> {
         }
         let document = match Document::read(text.as_bytes()) {
             Ok(document) => document,
-            Err(Flaw::NotAnObject | Flaw::TooManyMembers) => return Self::Chunk(text),
-            Err(Flaw::Syntax { .. }) => return Self::NotJson(text.to_owned()),
+            Err(DocumentError::NotAnObject | DocumentError::TooManyMembers) => return Self::Chunk(text),
+            Err(DocumentError::Syntax { .. }) => return Self::NotJson(text.to_owned()),
         };
         let value = |name: &str| document.value(name).filter(|value| *value != "null");
         match (value("error"), value("choices")) {

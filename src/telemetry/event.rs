@@ -1,6 +1,6 @@
 //! What the log tells. Names and fields are public: operators filter by them.
 
-use crate::config::{Level, Millis, Nanos, Problem};
+use crate::config::{LogLevel, Millis, Nanos, Problem};
 use crate::error::Error;
 
 /// One event.
@@ -145,16 +145,16 @@ impl EventKind<'_> {
     }
 
     /// Its level. A failure that the client can mend is a warning.
-    pub fn level(&self) -> Level {
+    pub fn level(&self) -> LogLevel {
         match self {
-            Self::Chunk(_) | Self::SessionWoken(_) => Level::Debug,
+            Self::Chunk(_) | Self::SessionWoken(_) => LogLevel::Debug,
             Self::RequestEnd(end) if end.is_failure => {
                 let is_clients = end.error.is_some_and(|error| error.status() < 500);
-                if is_clients { Level::Warning } else { Level::Error }
+                if is_clients { LogLevel::Warning } else { LogLevel::Error }
             }
-            Self::RequestStart(_) | Self::RequestEnd(_) => Level::Info,
-            Self::ConfigNote(_) => Level::Warning,
-            Self::ConfigError(_) | Self::Runtime(_) => Level::Error,
+            Self::RequestStart(_) | Self::RequestEnd(_) => LogLevel::Info,
+            Self::ConfigNote(_) => LogLevel::Warning,
+            Self::ConfigError(_) | Self::Runtime(_) => LogLevel::Error,
         }
     }
 }

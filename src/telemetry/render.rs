@@ -1,7 +1,7 @@
 //! An event as a line of the log: one flat JSON object, or text for people.
 
 use super::event::{Event, EventKind, LostReceipts, RequestEnd, RequestFields, RuntimeFailure};
-use crate::config::{Fields, Format, Level, Logging, Millis};
+use crate::config::{Fields, LogFormat, LogLevel, Logging, Millis};
 use crate::error::Error;
 use crate::wire::date::write_time;
 use crate::wire::dollars::dollars;
@@ -63,22 +63,22 @@ fn render_failure(failure: &RuntimeFailure<'_>) -> String {
 /// One line of the log while it is written.
 struct Line<'l> {
     fields: &'l Fields,
-    format: Format,
+    format: LogFormat,
     text: String,
 }
 
 impl Line<'_> {
-    fn head(&mut self, at: Millis, level: Level, event: &str) {
+    fn head(&mut self, at: Millis, level: LogLevel, event: &str) {
         let timestamp = self.fields.shows("timestamp").then(|| write_time(at));
         match self.format {
-            Format::Json => {
+            LogFormat::Json => {
                 self.text.push('{');
                 if let Some(timestamp) = timestamp {
                     self.text.extend(["\"timestamp\":\"", &timestamp, "\","]);
                 }
                 self.text.extend(["\"level\":\"", level.name(), "\",\"event\":\"", event, "\""]);
             }
-            Format::Text => {
+            LogFormat::Text => {
                 if let Some(timestamp) = timestamp {
                     self.text.extend([&timestamp, " "]);
                 }
@@ -133,13 +133,13 @@ impl Line<'_> {
             return;
         }
         match self.format {
-            Format::Json => self.text.extend([",\"", field, "\":", value]),
-            Format::Text => self.text.extend([" ", field, "=", value]),
+            LogFormat::Json => self.text.extend([",\"", field, "\":", value]),
+            LogFormat::Text => self.text.extend([" ", field, "=", value]),
         }
     }
 
     fn finish(mut self) -> String {
-        if self.format == Format::Json {
+        if self.format == LogFormat::Json {
             self.text.push('}');
         }
         // The client's JSON may hold line ends between its tokens; a record stays on one line.
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn text_is_for_people() {
-        let logging = Logging { format: Format::Text, ..Logging::default() };
+        let logging = Logging { format: LogFormat::Text, ..Logging::default() };
         let expected = r#"1970-01-01T00:00:00.012Z [INFO] request_start request_id="r\"1" model="m" stream=false"#;
         assert_eq!(render(&start(None), &logging).as_deref(), Some(expected));
     }
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_level_below_the_settings_is_not_logged() {
-        let logging = Logging { level: Level::Warning, ..Logging::default() };
+        let logging = Logging { level: LogLevel::Warning, ..Logging::default() };
         assert_eq!(render(&start(None), &logging), None);
         let problem = Problem { line: 3, path: "a.b".to_owned(), message: "is\nwrong".to_owned() };
         let line = render(&Event { at: 0, kind: EventKind::ConfigNote(&problem) }, &logging).unwrap();
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn failures_of_the_runtime_are_always_logged() {
-        let logging = Logging { console: false, format: Format::Text, ..Logging::default() };
+        let logging = Logging { console: false, format: LogFormat::Text, ..Logging::default() };
         let line = |failure| render(&Event { at: 0, kind: EventKind::Runtime(failure) }, &logging).unwrap();
         assert_eq!(line(RuntimeFailure::SessionUnwritten), r#"{"level":"error","event":"session_unwritten"}"#);
         assert_eq!(

@@ -6,7 +6,7 @@ use super::vocabulary::Vocabulary;
 
 /// The longest piece, in bytes, that is merged as one. A longer run without a break (16 KiB of one word, or of spaces) is cut
 /// here, which may add a token: nobody can make the gateway hold or merge more.
-pub const PIECE: usize = 16_384;
+pub const MAX_PIECE: usize = 16_384;
 
 /// A count under way, which can rest between two steps.
 pub struct Counter<'v, 't> {
@@ -26,8 +26,8 @@ impl<'v, 't> Counter<'v, 't> {
     pub fn step(&mut self, bytes: usize) -> bool {
         let goal = self.rest.len().saturating_sub(bytes);
         while self.rest.len() > goal {
-            let window = self.rest.get(..self.rest.floor_char_boundary(PIECE)).unwrap_or(self.rest);
-            let end = cut::piece(self.vocabulary.encoding(), window);
+            let window = self.rest.get(..self.rest.floor_char_boundary(MAX_PIECE)).unwrap_or(self.rest);
+            let end = cut::first_piece_end(self.vocabulary.encoding(), window);
             let (piece, rest) = self.rest.split_at_checked(end).unwrap_or((self.rest, ""));
             self.tokens += self.merger.count(self.vocabulary, piece.as_bytes());
             self.rest = rest;

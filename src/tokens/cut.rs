@@ -69,7 +69,7 @@ impl Class {
 }
 
 /// Where the first piece of a text ends; 0 only if there is no text.
-pub(super) fn piece(encoding: Encoding, text: &str) -> usize {
+pub(super) fn first_piece_end(encoding: Encoding, text: &str) -> usize {
     let Some(first) = text.chars().next() else { return 0 };
     let (kind, length) = (class(first), first.len_utf8());
     let word = match encoding {
@@ -86,22 +86,22 @@ pub(super) fn piece(encoding: Encoding, text: &str) -> usize {
 /// `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?`
 fn cased_word(text: &str, kind: Class, length: usize) -> Option<usize> {
     let from = if kind.may_precede() { length } else { 0 };
-    let end = ends_lower(text, from).or_else(|| match kind {
+    let end = lower_end(text, from).or_else(|| match kind {
         // A mark before capitals is a word for itself.
         Mark => Some(length),
-        _ => Some(run(text, from, |c, _| class(c) == Upper)).filter(|end| *end > from),
+        _ => Some(run_end(text, from, |c, _| class(c) == Upper)).filter(|end| *end > from),
     })?;
     Some(contraction(text, end).unwrap_or(end))
 }
 
 /// Large letters, then small ones, of which there is at least one; letters without case are of both kinds.
-fn ends_lower(text: &str, from: usize) -> Option<usize> {
+fn lower_end(text: &str, from: usize) -> Option<usize> {
     let mut last = None;
     for (at, c) in text.get(from..)?.char_indices() {
         match class(c) {
             Upper => {}
             Plain | Mark => last = Some(from + at + c.len_utf8()),
-            Lower => return Some(run(text, from + at, |c, _| matches!(class(c), Lower | Plain | Mark))),
+            Lower => return Some(run_end(text, from + at, |c, _| matches!(class(c), Lower | Plain | Mark))),
             Number | Space | LineEnd | Other => break,
         }
     }
@@ -111,7 +111,7 @@ fn ends_lower(text: &str, from: usize) -> Option<usize> {
 /// `[^\r\n\p{L}\p{N}]?+\p{L}++`
 fn plain_word(text: &str, kind: Class, length: usize) -> Option<usize> {
     let from = if kind.may_precede() { length } else { 0 };
-    Some(run(text, from, |c, _| class(c).is_letter())).filter(|end| *end > from)
+    Some(run_end(text, from, |c, _| class(c).is_letter())).filter(|end| *end > from)
 }
 
 /// `(?i:'s|'t|'re|'ve|'m|'ll|'d)`: where it ends, if it is at this place.
@@ -132,20 +132,20 @@ fn contraction(text: &str, from: usize) -> Option<usize> {
 
 /// `\p{N}{1,3}`
 fn number(text: &str, kind: Class) -> Option<usize> {
-    (kind == Number).then(|| run(text, 0, |c, nth| nth < 3 && class(c) == Number))
+    (kind == Number).then(|| run_end(text, 0, |c, nth| nth < 3 && class(c) == Number))
 }
 
 /// ` ?[^\s\p{L}\p{N}]+[\r\n/]*`; without the slash in the older encoding.
 fn symbols(encoding: Encoding, text: &str, first: char) -> Option<usize> {
     let from = usize::from(first == ' ');
-    let end = Some(run(text, from, |c, _| class(c).is_symbol())).filter(|end| *end > from)?;
+    let end = Some(run_end(text, from, |c, _| class(c).is_symbol())).filter(|end| *end > from)?;
     let slash = encoding == Encoding::O200k;
-    Some(run(text, end, |c, _| class(c) == LineEnd || (slash && c == '/')))
+    Some(run_end(text, end, |c, _| class(c) == LineEnd || (slash && c == '/')))
 }
 
 /// `\s*[\r\n]+|\s+(?!\S)|\s+`; or `\s++$|\s*[\r\n]|\s+(?!\S)|\s`, where all the space that ends a text is one piece.
 fn spaces(text: &str, end_first: bool) -> usize {
-    let end = run(text, 0, |c, _| class(c).is_space());
+    let end = run_end(text, 0, |c, _| class(c).is_space());
     if end_first && end == text.len() {
         return end;
     }
@@ -159,7 +159,7 @@ fn spaces(text: &str, end_first: bool) -> usize {
 }
 
 /// Where a run of characters ends; the test is given each with its place in the run.
-fn run(text: &str, from: usize, goes_on: impl Fn(char, usize) -> bool) -> usize {
+fn run_end(text: &str, from: usize, goes_on: impl Fn(char, usize) -> bool) -> usize {
     let rest = text.get(from..).unwrap_or_default();
     let stop = rest.char_indices().enumerate().find(|(nth, (_, c))| !goes_on(*c, *nth));
     from + stop.map_or(rest.len(), |(_, (at, _))| at)

@@ -32,21 +32,21 @@ impl Merger {
         self.parts.clear();
         self.pairs.clear();
         self.parts.extend((0..piece.len()).map(|at| Part { before: at.wrapping_sub(1), end: at + 1, pair: None }));
-        (0..piece.len()).for_each(|at| self.look(vocabulary, piece, at));
+        (0..piece.len()).for_each(|at| self.find_pair(vocabulary, piece, at));
         let mut left = piece.len() as u64;
         while let Some(Reverse((rank, start))) = self.pairs.pop() {
             let Some(part) = self.parts.get(start).filter(|part| part.pair == Some(rank)) else { continue };
             let (before, second) = (part.before, part.end);
             left -= 1;
-            self.join(start, second);
-            self.look(vocabulary, piece, start);
-            self.look(vocabulary, piece, before);
+            self.merge(start, second);
+            self.find_pair(vocabulary, piece, start);
+            self.find_pair(vocabulary, piece, before);
         }
         left
     }
 
     /// Makes one of two neighbours.
-    fn join(&mut self, first: usize, second: usize) {
+    fn merge(&mut self, first: usize, second: usize) {
         let Some(gone) = self.parts.get_mut(second) else { return };
         gone.pair = None;
         let end = gone.end;
@@ -59,7 +59,7 @@ impl Merger {
     }
 
     /// Looks up what a part and its right neighbour would be together.
-    fn look(&mut self, vocabulary: &Vocabulary, piece: &[u8], start: usize) {
+    fn find_pair(&mut self, vocabulary: &Vocabulary, piece: &[u8], start: usize) {
         let Some(second) = self.parts.get(start).map(|part| part.end) else { return };
         let end = self.parts.get(second).map(|next| next.end);
         let pair = end.and_then(|end| vocabulary.rank(piece.get(start..end)?));

@@ -6,6 +6,6 @@ mod encoding;
 mod merge;
 mod vocabulary;
 
-pub use counter::{Counter, PIECE};
+pub use counter::{Counter, MAX_PIECE};
 pub use encoding::Encoding;
 pub use vocabulary::Vocabulary;

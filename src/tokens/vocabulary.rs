@@ -43,7 +43,7 @@ impl Vocabulary {
 
     /// The rank of these bytes, if they are a token.
     pub(super) fn rank(&self, bytes: &[u8]) -> Option<u32> {
-        let (mut at, tag) = self.place(bytes);
+        let (mut at, tag) = self.slot_of(bytes);
         loop {
             let slot = *self.slots.get(at)?;
             let rank = (slot & RANK_MASK).checked_sub(1)?;
@@ -56,7 +56,7 @@ impl Vocabulary {
 
     fn insert(&mut self, rank: u32) -> Option<()> {
         let token = self.token(rank).filter(|token| !token.is_empty() && self.rank(token).is_none())?;
-        let (mut at, tag) = self.place(token);
+        let (mut at, tag) = self.slot_of(token);
         while *self.slots.get(at)? != 0 {
             at = (at + 1) & (self.slots.len() - 1);
         }
@@ -71,7 +71,7 @@ impl Vocabulary {
     }
 
     /// Where in the table these bytes would be, and what they are told apart by at a glance.
-    fn place(&self, bytes: &[u8]) -> (usize, u32) {
+    fn slot_of(&self, bytes: &[u8]) -> (usize, u32) {
         const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
         let mut hash = bytes.len() as u64;
         for chunk in bytes.chunks(8) {

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 /// Why some bytes are not a JSON object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Flaw {
+pub enum DocumentError {
     /// Not JSON at all: where the reader stopped (both counted from 1; columns in bytes), and why.
     Syntax {
         /// Line, from 1.
@@ -22,15 +22,15 @@ pub enum Flaw {
     },
     /// JSON, but an array or a scalar.
     NotAnObject,
-    /// An object with more than [`MOST_MEMBERS`] members.
+    /// An object with more than [`MAX_MEMBERS`] members.
     TooManyMembers,
 }
 
 /// Members of an object that are read: each takes many times the memory of its shortest text.
-pub const MOST_MEMBERS: usize = 10_000;
+pub const MAX_MEMBERS: usize = 10_000;
 
 /// The words of a reader that has met too many members.
-const TOO_MANY: &str = "too many members";
+const TOO_MANY_MEMBERS: &str = "too many members";
 
 /// A JSON object, read once; edits are kept beside the original bytes until [`Document::render`].
 #[derive(Clone)]
@@ -48,12 +48,12 @@ struct Member<'a> {
     span: Range<usize>,
     value_start: usize,
     value: &'a str,
-    fate: Fate,
+    edit: MemberEdit,
 }
 
 #[derive(Clone)]
-enum Fate {
-    Kept,
+enum MemberEdit {
+    Unchanged,
     Removed,
     Replaced(String),
     Renamed(String),
@@ -63,18 +63,18 @@ impl<'a> Document<'a> {
     /// Reads an object and proves that all of it is JSON in UTF-8.
     ///
     /// # Errors
-    /// [`Flaw`] with the position of the first fault, or when it is JSON of another kind.
-    pub fn read(bytes: &'a [u8]) -> Result<Self, Flaw> {
-        let Members(pairs) = serde_json::from_slice(bytes).map_err(|error| flaw(bytes, &error))?;
+    /// [`DocumentError`] with the position of the first fault, or when it is JSON of another kind.
+    pub fn read(bytes: &'a [u8]) -> Result<Self, DocumentError> {
+        let Members(pairs) = serde_json::from_slice(bytes).map_err(|error| document_error(bytes, &error))?;
         let mut members = Vec::with_capacity(pairs.len());
-        let mut from = skip_space(bytes, 0) + 1;
+        let mut from = skip_whitespace(bytes, 0) + 1;
         for (key, raw) in pairs {
             let value = raw.get();
             let value_start = value.as_ptr() as usize - bytes.as_ptr() as usize;
             let end = value_start + value.len();
-            let span = skip_space(bytes, from)..end;
-            from = skip_space(bytes, end) + 1;
-            members.push(Member { key: key.0, span, value_start, value, fate: Fate::Kept });
+            let span = skip_whitespace(bytes, from)..end;
+            from = skip_whitespace(bytes, end) + 1;
+            members.push(Member { key: key.0, span, value_start, value, edit: MemberEdit::Unchanged });
         }
         Ok(Self { bytes, members, added: Vec::new(), edited: false })
     }
@@ -101,11 +101,11 @@ impl<'a> Document<'a> {
     }
 
     /// The members with all edits made: each key, and the JSON text of its value. A key may occur twice.
-    pub fn edited(&self) -> impl Iterator<Item = (&str, &str)> {
-        let kept = self.members.iter().filter_map(|member| match &member.fate {
-            Fate::Removed => None,
-            Fate::Renamed(name) => Some((name.as_str(), member.value())),
-            Fate::Kept | Fate::Replaced(_) => Some((member.key.as_ref(), member.value())),
+    pub fn edited_members(&self) -> impl Iterator<Item = (&str, &str)> {
+        let kept = self.members.iter().filter_map(|member| match &member.edit {
+            MemberEdit::Removed => None,
+            MemberEdit::Renamed(name) => Some((name.as_str(), member.value())),
+            MemberEdit::Unchanged | MemberEdit::Replaced(_) => Some((member.key.as_ref(), member.value())),
         });
         kept.chain(self.added.iter().map(|(key, value)| (key.as_str(), value.as_str())))
     }
@@ -125,9 +125,9 @@ impl<'a> Document<'a> {
         }
         let mut places = self.members.iter_mut().rev().filter(|member| member.is_named(key));
         match places.next() {
-            Some(member) if matches!(member.fate, Fate::Kept) => member.fate = Fate::Replaced(json),
+            Some(member) if matches!(member.edit, MemberEdit::Unchanged) => member.edit = MemberEdit::Replaced(json),
             Some(member) => {
-                member.fate = Fate::Removed;
+                member.edit = MemberEdit::Removed;
                 self.added.push((key.to_owned(), json));
                 return;
             }
@@ -136,14 +136,17 @@ impl<'a> Document<'a> {
                 return;
             }
         }
-        places.for_each(|earlier| earlier.fate = Fate::Removed);
+        places.for_each(|earlier| earlier.edit = MemberEdit::Removed);
     }
 
     /// Removes a member, wherever it occurs.
     pub fn remove(&mut self, key: &str) {
         self.edited = true;
         self.added.retain(|(name, _)| name != key);
-        self.members.iter_mut().filter(|member| member.is_named(key)).for_each(|member| member.fate = Fate::Removed);
+        self.members
+            .iter_mut()
+            .filter(|member| member.is_named(key))
+            .for_each(|member| member.edit = MemberEdit::Removed);
     }
 
     /// Gives a member another name, taking the place of one that already has it. A member that is absent stays absent.
@@ -158,14 +161,14 @@ impl<'a> Document<'a> {
         }
         let mut places = self.members.iter_mut().rev().filter(|member| member.is_named(old));
         if let Some(member) = places.next() {
-            if matches!(member.fate, Fate::Replaced(_)) {
+            if matches!(member.edit, MemberEdit::Replaced(_)) {
                 self.added.push((new.to_owned(), member.value().to_owned()));
-                member.fate = Fate::Removed;
+                member.edit = MemberEdit::Removed;
             } else {
-                member.fate = Fate::Renamed(new.to_owned());
+                member.edit = MemberEdit::Renamed(new.to_owned());
             }
         }
-        places.for_each(|earlier| earlier.fate = Fate::Removed);
+        places.for_each(|earlier| earlier.edit = MemberEdit::Removed);
     }
 
     /// The object with its edits. Without any, the very bytes that were read.
@@ -173,13 +176,13 @@ impl<'a> Document<'a> {
         if !self.edited {
             return Cow::Borrowed(self.bytes);
         }
-        let mut out = Vec::with_capacity(self.bytes.len() + self.room_for_edits());
-        let first = self.members.first().map_or_else(|| skip_space(self.bytes, 0) + 1, |member| member.span.start);
+        let mut out = Vec::with_capacity(self.bytes.len() + self.edits_len());
+        let first = self.members.first().map_or_else(|| skip_whitespace(self.bytes, 0) + 1, |member| member.span.start);
         out.extend_from_slice(self.slice(0..first));
         let mut empty = true;
         let mut last_end = first;
         for member in &self.members {
-            if !matches!(member.fate, Fate::Removed) {
+            if !matches!(member.edit, MemberEdit::Removed) {
                 if !empty {
                     out.extend_from_slice(self.slice(last_end..member.span.start));
                 }
@@ -202,24 +205,24 @@ impl<'a> Document<'a> {
     }
 
     fn render_member(&self, member: &Member<'a>, out: &mut Vec<u8>) {
-        match &member.fate {
-            Fate::Replaced(value) => {
+        match &member.edit {
+            MemberEdit::Replaced(value) => {
                 out.extend_from_slice(self.slice(member.span.start..member.value_start));
                 out.extend_from_slice(value.as_bytes());
             }
-            Fate::Renamed(key) => {
+            MemberEdit::Renamed(key) => {
                 out.extend_from_slice(quote(key).as_bytes());
                 out.push(b':');
                 out.extend_from_slice(member.value.as_bytes());
             }
-            Fate::Kept | Fate::Removed => out.extend_from_slice(self.slice(member.span.clone())),
+            MemberEdit::Unchanged | MemberEdit::Removed => out.extend_from_slice(self.slice(member.span.clone())),
         }
     }
 
-    fn room_for_edits(&self) -> usize {
-        let in_place = self.members.iter().map(|member| match &member.fate {
-            Fate::Replaced(text) | Fate::Renamed(text) => text.len() + 4,
-            Fate::Kept | Fate::Removed => 0,
+    fn edits_len(&self) -> usize {
+        let in_place = self.members.iter().map(|member| match &member.edit {
+            MemberEdit::Replaced(text) | MemberEdit::Renamed(text) => text.len() + 4,
+            MemberEdit::Unchanged | MemberEdit::Removed => 0,
         });
         in_place.sum::<usize>() + self.added.iter().map(|(key, value)| key.len() + value.len() + 4).sum::<usize>()
     }
@@ -231,17 +234,17 @@ impl<'a> Document<'a> {
 
 impl Member<'_> {
     fn is_named(&self, key: &str) -> bool {
-        match &self.fate {
-            Fate::Removed => false,
-            Fate::Renamed(name) => name == key,
-            Fate::Kept | Fate::Replaced(_) => self.key == key,
+        match &self.edit {
+            MemberEdit::Removed => false,
+            MemberEdit::Renamed(name) => name == key,
+            MemberEdit::Unchanged | MemberEdit::Replaced(_) => self.key == key,
         }
     }
 
     fn value(&self) -> &str {
-        match &self.fate {
-            Fate::Replaced(value) => value,
-            Fate::Kept | Fate::Renamed(_) | Fate::Removed => self.value,
+        match &self.edit {
+            MemberEdit::Replaced(value) => value,
+            MemberEdit::Unchanged | MemberEdit::Renamed(_) | MemberEdit::Removed => self.value,
         }
     }
 }
@@ -263,7 +266,7 @@ pub fn quote(text: &str) -> String {
 
 /// A whole number by its value, however it is written: `4096`, `4096.0`, `4.096e3`. One that is too large for 64 bits is the largest.
 /// `None` for other numbers and other values.
-pub fn whole(raw: &str) -> Option<u64> {
+pub fn parse_integer(raw: &str) -> Option<u64> {
     if let Ok(number) = raw.parse() {
         return Some(number);
     }
@@ -277,26 +280,26 @@ pub fn is_empty_value(json: &str) -> bool {
     matches!(json, "null" | "false" | "\"\"" | "[]" | "{}")
 }
 
-fn skip_space(bytes: &[u8], from: usize) -> usize {
+fn skip_whitespace(bytes: &[u8], from: usize) -> usize {
     let rest = bytes.get(from..).unwrap_or_default();
     from + rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count()
 }
 
-fn flaw(bytes: &[u8], error: &serde_json::Error) -> Flaw {
-    if error.is_data() && error.to_string().starts_with(TOO_MANY) {
-        return Flaw::TooManyMembers;
+fn document_error(bytes: &[u8], error: &serde_json::Error) -> DocumentError {
+    if error.is_data() && error.to_string().starts_with(TOO_MANY_MEMBERS) {
+        return DocumentError::TooManyMembers;
     }
     if error.is_data() {
         // A reader that wants an object reports other kinds before it has seen whether they are JSON at all.
         return match serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
-            Ok(_) => Flaw::NotAnObject,
-            Err(deeper) if deeper.is_data() => Flaw::NotAnObject,
-            Err(deeper) => flaw(bytes, &deeper),
+            Ok(_) => DocumentError::NotAnObject,
+            Err(deeper) if deeper.is_data() => DocumentError::NotAnObject,
+            Err(deeper) => document_error(bytes, &deeper),
         };
     }
     let text = error.to_string();
     let reason = text.split(" at line ").next().unwrap_or(&text).to_owned();
-    Flaw::Syntax { line: error.line(), column: error.column().max(1), reason }
+    DocumentError::Syntax { line: error.line(), column: error.column().max(1), reason }
 }
 
 #[derive(serde::Deserialize)]
@@ -317,8 +320,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut pairs = Vec::with_capacity(8);
                 while let Some(pair) = map.next_entry()? {
-                    if pairs.len() >= MOST_MEMBERS {
-                        return Err(serde::de::Error::custom(TOO_MANY));
+                    if pairs.len() >= MAX_MEMBERS {
+                        return Err(serde::de::Error::custom(TOO_MANY_MEMBERS));
                     }
                     pairs.push(pair);
                 }
@@ -404,22 +407,22 @@ mod tests {
         document.set("b", "7");
         document.remove("c");
         document.set("n", "0");
-        let members: Vec<(&str, &str)> = document.edited().collect();
+        let members: Vec<(&str, &str)> = document.edited_members().collect();
         assert_eq!(members, [("x", "1"), ("b", "7"), ("d", "4"), ("d", "5"), ("n", "0")]);
     }
 
     #[test]
     fn flaws_say_where() {
         let syntax = |text: &str| match Document::read(text.as_bytes()).err() {
-            Some(Flaw::Syntax { line, column, .. }) => (line, column),
+            Some(DocumentError::Syntax { line, column, .. }) => (line, column),
             other => panic!("{text}: {other:?}"),
         };
         assert_eq!(syntax("{\"a\":1,\n \"b\" 2}"), (2, 6));
         assert_eq!(syntax(""), (1, 1));
         assert_eq!(syntax("[1,"), (1, 3));
         assert_eq!(syntax("{\"a\":1} x"), (1, 9));
-        assert_eq!(Document::read(b"[1]").err(), Some(Flaw::NotAnObject));
-        assert_eq!(Document::read(b"\"x\"").err(), Some(Flaw::NotAnObject));
-        assert!(matches!(Document::read(b"{\"a\":\"\xff\"}").err(), Some(Flaw::Syntax { .. })));
+        assert_eq!(Document::read(b"[1]").err(), Some(DocumentError::NotAnObject));
+        assert_eq!(Document::read(b"\"x\"").err(), Some(DocumentError::NotAnObject));
+        assert!(matches!(Document::read(b"{\"a\":\"\xff\"}").err(), Some(DocumentError::Syntax { .. })));
     }
 }

@@ -7,9 +7,9 @@ use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
 /// Why an array was not read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
+pub enum ListError {
     /// It is none.
-    NoList,
+    NotAList,
     /// This item, from 0, is of another type, or was refused.
     Item(usize),
 }
@@ -18,13 +18,13 @@ pub enum Stop {
 ///
 /// # Errors
 /// [`Stop`], with the place where it stopped.
-pub fn each<'a, T: Deserialize<'a>>(json: &'a str, take: impl FnMut(T) -> bool) -> Result<(), Stop> {
+pub fn each<'a, T: Deserialize<'a>>(json: &'a str, take: impl FnMut(T) -> bool) -> Result<(), ListError> {
     if !json.trim_ascii_start().starts_with('[') {
-        return Err(Stop::NoList);
+        return Err(ListError::NotAList);
     }
     let mut at = 0;
     let items = Items { take, at: &mut at, item: PhantomData };
-    serde_json::Deserializer::from_str(json).deserialize_seq(items).map_err(|_| Stop::Item(at))
+    serde_json::Deserializer::from_str(json).deserialize_seq(items).map_err(|_| ListError::Item(at))
 }
 
 struct Items<'c, T, F> {
@@ -53,15 +53,15 @@ impl<'de, T: Deserialize<'de>, F: FnMut(T) -> bool> Visitor<'de> for Items<'_, T
 
 /// An array of at most `N` items: in memory, each takes many times the length of its shortest text. A longer one cannot be read.
 #[derive(Debug)]
-pub struct Few<T, const N: usize>(Vec<T>);
+pub struct BoundedList<T, const N: usize>(Vec<T>);
 
-impl<T, const N: usize> Default for Few<T, N> {
+impl<T, const N: usize> Default for BoundedList<T, N> {
     fn default() -> Self {
         Self(Vec::new())
     }
 }
 
-impl<T, const N: usize> std::ops::Deref for Few<T, N> {
+impl<T, const N: usize> std::ops::Deref for BoundedList<T, N> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
@@ -69,7 +69,7 @@ impl<T, const N: usize> std::ops::Deref for Few<T, N> {
     }
 }
 
-impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for Few<T, N> {
+impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for BoundedList<T, N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut few = Vec::new();
         let take = |item| {
@@ -96,11 +96,15 @@ mod tests {
             Ok(())
         );
         assert_eq!(seen, [1, 2, 3]);
-        assert_eq!(each("[1,2,3]", |item: u8| item < 3), Err(Stop::Item(2)));
-        assert_eq!(each("[1,\"2\"]", |_: u8| true), Err(Stop::Item(1)));
-        let list = |count: usize| serde_json::from_str::<Few<u8, 3>>(&format!("[{}]", vec!["1"; count].join(",")));
+        assert_eq!(each("[1,2,3]", |item: u8| item < 3), Err(ListError::Item(2)));
+        assert_eq!(each("[1,\"2\"]", |_: u8| true), Err(ListError::Item(1)));
+        let list =
+            |count: usize| serde_json::from_str::<BoundedList<u8, 3>>(&format!("[{}]", vec!["1"; count].join(",")));
         assert_eq!(*list(3).unwrap(), [1, 1, 1]);
         assert!(list(4).is_err());
-        assert_eq!((each("{}", |_: u8| true), each("", |_: u8| true)), (Err(Stop::NoList), Err(Stop::NoList)));
+        assert_eq!(
+            (each("{}", |_: u8| true), each("", |_: u8| true)),
+            (Err(ListError::NotAList), Err(ListError::NotAList))
+        );
     }
 }

@@ -6,11 +6,11 @@ use std::ops::Range;
 pub const MAX_EVENT: usize = 16 << 20;
 
 /// Objects, and members of objects, in an event that is read: each takes many times the memory of its shortest text.
-const MOST_OBJECTS: usize = 20_000;
-const MOST_MEMBERS: usize = 100_000;
+const MAX_OBJECTS: usize = 20_000;
+const MAX_EVENT_MEMBERS: usize = 100_000;
 
 /// A buffer that was longer than this is not kept for the next event, and an event that is not has few members.
-const SHORT: usize = 64 << 10;
+const MAX_KEPT_BUFFER: usize = 64 << 10;
 
 /// What stands between two empty lines: an event, or lines that are none. Or a comment between events, or a piece of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Block<'_> {
 
 /// Where in a stream a reader is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Place {
+enum ReadState {
     /// Between two blocks, or in the first line of one.
     #[default]
     Between,
@@ -49,8 +49,8 @@ enum Place {
 
 /// Reads blocks from bytes as they come, however they are cut.
 #[derive(Default)]
-pub struct Reader {
-    place: Place,
+pub struct SseReader {
+    state: ReadState,
     /// The block whose end has not come yet.
     block: Vec<u8>,
     /// Where in it the newest line begins.
@@ -70,7 +70,7 @@ pub struct Reader {
     oversized: u32,
 }
 
-impl Reader {
+impl SseReader {
     /// A reader that keeps the very bytes of each block.
     pub fn keeping_raw() -> Self {
         Self { keeps_raw: true, ..Self::default() }
@@ -85,18 +85,18 @@ impl Reader {
                 self.block.push(b'\n');
             }
             if std::mem::take(&mut self.complete) {
-                self.dispatch(each);
-            } else if pair && self.place == Place::Inside {
+                self.emit(each);
+            } else if pair && self.state == ReadState::Inside {
                 self.line = self.block.len();
             } else if pair {
-                self.pass(each);
+                self.emit_partial(each);
             }
             if pair {
                 continue;
             }
-            let Some(end) = memchr::memchr2(b'\n', b'\r', bytes) else { return self.hold(bytes, each) };
+            let Some(end) = memchr::memchr2(b'\n', b'\r', bytes) else { return self.append(bytes, each) };
             let (line, rest) = bytes.split_at(end);
-            self.hold(line, each);
+            self.append(line, each);
             let (end, rest) = rest.split_at_checked(1).unwrap_or_default();
             self.block.extend_from_slice(end);
             self.after_cr = end == b"\r";
@@ -110,19 +110,19 @@ impl Reader {
         if self.in_line {
             self.end_line(0, each);
         }
-        if self.place == Place::Inside || self.complete {
-            self.dispatch(each);
+        if self.state == ReadState::Inside || self.complete {
+            self.emit(each);
         }
     }
 
     /// Whether the bytes so far end between two events.
     pub fn is_between_events(&self) -> bool {
-        self.place == Place::Between && !self.in_line
+        self.state == ReadState::Between && !self.in_line
     }
 
     /// Whether bytes have been handed on whose event or comment has not come to its end.
     pub fn is_passing(&self) -> bool {
-        self.place == Place::Oversized || (self.place == Place::Comment && self.in_line)
+        self.state == ReadState::Oversized || (self.state == ReadState::Comment && self.in_line)
     }
 
     /// The bytes of a block whose end has not come yet.
@@ -136,24 +136,24 @@ impl Reader {
     }
 
     /// Takes bytes of a line whose end has not come yet.
-    fn hold(&mut self, bytes: &[u8], each: &mut impl FnMut(Block<'_>)) {
+    fn append(&mut self, bytes: &[u8], each: &mut impl FnMut(Block<'_>)) {
         if bytes.is_empty() {
             return;
         }
         self.in_line = true;
-        if self.block.len() > SHORT && self.block.capacity() - self.block.len() < bytes.len() {
+        if self.block.len() > MAX_KEPT_BUFFER && self.block.capacity() - self.block.len() < bytes.len() {
             // Not twice as much as there is, as a vector would by itself.
             self.block.reserve_exact(bytes.len().max(self.block.len() / 4));
         }
         self.block.extend_from_slice(bytes);
-        if self.place == Place::Between && self.text(0).first() == Some(&b':') {
-            self.place = Place::Comment;
+        if self.state == ReadState::Between && self.line_text(0).first() == Some(&b':') {
+            self.state = ReadState::Comment;
         }
-        if matches!(self.place, Place::Comment | Place::Oversized) {
-            self.pass(each);
+        if matches!(self.state, ReadState::Comment | ReadState::Oversized) {
+            self.emit_partial(each);
         } else if self.block.len() > MAX_EVENT {
             self.oversized = self.oversized.saturating_add(1);
-            self.place = Place::Oversized;
+            self.state = ReadState::Oversized;
             let raw = if self.keeps_raw { self.block.as_slice() } else { &[] };
             each(Block { raw, data: None, oversized: true, comment: false });
             self.clear();
@@ -161,7 +161,7 @@ impl Reader {
     }
 
     /// The newest line, without its end of so many bytes, and without the mark that may stand before the first of all.
-    fn text(&self, end: usize) -> &[u8] {
+    fn line_text(&self, end: usize) -> &[u8] {
         let line = self.block.get(self.line..self.block.len().saturating_sub(end)).unwrap_or_default();
         if self.started { line } else { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) }
     }
@@ -169,30 +169,30 @@ impl Reader {
     /// A line has come to its end, which takes so many bytes.
     fn end_line(&mut self, end: usize, each: &mut impl FnMut(Block<'_>)) {
         let has_bytes = std::mem::take(&mut self.in_line);
-        match self.place {
-            Place::Comment => {
-                self.pass(each);
-                self.place = Place::Between;
+        match self.state {
+            ReadState::Comment => {
+                self.emit_partial(each);
+                self.state = ReadState::Between;
             }
-            Place::Oversized => {
-                self.pass(each);
-                self.place = if has_bytes { Place::Oversized } else { Place::Between };
+            ReadState::Oversized => {
+                self.emit_partial(each);
+                self.state = if has_bytes { ReadState::Oversized } else { ReadState::Between };
             }
-            Place::Between | Place::Inside if self.text(end).is_empty() => {
+            ReadState::Between | ReadState::Inside if self.line_text(end).is_empty() => {
                 self.complete = self.after_cr && self.keeps_raw;
                 if !self.complete {
-                    self.dispatch(each);
+                    self.emit(each);
                 }
             }
-            Place::Between | Place::Inside => self.field(end),
+            ReadState::Between | ReadState::Inside => self.read_field(end),
         }
         self.started = true;
     }
 
     /// Takes a line of a block.
-    fn field(&mut self, end: usize) {
-        self.place = Place::Inside;
-        if let Some(length) = value(self.text(end)).map(<[u8]>::len) {
+    fn read_field(&mut self, end: usize) {
+        self.state = ReadState::Inside;
+        if let Some(length) = data_value(self.line_text(end)).map(<[u8]>::len) {
             let stop = self.block.len().saturating_sub(end);
             match self.data {
                 None => self.data = Some(stop.saturating_sub(length)..stop),
@@ -202,11 +202,11 @@ impl Reader {
         self.line = self.block.len();
     }
 
-    fn dispatch(&mut self, each: &mut impl FnMut(Block<'_>)) {
-        (self.place, self.complete) = (Place::Between, false);
+    fn emit(&mut self, each: &mut impl FnMut(Block<'_>)) {
+        (self.state, self.complete) = (ReadState::Between, false);
         let (first, has_more) = (self.data.take(), std::mem::take(&mut self.has_more));
         let raw = if self.keeps_raw { self.block.as_slice() } else { &[] };
-        let joined = first.clone().filter(|_| has_more).map(|first| join(&self.block, first));
+        let joined = first.clone().filter(|_| has_more).map(|first| join_data(&self.block, first));
         let data = joined.as_deref().or_else(|| self.block.get(first?));
         let oversized = data.is_some_and(is_dense);
         self.oversized = self.oversized.saturating_add(u32::from(oversized));
@@ -217,9 +217,9 @@ impl Reader {
     }
 
     /// Hands on bytes that are not kept until their block is complete.
-    fn pass(&mut self, each: &mut impl FnMut(Block<'_>)) {
+    fn emit_partial(&mut self, each: &mut impl FnMut(Block<'_>)) {
         if self.keeps_raw && !self.block.is_empty() {
-            let (oversized, comment) = (self.place == Place::Oversized, self.place == Place::Comment);
+            let (oversized, comment) = (self.state == ReadState::Oversized, self.state == ReadState::Comment);
             each(Block { raw: &self.block, data: None, oversized, comment });
         }
         self.clear();
@@ -227,12 +227,12 @@ impl Reader {
 
     fn clear(&mut self) {
         (self.line, self.data, self.has_more) = (0, None, false);
-        if self.block.capacity() > SHORT { self.block = Vec::new() } else { self.block.clear() }
+        if self.block.capacity() > MAX_KEPT_BUFFER { self.block = Vec::new() } else { self.block.clear() }
     }
 }
 
 /// The value of a data line.
-fn value(line: &[u8]) -> Option<&[u8]> {
+fn data_value(line: &[u8]) -> Option<&[u8]> {
     match line.strip_prefix(b"data")?.split_first() {
         None => Some(&[]),
         Some((b':', value)) => Some(value.strip_prefix(b" ").unwrap_or(value)),
@@ -241,11 +241,11 @@ fn value(line: &[u8]) -> Option<&[u8]> {
 }
 
 /// The values of all data lines of a block, whose first stands at `first`.
-fn join(block: &[u8], first: Range<usize>) -> Vec<u8> {
+fn join_data(block: &[u8], first: Range<usize>) -> Vec<u8> {
     let rest = block.get(first.end..).unwrap_or_default();
     let mut joined = Vec::with_capacity(block.len());
     joined.extend_from_slice(block.get(first).unwrap_or_default());
-    for value in rest.split(|byte| matches!(byte, b'\n' | b'\r')).filter_map(value) {
+    for value in rest.split(|byte| matches!(byte, b'\n' | b'\r')).filter_map(data_value) {
         joined.push(b'\n');
         joined.extend_from_slice(value);
     }
@@ -254,14 +254,14 @@ fn join(block: &[u8], first: Range<usize>) -> Vec<u8> {
 
 /// Whether data, as JSON, would take far more memory than their length. Text and pictures do not.
 fn is_dense(data: &[u8]) -> bool {
-    data.len() > SHORT
-        && (memchr::memchr_iter(b'{', data).count() > MOST_OBJECTS
-            || memchr::memmem::find_iter(data, b"\":").count() > MOST_MEMBERS)
+    data.len() > MAX_KEPT_BUFFER
+        && (memchr::memchr_iter(b'{', data).count() > MAX_OBJECTS
+            || memchr::memmem::find_iter(data, b"\":").count() > MAX_EVENT_MEMBERS)
 }
 
 /// A piece of a stream with other data, where `change` gives some, in each event that it holds whole. All else stays as it is.
 pub fn rewrite(piece: &[u8], change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<u8> {
-    let (mut reader, mut out) = (Reader::keeping_raw(), Vec::with_capacity(piece.len()));
+    let (mut reader, mut out) = (SseReader::keeping_raw(), Vec::with_capacity(piece.len()));
     let mut each = |block: Block<'_>| match block.data.and_then(&change) {
         None => out.extend_from_slice(block.raw),
         Some(data) => {
@@ -290,7 +290,7 @@ mod tests {
         let mut events = Vec::new();
         let mut each =
             |block: Block<'_>| events.extend(block.data.map(|data| String::from_utf8_lossy(data).into_owned()));
-        let mut reader = Reader::default();
+        let mut reader = SseReader::default();
         chunks.iter().for_each(|chunk| reader.push(chunk, &mut each));
         reader.finish(&mut each);
         events
@@ -314,7 +314,7 @@ mod tests {
         for cut in 0..text.len() {
             let mut raw = Vec::new();
             let mut each = |block: Block<'_>| raw.extend_from_slice(block.raw);
-            let mut reader = Reader::keeping_raw();
+            let mut reader = SseReader::keeping_raw();
             let (head, tail) = text.split_at(cut);
             reader.push(head, &mut each);
             reader.push(tail, &mut each);
@@ -335,7 +335,7 @@ mod tests {
     #[test]
     fn an_event_that_is_too_long_is_told_and_its_bytes_go_on_as_they_come() {
         for keeps_raw in [false, true] {
-            let mut reader = Reader { keeps_raw, ..Reader::default() };
+            let mut reader = SseReader { keeps_raw, ..SseReader::default() };
             let (mut raw, mut parts, mut events, mut most) = (0, 0, 0, 0);
             let mut each = |block: Block<'_>| {
                 raw += block.raw.len();
@@ -360,7 +360,7 @@ mod tests {
     #[test]
     fn comments_and_line_ends_without_end_are_not_kept() {
         for piece in [": c\n".as_bytes(), b"\r", b"\n\n", b"\r\n", b":"] {
-            let mut reader = Reader::keeping_raw();
+            let mut reader = SseReader::keeping_raw();
             let flood = piece.repeat(1000);
             let (mut raw, mut comments) = (0, true);
             for _ in 0..100 {
@@ -378,7 +378,7 @@ mod tests {
     fn what_would_take_far_more_memory_than_its_length_is_not_read() {
         let read = |data: &str| {
             let mut told = Vec::new();
-            Reader::default().push(format!("data: {data}\n\n").as_bytes(), &mut |block| {
+            SseReader::default().push(format!("data: {data}\n\n").as_bytes(), &mut |block| {
                 told.push((block.data.is_some(), block.oversized));
             });
             told

@@ -1,6 +1,6 @@
 //! How long an answer may be, as a request asks for it: which of its fields count, and what a ceiling makes of them. It knows no prices.
 
-use crate::wire::json::{Document, whole};
+use crate::wire::json::{Document, parse_integer};
 
 /// The name that counts where neither the model's row nor the catalogue says which names its provider honours.
 const USUAL: &str = "max_tokens";
@@ -81,7 +81,7 @@ impl<'a> LimitNames<'a> {
 
 /// A limit that counts: a whole number, at least 1; or 0 where that asks for no answer, `silent`.
 fn sound(raw: &str, silent: bool) -> Option<u64> {
-    whole(raw).filter(|tokens| *tokens > 0 || silent)
+    parse_integer(raw).filter(|tokens| *tokens > 0 || silent)
 }
 
 fn is_limit(names: &LimitNames<'_>, key: &str) -> bool {
@@ -97,7 +97,7 @@ pub fn may_limit(name: &str) -> bool {
 /// `silent`: 0 asks for no answer.
 pub fn asked(document: &Document<'_>, names: &LimitNames<'_>, silent: bool) -> Option<u64> {
     let (mut honoured, mut most) = (false, 0);
-    for (key, value) in document.edited().filter(|(_, value)| *value != "null") {
+    for (key, value) in document.edited_members().filter(|(_, value)| *value != "null") {
         if is_limit(names, key) {
             most = sound(value, silent).map(|tokens| tokens.max(most))?;
             honoured |= names.honour(key);
@@ -118,7 +118,7 @@ pub fn hides_limit(key: &str, value: &str) -> bool {
 pub fn lower(document: &mut Document<'_>, names: &LimitNames<'_>, model: &str, ceiling: u64, silent: bool) {
     let own = names.own(model);
     let standing = |(key, value): (&str, &str)| is_limit(names, key).then(|| (key.to_owned(), value.to_owned()));
-    let standing: Vec<(String, String)> = document.edited().filter_map(standing).collect();
+    let standing: Vec<(String, String)> = document.edited_members().filter_map(standing).collect();
     let said = standing.iter().filter(|(_, value)| value != "null");
     let counts = said.clone().any(|(key, _)| names.honour(key) || key == own);
     let limit = |value: &str| sound(value, silent).unwrap_or(ceiling).min(ceiling);
@@ -138,7 +138,7 @@ pub fn lower(document: &mut Document<'_>, names: &LimitNames<'_>, model: &str, c
 pub fn set(document: &mut Document<'_>, names: &LimitNames<'_>, model: &str, limit: u64) {
     let own = names.own(model);
     let others: Vec<String> = document
-        .edited()
+        .edited_members()
         .filter(|(key, _)| *key != own && is_limit(names, key))
         .map(|(key, _)| key.to_owned())
         .collect();

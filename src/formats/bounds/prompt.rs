@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use crate::formats::prompt_wire::{Part, Turn, each, object};
-use crate::wire::json::{Document, whole};
+use crate::wire::json::{Document, parse_integer};
 
 /// The most tokens of a part that is not text. The dearest known image takes 48,169; it is also two hours of sound, or a file of a
 /// hundred pages.
@@ -19,7 +19,7 @@ pub fn may_cache_long(body: &[u8]) -> bool {
 /// The tokens that a request allows for thinking alone, if it says so.
 pub fn thinking_budget(document: &Document<'_>) -> Option<u64> {
     let thinking = Document::read(document.value("thinking")?.as_bytes()).ok()?;
-    whole(thinking.value("budget_tokens")?)
+    parse_integer(thinking.value("budget_tokens")?)
 }
 
 /// The most tokens that a request's prompt can have: a token has at least one byte, and the format adds less to a message than the bytes

@@ -7,8 +7,10 @@ const SAMPLES: &[&str] = &["n", "best_of", "num_return_sequences", "candidate_co
 
 /// How many responses may be generated for each question of a request, as it is sent; at least 1.
 pub fn samples(document: &Document<'_>) -> u64 {
-    let asked =
-        document.edited().filter(|(key, _)| SAMPLES.contains(key)).filter_map(|(_, value)| lenient_count(value));
+    let asked = document
+        .edited_members()
+        .filter(|(key, _)| SAMPLES.contains(key))
+        .filter_map(|(_, value)| lenient_count(value));
     asked.max().unwrap_or(1).max(1)
 }
 

@@ -89,7 +89,7 @@ pub enum ServiceTier {
 /// How a request, as it is sent, asks to be served.
 pub fn tier(document: &Document<'_>) -> ServiceTier {
     let mut tier = ServiceTier::Own;
-    for (key, value) in document.edited().filter(|(_, value)| *value != "null") {
+    for (key, value) in document.edited_members().filter(|(_, value)| *value != "null") {
         let word = serde_json::from_str::<Cow<'_, str>>(value).ok();
         if key == "service_tier" {
             tier = match word {
@@ -114,7 +114,7 @@ pub fn is_beside_tiers(word: &str) -> bool {
 
 /// Whether a provider may add to the prompt what does not stand in the body: results of its own tools, or what it has kept.
 pub fn adds_to_prompt(document: &Document<'_>) -> bool {
-    document.edited().any(|(key, value)| match key {
+    document.edited_members().any(|(key, value)| match key {
         "tools" => runs_at_provider(value),
         "extra_body" | "extra" | "options" => HINTS.iter().any(|hint| value.contains(hint)),
         // An empty object asks for it as well.

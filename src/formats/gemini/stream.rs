@@ -4,7 +4,7 @@ use super::response::ResponseReader;
 use super::wire::response::ResponseChunk;
 use crate::canonical::ResponseEvent;
 use crate::formats::stream::{EventSink, StreamDecoder, oversized};
-use crate::wire::sse::{Block, Reader};
+use crate::wire::sse::{Block, SseReader};
 
 /// Reads a chunk, or an array of chunks, which may hold only an error.
 fn read_chunks(body: &[u8]) -> Option<Vec<ResponseChunk<'_>>> {
@@ -17,7 +17,7 @@ fn read_chunks(body: &[u8]) -> Option<Vec<ResponseChunk<'_>>> {
 
 /// Reads a streamed response.
 pub(super) struct Decoder {
-    reader: Reader,
+    reader: SseReader,
     response: ResponseReader,
     failed: bool,
     malformed: u32,
@@ -26,7 +26,7 @@ pub(super) struct Decoder {
 impl Default for Decoder {
     fn default() -> Self {
         // An error in the middle of a stream may come as bare JSON, not as an event.
-        Self { reader: Reader::keeping_raw(), response: ResponseReader::default(), failed: false, malformed: 0 }
+        Self { reader: SseReader::keeping_raw(), response: ResponseReader::default(), failed: false, malformed: 0 }
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::wire::{ErrorBody, ErrorFields};
 use crate::error::Error;
 use crate::formats::refusals::{Words, instead};
-use crate::wire::dense::tree;
+use crate::wire::dense::parse_tree;
 use crate::wire::sse;
 
 /// Writes an error as a response body.
@@ -57,7 +57,7 @@ struct ReportedError {
 
 impl ReportedError {
     fn read(body: &[u8]) -> Self {
-        let Some(value) = tree(body) else { return Self::plain_text(body) };
+        let Some(value) = parse_tree(body) else { return Self::plain_text(body) };
         // Gemini wraps the object in an array.
         let value = value.get(0).unwrap_or(&value);
         // Workers AI sends an array of errors.

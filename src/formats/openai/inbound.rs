@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::errors;
 use crate::formats::client_format::{RestreamOptions, UsageReport};
 use crate::formats::tap::PassthroughEnd;
-use crate::wire::dense::tree;
+use crate::wire::dense::parse_tree;
 use crate::wire::json::Document;
 use crate::wire::sse;
 
@@ -45,7 +45,7 @@ fn with_cost(chunk: &[u8], cost: &str) -> Option<Vec<u8>> {
 
 /// Converts a whole response into a stream of one chunk. `None` if the body is no whole response.
 pub fn as_stream(body: &[u8], options: RestreamOptions<'_>) -> Option<Vec<u8>> {
-    let mut answer = tree(body)?;
+    let mut answer = parse_tree(body)?;
     let chunk = answer.as_object_mut()?;
     let usage = chunk.remove("usage");
     // A completion that is no chat's has the same form in a stream as whole.

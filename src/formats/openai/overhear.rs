@@ -11,11 +11,11 @@ use super::wire::{Answer, Choice, Delta, is_error, is_object, usage, words};
 use crate::formats::summary::{Completion, ResponseSummary};
 use crate::formats::tap::{StreamTap, TapOptions};
 use crate::formats::tier::ServedTier;
-use crate::wire::sse::{Block, Reader};
+use crate::wire::sse::{Block, SseReader};
 
 /// Reads a passing stream.
 pub struct ChatTap {
-    reader: Reader,
+    reader: SseReader,
     state: TapState,
 }
 
@@ -28,7 +28,7 @@ struct TapState {
 impl ChatTap {
     /// A tap on a stream that has not begun.
     pub fn new(options: TapOptions) -> Self {
-        let reader = if options.checked { Reader::keeping_raw() } else { Reader::default() };
+        let reader = if options.checked { SseReader::keeping_raw() } else { SseReader::default() };
         let completion = Completion::FinishedOrEnded(options.choices);
         let summary = ResponseSummary { completion, ..ResponseSummary::default() }.keep_text(options.text);
         Self { reader, state: TapState { options, summary, served: ServedTier::default() } }

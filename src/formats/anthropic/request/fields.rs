@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::canonical::Raw;
 use crate::error::{Error, Result};
-use crate::wire::list::{self, Stop};
+use crate::wire::list::{self, ListError};
 
 /// The fields of an object that have not been taken yet. The place `at` is formatted only for errors.
 pub(crate) struct Fields<'a>(Vec<(Key<'a>, &'a RawValue)>);
@@ -118,8 +118,8 @@ pub(crate) fn each<'a, T: Deserialize<'a>>(
     match (refused, read) {
         (Some(error), _) => Err(error),
         (None, Ok(())) => Ok(()),
-        (None, Err(Stop::NoList)) => Err(wrong(at, "Input should be a valid list")),
-        (None, Err(Stop::Item(bad))) => Err(wrong(&format_args!("{at}.{bad}"), "Input should be an object")),
+        (None, Err(ListError::NotAList)) => Err(wrong(at, "Input should be a valid list")),
+        (None, Err(ListError::Item(bad))) => Err(wrong(&format_args!("{at}.{bad}"), "Input should be an object")),
     }
 }
 

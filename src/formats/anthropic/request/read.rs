@@ -10,7 +10,7 @@ use super::fields::{Fields, each, required, text, wrong};
 use super::read_messages;
 use crate::canonical::{ModelRequest, Raw, ResponseFormat, Sampling, Thinking, Tool, ToolChoice, UniqueNames};
 use crate::error::{Error, Result};
-use crate::wire::json::{Document, whole};
+use crate::wire::json::{Document, parse_integer};
 
 /// Fields that are read here or by the gateway. A field given twice is refused, because two readers could
 /// take different values.
@@ -83,7 +83,7 @@ fn value<'d>(document: &'d Document<'d>, name: &str) -> Option<&'d str> {
 
 fn max_tokens(document: &Document<'_>) -> Result<u64> {
     let raw = value(document, "max_tokens").ok_or_else(|| required(&"max_tokens"))?;
-    whole(raw).ok_or_else(|| wrong(&"max_tokens", "Input should be a valid integer"))
+    parse_integer(raw).ok_or_else(|| wrong(&"max_tokens", "Input should be a valid integer"))
 }
 
 fn boolean(document: &Document<'_>, name: &str) -> Result<bool> {

@@ -62,7 +62,7 @@ fn stop<'a>(request: &'a ModelRequest<'a>, unsupported: &mut UnsupportedFields) 
 /// Notes the fields that the API does not support.
 fn note_unsupported(request: &ModelRequest<'_>, unsupported: &mut UnsupportedFields) {
     let is_set = |raw: &Option<Raw<'_>>| raw.as_ref().is_some_and(|raw| !equals(raw, 0.0));
-    unsupported.add_if(request.answers() > 1, "n");
+    unsupported.add_if(request.choice_count() > 1, "n");
     unsupported.add_if(request.logprobs.is_some(), "logprobs");
     unsupported.add_if(request.sampling.seed.is_some(), "seed");
     unsupported.add_if(is_set(&request.sampling.presence_penalty), "presence_penalty");

@@ -7,7 +7,7 @@ use super::super::wire::json::{escaped_text, object};
 use super::super::wire::response::{BlockFields, EventFields};
 use crate::canonical::{Raw, ResponseEvent};
 use crate::formats::stream::{EventSink, StreamDecoder, oversized};
-use crate::wire::sse::{Block, Reader};
+use crate::wire::sse::{Block, SseReader};
 
 /// The most blocks that may be open at a time; further ones are ignored.
 const MAX_OPEN_BLOCKS: usize = 512;
@@ -18,7 +18,7 @@ const MAX_KEPT_THINKING: usize = 4 << 20;
 /// Reads a streamed message.
 #[derive(Default)]
 pub(crate) struct Decoder {
-    reader: Reader,
+    reader: SseReader,
     state: DecoderState,
 }
 

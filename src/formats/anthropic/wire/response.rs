@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use crate::canonical::{Raw, Usage, read_count};
-use crate::wire::list::Few;
+use crate::wire::list::BoundedList;
 
 /// A whole message, or the one in `message_start`.
 #[derive(Deserialize)]
@@ -15,7 +15,7 @@ pub(crate) struct MessageFields<'a> {
     #[serde(borrow)]
     pub(crate) model: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    pub(crate) content: Option<Few<Raw<'a>, 10_000>>,
+    pub(crate) content: Option<BoundedList<Raw<'a>, 10_000>>,
     #[serde(borrow)]
     pub(crate) stop_reason: Option<Cow<'a, str>>,
     #[serde(borrow)]

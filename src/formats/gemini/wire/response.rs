@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use crate::canonical::{ABSURD, Raw, Usage, read_count};
-use crate::wire::list::Few;
+use crate::canonical::{IMPOSSIBLE_COUNT, Raw, Usage, read_count};
+use crate::wire::list::BoundedList;
 
 /// A whole response, or one chunk of a stream.
 #[derive(Deserialize)]
@@ -19,7 +19,7 @@ pub(crate) struct ResponseChunk<'a> {
     #[serde(borrow)]
     pub(crate) model_version: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    pub(crate) candidates: Option<Few<CandidateFields<'a>, 64>>,
+    pub(crate) candidates: Option<BoundedList<CandidateFields<'a>, 64>>,
     #[serde(borrow)]
     pub(crate) prompt_feedback: Option<PromptFeedback<'a>>,
     #[serde(borrow)]
@@ -56,7 +56,7 @@ pub(crate) struct CandidateFields<'a> {
 #[derive(Deserialize)]
 pub(crate) struct CandidateContent<'a> {
     #[serde(borrow)]
-    pub(crate) parts: Option<Few<ResponsePart<'a>, 2_048>>,
+    pub(crate) parts: Option<BoundedList<ResponsePart<'a>, 2_048>>,
 }
 
 #[derive(Deserialize)]
@@ -182,7 +182,7 @@ impl UsageMetadata {
         self.prompt_token_count.or(self.candidates_token_count).or(self.total_token_count)?;
         let or_zero = |count: Option<u64>| count.unwrap_or(0);
         let prompt = or_zero(self.prompt_token_count).saturating_add(or_zero(self.tool_use_prompt_token_count));
-        let cached = self.cached_content_token_count.filter(|count| *count != ABSURD);
+        let cached = self.cached_content_token_count.filter(|count| *count != IMPOSSIBLE_COUNT);
         let cache_read = or_zero(cached).min(prompt);
         let (candidates, thought) = (or_zero(self.candidates_token_count), or_zero(self.thoughts_token_count));
         let sum = prompt.saturating_add(candidates).saturating_add(thought);

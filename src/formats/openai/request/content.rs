@@ -178,7 +178,7 @@ pub(crate) fn read_arguments(raw: Option<&RawValue>) -> std::result::Result<Raw<
     }
     let object = match json {
         Cow::Borrowed(json) => Raw::parse(json),
-        Cow::Owned(json) => Raw::whole(json),
+        Cow::Owned(json) => Raw::from_string(json),
     };
     let object = object.filter(|json| json.get().starts_with('{'));
     object.ok_or_else(|| invalid_arguments(&unquote(raw.get()).unwrap_or_default()))

@@ -8,7 +8,7 @@ use super::{read_messages, tools};
 use crate::canonical::{Effort, ModelRequest, Raw, Thinking};
 use crate::error::{Error, Result};
 use crate::formats::envelope::missing;
-use crate::wire::json::{Document, is_empty_value, whole};
+use crate::wire::json::{Document, is_empty_value, parse_integer};
 
 /// Values that are used after all fields have been read.
 #[derive(Default)]
@@ -109,7 +109,7 @@ fn boolean(key: &str, json: &str) -> Result<bool> {
 }
 
 fn whole_number(key: &str, json: &str) -> Result<u64> {
-    whole(json).ok_or_else(|| wrong(key, "a whole number"))
+    parse_integer(json).ok_or_else(|| wrong(key, "a whole number"))
 }
 
 fn string<'d>(key: &str, json: &'d str) -> Result<Raw<'d>> {

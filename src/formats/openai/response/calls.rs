@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::super::wire::{MOST, members, object, string, text};
 use crate::canonical::{FinishReason, Raw, ResponseEvent};
 use crate::formats::stream::EventSink;
-use crate::wire::list::Few;
+use crate::wire::list::BoundedList;
 
 object! {
     /// A message, or a delta of one.
@@ -73,7 +73,7 @@ struct CallPiece<'a> {
 impl CallTracker {
     /// Reads the calls of a message or of a delta. `data` is the JSON that they came in.
     pub(crate) fn read(&mut self, choice: u32, message: &MessageDeltaFields<'_>, data: &[u8], emit: EventSink<'_>) {
-        let found: Few<ToolCallDelta<'_>, MOST> =
+        let found: BoundedList<ToolCallDelta<'_>, MOST> =
             message.calls.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
         for call in found.iter() {
             let piece = CallPiece {

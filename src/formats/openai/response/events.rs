@@ -12,7 +12,7 @@ use crate::canonical::{FinishReason, Raw, ResponseEvent};
 use crate::error::Error;
 use crate::formats::stream::EventSink;
 use crate::formats::tier::ServedTier;
-use crate::wire::list::Few;
+use crate::wire::list::BoundedList;
 
 object! {
     /// A whole response, or a chunk of a stream.
@@ -65,9 +65,9 @@ impl ChatEventReader {
         data: &[u8],
         emit: EventSink<'_>,
     ) -> Option<()> {
-        let choices: Few<ChoiceFields<'_>, MOST> = match response.choices {
+        let choices: BoundedList<ChoiceFields<'_>, MOST> = match response.choices {
             Some(choices) => serde_json::from_str(choices.get()).ok()?,
-            None => Few::default(),
+            None => BoundedList::default(),
         };
         self.emit_start(response, emit);
         for choice in choices.iter() {
@@ -159,7 +159,7 @@ fn emit_message(choice: u32, message: &MessageDeltaFields<'_>, emit: EventSink<'
     if let Some(text) = string(content) {
         emit(ResponseEvent::Text { choice, text });
     } else {
-        let parts: Few<ContentPartDelta<'_>, MOST> = serde_json::from_str(content.get()).unwrap_or_default();
+        let parts: BoundedList<ContentPartDelta<'_>, MOST> = serde_json::from_str(content.get()).unwrap_or_default();
         for part in parts.iter() {
             if let Some(text) = part.thinking.and_then(thinking_text).filter(|text| !text.is_blank()) {
                 emit(ResponseEvent::Thinking { choice, text });

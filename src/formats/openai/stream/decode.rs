@@ -5,12 +5,12 @@ use super::super::response::events::{ChatEventReader, ResponseFields};
 use super::super::wire::is_error;
 use crate::canonical::ResponseEvent;
 use crate::formats::stream::{EventSink, StreamDecoder, oversized};
-use crate::wire::sse::{Block, Reader};
+use crate::wire::sse::{Block, SseReader};
 
 /// Reads a streamed response.
 #[derive(Default)]
 pub(crate) struct Decoder {
-    reader: Reader,
+    reader: SseReader,
     state: ChatEventReader,
 }
 

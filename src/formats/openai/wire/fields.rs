@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::canonical::Raw;
 use crate::error::{Error, Result};
-use crate::wire::list::{self, Stop};
+use crate::wire::list::{self, ListError};
 
 /// The name of a member.
 #[derive(Deserialize)]
@@ -104,8 +104,8 @@ pub(crate) fn each<'a, T: Deserialize<'a>>(
     match (refused, read) {
         (Some(error), _) => Err(error),
         (None, Ok(())) => Ok(()),
-        (None, Err(Stop::NoList)) => Err(wrong(place, "an array of objects")),
-        (None, Err(Stop::Item(at))) => Err(wrong(format_args!("{place}[{at}]"), "an object")),
+        (None, Err(ListError::NotAList)) => Err(wrong(place, "an array of objects")),
+        (None, Err(ListError::Item(at))) => Err(wrong(format_args!("{place}[{at}]"), "an object")),
     }
 }
 

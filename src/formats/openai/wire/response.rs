@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::canonical::{ABSURD, Raw, Usage, count};
+use crate::canonical::{IMPOSSIBLE_COUNT, Raw, Usage, count};
 use crate::formats::tier::ServedFields;
-use crate::wire::dense::tree;
-use crate::wire::list::Few;
+use crate::wire::dense::parse_tree;
+use crate::wire::list::BoundedList;
 
 /// The most choices, content parts or calls that are read of a response.
 pub(crate) const MOST: usize = 4_096;
@@ -44,7 +44,7 @@ pub(crate) struct Answer<'a> {
     #[serde(borrow)]
     pub(crate) service_tier: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub(crate) choices: Option<Few<Choice<'a>, MOST>>,
+    pub(crate) choices: Option<BoundedList<Choice<'a>, MOST>>,
 }
 
 impl Answer<'_> {
@@ -180,9 +180,9 @@ pub(crate) fn words<'a>(tier: Option<&'a RawValue>, usage: Option<&'a RawValue>)
 
 /// Reads the usage in any provider's form; `None` if it is missing or null.
 pub(crate) fn usage(raw: Option<&RawValue>, x_groq: Option<&RawValue>) -> Option<Usage> {
-    let own = raw.and_then(|raw| usage_from(&tree(raw.get().as_bytes())?));
+    let own = raw.and_then(|raw| usage_from(&parse_tree(raw.get().as_bytes())?));
     own.or_else(|| {
-        let nested = tree(x_groq?.get().as_bytes())?;
+        let nested = parse_tree(x_groq?.get().as_bytes())?;
         usage_from(nested.get("usage")?)
     })
 }
@@ -195,7 +195,7 @@ pub(crate) fn read_usage(raw: &str) -> Option<Usage> {
 
 /// Reads the usage of a response that has only prompt tokens; some hosts report only `total_tokens`.
 pub(crate) fn total(raw: Option<&RawValue>) -> Option<Usage> {
-    let usage = tree(raw?.get().as_bytes())?;
+    let usage = parse_tree(raw?.get().as_bytes())?;
     let tokens = ["/prompt_tokens", "/total_tokens"].iter().find_map(|path| number(&usage, path));
     tokens.map(|uncached_input| Usage { uncached_input, ..Usage::default() })
 }
@@ -220,7 +220,7 @@ fn number(value: &Value, path: &str) -> Option<u64> {
 
 /// A count that is part of another; `None` if it is implausible.
 fn part(value: &Value, path: &str) -> Option<u64> {
-    number(value, path).filter(|number| *number != ABSURD)
+    number(value, path).filter(|number| *number != IMPOSSIBLE_COUNT)
 }
 
 /// The usage for a client.
@@ -290,7 +290,7 @@ mod tests {
         assert_eq!(read("{}"), None);
         assert_eq!(
             read(r#"{"prompt_tokens":1e400}"#.replace("1e400", "-5").as_str()).map(|usage| usage.uncached_input),
-            Some(ABSURD)
+            Some(IMPOSSIBLE_COUNT)
         );
     }
 }
