@@ -34,6 +34,9 @@ pub struct ClientFormat {
     pub models: fn(&[ModelEntry<'_>]) -> Vec<u8>,
     /// Writes one model as a response's body.
     pub model: fn(&ModelEntry<'_>) -> Vec<u8>,
+    /// Beginnings of the paths that belong to this format, below `/v1`. All other paths belong to the default
+    /// format.
+    pub paths: &'static [&'static str],
     /// A request header that identifies such clients on paths that all formats share.
     pub mark: Option<&'static str>,
     /// The response header in which such clients look for the request's id.

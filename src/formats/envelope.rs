@@ -1,6 +1,6 @@
 //! Readers of request fields that formats share, and the envelope that they fill.
 
-pub use super::operation::{Delivery, RequestEnvelope, ResponseOptions};
+pub use super::operation::{Delivery, ModelPlace, RequestEnvelope, RequestParts, ResponseOptions};
 use crate::error::{Error, Result};
 use crate::wire::json::{Document, DocumentError, MAX_MEMBERS};
 
@@ -32,7 +32,10 @@ pub fn invalid_body(flaw: DocumentError) -> Error {
     }
 }
 
-/// The model's name.
+/// The field of the body in which most formats name the model.
+pub(super) const MODEL_FIELD: ModelPlace = ModelPlace::Body("model");
+
+/// The model's name in [`MODEL_FIELD`].
 pub(super) fn read_model(document: &Document<'_>) -> Result<String> {
     let raw = document.value("model").filter(|raw| *raw != "null").ok_or_else(|| missing("model"))?;
     let model: String = serde_json::from_str(raw).map_err(|_| wrong_type("model", "a string"))?;

@@ -12,6 +12,7 @@ pub mod envelope;
 pub mod gemini;
 pub mod openai;
 pub mod operation;
+mod path;
 mod prompt_wire;
 mod provider_format;
 mod refusals;

@@ -1,6 +1,7 @@
 //! Operations: what clients can ask of a model, one row for each endpoint of a client's format; and the
 //! envelope of a request for one.
 
+use super::path;
 use super::summary::ResponseSummary;
 use crate::canonical::ModelRequest;
 use crate::error::{Error, Result};
@@ -24,7 +25,9 @@ pub struct Operation {
     pub name: &'static str,
     /// HTTP method.
     pub method: &'static str,
-    /// Path below the API's root, both for clients and for providers that speak the same format.
+    /// Path below the API's root, both for clients and for providers that speak the same format. It may hold
+    /// a parameter for the model's name: `{model}` is one segment, `{model...}` may hold slashes and is
+    /// percent-encoded.
     pub path: &'static str,
     /// How the gateway handles it.
     pub kind: OperationKind,
@@ -33,8 +36,8 @@ pub struct Operation {
     /// Fields that the gateway reads or sets. Each may occur once only: readers disagree on which of two
     /// counts.
     pub unique_fields: &'static [&'static str],
-    /// Reads a request's body; see [`Operation::read`].
-    pub reader: for<'a> fn(&'static Operation, &'a [u8]) -> Result<RequestEnvelope<'a>>,
+    /// Reads a request; see [`Operation::read`].
+    pub reader: for<'a> fn(&'static Operation, RequestParts<'a>) -> Result<RequestEnvelope<'a>>,
     /// Reads the conversation of a request that is translated for a provider of another format; `None` if it
     /// cannot be.
     ///
@@ -49,12 +52,17 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// Reads a request's body.
+    /// Reads a request.
     ///
     /// # Errors
     /// 400 with the position or the field at fault.
-    pub fn read<'a>(&'static self, body: &'a [u8]) -> Result<RequestEnvelope<'a>> {
-        (self.reader)(self, body)
+    pub fn read<'a>(&'static self, request: impl Into<RequestParts<'a>>) -> Result<RequestEnvelope<'a>> {
+        (self.reader)(self, request.into())
+    }
+
+    /// The path below the API's root of a provider of the same format that calls the model `model`.
+    pub fn path_for(&self, model: &str) -> String {
+        path::fill(self.path, model)
     }
 
     /// Reads the conversation of a request that is translated.
@@ -84,6 +92,30 @@ impl PartialEq for Operation {
 
 impl Eq for Operation {}
 
+/// The parts of a client's request that say what it asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestParts<'a> {
+    /// The name in the path, decoded; empty if the operation's path has no parameter.
+    pub path_name: &'a str,
+    /// The body.
+    pub body: &'a [u8],
+}
+
+impl<'a> From<&'a [u8]> for RequestParts<'a> {
+    fn from(body: &'a [u8]) -> Self {
+        Self { path_name: "", body }
+    }
+}
+
+/// Where a request names its model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModelPlace {
+    /// In this top-level field of the body.
+    Body(&'static str),
+    /// In the path.
+    Path,
+}
+
 /// A client's request, with the few fields read that decide how it is handled. It is never edited: a provider
 /// gets an edited copy.
 pub struct RequestEnvelope<'a> {
@@ -91,6 +123,8 @@ pub struct RequestEnvelope<'a> {
     pub operation: &'static Operation,
     /// The requested model, as the client names it.
     pub model: String,
+    /// Where the request names it.
+    pub model_place: ModelPlace,
     /// Whether the response is to be streamed.
     pub delivery: Delivery,
     /// What the client wants the response to contain.

@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 
 use crate::wire::list;
 
-/// Passes each item of an array to `take`, as JSON, without holding all of them; `None` if it is no array, or `take` refuses an item.
+/// Passes each item of an array to `take`, as JSON, without holding all of them; `None` if it is no array, or
+/// `take` refuses an item.
 pub(super) fn each<'a>(raw: &'a str, mut take: impl FnMut(&'a str) -> Option<()>) -> Option<()> {
     list::each(raw, |item: &'a RawValue| take(item.get()).is_some()).ok()
 }

@@ -1,4 +1,5 @@
-//! What is known of a response once it has been read: one type for whole bodies and for streams of all formats.
+//! What is known of a response once it has been read: one type for whole bodies and for streams of all
+//! formats.
 
 use crate::canonical::{ResponseEvent, Usage};
 use crate::error::{Error, Result};
@@ -12,11 +13,12 @@ const MAX_LOGGED: usize = 1 << 20;
 /// Choices that are told apart. A response with more counts as finished when these have finished.
 const MAX_CHOICES: usize = 128;
 
-/// State that the provider wants back with a tool call: the call's id, and JSON that only the provider's format reads.
+/// State that the provider wants back with a tool call: the call's id, and JSON that only the provider's
+/// format reads.
 pub type ReasoningState = (String, String);
 
-/// What a response says of itself. A stream's tap fills it directly; for translated streams and whole bodies it is a
-/// fold over canonical events ([`ResponseSummary::record`]).
+/// What a response says of itself. A stream's tap fills it directly; for translated streams and whole bodies
+/// it is a fold over canonical events ([`ResponseSummary::record`]).
 #[derive(Clone, Debug, Default)]
 pub struct ResponseSummary {
     /// The tokens, as last reported.
@@ -25,7 +27,8 @@ pub struct ResponseSummary {
     pub content_after_usage: bool,
     /// The model that the provider says it used.
     pub model: Option<String>,
-    /// How the provider says it served the request, in its word (`flex`, `priority`), as far as that decides the price.
+    /// How the provider says it served the request, in its word (`flex`, `priority`), as far as that decides
+    /// the price.
     pub tier: Option<String>,
     /// The beginning of the text, for counting its tokens: JSON objects, one per line.
     pub countable: Vec<u8>,
@@ -43,7 +46,8 @@ pub struct ResponseSummary {
     pub malformed: u32,
     /// The JSON that reports the usage, if it was withheld for the cost to be added to it.
     pub withheld_usage: Option<Vec<u8>>,
-    /// Reasoning state that has not been taken yet. It has to be stored before the client gets what came with it.
+    /// Reasoning state that has not been taken yet. It has to be stored before the client gets what came with
+    /// it.
     pub reasoning_states: Vec<ReasoningState>,
     /// When the response counts as complete.
     pub completion: Completion,
@@ -57,8 +61,8 @@ pub enum Completion {
     /// Each choice that began has finished.
     #[default]
     EachFinished,
-    /// At least so many choices have begun (0 counts as 1) and each has finished; or the end marker came after content.
-    /// Such a response may report all of its usage before its content.
+    /// At least so many choices have begun (0 counts as 1) and each has finished; or the end marker came
+    /// after content. Such a response may report all of its usage before its content.
     FinishedOrEnded(u64),
 }
 

@@ -1,4 +1,5 @@
-//! What of a request is counted as tokens: its texts, and what the format adds to them. It counts nothing itself.
+//! What of a request is counted as tokens: its texts, and what the format adds to them. It counts nothing
+//! itself.
 
 use std::borrow::Cow;
 
@@ -116,8 +117,8 @@ pub fn chat(document: &Document<'_>) -> Result<TokenTally> {
     Ok(tally)
 }
 
-/// What the prompt of any request consists of: a chat's, or texts and tokens in `prompt` or `input`. `None` if there is none, or it is not
-/// understood.
+/// What the prompt of any request consists of: a chat's, or texts and tokens in `prompt` or `input`. `None`
+/// if there is none, or it is not understood.
 pub fn prompt(document: &Document<'_>) -> Option<TokenTally> {
     if document.value("messages").is_some() {
         return chat(document).ok();
@@ -131,7 +132,8 @@ pub fn prompt(document: &Document<'_>) -> Option<TokenTally> {
     Some(tally)
 }
 
-/// The text of an answer, of its messages or pieces of messages, each JSON on a line of its own. What has no text has none.
+/// The text of an answer, of its messages or pieces of messages, each JSON on a line of its own. What has no
+/// text has none.
 pub fn spoken(words: &[u8]) -> String {
     let mut text = String::new();
     for line in words.split(|byte| *byte == b'\n') {

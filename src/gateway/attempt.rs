@@ -97,6 +97,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
         Edit {
             row: target.model,
             model: &target.upstream,
+            model_place: self.envelope.model_place,
             limit_names: self.limit_names,
             allows_zero_limit: (self.envelope.operation.allows_zero_limit)(&self.envelope.document),
             asks_for_usage: options.include_cost || gateway_asks,
@@ -132,7 +133,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
     /// The edited body of a passthrough, with the headers that go on to providers of the same format.
     pub(super) fn pass_through(&self) -> WrittenRequest {
         WrittenRequest {
-            path: self.envelope.operation.path.to_owned(),
+            path: self.envelope.operation.path_for(&self.target.upstream),
             headers: self.head.carried().collect(),
             body: self.document().render().into_owned(),
             dropped: Vec::new(),

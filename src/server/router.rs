@@ -55,7 +55,8 @@ pub enum RouteMatch<'p> {
     Preflight(String),
 }
 
-/// One row of the table. In `path`, `{id}` stands for one segment, and `{id...}` for the rest of the path, percent-decoded.
+/// One row of the table. `path` may hold one parameter: `{id}` stands for one segment, and `{id...}` for any part of the
+/// path, percent-decoded.
 #[derive(Clone, Copy)]
 struct Route {
     method: &'static str,
@@ -63,7 +64,6 @@ struct Route {
     endpoint: Endpoint,
 }
 
-const MESSAGES: &str = "/messages";
 const MODELS: &str = "/models";
 
 const fn api(method: &'static str, path: &'static str, endpoint: ApiEndpoint) -> Route {
@@ -94,14 +94,11 @@ fn routes(is_admin: bool) -> impl Iterator<Item = Route> {
 /// The format in which the caller of this path gets its response; on paths that formats share, a header decides.
 pub fn client_format(path: &str, header: &dyn Fn(&str) -> Option<String>) -> &'static ClientFormat {
     let path = below_v1(path);
-    let is_marked = |client: &&&ClientFormat| client.mark.is_some_and(|name| header(name).is_some());
-    if path.starts_with(MESSAGES) {
-        formats::MESSAGES
-    } else if path.starts_with(MODELS) {
-        formats::CLIENT_FORMATS.iter().find(is_marked).copied().unwrap_or(formats::CHAT)
-    } else {
-        formats::CHAT
-    }
+    let owns = |client: &ClientFormat| client.paths.iter().any(|begin| path.starts_with(begin));
+    let is_marked = |client: &ClientFormat| client.mark.is_some_and(|name| header(name).is_some());
+    let is_shared = path.starts_with(MODELS);
+    let mut clients = formats::CLIENT_FORMATS.iter().copied();
+    clients.find(|client| owns(client) || (is_shared && is_marked(client))).unwrap_or(formats::CHAT)
 }
 
 /// Finds the endpoint of a method and a path (as in the URL, still percent-encoded).
@@ -140,14 +137,17 @@ impl Route {
     /// The name in a path that is this row's; empty if the row has none.
     fn name<'p>(&self, path: &'p str) -> Option<Cow<'p, str>> {
         let trimmed = path.strip_suffix('/').unwrap_or(path);
-        let Some((before, after)) = self.path.split_once("{id") else {
+        let Some((before, rest)) = self.path.split_once('{') else {
             return (trimmed == self.path).then_some(Cow::Borrowed(""));
         };
-        if after == "...}" {
-            return percent_decode_str(path.strip_prefix(before)?).decode_utf8().ok();
+        let (parameter, after) = rest.split_once('}')?;
+        let holds_slashes = parameter.ends_with("...");
+        let path = if holds_slashes && after.is_empty() { path } else { trimmed };
+        let name = path.strip_prefix(before)?.strip_suffix(after).filter(|name| !name.is_empty())?;
+        if holds_slashes {
+            return percent_decode_str(name).decode_utf8().ok();
         }
-        let id = trimmed.strip_prefix(before)?.strip_suffix(after.trim_start_matches('}'))?;
-        (!id.is_empty() && !id.contains('/')).then_some(Cow::Borrowed(id))
+        (!name.contains('/')).then_some(Cow::Borrowed(name))
     }
 
     fn takes(&self, method: &str) -> bool {
@@ -185,7 +185,7 @@ mod tests {
     use crate::formats::anthropic::operations::COUNT_TOKENS;
     use crate::formats::openai::operations::{CHAT, COMPLETION, EMBEDDING};
 
-    fn api(path: &str) -> Option<(ApiEndpoint, String)> {
+    fn found(path: &str) -> Option<(ApiEndpoint, String)> {
         match find("GET", path).or_else(|_| find("POST", path)) {
             Ok(RouteMatch::Endpoint(Endpoint::Api(endpoint), name)) => Some((endpoint, name.into_owned())),
             _ => None,
@@ -193,7 +193,7 @@ mod tests {
     }
 
     fn endpoint(path: &str) -> Option<ApiEndpoint> {
-        api(path).map(|(endpoint, _)| endpoint)
+        found(path).map(|(endpoint, _)| endpoint)
     }
 
     #[test]
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_models_id_may_hold_slashes_encoded_or_not() {
-        let id = |path: &str| match api(path) {
+        let id = |path: &str| match found(path) {
             Some((ApiEndpoint::Model, id)) => id,
             other => panic!("{path}: {other:?}"),
         };
@@ -226,6 +226,18 @@ mod tests {
         assert_eq!(id("/v1/models/openai%2Fgpt-4o"), "openai/gpt-4o");
         assert_eq!(id("/v1/models/c/o3-mini%3Chigh%3E"), "c/o3-mini<high>");
         assert_eq!(id("/v1/models/a/b/c"), "a/b/c");
+    }
+
+    #[test]
+    fn a_name_may_stand_in_the_middle_of_a_path() {
+        let row = api("POST", "/models/{model...}:run", ApiEndpoint::Tokenize);
+        let name = |path: &'static str| row.name(path).map(Cow::into_owned);
+        assert_eq!(name("/models/m:run").as_deref(), Some("m"));
+        assert_eq!(name("/models/a/b-1.5:run/").as_deref(), Some("a/b-1.5"));
+        assert_eq!(name("/models/a%2Fb:run").as_deref(), Some("a/b"));
+        for path in ["/models/:run", "/models/m", "/models/m:runs", "/models/%ff:run", "/model/m:run"] {
+            assert_eq!(name(path), None, "{path}");
+        }
     }
 
     #[test]

@@ -48,6 +48,7 @@ pub const CLIENT: ClientFormat = ClientFormat {
     error: |error, id| errors::write(error, Some(id)),
     models: models::write_list,
     model: models::write_one,
+    paths: &[ENDPOINT],
     mark: Some("anthropic-version"),
     id_header: "request-id",
     carried: &[("anthropic-version", Some(VERSION)), ("anthropic-beta", None)],

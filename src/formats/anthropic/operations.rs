@@ -5,7 +5,8 @@ use super::wire::api::ENDPOINT;
 use super::{count, request, response};
 use crate::error::Result;
 use crate::formats::envelope::{
-    RequestEnvelope, ResponseOptions, read_delivery, read_document, read_model, require_array,
+    MODEL_FIELD, RequestEnvelope, RequestParts, ResponseOptions, read_delivery, read_document, read_model,
+    require_array,
 };
 use crate::formats::operation::{Operation, OperationKind};
 use crate::formats::summary::ResponseSummary;
@@ -53,10 +54,18 @@ pub static COUNT_TOKENS: Operation = Operation {
     summarize: |_| ResponseSummary::default(),
 };
 
-fn read<'a>(operation: &'static Operation, body: &'a [u8]) -> Result<RequestEnvelope<'a>> {
-    let document = read_document(body, operation.unique_fields)?;
+fn read<'a>(operation: &'static Operation, request: RequestParts<'a>) -> Result<RequestEnvelope<'a>> {
+    let document = read_document(request.body, operation.unique_fields)?;
     let model = read_model(&document)?;
     require_array(&document, operation.question_field)?;
     let delivery = read_delivery(&document)?;
-    Ok(RequestEnvelope { operation, model, delivery, options: ResponseOptions::DEFAULT, questions: 1, document })
+    Ok(RequestEnvelope {
+        operation,
+        model,
+        model_place: MODEL_FIELD,
+        delivery,
+        options: ResponseOptions::DEFAULT,
+        questions: 1,
+        document,
+    })
 }

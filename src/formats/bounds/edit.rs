@@ -2,6 +2,7 @@
 
 use super::limit::{self, LimitNames};
 use crate::config::Model;
+use crate::formats::operation::ModelPlace;
 use crate::provider::params;
 use crate::wire::json::{Document, quote};
 
@@ -12,6 +13,8 @@ pub struct Edit<'a> {
     pub row: &'a Model,
     /// The provider's name for the model.
     pub model: &'a str,
+    /// Where the request names the model. A name in the path leaves the body alone.
+    pub model_place: ModelPlace,
     /// The names by which the provider honours a limit.
     pub limit_names: LimitNames<'a>,
     /// A limit of 0 tokens is meant, and not a mistake.
@@ -24,9 +27,11 @@ pub struct Edit<'a> {
 
 /// Sets the model's name, lowers limits to the row's ceiling, and applies the row's edits.
 pub fn apply(document: &mut Document<'_>, edit: &Edit<'_>) {
-    let name = quote(edit.model);
-    if document.value("model") != Some(&name) {
-        document.set("model", name);
+    if let ModelPlace::Body(field) = edit.model_place {
+        let name = quote(edit.model);
+        if document.value(field) != Some(&name) {
+            document.set(field, name);
+        }
     }
     if edit.prompt_only {
         return;

@@ -29,6 +29,7 @@ pub const CLIENT: ClientFormat = ClientFormat {
     error: |error, _| errors::write(error),
     models: models::write_list,
     model: models::write_one,
+    paths: &[],
     mark: None,
     id_header: "x-request-id",
     carried: &[],

@@ -7,8 +7,8 @@ use super::{outbound, request};
 use crate::error::Result;
 use crate::formats::bounds::lenient_count;
 use crate::formats::envelope::{
-    Delivery, RequestEnvelope, ResponseOptions, missing, read_delivery, read_document, read_model, require_array,
-    wrong_type,
+    Delivery, MODEL_FIELD, RequestEnvelope, RequestParts, ResponseOptions, missing, read_delivery, read_document,
+    read_model, require_array, wrong_type,
 };
 use crate::formats::operation::{Operation, OperationKind};
 use crate::formats::prompt_wire::each;
@@ -80,28 +80,36 @@ pub static EMBEDDING: Operation = Operation {
     summarize: |body| outbound::vectors(body).unwrap_or_else(ResponseSummary::failed),
 };
 
-fn read_chat<'a>(operation: &'static Operation, body: &'a [u8]) -> Result<RequestEnvelope<'a>> {
-    let document = read_document(body, operation.unique_fields)?;
+fn read_chat<'a>(operation: &'static Operation, request: RequestParts<'a>) -> Result<RequestEnvelope<'a>> {
+    let document = read_document(request.body, operation.unique_fields)?;
     let model = read_model(&document)?;
     require_array(&document, operation.question_field)?;
     generated(operation, document, model, 1)
 }
 
-fn read_completion<'a>(operation: &'static Operation, body: &'a [u8]) -> Result<RequestEnvelope<'a>> {
-    let document = read_document(body, operation.unique_fields)?;
+fn read_completion<'a>(operation: &'static Operation, request: RequestParts<'a>) -> Result<RequestEnvelope<'a>> {
+    let document = read_document(request.body, operation.unique_fields)?;
     let model = read_model(&document)?;
     let prompt = document.value(operation.question_field).filter(|raw| *raw != "null");
     let questions = prompt.map_or(Ok(1), |raw| questions(operation.question_field, raw))?;
     generated(operation, document, model, questions)
 }
 
-fn read_embedding<'a>(operation: &'static Operation, body: &'a [u8]) -> Result<RequestEnvelope<'a>> {
-    let document = read_document(body, operation.unique_fields)?;
+fn read_embedding<'a>(operation: &'static Operation, request: RequestParts<'a>) -> Result<RequestEnvelope<'a>> {
+    let document = read_document(request.body, operation.unique_fields)?;
     let model = read_model(&document)?;
     let input = document.value(operation.question_field).filter(|raw| *raw != "null");
     let questions = questions(operation.question_field, input.ok_or_else(|| missing(operation.question_field))?)?;
     let options = ResponseOptions { choices: questions, ..ResponseOptions::DEFAULT };
-    Ok(RequestEnvelope { operation, model, delivery: Delivery::Whole, options, questions, document })
+    Ok(RequestEnvelope {
+        operation,
+        model,
+        model_place: MODEL_FIELD,
+        delivery: Delivery::Whole,
+        options,
+        questions,
+        document,
+    })
 }
 
 /// The envelope of a request whose response is generated.
@@ -115,7 +123,7 @@ fn generated<'a>(
     let (include_usage, include_cost) = stream_options(&document);
     let choices = document.value("n").and_then(lenient_count).unwrap_or(1).saturating_mul(questions);
     let options = ResponseOptions { include_usage, include_cost, choices };
-    Ok(RequestEnvelope { operation, model, delivery, options, questions, document })
+    Ok(RequestEnvelope { operation, model, model_place: MODEL_FIELD, delivery, options, questions, document })
 }
 
 /// Whether the usage is wanted, if the client says so, and whether the cost is. A client that wants the cost wants the usage.

@@ -1,9 +1,6 @@
 //! Model names in paths and bodies.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-
-/// Characters other than letters and digits that need no encoding in a path.
-const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+use crate::formats::path::segment;
 
 /// The collections of models. A name without a collection belongs to the first.
 const COLLECTIONS: &[&str] = &["models/", "tunedModels/"];
@@ -16,7 +13,7 @@ pub(crate) fn path(model: &str, stream: bool) -> String {
 /// A model's full name as part of a path: `models/gemini-2.5-flash`.
 pub(crate) fn resource(model: &str) -> String {
     let (collection, name) = split(model);
-    format!("{collection}{}", utf8_percent_encode(name, PATH_SEGMENT))
+    format!("{collection}{}", segment(name))
 }
 
 /// A model's full name in a body.
