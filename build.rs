@@ -1,24 +1,29 @@
-//! Turns `configs/catalogue.yaml` into static Rust, so that no Worker ever parses a price. A faulty catalogue fails the build, and the
-//! message names the row. It knows no provider and no model: those are the file's.
+//! Turns `configs/catalogue.yaml` into static Rust, so that no Worker parses it. A faulty catalogue fails the build,
+//! and the message names the row.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Deserialize;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_yaml::Value as Yaml;
 
 #[path = "src/config/decimal.rs"]
 mod decimal;
+#[path = "src/catalogue/field.rs"]
+#[allow(dead_code, reason = "the gateway uses all of it")]
+mod field;
+
+use field::{Efforts, Fit, Kind, Table, Value};
 
 const CATALOGUE: &str = "configs/catalogue.yaml";
 
-/// Dollars per million tokens in pico-dollars per token, and dollars per request in nano-dollars.
+/// Dollars per million tokens are kept in pico-dollars per token, and dollars per request in nano-dollars.
 const RATE_PLACES: i32 = 6;
 const REQUEST_PLACES: i32 = 9;
-
-/// No model answers faster, in tokens per second: a number above is a slip.
-const FASTEST: u64 = 10_000;
 
 fn main() -> ExitCode {
     println!("cargo::rerun-if-changed={CATALOGUE}");
@@ -36,142 +41,356 @@ type Result<T> = std::result::Result<T, String>;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    providers: BTreeMap<String, Section>,
+    sources: BTreeMap<String, Source>,
+    auth: BTreeMap<String, Auth>,
+    formats: BTreeMap<String, Row>,
+    hosts: BTreeMap<String, Host>,
+    models: BTreeMap<String, Row>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "a section without source and date is a fault, though only people read them")]
-struct Section {
-    hosts: Vec<String>,
-    source: String,
+struct Source {
+    name: String,
     date: String,
-    /// The names of the answer's limit that its hosts honour.
-    limit_fields: Option<Vec<String>>,
-    /// Whether its models think before they answer, but for those whose row says otherwise.
     #[serde(default)]
-    thinks: bool,
-    models: BTreeMap<String, Row>,
+    evidence: Evidence,
 }
 
-/// A mapping with prices and what else it may hold. Amounts are text, for a float would not be exact.
-macro_rules! priced {
+#[derive(Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum Evidence {
+    #[default]
+    Documented,
+    Reported,
+    Guessed,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Auth {
+    #[serde(default)]
+    header: String,
+    #[serde(default)]
+    prefix: String,
+    #[serde(default)]
+    query: String,
+}
+
+#[derive(Deserialize)]
+struct Host {
+    #[serde(default)]
+    addresses: Vec<String>,
+    extends: Option<String>,
+    auth: Option<String>,
+    source: String,
+    /// Where its models were read, if elsewhere.
+    models_source: Option<String>,
+    #[serde(default)]
+    models: BTreeMap<String, Row>,
+    #[serde(flatten)]
+    fields: BTreeMap<String, Yaml>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    source: Option<String>,
+    #[serde(default)]
+    aliases: Vec<String>,
+    #[serde(default)]
+    price: Prices,
+    #[serde(flatten)]
+    fields: BTreeMap<String, Yaml>,
+}
+
+/// One price, or a list of prices. Amounts are read as text, because a float would not be exact; so this is read
+/// without a detour over a value.
+#[derive(Default)]
+struct Prices(Vec<Price>);
+
+impl<'de> Deserialize<'de> for Prices {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct OneOrMany;
+        impl<'de> Visitor<'de> for OneOrMany {
+            type Value = Prices;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a price, or a list of prices")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> std::result::Result<Prices, A::Error> {
+                Price::deserialize(MapAccessDeserializer::new(map)).map(|price| Prices(vec![price]))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> std::result::Result<Prices, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(list)).map(Prices)
+            }
+        }
+        deserializer.deserialize_any(OneOrMany)
+    }
+}
+
+/// Rates, and what else stands beside them.
+macro_rules! rates {
     ($name:ident { $($field:ident: $kind:ty),* }) => {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct $name {
-            input: String,
+            input: Option<String>,
             cached_input: Option<String>,
             cache_write: Option<String>,
             cache_write_1h: Option<String>,
-            output: String,
+            output: Option<String>,
             reasoning: Option<String>,
-            $($field: $kind),*
+            $(#[serde(default)] $field: $kind),*
         }
 
         impl $name {
-            /// `Rates { … }`: what has no price of its own costs what the whole does.
+            /// A kind of token without a rate of its own costs what the kind it belongs to costs.
             fn rates(&self) -> Result<String> {
-                let rate = |own: &Option<String>, whole: &str| amount(own.as_deref().unwrap_or(whole), RATE_PLACES);
-                let write = self.cache_write.as_deref().unwrap_or(&self.input);
+                let input = self.input.as_deref().ok_or("`input` is missing")?;
+                let output = self.output.as_deref().ok_or("`output` is missing")?;
+                let write = self.cache_write.as_deref().unwrap_or(input);
                 Ok(format!(
                     "Rates {{ input: {}, cached_input: {}, cache_write: {}, cache_write_1h: {}, output: {}, reasoning: {} }}",
-                    amount(&self.input, RATE_PLACES)?,
-                    rate(&self.cached_input, &self.input)?,
+                    amount(input, RATE_PLACES)?,
+                    amount(self.cached_input.as_deref().unwrap_or(input), RATE_PLACES)?,
                     amount(write, RATE_PLACES)?,
-                    rate(&self.cache_write_1h, write)?,
-                    amount(&self.output, RATE_PLACES)?,
-                    rate(&self.reasoning, &self.output)?,
+                    amount(self.cache_write_1h.as_deref().unwrap_or(write), RATE_PLACES)?,
+                    amount(output, RATE_PLACES)?,
+                    amount(self.reasoning.as_deref().unwrap_or(output), RATE_PLACES)?,
                 ))
             }
         }
     };
 }
 
-priced!(Long { above: u64 });
-priced!(Tier { long: Option<Long> });
-priced!(Row {
+rates!(Long { above: u64 });
+rates!(Tier { long: Option<Long> });
+rates!(Price {
+    from: Option<String>,
+    hours: Option<Vec<String>>,
+    weekdays_only: bool,
+    unknown: bool,
     per_request: Option<String>,
-    context: Option<u64>,
-    max_output: Option<u64>,
-    encoding: Option<Encoding>,
-    limit_fields: Option<Vec<String>>,
-    thinks: Option<bool>,
-    tokens_per_second: Option<u64>,
-    aliases: Option<Vec<String>>,
     long: Option<Long>,
-    tiers: Option<BTreeMap<String, Tier>>
+    tiers: BTreeMap<String, Tier>
 });
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Encoding {
-    O200k,
-    Cl100k,
-}
 
 fn build() -> Result<()> {
     let text = std::fs::read_to_string(CATALOGUE).map_err(|error| error.to_string())?;
     // A value refuses keys that stand twice; a map would take the last.
-    serde_yaml::from_str::<serde_yaml::Value>(&text).map_err(|error| error.to_string())?;
+    serde_yaml::from_str::<Yaml>(&text).map_err(|error| error.to_string())?;
     let file: File = serde_yaml::from_str(&text).map_err(|error| error.to_string())?;
-    let names: Vec<&String> = file.providers.keys().collect();
-    if names.iter().any(|name| *name == "none") {
-        return Err("providers.none: `none` is the word for no catalogue".to_owned());
+    let mut out = Writer { sources: &file.sources, text: String::new(), rows: 0, used: BTreeSet::new() };
+    for (name, source) in &file.sources {
+        let (Source { name: title, date, evidence }, item) = (source, item("SOURCE", name));
+        let text = format!(
+            "static {item}: Source = Source {{ name: {title:?}, date: {date:?}, evidence: Evidence::{evidence:?} }};"
+        );
+        out.line(&text);
     }
-    write("catalogue_names.rs", &format!("&{names:?}"))?;
-    write("catalogue.rs", &catalogue(&file)?)
+    out.auth(&file.auth);
+    let formats = out.table(&file.formats, Table::Hosts, "formats")?;
+    let families = out.table(&file.models, Table::Models, "models")?;
+    let hosts = out.hosts(&file.hosts, &file.auth)?;
+    if let Some(unused) = file.sources.keys().find(|name| !out.used.contains(*name)) {
+        return Err(format!("sources.{unused}: no row refers to it"));
+    }
+    out.line(&format!("static FORMATS: &[(&str, &Row)] = &[{formats}];"));
+    out.line(&format!("static FAMILIES: &[(&str, &Row)] = &[{families}];"));
+    out.line(&format!("static HOSTS: &[Host] = &[{hosts}];"));
+    let folder = std::env::var("OUT_DIR").map_err(|error| error.to_string())?;
+    std::fs::write(Path::new(&folder).join("catalogue.rs"), out.text).map_err(|error| error.to_string())
 }
 
-fn catalogue(file: &File) -> Result<String> {
-    let (mut rows, mut sections) = (String::new(), String::new());
-    let mut hosts = BTreeMap::new();
-    for (provider, section) in &file.providers {
-        for host in &section.hosts {
-            if let Some(other) = hosts.insert(host, provider) {
-                return Err(format!("providers.{provider}: {host} is also {other}'s"));
-            }
+struct Writer<'f> {
+    sources: &'f BTreeMap<String, Source>,
+    text: String,
+    rows: usize,
+    /// The sources that a row refers to.
+    used: BTreeSet<String>,
+}
+
+impl Writer<'_> {
+    fn line(&mut self, text: &str) {
+        // Writing to a string does not fail.
+        let _ = writeln!(self.text, "{text}");
+    }
+
+    fn auth(&mut self, rows: &BTreeMap<String, Auth>) {
+        for (name, Auth { header, prefix, query }) in rows {
+            let fields = format!("name: {name:?}, header: {header:?}, prefix: {prefix:?}, query: {query:?}");
+            self.line(&format!("static {}: Auth = Auth {{ {fields} }};", item("AUTH", name)));
         }
-        let mut names = BTreeMap::new();
-        for (model, row) in &section.models {
-            let fault = |fault: String| format!("providers.{provider}.models[\"{model}\"]: {fault}");
-            let item = format!("ROW_{}", rows.lines().count());
-            let card = card(row, section).map_err(fault)?;
-            line(&mut rows, format_args!("static {item}: ModelCard = {card};"));
-            for name in row.aliases.iter().flatten().chain([model]) {
-                if names.insert(name, item.clone()).is_some() {
+        let items: Vec<String> = rows.keys().map(|name| format!("&{}", item("AUTH", name))).collect();
+        self.line(&format!("static AUTH: &[&Auth] = &[{}];", items.join(", ")));
+    }
+
+    /// Writes rows by pattern; returns the items of the table, those that fix more characters later.
+    fn table(&mut self, rows: &BTreeMap<String, Row>, table: Table, path: &str) -> Result<String> {
+        let mut items = Vec::new();
+        for (pattern, row) in rows {
+            let fault = |fault: String| format!("{path}[\"{pattern}\"]: {fault}");
+            let source = row.source.as_ref().ok_or_else(|| fault("`source` is missing".to_owned()))?;
+            if !row.price.0.is_empty() {
+                return Err(fault("a price belongs to a model at a host".to_owned()));
+            }
+            let item = self.row(row, &[table], source).map_err(fault)?;
+            items.extend(row.aliases.iter().chain([pattern]).map(|name| (name.clone(), item.clone())));
+        }
+        sorted(items, path)
+    }
+
+    fn hosts(&mut self, hosts: &BTreeMap<String, Host>, auth: &BTreeMap<String, Auth>) -> Result<String> {
+        let (mut own, mut addresses, mut text) = (BTreeMap::new(), BTreeMap::new(), String::new());
+        for (name, host) in hosts {
+            let row = Row { source: None, aliases: vec![], price: Prices::default(), fields: host.fields.clone() };
+            let item =
+                self.row(&row, &[Table::Hosts], &host.source).map_err(|fault| format!("hosts.{name}: {fault}"))?;
+            own.insert(name, item);
+        }
+        for (name, host) in hosts {
+            let fault = |fault: String| format!("hosts.{name}: {fault}");
+            if name == "none" {
+                return Err(fault("`none` is the word for no host".to_owned()));
+            }
+            for address in &host.addresses {
+                if let Some(other) = addresses.insert(address, name) {
+                    return Err(fault(format!("{address} is also an address of {other}")));
+                }
+            }
+            let scheme = match &host.auth {
+                Some(scheme) if !auth.contains_key(scheme) => {
+                    return Err(fault(format!("auth.{scheme} does not exist")));
+                }
+                Some(scheme) => format!("Some(&{})", item("AUTH", scheme)),
+                None => "None".to_owned(),
+            };
+            let rows: Vec<String> = chain(hosts, name)?.iter().filter_map(|name| own.get(name)).cloned().collect();
+            let (patterns, names) = self.models(name, host)?;
+            let (addresses, rows) = (&host.addresses, rows.join(", &"));
+            let _ = writeln!(
+                text,
+                "Host {{ name: {name:?}, addresses: &{addresses:?}, auth: {scheme}, rows: &[&{rows}], \
+                 patterns: &[{patterns}], names: &[{names}] }},"
+            );
+        }
+        Ok(text)
+    }
+
+    /// The models of a host: by pattern, and by name.
+    fn models(&mut self, name: &str, host: &Host) -> Result<(String, String)> {
+        let (mut patterns, mut names) = (Vec::new(), BTreeMap::new());
+        for (model, row) in &host.models {
+            let fault = |fault: String| format!("hosts.{name}.models[\"{model}\"]: {fault}");
+            let source = row.source.as_ref().or(host.models_source.as_ref()).unwrap_or(&host.source);
+            let item = self.row(row, &[Table::Models, Table::Hosts], source).map_err(fault)?;
+            for name in row.aliases.iter().chain([model]) {
+                if is_pattern(name) {
+                    patterns.push((name.clone(), item.clone()));
+                } else if names.insert(name.clone(), item.clone()).is_some() {
                     return Err(fault(format!("`{name}` stands here twice")));
                 }
             }
         }
-        let rows: Vec<String> = names.iter().map(|(name, item)| format!("({name:?}, &{item})")).collect();
-        let (hosts, rows) = (&section.hosts, rows.join(", "));
-        line(&mut sections, format_args!("Section {{ name: {provider:?}, hosts: &{hosts:?}, rows: &[{rows}] }},"));
+        let names: Vec<String> = names.iter().map(|(name, item)| format!("({name:?}, &{item})")).collect();
+        Ok((sorted(patterns, name)?, names.join(", ")))
     }
-    Ok(format!("{rows}static SECTIONS: &[Section] = &[\n{sections}];\n"))
+
+    /// Writes a row, and returns its item's name.
+    fn row(&mut self, row: &Row, tables: &[Table], source: &str) -> Result<String> {
+        let evidence = self.sources.get(source).ok_or_else(|| format!("sources.{source} does not exist"))?.evidence;
+        self.used.insert(source.to_owned());
+        let mut facts = Vec::new();
+        for (name, yaml) in &row.fields {
+            let fault = |fault: String| format!("{name}: {fault}");
+            let known = field::find(name).filter(|known| tables.contains(&known.table));
+            let known = known.ok_or_else(|| fault("no field of this table".to_owned()))?;
+            let value = match known.kind {
+                Kind::Names => names(yaml).map(|names| format!("Value::Names(&{names:?})")),
+                kind => field::read(kind, yaml).and_then(|value| spelled(value, evidence)),
+            };
+            facts.push(format!("Fact {{ field: Field::{:?}, value: {} }}", known.field, value.map_err(fault)?));
+        }
+        let prices = row.price.0.iter().map(dated).collect::<Result<Vec<_>>>()?.join(", ");
+        let item = format!("ROW_{}", self.rows);
+        self.rows += 1;
+        let (facts, source) = (facts.join(", "), self::item("SOURCE", source));
+        self.line(&format!(
+            "static {item}: Row = Row {{ facts: &[{facts}], prices: &[{prices}], source: &{source} }};"
+        ));
+        Ok(item)
+    }
 }
 
-fn card(row: &Row, section: &Section) -> Result<String> {
-    let standard = tariff(&row.rates()?, row.long.as_ref())?;
+fn item(table: &str, name: &str) -> String {
+    format!("{table}_{}", name.to_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_"))
+}
+
+/// Whether a name is a pattern; `*` is any text, `#` a digit.
+fn is_pattern(name: &str) -> bool {
+    name.contains(['*', '#'])
+}
+
+/// The number of characters that a pattern fixes.
+fn rank(pattern: &str) -> usize {
+    pattern.len() - pattern.matches('*').count()
+}
+
+/// Patterns with their rows, those that fix more characters later.
+fn sorted(mut items: Vec<(String, String)>, path: &str) -> Result<String> {
+    items.sort_by(|(a, _), (b, _)| (rank(a), a).cmp(&(rank(b), b)));
+    if let Some(pair) = items.windows(2).find(|pair| matches!(pair, [(a, _), (b, _)] if a == b)) {
+        return Err(format!("{path}: `{}` stands here twice", pair.first().map_or("", |(name, _)| name)));
+    }
+    Ok(items.iter().map(|(name, item)| format!("({name:?}, &{item})")).collect::<Vec<_>>().join(", "))
+}
+
+/// A host and those that it extends, the first of them first.
+fn chain<'h>(hosts: &'h BTreeMap<String, Host>, name: &'h String) -> Result<Vec<&'h String>> {
+    let mut names = vec![name];
+    let mut at = hosts.get(name).and_then(|host| host.extends.as_ref());
+    while let Some(next) = at {
+        if names.contains(&next) || !hosts.contains_key(next) {
+            return Err(format!("hosts.{name}: cannot extend {next}"));
+        }
+        names.insert(0, next);
+        at = hosts.get(next).and_then(|host| host.extends.as_ref());
+    }
+    Ok(names)
+}
+
+fn names(yaml: &Yaml) -> Result<Vec<&str>> {
+    let list = yaml.as_sequence().ok_or("expected a list of names")?;
+    list.iter().map(|name| name.as_str().ok_or_else(|| "expected a list of names".to_owned())).collect()
+}
+
+/// A value as an expression. A guess may remove nothing from a request.
+fn spelled(value: Value, evidence: Evidence) -> Result<String> {
+    let Value::Fit(fit) = value else { return Ok(format!("Value::{value:?}")) };
+    if evidence == Evidence::Guessed && fit.removes() {
+        return Err("a guess may remove nothing from a request".to_owned());
+    }
+    Ok(match fit {
+        Fit::NearestOf(Efforts(set)) => format!("Value::Fit(Fit::NearestOf(Efforts({set})))"),
+        fit => format!("Value::Fit(Fit::{fit:?})"),
+    })
+}
+
+fn dated(price: &Price) -> Result<String> {
+    let from = price.from.as_deref().map_or(Ok(0), midnight)?;
+    let hours = price.hours.as_ref().map(|spans| hours(spans, price.weekdays_only)).transpose()?;
+    let hours = hours.map_or("None".to_owned(), |hours| format!("Some({hours})"));
+    if price.unknown {
+        return Ok(format!("DatedPrice {{ from: {from}, hours: {hours}, price: None }}"));
+    }
+    let standard = tariff(&price.rates()?, price.long.as_ref())?;
     let mut tiers = String::new();
-    for (name, tier) in row.tiers.iter().flatten() {
+    for (name, tier) in &price.tiers {
         let tariff = tariff(&tier.rates()?, tier.long.as_ref()).map_err(|fault| format!("{name}: {fault}"))?;
-        line(&mut tiers, format_args!("({name:?}, {tariff}),"));
+        let _ = write!(tiers, "({name:?}, {tariff}), ");
     }
-    let per_request = amount(row.per_request.as_deref().unwrap_or("0"), REQUEST_PLACES)?;
-    let tiers = tiers.replace('\n', " ");
+    let per_request = amount(price.per_request.as_deref().unwrap_or("0"), REQUEST_PLACES)?;
     let price = format!("ModelPrice {{ standard: {standard}, tiers: &[{tiers}], per_request: {per_request} }}");
-    let encoding = row.encoding.as_ref().map_or("None".to_owned(), |name| format!("Some(CardEncoding::{name:?})"));
-    let (context, max_output, thinks) = (row.context, row.max_output, row.thinks.unwrap_or(section.thinks));
-    let pace = row.tokens_per_second;
-    if pace.is_some_and(|pace| !(1..=FASTEST).contains(&pace)) {
-        return Err(format!("tokens_per_second: expected a whole number from 1 to {FASTEST}"));
-    }
-    let limit_fields = row.limit_fields.as_ref().or(section.limit_fields.as_ref()).cloned().unwrap_or_default();
-    Ok(format!(
-        "ModelCard {{ price: Some({price}), context: {context:?}, max_output: {max_output:?}, encoding: {encoding}, \
-         limit_fields: &{limit_fields:?}, thinks: {thinks}, tokens_per_second: {pace:?} }}"
-    ))
+    Ok(format!("DatedPrice {{ from: {from}, hours: {hours}, price: Some({price}) }}"))
 }
 
 fn tariff(rates: &str, long: Option<&Long>) -> Result<String> {
@@ -182,17 +401,39 @@ fn tariff(rates: &str, long: Option<&Long>) -> Result<String> {
     Ok(format!("TierRates {{ rates: {rates}, long: {long} }}"))
 }
 
+/// The beginning of a day (UTC), in milliseconds since 1970.
+fn midnight(day: &str) -> Result<u64> {
+    let fault = || format!("from: `{day}` is no day, such as 2026-12-01");
+    let mut parts = day.split('-').map(|part| part.parse::<u64>().ok());
+    let (Some(Some(year)), Some(Some(month)), Some(Some(day_of_month)), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(fault());
+    };
+    if !((1970..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day_of_month)) {
+        return Err(fault());
+    }
+    // The civil calendar, with years that begin in March.
+    let (years, months) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = years * 365 + years / 4 - years / 100 + years / 400 + (months * 153 + 2) / 5 + day_of_month - 1;
+    Ok((days - 719_468) * 86_400_000)
+}
+
+fn hours(spans: &[String], weekdays_only: bool) -> Result<String> {
+    let mut of_day = 0_u32;
+    for span in spans {
+        let fault = || format!("hours: `{span}` is no span of whole hours, such as 01-04");
+        let (start, end) = span.split_once('-').ok_or_else(fault)?;
+        let (start, end): (u32, u32) = (start.parse().map_err(|_| fault())?, end.parse().map_err(|_| fault())?);
+        if start >= end || end > 24 {
+            return Err(fault());
+        }
+        of_day |= (start..end).fold(0, |set, hour| set | 1 << hour);
+    }
+    Ok(format!("Hours {{ of_day: {of_day}, weekdays_only: {weekdays_only} }}"))
+}
+
 fn amount(text: &str, places: i32) -> Result<u64> {
     let fault = || format!("`{text}` is no amount in dollars, at least 0 and with at most {places} decimals");
     decimal::scaled(text, places).ok_or_else(fault)
-}
-
-fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
-    // A string takes whatever is written to it.
-    let _ = writeln!(out, "{text}");
-}
-
-fn write(name: &str, text: &str) -> Result<()> {
-    let folder = std::env::var("OUT_DIR").map_err(|error| error.to_string())?;
-    std::fs::write(Path::new(&folder).join(name), text).map_err(|error| error.to_string())
 }

@@ -1,7 +1,7 @@
 //! LLM Bridge: one endpoint and one key in front of every large-language-model provider.
 //!
 //! The modules stand in the order in which a request meets them, from the outside in; arrows go one way:
-//! `edge → server → admin → gateway → {session, policy, ledger, reasoning_store, formats, provider} → {canonical, wire, config, tokens} → error`.
+//! `edge → server → admin → gateway → {session, policy, ledger, reasoning_store, formats, provider} → {canonical, wire, config, tokens} → catalogue → error`.
 
 #[cfg(feature = "edge")]
 pub mod edge;
@@ -24,5 +24,7 @@ pub mod canonical;
 pub mod config;
 pub mod tokens;
 pub mod wire;
+
+pub mod catalogue;
 
 pub mod error;

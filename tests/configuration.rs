@@ -1,8 +1,9 @@
 //! Whole configuration files: those that must work, and what is said of those that do not.
 #![allow(clippy::expect_used, reason = "a test may insist")]
 
+use llm_bridge::catalogue::price::Rates;
 use llm_bridge::config::{
-    Accounting, Catalogue, Config, ConfiguredPrice, Cors, KeySource, LogLevel, Problem, Rates, Websocket,
+    Accounting, Catalogue, Config, ConfiguredPrice, Cors, KeySource, LogLevel, Problem, Websocket,
 };
 use llm_bridge::formats::KINDS;
 use llm_bridge::policy::routing;
@@ -184,7 +185,7 @@ fn a_row_may_tell_what_its_model_costs_and_takes() {
     let config = read(text).unwrap();
     let provider = config.provider("p").unwrap();
     let model = provider.model("m").unwrap();
-    assert_eq!(provider.catalogue, Catalogue::Nothing);
+    assert!(matches!(provider.catalogue, Catalogue::Nothing));
     assert_eq!((model.context, model.max_output, model.tokens_per_second), (Some(1000), Some(100), Some(70)));
     let rates = |input, cached_input, cache_write, output, reasoning| Rates {
         input,
@@ -218,7 +219,7 @@ fn every_fault_of_a_price_is_told_with_its_line_and_path() {
 ";
     let told = faults(text);
     let expected = [
-        "line 4: providers.p.catalogue: `opnai` is not known, did you mean `openai`?; expected one of anthropic,",
+        "line 4: providers.p.catalogue: `opnai` is not known, did you mean `openai`?; expected one of alibaba, anthropic,",
         "line 6: providers.p.models.a.price: `output` is missing: dollars per million tokens",
         "line 8: providers.p.models.b.price.cached: unknown key",
         "line 8: providers.p.models.b.price.input: expected an amount in dollars, at least 0 and with at most 6 decimals, found the number 1e-7",

@@ -4,11 +4,12 @@
 use std::path::{Path, PathBuf};
 
 use llm_bridge::canonical::{ResponseEvent, Usage};
-use llm_bridge::config::{Config, Rates};
+use llm_bridge::catalogue::field::Field;
+use llm_bridge::catalogue::price::{LongContextRates, ModelPrice, Rates, TierRates};
+use llm_bridge::config::{Config, Provider};
 use llm_bridge::formats::openai::outbound;
 use llm_bridge::formats::{self, KINDS};
-use llm_bridge::policy::model_card::{CardEncoding, LongContextRates, ModelCard, ModelPrice, TierRates};
-use llm_bridge::policy::pricing::card;
+use llm_bridge::policy::model_card::ModelCard;
 use llm_bridge::policy::routing;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -18,8 +19,11 @@ fn look_up(base_url: &str, rows: &str, model: &str) -> ModelCard {
     let text = format!("providers:\n  p:\n    base_url: {base_url}\n{rows}");
     let config = Config::read(&text, KINDS).unwrap();
     let target = routing::resolve(&config, &format!("p/{model}")).unwrap();
-    card(target.provider, target.model, &target.upstream)
+    ModelCard::of(target.provider, target.model, &target.upstream, NOON)
 }
+
+/// Noon of 27 November 2026 (UTC), a Friday, in milliseconds since 1970.
+const NOON: u64 = 1_795_780_800_000;
 
 const ANY: &str = "    models: '*'\n";
 
@@ -88,19 +92,21 @@ fn catalogue() -> serde_yaml::Value {
 #[test]
 fn every_row_of_the_catalogue_is_found_by_each_of_its_names() {
     let (mut rows, mut paced) = (0, 0);
-    for (name, section) in catalogue()["providers"].as_mapping().unwrap() {
-        let host = section["hosts"][0].as_str().unwrap();
-        let text = format!(
-            "providers:\n  host: {{ base_url: 'https://{host}/v1', models: '*' }}\n  named: {{ base_url: 'https://a.b', models: '*', catalogue: {} }}\n",
-            name.as_str().unwrap()
-        );
+    for (name, host) in catalogue()["hosts"].as_mapping().unwrap() {
+        let (name, address) = (name.as_str().unwrap(), host["addresses"][0].as_str());
+        let address = address.filter(|address| !address.contains('*')).unwrap_or("a.b");
+        let named = format!("{{ base_url: 'https://a.b', models: '*', catalogue: {name} }}");
+        let at_home = format!("{{ base_url: 'https://{address}/v1', models: '*' }}");
+        let text = format!("providers:\n  named: {named}\n  host: {at_home}\n");
         let config = Config::read(&text, KINDS).unwrap();
-        for (model, row) in section["models"].as_mapping().unwrap() {
+        let providers = if address == "a.b" { &config.providers[..1] } else { &config.providers };
+        for (model, row) in host.get("models").and_then(|models| models.as_mapping()).into_iter().flatten() {
             let aliases = row.get("aliases").and_then(|aliases| aliases.as_sequence().cloned()).unwrap_or_default();
-            for name in aliases.iter().chain([model]).map(|name| name.as_str().unwrap()) {
-                let found =
-                    config.providers.iter().map(|provider| card(provider, provider.any_model.as_ref().unwrap(), name));
-                found.for_each(|card| check(name, &card, row));
+            let names = aliases.iter().chain([model]).map(|name| name.as_str().unwrap());
+            for name in names.filter(|name| !name.contains('*')) {
+                let card =
+                    |provider: &Provider| ModelCard::of(provider, provider.any_model.as_ref().unwrap(), name, NOON);
+                providers.iter().for_each(|provider| check(name, &card(provider), row));
                 rows += 1;
                 paced += usize::from(row.get("tokens_per_second").is_some());
             }
@@ -109,8 +115,21 @@ fn every_row_of_the_catalogue_is_found_by_each_of_its_names() {
     assert!(rows > 100 && paced > 0, "{rows}, {paced}");
 }
 
+/// The price of a row that holds at noon, of those that hold all day.
+fn price_at_noon(row: &serde_yaml::Value) -> &serde_yaml::Value {
+    let Some(list) = row["price"].as_sequence() else { return &row["price"] };
+    let from = |price: &serde_yaml::Value| price.get("from").map_or("", |from| from.as_str().unwrap()).to_owned();
+    let holds = |price: &&serde_yaml::Value| price.get("hours").is_none() && *from(price) <= *"2026-11-27";
+    list.iter().filter(holds).max_by_key(|price| from(price)).unwrap()
+}
+
 fn check(name: &str, card: &ModelCard, row: &serde_yaml::Value) {
     let price = card.price.expect(name);
+    let count = |key: &str| row.get(key).and_then(serde_yaml::Value::as_u64);
+    assert_eq!((card.context, card.max_output), (count("context"), count("max_output")), "{name}");
+    assert_eq!(card.tokens_per_second, count("tokens_per_second"), "{name}");
+    assert!(card.tokens_per_second.is_none_or(|pace| (1..=10_000).contains(&pace)), "{name}");
+    let row = price_at_noon(row);
     let said = |key: &str| row.get(key).and_then(serde_yaml::Value::as_f64);
     // A thousand tokens for dollars per million, in nano-dollars.
     let cost = |usage: Usage| f64::from(u32::try_from(price.cost(&usage, None).unwrap()).unwrap());
@@ -122,15 +141,6 @@ fn check(name: &str, card: &ModelCard, row: &serde_yaml::Value) {
     near(cost(Usage { cache_write: 1000, ..Usage::default() }), write);
     let for_an_hour = Usage { cache_write: 1000, cache_write_1h: 1000, ..Usage::default() };
     near(cost(for_an_hour), said("cache_write_1h").unwrap_or(write));
-    let count = |key: &str| row.get(key).and_then(serde_yaml::Value::as_u64);
-    assert_eq!((card.context, card.max_output), (count("context"), count("max_output")), "{name}");
-    assert_eq!(card.tokens_per_second, count("tokens_per_second"), "{name}");
-    assert!(card.tokens_per_second.is_none_or(|pace| (1..=10_000).contains(&pace)), "{name}");
-    let encoding = card.encoding.map(|encoding| match encoding {
-        CardEncoding::O200k => "o200k",
-        CardEncoding::Cl100k => "cl100k",
-    });
-    assert_eq!(encoding, row.get("encoding").and_then(serde_yaml::Value::as_str), "{name}");
     let tiers: Vec<&str> = price.tiers.iter().map(|(tier, _)| *tier).collect();
     let said = row.get("tiers").and_then(|tiers| tiers.as_mapping());
     assert_eq!(tiers.len(), said.map_or(0, serde_yaml::Mapping::len), "{name}");
@@ -161,16 +171,18 @@ fn a_model_is_as_fast_as_the_file_says_or_else_the_catalogue() {
 #[test]
 fn the_file_is_asked_before_the_catalogue() {
     let unlisted = look_up("https://a.b/v1", ANY, "gpt-4o");
-    assert_eq!(unlisted, ModelCard::default());
+    assert_eq!((unlisted.price, unlisted.context, unlisted.max_output), (None, None, None));
     let named = look_up("https://a.b/v1", "    catalogue: openai\n    models: '*'\n", "gpt-4o");
     assert_eq!(named.context, Some(128_000));
     let own = "    models: { gpt-4o: { price: { input: 1, output: 2 }, max_output: 5 } }\n";
     let own = look_up("https://api.openai.com/v1", own, "gpt-4o");
-    assert_eq!((own.context, own.max_output, own.encoding), (Some(128_000), Some(5), Some(CardEncoding::O200k)));
+    assert_eq!((own.context, own.max_output), (Some(128_000), Some(5)));
+    assert_eq!(own.facts.word(Field::Encoding), Some("o200k"));
     let usage = Usage { uncached_input: 1, output: 1, ..Usage::default() };
     assert_eq!(own.price.unwrap().cost(&usage, None), Some(3000));
     let none = look_up("https://api.openai.com/v1", "    catalogue: none\n    models: '*'\n", "gpt-4o");
-    assert_eq!(none, ModelCard::default());
+    assert_eq!((none.price, none.context, none.max_output), (None, None, None));
+    assert_eq!(none.limit_fields, [""; 0]);
     let variant = "    models: { o3-mini<high>: {} }\n";
     assert!(look_up("https://api.openai.com/v1", variant, "o3-mini<high>").price.is_some());
 }
@@ -179,7 +191,7 @@ fn the_file_is_asked_before_the_catalogue() {
 fn what_the_gateway_answers_itself_is_free() {
     let config = Config::read("providers: { demo: { adapter: echo, models: { echo: {} } } }", KINDS).unwrap();
     let target = routing::resolve(&config, "demo/echo").unwrap();
-    let price = card(target.provider, target.model, &target.upstream).price.unwrap();
+    let price = ModelCard::of(target.provider, target.model, &target.upstream, NOON).price.unwrap();
     assert_eq!(price.cost(&Usage { uncached_input: 5, output: u64::MAX, ..Usage::default() }, None), Some(0));
     assert_eq!(price.bound(u64::MAX, true, None).unwrap().cost(u64::MAX), 0);
 }

@@ -18,6 +18,7 @@ const BANDS: &[&[&str]] = &[
     &["gateway"],
     &["session", "policy", "ledger", "formats", "provider", "reasoning_store", "telemetry"],
     &["canonical", "wire", "config", "tokens"],
+    &["catalogue"],
     &["error"],
 ];
 

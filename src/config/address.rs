@@ -54,6 +54,11 @@ impl Address {
         }
     }
 
+    /// The path of the API's root, such as `/v1`; empty for none.
+    pub fn path(&self) -> &str {
+        self.root.strip_prefix(self.origin()).unwrap_or_default()
+    }
+
     /// Scheme, host and port, which callers need not see.
     pub fn origin(&self) -> &str {
         let host = self.root.find("://").map_or(0, |at| at + 3);

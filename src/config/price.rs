@@ -1,24 +1,10 @@
 //! What an operator writes about money: a model's own price, and which price list counts for a provider. It knows no list's rows, and no sums.
 
+use super::address::Address;
 use super::units::Nanos;
 use super::yaml::{Node, Table};
-
-/// What a token costs, in pico-dollars (dollars per million tokens × 1,000,000), each kind resolved.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rates {
-    /// A prompt token that is read anew.
-    pub input: u64,
-    /// One read from the provider's cache.
-    pub cached_input: u64,
-    /// One written to it.
-    pub cache_write: u64,
-    /// One written to it for an hour.
-    pub cache_write_1h: u64,
-    /// A token of the answer.
-    pub output: u64,
-    /// A token of the answer that was reasoning.
-    pub reasoning: u64,
-}
+use crate::catalogue::price::Rates;
+use crate::catalogue::{self, Host};
 
 /// The price in a model's row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,19 +15,16 @@ pub struct ConfiguredPrice {
     pub per_request: Nanos,
 }
 
-/// Which price list counts for a provider's models that have no price of their own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which host of the catalogue a provider is.
+#[derive(Clone, Copy, Debug)]
 pub enum Catalogue {
-    /// The one that has the provider's host, if any.
+    /// The one with the provider's address, if any.
     ByHost,
-    /// This one, of [`CATALOGUES`].
-    Named(&'static str),
+    /// This one.
+    Named(&'static Host),
     /// None.
     Nothing,
 }
-
-/// The names of the price lists that the gateway was built with.
-pub const CATALOGUES: &[&str] = include!(concat!(env!("OUT_DIR"), "/catalogue_names.rs"));
 
 /// Dollars per million tokens have so many decimals at most, and dollars per request so many.
 const RATE_PLACES: i32 = 6;
@@ -52,9 +35,20 @@ const KEYS: &[&str] = &["input", "cached_input", "cache_write", "cache_write_1h"
 
 impl Catalogue {
     pub(super) fn read(provider: &Table<'_>) -> Self {
-        let named = CATALOGUES.iter().map(|name| (*name, Self::Named(name)));
+        let named = catalogue::hosts().iter().map(|host| (host.name, Self::Named(host)));
         let choices: Vec<(&str, Self)> = named.chain([("none", Self::Nothing)]).collect();
         provider.at("catalogue").and_then(|node| node.choice(&choices)).unwrap_or(Self::ByHost)
+    }
+}
+
+impl Catalogue {
+    /// The host, for a provider at this address.
+    pub(super) fn host(self, address: Option<&Address>) -> Option<&'static Host> {
+        match self {
+            Self::ByHost => address.and_then(|address| catalogue::host_at(address.host(), address.path())),
+            Self::Named(host) => Some(host),
+            Self::Nothing => None,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use super::params::Params;
 use super::price::{Catalogue, ConfiguredPrice};
 use super::stream::{Clocks, Streaming};
 use super::units::Millis;
+use crate::catalogue::Host;
 
 /// One upstream account.
 #[derive(Debug)]
@@ -21,8 +22,10 @@ pub struct Provider {
     pub headers: Vec<(String, String)>,
     /// How its streams are passed on.
     pub streaming: Streaming,
-    /// Where the prices of its models are looked up.
+    /// Which host of the catalogue it is.
     pub catalogue: Catalogue,
+    /// That host, if there is one.
+    pub host: Option<&'static Host>,
     /// The models listed, in the file's order.
     pub models: Vec<Model>,
     /// The row for every model not listed, if any model is allowed.

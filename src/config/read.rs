@@ -167,7 +167,9 @@ fn provider(name: String, node: &Node<'_>, adapters: &[FormatKind]) -> Option<Pr
     let key = if adapter.remote { key_source(&name, &table) } else { KeySource::Keyless };
     let headers = table.at("headers").and_then(|node| headers(&node)).unwrap_or_default();
     let (adapter, streaming, catalogue) = (adapter.name, Streaming::read(&table), Catalogue::read(&table));
-    Some(Provider { name, adapter, address: address?, key, headers, streaming, catalogue, models, any_model })
+    let address = address?;
+    let host = catalogue.host(address.as_ref());
+    Some(Provider { name, adapter, address, key, headers, streaming, catalogue, host, models, any_model })
 }
 
 fn adapter(table: &Table<'_>, adapters: &[FormatKind]) -> Option<FormatKind> {

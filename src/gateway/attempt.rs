@@ -8,14 +8,13 @@ use super::dropped_fields::{DroppedFields, listed};
 use super::platform::{Platform, ProviderRequest};
 use super::reasoning::ReasoningCache;
 use super::request_head::RequestHead;
-use crate::config::{Params, StreamUsage};
+use crate::config::{Millis, Params, StreamUsage};
 use crate::error::{Error, Result};
 use crate::formats::bounds::{Edit, LimitNames, RequestBounds};
 use crate::formats::envelope::RequestEnvelope;
 use crate::formats::operation::OperationKind;
 use crate::formats::{self, ClientFormat, ProviderFormat, WriteTarget, WrittenRequest};
 use crate::policy::model_card::ModelCard;
-use crate::policy::pricing;
 use crate::policy::routing::Target;
 use crate::provider::{ProviderKey, params};
 use crate::wire::dense::{is_dense, max_nodes};
@@ -76,8 +75,9 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
         target: &'e Target<'e>,
         head: &'m RequestHead<'m>,
         mode: Mode,
+        now: Millis,
     ) -> Self {
-        let card = pricing::card(target.provider, target.model, &target.upstream);
+        let card = ModelCard::of(target.provider, target.model, &target.upstream, now);
         let limit_names = LimitNames::of(&target.model.limit_fields, card.limit_fields);
         let mut attempt = Self { envelope, target, head, mode, card, limit_names, granted: None, edited: None };
         if mode.is_passthrough() {

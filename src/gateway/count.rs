@@ -39,13 +39,15 @@ pub async fn answer<H: Platform>(
     let ResolvedRequest { envelope, target, mode } = resolved;
     // While somebody is waited for, nothing is held of the client's body.
     let answer = match Counter::of(mode) {
-        Some(counter) => match counter.call(bridge, &Attempt::new(&envelope, &target, &head, mode), receipt) {
-            Ok(call) => {
-                drop(envelope);
-                counter.ask(bridge, host, (call, body.into_room()), (&target, question), receipt).await
+        Some(counter) => {
+            match counter.call(bridge, &Attempt::new(&envelope, &target, &head, mode, host.now()), receipt) {
+                Ok(call) => {
+                    drop(envelope);
+                    counter.ask(bridge, host, (call, body.into_room()), (&target, question), receipt).await
+                }
+                Err(error) => Err(error),
             }
-            Err(error) => Err(error),
-        },
+        }
         None => match texts(&envelope, &target) {
             Ok(tally) => {
                 drop(envelope);

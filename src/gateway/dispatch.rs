@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::formats::envelope::RequestEnvelope;
 use crate::formats::operation::OperationKind;
 use crate::formats::{ResponseHead, RestreamOptions};
-use crate::policy::pricing;
+use crate::policy::model_card::ModelCard;
 use crate::policy::routing::Target;
 use crate::wire::date::is_http_date;
 
@@ -256,7 +256,7 @@ async fn hold_back<H: Platform>(host: &H, answer: H::Answer, relay: &mut StreamR
 pub(super) const KEPT: usize = 32 << 10;
 
 pub(super) fn meter(target: &Target<'_>, prompt: &Rc<Vec<u8>>, called: Millis) -> Metering {
-    let price = pricing::card(target.provider, target.model, &target.upstream).price;
+    let price = ModelCard::of(target.provider, target.model, &target.upstream, called).price;
     let kept = (prompt.len() <= KEPT).then(|| Rc::clone(prompt));
     Metering { price, prompt: (kept, prompt.len() as u64), called }
 }

@@ -6,11 +6,11 @@ use super::platform::Platform;
 use super::plausible::PlausibleUsage;
 use super::target::names;
 use super::{Admission, Bridge, Caller, RequestRecord, admission};
+use crate::catalogue::price::ModelPrice;
 use crate::config::{Millis, Nanos};
 use crate::error::Result;
 use crate::formats::bounds::{ServiceTier, is_beside_tiers};
 use crate::ledger::{self, OutputCost, Receipt};
-use crate::policy::model_card::ModelPrice;
 use crate::policy::pricing::CostBound;
 use crate::policy::tokens;
 

@@ -54,7 +54,7 @@ async fn run_inference<H: Platform>(
     let body = read_body(bridge, host, request).await?;
     let resolved = resolve(bridge, host, &body, (client, task), &caller, receipt).await?;
     let ResolvedRequest { envelope, target, mode } = resolved;
-    let mut attempt = Attempt::new(&envelope, &target, &head, mode);
+    let mut attempt = Attempt::new(&envelope, &target, &head, mode, host.now());
     let permit = estimate::admit((bridge, host), &caller, &mut attempt, receipt).await?;
     let headers = permit.headers();
     receipt.permit = Some(permit);

@@ -4,9 +4,9 @@ use std::cell::Cell;
 
 use super::admission::Admission;
 use crate::canonical::Usage;
+use crate::catalogue::price::ModelPrice;
 use crate::config::{Millis, Nanos};
 use crate::ledger::{AccountCommand, Receipt, TokenCounts};
-use crate::policy::model_card::ModelPrice;
 use crate::policy::tokens;
 
 /// A lease is renewed for the first time so long after its request was admitted: most requests are over by then.

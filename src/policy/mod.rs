@@ -1,7 +1,6 @@
 //! Decisions: functions of values; none waits for anything, none names a wire format.
 
 pub mod auth;
-mod catalogue;
 pub mod failure;
 pub mod model_card;
 pub mod pricing;

@@ -1,9 +1,8 @@
 //! What an exchange costs, and what it may cost at most: exact integers, rounded once. It knows no wire format, and no provider by name.
 
-use super::catalogue;
-use super::model_card::{ModelCard, ModelPrice, TierRates};
 use crate::canonical::Usage;
-use crate::config::{Catalogue, ConfiguredPrice, Model, Nanos, Provider, Rates};
+use crate::catalogue::price::{ModelPrice, Rates, TierRates};
+use crate::config::Nanos;
 
 /// What a request may cost at most, by the length of its answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,23 +20,6 @@ const STANDARD: &[&str] = &["default", "standard", "standard_only", "auto", "on_
 
 /// Pico-dollars in a nano-dollar.
 const PICO_PER_NANO: u128 = 1000;
-
-/// What is known of a model as its provider names it, `upstream`: field by field what the operator says, or else what the catalogue says.
-/// A provider without an address costs nothing: the gateway answers itself.
-pub fn card(provider: &Provider, model: &Model, upstream: &str) -> ModelCard {
-    let own = provider.address.is_none() && provider.catalogue == Catalogue::ByHost;
-    let free = ModelCard { price: Some(ModelPrice::default()), ..ModelCard::default() };
-    let listed = if own { free } else { catalogue::find(provider, upstream).copied().unwrap_or_default() };
-    ModelCard {
-        price: model.price.map(ModelPrice::from).or(listed.price),
-        context: model.context.or(listed.context),
-        max_output: model.max_output.or(listed.max_output),
-        encoding: listed.encoding,
-        limit_fields: listed.limit_fields,
-        thinks: listed.thinks,
-        tokens_per_second: model.tokens_per_second.or(listed.tokens_per_second),
-    }
-}
 
 /// Whether a tier's word says how a request was served: `auto` leaves that to the provider's account.
 pub fn names_a_tier(tier: &str) -> bool {
@@ -111,13 +93,6 @@ fn add_request_price(nanos: u128, per_request: Nanos) -> Nanos {
     Nanos::try_from(nanos).unwrap_or(Nanos::MAX).saturating_add(per_request)
 }
 
-impl From<ConfiguredPrice> for ModelPrice {
-    /// A price without tiers, the same for prompts of any length.
-    fn from(fee: ConfiguredPrice) -> Self {
-        Self { standard: TierRates { rates: fee.rates, long: None }, tiers: &[], per_request: fee.per_request }
-    }
-}
-
 impl TierRates {
     fn rates(&self, prompt: u64) -> Rates {
         self.long.filter(|long| prompt > long.above).map_or(self.rates, |long| long.rates)
@@ -133,8 +108,8 @@ fn token_costs(parts: &[(u64, u64)]) -> u128 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::model_card::LongContextRates;
     use super::*;
+    use crate::catalogue::price::LongContextRates;
 
     const RATES: Rates = Rates {
         input: 2_500_000,

@@ -1,5 +1,7 @@
 //! Which encoding counts a model's tokens, and what can be said without counting. It knows no messages.
 
+use crate::catalogue;
+use crate::catalogue::field::Field;
 use crate::tokens::Encoding;
 
 /// The encoding for a model.
@@ -11,46 +13,23 @@ pub struct EncodingChoice {
     pub exact: bool,
 }
 
-/// Models by the beginnings of their names: whose encoding is known, then whose is near.
-const PREFIXES: &[(&str, Encoding, bool)] = &[
-    ("gpt-4o", Encoding::O200k, true),
-    ("gpt-4.1", Encoding::O200k, true),
-    ("gpt-4.5-", Encoding::O200k, true),
-    ("gpt-5", Encoding::O200k, true),
-    ("chatgpt-4o-", Encoding::O200k, true),
-    ("codex-mini", Encoding::O200k, true),
-    ("o1-", Encoding::O200k, true),
-    ("o3-", Encoding::O200k, true),
-    ("o4-mini", Encoding::O200k, true),
-    ("gpt-4-", Encoding::Cl100k, true),
-    ("gpt-3.5", Encoding::Cl100k, true),
-    ("gpt-35-turbo", Encoding::Cl100k, true),
-    ("davinci-002", Encoding::Cl100k, true),
-    ("babbage-002", Encoding::Cl100k, true),
-    ("text-embedding-ada-002", Encoding::Cl100k, true),
-    ("text-embedding-3-", Encoding::Cl100k, true),
-    // Their vocabularies began as cl100k's.
-    ("llama-3", Encoding::Cl100k, false),
-    ("qwen", Encoding::Cl100k, false),
-];
-
-/// Models whose name has no end of its own.
-const EXACT_NAMES: &[(&str, Encoding)] =
-    &[("o1", Encoding::O200k), ("o3", Encoding::O200k), ("gpt-4", Encoding::Cl100k)];
-
-/// The encoding of a model, by the name that its provider has for it. A maker's name before a `/` does not matter, nor does
-/// a tuned model's `ft:`.
+/// The encoding of a model, by the name that its provider has for it.
 pub fn choose(model: &str) -> EncodingChoice {
-    let name = model.rsplit('/').next().unwrap_or(model).to_ascii_lowercase();
-    let name = name.strip_prefix("ft:").map_or(name.as_str(), |tuned| tuned.split(':').next().unwrap_or(tuned));
-    if let Some((_, encoding)) = EXACT_NAMES.iter().find(|(whole, _)| *whole == name) {
-        return EncodingChoice { encoding: *encoding, exact: true };
+    let facts = catalogue::family(model);
+    let encoding = |field: Field| facts.word(field).and_then(named);
+    match encoding(Field::Encoding) {
+        Some(encoding) => EncodingChoice { encoding, exact: true },
+        None => EncodingChoice { encoding: encoding(Field::NearEncoding).unwrap_or(Encoding::O200k), exact: false },
     }
-    let row = PREFIXES.iter().find(|(start, ..)| name.starts_with(start));
-    row.map_or(EncodingChoice { encoding: Encoding::O200k, exact: false }, |(_, encoding, exact)| EncodingChoice {
-        encoding: *encoding,
-        exact: *exact,
-    })
+}
+
+/// The encoding for a word of the catalogue.
+fn named(word: &str) -> Option<Encoding> {
+    match word {
+        "o200k" => Some(Encoding::O200k),
+        "cl100k" => Some(Encoding::Cl100k),
+        _ => None,
+    }
 }
 
 /// Tokens of a text of so many bytes, at a guess, without a vocabulary: a token has four bytes or so, in English as in Chinese.

@@ -1,5 +1,7 @@
 //! How long an answer may be, as a request asks for it: which of its fields count, and what a ceiling makes of them. It knows no prices.
 
+use crate::catalogue;
+use crate::catalogue::field::Field;
 use crate::wire::json::{Document, parse_integer};
 
 /// The name that counts where neither the model's row nor the catalogue says which names its provider honours.
@@ -7,9 +9,6 @@ const USUAL: &str = "max_tokens";
 
 /// The newer name of the limit, which OpenAI's newer models demand.
 const NEWER: &str = "max_completion_tokens";
-
-/// Models of OpenAI's that know the limit by its newer name only, by the beginnings of their names.
-const NEWER_MODELS: &[&str] = &["o1", "o3", "o4", "gpt-5"];
 
 /// Names that some provider takes for a limit. A provider may ignore one of them, so it lowers nothing that is reserved; or prefer it to the
 /// name that it honours as well, so it may raise what is reserved.
@@ -71,10 +70,7 @@ impl<'a> LimitNames<'a> {
         match self {
             Self::Row(names) => names.first().map_or(USUAL, String::as_str),
             Self::Listed(names) => names.first().copied().unwrap_or(USUAL),
-            Self::Unknown => {
-                let name = model.rsplit('/').next().unwrap_or(model);
-                if NEWER_MODELS.iter().any(|start| name.starts_with(start)) { NEWER } else { USUAL }
-            }
+            Self::Unknown => catalogue::family(model).word(Field::DemandedLimit).unwrap_or(USUAL),
         }
     }
 }

@@ -1,0 +1,55 @@
+//! The merged facts of one model at one provider.
+
+use super::field::{FIELD_COUNT, Field, Fit, Value};
+use super::rows::Fact;
+
+/// A value for each field that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts([Option<Value>; FIELD_COUNT]);
+
+impl Default for Facts {
+    fn default() -> Self {
+        Self([None; FIELD_COUNT])
+    }
+}
+
+impl Facts {
+    /// Takes over facts that precede those known so far.
+    pub fn overlay(&mut self, facts: &[Fact]) {
+        for fact in facts {
+            if let Some(value) = self.0.get_mut(fact.field.index()) {
+                *value = Some(fact.value);
+            }
+        }
+    }
+
+    /// The value of a field.
+    pub fn get(&self, field: Field) -> Option<Value> {
+        self.0.get(field.index()).copied().flatten()
+    }
+
+    /// A number.
+    pub fn count(&self, field: Field) -> Option<u64> {
+        if let Some(Value::Count(count)) = self.get(field) { Some(count) } else { None }
+    }
+
+    /// A flag; `false` if it is not known.
+    pub fn flag(&self, field: Field) -> bool {
+        self.get(field) == Some(Value::Flag(true))
+    }
+
+    /// A word.
+    pub fn word(&self, field: Field) -> Option<&'static str> {
+        if let Some(Value::Word(word)) = self.get(field) { Some(word) } else { None }
+    }
+
+    /// A list of names; empty if it is not known.
+    pub fn names(&self, field: Field) -> &'static [&'static str] {
+        if let Some(Value::Names(names)) = self.get(field) { names } else { &[] }
+    }
+
+    /// A fit; [`Fit::Keep`] if none is known.
+    pub fn fit(&self, field: Field) -> Fit {
+        if let Some(Value::Fit(fit)) = self.get(field) { fit } else { Fit::Keep }
+    }
+}

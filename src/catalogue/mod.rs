@@ -1,0 +1,13 @@
+//! What hosts and models are, take and cost, as data: the rows of `configs/catalogue.yaml`, merged for one model at
+//! one provider.
+
+mod facts;
+pub mod field;
+mod pattern;
+pub mod price;
+mod resolve;
+mod rows;
+
+pub use facts::Facts;
+pub use resolve::{Origin, Resolved, each_row, family, host_at, host_named, resolve};
+pub use rows::{Auth, Evidence, Fact, Host, Row, Source, auth, hosts};
