@@ -34,7 +34,7 @@ pub async fn create<H: Platform>(bridge: &Bridge, host: &H, body: &[u8]) -> Resu
     let id = record.id.clone();
     match ask(host, &id, RegistryCommand::Create(Box::new(record))).await? {
         RegistryResponse::Record(record) => finish_with_secret(bridge, host, 201, *record, &secret).await,
-        RegistryResponse::Known(record) => Ok(json(200, &view(&record, host.now()).with_created(false))),
+        RegistryResponse::AlreadyCreated(record) => Ok(json(200, &view(&record, host.now()).with_created(false))),
         _ => Err(unreachable()),
     }
 }
@@ -134,9 +134,9 @@ pub async fn rotate<H: Platform>(bridge: &Bridge, host: &H, id: &str) -> Result<
 /// 404 if there is no such key, 409 if it is the parent of others.
 pub async fn delete<H: Platform>(bridge: &Bridge, host: &H, id: &str) -> Result<Response<H>> {
     let id = id_of(id);
-    let record = ask_record(host, id, RegistryCommand::Retire(id.to_owned())).await?;
+    let record = ask_record(host, id, RegistryCommand::BeginRemoval(id.to_owned())).await?;
     update_account(bridge, host, record).await?;
-    match ask(host, id, RegistryCommand::Remove(id.to_owned())).await? {
+    match ask(host, id, RegistryCommand::CompleteRemoval(id.to_owned())).await? {
         RegistryResponse::Removed => Ok(json(200, &DeletedKey { object: "key", id, deleted: true })),
         // The removal had not begun: another request completed it, and the key was created again.
         RegistryResponse::Malformed => {
@@ -182,7 +182,7 @@ async fn update_account<H: Platform>(bridge: &Bridge, host: &H, mut record: ApiK
         gateway::ask_account(host, &record.account(), &record.account_command()).await?;
         // Other isolates keep their cached copy for some seconds.
         bridge.forget_key(&record.hash);
-        let confirmation = RegistryCommand::Posted { id: record.id.clone(), version: record.updated_at };
+        let confirmation = RegistryCommand::Confirm { id: record.id.clone(), version: record.updated_at };
         match send(host, &confirmation).await? {
             RegistryResponse::Record(newest) if newest.updated_at == record.updated_at => return Ok(*newest),
             RegistryResponse::Record(newest) => record = *newest,

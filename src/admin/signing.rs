@@ -51,7 +51,7 @@ pub async fn list<H: Platform>(host: &H) -> Result<Response<H>> {
 /// # Errors
 /// 409 if two versions are valid.
 pub async fn renew<H: Platform>(bridge: &Bridge, host: &H) -> Result<Response<H>> {
-    let versions = versions(host, RegistryCommand::Renew(bits([host.random_u128(), host.random_u128()]))).await;
+    let versions = versions(host, RegistryCommand::AddVersion(bits([host.random_u128(), host.random_u128()]))).await;
     // Even if the response was lost, the registry may have added it.
     bridge.forget_signing();
     let newest = versions?.data.pop().ok_or_else(unreachable)?;
@@ -64,7 +64,7 @@ pub async fn renew<H: Platform>(bridge: &Bridge, host: &H) -> Result<Response<H>
 /// 404 if there is no such version, 409 if it is the only one.
 pub async fn end<H: Platform>(bridge: &Bridge, host: &H, id: &str) -> Result<Response<H>> {
     let version: u32 = id.parse().map_err(|_| unknown_version())?;
-    let versions = versions(host, RegistryCommand::End(version)).await;
+    let versions = versions(host, RegistryCommand::EndVersion(version)).await;
     bridge.forget_signing();
     let VersionList { keys_to_rotate, .. } = versions.map_err(|error| match error.code() {
         Some("key_not_found") => unknown_version(),

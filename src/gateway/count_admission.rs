@@ -43,7 +43,7 @@ pub(super) async fn admit<H: Platform>(
     let CountSubject { models, body } = subject;
     if let Some(terms) = bridge.known.terms(hash, now).filter(is_free) {
         return terms
-            .refuse(&models, body, now)
+            .check(&models, body, now)
             .map(|()| CountAdmission::default())
             .map_err(|refusal| refusal_error(&refusal, None));
     }

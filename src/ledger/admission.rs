@@ -10,8 +10,8 @@ use crate::config::{Millis, Nanos};
 pub struct AdmissionRequest {
     /// The gateway's id of the request.
     pub id: String,
-    /// The fingerprint of the presented key; none for the account of a parent, which the member's account has
-    /// admitted.
+    /// The fingerprint of the presented key; `None` in a request to the account of the key's parent, after
+    /// the key's own account has admitted it.
     pub hash: Option<String>,
     /// The names of the model: as the caller wrote it, and with its provider.
     pub models: Vec<String>,
@@ -19,12 +19,12 @@ pub struct AdmissionRequest {
     pub body: u64,
     /// The most tokens that it can use, prompt and output.
     pub tokens: u64,
-    /// The most that it can cost, in nano-dollars; none if the price is unknown.
+    /// The most that it can cost, in nano-dollars; `None` if the price is unknown.
     pub cost: Option<Nanos>,
     /// How long its reservation lasts at most, but never shorter than the window of the rate limits.
     #[serde(rename = "life")]
     pub lifetime: Millis,
-    /// How the cost depends on the output limit; none if the limit cannot be chosen.
+    /// How the cost depends on the output limit; `None` if the limit cannot be chosen.
     #[serde(rename = "answer", default, skip_serializing_if = "Option::is_none")]
     pub output: Option<OutputCost>,
     /// A field that could make the provider use another model, or read the request differently from the
@@ -34,7 +34,7 @@ pub struct AdmissionRequest {
     /// A budget that is too small may lower the output limit, since the key's own budget does.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fit: bool,
-    /// The receipt that stands if nothing more is heard of the request. Without one its concurrency slot is
+    /// The receipt that applies if the request is lost. Without one its concurrency slot is
     /// held for its whole lifetime, and its receipt says little.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft: Option<Box<Receipt>>,
@@ -66,45 +66,51 @@ const PICO: u128 = 1000;
 
 impl OutputCost {
     /// The cost of one token of the limit, in pico-dollars: each choice may use it.
-    fn rate(&self) -> u128 {
+    fn cost_per_token(&self) -> u128 {
         u128::from(self.per_token) * u128::from(self.choices)
     }
 
     /// The most that the request costs with this limit, in nano-dollars.
     pub fn cost(&self, limit: u64) -> Nanos {
-        let answers = self.rate().saturating_mul(u128::from(limit)).div_ceil(PICO);
-        Nanos::try_from(answers).unwrap_or(Nanos::MAX).saturating_add(self.fixed)
+        let output = self.cost_per_token().saturating_mul(u128::from(limit)).div_ceil(PICO);
+        Nanos::try_from(output).unwrap_or(Nanos::MAX).saturating_add(self.fixed)
     }
 
     /// The largest limit with which it costs at most `nanos`, between 1 and the limit asked for.
     pub fn largest(&self, nanos: Nanos) -> Option<u64> {
         let left = u128::from(nanos.checked_sub(self.fixed)?) * PICO;
-        let most = left.checked_div(self.rate()).and_then(|most| u64::try_from(most).ok()).unwrap_or(u64::MAX);
-        Some(most.min(self.limit)).filter(|limit| *limit > 0)
+        let most = left
+            .checked_div(self.cost_per_token())
+            .and_then(|most| u64::try_from(most).ok())
+            .unwrap_or(u64::MAX)
+            .min(self.limit);
+        (most > 0).then_some(most)
     }
 }
 
 impl AdmissionRequest {
-    /// Refuses a request that costs more than `left` of a budget; `promised` is what requests under way hold,
-    /// `fit` whether the budget may lower the output limit.
-    pub(super) fn refuse_cost(&self, left: Nanos, promised: Nanos, fit: bool) -> Result<(), AdmissionRefusal> {
+    /// Refuses a request that costs more than `left` of a budget; `promised` is what is reserved for requests
+    /// under way, `fit` whether the budget may lower the output limit.
+    pub(super) fn check_cost(&self, left: Nanos, promised: Nanos, fit: bool) -> Result<(), AdmissionRefusal> {
         let needed = self.cost.ok_or(AdmissionRefusal::Price)?;
-        let largest = self.output.as_ref().and_then(|answer| answer.largest(left));
-        let unsettable = (fit || self.fit) && self.output.as_ref().is_some_and(|answer| !answer.settable);
+        let largest = self.output.as_ref().and_then(|output| output.largest(left));
+        let unsettable = (fit || self.fit) && self.output.as_ref().is_some_and(|output| !output.settable);
         if needed > left {
-            Err(AdmissionRefusal::Budget { needed, left, promised, largest, unsettable })
-        } else {
-            Ok(())
+            return Err(AdmissionRefusal::Budget { needed, left, promised, largest, unsettable });
         }
+        Ok(())
     }
 
-    /// The same request with an output limit that fits into half of what is left of a budget. None if it fits
-    /// as it is, if neither `fit` nor the key's own budget allows it, or if the limit would be below the
+    /// The same request with an output limit that fits into half of what is left of a budget. `None` if it
+    /// fits as it is, if neither `fit` nor the key's own budget allows it, or if the limit would be below the
     /// minimum.
     pub(super) fn shortened(&self, left: Nanos, fit: bool) -> Option<Self> {
-        self.cost.filter(|cost| (fit || self.fit) && *cost > left)?;
-        let answer = self.output.as_ref().filter(|answer| answer.settable)?;
-        let limit = answer.largest(left / 2).filter(|limit| *limit >= answer.minimum)?;
+        let is_too_expensive = self.cost.is_some_and(|cost| cost > left);
+        if !is_too_expensive || !(fit || self.fit) {
+            return None;
+        }
+        let output = self.output.as_ref().filter(|output| output.settable)?;
+        let limit = output.largest(left / 2).filter(|limit| *limit >= output.minimum)?;
         let mut shorter = self.clone();
         shorter.shorten(limit);
         Some(shorter)
@@ -112,10 +118,11 @@ impl AdmissionRequest {
 
     /// Lowers the output limit.
     pub fn shorten(&mut self, limit: u64) {
-        let Some(answer) = &mut self.output else { return };
-        let less = answer.limit.saturating_sub(limit).saturating_mul(answer.choices);
+        let Some(output) = &mut self.output else { return };
+        let less = output.limit.saturating_sub(limit).saturating_mul(output.choices);
         self.tokens = self.tokens.saturating_sub(less);
-        (self.cost, answer.limit) = (Some(answer.cost(limit)), limit);
+        self.cost = Some(output.cost(limit));
+        output.limit = limit;
     }
 }
 
@@ -124,14 +131,14 @@ impl AdmissionRequest {
 pub struct CountRequest {
     /// The gateway's id of the count.
     pub id: String,
-    /// The fingerprint of the presented key; none for the account of a parent, which the member's account has
-    /// admitted.
+    /// The fingerprint of the presented key; `None` in a request to the account of the key's parent, after
+    /// the key's own account has admitted it.
     pub hash: Option<String>,
     /// The names of the model: as the caller wrote it, and with its provider.
     pub models: Vec<String>,
     /// The length of the body, in bytes.
     pub body: u64,
-    /// After this time the count is taken for lost.
+    /// After this time the count no longer uses a concurrency slot, in milliseconds.
     #[serde(rename = "life")]
     pub lifetime: Millis,
 }
@@ -179,14 +186,14 @@ pub enum AdmissionRefusal {
         left: Nanos,
         /// What is reserved for requests under way.
         promised: Nanos,
-        /// The largest output limit that would fit, in tokens; none if no limit does.
+        /// The largest output limit that would fit, in tokens; `None` if none does.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         largest: Option<u64>,
-        /// The budget would lower the limit, but the provider honours no field for it.
+        /// The budget would lower the limit, but the provider has no field for it.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         unsettable: bool,
     },
-    /// A field could lead the provider past the limits of the key.
+    /// A field could make the provider exceed the limits of the key.
     #[serde(rename = "Astray")]
     StrayField {
         /// The field's name.

@@ -38,7 +38,8 @@ pub struct ApiKey {
     /// When it was last changed. Strictly increasing, so that it identifies a version.
     pub updated_at: Millis,
     /// The newest version that its account has confirmed; 0 if none.
-    pub posted: Millis,
+    #[serde(rename = "posted")]
+    pub confirmed: Millis,
     /// Its removal has begun, and it is no longer valid.
     #[serde(rename = "leaving", default, skip_serializing_if = "std::ops::Not::not")]
     pub removing: bool,
@@ -112,15 +113,23 @@ impl ApiKey {
 
     /// The record that remains after removal.
     pub(super) fn without_metadata(&self) -> Self {
-        let Self { created_at, updated_at, posted, .. } = *self;
-        Self { id: self.id.clone(), created_at, updated_at, posted, removing: true, removed: true, ..Self::default() }
+        let Self { created_at, updated_at, confirmed: posted, .. } = *self;
+        Self {
+            id: self.id.clone(),
+            created_at,
+            updated_at,
+            confirmed: posted,
+            removing: true,
+            removed: true,
+            ..Self::default()
+        }
     }
 
     /// The status at a time.
     pub fn status(&self, now: Millis) -> KeyStatus {
         match self {
             Self { removing: true, .. } => KeyStatus::Deleting,
-            Self { posted: 0, .. } => KeyStatus::Incomplete,
+            Self { confirmed: 0, .. } => KeyStatus::Incomplete,
             Self { limits: KeyLimits { enabled: false, .. }, .. } => KeyStatus::Disabled,
             record if !record.limits.are_valid(now) => KeyStatus::Expired,
             Self { outdated: true, .. } => KeyStatus::MustRotate,

@@ -1,4 +1,4 @@
-//! Questions for counts of tokens: they have a window of their own, and share a key's room for requests under way. It knows no money.
+//! Limits of token counts. They have a rate limit of their own, and share the concurrency limit of the key.
 
 use std::collections::BTreeMap;
 
@@ -11,43 +11,44 @@ use super::sliding_window::{SPAN, SlidingWindow};
 use super::write::AccountWrite;
 use crate::config::Millis;
 
-/// Questions for each request that a key may make in a minute.
-const EACH: u64 = 10;
+/// Token counts per request of the key's rate limit.
+const COUNTS_PER_REQUEST: u64 = 10;
 
-/// The questions of one account.
+/// The token counts of one account.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CountQuota {
     window: SlidingWindow,
-    /// Those under way, and when each is taken for lost. Only kept for a key that has a limit of them.
+    /// The counts under way, and when each frees its concurrency slot. Only recorded for a key with that
+    /// limit.
     open: BTreeMap<String, Millis>,
 }
 
 impl CountQuota {
-    /// How many are under way.
+    /// The number of counts under way.
     pub fn under_way(&self, now: Millis) -> u64 {
         self.open.values().filter(|until| now < **until).count() as u64
     }
 
-    /// Admits a question, if it may go on beside `others` requests under way. That the key is good has been found out.
+    /// Admits a count beside `others` requests under way. The caller has checked the key.
     pub fn admit(
         &mut self,
-        question: &CountRequest,
+        request: &CountRequest,
         limits: &KeyLimits,
         others: u64,
         now: Millis,
         writes: &mut Vec<AccountWrite>,
     ) -> AccountResponse {
-        if let Err(refusal) = self.refuse(question, limits, others, now) {
+        if let Err(refusal) = self.check(request, limits, others, now) {
             return AccountResponse::Refused { refusal, rate_limits: self.rate_limits(limits, now) };
         }
-        self.take(question, limits, now);
+        self.record(request, limits, now);
         if limits.requests_per_minute.is_some() || limits.concurrent.is_some() {
             writes.push(self.write());
         }
         AccountResponse::Granted { limits: limits.clone(), rate_limits: self.rate_limits(limits, now), limit: None }
     }
 
-    /// A question has been answered.
+    /// Ends a count.
     pub fn end(&mut self, id: &str, writes: &mut Vec<AccountWrite>) -> AccountResponse {
         if self.open.remove(id).is_some() {
             writes.push(self.write());
@@ -55,31 +56,32 @@ impl CountQuota {
         AccountResponse::Done
     }
 
-    fn refuse(
+    fn check(
         &self,
-        question: &CountRequest,
+        request: &CountRequest,
         limits: &KeyLimits,
         others: u64,
         now: Millis,
     ) -> Result<(), AdmissionRefusal> {
-        limits.refuse(&question.models, question.body, now)?;
+        limits.check(&request.models, request.body, now)?;
         let under_way = others.saturating_add(self.under_way(now));
         if let Some(limit) = limits.concurrent.filter(|limit| under_way >= *limit) {
             return Err(AdmissionRefusal::Concurrent { limit });
         }
-        match limits.requests_per_minute.map(|limit| self.window.wait(now, 1, limit.saturating_mul(EACH))) {
+        match limits.requests_per_minute.map(|limit| self.window.wait(now, 1, limit.saturating_mul(COUNTS_PER_REQUEST)))
+        {
             None | Some(Some(0)) => Ok(()),
             Some(wait) => Err(AdmissionRefusal::Counts { wait: wait.unwrap_or(SPAN) }),
         }
     }
 
-    fn take(&mut self, question: &CountRequest, limits: &KeyLimits, now: Millis) {
+    fn record(&mut self, request: &CountRequest, limits: &KeyLimits, now: Millis) {
         self.open.retain(|_, until| now < *until);
         if limits.requests_per_minute.is_some() {
             self.window.take(now, 1);
         }
         if limits.concurrent.is_some() {
-            self.open.insert(question.id.clone(), now.saturating_add(question.lifetime));
+            self.open.insert(request.id.clone(), now.saturating_add(request.lifetime));
         }
     }
 
@@ -89,7 +91,7 @@ impl CountQuota {
 
     fn rate_limits(&self, limits: &KeyLimits, now: Millis) -> RateLimitStatus {
         let rate_limit = |limit: u64| {
-            let limit = limit.saturating_mul(EACH);
+            let limit = limit.saturating_mul(COUNTS_PER_REQUEST);
             RateLimit { limit, left: limit.saturating_sub(self.window.taken(now)), reset: self.window.reset(now) }
         };
         RateLimitStatus { requests: limits.requests_per_minute.map(rate_limit), tokens: None }
@@ -117,7 +119,7 @@ mod tests {
             for write in writes {
                 match write {
                     AccountWrite::Limits(limits) => kept.limits = Some(limits),
-                    AccountWrite::CountQuota(counting) => kept.count_quota = Some(counting),
+                    AccountWrite::CountQuota(quota) => kept.count_quota = Some(quota),
                     other => panic!("{other:?}"),
                 }
             }
@@ -170,56 +172,56 @@ mod tests {
     #[test]
     fn there_are_ten_for_each_request_in_any_minute() {
         let limits = KeyLimits { requests_per_minute: Some(2), ..KeyLimits::default() };
-        let mut counting = CountQuota::default();
+        let mut quota = CountQuota::default();
         for number in 0..20 {
             let question = question(&number.to_string());
-            assert_eq!(counting.refuse(&question, &limits, 0, 1_000), Ok(()));
-            counting.take(&question, &limits, 1_000);
+            assert_eq!(quota.check(&question, &limits, 0, 1_000), Ok(()));
+            quota.record(&question, &limits, 1_000);
         }
-        assert_eq!(counting.refuse(&question("x"), &limits, 0, 31_000), Err(AdmissionRefusal::Counts { wait: 30_250 }));
+        assert_eq!(quota.check(&question("x"), &limits, 0, 31_000), Err(AdmissionRefusal::Counts { wait: 30_250 }));
         assert_eq!(
-            counting.rate_limits(&limits, 1_000).requests.map(|rate_limit| (rate_limit.limit, rate_limit.left)),
+            quota.rate_limits(&limits, 1_000).requests.map(|rate_limit| (rate_limit.limit, rate_limit.left)),
             Some((20, 0))
         );
-        assert_eq!(counting.refuse(&question("x"), &limits, 0, 61_250), Ok(()));
+        assert_eq!(quota.check(&question("x"), &limits, 0, 61_250), Ok(()));
         let mut writes = Vec::new();
-        assert_eq!((counting.end("1", &mut writes), writes), (AccountResponse::Done, Vec::new()), "no place was held");
+        assert_eq!((quota.end("1", &mut writes), writes), (AccountResponse::Done, Vec::new()), "no place was held");
     }
 
     #[test]
     fn they_share_the_room_for_requests_under_way_and_give_it_back() {
         let limits = KeyLimits { concurrent: Some(2), ..KeyLimits::default() };
-        let mut counting = CountQuota::default();
-        counting.take(&question("a"), &limits, 0);
-        assert_eq!(counting.refuse(&question("b"), &limits, 0, 0), Ok(()));
-        assert_eq!(counting.refuse(&question("b"), &limits, 1, 0), Err(AdmissionRefusal::Concurrent { limit: 2 }));
-        // Whoever never comes back holds it for its time, and no longer.
-        assert_eq!((counting.under_way(999), counting.under_way(1_000)), (1, 0));
+        let mut quota = CountQuota::default();
+        quota.record(&question("a"), &limits, 0);
+        assert_eq!(quota.check(&question("b"), &limits, 0, 0), Ok(()));
+        assert_eq!(quota.check(&question("b"), &limits, 1, 0), Err(AdmissionRefusal::Concurrent { limit: 2 }));
+        // A count that never ends uses its slot for its lifetime only.
+        assert_eq!((quota.under_way(999), quota.under_way(1_000)), (1, 0));
         let mut writes = Vec::new();
-        counting.end("a", &mut writes);
-        counting.end("a", &mut writes);
+        quota.end("a", &mut writes);
+        quota.end("a", &mut writes);
         assert_eq!(writes.len(), 1);
-        assert_eq!(counting.refuse(&question("b"), &limits, 1, 0), Ok(()));
+        assert_eq!(quota.check(&question("b"), &limits, 1, 0), Ok(()));
     }
 
     #[test]
     fn a_key_without_limits_has_nothing_written() {
-        let mut counting = CountQuota::default();
+        let mut quota = CountQuota::default();
         let mut writes = Vec::new();
         assert!(matches!(
-            counting.admit(&question("a"), &KeyLimits::default(), 9, 0, &mut writes),
+            quota.admit(&question("a"), &KeyLimits::default(), 9, 0, &mut writes),
             AccountResponse::Granted { .. }
         ));
-        assert_eq!((counting, writes), (CountQuota::default(), Vec::new()));
+        assert_eq!((quota, writes), (CountQuota::default(), Vec::new()));
     }
 
     #[test]
     fn models_and_bodies_are_the_keys() {
         let limits = KeyLimits { models: vec!["a/*".to_owned()], max_body_bytes: Some(10), ..KeyLimits::default() };
         let asked = |model: &str, body| CountRequest { models: vec![model.to_owned()], body, ..question("a") };
-        let counting = CountQuota::default();
-        assert_eq!(counting.refuse(&asked("a/b", 10), &limits, 0, 0), Ok(()));
-        assert_eq!(counting.refuse(&asked("b/b", 10), &limits, 0, 0), Err(AdmissionRefusal::Model));
-        assert_eq!(counting.refuse(&asked("a/b", 11), &limits, 0, 0), Err(AdmissionRefusal::Body { limit: 10 }));
+        let quota = CountQuota::default();
+        assert_eq!(quota.check(&asked("a/b", 10), &limits, 0, 0), Ok(()));
+        assert_eq!(quota.check(&asked("b/b", 10), &limits, 0, 0), Err(AdmissionRefusal::Model));
+        assert_eq!(quota.check(&asked("a/b", 11), &limits, 0, 0), Err(AdmissionRefusal::Body { limit: 10 }));
     }
 }

@@ -1,4 +1,4 @@
-//! A key's record as its maker writes it: JSON, field by field, each fault named. It knows no HTTP and keeps nothing.
+//! Reads the fields of a key from the JSON of the admin API. Errors name the invalid field.
 
 use serde_json::{Map, Value};
 
@@ -10,24 +10,24 @@ use crate::config::{Millis, Nanos, OnDisconnect, near};
 use crate::error::{Error, Result};
 use crate::wire::date;
 
-/// What a JSON number can hold in every language.
-const MOST: u64 = (1 << 53) - 1;
+/// The largest integer that every JSON parser reads exactly: 2^53 − 1.
+const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 /// The largest budget: a billion dollars, in nano-dollars.
-const MOST_NANOS: Nanos = 1_000_000_000_000_000_000;
-/// Nano-dollars are the ninth decimals of a dollar.
+const MAX_BUDGET: Nanos = 1_000_000_000_000_000_000;
+/// The decimals of a dollar in nano-dollars.
 const DECIMALS: i32 = 9;
-/// Digits that survive a JSON number in every language.
+/// The digits that a JSON number holds exactly in every parser.
 const EXACT_DIGITS: usize = 15;
 /// The first moment of the year 10000.
-const END_OF_TIME: Millis = 253_402_300_800_000;
+const YEAR_10000: Millis = 253_402_300_800_000;
 
-/// Fields of a key, and how each is read.
-const FIELDS: &[(&str, Read)] = &[
+/// The fields of a key, and how each is read.
+const FIELDS: &[(&str, ReadField)] = &[
     ("name", |record, value| set(&mut record.name, value, |value| label("name", value))),
     ("owner", |record, value| set(&mut record.owner, value, |value| label("owner", value))),
     ("metadata", metadata),
     ("enabled", enabled),
-    ("expires_at", |record, value| set(&mut record.limits.expires_at, value, moment)),
+    ("expires_at", |record, value| set(&mut record.limits.expires_at, value, expires_at)),
     ("models", models),
     ("parent", |record, value| set(&mut record.limits.parent, value, parent)),
     ("requests_per_minute", |record, value| {
@@ -42,29 +42,29 @@ const FIELDS: &[(&str, Read)] = &[
     ("max_body_bytes", |record, value| {
         set(&mut record.limits.max_body_bytes, value, |value| count("max_body_bytes", value))
     }),
-    ("on_disconnect", |record, value| set(&mut record.limits.on_disconnect, value, ending)),
+    ("on_disconnect", |record, value| set(&mut record.limits.on_disconnect, value, on_disconnect)),
     ("budget", |record, value| set(&mut record.limits.budget, value, budget)),
 ];
 
-type Read = fn(&mut ApiKey, &Value) -> Result<()>;
+type ReadField = fn(&mut ApiKey, &Value) -> Result<()>;
 
-/// Fields of a budget.
+/// The fields of a budget.
 pub const BUDGET: &[&str] = &["amount_nanos", "amount", "per", "fit"];
 
-/// The names of all fields that a maker may write.
+/// The names of all fields that can be set at creation.
 pub fn fields() -> impl Iterator<Item = &'static str> {
     std::iter::once("id").chain(FIELDS.iter().map(|(name, _)| *name))
 }
 
-/// A record as it is wished for; its id is empty if none was given.
+/// Reads the record of a new key. Its id is empty if the object has none.
 ///
 /// # Errors
-/// 400 naming the field at fault.
+/// 400 with the name of the invalid field.
 pub fn read(mut patch: Map<String, Value>) -> Result<ApiKey> {
     let mut record = ApiKey::default();
     match patch.remove("id") {
         None | Some(Value::Null) => {}
-        Some(Value::String(id)) => record.id = own_id(id)?,
+        Some(Value::String(id)) => record.id = new_id(id)?,
         Some(_) => return Err(wrong_type("id", "a string")),
     }
     apply_patch(&mut record, &patch)?;
@@ -74,7 +74,7 @@ pub fn read(mut patch: Map<String, Value>) -> Result<ApiKey> {
 /// Changes the fields that are given; `null` clears one.
 ///
 /// # Errors
-/// 400 naming the field at fault. The record is then half changed, and to be thrown away.
+/// 400 with the name of the invalid field. The record is then partly changed and must be discarded.
 pub fn apply_patch(record: &mut ApiKey, patch: &Map<String, Value>) -> Result<()> {
     for (name, value) in patch {
         let Some((_, read)) = FIELDS.iter().find(|(known, _)| known == name) else { return Err(unknown(name)) };
@@ -91,38 +91,38 @@ fn unknown(name: &str) -> Error {
     unknown_field(name, "a key", &known).at(shown(name))
 }
 
-/// A name that is not known, and the nearest that is.
+/// The error of an unknown field, with the most similar known name.
 fn unknown_field(name: &str, owner: &str, known: &[&str]) -> Error {
     let name = shown(name);
     let hint = near::hint(&name, known);
     let end = if hint.is_empty() { "." } else { &hint };
-    Error::caller(400, "unknown_parameter", format!("`{name}` is no field of {owner}{end}"))
+    Error::caller(400, "unknown_parameter", format!("`{name}` is not a field of {owner}{end}"))
 }
 
 fn shown(name: &str) -> String {
     name.chars().take(64).collect()
 }
 
-fn own_id(id: String) -> Result<String> {
+fn new_id(id: String) -> Result<String> {
     if !key_text::is_id(&id) {
         return Err(invalid("id", "be 1 to 64 of the characters a-z, 0-9, `_` and `-`"));
     }
-    // They would be mistaken for the ids of other kinds of keys.
+    // These would collide with the ids of other kinds of keys.
     if id == "anonymous" || id.starts_with("vk_") || id.starts_with("key_") {
-        return Err(invalid("id", "not be `anonymous`, nor begin with `vk_` or `key_`"));
+        return Err(invalid("id", "not be `anonymous` or begin with `vk_` or `key_`"));
     }
     Ok(id)
 }
 
-fn set<T>(place: &mut Option<T>, value: &Value, read: impl Fn(&Value) -> Result<T>) -> Result<()> {
-    *place = if value.is_null() { None } else { Some(read(value)?) };
+fn set<T>(field: &mut Option<T>, value: &Value, read: impl Fn(&Value) -> Result<T>) -> Result<()> {
+    *field = if value.is_null() { None } else { Some(read(value)?) };
     Ok(())
 }
 
 fn label(field: &'static str, value: &Value) -> Result<String> {
     let text = text(field, value)?;
-    let sound = (1..=256).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-    if sound {
+    let is_valid = (1..=256).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    if is_valid {
         Ok(text.to_owned())
     } else {
         Err(invalid(field, "have 1 to 256 characters, without control characters"))
@@ -152,15 +152,16 @@ fn enabled(record: &mut ApiKey, value: &Value) -> Result<()> {
     Ok(())
 }
 
-/// RFC 3339, or whole seconds since 1970.
-fn moment(value: &Value) -> Result<Millis> {
+/// A time of RFC 3339, or seconds since 1970.
+fn expires_at(value: &Value) -> Result<Millis> {
     let time = match value {
         Value::String(text) => date::read_time(text),
         Value::Number(seconds) => seconds.as_u64().and_then(|seconds| seconds.checked_mul(1000)),
-        _ => return Err(wrong_type("expires_at", "a string or a whole number")),
+        _ => return Err(wrong_type("expires_at", "a string or an integer")),
     };
-    time.filter(|time| *time < END_OF_TIME)
-        .ok_or_else(|| invalid("expires_at", "be a time such as 2027-01-31T00:00:00Z, or whole seconds since 1970"))
+    time.filter(|time| *time < YEAR_10000).ok_or_else(|| {
+        invalid("expires_at", "be a time such as 2027-01-31T00:00:00Z, or an integer of seconds since 1970")
+    })
 }
 
 fn models(record: &mut ApiKey, value: &Value) -> Result<()> {
@@ -172,9 +173,9 @@ fn models(record: &mut ApiKey, value: &Value) -> Result<()> {
         Value::Array(list) => list,
         _ => return Err(wrong_type("models", "an array of strings")),
     };
-    // An empty list could mean all or none, so it means neither.
+    // An empty list could mean all models or none, so it is refused.
     if !(1..=100).contains(&list.len()) {
-        return Err(invalid("models", "name 1 to 100 models; leave it out, or send null, for every model"));
+        return Err(invalid("models", "name 1 to 100 models; omit it or send null to allow every model"));
     }
     record.limits.models = list.iter().map(pattern).collect::<Result<_>>()?;
     Ok(())
@@ -182,8 +183,8 @@ fn models(record: &mut ApiKey, value: &Value) -> Result<()> {
 
 fn pattern(value: &Value) -> Result<String> {
     let text = value.as_str().ok_or_else(|| wrong_type("models", "an array of strings"))?;
-    let sound = (1..=256).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-    if sound { Ok(text.to_owned()) } else { Err(invalid("models", "hold names of 1 to 256 characters")) }
+    let is_valid = (1..=256).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    if is_valid { Ok(text.to_owned()) } else { Err(invalid("models", "contain names of 1 to 256 characters")) }
 }
 
 fn parent(value: &Value) -> Result<String> {
@@ -195,21 +196,21 @@ fn count(field: &'static str, value: &Value) -> Result<u64> {
     match value {
         Value::Number(number) => number
             .as_u64()
-            .filter(|count| (1..=MOST).contains(count))
-            .ok_or_else(|| invalid(field, "be a whole number from 1 to 9007199254740991")),
-        _ => Err(wrong_type(field, "a whole number")),
+            .filter(|count| (1..=MAX_SAFE_INTEGER).contains(count))
+            .ok_or_else(|| invalid(field, "be an integer from 1 to 9007199254740991")),
+        _ => Err(wrong_type(field, "an integer")),
     }
 }
 
 const PERIODS: &[(&str, Period)] =
     &[("day", Period::Day), ("week", Period::Week), ("month", Period::Month), ("total", Period::Total)];
 
-/// The word for a stretch of time.
+/// The name of a period.
 pub fn period(per: Period) -> &'static str {
     PERIODS.iter().find(|(_, known)| *known == per).map_or("total", |(word, _)| word)
 }
 
-fn ending(value: &Value) -> Result<OnDisconnect> {
+fn on_disconnect(value: &Value) -> Result<OnDisconnect> {
     let word = text("on_disconnect", value)?;
     let known = OnDisconnect::WORDS.iter().find(|(known, _)| *known == word);
     known.map(|(_, ending)| *ending).ok_or_else(|| invalid("on_disconnect", "be one of cancel and finish"))
@@ -224,10 +225,10 @@ fn budget(value: &Value) -> Result<Budget> {
     let per = PERIODS.iter().find(|(known, _)| *known == word).map(|(_, per)| *per);
     let per = per.ok_or_else(|| invalid("budget.per", "be one of day, week, month and total"))?;
     let nanos = match (members.get("amount_nanos"), members.get("amount")) {
-        (Some(nanos), None) => whole(nanos)?,
+        (Some(amount), None) => nanos(amount)?,
         (None, Some(amount)) => dollars(amount)?,
         (None, None) => return Err(missing("budget.amount_nanos")),
-        (Some(_), Some(_)) => return Err(invalid("budget.amount", "not stand beside `budget.amount_nanos`")),
+        (Some(_), Some(_)) => return Err(invalid("budget.amount", "not be combined with `budget.amount_nanos`")),
     };
     let fit = match members.get("fit") {
         None | Some(Value::Null) => false,
@@ -236,13 +237,13 @@ fn budget(value: &Value) -> Result<Budget> {
     Ok(Budget { nanos, per, fit })
 }
 
-fn whole(value: &Value) -> Result<Nanos> {
-    let Value::Number(number) = value else { return Err(wrong_type("budget.amount_nanos", "a whole number")) };
-    let nanos = number.as_u64().filter(|nanos| *nanos <= MOST_NANOS);
-    nanos.ok_or_else(|| invalid("budget.amount_nanos", "be a whole number of nano-dollars, at most 10^18"))
+fn nanos(value: &Value) -> Result<Nanos> {
+    let Value::Number(number) = value else { return Err(wrong_type("budget.amount_nanos", "an integer")) };
+    let nanos = number.as_u64().filter(|nanos| *nanos <= MAX_BUDGET);
+    nanos.ok_or_else(|| invalid("budget.amount_nanos", "be an integer of nano-dollars, at most 10^18"))
 }
 
-/// Dollars with up to nine decimals: as text, or as a number of so few digits that it is exact.
+/// Dollars with up to nine decimals, as a string, or as a number with so few digits that it is exact.
 fn dollars(value: &Value) -> Result<Nanos> {
     let amount = match value {
         Value::String(text) => scaled(text, DECIMALS),
@@ -254,7 +255,7 @@ fn dollars(value: &Value) -> Result<Nanos> {
         _ => return Err(wrong_type("budget.amount", "a string or a number")),
     };
     amount
-        .filter(|nanos| *nanos <= MOST_NANOS)
+        .filter(|nanos| *nanos <= MAX_BUDGET)
         .ok_or_else(|| invalid("budget.amount", "be dollars such as \"12.50\", with up to 9 decimals, at most 10^9"))
 }
 
@@ -302,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn null_clears_and_silence_leaves() {
+    fn null_clears_a_field_and_an_omitted_field_stays() {
         let mut record =
             made(&json!({"name": "a", "owner": "b", "budget": {"amount_nanos": 1, "per": "day"}})).unwrap();
         apply_patch(&mut record, json!({"name": null, "budget": null}).as_object().unwrap()).unwrap();
@@ -310,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_may_shorten_answers_to_fit() {
+    fn a_budget_may_lower_output_limits() {
         let fit = |budget: Value| made(&json!({ "budget": budget })).unwrap().limits.budget.unwrap().fit;
         assert!(fit(json!({"amount": "5", "per": "day", "fit": true})));
         assert!(!fit(json!({"amount": "5", "per": "day", "fit": null})) && !fit(json!({"amount": "5", "per": "day"})));
@@ -325,7 +326,7 @@ mod tests {
             (&json!(0.1), 100_000_000),
             (&json!(2.0), 2_000_000_000),
             (&json!("0.000000001"), 1),
-            (&json!("1000000000"), MOST_NANOS),
+            (&json!("1000000000"), MAX_BUDGET),
         ] {
             assert_eq!(dollars(amount).ok(), Some(nanos), "{amount}");
         }
@@ -374,9 +375,9 @@ mod tests {
         }
         assert_eq!(
             made(&json!({"nmae": 1})).unwrap_err().message(),
-            "`nmae` is no field of a key, did you mean `name`?"
+            "`nmae` is not a field of a key, did you mean `name`?"
         );
-        assert_eq!(made(&json!({"zzz": 1})).unwrap_err().message(), "`zzz` is no field of a key.");
+        assert_eq!(made(&json!({"zzz": 1})).unwrap_err().message(), "`zzz` is not a field of a key.");
     }
 
     fn any_json() -> impl Strategy<Value = Value> {
@@ -398,9 +399,9 @@ mod tests {
     }
 
     proptest! {
-        /// Nothing that can be written makes a panic, and what is read can be kept and read again.
+        /// No JSON makes the reader panic, and a record that is read survives being stored.
         #[test]
-        fn any_wish_is_answered(values in prop::collection::vec((0usize..14, any_json()), 0..4)) {
+        fn any_patch_is_read_or_refused(values in prop::collection::vec((0usize..14, any_json()), 0..4)) {
             let names: Vec<&str> = fields().chain(["other"]).collect();
             let patch = values.into_iter().map(|(at, value)| (names[at % names.len()].to_owned(), value)).collect();
             if let Ok(record) = read(patch) {

@@ -16,10 +16,10 @@ pub struct KeyLimits {
     /// Patterns of model names, in which `*` matches any text; empty for every model.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,
-    /// Requests in any minute.
+    /// Requests per minute, in a sliding window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_minute: Option<u64>,
-    /// Tokens in any minute, prompt and output.
+    /// Tokens per minute, prompt and output, in a sliding window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens_per_minute: Option<u64>,
     /// Requests under way at one time.
@@ -31,8 +31,8 @@ pub struct KeyLimits {
     /// The longest request body, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_body_bytes: Option<u64>,
-    /// What happens to a response whose client has left; none for the setting of the parent, or of the
-    /// provider.
+    /// What happens to a response whose client has disconnected; `None` for the setting of the parent, or of
+    /// the provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_disconnect: Option<OnDisconnect>,
     /// The account whose limits apply as well: a team's, for its members.
@@ -103,11 +103,11 @@ impl KeyLimits {
         self.enabled && self.expires_at.is_none_or(|end| now < end)
     }
 
-    /// Refuses what these limits refuse without counting: an inactive key, a model, a body that is too long.
+    /// Checks the limits that need no state: validity, models, length of the body.
     ///
     /// # Errors
     /// [`AdmissionRefusal::Inactive`], [`AdmissionRefusal::Model`] or [`AdmissionRefusal::Body`].
-    pub fn refuse(&self, models: &[String], body: u64, now: Millis) -> Result<(), AdmissionRefusal> {
+    pub fn check(&self, models: &[String], body: u64, now: Millis) -> Result<(), AdmissionRefusal> {
         let models: Vec<&str> = models.iter().map(String::as_str).collect();
         if !self.are_valid(now) {
             return Err(AdmissionRefusal::Inactive);
@@ -115,7 +115,10 @@ impl KeyLimits {
         if !self.allow_model(&models) {
             return Err(AdmissionRefusal::Model);
         }
-        self.max_body_bytes.filter(|limit| body > *limit).map_or(Ok(()), |limit| Err(AdmissionRefusal::Body { limit }))
+        match self.max_body_bytes {
+            Some(limit) if body > limit => Err(AdmissionRefusal::Body { limit }),
+            _ => Ok(()),
+        }
     }
 
     /// Whether a model may be used, by any of its names.
@@ -136,11 +139,8 @@ fn matches(pattern: &str, name: &str) -> bool {
         if parts.peek().is_none() {
             return rest.ends_with(part);
         }
-        let Some((_, after)) =
-            rest.split_once(part).filter(|_| !part.is_empty()).or(part.is_empty().then_some(("", rest)))
-        else {
-            return false;
-        };
+        // An empty part, between two adjacent `*`, is found at once: `rest` stays as it is.
+        let Some((_, after)) = rest.split_once(part) else { return false };
         rest = after;
     }
     true
@@ -172,14 +172,14 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_good_until_its_end() {
+    fn a_key_is_valid_until_it_expires() {
         let limits = KeyLimits { expires_at: Some(10), ..KeyLimits::default() };
         assert!(limits.are_valid(9) && !limits.are_valid(10));
         assert!(!KeyLimits { enabled: false, ..limits }.are_valid(0));
     }
 
     #[test]
-    fn the_plainest_terms_are_short() {
+    fn unset_limits_are_not_stored() {
         assert_eq!(serde_json::to_string(&KeyLimits::default()).unwrap(), r#"{"enabled":true}"#);
     }
 }

@@ -18,10 +18,10 @@ pub mod signing;
 mod sliding_window;
 mod snapshot;
 mod spend;
-mod sums;
 mod token_counts;
 mod totals;
 mod unreadable;
+mod usage_totals;
 mod write;
 
 pub use account::AccountLedger;

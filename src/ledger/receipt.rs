@@ -1,5 +1,5 @@
-//! What is kept of one request: its receipt when it has ended, its reservation while it is under way. Each may hold the other, so
-//! both stand here.
+//! The records of one request: its reservation while it is under way, its receipt when it has ended. Each
+//! type refers to the other.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,16 +11,16 @@ use crate::config::{Millis, Nanos};
 pub const LEASE: Millis = 75_000;
 /// The provider and the model of a lost request that was admitted without a draft of its receipt.
 const UNKNOWN: &str = "(unknown)";
-/// The outcome of a request of which nothing more was heard.
+/// The outcome of a lost request.
 pub const LOST: &str = "lost";
 
-/// One request in the ledger. A receipt is written once; only the receipt of a request taken for lost is
-/// replaced when the truth arrives. All sums are made from receipts.
+/// One request in the ledger. A receipt is written once; only the receipt of a lost request is replaced if
+/// the request is settled after all. All totals are sums of receipts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// The gateway's id of the request, never the caller's.
     pub id: String,
-    /// The id that the caller sees; it may have chosen it, and used it twice.
+    /// The id that the caller sees. The caller may choose it, so it is not unique.
     pub request_id: String,
     /// The key's id.
     pub key_id: String,
@@ -50,10 +50,11 @@ pub struct Receipt {
     /// The tokens are an estimate: the provider reported none, or not all.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub estimated: bool,
-    /// The request is a member's: it counts against the limits here, and in the sums of that key.
+    /// The request was made with a key whose parent has this account: it counts against the limits here, and
+    /// in the usage of that key.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub member: bool,
-    /// The cost in nano-dollars; none if the price is unknown.
+    /// The cost in nano-dollars; `None` if the price is unknown.
     pub cost: Option<Nanos>,
     /// What was reserved for it. Set by the account, so that a ledger that is opened again restores its
     /// windows.
@@ -82,32 +83,31 @@ pub struct Reservation {
     /// The output limit granted, in tokens, if it is lower than the one asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
-    /// Whether the request is believed to be under way. None in receipts, and in data written before leases
+    /// Whether the request is assumed to be under way. `None` in receipts, and in data written before leases
     /// existed ([`Reservation::leased`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<ReservationLease>,
 }
 
-/// The time for which a request is believed to be under way.
+/// The time for which a request is assumed to be under way without renewal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReservationLease {
-    /// Its end, as it was written.
+    /// Its end, as stored.
     pub until: Millis,
-    /// That end was granted when the ledger was opened again; it is not granted twice.
+    /// The lease was extended when the ledger was opened. It is not extended twice.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub extended: bool,
     /// The most that the request can cost, in nano-dollars, if known: its draft is charged no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub most: Option<Nanos>,
-    /// The receipt that stands if nothing more is heard of the request; once written, the receipt in the
-    /// ledger.
+    /// The receipt that applies if the request is lost; after that, the receipt in the ledger.
     pub draft: Box<Receipt>,
-    /// Where the receipt stands, once it is written.
+    /// The row of the receipt, if the request is lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost: Option<LostRequest>,
 }
 
-/// Where the receipt of a lost request stands.
+/// The row of the receipt of a lost request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LostRequest {
     /// The number of its row.
@@ -117,15 +117,14 @@ pub struct LostRequest {
     /// When the row was written. Missing in older data.
     #[serde(default)]
     pub found: Millis,
-    /// When the truth replaced it, if it has.
+    /// When the final receipt replaced it, if it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled: Option<Millis>,
 }
 
 impl ReservationLease {
-    /// The lease of a request that was admitted without a draft, and that nobody renews: it is believed to be
-    /// under way until its reservation ends. Its receipt then says that it was lost, and charges what was
-    /// reserved.
+    /// The lease of a request that was admitted without a draft and is never renewed. It ends with the
+    /// reservation; the receipt then has the outcome [`LOST`] and charges the reserved cost.
     pub fn unrenewed(id: &str, at: Millis, until: Millis) -> Self {
         let draft = Receipt {
             id: id.to_owned(),
@@ -141,29 +140,29 @@ impl ReservationLease {
 }
 
 impl Reservation {
-    /// With a lease, if it was written before leases existed.
-    pub fn leased(self, id: &str) -> Self {
+    /// Adds a lease, if the reservation was stored before leases existed.
+    pub fn with_lease(self, id: &str) -> Self {
         let lease = self.lease.or_else(|| Some(ReservationLease::unrenewed(id, self.at, self.until)));
         Self { lease, ..self }
     }
 
-    /// Without its lease, as receipts hold it.
-    pub fn bare(&self) -> Self {
+    /// The reservation without its lease, as receipts contain it.
+    pub fn without_lease(&self) -> Self {
         let Self { at, until, tokens, cost, limit, .. } = *self;
         Self { at, until, tokens, cost, limit, lease: None }
     }
 
-    /// Where the receipt of a lost request stands.
-    pub fn lost(&self) -> Option<LostRequest> {
+    /// The row of the receipt of a lost request.
+    pub fn lost_request(&self) -> Option<LostRequest> {
         self.lease.as_ref()?.lost
     }
 
-    /// The receipt of a request that is lost at `ended`.
+    /// The receipt of the request, if it is lost at `ended`.
     pub fn receipt(&self, ended: Millis) -> Option<Receipt> {
         let lease = self.lease.as_ref()?;
         let mut draft = lease.draft.as_ref().clone();
-        (draft.ended, draft.reservation) = (ended, Some(self.bare()));
-        // What is guessed may not break a budget.
+        (draft.ended, draft.reservation) = (ended, Some(self.without_lease()));
+        // An estimate must not exceed what was reserved.
         draft.cost = draft.cost.map(|cost| cost.min(lease.most.unwrap_or(Nanos::MAX)));
         Some(draft)
     }
@@ -173,7 +172,8 @@ impl Reservation {
         let Some(lease) = &mut self.lease else { return };
         (lease.until, lease.extended) = (now.saturating_add(LEASE), false);
         let charged = lease.draft.cost;
-        // What was charged already may be of a period that is over: the rest, which the present one holds, does not grow.
+        // The cost of a lost request may have been charged to a past period. It must not decrease, or the
+        // reserved rest would grow in the present one.
         let cost = if lease.lost.is_some() { charged.map(|charged| charged.max(cost.unwrap_or(0))) } else { cost };
         (lease.draft.tokens, lease.draft.cost) = (Some(tokens), cost);
     }

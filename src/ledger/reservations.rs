@@ -1,21 +1,22 @@
-//! What is promised to requests under way, and for how long it is believed that they are. It knows no limits and no limits.
+//! The reservations of an account, and which of their requests are under way, lost or over.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::receipt::{LEASE, LostRequest, Receipt, Reservation, ReservationLease};
 use crate::config::{Millis, Nanos};
 
-/// So long after it was settled, a request may be settled again without effect. The gateway gives up repeating a command far earlier.
-pub const REMEMBERED: Millis = 300_000;
+/// For how long a settled request is remembered, so that a repeated settlement has no effect. The gateway
+/// stops repeating a command much earlier.
+pub const SETTLED_RETENTION: Millis = 300_000;
 
-/// What is believed of a request.
+/// The state of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// It is under way.
+    /// Under way.
     Live,
-    /// It is lost, but its time is not over.
+    /// Lost, but its reservation has not ended.
     Lapsed,
-    /// Nothing is held for it; but it is remembered, so that the truth finds its receipt.
+    /// Ended. It is remembered so that a late settlement finds its receipt.
     Over,
 }
 
@@ -24,17 +25,18 @@ enum Stage {
 struct HeldReservation {
     reservation: Reservation,
     stage: Stage,
-    /// The lease holds until then, whatever was written: the ledger was opened a moment ago.
+    /// The lease holds at least until this time, because the ledger was just opened.
     grace: Millis,
 }
 
-/// What has become due.
+/// A reservation that is due.
 #[derive(Debug, PartialEq, Eq)]
 pub enum DueReservation {
-    /// This request is lost since then, and has no receipt yet. Its reservation was taken back, to be put back with [`Reservations::lose`].
+    /// The request is lost since this time and has no receipt yet. The reservation was removed; the caller
+    /// inserts it again with [`Reservations::insert_lost`].
     Lost(Box<Reservation>, Millis),
-    /// This reservation is void.
-    Void(String),
+    /// The reservation of this request is over, and was removed.
+    Expired(String),
 }
 
 /// The reservations of one account.
@@ -42,34 +44,34 @@ pub enum DueReservation {
 pub struct Reservations {
     /// By the id of the request.
     open: BTreeMap<String, HeldReservation>,
-    /// When something next becomes due, so that no command has to look at them all.
-    ends: BTreeSet<(Millis, String)>,
+    /// When each reservation is next due. Commands look at the first ones only.
+    due: BTreeSet<(Millis, String)>,
     live: u64,
     cost: Nanos,
 }
 
 impl HeldReservation {
-    /// When the request is no longer believed to be under way.
+    /// When the request is taken for lost.
     fn lapses(&self) -> Millis {
         let lease = self.reservation.lease.as_ref().map_or(Millis::MAX, |lease| lease.until.max(self.grace));
         self.reservation.until.min(lease)
     }
 
     fn due(&self) -> Millis {
-        match (self.stage, self.reservation.lost().and_then(|lost| lost.settled)) {
-            (_, Some(settled)) => settled.saturating_add(REMEMBERED + 1),
+        match (self.stage, self.reservation.lost_request().and_then(|lost| lost.settled)) {
+            (_, Some(settled)) => settled.saturating_add(SETTLED_RETENTION + 1),
             (Stage::Live, None) => self.lapses(),
             (Stage::Lapsed, None) => self.reservation.until,
             (Stage::Over, None) => {
-                let found = self.reservation.lost().map_or(0, |lost| lost.found.max(lost.at));
-                self.reservation.until.max(found).saturating_add(REMEMBERED + 1)
+                let found = self.reservation.lost_request().map_or(0, |lost| lost.found.max(lost.at));
+                self.reservation.until.max(found).saturating_add(SETTLED_RETENTION + 1)
             }
         }
     }
 
-    /// The money that it holds: what its receipt is not charged with already.
+    /// The reserved cost that its receipt does not charge already.
     fn cost(&self) -> Nanos {
-        let settled = self.reservation.lost().is_some_and(|lost| lost.settled.is_some());
+        let settled = self.reservation.lost_request().is_some_and(|lost| lost.settled.is_some());
         match &self.reservation.lease {
             _ if settled || self.stage == Stage::Over => 0,
             Some(ReservationLease { draft, lost: Some(_), .. }) => {
@@ -81,88 +83,94 @@ impl HeldReservation {
 }
 
 impl Reservations {
-    /// How many requests are believed to be under way.
+    /// The number of requests under way.
     pub fn count(&self) -> u64 {
         self.live
     }
 
-    /// The money that is held.
+    /// The reserved cost of all requests, in nano-dollars.
     pub fn cost(&self) -> Nanos {
         self.cost
     }
 
-    /// The reservation to this request.
+    /// The reservation of a request.
     pub fn find(&self, id: &str) -> Option<&Reservation> {
         self.open.get(id).map(|held| &held.reservation)
     }
 
-    /// Each.
+    /// All reservations.
     pub fn iter(&self) -> impl Iterator<Item = &Reservation> {
         self.open.values().map(|held| &held.reservation)
     }
 
-    /// Makes one, or puts it in the place of the one there is.
-    pub fn make(&mut self, id: &str, reservation: Reservation) {
-        self.take(id);
-        let settled = reservation.lost().is_some_and(|lost| lost.settled.is_some());
+    /// Inserts or replaces the reservation of a request.
+    pub fn insert(&mut self, id: &str, reservation: Reservation) {
+        self.remove(id);
+        let settled = reservation.lost_request().is_some_and(|lost| lost.settled.is_some());
         let stage = if settled { Stage::Over } else { Stage::Live };
-        self.put(id.to_owned(), HeldReservation { reservation, stage, grace: 0 });
+        self.hold(id.to_owned(), HeldReservation { reservation, stage, grace: 0 });
     }
 
-    /// Takes one back.
-    pub fn take(&mut self, id: &str) -> Option<Reservation> {
+    /// Removes the reservation of a request.
+    pub fn remove(&mut self, id: &str) -> Option<Reservation> {
         let (id, held) = self.open.remove_entry(id)?;
         self.cost = self.cost.saturating_sub(held.cost());
         self.live -= u64::from(held.stage == Stage::Live);
-        self.ends.remove(&(held.due(), id));
+        self.due.remove(&(held.due(), id));
         Some(held.reservation)
     }
 
-    fn put(&mut self, id: String, held: HeldReservation) {
+    fn hold(&mut self, id: String, held: HeldReservation) {
         self.cost = self.cost.saturating_add(held.cost());
         self.live += u64::from(held.stage == Stage::Live);
-        self.ends.insert((held.due(), id.clone()));
+        self.due.insert((held.due(), id.clone()));
         self.open.insert(id, held);
     }
 
-    /// What is due next, but of the requests in `except`, of which more is known.
+    /// The next reservation that is due, except for those of the requests in `except`.
     pub fn next_due(&mut self, now: Millis, except: &[&str]) -> Option<DueReservation> {
         loop {
-            let mut due = self.ends.iter().take_while(|(due, _)| *due <= now);
+            let mut due = self.due.iter().take_while(|(due, _)| *due <= now);
             let (since, id) = due.find(|(_, id)| !except.contains(&id.as_str()))?.clone();
             let stage = self.open.get(&id)?.stage;
             if stage == Stage::Over {
-                self.take(&id);
-                return Some(DueReservation::Void(id));
+                self.remove(&id);
+                return Some(DueReservation::Expired(id));
             }
-            let reservation = self.take(&id)?;
-            if reservation.lost().is_none() {
+            let reservation = self.remove(&id)?;
+            if reservation.lost_request().is_none() {
                 return Some(DueReservation::Lost(Box::new(reservation), since));
             }
             let stage = if stage == Stage::Live && reservation.until > since { Stage::Lapsed } else { Stage::Over };
-            self.put(id, HeldReservation { reservation, stage, grace: 0 });
+            self.hold(id, HeldReservation { reservation, stage, grace: 0 });
         }
     }
 
-    /// The receipt of a lost request, or the truth that took its place, is in the ledger.
-    pub fn lose(&mut self, mut reservation: Reservation, receipt: &Receipt, lost: LostRequest) -> Option<&Reservation> {
+    /// Inserts the reservation of a lost request whose receipt is in the ledger.
+    pub fn insert_lost(
+        &mut self,
+        mut reservation: Reservation,
+        receipt: &Receipt,
+        lost: LostRequest,
+    ) -> Option<&Reservation> {
         if let Some(lease) = &mut reservation.lease {
             (*lease.draft, lease.lost) = (Receipt { reservation: None, ..receipt.clone() }, Some(lost));
         }
         let stage = if reservation.until > lost.found && lost.settled.is_none() { Stage::Lapsed } else { Stage::Over };
-        self.put(receipt.id.clone(), HeldReservation { reservation, stage, grace: 0 });
+        self.hold(receipt.id.clone(), HeldReservation { reservation, stage, grace: 0 });
         self.find(&receipt.id)
     }
 
-    /// The ledger is opened: requests that live had nobody to tell so. Gives those whose reservation has to be written anew: their leases were
-    /// over, and are granted once more, but not each time that a ledger is opened.
+    /// Extends the leases of the requests under way, because the ledger was closed and they could not be
+    /// renewed. Returns the requests whose leases had ended: their reservations must be stored, so that the
+    /// extension is not granted each time the ledger is opened.
     pub fn extend(&mut self, now: Millis) -> Vec<String> {
         let grace = now.saturating_add(LEASE);
-        let lives = |held: &HeldReservation| held.stage == Stage::Live && held.reservation.lost().is_none();
-        let ids: Vec<String> = self.open.iter().filter(|(_, held)| lives(held)).map(|(id, _)| id.clone()).collect();
+        let is_live = |held: &HeldReservation| held.stage == Stage::Live && held.reservation.lost_request().is_none();
+        let ids: Vec<String> = self.open.iter().filter(|(_, held)| is_live(held)).map(|(id, _)| id.clone()).collect();
         let mut extended = Vec::new();
         for id in ids {
-            let Some(mut reservation) = self.take(&id) else { continue };
+            let Some(mut reservation) = self.remove(&id) else { continue };
             let mut held_until = 0;
             if let Some(lease) = reservation.lease.as_mut().filter(|lease| !lease.extended) {
                 if lease.until > now {
@@ -172,7 +180,7 @@ impl Reservations {
                     extended.push(id.clone());
                 }
             }
-            self.put(id, HeldReservation { reservation, stage: Stage::Live, grace: held_until });
+            self.hold(id, HeldReservation { reservation, stage: Stage::Live, grace: held_until });
         }
         extended
     }

@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use super::key_text::{LENGTH, PREFIX, fingerprint};
-use super::letters::{LOWER, draw};
+use super::key_text::{PREFIX, SECRET_LENGTH, fingerprint};
+use super::letters::{LOWERCASE, push_letters};
 use super::signing::SigningSecret;
 
-/// Letters of an id that nobody chose.
+/// The length of a random id.
 const ID_LENGTH: usize = 16;
-/// A new key. Its text is shown once, and nowhere kept.
+
+/// The text of a new key. It is shown once and never stored.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeySecret {
     text: String,
@@ -16,18 +17,18 @@ pub struct KeySecret {
 }
 
 impl KeySecret {
-    /// Makes a key for an id, from 256 random bits, of which the secret holds 238; and signs it.
+    /// Makes a signed text for the key with this id, from 256 random bits (the secret keeps 238 of them).
     pub fn make(id: &str, random: [u128; 2], signer: &SigningSecret) -> Self {
         let version = signer.version();
         let mut text = format!("{PREFIX}{id}-{version}");
         for bits in random {
-            draw(&mut text, bits, LENGTH / 2, 62);
+            push_letters(&mut text, bits, SECRET_LENGTH / 2, 62);
         }
         let mac = signer.mac(&text);
         Self { text: text + &mac, version }
     }
 
-    /// The text that a caller shows.
+    /// The text that callers present.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -37,7 +38,7 @@ impl KeySecret {
         fingerprint(self.version, &self.text)
     }
 
-    /// Its last four letters, by which people tell keys apart.
+    /// Its last four characters, by which people recognise the key.
     pub fn hint(&self) -> String {
         self.text.get(self.text.len().saturating_sub(4)..).unwrap_or_default().to_owned()
     }
@@ -49,10 +50,10 @@ impl fmt::Debug for KeySecret {
     }
 }
 
-/// An id for a key whose maker gave none: 16 letters, 82 bits.
+/// A random id: 16 characters, 82 bits.
 pub fn make_id(random: u128) -> String {
     let mut id = String::with_capacity(ID_LENGTH);
-    draw(&mut id, random, ID_LENGTH, LOWER);
+    push_letters(&mut id, random, ID_LENGTH, LOWERCASE);
     id
 }
 

@@ -1,4 +1,4 @@
-//! The secrets that sign the texts of keys: two versions of them at most are valid at one time. It knows no keys and no storage.
+//! The secret that signs the texts of keys. Up to two versions of it are valid at a time.
 
 use std::fmt;
 
@@ -8,13 +8,13 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 use super::key_text::{MAC_LENGTH, SignedKey};
-use super::letters::draw;
+use super::letters::push_letters;
 use crate::config::Millis;
 
-/// Versions that are valid at one time, at most.
-const MOST_VALID: usize = 2;
-/// The last version that there can be: a key's text has room for nine digits.
-const LAST: u32 = 999_999_999;
+/// The maximum number of versions that are valid at a time.
+const MAX_VALID: usize = 2;
+/// The last possible version: the text of a key has nine digits for it.
+const MAX_VERSION: u32 = 999_999_999;
 
 /// One version of the secret.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,42 +25,42 @@ pub struct SigningSecret {
     made_at: Millis,
 }
 
-/// The versions of the secret. They travel from the registry to the isolates of the gateway, and nowhere else.
+/// The versions of the secret. The registry sends them to the gateway's isolates, and nowhere else.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SigningSecrets {
-    /// Those that are valid, oldest first.
+    /// The valid versions, oldest first.
     valid: Vec<SigningSecret>,
-    /// The newest that was ever made; 0 if none was.
+    /// The newest version ever made; 0 if there is none.
     last: u32,
 }
 
-/// What is known of a key's signature.
+/// The result of checking a key's signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignatureCheck {
-    /// It is ours.
+    /// The signature is valid.
     Good,
-    /// It is not.
+    /// The signature is wrong.
     Bad,
-    /// The version that it names is not valid any more, or it was made before keys were signed.
+    /// The version is no longer valid, or the key was made before keys were signed.
     EndedVersion,
-    /// No such version is known here.
+    /// There is no such version yet, as far as is known here.
     UnknownVersion,
 }
 
-/// Why a version cannot be made or ended.
+/// Why a version cannot be added or ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SigningRefusal {
-    /// As many as there can be are valid.
+    /// The maximum number of versions is valid.
     Full,
-    /// It is the only one.
+    /// It is the only valid version.
     Only,
     /// There is no such version, or it has been ended.
     Unknown,
-    /// What was given is no secret.
+    /// The given bits are not a secret.
     InvalidSecret,
 }
 
-/// 256 random bits as a secret is made of them.
+/// 256 random bits in hex, from which a secret is made.
 pub fn bits(random: [u128; 2]) -> String {
     random.iter().map(|bits| format!("{bits:032x}")).collect()
 }
@@ -79,12 +79,12 @@ impl SigningSecret {
     /// The MAC of a text.
     pub(super) fn mac(&self, text: &str) -> String {
         let mut letters = String::with_capacity(MAC_LENGTH);
-        // HMAC takes a key of any length, so that this is never none.
+        // HMAC accepts keys of any length, so this cannot fail.
         if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.secret.as_bytes()) {
             mac.update(text.as_bytes());
             let bytes = mac.finalize().into_bytes();
             let half = bytes.iter().take(16).fold(0u128, |sum, byte| (sum << 8) | u128::from(*byte));
-            draw(&mut letters, half, MAC_LENGTH, 62);
+            push_letters(&mut letters, half, MAC_LENGTH, 62);
         }
         letters
     }
@@ -103,17 +103,17 @@ impl fmt::Debug for SigningSecret {
 }
 
 impl SigningSecrets {
-    /// The version that signs new keys; none if none was made.
+    /// The version that signs new keys; `None` if there is none yet.
     pub fn current(&self) -> Option<&SigningSecret> {
         self.valid.last()
     }
 
-    /// Those that are valid, oldest first.
+    /// The valid versions, oldest first.
     pub fn valid(&self) -> &[SigningSecret] {
         &self.valid
     }
 
-    /// How a version stands; `Good` says nothing of any key yet.
+    /// Whether a version is valid. `Good` does not verify any key.
     pub fn check_version(&self, version: u32) -> SignatureCheck {
         match version {
             _ if self.find(version).is_some() => SignatureCheck::Good,
@@ -122,7 +122,7 @@ impl SigningSecrets {
         }
     }
 
-    /// Whether a presented key was signed here. It takes the same time for every id.
+    /// Verifies the signature of a presented key, in the same time for every id.
     pub fn verify(&self, signed: &SignedKey<'_>) -> SignatureCheck {
         match self.find(signed.version()) {
             Some(signer) if signer.has_signed(signed) => SignatureCheck::Good,
@@ -131,16 +131,17 @@ impl SigningSecrets {
         }
     }
 
-    /// Makes a new version of these 256 bits in hex ([`bits`]).
+    /// Adds a version from 256 bits in hex ([`bits`]).
     ///
     /// # Errors
-    /// [`SigningRefusal::Full`] if two are valid, [`SigningRefusal::InvalidSecret`] if the bits are none.
+    /// [`SigningRefusal::Full`] if two are valid, [`SigningRefusal::InvalidSecret`] if `secret` is not 256
+    /// bits in hex.
     pub(super) fn renew(&mut self, secret: String, now: Millis) -> Result<(), SigningRefusal> {
-        let is_sound = secret.len() == 64 && secret.bytes().all(|b| b.is_ascii_hexdigit());
-        if !is_sound || secret.bytes().all(|b| b == b'0') {
+        let is_hex = secret.len() == 64 && secret.bytes().all(|b| b.is_ascii_hexdigit());
+        if !is_hex || secret.bytes().all(|b| b == b'0') {
             return Err(SigningRefusal::InvalidSecret);
         }
-        if self.valid.len() >= MOST_VALID || self.last >= LAST {
+        if self.valid.len() >= MAX_VALID || self.last >= MAX_VERSION {
             return Err(SigningRefusal::Full);
         }
         self.last += 1;
@@ -148,7 +149,7 @@ impl SigningSecrets {
         Ok(())
     }
 
-    /// Ends a version: the keys that it signed are good no more.
+    /// Ends a version. The keys that it signed become invalid.
     ///
     /// # Errors
     /// [`SigningRefusal::Only`] if it is the only one, [`SigningRefusal::Unknown`] if it is not valid.
@@ -198,7 +199,7 @@ pub(super) mod tests {
         // Test case 2 of RFC 4231, its first 16 bytes: 5bdcc146bf60754e6a042426089575c7.
         let signer = SigningSecret { version: 1, secret: "Jefe".to_owned(), made_at: 0 };
         let mut letters = String::new();
-        draw(&mut letters, 0x5bdc_c146_bf60_754e_6a04_2426_0895_75c7, 22, 62);
+        push_letters(&mut letters, 0x5bdc_c146_bf60_754e_6a04_2426_0895_75c7, 22, 62);
         assert_eq!(signer.mac("what do ya want for nothing?"), letters);
     }
 

@@ -1,4 +1,4 @@
-//! A window that slides: how much was taken in the last minute, never less than the truth.
+//! A sliding window: the amount that was taken in the last minute, or a little more.
 
 use std::collections::VecDeque;
 
@@ -6,61 +6,64 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Millis;
 
-/// The window's length.
+/// The length of the window, in milliseconds.
 pub const SPAN: Millis = 60_000;
-/// What is taken within so many milliseconds is remembered as one sum, and forgotten together with its last.
+/// Amounts taken within a slot are one sum, which counts until the last of them has expired.
 const SLOT: Millis = 250;
-/// Nothing counts longer.
-pub const MEMORY: Millis = SPAN + SLOT;
+/// For how long an amount counts, at most.
+pub const RETENTION: Millis = SPAN + SLOT;
 
-/// Amounts taken in the last minute. Each counts for the whole of the [`SPAN`] after it, and up to a quarter of a second longer; so in
-/// no minute, wherever it begins, is more taken than a limit that was asked of this window.
+/// The amounts taken in the last minute. Each counts for [`SPAN`] and up to a quarter of a second longer.
+/// Therefore no minute, wherever it begins, contains more than the limit that was checked with
+/// [`SlidingWindow::wait`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlidingWindow {
-    /// Start and sum, oldest first; none is empty, so that a window is the same as if what was given back had never been taken. Only taking lets go of those that count no more: to ask changes nothing.
+    /// The start and the sum of each slot, oldest first. No sum is 0, so that an amount that is given back
+    /// leaves no trace. Only [`SlidingWindow::take`] removes expired slots.
     slots: VecDeque<(Millis, u64)>,
 }
 
 impl SlidingWindow {
-    /// How much counts now.
+    /// The amount that counts now.
     pub fn taken(&self, now: Millis) -> u64 {
         self.counting(now).fold(0, |sum, (_, amount)| sum.saturating_add(amount))
     }
 
-    /// Takes an amount. The clock may stand still or fall back: then the amount counts with the newest.
+    /// Takes an amount. If the clock stands still or falls back, the amount is added to the newest slot.
     pub fn take(&mut self, now: Millis, amount: u64) {
         if amount == 0 {
             return;
         }
-        while self.slots.front().is_some_and(|(start, _)| gone_at(*start) <= now) {
+        while self.slots.front().is_some_and(|(start, _)| expires_at(*start) <= now) {
             self.slots.pop_front();
         }
-        let start = start(now);
+        let start = slot_of(now);
         match self.slots.back_mut() {
             Some((last, sum)) if *last >= start => *sum = sum.saturating_add(amount),
             _ => self.slots.push_back((start, amount)),
         }
     }
 
-    /// Replaces what was taken at `at`, if it still counts: a reservation by the truth.
-    pub fn correct(&mut self, at: Millis, promised: u64, truth: u64) {
-        let place = self.slots.partition_point(|(slot, _)| *slot < start(at));
-        match self.slots.get_mut(place).filter(|(slot, _)| *slot == start(at)) {
-            // A sum that overflowed no longer says what is in it, and stays.
+    /// Replaces the amount that was taken at `at`, if it still counts, by another.
+    pub fn correct(&mut self, at: Millis, old: u64, new: u64) {
+        let index = self.slots.partition_point(|(slot, _)| *slot < slot_of(at));
+        match self.slots.get_mut(index).filter(|(slot, _)| *slot == slot_of(at)) {
+            // A sum that overflowed cannot be corrected.
             Some((_, u64::MAX)) => {}
             Some((_, sum)) => {
-                *sum = sum.saturating_sub(promised).saturating_add(truth);
+                *sum = sum.saturating_sub(old).saturating_add(new);
                 if *sum == 0 {
-                    self.slots.remove(place);
+                    self.slots.remove(index);
                 }
             }
-            // Nothing had been taken with that reservation.
-            None if promised == 0 && truth > 0 => self.slots.insert(place, (start(at), truth)),
+            // The old amount was 0, for which there is no slot.
+            None if old == 0 && new > 0 => self.slots.insert(index, (slot_of(at), new)),
             None => {}
         }
     }
 
-    /// How long until `amount` more keeps within `limit`; `None` if it never does.
+    /// The time until `amount` can be taken within `limit`, in milliseconds; `None` if it exceeds the limit
+    /// by itself.
     pub fn wait(&self, now: Millis, amount: u64, limit: u64) -> Option<Millis> {
         let room = limit.checked_sub(amount)?;
         let mut taken = self.taken(now);
@@ -70,30 +73,30 @@ impl SlidingWindow {
         for (start, sum) in self.counting(now) {
             taken = taken.saturating_sub(sum);
             if taken <= room {
-                return Some(gone_at(start).saturating_sub(now));
+                return Some(expires_at(start).saturating_sub(now));
             }
         }
         Some(0)
     }
 
-    /// How long until nothing counts any more.
+    /// The time until nothing counts any more, in milliseconds.
     pub fn reset(&self, now: Millis) -> Millis {
-        self.slots.back().map_or(0, |(start, _)| gone_at(*start).saturating_sub(now))
+        self.slots.back().map_or(0, |(start, _)| expires_at(*start).saturating_sub(now))
     }
 
     fn counting(&self, now: Millis) -> impl Iterator<Item = (Millis, u64)> {
-        self.slots.iter().copied().skip_while(move |(start, _)| gone_at(*start) <= now)
+        self.slots.iter().copied().skip_while(move |(start, _)| expires_at(*start) <= now)
     }
 }
 
-/// The slot of a time.
-fn start(time: Millis) -> Millis {
+/// The start of the slot of a time.
+fn slot_of(time: Millis) -> Millis {
     time - time % SLOT
 }
 
-/// When a slot is forgotten.
-fn gone_at(start: Millis) -> Millis {
-    start.saturating_add(MEMORY)
+/// When a slot stops counting.
+fn expires_at(start: Millis) -> Millis {
+    start.saturating_add(RETENTION)
 }
 
 #[cfg(test)]
@@ -114,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_promise_becomes_the_truth() {
+    fn a_reservation_is_corrected() {
         let mut window = SlidingWindow::default();
         window.take(1_000, 100);
         window.take(5_000, 1);
@@ -124,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_given_back_might_as_well_never_have_been_taken() {
+    fn an_amount_that_is_given_back_leaves_no_trace() {
         let mut window = SlidingWindow::default();
         window.take(1_000, 3);
         let before = window.clone();
@@ -132,13 +135,13 @@ mod tests {
         window.correct(5_000, 2, 0);
         window.take(6_000, 0);
         assert_eq!((&window, window.reset(6_000)), (&before, 55_250));
-        // What was promised nothing may take something all the same.
+        // A reservation of 0 can be corrected to more.
         window.correct(6_000, 0, 4);
         assert_eq!((window.taken(6_000), window.taken(61_250), window.reset(6_000)), (7, 4, 60_250));
     }
 
     proptest! {
-        /// Whatever comes when: in no minute is more taken than the limit.
+        /// In no minute is more taken than the limit.
         #[test]
         fn no_minute_holds_more_than_the_limit(steps in prop::collection::vec((0u64..40_000, 1u64..5), 1..200), limit in 1u64..12) {
             let (mut window, mut now, mut granted) = (SlidingWindow::default(), 0, Vec::new());
@@ -155,9 +158,9 @@ mod tests {
             }
         }
 
-        /// A wait that was told is long enough, and the shortest to the slot.
+        /// The returned wait suffices.
         #[test]
-        fn a_wait_that_was_told_suffices(steps in prop::collection::vec((0u64..2_000, 1u64..5), 1..100), limit in 5u64..50) {
+        fn the_returned_wait_suffices(steps in prop::collection::vec((0u64..2_000, 1u64..5), 1..100), limit in 5u64..50) {
             let (mut window, mut now) = (SlidingWindow::default(), 0);
             for (pause, amount) in steps {
                 now += pause;

@@ -1,4 +1,4 @@
-//! What an account has written, as it is read back.
+//! The stored data of an account, as it is read when the account is opened.
 
 use super::receipt::Receipt;
 use super::unreadable::UnreadableRecord;
@@ -37,13 +37,16 @@ impl ReceiptRow {
         serde_json::from_str(&self.receipts).map_err(|error| UnreadableRecord::new("entries", self.number, &error))
     }
 
-    /// The text of the row with this receipt in the place of the one with its id.
+    /// The JSON of the receipts, with `replacement` in place of the receipt with its id.
     ///
     /// # Errors
     /// The row cannot be read.
-    pub fn replacing(&self, truth: &Receipt) -> Result<String, UnreadableRecord> {
+    pub fn replacing(&self, replacement: &Receipt) -> Result<String, UnreadableRecord> {
         let mut receipts = self.read()?;
-        receipts.iter_mut().filter(|receipt| receipt.id == truth.id).for_each(|receipt| receipt.clone_from(truth));
+        receipts
+            .iter_mut()
+            .filter(|receipt| receipt.id == replacement.id)
+            .for_each(|receipt| receipt.clone_from(replacement));
         Ok(serde_json::to_string(&receipts).unwrap_or_default())
     }
 }

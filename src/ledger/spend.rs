@@ -1,4 +1,4 @@
-//! Money spent by day, week, month and in all.
+//! Spend by day, week, month and in total.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,8 @@ use super::limits::Period;
 use crate::config::{Millis, Nanos};
 use crate::wire::date;
 
-/// What was spent in the current day, week and month (UTC), and in all; in nano-dollars.
+/// The spend of the current day, week and month (UTC) and in total, in nano-dollars. Each period has its
+/// number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spend {
     day: (u64, Nanos),
@@ -16,12 +17,12 @@ pub struct Spend {
 }
 
 impl Spend {
-    /// Spends.
+    /// Adds an amount that is spent at `now`.
     pub fn add(&mut self, now: Millis, nanos: Nanos) {
         for (counter, period) in
             [(&mut self.day, Period::Day), (&mut self.week, Period::Week), (&mut self.month, Period::Month)]
         {
-            let number = number(period, now);
+            let number = period_number(period, now);
             if counter.0 != number {
                 *counter = (number, 0);
             }
@@ -30,28 +31,28 @@ impl Spend {
         self.total = self.total.saturating_add(nanos);
     }
 
-    /// What was spent at a time was another amount.
-    pub fn correct(&mut self, at: Millis, was: Nanos, is: Nanos) {
-        let replace = |sum: &mut Nanos| *sum = sum.saturating_sub(was).saturating_add(is);
+    /// Replaces an amount that was spent at `at` by another.
+    pub fn correct(&mut self, at: Millis, old: Nanos, new: Nanos) {
+        let replace = |sum: &mut Nanos| *sum = sum.saturating_sub(old).saturating_add(new);
         for (counter, period) in
             [(&mut self.day, Period::Day), (&mut self.week, Period::Week), (&mut self.month, Period::Month)]
         {
-            if counter.0 == number(period, at) {
+            if counter.0 == period_number(period, at) {
                 replace(&mut counter.1);
             }
         }
         replace(&mut self.total);
     }
 
-    /// What was spent in the period that `now` lies in.
-    pub fn of(&self, period: Period, now: Millis) -> Nanos {
-        let (kept, nanos) = match period {
+    /// The spend of the period that contains `now`.
+    pub fn in_period(&self, period: Period, now: Millis) -> Nanos {
+        let (number, nanos) = match period {
             Period::Day => self.day,
             Period::Week => self.week,
             Period::Month => self.month,
             Period::Total => return self.total,
         };
-        if kept == number(period, now) { nanos } else { 0 }
+        if number == period_number(period, now) { nanos } else { 0 }
     }
 }
 
@@ -60,8 +61,8 @@ pub fn day_of(time: Millis) -> u64 {
     time / date::DAY
 }
 
-/// Which day, week or month a time lies in, counted from any beginning.
-fn number(period: Period, time: Millis) -> u64 {
+/// The number of the day, week or month that contains a time, counted from some fixed start.
+fn period_number(period: Period, time: Millis) -> u64 {
     let day = day_of(time);
     match period {
         Period::Day => day,
@@ -91,7 +92,7 @@ mod tests {
         spent.add(at("2026-05-29T12:00:00Z"), 1);
         spent.add(sunday, 10);
         let all = |spent: &Spend, now| {
-            [Period::Day, Period::Week, Period::Month, Period::Total].map(|per| spent.of(per, now))
+            [Period::Day, Period::Week, Period::Month, Period::Total].map(|per| spent.in_period(per, now))
         };
         assert_eq!(all(&spent, sunday), [10, 11, 11, 11]);
         assert_eq!(all(&spent, monday), [0, 0, 0, 11]);

@@ -14,19 +14,19 @@ pub struct TokenCounts {
     pub cache_read: u64,
     /// Prompt tokens written to the provider's cache.
     pub cache_write: u64,
-    /// Those of `cache_write` that are kept for an hour. Missing in older data.
+    /// The part of `cache_write` that is cached for an hour. Missing in older data.
     #[serde(default)]
     pub cache_write_1h: u64,
     /// Output tokens, reasoning included.
     pub output: u64,
-    /// Those of `output` that were reasoning.
+    /// The part of `output` that is reasoning.
     pub reasoning: u64,
 }
 
 impl From<Usage> for TokenCounts {
     fn from(usage: Usage) -> Self {
-        let Usage { uncached_input: fresh, cache_read, cache_write, cache_write_1h, output, reasoning } = usage;
-        Self { uncached_input: fresh, cache_read, cache_write, cache_write_1h, output, reasoning }
+        let Usage { uncached_input, cache_read, cache_write, cache_write_1h, output, reasoning } = usage;
+        Self { uncached_input, cache_read, cache_write, cache_write_1h, output, reasoning }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Sums of receipts.
+//! Totals of receipts.
 
 use std::collections::BTreeMap;
 
@@ -11,17 +11,17 @@ use crate::config::Nanos;
 /// The sum of receipts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
-    /// How many.
+    /// The number of requests.
     pub requests: u64,
-    /// Those that did not end well, by how they ended.
+    /// The number of failed requests, by outcome.
     pub failures: BTreeMap<String, u64>,
     /// Their tokens.
     pub tokens: TokenCounts,
-    /// Those whose tokens were estimated.
+    /// The number of requests with estimated tokens.
     pub estimated: u64,
-    /// What they cost in nano-dollars, as far as prices are known.
+    /// The cost in nano-dollars of the requests with a known price.
     pub cost: Nanos,
-    /// Those whose cost is not known.
+    /// The number of requests without a known price.
     pub unpriced: u64,
 }
 
@@ -38,7 +38,7 @@ impl Totals {
         self.unpriced += u64::from(receipt.cost.is_none());
     }
 
-    /// Takes back one receipt that was added.
+    /// Subtracts a receipt that was added.
     pub fn uncount(&mut self, receipt: &Receipt) {
         self.requests = self.requests.saturating_sub(1);
         if let Some(count) = self.failures.get_mut(&receipt.outcome) {
@@ -51,7 +51,7 @@ impl Totals {
         self.unpriced = self.unpriced.saturating_sub(u64::from(receipt.cost.is_none()));
     }
 
-    /// Adds other sums.
+    /// Adds other totals.
     pub fn add(&mut self, more: &Self) {
         self.requests = self.requests.saturating_add(more.requests);
         for (outcome, count) in &more.failures {
@@ -65,16 +65,16 @@ impl Totals {
     }
 }
 
-/// The sums of one day, provider and model.
+/// The usage of one day, provider and model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageReport {
-    /// Counted from 1970-01-01.
+    /// The day, counted from 1970-01-01.
     pub day: u64,
     /// The provider.
     pub provider: String,
     /// The model, as the provider names it.
     pub model: String,
-    /// The sums.
+    /// The totals.
     pub totals: Totals,
 }
 
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn books_from_before_the_hour_was_told_apart_are_read() {
+    fn counts_stored_without_cache_write_1h_are_read() {
         let old = r#"{"fresh":1,"cache_read":2,"cache_write":3,"output":4,"reasoning":0}"#;
         let tokens: TokenCounts = serde_json::from_str(old).unwrap();
         assert_eq!((tokens.cache_write, tokens.cache_write_1h, tokens.sum()), (3, 0, 10));

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// A stored record that cannot be read. Without it limits would be too wide, or keys be lost, so nothing is opened while it is there.
+/// A stored record that cannot be read. While there is one, the account or the registry is not opened:
+/// without the record, limits could be exceeded or keys lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnreadableRecord {
     table: &'static str,

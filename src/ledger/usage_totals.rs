@@ -26,7 +26,8 @@ pub struct UsageTotals {
 }
 
 impl UsageTotals {
-    /// Begins the day of `now`, if it is a new one. Returns the day that is over and its totals as JSON, if it has any.
+    /// Begins the day of `now`, if it is a new one. Returns the day that is over and its totals as JSON, if
+    /// it has any.
     pub fn begin_day(&mut self, now: Millis) -> Option<(u64, String)> {
         let day = day_of(now);
         if day <= self.day {

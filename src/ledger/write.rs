@@ -17,8 +17,7 @@ pub enum AccountWrite {
     CountQuota(String),
     /// Appends a row of receipts.
     Receipts(ReceiptRow),
-    /// Replaces the receipt with the same id, of a request that had been taken for lost: the number of its
-    /// row, when that was written, and the receipt.
+    /// Replaces the receipt of a lost request: the number and the time of its row, and the receipt.
     ReplaceReceipt(u64, Millis, Box<Receipt>),
     /// Replaces the sums in a row of receipts: its number, when it was written, and the sums.
     Sums(u64, Millis, String),

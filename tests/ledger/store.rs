@@ -47,7 +47,7 @@ impl Store {
                 }
                 AccountWrite::DaySums(day, sums) => assert_eq!(self.days.insert(day, sums), None, "day {day}"),
                 AccountWrite::AmendDay(day, was, is) => {
-                    let sums = AccountLedger::amended_sums(day, &self.days[&day], &was, &is).unwrap();
+                    let sums = AccountLedger::amend_day(day, &self.days[&day], &was, &is).unwrap();
                     self.days.insert(day, sums);
                 }
             }

@@ -110,7 +110,7 @@ impl AccountStore {
     fn amend_day(&self, day: u64, was: &Receipt, is: &Receipt) -> Result<()> {
         let rows = self.rows_of("SELECT sums FROM days WHERE day = ?", vec![number(day)?]);
         let Some(sums) = rows.first().map(|row| as_text(row.first()).unwrap_or_default()) else { return Ok(()) };
-        let sums = AccountLedger::amended_sums(day, &sums, was, is).map_err(unreadable)?;
+        let sums = AccountLedger::amend_day(day, &sums, was, is).map_err(unreadable)?;
         self.run("UPDATE days SET sums = ? WHERE day = ?", vec![text(sums), number(day)?])
     }
 

@@ -1,4 +1,4 @@
-//! The ledger of one account. Everything in it can be made anew from what it told to write down.
+//! The ledger of one account. All of its state can be restored from its writes.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -10,66 +10,86 @@ use crate::ledger::command::{AccountCommand, AccountResponse};
 use crate::ledger::count_quota::CountQuota;
 use crate::ledger::limits::KeyLimits;
 use crate::ledger::receipt::{LEASE, Receipt, Reservation, ReservationLease};
-use crate::ledger::reservations::{REMEMBERED, Reservations};
-use crate::ledger::sliding_window::{MEMORY, SPAN, SlidingWindow};
+use crate::ledger::reservations::{Reservations, SETTLED_RETENTION};
+use crate::ledger::sliding_window::{RETENTION, SPAN, SlidingWindow};
 use crate::ledger::snapshot::ReceiptRow;
 use crate::ledger::spend::day_of;
-use crate::ledger::sums::UsageTotals;
+use crate::ledger::token_counts::TokenCounts;
 use crate::ledger::totals::UsageReport;
 use crate::ledger::unreadable::UnreadableRecord;
+use crate::ledger::usage_totals::UsageTotals;
 use crate::ledger::write::{AccountWrite, reservation_write};
 
-/// The sums stand in every so many receipts, so that no more have to be read to have them again.
-const CHECKPOINT: u64 = 50;
+/// The totals are stored with every 50th receipt, so that opening the ledger reads at most this many
+/// receipts.
+const CHECKPOINT_INTERVAL: u64 = 50;
+
 /// The ledger of one account.
 #[derive(Debug, Default)]
 pub struct AccountLedger {
-    /// The SHA-256 of the key, in hex; none for a key that stands in the gateway's own variables.
+    /// The fingerprint of the key; `None` if the account has no key.
     pub(super) hash: Option<String>,
     pub(super) limits: KeyLimits,
     pub(super) version: u64,
-    /// The time of the last reservation or receipt: for what is written down, time never runs backwards.
+    /// The time of the last reservation or receipt. Later records are never dated before it.
     pub(super) latest: Millis,
     pub(super) reservations: Reservations,
     pub(super) request_window: SlidingWindow,
     pub(super) token_window: SlidingWindow,
     pub(super) count_quota: CountQuota,
     pub(super) sums: UsageTotals,
-    /// The number of the last receipt, and when that was written.
+    /// The number of the last receipt, and the time at which it was written.
     pub(super) last_number: u64,
     pub(super) last_at: Millis,
-    /// Requests whose lease was granted anew when the ledger was opened, which is not written yet.
+    /// Requests whose lease was extended when the ledger was opened; the extension is not stored yet.
     pub(super) extended: Vec<String>,
+    /// Settled requests and when they were settled, to ignore repeated settlements.
     pub(super) settled: HashMap<String, Millis>,
+    /// The same, oldest first.
     pub(super) settled_at: VecDeque<(Millis, String)>,
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct Posted {
+pub(super) struct StoredLimits {
     pub(super) hash: String,
     #[serde(rename = "terms")]
     pub(super) limits: KeyLimits,
     pub(super) version: u64,
 }
 
+/// What a reservation is made for.
+struct Grant {
+    tokens: u64,
+    /// The output limit granted, if it is lower than the one asked for.
+    limit: Option<u64>,
+}
+
+/// What a request has used so far.
+#[derive(Clone, Copy)]
+pub(super) struct Progress {
+    pub(super) tokens: TokenCounts,
+    pub(super) cost: Option<Nanos>,
+}
+
 impl AccountLedger {
-    /// Carries out a command. What is to be written goes to `writes`; an answer counts only when it has been written.
+    /// Carries out a command, and appends what must be stored to `writes`. The response must not be sent
+    /// before the writes are stored.
     pub fn handle(&mut self, command: AccountCommand, now: Millis, writes: &mut Vec<AccountWrite>) -> AccountResponse {
         let now = now.max(self.latest);
         self.expire_leases(&command, now, writes);
-        let reply = self.dispatch(command, now, writes);
+        let response = self.dispatch(command, now, writes);
         for id in std::mem::take(&mut self.extended) {
             writes.extend(self.reservations.find(&id).map(|reservation| reservation_write(&id, reservation)));
         }
-        reply
+        response
     }
 
     fn dispatch(&mut self, command: AccountCommand, now: Millis, writes: &mut Vec<AccountWrite>) -> AccountResponse {
         match command {
             AccountCommand::Admit(request) => self.admit(&request, now, writes),
-            AccountCommand::Count(question) => match self.check_key(question.hash.as_deref(), now) {
+            AccountCommand::Count(request) => match self.check_key(request.hash.as_deref(), now) {
                 AccountResponse::Granted { .. } => {
-                    self.count_quota.admit(&question, &self.limits, self.reservations.count(), now, writes)
+                    self.count_quota.admit(&request, &self.limits, self.reservations.count(), now, writes)
                 }
                 refused => refused,
             },
@@ -78,61 +98,67 @@ impl AccountLedger {
             AccountCommand::CheckParent => self.check_key(None, now),
             AccountCommand::Settle(receipts) => self.settle(receipts, now, writes),
             AccountCommand::Release(id) => self.release(&id, now, writes),
-            AccountCommand::Renew { id, tokens, cost } => self.renew(&id, (tokens, cost), now, writes),
-            AccountCommand::SetLimits { hash, limits, version } => self.post(Posted { hash, limits, version }, writes),
+            AccountCommand::Renew { id, tokens, cost } => self.renew(&id, Progress { tokens, cost }, now, writes),
+            AccountCommand::SetLimits { hash, limits, version } => {
+                self.set_limits(StoredLimits { hash, limits, version }, writes)
+            }
             AccountCommand::Usage { from, to } => AccountResponse::Usage(self.usage(from, to)),
             AccountCommand::Receipts { .. } => AccountResponse::Malformed,
         }
     }
 
-    fn post(&mut self, posted: Posted, writes: &mut Vec<AccountWrite>) -> AccountResponse {
-        if posted.version >= self.version {
-            writes.push(AccountWrite::Limits(serde_json::to_string(&posted).unwrap_or_default()));
-            (self.hash, self.limits, self.version) = (Some(posted.hash), posted.limits, posted.version);
+    fn set_limits(&mut self, new: StoredLimits, writes: &mut Vec<AccountWrite>) -> AccountResponse {
+        if new.version >= self.version {
+            writes.push(AccountWrite::Limits(serde_json::to_string(&new).unwrap_or_default()));
+            (self.hash, self.limits, self.version) = (Some(new.hash), new.limits, new.version);
         }
         AccountResponse::Done
     }
 
     fn admit(&mut self, request: &AdmissionRequest, now: Millis, writes: &mut Vec<AccountWrite>) -> AccountResponse {
-        // A command that is repeated, because its answer was lost, is answered as it was; even if it comes when all is over.
-        if self.reservations.find(&request.id).is_some() || self.is_settled(&request.id, now) {
-            let limit = self.reservations.find(&request.id).and_then(|reservation| reservation.limit);
-            return AccountResponse::Granted {
-                limits: self.limits.clone(),
-                rate_limits: self.rate_limit_status(now),
-                limit,
-            };
+        // A command is repeated when its response was lost. It gets the same response, even after the request
+        // has ended.
+        let reservation = self.reservations.find(&request.id);
+        if reservation.is_some() || self.is_settled(&request.id, now) {
+            return self.granted(reservation.and_then(|reservation| reservation.limit), now);
         }
-        let shorter = self.budget_left(now).and_then(|left| request.shortened(left, self.limits.budget?.fit));
-        let limit = shorter.as_ref().and_then(|request| request.output.as_ref()).map(|answer| answer.limit);
-        let request = shorter.as_ref().unwrap_or(request);
-        match self.refusal(request, now) {
+        let shortened = self.budget_left(now).and_then(|left| request.shortened(left, self.limits.budget?.fit));
+        let limit = shortened.as_ref().and_then(|request| request.output.as_ref()).map(|output| output.limit);
+        let request = shortened.as_ref().unwrap_or(request);
+        match self.check_limits(request, now) {
             Err(refusal) => AccountResponse::Refused { refusal, rate_limits: self.rate_limit_status(now) },
             Ok(tokens) => {
-                self.reserve(request, (tokens, limit), now, writes);
-                AccountResponse::Granted {
-                    limits: self.limits.clone(),
-                    rate_limits: self.rate_limit_status(now),
-                    limit,
-                }
+                self.reserve(request, Grant { tokens, limit }, now, writes);
+                self.granted(limit, now)
             }
         }
     }
 
-    /// What neither was spent of the budget nor is promised, in nano-dollars; none without a budget.
-    fn budget_left(&self, now: Millis) -> Option<Nanos> {
-        let budget = self.limits.budget?;
-        Some(budget.nanos.saturating_sub(self.sums.spent.of(budget.per, now)).saturating_sub(self.reservations.cost()))
+    fn granted(&self, limit: Option<u64>, now: Millis) -> AccountResponse {
+        AccountResponse::Granted { limits: self.limits.clone(), rate_limits: self.rate_limit_status(now), limit }
     }
 
-    /// The tokens to be promised, if nothing speaks against it.
-    fn refusal(&self, request: &AdmissionRequest, now: Millis) -> Result<u64, AdmissionRefusal> {
+    /// The part of the budget that is neither spent nor reserved, in nano-dollars; `None` without a budget.
+    fn budget_left(&self, now: Millis) -> Option<Nanos> {
+        let budget = self.limits.budget?;
+        Some(
+            budget
+                .nanos
+                .saturating_sub(self.sums.spent.in_period(budget.per, now))
+                .saturating_sub(self.reservations.cost()),
+        )
+    }
+
+    /// Checks a request against all limits. Returns the tokens to reserve.
+    fn check_limits(&self, request: &AdmissionRequest, now: Millis) -> Result<u64, AdmissionRefusal> {
         let known = self.hash.is_some() && request.hash.as_ref().is_none_or(|hash| Some(hash) == self.hash.as_ref());
         if !known {
             return Err(AdmissionRefusal::Unknown);
         }
-        self.limits.refuse(&request.models, request.body, now)?;
-        if let Some(name) = request.stray_field.clone().filter(|_| self.limits.are_bound()) {
+        self.limits.check(&request.models, request.body, now)?;
+        if self.limits.are_bound()
+            && let Some(name) = request.stray_field.clone()
+        {
             return Err(AdmissionRefusal::StrayField { name });
         }
         let under_way = self.reservations.count().saturating_add(self.count_quota.under_way(now));
@@ -145,12 +171,13 @@ impl AccountLedger {
                 wait => return Err(AdmissionRefusal::Requests { wait: wait.unwrap_or(SPAN) }),
             }
         }
-        self.refuse_cost(request, now)?;
-        // A request that could take more than a whole minute's tokens may run when it has the minute to itself.
+        self.check_cost(request, now)?;
+        // A request that could use more tokens than the limit is admitted when nothing else counts in the
+        // window.
         let tokens = self.limits.tokens_per_minute.map_or(request.tokens, |limit| request.tokens.min(limit));
         if let Some(limit) = self.limits.tokens_per_minute {
             match self.token_window.wait(now, tokens, limit) {
-                // Not even such a minute has room for one where no token is allowed.
+                // With a limit of 0 it is not.
                 Some(0) if limit > 0 => {}
                 wait => return Err(AdmissionRefusal::Tokens { wait: wait.filter(|wait| *wait > 0).unwrap_or(SPAN) }),
             }
@@ -158,25 +185,25 @@ impl AccountLedger {
         Ok(tokens)
     }
 
-    fn refuse_cost(&self, request: &AdmissionRequest, now: Millis) -> Result<(), AdmissionRefusal> {
+    fn check_cost(&self, request: &AdmissionRequest, now: Millis) -> Result<(), AdmissionRefusal> {
         let Some(left) = self.budget_left(now) else { return Ok(()) };
-        request.refuse_cost(left, self.reservations.cost(), self.limits.budget.is_some_and(|budget| budget.fit))
+        request.check_cost(left, self.reservations.cost(), self.limits.budget.is_some_and(|budget| budget.fit))
     }
 
     fn reserve(
         &mut self,
         request: &AdmissionRequest,
-        (tokens, limit): (u64, Option<u64>),
+        Grant { tokens, limit }: Grant,
         now: Millis,
         writes: &mut Vec<AccountWrite>,
     ) {
         if !self.limits.are_limited() {
             return;
         }
-        // What a key without a budget costs needs no reservation.
         let cost = self.limits.budget.and(request.cost).unwrap_or(0);
-        // None ends while the windows count it: without it, a ledger that is opened again would know less.
-        let until = now.saturating_add(request.lifetime.max(MEMORY));
+        // A reservation is kept while the rate limits count it, so that a reopened ledger can restore the
+        // windows.
+        let until = now.saturating_add(request.lifetime.max(RETENTION));
         let lease = match request.draft.clone() {
             Some(draft) => {
                 let draft = Box::new(Receipt { id: request.id.clone(), reservation: None, ..*draft });
@@ -193,7 +220,7 @@ impl AccountLedger {
         let reservation = Reservation { at: now, until, tokens, cost, limit, lease: Some(lease) };
         self.charge_windows(now, tokens);
         writes.push(reservation_write(&request.id, &reservation));
-        self.reservations.make(&request.id, reservation);
+        self.reservations.insert(&request.id, reservation);
     }
 
     pub(super) fn charge_windows(&mut self, at: Millis, tokens: u64) {
@@ -202,73 +229,68 @@ impl AccountLedger {
         self.token_window.take(at, tokens);
     }
 
-    /// Without a hash, any key of this account will do.
+    /// Checks that the key of this fingerprint is valid; without one, that the account has a valid key.
     fn check_key(&self, hash: Option<&str>, now: Millis) -> AccountResponse {
         let known = self.hash.as_deref().is_some_and(|own| hash.is_none_or(|hash| hash == own));
-        match (known, self.limits.are_valid(now)) {
-            (true, true) => AccountResponse::Granted {
-                limits: self.limits.clone(),
-                rate_limits: self.rate_limit_status(now),
-                limit: None,
-            },
-            (true, false) => AccountResponse::Refused {
-                refusal: AdmissionRefusal::Inactive,
-                rate_limits: RateLimitStatus::default(),
-            },
-            (false, _) => {
-                AccountResponse::Refused { refusal: AdmissionRefusal::Unknown, rate_limits: RateLimitStatus::default() }
-            }
-        }
+        let refusal = if !known {
+            AdmissionRefusal::Unknown
+        } else if !self.limits.are_valid(now) {
+            AdmissionRefusal::Inactive
+        } else {
+            return self.granted(None, now);
+        };
+        AccountResponse::Refused { refusal, rate_limits: RateLimitStatus::default() }
     }
 
     pub(super) fn append_receipts(&mut self, receipts: &[Receipt], now: Millis, writes: &mut Vec<AccountWrite>) {
-        // With the first receipt of a day stand the sums of all before it, too: older receipts may go.
-        let first = day_of(now) > self.sums.day;
-        if let Some((day, sums)) = self.sums.roll(now) {
+        // The first receipt of a day is stored with totals, too, so that the receipts of earlier days can be
+        // deleted.
+        let is_first_of_day = day_of(now) > self.sums.day;
+        if let Some((day, sums)) = self.sums.begin_day(now) {
             writes.push(AccountWrite::DaySums(day, sums));
         }
         receipts.iter().for_each(|receipt| self.sums.count(now, receipt));
         let before = self.last_number;
         (self.last_number, self.last_at) = (before.saturating_add(receipts.len() as u64), now);
-        let sums = first || self.last_number / CHECKPOINT > before / CHECKPOINT;
-        let sums = sums.then(|| serde_json::to_string(&self.sums).unwrap_or_default());
+        let is_checkpoint = is_first_of_day || self.last_number / CHECKPOINT_INTERVAL > before / CHECKPOINT_INTERVAL;
+        let sums = is_checkpoint.then(|| serde_json::to_string(&self.sums).unwrap_or_default());
         let receipts = serde_json::to_string(receipts).unwrap_or_default();
         writes.push(AccountWrite::Receipts(ReceiptRow { number: self.last_number, at: now, receipts, sums }));
         self.latest = self.latest.max(now);
     }
 
-    /// The sums of the current day; those before it are kept as they were written.
+    /// The totals of the current day, if it is asked for. Those of earlier days are stored rows.
     fn usage(&self, from: u64, to: u64) -> Vec<UsageReport> {
         if (from..=to).contains(&self.sums.day) { self.sums.reports() } else { Vec::new() }
     }
 
-    /// The stored sums of a day, row by row.
+    /// The rows of a stored day.
     ///
     /// # Errors
-    /// The sums cannot be read.
+    /// The stored totals cannot be read.
     pub fn usage_of_day(day: u64, sums: &str) -> Result<Vec<UsageReport>, UnreadableRecord> {
         Ok(stored_totals(day, sums)?.reports())
     }
 
-    /// The stored sums of a day that is over, with one receipt in the place of what it was.
+    /// The stored totals of a past day, after the receipt `old` was replaced by `new`.
     ///
     /// # Errors
-    /// The sums cannot be read.
-    pub fn amended_sums(day: u64, sums: &str, was: &Receipt, is: &Receipt) -> Result<String, UnreadableRecord> {
+    /// The stored totals cannot be read.
+    pub fn amend_day(day: u64, sums: &str, old: &Receipt, new: &Receipt) -> Result<String, UnreadableRecord> {
         let mut sums = stored_totals(day, sums)?;
-        sums.replace(was, is);
+        sums.replace(old, new);
         Ok(serde_json::to_string(&sums).unwrap_or_default())
     }
 
     pub(super) fn is_settled(&self, id: &str, now: Millis) -> bool {
         let replaced =
-            self.reservations.find(id).and_then(Reservation::lost).is_some_and(|lost| lost.settled.is_some());
-        replaced || self.settled.get(id).is_some_and(|at| at.saturating_add(REMEMBERED) >= now)
+            self.reservations.find(id).and_then(Reservation::lost_request).is_some_and(|lost| lost.settled.is_some());
+        replaced || self.settled.get(id).is_some_and(|at| at.saturating_add(SETTLED_RETENTION) >= now)
     }
 
-    /// Remembers an id that was settled, and lets go of those that nobody settles again.
-    pub(super) fn remember(&mut self, at: Millis, id: String) {
-        while self.settled_at.front().is_some_and(|(then, _)| then.saturating_add(REMEMBERED) < at) {
+    /// Remembers a settled request, and forgets those that are not settled again.
+    pub(super) fn remember_settled(&mut self, at: Millis, id: String) {
+        while self.settled_at.front().is_some_and(|(then, _)| then.saturating_add(SETTLED_RETENTION) < at) {
             if let Some((_, id)) = self.settled_at.pop_front() {
                 self.settled.remove(&id);
             }

@@ -1,4 +1,4 @@
-//! The ledger of one account: admits requests, settles them, sums them.
+//! The ledger of one account: admits requests, settles them, and adds them up.
 
 mod ledger;
 mod open;

@@ -1,23 +1,25 @@
-//! Opens an account's ledger from what it wrote.
+//! Opens an account's ledger from its stored writes.
 
 use serde::de::DeserializeOwned;
 
-use super::ledger::{AccountLedger, Posted};
+use super::ledger::{AccountLedger, StoredLimits};
 use crate::config::Millis;
 use crate::ledger::receipt::{Receipt, Reservation};
-use crate::ledger::reservations::REMEMBERED;
+use crate::ledger::reservations::SETTLED_RETENTION;
 use crate::ledger::sliding_window::SPAN;
 use crate::ledger::snapshot::{AccountSnapshot, ReceiptRow};
 use crate::ledger::unreadable::UnreadableRecord;
 
-/// Receipts younger than this are read again whatever the sums say: all that are remembered, and a minute more, as the clock may fall back.
-const REREAD: Millis = REMEMBERED + SPAN;
+/// Receipts younger than this are read even if newer totals were found: settled requests are remembered for
+/// this time. The additional minute allows for a clock that falls back.
+const REREAD: Millis = SETTLED_RETENTION + SPAN;
 
 impl AccountLedger {
-    /// Opens the ledger again. `rows` yields rows of receipts, the newest first; no more are taken than are needed.
+    /// Opens the ledger. `rows` yields the rows of receipts, newest first; only as many as necessary are
+    /// taken.
     ///
     /// # Errors
-    /// A record that cannot be read.
+    /// A record cannot be read.
     pub fn open(
         snapshot: AccountSnapshot,
         rows: impl Iterator<Item = ReceiptRow>,
@@ -39,34 +41,35 @@ impl AccountLedger {
     fn from_snapshot(snapshot: AccountSnapshot) -> Result<Self, UnreadableRecord> {
         let mut ledger = Self::default();
         if let Some(text) = snapshot.limits {
-            let posted: Posted = parse("terms", 0, &text)?;
-            (ledger.hash, ledger.limits, ledger.version) = (Some(posted.hash), posted.limits, posted.version);
+            let stored: StoredLimits = parse("terms", 0, &text)?;
+            (ledger.hash, ledger.limits, ledger.version) = (Some(stored.hash), stored.limits, stored.version);
         }
         if let Some(text) = snapshot.count_quota {
             ledger.count_quota = parse("promises", "counting", &text)?;
         }
         for (id, text) in snapshot.reservations {
             let reservation: Reservation = parse("promises", &id, &text)?;
-            ledger.reservations.make(&id, reservation.leased(&id));
+            ledger.reservations.insert(&id, reservation.with_lease(&id));
         }
         Ok(ledger)
     }
 
-    /// Extends the leases of requests under way: nobody could renew them while the ledger was closed. Each is extended once until the request
-    /// is heard of again; otherwise a ledger that is opened for every command would never find a request lost.
+    /// Extends the leases of requests under way, which could not be renewed while the ledger was closed. A
+    /// lease is extended once until it is renewed; otherwise a ledger that is opened for every command would
+    /// never find a request lost.
     pub fn extend(&mut self, now: Millis) {
         self.extended.append(&mut self.reservations.extend(now.max(self.latest)));
     }
 }
 
-/// What rows of receipts, read from the newest back, say; applied in the order in which it happened.
+/// The contents of rows of receipts, collected newest first and applied oldest first.
 #[derive(Default)]
 struct History {
     reservations: Vec<Reservation>,
-    /// Rows newer than the newest sums, with the time at which they were written.
+    /// The rows after the newest totals, with the times at which they were written.
     uncounted: Vec<(Millis, Vec<Receipt>)>,
     has_sums: bool,
-    /// Requests that were settled, and when.
+    /// Settled requests, and when they were settled.
     settled: Vec<(Millis, String)>,
 }
 
@@ -82,7 +85,7 @@ impl History {
                 let tokens = receipt.tokens.unwrap_or_default().sum();
                 self.reservations.push(Reservation { tokens, ..reservation.clone() });
             }
-            // The receipt of a request that is taken for lost does not keep the truth out.
+            // A lost request still has a reservation. Its receipt must not prevent its settlement.
             if ledger.reservations.find(&receipt.id).is_none() {
                 self.settled.push((row.at, receipt.id.clone()));
             }
@@ -99,10 +102,10 @@ impl History {
 
     fn replay(mut self, ledger: &mut AccountLedger) {
         for (at, id) in self.settled.into_iter().rev() {
-            ledger.remember(at, id);
+            ledger.remember_settled(at, id);
         }
         for (at, receipts) in self.uncounted.into_iter().rev() {
-            ledger.sums.roll(at);
+            ledger.sums.begin_day(at);
             receipts.iter().for_each(|receipt| ledger.sums.count(at, receipt));
         }
         self.reservations.sort_unstable_by_key(|reservation| reservation.at);

@@ -62,7 +62,7 @@ impl TestAccount {
     }
 
     fn spent(&self) -> Nanos {
-        self.ledger.sums.spent.of(Period::Total, NOON)
+        self.ledger.sums.spent.in_period(Period::Total, NOON)
     }
 }
 
@@ -453,5 +453,5 @@ fn a_stored_record_that_cannot_be_read_is_named() {
     assert!(row.replacing(&Receipt::default()).is_err());
     let day = AccountLedger::usage_of_day(20_000, "{").unwrap_err().to_string();
     assert!(day.starts_with("The stored record `20000` of the table `days` cannot be read"), "{day}");
-    assert!(AccountLedger::amended_sums(20_000, "{", &Receipt::default(), &Receipt::default()).is_err());
+    assert!(AccountLedger::amend_day(20_000, "{", &Receipt::default(), &Receipt::default()).is_err());
 }

@@ -24,16 +24,19 @@ pub enum RegistryCommand {
         secret: Option<(String, String)>,
     },
     /// The account has confirmed this version of its key.
-    Posted {
+    #[serde(rename = "Posted")]
+    Confirm {
         /// The key's id.
         id: String,
         /// The record's `updated_at`.
         version: Millis,
     },
     /// Begins the removal of a key.
-    Retire(String),
+    #[serde(rename = "Retire")]
+    BeginRemoval(String),
     /// Completes the removal of a key.
-    Remove(String),
+    #[serde(rename = "Remove")]
+    CompleteRemoval(String),
     /// Reads a key.
     Read(String),
     /// Reads keys, oldest first.
@@ -50,9 +53,11 @@ pub enum RegistryCommand {
     /// Reads the versions of the secret, and how many keys each has signed.
     Versions,
     /// Adds a version, from these random bits.
-    Renew(String),
+    #[serde(rename = "Renew")]
+    AddVersion(String),
     /// Ends a version.
-    End(u32),
+    #[serde(rename = "End")]
+    EndVersion(u32),
 }
 
 /// The response of the registry.
@@ -61,7 +66,8 @@ pub enum RegistryResponse {
     /// The key as it is now.
     Record(Box<ApiKey>),
     /// The key exists, and was created with the same fields.
-    Known(Box<ApiKey>),
+    #[serde(rename = "Known")]
+    AlreadyCreated(Box<ApiKey>),
     /// A page of keys.
     Page {
         /// The keys.
@@ -136,13 +142,13 @@ impl RegistryCommand {
     }
 }
 
-/// A version of the secret that signs keys, as its operator sees it.
+/// A version of the signing secret, without the secret itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SigningVersion {
     /// Its number.
     pub version: u32,
     /// When it was made.
     pub made_at: Millis,
-    /// How many keys it has signed that are there.
+    /// The number of existing keys that it signed.
     pub keys: u64,
 }

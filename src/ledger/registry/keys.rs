@@ -1,5 +1,5 @@
-//! The list of keys made at run time. It knows no storage, no clock and no accounts: it is told the time, says what has to be written
-//! down, and remembers of which of its words an account has been told.
+//! The registry of the keys made at run time. It has no storage and no clock: callers pass the time and store
+//! the writes. It records which version of a key the key's account has confirmed.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,17 +12,17 @@ use crate::ledger::key_schema;
 use crate::ledger::signing::SigningSecrets;
 use crate::ledger::unreadable::UnreadableRecord;
 
-/// So many keys there can be.
-const MOST_KEYS: usize = 10_000;
-/// So many keys that are gone are remembered.
-const MOST_REMOVED: usize = 10_000;
+/// The maximum number of keys.
+const MAX_KEYS: usize = 10_000;
+/// The maximum number of removed keys whose records are kept.
+const MAX_REMOVED: usize = 10_000;
 
-/// The list of keys.
+/// The registry of keys.
 #[derive(Debug, Default)]
 pub struct KeyRegistry {
-    /// In the order in which they were made; among them those that are gone.
+    /// By number, in the order of their creation. Removed keys are included.
     pub(super) records: BTreeMap<u64, ApiKey>,
-    /// By the key's id.
+    /// The number of each key, by its id.
     numbers: HashMap<String, u64>,
     pub(super) signing: SigningSecrets,
 }
@@ -31,8 +31,8 @@ impl KeyRegistry {
     /// Opens the registry from its stored records, and from [`RegistryWrite::Signing`].
     ///
     /// # Errors
-    /// A record that cannot be read. A registry without it would reuse the number and the id of a key, and a new secret that signs keys
-    /// would end them all.
+    /// A record cannot be read. Without it, the registry would reuse the number and the id of a key; without
+    /// the signing secret, it would make a new one, which would invalidate all keys.
     pub fn open(rows: impl Iterator<Item = (u64, String)>, signing: Option<&str>) -> Result<Self, UnreadableRecord> {
         let mut registry = Self::default();
         if let Some(text) = signing {
@@ -48,7 +48,8 @@ impl KeyRegistry {
         Ok(registry)
     }
 
-    /// Carries out a command. What is to be written goes to `writes`; an answer counts only when it has been written.
+    /// Carries out a command, and appends what must be stored to `writes`. The response must not be sent
+    /// before the writes are stored.
     pub fn handle(
         &mut self,
         command: RegistryCommand,
@@ -58,19 +59,19 @@ impl KeyRegistry {
         let done = match command {
             RegistryCommand::Create(record) => self.create(*record, now, writes),
             RegistryCommand::Edit { id, patch, secret } => self.edit(&id, &patch, secret, now, writes),
-            RegistryCommand::Posted { id, version } => self.posted(&id, version, writes),
-            RegistryCommand::Retire(id) => self.retire(&id, now, writes),
-            RegistryCommand::Remove(id) => self.remove(&id, writes),
+            RegistryCommand::Confirm { id, version } => self.confirm(&id, version, writes),
+            RegistryCommand::BeginRemoval(id) => self.begin_removal(&id, now, writes),
+            RegistryCommand::CompleteRemoval(id) => self.complete_removal(&id, writes),
             RegistryCommand::Read(id) => {
                 self.find(&id).map(|(_, record)| RegistryResponse::Record(Box::new(record.clone())))
             }
             RegistryCommand::List { after, limit, removed } => self.list(after.as_deref(), limit, removed),
-            RegistryCommand::Signing(bits) => Ok(self.sign(bits, now, writes)),
+            RegistryCommand::Signing(bits) => Ok(self.signing_secrets(bits, now, writes)),
             RegistryCommand::Versions => Ok(self.versions()),
-            RegistryCommand::Renew(bits) => self.change_signing(|signing| signing.renew(bits, now), writes),
-            RegistryCommand::End(version) => self.change_signing(|signing| signing.end(version), writes),
+            RegistryCommand::AddVersion(bits) => self.change_signing(|signing| signing.renew(bits, now), writes),
+            RegistryCommand::EndVersion(version) => self.change_signing(|signing| signing.end(version), writes),
         };
-        self.mark(done.unwrap_or_else(RegistryResponse::Refused))
+        self.mark_outdated(done.unwrap_or_else(RegistryResponse::Refused))
     }
 
     fn create(
@@ -87,8 +88,8 @@ impl KeyRegistry {
         let number = match known {
             Some((_, known)) if known.removing => return Err(RegistryRefusal::Removing),
             Some((_, known)) if known.origin != record.origin => return Err(RegistryRefusal::Taken),
-            Some((_, known)) if known.posted > 0 => return Ok(RegistryResponse::Known(Box::new(known))),
-            // It was begun and not brought to its end: once more, with the new secret.
+            Some((_, known)) if known.confirmed > 0 => return Ok(RegistryResponse::AlreadyCreated(Box::new(known))),
+            // Its creation was not completed: repeat it with the new secret.
             Some((number, known)) => {
                 (record.created_at, record.updated_at) = (known.created_at, known.updated_at);
                 number
@@ -96,16 +97,17 @@ impl KeyRegistry {
             None => self.records.last_key_value().map_or(1, |(last, _)| last + 1),
         };
         let is_new = !self.records.contains_key(&number);
-        if is_new && self.records.values().filter(|record| !record.removed).count() >= MOST_KEYS {
+        if is_new && self.records.values().filter(|record| !record.removed).count() >= MAX_KEYS {
             return Err(RegistryRefusal::Full);
         }
         self.check_parent(&record)?;
         if is_new {
             record.created_at = now;
-            // A key of this id that is gone has the same ledgers, and its versions must not be taken for this one's.
-            let gone = self.numbers.get(&record.id).copied();
-            record.updated_at = gone.and_then(|number| self.records.get(&number)).map_or(0, |gone| gone.updated_at);
-            self.forget(gone, writes);
+            // A removed key with this id has the same account, so the versions of the new key must be higher.
+            let removed = self.numbers.get(&record.id).copied();
+            let removed_at = |number| self.records.get(&number).map(|removed| removed.updated_at);
+            record.updated_at = removed.and_then(removed_at).unwrap_or(0);
+            self.forget(removed, writes);
         }
         Ok(self.store(number, record, now, writes))
     }
@@ -136,7 +138,7 @@ impl KeyRegistry {
         Ok(self.store(number, record, now, writes))
     }
 
-    /// At most one level: a parent has no parent.
+    /// A parent must exist and must not have a parent itself.
     fn check_parent(&self, record: &ApiKey) -> Result<(), RegistryRefusal> {
         let Some(parent) = record.parent() else { return Ok(()) };
         if parent == record.id {
@@ -149,10 +151,10 @@ impl KeyRegistry {
         if found.parent().is_some() {
             return Err(RegistryRefusal::Grandparent);
         }
-        if self.members(&record.id) > 0 { Err(RegistryRefusal::ParentOfOthers) } else { Ok(()) }
+        if self.count_members(&record.id) > 0 { Err(RegistryRefusal::ParentOfOthers) } else { Ok(()) }
     }
 
-    fn posted(
+    fn confirm(
         &mut self,
         id: &str,
         version: Millis,
@@ -160,14 +162,14 @@ impl KeyRegistry {
     ) -> Result<RegistryResponse, RegistryRefusal> {
         let (number, record) = self.find(id)?;
         let mut record = record.clone();
-        if version <= record.updated_at && version > record.posted {
-            record.posted = version;
+        if version <= record.updated_at && version > record.confirmed {
+            record.confirmed = version;
             self.write(number, record.clone(), writes);
         }
         Ok(RegistryResponse::Record(Box::new(record)))
     }
 
-    fn retire(
+    fn begin_removal(
         &mut self,
         id: &str,
         now: Millis,
@@ -178,14 +180,18 @@ impl KeyRegistry {
         if record.removing {
             return Ok(RegistryResponse::Record(Box::new(record)));
         }
-        match self.members(id) {
+        match self.count_members(id) {
             0 => record.removing = true,
             count => return Err(RegistryRefusal::Members(count)),
         }
         Ok(self.store(number, record, now, writes))
     }
 
-    fn remove(&mut self, id: &str, writes: &mut Vec<RegistryWrite>) -> Result<RegistryResponse, RegistryRefusal> {
+    fn complete_removal(
+        &mut self,
+        id: &str,
+        writes: &mut Vec<RegistryWrite>,
+    ) -> Result<RegistryResponse, RegistryRefusal> {
         let (number, record) = self.find(id)?;
         if !record.removing {
             return Ok(RegistryResponse::Malformed);
@@ -193,7 +199,7 @@ impl KeyRegistry {
         let tombstone = record.without_metadata();
         self.write(number, tombstone, writes);
         let removed = || self.records.iter().filter(|(_, record)| record.removed).map(|(number, _)| *number);
-        let oldest = removed().next().filter(|_| removed().count() > MOST_REMOVED);
+        let oldest = removed().next().filter(|_| removed().count() > MAX_REMOVED);
         self.forget(oldest, writes);
         Ok(RegistryResponse::Removed)
     }
@@ -213,7 +219,7 @@ impl KeyRegistry {
         record.map(|record| (number, record)).ok_or(RegistryRefusal::Unknown)
     }
 
-    fn members(&self, id: &str) -> usize {
+    fn count_members(&self, id: &str) -> usize {
         self.records.values().filter(|record| record.parent() == Some(id)).count()
     }
 
@@ -223,7 +229,7 @@ impl KeyRegistry {
         writes.push(RegistryWrite::Drop(number));
     }
 
-    /// Keeps a record that was changed; no two of its versions have the same time.
+    /// Stores a changed record. Its `updated_at` is higher than before, so that it identifies the version.
     fn store(
         &mut self,
         number: u64,

@@ -53,7 +53,7 @@ impl TestRegistry {
 
     fn made(&mut self, json: &Value) -> ApiKey {
         let record = self.record(key(json, "h"));
-        self.record(RegistryCommand::Posted { id: record.id, version: record.updated_at })
+        self.record(RegistryCommand::Confirm { id: record.id, version: record.updated_at })
     }
 
     fn refusal(&mut self, command: RegistryCommand) -> RegistryRefusal {
@@ -72,11 +72,11 @@ fn a_creation_that_broke_off_is_healed_and_one_that_did_not_is_known_again() {
     let second = registry.record(key(&json!({"id": "a", "name": "A"}), "2"));
     assert!(second.hash == "1.2" && second.updated_at > first.updated_at && second.created_at == first.created_at);
     // A late word on the first makes the second no less new.
-    let record = registry.record(RegistryCommand::Posted { id: "a".into(), version: second.updated_at });
+    let record = registry.record(RegistryCommand::Confirm { id: "a".into(), version: second.updated_at });
     assert_eq!(record.status(0).name(), "active");
     registry.record(RegistryCommand::edit("a", patch(&json!({"name": "B"}))));
     match registry.handle(key(&json!({"id": "a", "name": "A"}), "3")) {
-        RegistryResponse::Known(record) => {
+        RegistryResponse::AlreadyCreated(record) => {
             assert_eq!((record.hash.as_str(), record.name.as_deref()), ("1.2", Some("B")))
         }
         other => panic!("{other:?}"),
@@ -94,7 +94,7 @@ fn families_have_two_generations() {
         (key(&json!({"id": "x", "parent": "x"}), ""), RegistryRefusal::OwnParent),
         (key(&json!({"id": "x", "parent": "kid"}), ""), RegistryRefusal::Grandparent),
         (RegistryCommand::edit("team", patch(&json!({"parent": "kid"}))), RegistryRefusal::Grandparent),
-        (RegistryCommand::Retire("team".into()), RegistryRefusal::Members(1)),
+        (RegistryCommand::BeginRemoval("team".into()), RegistryRefusal::Members(1)),
     ] {
         assert_eq!(registry.refusal(command), refusal);
     }
@@ -104,15 +104,15 @@ fn families_have_two_generations() {
         RegistryRefusal::ParentOfOthers
     );
     registry.record(RegistryCommand::edit("kid", patch(&json!({"parent": null}))));
-    assert!(registry.record(RegistryCommand::Retire("team".into())).removing);
+    assert!(registry.record(RegistryCommand::BeginRemoval("team".into())).removing);
     assert_eq!(
         registry.refusal(RegistryCommand::edit("kid", patch(&json!({"parent": "team"})))),
         RegistryRefusal::NoParent
     );
     assert_eq!(registry.refusal(RegistryCommand::edit("team", Map::new())), RegistryRefusal::Removing);
     assert_eq!(registry.refusal(key(&json!({"id": "team"}), "")), RegistryRefusal::Removing);
-    assert_eq!(registry.handle(RegistryCommand::Remove("kid".into())), RegistryResponse::Malformed);
-    assert_eq!(registry.handle(RegistryCommand::Remove("team".into())), RegistryResponse::Removed);
+    assert_eq!(registry.handle(RegistryCommand::CompleteRemoval("kid".into())), RegistryResponse::Malformed);
+    assert_eq!(registry.handle(RegistryCommand::CompleteRemoval("team".into())), RegistryResponse::Removed);
     assert_eq!(registry.refusal(RegistryCommand::Read("team".into())), RegistryRefusal::Unknown);
 }
 
@@ -148,8 +148,8 @@ fn what_is_gone_is_remembered_until_its_id_is_used_again() {
     for id in ["a", "b"] {
         registry.made(&json!({"id": id, "name": "secret plan"}));
     }
-    registry.record(RegistryCommand::Retire("a".into()));
-    registry.handle(RegistryCommand::Remove("a".into()));
+    registry.record(RegistryCommand::BeginRemoval("a".into()));
+    registry.handle(RegistryCommand::CompleteRemoval("a".into()));
     assert!(!registry.1.values().next().unwrap().contains("secret plan"));
     let mut ids = |after: Option<&str>, removed| match registry.handle(RegistryCommand::List {
         after: after.map(str::to_owned),
@@ -189,11 +189,11 @@ fn keys_of_a_version_that_ended_are_to_be_rotated() {
         }
         other => panic!("{other:?}"),
     };
-    assert_eq!(registry.refusal(RegistryCommand::End(1)), RegistryRefusal::OnlyVersion);
-    assert_eq!(counts(registry.handle(RegistryCommand::Renew(bits([3, 4])))), (vec![(1, 1), (2, 0)], 0));
-    assert_eq!(registry.refusal(RegistryCommand::Renew(bits([5, 6]))), RegistryRefusal::VersionsFull);
+    assert_eq!(registry.refusal(RegistryCommand::EndVersion(1)), RegistryRefusal::OnlyVersion);
+    assert_eq!(counts(registry.handle(RegistryCommand::AddVersion(bits([3, 4])))), (vec![(1, 1), (2, 0)], 0));
+    assert_eq!(registry.refusal(RegistryCommand::AddVersion(bits([5, 6]))), RegistryRefusal::VersionsFull);
     assert_eq!(registry.record(RegistryCommand::Read("a".into())).status(0).name(), "active");
-    assert_eq!(counts(registry.handle(RegistryCommand::End(1))), (vec![(2, 0)], 1));
+    assert_eq!(counts(registry.handle(RegistryCommand::EndVersion(1))), (vec![(2, 0)], 1));
     assert_eq!(registry.record(RegistryCommand::Read("a".into())).status(0).name(), "must_rotate");
     // What is signed with it meanwhile comes too late.
     assert_eq!(registry.refusal(key(&json!({"id": "b"}), "h")), RegistryRefusal::Outdated);

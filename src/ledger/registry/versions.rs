@@ -1,4 +1,4 @@
-//! What the list of keys knows of the secrets that sign them: which version has signed which key. It knows no storage.
+//! The versions of the signing secret in the registry, and the keys that each of them signed.
 
 use std::collections::HashMap;
 
@@ -10,14 +10,14 @@ use crate::ledger::key_text::version_of;
 use crate::ledger::signing::{SignatureCheck, SigningRefusal, SigningSecret, SigningSecrets};
 
 impl KeyRegistry {
-    pub(super) fn sign(
+    pub(super) fn signing_secrets(
         &mut self,
         bits: Option<String>,
         now: Millis,
         writes: &mut Vec<RegistryWrite>,
     ) -> RegistryResponse {
-        let is_new = self.signing.current().is_none();
-        if let Some(bits) = bits.filter(|_| is_new)
+        if self.signing.current().is_none()
+            && let Some(bits) = bits
             && self.change_signing(|signing| signing.renew(bits, now), writes).is_err()
         {
             return RegistryResponse::Malformed;
@@ -43,8 +43,8 @@ impl KeyRegistry {
 
     pub(super) fn versions(&self) -> RegistryResponse {
         let mut keys: HashMap<u32, u64> = HashMap::new();
-        let there = self.records.values().filter(|record| !record.removed);
-        there.for_each(|record| *keys.entry(version_of(&record.hash)).or_default() += 1);
+        let existing = self.records.values().filter(|record| !record.removed);
+        existing.for_each(|record| *keys.entry(version_of(&record.hash)).or_default() += 1);
         let version = |signer: &SigningSecret| SigningVersion {
             version: signer.version(),
             made_at: signer.made_at(),
@@ -54,11 +54,13 @@ impl KeyRegistry {
         RegistryResponse::Versions(versions, keys.values().sum())
     }
 
-    /// Says of the keys in an answer which of them open nothing any more until they are rotated.
-    pub(super) fn mark(&self, mut reply: RegistryResponse) -> RegistryResponse {
+    /// Marks the keys in a response that must be rotated before they work again.
+    pub(super) fn mark_outdated(&self, mut response: RegistryResponse) -> RegistryResponse {
         let outdated = |record: &ApiKey| !self.is_signed(record);
-        match &mut reply {
-            RegistryResponse::Record(record) | RegistryResponse::Known(record) => record.outdated = outdated(record),
+        match &mut response {
+            RegistryResponse::Record(record) | RegistryResponse::AlreadyCreated(record) => {
+                record.outdated = outdated(record)
+            }
             RegistryResponse::Page { records, .. } => {
                 records.iter_mut().for_each(|record| record.outdated = outdated(record))
             }
@@ -68,10 +70,10 @@ impl KeyRegistry {
             | RegistryResponse::Refused(_)
             | RegistryResponse::Malformed => {}
         }
-        reply
+        response
     }
 
-    /// Whether a key is signed with a version that is valid.
+    /// Whether a key is signed with a valid version.
     pub(super) fn is_signed(&self, record: &ApiKey) -> bool {
         self.signing.check_version(version_of(&record.hash)) == SignatureCheck::Good
     }
