@@ -189,6 +189,7 @@ test-size: build
 	@size=$$(gzip -9c build/index_bg.wasm | wc -c); \
 	 echo "The wasm: $$(($$(wc -c < build/index_bg.wasm) / 1000)) KB, $$((size / 1000)) KB gzipped, of $$(($(WASM_GZIP_LIMIT) / 1000)) KB allowed."; \
 	 [ $$size -le $(WASM_GZIP_LIMIT) ]
+	@! grep -aq x-toy- build/index_bg.wasm || { echo "The wasm holds src/formats/toy, which is for tests only." >&2; exit 1; }
 
 test-types: $(NPM_PACKAGES)
 	$(call limit,600,tests of the SDKs' types) $(NODE_TEST) 'tests/types/**/*.test.mjs'

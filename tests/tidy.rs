@@ -130,7 +130,7 @@ fn nothing_below_the_gateway_waits() {
 
 #[test]
 fn no_format_names_another() {
-    let formats = ["openai", "anthropic", "gemini", "echo"];
+    let formats = ["openai", "anthropic", "gemini", "echo", "toy"];
     for (path, text) in sources() {
         let spelt = path.to_string_lossy().into_owned();
         for own in formats.iter().filter(|own| spelt.contains(&format!("formats/{own}"))) {
@@ -139,6 +139,22 @@ fn no_format_names_another() {
             }
         }
     }
+}
+
+#[test]
+fn the_toy_format_is_in_builds_of_tests_only() {
+    for (path, text) in sources().iter().filter(|(path, _)| !path.to_string_lossy().contains("formats/toy/")) {
+        let lines: Vec<&str> = code(text).lines().map(str::trim).collect();
+        for pair in lines.windows(2).filter(|pair| pair[1].contains("toy::") || pair[1].contains("mod toy")) {
+            assert_eq!(pair[0], "#[cfg(feature = \"toy\")]", "{}: {}", path.display(), pair[1]);
+        }
+    }
+    let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
+    let (shipped, tests) = manifest.split_once("[dev-dependencies]").unwrap();
+    let naming = |part: &str| part.lines().filter(|line| line.contains("toy") && !line.starts_with('#')).count();
+    assert!(shipped.contains("\ntoy = []\n"), "no build but that of the tests may turn it on");
+    assert_eq!(naming(shipped), 1, "no other feature may turn it on");
+    assert!(tests.contains("\nllm-bridge = { path = \".\", features = [\"toy\"] }\n"));
 }
 
 #[test]

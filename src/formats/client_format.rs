@@ -1,6 +1,7 @@
 //! A wire format as clients speak it.
 
 use super::bounds::RequestRules;
+use super::framing::Framing;
 use super::operation::Operation;
 use super::stream::StreamEncoder;
 use super::tap::PassthroughEnd;
@@ -20,6 +21,8 @@ pub struct ClientFormat {
     pub whole: fn(&ResponseHead, &[ResponseEvent<'_>]) -> Vec<u8>,
     /// Encodes a stream.
     pub stream: fn(ResponseHead) -> Box<dyn StreamEncoder>,
+    /// How its streams are cut into events.
+    pub framing: &'static Framing,
     /// Converts a complete response into a stream, for a provider that ignores that a stream was requested.
     pub restream: Restream,
     /// Ends a stream of the provider's own bytes whose end marker has not passed.

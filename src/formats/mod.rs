@@ -9,6 +9,7 @@ mod client_format;
 pub mod echo;
 mod embedding;
 pub mod envelope;
+mod framing;
 pub mod gemini;
 pub mod openai;
 pub mod operation;
@@ -22,11 +23,14 @@ mod table;
 pub mod tally;
 pub mod tap;
 pub mod tier;
+#[cfg(feature = "toy")]
+pub mod toy;
 mod unsupported;
 mod written_request;
 
 pub use client_format::{ClientFormat, ModelEntry, ResponseHead, Restream, RestreamOptions, UsageReport};
 pub use embedding::{Billed, EmbedCall, EmbeddingContext, EmbeddingForm};
+pub use framing::{Framing, SSE};
 pub use provider_format::{CountCall, ProviderFormat};
 pub use stream::{EventSink, OVERSIZED, StreamDecoder, StreamEncoder, oversized};
 pub use table::{CHAT, CLIENT_FORMATS, KINDS, MESSAGES, PROVIDER_FORMATS, provider_format, tally_conversation};

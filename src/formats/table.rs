@@ -11,10 +11,23 @@ use crate::wire::json::Document;
 use tally::TokenTally;
 
 /// The formats that a provider's row may name as its `adapter`. A row without one has the first.
-pub const KINDS: &[FormatKind] = &[openai::KIND, anthropic::KIND, gemini::KIND, echo::KIND];
+pub const KINDS: &[FormatKind] = &[
+    openai::KIND,
+    anthropic::KIND,
+    gemini::KIND,
+    echo::KIND,
+    #[cfg(feature = "toy")]
+    super::toy::KIND,
+];
 
 /// The formats of providers.
-pub const PROVIDER_FORMATS: &[ProviderFormat] = &[openai::PROVIDER, anthropic::PROVIDER, gemini::PROVIDER];
+pub const PROVIDER_FORMATS: &[ProviderFormat] = &[
+    openai::PROVIDER,
+    anthropic::PROVIDER,
+    gemini::PROVIDER,
+    #[cfg(feature = "toy")]
+    super::toy::PROVIDER,
+];
 
 /// The format of clients that call `/chat/completions` and all paths that no other format has.
 pub const CHAT: &ClientFormat = &openai::CLIENT;
@@ -23,7 +36,12 @@ pub const CHAT: &ClientFormat = &openai::CLIENT;
 pub const MESSAGES: &ClientFormat = &anthropic::CLIENT;
 
 /// The formats of clients.
-pub const CLIENT_FORMATS: &[&ClientFormat] = &[CHAT, MESSAGES];
+pub const CLIENT_FORMATS: &[&ClientFormat] = &[
+    CHAT,
+    MESSAGES,
+    #[cfg(feature = "toy")]
+    &super::toy::CLIENT,
+];
 
 /// The provider format that the configuration calls `name`.
 pub fn provider_format(name: &str) -> Option<&'static ProviderFormat> {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::framing::Framing;
 use super::stream::{OVERSIZED, StreamDecoder};
 use super::summary::ResponseSummary;
 use crate::canonical::ResponseEvent;
@@ -81,14 +82,16 @@ pub fn finish_tapped(
 pub(super) struct EventTap {
     decoder: Box<dyn StreamDecoder>,
     summary: ResponseSummary,
+    /// What ends an event.
+    boundary: &'static [u8],
     /// The last bytes that passed, without carriage returns.
     last: [u8; 2],
 }
 
 impl EventTap {
-    pub(super) fn new(decoder: Box<dyn StreamDecoder>, options: TapOptions) -> Self {
+    pub(super) fn new(decoder: Box<dyn StreamDecoder>, framing: &Framing, options: TapOptions) -> Self {
         let summary = ResponseSummary::default().keep_text(options.text);
-        Self { decoder, summary, last: *b"\n\n" }
+        Self { decoder, summary, boundary: framing.boundary, last: *b"\n\n" }
     }
 
     fn read(&mut self, read: impl FnOnce(&mut dyn StreamDecoder, &mut dyn FnMut(ResponseEvent<'_>))) {
@@ -123,13 +126,13 @@ impl StreamTap for EventTap {
     fn finish(&mut self, out: &mut Vec<u8>) -> bool {
         self.read(|decoder, each| decoder.finish(each));
         if self.summary.error.is_none() && !self.is_between_events() {
-            out.extend_from_slice(b"\n\n");
+            out.extend_from_slice(self.boundary);
         }
         self.summary.has_ended && self.summary.is_complete()
     }
 
     fn is_between_events(&self) -> bool {
-        self.last == *b"\n\n"
+        self.last.ends_with(self.boundary)
     }
 
     fn summary(&self) -> &ResponseSummary {

@@ -17,3 +17,11 @@ mod openai;
 mod recorded;
 #[path = "../support/mod.rs"]
 mod support;
+mod toy;
+
+use llm_bridge::formats::{PROVIDER_FORMATS, ProviderFormat};
+
+/// The formats of providers, but for the one that exists in tests only: it cannot express tools.
+fn shipped_formats() -> impl Iterator<Item = &'static ProviderFormat> {
+    PROVIDER_FORMATS.iter().filter(|format| format.kind.name != "toy")
+}

@@ -7,6 +7,7 @@ use crate::config::FormatKind;
 use crate::formats::auth::AuthScheme;
 use crate::formats::bounds::COMMON;
 use crate::formats::client_format::{ClientFormat, Restream};
+use crate::formats::framing::SSE;
 use crate::formats::provider_format::{CountCall, ProviderFormat};
 use crate::formats::tap::EventTap;
 
@@ -27,7 +28,7 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
     whole: response::read,
     usage: response::read_usage,
     stream: || Box::<stream::Decoder>::default(),
-    tap: |options| Box::new(EventTap::new(Box::<stream::Decoder>::default(), options)),
+    tap: |options| Box::new(EventTap::new(Box::<stream::Decoder>::default(), &SSE, options)),
     // The API ignores earlier thinking when thinking is off.
     recalls: |request| !matches!(request.thinking, None | Some(Thinking::Off)),
     refusal: errors::read,
@@ -42,6 +43,7 @@ pub const CLIENT: ClientFormat = ClientFormat {
     rules: COMMON,
     whole: response::write,
     stream: |head| Box::new(stream::Encoder::new(head)),
+    framing: &SSE,
     restream: Restream::Events,
     end_passthrough: stream::end_passthrough,
     insert_cost: |_, _| {},

@@ -4,6 +4,7 @@ use super::{count, embed, errors, request, response, stream};
 use crate::config::FormatKind;
 use crate::formats::auth::AuthScheme;
 use crate::formats::embedding::EmbedCall;
+use crate::formats::framing::SSE;
 use crate::formats::provider_format::{CountCall, ProviderFormat};
 use crate::formats::tap::EventTap;
 
@@ -24,7 +25,7 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
     whole: response::read,
     usage: |_| None,
     stream: || Box::new(stream::Decoder::default()),
-    tap: |options| Box::new(EventTap::new(Box::new(stream::Decoder::default()), options)),
+    tap: |options| Box::new(EventTap::new(Box::new(stream::Decoder::default()), &SSE, options)),
     recalls: |_| true,
     refusal: errors::read,
     count: Some(CountCall { write: count::write, read: count::read }),

@@ -5,6 +5,7 @@ use crate::config::FormatKind;
 use crate::formats::auth::AuthScheme;
 use crate::formats::bounds::{COMMON, RequestRules};
 use crate::formats::client_format::{ClientFormat, Restream};
+use crate::formats::framing::SSE;
 use crate::formats::provider_format::ProviderFormat;
 
 /// The format's row in the table of formats.
@@ -23,6 +24,7 @@ pub const CLIENT: ClientFormat = ClientFormat {
     rules: RequestRules { edit: edit::apply, ..COMMON },
     whole: response::write,
     stream: |head| Box::new(stream::Encoder::new(head)),
+    framing: &SSE,
     restream: Restream::Document(inbound::as_stream),
     end_passthrough: inbound::end_passthrough,
     insert_cost: inbound::insert_cost,

@@ -3,7 +3,8 @@
 use llm_bridge::wire::json::Document;
 use serde_json::{Value, json};
 
-use super::{CLIENTS, Cell, Documents, PROVIDER_FORMATS, pair, table, through};
+use super::{CLIENTS, Cell, Documents, pair, table, through};
+use crate::shipped_formats;
 use crate::support::Script;
 
 /// The shortest request of each format.
@@ -72,7 +73,7 @@ fn every_claim_of_a_request_is_true() {
         for (client, _) in CLIENTS {
             let has = documents.given[client.name].is_object();
             assert_eq!(has, !row.of(client.name).is_empty(), "{}: a word of {}'s format", row.feature, client.name);
-            let missing = PROVIDER_FORMATS.iter().map(|upstream| upstream.kind.name);
+            let missing = shipped_formats().map(|upstream| upstream.kind.name);
             // Edits of the operator's row reach the provider.
             let rows = documents.given["rows"].as_object();
             let meant = |name: &&str| has && *name != client.name && rows.is_none_or(|rows| rows.contains_key(*name));

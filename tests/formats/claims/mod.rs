@@ -14,7 +14,7 @@ pub(crate) use answered::{events, translated};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use llm_bridge::formats::{CHAT, ClientFormat, MESSAGES, PROVIDER_FORMATS};
+use llm_bridge::formats::{CHAT, ClientFormat, MESSAGES};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 

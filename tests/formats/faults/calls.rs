@@ -1,10 +1,11 @@
 //! Tool calls.
 
-use llm_bridge::formats::{CHAT, MESSAGES, PROVIDER_FORMATS, WriteTarget};
+use llm_bridge::formats::{CHAT, MESSAGES, WriteTarget};
 use llm_bridge::wire::json::Document;
 use serde_json::{Value, json};
 
 use super::{asked, block, body, chunk, ended, finish_reason, gemini, message, pieces, sse, streamed, whole};
+use crate::shipped_formats;
 
 #[test]
 fn calls_are_numbered_apart_from_texts_and_thoughts() {
@@ -144,7 +145,7 @@ fn a_schema_arrives_byte_for_byte() {
         r#"{{"max_tokens":9,"messages":[{{"role":"user","content":"x"}}],"tools":[{{"name":"f","input_schema":{schema}}}],"output_config":{{"format":{{"type":"json_schema","schema":{schema}}}}}}}"#
     );
     for (client, text) in [(CHAT, chat), (MESSAGES, messages)] {
-        for provider in PROVIDER_FORMATS {
+        for provider in shipped_formats() {
             let document = Document::read(text.as_bytes()).unwrap();
             let request = client.read(&document).unwrap();
             let written =

@@ -1,0 +1,27 @@
+//! How a format cuts its streams into events.
+
+use crate::wire::sse;
+
+/// Returns the data that replaces an event's, or `None` to keep it.
+pub type DataEdit<'e> = &'e dyn Fn(&[u8]) -> Option<Vec<u8>>;
+
+/// How a format cuts its streams into events.
+#[derive(Debug)]
+pub struct Framing {
+    /// The media type of a streamed response.
+    pub content_type: &'static str,
+    /// The bytes that end an event: at most two.
+    pub boundary: &'static [u8],
+    /// Bytes between two events that clients ignore. They are sent while the provider is silent.
+    pub keep_alive: &'static [u8],
+    /// Edits the data of each event in a piece of a stream.
+    pub rewrite: fn(&[u8], DataEdit<'_>) -> Vec<u8>,
+}
+
+/// Server-sent events.
+pub const SSE: Framing = Framing {
+    content_type: "text/event-stream",
+    boundary: b"\n\n",
+    keep_alive: b": keep-alive\n\n",
+    rewrite: |piece, change| sse::rewrite(piece, change),
+};

@@ -1,0 +1,58 @@
+//! The rows of the format in the table of formats.
+
+use super::wire::{END_OF_LINE, rewrite_lines};
+use super::{errors, operations, request, response, rules, stream};
+use crate::config::FormatKind;
+use crate::formats::auth::AuthScheme;
+use crate::formats::client_format::{ClientFormat, Restream};
+use crate::formats::framing::Framing;
+use crate::formats::provider_format::ProviderFormat;
+use crate::formats::tap::EventTap;
+
+/// The format's row in the table of formats.
+pub const KIND: FormatKind =
+    FormatKind { name: "toy", remote: true, root: "", endpoint: "", protected_fields: &["dialogue", "live"] };
+
+const FRAMING: Framing = Framing {
+    content_type: "application/x-ndjson",
+    boundary: END_OF_LINE,
+    keep_alive: END_OF_LINE,
+    rewrite: rewrite_lines,
+};
+
+/// The format as providers speak it.
+pub const PROVIDER: ProviderFormat = ProviderFormat {
+    kind: KIND,
+    auth: AuthScheme::Bearer,
+    write: request::write,
+    whole: response::read,
+    usage: |_| None,
+    stream: || Box::<stream::Decoder>::default(),
+    tap: |options| Box::new(EventTap::new(Box::<stream::Decoder>::default(), &FRAMING, options)),
+    recalls: |_| false,
+    refusal: errors::read,
+    count: None,
+    embed: None,
+};
+
+/// The format as clients speak it.
+pub const CLIENT: ClientFormat = ClientFormat {
+    name: KIND.name,
+    operations: &[&operations::GENERATE],
+    rules: rules::RULES,
+    whole: response::write,
+    stream: |head| Box::new(stream::Encoder::new(head)),
+    framing: &FRAMING,
+    restream: Restream::Events,
+    end_passthrough: stream::end_passthrough,
+    insert_cost: |_, _| {},
+    error: |error, _| errors::write(error),
+    models: |models| models.iter().flat_map(response::write_model).collect(),
+    model: response::write_model,
+    paths: &["/toy/"],
+    mark: None,
+    id_header: "x-toy-request-id",
+    carried: &[("x-toy-version", Some("1"))],
+    own: None,
+    write_count: None,
+};
