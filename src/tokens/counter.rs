@@ -1,14 +1,14 @@
-//! Counts the tokens of a text, in steps.
+//! Counts the tokens of a text in steps, so that a long text does not block other work.
 
 use super::cut;
 use super::merge::Merger;
 use super::vocabulary::Vocabulary;
 
-/// The longest piece, in bytes, that is merged as one. A longer run without a break (16 KiB of one word, or of spaces) is cut
-/// here, which may add a token: nobody can make the gateway hold or merge more.
+/// The longest piece that is merged as one, in bytes. A longer run without a break (one word, or spaces) is
+/// cut here, which may add a token. It bounds the memory and time that one piece can take.
 pub const MAX_PIECE: usize = 16_384;
 
-/// A count under way, which can rest between two steps.
+/// A count that can pause between two steps.
 pub struct Counter<'v, 't> {
     vocabulary: &'v Vocabulary,
     rest: &'t str,
@@ -17,12 +17,13 @@ pub struct Counter<'v, 't> {
 }
 
 impl<'v, 't> Counter<'v, 't> {
-    /// Nothing is counted yet.
+    /// Prepares a count.
     pub fn new(vocabulary: &'v Vocabulary, text: &'t str) -> Self {
         Self { vocabulary, rest: text, merger: Merger::default(), tokens: 0 }
     }
 
-    /// Counts on through so many bytes, and at most one piece more; false once all is counted.
+    /// Counts the next `bytes` bytes, and at most one piece more. Returns false once the whole text is
+    /// counted.
     pub fn step(&mut self, bytes: usize) -> bool {
         let goal = self.rest.len().saturating_sub(bytes);
         while self.rest.len() > goal {
@@ -35,14 +36,14 @@ impl<'v, 't> Counter<'v, 't> {
         !self.rest.is_empty()
     }
 
-    /// The tokens so far.
+    /// The number of tokens so far.
     pub fn tokens(&self) -> u64 {
         self.tokens
     }
 }
 
 impl Vocabulary {
-    /// The tokens of a text. What looks like a special token is text like any other.
+    /// Counts the tokens of a text. The text of a special token, such as `<|endoftext|>`, is ordinary text.
     pub fn count(&self, text: &str) -> u64 {
         let mut counter = Counter::new(self, text);
         counter.step(text.len());

@@ -1,30 +1,32 @@
-//! Where a text is cut into pieces, none of which shares a token with the next. It knows no vocabulary.
+//! Cuts a text into pieces. No token spans two of them.
 //!
-//! Each encoding has published its cuts as a regular expression; here the same is written out. An engine for expressions would be
-//! larger than the gateway, and those that can do these give up on a long run of spaces; this one reads each character a few times at most.
-//! Tests compare it with the expressions.
+//! Each encoding publishes its cuts as a regular expression. They are written out here, because an engine for
+//! such expressions would be larger than the gateway, and engines that support these (with lookahead) fail on
+//! a long run of spaces. This code reads each character a few times at most. Tests compare it with the
+//! expressions.
 
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 
 use super::encoding::Encoding;
 
-/// What the cuts know of a character.
+/// The classes of characters that the expressions distinguish.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
-    /// A capital, or a title-case letter.
+    /// `\p{Lu}`, `\p{Lt}`: an upper-case or title-case letter.
     Upper,
-    /// A small letter.
+    /// `\p{Ll}`: a lower-case letter.
     Lower,
-    /// A letter of a script that does not tell large from small, or a modifier.
+    /// `\p{Lo}`, `\p{Lm}`: a letter without case, or a modifier letter.
     Plain,
-    /// A combining mark: goes with either, but is no letter.
+    /// `\p{M}`: a combining mark.
     Mark,
+    /// `\p{N}`.
     Number,
-    /// White space, but for line ends.
+    /// Whitespace except line ends.
     Space,
     /// `\r` or `\n`.
     LineEnd,
-    /// Punctuation, symbols, controls, what is not assigned.
+    /// Punctuation, symbols, control characters, and unassigned characters.
     Other,
 }
 use Class::{LineEnd, Lower, Mark, Number, Other, Plain, Space, Upper};
@@ -54,7 +56,7 @@ impl Class {
         matches!(self, Upper | Lower | Plain)
     }
 
-    /// What a word may have before its first letter.
+    /// Whether a word may begin with one such character before its first letter.
     fn may_precede(self) -> bool {
         matches!(self, Space | Mark | Other)
     }
@@ -68,7 +70,7 @@ impl Class {
     }
 }
 
-/// Where the first piece of a text ends; 0 only if there is no text.
+/// The end of a text's first piece, in bytes; 0 only for an empty text.
 pub(super) fn first_piece_end(encoding: Encoding, text: &str) -> usize {
     let Some(first) = text.chars().next() else { return 0 };
     let (kind, length) = (class(first), first.len_utf8());
@@ -82,19 +84,21 @@ pub(super) fn first_piece_end(encoding: Encoding, text: &str) -> usize {
     })
 }
 
-/// `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?`, or else
+/// `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?`,
+/// or else
 /// `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?`
 fn cased_word(text: &str, kind: Class, length: usize) -> Option<usize> {
     let from = if kind.may_precede() { length } else { 0 };
     let end = lower_end(text, from).or_else(|| match kind {
-        // A mark before capitals is a word for itself.
+        // A mark before upper-case letters is a word of its own.
         Mark => Some(length),
         _ => Some(run_end(text, from, |c, _| class(c) == Upper)).filter(|end| *end > from),
     })?;
     Some(contraction(text, end).unwrap_or(end))
 }
 
-/// Large letters, then small ones, of which there is at least one; letters without case are of both kinds.
+/// The end of upper-case letters followed by at least one lower-case letter. Letters without case count as
+/// both.
 fn lower_end(text: &str, from: usize) -> Option<usize> {
     let mut last = None;
     for (at, c) in text.get(from..)?.char_indices() {
@@ -114,12 +118,12 @@ fn plain_word(text: &str, kind: Class, length: usize) -> Option<usize> {
     Some(run_end(text, from, |c, _| class(c).is_letter())).filter(|end| *end > from)
 }
 
-/// `(?i:'s|'t|'re|'ve|'m|'ll|'d)`: where it ends, if it is at this place.
+/// The end of `(?i:'s|'t|'re|'ve|'m|'ll|'d)`, if it begins at `from`.
 fn contraction(text: &str, from: usize) -> Option<usize> {
     let mut chars = text.get(from..)?.strip_prefix('\'')?.chars();
     let first = chars.next()?;
     let length = match first.to_ascii_lowercase() {
-        // The long s is an s to the expression.
+        // Case folding makes the long s an s.
         's' | 'ſ' | 't' | 'm' | 'd' => first.len_utf8(),
         letter @ ('r' | 'v' | 'l') => {
             let second = chars.next()?.to_ascii_lowercase();
@@ -135,7 +139,7 @@ fn number(text: &str, kind: Class) -> Option<usize> {
     (kind == Number).then(|| run_end(text, 0, |c, nth| nth < 3 && class(c) == Number))
 }
 
-/// ` ?[^\s\p{L}\p{N}]+[\r\n/]*`; without the slash in the older encoding.
+/// ` ?[^\s\p{L}\p{N}]+[\r\n/]*`, in cl100k without the slash.
 fn symbols(encoding: Encoding, text: &str, first: char) -> Option<usize> {
     let from = usize::from(first == ' ');
     let end = Some(run_end(text, from, |c, _| class(c).is_symbol())).filter(|end| *end > from)?;
@@ -143,7 +147,8 @@ fn symbols(encoding: Encoding, text: &str, first: char) -> Option<usize> {
     Some(run_end(text, end, |c, _| class(c) == LineEnd || (slash && c == '/')))
 }
 
-/// `\s*[\r\n]+|\s+(?!\S)|\s+`; or `\s++$|\s*[\r\n]|\s+(?!\S)|\s`, where all the space that ends a text is one piece.
+/// `\s*[\r\n]+|\s+(?!\S)|\s+`. With `end_first`, `\s++$|\s*[\r\n]|\s+(?!\S)|\s`: all whitespace at the end of
+/// a text is one piece.
 fn spaces(text: &str, end_first: bool) -> usize {
     let end = run_end(text, 0, |c, _| class(c).is_space());
     if end_first && end == text.len() {
@@ -154,11 +159,12 @@ fn spaces(text: &str, end_first: bool) -> usize {
         return line_end + 1;
     }
     let last = space.chars().next_back().map_or(0, char::len_utf8);
-    // The last one goes with what follows, unless nothing does, or it is the only one.
+    // The last space belongs to the next piece, unless it is the only one or the text ends.
     if end == text.len() || end == last { end } else { end - last }
 }
 
-/// Where a run of characters ends; the test is given each with its place in the run.
+/// The end of the run of characters from `from` for which `goes_on` holds. It gets each character and its
+/// index in the run.
 fn run_end(text: &str, from: usize, goes_on: impl Fn(char, usize) -> bool) -> usize {
     let rest = text.get(from..).unwrap_or_default();
     let stop = rest.char_indices().enumerate().find(|(nth, (_, c))| !goes_on(*c, *nth));

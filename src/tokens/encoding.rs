@@ -1,19 +1,19 @@
-//! The encodings that texts are counted in.
+//! The supported encodings.
 
-/// A way to make tokens of a text.
+/// A byte-pair encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
-    /// 199,998 tokens; the present one.
+    /// `o200k_base`, of 199,998 tokens.
     O200k,
-    /// 100,256 tokens; that of 2023.
+    /// `cl100k_base`, of 100,256 tokens.
     Cl100k,
 }
 
 impl Encoding {
-    /// Every encoding there is.
+    /// Every encoding, in the order of [`Encoding::index`].
     pub const ALL: &'static [Self] = &[Self::O200k, Self::Cl100k];
 
-    /// Its name in the world.
+    /// The name by which it is published.
     pub fn name(self) -> &'static str {
         match self {
             Self::O200k => "o200k_base",
@@ -21,7 +21,7 @@ impl Encoding {
         }
     }
 
-    /// Its place in a list of them all.
+    /// Its index in [`Encoding::ALL`].
     pub fn index(self) -> usize {
         match self {
             Self::O200k => 0,

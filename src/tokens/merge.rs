@@ -1,30 +1,31 @@
-//! How many tokens a piece of text becomes: neighbours are merged, the pair of lowest rank first. It does not know where pieces come from.
+//! Counts the tokens of one piece: neighbouring parts are merged, the pair of lowest rank first.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::vocabulary::Vocabulary;
 
-/// What merging needs, kept from piece to piece.
+/// The buffers of a merge, reused from piece to piece.
 #[derive(Default)]
 pub(super) struct Merger {
-    /// By the byte at which a part begins. At first each byte is a part.
+    /// The parts by their first byte. At the start each byte is a part.
     parts: Vec<Part>,
-    /// Pairs of neighbours: their rank, and where the first begins. Those that no longer are neighbours are left in it.
+    /// Pairs of neighbours: their rank, and the start of the first part. Outdated pairs stay in it and are
+    /// skipped.
     pairs: BinaryHeap<Reverse<(u32, usize)>>,
 }
 
 struct Part {
-    /// Where the part before begins.
+    /// The start of the previous part.
     before: usize,
-    /// Where this one ends.
+    /// The end of this part, which is the start of the next.
     end: usize,
-    /// The rank of this and the next one together, if that is a token.
+    /// The rank of this and the next part together, if they form a token.
     pair: Option<u32>,
 }
 
 impl Merger {
-    /// The number of tokens.
+    /// The number of tokens of a piece.
     pub(super) fn count(&mut self, vocabulary: &Vocabulary, piece: &[u8]) -> u64 {
         if piece.len() < 2 || vocabulary.rank(piece).is_some() {
             return u64::from(!piece.is_empty());
@@ -45,7 +46,7 @@ impl Merger {
         left
     }
 
-    /// Makes one of two neighbours.
+    /// Merges two neighbours into one part.
     fn merge(&mut self, first: usize, second: usize) {
         let Some(gone) = self.parts.get_mut(second) else { return };
         gone.pair = None;
@@ -58,7 +59,7 @@ impl Merger {
         }
     }
 
-    /// Looks up what a part and its right neighbour would be together.
+    /// Looks up the token of a part and its right neighbour together.
     fn find_pair(&mut self, vocabulary: &Vocabulary, piece: &[u8], start: usize) {
         let Some(second) = self.parts.get(start).map(|part| part.end) else { return };
         let end = self.parts.get(second).map(|next| next.end);

@@ -1,4 +1,4 @@
-//! Tokens of a text, counted as byte-pair encodings do. It knows no model and no message, and not where a vocabulary is kept.
+//! Counts the tokens of a text by byte-pair encoding.
 
 mod counter;
 mod cut;

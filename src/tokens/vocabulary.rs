@@ -1,15 +1,16 @@
-//! The tokens of an encoding and their ranks, found by their bytes. It knows nothing of how texts are cut.
+//! The tokens of an encoding, and their ranks.
 
 use super::encoding::Encoding;
 
-/// The tokens of one encoding: some 5 MB.
+/// The tokens of one encoding. Takes about 5 MB of memory.
 pub struct Vocabulary {
     encoding: Encoding,
-    /// As it was read: of each token its length and its bytes.
+    /// For each token, in the order of the ranks, one byte of length and its bytes.
     packed: Vec<u8>,
-    /// Where each token begins in `packed`, by its rank.
+    /// The start of each token in `packed`, by rank.
     starts: Vec<u32>,
-    /// An open hash table, half empty or more: of each token its rank + 1, and above that a few bits of its hash.
+    /// An open-addressing hash table, at most half full. A slot holds rank + 1 in its low bits and a few bits
+    /// of the token's hash above them; 0 is empty.
     slots: Vec<u32>,
 }
 
@@ -18,8 +19,11 @@ const RANK_BITS: u32 = 18;
 const RANK_MASK: u32 = (1 << RANK_BITS) - 1;
 
 impl Vocabulary {
-    /// Reads a vocabulary: its tokens in the order of their ranks, from 0 on; of each one byte of length, and its bytes.
-    /// `None` if it is not sound: empty or double tokens, a broken end, or a byte that is no token.
+    /// Reads a packed vocabulary: for each token, in the order of the ranks, one byte of length and its bytes
+    /// (written by `scripts/vocabularies`).
+    ///
+    /// `None` if it is damaged: a token is empty or occurs twice, the last one is cut, or a single byte is no
+    /// token.
     pub fn read(encoding: Encoding, packed: Vec<u8>) -> Option<Self> {
         let mut starts = Vec::with_capacity(packed.len() / 6);
         let mut at = 0;
@@ -27,21 +31,21 @@ impl Vocabulary {
             starts.push(u32::try_from(at).ok()?);
             at += 1 + usize::from(length);
         }
-        let room = starts.len().saturating_mul(2).next_power_of_two();
+        let slots = starts.len().saturating_mul(2).next_power_of_two();
         if at != packed.len() || starts.len() >= RANK_MASK as usize {
             return None;
         }
-        let mut vocabulary = Self { encoding, packed, starts, slots: vec![0; room] };
+        let mut vocabulary = Self { encoding, packed, starts, slots: vec![0; slots] };
         (0..u32::try_from(vocabulary.starts.len()).ok()?).try_for_each(|rank| vocabulary.insert(rank))?;
         (0..=u8::MAX).all(|byte| vocabulary.rank(&[byte]).is_some()).then_some(vocabulary)
     }
 
-    /// Whose tokens these are.
+    /// The encoding.
     pub fn encoding(&self) -> Encoding {
         self.encoding
     }
 
-    /// The rank of these bytes, if they are a token.
+    /// The rank of the token with these bytes, if there is one.
     pub(super) fn rank(&self, bytes: &[u8]) -> Option<u32> {
         let (mut at, tag) = self.slot_of(bytes);
         loop {
@@ -70,7 +74,7 @@ impl Vocabulary {
         self.packed.get(start + 1..start + 1 + length)
     }
 
-    /// Where in the table these bytes would be, and what they are told apart by at a glance.
+    /// The first slot where these bytes may be, and the bits of their hash that a slot holds.
     fn slot_of(&self, bytes: &[u8]) -> (usize, u32) {
         const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
         let mut hash = bytes.len() as u64;
@@ -79,7 +83,7 @@ impl Vocabulary {
             hash = (hash.rotate_left(23) ^ word).wrapping_mul(MIX);
         }
         hash ^= hash >> 32;
-        #[expect(clippy::cast_possible_truncation, reason = "what is cut off of a hash is not needed")]
+        #[expect(clippy::cast_possible_truncation, reason = "the other bits of the hash are not needed")]
         let (at, tag) = (hash as usize & (self.slots.len() - 1), (hash >> (32 + RANK_BITS)) as u32);
         (at, tag)
     }
@@ -103,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_sound_is_no_vocabulary() {
+    fn a_damaged_vocabulary_is_refused() {
         let broken = |more: &[&[u8]], cut: usize| {
             let mut bytes = packed(more);
             bytes.truncate(bytes.len() - cut);

@@ -1,4 +1,4 @@
-//! Base64 (RFC 4648 §4): for the few texts that one format carries plainly, and another encoded.
+//! Base64 (RFC 4648 §4), for values that one format carries as text and another as base64.
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -11,12 +11,12 @@ const ENGINE: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// Bytes as base64, padded.
+/// Encodes bytes as padded base64.
 pub fn encode(bytes: &[u8]) -> String {
     ENGINE.encode(bytes)
 }
 
-/// The bytes in base64, padded or not; `None` if it is none. Line ends within it do not matter.
+/// Decodes base64, padded or not, and ignores ASCII whitespace. `None` if it is malformed.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     if text.bytes().any(|byte| byte.is_ascii_whitespace()) {
         let bare: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();

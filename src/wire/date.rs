@@ -1,12 +1,14 @@
-//! Days and times of the Gregorian calendar in UTC, as they are written (RFC 3339). It knows no clock.
+//! Reads and writes dates and times: RFC 3339 in UTC, and the date format of HTTP.
+//!
+//! A time is a number of milliseconds since 1970-01-01 UTC, a day a number of days since then.
 
-/// Milliseconds of a day. Times are in milliseconds since 1970.
+/// The milliseconds of a day.
 pub const DAY: u64 = 86_400_000;
 
-/// A day of the calendar.
+/// A day of the Gregorian calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Date {
-    /// As 2026.
+    /// The full year, such as 2026.
     pub year: u64,
     /// 1 to 12.
     pub month: u64,
@@ -14,7 +16,7 @@ pub struct Date {
     pub day: u64,
 }
 
-/// The date of a day, counted from 1970-01-01 as 0. Howard Hinnant's `civil_from_days`.
+/// The calendar date of a day (Howard Hinnant's `civil_from_days`).
 pub fn date(days: u64) -> Date {
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
@@ -26,7 +28,7 @@ pub fn date(days: u64) -> Date {
     Date { year: year_of_era + era * 400 + u64::from(month <= 2), month, day }
 }
 
-/// The day of a date. Howard Hinnant's `days_from_civil`; dates before 1970 are day 0.
+/// The day of a calendar date (Howard Hinnant's `days_from_civil`). Dates before 1970 are day 0.
 fn days(date: Date) -> u64 {
     let year = date.year - u64::from(date.month <= 2);
     let (era, year_of_era) = (year / 400, year % 400);
@@ -36,20 +38,20 @@ fn days(date: Date) -> u64 {
     (era * 146_097 + day_of_era).saturating_sub(719_468)
 }
 
-/// `2026-11-23`.
+/// Writes a day as `2026-11-23`.
 pub fn write_day(days: u64) -> String {
     let Date { year, month, day } = date(days);
     format!("{year:04}-{month:02}-{day:02}")
 }
 
-/// `2026-11-23T05:39:05.678Z`.
+/// Writes a time as `2026-11-23T05:39:05.678Z`.
 pub fn write_time(time: u64) -> String {
     let (day, millis) = (write_day(time / DAY), time % DAY);
     let (hour, minute, second) = (millis / 3_600_000, millis / 60_000 % 60, millis / 1000 % 60);
     format!("{day}T{hour:02}:{minute:02}:{second:02}.{:03}Z", millis % 1000)
 }
 
-/// Whether this is a date as HTTP writes it: `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 §5.6.7, the preferred form).
+/// Whether a text is an HTTP date in the preferred form (RFC 9110 §5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub fn is_http_date(text: &str) -> bool {
     const DAYS: &[&str] = &["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
     const MONTHS: &[&str] = &["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -68,18 +70,21 @@ pub fn is_http_date(text: &str) -> bool {
         && within(second, 2, 60)
 }
 
-/// The day of `2026-11-23`; `None` if that is no date from 1970 on.
+/// Reads a day such as `2026-11-23`. `None` if it is malformed, does not exist, or lies before 1970.
 pub fn read_day(text: &str) -> Option<u64> {
     let mut parts = text.splitn(3, '-');
     let (year, month, day) = (digits(parts.next()?, 4)?, digits(parts.next()?, 2)?, digits(parts.next()?, 2)?);
     if year < 1970 || month == 0 || day == 0 {
         return None;
     }
-    let (wanted, found) = (Date { year, month, day }, days(Date { year, month, day }));
-    Some(found).filter(|days| date(*days) == wanted)
+    let wanted = Date { year, month, day };
+    let found = days(wanted);
+    // A day that does not exist, such as February 30, is the date of another one.
+    (date(found) == wanted).then_some(found)
 }
 
-/// The time of `2026-11-23T05:39:05.678+01:00`; seconds may have any fraction, the zone may be `Z`.
+/// Reads a time such as `2026-11-23T05:39:05.678+01:00`. Seconds may have any number of decimals, and the
+/// zone may be `Z`. `None` if it is malformed or lies before 1970.
 pub fn read_time(text: &str) -> Option<u64> {
     let (day, time) = text.split_once(['T', 't', ' '])?;
     let zone = time.find(['Z', 'z', '+', '-'])?;
@@ -104,9 +109,12 @@ pub fn read_time(text: &str) -> Option<u64> {
     if sign == "-" { local.checked_add(offset) } else { local.checked_sub(offset) }
 }
 
+/// A number of exactly `length` decimal digits.
 fn digits(text: &str, length: usize) -> Option<u64> {
-    let all = text.len() == length && text.bytes().all(|b| b.is_ascii_digit());
-    text.parse().ok().filter(|_| all)
+    if text.len() != length || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok()
 }
 
 #[cfg(test)]
@@ -121,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_can_be_read() {
+    fn written_dates_can_be_read() {
         for day in (0..200_000).step_by(13) {
             assert_eq!(read_day(&write_day(day)), Some(day));
         }
@@ -131,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_of_http_is_told_from_what_is_none() {
+    fn only_the_preferred_form_is_an_http_date() {
         assert!(is_http_date("Sun, 06 Nov 1994 08:49:37 GMT"));
         for text in [
             "",
@@ -148,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_date_is_refused() {
+    fn malformed_dates_and_times_are_refused() {
         for text in [
             "",
             "2026-02-29",

@@ -1,30 +1,31 @@
-//! Whether some JSON would take far more memory, when it is taken apart, than its text does. It is told before it is taken apart.
+//! Estimates, before JSON is parsed, whether the parsed tree would take far more memory than the text.
 
 use serde_json::Value;
 
-/// So many pieces JSON of any length may have: members of objects, items of lists, and these themselves. Each takes some hundred bytes at most.
+/// The nodes that JSON of any length may have: objects, arrays, and their members and items. A node takes up
+/// to about a hundred bytes of memory.
 pub const MAX_NODES: usize = 100_000;
-/// … and one more for so many of its bytes.
+/// JSON may have one node more than [`MAX_NODES`] for each of these many bytes.
 const BYTES_PER_NODE: usize = 256;
 
-/// Whether JSON has more pieces than are taken apart. Commas and brackets are counted, but for those in strings.
+/// Whether JSON has too many nodes to be parsed. Commas and opening brackets outside strings are counted.
 pub fn is_dense(json: &[u8]) -> bool {
     let most = max_nodes(json.len());
-    // Each piece has a byte of its own.
+    // Each node has at least one byte.
     json.len() > most && count_nodes(json, most) > most
 }
 
-/// How many pieces so many bytes of JSON may have.
+/// The nodes that JSON of this length may have.
 pub fn max_nodes(bytes: usize) -> usize {
     MAX_NODES.saturating_add(bytes / BYTES_PER_NODE)
 }
 
-/// JSON as a tree; `None` if it is none, or too dense for one.
+/// Parses JSON to a tree. `None` if it is malformed or has too many nodes.
 pub fn parse_tree(json: &[u8]) -> Option<Value> {
     if is_dense(json) { None } else { serde_json::from_slice(json).ok() }
 }
 
-/// Counts pieces, no further than just beyond `most`.
+/// Counts nodes, and stops soon after `most`.
 fn count_nodes(json: &[u8], most: usize) -> usize {
     let (mut count, mut rest) = (0_usize, json);
     while count <= most {
@@ -40,7 +41,7 @@ fn count_delimiters(outside: &[u8]) -> usize {
     outside.iter().filter(|byte| matches!(byte, b',' | b'{' | b'[')).count()
 }
 
-/// What follows a string, whose opening quote has been taken.
+/// The bytes after a string that begins before `rest`, whose opening quote is already consumed.
 fn after_string(mut rest: &[u8]) -> &[u8] {
     while let Some(at) = memchr::memchr2(b'"', b'\\', rest) {
         let is_end = rest.get(at) == Some(&b'"');
@@ -57,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_are_counted_and_what_stands_in_strings_is_not() {
+    fn nodes_are_counted_outside_strings_only() {
         let count = |json: &str| count_nodes(json.as_bytes(), usize::MAX);
         assert_eq!(count(r#"{"a":[1,2,{}],"b":",{[\",{\\","c":""}"#), 7);
         assert_eq!((count(""), count("7"), count("[]"), count(r#""unfinished,,,"#)), (0, 0, 1, 0));
@@ -67,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_are_not_dense_and_millions_of_pieces_are() {
+    fn long_texts_are_not_dense_and_millions_of_nodes_are() {
         let list = |item: &str, count: usize| format!("[{}]", vec![item; count].join(","));
         assert!(!is_dense(list("1", MAX_NODES).as_bytes()));
         assert!(is_dense(list("1", MAX_NODES + 10_000).as_bytes()));

@@ -1,6 +1,6 @@
 //! Amounts of money as decimal text.
 
-/// Nano-dollars as dollars, exactly and without trailing zeros: `0.00001275`.
+/// Writes nano-dollars as dollars, exactly and without trailing zeros: 12750 is `0.00001275`.
 pub fn dollars(nanos: u64) -> String {
     let (whole, rest) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
     let text = format!("{whole}.{rest:09}");

@@ -1,5 +1,4 @@
-//! A JSON object whose top-level members can be replaced, added, renamed and removed while every other byte stays as it was.
-//! It knows no field by name.
+//! Edits the top-level members of a JSON object and keeps every other byte as it was.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,16 +7,16 @@ use std::ops::Range;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Why some bytes are not a JSON object.
+/// Why bytes could not be read as a [`Document`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DocumentError {
-    /// Not JSON at all: where the reader stopped (both counted from 1; columns in bytes), and why.
+    /// Not JSON.
     Syntax {
         /// Line, from 1.
         line: usize,
         /// Column in bytes, from 1.
         column: usize,
-        /// What the reader had expected.
+        /// What was wrong or missing there.
         reason: String,
     },
     /// JSON, but an array or a scalar.
@@ -26,13 +25,13 @@ pub enum DocumentError {
     TooManyMembers,
 }
 
-/// Members of an object that are read: each takes many times the memory of its shortest text.
+/// The most members that a [`Document`] may have. A member takes many times the memory of its shortest text.
 pub const MAX_MEMBERS: usize = 10_000;
 
-/// The words of a reader that has met too many members.
+/// Marks serde's error for too many members.
 const TOO_MANY_MEMBERS: &str = "too many members";
 
-/// A JSON object, read once; edits are kept beside the original bytes until [`Document::render`].
+/// A JSON object. Edits are kept beside the original bytes until [`Document::render`] writes both.
 #[derive(Clone)]
 pub struct Document<'a> {
     bytes: &'a [u8],
@@ -60,10 +59,10 @@ enum MemberEdit {
 }
 
 impl<'a> Document<'a> {
-    /// Reads an object and proves that all of it is JSON in UTF-8.
+    /// Reads an object and checks that all of it is JSON in UTF-8.
     ///
     /// # Errors
-    /// [`DocumentError`] with the position of the first fault, or when it is JSON of another kind.
+    /// If the bytes are malformed, hold another kind of value, or have more than [`MAX_MEMBERS`] members.
     pub fn read(bytes: &'a [u8]) -> Result<Self, DocumentError> {
         let Members(pairs) = serde_json::from_slice(bytes).map_err(|error| document_error(bytes, &error))?;
         let mut members = Vec::with_capacity(pairs.len());
@@ -84,23 +83,23 @@ impl<'a> Document<'a> {
         Document { bytes: b"{}", members: Vec::new(), added: Vec::new(), edited: false }
     }
 
-    /// The JSON text of a member, edits included; the last one where a key occurs twice.
+    /// The JSON text of a member, edits included. Of a repeated key, the last member counts.
     pub fn value(&self, key: &str) -> Option<&str> {
         let added = self.added.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
         added.or_else(|| self.members.iter().rev().find(|member| member.is_named(key)).map(Member::value))
     }
 
-    /// The bytes that were read.
+    /// The original bytes.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
-    /// The members as they were read, in order: each key, and the JSON text of its value. Edits are not among them.
+    /// The original members in order: each key, and the JSON text of its value.
     pub fn members(&self) -> impl Iterator<Item = (&str, &'a str)> {
         self.members.iter().map(|member| (member.key.as_ref(), member.value))
     }
 
-    /// The members with all edits made: each key, and the JSON text of its value. A key may occur twice.
+    /// The members with all edits applied: each key, and the JSON text of its value. A key may occur twice.
     pub fn edited_members(&self) -> impl Iterator<Item = (&str, &str)> {
         let kept = self.members.iter().filter_map(|member| match &member.edit {
             MemberEdit::Removed => None,
@@ -110,12 +109,12 @@ impl<'a> Document<'a> {
         kept.chain(self.added.iter().map(|(key, value)| (key.as_str(), value.as_str())))
     }
 
-    /// The first of these keys that occurs more than once.
+    /// The first of `keys` that occurs more than once.
     pub fn repeated<'k>(&self, keys: &[&'k str]) -> Option<&'k str> {
         keys.iter().copied().find(|key| self.members.iter().filter(|member| member.is_named(key)).count() > 1)
     }
 
-    /// Sets a member to a JSON text: in its place if it exists, else at the end.
+    /// Sets a member to a JSON text, in place if it exists, at the end otherwise.
     pub fn set(&mut self, key: &str, json: impl Into<String>) {
         let json = json.into();
         self.edited = true;
@@ -139,7 +138,7 @@ impl<'a> Document<'a> {
         places.for_each(|earlier| earlier.edit = MemberEdit::Removed);
     }
 
-    /// Removes a member, wherever it occurs.
+    /// Removes every member with this key.
     pub fn remove(&mut self, key: &str) {
         self.edited = true;
         self.added.retain(|(name, _)| name != key);
@@ -149,7 +148,7 @@ impl<'a> Document<'a> {
             .for_each(|member| member.edit = MemberEdit::Removed);
     }
 
-    /// Gives a member another name, taking the place of one that already has it. A member that is absent stays absent.
+    /// Renames a member and removes any other member with the new name. Does nothing if `old` is absent.
     pub fn rename(&mut self, old: &str, new: &str) {
         if old == new || self.value(old).is_none() {
             return;
@@ -171,7 +170,7 @@ impl<'a> Document<'a> {
         places.for_each(|earlier| earlier.edit = MemberEdit::Removed);
     }
 
-    /// The object with its edits. Without any, the very bytes that were read.
+    /// Writes the object with its edits. Without edits, borrows the original bytes.
     pub fn render(&self) -> Cow<'a, [u8]> {
         if !self.edited {
             return Cow::Borrowed(self.bytes);
@@ -249,8 +248,8 @@ impl Member<'_> {
     }
 }
 
-/// The value of the last member of this name in a piece of JSON that may begin and end anywhere. A name inside of a string is none: its
-/// quotes are escaped.
+/// The value of the last member called `name` in a fragment of JSON, which may begin and end anywhere. A
+/// string that contains the name does not match, because the quotes in it are escaped.
 pub fn last_value<'a>(piece: &'a [u8], name: &str) -> Option<&'a str> {
     let key = quote(name);
     let at = memchr::memmem::rfind(piece, key.as_bytes())?;
@@ -259,13 +258,13 @@ pub fn last_value<'a>(piece: &'a [u8], name: &str) -> Option<&'a str> {
     value.ok().map(RawValue::get)
 }
 
-/// A string as JSON text.
+/// Writes a string as JSON.
 pub fn quote(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default()
 }
 
-/// A whole number by its value, however it is written: `4096`, `4096.0`, `4.096e3`. One that is too large for 64 bits is the largest.
-/// `None` for other numbers and other values.
+/// Reads a JSON number that is an integer by its value: `4096`, `4096.0`, `4.096e3`. Larger ones become
+/// `u64::MAX`. `None` for other numbers, and for other values.
 pub fn parse_integer(raw: &str) -> Option<u64> {
     if let Ok(number) = raw.parse() {
         return Some(number);
@@ -275,7 +274,8 @@ pub fn parse_integer(raw: &str) -> Option<u64> {
     (number >= 0.0 && (number.is_infinite() || number.fract() == 0.0)).then_some(number as u64)
 }
 
-/// Whether a value means the same as an absent member to most readers: null, false, or an empty text, array or object.
+/// Whether most readers treat a value like an absent member: null, false, or an empty string, array or
+/// object.
 pub fn is_empty_value(json: &str) -> bool {
     matches!(json, "null" | "false" | "\"\"" | "[]" | "{}")
 }
@@ -290,7 +290,7 @@ fn document_error(bytes: &[u8], error: &serde_json::Error) -> DocumentError {
         return DocumentError::TooManyMembers;
     }
     if error.is_data() {
-        // A reader that wants an object reports other kinds before it has seen whether they are JSON at all.
+        // serde reports another kind of value before it has seen whether the rest is JSON at all.
         return match serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
             Ok(_) => DocumentError::NotAnObject,
             Err(deeper) if deeper.is_data() => DocumentError::NotAnObject,
@@ -412,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn flaws_say_where() {
+    fn errors_say_where() {
         let syntax = |text: &str| match Document::read(text.as_bytes()).err() {
             Some(DocumentError::Syntax { line, column, .. }) => (line, column),
             other => panic!("{text}: {other:?}"),

@@ -1,4 +1,4 @@
-//! A JSON array, item by item: it is never held as a whole.
+//! Reads JSON arrays item by item, so that a long array is never held in memory as a whole.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,16 +8,16 @@ use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 /// Why an array was not read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListError {
-    /// It is none.
+    /// The value is not an array.
     NotAList,
-    /// This item, from 0, is of another type, or was refused.
+    /// The item of this index has another type, or was refused.
     Item(usize),
 }
 
-/// Hands over the items of an array, until `take` refuses one.
+/// Passes each item of an array to `take`, which returns false to refuse one and stop.
 ///
 /// # Errors
-/// [`Stop`], with the place where it stopped.
+/// If the value is not an array, or an item has another type or is refused.
 pub fn each<'a, T: Deserialize<'a>>(json: &'a str, take: impl FnMut(T) -> bool) -> Result<(), ListError> {
     if !json.trim_ascii_start().starts_with('[') {
         return Err(ListError::NotAList);
@@ -51,7 +51,8 @@ impl<'de, T: Deserialize<'de>, F: FnMut(T) -> bool> Visitor<'de> for Items<'_, T
     }
 }
 
-/// An array of at most `N` items: in memory, each takes many times the length of its shortest text. A longer one cannot be read.
+/// An array of at most `N` items. A longer one is an error, because an item can take many times the memory of
+/// its text.
 #[derive(Debug)]
 pub struct BoundedList<T, const N: usize>(Vec<T>);
 
@@ -86,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn items_come_in_order_and_the_place_of_a_refused_one_is_told() {
+    fn items_come_in_order_and_an_error_names_the_refused_one() {
         let mut seen = Vec::new();
         assert_eq!(
             each(" [1, 2,3]", |item: u8| {

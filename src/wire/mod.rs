@@ -1,5 +1,6 @@
-//! Framings that do not know what they carry: JSON documents edited in place, how dense JSON is, arrays item by item, event streams,
-//! base64, dates, amounts of money.
+//! Encodings and framings, independent of what they carry: JSON that is edited in place, JSON arrays read
+//! item by item, a bound on the memory of parsed JSON, server-sent events, base64, dates, and amounts of
+//! money.
 
 pub mod base64;
 pub mod date;

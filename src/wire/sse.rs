@@ -1,39 +1,43 @@
-//! Server-sent events (WHATWG HTML §9.2): bytes in any cutting to events, and events to bytes. It does not know what the data mean.
+//! Reads and writes server-sent events (WHATWG HTML §9.2). A stream may be cut into chunks anywhere.
 
 use std::ops::Range;
 
-/// The longest event that is read, in bytes. The pieces of a longer one are handed on unread, for those who pass them on.
+/// The longest event that is read, in bytes. A longer one is passed on in pieces, marked as oversized.
 pub const MAX_EVENT: usize = 16 << 20;
 
-/// Objects, and members of objects, in an event that is read: each takes many times the memory of its shortest text.
+/// The most objects, and members of objects, in the JSON of an event: each takes many times the memory of its
+/// shortest text.
 const MAX_OBJECTS: usize = 20_000;
 const MAX_EVENT_MEMBERS: usize = 100_000;
 
-/// A buffer that was longer than this is not kept for the next event, and an event that is not has few members.
+/// A buffer longer than this, in bytes, is freed after its event. A shorter event cannot have too many
+/// members.
 const MAX_KEPT_BUFFER: usize = 64 << 10;
 
-/// What stands between two empty lines: an event, or lines that are none. Or a comment between events, or a piece of one.
+/// The lines between two empty lines: an event, or lines without data. Also a comment between two events, or
+/// a piece of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Block<'b> {
-    /// The very bytes, the empty line included; nothing if the reader does not keep them.
+    /// The original bytes, including the empty line. Empty if the reader does not keep them.
     pub raw: &'b [u8],
-    /// The event's data; `None` if there are no data lines.
+    /// The event's data; `None` without data lines.
     pub data: Option<&'b [u8]>,
-    /// It belongs to an event that is too large to be read. Where bytes are kept, more of that event follows in blocks of the same kind.
+    /// Whether the block belongs to an event that is too large to be read. If the reader keeps bytes, the
+    /// rest of the event follows in further oversized blocks.
     pub oversized: bool,
-    /// It is a comment between events, or a piece of one.
+    /// Whether it is a comment between events, or a piece of one.
     comment: bool,
 }
 
 impl Block<'_> {
-    /// Whether it is a comment between events, a piece of one, or an empty line.
+    /// Whether the block is a comment between events, a piece of one, or an empty line.
     pub fn is_comment(&self) -> bool {
         let is_empty = matches!(self.raw.first(), None | Some(b'\n' | b'\r'));
         self.comment || (self.data.is_none() && !self.oversized && is_empty)
     }
 }
 
-/// Where in a stream a reader is.
+/// The position of a reader in its stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum ReadState {
     /// Between two blocks, or in the first line of one.
@@ -41,42 +45,45 @@ enum ReadState {
     Between,
     /// In a block, after its first line.
     Inside,
-    /// In a comment between two blocks: its bytes are handed on as they come.
+    /// In a comment between two blocks, whose bytes are passed on as they come.
     Comment,
-    /// In a block that is too long: its bytes are handed on as they come.
+    /// In a block that is too long, whose bytes are passed on as they come.
     Oversized,
 }
 
-/// Reads blocks from bytes as they come, however they are cut.
+/// Reads blocks from chunks of a stream.
 #[derive(Default)]
 pub struct SseReader {
     state: ReadState,
-    /// The block whose end has not come yet.
+    /// The bytes of the unfinished block.
     block: Vec<u8>,
-    /// Where in it the newest line begins.
+    /// The start of the current line in `block`.
     line: usize,
-    /// Something of that line has come.
+    /// Whether any byte of the current line has come.
     in_line: bool,
-    /// Where in it the first data line stands.
+    /// The value of the first data line in `block`.
     data: Option<Range<usize>>,
-    /// There are more of them.
+    /// Whether the block has further data lines.
     has_more: bool,
+    /// Whether [`Block::raw`] is filled.
     keeps_raw: bool,
-    /// The last byte was a CR: an LF that follows belongs to it.
+    /// Whether the last byte was a CR: a following LF belongs to the same line end.
     after_cr: bool,
-    /// A block whose bytes are kept is complete, but for that LF.
+    /// Whether the block is complete but for that LF, which is kept with it.
     complete: bool,
+    /// Whether the first line has ended: only that one may begin with a byte order mark.
     started: bool,
+    /// The number of oversized events.
     oversized: u32,
 }
 
 impl SseReader {
-    /// A reader that keeps the very bytes of each block.
+    /// A reader that passes on the original bytes of each block.
     pub fn keeping_raw() -> Self {
         Self { keeps_raw: true, ..Self::default() }
     }
 
-    /// Takes more bytes and hands on each block that they complete.
+    /// Reads a chunk and passes each block that it completes to `each`.
     pub fn push(&mut self, mut bytes: &[u8], each: &mut impl FnMut(Block<'_>)) {
         while let Some((&first, after)) = bytes.split_first() {
             let pair = std::mem::take(&mut self.after_cr) && first == b'\n';
@@ -105,7 +112,7 @@ impl SseReader {
         }
     }
 
-    /// The stream has ended: hands on a block that was complete but for its empty line.
+    /// Ends the stream and passes on the last block, if only its empty line is missing.
     pub fn finish(&mut self, each: &mut impl FnMut(Block<'_>)) {
         if self.in_line {
             self.end_line(0, each);
@@ -115,34 +122,34 @@ impl SseReader {
         }
     }
 
-    /// Whether the bytes so far end between two events.
+    /// Whether the stream so far ends between two events.
     pub fn is_between_events(&self) -> bool {
         self.state == ReadState::Between && !self.in_line
     }
 
-    /// Whether bytes have been handed on whose event or comment has not come to its end.
+    /// Whether part of an unfinished event or comment has been passed on already.
     pub fn is_passing(&self) -> bool {
         self.state == ReadState::Oversized || (self.state == ReadState::Comment && self.in_line)
     }
 
-    /// The bytes of a block whose end has not come yet.
+    /// The bytes of the unfinished block that have not been passed on.
     pub fn pending(&self) -> &[u8] {
         &self.block
     }
 
-    /// Events that were too large to be read.
+    /// The number of events that were too large to be read.
     pub fn oversized(&self) -> u32 {
         self.oversized
     }
 
-    /// Takes bytes of a line whose end has not come yet.
+    /// Appends bytes to the current line.
     fn append(&mut self, bytes: &[u8], each: &mut impl FnMut(Block<'_>)) {
         if bytes.is_empty() {
             return;
         }
         self.in_line = true;
         if self.block.len() > MAX_KEPT_BUFFER && self.block.capacity() - self.block.len() < bytes.len() {
-            // Not twice as much as there is, as a vector would by itself.
+            // Grows by a quarter. A vector would double its capacity.
             self.block.reserve_exact(bytes.len().max(self.block.len() / 4));
         }
         self.block.extend_from_slice(bytes);
@@ -160,13 +167,13 @@ impl SseReader {
         }
     }
 
-    /// The newest line, without its end of so many bytes, and without the mark that may stand before the first of all.
+    /// The current line without its end of `end` bytes, and without the byte order mark of the first line.
     fn line_text(&self, end: usize) -> &[u8] {
         let line = self.block.get(self.line..self.block.len().saturating_sub(end)).unwrap_or_default();
         if self.started { line } else { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) }
     }
 
-    /// A line has come to its end, which takes so many bytes.
+    /// Ends the current line, whose line end has `end` bytes.
     fn end_line(&mut self, end: usize, each: &mut impl FnMut(Block<'_>)) {
         let has_bytes = std::mem::take(&mut self.in_line);
         match self.state {
@@ -189,7 +196,7 @@ impl SseReader {
         self.started = true;
     }
 
-    /// Takes a line of a block.
+    /// Reads a line of a block, whose line end has `end` bytes.
     fn read_field(&mut self, end: usize) {
         self.state = ReadState::Inside;
         if let Some(length) = data_value(self.line_text(end)).map(<[u8]>::len) {
@@ -202,21 +209,22 @@ impl SseReader {
         self.line = self.block.len();
     }
 
+    /// Passes on the finished block.
     fn emit(&mut self, each: &mut impl FnMut(Block<'_>)) {
         (self.state, self.complete) = (ReadState::Between, false);
         let (first, has_more) = (self.data.take(), std::mem::take(&mut self.has_more));
         let raw = if self.keeps_raw { self.block.as_slice() } else { &[] };
-        let joined = first.clone().filter(|_| has_more).map(|first| join_data(&self.block, first));
+        let joined = if has_more { first.clone().map(|first| join_data(&self.block, first)) } else { None };
         let data = joined.as_deref().or_else(|| self.block.get(first?));
         let oversized = data.is_some_and(is_dense);
         self.oversized = self.oversized.saturating_add(u32::from(oversized));
         if data.is_some() || !raw.is_empty() {
-            each(Block { raw, data: data.filter(|_| !oversized), oversized, comment: false });
+            each(Block { raw, data: if oversized { None } else { data }, oversized, comment: false });
         }
         self.clear();
     }
 
-    /// Hands on bytes that are not kept until their block is complete.
+    /// Passes on bytes of an unfinished comment or oversized event.
     fn emit_partial(&mut self, each: &mut impl FnMut(Block<'_>)) {
         if self.keeps_raw && !self.block.is_empty() {
             let (oversized, comment) = (self.state == ReadState::Oversized, self.state == ReadState::Comment);
@@ -240,7 +248,7 @@ fn data_value(line: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// The values of all data lines of a block, whose first stands at `first`.
+/// Joins the values of a block's data lines. `first` is the range of the first value.
 fn join_data(block: &[u8], first: Range<usize>) -> Vec<u8> {
     let rest = block.get(first.end..).unwrap_or_default();
     let mut joined = Vec::with_capacity(block.len());
@@ -252,14 +260,15 @@ fn join_data(block: &[u8], first: Range<usize>) -> Vec<u8> {
     joined
 }
 
-/// Whether data, as JSON, would take far more memory than their length. Text and pictures do not.
+/// Whether data, parsed as JSON, would take far more memory than their length. Long texts and images do not.
 fn is_dense(data: &[u8]) -> bool {
     data.len() > MAX_KEPT_BUFFER
         && (memchr::memchr_iter(b'{', data).count() > MAX_OBJECTS
             || memchr::memmem::find_iter(data, b"\":").count() > MAX_EVENT_MEMBERS)
 }
 
-/// A piece of a stream with other data, where `change` gives some, in each event that it holds whole. All else stays as it is.
+/// Replaces the data of complete events in a piece of a stream where `change` returns new data. All other
+/// bytes stay as they are.
 pub fn rewrite(piece: &[u8], change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<u8> {
     let (mut reader, mut out) = (SseReader::keeping_raw(), Vec::with_capacity(piece.len()));
     let mut each = |block: Block<'_>| match block.data.and_then(&change) {
@@ -275,7 +284,7 @@ pub fn rewrite(piece: &[u8], change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<u
     out
 }
 
-/// Writes one event. `data` must hold no line end, as JSON text without indentation never does.
+/// Writes one event. `data` must not contain a line end; compact JSON never does.
 pub fn write(data: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"data: ");
     out.extend_from_slice(data);
@@ -333,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_is_too_long_is_told_and_its_bytes_go_on_as_they_come() {
+    fn an_event_that_is_too_long_is_marked_and_its_bytes_are_passed_on() {
         for keeps_raw in [false, true] {
             let mut reader = SseReader { keeps_raw, ..SseReader::default() };
             let (mut raw, mut parts, mut events, mut most) = (0, 0, 0, 0);
@@ -375,13 +384,13 @@ mod tests {
     }
 
     #[test]
-    fn what_would_take_far_more_memory_than_its_length_is_not_read() {
+    fn data_that_would_take_far_more_memory_than_its_length_is_not_read() {
         let read = |data: &str| {
-            let mut told = Vec::new();
+            let mut blocks = Vec::new();
             SseReader::default().push(format!("data: {data}\n\n").as_bytes(), &mut |block| {
-                told.push((block.data.is_some(), block.oversized));
+                blocks.push((block.data.is_some(), block.oversized));
             });
-            told
+            blocks
         };
         assert_eq!(read(&format!("[{}]", "{},".repeat(30_000))), [(false, true)]);
         assert_eq!(read(&format!("{{{}}}", "\"\":1,".repeat(110_000))), [(false, true)]);
