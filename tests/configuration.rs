@@ -50,7 +50,7 @@ fn limits_are_whole_numbers_and_a_body_that_may_not_fit_is_noted() {
     let small = read(&with("{ memory_bytes: 3000000 }")).unwrap();
     assert_eq!(small.memory_bytes, 3_000_000);
     let note = small.notes[0].to_string();
-    assert!(note.contains("limits.memory_bytes") && note.contains("longer than 1000000 bytes"), "{note}");
+    assert!(note.contains("limits.memory_bytes") && note.contains("over 1000000 bytes"), "{note}");
     assert!(faults(&with("{ memory_bytes: 0 }"))[0].contains("a whole number, at least 1"));
 }
 

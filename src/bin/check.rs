@@ -1,4 +1,4 @@
-//! Checks configuration files without serving them: faults as `file:line: path: what is wrong`, on standard error.
+//! Checks configuration files. Faults are written to standard error as `file:line: path: message`.
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "a command-line program talks to its terminal")]
 
 use std::process::ExitCode;

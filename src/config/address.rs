@@ -1,8 +1,8 @@
-//! A provider's address: checked once, so that a path can be joined to it without thought. It knows nothing of keys.
+//! The address of a provider's API.
 
 use super::format_kind::FormatKind;
 
-/// Where a provider's API begins.
+/// The checked address of a provider's API, to which paths of endpoints can be joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     root: String,
@@ -10,11 +10,11 @@ pub struct Address {
 }
 
 impl Address {
-    /// Reads an `http` or `https` address: the API's root, the full URL of the adapter's endpoint, or the host alone. A query is kept for
-    /// each call.
+    /// Reads an `http` or `https` address: the API's root, the full URL of the adapter's endpoint, or the
+    /// host alone. A query is added to each request.
     ///
     /// # Errors
-    /// What was expected, as a half-sentence.
+    /// What was expected: "expected a host after ://".
     pub fn parse(text: &str, adapter: FormatKind) -> Result<Self, &'static str> {
         let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
         let rest = rest.ok_or("expected an address that begins with https:// or http://")?;
@@ -36,7 +36,7 @@ impl Address {
         Ok(Self { root: [root, if bare { adapter.root } else { "" }].concat(), query })
     }
 
-    /// The URL of an endpoint, such as `/chat/completions`; it may have a query of its own.
+    /// The URL of an endpoint such as `/chat/completions`, which may have a query of its own.
     pub fn join(&self, endpoint: &str) -> String {
         let query = match self.query.strip_prefix('?') {
             Some(more) if endpoint.contains('?') => format!("&{more}"),
@@ -45,7 +45,7 @@ impl Address {
         [&self.root, endpoint, &query].concat()
     }
 
-    /// The host's name, without its port.
+    /// The name of the host, without the port.
     pub fn host(&self) -> &str {
         let authority = self.origin().split_once("://").map_or("", |(_, authority)| authority);
         match authority.rsplit_once(':') {
@@ -54,12 +54,12 @@ impl Address {
         }
     }
 
-    /// The path of the API's root, such as `/v1`; empty for none.
+    /// The path of the API's root, such as `/v1`. May be empty.
     pub fn path(&self) -> &str {
         self.root.strip_prefix(self.origin()).unwrap_or_default()
     }
 
-    /// Scheme, host and port, which callers need not see.
+    /// Scheme, host and port.
     pub fn origin(&self) -> &str {
         let host = self.root.find("://").map_or(0, |at| at + 3);
         let end = self.root.get(host..).and_then(|rest| rest.find('/')).map_or(self.root.len(), |at| host + at);
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn malformed_addresses_are_refused() {
         for text in
             ["", "a.b/v1", "ftp://a.b", "https://", "https:///v1", "https://u:p@a.b", "https://a b", "https://:80/"]
         {

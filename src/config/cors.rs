@@ -1,16 +1,16 @@
-//! Which web pages may call the gateway.
+//! The web origins that may call the gateway.
 
 use super::yaml::Node;
 
-/// The word for every origin.
+/// Stands for every origin.
 const ANY: &str = "*";
 
-/// Which web origins may read answers.
+/// The web origins that may read responses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cors {
     /// Every origin.
     Any,
-    /// These, each as `scheme://host[:port]`; an empty list means none.
+    /// The listed origins, each as `scheme://host[:port]`.
     Only(Vec<String>),
 }
 

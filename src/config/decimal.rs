@@ -1,8 +1,10 @@
-//! Decimal text as whole units, exactly: money never passes through a float. It knows no currency. The build script uses it, too.
+//! Reads decimal text as integers, so that money never passes through a float. `build.rs` includes this file
+//! too.
 
-/// Reads a number, at least 0, in units of its `places`th decimal: with 6 places `2.5` is 2500000.
+/// Reads a non-negative decimal number as an integer, scaled by 10 to the power of `places`: with 6 places, `2.5` is
+/// 2500000.
 ///
-/// `None` if it is no such number, has more decimals, or is too large.
+/// `None` if the text is not such a number, has more decimals, or is too large.
 pub fn scaled(text: &str, places: i32) -> Option<u64> {
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -44,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_exact_is_refused() {
+    fn inexact_and_malformed_numbers_are_refused() {
         for text in [
             "",
             ".5",

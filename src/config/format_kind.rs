@@ -1,15 +1,15 @@
-//! What the configuration has to know of a wire format.
+//! The facts about a wire format that the configuration needs.
 
-/// A kind of upstream that a row may name as its `adapter`.
+/// A wire format that a provider's row may name as its `adapter`.
 #[derive(Clone, Copy, Debug)]
 pub struct FormatKind {
-    /// The word in the file.
+    /// The value of `adapter` in the file.
     pub name: &'static str,
-    /// Whether it calls an address; if not, the gateway answers itself.
+    /// Whether requests go to an address. If not, the gateway writes the response itself.
     pub remote: bool,
-    /// The path of the API's root, for addresses without one: such as client libraries take.
+    /// The path of the API's root, which is added to an address without a path.
     pub root: &'static str,
-    /// The path of the endpoint below it, which people paste with an address although it belongs to the call.
+    /// The path of the endpoint below the root. It is removed from an address that ends with it.
     pub endpoint: &'static str,
     /// Top-level fields of its requests that the gateway sets itself: `param_config` may not edit them.
     pub protected_fields: &'static [&'static str],

@@ -1,22 +1,22 @@
-//! What is logged, and how: levels, formats and the fields of a record.
+//! The settings of the log: level, format, and the fields of a record.
 
 use super::yaml::Node;
 
-/// How grave a record is, least first.
+/// The severity of a record, lowest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
-    /// Each piece of a stream.
+    /// Chunks of streams.
     Debug,
-    /// Each request.
+    /// Requests that succeeded.
     Info,
-    /// What deserves a look.
+    /// Refused requests, and conditions that an operator should look at.
     Warning,
-    /// What failed.
+    /// Failures.
     Error,
 }
 
 impl LogLevel {
-    /// As it stands in a record.
+    /// The value of `level` in a record.
     pub fn name(self) -> &'static str {
         match self {
             Self::Debug => "debug",
@@ -27,36 +27,36 @@ impl LogLevel {
     }
 }
 
-/// The shape of a record.
+/// The format of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// One flat JSON object on a line.
+    /// A flat JSON object on one line.
     Json,
-    /// A line for people.
+    /// A line of text for people.
     Text,
 }
 
-/// What is logged, and how.
+/// The settings of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Logging {
-    /// The shape of a record.
+    /// The format of a record.
     pub format: LogFormat,
-    /// The least grave level logged.
+    /// The lowest level that is written.
     pub level: LogLevel,
-    /// Whether records go to the console.
+    /// Whether records are written to the console.
     pub console: bool,
-    /// Which fields a record has.
+    /// The fields of a record.
     pub fields: Fields,
 }
 
-/// Which fields a record has.
+/// The fields that a record shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fields {
     shown: Vec<&'static str>,
 }
 
-/// Every name that `logging.fields` may hold, the field it means, and whether that is shown unless the file says otherwise.
-/// What people said, and what they were told, is not.
+/// Each name that `logging.fields` accepts, the field that it stands for, and whether the field is shown by
+/// default. Prompts and responses are not.
 const FIELDS: &[(&str, &str, bool)] = &[
     ("timestamp", "timestamp", true),
     ("request_id", "request_id", true),
@@ -82,7 +82,7 @@ const FIELDS: &[(&str, &str, bool)] = &[
     ("messages", "messages", false),
     ("response", "response", false),
     ("chunk", "chunk", false),
-    // Names of earlier versions.
+    // Names in the Python LLM Bridge.
     ("is_stream", "stream", true),
     ("status_code", "status", true),
     ("duration", "duration_ms", true),
@@ -96,7 +96,7 @@ impl Default for Fields {
 }
 
 impl Fields {
-    /// Whether a record shows this field.
+    /// Whether records show this field.
     pub fn shows(&self, field: &str) -> bool {
         self.shown.contains(&field)
     }
@@ -116,7 +116,7 @@ impl Default for Logging {
 }
 
 impl Logging {
-    /// Whether a record of this level is written.
+    /// Whether records of this level are written.
     pub fn logs(&self, level: LogLevel) -> bool {
         self.console && level >= self.level
     }
@@ -171,5 +171,5 @@ fn check_file(node: &Node<'_>) {
     table.at("path").and_then(|node| node.text());
     table.at("max_size").and_then(|node| node.count(0));
     table.at("backup_count").and_then(|node| node.count(0));
-    node.note("a Worker has no files: this is accepted, but not active; records go to the console");
+    node.note("this has no effect: a Worker has no files, so records go to the console");
 }

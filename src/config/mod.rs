@@ -1,4 +1,5 @@
-//! What the operator wrote, proven: every reference resolved, every value in range. Immutable; holds no secret but one that was written into the file.
+//! The configuration file, checked: every reference is resolved and every value in range. It is immutable,
+//! and the only secrets in it are those written into the file.
 
 mod address;
 mod cors;

@@ -1,14 +1,15 @@
-//! "Did you mean …?": how near a known name is to one that is not known.
+//! Suggests a known name for a misspelt one.
 
-/// From here on a name is near enough to be suggested.
+/// The lowest score of a name that is suggested.
 pub const NEAR: f64 = 0.75;
 
-/// How near two names are, letter case aside: from 0 to 1.
+/// The similarity of two names from 0 to 1, regardless of letter case (Jaro-Winkler).
 pub fn score(name: &str, known: &str) -> f64 {
     strsim::jaro_winkler(&name.to_lowercase(), &known.to_lowercase())
 }
 
-/// The nearest of some words as a half-sentence, or nothing.
+/// ", did you mean `known`?" with the most similar of the known names, or an empty text if none is similar
+/// enough.
 pub fn hint(name: &str, known: &[&str]) -> String {
     let scored = known.iter().map(|known| (score(name, known), known));
     let nearest = scored.filter(|(score, _)| *score > NEAR).max_by(|a, b| a.0.total_cmp(&b.0));

@@ -1,4 +1,4 @@
-//! What an operator writes about money: a model's own price, and which price list counts for a provider. It knows no list's rows, and no sums.
+//! Prices in the configuration file: the price of a model, and the section of the catalogue for a provider.
 
 use super::address::Address;
 use super::units::Nanos;
@@ -6,31 +6,31 @@ use super::yaml::{Node, Table};
 use crate::catalogue::price::Rates;
 use crate::catalogue::{self, Host};
 
-/// The price in a model's row.
+/// `price` in a model's row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConfiguredPrice {
-    /// For each token.
+    /// Per token.
     pub rates: Rates,
-    /// For each request, besides.
+    /// Per request, in addition to tokens.
     pub per_request: Nanos,
 }
 
-/// Which host of the catalogue a provider is.
+/// `catalogue` in a provider's row: the host of the catalogue that applies to it.
 #[derive(Clone, Copy, Debug)]
 pub enum Catalogue {
-    /// The one with the provider's address, if any.
+    /// The host with the provider's address, if there is one.
     ByHost,
-    /// This one.
+    /// This host.
     Named(&'static Host),
-    /// None.
+    /// No host.
     Nothing,
 }
 
-/// Dollars per million tokens have so many decimals at most, and dollars per request so many.
+/// The most decimals of dollars per million tokens.
 const RATE_PLACES: i32 = 6;
+/// The most decimals of dollars per request.
 const REQUEST_PLACES: i32 = 9;
 
-/// What may stand in a price.
 const KEYS: &[&str] = &["input", "cached_input", "cache_write", "cache_write_1h", "output", "reasoning", "per_request"];
 
 impl Catalogue {

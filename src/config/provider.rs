@@ -7,41 +7,41 @@ use super::stream::{Clocks, Streaming};
 use super::units::Millis;
 use crate::catalogue::Host;
 
-/// One upstream account.
+/// A provider: one account with an upstream API.
 #[derive(Debug)]
 pub struct Provider {
     /// The prefix of its models' names.
     pub name: String,
-    /// The wire format it is spoken to in: the name of an [`super::FormatKind`].
+    /// Its wire format: the name of a [`super::FormatKind`].
     pub adapter: &'static str,
-    /// Where it is; nothing for an adapter that answers itself.
+    /// The address of its API; `None` if the gateway writes the responses itself.
     pub address: Option<Address>,
-    /// Where its key comes from.
+    /// The source of its key.
     pub key: KeySource,
-    /// Headers sent with each call, names in lower case.
+    /// Headers sent with each request, names in lower case.
     pub headers: Vec<(String, String)>,
-    /// How its streams are passed on.
+    /// How its streams are forwarded.
     pub streaming: Streaming,
-    /// Which host of the catalogue it is.
+    /// The configured choice of a host in the catalogue.
     pub catalogue: Catalogue,
-    /// That host, if there is one.
+    /// The host in the catalogue that applies, if there is one.
     pub host: Option<&'static Host>,
-    /// The models listed, in the file's order.
+    /// The listed models, in the file's order.
     pub models: Vec<Model>,
-    /// The row for every model not listed, if any model is allowed.
+    /// The row for models that are not listed, if any model is allowed.
     pub any_model: Option<Model>,
 }
 
-/// Where a provider's key comes from.
+/// The source of a provider's key.
 #[derive(Debug, PartialEq, Eq)]
 pub enum KeySource {
-    /// It takes none.
+    /// The provider needs no key.
     Keyless,
-    /// A secret of this name; failing that, the key written into the file.
+    /// A secret, or else the key in the file.
     Secret {
-        /// The variable, such as `OPENAI_API_KEY`.
+        /// The variable that holds the secret, such as `OPENAI_API_KEY`.
         name: String,
-        /// From the file; discouraged.
+        /// The key in the file (`api_key`). Discouraged.
         inline: Option<String>,
     },
 }
@@ -49,53 +49,54 @@ pub enum KeySource {
 /// One model's row.
 #[derive(Clone, Debug)]
 pub struct Model {
-    /// As callers name it, without the provider's prefix: `o3-mini<high>`.
+    /// The name that callers use, without the provider's prefix: `o3-mini<high>`.
     pub name: String,
-    /// As the provider names it: `o3-mini`.
+    /// The name that the provider uses: `o3-mini`.
     pub upstream: String,
-    /// The most that a caller may ask for as the length of an answer, in tokens.
+    /// The highest output limit that a caller may set, in tokens.
     pub max_tokens: Option<u64>,
-    /// What it costs, where the operator says so.
+    /// The price, if it is configured.
     pub price: Option<ConfiguredPrice>,
-    /// The most that it takes, prompt and answer together, in tokens, where the operator says so.
+    /// The context window, prompt and output together, in tokens, if it is configured.
     pub context: Option<u64>,
-    /// The longest answer that it gives, in tokens, where the operator says so.
+    /// The longest output, in tokens, if it is configured.
     pub max_output: Option<u64>,
-    /// The tokens that it may make in a second, where the operator says so.
+    /// The tokens that the model can produce in a second, if configured.
     pub tokens_per_second: Option<u64>,
-    /// The names of the answer's limit that its provider honours, where the operator says so; the first is the one to set.
+    /// The output-limit fields that the provider honours, the one to set first. Empty if not configured.
     pub limit_fields: Vec<String>,
-    /// The tier in which the provider's account serves a request that asks for none, where that is not the usual one.
+    /// The tier that the provider's account gives to requests without one, if it is not the standard tier.
     pub service_tier: Option<String>,
-    /// Refuse requests that have fields without a place in the provider's format, instead of dropping the fields.
+    /// Whether fields that the provider's format does not support are refused instead of dropped.
     pub strict: bool,
-    /// How long an answer may take.
+    /// The time limits of a response.
     pub clocks: Clocks,
-    /// Edits of the request.
+    /// Edits of the request (`param_config`).
     pub params: Params,
-    /// How a demonstration behaves.
+    /// The behaviour of the `echo` adapter.
     pub echo: EchoOptions,
 }
 
-/// How the adapter that answers by itself behaves.
+/// The behaviour of the `echo` adapter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EchoOptions {
-    /// Pause before the first piece of a streamed answer.
+    /// The pause before the first chunk of a stream.
     pub first_delay: Millis,
-    /// Pause before each later piece.
+    /// The pause before each later chunk.
     pub delay: Millis,
-    /// Length of the answer in words; 0 = as it comes.
+    /// The length of the response in words; 0 for the length of the last message.
     pub words: usize,
 }
 
 impl Provider {
-    /// The row of a model as callers name it.
+    /// The row of the model with this name.
     pub fn model(&self, name: &str) -> Option<&Model> {
         self.models.iter().find(|model| model.name == name)
     }
 }
 
-/// Takes the variant out of a model's name: `o3-mini<high>` is `o3-mini` to its provider. `None` if it names no variant.
+/// Removes the variant from a model's name: `o3-mini<high>` becomes `o3-mini`. `None` if the name has no
+/// variant.
 pub fn without_hint(name: &str) -> Option<String> {
     let (head, hint) = name.rsplit_once('<')?;
     let (_, tail) = hint.split_once('>')?;

@@ -1,4 +1,4 @@
-//! From the file as written to the configuration as proven, section by section.
+//! Reads and checks the configuration file, section by section.
 
 use serde_yaml::Value;
 
@@ -19,14 +19,15 @@ use super::yaml::{Node, Problem, Report, Table};
 const DEFAULT_MAX_BODY: usize = 20 << 20;
 const DEFAULT_MEMORY: usize = 64 << 20;
 const DEFAULT_ANSWER: usize = 16 << 20;
-/// The row of every model that is not listed.
+/// Stands for every model that is not listed.
 const ANY: &str = "*";
 
 impl Config {
-    /// Reads and proves a file. `adapters` are those that a row may name; the first is meant where a row names none.
+    /// Reads and checks a file. `adapters` are the wire formats that a provider's row may name; the first is
+    /// the default.
     ///
     /// # Errors
-    /// All faults found, in the order of the file.
+    /// All faults, in the order of the file.
     pub fn read(text: &str, adapters: &[FormatKind]) -> Result<Self, Vec<Problem>> {
         let value = parse(text).map_err(|problem| vec![problem])?;
         let report = Report::new(text);
@@ -39,7 +40,7 @@ impl Config {
     }
 }
 
-/// The file as YAML, anchors and merges resolved.
+/// Parses the file as YAML and resolves anchors and merge keys.
 fn parse(text: &str) -> Result<Value, Problem> {
     let broken = |error: serde_yaml::Error| {
         let line = error.location().map_or(0, |place| place.line());
@@ -63,39 +64,58 @@ const SECTIONS: &[&str] = &[
     "logging",
 ];
 
-/// The whole file; faults go to the report.
+/// Reads the whole file. Faults go to the report.
 fn config(value: &Value, report: &Report<'_>, adapters: &[FormatKind]) -> Option<Config> {
     let table = Node::root(value, report).table(SECTIONS)?;
     let providers = providers(&table, adapters);
-    let limits =
-        table.at("limits").and_then(|node| node.table(&["max_body_bytes", "memory_bytes", "max_answer_bytes"]));
-    let limit = |key: &str, default: usize| {
-        let bytes = limits.as_ref().and_then(|limits| limits.at(key)).and_then(|node| node.count(1));
-        bytes.map_or(default, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
-    };
-    let (max_body_bytes, memory_bytes) =
-        (limit("max_body_bytes", DEFAULT_MAX_BODY), limit("memory_bytes", DEFAULT_MEMORY));
-    let at_any_time = memory_bytes / BODY_COPIES;
-    if let Some(node) =
-        limits.as_ref().and_then(|limits| limits.at("memory_bytes")).filter(|_| max_body_bytes > at_any_time)
-    {
-        node.note(format!("bodies longer than {at_any_time} bytes are taken only while other requests hold little"));
-    }
+    let limits = Limits::read(table.at("limits"));
     check_proxy(&table);
     Some(Config {
         default_provider: default_provider(&table, &providers).unwrap_or(0),
         providers,
         auth: table.at("auth").and_then(|node| node.choice(AUTH)).unwrap_or(Auth::Keys),
         cors: table.at("cors").and_then(|node| Cors::read(&node)).unwrap_or(Cors::Any),
-        max_body_bytes,
-        memory_bytes,
-        max_answer_bytes: limit("max_answer_bytes", DEFAULT_ANSWER),
+        max_body_bytes: limits.max_body_bytes,
+        memory_bytes: limits.memory_bytes,
+        max_answer_bytes: limits.max_answer_bytes,
         accounting: table.at("accounting").and_then(|node| accounting(&node)).unwrap_or_default(),
         websocket: table.at("websocket").and_then(|node| Websocket::read(&node)).unwrap_or_default(),
         vault: table.at("vault").and_then(|node| Vault::read(&node)).unwrap_or_default(),
         logging: table.at("logging").and_then(|node| Logging::read(&node)).unwrap_or_default(),
         notes: Vec::new(),
     })
+}
+
+/// `limits` in the file.
+struct Limits {
+    max_body_bytes: usize,
+    memory_bytes: usize,
+    max_answer_bytes: usize,
+}
+
+impl Limits {
+    fn read(node: Option<Node<'_>>) -> Self {
+        let table = node.and_then(|node| node.table(&["max_body_bytes", "memory_bytes", "max_answer_bytes"]));
+        let node = |key: &str| table.as_ref().and_then(|table| table.at(key));
+        let bytes = |key: &str, default: usize| {
+            let bytes = node(key).and_then(|node| node.count(1));
+            bytes.map_or(default, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
+        };
+        let limits = Self {
+            max_body_bytes: bytes("max_body_bytes", DEFAULT_MAX_BODY),
+            memory_bytes: bytes("memory_bytes", DEFAULT_MEMORY),
+            max_answer_bytes: bytes("max_answer_bytes", DEFAULT_ANSWER),
+        };
+        let always_fits = limits.memory_bytes / BODY_COPIES;
+        if let Some(node) = node("memory_bytes")
+            && limits.max_body_bytes > always_fits
+        {
+            node.note(format!(
+                "bodies over {always_fits} bytes are accepted only while other requests hold little memory"
+            ));
+        }
+        limits
+    }
 }
 
 fn accounting(node: &Node<'_>) -> Option<Accounting> {
@@ -123,7 +143,7 @@ fn providers(table: &Table<'_>, adapters: &[FormatKind]) -> Vec<Provider> {
     entries.into_iter().filter_map(|(name, node)| provider(name, &node, adapters)).collect()
 }
 
-/// The one named; else the first of the file.
+/// The index of the provider that `default_provider` names.
 fn default_provider(table: &Table<'_>, providers: &[Provider]) -> Option<usize> {
     let node = table.at("default_provider")?;
     let name = node.text()?;
@@ -154,7 +174,7 @@ const PROVIDER_KEYS: &[&str] = &[
 
 fn provider(name: String, node: &Node<'_>, adapters: &[FormatKind]) -> Option<Provider> {
     if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
-        node.fault("a provider's name may have letters, digits, `-`, `_` and `.`");
+        node.fault("expected a provider's name of letters, digits, `-`, `_` and `.`");
     }
     let table = node.table(PROVIDER_KEYS)?;
     let adapter = adapter(&table, adapters)?;
@@ -178,7 +198,7 @@ fn adapter(table: &Table<'_>, adapters: &[FormatKind]) -> Option<FormatKind> {
     node.choice(&choices)
 }
 
-/// `Some(None)` for an adapter that needs no address.
+/// `None` after a fault, `Some(None)` for an adapter without an address.
 fn address(table: &Table<'_>, adapter: FormatKind) -> Option<Option<Address>> {
     let Some(node) = table.at("base_url") else {
         if adapter.remote {
@@ -190,7 +210,7 @@ fn address(table: &Table<'_>, adapter: FormatKind) -> Option<Option<Address>> {
         return Some(None);
     };
     if !adapter.remote {
-        node.note("this adapter answers by itself: the address has no effect");
+        node.note("this has no effect: the adapter calls no address");
         return Some(None);
     }
     let address = Address::parse(&node.text()?, adapter);
@@ -211,19 +231,19 @@ fn key_source(provider: &str, table: &Table<'_>) -> KeySource {
         return KeySource::Keyless;
     }
     let inline = table.at("api_key").and_then(|node| {
-        node.note("a key in this file can be read by whoever reads the file; a secret is safer");
+        node.note("everybody who can read this file can read the key; set it as a secret instead");
         node.text()
     });
     KeySource::Secret { name: named.unwrap_or_else(|| variable(provider)), inline }
 }
 
-/// `my-host` has its key in `MY_HOST_API_KEY`.
+/// The variable with a provider's key: `MY_HOST_API_KEY` for `my-host`.
 fn variable(provider: &str) -> String {
     let upper = provider.to_ascii_uppercase().replace(['-', '.'], "_");
     format!("{upper}_API_KEY")
 }
 
-/// Headers that belong to the connection or to the key.
+/// Headers that the gateway sets itself, because they belong to the connection or hold the key.
 const OWN_HEADERS: &[&str] =
     &["authorization", "connection", "content-length", "content-type", "host", "transfer-encoding"];
 
@@ -232,7 +252,7 @@ fn headers(node: &Node<'_>) -> Option<Vec<(String, String)>> {
         let name = name.to_ascii_lowercase();
         let value = node.text()?;
         if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)) {
-            node.fault("this is no name of a header");
+            node.fault("expected the name of an HTTP header");
         } else if OWN_HEADERS.contains(&name.as_str()) {
             node.fault("the gateway sets this header itself");
         } else if value.chars().any(|c| !matches!(c, ' '..='~')) {
@@ -295,7 +315,7 @@ const MODEL_KEYS: &[&str] = &[
 fn model(name: String, node: &Node<'_>, clocks: Clocks, protected: &[&str]) -> Option<Model> {
     let mut model = plain_model(name, clocks);
     if model.upstream.is_empty() {
-        node.fault("a model needs a name");
+        node.fault("expected the name of a model before `<`");
     }
     if node.is_null() {
         return Some(model);
@@ -322,7 +342,7 @@ fn limit_fields(node: &Node<'_>) -> Option<Vec<String>> {
     Some(items.iter().filter_map(|item| identifier("field", item)).collect())
 }
 
-/// A name of a field, or a tier's word.
+/// Reads the name of a field or tier.
 fn identifier(what: &str, node: &Node<'_>) -> Option<String> {
     let word = node.text()?;
     if word.is_empty() || !word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {

@@ -1,4 +1,4 @@
-//! The whole configuration, proven: every reference is resolved, every value in range.
+//! The configuration as a whole.
 
 use super::cors::Cors;
 use super::logging::Logging;
@@ -8,40 +8,41 @@ use super::vault::Vault;
 use super::websocket::Websocket;
 use super::yaml::Problem;
 
-/// How often a body is held in memory at most while its request is made: as it came, as the provider gets it, and on its way there.
+/// The most copies of a request body in memory at one time: as received, as written for the provider, and as
+/// sent.
 pub const BODY_COPIES: usize = 3;
 
-/// The whole file.
+/// The configuration.
 #[derive(Debug)]
 pub struct Config {
-    /// In the file's order.
+    /// The providers, in the file's order.
     pub providers: Vec<Provider>,
-    /// Where a model name without a provider's prefix belongs: an index into `providers`.
+    /// The provider of model names without a prefix: an index into `providers`.
     pub default_provider: usize,
     /// Whether callers need a key.
     pub auth: Auth,
-    /// Who may call from a browser.
+    /// The web origins that may call the gateway.
     pub cors: Cors,
-    /// The longest request body taken, in bytes.
+    /// The longest request body that is accepted, in bytes.
     pub max_body_bytes: usize,
-    /// The most that all requests of an isolate hold in memory, in bytes.
+    /// The memory that all requests of an isolate may hold together, in bytes.
     pub memory_bytes: usize,
-    /// The longest answer that is held, in bytes as they are after decompression.
+    /// The longest response that is buffered, in bytes after decompression.
     pub max_answer_bytes: usize,
-    /// What is kept in the books, and for how long.
+    /// Receipts and sums.
     pub accounting: Accounting,
     /// WebSocket sessions.
     pub websocket: Websocket,
-    /// What is kept for providers, and for how long.
+    /// The reasoning store.
     pub vault: Vault,
-    /// What is logged, and how.
+    /// The log.
     pub logging: Logging,
-    /// What was understood but has no effect yet.
+    /// Values that are accepted but have no effect.
     pub notes: Vec<Problem>,
 }
 
 impl Config {
-    /// The longest time that any request may take.
+    /// The longest time that a request of any model may take.
     pub fn max_total_time(&self) -> Millis {
         let rows = self.providers.iter().flat_map(|provider| provider.models.iter().chain(&provider.any_model));
         rows.map(|row| row.clocks.total).max().unwrap_or_default()
@@ -53,14 +54,14 @@ impl Config {
     }
 }
 
-/// What is kept in the books, and for how long.
+/// Which receipts and sums are stored, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accounting {
-    /// Whether the requests of keys without limits are written down. Those of keys with limits always are.
+    /// Whether requests of keys without limits leave receipts. Requests of keys with limits always do.
     pub receipts: bool,
-    /// Days after which a receipt may go; it does with those of its week.
+    /// Days for which a receipt is kept at least. Receipts are deleted week by week.
     pub keep_receipts_days: u64,
-    /// Days after which the sums of a day may go.
+    /// Days for which the sums of a day are kept at least.
     pub keep_usage_days: u64,
 }
 
@@ -73,8 +74,8 @@ impl Default for Accounting {
 /// Whether callers need a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Auth {
-    /// Each call carries one of the access keys.
+    /// Every request needs an access key.
     Keys,
-    /// None on loopback; elsewhere as `Keys`.
+    /// Requests to a loopback address need no key; all others do.
     NoneOnLoopback,
 }

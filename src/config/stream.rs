@@ -1,29 +1,29 @@
-//! How long a provider may take, and how its streams are forwarded.
+//! The time limits of responses, and how streams are forwarded.
 
 use serde::{Deserialize, Serialize};
 
 use super::units::Millis;
 use super::yaml::{Node, Table};
 
-/// Time limits of a response. `None` is as long as the whole may take.
+/// Time limits of a response. For `None` only `total` applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clocks {
-    /// Until the head of the response; a response that is not streamed is finished by then.
+    /// Until the head of the response. A response that is not streamed has to be complete by then.
     pub connect: Option<Millis>,
     /// Until the first content of a stream.
     pub first_token: Option<Millis>,
     /// Between two chunks of a stream.
     pub idle: Option<Millis>,
-    /// In all.
+    /// For the whole response.
     pub total: Millis,
 }
 
 /// How a provider's streams are forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Streaming {
-    /// The relay.
+    /// Whether events are checked before they are forwarded.
     pub relay: RelayKind,
-    /// Whether usage is requested.
+    /// Whether the usage of a stream is requested.
     pub usage: StreamUsage,
     /// The interval of keep-alive comments, in milliseconds; 0 for none.
     pub keep_alive: Millis,

@@ -3,12 +3,12 @@
 use super::units::Millis;
 use super::yaml::Node;
 
-/// Whether and how long reasoning state is kept for clients that cannot carry it.
+/// Whether reasoning state is stored for clients that cannot carry it, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Vault {
-    /// Whether it is kept.
+    /// Whether it is stored.
     pub enabled: bool,
-    /// How long, in milliseconds.
+    /// How long it is stored.
     pub life: Millis,
 }
 

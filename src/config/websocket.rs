@@ -4,24 +4,24 @@ use super::cors::Cors;
 use super::units::Millis;
 use super::yaml::Node;
 
-/// WebSocket sessions.
+/// The settings of WebSocket sessions (`websocket` in the file).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Websocket {
     /// Whether sessions are offered.
     pub enabled: bool,
-    /// Web pages that may open a session. Clients that are not browsers send no origin, and may.
+    /// The web origins that may open a session. Clients that send no origin always may.
     pub origins: Cors,
-    /// A connection without traffic is closed after this time, in milliseconds.
+    /// The time after which a connection without traffic is closed.
     pub idle: Millis,
-    /// A session outlives its connection by this time, in milliseconds.
+    /// The time for which a session outlives its connection.
     pub resume: Millis,
     /// The most that is buffered for a slow client, in bytes.
     pub buffer_bytes: usize,
-    /// Concurrent requests in one session.
+    /// The most concurrent requests of one session.
     pub max_requests: usize,
-    /// A connection without a valid key is closed after this time, in milliseconds.
+    /// The time after which a connection without a valid key is closed.
     pub key: Millis,
-    /// Connections without a valid key in one isolate.
+    /// The most connections without a valid key in one isolate.
     pub max_without_key: usize,
 }
 
@@ -40,7 +40,7 @@ impl Default for Websocket {
     }
 }
 
-/// A smaller buffer would block at every frame.
+/// The smallest `buffer_bytes`. A smaller buffer would block at every frame.
 const LEAST_BUFFER: u64 = 16 << 10;
 
 const KEYS: [&str; 8] = [

@@ -1,4 +1,4 @@
-//! A YAML value that knows its path, so that each fault can say where it stands and what was expected. It knows no key of ours.
+//! YAML values with their path in the file, so that each fault names its line and key.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -8,12 +8,12 @@ use serde_yaml::Value;
 
 use super::{decimal, near};
 
-/// One fault of the file.
+/// A fault of the file, or a note about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Line in the file, from 1; 0 if unknown.
+    /// The line in the file, from 1; 0 if unknown.
     pub line: usize,
-    /// The way to the value, such as `providers.openai.models`.
+    /// The path of the value, such as `providers.openai.models`.
     pub path: String,
     /// What is wrong, and what was expected.
     pub message: String,
@@ -28,7 +28,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Collects faults while a file is read, so that one look shows them all.
+/// Collects the faults of a file, so that all are reported at once.
 pub struct Report<'t> {
     text: &'t str,
     faults: RefCell<Vec<Problem>>,
@@ -36,12 +36,12 @@ pub struct Report<'t> {
 }
 
 impl<'t> Report<'t> {
-    /// An empty report on a file's text.
+    /// An empty report on the file with this text.
     pub fn new(text: &'t str) -> Self {
         Self { text, faults: RefCell::default(), notes: RefCell::default() }
     }
 
-    /// Takes out the faults found, and the notes: what is accepted, but has no effect yet.
+    /// The faults, and the notes about values that are accepted but have no effect, both in the file's order.
     pub fn take(self) -> (Vec<Problem>, Vec<Problem>) {
         let in_order = |mut list: Vec<Problem>| {
             list.sort_by_key(|problem| problem.line);
@@ -56,7 +56,7 @@ impl<'t> Report<'t> {
     }
 }
 
-/// A value of the file and the way to it.
+/// A value of the file and its path.
 #[derive(Clone)]
 pub struct Node<'a> {
     value: &'a Value,
@@ -70,24 +70,24 @@ pub struct Table<'a> {
 }
 
 impl<'a> Node<'a> {
-    /// The top of a file.
+    /// The file's top-level value.
     pub fn root(value: &'a Value, report: &'a Report<'a>) -> Self {
         Self { value, path: Vec::new(), report }
     }
 
-    /// Reports a fault here.
+    /// Reports a fault of this value.
     pub fn fault(&self, message: impl Into<String>) {
         let problem = self.report.problem(&self.path, message.into());
         self.report.faults.borrow_mut().push(problem);
     }
 
-    /// Reports that what stands here is understood, but has no effect yet.
+    /// Reports that this value is accepted but has no effect.
     pub fn note(&self, message: impl Into<String>) {
         let problem = self.report.problem(&self.path, message.into());
         self.report.notes.borrow_mut().push(problem);
     }
 
-    /// A mapping with these keys only.
+    /// A mapping. Reports keys other than the known ones, and a value of another type.
     pub fn table(&self, known: &[&str]) -> Option<Table<'a>> {
         for (key, node) in self.entries()? {
             if !known.contains(&key.as_str()) {
@@ -97,7 +97,7 @@ impl<'a> Node<'a> {
         Some(Table { node: self.clone() })
     }
 
-    /// A mapping with free keys, in the file's order.
+    /// The entries of a mapping with any keys, in the file's order.
     pub fn entries(&self) -> Option<Vec<(String, Node<'a>)>> {
         let Value::Mapping(mapping) = self.value else {
             self.expected("a mapping (key: value)");
@@ -113,7 +113,7 @@ impl<'a> Node<'a> {
         Some(mapping.iter().filter_map(entry).collect())
     }
 
-    /// A list.
+    /// The items of a list.
     pub fn list(&self) -> Option<Vec<Node<'a>>> {
         let Value::Sequence(items) = self.value else {
             self.expected("a list (- item)");
@@ -122,7 +122,7 @@ impl<'a> Node<'a> {
         Some(items.iter().enumerate().map(|(index, value)| self.child(index.to_string(), value)).collect())
     }
 
-    /// Text; a bare number or truth value counts as the text it was written as.
+    /// Text. A bare number or boolean counts as the text in the file.
     pub fn text(&self) -> Option<String> {
         let text = scalar(self.value);
         if text.is_none() {
@@ -163,7 +163,7 @@ impl<'a> Node<'a> {
         flag
     }
 
-    /// A whole number, at least `least`.
+    /// An integer of at least `least`.
     pub fn count(&self, least: u64) -> Option<u64> {
         let count = self.value.as_u64().filter(|count| *count >= least);
         if count.is_none() {
@@ -172,7 +172,7 @@ impl<'a> Node<'a> {
         count
     }
 
-    /// A time in seconds, fractions allowed, as milliseconds.
+    /// A time in seconds with any fraction, in milliseconds.
     pub fn seconds(&self) -> Option<u64> {
         let seconds = self.value.as_f64().filter(|seconds| *seconds > 0.0 && *seconds <= 86_400.0);
         if seconds.is_none() {
@@ -182,7 +182,7 @@ impl<'a> Node<'a> {
         seconds.map(|seconds| (seconds * 1000.0).ceil() as u64)
     }
 
-    /// An amount of dollars, at least 0, in units of its `places`th decimal.
+    /// A non-negative amount in dollars, scaled by 10 to the power of `places`.
     pub fn dollars(&self, places: i32) -> Option<u64> {
         let amount = scalar(self.value).and_then(|text| decimal::scaled(&text, places));
         if amount.is_none() {
@@ -191,7 +191,7 @@ impl<'a> Node<'a> {
         amount
     }
 
-    /// One of a few words.
+    /// One of the listed words, in any case.
     pub fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
         let word = self.text()?;
         let found = choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(&word)).map(|(_, value)| *value);
@@ -206,7 +206,7 @@ impl<'a> Node<'a> {
         found
     }
 
-    /// Any value, as JSON text.
+    /// Any value as JSON text.
     pub fn json(&self) -> Option<String> {
         let finite = !matches!(self.value, Value::Number(number) if !number.as_f64().is_none_or(f64::is_finite));
         let json = finite.then(|| serde_json::to_string(self.value).ok()).flatten();
@@ -228,7 +228,7 @@ impl<'a> Node<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// The value of a key; one that was left empty counts as absent.
+    /// The value of a key. A null counts as absent.
     pub fn at(&self, key: &str) -> Option<Node<'a>> {
         let value = self.node.value.get(key).filter(|value| !value.is_null())?;
         Some(self.node.child(key.to_owned(), value))
@@ -274,7 +274,8 @@ fn render_path(path: &[String]) -> String {
     out
 }
 
-/// The line of a key: the file is read once more, and the reading is broken off just there.
+/// The line of a key. The file is parsed again and the parser stopped at the key, because only errors know a
+/// line.
 fn line_of(text: &str, path: &[String]) -> Option<usize> {
     let deserializer = serde_yaml::Deserializer::from_str(text);
     let error = FindPath(path).deserialize(deserializer).err()?;

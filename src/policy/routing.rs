@@ -49,8 +49,10 @@ fn find<'c>(provider: &'c Provider, name: &str) -> Option<(&'c Model, Cow<'c, st
         return Some((model, Cow::Borrowed(&model.upstream)));
     }
     // A variant that is not listed is a mistake, even where any model may pass.
-    let any = provider.any_model.as_ref().filter(|_| !name.is_empty() && without_hint(name).is_none())?;
-    Some((any, Cow::Owned(name.to_owned())))
+    if name.is_empty() || without_hint(name).is_some() {
+        return None;
+    }
+    provider.any_model.as_ref().map(|any| (any, Cow::Owned(name.to_owned())))
 }
 
 fn unknown(config: &Config, name: &str) -> Error {
