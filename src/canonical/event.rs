@@ -1,4 +1,4 @@
-//! The events of a model's response, free of any vendor. A whole response is the same events at once.
+//! The vendor-neutral events of a response. A complete response consists of the same events as a stream.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use crate::error::Error;
 /// One event of a response. `choice` numbers the choices of one request, from 0.
 #[derive(Clone, Debug)]
 pub enum ResponseEvent<'a> {
-    /// The response begins. It may come more than once; the last one counts.
+    /// The response begins. May occur more than once; the last one counts.
     Start {
         /// The provider's id of the response.
         id: Option<Cow<'a, str>>,
@@ -29,7 +29,7 @@ pub enum ResponseEvent<'a> {
         /// A JSON string.
         text: Raw<'a>,
     },
-    /// A tool call begins; its arguments follow.
+    /// A tool call begins. Its arguments follow.
     Call {
         /// The choice.
         choice: u32,
@@ -46,7 +46,8 @@ pub enum ResponseEvent<'a> {
         choice: u32,
         /// The number of the call.
         call: u32,
-        /// A JSON string that holds a piece of JSON. All pieces together are an object; no piece at all means `{}`.
+        /// A JSON string that holds a piece of JSON. All pieces together are an object; no piece at all means
+        /// `{}`.
         json: Raw<'a>,
     },
     /// State that the provider wants back with a tool call when the conversation goes on.
@@ -71,7 +72,7 @@ pub enum ResponseEvent<'a> {
         /// The reason.
         reason: FinishReason,
     },
-    /// The tokens used so far; the last one counts.
+    /// The tokens used so far. The last one counts.
     Usage(Usage),
     /// The service tier that the provider reports, as it spells it.
     Tier(Cow<'a, str>),
@@ -111,7 +112,7 @@ pub enum FinishReason {
     Stop,
     /// The token limit was reached.
     Length,
-    /// Tools are to be called.
+    /// The model calls tools.
     Calls,
     /// The provider or the model withheld the output, or the rest of it.
     Filtered,

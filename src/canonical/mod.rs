@@ -1,4 +1,5 @@
-//! A conversation, free of any vendor: the hub of translation. A field stands here only if two wire formats share the idea.
+//! The vendor-neutral model of requests and responses through which formats are translated. It has a field
+//! only if two wire formats share the idea.
 
 mod event;
 mod names;

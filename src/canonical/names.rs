@@ -1,23 +1,24 @@
-//! Names, each once, in the order in which they came. However many there are, noting one more takes no longer.
+//! A list of names without duplicates.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Deref;
 
-/// So few are compared one by one.
+/// Up to this length, names are compared one by one.
 const FEW: usize = 16;
 
-/// Names, each once.
+/// Names without duplicates, in the order of their first occurrence. Adding one takes constant or logarithmic
+/// time.
 #[derive(Clone, Debug, Default)]
 pub struct UniqueNames<'a> {
     list: Vec<Cow<'a, str>>,
-    /// Their hashes, if they are not few. Two names with one hash are taken for one.
+    /// The hashes of the names, once there are more than [`FEW`]. Two names with the same hash count as one.
     known: BTreeSet<u64>,
 }
 
 impl<'a> UniqueNames<'a> {
-    /// Notes a name.
+    /// Adds a name, unless it is in the list.
     pub fn note(&mut self, name: impl Into<Cow<'a, str>>) {
         let name = name.into();
         if self.is_new(&name) {
@@ -74,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_name_is_noted_once_in_its_order_however_many_there_are() {
+    fn each_name_is_listed_once_in_order_however_many_there_are() {
         let numbers = (0..50_000).chain(0..50_000).map(|number| number.to_string());
         let names: UniqueNames<'_> = numbers.collect();
         assert_eq!(names.len(), 50_000);

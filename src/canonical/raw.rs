@@ -1,4 +1,5 @@
-//! JSON that is carried and not read. Two formats mostly write a text, a number or a schema alike: then its bytes are copied, escapes and all.
+//! JSON values that are copied and not parsed. Most texts, numbers and schemas are the same in two formats,
+//! so their bytes are carried, including escapes.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,37 +7,37 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// A JSON value as the text it came as.
+/// A JSON value as its original text.
 #[derive(Clone)]
 pub struct Raw<'a>(Cow<'a, RawValue>);
 
 impl<'a> Raw<'a> {
-    /// A text as a JSON string.
+    /// Writes a text as a JSON string.
     pub fn quoted(text: &str) -> Raw<'static> {
         Raw::of(&text)
     }
 
-    /// Any value as JSON; `null` if it cannot be written.
+    /// Writes a value as JSON, or `null` if it cannot be serialized.
     pub fn of(value: &impl Serialize) -> Raw<'static> {
         Raw(Cow::Owned(serde_json::value::to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned())))
     }
 
-    /// JSON in a text; `None` if it is none.
+    /// Borrows JSON from a text. `None` if the text is not JSON.
     pub fn parse(json: &'a str) -> Option<Self> {
         serde_json::from_str(json).ok()
     }
 
-    /// A text that is JSON; `None` if it is none.
+    /// Takes over a text that is JSON. `None` if it is not.
     pub fn from_string(json: String) -> Option<Raw<'static>> {
         RawValue::from_string(json).ok().map(|raw| Raw(Cow::Owned(raw)))
     }
 
-    /// The JSON itself.
+    /// The JSON text.
     pub fn get(&self) -> &str {
         self.0.get()
     }
 
-    /// The text of a JSON string; `None` if it is something else.
+    /// The decoded text of a JSON string. `None` for other values.
     pub fn text(&self) -> Option<Cow<'_, str>> {
         let inside = self.get().strip_prefix('"')?.strip_suffix('"')?;
         // Without an escape, what stands between the quotes is the text.
@@ -51,12 +52,12 @@ impl<'a> Raw<'a> {
         self.get().starts_with('"')
     }
 
-    /// Whether it says nothing: `null`, an empty string, list or object, as nobody pads them.
+    /// Whether the value is `null` or an empty string, array or object, without inner whitespace.
     pub fn is_blank(&self) -> bool {
         matches!(self.get(), "null" | "\"\"" | "[]" | "{}")
     }
 
-    /// The same, kept beyond the bytes it came in.
+    /// A copy that borrows nothing.
     pub fn owned(&self) -> Raw<'static> {
         Raw(Cow::Owned(self.0.clone().into_owned()))
     }
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_nothing_is_blank() {
+    fn null_and_empty_values_are_blank() {
         for blank in ["null", "\"\"", "[]", "{}"] {
             assert!(Raw::parse(blank).unwrap().is_blank());
         }

@@ -1,5 +1,4 @@
-//! A request to a model, free of any vendor. A field stands here only if two wire formats share the idea; all
-//! others are listed by name.
+//! The vendor-neutral request to a model. Fields that only one wire format has are listed by name.
 
 use std::borrow::Cow;
 
@@ -72,17 +71,17 @@ pub enum Thinking {
 /// A level of reasoning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effort {
-    /// Next to nothing.
+    /// `minimal`.
     Minimal,
-    /// Little.
+    /// `low`.
     Low,
-    /// Some.
+    /// `medium`.
     Medium,
-    /// Much.
+    /// `high`.
     High,
-    /// More than is usual.
+    /// `xhigh`.
     Higher,
-    /// All it can.
+    /// `max`.
     Highest,
 }
 
@@ -231,17 +230,17 @@ pub enum ResponseFormat<'a> {
     Json,
     /// JSON that follows a schema.
     Schema {
-        /// What it is called: a JSON string.
+        /// The name of the schema: a JSON string.
         name: Option<Raw<'a>>,
         /// The schema, untouched.
         schema: Raw<'a>,
-        /// Whether the answer must follow it, if the client says so.
+        /// Whether the output must follow the schema, if the client says so.
         strict: Option<bool>,
     },
 }
 
 impl ModelRequest<'_> {
-    /// The number of choices: `choices`, or one.
+    /// The number of choices, at least one.
     pub fn choice_count(&self) -> u64 {
         self.choices.unwrap_or(1).max(1)
     }

@@ -3,11 +3,11 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// The value of a count that cannot be: a provider reported a negative number.
+/// Stands for a count that cannot be true: the provider reported a negative number.
 pub const IMPOSSIBLE_COUNT: u64 = u64::MAX;
 
-/// A count as a provider reports it: an integer or a float. A negative one is [`IMPOSSIBLE_COUNT`]; other values are
-/// none.
+/// A count as a provider reports it: an integer or a float. A negative one is [`IMPOSSIBLE_COUNT`]; other
+/// values are none.
 pub fn count(value: &Value) -> Option<u64> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
     let float = |number: f64| if number < 0.0 { IMPOSSIBLE_COUNT } else { number as u64 };
@@ -57,10 +57,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_negative_count_is_told_from_none() {
-        let told = |json: &str| count(&serde_json::from_str(json).unwrap());
-        assert_eq!([told("5"), told("5.7"), told("1e30")], [Some(5), Some(5), Some(u64::MAX)]);
-        assert_eq!([told("-1"), told("-0.5"), told("-1e30")], [Some(IMPOSSIBLE_COUNT); 3]);
-        assert_eq!([told("null"), told("\"5\""), told("[]")], [None; 3]);
+    fn a_negative_count_is_impossible_and_other_values_are_none() {
+        let read = |json: &str| count(&serde_json::from_str(json).unwrap());
+        assert_eq!([read("5"), read("5.7"), read("1e30")], [Some(5), Some(5), Some(u64::MAX)]);
+        assert_eq!([read("-1"), read("-0.5"), read("-1e30")], [Some(IMPOSSIBLE_COUNT); 3]);
+        assert_eq!([read("null"), read("\"5\""), read("[]")], [None; 3]);
     }
 }

@@ -1,4 +1,4 @@
-//! Prices in the configuration file: the price of a model, and the section of the catalogue for a provider.
+//! Prices in the configuration file: the price of a model, and the host in the catalogue for a provider.
 
 use super::address::Address;
 use super::units::Nanos;

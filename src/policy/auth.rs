@@ -8,10 +8,10 @@ use subtle::ConstantTimeEq;
 
 use crate::error::{Error, Result};
 
-/// The variable that holds the access keys.
+/// The environment variable that holds the access keys.
 pub const VARIABLE: &str = "ACCESS_API_KEYS";
 
-/// A caller with a configured key: the stable id of the key, never the key.
+/// A caller who was authenticated by a configured key. It holds the key's stable id, never the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfiguredKey {
     /// `key_` and the first 12 hex digits of the key's SHA-256; `anonymous` where no key is required.
@@ -25,7 +25,8 @@ pub struct AccessKeys {
 }
 
 impl AccessKeys {
-    /// Reads the variable: a comma-separated list, or a JSON list (numbers count as text), string, or object (its member names).
+    /// Reads the variable: a comma-separated list, or a JSON list (numbers count as text), string, or object
+    /// (its member names).
     pub fn read(variable: &str) -> Self {
         let names = from_json(variable).unwrap_or_else(|| variable.split(',').map(str::to_owned).collect());
         let names = names.iter().map(|name| name.trim()).filter(|name| !name.is_empty());
@@ -37,7 +38,7 @@ impl AccessKeys {
         self.keys.is_empty()
     }
 
-    /// The ids of all keys, in their order.
+    /// The ids of all keys, in the order of the variable.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.keys.iter().map(|(id, _)| id.as_str())
     }
@@ -57,7 +58,7 @@ impl AccessKeys {
             return Err(Error::key_missing());
         };
         let presented = hash(presented);
-        // No early exit: the time taken says nothing about the keys.
+        // No early exit, so that the time does not depend on the keys.
         let found = self
             .keys
             .iter()
@@ -68,8 +69,8 @@ impl AccessKeys {
     }
 }
 
-/// The key in the headers, wherever clients send it: `Authorization` (with or without the scheme),
-/// `x-api-key`, `api-key`.
+/// The access key in the headers of a request: `Authorization` (with or without the scheme), `x-api-key` or
+/// `api-key`.
 pub fn presented(header: impl Fn(&str) -> Option<String>) -> Option<String> {
     let bearer = header("authorization").and_then(|value| bearer(&value));
     bearer.or_else(|| header("x-api-key")).or_else(|| header("api-key")).filter(|key| !key.is_empty())
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_in_all_their_spellings() {
+    fn every_form_of_the_variable_is_read() {
         assert!(admits("a, b ,,c", "b") && !admits("a,b", "a,b"));
         assert!(admits(r#"["a","b"]"#, "b") && admits("[123456]", "123456"));
         assert!(admits("123456", "123456"));
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn without_keys_nobody_enters_and_the_message_says_why() {
+    fn without_keys_every_caller_is_refused_and_the_message_says_why() {
         for empty in ["", " , ", "[]"] {
             let error = AccessKeys::read(empty).authenticate(Some("a")).unwrap_err();
             assert_eq!(error.status(), 401);
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_stable_and_say_nothing() {
+    fn ids_are_stable_and_do_not_contain_the_key() {
         let caller = AccessKeys::read("sk-secret").authenticate(Some("sk-secret")).unwrap();
         assert!(caller.key_id.starts_with("key_") && caller.key_id.len() == 16 && !caller.key_id.contains("secret"));
     }

@@ -1,27 +1,27 @@
-//! What a failed call of a provider means: for the next try, and for whom it fails.
+//! Classifies failed calls of providers.
 
-/// What went wrong.
+/// The class of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureClass {
-    /// A limit of requests or tokens per time: wait.
+    /// A limit of requests or tokens per minute. The same call can succeed later.
     Rate,
-    /// The money or the allowance of a longer period is used up.
+    /// The balance or the allowance of a longer period is used up.
     Quota,
     /// The provider does not accept the gateway's key.
     Credential,
-    /// The provider is busy or broken.
+    /// The provider is overloaded or broken.
     Overload,
-    /// The prompt does not fit into the model's context.
+    /// The prompt exceeds the model's context window.
     Context,
-    /// The provider declines what was asked.
+    /// The provider's content policy refuses the request.
     Policy,
-    /// This model or account cannot do what was asked; another may.
+    /// This model or account cannot serve the request; another may.
     Unsupported,
-    /// The provider does not serve the place that the call came from.
+    /// The provider does not serve the country that the call came from.
     Region,
-    /// The request itself is wrong.
+    /// The request is invalid.
     Caller,
-    /// A success without a response in it.
+    /// A successful status without a usable response.
     Empty,
     /// The response did not come in the time allowed.
     Timeout,
@@ -31,27 +31,27 @@ pub enum FailureClass {
     Truncated,
 }
 
-/// What fails with it.
+/// How much of a provider a failure affects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureScope {
-    /// This request alone.
+    /// Only this request.
     Request,
-    /// The model at this provider.
+    /// All requests for the model at this provider.
     Model,
-    /// The gateway's account with the provider.
+    /// All requests of the gateway's account with the provider.
     Account,
-    /// All of the provider.
+    /// All requests to the provider.
     Provider,
 }
 
-/// A failure in words and numbers, as a provider or the gateway states it.
+/// A failure as a provider or the gateway states it.
 #[derive(Clone, Copy, Debug)]
 pub struct StatedFailure<'f> {
     /// The HTTP status.
     pub status: u16,
-    /// The family: OpenAI's `type`, Google's `status`.
+    /// The general type of the error: OpenAI's `type`, Google's `status`.
     pub kind: &'f str,
-    /// The error itself, if it has a name.
+    /// The specific code, if there is one: OpenAI's `code`.
     pub code: Option<&'f str>,
 }
 
@@ -60,7 +60,7 @@ use FailureClass::{
     Unsupported,
 };
 
-/// Codes and types of the providers' error references, in lower case. A code counts before a type.
+/// Codes and types that providers document, in lower case.
 const REPORTED: &[(&str, FailureClass)] = &[
     ("rate_limit_exceeded", Rate),
     ("rate_limit_error", Rate),
@@ -94,7 +94,7 @@ const REPORTED: &[(&str, FailureClass)] = &[
     ("unsupported_country_region_territory", Region),
 ];
 
-/// The gateway's own codes for calls that failed.
+/// The gateway's own codes for failed calls.
 const OWN: &[(&str, FailureClass)] = &[
     ("upstream_timeout", Timeout),
     ("upstream_unreachable", Unreachable),
@@ -106,18 +106,18 @@ const OWN: &[(&str, FailureClass)] = &[
 ];
 
 impl FailureClass {
-    /// Classifies what a provider reported.
+    /// Classifies a failure that a provider reported: by its code, else its type, else the status.
     pub fn reported(failure: StatedFailure<'_>) -> Self {
         let known = |word: &str| find(REPORTED, &word.to_ascii_lowercase());
         failure.code.and_then(known).or_else(|| known(failure.kind)).unwrap_or_else(|| of_status(failure.status))
     }
 
-    /// Classifies what the gateway found itself.
+    /// Classifies a failure that the gateway found itself: by its code, else the status.
     pub fn own(failure: StatedFailure<'_>) -> Self {
         failure.code.and_then(|code| find(OWN, code)).unwrap_or_else(|| of_status(failure.status))
     }
 
-    /// What fails with it, as far as the class tells.
+    /// The scope that failures of this class usually have.
     pub fn scope(self) -> FailureScope {
         match self {
             Context | Policy | Caller | Empty | Timeout | Truncated => FailureScope::Request,
@@ -132,7 +132,7 @@ fn find(table: &[(&str, FailureClass)], word: &str) -> Option<FailureClass> {
     table.iter().find(|(known, _)| *known == word).map(|(_, class)| *class)
 }
 
-/// The class of a failure that says no more than its status.
+/// The class of a failure of which only the status is known.
 fn of_status(status: u16) -> FailureClass {
     match status {
         401 | 403 => Credential,
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_counts_before_a_type_and_a_type_before_a_status() {
+    fn a_code_takes_precedence_over_a_type_and_a_type_over_a_status() {
         assert_eq!(reported(429, "requests", Some("rate_limit_exceeded")), Rate);
         assert_eq!(reported(429, "insufficient_quota", Some("insufficient_quota")), Quota);
         assert_eq!(reported(429, "rate_limit_error", Some("quota_exceeded")), Quota);
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_fails_as_a_whole_and_a_prompt_alone() {
+    fn the_class_determines_the_scope() {
         assert_eq!(Quota.scope(), FailureScope::Account);
         assert_eq!(Context.scope(), FailureScope::Request);
         assert_eq!(Rate.scope(), FailureScope::Model);

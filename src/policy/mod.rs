@@ -1,4 +1,4 @@
-//! Decisions: functions of values; none waits for anything, none names a wire format.
+//! Decisions as functions of values: keys, routing, prices, encodings, and the class of a failure.
 
 pub mod auth;
 pub mod failure;

@@ -1,14 +1,14 @@
-//! What is known of a model at a provider: the catalogue's facts, where the operator's configuration says nothing else.
+//! The known facts about a model at a provider: those of the configuration, else those of the catalogue.
 
 use crate::catalogue::field::Field;
 use crate::catalogue::price::{ModelPrice, TierRates};
 use crate::catalogue::{self, Facts, price};
 use crate::config::{Catalogue, ConfiguredPrice, Millis, Model, Provider};
 
-/// What is known of a model at a provider.
+/// The known facts about a model at a provider.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ModelCard {
-    /// Its price; none if unknown, since a price is never guessed.
+    /// The price. `None` if unknown, because a price is never guessed.
     pub price: Option<ModelPrice>,
     /// The context window, prompt and output together, in tokens.
     pub context: Option<u64>,
@@ -16,7 +16,7 @@ pub struct ModelCard {
     pub max_output: Option<u64>,
     /// The output-limit fields that the provider honours, the one to set first; empty if unknown.
     pub limit_fields: &'static [&'static str],
-    /// Whether it reasons before it responds, which an output limit has to leave room for.
+    /// Whether it reasons before it responds. Reasoning counts towards an output limit.
     pub thinks: bool,
     /// The tokens that it can produce in a second, if known.
     pub tokens_per_second: Option<u64>,
@@ -25,8 +25,8 @@ pub struct ModelCard {
 }
 
 impl ModelCard {
-    /// The card of a model as its provider names it, `upstream`, with the price that holds at `now`. A provider without an
-    /// address costs nothing: the gateway answers itself.
+    /// The card of the model that its provider calls `upstream`, with the price at the time `now`. A provider
+    /// without an address is free, because the gateway writes its responses itself.
     pub fn of(provider: &Provider, model: &Model, upstream: &str, now: Millis) -> Self {
         let listed = catalogue::resolve(provider.adapter, provider.host, upstream);
         let is_own = provider.address.is_none() && matches!(provider.catalogue, Catalogue::ByHost);
@@ -44,7 +44,7 @@ impl ModelCard {
     }
 }
 
-/// A price without tiers, the same for prompts of any length.
-fn flat(fee: ConfiguredPrice) -> ModelPrice {
-    ModelPrice { standard: TierRates { rates: fee.rates, long: None }, tiers: &[], per_request: fee.per_request }
+/// A configured price has no tiers, and the same rates for prompts of any length.
+fn flat(price: ConfiguredPrice) -> ModelPrice {
+    ModelPrice { standard: TierRates { rates: price.rates, long: None }, tiers: &[], per_request: price.per_request }
 }

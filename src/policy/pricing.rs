@@ -1,35 +1,37 @@
-//! What an exchange costs, and what it may cost at most: exact integers, rounded once. It knows no wire format, and no provider by name.
+//! Computes the cost of a response, and an upper bound for a request, in exact integers that are rounded
+//! once.
 
 use crate::canonical::Usage;
 use crate::catalogue::price::{ModelPrice, Rates, TierRates};
 use crate::config::Nanos;
 
-/// What a request may cost at most, by the length of its answers.
+/// An upper bound for the cost of a request, as a function of its output tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CostBound {
-    /// Its prompt, in pico-dollars.
+    /// The cost of the prompt, in pico-dollars.
     input: u128,
-    /// A token of its answers, in pico-dollars.
+    /// The price of an output token, in pico-dollars.
     output: u64,
-    /// Besides, in nano-dollars.
+    /// The price of the request itself.
     per_request: Nanos,
 }
 
-/// Words for a provider's usual tier.
+/// The names that providers give to their standard tier.
 const STANDARD: &[&str] = &["default", "standard", "standard_only", "auto", "on_demand"];
 
-/// Pico-dollars in a nano-dollar.
+/// Pico-dollars per nano-dollar.
 const PICO_PER_NANO: u128 = 1000;
 
-/// Whether a tier's word says how a request was served: `auto` leaves that to the provider's account.
+/// Whether the value of a tier field names a tier. `auto` leaves the choice to the provider's account.
 pub fn names_a_tier(tier: &str) -> bool {
     tier != "auto"
 }
 
 impl ModelPrice {
-    /// What an exchange costs: summed exactly, rounded once, half up. `tier` is how the provider says it served the request.
+    /// The cost of a response, summed exactly and rounded once, half up. `tier` is the tier that the provider
+    /// reports.
     ///
-    /// `None` for a tier whose price is not known.
+    /// `None` for a tier without a price.
     pub fn cost(&self, usage: &Usage, tier: Option<&str>) -> Option<Nanos> {
         let rates = self.tier_rates(tier)?.rates(usage.prompt());
         let reasoning = usage.reasoning.min(usage.output);
@@ -45,21 +47,19 @@ impl ModelPrice {
         Some(self.with_request(pico.saturating_add(PICO_PER_NANO / 2) / PICO_PER_NANO))
     }
 
-    /// What at most a request costs in a tier whose prompt has no more than so many tokens, however they turn out to be split. `kept_long`:
-    /// some of the prompt may be kept in the provider's cache for an hour.
+    /// An upper bound for the cost of a request with at most `input_tokens` prompt tokens, cached or not.
+    /// `cached_for_hour`: whether the provider may cache some of the prompt for an hour.
     ///
-    /// `None` for a tier whose price is not known.
-    pub fn bound(&self, input_tokens: u64, kept_long: bool, tier: Option<&str>) -> Option<CostBound> {
-        let tariff = self.tier_rates(tier)?;
-        // A prompt that cannot be long does not cost as a long one.
-        let long = tariff.long.filter(|long| input_tokens > long.above).map(|long| long.rates);
-        let (input, output) =
-            [Some(tariff.rates), long].into_iter().flatten().fold((0, 0), |(input, output), rates| {
-                let hour = if kept_long { rates.cache_write_1h } else { 0 };
-                let dearest =
-                    [rates.input, rates.cached_input, rates.cache_write, hour].into_iter().fold(input, u64::max);
-                (dearest, output.max(rates.output).max(rates.reasoning))
-            });
+    /// `None` for a tier without a price.
+    pub fn bound(&self, input_tokens: u64, cached_for_hour: bool, tier: Option<&str>) -> Option<CostBound> {
+        let tier = self.tier_rates(tier)?;
+        // The long-context rates count only if the prompt can be long enough for them.
+        let long = tier.long.filter(|long| input_tokens > long.above).map(|long| long.rates);
+        let (input, output) = [Some(tier.rates), long].into_iter().flatten().fold((0, 0), |(input, output), rates| {
+            let hour = if cached_for_hour { rates.cache_write_1h } else { 0 };
+            let highest = [rates.input, rates.cached_input, rates.cache_write, hour].into_iter().fold(input, u64::max);
+            (highest, output.max(rates.output).max(rates.reasoning))
+        });
         Some(CostBound { input: token_costs(&[(input_tokens, input)]), output, per_request: self.per_request })
     }
 
@@ -75,7 +75,7 @@ impl ModelPrice {
 }
 
 impl CostBound {
-    /// With so many tokens in all answers together: rounded up.
+    /// The bound for `output_tokens` tokens in all choices together, rounded up.
     pub fn cost(&self, output_tokens: u64) -> Nanos {
         add_request_price(
             self.input.saturating_add(token_costs(&[(output_tokens, self.output)])).div_ceil(PICO_PER_NANO),
@@ -83,7 +83,7 @@ impl CostBound {
         )
     }
 
-    /// What a token of its answers costs, in pico-dollars.
+    /// The price of an output token, in pico-dollars.
     pub fn output_rate(&self) -> u64 {
         self.output
     }
@@ -99,9 +99,9 @@ impl TierRates {
     }
 }
 
-/// Tokens times rates, in pico-dollars.
+/// The sum of tokens × rate, in pico-dollars. Saturates.
 fn token_costs(parts: &[(u64, u64)]) -> u128 {
-    // Two numbers of 64 bits never overflow one of 128; six such products may.
+    // One product of two 64-bit numbers fits into 128 bits; the sum of six may not.
     let products = parts.iter().map(|(tokens, rate)| u128::from(*tokens) * u128::from(*rate));
     products.fold(0, u128::saturating_add)
 }
@@ -144,14 +144,15 @@ mod tests {
             output: 40,
             reasoning: 15,
         };
-        // 10 × 2.5 + 20 × 1.25 + 18 × 3 + 12 × 4 + 25 × 10 + 15 × 12 dollars per million tokens, and 7 for the request.
+        // 10 × 2.5 + 20 × 1.25 + 18 × 3 + 12 × 4 + 25 × 10 + 15 × 12 dollars per million tokens, and 7 for
+        // the request.
         assert_eq!(PRICE.cost(&usage, None), Some(582_000 + 7));
         assert_eq!(PRICE.cost(&Usage { reasoning: 99, ..usage }, None), Some(152_000 + 40 * 12_000 + 7));
         assert_eq!(PRICE.cost(&Usage { cache_write_1h: 99, ..usage }, None), Some(600_000 + 7));
     }
 
     #[test]
-    fn a_long_prompt_makes_every_token_dear() {
+    fn a_long_prompt_raises_the_rate_of_every_token() {
         let usage = |fresh| Usage { uncached_input: fresh, output: 1, ..Usage::default() };
         assert_eq!(PRICE.cost(&usage(100), None), Some(250_000 + 10_000 + 7));
         assert_eq!(PRICE.cost(&usage(101), None), Some(505_000 + 20_000 + 7));
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn money_without_end_is_the_most_that_there_is() {
+    fn costs_saturate() {
         let all = Usage {
             uncached_input: u64::MAX,
             cache_read: u64::MAX,
@@ -193,9 +194,10 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_takes_the_dearest_of_the_tier_asked_for() {
-        let bound =
-            |input, output, kept_long, tier| PRICE.bound(input, kept_long, tier).map(|bound| bound.cost(output));
+    fn a_bound_takes_the_highest_rates_of_the_requested_tier() {
+        let bound = |input, output, cached_for_hour, tier| {
+            PRICE.bound(input, cached_for_hour, tier).map(|bound| bound.cost(output))
+        };
         assert_eq!(bound(100, 10, true, None), Some(100 * 4_000 + 10 * 12_000 + 7));
         assert_eq!(bound(101, 10, true, None), Some(101 * 8_000 + 10 * 24_000 + 7));
         assert_eq!(bound(100, 10, false, None), Some(100 * 3_000 + 10 * 12_000 + 7));

@@ -1,30 +1,30 @@
-//! From a model's name to the provider and the row that serve it.
+//! Resolves a model's name to the provider and the row that serve it.
 
 use std::borrow::Cow;
 
 use crate::config::{Config, Model, Provider, near, without_hint};
 use crate::error::{Error, Result};
 
-/// Where a request goes.
+/// The provider and model that serve a request.
 #[derive(Clone, Debug)]
 pub struct Target<'c> {
-    /// Index of the provider in the configuration.
+    /// The index of the provider in the configuration.
     pub index: usize,
     /// The provider.
     pub provider: &'c Provider,
-    /// The row that applies.
+    /// The row of the model.
     pub model: &'c Model,
-    /// The model's name as the provider knows it.
+    /// The name that the provider uses for the model.
     pub upstream: Cow<'c, str>,
 }
 
-/// Characters of an unknown name that are compared and shown.
+/// The most characters of an unknown name that are compared and shown.
 const MAX_SHOWN_NAME: usize = 120;
 
-/// Finds the target of a model's name: `provider/model`, or a model of the default provider.
+/// Resolves a model's name: `provider/model`, or a model of the default provider.
 ///
 /// # Errors
-/// 404 with the nearest known names.
+/// 404 `model_not_found`, with the most similar known names.
 pub fn resolve<'c>(config: &'c Config, name: &str) -> Result<Target<'c>> {
     let (index, model) = split(config, name);
     let found = config
@@ -35,7 +35,7 @@ pub fn resolve<'c>(config: &'c Config, name: &str) -> Result<Target<'c>> {
     Ok(Target { index, provider, model, upstream })
 }
 
-/// The provider that a name belongs to, and the rest of the name.
+/// The index of the provider that a name belongs to, and the name without the provider's prefix.
 fn split<'n>(config: &Config, name: &'n str) -> (usize, &'n str) {
     let prefixed = name.split_once('/').and_then(|(prefix, model)| {
         let index = config.providers.iter().position(|provider| provider.name == prefix)?;
@@ -48,7 +48,7 @@ fn find<'c>(provider: &'c Provider, name: &str) -> Option<(&'c Model, Cow<'c, st
     if let Some(model) = provider.model(name) {
         return Some((model, Cow::Borrowed(&model.upstream)));
     }
-    // A variant that is not listed is a mistake, even where any model may pass.
+    // A variant has to be listed, even where any model is allowed.
     if name.is_empty() || without_hint(name).is_some() {
         return None;
     }
@@ -75,7 +75,7 @@ fn unknown(config: &Config, name: &str) -> Error {
     Error::caller(404, "model_not_found", message).at("model")
 }
 
-/// A model's full name, as callers write it.
+/// The full name of a model: `provider/model`.
 pub fn id(provider: &Provider, model: &Model) -> String {
     format!("{}/{}", provider.name, model.name)
 }

@@ -1,4 +1,4 @@
-//! Which encoding counts a model's tokens, and what can be said without counting. It knows no messages.
+//! Chooses the encoding that counts a model's tokens.
 
 use crate::catalogue;
 use crate::catalogue::field::Field;
@@ -7,13 +7,13 @@ use crate::tokens::Encoding;
 /// The encoding for a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EncodingChoice {
-    /// What counts.
+    /// The encoding.
     pub encoding: Encoding,
-    /// Whether it is the model's own; else it is the nearest one, and the count an estimate.
+    /// Whether the model uses this encoding. If not, it is the most similar one, and the count an estimate.
     pub exact: bool,
 }
 
-/// The encoding of a model, by the name that its provider has for it.
+/// The encoding for a model, by the name that its provider uses.
 pub fn choose(model: &str) -> EncodingChoice {
     let facts = catalogue::family(model);
     let encoding = |field: Field| facts.word(field).and_then(named);
@@ -23,7 +23,7 @@ pub fn choose(model: &str) -> EncodingChoice {
     }
 }
 
-/// The encoding for a word of the catalogue.
+/// The encoding of this name in the catalogue.
 fn named(word: &str) -> Option<Encoding> {
     match word {
         "o200k" => Some(Encoding::O200k),
@@ -32,7 +32,7 @@ fn named(word: &str) -> Option<Encoding> {
     }
 }
 
-/// Tokens of a text of so many bytes, at a guess, without a vocabulary: a token has four bytes or so, in English as in Chinese.
+/// Estimates the tokens of a text from its length: a token has about four bytes, in English and in Chinese.
 pub fn estimate_from_bytes(bytes: u64) -> u64 {
     bytes.div_ceil(4)
 }
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn known_models_have_the_encoding_that_the_oracle_says() {
+    fn known_models_have_the_same_encoding_as_in_tiktoken() {
         let names = [
             "o1",
             "o1-mini",
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn other_models_have_the_nearest() {
+    fn other_models_have_the_most_similar_encoding() {
         for name in ["", "some-model", "gpt-6", "o4", "gpt-oss-120b", "a/b/c"] {
             assert_eq!(choose(name), EncodingChoice { encoding: Encoding::O200k, exact: false }, "{name}");
         }

@@ -1,16 +1,16 @@
-//! One upstream account: its key, or the reason why there is none.
+//! The key of a provider's account.
 
 use std::fmt;
 
 use crate::config::{KeySource, Provider};
 use crate::error::{Error, Result};
 
-/// A provider's key. It is shown to nobody but its provider.
+/// A provider's key. `Debug` prints `***`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ProviderKey(String);
 
 impl ProviderKey {
-    /// The key itself, for the provider's header.
+    /// The text of the key, for the provider's header.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -22,19 +22,19 @@ impl fmt::Debug for ProviderKey {
     }
 }
 
-/// Whether a provider can be called now.
+/// The credentials of a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProviderAccount {
-    /// With this key.
+    /// The provider is called with this key.
     Keyed(ProviderKey),
-    /// Without any.
+    /// The provider needs no key.
     Keyless,
-    /// Not before this variable is set.
+    /// The provider cannot be called before this environment variable is set.
     Missing(String),
 }
 
 impl ProviderAccount {
-    /// Looks up the key of a provider's row; `secret` gives the value of a variable.
+    /// Looks up the key of a provider. `secret` returns the value of an environment variable.
     pub fn open(provider: &Provider, secret: impl Fn(&str) -> Option<String>) -> Self {
         let KeySource::Secret { name, inline } = &provider.key else { return Self::Keyless };
         let found = secret(name).or_else(|| inline.clone()).map(|key| key.trim().to_owned());
@@ -45,10 +45,10 @@ impl ProviderAccount {
         }
     }
 
-    /// The key to call with, if one is needed.
+    /// The key, if the provider needs one.
     ///
     /// # Errors
-    /// 503 naming the variable that has to be set.
+    /// 503 `provider_key_missing`, naming the variable that has to be set.
     pub fn key(&self, provider: &str) -> Result<Option<&ProviderKey>> {
         match self {
             Self::Keyed(key) => Ok(Some(key)),

@@ -1,4 +1,4 @@
-//! One upstream account: its key, and the edits that its rows ask for. It knows no wire format.
+//! A provider's account: its key, the edits of `param_config`, and the redaction of its messages.
 
 mod account;
 pub mod params;

@@ -1,5 +1,5 @@
-//! Takes out of a provider's words what a caller must not see: the gateway's keys, and the provider's address, in every spelling in which
-//! providers repeat them. It knows no wire format.
+//! Removes secrets and the provider's address from a provider's messages, in every encoding in which
+//! providers repeat them.
 
 use serde_json::Value;
 
@@ -9,19 +9,22 @@ use crate::wire::base64;
 use crate::wire::dense::parse_tree;
 use crate::wire::json::quote;
 
-/// What stands in place of a key.
+/// Replaces a secret.
 const MASK: &str = "***";
 
-/// A piece of a key of this length is a secret as well, in bytes; shorter ones are how providers mask a key.
+/// The length from which a part of a secret is removed too, in bytes. Shorter parts are how providers mask a
+/// key.
 const MIN_FRAGMENT: usize = 16;
 
-/// Keys below this length have one spelling only, in bytes: others would be found in ordinary words.
+/// The length from which encoded forms of a secret are searched for, in bytes. Shorter ones would occur in
+/// ordinary words.
 const MIN_ENCODED: usize = 8;
 
-/// Words in the name of a configured header whose value is a secret.
+/// A configured header holds a secret if its name contains one of these words.
 const SECRET_HEADERS: &[&str] = &["key", "token", "auth", "secret", "cookie", "password"];
 
-/// A text without what a caller must not see; `None` if there is nothing of that in it.
+/// Redacts a text: masks secrets, and replaces the provider's address by its name. `None` if nothing had to
+/// be changed.
 pub fn redact(text: &str, provider: &Provider, account: &ProviderAccount) -> Option<String> {
     let mut clean = text.to_owned();
     for secret in secrets(provider, account) {
@@ -42,7 +45,8 @@ pub fn redact(text: &str, provider: &Provider, account: &ProviderAccount) -> Opt
     (clean != text).then_some(clean)
 }
 
-/// The same for JSON: each of its texts is looked at as it is read, whatever its escapes. What is no JSON is taken as a text.
+/// Redacts all strings and member names of JSON, however they are escaped. Malformed JSON is redacted as
+/// text. `None` if nothing had to be changed.
 pub fn redact_json(json: &[u8], provider: &Provider, account: &ProviderAccount) -> Option<Vec<u8>> {
     let Some(mut value) = parse_tree(json) else {
         return redact(&String::from_utf8_lossy(json), provider, account).map(String::into_bytes);
@@ -56,6 +60,7 @@ pub fn redact_json(json: &[u8], provider: &Provider, account: &ProviderAccount) 
     if changed { serde_json::to_vec(&value).ok() } else { None }
 }
 
+/// Replaces each string and member name for which `clean` returns a new text.
 fn redact_strings(value: &mut Value, clean: &mut impl FnMut(&str) -> Option<String>) {
     match value {
         Value::String(text) => {
@@ -75,7 +80,7 @@ fn redact_strings(value: &mut Value, clean: &mut impl FnMut(&str) -> Option<Stri
     }
 }
 
-/// The key, and the values of configured headers that are keys.
+/// The provider's key, and the secrets in its configured headers.
 fn secrets<'p>(provider: &'p Provider, account: &'p ProviderAccount) -> impl Iterator<Item = &'p str> {
     let key = if let ProviderAccount::Keyed(key) = account { Some(key.reveal()) } else { None };
     let is_secret = |name: &str| SECRET_HEADERS.iter().any(|word| name.contains(word));
@@ -84,7 +89,7 @@ fn secrets<'p>(provider: &'p Provider, account: &'p ProviderAccount) -> impl Ite
     key.into_iter().chain(values.filter(|value| value.len() >= MIN_ENCODED))
 }
 
-/// A secret as it is, within JSON, within a URL, and in base64 wherever it begins there.
+/// A secret as plain text, within a JSON string, percent-encoded, and within base64 at any offset.
 fn encoded_forms(secret: &str) -> Vec<String> {
     let mut all = vec![secret.to_owned()];
     if secret.len() < MIN_ENCODED {
@@ -96,7 +101,7 @@ fn encoded_forms(secret: &str) -> Vec<String> {
     for upper in [true, false] {
         all.push(percent_encode(secret, upper));
     }
-    // What stands before and behind it changes the first and the last digits.
+    // The bytes before and after a secret change the first and last digits of its base64.
     for (before, digits) in [("", 0), ("?", 2), ("??", 3)] {
         let code = base64::encode([before, secret].concat().as_bytes());
         let code = code.trim_end_matches('=');
@@ -109,7 +114,8 @@ fn encoded_forms(secret: &str) -> Vec<String> {
     all
 }
 
-/// Percent-encoded, but for letters, digits and `-._~`.
+/// Percent-encodes all bytes except letters, digits and `-._~`. `upper`: whether hex digits are in upper
+/// case.
 fn percent_encode(text: &str, upper: bool) -> String {
     let coded = |byte: u8| match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
@@ -119,7 +125,7 @@ fn percent_encode(text: &str, upper: bool) -> String {
     text.bytes().map(coded).collect()
 }
 
-/// A text without long pieces of a secret.
+/// Masks long parts of a secret.
 fn redact_fragments(text: String, secret: &str) -> String {
     let (bytes, whole) = (text.as_bytes(), secret.as_bytes());
     let is_piece = |at: usize, length: usize| {
@@ -145,7 +151,7 @@ fn redact_fragments(text: String, secret: &str) -> String {
     String::from_utf8_lossy(&clean).into_owned()
 }
 
-/// A text with a name of another in place of a host's, which may be in any case. One of a single word counts only where it stands alone.
+/// Replaces a host's name, in any case, by `name`. A host of a single word is replaced only as a whole word.
 fn replace_host(text: String, place: &str, name: &str) -> String {
     let (folded, place) = (text.to_ascii_lowercase(), place.to_ascii_lowercase());
     let single = !place.contains(['.', ':']);
@@ -186,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_taken_out_in_each_spelling() {
+    fn a_key_is_removed_in_each_encoding() {
         for text in [
             format!("wrong key {KEY}!"),
             format!("wrong key {}!", quote(KEY).trim_matches('"')),
@@ -210,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_taken_out_in_each_spelling() {
+    fn an_address_is_replaced_in_each_encoding() {
         for (text, left) in [
             ("no route to https://api.up.example:8443/v1/x", "no route to up/v1/x"),
             ("no route to API.UP.EXAMPLE:8443", "no route to up"),
@@ -226,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_looked_at_as_it_is_read() {
+    fn strings_of_json_are_redacted_whatever_their_escapes() {
         let yaml = "providers: { up: { base_url: 'https://up.example', models: { m: {} } } }";
         let config = Config::read(yaml, crate::formats::KINDS).unwrap();
         let provider = config.providers.first().unwrap();
