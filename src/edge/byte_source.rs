@@ -1,4 +1,4 @@
-//! A stream that is read piece by piece, and that can be handed to the runtime where the reading stopped.
+//! Reads a stream piece by piece. The unread rest can be handed to the runtime.
 
 use js_sys::{ArrayBuffer, Promise, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
@@ -10,16 +10,17 @@ use web_sys::{
 
 use super::js;
 
-/// Bytes that are read at once. Only plain reads: one that waits for a full view would starve whoever shares the stream.
+/// The size of a read in bytes. Reads do not wait for a full view, because the other branch of a split stream
+/// would wait as well.
 pub(super) const VIEW: u32 = 32 << 10;
 
 /// A stream that is read piece by piece.
 pub(super) struct Source {
     stream: ReadableStream,
     reader: ReadableStreamByobReader,
-    /// A read that has not come back yet: it survives being raced.
+    /// A pending read. It is kept if the future that waits for it is dropped.
     reading: Option<JsFuture>,
-    /// The memory of the last read, for the next.
+    /// The buffer of the last read, for the next.
     buffer: Option<ArrayBuffer>,
 }
 
@@ -31,12 +32,12 @@ impl Source {
         Ok(Self { stream, reader, reading: None, buffer: None })
     }
 
-    /// The next piece; `None` at the end. May be dropped and asked again.
+    /// The next piece; `None` at the end. Cancel-safe.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>, JsValue> {
         Ok(self.view().await?.map(|view| view.to_vec()))
     }
 
-    /// As [`Source::next`]; the piece is overwritten by the next one.
+    /// As [`Source::next`], but the next piece overwrites this one.
     pub(super) async fn view(&mut self) -> Result<Option<Uint8Array>, JsValue> {
         let (reader, buffer) = (&self.reader, &mut self.buffer);
         let start = || {
@@ -51,21 +52,22 @@ impl Source {
         Ok(view)
     }
 
-    /// What has not been read, for the runtime to pump; from here on, this reads a copy of it.
+    /// Splits off the unread rest for the runtime to copy. From here on, this source reads a second copy of
+    /// it.
     pub(super) fn split(&mut self) -> Result<ReadableStream, JsValue> {
         self.reader.release_lock();
-        let (pumped, copy) = js::tee(&self.stream).ok_or(JsValue::NULL)?;
+        let (rest, copy) = js::tee(&self.stream).ok_or(JsValue::NULL)?;
         *self = Self::new(copy)?;
-        Ok(pumped)
+        Ok(rest)
     }
 
-    /// Lets go of what has not been read.
+    /// Cancels the stream.
     pub(super) async fn cancel(&self) {
         let _ = JsFuture::from(self.reader.cancel()).await;
     }
 }
 
-/// The bytes of one step of a reader; `None` at the end.
+/// The bytes of a read; `None` at the end.
 fn chunk(step: JsValue) -> Result<Option<Uint8Array>, JsValue> {
     let step: ReadableStreamReadResult = step.unchecked_into();
     if step.get_done() == Some(true) {
@@ -74,7 +76,7 @@ fn chunk(step: JsValue) -> Result<Option<Uint8Array>, JsValue> {
     step.get_value().dyn_into().map(Some)
 }
 
-/// The bytes of a promised buffer, and the buffer.
+/// The bytes of a buffer that a promise resolves to, and the buffer.
 pub(super) async fn read_buffer(buffer: Promise) -> Result<(Vec<u8>, ArrayBuffer), JsValue> {
     let buffer: ArrayBuffer = JsFuture::from(buffer).await?.dyn_into()?;
     Ok((Uint8Array::new(&buffer).to_vec(), buffer))

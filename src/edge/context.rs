@@ -1,4 +1,5 @@
-//! The context of one request: its bindings, its client, what the gateway keeps with it, and how long the runtime keeps it alive.
+//! The context of one request: its bindings, its client, the gateway's state, and tasks that outlive the
+//! response.
 
 use std::future::Future;
 use std::rc::Rc;
@@ -13,17 +14,17 @@ use crate::gateway::RequestState;
 /// The context of one request.
 #[derive(Clone)]
 pub(super) struct Edge {
-    pub(super) leaving: Rc<Disconnect>,
+    pub(super) disconnect: Rc<Disconnect>,
     pub(super) env: Env,
     event: EventContext,
-    /// What the gateway keeps with the request.
+    /// The gateway's state of the request.
     pub(super) state: Rc<RequestState>,
 }
 
 impl Edge {
     /// `client` fires when the client disconnects.
     pub(super) fn new(client: AbortSignal, env: Env, event: EventContext) -> Self {
-        Self { leaving: Rc::new(Disconnect::of(client)), env, event, state: Rc::default() }
+        Self { disconnect: Rc::new(Disconnect::of(client)), env, event, state: Rc::default() }
     }
 
     /// Runs a task to its end in the background; the runtime keeps the request alive until then.
@@ -31,7 +32,8 @@ impl Edge {
         self.event.run(Box::pin(task));
     }
 
-    /// Runs the task that writes a response, in the background. The entry module watches over the response until it is done.
+    /// Runs the task that writes a response in the background. The entry module ends the response if the task
+    /// fails.
     pub(super) fn wait_until_written(&self, writable: &WritableStream, task: impl Future<Output = ()> + 'static) {
         let writable = writable.clone();
         self.wait_until(async move {
@@ -40,7 +42,7 @@ impl Edge {
         });
     }
 
-    /// Ends the request and its connections, in a task of the runtime's own.
+    /// Ends the request and its connections, in a task of the runtime.
     pub(super) fn abort(&self, reason: &str) {
         self.event.abort(reason);
     }

@@ -1,4 +1,4 @@
-//! Token counts on Workers. Vocabularies are static files, loaded by the first count of an isolate.
+//! Token counts on Workers. Vocabularies are static assets, loaded by the first count of an isolate.
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -13,10 +13,10 @@ use super::js;
 use crate::gateway::platform::CallError;
 use crate::tokens::{Counter, Encoding, Vocabulary};
 
-/// Bytes that are counted before other tasks run: a few milliseconds of work.
+/// The number of bytes that are counted before other tasks run: a few milliseconds of work.
 const TURN_BYTES: usize = 32_768;
 
-/// The fixed cost of a text, in bytes that could be counted in the same time.
+/// The fixed cost of a text, as the number of bytes that are counted in the same time.
 const TEXT_BYTES: usize = 32;
 
 /// The vocabularies of an isolate, loaded when a count first needs them.
@@ -26,7 +26,7 @@ struct Vocabularies {
 }
 
 thread_local! {
-    /// Holds values, and a binding, which belongs to no request.
+    /// Holds values and a binding, nothing that belongs to a request.
     static VOCABULARIES: OnceCell<Rc<Vocabularies>> = const { OnceCell::new() };
 }
 
@@ -58,7 +58,8 @@ pub(super) async fn count(encoding: Encoding, texts: Vec<String>) -> Result<Vec<
     Ok(counts)
 }
 
-/// Two first counts at a time may both load the file, because the runtime lets no request wait for another; only one builds the vocabulary.
+/// Loads a vocabulary. Concurrent first counts may both load the file, because the runtime does not let a
+/// request wait for another; only one builds the vocabulary.
 async fn vocabulary(encoding: Encoding) -> Result<Rc<Vocabulary>, CallError> {
     let vocabularies = VOCABULARIES.with(|cell| cell.get().cloned()).ok_or(CallError::Broken)?;
     let cell = vocabularies.loaded.get(encoding.index()).ok_or(CallError::Broken)?;

@@ -1,4 +1,4 @@
-//! When a request's client leaves: what waits in the request is woken. It does not know what is waited for.
+//! Waits for the client of a request to disconnect.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::future::poll_fn;
@@ -23,7 +23,8 @@ extern "C" {
     fn unlisten(this: &Signal, kind: &str, listener: &JsValue) -> Result<(), JsValue>;
 }
 
-/// The client of one request. Its signal is listened to only if something asks for that: most requests never do.
+/// The client of one request. Its signal is listened to only when something waits for it; in most requests
+/// nothing does.
 pub(super) struct Disconnect {
     client: AbortSignal,
     event: Rc<Event>,
@@ -32,13 +33,13 @@ pub(super) struct Disconnect {
 
 #[derive(Default)]
 struct Event {
-    /// When it happened.
+    /// When the client disconnected.
     at: Cell<Option<Millis>>,
     waiting: RefCell<Vec<Waker>>,
 }
 
 impl Disconnect {
-    /// `client` fires when the client leaves.
+    /// `client` fires when the client disconnects.
     pub(super) fn of(client: AbortSignal) -> Self {
         Self { client, event: Rc::default(), listener: OnceCell::new() }
     }
@@ -47,8 +48,8 @@ impl Disconnect {
         &self.client
     }
 
-    /// From now on it is noted when the client leaves.
-    fn watch(&self) {
+    /// Starts to listen to the signal.
+    fn listen(&self) {
         if self.listener.get().is_some() {
             return;
         }
@@ -61,9 +62,9 @@ impl Disconnect {
         }
     }
 
-    /// Waits until the client has left, and tells when that was.
-    pub(super) async fn left(&self) -> Millis {
-        self.watch();
+    /// Waits until the client has disconnected. Returns when that was.
+    pub(super) async fn wait(&self) -> Millis {
+        self.listen();
         poll_fn(|context| self.event.poll(context)).await
     }
 }

@@ -26,24 +26,25 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
     handle(request, &edge, None).await.map_err(worker::Error::from)
 }
 
-/// Handles a request, from HTTP or from a session. `caller` is the authenticated caller, if there is one already.
+/// Handles a request that came over HTTP or from a session. `caller` is the authenticated caller, if there is
+/// one already.
 pub(super) async fn handle(
     request: web_sys::Request,
     edge: &Edge,
     caller: Option<Caller>,
 ) -> Result<web_sys::Response, JsValue> {
-    let opened = bridge(&edge.env());
+    let bridge = bridge(&edge.env());
     let (method, url, headers) = (request.method(), request.url(), request.headers());
     let (host_name, path, query) = split_url(&url);
     let header = |name: &str| headers.get(name).ok().flatten();
     let request = Request { method: &method, path, query, hostname: host_name, header: &header, body: request, caller };
-    let Response { status, headers, body } = server::serve(&opened, edge, request).await;
-    let made = match body {
+    let Response { status, headers, body } = server::serve(&bridge, edge, request).await;
+    let response = match body {
         Body::Socket(request, decision) => connect(&request, decision, edge).await,
         body => response::make(status, &headers, body, edge),
     };
-    made.or_else(|fault| {
-        report_failure(RuntimeFailure::AnswerFailed(&format!("{fault:?}")));
+    response.or_else(|fault| {
+        report_failure(RuntimeFailure::ResponseFailed(&format!("{fault:?}")));
         let Response { status, headers, body } = server::internal_error(path, &header, &headers);
         response::make(status, &headers, body, edge)
     })

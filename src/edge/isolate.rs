@@ -1,4 +1,4 @@
-//! The opened gateway, which an isolate keeps for its whole life.
+//! The gateway of an isolate, opened by its first request.
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use crate::gateway::{Bridge, Opened};
 use crate::telemetry::EventKind;
 
 thread_local! {
-    /// Opened by the first request. Holds values only, never anything that belongs to a request.
+    /// Holds values only, never anything that belongs to a request.
     static BRIDGE: OnceCell<Opened> = const { OnceCell::new() };
 }
 

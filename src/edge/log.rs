@@ -1,4 +1,4 @@
-//! The log: events as lines on the console, which `wrangler tail` and Workers Logs collect.
+//! The log: lines on the console, which `wrangler tail` and Workers Logs collect.
 
 use std::cell::OnceCell;
 
@@ -13,22 +13,22 @@ thread_local! {
     static LOGGING: OnceCell<Logging> = const { OnceCell::new() };
 }
 
-/// Sets how this isolate writes its log; before that, it is written with the default settings.
+/// Sets the log settings of this isolate. Until then, the default settings apply.
 pub(super) fn configure(logging: &Logging) {
     LOGGING.with(|cell| drop(cell.set(logging.clone())));
 }
 
-/// Writes what happens now to the log, if its level is logged.
+/// Logs an event that happens now.
 pub(super) fn report(kind: EventKind<'_>) {
     log(&Event { at: now(), kind });
 }
 
-/// Writes a failure to the log.
+/// Logs a failure.
 pub(super) fn report_failure(failure: RuntimeFailure<'_>) {
     report(EventKind::Runtime(failure));
 }
 
-/// Writes an event to the log, if its level is logged.
+/// Logs an event, if its level is logged.
 pub(super) fn log(event: &Event<'_>) {
     let line = LOGGING.with(|cell| match cell.get() {
         Some(logging) => render(event, logging),

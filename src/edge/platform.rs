@@ -69,11 +69,11 @@ impl Platform for Edge {
     }
 
     fn client_left(&self) -> bool {
-        self.leaving.signal().aborted()
+        self.disconnect.signal().aborted()
     }
 
     async fn until_client_left(&self) -> Millis {
-        self.leaving.left().await
+        self.disconnect.wait().await
     }
 
     async fn ask_object(&self, address: ObjectAddress<'_>, command: String) -> Result<String, CallError> {
@@ -187,7 +187,7 @@ impl Platform for Edge {
     }
 }
 
-/// What JavaScript says of a failure is of no use to a client.
+/// The reason of a failure in JavaScript is of no use to a client.
 fn broken(_: JsValue) -> Broken {
     Broken
 }
@@ -200,8 +200,8 @@ impl Piece for Uint8Array {
     fn append_to(&self, bytes: &mut Vec<u8>) {
         let held = bytes.len();
         bytes.resize(held.saturating_add(Piece::length(self)), 0);
-        if let Some(place) = bytes.get_mut(held..) {
-            self.copy_to(place);
+        if let Some(added) = bytes.get_mut(held..) {
+            self.copy_to(added);
         }
     }
 
@@ -211,7 +211,7 @@ impl Piece for Uint8Array {
 }
 
 thread_local! {
-    /// Random numbers, drawn many at a time. Only values: they may be used by whatever request comes next.
+    /// Random numbers, generated many at a time, for this and later requests.
     static POOL: RefCell<Vec<u128>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -222,7 +222,7 @@ pub(super) struct Started {
     cancel: AbortController,
 }
 
-/// A provider's response, its body not read yet.
+/// A provider's response with an unread body.
 pub(super) struct Answered {
     response: web_sys::Response,
     cancel: AbortController,
@@ -239,7 +239,7 @@ impl ProviderResponse for Answered {
 
     fn length(&self) -> Option<usize> {
         let length = self.header("content-length")?.parse().ok()?;
-        // The length of a compressed body says nothing of what is read.
+        // The length of a compressed body is not the number of bytes that are read.
         self.header("content-encoding").is_none().then_some(length)
     }
 }
@@ -263,13 +263,13 @@ fn init(call: &ProviderRequest) -> RequestInit {
 }
 
 impl Edge {
-    /// A call ends when we break it off, and when the client has left, unless it is to be heard out. The client's own signal has no effect
-    /// on a call; one that follows it has.
+    /// Makes a call abortable: by the gateway, and by a disconnect of the client if the call ends with it.
+    /// The client's own signal has no effect on a call, but one that is derived from it has.
     fn cancellable(&self, call: &ProviderRequest, init: &RequestInit) -> Result<AbortController, JsValue> {
         let cancel = AbortController::new()?;
         let own = cancel.signal();
         let signal =
-            if call.ends_with_client { AbortSignal::any(&Array::of2(&own, self.leaving.signal())) } else { own };
+            if call.ends_with_client { AbortSignal::any(&Array::of2(&own, self.disconnect.signal())) } else { own };
         init.set_signal(Some(&signal));
         Ok(cancel)
     }

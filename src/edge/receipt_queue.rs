@@ -1,4 +1,5 @@
-//! Receipts on their way to the books: those that come within a moment go in one order, so that a busy key costs few.
+//! Sends receipts to their accounts. Receipts of keys without limits are sent in batches, so that a busy key
+//! costs few requests to its account.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -18,127 +19,137 @@ use crate::gateway::{MemoryBudget, MemoryReservation};
 use crate::ledger::{AccountCommand, AccountResponse, Receipt};
 use crate::telemetry::{LostReceipts, RuntimeFailure};
 
-/// Receipts of keys without limits are gathered for so long.
-const GATHERING: Millis = 100;
-/// A carrier that has not left by then has been cut off: another takes over.
-const LOST: Millis = 2_000;
-/// Entries in one order.
-pub(super) const MOST_ENTRIES: u64 = 250;
-/// The most that receipts on their way take in memory, and about how much each of them does, in bytes.
-const MOST: usize = 16 << 20;
-const EACH: usize = 1 << 10;
-/// What has been on its way for longer has been cut off.
-const CUT_OFF: Millis = 120_000;
-/// Pauses before an order is tried again.
-const PAUSES: [Millis; 3] = [200, 1_000, 4_000];
+/// How long receipts wait for others of the same batch.
+const BATCH_DELAY: Millis = 100;
+/// If a request that was to send the queue has not done so after this time, it was cut off, and another takes
+/// over.
+const SENDER_TIMEOUT: Millis = 2_000;
+/// The maximum number of receipts in a batch.
+pub(super) const MAX_BATCH: usize = 250;
+/// The maximum memory of all receipts that are not sent yet, and the assumed size of one, in bytes.
+const MAX_MEMORY: usize = 16 << 20;
+const RECEIPT_BYTES: usize = 1 << 10;
+/// After this time the request that was sending a receipt has been cut off.
+const MAX_AGE: Millis = 120_000;
+/// The delays before a command is sent again.
+const RETRY_DELAYS: [Millis; 3] = [200, 1_000, 4_000];
 
 thread_local! {
-    /// Only values are kept here, never anything that belongs to a request.
-    static OUTBOX: RefCell<ReceiptQueue> = const { RefCell::new(ReceiptQueue { letters: BTreeMap::new(), carried_until: 0 }) };
-    static ROOM: Rc<MemoryBudget> = MemoryBudget::new(MOST);
-    /// Receipts that went to the log instead of the books.
+    /// Holds values only, never anything that belongs to a request.
+    static QUEUE: RefCell<ReceiptQueue> = const { RefCell::new(ReceiptQueue { receipts: BTreeMap::new(), sender_until: 0 }) };
+    static MEMORY: Rc<MemoryBudget> = MemoryBudget::new(MAX_MEMORY);
+    /// The number of receipts that were written to the log because they did not reach their account.
     static LOST_SO_FAR: Cell<usize> = const { Cell::new(0) };
 }
 
 #[derive(Default)]
 struct ReceiptQueue {
     /// By account.
-    letters: BTreeMap<String, Vec<Letter>>,
-    /// Until then, somebody is going to carry them.
-    carried_until: Millis,
+    receipts: BTreeMap<String, Vec<QueuedReceipt>>,
+    /// Until this time, some request is going to send them.
+    sender_until: Millis,
 }
 
-/// An entry, and the room that it takes in memory until it has arrived.
-type Letter = (Receipt, MemoryReservation);
+/// A receipt, and the memory reserved for it until it has arrived.
+struct QueuedReceipt {
+    receipt: Receipt,
+    memory: MemoryReservation,
+}
 
-/// An entry that there is room for. What there is no room for goes to the log at once, and is counted there.
-fn letter(account: &str, entry: Receipt) -> Option<Letter> {
-    let now = now();
-    let room = ROOM.with(|room| room.reserve(0, now, now.saturating_add(CUT_OFF)));
-    match room.filter(|room| room.hold(EACH)) {
-        Some(room) => Some((entry, room)),
-        None => {
-            let order = AccountCommand::Settle(vec![entry]);
-            serde_json::to_string(&order).iter().for_each(|order| lose(account, order, 1));
-            None
+impl QueuedReceipt {
+    /// Reserves memory for a receipt. If there is none, the receipt is written to the log at once.
+    fn new(account: &str, receipt: Receipt) -> Option<Self> {
+        let now = now();
+        let memory = MEMORY.with(|memory| memory.reserve(0, now, now.saturating_add(MAX_AGE)));
+        if let Some(memory) = memory
+            && memory.hold(RECEIPT_BYTES)
+        {
+            return Some(Self { receipt, memory });
         }
+        if let Ok(command) = serde_json::to_string(&AccountCommand::Settle(vec![receipt])) {
+            report_lost(account, &command, 1);
+        }
+        None
     }
 }
 
-/// Writes entries to the log that do not reach the books.
-fn lose(account: &str, order: &str, entries: usize) {
-    let lost = LOST_SO_FAR.get().saturating_add(entries);
-    LOST_SO_FAR.set(lost);
-    report_failure(RuntimeFailure::ReceiptsLost(LostReceipts { account, lost_so_far: lost, order }));
+/// Writes receipts to the log that did not reach their account.
+fn report_lost(account: &str, command: &str, receipts: usize) {
+    let lost_so_far = LOST_SO_FAR.get().saturating_add(receipts);
+    LOST_SO_FAR.set(lost_so_far);
+    report_failure(RuntimeFailure::ReceiptsLost(LostReceipts { account, lost_so_far, command }));
 }
 
-/// Sends an entry at once: a key with limits waits for the truth.
-pub(super) fn send(edge: &Edge, account: String, entry: Receipt) {
-    let Some(letter) = letter(&account, entry) else { return };
+/// Sends a receipt at once, because the limits of its key depend on it.
+pub(super) fn send(edge: &Edge, account: String, receipt: Receipt) {
+    let Some(queued) = QueuedReceipt::new(&account, receipt) else { return };
     let env = edge.env();
-    edge.wait_until(async move { carry(&env, account, vec![letter]).await });
+    edge.wait_until(async move { settle(&env, account, vec![queued]).await });
 }
 
-/// Sends an entry together with those that come within a moment.
-pub(super) fn enqueue(edge: &Edge, account: String, entry: Receipt) {
-    let Some(letter) = letter(&account, entry) else { return };
+/// Sends a receipt in a batch with those that follow shortly.
+pub(super) fn enqueue(edge: &Edge, account: String, receipt: Receipt) {
+    let Some(queued) = QueuedReceipt::new(&account, receipt) else { return };
     let now = now();
-    let carries = OUTBOX.with_borrow_mut(|outbox| {
-        outbox.letters.entry(account).or_default().push(letter);
-        let carries = outbox.carried_until <= now;
-        if carries {
-            outbox.carried_until = now + LOST;
+    let has_sender = QUEUE.with_borrow_mut(|queue| {
+        queue.receipts.entry(account).or_default().push(queued);
+        let has_sender = queue.sender_until > now;
+        if !has_sender {
+            queue.sender_until = now + SENDER_TIMEOUT;
         }
-        carries
+        has_sender
     });
-    if !carries {
+    if has_sender {
         return;
     }
     let env = edge.env();
     edge.wait_until(async move {
-        Delay::from(Duration::from_millis(GATHERING)).await;
-        let outbox = OUTBOX.take();
-        let letters = outbox.letters.into_iter().flat_map(|(account, mut entries)| {
-            let mut orders = Vec::new();
-            while !entries.is_empty() {
-                let rest = entries.split_off(entries.len().min(usize::try_from(MOST_ENTRIES).unwrap_or(1)));
-                orders.push((account.clone(), std::mem::replace(&mut entries, rest)));
-            }
-            orders
-        });
-        join_all(letters.map(|(account, entries)| carry(&env, account, entries))).await;
+        Delay::from(Duration::from_millis(BATCH_DELAY)).await;
+        let accounts = QUEUE.take().receipts.into_iter();
+        let batches = accounts
+            .flat_map(|(account, receipts)| batches(receipts).into_iter().map(move |batch| (account.clone(), batch)));
+        join_all(batches.map(|(account, batch)| settle(&env, account, batch))).await;
     });
 }
 
-/// Renews a lease. If that fails, the next renewal does it.
-pub(super) fn renew(edge: &Edge, accounts: &[String], order: &AccountCommand) {
+/// Divides receipts into batches, in their order.
+fn batches(mut receipts: Vec<QueuedReceipt>) -> Vec<Vec<QueuedReceipt>> {
+    let mut batches = Vec::new();
+    while !receipts.is_empty() {
+        let rest = receipts.split_off(receipts.len().min(MAX_BATCH));
+        batches.push(std::mem::replace(&mut receipts, rest));
+    }
+    batches
+}
+
+/// Renews a lease in these accounts. A renewal that fails is made up for by the next one.
+pub(super) fn renew(edge: &Edge, accounts: &[String], command: &AccountCommand) {
     let (env, accounts) = (edge.env(), accounts.to_vec());
-    let Ok(order) = serde_json::to_string(order) else { return };
+    let Ok(command) = serde_json::to_string(command) else { return };
     edge.wait_until(async move {
-        join_all(accounts.iter().map(|account| deliver(&env, account, &order))).await;
+        join_all(accounts.iter().map(|account| deliver(&env, account, &command))).await;
     });
 }
 
-/// Sends entries until they have arrived. An account counts each once, however often it comes.
-async fn carry(env: &Env, account: String, letters: Vec<Letter>) {
-    let (entries, rooms): (Vec<Receipt>, Vec<MemoryReservation>) = letters.into_iter().unzip();
-    let Ok(order) = serde_json::to_string(&AccountCommand::Settle(entries)) else { return };
-    if !deliver(env, &account, &order).await {
-        lose(&account, &order, rooms.len());
+/// Sends a batch until it has arrived. An account settles each receipt once, however often it is sent.
+async fn settle(env: &Env, account: String, batch: Vec<QueuedReceipt>) {
+    let (receipts, memory): (Vec<Receipt>, Vec<MemoryReservation>) =
+        batch.into_iter().map(|QueuedReceipt { receipt, memory }| (receipt, memory)).unzip();
+    let Ok(command) = serde_json::to_string(&AccountCommand::Settle(receipts)) else { return };
+    if !deliver(env, &account, &command).await {
+        report_lost(&account, &command, memory.len());
     }
 }
 
-/// Sends an order, again if need be; whether it has arrived.
-async fn deliver(env: &Env, account: &str, order: &str) -> bool {
-    for pause in PAUSES.into_iter().map(Some).chain([None]) {
-        let reply = call::ask(env, ObjectAddress::Account(account), order.to_owned()).await;
-        if reply
-            .is_ok_and(|reply| serde_json::from_str(&reply).is_ok_and(|reply| matches!(reply, AccountResponse::Done)))
-        {
+/// Sends a command, repeatedly if necessary. Returns whether it has arrived.
+async fn deliver(env: &Env, account: &str, command: &str) -> bool {
+    for delay in RETRY_DELAYS.into_iter().map(Some).chain([None]) {
+        let response = call::ask(env, ObjectAddress::Account(account), command.to_owned()).await;
+        if response.is_ok_and(|text| matches!(serde_json::from_str(&text), Ok(AccountResponse::Done))) {
             return true;
         }
-        if let Some(pause) = pause {
-            Delay::from(Duration::from_millis(pause)).await;
+        if let Some(delay) = delay {
+            Delay::from(Duration::from_millis(delay)).await;
         }
     }
     false

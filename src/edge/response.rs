@@ -1,4 +1,4 @@
-//! The gateway's response as one of the runtime's.
+//! Converts the gateway's response into one of the runtime.
 
 use js_sys::Uint8Array;
 use wasm_bindgen::JsValue;
@@ -11,7 +11,7 @@ use super::sink::Sink;
 use crate::gateway::{Body, StreamBody, fits_header};
 use crate::telemetry::RuntimeFailure;
 
-/// Makes the runtime's response. A header that cannot be sent is left out and logged.
+/// Makes the runtime's response. A header with an invalid value is omitted and logged.
 pub(super) fn make(
     status: u16,
     headers: &[(&'static str, String)],
@@ -23,8 +23,8 @@ pub(super) fn make(
     for (name, _) in headers.iter().filter(|(_, value)| !fits_header(value)) {
         report_failure(RuntimeFailure::HeaderDropped(name));
     }
-    let sound = headers.iter().filter(|(_, value)| fits_header(value));
-    init.set_headers(&js::record(sound.map(|(name, value)| (*name, value.as_str()))));
+    let valid = headers.iter().filter(|(_, value)| fits_header(value));
+    init.set_headers(&js::record(valid.map(|(name, value)| (*name, value.as_str()))));
     match body {
         Body::Empty | Body::Socket(..) => web_sys::Response::new_with_opt_str_and_init(None, &init),
         Body::Bytes(bytes) => {

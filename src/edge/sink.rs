@@ -16,13 +16,13 @@ use super::byte_source::Source;
 use super::js;
 use crate::gateway::platform::Broken;
 
-/// Bytes that wait for the client are copied in pieces of at most so many bytes, not as a whole.
+/// Bytes are copied to JavaScript in pieces of this size while the client takes them, not all at once.
 const PIECE: usize = 256 << 10;
 
 /// Where the body of a response is written.
 pub(super) struct Sink {
     writable: WritableStream,
-    /// As long as the gateway writes.
+    /// Held while the gateway writes.
     writer: Option<WritableStreamDefaultWriter>,
 }
 
@@ -59,7 +59,7 @@ impl Sink {
         JsFuture::from(aborting).await.map(drop)
     }
 
-    /// Has the runtime copy what has not been read of a source, which then reads a second copy.
+    /// Lets the runtime copy the unread rest of a source. The source then reads a second copy.
     pub(super) fn pipe(&mut self, source: &mut Source) -> Result<Pipe, JsValue> {
         if let Some(writer) = self.writer.take() {
             writer.release_lock();

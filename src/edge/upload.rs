@@ -9,18 +9,19 @@ use web_sys::{RequestInit, WritableStreamDefaultWriter};
 
 use super::js;
 
-/// The longest body that is sent in one step, in bytes. The runtime would hold several copies of a longer one.
+/// The maximum size of a body that is sent at once, in bytes. The runtime would hold several copies of a
+/// longer one.
 const AT_ONCE: usize = 256 << 10;
 /// A longer body is sent in pieces of this size, in bytes.
 const PIECE: usize = 256 << 10;
 
-/// A body on its way to a provider, piece by piece: it is held once, whatever the provider takes of it.
+/// A body that is sent to a provider piece by piece, so that memory holds it only once.
 pub(super) struct Upload {
     bytes: Rc<Vec<u8>>,
     writer: WritableStreamDefaultWriter,
 }
 
-/// Sets the body of a request: at once if it is short, else as what is still to be sent.
+/// Sets the body of a request. Returns the upload that must be sent, unless the body is short.
 pub(super) fn outgoing(bytes: &Rc<Vec<u8>>, init: &RequestInit) -> Result<Option<Upload>, JsValue> {
     if bytes.len() <= AT_ONCE {
         init.set_body(&Uint8Array::from(bytes.as_slice()));
@@ -33,7 +34,8 @@ pub(super) fn outgoing(bytes: &Rc<Vec<u8>>, init: &RequestInit) -> Result<Option
 }
 
 impl Upload {
-    /// Sends all of it. What has been written may be overwritten as soon as it has been taken.
+    /// Sends the body. The buffer is reused for each piece, because a piece has been taken when its write
+    /// completes.
     pub(super) async fn send(self) -> Result<(), JsValue> {
         let buffer = ArrayBuffer::new(u32::try_from(PIECE.min(self.bytes.len())).unwrap_or_default());
         for piece in self.bytes.chunks(PIECE) {

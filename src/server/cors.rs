@@ -1,12 +1,12 @@
-//! What browsers are told about pages of other origins (<https://fetch.spec.whatwg.org/#http-cors-protocol>).
+//! CORS headers (<https://fetch.spec.whatwg.org/#http-cors-protocol>).
 
 use crate::config::Cors;
 use crate::gateway::{Body, Platform, Response};
 
-/// All headers may be read. No credentials of a browser's own are ever allowed, so that `*` stands for all.
+/// All headers. The wildcard is valid because credentials of the browser are never allowed.
 const EXPOSED: &str = "*";
 
-/// The headers of a response.
+/// The CORS headers of a response. `header` reads the request.
 pub fn headers(cors: &Cors, header: &dyn Fn(&str) -> Option<String>) -> Vec<(&'static str, String)> {
     let origin = match cors {
         Cors::Any => "*".to_owned(),
@@ -23,13 +23,15 @@ pub fn headers(cors: &Cors, header: &dyn Fn(&str) -> Option<String>) -> Vec<(&'s
     headers
 }
 
-/// The answer to a browser that asks which methods it may use.
+/// The response to `OPTIONS`, which browsers send before other requests. `allow` lists the methods of the
+/// path.
 pub fn preflight<H: Platform>(allow: &str, header: &dyn Fn(&str) -> Option<String>) -> Response<H> {
-    let asked = header("access-control-request-headers").filter(|asked| asked.chars().all(|c| matches!(c, ' '..='~')));
+    let requested = header("access-control-request-headers");
+    let requested = requested.filter(|names| names.chars().all(|c| matches!(c, ' '..='~')));
     let headers = vec![
         ("allow", allow.to_owned()),
         ("access-control-allow-methods", allow.to_owned()),
-        ("access-control-allow-headers", asked.unwrap_or_else(|| "authorization, content-type".to_owned())),
+        ("access-control-allow-headers", requested.unwrap_or_else(|| "authorization, content-type".to_owned())),
         ("access-control-max-age", "86400".to_owned()),
     ];
     Response { status: 204, headers, body: Body::Empty }

@@ -1,18 +1,19 @@
-//! The response that stands in for one that the runtime could not make.
+//! The error in place of a response that the runtime could not make.
 
 use super::request_id::REQUEST_ID;
 use super::router;
 use crate::error::Error;
 use crate::gateway::{Platform, Response};
 
-/// An error 500 in the client's format, in place of a response with these `headers`. It keeps their request id and CORS headers.
+/// A 500 in the client's format, in place of a response with these `headers`. It keeps the request id and the
+/// CORS headers among them.
 pub fn internal_error<H: Platform>(
     path: &str,
     header: &dyn Fn(&str) -> Option<String>,
     headers: &[(&'static str, String)],
 ) -> Response<H> {
     let message =
-        "The gateway could not make its answer. Ask again; by the request's id, its operator can find out why.";
+        "The gateway could not make its response. Repeat the request. The log has the cause under the request's id.";
     let client = router::client_format(path, header);
     let id = headers.iter().find(|(name, _)| *name == REQUEST_ID).map(|(_, id)| id.as_str()).unwrap_or_default();
     let mut response = Response::error(&Error::gateway(500, "internal_error", message), client, id);

@@ -1,4 +1,4 @@
-//! HTTP around the gateway: routes, CORS, request ids, and errors as responses. It knows no runtime, no key and no model.
+//! HTTP around the gateway: routes, CORS headers, request ids, and errors as responses.
 
 mod cors;
 mod fallback;

@@ -1,4 +1,4 @@
-//! The route table: from method and path to an endpoint. It knows no key and no model.
+//! The route table: finds the endpoint of a method and a path, and the format of its responses.
 
 use std::borrow::Cow;
 
@@ -9,25 +9,25 @@ use crate::error::{Error, Result};
 use crate::formats::operation::Operation;
 use crate::formats::{self, ClientFormat};
 
-/// What serves a request.
+/// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
-    /// Whether the gateway is up. Needs no key.
+    /// The health check. Needs no key.
     Health,
-    /// The upgrade to a WebSocket. The key may come later, in a message.
+    /// The upgrade to a WebSocket. The API key may follow in a message.
     WebSocket,
-    /// An action of the admin API. Needs an admin key.
+    /// An operation of the admin API. Needs an admin key.
     Admin(admin::Action),
-    /// Needs an API key.
+    /// An endpoint that needs an API key.
     Api(ApiEndpoint),
 }
 
-/// What an API key gives access to.
+/// An endpoint that needs an API key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApiEndpoint {
-    /// A call of a model.
+    /// A call of a model, in the format of the client.
     Operation(&'static Operation),
-    /// The tokens of a chat or a text.
+    /// A token count of a chat or a text.
     Tokenize,
     /// The list of models.
     Models,
@@ -55,71 +55,115 @@ pub enum RouteMatch<'p> {
     Preflight(String),
 }
 
-/// One row of the table. `path` may hold one parameter: `{id}` stands for one segment, and `{id...}` for any part of the
-/// path, percent-decoded.
+/// The route of a request.
+pub struct Routing<'p> {
+    /// The format of the response.
+    pub client: &'static ClientFormat,
+    /// The endpoint; or 404 for an unknown path, 405 for a method that the path does not allow.
+    pub target: Result<RouteMatch<'p>>,
+}
+
+/// One row of the table. `path` may contain one parameter: `{id}` matches one segment, and `{id...}` any part
+/// of the path, percent-decoded.
 #[derive(Clone, Copy)]
 struct Route {
     method: &'static str,
     path: &'static str,
     endpoint: Endpoint,
+    format: RouteFormat,
 }
 
-const MODELS: &str = "/models";
-
-const fn api(method: &'static str, path: &'static str, endpoint: ApiEndpoint) -> Route {
-    Route { method, path, endpoint: Endpoint::Api(endpoint) }
+/// The format of the responses of a route.
+#[derive(Clone, Copy)]
+enum RouteFormat {
+    One(&'static ClientFormat),
+    /// All formats have this path. A request header identifies the format of the client
+    /// ([`ClientFormat::mark`]).
+    Shared,
 }
 
-/// Paths below `/v1`, or without it, besides those of the formats' operations.
+const fn row(method: &'static str, path: &'static str, endpoint: Endpoint) -> Route {
+    Route { method, path, endpoint, format: RouteFormat::One(formats::CHAT) }
+}
+
+const fn shared(method: &'static str, path: &'static str, endpoint: ApiEndpoint) -> Route {
+    Route { method, path, endpoint: Endpoint::Api(endpoint), format: RouteFormat::Shared }
+}
+
+/// The routes that no format defines, below `/v1` or without it.
 const ROUTES: &[Route] = &[
-    api("POST", "/tokenize", ApiEndpoint::Tokenize),
-    api("GET", MODELS, ApiEndpoint::Models),
-    api("GET", "/models/{id...}", ApiEndpoint::Model),
-    api("GET", "/usage", ApiEndpoint::Usage),
-    Route { method: "GET", path: "/ws", endpoint: Endpoint::WebSocket },
-    Route { method: "GET", path: "/health", endpoint: Endpoint::Health },
+    row("POST", "/tokenize", Endpoint::Api(ApiEndpoint::Tokenize)),
+    shared("GET", "/models", ApiEndpoint::Models),
+    shared("GET", "/models/{id...}", ApiEndpoint::Model),
+    row("GET", "/usage", Endpoint::Api(ApiEndpoint::Usage)),
+    row("GET", "/ws", Endpoint::WebSocket),
+    row("GET", "/health", Endpoint::Health),
 ];
 
-/// The rows of one of the two APIs. Calls of models come first: they are the most frequent.
+/// The routes of the admin API, or all others. Operations come first, because they are the most frequent.
 fn routes(is_admin: bool) -> impl Iterator<Item = Route> {
     let (clients, own) = if is_admin { Default::default() } else { (formats::CLIENT_FORMATS, ROUTES) };
-    let operations = clients.iter().flat_map(|client| client.operations);
-    let operations = operations.map(|row| api(row.method, row.path, ApiEndpoint::Operation(row)));
+    let operations = clients.iter().flat_map(|client| {
+        client.operations.iter().map(|operation| Route {
+            method: operation.method,
+            path: operation.path,
+            endpoint: Endpoint::Api(ApiEndpoint::Operation(operation)),
+            format: RouteFormat::One(client),
+        })
+    });
     let admin = if is_admin { admin::ROUTES } else { &[] };
-    let admin =
-        admin.iter().map(|row| Route { method: row.method, path: row.path, endpoint: Endpoint::Admin(row.action) });
+    let admin = admin.iter().map(|route| row(route.method, route.path, Endpoint::Admin(route.action)));
     operations.chain(own.iter().copied()).chain(admin)
 }
 
-/// The format in which the caller of this path gets its response; on paths that formats share, a header decides.
-pub fn client_format(path: &str, header: &dyn Fn(&str) -> Option<String>) -> &'static ClientFormat {
-    let path = below_v1(path);
-    let owns = |client: &ClientFormat| client.paths.iter().any(|begin| path.starts_with(begin));
-    let is_marked = |client: &ClientFormat| client.mark.is_some_and(|name| header(name).is_some());
-    let is_shared = path.starts_with(MODELS);
-    let mut clients = formats::CLIENT_FORMATS.iter().copied();
-    clients.find(|client| owns(client) || (is_shared && is_marked(client))).unwrap_or(formats::CHAT)
+/// Routes a request by its method and its path, as it stands in the URL.
+///
+/// The rows are compared one after the other, without an allocation. Operations are among the first, and the
+/// whole table takes some twenty comparisons of lengths. A trie or a hash table would cost more in wasm than
+/// it saves.
+pub fn route<'p>(method: &str, path: &'p str, header: &dyn Fn(&str) -> Option<String>) -> Routing<'p> {
+    let found = find(path);
+    let client = client_of(found.as_ref().map(|(route, _)| *route), path, header);
+    let target = match found {
+        Some((route, name)) => select(method, route, name, admin::owns(path)),
+        None if admin::owns(path) => Err(admin::unknown_path()),
+        None => Err(unknown_path(method, path)),
+    };
+    Routing { client, target }
 }
 
-/// Finds the endpoint of a method and a path (as in the URL, still percent-encoded).
-///
-/// The rows are compared one after the other, without an allocation. A call of a model is among the first; the whole table is some twenty
-/// comparisons of lengths. A trie or a hash table would cost more in wasm than it saves.
-///
-/// # Errors
-/// 404 for an unknown path, 405 for a method that the path does not take.
-pub fn find<'p>(method: &str, path: &'p str) -> Result<RouteMatch<'p>> {
+/// The format of responses to requests with this path.
+pub fn client_format(path: &str, header: &dyn Fn(&str) -> Option<String>) -> &'static ClientFormat {
+    client_of(find(path).map(|(route, _)| route), path, header)
+}
+
+/// The first row with this path, and the name in the path.
+fn find(path: &str) -> Option<(Route, Cow<'_, str>)> {
     let is_admin = admin::owns(path);
     let below = if is_admin { path.strip_prefix(admin::ROOT).unwrap_or(path) } else { below_v1(path) };
-    let found = routes(is_admin).find_map(|row| Some((row, row.name(below)?)));
-    let Some((first, name)) = found else {
-        return Err(if is_admin { admin::unknown_path() } else { unknown_path(method, path) });
+    routes(is_admin).find_map(|route| Some((route, route.name(below)?)))
+}
+
+/// The format of a route; for an unknown path, the format that owns its beginning.
+fn client_of(route: Option<Route>, path: &str, header: &dyn Fn(&str) -> Option<String>) -> &'static ClientFormat {
+    let is_marked = |client: &ClientFormat| client.mark.is_some_and(|name| header(name).is_some());
+    let owns = |client: &ClientFormat| client.paths.iter().any(|prefix| below_v1(path).starts_with(prefix));
+    let mut clients = formats::CLIENT_FORMATS.iter().copied();
+    let client = match route.map(|route| route.format) {
+        Some(RouteFormat::One(client)) => return client,
+        Some(RouteFormat::Shared) => clients.find(|client| is_marked(client)),
+        None => clients.find(|client| owns(client)),
     };
-    let mut same_path = routes(is_admin).filter(|row| row.path == first.path);
-    if let Some(row) = same_path.find(|row| row.takes(method)) {
-        return Ok(RouteMatch::Endpoint(row.endpoint, name));
+    client.unwrap_or(formats::CHAT)
+}
+
+/// The row of this method among those with the path of `first`.
+fn select<'p>(method: &str, first: Route, name: Cow<'p, str>, is_admin: bool) -> Result<RouteMatch<'p>> {
+    let mut same_path = routes(is_admin).filter(|route| route.path == first.path);
+    if let Some(route) = same_path.find(|route| route.allows(method)) {
+        return Ok(RouteMatch::Endpoint(route.endpoint, name));
     }
-    let allow = allow(routes(is_admin).filter(|row| row.path == first.path));
+    let allow = allow(routes(is_admin).filter(|route| route.path == first.path));
     if method == "OPTIONS" {
         return Ok(RouteMatch::Preflight(allow));
     }
@@ -134,44 +178,45 @@ fn unknown_path(method: &str, path: &str) -> Error {
 }
 
 impl Route {
-    /// The name in a path that is this row's; empty if the row has none.
+    /// The name in a path that matches this row, empty if the row has no parameter; `None` for another path.
     fn name<'p>(&self, path: &'p str) -> Option<Cow<'p, str>> {
         let trimmed = path.strip_suffix('/').unwrap_or(path);
         let Some((before, rest)) = self.path.split_once('{') else {
             return (trimmed == self.path).then_some(Cow::Borrowed(""));
         };
         let (parameter, after) = rest.split_once('}')?;
-        let holds_slashes = parameter.ends_with("...");
-        let path = if holds_slashes && after.is_empty() { path } else { trimmed };
+        let may_contain_slashes = parameter.ends_with("...");
+        let path = if may_contain_slashes && after.is_empty() { path } else { trimmed };
         let name = path.strip_prefix(before)?.strip_suffix(after).filter(|name| !name.is_empty())?;
-        if holds_slashes {
+        if may_contain_slashes {
             return percent_decode_str(name).decode_utf8().ok();
         }
         (!name.contains('/')).then_some(Cow::Borrowed(name))
     }
 
-    fn takes(&self, method: &str) -> bool {
-        self.method == method || (method == "HEAD" && self.takes_head())
+    fn allows(&self, method: &str) -> bool {
+        self.method == method || (method == "HEAD" && self.allows_head())
     }
 
-    /// An upgrade cannot be looked at without being done.
-    fn takes_head(&self) -> bool {
+    /// `HEAD` is allowed where `GET` is, except for the upgrade, which has no response to describe.
+    fn allows_head(&self) -> bool {
         self.method == "GET" && self.endpoint != Endpoint::WebSocket
     }
 }
 
-/// The header `allow` of a path with these rows.
+/// The value of the header `allow` for a path with these rows.
 fn allow(rows: impl Iterator<Item = Route>) -> String {
     let mut methods = Vec::new();
     for row in rows {
         methods.push(row.method);
-        methods.extend(row.takes_head().then_some("HEAD"));
+        methods.extend(row.allows_head().then_some("HEAD"));
     }
     methods.push("OPTIONS");
     methods.join(", ")
 }
 
-/// Clients differ in how much of the path they add to the base URL; `/v1` may be there, be missing, or be there twice.
+/// The path without its `/v1`. Clients differ in what they append to the base URL, so `/v1` may be missing or
+/// repeated.
 fn below_v1(mut path: &str) -> &str {
     while let Some(rest) = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')) {
         path = rest;
@@ -184,6 +229,10 @@ mod tests {
     use super::*;
     use crate::formats::anthropic::operations::COUNT_TOKENS;
     use crate::formats::openai::operations::{CHAT, COMPLETION, EMBEDDING};
+
+    fn find<'p>(method: &str, path: &'p str) -> Result<RouteMatch<'p>> {
+        route(method, path, &|_| None).target
+    }
 
     fn found(path: &str) -> Option<(ApiEndpoint, String)> {
         match find("GET", path).or_else(|_| find("POST", path)) {
@@ -230,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_name_may_stand_in_the_middle_of_a_path() {
-        let row = api("POST", "/models/{model...}:run", ApiEndpoint::Tokenize);
+        let row = row("POST", "/models/{model...}:run", Endpoint::Health);
         let name = |path: &'static str| row.name(path).map(Cow::into_owned);
         assert_eq!(name("/models/m:run").as_deref(), Some("m"));
         assert_eq!(name("/models/a/b-1.5:run/").as_deref(), Some("a/b-1.5"));
@@ -264,6 +313,27 @@ mod tests {
             refused("PUT", "/admin/api/keys/a").headers(),
             [("allow", "GET, HEAD, PATCH, DELETE, OPTIONS".to_owned())]
         );
+    }
+
+    #[test]
+    fn a_path_decides_the_format_of_the_response() {
+        let format = |path: &str| client_format(path, &|_| None).name;
+        assert_eq!(format("/v1/chat/completions"), formats::CHAT.name);
+        assert_eq!(format("/v1/messages"), formats::MESSAGES.name);
+        assert_eq!(format("/v1/v1/messages/count_tokens/"), formats::MESSAGES.name);
+        assert_eq!(format("/messages/unknown"), formats::MESSAGES.name);
+        assert_eq!(format("/unknown"), formats::CHAT.name);
+        assert_eq!(format("/admin/api/unknown"), formats::CHAT.name);
+    }
+
+    #[test]
+    fn a_header_decides_the_format_of_a_shared_path() {
+        let mark = formats::MESSAGES.mark.unwrap();
+        let format = |path: &str| client_format(path, &|name| (name == mark).then(String::new)).name;
+        assert_eq!(format("/v1/models"), formats::MESSAGES.name);
+        assert_eq!(format("/v1/models/a/b"), formats::MESSAGES.name);
+        assert_eq!(format("/v1/usage"), formats::CHAT.name);
+        assert_eq!(client_format("/v1/models", &|_| None).name, formats::CHAT.name);
     }
 
     #[test]

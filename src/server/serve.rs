@@ -1,18 +1,17 @@
-//! Serves one request: matches its route, calls what serves it, and adds the headers that every response has.
+//! Serves one request: finds its route, calls the endpoint, and adds the headers that every response has.
 
 use std::rc::Rc;
 
 use super::cors;
 use super::request_id::{REQUEST_ID, request_id};
-use super::router::{self, ApiEndpoint, ApiRoute, Endpoint, RouteMatch};
+use super::router::{self, ApiEndpoint, ApiRoute, Endpoint, RouteMatch, Routing};
 use crate::admin::{self, AdminCall};
 use crate::config::Cors;
 use crate::error::Result;
-use crate::formats::ClientFormat;
 use crate::gateway::{self, AdmittedRequest, Body, Bridge, Opened, Platform, Request, RequestRecord, Response};
 
-/// Answers one request. An error is a response, too; a faulty configuration answers every request with its faults, which
-/// name lines and keys.
+/// Serves one request. Errors become responses. If the configuration is invalid, every response is an error
+/// that lists its problems.
 pub async fn serve<H: Platform>(opened: &Opened, host: &H, request: Request<'_, H>) -> Response<H> {
     let mut record = RequestRecord {
         request_id: request_id(host, request.header),
@@ -22,9 +21,10 @@ pub async fn serve<H: Platform>(opened: &Opened, host: &H, request: Request<'_, 
     };
     let cors = cors::headers(opened.as_ref().map_or(&Cors::Any, |bridge| bridge.cors()), request.header);
     let (is_head, is_admin) = (request.method == "HEAD", admin::owns(request.path));
-    let client = router::client_format(request.path, request.header);
+    let routing = router::route(request.method, request.path, request.header);
+    let client = routing.client;
     let mut response = match opened {
-        Ok(bridge) => match handle(bridge, host, request, client, &mut record).await {
+        Ok(bridge) => match handle(bridge, host, request, routing, &mut record).await {
             Ok(response) => response,
             Err(error) => {
                 gateway::settle_failure(bridge, host, &mut record, &error);
@@ -40,7 +40,8 @@ pub async fn serve<H: Platform>(opened: &Opened, host: &H, request: Request<'_, 
         response.headers.push((client.id_header, record.request_id.clone()));
     }
     response.headers.push((REQUEST_ID, record.request_id));
-    // No cache keeps what admins see, and no web page reads it but those of origins that the configuration names.
+    // Responses of the admin API must not be cached. Web pages can read them only if the configuration names
+    // their origins.
     if is_admin {
         response.headers.push(("cache-control", "no-store".to_owned()));
     }
@@ -55,10 +56,10 @@ async fn handle<H: Platform>(
     bridge: &Rc<Bridge>,
     host: &H,
     request: Request<'_, H>,
-    client: &'static ClientFormat,
+    routing: Routing<'_>,
     record: &mut RequestRecord,
 ) -> Result<Response<H>> {
-    let (endpoint, name) = match router::find(request.method, request.path)? {
+    let (endpoint, name) = match routing.target? {
         RouteMatch::Preflight(allow) => return Ok(cors::preflight(&allow, request.header)),
         RouteMatch::Endpoint(endpoint, name) => (endpoint, name),
     };
@@ -70,12 +71,12 @@ async fn handle<H: Platform>(
             let caller = bridge.admit(host, request.hostname, request.header, request.caller.clone()).await?;
             record.key_id = Some(caller.key_id.clone());
             let route = ApiRoute { endpoint, name: &name };
-            call_api(bridge, host, AdmittedRequest { request, client, caller }, route, record).await
+            call_api(bridge, host, AdmittedRequest { request, client: routing.client, caller }, route, record).await
         }
     }
 }
 
-/// Calls what an API key gives access to.
+/// Calls an endpoint that needs an API key.
 async fn call_api<H: Platform>(
     bridge: &Rc<Bridge>,
     host: &H,

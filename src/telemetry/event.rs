@@ -1,4 +1,4 @@
-//! What the log tells. Names and fields are public: operators filter by them.
+//! Log events. Their names and fields are public: operators filter by them.
 
 use crate::config::{LogLevel, Millis, Nanos, Problem};
 use crate::error::Error;
@@ -25,7 +25,7 @@ pub enum EventKind<'a> {
     ConfigError(&'a Problem),
     /// The configuration asks for something that has no effect.
     ConfigNote(&'a Problem),
-    /// A session's object was started anew, and has read its state; with the id of the session's key, if it has one.
+    /// A session was restored after its object slept; with the id of the session's key, if it has one.
     SessionWoken(Option<&'a str>),
     /// Something failed between the gateway and the runtime.
     Runtime(RuntimeFailure<'a>),
@@ -38,7 +38,7 @@ pub struct RequestFields<'a> {
     pub request_id: &'a str,
     /// The key's id.
     pub key_id: Option<&'a str>,
-    /// The client's address, as far as the platform tells it.
+    /// The client's IP address, if the platform reports it.
     pub client_ip: Option<&'a str>,
     /// The provider's name in the configuration.
     pub provider: Option<&'a str>,
@@ -105,12 +105,13 @@ pub struct Chunk<'a> {
 #[derive(Clone, Copy, Debug)]
 pub enum RuntimeFailure<'a> {
     /// The runtime could not make the gateway's response, for this reason.
-    AnswerFailed(&'a str),
-    /// The response header of this name holds what HTTP does not allow, and was left out.
+    ResponseFailed(&'a str),
+    /// The value of the response header of this name contains characters that HTTP does not allow, so the
+    /// header was omitted.
     HeaderDropped(&'a str),
-    /// The deployment lacks the binding of this name, which is a Durable Object's.
+    /// The deployment lacks the Durable Object binding of this name.
     ObjectMissing(&'a str),
-    /// A Durable Object did not answer, for this reason.
+    /// A Durable Object failed, for this reason.
     ObjectFailed(&'a str),
     /// Receipts did not reach their account.
     ReceiptsLost(LostReceipts<'a>),
@@ -125,8 +126,8 @@ pub struct LostReceipts<'a> {
     pub account: &'a str,
     /// How many receipts this isolate has lost, with these.
     pub lost_so_far: usize,
-    /// The command that holds them, as JSON.
-    pub order: &'a str,
+    /// The command that contains them, as JSON. The log field is `order`.
+    pub command: &'a str,
 }
 
 impl EventKind<'_> {
@@ -144,7 +145,7 @@ impl EventKind<'_> {
         }
     }
 
-    /// Its level. A failure that the client can mend is a warning.
+    /// The event's level. A failure that the client can fix is a warning.
     pub fn level(&self) -> LogLevel {
         match self {
             Self::Chunk(_) | Self::SessionWoken(_) => LogLevel::Debug,
@@ -163,7 +164,7 @@ impl RuntimeFailure<'_> {
     /// The event's name in the log.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::AnswerFailed(_) => "answer_failed",
+            Self::ResponseFailed(_) => "answer_failed",
             Self::HeaderDropped(_) => "header_dropped",
             Self::ObjectMissing(_) => "object_missing",
             Self::ObjectFailed(_) => "object_failed",

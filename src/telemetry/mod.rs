@@ -1,4 +1,4 @@
-//! Log events as values, and their rendering as lines. The gateway makes events; the edge renders them where it writes the log.
+//! Log events as values, and their rendering as lines.
 
 mod event;
 mod render;

@@ -1,4 +1,4 @@
-//! An event as a line of the log: one flat JSON object, or text for people.
+//! Renders an event as a line of the log: a flat JSON object, or text for people.
 
 use super::event::{Event, EventKind, LostReceipts, RequestEnd, RequestFields, RuntimeFailure};
 use crate::config::{Fields, LogFormat, LogLevel, Logging, Millis};
@@ -47,20 +47,20 @@ pub fn render(event: &Event<'_>, logging: &Logging) -> Option<String> {
 
 fn render_failure(failure: &RuntimeFailure<'_>) -> String {
     let fields = match failure {
-        RuntimeFailure::AnswerFailed(error) | RuntimeFailure::ObjectFailed(error) => {
+        RuntimeFailure::ResponseFailed(error) | RuntimeFailure::ObjectFailed(error) => {
             format!(",\"error\":{}", quote(error))
         }
         RuntimeFailure::HeaderDropped(header) => format!(",\"header\":{}", quote(header)),
         RuntimeFailure::ObjectMissing(binding) => format!(",\"binding\":{}", quote(binding)),
-        RuntimeFailure::ReceiptsLost(LostReceipts { account, lost_so_far, order }) => {
-            format!(",\"account\":{},\"lost_so_far\":{lost_so_far},\"order\":{order}", quote(account))
+        RuntimeFailure::ReceiptsLost(LostReceipts { account, lost_so_far, command }) => {
+            format!(",\"account\":{},\"lost_so_far\":{lost_so_far},\"order\":{command}", quote(account))
         }
         RuntimeFailure::SessionUnwritten => String::new(),
     };
     format!("{{\"level\":\"error\",\"event\":\"{}\"{fields}}}", failure.name())
 }
 
-/// One line of the log while it is written.
+/// A line of the log that is being written.
 struct Line<'l> {
     fields: &'l Fields,
     format: LogFormat,
@@ -142,7 +142,7 @@ impl Line<'_> {
         if self.format == LogFormat::Json {
             self.text.push('}');
         }
-        // The client's JSON may hold line ends between its tokens; a record stays on one line.
+        // The client's JSON may contain line breaks between its tokens. An event is always one line.
         if self.text.contains(['\n', '\r']) { self.text.replace(['\n', '\r'], " ") } else { self.text }
     }
 }
@@ -203,7 +203,7 @@ mod tests {
             line(RuntimeFailure::ReceiptsLost(LostReceipts {
                 account: "vk_a",
                 lost_so_far: 2,
-                order: "{\"Settle\":[]}"
+                command: "{\"Settle\":[]}"
             })),
             r#"{"level":"error","event":"receipts_lost","account":"vk_a","lost_so_far":2,"order":{"Settle":[]}}"#
         );

@@ -91,7 +91,7 @@ describe("an answer that the runtime refuses to make", () => {
   let stage;
   before(async () => void (stage = await startScripted({ entry: "own-failures.mjs" })));
   after(() => stage.stop());
-  const MADE = /could not make its answer/;
+  const MADE = /could not make its response/;
 
   it("is told as an error in the caller's format, with its id, and has its receipt", async () => {
     stage.answer(json(200, COMPLETION));

@@ -1,5 +1,5 @@
-//! The Durable Object of one account: it reads its tables, asks [`AccountLedger`], and writes what that
-//! returns.
+//! The Durable Object of one account: it reads its tables, asks [`AccountLedger`], and stores the returned
+//! writes.
 
 use std::cell::RefCell;
 
@@ -9,7 +9,7 @@ use super::account_store::AccountStore;
 use super::sql::unreadable;
 use crate::edge::clock::now;
 use crate::edge::isolate::bridge;
-use crate::edge::receipt_queue::MOST_ENTRIES;
+use crate::edge::receipt_queue::MAX_BATCH;
 use crate::ledger::{AccountCommand, AccountLedger, AccountResponse, ReceiptRow, day_of};
 
 /// One account, with the name of its key. The class name is part of wrangler.toml.
@@ -68,7 +68,7 @@ impl Account {
             let (number, receipts) = (row.number, self.store.receipts(&row));
             receipts.into_iter().rev().zip(0..).map(move |(receipt, back)| (number.saturating_sub(back), receipt))
         };
-        let rows = self.store.rows(before.map(|before| before.saturating_add(MOST_ENTRIES)));
+        let rows = self.store.rows(before.map(|before| before.saturating_add(MAX_BATCH as u64)));
         let receipts = rows.flat_map(numbered).filter(|(number, _)| before.is_none_or(|before| *number < before));
         AccountResponse::Receipts(receipts.take(limit).collect())
     }

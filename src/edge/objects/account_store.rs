@@ -55,7 +55,7 @@ impl AccountStore {
             AccountWrite::Receipts(row) => self.insert_receipts(row),
             AccountWrite::ReplaceReceipt(number, at, receipt) => self.replace_receipt(*number, *at, receipt),
             AccountWrite::Sums(number, at, sums) => self.put_sums(*number, *at, sums),
-            AccountWrite::AmendDay(day, was, is) => self.amend_day(*day, was, is),
+            AccountWrite::AmendDay(day, old, new) => self.amend_day(*day, old, new),
             AccountWrite::Limits(limits) => self.put("INSERT OR REPLACE INTO terms VALUES (0, ?)", vec![text(limits)]),
             AccountWrite::Reservation(id, reservation) => self.put_reservation(id, reservation),
             AccountWrite::CountQuota(quota) => self.put_reservation(COUNT_QUOTA, quota),
@@ -107,10 +107,10 @@ impl AccountStore {
         self.run(&format!("UPDATE entries_{table} SET sums = ? WHERE number = ?"), vec![text(sums), number(row)?])
     }
 
-    fn amend_day(&self, day: u64, was: &Receipt, is: &Receipt) -> Result<()> {
+    fn amend_day(&self, day: u64, old: &Receipt, new: &Receipt) -> Result<()> {
         let rows = self.rows_of("SELECT sums FROM days WHERE day = ?", vec![number(day)?]);
         let Some(sums) = rows.first().map(|row| as_text(row.first()).unwrap_or_default()) else { return Ok(()) };
-        let sums = AccountLedger::amend_day(day, &sums, was, is).map_err(unreadable)?;
+        let sums = AccountLedger::amend_day(day, &sums, old, new).map_err(unreadable)?;
         self.run("UPDATE days SET sums = ? WHERE day = ?", vec![text(sums), number(day)?])
     }
 

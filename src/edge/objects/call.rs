@@ -11,9 +11,9 @@ use crate::edge::log::report_failure;
 use crate::gateway::platform::{CallError, ObjectAddress};
 use crate::telemetry::RuntimeFailure;
 
-/// The name of an object that is the only one of its class.
+/// The name of the only object of its class.
 const ONLY: &str = "only";
-/// A stub has to be called with a URL. Objects ignore it, and read the body.
+/// The URL of calls to objects, which ignore it and read the body.
 const URL: &str = "https://object/";
 
 /// Sends a command to an object, and waits for its response.
@@ -33,7 +33,8 @@ pub(in crate::edge) async fn ask(env: &Env, address: ObjectAddress<'_>, command:
     })
 }
 
-/// The session with this id, or a new one; `None` if the id is not one that the platform made. A guessed id therefore reaches no object.
+/// The session with this id, or a new one; `None` if the platform did not make the id. A guessed id reaches
+/// no object.
 pub(in crate::edge) fn session(env: &Env, id: Option<&str>) -> Result<Option<Stub>, JsValue> {
     let sessions = namespace(env, "SESSIONS")?;
     let id = match id {

@@ -1,4 +1,5 @@
-//! The Durable Object of the key registry: it reads its tables, asks [`KeyRegistry`], and writes what that returns.
+//! The Durable Object of the key registry: it reads its tables, asks [`KeyRegistry`], and stores the returned
+//! writes.
 
 use std::cell::RefCell;
 
@@ -12,7 +13,8 @@ const CREATE: [&str; 2] = [
     "CREATE TABLE IF NOT EXISTS keys (number INTEGER PRIMARY KEY, record TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS signing (only_row INTEGER PRIMARY KEY CHECK (only_row = 0), secrets TEXT NOT NULL)",
 ];
-/// The tables that exist. None is created before the first write, so that a made-up key leaves no trace.
+/// Lists the existing tables. None is created before the first write, so that a request with an invented key
+/// stores nothing.
 const TABLES: &str = "SELECT name FROM sqlite_master WHERE type = 'table'";
 
 /// The registry of API keys; there is one. The class name is part of wrangler.toml.
@@ -61,7 +63,7 @@ impl Directory {
         let has = |table: &str| tables.iter().any(|row| as_text(row.first()).as_deref() == Some(table));
         let keys = if has("keys") { select("SELECT number, record FROM keys")? } else { Vec::new() };
         let signing = if has("signing") { select("SELECT secrets FROM signing")? } else { Vec::new() };
-        // What is not a text fails to parse there.
+        // A value that is not a text fails to parse there.
         let key = |row: Row| (as_number(row.first()).unwrap_or_default(), as_text(row.get(1)).unwrap_or_default());
         let signing = signing.first().map(|row| as_text(row.first()).unwrap_or_default());
         KeyRegistry::open(keys.into_iter().map(key), signing.as_deref()).map_err(unreadable)

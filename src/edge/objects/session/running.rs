@@ -6,7 +6,7 @@ use web_sys::AbortController;
 /// A request in progress.
 pub(super) struct RunningRequest {
     pub(super) number: u64,
-    /// Fires when the client is gone.
+    /// Fires when the client has disconnected.
     pub(super) client: AbortController,
     /// Stops reading the response.
     pub(super) stop_reading: oneshot::Sender<()>,

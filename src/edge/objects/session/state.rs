@@ -1,4 +1,5 @@
-//! What the object of a session holds in memory, and how it executes the session's actions. All of it is lost when the object sleeps.
+//! The state of a session's object in memory, and the execution of the session's actions. It is lost when the
+//! object sleeps.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -69,7 +70,8 @@ impl SessionState {
         }
     }
 
-    /// As [`SessionState::apply`], for events of a running request: the object does not sleep meanwhile, so nothing has to be saved.
+    /// As [`SessionState::apply`], for events of a running request. The object does not sleep meanwhile, so
+    /// nothing is saved.
     pub(super) fn apply_transient(self: &Rc<Self>, event: impl FnOnce(&mut Session) -> Vec<SessionAction>) {
         let actions = self.session.borrow_mut().as_mut().map(event).unwrap_or_default();
         self.execute(actions);
@@ -163,8 +165,8 @@ impl SessionState {
         }
     }
 
-    /// Deletes the stored session before something happens that it does not include: if the object dies, an outdated state must not take
-    /// its place.
+    /// Deletes the stored session before an event that it does not include, so that an outdated state is not
+    /// restored if the object dies.
     pub(super) fn invalidate(&self) {
         if self.stored_frame.take().is_some() && store::clear(&self.object.storage().sql()).is_err() {
             report_failure(RuntimeFailure::SessionUnwritten);
@@ -180,8 +182,8 @@ impl SessionState {
         });
     }
 
-    /// Ends the object after an idle connection was closed, and the connection with it: the runtime leaves a connection open that was
-    /// closed by an alarm, even after the client has completed the handshake. None of our code runs at that moment.
+    /// Ends the object after an idle connection was closed, and the connection with it. The runtime leaves a
+    /// connection open that an alarm closed, even after the client has completed the handshake.
     pub(super) fn end_if_idle(&self) {
         if self.was_idle.get() {
             EventContext::of(self.object.as_raw()).abort("the session is over");
