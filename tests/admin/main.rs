@@ -1,0 +1,11 @@
+//! The admin API on a scripted platform: keys, receipts and usage.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may insist")]
+
+mod access;
+mod concurrency;
+mod description;
+mod keys;
+mod setup;
+#[path = "../support/mod.rs"]
+mod support;
+mod usage;

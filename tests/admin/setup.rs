@@ -1,0 +1,99 @@
+//! A gateway with an admin key on a scripted platform. Every response of the admin API is checked against its
+//! OpenAPI description.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use llm_bridge::gateway::Opened;
+use serde_json::{Value, json};
+
+use crate::support::schema::validate;
+use crate::support::{Got, World, ask, bridge};
+
+pub const CONFIG: &str = "providers: { demo: { adapter: echo, models: { echo: {}, other: {} } } }";
+pub const SECRETS: &[(&str, &str)] = &[("ACCESS_API_KEYS", "caller"), ("ADMIN_API_KEYS", "admin")];
+pub const ADMIN: &[(&str, &str)] = &[("authorization", "Bearer admin")];
+/// Noon of 2026-11-23, in milliseconds since 1970.
+const NOON: u64 = 1_795_435_200_000;
+
+/// A gateway, its platform, and the OpenAPI description.
+pub struct AdminSetup {
+    pub gateway: Opened,
+    pub world: World,
+    pub document: Value,
+    /// The described responses that were seen: method, path, status and content type.
+    pub seen: RefCell<BTreeSet<String>>,
+}
+
+impl AdminSetup {
+    pub fn open() -> Self {
+        let (gateway, world) = (bridge(CONFIG, SECRETS), World::default());
+        world.clock.set(NOON);
+        let document = ask(&gateway, &world, "GET /admin/api/openapi.json", ADMIN, "").json();
+        Self { gateway, world, document, seen: RefCell::default() }
+    }
+
+    /// Sends a request with the admin key, and checks the response against the description.
+    pub fn ask(&self, line: &str, body: &str) -> Got {
+        let got = ask(&self.gateway, &self.world, &line.replacen(' ', " /admin/api", 1), ADMIN, body);
+        self.check(line, &got);
+        got
+    }
+
+    pub fn json(&self, line: &str, body: &Value) -> Got {
+        self.ask(line, &body.to_string())
+    }
+
+    /// Creates a key and returns its text.
+    pub fn key(&self, fields: &Value) -> String {
+        let got = self.json("POST /keys", fields);
+        assert_eq!(got.status, 201, "{}", got.body);
+        got.json()["key"].as_str().unwrap().to_owned()
+    }
+
+    /// The status of a chat with a key.
+    pub fn call(&self, key: &str, model: &str) -> u16 {
+        let bearer = format!("Bearer {key}");
+        let body = json!({"model": model, "messages": [{"role": "user", "content": "Hello!"}]}).to_string();
+        // The gateway caches the limits of a key for a few seconds.
+        self.world.clock.set(self.world.clock.get() + 5_000);
+        ask(&self.gateway, &self.world, "POST /v1/chat/completions", &[("authorization", &bearer)], &body).status
+    }
+
+    fn check(&self, line: &str, got: &Got) {
+        assert_eq!(got.header("cache-control"), Some("no-store"), "{line}");
+        assert_eq!(got.header("access-control-allow-origin"), None, "{line}");
+        let (method, target) = line.split_once(' ').unwrap();
+        let path = format!("/admin/api{}", target.split('?').next().unwrap());
+        let paths = self.document["paths"].as_object().unwrap();
+        let fits = |known: &str| {
+            let (known, path): (Vec<_>, Vec<_>) = (known.split('/').collect(), path.split('/').collect());
+            known.len() == path.len() && known.iter().zip(&path).all(|(known, part)| *known == "{id}" || known == part)
+        };
+        let Some((known, methods)) = paths.iter().find(|(known, _)| fits(known)) else { return };
+        let operation = &methods[method.to_lowercase()];
+        if operation.is_null() {
+            assert_eq!(got.status, 405, "{line}");
+            return;
+        }
+        let exact = got.status.to_string();
+        let class = format!("{}XX", got.status / 100);
+        let responses = &operation["responses"];
+        let response = responses.get(&exact).or_else(|| responses.get(&class)).unwrap();
+        let kind = got.header("content-type").unwrap().split(';').next().unwrap();
+        let schema = &response["content"][kind]["schema"];
+        assert!(schema.is_object(), "{line}: {kind} is not described");
+        match kind {
+            "application/json" => self.validate(schema, &got.json(), line),
+            "application/x-ndjson" => {
+                got.body.lines().for_each(|row| self.validate(schema, &serde_json::from_str(row).unwrap(), line));
+            }
+            _ => assert_eq!(schema["type"], "string"),
+        }
+        self.seen.borrow_mut().insert(format!("{method} {known} {exact} {kind}"));
+    }
+
+    fn validate(&self, schema: &Value, value: &Value, at: &str) {
+        assert_eq!(validate(&self.document, schema, value), Ok(()), "{at}");
+    }
+}
