@@ -35,6 +35,6 @@ pub use refusal::ConnectionRefusal;
 pub use response::{FailedResponse, ReadState};
 pub use server_frame::{PING, PONG};
 pub use slots::{ConnectionSlot, ConnectionSlots};
-pub use snapshot::SessionSnapshot;
+pub use snapshot::{SessionSnapshot, UnreadableSnapshot};
 pub use state::Session;
 pub use upgrade_params::UpgradeParams;

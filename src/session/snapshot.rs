@@ -2,6 +2,7 @@
 //! stored without one.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +56,40 @@ struct Stored<'a> {
     at: Millis,
 }
 
+/// Why a snapshot cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnreadableSnapshot {
+    /// It has a version that this build does not know.
+    Version(u32),
+    /// It is JSON, but not a snapshot.
+    Json {
+        /// The column at which the parser stopped.
+        column: usize,
+    },
+    /// It is neither JSON nor of version 1.
+    Lines,
+}
+
+impl From<serde_json::Error> for UnreadableSnapshot {
+    // The parser's message is dropped, because it may quote the snapshot.
+    fn from(error: serde_json::Error) -> Self {
+        Self::Json { column: error.column() }
+    }
+}
+
+impl fmt::Display for UnreadableSnapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("The snapshot of a session cannot be read: ")?;
+        match self {
+            Self::Version(version) => write!(f, "it has version {version}, and this build reads up to {VERSION}."),
+            Self::Json { column } => write!(f, "it is not valid JSON, or a field is missing, at column {column}."),
+            Self::Lines => f.write_str("it is neither JSON nor of version 1."),
+        }
+    }
+}
+
+impl std::error::Error for UnreadableSnapshot {}
+
 impl SessionSnapshot {
     /// The number of the newest frame.
     pub fn last_frame(&self) -> u64 {
@@ -87,15 +122,21 @@ impl SessionSnapshot {
         serde_json::to_string(&stored).unwrap_or_default()
     }
 
-    /// Reads what [`SessionSnapshot::write`] wrote, or an earlier build. `None` if it is neither: the session
-    /// is then unknown.
-    pub fn read(text: &str) -> Option<Self> {
+    /// Reads a snapshot that this build or an earlier one wrote.
+    ///
+    /// # Errors
+    /// The text is no such snapshot. The session is then unknown.
+    pub fn read(text: &str) -> Result<Self, UnreadableSnapshot> {
         if !text.starts_with('{') {
-            return read_lines(text);
+            return read_lines(text).ok_or(UnreadableSnapshot::Lines);
         }
-        let stored: Stored<'_> = serde_json::from_str(text).ok().filter(|stored: &Stored<'_>| stored.v == VERSION)?;
+        let Version { v: version } = serde_json::from_str(text)?;
+        if version != VERSION {
+            return Err(UnreadableSnapshot::Version(version));
+        }
+        let stored: Stored<'_> = serde_json::from_str(text)?;
         let hash = stored.key_hash.map(Cow::into_owned);
-        Some(Self {
+        Ok(Self {
             id: stored.id.into_owned(),
             origin: ClientOrigin { address: stored.origin.into_owned(), ip: stored.ip.map(Cow::into_owned) },
             owner: stored.key_id.map(|key_id| SessionOwner { key_id: key_id.into_owned(), hash }),
@@ -108,6 +149,12 @@ impl SessionSnapshot {
             at: stored.at,
         })
     }
+}
+
+/// The version of a snapshot.
+#[derive(Deserialize)]
+struct Version {
+    v: u32,
 }
 
 /// Reads version 1: a line for each field, `-` for none, and the ids of requests under way at the end.
@@ -165,7 +212,7 @@ mod tests {
     fn a_written_snapshot_is_read_back() {
         let unhashed = SessionOwner { key_id: "key_1".to_owned(), hash: None };
         for snapshot in [bare(), full(), SessionSnapshot { owner: Some(unhashed), ..full() }] {
-            assert_eq!(SessionSnapshot::read(&snapshot.write()), Some(snapshot));
+            assert_eq!(SessionSnapshot::read(&snapshot.write()), Ok(snapshot));
         }
     }
 
@@ -178,21 +225,32 @@ mod tests {
     #[test]
     fn a_snapshot_of_version_1_is_read() {
         let lines = "0f\nhttp://a.b:1\n::1\nkey_1\nff\n9\n2\n5\ntrue\ntrue\n3\n\"a b\"\n7\nnull";
-        assert_eq!(SessionSnapshot::read(lines), Some(full()));
+        assert_eq!(SessionSnapshot::read(lines), Ok(full()));
         let nothing = "0f\n\n-\n-\n-\n0\n1\n5\nfalse\nfalse\n-";
-        assert_eq!(SessionSnapshot::read(nothing), Some(bare()));
+        assert_eq!(SessionSnapshot::read(nothing), Ok(bare()));
     }
 
     #[test]
     fn fields_of_a_later_build_are_ignored() {
         let later = full().write().replacen("{", "{\"new\":1,", 1);
-        assert_eq!(SessionSnapshot::read(&later), Some(full()));
+        assert_eq!(SessionSnapshot::read(&later), Ok(full()));
     }
 
     #[test]
-    fn what_is_no_snapshot_is_none() {
-        for text in ["", "a\nb", "{}", "{\"v\":2}", &full().write().replace("\"v\":2", "\"v\":3")] {
-            assert_eq!(SessionSnapshot::read(text), None, "{text}");
-        }
+    fn another_text_is_an_error() {
+        assert_eq!(SessionSnapshot::read(""), Err(UnreadableSnapshot::Lines));
+        assert_eq!(SessionSnapshot::read("a\nb"), Err(UnreadableSnapshot::Lines));
+        assert_eq!(SessionSnapshot::read("{}"), Err(UnreadableSnapshot::Json { column: 2 }));
+        assert_eq!(SessionSnapshot::read("{\"v\":2}"), Err(UnreadableSnapshot::Json { column: 7 }));
+        let later = full().write().replace("\"v\":2", "\"v\":3");
+        assert_eq!(SessionSnapshot::read(&later), Err(UnreadableSnapshot::Version(3)));
+    }
+
+    #[test]
+    fn an_error_does_not_quote_the_snapshot() {
+        let spoilt = full().write().replace("\"at\":5", "\"at\":\"secret\"");
+        let message = SessionSnapshot::read(&spoilt).unwrap_err().to_string();
+        assert!(message.starts_with("The snapshot of a session cannot be read: "), "{message}");
+        assert!(!message.contains("secret"), "{message}");
     }
 }

@@ -117,6 +117,8 @@ pub enum RuntimeFailure<'a> {
     ReceiptsLost(LostReceipts<'a>),
     /// The state of a session could not be written to its storage.
     SessionUnwritten,
+    /// The state of a session could not be read, for this reason. The session is lost.
+    SessionUnreadable(&'a str),
 }
 
 /// Receipts that did not reach their account. The log is the only place that has them.
@@ -170,6 +172,7 @@ impl RuntimeFailure<'_> {
             Self::ObjectFailed(_) => "object_failed",
             Self::ReceiptsLost(_) => "receipts_lost",
             Self::SessionUnwritten => "session_unwritten",
+            Self::SessionUnreadable(_) => "session_unreadable",
         }
     }
 }

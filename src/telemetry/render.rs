@@ -47,7 +47,9 @@ pub fn render(event: &Event<'_>, logging: &Logging) -> Option<String> {
 
 fn render_failure(failure: &RuntimeFailure<'_>) -> String {
     let fields = match failure {
-        RuntimeFailure::ResponseFailed(error) | RuntimeFailure::ObjectFailed(error) => {
+        RuntimeFailure::ResponseFailed(error)
+        | RuntimeFailure::ObjectFailed(error)
+        | RuntimeFailure::SessionUnreadable(error) => {
             format!(",\"error\":{}", quote(error))
         }
         RuntimeFailure::HeaderDropped(header) => format!(",\"header\":{}", quote(header)),

@@ -9,6 +9,7 @@ import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { until } from "../workerd/client.mjs";
+import { closeAll, NAMED, openSocket } from "../workerd/socket.mjs";
 import { load } from "./disk.mjs";
 import { startScene } from "./scene.mjs";
 
@@ -46,4 +47,14 @@ test("limits that cannot be read are named", async (t) => {
   const scene = await startSpoilt(t, "Account", "UPDATE terms SET terms = '{}'");
   const answer = await scene.chat(facts.texts.plain, "openai/gpt-4o", { max_tokens: 10 });
   await expectNamed(scene, answer, "The stored record `0` of the table `terms` cannot be read");
+});
+
+test("a session that cannot be read is reported, and unknown to its client", async (t) => {
+  const scene = await startSpoilt(t, "Session", "UPDATE session SET text = '{\"v\":3}' || char(10, 10)");
+  t.after(closeAll);
+  const { id, after } = facts.session;
+  const socket = await openSocket(scene.gateway.url, { key: facts.texts.plain, protocols: [NAMED], query: `?session=${id}&after=${after}` });
+  assert.equal((await socket.end()).code, 4404);
+  const reported = ({ event, error }) => event === "session_unreadable" && error.includes("version 3");
+  await until(() => scene.gateway.logs().some(reported), "a log event about the session");
 });

@@ -8,12 +8,12 @@ use super::state::SessionState;
 use super::{socket, store};
 use crate::edge::clock::now;
 use crate::edge::isolate::bridge;
-use crate::edge::log::report;
+use crate::edge::log::{report, report_failure};
 use crate::edge::url::{origin, split_url};
 use crate::edge::websocket::upgrade;
 use crate::policy::auth;
 use crate::session::{Client, ClientOrigin, CloseCode, ConnectionRefusal, Session, SessionAction};
-use crate::telemetry::EventKind;
+use crate::telemetry::{EventKind, RuntimeFailure};
 
 impl SessionState {
     /// Handles an upgrade request.
@@ -83,7 +83,10 @@ impl SessionState {
             return;
         }
         let (attached, socket) = socket::newest(&self.object).unzip();
-        let stored = store::read(&self.object.storage().sql());
+        let stored = store::read(&self.object.storage().sql()).unwrap_or_else(|error| {
+            report_failure(RuntimeFailure::SessionUnreadable(&error.to_string()));
+            None
+        });
         self.stored_frame.set(stored.as_ref().map(|stored| stored.snapshot.last_frame()));
         let Some((session, actions)) = Session::restore(opened.session_rules(), attached, stored) else { return };
         *self.socket.borrow_mut() = socket;

@@ -3,7 +3,9 @@
 use worker::{State, WebSocket, WebSocketRequestResponsePair};
 
 use crate::edge::js::{attach, attachment};
+use crate::edge::log::report_failure;
 use crate::session::{AttachedSession, CloseCode, PING, PONG, SessionSnapshot};
+use crate::telemetry::RuntimeFailure;
 
 /// The tag of a connection whose frames another isolate forwards.
 const FORWARDED: &str = "passed";
@@ -37,13 +39,22 @@ pub(super) fn detach(socket: &WebSocket) {
 
 /// The number of a connection among those of its session; `None` if it is detached.
 pub(super) fn number(socket: &WebSocket) -> Option<u64> {
-    SessionSnapshot::read(&attachment(socket)?).map(|snapshot| snapshot.connection())
+    SessionSnapshot::read(&attachment(socket)?).ok().map(|snapshot| snapshot.connection())
 }
 
-/// The newest connection of the object, and the session as it is attached to it.
+/// The newest connection of the object, and the session as it is attached to it. Snapshots that cannot be read are
+/// logged.
 pub(super) fn newest(state: &State) -> Option<(AttachedSession, WebSocket)> {
-    let sockets = state.get_websockets().into_iter();
-    let attached = sockets.filter_map(|socket| Some((SessionSnapshot::read(&attachment(&socket)?)?, socket)));
+    let attached = state.get_websockets().into_iter().filter_map(|socket| {
+        let text = attachment(&socket).filter(|text| !text.is_empty())?;
+        match SessionSnapshot::read(&text) {
+            Ok(snapshot) => Some((snapshot, socket)),
+            Err(error) => {
+                report_failure(RuntimeFailure::SessionUnreadable(&error.to_string()));
+                None
+            }
+        }
+    });
     let (snapshot, socket) = attached.max_by_key(|(snapshot, _)| snapshot.connection())?;
     let is_forwarded = !state.get_tags(&socket).is_empty();
     Some((AttachedSession { snapshot, is_forwarded }, socket))

@@ -1,7 +1,7 @@
 //! Where a session is stored while no client is connected: one text in the object's own SQLite, cut to fit
 //! into rows.
 
-use worker::{Result, SqlStorage};
+use worker::{Error, Result, SqlStorage};
 
 use crate::edge::objects::sql::{as_text, has_table, number, rows, run, text};
 use crate::session::{SessionSnapshot, StoredSession};
@@ -34,13 +34,20 @@ pub(super) fn clear(sql: &SqlStorage) -> Result<()> {
     run(sql, "DELETE FROM session", Vec::new())
 }
 
-/// The stored session. Looking creates nothing.
-pub(super) fn read(sql: &SqlStorage) -> Option<StoredSession> {
-    if !has_table(sql, TABLE).ok()? {
-        return None;
+/// The stored session, if there is one. Reading creates no table.
+///
+/// # Errors
+/// The session cannot be read.
+pub(super) fn read(sql: &SqlStorage) -> Result<Option<StoredSession>> {
+    if !has_table(sql, TABLE)? {
+        return Ok(None);
     }
-    let slices = rows(sql, "SELECT text FROM session ORDER BY slice", Vec::new()).ok()?;
+    let slices = rows(sql, "SELECT text FROM session ORDER BY slice", Vec::new())?;
     let whole: String = slices.iter().filter_map(|row| as_text(row.first())).collect();
-    let (snapshot, frames) = whole.split_once(SEPARATOR)?;
-    Some(StoredSession { snapshot: SessionSnapshot::read(snapshot)?, frames: frames.to_owned() })
+    if whole.is_empty() {
+        return Ok(None);
+    }
+    let (snapshot, frames) = whole.split_once(SEPARATOR).unwrap_or((&whole, ""));
+    let snapshot = SessionSnapshot::read(snapshot).map_err(|error| Error::RustError(error.to_string()))?;
+    Ok(Some(StoredSession { snapshot, frames: frames.to_owned() }))
 }
