@@ -1,4 +1,5 @@
-// Keys made at run time, on the built worker: what is told to one is known to all, survives a restart, and takes effect in time.
+// Keys managed through the admin API of the built worker: a change is known to every isolate, survives a
+// restart, and takes effect in time.
 
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -13,15 +14,15 @@ const CONFIG = "providers: { demo: { adapter: echo, models: { echo: {}, other: {
 const ACCESS = "caller-key-3141592653";
 const ADMIN = "admin-key-2718281828";
 const BINDINGS = { ACCESS_API_KEYS: ACCESS, ADMIN_API_KEYS: ADMIN };
-/** So long after a change nobody relies on what was before. */
+/** The time after which a change of a key is in effect everywhere. */
 const EFFECT_MS = 5000;
 
-/** A call to the admin API; `body` is an object. */
+/** Calls the admin API; `body` is an object. */
 function admin(gateway, method, path, body) {
   return call(`${gateway.url}/admin/api${path}`, { method, headers: as(ADMIN), body: body && JSON.stringify(body) });
 }
 
-/** A call that must go well; its JSON. */
+/** Calls the admin API, asserts success, and returns the parsed response. */
 async function done(...request) {
   const answer = await admin(...request);
   assert.ok(answer.status < 300, `${answer.status} ${answer.text}`);
@@ -32,7 +33,7 @@ async function chat(gateway, key, fields = {}) {
   return call(`${gateway.url}/v1/chat/completions`, chatRequest(key, { model: "demo/echo", messages: HELLO, ...fields }));
 }
 
-/** What `look` gives, once `good` says that it is what is waited for. */
+/** The result of `look` once `good` accepts it. */
 async function eventually(look, good) {
   return until(async () => {
     const found = await look();
@@ -42,7 +43,7 @@ async function eventually(look, good) {
 
 const status = (gateway, key) => chat(gateway, key).then((answer) => answer.status);
 
-/** Demands that a key is answered so when a change of it has had its time. */
+/** Asserts the response to a key after a change of it has taken effect. */
 async function expectEffect(gateway, key, wanted) {
   await gateway.control({ advance: EFFECT_MS });
   assert.equal(await status(gateway, key), wanted);

@@ -1,4 +1,5 @@
-// Who is let in: each way to show a key, each way to write the list of keys, and the ways in which careless code lets strangers in.
+// Access keys: every header that carries one, every form of the variable that lists them, and ways in which a
+// careless check would let strangers in.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";

@@ -1,5 +1,5 @@
-// An entry module that knows nothing of the gateway: it accepts WebSockets and leaves them alone. What the gateway's own take is measured
-// against it, in the same run.
+// An entry module without the gateway: it accepts WebSockets and does nothing with them. The gateway's own
+// memory is measured against it, in the same run.
 
 export { Account, Directory, Session, Vault } from "../../src/worker.mjs";
 

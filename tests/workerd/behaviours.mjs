@@ -1,6 +1,8 @@
-// The ways in which the fake provider answers: a table from a model's name to what is put on the wire, well or badly.
+// The behaviours of the fake provider: a table from a model's name to the bytes that it sends, correct or
+// not.
 //
-// Each behaviour takes an exchange (fake-openai.mjs) whose `request` is the parsed body. Names say what happens, so that a test reads as its own explanation.
+// Each behaviour gets an exchange (fake-openai.mjs) whose `request` is the parsed body. The names say what
+// happens, so that tests explain themselves.
 
 import { gzipSync } from "node:zlib";
 
@@ -21,15 +23,15 @@ export const USAGE = {
 
 export const ANSWER = WORDS.join("");
 
-/** What a text is billed that is no chat. */
+/** The usage of a text that is not a chat. */
 export const TEXT_USAGE = { prompt_tokens: 9, completion_tokens: 7, total_tokens: 16 };
 
 export const VECTOR_USAGE = { prompt_tokens: 8, total_tokens: 8 };
 
-/** Of a legacy completion, which may be asked for without a prompt. */
+/** The usage of a legacy completion, which may have no prompt. */
 const isText = (request) => request.messages === undefined && request.input === undefined;
 
-/** The vector of the input at `index`; its numbers are the same as floats of 32 bits. */
+/** The embedding of the input at `index`. Its numbers are exact as 32-bit floats. */
 export const vector = (index, dimensions = 4) => Array.from({ length: dimensions }, (_, at) => index + 0.5 - at * 0.125);
 
 function vectors({ model, input, encoding_format, dimensions }) {
@@ -61,7 +63,7 @@ export function errorBody({ message, type = "invalid_request_error", param = nul
 /** One event of a stream around `json`. */
 export const event = (json) => `data: ${json}\n\n`;
 
-/** One chunk of a streamed answer, as JSON. */
+/** One chunk of a streamed response, as JSON. */
 export function chunk(request, delta, { finish = null, logprobs = null, ...rest } = {}) {
   if (isText(request)) {
     const usage = request.stream_options?.include_usage ? { usage: null } : {};
@@ -76,7 +78,7 @@ export function chunk(request, delta, { finish = null, logprobs = null, ...rest 
     service_tier: "default",
     system_fingerprint: FINGERPRINT,
     choices: [{ index: 0, delta, logprobs, finish_reason: finish }],
-    // OpenAI sends `usage: null` on every chunk but the last one, and only when usage was asked for.
+    // OpenAI sends `usage: null` in every chunk but the last, and only if usage was requested.
     ...(request.stream_options?.include_usage ? { usage: null } : {}),
     obfuscation: "aB3dE6gH",
     ...rest,
@@ -104,7 +106,7 @@ function usageChunk(request) {
   return chunk(request, {}, { choices: [], usage: USAGE });
 }
 
-/** The events of a complete streamed answer without its `[DONE]`. */
+/** The events of a complete streamed response, without its `[DONE]`. */
 export function answerEvents(request, middle = request.tools ? toolChunks(request) : textChunks(request)) {
   return [
     ...(isText(request) ? [] : [chunk(request, { role: "assistant", content: request.tools ? null : "", refusal: null })]),
@@ -121,7 +123,7 @@ function message(request, extra) {
   return { role: "assistant", content: null, tool_calls: [call], refusal: null, annotations: [], ...extra };
 }
 
-/** A complete answer that is not streamed, laid out as OpenAI lays it out: over several lines. */
+/** A complete response that is not streamed, indented over several lines as OpenAI's. */
 function completion(request, extra = {}) {
   if (request.input !== undefined) return vectors(request);
   if (isText(request)) return JSON.stringify(textAnswer(request, [textChoice(ANSWER, "stop")], { usage: TEXT_USAGE }), null, 2);
@@ -148,7 +150,8 @@ function completion(request, extra = {}) {
   );
 }
 
-// What no serialiser would write, but any parser must take: odd numbers, escapes, spaces, and fields that nobody has heard of.
+// JSON that no serializer would write but every parser must accept: odd numbers, escapes, spaces, and unknown
+// fields.
 export const ODD_COMPLETION =
   '\r\n{ "id" : "chatcmpl-\\u00e9\\/1",\t"object":"chat.completion","created":1.763856e9,"model":"odd","x_float":1.0,"x_exp":1E+2,' +
   '"x_neg":-0,"x_big":123456789012345678901234567890,"x_tiny":1e-400,"x_surrogate":"\\ud83d\\ude00 \\ud800","x_raw":"é 你好 😀 \u2028",' +
@@ -168,10 +171,11 @@ const STREAMED_ERROR = {
   code: "overloaded",
 };
 
-// The gap that makes the kernel hand two writes over as two reads.
+// The pause that makes the kernel deliver two writes as two reads.
 const GAP_MS = 4;
 
-// Some seconds of dripping: far more than any test allows, yet a gateway that never stops it fails a test instead of hanging it.
+// Some seconds of slow writing: longer than any test allows, but finite, so that a gateway that never stops
+// it fails a test instead of hanging it.
 const TRICKLED = 40;
 
 async function send(exchange, pieces, gap = GAP_MS) {
@@ -182,7 +186,10 @@ async function send(exchange, pieces, gap = GAP_MS) {
   }
 }
 
-/** A behaviour that streams `pieces(request)` if a stream was asked for, and else answers with `whole(request)`. */
+/**
+ * A behaviour that streams `pieces(request)` if a stream was requested, and otherwise responds with
+ * `whole(request)`.
+ */
 function answer(pieces, whole = completion, gap = GAP_MS) {
   return async (exchange) => {
     const { request } = exchange;
@@ -193,7 +200,9 @@ function answer(pieces, whole = completion, gap = GAP_MS) {
   };
 }
 
-/** A behaviour that starts well and then does `then(exchange)` in the middle of the answer, streamed or not. */
+/**
+ * A behaviour that starts normally and calls `then(exchange)` in the middle of the response, streamed or not.
+ */
 function broken(then, partial = (request) => answerEvents(request).slice(0, 4)) {
   return async (exchange) => {
     const { request } = exchange;
@@ -205,7 +214,7 @@ function broken(then, partial = (request) => answerEvents(request).slice(0, 4)) 
       exchange.open(200, { "content-type": "application/json", "content-length": body.length });
       exchange.write(body.subarray(0, body.length / 2));
     }
-    // What was written shall arrive before the accident.
+    // The bytes written so far must arrive before the failure.
     await exchange.sleep(30);
     return then(exchange);
   };
@@ -218,7 +227,7 @@ const html = (status, text) => (exchange) =>
     "content-type": "text/html; charset=utf-8",
   });
 
-/** `text` cut inside each of its characters that take several bytes. */
+/** `text`, cut inside each of its multi-byte characters. */
 function splitInsideCharacters(text) {
   const bytes = Buffer.from(text);
   const isContinuation = (byte) => (byte & 0xc0) === 0x80;
@@ -272,7 +281,7 @@ const PACES = {
     await send(exchange, whole(exchange.request), 100);
     exchange.end();
   },
-  // Never silent for long, and not done before any patience is at its end: only a limit on the whole, or the caller, can stop it.
+  // Never silent for long, and longer than any deadline: only the total deadline or the caller can end it.
   trickle: async (exchange) => {
     exchange.openStream();
     await send(exchange, Array(TRICKLED).fill(event(chunk(exchange.request, { content: "drip" }))), 150);
@@ -306,7 +315,7 @@ const REFUSALS = {
     param: "messages",
     code: "context_length_exceeded",
   }),
-  // Some hosts repeat the key they were sent; it must not travel on.
+  // Some providers repeat the key that they got. The gateway must not forward it.
   "err-401": (exchange) =>
     exchange.json(401, errorBody({ message: `Incorrect API key provided: ${exchange.record.headers.authorization}.`, code: "invalid_api_key" })),
   "err-403": refusal(403, { message: "Country, region, or territory not supported", type: "request_forbidden", code: "unsupported_country_region_territory" }),
@@ -335,7 +344,7 @@ const LIES = {
     await send(exchange, [...answerEvents(request).slice(0, 3), event(JSON.stringify({ error: STREAMED_ERROR }))]);
     exchange.end();
   },
-  // Groq's way: a named event, and no [DONE].
+  // Like Groq: a named event, and no [DONE].
   "error-event": async (exchange) => {
     const { request } = exchange;
     exchange.openStream();
@@ -344,7 +353,7 @@ const LIES = {
   },
 };
 
-// What a host says that does not tell its usage.
+// Provider responses without usage.
 const SILENCES = {
   "no-usage": (exchange) => {
     const { usage: _, ...answer } = JSON.parse(completion(exchange.request));

@@ -1,14 +1,15 @@
-// A provider that bills each request differently, and what the books must say of it: so that no receipt can stand for another.
+// A provider that bills each request differently, and the receipts that an account must have for it, so that
+// no receipt can be mistaken for another.
 
 import assert from "node:assert/strict";
 import { answerEvents, DONE, USAGE } from "./behaviours.mjs";
 
-// Nano-dollars for a token, and for a request.
+// Nano-dollars per token, and per request.
 const [INPUT, CACHED, OUTPUT, REASONING, EACH] = [1000, 250, 4000, 8000, 10_000];
-/** The row of a model that has this price. */
+/** The model's row with this price. */
 export const PRICED = "price: { input: 1, cached_input: 0.25, output: 4, reasoning: 8, per_request: 0.00001 }, max_output: 1000";
 
-/** The usage that is billed for a request: its `seed` says how much. */
+/** The usage that is billed for a request; its `seed` determines it. */
 function bill({ seed }) {
   const [prompt, completion] = [100 + seed, 20 + (seed % 7)];
   return {
@@ -20,7 +21,7 @@ function bill({ seed }) {
   };
 }
 
-/** A usage, in the words of the books. */
+/** A usage with the field names of receipts. */
 function inBooks({ prompt_tokens: prompt, completion_tokens: completion, prompt_tokens_details: read, completion_tokens_details: thought }) {
   const cached = read.cached_tokens;
   return { prompt, fresh: prompt - cached, cache_read: cached, cache_write: 0, cache_write_1h: 0, completion, reasoning: thought.reasoning_tokens };
@@ -32,8 +33,8 @@ const costOf = (tokens) =>
 const OPENING = 4;
 
 /**
- * The ways to answer of a provider that bills. A caller whose turn it is to leave is told so by `turn(user)`; what waits for a caller goes on
- * after `cue(user)`.
+ * The behaviours of a provider that bills. `turn(user)` is called when a client should disconnect; what waits
+ * for that goes on after `cue(user)`.
  */
 export const billing = ({ turn, cue } = {}) => ({
   bill: (exchange) => {
@@ -49,7 +50,7 @@ export const billing = ({ turn, cue } = {}) => ({
     await exchange.sleep(300);
     return billing().bill(exchange);
   },
-  // Its beginning comes in one piece, so that however late all is, what stops is an answer that had begun.
+  // The beginning is one write, so that on a slow machine, too, the response has begun before it stops.
   stalled: (exchange) => {
     exchange.openStream();
     exchange.write(answerEvents(exchange.request).slice(0, OPENING).join(""));
@@ -60,14 +61,14 @@ export const billing = ({ turn, cue } = {}) => ({
     else exchange.open(200, { "content-type": "application/json", "content-length": 1000 });
     setTimeout(turn, 30, exchange.request.user);
   },
-  // Goes on talking to whoever has left.
+  // Goes on writing after the client has disconnected.
   "heard-out": async (exchange) => {
     const { request, record } = exchange;
     const events = billed(request, (record.billed = bill(request)));
     exchange.openStream();
     exchange.write(events.slice(0, OPENING).join(""));
     await cue(request.user);
-    // Long enough for it to be known.
+    // Long enough for the gateway to notice.
     await exchange.sleep(500);
     exchange.write(events.slice(OPENING).join("") + DONE);
     exchange.end();
@@ -96,12 +97,12 @@ function wholeAnswer(request, usage) {
   return JSON.stringify({ id: "chatcmpl-1", object: "chat.completion", created: 1763856000, model: request.model, choices, usage });
 }
 
-/** Tokens that a model is taken to make in a second, where nobody said. */
+/** The assumed tokens per second of a model without a configured speed. */
 const PACE = 200;
 
 /**
- * Demands of a receipt that it charges what the provider billed, or estimates it, or charges nothing: as `charge` says. `budgeted`: under
- * a budget, what did not come to its end is charged for the time that it took as well.
+ * Asserts that a receipt charges what the provider billed, an estimate, or nothing, according to `charge`.
+ * `budgeted`: under a budget, an incomplete response is charged for its time as well.
  */
 export function expectCharge(receipt, charge, record, budgeted = false) {
   const context = JSON.stringify({ receipt, billed: record?.billed });
@@ -111,7 +112,8 @@ export function expectCharge(receipt, charge, record, budgeted = false) {
   assert.equal(cost, costOf(tokens), context);
   assert.equal(estimated, charge === "estimate", context);
   if (charge === "billed") return assert.deepEqual(tokens, inBooks(record.billed), context);
-  // "Hello!" by one who is a user: 3 tokens for the message, 3 for the answer's beginning, 2 for its text, 1 for the role.
+  // "Hello!" from a user: 3 tokens for the message, 3 for the beginning of the response, 2 for the text, 1
+  // for the role.
   const said = Buffer.concat(record.sent).length;
   assert.ok(tokens.prompt >= 7 && tokens.prompt <= 12, context);
   const made = budgeted && receipt.outcome !== "complete" ? Math.ceil((receipt.duration_ms / 1000) * PACE) : 0;
@@ -120,7 +122,7 @@ export function expectCharge(receipt, charge, record, budgeted = false) {
 
 const NOTHING = { prompt: 0, fresh: 0, cache_read: 0, cache_write: 0, cache_write_1h: 0, completion: 0, reasoning: 0 };
 
-/** The sums of receipts, as the books write sums. */
+/** The sums of receipts, in the form of the admin API. */
 export function sumsOf(receipts) {
   const sums = { requests: 0, failures: {}, tokens: { ...NOTHING }, cost_nanos: 0, unpriced_requests: 0, estimated_requests: 0 };
   for (const { outcome, tokens, estimated, cost_nanos: cost } of receipts) {
@@ -134,7 +136,7 @@ export function sumsOf(receipts) {
   return sums;
 }
 
-/** Demands that receipts are numbered without gaps, the newest first, and each stands there once. */
+/** Asserts that receipts are numbered without gaps, newest first, each once. */
 export function expectWhole(receipts) {
   assert.deepEqual(receipts.map(({ number }) => number), receipts.map((_, back) => receipts.length - back));
   assert.equal(new Set(receipts.map(({ id }) => id)).size, receipts.length, "each receipt once");

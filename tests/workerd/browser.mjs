@@ -1,4 +1,4 @@
-// A headless Chromium that opens one page of the test's own, and hands back what the page reports.
+// Opens one page of a test in headless Chromium and returns what the page reports.
 
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -13,18 +13,21 @@ import { soon } from "./client.mjs";
 const HOME = fileURLToPath(new URL("../../.tools/browser/", import.meta.url));
 const IS_THERE = existsSync(join(HOME, "node_modules/@sparticuz/chromium"));
 const RUNS = process.platform === "linux" && process.arch === "x64";
-/** Why no browser can be had, or undefined. */
+/** Why there is no browser, or undefined. */
 export const missing =
   (!RUNS && "NOT TESTED in a browser: that of the tests is for Linux on x64") ||
   (!IS_THERE && "NOT TESTED in a browser: there is none in .tools/browser; `make test-workerd` installs it") ||
   undefined;
 
-// A browser that is unpacked and started for the first time takes long on a slow machine.
+// Unpacking and starting a browser for the first time takes long on a slow machine.
 const PATIENCE_MS = 120_000;
-// It calls nobody but the page.
+// It makes no requests but those of the page.
 const FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--no-zygote", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
-/** Opens a page with this script; `names` maps addresses that the script calls to others. Resolves to the page's words once `isOver` says so. */
+/**
+ * Opens a page with this script; `names` maps addresses in the script to others. Resolves to the page's
+ * output once `isOver` accepts it.
+ */
 export async function browse(script, { names = {}, isOver }) {
   const words = [];
   let done;
@@ -43,7 +46,7 @@ export async function browse(script, { names = {}, isOver }) {
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   const profile = await mkdtemp(join(tmpdir(), "llm-bridge-browser-"));
-  // Chromium's own libraries come with it; it unpacks them where it is told that the system's may be missing.
+  // Chromium's own libraries come with it. It unpacks them in environments that may lack the system's.
   process.env.AWS_EXECUTION_ENV ??= "AWS_Lambda_nodejs22.x";
   const { default: chromium } = await import(createRequire(HOME).resolve("@sparticuz/chromium"));
   const rules = Object.entries(names).map(([from, to]) => `MAP ${from} ${to}`);

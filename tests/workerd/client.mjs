@@ -1,14 +1,14 @@
-// An HTTP client that hides nothing: exact bytes, exact headers, chunk by chunk, and no retries.
+// An HTTP client that hides nothing: exact bytes, exact headers, chunk by chunk, without retries.
 
 import { request as httpRequest } from "node:http";
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
-// It only delays the failure of what never comes, so it is far above what a slow machine needs.
+// This only delays the failure of an event that never comes, so it is far above what a slow machine needs.
 const PATIENCE_MS = 60_000;
 const LOOK_MS = 10;
 
-/** `promise`, or a failure that names what was waited for in vain: a test that hangs says nothing. */
+/** `promise`, or a failure that names the awaited event, because a hanging test explains nothing. */
 export function soon(promise, what, patience_ms = PATIENCE_MS) {
   let timer;
   const late = new Promise((_, reject) => {
@@ -17,7 +17,7 @@ export function soon(promise, what, patience_ms = PATIENCE_MS) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-/** What `look` finds, as soon as it finds something; it is asked again and again. A failure names what was waited for in vain. */
+/** Polls `look` until it returns something. A failure names the awaited event. */
 export async function until(look, what, patience_ms = PATIENCE_MS) {
   for (const deadline = performance.now() + patience_ms; ; await sleep(LOOK_MS)) {
     const found = await look();
@@ -26,7 +26,7 @@ export async function until(look, what, patience_ms = PATIENCE_MS) {
   }
 }
 
-/** What `look` tells, once it has told the same for `quiet_ms`. */
+/** The value of `look` once it has been the same for `quiet_ms`. */
 export async function settled(look, quiet_ms = 1500) {
   for (let [last, since] = [await look(), performance.now()]; ; await sleep(LOOK_MS)) {
     const found = await look();
@@ -35,12 +35,14 @@ export async function settled(look, quiet_ms = 1500) {
   }
 }
 
-/** Sends one request and hands back the answer as soon as its headers are there, to be read step by step. */
+/** Sends a request and resolves to the response once its headers have come, to be read step by step. */
 export const open = (url, options) => soon(begin(url, options).answering, "an answer");
 
-/** Sends one request; the caller may `leave()`, as {@link Answer#leave}, before there is an answer (`answering`). */
+/**
+ * Sends a request. The caller may `leave()` before the response (`answering`), as with {@link Answer#leave}.
+ */
 export function begin(url, { method = "GET", headers = {}, body = null } = {}) {
-  // One connection for each request: what one test does to its connection is no other test's business.
+  // One connection per request, so that tests cannot affect each other's connections.
   const req = httpRequest(url, { method, headers, agent: false });
   const answering = new Promise((resolve, reject) => {
     req.on("response", (res) => resolve(new Answer(req, res)));
@@ -50,7 +52,7 @@ export function begin(url, { method = "GET", headers = {}, body = null } = {}) {
   return { answering, leave: () => req.socket.resetAndDestroy() };
 }
 
-/** Sends one request and reads the whole answer. */
+/** Sends a request and reads the whole response. */
 export async function call(url, options) {
   const answer = await open(url, options);
   const bytes = await answer.rest();
@@ -74,13 +76,13 @@ class Answer {
     this.headers = res.headers;
   }
 
-  /** The bytes that come next, or null at the end; fails if the answer breaks off. */
+  /** The next bytes, or null at the end. Fails if the response breaks off. */
   async next() {
     const { done, value } = await soon(this.#parts.next(), "the next bytes of the answer");
     return done ? null : value;
   }
 
-  /** Reads on until `text` has come, and hands back all that was read. */
+  /** Reads until `text` has come, and returns everything read. */
   async until(text) {
     let seen = Buffer.alloc(0);
     while (!seen.includes(text)) {
@@ -91,7 +93,7 @@ class Answer {
     return seen.toString();
   }
 
-  /** All that has not been read yet. */
+  /** Everything that has not been read yet. */
   async rest() {
     const parts = [];
     for (let part = await this.next(); part !== null; part = await this.next()) parts.push(part);
@@ -99,8 +101,8 @@ class Answer {
   }
 
   /**
-   * Leaves, with a reset: while nothing is being written, workerd takes a mere end of the caller's side
-   * for a caller who has said all and still listens.
+   * Disconnects with a reset. While nothing is being written, workerd takes a mere end of the caller's side
+   * for a caller who has sent everything and still listens.
    */
   leave() {
     this.#req.socket.resetAndDestroy();
@@ -110,7 +112,7 @@ class Answer {
 /** The JSON headers of a caller with `key`. */
 export const as = (key) => ({ authorization: `Bearer ${key}`, "content-type": "application/json" });
 
-/** A POST to chat completions; `body` is an object, or the exact text or bytes to send. */
+/** A POST to chat completions; `body` is an object, or the exact text or bytes. */
 export function chatRequest(key, body, headers = {}) {
   const exact = typeof body === "string" || Buffer.isBuffer(body);
   return { method: "POST", headers: { ...as(key), ...headers }, body: exact ? body : JSON.stringify(body) };
@@ -118,7 +120,10 @@ export function chatRequest(key, body, headers = {}) {
 
 export const HELLO = [{ role: "user", content: "Hello" }];
 
-/** Writes `bytes` to a bare connection and hands back what comes until the peer closes, it is `enough`, or `patience_ms` have passed. */
+/**
+ * Writes `bytes` to a raw connection and returns what comes until the peer closes, `enough` accepts it, or
+ * `patience_ms` have passed.
+ */
 export function raw(port, bytes, { enough, patience_ms = PATIENCE_MS } = {}) {
   return new Promise((resolve) => {
     const parts = [];
@@ -134,12 +139,12 @@ export function raw(port, bytes, { enough, patience_ms = PATIENCE_MS } = {}) {
       if (enough?.test(Buffer.concat(parts).toString("latin1"))) finish();
     });
     socket.on("end", finish);
-    // A reset after the answer is a way to close, too: what counts is what came before.
+    // A reset after the response is a way to close. Only the bytes before it count.
     socket.on("error", finish);
   });
 }
 
-/** The events of a stream, by the rules of server-sent events: `{ event, data }`, comments left out. */
+/** The events of a stream by the rules of server-sent events, `{ event, data }`, without comments. */
 export function events(stream) {
   const blocks = stream.toString().split(/\r\n\r\n|\n\n|\r\r/);
   return blocks.map(parseEvent).filter(({ data }) => data !== null);

@@ -1,4 +1,5 @@
-// Four clocks: how long a provider may take to answer, to begin, to go on, and in all. None strikes early, and each lets the provider go.
+// The four deadlines: connect, first token, idle, total. None passes early, and each cancels the provider's
+// call.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -7,12 +8,13 @@ import { blocks, chunks, expectError, expectErrorFrame, expectOneDone } from "./
 import { inOneOf, LATE_MS, PACE, paced } from "./pace.mjs";
 import { ASKING, startStage } from "./stage.mjs";
 
-// Of its time: a clock that runs at half the speed is found out. A busy machine may be later now and then, but not for most of the tests.
+// A fraction of the deadline: a clock of half the speed is found out. A busy machine may be later now and
+// then, but not in most tests.
 const LATEST = 1.9;
 const TRIES = 3;
 const TIMEOUT = { type: "upstream_error", code: "upstream_timeout", param: null };
 
-// `native` and `checked` stand for the two ways a stream is passed on.
+// `native` and `checked` are the two ways of forwarding a stream.
 const row = (fake, name, keys) => `
   ${name}:
     base_url: ${fake.base}
@@ -59,28 +61,28 @@ describe("a clock", { concurrency: 8 }, () => {
   after(() => stage.stop());
 
   let played = 0;
-  /** How many times as long as it was due each clock took. */
+  /** By which factor each deadline was late. */
   const lateness = [];
   after(() => {
     const most = lateness.sort((a, b) => a - b)[Math.floor(lateness.length / 4)] ?? 1;
     assert.ok(most <= LATEST, `clocks took so many times as long as they should have: ${lateness.map((times) => times.toFixed(2))}`);
   });
 
-  /** Asks for a model of its own, answered by `play`; `keys` are the client's fields beside it. */
+  /** Calls a model of its own, whose behaviour is `play`; `keys` are further fields of the request. */
   function ask(provider, play, fields) {
     const model = `played-${++played}`;
     stage.fake.behave(model, play);
     return stage.watch(`${provider}/${model}`, fields);
   }
 
-  /** Demands that `due` milliseconds, at the machine's pace, have passed, and not many more. */
+  /** Asserts that `due` milliseconds, at the machine's pace, have passed, and not many more. */
   function expectTime(took, due) {
     assert.ok(took >= paced(due) - 5, `${took} ms: before its time, ${paced(due)} ms`);
     assert.ok(took <= paced(due) + LATE_MS, `${took} ms: long after its time, ${paced(due)} ms`);
     lateness.push(took / paced(due));
   }
 
-  /** Demands that the request failed after `due` milliseconds before there was an answer. */
+  /** Asserts that the request failed after `due` milliseconds, before a response began. */
   async function expectRefused({ answer, took, end, record }, due) {
     expectError(answer, { status: 504, ...TIMEOUT });
     expectTime(took, due);
@@ -89,7 +91,7 @@ describe("a clock", { concurrency: 8 }, () => {
     assert.deepEqual({ kind, status, outcome, error_code }, { kind: "request_error", status: 504, outcome: "refused", error_code: "upstream_timeout" });
   }
 
-  /** Demands that the stream was ended after `due` milliseconds, in its midst. */
+  /** Asserts that the stream was ended after `due` milliseconds, in the middle. */
   async function expectEnded({ answer, took, end, record }, due) {
     assert.equal(answer.status, 200, answer.text);
     expectErrorFrame(answer.text, TIMEOUT);
@@ -107,13 +109,16 @@ describe("a clock", { concurrency: 8 }, () => {
     assert.deepEqual([end.event, end.outcome], ["request_complete", "complete"]);
   }
 
-  /** Demands that a clock spares such a provider. */
+  /** Asserts that no deadline passes with this provider. */
   const spares = (provider, play, fields) => inOneOf(TRIES, async () => expectComplete(await ask(provider, play, fields)));
 
   const content = ({ request }, text = "drip") => event(chunk(request, { content: text }));
   const role = ({ request }) => event(chunk(request, { role: "assistant", content: "" }));
 
-  /** Answers a stream by `times` writes of `what(exchange)`, `gap` ms apart, and then well, if it is still asked for. */
+  /**
+   * Responds with `times` writes of `what(exchange)`, `gap` ms apart, and then completes normally, unless the
+   * call has been cancelled.
+   */
   const dripping = (what, times, gap) => async (exchange) => {
     exchange.openStream();
     for (let n = 0; n < times && !exchange.over; n++) {
@@ -226,7 +231,7 @@ describe("a clock", { concurrency: 8 }, () => {
           exchange.openStream();
           for (let rest = ""; !exchange.over; ) {
             const [head, tail] = [content(exchange).slice(0, 60), content(exchange).slice(60)];
-            // Whenever the clock strikes, the last write ended inside an event.
+            // Whenever the deadline passes, the last write has ended inside an event.
             exchange.write(rest + head);
             rest = tail;
             await exchange.sleep(100);
@@ -329,7 +334,7 @@ describe("a clock", { concurrency: 8 }, () => {
           exchange.write('{"error":{"message":"over');
         };
         const { answer, took, end, record } = await ask("total", refusing, { stream });
-        // That it refused is known, though not why.
+        // The refusal is known, but not its reason.
         assert.ok([503, 504].includes(answer.status), answer.text);
         expectTime(took, 800);
         assert.equal(end.event, "request_error");

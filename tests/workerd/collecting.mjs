@@ -1,5 +1,5 @@
-// The gateway's entry module, wrapped for tests: a request to CONTROL has the engine collect its garbage (`v8Flags: ["--expose-gc"]`), and
-// answers how many requests are still held by something.
+// The gateway's entry module, wrapped for tests: a request to CONTROL makes the engine collect garbage
+// (`v8Flags: ["--expose-gc"]`), and its response says how many requests are still referenced.
 
 import gateway, * as objects from "../../src/worker.mjs";
 
@@ -17,7 +17,7 @@ export default {
       return gateway.fetch(request, env, ctx);
     }
     globalThis.gc();
-    // The engine tells of what it has collected in a task of its own.
+    // The engine reports collected objects in a task of its own.
     await new Promise((resolve) => setTimeout(resolve, 10));
     return Response.json({ held });
   },

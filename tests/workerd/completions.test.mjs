@@ -1,4 +1,5 @@
-// Legacy completions of providers who speak OpenAI's format: whole and streamed, to their end or not, and what the books say.
+// Legacy completions of providers that speak OpenAI's format: complete and streamed, complete and broken off,
+// and their receipts.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -134,7 +135,7 @@ providers:
     const receipts = (await office.receipts("books")).reverse();
     const told = receipts.map(({ outcome, stream, tokens, estimated, cost_nanos }) => [outcome, stream, tokens?.prompt, tokens?.completion, estimated, cost_nanos]);
     assert.deepEqual(told.slice(0, 2), [["complete", false, 9, 7, false, COST], ["complete", true, 9, 7, false, COST]]);
-    // "Say" has one token; the answer is counted.
+    // "Say" has one token; the response is counted.
     const [, , prompt, completion, estimated] = told[2];
     assert.deepEqual([prompt, completion > 7 && completion < 20, estimated], [1, true, true], JSON.stringify(told[2]));
     assert.deepEqual([told[3][0], told[3][2], told[3][4]], ["truncated", 1, true]);
@@ -142,7 +143,7 @@ providers:
   });
 
   it("are promised for all that is drawn", async () => {
-    // A prompt's bound is 1,024 tokens and its bytes: $0.0021 or so; a longest answer $0.0004.
+    // The bound of a prompt is 1,024 tokens and its bytes, about $0.0021; of the longest response, $0.0004.
     const key = await office.key("modest", { budget: { amount: "0.004", per: "total" } });
     assert.equal((await ask("any/ok", {}, key)).status, 200);
     for (const fields of [{ best_of: 10 }, { n: 10 }, { prompt: Array(10).fill("a") }]) {

@@ -1,4 +1,5 @@
-// The operator's file: each fault is named where it stands, nothing else is shown, and what is right is taken as it is.
+// The configuration file: each fault is reported with its line, nothing else is shown, and valid values apply
+// as written.
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";

@@ -1,4 +1,4 @@
-// What an answer cost is told to whoever asks: exactly, or not at all.
+// The cost of a response is reported on request: exactly, or not at all.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -6,7 +6,7 @@ import { answerEvents, chunk, DONE, event, USAGE } from "./behaviours.mjs";
 import { chunks, expectOneDone } from "./expect.mjs";
 import { freshId, rows, startStage } from "./stage.mjs";
 
-// The fake says 9 tokens in, 7 out.
+// The fake reports 9 input tokens and 7 output tokens.
 const PRICE = 'price: { input: 2.50, output: "10.00" }';
 const MODELS = `models: { ok: { ${PRICE} }, whole: { ${PRICE} }, beside: { ${PRICE} }, unpriced: {} }`;
 const ROWS = rows({ priced: "", checked: "relay: checked", left: "stream_usage: leave" });
@@ -19,7 +19,7 @@ describe("the cost of an answer", () => {
   before(async () => {
     stage = await startStage({ config });
     stage.fake.behave("unpriced", stage.fake.behaviour("ok"));
-    // Does not know how to stream, whatever it is asked.
+    // Never streams, whatever the request says.
     const whole = { id: "1", object: "chat.completion", choices: [{ index: 0, message: { role: "assistant", content: "Hi" }, finish_reason: "stop" }], usage: USAGE };
     stage.fake.behave("whole", (exchange) => exchange.json(200, JSON.stringify(whole)));
     stage.fake.behave("beside", (exchange) => {

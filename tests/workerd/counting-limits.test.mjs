@@ -1,4 +1,5 @@
-// Counting is inside a key's limits, and what it costs is bounded; a parent that is no good closes every endpoint to its members.
+// Token counts are subject to a key's limits and their cost is bounded. A disabled or expired parent closes
+// every endpoint to its members.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -25,13 +26,13 @@ const ask = (key, path, body) => call(stage.gateway.url + path, { method: "POST"
 const tokenize = (key, model = "any/gpt-4o") => ask(key, TOKENIZE, { model, input: "hello world" });
 const countTokens = (key, model = "any/gpt-4o") => ask(key, COUNT, { model, max_tokens: 9, messages: HELLO });
 
-/** The CPU that workerd has had, in seconds. */
+/** The CPU time of workerd so far, in seconds. */
 async function cpu() {
   const fields = (await readFile(`/proc/${stage.gateway.pid}/stat`, "latin1")).split(") ")[1].split(" ");
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
-/** The calls of accounts that `work` costs, and the rows that they write. */
+/** The account calls that `work` causes, and the rows that they write. */
 async function cost(work) {
   const told = async () => {
     const { calls, rows } = await stage.gateway.control();
@@ -110,7 +111,7 @@ describe("a count", () => {
     const wanted = (exact.tokens * 20_000_000) / (1 << 20);
     assert.ok(Math.abs(long.tokens - wanted) < wanted / 100, `${long.tokens} of about ${wanted}`);
     console.log(`# CPU of a count: 1 MiB ${exact.spent.toFixed(2)} s, 20 MB ${long.spent.toFixed(2)} s`);
-    // Counting all of it took 20 times as long as a mebibyte.
+    // Counting all of it took 20 times as long as counting one mebibyte.
     assert.ok(long.spent < 5 * exact.spent + 1, `${long.spent} s, and a mebibyte took ${exact.spent} s`);
   });
 });
@@ -134,7 +135,8 @@ describe("a parent that is no good", () => {
         count: () => countTokens(key),
       };
       const turn = (terms) => office.order("PATCH", `/keys/team-${name}`, terms);
-      // Each by itself, its terms heard just before: what one of them hears spares the others the question.
+      // One after the other, each after a call that fetched its limits: otherwise one of them could spare the
+      // others the question.
       for (const [door, open] of Object.entries(doors)) {
         assert.equal((await open()).status, 200, door);
         await turn(change);

@@ -1,4 +1,5 @@
-// However the network cuts a stream, the client gets the same bytes: every cut between two bytes is one that some day comes.
+// However the network cuts a stream, the client gets the same bytes. Every cut between two bytes occurs some
+// day.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -7,7 +8,7 @@ import { ASKING, rows, startStage } from "./stage.mjs";
 
 const TRIES = 36;
 
-/** Numbers from 0 to below `limit` that look random and are the same in each run (the generator is mulberry32). */
+/** Numbers from 0 to below `limit` that look random and are the same in each run (mulberry32). */
 function dice(seed) {
   return (limit) => {
     seed = (seed + 0x6d2b79f5) | 0;
@@ -21,7 +22,7 @@ const REQUEST = { model: "m", stream_options: { include_usage: true } };
 const [ROLE, ...REST] = answerEvents(REQUEST);
 const LONG = event(chunk(REQUEST, { content: "Ünïcödé 你好 😀 ".repeat(3000) }));
 
-// A bit of everything that a stream may hold.
+// Examples of everything that a stream may contain.
 const MIXED = [
   ": OPENROUTER PROCESSING\n\n",
   ROLE,
@@ -35,7 +36,8 @@ const MIXED = [
 const MALFORMED = MIXED.replace("event: ping", "data: {oops\n\ndata: Internal Server Error\n\nevent: ping");
 const CRLF = MIXED.replaceAll("\n", "\r\n");
 
-// The provider's bytes; those that a native and a checked stream bring, and those of a client that did not ask for the usage.
+// The provider's bytes; those that a native and a checked stream deliver; and those for a client that did not
+// request usage.
 const USAGE_EVENT = /data: \{[^\r\n]*"choices":\[\],[^\r\n]*(\r\n\r\n|\n\n)/;
 const STREAMS = [
   ["of all kinds of events", MIXED + DONE, { native: MIXED + DONE, checked: MIXED + DONE }],
@@ -51,12 +53,16 @@ describe("a stream cut anywhere", () => {
   });
   after(() => stage.stop());
 
-  /** Writes `bytes` in pieces of random length, now and then with a pause, and sometimes cut in the midst of what is most delicate. */
+  /**
+   * Writes `bytes` in pieces of random length, sometimes with a pause, and sometimes cut inside the most
+   * delicate sequences.
+   */
   const cutting = (bytes, next) => async (exchange) => {
     exchange.openStream();
     const most = [3, 40, 400, 5000, 60_000][next(5)];
     for (let at = 0; at < bytes.length; ) {
-      // Small pieces at the beginning and the end, where most happens; the long event in the middle is passed at a stride.
+      // Small pieces at the beginning and the end, where most happens. The long event in the middle is
+      // written in larger ones.
       const inLong = at > 3000 && bytes.length - at > 2000;
       const length = 1 + next(inLong ? Math.max(most, 2000) : most);
       exchange.write(bytes.subarray(at, at + length));

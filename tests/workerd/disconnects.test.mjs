@@ -1,4 +1,5 @@
-// Callers who leave: the provider is let go within a second, or heard to its end, the log tells it once, and nothing is left behind.
+// Clients that disconnect: the provider's call is cancelled within a second or read to its end, the log
+// reports it once, and nothing is left behind.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -35,10 +36,10 @@ describe("a caller who leaves", { concurrency: 6 }, () => {
   after(() => stage.stop());
 
   let played = 0;
-  /** After so many milliseconds each provider was let go. */
+  /** Milliseconds until each call was cancelled. */
   const times = [];
 
-  /** Starts a stream whose provider's side is played by the test, up to its first word. */
+  /** Starts a stream whose provider is driven by the test, up to its first word. */
   async function beginStream(provider) {
     const model = `played-${++played}`;
     const id = freshId();
@@ -52,7 +53,7 @@ describe("a caller who leaves", { concurrency: 6 }, () => {
     return { exchange, caller, id };
   }
 
-  /** Demands that the provider is let go. */
+  /** Asserts that the provider's call is cancelled. */
   async function expectLetGo(exchange, left) {
     await stage.expectCancelled(exchange.record);
     times.push(performance.now() - left);
@@ -61,7 +62,7 @@ describe("a caller who leaves", { concurrency: 6 }, () => {
   async function expectClosed(id, tokens) {
     const { event: kind, outcome, status, output_tokens, estimated = false } = await stage.end(id);
     assert.deepEqual({ kind, outcome, status }, { kind: "request_complete", outcome: "client_closed", status: 200 });
-    // What the provider did not report is an estimate, and says so.
+    // Tokens that the provider did not report are an estimate, and marked as one.
     assert.equal(estimated, tokens === undefined);
     assert.ok(estimated ? output_tokens >= 0 : output_tokens === tokens, `${output_tokens} tokens`);
   }
@@ -81,7 +82,8 @@ describe("a caller who leaves", { concurrency: 6 }, () => {
         const answering = assert.rejects(caller.answering);
         const exchange = await held;
         if (opened) exchange.openStream();
-        // Time for the gateway to learn of it; where it is too short, the caller leaves at another moment of the same wait.
+        // Time for the gateway to notice. If it is too short, the client disconnects at another moment of the
+        // same wait.
         await sleep(30);
         const left = performance.now();
         caller.leave();
@@ -203,7 +205,7 @@ describe("a caller who leaves", { concurrency: 6 }, () => {
       it("has the provider heard until it breaks", async () => {
         const { exchange, caller, id } = await beginStream(`finish-${way}`);
         caller.leave();
-        // What was written arrives before the reset; the caller has left long before.
+        // The written bytes arrive before the reset. The client has left long before.
         await exchange.sleep(200);
         exchange.write(spent(exchange, 3));
         await exchange.sleep(200);
@@ -213,7 +215,7 @@ describe("a caller who leaves", { concurrency: 6 }, () => {
     });
   }
 
-  // As a rule: on a busy machine one or the other may take longer.
+  // Most of them: on a busy machine, single ones may take longer.
   after(() => {
     const quarter = times.sort((a, b) => a - b)[Math.floor(times.length / 4)] ?? 0;
     assert.ok(quarter <= CANCELLED_MS, `${times.length} providers were let go after ${times.map(Math.round)} ms`);
@@ -224,7 +226,7 @@ describe("a thousand callers who leave", () => {
   const AT_ONCE = 50;
   const GROWTH_MB = 48;
   const ROUNDS = 4;
-  // Those of the newest callers may still be on their way.
+  // Those of the newest clients may still be on their way.
   const HELD = 100;
   let stage;
   before(async () => {
@@ -251,7 +253,7 @@ describe("a thousand callers who leave", () => {
     return id;
   }
 
-  /** So many callers, not all at the same time; hands back the ids of their requests. */
+  /** Starts `count` clients, which leave, not all at the same time, and returns the ids of their requests. */
   async function leaveMany(count) {
     const ids = [];
     let next = 0;
@@ -263,12 +265,12 @@ describe("a thousand callers who leave", () => {
     return ids;
   }
 
-  /** Waits until the provider is alone. */
+  /** Waits until the provider has no connections. */
   async function expectNoConnections() {
     await until(async () => (await stage.fake.connections()) === 0, "the last connection to the provider to end");
   }
 
-  /** What workerd holds in memory, in MB, once the garbage has been collected. */
+  /** The memory of workerd after a garbage collection, in MB. */
   async function memory() {
     await until(async () => (await stage.gateway.control()).held <= HELD, `all but ${HELD} requests to be let go of`);
     const status = await readFile(`/proc/${stage.gateway.pid}/status`, "utf8");
@@ -280,7 +282,7 @@ describe("a thousand callers who leave", () => {
     await expectNoConnections();
     const ids = [];
     const seen = [await memory()];
-    // What is never given back makes each round grow; what waits for the collector makes one grow.
+    // A leak makes every round grow; garbage that is not collected yet makes one grow.
     do {
       ids.push(...(await leaveMany(1000)));
       await expectNoConnections();

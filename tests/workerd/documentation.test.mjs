@@ -1,5 +1,5 @@
-// The examples of README and docs run verbatim, except for the gateway's address: every curl command, and every Node program
-// that imports an SDK. Those of docs/websocket.md have a file of their own.
+// The examples of README and docs run verbatim, except for the gateway's address: every curl command, and
+// every Node program that imports an SDK. Those of docs/websocket.md have a file of their own.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -21,7 +21,7 @@ providers:
 const docs = (await readdir(`${ROOT}docs`)).filter((name) => name.endsWith(".md")).sort();
 const pages = ["README.md", ...docs.map((name) => `docs/${name}`)];
 
-/** The fenced blocks of a page, in order: their language and text. */
+/** The fenced blocks of a page in order: their language and text. */
 const blocksOf = (page) => [...page.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language, text]) => ({ language, text }));
 
 const examples = [];

@@ -1,4 +1,5 @@
-// The built-in demonstration model: a true answer in OpenAI's format with no provider at all, and never to be taken for a real model's.
+// The built-in echo model: a valid response in OpenAI's format without a provider, which cannot be mistaken
+// for a real model's.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";

@@ -1,4 +1,5 @@
-// Embeddings in OpenAI's format, of its own providers and of Gemini's: the official SDK against strict stand-ins, and what the books say.
+// Embeddings in OpenAI's format, from its own providers and from Gemini's: the official SDK against strict
+// fakes, and their receipts.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";

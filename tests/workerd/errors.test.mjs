@@ -1,4 +1,5 @@
-// Every way in which a request can fail, and what the caller is told: whose fault, which status, and nothing that is secret.
+// Every way in which a request can fail, and the caller's error: who has to act, which status, and no
+// secrets.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:net";
@@ -39,7 +40,7 @@ providers:
   });
   after(() => stage.stop());
 
-  /** Nothing of what only the operator may know. */
+  /** Asserts that a text contains nothing that only the operator may know. */
   function expectDiscreet({ text, headers }) {
     const shown = text + JSON.stringify(headers);
     for (const secret of [PROVIDER_KEY, "127.0.0.1", String(stage.fake.port), String(dead)]) {
@@ -47,7 +48,7 @@ providers:
     }
   }
 
-  /** Asks `model`, streamed and not, and demands the same plain error both times. */
+  /** Calls `model`, streamed and not, and asserts the same plain error both times. */
   function bothWays(title, model, wanted, more = () => {}) {
     for (const stream of [false, true]) {
       it(`${title}${stream ? ", asked for a stream" : ""}`, async () => {

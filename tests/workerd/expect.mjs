@@ -1,11 +1,14 @@
-// What the tests demand again and again: errors in OpenAI's shape, and streams that end as they must.
+// Assertions that many tests share: errors in OpenAI's shape, and the ends of streams.
 
 import assert from "node:assert/strict";
 import { events } from "./client.mjs";
 
 const ENVELOPE = ["code", "message", "param", "type"];
 
-/** Demands OpenAI's error envelope, and in it what `wanted` names: status, type, code, param; `says` is matched with the message. */
+/**
+ * Asserts OpenAI's error envelope with the fields of `wanted`: status, type, code, param. The message must
+ * match `says`.
+ */
 export function expectError(answer, { status, says, ...wanted } = {}) {
   assert.match(answer.headers["content-type"] ?? "", /^application\/json\b/, answer.text);
   const { error } = answer.json();
@@ -24,7 +27,10 @@ function expectEnvelope(error, wanted, context) {
   for (const [field, value] of Object.entries(wanted)) assert.deepEqual(error[field], value, `${field} in ${context}`);
 }
 
-/** Demands that `stream` ends with one error frame as `wanted` and then `[DONE]`, with neither anywhere before. */
+/**
+ * Asserts that `stream` ends with one error frame as `wanted` and then `[DONE]`, with neither anywhere
+ * before.
+ */
 export function expectErrorFrame(stream, wanted) {
   const frames = events(stream).map(({ data }) => data);
   assert.deepEqual(frames.slice(-1), ["[DONE]"], stream.toString());
@@ -34,17 +40,17 @@ export function expectErrorFrame(stream, wanted) {
   return JSON.parse(frames.at(-2)).error;
 }
 
-/** Demands exactly one `[DONE]`, as the last event. */
+/** Asserts exactly one `[DONE]`, as the last event. */
 export function expectOneDone(stream) {
   const frames = events(stream).map(({ data }) => data);
   assert.equal(frames.at(-1), "[DONE]", stream.toString().slice(-300));
   assert.equal(frames.indexOf("[DONE]"), frames.length - 1, "one [DONE]");
 }
 
-/** The blocks of a stream, each with the empty line that ends it; together they are the stream. */
+/** The blocks of a stream, each with the empty line that ends it. Joined, they are the stream. */
 export const blocks = (stream) => stream.toString().split(/(?<=\r\n\r\n|\n\n)/);
 
-/** The text that a stream's chunks add up to. */
+/** The text of a stream's chunks. */
 export function streamedText(stream) {
   return chunks(stream)
     .map((chunk) => chunk.choices?.[0]?.delta?.content ?? "")

@@ -1,9 +1,10 @@
-// Stand-ins for providers of three formats: OpenAI's chats, Anthropic's Messages API and Gemini's generateContent. As strict as the real ones
-// about what they are sent: an unknown or misplaced field is refused, and so is a signature that is not theirs, or another model's. They play one scene: a question, two calls of tools, an answer.
+// Fakes of providers of three formats: OpenAI's chats, Anthropic's Messages API and Gemini's generateContent.
+// They are as strict as the real ones: an unknown or misplaced field is refused, and so is a signature that
+// is not theirs or belongs to another model. They play one dialogue: a question, two tool calls, an answer.
 
 import { createServer } from "node:http";
 
-/** What the scene is made of. */
+/** The contents of the dialogue. */
 export const SCENE = {
   thought: "The user wants weather.",
   calls: [
@@ -13,12 +14,12 @@ export const SCENE = {
   words: ["It is ", "sunny — ☀ ", "in \"Paris\"."],
 };
 
-/** A thought's signature. It is good for one model alone. */
+/** The signature of reasoning. It is valid for one model only. */
 const sign = (model, step) => Buffer.from(`${model} thought this at step ${step}`).toString("base64");
-/** Ids of calls are never used twice. */
+/** Ids of calls are never reused. */
 let calls = 0;
 const isSigned = (model, signature) => [0, 1, 2, 3].some((step) => sign(model, step) === signature);
-/** What Gemini takes for the signature of a call that it did not make. */
+/** The signature that Gemini accepts for a call that it did not make. */
 const UNSIGNED = Buffer.from("skip_thought_signature_validator").toString("base64");
 
 class Refusal extends Error {}
@@ -29,7 +30,7 @@ const onlyKeys = (object, allowed, where) => {
   for (const key of Object.keys(object)) insist(allowed.includes(key), `${where}: unknown field ${key}`);
 };
 
-/** Starts both on loopback. */
+/** Starts all of them on loopback. */
 export async function startFormats() {
   const requests = [];
   const state = { requests, cut: false, refusal: null };
@@ -42,9 +43,11 @@ export async function startFormats() {
     anthropic: `${origin}/v1`,
     gemini: `${origin}/v1beta`,
     requests,
-    /** From now on all is refused with this status and these headers; or, without a status, no longer. */
+    /**
+     * From now on refuses everything with this status and these headers. Without a status, stops refusing.
+     */
     refuse: (status, headers = {}) => (state.refusal = status ? { status, headers } : null),
-    /** From now on streams break off after their first words, or no longer. */
+    /** From now on streams break off after their first words, or no longer do. */
     cut: (on) => (state.cut = on),
     stop: () => (server.closeAllConnections(), new Promise((resolve) => server.close(resolve))),
   };
@@ -87,7 +90,7 @@ const anthropic = {
     insist(Number.isInteger(body.max_tokens), "max_tokens: field required");
     return { stream: body.stream, step: this.prompt(body), model: body.model };
   },
-  /** Counts: what is no part of the prompt is refused. */
+  /** Counts the tokens of a request, and refuses fields that are not part of the prompt. */
   others(req, body) {
     if (req.url.split("?")[0] !== "/v1/messages/count_tokens") return null;
     insist(req.headers["x-api-key"] === "key-of-anthropic", "wrong key");
@@ -98,7 +101,7 @@ const anthropic = {
     this.prompt(body);
     return { input_tokens: JSON.stringify([body.system, body.messages, body.tools]).length };
   },
-  /** Checks a prompt, and gives the number of results in it. */
+  /** Checks a prompt and returns the number of tool results in it. */
   prompt(body) {
     let called = [];
     let results = 0;
@@ -118,7 +121,7 @@ const anthropic = {
         this.block(block, `messages.${n}`);
         if (block.type === "thinking") insist(isSigned(body.model, block.signature), `messages.${n}: Invalid \`signature\` in \`thinking\` block`);
       }
-      // With thinking on, a turn that calls tools begins with its thoughts.
+      // With thinking on, a turn that calls tools begins with its reasoning.
       if (body.thinking?.type === "enabled" && called.length > 0) insist(blocks[0].type === "thinking", "Expected `thinking` or `redacted_thinking`, but found `tool_use`");
     });
     for (const tool of body.tools ?? []) {
@@ -228,7 +231,7 @@ const gemini = {
     insist(method === "generateContent" || query === "alt=sse", "streams are asked for as SSE");
     return { stream: method === "streamGenerateContent", step: this.prompt(body, model), model };
   },
-  /** Counts and vectors. */
+  /** Counts and embeddings. */
   others(req, body) {
     const [, model, method] = req.url.match(/^\/v1beta\/models\/([\w-]+):(countTokens|embedContent|batchEmbedContents)$/) ?? [];
     if (!method) return null;
@@ -252,7 +255,7 @@ const gemini = {
       insist(request.model === `models/${model}`, `requests[${index}].model must match the model in the path`);
       return this.vector(request, index, model);
     });
-    // The older model tells no usage.
+    // The older model reports no usage.
     const told = { usageMetadata: { promptTokenCount: 5, promptTokenDetails: [{ modality: "TEXT", tokenCount: 5 }] } };
     return { embeddings, ...(model === "gemini-embedding-001" ? {} : told) };
   },
@@ -263,7 +266,7 @@ const gemini = {
     insist(Number.isInteger(outputDimensionality) && outputDimensionality > 0, "outputDimensionality must be positive");
     return { values: Array.from({ length: outputDimensionality }, (_, at) => index + 0.5 - at * 0.125) };
   },
-  /** Checks a request, and gives the number of results in it. */
+  /** Checks a request and returns the number of tool results in it. */
   prompt(body, model) {
     onlyKeys(body, ["contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "safetySettings", "cachedContent"], "body");
     onlyKeys(body.generationConfig ?? {}, ["temperature", "topP", "topK", "seed", "maxOutputTokens", "stopSequences", "candidateCount", "presencePenalty", "frequencyPenalty", "responseMimeType", "responseJsonSchema", "responseLogprobs", "logprobs", "thinkingConfig"], "generationConfig");

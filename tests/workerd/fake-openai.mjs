@@ -1,24 +1,27 @@
-// A stand-in for a provider that speaks OpenAI's format, chats, legacy completions and embeddings: strict about what it is sent, obedient about how it answers.
+// A fake provider of OpenAI's format: chats, legacy completions and embeddings. It is strict about requests,
+// and responds as the test says.
 //
-// The model's name selects the behaviour (behaviours.mjs). Every request is recorded as it came, and every byte of the answer as it left.
-// By hand: node tests/workerd/fake-openai.mjs --port 9090
+// The model's name selects the behaviour (behaviours.mjs). Every request is recorded as it came, and every
+// byte of the response as it left. By hand: node tests/workerd/fake-openai.mjs --port 9090
 
 import { createServer } from "node:http";
 import { pathToFileURL } from "node:url";
 import { BEHAVIOURS, errorBody } from "./behaviours.mjs";
 
-// The paths under which real hosts serve chat completions; anything else is a mistake of the caller's.
+// The paths under which real providers serve chat completions. Any other is a mistake of the caller.
 const CHAT_PATHS = new Set(["/v1/chat/completions", "/chat/completions", "/v1beta/openai/chat/completions"]);
 const KEYLESS_CHAT_PATH = "/keyless/v1/chat/completions";
 
-/** Starts a fake provider on loopback; `port` 0 takes any free one. All its pauses are multiplied by `pace`. */
+/**
+ * Starts a fake provider on loopback; `port` 0 takes any free one. All its pauses are multiplied by `pace`.
+ */
 export async function startFake({ port = 0, pace = 1 } = {}) {
   const behaviours = new Map(Object.entries(BEHAVIOURS));
   const requests = [];
   const server = createServer((req, res) => serve(req, res, { behaviours, requests, pace }));
-  // A client that sends nonsense must see a closed connection, never bring the fake down.
+  // Invalid HTTP gets a closed connection and never stops the fake.
   server.on("clientError", (_, socket) => socket.destroy());
-  // A pooled connection that the fake closes for age would look like a fault of the gateway's.
+  // A pooled connection that the fake closes by age would look like a fault of the gateway.
   server.keepAliveTimeout = 0;
   await new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
   const origin = `http://127.0.0.1:${server.address().port}`;
@@ -31,13 +34,13 @@ export async function startFake({ port = 0, pace = 1 } = {}) {
     last: () => requests.at(-1),
     /** The newest request for `model`. */
     of: (model) => requests.findLast(({ request }) => request?.model === model),
-    /** How many connections are open. */
+    /** The number of open connections. */
     connections: () => new Promise((resolve, reject) => server.getConnections((fault, count) => (fault ? reject(fault) : resolve(count)))),
-    /** Answers `model` with `behaviour(exchange)` from now on. */
+    /** Responds to requests for `model` with `behaviour(exchange)` from now on. */
     behave: (model, behaviour) => behaviours.set(model, behaviour),
-    /** How `model` is answered. */
+    /** The behaviour of `model`. */
     behaviour: (model) => behaviours.get(model),
-    /** Hands the next exchange for `model` to the caller, who then writes the answer step by step. */
+    /** Gives the next exchange for `model` to the caller, who then writes the response step by step. */
     hold: (model) => new Promise((resolve) => behaviours.set(model, (exchange) => resolve(exchange))),
     stop: () => {
       server.closeAllConnections();
@@ -69,7 +72,7 @@ async function serve(req, res, { behaviours, requests, pace }) {
   await behaviour(exchange);
 }
 
-/** One request and the answer in the making. */
+/** One request and its response. */
 class Exchange {
   #res;
   #socket;
@@ -83,29 +86,32 @@ class Exchange {
     this.#pace = pace;
     record.sent = [];
     record.closedEarly = false;
-    /** Resolves when the connection's part in this exchange is over: to true if the client left before the answer's end. */
+    /**
+     * Resolves when this exchange is over for the connection: to true if the client left before the end of
+     * the response.
+     */
     record.closed = new Promise((resolve) => {
       res.on("close", () => {
         record.closedEarly = !this.#finished;
         resolve(record.closedEarly);
       });
     });
-    // Writing to a client that has left is part of the play.
+    // Writing to a client that has left must not fail.
     res.on("error", () => {});
     this.#socket.setNoDelay(true);
   }
 
-  /** Whether the client has left, or the answer has ended. */
+  /** Whether the client has left, or the response has ended. */
   get over() {
     return this.#res.destroyed || this.#res.writableEnded;
   }
 
-  /** How many bytes of the answer nobody has taken yet. */
+  /** The number of bytes of the response that nobody has read yet. */
   get backlog() {
     return this.#socket.writableLength;
   }
 
-  /** A whole answer at once. */
+  /** Sends a complete response. */
   json(status, text, headers = {}) {
     this.whole(status, text, { "content-type": "application/json", ...headers });
   }
@@ -119,7 +125,7 @@ class Exchange {
 
   /** Sends the headers and nothing else. */
   open(status, headers) {
-    // The id is the provider's own; a gateway that lets it through has confused two requests.
+    // The id is the provider's own. A gateway that forwards it has confused two requests.
     this.#res.writeHead(status, { "x-request-id": "req_of_the_provider", ...headers });
     this.#res.flushHeaders();
   }
@@ -138,7 +144,7 @@ class Exchange {
     this.#res.end();
   }
 
-  /** Ends the connection in good TCP order, though the HTTP body is not complete. */
+  /** Closes the connection in good TCP order before the HTTP body is complete. */
   hangUp() {
     this.#finished = true;
     this.#socket.end();
@@ -150,7 +156,7 @@ class Exchange {
     this.#socket.resetAndDestroy();
   }
 
-  /** Writes to the bare connection, past all HTTP, and closes it. */
+  /** Writes raw bytes to the connection, not through HTTP, and closes it. */
   raw(bytes) {
     this.#finished = true;
     this.#socket.end(bytes);
@@ -168,7 +174,8 @@ const isTexts = (value) => Array.isArray(value) && value.length > 0 && value.len
 const isQuestion = (value) => (typeof value === "string" && value !== "") || isTokens(value) || isTexts(value);
 const isAny = () => true;
 
-// Besides chats: field by field what OpenAI accepts. A field that is not named is refused, as OpenAI does here.
+// The fields of other endpoints that OpenAI accepts. A field that is not listed is refused, as OpenAI does
+// there.
 const OTHER_FIELDS = {
   "/v1/embeddings": [
     ["model", (value) => typeof value === "string" && value !== ""],
@@ -191,7 +198,7 @@ const OTHER_FIELDS = {
   ],
 };
 
-/** Why this request would be refused by a careful provider, or null. */
+/** Why a strict provider would refuse this request, or null. */
 function refuse({ method, headers, body }, path) {
   const keyless = path === KEYLESS_CHAT_PATH;
   const others = OTHER_FIELDS[path];
@@ -214,7 +221,8 @@ function refuse({ method, headers, body }, path) {
 
 const isMessage = (message) => typeof message?.role === "string";
 
-// Field by field, what OpenAI accepts. Fields not named here are let through: compatible hosts have their own.
+// The fields that OpenAI accepts. Fields that are not listed pass, because compatible providers have their
+// own.
 const FIELDS = [
   ["model", (value) => typeof value === "string" && value !== ""],
   ["messages", (value) => Array.isArray(value) && value.length > 0 && value.every(isMessage)],
@@ -228,7 +236,7 @@ const FIELDS = [
   ["logprobs", (value) => absent(value) || typeof value === "boolean"],
 ];
 
-/** The JSON object in `body`, or null: invalid UTF-8 and other kinds of value are no requests. */
+/** The JSON object in `body`, or null for invalid UTF-8 and other kinds of value. */
 function parse(body) {
   try {
     const value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body));
@@ -243,7 +251,7 @@ function modelList(behaviours) {
   return JSON.stringify({ object: "list", data });
 }
 
-/** Lets another process read (GET) and forget (DELETE) what was recorded. */
+/** Lets another process read (GET) and delete (DELETE) the recorded requests. */
 function recorder(req, res, requests) {
   if (req.method === "DELETE") requests.length = 0;
   const rows = requests.map(({ method, path, headers, body, sent, closedEarly }) => ({

@@ -1,4 +1,5 @@
-// Proves that the fake provider is worth testing against: official clients understand it, it refuses what OpenAI refuses, and it misbehaves as told.
+// Shows that the fake provider can be relied on: official clients understand it, it refuses what OpenAI
+// refuses, and it misbehaves as told.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";

@@ -1,18 +1,20 @@
-// A provider on a bare socket: what a test writes is what stands on the wire, HTTP or not. It reads one request for each connection.
+// A fake provider on a raw socket: the test's bytes are sent as they are, HTTP or not. It reads one request
+// per connection.
 //
-// To the stage it is a fake provider like any other (fake-openai.mjs), but that it knows no model before it is told how to answer it.
+// For the stage it is like the other fake (fake-openai.mjs), except that it has no behaviours before a test
+// gives it one.
 
 import { createServer } from "node:net";
 
 const HEADERS_END = "\r\n\r\n";
 
 /**
- * The head of a streamed answer whose body is cut into HTTP's chunks. All answers close their connection: one that was kept for the next
- * request would be closed under its hands.
+ * The head of a streamed response with a chunked body. Every response closes its connection, because one that
+ * was kept for the next request would be closed under it.
  */
 export const STREAM_HEAD = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
 
-/** Starts a bare provider on loopback. */
+/** Starts a fake provider on a raw socket on loopback. */
 export async function startSocketFake() {
   const plays = new Map();
   const requests = [];
@@ -20,7 +22,7 @@ export async function startSocketFake() {
   const server = createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
-    // A reset by the peer is part of the play.
+    // A reset by the peer is expected.
     socket.on("error", () => {});
     serve(socket, { plays, requests });
   });
@@ -34,9 +36,9 @@ export async function startSocketFake() {
     last: () => requests.at(-1),
     /** The newest request for `model`. */
     of: (model) => requests.findLast(({ request }) => request?.model === model),
-    /** Answers `model` with `play(wire)` from now on. */
+    /** Responds to requests for `model` with `play(wire)` from now on. */
     behave: (model, play) => plays.set(model, play),
-    /** How many connections are open. */
+    /** The number of open connections. */
     connections: async () => sockets.size,
     stop: () => {
       for (const socket of sockets) socket.destroy();
@@ -65,12 +67,12 @@ async function serve(socket, { plays, requests }) {
   record.body = bytes.subarray(bytes.indexOf(HEADERS_END) + HEADERS_END.length);
   record.request = JSON.parse(record.body);
   requests.push(record);
-  // From here on, what the peer says is nothing; but that it leaves must be noticed.
+  // From here on, incoming bytes are ignored, but a disconnect must be noticed.
   socket.resume();
   await plays.get(record.request.model)(wire);
 }
 
-/** One connection, on which a request has come. */
+/** One connection with a request. */
 class Wire {
   finished = false;
   #socket;
@@ -99,20 +101,20 @@ class Wire {
     this.raw(STREAM_HEAD);
   }
 
-  /** Writes a piece of the stream as a chunk of HTTP. */
+  /** Writes a piece of the stream as an HTTP chunk. */
   write(bytes) {
     const piece = Buffer.from(bytes);
     this.record.sent.push(piece);
     this.raw(Buffer.concat([Buffer.from(`${piece.length.toString(16)}\r\n`), piece, Buffer.from("\r\n")]));
   }
 
-  /** The stream's last chunk, and the connection's end. */
+  /** Writes the last chunk of the stream and closes the connection. */
   end() {
     this.raw("0\r\n\r\n");
     this.hangUp();
   }
 
-  /** Ends the connection in good TCP order, whatever was said of the body. */
+  /** Closes the connection in good TCP order, whatever the headers say of the body. */
   hangUp() {
     this.finished = true;
     this.#socket.end();

@@ -1,4 +1,4 @@
-// Faults that translating gateways are known for, where it takes real HTTP to show that they are absent: compression, lengths, statuses, headers.
+// Known faults of translating gateways that only real HTTP can show: compression, lengths, statuses, headers.
 // `tests/faults.md` lists them.
 
 import assert from "node:assert/strict";
@@ -25,7 +25,7 @@ const REFUSAL = {
 
 const frame = (chunk) => `${chunk.type ? `event: ${chunk.type}\n` : ""}data: ${typeof chunk === "string" ? chunk : JSON.stringify(chunk)}\n\n`;
 
-/** A provider of every format. The model's name says how it answers: `gzip`, `refusing`, `whole` … */
+/** A provider of every format. The model's name selects its behaviour: `gzip`, `refusing`, `whole` … */
 async function startProvider() {
   const seen = [];
   const server = createServer(async (req, res) => {
@@ -51,7 +51,7 @@ async function startProvider() {
   return { url, seen, stop: () => new Promise((resolve) => (server.closeAllConnections(), server.close(resolve))) };
 }
 
-/** What a client of this format reads of an answer. */
+/** The text that a client of this format reads from a response. */
 function said(client, { text, headers }) {
   const stream = headers["content-type"].startsWith("text/event-stream");
   if (!stream) {

@@ -1,4 +1,4 @@
-// Starts the built gateway on a real workerd, with a configuration and secrets of the test's own, and watches what it prints.
+// Starts the built gateway on real workerd with a test's configuration and secrets, and reads its output.
 
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -9,22 +9,23 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
-// A folder with src/ and build/, as this project's own.
+// A folder with src/ and build/ as in this project.
 const BUILD = process.env.GATEWAY_BUILD ?? PROJECT;
 const WORKERD = join(PROJECT, "node_modules/workerd/bin/workerd");
 const COMPATIBILITY_DATE = "2026-11-17";
 
-// Modules that wrap the entry module stand beside this one.
+// Modules that wrap the entry module are in this folder.
 const ENTRIES = "tests/workerd";
-// The path at which such a module takes orders of the test.
+// The path at which such a module takes commands from the test.
 const CONTROL = "/test/control";
-/** The `speed` of such a module's clock at which it stands still, but for `advance`: what a test does takes no time. */
+/** The `speed` of such a module's clock at which only `advance` moves it: what a test does takes no time. */
 export const STILL = 1e-6;
-// The worker as it is deployed: module's name, capnp's kind of it. The first one is the entry; the configuration is written by the test.
+// The modules of the deployed worker: name, and kind in workerd's configuration. The first is the entry
+// module. The test writes the configuration.
 const CONFIG_MODULE = "build/config.yaml";
 const MODULES = [
   ["src/worker.mjs", "esModule"],
-  // Older builds have none.
+  // Older builds do not have it.
   ["src/wasm-failure.mjs", "esModule"],
   ["build/index.js", "esModule"],
   ["build/index_bg.wasm", "wasm"],
@@ -38,15 +39,16 @@ const OBJECTS = [
   ["SESSIONS", "Session"],
   ["VAULTS", "Vault"],
 ];
-// Static files, which on Cloudflare are deployed beside the worker: the binding ASSETS.
+// The static files, which are deployed with the worker: the binding ASSETS.
 const ASSETS = "build/assets";
 
 /**
- * Starts one gateway. `config` is the text of config.yaml, `bindings` the secrets and variables, `assets` the folder of static files;
- * `disk` is a folder for what Durable Objects keep, which is else forgotten when the gateway stops; `entry` is a module beside this one
- * that wraps the worker's entry module (`production.mjs`); `build` is the folder of the gateway that is started; `v8Flags` are the engine's.
+ * Starts a gateway. `config` is the text of config.yaml, `bindings` are secrets and variables, `assets` is
+ * the folder of static files. `disk` is a folder for the data of Durable Objects; without it, they are lost
+ * when the gateway stops. `entry` is a module of this folder that wraps the worker's entry module
+ * (`production.mjs`), `build` the folder of the gateway to start, `v8Flags` are flags of the engine.
  *
- * The result's `stop()` ends it; `logs()` are the JSON lines it has printed, `lines` all of them.
+ * `stop()` of the result ends it, `logs()` returns the JSON lines that it has printed, `lines` all lines.
  */
 export async function startGateway({ config, bindings = {}, build = BUILD, assets = join(build, ASSETS), disk, entry, v8Flags = [] }) {
   const folder = await mkdtemp(join(tmpdir(), "llm-bridge-"));
@@ -64,12 +66,12 @@ export async function startGateway({ config, bindings = {}, build = BUILD, asset
 }
 
 class Gateway {
-  /** What the worker wrote on its console. */
+  /** The worker's output to the console. */
   lines = [];
-  /** What workerd itself complained of. */
+  /** The errors of workerd itself. */
   complaints = [];
   #child;
-  // The log is asked for again and again: each line is parsed once.
+  // The log is polled often: each line is parsed once.
   #parsed = 0;
   #entries = [];
   #folder;
@@ -88,7 +90,7 @@ class Gateway {
     createInterface({ input: child.stderr }).on("line", (line) => this.complaints.push(line));
   }
 
-  /** Waits until the worker answers; any answer will do. */
+  /** Waits until the worker responds, with any response. */
   async listening() {
     const port = await Promise.race([listenedPort(this.#child.stdio[3]), this.#exited]);
     if (!this.alive) throw new Error(`workerd did not start:\n${this.complaints.join("\n")}`);
@@ -105,7 +107,7 @@ class Gateway {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** The log so far, parsed; a line that is no JSON is left to the test of logs to complain of. */
+  /** The parsed log so far. Lines that are not JSON are skipped; the test of logs reports them. */
   logs() {
     for (; this.#parsed < this.lines.length; this.#parsed++) {
       const line = this.lines[this.#parsed];
@@ -114,14 +116,14 @@ class Gateway {
     return this.#entries.slice();
   }
 
-  /** The names of the bindings whose value stands somewhere in `text`. */
+  /** The names of the bindings whose value occurs in `text`. */
   leaks(text = this.lines.join("\n")) {
     return Object.entries(this.#bindings)
       .filter(([, value]) => value && text.includes(value))
       .map(([name]) => name);
   }
 
-  /** An order to a wrapped entry module (`entry`): what it says of its state. */
+  /** Sends a command to a wrapped entry module (`entry`) and returns its state. */
   async control(order = {}) {
     const answer = await fetch(this.url + CONTROL, { method: "POST", body: JSON.stringify(order) });
     if (!answer.ok) throw new Error(`the entry module takes no orders: ${answer.status}`);
@@ -136,7 +138,7 @@ class Gateway {
   }
 }
 
-/** Copies the worker's modules into `folder`, beside a generated configuration of workerd. */
+/** Copies the worker's modules into `folder` and writes a configuration of workerd. */
 async function layOut(folder, { config, bindings, build, assets, disk, entry, v8Flags }) {
   await mkdir(disk, { recursive: true });
   const modules = MODULES.filter(([name]) => name === CONFIG_MODULE || existsSync(join(build, name)));
@@ -164,7 +166,7 @@ function capnp(bindings, { assets, disk, modules: all, flags, v8Flags }) {
   ];
   const texts = Object.entries(bindings).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`);
   texts.push(`(name = "ASSETS", service = "assets")`);
-  // The outbound network is loopback alone: a test that calls a real provider is a fault.
+  // The outbound network is loopback only: a test that calls a real provider fails.
   return `using Workerd = import "/workerd/workerd.capnp";
 
 const config :Workerd.Config = (
@@ -186,10 +188,10 @@ const gateway :Workerd.Worker = (
 
 const list = (rows) => `[${rows.map((row) => `\n    ${row},`).join("")}\n  ]`;
 
-/** A capnp string; its escapes are C's, which for what tests need are JSON's. */
+/** A capnp string. Its escapes are those of C, which equal JSON's for all that tests need. */
 const text = (value) => JSON.stringify(value);
 
-/** The port that workerd took, as it says on its control pipe. */
+/** The port of workerd, as reported on its control pipe. */
 async function listenedPort(control) {
   for await (const line of createInterface({ input: control })) {
     const message = JSON.parse(line);

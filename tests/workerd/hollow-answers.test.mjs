@@ -1,4 +1,4 @@
-// Answers that are none: an error in the caller's format, never a success that holds nothing.
+// Responses without content are an error in the caller's format, never an empty success.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -18,7 +18,7 @@ const STOP = event({ type: "message_stop" }, "message_stop");
 
 const candidate = (fields) => event({ candidates: [fields], usageMetadata: { promptTokenCount: 3, totalTokenCount: 3 } });
 
-// What each format's provider sends as a stream, and what there is no answer in.
+// The streams of each format that contain no response.
 const STREAMS = {
   openai: { "[DONE] alone": [DONE], "usage alone": [USAGE, DONE], "choices without any": [chunk([]), DONE], "a role alone": [delta({ role: "assistant", content: "" }), DONE], "events that nobody can read": ["data: {oops\n\n", "data: 7\n\n", DONE], comments: [": hello\n\n", ": hello\n\n"], "a choice of nothing": [chunk([{}]), DONE], nothing: [] },
   anthropic: { "an end alone": [STOP], "a beginning and an end": [START, STOP], "a beginning": [START], pings: [event({ type: "ping" }, "ping")], "events that nobody can read": ["event: x\ndata: {oops\n\n"], nothing: [] },
@@ -49,7 +49,8 @@ describe("an answer that is none", () => {
   for (const [name, [format]] of Object.entries(ROWS)) {
     for (const [what, events] of Object.entries(STREAMS[format])) {
       it(`is 502 as long as the head has not left: ${name}, ${what}`, async () => {
-        // The connection stays open: what says that it is done need not be waited for.
+        // The connection stays open: the gateway need not wait for its end after an event that ends the
+        // stream.
         const ends = !events.some((text) => text === DONE || text === STOP) || format === "gemini";
         stage.answer((_, res) => {
           res.writeHead(200, { "content-type": "text/event-stream" });

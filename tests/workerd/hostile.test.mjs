@@ -1,4 +1,5 @@
-// Callers who send nonsense by mistake or on purpose: every answer stays clean, and the gateway lives on.
+// Callers that send nonsense by mistake or on purpose: every response is clean, and the gateway goes on
+// working.
 
 import assert from "node:assert/strict";
 import { request as httpRequest } from "node:http";
@@ -13,7 +14,7 @@ import { KEY, startStage } from "./stage.mjs";
 const LIMIT = 1 << 20;
 const GOOD = '{"model":"ok","messages":[{"role":"user","content":"caf\\u00e9 \\"x\\" 你"}],"temperature":1.0,"stop":["a",null],"n":1,"x":{"y":[1e2,true]}}';
 
-/** Numbers from 0 to below `limit` that look random and are the same in each run (the generator is mulberry32). */
+/** Numbers from 0 to below `limit` that look random and are the same in each run (mulberry32). */
 function dice(seed) {
   return (limit) => {
     seed = (seed + 0x6d2b79f5) | 0;
@@ -43,7 +44,7 @@ providers:
     assert.deepEqual([...complaints, ...lines].filter((line) => crash.test(line)), []);
   });
 
-  /** Demands an answer of the provider's or an error of the caller's own, and nothing else. */
+  /** Asserts a response of the provider or an error that blames the caller, and nothing else. */
   function expectClean(answer) {
     if (answer.status === 200) return;
     assert.ok(answer.status >= 400 && answer.status < 500, `${answer.status}: ${answer.text}`);
@@ -68,7 +69,7 @@ providers:
     it("of random bytes", async () => {
       const next = dice(1);
       for (let n = 0; n < 100; n++) {
-        // The first byte is none with which JSON could begin.
+        // JSON cannot begin with the first byte.
         const bytes = Buffer.from([0x80 + next(0x80), ...Array.from({ length: next(300) }, () => next(256))]);
         expectError(await stage.post(bytes), invalidJson);
       }
@@ -220,7 +221,7 @@ providers:
 
     it("without end, as long as they are taken", async () => {
       const { answer, sent } = await endless(stage.gateway.port);
-      // One who goes on writing into a closed connection may lose the answer: that is TCP, not the gateway.
+      // A caller that writes into a closed connection may lose the response. That is TCP, not the gateway.
       if (answer) assert.match(answer, /^HTTP\/1\.1 413 /);
       assert.ok(sent < 200 * LIMIT, `${sent} bytes were taken`);
       await expectAlive();
@@ -247,7 +248,7 @@ providers:
     ]) {
       it(what, async () => {
         const answer = await stage.ask("ok", {}, headers).catch((fault) => fault);
-        // workerd itself turns some of these away before the gateway sees them, and not always as HTTP.
+        // workerd itself refuses some of these before the gateway sees them, and not always with HTTP.
         if (answer.headers?.["x-request-id"]) expectClean(answer);
         else assert.ok(answer instanceof Error || answer.status < 500, `${answer.status}: ${answer.text}`);
         await expectAlive();
@@ -329,12 +330,15 @@ providers:
     });
   });
 
-  /** The head of a chat request, to be written by hand. */
+  /** The head of a chat request as text. */
   function post(headers) {
     return `POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${KEY}\r\nContent-Type: application/json\r\n${headers}\r\n`;
   }
 
-  /** Sends a body that never ends, until the gateway has had enough: the answer, if it could be read, and how much was sent. */
+  /**
+   * Sends an endless body until the gateway refuses it. Returns the response, if it could be read, and the
+   * number of bytes sent.
+   */
   function endless(port) {
     return new Promise((resolve, reject) => {
       const socket = connect(port, "127.0.0.1");

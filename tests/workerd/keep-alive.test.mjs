@@ -1,4 +1,5 @@
-// Comments that keep a connection alive while a provider thinks: they come in time, never inside an event, and cost no byte of the answer.
+// Comments that keep a connection alive while a provider is silent: they come in time, never inside an event,
+// and change no byte of the response.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -26,9 +27,11 @@ const content = (exchange, text) => event(chunk(exchange.request, { content: tex
 const role = ({ request }) => event(chunk(request, { role: "assistant", content: "" }));
 const ending = ({ request }) => answerEvents(request).slice(-2).join("") + DONE;
 
-/** Demands that `bytes` are what was `sent` and nothing else but comments, none of them inside an event; hands back how many there were. */
+/**
+ * Asserts that `bytes` are `sent` and comments, none of them inside an event. Returns the number of comments.
+ */
 function expectBetweenEvents(bytes, sent) {
-  // A comment may have come between the bytes of a character: nothing is decoded.
+  // A comment may have come between the bytes of a character, so nothing is decoded.
   const [text, whole] = [bytes, sent].map((buffer) => buffer.toString("latin1"));
   const parts = text.split(COMMENT);
   if (parts.join("") !== whole) assert.fail(`not the bytes that were sent: ${difference(parts.join(""), whole)}`);
@@ -41,7 +44,7 @@ function expectBetweenEvents(bytes, sent) {
   return parts.length - 1;
 }
 
-/** Where two texts part, and what stands there. */
+/** The position where two texts differ, and the text there. */
 function difference(text, wanted) {
   let at = 0;
   while (at < text.length && text[at] === wanted[at]) at++;
@@ -64,7 +67,7 @@ describe("a silent stream is kept alive", () => {
     return stage.watch(`${provider}/${model}`, { stream: true, ...fields });
   }
 
-  /** A stream of pieces; a number is a pause of so many milliseconds. */
+  /** A stream of pieces. A number is a pause in milliseconds. */
   const telling = (pieces) => async (exchange) => {
     exchange.openStream();
     for (const piece of [...pieces(exchange), ending(exchange)]) {
@@ -76,8 +79,9 @@ describe("a silent stream is kept alive", () => {
   };
 
   /**
-   * Asks for a stream of `turns`: in each, the provider says its pieces, and is then silent until its client has seen so many comments.
-   * Hands back what `stage.watch` does, and after how many milliseconds each comment was seen (`seen`).
+   * Requests a stream of `turns`: in each, the provider writes its pieces and is then silent until its client
+   * has seen the given number of comments. Returns the result of `stage.watch` and the milliseconds at which
+   * each comment was seen (`seen`).
    */
   async function keep(provider, turns, finish = (exchange) => (exchange.write(ending(exchange)), exchange.end())) {
     const [model, id] = [`played-${++played}`, freshId()];
@@ -106,7 +110,10 @@ describe("a silent stream is kept alive", () => {
     return { answer: { status: answer.status, bytes, text: bytes.toString() }, took, seen, end: await stage.end(id), record: exchange.record };
   }
 
-  /** Demands a whole answer with comments between its events, at least `least`, and no more than one each `interval` milliseconds. */
+  /**
+   * Asserts a complete response with at least `least` comments between its events, at most one per `interval`
+   * milliseconds.
+   */
   function expectKept({ answer, took, end, record }, least, interval) {
     assert.equal(answer.status, 200, answer.text);
     const count = expectBetweenEvents(answer.bytes, Buffer.concat(record.sent));
@@ -273,11 +280,12 @@ describe("a silent stream is kept alive", () => {
     });
   }
 
-  // One at a time: each keeps the machine busy.
+  // One at a time, because each keeps the machine busy.
   describe("under load", () => {
     it("natively to the byte, though an event comes just as the comment is due, in each of many streams", async () => {
       const nearly = (n) => (exchange) => {
-        // From a little before to a little after the time, another moment in each stream.
+        // The pieces come from shortly before to shortly after the interval, at another moment in each
+        // stream.
         const pause = KEEP_ALIVE_MS - 15 + (n % 30);
         return [0, 1, 2].flatMap((turn) => [content(exchange, `${turn}a`), pause, content(exchange, `${turn}b`)]);
       };
@@ -294,7 +302,7 @@ describe("a silent stream is kept alive", () => {
         const megabyte = (exchange) => content(exchange, "x".repeat(1 << 20));
         stage.fake.behave(model, telling((exchange) => [content(exchange, "one"), ...Array(24).fill(megabyte(exchange)), 1200, content(exchange, "rest")]));
         const answer = await stage.openStream(`${provider}/${model}`, ASKING);
-        // The provider has written all, and is silent, while this reader has taken next to nothing.
+        // The provider has written everything and is silent, while this client has read next to nothing.
         await sleep(paced(1000));
         expectBetweenEvents(await answer.rest(), Buffer.concat(stage.fake.of(model).sent));
       });

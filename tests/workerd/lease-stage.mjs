@@ -1,4 +1,5 @@
-// A stage whose process can be killed and whose clock is the test's: for requests that are lost, and for those that are not.
+// A stage whose process can be killed and whose clock the test sets: for requests that are lost, and for
+// those that are not.
 
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -13,17 +14,22 @@ import { OFFICE, Office } from "./office.mjs";
 import { KEY, PROVIDER_KEY, startStage } from "./stage.mjs";
 
 export const LEASE_MS = 75_000;
-/** A request's time, if its row says no other, and the minute after which nothing is held for it. */
+/**
+ * The total deadline of a request if its row sets no other, and the minute after which its reservation ends.
+ */
 export const LIFE_MS = 660_000;
 const STEP_MS = 10_000;
 const BINDINGS = { ...OFFICE, ACCESS_API_KEYS: KEY, ANY_API_KEY: PROVIDER_KEY };
-/** A dollar for a million tokens of the prompt, ten for those of an answer. */
+/** One dollar per million input tokens, ten per million output tokens. */
 export const INPUT_NANOS = 1_000;
 export const OUTPUT_NANOS = 10_000;
 const PRICE = "price: { input: 1, output: 10 }, max_output: 1000, context: 100000";
 const PATIENT = "clocks: { idle: 600, first_token: 600 }";
 
-/** One provider, in several rows: one for any model; one that hears answers out; and the demonstration model, which says a word each 5 s. */
+/**
+ * One provider in several rows: one for any model; one that reads responses to the end after a disconnect;
+ * and the echo model, which writes a word every 5 s.
+ */
 export const config = (fake) => {
   const row = (name, keys = "") => `  ${name}: { base_url: "${fake.base}", api_key_env: ANY_API_KEY, models: { "*": { ${PRICE}, ${PATIENT} } }${keys} }`;
   return `
@@ -40,12 +46,12 @@ export const USAGE = { prompt_tokens: 7, completion_tokens: 11, total_tokens: 18
 export const TRUTH_NANOS = 7 * INPUT_NANOS + 11 * OUTPUT_NANOS;
 export const BUDGET = { amount_nanos: 1e9, per: "day" };
 
-/** Starts the scene. `at`: to which time the clock is set. */
+/** Starts the stage. `at`: the time to which the clock is set. */
 export async function startLeases({ at } = {}) {
   const disk = await mkdtemp(join(tmpdir(), "llm-bridge-disk-"));
   const stage = await startStage({ config, bindings: BINDINGS, disk, entry: "production.mjs" });
   const leases = new Leases(stage, disk);
-  // Time passes when a test says so: on a slow machine, too, a day ends between the two steps that it is to end between.
+  // Time passes only when a test says so, because on a slow machine a day could end between two other steps.
   await stage.gateway.control({ speed: STILL });
   if (at) await leases.setClock(at);
   return leases;
@@ -85,7 +91,10 @@ class Leases {
     await this.setClock(now);
   }
 
-  /** Lets time pass as it passes: in steps, each seen by those who wait. While the gateway takes some orders, its timers come to their turn. */
+  /**
+   * Lets time pass in steps that every waiting timer sees. While the gateway handles a command, its timers
+   * get their turn.
+   */
   async pass(ms) {
     for (let left = ms; left > 0; left -= STEP_MS) {
       await this.gateway.control({ advance: Math.min(left, STEP_MS) });
@@ -93,19 +102,19 @@ class Leases {
     }
   }
 
-  /** Time passes at once, which nobody who waits lives through. */
+  /** Lets time pass at once. */
   jump = (ms) => this.gateway.control({ advance: ms });
 
-  /** The object of an account is closed, and opened again by the next order. */
+  /** Closes the object of an account. The next command opens it again. */
   reopen = (account) => this.gateway.control({ reopen: account });
 
-  /** From now on, no renewal of a lease arrives; or each does again. */
+  /** From now on, renewals of leases do not arrive, or arrive again. */
   missRenewals = (are = true) => this.gateway.control({ missed: are ? "Renew" : null });
 
   request = (key, fields) => chatRequest(key, { messages: HELLO, max_tokens: 1000, ...fields });
   url = (path = "/v1/chat/completions") => this.gateway.url + path;
 
-  /** A stream up to its first word, its provider's side in the hands of the test. */
+  /** Starts a stream whose provider is driven by the test, up to its first word. */
   async beginStream(key, name, row = "any") {
     const held = this.stage.held(name);
     const answering = open(this.url(), this.request(key, { model: `${row}/${name}`, stream: true }));
@@ -116,13 +125,13 @@ class Leases {
     return { exchange, answer };
   }
 
-  /** The provider begins to stream, with a word. */
+  /** The provider starts a stream with one word. */
   say(exchange, word) {
     exchange.openStream();
     exchange.write(event(chunk(exchange.request, { content: word })));
   }
 
-  /** The provider brings a stream to its end, and tells its usage: all that the client had not read. */
+  /** The provider ends the stream with its usage and everything that the client had not read. */
   finish({ exchange, answer }) {
     exchange.write(event(chunk(exchange.request, {}, { usage: USAGE })) + DONE);
     exchange.end();
@@ -131,7 +140,10 @@ class Leases {
 
   ask = (key, model = "any/ok") => this.office.ask(key, model, { max_tokens: 1000 });
 
-  /** The receipts of a key, once there are so many and `ready`; its books are sound in themselves. */
+  /**
+   * The receipts of a key, once there are `count` and `ready` accepts them. Asserts that the account is
+   * consistent.
+   */
   async settled(id, count, ready = () => true) {
     const receipts = await until(async () => {
       const found = await this.office.receipts(id);
@@ -143,7 +155,10 @@ class Leases {
     return receipts;
   }
 
-  /** The books of a team have the same receipts as those of its only member, once there are so many, but for when each learned of an end; they count in the member's sums alone. */
+  /**
+   * Asserts that a parent has the same receipts as its only member, except for when each learned of an end.
+   * They count in the member's sums only.
+   */
   async expectSame(team, member, count) {
     const of = async (id) => (await this.office.receipts(id)).map(({ number, ended_at, duration_ms, ...receipt }) => receipt);
     await until(async () => (await of(team)).length >= count, `${count} receipts of ${team}`);

@@ -1,5 +1,5 @@
-// A request with limits has one receipt, whatever becomes of the process: if nothing more is heard of it, its slot is free after 75 s and
-// its receipt says `lost`, until the truth comes.
+// A request with limits has one receipt, whatever happens to the process. Without a sign of life, its place
+// is free after 75 s and its receipt says `lost`, until a late receipt replaces it.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -27,7 +27,7 @@ describe("the lease of a request", () => {
     await leases.pass(55_000);
     await leases.finish(stream);
     await until(async () => (await leases.calls()) >= before.calls + 2 && (await leases.rows()) >= before.rows + 3, "the settlement");
-    // One call more than these two, if there is one, comes at once.
+    // A further call, if there is one, would come at once.
     await sleep(100);
     const spent = { calls: (await leases.calls()) - before.calls, rows: (await leases.rows()) - before.rows };
     assert.deepEqual(spent, { calls: 2, rows: 3 }, "admission writes a row; settlement writes one and deletes one");
@@ -47,7 +47,7 @@ describe("the lease of a request", () => {
       const before = await leases.calls();
       const { exchange, answer, answering } = await start(key);
       await leases.pass(200_000);
-      // Admission, and renewals after 60, 90, 120, 150 and 180 s: more than one may fall into a step.
+      // Admission, and renewals after 60, 90, 120, 150 and 180 s. More than one may fall into a step.
       const renewals = (await leases.calls()) - before - 1;
       assert.ok(renewals >= 4 && renewals <= 6, `${renewals} renewals`);
       expectError(await leases.ask(key), CROWDED);
@@ -67,19 +67,20 @@ describe("the lease of a request", () => {
     const key = await leases.office.key("killed", ONE);
     const { answer } = await leases.beginStream(key, "killed");
     const gone = assert.rejects(answer.rest());
-    // Heard of once more, with what was said.
+    // Renewed again, with the tokens so far.
     await leases.pass(70_000);
     await leases.restart();
     await gone;
     expectError(await leases.ask(key), CROWDED);
-    // An account that is opened again grants its requests 75 s, in which they could renew their leases.
+    // An account that is reopened gives its requests 75 s in which they can renew their leases.
     await leases.jump(LEASE_MS + 1000);
     assert.equal((await leases.ask(key)).status, 200);
     const receipts = await leases.settled("vk_killed", 2);
     const lost = receipts.find(isLost);
     assert.deepEqual([lost.estimated, lost.provider, lost.model, lost.stream, lost.key_id], [true, "any", "killed", true, "vk_killed"]);
     assert.ok(lost.tokens.prompt > 0 && lost.tokens.completion > 0, JSON.stringify(lost));
-    // What it could have cost beyond that is held: of a budget as large as that, nothing is left for another.
+    // The cost that it could have beyond that is held: of a budget of that size, nothing is left for another
+    // request.
     const spent = receipts.reduce((sum, receipt) => sum + receipt.cost_nanos, 0);
     const tight = { budget: { amount_nanos: spent + 15_000_000, per: "day" } };
     await leases.office.order("PATCH", "/keys/vk_killed", tight);
@@ -123,9 +124,9 @@ describe("the lease of a request", () => {
     await leases.pass(40_000);
     const revived = (await leases.settled("vk_revived", 2, (all) => all.some((receipt) => isLost(receipt) && receipt.tokens.completion > 0))).find(isLost);
     assert.deepEqual([revived.id, revived.number], [lost.id, lost.number]);
-    // It and the other: no third.
+    // The renewals of both requests, and no third.
     expectError(await leases.ask(key), CROWDED);
-    // Missed again: lost again, and not entered again.
+    // Missed again: lost again, and not entered twice.
     await leases.missRenewals();
     await leases.pass(LEASE_MS + 15_000);
     assert.equal((await leases.ask(key)).status, 200);
@@ -144,14 +145,14 @@ describe("the lease of a request", () => {
     const key = await leases.office.key("reopened", ONE);
     const stream = await leases.beginStream(key, "reopened");
     await leases.missRenewals();
-    // Opened again before its end (after 70 s), and then after the end that was written (after 140 s): 75 s anew each time.
+    // Reopened before its end (after 70 s), and again after the recorded end (after 140 s): 75 s each time.
     for (const ms of [70_000, 70_000]) {
       await leases.pass(ms);
       await leases.reopen("vk_reopened");
       expectError(await leases.ask(key), CROWDED);
     }
     await leases.missRenewals(false);
-    // Renewed by now; the account may be opened as often as it may.
+    // Renewed by now, so the account may be reopened any number of times.
     for (let n = 0; n < 4; n++) {
       await leases.pass(40_000);
       await leases.reopen("vk_reopened");
@@ -170,7 +171,7 @@ describe("the lease of a request", () => {
     await leases.restart();
     await Promise.all(gone);
     await leases.jump(LEASE_MS + 1000);
-    // Its lease is over; whoever opens the account grants 75 s more, and writes that down.
+    // Its lease has expired. Reopening the account grants 75 s more and stores that.
     for (const [ms, slots] of [[0, 0], [40_000, 0], [34_000, 0], [2_000, 2]]) {
       await leases.jump(ms);
       await leases.reopen("vk_forgotten");

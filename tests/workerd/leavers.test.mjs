@@ -1,5 +1,6 @@
-// A provider bills for what it makes, whether or not anybody is there to hear it: under a budget, an answer that ends before its usage is
-// known is charged for the time since it was asked for, and never more than was reserved for it.
+// A provider bills for what it generates, whether or not anybody reads it. Under a budget, a response that
+// ends before its usage is known is charged for the time since the request was sent, at most what was
+// reserved.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -8,16 +9,16 @@ import { begin, chatRequest, HELLO, until } from "./client.mjs";
 import { OFFICE, Office } from "./office.mjs";
 import { startStage } from "./stage.mjs";
 
-// A dollar for a million tokens of the prompt, ten for those of an answer.
+// One dollar per million input tokens, ten per million output tokens.
 const MODEL = "price: { input: 1, output: 10 }, max_output: 100000, context: 200000";
 const OUTPUT_NANOS = 10_000;
 const USUAL_PACE = 200;
 const SLOW_PACE = 50;
-/** Shorter than a lease, for the clock is set forward in one step. */
+/** Shorter than a lease, because the clock is set forward in one step. */
 const AWAY_MS = 50_000;
-/** The clock of these tests is set forward, and runs on meanwhile. */
+/** The clock of these tests is set forward, and runs on in between. */
 const SLACK_MS = 15_000;
-/** So long after its client has left, the platform ends all that a request still does. */
+/** The time after a disconnect at which the platform ends everything that a request still does. */
 const CUT_MS = 30_000;
 const BUDGET = { budget: { amount_nanos: 100e9, per: "day" } };
 
@@ -55,19 +56,19 @@ describe("an answer that ends before its usage is known", () => {
 
   let asked = 0;
 
-  /** A request that is under way at its provider. */
+  /** A request that its provider is handling. */
   async function ask(row, fields, { terms = BUDGET, path = "/v1/chat/completions", key: own } = {}) {
     const id = `leaver-${++asked}`;
     const key = own ?? (await office.key(id, terms));
     const held = stage.held(id);
     const body = { model: `${row}/${id}`, messages: HELLO, ...fields };
     const caller = begin(gateway.url + path, chatRequest(key, body));
-    // Who leaves is told nothing.
+    // A client that has left gets no response.
     caller.answering.catch(() => {});
     return { id, caller, exchange: await held };
   }
 
-  /** The stream has begun, with these words or none. */
+  /** The stream has begun with these words, or without any. */
   async function stream(row, { words, fields, ...more } = {}) {
     const { id, caller, exchange } = await ask(row, { stream: true, ...fields }, more);
     exchange.openStream();
@@ -76,7 +77,7 @@ describe("an answer that ends before its usage is known", () => {
     return { id, caller, exchange, answer: words ? await caller.answering : undefined };
   }
 
-  /** What so long at such a pace may have cost. */
+  /** The cost of this time at this speed. */
   function expectTime({ tokens, cost_nanos: cost, estimated, outcome }, pace, expected, ms = AWAY_MS) {
     const [least, most] = [ms, ms + SLACK_MS].map((time) => (time / 1000) * pace);
     assert.equal(outcome, expected);
@@ -212,7 +213,7 @@ describe("an answer that ends before its usage is known", () => {
         const { id, caller, exchange } = await ask(row, fields, { path });
         await play?.(exchange, caller);
         caller.leave();
-        // The gateway learns of it: only then does its time begin.
+        // Waits for the gateway to notice. Only then does the time count.
         await stage.request("/health");
         await gateway.control({ advance: MOST_MS - 5_000 });
         await stage.request("/health");
@@ -222,7 +223,7 @@ describe("an answer that ends before its usage is known", () => {
         const { tokens, ...rest } = await receipt(id);
         assert.equal(rest.outcome, "client_closed");
         assert.equal(rest.estimated, true);
-        // An embedding is all prompt.
+        // An embedding has prompt tokens only.
         const pace = path === EMBEDDING.path ? 0 : USUAL_PACE;
         assert.ok(tokens.completion >= (MOST_MS / 1000) * pace, JSON.stringify(tokens));
       });
@@ -246,7 +247,10 @@ describe("an answer that ends before its usage is known", () => {
   describe("is heard out or broken off as its key says", () => {
     const USAGE = { prompt_tokens: 7, completion_tokens: 11, total_tokens: 18 };
 
-    /** The client leaves a stream that is under way, or a whole answer; once the gateway knows it, the provider is heard no more, or on. */
+    /**
+     * The client leaves during a stream, or before a complete response. Once the gateway knows, the call is
+     * cancelled or read on.
+     */
     async function leave(row, fields, more) {
       const { id, caller, exchange } = await ask(row, fields, more);
       if (fields.stream) {
@@ -258,7 +262,7 @@ describe("an answer that ends before its usage is known", () => {
       return { id, exchange, stream: fields.stream };
     }
 
-    /** The provider is heard to the end, which tells its usage. */
+    /** The response is read to its end, which reports the usage. */
     async function expectHeard({ id, exchange, stream }, account = id) {
       await stage.request("/health");
       await stage.request("/health");
@@ -312,7 +316,7 @@ describe("an answer that ends before its usage is known", () => {
     it("without limits, too, and without asking its account again", async () => {
       const id = "leaver-free";
       const key = await office.key(id, { on_disconnect: "finish" });
-      // Its terms are known from the first request on.
+      // The key's limits are known from the first request on.
       await office.ask(key, "demo/echo");
       const { calls } = await gateway.control();
       const left = await leave("any", {}, { key });
@@ -347,7 +351,7 @@ describe("an answer that ends before its usage is known", () => {
     caller.leave();
     await stage.expectCancelled(exchange.record);
     const { cost_nanos: cost, tokens, estimated } = await receipt(id);
-    // The longest answer, and a prompt of a hundred tokens or so.
+    // The longest response, and a prompt of about a hundred tokens.
     assert.ok(cost >= limit * OUTPUT_NANOS && cost <= limit * OUTPUT_NANOS + 200_000, `${cost}`);
     assert.deepEqual([tokens.completion, estimated], [limit, true]);
   });

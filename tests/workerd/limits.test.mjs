@@ -1,4 +1,4 @@
-// Limits are hard, whatever comes at once, and whatever dies in between.
+// Limits hold under concurrency, and when the process dies in between.
 
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -12,7 +12,7 @@ import { startGateway } from "./harness.mjs";
 import { OFFICE, Office } from "./office.mjs";
 import { PROVIDER_KEY, startStage } from "./stage.mjs";
 
-// A request costs one cent, however long it is.
+// A request costs one cent, whatever its length.
 const CENT = 10_000_000;
 const PRICE = "price: { input: 0, output: 0, per_request: 0.01 }, max_output: 1000";
 const config = (fake) => `
@@ -49,13 +49,13 @@ describe("a limit", () => {
     assert.deepEqual([totals.requests, totals.cost_nanos], [100, 100 * CENT]);
     const refused = answers.find(({ status }) => status === 429);
     expectError(refused, { status: 429, type: "insufficient_quota", code: "insufficient_quota", param: null });
-    // Nothing is left, and nothing comes back.
+    // Nothing is left, and nothing is returned.
     const last = await office.ask(key, "any/ok");
     assert.deepEqual([last.status, last.headers["x-should-retry"]], [429, "false"]);
   });
 
   it("of money promises the most and charges the truth", async () => {
-    // 9 tokens in and 7 out: 7.9 million nano-dollars; promised are the body's bytes and 50 tokens.
+    // 9 tokens in and 7 out: 7.9 million nano-dollars. Reserved are the body's bytes and 50 tokens.
     const [budget, cost] = [400_000_000, 7_900_000];
     const key = await office.key("exact", { budget: { amount_nanos: budget, per: "day" } });
     let granted = 0;
@@ -107,7 +107,7 @@ describe("a limit", () => {
   });
 
   it("of tokens in a minute counts the most first, and then the truth", async () => {
-    // The body's bytes and 50 tokens are promised; 16 are used.
+    // Reserved are the body's bytes and 50 tokens; 16 are used.
     const key = await office.key("wordy", { tokens_per_minute: 400 });
     const first = await office.ask(key, "any/tokens", { max_tokens: 50 });
     assert.equal(first.status, 200);
@@ -122,7 +122,7 @@ describe("a limit", () => {
 
   it("of requests at one time holds, and ends with them", async () => {
     const key = await office.key("narrow", { concurrent_requests: 3 });
-    // Those that are let in are answered when all others have been refused.
+    // The admitted requests get their response after all others have been refused.
     const others = Promise.withResolvers();
     stage.fake.behave("slow", (exchange) => others.promise.then(() => stage.fake.behaviour("ok")(exchange)));
     let refused = 0;
@@ -182,7 +182,8 @@ describe("a limit", () => {
   });
 });
 
-// So many requests of the hundred that the limit lets through are over before the kill, and so many more have at least come to the provider.
+// The requests, of the hundred admitted ones, that are over before the kill, and those that have at least
+// reached the provider.
 const [FIRST, SECOND] = [30, 35];
 
 describe("a limit, when the process is killed", () => {
@@ -196,7 +197,8 @@ describe("a limit, when the process is killed", () => {
       stage.fake.behave("slow", ok);
       const asked = () => stage.fake.requests.filter(({ request }) => request?.model === "slow").length;
       const storm = (office) => crowd(500, () => office.ask(key, "any/slow").catch(() => ({ status: 0 })));
-      // A first wave is settled. A second one is cut off in its midst: some have their answer, some wait for it, some have not been sent on.
+      // The first wave is settled. The second one is interrupted: some requests have their response, some
+      // wait for it, some have not been sent on.
       const office = new Office(gateway.url);
       const first = await crowd(FIRST, () => office.ask(key, "any/slow"));
       assert.equal(count(first, 200), FIRST);

@@ -1,4 +1,4 @@
-// What the gateway writes down: one flat JSON line for each event, the same id through all of them, and never a key.
+// The log: one flat JSON line per event, the same id in all lines of a request, and never a key.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";

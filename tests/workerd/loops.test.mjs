@@ -1,5 +1,5 @@
-// A loop of tools, three turns long, for each pair of formats: official SDK in front, strict stand-in behind, whole and streamed, with thinking and
-// without. What the pairs owe is one table.
+// A dialogue with tools, three turns long, for each pair of formats: the official SDK, a strict fake
+// provider, complete and streamed, with thinking and without. One table lists what each pair supports.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -13,14 +13,14 @@ const TEXT = SCENE.words.join("");
 const SCHEMA = { type: "object", properties: { city: { type: "string" } }, additionalProperties: false };
 const PIXEL = "iVBORw0KGgo=";
 
-// How much is thought, as it reaches each provider; nothing where it was not asked.
+// The thinking settings as they reach each provider; empty where none was requested.
 const THINKS = {
   openai: (body) => body.reasoning_effort,
   anthropic: (body) => body.thinking?.budget_tokens,
   gemini: (body) => body.generationConfig?.thinkingConfig?.thinkingBudget,
 };
 
-// What each pair owes: `asked` is what the provider is told of thinking, in every turn.
+// What each pair supports: `asked` is the thinking setting that the provider gets in every turn.
 const PAIRS = [
   { client: "openai", provider: "openai", model: "gpt-fake", served: "gpt-served", asked: "low" },
   { client: "openai", provider: "anthropic", model: "claude-fake", served: "claude-served", asked: 2048 },
@@ -30,7 +30,7 @@ const PAIRS = [
   { client: "anthropic", provider: "gemini", model: "gemini-fake", served: "gemini-served", asked: 1024 },
 ];
 
-/** The official OpenAI client, as a conversation. */
+/** A conversation of the official OpenAI client. */
 class Chat {
   messages = [
     { role: "system", content: "Be brief." },
@@ -46,7 +46,7 @@ class Chat {
     const request = { model, messages: this.messages, tools, ...(thinks && { reasoning_effort: "low" }) };
     const { thought, completion } = await (stream ? this.streamed(request) : this.whole(request));
     const [{ message, finish_reason }] = completion.choices;
-    // What a client sends back is what it got, but for words of the provider's.
+    // The client sends back what it got, except fields that only this provider has.
     this.messages.push({ role: "assistant", content: message.content, ...(message.tool_calls && { tool_calls: message.tool_calls }) });
     const { prompt_tokens, prompt_tokens_details, completion_tokens } = completion.usage;
     return {
@@ -76,7 +76,7 @@ class Chat {
   }
 }
 
-/** The official Anthropic client, as a conversation. */
+/** A conversation of the official Anthropic client. */
 class Messages {
   messages = [{ role: "user", content: [{ type: "text", text: "Weather?" }, { type: "image", source: { type: "base64", media_type: "image/png", data: PIXEL } }] }];
 
@@ -90,7 +90,7 @@ class Messages {
     const request = { model, max_tokens: 4096, system: "Be brief.", messages: this.messages, tools, ...thinking };
     const answer = await (stream ? this.sdk.messages.stream(request).finalMessage() : this.sdk.messages.create(request));
     const { content, stop_reason, usage, model: served } = answer;
-    // All of it goes back, thoughts too.
+    // Everything goes back, including reasoning.
     this.messages.push({ role: "assistant", content });
     const of = (type) => content.find((block) => block.type === type);
     const call = of("tool_use");
@@ -130,7 +130,7 @@ describe("a loop of tools runs to its end", { concurrency: 6 }, () => {
       for (const thinks of [false, true]) {
         it(`${client} client, ${provider} provider, ${stream ? "streamed" : "whole"}, ${thinks ? "with" : "without"} thinking`, async () => {
           const chat = new CLIENTS[client](gateway.url);
-          // The results tell which loop it is: the stand-in serves many at once.
+          // The tool results identify the dialogue, because the fake plays many at once.
           const mark = `${client} ${provider} ${stream} ${thinks}`;
           const bodies = () => formats.requests.filter(({ body }) => JSON.stringify(body).includes(mark)).map(({ body }) => body);
           for (const { name, args } of SCENE.calls) {

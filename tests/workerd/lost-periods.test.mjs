@@ -1,5 +1,5 @@
-// The receipt of a lost request, and the truth that takes its place, across the end of a day and of a week: which sums they are in, and what
-// each budget has left.
+// The receipt of a lost request and the late receipt that replaces it, across the end of a day and of a week:
+// the sums that contain them, and what is left of each budget.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -8,13 +8,16 @@ import { isLost, LIFE_MS, startLeases, TRUTH_NANOS } from "./lease-stage.mjs";
 
 const DAY_MS = 86_400_000;
 const AMOUNT = 900_000_000;
-/** What no budget here has left. */
+/** A request that is more expensive than what any budget here has left. */
 const MUCH = { max_tokens: 100_000 };
-/** A Tuesday, and a Sunday, shortly before midnight. */
+/** A Tuesday and a Sunday, shortly before midnight. */
 const ENDS = { day: Date.parse("2027-02-02T23:57:00Z"), week: Date.parse("2027-02-07T23:57:00Z") };
 const MIDNIGHT_MS = 180_000;
 const PERIODS = ["day", "week"];
-/** `early`: lost before midnight, and found out then. `late`: lost before midnight, and found out after it. `across`: lost after midnight. */
+/**
+ * `early`: lost and detected before midnight. `late`: lost before midnight, detected after it. `across`: lost
+ * after midnight.
+ */
 const WAYS = ["early", "late", "across", "killed"];
 
 for (const [end, at] of Object.entries(ENDS)) {
@@ -26,7 +29,7 @@ for (const [end, at] of Object.entries(ENDS)) {
     before(async () => {
       leases = await startLeases({ at });
       for (const per of PERIODS) await leases.office.key(`team-${per}`, { budget: { amount_nanos: AMOUNT, per } });
-      // A member whose budget is by the day of a team whose budget is by the week, and the other way round.
+      // A member with a daily budget in a team with a weekly one, and the other way round.
       for (const per of PERIODS) {
         for (const way of WAYS) {
           const [id, parent] = [`${way}-${per}`, `team-${per === "day" ? "week" : "day"}`];
@@ -39,7 +42,7 @@ for (const [end, at] of Object.entries(ENDS)) {
     const date = (time) => new Date(time).toISOString().slice(0, 10);
     const [old, fresh] = [date(at), date(at + MIDNIGHT_MS)];
 
-    /** What is left of a key's budget, as the refusal of a request says that could take more. */
+    /** What is left of a key's budget, as reported in the refusal of an expensive request. */
     async function left(id) {
       const answer = await leases.office.ask(keys[id], "much/ok", MUCH);
       assert.equal(answer.status, 429, answer.text);
@@ -55,17 +58,17 @@ for (const [end, at] of Object.entries(ENDS)) {
       }
     }
 
-    /** Its only receipt, once it says so. */
+    /** The only receipt of a key, once its outcome is this. */
     async function receiptOf(id, is = isLost) {
       const [receipt] = await leases.settled(`vk_${id}`, 1, ([receipt]) => is(receipt));
       assert.ok(is(receipt), JSON.stringify(receipt));
       return receipt;
     }
 
-    /** What a key's sums say of the two days. */
+    /** The sums of a key for the two days. */
     const spent = (id) => Promise.all([old, fresh].map(async (day) => (await leases.office.order("GET", `/usage?key=${id}&from=${day}&to=${day}`)).totals.cost_nanos));
 
-    /** Whether the period in which a lost request is charged goes on after midnight. */
+    /** Whether the period in which a lost request is charged continues after midnight. */
     const goesOn = (per) => end === "day" && per === "week";
 
     it("are in the sums of the day on which they were lost, whenever that is found out", async () => {
@@ -84,7 +87,7 @@ for (const [end, at] of Object.entries(ENDS)) {
           const { cost_nanos: cost } = await receiptOf(id);
           assert.ok(cost > 0);
           assert.deepEqual(await spent(id), way === "across" ? [0, cost] : [cost, 0], id);
-          // In a new period, only what is still held is missing.
+          // In a new period, only reservations that are still held are missing.
           const missing = way === "across" || goesOn(per) ? reserved[id] : reserved[id] - cost;
           assert.equal(now, AMOUNT - missing, id);
         }
@@ -110,7 +113,8 @@ for (const [end, at] of Object.entries(ENDS)) {
     });
 
     it("are in the sums of their day although nobody asks for their account before the day after", async () => {
-      // The process that had them is gone. Accounts that are opened again give them 75 s more, but not beyond their own time.
+      // The process that had them is gone. Reopened accounts give them 75 s more, but not beyond their own
+      // deadline.
       const [asked, unasked] = PERIODS.map((per) => `killed-${per}`);
       await left(asked);
       await leases.jump(DAY_MS);
@@ -119,7 +123,7 @@ for (const [end, at] of Object.entries(ENDS)) {
         const { cost_nanos: cost, ended_at: ended } = await receiptOf(id);
         assert.equal(ended.slice(0, 10), fresh);
         assert.deepEqual(await spent(id), [0, cost], id);
-        // Its time is over: nothing more is held.
+        // Its deadline has passed: nothing is held any more.
         assert.equal(now, id === asked ? AMOUNT : AMOUNT - cost, id);
       }
       await leases.jump(LIFE_MS);
@@ -132,7 +136,7 @@ for (const [end, at] of Object.entries(ENDS)) {
       for (const [team, per] of [["team-week", "day"], ["team-day", "week"]]) {
         const ofMembers = [];
         for (const way of WAYS) ofMembers.push(...(await leases.office.receipts(`vk_${way}-${per}`)));
-        // An order of any kind finds out what was lost.
+        // Any command detects lost requests.
         await until(async () => (await leases.office.receipts(`vk_${team}`)).length >= WAYS.length, "the receipts of the team");
         assert.deepEqual(plain(await leases.office.receipts(`vk_${team}`)), plain(ofMembers));
       }

@@ -1,4 +1,5 @@
-// Whatever kind of request a killed process leaves behind: it has one receipt, its place is free again, and the sums are those of the receipts.
+// Whatever kind of request a killed process leaves behind, it has one receipt, its place is free again, and
+// the sums are those of the receipts.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -9,7 +10,10 @@ import { closeAll, openSession } from "./socket.mjs";
 
 const CHATS = "/v1/chat/completions";
 const ONE = { budget: BUDGET, concurrent_requests: 1 };
-/** So long each request lives before the process is killed: its lease has been renewed after a minute, with what was heard. */
+/**
+ * The age of each request when the process is killed: its lease has been renewed after a minute, with the
+ * tokens so far.
+ */
 const LIVED_MS = 100_000;
 
 describe("a request that dies with its process", () => {
@@ -19,7 +23,10 @@ describe("a request that dies with its process", () => {
   });
   after(() => (closeAll(), leases.stop()));
 
-  /** A request that its provider has, up to where `answer` brings it: the answer that is to come. */
+  /**
+   * A request that its provider handles, driven by `answer` to the wanted state; the response is still to
+   * come.
+   */
   async function beginAt(path, key, name, fields, answer = () => {}) {
     const held = leases.stage.held(name);
     const { answering } = begin(leases.url(path), leases.request(key, { model: `any/${name}`, ...fields }));
@@ -28,7 +35,7 @@ describe("a request that dies with its process", () => {
     return { answering };
   }
 
-  // How each kind is brought under way; `heard`: words of its answer had come.
+  // How each kind of request is started. `heard`: words of its response had come.
   const KINDS = {
     "native-stream": { heard: true, start: (key, name) => leases.beginStream(key, name) },
     "checked-stream": { heard: true, start: (key, name) => leases.beginStream(key, name, "checked") },
@@ -88,12 +95,13 @@ describe("a request that dies with its process", () => {
     const leaver = (await Promise.all(starting)).find((begun) => begun?.leave);
     await leases.beginStream(keys.member, "member");
     await leases.pass(LIVED_MS);
-    // Its client leaves, but the provider is heard on.
+    // Its client leaves, but the response is read on.
     leaver.leave();
     await leases.pass(10_000);
     assert.equal(leaver.exchange.over, false, "the answer is heard to its end");
     const all = Object.keys(keys);
-    // Each holds its place as long as it lives, and until its lease is over; the account is asked by the new process for the first time.
+    // Each holds its place while it lives, and until its lease expires. The new process asks the account for
+    // the first time.
     const refused = async (kind) => expectError(await leases.ask(keys[kind]), { status: 429, code: "rate_limit_exceeded", says: /1 requests under way/ });
     for (const kind of all) await refused(kind);
     await leases.restart();
@@ -109,7 +117,7 @@ describe("a request that dies with its process", () => {
       assert.equal(lost.tokens.completion > 0, heard, `${kind} ${JSON.stringify(lost)}`);
     }
     await leases.expectSame("vk_team", "vk_member", 2);
-    // Whatever is opened again, and however late: there is no other receipt, and nothing is held.
+    // Whatever is reopened, and however late: there is no other receipt, and nothing is held.
     const before = await Promise.all(all.map((kind) => leases.office.receipts(`vk_${kind}`)));
     for (const later of [0, LIFE_MS, LIFE_MS]) {
       await leases.jump(later);
@@ -120,6 +128,6 @@ describe("a request that dies with its process", () => {
     for (const kind of all) assert.equal((await leases.ask(keys[kind])).status, 200, kind);
   });
 
-  /** A failure names its kind. */
+  /** A failure names the kind of request. */
   const begun = (start, kind) => Promise.resolve(start).catch((fault) => Promise.reject(new Error(`${kind}: ${fault.message}`, { cause: fault })));
 });

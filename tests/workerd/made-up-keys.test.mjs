@@ -1,4 +1,5 @@
-// Whoever has no good key costs no more than a refusal: no body is read, no object is called, no file is left, and no id is told.
+// A caller without a valid key causes a refusal and nothing else: no body is read, no object called, no file
+// left, and no id revealed.
 
 import assert from "node:assert/strict";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
@@ -26,7 +27,7 @@ before(async () => {
   office = new Office(stage.gateway.url);
   good = await office.key("good");
   assert.equal((await office.ask(good, "any/ok")).status, 200);
-  // Its receipt is in the books: no call is still under way.
+  // Its receipt has been entered: no call is running any more.
   await office.totals("good", 1);
 });
 after(async () => {
@@ -34,7 +35,7 @@ after(async () => {
   await rm(disk, { recursive: true });
 });
 
-/** A key of the right form for this id, which nobody made: of today's form, or as keys were before they were signed. */
+/** A forged key of the right form for this id: of today's form, or of the form before keys were signed. */
 const madeUp = (id, old = false) => {
   const letters = (count) => Array.from({ length: count }, () => Math.floor(Math.random() * 36).toString(36)).join("");
   return `sk-lb-${id}-${old ? letters(40) : `1${letters(62)}`}`;
@@ -42,7 +43,7 @@ const madeUp = (id, old = false) => {
 
 const stat = async (name) => readFile(`/proc/${stage.gateway.pid}/${name}`, "latin1");
 
-/** The CPU that workerd has had, in seconds. */
+/** The CPU time of workerd so far, in seconds. */
 async function cpu() {
   const fields = (await stat("stat")).split(") ")[1].split(" ");
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
@@ -51,7 +52,7 @@ async function cpu() {
 /** The memory of workerd, in MB. */
 const memory = async () => Number(/^VmRSS:\s+(\d+) kB/m.exec(await stat("status"))[1]) / 1000;
 
-/** The files of objects, and how often objects were called. */
+/** The number of files of objects, and of calls of objects. */
 async function trace() {
   const files = (await readdir(disk, { recursive: true })).filter((name) => name.endsWith(".sqlite")).sort();
   return { files, calls: (await stage.gateway.control()).calls };
@@ -85,7 +86,7 @@ describe("a made-up key", () => {
     let peak = 0;
     for (const key of [madeUp("good"), madeUp("nobody"), madeUp("good", true)]) {
       const answer = await call(stage.gateway.url + CHAT, { method: "POST", headers: as(key), body }).catch((fault) => fault);
-      // Whoever goes on sending may find the connection closed before the answer is read.
+      // A caller that goes on sending may find the connection closed before it can read the response.
       assert.ok(answer.status === 401 || answer.code === "EPIPE" || answer.code === "ECONNRESET", `${answer.status ?? answer}`);
       peak = Math.max(peak, await memory());
     }

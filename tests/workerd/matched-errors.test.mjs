@@ -1,8 +1,9 @@
-// The statuses, codes, types, headers and texts by which clients decide what to do: retry, shorten the conversation, ask for
-// another key, tell the user to pay. Rewording one of them breaks programs: this table must only grow.
+// The statuses, codes, types, headers and texts on which clients act: retry, shorten the conversation, ask
+// for another key, tell the user to pay. Rewording one of them breaks programs, so this table must only grow.
 //
-// Codes and types are matched by the official SDKs (class of exception, `shouldRetry`), Codex, Cline, LangChain and LiteLLM; texts by
-// LiteLLM, crewAI, Cline, OpenClaw and Claude Code, which look for parts such as "prompt is too long" or "maximum context length".
+// Codes and types are matched by the official SDKs (class of exception, `shouldRetry`), Codex, Cline,
+// LangChain and LiteLLM; texts by LiteLLM, crewAI, Cline, OpenClaw and Claude Code, which look for parts such
+// as "prompt is too long" or "maximum context length".
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -23,7 +24,10 @@ const CREDIT = "Your credit balance is too low to access the Anthropic API. Plea
 const OUTPUT = "max_tokens: 999999 > 64000, which is the maximum allowed number of output tokens for claude-sonnet-4-5";
 const COUNT = "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).";
 
-/** A provider's refusals: its row, status and body; then what a chat gets, and what a message gets. The text is the provider's own. */
+/**
+ * Refusals of a provider: its row, status and body; then the errors of a chat and of a message. The text is
+ * the provider's own.
+ */
 const REFUSALS = [
   {
     provider: "shown", status: 400, body: openai(MAXIMUM, "invalid_request_error", "context_length_exceeded", "messages"), text: MAXIMUM,
@@ -83,7 +87,7 @@ const REFUSALS = [
   },
 ];
 
-/** Demands of an error what `wanted` names, one assertion for each field. */
+/** Asserts the fields of an error that `wanted` names, one assertion each. */
 function expectMatched(answer, { status, text, ...wanted }) {
   const { error } = answer.json();
   assert.equal(answer.status, status, answer.text);

@@ -1,5 +1,6 @@
-// What requests hold in memory: measured from outside, as the process has it, and counted by the gateway against `limits.memory_bytes`.
-// The process compiles and collects garbage as it likes, so bounds are generous: an unbounded gateway misses them by far.
+// The memory that requests hold: measured from outside as the memory of the process, and counted by the
+// gateway against `limits.memory_bytes`. The process compiles and collects garbage at any time, so the bounds
+// are generous; an unbounded gateway exceeds them by far.
 
 import assert from "node:assert/strict";
 import { createServer, request as httpRequest } from "node:http";
@@ -27,7 +28,10 @@ const MESSAGE = { id: "m", type: "message", role: "assistant", model: "m", conte
 const GENERATED = { candidates: [{ content: { parts: [{ text: "hi" }] }, finishReason: "STOP", index: 0 }], usageMetadata: { promptTokenCount: 1, candidatesTokenCount: 1 } };
 const answerTo = (url) => (url.endsWith("/messages") ? MESSAGE : url.includes(":generateContent") ? GENERATED : CHAT);
 
-/** A provider that keeps nothing of what it is sent. `play(req, res, body)` answers, if it is set; `body` is what of the request has come. */
+/**
+ * A provider that keeps nothing of its requests. `play(req, res, body)` responds, if it is set; `body` is the
+ * part of the request that has come.
+ */
 async function startProvider() {
   const fake = { play: null, calls: 0 };
   const server = createServer((req, res) => {
@@ -64,7 +68,7 @@ const chat = (length, model = "any/ok") => JSON.stringify({ model, messages: [{ 
 describe("bodies in memory", () => {
   const start = (more = "") => startStage({ provider: startProvider, config: (fake) => config(fake) + more });
 
-  /** Bytes of memory for each byte of a body, between 4 and 16 MB. */
+  /** Bytes of memory per byte of a body, between 4 and 16 MB. */
   async function slope(model) {
     const peaks = [];
     for (const length of [4 * MB, 16 * MB]) {
@@ -117,7 +121,7 @@ describe("bodies in memory", () => {
       calls: (length) => told(`${one},{"role":"assistant","content":"a","tool_calls":[${repeated('{"id":"a","function":{"name":"a"}}', length)}]}`),
       "ends of an answer": (length) => told(one, `,"stop":[${repeated('"a"', length / 2)}],"stop_sequences":[${repeated('"a"', length / 2)}]`),
       levels: (length) => told(one, `,"x":${"[".repeat(length / 2)}${"]".repeat(length / 2)}`),
-      // Each name has to be told as dropped, once.
+      // Each name has to be reported as dropped, once.
       "unknown names": (length) => told(`{"role":"user","content":"a",${named(length)}}`),
     };
     const ways = [
@@ -211,7 +215,7 @@ describe("bodies in memory", () => {
     });
     after(() => stage.stop());
 
-    /** Begins a request of `length` bytes, and sends `sent` of them. */
+    /** Starts a request of `length` bytes, and sends `sent` of them. */
     function begin(length, sent, headers = as(KEY), path = "/v1/chat/completions") {
       const req = httpRequest(stage.gateway.url + path, { method: "POST", agent: false, headers: { ...headers, "content-length": length } });
       const answering = new Promise((resolve, reject) => {
@@ -227,7 +231,7 @@ describe("bodies in memory", () => {
       return { answering, req };
     }
 
-    /** Holds 0.9 MB three times, in a body that does not come to its end. */
+    /** Holds 0.9 MB three times, with a body that does not end. */
     async function occupy() {
       const first = begin(900_000, 10);
       await until(async () => (await stage.post(chat(200_000))).status === 503, "the body to be counted");
@@ -281,7 +285,7 @@ describe("bodies in memory", () => {
         const answering = stage.request(path, { method: "POST", headers, body: JSON.stringify(body("x".repeat(900_000))) });
         const res = await soon(asked, "the provider to be asked");
         stage.fake.play = null;
-        // Else there would be room for 0.1 MB.
+        // Otherwise there would be room for 0.1 MB.
         await freed();
         json(res, path.endsWith("count_tokens") ? { input_tokens: 7, totalTokens: 7 } : { embeddings: [{ values: [1] }] });
         assert.equal((await answering).status, 200);
@@ -308,7 +312,7 @@ describe("bodies in memory", () => {
       await freed();
     });
 
-    /** Waits until the largest body that there is room for is taken. */
+    /** Waits until the largest body that fits is accepted. */
     const freed = () => until(async () => (await stage.post(chat(990_000))).status === 200, "room to be given back");
   });
 });
@@ -320,7 +324,7 @@ describe("whole answers in memory", () => {
   });
   after(() => stage.stop());
 
-  /** The provider answers with `text`, by its length, by pieces, or compressed. */
+  /** The provider responds with `text`: with a length, chunked, or compressed. */
   const answers = (text, form) => {
     stage.fake.play = (_, res) => {
       stage.fake.closed = new Promise((resolve) => res.on("close", () => resolve(!res.writableFinished)));
@@ -354,7 +358,7 @@ describe("whole answers in memory", () => {
     it(`an answer that has to be held ends at 16 MiB (${form}): an error, a receipt, and the provider's call is given up`, TIME, async (t) => {
       answers("A".repeat(64 * MB), form);
       if (form !== "gzip") {
-        // Longer than any buffer on the way: it ends when the call is given up.
+        // Longer than all buffers on the way, so it ends when the call is cancelled.
         stage.fake.play = async (_, res) => {
           stage.fake.closed = new Promise((resolve) => res.on("close", () => resolve(!res.writableFinished)));
           res.writeHead(200, { "content-type": "application/json", ...(form === "length" ? { "content-length": 4000 * MB } : {}) });
@@ -443,7 +447,7 @@ providers:
   });
   after(() => stage.stop());
 
-  /** The provider says these pieces, each as it is taken. */
+  /** The provider sends these pieces, each when the one before has been taken. */
   const says = (...pieces) => {
     stage.fake.play = async (_, res) => {
       res.writeHead(200, { "content-type": "text/event-stream" });
@@ -493,7 +497,7 @@ providers:
     const claude = await stream("claude/m");
     assert.match(claude.text.slice(-600), /"code":"event_too_large"/);
     assert.doesNotMatch(claude.text, /"finish_reason":"stop"/);
-    // Between two of the same format, it passes.
+    // Between equal formats it passes.
     const own = await stream("claude/m", "/v1/messages");
     assert.ok(own.bytes.length > 17 * MB && own.text.endsWith('data: {"type":"message_stop"}\n\n'), own.text.slice(-200));
     says(start, chunk({ content: "Here: " }), chunk({ content: "A".repeat(17 * MB) }), stop);

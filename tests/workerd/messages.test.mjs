@@ -1,4 +1,4 @@
-// Clients that speak Anthropic's format, served by any provider: the official SDK against strict stand-ins.
+// Clients of Anthropic's format, served by any provider: the official SDK against strict fakes.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -10,7 +10,7 @@ import { OFFICE, Office } from "./office.mjs";
 const KEY = "caller-key-3141592653";
 const TOOLS = SCENE.calls.map(({ name }) => ({ name, description: "It tells.", input_schema: { type: "object", properties: { city: { type: "string" } } } }));
 
-/** Strict stand-ins, a gateway before them, and the official client. */
+/** Strict fakes, a gateway before them, and the official client. */
 async function startScene() {
   const formats = await startFormats();
   const config = `
@@ -98,7 +98,7 @@ describe("a client of the Messages API", { concurrency: 4 }, () => {
         const calls = SCENE.calls.map(({ name }, n) => ({ type: "tool_use", id: `c${n}`, name, input: {} }));
         const messages = [{ role: "user", content: "Hi" }, { role: "assistant", content: calls }, { role: "user", content: results }];
         const asked = new Anthropic({ baseURL: other.url, apiKey: KEY, maxRetries: 0 }).messages.stream({ model, max_tokens: 9, messages }).finalMessage();
-        // A chat whose choice has given its reason is whole, whatever is missing of its end.
+        // A chat whose choice has a finish reason is complete, whatever is missing after it.
         if (model.startsWith("openai")) await asked;
         else await assert.rejects(asked, ({ error, message }) => JSON.stringify([error, message]).includes("api_error") || message.includes("broke off"));
       } finally {

@@ -1,4 +1,4 @@
-// Which models there are, by which names they are called, and what is said of those that are not.
+// The list of models, the names by which they are called, and the errors for unknown ones.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";

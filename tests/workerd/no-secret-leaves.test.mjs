@@ -1,4 +1,5 @@
-// What a provider says in an error reaches callers without the gateway's keys and the provider's address, wherever the error stands.
+// A provider's errors reach callers without the gateway's keys and the provider's address, wherever they
+// occur.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -11,7 +12,7 @@ const HEADERS = `headers: { x-proxy-key: ${HEADER_KEY} }`;
 const ROWS = { hidden: ["openai", HEADERS], checked: ["openai", `relay: checked, ${HEADERS}`], anthropic: ["anthropic", HEADERS], gemini: ["gemini", HEADERS] };
 const DONE = "data: [DONE]\n\n";
 
-/** What a careless provider says of a key and an address, in spellings of all kinds. */
+/** What a careless provider says about a key and an address, in all kinds of encodings. */
 const indiscretions = (host) => ({
   plain: `wrong key ${PROVIDER_KEY} at http://${host}/v1/x`,
   "in a URL": `https://other.example/?key=${encodeURIComponent(PROVIDER_KEY)}&host=${host}`,
@@ -21,7 +22,7 @@ const indiscretions = (host) => ({
   "as JSON within a text": JSON.stringify({ url: `http://${host}/v1`, key: PROVIDER_KEY }).replaceAll("/", "\\/"),
 });
 
-// Where an error stands in each format: the body, or the frame.
+// The place of an error in each format: the body, or the frame.
 const ERRORS = {
   hidden: (message) => ({ error: { message, type: message, param: message, code: message, metadata: { raw: message, list: [{ [message]: message }] } } }),
   anthropic: (message) => ({ type: "error", error: { type: "api_error", message, details: [message] }, request_id: message }),
@@ -29,7 +30,7 @@ const ERRORS = {
 };
 ERRORS.checked = ERRORS.hidden;
 
-// The first words of a stream in each format.
+// The beginning of a stream in each format.
 const FIRST = {
   hidden: event({ id: "c", choices: [{ index: 0, delta: { content: "Hi" }, finish_reason: null }] }),
   anthropic:
@@ -63,7 +64,7 @@ describe("no secret leaves", () => {
     const asks = { chat: (fields) => stage.chat(`${name}/m`, fields), message: (fields) => stage.message(`${name}/m`, fields) };
 
     for (const [client, ask] of Object.entries(asks)) {
-      // Between equals of the Messages API bytes pass natively, once the answer has begun.
+      // Between equal formats of the Messages API, bytes pass natively once the response has begun.
       const native = name === "anthropic" && client === "message";
 
       it(`in a refusal: ${name}, ${client}`, everywhere(async (message, what) => {

@@ -1,36 +1,36 @@
-// The operator's side of a stage: keys made at run time, what they used, and what is in the books.
+// The operator's side of a stage: managed keys, their usage and their receipts.
 
 import assert from "node:assert/strict";
 import { as, call, chatRequest, HELLO, until } from "./client.mjs";
 
 export const ADMIN_KEY = "admin-key-1618033988";
-/** Bindings of a stage that has an office. */
+/** The bindings of a stage with an operator. */
 export const OFFICE = { ADMIN_API_KEYS: ADMIN_KEY };
 
-/** The office of a gateway, by its `url`. */
+/** The operator of the gateway at `url`. */
 export class Office {
   constructor(url) {
     this.url = url;
   }
 
-  /** An order to the admin API; hands back the parsed answer and demands its status. */
+  /** Calls the admin API, asserts the status, and returns the parsed response. */
   async order(method, path, body, status = 200) {
     const answer = await call(`${this.url}/admin/api${path}`, { method, headers: as(ADMIN_KEY), body: body && JSON.stringify(body) });
     assert.equal(answer.status, status, answer.text);
     return answer.json();
   }
 
-  /** Makes a key with these terms: its text. */
+  /** Creates a key with these limits and returns its text. */
   async key(id, terms = {}) {
     return (await this.order("POST", "/keys", { id, ...terms }, 201)).key;
   }
 
-  /** A chat with a key. */
+  /** Sends a chat with a key. */
   ask(key, model, fields = {}, headers = {}) {
     return call(`${this.url}/v1/chat/completions`, chatRequest(key, { model, messages: HELLO, ...fields }, headers));
   }
 
-  /** The sums of a key, once `requests` are in the books. */
+  /** The sums of a key, once `requests` requests are settled. */
   async totals(id, requests) {
     return until(async () => {
       const { totals } = await this.order("GET", `/usage?key=${id}`);

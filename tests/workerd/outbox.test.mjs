@@ -1,4 +1,5 @@
-// Receipts on their way to an object that does not answer: an isolate holds so many of them, and the rest is in its log, none in neither.
+// Receipts that wait for an object that does not respond: an isolate holds a bounded number of them, the rest
+// goes to the log, and none is lost or entered twice.
 
 import assert from "node:assert/strict";
 import { Agent, request as httpRequest } from "node:http";
@@ -6,7 +7,7 @@ import { after, before, describe, it } from "node:test";
 import { until } from "./client.mjs";
 import { KEY, startStage } from "./stage.mjs";
 
-/** About so many receipts may be on their way; and so many are made. */
+/** The number of receipts that may wait, approximately, and the number of requests. */
 const MOST = 16_384;
 const MADE = 20_000;
 const AT_ONCE = 64;
@@ -26,7 +27,7 @@ describe("receipts on their way", { concurrency: 1 }, () => {
   after(() => (agent.destroy(), stage.stop()));
 
   const body = JSON.stringify({ model: "demo/echo", messages: [{ role: "user", content: "a" }] });
-  /** Asks for an answer and lets it go; its status. */
+  /** Sends a request, discards the response, and returns its status. */
   const ask = () =>
     new Promise((resolve, reject) => {
       const headers = { authorization: `Bearer ${KEY}`, "content-type": "application/json", "content-length": body.length };

@@ -1,4 +1,5 @@
-// The gateway's entry module, wrapped for tests: the runtime refuses to make the answers that a request's id names.
+// The gateway's entry module, wrapped for tests: the runtime refuses to construct the responses that a
+// request's id names.
 
 import gateway, * as objects from "../../src/worker.mjs";
 

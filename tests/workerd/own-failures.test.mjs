@@ -1,4 +1,5 @@
-// What goes wrong within the gateway is an answer as well: no header can fail one, and what the runtime refuses to make is told as an error.
+// Failures inside the gateway become responses, too: no header can break one, and a response that the runtime
+// refuses to construct becomes an error.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -12,7 +13,7 @@ const CHUNK = event({ id: "c", choices: [{ index: 0, delta: { content: "ok" }, f
 const END = `${event({ id: "c", choices: [{ index: 0, delta: {}, finish_reason: "stop" }] })}data: [DONE]\n\n`;
 const MESSAGE = { id: "msg_1", type: "message", role: "assistant", model: "c", content: [{ type: "text", text: "ok" }], stop_reason: "end_turn", usage: { input_tokens: 3, output_tokens: 2 } };
 
-/** Waits for the log's last word on a request, of which there must be one. */
+/** Waits for the last log line of a request, of which there must be exactly one. */
 async function endOf(stage, id) {
   const ends = () => stage.gateway.logs().filter((entry) => entry.request_id === id && /^request_(complete|error)$/.test(entry.event));
   await until(() => ends().length > 0, `the end of ${id} in the log`);

@@ -1,4 +1,5 @@
-// Same in, same out: the bytes of both directions, and the few changes that the configuration may ask for.
+// Passthrough: the bytes of both directions are unchanged, except for the few changes that the configuration
+// can make.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -10,12 +11,12 @@ describe("the bytes of a request", () => {
   let stage;
   before(async () => {
     stage = await startStage();
-    // Whatever these bytes hold, the answer is not what matters.
+    // Whatever these bytes hold, the response does not matter.
     stage.fake.behave("deaf", (exchange) => exchange.json(200, '{"choices":[{"message":{}}]}'));
   });
   after(() => stage.stop());
 
-  /** Sends `body` and demands that the provider got `expected`. */
+  /** Sends `body` and asserts that the provider got `expected`. */
   async function expectUpstream(body, expected) {
     const answer = await stage.post(body);
     assert.equal(answer.status, 200, answer.text);
@@ -219,7 +220,8 @@ providers:
     ["max_tokens", "101", 100],
     ["max_tokens", "1e6", 100],
     ["max_tokens", "123456789012345678901234567890", 100],
-    // What is no limit is replaced by the ceiling; what the provider may ignore moves to the name that it honours.
+    // A limit that is not valid is replaced by the ceiling; one that the provider may ignore moves to a name
+    // that it honours.
     ["max_tokens", "-1", 100],
     ["max_tokens", "0", 100],
     ["max_tokens", "0.5", 100],

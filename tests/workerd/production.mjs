@@ -1,23 +1,26 @@
-// The gateway's entry module, wrapped for tests: imposes what only Cloudflare does, and gives the test the clock. A request to CONTROL
-// sets and tells all of it (`gateway.control()` in harness.mjs).
+// The gateway's entry module, wrapped for tests: it imposes what only Cloudflare does, and gives the test the
+// clock. A request to CONTROL changes this state and returns it (`gateway.control()` in harness.mjs).
 //
-// - The clock: `Date.now` and `setTimeout`, of requests and of objects alike, follow a clock that the test can set forward (`advance`,
-//   milliseconds) and let run faster (`speed`). Alarms of objects stay on the runtime's own clock.
-// - Clients who leave: `cut` milliseconds of that clock later, all that the request still does ends without a word, as it does on
-//   Cloudflare after 30 s (`cut: 30000`; nothing is cut as long as it is null).
-// - Objects: calls are counted by the name of their binding. `away` names those that do not answer, and how: `{ ACCOUNTS: "fails" }`
-//   refuses at once, `"hangs"` keeps the caller waiting until the object is back (`away: {}`). `missed: "Renew"` lets no order of this name
-//   arrive at an account. `reopen: "vk_a"` closes the object of this account, as the platform closes one that has been idle: the next order
-//   opens it again.
-// - Answers: while `untaken` is a number (0 to begin with), the runtime gets answers below /v1 only when their clients have left, as if
-//   they had left in that moment. It is counted up by each answer that waits.
+// - The clock: `Date.now` and `setTimeout`, of requests and of objects, follow a clock that the test can set
+//   forward (`advance`, milliseconds) and let run faster (`speed`). Alarms of objects keep the runtime's clock.
+// - Disconnects: `cut` milliseconds of that clock after its client has left, a request is ended without notice,
+//   as on Cloudflare after 30 s (`cut: 30000`; null ends nothing).
+// - Objects: calls are counted by the name of their binding. `away` names those that do not respond, and how:
+//   `{ ACCOUNTS: "fails" }` refuses at once, `"hangs"` keeps the caller waiting until the object is back
+//   (`away: {}`). `missed: "Renew"` drops commands of this name to an account. `reopen: "vk_a"` closes the
+//   object of this account, as the platform closes an idle one: the next command opens it again.
+// - Responses: while `untaken` is a number (initially 0), the runtime gets responses below /v1 only when their
+//   clients have left, as if they had left at that moment. Each waiting response increments it.
 
 import gateway, * as objects from "../../src/worker.mjs";
 
 const CONTROL = "/test/control";
-/** Asked for this, an object closes itself. */
+/** The request that makes an object close itself. */
 const CLOSE = "https://object/test/close";
-/** Waiting timers look at the clock this often, in milliseconds: each in its own request, for a request may not wake another's. */
+/**
+ * The interval at which waiting timers look at the clock, in milliseconds: each in its own request, because a
+ * request may not wake another's.
+ */
 const LOOK = 5;
 
 const platform = { now: Date.now, setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
@@ -41,7 +44,7 @@ function setClock({ advance = 0, speed = clock.speed }) {
 const timers = new Map();
 let newest = 0;
 
-/** Calls `work` when the clock has gone on by `ms`. */
+/** Calls `work` when the clock has advanced by `ms`. */
 function later(work, ms = 0, ...words) {
   const id = ++newest;
   const due = now() + ms;
@@ -62,7 +65,9 @@ globalThis.clearTimeout = (id) => {
   timers.delete(id);
 };
 
-/** Cursors of the order that is being carried out. An object reads and writes in one step, so they are never those of two. */
+/**
+ * The cursors of the current command. An object reads and writes in one step, so they never belong to two.
+ */
 let cursors = [];
 let watched = false;
 
@@ -78,7 +83,7 @@ function watch(sql) {
   };
 }
 
-/** An object of class `Kind` that is counted, and may be away. */
+/** An object of class `Kind` whose calls are counted, and which may be away. */
 const observed = (binding, Kind) =>
   class extends Kind {
     constructor(context, env) {
@@ -117,7 +122,7 @@ async function control(request, env) {
   return Response.json({ now: now(), ...state });
 }
 
-/** An answer that is there when its client leaves, and not before. */
+/** A response that arrives only when its client leaves. */
 async function afterClient({ signal }, answering) {
   const answer = await answering;
   state.untaken++;

@@ -1,4 +1,5 @@
-// What the wrapped entry module imposes on the gateway does happen: tests that rely on it would else prove nothing.
+// Shows that the wrapped entry module does what it claims. Tests that rely on it would prove nothing
+// otherwise.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -43,7 +44,7 @@ describe("the wrapped entry module", () => {
     assert.equal((await office.ask(limited, "any/ok")).status, 200);
     await office.totals("vk_limited", 1);
     const after = await gateway.control();
-    // Admission, settlement, and the question for the sums, which may have been asked again.
+    // Admission, settlement, and the query for the sums, which may have been repeated.
     assert.ok(after.calls.ACCOUNTS >= calls.ACCOUNTS + 3, JSON.stringify(after.calls));
     assert.ok(after.rows.ACCOUNTS.written >= (rows.ACCOUNTS?.written ?? 0) + 3, JSON.stringify(after.rows));
   });
@@ -70,13 +71,13 @@ describe("the wrapped entry module", () => {
       while ((await gateway.control()).calls.ACCOUNTS === calls.ACCOUNTS);
       caller.leave();
       await left;
-      // The gateway learns of it: only then does its time begin.
+      // Waits for the gateway to notice. Only then does the time count.
       await stage.request("/health");
       await gateway.control({ advance: CUT_MS + 1_000 });
       await stage.request("/health");
       const held = cut ? undefined : stage.held(model);
       await gateway.control({ away: {} });
-      // What one asks of its account who comes later comes later to its provider.
+      // A later answer of its account delays the request to the provider.
       if (cut) assert.equal((await office.ask(limited, "any/ok")).status, 200);
       else (await held).end();
       assert.equal(gateway.alive, true);

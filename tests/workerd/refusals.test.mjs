@@ -1,10 +1,11 @@
-// What a provider's refusal means for a caller: its own words where it refused what was asked, and never those about the gateway's key.
+// The errors that callers get for refusals of a provider: its own words if it refused the request, never
+// those about the gateway's key.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { json, startScripted } from "./scripted.mjs";
 
-// A refusal with status 403, as each format writes it: the body, and what of it must reach the caller.
+// A refusal with status 403 in each format: the body, and the part of it that must reach the caller.
 const openai = (message, code = null, type = "invalid_request_error") => ({ error: { message, type, param: null, code } });
 const anthropic = (message, type = "permission_error") => ({ type: "error", error: { type, message }, request_id: "req_1" });
 const gemini = (message, status = "PERMISSION_DENIED", details = []) => ({ error: { code: 403, message, status, details } });

@@ -1,4 +1,5 @@
-// The two ways to pass a stream on. Native: the provider's bytes, whatever they are. Checked: only sound events, whole, and one `[DONE]`.
+// The two ways to forward a stream. Native: the provider's bytes, whatever they are. Checked: only valid,
+// complete events and one `[DONE]`.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -9,10 +10,10 @@ import { ASKING, freshId, rows, startStage } from "./stage.mjs";
 const WAYS = ["native", "checked"];
 const FRAMINGS = ["ok", "reasoner", "odd", "crlf", "comments", "no-space-data", "utf8-split", "one-byte", "one-write", "big-event"];
 
-// What is no event of this format. The last ones are JSON, but nothing that a client could read as a chunk.
+// Data that are not events of this format. The last ones are JSON, but no client could read them as a chunk.
 const MALFORMED = ["{oops", "", "Internal Server Error", '{"choices":[{"index":0,"delta":{"content":"cut', "<html></html>", "[1]", '"text"', "7", "[DONE", '{"choices":7}'];
 
-// What providers really send beside the usual: each is to be passed.
+// Unusual data that providers really send: each is forwarded.
 const UNUSUAL = [
   '{"id":"","object":"","created":0,"model":"","prompt_filter_results":[{"prompt_index":0,"content_filter_results":{}}],"choices":[]}',
   '{"choices":[{"delta":{"content":"no index"}}]}',
@@ -27,7 +28,7 @@ const UNUSUAL = [
 
 const STREAMED_ERROR = '{"message":"The model is overloaded.","type":"server_error","param":null,"code":"overloaded"}';
 
-// An error is an error, whatever stands beside it.
+// An error is an error, whatever else the event has.
 const ERRORS = [
   ["alone", `{"error":${STREAMED_ERROR}}`],
   ["with no choices", `{"choices":[],"error":${STREAMED_ERROR}}`],
@@ -65,7 +66,7 @@ describe("a stream is passed on", { concurrency: 6 }, () => {
       exchange.write(piece);
       await exchange.sleep(3);
     }
-    // What was written shall arrive before the accident.
+    // The bytes written so far must arrive before the failure.
     if (ending !== CUTS[0][1]) await exchange.sleep(30);
     ending(exchange);
   };
@@ -111,7 +112,7 @@ describe("a stream is passed on", { concurrency: 6 }, () => {
       const caller = await answering;
       assert.equal(await caller.until("word 1"), word("word 1"));
       for (const text of ["word 2", "word 3", "word 4"]) {
-        // Half of it first: nothing of it may pass, but the rest must bring all.
+        // Half of it first: nothing may be forwarded yet, and all of it after the rest.
         provider.write(word(text).slice(0, 70));
         await provider.sleep(20);
         provider.write(word(text).slice(70));

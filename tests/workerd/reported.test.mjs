@@ -1,4 +1,5 @@
-// What is billed is what the provider reported, of any format; and where it went on without a word of that, the rest is an estimate, and says so.
+// The usage that a provider reports, in any format, is charged. If it stops before that, the rest is an
+// estimate and marked as one.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -10,7 +11,7 @@ import { Office, OFFICE } from "./office.mjs";
 
 const WORDS = "It is sunny in Paris today, and it will be sunny tomorrow as well. ".repeat(4);
 
-// A price at which no two kinds of tokens cost the same, in nano-dollars for a token.
+// Prices that differ for each kind of token, in nano-dollars per token.
 const PRICE = "price: { input: 1, cached_input: 0.1, cache_write: 1.25, cache_write_1h: 2, output: 5 }, max_output: 100";
 const costOf = ({ fresh, cache_read, cache_write, cache_write_1h, completion }) =>
   fresh * 1000 + cache_read * 100 + (cache_write - cache_write_1h) * 1250 + cache_write_1h * 2000 + completion * 5000;
@@ -33,8 +34,8 @@ const STARTED = { prompt: 1600, fresh: 1000, cache_read: 500, cache_write: 100, 
 const GEMINI = { prompt: 110, fresh: 46, cache_read: 64, cache_write: 0, cache_write_1h: 0, reasoning: 5 };
 const OPENAI = { prompt: 30, fresh: 20, cache_read: 10, cache_write: 0, cache_write_1h: 0, reasoning: 0 };
 
-// Each way to answer a stream: what is sent before the connection is closed, and what the books say of it. `least` stands for an estimate of
-// the answer's tokens, which is no less than that.
+// The ways to end a stream: what is sent before the connection is closed, and what the receipt says. `least`
+// stands for an estimate of the output tokens that is no lower.
 const WAYS = {
   claude: {
     corrected: {
@@ -98,7 +99,7 @@ describe("what a provider reported is what is billed", { concurrency: 4 }, () =>
     await new Promise((resolve) => provider.close(resolve));
   });
 
-  /** The receipt of a request, once it is in the books. */
+  /** The receipt of a request, once it is entered. */
   const receiptOf = (id) => until(async () => (await office.receipts("payer")).find(({ request_id }) => request_id === id), `the receipt of ${id}`);
 
   const ways = Object.entries(WAYS).flatMap(([row, ways]) => Object.entries(ways).map(([way, demand]) => ({ row, way, ...demand })));
@@ -141,7 +142,7 @@ describe("what a provider reported is what is billed", { concurrency: 4 }, () =>
     const answer = await call(`${gateway.url}/v1/chat/completions`, chatRequest(key, plain, { "x-request-id": "kept" }));
     const { tokens, cost_nanos: cost, estimated } = await receiptOf("kept");
     assert.deepEqual([tokens, estimated], [{ ...STARTED, completion: 7 }, false]);
-    // 1000 x 1 + 500 x 0.1 + 60 x 1.25 + 40 x 2 + 7 x 5 millionths of a dollar.
+    // 1000 × 1 + 500 × 0.1 + 60 × 1.25 + 40 × 2 + 7 × 5 millionths of a dollar.
     assert.deepEqual([cost, answer.headers["x-llm-bridge-cost"]], [1_240_000, "0.00124"]);
     assert.deepEqual(answer.json().usage.prompt_tokens_details, { cached_tokens: 500, cache_write_tokens: 100 });
   });

@@ -1,4 +1,5 @@
-// What a caller writes lowers nothing of what is reserved: whatever a lenient provider may bill was kept back before it was asked.
+// Nothing that a caller writes lowers the reservation: whatever a lenient provider may bill has been reserved
+// before it is called.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -8,7 +9,8 @@ import { OFFICE, Office } from "./office.mjs";
 import { closeAll, openSession, openSocket } from "./socket.mjs";
 import { startStage } from "./stage.mjs";
 
-// $1 for a million tokens in, $10 for a million out: an answer of 44,000 tokens, which the model gives at most, costs $0.44.
+// $1 per million tokens in, $10 per million out. A response of 44,000 tokens, the model's longest, costs
+// $0.44.
 const PRICE = "price: { input: 1, output: 10 }, context: 60000, max_output: 44000";
 const LONGEST = 44_000;
 const config = (fake) => `
@@ -25,7 +27,7 @@ providers:
   claude: { adapter: anthropic, base_url: "${fake.base}", api_key_env: ANY_API_KEY, models: { lenient: { ${PRICE} }, low: { ${PRICE}, max_tokens: 1000 }, roomy: { price: { input: 1, output: 10 }, max_output: 44000 } } }
 `;
 
-// What only a row can say.
+// Facts that only a row can state.
 const told = (fake) => `
 providers:
   any:
@@ -40,11 +42,11 @@ const usage = (prompt_tokens, completion_tokens) => ({ prompt_tokens, completion
 const answer = (billed, more = {}) =>
   JSON.stringify({ id: "c", object: "chat.completion", choices: [{ index: 0, message: { role: "assistant", content: "x" }, finish_reason: "stop" }], usage: billed, ...more });
 
-/** A limit as a lenient provider reads it: only a whole number of at least 1 is one. */
+/** A limit as a lenient provider reads it: only an integer of at least 1 is one. */
 const heed = (value) => (typeof value === "number" && Number.isInteger(value) && value >= 1 ? Math.min(value, LONGEST) : LONGEST);
 
 let made = 0;
-/** The desk at which keys are made for a stage, and its requests. */
+/** Creates keys for a stage and sends their requests. */
 class Desk {
   constructor(stage) {
     Object.assign(this, { stage, office: new Office(stage.gateway.url) });
@@ -55,13 +57,13 @@ class Desk {
     return this.office.key(`poor-${++made}`, { ...terms, budget: { amount, per: "total", ...terms.budget } });
   }
 
-  /** Asks with the bytes of some fields. */
+  /** Sends a request with some fields as bytes. */
   post(key, model, fields, path = "/v1/chat/completions", headers = {}) {
     const body = `{"model":${JSON.stringify(model)},"messages":${JSON.stringify(HELLO)}${fields}}`;
     return call(this.stage.gateway.url + path, { method: "POST", headers: { ...as(key), ...headers }, body });
   }
 
-  /** What the provider was asked last. */
+  /** The last request that the provider got. */
   get asked() {
     return this.stage.fake.last().request;
   }
@@ -75,7 +77,7 @@ describe("what is reserved", () => {
     stage = await startStage({ config, bindings: OFFICE });
     desk = new Desk(stage);
     office = desk.office;
-    // It gives as much as its limit says, and takes no notice of what is no limit, or stands under another name.
+    // It generates as much as its limit says, and ignores limits that are invalid or have another name.
     const lenient = (exchange) => exchange.json(200, answer(usage(9, heed(exchange.request.max_tokens) * Math.ceil(Number(exchange.request.n ?? 1) || 1))));
     for (const model of ["lenient", "wide", "low", "edited"]) stage.fake.behave(model, lenient);
   });
@@ -93,7 +95,7 @@ describe("what is reserved", () => {
     await plain.when(({ frames }) => frames.length > 0, "the refusal");
     assert.equal(plain.frames[0].error.code, "insufficient_quota");
     assert.equal(stage.fake.requests.length, before, "the provider was asked");
-    // What fits is answered on the same connection.
+    // A request that fits is served on the same connection.
     named.chat({ model: "any/lenient", max_tokens: 100, stream: false }, { id: "b" });
     assert.notEqual((await named.answer("b")).at(-1).error?.code, "insufficient_quota");
     assert.equal(stage.fake.requests.length, before + 1);
@@ -101,7 +103,7 @@ describe("what is reserved", () => {
   });
 
   it("counts each picture in the result of a tool", async () => {
-    // Three are 3 × 65,536 tokens at most: $0.19, where one is $0.066.
+    // Three choices are 3 × 65,536 tokens at most: $0.19, where one is $0.066.
     const image = { type: "image", source: { type: "url", url: "https://pictures.example/1.png" } };
     const messages = (images) => [{ role: "user", content: [{ type: "tool_result", tool_use_id: "t", content: Array(images).fill(image) }] }];
     const send = async (images) => call(`${stage.gateway.url}/v1/messages`, { method: "POST", headers: as(await poor({}, "0.10")), body: JSON.stringify({ model: "claude/roomy", max_tokens: 100, messages: messages(images) }) });
@@ -152,7 +154,7 @@ describe("what is reserved", () => {
       assert.equal(asked().max_tokens, 1000, fields);
       assert.equal(granted.headers["x-llm-bridge-cost"], "0.010009", fields);
     }
-    // An object in which a limit may be hidden is not looked into, but refused.
+    // An object in which a limit may be hidden is refused, not inspected.
     expectError(await post(await poor(), "any/low", ',"options":{"num_predict":44000}'), { status: 400, type: "invalid_request_error", code: "unsupported_parameter", param: "options" });
   });
 
@@ -167,7 +169,7 @@ describe("what is reserved", () => {
     assert.equal((await messages(4096.0)(await poor())).status, 200);
     for (const limit of [0, 44_000]) assert.equal((await messages(limit)(await poor())).status, 429, `${limit}`);
     for (const limit of [-1, 0.5]) assert.equal((await messages(limit)(await poor({}, "9"))).status, 400, `${limit}`);
-    // Native, to a provider who gives out all it has where the limit is none.
+    // Native, to a provider that generates its maximum if the limit is invalid.
     for (const fields of [',"max_tokens":-1', ',"max_tokens":0.5', ',"max_tokens":0', ""]) {
       assert.equal((await post(await poor(), "claude/lenient", fields, "/v1/messages")).status, 429, fields);
     }
@@ -196,7 +198,7 @@ describe("what is reserved", () => {
       const limit = Number(granted.headers["x-llm-bridge-max-tokens"]);
       assert.equal(asked().max_tokens, limit);
       assert.ok(limit > 9000 && limit <= 10_000, `${limit}`);
-      // What fits is left alone.
+      // A request that fits is not changed.
       const short = await post(key, "any/lenient", ',"max_tokens":5');
       assert.deepEqual([short.status, short.headers["x-llm-bridge-max-tokens"], asked().max_tokens], [200, undefined, 5]);
     });
@@ -216,7 +218,7 @@ describe("what is reserved", () => {
     it("is never less than an answer is worth", async () => {
       assert.equal((await post(await poor(fit, "0.08"), "any/lenient", "")).status, 429);
       assert.equal((await post(await poor(fit, "0.09"), "any/lenient", "")).status, 200);
-      // A model that thinks needs more: 16,384 tokens of gpt-5-mini are $0.033.
+      // A model that reasons needs more: 16,384 tokens of gpt-5-mini are $0.033.
       stage.fake.behave("gpt-5-mini", (exchange) => exchange.json(200, answer(usage(9, 100))));
       assert.equal((await post(await poor(fit, "0.06"), "listed/gpt-5-mini", "")).status, 429);
       const granted = await post(await poor(fit, "0.08"), "listed/gpt-5-mini", "");
@@ -251,7 +253,7 @@ describe("what is reserved", () => {
     });
 
     it("is that of the tier asked for, and of the usual one where none is", async () => {
-      // The longest answer of gpt-5-mini, 128,000 tokens: flex $0.128, standard $0.256, priority $0.4608.
+      // The longest response of gpt-5-mini, 128,000 tokens: flex $0.128, standard $0.256, priority $0.4608.
       for (const [amount, tier, status] of [
         ["0.14", "flex", 200], ["0.12", "flex", 429], ["0.27", "default", 200], ["0.27", "auto", 200], ["0.27", undefined, 200],
         ["0.25", undefined, 429], ["0.27", "priority", 429], ["0.48", "priority", 200],
@@ -273,7 +275,7 @@ describe("what is reserved", () => {
     it("is charged whole where only the answer tells of a tier without a price", async () => {
       stage.fake.behave("o4-mini", (exchange) => exchange.json(200, answer(usage(9, 100), { service_tier: "priority" })));
       const key = await poor({}, "0.60");
-      // 100,000 tokens at $4.40 a million.
+      // 100,000 tokens at $4.40 per million.
       const first = await post(key, "listed/o4-mini", "");
       assert.deepEqual([first.status, first.headers["x-llm-bridge-cost"]], [200, undefined]);
       await office.totals(`poor-${made}`, 1);
@@ -292,7 +294,7 @@ describe("what is reserved", () => {
         const limited = await poor({}, "9");
         expectError(await post(limited, "any/lenient", field), expected);
         const named = await office.key(`named-${++made}`, { models: ["any/lenient"] });
-        // The second time, the terms are known without asking the account.
+        // The second time, the limits are known without asking the account.
         for (const _ of [1, 2]) expectError(await post(named, "any/lenient", field), expected);
         const plain = await office.key(`plain-${++made}`, {});
         assert.equal((await post(plain, "any/lenient", field)).status, 200);
@@ -320,7 +322,7 @@ describe("what is reserved", () => {
         assert.equal((await post(key, "any/lenient", ',"max_tokens":100')).status, 200);
         await office.totals(`poor-${made}`, 1);
         const [receipt] = await office.receipts(`poor-${made}`);
-        // 100 tokens of an answer are $0.001; the prompt's bound comes to it.
+        // 100 output tokens are $0.001, plus the bound of the prompt.
         assert.ok(receipt.cost_nanos >= 1_000_000 && receipt.cost_nanos < 4_000_000, JSON.stringify(receipt));
         assert.equal(receipt.estimated, true);
       });
@@ -356,7 +358,7 @@ describe("what a row tells", () => {
   });
 
   it("is the tier of its provider's account, for those who ask for none", async () => {
-    // `priority` of gpt-5 is $2.56 for the longest answer, instead of $1.28.
+    // `priority` of gpt-5 is $2.56 for the longest response, instead of $1.28.
     assert.equal((await post(await poor({}, "2.00"), "listed/gpt-5", "")).status, 429);
     assert.equal((await post(await poor({}, "2.00"), "listed/gpt-5", ',"service_tier":"auto"')).status, 429);
     assert.equal((await post(await poor({}, "2.00"), "listed/gpt-5", ',"service_tier":"default"')).status, 200);

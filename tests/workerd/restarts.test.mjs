@@ -1,4 +1,4 @@
-// What is in the books outlives the process, however it dies; what was promised is held until its time, and no longer.
+// Receipts outlive the process, however it dies. Reservations are held until their time, and no longer.
 
 import assert from "node:assert/strict";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
@@ -23,7 +23,7 @@ providers:
   any: { base_url: "${fake.base}", models: { "*": { ${PRICED} } } }
 `;
 
-// The tests here are one story: each goes on where the one before it ended.
+// The tests here are one story: each continues where the one before ended.
 describe("the books, when the process is killed", () => {
   let disk, stage, gateway, office, names;
   const gateways = [];
@@ -46,7 +46,7 @@ describe("the books, when the process is killed", () => {
     assert.ok(!secrets().some((secret) => printed.includes(secret)), "a key in the log");
   });
 
-  /** All that nobody may find. */
+  /** Asserts that nothing secret is on the disk. */
   const secrets = () => [...Object.values(keys).flatMap((key) => [key, key.slice(-40)]), ...Object.values(BINDINGS)];
 
   function enter(entered) {
@@ -67,7 +67,7 @@ describe("the books, when the process is killed", () => {
   const ask = (name, model = "bill") => call(`${gateway.url}/v1/chat/completions`, request(name, model));
   const served = (name) => stage.fake.requests.filter(({ request }) => request?.user === name).length;
 
-  /** The books of a key, which must be sound in themselves: its receipts. */
+  /** The receipts of a key. Asserts that its account is consistent. */
   async function books(name) {
     const receipts = await office.receipts(names[name]);
     expectWhole(receipts);
@@ -85,7 +85,7 @@ describe("the books, when the process is killed", () => {
     const fixed = async () => (await office.order("GET", "/usage?group_by=key")).data.find(({ key_id }) => key_id.startsWith("key_"));
     const { key_id } = await until(fixed, "a receipt of the fixed key");
     names = { static: key_id, free: "vk_free", limited: "vk_limited" };
-    // The last receipts that are seen are seen a moment before the process dies, with more on their way.
+    // The last receipts seen before the process dies, with more on their way.
     const storm = ["static", "free"].flatMap((name) => Array.from({ length: 40 }, () => ask(name).catch(() => {})));
     await Promise.race(storm);
     await office.totals("vk_free", SETTLED + 1);
@@ -114,7 +114,7 @@ describe("the books, when the process is killed", () => {
     assert.equal((await books("limited")).length, begun);
     const answer = await ask("limited");
     expectError(answer, { status: 429, code: "rate_limit_exceeded", says: /3 requests under way/ });
-    // The minute's requests are known, too: those settled, and those that died.
+    // The requests of the minute are known, too: those settled, and those that died.
     const left = Number(answer.headers["x-ratelimit-remaining-requests"]);
     // On a slow machine the minute of the first ones may be over.
     assert.ok(left >= PER_MINUTE - begun - AT_ONCE && left <= PER_MINUTE - AT_ONCE, `${left} left`);
@@ -135,7 +135,7 @@ describe("the books, when the process is killed", () => {
     await office.totals("vk_limited", receipts.length + AT_ONCE + 1);
     const lost = (await books("limited")).slice(1, AT_ONCE + 1);
     assert.deepEqual(lost.map(({ outcome, estimated }) => [outcome, estimated]), Array(AT_ONCE).fill(["lost", true]));
-    // They are remembered for a while, so that a late truth finds them, but hold nothing.
+    // They are kept for a while, so that a late receipt finds them, but hold nothing.
     await restart(() => write("vk_limited", (db) => {
       const open = db.prepare("SELECT id FROM promises WHERE json_extract(promise, '$.lease.lost') IS NULL").all();
       assert.deepEqual(open, []);
@@ -147,7 +147,7 @@ describe("the books, when the process is killed", () => {
     const day = (ago) => new Date(Date.now() - ago * DAY).toISOString().slice(0, 10);
     const own = async (query) => (await call(`${gateway.url}/v1/usage${query}`, { headers: as(keys.free) })).json();
     const before = await books("free");
-    // Whatever was written was written a day ago.
+    // Makes everything that is stored a day older.
     await restart(() => write("vk_free", (db) => {
       for (const { name } of db.prepare("SELECT name FROM sqlite_master WHERE name LIKE 'entries_%'").all()) {
         const sums = "json_set(sums, '$.day', sums ->> '$.day' - 1, '$.spent.day[0]', sums ->> '$.spent.day[0]' - 1)";
@@ -180,7 +180,7 @@ describe("the books, when the process is killed", () => {
     });
   });
 
-  /** Opens the books of an account, while no process has them. */
+  /** Opens the database of an account while no process has it. */
   async function write(account, work) {
     let found = 0;
     for (const file of await readdir(join(disk, "Account"))) {

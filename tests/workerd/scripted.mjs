@@ -1,4 +1,5 @@
-// A provider that answers each request as the test at hand says, in whatever format; and a gateway with a row for each format before it.
+// A provider that responds to each request as the test says, in any format, and a gateway with a row for each
+// format.
 
 import { createServer } from "node:http";
 import { as, call, HELLO, open } from "./client.mjs";
@@ -10,18 +11,18 @@ export const PROVIDER_KEY = "sk-provider-2718281828";
 /** One event of a stream: `data` as it is, or an object as JSON; with a name, if it has one. */
 export const event = (data, name) => `${name ? `event: ${name}\n` : ""}data: ${typeof data === "string" ? data : JSON.stringify(data)}\n\n`;
 
-/** Answers as this JSON, or as these bytes. */
+/** Responds with this JSON, or with these bytes. */
 export const json = (status, body, headers = {}) => (_, res) =>
   res.writeHead(status, { "content-type": "application/json", ...headers }).end(typeof body === "string" ? body : JSON.stringify(body));
 
-/** Answers as a stream of these events, and ends it. */
+/** Responds with a stream of these events, and ends it. */
 export const stream = (...events) => (_, res) => {
   res.writeHead(200, { "content-type": "text/event-stream" });
   for (const text of events) res.write(text);
   res.end();
 };
 
-/** The providers of {@link startScripted}: a name, the format, and what else stands in the row. */
+/** The providers of {@link startScripted}: name, format, and further keys of the row. */
 export const ROWS = {
   hidden: ["openai", ""],
   shown: ["openai", "stream_usage: show"],
@@ -30,7 +31,10 @@ export const ROWS = {
   gemini: ["gemini", ""],
 };
 
-/** Starts both. `answer(handler)` says how the provider answers from now on: `handler(request, response)`, the request with its `body`. */
+/**
+ * Starts both. `answer(handler)` sets the provider's behaviour: `handler(request, response)`, where the
+ * request has its `body`.
+ */
 export async function startScripted({ bindings = {}, rows = ROWS, top = "", ...rest } = {}) {
   const seen = [];
   let handler = json(500, "{}");
@@ -53,11 +57,11 @@ export async function startScripted({ bindings = {}, rows = ROWS, top = "", ...r
     host,
     seen,
     answer: (next) => (handler = next),
-    /** Any request with a body. */
+    /** Sends any request with a body. */
     post: (path, body, headers) => call(...request(path, body, headers)),
     /** The same, to be read step by step. */
     open: (path, body, headers) => open(...request(path, body, headers)),
-    /** A chat. */
+    /** Sends a chat. */
     chat: (model, fields = {}, headers) => call(...request("/v1/chat/completions", { model, messages: HELLO, ...fields }, headers)),
     /** The same in the Messages API. */
     message: (model, fields = {}, headers) => call(...request("/v1/messages", { model, max_tokens: 50, messages: HELLO, ...fields }, headers)),

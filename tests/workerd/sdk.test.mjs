@@ -1,4 +1,5 @@
-// The official OpenAI client for Node, as people use it: what it gets through the gateway, and which exceptions it raises.
+// The official OpenAI client for Node in common use: its results through the gateway, and the exceptions that
+// it raises.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -29,7 +30,7 @@ describe("the official client", () => {
   const client = (options = {}) => new OpenAI({ baseURL: `${stage.gateway.url}/v1`, apiKey: KEY, maxRetries: 0, ...options });
   const chat = (model, fields = {}) => openai.chat.completions.create({ model, messages: HELLO, ...fields });
 
-  /** What `promise` is rejected with, if it is an instance of `kind`. */
+  /** The reason for which `promise` is rejected, asserted to be an instance of `kind`. */
   async function raised(promise, kind) {
     const fault = await soon(promise, kind.name).then(
       () => assert.fail(`no ${kind.name}`),
@@ -201,7 +202,8 @@ describe("the official client", () => {
         ["native", ASKING],
         ["checked", {}],
       ]) {
-        // Where a native stream is cut inside an event, half of it has passed: the client may stumble over that before it comes to the error.
+        // If a native stream is cut inside an event, half of the event has been forwarded. The client may
+        // fail on that before it reads the error.
         const [kind, wanted] = model === "any/cut-mid-event" && how === "native" ? [Error, undefined] : [APIError, code];
 
         it(`${kind.name} in the midst of the ${how} stream of ${model}, after what came before`, async () => {
@@ -238,7 +240,7 @@ describe("the official client", () => {
     const completion = await client({ maxRetries: 1 }).chat.completions.create({ model: "any/second-try", messages: HELLO });
     assert.equal(completion.id, "1");
     assert.equal(tries.length, 2);
-    // Left to itself, the client waits for half a second.
+    // Without the header, the client waits for half a second.
     assert.ok(tries[1] - tries[0] >= 950, `${tries[1] - tries[0]} ms`);
   });
 });

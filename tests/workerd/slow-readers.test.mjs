@@ -1,4 +1,4 @@
-// Clients that do not read for a while: their provider is not blamed for it, and its time for the whole is no longer for it.
+// Clients that do not read for a while: the provider's idle deadline stops, its total deadline does not.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -8,7 +8,7 @@ import { expectErrorFrame, expectOneDone } from "./expect.mjs";
 import { inOneOf, PACE, paced } from "./pace.mjs";
 import { ASKING, freshId, rows, startStage } from "./stage.mjs";
 
-// More than the sockets on the way take up.
+// More than the sockets on the way can hold.
 const PIECES = 96;
 const PIECE = "x".repeat(256 << 10);
 const TOTAL_MS = 1000;
@@ -19,12 +19,12 @@ const config = rows({
   kept: `clocks: { total: ${paced(TOTAL_MS / 1000)} }, keep_alive: ${paced(0.2)}`,
 });
 
-// One at a time: each keeps the machine busy.
+// One at a time, because each keeps the machine busy.
 describe("a client that does not read for a while", () => {
   let stage;
   before(async () => {
     stage = await startStage({ config, pace: PACE });
-    // The first request of all takes longer than others.
+    // The first request takes longer than others.
     await stage.ask("idle/ok");
   });
   after(() => stage.stop());
@@ -32,7 +32,7 @@ describe("a client that does not read for a while", () => {
   const flood = (ends) => async (exchange) => {
     exchange.openStream();
     exchange.write(answerEvents(exchange.request).slice(0, 2).join(""));
-    // The answer's head is with its client before the flood.
+    // The response's head has reached the client before the flood.
     await exchange.sleep(50);
     const piece = event(chunk(exchange.request, { content: PIECE }));
     for (let n = 0; n < PIECES; n++) exchange.write(piece);
@@ -43,7 +43,7 @@ describe("a client that does not read for a while", () => {
 
   let played = 0;
 
-  /** Asks for a flood, and does not read more than its head before `rest` is called. */
+  /** Requests a flood, and reads only its head before `rest` is called. */
   async function ask(provider, play, fields) {
     const [model, id] = [`flood-${++played}`, freshId()];
     stage.fake.behave(model, play);
@@ -57,7 +57,7 @@ describe("a client that does not read for a while", () => {
     ["checked", {}],
   ]) {
     it(`gets all of a ${how} stream in the end: its provider was not silent`, async () => {
-      // A machine that stands still makes its provider silent, too.
+      // If the machine stands still, the provider is silent, too.
       await inOneOf(3, async () => {
         const { answer, id } = await ask("idle", flood(true), fields);
         await sleep(paced(1500));

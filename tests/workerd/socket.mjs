@@ -5,9 +5,9 @@ import { soon } from "./client.mjs";
 
 export const NAMED = "llm-bridge.v1";
 
-// A test that fails leaves its connections open, and they would keep the process.
+// A test that fails leaves its connections open, and they would keep the process alive.
 const left = new Set();
-/** Closes what tests have left open. */
+/** Closes the connections that tests have left open. */
 export const closeAll = () => left.forEach((socket) => socket.close());
 
 /** Opens a WebSocket at the gateway's `/v1/ws`; resolves when it is open. */
@@ -19,7 +19,7 @@ export async function openSocket(base, { protocols = [], key, query = "", header
   return socket;
 }
 
-/** The same, in the language in which requests have names; resolves when the session has been greeted. */
+/** The same with the protocol in which requests have ids; resolves after the `session` frame. */
 export async function openSession(base, options = {}) {
   const socket = await openSocket(base, { ...options, protocols: [NAMED, ...(options.protocols ?? [])] });
   socket.session = await socket.until(({ type }) => type === "session", "the session's greeting");
@@ -29,7 +29,7 @@ export async function openSession(base, options = {}) {
 export class Socket {
   /** All messages, as text. */
   texts = [];
-  /** Those that are JSON, parsed. */
+  /** The parsed messages that are JSON. */
   frames = [];
   #ws;
   #watchers = new Set();
@@ -46,7 +46,7 @@ export class Socket {
       "a WebSocket to open",
     );
     this.opened.catch(() => {});
-    /** Resolves to the code and the reason of the end. */
+    /** Resolves to the close code and reason. */
     this.closed = new Promise((resolve) => ws.addEventListener("close", ({ code, reason }) => resolve({ code, reason })));
     ws.addEventListener("message", ({ data }) => this.#take(data));
   }
@@ -65,18 +65,18 @@ export class Socket {
     for (const watch of [...this.#watchers]) watch();
   }
 
-  /** Sends an object as JSON; text and bytes as they are. */
+  /** Sends an object as JSON, text and bytes as they are. */
   send(message) {
     const exact = typeof message === "string" || message instanceof Uint8Array;
     this.#ws.send(exact ? message : JSON.stringify(message));
   }
 
-  /** A request with a name, or without. */
+  /** Sends a chat with an id, or without. */
   chat(payload, { id, ...more } = {}) {
     this.send({ type: "chat", ...(id === undefined ? {} : { id }), ...more, payload: { messages: [{ role: "user", content: "Hello" }], ...payload } });
   }
 
-  /** What `find` makes of the messages so far, as soon as it makes something of them. */
+  /** The result of `find` on the messages so far, as soon as there is one. */
   when(find, what, patience) {
     let watch;
     const found = new Promise((resolve) => {
@@ -90,7 +90,7 @@ export class Socket {
     return soon(found, what, patience).finally(() => this.#watchers.delete(watch));
   }
 
-  /** The first frame that is `wanted`. */
+  /** The first frame that `wanted` accepts. */
   until(wanted, what = "a frame", patience) {
     return this.when(({ frames }) => frames.find(wanted), what, patience);
   }
@@ -101,7 +101,7 @@ export class Socket {
     return this.frames.filter((frame) => frame.id === id);
   }
 
-  /** How it was closed. */
+  /** The close code and reason. */
   end(patience) {
     return soon(this.closed, "the WebSocket to be closed", patience);
   }
@@ -113,14 +113,14 @@ export class Socket {
 
 const ENDS = new Set(["done", "error"]);
 
-/** The text that the chunks among these frames add up to. */
+/** The text of the chunks among these frames. */
 export const textOf = (frames) =>
   frames
     .filter(({ type }) => type === "chunk")
     .map(({ data }) => data.choices?.[0]?.delta?.content ?? "")
     .join("");
 
-/** A wire to `port` that can be cut, and that can stop to carry what comes from there. */
+/** A wire to `port` that can be cut, and can stop to deliver what comes from there. */
 export async function startWire(port) {
   const pairs = new Set();
   const server = createServer({ noDelay: true }, (near) => {
@@ -136,13 +136,13 @@ export async function startWire(port) {
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     url: `http://127.0.0.1:${server.address().port}`,
-    /** Breaks every connection; how many there were. */
+    /** Breaks every connection, and returns their number. */
     cut: () => {
       const cut = [...pairs];
       cut.flat().forEach((socket) => socket.resetAndDestroy());
       return cut.length;
     },
-    /** Whoever listens at the near end gets nothing any more, and does not read either. */
+    /** The near end gets nothing any more, and nothing is read from the far end. */
     clog: () => pairs.forEach(([near, far]) => (far.unpipe(near), far.pause())),
     unclog: () => pairs.forEach(([near, far]) => far.pipe(near)),
     stop: () => (pairs.forEach((pair) => pair.forEach((socket) => socket.destroy())), new Promise((resolve) => server.close(resolve))),

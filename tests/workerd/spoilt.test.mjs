@@ -1,4 +1,4 @@
-// After an abort of the wasm: who was in it is told so, in the caller's format, and who comes next is served.
+// After a trap of the wasm, open requests get an error in the caller's format, and later ones are served.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";

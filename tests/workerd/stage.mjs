@@ -1,4 +1,4 @@
-// The usual scene of these tests: one caller, one gateway on workerd, one fake provider behind it.
+// The usual setup of these tests: one caller, one gateway on workerd, one fake provider.
 
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -10,10 +10,13 @@ import { PACE, paced } from "./pace.mjs";
 export const KEY = "caller-key-3141592653";
 export const PROVIDER_KEY = "sk-provider-2718281828";
 
-/** Fields of a client that wants to be told the usage of its stream: what it gets is the provider's bytes, untouched. */
+/**
+ * Fields of a client that requests the usage of its stream, so that it gets the provider's bytes unchanged.
+ */
 export const ASKING = { stream_options: { include_usage: true } };
 
-// `any` passes every model's name, so that any behaviour of the fake can be asked for; `brief` has little patience.
+// `any` allows every model's name, so that every behaviour of the fake can be requested; `brief` has short
+// deadlines.
 const usualConfig = (fake) => `
 default_provider: openai
 providers:
@@ -41,7 +44,10 @@ providers:
 
 const USUAL_BINDINGS = { ACCESS_API_KEYS: KEY, OPENAI_API_KEY: PROVIDER_KEY, ANY_API_KEY: PROVIDER_KEY, SHY_API_KEY: PROVIDER_KEY, BRIEF_API_KEY: PROVIDER_KEY };
 
-/** A configuration with one provider for each of `kinds`, all of them the fake and for any model: its name, and the keys of its row. */
+/**
+ * A configuration with one provider for each of `kinds` (its name, and the keys of its row), all of them the
+ * fake and for any model.
+ */
 export const rows = (kinds) => (fake) => {
   const row = ([name, keys]) => `  ${name}: { base_url: "${fake.base}", api_key_env: ANY_API_KEY, models: "*", ${keys} }`;
   return ["providers:", ...Object.entries(kinds).map(row), ""].join("\n");
@@ -49,17 +55,17 @@ export const rows = (kinds) => (fake) => {
 
 const TERMINAL = ["request_complete", "request_error"];
 
-// Less than 15 s, after which a comment that keeps the client alive would tell the gateway that it has left.
+// Less than 15 s, after which a keep-alive comment would tell the gateway that the client has left.
 const CANCELLED_MS = 12_000;
 
 let watched = 0;
 
-/** A request id that no other request has, by which its log entries are found. */
+/** A unique request id, by which log entries are found. */
 export const freshId = () => `watched-${++watched}`;
 
 /**
- * Sets the scene; `config` makes the YAML from the fake, `bindings` are added to the usual keys. Where the times in `config` are
- * `paced`, `pace: PACE` lets the fake's pauses be so, too.
+ * Starts the stage. `config` makes the YAML from the fake, `bindings` are added to the usual keys. If the
+ * times in `config` are `paced`, `pace: PACE` multiplies the fake's pauses too.
  */
 export async function startStage({ config = usualConfig, bindings = {}, provider = startFake, disk, entry, v8Flags, pace = config === usualConfig ? PACE : 1 } = {}) {
   const fake = await provider({ pace });
@@ -78,29 +84,29 @@ class Stage {
     this.gateway = gateway;
   }
 
-  /** Any request to the gateway, with the caller's key unless `headers` say otherwise. */
+  /** Sends any request to the gateway, with the caller's key unless `headers` have another. */
   request(path, { headers = {}, ...rest } = {}) {
     return call(this.gateway.url + path, { ...rest, headers: { authorization: `Bearer ${KEY}`, ...headers } });
   }
 
-  /** A chat of exactly these bytes, or of this object. */
+  /** Sends a chat of exactly these bytes, or of this object. */
   post(body, headers) {
     return call(`${this.gateway.url}/v1/chat/completions`, chatRequest(KEY, body, headers));
   }
 
-  /** A plain chat with `model`. */
+  /** Sends a plain chat with `model`. */
   ask(model, fields = {}, headers = {}) {
     return this.post({ model, messages: HELLO, ...fields }, headers);
   }
 
-  /** A streamed chat with `model`, to be read step by step. */
+  /** Sends a streamed chat with `model`, to be read step by step. */
   openStream(model, fields = {}, headers = {}) {
     return open(`${this.gateway.url}/v1/chat/completions`, chatRequest(KEY, { model, messages: HELLO, stream: true, ...fields }, headers));
   }
 
   /**
-   * Asks `model` and waits for all that comes of it: the `answer`, after how many milliseconds it was over (`took`), the log's last word
-   * (`end`), and the provider's `record`.
+   * Calls `model` and waits for everything that results: the response (`answer`), the milliseconds until it
+   * was over (`took`), the last log line (`end`), and the provider's `record`.
    */
   async watch(model, fields = {}) {
     const id = freshId();
@@ -110,16 +116,16 @@ class Stage {
     return { answer, took, end: await this.end(id), record: this.fake.of(model.slice(model.indexOf("/") + 1)) };
   }
 
-  /** The log's entries of one request, once its last one is there. */
+  /** The log lines of a request, once its last one is there. */
   async story(request_id) {
     const isEnd = (entry) => entry.request_id === request_id && TERMINAL.includes(entry.event);
     await until(() => this.gateway.logs().some(isEnd), `the end of ${request_id} in the log`);
-    // A second ending, if there is one, comes at once.
+    // A second last line, if there is one, comes at once.
     await sleep(50);
     return this.gateway.logs().filter((entry) => entry.request_id === request_id);
   }
 
-  /** The log's last word on one request, of which there must be one, and the `event` that is wanted. */
+  /** The last log line of a request, of which there must be exactly one, with this `event`. */
   async end(request_id, event) {
     const entries = await this.story(request_id);
     const ends = entries.filter((entry) => TERMINAL.includes(entry.event));
@@ -128,22 +134,22 @@ class Stage {
     return ends[0];
   }
 
-  /** What the provider wrote in its newest answer. */
+  /** The bytes of the provider's newest response. */
   sent() {
     return Buffer.concat(this.fake.last().sent).toString();
   }
 
-  /** Waits for the gateway to ask for `model`, and hands the provider's side of the exchange to the test. */
+  /** Waits until the gateway calls `model`, and gives the provider's side of the exchange to the test. */
   held(model) {
     return soon(this.fake.hold(model), `a request for ${model}`);
   }
 
-  /** Demands that the gateway gives up the call that the provider is still answering. */
+  /** Asserts that the gateway cancels the call that the provider is still serving. */
   async expectCancelled(record = this.fake.last()) {
     assert.equal(await soon(record.closed, "the call to the provider to be cancelled", CANCELLED_MS), true);
   }
 
-  /** Ends the scene, and demands that nothing secret was printed in it. */
+  /** Ends the stage, and asserts that nothing secret was printed. */
   async stop() {
     const { lines } = this.gateway;
     await this.gateway.stop();

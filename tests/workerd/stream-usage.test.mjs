@@ -1,4 +1,4 @@
-// Whether a stream's usage is asked for where the client did not, and what the client then gets to see of it.
+// Whether the usage of a stream is requested where the client did not, and what of it the client gets.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -29,7 +29,10 @@ describe("the usage of a stream", { concurrency: 6 }, () => {
   const nextModel = () => `played-${++played}`;
 
   describe("is asked of the provider", { concurrency: 6 }, () => {
-    /** Demands that of these `stream_options` (none if null) the provider gets `expected` ("same": the request untouched). */
+    /**
+     * Asserts that for these `stream_options` (none if null) the provider gets `expected` ("same": the
+     * unchanged request).
+     */
     function sends(row, options, expected) {
       it(`${row}, ${options ? `where the client says ${options}` : "where the client says nothing"}: ${expected}`, async () => {
         const model = nextModel();
@@ -96,7 +99,7 @@ describe("the usage of a stream", { concurrency: 6 }, () => {
     assert.deepEqual([end.outcome, end.input_tokens, end.output_tokens], ["complete", 9, 7]);
   }
 
-  /** Demands the provider's stream without what `hidden` matches. */
+  /** Asserts the provider's stream without what `hidden` matches. */
   function expectWithout(seen, hidden) {
     assert.equal(seen.sent.split(hidden).length, 2, "the provider sent it once");
     assert.equal(seen.text, seen.sent.replace(hidden, ""));
@@ -185,7 +188,7 @@ describe("the usage of a stream", { concurrency: 6 }, () => {
       });
     }
 
-    /** The length of the one event in which the provider told the usage. */
+    /** The length of the event in which the provider reported the usage. */
     const longest = ({ sent }) => sent.split(/(?<=\r\n\r\n|\n\n|\r\r)/).find((block) => block.includes('"prompt_tokens"')).length;
 
     for (const [how, last] of [

@@ -1,4 +1,4 @@
-// Streams: the provider's bytes, as soon as they come, to a truthful end, whatever befalls either side.
+// Streams: the provider's bytes as soon as they come, to a truthful end, whatever happens on either side.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -11,14 +11,19 @@ import { ASKING, startStage } from "./stage.mjs";
 const event = (n) => `data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"part ${n}"},"finish_reason":null}]}\n\n`;
 const FINISH = `data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n`;
 
-/** What a client gets of the provider's `stream` if it asked for no usage: all but the chunk that tells it, and the gateway's own `[DONE]`. */
+/**
+ * The part of the provider's `stream` that a client gets if it did not request usage: all but the usage
+ * chunk, and the gateway's own `[DONE]`.
+ */
 function withoutUsage(stream) {
   const kept = blocks(stream).filter((block) => !/"choices":\[\],/.test(block));
   const done = kept.findIndex((block) => block.includes("[DONE]"));
   return kept.slice(0, done < 0 ? undefined : done).join("") + DONE;
 }
 
-/** Starts a stream whose provider's side is played by the test. It flows natively, unless `fields` do not ask for the usage. */
+/**
+ * Starts a stream whose provider is driven by the test. It is native, unless `fields` do not request usage.
+ */
 async function drive(stage, name, fields = ASKING) {
   const held = stage.held(name);
   const answering = stage.openStream(`any/${name}`, fields);
@@ -121,7 +126,7 @@ describe("a stream", () => {
       const { provider, caller } = await drive(stage, "live");
       for (const n of [2, 3, 4, 5]) {
         provider.write(event(n));
-        // The next one is not written before this one is here, so a gateway that hoards never gets on.
+        // The next one is written only when this one has arrived, so a gateway that buffers never gets on.
         assert.equal(await caller.until(`part ${n}`), event(n));
       }
       provider.write(FINISH + DONE);

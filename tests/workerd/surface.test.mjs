@@ -1,4 +1,4 @@
-// The gateway's outside: which paths and methods exist, and what every answer carries, whoever asks and however it ends.
+// The gateway's surface: its paths and methods, and the headers of every response, however it ends.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";

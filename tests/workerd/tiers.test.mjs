@@ -1,4 +1,5 @@
-// A tier, speed or region that only the answer tells has a price of its own: where that is not known, it is never the usual one.
+// A tier, speed or region that only the response names has a price of its own. If that is unknown, the
+// standard price is never used instead.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -14,7 +15,10 @@ const ROWS = {
 };
 const [MANY, SAID] = [1_000_000, 9];
 
-/** Answers of each format, `said` tokens long: whole, streamed, and cut before their end. `told`: how they say that they were made. */
+/**
+ * Responses of each format with `said` output tokens: complete, streamed, and cut before their end. `told`:
+ * the tier, speed or region that they report.
+ */
 const FORMATS = {
   openai: ({ tier, beside }, said) => {
     const usage = { prompt_tokens: 9, completion_tokens: said, total_tokens: 9 + said, ...beside };
@@ -33,7 +37,7 @@ const FORMATS = {
       ["content_block_start", { index: 0, content_block: { type: "text", text: "" } }],
       ["content_block_delta", { index: 0, delta: { type: "text_delta", text: "x" } }],
       ["content_block_stop", { index: 0 }],
-      // The last tokens say nothing of how the answer was made.
+      // The last token counts do not name the tier.
       ["message_delta", { delta: { stop_reason: "end_turn" }, usage: { output_tokens: said } }],
       ["message_stop", {}],
     ].map(([type, data]) => event({ type, ...data }, type));
@@ -55,7 +59,7 @@ describe("what only an answer tells", () => {
   });
   after(() => scene.stop());
 
-  /** The receipt of one answer, to a new key with these terms; and the answer. */
+  /** Sends a request with a new key that has these limits, and returns its receipt and the response. */
   const receipt = async (terms, { model, path = CHAT, how = "whole", format, fields = {} }, told, said = SAID) => {
     const id = `teller-${++made}`;
     const key = await office.key(id, terms);
@@ -94,10 +98,10 @@ describe("what only an answer tells", () => {
           });
         }
 
-        // A stream that was cut told nothing that stands beside its last tokens.
+        // A cut stream reported nothing that comes with its last token counts.
         for (const told of tellings.filter(({ beside }) => how !== "cut" || kind.format !== "openai" || !beside)) {
           it(`is no price for ${JSON.stringify(told)}, and under a budget all that was reserved`, async () => {
-            // What cannot be is charged whatever was reserved.
+            // Impossible usage is charged as reserved.
             const reserved = (await receipt(budget, { ...ask, how: how === "whole" ? how : "streamed" }, {}, MANY)).cost_nanos;
             const under = await receipt(budget, ask, told);
             assert.deepEqual([under.cost_nanos, under.estimated, under.told], [reserved, true, undefined]);

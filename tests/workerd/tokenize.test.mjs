@@ -1,4 +1,5 @@
-// Counting tokens: the vocabulary comes from the static files at the first count, and streams flow on while others count.
+// Token counts: the vocabulary is read from the static files at the first count, and streams flow on while
+// others count.
 
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -51,7 +52,7 @@ describe("counting tokens", () => {
 
   it("lets streams flow while a long text is counted", async () => {
     const text = "The quick brown fox jumps over the lazy dog. ".repeat(400_000);
-    // A chat that waits for the count comes behind it in each try.
+    // In each try, a chat that waits for the count would come after it.
     await inOneOf(3, async () => {
       let counted;
       const counting = count({ model: "gpt-4o", input: text }).then((answer) => (counted = answer.json().tokens));

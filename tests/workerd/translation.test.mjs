@@ -1,4 +1,4 @@
-// Clients that speak OpenAI's format, served by providers that do not: the official SDK against strict stand-ins.
+// Clients of OpenAI's format, served by providers of other formats: the official SDK against strict fakes.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -47,7 +47,7 @@ providers:
     it(`${model}: the bill is that of the tokens it reports, whole and streamed`, async () => {
       const request = { model, messages: [{ role: "user", content: "Hi" }] };
       const { response } = await client.chat.completions.create(request).withResponse();
-      // 55 tokens of a prompt at a dollar a million, 12 of an answer at two.
+      // 55 prompt tokens at one dollar per million, 12 output tokens at two.
       assert.equal(response.headers.get("x-llm-bridge-cost"), "0.000079");
       const id = `bill-${model.split("/")[0]}`;
       for await (const _ of await client.chat.completions.create({ ...request, stream: true }, { headers: { "x-request-id": id } })) void _;

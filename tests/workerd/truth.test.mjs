@@ -1,4 +1,5 @@
-// Whatever a provider does on its socket, the caller is told the truth: a short answer never looks like a whole one, and nobody waits in vain.
+// Whatever a provider does on its socket, the caller gets the truth: a short response never looks complete,
+// and nobody waits in vain.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -9,7 +10,7 @@ import { startSocketFake, STREAM_HEAD } from "./fake-socket.mjs";
 import { LATE_MS, paced } from "./pace.mjs";
 import { ASKING, rows, startStage } from "./stage.mjs";
 
-// Each of these ends at once, or by the clock of silence: far before the clock of the whole.
+// Each of these ends at once or by the idle deadline, far before the total one.
 const IDLE_MS = paced(600);
 const SOON_MS = IDLE_MS + LATE_MS;
 
@@ -25,13 +26,13 @@ const COMPLETION =
 
 const document = (type, body) => `HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: ${type}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
 
-/** Writes `pieces` to the bare connection, and ends as `ending` says. */
+/** Writes `pieces` to the raw connection, and ends as `ending` says. */
 const raw = (ending, ...pieces) => async (wire) => {
   for (const piece of pieces) {
     wire.raw(piece);
     await wire.sleep(5);
   }
-  // What was written shall arrive before the accident.
+  // The bytes written so far must arrive before the failure.
   if (pieces.length) await wire.sleep(25);
   await ending(wire);
 };
@@ -56,10 +57,10 @@ const ACCIDENTS = Object.entries({ ends, "hangs up": hangsUp, resets });
 const opening = (request) => answerEvents(request).slice(0, 4);
 const role = (request) => answerEvents(request).slice(0, 1);
 const whole = (request) => answerEvents(request);
-/** The answer of one of several choices. */
+/** A chunk of one of several choices. */
 const choice = (request, index, finish = null) => event(chunk(request, {}, { choices: [{ index, delta: finish ? {} : { content: `${index}` }, finish_reason: finish }] }));
 
-// What befalls a request for a stream before anything of the answer has come: a plain error.
+// Failures before any content of a stream: a plain error.
 const BEFORE = [
   ["resets before any header", raw(resets), UNREACHABLE],
   ["hangs up before any header", raw(hangsUp), UNREACHABLE],
@@ -96,7 +97,7 @@ const BEFORE = [
   ]),
 ];
 
-// What befalls it in the midst: all that came, one error, one [DONE].
+// Failures in the middle: all content that came, one error, one [DONE].
 const AMID = [
   ...ACCIDENTS.flatMap(([how, ending]) => [
     [`${how} between two events`, stream(ending, opening), TRUNCATED, "truncated"],
@@ -126,7 +127,7 @@ async function promising(wire) {
   await raw(hangsUp, `HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/event-stream\r\ncontent-length: 100000\r\n\r\n${body}`)(wire);
 }
 
-/** A stream whose end is the connection's. */
+/** A stream that ends with its connection. */
 function boundless(pieces) {
   return async (wire) => {
     const body = pieces(wire.request).join("");
@@ -135,7 +136,7 @@ function boundless(pieces) {
   };
 }
 
-/** Writes every byte by itself. */
+/** Writes every byte separately. */
 async function dribbling(wire) {
   wire.openStream();
   for (const byte of Buffer.from([...opening(wire.request).slice(0, 2), ...whole(wire.request).slice(-2), DONE].join(""))) {
@@ -148,7 +149,7 @@ async function dribbling(wire) {
 const unreasoned = (request) => [...opening(request), DONE];
 const twoChoices = (request) => [choice(request, 0), choice(request, 1), choice(request, 1, "length"), choice(request, 0, "stop")];
 
-// What looks odd, yet is a whole answer: the provider said that it had finished.
+// Unusual but complete responses: the provider said that it had finished.
 const WHOLE = [
   ...ACCIDENTS.flatMap(([how, ending]) => [
     [`finishes without [DONE], and ${how}`, stream(ending, whole), true],

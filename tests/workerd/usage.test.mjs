@@ -1,5 +1,5 @@
-// The books are right: each request that could cost something has one receipt, the sums are those of the receipts, and both say what the
-// provider served; whoever leaves, breaks or is killed.
+// Receipts are right: each request that could cost something has one, the sums are those of the receipts, and
+// both say what the provider served, whoever disconnects, fails or is killed.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:net";
@@ -12,7 +12,7 @@ import { OFFICE, Office } from "./office.mjs";
 import { PACE, paced } from "./pace.mjs";
 import { ASKING, KEY, startStage } from "./stage.mjs";
 
-/** A port of loopback at which nobody listens. */
+/** A port of loopback on which nobody listens. */
 async function deadPort() {
   const server = createServer();
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -28,7 +28,7 @@ const config = (port) => (fake) => {
     row("any", ""),
     row("checked", "relay: checked"),
     row("shy", "stream_usage: leave"),
-    // Long enough for all of the storm to have reached the provider, on a busy machine too.
+    // Long enough for the whole storm to reach the provider, on a busy machine too.
     row("hasty", `clocks: { connect: ${paced(4)} }`),
     row("impatient", `clocks: { idle: ${paced(2)} }`),
     row("loyal", "on_disconnect: finish"),
@@ -44,8 +44,10 @@ const config = (port) => (fake) => {
 const STREAM = { stream: true };
 const TOLD = { stream: true, ...ASKING };
 
-// What is asked; and what the receipt says: status, outcome, and whether the bill, an estimate or nothing is charged.
-// `turns`: the caller leaves, before the head or after the first word. `hears`: what it hears before the provider goes on. `times`: so often with the same ids. `reaches`: the provider hears of it.
+// The requests, and their receipts: status, outcome, and whether the bill, an estimate or nothing is charged.
+// `turns`: the client leaves, before the head or after the first word. `hears`: the text that it has got
+// before the provider goes on. `times`: the number of requests with the same id. `reaches`: whether the
+// provider gets the request.
 const KINDS = [
   { model: "any/bill", status: 200, outcome: "complete", charge: "billed" },
   { model: "any/bill", fields: TOLD, status: 200, outcome: "complete", charge: "billed" },
@@ -92,7 +94,7 @@ describe("the books", () => {
   const keys = {};
   const leavers = new Map();
   const cues = new Map();
-  /** What is waited for on the way of one request. */
+  /** The events that one request waits for. */
   const cueOf = (user) => cues.get(user) ?? cues.set(user, Promise.withResolvers()).get(user);
   before(async () => {
     stage = await startStage({ config: config(await deadPort()), bindings: OFFICE, pace: PACE });
@@ -111,7 +113,7 @@ describe("the books", () => {
   const make = async (id, terms) => (keys[id] = await office.key(id, terms));
   let sent = 0;
 
-  /** Sends one request and goes with it to its end: its id, what it was to become, and the answer's status. */
+  /** Sends a request and follows it to its end: its id, its kind, and the status of the response. */
   async function send(key, kind, id) {
     const user = `${id}.${++sent}`;
     const body = kind.body ?? { model: kind.model, messages: HELLO, seed: sent, user, ...kind.fields };
@@ -149,7 +151,9 @@ describe("the books", () => {
     return Promise.all(jobs.flat().map(([kind, id]) => send(key, kind, id)));
   }
 
-  /** Demands that the receipts of a key are those of these requests, and each says what its provider did. */
+  /**
+   * Asserts that the receipts of a key are those of these requests, and that each says what its provider did.
+   */
   function expectReceipts(receipts, asked) {
     const records = Map.groupBy(stage.fake.requests, ({ request }) => request?.user);
     const booked = asked.filter(({ kind }) => !kind.refused);
@@ -162,7 +166,7 @@ describe("the books", () => {
       const { kind } = same[0];
       const theirs = byId.get(id) ?? [];
       assert.equal(theirs.length, same.length, `receipts of ${id} (${JSON.stringify(kind)})`);
-      // Those that share an id are told apart by their prompts, which all have another length.
+      // Requests that share an id are distinguished by the lengths of their prompts.
       const heard = same.map(({ user }) => records.get(user)?.[0]);
       const inOrder = (a, b) => (a?.billed?.prompt_tokens ?? 0) - (b?.billed?.prompt_tokens ?? 0);
       heard.sort(inOrder);
@@ -178,11 +182,11 @@ describe("the books", () => {
     assert.equal(`${receipt.provider}/${model}`, kind.model, context);
     assert.deepEqual({ stream, outcome }, { stream: kind.fields?.stream === true, outcome: kind.outcome }, context);
     if (kind.status) assert.equal(status, kind.status, context);
-    // Keys of the configuration, and the one without limits, have no budget.
+    // Configured keys, and the key without limits, have no budget.
     expectCharge(receipt, kind.charge, record, /^vk_/.test(receipt.key_id) && receipt.key_id !== "vk_free");
   }
 
-  /** Demands that every way to ask for sums gives those of the receipts. */
+  /** Asserts that every query for sums gives those of the receipts. */
   async function expectSums(keyId, receipts, key) {
     const { totals, data } = await office.order("GET", `/usage?key=${keyId}`);
     assert.deepEqual(totals, sumsOf(receipts));
@@ -200,7 +204,7 @@ describe("the books", () => {
     assert.equal(models.reduce((sum, { requests }) => sum + requests, 0), receipts.length);
   }
 
-  /** Demands that the books of a key hold these requests and no others; hands back their receipts. */
+  /** Asserts that a key has the receipts of these requests and no others, and returns them. */
   async function expectBooks(keyId, key, asked) {
     await office.totals(keyId, asked.filter(({ kind }) => !kind.refused).length);
     const receipts = await office.receipts(keyId);
@@ -231,7 +235,7 @@ describe("the books", () => {
     expectLog(all);
   });
 
-  /** Demands that the log tells of each receipt once, with the same tokens. */
+  /** Asserts that the log reports each receipt once, with the same tokens. */
   function expectLog(receipts) {
     const ends = stage.gateway.logs().filter(({ event }) => /^request_(complete|error)$/.test(event));
     const told = Map.groupBy(ends, ({ request_id }) => request_id);

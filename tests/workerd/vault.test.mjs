@@ -1,5 +1,5 @@
-// What providers want back and clients cannot carry: the official SDKs, with thinking on, against stand-ins that refuse a turn without
-// its signature, and a signature of another model's.
+// Reasoning state that providers want back and clients cannot carry: the official SDKs, with thinking on,
+// against fakes that refuse a turn without its signature or with another model's.
 
 import assert from "node:assert/strict";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
@@ -26,7 +26,7 @@ providers:
   google: { adapter: gemini, base_url: "${formats.gemini}", models: "*" }
 ${more}`;
 
-/** A conversation of an OpenAI client's; each step asks, and answers what was called. */
+/** A conversation of an OpenAI client: each step sends a request and answers its tool calls. */
 function chat(gateway, key = KEY) {
   const client = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: key, maxRetries: 0 });
   const tools = SCENE.calls.map(({ name }) => ({ type: "function", function: { name, parameters: PARAMETERS } }));
@@ -45,7 +45,7 @@ function chat(gateway, key = KEY) {
   };
 }
 
-/** The same of an Anthropic client's. */
+/** A conversation of an Anthropic client. */
 function talk(gateway) {
   const client = new Anthropic({ baseURL: gateway.url, apiKey: KEY, maxRetries: 0 });
   const tools = SCENE.calls.map(({ name }) => ({ name, input_schema: PARAMETERS }));
@@ -101,7 +101,7 @@ describe("with thinking on, a loop of tools runs to its end, each turn with its 
   }
 });
 
-/** Whether there are vaults on a disk, and nothing is in them. */
+/** Whether a disk has reasoning stores, and all are empty. */
 async function isClear(disk) {
   const files = (await readdir(join(disk, "Vault"))).filter((name) => /^[0-9a-f]{64}\.sqlite$/.test(name));
   const full = (file) => {
@@ -109,7 +109,7 @@ async function isClear(disk) {
     try {
       return database.prepare("SELECT name FROM sqlite_master WHERE name = 'things'").all().length > 0;
     } catch {
-      // It is being written to.
+      // It is being written.
       return true;
     } finally {
       database.close();
@@ -118,11 +118,11 @@ async function isClear(disk) {
   return files.length > 0 && !files.some(full);
 }
 
-// In the real time of an alarm.
+// Alarms run in real time.
 const KEPT_SECONDS = 2;
 
 describe("what is kept for a provider", () => {
-  /** Has something done with stand-ins and a gateway of its own. */
+  /** Calls a function with fakes and a gateway of its own. */
   const scene = (title, more, play) =>
     it(title, async () => {
       const formats = await startFormats();

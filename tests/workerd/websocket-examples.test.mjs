@@ -32,7 +32,10 @@ describe("the examples", { concurrency: 2 }, () => {
     await stage.stop();
   });
 
-  /** Runs a script in Node; `line` is told each line that it says. The address that it calls leads to `url`. */
+  /**
+   * Runs a script in Node and passes each line that it prints to `line`. The address that it calls leads to
+   * `url`.
+   */
   function run(script, url, line) {
     const lead = `const Own = WebSocket; globalThis.WebSocket = class extends Own {
       constructor(address, protocols) { super(address.replace("${ADDRESS}", "${new URL(url).host}"), protocols); }
@@ -51,7 +54,7 @@ describe("the examples", { concurrency: 2 }, () => {
   });
 
   it("without names runs in Chromium as it stands", { skip: missing }, async () => {
-    // Each word is a request of its own: they may overtake each other.
+    // Each word is a request of its own, so they may overtake each other.
     const length = (words) => words.filter((word) => !isOver(word)).reduce((sum, word) => sum + streamedText(word).length, 0);
     const words = await browse(plain, {
       names: { [ADDRESS]: `127.0.0.1:${stage.gateway.port}` },

@@ -1,4 +1,5 @@
-// WebSockets that come without a key: nothing is opened, written or counted before a good one, and from then on nothing is different.
+// WebSockets without a key: nothing is opened, stored or counted before a valid one comes; from then on they
+// are like all others.
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -22,19 +23,19 @@ providers:
   any: { base_url: "${fake.base}", models: "*" }
 ${more}`;
 
-// Much is carried on one machine: where it is slow, that takes time.
+// Many connections on one machine take time where it is slow.
 const PATIENCE_MS = 120_000;
 const PROTOCOLS = [NAMED];
 const named = (url, more = {}) => openSocket(url, { protocols: PROTOCOLS, ...more });
 const ended = ({ texts }) => texts.includes(DONE);
 
-/** How often the objects were called since the start, all together. */
+/** The number of calls of all objects since the start. */
 const calls = async ({ gateway }) => Object.values((await gateway.control()).calls).reduce((sum, n) => sum + n, 0);
 
 /** The files of sessions on a disk. */
 const files = async (disk) => (await readdir(join(disk, "Session")).catch(() => [])).filter((name) => /^[0-9a-f]{64}/.test(name));
 
-/** The upgrade of a client that shakes hands and then does nothing by itself, not even answer a close. */
+/** The upgrade of a client that does nothing after the handshake, not even respond to a close. */
 async function openRaw(port) {
   const socket = connect({ port, host: "127.0.0.1", noDelay: true });
   const key = "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13";
@@ -75,7 +76,8 @@ describe("a WebSocket without a key", { concurrency: 1 }, () => {
     const socket = await named(url);
     const model = "long-first";
     stage.fake.behave(model, stage.fake.behaviour("ok"));
-    // Characters of two halves, so that a cut between pieces may fall into one; one character more, so that it falls elsewhere.
+    // Characters of two code units, so that a cut between pieces may fall into one; one character more shifts
+    // the cut.
     const content = `${"😀".repeat(300_000)}é`;
     const payload = { model, stream: true, messages: [{ role: "user", content }] };
     socket.send(`{"type":"chat","payload":${JSON.stringify(payload)},"id":"😀","api_key":"${KEY}"}`);
@@ -115,7 +117,7 @@ describe("a WebSocket without a key", { concurrency: 1 }, () => {
     const sockets = await Promise.all(Array.from({ length: 200 }, () => named(url)));
     await Promise.all(
       sockets.map(async (socket, s) => {
-        // All at once: what comes behind the key waits for the session, in order.
+        // All at once: messages behind the key wait for the session, in order.
         socket.send({ type: "ack", seq: 0 });
         socket.send({ type: "auth", api_key: KEY });
         const ids = [0, 1, 2, 3];
@@ -191,7 +193,8 @@ describe("a WebSocket without a key", { concurrency: 1 }, () => {
       const { id } = await other.until(({ type }) => type === "session");
       other.close(code);
       await other.end();
-      // As long as a session lives, it refuses those who ask for what it never said, and stays what it is.
+      // While a session lives, it refuses clients that acknowledge frames that were never sent, and is not
+      // changed by them.
       const probe = async () => (await (await named(url, { key: KEY, query: `?session=${id}&after=99` })).end()).code;
       if (code === 1000) {
         await until(async () => (await probe()) === 4404, "who says goodbye to be gone");
@@ -336,14 +339,14 @@ describe("before a good key", () => {
   });
 });
 
-// One after the other: the memory is that of the whole process.
+// One after the other, because the memory is that of the whole process.
 describe("the memory of a WebSocket", () => {
   const memory = async ({ pid }) => Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${pid}/status`, "utf8"))[1]) / 1024;
   const SOCKETS = 1500;
 
-  /** What so many connections that say nothing add to a process, in megabytes. */
+  /** The memory that this many silent connections add to a process, in megabytes. */
   async function taken(gateway) {
-    // The first ones bring what a process takes once.
+    // The first ones cause allocations that happen once.
     const first = await Promise.all(Array.from({ length: 100 }, () => openRaw(gateway.port)));
     await sleep(300);
     const before = await memory(gateway);
@@ -372,7 +375,7 @@ describe("the memory of a WebSocket", () => {
 
   it("that has shown one is bounded for a client that does not read: its provider has to wait, and nothing is lost", { timeout: 400_000 }, async (test) => {
     const [WORDS, MOST_MB] = [400, 50];
-    // What can be compressed is, and then hardly anything waits.
+    // Compressible data are compressed, and then hardly anything waits.
     const noise = randomBytes(192 << 10).toString("base64");
     const stage = await startStage({ config: config("websocket: { buffer_bytes: 65536 }") });
     let flood;
@@ -393,7 +396,7 @@ describe("the memory of a WebSocket", () => {
     wire.clog();
     const before = await memory(stage.gateway);
     socket.chat({ model: "flood", stream: true }, { id: "a" });
-    // The provider is got no further with: all that is taken without a reader has been.
+    // The provider makes no progress: everything that fits without a reader has been taken.
     await until(() => flood?.record.sent.length >= WORDS, "the provider to have said all");
     await settled(() => flood.backlog);
     const grown = (await memory(stage.gateway)) - before;

@@ -1,4 +1,4 @@
-// What WebSockets hold in memory: a whole answer that is told in one frame, and messages that wait while a key is checked.
+// The memory of WebSockets: a complete response in one frame, and messages that wait while a key is checked.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -13,9 +13,9 @@ const MB = 1e6;
 const TIME = { timeout: 120_000 };
 const MOST = 16 << 20;
 const PATIENCE_MS = 60_000;
-/** 128 MB, as an isolate has on Cloudflare: else V8 would keep messages that nobody holds. */
+/** 128 MB, as an isolate has on Cloudflare. With more, V8 would keep messages that nobody references. */
 const HEAP = ["--max-old-space-size=128"];
-/** Connections at once. */
+/** Concurrent connections. */
 const COUNT = 200;
 
 const config = (more) => (fake) => `
@@ -26,7 +26,10 @@ ${more}`;
 
 const parts = { head: '{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"', end: '"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}' };
 
-/** A provider whose answers are as long as the name of the model says, in MB; `closed` tells whether its call was given up. */
+/**
+ * A provider whose responses have the length that the model's name says, in MB; `closed` says whether its
+ * call was cancelled.
+ */
 async function startProvider() {
   const fake = {};
   const server = createServer((req, res) => {
@@ -80,7 +83,7 @@ describe("a whole answer over a WebSocket", { concurrency: 1 }, () => {
         assert.deepEqual(frames.map(({ type }) => type), ["error"]);
         assert.deepEqual([frames[0].status, frames[0].error.code], [502, "answer_too_large"]);
         assert.match(frames[0].error.message, new RegExp(`longer than a frame may be \\(${MOST} bytes\\)`));
-        // What is a little too long may have been sent to its end already.
+        // A response that is a little too long may have been sent to its end already.
         if (length > 100) assert.equal(await soon(stage.fake.closed, "the call to be given up"), true);
       }
       assert.ok(most <= 200 * MB, `${(most / MB).toFixed(1)} MB`);
@@ -156,7 +159,7 @@ describe("messages that wait while a key is checked", { concurrency: 1 }, () => 
     assert.ok(told.length >= 3 && told.length <= 6, `${told.length} of 8`);
     release();
     const done = ({ texts }) => texts.filter((text) => text.includes("[DONE]")).length;
-    // Each chat has its end, though some of those that waited may meet a full memory yet.
+    // Each chat ends, though some of those that waited may find the memory full.
     for (const socket of sockets) await socket.when((socket) => done(socket) === (told.includes(socket) ? 1 : 2), "all answers", PATIENCE_MS);
     closeAll();
   });

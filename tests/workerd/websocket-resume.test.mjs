@@ -1,4 +1,5 @@
-// Sessions that outlive their connection, and their object: what was missed comes in order and once, and every receipt is exact.
+// Sessions that outlive their connection and their object: missed frames come in order and once, and every
+// receipt is exact.
 
 import assert from "node:assert/strict";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
@@ -22,19 +23,19 @@ logging: { level: debug }
 websocket: { ${more} }
 `;
 
-// After so long without an event, workerd lets an object go.
+// The time without an event after which workerd evicts an object.
 const UNUSED_MS = 10_000;
 const SPARE_MS = 3500;
 const ROUNDS = 4;
 const KILLS = 100;
-// All of them take some seconds where nothing else is done.
+// All of them together take some seconds on an idle machine.
 const PATIENCE_MS = 120_000;
 const BUFFER = 64 << 10;
 const RESUME_SECONDS = 2;
-// Of 100; a fresh process takes some tens for itself, whatever it does.
+// Of 100. A fresh process takes some tens for itself.
 const MOST_MB = 60;
 
-/** The numbers of frames: each one more than the one before. */
+/** The numbers of frames: each is one more than the one before. */
 const expectNumbers = (frames, first = 1) => {
   const numbers = frames.filter(({ seq }) => seq !== undefined).map(({ seq }) => seq);
   assert.deepEqual(numbers, numbers.map((_, n) => first + n), "numbers without gaps or repeats");
@@ -45,7 +46,7 @@ const resumed = (url, { session, frames }, more = {}) => {
   return openSocket(url, { key: KEY, protocols: [NAMED], ...more, query: `?session=${session.id}&after=${after}` });
 };
 
-/** A provider who talks in words that can be told apart: `words` of them, so many milliseconds from each other. */
+/** A provider that writes distinguishable words: `words` of them, `pause` milliseconds apart. */
 const talk = (words, pause, size = 0) => async (exchange) => {
   const { request } = exchange;
   exchange.openStream();
@@ -82,7 +83,8 @@ describe("a session", { concurrency: 10 }, () => {
       const ids = Array.from({ length: asks / 4 }, (_, n) => `${run}.${n}`);
       for (const id of ids) socket.chat({ model: "talk", stream: true, user: id }, { id });
       const acknowledge = (seq) => run % 2 && seq && socket.send({ type: "ack", seq });
-      // What is cut before it has arrived was never asked: nobody cuts before each answer has begun. The first ones may fill the window.
+      // A message that is cut off before it arrives was never sent, so nobody cuts before each response has
+      // begun. The first ones may fill the window.
       await socket.when(({ frames }) => (acknowledge(frames.at(-1).seq), ids.every((id) => frames.some((frame) => frame.id === id))), "each answer's beginning");
       begun++;
       const isOver = () => frames.filter(({ type }) => type === "done" || type === "error").length === ids.length;
@@ -107,10 +109,10 @@ describe("a session", { concurrency: 10 }, () => {
     let over = false;
     const all = Promise.all(runs).finally(() => (over = true));
     while (!over && begun < opened.length) await sleep(1);
-    // So many and no more: on a busy machine no connection would ever be made between two of them.
+    // This many and no more: on a busy machine, no connection could be made between two of them.
     while (!over && cuts < KILLS) {
       await sleep(4 + Math.random() * 12);
-      // Every connection of the moment.
+      // Every connection that is open now.
       cuts += wire.cut();
     }
     await all;
@@ -136,7 +138,8 @@ describe("a session", { concurrency: 10 }, () => {
     await socket.until(({ type }) => type === "chunk");
     wire.cut();
     await socket.end();
-    // Time for the session to learn that it is alone; where it is too short, it learns so while the provider talks.
+    // Time for the session to notice that it has no connection. If it is too short, it notices while the
+    // provider writes.
     await sleep(100);
     exchange.write(answerEvents(exchange.request).slice(2).join("") + DONE);
     exchange.end();
@@ -162,7 +165,7 @@ describe("a session", { concurrency: 10 }, () => {
     await socket.answer("a");
     const woken = () => stage.gateway.logs().filter((entry) => entry.event === "session_woken" && entry.key_id?.includes("sleeper")).length;
     assert.equal(woken(), 0);
-    // When an object is let go is the runtime's to say; what wakes it keeps it from sleep for as long again.
+    // The runtime decides when to evict an object. Waking it delays that by as long again.
     let [round, before] = [0, 0];
     do {
       assert.ok(++round <= ROUNDS, `not both objects were made anew in one of ${ROUNDS} rounds`);
@@ -189,7 +192,7 @@ describe("a session", { concurrency: 10 }, () => {
     await socket.until(({ type }) => type === "chunk");
     wire.cut();
     await socket.end();
-    // Where that is too short for it to be let go, it has everything still.
+    // If that is too short for an eviction, the object still has everything.
     await sleep(UNUSED_MS + SPARE_MS);
     const back = await resumed(url, socket);
     await back.answer("a");
@@ -264,7 +267,8 @@ describe("a session", { concurrency: 10 }, () => {
     assert.equal(textOf(await socket.answer("b")), told("b", 3), "none of them did it any harm");
     socket.close();
     assert.equal((await socket.end()).code, 1000);
-    // As long as the session lives, it refuses those who ask for what it never said, and stays what it is.
+    // While the session lives, it refuses clients that acknowledge frames that were never sent, and is not
+    // changed by them.
     const code = async () => (await (await resumed(url, socket, { after: 99 })).end()).code;
     await until(async () => (await code()) === 4404, "who says goodbye to be gone");
   });
@@ -284,7 +288,10 @@ describe("a session whose gateway is killed", () => {
     await rm(disk, { recursive: true });
   });
 
-  /** Begins an answer that will not end, and kills the gateway: after the connection broke, or in the middle of one that was taken up. */
+  /**
+   * Starts a response that does not end, and kills the gateway: after the connection broke, or in the middle
+   * of a resumed one.
+   */
   async function die({ again }) {
     const wire = await startWire(gateway.port);
     const socket = await openSession(wire.url, { key: KEY });
@@ -332,7 +339,7 @@ describe("a session whose gateway is killed", () => {
   });
 });
 
-// One after the other: the memory is that of the whole process.
+// One after the other, because the memory is that of the whole process.
 describe("a session's memory", () => {
   let stage, url;
   before(async () => {
@@ -341,7 +348,7 @@ describe("a session's memory", () => {
   });
   after(() => (closeAll(), stage.stop()));
 
-  /** More than all buffers on the way take up. */
+  /** More than all buffers on the way can hold. */
   const [WORDS, SIZE] = [400, 256 << 10];
 
   it("is bounded for a client that does not read: its provider has to wait, and nothing is lost", { timeout: 400_000 }, async (test) => {
@@ -365,7 +372,7 @@ describe("a session's memory", () => {
       wire.clog();
       const before = await memory();
       socket.chat({ model: "flood", stream: true, user: "a" }, { id });
-      // The provider is got no further with: all that is taken without a reader has been.
+      // The provider makes no progress: everything that fits without a reader has been taken.
       await until(() => flood?.record.sent.length >= WORDS, "the provider to have said all");
       await settled(() => flood.backlog);
       const grown = (await memory()) - before;
@@ -418,7 +425,7 @@ describe("a session's memory", () => {
     await socket.until(({ type }) => type === "chunk");
     wire.cut();
     await socket.end();
-    // Time for the buffer to fill; where it is too short, what is not in it yet comes later.
+    // Time for the buffer to fill. If it is too short, the rest comes later.
     await sleep(700);
     const back = await resumed(url, socket);
     const acks = setInterval(() => back.frames.at(-1)?.seq && back.send({ type: "ack", seq: back.frames.at(-1).seq }), 5);

@@ -1,4 +1,5 @@
-// WebSockets: two languages over one gateway, many requests on one connection, and what is said of bad ones.
+// WebSockets: two protocols over one gateway, many requests on one connection, and the errors for invalid
+// ones.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -22,10 +23,10 @@ ${more}`;
 
 const ENVELOPE = ["code", "message", "param", "type"];
 const QUICK_MS = 1000;
-// Much is carried on one machine: where it is slow, that takes time.
+// Many requests on one machine take time where it is slow.
 const PATIENCE_MS = 120_000;
 
-// One group after the other: the last one keeps the machine busy.
+// One group after the other, because the last one keeps the machine busy.
 describe("a WebSocket", () => {
   let stage, office, url;
   before(async () => {
@@ -451,7 +452,7 @@ describe("what an operator says of WebSockets", { concurrency: 4 }, () => {
       const exchange = await held;
       const pings = setInterval(() => pinging.send('{"type":"ping"}'), 200);
       assert.equal((await idle.end()).code, 4408);
-      // For as long again.
+      // Waits for as long again.
       await sleep(1000 * Math.ceil(PACE));
       clearInterval(pings);
       exchange.openStream();
