@@ -116,9 +116,12 @@ describe("the admin API", () => {
     const usage = await eventually(() => done(gateway, "GET", "/usage?key=counted&group_by=model"), ({ totals }) => totals.requests === 3);
     assert.deepEqual(usage.data.map(({ model, requests }) => [model, requests]), [["echo", 2], ["other", 1]]);
     const receipts = await done(gateway, "GET", "/keys/counted/receipts?limit=2");
-    assert.deepEqual([receipts.data.length, receipts.has_more, receipts.data[0].key_id], [2, true, "vk_counted"]);
+    assert.deepEqual(
+      { length: receipts.data.length, has_more: receipts.has_more, key_id: receipts.data[0].key_id },
+      { length: 2, has_more: true, key_id: "vk_counted" },
+    );
     const rest = await done(gateway, "GET", `/keys/counted/receipts?before=${receipts.next_before}`);
-    assert.deepEqual([rest.data.length, rest.has_more], [1, false]);
+    assert.deepEqual({ length: rest.data.length, has_more: rest.has_more }, { length: 1, has_more: false });
     const all = await eventually(() => done(gateway, "GET", "/usage?group_by=key"), ({ data }) => data.some(({ key_id }) => key_id.startsWith("key_")));
     assert.equal(all.data.find(({ key_id }) => key_id === "vk_counted").requests, 3);
     const own = await call(`${gateway.url}/v1/usage?group_by=`, { headers: as(key) });
@@ -140,9 +143,12 @@ describe("the admin API", () => {
 
   it("answers HEAD, and tells its methods without a key", async () => {
     const head = await admin(gateway, "HEAD", "/keys");
-    assert.deepEqual([head.status, head.text, head.headers["cache-control"]], [200, "", "no-store"]);
+    assert.deepEqual(
+      { status: head.status, text: head.text, "cache-control": head.headers["cache-control"] },
+      { status: 200, text: "", "cache-control": "no-store" },
+    );
     const options = await call(`${gateway.url}/admin/api/keys/first`, { method: "OPTIONS" });
-    assert.deepEqual([options.status, options.headers.allow], [204, "GET, HEAD, PATCH, DELETE, OPTIONS"]);
+    assert.deepEqual({ status: options.status, allow: options.headers.allow }, { status: 204, allow: "GET, HEAD, PATCH, DELETE, OPTIONS" });
     assert.equal(options.headers["access-control-allow-origin"], undefined);
     assert.equal((await done(gateway, "GET", "/openapi.json")).openapi, "3.1.0");
   });

@@ -107,7 +107,7 @@ const PACE = 200;
 export function expectCharge(receipt, charge, record, budgeted = false) {
   const context = JSON.stringify({ receipt, billed: record?.billed });
   const { tokens, estimated, cost_nanos: cost } = receipt;
-  if (charge === "nothing") return assert.deepEqual([tokens, estimated, cost], [null, false, 0], context);
+  if (charge === "nothing") return assert.deepEqual({ tokens, estimated, cost }, { tokens: null, estimated: false, cost: 0 }, context);
   assert.ok(tokens, context);
   assert.equal(cost, costOf(tokens), context);
   assert.equal(estimated, charge === "estimate", context);

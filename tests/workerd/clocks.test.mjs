@@ -106,7 +106,7 @@ describe("a clock", { concurrency: 8 }, () => {
     assert.equal(answer.status, 200, answer.text);
     expectOneDone(answer.text);
     assert.ok(chunks(answer.text).every(({ error }) => !error), answer.text);
-    assert.deepEqual([end.event, end.outcome], ["request_complete", "complete"]);
+    assert.deepEqual({ event: end.event, outcome: end.outcome }, { event: "request_complete", outcome: "complete" });
   }
 
   /** Asserts that no deadline passes with this provider. */
@@ -307,7 +307,10 @@ describe("a clock", { concurrency: 8 }, () => {
       };
       await inOneOf(TRIES, async () => {
         const { answer, end } = await ask("connect", late);
-        assert.deepEqual([answer.status, answer.text, end.outcome], [200, '{"choices":[{"message":{}}]}', "complete"]);
+        assert.deepEqual(
+          { status: answer.status, text: answer.text, outcome: end.outcome },
+          { status: 200, text: '{"choices":[{"message":{}}]}', outcome: "complete" },
+        );
       });
     });
 

@@ -43,10 +43,16 @@ providers:
 
   it("come whole, byte for byte", async () => {
     const completion = await openai.completions.create({ model: "any/ok", prompt: ["Say"], max_tokens: 9, echo: false });
-    assert.deepEqual([completion.object, completion.choices[0].text, completion.usage], ["text_completion", ANSWER, TEXT_USAGE]);
-    assert.deepEqual([stage.fake.last().path, stage.fake.last().request], ["/v1/completions", { model: "ok", prompt: ["Say"], max_tokens: 9, echo: false }]);
+    assert.deepEqual(
+      { object: completion.object, text: completion.choices[0].text, usage: completion.usage },
+      { object: "text_completion", text: ANSWER, usage: TEXT_USAGE },
+    );
+    assert.deepEqual(
+      { path: stage.fake.last().path, request: stage.fake.last().request },
+      { path: "/v1/completions", request: { model: "ok", prompt: ["Say"], max_tokens: 9, echo: false } },
+    );
     const answer = await call(url("/completions/"), request("any/ok"));
-    assert.deepEqual([answer.text, answer.headers["x-llm-bridge-cost"]], [stage.sent(), "0.000046"]);
+    assert.deepEqual({ text: answer.text, "x-llm-bridge-cost": answer.headers["x-llm-bridge-cost"] }, { text: stage.sent(), "x-llm-bridge-cost": "0.000046" });
     await openai.completions.create({ model: "capped/ok", prompt: "Say", max_tokens: 50 });
     assert.equal(stage.fake.last().request.max_tokens, 5);
   });
@@ -137,8 +143,15 @@ providers:
     assert.deepEqual(told.slice(0, 2), [["complete", false, 9, 7, false, COST], ["complete", true, 9, 7, false, COST]]);
     // "Say" has one token; the response is counted.
     const [, , prompt, completion, estimated] = told[2];
-    assert.deepEqual([prompt, completion > 7 && completion < 20, estimated], [1, true, true], JSON.stringify(told[2]));
-    assert.deepEqual([told[3][0], told[3][2], told[3][4]], ["truncated", 1, true]);
+    assert.deepEqual(
+      { prompt, plausible: completion > 7 && completion < 20, estimated },
+      { prompt: 1, plausible: true, estimated: true },
+      JSON.stringify(told[2]),
+    );
+    assert.deepEqual(
+      { outcome: told[3][0], prompt: told[3][2], estimated: told[3][4] },
+      { outcome: "truncated", prompt: 1, estimated: true },
+    );
     assert.deepEqual(told[4], ["refused", false, undefined, undefined, false, 0]);
   });
 

@@ -41,7 +41,10 @@ describe("the cost of an answer", () => {
   it("is not told where the price is not known", async () => {
     const id = freshId();
     const answer = await stage.ask("priced/unpriced", {}, { "x-request-id": id });
-    assert.deepEqual([answer.status, answer.headers["x-llm-bridge-cost"], (await stage.end(id)).cost], [200, undefined, undefined]);
+    assert.deepEqual(
+      { status: answer.status, "x-llm-bridge-cost": answer.headers["x-llm-bridge-cost"], cost: (await stage.end(id)).cost },
+      { status: 200, "x-llm-bridge-cost": undefined, cost: undefined },
+    );
   });
 
   for (const row of ["priced", "checked", "left"]) {
@@ -49,7 +52,10 @@ describe("the cost of an answer", () => {
       it(`comes with the usage of a stream, for who asks (${row}, ${JSON.stringify(options)})`, async () => {
         const { text } = await stage.ask(`${row}/ok`, { stream: true, stream_options: options });
         const last = chunks(text).at(-1);
-        assert.deepEqual([last.choices, last.usage.prompt_tokens, last.usage.completion_tokens], [[], 9, 7]);
+        assert.deepEqual(
+          { choices: last.choices, prompt_tokens: last.usage.prompt_tokens, completion_tokens: last.usage.completion_tokens },
+          { choices: [], prompt_tokens: 9, completion_tokens: 7 },
+        );
         assert.ok(text.includes(`"cost":${COST}}`), text);
         expectOneDone(text);
         assert.deepEqual(stage.fake.of("ok").request.stream_options, { include_usage: true });
@@ -65,14 +71,17 @@ describe("the cost of an answer", () => {
   it("comes in a chunk of its own where the provider tells the usage beside the reason to finish", async () => {
     const { text } = await stage.ask("priced/beside", { stream: true, stream_options: { include_cost: true } });
     const [finish, last] = chunks(text).slice(-2);
-    assert.deepEqual([finish.choices[0].finish_reason, finish.usage], ["stop", USAGE]);
-    assert.deepEqual([last.choices, last.usage], [[], { ...USAGE, cost: Number(COST) }]);
+    assert.deepEqual({ finish_reason: finish.choices[0].finish_reason, usage: finish.usage }, { finish_reason: "stop", usage: USAGE });
+    assert.deepEqual({ choices: last.choices, usage: last.usage }, { choices: [], usage: { ...USAGE, cost: Number(COST) } });
     expectOneDone(text);
   });
 
   it("comes with the usage of a whole answer that becomes a stream", async () => {
     const { text, headers } = await stage.ask("priced/whole", { stream: true, stream_options: { include_cost: true } });
-    assert.deepEqual([chunks(text).length, chunks(text)[1].choices, chunks(text)[1].usage.prompt_tokens], [2, [], 9]);
+    assert.deepEqual(
+      { length: chunks(text).length, choices: chunks(text)[1].choices, prompt_tokens: chunks(text)[1].usage.prompt_tokens },
+      { length: 2, choices: [], prompt_tokens: 9 },
+    );
     assert.ok(text.includes(`"cost":${COST}}`), text);
     assert.equal(headers["x-llm-bridge-cost"], COST);
     expectOneDone(text);
@@ -82,7 +91,7 @@ describe("the cost of an answer", () => {
     for (const [model, cost] of [["demo/free", () => 0], ["demo/dear", ({ prompt_tokens, completion_tokens }) => (prompt_tokens + 2 * completion_tokens + 500_000) / 1e6]]) {
       const { text } = await stage.ask(model, { stream: true, stream_options: { include_cost: true } });
       const last = chunks(text).at(-1);
-      assert.deepEqual([last.choices, last.usage.cost], [[], cost(last.usage)]);
+      assert.deepEqual({ choices: last.choices, cost: last.usage.cost }, { choices: [], cost: cost(last.usage) });
       expectOneDone(text);
     }
   });

@@ -167,7 +167,7 @@ describe("a caller who leaves", { concurrency: 6 }, () => {
         await caller.until("[DONE]");
         caller.leave();
         const { outcome, output_tokens } = await stage.end(id);
-        assert.deepEqual([outcome, output_tokens], ["complete", 7]);
+        assert.deepEqual({ outcome, output_tokens }, { outcome: "complete", output_tokens: 7 });
       });
 
       for (const [what, silence] of [

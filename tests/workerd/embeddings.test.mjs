@@ -46,7 +46,7 @@ providers:
     it("come as the SDK asks for them by default: in base64, decoded again", async () => {
       const { data, usage, model } = await openai.embeddings.create({ model: "any/ok", input: ["one", "two"] });
       assert.deepEqual(data.map(({ embedding }) => embedding), [vector(0), vector(1)]);
-      assert.deepEqual([usage, model], [VECTOR_USAGE, "ok-served"]);
+      assert.deepEqual({ usage, model }, { usage: VECTOR_USAGE, model: "ok-served" });
       assert.equal(stage.fake.of("ok").request.encoding_format, "base64");
     });
 
@@ -80,7 +80,7 @@ providers:
       for (const encoding_format of [undefined, "float", "base64"]) {
         const { data, usage, model } = await openai.embeddings.create({ model: google, input: ["one", "two"], dimensions: 8, ...(encoding_format && { encoding_format }) });
         assert.deepEqual(data.map(({ index, object }) => [index, object]), [[0, "embedding"], [1, "embedding"]]);
-        assert.deepEqual([usage, model], [{ prompt_tokens: 5, total_tokens: 5 }, "gemini-embedding-2"]);
+        assert.deepEqual({ usage, model }, { usage: { prompt_tokens: 5, total_tokens: 5 }, model: "gemini-embedding-2" });
         const floats = data.map(({ embedding }) => (typeof embedding === "string" ? [...new Float32Array(Uint8Array.from(Buffer.from(embedding, "base64")).buffer)] : embedding));
         assert.deepEqual(floats, [vector(0, 8), vector(1, 8)]);
       }
@@ -89,8 +89,14 @@ providers:
 
     it("say what was dropped, or are refused for it", async () => {
       const answer = await post({ model: google, input: "x", user: "me" });
-      assert.deepEqual([answer.status, answer.headers["x-llm-bridge-dropped"]], [200, "user"]);
-      assert.deepEqual([answer.headers["x-llm-bridge-cost"], answer.headers["x-llm-bridge-estimated"]], ["0.00001", undefined]);
+      assert.deepEqual(
+        { status: answer.status, "x-llm-bridge-dropped": answer.headers["x-llm-bridge-dropped"] },
+        { status: 200, "x-llm-bridge-dropped": "user" },
+      );
+      assert.deepEqual(
+        { "x-llm-bridge-cost": answer.headers["x-llm-bridge-cost"], "x-llm-bridge-estimated": answer.headers["x-llm-bridge-estimated"] },
+        { "x-llm-bridge-cost": "0.00001", "x-llm-bridge-estimated": undefined },
+      );
       const strict = await call(`${stage.gateway.url}/v1/embeddings`, { method: "POST", headers: { ...as(KEY), "x-llm-bridge-strict": "true" }, body: JSON.stringify({ model: google, input: "x", user: "me" }) });
       expectError(strict, { status: 400, code: "unsupported_parameter", param: "user" });
     });
@@ -107,7 +113,10 @@ providers:
 
     it("without usage are marked as estimated", async () => {
       const answer = await post({ model: "google/gemini-embedding-001", input: "hello world" });
-      assert.deepEqual([answer.status, answer.headers["x-llm-bridge-estimated"], answer.headers["x-llm-bridge-cost"]], [200, "true", undefined]);
+      assert.deepEqual(
+        { status: answer.status, "x-llm-bridge-estimated": answer.headers["x-llm-bridge-estimated"], "x-llm-bridge-cost": answer.headers["x-llm-bridge-cost"] },
+        { status: 200, "x-llm-bridge-estimated": "true", "x-llm-bridge-cost": undefined },
+      );
       assert.ok(answer.json().usage.prompt_tokens > 0);
     });
 
@@ -117,7 +126,10 @@ providers:
         try {
           await assert.rejects(openai.embeddings.create({ model: google, input: "x" }), (error) => {
             assert.ok(error instanceof APIError);
-            assert.deepEqual([error.status, error.headers.get("retry-after")], [told, status === 401 ? null : "7"]);
+            assert.deepEqual(
+              { status: error.status, "retry-after": error.headers.get("retry-after") },
+              { status: told, "retry-after": status === 401 ? null : "7" },
+            );
             return true;
           });
         } finally {
@@ -182,7 +194,10 @@ providers:
     await assert.rejects(client(poor).embeddings.create({ model: "any/ok", input: "x" }), (error) => error instanceof RateLimitError && error.code === "insufficient_quota");
     const slow = await office.key("slow", { requests_per_minute: 1 });
     const answer = await post({ model: "any/ok", input: "x" }, "/v1/embeddings", slow);
-    assert.deepEqual([answer.status, answer.headers["x-ratelimit-remaining-requests"]], [200, "0"]);
+    assert.deepEqual(
+      { status: answer.status, "x-ratelimit-remaining-requests": answer.headers["x-ratelimit-remaining-requests"] },
+      { status: 200, "x-ratelimit-remaining-requests": "0" },
+    );
     expectError(await post({ model: "any/ok", input: "x" }, "/v1/embeddings", slow), { status: 429, code: "rate_limit_exceeded" });
     const bound = await office.key("bound", { models: ["google/*"] });
     expectError(await post({ model: "any/ok", input: "x" }, "/v1/embeddings", bound), { status: 403, code: "model_not_allowed" });

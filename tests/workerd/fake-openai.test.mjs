@@ -25,9 +25,12 @@ describe("the fake provider", () => {
 
   it("answers the official client's other questions, and refuses what OpenAI refuses of them", async () => {
     const { data, usage } = await openai.embeddings.create({ model: "ok", input: ["a", "b"], dimensions: 3 });
-    assert.deepEqual([data.map(({ embedding }) => embedding), usage], [[vector(0, 3), vector(1, 3)], VECTOR_USAGE]);
+    assert.deepEqual(
+      { vectors: data.map(({ embedding }) => embedding), usage },
+      { vectors: [vector(0, 3), vector(1, 3)], usage: VECTOR_USAGE },
+    );
     const { choices, object } = await openai.completions.create({ model: "ok", prompt: "Say" });
-    assert.deepEqual([object, choices[0].text], ["text_completion", ANSWER]);
+    assert.deepEqual({ object, text: choices[0].text }, { object: "text_completion", text: ANSWER });
     const refused = async (path, body) => (await call(fake.base + path, chatRequest("sk-fake", { model: "ok", ...body }))).status;
     for (const body of [{}, { input: "" }, { input: [] }, { input: [1.5] }, { input: "x", messages: [] }, { input: "x", encoding_format: "hex" }, { input: "x", dimensions: 0 }]) {
       assert.equal(await refused("/embeddings", body), 400, JSON.stringify(body));

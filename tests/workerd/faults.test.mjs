@@ -109,9 +109,13 @@ describe("between formats, over HTTP,", { concurrency: 6 }, () => {
   it("a refusal of a stream is an error with its status, and no stream", async () => {
     for (const [client, format] of PAIRS) {
       const answer = await ask(client, `${format}/refusing`, { stream: true });
-      assert.deepEqual([answer.status, answer.headers["retry-after"]], [429, "7"], `${client}, ${format}`);
+      assert.deepEqual({ status: answer.status, "retry-after": answer.headers["retry-after"] }, { status: 429, "retry-after": "7" }, `${client}, ${format}`);
       assert.match(answer.headers["content-type"], /^application\/json/);
-      assert.deepEqual([answer.json().error.message, answer.json().type], ["Slow down.", client === "openai" ? undefined : "error"], `${client}, ${format}`);
+      assert.deepEqual(
+        { message: answer.json().error.message, type: answer.json().type },
+        { message: "Slow down.", type: client === "openai" ? undefined : "error" },
+        `${client}, ${format}`,
+      );
     }
   });
 
@@ -138,7 +142,10 @@ describe("between formats, over HTTP,", { concurrency: 6 }, () => {
       const text = `headers of ${client} for ${format}`;
       await ask(client, `${format}/plain`, { headers: { "x-mark": "yes", cookie: "a=b" }, text });
       const { headers } = provider.seen.find(({ body }) => JSON.stringify(body).includes(text));
-      assert.deepEqual([headers["x-mark"], headers.cookie, headers["content-encoding"]], [undefined, undefined, undefined]);
+      assert.deepEqual(
+        { "x-mark": headers["x-mark"], cookie: headers.cookie, "content-encoding": headers["content-encoding"] },
+        { "x-mark": undefined, cookie: undefined, "content-encoding": undefined },
+      );
       assert.ok(!JSON.stringify(headers).includes(KEY), text);
     }
   });

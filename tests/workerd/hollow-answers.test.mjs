@@ -59,7 +59,11 @@ describe("an answer that is none", () => {
         });
         expectError(await stage.chat(`${name}/m`, { stream: true }), { status: 502, type: "upstream_error" });
         const message = await stage.message(`${name}/m`, { stream: true });
-        assert.deepEqual([message.status, message.json().type, message.json().error.type], [502, "error", "api_error"], message.text);
+        assert.deepEqual(
+          { status: message.status, "json.type": message.json().type, "error.type": message.json().error.type },
+          { status: 502, "json.type": "error", "error.type": "api_error" },
+          message.text,
+        );
       });
 
       it(`is an error frame after it: ${name}, ${what}`, async () => {
@@ -89,7 +93,7 @@ describe("an answer that is none", () => {
         for (const stream of [false, true]) {
           expectError(await stage.chat(`${name}/m`, { stream }), { status: 502, type: "upstream_error", code: "upstream_invalid_response" });
           const message = await stage.message(`${name}/m`, { stream });
-          assert.deepEqual([message.status, message.json().type], [502, "error"], message.text);
+          assert.deepEqual({ status: message.status, type: message.json().type }, { status: 502, type: "error" }, message.text);
         }
       });
     }
@@ -118,7 +122,11 @@ describe("an answer that is none", () => {
     expectError(await stage.chat("hidden/m", {}, { "x-request-id": "hollow-2" }), { status: 502 });
     for (const id of ["hollow-1", "hollow-2"]) {
       const end = stage.gateway.logs().find((entry) => entry.request_id === id && entry.event === "request_error");
-      assert.deepEqual([end.outcome, end.input_tokens, end.estimated, end.error_code], ["refused", 3, undefined, "upstream_invalid_response"], JSON.stringify(end));
+      assert.deepEqual(
+        { outcome: end.outcome, input_tokens: end.input_tokens, estimated: end.estimated, error_code: end.error_code },
+        { outcome: "refused", input_tokens: 3, estimated: undefined, error_code: "upstream_invalid_response" },
+        JSON.stringify(end),
+      );
     }
   });
 });
@@ -147,7 +155,11 @@ describe("an answer that is one", () => {
     stage.answer(stream(delta({}, "stop"), DONE));
     for (const name of ["hidden", "shown", "checked"]) {
       const answer = await stage.chat(`${name}/m`, { stream: true });
-      assert.deepEqual([answer.status, /error/.test(answer.text)], [200, false], answer.text);
+      assert.deepEqual(
+        { status: answer.status, has_error: /error/.test(answer.text) },
+        { status: 200, has_error: false },
+        answer.text,
+      );
     }
     stage.answer(json(200, { choices: [{ index: 0, message: { role: "assistant", content: null }, finish_reason: "stop" }] }));
     assert.equal((await stage.chat("hidden/m")).status, 200);

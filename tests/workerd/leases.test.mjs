@@ -77,7 +77,10 @@ describe("the lease of a request", () => {
     assert.equal((await leases.ask(key)).status, 200);
     const receipts = await leases.settled("vk_killed", 2);
     const lost = receipts.find(isLost);
-    assert.deepEqual([lost.estimated, lost.provider, lost.model, lost.stream, lost.key_id], [true, "any", "killed", true, "vk_killed"]);
+    assert.deepEqual(
+      { estimated: lost.estimated, provider: lost.provider, model: lost.model, stream: lost.stream, key_id: lost.key_id },
+      { estimated: true, provider: "any", model: "killed", stream: true, key_id: "vk_killed" },
+    );
     assert.ok(lost.tokens.prompt > 0 && lost.tokens.completion > 0, JSON.stringify(lost));
     // The cost that it could have beyond that is held: of a budget of that size, nothing is left for another
     // request.
@@ -102,7 +105,10 @@ describe("the lease of a request", () => {
     await leases.missRenewals(false);
     const lost = before.find(isLost);
     const truth = after.find((receipt) => receipt.number === lost.number);
-    assert.deepEqual([truth.outcome, truth.tokens.prompt, truth.tokens.completion, truth.request_id], ["complete", 7, 11, lost.request_id]);
+    assert.deepEqual(
+      { outcome: truth.outcome, prompt: truth.tokens.prompt, completion: truth.tokens.completion, request_id: truth.request_id },
+      { outcome: "complete", prompt: 7, completion: 11, request_id: lost.request_id },
+    );
     await leases.restart();
     assert.deepEqual(await leases.settled("vk_late", 2), after);
   });
@@ -123,7 +129,7 @@ describe("the lease of a request", () => {
     await leases.missRenewals(false);
     await leases.pass(40_000);
     const revived = (await leases.settled("vk_revived", 2, (all) => all.some((receipt) => isLost(receipt) && receipt.tokens.completion > 0))).find(isLost);
-    assert.deepEqual([revived.id, revived.number], [lost.id, lost.number]);
+    assert.deepEqual({ id: revived.id, number: revived.number }, { id: lost.id, number: lost.number });
     // The renewals of both requests, and no third.
     expectError(await leases.ask(key), CROWDED);
     // Missed again: lost again, and not entered twice.

@@ -240,7 +240,10 @@ describe("an answer that ends before its usage is known", () => {
       exchange.write(event(JSON.stringify({ ...JSON.parse(chunk(exchange.request, {})), choices: [], usage })) + DONE);
       exchange.end();
       const { tokens, estimated, cost_nanos: cost } = await receipt(id);
-      assert.deepEqual([tokens.prompt, tokens.completion, estimated, cost], [7, 11, false, 7 * 1_000 + 11 * OUTPUT_NANOS]);
+      assert.deepEqual(
+        { prompt: tokens.prompt, completion: tokens.completion, estimated, cost },
+        { prompt: 7, completion: 11, estimated: false, cost: 7 * 1_000 + 11 * OUTPUT_NANOS },
+      );
     });
   });
 
@@ -277,7 +280,10 @@ describe("an answer that ends before its usage is known", () => {
       }
       assert.equal(await exchange.record.closed, false, "the provider spoke to its end");
       const { outcome, tokens, estimated } = await receipt(account);
-      assert.deepEqual([outcome, tokens.prompt, tokens.completion, estimated], ["client_closed", 7, 11, false]);
+      assert.deepEqual(
+        { outcome, prompt: tokens.prompt, completion: tokens.completion, estimated },
+        { outcome: "client_closed", prompt: 7, completion: 11, estimated: false },
+      );
     }
 
     async function expectBroken({ id, exchange }) {
@@ -353,7 +359,7 @@ describe("an answer that ends before its usage is known", () => {
     const { cost_nanos: cost, tokens, estimated } = await receipt(id);
     // The longest response, and a prompt of about a hundred tokens.
     assert.ok(cost >= limit * OUTPUT_NANOS && cost <= limit * OUTPUT_NANOS + 200_000, `${cost}`);
-    assert.deepEqual([tokens.completion, estimated], [limit, true]);
+    assert.deepEqual({ completion: tokens.completion, estimated }, { completion: limit, estimated: true });
   });
 
   it("is charged by time, if its own was over", async () => {
@@ -391,7 +397,7 @@ describe("an answer that ends before its usage is known", () => {
     caller.leave();
     await stage.expectCancelled(exchange.record);
     const { tokens, estimated } = await receipt(id);
-    assert.deepEqual([tokens.completion, estimated], [0, true]);
+    assert.deepEqual({ completion: tokens.completion, estimated }, { completion: 0, estimated: true });
   });
 
   it("is charged as its provider says, where that was heard before the end", async () => {
@@ -404,6 +410,9 @@ describe("an answer that ends before its usage is known", () => {
     await answer.until("total_tokens");
     exchange.reset();
     const { tokens, estimated, cost_nanos: cost } = await receipt(id);
-    assert.deepEqual([tokens.prompt, tokens.completion, estimated, cost], [7, 11, false, 7 * 1_000 + 11 * OUTPUT_NANOS]);
+    assert.deepEqual(
+      { prompt: tokens.prompt, completion: tokens.completion, estimated, cost },
+      { prompt: 7, completion: 11, estimated: false, cost: 7 * 1_000 + 11 * OUTPUT_NANOS },
+    );
   });
 });

@@ -43,15 +43,18 @@ describe("a limit", () => {
   it("of money lets a hundred of a thousand through, to the nano-dollar", async () => {
     const key = await office.key("rich", { budget: { amount_nanos: 100 * CENT, per: "total" } });
     const answers = await crowd(1000, () => office.ask(key, "any/ok"));
-    assert.deepEqual([count(answers, 200), count(answers, 429)], [100, 900]);
+    assert.deepEqual(
+      { admitted: count(answers, 200), refused: count(answers, 429) },
+      { admitted: 100, refused: 900 },
+    );
     assert.equal(served("ok"), 100);
     const totals = await office.totals("rich", 100);
-    assert.deepEqual([totals.requests, totals.cost_nanos], [100, 100 * CENT]);
+    assert.deepEqual({ requests: totals.requests, cost_nanos: totals.cost_nanos }, { requests: 100, cost_nanos: 100 * CENT });
     const refused = answers.find(({ status }) => status === 429);
     expectError(refused, { status: 429, type: "insufficient_quota", code: "insufficient_quota", param: null });
     // Nothing is left, and nothing is returned.
     const last = await office.ask(key, "any/ok");
-    assert.deepEqual([last.status, last.headers["x-should-retry"]], [429, "false"]);
+    assert.deepEqual({ status: last.status, "x-should-retry": last.headers["x-should-retry"] }, { status: 429, "x-should-retry": "false" });
   });
 
   it("of money promises the most and charges the truth", async () => {
@@ -94,7 +97,10 @@ describe("a limit", () => {
     const asked = Date.now();
     const answers = await crowd(20, () => office.ask(key, "any/ok"));
     const took = Math.ceil((Date.now() - asked) / 1000);
-    assert.deepEqual([count(answers, 200), count(answers, 429)], [5, 15]);
+    assert.deepEqual(
+      { admitted: count(answers, 200), refused: count(answers, 429) },
+      { admitted: 5, refused: 15 },
+    );
     const left = answers.filter(({ status }) => status === 200).map(({ headers }) => Number(headers["x-ratelimit-remaining-requests"]));
     assert.deepEqual(left.sort(), [0, 1, 2, 3, 4]);
     const refused = answers.find(({ status }) => status === 429);
@@ -131,7 +137,10 @@ describe("a limit", () => {
       if (answer.status !== 200 && ++refused === 9) others.resolve();
       return answer;
     });
-    assert.deepEqual([count(answers, 200), count(answers, 429)], [3, 9]);
+    assert.deepEqual(
+      { admitted: count(answers, 200), refused: count(answers, 429) },
+      { admitted: 3, refused: 9 },
+    );
     await office.totals("narrow", 3);
     assert.equal((await office.ask(key, "any/ok")).status, 200);
   });
@@ -140,7 +149,10 @@ describe("a limit", () => {
     await office.key("team", { budget: { amount_nanos: 10 * CENT, per: "total" } });
     const [ann, bob] = await Promise.all(["ann", "bob"].map((id) => office.key(id, { parent: "team", requests_per_minute: 100 })));
     const answers = await crowd(40, (n) => office.ask(n % 2 ? ann : bob, "any/ok"));
-    assert.deepEqual([count(answers, 200), count(answers, 429)], [10, 30]);
+    assert.deepEqual(
+      { admitted: count(answers, 200), refused: count(answers, 429) },
+      { admitted: 10, refused: 30 },
+    );
     const both = async () => [await office.totals("ann"), await office.totals("bob")];
     const [a, b] = await until(async () => {
       const [a, b] = await both();

@@ -36,7 +36,7 @@ describe("the log", () => {
       assert.match(entry.timestamp, ISO_UTC_MS);
       assert.ok(Math.abs(Date.now() - Date.parse(entry.timestamp)) < 60_000);
       assert.equal(entry.level, "info");
-      assert.deepEqual([entry.provider, entry.model, entry.stream], ["openai", "ok", false]);
+      assert.deepEqual({ provider: entry.provider, model: entry.model, stream: entry.stream }, { provider: "openai", model: "ok", stream: false });
       assert.ok(entry.key_id, "whose key it was");
     }
     const { status, duration_ms, input_tokens, output_tokens } = entries[1];
@@ -49,7 +49,7 @@ describe("the log", () => {
     await stage.ask("any/slow-stream", { stream: true, stream_options: { include_usage: true } }, { "x-request-id": id });
     const end = await stage.end(id, "request_complete");
     assert.equal(end.stream, true);
-    assert.deepEqual([end.input_tokens, end.output_tokens], [9, 7]);
+    assert.deepEqual({ input_tokens: end.input_tokens, output_tokens: end.output_tokens }, { input_tokens: 9, output_tokens: 7 });
     assert.ok(end.duration_ms >= 700, `${end.duration_ms} ms in all`);
     assert.ok(end.ttft_ms >= 0 && end.ttft_ms < end.duration_ms - 300, `${end.ttft_ms} ms to the first byte`);
   });
@@ -62,7 +62,10 @@ describe("the log", () => {
       const answer = await stage.ask(model, fields, { "x-request-id": id });
       const said = fields.stream ? chunks(answer.text).map(({ choices }) => choices[0].delta.content ?? "").join("") : answer.json().choices[0].message.content;
       const { input_tokens, output_tokens, estimated } = await stage.end(id, "request_complete");
-      assert.deepEqual([estimated, input_tokens, output_tokens], [true, await count({ messages: HELLO }), await count({ input: said })]);
+      assert.deepEqual(
+        { estimated, input_tokens, output_tokens },
+        { estimated: true, input_tokens: await count({ messages: HELLO }), output_tokens: await count({ input: said }) },
+      );
     }
   });
 
@@ -90,7 +93,7 @@ describe("the log", () => {
     const id = freshId();
     await stage.ask("ok", {}, { "x-request-id": id, authorization: "Bearer wrong-key-5772156649" });
     const end = await stage.end(id, "request_error");
-    assert.deepEqual([end.status, end.error_code], [401, "invalid_api_key"]);
+    assert.deepEqual({ status: end.status, error_code: end.error_code }, { status: 401, error_code: "invalid_api_key" });
     assert.ok(!stage.gateway.lines.join("\n").includes("wrong-key-5772156649"));
   });
 
@@ -98,7 +101,7 @@ describe("the log", () => {
     const id = freshId();
     await stage.post("{", { "x-request-id": id });
     const end = await stage.end(id, "request_error");
-    assert.deepEqual([end.status, end.error_code], [400, "invalid_json"]);
+    assert.deepEqual({ status: end.status, error_code: end.error_code }, { status: 400, error_code: "invalid_json" });
   });
 
   it("tells one end of a request whose caller left", async () => {

@@ -135,11 +135,17 @@ describe("a loop of tools runs to its end", { concurrency: 6 }, () => {
           const bodies = () => formats.requests.filter(({ body }) => JSON.stringify(body).includes(mark)).map(({ body }) => body);
           for (const { name, args } of SCENE.calls) {
             const { call, reason, thought, usage } = await chat.ask(`${provider}/${model}`, stream, thinks);
-            assert.deepEqual([call.name, call.args, reason, thought, usage], [name, args, "call", SCENE.thought, [55, 30, 12]]);
+            assert.deepEqual(
+              { name: call.name, args: call.args, reason, thought, usage },
+              { name, args, reason: "call", thought: SCENE.thought, usage: [55, 30, 12] },
+            );
             chat.tell(call, `${mark}: ${name}`);
           }
           const last = await chat.ask(`${provider}/${model}`, stream, thinks);
-          assert.deepEqual([last.text, last.reason, last.call, last.served], [TEXT, "end", undefined, served]);
+          assert.deepEqual(
+            { text: last.text, reason: last.reason, call: last.call, served: last.served },
+            { text: TEXT, reason: "end", call: undefined, served },
+          );
           const later = bodies().map(THINKS[provider]);
           assert.equal(later.length, SCENE.calls.length);
           for (const told of later) assert.equal(told, thinks ? asked : undefined);
@@ -157,7 +163,10 @@ describe("a loop of tools runs to its end", { concurrency: 6 }, () => {
         const { body } = formats.requests.slice(seen).find(({ body }) => JSON.stringify(body).includes(mark));
         return THINKS[provider](body);
       };
-      assert.deepEqual([await told(true), await told(false)], [asked, undefined]);
+      assert.deepEqual(
+        { thinking: await told(true), plain: await told(false) },
+        { thinking: asked, plain: undefined },
+      );
     });
   }
 });

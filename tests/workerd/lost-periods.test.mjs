@@ -104,7 +104,10 @@ for (const [end, at] of Object.entries(ENDS)) {
           for (const way of ["early", "late", "across"]) {
             const id = `${way}-${per}`;
             const truth = await receiptOf(id, (receipt) => !isLost(receipt));
-            assert.deepEqual([truth.outcome, truth.cost_nanos, truth.tokens.completion], ["complete", TRUTH_NANOS, 11]);
+            assert.deepEqual(
+              { outcome: truth.outcome, cost_nanos: truth.cost_nanos, completion: truth.tokens.completion },
+              { outcome: "complete", cost_nanos: TRUTH_NANOS, completion: 11 },
+            );
             assert.deepEqual(await spent(id), way === "across" ? [0, TRUTH_NANOS] : [TRUTH_NANOS, 0], id);
             assert.equal(await left(id), way === "across" || goesOn(per) ? AMOUNT - TRUTH_NANOS : AMOUNT, id);
           }

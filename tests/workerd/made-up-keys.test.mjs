@@ -129,7 +129,7 @@ describe("a made-up key", () => {
     const body = { model: "any/ok", max_tokens: 9, messages: HELLO };
     expectError(await call(stage.gateway.url + CHAT, chatRequest(madeUp("good"), body)), { status: 401, type: "invalid_request_error", code: "invalid_api_key" });
     const answer = await call(`${stage.gateway.url}/v1/messages`, chatRequest(madeUp("good"), body));
-    assert.deepEqual([answer.status, answer.json().error.type], [401, "authentication_error"]);
+    assert.deepEqual({ status: answer.status, type: answer.json().error.type }, { status: 401, type: "authentication_error" });
   });
 });
 
@@ -189,7 +189,10 @@ describe("the secret that signs keys", () => {
     for (const each of [fresh, free]) assert.equal((await office.ask(each, "any/ok")).status, 200);
     assert.equal((await office.ask(key, "any/ok")).status, 401);
     const { data, keys_to_rotate } = await office.order("GET", "/signing-secrets");
-    assert.deepEqual([data.map(({ version }) => version), keys_to_rotate], [[1, 2], 0]);
+    assert.deepEqual(
+      { versions: data.map(({ version }) => version), keys_to_rotate },
+      { versions: [1, 2], keys_to_rotate: 0 },
+    );
     await office.order("DELETE", "/signing-secrets/1");
     expectError(await office.ask(free, "any/ok"), { status: 401, code: "invalid_api_key", says: /rotate/ });
     assert.equal((await office.ask(fresh, "any/ok")).status, 200);

@@ -144,7 +144,11 @@ describe("bodies in memory", () => {
           let answer;
           const most = await peak(stage.gateway, async () => (answer = await send(path, body)));
           t.diagnostic(`${name}: ${(most / MB).toFixed(1)} MB`);
-          assert.deepEqual([answer.status, stage.fake.calls - calls], [400, 0], name);
+          assert.deepEqual(
+            { status: answer.status, calls: stage.fake.calls - calls },
+            { status: 400, calls: 0 },
+            name,
+          );
           assert.match(answer.json().error.message, /too many pieces to be translated/, name);
           assert.ok(most <= 60 * MB, `${name}: ${(most / MB).toFixed(1)} MB`);
         }
@@ -259,7 +263,10 @@ describe("bodies in memory", () => {
       const first = await occupy();
       const body = JSON.stringify({ model: "any/ok", max_tokens: 9, messages: [{ role: "user", content: "x".repeat(200_000) }] });
       const answer = await stage.request("/v1/messages", { method: "POST", headers: { "content-type": "application/json" }, body });
-      assert.deepEqual([answer.status, answer.json().error.type, answer.headers["retry-after"]], [503, "overloaded_error", "1"]);
+      assert.deepEqual(
+        { status: answer.status, type: answer.json().error.type, "retry-after": answer.headers["retry-after"] },
+        { status: 503, type: "overloaded_error", "retry-after": "1" },
+      );
       first.req.destroy();
       await freed();
     });
@@ -350,7 +357,10 @@ describe("whole answers in memory", () => {
         assert.equal(answer.headers["x-llm-bridge-cost"], undefined);
         if (form === "length") assert.equal(answer.headers["content-length"], String(text.length));
         const end = await stage.end(id, "request_complete");
-        assert.deepEqual([end.outcome, end.input_tokens, end.output_tokens, end.estimated], ["complete", 11, 22, undefined]);
+        assert.deepEqual(
+          { outcome: end.outcome, input_tokens: end.input_tokens, output_tokens: end.output_tokens, estimated: end.estimated },
+          { outcome: "complete", input_tokens: 11, output_tokens: 22, estimated: undefined },
+        );
         assert.ok(most <= 100 * MB, `${(most / MB).toFixed(1)} MB`);
       }
     });

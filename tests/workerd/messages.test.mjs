@@ -50,9 +50,12 @@ describe("a client of the Messages API", { concurrency: 4 }, () => {
     const body = { model: "claude/claude-fake", max_tokens: 5, messages: [{ role: "user", content: "Hi" }], metadata: { user_id: "u" } };
     const headers = { "x-api-key": KEY, "content-type": "application/json", "anthropic-version": "2023-06-01", "anthropic-beta": "a-beta-2026" };
     const response = await fetch(`${gateway.url}/v1/messages?beta=true`, { method: "POST", headers, body: JSON.stringify(body) });
-    assert.deepEqual([response.status, (await response.json()).id], [200, "msg_0"]);
+    assert.deepEqual({ status: response.status, id: (await response.json()).id }, { status: 200, id: "msg_0" });
     const seen = formats.requests.findLast((request) => request.body.metadata?.user_id === "u");
-    assert.deepEqual([seen.headers["anthropic-beta"], seen.headers["x-api-key"], seen.body], ["a-beta-2026", "key-of-anthropic", { ...body, model: "claude-fake" }]);
+    assert.deepEqual(
+      { "anthropic-beta": seen.headers["anthropic-beta"], "x-api-key": seen.headers["x-api-key"], body: seen.body },
+      { "anthropic-beta": "a-beta-2026", "x-api-key": "key-of-anthropic", body: { ...body, model: "claude-fake" } },
+    );
   });
 
   it("gets errors in its own shape", async () => {
@@ -76,7 +79,7 @@ describe("a client of the Messages API", { concurrency: 4 }, () => {
   it("is told the models in its own shape, and an OpenAI client in its", async () => {
     const { data, has_more, first_id, last_id } = await client.models.list();
     assert.deepEqual(data.map(({ id }) => id), ["openai/gpt-fake", "claude/claude-fake", "google/gemini-fake", "demo/echo"]);
-    assert.deepEqual([has_more, first_id, last_id], [false, "openai/gpt-fake", "demo/echo"]);
+    assert.deepEqual({ has_more, first_id, last_id }, { has_more: false, first_id: "openai/gpt-fake", last_id: "demo/echo" });
     const { created_at, ...one } = await client.models.retrieve("claude/claude-fake");
     assert.deepEqual(one, { type: "model", id: "claude/claude-fake", display_name: "claude/claude-fake" });
     assert.ok(Math.abs(new Date(created_at) - Date.now()) < 600_000);
@@ -128,7 +131,10 @@ describe("a client who asks for a count of tokens", () => {
     assert.equal(data.input_tokens, JSON.stringify([asked.system, messages, TOOLS]).length);
     assert.equal(response.headers.get("x-llm-bridge-estimated"), null);
     const seen = formats.requests.at(-1);
-    assert.deepEqual([seen.url, seen.body], ["/v1/messages/count_tokens", { model: "claude-fake", ...asked, thinking: { type: "enabled", budget_tokens: 1024 } }]);
+    assert.deepEqual(
+      { url: seen.url, body: seen.body },
+      { url: "/v1/messages/count_tokens", body: { model: "claude-fake", ...asked, thinking: { type: "enabled", budget_tokens: 1024 } } },
+    );
     assert.equal((await client.beta.messages.countTokens({ model: "claude/claude-fake", messages, betas: ["a-beta-2026"] })).input_tokens > 0, true);
     assert.match(formats.requests.at(-1).headers["anthropic-beta"], /a-beta-2026/);
   });
@@ -143,15 +149,24 @@ describe("a client who asks for a count of tokens", () => {
   it("gets Gemini's", async () => {
     const { data, response } = await count("google/gemini-fake");
     const { model, systemInstruction, contents, tools } = formats.requests.at(-1).body.generateContentRequest;
-    assert.deepEqual([model, data.input_tokens], ["models/gemini-fake", JSON.stringify([systemInstruction, contents, tools]).length]);
-    assert.deepEqual([formats.requests.at(-1).url, response.headers.get("x-llm-bridge-estimated")], ["/v1beta/models/gemini-fake:countTokens", null]);
+    assert.deepEqual(
+      { model, input_tokens: data.input_tokens },
+      { model: "models/gemini-fake", input_tokens: JSON.stringify([systemInstruction, contents, tools]).length },
+    );
+    assert.deepEqual(
+      { url: formats.requests.at(-1).url, "x-llm-bridge-estimated": response.headers.get("x-llm-bridge-estimated") },
+      { url: "/v1beta/models/gemini-fake:countTokens", "x-llm-bridge-estimated": null },
+    );
   });
 
   it("gets an estimate where no provider counts", async () => {
     const before = formats.requests.length;
     for (const model of ["openai/gpt-fake", "demo/echo"]) {
       const { data, response } = await count(model, { system: undefined, tools: undefined, messages: [{ role: "user", content: "hello world" }] });
-      assert.deepEqual([data, response.headers.get("x-llm-bridge-estimated")], [{ input_tokens: 2 + 1 + 3 + 3 }, "true"]);
+      assert.deepEqual(
+        { data, "x-llm-bridge-estimated": response.headers.get("x-llm-bridge-estimated") },
+        { data: { input_tokens: 2 + 1 + 3 + 3 }, "x-llm-bridge-estimated": "true" },
+      );
       assert.ok((await count(model)).data.input_tokens > 30, "tools count as well");
     }
     assert.equal(formats.requests.length, before);
@@ -162,7 +177,10 @@ describe("a client who asks for a count of tokens", () => {
     const body = JSON.stringify({ model: "claude/claude-fake", messages });
     for (const path of ["/messages/count_tokens", "/v1/v1/messages/count_tokens/?beta=true"]) assert.equal((await ask(path, { method: "POST", body })).status, 200, path);
     const refused = await ask("/v1/messages/count_tokens", {});
-    assert.deepEqual([refused.status, refused.headers.get("allow"), (await refused.json()).type], [405, "POST, OPTIONS", "error"]);
+    assert.deepEqual(
+      { status: refused.status, "allow": refused.headers.get("allow"), type: (await refused.json()).type },
+      { status: 405, "allow": "POST, OPTIONS", type: "error" },
+    );
     assert.equal((await ask("/v1/messages/count_tokens", { method: "OPTIONS" })).status, 204);
   });
 
@@ -172,7 +190,10 @@ describe("a client who asks for a count of tokens", () => {
         formats.refuse(status, { "retry-after": "7" });
         try {
           await assert.rejects(count(model), ({ status: seen, error, headers }) => {
-            assert.deepEqual([seen, error.type, error.error.type, headers.get("retry-after")], [told, "error", type, status === 401 ? null : "7"]);
+            assert.deepEqual(
+              { seen, type: error.type, error: error.error.type, "retry-after": headers.get("retry-after") },
+              { seen: told, type: "error", error: type, "retry-after": status === 401 ? null : "7" },
+            );
             return true;
           });
         } finally {

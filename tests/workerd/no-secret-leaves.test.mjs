@@ -152,7 +152,7 @@ describe("no secret leaves", () => {
       for (const name of ["retry-after", "retry-after-ms"]) {
         refuse({ [name]: value });
         const answer = await stage.chat("hidden/m");
-        assert.deepEqual([answer.status, answer.headers[name]], [429, undefined], value);
+        assert.deepEqual({ status: answer.status, header: answer.headers[name] }, { status: 429, header: undefined }, value);
       }
     }
   });

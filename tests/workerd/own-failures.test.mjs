@@ -46,7 +46,10 @@ describe("names that a caller made up", () => {
       stage.answer(json(200, MESSAGE));
       const id = `names-${Object.keys(NAMES).indexOf(what)}`;
       const answer = await stage.chat("anthropic/m", { [name]: 1 }, { "x-request-id": id });
-      assert.deepEqual([answer.status, answer.headers["x-llm-bridge-dropped"], answer.headers["set-cookie"]], [200, told, undefined]);
+      assert.deepEqual(
+        { status: answer.status, "x-llm-bridge-dropped": answer.headers["x-llm-bridge-dropped"], "set-cookie": answer.headers["set-cookie"] },
+        { status: 200, "x-llm-bridge-dropped": told, "set-cookie": undefined },
+      );
       assert.equal((await endOf(stage, id)).dropped, name);
       for (const stream of [false, true]) {
         const strict = await stage.chat("anthropic/m", { [name]: 1, stream }, { "x-llm-bridge-strict": "true" });
@@ -71,7 +74,10 @@ describe("names that a caller made up", () => {
     const odd = { "a\r\nb": 1 };
     stage.answer(stream(CHUNK, END));
     const message = await stage.message("hidden/m", { stream: true, ...odd });
-    assert.deepEqual([message.status, /message_stop/.test(message.text)], [200, true]);
+    assert.deepEqual(
+      { status: message.status, stops: /message_stop/.test(message.text) },
+      { status: 200, stops: true },
+    );
     assert.match(message.headers["x-llm-bridge-dropped"], /a\\u000d\\u000ab/);
     stage.answer(json(200, { embeddings: [{ values: [1] }] }));
     assert.equal((await stage.post("/v1/embeddings", { model: "gemini/m", input: "x", ...odd })).status, 200);
@@ -84,7 +90,10 @@ describe("names that a caller made up", () => {
     const answer = await stage.message("anthropic/m", {}, { "anthropic-beta": "b\u00e9ta", "anthropic-version": "\u00ff" });
     assert.equal(answer.status, 200, answer.text);
     const { headers } = stage.seen.at(-1);
-    assert.deepEqual([headers["anthropic-beta"], headers["anthropic-version"]], [undefined, "2023-06-01"]);
+    assert.deepEqual(
+      { "anthropic-beta": headers["anthropic-beta"], "anthropic-version": headers["anthropic-version"] },
+      { "anthropic-beta": undefined, "anthropic-version": "2023-06-01" },
+    );
   });
 });
 
@@ -101,7 +110,10 @@ describe("an answer that the runtime refuses to make", () => {
     assert.equal(chat.headers["x-request-id"], "unmade-1");
     assert.equal(chat.headers["access-control-allow-origin"], "*");
     const message = await stage.message("hidden/m", {}, { "x-request-id": "unmade-2" });
-    assert.deepEqual([message.status, message.json().type, message.json().request_id], [500, "error", "unmade-2"]);
+    assert.deepEqual(
+      { status: message.status, type: message.json().type, request_id: message.json().request_id },
+      { status: 500, type: "error", request_id: "unmade-2" },
+    );
     assert.match(message.json().error.message, MADE);
     for (const id of ["unmade-1", "unmade-2"]) assert.equal((await endOf(stage, id)).input_tokens, 3);
   });
@@ -115,7 +127,7 @@ describe("an answer that the runtime refuses to make", () => {
       assert.match(answer.json().error.message, MADE);
       assert.equal(await soon(stage.seen.at(-1).closed, "the provider to be let go of"), true);
       const end = await endOf(stage, id);
-      assert.deepEqual([end.outcome, end.estimated], ["truncated", true], JSON.stringify(end));
+      assert.deepEqual({ outcome: end.outcome, estimated: end.estimated }, { outcome: "truncated", estimated: true }, JSON.stringify(end));
     }
   });
 

@@ -74,7 +74,7 @@ describe("the bytes of a request", () => {
   it("are announced as JSON and with the provider's own key", async () => {
     await stage.ask("ok");
     const { headers, method, path } = stage.fake.last();
-    assert.deepEqual([method, path], ["POST", "/v1/chat/completions"]);
+    assert.deepEqual({ method, path }, { method: "POST", path: "/v1/chat/completions" });
     assert.equal(headers["content-type"], "application/json");
     assert.equal(headers.authorization, `Bearer ${PROVIDER_KEY}`);
   });
@@ -128,7 +128,7 @@ describe("the bytes of an answer", () => {
     const { choices, usage, system_fingerprint, service_tier } = (await stage.ask("any/ok", { tools })).json();
     assert.equal(choices[0].message.tool_calls[0].function.name, "weather");
     assert.equal(usage.prompt_tokens_details.cached_tokens, 4);
-    assert.deepEqual([system_fingerprint, service_tier], ["fp_44709d6fcb", "default"]);
+    assert.deepEqual({ system_fingerprint, service_tier }, { system_fingerprint: "fp_44709d6fcb", service_tier: "default" });
   });
 
   it("are plain for a caller who asked for no compression, though the provider compresses", async () => {
@@ -199,7 +199,7 @@ providers:
       const body = await upstream(model, sent);
       const { model: name, messages, ...rest } = JSON.parse(body);
       assert.deepEqual(rest, arrives);
-      assert.deepEqual([name, messages], ["ok", HELLO]);
+      assert.deepEqual({ name, messages }, { name: "ok", messages: HELLO });
       for (const field of Object.keys(rest)) assert.equal(body.split(`"${field}":`).length, 2, `${field} once in ${body}`);
     });
   }
@@ -232,7 +232,7 @@ providers:
   ]) {
     it(`hold ${field}: ${sent} below the ceiling`, async () => {
       const { max_tokens, max_completion_tokens } = JSON.parse(await upstream("ceiling", `,"${field}":${sent}`));
-      assert.deepEqual([max_tokens, max_completion_tokens], [arrives, undefined]);
+      assert.deepEqual({ max_tokens, max_completion_tokens }, { max_tokens: arrives, max_completion_tokens: undefined });
     });
   }
 

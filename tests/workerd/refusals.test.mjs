@@ -56,7 +56,10 @@ describe("a provider's refusal", () => {
         assert.match(chat.json().error.message, words);
         const message = await stage.message(row(format), { stream });
         assert.equal(message.status, 403, message.text);
-        assert.deepEqual([message.json().type, message.json().error.type], ["error", "permission_error"]);
+        assert.deepEqual(
+          { "json.type": message.json().type, "error.type": message.json().error.type },
+          { "json.type": "error", "error.type": "permission_error" },
+        );
         assert.match(message.json().error.message, words);
       }
     });
@@ -66,10 +69,10 @@ describe("a provider's refusal", () => {
     it(`of the gateway's key, or of nothing that can be read, is the gateway's: ${format}, ${status}, ${short(body)}`, async () => {
       stage.answer(json(status, body));
       const chat = await stage.chat(row(format));
-      assert.deepEqual([chat.status, chat.json().error.code], [502, "upstream_credentials_refused"], chat.text);
+      assert.deepEqual({ status: chat.status, code: chat.json().error.code }, { status: 502, code: "upstream_credentials_refused" }, chat.text);
       assert.doesNotMatch(chat.json().error.message, /xa\*|flagged|country|leaked|1020/);
       const message = await stage.message(row(format));
-      assert.deepEqual([message.status, message.json().error.type], [502, "api_error"], message.text);
+      assert.deepEqual({ status: message.status, type: message.json().error.type }, { status: 502, type: "api_error" }, message.text);
     });
   }
 
@@ -85,9 +88,12 @@ describe("a provider's refusal", () => {
     ]) {
       stage.answer(json(status, openai("Insufficient Balance", "some_code")));
       const chat = await stage.chat("hidden/m");
-      assert.deepEqual([chat.status, chat.json().error.message], [status, "Insufficient Balance"]);
+      assert.deepEqual({ status: chat.status, message: chat.json().error.message }, { status, message: "Insufficient Balance" });
       const message = await stage.message("hidden/m");
-      assert.deepEqual([message.status, message.json().error.type, message.json().error.message], [status, type, "Insufficient Balance"]);
+      assert.deepEqual(
+        { status: message.status, type: message.json().error.type, message: message.json().error.message },
+        { status, type, message: "Insufficient Balance" },
+      );
     }
   });
 
@@ -96,7 +102,11 @@ describe("a provider's refusal", () => {
       stage.answer(json(status, openai("Proxy Authentication Required"), { "proxy-authenticate": "Basic", upgrade: "TLS/1.2" }));
       for (const format of ["openai", "anthropic", "gemini"]) {
         const chat = await stage.chat(row(format));
-        assert.deepEqual([chat.status, chat.json().error.code], [502, "upstream_invalid_response"], `${status} ${format} ${chat.text}`);
+        assert.deepEqual(
+          { status: chat.status, code: chat.json().error.code },
+          { status: 502, code: "upstream_invalid_response" },
+          `${status} ${format} ${chat.text}`,
+        );
       }
     }
   });
@@ -111,10 +121,10 @@ describe("a provider's refusal", () => {
     assert.equal((await stage.chat("hidden/m", { stream: true })).status, 403);
     stage.answer(json(200, gemini("Your API key was reported as leaked.")));
     const leaked = await stage.chat("gemini/m");
-    assert.deepEqual([leaked.status, leaked.json().error.code], [502, "upstream_credentials_refused"]);
+    assert.deepEqual({ status: leaked.status, code: leaked.json().error.code }, { status: 502, code: "upstream_credentials_refused" });
     stage.answer(frames(gemini("API key not valid. Please pass a valid API key: sk-other", "INVALID_ARGUMENT")));
     const stream = await stage.chat("gemini/m", { stream: true });
-    assert.deepEqual([stream.status, stream.json().error.code], [502, "upstream_credentials_refused"]);
+    assert.deepEqual({ status: stream.status, code: stream.json().error.code }, { status: 502, code: "upstream_credentials_refused" });
   });
 
   it("is worded in whatever shape the provider has for it", async () => {

@@ -77,8 +77,11 @@ describe("a stream is passed on", { concurrency: 6 }, () => {
 
   function expectComplete({ answer, end }, malformed) {
     assert.equal(answer.status, 200, answer.text);
-    assert.deepEqual([end.event, end.outcome, end.malformed_events], ["request_complete", "complete", malformed]);
-    assert.deepEqual([end.input_tokens, end.output_tokens], [9, 7]);
+    assert.deepEqual(
+      { event: end.event, outcome: end.outcome, malformed_events: end.malformed_events },
+      { event: "request_complete", outcome: "complete", malformed_events: malformed },
+    );
+    assert.deepEqual({ input_tokens: end.input_tokens, output_tokens: end.output_tokens }, { input_tokens: 9, output_tokens: 7 });
   }
 
   describe("checked", { concurrency: 6 }, () => {
@@ -98,7 +101,7 @@ describe("a stream is passed on", { concurrency: 6 }, () => {
         const seen = await ask("checked", telling((request) => [...opening(request), half(request)], cut));
         expectErrorFrame(seen.answer.text, { type: "upstream_error", code: "stream_truncated", param: null });
         assert.ok(seen.answer.text.startsWith(`${opening(seen.record.request).join("")}data: {"error"`), seen.answer.text);
-        assert.deepEqual([seen.end.outcome, seen.end.malformed_events], ["truncated", undefined]);
+        assert.deepEqual({ outcome: seen.end.outcome, malformed_events: seen.end.malformed_events }, { outcome: "truncated", malformed_events: undefined });
       });
     }
 
@@ -200,7 +203,10 @@ describe("a stream is passed on", { concurrency: 6 }, () => {
             const error = (name === "error" ? "event: error\n" : "") + event(data);
             const seen = await ask(way, telling((request) => [...opening(request), error]));
             assert.equal(seen.answer.text, opening(seen.record.request).join("") + error + DONE);
-            assert.deepEqual([seen.end.event, seen.end.outcome, seen.end.error_code], ["request_error", "upstream_error", "overloaded"]);
+            assert.deepEqual(
+              { event: seen.end.event, outcome: seen.end.outcome, error_code: seen.end.error_code },
+              { event: "request_error", outcome: "upstream_error", error_code: "overloaded" },
+            );
           });
         }
       }

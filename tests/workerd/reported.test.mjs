@@ -131,7 +131,11 @@ describe("what a provider reported is what is billed", { concurrency: 4 }, () =>
         assert.equal(receipt.cost_nanos, costOf(receipt.tokens), context);
         if (client === "chat" && outcome === "complete") {
           const told = chunks(answer.text).findLast(({ usage }) => usage).usage;
-          assert.deepEqual([told.prompt_tokens, told.cost], [tokens.prompt, least === undefined ? receipt.cost_nanos / 1e9 : null], context);
+          assert.deepEqual(
+            { prompt_tokens: told.prompt_tokens, cost: told.cost },
+            { prompt_tokens: tokens.prompt, cost: least === undefined ? receipt.cost_nanos / 1e9 : null },
+            context,
+          );
         }
       });
     }
@@ -141,9 +145,9 @@ describe("what a provider reported is what is billed", { concurrency: 4 }, () =>
     const plain = { model: "claude/kept-whole", messages: HELLO };
     const answer = await call(`${gateway.url}/v1/chat/completions`, chatRequest(key, plain, { "x-request-id": "kept" }));
     const { tokens, cost_nanos: cost, estimated } = await receiptOf("kept");
-    assert.deepEqual([tokens, estimated], [{ ...STARTED, completion: 7 }, false]);
+    assert.deepEqual({ tokens, estimated }, { tokens: { ...STARTED, completion: 7 }, estimated: false });
     // 1000 × 1 + 500 × 0.1 + 60 × 1.25 + 40 × 2 + 7 × 5 millionths of a dollar.
-    assert.deepEqual([cost, answer.headers["x-llm-bridge-cost"]], [1_240_000, "0.00124"]);
+    assert.deepEqual({ cost, "x-llm-bridge-cost": answer.headers["x-llm-bridge-cost"] }, { cost: 1_240_000, "x-llm-bridge-cost": "0.00124" });
     assert.deepEqual(answer.json().usage.prompt_tokens_details, { cached_tokens: 500, cache_write_tokens: 100 });
   });
 
@@ -156,7 +160,7 @@ describe("what a provider reported is what is billed", { concurrency: 4 }, () =>
       answer.leave();
       const { outcome, estimated, tokens, cost_nanos: cost } = await receiptOf(id);
       const { completion, ...prompt } = tokens;
-      assert.deepEqual([outcome, estimated, prompt, cost], ["client_closed", true, STARTED, costOf(tokens)]);
+      assert.deepEqual({ outcome, estimated, prompt, cost }, { outcome: "client_closed", estimated: true, prompt: STARTED, cost: costOf(tokens) });
       assert.ok(completion >= 40 && completion <= WORDS.length / 2, String(completion));
     });
   }

@@ -89,7 +89,7 @@ describe("what is reserved", () => {
     const named = await openSession(stage.gateway.url, { key });
     named.chat(asked, { id: "a" });
     const [refused] = await named.answer("a");
-    assert.deepEqual([refused.status, refused.error.code], [429, "insufficient_quota"]);
+    assert.deepEqual({ status: refused.status, code: refused.error.code }, { status: 429, code: "insufficient_quota" });
     const plain = await openSocket(stage.gateway.url);
     plain.chat(asked, { api_key: key });
     await plain.when(({ frames }) => frames.length > 0, "the refusal");
@@ -143,7 +143,10 @@ describe("what is reserved", () => {
     assert.equal((await post(key, "any/lenient", `,"max_tokens":${largest + 100}`)).status, 429);
     assert.equal((await post(key, "any/lenient", `,"max_tokens":${largest}`)).status, 200);
     const none = await post(await poor({}, "0.0001"), "any/lenient", "");
-    assert.deepEqual([none.status, none.headers["x-llm-bridge-largest-max-tokens"]], [429, undefined]);
+    assert.deepEqual(
+      { status: none.status, "x-llm-bridge-largest-max-tokens": none.headers["x-llm-bridge-largest-max-tokens"] },
+      { status: 429, "x-llm-bridge-largest-max-tokens": undefined },
+    );
     assert.ok(none.json().error.message.includes("No `max_tokens` makes it fit"));
   });
 
@@ -200,12 +203,19 @@ describe("what is reserved", () => {
       assert.ok(limit > 9000 && limit <= 10_000, `${limit}`);
       // A request that fits is not changed.
       const short = await post(key, "any/lenient", ',"max_tokens":5');
-      assert.deepEqual([short.status, short.headers["x-llm-bridge-max-tokens"], asked().max_tokens], [200, undefined, 5]);
+      assert.deepEqual(
+        { status: short.status, "x-llm-bridge-max-tokens": short.headers["x-llm-bridge-max-tokens"], max_tokens: asked().max_tokens },
+        { status: 200, "x-llm-bridge-max-tokens": undefined, max_tokens: 5 },
+      );
     });
 
     it("is told a provider of another format as well", async () => {
       const translated = await post(await poor(fit, "0.20"), "any/lenient", ',"max_tokens":44000', "/v1/messages");
-      assert.deepEqual([translated.status, asked().max_tokens], [200, Number(translated.headers["x-llm-bridge-max-tokens"])], translated.text);
+      assert.deepEqual(
+        { status: translated.status, max_tokens: asked().max_tokens },
+        { status: 200, max_tokens: Number(translated.headers["x-llm-bridge-max-tokens"]) },
+        translated.text,
+      );
     });
 
     it("is not where no name of the limit is known, which the refusal says", async () => {
@@ -277,7 +287,7 @@ describe("what is reserved", () => {
       const key = await poor({}, "0.60");
       // 100,000 tokens at $4.40 per million.
       const first = await post(key, "listed/o4-mini", "");
-      assert.deepEqual([first.status, first.headers["x-llm-bridge-cost"]], [200, undefined]);
+      assert.deepEqual({ status: first.status, "x-llm-bridge-cost": first.headers["x-llm-bridge-cost"] }, { status: 200, "x-llm-bridge-cost": undefined });
       await office.totals(`poor-${made}`, 1);
       const second = await post(key, "listed/o4-mini", "");
       assert.equal(second.status, 429);
@@ -303,7 +313,7 @@ describe("what is reserved", () => {
         await office.key(team, { models: ["any/*"] });
         expectError(await post(await office.key(`member-${++made}`, { parent: team }), "any/lenient", field), expected);
         const message = await post(limited, "any/lenient", `,"max_tokens":9${field}`, "/v1/messages", { "anthropic-version": "2023-06-01" });
-        assert.deepEqual([message.status, message.json().type], [400, "error"], message.text);
+        assert.deepEqual({ status: message.status, type: message.json().type }, { status: 400, type: "error" }, message.text);
       });
     }
   });
@@ -354,7 +364,10 @@ describe("what a row tells", () => {
     const granted = await post(await poor({ budget: { fit: true } }, "0.20"), "any/renamed", ',"max_completion_tokens":-1,"max_reply":"x"');
     assert.equal(granted.status, 200, granted.text);
     const { max_reply, max_completion_tokens, max_tokens } = desk.asked;
-    assert.deepEqual([max_reply, max_completion_tokens, max_tokens], [Number(granted.headers["x-llm-bridge-max-tokens"]), undefined, undefined]);
+    assert.deepEqual(
+      { max_reply, max_completion_tokens, max_tokens },
+      { max_reply: Number(granted.headers["x-llm-bridge-max-tokens"]), max_completion_tokens: undefined, max_tokens: undefined },
+    );
   });
 
   it("is the tier of its provider's account, for those who ask for none", async () => {

@@ -146,7 +146,7 @@ describe("the official client", () => {
 
     it("and finds one whose name has a slash", async () => {
       const model = await openai.models.retrieve("openai/gpt-4o");
-      assert.deepEqual([model.id, model.object, model.owned_by], ["openai/gpt-4o", "model", "openai"]);
+      assert.deepEqual({ id: model.id, object: model.object, owned_by: model.owned_by }, { id: "openai/gpt-4o", object: "model", owned_by: "openai" });
     });
 
     it("and does not find another", async () => {
@@ -186,7 +186,7 @@ describe("the official client", () => {
 
     it("BadRequestError for messages that are none", async () => {
       const fault = await raised(chat("ok", { messages: "Hello" }), BadRequestError);
-      assert.deepEqual([fault.code, fault.param], ["invalid_type", "messages"]);
+      assert.deepEqual({ code: fault.code, param: fault.param }, { code: "invalid_type", param: "messages" });
     });
 
     for (const [model, code] of [

@@ -37,7 +37,7 @@ describe("when the wasm is spoilt", () => {
     }
     const [chat, message] = await soon(Promise.all(waiting), "answers to those who waited");
     expectError(chat, { status: 500, code: "internal_error" });
-    assert.deepEqual([message.status, message.json().error.type], [500, "api_error"]);
+    assert.deepEqual({ status: message.status, type: message.json().error.type }, { status: 500, type: "api_error" });
     stage.answer(json(200, COMPLETION));
     assert.equal((await stage.chat("hidden/m")).status, 200);
   });

@@ -44,7 +44,7 @@ describe("the usage of a stream", { concurrency: 6 }, () => {
         if (expected === "same") return assert.equal(sent, body(model));
         const { stream_options, ...rest } = JSON.parse(sent);
         const { stream_options: _, ...wanted } = JSON.parse(body(model));
-        assert.deepEqual([stream_options, rest], [JSON.parse(expected), wanted]);
+        assert.deepEqual({ stream_options, rest }, { stream_options: JSON.parse(expected), rest: wanted });
         assert.ok(sent.includes(`"stream" : true`) && sent.includes(`${MESSAGES},"seed":1.0`), sent);
       });
     }
@@ -96,7 +96,10 @@ describe("the usage of a stream", { concurrency: 6 }, () => {
   }
 
   function expectKnown({ end }) {
-    assert.deepEqual([end.outcome, end.input_tokens, end.output_tokens], ["complete", 9, 7]);
+    assert.deepEqual(
+      { outcome: end.outcome, input_tokens: end.input_tokens, output_tokens: end.output_tokens },
+      { outcome: "complete", input_tokens: 9, output_tokens: 7 },
+    );
   }
 
   /** Asserts the provider's stream without what `hidden` matches. */
@@ -149,7 +152,7 @@ describe("the usage of a stream", { concurrency: 6 }, () => {
         const seen = await ask(row);
         assert.equal(seen.text, seen.sent);
         assert.ok(!seen.text.includes("usage"));
-        assert.deepEqual([seen.end.outcome, seen.end.estimated], ["complete", true]);
+        assert.deepEqual({ outcome: seen.end.outcome, estimated: seen.end.estimated }, { outcome: "complete", estimated: true });
       });
 
       it(`that did not ask: as the provider tells it of its own accord (${row})`, async () => {
@@ -218,7 +221,10 @@ describe("the usage of a stream", { concurrency: 6 }, () => {
 
     it("before a cut, and the log still has it", async () => {
       const seen = await ask("hide", undefined, (request) => [plain(request)[1], event(told(request))]);
-      assert.deepEqual([seen.end.outcome, seen.end.input_tokens, seen.end.output_tokens], ["truncated", 9, 7]);
+      assert.deepEqual(
+        { outcome: seen.end.outcome, input_tokens: seen.end.input_tokens, output_tokens: seen.end.output_tokens },
+        { outcome: "truncated", input_tokens: 9, output_tokens: 7 },
+      );
     });
   });
 });

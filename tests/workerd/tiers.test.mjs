@@ -94,7 +94,7 @@ describe("what only an answer tells", () => {
           it(`is the usual price for ${JSON.stringify(usual)}`, async () => {
             const [plain, under] = [await receipt(free, ask, {}), await receipt(budget, ask, usual)];
             assert.ok(plain.cost_nanos > 0, JSON.stringify(plain));
-            assert.deepEqual([under.cost_nanos, under.estimated], [plain.cost_nanos, false]);
+            assert.deepEqual({ cost_nanos: under.cost_nanos, estimated: under.estimated }, { cost_nanos: plain.cost_nanos, estimated: false });
           });
         }
 
@@ -104,9 +104,12 @@ describe("what only an answer tells", () => {
             // Impossible usage is charged as reserved.
             const reserved = (await receipt(budget, { ...ask, how: how === "whole" ? how : "streamed" }, {}, MANY)).cost_nanos;
             const under = await receipt(budget, ask, told);
-            assert.deepEqual([under.cost_nanos, under.estimated, under.told], [reserved, true, undefined]);
+            assert.deepEqual(
+              { cost_nanos: under.cost_nanos, estimated: under.estimated, told: under.told },
+              { cost_nanos: reserved, estimated: true, told: undefined },
+            );
             const plain = await receipt(free, ask, told);
-            assert.deepEqual([plain.cost_nanos, plain.told], [null, undefined], JSON.stringify(plain));
+            assert.deepEqual({ cost_nanos: plain.cost_nanos, told: plain.told }, { cost_nanos: null, told: undefined }, JSON.stringify(plain));
           });
         }
       });
@@ -119,7 +122,10 @@ describe("what only an answer tells", () => {
     const [flex, usual, priority] = [await cost({}, "flex"), await cost({}, "default"), await cost({}, "priority")];
     assert.ok(0 < flex && flex < usual && usual < priority, `${[flex, usual, priority]}`);
     const asked = { service_tier: "priority" };
-    assert.deepEqual([await cost(asked, "default"), await cost(asked, "flex"), await cost(asked, "priority"), await cost(asked), await cost(asked, "auto")], [usual, flex, priority, priority, priority]);
+    assert.deepEqual(
+      { default: await cost(asked, "default"), flex: await cost(asked, "flex"), priority: await cost(asked, "priority"), none: await cost(asked), auto: await cost(asked, "auto") },
+      { default: usual, flex: flex, priority: priority, none: priority, auto: priority },
+    );
   });
 
   it("takes no speed and no region back that was asked for and has no price", async () => {

@@ -32,9 +32,15 @@ describe("counting tokens", () => {
   it("counts texts, with either encoding, at both paths", async () => {
     const texts = ["hello world", "", "你好，世界！", "<|endoftext|>", "👩‍👩‍👧‍👦"];
     const newer = (await count({ model: "any/gpt-5-mini", input: texts })).json();
-    assert.deepEqual([newer.encoding, newer.per_input, newer.estimated], ["o200k_base", [2, 0, 4, 7, 11], false]);
+    assert.deepEqual(
+      { encoding: newer.encoding, per_input: newer.per_input, estimated: newer.estimated },
+      { encoding: "o200k_base", per_input: [2, 0, 4, 7, 11], estimated: false },
+    );
     const older = (await count({ model: "any/gpt-4", input: texts }, "/tokenize")).json();
-    assert.deepEqual([older.encoding, older.per_input, older.estimated], ["cl100k_base", [2, 0, 7, 7, 18], false]);
+    assert.deepEqual(
+      { encoding: older.encoding, per_input: older.per_input, estimated: older.estimated },
+      { encoding: "cl100k_base", per_input: [2, 0, 7, 7, 18], estimated: false },
+    );
     assert.equal(older.tokens, 34);
   });
 

@@ -53,7 +53,10 @@ providers:
       for await (const _ of await client.chat.completions.create({ ...request, stream: true }, { headers: { "x-request-id": id } })) void _;
       const ended = () => gateway.logs().find((entry) => entry.request_id === id && entry.event === "request_complete");
       const end = await until(ended, "its end in the log");
-      assert.deepEqual([end.outcome, end.cost, end.input_tokens, end.output_tokens, end.estimated, end.dropped], ["complete", 0.000079, 55, 12, undefined, undefined]);
+      assert.deepEqual(
+        { outcome: end.outcome, cost: end.cost, input_tokens: end.input_tokens, output_tokens: end.output_tokens, estimated: end.estimated, dropped: end.dropped },
+        { outcome: "complete", cost: 0.000079, input_tokens: 55, output_tokens: 12, estimated: undefined, dropped: undefined },
+      );
     });
   }
 
@@ -69,7 +72,7 @@ providers:
         const [finish, usage, done] = events.slice(-3);
         assert.ok(finish.includes('"finish_reason":"tool_calls"'), finish);
         assert.ok(usage.endsWith(`"completion_tokens_details":{"reasoning_tokens":${JSON.parse(usage.slice(6)).usage.completion_tokens_details.reasoning_tokens}},"cost":${cost}}}`), usage);
-        assert.deepEqual([JSON.parse(usage.slice(6)).choices, done], [[], "data: [DONE]"]);
+        assert.deepEqual({ choices: JSON.parse(usage.slice(6)).choices, done }, { choices: [], done: "data: [DONE]" });
         assert.equal(events.filter((event) => event.includes('"prompt_tokens"')).length, 1);
       }
       for (const options of [undefined, { include_usage: true }, { include_usage: false, include_cost: true }]) {

@@ -197,7 +197,10 @@ describe("the truth is told", { concurrency: 6 }, () => {
         it(`${what}: a plain error`, async () => {
           const { answer, end } = await ask(way, play, streamed);
           const error = expectError(answer, wanted);
-          assert.deepEqual([end.event, end.outcome, end.status, end.error_code ?? null], ["request_error", "refused", answer.status, error.code]);
+          assert.deepEqual(
+            { event: end.event, outcome: end.outcome, status: end.status, error_code: end.error_code ?? null },
+            { event: "request_error", outcome: "refused", status: answer.status, error_code: error.code },
+          );
         });
       }
 
@@ -209,7 +212,10 @@ describe("the truth is told", { concurrency: 6 }, () => {
           assert.ok(answer.text.startsWith(complete.join("")), answer.text);
           if (sent.endsWith("\n\n") || way === "checked") expectErrorFrame(answer.text, wanted);
           else assert.equal(JSON.parse(events(answer.text).at(-2).data).error.code, wanted.code);
-          assert.deepEqual([end.event, end.outcome, end.status, end.error_code], ["request_error", outcome, 200, wanted.code]);
+          assert.deepEqual(
+            { event: end.event, outcome: end.outcome, status: end.status, error_code: end.error_code },
+            { event: "request_error", outcome, status: 200, error_code: wanted.code },
+          );
         });
       }
 
@@ -220,7 +226,7 @@ describe("the truth is told", { concurrency: 6 }, () => {
           assert.equal(answer.text, lacksDone ? sent + DONE : sent);
           expectOneDone(answer.text);
           assert.ok(chunks(answer.text).every(({ error }) => !error));
-          assert.deepEqual([end.event, end.outcome], ["request_complete", "complete"]);
+          assert.deepEqual({ event: end.event, outcome: end.outcome }, { event: "request_complete", outcome: "complete" });
         });
       }
 
@@ -230,13 +236,19 @@ describe("the truth is told", { concurrency: 6 }, () => {
         assert.match(answer.headers["content-type"], /^text\/event-stream/);
         const [told, usage, ...more] = chunks(answer.text);
         assert.deepEqual(told.choices, [{ index: 0, delta: { role: "assistant", content: "Hi" }, finish_reason: "stop" }]);
-        assert.deepEqual([usage.choices, usage.usage, more], [[], { prompt_tokens: 9, completion_tokens: 7 }, []]);
-        assert.deepEqual([end.event, end.outcome, end.input_tokens, end.output_tokens], ["request_complete", "complete", 9, 7]);
+        assert.deepEqual({ choices: usage.choices, usage: usage.usage, more }, { choices: [], usage: { prompt_tokens: 9, completion_tokens: 7 }, more: [] });
+        assert.deepEqual(
+          { event: end.event, outcome: end.outcome, input_tokens: end.input_tokens, output_tokens: end.output_tokens },
+          { event: "request_complete", outcome: "complete", input_tokens: 9, output_tokens: 7 },
+        );
       });
 
       it("says nothing but [DONE]: no answer", async () => {
         const { answer, end } = await ask(way, stream(ends, () => [DONE]), streamed);
-        assert.deepEqual([answer.status, answer.json().error.code, end.outcome], [502, INVALID.code, "refused"]);
+        assert.deepEqual(
+          { status: answer.status, code: answer.json().error.code, outcome: end.outcome },
+          { status: 502, code: INVALID.code, outcome: "refused" },
+        );
       });
     });
   }
@@ -263,7 +275,7 @@ describe("the truth is told", { concurrency: 6 }, () => {
       it(`${what}: a plain error`, async () => {
         const { answer, end } = await ask("native", play, {});
         expectError(answer, wanted);
-        assert.deepEqual([end.event, end.outcome, end.status], ["request_error", "refused", answer.status]);
+        assert.deepEqual({ event: end.event, outcome: end.outcome, status: end.status }, { event: "request_error", outcome: "refused", status: answer.status });
       });
     }
   });

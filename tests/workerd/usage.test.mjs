@@ -199,7 +199,7 @@ describe("the books", () => {
     if (days.size === 1) assert.equal(data.length, rows.size);
     const own = await call(`${stage.gateway.url}/v1/usage`, { headers: as(key) });
     const bare = data.map(({ key_id, ...row }) => row);
-    assert.deepEqual([own.json().totals, own.json().data], [totals, bare], "what the caller sees");
+    assert.deepEqual({ totals: own.json().totals, data: own.json().data }, { totals, data: bare }, "what the caller sees");
     const models = (await office.order("GET", `/usage?key=${keyId}&group_by=model`)).data;
     assert.equal(models.reduce((sum, { requests }) => sum + requests, 0), receipts.length);
   }
@@ -257,7 +257,7 @@ describe("the books", () => {
     assert.ok(first.filter(isGranted).length >= 5);
     assert.equal(asked.filter(isGranted).length, 8);
     for (const { answer, user } of asked.filter((one) => !isGranted(one))) {
-      assert.deepEqual([answer.status, answer.json().error.code], [429, "rate_limit_exceeded"]);
+      assert.deepEqual({ status: answer.status, code: answer.json().error.code }, { status: 429, code: "rate_limit_exceeded" });
       assert.ok(!stage.fake.requests.some(({ request }) => request?.user === user), "refused, but sent");
     }
     await expectBooks("vk_tight", keys.tight, asked.filter(isGranted));
@@ -306,7 +306,7 @@ describe("the caller's own sums", () => {
   it("are those of the days that are asked for", async () => {
     await until(() => requests(""), "a request in the books");
     const all = (await usage("")).json();
-    assert.deepEqual([all.totals.requests, all.to, all.from], [1, day(0), day(29)]);
+    assert.deepEqual({ requests: all.totals.requests, to: all.to, from: all.from }, { requests: 1, to: day(0), from: day(29) });
     assert.deepEqual(all.data.map(({ provider, model }) => [provider, model]), [["any", "ok"]]);
     const booked = all.data[0].day;
     assert.equal(await requests(`?from=${booked}&to=${booked}`), 1);
@@ -356,7 +356,7 @@ describe("a limit, to the official client", () => {
   async function refused(promise, code) {
     const error = await promise.then(() => assert.fail("granted"), (error) => error);
     assert.ok(error instanceof RateLimitError, `${error}`);
-    assert.deepEqual([error.status, error.code], [429, code]);
+    assert.deepEqual({ status: error.status, code: error.code }, { status: 429, code });
     return error;
   }
 
@@ -389,6 +389,9 @@ describe("a limit, to the official client", () => {
     billing().bill(held);
     assert.deepEqual((await Promise.all([first, second])).map(({ usage }) => usage.prompt_tokens), [101, 101]);
     const statuses = await until(() => ends("narrow").length > 2 && ends("narrow").map(({ status }) => status), "all ends in the log");
-    assert.deepEqual([statuses[0], statuses.filter((status) => status === 200).length], [429, 2]);
+    assert.deepEqual(
+      { first: statuses[0], admitted: statuses.filter((status) => status === 200).length },
+      { first: 429, admitted: 2 },
+    );
   });
 });

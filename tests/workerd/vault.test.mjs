@@ -144,7 +144,7 @@ describe("what is kept for a provider", () => {
     const { step } = chat(gateway);
     await step("claude/claude-fake");
     const { dropped } = await step("claude/claude-other");
-    assert.deepEqual([last(formats), dropped], [[], "reasoning_effort"]);
+    assert.deepEqual({ signatures: last(formats), dropped }, { signatures: [], dropped: "reasoning_effort" });
     assert.equal(formats.requests.at(-1).body.thinking, undefined);
     await step("google/gemini-fake");
     assert.deepEqual(last(formats), []);
@@ -207,7 +207,7 @@ describe("what is kept for a provider", () => {
     const { step } = chat(gateway);
     await step("claude/claude-fake");
     const { dropped } = await step("claude/claude-fake");
-    assert.deepEqual([last(formats), dropped], [[], "reasoning_effort"]);
+    assert.deepEqual({ signatures: last(formats), dropped }, { signatures: [], dropped: "reasoning_effort" });
     const files = await readdir(disk, { recursive: true });
     assert.deepEqual(files.filter((name) => /^Vault.*sqlite$/.test(name) && !name.includes("metadata")), []);
   });

@@ -171,7 +171,10 @@ describe("a WebSocket without a key", { concurrency: 1 }, () => {
     exchange.write(answerEvents(exchange.request).slice(3).join("") + DONE);
     exchange.end();
     const without = await named(url, { query: `?session=${id}&after=3` });
-    assert.deepEqual([(await without.end()).code, without.frames[0].error.code], [4401, "invalid_api_key"]);
+    assert.deepEqual(
+      { close: (await without.end()).code, error: without.frames[0].error.code },
+      { close: 4401, error: "invalid_api_key" },
+    );
     const back = await named(url, { key: KEY, query: `?session=${id}&after=3` });
     const missed = await back.answer("a");
     assert.equal(textOf([...socket.frames, ...missed]), ANSWER);
@@ -274,7 +277,11 @@ describe("before a good key", () => {
       const before = socket.frames.length;
       socket.send(message);
       const frame = await socket.when(({ frames }) => frames[before], message);
-      assert.deepEqual([frame.type, frame.status, frame.error?.code, frame.id, frame.seq], ["error", status, code, id, undefined], message);
+      assert.deepEqual(
+        { type: frame.type, status: frame.status, code: frame.error?.code, id: frame.id, seq: frame.seq },
+        { type: "error", status, code, id, seq: undefined },
+        message,
+      );
     }
     socket.send('{"type":"ping"}');
     await socket.until(({ type }) => type === "pong");
@@ -322,7 +329,10 @@ describe("before a good key", () => {
     assert.ok([quiet, pinging].every(({ isOpen }) => isOpen), "not before its time");
     await stage.gateway.control({ advance: 2000 });
     for (const socket of [quiet, pinging]) {
-      assert.deepEqual([(await socket.end()).code, socket.frames.at(-1).error.code], [4408, "key_timeout"]);
+      assert.deepEqual(
+        { close: (await socket.end()).code, error: socket.frames.at(-1).error.code },
+        { close: 4408, error: "key_timeout" },
+      );
     }
     await stage.gateway.control({ advance: 6000 });
     await soon(closed, "the connection of a client that answers nothing to be cut");
@@ -334,7 +344,10 @@ describe("before a good key", () => {
     await stage.gateway.control({ away: { SESSIONS: "fails" } });
     const socket = await named(url);
     socket.send({ type: "auth", api_key: KEY });
-    assert.deepEqual([(await socket.end()).code, socket.frames.at(-1).error.code], [1013, "session_unavailable"]);
+    assert.deepEqual(
+      { close: (await socket.end()).code, error: socket.frames.at(-1).error.code },
+      { close: 1013, error: "session_unavailable" },
+    );
     await stage.gateway.control({ away: {} });
   });
 });

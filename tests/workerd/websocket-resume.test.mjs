@@ -119,11 +119,14 @@ describe("a session", { concurrency: 10 }, () => {
     await wire.stop();
     assert.ok(cuts >= KILLS, `${cuts} connections were cut`);
     const totals = await office.totals("often-cut", asks);
-    assert.deepEqual([totals.requests, totals.failures], [asks, {}]);
+    assert.deepEqual({ requests: totals.requests, failures: totals.failures }, { requests: asks, failures: {} });
     const receipts = await office.receipts("often-cut");
     assert.equal(new Set(receipts.map(({ id }) => id)).size, asks);
     for (const { outcome, tokens, estimated } of receipts) {
-      assert.deepEqual([outcome, tokens.prompt, tokens.completion, estimated], ["complete", USAGE.prompt_tokens, USAGE.completion_tokens, false]);
+      assert.deepEqual(
+        { outcome, prompt: tokens.prompt, completion: tokens.completion, estimated },
+        { outcome: "complete", prompt: USAGE.prompt_tokens, completion: USAGE.completion_tokens, estimated: false },
+      );
     }
   });
 
@@ -150,7 +153,10 @@ describe("a session", { concurrency: 10 }, () => {
     expectNumbers(missed, socket.frames.at(-1).seq + 1);
     assert.equal(missed.at(-1).type, "done");
     assert.equal((await stage.end(missed.at(-1).request_id)).outcome, "complete");
-    assert.deepEqual([back.frames[0].type, back.frames[0].resumed, back.frames[0].id], ["session", true, socket.session.id]);
+    assert.deepEqual(
+      { type: back.frames[0].type, resumed: back.frames[0].resumed, id: back.frames[0].id },
+      { type: "session", resumed: true, id: socket.session.id },
+    );
     back.chat({ model: "brief", stream: true, user: "b" }, { id: "b" });
     assert.equal(textOf(await back.answer("b")), told("b", 3));
     expectNumbers([...socket.frames, ...back.frames]);
@@ -409,7 +415,7 @@ describe("a session's memory", () => {
     wire.cut();
     await socket.end();
     const refused = await resumed(url, socket, { after: 1 });
-    assert.deepEqual([(await refused.end()).code, refused.frames[0].error.code], [4410, "frames_lost"]);
+    assert.deepEqual({ close: (await refused.end()).code, error: refused.frames[0].error.code }, { close: 4410, error: "frames_lost" });
     const back = await resumed(url, socket);
     back.chat({ model: "long", stream: true, user: "b" }, { id: "b" });
     assert.equal(textOf(await back.answer("b")), told("b", 400, 400));

@@ -112,7 +112,7 @@ describe("a WebSocket", () => {
       assert.equal(a.protocol, NAMED);
       assert.match(a.session.id, /^[0-9a-f]{64}$/);
       assert.notEqual(a.session.id, b.session.id);
-      assert.deepEqual([a.session.resume_seconds, a.session.resumed], [300, false]);
+      assert.deepEqual({ resume_seconds: a.session.resume_seconds, resumed: a.session.resumed }, { resume_seconds: 300, resumed: false });
       a.close();
       b.close();
     });
@@ -179,7 +179,11 @@ describe("a WebSocket", () => {
       ]) {
         socket.chat({ model, stream: true }, { id: model });
         const [frame, ...rest] = await socket.answer(model);
-        assert.deepEqual([rest.length, frame.type, frame.status, frame.error.code], [0, "error", status, code], JSON.stringify(frame));
+        assert.deepEqual(
+          { length: rest.length, type: frame.type, status: frame.status, code: frame.error.code },
+          { length: 0, type: "error", status, code },
+          JSON.stringify(frame),
+        );
       }
       for (const [model, code] of [
         ["reset-mid-stream", "stream_truncated"],
@@ -187,7 +191,7 @@ describe("a WebSocket", () => {
       ]) {
         socket.chat({ model, stream: true }, { id: model });
         const frames = await socket.answer(model);
-        assert.deepEqual([frames.at(-1).type, frames.at(-1).error.code], ["error", code]);
+        assert.deepEqual({ type: frames.at(-1).type, code: frames.at(-1).error.code }, { type: "error", code });
         assert.equal(frames.filter(({ type }) => type !== "chunk").length, 1);
       }
       socket.close();
@@ -212,7 +216,7 @@ describe("a WebSocket", () => {
         await stage.expectCancelled(exchange.record);
         times.push(performance.now() - asked);
         const end = (await socket.answer(id)).at(-1);
-        assert.deepEqual([end.type, end.cancelled], ["done", true]);
+        assert.deepEqual({ type: end.type, cancelled: end.cancelled }, { type: "done", cancelled: true });
         const closed = () => stage.gateway.logs().slice(before).filter((entry) => entry.model === model && entry.event !== "request_start");
         await until(() => closed().length > 0, "its end in the log");
         // A second one, if there is one, comes at once.
@@ -281,7 +285,7 @@ describe("a WebSocket", () => {
       const socket = await openSocket(url, { protocols: [NAMED] });
       socket.chat({ model: "ok" }, { id: "a" });
       const [error] = await socket.answer("a");
-      assert.deepEqual([error.status, error.error.code], [401, "invalid_api_key"]);
+      assert.deepEqual({ status: error.status, code: error.error.code }, { status: 401, code: "invalid_api_key" });
       socket.close();
     });
 
@@ -293,7 +297,7 @@ describe("a WebSocket", () => {
       const exchange = await held;
       socket.chat({ model: "ok", stream: true }, { id: "second" });
       const [refused] = await socket.answer("second");
-      assert.deepEqual([refused.status, refused.error.code], [429, "rate_limit_exceeded"]);
+      assert.deepEqual({ status: refused.status, code: refused.error.code }, { status: 429, code: "rate_limit_exceeded" });
       assert.ok(refused.retry_after_ms > 0);
       exchange.openStream();
       exchange.write(answerEvents(exchange.request).join("") + DONE);
@@ -302,7 +306,7 @@ describe("a WebSocket", () => {
       await office.order("POST", "/keys/socketed/disable");
       socket.chat({ model: "ok", stream: true }, { id: "third" });
       const [revoked] = await socket.answer("third");
-      assert.deepEqual([revoked.status, revoked.error.code], [401, "invalid_api_key"]);
+      assert.deepEqual({ status: revoked.status, code: revoked.error.code }, { status: 401, code: "invalid_api_key" });
       socket.close();
     });
 
@@ -339,7 +343,7 @@ describe("a WebSocket", () => {
         socket.send(message);
         const { error, status } = await socket.until(({ type }) => type === "error");
         assert.deepEqual(Object.keys(error).sort(), ENVELOPE);
-        assert.deepEqual([status, error.code], [400, code]);
+        assert.deepEqual({ status, code: error.code }, { status: 400, code });
         socket.chat({ model: "ok", stream: true }, { id: "a" });
         assert.equal(textOf(await socket.answer("a")), ANSWER);
         socket.close();
@@ -359,7 +363,7 @@ describe("a WebSocket", () => {
       const exchange = await held;
       socket.chat({ model: "ok", stream: true }, { id: "a" });
       const error = await socket.until(({ type }) => type === "error");
-      assert.deepEqual([error.id, error.status, error.error.code], [undefined, 409, "duplicate_id"]);
+      assert.deepEqual({ id: error.id, status: error.status, code: error.error.code }, { id: undefined, status: 409, code: "duplicate_id" });
       exchange.openStream();
       exchange.write(answerEvents(exchange.request).join("") + DONE);
       exchange.end();
@@ -398,7 +402,10 @@ describe("a WebSocket", () => {
         const answers = await Promise.all(ids.map((id) => socket.answer(id, PATIENCE_MS)));
         for (const [id, frames] of answers.entries()) {
           assert.equal(textOf(frames), Array.from({ length: 6 }, (_, n) => `${s}.${id}:${n};`).join(""));
-          assert.deepEqual([frames.at(-1).type, frames.filter(({ type }) => type !== "chunk").length], ["done", 1]);
+          assert.deepEqual(
+            { type: frames.at(-1).type, others: frames.filter(({ type }) => type !== "chunk").length },
+            { type: "done", others: 1 },
+          );
         }
         const numbers = socket.frames.filter(({ seq }) => seq).map(({ seq }) => seq);
         assert.deepEqual(numbers, numbers.map((_, n) => n + 1), "numbers without gaps");
@@ -437,7 +444,7 @@ describe("what an operator says of WebSockets", { concurrency: 4 }, () => {
       const held = [stage.held("one"), stage.held("two")];
       for (const model of ["one", "two", "ok"]) socket.chat({ model, stream: true }, { id: model });
       const [error] = await socket.answer("ok");
-      assert.deepEqual([error.status, error.error.code], [429, "too_many_requests"]);
+      assert.deepEqual({ status: error.status, code: error.error.code }, { status: 429, code: "too_many_requests" });
       await Promise.all(held);
       socket.chat({ model: "ok", user: "x".repeat(5000) }, { id: "big" });
       assert.equal((await socket.end()).code, 1009);
