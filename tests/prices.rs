@@ -7,7 +7,7 @@ use llm_bridge::canonical::{ResponseEvent, Usage};
 use llm_bridge::catalogue::field::Field;
 use llm_bridge::catalogue::price::{LongContextRates, ModelPrice, Rates, TierRates};
 use llm_bridge::config::{Config, Provider};
-use llm_bridge::formats::openai::outbound;
+use llm_bridge::formats::openai::summary;
 use llm_bridge::formats::{self, KINDS};
 use llm_bridge::policy::model_card::ModelCard;
 use llm_bridge::policy::routing;
@@ -39,7 +39,7 @@ fn fixtures() -> Vec<(PathBuf, Value)> {
 fn reported(answer: &str, adapter: Option<&str>) -> (Usage, Option<String>) {
     let body = std::fs::read(answer).unwrap();
     let Some(upstream) = adapter.and_then(formats::provider_format) else {
-        let facts = outbound::reply(&body).unwrap();
+        let facts = summary::of_completion(&body).unwrap();
         return (facts.usage.unwrap(), facts.tier);
     };
     let (mut usage, mut tier) = (None, None);
@@ -314,7 +314,7 @@ proptest! {
             json!({"prompt_tokens": prompt, "completion_tokens": output, "prompt_cache_hit_tokens": hits, "prompt_cache_miss_tokens": writes}),
         ] {
             let body = json!({"choices": [], "usage": usage}).to_string();
-            let read = outbound::reply(body.as_bytes()).unwrap().usage.unwrap();
+            let read = summary::of_completion(body.as_bytes()).unwrap().usage.unwrap();
             prop_assert_eq!(read.prompt(), prompt);
             prop_assert_eq!(read.uncached_input + read.cache_read + read.cache_write, prompt);
             prop_assert_eq!(read.output, output);

@@ -4,8 +4,8 @@
 use llm_bridge::config::Params;
 use llm_bridge::error::Error;
 use llm_bridge::formats::PROVIDER_FORMATS;
-use llm_bridge::formats::openai::overhear::ChatTap;
-use llm_bridge::formats::openai::{CLIENT, errors, outbound};
+use llm_bridge::formats::openai::tap::ChatTap;
+use llm_bridge::formats::openai::{CLIENT, errors, summary};
 use llm_bridge::formats::tally;
 use llm_bridge::formats::tap::{StreamTap as _, TapOptions, finish_tapped};
 use llm_bridge::formats::{CLIENT_FORMATS, EmbeddingContext, EmbeddingForm};
@@ -129,8 +129,8 @@ proptest! {
     }
 
     #[test]
-    fn any_cutting_of_a_stream_is_overheard_the_same(stream in stream(), cuts in proptest::collection::vec(0usize..4000, 0..12)) {
-        prop_assert_eq!(overheard(&pieces(&stream, &cuts)), overheard(&[&stream]));
+    fn any_cutting_of_a_stream_is_tapped_the_same(stream in stream(), cuts in proptest::collection::vec(0usize..4000, 0..12)) {
+        prop_assert_eq!(tapped(&pieces(&stream, &cuts)), tapped(&[&stream]));
     }
 
     #[test]
@@ -149,21 +149,21 @@ proptest! {
 
     #[test]
     fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), status in 0u16..1000) {
-        let _ = outbound::reply(&bytes);
+        let _ = summary::of_completion(&bytes);
         let _ = errors::read(status, &bytes);
-        overheard(&[&bytes]);
+        tapped(&[&bytes]);
         endpoints(&bytes);
         let _ = AccessKeys::read(&String::from_utf8_lossy(&bytes)).authenticate(Some("x"));
     }
 
     #[test]
     fn no_json_panics(text in json(), status in 0u16..1000) {
-        let _ = outbound::reply(text.as_bytes());
+        let _ = summary::of_completion(text.as_bytes());
         let _ = errors::read(status, text.as_bytes());
         endpoints(text.as_bytes());
         let field = |name: &str| format!("{{\"model\":\"m\",\"{name}\":{text},\"n\":3}}");
         ["prompt", "input", "messages"].iter().for_each(|name| endpoints(field(name).as_bytes()));
-        overheard(&[format!("data: {text}\n\n").as_bytes()]);
+        tapped(&[format!("data: {text}\n\n").as_bytes()]);
     }
 }
 
@@ -223,7 +223,7 @@ fn events(pieces: &[&[u8]]) -> Vec<Vec<u8>> {
     events
 }
 
-fn overheard(pieces: &[&[u8]]) -> String {
+fn tapped(pieces: &[&[u8]]) -> String {
     let (mut tap, mut tail) = (ChatTap::new(TapOptions { text: true, ..TapOptions::default() }), Vec::new());
     pieces.iter().for_each(|piece| drop(tap.push(piece)));
     finish_tapped(&mut tap, CLIENT.end_passthrough, &cut(), &mut tail);

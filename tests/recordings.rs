@@ -7,8 +7,8 @@ mod recorded;
 use llm_bridge::canonical::Usage;
 use llm_bridge::error::Error;
 use llm_bridge::formats::openai::operations::EMBEDDING;
-use llm_bridge::formats::openai::overhear::ChatTap;
-use llm_bridge::formats::openai::{errors, outbound};
+use llm_bridge::formats::openai::tap::ChatTap;
+use llm_bridge::formats::openai::{errors, summary};
 use llm_bridge::formats::summary::ResponseSummary;
 use llm_bridge::formats::tap::{StreamTap as _, TapOptions, finish_tapped};
 use llm_bridge::formats::{CHAT, MESSAGES, PROVIDER_FORMATS};
@@ -38,7 +38,7 @@ fn listen(pieces: &[&[u8]]) -> (ResponseSummary, Vec<u8>) {
 }
 
 #[test]
-fn streams_are_overheard_to_their_end_however_they_are_cut() {
+fn streams_are_tapped_to_their_end_however_they_are_cut() {
     for Recording { name, body, about } in recordings("openai-chat").into_iter().filter(is_stream) {
         let (heard, tail) = listen(&[&body]);
         assert_eq!(heard.malformed, 0, "{name}");
@@ -73,7 +73,7 @@ fn whole_answers_state_their_usage() {
             assert!(!error.message().is_empty(), "{name}");
             continue;
         }
-        let facts = outbound::reply(&body).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let facts = summary::of_completion(&body).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_usage(&name, facts.usage, stated(&body));
     }
 }

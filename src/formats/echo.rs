@@ -72,31 +72,31 @@ mod tests {
         ModelRequest { turns: vec![Turn { role: Role::User, parts }], max_tokens, ..ModelRequest::default() }
     }
 
-    fn told(events: &[(Millis, ResponseEvent<'_>)]) -> (String, FinishReason, Usage) {
+    fn summarize(events: &[(Millis, ResponseEvent<'_>)]) -> (String, FinishReason, Usage) {
         let (mut text, mut reason) = (String::new(), None);
         for (_, event) in events {
             match event {
                 ResponseEvent::Text { text: piece, .. } => text.push_str(&piece.text().unwrap()),
-                ResponseEvent::Finish { reason: told, .. } => reason = Some(*told),
+                ResponseEvent::Finish { reason: finish, .. } => reason = Some(*finish),
                 ResponseEvent::Usage(usage) => return (text, reason.unwrap(), *usage),
                 _ => {}
             }
         }
-        panic!("an answer without an end");
+        panic!("a response without an end");
     }
 
     #[test]
     fn a_response_repeats_the_question_and_counts_its_words() {
-        let (text, finish, usage) = told(&answer(&ask("one  two", None), &EchoOptions::default()));
+        let (text, finish, usage) = summarize(&answer(&ask("one  two", None), &EchoOptions::default()));
         assert!(text.ends_with("You said: one  two"), "{text}");
         assert_eq!((finish, usage.uncached_input), (FinishReason::Stop, 2));
     }
 
     #[test]
     fn a_limit_cuts_and_says_so() {
-        let (text, finish, usage) = told(&answer(&ask("hi", Some(3)), &EchoOptions::default()));
+        let (text, finish, usage) = summarize(&answer(&ask("hi", Some(3)), &EchoOptions::default()));
         assert_eq!((text.as_str(), finish, usage.output), ("This is a", FinishReason::Length, 3));
-        let (text, finish, _) = told(&answer(&ask("hi", Some(0)), &EchoOptions::default()));
+        let (text, finish, _) = summarize(&answer(&ask("hi", Some(0)), &EchoOptions::default()));
         assert_eq!((text.as_str(), finish), ("", FinishReason::Length));
     }
 

@@ -42,12 +42,12 @@ pub struct Operation {
     /// cannot be.
     ///
     /// # Errors
-    /// 400 naming the field that is not as the format wants it.
+    /// 400 naming the field that violates the format.
     pub conversation: Option<for<'d> fn(&'d Document<'d>) -> Result<ModelRequest<'d>>>,
-    /// Whether a limit of 0 tokens is meant, and not a mistake.
+    /// Whether a request means a limit of 0 tokens; usually that is a mistake.
     pub allows_zero_limit: fn(&Document<'_>) -> bool,
-    /// Reads a whole response that came with a status of success and passes through. If it is no response to
-    /// this operation, or an error in spite of its status, that is the summary's error.
+    /// Summarizes a complete response that came with a success status and passes through. If it violates the
+    /// format or reports an error, the summary holds that error.
     pub summarize: fn(&[u8]) -> ResponseSummary,
 }
 
@@ -68,7 +68,7 @@ impl Operation {
     /// Reads the conversation of a request that is translated.
     ///
     /// # Errors
-    /// 400 naming the field that is not as the format wants it, or if this operation is never translated.
+    /// 400 naming the field that violates the format, or if this operation is never translated.
     pub fn read_conversation<'d>(&self, document: &'d Document<'d>) -> Result<ModelRequest<'d>> {
         let read = self.conversation.ok_or_else(|| {
             let message = format!("Requests for {} cannot be translated for this model's provider.", self.name);
@@ -84,7 +84,7 @@ impl Operation {
 }
 
 impl PartialEq for Operation {
-    /// No two rows have the same path.
+    /// Paths are unique.
     fn eq(&self, other: &Self) -> bool {
         self.path == other.path
     }

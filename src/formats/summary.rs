@@ -10,15 +10,15 @@ const MAX_COUNTABLE: usize = 32 << 10;
 /// The most that is kept of a response's text for the log, in bytes, without the piece that reaches it.
 const MAX_LOGGED: usize = 1 << 20;
 
-/// Choices that are told apart. A response with more counts as finished when these have finished.
+/// The most choices that are tracked. A response with more counts as finished when these have finished.
 const MAX_CHOICES: usize = 128;
 
 /// State that the provider wants back with a tool call: the call's id, and JSON that only the provider's
 /// format reads.
 pub type ReasoningState = (String, String);
 
-/// What a response says of itself. A stream's tap fills it directly; for translated streams and whole bodies
-/// it is a fold over canonical events ([`ResponseSummary::record`]).
+/// What a response reports of itself. A stream's tap fills it directly; for translated streams and whole
+/// bodies it is a fold over canonical events ([`ResponseSummary::record`]).
 #[derive(Clone, Debug, Default)]
 pub struct ResponseSummary {
     /// The tokens, as last reported.
@@ -40,7 +40,7 @@ pub struct ResponseSummary {
     pub has_content: bool,
     /// The provider sent its end marker.
     pub has_ended: bool,
-    /// What the provider reported instead of the response, or what is wrong with it.
+    /// The error that the provider reported, or a violation of the format.
     pub error: Option<Error>,
     /// Events that could not be read.
     pub malformed: u32,
@@ -61,7 +61,7 @@ pub enum Completion {
     /// Each choice that began has finished.
     #[default]
     EachFinished,
-    /// At least so many choices have begun (0 counts as 1) and each has finished; or the end marker came
+    /// At least this many choices have begun (0 counts as 1) and each has finished; or the end marker came
     /// after content. Such a response may report all of its usage before its content.
     FinishedOrEnded(u64),
 }

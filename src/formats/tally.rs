@@ -1,5 +1,5 @@
-//! What of a request is counted as tokens: its texts, and what the format adds to them. It counts nothing
-//! itself.
+//! The parts of a request that become tokens: its texts, and what the format adds to them. The texts are
+//! counted elsewhere.
 
 use std::borrow::Cow;
 
@@ -11,56 +11,56 @@ use super::prompt_wire::{Part, Turn, each, object, string};
 use crate::error::{Error, Result};
 use crate::wire::json::Document;
 
-/// Tokens that the format adds to each message: its start, its role's place, its end.
+/// Tokens that the format adds to each message: its start, the separator after its role, and its end.
 pub const MESSAGE: u64 = 3;
-/// … to a message that has a name.
+/// Tokens that the format adds to a message with a name.
 pub const NAME: u64 = 1;
-/// … to the whole, for the beginning of the answer.
+/// Tokens that the format adds to a prompt, for the beginning of the response.
 pub const ANSWER: u64 = 3;
-/// … to a call of a tool, and to the description of one. A guess: nobody has said.
+/// Tokens that the format adds to a tool call or a tool's description. An estimate: no source is known.
 pub const TOOL: u64 = 12;
-/// An image in high detail, of 1024 × 1024. Sizes are not looked at.
+/// Tokens of an image in high detail, of 1024 × 1024 pixels. Sizes are not read.
 pub const IMAGE: u64 = 765;
-/// An image in low detail.
+/// Tokens of an image in low detail.
 pub const IMAGE_LOW: u64 = 85;
-/// Any other part: sound, a file. A guess.
+/// Tokens of any other part, such as audio or a file. An estimate.
 pub const PART: u64 = 1_000;
 
-/// The most texts that are counted for one question.
+/// The most texts that are counted for one request.
 pub const TEXTS: usize = 100_000;
 
-/// What is to be counted.
+/// The parts of a prompt that become tokens.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct TokenTally {
-    /// Their tokens are to be added up.
+    /// Texts whose tokens are counted.
     pub texts: Vec<String>,
-    /// Tokens besides.
+    /// Further tokens.
     pub besides: u64,
-    /// Whether those are a guess.
+    /// Whether the further tokens are an estimate.
     pub guessed: bool,
 }
 
-/// A question for a count.
+/// A request of `/tokenize`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TallySource {
-    /// The model asked for.
+    /// The model whose encoding counts.
     pub model: String,
-    /// What of it.
+    /// What is counted.
     pub subject: Subject,
 }
 
-/// What is asked for.
+/// What is counted.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Subject {
     /// A chat, as it would be sent.
     Chat(TokenTally),
     /// One text.
     Text(String),
-    /// Texts, each of which is counted for itself.
+    /// Texts, each counted separately.
     Texts(Vec<String>),
 }
 
-/// Reads the body of a question: `model`, and `messages` or `input`.
+/// Reads the body of a `/tokenize` request: `model`, and `messages` or `input`.
 ///
 /// # Errors
 /// 400 with the position or the field at fault.
@@ -94,125 +94,126 @@ fn input_of(raw: &str) -> Result<Subject> {
         Some(())
     })
     .ok_or_else(|| wrong_type("input", "a string or an array of strings"))?;
-    sane(texts.len())?;
+    check_text_count(texts.len())?;
     Ok(Subject::Texts(texts))
 }
 
-/// What a chat's prompt consists of.
+/// The parts of a chat's prompt.
 ///
 /// # Errors
-/// 400 if `messages` is no array of objects, or if there is too much to be counted.
+/// 400 if `messages` is not an array of objects, or if there are too many texts.
 pub fn chat(document: &Document<'_>) -> Result<TokenTally> {
     let mut tally = TokenTally { besides: ANSWER, ..TokenTally::default() };
     let messages = document.value("messages").unwrap_or("[]");
-    each(messages, |message| tally.message(message)).ok_or_else(|| wrong_type("messages", "an array of objects"))?;
+    each(messages, |message| tally.add_message(message))
+        .ok_or_else(|| wrong_type("messages", "an array of objects"))?;
     for key in ["tools", "functions"] {
         let _ = each(document.value(key).unwrap_or("[]"), |tool| {
-            tally.guess(TOOL);
-            tally.take(tool.to_owned());
+            tally.add_estimate(TOOL);
+            tally.add_text(tool.to_owned());
             Some(())
         });
     }
-    sane(tally.texts.len())?;
+    check_text_count(tally.texts.len())?;
     Ok(tally)
 }
 
-/// What the prompt of any request consists of: a chat's, or texts and tokens in `prompt` or `input`. `None`
-/// if there is none, or it is not understood.
+/// The parts of any request's prompt: a chat's, or texts and tokens in `prompt` or `input`. `None` if there
+/// is none or it cannot be read.
 pub fn prompt(document: &Document<'_>) -> Option<TokenTally> {
     if document.value("messages").is_some() {
         return chat(document).ok();
     }
     let raw = ["prompt", "input"].iter().find_map(|field| document.value(field))?;
     let mut tally = TokenTally::default();
-    if tally.question(raw).is_none() {
-        each(raw, |item| tally.question(item).or_else(|| each(item, |token| tally.question(token))))?;
+    if tally.add_item(raw).is_none() {
+        each(raw, |item| tally.add_item(item).or_else(|| each(item, |token| tally.add_item(token))))?;
     }
-    sane(tally.texts.len()).ok()?;
+    check_text_count(tally.texts.len()).ok()?;
     Some(tally)
 }
 
-/// The text of an answer, of its messages or pieces of messages, each JSON on a line of its own. What has no
-/// text has none.
+/// The text of a response, from its messages or deltas, one per line as JSON. Lines that cannot be read are
+/// skipped.
 pub fn spoken(words: &[u8]) -> String {
     let mut text = String::new();
     for line in words.split(|byte| *byte == b'\n') {
         let Some(turn) = std::str::from_utf8(line).ok().and_then(object::<Turn<'_>>) else { continue };
-        let said = [turn.reasoning_content, turn.content, turn.refusal];
-        said.into_iter().filter_map(string).for_each(|said| text.push_str(&said));
-        // The calls of tools are counted with the names of their fields: an estimate of an estimate.
+        let texts = [turn.reasoning_content, turn.content, turn.refusal];
+        texts.into_iter().filter_map(string).for_each(|texts| text.push_str(&texts));
+        // Tool calls are counted with the names of their fields, which is a rough estimate.
         [turn.tool_calls, turn.function_call].into_iter().flatten().for_each(|calls| text.push_str(calls.get()));
     }
     text
 }
 
-/// Each text takes memory of its own, however short it is.
-fn sane(texts: usize) -> Result<()> {
+/// Refuses too many texts: each takes memory of its own, however short it is.
+fn check_text_count(texts: usize) -> Result<()> {
     let message = format!("More than {TEXTS} texts are not counted at once.");
     if texts > TEXTS { Err(Error::caller(400, "too_many_texts", message)) } else { Ok(()) }
 }
 
 impl TokenTally {
-    /// A text, or a token.
-    fn question(&mut self, raw: &str) -> Option<()> {
+    /// Adds a text, or a token given as a number.
+    fn add_item(&mut self, raw: &str) -> Option<()> {
         match serde_json::from_str(raw) {
-            Ok(text) => self.take(text),
+            Ok(text) => self.add_text(text),
             Err(_) => self.besides = self.besides.saturating_add(raw.parse::<u64>().map(|_| 1).ok()?),
         }
         Some(())
     }
 
-    fn message(&mut self, raw: &str) -> Option<()> {
+    fn add_message(&mut self, raw: &str) -> Option<()> {
         let turn: Turn<'_> = object(raw)?;
         self.besides += MESSAGE + if turn.name.is_some() { NAME } else { 0 };
         let words = [turn.role, turn.name, turn.content, turn.refusal, turn.reasoning_content];
-        words.into_iter().filter_map(string).for_each(|text| self.take(text));
-        // What is of another kind is left out.
+        words.into_iter().filter_map(string).for_each(|text| self.add_text(text));
+        // Content of another type is ignored.
         let parts = turn.content.map(RawValue::get).filter(|raw| raw.starts_with('['));
         let _ = parts.map(|parts| {
             each(parts, |part| {
-                self.part(part);
+                self.add_part(part);
                 Some(())
             })
         });
         let _ = turn.tool_calls.map(|calls| {
             each(calls.get(), |call| {
-                self.call(call);
+                self.add_call(call);
                 Some(())
             })
         });
-        turn.function_call.iter().for_each(|call| self.function(call.get()));
+        turn.function_call.iter().for_each(|call| self.add_function(call.get()));
         Some(())
     }
 
-    fn part(&mut self, raw: &str) {
+    fn add_part(&mut self, raw: &str) {
         #[derive(Deserialize)]
         struct Image<'a> {
             #[serde(borrow)]
             detail: Option<Cow<'a, str>>,
         }
-        let Some(part) = object::<Part<'_>>(raw) else { return self.guess(PART) };
+        let Some(part) = object::<Part<'_>>(raw) else { return self.add_estimate(PART) };
         if let Some(text) = string(part.text).or_else(|| string(part.refusal)) {
-            return self.take(text);
+            return self.add_text(text);
         }
         let image: Option<Image<'_>> = part.image_url.and_then(|image| object(image.get()));
         let is_low = image.and_then(|image| image.detail).is_some_and(|detail| detail == "low");
         match part.kind.as_deref() {
-            Some("image_url") => self.guess(if is_low { IMAGE_LOW } else { IMAGE }),
-            _ => self.guess(PART),
+            Some("image_url") => self.add_estimate(if is_low { IMAGE_LOW } else { IMAGE }),
+            _ => self.add_estimate(PART),
         }
     }
 
-    fn call(&mut self, raw: &str) {
+    fn add_call(&mut self, raw: &str) {
         #[derive(Deserialize)]
         struct Call<'a> {
             #[serde(borrow)]
             function: &'a RawValue,
         }
-        object::<Call<'_>>(raw).iter().for_each(|call| self.function(call.function.get()));
+        object::<Call<'_>>(raw).iter().for_each(|call| self.add_function(call.function.get()));
     }
 
-    fn function(&mut self, raw: &str) {
+    fn add_function(&mut self, raw: &str) {
         #[derive(Deserialize)]
         struct Function<'a> {
             #[serde(borrow)]
@@ -221,24 +222,24 @@ impl TokenTally {
             arguments: Option<&'a RawValue>,
         }
         let Some(function) = object::<Function<'_>>(raw) else { return };
-        self.guess(TOOL);
-        [function.name, function.arguments].into_iter().filter_map(string).for_each(|text| self.take(text));
+        self.add_estimate(TOOL);
+        [function.name, function.arguments].into_iter().filter_map(string).for_each(|text| self.add_text(text));
     }
 
-    fn take(&mut self, text: String) {
-        // One more than may be is enough to be refused.
+    fn add_text(&mut self, text: String) {
+        // One text too many is enough for a refusal.
         if !text.is_empty() && self.texts.len() <= TEXTS {
             self.texts.push(text);
         }
     }
 
-    fn guess(&mut self, tokens: u64) {
+    fn add_estimate(&mut self, tokens: u64) {
         self.besides = self.besides.saturating_add(tokens);
         self.guessed = true;
     }
 }
 
-/// A count as it goes to the client; `each` is the count of each text, where there were several.
+/// Writes the response of `/tokenize`. `each`: the count of each text, if the request held several.
 pub fn answer(model: &str, encoding: &str, tokens: u64, each: Option<&[u64]>, estimated: bool) -> Vec<u8> {
     #[derive(Serialize)]
     struct Count<'a> {
@@ -267,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_counted_and_the_format_adds_to_them() {
+    fn the_format_adds_tokens_to_texts() {
         let found = tally(
             r#"[{"role":"user","name":"ann","content":"hi"},{"role":"user","content":[{"type":"text","text":"a"}]}]"#,
         );
@@ -277,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_guessed() {
+    fn parts_that_are_not_text_are_estimated() {
         let image = |detail: &str| {
             tally(&format!(r#"[{{"content":[{{"type":"image_url","image_url":{{"url":"u","detail":"{detail}"}}}}]}}]"#))
         };
@@ -304,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_that_cannot_be_answered_is_refused() {
+    fn a_request_that_cannot_be_counted_is_refused() {
         let refused = |body: &str| {
             let error = read(body.as_bytes()).unwrap_err();
             (error.status(), error.code().unwrap().to_owned(), error.param().map(str::to_owned))

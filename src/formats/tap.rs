@@ -13,15 +13,15 @@ use crate::error::Error;
 pub struct TapOptions {
     /// Keep the response's text, for operators who log it.
     pub text: bool,
-    /// Pass sound events only; else the bytes pass as they came.
+    /// Pass well-formed events only. Otherwise all bytes pass.
     pub checked: bool,
-    /// How many choices there will be, at least; 0 counts as 1.
+    /// The smallest number of choices that a complete response has; 0 counts as 1.
     pub choices: u64,
-    /// When checking: an event that only reports the usage is withheld, because the gateway asked for it and
-    /// not the client.
+    /// If checked: withhold an event that reports only the usage, because the gateway requested it and not
+    /// the client.
     pub hides_usage: bool,
-    /// When checking: that event is withheld for the cost to be added to it. Usage that stands beside
-    /// something else passes, and is kept as well.
+    /// If checked: withhold that event for the cost to be added to it. Usage beside other content passes, and
+    /// is kept as well.
     pub keeps_usage: bool,
 }
 
@@ -38,16 +38,16 @@ pub trait StreamTap {
     /// Whether what has passed ends between two events, so that an event may be inserted.
     fn is_between_events(&self) -> bool;
 
-    /// Whether only sound events pass.
+    /// Whether only well-formed events pass.
     fn is_checked(&self) -> bool {
         false
     }
 
-    /// What is known of the response so far.
+    /// The summary of the response so far.
     fn summary(&self) -> &ResponseSummary;
 }
 
-/// How a stream of the provider's own bytes has ended, where its end marker has not passed.
+/// How a stream of the provider's own bytes has ended whose end marker has not passed.
 #[derive(Clone, Copy, Debug)]
 pub enum PassthroughEnd<'e> {
     /// The response is complete.

@@ -51,7 +51,7 @@ impl ServedTier {
             return None;
         }
         self.reported = decides.map(str::to_owned);
-        Some(self.reported.as_deref().unwrap_or(USUAL))
+        Some(self.reported.as_deref().unwrap_or(STANDARD))
     }
 
     /// The word that decides the price.
@@ -60,8 +60,7 @@ impl ServedTier {
     }
 }
 
-/// The word that decides the price of a response of which only two values are known: its `usage`, and the
-/// `service_tier` at its top level.
+/// The word that decides the price of a response, from its `usage` and the `service_tier` at its top level.
 pub fn of_response(usage: Option<&str>, tier: Option<&str>) -> Option<String> {
     let usage = usage.filter(|usage| usage.starts_with('{'));
     let in_usage: ServedFields<'_> = usage.and_then(|usage| serde_json::from_str(usage).ok()).unwrap_or_default();
@@ -71,7 +70,7 @@ pub fn of_response(usage: Option<&str>, tier: Option<&str>) -> Option<String> {
 }
 
 /// The usual tier, reported after another price was taken back.
-const USUAL: &str = "standard";
+const STANDARD: &str = "standard";
 
 fn word<'r>(raw: &'r Option<Raw<'_>>) -> Option<Cow<'r, str>> {
     raw.as_ref()?.text().filter(|word| !word.is_empty())
@@ -92,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_speed_or_a_region_outweighs_the_tier_that_is_told_with_it() {
+    fn a_speed_or_a_region_outweighs_the_tier_beside_it() {
         for (reports, word) in [
             (r#"{"service_tier":"standard","speed":"standard","inference_geo":"global"}"#, Some("standard")),
             (r#"{"service_tier":"standard","speed":"fast"}"#, Some("speed")),
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_answer_is_known_by_its_usage_and_its_tier_alone() {
+    fn the_tier_of_a_long_response_is_read_from_two_values() {
         let fast = Some(r#"{"service_tier":"standard","speed":"fast"}"#);
         assert_eq!(of_response(fast, Some("\"standard\"")).as_deref(), Some("speed"));
         assert_eq!(of_response(None, Some("\"flex\"")).as_deref(), Some("flex"));

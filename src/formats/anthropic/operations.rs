@@ -1,30 +1,17 @@
 //! The operations of the Messages API.
-//! Source: <https://docs.anthropic.com/en/api/messages>, <https://docs.anthropic.com/en/api/messages-count-tokens>.
+//! Source: <https://docs.anthropic.com/en/api/messages>,
+//! <https://docs.anthropic.com/en/api/messages-count-tokens>.
 
 use super::wire::api::ENDPOINT;
 use super::{count, request, response};
 use crate::error::Result;
+use crate::formats::bounds::MESSAGES_FIELDS;
 use crate::formats::envelope::{
     MODEL_FIELD, RequestEnvelope, RequestParts, ResponseOptions, read_delivery, read_document, read_model,
     require_array,
 };
 use crate::formats::operation::{Operation, OperationKind};
 use crate::formats::summary::ResponseSummary;
-
-/// Fields that the gateway reads or sets, besides names that some provider takes for one of them.
-const UNIQUE: &[&str] = &[
-    "model",
-    "messages",
-    "stream",
-    "stream_options",
-    "max_tokens",
-    "max_completion_tokens",
-    "n",
-    "tools",
-    "service_tier",
-    "speed",
-    "inference_geo",
-];
 
 /// `POST /messages`.
 pub static MESSAGES: Operation = Operation {
@@ -33,7 +20,7 @@ pub static MESSAGES: Operation = Operation {
     path: ENDPOINT,
     kind: OperationKind::Generate,
     question_field: "messages",
-    unique_fields: UNIQUE,
+    unique_fields: MESSAGES_FIELDS,
     reader: read,
     conversation: Some(request::read),
     allows_zero_limit: |_| false,
@@ -47,7 +34,7 @@ pub static COUNT_TOKENS: Operation = Operation {
     path: count::ENDPOINT,
     kind: OperationKind::Count,
     question_field: "messages",
-    unique_fields: UNIQUE,
+    unique_fields: MESSAGES_FIELDS,
     reader: read,
     conversation: Some(request::read_prompt),
     allows_zero_limit: |_| false,

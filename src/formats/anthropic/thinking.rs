@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_models_name_tells_its_version() {
+    fn a_version_is_read_from_the_models_name() {
         for (name, expected) in [
             ("claude-opus-4-7", Some((4, 7))),
             ("anthropic/claude-sonnet-4.6", Some((4, 6))),
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_leaves_room_for_an_answer_and_raises_no_limit() {
+    fn a_budget_leaves_room_for_the_response_and_raises_no_limit() {
         let old = "claude-haiku-4-5";
         let budget = |budget_tokens| Some(ThinkingParam::Enabled { budget_tokens });
         let lowered = plan(old, Thinking::Budget(5000), Some(4000), Some(64_000));
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn newer_models_are_told_an_effort() {
+    fn newer_models_get_an_effort() {
         let shown = ThinkingParam::Adaptive { display: Some("summarized") };
         let new = plan("claude-opus-4-7", Thinking::Effort(Effort::High), None, None);
         assert_eq!((new.thinking, new.effort, new.max_tokens), (Some(shown), Some("high"), MAX_TOKENS));

@@ -6,7 +6,7 @@ use crate::formats::operation::ModelPlace;
 use crate::provider::params;
 use crate::wire::json::{Document, quote};
 
-/// What a request is edited for. All that is not named here stays as it was written.
+/// The edits of a request. All other fields stay as they were written.
 #[derive(Clone, Copy, Debug)]
 pub struct Edit<'a> {
     /// The model's row: its ceiling and its edits.
@@ -17,11 +17,11 @@ pub struct Edit<'a> {
     pub model_place: ModelPlace,
     /// The names by which the provider honours a limit.
     pub limit_names: LimitNames<'a>,
-    /// A limit of 0 tokens is meant, and not a mistake.
+    /// Whether the request means a limit of 0 tokens.
     pub allows_zero_limit: bool,
-    /// Only the prompt matters: limits and the row's edits are left out.
+    /// Whether only the prompt matters: limits and the row's edits are left out.
     pub prompt_only: bool,
-    /// Asks for the usage at the end of a stream, where the format leaves that to the client.
+    /// Whether to request the usage at the end of a stream, if the format leaves that to the client.
     pub asks_for_usage: bool,
 }
 
@@ -37,7 +37,7 @@ pub fn apply(document: &mut Document<'_>, edit: &Edit<'_>) {
         return;
     }
     if let Some(ceiling) = edit.row.max_tokens {
-        limit::lower(document, &edit.limit_names, edit.model, ceiling, edit.allows_zero_limit);
+        limit::apply_ceiling(document, &edit.limit_names, edit.model, ceiling, edit.allows_zero_limit);
     }
     params::apply(document, &edit.row.params);
 }

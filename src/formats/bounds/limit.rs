@@ -1,20 +1,20 @@
-//! How long an answer may be, as a request asks for it: which of its fields count, and what a ceiling makes of them. It knows no prices.
+//! The limit of a response that a request sets: the fields that count, and how a ceiling changes them.
 
 use crate::catalogue;
 use crate::catalogue::field::Field;
 use crate::wire::json::{Document, parse_integer};
 
-/// The name that counts where neither the model's row nor the catalogue says which names its provider honours.
-const USUAL: &str = "max_tokens";
+/// The name that counts if neither the model's row nor the catalogue says which names the provider honours.
+const DEFAULT_NAME: &str = "max_tokens";
 
-/// The newer name of the limit, which OpenAI's newer models demand.
-const NEWER: &str = "max_completion_tokens";
+/// The newer name of the limit, which OpenAI's newer models require.
+const COMPLETION_NAME: &str = "max_completion_tokens";
 
-/// Names that some provider takes for a limit. A provider may ignore one of them, so it lowers nothing that is reserved; or prefer it to the
-/// name that it honours as well, so it may raise what is reserved.
-const OTHERS: &[&str] = &[
-    USUAL,
-    NEWER,
+/// Names that some provider reads as a limit. A provider may ignore such a name, so it lowers no reservation;
+/// or it may prefer it to the name that it honours, so it may raise the reservation.
+const KNOWN_NAMES: &[&str] = &[
+    DEFAULT_NAME,
+    COMPLETION_NAME,
     "max_output_tokens",
     "max_new_tokens",
     "max_tokens_to_sample",
@@ -28,21 +28,21 @@ const OTHERS: &[&str] = &[
     "maxNewTokens",
 ];
 
-/// Objects in which some providers look for fields, and prefer them to those of the top level.
-const NESTED: &[&str] =
+/// Objects in which some providers look for fields, which they prefer to those of the top level.
+const NESTING_FIELDS: &[&str] =
     &["options", "extra_body", "extra", "generation_config", "generationConfig", "parameters", "inference_config"];
 
-/// Parts of names of limits, as they may stand in such objects; and the beginning of a letter that is written as its number.
-const HINTS: &[&str] = &["max", "Max", "MAX", "predict", "limit", "\\u"];
+/// Parts of the names of limits, as they may stand in such objects, and the beginning of an escaped letter.
+const NESTED_LIMIT_HINTS: &[&str] = &["max", "Max", "MAX", "predict", "limit", "\\u"];
 
 /// The names by which a provider honours a limit for a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimitNames<'a> {
-    /// As the operator says in the model's row.
+    /// The names in the model's row.
     Row(&'a [String]),
-    /// As the catalogue says.
+    /// The names in the catalogue.
     Listed(&'static [&'static str]),
-    /// Neither the row nor the catalogue names any.
+    /// Neither the row nor the catalogue has any.
     Unknown,
 }
 
@@ -61,41 +61,41 @@ impl<'a> LimitNames<'a> {
         match self {
             Self::Row(names) => names.iter().any(|own| own == name),
             Self::Listed(names) => names.contains(&name),
-            Self::Unknown => name == USUAL,
+            Self::Unknown => name == DEFAULT_NAME,
         }
     }
 
-    /// The name under which the gateway itself sets a limit, for a model by its provider's name.
+    /// The name under which the gateway sets a limit, for a model by its provider's name.
     pub fn own(&self, model: &str) -> &'a str {
         match self {
-            Self::Row(names) => names.first().map_or(USUAL, String::as_str),
-            Self::Listed(names) => names.first().copied().unwrap_or(USUAL),
-            Self::Unknown => catalogue::family(model).word(Field::DemandedLimit).unwrap_or(USUAL),
+            Self::Row(names) => names.first().map_or(DEFAULT_NAME, String::as_str),
+            Self::Listed(names) => names.first().copied().unwrap_or(DEFAULT_NAME),
+            Self::Unknown => catalogue::family(model).word(Field::DemandedLimit).unwrap_or(DEFAULT_NAME),
         }
     }
 }
 
-/// A limit that counts: a whole number, at least 1; or 0 where that asks for no answer, `silent`.
-fn sound(raw: &str, silent: bool) -> Option<u64> {
-    parse_integer(raw).filter(|tokens| *tokens > 0 || silent)
+/// Reads a limit that counts: a whole number of at least 1, or of 0 if `allows_zero`.
+fn valid_limit(raw: &str, allows_zero: bool) -> Option<u64> {
+    parse_integer(raw).filter(|tokens| *tokens > 0 || allows_zero)
 }
 
 fn is_limit(names: &LimitNames<'_>, key: &str) -> bool {
-    names.honour(key) || OTHERS.contains(&key)
+    names.honour(key) || KNOWN_NAMES.contains(&key)
 }
 
-/// Whether a field of this name may be a limit, or hold one, to some provider.
+/// Whether some provider may read a field of this name as a limit, or look for one in it.
 pub fn may_limit(name: &str) -> bool {
-    OTHERS.contains(&name) || NESTED.contains(&name)
+    KNOWN_NAMES.contains(&name) || NESTING_FIELDS.contains(&name)
 }
 
-/// The limit for each answer that a request asks for, in tokens, as it is sent; `None` if it asks for none that is sure to count.
-/// `silent`: 0 asks for no answer.
-pub fn asked(document: &Document<'_>, names: &LimitNames<'_>, silent: bool) -> Option<u64> {
+/// The limit that a request sets for each response, in tokens, as it is sent. `None` if it sets none that
+/// certainly counts.
+pub fn requested(document: &Document<'_>, names: &LimitNames<'_>, allows_zero: bool) -> Option<u64> {
     let (mut honoured, mut most) = (false, 0);
     for (key, value) in document.edited_members().filter(|(_, value)| *value != "null") {
         if is_limit(names, key) {
-            most = sound(value, silent).map(|tokens| tokens.max(most))?;
+            most = valid_limit(value, allows_zero).map(|tokens| tokens.max(most))?;
             honoured |= names.honour(key);
         } else if hides_limit(key, value) {
             return None;
@@ -106,31 +106,38 @@ pub fn asked(document: &Document<'_>, names: &LimitNames<'_>, silent: bool) -> O
 
 /// Whether a field is an object in which a provider may find a limit.
 pub fn hides_limit(key: &str, value: &str) -> bool {
-    NESTED.contains(&key) && HINTS.iter().any(|hint| value.contains(hint))
+    NESTING_FIELDS.contains(&key) && NESTED_LIMIT_HINTS.iter().any(|hint| value.contains(hint))
 }
 
-/// Makes a ceiling hold wherever a request asks for a limit: a larger one is lowered; what is no limit is replaced; one under a name that the
-/// provider may ignore moves to the name that it honours. A request that says nothing of a limit is left alone.
-pub fn lower(document: &mut Document<'_>, names: &LimitNames<'_>, model: &str, ceiling: u64, silent: bool) {
+/// Applies a ceiling to the limits of a request. A larger limit is lowered, an invalid one is replaced, and
+/// one under a name that the provider may ignore moves to the name that it honours. A request without a limit
+/// stays as it is.
+pub fn apply_ceiling(
+    document: &mut Document<'_>,
+    names: &LimitNames<'_>,
+    model: &str,
+    ceiling: u64,
+    allows_zero: bool,
+) {
     let own = names.own(model);
-    let standing = |(key, value): (&str, &str)| is_limit(names, key).then(|| (key.to_owned(), value.to_owned()));
-    let standing: Vec<(String, String)> = document.edited_members().filter_map(standing).collect();
-    let said = standing.iter().filter(|(_, value)| value != "null");
-    let counts = said.clone().any(|(key, _)| names.honour(key) || key == own);
-    let limit = |value: &str| sound(value, silent).unwrap_or(ceiling).min(ceiling);
+    let present = |(key, value): (&str, &str)| is_limit(names, key).then(|| (key.to_owned(), value.to_owned()));
+    let present: Vec<(String, String)> = document.edited_members().filter_map(present).collect();
+    let values = present.iter().filter(|(_, value)| value != "null");
+    let counts = values.clone().any(|(key, _)| names.honour(key) || key == own);
+    let limit = |value: &str| valid_limit(value, allows_zero).unwrap_or(ceiling).min(ceiling);
     if counts {
-        for (key, value) in said {
-            if sound(value, silent).is_none_or(|tokens| tokens > ceiling) {
+        for (key, value) in values {
+            if valid_limit(value, allows_zero).is_none_or(|tokens| tokens > ceiling) {
                 document.set(key, limit(value).to_string());
             }
         }
-    } else if !standing.is_empty() {
-        let least = said.map(|(_, value)| limit(value)).min().unwrap_or(ceiling);
+    } else if !present.is_empty() {
+        let least = values.map(|(_, value)| limit(value)).min().unwrap_or(ceiling);
         set(document, names, model, least);
     }
 }
 
-/// Sets a limit, in the place of all that the request has.
+/// Sets a limit, and removes all others.
 pub fn set(document: &mut Document<'_>, names: &LimitNames<'_>, model: &str, limit: u64) {
     let own = names.own(model);
     let others: Vec<String> = document
@@ -149,15 +156,15 @@ mod tests {
 
     use super::*;
 
-    const NEW: LimitNames<'_> = LimitNames::Listed(&[NEWER, "max_tokens"]);
+    const NEW: LimitNames<'_> = LimitNames::Listed(&[COMPLETION_NAME, "max_tokens"]);
 
-    fn asked_in(body: &str, names: &LimitNames<'_>, silent: bool) -> Option<u64> {
-        asked(&Document::read(body.as_bytes()).unwrap(), names, silent)
+    fn asked_in(body: &str, names: &LimitNames<'_>, allows_zero: bool) -> Option<u64> {
+        requested(&Document::read(body.as_bytes()).unwrap(), names, allows_zero)
     }
 
     fn lowered(body: &str, names: &LimitNames<'_>) -> Value {
         let mut document = Document::read(body.as_bytes()).unwrap();
-        lower(&mut document, names, "m", 100, false);
+        apply_ceiling(&mut document, names, "m", 100, false);
         serde_json::from_slice(&document.render()).unwrap()
     }
 
@@ -180,7 +187,7 @@ mod tests {
     #[test]
     fn a_limit_counts_under_a_name_that_is_honoured() {
         let own = ["max_reasoning_token".to_owned()];
-        let row = LimitNames::of(&own, &[NEWER]);
+        let row = LimitNames::of(&own, &[COMPLETION_NAME]);
         for (body, names, tokens) in [
             (r#"{"max_completion_tokens":5}"#, LimitNames::Unknown, None),
             (r#"{"max_completion_tokens":5}"#, NEW, Some(5)),
@@ -244,7 +251,7 @@ mod tests {
         let mut document = Document::read(br#"{"max_tokens":"x","maxTokens":9,"num_predict":-1,"a":1}"#).unwrap();
         set(&mut document, &NEW, "m", 5000);
         assert_eq!(document.render().as_ref(), br#"{"a":1,"max_completion_tokens":5000}"#);
-        assert_eq!(LimitNames::Unknown.own("openai/o3-mini"), NEWER);
+        assert_eq!(LimitNames::Unknown.own("openai/o3-mini"), COMPLETION_NAME);
     }
 
     fn any_value() -> impl Strategy<Value = String> {
@@ -263,24 +270,25 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is written under the names of limits: what is reserved is no less than a lenient provider gives, which heeds the name
-        /// that it honours and may prefer another one to it; and what is sent under a ceiling keeps to it.
+        /// For any values of limits, the reservation is no less than what a lenient provider gives, which
+        /// heeds the name that it honours and may prefer another one; and what is sent under a ceiling keeps
+        /// to it.
         #[test]
         fn no_value_lowers_what_is_reserved(
-            values in prop::collection::btree_map(prop::sample::select(OTHERS), any_value(), 0..4),
+            values in prop::collection::btree_map(prop::sample::select(KNOWN_NAMES), any_value(), 0..4),
             ceiling in prop::option::of(1u64..2000),
         ) {
             let members: Vec<String> = values.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
             let text = format!("{{{}}}", members.join(","));
             let mut document = Document::read(text.as_bytes()).unwrap();
             if let Some(ceiling) = ceiling {
-                lower(&mut document, &LimitNames::Unknown, "m", ceiling, false);
+                apply_ceiling(&mut document, &LimitNames::Unknown, "m", ceiling, false);
             }
             let sent = document.render();
             let Ok(sent) = serde_json::from_slice::<Value>(&sent) else { return Ok(()) };
             #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-            let reserved = asked(&document, &LimitNames::Unknown, false).map_or(1000.0, |tokens| tokens.min(1000) as f64);
-            for preferred in OTHERS {
+            let reserved = requested(&document, &LimitNames::Unknown, false).map_or(1000.0, |tokens| tokens.min(1000) as f64);
+            for preferred in KNOWN_NAMES {
                 let strict = |value: &Value| value.as_f64().filter(|number| number.fract() == 0.0);
                 for reads in [strict as fn(&Value) -> Option<f64>, Value::as_f64] {
                     for heeded in [&["max_tokens"][..], &[preferred, "max_tokens"]] {

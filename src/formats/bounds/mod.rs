@@ -1,5 +1,5 @@
-//! How much a request can take at most, as it is sent, and which of its fields decide that. The table is one for all formats whose
-//! requests are JSON objects: hosts honour each other's names.
+//! The most that a request can take as it is sent, and the fields that decide it. Formats whose requests
+//! share field names share these rules, because hosts honour each other's names.
 
 mod edit;
 mod limit;
@@ -11,6 +11,6 @@ mod service;
 pub use edit::{Edit, apply as apply_edit};
 pub use limit::LimitNames;
 pub use prompt::most_tokens;
-pub use rules::{COMMON, RequestBounds, RequestRules};
+pub use rules::{COMMON, MESSAGES_FIELDS, RequestBounds, RequestRules};
 pub use samples::lenient_count;
 pub use service::{ServiceTier, is_beside_tiers};

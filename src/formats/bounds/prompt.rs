@@ -1,29 +1,31 @@
-//! How many tokens a prompt can have at most, and whether it may be cached for long.
+//! The most tokens that a prompt can have, and whether it may be cached for an hour.
 
 use serde_json::value::RawValue;
 
 use crate::formats::prompt_wire::{Part, Turn, each, object};
 use crate::wire::json::{Document, parse_integer};
 
-/// The most tokens of a part that is not text. The dearest known image takes 48,169; it is also two hours of sound, or a file of a
-/// hundred pages.
+/// The most tokens of a part that is not text. The largest known image takes 48,169; the bound also covers
+/// two hours of audio and a file of a hundred pages.
 const PART_BOUND: u64 = 65_536;
-/// The most tokens that a provider adds to a request of its own accord, such as instructions for the use of tools.
+/// The most tokens that a provider adds to a request by itself, such as instructions for the use of tools.
 const REQUEST_BOUND: u64 = 1_024;
 
-/// Whether a request may ask the provider to cache its prompt for an hour: it holds `"ttl":"1h"`, or may hold it with a letter escaped.
+/// Whether a request may ask the provider to cache its prompt for an hour: it holds `"ttl":"1h"`, possibly
+/// with escaped letters.
 pub fn may_cache_long(body: &[u8]) -> bool {
     [b"1h".as_slice(), b"\\u003", b"\\u006"].iter().any(|word| memchr::memmem::find(body, word).is_some())
 }
 
-/// The tokens that a request allows for thinking alone, if it says so.
+/// The tokens that a request allows for thinking, if it says so.
 pub fn thinking_budget(document: &Document<'_>) -> Option<u64> {
     let thinking = Document::read(document.value("thinking")?.as_bytes()).ok()?;
     parse_integer(thinking.value("budget_tokens")?)
 }
 
-/// The most tokens that a request's prompt can have: a token has at least one byte, and the format adds less to a message than the bytes
-/// around it; allowances for parts that are not text, and for what a provider may add, come on top.
+/// The most tokens that a request's prompt can have. A token has at least one byte, and the format adds fewer
+/// tokens to a message than the JSON around it has bytes. Parts that are not text, and what a provider may
+/// add, are allowed for.
 pub fn most_tokens(document: &Document<'_>) -> u64 {
     let body = document.bytes();
     let raw = document.value("messages").unwrap_or_default();
@@ -31,22 +33,23 @@ pub fn most_tokens(document: &Document<'_>) -> u64 {
     (body.len() as u64).saturating_add(parts.saturating_mul(PART_BOUND)).saturating_add(REQUEST_BOUND)
 }
 
-/// The number of parts that are not text; `None` if the messages are not understood.
+/// The number of parts that are not text; `None` if the messages cannot be read.
 fn other_parts(messages: &str) -> Option<u64> {
     let mut others = 0;
     each(messages, |message| {
         let turn = object::<Turn<'_>>(message)?;
-        // Sound that the model has made before is read again by its id.
+        // Audio that the model made before is referred to by its id.
         others += u64::from(turn.audio.is_some()) + nested_parts(turn.content, NESTED_PARTS)?;
         Some(())
     })?;
     Some(others)
 }
 
-/// How deep parts hold parts: results of tools hold documents, and these hold pictures.
+/// The depth to which parts are read: results of tools hold documents, which hold images.
 const NESTED_PARTS: u8 = 4;
 
-/// The number of parts of some content that are not text. One that holds others counts as one, or as those.
+/// The number of parts in a content that are not text. A part that holds others counts as those, but at least
+/// as one.
 fn nested_parts(content: Option<&RawValue>, depth: u8) -> Option<u64> {
     let content = content.map_or("", RawValue::get);
     if !content.starts_with('[') {
@@ -78,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_allows_for_parts_that_are_no_text() {
+    fn a_bound_allows_for_parts_that_are_not_text() {
         assert_eq!(bounded(r#"[{"content":"x"},{"content":[{"type":"text"}]}]"#), 0);
         assert_eq!(bounded(r#"[{"content":[{"type":"image_url"},{"type":"text"},{"type":"file"}]}]"#), 2);
         assert_eq!(bounded(r#"[{"content":[{"odd":{}}]}]"#), 3, "not understood: each object may be a part");

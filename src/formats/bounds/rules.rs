@@ -1,4 +1,4 @@
-//! The rules of a client's format on how much its requests can take, as a table of functions.
+//! The rules of a client's format for the bounds and edits of its requests, as a table of functions.
 
 use super::edit::{self, Edit};
 use super::limit::{self, LimitNames};
@@ -11,13 +11,13 @@ use crate::wire::json::Document;
 /// How much a request can take, read from its fields as they are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestBounds {
-    /// The limit of each response that the provider is sure to keep to, in tokens.
+    /// The limit of each response that the provider certainly honours, in tokens.
     pub limit: Option<u64>,
     /// How many responses may be generated for each question.
     pub samples: u64,
-    /// How it asks to be served.
+    /// The service tier that it requests.
     pub tier: ServiceTier,
-    /// The provider may add to its prompt what is not in the body.
+    /// Whether the provider may add to the prompt what is not in the body.
     pub adds_to_prompt: bool,
 }
 
@@ -26,11 +26,13 @@ pub struct RequestBounds {
 pub struct RequestRules {
     /// Makes a request ready for a provider of the same format.
     pub edit: fn(&mut Document<'_>, &Edit<'_>),
-    /// Reads the bounds of a request that was edited. `allows_zero_limit`: a limit of 0 tokens is meant.
+    /// Reads the bounds of a request that was edited. `allows_zero_limit`: a limit of 0 tokens is not a
+    /// mistake.
     pub bounds: fn(&Document<'_>, limit_names: &LimitNames<'_>, allows_zero_limit: bool) -> RequestBounds,
-    /// Reads the bounds of a request that is going to be translated into another format, for a model of this row.
+    /// Reads the bounds of a request that is translated into another format, for a model of this row.
     pub translated_bounds: fn(&Document<'_>, &Model) -> RequestBounds,
-    /// Sets the limit of each response, in tokens, for a model by its provider's name; all other limits are removed.
+    /// Sets the limit of each response, in tokens, for a model by its provider's name; all other limits are
+    /// removed.
     pub set_limit: fn(&mut Document<'_>, &LimitNames<'_>, model: &str, limit: u64),
     /// The most tokens that the prompt can have.
     pub most_prompt_tokens: fn(&Document<'_>) -> u64,
@@ -38,8 +40,9 @@ pub struct RequestRules {
     pub thinking_budget: fn(&Document<'_>) -> Option<u64>,
     /// Whether a body may ask for its prompt to be cached for an hour, which costs more.
     pub may_cache_long: fn(&[u8]) -> bool,
-    /// The first field, as the caller wrote it, that could lead to another model or another reading than the gateway's, besides the `known`
-    /// fields. `nested`: so could an object in which a limit may be hidden.
+    /// The first field of the caller's request that could select another model, or that a provider could read
+    /// in another way than the gateway. `known`: the fields that the gateway reads. `nested`: also report an
+    /// object that may hide a limit.
     pub stray_field: for<'d> fn(&'d Document<'_>, known: &[&str], nested: bool) -> Option<&'d str>,
 }
 
@@ -55,32 +58,48 @@ pub const COMMON: RequestRules = RequestRules {
     stray_field: service::stray_field,
 };
 
+/// The fields that the gateway reads or sets in a request with `messages`, in either format: hosts honour
+/// each other's names.
+pub const MESSAGES_FIELDS: &[&str] = &[
+    "model",
+    "messages",
+    "stream",
+    "stream_options",
+    "max_tokens",
+    "max_completion_tokens",
+    "n",
+    "tools",
+    "service_tier",
+    "speed",
+    "inference_geo",
+];
+
 /// The names of the limit in requests that can be translated.
 const TRANSLATED_LIMITS: &[&str] = &["max_tokens", "max_completion_tokens"];
 
 fn bounds(document: &Document<'_>, limit_names: &LimitNames<'_>, allows_zero_limit: bool) -> RequestBounds {
     RequestBounds {
-        limit: limit::asked(document, limit_names, allows_zero_limit),
-        samples: samples::samples(document),
+        limit: limit::requested(document, limit_names, allows_zero_limit),
+        samples: samples::read(document),
         tier: service::tier(document),
         adds_to_prompt: service::adds_to_prompt(document),
     }
 }
 
-/// The provider's format has one name for the limit, which is honoured, and no tier but that of the row's edits. An edit that touches a limit
-/// may undo it.
+/// The provider's format has one name for the limit, which the provider honours, and no tier but that of the
+/// row's edits. An edit of a limit may undo it.
 fn translated_bounds(document: &Document<'_>, row: &Model) -> RequestBounds {
     let mut edits = Document::empty();
     params::apply(&mut edits, &row.params);
-    let is_said = |name: &&str| document.value(name).is_some_and(|value| value != "null");
-    let asked = limit::asked(document, &LimitNames::Listed(TRANSLATED_LIMITS), false);
+    let is_given = |name: &&str| document.value(name).is_some_and(|value| value != "null");
+    let asked = limit::requested(document, &LimitNames::Listed(TRANSLATED_LIMITS), false);
     let limit = match row.max_tokens {
-        Some(ceiling) if TRANSLATED_LIMITS.iter().any(is_said) => Some(asked.unwrap_or(ceiling).min(ceiling)),
+        Some(ceiling) if TRANSLATED_LIMITS.iter().any(is_given) => Some(asked.unwrap_or(ceiling).min(ceiling)),
         Some(_) | None => asked,
     };
     RequestBounds {
         limit: if row.params.names().any(limit::may_limit) { None } else { limit },
-        samples: samples::samples(document),
+        samples: samples::read(document),
         tier: service::tier(&edits),
         adds_to_prompt: service::adds_to_prompt(document),
     }

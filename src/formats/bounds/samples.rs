@@ -1,15 +1,15 @@
-//! How many responses a provider may generate for one question.
+//! The number of responses that a provider may generate for one question.
 
 use crate::wire::json::Document;
 
-/// Fields that ask for several responses, by the names that one provider or another takes. Not all of them need be returned.
-const SAMPLES: &[&str] = &["n", "best_of", "num_return_sequences", "candidate_count", "candidateCount"];
+/// Fields that request several responses, of all providers. A provider may return fewer than it generates.
+const SAMPLE_FIELDS: &[&str] = &["n", "best_of", "num_return_sequences", "candidate_count", "candidateCount"];
 
-/// How many responses may be generated for each question of a request, as it is sent; at least 1.
-pub fn samples(document: &Document<'_>) -> u64 {
+/// The number of responses that may be generated for each question of a request, as it is sent; at least 1.
+pub fn read(document: &Document<'_>) -> u64 {
     let asked = document
         .edited_members()
-        .filter(|(key, _)| SAMPLES.contains(key))
+        .filter(|(key, _)| SAMPLE_FIELDS.contains(key))
         .filter_map(|(_, value)| lenient_count(value));
     asked.max().unwrap_or(1).max(1)
 }
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     fn samples_of(body: &str) -> u64 {
-        samples(&Document::read(body.as_bytes()).unwrap())
+        read(&Document::read(body.as_bytes()).unwrap())
     }
 
     #[test]

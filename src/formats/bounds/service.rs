@@ -1,5 +1,5 @@
-//! How a request asks to be served, as far as that changes its price, and what in it could lead to another model or another reading than
-//! this gateway's. It knows no prices and no keys.
+//! The fields of a request that change its price, and those that could select another model or be read in
+//! another way than the gateway reads them.
 
 use std::borrow::Cow;
 
@@ -8,17 +8,17 @@ use crate::formats::prompt_wire::each;
 use crate::formats::tier::{Priced, REGION, SPEED};
 use crate::wire::json::{Document, is_empty_value};
 
-/// Words for a project's own tier: what it is, the provider's account says.
-const OWN: &[&str] = &["", "auto"];
+/// Tiers that mean the default of the provider's account.
+const ACCOUNT_TIERS: &[&str] = &["", "auto"];
 
-/// Words for the usual tier.
-const USUAL: &[&str] = &["default", "standard", "standard_only", "on_demand"];
+/// Names of the standard tier.
+const STANDARD_TIERS: &[&str] = &["default", "standard", "standard_only", "on_demand"];
 
-/// Fields besides `service_tier` that choose another price, and the words for the usual one.
-const PRICED: &[Priced] = &[SPEED, REGION, ("serviceTier", USUAL)];
+/// Fields besides `service_tier` that select another price, and their values for the standard price.
+const PRICED_FIELDS: &[Priced] = &[SPEED, REGION, ("serviceTier", STANDARD_TIERS)];
 
-/// Fields with which some hosts let a caller choose another model, another provider or paid additions.
-const ROUTING: &[&str] = &[
+/// Fields with which some hosts let a caller select another model, another provider or paid additions.
+const ROUTING_FIELDS: &[&str] = &[
     "models",
     "route",
     "fallbacks",
@@ -44,8 +44,9 @@ const ROUTING: &[&str] = &[
     "content_policy_fallbacks",
 ];
 
-/// Fields that decide what a request costs, besides those that a task reads: some hosts take them in any case of their letters.
-const PRICING: &[&str] = &[
+/// Fields that decide the price of a request, besides those that an operation reads. Some hosts ignore the
+/// case of their letters.
+const PRICING_FIELDS: &[&str] = &[
     "model",
     "messages",
     "prompt",
@@ -68,37 +69,38 @@ const PRICING: &[&str] = &[
     "extra_body",
 ];
 
-/// Fields by which a provider adds to a prompt what does not stand in the body.
-const ADDING: &[&str] =
+/// Fields that let a provider add to a prompt what is not in the body.
+const ADDING_FIELDS: &[&str] =
     &["web_search_options", "search_parameters", "mcp_servers", "container", "cached_content", "previous_response_id"];
 
-/// Parts of such names, as they may stand in an object within; and the beginning of a letter that is written as its number.
-const HINTS: &[&str] = &["cach", "Cach", "search", "Search", "container", "previous", "mcp", "tool", "\\u"];
+/// Parts of the names of such fields, as they may stand in a nested object, and the beginning of an escaped
+/// letter.
+const ADDING_HINTS: &[&str] = &["cach", "Cach", "search", "Search", "container", "previous", "mcp", "tool", "\\u"];
 
-/// How a request asks to be served.
+/// The service tier that a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServiceTier {
-    /// As the provider's account is set up.
+    /// The default of the provider's account.
     Own,
-    /// In the usual way, whatever the account says.
+    /// The standard tier.
     Usual,
-    /// In this way: a tier's word, or the name of a field that chooses another price.
+    /// Another tier, by its name; or the name of a field that selects another price.
     Other(String),
 }
 
-/// How a request, as it is sent, asks to be served.
+/// The service tier that a request asks for, as it is sent.
 pub fn tier(document: &Document<'_>) -> ServiceTier {
     let mut tier = ServiceTier::Own;
     for (key, value) in document.edited_members().filter(|(_, value)| *value != "null") {
         let word = serde_json::from_str::<Cow<'_, str>>(value).ok();
         if key == "service_tier" {
             tier = match word {
-                Some(word) if OWN.contains(&word.as_ref()) => ServiceTier::Own,
-                Some(word) if USUAL.contains(&word.as_ref()) => ServiceTier::Usual,
+                Some(word) if ACCOUNT_TIERS.contains(&word.as_ref()) => ServiceTier::Own,
+                Some(word) if STANDARD_TIERS.contains(&word.as_ref()) => ServiceTier::Usual,
                 Some(word) => ServiceTier::Other(word.into_owned()),
                 None => return ServiceTier::Other(key.to_owned()),
             };
-        } else if let Some((_, usual)) = PRICED.iter().find(|(name, _)| *name == key)
+        } else if let Some((_, usual)) = PRICED_FIELDS.iter().find(|(name, _)| *name == key)
             && !word.is_some_and(|word| usual.contains(&word.as_ref()))
         {
             return ServiceTier::Other(key.to_owned());
@@ -107,56 +109,58 @@ pub fn tier(document: &Document<'_>) -> ServiceTier {
     tier
 }
 
-/// Whether a word of [`ServiceTier::Other`] names a field that chooses a price beside those of the tiers.
+/// Whether the word of a [`ServiceTier::Other`] is a field that selects a price apart from the tiers.
 pub fn is_beside_tiers(word: &str) -> bool {
     [SPEED, REGION].iter().any(|(name, _)| *name == word)
 }
 
-/// Whether a provider may add to the prompt what does not stand in the body: results of its own tools, or what it has kept.
+/// Whether a provider may add to the prompt what is not in the body: results of its own tools, or stored
+/// content.
 pub fn adds_to_prompt(document: &Document<'_>) -> bool {
     document.edited_members().any(|(key, value)| match key {
         "tools" => runs_at_provider(value),
-        "extra_body" | "extra" | "options" => HINTS.iter().any(|hint| value.contains(hint)),
-        // An empty object asks for it as well.
-        _ => ADDING.contains(&key) && value != "null",
+        "extra_body" | "extra" | "options" => ADDING_HINTS.iter().any(|hint| value.contains(hint)),
+        // An empty object enables it as well.
+        _ => ADDING_FIELDS.contains(&key) && value != "null",
     })
 }
 
-/// Whether some tool in a list runs at the provider's.
+/// Whether a list holds a tool that the provider runs.
 fn runs_at_provider(tools: &str) -> bool {
     #[derive(serde::Deserialize)]
     struct Tool<'a> {
         #[serde(borrow, rename = "type")]
         kind: Option<Cow<'a, str>>,
     }
-    let mut theirs = false;
+    let mut found = false;
     let read = each(tools, |tool| {
         let tool: Option<Tool<'_>> = serde_json::from_str(tool).ok();
         let kind = tool.and_then(|tool| tool.kind);
-        theirs |= kind.is_some_and(|kind| !matches!(kind.as_ref(), "function" | "custom"));
+        found |= kind.is_some_and(|kind| !matches!(kind.as_ref(), "function" | "custom"));
         Some(())
     });
-    // What is no list may be read by nobody knows whom.
-    theirs || (read.is_none() && !is_empty_value(tools))
+    // A value of another type may be read in any way.
+    found || (read.is_none() && !is_empty_value(tools))
 }
 
-/// The first field of a request, as the caller wrote it, that could lead elsewhere than it seems: to another model or provider, or past
-/// what this gateway reads, because some hosts take a name in any case of its letters. `nested`: an object in which a limit may be hidden
-/// is one as well.
+/// The first field of the caller's request that could select another model or provider, or that differs from
+/// a field that the gateway reads only in the case of its letters, which some hosts ignore. `nested`: also
+/// report an object that may hide a limit.
 pub fn stray_field<'d>(document: &'d Document<'_>, known: &[&str], nested: bool) -> Option<&'d str> {
     let is_stray = |(key, value): (&str, &str)| {
-        let leads = (ROUTING.contains(&key) && !is_empty_value(value)) || (nested && hides_limit(key, value));
+        let leads = (ROUTING_FIELDS.contains(&key) && !is_empty_value(value)) || (nested && hides_limit(key, value));
         leads || is_variant(key, known)
     };
     document.members().find(|member| is_stray(*member)).map(|(key, _)| key)
 }
 
-/// Whether a name is a known one but for the case of its letters. Some readers take `ſ` for `s`, and the sign for Kelvin for `k`.
+/// Whether a name differs from a known one only in the case of its letters. Some readers take `ſ` for `s`,
+/// and the Kelvin sign for `k`.
 fn is_variant(key: &str, fields: &[&str]) -> bool {
     if key.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_') {
         return false;
     }
-    let known = ROUTING.iter().chain(PRICING).chain(fields);
+    let known = ROUTING_FIELDS.iter().chain(PRICING_FIELDS).chain(fields);
     let folded = || key.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
     known.into_iter().any(|name| key != *name && folded().eq(name.chars().flat_map(char::to_lowercase)))
 }
@@ -169,12 +173,12 @@ mod tests {
         tier(&Document::read(body.as_bytes()).unwrap())
     }
 
-    fn led(body: &str) -> Option<String> {
+    fn stray(body: &str) -> Option<String> {
         stray_field(&Document::read(body.as_bytes()).unwrap(), &[], false).map(str::to_owned)
     }
 
     #[test]
-    fn a_tier_is_a_word_and_all_else_is_a_price_that_nobody_knows() {
+    fn a_tier_is_a_word_and_other_values_have_unknown_prices() {
         let other = |word: &str| ServiceTier::Other(word.to_owned());
         for (body, tier) in [
             ("{}", ServiceTier::Own),
@@ -195,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leads_elsewhere_is_named() {
+    fn fields_that_select_another_model_are_named() {
         for (body, name) in [
             (r#"{"model":"m","messages":[],"models":["x"]}"#, Some("models")),
             (r#"{"route":"fallback"}"#, Some("route")),
@@ -211,7 +215,7 @@ mod tests {
             (r#"{"model":"m","messages":[],"n":1,"temperature":1,"logit_bias":{},"X":1}"#, None),
         ] {
             let body = body.replace("max_toKens", "max_to\u{212a}ens");
-            assert_eq!(led(&body).as_deref(), name, "{body}");
+            assert_eq!(stray(&body).as_deref(), name, "{body}");
         }
         let hidden = Document::read(br#"{"options":{"num_predict":9}}"#).unwrap();
         assert_eq!(stray_field(&hidden, &[], false), None);
@@ -219,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_provider_adds_is_known_by_its_field() {
+    fn fields_that_add_to_the_prompt_are_found() {
         let adds = |body: &str| adds_to_prompt(&Document::read(body.as_bytes()).unwrap());
         for body in [
             r#"{"web_search_options":{}}"#,

@@ -56,8 +56,8 @@ mod tests {
 
     #[test]
     fn the_whole_request_is_counted() {
-        let said = |role, text| Turn { role, parts: vec![Part::Text { text: Raw::quoted(text), cache: None }] };
-        let turns = vec![said(Role::System, "Be brief."), said(Role::User, "Hi")];
+        let turn = |role, text| Turn { role, parts: vec![Part::Text { text: Raw::quoted(text), cache: None }] };
+        let turns = vec![turn(Role::System, "Be brief."), turn(Role::User, "Hi")];
         let written = write(
             &ModelRequest { turns, ..ModelRequest::default() },
             WriteTarget { model: "g", max_output: None, limit_field: None },

@@ -197,14 +197,14 @@ mod tests {
 
     use super::*;
 
-    fn ask(body: &str) -> Result<(WrittenRequest, EmbeddingForm)> {
+    fn write_body(body: &str) -> Result<(WrittenRequest, EmbeddingForm)> {
         write(&Document::read(body.as_bytes()).unwrap(), "gemini-embedding-001")
     }
 
     #[test]
-    fn texts_become_a_batch_and_what_cannot_be_said_is_named() {
+    fn texts_become_a_batch_and_unsupported_fields_are_named() {
         let body = r#"{"model":"x","input":["a\u00e9","b"],"encoding_format":"base64","dimensions":768,"user":"me","odd":null}"#;
-        let (written, form) = ask(body).unwrap();
+        let (written, form) = write_body(body).unwrap();
         assert_eq!((form, written.dropped), (EmbeddingForm { base64: true, count: 2 }, vec![Cow::Borrowed("user")]));
         assert_eq!(written.path, "/models/gemini-embedding-001:batchEmbedContents");
         let request = |text: &str| {
@@ -214,20 +214,20 @@ mod tests {
         };
         let expected = format!(r#"{{"requests":[{},{}]}}"#, request(r#""a\u00e9""#), request("\"b\""));
         assert_eq!(String::from_utf8(written.body).unwrap(), expected);
-        assert_eq!(ask(r#"{"input":"a"}"#).unwrap().1, EmbeddingForm { base64: false, count: 1 });
+        assert_eq!(write_body(r#"{"input":"a"}"#).unwrap().1, EmbeddingForm { base64: false, count: 1 });
     }
 
     #[test]
     fn a_batch_has_its_limit() {
         let many = |count: usize| format!(r#"{{"input":[{}]}}"#, vec!["\"a\""; count].join(","));
-        assert_eq!(ask(&many(100)).unwrap().1.count, 100);
-        let error = ask(&many(101)).unwrap_err();
+        assert_eq!(write_body(&many(100)).unwrap().1.count, 100);
+        let error = write_body(&many(101)).unwrap_err();
         assert_eq!((error.code(), error.param()), (Some("too_many_texts"), Some("input")));
         assert!(error.message().contains("at most 100"), "{}", error.message());
     }
 
     #[test]
-    fn what_is_no_text_is_refused_by_the_name_of_its_field() {
+    fn invalid_fields_are_named_in_the_refusal() {
         for (body, field) in [
             ("{}", "input"),
             (r#"{"input":[]}"#, "input"),
@@ -239,7 +239,7 @@ mod tests {
             (r#"{"input":"a","dimensions":"9"}"#, "dimensions"),
             (r#"{"input":"a","encoding_format":"hex"}"#, "encoding_format"),
         ] {
-            let error = ask(body).unwrap_err();
+            let error = write_body(body).unwrap_err();
             assert_eq!((error.status(), error.param()), (400, Some(field)), "{body}");
         }
     }
@@ -256,12 +256,15 @@ mod tests {
         let floats = r#"{"object":"list","data":[{"object":"embedding","index":0,"embedding":[1.0, -0.5]},{"object":"embedding","index":1,"embedding":[0.006419318]}],"model":"m","usage":{"prompt_tokens":3,"total_tokens":3}}"#;
         assert_eq!(translated(body, false, 2).unwrap(), (floats.to_owned(), Some(3)));
         assert!(translated(body, true, 2).unwrap().0.contains(r#""embedding":"AACAPwAAAL8=""#));
-        let (untold, usage) = translated(br#"{"embeddings":[{"values":[]}]}"#, false, 1).unwrap();
-        assert!(untold.ends_with(r#""usage":{"prompt_tokens":9,"total_tokens":9}}"#) && usage.is_none(), "{untold}");
+        let (estimated, usage) = translated(br#"{"embeddings":[{"values":[]}]}"#, false, 1).unwrap();
+        assert!(
+            estimated.ends_with(r#""usage":{"prompt_tokens":9,"total_tokens":9}}"#) && usage.is_none(),
+            "{estimated}"
+        );
     }
 
     #[test]
-    fn an_answer_without_its_vectors_is_an_error() {
+    fn a_response_without_its_vectors_is_an_error() {
         for body in [
             "",
             "[]",

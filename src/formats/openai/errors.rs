@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_that_is_no_answer_is_not_passed_on() {
+    fn a_status_that_is_not_a_response_is_not_passed_on() {
         for status in [0, 101, 302, 304, 600, 999] {
             assert_eq!(error_of(status, "{}").0, 502, "{status}");
         }

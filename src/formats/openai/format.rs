@@ -1,6 +1,6 @@
 //! The rows of the format in the table of formats.
 
-use super::{edit, errors, inbound, models, operations, outbound, overhear, request, response, stream, wire};
+use super::{edit, errors, models, operations, passthrough, request, response, stream, tap, wire};
 use crate::config::FormatKind;
 use crate::formats::auth::AuthScheme;
 use crate::formats::bounds::{COMMON, RequestRules};
@@ -13,7 +13,7 @@ pub const KIND: FormatKind = FormatKind {
     name: "openai",
     remote: true,
     root: "",
-    endpoint: outbound::ENDPOINT,
+    endpoint: wire::ENDPOINT,
     protected_fields: &["model", "messages", "stream"],
 };
 
@@ -25,9 +25,9 @@ pub const CLIENT: ClientFormat = ClientFormat {
     whole: response::write,
     stream: |head| Box::new(stream::Encoder::new(head)),
     framing: &SSE,
-    restream: Restream::Document(inbound::as_stream),
-    end_passthrough: inbound::end_passthrough,
-    insert_cost: inbound::insert_cost,
+    restream: Restream::Document(passthrough::restream),
+    end_passthrough: passthrough::end_passthrough,
+    insert_cost: passthrough::insert_cost,
     error: |error, _| errors::write(error),
     models: models::write_list,
     model: models::write_one,
@@ -45,9 +45,9 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
     auth: AuthScheme::Bearer,
     write: request::write,
     whole: response::read,
-    usage: wire::read_usage,
+    usage: wire::read_usage_json,
     stream: || Box::new(stream::Decoder::default()),
-    tap: |options| Box::new(overhear::ChatTap::new(options)),
+    tap: |options| Box::new(tap::ChatTap::new(options)),
     recalls: |_| false,
     refusal: errors::read,
     count: None,

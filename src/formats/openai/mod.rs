@@ -5,14 +5,14 @@
 mod edit;
 pub mod errors;
 mod format;
-pub mod inbound;
 mod models;
 pub mod operations;
-pub mod outbound;
-pub mod overhear;
+pub mod passthrough;
 mod request;
 pub mod response;
 pub mod stream;
+pub mod summary;
+pub mod tap;
 mod wire;
 
 pub use format::{CLIENT, KIND, PROVIDER};

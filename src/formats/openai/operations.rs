@@ -3,9 +3,9 @@
 
 use serde::Deserialize;
 
-use super::{outbound, request};
+use super::{request, summary, wire};
 use crate::error::Result;
-use crate::formats::bounds::lenient_count;
+use crate::formats::bounds::{MESSAGES_FIELDS, lenient_count};
 use crate::formats::envelope::{
     Delivery, MODEL_FIELD, RequestEnvelope, RequestParts, ResponseOptions, missing, read_delivery, read_document,
     read_model, require_array, wrong_type,
@@ -19,29 +19,17 @@ use crate::wire::json::Document;
 pub static CHAT: Operation = Operation {
     name: "chats",
     method: "POST",
-    path: outbound::ENDPOINT,
+    path: wire::ENDPOINT,
     kind: OperationKind::Generate,
     question_field: "messages",
-    unique_fields: &[
-        "model",
-        "messages",
-        "stream",
-        "stream_options",
-        "max_tokens",
-        "max_completion_tokens",
-        "n",
-        "tools",
-        "service_tier",
-        "speed",
-        "inference_geo",
-    ],
+    unique_fields: MESSAGES_FIELDS,
     reader: read_chat,
     conversation: Some(request::read),
     allows_zero_limit: |_| false,
-    summarize: |body| outbound::reply(body).unwrap_or_else(ResponseSummary::failed),
+    summarize: |body| summary::of_completion(body).unwrap_or_else(ResponseSummary::failed),
 };
 
-/// `POST /completions`: a text is continued, as before there were chats.
+/// `POST /completions`: the legacy API, which continues a text.
 pub static COMPLETION: Operation = Operation {
     name: "legacy completions",
     method: "POST",
@@ -61,9 +49,9 @@ pub static COMPLETION: Operation = Operation {
     ],
     reader: read_completion,
     conversation: None,
-    // Only so are the log probabilities of a text's own tokens asked for.
+    // This is how clients request the log probabilities of the prompt's own tokens.
     allows_zero_limit: |document| document.value("echo") == Some("true"),
-    summarize: |body| outbound::reply(body).unwrap_or_else(ResponseSummary::failed),
+    summarize: |body| summary::of_completion(body).unwrap_or_else(ResponseSummary::failed),
 };
 
 /// `POST /embeddings`.
@@ -77,7 +65,7 @@ pub static EMBEDDING: Operation = Operation {
     reader: read_embedding,
     conversation: None,
     allows_zero_limit: |_| false,
-    summarize: |body| outbound::vectors(body).unwrap_or_else(ResponseSummary::failed),
+    summarize: |body| summary::of_embeddings(body).unwrap_or_else(ResponseSummary::failed),
 };
 
 fn read_chat<'a>(operation: &'static Operation, request: RequestParts<'a>) -> Result<RequestEnvelope<'a>> {
@@ -126,7 +114,8 @@ fn generated<'a>(
     Ok(RequestEnvelope { operation, model, model_place: MODEL_FIELD, delivery, options, questions, document })
 }
 
-/// Whether the usage is wanted, if the client says so, and whether the cost is. A client that wants the cost wants the usage.
+/// Whether the client requests the usage, if it says so, and whether it requests the cost. The cost includes
+/// the usage.
 fn stream_options(document: &Document<'_>) -> (Option<bool>, bool) {
     #[derive(Deserialize)]
     struct Options {
@@ -139,7 +128,8 @@ fn stream_options(document: &Document<'_>) -> (Option<bool>, bool) {
     (usage.or(cost.then_some(true)), cost)
 }
 
-/// How many questions a text, a list of texts, a list of tokens, or a list of lists of tokens asks: a list of tokens is one.
+/// The number of prompts in a text, a list of texts, a list of tokens or a list of such lists. A list of
+/// tokens is one prompt.
 ///
 /// # Errors
 /// 400 if it is none of these.
@@ -184,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_of_zero_is_meant_with_an_echo_alone() {
+    fn a_limit_of_zero_is_allowed_with_an_echo_only() {
         let allows = |operation: &Operation, body: &str| {
             (operation.allows_zero_limit)(&Document::read(body.as_bytes()).unwrap())
         };
@@ -195,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn choices_are_asked_for_with_each_question() {
+    fn the_choices_of_all_questions_are_counted() {
         let read = |body: &'static str, operation: &'static Operation| {
             let envelope = operation.read(body.as_bytes()).unwrap();
             (envelope.questions, envelope.options.choices, envelope.delivery)
@@ -208,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn questions_are_told_from_tokens() {
+    fn a_list_of_tokens_is_one_question() {
         let count = |operation: &'static Operation, value: &str| {
             let body = format!(r#"{{"model":"m","{}":{value}}}"#, operation.question_field);
             operation

@@ -1,8 +1,8 @@
 //! Recorded responses, read and written again.
 
 use llm_bridge::canonical::ResponseEvent;
-use llm_bridge::formats::openai::overhear::ChatTap;
-use llm_bridge::formats::openai::{CLIENT, PROVIDER, outbound};
+use llm_bridge::formats::openai::tap::ChatTap;
+use llm_bridge::formats::openai::{CLIENT, PROVIDER, summary};
 use llm_bridge::formats::tap::{StreamTap as _, TapOptions};
 
 use super::{Told, decoded, head};
@@ -15,7 +15,7 @@ fn recorded_answers_are_read_as_they_were_meant() {
         let streamed = about["ct"].as_str().is_some_and(|kind| kind.starts_with("text/event-stream"));
         if !streamed {
             let told = Told::whole(&body).unwrap_or_else(|error| panic!("{name}: {error}"));
-            assert_eq!(told.usage, outbound::reply(&body).unwrap().usage, "{name}");
+            assert_eq!(told.usage, summary::of_completion(&body).unwrap().usage, "{name}");
             assert!(told.ended && !told.finish.is_empty(), "{name}");
             continue;
         }

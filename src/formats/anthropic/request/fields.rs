@@ -1,4 +1,4 @@
-//! Reads a client's object field by field, so that fields that nobody took can be reported by name.
+//! Reads a client's object field by field, so that unknown fields can be reported by name.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};

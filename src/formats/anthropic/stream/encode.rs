@@ -154,7 +154,7 @@ fn opened_block(block: &PendingBlock) -> ResponseBlock {
     }
 }
 
-/// Writes what is pending of a block.
+/// Writes the pending part of a block.
 fn write_pending(index: u32, block: &mut PendingBlock, out: &mut Vec<u8>) {
     if block.body.is_empty() {
         return;

@@ -243,14 +243,14 @@ mod tests {
 
     #[test]
     fn a_result_is_an_object_whatever_the_tool_gave() {
-        let told = |text: &str, failed| {
+        let written = |text: &str, failed| {
             let parts = [Part::Text { text: Raw::quoted(text), cache: None }];
             result_object(&parts, failed).get().to_owned()
         };
-        assert_eq!(told(r#"{"a":[1.50]}"#, false), r#"{"a":[1.50]}"#);
-        assert_eq!(told("[1]", false), r#"{"result":"[1]"}"#);
-        assert_eq!(told("{oops", false), r#"{"result":"{oops"}"#);
-        assert_eq!(told("no \"luck\"", true), r#"{"error":"no \"luck\""}"#);
+        assert_eq!(written(r#"{"a":[1.50]}"#, false), r#"{"a":[1.50]}"#);
+        assert_eq!(written("[1]", false), r#"{"result":"[1]"}"#);
+        assert_eq!(written("{oops", false), r#"{"result":"{oops"}"#);
+        assert_eq!(written("no \"luck\"", true), r#"{"error":"no \"luck\""}"#);
         assert_eq!(result_object(&[], false).get(), r#"{"result":""}"#);
     }
 }

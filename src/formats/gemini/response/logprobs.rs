@@ -79,13 +79,13 @@ mod tests {
 
     #[test]
     fn log_probabilities_keep_their_digits() {
-        let told = r#"{"chosenCandidates":[{"logProbability":-1.0489701e-05,"token":"é","tokenId":9259},{"token":"!"}],
+        let json = r#"{"chosenCandidates":[{"logProbability":-1.0489701e-05,"token":"é","tokenId":9259},{"token":"!"}],
             "topCandidates":[{"candidates":[{"logProbability":-11.782881,"token":"\""}]}]}"#;
         let expected = concat!(
             r#"{"content":[{"token":"é","logprob":-1.0489701e-05,"bytes":[195,169],"top_logprobs":[{"token":"\"","logprob":-11.782881,"bytes":[34]}]},"#,
             r#"{"token":"!","logprob":0,"bytes":[33],"top_logprobs":[]}],"refusal":null}"#
         );
-        assert_eq!(translate(&Raw::parse(told).unwrap()).unwrap().get(), expected);
+        assert_eq!(translate(&Raw::parse(json).unwrap()).unwrap().get(), expected);
         assert_eq!(translate(&Raw::parse("{}").unwrap()), None);
         assert_eq!(translate(&Raw::parse("[7]").unwrap()), None);
     }

@@ -91,8 +91,8 @@ impl<'a> MessageReader<'_, 'a> {
         let mut parts = Vec::with_capacity(2);
         let thinking = message.reasoning_content.or(message.reasoning).and_then(string);
         parts.extend(thinking.filter(|text| !text.is_blank()).map(|text| Part::Thinking { text, signature: None }));
-        let said = message.content.filter(|raw| raw.get() != "\"\"");
-        said.map_or(Ok(()), |raw| read_content(raw, at, &mut parts, self.unmapped))?;
+        let content = message.content.filter(|raw| raw.get() != "\"\"");
+        content.map_or(Ok(()), |raw| read_content(raw, at, &mut parts, self.unmapped))?;
         let refusal = message.refusal.and_then(string).filter(|text| !text.is_blank());
         parts.extend(refusal.map(|text| Part::Text { text, cache: None }));
         if let Some(calls) = message.calls {

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::super::outbound::ENDPOINT;
+use super::super::wire::ENDPOINT;
 use super::super::wire::write_json;
 use super::write_messages::MessagesWriter;
 use crate::canonical::{Effort, ModelRequest, Raw, ResponseFormat, Thinking, Tool, ToolChoice, UniqueNames};
@@ -214,11 +214,11 @@ mod tests {
         let arguments = Raw::parse("{\"a\": \"\\u00e9\"}").unwrap();
         let call =
             Part::Call(ToolCall { id: "c".into(), name: "f".into(), arguments, reasoning_state: None, cache: None });
-        let said = vec![thought(), Part::Redacted(Raw::quoted("?")), call];
+        let thoughts_and_call = vec![thought(), Part::Redacted(Raw::quoted("?")), call];
         let (messages, dropped) = conversation(vec![
             turn(Role::System, vec![text("s")]),
             turn(Role::Assistant, vec![thought()]),
-            turn(Role::Assistant, said),
+            turn(Role::Assistant, thoughts_and_call),
         ]);
         let function = json!({"name": "f", "arguments": "{\"a\": \"\\u00e9\"}"});
         let expected = json!([{"role": "system", "content": "s"},

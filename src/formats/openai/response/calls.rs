@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde_json::value::RawValue;
 
-use super::super::wire::{MOST, members, object, string, text};
+use super::super::wire::{MAX_ITEMS, members, object, string, text};
 use crate::canonical::{FinishReason, Raw, ResponseEvent};
 use crate::formats::stream::EventSink;
 use crate::wire::list::BoundedList;
@@ -73,7 +73,7 @@ struct CallPiece<'a> {
 impl CallTracker {
     /// Reads the calls of a message or of a delta. `data` is the JSON that they came in.
     pub(crate) fn read(&mut self, choice: u32, message: &MessageDeltaFields<'_>, data: &[u8], emit: EventSink<'_>) {
-        let found: BoundedList<ToolCallDelta<'_>, MOST> =
+        let found: BoundedList<ToolCallDelta<'_>, MAX_ITEMS> =
             message.calls.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
         for call in found.iter() {
             let piece = CallPiece {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::super::errors::read_in_success;
-use super::super::wire::{MOST, members, object, string, text, thinking_text, usage, words};
+use super::super::wire::{MAX_ITEMS, members, object, read_usage, served_fields, string, text, thinking_text};
 use super::calls::{CallTracker, MessageDeltaFields};
 use crate::canonical::{FinishReason, Raw, ResponseEvent};
 use crate::error::Error;
@@ -65,7 +65,7 @@ impl ChatEventReader {
         data: &[u8],
         emit: EventSink<'_>,
     ) -> Option<()> {
-        let choices: BoundedList<ChoiceFields<'_>, MOST> = match response.choices {
+        let choices: BoundedList<ChoiceFields<'_>, MAX_ITEMS> = match response.choices {
             Some(choices) => serde_json::from_str(choices.get()).ok()?,
             None => BoundedList::default(),
         };
@@ -73,7 +73,7 @@ impl ChatEventReader {
         for choice in choices.iter() {
             self.read_choice(choice, data, emit);
         }
-        if let Some(usage) = usage(response.usage, response.x_groq) {
+        if let Some(usage) = read_usage(response.usage, response.x_groq) {
             emit(ResponseEvent::Usage(usage));
         }
         Some(())
@@ -90,7 +90,7 @@ impl ChatEventReader {
                 emit(ResponseEvent::Start { id, model });
             }
         }
-        let words = words(response.tier, response.usage);
+        let words = served_fields(response.tier, response.usage);
         if let Some(tier) = words.as_ref().and_then(|words| self.served.take(words)) {
             emit(ResponseEvent::Tier(Cow::Borrowed(tier)));
         }
@@ -159,7 +159,8 @@ fn emit_message(choice: u32, message: &MessageDeltaFields<'_>, emit: EventSink<'
     if let Some(text) = string(content) {
         emit(ResponseEvent::Text { choice, text });
     } else {
-        let parts: BoundedList<ContentPartDelta<'_>, MOST> = serde_json::from_str(content.get()).unwrap_or_default();
+        let parts: BoundedList<ContentPartDelta<'_>, MAX_ITEMS> =
+            serde_json::from_str(content.get()).unwrap_or_default();
         for part in parts.iter() {
             if let Some(text) = part.thinking.and_then(thinking_text).filter(|text| !text.is_blank()) {
                 emit(ResponseEvent::Thinking { choice, text });

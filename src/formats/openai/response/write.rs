@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::wire::{OutUsage, write_json};
+use super::super::wire::{WrittenUsage, write_json};
 use super::head::{ResponsePrefix, finish_reason, make_id, write_tier};
 use crate::canonical::{FinishReason, Raw, ResponseEvent};
 use crate::formats::client_format::ResponseHead;
@@ -61,7 +61,7 @@ pub fn write(head: &ResponseHead, events: &[ResponseEvent<'_>]) -> Vec<u8> {
     write_tier(service_tier, &mut out);
     if let Some(usage) = usage {
         out.extend_from_slice(b",\"usage\":");
-        write_json(&OutUsage::from(usage), &mut out);
+        write_json(&WrittenUsage::from(usage), &mut out);
     }
     out.push(b'}');
     out

@@ -4,7 +4,7 @@
 
 use super::super::errors;
 use super::super::response::head::{ResponsePrefix, finish_reason, make_id, write_tier};
-use super::super::wire::{DONE, OutUsage, single_line, write_json, write_number};
+use super::super::wire::{DONE, WrittenUsage, single_line, write_json, write_number};
 use crate::canonical::{FinishReason, Raw, ResponseEvent, Usage};
 use crate::error::Error;
 use crate::formats::client_format::ResponseHead;
@@ -159,7 +159,7 @@ impl Encoder {
         out.extend_from_slice(b"]");
         write_tier(self.tier.as_deref(), out);
         out.extend_from_slice(b",\"usage\":");
-        write_json(&OutUsage::from(usage), out);
+        write_json(&WrittenUsage::from(usage), out);
         out.extend_from_slice(b"}\n\n");
     }
 

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::fields::{object, string, text};
-use super::response::MOST;
+use super::response::MAX_ITEMS;
 use crate::canonical::Raw;
 use crate::wire::list::BoundedList;
 
@@ -28,7 +28,7 @@ pub(crate) fn thinking_text(raw: &RawValue) -> Option<Raw<'_>> {
     if let Some(text) = string(raw) {
         return Some(text);
     }
-    let parts: BoundedList<ContentPartFields<'_>, MOST> = serde_json::from_str(raw.get()).ok()?;
+    let parts: BoundedList<ContentPartFields<'_>, MAX_ITEMS> = serde_json::from_str(raw.get()).ok()?;
     match &*parts {
         [] => None,
         [one] => one.text.and_then(string),

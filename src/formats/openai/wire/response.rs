@@ -12,7 +12,7 @@ use crate::wire::dense::parse_tree;
 use crate::wire::list::BoundedList;
 
 /// The most choices, content parts or calls that are read of a response.
-pub(crate) const MOST: usize = 4_096;
+pub(crate) const MAX_ITEMS: usize = 4_096;
 
 /// An error for a client.
 #[derive(Serialize)]
@@ -31,7 +31,7 @@ pub(crate) struct ErrorFields<'a> {
 
 /// A whole response, or a chunk of a stream, of a provider.
 #[derive(Deserialize)]
-pub(crate) struct Answer<'a> {
+pub(crate) struct TappedResponse<'a> {
     #[serde(borrow)]
     pub(crate) error: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -44,10 +44,10 @@ pub(crate) struct Answer<'a> {
     #[serde(borrow)]
     pub(crate) service_tier: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub(crate) choices: Option<BoundedList<Choice<'a>, MOST>>,
+    pub(crate) choices: Option<BoundedList<TappedChoice<'a>, MAX_ITEMS>>,
 }
 
-impl Answer<'_> {
+impl TappedResponse<'_> {
     /// The model that the provider reports, unless it is empty or not a string.
     pub(crate) fn model(&self) -> Option<String> {
         self.model.and_then(|raw| serde_json::from_str(raw.get()).ok()).filter(|model: &String| !model.is_empty())
@@ -56,7 +56,7 @@ impl Answer<'_> {
 
 /// A whole embeddings response.
 #[derive(Deserialize)]
-pub(crate) struct Vectors<'a> {
+pub(crate) struct EmbeddingsResponse<'a> {
     #[serde(borrow)]
     pub(crate) error: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -91,7 +91,7 @@ pub(crate) fn is_error(data: &[u8]) -> bool {
 }
 
 #[derive(Deserialize)]
-pub(crate) struct Choice<'a> {
+pub(crate) struct TappedChoice<'a> {
     /// Some hosts send `null`, a float or a string.
     #[serde(borrow)]
     index: Option<&'a RawValue>,
@@ -114,7 +114,7 @@ pub(crate) struct Choice<'a> {
 /// The most text that is kept of a response to count its tokens, in bytes.
 const MAX_KEPT_TEXT: usize = 32 << 10;
 
-impl Choice<'_> {
+impl TappedChoice<'_> {
     /// The choice's index; 0 if it is missing or not a number.
     pub(crate) fn number(&self) -> u64 {
         let raw = self.index.map_or("0", |raw| raw.get().trim_matches('"'));
@@ -128,36 +128,40 @@ impl Choice<'_> {
     }
 
     /// Whether it holds no response: neither content, even empty, nor a finish reason.
-    pub(crate) fn is_hollow(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.delta.or(self.message).or(self.text).is_none() && !self.has_finished()
     }
 
     /// Appends its content as JSON on a line of its own, if there is room.
-    pub(crate) fn note(&self, words: &mut Vec<u8>) {
-        if let Some(text) = self.plain().filter(|text| words.len() + text.len() < MAX_KEPT_TEXT) {
+    pub(crate) fn append_countable(&self, words: &mut Vec<u8>) {
+        if let Some(text) = self.legacy_text().filter(|text| words.len() + text.len() < MAX_KEPT_TEXT) {
             words.extend([b"{\"content\":", text.as_bytes(), b"}\n"].concat());
         }
-        let said =
-            self.delta.or(self.message).map(|raw| raw.get().as_bytes()).filter(|said| said.len() > DELTA_OVERHEAD);
-        if let Some(said) = said.filter(|said| words.len() + said.len() < MAX_KEPT_TEXT) {
+        let content = self
+            .delta
+            .or(self.message)
+            .map(|raw| raw.get().as_bytes())
+            .filter(|content| content.len() > DELTA_OVERHEAD);
+        if let Some(content) = content.filter(|content| words.len() + content.len() < MAX_KEPT_TEXT) {
             // JSON may have line breaks between its tokens.
-            words.extend(said.iter().map(|byte| if *byte == b'\n' { b' ' } else { *byte }));
+            words.extend(content.iter().map(|byte| if *byte == b'\n' { b' ' } else { *byte }));
             words.push(b'\n');
         }
     }
 
     /// The approximate length of its content, in bytes.
     pub(crate) fn length(&self) -> u64 {
-        if let Some(text) = self.plain() {
+        if let Some(text) = self.legacy_text() {
             return text.len().saturating_sub(2) as u64;
         }
-        let said = self.delta.map(|delta| delta.get().len().saturating_sub(DELTA_OVERHEAD));
-        said.or_else(|| self.message.map(|message| message.get().len().saturating_sub(MESSAGE_OVERHEAD))).unwrap_or(0)
-            as u64
+        let content = self.delta.map(|delta| delta.get().len().saturating_sub(DELTA_OVERHEAD));
+        content
+            .or_else(|| self.message.map(|message| message.get().len().saturating_sub(MESSAGE_OVERHEAD)))
+            .unwrap_or(0) as u64
     }
 
     /// The text of a legacy completion, as JSON, unless it is empty.
-    pub(crate) fn plain(&self) -> Option<&str> {
+    pub(crate) fn legacy_text(&self) -> Option<&str> {
         let text = self.text.filter(|_| self.delta.is_none() && self.message.is_none());
         text.map(RawValue::get).filter(|text| text.starts_with('"') && *text != "\"\"")
     }
@@ -165,13 +169,13 @@ impl Choice<'_> {
 
 /// The text of a delta, for the log.
 #[derive(Deserialize)]
-pub(crate) struct Delta<'a> {
+pub(crate) struct DeltaText<'a> {
     #[serde(borrow)]
     pub(crate) content: Option<Cow<'a, str>>,
 }
 
 /// The service fields of a response: at its top level or, with some hosts, in `usage`. `None` if it has none.
-pub(crate) fn words<'a>(tier: Option<&'a RawValue>, usage: Option<&'a RawValue>) -> Option<ServedFields<'a>> {
+pub(crate) fn served_fields<'a>(tier: Option<&'a RawValue>, usage: Option<&'a RawValue>) -> Option<ServedFields<'a>> {
     let usage = usage.map(RawValue::get).filter(|usage| usage.starts_with('{'));
     tier.map(RawValue::get).or(usage)?;
     let in_usage: ServedFields<'_> = usage.and_then(|usage| serde_json::from_str(usage).ok()).unwrap_or_default();
@@ -179,7 +183,7 @@ pub(crate) fn words<'a>(tier: Option<&'a RawValue>, usage: Option<&'a RawValue>)
 }
 
 /// Reads the usage in any provider's form; `None` if it is missing or null.
-pub(crate) fn usage(raw: Option<&RawValue>, x_groq: Option<&RawValue>) -> Option<Usage> {
+pub(crate) fn read_usage(raw: Option<&RawValue>, x_groq: Option<&RawValue>) -> Option<Usage> {
     let own = raw.and_then(|raw| usage_from(&parse_tree(raw.get().as_bytes())?));
     own.or_else(|| {
         let nested = parse_tree(x_groq?.get().as_bytes())?;
@@ -188,13 +192,13 @@ pub(crate) fn usage(raw: Option<&RawValue>, x_groq: Option<&RawValue>) -> Option
 }
 
 /// Reads the value of `usage` alone.
-pub(crate) fn read_usage(raw: &str) -> Option<Usage> {
+pub(crate) fn read_usage_json(raw: &str) -> Option<Usage> {
     let raw: &RawValue = serde_json::from_str(raw).ok()?;
-    usage(Some(raw), None).or_else(|| total(Some(raw)))
+    read_usage(Some(raw), None).or_else(|| read_prompt_usage(Some(raw)))
 }
 
 /// Reads the usage of a response that has only prompt tokens; some hosts report only `total_tokens`.
-pub(crate) fn total(raw: Option<&RawValue>) -> Option<Usage> {
+pub(crate) fn read_prompt_usage(raw: Option<&RawValue>) -> Option<Usage> {
     let usage = parse_tree(raw?.get().as_bytes())?;
     let tokens = ["/prompt_tokens", "/total_tokens"].iter().find_map(|path| number(&usage, path));
     tokens.map(|uncached_input| Usage { uncached_input, ..Usage::default() })
@@ -225,37 +229,37 @@ fn part(value: &Value, path: &str) -> Option<u64> {
 
 /// The usage for a client.
 #[derive(Serialize)]
-pub(crate) struct OutUsage {
+pub(crate) struct WrittenUsage {
     prompt_tokens: u64,
     completion_tokens: u64,
     total_tokens: u64,
-    prompt_tokens_details: OutPromptDetails,
-    completion_tokens_details: OutCompletionDetails,
+    prompt_tokens_details: WrittenPromptDetails,
+    completion_tokens_details: WrittenCompletionDetails,
 }
 
 #[derive(Serialize)]
-struct OutPromptDetails {
+struct WrittenPromptDetails {
     cached_tokens: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     cache_write_tokens: Option<u64>,
 }
 
 #[derive(Serialize)]
-struct OutCompletionDetails {
+struct WrittenCompletionDetails {
     reasoning_tokens: u64,
 }
 
-impl From<Usage> for OutUsage {
+impl From<Usage> for WrittenUsage {
     fn from(usage: Usage) -> Self {
         Self {
             prompt_tokens: usage.prompt(),
             completion_tokens: usage.output,
             total_tokens: usage.total(),
-            prompt_tokens_details: OutPromptDetails {
+            prompt_tokens_details: WrittenPromptDetails {
                 cached_tokens: usage.cache_read,
                 cache_write_tokens: Some(usage.cache_write).filter(|tokens| *tokens > 0),
             },
-            completion_tokens_details: OutCompletionDetails { reasoning_tokens: usage.reasoning },
+            completion_tokens_details: WrittenCompletionDetails { reasoning_tokens: usage.reasoning },
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What a client gets besides its response: errors, the cost, and a whole response as a stream.
+//! What the gateway writes into responses that pass to a client of the same format: the end of a stream, the
+//! cost, and a complete response as a stream.
 
 use serde_json::Value;
 
@@ -18,7 +19,7 @@ pub fn insert_cost(report: UsageReport<'_>, tail: &mut Vec<u8>) {
     }
 }
 
-/// Ends a stream of the provider's own bytes, which lacks its `[DONE]`.
+/// Ends a stream of the provider's bytes that lacks its `[DONE]`.
 pub fn end_passthrough(end: PassthroughEnd<'_>, out: &mut Vec<u8>) {
     if let PassthroughEnd::Incomplete(failure) = end {
         errors::write_event(failure, out);
@@ -26,8 +27,8 @@ pub fn end_passthrough(end: PassthroughEnd<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(super::wire::DONE);
 }
 
-/// The event that tells the usage and the cost, and nothing that its chunk may have told besides. `None` if
-/// it tells no usage.
+/// The chunk as an event that reports the usage and the cost, without choices. `None` if the chunk reports no
+/// usage.
 fn with_cost(chunk: &[u8], cost: &str) -> Option<Vec<u8>> {
     let mut chunk = Document::read(chunk).ok()?;
     let usage = chunk.value("usage").filter(|raw| raw.starts_with('{'))?.to_owned();
@@ -43,12 +44,12 @@ fn with_cost(chunk: &[u8], cost: &str) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Converts a whole response into a stream of one chunk. `None` if the body is no whole response.
-pub fn as_stream(body: &[u8], options: RestreamOptions<'_>) -> Option<Vec<u8>> {
-    let mut answer = parse_tree(body)?;
-    let chunk = answer.as_object_mut()?;
+/// Converts a complete response into a stream of one chunk. `None` if the body is not a complete response.
+pub fn restream(body: &[u8], options: RestreamOptions<'_>) -> Option<Vec<u8>> {
+    let mut response = parse_tree(body)?;
+    let chunk = response.as_object_mut()?;
     let usage = chunk.remove("usage");
-    // A completion that is no chat's has the same form in a stream as whole.
+    // A legacy completion has the same form in a stream as in a complete response.
     if chunk.get("object").and_then(Value::as_str) != Some("text_completion") {
         chunk.insert("object".to_owned(), "chat.completion.chunk".into());
     }
@@ -62,14 +63,14 @@ pub fn as_stream(body: &[u8], options: RestreamOptions<'_>) -> Option<Vec<u8>> {
         choice.insert("delta".to_owned(), message);
     });
     let mut out = Vec::new();
-    sse::write(&serde_json::to_vec(&answer).ok()?, &mut out);
+    sse::write(&serde_json::to_vec(&response).ok()?, &mut out);
     if let (true, Some(usage)) = (options.usage, usage) {
-        let chunk = answer.as_object_mut()?;
+        let chunk = response.as_object_mut()?;
         chunk.insert("choices".to_owned(), Value::Array(Vec::new()));
         chunk.insert("usage".to_owned(), usage);
-        let chunk = serde_json::to_vec(&answer).ok()?;
+        let chunk = serde_json::to_vec(&response).ok()?;
         match options.cost.and_then(|cost| with_cost(&chunk, cost)) {
-            Some(told) => out.extend_from_slice(&told),
+            Some(event) => out.extend_from_slice(&event),
             None => sse::write(&chunk, &mut out),
         }
     }
@@ -82,57 +83,61 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_completion_that_is_no_chats_keeps_its_form_in_a_stream() {
+    fn a_legacy_completion_keeps_its_form_in_a_stream() {
         let body = br#"{"object":"text_completion","choices":[{"text":"a","index":0,"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}"#;
-        let told = String::from_utf8(as_stream(body, RestreamOptions::default()).unwrap()).unwrap();
-        assert!(told.contains(r#""object":"text_completion""#) && told.contains(r#""text":"a""#), "{told}");
-        assert!(!told.contains("delta") && !told.contains("usage"), "{told}");
+        let written = String::from_utf8(restream(body, RestreamOptions::default()).unwrap()).unwrap();
+        assert!(written.contains(r#""object":"text_completion""#) && written.contains(r#""text":"a""#), "{written}");
+        assert!(!written.contains("delta") && !written.contains("usage"), "{written}");
     }
 
     #[test]
-    fn a_whole_answer_can_be_told_as_a_stream() {
+    fn a_complete_response_becomes_a_stream() {
         let body = br#"{"id":"c","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":null,
             "tool_calls":[{"id":"t","type":"function","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"tool_calls"}],
             "usage":{"prompt_tokens":1,"completion_tokens":2}}"#;
-        let told = |include_usage| {
-            String::from_utf8(as_stream(body, RestreamOptions { usage: include_usage, cost: None }).unwrap()).unwrap()
+        let written = |include_usage| {
+            String::from_utf8(restream(body, RestreamOptions { usage: include_usage, cost: None }).unwrap()).unwrap()
         };
-        let plain = told(false);
+        let plain = written(false);
         assert!(
             plain.contains(r#""index":0,"type":"function""#) && plain.contains(r#""finish_reason":"tool_calls""#),
             "{plain}"
         );
         assert!(plain.contains("chat.completion.chunk") && !plain.contains("message") && !plain.contains("usage"));
-        assert!(told(true).contains(r#""choices":[]"#) && told(true).ends_with("data: [DONE]\n\n"));
-        assert_eq!(as_stream(b"[1]", RestreamOptions { usage: true, cost: None }), None);
+        assert!(written(true).contains(r#""choices":[]"#) && written(true).ends_with("data: [DONE]\n\n"));
+        assert_eq!(restream(b"[1]", RestreamOptions { usage: true, cost: None }), None);
     }
 
     #[test]
-    fn a_cost_is_told_to_the_last_digit_wherever_the_usage_is() {
+    fn a_cost_is_written_to_the_last_digit_beside_any_usage() {
         let priced = |cost| RestreamOptions { usage: true, cost: Some(cost) };
         let body = br#"{"choices":[],"usage":{"prompt_tokens":1}}"#;
-        let told = String::from_utf8(as_stream(body, priced("0.0000000010")).unwrap()).unwrap();
-        assert!(told.contains(r#""usage":{"prompt_tokens":1,"cost":0.0000000010}"#), "{told}");
-        let silent = String::from_utf8(as_stream(br#"{"choices":[],"usage":null}"#, priced("1")).unwrap()).unwrap();
-        assert!(silent.contains(r#""usage":null"#) && silent.ends_with("data: [DONE]\n\n"), "{silent}");
+        let written = String::from_utf8(restream(body, priced("0.0000000010")).unwrap()).unwrap();
+        assert!(written.contains(r#""usage":{"prompt_tokens":1,"cost":0.0000000010}"#), "{written}");
+        let without_usage =
+            String::from_utf8(restream(br#"{"choices":[],"usage":null}"#, priced("1")).unwrap()).unwrap();
+        assert!(
+            without_usage.contains(r#""usage":null"#) && without_usage.ends_with("data: [DONE]\n\n"),
+            "{without_usage}"
+        );
     }
 
     #[test]
-    fn a_chunk_that_was_kept_back_tells_nothing_twice() {
+    fn a_withheld_chunk_repeats_no_content() {
         let chunk = br#"{"id":"c","choices":[{"index":0,"delta":{"content":"a"}}],"usage":{"prompt_tokens":1}}"#;
-        let told = r#"data: {"id":"c","choices":[],"usage":{"prompt_tokens":1,"cost":null}}"#.to_owned() + "\n\n";
+        let written = r#"data: {"id":"c","choices":[],"usage":{"prompt_tokens":1,"cost":null}}"#.to_owned() + "\n\n";
         let tail = |is_complete, tail: &str| {
             let mut tail = tail.as_bytes().to_vec();
             insert_cost(UsageReport { json: chunk, cost: "null", is_complete }, &mut tail);
             String::from_utf8(tail).unwrap()
         };
         let done = "data: [DONE]\n\n";
-        assert_eq!(tail(true, &format!("data: 1\n\n{done}")), format!("data: 1\n\n{told}{done}"));
-        assert_eq!(tail(false, &format!("data: 1\n\n{done}")), format!("{told}data: 1\n\n{done}"));
-        assert_eq!(tail(true, ""), told);
-        let mut silent = done.as_bytes().to_vec();
+        assert_eq!(tail(true, &format!("data: 1\n\n{done}")), format!("data: 1\n\n{written}{done}"));
+        assert_eq!(tail(false, &format!("data: 1\n\n{done}")), format!("{written}data: 1\n\n{done}"));
+        assert_eq!(tail(true, ""), written);
+        let mut without_usage = done.as_bytes().to_vec();
         let json = br#"{"choices":[],"usage":null}"#;
-        insert_cost(UsageReport { json, cost: "1", is_complete: true }, &mut silent);
-        assert_eq!(silent, done.as_bytes());
+        insert_cost(UsageReport { json, cost: "1", is_complete: true }, &mut without_usage);
+        assert_eq!(without_usage, done.as_bytes());
     }
 }
