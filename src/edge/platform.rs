@@ -61,7 +61,7 @@ impl Platform for Edge {
     }
 
     fn timer(&self, time: Millis) -> Self::Timer {
-        clock::timer(time)
+        clock::Timer::new(time)
     }
 
     fn keep(&self, task: impl Future<Output = ()> + 'static) {
