@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// The result of everything that can be refused.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Text that is usually a constant.
 pub type Text = Cow<'static, str>;

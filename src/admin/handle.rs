@@ -4,7 +4,7 @@ use super::query::Query;
 use super::routes::Action;
 use super::{export, keys, receipts, signing, usage};
 use crate::error::{Error, Result};
-use crate::gateway::{ADMIN_VARIABLE, Body, Bridge, Platform, Request, RequestRecord, Response, read_body};
+use crate::gateway::{ADMIN_VARIABLE, Body, Bridge, Platform, Request, Response, read_body};
 use crate::policy::auth;
 
 /// The OpenAPI description of this API.
@@ -19,22 +19,11 @@ pub struct AdminCall<'p> {
     pub id: &'p str,
 }
 
-/// Handles a request to the admin API.
+/// Handles a request to the admin API, whose caller has shown an admin key.
 ///
 /// # Errors
-/// 401 without an admin key, or the error of the operation.
+/// The error of the operation.
 pub async fn handle<H: Platform>(
-    bridge: &Bridge,
-    host: &H,
-    request: Request<'_, H>,
-    call: AdminCall<'_>,
-    record: &mut RequestRecord,
-) -> Result<Response<H>> {
-    record.key_id = Some(authenticate(bridge, &request)?);
-    run(bridge, host, request, call).await
-}
-
-async fn run<H: Platform>(
     bridge: &Bridge,
     host: &H,
     request: Request<'_, H>,
@@ -63,8 +52,11 @@ async fn run<H: Platform>(
     }
 }
 
-/// Checks the admin key of a request and returns the key's id.
-fn authenticate<H: Platform>(bridge: &Bridge, request: &Request<'_, H>) -> Result<String> {
+/// Authenticates a caller. Returns the id of the admin key.
+///
+/// # Errors
+/// 401 without an admin key.
+pub fn authenticate<H: Platform>(bridge: &Bridge, request: &Request<'_, H>) -> Result<String> {
     if bridge.admin_keys().is_empty() {
         return Err(unauthorized(format!(
             "The admin API is disabled because the gateway has no admin keys. Set {ADMIN_VARIABLE} \

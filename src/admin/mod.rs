@@ -16,6 +16,6 @@ mod token_view;
 mod usage;
 mod usage_query;
 
-pub use handle::{AdminCall, handle};
+pub use handle::{AdminCall, authenticate, handle};
 pub use routes::{Action, AdminRoute, ROOT, ROUTES, owns, unknown_path};
 pub use usage::list_own as list_own_usage;

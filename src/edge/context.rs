@@ -1,14 +1,16 @@
 //! The context of one request: its bindings, its client, the gateway's state, and tasks that outlive the
 //! response.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::rc::Rc;
 
-use web_sys::{AbortSignal, WritableStream};
+use web_sys::AbortSignal;
 use worker::Env;
 
+use super::begun::BegunResponse;
 use super::disconnect::Disconnect;
-use super::js::{self, EventContext};
+use super::js::{EventContext, StreamedResponse};
 use crate::gateway::RequestState;
 
 /// The context of one request.
@@ -19,12 +21,14 @@ pub(super) struct Edge {
     event: EventContext,
     /// The gateway's state of the request.
     pub(super) state: Rc<RequestState>,
+    /// The head of a streamed response, until the runtime takes it.
+    pub(super) begun: Rc<RefCell<Option<BegunResponse>>>,
 }
 
 impl Edge {
     /// `client` fires when the client disconnects.
     pub(super) fn new(client: AbortSignal, env: Env, event: EventContext) -> Self {
-        Self { disconnect: Rc::new(Disconnect::of(client)), env, event, state: Rc::default() }
+        Self { disconnect: Rc::new(Disconnect::of(client)), env, event, state: Rc::default(), begun: Rc::default() }
     }
 
     /// Runs a task to its end in the background; the runtime keeps the request alive until then.
@@ -32,14 +36,15 @@ impl Edge {
         self.event.run(Box::pin(task));
     }
 
-    /// Runs the task that writes a response in the background. The entry module ends the response if the task
-    /// fails.
-    pub(super) fn wait_until_written(&self, writable: &WritableStream, task: impl Future<Output = ()> + 'static) {
-        let writable = writable.clone();
-        self.wait_until(async move {
-            task.await;
-            js::ended(&writable);
-        });
+    /// The streamed response whose head the gateway has sent, once.
+    pub(super) fn take_begun(&self) -> Option<StreamedResponse> {
+        match self.begun.take() {
+            Some(BegunResponse::Made(streamed)) => Some(streamed),
+            failed => {
+                self.begun.replace(failed);
+                None
+            }
+        }
     }
 
     /// Ends the request and its connections, in a task of the runtime.

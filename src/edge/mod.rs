@@ -1,5 +1,6 @@
 //! The only code that knows Workers: the fetch event, the Durable Objects, streams, sockets and the clock.
 
+mod begun;
 mod byte_source;
 mod clock;
 mod context;

@@ -15,11 +15,11 @@ use super::log::log;
 use super::objects::call;
 use super::sink::{Pipe, Sink};
 use super::upload::{self, Upload};
-use super::{count, js, receipt_queue};
+use super::{count, js, receipt_queue, response};
 use crate::config::Millis;
 use crate::gateway::RequestState;
 use crate::gateway::platform::{
-    Broken, CallError, ObjectAddress, Piece, Platform, Priority, ProviderRequest, ProviderResponse,
+    Broken, CallError, ObjectAddress, Piece, Platform, Priority, ProviderRequest, ProviderResponse, StreamHead,
 };
 use crate::ledger::{AccountCommand, Receipt};
 use crate::telemetry::Event;
@@ -163,6 +163,12 @@ impl Platform for Edge {
         if let Some(source) = &stream.source {
             source.cancel().await;
         }
+    }
+
+    fn begin_response(&self, head: StreamHead) -> Result<Sink, Broken> {
+        let (begun, sink) = response::begin(head);
+        self.begun.replace(Some(begun));
+        sink
     }
 
     async fn write(&self, sink: &mut Sink, bytes: &[u8], given: &Cell<usize>) -> Result<(), Broken> {

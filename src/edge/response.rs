@@ -1,14 +1,16 @@
-//! Converts the gateway's response into one of the runtime.
+//! Makes the runtime's responses of the gateway's.
 
 use js_sys::Uint8Array;
 use wasm_bindgen::JsValue;
 use web_sys::ResponseInit;
 
+use super::begun::BegunResponse;
 use super::context::Edge;
 use super::js;
 use super::log::report_failure;
 use super::sink::Sink;
-use crate::gateway::{Body, StreamBody, fits_header};
+use crate::gateway::platform::{Broken, StreamHead, StreamKind};
+use crate::gateway::{Body, fits_header};
 use crate::telemetry::RuntimeFailure;
 
 /// Makes the runtime's response. A header with an invalid value is omitted and logged.
@@ -16,15 +18,8 @@ pub(super) fn make(
     status: u16,
     headers: &[(&'static str, String)],
     body: Body<Edge>,
-    edge: &Edge,
 ) -> Result<web_sys::Response, JsValue> {
-    let init = ResponseInit::new();
-    init.set_status(status);
-    for (name, _) in headers.iter().filter(|(_, value)| !fits_header(value)) {
-        report_failure(RuntimeFailure::HeaderDropped(name));
-    }
-    let valid = headers.iter().filter(|(_, value)| fits_header(value));
-    init.set_headers(&js::record(valid.map(|(name, value)| (*name, value.as_str()))));
+    let init = init(status, headers);
     match body {
         Body::Empty | Body::Socket(..) => web_sys::Response::new_with_opt_str_and_init(None, &init),
         Body::Bytes(bytes) => {
@@ -32,23 +27,34 @@ pub(super) fn make(
             web_sys::Response::new_with_opt_buffer_source_and_init(Some(&bytes), &init)
         }
         Body::Buffer(buffer, _) => web_sys::Response::new_with_opt_buffer_source_and_init(Some(&buffer), &init),
-        Body::Stream(body) => stream(&init, body, edge),
     }
 }
 
-/// A response whose body is written by the gateway.
-fn stream(init: &ResponseInit, body: StreamBody<Edge>, edge: &Edge) -> Result<web_sys::Response, JsValue> {
+fn init(status: u16, headers: &[(&'static str, String)]) -> ResponseInit {
+    let init = ResponseInit::new();
+    init.set_status(status);
+    for (name, _) in headers.iter().filter(|(_, value)| !fits_header(value)) {
+        report_failure(RuntimeFailure::HeaderDropped(name));
+    }
+    let valid = headers.iter().filter(|(_, value)| fits_header(value));
+    init.set_headers(&js::record(valid.map(|(name, value)| (*name, value.as_str()))));
+    init
+}
+
+/// Makes a streamed response, whose body the gateway writes. Returns it, and where that is written.
+pub(super) fn begin(head: StreamHead) -> (BegunResponse, Result<Sink, Broken>) {
+    let StreamHead { status, headers, kind } = head;
+    let (is_events, length) = match kind {
+        StreamKind::Events => (true, None),
+        StreamKind::Bytes(length) => (false, length),
+    };
     #[expect(clippy::cast_precision_loss, reason = "no response has more bytes than a double tells apart")]
-    let length = body.length(edge).map(|length| length as f64);
-    match js::streamed_response(init, body.is_events(), length) {
+    let length = length.map(|length| length as f64);
+    match js::streamed_response(&init(status, &headers), is_events, length) {
         Ok(streamed) => {
-            let writable = streamed.writable();
-            edge.wait_until_written(&writable, body.write(edge.clone(), Sink::new(writable.clone())));
-            Ok(streamed.response())
+            let sink = Sink::new(streamed.writable());
+            (BegunResponse::Made(streamed), Ok(sink))
         }
-        Err(fault) => {
-            body.abandon(edge);
-            Err(fault)
-        }
+        Err(fault) => (BegunResponse::Failed(fault, headers), Err(Broken)),
     }
 }

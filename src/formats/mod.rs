@@ -9,6 +9,7 @@ mod client_format;
 pub mod echo;
 mod embedding;
 pub mod envelope;
+pub mod excerpt;
 mod framing;
 pub mod gemini;
 pub mod openai;

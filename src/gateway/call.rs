@@ -1,12 +1,17 @@
-//! One call of a provider: sent, its head waited for, its body read into memory as far as there is room.
+//! One call of a provider: sends it, waits for the head of the response, and reads its body into memory as far as there is room.
 
-use super::memory::MemoryReservation;
+use super::memory::{self, MemoryReservation};
 use super::platform::{CallError, Piece as _, Platform, ProviderRequest, ProviderResponse as _};
 use super::wait::{wait_for_room, within};
 use crate::config::Millis;
+use crate::error::Error;
+use crate::wire::date::is_http_date;
 
 /// A response of a known length up to this is read in one step, in bytes.
 const AT_ONCE: usize = 4 << 20;
+
+/// So much of a refusal is read, in bytes.
+const MAX_REFUSAL: usize = 64 << 10;
 
 /// A provider's response, read.
 pub enum GatheredBody<P: Platform> {
@@ -116,4 +121,62 @@ pub(super) async fn read_beginning<P: Platform>(
     .await;
     platform.abort(&stream);
     read.unwrap_or_default()
+}
+
+/// Reads the error of a provider that refused a request. Its hints when to come again become headers of the error.
+pub(super) async fn read_refusal<P: Platform>(
+    platform: &P,
+    answer: P::Answer,
+    limit: Millis,
+    read: fn(u16, &[u8]) -> Error,
+) -> Error {
+    let status = answer.status();
+    let hints = ["retry-after", "retry-after-ms"].map(|name| (name, answer.header(name)));
+    let body = read_beginning(platform, answer, MAX_REFUSAL, limit).await;
+    let mut error = read(status, &body);
+    if error.status() != status {
+        return error;
+    }
+    for (name, value) in hints {
+        let is_wait = |value: &String| is_number(value) || (name == "retry-after" && is_http_date(value));
+        if let Some(value) = value.filter(is_wait) {
+            error = error.with_header(name, value);
+        }
+    }
+    error
+}
+
+/// Whether a provider's hint is a number of seconds, or of milliseconds, within reason.
+fn is_number(value: &str) -> bool {
+    (1..=10).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The error of a call that got no response.
+pub fn call_failed(lost: CallError) -> Error {
+    match lost {
+        CallError::TimedOut => {
+            Error::upstream(504, "upstream_timeout", "The provider did not answer in the time allowed.")
+        }
+        CallError::NoRoom => memory::full(),
+        // Nobody reads the message if the client has disconnected.
+        CallError::Broken | CallError::Unbound | CallError::ClientLeft => {
+            Error::upstream(502, "upstream_unreachable", "The provider could not be reached, or broke the connection.")
+        }
+    }
+}
+
+/// The error of a response that is longer than this gateway holds, in bytes.
+pub(super) fn too_long(most: usize) -> Error {
+    too_large(format!("The provider's answer is longer than this gateway holds ({most} bytes)."))
+}
+
+/// The error of a response that is longer than the frame of a WebSocket that has to hold all of it.
+pub fn unframed(most: usize) -> Error {
+    too_large(format!(
+        "The answer is longer than a frame may be ({most} bytes). Ask for it with `stream`, or over HTTP, where it passes in pieces."
+    ))
+}
+
+fn too_large(message: String) -> Error {
+    Error::upstream(502, "answer_too_large", message)
 }

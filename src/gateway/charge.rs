@@ -1,36 +1,167 @@
-//! Charges a request for its response, as the response's summary has it.
+//! What a request is charged: the tokens that its provider reported, or an estimate of them, at the model's price.
 
-use super::failure::FailureStage;
-use super::record::RequestRecord;
-use crate::formats::summary::ResponseSummary;
+use std::rc::Rc;
+
+use super::record::{Reported, RequestRecord, ResponseUsage};
+use crate::canonical::Usage;
+use crate::catalogue::price::ModelPrice;
+use crate::config::{Millis, Nanos};
+use crate::policy::{pricing, tokens};
+
+/// The longest prompt that is kept until its response has ended, for its tokens to be counted; in bytes.
+const MAX_KEPT_PROMPT: usize = 32 << 10;
+
+/// How a response is charged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metering {
+    /// The price of the model, if it is known.
+    pub price: Option<ModelPrice>,
+    /// The prompt.
+    pub prompt: MeteredPrompt,
+    /// When the provider was called.
+    pub called: Millis,
+}
+
+/// A prompt whose tokens may have to be counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MeteredPrompt {
+    /// Its JSON, unless that is long.
+    pub json: Option<Rc<Vec<u8>>>,
+    /// The length of its JSON in bytes.
+    pub length: u64,
+}
+
+impl MeteredPrompt {
+    /// Keeps a prompt, unless it is long.
+    pub(super) fn of(json: &Rc<Vec<u8>>) -> Self {
+        Self { json: (json.len() <= MAX_KEPT_PROMPT).then(|| Rc::clone(json)), length: json.len() as u64 }
+    }
+}
+
+/// Text whose tokens have to be counted, because the provider reported none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UncountedText {
+    /// The prompt's JSON, if it was kept.
+    pub prompt: Option<Rc<Vec<u8>>>,
+    /// The beginning of the response's text: JSON objects, one per line.
+    pub countable: Vec<u8>,
+    /// The length of the whole text of the response, roughly, in bytes.
+    pub length: u64,
+}
 
 impl RequestRecord {
-    /// How far the call had come, if it fails now before the response has left for the client.
-    pub(super) fn failure_stage(&self) -> FailureStage {
-        match (self.sent, &self.meter) {
-            (Some(_), _) => FailureStage::BeforeContent,
-            (None, Some(_)) => FailureStage::AwaitingHead,
-            (None, None) => FailureStage::BeforeSend,
+    /// Charges for a response: by what its provider reported, or by an estimate.
+    pub(super) fn charge(&mut self, response: ResponseUsage) {
+        let ResponseUsage { reported, tier, countable, length } = response;
+        let Some(metering) = &self.metering else {
+            self.cost = Some(0);
+            return;
+        };
+        let prompt = metering.prompt.clone();
+        self.tier = tier;
+        // The usage of the gateway's own responses is known before they end.
+        match (reported, self.usage) {
+            (Reported::Total(usage), _) | (Reported::Nothing | Reported::Part(_), Some(usage)) => {
+                self.charge_reported(usage, Estimate { prompt: prompt.length, output: length });
+            }
+            (Reported::Part(usage), None) => {
+                self.part = Some(usage);
+                self.uncounted = Some(UncountedText { prompt: None, countable, length });
+                self.estimate(None, tokens::estimate_from_bytes(length));
+            }
+            (Reported::Nothing, None) => {
+                self.uncounted = Some(UncountedText { prompt: prompt.json, countable, length });
+                self.estimate(Some(tokens::estimate_from_bytes(prompt.length)), tokens::estimate_from_bytes(length));
+            }
         }
     }
 
-    /// Takes over what a whole response says of itself, and charges for it if it is one, or at least has usage.
-    pub fn charge_whole(&mut self, summary: &mut ResponseSummary) {
-        if summary.error.is_none() || summary.usage.is_some() {
-            self.charge(summary.usage, summary.tier.as_deref(), &summary.countable, summary.length);
+    fn charge_reported(&mut self, usage: Usage, lengths: Estimate) {
+        let otherwise = (tokens::estimate_from_bytes(lengths.prompt), tokens::estimate_from_bytes(lengths.output));
+        let (part, fits) = self.plausible.as_ref().map_or((usage, true), |plausible| plausible.part(usage, otherwise));
+        self.usage = Some(part);
+        self.cost = self.price(&part);
+        self.estimated |= !fits;
+        if !fits || self.cost.is_none() {
+            self.charge_reserved();
         }
-        self.served = summary.model.take();
     }
 
-    /// Takes over what a stream that has ended says of itself, and charges for it.
-    pub fn charge_stream(&mut self, summary: &ResponseSummary) {
-        let (tier, text, length) = (summary.tier.as_deref(), summary.countable.as_slice(), summary.length);
-        // Usage that is known already is more exact than a part of it.
-        match summary.partial_usage().filter(|_| self.usage.is_none()) {
-            Some(part) => self.charge_in_part(part, tier, text, length),
-            None => self.charge(summary.total_usage().or(self.usage), tier, text, length),
+    /// Charges for a request that failed before its response began. One that was refused costs nothing, unless its provider may bill
+    /// for it.
+    pub(super) fn charge_failure(&mut self, billable: bool, now: Millis) {
+        match self.usage {
+            None if billable => self.charge(ResponseUsage::default()),
+            None => self.cost = Some(0),
+            Some(_) => {}
         }
-        self.served = summary.model.as_ref().map(|model| model.chars().take(200).collect());
-        self.malformed = summary.malformed;
+        if billable {
+            self.charge_unread(now);
+        }
     }
+
+    /// Charges for what the provider may have generated until `now` without anybody reading it, if it has not reported all that it took
+    /// and a budget pays for it; no more than was reserved.
+    pub(super) fn charge_unread(&mut self, now: Millis) {
+        let (Some(metering), Some(plausible), Some(uncounted)) = (&self.metering, &self.plausible, &self.uncounted)
+        else {
+            return;
+        };
+        self.unread_tokens = plausible.generated_in(now.saturating_sub(metering.called));
+        self.estimate(None, tokens::estimate_from_bytes(uncounted.length));
+    }
+
+    /// Estimates the tokens that the provider has not reported. `prompt`: those of the prompt, unless an earlier estimate of them stands.
+    /// The tokens of a partial report stand: the response took at least those.
+    pub(super) fn estimate(&mut self, prompt: Option<u64>, output: u64) {
+        let output = output.saturating_add(self.unread_tokens);
+        let usage = match self.part {
+            Some(usage) => Usage { output: output.max(usage.output), ..usage },
+            None => {
+                let uncached_input = prompt.or(self.usage.map(|usage| usage.uncached_input)).unwrap_or(0);
+                Usage { uncached_input, output, ..Usage::default() }
+            }
+        };
+        let length = self.metering.as_ref().map_or(0, |metering| metering.prompt.length);
+        let otherwise = (tokens::estimate_from_bytes(length), output);
+        let usage = self.plausible.as_ref().map_or(usage, |plausible| plausible.part(usage, otherwise).0);
+        let ceiling = if self.unread_tokens > 0 { self.reserved() } else { None };
+        self.cost = self.price(&usage).map(|cost| cost.min(ceiling.unwrap_or(Nanos::MAX)));
+        (self.usage, self.estimated) = (Some(usage), true);
+        if self.cost.is_none() {
+            self.charge_reserved();
+        }
+    }
+
+    /// The usage or its price is not known: under a budget, what was reserved is charged, and marked as an estimate.
+    fn charge_reserved(&mut self) {
+        let Some(reserved) = self.reserved() else { return };
+        (self.cost, self.estimated) = (self.cost.max(Some(reserved)), true);
+    }
+
+    /// The most that the request can cost, where that was reserved of a budget.
+    fn reserved(&self) -> Option<Nanos> {
+        self.plausible.as_ref()?.reserved
+    }
+
+    /// The price of a usage, in nano-dollars: in the tier in which the provider says it served the request, or else in the dearer of the
+    /// tier that was asked for and the usual one. `None` if one of these has no known price.
+    fn price(&self, usage: &Usage) -> Option<Nanos> {
+        let price = self.metering.as_ref()?.price?;
+        let plausible = self.plausible.as_ref();
+        let asked = plausible.and_then(|plausible| plausible.tier.as_deref());
+        let is_beside = plausible.is_some_and(|plausible| plausible.besides);
+        let served = self.tier.as_deref().filter(|tier| !is_beside && pricing::names_a_tier(tier));
+        match (served, asked) {
+            (None, Some(asked)) => Some(price.cost(usage, Some(asked))?.max(price.cost(usage, None)?)),
+            (served, _) => price.cost(usage, served),
+        }
+    }
+}
+
+/// The lengths in bytes that tokens are estimated from.
+#[derive(Clone, Copy)]
+struct Estimate {
+    prompt: u64,
+    output: u64,
 }

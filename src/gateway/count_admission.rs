@@ -3,8 +3,8 @@
 use super::admission::{ask_account, refused};
 use super::platform::Platform;
 use super::refusal::refusal_error;
-use super::{Bridge, Caller, admission, tokenize};
-use crate::error::Result;
+use super::{Bridge, Caller, admission};
+use crate::error::{Error, Result};
 use crate::ledger::{AccountCommand, AccountResponse, CountRequest, KeyLimits, LEASE};
 use crate::tokens::Encoding;
 
@@ -94,7 +94,7 @@ fn is_free(terms: &KeyLimits) -> bool {
 pub(super) async fn count<H: Platform>(host: &H, encoding: Encoding, texts: Vec<String>) -> Result<(Vec<u64>, bool)> {
     let (texts, beyond) = cut(texts);
     let bytes: usize = texts.iter().map(String::len).sum();
-    let mut counts = host.count(encoding, texts).await.map_err(|_| tokenize::unavailable())?;
+    let mut counts = host.count(encoding, texts).await.map_err(|_| vocabulary_unavailable())?;
     let tokens = counts.iter().fold(0u64, |sum, count| sum.saturating_add(*count));
     for (count, beyond) in counts.iter_mut().zip(&beyond) {
         *count = count.saturating_add(beyond.saturating_mul(tokens).div_ceil(bytes.max(1) as u64));
@@ -116,6 +116,11 @@ fn cut(mut texts: Vec<String>) -> (Vec<String>, Vec<u64>) {
     };
     let beyond = texts.iter_mut().map(cut).collect();
     (texts, beyond)
+}
+
+fn vocabulary_unavailable() -> Error {
+    let message = "The gateway's vocabulary could not be loaded: the files in build/assets belong to its deployment.";
+    Error::gateway(503, "tokenizer_unavailable", message)
 }
 
 #[cfg(test)]

@@ -1,24 +1,24 @@
-//! The clocks of one stream: what is due next, and what it means. It is told the time; it holds none.
+//! The deadlines of one stream, without a clock: what is due next, and what it means.
 
 use crate::config::{Clocks, Millis};
 
-/// A comment that says that we are still here.
+/// The comment that keeps an idle stream open.
 pub const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 
-/// What is written anew leaves at most this often, so that it costs by the second and not by the token.
+/// Translated events leave at most this often, in milliseconds, so that a stream costs by the second and not by the token.
 pub const FLUSH_INTERVAL: Millis = 25;
 
-/// Watches over one stream.
+/// The deadlines of one stream.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadlines {
     clocks: Clocks,
     keep_alive: Millis,
     started: Millis,
     /// When bytes last came.
-    heard: Millis,
+    received: Millis,
     /// When bytes last left.
     sent: Millis,
-    /// The answer has begun.
+    /// The response has begun.
     begun: bool,
 }
 
@@ -27,21 +27,21 @@ pub struct Deadlines {
 pub enum TimerEvent {
     /// Nothing yet.
     Nothing,
-    /// The client has heard nothing for long: time for [`KEEP_ALIVE`].
+    /// Nothing has been sent to the client for long: time for [`KEEP_ALIVE`].
     KeepAlive,
-    /// The provider's time is over.
+    /// A deadline of the provider has passed.
     Over,
 }
 
 impl Deadlines {
-    /// Begins to watch: the request came at `started`, the head of the answer is here `now`.
+    /// The request came at `started`, the head of the response `now`.
     pub fn new(clocks: Clocks, keep_alive: Millis, started: Millis, now: Millis) -> Self {
-        Self { clocks, keep_alive, started, heard: now, sent: now, begun: false }
+        Self { clocks, keep_alive, started, received: now, sent: now, begun: false }
     }
 
     /// Bytes have come.
-    pub fn heard(&mut self, now: Millis, begun: bool) {
-        self.heard = now;
+    pub fn received(&mut self, now: Millis, begun: bool) {
+        self.received = now;
         self.begun = begun;
     }
 
@@ -50,17 +50,17 @@ impl Deadlines {
         self.sent = now;
     }
 
-    /// How long what is there has to wait for more that leaves with it: nothing is kept for longer than [`FLUSH_INTERVAL`] after the last bytes left.
-    pub fn rest(&self, now: Millis) -> Millis {
+    /// How long bytes may wait for more that leaves with them: nothing waits longer than [`FLUSH_INTERVAL`] after the last bytes left.
+    pub fn flush_delay(&self, now: Millis) -> Millis {
         self.sent.saturating_add(FLUSH_INTERVAL).saturating_sub(now)
     }
 
-    /// For so long, nothing could come, because what had come could not leave: the provider was not silent.
+    /// For so long, nothing was read because the client did not take what had come: the provider was not silent.
     pub fn blocked(&mut self, time: Millis) {
-        self.heard = self.heard.saturating_add(time);
+        self.received = self.received.saturating_add(time);
     }
 
-    /// What is left of the time for the whole.
+    /// The time left for the whole response.
     pub fn left(&self, now: Millis) -> Millis {
         self.started.saturating_add(self.clocks.total).saturating_sub(now)
     }
@@ -85,7 +85,7 @@ impl Deadlines {
     fn over(&self) -> Millis {
         let after = |from: Millis, clock: Option<Millis>| clock.map_or(Millis::MAX, |clock| from.saturating_add(clock));
         let first_token = if self.begun { Millis::MAX } else { after(self.started, self.clocks.first_token) };
-        after(self.started, Some(self.clocks.total)).min(first_token).min(after(self.heard, self.clocks.idle))
+        after(self.started, Some(self.clocks.total)).min(first_token).min(after(self.received, self.clocks.idle))
     }
 
     fn keep_alive_due(&self) -> Millis {
@@ -101,42 +101,56 @@ mod tests {
 
     #[test]
     fn the_nearest_clock_is_due() {
-        let mut watch = Deadlines::new(CLOCKS, 20, 0, 10);
-        assert_eq!((watch.wait(10), watch.tick(29), watch.tick(30)), (20, TimerEvent::Nothing, TimerEvent::KeepAlive));
-        assert_eq!((watch.wait(30), watch.tick(40)), (10, TimerEvent::Over));
-        watch.heard(39, false);
-        watch.sent(39);
-        assert_eq!((watch.tick(50), watch.tick(49)), (TimerEvent::Over, TimerEvent::Nothing));
-        watch.heard(49, true);
-        watch.sent(49);
-        assert_eq!((watch.tick(69), watch.tick(79)), (TimerEvent::KeepAlive, TimerEvent::Over));
-        watch.heard(190, true);
-        watch.sent(190);
-        assert_eq!(watch.tick(200), TimerEvent::Over);
+        let mut deadlines = Deadlines::new(CLOCKS, 20, 0, 10);
+        assert_eq!(
+            (deadlines.wait(10), deadlines.tick(29), deadlines.tick(30)),
+            (20, TimerEvent::Nothing, TimerEvent::KeepAlive)
+        );
+        assert_eq!((deadlines.wait(30), deadlines.tick(40)), (10, TimerEvent::Over));
+        deadlines.received(39, false);
+        deadlines.sent(39);
+        assert_eq!((deadlines.tick(50), deadlines.tick(49)), (TimerEvent::Over, TimerEvent::Nothing));
+        deadlines.received(49, true);
+        deadlines.sent(49);
+        assert_eq!((deadlines.tick(69), deadlines.tick(79)), (TimerEvent::KeepAlive, TimerEvent::Over));
+        deadlines.received(190, true);
+        deadlines.sent(190);
+        assert_eq!(deadlines.tick(200), TimerEvent::Over);
     }
 
     #[test]
     fn a_client_that_does_not_read_makes_no_provider_silent_and_no_whole_longer() {
-        let mut watch = Deadlines::new(CLOCKS, 0, 0, 0);
-        watch.heard(40, true);
-        watch.blocked(100);
-        assert_eq!((watch.tick(169), watch.tick(170)), (TimerEvent::Nothing, TimerEvent::Over));
-        assert_eq!((watch.left(140), watch.left(200)), (60, 0));
-        watch.blocked(100);
-        assert_eq!(watch.tick(200), TimerEvent::Over);
+        let mut deadlines = Deadlines::new(CLOCKS, 0, 0, 0);
+        deadlines.received(40, true);
+        deadlines.blocked(100);
+        assert_eq!((deadlines.tick(169), deadlines.tick(170)), (TimerEvent::Nothing, TimerEvent::Over));
+        assert_eq!((deadlines.left(140), deadlines.left(200)), (60, 0));
+        deadlines.blocked(100);
+        assert_eq!(deadlines.tick(200), TimerEvent::Over);
     }
 
     #[test]
     fn what_comes_soon_after_the_last_waits_and_what_comes_later_does_not() {
-        let mut watch = Deadlines::new(CLOCKS, 0, 0, 100);
-        assert_eq!((watch.rest(101), watch.rest(124), watch.rest(125), watch.rest(190)), (24, 1, 0, 0));
-        watch.sent(125);
-        assert_eq!(watch.rest(130), 20);
+        let mut deadlines = Deadlines::new(CLOCKS, 0, 0, 100);
+        assert_eq!(
+            (
+                deadlines.flush_delay(101),
+                deadlines.flush_delay(124),
+                deadlines.flush_delay(125),
+                deadlines.flush_delay(190)
+            ),
+            (24, 1, 0, 0)
+        );
+        deadlines.sent(125);
+        assert_eq!(deadlines.flush_delay(130), 20);
     }
 
     #[test]
     fn without_clocks_only_the_whole_is_limited() {
-        let mut watch = Deadlines::new(Clocks { first_token: None, idle: None, ..CLOCKS }, 0, 0, 0);
-        assert_eq!((watch.wait(0), watch.tick(199), watch.tick(200)), (200, TimerEvent::Nothing, TimerEvent::Over));
+        let mut deadlines = Deadlines::new(Clocks { first_token: None, idle: None, ..CLOCKS }, 0, 0, 0);
+        assert_eq!(
+            (deadlines.wait(0), deadlines.tick(199), deadlines.tick(200)),
+            (200, TimerEvent::Nothing, TimerEvent::Over)
+        );
     }
 }

@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+/// The response header that names the fields that the provider's format could not hold.
+pub(super) const DROPPED: &str = "x-llm-bridge-dropped";
+
 /// The longest that a name gets in a header, in bytes.
 const NAME: usize = 64;
 /// The longest that all of them get in a header, and in the log, in bytes.

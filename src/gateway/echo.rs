@@ -1,68 +1,112 @@
-//! Responses that the gateway gives itself, for the `echo` provider.
-
-use std::rc::Rc;
+//! Responses of the gateway's own, for the `echo` provider.
 
 use super::attempt::{Attempt, sparse};
+use super::charge::{MeteredPrompt, Metering};
 use super::deadlines::Deadlines;
-use super::dispatch::{head, meter, unknown_format};
-use super::platform::Platform;
+use super::drive::{Answer, Drive};
+use super::exchange::{response_head, unknown_format};
+use super::forward::{write_end, write_script};
+use super::platform::{Platform, StreamHead};
 use super::reader::{ResponseReader, StreamOptions};
-use super::record::RequestRecord;
-use super::relay::StreamRelay;
+use super::record::{Fact, Reported, ResponseFacts, ResponseUsage};
+use super::relay::{StreamEnd, StreamRelay, StreamRules};
+use super::script::EchoScript;
 use super::writer::ResponseWriter;
-use super::{Body, Bridge, Response, StreamBody};
+use super::{Body, Response};
 use crate::canonical::ResponseEvent;
 use crate::config::{Millis, Streaming};
 use crate::error::Result;
 use crate::formats::{self, ClientFormat, ResponseHead, UsageReport, echo};
 
-/// Pieces of a response that the gateway gives itself, each with the pause before it, in milliseconds.
-pub type EchoScript = std::vec::IntoIter<(Millis, Vec<u8>)>;
-
-/// Answers without a provider.
-///
-/// # Errors
-/// 400 for what the client's format does not allow.
-pub(super) fn respond<H: Platform>(
-    bridge: &Rc<Bridge>,
-    host: &H,
-    attempt: &Attempt<'_, '_, '_>,
-    receipt: &mut RequestRecord,
-) -> Result<Response<H>> {
-    let (ask, target, client) = (attempt.envelope, attempt.target, attempt.head.client);
-    let (model, fingerprint) = (target.upstream.clone().into_owned(), Some(echo::FINGERPRINT));
-    let head = ResponseHead { model, fingerprint, ..head(host, ask) };
-    let steps = echo::answer(&ask.operation.read_conversation(sparse(&ask.document)?)?, &target.model.echo);
-    receipt.meter = Some(meter(target, &Rc::default(), host.now()));
-    if let Some(usage) =
-        steps.iter().find_map(|(_, event)| if let ResponseEvent::Usage(usage) = event { Some(*usage) } else { None })
-    {
-        receipt.charge(Some(usage), None, &[], 0);
-    }
-    if !ask.delivery.is_stream() {
-        let events: Vec<ResponseEvent<'_>> = steps.into_iter().map(|(_, event)| event).collect();
-        return Ok(Response::json(200, Body::Bytes((client.whole)(&head, &events))));
-    }
-    receipt.status = 200;
-    let frames = frames(client, head, &steps, &receipt.told_cost());
-    let watch = Deadlines::new(target.model.clocks, 0, receipt.started, host.now());
-    // What is streamed is read as if a provider sent it.
-    let format = formats::provider_format(client.name).ok_or_else(unknown_format)?;
-    let text = bridge.config.logging.fields.shows("response");
-    let options = StreamOptions { usage: Some(true), cost: false, choices: 1, text };
-    let reader = ResponseReader::tapped(format, &Streaming::default(), options);
-    let channel = (reader, ResponseWriter::passthrough(client));
-    let relay = StreamRelay::new(Rc::clone(bridge), target.index, watch, channel, receipt.clone());
-    Ok(Response::event_stream(Body::Stream(StreamBody::script(frames.into_iter(), relay))))
+/// A response of the gateway's own.
+pub(super) enum LocalResponse<P: Platform> {
+    /// A whole one.
+    Whole(Response<P>),
+    /// One that is streamed.
+    Stream(EchoScript, StreamRelay),
 }
 
-/// An answer of the gateway's own as a stream: each piece with the pause before it, the end in one piece.
-fn frames(
-    client: &ClientFormat,
-    head: ResponseHead,
-    steps: &[(Millis, ResponseEvent<'_>)],
-    cost: &str,
-) -> Vec<(Millis, Vec<u8>)> {
+impl<P: Platform> Drive<'_, P> {
+    /// Makes a response without a provider.
+    ///
+    /// # Errors
+    /// 400 for what the client's format does not allow.
+    pub(super) fn prepare_locally(&mut self, attempt: &Attempt<'_, '_, '_>) -> Result<LocalResponse<P>> {
+        let (envelope, target, client) = (attempt.envelope, attempt.target, self.client);
+        let (model, fingerprint) = (target.upstream.clone().into_owned(), Some(echo::FINGERPRINT));
+        let head = ResponseHead { model, fingerprint, ..response_head(self.platform, envelope) };
+        let request = envelope.operation.read_conversation(sparse(&envelope.document)?)?;
+        let steps = echo::answer(&request, &target.model.echo);
+        self.charge_locally(attempt, &steps);
+        if !envelope.delivery.is_stream() {
+            let events: Vec<ResponseEvent<'_>> = steps.into_iter().map(|(_, event)| event).collect();
+            return Ok(LocalResponse::Whole(Response::json(200, Body::Bytes((client.whole)(&head, &events)))));
+        }
+        let cost = self.record.exact_cost().unwrap_or_else(|| "null".to_owned());
+        let script = script(client, head, &steps, &cost);
+        Ok(LocalResponse::Stream(script, self.local_relay(attempt)?))
+    }
+
+    /// Sends a response of the gateway's own, or returns it if it is whole.
+    pub(super) async fn answer_locally(&mut self, response: LocalResponse<P>) -> Answer<P> {
+        match response {
+            LocalResponse::Whole(response) => Answer::Whole(response),
+            LocalResponse::Stream(script, relay) => {
+                self.play(script, relay).await;
+                Answer::Streamed
+            }
+        }
+    }
+
+    /// The usage of the gateway's own response is known before it is sent.
+    fn charge_locally(&mut self, attempt: &Attempt<'_, '_, '_>, steps: &[(Millis, ResponseEvent<'_>)]) {
+        let called = self.platform.now();
+        let metering = Metering { price: attempt.card.price, prompt: MeteredPrompt::default(), called };
+        self.record.apply(Fact::AttemptStarted { metering: Some(metering), dropped: None });
+        let usage = steps.iter().find_map(|(_, event)| match event {
+            ResponseEvent::Usage(usage) => Some(*usage),
+            _ => None,
+        });
+        if let Some(usage) = usage {
+            let usage = ResponseUsage { reported: Reported::Total(usage), ..ResponseUsage::default() };
+            self.record.apply(Fact::AttemptEnded(ResponseFacts { usage: Some(usage), ..ResponseFacts::default() }));
+        }
+    }
+
+    /// Reads the gateway's own stream as if a provider sent it.
+    fn local_relay(&self, attempt: &Attempt<'_, '_, '_>) -> Result<StreamRelay> {
+        let target = attempt.target;
+        let deadlines = Deadlines::new(target.model.clocks, 0, self.record.started(), self.platform.now());
+        let rules = StreamRules { deadlines, outlives_client: self.outlives_client(target) };
+        let format = formats::provider_format(self.client.name).ok_or_else(unknown_format)?;
+        let text = self.bridge.config.logging.fields.shows("response");
+        let options = StreamOptions { usage: Some(true), cost: false, choices: 1, text };
+        let reader = ResponseReader::tapped(format, &Streaming::default(), options);
+        let writer = ResponseWriter::passthrough(self.client);
+        Ok(StreamRelay::new(self.bridge, target.index, reader, writer, rules))
+    }
+
+    /// Sends the events of a script with their pauses.
+    async fn play(&mut self, script: EchoScript, mut relay: StreamRelay) {
+        let Ok(mut sink) = self.begin(StreamHead::events()) else {
+            self.end_stream(relay.finish(StreamEnd::Broken, self.platform.now()).end);
+            return;
+        };
+        let end = write_script(self.platform, &self.record, script, &mut relay, &mut sink).await;
+        if let Some(at) = relay.first_byte() {
+            self.record.apply(Fact::FirstByte { at });
+        }
+        let finished = relay.finish(end, self.platform.now());
+        // Settled before the last bytes: a client may take them late, or never.
+        let cost = self.end_stream(finished.end);
+        if end != StreamEnd::ClientLeft {
+            write_end(self.platform, &mut sink, &finished.tail.into_bytes(cost)).await;
+        }
+    }
+}
+
+/// A response of the gateway's own as a stream, its end in one piece.
+fn script(client: &ClientFormat, head: ResponseHead, steps: &[(Millis, ResponseEvent<'_>)], cost: &str) -> EchoScript {
     let mut stream = (client.stream)(head);
     let (mut frames, mut last) = (Vec::with_capacity(steps.len()), Vec::new());
     for (pause, event) in steps {
@@ -79,5 +123,5 @@ fn frames(
         (client.insert_cost)(UsageReport { json, cost, is_complete: true }, &mut last);
     }
     frames.push((0, last));
-    frames
+    frames.into_iter()
 }

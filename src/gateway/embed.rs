@@ -1,77 +1,79 @@
-//! Embeddings of a provider whose format is another than the client's. It knows neither.
+//! Embeddings of a provider whose format is not the client's.
 
 use std::rc::Rc;
 
 use super::attempt::{Attempt, sparse};
-use super::dispatch::{KEPT, send};
-use super::gather::gather;
-use super::pair::ESTIMATED;
-use super::platform::{Platform, ProviderRequest};
-use super::record::{Metering, RequestRecord};
-use super::{Body, Bridge, MemoryReservation, Response};
+use super::charge::{MeteredPrompt, Metering};
+use super::drive::Drive;
+use super::exchange::{PreparedCall, Reading};
+use super::failure::{Failure, FailureStage};
+use super::platform::Platform;
+use super::record::{Fact, Reported, ResponseFacts, ResponseUsage};
+use super::response::ESTIMATED;
+use super::{Body, Response};
 use crate::error::{Error, Result};
 use crate::formats::{EmbedCall, EmbeddingContext, EmbeddingForm, ProviderFormat};
 use crate::policy::routing::Target;
 use crate::policy::tokens;
 
-/// A call for vectors, which holds nothing of the client's body, and how its answer is read.
-pub(super) struct Exchange {
-    call: ProviderRequest,
-    upstream: &'static ProviderFormat,
-    embed: &'static EmbedCall,
+/// How vectors are read, and written in the client's format.
+pub(super) struct EmbeddingReader {
+    call: &'static EmbedCall,
     form: EmbeddingForm,
-    /// The length of the texts as JSON, in bytes.
-    question: u64,
+    /// The length of the texts' JSON in bytes.
+    length: u64,
 }
 
-/// Makes the call.
-///
-/// # Errors
-/// 400 for what the provider cannot be asked; 503 without its key.
-pub(super) fn begin<H: Platform>(
-    bridge: &Bridge,
-    host: &H,
-    attempt: &Attempt<'_, '_, '_>,
-    upstream: &'static ProviderFormat,
-    receipt: &mut RequestRecord,
-) -> Result<Exchange> {
-    let (ask, target) = (attempt.envelope, attempt.target);
-    let embed = upstream
-        .embed
-        .as_ref()
-        .ok_or_else(|| Error::caller(400, "unsupported_endpoint", "This provider has no embeddings.").at("model"))?;
-    let key = bridge.account(target.index).key(&target.provider.name)?;
-    let (written, form) = (embed.write)(sparse(&ask.document)?, &target.upstream)?;
-    let call;
-    (call, receipt.dropped) = attempt.request(attempt.with_edits(written)?, upstream, key);
-    let question = ask.document.value(ask.operation.question_field).unwrap_or_default().len() as u64;
-    // The client's words, for the provider's are not read when tokens are counted.
-    let asked = ask.document.bytes();
-    let kept = (asked.len() <= KEPT).then(|| Rc::new(asked.to_vec()));
-    let price = attempt.card.price;
-    receipt.meter = Some(Metering { price, prompt: (kept, question), called: host.now() });
-    Ok(Exchange { call, upstream, embed, form, question })
-}
+impl<P: Platform> Drive<'_, P> {
+    /// Makes the call.
+    ///
+    /// # Errors
+    /// 400 for what the provider cannot be asked; 503 without its key.
+    pub(super) fn prepare_embedding(
+        &mut self,
+        attempt: &Attempt<'_, '_, '_>,
+        format: &'static ProviderFormat,
+    ) -> Result<PreparedCall> {
+        let (envelope, target) = (attempt.envelope, attempt.target);
+        let no_embeddings =
+            || Error::caller(400, "unsupported_endpoint", "This provider has no embeddings.").at("model");
+        let call = format.embed.as_ref().ok_or_else(no_embeddings)?;
+        let key = self.bridge.account(target.index).key(&target.provider.name)?;
+        let (written, form) = (call.write)(sparse(&envelope.document)?, &target.upstream)?;
+        let (request, dropped) = attempt.request(attempt.with_edits(written)?, format, key);
+        let texts = envelope.document.value(envelope.operation.question_field).unwrap_or_default();
+        // Tokens are counted in the client's words: the provider's format is not read for that.
+        let prompt = MeteredPrompt::of(&Rc::new(envelope.document.bytes().to_vec()));
+        let prompt = MeteredPrompt { length: texts.len() as u64, ..prompt };
+        let reader = EmbeddingReader { call, form, length: prompt.length };
+        let metering = Metering { price: attempt.card.price, prompt, called: self.platform.now() };
+        self.record.apply(Fact::AttemptStarted { metering: Some(metering), dropped });
+        Ok(PreparedCall { request, format, reading: Reading::Embeddings(reader) })
+    }
 
-/// Gets the vectors. `room`: what is reserved for the request.
-///
-/// # Errors
-/// As for a chat.
-pub(super) async fn answer<H: Platform>(
-    bridge: &Bridge,
-    host: &H,
-    Exchange { call, upstream, embed, form, question }: Exchange,
-    room: MemoryReservation,
-    target: &Target<'_>,
-    receipt: &mut RequestRecord,
-) -> Result<Response<H>> {
-    room.hold(call.body.len());
-    let answer = send(bridge, host, (call, Some(room)), target, upstream.refusal, receipt).await?;
-    let (bytes, _) = gather(bridge, host, answer, target, receipt).await?;
-    let told = EmbeddingContext { form, model: &target.upstream, estimate: tokens::estimate_from_bytes(question) };
-    let (body, usage) = (embed.whole)(&bytes, &told).map_err(|error| bridge.redact(target.index, error))?;
-    receipt.charge(usage, None, &[], 0);
-    let mut response = Response::json(200, Body::Bytes(body));
-    response.headers.extend(usage.is_none().then(|| (ESTIMATED, "true".to_owned())));
-    Ok(response)
+    /// Reads the vectors.
+    ///
+    /// # Errors
+    /// As for a whole response.
+    pub(super) async fn embeddings(
+        &mut self,
+        target: &Target<'_>,
+        reader: EmbeddingReader,
+        answer: P::Answer,
+    ) -> Result<Response<P>, Failure> {
+        let EmbeddingReader { call, form, length } = reader;
+        let (bytes, _) = self.gather(target, answer).await?;
+        let estimate = tokens::estimate_from_bytes(length);
+        let read = (call.whole)(&bytes, &EmbeddingContext { form, model: &target.upstream, estimate });
+        let failed = |error| Failure::of(self.bridge.redact(target.index, error), FailureStage::BeforeContent);
+        let (body, usage) = read.map_err(failed)?;
+        let reported = usage.map_or(Reported::Nothing, Reported::Total);
+        let usage = Some(ResponseUsage { reported, ..ResponseUsage::default() });
+        self.record.apply(Fact::AttemptEnded(ResponseFacts { usage, ..ResponseFacts::default() }));
+        let mut response = Response::json(200, Body::Bytes(body));
+        if matches!(reported, Reported::Nothing) {
+            response.headers.push((ESTIMATED, "true".to_owned()));
+        }
+        Ok(response)
+    }
 }

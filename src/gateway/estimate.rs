@@ -2,10 +2,11 @@
 
 use super::attempt::Attempt;
 use super::lease::UsageEstimate;
+use super::plan::names;
 use super::platform::Platform;
 use super::plausible::PlausibleUsage;
-use super::target::names;
-use super::{Admission, Bridge, Caller, RequestRecord, admission};
+use super::record::Fact;
+use super::{Admission, Bridge, Caller, admission};
 use crate::catalogue::price::ModelPrice;
 use crate::config::{Millis, Nanos};
 use crate::error::Result;
@@ -70,25 +71,27 @@ impl CostEstimate {
     }
 }
 
-/// Asks for leave to send a request. Where the account grants a lower limit than was asked for, it is set.
+/// Has a request admitted. Where the account grants a lower limit than was asked for, it is set. `draft`: the receipt that stands if the
+/// request is never settled.
 ///
 /// # Errors
 /// As [`admission::admit`].
-pub(super) async fn admit<H: Platform>(
-    (bridge, host): (&Bridge, &H),
+pub(super) async fn admit<P: Platform>(
+    bridge: &Bridge,
+    platform: &P,
     caller: &Caller,
     attempt: &mut Attempt<'_, '_, '_>,
-    receipt: &mut RequestRecord,
-) -> Result<Admission> {
+    draft: impl FnOnce() -> Receipt,
+) -> Result<Fact> {
     let mut demand = Demand::of(attempt);
-    let estimate = || CostEstimate { draft: Some(receipt.draft()), ..demand.estimate(attempt) };
-    let permit = admission::admit(bridge, host, caller, estimate).await?;
-    if let Some(limit) = permit.limit {
+    let estimate = || CostEstimate { draft: Some(draft()), ..demand.estimate(attempt) };
+    let admission = admission::admit(bridge, platform, caller, estimate).await?;
+    if let Some(limit) = admission.limit {
         demand.longest = Some(limit);
         attempt.grant(limit);
     }
-    receipt.plausible = Some(demand.plausible(attempt, &permit));
-    Ok(permit)
+    let plausible = demand.plausible(attempt, &admission);
+    Ok(Fact::Admitted { admission, plausible })
 }
 
 /// How much a request can take, as it is sent.

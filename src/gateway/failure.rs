@@ -1,5 +1,6 @@
-//! A call of a provider that failed: what went wrong, when, and whether the provider may bill for it.
+//! A request that failed: what went wrong, when, and whether the provider may bill for it.
 
+use super::record::ResponseFacts;
 use crate::config::Millis;
 use crate::error::{Error, Fault};
 use crate::policy::failure::{FailureClass, FailureScope, StatedFailure};
@@ -17,9 +18,11 @@ pub enum FailureStage {
     AfterContent,
 }
 
-/// A call that failed.
-#[derive(Clone, Debug)]
+/// A request that failed: why, when, and what it took.
+#[derive(Debug)]
 pub struct Failure {
+    /// What the caller is told.
+    pub error: Error,
     /// What went wrong.
     pub class: FailureClass,
     /// What fails with it.
@@ -30,11 +33,13 @@ pub struct Failure {
     pub retry_after: Option<Millis>,
     /// The provider may have generated tokens, and bill for them.
     pub billable: bool,
+    /// What the response said of itself, if one came.
+    pub(super) response: Option<Box<ResponseFacts>>,
 }
 
 impl Failure {
     /// The failure that an error means at this stage.
-    pub fn of(error: &Error, stage: FailureStage) -> Self {
+    pub fn of(error: Error, stage: FailureStage) -> Self {
         let stated = StatedFailure { status: error.status(), kind: error.kind(), code: error.code() };
         let class = match error.fault() {
             _ if error.is_reported() => FailureClass::reported(stated),
@@ -42,7 +47,21 @@ impl Failure {
             Fault::Caller | Fault::Gateway => FailureClass::Caller,
         };
         let billable = !error.is_reported() && may_be_billed(class, stage);
-        Self { class, scope: class.scope(), stage, retry_after: retry_after(error), billable }
+        let retry_after = retry_after(&error);
+        Self { error, class, scope: class.scope(), stage, retry_after, billable, response: None }
+    }
+
+    /// Adds what the response said of itself.
+    #[must_use]
+    pub(super) fn with_response(self, facts: ResponseFacts) -> Self {
+        Self { response: Some(Box::new(facts)), ..self }
+    }
+}
+
+impl From<Error> for Failure {
+    /// Nothing has been sent to a provider yet.
+    fn from(error: Error) -> Self {
+        Self::of(error, FailureStage::BeforeSend)
     }
 }
 
@@ -78,7 +97,7 @@ mod tests {
     use super::*;
 
     fn billable(error: &Error, stages: [FailureStage; 3]) -> [bool; 3] {
-        stages.map(|stage| Failure::of(error, stage).billable)
+        stages.map(|stage| Failure::of(error.clone(), stage).billable)
     }
 
     const STAGES: [FailureStage; 3] =
@@ -103,7 +122,7 @@ mod tests {
 
     #[test]
     fn milliseconds_count_before_seconds() {
-        let wait = |error: Error| Failure::of(&error, FailureStage::AwaitingHead).retry_after;
+        let wait = |error: Error| Failure::of(error, FailureStage::AwaitingHead).retry_after;
         let busy = Error::upstream(429, "upstream_error", "");
         assert_eq!(wait(busy.clone()), None);
         assert_eq!(wait(busy.clone().with_header("retry-after", "2")), Some(2_000));

@@ -1,23 +1,19 @@
-//! A long whole answer that passes in pieces, unread but for its beginning and its end: there its usage is sought. It is fed bytes and
-//! times; it waits for nothing.
+//! A long whole response on its way to the client, without I/O: only its beginning and its end are kept, and searched for the usage.
 
-use super::record::{Outcome, RequestRecord};
-use super::relay::{StreamEnd, failure};
-use super::settle::FinalCharge;
-use crate::canonical::Usage;
+use super::failure::{Failure, FailureStage};
+use super::record::{Outcome, Reported, ResponseFacts, ResponseUsage};
+use super::relay::{AttemptEnd, StreamEnd, broken_off};
 use crate::config::Millis;
-use crate::formats::tier;
-use crate::wire::json::last_value;
+use crate::formats::ProviderFormat;
+use crate::formats::excerpt::{Excerpt, ExcerptSummary};
 
-/// So many bytes of the beginning, and of the end, are looked into.
-const LOOKED_INTO: usize = 64 << 10;
+/// So much of the beginning, and of the end, is kept, in bytes.
+const EXCERPT: usize = 64 << 10;
 
-/// One answer on its way.
-pub struct LongBodyRelay {
-    receipt: RequestRecord,
-    /// Reads the usage, as its format has it.
-    usage: fn(&str) -> Option<Usage>,
-    hears_out: bool,
+/// One long response on its way to the client.
+pub(super) struct LongBodyRelay {
+    format: &'static ProviderFormat,
+    outlives_client: bool,
     until: Millis,
     head: Vec<u8>,
     tail: Vec<u8>,
@@ -25,66 +21,59 @@ pub struct LongBodyRelay {
 }
 
 impl LongBodyRelay {
-    /// An answer that has to be over at `until`. `hears_out`: it is heard although its client has left.
-    pub(super) fn new(
-        usage: fn(&str) -> Option<Usage>,
-        hears_out: bool,
-        until: Millis,
-        receipt: RequestRecord,
-    ) -> Self {
-        Self { receipt, usage, hears_out, until, head: Vec::new(), tail: Vec::new(), length: 0 }
+    /// A response that has to be over at `until`. `outlives_client`: it is read to its end although the client has disconnected.
+    pub(super) fn new(format: &'static ProviderFormat, outlives_client: bool, until: Millis) -> Self {
+        Self { format, outlives_client, until, head: Vec::new(), tail: Vec::new(), length: 0 }
     }
 
     /// Bytes have come.
-    pub fn pass(&mut self, bytes: &[u8]) {
+    pub(super) fn push(&mut self, bytes: &[u8]) {
         self.length = self.length.saturating_add(bytes.len() as u64);
-        let room = LOOKED_INTO.saturating_sub(self.head.len()).min(bytes.len());
+        let room = EXCERPT.saturating_sub(self.head.len()).min(bytes.len());
         self.head.extend_from_slice(bytes.get(..room).unwrap_or_default());
-        let newest = bytes.get(bytes.len().saturating_sub(LOOKED_INTO)..).unwrap_or_default();
-        let surplus = (self.tail.len() + newest.len()).saturating_sub(LOOKED_INTO);
+        let newest = bytes.get(bytes.len().saturating_sub(EXCERPT)..).unwrap_or_default();
+        let surplus = (self.tail.len() + newest.len()).saturating_sub(EXCERPT);
         self.tail.drain(..surplus.min(self.tail.len()));
         self.tail.extend_from_slice(newest);
     }
 
-    /// How much of the answer has been heard, in bytes.
-    pub fn heard(&self) -> u64 {
+    /// How much of the response has come, in bytes.
+    pub(super) fn received(&self) -> u64 {
         self.length
     }
 
-    /// What is left of the time for the whole.
-    pub fn left(&self, now: Millis) -> Millis {
+    /// The time left for the whole response.
+    pub(super) fn left(&self, now: Millis) -> Millis {
         self.until.saturating_sub(now)
     }
 
-    /// Whether the answer is heard to its end although the client has left.
-    pub fn hears_out(&self) -> bool {
-        self.hears_out
+    /// Whether the response is read to its end although the client has disconnected.
+    pub(super) fn outlives_client(&self) -> bool {
+        self.outlives_client
     }
 
-    /// Whether what has come ends as an answer does.
-    pub fn is_whole(&self) -> bool {
+    /// Whether what has come ends as a response does.
+    pub(super) fn is_whole(&self) -> bool {
         self.tail.trim_ascii_end().ends_with(b"}")
     }
 
-    /// What is left of the request, when the flow has ended.
-    pub fn close(mut self, end: StreamEnd, left: bool, now: Millis) -> FinalCharge {
-        let find = |name: &str| last_value(&self.tail, name).or_else(|| last_value(&self.head, name));
-        let (usage, tier) = (find("usage"), find("service_tier"));
-        let (usage, tier) = (usage.and_then(self.usage), tier::of_response(usage, tier));
-        let model = last_value(&self.head, "model").map(|model| model.trim_matches('"').chars().take(200).collect());
-        self.receipt.charge(usage, tier.as_deref(), &[], self.length);
-        (self.receipt.finished, self.receipt.served) = (now, model);
-        self.receipt.outcome = match end {
-            _ if left => Outcome::ClientClosed,
+    /// The flow of bytes has ended. `client_left`: the client had disconnected by then.
+    pub(super) fn finish(self, end: StreamEnd, client_left: bool, now: Millis) -> AttemptEnd {
+        let ExcerptSummary { usage, tier, model } = Excerpt { head: &self.head, tail: &self.tail }.summary(self.format);
+        let is_whole = end == StreamEnd::Closed && self.is_whole();
+        let outcome = match end {
+            _ if client_left => Outcome::ClientClosed,
             StreamEnd::ClientLeft => Outcome::ClientClosed,
             StreamEnd::TimedOut => Outcome::TimedOut,
-            StreamEnd::Closed if self.is_whole() => Outcome::Complete,
+            StreamEnd::Closed if is_whole => Outcome::Complete,
             StreamEnd::Closed | StreamEnd::Broken => Outcome::Truncated,
         };
-        if self.receipt.outcome != Outcome::Complete && !(end == StreamEnd::Closed && self.is_whole()) {
-            self.receipt.charge_unheard(now);
-        }
-        let fails = matches!(self.receipt.outcome, Outcome::TimedOut | Outcome::Truncated);
-        FinalCharge::new(self.receipt, fails.then(|| failure(end)), None)
+        let reported = usage.map_or(Reported::Nothing, Reported::Total);
+        let usage = ResponseUsage { reported, tier, countable: Vec::new(), length: self.length };
+        let unread_until = (!is_whole).then_some(now);
+        let facts = ResponseFacts { served: model, malformed: 0, usage: Some(usage), unread_until };
+        let failure = matches!(outcome, Outcome::TimedOut | Outcome::Truncated)
+            .then(|| Failure::of(broken_off(end), FailureStage::AfterContent));
+        AttemptEnd { facts, outcome, failure, text: None }
     }
 }

@@ -1,16 +1,85 @@
-//! What is held of a stream until its first content: events, and no more than the first few comments. It knows no format.
+//! Reads a stream up to its first content, before the head of the response leaves for the client: until then, a failure can still be
+//! reported by its status.
 
-use super::deadlines::KEEP_ALIVE;
+use super::call::call_failed;
+use super::deadlines::{KEEP_ALIVE, TimerEvent};
+use super::forward::{persist, push};
+use super::platform::{CallError, Piece as _, Platform};
+use super::record::RequestRecord;
+use super::relay::StreamRelay;
+use super::wait::within;
 use crate::error::{Error, Result};
 use crate::wire::sse::SseReader;
 
-/// The most that is held of events, in bytes.
-const MOST: usize = 1 << 20;
-/// The most that is held of comments, in bytes: some providers send one at the start.
-const COMMENTS: usize = 4 << 10;
+/// The beginning of a stream, as it leaves for the client, and the rest of it.
+pub(super) struct Peeked<P: Platform> {
+    pub(super) stream: P::Stream,
+    pub(super) beginning: Vec<u8>,
+}
 
-/// The beginning of a stream.
-pub(super) struct HeldStream {
+/// Reads a stream up to its first content. A client that would get nothing for too long gets the events up to then, and the rest as it
+/// comes. If this is dropped, the platform aborts the provider's call with the request.
+///
+/// # Errors
+/// The provider's error; 502 or 504 if no response came. The provider's call is aborted.
+pub(super) async fn peek_until_content<P: Platform>(
+    platform: &P,
+    record: &RequestRecord,
+    answer: P::Answer,
+    relay: &mut StreamRelay,
+) -> Result<Peeked<P>> {
+    let mut stream = platform.open_answer(answer);
+    let mut held = HeldStream::default();
+    match read_until_content(platform, record, &mut stream, relay, &mut held).await {
+        Ok(()) => Ok(Peeked { stream, beginning: held.into_bytes() }),
+        Err(error) => {
+            platform.abort(&stream);
+            Err(error)
+        }
+    }
+}
+
+async fn read_until_content<P: Platform>(
+    platform: &P,
+    record: &RequestRecord,
+    stream: &mut P::Stream,
+    relay: &mut StreamRelay,
+    held: &mut HeldStream,
+) -> Result<()> {
+    while !relay.has_begun() {
+        match within(platform, relay.wait(platform.now()), platform.next(stream)).await {
+            Ok(Some(piece)) => {
+                let bytes = piece.to_vec();
+                let step = push(platform, record, relay, &bytes);
+                held.push(&step.forward);
+                persist(platform, step.persist).await;
+                relay.check_beginning().and_then(|()| held.check())?;
+                if held.is_in_long_event() {
+                    return Ok(());
+                }
+            }
+            Ok(None) => return relay.check_early_end(),
+            Err(CallError::TimedOut) => match relay.tick(platform.now()) {
+                TimerEvent::Over => return Err(call_failed(CallError::TimedOut)),
+                TimerEvent::KeepAlive => {
+                    held.keep_alive();
+                    return Ok(());
+                }
+                TimerEvent::Nothing => {}
+            },
+            Err(lost) => return Err(call_failed(lost)),
+        }
+    }
+    Ok(())
+}
+
+/// The most that is held of events, in bytes.
+const MAX_EVENTS: usize = 1 << 20;
+/// The most that is held of comments, in bytes: some providers send one at the start.
+const MAX_COMMENTS: usize = 4 << 10;
+
+/// What is held of a stream: its events, and no more than the first few comments.
+struct HeldStream {
     reader: SseReader,
     events: Vec<u8>,
     /// Bytes of comments so far, and whether the newest one was dropped.
@@ -28,19 +97,19 @@ impl Default for HeldStream {
 
 impl HeldStream {
     /// Takes more of the stream.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    fn push(&mut self, bytes: &[u8]) {
         self.sift();
         self.last.extend_from_slice(bytes);
     }
 
-    /// Takes in the newest piece, which has brought no content, without its comments if there were many.
+    /// Takes in the newest piece, which has no content, without its comments if there were many.
     fn sift(&mut self) {
         let (events, comments, dropped) = (&mut self.events, &mut self.comments, &mut self.dropped);
         self.reader.push(&self.last, &mut |block| {
             if block.is_comment() {
                 *comments = comments.saturating_add(block.raw.len());
             }
-            *dropped = block.is_comment() && *comments > COMMENTS;
+            *dropped = block.is_comment() && *comments > MAX_COMMENTS;
             if !*dropped {
                 events.extend_from_slice(block.raw);
             }
@@ -48,33 +117,33 @@ impl HeldStream {
         self.last.clear();
     }
 
-    /// A client that has waited for long is told that there is still something to come.
-    pub(super) fn keep_alive(&mut self) {
+    /// Adds a keep-alive for a client that has waited for long.
+    fn keep_alive(&mut self) {
         self.sift();
         if self.reader.is_between_events() {
             self.events.extend_from_slice(KEEP_ALIVE);
         }
     }
 
-    /// Whether no more than may be held has come before the first content.
+    /// Checks that no more than may be held has come before the first content.
     ///
     /// # Errors
     /// 502 if it is more.
-    pub(super) fn check(&self) -> Result<()> {
-        if self.events.len().saturating_sub(self.comments.min(COMMENTS)) <= MOST {
+    fn check(&self) -> Result<()> {
+        if self.events.len().saturating_sub(self.comments.min(MAX_COMMENTS)) <= MAX_EVENTS {
             return Ok(());
         }
         let message = "The provider sent more than 1 MiB of events before the first content of its answer.";
         Err(Error::upstream(502, "upstream_invalid_response", message))
     }
 
-    /// Whether an event is under way that is too long to be held: its beginning has to leave before anything is known of it.
-    pub(super) fn is_in_long_event(&self) -> bool {
-        self.reader.pending().len() > MOST
+    /// Whether an event is too long to be held: its beginning has to leave before the event is read.
+    fn is_in_long_event(&self) -> bool {
+        self.reader.pending().len() > MAX_EVENTS
     }
 
     /// All that is held.
-    pub(super) fn into_bytes(mut self) -> Vec<u8> {
+    fn into_bytes(mut self) -> Vec<u8> {
         // A comment whose beginning was dropped is still one.
         let in_dropped = self.reader.is_passing() && self.dropped;
         self.events.extend_from_slice(if in_dropped { b":" } else { self.reader.pending() });

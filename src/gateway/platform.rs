@@ -122,6 +122,12 @@ pub trait Platform: Clone + 'static {
     /// Lets go of what has not been read.
     fn release(&self, stream: &mut Self::Stream) -> impl Future<Output = ()>;
 
+    /// Sends the head of a streamed response to the client. Returns where its body is written.
+    ///
+    /// # Errors
+    /// The platform cannot make the response.
+    fn begin_response(&self, head: StreamHead) -> Result<Self::Sink, Broken>;
+
     /// Writes to a client. `given` counts the bytes that have been handed to the platform: they reach the client even if the future is dropped.
     fn write(
         &self,
@@ -144,6 +150,48 @@ pub trait Platform: Clone + 'static {
 
     /// Stops a copy. It completes when what it holds has been written.
     fn stop(&self, pipe: &Self::Pipe);
+}
+
+/// The headers of a stream of events.
+pub(super) const EVENT_STREAM_HEADERS: &[(&str, &str)] = &[
+    ("content-type", "text/event-stream; charset=utf-8"),
+    ("cache-control", "no-cache"),
+    // Reverse proxies pass events on as they come.
+    ("x-accel-buffering", "no"),
+];
+
+/// The head of a streamed response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamHead {
+    /// The HTTP status.
+    pub status: u16,
+    /// In the order in which they are to be sent.
+    pub headers: Vec<(&'static str, String)>,
+    /// What its body consists of.
+    pub kind: StreamKind,
+}
+
+/// What the body of a streamed response consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamKind {
+    /// Server-sent events.
+    Events,
+    /// The bytes of a whole response; so many, if that is known.
+    Bytes(Option<usize>),
+}
+
+impl StreamHead {
+    /// The head of a stream of events.
+    pub(super) fn events() -> Self {
+        let headers = EVENT_STREAM_HEADERS.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        Self { status: 200, headers, kind: StreamKind::Events }
+    }
+
+    /// The head of a long whole response in JSON.
+    pub(super) fn bytes(length: Option<usize>) -> Self {
+        let headers = vec![("content-type", "application/json".to_owned())];
+        Self { status: 200, headers, kind: StreamKind::Bytes(length) }
+    }
 }
 
 /// The other side is gone: a connection broke, a stream or a sink was closed.

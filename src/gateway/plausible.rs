@@ -1,33 +1,34 @@
-//! What a provider may plausibly report of a request, and what counts where it reports something else. It knows no prices.
+//! The usage that a provider may plausibly report for a request, and what counts instead of an implausible one.
 
 use crate::canonical::Usage;
 use crate::config::{Millis, Nanos};
 
-/// What a provider may plausibly report, and what counts where it reports something else.
+/// The usage that a provider may plausibly report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlausibleUsage {
     /// No prompt has more tokens.
     pub prompt: u64,
-    /// No answers have more tokens, all together.
+    /// No responses have more tokens, all together.
     pub output: u64,
     /// The most that the request can cost, in nano-dollars, where that was reserved of a budget.
     pub reserved: Option<Nanos>,
     /// The tier that was asked for, if not the usual one.
     pub tier: Option<String>,
-    /// That is a price beside those of the tiers: no tier that is told takes its place.
+    /// That word selects a price beside those of the tiers: no reported tier takes its place.
     pub besides: bool,
-    /// The tokens that its answers may have grown by in each second, all together, where a budget pays for what nobody heard; else 0.
+    /// The tokens that may be generated per second, for all responses together, if a budget pays for tokens that nobody reads; else 0.
     pub pace: u64,
 }
 
 impl PlausibleUsage {
-    /// The tokens that a provider may have made, and bills, in so many milliseconds.
-    pub(super) fn made(&self, time: Millis) -> u64 {
+    /// The tokens that the provider may have generated, and bills, in so many milliseconds.
+    pub(super) fn generated_in(&self, time: Millis) -> u64 {
         let tokens = (u128::from(self.pace) * u128::from(time)).div_ceil(1_000);
         u64::try_from(tokens).unwrap_or(u64::MAX)
     }
 
-    /// A usage with `otherwise` in the place of what cannot be: the tokens of the prompt, and of the answers; and whether all of it can be.
+    /// A usage with `otherwise` (the tokens of the prompt, and of the responses) instead of implausible parts; and whether all of it was
+    /// plausible.
     pub(super) fn part(&self, usage: Usage, otherwise: (u64, u64)) -> (Usage, bool) {
         let (prompt, output) = (usage.prompt() <= self.prompt, usage.output <= self.output);
         let mut part = usage;
@@ -48,15 +49,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_have_been_made_grows_with_time() {
+    fn tokens_that_may_have_been_generated_grow_with_time() {
         let plausible = PlausibleUsage { pace: 200, ..PlausibleUsage::default() };
-        assert_eq!([0, 1, 5, 6, 1_000, 90_500].map(|time| plausible.made(time)), [0, 1, 1, 2, 200, 18_100]);
-        assert_eq!(PlausibleUsage { pace: u64::MAX, ..plausible }.made(u64::MAX), u64::MAX);
-        assert_eq!(PlausibleUsage::default().made(90_500), 0);
+        assert_eq!([0, 1, 5, 6, 1_000, 90_500].map(|time| plausible.generated_in(time)), [0, 1, 1, 2, 200, 18_100]);
+        assert_eq!(PlausibleUsage { pace: u64::MAX, ..plausible }.generated_in(u64::MAX), u64::MAX);
+        assert_eq!(PlausibleUsage::default().generated_in(90_500), 0);
     }
 
     #[test]
-    fn what_cannot_be_is_replaced_and_the_rest_is_kept() {
+    fn implausible_parts_are_replaced_and_the_rest_is_kept() {
         let plausible = PlausibleUsage { prompt: 1_000, output: 50, ..PlausibleUsage::default() };
         let usage = |fresh, cache_read, output, reasoning| Usage {
             uncached_input: fresh,

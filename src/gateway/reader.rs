@@ -105,10 +105,10 @@ impl ResponseReader {
         out
     }
 
-    /// The reasoning state that came since the last call. It has to be stored before the client gets what came with it.
+    /// The reasoning state that came since the last call, to be stored before the client gets what came with it.
     pub(super) fn unstored(&mut self) -> Option<UnstoredSignature> {
         let Self::Translating(Translation { summary, cache: Some(cache), .. }) = self else { return None };
-        cache.keep(std::mem::take(&mut summary.reasoning_states))
+        cache.seal_all(std::mem::take(&mut summary.reasoning_states))
     }
 
     /// Whether what has passed ends between two events, so that a comment may be inserted.

@@ -1,5 +1,5 @@
-//! What a provider wants back with the calls of tools: kept before a client learns of the call, and put back before the provider is asked
-//! again. It knows no wire format.
+//! Reasoning state that a provider wants back with its tool calls: stored before the client gets the call, and added to the client's next
+//! request.
 
 use std::collections::HashMap;
 
@@ -12,97 +12,97 @@ use crate::policy::routing::Target;
 use crate::provider::ProviderKey;
 use crate::reasoning_store::{EntrySeal, MOST, SealedEntry, StoreCommand, StoreResponse};
 
-/// Ids that are longer belong to no call that is kept, in bytes.
-const LONGEST_ID: usize = 256;
+/// State of calls with longer ids is not stored; in bytes.
+const MAX_ID: usize = 256;
 
-/// What is kept for one caller, provider and model.
+/// The reasoning state of one caller, provider and model.
 pub(super) struct ReasoningCache {
     account: String,
     seal: EntrySeal,
-    life: Millis,
-    /// Random bits of this request, and how often they were used.
-    dice: u128,
-    used: u64,
+    lifetime: Millis,
+    /// Random bits of this request, and how many nonces were made of them.
+    random: u128,
+    nonces: u64,
 }
 
-/// An order to keep something. It is carried out before the client gets what came with it: it may come back at once.
-pub struct UnstoredSignature {
+/// Reasoning state that has to be stored before the client gets what came with it: a client may come back with it at once.
+pub(super) struct UnstoredSignature {
     account: String,
-    order: String,
+    command: String,
 }
 
 impl ReasoningCache {
-    /// The safe of a caller's account. None without a key of the provider's, for there would be nothing to seal with.
+    /// The state of a caller's account. `None` without a key of the provider, because that is what entries are sealed with.
     pub(super) fn of(
         vault: Vault,
         account: &str,
         target: &Target<'_>,
         key: Option<&ProviderKey>,
-        dice: u128,
+        random: u128,
     ) -> Option<Self> {
         let key = key.filter(|_| vault.enabled)?;
         let seal = EntrySeal::new(key.reveal(), account, target.provider.adapter, &target.upstream)?;
-        Some(Self { account: account.to_owned(), seal, life: vault.life, dice, used: 0 })
+        Some(Self { account: account.to_owned(), seal, lifetime: vault.life, random, nonces: 0 })
     }
 
-    /// Puts back what was kept with the calls of a conversation. What was another model's does not open, and stays away.
-    pub(super) async fn recall<H: Platform>(&self, host: &H, request: &mut ModelRequest<'_>) {
+    /// Adds the stored state to the calls of a conversation. Another model's state does not open, and is left out.
+    pub(super) async fn recall<P: Platform>(&self, platform: &P, request: &mut ModelRequest<'_>) {
         let parts = request.turns.iter_mut().flat_map(|turn| &mut turn.parts);
-        let mut calls: Vec<&mut ToolCall<'_>> = parts.filter_map(unremembered).collect();
+        let mut calls: Vec<&mut ToolCall<'_>> = parts.filter_map(call_without_state).collect();
         let ids: Vec<String> = calls.iter().rev().take(MOST).map(|call| call.id.clone().into_owned()).collect();
         if ids.is_empty() {
             return;
         }
-        let things = self.look_up(host, ids).await;
-        let things: HashMap<&str, &SealedEntry> = things.iter().map(|thing| (thing.id.as_str(), thing)).collect();
+        let entries = self.look_up(platform, ids).await;
+        let entries: HashMap<&str, &SealedEntry> = entries.iter().map(|entry| (entry.id.as_str(), entry)).collect();
         for call in &mut calls {
-            let found = things.get(call.id.as_ref()).and_then(|thing| self.seal.open(thing));
-            call.reasoning_state = found.and_then(|text| Raw::parse(&text).map(|memory| memory.owned()));
+            let found = entries.get(call.id.as_ref()).and_then(|entry| self.seal.open(entry));
+            call.reasoning_state = found.and_then(|text| Raw::parse(&text).map(|state| state.owned()));
         }
     }
 
-    /// Who cannot be reached remembers nothing.
-    async fn look_up<H: Platform>(&self, host: &H, ids: Vec<String>) -> Vec<SealedEntry> {
-        let Ok(order) = serde_json::to_string(&StoreCommand::Recall(ids)) else { return Vec::new() };
-        let Ok(reply) = object::ask_soon(host, ObjectAddress::Vault(&self.account), order).await else {
+    /// The entries of these calls; none if the store cannot be reached.
+    async fn look_up<P: Platform>(&self, platform: &P, ids: Vec<String>) -> Vec<SealedEntry> {
+        let Ok(command) = serde_json::to_string(&StoreCommand::Recall(ids)) else { return Vec::new() };
+        let Ok(response) = object::ask_soon(platform, ObjectAddress::Vault(&self.account), command).await else {
             return Vec::new();
         };
-        match serde_json::from_str(&reply) {
-            Ok(StoreResponse::Found(things)) => things,
+        match serde_json::from_str(&response) {
+            Ok(StoreResponse::Found(entries)) => entries,
             Ok(StoreResponse::Kept | StoreResponse::Malformed) | Err(_) => Vec::new(),
         }
     }
 
-    /// The order to keep these, if there are any.
-    pub(super) fn keep(&mut self, memories: Vec<ReasoningState>) -> Option<UnstoredSignature> {
-        let things = memories.into_iter().filter(|(id, _)| id.len() <= LONGEST_ID);
-        let things: Vec<SealedEntry> = things.filter_map(|(id, text)| self.seal(&id, &text)).collect();
-        if things.is_empty() {
+    /// Seals reasoning state for the store; `None` if there is none.
+    pub(super) fn seal_all(&mut self, states: Vec<ReasoningState>) -> Option<UnstoredSignature> {
+        let short = states.into_iter().filter(|(id, _)| id.len() <= MAX_ID);
+        let entries: Vec<SealedEntry> = short.filter_map(|(id, text)| self.seal(&id, &text)).collect();
+        if entries.is_empty() {
             return None;
         }
-        let order = serde_json::to_string(&StoreCommand::Keep { things, life: self.life }).ok()?;
-        Some(UnstoredSignature { account: self.account.clone(), order })
+        let command = serde_json::to_string(&StoreCommand::Keep { things: entries, life: self.lifetime }).ok()?;
+        Some(UnstoredSignature { account: self.account.clone(), command })
     }
 
     fn seal(&mut self, id: &str, text: &str) -> Option<SealedEntry> {
         let mut nonce = [0; 24];
-        let drawn = self.dice.to_le_bytes().into_iter().chain(self.used.to_le_bytes());
-        nonce.iter_mut().zip(drawn).for_each(|(place, byte)| *place = byte);
-        self.used = self.used.saturating_add(1);
+        let bytes = self.random.to_le_bytes().into_iter().chain(self.nonces.to_le_bytes());
+        nonce.iter_mut().zip(bytes).for_each(|(place, byte)| *place = byte);
+        self.nonces = self.nonces.saturating_add(1);
         self.seal.close(id, text, nonce)
     }
 }
 
 impl UnstoredSignature {
-    /// Has it kept. If that fails, the provider will have to do without: that is told then, when it matters.
-    pub async fn keep<H: Platform>(self, host: &H) {
-        let _ = object::ask_soon(host, ObjectAddress::Vault(&self.account), self.order).await;
+    /// Stores it. If that fails, the provider will miss it in the next request; that is reported then.
+    pub(super) async fn store<P: Platform>(self, platform: &P) {
+        let _ = object::ask_soon(platform, ObjectAddress::Vault(&self.account), self.command).await;
     }
 }
 
-fn unremembered<'p, 'a>(part: &'p mut Part<'a>) -> Option<&'p mut ToolCall<'a>> {
+fn call_without_state<'p, 'a>(part: &'p mut Part<'a>) -> Option<&'p mut ToolCall<'a>> {
     match part {
-        Part::Call(call) if call.reasoning_state.is_none() && call.id.len() <= LONGEST_ID => Some(call),
+        Part::Call(call) if call.reasoning_state.is_none() && call.id.len() <= MAX_ID => Some(call),
         _ => None,
     }
 }

@@ -1,39 +1,36 @@
-//! What is known of one request, from its arrival to its end; the log is written from it. It never holds a key.
-
-use std::rc::Rc;
+//! What is known of one request: a fold over the facts of its life. Receipts and log events are drawn from it. It never holds a key.
 
 use super::admission::Admission;
+use super::charge::{Metering, UncountedText};
 use super::dropped_fields::DroppedFields;
 use super::plausible::PlausibleUsage;
 use crate::canonical::Usage;
-use crate::catalogue::price::ModelPrice;
 use crate::config::{Millis, Nanos};
 use crate::error::Error;
 use crate::ledger::{LOST, Receipt};
-use crate::policy::{pricing, tokens};
 use crate::telemetry::{Chunk, Event, EventKind, RequestEnd, RequestFields, RequestStart};
 use crate::wire::dollars::dollars;
 
 /// How an admitted request ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Outcome {
-    /// A whole answer was given.
+    /// The client got a complete response.
     #[default]
     Complete,
-    /// The request was refused or failed before an answer began.
+    /// The request was refused, or failed before its response began.
     Refused,
-    /// The answer was cut, by the provider or on the way.
+    /// The response broke off.
     Truncated,
-    /// The answer took longer than allowed.
+    /// The response took longer than allowed.
     TimedOut,
-    /// The provider reported an error in the middle of its answer.
+    /// The provider reported an error in the middle of its response.
     UpstreamError,
-    /// The client left before the end.
+    /// The client disconnected before the end.
     ClientClosed,
 }
 
 impl Outcome {
-    /// Its name in logs and books.
+    /// Its name in logs and receipts.
     pub fn name(self) -> &'static str {
         match self {
             Self::Complete => "complete",
@@ -46,89 +43,229 @@ impl Outcome {
     }
 }
 
-/// How tokens become money, and what is estimated where nobody reports them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Metering {
-    /// What the model costs, if that is known.
-    pub price: Option<ModelPrice>,
-    /// The prompt, as JSON, unless it is long; and its length in bytes.
-    pub prompt: (Option<Rc<Vec<u8>>>, u64),
-    /// When the provider was called.
-    pub called: Millis,
+/// Something that happened to a request. The function that carries a request out appends facts; nothing else changes a record.
+#[derive(Debug)]
+pub enum Fact {
+    /// The caller showed a valid key.
+    Authenticated {
+        /// The key's id.
+        key_id: String,
+    },
+    /// The request was read.
+    Read {
+        /// The model that was asked for, as the caller named it.
+        model: String,
+        /// Whether a stream was asked for.
+        is_stream: bool,
+    },
+    /// The target was found.
+    Routed {
+        /// The provider's name.
+        provider: String,
+        /// The model, as the provider names it.
+        model: String,
+    },
+    /// The key's accounts admitted the request.
+    Admitted {
+        /// What they granted.
+        admission: Admission,
+        /// What the provider may plausibly report.
+        plausible: PlausibleUsage,
+    },
+    /// The provider is about to be called.
+    AttemptStarted {
+        /// How the response is charged; `None` if it is free of charge.
+        metering: Option<Metering>,
+        /// Fields that the provider's format cannot hold.
+        dropped: Option<DroppedFields>,
+    },
+    /// The head of a successful response came.
+    HeadReceived {
+        /// When the provider was called.
+        sent: Millis,
+    },
+    /// The first bytes of the response came.
+    FirstByte {
+        /// When.
+        at: Millis,
+    },
+    /// The response ended, or broke off.
+    AttemptEnded(ResponseFacts),
+    /// The request failed before its response began.
+    Failed {
+        /// The provider may have generated tokens, and bill for them.
+        billable: bool,
+        /// When.
+        at: Millis,
+    },
+    /// Tokens were counted that the provider had not reported.
+    TokensCounted {
+        /// Those of the prompt, if it was kept.
+        prompt: Option<u64>,
+        /// Those of the response.
+        output: u64,
+    },
+    /// The request is over.
+    Ended {
+        /// The status that the client got.
+        status: u16,
+        /// How it ended.
+        outcome: Outcome,
+        /// When.
+        at: Millis,
+    },
 }
 
-/// What tokens are counted of where the provider reported none.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct UncountedText {
-    /// The prompt, as JSON, unless it is long.
-    pub prompt: Option<Rc<Vec<u8>>>,
-    /// The beginning of the answer, in pieces of JSON, a line each.
-    pub words: Vec<u8>,
-    /// The length of the whole answer in bytes.
-    pub said: u64,
+/// What a response said of itself.
+#[derive(Debug, Default)]
+pub struct ResponseFacts {
+    /// The model that the provider says it used.
+    pub served: Option<String>,
+    /// Events of a stream that could not be read.
+    pub malformed: u32,
+    /// What it is charged for; `None` if it was no response, and reported no usage.
+    pub usage: Option<ResponseUsage>,
+    /// The provider may have generated more, unread, until this time.
+    pub unread_until: Option<Millis>,
+}
+
+/// What a response took, as far as its provider reported it.
+#[derive(Debug, Default)]
+pub struct ResponseUsage {
+    /// The tokens.
+    pub reported: Reported,
+    /// How the provider says it served the request (`flex`, `priority`).
+    pub tier: Option<String>,
+    /// The beginning of the response's text, if its tokens have to be counted: JSON objects, one per line.
+    pub countable: Vec<u8>,
+    /// The length of the whole text, roughly, in bytes.
+    pub length: u64,
+}
+
+/// The tokens of a response, as its provider reported them.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Reported {
+    /// None.
+    #[default]
+    Nothing,
+    /// Those before the provider went on: of the prompt, and of a part of the response.
+    Part(Usage),
+    /// All of them.
+    Total(Usage),
 }
 
 /// What is known of one request.
 #[derive(Clone, Debug, Default)]
 pub struct RequestRecord {
-    /// The request's id, the caller's own or a new one.
-    pub request_id: String,
+    /// The request's id: the caller's own, or a new one.
+    request_id: String,
     /// When it arrived.
-    pub started: Millis,
+    started: Millis,
     /// Where from, as far as the platform says.
-    pub client_ip: Option<String>,
-    /// The id of the key it came with.
-    pub key_id: Option<String>,
-    /// The provider it went to.
-    pub provider: Option<String>,
-    /// The model asked for, as the caller named it.
-    pub model: Option<String>,
-    /// Whether the answer was to be streamed.
-    pub stream: bool,
-    /// The status of the response.
-    pub status: u16,
-    /// When the provider was called, once it has begun to answer.
-    pub sent: Option<Millis>,
-    /// When the first byte of the answer came.
-    pub first_byte: Option<Millis>,
-    /// The leave it had to go on; a request without one is in no book.
-    pub permit: Option<Admission>,
+    client_ip: Option<String>,
+    key_id: Option<String>,
+    provider: Option<String>,
+    model: Option<String>,
+    stream: bool,
+    status: u16,
+    /// When the provider was called, once it has begun to respond.
+    sent: Option<Millis>,
+    first_byte: Option<Millis>,
+    /// A request without an admission leaves no receipt.
+    admission: Option<Admission>,
     /// The model called, as its provider names it.
-    pub called: Option<String>,
-    /// What its provider may plausibly report.
-    pub plausible: Option<PlausibleUsage>,
-    /// How tokens become money; from the moment in which the provider is called.
-    pub meter: Option<Metering>,
+    called: Option<String>,
+    pub(super) plausible: Option<PlausibleUsage>,
+    pub(super) metering: Option<Metering>,
     /// The tokens, as the provider reported them, or estimated.
-    pub usage: Option<Usage>,
+    pub(super) usage: Option<Usage>,
     /// The tokens are an estimate: the provider reported none, or not all.
-    pub estimated: bool,
-    /// What of them it did report before it went on: those of the prompt, and no more than a part of the answer's.
-    pub part: Option<Usage>,
-    /// How the provider says it served the request, in its word.
-    pub tier: Option<String>,
-    /// Tokens that the provider may have made, and bills, without anybody hearing them.
-    pub unheard: u64,
-    /// What it cost, if that is known.
-    pub cost: Option<Nanos>,
+    pub(super) estimated: bool,
+    /// The tokens that the provider reported before it went on.
+    pub(super) part: Option<Usage>,
+    /// How the provider says it served the request.
+    pub(super) tier: Option<String>,
+    /// Tokens that the provider may have generated, and bills, without anybody reading them.
+    pub(super) unread_tokens: u64,
+    pub(super) cost: Option<Nanos>,
     /// What the estimate would be better for being counted.
-    pub unread: Option<UncountedText>,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// The model that the provider says it used.
-    pub served: Option<String>,
-    /// When it ended.
-    pub finished: Millis,
-    /// Events of a stream that could not be read.
-    pub malformed: u32,
-    /// What the provider was not told, because its format has no place for it.
-    pub dropped: Option<DroppedFields>,
+    pub(super) uncounted: Option<UncountedText>,
+    outcome: Outcome,
+    served: Option<String>,
+    finished: Millis,
+    malformed: u32,
+    dropped: Option<DroppedFields>,
 }
 
 impl RequestRecord {
+    /// The record of a request that has just arrived.
+    pub fn accepted(request_id: String, client_ip: Option<String>, now: Millis) -> Self {
+        Self { request_id, client_ip, started: now, ..Self::default() }
+    }
+
+    /// Adds a fact.
+    pub fn apply(&mut self, fact: Fact) {
+        match fact {
+            Fact::Authenticated { key_id } => self.key_id = Some(key_id),
+            Fact::Read { model, is_stream } => (self.model, self.stream) = (Some(model), is_stream),
+            Fact::Routed { provider, model } => (self.provider, self.called) = (Some(provider), Some(model)),
+            Fact::Admitted { admission, plausible } => {
+                (self.admission, self.plausible) = (Some(admission), Some(plausible));
+            }
+            Fact::AttemptStarted { metering, dropped } => (self.metering, self.dropped) = (metering, dropped),
+            Fact::HeadReceived { sent } => self.sent = Some(sent),
+            Fact::FirstByte { at } => self.first_byte = Some(at),
+            Fact::AttemptEnded(response) => self.end_attempt(response),
+            Fact::Failed { billable, at } => self.charge_failure(billable, at),
+            Fact::TokensCounted { prompt, output } => self.estimate(prompt, output),
+            Fact::Ended { status, outcome, at } => (self.status, self.outcome, self.finished) = (status, outcome, at),
+        }
+    }
+
+    fn end_attempt(&mut self, response: ResponseFacts) {
+        let ResponseFacts { served, malformed, usage, unread_until } = response;
+        (self.served, self.malformed) = (served, malformed);
+        if let Some(usage) = usage {
+            self.charge(usage);
+        }
+        if let Some(until) = unread_until {
+            self.charge_unread(until);
+        }
+    }
+
+    /// The request's id.
+    pub fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
+    /// The id of the caller's key; empty before it is known.
+    pub(super) fn key_id(&self) -> &str {
+        self.key_id.as_deref().unwrap_or_default()
+    }
+
+    /// When the request arrived.
+    pub(super) fn started(&self) -> Millis {
+        self.started
+    }
+
+    /// The model called, as its provider names it; empty before it is known.
+    pub(super) fn called(&self) -> &str {
+        self.called.as_deref().unwrap_or_default()
+    }
+
+    /// What the key's accounts granted.
+    pub(super) fn admission(&self) -> Option<&Admission> {
+        self.admission.as_ref()
+    }
+
+    /// Fields that the provider's format cannot hold.
+    pub(super) fn dropped(&self) -> Option<&DroppedFields> {
+        self.dropped.as_ref()
+    }
+
     /// The response header `server-timing`: where the time went, in milliseconds
-    /// (<https://www.w3.org/TR/server-timing/>). For answers that are not streamed.
-    pub fn server_timing(&self, now: Millis) -> Option<String> {
+    /// (<https://www.w3.org/TR/server-timing/>). For responses that are not streamed.
+    pub(super) fn server_timing(&self, now: Millis) -> Option<String> {
         let (sent, first_byte) = (self.sent?, self.first_byte?);
         let upstream = now.saturating_sub(sent);
         let gateway = now.saturating_sub(self.started).saturating_sub(upstream);
@@ -136,100 +273,16 @@ impl RequestRecord {
         Some(format!("gateway;dur={gateway}, upstream;dur={upstream}, ttft;dur={ttft}"))
     }
 
-    /// The provider has said what the answer took; or it has not, and it is estimated by what was said, in bytes.
-    pub fn charge(&mut self, reported: Option<Usage>, tier: Option<&str>, words: &[u8], said: u64) {
-        let Some(meter) = &self.meter else {
-            self.cost = Some(0);
-            return;
-        };
-        let (prompt, length) = meter.prompt.clone();
-        self.tier = tier.map(str::to_owned);
-        if let Some(usage) = reported {
-            let otherwise = (tokens::estimate_from_bytes(length), tokens::estimate_from_bytes(said));
-            let (part, fits) =
-                self.plausible.as_ref().map_or((usage, true), |plausible| plausible.part(usage, otherwise));
-            self.usage = Some(part);
-            self.cost = self.price(&part);
-            self.estimated |= !fits;
-            if !fits || self.cost.is_none() {
-                self.charge_reserved();
-            }
-            return;
-        }
-        self.unread = Some(UncountedText { prompt, words: words.to_vec(), said });
-        self.estimate(Some(tokens::estimate_from_bytes(length)), tokens::estimate_from_bytes(said));
+    /// What the request cost, in dollars, if that is known and no estimate.
+    pub(super) fn exact_cost(&self) -> Option<String> {
+        let cost = if self.estimated { None } else { self.cost };
+        cost.map(dollars)
     }
 
-    /// What it took, or the price of that, is not known: under a budget, what was reserved is charged, and marked.
-    fn charge_reserved(&mut self) {
-        let Some(reserved) = self.plausible.as_ref().and_then(|plausible| plausible.reserved) else { return };
-        (self.cost, self.estimated) = (self.cost.max(Some(reserved)), true);
-    }
-
-    /// What a usage costs, in nano-dollars: in the tier in which the provider says it served the request, or else in the dearer of the one that
-    /// was asked for and the usual one. `None` if one of these has no price that is known.
-    fn price(&self, usage: &Usage) -> Option<Nanos> {
-        let price = self.meter.as_ref()?.price?;
-        let told = self.tier.as_deref().filter(|tier| pricing::names_a_tier(tier));
-        let plausible = self.plausible.as_ref();
-        let asked = plausible.and_then(|plausible| plausible.tier.as_deref());
-        let told = told.filter(|_| !plausible.is_some_and(|plausible| plausible.besides));
-        match (told, asked) {
-            (None, Some(asked)) => Some(price.cost(usage, Some(asked))?.max(price.cost(usage, None)?)),
-            (told, _) => price.cost(usage, told),
-        }
-    }
-
-    /// The provider has said what it took so far, and has gone on. All of the answer is estimated by what was said, in bytes; the prompt
-    /// is known.
-    pub fn charge_in_part(&mut self, usage: Usage, tier: Option<&str>, words: &[u8], said: u64) {
-        if self.meter.is_none() {
-            return self.charge(Some(usage), tier, words, said);
-        }
-        (self.part, self.tier) = (Some(usage), tier.map(str::to_owned));
-        self.unread = Some(UncountedText { prompt: None, words: words.to_vec(), said });
-        self.estimate(None, tokens::estimate_from_bytes(said));
-    }
-
-    /// An answer ended `now` that was to go on, and its provider has not said all that it took: under a budget, what it may have made since it
-    /// was called is charged as well, but no more than was reserved.
-    pub fn charge_unheard(&mut self, now: Millis) {
-        let (Some(meter), Some(plausible), Some(unread)) = (&self.meter, &self.plausible, &self.unread) else { return };
-        self.unheard = plausible.made(now.saturating_sub(meter.called));
-        self.estimate(None, tokens::estimate_from_bytes(unread.said));
-    }
-
-    /// Nobody reported the tokens: these are an estimate, the prompt's unless there is a better one already. What was reported in part
-    /// stays: the answer took at least that.
-    pub fn estimate(&mut self, fresh: Option<u64>, output: u64) {
-        let output = output.saturating_add(self.unheard);
-        let usage = match self.part {
-            Some(usage) => Usage { output: output.max(usage.output), ..usage },
-            None => {
-                let fresh = fresh.or(self.usage.map(|usage| usage.uncached_input)).unwrap_or(0);
-                Usage { uncached_input: fresh, output, ..Usage::default() }
-            }
-        };
-        let length = self.meter.as_ref().map_or(0, |meter| meter.prompt.1);
-        let otherwise = (tokens::estimate_from_bytes(length), output);
-        let usage = self.plausible.as_ref().map_or(usage, |plausible| plausible.part(usage, otherwise).0);
-        let most = self.plausible.as_ref().and_then(|plausible| plausible.reserved).filter(|_| self.unheard > 0);
-        self.cost = self.price(&usage).map(|cost| cost.min(most.unwrap_or(Nanos::MAX)));
-        (self.usage, self.estimated) = (Some(usage), true);
-        if self.cost.is_none() {
-            self.charge_reserved();
-        }
-    }
-
-    /// What it cost as a client is told it, in JSON: dollars, or `null`. An estimate is not told.
-    pub fn told_cost(&self) -> String {
-        self.cost.filter(|_| !self.estimated).map_or_else(|| "null".to_owned(), dollars)
-    }
-
-    /// What goes into the books. `member`: into those of the key above.
-    pub fn entry(&self, permit: &Admission, member: bool) -> Receipt {
+    /// The receipt for an account. `is_member`: for that of the key's parent.
+    pub(super) fn receipt(&self, admission: &Admission, is_member: bool) -> Receipt {
         Receipt {
-            id: permit.id.clone(),
+            id: admission.id.clone(),
             request_id: self.request_id.clone(),
             key_id: self.key_id.clone().unwrap_or_default(),
             provider: self.provider.clone().unwrap_or_default(),
@@ -243,27 +296,27 @@ impl RequestRecord {
             ttft_ms: self.first_byte.map(|at| at.saturating_sub(self.started)),
             tokens: self.usage.map(Into::into),
             estimated: self.estimated,
-            member,
+            member: is_member,
             reservation: None,
             cost: self.cost,
         }
     }
 
-    /// What goes into the books if nothing is heard of it any more; tokens and cost are still to be guessed.
-    pub fn draft(&self) -> Receipt {
-        let receipt = self.entry(&Admission::default(), false);
-        // Which status its client got is not known.
+    /// The receipt that stands if this request is never settled; tokens and cost are still to be estimated.
+    pub(super) fn draft(&self) -> Receipt {
+        let receipt = self.receipt(&Admission::default(), false);
+        // The status that the client got is not known.
         Receipt { outcome: LOST.to_owned(), status: 0, estimated: true, ..receipt }
     }
 
-    /// The event of a request's start. `messages` are the conversation's JSON.
-    pub fn start_event<'a>(&'a self, now: Millis, messages: Option<&'a str>) -> Event<'a> {
+    /// The event of the request's start. `messages` are the conversation's JSON.
+    pub(super) fn start_event<'a>(&'a self, now: Millis, messages: Option<&'a str>) -> Event<'a> {
         let start = RequestStart { request: self.request_fields(), messages };
         Event { at: now, kind: EventKind::RequestStart(start) }
     }
 
-    /// The event of a request's end, whatever the end.
-    pub fn end_event<'a>(&'a self, error: Option<&'a Error>, response: Option<&'a str>) -> Event<'a> {
+    /// The event of the request's end, whatever the end.
+    pub(super) fn end_event<'a>(&'a self, error: Option<&'a Error>, response: Option<&'a str>) -> Event<'a> {
         let is_failure = error.is_some() || !matches!(self.outcome, Outcome::Complete | Outcome::ClientClosed);
         let end = RequestEnd {
             request: self.request_fields(),
@@ -286,7 +339,7 @@ impl RequestRecord {
     }
 
     /// The event of a piece of a stream.
-    pub fn chunk_event<'a>(&'a self, now: Millis, bytes: &'a [u8]) -> Event<'a> {
+    pub(super) fn chunk_event<'a>(&'a self, now: Millis, bytes: &'a [u8]) -> Event<'a> {
         Event { at: now, kind: EventKind::Chunk(Chunk { request: self.request_fields(), bytes }) }
     }
 

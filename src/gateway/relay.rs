@@ -1,237 +1,321 @@
-//! The end of an answer's way: what is heard of a stream while it passes, what has to be added at its end, and its receipt.
-//! It is fed bytes and times; it waits for nothing.
+//! One streamed response on its way to the client, without I/O: what may leave of the bytes that come, what the time means, and how it ended.
 
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use super::Bridge;
+use super::bridge::Bridge;
 use super::deadlines::{Deadlines, TimerEvent};
+use super::failure::{Failure, FailureStage};
 use super::reader::ResponseReader;
 use super::reasoning::UnstoredSignature;
-use super::record::{Outcome, RequestRecord};
-use super::settle::FinalCharge;
+use super::record::{Outcome, Reported, ResponseFacts, ResponseUsage};
 use super::writer::ResponseWriter;
-use crate::config::{LogLevel, Millis, Streaming};
+use crate::config::{LogLevel, Millis};
 use crate::error::{Error, Result};
 use crate::formats::UsageReport;
 use crate::formats::summary::ResponseSummary;
-use crate::telemetry::Event;
 
 /// How the flow of bytes ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StreamEnd {
+pub(super) enum StreamEnd {
     /// The sender closed it.
     Closed,
     /// The connection broke.
     Broken,
     /// The time allowed was over.
     TimedOut,
-    /// The client left.
+    /// The client disconnected.
     ClientLeft,
 }
 
-/// Passes one streamed response on to its client.
-pub struct StreamRelay {
+/// What to do with bytes that have come.
+pub(super) struct Step<'b> {
+    /// To be stored before `forward` leaves.
+    pub(super) persist: Option<UnstoredSignature>,
+    /// To be sent to the client.
+    pub(super) forward: Cow<'b, [u8]>,
+}
+
+/// How to go on with a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Read more.
+    Continue,
+    /// Content has come, and nothing has to be read before the client gets it: the platform may pipe the rest.
+    MayPipe,
+    /// Nothing more is to be expected.
+    Done,
+}
+
+/// How an attempt ended whose response had begun.
+pub(super) struct AttemptEnd {
+    pub(super) facts: ResponseFacts,
+    pub(super) outcome: Outcome,
+    /// What went wrong, if anything did.
+    pub(super) failure: Option<Failure>,
+    /// The response's text, if it is logged.
+    pub(super) text: Option<String>,
+}
+
+/// A stream that has ended.
+pub(super) struct FinishedStream {
+    pub(super) end: AttemptEnd,
+    /// To be stored before the tail leaves.
+    pub(super) persist: Option<UnstoredSignature>,
+    pub(super) tail: StreamTail,
+}
+
+/// The bytes that a client still has to get when its stream has ended.
+pub(super) struct StreamTail {
+    bytes: Vec<u8>,
+    /// The usage, if it was withheld for the cost to be added to it.
+    withheld_usage: Option<Vec<u8>>,
+    is_complete: bool,
+    writer: ResponseWriter,
+}
+
+impl StreamTail {
+    /// The bytes. `cost`: in dollars, if it is known.
+    pub(super) fn into_bytes(mut self, cost: Option<String>) -> Vec<u8> {
+        if let Some(json) = &self.withheld_usage {
+            let cost = cost.as_deref().unwrap_or("null");
+            let report = UsageReport { json, cost, is_complete: self.is_complete };
+            self.writer.insert_cost(report, &mut self.bytes);
+        }
+        self.bytes
+    }
+}
+
+/// The rules by which a stream is forwarded.
+pub(super) struct StreamRules {
+    pub(super) deadlines: Deadlines,
+    /// The response is read to its end although the client has disconnected.
+    pub(super) outlives_client: bool,
+}
+
+/// One streamed response on its way to the client.
+pub(super) struct StreamRelay {
     bridge: Rc<Bridge>,
     /// Whose stream it is: an index into the providers.
     provider: usize,
-    streaming: Streaming,
     reader: ResponseReader,
     writer: ResponseWriter,
-    /// Decided once: pieces of a stream are many.
+    rules: StreamRules,
+    first_byte: Option<Millis>,
+    /// Decided once, because a stream has many pieces.
     logs_chunks: bool,
-    watch: Deadlines,
-    receipt: RequestRecord,
 }
 
 impl StreamRelay {
     /// A relay for a provider's stream.
     pub(super) fn new(
-        bridge: Rc<Bridge>,
+        bridge: &Rc<Bridge>,
         provider: usize,
-        watch: Deadlines,
-        (reader, writer): (ResponseReader, ResponseWriter),
-        receipt: RequestRecord,
+        reader: ResponseReader,
+        writer: ResponseWriter,
+        rules: StreamRules,
     ) -> Self {
-        let streaming = bridge.config.providers.get(provider).map_or_else(Streaming::default, |row| row.streaming);
-        let logs_chunks = bridge.config.logging.logs(LogLevel::Debug);
-        Self { bridge, provider, streaming, reader, writer, logs_chunks, watch, receipt }
+        let (bridge, logs_chunks) = (Rc::clone(bridge), bridge.config.logging.logs(LogLevel::Debug));
+        Self { bridge, provider, reader, writer, rules, first_byte: None, logs_chunks }
     }
 
-    /// Whether the bytes have to come through our hands to the end; if not, they may flow by themselves once the answer has begun.
-    pub fn is_checked(&self) -> bool {
+    /// Whether all bytes have to be read before they leave; if not, the platform may pipe them once content has come.
+    pub(super) fn is_checked(&self) -> bool {
         self.reader.is_checked()
     }
 
-    /// Whether the answer is heard to its end although the client has left.
-    pub fn hears_out(&self) -> bool {
-        self.receipt.outlives_client(&self.streaming)
+    /// Whether the response is read to its end although the client has disconnected.
+    pub(super) fn outlives_client(&self) -> bool {
+        self.rules.outlives_client
     }
 
-    /// Takes bytes that have come, and gives those that may pass.
-    pub fn pass<'b>(&mut self, bytes: &'b [u8], now: Millis) -> Cow<'b, [u8]> {
-        self.receipt.first_byte.get_or_insert(now);
-        let mut passed = self.reader.push(bytes, &mut self.writer);
-        let summary = self.reader.summary();
-        if summary.error.is_some() {
-            passed = Cow::Owned(self.bridge.redact_stream(self.provider, &passed));
+    /// Whether pieces of streams are logged.
+    pub(super) fn logs_chunks(&self) -> bool {
+        self.logs_chunks
+    }
+
+    /// Takes bytes that have come.
+    pub(super) fn push<'b>(&mut self, bytes: &'b [u8], now: Millis) -> Step<'b> {
+        self.first_byte.get_or_insert(now);
+        let mut forward = self.reader.push(bytes, &mut self.writer);
+        if self.reader.summary().error.is_some() {
+            forward = Cow::Owned(self.bridge.redact_stream(self.provider, &forward));
         }
-        let begun = has_begun(summary);
-        self.watch.heard(now, begun);
-        passed
+        self.rules.deadlines.received(now, self.has_begun());
+        Step { persist: self.reader.unstored(), forward }
     }
 
-    /// The event of bytes that have come; `None` unless pieces of streams are logged.
-    pub fn chunk_event<'a>(&'a self, bytes: &'a [u8], now: Millis) -> Option<Event<'a>> {
-        self.logs_chunks.then(|| self.receipt.chunk_event(now, bytes))
+    /// How to go on.
+    pub(super) fn next(&self) -> Next {
+        let summary = self.reader.summary();
+        let has_ended = summary.has_ended || self.reader.is_translating() && summary.error.is_some();
+        match self.is_checked() {
+            _ if summary.is_empty() => Next::Done,
+            true if has_ended => Next::Done,
+            false if self.has_begun() => Next::MayPipe,
+            true | false => Next::Continue,
+        }
     }
 
-    /// How much of the answer has been heard, roughly, in bytes.
-    pub fn said(&self) -> u64 {
+    /// How much of the response has come, roughly, in bytes.
+    pub(super) fn received(&self) -> u64 {
         self.reader.summary().length
     }
 
-    /// What has to be kept before the client gets the bytes that [`StreamRelay::pass`] or [`StreamRelay::finish`] just gave.
-    pub fn keepsake(&mut self) -> Option<UnstoredSignature> {
-        self.reader.unstored()
-    }
-
     /// Bytes have left for the client.
-    pub fn sent(&mut self, now: Millis) {
-        self.watch.sent(now);
+    pub(super) fn sent(&mut self, now: Millis) {
+        self.rules.deadlines.sent(now);
     }
 
-    /// How long what may pass has to wait for more that leaves with it.
-    pub fn rest(&self, now: Millis) -> Millis {
-        if self.reader.is_translating() { self.watch.rest(now) } else { 0 }
+    /// How long bytes may wait for more that leaves with them.
+    pub(super) fn flush_delay(&self, now: Millis) -> Millis {
+        if self.reader.is_translating() { self.rules.deadlines.flush_delay(now) } else { 0 }
     }
 
-    /// For so long, the client did not take what had come.
-    pub fn blocked(&mut self, time: Millis) {
-        self.watch.blocked(time);
+    /// The client did not take what had come for so long.
+    pub(super) fn blocked(&mut self, time: Millis) {
+        self.rules.deadlines.blocked(time);
     }
 
-    /// What is left of the time for the whole.
-    pub fn left(&self, now: Millis) -> Millis {
-        self.watch.left(now)
-    }
-
-    /// Whether nothing more is to be expected of a stream that is checked, or of one that has ended without an answer.
-    pub fn is_done(&self) -> bool {
-        let summary = self.reader.summary();
-        let has_ended = summary.has_ended || self.reader.is_translating() && summary.error.is_some();
-        (self.reader.is_checked() && has_ended) || summary.is_empty()
+    /// The time left for the whole response.
+    pub(super) fn left(&self, now: Millis) -> Millis {
+        self.rules.deadlines.left(now)
     }
 
     /// How long until the next [`StreamRelay::tick`].
-    pub fn wait(&self, now: Millis) -> Millis {
-        self.watch.wait(now)
+    pub(super) fn wait(&self, now: Millis) -> Millis {
+        self.rules.deadlines.wait(now)
     }
 
-    /// What the time means now. A comment waits for the end of an event.
-    pub fn tick(&mut self, now: Millis) -> TimerEvent {
-        match self.watch.tick(now) {
+    /// What the time means now. A keep-alive waits for the end of an event.
+    pub(super) fn tick(&mut self, now: Millis) -> TimerEvent {
+        match self.rules.deadlines.tick(now) {
             TimerEvent::KeepAlive if !self.reader.is_between_events() => TimerEvent::Nothing,
-            tick => tick,
+            event => event,
         }
     }
 
-    /// Whether the answer has begun: content has come, or the end.
-    pub fn has_begun(&self) -> bool {
-        has_begun(self.reader.summary())
+    /// Whether the response has begun: content has come, an error, or the end.
+    pub(super) fn has_begun(&self) -> bool {
+        let summary = self.reader.summary();
+        summary.has_content || summary.error.is_some() || summary.is_complete()
     }
 
-    /// The error of a stream that reported one before any content, or that said before any that it was done.
+    /// Checks a stream whose head has not been sent to the client: no error came before content, and it did not end without any.
     ///
     /// # Errors
     /// The provider's error, or 502.
-    pub fn failed_early(&self) -> Result<()> {
+    pub(super) fn check_beginning(&self) -> Result<()> {
         let summary = self.reader.summary();
         if summary.is_empty() {
-            return Err(hollow());
+            return Err(empty());
         }
         if summary.has_content { Ok(()) } else { summary.check() }
     }
 
-    /// The stream ended before any content: that is an answer only if it says so.
+    /// Checks a stream that was closed before content came: it is a response only if it says so.
     ///
     /// # Errors
     /// 502 if it does not.
-    pub fn ended_early(&self) -> Result<()> {
-        if self.reader.summary().is_complete() { Ok(()) } else { Err(self.failure(StreamEnd::Closed)) }
+    pub(super) fn check_early_end(&self) -> Result<()> {
+        if self.reader.summary().is_complete() { Ok(()) } else { Err(self.error(StreamEnd::Closed)) }
     }
 
-    /// What is wrong with an answer that ended so, and is not whole.
-    fn failure(&self, end: StreamEnd) -> Error {
+    /// The failure of a stream that did not get as far as a response. What it took counts, as far as the provider has reported it.
+    pub(super) fn fail(&self, error: Error) -> Failure {
         let summary = self.reader.summary();
-        let unread = end == StreamEnd::Closed && !summary.has_content && summary.malformed > 0;
-        if summary.is_empty() || unread { hollow() } else { failure(end) }
+        let usage = summary.usage.map(|usage| {
+            let is_total = summary.error.is_some() || summary.has_ended;
+            let reported = if is_total { Reported::Total(usage) } else { Reported::Part(usage) };
+            ResponseUsage { reported, tier: summary.tier.clone(), ..ResponseUsage::default() }
+        });
+        let error = self.bridge.redact(self.provider, error);
+        Failure::of(error, FailureStage::BeforeContent)
+            .with_response(ResponseFacts { usage, ..ResponseFacts::default() })
     }
 
-    /// It came to nothing: what it took all the same, as far as the provider has said, goes into `receipt`.
-    pub fn report(&self, receipt: &mut RequestRecord) {
+    /// What is wrong with a response that ended so, and is incomplete.
+    fn error(&self, end: StreamEnd) -> Error {
         let summary = self.reader.summary();
-        let Some(usage) = summary.usage else { return };
-        if summary.error.is_some() || summary.has_ended {
-            receipt.charge(Some(usage), summary.tier.as_deref(), &[], 0);
-        } else {
-            receipt.charge_in_part(usage, summary.tier.as_deref(), &[], 0);
-        }
+        let is_unreadable = end == StreamEnd::Closed && !summary.has_content && summary.malformed > 0;
+        if summary.is_empty() || is_unreadable { empty() } else { broken_off(end) }
     }
 
-    /// The flow has ended. Gives the bytes that the client still has to get.
-    pub fn finish(&mut self, end: StreamEnd) -> Vec<u8> {
-        let failure = self.failure(end);
-        let mut tail = self.reader.finish(&failure, &mut self.writer);
+    /// When the first bytes came.
+    pub(super) fn first_byte(&self) -> Option<Millis> {
+        self.first_byte
+    }
+
+    /// The flow of bytes has ended.
+    pub(super) fn finish(mut self, end: StreamEnd, now: Millis) -> FinishedStream {
+        let error = self.error(end);
+        let mut bytes = self.reader.finish(&error, &mut self.writer);
+        let persist = self.reader.unstored();
         let summary = self.reader.summary();
         if summary.error.is_some() {
-            tail = self.bridge.redact_stream(self.provider, &tail);
+            bytes = self.bridge.redact_stream(self.provider, &bytes);
         }
-        self.receipt.outcome = match (summary.is_complete(), &summary.error, end) {
-            // What came after the client had left is not what it got.
-            (_, _, StreamEnd::ClientLeft) if self.hears_out() => Outcome::ClientClosed,
+        let (is_complete, withheld_usage) = (summary.is_complete(), summary.withheld_usage.clone());
+        let outcome = self.outcome(end);
+        let end = AttemptEnd {
+            facts: facts_of(summary, outcome, now),
+            outcome,
+            failure: self.failure(outcome, error),
+            text: summary.text.clone(),
+        };
+        FinishedStream { end, persist, tail: StreamTail { bytes, withheld_usage, is_complete, writer: self.writer } }
+    }
+
+    fn outcome(&self, end: StreamEnd) -> Outcome {
+        let summary = self.reader.summary();
+        match (summary.is_complete(), &summary.error, end) {
+            // The client did not get what came after it had disconnected.
+            (_, _, StreamEnd::ClientLeft) if self.outlives_client() => Outcome::ClientClosed,
             (true, _, _) => Outcome::Complete,
             (false, Some(_), _) => Outcome::UpstreamError,
             (false, None, StreamEnd::ClientLeft) => Outcome::ClientClosed,
             (false, None, StreamEnd::TimedOut) => Outcome::TimedOut,
             (false, None, StreamEnd::Closed | StreamEnd::Broken) => Outcome::Truncated,
-        };
-        self.receipt.charge_stream(summary);
-        if let Some(json) = &summary.withheld_usage {
-            let cost = self.receipt.told_cost();
-            let report = UsageReport { json, cost: &cost, is_complete: summary.is_complete() };
-            self.writer.insert_cost(report, &mut tail);
         }
-        tail
     }
 
-    /// What is left of the request, after [`StreamRelay::finish`].
-    pub fn close(mut self, end: StreamEnd, now: Millis) -> FinalCharge {
-        self.receipt.finished = now;
-        let unfinished = matches!(self.receipt.outcome, Outcome::ClientClosed | Outcome::TimedOut | Outcome::Truncated);
-        if unfinished && !self.reader.summary().is_complete() {
-            self.receipt.charge_unheard(now);
-        }
-        let error = match self.receipt.outcome {
+    fn failure(&self, outcome: Outcome, error: Error) -> Option<Failure> {
+        let summary = self.reader.summary();
+        let error = match outcome {
             Outcome::Complete | Outcome::ClientClosed | Outcome::Refused => None,
-            Outcome::UpstreamError => {
-                let error = self.reader.summary().error.clone();
-                error.map(|error| self.bridge.redact(self.provider, error))
-            }
-            Outcome::Truncated | Outcome::TimedOut => Some(self.failure(end)),
+            Outcome::UpstreamError => summary.error.clone().map(|error| self.bridge.redact(self.provider, error)),
+            Outcome::Truncated | Outcome::TimedOut => Some(error),
         };
-        let text = self.reader.summary().text.clone();
-        FinalCharge::new(self.receipt, error, text)
+        let stage = if summary.has_content { FailureStage::AfterContent } else { FailureStage::BeforeContent };
+        error.map(|error| Failure::of(error, stage))
     }
 }
 
-/// Whether a response has begun: content has come, or the end.
-fn has_begun(summary: &ResponseSummary) -> bool {
-    summary.has_content || summary.error.is_some() || summary.is_complete()
+/// What a stream that has ended said of itself.
+fn facts_of(summary: &ResponseSummary, outcome: Outcome, now: Millis) -> ResponseFacts {
+    let reported = match (summary.partial_usage(), summary.total_usage()) {
+        (Some(part), _) => Reported::Part(part),
+        (None, Some(total)) => Reported::Total(total),
+        (None, None) => Reported::Nothing,
+    };
+    let is_counted = !matches!(reported, Reported::Total(_));
+    let usage = ResponseUsage {
+        reported,
+        tier: summary.tier.clone(),
+        countable: if is_counted { summary.countable.clone() } else { Vec::new() },
+        length: summary.length,
+    };
+    let broke_off = matches!(outcome, Outcome::ClientClosed | Outcome::TimedOut | Outcome::Truncated);
+    ResponseFacts {
+        served: summary.model.as_ref().map(|model| model.chars().take(200).collect()),
+        malformed: summary.malformed,
+        usage: Some(usage),
+        unread_until: (broke_off && !summary.is_complete()).then_some(now),
+    }
 }
 
-/// What such an end means for an answer that is not whole.
-pub(super) fn failure(end: StreamEnd) -> Error {
+/// The error of a response that ended so, and is incomplete.
+pub(super) fn broken_off(end: StreamEnd) -> Error {
     match end {
         StreamEnd::TimedOut => {
             Error::upstream(504, "upstream_timeout", "The provider did not finish its answer in the time allowed.")
@@ -242,8 +326,8 @@ pub(super) fn failure(end: StreamEnd) -> Error {
     }
 }
 
-/// A stream that ended, and was none of an answer.
-fn hollow() -> Error {
+/// The error of a stream that ended without a response.
+fn empty() -> Error {
     let message = "The provider answered with a stream that holds no answer.";
     Error::upstream(502, "upstream_invalid_response", message)
 }

@@ -5,7 +5,7 @@ use super::platform::Platform;
 use crate::formats::ClientFormat;
 
 /// A request, its body not read yet. Header names are in lower case.
-pub struct Request<'r, H: Platform> {
+pub struct Request<'r, P: Platform> {
     /// GET, POST …
     pub method: &'r str,
     /// The URL's path, still percent-encoded.
@@ -17,17 +17,19 @@ pub struct Request<'r, H: Platform> {
     /// Looks up a header.
     pub header: &'r dyn Fn(&str) -> Option<String>,
     /// The body.
-    pub body: H::Body,
+    pub body: P::Body,
     /// Who calls, where that is known already; the key must still be good, but is not asked for again.
     pub caller: Option<Caller>,
 }
 
-/// A request whose caller has shown a valid key, and the format in which it is answered.
-pub struct AdmittedRequest<'r, H: Platform> {
+/// A request whose caller has shown a valid key.
+pub struct AdmittedRequest<'r, P: Platform> {
     /// The request.
-    pub request: Request<'r, H>,
-    /// The format in which the client is answered.
+    pub request: Request<'r, P>,
+    /// The client's format.
     pub client: &'static ClientFormat,
     /// Who calls.
     pub caller: Caller,
+    /// Headers that every response to this request has.
+    pub common_headers: &'r [(&'static str, String)],
 }

@@ -1,46 +1,44 @@
-//! A response, as the gateway means it: the runtime's own is made of it elsewhere.
+//! A whole response, as a value. The platform makes its own of it.
 
-use super::{Platform, StreamBody, UpgradeDecision};
+use super::platform::{EVENT_STREAM_HEADERS, Platform};
+use super::websocket::UpgradeDecision;
 use crate::error::Error;
 use crate::formats::ClientFormat;
 
-/// A response.
-pub struct Response<H: Platform> {
+/// The response header that says that the gateway has estimated tokens, because the provider reports none.
+pub(super) const ESTIMATED: &str = "x-llm-bridge-estimated";
+
+/// A whole response.
+pub struct Response<P: Platform> {
     /// The HTTP status.
     pub status: u16,
     /// In the order in which they are to be sent.
     pub headers: Vec<(&'static str, String)>,
     /// What follows.
-    pub body: Body<H>,
+    pub body: Body<P>,
 }
 
 /// What follows the head of a response.
-#[expect(clippy::large_enum_variant, reason = "it is taken apart at once; a box would be one allocation more")]
-pub enum Body<H: Platform> {
+pub enum Body<P: Platform> {
     /// Nothing.
     Empty,
-    /// Bytes of ours.
+    /// Bytes.
     Bytes(Vec<u8>),
-    /// A provider's bytes, kept outside; and our copy of them.
-    Buffer(H::Buffer, Vec<u8>),
-    /// A stream, which is written once the response has been made.
-    Stream(StreamBody<H>),
-    /// None: the request becomes a connection.
-    Socket(H::Body, UpgradeDecision),
+    /// A provider's bytes where the platform keeps them, and a copy of them.
+    Buffer(P::Buffer, Vec<u8>),
+    /// None: the request becomes a WebSocket connection.
+    Socket(P::Body, UpgradeDecision),
 }
 
-impl<H: Platform> Response<H> {
+impl<P: Platform> Response<P> {
     /// A response of JSON.
-    pub fn json(status: u16, body: Body<H>) -> Self {
+    pub fn json(status: u16, body: Body<P>) -> Self {
         Self { status, headers: vec![("content-type", "application/json".to_owned())], body }
     }
 
-    pub(super) fn event_stream(body: Body<H>) -> Self {
-        let headers = vec![
-            ("content-type", "text/event-stream; charset=utf-8".to_owned()),
-            ("cache-control", "no-cache".to_owned()),
-            ("x-accel-buffering", "no".to_owned()),
-        ];
+    /// A stream of events that is complete already.
+    pub(super) fn event_stream(body: Body<P>) -> Self {
+        let headers = EVENT_STREAM_HEADERS.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         Self { status: 200, headers, body }
     }
 
@@ -51,21 +49,17 @@ impl<H: Platform> Response<H> {
         response
     }
 
-    pub(super) fn is_stream(&self) -> bool {
-        matches!(self.body, Body::Stream(_))
-    }
-
     pub(super) fn text(&self) -> Option<&str> {
         match &self.body {
             Body::Bytes(bytes) | Body::Buffer(_, bytes) => std::str::from_utf8(bytes).ok(),
-            Body::Empty | Body::Stream(_) | Body::Socket(..) => None,
+            Body::Empty | Body::Socket(..) => None,
         }
     }
 }
 
-impl<H: Platform> Body<H> {
-    /// A provider's bytes, and where they are kept outside, if they are.
-    pub(super) fn gathered(bytes: Vec<u8>, buffer: Option<H::Buffer>) -> Self {
+impl<P: Platform> Body<P> {
+    /// A provider's bytes, and where the platform keeps them, if it does.
+    pub(super) fn gathered(bytes: Vec<u8>, buffer: Option<P::Buffer>) -> Self {
         match buffer {
             Some(buffer) => Self::Buffer(buffer, bytes),
             None => Self::Bytes(bytes),

@@ -1,64 +1,76 @@
-//! Answers how many tokens a chat or a text has. It does not count itself, and calls no provider.
+//! Answers how many tokens a chat or a text has, without a call of a provider.
 
-use super::{AdmittedRequest, Body, Bridge, Platform, RequestRecord, Response, admission, count_admission, read_body};
-use crate::error::{Error, Result};
+use std::rc::Rc;
+
+use super::count_admission::{self, CountSubject};
+use super::drive::Drive;
+use super::platform::Platform;
+use super::record::{Fact, RequestRecord};
+use super::request::AdmittedRequest;
+use super::request_body::{ReceivedBody, read_body};
+use super::{Body, Bridge, Response, admission};
+use crate::error::Result;
 use crate::formats::tally::{self, Subject, TallySource};
 use crate::policy::routing::Target;
 use crate::policy::{routing, tokens};
 
-/// Answers a question for a count. It costs nothing and leaves no receipt, but is admitted inside the key's limits.
+/// Counts the tokens of a chat or a text. It costs nothing and leaves no receipt, but is admitted inside the key's limits.
 ///
-/// # Errors
-/// As for a chat: 400, 401, 403, 404, 413, 429; 503 if the vocabulary cannot be loaded.
-pub async fn answer<H: Platform>(
-    bridge: &Bridge,
-    host: &H,
-    admitted: AdmittedRequest<'_, H>,
-    receipt: &mut RequestRecord,
-) -> Result<Response<H>> {
-    let AdmittedRequest { request, caller, .. } = admitted;
-    let bytes = read_body(bridge, host, request).await?;
-    let (length, read) = (bytes.len(), read(bridge, &bytes, receipt));
-    // From here on, nothing is held of the body but its texts.
-    let room = bytes.into_room();
-    room.hold(length);
-    // Nobody is told more than that the key is wrong, before it is known to be right.
-    if read.is_err() {
-        admission::check(bridge, host, &caller).await?;
+/// A failure is answered as for a chat: 400, 401, 403, 404, 413, 429; 503 if the vocabulary cannot be loaded.
+pub async fn tokenize<P: Platform>(
+    bridge: &Rc<Bridge>,
+    platform: &P,
+    admitted: AdmittedRequest<'_, P>,
+    record: RequestRecord,
+) -> Response<P> {
+    let AdmittedRequest { request, client, caller, common_headers } = admitted;
+    let mut drive = Drive { bridge, platform, client, caller, common_headers, record };
+    let counted = match read_body(bridge, platform, request).await {
+        Ok(body) => drive.tokenize(body).await,
+        Err(error) => Err(error),
+    };
+    counted.unwrap_or_else(|error| drive.fail(error.into()))
+}
+
+impl<'r, P: Platform> Drive<'r, P> {
+    async fn tokenize(&mut self, body: ReceivedBody) -> Result<Response<P>> {
+        let (length, read) = (body.len(), self.read_source(&body));
+        // From here on, nothing is held of the body but its texts.
+        let room = body.into_room();
+        room.hold(length);
+        // A caller learns of a fault only once its key is known to be good.
+        if read.is_err() {
+            admission::check(self.bridge, self.platform, &self.caller).await?;
+        }
+        let (source, target) = read?;
+        let models = vec![source.model.clone(), format!("{}/{}", target.provider.name, target.upstream)];
+        let subject = CountSubject { models, body: length as u64 };
+        let admission = count_admission::admit(self.bridge, self.platform, &self.caller, subject).await?;
+        let counted = count(self.platform, source, &target).await;
+        count_admission::release(self.platform, admission).await;
+        Ok(Response::json(200, Body::Bytes(counted?)))
     }
-    let (question, target) = read?;
-    let models = vec![question.model.clone(), format!("{}/{}", target.provider.name, target.upstream)];
-    let subject = count_admission::CountSubject { models, body: length as u64 };
-    let leave = count_admission::admit(bridge, host, &caller, subject).await?;
-    let answer = count(host, question, &target).await;
-    count_admission::release(host, leave).await;
-    Ok(Response::json(200, Body::Bytes(answer?)))
+
+    fn read_source(&mut self, body: &[u8]) -> Result<(TallySource, Target<'r>)> {
+        let source = tally::read(body)?;
+        let model = source.model.chars().take(200).collect();
+        self.record.apply(Fact::Read { model, is_stream: false });
+        let target = routing::resolve(&self.bridge.config, &source.model)?;
+        self.record.apply(Fact::Routed { provider: target.provider.name.clone(), model: String::new() });
+        Ok((source, target))
+    }
 }
 
-fn read<'b>(bridge: &'b Bridge, body: &[u8], receipt: &mut RequestRecord) -> Result<(TallySource, Target<'b>)> {
-    let question = tally::read(body)?;
-    receipt.model = Some(question.model.chars().take(200).collect());
-    let target = routing::resolve(&bridge.config, &question.model)?;
-    receipt.provider = Some(target.provider.name.clone());
-    Ok((question, target))
-}
-
-async fn count<H: Platform>(host: &H, question: TallySource, target: &Target<'_>) -> Result<Vec<u8>> {
+async fn count<P: Platform>(platform: &P, source: TallySource, target: &Target<'_>) -> Result<Vec<u8>> {
     let choice = tokens::choose(&target.upstream);
-    let (texts, besides, guessed, several) = match question.subject {
+    let (texts, besides, is_guessed, are_several) = match source.subject {
         Subject::Chat(tally) => (tally.texts, tally.besides, tally.guessed, false),
         Subject::Text(text) => (vec![text], 0, false, false),
         Subject::Texts(texts) => (texts, 0, false, true),
     };
-    let (counts, exact) = count_admission::count(host, choice.encoding, texts).await?;
+    let (counts, is_exact) = count_admission::count(platform, choice.encoding, texts).await?;
     let tokens = counts.iter().fold(besides, |sum, count| sum.saturating_add(*count));
-    let each = several.then_some(counts.as_slice());
-    let estimated = guessed || !exact || !choice.exact;
-    Ok(tally::answer(&question.model, choice.encoding.name(), tokens, each, estimated))
-}
-
-/// There is no vocabulary.
-pub(super) fn unavailable() -> Error {
-    let message = "The gateway's vocabulary could not be loaded: the files in build/assets belong to its deployment.";
-    Error::gateway(503, "tokenizer_unavailable", message)
+    let each = are_several.then_some(counts.as_slice());
+    let is_estimate = is_guessed || !is_exact || !choice.exact;
+    Ok(tally::answer(&source.model, choice.encoding.name(), tokens, each, is_estimate))
 }

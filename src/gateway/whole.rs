@@ -1,45 +1,58 @@
 //! A whole response: read in the provider's format and, unless the client speaks the same, written in the client's, as a body or as a stream.
 
-use super::pair::Pair;
+use super::forward::persist;
 use super::platform::Platform;
+use super::record::{Reported, ResponseFacts, ResponseUsage};
+use super::response_context::ResponseContext;
 use crate::canonical::ResponseEvent;
 use crate::error::{Error, Result};
 use crate::formats::summary::ResponseSummary;
 use crate::formats::{ClientFormat, ProviderFormat, ResponseHead, Restream, RestreamOptions};
 
 /// A whole response that has been read.
-pub(super) struct WholeResponse<'m> {
-    pair: Pair<'m>,
+pub(super) struct WholeResponse {
+    context: ResponseContext,
     /// Its events, if it is written in another format.
     events: Vec<ResponseEvent<'static>>,
     /// What is known of it. Its usage counts even where it came with an error.
     pub(super) summary: ResponseSummary,
 }
 
-impl<'m> WholeResponse<'m> {
+impl WholeResponse {
     /// Reads a body that came with a status of success. Reasoning state in it is stored before this returns.
-    pub(super) async fn read<H: Platform>(host: &H, mut pair: Pair<'m>, body: &[u8]) -> Self {
-        if pair.native {
-            let summary = (pair.operation.summarize)(body);
-            return Self { pair, events: Vec::new(), summary };
+    pub(super) async fn read<P: Platform>(platform: &P, mut context: ResponseContext, body: &[u8]) -> Self {
+        if context.is_passthrough {
+            let summary = (context.operation.summarize)(body);
+            return Self { context, events: Vec::new(), summary };
         }
         let (mut summary, mut events) = (ResponseSummary::default(), Vec::new());
-        let outcome = (pair.upstream.whole)(body, &mut |event| {
+        let outcome = (context.format.whole)(body, &mut |event| {
             summary.record(&event);
             events.push(event.owned());
         });
         summary.end_body(outcome);
         let states = std::mem::take(&mut summary.reasoning_states);
-        if let Some(unstored) = pair.safe.as_mut().and_then(|cache| cache.keep(states)) {
-            unstored.keep(host).await;
-        }
-        Self { pair, events, summary }
+        persist(platform, context.cache.as_mut().and_then(|cache| cache.seal_all(states))).await;
+        Self { context, events, summary }
+    }
+
+    /// What it says of itself. One with an error is charged for the usage that it reports, if it does.
+    pub(super) fn take_facts(&mut self) -> ResponseFacts {
+        let summary = &mut self.summary;
+        let is_charged = summary.error.is_none() || summary.usage.is_some();
+        let usage = is_charged.then(|| ResponseUsage {
+            reported: summary.usage.map_or(Reported::Nothing, Reported::Total),
+            tier: summary.tier.take(),
+            countable: std::mem::take(&mut summary.countable),
+            length: summary.length,
+        });
+        ResponseFacts { served: summary.model.take(), usage, ..ResponseFacts::default() }
     }
 
     /// The body for the client; `None` if it gets the provider's.
     pub(super) fn into_body(self) -> Option<Vec<u8>> {
-        let pair = &self.pair;
-        (!pair.native).then(|| (pair.client().whole)(&pair.head, &self.events))
+        let context = &self.context;
+        (!context.is_passthrough).then(|| (context.client.whole)(&context.head, &self.events))
     }
 
     /// The response as a stream, for a provider that ignores that one was asked for. `body` is the provider's.
@@ -47,11 +60,10 @@ impl<'m> WholeResponse<'m> {
     /// # Errors
     /// 502 if its JSON is beyond what is read here (half a surrogate, a number without bounds, hundreds of levels).
     pub(super) fn into_stream(self, body: &[u8], options: RestreamOptions<'_>) -> Result<Vec<u8>> {
-        let Pair { upstream, native, .. } = self.pair;
-        let client = self.pair.client();
+        let ResponseContext { client, format, is_passthrough, .. } = self.context;
         match client.restream {
-            Restream::Events if native => Ok(encode(client, self.pair.head, &events_of(upstream, body))),
-            Restream::Events => Ok(encode(client, self.pair.head, &self.events)),
+            Restream::Events if is_passthrough => Ok(encode(client, self.context.head, &events_of(format, body))),
+            Restream::Events => Ok(encode(client, self.context.head, &self.events)),
             Restream::Document(convert) => {
                 let written = self.into_body();
                 convert(written.as_deref().unwrap_or(body), options).ok_or_else(|| {

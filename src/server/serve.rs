@@ -7,91 +7,129 @@ use super::request_id::{REQUEST_ID, request_id};
 use super::router::{self, ApiEndpoint, ApiRoute, Endpoint, RouteMatch, Routing};
 use crate::admin::{self, AdminCall};
 use crate::config::Cors;
-use crate::error::Result;
-use crate::gateway::{self, AdmittedRequest, Body, Bridge, Opened, Platform, Request, RequestRecord, Response};
+use crate::error::{Error, Result};
+use crate::formats::ClientFormat;
+use crate::gateway::{self, AdmittedRequest, Body, Bridge, Fact, Opened, Platform, Request, RequestRecord, Response};
 
-/// Serves one request. Errors become responses. If the configuration is invalid, every response is an error
-/// that lists its problems.
-pub async fn serve<H: Platform>(opened: &Opened, host: &H, request: Request<'_, H>) -> Response<H> {
-    let mut record = RequestRecord {
-        request_id: request_id(host, request.header),
-        started: host.now(),
-        client_ip: (request.header)("cf-connecting-ip"),
-        ..RequestRecord::default()
+/// Serves one request. Returns the response, unless it was streamed: then the platform has sent it by the time this is done. Errors become
+/// responses. If the configuration is invalid, every response is an error that lists its problems.
+pub async fn serve<P: Platform>(opened: &Opened, platform: &P, request: Request<'_, P>) -> Option<Response<P>> {
+    let Routing { client, target } = router::route(request.method, request.path, request.header);
+    let id = request_id(platform, request.header);
+    let common_headers = common_headers(opened, client, &request, &id);
+    let is_head = request.method == "HEAD";
+    let response = match opened {
+        Ok(bridge) => {
+            let record = RequestRecord::accepted(id, (request.header)("cf-connecting-ip"), platform.now());
+            Service { bridge, platform, client, common_headers: &common_headers }.serve(request, target, record).await
+        }
+        Err(problems) => Some(Response::error(&gateway::misconfigured(problems), client, &id)),
     };
-    let cors = cors::headers(opened.as_ref().map_or(&Cors::Any, |bridge| bridge.cors()), request.header);
-    let (is_head, is_admin) = (request.method == "HEAD", admin::owns(request.path));
-    let routing = router::route(request.method, request.path, request.header);
-    let client = routing.client;
-    let mut response = match opened {
-        Ok(bridge) => match handle(bridge, host, request, routing, &mut record).await {
-            Ok(response) => response,
-            Err(error) => {
-                gateway::settle_failure(bridge, host, &mut record, &error);
-                Response::error(&error, client, &record.request_id)
-            }
-        },
-        Err(problems) => Response::error(&gateway::misconfigured(problems), client, &record.request_id),
-    };
+    let mut response = response?;
     if is_head {
         response.body = Body::Empty;
     }
+    response.headers.extend(common_headers);
+    Some(response)
+}
+
+/// The headers that every response to a request has.
+fn common_headers<P: Platform>(
+    opened: &Opened,
+    client: &ClientFormat,
+    request: &Request<'_, P>,
+    id: &str,
+) -> Vec<(&'static str, String)> {
+    let mut headers = Vec::new();
     if client.id_header != REQUEST_ID {
-        response.headers.push((client.id_header, record.request_id.clone()));
+        headers.push((client.id_header, id.to_owned()));
     }
-    response.headers.push((REQUEST_ID, record.request_id));
+    headers.push((REQUEST_ID, id.to_owned()));
+    let is_admin = admin::owns(request.path);
     // Responses of the admin API must not be cached. Web pages can read them only if the configuration names
     // their origins.
     if is_admin {
-        response.headers.push(("cache-control", "no-store".to_owned()));
+        headers.push(("cache-control", "no-store".to_owned()));
     }
-    let names_origins = opened.as_ref().is_ok_and(|bridge| *bridge.cors() != Cors::Any);
+    let origins = opened.as_ref().map_or(&Cors::Any, |bridge| bridge.cors());
+    let names_origins = opened.is_ok() && *origins != Cors::Any;
     if names_origins || !is_admin {
-        response.headers.extend(cors);
+        headers.extend(cors::headers(origins, request.header));
     }
-    response
+    headers
 }
 
-async fn handle<H: Platform>(
-    bridge: &Rc<Bridge>,
-    host: &H,
-    request: Request<'_, H>,
-    routing: Routing<'_>,
-    record: &mut RequestRecord,
-) -> Result<Response<H>> {
-    let (endpoint, name) = match routing.target? {
-        RouteMatch::Preflight(allow) => return Ok(cors::preflight(&allow, request.header)),
-        RouteMatch::Endpoint(endpoint, name) => (endpoint, name),
-    };
-    match endpoint {
-        Endpoint::Health => Ok(Response::json(200, Body::Bytes(br#"{"status":"ok"}"#.to_vec()))),
-        Endpoint::WebSocket => gateway::open_websocket(bridge, host, request).await,
-        Endpoint::Admin(action) => admin::handle(bridge, host, request, AdminCall { action, id: &name }, record).await,
-        Endpoint::Api(endpoint) => {
-            let caller = bridge.admit(host, request.hostname, request.header, request.caller.clone()).await?;
-            record.key_id = Some(caller.key_id.clone());
-            let route = ApiRoute { endpoint, name: &name };
-            call_api(bridge, host, AdmittedRequest { request, client: routing.client, caller }, route, record).await
-        }
-    }
+/// What serves the request of one client.
+struct Service<'r, P: Platform> {
+    bridge: &'r Rc<Bridge>,
+    platform: &'r P,
+    client: &'static ClientFormat,
+    common_headers: &'r [(&'static str, String)],
 }
 
-/// Calls an endpoint that needs an API key.
-async fn call_api<H: Platform>(
-    bridge: &Rc<Bridge>,
-    host: &H,
-    admitted: AdmittedRequest<'_, H>,
-    route: ApiRoute<'_>,
-    record: &mut RequestRecord,
-) -> Result<Response<H>> {
-    match route.endpoint {
-        ApiEndpoint::Operation(operation) => gateway::call_model(bridge, host, admitted, operation, record).await,
-        ApiEndpoint::Tokenize => gateway::tokenize(bridge, host, admitted, record).await,
-        ApiEndpoint::Models => gateway::list_models(bridge, host, &admitted).await,
-        ApiEndpoint::Model => gateway::read_model(bridge, host, &admitted, route.name).await,
-        ApiEndpoint::Usage => {
-            gateway::check_account(bridge, host, &admitted.caller).await?;
-            admin::list_own_usage(host, &admitted.caller.key_id, admitted.request.query).await
-        }
+impl<P: Platform> Service<'_, P> {
+    async fn serve(
+        &self,
+        request: Request<'_, P>,
+        target: Result<RouteMatch<'_>>,
+        mut record: RequestRecord,
+    ) -> Option<Response<P>> {
+        let (endpoint, name) = match target {
+            Ok(RouteMatch::Endpoint(endpoint, name)) => (endpoint, name),
+            Ok(RouteMatch::Preflight(allow)) => return Some(cors::preflight(&allow, request.header)),
+            Err(error) => return Some(self.fail(record, error)),
+        };
+        let response = match endpoint {
+            Endpoint::Health => Ok(Response::json(200, Body::Bytes(br#"{"status":"ok"}"#.to_vec()))),
+            Endpoint::WebSocket => gateway::open_websocket(self.bridge, self.platform, request).await,
+            Endpoint::Admin(action) => match admin::authenticate(self.bridge, &request) {
+                Ok(key_id) => {
+                    record.apply(Fact::Authenticated { key_id });
+                    admin::handle(self.bridge, self.platform, request, AdminCall { action, id: &name }).await
+                }
+                Err(error) => Err(error),
+            },
+            Endpoint::Api(endpoint) => {
+                return self.serve_api(request, ApiRoute { endpoint, name: &name }, record).await;
+            }
+        };
+        Some(response.unwrap_or_else(|error| self.fail(record, error)))
+    }
+
+    /// Serves what an API key gives access to.
+    async fn serve_api(
+        &self,
+        mut request: Request<'_, P>,
+        route: ApiRoute<'_>,
+        mut record: RequestRecord,
+    ) -> Option<Response<P>> {
+        let Self { bridge, platform, client, common_headers } = *self;
+        let known = request.caller.take();
+        let caller = match bridge.admit(platform, request.hostname, request.header, known).await {
+            Ok(caller) => caller,
+            Err(error) => return Some(self.fail(record, error)),
+        };
+        record.apply(Fact::Authenticated { key_id: caller.key_id.clone() });
+        let admitted = AdmittedRequest { request, client, caller, common_headers };
+        let response = match route.endpoint {
+            ApiEndpoint::Operation(operation) => {
+                return gateway::call_model(bridge, platform, admitted, operation, record).await;
+            }
+            ApiEndpoint::Tokenize => return Some(gateway::tokenize(bridge, platform, admitted, record).await),
+            ApiEndpoint::Models => gateway::list_models(bridge, platform, &admitted).await,
+            ApiEndpoint::Model => gateway::read_model(bridge, platform, &admitted, route.name).await,
+            ApiEndpoint::Usage => match gateway::check_account(bridge, platform, &admitted.caller).await {
+                Ok(()) => admin::list_own_usage(platform, &admitted.caller.key_id, admitted.request.query).await,
+                Err(error) => Err(error),
+            },
+        };
+        Some(response.unwrap_or_else(|error| self.fail(record, error)))
+    }
+
+    /// Settles a request that was refused, and makes the error's response.
+    fn fail(&self, record: RequestRecord, error: Error) -> Response<P> {
+        let response = Response::error(&error, self.client, record.request_id());
+        gateway::settle_failure(self.platform, record, error, false);
+        response
     }
 }

@@ -19,7 +19,7 @@ use futures::executor::block_on;
 use futures::future::LocalBoxFuture;
 use llm_bridge::config::Logging;
 use llm_bridge::gateway::platform::{
-    Broken, CallError, ObjectAddress, Piece, Priority, ProviderRequest, ProviderResponse,
+    Broken, CallError, ObjectAddress, Piece, Priority, ProviderRequest, ProviderResponse, StreamHead,
 };
 use llm_bridge::gateway::{Body, Bridge, Opened, Platform, Request, RequestState, Response};
 use llm_bridge::ledger::registry::{self, KeyRegistry};
@@ -76,6 +76,8 @@ pub struct World {
     pub vocabularies: Vec<&'static Vocabulary>,
     /// What the gateway keeps with the request under way.
     pub state: Rc<RequestState>,
+    /// The streamed response of the request under way, and what has been written of it.
+    pub begun: Rc<RefCell<Option<(StreamHead, Rc<RefCell<Vec<u8>>>)>>>,
     /// What goes on after a response.
     pub tasks: Rc<RefCell<Vec<LocalBoxFuture<'static, ()>>>>,
     /// Deadlines of timers, each with a number of its own; how many were made, and the time of the newest.
@@ -426,6 +428,12 @@ impl Platform for World {
 
     async fn release(&self, _: &mut Said) {}
 
+    fn begin_response(&self, head: StreamHead) -> Result<Self::Sink, Broken> {
+        let sink = Self::Sink::default();
+        self.begun.replace(Some((head, Rc::clone(&sink))));
+        Ok(sink)
+    }
+
     async fn write(&self, sink: &mut Self::Sink, bytes: &[u8], given: &Cell<usize>) -> Result<(), Broken> {
         sink.borrow_mut().extend_from_slice(bytes);
         given.set(bytes.len());
@@ -512,9 +520,9 @@ pub async fn asking(bridge: &Opened, world: &World, line: &str, headers: &[(&str
     if let Ok(bridge) = bridge {
         world.logging.borrow_mut().clone_from(bridge.logging());
     }
-    let world = World { state: Rc::default(), ..world.clone() };
+    let world = World { state: Rc::default(), begun: Rc::default(), ..world.clone() };
     let response = serve(bridge, &world, request).await;
-    let got = finish(response, &world).await;
+    let got = response.map_or_else(|| streamed(&world), whole);
     let next = || world.tasks.borrow_mut().pop();
     while let Some(task) = next() {
         task.await;
@@ -522,17 +530,16 @@ pub async fn asking(bridge: &Opened, world: &World, line: &str, headers: &[(&str
     got
 }
 
-/// Does what the edge does with a body.
-async fn finish(response: Response<World>, world: &World) -> Got {
+fn whole(response: Response<World>) -> Got {
     let Response { status, headers, body } = response;
     let body = match body {
         Body::Empty | Body::Socket(..) => Vec::new(),
         Body::Bytes(bytes) | Body::Buffer((), bytes) => bytes,
-        Body::Stream(body) => {
-            let sink = Rc::<RefCell<Vec<u8>>>::default();
-            body.write(world.clone(), Rc::clone(&sink)).await;
-            sink.take()
-        }
     };
     Got { status, headers, body: String::from_utf8(body).unwrap() }
+}
+
+fn streamed(world: &World) -> Got {
+    let (StreamHead { status, headers, .. }, sink) = world.begun.take().unwrap();
+    Got { status, headers, body: String::from_utf8(sink.take()).unwrap() }
 }

@@ -7,12 +7,12 @@ use std::pin::pin;
 
 use futures::future::{Either, select};
 
-use super::write::{take, write_end};
+use super::write::{persist, push, write_end};
 use crate::config::Millis;
 use crate::gateway::deadlines::{KEEP_ALIVE, TimerEvent};
 use crate::gateway::platform::{Broken, Piece as _, Platform};
-use crate::gateway::relay::{StreamEnd, StreamRelay};
-use crate::gateway::settle::settle;
+use crate::gateway::record::RequestRecord;
+use crate::gateway::relay::{self, FinishedStream, StreamEnd, StreamRelay};
 use crate::gateway::wait::{
     client_left, note_received, renew_lease, sleep, until_over, until_renewal, while_client_stays,
 };
@@ -22,7 +22,7 @@ const READ_GRACE: Millis = 10;
 /// Events that are written anew leave at the latest when so many bytes wait.
 const FULL: usize = 32 << 10;
 
-/// What comes next.
+/// What happens next.
 pub(super) enum Next {
     Bytes(Vec<u8>),
     Closed,
@@ -33,8 +33,9 @@ pub(super) enum Next {
 }
 
 /// A provider's events on their way to a client.
-pub(super) struct Forward<P: Platform> {
-    pub(super) platform: P,
+pub(in crate::gateway) struct Forward<'r, P: Platform> {
+    pub(super) platform: &'r P,
+    pub(super) record: &'r RequestRecord,
     pub(super) relay: StreamRelay,
     pub(super) stream: P::Stream,
     pub(super) sink: P::Sink,
@@ -52,37 +53,66 @@ pub(super) struct Forward<P: Platform> {
     pub(super) stuck: Option<P::Pipe>,
 }
 
-impl<P: Platform> Forward<P> {
-    pub(super) fn new(platform: P, stream: P::Stream, sink: P::Sink, relay: StreamRelay) -> Self {
+/// A stream that was forwarded to its end, but for its last bytes.
+pub(in crate::gateway) struct Forwarded<P: Platform> {
+    pub(in crate::gateway) finished: FinishedStream,
+    pub(in crate::gateway) first_byte: Option<Millis>,
+    pub(in crate::gateway) last: LastBytes<P>,
+}
+
+/// The end of a client's stream.
+pub(in crate::gateway) struct LastBytes<P: Platform> {
+    end: StreamEnd,
+    stream: P::Stream,
+    sink: P::Sink,
+    ready: Vec<u8>,
+    stuck: Option<P::Pipe>,
+}
+
+impl<P: Platform> LastBytes<P> {
+    /// Sends them, and `tail` after them, and ends the stream.
+    pub(in crate::gateway) async fn write(mut self, platform: &P, tail: &[u8]) {
+        if self.end == StreamEnd::ClientLeft {
+            let _ = platform.break_off(&mut self.sink).await;
+        } else {
+            if let Some(pipe) = self.stuck {
+                let _ = while_client_stays(platform, pipe).await;
+            }
+            self.ready.extend_from_slice(tail);
+            write_end(platform, &mut self.sink, &self.ready).await;
+        }
+        // This may not complete as long as a pipe holds something.
+        platform.release(&mut self.stream).await;
+    }
+}
+
+impl<'r, P: Platform> Forward<'r, P> {
+    pub(in crate::gateway) fn new(
+        platform: &'r P,
+        record: &'r RequestRecord,
+        relay: StreamRelay,
+        stream: P::Stream,
+        sink: P::Sink,
+    ) -> Self {
         let (is_read, has_left, ready) = (false, false, Vec::new());
-        Self { platform, relay, stream, sink, timer: None, is_read, has_left, ready, flush: None, stuck: None }
+        Self { platform, record, relay, stream, sink, timer: None, is_read, has_left, ready, flush: None, stuck: None }
     }
 
-    /// Forwards the stream to its end, and settles the request. `beginning`: what was read of it before the head of the response left.
-    pub(super) async fn run(mut self, beginning: Vec<u8>) {
+    /// Forwards the stream to its end. `beginning`: what was read of it before the head of the response left.
+    pub(in crate::gateway) async fn run(mut self, beginning: Vec<u8>) -> Forwarded<P> {
         let end = self.forward(&beginning).await;
         drop(beginning);
-        if end == StreamEnd::ClientLeft && self.relay.hears_out() {
+        if end == StreamEnd::ClientLeft && self.relay.outlives_client() {
             self.read_to_end().await;
         }
-        let tail = self.relay.finish(end);
-        self.persist().await;
+        let first_byte = self.relay.first_byte();
+        let mut finished = self.relay.finish(end, self.platform.now());
+        persist(self.platform, finished.persist.take()).await;
         if matches!(end, StreamEnd::ClientLeft | StreamEnd::TimedOut) {
             self.platform.abort(&self.stream);
         }
-        // Settled before the last bytes: a client may take them late, or never.
-        settle(&self.platform, self.relay.close(end, self.platform.now()));
-        if end == StreamEnd::ClientLeft {
-            let _ = self.platform.break_off(&mut self.sink).await;
-        } else {
-            if let Some(pipe) = self.stuck {
-                let _ = while_client_stays(&self.platform, pipe).await;
-            }
-            self.ready.extend_from_slice(&tail);
-            write_end(&self.platform, &mut self.sink, &self.ready).await;
-        }
-        // This may not complete as long as a pipe holds something.
-        self.platform.release(&mut self.stream).await;
+        let last = LastBytes { end, stream: self.stream, sink: self.sink, ready: self.ready, stuck: self.stuck };
+        Forwarded { finished, first_byte, last }
     }
 
     async fn forward(&mut self, beginning: &[u8]) -> StreamEnd {
@@ -98,10 +128,14 @@ impl<P: Platform> Forward<P> {
 
     /// Forwards piece by piece; `None` once the response has begun, unless `to_the_end`.
     pub(super) async fn forward_pieces(&mut self, to_the_end: bool) -> Option<StreamEnd> {
-        while to_the_end || !self.relay.has_begun() {
-            if self.relay.is_done() {
-                self.platform.abort(&self.stream);
-                return Some(StreamEnd::Closed);
+        loop {
+            match self.relay.next() {
+                relay::Next::Done => {
+                    self.platform.abort(&self.stream);
+                    return Some(StreamEnd::Closed);
+                }
+                relay::Next::MayPipe if !to_the_end => return None,
+                relay::Next::Continue | relay::Next::MayPipe => {}
             }
             let done = match self.next_or_flush().await {
                 None => self.flush().await,
@@ -117,25 +151,18 @@ impl<P: Platform> Forward<P> {
                 return Some(end);
             }
         }
-        None
     }
 
     async fn forward_piece(&mut self, bytes: &[u8]) -> Result<(), StreamEnd> {
-        self.ready.extend_from_slice(&take(&self.platform, &mut self.relay, bytes));
-        self.persist().await;
-        let rest = self.relay.rest(self.platform.now());
-        if rest == 0 || self.ready.len() >= FULL {
+        let step = push(self.platform, self.record, &mut self.relay, bytes);
+        persist(self.platform, step.persist).await;
+        self.ready.extend_from_slice(&step.forward);
+        let delay = self.relay.flush_delay(self.platform.now());
+        if delay == 0 || self.ready.len() >= FULL {
             return self.flush().await;
         }
-        self.flush.get_or_insert_with(|| self.platform.timer(rest));
+        self.flush.get_or_insert_with(|| self.platform.timer(delay));
         Ok(())
-    }
-
-    /// Keeps what the provider wants back before the client learns of it: a client may come back with it at once.
-    async fn persist(&mut self) {
-        if let Some(signature) = self.relay.keepsake() {
-            signature.keep(&self.platform).await;
-        }
     }
 
     /// What comes next; `None` if, before that, what waits has to leave.
@@ -161,7 +188,7 @@ impl<P: Platform> Forward<P> {
         if bytes.is_empty() {
             return Ok(());
         }
-        let (platform, relay, given) = (&self.platform, &self.relay, Cell::new(0));
+        let (platform, relay, given) = (self.platform, &self.relay, Cell::new(0));
         let began = platform.now();
         let mut writing = pin!(while_client_stays(platform, platform.write(&mut self.sink, bytes, &given)));
         let wait = || platform.timer(relay.wait(began).min(until_renewal(platform)));
@@ -171,7 +198,7 @@ impl<P: Platform> Forward<P> {
         };
         if written.is_none() {
             self.timer = None;
-            note_received(platform, relay.said());
+            note_received(platform, relay.received());
             let left = relay.left(platform.now());
             if let Either::Left((late, _)) = select(writing, pin!(sleep(platform, left))).await {
                 written = Some(late);
@@ -192,12 +219,14 @@ impl<P: Platform> Forward<P> {
     /// Reads the rest of a response whose client has disconnected, for its usage.
     async fn read_to_end(&mut self) {
         self.has_left = true;
-        let platform = self.platform.clone();
-        let mut over = pin!(until_over(&platform));
+        let mut over = pin!(until_over(self.platform));
         loop {
             let Either::Left((next, _)) = select(pin!(self.next()), &mut over).await else { return };
             match next {
-                Next::Bytes(bytes) => drop(take(&self.platform, &mut self.relay, &bytes)),
+                Next::Bytes(bytes) => {
+                    let step = push(self.platform, self.record, &mut self.relay, &bytes);
+                    persist(self.platform, step.persist).await;
+                }
                 Next::Timer(TimerEvent::KeepAlive | TimerEvent::Nothing) | Next::ClientLeft => {}
                 Next::Timer(TimerEvent::Over) | Next::Closed | Next::Broken => return,
             }
@@ -216,7 +245,7 @@ impl<P: Platform> Forward<P> {
             Ok(None) => {
                 // What came while the gateway slept has not been read yet: it counts before the deadline does.
                 self.timer = None;
-                renew_lease(&self.platform, || Some(self.relay.said()));
+                renew_lease(self.platform, || Some(self.relay.received()));
                 match select(pin!(self.platform.next(&mut self.stream)), self.platform.timer(READ_GRACE)).await {
                     Either::Left((read, _)) => read.map(|piece| piece.map(|piece| piece.to_vec())),
                     Either::Right(_) => return Next::Timer(self.relay.tick(self.platform.now())),
@@ -234,7 +263,7 @@ impl<P: Platform> Forward<P> {
 
     /// Reads a piece; nothing if a deadline may be due first.
     async fn read_or_wait(&mut self) -> Result<Option<Result<Option<Vec<u8>>, Broken>>, Next> {
-        let (platform, relay, has_left) = (&self.platform, &self.relay, self.has_left);
+        let (platform, relay, has_left) = (self.platform, &self.relay, self.has_left);
         let wait = || platform.timer(relay.wait(platform.now()).min(until_renewal(platform)));
         let left = async {
             if has_left {

@@ -1,5 +1,4 @@
-//! Streamed responses on their way to the client: a provider's events ([`events`]), a long body that passes in pieces ([`long`]), and the
-//! gateway's own ([`script`]).
+//! Streamed responses on their way to the client: reading from the provider, writing to the client, and the time between.
 
 mod events;
 mod long;
@@ -7,4 +6,7 @@ mod piped;
 mod script;
 mod write;
 
-pub use write::StreamBody;
+pub(super) use events::{Forward, Forwarded};
+pub(super) use long::{ForwardedBody, forward_body};
+pub(super) use script::write_script;
+pub(super) use write::{persist, push, write_end};

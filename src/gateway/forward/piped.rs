@@ -5,7 +5,7 @@ use std::pin::pin;
 use futures::future::{Either, select};
 
 use super::events::{Forward, Next};
-use super::write::take;
+use super::write::push;
 use crate::config::Millis;
 use crate::gateway::deadlines::{KEEP_ALIVE, TimerEvent};
 use crate::gateway::platform::{Broken, Piece as _, Platform};
@@ -29,7 +29,7 @@ enum PipeEnd {
     Silence,
 }
 
-impl<P: Platform> Forward<P> {
+impl<P: Platform> Forward<'_, P> {
     /// Has the platform pipe the rest of the stream.
     pub(super) async fn forward_piped(&mut self) -> StreamEnd {
         match self.pipe().await {
@@ -64,9 +64,9 @@ impl<P: Platform> Forward<P> {
 
     /// Reads a piece of the copy. Gives the time until the next look, in milliseconds.
     fn sample(&mut self, bytes: &[u8]) -> Millis {
-        take(&self.platform, &mut self.relay, bytes);
+        push(self.platform, self.record, &mut self.relay, bytes);
         self.relay.sent(self.platform.now());
-        renew_lease(&self.platform, || Some(self.relay.said()));
+        renew_lease(self.platform, || Some(self.relay.received()));
         if bytes.len() < FULL_READ { POLL_INTERVAL.min(self.relay.wait(self.platform.now()) / 4) } else { 0 }
     }
 
@@ -91,10 +91,10 @@ impl<P: Platform> Forward<P> {
     /// Waits until a pipe has written what it holds: whether it ended well, which it does not if the client has disconnected; nothing if the
     /// time of the whole is up before.
     async fn drain(&self, pipe: &mut P::Pipe) -> Option<bool> {
-        note_received(&self.platform, self.relay.said());
+        note_received(self.platform, self.relay.received());
         let left = self.relay.left(self.platform.now());
-        let drained = while_client_stays(&self.platform, pipe);
-        match select(pin!(drained), pin!(sleep(&self.platform, left))).await {
+        let drained = while_client_stays(self.platform, pipe);
+        match select(pin!(drained), pin!(sleep(self.platform, left))).await {
             Either::Left((drained, _)) => Some(drained.is_ok()),
             Either::Right(_) => None,
         }
@@ -110,11 +110,11 @@ impl<P: Platform> Forward<P> {
     async fn piped(&mut self, is_whole: bool) -> PipeEnd {
         let patience = if is_whole { REST } else { REST_AFTER_BREAK };
         let end = if is_whole { StreamEnd::Closed } else { self.broken() };
-        if end == StreamEnd::ClientLeft && self.relay.hears_out() {
+        if end == StreamEnd::ClientLeft && self.relay.outlives_client() {
             return PipeEnd::End(end);
         }
         while let Some(bytes) = self.rest(patience).await {
-            take(&self.platform, &mut self.relay, &bytes);
+            push(self.platform, self.record, &mut self.relay, &bytes);
         }
         PipeEnd::End(end)
     }

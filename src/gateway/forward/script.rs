@@ -1,28 +1,18 @@
 //! A stream of the gateway's own, written with the pauses of its script.
 
-use super::write::{take, write_end, write_within};
+use super::write::{push, write_within};
 use crate::config::Millis;
 use crate::gateway::deadlines::FLUSH_INTERVAL;
-use crate::gateway::echo::EchoScript;
 use crate::gateway::platform::Platform;
+use crate::gateway::record::RequestRecord;
 use crate::gateway::relay::{StreamEnd, StreamRelay};
-use crate::gateway::settle::settle;
+use crate::gateway::script::EchoScript;
 use crate::gateway::wait::{sleep, while_client_stays};
 
-/// Writes the events of a script, and settles the request.
-pub(super) async fn play<P: Platform>(platform: &P, script: EchoScript, mut relay: StreamRelay, mut sink: P::Sink) {
-    let end = write_script(platform, script, &mut relay, &mut sink).await;
-    let tail = relay.finish(end);
-    // Settled before the last bytes: a client may take them late, or never.
-    settle(platform, relay.close(end, platform.now()));
-    if end != StreamEnd::ClientLeft {
-        write_end(platform, &mut sink, &tail).await;
-    }
-}
-
 /// The first content leaves at once; from then on, what comes within [`FLUSH_INTERVAL`] leaves together.
-async fn write_script<P: Platform>(
+pub(in crate::gateway) async fn write_script<P: Platform>(
     platform: &P,
+    record: &RequestRecord,
     script: EchoScript,
     relay: &mut StreamRelay,
     sink: &mut P::Sink,
@@ -38,7 +28,7 @@ async fn write_script<P: Platform>(
                 return end;
             }
         }
-        take(platform, relay, &frames);
+        push(platform, record, relay, &frames);
         ready.extend_from_slice(&frames);
     }
     write_script_part(platform, relay, sink, &ready).await.map_or_else(|end| end, |()| StreamEnd::Closed)
@@ -50,7 +40,7 @@ async fn write_script_part<P: Platform>(
     sink: &mut P::Sink,
     bytes: &[u8],
 ) -> Result<(), StreamEnd> {
-    write_within(platform, sink, bytes, (relay.left(platform.now()), relay.said())).await
+    write_within(platform, sink, bytes, relay.left(platform.now()), relay.received()).await
 }
 
 /// Waits before the next event. A client that disconnects ends it: the usage of the gateway's own response is known.

@@ -1,0 +1,208 @@
+//! Carries out a call of a model: reads and plans the request, has it admitted, sends an attempt to its target, forwards the response, and
+//! settles the bill. [`Drive`] holds the request's record, and is all that appends facts to it.
+//!
+//! # Dropping
+//!
+//! The platform may drop a request at any await, for example when the isolate is evicted. What is left then:
+//!
+//! | while waiting for | record and receipt | reservation | provider's call |
+//! |---|---|---|---|
+//! | the client's body | none | none | not made |
+//! | the key's accounts | none, or a draft | a lease, which ends by itself | not made |
+//! | the reasoning store | a draft | a lease | not made |
+//! | the head, or the body, of the response | a draft | a lease | aborted by the platform |
+//! | a write to the client | a draft | a lease | aborted by the platform |
+//! | the last bytes to the client, or a token count | sent, or a draft | settled, or a lease | over |
+//!
+//! A draft is the receipt that came with the admission: when its lease ends, the account keeps it as `lost`, with an estimate of the usage.
+//! An account without limits has no lease, and keeps no draft.
+
+use std::rc::Rc;
+
+use super::admission::{self, Admission, Caller};
+use super::attempt::{Attempt, Mode};
+use super::bridge::Bridge;
+use super::dropped_fields::DROPPED;
+use super::estimate;
+use super::failure::Failure;
+use super::plan::Plan;
+use super::platform::Platform;
+use super::record::{Fact, Outcome, RequestRecord};
+use super::request::AdmittedRequest;
+use super::request_body::{ReceivedBody, read_body};
+use super::request_head::RequestHead;
+use super::response::Response;
+use super::settle::{Ending, settle};
+use crate::config::OnDisconnect;
+use crate::error::{Error, Result};
+use crate::formats::ClientFormat;
+use crate::formats::operation::{Operation, OperationKind};
+use crate::policy::routing::{self, Target};
+
+/// The response header with the cost in dollars.
+const COST: &str = "x-llm-bridge-cost";
+
+/// A request that is being carried out.
+pub(super) struct Drive<'r, P: Platform> {
+    pub(super) bridge: &'r Rc<Bridge>,
+    pub(super) platform: &'r P,
+    pub(super) client: &'static ClientFormat,
+    pub(super) caller: Caller,
+    /// Headers that every response to this request has.
+    pub(super) common_headers: &'r [(&'static str, String)],
+    pub(super) record: RequestRecord,
+}
+
+/// How a request was answered.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart at once; a box would be one allocation for each request"
+)]
+pub(super) enum Answer<P: Platform> {
+    /// With a whole response, which is still to be sent.
+    Whole(Response<P>),
+    /// With a stream, which has been sent and settled.
+    Streamed,
+}
+
+/// Carries out a call of a model. Returns the response, unless it was streamed: then the platform has sent it
+/// ([`Platform::begin_response`]) by the time this is done.
+pub async fn call_model<P: Platform>(
+    bridge: &Rc<Bridge>,
+    platform: &P,
+    admitted: AdmittedRequest<'_, P>,
+    operation: &'static Operation,
+    record: RequestRecord,
+) -> Option<Response<P>> {
+    let AdmittedRequest { request, client, caller, common_headers } = admitted;
+    let head = RequestHead::new(client, request.header);
+    let mut drive = Drive { bridge, platform, client, caller, common_headers, record };
+    let body = match read_body(bridge, platform, request).await {
+        Ok(body) => body,
+        Err(error) => return Some(drive.fail(error.into())),
+    };
+    match operation.kind {
+        OperationKind::Count => {
+            let counted = drive.count(&head, body, operation).await;
+            Some(counted.unwrap_or_else(|failure| drive.fail(failure)))
+        }
+        OperationKind::Generate | OperationKind::Embed => match drive.run(&head, body, operation).await {
+            Ok(Answer::Whole(response)) => Some(drive.complete(response)),
+            Ok(Answer::Streamed) => None,
+            Err(failure) => Some(drive.fail(failure)),
+        },
+    }
+}
+
+impl<'r, P: Platform> Drive<'r, P> {
+    /// Carries out a call that is billed.
+    async fn run(
+        &mut self,
+        head: &RequestHead<'_>,
+        body: ReceivedBody,
+        operation: &'static Operation,
+    ) -> Result<Answer<P>, Failure> {
+        let Plan { envelope, target, mode } = self.plan(&body, operation).await?;
+        let mut attempt = Attempt::new(&envelope, &target, head, mode, self.platform.now());
+        self.admit(&mut attempt).await?;
+        let messages = attempt.document().value(operation.question_field);
+        self.platform.log(&self.record.start_event(self.platform.now(), messages));
+        if matches!(mode, Mode::Local) {
+            let response = self.prepare_locally(&attempt)?;
+            drop(envelope);
+            drop(body);
+            return Ok(self.answer_locally(response).await);
+        }
+        let prepared = self.prepare(&attempt).await?;
+        // From here on, nothing is held of the client's body but what goes to the provider.
+        drop(envelope);
+        self.exchange(&target, prepared, body.into_room()).await
+    }
+
+    /// Reads the request and finds its target.
+    ///
+    /// # Errors
+    /// 400 for a body that is not as the operation wants it, and for what the provider does not support; 404 for an unknown model. 401 or
+    /// 503 instead, if the key is not good or its account cannot be reached: a caller learns of a fault only once its key is known to be
+    /// good.
+    pub(super) async fn plan<'a>(&mut self, body: &'a [u8], operation: &'static Operation) -> Result<Plan<'r, 'a>> {
+        let plan = self.find_target(body, operation);
+        if plan.is_err() {
+            admission::check(self.bridge, self.platform, &self.caller).await?;
+        }
+        plan
+    }
+
+    fn find_target<'a>(&mut self, body: &'a [u8], operation: &'static Operation) -> Result<Plan<'r, 'a>> {
+        let envelope = operation.read(body)?;
+        let (model, is_stream) = (cut(&envelope.model), envelope.delivery.is_stream());
+        self.record.apply(Fact::Read { model, is_stream });
+        let target = routing::resolve(&self.bridge.config, &envelope.model)?;
+        self.record.apply(Fact::Routed { provider: target.provider.name.clone(), model: cut(&target.upstream) });
+        Plan::new(self.client, envelope, target)
+    }
+
+    /// Has the request admitted by the key's accounts, which reserve the most that it can take.
+    async fn admit(&mut self, attempt: &mut Attempt<'_, '_, '_>) -> Result<()> {
+        let draft = || self.record.draft();
+        let admitted = estimate::admit(self.bridge, self.platform, &self.caller, attempt, draft).await?;
+        self.record.apply(admitted);
+        Ok(())
+    }
+
+    /// Whether the response is read to its end although the client has disconnected: the key's setting counts before the provider's.
+    pub(super) fn outlives_client(&self, target: &Target<'_>) -> bool {
+        let own = self.record.admission().and_then(|admission| admission.on_disconnect);
+        own.unwrap_or(target.provider.streaming.on_disconnect) == OnDisconnect::Finish
+    }
+
+    /// The headers that tell what is left of the key's limits, and what the provider's format could not hold.
+    pub(super) fn headers(&self) -> Vec<(&'static str, String)> {
+        let mut headers = self.record.admission().map(Admission::headers).unwrap_or_default();
+        headers.extend(self.record.dropped().map(|dropped| (DROPPED, dropped.header.clone())));
+        headers
+    }
+
+    /// Settles a request whose whole response is ready to be sent, and adds the headers that tell what it took.
+    fn complete(&mut self, mut response: Response<P>) -> Response<P> {
+        let timing = self.record.server_timing(self.platform.now());
+        response.headers.extend(timing.map(|timing| ("server-timing", timing)));
+        // An estimate may still change.
+        response.headers.extend(self.record.exact_cost().map(|cost| (COST, cost)));
+        response.headers.extend(self.headers());
+        let outcome = if self.platform.client_left() { Outcome::ClientClosed } else { Outcome::Complete };
+        let is_logged = self.bridge.config.logging.fields.shows("response");
+        let text = if is_logged { response.text().map(str::to_owned) } else { None };
+        let ending = Ending { status: response.status, outcome, error: None, text };
+        settle(self.platform, std::mem::take(&mut self.record), ending);
+        response
+    }
+
+    /// Settles a request that failed before its response began, and makes the error's response.
+    pub(super) fn fail(&mut self, failure: Failure) -> Response<P> {
+        let Failure { error, billable, response, .. } = failure;
+        if let Some(facts) = response {
+            self.record.apply(Fact::AttemptEnded(*facts));
+        }
+        let limits = self.record.admission().map(Admission::headers).unwrap_or_default();
+        let error = limits.into_iter().fold(error, |error, (name, value)| error.with_header(name, value));
+        let rendered = Response::error(&error, self.client, self.record.request_id());
+        settle_failure(self.platform, std::mem::take(&mut self.record), error, billable);
+        rendered
+    }
+}
+
+/// Settles a request that failed before its response began. `billable`: a provider may bill for it.
+pub fn settle_failure<P: Platform>(platform: &P, mut record: RequestRecord, error: Error, billable: bool) {
+    let has_left = platform.client_left();
+    record.apply(Fact::Failed { billable: billable || has_left, at: platform.now() });
+    let outcome = if has_left { Outcome::ClientClosed } else { Outcome::Refused };
+    let status = error.status();
+    let error = if has_left { None } else { Some(error) };
+    settle(platform, record, Ending { status, outcome, error, text: None });
+}
+
+/// The beginning of a name that a caller or a provider chose.
+fn cut(name: &str) -> String {
+    name.chars().take(200).collect()
+}

@@ -1,0 +1,319 @@
+//! One attempt: the call of a provider, and its response on the way to the client.
+
+use super::attempt::{Attempt, Mode};
+use super::call::{self, GatheredBody, call_failed};
+use super::charge::{MeteredPrompt, Metering};
+use super::deadlines::Deadlines;
+use super::drive::{Answer, Drive};
+use super::embed::EmbeddingReader;
+use super::failure::{Failure, FailureStage};
+use super::forward::{Forward, Forwarded, ForwardedBody, forward_body};
+use super::long_body::LongBodyRelay;
+use super::peek::{Peeked, peek_until_content};
+use super::platform::{Broken, Platform, ProviderRequest, ProviderResponse as _, StreamHead};
+use super::reader::StreamOptions;
+use super::reasoning::ReasoningCache;
+use super::record::Fact;
+use super::relay::{AttemptEnd, StreamEnd, StreamRelay, StreamRules};
+use super::response_context::ResponseContext;
+use super::settle::{Ending, settle};
+use super::whole::WholeResponse;
+use super::{Body, MemoryReservation, Response, memory};
+use crate::config::Millis;
+use crate::error::{Error, Result};
+use crate::formats::envelope::RequestEnvelope;
+use crate::formats::operation::OperationKind;
+use crate::formats::{ProviderFormat, ResponseHead, Restream, RestreamOptions};
+use crate::policy::routing::Target;
+
+/// A whole response that passes unchanged is held up to this length, in bytes; a longer one is forwarded in pieces.
+const MAX_HELD: usize = 4 << 20;
+
+/// A call of a provider that is ready to be sent. It holds nothing of the client's body.
+pub(super) struct PreparedCall {
+    pub(super) request: ProviderRequest,
+    pub(super) format: &'static ProviderFormat,
+    pub(super) reading: Reading,
+}
+
+/// How the response of a call is read.
+#[expect(clippy::large_enum_variant, reason = "one for each request; a box would be one allocation more")]
+pub(super) enum Reading {
+    /// As generated tokens, or as the provider's bytes.
+    Response(ResponseContext),
+    /// As vectors that are written in the client's format.
+    Embeddings(EmbeddingReader),
+}
+
+impl<P: Platform> Drive<'_, P> {
+    /// Makes the call of a provider.
+    ///
+    /// # Errors
+    /// 400 for what the provider's format cannot hold; 503 without the provider's key.
+    pub(super) async fn prepare(&mut self, attempt: &Attempt<'_, '_, '_>) -> Result<PreparedCall> {
+        let (Mode::Passthrough(format) | Mode::Translate(format)) = attempt.mode else { return Err(unknown_format()) };
+        let is_passthrough = attempt.mode.is_passthrough();
+        if !is_passthrough && attempt.envelope.operation.kind == OperationKind::Embed {
+            return self.prepare_embedding(attempt, format);
+        }
+        let target = attempt.target;
+        let key = self.bridge.account(target.index).key(&target.provider.name)?;
+        let mut context = self.response_context(attempt, format);
+        let written = if is_passthrough {
+            attempt.pass_through()
+        } else {
+            let (account, random) = (self.record.key_id(), self.platform.random_u128());
+            context.cache = ReasoningCache::of(self.bridge.config.vault, account, target, key, random);
+            attempt.translate(self.platform, format, context.cache.as_ref()).await?
+        };
+        let (request, dropped) = attempt.request(written, format, key);
+        let prompt = MeteredPrompt::of(&request.body);
+        let metering = Metering { price: attempt.card.price, prompt, called: self.platform.now() };
+        self.record.apply(Fact::AttemptStarted { metering: Some(metering), dropped });
+        Ok(PreparedCall { request, format, reading: Reading::Response(context) })
+    }
+
+    fn response_context(&self, attempt: &Attempt<'_, '_, '_>, format: &'static ProviderFormat) -> ResponseContext {
+        let (envelope, is_passthrough) = (attempt.envelope, attempt.mode.is_passthrough());
+        let needs_head = !is_passthrough || matches!(self.client.restream, Restream::Events);
+        let options = StreamOptions {
+            usage: envelope.options.include_usage,
+            cost: envelope.options.include_cost,
+            choices: envelope.options.choices,
+            text: self.bridge.config.logging.fields.shows("response"),
+        };
+        ResponseContext {
+            client: self.client,
+            format,
+            operation: envelope.operation,
+            is_passthrough,
+            is_stream: envelope.delivery.is_stream(),
+            options,
+            head: if needs_head { response_head(self.platform, envelope) } else { ResponseHead::default() },
+            cache: None,
+        }
+    }
+
+    /// Sends a call, and gives the client its response. `room`: what is reserved for the request.
+    ///
+    /// # Errors
+    /// 502, 503, 504, or the provider's own refusal.
+    pub(super) async fn exchange(
+        &mut self,
+        target: &Target<'_>,
+        prepared: PreparedCall,
+        room: MemoryReservation,
+    ) -> Result<Answer<P>, Failure> {
+        let PreparedCall { request, format, reading } = prepared;
+        let answer = self.send(target, request, format, room).await?;
+        match reading {
+            Reading::Response(context) if context.is_stream && !is_document::<P>(&answer) => {
+                self.stream(target, context, answer).await
+            }
+            Reading::Response(context) => self.whole(target, context, answer).await,
+            Reading::Embeddings(reader) => self.embeddings(target, reader, answer).await.map(Answer::Whole),
+        }
+    }
+
+    /// Calls a provider, and waits for the head of a successful response.
+    ///
+    /// # Errors
+    /// 502, 504, or the provider's own refusal.
+    pub(super) async fn send(
+        &mut self,
+        target: &Target<'_>,
+        mut request: ProviderRequest,
+        format: &ProviderFormat,
+        room: MemoryReservation,
+    ) -> Result<P::Answer, Failure> {
+        room.hold(request.body.len());
+        let clocks = target.model.clocks;
+        request.ends_with_client = !self.outlives_client(target);
+        let sent = self.platform.now();
+        let first_token = if request.stream { clocks.first_token } else { None };
+        let connect = [clocks.connect, first_token].into_iter().flatten().fold(self.left(target), Millis::min);
+        let failed = |error| Failure::of(error, FailureStage::AwaitingHead);
+        let answer = call::send(self.platform, request, connect, Some(room)).await;
+        let answer = answer.map_err(|lost| failed(call_failed(lost)))?;
+        if !(200..300).contains(&answer.status()) {
+            let error = call::read_refusal(self.platform, answer, self.left(target), format.refusal).await;
+            return Err(failed(self.bridge.redact(target.index, error)));
+        }
+        self.record.apply(Fact::HeadReceived { sent });
+        Ok(answer)
+    }
+
+    /// The time left for the whole response.
+    fn left(&self, target: &Target<'_>) -> Millis {
+        self.deadline(target).saturating_sub(self.platform.now())
+    }
+
+    fn deadline(&self, target: &Target<'_>) -> Millis {
+        self.record.started().saturating_add(target.model.clocks.total)
+    }
+
+    /// Reads a whole response.
+    async fn whole(
+        &mut self,
+        target: &Target<'_>,
+        context: ResponseContext,
+        answer: P::Answer,
+    ) -> Result<Answer<P>, Failure> {
+        let most = self.bridge.config.max_answer_bytes;
+        let passes = context.is_passthrough && !context.is_stream;
+        let held = if passes { MAX_HELD.min(most) } else { most };
+        let (bytes, buffer) = match self.gather_up_to(target, answer, held).await? {
+            GatheredBody::Whole(bytes, buffer) => (bytes, buffer),
+            GatheredBody::Long(rest, beginning) if passes => {
+                return Ok(self.forward_long(target, context.format, rest, beginning).await);
+            }
+            GatheredBody::Long(rest, _) => return Err(self.too_long(&rest)),
+        };
+        let (is_stream, wanted) = (context.is_stream, context.options);
+        let mut whole = WholeResponse::read(self.platform, context, &bytes).await;
+        let facts = whole.take_facts();
+        if let Err(error) = whole.summary.check() {
+            let error = self.bridge.redact(target.index, error);
+            return Err(Failure::of(error, FailureStage::BeforeContent).with_response(facts));
+        }
+        self.record.apply(Fact::AttemptEnded(facts));
+        if !is_stream {
+            let body = whole.into_body().map_or_else(|| Body::gathered(bytes, buffer), Body::Bytes);
+            return Ok(Answer::Whole(Response::json(200, body)));
+        }
+        let cost = wanted.cost.then(|| self.record.exact_cost().unwrap_or_else(|| "null".to_owned()));
+        let options = RestreamOptions { usage: wanted.usage == Some(true), cost: cost.as_deref() };
+        let stream = whole.into_stream(&bytes, options);
+        let stream = stream.map_err(|error| Failure::of(error, FailureStage::BeforeContent))?;
+        Ok(Answer::Whole(Response::event_stream(Body::Bytes(stream))))
+    }
+
+    /// Reads a stream until content comes, and forwards it to its end.
+    async fn stream(
+        &mut self,
+        target: &Target<'_>,
+        context: ResponseContext,
+        answer: P::Answer,
+    ) -> Result<Answer<P>, Failure> {
+        let streaming = &target.provider.streaming;
+        let (started, now) = (self.record.started(), self.platform.now());
+        let deadlines = Deadlines::new(target.model.clocks, streaming.keep_alive, started, now);
+        let rules = StreamRules { deadlines, outlives_client: self.outlives_client(target) };
+        let (reader, writer) = context.into_stream(streaming);
+        let mut relay = StreamRelay::new(self.bridge, target.index, reader, writer, rules);
+        let peeked = peek_until_content(self.platform, &self.record, answer, &mut relay).await;
+        let Peeked { stream, beginning } = peeked.map_err(|error| relay.fail(error))?;
+        let Ok(sink) = self.begin(StreamHead::events()) else {
+            self.platform.abort(&stream);
+            self.end_stream(relay.finish(StreamEnd::Broken, self.platform.now()).end);
+            return Ok(Answer::Streamed);
+        };
+        let forward = Forward::new(self.platform, &self.record, relay, stream, sink);
+        let Forwarded { finished, first_byte, last } = forward.run(beginning).await;
+        if let Some(at) = first_byte {
+            self.record.apply(Fact::FirstByte { at });
+        }
+        // Settled before the last bytes: a client may take them late, or never.
+        let cost = self.end_stream(finished.end);
+        last.write(self.platform, &finished.tail.into_bytes(cost)).await;
+        Ok(Answer::Streamed)
+    }
+
+    /// Forwards a long response whose beginning has been read.
+    async fn forward_long(
+        &mut self,
+        target: &Target<'_>,
+        format: &'static ProviderFormat,
+        stream: P::Stream,
+        beginning: Vec<u8>,
+    ) -> Answer<P> {
+        let relay = LongBodyRelay::new(format, self.outlives_client(target), self.deadline(target));
+        let Ok(sink) = self.begin(StreamHead::bytes(self.platform.length(&stream))) else {
+            self.platform.abort(&stream);
+            self.end_stream(relay.finish(StreamEnd::Broken, false, self.platform.now()));
+            return Answer::Streamed;
+        };
+        let ForwardedBody { end, last } = forward_body(self.platform, stream, beginning, relay, sink).await;
+        self.end_stream(end);
+        last.close(self.platform).await;
+        Answer::Streamed
+    }
+
+    /// Sends the head of a streamed response.
+    pub(super) fn begin(&self, mut head: StreamHead) -> Result<P::Sink, Broken> {
+        head.headers.extend(self.headers());
+        head.headers.extend_from_slice(self.common_headers);
+        self.platform.begin_response(head)
+    }
+
+    /// Settles a response whose head has been sent. Returns what it cost, in dollars, if that is known.
+    pub(super) fn end_stream(&mut self, end: AttemptEnd) -> Option<String> {
+        let AttemptEnd { facts, outcome, failure, text } = end;
+        self.record.apply(Fact::AttemptEnded(facts));
+        let cost = self.record.exact_cost();
+        let ending = Ending { status: 200, outcome, error: failure.map(|failure| failure.error), text };
+        settle(self.platform, std::mem::take(&mut self.record), ending);
+        cost
+    }
+
+    /// Reads all of a response: a copy, and the bytes to hand on.
+    ///
+    /// # Errors
+    /// 502 if it broke off or is too long, 503 if there is no room for it, 504 if it took too long.
+    pub(super) async fn gather(
+        &mut self,
+        target: &Target<'_>,
+        answer: P::Answer,
+    ) -> Result<(Vec<u8>, Option<P::Buffer>), Failure> {
+        match self.gather_up_to(target, answer, self.bridge.config.max_answer_bytes).await? {
+            GatheredBody::Whole(bytes, buffer) => Ok((bytes, buffer)),
+            GatheredBody::Long(rest, _) => Err(self.too_long(&rest)),
+        }
+    }
+
+    /// Reads a response, or the beginning of one that is longer than `most`.
+    async fn gather_up_to(
+        &mut self,
+        target: &Target<'_>,
+        answer: P::Answer,
+        most: usize,
+    ) -> Result<GatheredBody<P>, Failure> {
+        let failed = |error| Failure::of(error, FailureStage::BeforeContent);
+        let at = self.platform.now();
+        let room = self.bridge.memory.reserve(0, at, at.saturating_add(target.model.clocks.total));
+        let room = room.ok_or_else(|| failed(memory::full()))?;
+        let gathered = call::gather(self.platform, answer, self.left(target), most, &room).await;
+        let gathered = gathered.map_err(|lost| failed(call_failed(lost)))?;
+        self.record.apply(Fact::FirstByte { at });
+        Ok(gathered)
+    }
+
+    /// The failure of a response that is longer than may be held; its call is aborted.
+    fn too_long(&self, rest: &P::Stream) -> Failure {
+        self.platform.abort(rest);
+        Failure::of(call::too_long(self.bridge.config.max_answer_bytes), FailureStage::BeforeContent)
+    }
+}
+
+/// The error of a provider whose format is not in the table.
+pub(super) fn unknown_format() -> Error {
+    Error::gateway(500, "invalid_configuration", "The provider's adapter is none that can be called.")
+}
+
+/// The head of a response whose provider says nothing better.
+pub(super) fn response_head<P: Platform>(platform: &P, envelope: &RequestEnvelope<'_>) -> ResponseHead {
+    ResponseHead {
+        random: platform.random_u128(),
+        created: platform.now() / 1000,
+        model: envelope.model.clone(),
+        include_usage: envelope.options.include_usage == Some(true),
+        include_cost: envelope.options.include_cost,
+        fingerprint: None,
+    }
+}
+
+/// Whether a response says that it is no stream. One that says nothing, or something odd, is taken for what was asked.
+fn is_document<P: Platform>(answer: &P::Answer) -> bool {
+    let kind = answer.header("content-type").unwrap_or_default().to_ascii_lowercase();
+    ["application/json", "text/html"].iter().any(|document| kind.starts_with(document))
+}

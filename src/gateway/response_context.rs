@@ -1,0 +1,36 @@
+//! How the response of an attempt is read, and written for the client.
+
+use super::reader::{ResponseReader, StreamOptions};
+use super::reasoning::ReasoningCache;
+use super::writer::ResponseWriter;
+use crate::config::Streaming;
+use crate::formats::operation::Operation;
+use crate::formats::{ClientFormat, ProviderFormat, ResponseHead};
+
+/// How the response of an attempt is read, and written for the client.
+pub(super) struct ResponseContext {
+    pub(super) client: &'static ClientFormat,
+    pub(super) format: &'static ProviderFormat,
+    pub(super) operation: &'static Operation,
+    /// The client gets the provider's bytes.
+    pub(super) is_passthrough: bool,
+    /// The client asked for a stream.
+    pub(super) is_stream: bool,
+    pub(super) options: StreamOptions,
+    /// Empty where the client gets the provider's bytes, and needs no other.
+    pub(super) head: ResponseHead,
+    /// Where reasoning state is stored that the provider wants back and the client cannot carry.
+    pub(super) cache: Option<ReasoningCache>,
+}
+
+impl ResponseContext {
+    /// A reader of the provider's stream, and the writer of the client's.
+    pub(super) fn into_stream(self, streaming: &Streaming) -> (ResponseReader, ResponseWriter) {
+        if self.is_passthrough {
+            let reader = ResponseReader::tapped(self.format, streaming, self.options);
+            return (reader, ResponseWriter::passthrough(self.client));
+        }
+        let reader = ResponseReader::translating(self.format, self.options.text, self.cache);
+        (reader, ResponseWriter::encoding(self.client, self.head))
+    }
+}
