@@ -23,22 +23,31 @@ pub struct CountQuota {
     open: BTreeMap<String, Millis>,
 }
 
+/// What an account has under way when a count is asked for.
+#[derive(Clone, Copy)]
+pub struct AccountLoad {
+    /// The time.
+    pub now: Millis,
+    /// The requests under way, without counts.
+    pub requests: u64,
+}
+
 impl CountQuota {
     /// The number of counts under way.
     pub fn under_way(&self, now: Millis) -> u64 {
         self.open.values().filter(|until| now < **until).count() as u64
     }
 
-    /// Admits a count beside `others` requests under way. The caller has checked the key.
+    /// Admits a count. The caller has checked the key.
     pub fn admit(
         &mut self,
         request: &CountRequest,
         limits: &KeyLimits,
-        others: u64,
-        now: Millis,
+        load: AccountLoad,
         writes: &mut Vec<AccountWrite>,
     ) -> AccountResponse {
-        if let Err(refusal) = self.check(request, limits, others, now) {
+        let now = load.now;
+        if let Err(refusal) = self.check(request, limits, load.requests, now) {
             return AccountResponse::Refused { refusal, rate_limits: self.rate_limits(limits, now) };
         }
         self.record(request, limits, now);
@@ -209,7 +218,7 @@ mod tests {
         let mut quota = CountQuota::default();
         let mut writes = Vec::new();
         assert!(matches!(
-            quota.admit(&question("a"), &KeyLimits::default(), 9, 0, &mut writes),
+            quota.admit(&question("a"), &KeyLimits::default(), AccountLoad { now: 0, requests: 9 }, &mut writes),
             AccountResponse::Granted { .. }
         ));
         assert_eq!((quota, writes), (CountQuota::default(), Vec::new()));

@@ -41,59 +41,62 @@ fn only_pages_of_configured_origins_may_read_it() {
     }
 }
 
+/// Invalid calls: line, body, and the status, code and field of the error.
+const INVALID: &[(&str, &str, u16, &str, Option<&str>)] = &[
+    ("POST /keys", "{", 400, "invalid_json", None),
+    ("POST /keys", "[]", 400, "invalid_body", None),
+    ("POST /keys", r#"{"name":"a","name":"b"}"#, 400, "duplicate_key", Some("name")),
+    (
+        "POST /keys",
+        r#"{"budget":{"amount":"1","amount":"9","per":"day"}}"#,
+        400,
+        "duplicate_key",
+        Some("budget.amount"),
+    ),
+    ("POST /keys", r#"{"budgte":1}"#, 400, "unknown_parameter", Some("budgte")),
+    ("POST /keys", r#"{"id":"a","name":"other"}"#, 409, "key_exists", Some("id")),
+    ("POST /keys", r#"{"id":"b","parent":"nobody"}"#, 400, "invalid_value", Some("parent")),
+    ("POST /keys", r#"{"id":"b","parent":"b"}"#, 400, "invalid_value", Some("parent")),
+    ("POST /keys", r#"{"id":"b","parent":"kid"}"#, 400, "invalid_value", Some("parent")),
+    ("PATCH /keys/a", r#"{"id":"b"}"#, 400, "unknown_parameter", Some("id")),
+    ("PATCH /keys/a", r#"{"models":[]}"#, 400, "invalid_value", Some("models")),
+    ("PATCH /keys/nobody", "{}", 404, "key_not_found", None),
+    ("GET /keys/nobody", "", 404, "key_not_found", None),
+    ("DELETE /keys/nobody", "", 404, "key_not_found", None),
+    ("DELETE /keys/a", "", 409, "key_has_members", None),
+    ("POST /keys/nobody/rotate", "", 404, "key_not_found", None),
+    ("GET /keys/nobody/receipts", "", 404, "key_not_found", None),
+    ("GET /keys/key_000000000000/receipts", "", 404, "key_not_found", None),
+    ("GET /keys/anonymous/receipts", "", 404, "key_not_found", None),
+    ("GET /keys?limit=0", "", 400, "invalid_value", Some("limit")),
+    ("GET /keys?limit=101", "", 400, "invalid_value", Some("limit")),
+    ("GET /keys?limit=1&limit=2", "", 400, "duplicate_key", Some("limit")),
+    ("GET /keys?page=2", "", 400, "unknown_parameter", Some("page")),
+    ("GET /keys?after=nobody", "", 400, "invalid_value", Some("after")),
+    ("GET /usage?from=yesterday", "", 400, "invalid_value", Some("from")),
+    ("GET /usage?from=2026-11-02&to=2026-11-01", "", 400, "invalid_value", Some("from")),
+    ("GET /usage?from=2020-01-01", "", 400, "invalid_value", Some("from")),
+    ("GET /usage?group_by=month", "", 400, "invalid_value", Some("group_by")),
+    ("GET /usage?key=nobody", "", 404, "key_not_found", None),
+    ("GET /usage?key=a&limit=5", "", 400, "invalid_value", Some("limit")),
+    ("GET /export/receipts", "", 400, "missing_required_parameter", Some("key")),
+    ("GET /export/receipts?key=a&format=xls", "", 400, "invalid_value", Some("format")),
+    ("GET /keys/a/receipts?before=x", "", 400, "invalid_value", Some("before")),
+    ("GET /nothing", "", 404, "unknown_url", None),
+    ("PUT /keys/a", "", 405, "method_not_allowed", None),
+];
+
 #[test]
 fn errors_name_the_invalid_field() {
     let setup = AdminSetup::open();
     setup.key(&json!({"id": "a"}));
     setup.key(&json!({"id": "kid", "parent": "a"}));
-    for (line, body, status, code, param) in [
-        ("POST /keys", "{", 400, "invalid_json", None),
-        ("POST /keys", "[]", 400, "invalid_body", None),
-        ("POST /keys", r#"{"name":"a","name":"b"}"#, 400, "duplicate_key", Some("name")),
-        (
-            "POST /keys",
-            r#"{"budget":{"amount":"1","amount":"9","per":"day"}}"#,
-            400,
-            "duplicate_key",
-            Some("budget.amount"),
-        ),
-        ("POST /keys", r#"{"budgte":1}"#, 400, "unknown_parameter", Some("budgte")),
-        ("POST /keys", r#"{"id":"a","name":"other"}"#, 409, "key_exists", Some("id")),
-        ("POST /keys", r#"{"id":"b","parent":"nobody"}"#, 400, "invalid_value", Some("parent")),
-        ("POST /keys", r#"{"id":"b","parent":"b"}"#, 400, "invalid_value", Some("parent")),
-        ("POST /keys", r#"{"id":"b","parent":"kid"}"#, 400, "invalid_value", Some("parent")),
-        ("PATCH /keys/a", r#"{"id":"b"}"#, 400, "unknown_parameter", Some("id")),
-        ("PATCH /keys/a", r#"{"models":[]}"#, 400, "invalid_value", Some("models")),
-        ("PATCH /keys/nobody", "{}", 404, "key_not_found", None),
-        ("GET /keys/nobody", "", 404, "key_not_found", None),
-        ("DELETE /keys/nobody", "", 404, "key_not_found", None),
-        ("DELETE /keys/a", "", 409, "key_has_members", None),
-        ("POST /keys/nobody/rotate", "", 404, "key_not_found", None),
-        ("GET /keys/nobody/receipts", "", 404, "key_not_found", None),
-        ("GET /keys/key_000000000000/receipts", "", 404, "key_not_found", None),
-        ("GET /keys/anonymous/receipts", "", 404, "key_not_found", None),
-        ("GET /keys?limit=0", "", 400, "invalid_value", Some("limit")),
-        ("GET /keys?limit=101", "", 400, "invalid_value", Some("limit")),
-        ("GET /keys?limit=1&limit=2", "", 400, "duplicate_key", Some("limit")),
-        ("GET /keys?page=2", "", 400, "unknown_parameter", Some("page")),
-        ("GET /keys?after=nobody", "", 400, "invalid_value", Some("after")),
-        ("GET /usage?from=yesterday", "", 400, "invalid_value", Some("from")),
-        ("GET /usage?from=2026-11-02&to=2026-11-01", "", 400, "invalid_value", Some("from")),
-        ("GET /usage?from=2020-01-01", "", 400, "invalid_value", Some("from")),
-        ("GET /usage?group_by=month", "", 400, "invalid_value", Some("group_by")),
-        ("GET /usage?key=nobody", "", 404, "key_not_found", None),
-        ("GET /usage?key=a&limit=5", "", 400, "invalid_value", Some("limit")),
-        ("GET /export/receipts", "", 400, "missing_required_parameter", Some("key")),
-        ("GET /export/receipts?key=a&format=xls", "", 400, "invalid_value", Some("format")),
-        ("GET /keys/a/receipts?before=x", "", 400, "invalid_value", Some("before")),
-        ("GET /nothing", "", 404, "unknown_url", None),
-        ("PUT /keys/a", "", 405, "method_not_allowed", None),
-    ] {
+    for (line, body, status, code, param) in INVALID {
         let got = setup.ask(line, body);
         let error = got.json()["error"].clone();
-        assert_eq!(got.status, status, "{line} {body}");
-        assert_eq!(error["code"], code, "{line} {body}");
-        assert_eq!(error["param"].as_str(), param, "{line} {body}");
+        assert_eq!(got.status, *status, "{line} {body}");
+        assert_eq!(error["code"], *code, "{line} {body}");
+        assert_eq!(error["param"].as_str(), *param, "{line} {body}");
     }
     let got = setup.ask("PUT /keys/a", "");
     assert_eq!(got.header("allow"), Some("GET, HEAD, PATCH, DELETE, OPTIONS"));

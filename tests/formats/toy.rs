@@ -64,49 +64,50 @@ fn send(client: &str, provider: &str, streamed: bool, script: Script) -> (Got, W
 
 /// A response of a provider: the text `Hello there`, 3 tokens read and 2 written.
 fn response(provider: &str, streamed: bool) -> Script {
-    if streamed {
-        let pieces = match provider {
-            "openai" => vec![
-                Ok("data: {\"model\":\"m-1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hello\"}}]}\n\n"),
-                Ok(
-                    "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\" there\"},\"finish_reason\":\"stop\"}]}\n\n",
-                ),
-                Ok(
-                    "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\ndata: [DONE]\n\n",
-                ),
-            ],
-            "anthropic" => vec![
-                Ok(
-                    "data: {\"type\":\"message_start\",\"message\":{\"id\":\"a\",\"model\":\"m-1\",\"usage\":{\"input_tokens\":3,\"output_tokens\":0}}}\n\n",
-                ),
-                Ok(
-                    "data: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
-                ),
-                Ok(
-                    "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Hello there\"}}\n\n",
-                ),
-                Ok(
-                    "data: {\"type\":\"content_block_stop\",\"index\":0}\n\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":2}}\n\n",
-                ),
-                Ok("data: {\"type\":\"message_stop\"}\n\n"),
-            ],
-            "gemini" => vec![
-                Ok(
-                    "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"Hello\"}]}}],\"modelVersion\":\"m-1\"}\n\n",
-                ),
-                Ok(
-                    "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\" there\"}]},\"finishReason\":\"STOP\"}],\"usageMetadata\":{\"promptTokenCount\":3,\"candidatesTokenCount\":2,\"totalTokenCount\":5}}\n\n",
-                ),
-            ],
-            _ => vec![
-                Ok("{\"model\":\"m-1\"}\n{\"says\":\"Hel"),
-                Ok("lo\"}\n{\"says\":\" there\"}\n"),
-                Ok("{\"stop\":\"end\"}\n{\"trailer\":{\"read\":3,\"wrote\":2}}\n"),
-            ],
-        };
-        let kind = if provider == "toy" { "application/x-ndjson" } else { "text/event-stream" };
-        return Script { status: 200, headers: vec![("content-type", kind)], pieces };
-    }
+    if streamed { stream(provider) } else { whole(provider) }
+}
+
+fn stream(provider: &str) -> Script {
+    let pieces = match provider {
+        "openai" => vec![
+            Ok("data: {\"model\":\"m-1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hello\"}}]}\n\n"),
+            Ok("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\" there\"},\"finish_reason\":\"stop\"}]}\n\n"),
+            Ok("data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\ndata: [DONE]\n\n"),
+        ],
+        "anthropic" => vec![
+            Ok(
+                "data: {\"type\":\"message_start\",\"message\":{\"id\":\"a\",\"model\":\"m-1\",\"usage\":{\"input_tokens\":3,\"output_tokens\":0}}}\n\n",
+            ),
+            Ok(
+                "data: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
+            ),
+            Ok(
+                "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Hello there\"}}\n\n",
+            ),
+            Ok(
+                "data: {\"type\":\"content_block_stop\",\"index\":0}\n\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":2}}\n\n",
+            ),
+            Ok("data: {\"type\":\"message_stop\"}\n\n"),
+        ],
+        "gemini" => vec![
+            Ok(
+                "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"Hello\"}]}}],\"modelVersion\":\"m-1\"}\n\n",
+            ),
+            Ok(
+                "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\" there\"}]},\"finishReason\":\"STOP\"}],\"usageMetadata\":{\"promptTokenCount\":3,\"candidatesTokenCount\":2,\"totalTokenCount\":5}}\n\n",
+            ),
+        ],
+        _ => vec![
+            Ok("{\"model\":\"m-1\"}\n{\"says\":\"Hel"),
+            Ok("lo\"}\n{\"says\":\" there\"}\n"),
+            Ok("{\"stop\":\"end\"}\n{\"trailer\":{\"read\":3,\"wrote\":2}}\n"),
+        ],
+    };
+    let kind = if provider == "toy" { "application/x-ndjson" } else { "text/event-stream" };
+    Script { status: 200, headers: vec![("content-type", kind)], pieces }
+}
+
+fn whole(provider: &str) -> Script {
     Script::json(
         200,
         match provider {

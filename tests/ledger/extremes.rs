@@ -39,9 +39,12 @@ fn extreme_limits() -> impl Strategy<Value = KeyLimits> {
     })
 }
 
-fn extreme() -> impl Strategy<Value = AccountCommand> {
-    let maybe = || prop::option::of(edge());
-    let ask = (hostile(), edge(), edge(), maybe(), edge()).prop_map(|(id, body, tokens, cost, life)| {
+fn maybe() -> impl Strategy<Value = Option<u64>> {
+    prop::option::of(edge())
+}
+
+fn admit() -> impl Strategy<Value = AccountCommand> {
+    (hostile(), edge(), edge(), maybe(), edge()).prop_map(|(id, body, tokens, cost, life)| {
         let answer =
             OutputCost { fixed: body, per_token: tokens, choices: life, limit: body, minimum: tokens, settable: true };
         let (astray, answer) = (Some(id.clone()).filter(|id| id.len() > 3), Some(answer));
@@ -61,14 +64,12 @@ fn extreme() -> impl Strategy<Value = AccountCommand> {
             draft,
             ..AdmissionRequest::default()
         })
-    });
-    let renew = (hostile(), edge(), maybe()).prop_map(|(id, output, cost)| AccountCommand::Renew {
-        id,
-        tokens: TokenCounts { output, ..TokenCounts::default() },
-        cost,
-    });
+    })
+}
+
+fn settle() -> impl Strategy<Value = AccountCommand> {
     let tokens = || (edge(), edge(), edge(), edge());
-    let entry = (hostile(), hostile(), hostile(), tokens(), edge(), maybe()).prop_map(
+    (hostile(), hostile(), hostile(), tokens(), edge(), maybe()).prop_map(
         |(id, model, outcome, (fresh, cache_read, cache_write, output), started, cost)| {
             let (cache_write_1h, reasoning) = (cache_write, output);
             let tokens =
@@ -87,7 +88,15 @@ fn extreme() -> impl Strategy<Value = AccountCommand> {
                 ..Receipt::default()
             }])
         },
-    );
+    )
+}
+
+fn extreme() -> impl Strategy<Value = AccountCommand> {
+    let renew = (hostile(), edge(), maybe()).prop_map(|(id, output, cost)| AccountCommand::Renew {
+        id,
+        tokens: TokenCounts { output, ..TokenCounts::default() },
+        cost,
+    });
     let usage = (edge(), edge()).prop_map(|(from, to)| AccountCommand::Usage { from, to });
     let post = (hostile(), extreme_limits()).prop_map(|(hash, terms)| AccountCommand::SetLimits {
         hash,
@@ -95,7 +104,8 @@ fn extreme() -> impl Strategy<Value = AccountCommand> {
         version: 1,
     });
     // Boxed: a stack holds no five such orders at once.
-    prop_oneof![2 => post.boxed(), 6 => ask.boxed(), 6 => entry.boxed(), 2 => renew.boxed(), 1 => usage.boxed()].boxed()
+    prop_oneof![2 => post.boxed(), 6 => admit().boxed(), 6 => settle().boxed(), 2 => renew.boxed(), 1 => usage.boxed()]
+        .boxed()
 }
 
 proptest! {

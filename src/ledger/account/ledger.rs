@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Millis, Nanos};
 use crate::ledger::admission::{AdmissionRefusal, AdmissionRequest, RateLimit, RateLimitStatus};
 use crate::ledger::command::{AccountCommand, AccountResponse};
-use crate::ledger::count_quota::CountQuota;
+use crate::ledger::count_quota::{AccountLoad, CountQuota};
 use crate::ledger::limits::KeyLimits;
 use crate::ledger::receipt::{LEASE, Receipt, Reservation, ReservationLease};
 use crate::ledger::reservations::{Reservations, SETTLED_RETENTION};
@@ -89,7 +89,8 @@ impl AccountLedger {
             AccountCommand::Admit(request) => self.admit(&request, now, writes),
             AccountCommand::Count(request) => match self.check_key(request.hash.as_deref(), now) {
                 AccountResponse::Granted { .. } => {
-                    self.count_quota.admit(&request, &self.limits, self.reservations.count(), now, writes)
+                    let load = AccountLoad { now, requests: self.reservations.count() };
+                    self.count_quota.admit(&request, &self.limits, load, writes)
                 }
                 refused => refused,
             },

@@ -58,7 +58,11 @@ impl KeyRegistry {
     ) -> RegistryResponse {
         let done = match command {
             RegistryCommand::Create(record) => self.create(*record, now, writes),
-            RegistryCommand::Edit { id, patch, secret } => self.edit(&id, &patch, secret, now, writes),
+            RegistryCommand::Edit { id, patch, secret } => match self.edited(&id, &patch, secret) {
+                Ok(Some((number, record))) => Ok(self.store(number, record, now, writes)),
+                Ok(None) => Ok(RegistryResponse::Malformed),
+                Err(refusal) => Err(refusal),
+            },
             RegistryCommand::Confirm { id, version } => self.confirm(&id, version, writes),
             RegistryCommand::BeginRemoval(id) => self.begin_removal(&id, now, writes),
             RegistryCommand::CompleteRemoval(id) => self.complete_removal(&id, writes),
@@ -112,21 +116,20 @@ impl KeyRegistry {
         Ok(self.store(number, record, now, writes))
     }
 
-    fn edit(
-        &mut self,
+    /// The record of a key with a patch and a new secret, and its number. `None` if the patch is malformed.
+    fn edited(
+        &self,
         id: &str,
         patch: &Map<String, Value>,
         secret: Option<(String, String)>,
-        now: Millis,
-        writes: &mut Vec<RegistryWrite>,
-    ) -> Result<RegistryResponse, RegistryRefusal> {
+    ) -> Result<Option<(u64, ApiKey)>, RegistryRefusal> {
         let (number, record) = self.find(id)?;
         let mut record = record.clone();
         if record.removing {
             return Err(RegistryRefusal::Removing);
         }
         if key_schema::apply_patch(&mut record, patch).is_err() {
-            return Ok(RegistryResponse::Malformed);
+            return Ok(None);
         }
         if let Some((hash, hint)) = secret {
             (record.hash, record.hint) = (hash, hint);
@@ -135,7 +138,7 @@ impl KeyRegistry {
             }
         }
         self.check_parent(&record)?;
-        Ok(self.store(number, record, now, writes))
+        Ok(Some((number, record)))
     }
 
     /// A parent must exist and must not have a parent itself.

@@ -253,8 +253,8 @@ fn a_request_that_is_not_as_the_api_wants_it_is_refused_by_its_field() {
     expect(thinking, "thinking.enabled.budget_tokens", "Field required");
 }
 
-#[test]
-fn the_common_subset_comes_back_as_it_was() {
+/// A request that uses all that the format can carry.
+fn full_request() -> ModelRequest<'static> {
     let cache = Some(raw(&json!({ "type": "ephemeral", "ttl": "1h" })));
     let image = MediaSource::Data { mime: "image/png".into(), base64: "AAAA".into() };
     let media = Media { kind: MediaKind::Image, source: image, name: None, cache: cache.clone() };
@@ -265,7 +265,7 @@ fn the_common_subset_comes_back_as_it_was() {
         strict: Some(true),
         cache: cache.clone(),
     };
-    let request = ModelRequest {
+    ModelRequest {
         stream: true,
         turns: vec![
             turn(Role::System, vec![Part::Text { text: Raw::quoted("s"), cache: cache.clone() }]),
@@ -294,7 +294,12 @@ fn the_common_subset_comes_back_as_it_was() {
         thinking: Some(Thinking::Budget(2000)),
         user: Some(Raw::quoted("u")),
         ..ModelRequest::default()
-    };
+    }
+}
+
+#[test]
+fn the_common_subset_comes_back_as_it_was() {
+    let request = full_request();
     let written =
         (PROVIDER.write)(&request, WriteTarget { model: "claude-haiku-4-5", max_output: None, limit_field: None })
             .unwrap();

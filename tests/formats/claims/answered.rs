@@ -8,7 +8,7 @@ use llm_bridge::error::Error;
 use llm_bridge::formats::{self, ClientFormat, ProviderFormat, ResponseHead};
 use serde_json::{Value, json};
 
-use super::{CLIENTS, Cell, Documents, pair, table, through};
+use super::{CLIENTS, Cell, Documents, Sent, pair, table, through};
 use crate::support::{Got, Script};
 
 /// The meaning of a response, independent of cuts and of the order of its parts.
@@ -184,7 +184,7 @@ fn question(client: &str, upstream: &str, model: &str, stream: bool) -> Vec<u8> 
 /// A provider's response through the gateway.
 fn answered(documents: &Documents, client: &str, upstream: &str, stream: bool, script: Script) -> Got {
     let body = question(client, upstream, documents.model(upstream), stream);
-    through(documents, client, upstream, &body, &[], script).0
+    through(documents, &Sent { client, headers: &[], body: &body }, upstream, script).0
 }
 
 fn leaked(text: String) -> &'static str {

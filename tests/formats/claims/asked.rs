@@ -3,7 +3,7 @@
 use llm_bridge::wire::json::Document;
 use serde_json::{Value, json};
 
-use super::{CLIENTS, Cell, Documents, pair, table, through};
+use super::{CLIENTS, Cell, Documents, Sent, pair, table, through};
 use crate::shipped_formats;
 use crate::support::Script;
 
@@ -43,7 +43,7 @@ fn sent(document: &Value, upstream: &str, model: &str) -> Vec<u8> {
 /// What a provider got: path and body, and the fields that were dropped.
 fn received(documents: &Documents, client: &str, upstream: &str, document: &Value) -> (Value, Vec<String>, Vec<u8>) {
     let body = sent(document, upstream, documents.model(upstream));
-    let (got, world) = through(documents, client, upstream, &body, &[], answer(upstream));
+    let (got, world) = through(documents, &Sent { client, headers: &[], body: &body }, upstream, answer(upstream));
     assert_eq!(got.status, 200, "{client} to {upstream}: {}", got.body);
     let call = world.call();
     let path = call.url.strip_prefix(&format!("https://{upstream}.example/api")).unwrap();
@@ -112,7 +112,8 @@ fn who_is_strict_is_refused_what_would_be_dropped_and_nothing_else() {
         for (client, upstream, cell) in row.claims() {
             let body = sent(&documents.given[client]["with"], upstream, documents.model(upstream));
             let strict = [("x-llm-bridge-strict", "true")];
-            let (got, world) = through(&documents, client, upstream, &body, &strict, answer(upstream));
+            let (got, world) =
+                through(&documents, &Sent { client, headers: &strict, body: &body }, upstream, answer(upstream));
             let what = format!("{}: {}", row.documents, pair(client, upstream));
             let expected = if cell.names().is_empty() { (200, 1) } else { (400, 0) };
             assert_eq!((got.status, world.calls.borrow().len()), expected, "{what}: {}", got.body);
@@ -129,7 +130,8 @@ fn between_equals_a_request_stays_as_it_was_written() {
             let model = documents.model(client.name);
             let with = &documents.given[client.name]["with"];
             let body = sent(with, client.name, model);
-            let (got, world) = through(&documents, client.name, client.name, &body, &[], answer(client.name));
+            let request = Sent { client: client.name, headers: &[], body: &body };
+            let (got, world) = through(&documents, &request, client.name, answer(client.name));
             assert_eq!((got.status, got.header("x-llm-bridge-dropped")), (200, None), "{}: {}", row.feature, got.body);
             let expected = String::from_utf8(body).unwrap().replacen(&format!("{}/{model}", client.name), model, 1);
             assert_eq!(String::from_utf8(world.call().body.to_vec()).unwrap(), expected, "{}", row.feature);

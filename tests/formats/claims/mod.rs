@@ -180,15 +180,15 @@ impl Documents {
     }
 }
 
+/// A request of a client of one format.
+struct Sent<'s> {
+    client: &'s str,
+    headers: &'s [(&'s str, &'s str)],
+    body: &'s [u8],
+}
+
 /// Sends one request through the whole gateway; the provider answers with `script`.
-fn through(
-    documents: &Documents,
-    client: &str,
-    upstream: &str,
-    body: &[u8],
-    headers: &[(&str, &str)],
-    script: Script,
-) -> (Got, World) {
+fn through(documents: &Documents, sent: &Sent<'_>, upstream: &str, script: Script) -> (Got, World) {
     let model = documents.model(upstream);
     let mut row = json!({ "max_output": 8192 });
     if let Some(more) = documents.given["rows"][upstream].as_object() {
@@ -197,11 +197,11 @@ fn through(
     let config = json!({ "providers": { upstream: {
         "adapter": upstream, "base_url": format!("https://{upstream}.example/api"), "keep_alive": 0, "models": { model: row }
     } } });
-    let (_, line) = CLIENTS.iter().find(|(known, _)| known.name == client).unwrap();
+    let (_, line) = CLIENTS.iter().find(|(known, _)| known.name == sent.client).unwrap();
     let mut all = vec![("authorization", "Bearer k")];
-    all.extend_from_slice(headers);
+    all.extend_from_slice(sent.headers);
     let world = World::saying(script);
-    let got = ask(&bridge(&config.to_string(), SECRETS), &world, line, &all, std::str::from_utf8(body).unwrap());
+    let got = ask(&bridge(&config.to_string(), SECRETS), &world, line, &all, std::str::from_utf8(sent.body).unwrap());
     (got, world)
 }
 

@@ -29,9 +29,9 @@ fn a_refusal_is_told_in_the_clients_own_shape() {
     }
 }
 
-#[test]
-fn after_an_error_in_the_midst_a_chat_has_one_done_and_a_message_no_end() {
-    let failed = [
+/// For each provider, a stream with an error after its first content.
+fn failed_streams() -> [(&'static str, String); 3] {
+    [
         (
             "openai",
             sse(&[
@@ -60,8 +60,12 @@ fn after_an_error_in_the_midst_a_chat_has_one_done_and_a_message_no_end() {
                 gemini(&json!([{ "text": "y" }]), &json!({})),
             ]),
         ),
-    ];
-    for (provider, stream) in failed {
+    ]
+}
+
+#[test]
+fn after_an_error_in_the_midst_a_chat_has_one_done_and_a_message_no_end() {
+    for (provider, stream) in failed_streams() {
         let told = streamed(provider, CHAT, &stream);
         let at = told.iter().position(|event| event.get("error").is_some()).unwrap();
         assert_eq!(
