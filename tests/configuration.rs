@@ -45,7 +45,9 @@ fn limits_are_whole_numbers_and_a_body_that_may_not_fit_is_noted() {
     let with =
         |limits: &str| format!("limits: {limits}\nproviders: {{ demo: {{ adapter: echo, models: {{ m: {{}} }} }} }}\n");
     let usual = read(&with("{}")).unwrap();
-    assert_eq!((usual.max_body_bytes, usual.memory_bytes, usual.max_answer_bytes), (20 << 20, 64 << 20, 16 << 20));
+    assert_eq!(usual.max_body_bytes, 20 << 20);
+    assert_eq!(usual.memory_bytes, 64 << 20);
+    assert_eq!(usual.max_answer_bytes, 16 << 20);
     assert_eq!(usual.notes, []);
     let small = read(&with("{ memory_bytes: 3000000 }")).unwrap();
     assert_eq!(small.memory_bytes, 3_000_000);
@@ -124,7 +126,8 @@ fn anchors_and_merges_work_as_in_python() {
 ";
     let config = read(text).unwrap();
     let two = config.provider("p").unwrap().model("two").unwrap();
-    assert_eq!((two.clocks.total, two.max_tokens), (7_000, Some(5)));
+    assert_eq!(two.clocks.total, 7_000);
+    assert_eq!(two.max_tokens, Some(5));
 }
 
 #[test]
@@ -165,7 +168,8 @@ providers:
     assert_eq!(found("some/m").as_deref(), Some("some m 5"));
     for unknown in ["a/o3<low>", "A/m", "a/", "/m", "", "any/", "any/m<x>", "nowhere/m"] {
         let error = routing::resolve(&config, unknown).expect_err(unknown);
-        assert_eq!((error.status(), error.code()), (404, Some("model_not_found")), "{unknown}");
+        assert_eq!(error.status(), 404, "{unknown}");
+        assert_eq!(error.code(), Some("model_not_found"), "{unknown}");
     }
     let error = routing::resolve(&config, "a/o3<hgih>").unwrap_err();
     assert!(error.message().contains("`a/o3<high>`"), "{error}");
@@ -186,7 +190,9 @@ fn a_row_may_tell_what_its_model_costs_and_takes() {
     let provider = config.provider("p").unwrap();
     let model = provider.model("m").unwrap();
     assert!(matches!(provider.catalogue, Catalogue::Nothing));
-    assert_eq!((model.context, model.max_output, model.tokens_per_second), (Some(1000), Some(100), Some(70)));
+    assert_eq!(model.context, Some(1000));
+    assert_eq!(model.max_output, Some(100));
+    assert_eq!(model.tokens_per_second, Some(70));
     let rates = |input, cached_input, cache_write, output, reasoning| Rates {
         input,
         cached_input,

@@ -51,7 +51,8 @@ const DONE: &str = "data: [DONE]\n\n";
 fn a_request_reaches_its_provider_with_nothing_but_the_model_changed() {
     let world = World::saying(Script::json(200, WHOLE));
     let got = post(&world, "{ \"messages\":[ 1.0, \"\\u00e9\" ], \"model\" : \"up/m\", \"new\":1e2 }");
-    assert_eq!((got.status, got.body.as_str()), (200, WHOLE));
+    assert_eq!(got.status, 200);
+    assert_eq!(got.body, WHOLE);
     let call = world.call();
     assert_eq!(call.url, "https://up.example/v1/chat/completions");
     assert_eq!(
@@ -86,7 +87,8 @@ fn a_revoked_key_costs_the_provider_nothing() {
     let world = World::saying(Script::json(200, ""));
     for headers in [&[][..], &[("authorization", "Bearer other")]] {
         let got = ask(&bridge(CONFIG, SECRETS), &world, CHAT, headers, "not even JSON");
-        assert_eq!((got.status, got.code().as_str()), (401, "invalid_api_key"));
+        assert_eq!(got.status, 401);
+        assert_eq!(got.code(), "invalid_api_key");
         assert!(got.header("www-authenticate").is_some());
     }
     assert!(world.calls.borrow().is_empty());
@@ -97,8 +99,11 @@ fn a_whole_answer_leaves_one_record_with_its_tokens() {
     let world = World::saying(Script::json(200, WHOLE));
     post(&world, r#"{"model":"m","messages":[]}"#);
     let record = world.logged("request_complete").unwrap();
-    assert_eq!((&record["input_tokens"], &record["output_tokens"]), (&5.into(), &2.into()));
-    assert_eq!((&record["provider"], &record["model"], &record["status"]), (&"up".into(), &"m".into(), &200.into()));
+    assert_eq!(record["input_tokens"], 5);
+    assert_eq!(record["output_tokens"], 2);
+    assert_eq!(record["provider"], "up");
+    assert_eq!(record["model"], "m");
+    assert_eq!(record["status"], 200);
     assert_eq!(record["response"], WHOLE);
     assert_eq!(world.logs.borrow().len(), 2);
     assert!(!world.logs.borrow().concat().contains("sk-upstream"));
@@ -111,7 +116,9 @@ fn a_refusal_keeps_its_words_but_tells_no_secret() {
     let mut script = Script::json(429, body);
     script.headers.push(("retry-after", "7"));
     let got = post(&World::saying(script), r#"{"model":"m","messages":[]}"#);
-    assert_eq!((got.status, got.code().as_str(), got.header("retry-after")), (429, "rate_limit", Some("7")));
+    assert_eq!(got.status, 429);
+    assert_eq!(got.code(), "rate_limit");
+    assert_eq!(got.header("retry-after"), Some("7"));
     assert_eq!(got.json()["error"]["message"], "slow down *** at up/v1");
 }
 
@@ -119,7 +126,8 @@ fn a_refusal_keeps_its_words_but_tells_no_secret() {
 fn a_provider_without_its_key_is_not_called() {
     let world = World::saying(Script::json(200, ""));
     let got = post(&world, r#"{"model":"unset/m","messages":[]}"#);
-    assert_eq!((got.status, got.code().as_str()), (503, "provider_key_missing"));
+    assert_eq!(got.status, 503);
+    assert_eq!(got.code(), "provider_key_missing");
     assert!(got.body.contains("UNSET_API_KEY"));
     assert!(world.calls.borrow().is_empty());
 }
@@ -137,7 +145,8 @@ const STREAM: &str = r#"{"model":"m","messages":[],"stream":true}"#;
 fn a_stream_passes_unchanged() {
     let world = World::saying(Script::stream(vec![Ok(": ping\n\n"), Ok(ROLE), Ok(TEXT), Ok(STOP), Ok(DONE)]));
     let got = post(&world, STREAM);
-    assert_eq!((got.status, got.body), (200, [": ping\n\n", ROLE, TEXT, STOP, DONE].concat()));
+    assert_eq!(got.status, 200);
+    assert_eq!(got.body, [": ping\n\n", ROLE, TEXT, STOP, DONE].concat());
     assert_eq!(world.logged("request_complete").unwrap()["response"], "a");
 }
 
@@ -152,7 +161,8 @@ fn what_fails_before_the_first_content_is_a_plain_error() {
         (vec![Ok(ROLE), Err(CallError::TimedOut)], 504, "upstream_timeout"),
     ] {
         let got = post(&World::saying(Script::stream(pieces)), STREAM);
-        assert_eq!((got.status, got.code().as_str()), (status, code));
+        assert_eq!(got.status, status);
+        assert_eq!(got.code(), code);
     }
 }
 
@@ -208,7 +218,8 @@ fn a_faulty_configuration_answers_everything_with_its_fault() {
     let broken = bridge("providers: { p: { modles: 1 } }", SECRETS);
     for line in [CHAT, "GET /health", "GET /nowhere"] {
         let got = ask(&broken, &World::default(), line, &[], "{}");
-        assert_eq!((got.status, got.code().as_str()), (500, "invalid_configuration"));
+        assert_eq!(got.status, 500);
+        assert_eq!(got.code(), "invalid_configuration");
         assert!(got.body.contains("providers.p.modles") && got.header("x-request-id").is_some());
     }
 }
@@ -268,7 +279,8 @@ fn only_sound_events_pass_where_each_is_checked() {
 #[test]
 fn a_provider_that_thinks_for_long_is_given_time_and_its_client_a_sign() {
     let (_, got) = streamed("quick/m", "", vec![Ok(": hi\n\n"), Err(CallError::TimedOut)]);
-    assert_eq!((got.status, got.code().as_str()), (504, "upstream_timeout"), "idle for 5 s");
+    assert_eq!(got.status, 504, "idle for 5 s");
+    assert_eq!(got.code(), "upstream_timeout", "idle for 5 s");
     let (world, got) = streamed("leaves/m", "", vec![Ok(ROLE), Err(CallError::TimedOut), Ok(TEXT), Ok(STOP), Ok(DONE)]);
     assert_eq!(got.body, [ROLE, ": keep-alive\n\n", TEXT, STOP, DONE].concat());
     assert_eq!(world.clock.get(), 15_000);
@@ -306,7 +318,8 @@ fn a_whole_answer_says_where_its_time_went() {
 #[test]
 fn a_provider_that_cannot_stream_is_told_for() {
     let got = post(&World::saying(Script::json(200, WHOLE)), STREAM);
-    assert_eq!((got.status, got.header("content-type")), (200, Some("text/event-stream; charset=utf-8")));
+    assert_eq!(got.status, 200);
+    assert_eq!(got.header("content-type"), Some("text/event-stream; charset=utf-8"));
     assert!(got.body.contains(r#""delta":{"content":"hi"}"#) && got.body.ends_with(DONE), "{}", got.body);
 }
 
@@ -318,9 +331,12 @@ fn an_upgrade_is_handed_to_its_session() {
     let socket = ("upgrade", "WebSocket");
     assert_eq!(upgrade("GET /v1/ws", &[socket]).status, 101);
     let got = upgrade("GET /v1/ws", &[("upgrade", "h2c")]);
-    assert_eq!((got.status, got.code().as_str(), got.header("upgrade")), (426, "upgrade_required", Some("websocket")));
+    assert_eq!(got.status, 426);
+    assert_eq!(got.code(), "upgrade_required");
+    assert_eq!(got.header("upgrade"), Some("websocket"));
     let got = upgrade("GET /v1/ws?session=x", &[socket]);
-    assert_eq!((got.status, got.code().as_str()), (400, "invalid_query"));
+    assert_eq!(got.status, 400);
+    assert_eq!(got.code(), "invalid_query");
     assert_eq!(upgrade("POST /v1/ws", &[socket]).status, 405);
 }
 
@@ -352,7 +368,8 @@ fn second_turn(world: &World, model: &str) -> (Got, serde_json::Value) {
 fn what_a_provider_wants_back_with_a_call_comes_back() {
     let (got, told) = second_turn(&World::saying(Script::json(200, THOUGHTFUL)), "claude/m");
     let thought = serde_json::json!({ "type": "thinking", "thinking": "hm", "signature": "sig" });
-    assert_eq!((&told[0], &told[1]["type"]), (&thought, &"tool_use".into()));
+    assert_eq!(&told[0], &thought);
+    assert_eq!(told[1]["type"], "tool_use");
     assert_eq!(got.header("x-llm-bridge-dropped"), None);
 }
 
@@ -367,7 +384,9 @@ fn without_the_vault_an_answer_is_still_an_answer_and_the_loss_is_told() {
         let world = World::saying(Script::json(200, THOUGHTFUL));
         world.fates.borrow_mut().extend(fates);
         let (got, told) = second_turn(&world, model);
-        assert_eq!((got.status, got.header("x-llm-bridge-dropped")), (200, Some("reasoning_effort")));
-        assert_eq!((told.as_array().unwrap().len(), &told[0]["type"]), (1, &"tool_use".into()));
+        assert_eq!(got.status, 200);
+        assert_eq!(got.header("x-llm-bridge-dropped"), Some("reasoning_effort"));
+        assert_eq!(told.as_array().unwrap().len(), 1);
+        assert_eq!(told[0]["type"], "tool_use");
     }
 }

@@ -126,7 +126,8 @@ fn price_at_noon(row: &serde_yaml::Value) -> &serde_yaml::Value {
 fn check(name: &str, card: &ModelCard, row: &serde_yaml::Value) {
     let price = card.price.expect(name);
     let count = |key: &str| row.get(key).and_then(serde_yaml::Value::as_u64);
-    assert_eq!((card.context, card.max_output), (count("context"), count("max_output")), "{name}");
+    assert_eq!(card.context, count("context"), "{name}");
+    assert_eq!(card.max_output, count("max_output"), "{name}");
     assert_eq!(card.tokens_per_second, count("tokens_per_second"), "{name}");
     assert!(card.tokens_per_second.is_none_or(|pace| (1..=10_000).contains(&pace)), "{name}");
     let row = price_at_noon(row);
@@ -171,17 +172,22 @@ fn a_model_is_as_fast_as_the_file_says_or_else_the_catalogue() {
 #[test]
 fn the_file_is_asked_before_the_catalogue() {
     let unlisted = look_up("https://a.b/v1", ANY, "gpt-4o");
-    assert_eq!((unlisted.price, unlisted.context, unlisted.max_output), (None, None, None));
+    assert_eq!(unlisted.price, None);
+    assert_eq!(unlisted.context, None);
+    assert_eq!(unlisted.max_output, None);
     let named = look_up("https://a.b/v1", "    catalogue: openai\n    models: '*'\n", "gpt-4o");
     assert_eq!(named.context, Some(128_000));
     let own = "    models: { gpt-4o: { price: { input: 1, output: 2 }, max_output: 5 } }\n";
     let own = look_up("https://api.openai.com/v1", own, "gpt-4o");
-    assert_eq!((own.context, own.max_output), (Some(128_000), Some(5)));
+    assert_eq!(own.context, Some(128_000));
+    assert_eq!(own.max_output, Some(5));
     assert_eq!(own.facts.word(Field::Encoding), Some("o200k"));
     let usage = Usage { uncached_input: 1, output: 1, ..Usage::default() };
     assert_eq!(own.price.unwrap().cost(&usage, None), Some(3000));
     let none = look_up("https://api.openai.com/v1", "    catalogue: none\n    models: '*'\n", "gpt-4o");
-    assert_eq!((none.price, none.context, none.max_output), (None, None, None));
+    assert_eq!(none.price, None);
+    assert_eq!(none.context, None);
+    assert_eq!(none.max_output, None);
     assert_eq!(none.limit_fields, [""; 0]);
     let variant = "    models: { o3-mini<high>: {} }\n";
     assert!(look_up("https://api.openai.com/v1", variant, "o3-mini<high>").price.is_some());

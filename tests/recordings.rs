@@ -49,11 +49,9 @@ fn streams_are_tapped_to_their_end_however_they_are_cut() {
         }
         for size in [1, 7, 1000] {
             let (cut, cut_tail) = listen(&body.chunks(size).collect::<Vec<_>>());
-            assert_eq!(
-                (cut_tail, cut.usage, cut.text),
-                (tail.clone(), heard.usage, heard.text.clone()),
-                "{name} in pieces of {size}"
-            );
+            assert_eq!(cut_tail, tail.clone(), "{name} in pieces of {size}");
+            assert_eq!(cut.usage, heard.usage, "{name} in pieces of {size}");
+            assert_eq!(cut.text, heard.text.clone(), "{name} in pieces of {size}");
         }
         for cut in 0..body.len().min(500) {
             let (head, rest) = body.split_at(cut);

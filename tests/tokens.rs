@@ -180,16 +180,21 @@ fn a_chat_has_the_tokens_that_providers_charge() {
     {
         let got = tokenize(&json!({"model": model, "messages": messages}));
         let expected = json!({"object": "token_count", "model": model, "encoding": encoding, "tokens": tokens, "estimated": false});
-        assert_eq!((got.status, got.json()), (200, expected));
+        assert_eq!(got.status, 200);
+        assert_eq!(got.json(), expected);
     }
 }
 
 #[test]
 fn texts_are_counted_bare() {
     let one = tokenize(&json!({"model": "openai/gpt-4o", "input": "hello world"})).json();
-    assert_eq!((&one["tokens"], &one["per_input"], &one["estimated"]), (&json!(2), &Value::Null, &json!(false)));
+    assert_eq!(one["tokens"], 2);
+    assert_eq!(&one["per_input"], &Value::Null);
+    assert_eq!(one["estimated"], false);
     let many = tokenize(&json!({"model": "other/m", "input": ["hello world", "", "你好"], "messages": null})).json();
-    assert_eq!((&many["tokens"], &many["per_input"], &many["estimated"]), (&json!(3), &json!([2, 0, 1]), &json!(true)));
+    assert_eq!(many["tokens"], 3);
+    assert_eq!(many["per_input"], json!([2, 0, 1]));
+    assert_eq!(many["estimated"], true);
 }
 
 #[test]

@@ -237,11 +237,15 @@ mod tests {
             assert_eq!(answer.largest(cost), Some(limit));
             assert!(answer.largest(cost - 1) < Some(limit) && answer.largest(cost + 3) == Some(limit));
         }
-        assert_eq!((answer.largest(6), answer.largest(7), answer.largest(u64::MAX)), (None, None, Some(1_000)));
+        assert_eq!(answer.largest(6), None);
+        assert_eq!(answer.largest(7), None);
+        assert_eq!(answer.largest(u64::MAX), Some(1_000));
         let free = OutputCost { per_token: 0, ..answer.clone() };
-        assert_eq!((free.largest(6), free.largest(7)), (None, Some(1_000)));
+        assert_eq!(free.largest(6), None);
+        assert_eq!(free.largest(7), Some(1_000));
         let dear = OutputCost { per_token: u64::MAX, choices: u64::MAX, limit: u64::MAX, ..answer };
-        assert_eq!((dear.cost(u64::MAX), dear.largest(u64::MAX)), (u64::MAX, None));
+        assert_eq!(dear.cost(u64::MAX), u64::MAX);
+        assert_eq!(dear.largest(u64::MAX), None);
     }
 
     #[test]
@@ -251,16 +255,17 @@ mod tests {
         let mut request =
             AdmissionRequest { tokens: 230, cost: Some(205), output: answer, ..AdmissionRequest::default() };
         request.shorten(40);
-        assert_eq!(
-            (request.tokens, request.cost, request.output.map(|answer| answer.limit)),
-            (110, Some(85), Some(40))
-        );
+        assert_eq!(request.tokens, 110);
+        assert_eq!(request.cost, Some(85));
+        assert_eq!(request.output.map(|answer| answer.limit), Some(40));
     }
 
     #[test]
     fn orders_of_an_older_gateway_are_read() {
         let old = r#"{"id":"a","hash":null,"models":[],"body":1,"tokens":2,"cost":3,"life":4}"#;
         let request: AdmissionRequest = serde_json::from_str(old).unwrap();
-        assert_eq!((request.output, request.stray_field, request.fit), (None, None, false));
+        assert_eq!(request.output, None);
+        assert_eq!(request.stray_field, None);
+        assert!(!request.fit);
     }
 }

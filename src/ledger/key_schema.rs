@@ -295,10 +295,14 @@ mod tests {
             "budget": {"amount": "5.000000001", "per": "month"}
         }))
         .unwrap();
-        assert_eq!((record.id.as_str(), record.name.as_deref(), record.parent()), ("ci-1", Some("CI"), Some("team")));
+        assert_eq!(record.id, "ci-1");
+        assert_eq!(record.name.as_deref(), Some("CI"));
+        assert_eq!(record.parent(), Some("team"));
         assert_eq!(record.limits.budget, Some(Budget { nanos: 5_000_000_001, per: Period::Month, fit: false }));
-        assert_eq!((record.limits.expires_at, record.limits.enabled), (Some(1_798_761_600_000), false));
-        assert_eq!((record.limits.concurrent, record.limits.max_body_bytes), (Some(2), Some(4096)));
+        assert_eq!(record.limits.expires_at, Some(1_798_761_600_000));
+        assert!(!record.limits.enabled);
+        assert_eq!(record.limits.concurrent, Some(2));
+        assert_eq!(record.limits.max_body_bytes, Some(4096));
         assert_eq!(record.limits.on_disconnect, Some(OnDisconnect::Finish));
     }
 
@@ -307,7 +311,9 @@ mod tests {
         let mut record =
             made(&json!({"name": "a", "owner": "b", "budget": {"amount_nanos": 1, "per": "day"}})).unwrap();
         apply_patch(&mut record, json!({"name": null, "budget": null}).as_object().unwrap()).unwrap();
-        assert_eq!((record.name, record.owner.as_deref(), record.limits.budget), (None, Some("b"), None));
+        assert_eq!(record.name, None);
+        assert_eq!(record.owner.as_deref(), Some("b"));
+        assert_eq!(record.limits.budget, None);
     }
 
     #[test]
@@ -371,7 +377,9 @@ mod tests {
             (&json!({"budget": {"per": "day", "amount": "5", "fit": "yes"}}), "budget.fit", "invalid_type"),
         ] {
             let error = made(patch).unwrap_err();
-            assert_eq!((error.param(), error.code(), error.status()), (Some(param), Some(code), 400), "{patch}");
+            assert_eq!(error.param(), Some(param), "{patch}");
+            assert_eq!(error.code(), Some(code), "{patch}");
+            assert_eq!(error.status(), 400, "{patch}");
         }
         assert_eq!(
             made(&json!({"nmae": 1})).unwrap_err().message(),

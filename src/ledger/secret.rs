@@ -77,11 +77,15 @@ mod tests {
         let secret = KeySecret::make("team-a_1", [u128::MAX, 12_345], &signer(7));
         assert_eq!(secret.text().len(), "sk-lb-team-a_1-7".len() + 40 + 22);
         let read = signed(secret.text());
-        assert_eq!((read.account(), read.version(), read.hash()), ("vk_team-a_1".to_owned(), 7, secret.hash()));
+        assert_eq!(read.account(), "vk_team-a_1");
+        assert_eq!(read.version(), 7);
+        assert_eq!(read.hash(), secret.hash());
         assert!(secret.text().ends_with(&secret.hint()) && secret.hint().len() == 4);
         assert!(!format!("{secret:?}").contains(&secret.hint()));
-        assert_eq!((secret.hash().len(), version_of(&secret.hash())), (66, 7));
-        assert_eq!((version_of("ab12"), version_of("")), (0, 0));
+        assert_eq!(secret.hash().len(), 66);
+        assert_eq!(version_of(&secret.hash()), 7);
+        assert_eq!(version_of("ab12"), 0);
+        assert_eq!(version_of(""), 0);
     }
 
     #[test]
@@ -115,7 +119,9 @@ mod tests {
         fn what_is_made_can_be_read(id in "[a-z0-9_-]{1,64}", a: u128, b: u128, random: u128, version in 1u32..999_999_999) {
             let secret = KeySecret::make(&id, [a, b], &signer(version));
             let read = signed(secret.text());
-            prop_assert_eq!((read.account(), read.version(), read.hash()), (account(&id), version, secret.hash()));
+            prop_assert_eq!(read.account(), account(&id));
+            prop_assert_eq!(read.version(), version);
+            prop_assert_eq!(read.hash(), secret.hash());
             prop_assert!(is_id(&make_id(random)) && make_id(random).len() == 16);
         }
 

@@ -231,7 +231,8 @@ pub(super) mod tests {
             [signing.check_version(0), signing.check_version(2), signing.check_version(3)],
             [SignatureCheck::EndedVersion, SignatureCheck::Good, SignatureCheck::UnknownVersion]
         );
-        assert_eq!((signing.end(1), signing.end(2)), (Err(SigningRefusal::Unknown), Err(SigningRefusal::Only)));
+        assert_eq!(signing.end(1), Err(SigningRefusal::Unknown));
+        assert_eq!(signing.end(2), Err(SigningRefusal::Only));
         assert_eq!(signing.renew(bits([5, 6]), 30), Ok(()));
         assert_eq!(signing.current().map(SigningSecret::version), Some(3));
         assert_eq!(SigningSecrets::default().check_version(1), SignatureCheck::UnknownVersion);

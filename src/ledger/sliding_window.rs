@@ -111,9 +111,13 @@ mod tests {
         window.take(1_000, 3);
         window.take(1_100, 2);
         window.take(31_000, 4);
-        assert_eq!((window.taken(31_000), window.taken(61_100), window.taken(61_250)), (9, 9, 4));
-        assert_eq!((window.wait(61_250, 6, 10), window.wait(61_250, 7, 10)), (Some(0), Some(30_000)));
-        assert_eq!((window.wait(61_250, 11, 10), window.reset(61_250)), (None, 30_000));
+        assert_eq!(window.taken(31_000), 9);
+        assert_eq!(window.taken(61_100), 9);
+        assert_eq!(window.taken(61_250), 4);
+        assert_eq!(window.wait(61_250, 6, 10), Some(0));
+        assert_eq!(window.wait(61_250, 7, 10), Some(30_000));
+        assert_eq!(window.wait(61_250, 11, 10), None);
+        assert_eq!(window.reset(61_250), 30_000);
     }
 
     #[test]
@@ -134,10 +138,13 @@ mod tests {
         window.take(5_000, 2);
         window.correct(5_000, 2, 0);
         window.take(6_000, 0);
-        assert_eq!((&window, window.reset(6_000)), (&before, 55_250));
+        assert_eq!(window, before);
+        assert_eq!(window.reset(6_000), 55_250);
         // A reservation of 0 can be corrected to more.
         window.correct(6_000, 0, 4);
-        assert_eq!((window.taken(6_000), window.taken(61_250), window.reset(6_000)), (7, 4, 60_250));
+        assert_eq!(window.taken(6_000), 7);
+        assert_eq!(window.taken(61_250), 4);
+        assert_eq!(window.reset(6_000), 60_250);
     }
 
     proptest! {

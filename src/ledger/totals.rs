@@ -86,7 +86,9 @@ mod tests {
     fn counts_stored_without_cache_write_1h_are_read() {
         let old = r#"{"fresh":1,"cache_read":2,"cache_write":3,"output":4,"reasoning":0}"#;
         let tokens: TokenCounts = serde_json::from_str(old).unwrap();
-        assert_eq!((tokens.cache_write, tokens.cache_write_1h, tokens.sum()), (3, 0, 10));
+        assert_eq!(tokens.cache_write, 3);
+        assert_eq!(tokens.cache_write_1h, 0);
+        assert_eq!(tokens.sum(), 10);
         let new = TokenCounts { cache_write_1h: 2, ..tokens };
         assert_eq!(serde_json::from_str::<TokenCounts>(&serde_json::to_string(&new).unwrap()).unwrap(), new);
         let mut totals = Totals::default();
@@ -94,6 +96,7 @@ mod tests {
             totals.count(&Receipt { tokens: Some(new), ..Receipt::default() });
         }
         // A part of the writes adds nothing to the sum.
-        assert_eq!((totals.tokens.cache_write_1h, totals.tokens.sum()), (4, 20));
+        assert_eq!(totals.tokens.cache_write_1h, 4);
+        assert_eq!(totals.tokens.sum(), 20);
     }
 }

@@ -42,7 +42,8 @@ impl Store {
                 }
                 AccountWrite::Sums(number, at, sums) => {
                     let last = self.rows.last_mut().unwrap();
-                    assert_eq!((last.number, last.at), (number, at));
+                    assert_eq!(last.number, number);
+                    assert_eq!(last.at, at);
                     last.sums = Some(sums);
                 }
                 AccountWrite::DaySums(day, sums) => assert_eq!(self.days.insert(day, sums), None, "day {day}"),

@@ -140,10 +140,8 @@ fn limits_refuse_nothing_that_they_allow() {
         KeyLimits { requests_per_minute: Some(2), tokens_per_minute: Some(20), ..budget(14) },
     ] {
         let mut account = TestAccount::new(limits);
-        assert_eq!(
-            (account.admit(request("a", 10, 7), NOON), account.admit(request("b", 10, 7), NOON)),
-            (Ok(()), Ok(()))
-        );
+        assert_eq!(account.admit(request("a", 10, 7), NOON), Ok(()));
+        assert_eq!(account.admit(request("b", 10, 7), NOON), Ok(()));
     }
 }
 
@@ -275,7 +273,8 @@ fn an_unknown_cost_is_charged_as_promised_and_stays_so() {
         else {
             panic!()
         };
-        assert_eq!((reports[0].totals.cost, reports[0].totals.unpriced), (1, 1), "sums say what is known");
+        assert_eq!(reports[0].totals.cost, 1, "sums say what is known");
+        assert_eq!(reports[0].totals.unpriced, 1, "sums say what is known");
         account.reopen(NOON);
     }
 }
@@ -297,24 +296,26 @@ fn a_promise_from_before_there_were_leases_holds_until_its_time_is_over_and_is_t
     // Nobody renews it: it is not lost before, however often the ledger is opened.
     for now in [NOON + 1_000, NOON + 80_000, NOON + 400_000, NOON + 599_999] {
         assert_eq!(account.admit(request("b", 1, 8), now), Err(AdmissionRefusal::Concurrent { limit: 1 }));
-        assert_eq!((account.ledger.reservations.cost(), account.rows.len()), (8, 0));
+        assert_eq!(account.ledger.reservations.cost(), 8);
+        assert_eq!(account.rows.len(), 0);
         account.reopen(now);
     }
     for _ in 0..2 {
         assert_eq!(account.admit(request("b", 1, 8), NOON + 600_000), Ok(()));
         let lost = account.rows[0].read().unwrap().remove(0);
         let (reservation, charge) = (lost.reservation.clone().unwrap(), lost.charge());
-        assert_eq!((lost.id.as_str(), lost.outcome.as_str(), lost.cost, lost.tokens), ("a", LOST, None, None));
-        assert_eq!((lost.started, lost.ended, reservation.lease, charge), (NOON, NOON + 600_000, None, 8));
-        assert_eq!(
-            (
-                account.rows.len(),
-                account.spent(),
-                account.ledger.reservations.cost(),
-                account.ledger.reservations.count()
-            ),
-            (1, 8, 8, 1)
-        );
+        assert_eq!(lost.id, "a");
+        assert_eq!(lost.outcome, LOST);
+        assert_eq!(lost.cost, None);
+        assert_eq!(lost.tokens, None);
+        assert_eq!(lost.started, NOON);
+        assert_eq!(lost.ended, NOON + 600_000);
+        assert_eq!(reservation.lease, None);
+        assert_eq!(charge, 8);
+        assert_eq!(account.rows.len(), 1);
+        assert_eq!(account.spent(), 8);
+        assert_eq!(account.ledger.reservations.cost(), 8);
+        assert_eq!(account.ledger.reservations.count(), 1);
         account.reopen(NOON + 600_000);
     }
 }
@@ -337,10 +338,9 @@ fn the_truth_of_a_request_from_before_there_were_leases_is_counted_once() {
         let told =
             receipts.iter().map(|receipt| (receipt.outcome.as_str(), receipt.member, receipt.cost)).collect::<Vec<_>>();
         assert_eq!(told, [("complete", true, Some(5))]);
-        assert_eq!(
-            (account.spent(), account.ledger.reservations.cost(), account.ledger.reservations.count()),
-            (5, 0, 0)
-        );
+        assert_eq!(account.spent(), 5);
+        assert_eq!(account.ledger.reservations.cost(), 0);
+        assert_eq!(account.ledger.reservations.count(), 0);
         // A team's member: it stands in no sums but those of money.
         let usage = account.handle(AccountCommand::Usage { from: 0, to: u64::MAX }, opened + 2);
         assert_eq!(usage, AccountResponse::Usage(Vec::new()));
@@ -357,7 +357,9 @@ fn a_request_without_a_draft_frees_its_place_when_its_time_is_over_and_still_pay
     account.settle(receipt("a", Some(7)), NOON + 600_001);
     account.settle(receipt("b", Some(8)), NOON + 600_002);
     for _ in 0..2 {
-        assert_eq!((account.spent(), account.ledger.reservations.cost(), account.rows.len()), (15, 0, 2));
+        assert_eq!(account.spent(), 15);
+        assert_eq!(account.ledger.reservations.cost(), 0);
+        assert_eq!(account.rows.len(), 2);
         account.reopen(NOON + 600_003);
     }
 }
@@ -373,12 +375,11 @@ fn an_order_that_is_repeated_has_no_effect() {
         account.settle(receipt("a", Some(8)), NOON + 1);
         account.reopen(NOON + 1);
     }
-    assert_eq!(
-        (account.admit(request("a", 1, 8), NOON + 2), account.kept.reservations.len()),
-        (Ok(()), 0),
-        "it was too late"
-    );
-    assert_eq!((account.spent(), account.rows.len(), account.ledger.request_window.taken(NOON + 2)), (8, 1, 1));
+    assert_eq!(account.admit(request("a", 1, 8), NOON + 2), Ok(()), "it was too late");
+    assert_eq!(account.kept.reservations.len(), 0, "it was too late");
+    assert_eq!(account.spent(), 8);
+    assert_eq!(account.rows.len(), 1);
+    assert_eq!(account.ledger.request_window.taken(NOON + 2), 1);
 }
 
 #[test]
@@ -394,8 +395,11 @@ fn a_day_tells_two_hundred_models_apart_and_sums_the_rest() {
         else {
             panic!()
         };
-        assert_eq!((reports.len(), reports[0].model.as_str(), reports[0].totals.requests), (201, "(other)", 30));
-        assert_eq!((reports[1].model.as_str(), reports[1].totals.requests), ("m-000", 2));
+        assert_eq!(reports.len(), 201);
+        assert_eq!(reports[0].model, "(other)");
+        assert_eq!(reports[0].totals.requests, 30);
+        assert_eq!(reports[1].model, "m-000");
+        assert_eq!(reports[1].totals.requests, 2);
         assert_eq!(reports.iter().map(|report| report.totals.cost).sum::<Nanos>(), 250);
         account.reopen(NOON);
     }
@@ -409,7 +413,8 @@ fn entries_of_earlier_days_may_go() {
     account.settle(receipt("c", Some(5)), NOON + 86_400_000);
     account.rows.drain(..2);
     account.reopen(NOON + 86_400_000);
-    assert_eq!((account.spent(), account.ledger.last_number), (12, 3));
+    assert_eq!(account.spent(), 12);
+    assert_eq!(account.ledger.last_number, 3);
 }
 
 #[test]

@@ -39,7 +39,8 @@ impl TestRegistry {
         }
         // Whatever happened: opened again, it is the same.
         let again = KeyRegistry::open(self.1.clone().into_iter(), self.2.as_deref()).unwrap();
-        assert_eq!((&again.records, &again.numbers), (&self.0.records, &self.0.numbers));
+        assert_eq!(again.records, self.0.records);
+        assert_eq!(again.numbers, self.0.numbers);
         assert_eq!(again.signing, self.0.signing);
         reply
     }
@@ -159,7 +160,9 @@ fn what_is_gone_is_remembered_until_its_id_is_used_again() {
         RegistryResponse::Page { records, .. } => records.into_iter().map(|record| record.id).collect::<String>(),
         other => panic!("{other:?}"),
     };
-    assert_eq!((ids(None, false), ids(None, true), ids(Some("a"), false)), ("b".into(), "ab".into(), "b".into()));
+    assert_eq!(ids(None, false), "b");
+    assert_eq!(ids(None, true), "ab");
+    assert_eq!(ids(Some("a"), false), "b");
     assert_eq!(registry.made(&json!({"id": "a"})).status(0).name(), "active");
     match registry.handle(RegistryCommand::List { after: None, limit: 9, removed: true }) {
         RegistryResponse::Page { records, .. } => assert_eq!(records.len(), 2),

@@ -149,7 +149,8 @@ impl World {
             }
             AdmissionRefusal::Budget { needed, left, promised, largest, .. } => {
                 let budget = terms.budget.unwrap();
-                assert_eq!((*needed, *promised), (ask.cost.unwrap(), self.promised()));
+                assert_eq!(*needed, ask.cost.unwrap());
+                assert_eq!(*promised, self.promised());
                 let spent = self.spent(budget.per, time);
                 assert_eq!(*left, budget.nanos.saturating_sub(spent).saturating_sub(*promised));
                 assert!(needed > left);
