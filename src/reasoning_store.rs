@@ -1,5 +1,5 @@
-//! Reasoning state that providers want back with a tool call, kept for clients whose format cannot carry it.
-//! Entries are sealed: one opens only for the same caller, provider, model and call.
+//! Reasoning state that providers expect back with a tool call, stored for clients whose format cannot carry
+//! it. Entries are sealed: one opens only for the same caller, provider, model and call.
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_opens_for_its_owner_alone() {
+    fn a_sealed_entry_opens_for_its_owner_only() {
         let own = seal("sk-1", "vk_a", "anthropic", "m-1");
         let thing = own.close("call_1", "[{\"thinking\":\"…\"}]", [7; NONCE]).unwrap();
         assert_eq!(own.open(&thing).unwrap(), "[{\"thinking\":\"…\"}]");
@@ -127,14 +127,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_not_kept() {
+    fn a_state_that_is_too_long_is_not_sealed() {
         let own = seal("sk-1", "vk_a", "anthropic", "m-1");
         assert!(own.close("c", &"x".repeat(LONGEST), [0; NONCE]).is_some());
         assert!(own.close("c", &"x".repeat(LONGEST + 1), [0; NONCE]).is_none());
     }
 
     #[test]
-    fn what_an_older_gateway_kept_still_opens() {
+    fn an_entry_of_an_earlier_build_opens() {
         let own = seal("sk-1", "vk_a", "anthropic", "m-1");
         let sealed = own.close("call_1", "words", [1; NONCE]).unwrap().sealed;
         assert_eq!(sealed, "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBza5yBJakJkgY8MAcr0d2Ai0QWQry");

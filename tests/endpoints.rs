@@ -1,4 +1,5 @@
-//! Whole requests for embeddings, legacy completions and counts of a prompt: what the provider gets, what the client gets, what is in the books.
+//! Requests for embeddings, legacy completions and token counts: what the provider and the client get, and
+//! the receipts.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may insist")]
 
 mod support;
@@ -46,7 +47,7 @@ fn small(encoding: Encoding) -> &'static Vocabulary {
 const VECTORS: &str = r#"{ "object":"list","data":[{"object":"embedding","index":0,"embedding":"AACAPw=="}],"model":"e-1","usage":{"prompt_tokens":7,"total_tokens":7} }"#;
 
 #[test]
-fn embeddings_pass_as_they_are_and_are_billed_by_their_prompt() {
+fn embeddings_pass_unchanged_and_are_billed_by_their_prompt() {
     let world = World::saying(Script::json(200, VECTORS));
     let got = post(&world, EMBED, r#"{ "input":[ "a\u00e9" ], "model":"up/e", "encoding_format":"base64","new":1e2 }"#);
     assert_eq!(got.status, 200);
@@ -65,7 +66,7 @@ fn embeddings_pass_as_they_are_and_are_billed_by_their_prompt() {
 }
 
 #[test]
-fn what_is_no_embedding_is_refused_before_anything_is_sent() {
+fn an_invalid_embedding_request_is_refused_before_a_call() {
     let refused = |body: &str| {
         let world = World::default();
         let got = post(&world, EMBED, body);
@@ -87,7 +88,7 @@ fn what_is_no_embedding_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn a_success_without_vectors_is_none() {
+fn a_success_without_vectors_is_a_failure() {
     for body in ["<html>", "{}", r#"{"choices":[]}"#, r#"{"error":{"message":"no"}}"#] {
         let world = World::saying(Script::json(200, body));
         assert_eq!(post(&world, EMBED, r#"{"model":"e","input":"a"}"#).status, 502, "{body}");
@@ -96,7 +97,7 @@ fn a_success_without_vectors_is_none() {
 }
 
 #[test]
-fn another_formats_vectors_come_in_openais() {
+fn vectors_of_another_format_are_translated() {
     let answer = r#"{"embeddings":[{"values":[1.0,-0.5]},{"values":[2.0]}],"usageMetadata":{"promptTokenCount":3}}"#;
     let world = World::saying(Script::json(200, answer));
     let got = post(&world, EMBED, r#"{"model":"goo/g","input":["a","b"],"encoding_format":"base64","user":"me"}"#);
@@ -111,7 +112,7 @@ fn another_formats_vectors_come_in_openais() {
 }
 
 #[test]
-fn vectors_without_usage_are_billed_by_an_estimate_and_say_so() {
+fn vectors_without_usage_are_billed_by_a_marked_estimate() {
     let bare = r#"{"embeddings":[{"values":[1.0]}]}"#;
     let world = World { vocabularies: vec![small(Encoding::O200k)], ..World::saying(Script::json(200, bare)) };
     let got = post(&world, EMBED, r#"{"model":"goo/g","input":"abcdefgh"}"#);
@@ -140,7 +141,7 @@ const USAGE: &str =
 const DONE: &str = "data: [DONE]\n\n";
 
 #[test]
-fn a_completion_passes_as_it_is() {
+fn a_completion_passes_unchanged() {
     let world = World::saying(Script::json(200, WHOLE));
     let got = post(&world, COMPLETE, r#"{"model":"up/m","prompt":"say","max_tokens":500,"logprobs":1}"#);
     assert_eq!(got.status, 200);
@@ -158,7 +159,7 @@ fn a_completion_passes_as_it_is() {
 }
 
 #[test]
-fn a_streamed_completion_is_heard_and_a_cut_one_is_an_error() {
+fn a_streamed_completion_is_metered_and_a_cut_one_is_an_error() {
     let streamed = |more: &str, pieces: Vec<Result<&'static str, CallError>>| {
         let world = World::saying(Script::stream(pieces));
         let got = post(&world, COMPLETE, &format!(r#"{{"model":"m","prompt":"say","stream":true{more}}}"#));
@@ -186,7 +187,7 @@ fn a_streamed_completion_is_heard_and_a_cut_one_is_an_error() {
 }
 
 #[test]
-fn a_whole_completion_is_told_as_the_stream_that_was_asked_for() {
+fn a_complete_completion_becomes_the_requested_stream() {
     let world = World::saying(Script::json(200, WHOLE));
     let got = post(&world, COMPLETE, r#"{"model":"m","prompt":"say","stream":true}"#);
     assert!(got.body.contains(r#""text":" hi""#) && got.body.ends_with(DONE), "{}", got.body);
@@ -196,7 +197,7 @@ fn a_whole_completion_is_told_as_the_stream_that_was_asked_for() {
 const PROMPT: &str = r#""system":"Be brief.","messages":[{"role":"user","content":"Hi"}]"#;
 
 #[test]
-fn a_count_of_the_same_format_passes_as_it_is() {
+fn a_count_of_the_same_format_passes_unchanged() {
     let world = World::saying(Script::json(200, r#"{"input_tokens": 1581}"#));
     let headers = [("x-api-key", "k"), ("anthropic-version", "2023-06-01"), ("anthropic-beta", "b")];
     let got = ask(&bridge(CONFIG, SECRETS), &world, COUNT, &headers, &format!(r#"{{"model":"claude/c", {PROMPT} }}"#));
@@ -214,7 +215,7 @@ fn a_count_of_the_same_format_passes_as_it_is() {
 }
 
 #[test]
-fn what_the_gateway_made_up_is_not_counted_by_the_provider() {
+fn placeholders_of_the_gateway_are_not_counted_by_the_provider() {
     let world = World::saying(Script::json(200, r#"{"input_tokens":9}"#));
     let thought = r#"{"role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":"llm-bridge:x"},{"type":"text","text":"a"}]}"#;
     let body = format!(
@@ -231,7 +232,7 @@ fn what_the_gateway_made_up_is_not_counted_by_the_provider() {
 }
 
 #[test]
-fn another_format_counts_by_itself() {
+fn a_count_is_translated_for_another_format() {
     let world = World::saying(Script::json(200, r#"{"totalTokens":12}"#));
     let got = post(&world, COUNT, &format!(r#"{{"model":"goo/g",{PROMPT}}}"#));
     assert_eq!(got.status, 200);
@@ -242,11 +243,12 @@ fn another_format_counts_by_itself() {
 }
 
 #[test]
-fn where_no_provider_counts_it_is_an_estimate() {
+fn without_a_counting_provider_a_count_is_an_estimate() {
     for model in ["up/m", "demo/echo"] {
         let world = World { vocabularies: vec![small(Encoding::O200k)], ..World::default() };
         let got = post(&world, COUNT, &format!(r#"{{"model":"{model}",{PROMPT}}}"#));
-        // "Be brief." of the system, "Hi" of the user: a letter is a token here. 3 for each message, 3 for the answer.
+        // A letter is a token here: "Be brief." of the system, "Hi" of the user. 3 for each message, 3 for
+        // the response.
         let expected = 9 + "system".len() + 2 + "user".len() + 3 + 3 + 3;
         assert_eq!(got.status, 200, "{model}");
         assert_eq!(got.json()["input_tokens"].as_u64(), Some(expected as u64), "{model}");
@@ -279,14 +281,14 @@ fn refusals_of_a_count_have_the_clients_shape() {
     assert_eq!(refused("claude/c", 200, "{}", r#""prompt":"x""#), error(400, "invalid_request_error"));
 }
 
-/// Makes a key with these terms, and gives its text.
+/// Creates a key with these limits, and returns its text.
 fn key(gateway: &Opened, world: &World, terms: &Value) -> String {
     let got = ask(gateway, world, "POST /admin/api/keys", &[("authorization", "Bearer admin")], &terms.to_string());
     assert_eq!(got.status, 201, "{}", got.body);
     got.json()["key"].as_str().unwrap().to_owned()
 }
 
-/// What becomes of a request with a key.
+/// The status and the error code of a request with a key.
 fn with(gateway: &Opened, world: &World, key: &str, line: &str, body: &Value) -> (u16, String) {
     let bearer = format!("Bearer {key}");
     let got = ask(gateway, world, line, &[("authorization", &bearer)], &body.to_string());
@@ -300,7 +302,7 @@ fn operated() -> (Opened, World) {
 }
 
 #[test]
-fn embeddings_and_completions_take_what_a_key_has() {
+fn embeddings_and_completions_use_up_a_keys_limits() {
     let (gateway, world) = operated();
     let say = |body: &'static str| world.scripts.borrow_mut().push_back(Script::json(200, body));
     let text =
@@ -308,10 +310,10 @@ fn embeddings_and_completions_take_what_a_key_has() {
     let embed =
         |model: &str, input: &str| with(&gateway, &world, &text, EMBED, &json!({"model": model, "input": input}));
     assert_eq!(embed("goo/g", "a"), (403, "model_not_allowed".into()));
-    // The bound: the body's bytes and an allowance, but not more than the context, and no answer.
+    // The bound is the body's bytes and an allowance, at most the context, without a response.
     say(VECTORS);
     assert_eq!(embed("up/e", &"x".repeat(5_000)).0, 200, "a context of eight tokens costs little");
-    // Its longest answer is the row's: 100 tokens at $2, and 1,024 and some for the prompt at $1.
+    // The longest response is the model's: 100 tokens at $2, and 1,024 and some for the prompt at $1.
     let complete = |fields: &Value| {
         let mut body = json!({"model": "up/m", "prompt": "say", "max_tokens": 5});
         body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
@@ -328,7 +330,7 @@ fn embeddings_and_completions_take_what_a_key_has() {
 }
 
 #[test]
-fn a_count_obeys_a_keys_terms_and_takes_nothing() {
+fn a_count_obeys_a_keys_limits_and_uses_up_nothing() {
     let (gateway, world) = operated();
     let text = key(
         &gateway,
@@ -342,7 +344,7 @@ fn a_count_obeys_a_keys_terms_and_takes_nothing() {
         with(&gateway, &world, key, COUNT, &body).0
     };
     assert_eq!(count(&text, "goo/g"), 403);
-    // Ten for each request that it may make in a minute.
+    // Ten for each request per minute.
     let counts: Vec<u16> = (0..11).map(|_| count(&text, "claude/c")).collect();
     assert_eq!(counts, [[200; 10].as_slice(), &[429]].concat());
     assert_eq!(count("sk-lb-c-wrong", "claude/c"), 401);
@@ -363,7 +365,7 @@ fn a_count_obeys_a_keys_terms_and_takes_nothing() {
 #[test]
 fn each_text_may_fill_the_context() {
     let (gateway, world) = operated();
-    // A token costs a millionth, and a context has eight.
+    // A token costs a millionth of a dollar, and the context has eight.
     let text = key(&gateway, &world, &json!({"id": "e", "budget": {"amount": "0.00002", "per": "total"}}));
     let embed = |input: &Value| {
         world.scripts.borrow_mut().push_back(Script::json(200, VECTORS));
@@ -374,12 +376,12 @@ fn each_text_may_fill_the_context() {
 }
 
 #[test]
-fn what_may_be_kept_for_an_hour_is_promised_at_its_price_and_nothing_else_is() {
+fn only_a_prompt_that_may_be_cached_for_an_hour_is_reserved_at_that_price() {
     let world = World::default();
     world.clock.set(1_795_435_200_000);
     let config = "providers: { up: { base_url: https://up.example, models: { m: { context: 8, max_tokens: 1, price: { input: 1, output: 0, cache_write_1h: 2 } } } } }";
     let gateway = bridge(config, &[("ADMIN_API_KEYS", "admin"), ("UP_API_KEY", "u")]);
-    // A token costs a millionth, or two; and a context has eight.
+    // A token costs one or two millionths of a dollar, and the context has eight.
     let text = key(&gateway, &world, &json!({"id": "h", "budget": {"amount": "0.00001", "per": "total"}}));
     let chat = |cache: &str| {
         world.scripts.borrow_mut().push_back(Script::json(

@@ -1,4 +1,5 @@
-//! Whole requests through the gateway with a scripted world: what the provider gets, what the client gets, what is recorded.
+//! Requests through the gateway on a scripted platform: what the provider and the client get, and what is
+//! recorded.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may insist")]
 
 mod support;
@@ -48,7 +49,7 @@ const STOP: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reaso
 const DONE: &str = "data: [DONE]\n\n";
 
 #[test]
-fn a_request_reaches_its_provider_with_nothing_but_the_model_changed() {
+fn only_the_model_of_a_request_is_changed() {
     let world = World::saying(Script::json(200, WHOLE));
     let got = post(&world, "{ \"messages\":[ 1.0, \"\\u00e9\" ], \"model\" : \"up/m\", \"new\":1e2 }");
     assert_eq!(got.status, 200);
@@ -65,7 +66,7 @@ fn a_request_reaches_its_provider_with_nothing_but_the_model_changed() {
 }
 
 #[test]
-fn a_name_that_needs_no_change_changes_no_byte() {
+fn a_model_name_that_needs_no_change_leaves_every_byte() {
     let world = World::saying(Script::json(200, WHOLE));
     let body = "{\"model\":\"m\" ,\"messages\":[]}\n";
     post(&world, body);
@@ -73,7 +74,7 @@ fn a_name_that_needs_no_change_changes_no_byte() {
 }
 
 #[test]
-fn a_variant_brings_its_parameters_and_leaves_its_hint() {
+fn a_variant_adds_its_parameters_and_is_removed_from_the_name() {
     let world = World::saying(Script::json(200, WHOLE));
     post(&world, r#"{"model":"up/m<deep>","messages":[]}"#);
     assert_eq!(
@@ -83,7 +84,7 @@ fn a_variant_brings_its_parameters_and_leaves_its_hint() {
 }
 
 #[test]
-fn a_revoked_key_costs_the_provider_nothing() {
+fn an_invalid_key_calls_no_provider() {
     let world = World::saying(Script::json(200, ""));
     for headers in [&[][..], &[("authorization", "Bearer other")]] {
         let got = ask(&bridge(CONFIG, SECRETS), &world, CHAT, headers, "not even JSON");
@@ -95,7 +96,7 @@ fn a_revoked_key_costs_the_provider_nothing() {
 }
 
 #[test]
-fn a_whole_answer_leaves_one_record_with_its_tokens() {
+fn a_complete_response_is_logged_once_with_its_tokens() {
     let world = World::saying(Script::json(200, WHOLE));
     post(&world, r#"{"model":"m","messages":[]}"#);
     let record = world.logged("request_complete").unwrap();
@@ -110,7 +111,7 @@ fn a_whole_answer_leaves_one_record_with_its_tokens() {
 }
 
 #[test]
-fn a_refusal_keeps_its_words_but_tells_no_secret() {
+fn a_providers_error_keeps_its_text_without_secrets() {
     let body =
         r#"{"error":{"message":"slow down sk-upstream at https://up.example/v1","type":"rate","code":"rate_limit"}}"#;
     let mut script = Script::json(429, body);
@@ -133,7 +134,7 @@ fn a_provider_without_its_key_is_not_called() {
 }
 
 #[test]
-fn a_provider_that_cannot_be_reached_or_is_late_is_told_apart() {
+fn unreachable_and_slow_providers_are_different_errors() {
     assert_eq!(post(&World::default(), r#"{"model":"m","messages":[]}"#).status, 502);
     let late = Script { status: 200, headers: Vec::new(), pieces: vec![Err(CallError::TimedOut)] };
     assert_eq!(post(&World::saying(late), r#"{"model":"m","messages":[]}"#).status, 504);
@@ -151,7 +152,7 @@ fn a_stream_passes_unchanged() {
 }
 
 #[test]
-fn what_fails_before_the_first_content_is_a_plain_error() {
+fn a_failure_before_the_first_content_is_a_plain_error() {
     let error = "data: {\"error\":{\"message\":\"overloaded\",\"code\":\"overloaded\"}}\n\n";
     for (pieces, status, code) in [
         (vec![Ok(": ping\n\n"), Ok(error)], 502, "overloaded"),
@@ -167,7 +168,7 @@ fn what_fails_before_the_first_content_is_a_plain_error() {
 }
 
 #[test]
-fn what_fails_after_it_is_one_frame_and_done() {
+fn a_failure_after_the_first_content_is_an_error_event() {
     for (last, outcome, code) in [
         (None, "truncated", "stream_truncated"),
         (Some(Err(CallError::Broken)), "truncated", "stream_truncated"),
@@ -186,7 +187,7 @@ fn what_fails_after_it_is_one_frame_and_done() {
 }
 
 #[test]
-fn a_finished_stream_that_lacks_done_gets_it() {
+fn a_finished_stream_without_an_end_marker_gets_one() {
     let got = post(&World::saying(Script::stream(vec![Ok(TEXT), Ok(STOP)])), STREAM);
     assert_eq!(got.body, [TEXT, STOP, DONE].concat());
 }
@@ -214,7 +215,7 @@ fn a_body_beyond_the_limit_is_refused() {
 }
 
 #[test]
-fn a_faulty_configuration_answers_everything_with_its_fault() {
+fn an_invalid_configuration_is_the_response_to_every_request() {
     let broken = bridge("providers: { p: { modles: 1 } }", SECRETS);
     for line in [CHAT, "GET /health", "GET /nowhere"] {
         let got = ask(&broken, &World::default(), line, &[], "{}");
@@ -242,7 +243,7 @@ fn streamed(model: &str, more: &str, pieces: Vec<Result<&'static str, CallError>
 }
 
 #[test]
-fn usage_is_asked_for_and_hidden_where_it_is_not_wanted() {
+fn usage_is_requested_and_hidden_from_clients_that_did_not_ask() {
     let pieces = || vec![Ok(TEXT), Ok(STOP), Ok(USAGE), Ok(DONE)];
     let sent = |world: &World| String::from_utf8(world.call().body.to_vec()).unwrap();
     let asks = r#""stream_options":{"include_usage":true}"#;
@@ -265,7 +266,7 @@ fn usage_is_asked_for_and_hidden_where_it_is_not_wanted() {
 }
 
 #[test]
-fn only_sound_events_pass_where_each_is_checked() {
+fn malformed_events_are_withheld_where_each_event_is_checked() {
     let more = r#","stream_options":{"include_usage":true}"#;
     let (world, got) = streamed(
         "strict/m",
@@ -277,7 +278,7 @@ fn only_sound_events_pass_where_each_is_checked() {
 }
 
 #[test]
-fn a_provider_that_thinks_for_long_is_given_time_and_its_client_a_sign() {
+fn a_silent_provider_gets_time_and_its_client_keep_alives() {
     let (_, got) = streamed("quick/m", "", vec![Ok(": hi\n\n"), Err(CallError::TimedOut)]);
     assert_eq!(got.status, 504, "idle for 5 s");
     assert_eq!(got.code(), "upstream_timeout", "idle for 5 s");
@@ -310,13 +311,13 @@ fn an_error_in_a_stream_is_logged_without_secrets() {
 }
 
 #[test]
-fn a_whole_answer_says_where_its_time_went() {
+fn a_complete_response_reports_its_timing() {
     let got = post(&World::saying(Script::json(200, WHOLE)), r#"{"model":"m","messages":[]}"#);
     assert_eq!(got.header("server-timing"), Some("gateway;dur=0, upstream;dur=0, ttft;dur=0"));
 }
 
 #[test]
-fn a_provider_that_cannot_stream_is_told_for() {
+fn a_complete_response_becomes_a_stream_for_a_client_that_asked_for_one() {
     let got = post(&World::saying(Script::json(200, WHOLE)), STREAM);
     assert_eq!(got.status, 200);
     assert_eq!(got.header("content-type"), Some("text/event-stream; charset=utf-8"));
@@ -324,7 +325,7 @@ fn a_provider_that_cannot_stream_is_told_for() {
 }
 
 #[test]
-fn an_upgrade_is_handed_to_its_session() {
+fn an_upgrade_request_is_passed_to_its_session() {
     let world = World::saying(Script::json(200, ""));
     let bridge = bridge(CONFIG, SECRETS);
     let upgrade = |line: &str, headers: &[(&str, &str)]| ask(&bridge, &world, line, headers, "");
@@ -348,7 +349,7 @@ providers:
 const THOUGHTFUL: &str = r#"{"id":"a","type":"message","role":"assistant","model":"m","stop_reason":"tool_use","usage":{"input_tokens":1,"output_tokens":1},
     "content":[{"type":"thinking","thinking":"hm","signature":"sig"},{"type":"tool_use","id":"t1","name":"f","input":{}}]}"#;
 
-/// What the provider is told of the call that it made, when the conversation goes on.
+/// The request that the provider gets after it made a call, when the conversation continues.
 fn second_turn(world: &World, model: &str) -> (Got, serde_json::Value) {
     let bridge = bridge(CLAUDE, &[("ACCESS_API_KEYS", "k"), ("CLAUDE_API_KEY", "c")]);
     let call = r#"{"role":"assistant","tool_calls":[{"id":"t1","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"t1","content":"1"}"#;
@@ -365,7 +366,7 @@ fn second_turn(world: &World, model: &str) -> (Got, serde_json::Value) {
 }
 
 #[test]
-fn what_a_provider_wants_back_with_a_call_comes_back() {
+fn reasoning_state_is_sent_back_with_its_call() {
     let (got, told) = second_turn(&World::saying(Script::json(200, THOUGHTFUL)), "claude/m");
     let thought = serde_json::json!({ "type": "thinking", "thinking": "hm", "signature": "sig" });
     assert_eq!(&told[0], &thought);
@@ -374,11 +375,11 @@ fn what_a_provider_wants_back_with_a_call_comes_back() {
 }
 
 #[test]
-fn without_the_vault_an_answer_is_still_an_answer_and_the_loss_is_told() {
+fn without_the_reasoning_store_requests_work_and_report_the_loss() {
     for (fates, model) in [
         (vec![Fate::Lost], "claude/m"),
         (vec![Fate::Fine, Fate::Lost], "claude/m"),
-        // There is no key of the provider's to seal with.
+        // Without a key of the provider there is nothing to seal with.
         (Vec::new(), "open/m"),
     ] {
         let world = World::saying(Script::json(200, THOUGHTFUL));

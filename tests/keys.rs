@@ -1,5 +1,4 @@
-//! The signatures of keys made at run time, in a scripted world: who is turned away at the door, what it costs, and what the directory is
-//! asked for.
+//! Keys made at run time on a scripted platform: which are refused, and which objects are called for that.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may insist")]
 
 mod support;
@@ -56,12 +55,12 @@ impl Office {
         self.shown(key, "POST /v1/chat/completions", CHAT)
     }
 
-    /// The objects called since the last time.
+    /// The objects that were called since the last time.
     fn called(&self) -> Vec<String> {
         self.world.called.take()
     }
 
-    /// As an isolate that has just begun.
+    /// The same gateway in a new isolate.
     fn anew(self) -> Self {
         Self { gateway: bridge(CONFIG, SECRETS), ..self }
     }
@@ -71,7 +70,7 @@ impl Office {
     }
 }
 
-/// A key of the same form, with another letter in the middle of its secret.
+/// The key with another character in the middle of its secret.
 fn forged(key: &str) -> String {
     let at = key.len() - 30;
     let letter = if &key[at..=at] == "x" { "y" } else { "x" };
@@ -79,7 +78,7 @@ fn forged(key: &str) -> String {
 }
 
 #[test]
-fn a_made_up_key_opens_no_account_at_any_door() {
+fn an_invented_key_reaches_no_account_on_any_endpoint() {
     let office = Office::open();
     let key = office.key(&json!({"id": "a"}));
     let (forged, other) = (forged(&key), key.replacen("sk-lb-a-", "sk-lb-b-", 1));
@@ -87,7 +86,7 @@ fn a_made_up_key_opens_no_account_at_any_door() {
     office.called();
     for line in DOORS {
         for made_up in [&forged, &other, &old] {
-            // What cannot be read is not read: the key comes first.
+            // The body is invalid. The key is checked before it.
             let got = office.shown(made_up, line, "{");
             assert_eq!(got.status, 401, "{line} {}", got.body);
             assert!(got.body.contains("rotate") == (*made_up == old), "{line} {}", got.body);
@@ -98,7 +97,7 @@ fn a_made_up_key_opens_no_account_at_any_door() {
 }
 
 #[test]
-fn an_isolate_asks_for_the_secrets_once_however_many_come_at_once() {
+fn concurrent_requests_ask_for_the_secrets_once() {
     let office = Office::open();
     let key = office.key(&json!({"id": "a"}));
     let office = office.anew();
@@ -115,7 +114,7 @@ fn an_isolate_asks_for_the_secrets_once_however_many_come_at_once() {
 }
 
 #[test]
-fn a_directory_that_is_away_is_a_503_in_the_callers_format_and_is_not_asked_by_each() {
+fn an_unreachable_registry_is_a_503_and_is_not_asked_by_each_request() {
     let office = Office::open();
     let key = office.key(&json!({"id": "a"}));
     let office = office.anew();
@@ -130,7 +129,7 @@ fn a_directory_that_is_away_is_a_503_in_the_callers_format_and_is_not_asked_by_e
         assert_eq!(office.chat(&forged(&key)).status, 503);
     }
     assert_eq!(office.called(), ["Signing"]);
-    // Whoever has a fixed key, or none at all, does not notice.
+    // Requests with a key of the configuration, or with no key of the gateway, are not affected.
     assert_eq!(office.chat("caller").status, 200);
     assert_eq!(office.chat("made-up").status, 401);
     office.wait(1_000);
@@ -138,7 +137,7 @@ fn a_directory_that_is_away_is_a_503_in_the_callers_format_and_is_not_asked_by_e
 }
 
 #[test]
-fn a_secret_that_is_known_is_relied_on_while_the_directory_is_away() {
+fn known_secrets_are_used_while_the_registry_is_unreachable() {
     let office = Office::open();
     let key = office.key(&json!({"id": "a"}));
     office.wait(60_000);
@@ -150,7 +149,7 @@ fn a_secret_that_is_known_is_relied_on_while_the_directory_is_away() {
 }
 
 #[test]
-fn a_version_that_nobody_made_costs_a_call_each_four_seconds() {
+fn an_unknown_version_costs_a_call_each_four_seconds() {
     let office = Office::open();
     let key = office.key(&json!({"id": "a"}));
     office.called();
@@ -194,11 +193,11 @@ fn two_versions_are_valid_until_the_operator_ends_one() {
 }
 
 #[test]
-fn an_isolate_that_was_not_told_notices_a_new_version_at_once_and_an_ended_one_within_a_minute() {
+fn another_isolate_notices_a_new_version_at_once_and_an_ended_one_within_a_minute() {
     let office = Office::open();
     let first = office.key(&json!({"id": "a"}));
     let other = Office { gateway: bridge(CONFIG, SECRETS), world: World::default() };
-    // One directory and one set of books, two isolates.
+    // Two isolates with the same registry and accounts.
     let here = &office.gateway;
     let there = &other.gateway;
     let chat = |gateway: &Opened, key: &str| {
@@ -215,12 +214,12 @@ fn an_isolate_that_was_not_told_notices_a_new_version_at_once_and_an_ended_one_w
     assert_eq!(chat(here, &first), 401);
     assert_eq!(chat(there, &first), 200);
     office.wait(60_000);
-    // This one has the directory asked, and the next one knows.
+    // This request asks the registry, and the next one uses the result.
     assert_eq!(chat(there, &first), 401);
 }
 
 #[test]
-fn a_key_that_was_taken_back_costs_one_call_in_four_seconds() {
+fn a_deleted_key_costs_one_call_in_four_seconds() {
     let office = Office::open();
     let old = office.key(&json!({"id": "a"}));
     let off = office.key(&json!({"id": "b"}));
@@ -242,7 +241,7 @@ fn a_key_that_was_taken_back_costs_one_call_in_four_seconds() {
 }
 
 #[test]
-fn a_parent_that_is_no_good_closes_every_door_to_its_members_at_once() {
+fn an_invalid_parent_blocks_its_members_on_every_endpoint() {
     let office = Office::open();
     office.key(&json!({"id": "team"}));
     let key = office.key(&json!({"id": "kid", "parent": "team"}));
@@ -254,7 +253,7 @@ fn a_parent_that_is_no_good_closes_every_door_to_its_members_at_once() {
             "GET /v1/models/demo%2Fecho",
             "GET /v1/usage",
         ] {
-            // Nothing is counted here, for there is no vocabulary.
+            // A count fails here, because there is no vocabulary.
             let found = office.shown(&key, line, CHAT).status;
             assert_eq!(if found == 503 { 200 } else { found }, status, "{line}");
         }
@@ -274,12 +273,12 @@ fn a_parent_that_is_no_good_closes_every_door_to_its_members_at_once() {
 }
 
 #[test]
-fn a_request_whose_admission_failed_holds_nothing_and_has_no_receipt() {
+fn a_failed_admission_reserves_nothing_and_has_no_receipt() {
     let office = Office::open();
     office.key(&json!({"id": "team", "concurrent_requests": 1}));
     let key = office.key(&json!({"id": "kid", "parent": "team", "concurrent_requests": 1}));
     assert_eq!(office.chat(&key).status, 200);
-    // The answer of the key's own account is lost, or that of the account above, or that never gets the question.
+    // The response of the key's own account is lost, or that of its parent's, or the command to the parent's.
     for fates in [vec![Fate::Unanswered], vec![Fate::Fine, Fate::Unanswered], vec![Fate::Fine, Fate::Lost]] {
         office.world.fates.borrow_mut().extend(fates);
         assert_eq!(office.chat(&key).status, 503);
@@ -294,7 +293,7 @@ fn a_request_whose_admission_failed_holds_nothing_and_has_no_receipt() {
 }
 
 #[test]
-fn counts_cost_a_key_without_limits_no_call_and_another_one_call_more_at_most() {
+fn counts_need_no_call_without_limits_and_at_most_one_with_them() {
     let office = Office::open();
     let count = |key: &str| office.shown(key, "POST /v1/tokenize", CHAT).status;
     let free = office.key(&json!({"id": "free", "models": ["demo/*"], "budget": {"amount": "0", "per": "total"}}));
@@ -302,7 +301,7 @@ fn counts_cost_a_key_without_limits_no_call_and_another_one_call_more_at_most() 
     let few = office.key(&json!({"id": "few", "concurrent_requests": 1}));
     office.called();
     for (key, calls) in [(&free, 1), (&fast, 3), (&few, 6), (&"caller".to_owned(), 0)] {
-        // Nothing is counted here, for there is no vocabulary; that the place is given back all the same shows in the third.
+        // A count fails here, because there is no vocabulary. The third one shows that the slot is freed.
         assert_eq!([count(key), count(key), count(key)], [503; 3]);
         assert_eq!(office.called().len(), calls);
     }

@@ -1,4 +1,5 @@
-//! What examples cannot show: any JSON keeps the bytes that are not ours, any cutting of a stream is the same stream, no bytes panic.
+//! What examples cannot show: any JSON keeps the bytes that are not ours, any cutting of a stream is the same
+//! stream, no bytes panic.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may insist")]
 
 use llm_bridge::config::Params;

@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shorter_answer_takes_less_of_everything() {
+    fn a_lower_output_limit_needs_less_of_everything() {
         let answer =
             Some(OutputCost { fixed: 5, per_token: 1_000, choices: 2, limit: 100, minimum: 1, settable: true });
         let mut request =
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn orders_of_an_older_gateway_are_read() {
+    fn commands_of_an_earlier_build_are_read() {
         let old = r#"{"id":"a","hash":null,"models":[],"body":1,"tokens":2,"cost":3,"life":4}"#;
         let request: AdmissionRequest = serde_json::from_str(old).unwrap();
         assert_eq!(request.output, None);

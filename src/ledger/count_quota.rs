@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_book_that_is_opened_again_knows_what_was_counted_and_what_is_under_way() {
+    fn a_reopened_ledger_knows_the_counts_of_the_last_minute_and_those_under_way() {
         let (mut ledger, mut kept) = (AccountLedger::default(), AccountSnapshot::default());
         let mut handle = |command: AccountCommand, again: bool| {
             let mut writes = Vec::new();
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_the_parent_that_was_never_made() {
+    fn a_parent_that_does_not_exist_is_unknown() {
         let reply = AccountLedger::default().handle(AccountCommand::CheckParent, 0, &mut Vec::new());
         assert_eq!(
             reply,
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_ten_for_each_request_in_any_minute() {
+    fn ten_counts_are_admitted_for_each_request_per_minute() {
         let limits = KeyLimits { requests_per_minute: Some(2), ..KeyLimits::default() };
         let mut quota = CountQuota::default();
         for number in 0..20 {
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn they_share_the_room_for_requests_under_way_and_give_it_back() {
+    fn counts_use_concurrency_slots_and_free_them() {
         let limits = KeyLimits { concurrent: Some(2), ..KeyLimits::default() };
         let mut quota = CountQuota::default();
         quota.record(&question("a"), &limits, 0);
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_without_limits_has_nothing_written() {
+    fn a_key_without_limits_stores_nothing() {
         let mut quota = CountQuota::default();
         let mut writes = Vec::new();
         assert!(matches!(
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn models_and_bodies_are_the_keys() {
+    fn counts_obey_the_limits_of_models_and_bodies() {
         let limits = KeyLimits { models: vec!["a/*".to_owned()], max_body_bytes: Some(10), ..KeyLimits::default() };
         let asked = |model: &str, body| CountRequest { models: vec![model.to_owned()], body, ..question("a") };
         let quota = CountQuota::default();

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_names_its_account_and_nothing_more() {
+    fn a_key_contains_its_account_and_version() {
         let secret = KeySecret::make("team-a_1", [u128::MAX, 12_345], &signer(7));
         assert_eq!(secret.text().len(), "sk-lb-team-a_1-7".len() + 40 + 22);
         let read = signed(secret.text());
@@ -95,13 +95,13 @@ mod tests {
     }
 
     #[test]
-    fn a_key_made_before_keys_were_signed_is_told_from_others() {
+    fn a_key_from_before_keys_were_signed_is_recognised() {
         let old = format!("sk-lb-a-b-{}", "x".repeat(40));
         assert!(PresentedKey::parse(&old) == Some(PresentedKey::Unsigned("a-b")));
     }
 
     #[test]
-    fn what_is_no_key_is_told_from_one() {
+    fn a_text_that_is_not_a_key_is_not_parsed() {
         let good = KeySecret::make("a", [1, 2], &signer(1)).text().to_owned();
         let long = KeySecret::make(&"a".repeat(65), [1, 2], &signer(1));
         let (shorter, upper) = (&good[..good.len() - 1], good.replace("-a-", "-A-"));
@@ -116,7 +116,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_made_can_be_read(id in "[a-z0-9_-]{1,64}", a: u128, b: u128, random: u128, version in 1u32..999_999_999) {
+        fn a_new_key_is_parsed(id in "[a-z0-9_-]{1,64}", a: u128, b: u128, random: u128, version in 1u32..999_999_999) {
             let secret = KeySecret::make(&id, [a, b], &signer(version));
             let read = signed(secret.text());
             prop_assert_eq!(read.account(), account(&id));
@@ -126,7 +126,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_read_without_harm(text: String, tail in "sk-lb-.*", word in "sk-lb-a-[0-9a-zA-Z]{60,75}") {
+        fn any_text_is_parsed_without_panic(text: String, tail in "sk-lb-.*", word in "sk-lb-a-[0-9a-zA-Z]{60,75}") {
             for text in [&text, &tail, &word] {
                 if let Some(PresentedKey::Signed(signed)) = PresentedKey::parse(text) {
                     prop_assert_eq!(signed.parts().1.len(), 22);

@@ -204,7 +204,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn no_letter_of_a_signed_key_can_be_changed() {
+    fn no_character_of_a_signed_key_can_be_changed() {
         let signing = two();
         let key = KeySecret::make("a-b", [5, 6], signing.current().unwrap());
         assert_eq!(verify(&signing, key.text()), SignatureCheck::Good);
@@ -221,7 +221,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_version_that_ended_says_so_and_one_that_never_was_is_strange() {
+    fn ended_and_unknown_versions_are_different_results() {
         let mut signing = two();
         let old = KeySecret::make("a", [5, 6], &signing.valid()[0]);
         assert_eq!(verify(&signing, old.text()), SignatureCheck::Good);
@@ -239,7 +239,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn there_are_two_at_most_and_none_without_random_bits() {
+    fn at_most_two_versions_are_valid_and_none_is_made_from_invalid_bits() {
         assert_eq!(two().renew(bits([5, 6]), 0), Err(SigningRefusal::Full));
         for weak in ["", "ab", &"0".repeat(64), &"x".repeat(64)] {
             assert_eq!(

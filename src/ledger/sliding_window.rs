@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_taken_counts_for_a_minute() {
+    fn an_amount_counts_for_a_minute() {
         let mut window = SlidingWindow::default();
         window.take(1_000, 3);
         window.take(1_100, 2);

@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn periods_begin_anew() {
+    fn a_new_period_begins_at_zero() {
         let mut spent = Spend::default();
         // A Sunday, the last of a month, and the Monday after it.
         let (sunday, monday) = (at("2026-05-31T23:59:59.999Z"), at("2026-06-01T00:00:00Z"));

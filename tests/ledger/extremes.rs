@@ -1,4 +1,4 @@
-//! Amounts, times and texts at the edges of what there can be.
+//! Extreme amounts, times and texts.
 
 use llm_bridge::ledger::{
     AccountCommand, AccountLedger, AccountResponse, AccountWrite, AdmissionRequest, Budget, KeyLimits, LOST,
@@ -9,12 +9,12 @@ use proptest::prelude::*;
 use crate::EVE;
 use crate::store::Store;
 
-/// Amounts and times at the edges of what can be counted.
+/// Amounts and times near 0 and the maximum.
 fn edge() -> impl Strategy<Value = u64> {
     prop_oneof![Just(0), Just(1), Just(EVE), Just(u64::MAX / 2), Just(u64::MAX - 1), Just(u64::MAX)]
 }
 
-/// Any text, and texts that mean something to JSON, SQL and patterns.
+/// Any text, and texts with a meaning in JSON, SQL or patterns.
 fn hostile() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>(),
@@ -103,16 +103,16 @@ fn extreme() -> impl Strategy<Value = AccountCommand> {
         limits: terms,
         version: 1,
     });
-    // Boxed: a stack holds no five such orders at once.
+    // Boxed, because five such commands are too large for the stack.
     prop_oneof![2 => post.boxed(), 6 => admit().boxed(), 6 => settle().boxed(), 2 => renew.boxed(), 1 => usage.boxed()]
         .boxed()
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
-    /// What overflows counts as much as can be counted, and no text becomes another on its way through the store.
+    /// Overflowing sums saturate, and every text survives being stored.
     #[test]
-    fn no_amount_and_no_text_breaks_the_books(steps in prop::collection::vec((extreme(), edge(), any::<bool>()), 1..40)) {
+    fn no_amount_and_no_text_breaks_a_ledger(steps in prop::collection::vec((extreme(), edge(), any::<bool>()), 1..40)) {
         let (mut book, mut store) = (AccountLedger::default(), Store::default());
         for (order, now, crash) in steps {
             let order: AccountCommand = serde_json::from_str(&serde_json::to_string(&order).unwrap()).unwrap();

@@ -1,5 +1,6 @@
-//! A member's key and the key above it: each request is asked for at both, one after the other, while others come, go and are cancelled, and
-//! days and weeks end. Whatever the order: neither budget is given out twice, and both books have the same receipts.
+//! A key and its parent: each request is admitted by both accounts, one after the other, while others begin,
+//! end and are cancelled, and days and weeks pass. In any order, neither budget is reserved twice, and both
+//! accounts have the same receipts.
 
 use std::collections::BTreeMap;
 
@@ -13,34 +14,35 @@ use crate::EVE;
 use crate::store::Store;
 use crate::world::period;
 
-/// So long a request may take, and a minute more: then it has told its truth, or never will.
+/// The longest time a request may take, and a minute more. Until then it is settled, or never.
 const LIFE: u64 = 400_000;
 const MEMBER: usize = 0;
 const TEAM: usize = 1;
 
-/// How far a request has come.
+/// The stage of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     New,
-    /// The member's account has granted it.
+    /// The member's account has admitted it.
     Half,
     /// Both have.
     Whole,
-    /// The team's account has refused it; what the member's has granted is still to be given back.
+    /// The parent's account has refused it. The reservation of the member's is not released yet.
     Refused,
-    /// It is over for the gateway: settled, given back, or refused at once.
+    /// It has ended for the gateway: settled, released, or refused at once.
     Over,
 }
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// The request goes on by one account.
+    /// The request is sent to the next account.
     Advance(usize),
-    /// Its isolate dies: nothing more is heard of it.
+    /// Its isolate dies.
     Die(usize),
-    /// It ends, having cost so much of a hundred parts of what was granted; the books are told in this order, the second after so long.
+    /// It ends, and has cost this percentage of what was granted. The accounts are settled in this order, the
+    /// second after this time.
     End(usize, u64, bool, u64),
-    /// It renews its leases, having cost so much of a hundred parts.
+    /// It renews its leases, and has cost this percentage so far.
     Renew(usize, u64),
     Pass(u64),
     Reopen(usize),
@@ -50,7 +52,7 @@ struct Account {
     book: AccountLedger,
     store: Store,
     terms: KeyLimits,
-    /// What was granted, by request: when, and how much at most.
+    /// What was granted to each request: when, and the maximum cost.
     granted: BTreeMap<String, (u64, u64)>,
 }
 
@@ -73,7 +75,7 @@ impl Account {
         reply
     }
 
-    /// Whether it grants the request, which may then get a shorter answer.
+    /// Admits a request, which may get a lower output limit.
     fn admit(&mut self, ask: &mut AdmissionRequest, now: u64) -> Result<(), AdmissionRefusal> {
         match self.obey(AccountCommand::Admit(ask.clone()), now) {
             AccountResponse::Granted { limit, .. } => {
@@ -91,7 +93,7 @@ impl Account {
         self.granted.remove(id);
     }
 
-    /// The entries, by request.
+    /// The receipts, by request.
     fn entries(&self) -> BTreeMap<String, (u64, Receipt)> {
         let all: Vec<_> = self.store.entries().map(|(at, entry)| (entry.id.clone(), (at, entry))).collect();
         let by_id: BTreeMap<_, _> = all.iter().cloned().collect();
@@ -99,8 +101,8 @@ impl Account {
         by_id
     }
 
-    /// What is spent in this period, and what those under way may still cost, is no more than the budget; no minute has more requests than
-    /// it may.
+    /// The spend of this period and the reserved cost do not exceed the budget, and no minute has more
+    /// requests than the limit.
     fn check(&self, now: u64) {
         let (entries, budget) = (self.entries(), self.terms.budget.unwrap());
         let here = entries.values().filter(|(at, _)| period(budget.per, *at) == period(budget.per, now));
@@ -121,7 +123,7 @@ impl Account {
 struct Family {
     accounts: [Account; 2],
     requests: Vec<(Stage, AdmissionRequest)>,
-    /// Truths that are on their way: when, to which account, what.
+    /// Commands that will arrive: when, at which account, and the command.
     post: Vec<(u64, usize, Receipt)>,
     now: u64,
 }
@@ -177,7 +179,7 @@ impl Family {
         };
     }
 
-    /// What the gateway knows of a request that costs so much of a hundred parts of what was granted last.
+    /// The cost of a request, as this percentage of what was granted last.
     fn cost(&self, number: usize, parts: u64) -> u64 {
         self.requests[number].1.cost.unwrap() * parts / 100
     }
@@ -213,7 +215,7 @@ impl Family {
         }
     }
 
-    /// Long after, when every period is over: the books agree, and nothing is held.
+    /// Long afterwards, when every period is over, both accounts agree and nothing is reserved.
     fn finish(mut self) {
         for number in 0..self.requests.len() {
             if self.requests[number].0 == Stage::Refused {
@@ -232,7 +234,7 @@ impl Family {
             assert!(member.contains_key(&ask.id) || !in_member);
             assert_eq!(team.contains_key(&ask.id), in_team, "one receipt for each request that was admitted");
             if let (Some((_, one)), Some((_, other))) = (member.get(&ask.id), team.get(&ask.id)) {
-                // What is guessed of a request, each book was told at its own time.
+                // The estimate of a lost request was sent to the two accounts at different times.
                 let plain = |entry: &Receipt| (entry.outcome.clone(), entry.cost.filter(|_| entry.outcome != LOST));
                 assert!(plain(one) == plain(other) && !one.member && other.member, "{one:?} {other:?}");
             }
@@ -305,7 +307,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_budget_of_two_is_given_out_twice_and_both_books_agree(
+    fn neither_budget_is_reserved_twice_and_both_ledgers_agree(
         terms in (terms(), terms()), asks in asks(), steps in prop::collection::vec(step(), 1..120),
     ) {
         let mut family = Family::new([terms.0, terms.1], asks);
@@ -315,10 +317,10 @@ proptest! {
         family.finish();
     }
 
-    /// All at once: what is granted to those who come while none has ended is together no more than the budget, and a granted limit never costs more
-    /// than is left.
+    /// Concurrent requests reserve no more than the budget in total, and a granted limit never costs more
+    /// than what is left.
     #[test]
-    fn parallel_requests_of_a_budget_that_fits_get_no_more_than_it_together(
+    fn concurrent_requests_do_not_exceed_a_fitting_budget(
         nanos in 0u64..5_000, asks in asks(), ends in prop::collection::vec((0usize..14, 0u64..=100), 0..14),
     ) {
         let terms = KeyLimits { budget: Some(Budget { nanos, per: Period::Total, fit: true }), ..KeyLimits::default() };
@@ -328,7 +330,7 @@ proptest! {
             let given: u64 = account.granted.values().map(|(_, most)| most).sum();
             prop_assert!(given <= nanos, "{given} of {nanos}");
         }
-        // Those that end give back what they did not take, and others get it; never more than once.
+        // Requests that end free what they did not use, and others get it once.
         for (round, (number, parts)) in ends.into_iter().enumerate() {
             let mut ask = asks[number].clone();
             if let Some((_, most)) = account.granted.get(&ask.id).copied() {

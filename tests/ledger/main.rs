@@ -1,6 +1,6 @@
-//! The books of an account under everything that may befall them: any order of orders, a clock that stands still or falls back,
-//! crashes at any point. Two books get the same orders: one lives on, the other is dropped and opened again from what was written.
-//! A third bookkeeper, who is slow and simple, says what must be true.
+//! The ledger of an account under any sequence of commands, a clock that stands still or falls back, and
+//! crashes at any point. Two ledgers get the same commands: one lives on, the other is dropped and reopened
+//! from what was stored. A slow and simple model says what must be true.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may insist")]
 
 mod extremes;
@@ -14,9 +14,9 @@ use proptest::prelude::*;
 use orders::history;
 use world::World;
 
-/// What a window may count longer than [`SPAN`].
+/// For how long an amount may count after [`SPAN`].
 const SLACK: u64 = 250;
-/// So long a book remembers what was settled.
+/// For how long a ledger remembers a settled request.
 const REMEMBERED: u64 = 300_000;
 /// A Sunday, the last of a month, shortly before midnight.
 const EVE: u64 = 1_780_271_990_000;
@@ -25,7 +25,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_happens_the_books_are_right(steps in history()) {
+    fn the_ledger_is_right_after_any_history(steps in history()) {
         let mut world = World::new();
         for step in &steps {
             world.step(step);

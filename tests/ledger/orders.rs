@@ -1,4 +1,4 @@
-//! Any orders, and whatever befalls them.
+//! Arbitrary commands, and what happens to them.
 
 use llm_bridge::ledger::{
     AccountCommand, AdmissionRequest, Budget, KeyLimits, LOST, OutputCost, Period, Receipt, TokenCounts,
@@ -17,7 +17,7 @@ fn model() -> impl Strategy<Value = String> {
     prop_oneof![Just("a-1"), Just("a-2"), Just("b")].prop_map(str::to_owned)
 }
 
-/// Often no limit, now and then nothing, else a few.
+/// Often no limit, sometimes 0, otherwise a small one.
 fn some(most: u64) -> impl Strategy<Value = Option<u64>> {
     prop_oneof![8 => Just(None), 1 => Just(Some(0)), 11 => (0..=most).prop_map(Some)]
 }
@@ -111,7 +111,7 @@ fn entry() -> impl Strategy<Value = Receipt> {
                 id,
                 provider: "p".to_owned(),
                 model,
-                // By another clock.
+                // As measured by another clock.
                 started: EVE - ago,
                 outcome: outcome.to_owned(),
                 tokens: tokens.map(|(fresh, output)| TokenCounts {
@@ -153,7 +153,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The first asks for as much as there is; then anything.
+/// The first request asks for the maximum; any steps follow.
 pub fn history() -> impl Strategy<Value = Vec<Step>> {
     (post(), prop::collection::vec(step(), 1..150)).prop_map(|(post, mut steps)| {
         steps.insert(0, Step::Order(post, Fate::Well));

@@ -1,4 +1,4 @@
-//! What books have written down, as tables hold it.
+//! The stored writes of a ledger, as tables hold them.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use llm_bridge::ledger::{
     UsageReport, day_of,
 };
 
-/// What was written, as tables hold it.
+/// The stored writes of a ledger, as tables hold them.
 #[derive(Clone, Debug, Default)]
 pub struct Store {
     pub terms: Option<String>,
@@ -66,7 +66,7 @@ impl Store {
         self.rows.iter().flat_map(|row| row.read().unwrap().into_iter().map(|entry| (row.at, entry)))
     }
 
-    /// All sums, of days that are over and of the last, as the book says.
+    /// The usage of all days, as the ledger reports it.
     pub fn usage(&mut self, book: &mut AccountLedger, now: u64) -> BTreeMap<(u64, String, String), Totals> {
         let mut writes = Vec::new();
         let reply = book.handle(USAGE, now, &mut writes);
@@ -87,7 +87,7 @@ impl Store {
         usage
     }
 
-    /// The same, from the entries.
+    /// The same, as the sum of the receipts.
     pub fn sums(&self) -> BTreeMap<(u64, String, String), Totals> {
         let mut sums: BTreeMap<_, Totals> = BTreeMap::new();
         for (at, entry) in self.entries().filter(|(_, entry)| !entry.member) {

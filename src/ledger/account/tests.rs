@@ -1,11 +1,11 @@
-//! A ledger, command by command: what it grants, refuses, charges and remembers.
+//! The ledger of an account, command by command.
 
 use super::*;
 use crate::ledger::{AccountSnapshot, Budget, LOST, OutputCost, Period, TokenCounts};
 
 const NOON: Millis = 1_780_000_000_000;
 
-/// A ledger with these limits, and the rows that it had written.
+/// A ledger, and what it wrote.
 struct TestAccount {
     ledger: AccountLedger,
     kept: AccountSnapshot,
@@ -88,14 +88,14 @@ fn budget(nanos: Nanos) -> KeyLimits {
     KeyLimits { budget: Some(Budget { nanos, per: Period::Day, fit: false }), ..KeyLimits::default() }
 }
 
-/// A request of a prompt of 100 nano-dollars, and answers of two each for a token.
+/// A request whose prompt costs 100 nano-dollars, and each token of its response 2.
 fn long(id: &str, limit: u64) -> AdmissionRequest {
     let answer = OutputCost { fixed: 100, per_token: 1_000, choices: 2, limit, minimum: 10, settable: true };
     AdmissionRequest { output: Some(answer.clone()), ..request(id, 50 + 2 * limit, answer.cost(limit)) }
 }
 
 #[test]
-fn terms_that_come_late_change_nothing() {
+fn outdated_limits_change_nothing() {
     let mut account = TestAccount::new(KeyLimits::default());
     let (old, new) = (KeyLimits { enabled: false, ..KeyLimits::default() }, budget(5));
     account.handle(AccountCommand::SetLimits { hash: "new".into(), limits: new.clone(), version: 3 }, NOON);
@@ -106,7 +106,7 @@ fn terms_that_come_late_change_nothing() {
 }
 
 #[test]
-fn each_limit_refuses_in_its_own_words() {
+fn each_limit_has_its_own_refusal() {
     let plain = KeyLimits::default;
     let table = [
         (KeyLimits { enabled: false, ..plain() }, AdmissionRefusal::Inactive),
@@ -133,7 +133,7 @@ fn each_limit_refuses_in_its_own_words() {
 }
 
 #[test]
-fn limits_refuse_nothing_that_they_allow() {
+fn requests_within_the_limits_are_admitted() {
     for limits in [
         KeyLimits { expires_at: Some(NOON + 1), models: vec!["p/*".into()], ..KeyLimits::default() },
         KeyLimits { max_body_bytes: Some(100), concurrent: Some(2), ..KeyLimits::default() },
@@ -146,7 +146,7 @@ fn limits_refuse_nothing_that_they_allow() {
 }
 
 #[test]
-fn a_key_is_known_by_its_hash_and_a_parent_without() {
+fn a_key_is_checked_by_its_hash_and_a_parent_without_one() {
     let asked = |hash: Option<&str>| AdmissionRequest { hash: hash.map(str::to_owned), ..request("a", 1, 1) };
     let mut account = TestAccount::new(KeyLimits::default());
     assert_eq!(account.admit(asked(Some("hash")), NOON), Ok(()));
@@ -159,7 +159,7 @@ fn a_key_is_known_by_its_hash_and_a_parent_without() {
 }
 
 #[test]
-fn a_budget_asks_for_a_price() {
+fn a_budget_requires_a_known_price() {
     let mut account = TestAccount::new(budget(10));
     assert_eq!(
         account.admit(AdmissionRequest { cost: None, ..request("a", 1, 1) }, NOON),
@@ -170,7 +170,7 @@ fn a_budget_asks_for_a_price() {
 }
 
 #[test]
-fn a_refusal_for_want_of_budget_names_the_largest_limit_that_fits() {
+fn a_refusal_by_the_budget_names_the_largest_limit_that_fits() {
     let mut account = TestAccount::new(budget(1_000));
     let refusal = |needed, left, promised, largest| {
         Err(AdmissionRefusal::Budget { needed, left, promised, largest, unsettable: false })
@@ -181,7 +181,7 @@ fn a_refusal_for_want_of_budget_names_the_largest_limit_that_fits() {
 }
 
 #[test]
-fn a_budget_that_fits_grants_shorter_answers_and_no_money_twice() {
+fn a_fitting_budget_lowers_limits_and_reserves_no_money_twice() {
     let fitting =
         KeyLimits { budget: Some(Budget { nanos: 1_000, per: Period::Day, fit: true }), ..KeyLimits::default() };
     let mut account = TestAccount::new(fitting);
@@ -190,12 +190,12 @@ fn a_budget_that_fits_grants_shorter_answers_and_no_money_twice() {
         AccountResponse::Refused { refusal, .. } => Err(refusal),
         other => panic!("{other:?}"),
     };
-    // What fits is left alone, however long; what does not gets half of what is left.
+    // A request that fits is unchanged, however long; one that does not gets half of what is left.
     assert_eq!(limit("a", long("a", 100)), Ok((None, 300)));
     assert_eq!(limit("b", long("b", 10_000)), Ok((Some(125), 350)));
     assert_eq!(limit("b", long("b", 10_000)), Ok((Some(125), 350)), "an order that is repeated");
     assert_eq!(limit("c", long("c", 10_000)), Ok((Some(37), 174)));
-    // Half of the rest is not worth an answer, and the prompt alone is dearer.
+    // Half of the rest is below the minimum limit, and costs less than the prompt.
     let refused = Err(AdmissionRefusal::Budget {
         needed: 20_100,
         left: 176,
@@ -212,7 +212,7 @@ fn a_budget_that_fits_grants_shorter_answers_and_no_money_twice() {
 }
 
 #[test]
-fn a_member_whose_budget_fits_fits_into_its_teams_as_well() {
+fn a_key_with_a_fitting_budget_is_shortened_for_its_parent_as_well() {
     let mut account = TestAccount::new(budget(1_000));
     assert!(account.admit(long("a", 10_000), NOON).is_err());
     let asked = account.handle(AccountCommand::Admit(AdmissionRequest { fit: true, ..long("a", 10_000) }), NOON);
@@ -223,7 +223,7 @@ fn a_member_whose_budget_fits_fits_into_its_teams_as_well() {
 }
 
 #[test]
-fn a_field_that_leads_elsewhere_is_refused_where_it_matters() {
+fn a_stray_field_is_refused_if_models_or_costs_are_limited() {
     let led = |id: &str| AdmissionRequest { stray_field: Some("models".into()), ..request(id, 1, 1) };
     let refused = Err(AdmissionRefusal::StrayField { name: "models".into() });
     for limits in [KeyLimits { models: vec!["m".into()], ..KeyLimits::default() }, budget(10)] {
@@ -236,7 +236,7 @@ fn a_field_that_leads_elsewhere_is_refused_where_it_matters() {
 }
 
 #[test]
-fn a_key_without_limits_writes_no_promise() {
+fn a_key_without_limits_stores_no_reservation() {
     let mut account =
         TestAccount::new(KeyLimits { models: vec!["m".into()], max_body_bytes: Some(1_000), ..KeyLimits::default() });
     assert_eq!(account.admit(request("a", 1, 1), NOON), Ok(()));
@@ -246,7 +246,7 @@ fn a_key_without_limits_writes_no_promise() {
 }
 
 #[test]
-fn a_members_entry_counts_against_the_budget_alone() {
+fn a_members_receipt_counts_against_the_budget_only() {
     let mut account = TestAccount::new(budget(10));
     assert_eq!(account.admit(request("a", 1, 8), NOON), Ok(()));
     account.settle(Receipt { member: true, ..receipt("a", Some(7)) }, NOON);
@@ -262,7 +262,7 @@ fn a_members_entry_counts_against_the_budget_alone() {
 }
 
 #[test]
-fn an_unknown_cost_is_charged_as_promised_and_stays_so() {
+fn an_unknown_cost_is_charged_as_reserved() {
     let mut account = TestAccount::new(budget(10));
     account.settle(receipt("before", Some(1)), NOON);
     assert_eq!(account.admit(request("a", 1, 6), NOON), Ok(()));
@@ -279,11 +279,11 @@ fn an_unknown_cost_is_charged_as_promised_and_stays_so() {
     }
 }
 
-/// A reservation as builds wrote it that knew no leases.
+/// A reservation as it was stored before leases existed.
 const OLD_PROMISE: &str = r#"{"at":1780000000000,"until":1780000600000,"tokens":50,"cost":8}"#;
 
-/// A ledger in which such a reservation stands.
-fn old_book(limits: KeyLimits) -> TestAccount {
+/// A ledger with such a reservation.
+fn account_with_old_reservation(limits: KeyLimits) -> TestAccount {
     let mut account = TestAccount::new(limits);
     account.kept.reservations.push(("a".into(), OLD_PROMISE.into()));
     account.reopen(NOON + 1_000);
@@ -291,9 +291,9 @@ fn old_book(limits: KeyLimits) -> TestAccount {
 }
 
 #[test]
-fn a_promise_from_before_there_were_leases_holds_until_its_time_is_over_and_is_then_lost_once() {
-    let mut account = old_book(KeyLimits { concurrent: Some(1), ..budget(20) });
-    // Nobody renews it: it is not lost before, however often the ledger is opened.
+fn a_reservation_without_a_lease_is_lost_once_at_its_end() {
+    let mut account = account_with_old_reservation(KeyLimits { concurrent: Some(1), ..budget(20) });
+    // It is never renewed, and not lost before its end, however often the ledger is opened.
     for now in [NOON + 1_000, NOON + 80_000, NOON + 400_000, NOON + 599_999] {
         assert_eq!(account.admit(request("b", 1, 8), now), Err(AdmissionRefusal::Concurrent { limit: 1 }));
         assert_eq!(account.ledger.reservations.cost(), 8);
@@ -321,10 +321,10 @@ fn a_promise_from_before_there_were_leases_holds_until_its_time_is_over_and_is_t
 }
 
 #[test]
-fn the_truth_of_a_request_from_before_there_were_leases_is_counted_once() {
-    // In time, it takes the reservation; late, it takes the place of the receipt.
+fn a_request_without_a_lease_is_settled_once() {
+    // In time, the receipt ends the reservation; late, it replaces the provisional receipt.
     for (opened, rows) in [(NOON + 300_000, 0), (NOON + 700_000, 1)] {
-        let mut account = old_book(budget(20));
+        let mut account = account_with_old_reservation(budget(20));
         assert!(matches!(
             account.handle(AccountCommand::Usage { from: 0, to: u64::MAX }, opened),
             AccountResponse::Usage(_)
@@ -341,14 +341,14 @@ fn the_truth_of_a_request_from_before_there_were_leases_is_counted_once() {
         assert_eq!(account.spent(), 5);
         assert_eq!(account.ledger.reservations.cost(), 0);
         assert_eq!(account.ledger.reservations.count(), 0);
-        // A team's member: it stands in no sums but those of money.
+        // A member's request is only in the totals of the spend.
         let usage = account.handle(AccountCommand::Usage { from: 0, to: u64::MAX }, opened + 2);
         assert_eq!(usage, AccountResponse::Usage(Vec::new()));
     }
 }
 
 #[test]
-fn a_request_without_a_draft_frees_its_place_when_its_time_is_over_and_still_pays_when_it_comes() {
+fn a_lost_request_without_a_draft_frees_its_slot_and_is_charged_when_settled() {
     let limits = KeyLimits { concurrent: Some(1), ..budget(20) };
     let mut account = TestAccount::new(limits);
     assert_eq!(account.admit(request("a", 1, 8), NOON), Ok(()));
@@ -365,7 +365,7 @@ fn a_request_without_a_draft_frees_its_place_when_its_time_is_over_and_still_pay
 }
 
 #[test]
-fn an_order_that_is_repeated_has_no_effect() {
+fn a_repeated_command_has_no_effect() {
     let mut account = TestAccount::new(KeyLimits { requests_per_minute: Some(2), concurrent: Some(1), ..budget(10) });
     for _ in 0..3 {
         assert_eq!(account.admit(request("a", 1, 8), NOON), Ok(()));
@@ -383,7 +383,7 @@ fn an_order_that_is_repeated_has_no_effect() {
 }
 
 #[test]
-fn a_day_tells_two_hundred_models_apart_and_sums_the_rest() {
+fn a_day_has_two_hundred_models_and_a_row_for_all_others() {
     let mut account = TestAccount::new(KeyLimits::default());
     for number in 0..250 {
         let tokens = Some(TokenCounts { uncached_input: 1, ..TokenCounts::default() });
@@ -406,7 +406,7 @@ fn a_day_tells_two_hundred_models_apart_and_sums_the_rest() {
 }
 
 #[test]
-fn entries_of_earlier_days_may_go() {
+fn receipts_of_earlier_days_can_be_deleted() {
     let mut account = TestAccount::new(budget(10));
     account.settle(receipt("a", Some(3)), NOON);
     account.settle(Receipt { member: true, ..receipt("b", Some(4)) }, NOON);
@@ -418,7 +418,7 @@ fn entries_of_earlier_days_may_go() {
 }
 
 #[test]
-fn a_clock_that_falls_back_over_midnight_spends_no_budget_twice() {
+fn a_clock_that_falls_back_over_midnight_resets_no_budget() {
     let midnight = day_of(NOON) * 86_400_000 + 86_400_000;
     let mut account = TestAccount::new(budget(10));
     for (id, now) in [("a", midnight + 1), ("b", midnight - 1)] {

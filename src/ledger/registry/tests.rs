@@ -1,4 +1,4 @@
-//! The registry, command by command; opened again after each, it is the same.
+//! The registry, command by command. It is reopened after each, and must be the same.
 
 use serde_json::json;
 
@@ -15,7 +15,7 @@ fn key(json: &Value, hash: &str) -> RegistryCommand {
     RegistryCommand::Create(Box::new(record))
 }
 
-/// A registry, and what it wrote.
+/// A registry, and the records that it wrote.
 struct TestRegistry(KeyRegistry, BTreeMap<u64, String>, Option<String>);
 
 impl Default for TestRegistry {
@@ -37,7 +37,7 @@ impl TestRegistry {
                 RegistryWrite::Signing(text) => self.2 = Some(text),
             }
         }
-        // Whatever happened: opened again, it is the same.
+        // Reopened, it is the same.
         let again = KeyRegistry::open(self.1.clone().into_iter(), self.2.as_deref()).unwrap();
         assert_eq!(again.records, self.0.records);
         assert_eq!(again.numbers, self.0.numbers);
@@ -66,13 +66,13 @@ impl TestRegistry {
 }
 
 #[test]
-fn a_creation_that_broke_off_is_healed_and_one_that_did_not_is_known_again() {
+fn an_incomplete_creation_is_completed_and_a_complete_one_is_recognised() {
     let mut registry = TestRegistry::default();
     let first = registry.record(key(&json!({"id": "a", "name": "A"}), "1"));
     assert_eq!(first.status(0).name(), "incomplete");
     let second = registry.record(key(&json!({"id": "a", "name": "A"}), "2"));
     assert!(second.hash == "1.2" && second.updated_at > first.updated_at && second.created_at == first.created_at);
-    // A late word on the first makes the second no less new.
+    // A late confirmation of the first does not confirm the second.
     let record = registry.record(RegistryCommand::Confirm { id: "a".into(), version: second.updated_at });
     assert_eq!(record.status(0).name(), "active");
     registry.record(RegistryCommand::edit("a", patch(&json!({"name": "B"}))));
@@ -86,7 +86,7 @@ fn a_creation_that_broke_off_is_healed_and_one_that_did_not_is_known_again() {
 }
 
 #[test]
-fn families_have_two_generations() {
+fn a_parent_has_no_parent() {
     let mut registry = TestRegistry::default();
     registry.made(&json!({"id": "team"}));
     assert_eq!(registry.made(&json!({"id": "kid", "parent": "team"})).parent(), Some("team"));
@@ -144,7 +144,7 @@ fn pages_follow_the_order_of_creation() {
 }
 
 #[test]
-fn what_is_gone_is_remembered_until_its_id_is_used_again() {
+fn a_removed_key_is_kept_until_its_id_is_used_again() {
     let mut registry = TestRegistry::default();
     for id in ["a", "b"] {
         registry.made(&json!({"id": id, "name": "secret plan"}));
@@ -183,7 +183,7 @@ fn a_secret_that_cannot_be_read_is_named_and_not_replaced() {
 }
 
 #[test]
-fn keys_of_a_version_that_ended_are_to_be_rotated() {
+fn keys_of_an_ended_version_must_be_rotated() {
     let mut registry = TestRegistry::default();
     registry.made(&json!({"id": "a"}));
     let counts = |reply: RegistryResponse| match reply {
@@ -198,7 +198,7 @@ fn keys_of_a_version_that_ended_are_to_be_rotated() {
     assert_eq!(registry.record(RegistryCommand::Read("a".into())).status(0).name(), "active");
     assert_eq!(counts(registry.handle(RegistryCommand::EndVersion(1))), (vec![(2, 0)], 1));
     assert_eq!(registry.record(RegistryCommand::Read("a".into())).status(0).name(), "must_rotate");
-    // What is signed with it meanwhile comes too late.
+    // A key that was signed with it in the meantime is refused.
     assert_eq!(registry.refusal(key(&json!({"id": "b"}), "h")), RegistryRefusal::Outdated);
     let edit = |hash: &str| RegistryCommand::Edit {
         id: "a".into(),
@@ -211,7 +211,7 @@ fn keys_of_a_version_that_ended_are_to_be_rotated() {
 }
 
 #[test]
-fn nothing_is_made_for_whoever_only_asks() {
+fn reading_creates_no_secret() {
     let (mut registry, mut writes) = (KeyRegistry::default(), Vec::new());
     assert_eq!(
         registry.handle(RegistryCommand::Signing(None), 0, &mut writes),

@@ -1,4 +1,4 @@
-//! What must be true of a request that is admitted, and of one that is refused.
+//! What must be true of admitted and of refused requests.
 
 use llm_bridge::ledger::{
     AccountResponse, AccountWrite, AdmissionRefusal, AdmissionRequest, LEASE, LOST, Period, RateLimit, Receipt,
@@ -52,7 +52,7 @@ impl World {
         assert!((least..=most).contains(&gauge.left) && gauge.reset <= SPAN + SLACK, "{gauge:?}");
     }
 
-    /// What was granted since a time; tokens as far as their truth is known.
+    /// What was granted since a time. Tokens are the final ones where they are known.
     fn taken(&self, requests: bool, time: u64, span: u64) -> u64 {
         let recent = self.grants.iter().filter(|grant| grant.promise.at + span > time);
         recent.map(|grant| if requests { 1 } else { grant.truth.unwrap_or(grant.promise.tokens) }).sum()
@@ -84,7 +84,7 @@ impl World {
         let draft = match ask.draft.clone() {
             Some(draft) => Receipt { id: ask.id.clone(), ..*draft },
             None => {
-                // As a build wrote it that knew no leases.
+                // As it was stored before leases existed.
                 let old = Reservation { lease: None, ..promise.clone() };
                 self.store.promises.insert(ask.id.clone(), serde_json::to_string(&old).unwrap());
                 let unknown = || "(unknown)".to_owned();
@@ -111,13 +111,13 @@ impl World {
         assert!(self.live() <= terms.concurrent.unwrap_or(u64::MAX));
         assert!(self.taken(true, time, SPAN) <= terms.requests_per_minute.unwrap_or(u64::MAX));
         assert!(self.taken(false, time, SPAN) <= terms.tokens_per_minute.unwrap_or(u64::MAX));
-        // What costs nothing may go on even where too much is spent.
+        // A request without cost is admitted even if the budget is exceeded.
         if let Some(budget) = terms.budget.filter(|_| promise_cost > 0) {
             assert!(self.spent(budget.per, time) + self.promised() <= budget.nanos);
         }
     }
 
-    /// A request is shortened where it would not fit, and then takes no more than half of what is left.
+    /// A request is shortened if it would not fit, and then reserves at most half of what is left.
     fn shortened(&self, ask: &AdmissionRequest, limit: u64, time: u64) -> AdmissionRequest {
         let (budget, answer) = (self.terms.as_ref().unwrap().budget.unwrap(), ask.output.clone().unwrap());
         let left = budget.nanos.saturating_sub(self.spent(budget.per, time)).saturating_sub(self.promised());
@@ -128,7 +128,7 @@ impl World {
         shorter
     }
 
-    /// Nothing is refused without need.
+    /// No request is refused without a reason.
     fn refused(&self, ask: &AdmissionRequest, refusal: &AdmissionRefusal, time: u64) {
         let Some(terms) = &self.terms else { return assert_eq!(*refusal, AdmissionRefusal::Unknown) };
         let room = |requests, more| self.taken(requests, time, SPAN + SLACK) + more;

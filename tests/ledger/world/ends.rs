@@ -1,11 +1,11 @@
-//! What must be true of requests that end: that are settled, given back, or lost; and of those that live on.
+//! What must be true of requests that are settled, released or lost, and of those still under way.
 
 use llm_bridge::ledger::{AccountCommand, AccountWrite, LEASE, LOST, Receipt, Reservation, TokenCounts, day_of};
 
 use super::World;
 
 impl World {
-    /// Whatever is ordered, requests of which nothing is heard any more are lost, but not the one that the order is about.
+    /// Any command finds requests lost whose leases have ended, except for those that it concerns.
     pub(super) fn lose(&mut self, order: &AccountCommand, writes: &[AccountWrite], time: u64) {
         let about: Vec<&str> = match order {
             AccountCommand::Settle(entries) => entries.iter().map(|entry| entry.id.as_str()).collect(),
@@ -21,7 +21,7 @@ impl World {
                 let kept: Vec<(u64, Receipt)> = self.store.entries().filter(|(_, entry)| entry.id == *id).collect();
                 let at = kept[0].0;
                 assert_eq!(kept, [(at, receipt.clone())]);
-                // It belongs to the day on which it was lost, but rows stand in the order of their times.
+                // It is dated to the day on which it was lost, but not before the last row.
                 assert!(ended.max(latest) <= at && at <= time && day_of(at) == day_of(ended.max(latest)), "{at}");
                 self.latest = self.latest.max(at);
                 if !self.older.contains(id) {
@@ -73,7 +73,7 @@ impl World {
         } else {
             self.open.remove(id);
             self.grants.retain(|grant| grant.id != id);
-            // Nothing was written at that time any more.
+            // Nothing stored has that time any more.
             let entries = self.store.entries().map(|(at, _)| at);
             self.latest = entries.chain(self.open.values().map(|under| under.promise.at)).max().unwrap_or(0);
         }
@@ -106,12 +106,13 @@ impl World {
         }
     }
 
-    /// A late truth stands where the receipt of the lost request stood, and nowhere else.
+    /// A late receipt replaces the provisional one, in its row.
     fn corrected(&mut self, entry: &Receipt, time: u64) {
         let under = self.open.get_mut(&entry.id).unwrap();
         let (at, was) = under.lost.clone().unwrap();
         let promise = Some(Reservation { lease: None, ..under.promise.clone() });
-        // The gateway knows whether a request is a member's when it is admitted, and that does not change; here anything is settled.
+        // The gateway knows at admission whether a request is a member's, and that does not change. Here
+        // anything may be settled.
         let truth = Receipt { reservation: promise, member: was.member || entry.member, ..entry.clone() };
         let kept: Vec<(u64, Receipt)> = self.store.entries().filter(|(_, kept)| kept.id == entry.id).collect();
         assert_eq!(kept, [(at, truth)]);
@@ -119,7 +120,7 @@ impl World {
         self.settled.insert(entry.id.clone(), time);
         if !self.older.contains(&entry.id) {
             let charged = was.cost.unwrap_or(under.promise.cost);
-            // What was given back when its time was over is nobody's promise any more.
+            // A reservation that was released at its end is in no total any more.
             let most = if under.promise.until > time { under.promise.cost } else { charged };
             self.honest.insert(entry.id.clone(), (at, entry.cost.unwrap_or(under.promise.cost).min(most)));
         }
@@ -133,7 +134,7 @@ impl World {
         let Some(promise) = promise else { return };
         let tokens = entry.tokens.map_or(0, |tokens| tokens.sum());
         self.grants.iter_mut().rfind(|grant| grant.id == entry.id).unwrap().truth = Some(tokens);
-        // What cost more than it had asked for may break a budget, and nothing else.
+        // Only a request that cost more than its reservation may exceed a budget.
         if !self.older.contains(&entry.id) {
             self.honest.insert(entry.id.clone(), (time, entry.cost.unwrap_or(promise.cost).min(promise.cost)));
         }

@@ -1,5 +1,4 @@
-//! The world in which the books of one account are kept: two books, what they wrote, and a third bookkeeper, who is slow and simple, says
-//! what must be true.
+//! Two ledgers of one account, what they stored, and a slow and simple model of what must be true.
 
 mod admission;
 mod ends;
@@ -14,15 +13,15 @@ use llm_bridge::wire::date;
 use crate::store::{Store, USAGE};
 use crate::{EVE, REMEMBERED};
 
-/// What becomes of an order.
+/// What happens to a command.
 #[derive(Clone, Copy, Debug)]
 pub enum Fate {
     Well,
-    /// The book is opened again before it.
+    /// The ledger is reopened before it.
     Crash,
-    /// What it gave was written, but nobody learns that; it is repeated.
+    /// Its writes are stored, but the response is lost; it is repeated.
     LostReply,
-    /// What it gave was not written; it is repeated.
+    /// Its writes are not stored; it is repeated.
     LostWrites,
 }
 
@@ -33,29 +32,29 @@ pub enum Step {
     Back(u64),
 }
 
-/// A request that was granted, as the third bookkeeper remembers it.
+/// A request that was admitted, in the model.
 #[derive(Clone, Debug)]
 struct Grant {
     id: String,
     promise: Reservation,
-    /// Its tokens, when they are known.
+    /// Its tokens, once they are known.
     truth: Option<u64>,
 }
 
-/// A request that was granted and is not settled, or was settled when it had been taken for lost.
+/// A reservation in the model: of a request that is not settled, or that was settled after it had been lost.
 #[derive(Clone, Debug)]
 struct Under {
     promise: Reservation,
     draft: Receipt,
-    /// The most that it can cost, whether or not a budget held that.
+    /// The maximum cost, whether or not a budget reserved it.
     most: Option<u64>,
-    /// The end of its lease, as written, and what was added when the books were opened.
+    /// The end of its lease as stored, and the extension when the ledger was opened.
     lease: u64,
     grace: u64,
     extended: bool,
-    /// Its receipt: when it was entered, and how it stands.
+    /// Its provisional receipt: the time of its row, and the receipt.
     lost: Option<(u64, Receipt)>,
-    /// When that was entered, whatever time it has.
+    /// When that row was written.
     found: u64,
     settled: Option<u64>,
     live: bool,
@@ -75,12 +74,12 @@ impl Under {
         }
     }
 
-    /// When nothing is left of it, once it is lost.
+    /// When a lost request is forgotten.
     fn forgotten(&self) -> u64 {
         self.settled.unwrap_or(self.promise.until.max(self.found)) + REMEMBERED + 1
     }
 
-    /// The receipt of it, if it is lost.
+    /// Its receipt, if it is lost.
     fn receipt(&self, ended: u64) -> Receipt {
         let draft = self.draft.clone();
         let cost = draft.cost.map(|cost| cost.min(self.most.unwrap_or(u64::MAX)));
@@ -89,23 +88,24 @@ impl Under {
     }
 }
 
-/// The world in which the books are kept.
+/// Two ledgers and the model.
 pub struct World {
     alive: AccountLedger,
     crashing: AccountLedger,
     store: Store,
     now: u64,
-    /// The time of the last thing written.
+    /// The time of the last write.
     latest: u64,
     terms: Option<KeyLimits>,
     grants: Vec<Grant>,
     open: BTreeMap<String, Under>,
     settled: BTreeMap<String, u64>,
-    /// Lost, and forgotten without a truth.
+    /// Requests that were lost and forgotten without being settled.
     gone: HashSet<String>,
-    /// When and how much, by request: of entries whose promise held this budget's money until the end.
+    /// When and how much, by request: of receipts whose reservation counted against this budget until the
+    /// end.
     honest: BTreeMap<String, (u64, u64)>,
-    /// Admitted when there was another budget.
+    /// Requests that were admitted under another budget.
     older: HashSet<String>,
 }
 
@@ -143,7 +143,7 @@ impl World {
             Step::Pass(millis) => self.now += millis,
             Step::Back(millis) => self.now -= millis,
             Step::Order(order, fate) => {
-                // Ids are the gateway's own: none comes again when the book has forgotten it.
+                // The gateway makes the ids: none is used again after the ledger has forgotten it.
                 let ids: Vec<&str> = match order {
                     AccountCommand::Admit(ask) => vec![ask.id.as_str()],
                     AccountCommand::Settle(entries) => entries.iter().map(|entry| entry.id.as_str()).collect(),
@@ -168,7 +168,7 @@ impl World {
         }
     }
 
-    /// One book is opened again; the other, which is not, grants its requests the same.
+    /// Reopens one ledger; the other one extends its leases in the same way.
     fn reopen(&mut self) {
         self.crashing = self.store.open(self.now);
         self.alive.extend(self.now);
@@ -186,7 +186,7 @@ impl World {
         }
     }
 
-    /// The time of the books.
+    /// The time of the ledgers.
     fn time(&self) -> u64 {
         self.now.max(self.latest)
     }
@@ -212,7 +212,8 @@ impl World {
             AccountCommand::Renew { id, tokens, cost } => self.renewed(id, (*tokens, *cost), time),
             AccountCommand::Release(id) => self.released(id, time),
             AccountCommand::SetLimits { limits: terms, .. } => {
-                // Where a budget shrinks or becomes another, the old one's money is nobody's promise.
+                // When the budget is lowered or replaced, the cost reserved under the old one no longer
+                // counts.
                 let kept = |old: &KeyLimits| match (old.budget, terms.budget) {
                     (Some(old), Some(new)) => old.per == new.per && old.nanos <= new.nanos,
                     _ => false,
@@ -228,7 +229,7 @@ impl World {
         reply
     }
 
-    /// What is true at any time.
+    /// What must be true at any time.
     fn check(&mut self) {
         let usage = self.order(&USAGE, Fate::Well);
         assert_eq!(self.store.with_days(usage), self.store.sums());
