@@ -7,6 +7,7 @@ use llm_bridge::error::Error;
 use llm_bridge::formats::PROVIDER_FORMATS;
 use llm_bridge::formats::openai::tap::ChatTap;
 use llm_bridge::formats::openai::{CLIENT, errors, summary};
+use llm_bridge::formats::operation::RequestParts;
 use llm_bridge::formats::tally;
 use llm_bridge::formats::tap::{StreamTap as _, TapOptions, finish_tapped};
 use llm_bridge::formats::{CLIENT_FORMATS, EmbeddingContext, EmbeddingForm};
@@ -171,7 +172,9 @@ proptest! {
 /// All that reads requests and responses by the tables of operations and calls.
 fn endpoints(bytes: &[u8]) {
     for operation in CLIENT_FORMATS.iter().flat_map(|client| client.operations) {
-        let _ = operation.read(bytes).map(|envelope| operation.read_conversation(&envelope.document).is_ok());
+        let _ = operation
+            .read(RequestParts { path_name: "m", body: bytes })
+            .map(|envelope| operation.read_conversation(&envelope.document).is_ok());
         let _ = (operation.summarize)(bytes).check();
     }
     let told = EmbeddingContext { form: EmbeddingForm { base64: true, count: 1 }, model: "m", estimate: 0 };

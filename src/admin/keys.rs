@@ -8,7 +8,7 @@ use super::key_view::{DeletedKey, KeyList, view};
 use super::query::Query;
 use super::registry::{ask, ask_record, refused, send, unreachable};
 use crate::error::{Error, Result};
-use crate::formats::envelope::invalid_body;
+use crate::formats::body::invalid_body;
 use crate::gateway::{self, Bridge, Platform, Response};
 use crate::ledger::registry::{RegistryCommand, RegistryRefusal, RegistryResponse};
 use crate::ledger::{ApiKey, KeySecret, id_of, key_schema, secret, signing};

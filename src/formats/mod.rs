@@ -4,11 +4,11 @@
 
 pub mod anthropic;
 pub mod auth;
+pub mod body;
 pub mod bounds;
 mod client_format;
 pub mod echo;
 mod embedding;
-pub mod envelope;
 pub mod excerpt;
 mod framing;
 pub mod gemini;

@@ -37,7 +37,7 @@ pub struct Operation {
     /// counts.
     pub unique_fields: &'static [&'static str],
     /// Reads a request; see [`Operation::read`].
-    pub reader: for<'a> fn(&'static Operation, RequestParts<'a>) -> Result<RequestEnvelope<'a>>,
+    pub reader: for<'b> fn(&'static Operation, RequestParts<'_, 'b>) -> Result<RequestEnvelope<'b>>,
     /// Reads the conversation of a request that is translated for a provider of another format; `None` if it
     /// cannot be.
     ///
@@ -56,8 +56,8 @@ impl Operation {
     ///
     /// # Errors
     /// 400 with the position or the field at fault.
-    pub fn read<'a>(&'static self, request: impl Into<RequestParts<'a>>) -> Result<RequestEnvelope<'a>> {
-        (self.reader)(self, request.into())
+    pub fn read<'b>(&'static self, request: RequestParts<'_, 'b>) -> Result<RequestEnvelope<'b>> {
+        (self.reader)(self, request)
     }
 
     /// The path below the API's root of a provider of the same format that calls the model `model`.
@@ -94,17 +94,20 @@ impl Eq for Operation {}
 
 /// The parts of a client's request that say what it asks for.
 #[derive(Clone, Copy, Debug)]
-pub struct RequestParts<'a> {
+pub struct RequestParts<'p, 'b> {
     /// The name in the path, decoded; empty if the operation's path has no parameter.
-    pub path_name: &'a str,
+    pub path_name: &'p str,
     /// The body.
-    pub body: &'a [u8],
+    pub body: &'b [u8],
 }
 
-impl<'a> From<&'a [u8]> for RequestParts<'a> {
-    fn from(body: &'a [u8]) -> Self {
-        Self { path_name: "", body }
-    }
+/// A request's model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelRef {
+    /// The name that the client uses.
+    pub name: String,
+    /// Where the request names it.
+    pub place: ModelPlace,
 }
 
 /// Where a request names its model.
@@ -121,10 +124,8 @@ pub enum ModelPlace {
 pub struct RequestEnvelope<'a> {
     /// What the client asks for.
     pub operation: &'static Operation,
-    /// The requested model, as the client names it.
-    pub model: String,
-    /// Where the request names it.
-    pub model_place: ModelPlace,
+    /// The requested model.
+    pub model: ModelRef,
     /// Whether the response is to be streamed.
     pub delivery: Delivery,
     /// What the client wants the response to contain.

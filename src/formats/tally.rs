@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::envelope::{read_document, read_model, require_array, wrong_type};
+use super::body::{read_document, read_model, require_array, wrong_type};
 use super::prompt_wire::{Part, Turn, each, object, string};
 use crate::error::{Error, Result};
 use crate::wire::json::Document;
@@ -66,7 +66,7 @@ pub enum Subject {
 /// 400 with the position or the field at fault.
 pub fn read(body: &[u8]) -> Result<TallySource> {
     let document = read_document(body, &["model", "messages", "input", "tools", "functions"])?;
-    let model = read_model(&document)?;
+    let model = read_model(&document)?.name;
     let given = |key| document.value(key).filter(|raw| *raw != "null");
     let subject = match (given("input"), given("messages")) {
         (Some(_), Some(_)) => {

@@ -11,8 +11,7 @@ use super::request_head::RequestHead;
 use crate::config::{Millis, Params, StreamUsage};
 use crate::error::{Error, Result};
 use crate::formats::bounds::{Edit, LimitNames, RequestBounds};
-use crate::formats::envelope::RequestEnvelope;
-use crate::formats::operation::OperationKind;
+use crate::formats::operation::{OperationKind, RequestEnvelope};
 use crate::formats::{self, ClientFormat, ProviderFormat, WriteTarget, WrittenRequest};
 use crate::policy::model_card::ModelCard;
 use crate::policy::routing::Target;
@@ -97,7 +96,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
         Edit {
             row: target.model,
             model: &target.upstream,
-            model_place: self.envelope.model_place,
+            model_place: self.envelope.model.place,
             limit_names: self.limit_names,
             allows_zero_limit: (self.envelope.operation.allows_zero_limit)(&self.envelope.document),
             asks_for_usage: options.include_cost || gateway_asks,

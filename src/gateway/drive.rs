@@ -36,7 +36,7 @@ use super::settle::{Ending, settle};
 use crate::config::OnDisconnect;
 use crate::error::{Error, Result};
 use crate::formats::ClientFormat;
-use crate::formats::operation::{Operation, OperationKind};
+use crate::formats::operation::{Operation, OperationKind, RequestParts};
 use crate::policy::routing::{self, Target};
 
 /// The response header with the cost in dollars.
@@ -47,6 +47,8 @@ pub(super) struct Drive<'r, P: Platform> {
     pub(super) bridge: &'r Rc<Bridge>,
     pub(super) platform: &'r P,
     pub(super) client: &'static ClientFormat,
+    /// The name in the request's path; empty if the path has none.
+    pub(super) path_name: &'r str,
     pub(super) caller: Caller,
     /// Headers that every response to this request has.
     pub(super) common_headers: &'r [(&'static str, String)],
@@ -74,9 +76,9 @@ pub async fn call_model<P: Platform>(
     operation: &'static Operation,
     record: RequestRecord,
 ) -> Option<Response<P>> {
-    let AdmittedRequest { request, client, caller, common_headers } = admitted;
+    let AdmittedRequest { request, client, path_name, caller, common_headers } = admitted;
     let head = RequestHead::new(client, request.header);
-    let mut drive = Drive { bridge, platform, client, caller, common_headers, record };
+    let mut drive = Drive { bridge, platform, client, path_name, caller, common_headers, record };
     let body = match read_body(bridge, platform, request).await {
         Ok(body) => body,
         Err(error) => return Some(drive.fail(error.into())),
@@ -134,10 +136,10 @@ impl<'r, P: Platform> Drive<'r, P> {
     }
 
     fn find_target<'a>(&mut self, body: &'a [u8], operation: &'static Operation) -> Result<Plan<'r, 'a>> {
-        let envelope = operation.read(body)?;
-        let (model, is_stream) = (cut(&envelope.model), envelope.delivery.is_stream());
+        let envelope = operation.read(RequestParts { path_name: self.path_name, body })?;
+        let (model, is_stream) = (cut(&envelope.model.name), envelope.delivery.is_stream());
         self.record.apply(Fact::Read { model, is_stream });
-        let target = routing::resolve(&self.bridge.config, &envelope.model)?;
+        let target = routing::resolve(&self.bridge.config, &envelope.model.name)?;
         self.record.apply(Fact::Routed { provider: target.provider.name.clone(), model: cut(&target.upstream) });
         Plan::new(self.client, envelope, target)
     }

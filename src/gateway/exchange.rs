@@ -21,8 +21,7 @@ use super::whole::WholeResponse;
 use super::{Body, MemoryReservation, Response, memory};
 use crate::config::Millis;
 use crate::error::{Error, Result};
-use crate::formats::envelope::RequestEnvelope;
-use crate::formats::operation::OperationKind;
+use crate::formats::operation::{OperationKind, RequestEnvelope};
 use crate::formats::{ProviderFormat, ResponseHead, Restream, RestreamOptions};
 use crate::policy::routing::Target;
 
@@ -305,7 +304,7 @@ pub(super) fn response_head<P: Platform>(platform: &P, envelope: &RequestEnvelop
     ResponseHead {
         random: platform.random_u128(),
         created: platform.now() / 1000,
-        model: envelope.model.clone(),
+        model: envelope.model.name.clone(),
         include_usage: envelope.options.include_usage == Some(true),
         include_cost: envelope.options.include_cost,
         fingerprint: None,

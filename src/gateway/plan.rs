@@ -4,7 +4,7 @@ use super::attempt::Mode;
 use super::refusal;
 use crate::error::{Error, Result};
 use crate::formats::ClientFormat;
-use crate::formats::envelope::RequestEnvelope;
+use crate::formats::operation::RequestEnvelope;
 use crate::policy::routing::Target;
 
 /// A request whose target is known.
@@ -36,5 +36,5 @@ impl<'b, 'a> Plan<'b, 'a> {
 
 /// A model's names: as the caller wrote it, and in full.
 pub(super) fn names(envelope: &RequestEnvelope<'_>, target: &Target<'_>) -> Vec<String> {
-    vec![envelope.model.clone(), format!("{}/{}", target.provider.name, target.upstream)]
+    vec![envelope.model.name.clone(), format!("{}/{}", target.provider.name, target.upstream)]
 }

@@ -28,6 +28,8 @@ pub struct AdmittedRequest<'r, P: Platform> {
     pub request: Request<'r, P>,
     /// The client's format.
     pub client: &'static ClientFormat,
+    /// The name in the path, decoded; empty if the path has none.
+    pub path_name: &'r str,
     /// Who calls.
     pub caller: Caller,
     /// Headers that every response to this request has.

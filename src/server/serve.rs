@@ -110,7 +110,7 @@ impl<P: Platform> Service<'_, P> {
             Err(error) => return Some(self.fail(record, error)),
         };
         record.apply(Fact::Authenticated { key_id: caller.key_id.clone() });
-        let admitted = AdmittedRequest { request, client, caller, common_headers };
+        let admitted = AdmittedRequest { request, client, path_name: route.name, caller, common_headers };
         let response = match route.endpoint {
             ApiEndpoint::Operation(operation) => {
                 return gateway::call_model(bridge, platform, admitted, operation, record).await;

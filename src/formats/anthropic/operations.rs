@@ -5,12 +5,9 @@
 use super::wire::api::ENDPOINT;
 use super::{count, request, response};
 use crate::error::Result;
+use crate::formats::body::{read_delivery, read_document, read_model, require_array};
 use crate::formats::bounds::MESSAGES_FIELDS;
-use crate::formats::envelope::{
-    MODEL_FIELD, RequestEnvelope, RequestParts, ResponseOptions, read_delivery, read_document, read_model,
-    require_array,
-};
-use crate::formats::operation::{Operation, OperationKind};
+use crate::formats::operation::{Operation, OperationKind, RequestEnvelope, RequestParts, ResponseOptions};
 use crate::formats::summary::ResponseSummary;
 
 /// `POST /messages`.
@@ -41,18 +38,10 @@ pub static COUNT_TOKENS: Operation = Operation {
     summarize: |_| ResponseSummary::default(),
 };
 
-fn read<'a>(operation: &'static Operation, request: RequestParts<'a>) -> Result<RequestEnvelope<'a>> {
+fn read<'b>(operation: &'static Operation, request: RequestParts<'_, 'b>) -> Result<RequestEnvelope<'b>> {
     let document = read_document(request.body, operation.unique_fields)?;
     let model = read_model(&document)?;
     require_array(&document, operation.question_field)?;
     let delivery = read_delivery(&document)?;
-    Ok(RequestEnvelope {
-        operation,
-        model,
-        model_place: MODEL_FIELD,
-        delivery,
-        options: ResponseOptions::DEFAULT,
-        questions: 1,
-        document,
-    })
+    Ok(RequestEnvelope { operation, model, delivery, options: ResponseOptions::DEFAULT, questions: 1, document })
 }

@@ -5,12 +5,11 @@ use serde::Deserialize;
 
 use super::{request, summary, wire};
 use crate::error::Result;
+use crate::formats::body::{missing, read_delivery, read_document, read_model, require_array, wrong_type};
 use crate::formats::bounds::{MESSAGES_FIELDS, lenient_count};
-use crate::formats::envelope::{
-    Delivery, MODEL_FIELD, RequestEnvelope, RequestParts, ResponseOptions, missing, read_delivery, read_document,
-    read_model, require_array, wrong_type,
+use crate::formats::operation::{
+    Delivery, ModelRef, Operation, OperationKind, RequestEnvelope, RequestParts, ResponseOptions,
 };
-use crate::formats::operation::{Operation, OperationKind};
 use crate::formats::prompt_wire::each;
 use crate::formats::summary::ResponseSummary;
 use crate::wire::json::Document;
@@ -68,14 +67,14 @@ pub static EMBEDDING: Operation = Operation {
     summarize: |body| summary::of_embeddings(body).unwrap_or_else(ResponseSummary::failed),
 };
 
-fn read_chat<'a>(operation: &'static Operation, request: RequestParts<'a>) -> Result<RequestEnvelope<'a>> {
+fn read_chat<'b>(operation: &'static Operation, request: RequestParts<'_, 'b>) -> Result<RequestEnvelope<'b>> {
     let document = read_document(request.body, operation.unique_fields)?;
     let model = read_model(&document)?;
     require_array(&document, operation.question_field)?;
     generated(operation, document, model, 1)
 }
 
-fn read_completion<'a>(operation: &'static Operation, request: RequestParts<'a>) -> Result<RequestEnvelope<'a>> {
+fn read_completion<'b>(operation: &'static Operation, request: RequestParts<'_, 'b>) -> Result<RequestEnvelope<'b>> {
     let document = read_document(request.body, operation.unique_fields)?;
     let model = read_model(&document)?;
     let prompt = document.value(operation.question_field).filter(|raw| *raw != "null");
@@ -83,35 +82,27 @@ fn read_completion<'a>(operation: &'static Operation, request: RequestParts<'a>)
     generated(operation, document, model, questions)
 }
 
-fn read_embedding<'a>(operation: &'static Operation, request: RequestParts<'a>) -> Result<RequestEnvelope<'a>> {
+fn read_embedding<'b>(operation: &'static Operation, request: RequestParts<'_, 'b>) -> Result<RequestEnvelope<'b>> {
     let document = read_document(request.body, operation.unique_fields)?;
     let model = read_model(&document)?;
     let input = document.value(operation.question_field).filter(|raw| *raw != "null");
     let questions = questions(operation.question_field, input.ok_or_else(|| missing(operation.question_field))?)?;
     let options = ResponseOptions { choices: questions, ..ResponseOptions::DEFAULT };
-    Ok(RequestEnvelope {
-        operation,
-        model,
-        model_place: MODEL_FIELD,
-        delivery: Delivery::Whole,
-        options,
-        questions,
-        document,
-    })
+    Ok(RequestEnvelope { operation, model, delivery: Delivery::Whole, options, questions, document })
 }
 
 /// The envelope of a request whose response is generated.
 fn generated<'a>(
     operation: &'static Operation,
     document: Document<'a>,
-    model: String,
+    model: ModelRef,
     questions: u64,
 ) -> Result<RequestEnvelope<'a>> {
     let delivery = read_delivery(&document)?;
     let (include_usage, include_cost) = stream_options(&document);
     let choices = document.value("n").and_then(lenient_count).unwrap_or(1).saturating_mul(questions);
     let options = ResponseOptions { include_usage, include_cost, choices };
-    Ok(RequestEnvelope { operation, model, model_place: MODEL_FIELD, delivery, options, questions, document })
+    Ok(RequestEnvelope { operation, model, delivery, options, questions, document })
 }
 
 /// Whether the client requests the usage, if it says so, and whether it requests the cost. The cost includes
@@ -152,8 +143,12 @@ fn questions(field: &'static str, raw: &str) -> Result<u64> {
 mod tests {
     use super::*;
 
+    fn read_body<'a>(operation: &'static Operation, body: &'a [u8]) -> Result<RequestEnvelope<'a>> {
+        operation.read(RequestParts { path_name: "", body })
+    }
+
     fn refused(body: &str, operation: &'static Operation) -> (u16, String, Option<String>) {
-        let error = operation.read(body.as_bytes()).err().expect("refused");
+        let error = read_body(operation, body.as_bytes()).err().expect("refused");
         (error.status(), error.code().unwrap().to_owned(), error.param().map(str::to_owned))
     }
 
@@ -187,7 +182,7 @@ mod tests {
     #[test]
     fn the_choices_of_all_questions_are_counted() {
         let read = |body: &'static str, operation: &'static Operation| {
-            let envelope = operation.read(body.as_bytes()).unwrap();
+            let envelope = read_body(operation, body.as_bytes()).unwrap();
             (envelope.questions, envelope.options.choices, envelope.delivery)
         };
         let several = r#"{"model":"m","prompt":["a","b"],"n":2,"best_of":5,"stream":true}"#;
@@ -201,8 +196,7 @@ mod tests {
     fn a_list_of_tokens_is_one_question() {
         let count = |operation: &'static Operation, value: &str| {
             let body = format!(r#"{{"model":"m","{}":{value}}}"#, operation.question_field);
-            operation
-                .read(body.as_bytes())
+            read_body(operation, body.as_bytes())
                 .map(|envelope| envelope.questions)
                 .map_err(|error| error.code().unwrap().to_owned())
         };

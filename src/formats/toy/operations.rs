@@ -3,11 +3,10 @@
 use super::wire::PATH;
 use super::{request, response};
 use crate::error::Result;
-use crate::formats::envelope::{
-    Delivery, ModelPlace, RequestEnvelope, RequestParts, ResponseOptions, missing, read_document, require_array,
-    wrong_type,
+use crate::formats::body::{missing, read_document, require_array, wrong_type};
+use crate::formats::operation::{
+    Delivery, ModelPlace, ModelRef, Operation, OperationKind, RequestEnvelope, RequestParts, ResponseOptions,
 };
-use crate::formats::operation::{Operation, OperationKind};
 use crate::formats::summary::ResponseSummary;
 
 /// `POST /toy/MODEL:continue`.
@@ -24,7 +23,7 @@ pub(super) static GENERATE: Operation = Operation {
     summarize: |body| ResponseSummary::of_events(|each| response::read(body, each)),
 };
 
-fn read<'a>(operation: &'static Operation, request: RequestParts<'a>) -> Result<RequestEnvelope<'a>> {
+fn read<'b>(operation: &'static Operation, request: RequestParts<'_, 'b>) -> Result<RequestEnvelope<'b>> {
     let document = read_document(request.body, operation.unique_fields)?;
     if request.path_name.is_empty() {
         return Err(missing("model"));
@@ -37,8 +36,7 @@ fn read<'a>(operation: &'static Operation, request: RequestParts<'a>) -> Result<
     };
     Ok(RequestEnvelope {
         operation,
-        model: request.path_name.to_owned(),
-        model_place: ModelPlace::Path,
+        model: ModelRef { name: request.path_name.to_owned(), place: ModelPlace::Path },
         delivery,
         options: ResponseOptions::DEFAULT,
         questions: 1,

@@ -7,7 +7,7 @@ use super::super::wire::{unquote, wrong};
 use super::{read_messages, tools};
 use crate::canonical::{Effort, ModelRequest, Raw, Thinking};
 use crate::error::{Error, Result};
-use crate::formats::envelope::missing;
+use crate::formats::body::missing;
 use crate::wire::json::{Document, is_empty_value, parse_integer};
 
 /// Values that are used after all fields have been read.

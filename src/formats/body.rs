@@ -1,6 +1,6 @@
-//! Readers of request fields that formats share, and the envelope that they fill.
+//! Readers of request bodies and of the fields that formats share.
 
-pub use super::operation::{Delivery, ModelPlace, RequestEnvelope, RequestParts, ResponseOptions};
+use super::operation::{Delivery, ModelPlace, ModelRef};
 use crate::error::{Error, Result};
 use crate::wire::json::{Document, DocumentError, MAX_MEMBERS};
 
@@ -32,14 +32,14 @@ pub fn invalid_body(flaw: DocumentError) -> Error {
     }
 }
 
-/// The field of the body in which most formats name the model.
-pub(super) const MODEL_FIELD: ModelPlace = ModelPlace::Body("model");
+/// The field in which most formats name the model.
+const MODEL: &str = "model";
 
-/// The model's name in [`MODEL_FIELD`].
-pub(super) fn read_model(document: &Document<'_>) -> Result<String> {
-    let raw = document.value("model").filter(|raw| *raw != "null").ok_or_else(|| missing("model"))?;
-    let model: String = serde_json::from_str(raw).map_err(|_| wrong_type("model", "a string"))?;
-    if model.is_empty() { Err(missing("model")) } else { Ok(model) }
+/// Reads the model's name in the field `model`.
+pub(super) fn read_model(document: &Document<'_>) -> Result<ModelRef> {
+    let raw = document.value(MODEL).filter(|raw| *raw != "null").ok_or_else(|| missing(MODEL))?;
+    let name: String = serde_json::from_str(raw).map_err(|_| wrong_type(MODEL, "a string"))?;
+    if name.is_empty() { Err(missing(MODEL)) } else { Ok(ModelRef { name, place: ModelPlace::Body(MODEL) }) }
 }
 
 /// Whether the response is to be streamed.
