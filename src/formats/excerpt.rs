@@ -31,7 +31,7 @@ impl Excerpt<'_> {
         let (usage, tier) = (find("usage"), find("service_tier"));
         ExcerptSummary {
             usage: usage.and_then(format.usage),
-            tier: tier::of_response(usage, tier).map(Into::into),
+            tier: tier::of_response(usage, tier),
             model: find("model").map(|model| model.trim_matches('"').chars().take(200).collect()),
         }
     }

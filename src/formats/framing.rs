@@ -20,7 +20,7 @@ pub struct Framing {
 
 /// Server-sent events.
 pub const SSE: Framing = Framing {
-    content_type: "text/event-stream",
+    content_type: "text/event-stream; charset=utf-8",
     boundary: b"\n\n",
     keep_alive: b": keep-alive\n\n",
     rewrite: |piece, change| sse::rewrite(piece, change),

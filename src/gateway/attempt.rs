@@ -191,12 +191,13 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
         Err(Error::caller(400, "unsupported_parameter", message).at(first))
     }
 
-    /// The call that a written request becomes; and the fields that are dropped.
+    /// The call that a written request becomes, with its credentials; and the fields that are dropped.
     pub(super) fn request(
         &self,
         written: WrittenRequest,
         format: &ProviderFormat,
         key: Option<&ProviderKey>,
+        now: Millis,
     ) -> (ProviderRequest, Option<DroppedFields>) {
         let WrittenRequest { path, headers: own, body, dropped } = written;
         let provider = self.target.provider;
@@ -209,7 +210,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
             stream: self.envelope.delivery.is_stream() && self.envelope.operation.generates(),
             ends_with_client: true,
         };
-        credentials::apply(&mut request, format.auth, key);
+        credentials::apply(&mut request, format.auth, key, now);
         (request, DroppedFields::of(&dropped))
     }
 }

@@ -8,11 +8,11 @@ use super::memory::{MemoryBudget, MemoryReservation};
 use super::signing_cache::SigningCache;
 use crate::config::{Accounting, Auth, Config, Cors, Logging, Millis, Problem};
 use crate::error::Error;
+use crate::formats::Framing;
 use crate::ledger::signing::SigningSecrets;
 use crate::policy::auth::{self, AccessKeys};
 use crate::provider::{ProviderAccount, redact, redact_json};
 use crate::session::{ConnectionSlots, PendingLimits, SessionLimits};
-use crate::wire::sse;
 
 /// The variable that holds the admin keys.
 pub const ADMIN_VARIABLE: &str = "ADMIN_API_KEYS";
@@ -131,9 +131,9 @@ impl Bridge {
     }
 
     /// Takes the same out of a piece of a stream in which the provider has reported an error.
-    pub(super) fn redact_stream(&self, provider: usize, piece: &[u8]) -> Vec<u8> {
+    pub(super) fn redact_stream(&self, provider: usize, framing: &Framing, piece: &[u8]) -> Vec<u8> {
         let Some(row) = self.config.providers.get(provider) else { return piece.to_owned() };
-        sse::rewrite(piece, |data| redact_json(data, row, self.account(provider)))
+        (framing.rewrite)(piece, &|data| redact_json(data, row, self.account(provider)))
     }
 
     pub(super) fn account(&self, index: usize) -> &ProviderAccount {

@@ -92,7 +92,7 @@ impl<P: Platform> Drive<'_, P> {
             attempt.check_dropped(&written)?;
             written
         };
-        let (request, dropped) = attempt.request(written, counter.format, key);
+        let (request, dropped) = attempt.request(written, counter.format, key, self.platform.now());
         self.record.apply(Fact::AttemptStarted { metering: None, dropped });
         Ok(PreparedCount::Ask(counter, request))
     }

@@ -3,14 +3,15 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::platform::ProviderRequest;
-use crate::formats::auth::AuthScheme;
+use crate::config::Millis;
+use crate::formats::auth::{AuthScheme, SignableRequest};
 use crate::provider::ProviderKey;
 
 /// What is escaped in a query: the spelling that `provider::redact` finds as well.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Adds the key, if there is one, to a request. It takes the place of a configured header of the same name.
-pub(super) fn apply(request: &mut ProviderRequest, scheme: AuthScheme, key: Option<&ProviderKey>) {
+/// Adds the key, if there is one, to a finished request. It replaces a configured header of the same name.
+pub(super) fn apply(request: &mut ProviderRequest, scheme: AuthScheme, key: Option<&ProviderKey>, now: Millis) {
     let Some(key) = key.map(ProviderKey::reveal) else { return };
     match scheme {
         AuthScheme::Bearer => request.headers.push(("authorization".to_owned(), format!("Bearer {key}"))),
@@ -21,6 +22,11 @@ pub(super) fn apply(request: &mut ProviderRequest, scheme: AuthScheme, key: Opti
             request.url.push_str(name);
             request.url.push('=');
             request.url.extend(utf8_percent_encode(key, ESCAPED));
+        }
+        AuthScheme::Sign(sign) => {
+            let ProviderRequest { url, headers, body, .. } = &*request;
+            let signature = sign(&SignableRequest { url, headers, body, key, now });
+            request.headers.extend(signature.into_iter().map(|(name, value)| (name.to_owned(), value)));
         }
     }
 }
@@ -38,11 +44,11 @@ mod tests {
         let mut request = ProviderRequest {
             url: url.to_owned(),
             headers: vec![("x-own".to_owned(), "1".to_owned())],
-            body: Rc::default(),
+            body: Rc::new(b"{}".to_vec()),
             stream: false,
             ends_with_client: true,
         };
-        apply(&mut request, scheme, Some(&key));
+        apply(&mut request, scheme, Some(&key), 5);
         request
     }
 
@@ -76,6 +82,18 @@ mod tests {
         assert_eq!(query.headers.len(), 1);
         let second = applied(AuthScheme::Query("key"), "https://p.example/a?alt=sse");
         assert_eq!(second.url, "https://p.example/a?alt=sse&key=k%2F1%2Bsecret-key");
+    }
+
+    #[test]
+    fn a_signature_covers_the_finished_request() {
+        let sign = |request: &SignableRequest<'_>| {
+            let body = String::from_utf8_lossy(request.body);
+            let SignableRequest { url, headers, key, now, .. } = request;
+            vec![("x-signature", format!("{url} {headers:?} {body} {key} {now}"))]
+        };
+        let signed = applied(AuthScheme::Sign(sign), "https://p.example/a");
+        let expected = r#"https://p.example/a [("x-own", "1")] {} k/1+secret-key 5"#;
+        assert_eq!(signed.headers[1], ("x-signature".to_owned(), expected.to_owned()));
     }
 
     #[test]

@@ -2,9 +2,6 @@
 
 use crate::config::{Clocks, Millis};
 
-/// The comment that keeps an idle stream open.
-pub const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
-
 /// Translated events leave at most this often, in milliseconds, so that a stream costs by the second and not by the token.
 pub const FLUSH_INTERVAL: Millis = 25;
 
@@ -27,7 +24,7 @@ pub struct Deadlines {
 pub enum TimerEvent {
     /// Nothing yet.
     Nothing,
-    /// Nothing has been sent to the client for long: time for [`KEEP_ALIVE`].
+    /// Nothing has been sent to the client for long: time for [`Framing::keep_alive`](crate::formats::Framing::keep_alive).
     KeepAlive,
     /// A deadline of the provider has passed.
     Over,

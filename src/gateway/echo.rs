@@ -88,7 +88,7 @@ impl<P: Platform> Drive<'_, P> {
 
     /// Sends the events of a script with their pauses.
     async fn play(&mut self, script: EchoScript, mut relay: StreamRelay) {
-        let Ok(mut sink) = self.begin(StreamHead::events()) else {
+        let Ok(mut sink) = self.begin(StreamHead::events(self.client.framing)) else {
             self.end_stream(relay.finish(StreamEnd::Broken, self.platform.now()).end);
             return;
         };

@@ -40,7 +40,7 @@ impl<P: Platform> Drive<'_, P> {
         let call = format.embed.as_ref().ok_or_else(no_embeddings)?;
         let key = self.bridge.account(target.index).key(&target.provider.name)?;
         let (written, form) = (call.write)(sparse(&envelope.document)?, &target.upstream)?;
-        let (request, dropped) = attempt.request(attempt.with_edits(written)?, format, key);
+        let (request, dropped) = attempt.request(attempt.with_edits(written)?, format, key, self.platform.now());
         let texts = envelope.document.value(envelope.operation.question_field).unwrap_or_default();
         // Tokens are counted in the client's words: the provider's format is not read for that.
         let prompt = MeteredPrompt::of(&Rc::new(envelope.document.bytes().to_vec()));

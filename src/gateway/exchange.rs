@@ -65,7 +65,7 @@ impl<P: Platform> Drive<'_, P> {
             context.cache = ReasoningCache::of(self.bridge.config.vault, account, target, key, random);
             attempt.translate(self.platform, format, context.cache.as_ref()).await?
         };
-        let (request, dropped) = attempt.request(written, format, key);
+        let (request, dropped) = attempt.request(written, format, key, self.platform.now());
         let prompt = MeteredPrompt::of(&request.body);
         let metering = Metering { price: attempt.card.price, prompt, called: self.platform.now() };
         self.record.apply(Fact::AttemptStarted { metering: Some(metering), dropped });
@@ -184,7 +184,7 @@ impl<P: Platform> Drive<'_, P> {
         let options = RestreamOptions { usage: wanted.usage == Some(true), cost: cost.as_deref() };
         let stream = whole.into_stream(&bytes, options);
         let stream = stream.map_err(|error| Failure::of(error, FailureStage::BeforeContent))?;
-        Ok(Answer::Whole(Response::event_stream(Body::Bytes(stream))))
+        Ok(Answer::Whole(Response::event_stream(self.client.framing, Body::Bytes(stream))))
     }
 
     /// Reads a stream until content comes, and forwards it to its end.
@@ -202,7 +202,7 @@ impl<P: Platform> Drive<'_, P> {
         let mut relay = StreamRelay::new(self.bridge, target.index, reader, writer, rules);
         let peeked = peek_until_content(self.platform, &self.record, answer, &mut relay).await;
         let Peeked { stream, beginning } = peeked.map_err(|error| relay.fail(error))?;
-        let Ok(sink) = self.begin(StreamHead::events()) else {
+        let Ok(sink) = self.begin(StreamHead::events(self.client.framing)) else {
             self.platform.abort(&stream);
             self.end_stream(relay.finish(StreamEnd::Broken, self.platform.now()).end);
             return Ok(Answer::Streamed);

@@ -2,7 +2,7 @@
 //! reported by its status.
 
 use super::call::call_failed;
-use super::deadlines::{KEEP_ALIVE, TimerEvent};
+use super::deadlines::TimerEvent;
 use super::forward::{persist, push};
 use super::platform::{CallError, Piece as _, Platform};
 use super::record::RequestRecord;
@@ -62,7 +62,7 @@ async fn read_until_content<P: Platform>(
             Err(CallError::TimedOut) => match relay.tick(platform.now()) {
                 TimerEvent::Over => return Err(call_failed(CallError::TimedOut)),
                 TimerEvent::KeepAlive => {
-                    held.keep_alive();
+                    held.keep_alive(relay.framing().keep_alive);
                     return Ok(());
                 }
                 TimerEvent::Nothing => {}
@@ -118,10 +118,10 @@ impl HeldStream {
     }
 
     /// Adds a keep-alive for a client that has waited for long.
-    fn keep_alive(&mut self) {
+    fn keep_alive(&mut self, bytes: &[u8]) {
         self.sift();
         if self.reader.is_between_events() {
-            self.events.extend_from_slice(KEEP_ALIVE);
+            self.events.extend_from_slice(bytes);
         }
     }
 
@@ -162,7 +162,7 @@ mod tests {
         (0..100_000).for_each(|_| held.push(b": still thinking\n\n"));
         held.push(b"retry: 5\n\n: a\ndata: 1\n\nda");
         held.push(b"ta: 2\n\n: c");
-        held.keep_alive();
+        held.keep_alive(b": keep-alive\n\n");
         assert!(held.check().is_ok() && !held.is_in_long_event() && held.events.len() < 5_000);
         held.push(b"d\n\n: e\n\n");
         let bytes = held.into_bytes();

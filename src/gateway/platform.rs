@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::request_state::RequestState;
 use crate::config::Millis;
+use crate::formats::Framing;
 use crate::ledger::{AccountCommand, Receipt};
 use crate::telemetry::Event;
 use crate::tokens::Encoding;
@@ -153,12 +154,14 @@ pub trait Platform: Clone + 'static {
 }
 
 /// The headers of a stream of events.
-pub(super) const EVENT_STREAM_HEADERS: &[(&str, &str)] = &[
-    ("content-type", "text/event-stream; charset=utf-8"),
-    ("cache-control", "no-cache"),
-    // Reverse proxies pass events on as they come.
-    ("x-accel-buffering", "no"),
-];
+pub(super) fn event_stream_headers(framing: &Framing) -> Vec<(&'static str, String)> {
+    vec![
+        ("content-type", framing.content_type.to_owned()),
+        ("cache-control", "no-cache".to_owned()),
+        // Reverse proxies pass events on as they come.
+        ("x-accel-buffering", "no".to_owned()),
+    ]
+}
 
 /// The head of a streamed response.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,9 +185,8 @@ pub enum StreamKind {
 
 impl StreamHead {
     /// The head of a stream of events.
-    pub(super) fn events() -> Self {
-        let headers = EVENT_STREAM_HEADERS.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        Self { status: 200, headers, kind: StreamKind::Events }
+    pub(super) fn events(framing: &Framing) -> Self {
+        Self { status: 200, headers: event_stream_headers(framing), kind: StreamKind::Events }
     }
 
     /// The head of a long whole response in JSON.

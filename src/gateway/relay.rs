@@ -12,8 +12,8 @@ use super::record::{Outcome, Reported, ResponseFacts, ResponseUsage};
 use super::writer::ResponseWriter;
 use crate::config::{LogLevel, Millis};
 use crate::error::{Error, Result};
-use crate::formats::UsageReport;
 use crate::formats::summary::ResponseSummary;
+use crate::formats::{Framing, UsageReport};
 
 /// How the flow of bytes ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +129,11 @@ impl StreamRelay {
         self.rules.outlives_client
     }
 
+    /// How the client's stream is cut into events.
+    pub(super) fn framing(&self) -> &'static Framing {
+        self.writer.framing()
+    }
+
     /// Whether pieces of streams are logged.
     pub(super) fn logs_chunks(&self) -> bool {
         self.logs_chunks
@@ -139,7 +144,7 @@ impl StreamRelay {
         self.first_byte.get_or_insert(now);
         let mut forward = self.reader.push(bytes, &mut self.writer);
         if self.reader.summary().error.is_some() {
-            forward = Cow::Owned(self.bridge.redact_stream(self.provider, &forward));
+            forward = Cow::Owned(self.bridge.redact_stream(self.provider, self.framing(), &forward));
         }
         self.rules.deadlines.received(now, self.has_begun());
         Step { persist: self.reader.unstored(), forward }
@@ -253,7 +258,7 @@ impl StreamRelay {
         let persist = self.reader.unstored();
         let summary = self.reader.summary();
         if summary.error.is_some() {
-            bytes = self.bridge.redact_stream(self.provider, &bytes);
+            bytes = self.bridge.redact_stream(self.provider, self.framing(), &bytes);
         }
         let (is_complete, withheld_usage) = (summary.is_complete(), summary.withheld_usage.clone());
         let outcome = self.outcome(end);

@@ -1,9 +1,9 @@
 //! A whole response, as a value. The platform makes its own of it.
 
-use super::platform::{EVENT_STREAM_HEADERS, Platform};
+use super::platform::{Platform, event_stream_headers};
 use super::websocket::UpgradeDecision;
 use crate::error::Error;
-use crate::formats::ClientFormat;
+use crate::formats::{ClientFormat, Framing};
 
 /// The response header that says that the gateway has estimated tokens, because the provider reports none.
 pub(super) const ESTIMATED: &str = "x-llm-bridge-estimated";
@@ -37,9 +37,8 @@ impl<P: Platform> Response<P> {
     }
 
     /// A stream of events that is complete already.
-    pub(super) fn event_stream(body: Body<P>) -> Self {
-        let headers = EVENT_STREAM_HEADERS.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        Self { status: 200, headers, body }
+    pub(super) fn event_stream(framing: &Framing, body: Body<P>) -> Self {
+        Self { status: 200, headers: event_stream_headers(framing), body }
     }
 
     /// An error as a client's format writes it. `id`: the request's.

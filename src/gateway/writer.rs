@@ -4,7 +4,7 @@
 use crate::canonical::ResponseEvent;
 use crate::error::Error;
 use crate::formats::tap::PassthroughEnd;
-use crate::formats::{ClientFormat, ResponseHead, StreamEncoder, UsageReport};
+use crate::formats::{ClientFormat, Framing, ResponseHead, StreamEncoder, UsageReport};
 
 /// Writes a streamed response.
 pub(super) struct ResponseWriter {
@@ -22,6 +22,11 @@ impl ResponseWriter {
     /// A writer that encodes events.
     pub(super) fn encoding(client: &'static ClientFormat, head: ResponseHead) -> Self {
         Self { client, encoder: Some((client.stream)(head)) }
+    }
+
+    /// How the stream is cut into events.
+    pub(super) fn framing(&self) -> &'static Framing {
+        self.client.framing
     }
 
     /// How a stream of the provider's own bytes is ended.

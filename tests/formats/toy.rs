@@ -1,6 +1,7 @@
 //! The toy format with each of the others, as client and as provider, whole and streamed: what it needs of the
 //! gateway, its folder and its row in the table of formats have to suffice for.
 
+use llm_bridge::gateway::platform::CallError;
 use serde_json::{Value, json};
 
 use crate::support::{Got, Script, World, ask, bridge};
@@ -21,7 +22,7 @@ const SECRETS: &[(&str, &str)] = &[
     ("TOY_API_KEY", "key-of-toy"),
 ];
 
-const CLIENTS: &[&str] = &["openai", "anthropic"];
+const CLIENTS: &[&str] = &["openai", "anthropic", "toy"];
 const PROVIDERS: &[&str] = &["openai", "anthropic", "gemini", "toy"];
 
 /// The pairs of a client's and a provider's format in which one is the toy.
@@ -319,4 +320,96 @@ fn a_stream_without_its_trailer_is_incomplete() {
         assert!(read.error.is_some(), "{client}: {}", got.body);
         assert_ne!(world.receipts.borrow()[0].outcome, "complete", "{client}");
     }
+}
+
+#[test]
+fn a_stream_may_be_cut_anywhere() {
+    let script = response("toy", true);
+    let stream: String = script.pieces.iter().map(|piece| piece.unwrap()).collect();
+    let stream: &'static str = stream.leak();
+    for client in CLIENTS {
+        for cut in 1..stream.len() {
+            let (before, after) = stream.split_at(cut);
+            let script = Script { pieces: vec![Ok(before), Ok(after)], ..script.clone() };
+            let (got, _) = send(client, "toy", true, script);
+            assert_eq!(Read::of(client, true, &got.body), expected(client), "{client}, cut at {cut}: {}", got.body);
+        }
+    }
+}
+
+#[test]
+fn a_request_is_signed_when_it_is_finished() {
+    use hmac::{Hmac, KeyInit as _, Mac as _};
+    for client in CLIENTS {
+        let (_, world) = send(client, "toy", false, response("toy", false));
+        let call = world.call();
+        let header = |name: &str| {
+            let found = call.headers.iter().find(|(known, _)| known == name);
+            found.unwrap_or_else(|| panic!("{client}: {name}")).1.clone()
+        };
+        let signed = [header("x-toy-time").as_bytes(), call.url.as_bytes(), &call.body].join(&b'\n');
+        let mut mac = Hmac::<sha2::Sha256>::new_from_slice(b"key-of-toy").unwrap();
+        mac.update(&signed);
+        let signature: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(header("x-toy-signature"), signature, "{client}");
+        assert!(!format!("{call:?}").contains("key-of-toy"), "{client}");
+    }
+}
+
+#[test]
+fn a_client_of_a_silent_provider_gets_an_empty_line() {
+    let pieces = vec![Ok("{\"says\":\"Hello\"}\n"), Err(CallError::TimedOut), Ok("{\"says\":\" there\"}\n")];
+    let end = Ok("{\"stop\":\"end\"}\n{\"trailer\":{\"read\":3,\"wrote\":2}}\n");
+    let script = Script { pieces: [pieces, vec![end]].concat(), ..response("toy", true) };
+    let (got, _) = send("toy", "toy", true, script);
+    assert!(got.body.contains("\"Hello\"}\n\n"), "{}", got.body);
+    assert_eq!(Read::of("toy", true, &got.body), expected("toy"));
+}
+
+#[test]
+fn keys_are_redacted_in_the_lines_of_a_stream() {
+    let piece = "{\"says\":\"Hel\"}\n{\"fault\":{\"kind\":\"busy\",\"text\":\"No key-of-toy today.\"}}\n";
+    for client in CLIENTS {
+        let script = Script { pieces: vec![Ok(piece)], ..response("toy", true) };
+        let (got, _) = send(client, "toy", true, script);
+        assert_eq!(Read::of(client, true, &got.body).error.as_deref(), Some("No *** today."), "{client}");
+    }
+}
+
+#[test]
+fn fields_without_a_place_are_named() {
+    let body = json!({
+        "model": "toy/m", "messages": [{ "role": "user", "content": "Hi" }], "seed": 7, "n": 2, "odd": 1,
+        "tools": [{ "type": "function", "function": { "name": "f" } }],
+    });
+    let world = World::saying(response("toy", false));
+    let line = "POST /v1/chat/completions";
+    let got = ask(&bridge(CONFIG, SECRETS), &world, line, &[("authorization", "Bearer k")], &body.to_string());
+    assert_eq!(got.header("x-llm-bridge-dropped"), Some("odd, tools, n, seed"));
+}
+
+#[test]
+fn a_refusal_is_written_in_the_clients_format() {
+    let refused = |line: &str, body: &str| {
+        let world = World::default();
+        let got = ask(&bridge(CONFIG, SECRETS), &world, line, &[("authorization", "Bearer k")], body);
+        let fault = json_of(got.body.trim_end())["fault"]["kind"].as_str().unwrap().to_owned();
+        (got.status, fault)
+    };
+    let dialogue = r#"{"dialogue":[]}"#;
+    assert_eq!(refused("POST /toy/toy/m:stop", dialogue), (404, "unknown_url".into()));
+    assert_eq!(refused("GET /toy/toy/m:continue", ""), (405, "method_not_allowed".into()));
+    assert_eq!(refused("POST /toy/toy/x:continue", dialogue), (404, "model_not_found".into()));
+    assert_eq!(refused("POST /toy/toy/m:continue", "{}"), (400, "missing_required_parameter".into()));
+    assert_eq!(refused("POST /toy/toy/m:continue", r#"{"dialogue":[],"live":1}"#), (400, "invalid_type".into()));
+}
+
+#[test]
+fn a_models_name_may_need_encoding_in_a_path() {
+    let config = "providers: { toy: { adapter: toy, base_url: https://toy.example, models: { a/b c: {} } } }";
+    let world = World::saying(response("toy", false));
+    let line = "POST /toy/a%2Fb%20c:continue";
+    let got = ask(&bridge(config, SECRETS), &world, line, &[("authorization", "Bearer k")], r#"{"dialogue":[]}"#);
+    assert_eq!(got.status, 200, "{}", got.body);
+    assert_eq!(world.call().url, "https://toy.example/toy/a%2Fb%20c:continue");
 }

@@ -1,7 +1,7 @@
 //! The rows of the format in the table of formats.
 
 use super::wire::{END_OF_LINE, rewrite_lines};
-use super::{errors, operations, request, response, rules, stream};
+use super::{errors, operations, request, response, rules, sign, stream};
 use crate::config::FormatKind;
 use crate::formats::auth::AuthScheme;
 use crate::formats::client_format::{ClientFormat, Restream};
@@ -23,7 +23,7 @@ const FRAMING: Framing = Framing {
 /// The format as providers speak it.
 pub const PROVIDER: ProviderFormat = ProviderFormat {
     kind: KIND,
-    auth: AuthScheme::Bearer,
+    auth: AuthScheme::Sign(sign::sign),
     write: request::write,
     whole: response::read,
     usage: |_| None,

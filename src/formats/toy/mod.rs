@@ -9,6 +9,7 @@ mod operations;
 mod request;
 mod response;
 mod rules;
+mod sign;
 mod stream;
 mod wire;
 

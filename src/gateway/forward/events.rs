@@ -9,7 +9,7 @@ use futures::future::{Either, select};
 
 use super::write::{persist, push, write_end};
 use crate::config::Millis;
-use crate::gateway::deadlines::{KEEP_ALIVE, TimerEvent};
+use crate::gateway::deadlines::TimerEvent;
 use crate::gateway::platform::{Broken, Piece as _, Platform};
 use crate::gateway::record::RequestRecord;
 use crate::gateway::relay::{self, FinishedStream, StreamEnd, StreamRelay};
@@ -140,7 +140,7 @@ impl<'r, P: Platform> Forward<'r, P> {
             let done = match self.next_or_flush().await {
                 None => self.flush().await,
                 Some(Next::Bytes(bytes)) => self.forward_piece(&bytes).await,
-                Some(Next::Timer(TimerEvent::KeepAlive)) => self.write(KEEP_ALIVE).await,
+                Some(Next::Timer(TimerEvent::KeepAlive)) => self.write(self.relay.framing().keep_alive).await,
                 Some(Next::Timer(TimerEvent::Nothing)) => Ok(()),
                 Some(Next::Timer(TimerEvent::Over)) => Err(StreamEnd::TimedOut),
                 Some(Next::Closed) => Err(StreamEnd::Closed),

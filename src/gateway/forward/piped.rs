@@ -7,7 +7,7 @@ use futures::future::{Either, select};
 use super::events::{Forward, Next};
 use super::write::push;
 use crate::config::Millis;
-use crate::gateway::deadlines::{KEEP_ALIVE, TimerEvent};
+use crate::gateway::deadlines::TimerEvent;
 use crate::gateway::platform::{Broken, Piece as _, Platform};
 use crate::gateway::relay::StreamEnd;
 use crate::gateway::wait::{note_received, renew_lease, sleep, while_client_stays};
@@ -129,7 +129,7 @@ impl<P: Platform> Forward<'_, P> {
 
     /// The pipe was stopped while nothing flowed; the copy, which has been read to the same place, is the stream from here on.
     async fn forward_after_silence(&mut self) -> StreamEnd {
-        if let Err(end) = self.write(KEEP_ALIVE).await {
+        if let Err(end) = self.write(self.relay.framing().keep_alive).await {
             return end;
         }
         self.forward_pieces(true).await.unwrap_or(StreamEnd::Closed)
