@@ -10,9 +10,9 @@ use super::usage::{self, UsageRow};
 use crate::error::{Error, Result};
 use crate::gateway::{Body, Bridge, Platform, Response};
 
-/// The parameters of [`receipts`].
+/// The parameters of [`receipts()`].
 pub const RECEIPT_PARAMETERS: &[&str] = &["key", "format", "limit", "before"];
-/// The parameters of [`usage`].
+/// The parameters of [`usage()`].
 pub const USAGE_PARAMETERS: &[&str] = &["from", "to", "key", "group_by", "limit", "after", "format"];
 
 /// The default number of receipts in a file.

@@ -91,7 +91,7 @@ pub async fn list<H: Platform>(bridge: &Bridge, host: &H, query: &Query) -> Resu
 /// Lists the usage of the caller's own key.
 ///
 /// # Errors
-/// As [`list`].
+/// As `list`.
 pub async fn list_own<H: Platform>(host: &H, key_id: &str, query: &str) -> Result<Response<H>> {
     let query = UsageQuery::read(&Query::read(query, OWN_PARAMETERS)?, host.now(), false)?;
     let report = GroupedUsage::collect(host, &[key_id.to_owned()], query).await?;
@@ -101,7 +101,7 @@ pub async fn list_own<H: Platform>(host: &H, key_id: &str, query: &str) -> Resul
 /// Reads the report that the parameters select.
 ///
 /// # Errors
-/// As [`list`].
+/// As `list`.
 pub async fn read_report<H: Platform>(bridge: &Bridge, host: &H, query: &Query) -> Result<GroupedUsage> {
     let usage_query = UsageQuery::read(query, host.now(), true)?;
     let Some(key) = query.text("key") else {

@@ -93,6 +93,15 @@ impl Admission {
 }
 
 impl Admission {
+    /// Takes over what the key's account has granted, apart from the limit of the output.
+    fn accept(&mut self, key_id: &str, limits: &KeyLimits, rate_limits: RateLimitStatus) {
+        (self.gauges, self.limited) = (rate_limits, !is_unlimited(limits));
+        self.on_disconnect = limits.on_disconnect;
+        if self.limited {
+            self.accounts = vec![key_id.to_owned()];
+        }
+    }
+
     /// An account has granted what was asked, or, `limit`, so long an answer: whoever is asked next is asked for no more. `budget`: it keeps
     /// the cost back.
     fn take(&mut self, ask: &mut AdmissionRequest, limit: Option<u64>, budget: bool) {
@@ -158,8 +167,7 @@ pub async fn admit<H: Platform>(
     let mut permit = Admission { id, accounts, ..Admission::default() };
     let Some(hash) = &caller.hash else { return Ok(permit) };
     let (now, need) = (host.now(), need());
-    let free = |terms: &KeyLimits| !terms.are_limited() && terms.parent.is_none();
-    if let Some(terms) = bridge.known.terms(hash, now).filter(free) {
+    if let Some(terms) = bridge.known.terms(hash, now).filter(is_unlimited) {
         permit.on_disconnect = terms.on_disconnect;
         return allowed(&terms, &need, now).map(|()| permit).map_err(|refusal| refusal_error(&refusal, None));
     }
@@ -172,12 +180,8 @@ pub async fn admit<H: Platform>(
     }
     let terms = match reply? {
         AccountResponse::Granted { limits: terms, rate_limits: gauges, limit } => {
-            (permit.gauges, permit.limited) = (gauges, !free(&terms));
-            permit.on_disconnect = terms.on_disconnect;
+            permit.accept(&caller.key_id, &terms, gauges);
             permit.take(&mut ask, limit, terms.budget.is_some());
-            if permit.limited {
-                permit.accounts = vec![caller.key_id.clone()];
-            }
             bridge.known.learn(hash, Ok(terms.clone()), now);
             terms
         }
@@ -200,6 +204,11 @@ pub async fn admit<H: Platform>(
         host.state().lease.replace(Some(LeaseRenewal::new(&permit, guess, now)));
     }
     Ok(permit)
+}
+
+/// Whether neither a key nor a parent has limits, so that its account need not be asked for each request.
+fn is_unlimited(terms: &KeyLimits) -> bool {
+    !terms.are_limited() && terms.parent.is_none()
 }
 
 /// Gives back what accounts have promised to a request that does not go on; or may have, if their answer was lost. If even that fails, its

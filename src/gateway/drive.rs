@@ -56,10 +56,6 @@ pub(super) struct Drive<'r, P: Platform> {
 }
 
 /// How a request was answered.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is taken apart at once; a box would be one allocation for each request"
-)]
 pub(super) enum Answer<P: Platform> {
     /// With a whole response, which is still to be sent.
     Whole(Response<P>),

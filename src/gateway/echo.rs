@@ -19,6 +19,7 @@ use crate::error::Result;
 use crate::formats::{self, ClientFormat, ResponseHead, UsageReport, echo};
 
 /// A response of the gateway's own.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once; a box would be one allocation more")]
 pub(super) enum LocalResponse<P: Platform> {
     /// A whole one.
     Whole(Response<P>),
@@ -100,7 +101,7 @@ impl<P: Platform> Drive<'_, P> {
         // Settled before the last bytes: a client may take them late, or never.
         let cost = self.end_stream(finished.end);
         if end != StreamEnd::ClientLeft {
-            write_end(self.platform, &mut sink, &finished.tail.into_bytes(cost)).await;
+            write_end(self.platform, &mut sink, &finished.tail.into_bytes(cost.as_deref())).await;
         }
     }
 }

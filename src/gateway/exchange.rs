@@ -214,7 +214,7 @@ impl<P: Platform> Drive<'_, P> {
         }
         // Settled before the last bytes: a client may take them late, or never.
         let cost = self.end_stream(finished.end);
-        last.write(self.platform, &finished.tail.into_bytes(cost)).await;
+        last.write(self.platform, &finished.tail.into_bytes(cost.as_deref())).await;
         Ok(Answer::Streamed)
     }
 

@@ -76,9 +76,9 @@ pub(super) struct StreamTail {
 
 impl StreamTail {
     /// The bytes. `cost`: in dollars, if it is known.
-    pub(super) fn into_bytes(mut self, cost: Option<String>) -> Vec<u8> {
+    pub(super) fn into_bytes(mut self, cost: Option<&str>) -> Vec<u8> {
         if let Some(json) = &self.withheld_usage {
-            let cost = cost.as_deref().unwrap_or("null");
+            let cost = cost.unwrap_or("null");
             let report = UsageReport { json, cost, is_complete: self.is_complete };
             self.writer.insert_cost(report, &mut self.bytes);
         }

@@ -25,19 +25,21 @@ pub(super) fn settle<P: Platform>(platform: &P, mut record: RequestRecord, endin
     let Ending { status, outcome, error, text } = ending;
     record.apply(Fact::Ended { status, outcome, at: platform.now() });
     platform.state().lease.replace(None);
-    let Some(uncounted) = record.uncounted.take() else { return close(platform, &record, error.as_ref(), text) };
+    let Some(uncounted) = record.uncounted.take() else {
+        return close(platform, &record, error.as_ref(), text.as_deref());
+    };
     let (count, encoding, texts) = TokenCount::of(uncounted, record.called());
     let counting = platform.clone();
     platform.keep(async move {
         if let Ok(counts) = counting.count(encoding, texts).await {
             record.apply(count.counted(&counts));
         }
-        close(&counting, &record, error.as_ref(), text);
+        close(&counting, &record, error.as_ref(), text.as_deref());
     });
 }
 
-fn close<P: Platform>(platform: &P, record: &RequestRecord, error: Option<&Error>, text: Option<String>) {
-    platform.log(&record.end_event(error, text.as_deref()));
+fn close<P: Platform>(platform: &P, record: &RequestRecord, error: Option<&Error>, text: Option<&str>) {
+    platform.log(&record.end_event(error, text));
     let Some(admission) = record.admission() else { return };
     let priority = if admission.limited { Priority::Now } else { Priority::Batched };
     for (index, account) in admission.accounts.iter().enumerate() {

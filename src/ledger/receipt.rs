@@ -84,7 +84,7 @@ pub struct Reservation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
     /// Whether the request is assumed to be under way. `None` in receipts, and in data written before leases
-    /// existed ([`Reservation::leased`]).
+    /// existed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<ReservationLease>,
 }

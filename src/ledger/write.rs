@@ -23,7 +23,7 @@ pub enum AccountWrite {
     Sums(u64, Millis, String),
     /// Inserts the sums of a day that is over.
     DaySums(u64, String),
-    /// Changes the sums of a day that is over, by [`super::AccountLedger::amended_sums`]: the day, the
+    /// Changes the sums of a day that is over, by [`super::AccountLedger::amend_day`]: the day, the
     /// receipt as it was, and as it is.
     AmendDay(u64, Box<Receipt>, Box<Receipt>),
 }

@@ -47,6 +47,9 @@ impl Script {
     }
 }
 
+/// The head of a streamed response, and its bytes so far.
+type BegunResponse = (StreamHead, Rc<RefCell<Vec<u8>>>);
+
 #[derive(Clone, Default)]
 pub struct World {
     /// The next answers; none left means that nobody can be reached.
@@ -77,7 +80,7 @@ pub struct World {
     /// What the gateway keeps with the request under way.
     pub state: Rc<RequestState>,
     /// The streamed response of the request under way, and what has been written of it.
-    pub begun: Rc<RefCell<Option<(StreamHead, Rc<RefCell<Vec<u8>>>)>>>,
+    pub begun: Rc<RefCell<Option<BegunResponse>>>,
     /// What goes on after a response.
     pub tasks: Rc<RefCell<Vec<LocalBoxFuture<'static, ()>>>>,
     /// Deadlines of timers, each with a number of its own; how many were made, and the time of the newest.
