@@ -15,7 +15,7 @@ const QUOTED: usize = 2_000;
 
 /// The events of a whole response, each with the pause before it. The last three are its finish reason, its
 /// usage and its end.
-pub fn answer(request: &ModelRequest<'_>, demo: &EchoOptions) -> Vec<(Millis, ResponseEvent<'static>)> {
+pub fn respond(request: &ModelRequest<'_>, demo: &EchoOptions) -> Vec<(Millis, ResponseEvent<'static>)> {
     let words = words(request, demo);
     let limit = request.max_tokens.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let reason = if words.len() > limit { FinishReason::Length } else { FinishReason::Stop };
@@ -87,23 +87,23 @@ mod tests {
 
     #[test]
     fn a_response_repeats_the_question_and_counts_its_words() {
-        let (text, finish, usage) = summarize(&answer(&ask("one  two", None), &EchoOptions::default()));
+        let (text, finish, usage) = summarize(&respond(&ask("one  two", None), &EchoOptions::default()));
         assert!(text.ends_with("You said: one  two"), "{text}");
         assert_eq!((finish, usage.uncached_input), (FinishReason::Stop, 2));
     }
 
     #[test]
     fn a_limit_cuts_and_says_so() {
-        let (text, finish, usage) = summarize(&answer(&ask("hi", Some(3)), &EchoOptions::default()));
+        let (text, finish, usage) = summarize(&respond(&ask("hi", Some(3)), &EchoOptions::default()));
         assert_eq!((text.as_str(), finish, usage.output), ("This is a", FinishReason::Length, 3));
-        let (text, finish, _) = summarize(&answer(&ask("hi", Some(0)), &EchoOptions::default()));
+        let (text, finish, _) = summarize(&respond(&ask("hi", Some(0)), &EchoOptions::default()));
         assert_eq!((text.as_str(), finish), ("", FinishReason::Length));
     }
 
     #[test]
     fn a_row_may_ask_for_length_and_pauses() {
         let demo = EchoOptions { first_delay: 5, delay: 2, words: 40 };
-        let events = answer(&ask("hi", None), &demo);
+        let events = respond(&ask("hi", None), &demo);
         assert_eq!(events.len(), 1 + 40 + 3);
         assert_eq!(events.iter().map(|(pause, _)| pause).sum::<u64>(), 5 + 39 * 2);
     }

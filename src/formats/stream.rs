@@ -37,7 +37,7 @@ pub trait StreamEncoder {
     fn finish(&mut self, failure: Option<&Error>, out: &mut Vec<u8>);
 
     /// The JSON that reports the usage, if it was withheld for the cost to be added to it.
-    fn kept_usage(&self) -> Option<&[u8]> {
+    fn withheld_usage(&self) -> Option<&[u8]> {
         None
     }
 }

@@ -12,22 +12,22 @@ use crate::error::{Error, Result};
 use crate::wire::json::Document;
 
 /// Tokens that the format adds to each message: its start, the separator after its role, and its end.
-pub const MESSAGE: u64 = 3;
+pub const MESSAGE_TOKENS: u64 = 3;
 /// Tokens that the format adds to a message with a name.
-pub const NAME: u64 = 1;
+pub const NAME_TOKENS: u64 = 1;
 /// Tokens that the format adds to a prompt, for the beginning of the response.
-pub const ANSWER: u64 = 3;
+pub const RESPONSE_TOKENS: u64 = 3;
 /// Tokens that the format adds to a tool call or a tool's description. An estimate: no source is known.
-pub const TOOL: u64 = 12;
+pub const TOOL_TOKENS: u64 = 12;
 /// Tokens of an image in high detail, of 1024 × 1024 pixels. Sizes are not read.
-pub const IMAGE: u64 = 765;
+pub const IMAGE_TOKENS: u64 = 765;
 /// Tokens of an image in low detail.
-pub const IMAGE_LOW: u64 = 85;
+pub const LOW_DETAIL_IMAGE_TOKENS: u64 = 85;
 /// Tokens of any other part, such as audio or a file. An estimate.
-pub const PART: u64 = 1_000;
+pub const PART_TOKENS: u64 = 1_000;
 
 /// The most texts that are counted for one request.
-pub const TEXTS: usize = 100_000;
+pub const MAX_TEXTS: usize = 100_000;
 
 /// The parts of a prompt that become tokens.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -37,12 +37,12 @@ pub struct TokenTally {
     /// Further tokens.
     pub besides: u64,
     /// Whether the further tokens are an estimate.
-    pub guessed: bool,
+    pub is_estimated: bool,
 }
 
 /// A request of `/tokenize`.
 #[derive(Debug, PartialEq, Eq)]
-pub struct TallySource {
+pub struct TokenizeRequest {
     /// The model whose encoding counts.
     pub model: String,
     /// What is counted.
@@ -64,7 +64,7 @@ pub enum Subject {
 ///
 /// # Errors
 /// 400 with the position or the field at fault.
-pub fn read(body: &[u8]) -> Result<TallySource> {
+pub fn read(body: &[u8]) -> Result<TokenizeRequest> {
     let document = read_document(body, &["model", "messages", "input", "tools", "functions"])?;
     let model = read_model(&document)?.name;
     let given = |key| document.value(key).filter(|raw| *raw != "null");
@@ -78,7 +78,7 @@ pub fn read(body: &[u8]) -> Result<TallySource> {
             Subject::Chat(chat(&document)?)
         }
     };
-    Ok(TallySource { model, subject })
+    Ok(TokenizeRequest { model, subject })
 }
 
 fn input_of(raw: &str) -> Result<Subject> {
@@ -88,7 +88,7 @@ fn input_of(raw: &str) -> Result<Subject> {
     let mut texts: Vec<String> = Vec::new();
     each(raw, |text| {
         let text = serde_json::from_str(text).ok()?;
-        if texts.len() <= TEXTS {
+        if texts.len() <= MAX_TEXTS {
             texts.push(text);
         }
         Some(())
@@ -103,13 +103,13 @@ fn input_of(raw: &str) -> Result<Subject> {
 /// # Errors
 /// 400 if `messages` is not an array of objects, or if there are too many texts.
 pub fn chat(document: &Document<'_>) -> Result<TokenTally> {
-    let mut tally = TokenTally { besides: ANSWER, ..TokenTally::default() };
+    let mut tally = TokenTally { besides: RESPONSE_TOKENS, ..TokenTally::default() };
     let messages = document.value("messages").unwrap_or("[]");
     each(messages, |message| tally.add_message(message))
         .ok_or_else(|| wrong_type("messages", "an array of objects"))?;
     for key in ["tools", "functions"] {
         let _ = each(document.value(key).unwrap_or("[]"), |tool| {
-            tally.add_estimate(TOOL);
+            tally.add_estimate(TOOL_TOKENS);
             tally.add_text(tool.to_owned());
             Some(())
         });
@@ -135,7 +135,7 @@ pub fn prompt(document: &Document<'_>) -> Option<TokenTally> {
 
 /// The text of a response, from its messages or deltas, one per line as JSON. Lines that cannot be read are
 /// skipped.
-pub fn spoken(words: &[u8]) -> String {
+pub fn response_text(words: &[u8]) -> String {
     let mut text = String::new();
     for line in words.split(|byte| *byte == b'\n') {
         let Some(turn) = std::str::from_utf8(line).ok().and_then(object::<Turn<'_>>) else { continue };
@@ -149,8 +149,8 @@ pub fn spoken(words: &[u8]) -> String {
 
 /// Refuses too many texts: each takes memory of its own, however short it is.
 fn check_text_count(texts: usize) -> Result<()> {
-    let message = format!("More than {TEXTS} texts are not counted at once.");
-    if texts > TEXTS { Err(Error::caller(400, "too_many_texts", message)) } else { Ok(()) }
+    let message = format!("More than {MAX_TEXTS} texts are not counted at once.");
+    if texts > MAX_TEXTS { Err(Error::caller(400, "too_many_texts", message)) } else { Ok(()) }
 }
 
 impl TokenTally {
@@ -165,7 +165,7 @@ impl TokenTally {
 
     fn add_message(&mut self, raw: &str) -> Option<()> {
         let turn: Turn<'_> = object(raw)?;
-        self.besides += MESSAGE + if turn.name.is_some() { NAME } else { 0 };
+        self.besides += MESSAGE_TOKENS + if turn.name.is_some() { NAME_TOKENS } else { 0 };
         let words = [turn.role, turn.name, turn.content, turn.refusal, turn.reasoning_content];
         words.into_iter().filter_map(string).for_each(|text| self.add_text(text));
         // Content of another type is ignored.
@@ -192,15 +192,15 @@ impl TokenTally {
             #[serde(borrow)]
             detail: Option<Cow<'a, str>>,
         }
-        let Some(part) = object::<Part<'_>>(raw) else { return self.add_estimate(PART) };
+        let Some(part) = object::<Part<'_>>(raw) else { return self.add_estimate(PART_TOKENS) };
         if let Some(text) = string(part.text).or_else(|| string(part.refusal)) {
             return self.add_text(text);
         }
         let image: Option<Image<'_>> = part.image_url.and_then(|image| object(image.get()));
         let is_low = image.and_then(|image| image.detail).is_some_and(|detail| detail == "low");
         match part.kind.as_deref() {
-            Some("image_url") => self.add_estimate(if is_low { IMAGE_LOW } else { IMAGE }),
-            _ => self.add_estimate(PART),
+            Some("image_url") => self.add_estimate(if is_low { LOW_DETAIL_IMAGE_TOKENS } else { IMAGE_TOKENS }),
+            _ => self.add_estimate(PART_TOKENS),
         }
     }
 
@@ -222,25 +222,25 @@ impl TokenTally {
             arguments: Option<&'a RawValue>,
         }
         let Some(function) = object::<Function<'_>>(raw) else { return };
-        self.add_estimate(TOOL);
+        self.add_estimate(TOOL_TOKENS);
         [function.name, function.arguments].into_iter().filter_map(string).for_each(|text| self.add_text(text));
     }
 
     fn add_text(&mut self, text: String) {
         // One text too many is enough for a refusal.
-        if !text.is_empty() && self.texts.len() <= TEXTS {
+        if !text.is_empty() && self.texts.len() <= MAX_TEXTS {
             self.texts.push(text);
         }
     }
 
     fn add_estimate(&mut self, tokens: u64) {
         self.besides = self.besides.saturating_add(tokens);
-        self.guessed = true;
+        self.is_estimated = true;
     }
 }
 
 /// Writes the response of `/tokenize`. `each`: the count of each text, if the request held several.
-pub fn answer(model: &str, encoding: &str, tokens: u64, each: Option<&[u64]>, estimated: bool) -> Vec<u8> {
+pub fn write_count(model: &str, encoding: &str, tokens: u64, each: Option<&[u64]>, estimated: bool) -> Vec<u8> {
     #[derive(Serialize)]
     struct Count<'a> {
         object: &'static str,
@@ -274,7 +274,7 @@ mod tests {
         );
         let texts = ["hi", "ann", "user", "a", "user"].map(str::to_owned);
         assert!(texts.iter().all(|text| found.texts.contains(text)) && found.texts.len() == texts.len(), "{found:?}");
-        assert_eq!((found.besides, found.guessed), (ANSWER + 2 * MESSAGE + NAME, false));
+        assert_eq!((found.besides, found.is_estimated), (RESPONSE_TOKENS + 2 * MESSAGE_TOKENS + NAME_TOKENS, false));
     }
 
     #[test]
@@ -282,11 +282,11 @@ mod tests {
         let image = |detail: &str| {
             tally(&format!(r#"[{{"content":[{{"type":"image_url","image_url":{{"url":"u","detail":"{detail}"}}}}]}}]"#))
         };
-        assert_eq!((image("low").besides, image("high").besides), (6 + IMAGE_LOW, 6 + IMAGE));
-        assert!(image("low").guessed);
-        assert_eq!(tally(r#"[{"content":[{"type":"input_audio"},7]}]"#).besides, 6 + 2 * PART);
+        assert_eq!((image("low").besides, image("high").besides), (6 + LOW_DETAIL_IMAGE_TOKENS, 6 + IMAGE_TOKENS));
+        assert!(image("low").is_estimated);
+        assert_eq!(tally(r#"[{"content":[{"type":"input_audio"},7]}]"#).besides, 6 + 2 * PART_TOKENS);
         let call = tally(r#"[{"tool_calls":[{"function":{"name":"f","arguments":"{}"}}],"content":null}]"#);
-        assert_eq!((call.texts, call.besides), (vec!["f".to_owned(), "{}".to_owned()], 6 + TOOL));
+        assert_eq!((call.texts, call.besides), (vec!["f".to_owned(), "{}".to_owned()], 6 + TOOL_TOKENS));
     }
 
     #[test]
@@ -319,7 +319,7 @@ mod tests {
         assert_eq!(refused(r#"{"model":"m","messages":[1]}"#), at("invalid_type", "messages"));
         assert_eq!(refused(r#"{"model":"m","messages":[],"input":""}"#), at("invalid_body", "input"));
         assert_eq!(refused(r#"{"model":"m","input":"a","input":"b"}"#), at("duplicate_key", "input"));
-        let many = |item: &str| vec![item; TEXTS + 1].join(",");
+        let many = |item: &str| vec![item; MAX_TEXTS + 1].join(",");
         for body in [format!(r#""input":[{}]"#, many("\"\"")), format!(r#""messages":[{}]"#, many(r#"{"role":"a"}"#))] {
             assert_eq!(refused(&format!(r#"{{"model":"m",{body}}}"#)), (400, "too_many_texts".into(), None));
         }

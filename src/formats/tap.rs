@@ -22,7 +22,7 @@ pub struct TapOptions {
     pub hides_usage: bool,
     /// If checked: withhold that event for the cost to be added to it. Usage beside other content passes, and
     /// is kept as well.
-    pub keeps_usage: bool,
+    pub withholds_usage: bool,
 }
 
 /// Reads a stream on its way from the provider to the client.

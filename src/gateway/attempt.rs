@@ -160,7 +160,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
         request.max_tokens = self.granted.or(asked);
         let max_output = [row.max_tokens, self.card.max_output].into_iter().flatten().min();
         let limit_field =
-            (self.limit_names != LimitNames::Unknown).then(|| self.limit_names.own(&self.target.upstream));
+            (self.limit_names != LimitNames::Unknown).then(|| self.limit_names.preferred(&self.target.upstream));
         let written = (format.write)(&request, WriteTarget { model: &self.target.upstream, max_output, limit_field })?;
         self.with_edits(written)
     }

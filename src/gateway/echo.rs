@@ -37,7 +37,7 @@ impl<P: Platform> Drive<'_, P> {
         let (model, fingerprint) = (target.upstream.clone().into_owned(), Some(echo::FINGERPRINT));
         let head = ResponseHead { model, fingerprint, ..response_head(self.platform, envelope) };
         let request = envelope.operation.read_conversation(sparse(&envelope.document)?)?;
-        let steps = echo::answer(&request, &target.model.echo);
+        let steps = echo::respond(&request, &target.model.echo);
         self.charge_locally(attempt, &steps);
         if !envelope.delivery.is_stream() {
             let events: Vec<ResponseEvent<'_>> = steps.into_iter().map(|(_, event)| event).collect();
@@ -120,7 +120,7 @@ fn script(client: &ClientFormat, head: ResponseHead, steps: &[(Millis, ResponseE
         frames.push((*pause, frame));
     }
     stream.finish(None, &mut last);
-    if let Some(json) = stream.kept_usage() {
+    if let Some(json) = stream.withheld_usage() {
         (client.insert_cost)(UsageReport { json, cost, is_complete: true }, &mut last);
     }
     frames.push((0, last));

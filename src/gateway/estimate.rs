@@ -10,7 +10,7 @@ use super::{Admission, Bridge, Caller, admission};
 use crate::catalogue::price::ModelPrice;
 use crate::config::{Millis, Nanos};
 use crate::error::Result;
-use crate::formats::bounds::{ServiceTier, is_beside_tiers};
+use crate::formats::bounds::{ServiceTier, is_priced_field};
 use crate::ledger::{self, OutputCost, Receipt};
 use crate::policy::pricing::CostBound;
 use crate::policy::tokens;
@@ -127,8 +127,8 @@ impl Demand {
             longest: [bounds.limit, card.max_output.or(card.context)].into_iter().flatten().min(),
             samples: bounds.samples.saturating_mul(attempt.envelope.questions.max(1)),
             tier: match bounds.tier {
-                ServiceTier::Own => attempt.target.model.service_tier.clone(),
-                ServiceTier::Usual => None,
+                ServiceTier::AccountDefault => attempt.target.model.service_tier.clone(),
+                ServiceTier::Standard => None,
                 ServiceTier::Other(word) => Some(word),
             },
             adds_to_prompt: bounds.adds_to_prompt,
@@ -174,7 +174,7 @@ impl Demand {
             choices: self.samples,
             limit,
             minimum: least(attempt).min(limit),
-            settable: names.honour(names.own(&attempt.target.upstream)) || !attempt.mode.is_passthrough(),
+            settable: names.honours(names.preferred(&attempt.target.upstream)) || !attempt.mode.is_passthrough(),
         }
     }
 
@@ -204,7 +204,7 @@ impl Demand {
             output: longest.unwrap_or(ABSURD).saturating_mul(self.samples),
             reserved: permit.reserved,
             tier: self.tier.clone(),
-            besides: self.tier.as_deref().is_some_and(is_beside_tiers),
+            besides: self.tier.as_deref().is_some_and(is_priced_field),
             pace: if permit.reserved.is_some() && generates { pace } else { 0 },
         }
     }

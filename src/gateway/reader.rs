@@ -36,7 +36,7 @@ impl StreamOptions {
             checked: hides_usage || self.cost || streaming.relay == RelayKind::Checked,
             choices: self.choices,
             hides_usage,
-            keeps_usage: self.cost && !hides_usage,
+            withholds_usage: self.cost && !hides_usage,
         }
     }
 }

@@ -65,7 +65,7 @@ impl TokenCount {
         let tally = prompt.and_then(|body| tally::prompt(&Document::read(&body).ok()?));
         let prompt_texts = tally.as_ref().map(|tally| tally.texts.len());
         let (mut texts, besides) = tally.map_or_else(Default::default, |tally| (tally.texts, tally.besides));
-        texts.push(tally::spoken(&countable));
+        texts.push(tally::response_text(&countable));
         let count = Self { prompt_texts, besides, kept: countable.len() as u64, length };
         (count, tokens::choose(model).encoding, texts)
     }

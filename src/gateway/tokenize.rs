@@ -10,7 +10,7 @@ use super::request::AdmittedRequest;
 use super::request_body::{ReceivedBody, read_body};
 use super::{Body, Bridge, Response, admission};
 use crate::error::Result;
-use crate::formats::tally::{self, Subject, TallySource};
+use crate::formats::tally::{self, Subject, TokenizeRequest};
 use crate::policy::routing::Target;
 use crate::policy::{routing, tokens};
 
@@ -51,7 +51,7 @@ impl<'r, P: Platform> Drive<'r, P> {
         Ok(Response::json(200, Body::Bytes(counted?)))
     }
 
-    fn read_source(&mut self, body: &[u8]) -> Result<(TallySource, Target<'r>)> {
+    fn read_source(&mut self, body: &[u8]) -> Result<(TokenizeRequest, Target<'r>)> {
         let source = tally::read(body)?;
         let model = source.model.chars().take(200).collect();
         self.record.apply(Fact::Read { model, is_stream: false });
@@ -61,10 +61,10 @@ impl<'r, P: Platform> Drive<'r, P> {
     }
 }
 
-async fn count<P: Platform>(platform: &P, source: TallySource, target: &Target<'_>) -> Result<Vec<u8>> {
+async fn count<P: Platform>(platform: &P, source: TokenizeRequest, target: &Target<'_>) -> Result<Vec<u8>> {
     let choice = tokens::choose(&target.upstream);
     let (texts, besides, is_guessed, are_several) = match source.subject {
-        Subject::Chat(tally) => (tally.texts, tally.besides, tally.guessed, false),
+        Subject::Chat(tally) => (tally.texts, tally.besides, tally.is_estimated, false),
         Subject::Text(text) => (vec![text], 0, false, false),
         Subject::Texts(texts) => (texts, 0, false, true),
     };
@@ -72,5 +72,5 @@ async fn count<P: Platform>(platform: &P, source: TallySource, target: &Target<'
     let tokens = counts.iter().fold(besides, |sum, count| sum.saturating_add(*count));
     let each = are_several.then_some(counts.as_slice());
     let is_estimate = is_guessed || !is_exact || !choice.exact;
-    Ok(tally::answer(&source.model, choice.encoding.name(), tokens, each, is_estimate))
+    Ok(tally::write_count(&source.model, choice.encoding.name(), tokens, each, is_estimate))
 }

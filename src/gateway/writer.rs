@@ -46,7 +46,7 @@ impl ResponseWriter {
     pub(super) fn finish(&mut self, failure: Option<&Error>, out: &mut Vec<u8>) -> Option<Vec<u8>> {
         let encoder = self.encoder.as_mut()?;
         encoder.finish(failure, out);
-        encoder.kept_usage().map(<[u8]>::to_vec)
+        encoder.withheld_usage().map(<[u8]>::to_vec)
     }
 
     /// Inserts a withheld report of the usage, with the cost, into the stream's end.

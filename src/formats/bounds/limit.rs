@@ -57,7 +57,7 @@ impl<'a> LimitNames<'a> {
     }
 
     /// Whether a limit under this name counts.
-    pub fn honour(&self, name: &str) -> bool {
+    pub fn honours(&self, name: &str) -> bool {
         match self {
             Self::Row(names) => names.iter().any(|own| own == name),
             Self::Listed(names) => names.contains(&name),
@@ -66,7 +66,7 @@ impl<'a> LimitNames<'a> {
     }
 
     /// The name under which the gateway sets a limit, for a model by its provider's name.
-    pub fn own(&self, model: &str) -> &'a str {
+    pub fn preferred(&self, model: &str) -> &'a str {
         match self {
             Self::Row(names) => names.first().map_or(DEFAULT_NAME, String::as_str),
             Self::Listed(names) => names.first().copied().unwrap_or(DEFAULT_NAME),
@@ -81,7 +81,7 @@ fn valid_limit(raw: &str, allows_zero: bool) -> Option<u64> {
 }
 
 fn is_limit(names: &LimitNames<'_>, key: &str) -> bool {
-    names.honour(key) || KNOWN_NAMES.contains(&key)
+    names.honours(key) || KNOWN_NAMES.contains(&key)
 }
 
 /// Whether some provider may read a field of this name as a limit, or look for one in it.
@@ -96,7 +96,7 @@ pub fn requested(document: &Document<'_>, names: &LimitNames<'_>, allows_zero: b
     for (key, value) in document.edited_members().filter(|(_, value)| *value != "null") {
         if is_limit(names, key) {
             most = valid_limit(value, allows_zero).map(|tokens| tokens.max(most))?;
-            honoured |= names.honour(key);
+            honoured |= names.honours(key);
         } else if hides_limit(key, value) {
             return None;
         }
@@ -119,11 +119,11 @@ pub fn apply_ceiling(
     ceiling: u64,
     allows_zero: bool,
 ) {
-    let own = names.own(model);
+    let own = names.preferred(model);
     let present = |(key, value): (&str, &str)| is_limit(names, key).then(|| (key.to_owned(), value.to_owned()));
     let present: Vec<(String, String)> = document.edited_members().filter_map(present).collect();
     let values = present.iter().filter(|(_, value)| value != "null");
-    let counts = values.clone().any(|(key, _)| names.honour(key) || key == own);
+    let counts = values.clone().any(|(key, _)| names.honours(key) || key == own);
     let limit = |value: &str| valid_limit(value, allows_zero).unwrap_or(ceiling).min(ceiling);
     if counts {
         for (key, value) in values {
@@ -139,7 +139,7 @@ pub fn apply_ceiling(
 
 /// Sets a limit, and removes all others.
 pub fn set(document: &mut Document<'_>, names: &LimitNames<'_>, model: &str, limit: u64) {
-    let own = names.own(model);
+    let own = names.preferred(model);
     let others: Vec<String> = document
         .edited_members()
         .filter(|(key, _)| *key != own && is_limit(names, key))
@@ -251,7 +251,7 @@ mod tests {
         let mut document = Document::read(br#"{"max_tokens":"x","maxTokens":9,"num_predict":-1,"a":1}"#).unwrap();
         set(&mut document, &NEW, "m", 5000);
         assert_eq!(document.render().as_ref(), br#"{"a":1,"max_completion_tokens":5000}"#);
-        assert_eq!(LimitNames::Unknown.own("openai/o3-mini"), COMPLETION_NAME);
+        assert_eq!(LimitNames::Unknown.preferred("openai/o3-mini"), COMPLETION_NAME);
     }
 
     fn any_value() -> impl Strategy<Value = String> {

@@ -13,4 +13,4 @@ pub use limit::LimitNames;
 pub use prompt::most_tokens;
 pub use rules::{COMMON, MESSAGES_FIELDS, RequestBounds, RequestRules};
 pub use samples::lenient_count;
-pub use service::{ServiceTier, is_beside_tiers};
+pub use service::{ServiceTier, is_priced_field};

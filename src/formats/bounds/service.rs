@@ -81,22 +81,22 @@ const ADDING_HINTS: &[&str] = &["cach", "Cach", "search", "Search", "container",
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServiceTier {
     /// The default of the provider's account.
-    Own,
+    AccountDefault,
     /// The standard tier.
-    Usual,
+    Standard,
     /// Another tier, by its name; or the name of a field that selects another price.
     Other(String),
 }
 
 /// The service tier that a request asks for, as it is sent.
 pub fn tier(document: &Document<'_>) -> ServiceTier {
-    let mut tier = ServiceTier::Own;
+    let mut tier = ServiceTier::AccountDefault;
     for (key, value) in document.edited_members().filter(|(_, value)| *value != "null") {
         let word = serde_json::from_str::<Cow<'_, str>>(value).ok();
         if key == "service_tier" {
             tier = match word {
-                Some(word) if ACCOUNT_TIERS.contains(&word.as_ref()) => ServiceTier::Own,
-                Some(word) if STANDARD_TIERS.contains(&word.as_ref()) => ServiceTier::Usual,
+                Some(word) if ACCOUNT_TIERS.contains(&word.as_ref()) => ServiceTier::AccountDefault,
+                Some(word) if STANDARD_TIERS.contains(&word.as_ref()) => ServiceTier::Standard,
                 Some(word) => ServiceTier::Other(word.into_owned()),
                 None => return ServiceTier::Other(key.to_owned()),
             };
@@ -110,7 +110,7 @@ pub fn tier(document: &Document<'_>) -> ServiceTier {
 }
 
 /// Whether the word of a [`ServiceTier::Other`] is a field that selects a price apart from the tiers.
-pub fn is_beside_tiers(word: &str) -> bool {
+pub fn is_priced_field(word: &str) -> bool {
     [SPEED, REGION].iter().any(|(name, _)| *name == word)
 }
 
@@ -181,11 +181,11 @@ mod tests {
     fn a_tier_is_a_word_and_other_values_have_unknown_prices() {
         let other = |word: &str| ServiceTier::Other(word.to_owned());
         for (body, tier) in [
-            ("{}", ServiceTier::Own),
-            (r#"{"service_tier":null}"#, ServiceTier::Own),
-            (r#"{"service_tier":"auto","speed":null}"#, ServiceTier::Own),
-            (r#"{"service_tier":"default","speed":"standard","inference_geo":"global"}"#, ServiceTier::Usual),
-            (r#"{"service_tier":"standard_only"}"#, ServiceTier::Usual),
+            ("{}", ServiceTier::AccountDefault),
+            (r#"{"service_tier":null}"#, ServiceTier::AccountDefault),
+            (r#"{"service_tier":"auto","speed":null}"#, ServiceTier::AccountDefault),
+            (r#"{"service_tier":"default","speed":"standard","inference_geo":"global"}"#, ServiceTier::Standard),
+            (r#"{"service_tier":"standard_only"}"#, ServiceTier::Standard),
             (r#"{"service_tier":"\u0070riority"}"#, other("priority")),
             (r#"{"service_tier":"Priority"}"#, other("Priority")),
             (r#"{"service_tier":["priority"]}"#, other("service_tier")),

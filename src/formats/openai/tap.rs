@@ -149,7 +149,7 @@ impl TapState {
         let after_usage = summary.content_after_usage || summary.usage.is_some() && choices.iter().any(has_content);
         summary.content_after_usage = usage.is_none() && after_usage;
         let is_object = chunk.usage.is_some_and(|usage| usage.get().starts_with('{'));
-        let keeps = self.options.keeps_usage && chunk.error.is_none() && is_object;
+        let keeps = self.options.withholds_usage && chunk.error.is_none() && is_object;
         if keeps {
             summary.withheld_usage = Some(data.to_vec());
         }
@@ -194,7 +194,7 @@ mod tests {
     const USAGE: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\n";
     const END: &str = "data: [DONE]\n\n";
     const CHECKED: TapOptions =
-        TapOptions { text: false, checked: true, hides_usage: true, keeps_usage: false, choices: 1 };
+        TapOptions { text: false, checked: true, hides_usage: true, withholds_usage: false, choices: 1 };
 
     /// Returns the summary, the bytes that passed, and the bytes that were added at the end.
     fn pass(options: TapOptions, stream: &str) -> (ResponseSummary, String, String) {

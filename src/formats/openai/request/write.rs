@@ -124,7 +124,7 @@ fn response_format(format: Option<&ResponseFormat<'_>>, body: &mut ObjectWriter)
 }
 
 fn limits(request: &ModelRequest<'_>, target: WriteTarget<'_>, body: &mut ObjectWriter) {
-    body.number(target.limit_field.unwrap_or_else(|| LimitNames::Unknown.own(target.model)), request.max_tokens);
+    body.number(target.limit_field.unwrap_or_else(|| LimitNames::Unknown.preferred(target.model)), request.max_tokens);
     if !request.stop.is_empty() {
         let mut stops = Vec::new();
         write_json(&request.stop, &mut stops);

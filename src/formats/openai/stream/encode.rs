@@ -244,7 +244,7 @@ impl StreamEncoder for Encoder {
         self.is_over = true;
     }
 
-    fn kept_usage(&self) -> Option<&[u8]> {
+    fn withheld_usage(&self) -> Option<&[u8]> {
         self.held_usage.as_deref()
     }
 }
@@ -298,10 +298,10 @@ mod tests {
         assert_eq!(written(true, &events, None), whole);
         let (mut stream, mut out) = (Encoder::new(ResponseHead { include_cost: true, ..head(true) }), Vec::new());
         events.iter().for_each(|event| stream.event(event, &mut out));
-        assert_eq!(stream.kept_usage(), None);
+        assert_eq!(stream.withheld_usage(), None);
         stream.finish(None, &mut out);
         assert_eq!(String::from_utf8(out).unwrap(), frames(",\"usage\":null") + "data: [DONE]\n\n");
-        let held_usage = format!("data: {}\n\n", String::from_utf8_lossy(stream.kept_usage().unwrap()));
+        let held_usage = format!("data: {}\n\n", String::from_utf8_lossy(stream.withheld_usage().unwrap()));
         assert_eq!(held_usage, chunk("", usage));
     }
 
