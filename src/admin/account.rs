@@ -21,9 +21,9 @@ pub fn account_of(name: &str) -> Result<String> {
 ///
 /// # Errors
 /// 404 if there is none.
-pub async fn must_exist<H: Platform>(bridge: &Bridge, host: &H, account: &str) -> Result<()> {
+pub async fn must_exist<P: Platform>(bridge: &Bridge, platform: &P, account: &str) -> Result<()> {
     if let Some(id) = account.strip_prefix("vk_") {
-        return keys::must_exist(host, id).await;
+        return keys::must_exist(platform, id).await;
     }
     if bridge.fixed_accounts().any(|known| known == account) {
         return Ok(());

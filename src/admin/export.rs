@@ -28,12 +28,12 @@ enum FileFormat {
 ///
 /// # Errors
 /// 400 with the name of the invalid parameter, 404 if there is no such key.
-pub async fn receipts<H: Platform>(bridge: &Bridge, host: &H, query: &Query) -> Result<Response<H>> {
+pub async fn receipts<P: Platform>(bridge: &Bridge, platform: &P, query: &Query) -> Result<Response<P>> {
     let format = FileFormat::read(query)?;
     let key = query.text("key").ok_or_else(|| {
         Error::caller(400, "missing_required_parameter", "`key` is required. Pass the id of a key.").at("key")
     })?;
-    let page = receipts::read_page(bridge, host, &account_of(key)?, query, RECEIPTS_PER_FILE).await?;
+    let page = receipts::read_page(bridge, platform, &account_of(key)?, query, RECEIPTS_PER_FILE).await?;
     let rows = page.receipts.iter().map(receipts::view);
     let text = format.write(&ReceiptView::columns(), rows, ReceiptView::cells);
     Ok(format.file("receipts", text, page.next_before.map(|number| ("x-next-before", number.to_string()))))
@@ -43,9 +43,9 @@ pub async fn receipts<H: Platform>(bridge: &Bridge, host: &H, query: &Query) -> 
 ///
 /// # Errors
 /// 400 with the name of the invalid parameter, 404 if there is no such key.
-pub async fn usage<H: Platform>(bridge: &Bridge, host: &H, query: &Query) -> Result<Response<H>> {
+pub async fn usage<P: Platform>(bridge: &Bridge, platform: &P, query: &Query) -> Result<Response<P>> {
     let format = FileFormat::read(query)?;
-    let report = usage::read_report(bridge, host, query).await?;
+    let report = usage::read_report(bridge, platform, query).await?;
     let text = format.write(&UsageRow::columns(), report.rows(), UsageRow::cells);
     Ok(format.file("usage", text, report.next_after.map(|id| ("x-next-after", id))))
 }
@@ -78,7 +78,7 @@ impl FileFormat {
         text
     }
 
-    fn file<H: Platform>(self, name: &str, text: String, next: Option<(&'static str, String)>) -> Response<H> {
+    fn file<P: Platform>(self, name: &str, text: String, next: Option<(&'static str, String)>) -> Response<P> {
         let (content_type, extension) = match self {
             Self::Ndjson => ("application/x-ndjson", "ndjson"),
             Self::Csv => ("text/csv; charset=utf-8; header=present", "csv"),

@@ -23,31 +23,31 @@ pub struct AdminCall<'p> {
 ///
 /// # Errors
 /// The error of the operation.
-pub async fn handle<H: Platform>(
+pub async fn handle<P: Platform>(
     bridge: &Bridge,
-    host: &H,
-    request: Request<'_, H>,
+    platform: &P,
+    request: Request<'_, P>,
     AdminCall { action, id }: AdminCall<'_>,
-) -> Result<Response<H>> {
+) -> Result<Response<P>> {
     let query = request.query;
     match action {
-        Action::Create => keys::create(bridge, host, &read_body(bridge, host, request).await?).await,
-        Action::List => keys::list(host, &Query::read(query, &["limit", "after"])?).await,
-        Action::Read => keys::read(host, id).await,
-        Action::Edit => keys::edit(bridge, host, id, &read_body(bridge, host, request).await?).await,
-        Action::Delete => keys::delete(bridge, host, id).await,
-        Action::Rotate => keys::rotate(bridge, host, id).await,
-        Action::Disable => keys::set_enabled(bridge, host, id, false).await,
-        Action::Enable => keys::set_enabled(bridge, host, id, true).await,
-        Action::Receipts => receipts::list(bridge, host, id, &Query::read(query, &["limit", "before"])?).await,
-        Action::Usage => usage::list(bridge, host, &Query::read(query, usage::PARAMETERS)?).await,
+        Action::Create => keys::create(bridge, platform, &read_body(bridge, platform, request).await?).await,
+        Action::List => keys::list(platform, &Query::read(query, &["limit", "after"])?).await,
+        Action::Read => keys::read(platform, id).await,
+        Action::Edit => keys::edit(bridge, platform, id, &read_body(bridge, platform, request).await?).await,
+        Action::Delete => keys::delete(bridge, platform, id).await,
+        Action::Rotate => keys::rotate(bridge, platform, id).await,
+        Action::Disable => keys::set_enabled(bridge, platform, id, false).await,
+        Action::Enable => keys::set_enabled(bridge, platform, id, true).await,
+        Action::Receipts => receipts::list(bridge, platform, id, &Query::read(query, &["limit", "before"])?).await,
+        Action::Usage => usage::list(bridge, platform, &Query::read(query, usage::PARAMETERS)?).await,
         Action::ExportReceipts => {
-            export::receipts(bridge, host, &Query::read(query, export::RECEIPT_PARAMETERS)?).await
+            export::receipts(bridge, platform, &Query::read(query, export::RECEIPT_PARAMETERS)?).await
         }
-        Action::ExportUsage => export::usage(bridge, host, &Query::read(query, export::USAGE_PARAMETERS)?).await,
-        Action::SigningSecrets => signing::list(host).await,
-        Action::RenewSigning => signing::renew(bridge, host).await,
-        Action::EndSigning => signing::end(bridge, host, id).await,
+        Action::ExportUsage => export::usage(bridge, platform, &Query::read(query, export::USAGE_PARAMETERS)?).await,
+        Action::SigningSecrets => signing::list(platform).await,
+        Action::RenewSigning => signing::renew(bridge, platform).await,
+        Action::EndSigning => signing::end(bridge, platform, id).await,
         Action::Describe => Ok(Response::json(200, Body::Bytes(DOCUMENT.as_bytes().to_vec()))),
     }
 }
@@ -56,7 +56,7 @@ pub async fn handle<H: Platform>(
 ///
 /// # Errors
 /// 401 without an admin key.
-pub fn authenticate<H: Platform>(bridge: &Bridge, request: &Request<'_, H>) -> Result<String> {
+pub fn authenticate<P: Platform>(bridge: &Bridge, request: &Request<'_, P>) -> Result<String> {
     if bridge.admin_keys().is_empty() {
         return Err(unauthorized(format!(
             "The admin API is disabled because the gateway has no admin keys. Set {ADMIN_VARIABLE} \

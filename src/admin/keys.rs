@@ -24,17 +24,17 @@ const MAX_ATTEMPTS: usize = 5;
 ///
 /// # Errors
 /// 400 for an invalid body, 409 for an id that is taken, 503 if the request should be repeated.
-pub async fn create<H: Platform>(bridge: &Bridge, host: &H, body: &[u8]) -> Result<Response<H>> {
+pub async fn create<P: Platform>(bridge: &Bridge, platform: &P, body: &[u8]) -> Result<Response<P>> {
     let mut record = key_schema::read(read_object(body)?)?;
     if record.id.is_empty() {
-        record.id = secret::make_id(host.random_u128());
+        record.id = secret::make_id(platform.random_u128());
     }
-    let secret = make_secret(bridge, host, &record.id).await?;
+    let secret = make_secret(bridge, platform, &record.id).await?;
     record.set_secret(&secret);
     let id = record.id.clone();
-    match ask(host, &id, RegistryCommand::Create(Box::new(record))).await? {
-        RegistryResponse::Record(record) => finish_with_secret(bridge, host, 201, *record, &secret).await,
-        RegistryResponse::AlreadyCreated(record) => Ok(json(200, &view(&record, host.now()).with_created(false))),
+    match ask(platform, &id, RegistryCommand::Create(Box::new(record))).await? {
+        RegistryResponse::Record(record) => finish_with_secret(bridge, platform, 201, *record, &secret).await,
+        RegistryResponse::AlreadyCreated(record) => Ok(json(200, &view(&record, platform.now()).with_created(false))),
         _ => Err(unreachable()),
     }
 }
@@ -43,22 +43,22 @@ pub async fn create<H: Platform>(bridge: &Bridge, host: &H, body: &[u8]) -> Resu
 ///
 /// # Errors
 /// 404 if there is no such key.
-pub async fn read<H: Platform>(host: &H, id: &str) -> Result<Response<H>> {
+pub async fn read<P: Platform>(platform: &P, id: &str) -> Result<Response<P>> {
     let id = id_of(id);
-    let record = ask_record(host, id, RegistryCommand::Read(id.to_owned())).await?;
-    Ok(json(200, &view(&record, host.now())))
+    let record = ask_record(platform, id, RegistryCommand::Read(id.to_owned())).await?;
+    Ok(json(200, &view(&record, platform.now())))
 }
 
 /// Lists keys in the order of their creation.
 ///
 /// # Errors
 /// 400 for an invalid parameter.
-pub async fn list<H: Platform>(host: &H, query: &Query) -> Result<Response<H>> {
+pub async fn list<P: Platform>(platform: &P, query: &Query) -> Result<Response<P>> {
     let limit = query.count("limit", MAX_PAGE_SIZE)?.unwrap_or(PAGE_SIZE);
-    let (records, has_more) = page(host, query.text("after"), limit, false).await?;
+    let (records, has_more) = page(platform, query.text("after"), limit, false).await?;
     let last = records.last().map(|record| record.id.as_str());
     let next_after = if has_more { last } else { None };
-    let data = records.iter().map(|record| view(record, host.now())).collect();
+    let data = records.iter().map(|record| view(record, platform.now())).collect();
     Ok(json(200, &KeyList { object: "list", data, has_more, next_after }))
 }
 
@@ -66,15 +66,15 @@ pub async fn list<H: Platform>(host: &H, query: &Query) -> Result<Response<H>> {
 ///
 /// # Errors
 /// 400 if there is no key `after`.
-pub async fn page<H: Platform>(
-    host: &H,
+pub async fn page<P: Platform>(
+    platform: &P,
     after: Option<&str>,
     limit: u64,
     removed: bool,
 ) -> Result<(Vec<ApiKey>, bool)> {
     let after = after.map(|id| id_of(id).to_owned());
     let command = RegistryCommand::List { after, limit: usize::try_from(limit).unwrap_or(usize::MAX), removed };
-    match send(host, &command).await? {
+    match send(platform, &command).await? {
         RegistryResponse::Page { records, more } => Ok((records, more)),
         RegistryResponse::Refused(RegistryRefusal::Unknown) => {
             let message = "`after` must be the id of a key. If the key was deleted, start with the first page.";
@@ -88,55 +88,55 @@ pub async fn page<H: Platform>(
 ///
 /// # Errors
 /// 404 if there is none.
-pub async fn must_exist<H: Platform>(host: &H, id: &str) -> Result<()> {
-    ask_record(host, id, RegistryCommand::Read(id.to_owned())).await.map(drop)
+pub async fn must_exist<P: Platform>(platform: &P, id: &str) -> Result<()> {
+    ask_record(platform, id, RegistryCommand::Read(id.to_owned())).await.map(drop)
 }
 
 /// Changes fields of a key.
 ///
 /// # Errors
 /// 400 for an invalid body, 404 if there is no such key.
-pub async fn edit<H: Platform>(bridge: &Bridge, host: &H, id: &str, body: &[u8]) -> Result<Response<H>> {
+pub async fn edit<P: Platform>(bridge: &Bridge, platform: &P, id: &str, body: &[u8]) -> Result<Response<P>> {
     let patch = read_object(body)?;
     // Applied to an empty record, so that an invalid field is refused with its name.
     key_schema::apply_patch(&mut ApiKey::default(), &patch)?;
-    apply(bridge, host, id, patch).await
+    apply(bridge, platform, id, patch).await
 }
 
 /// Enables or disables a key.
 ///
 /// # Errors
 /// 404 if there is no such key.
-pub async fn set_enabled<H: Platform>(bridge: &Bridge, host: &H, id: &str, enabled: bool) -> Result<Response<H>> {
-    apply(bridge, host, id, Map::from_iter([("enabled".to_owned(), enabled.into())])).await
+pub async fn set_enabled<P: Platform>(bridge: &Bridge, platform: &P, id: &str, enabled: bool) -> Result<Response<P>> {
+    apply(bridge, platform, id, Map::from_iter([("enabled".to_owned(), enabled.into())])).await
 }
 
-async fn apply<H: Platform>(bridge: &Bridge, host: &H, id: &str, patch: Map<String, Value>) -> Result<Response<H>> {
-    let record = ask_record(host, id_of(id), RegistryCommand::edit(id, patch)).await?;
-    let record = update_account(bridge, host, record).await?;
-    Ok(json(200, &view(&record, host.now())))
+async fn apply<P: Platform>(bridge: &Bridge, platform: &P, id: &str, patch: Map<String, Value>) -> Result<Response<P>> {
+    let record = ask_record(platform, id_of(id), RegistryCommand::edit(id, patch)).await?;
+    let record = update_account(bridge, platform, record).await?;
+    Ok(json(200, &view(&record, platform.now())))
 }
 
 /// Replaces the text of a key; the old text stops working.
 ///
 /// # Errors
 /// 404 if there is no such key.
-pub async fn rotate<H: Platform>(bridge: &Bridge, host: &H, id: &str) -> Result<Response<H>> {
+pub async fn rotate<P: Platform>(bridge: &Bridge, platform: &P, id: &str) -> Result<Response<P>> {
     let id = id_of(id);
-    let secret = make_secret(bridge, host, id).await?;
-    let record = ask_record(host, id, RegistryCommand::rotate(id, &secret)).await?;
-    finish_with_secret(bridge, host, 200, record, &secret).await
+    let secret = make_secret(bridge, platform, id).await?;
+    let record = ask_record(platform, id, RegistryCommand::rotate(id, &secret)).await?;
+    finish_with_secret(bridge, platform, 200, record, &secret).await
 }
 
 /// Deletes a key. Its account keeps its receipts.
 ///
 /// # Errors
 /// 404 if there is no such key, 409 if it is the parent of others.
-pub async fn delete<H: Platform>(bridge: &Bridge, host: &H, id: &str) -> Result<Response<H>> {
+pub async fn delete<P: Platform>(bridge: &Bridge, platform: &P, id: &str) -> Result<Response<P>> {
     let id = id_of(id);
-    let record = ask_record(host, id, RegistryCommand::BeginRemoval(id.to_owned())).await?;
-    update_account(bridge, host, record).await?;
-    match ask(host, id, RegistryCommand::CompleteRemoval(id.to_owned())).await? {
+    let record = ask_record(platform, id, RegistryCommand::BeginRemoval(id.to_owned())).await?;
+    update_account(bridge, platform, record).await?;
+    match ask(platform, id, RegistryCommand::CompleteRemoval(id.to_owned())).await? {
         RegistryResponse::Removed => Ok(json(200, &DeletedKey { object: "key", id, deleted: true })),
         // The removal had not begun: another request completed it, and the key was created again.
         RegistryResponse::Malformed => {
@@ -148,48 +148,49 @@ pub async fn delete<H: Platform>(bridge: &Bridge, host: &H, id: &str) -> Result<
 }
 
 /// Makes a text for a key, signed with the newest version of the registry's signing secret.
-async fn make_secret<H: Platform>(bridge: &Bridge, host: &H, id: &str) -> Result<KeySecret> {
-    let bits = signing::bits([host.random_u128(), host.random_u128()]);
-    let RegistryResponse::Signing(signing) = send(host, &RegistryCommand::Signing(Some(bits))).await? else {
+async fn make_secret<P: Platform>(bridge: &Bridge, platform: &P, id: &str) -> Result<KeySecret> {
+    let bits = signing::bits([platform.random_u128(), platform.random_u128()]);
+    let RegistryResponse::Signing(signing) = send(platform, &RegistryCommand::Signing(Some(bits))).await? else {
         return Err(unreachable());
     };
-    let secret = signing.current().map(|signer| KeySecret::make(id, [host.random_u128(), host.random_u128()], signer));
-    bridge.learn_signing(signing, host.now());
+    let secret =
+        signing.current().map(|signer| KeySecret::make(id, [platform.random_u128(), platform.random_u128()], signer));
+    bridge.learn_signing(signing, platform.now());
     secret.ok_or_else(unreachable)
 }
 
 /// Updates the account of a key with a new text, and responds with that text.
-async fn finish_with_secret<H: Platform>(
+async fn finish_with_secret<P: Platform>(
     bridge: &Bridge,
-    host: &H,
+    platform: &P,
     status: u16,
     record: ApiKey,
     secret: &KeySecret,
-) -> Result<Response<H>> {
-    let record = update_account(bridge, host, record).await?;
+) -> Result<Response<P>> {
+    let record = update_account(bridge, platform, record).await?;
     if record.hash != secret.hash() {
         let message =
             "Another request replaced the text of this key at the same time. Rotate the key to get a new one.";
         return Err(Error::caller(409, "conflict", message));
     }
-    let view = view(&record, host.now()).with_text(secret.text());
+    let view = view(&record, platform.now()).with_text(secret.text());
     Ok(json(status, &if status == 201 { view.with_created(true) } else { view }))
 }
 
 /// Sends the limits of a key to its account, until the account has the newest version.
-async fn update_account<H: Platform>(bridge: &Bridge, host: &H, mut record: ApiKey) -> Result<ApiKey> {
+async fn update_account<P: Platform>(bridge: &Bridge, platform: &P, mut record: ApiKey) -> Result<ApiKey> {
     for _ in 0..MAX_ATTEMPTS {
-        gateway::ask_account(host, &record.account(), &record.account_command()).await?;
+        gateway::ask_account(platform, &record.account(), &record.account_command()).await?;
         // Other isolates keep their cached copy for some seconds.
         bridge.forget_key(&record.hash);
         let confirmation = RegistryCommand::Confirm { id: record.id.clone(), version: record.updated_at };
-        match send(host, &confirmation).await? {
+        match send(platform, &confirmation).await? {
             RegistryResponse::Record(newest) if newest.updated_at == record.updated_at => return Ok(*newest),
             RegistryResponse::Record(newest) => record = *newest,
             RegistryResponse::Refused(RegistryRefusal::Unknown) => {
                 // The key was removed in the meantime: the limits that were just sent must not outlive it.
                 record.removing = true;
-                gateway::ask_account(host, &record.account(), &record.account_command()).await?;
+                gateway::ask_account(platform, &record.account(), &record.account_command()).await?;
                 return Err(refused(RegistryRefusal::Unknown, &record.id));
             }
             _ => return Err(unreachable()),

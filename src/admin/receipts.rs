@@ -108,8 +108,8 @@ impl ReceiptView<'_> {
 ///
 /// # Errors
 /// 400 for an invalid parameter, 404 if the key neither exists nor has receipts.
-pub async fn list<H: Platform>(bridge: &Bridge, host: &H, key: &str, query: &Query) -> Result<Response<H>> {
-    let page = read_page(bridge, host, &account_of(key)?, query, PAGE_SIZE).await?;
+pub async fn list<P: Platform>(bridge: &Bridge, platform: &P, key: &str, query: &Query) -> Result<Response<P>> {
+    let page = read_page(bridge, platform, &account_of(key)?, query, PAGE_SIZE).await?;
     let data = page.receipts.iter().map(view).collect();
     let next_before = page.next_before;
     Ok(json(200, &ReceiptList { object: "list", data, has_more: next_before.is_some(), next_before }))
@@ -119,9 +119,9 @@ pub async fn list<H: Platform>(bridge: &Bridge, host: &H, key: &str, query: &Que
 ///
 /// # Errors
 /// As [`list`].
-pub async fn read_page<H: Platform>(
+pub async fn read_page<P: Platform>(
     bridge: &Bridge,
-    host: &H,
+    platform: &P,
     account: &str,
     query: &Query,
     default_limit: u64,
@@ -130,12 +130,12 @@ pub async fn read_page<H: Platform>(
     let before = query.count("before", MAX_NUMBER)?;
     // One more than the page holds shows whether there is a next page.
     let command = AccountCommand::Receipts { before, limit: limit + 1 };
-    let AccountResponse::Receipts(mut receipts) = gateway::ask_account(host, account, &command).await? else {
+    let AccountResponse::Receipts(mut receipts) = gateway::ask_account(platform, account, &command).await? else {
         let message = "The account of this key returned no receipts. Retry shortly.";
         return Err(Error::gateway(503, "accounts_unavailable", message));
     };
     if receipts.is_empty() {
-        must_exist(bridge, host, account).await?;
+        must_exist(bridge, platform, account).await?;
     }
     let has_more = receipts.len() as u64 > limit;
     receipts.truncate(usize::try_from(limit).unwrap_or(usize::MAX));

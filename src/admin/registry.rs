@@ -10,8 +10,8 @@ use crate::ledger::registry::{RegistryCommand, RegistryRefusal, RegistryResponse
 ///
 /// # Errors
 /// The refusal of the command, or 503 if the registry cannot be reached.
-pub async fn ask<H: Platform>(host: &H, id: &str, command: RegistryCommand) -> Result<RegistryResponse> {
-    match send(host, &command).await? {
+pub async fn ask<P: Platform>(platform: &P, id: &str, command: RegistryCommand) -> Result<RegistryResponse> {
+    match send(platform, &command).await? {
         RegistryResponse::Refused(refusal) => Err(refused(refusal, id)),
         response => Ok(response),
     }
@@ -21,8 +21,8 @@ pub async fn ask<H: Platform>(host: &H, id: &str, command: RegistryCommand) -> R
 ///
 /// # Errors
 /// As [`ask`].
-pub async fn ask_record<H: Platform>(host: &H, id: &str, command: RegistryCommand) -> Result<ApiKey> {
-    match ask(host, id, command).await? {
+pub async fn ask_record<P: Platform>(platform: &P, id: &str, command: RegistryCommand) -> Result<ApiKey> {
+    match ask(platform, id, command).await? {
         RegistryResponse::Record(record) => Ok(*record),
         _ => Err(unreachable()),
     }
@@ -32,9 +32,9 @@ pub async fn ask_record<H: Platform>(host: &H, id: &str, command: RegistryComman
 ///
 /// # Errors
 /// 503 if the registry cannot be reached.
-pub async fn send<H: Platform>(host: &H, command: &RegistryCommand) -> Result<RegistryResponse> {
+pub async fn send<P: Platform>(platform: &P, command: &RegistryCommand) -> Result<RegistryResponse> {
     let command = serde_json::to_string(command).map_err(|_| unreachable())?;
-    let response = host.ask_object(ObjectAddress::Directory, command).await.map_err(|failure| match failure {
+    let response = platform.ask_object(ObjectAddress::Directory, command).await.map_err(|failure| match failure {
         CallError::Unbound => unbound(),
         CallError::Broken | CallError::TimedOut | CallError::NoRoom | CallError::ClientLeft => unreachable(),
     })?;

@@ -42,16 +42,17 @@ struct EndedVersion {
 ///
 /// # Errors
 /// 503 if the registry cannot be reached.
-pub async fn list<H: Platform>(host: &H) -> Result<Response<H>> {
-    Ok(json(200, &versions(host, RegistryCommand::Versions).await?))
+pub async fn list<P: Platform>(platform: &P) -> Result<Response<P>> {
+    Ok(json(200, &versions(platform, RegistryCommand::Versions).await?))
 }
 
 /// Adds a version, which signs all keys that are created or rotated from now on.
 ///
 /// # Errors
 /// 409 if two versions are valid.
-pub async fn renew<H: Platform>(bridge: &Bridge, host: &H) -> Result<Response<H>> {
-    let versions = versions(host, RegistryCommand::AddVersion(bits([host.random_u128(), host.random_u128()]))).await;
+pub async fn renew<P: Platform>(bridge: &Bridge, platform: &P) -> Result<Response<P>> {
+    let versions =
+        versions(platform, RegistryCommand::AddVersion(bits([platform.random_u128(), platform.random_u128()]))).await;
     // Even if the response was lost, the registry may have added it.
     bridge.forget_signing();
     let newest = versions?.data.pop().ok_or_else(unreachable)?;
@@ -62,9 +63,9 @@ pub async fn renew<H: Platform>(bridge: &Bridge, host: &H) -> Result<Response<H>
 ///
 /// # Errors
 /// 404 if there is no such version, 409 if it is the only one.
-pub async fn end<H: Platform>(bridge: &Bridge, host: &H, id: &str) -> Result<Response<H>> {
+pub async fn end<P: Platform>(bridge: &Bridge, platform: &P, id: &str) -> Result<Response<P>> {
     let version: u32 = id.parse().map_err(|_| unknown_version())?;
-    let versions = versions(host, RegistryCommand::EndVersion(version)).await;
+    let versions = versions(platform, RegistryCommand::EndVersion(version)).await;
     bridge.forget_signing();
     let VersionList { keys_to_rotate, .. } = versions.map_err(|error| match error.code() {
         Some("key_not_found") => unknown_version(),
@@ -78,8 +79,8 @@ fn unknown_version() -> Error {
     Error::caller(404, "signing_secret_not_found", message)
 }
 
-async fn versions<H: Platform>(host: &H, command: RegistryCommand) -> Result<VersionList> {
-    let RegistryResponse::Versions(versions, keys_to_rotate) = ask(host, "", command).await? else {
+async fn versions<P: Platform>(platform: &P, command: RegistryCommand) -> Result<VersionList> {
+    let RegistryResponse::Versions(versions, keys_to_rotate) = ask(platform, "", command).await? else {
         return Err(unreachable());
     };
     let newest = versions.last().map(|version| version.version);

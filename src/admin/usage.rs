@@ -83,8 +83,8 @@ struct UsageList<'a> {
 /// # Errors
 /// 400 with the name of the invalid parameter, 404 if there is no such key, 503 if an account cannot be
 /// reached.
-pub async fn list<H: Platform>(bridge: &Bridge, host: &H, query: &Query) -> Result<Response<H>> {
-    let report = read_report(bridge, host, query).await?;
+pub async fn list<P: Platform>(bridge: &Bridge, platform: &P, query: &Query) -> Result<Response<P>> {
+    let report = read_report(bridge, platform, query).await?;
     Ok(json(200, &report.list(Some(report.next_after.is_some()))))
 }
 
@@ -92,9 +92,9 @@ pub async fn list<H: Platform>(bridge: &Bridge, host: &H, query: &Query) -> Resu
 ///
 /// # Errors
 /// As `list`.
-pub async fn list_own<H: Platform>(host: &H, key_id: &str, query: &str) -> Result<Response<H>> {
-    let query = UsageQuery::read(&Query::read(query, OWN_PARAMETERS)?, host.now(), false)?;
-    let report = GroupedUsage::collect(host, &[key_id.to_owned()], query).await?;
+pub async fn list_own<P: Platform>(platform: &P, key_id: &str, query: &str) -> Result<Response<P>> {
+    let query = UsageQuery::read(&Query::read(query, OWN_PARAMETERS)?, platform.now(), false)?;
+    let report = GroupedUsage::collect(platform, &[key_id.to_owned()], query).await?;
     Ok(json(200, &report.list(None)))
 }
 
@@ -102,33 +102,33 @@ pub async fn list_own<H: Platform>(host: &H, key_id: &str, query: &str) -> Resul
 ///
 /// # Errors
 /// As `list`.
-pub async fn read_report<H: Platform>(bridge: &Bridge, host: &H, query: &Query) -> Result<GroupedUsage> {
-    let usage_query = UsageQuery::read(query, host.now(), true)?;
+pub async fn read_report<P: Platform>(bridge: &Bridge, platform: &P, query: &Query) -> Result<GroupedUsage> {
+    let usage_query = UsageQuery::read(query, platform.now(), true)?;
     let Some(key) = query.text("key") else {
-        let (accounts, next_after) = accounts(bridge, host, query).await?;
-        return Ok(GroupedUsage { next_after, ..GroupedUsage::collect(host, &accounts, usage_query).await? });
+        let (accounts, next_after) = accounts(bridge, platform, query).await?;
+        return Ok(GroupedUsage { next_after, ..GroupedUsage::collect(platform, &accounts, usage_query).await? });
     };
     if let Some(other) = ["limit", "after"].into_iter().find(|other| query.text(other).is_some()) {
         return Err(invalid(other, "not be combined with `key`"));
     }
     let account = account_of(key)?;
-    let report = GroupedUsage::collect(host, std::slice::from_ref(&account), usage_query).await?;
+    let report = GroupedUsage::collect(platform, std::slice::from_ref(&account), usage_query).await?;
     if report.rows.is_empty() {
-        must_exist(bridge, host, &account).await?;
+        must_exist(bridge, platform, &account).await?;
     }
     Ok(report)
 }
 
 /// A page of accounts, those of deleted keys included, and the `after` of the next page. The first page also has
 /// the accounts of the keys in the gateway's variables.
-async fn accounts<H: Platform>(bridge: &Bridge, host: &H, query: &Query) -> Result<(Vec<String>, Option<String>)> {
+async fn accounts<P: Platform>(bridge: &Bridge, platform: &P, query: &Query) -> Result<(Vec<String>, Option<String>)> {
     let limit = query.count("limit", MAX_KEYS)?.unwrap_or(MAX_KEYS);
     let after = query.text("after");
     let mut accounts = Vec::new();
     if after.is_none() {
         accounts.extend(bridge.fixed_accounts().map(str::to_owned));
     }
-    let (records, has_more) = keys::page(host, after, limit, true).await?;
+    let (records, has_more) = keys::page(platform, after, limit, true).await?;
     accounts.extend(records.iter().map(ApiKey::account));
     let next_after = if has_more { records.last().map(|record| record.id.clone()) } else { None };
     Ok((accounts, next_after))
@@ -155,11 +155,12 @@ impl Group {
 }
 
 impl GroupedUsage {
-    async fn collect<H: Platform>(host: &H, accounts: &[String], query: UsageQuery) -> Result<Self> {
+    async fn collect<P: Platform>(platform: &P, accounts: &[String], query: UsageQuery) -> Result<Self> {
         let mut report = Self { query, rows: BTreeMap::new(), totals: Totals::default(), next_after: None };
         let command = AccountCommand::Usage { from: query.from, to: query.to };
         for chunk in accounts.chunks(CONCURRENT_ACCOUNTS) {
-            let responses = join_all(chunk.iter().map(|account| gateway::ask_account(host, account, &command))).await;
+            let responses =
+                join_all(chunk.iter().map(|account| gateway::ask_account(platform, account, &command))).await;
             for (account, response) in chunk.iter().zip(responses) {
                 let AccountResponse::Usage(reports) = response? else {
                     let message = "An account returned no usage. Retry shortly.";

@@ -25,7 +25,7 @@ pub fn headers(cors: &Cors, header: &dyn Fn(&str) -> Option<String>) -> Vec<(&'s
 
 /// The response to `OPTIONS`, which browsers send before other requests. `allow` lists the methods of the
 /// path.
-pub fn preflight<H: Platform>(allow: &str, header: &dyn Fn(&str) -> Option<String>) -> Response<H> {
+pub fn preflight<P: Platform>(allow: &str, header: &dyn Fn(&str) -> Option<String>) -> Response<P> {
     let requested = header("access-control-request-headers");
     let requested = requested.filter(|names| names.chars().all(|c| matches!(c, ' '..='~')));
     let headers = vec![

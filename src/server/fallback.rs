@@ -7,11 +7,11 @@ use crate::gateway::{Platform, Response};
 
 /// A 500 in the client's format, in place of a response with these `headers`. It keeps the request id and the
 /// CORS headers among them.
-pub fn internal_error<H: Platform>(
+pub fn internal_error<P: Platform>(
     path: &str,
     header: &dyn Fn(&str) -> Option<String>,
     headers: &[(&'static str, String)],
-) -> Response<H> {
+) -> Response<P> {
     let message =
         "The gateway could not make its response. Repeat the request. The log has the cause under the request's id.";
     let client = router::client_format(path, header);

@@ -1,5 +1,6 @@
-//! The graph of source files: an arrow leads from a file to each file whose items it names. Paths are resolved through re-exports, so that an
-//! arrow ends where an item is defined, not at the facade that re-exports it.
+//! The graph of source files: an arrow leads from a file to each file whose items it names. Paths are
+//! resolved through re-exports, so that an arrow ends where an item is defined, not at the facade that
+//! re-exports it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -35,7 +36,8 @@ pub struct FileGraph {
 }
 
 impl FileGraph {
-    /// Reads every file below `src`, but for the binaries; `without_tests` removes the tests from a file's text.
+    /// Reads every file below `src`, but for the binaries; `without_tests` removes the tests from a file's
+    /// text.
     pub fn read(src: &Path, files: &[(std::path::PathBuf, String)], without_tests: fn(&str) -> &str) -> Self {
         let mut modules = BTreeMap::new();
         for (path, text) in files {
@@ -56,7 +58,8 @@ impl FileGraph {
         Self { modules }
     }
 
-    /// The arrows of each file. A facade has one to each module that it declares: a child that imports what its `mod.rs` defines closes a circle.
+    /// The arrows of each file. A facade has one to each module that it declares: a child that imports what
+    /// its `mod.rs` defines closes a circle.
     pub fn arrows(&self) -> BTreeMap<&str, BTreeSet<&str>> {
         let mut arrows: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for (names, module) in &self.modules {
@@ -69,7 +72,8 @@ impl FileGraph {
         arrows
     }
 
-    /// The file that defines the item of a path, as `module` names it; none for items of other crates, and for a facade named as a module.
+    /// The file that defines the item of a path, as `module` names it; none for items of other crates, and
+    /// for a facade named as a module.
     fn file_of(&self, module: &ModulePath, path: &[String]) -> Option<&str> {
         let first = path.first()?.as_str();
         let own = self.modules.get(module)?;

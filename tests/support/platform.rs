@@ -1,0 +1,225 @@
+//! [`Platform`] in a scripted world.
+
+use std::cell::Cell;
+use std::cell::RefCell;
+use std::future::{Future, pending, ready};
+use std::rc::Rc;
+
+use llm_bridge::gateway::platform::{Broken, CallError, ObjectAddress, Priority, ProviderRequest, StreamHead};
+use llm_bridge::gateway::{Platform, RequestState};
+use llm_bridge::ledger::registry;
+use llm_bridge::ledger::{AccountCommand, AccountResponse, Receipt};
+use llm_bridge::telemetry::{Event, render};
+use llm_bridge::tokens::Encoding;
+
+use super::script::{Bytes, Script, ScriptedPipe, ScriptedResponse};
+use super::timer::Timer;
+use super::world::{Fate, World};
+
+/// After a deadline, the gateway reads on for this time. A scripted silence outlasts that as well.
+const READ_GRACE: u64 = 10;
+
+impl Platform for World {
+    type Body = Vec<u8>;
+    type Call = ();
+    type Upload = ();
+    type Answer = ScriptedResponse;
+    type Stream = ScriptedResponse;
+    type Piece = Bytes;
+    type Buffer = ();
+    type Sink = Rc<RefCell<Vec<u8>>>;
+    type Pipe = ScriptedPipe;
+    type Timer = Timer;
+
+    fn now(&self) -> u64 {
+        self.clock.get()
+    }
+
+    fn random_u128(&self) -> u128 {
+        let rolled = self.rolled.get();
+        self.rolled.set(rolled + 1);
+        rolled.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).wrapping_add(7)
+    }
+
+    fn log(&self, event: &Event<'_>) {
+        self.logs.borrow_mut().extend(render(event, &self.logging.borrow()));
+    }
+
+    fn state(&self) -> &RequestState {
+        &self.state
+    }
+
+    fn timer(&self, time: u64) -> Timer {
+        self.newest_timer.set(time);
+        let number = self.timers_made.get();
+        self.timers_made.set(number + 1);
+        let key = (self.clock.get().saturating_add(time), number);
+        self.timers.borrow_mut().insert(key);
+        Timer::new(self.clone(), key)
+    }
+
+    fn keep(&self, task: impl Future<Output = ()> + 'static) {
+        self.tasks.borrow_mut().push(Box::pin(task));
+    }
+
+    fn client_left(&self) -> bool {
+        false
+    }
+
+    async fn until_client_left(&self) -> u64 {
+        pending().await
+    }
+
+    async fn ask_object(&self, address: ObjectAddress<'_>, command: String) -> Result<String, CallError> {
+        self.called.borrow_mut().push(format!("{address:?}"));
+        self.pause().await;
+        let fate = self.fates.borrow_mut().pop_front().unwrap_or(Fate::Fine);
+        if fate == Fate::Lost {
+            return Err(CallError::Broken);
+        }
+        let response = match address {
+            ObjectAddress::Account(name) => {
+                let response = serde_json::from_str(&command)
+                    .map_or(AccountResponse::Malformed, |command| self.handle_account(name, command));
+                serde_json::to_string(&response).unwrap()
+            }
+            ObjectAddress::Directory | ObjectAddress::Signing => {
+                let mut directory = self.directory.borrow_mut();
+                let response = serde_json::from_str(&command)
+                    .map_or(registry::RegistryResponse::Malformed, |command| {
+                        directory.handle(command, self.clock.get(), &mut Vec::new())
+                    });
+                serde_json::to_string(&response).unwrap()
+            }
+            ObjectAddress::Vault(name) => {
+                let response = self.handle_store(name, serde_json::from_str(&command).unwrap());
+                serde_json::to_string(&response).unwrap()
+            }
+        };
+        self.pause().await;
+        if fate == Fate::Fine { Ok(response) } else { Err(CallError::Broken) }
+    }
+
+    fn enqueue(&self, account: &str, receipt: Receipt, _: Priority) {
+        self.receipts.borrow_mut().push(receipt.clone());
+        self.handle_account(account, AccountCommand::Settle(vec![receipt]));
+    }
+
+    fn notify(&self, accounts: &[String], command: &AccountCommand) {
+        for account in accounts {
+            self.handle_account(account, command.clone());
+        }
+    }
+
+    async fn count(&self, encoding: Encoding, texts: Vec<String>) -> Result<Vec<u64>, CallError> {
+        self.counts(encoding, &texts)
+    }
+
+    async fn read_body(&self, body: Vec<u8>) -> Result<Vec<u8>, Broken> {
+        Ok(body)
+    }
+
+    fn open_body(&self, body: Vec<u8>) -> Option<ScriptedResponse> {
+        let text: &'static str = String::from_utf8(body).unwrap().leak();
+        Some(ScriptedResponse::from(Script::json(200, text)))
+    }
+
+    fn call(&self, request: ProviderRequest) -> Result<(), Broken> {
+        self.calls.borrow_mut().push(request);
+        Ok(())
+    }
+
+    fn take_upload(&self, (): &mut ()) -> Option<()> {
+        None
+    }
+
+    fn upload(&self, (): ()) -> impl Future<Output = Result<(), Broken>> + 'static {
+        ready(Ok(()))
+    }
+
+    async fn head(&self, (): &mut ()) -> Result<ScriptedResponse, Broken> {
+        self.scripts.borrow_mut().pop_front().map(ScriptedResponse::from).ok_or(Broken)
+    }
+
+    fn abort_call(&self, (): &()) {
+        self.cancelled.set(true);
+    }
+
+    fn abort_answer(&self, _: &ScriptedResponse) {
+        self.cancelled.set(true);
+    }
+
+    async fn read_answer(&self, _: &ScriptedResponse) -> Result<(Vec<u8>, ()), Broken> {
+        // No length is known, so that no response is read in one step.
+        Err(Broken)
+    }
+
+    fn open_answer(&self, answer: ScriptedResponse) -> ScriptedResponse {
+        answer
+    }
+
+    fn length(&self, _: &ScriptedResponse) -> Option<usize> {
+        None
+    }
+
+    async fn next(&self, stream: &mut ScriptedResponse) -> Result<Option<Bytes>, Broken> {
+        if stream.pieces.front() == Some(&Err(CallError::TimedOut)) {
+            if !stream.is_silent || self.newest_timer.get() == READ_GRACE {
+                stream.is_silent = true;
+                return pending().await;
+            }
+            stream.is_silent = false;
+            stream.pieces.pop_front();
+        }
+        let next = stream.pieces.pop_front().transpose().map_err(|_| Broken)?;
+        Ok(next.map(Bytes::from))
+    }
+
+    fn abort(&self, _: &ScriptedResponse) {
+        self.cancelled.set(true);
+    }
+
+    async fn release(&self, _: &mut ScriptedResponse) {}
+
+    fn begin_response(&self, head: StreamHead) -> Result<Self::Sink, Broken> {
+        let sink = Self::Sink::default();
+        self.begun.replace(Some((head, Rc::clone(&sink))));
+        Ok(sink)
+    }
+
+    async fn write(&self, sink: &mut Self::Sink, bytes: &[u8], given: &Cell<usize>) -> Result<(), Broken> {
+        sink.borrow_mut().extend_from_slice(bytes);
+        given.set(bytes.len());
+        Ok(())
+    }
+
+    async fn close(&self, _: &mut Self::Sink) -> Result<(), Broken> {
+        Ok(())
+    }
+
+    async fn break_off(&self, _: &mut Self::Sink) -> Result<(), Broken> {
+        Ok(())
+    }
+
+    fn pipe(&self, stream: &mut ScriptedResponse, sink: &mut Self::Sink) -> Result<ScriptedPipe, Broken> {
+        let mut ended = Some(Ok(()));
+        for piece in &stream.pieces {
+            match piece {
+                Ok(piece) => sink.borrow_mut().extend_from_slice(piece.as_bytes()),
+                Err(CallError::TimedOut) => {
+                    ended = None;
+                    break;
+                }
+                Err(_) => {
+                    ended = Some(Err(Broken));
+                    break;
+                }
+            }
+        }
+        Ok(ScriptedPipe::new(ended))
+    }
+
+    fn stop(&self, pipe: &ScriptedPipe) {
+        pipe.stop();
+    }
+}

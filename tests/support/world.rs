@@ -1,0 +1,151 @@
+//! A scripted platform.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+
+use futures::future::LocalBoxFuture;
+use llm_bridge::config::Logging;
+use llm_bridge::gateway::RequestState;
+use llm_bridge::gateway::platform::{CallError, ProviderRequest, StreamHead};
+use llm_bridge::ledger::registry::KeyRegistry;
+use llm_bridge::ledger::{AccountCommand, AccountLedger, AccountResponse, AccountWrite, Receipt, ReceiptRow};
+use llm_bridge::reasoning_store;
+use llm_bridge::tokens::{Encoding, Vocabulary};
+
+use super::script::Script;
+
+/// The head of a streamed response, and what has been written of its body.
+pub type BegunResponse = (StreamHead, Rc<RefCell<Vec<u8>>>);
+
+/// A [`Platform`](llm_bridge::gateway::Platform) with a scripted provider and a clock that moves only when a
+/// test or a timer moves it.
+#[derive(Clone, Default)]
+pub struct World {
+    /// The next responses. Without one, the provider cannot be reached.
+    pub scripts: Rc<RefCell<VecDeque<Script>>>,
+    pub calls: Rc<RefCell<Vec<ProviderRequest>>>,
+    pub logs: Rc<RefCell<Vec<String>>>,
+    /// The log settings of the gateway's configuration.
+    pub logging: Rc<RefCell<Logging>>,
+    pub receipts: Rc<RefCell<Vec<Receipt>>>,
+    pub cancelled: Rc<Cell<bool>>,
+    /// The accounts' ledgers, by the account's name. Their writes are dropped, except for receipts.
+    pub books: Rc<RefCell<HashMap<String, AccountLedger>>>,
+    pub clock: Rc<Cell<u64>>,
+    /// The receipts that the ledgers wrote, oldest first.
+    pub rows: Rc<RefCell<HashMap<String, Vec<ReceiptRow>>>>,
+    pub directory: Rc<RefCell<KeyRegistry>>,
+    /// The entries of the reasoning store, by the account's name and the id of the call.
+    pub vault: Rc<RefCell<HashMap<(String, String), reasoning_store::SealedEntry>>>,
+    /// What happens to the next commands to objects.
+    pub fates: Rc<RefCell<VecDeque<Fate>>>,
+    /// The objects that were called, in their order.
+    pub called: Rc<RefCell<Vec<String>>>,
+    pub rolled: Rc<Cell<u128>>,
+    /// How many other tasks may run first, before and after each of the next commands.
+    pub pauses: Rc<RefCell<VecDeque<usize>>>,
+    /// The vocabularies for token counts.
+    pub vocabularies: Vec<&'static Vocabulary>,
+    /// The gateway's state of the request under way.
+    pub state: Rc<RequestState>,
+    /// The streamed response of the request under way, and what has been written of it.
+    pub begun: Rc<RefCell<Option<BegunResponse>>>,
+    /// Tasks that outlive a response.
+    pub tasks: Rc<RefCell<Vec<LocalBoxFuture<'static, ()>>>>,
+    /// The deadline and the number of each timer; the number of timers made; and the duration of the newest.
+    pub timers: Rc<RefCell<BTreeSet<(u64, u64)>>>,
+    pub timers_made: Rc<Cell<u64>>,
+    pub newest_timer: Rc<Cell<u64>>,
+}
+
+/// What happens to a command to an object.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Fine,
+    /// It never arrives.
+    Lost,
+    /// It is carried out, and the response is lost.
+    Unanswered,
+}
+
+impl World {
+    pub fn saying(script: Script) -> Self {
+        let world = Self::default();
+        world.scripts.borrow_mut().push_back(script);
+        world
+    }
+
+    pub(super) async fn pause(&self) {
+        let mut left = self.pauses.borrow_mut().pop_front().unwrap_or(0);
+        poll_fn(|context| {
+            if left == 0 {
+                return Poll::Ready(());
+            }
+            left -= 1;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+
+    pub(super) fn handle_account(&self, account: &str, command: AccountCommand) -> AccountResponse {
+        let (mut books, mut rows) = (self.books.borrow_mut(), self.rows.borrow_mut());
+        let rows = rows.entry(account.to_owned()).or_default();
+        if let AccountCommand::Receipts { before, limit } = command {
+            let numbered = rows.iter().flat_map(|row| {
+                let entries = row.read().unwrap();
+                let first = row.number + 1 - entries.len() as u64;
+                (first..).zip(entries)
+            });
+            let mut entries: Vec<(u64, Receipt)> =
+                numbered.filter(|(number, _)| before.is_none_or(|before| *number < before)).collect();
+            entries.reverse();
+            entries.truncate(usize::try_from(limit).unwrap());
+            return AccountResponse::Receipts(entries);
+        }
+        let mut writes = Vec::new();
+        let response = books.entry(account.to_owned()).or_default().handle(command, self.clock.get(), &mut writes);
+        rows.extend(writes.into_iter().filter_map(|write| match write {
+            AccountWrite::Receipts(row) => Some(row),
+            _ => None,
+        }));
+        response
+    }
+
+    pub(super) fn handle_store(
+        &self,
+        account: &str,
+        command: reasoning_store::StoreCommand,
+    ) -> reasoning_store::StoreResponse {
+        let mut kept = self.vault.borrow_mut();
+        let place = |id: String| (account.to_owned(), id);
+        match command {
+            reasoning_store::StoreCommand::Keep { things, .. } => {
+                kept.extend(things.into_iter().map(|thing| (place(thing.id.clone()), thing)));
+                reasoning_store::StoreResponse::Kept
+            }
+            reasoning_store::StoreCommand::Recall(ids) => reasoning_store::StoreResponse::Found(
+                ids.into_iter().filter_map(|id| kept.get(&place(id)).cloned()).collect(),
+            ),
+        }
+    }
+
+    pub(super) fn counts(&self, encoding: Encoding, texts: &[String]) -> Result<Vec<u64>, CallError> {
+        let vocabulary =
+            self.vocabularies.iter().find(|known| known.encoding() == encoding).ok_or(CallError::Broken)?;
+        Ok(texts.iter().map(|text| vocabulary.count(text)).collect())
+    }
+
+    pub fn call(&self) -> ProviderRequest {
+        self.calls.borrow().last().unwrap().clone()
+    }
+
+    pub fn logged(&self, event: &str) -> Option<serde_json::Value> {
+        let logs = self.logs.borrow();
+        let mut records = logs.iter().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        records.find(|record| record["event"] == event)
+    }
+}
