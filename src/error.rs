@@ -1,4 +1,4 @@
-//! One error for the whole gateway: whose fault it is, which status it earns, and the words for the caller. It does not know any wire format.
+//! The error of the whole gateway: its cause, its status, its code and its message. Wire formats render it.
 
 use std::borrow::Cow;
 use std::fmt;

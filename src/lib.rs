@@ -1,7 +1,18 @@
 //! LLM Bridge: one endpoint and one key in front of every large-language-model provider.
 //!
-//! The modules stand in the order in which a request meets them, from the outside in; arrows go one way:
-//! `edge → server → admin → gateway → {session, policy, ledger, reasoning_store, formats, provider} → {canonical, wire, config, tokens} → catalogue → error`.
+//! The modules are listed from the outside in, in the order in which a request passes them. A module uses
+//! only modules of later rows:
+//!
+//! ```text
+//! edge
+//! server
+//! admin
+//! gateway
+//! session, policy, ledger, reasoning_store, formats, provider, telemetry
+//! canonical, wire, config, tokens
+//! catalogue
+//! error
+//! ```
 
 #[cfg(feature = "edge")]
 pub mod edge;

@@ -1,4 +1,5 @@
-//! The crates that the gateway and its tools are built from: licences, sources, versions, and the Rust that they need.
+//! The crates that the gateway and its tools are built from: licences, sources, versions, and the Rust that
+//! they need.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may insist")]
 
 use std::collections::BTreeMap;
@@ -10,7 +11,8 @@ use serde_json::Value;
 /// Licences that permit shipping a crate in the wasm without a condition beyond attribution.
 const LICENCES: &[&str] = &["MIT", "Apache-2.0", "BSD-3-Clause", "Unicode-3.0"];
 
-/// Crates that may be there in two versions. `syn` parses the input of macros at build time; nothing of it is in the wasm.
+/// Crates that may be there in two versions. `syn` parses the input of macros at build time; nothing of it is
+/// in the wasm.
 const IN_TWO_VERSIONS: &[&str] = &["syn"];
 
 const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
@@ -31,8 +33,8 @@ fn name(package: &Value) -> &str {
     package["name"].as_str().unwrap()
 }
 
-/// Whether each part of an SPDX expression that `AND` joins has an alternative in [`LICENCES`]. An expression that nests
-/// `AND` in `OR` may be refused although it is permitted, never the other way round.
+/// Whether each part of an SPDX expression that `AND` joins has an alternative in [`LICENCES`]. An expression
+/// that nests `AND` in `OR` may be refused although it is permitted, never the other way round.
 fn permitted(expression: &str) -> bool {
     let permitted = |licence: &str| LICENCES.contains(&licence.trim_matches(['(', ')', ' ']));
     let expression = expression.replace('/', " OR ");

@@ -1,5 +1,5 @@
-//! The documentation is complete and its links work. Its examples run in `tests/workerd/documentation.test.mjs` and
-//! `tests/python/test_documentation.py`.
+//! The documentation is complete and its links work. Its examples run in
+//! `tests/workerd/documentation.test.mjs` and `tests/python/test_documentation.py`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,5 @@
-//! Money: what providers' own words cost by the catalogue and by an operator's price, and what always holds of costs and bounds.
+//! Money: what providers' own words cost by the catalogue and by an operator's price, and what always holds
+//! of costs and bounds.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may insist")]
 
 use std::path::{Path, PathBuf};
@@ -35,7 +36,8 @@ fn fixtures() -> Vec<(PathBuf, Value)> {
     costs.map(read).collect()
 }
 
-/// What an answer, whole or streamed, says it used, and how it was served. `adapter` is the word for its format.
+/// What an answer, whole or streamed, says it used, and how it was served. `adapter` is the word for its
+/// format.
 fn reported(answer: &str, adapter: Option<&str>) -> (Usage, Option<String>) {
     let body = std::fs::read(answer).unwrap();
     let Some(upstream) = adapter.and_then(formats::provider_format) else {

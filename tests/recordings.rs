@@ -1,4 +1,5 @@
-//! Real providers' answers, where a folder of recordings is at hand (`RECORDINGS_DIR`): read whole and in pieces, with the usage that they state.
+//! Real providers' answers, where a folder of recordings is at hand (`RECORDINGS_DIR`): read whole and in
+//! pieces, with the usage that they state.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may insist")]
 
 #[path = "support/recordings.rs"]

@@ -1,5 +1,5 @@
-//! Creates, reads, changes and deletes API keys. The registry has the record of a key; the key's account has a
-//! copy of its limits.
+//! Creates, reads, changes and deletes API keys. The registry has the record of a key; the key's account has
+//! a copy of its limits.
 
 use serde_json::{Map, Value};
 

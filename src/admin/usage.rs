@@ -119,8 +119,8 @@ pub async fn read_report<P: Platform>(bridge: &Bridge, platform: &P, query: &Que
     Ok(report)
 }
 
-/// A page of accounts, those of deleted keys included, and the `after` of the next page. The first page also has
-/// the accounts of the keys in the gateway's variables.
+/// A page of accounts, those of deleted keys included, and the `after` of the next page. The first page also
+/// has the accounts of the keys in the gateway's variables.
 async fn accounts<P: Platform>(bridge: &Bridge, platform: &P, query: &Query) -> Result<(Vec<String>, Option<String>)> {
     let limit = query.count("limit", MAX_KEYS)?.unwrap_or(MAX_KEYS);
     let after = query.text("after");

@@ -20,8 +20,8 @@ pub(super) fn now() -> Millis {
 
 /// A timer, which starts when it is first polled. Dropping it cancels it.
 ///
-/// A streamed response moves from the task of its fetch event to one in the background, and its timers move with it.
-/// `worker::Delay` would wake the first of these tasks for ever.
+/// A streamed response moves from the task of its fetch event to one in the background, and its timers move
+/// with it. `worker::Delay` would wake the first of these tasks for ever.
 pub(super) struct Timer {
     wait: Millis,
     started: Option<Started>,

@@ -31,7 +31,8 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
     handle(request, &edge, None).await.map_err(worker::Error::from)
 }
 
-/// Handles a request, from HTTP or from a session. `caller` is the authenticated caller, if there is one already.
+/// Handles a request, from HTTP or from a session. `caller` is the authenticated caller, if there is one
+/// already.
 ///
 /// A streamed response is returned when its head is there; its body is written in the background.
 pub(super) async fn handle(

@@ -11,8 +11,9 @@ use crate::error::{Error, Result};
 use crate::formats::ClientFormat;
 use crate::gateway::{self, AdmittedRequest, Body, Bridge, Fact, Opened, Platform, Request, RequestRecord, Response};
 
-/// Serves one request. Returns the response, unless it was streamed: then the platform has sent it by the time this is done. Errors become
-/// responses. If the configuration is invalid, every response is an error that lists its problems.
+/// Serves one request. Returns the response, unless it was streamed: then the platform has sent it by the
+/// time this is done. Errors become responses. If the configuration is invalid, every response is an error
+/// that lists its problems.
 pub async fn serve<P: Platform>(opened: &Opened, platform: &P, request: Request<'_, P>) -> Option<Response<P>> {
     let Routing { client, target } = router::route(request.method, request.path, request.header);
     let id = request_id(platform, request.header);

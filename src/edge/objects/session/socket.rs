@@ -42,8 +42,8 @@ pub(super) fn number(socket: &WebSocket) -> Option<u64> {
     SessionSnapshot::read(&attachment(socket)?).ok().map(|snapshot| snapshot.connection())
 }
 
-/// The newest connection of the object, and the session as it is attached to it. Snapshots that cannot be read are
-/// logged.
+/// The newest connection of the object, and the session as it is attached to it. Snapshots that cannot be
+/// read are logged.
 pub(super) fn newest(state: &State) -> Option<(AttachedSession, WebSocket)> {
     let attached = state.get_websockets().into_iter().filter_map(|socket| {
         let text = attachment(&socket).filter(|text| !text.is_empty())?;
