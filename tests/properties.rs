@@ -5,12 +5,14 @@
 use llm_bridge::config::Params;
 use llm_bridge::error::Error;
 use llm_bridge::formats::PROVIDER_FORMATS;
+use llm_bridge::formats::anthropic::operations::COUNT_TOKENS;
+use llm_bridge::formats::openai::operations::EMBEDDING;
 use llm_bridge::formats::openai::tap::ChatTap;
 use llm_bridge::formats::openai::{CLIENT, errors, summary};
-use llm_bridge::formats::operation::RequestParts;
+use llm_bridge::formats::operation::{Operation, RequestParts};
 use llm_bridge::formats::tally;
 use llm_bridge::formats::tap::{StreamTap as _, TapOptions, finish_tapped};
-use llm_bridge::formats::{CLIENT_FORMATS, EmbeddingContext, EmbeddingForm};
+use llm_bridge::formats::{CLIENT_FORMATS, WriteTarget};
 use llm_bridge::policy::auth::AccessKeys;
 use llm_bridge::provider::params;
 use llm_bridge::wire::json::Document;
@@ -169,6 +171,9 @@ proptest! {
     }
 }
 
+/// What a call is written for.
+const CALL_TARGET: WriteTarget<'static> = WriteTarget { model: "m", max_output: None, limit_field: None };
+
 /// All that reads requests and responses by the tables of operations and calls.
 fn endpoints(bytes: &[u8]) {
     for operation in CLIENT_FORMATS.iter().flat_map(|client| client.operations) {
@@ -177,18 +182,22 @@ fn endpoints(bytes: &[u8]) {
             .map(|envelope| operation.read_conversation(&envelope.document).is_ok());
         let _ = (operation.summarize)(bytes).check();
     }
-    let told = EmbeddingContext { form: EmbeddingForm { base64: true, count: 1 }, model: "m", estimate: 0 };
-    for upstream in PROVIDER_FORMATS {
-        let _ = upstream.count.as_ref().map(|count| (count.read)(bytes).is_ok());
-        let _ = upstream.embed.as_ref().map(|embed| (embed.whole)(bytes, &told).is_ok());
+    let parts = |body| RequestParts { path_name: "m", body };
+    let questions: [(&'static Operation, &[u8]); 2] = [
+        (&EMBEDDING, br#"{"model":"m","input":"a","encoding_format":"base64"}"#),
+        (&COUNT_TOKENS, br#"{"model":"m","messages":[{"role":"user","content":"a"}]}"#),
+    ];
+    for (operation, question) in questions {
+        for call in PROVIDER_FORMATS.iter().filter_map(|provider| provider.call(operation.kind)) {
+            let written = (call.write)(&operation.read(parts(question)).unwrap(), CALL_TARGET).unwrap();
+            let _ = (written.read)(bytes, 0);
+            let _ = operation.read(parts(bytes)).map(|envelope| (call.write)(&envelope, CALL_TARGET).is_ok());
+        }
     }
     let Ok(document) = Document::read(bytes) else { return };
     let _ = tally::prompt(&document);
     for operation in CLIENT_FORMATS.iter().flat_map(|client| client.operations) {
         let _ = operation.read_conversation(&document).is_ok();
-    }
-    for embed in PROVIDER_FORMATS.iter().filter_map(|upstream| upstream.embed.as_ref()) {
-        let _ = (embed.write)(&document, "m");
     }
 }
 

@@ -7,12 +7,14 @@ mod recorded;
 
 use llm_bridge::canonical::Usage;
 use llm_bridge::error::Error;
+use llm_bridge::formats::anthropic::operations::COUNT_TOKENS;
 use llm_bridge::formats::openai::operations::EMBEDDING;
 use llm_bridge::formats::openai::tap::ChatTap;
 use llm_bridge::formats::openai::{errors, summary};
+use llm_bridge::formats::operation::{OperationKind, RequestParts};
 use llm_bridge::formats::summary::ResponseSummary;
 use llm_bridge::formats::tap::{StreamTap as _, TapOptions, finish_tapped};
-use llm_bridge::formats::{CHAT, MESSAGES, PROVIDER_FORMATS};
+use llm_bridge::formats::{CHAT, PROVIDER_FORMATS, WriteTarget};
 use recorded::{Recording, recordings};
 use serde_json::Value;
 
@@ -105,13 +107,19 @@ fn embeddings_are_billed_as_they_state() {
 
 #[test]
 fn counts_are_read() {
-    for upstream in PROVIDER_FORMATS.iter().filter(|upstream| upstream.count.is_some()) {
-        for Recording { name, body, .. } in recordings(&format!("{}-count-tokens", upstream.kind.name)) {
-            let told: Value = serde_json::from_slice(&body).unwrap();
-            let stated = told["input_tokens"].as_u64().or(told["totalTokens"].as_u64()).unwrap();
-            assert_eq!((upstream.count.as_ref().unwrap().read)(&body).unwrap(), stated, "{name}");
-            let written = MESSAGES.write_count.unwrap()(stated);
-            assert_eq!(String::from_utf8(written).unwrap(), format!("{{\"input_tokens\":{stated}}}"), "{name}");
+    let question = br#"{"model":"m","messages":[{"role":"user","content":"a"}]}"#;
+    let target = WriteTarget { model: "m", max_output: None, limit_field: None };
+    for provider in PROVIDER_FORMATS {
+        let Some(call) = provider.call(OperationKind::Count) else { continue };
+        for Recording { name, body, .. } in recordings(&format!("{}-count-tokens", provider.kind.name)) {
+            let recorded: Value = serde_json::from_slice(&body).unwrap();
+            let stated = recorded["input_tokens"].as_u64().or(recorded["totalTokens"].as_u64()).unwrap();
+            let written =
+                (call.write)(&COUNT_TOKENS.read(RequestParts { path_name: "", body: question }).unwrap(), target)
+                    .unwrap();
+            let response = (written.read)(&body, 0).unwrap();
+            let expected = format!("{{\"input_tokens\":{stated}}}");
+            assert_eq!(String::from_utf8(response.body).unwrap(), expected, "{name}");
         }
     }
 }

@@ -50,8 +50,6 @@ pub struct ClientFormat {
     /// The prefix of placeholders that the gateway wrote for such a client, and that no provider of the same
     /// format may receive.
     pub own: Option<&'static str>,
-    /// Writes the response to a token count, if the format has that operation.
-    pub write_count: Option<fn(u64) -> Vec<u8>>,
 }
 
 impl ClientFormat {

@@ -44,6 +44,8 @@ pub struct Operation {
     /// # Errors
     /// 400 naming the field that violates the format.
     pub conversation: Option<for<'d> fn(&'d Document<'d>) -> Result<ModelRequest<'d>>>,
+    /// Writes the response to a token count, if this operation is one.
+    pub write_count: Option<fn(u64) -> Vec<u8>>,
     /// Whether a request means a limit of 0 tokens; usually that is a mistake.
     pub allows_zero_limit: fn(&Document<'_>) -> bool,
     /// Summarizes a complete response that came with a success status and passes through. If it violates the

@@ -1,7 +1,8 @@
 //! A wire format as providers speak it.
 
 use super::auth::AuthScheme;
-use super::embedding::EmbedCall;
+use super::call::ProviderCall;
+use super::operation::OperationKind;
 use super::stream::{EventSink, StreamDecoder};
 use super::tap::{StreamTap, TapOptions};
 use super::written_request::{WriteTarget, WrittenRequest};
@@ -39,22 +40,13 @@ pub struct ProviderFormat {
     pub recalls: fn(&ModelRequest<'_>) -> bool,
     /// Reads an error response: its status, and its body, which may have been cut.
     pub refusal: fn(u16, &[u8]) -> Error,
-    /// How the provider counts a prompt's tokens, if it does.
-    pub count: Option<CountCall>,
-    /// How it serves the embedding requests of another format's clients, if it does.
-    pub embed: Option<EmbedCall>,
+    /// The calls that it serves for clients of other formats.
+    pub calls: &'static [ProviderCall],
 }
 
-/// How a provider counts a prompt's tokens.
-pub struct CountCall {
-    /// Writes a count request.
-    ///
-    /// # Errors
-    /// As [`ProviderFormat::write`].
-    pub write: fn(&ModelRequest<'_>, WriteTarget<'_>) -> Result<WrittenRequest>,
-    /// Reads the count, in tokens.
-    ///
-    /// # Errors
-    /// 502 if the body holds no count, or reports an error.
-    pub read: fn(&[u8]) -> Result<u64>,
+impl ProviderFormat {
+    /// How it serves a kind of call for clients of other formats, if it does.
+    pub fn call(&self, kind: OperationKind) -> Option<&'static ProviderCall> {
+        self.calls.iter().find(|call| call.kind == kind)
+    }
 }

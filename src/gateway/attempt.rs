@@ -42,8 +42,8 @@ impl Mode {
         if format.kind.name == client.name && !client.own.is_some_and(is_own) {
             return Some(Self::Passthrough(format));
         }
-        let embeds = operation.kind == OperationKind::Embed && format.embed.is_some();
-        (operation.conversation.is_some() || embeds).then_some(Self::Translate(format))
+        let is_supported = operation.conversation.is_some() || format.call(operation.kind).is_some();
+        is_supported.then_some(Self::Translate(format))
     }
 
     /// Whether the body is edited in place, and not translated.

@@ -80,10 +80,12 @@ pub async fn call_model<P: Platform>(
         Err(error) => return Some(drive.fail(error.into())),
     };
     match operation.kind {
-        OperationKind::Count => {
-            let counted = drive.count(&head, body, operation).await;
-            Some(counted.unwrap_or_else(|failure| drive.fail(failure)))
-        }
+        // A count leaves no receipt.
+        OperationKind::Count => match drive.count(&head, body, operation).await {
+            Ok(Answer::Whole(response)) => Some(response),
+            Ok(Answer::Streamed) => None,
+            Err(failure) => Some(drive.fail(failure)),
+        },
         OperationKind::Generate | OperationKind::Embed => match drive.run(&head, body, operation).await {
             Ok(Answer::Whole(response)) => Some(drive.complete(response)),
             Ok(Answer::Streamed) => None,

@@ -5,7 +5,6 @@ use super::call::{self, GatheredBody, call_failed};
 use super::charge::{MeteredPrompt, Metering};
 use super::deadlines::Deadlines;
 use super::drive::{Answer, Drive};
-use super::embed::EmbeddingReader;
 use super::failure::{Failure, FailureStage};
 use super::forward::{Forward, Forwarded, ForwardedBody, forward_body};
 use super::long_body::LongBodyRelay;
@@ -17,6 +16,7 @@ use super::record::Fact;
 use super::relay::{AttemptEnd, StreamEnd, StreamRelay, StreamRules};
 use super::response_context::ResponseContext;
 use super::settle::{Ending, settle};
+use super::translated_call::TranslatedCall;
 use super::whole::WholeResponse;
 use super::{Body, MemoryReservation, Response, memory};
 use crate::config::Millis;
@@ -40,8 +40,8 @@ pub(super) struct PreparedCall {
 pub(super) enum Reading {
     /// As generated tokens, or as the provider's bytes.
     Response(ResponseContext),
-    /// As vectors that are written in the client's format.
-    Embeddings(EmbeddingReader),
+    /// As the response of a call, which is written in the client's format.
+    Call(TranslatedCall),
 }
 
 impl<P: Platform> Drive<'_, P> {
@@ -52,10 +52,10 @@ impl<P: Platform> Drive<'_, P> {
     pub(super) async fn prepare(&mut self, attempt: &Attempt<'_, '_, '_>) -> Result<PreparedCall> {
         let (Mode::Passthrough(format) | Mode::Translate(format)) = attempt.mode else { return Err(unknown_format()) };
         let is_passthrough = attempt.mode.is_passthrough();
-        if !is_passthrough && attempt.envelope.operation.kind == OperationKind::Embed {
-            return self.prepare_embedding(attempt, format);
+        let (operation, target) = (attempt.envelope.operation, attempt.target);
+        if let Some(call) = format.call(operation.kind).filter(|_| !is_passthrough) {
+            return self.prepare_call(attempt, format, call);
         }
-        let target = attempt.target;
         let key = self.bridge.account(target.index).key(&target.provider.name)?;
         let mut context = self.response_context(attempt, format);
         let written = if is_passthrough {
@@ -66,9 +66,11 @@ impl<P: Platform> Drive<'_, P> {
             attempt.translate(self.platform, format, context.cache.as_ref()).await?
         };
         let (request, dropped) = attempt.request(written, format, key, self.platform.now());
-        let prompt = MeteredPrompt::of(&request.body);
-        let metering = Metering { price: attempt.card.price, prompt, called: self.platform.now() };
-        self.record.apply(Fact::AttemptStarted { metering: Some(metering), dropped });
+        let metering = (operation.kind != OperationKind::Count).then(|| {
+            let prompt = MeteredPrompt::of(&request.body);
+            Metering { price: attempt.card.price, prompt, called: self.platform.now() }
+        });
+        self.record.apply(Fact::AttemptStarted { metering, dropped });
         Ok(PreparedCall { request, format, reading: Reading::Response(context) })
     }
 
@@ -110,7 +112,7 @@ impl<P: Platform> Drive<'_, P> {
                 self.stream(target, context, answer).await
             }
             Reading::Response(context) => self.whole(target, context, answer).await,
-            Reading::Embeddings(reader) => self.embeddings(target, reader, answer).await.map(Answer::Whole),
+            Reading::Call(call) => self.read_call(target, call, answer).await.map(Answer::Whole),
         }
     }
 
@@ -159,7 +161,8 @@ impl<P: Platform> Drive<'_, P> {
         answer: P::Answer,
     ) -> Result<Answer<P>, Failure> {
         let most = self.bridge.config.max_answer_bytes;
-        let passes = context.is_passthrough && !context.is_stream;
+        let is_free = context.operation.kind == OperationKind::Count;
+        let passes = context.is_passthrough && !context.is_stream && !is_free;
         let held = if passes { MAX_HELD.min(most) } else { most };
         let (bytes, buffer) = match self.gather_up_to(target, answer, held).await? {
             GatheredBody::Whole(bytes, buffer) => (bytes, buffer),

@@ -8,6 +8,8 @@ use super::request;
 use super::wire::json::object;
 use crate::canonical::ModelRequest;
 use crate::error::{Error, Result};
+use crate::formats::call::{self, WrittenCall};
+use crate::formats::operation::RequestEnvelope;
 use crate::formats::written_request::{WriteTarget, WrittenRequest};
 use crate::wire::json::Document;
 
@@ -22,11 +24,19 @@ struct CountBody {
     input_tokens: u64,
 }
 
+/// Writes a count for a client of another format.
+///
+/// # Errors
+/// As for a message request.
+pub(super) fn write_call(envelope: &RequestEnvelope<'_>, target: WriteTarget<'_>) -> Result<WrittenCall> {
+    call::count(envelope, target, write, read)
+}
+
 /// Writes a count request: a message request without the fields that are not part of its prompt.
 ///
 /// # Errors
 /// As for a message request.
-pub(super) fn write(request: &ModelRequest<'_>, target: WriteTarget<'_>) -> Result<WrittenRequest> {
+fn write(request: &ModelRequest<'_>, target: WriteTarget<'_>) -> Result<WrittenRequest> {
     let mut written = request::write(request, target)?;
     let mut document = Document::read(&written.body)
         .map_err(|_| Error::caller(400, "invalid_body", "The request cannot be written as a token count request."))?;

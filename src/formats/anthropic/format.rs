@@ -6,9 +6,11 @@ use crate::canonical::Thinking;
 use crate::config::FormatKind;
 use crate::formats::auth::AuthScheme;
 use crate::formats::bounds::COMMON;
+use crate::formats::call::ProviderCall;
 use crate::formats::client_format::{ClientFormat, Restream};
 use crate::formats::framing::SSE;
-use crate::formats::provider_format::{CountCall, ProviderFormat};
+use crate::formats::operation::OperationKind;
+use crate::formats::provider_format::ProviderFormat;
 use crate::formats::tap::EventTap;
 
 /// The format's row in the table of formats.
@@ -32,8 +34,7 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
     // The API ignores earlier thinking when thinking is off.
     recalls: |request| !matches!(request.thinking, None | Some(Thinking::Off)),
     refusal: errors::read,
-    count: Some(CountCall { write: count::write, read: count::read }),
-    embed: None,
+    calls: &[ProviderCall { kind: OperationKind::Count, write: count::write_call }],
 };
 
 /// The format as clients speak it.
@@ -55,5 +56,4 @@ pub const CLIENT: ClientFormat = ClientFormat {
     id_header: "request-id",
     carried: &[("anthropic-version", Some(VERSION)), ("anthropic-beta", None)],
     own: Some(PLACEHOLDER_PREFIX),
-    write_count: Some(count::write_response),
 };

@@ -20,6 +20,7 @@ pub static MESSAGES: Operation = Operation {
     unique_fields: MESSAGES_FIELDS,
     reader: read,
     conversation: Some(request::read),
+    write_count: None,
     allows_zero_limit: |_| false,
     summarize: |body| ResponseSummary::of_events(|each| response::read(body, each)),
 };
@@ -34,8 +35,9 @@ pub static COUNT_TOKENS: Operation = Operation {
     unique_fields: MESSAGES_FIELDS,
     reader: read,
     conversation: Some(request::read_prompt),
+    write_count: Some(count::write_response),
     allows_zero_limit: |_| false,
-    summarize: |_| ResponseSummary::default(),
+    summarize: |body| count::read(body).map_or_else(ResponseSummary::failed, |_| ResponseSummary::default()),
 };
 
 fn read<'b>(operation: &'static Operation, request: RequestParts<'_, 'b>) -> Result<RequestEnvelope<'b>> {

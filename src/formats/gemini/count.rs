@@ -7,6 +7,8 @@ use super::errors::{invalid, read_in_success};
 use super::request::{self, full_name, resource};
 use crate::canonical::{ModelRequest, Raw};
 use crate::error::{Error, Result};
+use crate::formats::call::{self, WrittenCall};
+use crate::formats::operation::RequestEnvelope;
 use crate::formats::written_request::{WriteTarget, WrittenRequest};
 use crate::wire::json::{Document, quote};
 
@@ -19,11 +21,19 @@ struct CountResponse<'a> {
     total_tokens: Option<u64>,
 }
 
+/// Writes a count for a client of another format.
+///
+/// # Errors
+/// As for a generate request.
+pub(super) fn write_call(envelope: &RequestEnvelope<'_>, target: WriteTarget<'_>) -> Result<WrittenCall> {
+    call::count(envelope, target, write, read)
+}
+
 /// Writes a count request: system instruction, contents and tools as they would be sent.
 ///
 /// # Errors
 /// As for a generate request.
-pub(super) fn write(request: &ModelRequest<'_>, target: WriteTarget<'_>) -> Result<WrittenRequest> {
+fn write(request: &ModelRequest<'_>, target: WriteTarget<'_>) -> Result<WrittenRequest> {
     let mut written = request::write(request, target)?;
     let mut document = Document::read(&written.body).map_err(|_| {
         Error::caller(400, "invalid_request", "The request cannot be written as a token count request.")
@@ -39,7 +49,7 @@ pub(super) fn write(request: &ModelRequest<'_>, target: WriteTarget<'_>) -> Resu
 ///
 /// # Errors
 /// 502 if the body holds no count; the error's own status if it reports one.
-pub(super) fn read(body: &[u8]) -> Result<u64> {
+fn read(body: &[u8]) -> Result<u64> {
     let is_object = body.trim_ascii_start().starts_with(b"{");
     let response = serde_json::from_slice::<CountResponse<'_>>(body).ok().filter(|_| is_object);
     let response = response.ok_or_else(|| invalid("The provider's response holds no token count."))?;

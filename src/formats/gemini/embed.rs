@@ -8,9 +8,11 @@ use super::errors::{invalid, read_in_success};
 use super::request::{full_name, resource};
 use crate::canonical::{Raw, Usage};
 use crate::error::{Error, Result};
+use crate::formats::call::{CallResponse, WrittenCall};
 use crate::formats::embedding::{Billed, EmbeddingContext, EmbeddingForm};
+use crate::formats::operation::RequestEnvelope;
 use crate::formats::unsupported::UnsupportedFields;
-use crate::formats::written_request::WrittenRequest;
+use crate::formats::written_request::{WriteTarget, WrittenRequest};
 use crate::wire::base64;
 use crate::wire::json::Document;
 
@@ -45,12 +47,26 @@ struct EmbedPart<'a> {
     text: &'a Raw<'a>,
 }
 
+/// Writes an embedding request of OpenAI's format.
+///
+/// # Errors
+/// 400 naming the field that violates OpenAI's format, that holds tokens instead of texts, or that holds too many texts.
+pub(super) fn write_call(envelope: &RequestEnvelope<'_>, target: WriteTarget<'_>) -> Result<WrittenCall> {
+    let (request, form) = write(&envelope.document, target.model)?;
+    let model = target.model.to_owned();
+    let read = move |body: &[u8], estimate| {
+        let (body, usage) = translate(body, &EmbeddingContext { form, model: &model, estimate })?;
+        Ok(CallResponse { body, usage, is_estimated: usage.is_none() })
+    };
+    Ok(WrittenCall { request, read: Box::new(read) })
+}
+
 /// Writes a request for `model`, the provider's name for it.
 ///
 /// # Errors
 /// 400 naming the field that violates OpenAI's format, that holds tokens instead of texts, or that holds too
 /// many texts.
-pub(super) fn write(document: &Document<'_>, model: &str) -> Result<(WrittenRequest, EmbeddingForm)> {
+fn write(document: &Document<'_>, model: &str) -> Result<(WrittenRequest, EmbeddingForm)> {
     let mut unsupported = UnsupportedFields::default();
     let given = |name: &str| document.value(name).filter(|value| *value != "null");
     for (name, value) in document.members() {
@@ -137,7 +153,7 @@ struct EmbedUsage {
 /// # Errors
 /// 502 if the body is no such response or holds another number of vectors than requested; the error's own
 /// status if it reports one.
-pub(super) fn translate(body: &[u8], context: &EmbeddingContext<'_>) -> Result<Billed> {
+fn translate(body: &[u8], context: &EmbeddingContext<'_>) -> Result<Billed> {
     let is_object = body.trim_ascii_start().starts_with(b"{");
     let response = serde_json::from_slice::<BatchResponse<'_>>(body).ok().filter(|_| is_object);
     let response = response.ok_or_else(|| invalid("The provider's response holds no embeddings."))?;

@@ -3,9 +3,10 @@
 use super::{count, embed, errors, request, response, stream};
 use crate::config::FormatKind;
 use crate::formats::auth::AuthScheme;
-use crate::formats::embedding::EmbedCall;
+use crate::formats::call::ProviderCall;
 use crate::formats::framing::SSE;
-use crate::formats::provider_format::{CountCall, ProviderFormat};
+use crate::formats::operation::OperationKind;
+use crate::formats::provider_format::ProviderFormat;
 use crate::formats::tap::EventTap;
 
 /// The format's row in the table of formats.
@@ -28,6 +29,8 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
     tap: |options| Box::new(EventTap::new(Box::new(stream::Decoder::default()), &SSE, options)),
     recalls: |_| true,
     refusal: errors::read,
-    count: Some(CountCall { write: count::write, read: count::read }),
-    embed: Some(EmbedCall { write: embed::write, whole: embed::translate }),
+    calls: &[
+        ProviderCall { kind: OperationKind::Embed, write: embed::write_call },
+        ProviderCall { kind: OperationKind::Count, write: count::write_call },
+    ],
 };

@@ -36,7 +36,6 @@ pub const CLIENT: ClientFormat = ClientFormat {
     id_header: "x-request-id",
     carried: &[],
     own: None,
-    write_count: None,
 };
 
 /// The format as providers speak it.
@@ -50,6 +49,5 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
     tap: |options| Box::new(tap::ChatTap::new(options)),
     recalls: |_| false,
     refusal: errors::read,
-    count: None,
-    embed: None,
+    calls: &[],
 };

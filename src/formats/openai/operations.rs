@@ -24,6 +24,7 @@ pub static CHAT: Operation = Operation {
     unique_fields: MESSAGES_FIELDS,
     reader: read_chat,
     conversation: Some(request::read),
+    write_count: None,
     allows_zero_limit: |_| false,
     summarize: |body| summary::of_completion(body).unwrap_or_else(ResponseSummary::failed),
 };
@@ -49,6 +50,7 @@ pub static COMPLETION: Operation = Operation {
     reader: read_completion,
     conversation: None,
     // This is how clients request the log probabilities of the prompt's own tokens.
+    write_count: None,
     allows_zero_limit: |document| document.value("echo") == Some("true"),
     summarize: |body| summary::of_completion(body).unwrap_or_else(ResponseSummary::failed),
 };
@@ -63,6 +65,7 @@ pub static EMBEDDING: Operation = Operation {
     unique_fields: &["model", "input", "encoding_format", "dimensions"],
     reader: read_embedding,
     conversation: None,
+    write_count: None,
     allows_zero_limit: |_| false,
     summarize: |body| summary::of_embeddings(body).unwrap_or_else(ResponseSummary::failed),
 };

@@ -31,8 +31,7 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
     tap: |options| Box::new(EventTap::new(Box::<stream::Decoder>::default(), &FRAMING, options)),
     recalls: |_| false,
     refusal: errors::read,
-    count: None,
-    embed: None,
+    calls: &[],
 };
 
 /// The format as clients speak it.
@@ -54,5 +53,4 @@ pub const CLIENT: ClientFormat = ClientFormat {
     id_header: "x-toy-request-id",
     carried: &[("x-toy-version", Some("1"))],
     own: None,
-    write_count: None,
 };

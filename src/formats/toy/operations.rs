@@ -19,6 +19,7 @@ pub(super) static GENERATE: Operation = Operation {
     unique_fields: &["dialogue", "budget", "live"],
     reader: read,
     conversation: Some(request::read),
+    write_count: None,
     allows_zero_limit: |_| false,
     summarize: |body| ResponseSummary::of_events(|each| response::read(body, each)),
 };

@@ -1,9 +1,11 @@
 //! Recorded responses and embeddings, with the usage that they state.
 
 use llm_bridge::canonical::ResponseEvent;
+use llm_bridge::formats::WriteTarget;
 use llm_bridge::formats::gemini::PROVIDER;
-use llm_bridge::formats::{EmbeddingContext, EmbeddingForm};
-use serde_json::Value;
+use llm_bridge::formats::openai::operations::EMBEDDING;
+use llm_bridge::formats::operation::{OperationKind, RequestParts};
+use serde_json::{Value, json};
 
 use super::{stream, whole};
 use crate::recorded::{Recording, recordings};
@@ -66,8 +68,14 @@ fn recorded_embeddings_are_read_with_the_usage_that_they_state() {
         }
         let count = about["request"]["requests"].as_array().map_or(1, Vec::len);
         let written = |base64| {
-            let told = EmbeddingContext { form: EmbeddingForm { base64, count }, model: "m", estimate: 0 };
-            (PROVIDER.embed.as_ref().unwrap().whole)(&body, &told).unwrap()
+            let format = if base64 { "base64" } else { "float" };
+            let question = json!({ "model": "m", "input": vec!["a"; count], "encoding_format": format }).to_string();
+            let target = WriteTarget { model: "m", max_output: None, limit_field: None };
+            let call = PROVIDER.call(OperationKind::Embed).unwrap();
+            let question = RequestParts { path_name: "", body: question.as_bytes() };
+            let written = (call.write)(&EMBEDDING.read(question).unwrap(), target).unwrap();
+            let response = (written.read)(&body, 0).unwrap();
+            (response.body, response.usage)
         };
         let told: Value = serde_json::from_slice(&body).unwrap();
         let (floats, usage) = written(false);
