@@ -120,6 +120,18 @@ fn a_child_that_imports_from_its_facade_forms_a_circle() {
 }
 
 #[test]
+fn a_facade_declares_and_re_exports() {
+    const ITEMS: &[&str] = &["fn ", "struct ", "enum ", "trait ", "const ", "static ", "type ", "impl", "macro_rules!"];
+    for (path, text) in sources().iter().filter(|(path, _)| path.ends_with("mod.rs")) {
+        for line in code(text).lines().map(str::trim_start) {
+            let item = line.strip_prefix("pub(crate) ").or(line.strip_prefix("pub(super) ")).unwrap_or(line);
+            let item = item.strip_prefix("pub ").unwrap_or(item);
+            assert!(!ITEMS.iter().any(|word| item.starts_with(word)), "{}: {line}", path.display());
+        }
+    }
+}
+
+#[test]
 fn nothing_below_the_gateway_waits() {
     for (path, text) in sources() {
         if band(&room(&path)) > band("gateway") {

@@ -413,3 +413,23 @@ fn a_models_name_may_need_encoding_in_a_path() {
     assert_eq!(got.status, 200, "{}", got.body);
     assert_eq!(world.call().url, "https://toy.example/toy/a%2Fb%20c:continue");
 }
+
+#[test]
+fn a_keys_budget_sets_the_limit_under_the_formats_name() {
+    let config = "providers: { toy: { adapter: toy, base_url: https://toy.example, models: { m: { max_output: 100000, price: { input: 1, output: 2 } } } } }";
+    let secrets = [SECRETS, &[("ADMIN_API_KEYS", "admin")]].concat();
+    for (line, body) in [
+        ("POST /toy/m:continue", r#"{"dialogue":[{"by":"user","says":"Hi"}]}"#),
+        ("POST /v1/chat/completions", r#"{"model":"m","messages":[{"role":"user","content":"Hi"}]}"#),
+    ] {
+        let (gateway, world) = (bridge(config, &secrets), World::saying(response("toy", false)));
+        let key = r#"{"id":"a","budget":{"amount":"0.05","per":"total","fit":true}}"#;
+        let made = ask(&gateway, &world, "POST /admin/api/keys", &[("authorization", "Bearer admin")], key);
+        let bearer = format!("Bearer {}", made.json()["key"].as_str().unwrap());
+        let got = ask(&gateway, &world, line, &[("authorization", &bearer)], body);
+        assert_eq!(got.status, 200, "{line}: {}", got.body);
+        let sent = json_of(std::str::from_utf8(&world.call().body).unwrap());
+        let limit = sent["budget"].as_u64().unwrap();
+        assert!((10_000..13_000).contains(&limit), "{line}: {sent}");
+    }
+}
