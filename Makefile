@@ -1,6 +1,7 @@
-# Every way to run, test and deploy LLM Bridge. `make` lists the commands. Each of them works on a fresh clone.
-# Required: Rust (by rustup), Node.js 20 or newer with npm, and for `make test` Python 3 with pip.
-# Everything else is installed once: into node_modules/ and .tools/ here, and into a cache that other clones share.
+# Every way to run, test and deploy LLM Bridge. `make` lists the commands. Each of them works on a fresh
+# clone. Required: Rust (by rustup), Node.js 20 or newer with npm, and for `make test` Python 3 with pip.
+# Everything else is installed once: into node_modules/ and .tools/ here, and into a cache that other clones
+# share.
 
 # ── Options: make dev PORT=8080 CONFIG=~/my-bridge.yaml ──────────────────────────────────────────────────────────
 
@@ -9,8 +10,9 @@ CONFIG ?= configs/config.yaml
 export PORT CONFIG
 
 # ── The tools and their versions ─────────────────────────────────────────────────────────────────────────────────────────────
-# wrangler, workerd, esbuild, wasm-opt and Node.js 22 are npm packages, pinned by package-lock.json. worker-build and wasm-bindgen
-# are crates that take minutes to compile, so they are cached by version outside the checkout, for every clone on the machine.
+# wrangler, workerd, esbuild, wasm-opt and Node.js 22 are npm packages, pinned by package-lock.json.
+# worker-build and wasm-bindgen are crates that take minutes to compile, so they are cached by version outside
+# the checkout, for every clone on the machine.
 
 WORKER_BUILD_VERSION := 0.8.7
 WASM_BINDGEN_VERSION := 0.2.129
@@ -32,7 +34,8 @@ unexport MAKEFLAGS MFLAGS   # cargo, wrangler and the make that wrangler calls g
 SYSTEM_PATH := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 export WRANGLER_SEND_METRICS = false
-# Otherwise wrangler fetches sample data about callers (request.cf) from Cloudflare, which the gateway does not use.
+# Otherwise wrangler fetches sample data about callers (request.cf) from Cloudflare, which the gateway does
+# not use.
 export CLOUDFLARE_CF_FETCH_ENABLED = false
 
 # $(call need,command,source): stops with a message if a command is missing.
@@ -96,7 +99,8 @@ $(WORKER_BUILD):
 $(WASM_BINDGEN):
 	$(call cargo-tool,wasm-bindgen,wasm-bindgen-cli,$(WASM_BINDGEN_VERSION),3)
 
-# $(call cargo-tool,command,crate,version,minutes): links to the tool in the cache, and compiles it there if it is missing.
+# $(call cargo-tool,command,crate,version,minutes): links to the tool in the cache, and compiles it there if
+# it is missing.
 define cargo-tool
 	$(call need,cargo,Rust from https://rustup.rs)
 	@root="$(TOOL_CACHE)/$(1)-$(3)"; [ -x "$$root/bin/$(1)" ] || { \
@@ -144,7 +148,8 @@ build/index.js: $(RUST_SOURCES) $(NPM_PACKAGES) $(WORKER_BUILD) $(WASM_BINDGEN) 
 
 build/index_bg.wasm: build/index.js
 
-# Static files that the gateway fetches when it needs them: vocabularies. The one written last proves that all exist.
+# Static files that the gateway fetches when it needs them: vocabularies. The one written last proves that all
+# exist.
 build/assets/cl100k_base.bin: $(wildcard scripts/vocabularies/src/*.rs) Cargo.lock
 	@echo "Packing the vocabularies for counting tokens…"
 	@cargo run --quiet --locked --package vocabularies -- build/assets
@@ -169,8 +174,9 @@ dry-run: setup build
 
 .PHONY: lint test-rust test-size test-types test-workerd test-pin bless-pin test-make test-python
 
-# Each suite has a time limit in seconds, far above its time on a busy machine: $(call limit,seconds,name) command. Each test in Node
-# has one (tests/limits.mjs), each file (in milliseconds), and each test in Python (tests/python/pytest.ini).
+# Each suite has a time limit in seconds, far above its time on a busy machine: $(call limit,seconds,name)
+# command. Each test in Node has one (tests/limits.mjs), each file (in milliseconds), and each test in Python
+# (tests/python/pytest.ini).
 limit = @scripts/limit.sh $(1) "$(2)"
 NODE_TEST := node --import ./tests/limits.mjs --test --test-force-exit --test-timeout=1200000 \
 	--test-reporter=spec --test-reporter-destination=stdout --test-reporter=./tests/under-way.mjs --test-reporter-destination=stderr

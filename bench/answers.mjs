@@ -10,7 +10,8 @@ const data = (value, end = "\n\n") => `data: ${typeof value === "string" ? value
 /** A word's event, cut where the time belongs. */
 const cut = (event) => event.split("@");
 
-// ── OpenAI's ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── OpenAI's
+// ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const USAGE = { prompt_tokens: PROMPT, completion_tokens: SAID, total_tokens: PROMPT + SAID };
 const chunk = (more) => data({ id: "chatcmpl-bench", object: "chat.completion.chunk", created: 1700000000, model: "say", ...more });
@@ -26,7 +27,8 @@ const openai = {
   end: (usage) => choice({}, "stop") + (usage ? chunk({ choices: [], usage: USAGE }) : "") + data("[DONE]"),
 };
 
-// ── Anthropic's ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Anthropic's
+// ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const message = { id: "msg_bench", type: "message", role: "assistant", model: "say", content: [], stop_reason: null, stop_sequence: null };
 const tokens = { input_tokens: PROMPT, cache_creation_input_tokens: 0, cache_read_input_tokens: 0, output_tokens: SAID };
@@ -45,7 +47,8 @@ const anthropic = {
     step("message_stop"),
 };
 
-// ── Gemini's, which tells the tokens with every chunk ────────────────────────────────────────────────────────────────────────
+// ── Gemini's, which tells the tokens with every chunk
+// ────────────────────────────────────────────────────────────────────────
 
 function gemini(text, finishReason) {
   const promptTokensDetails = [{ modality: "TEXT", tokenCount: PROMPT }];

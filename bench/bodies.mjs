@@ -1,5 +1,5 @@
-// The chats that callers send: a small one, and two of 100 KB, one that is a single long text and one that is an agent's long history.
-// Each in OpenAI's format, and as messages in Anthropic's.
+// The chats that callers send: a small one, and two of 100 KB, one that is a single long text and one that is
+// an agent's long history. Each in OpenAI's format, and as messages in Anthropic's.
 
 const SENTENCE = "Please look at the weather of the coast and tell me what the sea will do tomorrow. ";
 const WORDS = [

@@ -1,4 +1,5 @@
-// `make -C bench costs`: counts the Durable Object calls and rows of a request by each kind of key, and writes docs/costs.md.
+// `make -C bench costs`: counts the Durable Object calls and rows of a request by each kind of key, and
+// writes docs/costs.md.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,7 +14,10 @@ import { ACCESS_KEY, PROJECT, Program, counting, startUpstream, stopAll, version
 
 /** Cloudflare's prices in dollars, beyond what a plan includes. */
 const PRICE = { request: 0.3e-6, cpuMs: 0.02e-6, call: 0.15e-6, written: 1e-6, read: 0.001e-6, gbSecond: 12.5e-6 };
-/** An object is billed for its memory while it handles a call. The duration is an estimate: nearly all of it is the write to disk. */
+/**
+ * An object is billed for its memory while it handles a call. The duration is an estimate: nearly all of it
+ * is the write to disk.
+ */
 const CALL_SECONDS = 0.01;
 const OBJECT_GB = 0.128;
 const MILLION = 1e6;
@@ -38,7 +42,10 @@ const PACES = [
   { name: "rushed", label: `${AT_ONCE} callers at full speed`, load: rushed(5) },
 ];
 
-/** The targets: for keys without limits at most one call; for others a reservation before and a receipt after, in two rows. */
+/**
+ * The targets: for keys without limits at most one call; for others a reservation before and a receipt after,
+ * in two rows.
+ */
 const TARGET = {
   static: { calls: 1, written: 1 },
   free: { calls: 1, written: 1 },
@@ -79,7 +86,8 @@ async function measure() {
     const counts = await counted(program, key, () => pace.load({ port, request: key.request }));
     rows.push({ pace, key, ...counts, cpuMs: (program.cpu() - before) / counts.requests });
   };
-  // What is created only once, such as tables, is not part of a request's cost; and accounts already have some rows.
+  // What is created only once, such as tables, is not part of a request's cost; and accounts already have
+  // some rows.
   for (const { request } of keys) await paced(60, 0)({ port: program.port, request });
   for (const pace of PACES) {
     if (pace.together) await Promise.all(keys.map((key) => take(pace, key)));
@@ -88,7 +96,10 @@ async function measure() {
   return keys.flatMap((key) => PACES.map((pace) => rows.find((row) => row.key === key && row.pace === pace)));
 }
 
-/** Dollars per million requests, by purpose. CPU is that of the busiest pace, at which a process does little else. */
+/**
+ * Dollars per million requests, by purpose. CPU is that of the busiest pace, at which a process does little
+ * else.
+ */
 function dollars({ calls, written, read = 0 }, cpuMs) {
   const objects = calls * (PRICE.call + CALL_SECONDS * OBJECT_GB * PRICE.gbSecond) + written * PRICE.written + read * PRICE.read;
   return { worker: (PRICE.request + cpuMs * PRICE.cpuMs) * MILLION, objects: objects * MILLION };

@@ -1,4 +1,5 @@
-// The figures: each measures every system in turn, round after round, so that a busy moment of the machine affects all of them.
+// The figures: each measures every system in turn, round after round, so that a busy moment of the machine
+// affects all of them.
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -16,7 +17,10 @@ const STREAMS = { number: 40, chunks: 400, pace: 5, spacing: 5 };
 const SOCKETS = { connections: 8, idle: 1000, asleep: 13_000 };
 const SHORT = 40;
 const GENERATED = { number: 16, chunks: 600, pace: 2, spacing: 10 };
-/** Each round of a request figure is divided into this many, so that a busy moment of the machine affects fewer of them. */
+/**
+ * Each round of a request figure is divided into this many, so that a busy moment of the machine affects
+ * fewer of them.
+ */
 const CUTS = 4;
 const MANY = 1000;
 /** What is stored after a response, such as receipts, is part of its cost. */
@@ -31,7 +35,9 @@ const REST_MS = 2000;
 
 const WHOLE = ["pass", "edit", "gateway", "info", "portkey", "litellm"];
 const NATIVE = ["pass", "transform", "gateway", "info"];
-/** If the caller does not request the usage, the provider's `stream_usage` decides how the gateway gets it. */
+/**
+ * If the caller does not request the usage, the provider's `stream_usage` decides how the gateway gets it.
+ */
 const UNASKED = ["pass", "transform", "gateway", "shown"];
 
 const TRANSLATING = ["json", "gateway", "info"];
@@ -41,8 +47,8 @@ const MESSAGES = { write: messages, path: "/v1/messages", end: "message_stop" };
 const gemini = (model, streams) => `/v1/models/${model}:${streams ? "streamGenerateContent?alt=sse" : "generateContent"}`;
 
 /**
- * Pairs of formats. Of the client: how a chat is written, its path, and what ends its streams. Of the provider: its name in the
- * gateway's configuration, its path, and what ends its streams.
+ * Pairs of formats. Of the client: how a chat is written, its path, and what ends its streams. Of the
+ * provider: its name in the gateway's configuration, its path, and what ends its streams.
  */
 const PAIRS = [
   { label: "OpenAI client, Anthropic upstream", client: CHATS, provider: "claude", upstream: () => MESSAGES.path, end: MESSAGES.end },
@@ -98,7 +104,10 @@ export function median(values) {
   return all.length === 0 ? undefined : (all[(all.length - 1) >> 1] + all[all.length >> 1]) / 2;
 }
 
-/** Runs `measure(system)` for each system in turn, in alternating direction and from a different start; other gateways in every third round. */
+/**
+ * Runs `measure(system)` for each system in turn, in alternating direction and from a different start; other
+ * gateways in every third round.
+ */
 async function interleave(bench, title, { names, cuts = 1, warm, measure }) {
   const rounds = bench.rounds * cuts;
   const samples = new Samples();
@@ -145,7 +154,8 @@ async function spent(system, load, settle) {
   return { result, cpu: (system.program?.cpu() ?? 0) - before };
 }
 
-// ── Complete responses ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Complete responses
+// ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Requests per second with 8 callers, and CPU per request in microseconds. */
 async function requests(bench) {
@@ -170,7 +180,8 @@ function latency(bench) {
   return interleave(bench, "Latency", { names: ["direct", ...WHOLE], warm, measure });
 }
 
-// ── Streams ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Streams
+// ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Streams in the provider's format, with and without the usage requested by the caller. */
 async function streams(bench) {
@@ -193,7 +204,8 @@ function passed(bench, title, names, usage) {
 /** Measures streams; `load` opens all of them, each with a number of words. */
 function streaming(load) {
   const { number, chunks } = STREAMS;
-  // The beginning of a stream runs the most code of a gateway: it takes many streams until that code is optimised.
+  // The beginning of a stream runs the most code of a gateway: it takes many streams until that code is
+  // optimised.
   const warm = async (system) => {
     for (let time = 0; time < 4; time += 1) await load(system, SHORT);
   };
@@ -212,7 +224,9 @@ function streaming(load) {
   return { warm, measure };
 }
 
-/** Streams that the gateway generates: milliseconds of CPU per second of one stream, at 500 tokens per second. */
+/**
+ * Streams that the gateway generates: milliseconds of CPU per second of one stream, at 500 tokens per second.
+ */
 function generated(bench) {
   const { number, chunks, pace, spacing } = GENERATED;
   const load = (system, number) => {
@@ -227,7 +241,8 @@ function generated(bench) {
   return interleave(bench, "Streams of its own", { names: ["transform", "gateway", "info"], warm, measure });
 }
 
-// ── Translation ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Translation
+// ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** For each pair of formats: streams, and complete responses to each of the long chats. */
 async function translation(bench) {
@@ -266,7 +281,8 @@ function translatedRequests(bench, pair, { label, body }) {
   return interleave(bench, `Requests of ${label}, ${pair.label}`, { names: TRANSLATING, cuts: CUTS, warm, measure });
 }
 
-// ── WebSockets ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── WebSockets
+// ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** The cost of a frame compared with an event of a stream over HTTP, and that of an idle connection. */
 async function sockets(bench) {
@@ -291,7 +307,9 @@ async function sockets(bench) {
   return { samples, idle: await idleSockets(bench, gateway) };
 }
 
-/** Megabytes of a fresh process: at rest, with idle connections, and after their objects have been evicted. */
+/**
+ * Megabytes of a fresh process: at rest, with idle connections, and after their objects have been evicted.
+ */
 async function idleSockets(bench, gateway) {
   bench.say("Idle WebSockets");
   const { program, port, headers } = await bench.start(gateway, { tag: "gateway-idle" });
@@ -310,9 +328,13 @@ async function idleSockets(bench, gateway) {
   }
 }
 
-// ── Accounting ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Accounting
+// ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** The cost of the account of each kind of key, in CPU, latency and calls, compared with a gateway without accounting. */
+/**
+ * The cost of the account of each kind of key, in CPU, latency and calls, compared with a gateway without
+ * accounting.
+ */
 async function accounting(bench) {
   const [books, counting] = ["books", "counted"].map((name) => bench.systems.get(name));
   const names = KEYS.map(({ name }) => name);
@@ -338,7 +360,8 @@ async function accounting(bench) {
   return { samples, counts };
 }
 
-// ── The system itself ────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── The system itself
+// ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Bytes of the wasm, as built and gzipped. */
 async function size({ folder }) {
@@ -362,7 +385,10 @@ async function cold(bench) {
   return samples;
 }
 
-/** Megabytes of a fresh process at rest, with many open streams, after their ends, and after as many aborted ones. */
+/**
+ * Megabytes of a fresh process at rest, with many open streams, after their ends, and after as many aborted
+ * ones.
+ */
 async function memory(bench) {
   const samples = new Samples();
   for (const name of ["pass", "gateway", "portkey", "litellm"]) {

@@ -1,7 +1,8 @@
-// Checks that the time of a refusal does not reveal whether a key's id exists: node bench/key-timing.mjs [tries]
+// Checks that the time of a refusal does not reveal whether a key's id exists:
+// node bench/key-timing.mjs [tries]
 //
-// Prints the median time of the refusals of each kind of key, measured in turns over one connection each, and the largest difference
-// between two medians. It must stay below 5 %.
+// Prints the median time of the refusals of each kind of key, measured in turns over one connection each, and
+// the largest difference between two medians. It must stay below 5 %.
 
 import { Agent, request } from "node:http";
 import { performance } from "node:perf_hooks";

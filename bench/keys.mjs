@@ -1,4 +1,5 @@
-// The kinds of keys whose accounting is measured, created by the admin API, and the calls and rows of a load by each.
+// The kinds of keys whose accounting is measured, created by the admin API, and the calls and rows of a load
+// by each.
 
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";

@@ -1,4 +1,5 @@
-// The callers: keep-alive connections that send requests as fast as responses come, at a fixed rate, or as streams, all with a time limit.
+// The callers: keep-alive connections that send requests as fast as responses come, at a fixed rate, or as
+// streams, all with a time limit.
 
 import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -90,7 +91,9 @@ export async function askOnce({ port, request }) {
   await connection.ask(request).finally(() => connection.close());
 }
 
-/** Each connection sends its next request when the last response has come. Returns the number of responses. */
+/**
+ * Each connection sends its next request when the last response has come. Returns the number of responses.
+ */
 export async function hammer({ port, request, connections = 8, seconds }) {
   const end = performance.now() + seconds * 1000;
   let answers = 0;

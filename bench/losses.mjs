@@ -1,5 +1,5 @@
-// `make -C bench losses`: kills the gateway under load, repeatedly, and counts the receipts that are missing afterwards. Writes a section
-// of docs/costs.md.
+// `make -C bench losses`: kills the gateway under load, repeatedly, and counts the receipts that are missing
+// afterwards. Writes a section of docs/costs.md.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -34,7 +34,10 @@ logging: { level: error }
 
 /** One gateway after the other on one disk. */
 class Killed {
-  /** How far the clock has been advanced. It is advanced in each process, because an account's time does not go backwards. */
+  /**
+   * How far the clock has been advanced. It is advanced in each process, because an account's time does not
+   * go backwards.
+   */
   #ahead = 0;
 
   constructor(fake, disk) {
@@ -47,7 +50,10 @@ class Killed {
     await this.gateway.control({ advance: this.#ahead });
   }
 
-  /** Sends requests until the process is gone: each by its id, with the time at which its response was read to the end, if it was. */
+  /**
+   * Sends requests until the process is gone: each by its id, with the time at which its response was read to
+   * the end, if it was.
+   */
   async load(key, { each, callers = 1 }) {
     const asked = new Map();
     this.fake.requests.length = 0;

@@ -1,4 +1,5 @@
-// The other gateways: installed by version into a cache that all clones share, and started as their documentation says.
+// The other gateways: installed by version into a cache that all clones share, and started as their
+// documentation says.
 
 import { existsSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
@@ -11,7 +12,10 @@ const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "llm
 const INSTALL_PATIENCE_MS = 300_000;
 
 const PORTKEY = "1.15.2";
-/** With the newest server that Portkey allows, its streams fail with 500 ("immutable" headers); this one works. */
+/**
+ * With the newest server that Portkey allows, its streams fail with 500 ("immutable" headers); this one
+ * works.
+ */
 const PORTKEY_SERVER = "1.13.8";
 const LITELLM = "1.106.2";
 

@@ -19,7 +19,9 @@ const LISTS = [
   ["by themselves", "--no-children", () => true],
 ];
 
-/** Runs `load` again and again while perf watches the process, and prints the functions with the most time. */
+/**
+ * Runs `load` again and again while perf watches the process, and prints the functions with the most time.
+ */
 export async function profile(title, pid, load) {
   const file = join(tmpdir(), `llm-bridge-perf-${process.pid}`);
   const perf = spawn("perf", ["record", "-F", "997", "-g", "-p", String(pid), "-o", file], { stdio: "ignore" });

@@ -1,4 +1,5 @@
-// Renders the figures as tables: for the terminal, and with a description of the method as docs/benchmarks.md.
+// Renders the figures as tables: for the terminal, and with a description of the method as
+// docs/benchmarks.md.
 
 import { availableParallelism } from "node:os";
 
@@ -29,7 +30,10 @@ export function table(head, rows) {
   return [fill(head), rule, ...rows.map(fill)].join("\n");
 }
 
-/** A table with a row for each system, and the reason for each that failed. `columns` pair a head with a function from system to cell. */
+/**
+ * A table with a row for each system, and the reason for each that failed. `columns` pair a head with a
+ * function from system to cell.
+ */
 function systemsTable({ labels }, samples, columns) {
   const rows = samples.names.map((name) => {
     const fault = samples.fault(name);
@@ -42,7 +46,8 @@ function systemsTable({ labels }, samples, columns) {
 
 const against = (samples, base) => (name) => times(over(samples.median(name, "cpu"), samples.median(base, "cpu")));
 
-// ── One table for each figure ────────────────────────────────────────────────────────────────────────────────────────────────
+// ── One table for each figure
+// ────────────────────────────────────────────────────────────────────────────────────────────────
 
 function requestTables(run, figures) {
   return SHAPES.map(({ name, label }) => {
@@ -199,7 +204,8 @@ const TABLES = {
   memory: memoryTable,
 };
 
-// ── Targets ────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Targets
+// ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** A target on the ratio of CPU to that of another system. */
 const ratio = (figure, samples, base, most, name) => ({
@@ -271,7 +277,8 @@ export function tables(run) {
   return [targetTable(run), ...parts, [...run.notes, busy].join("\n")].filter(Boolean).join("\n\n");
 }
 
-// ── The front pages ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── The front pages
+// ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const SHOWN = ["gateway", "portkey", "litellm"];
 const FIGURES_BLOCK = /(<!-- figures: [^\n]*\n(?:\|[^\n]*\n){2})([^]*?)(?=<!-- end of figures -->)/;
@@ -285,7 +292,8 @@ export function frontPage(page, { requests, streams, latency }) {
   return page.replace(FIGURES_BLOCK, (_, head, body) => head + body.trimEnd().split("\n").map(row).join(""));
 }
 
-// ── The document ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── The document
+// ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export function document(run) {
   const { number, chunks, pace, spacing } = METHOD.STREAMS;

@@ -1,5 +1,5 @@
-// `make bench`: starts the systems, measures the figures, prints them, and writes docs/benchmarks.md and the figures of the front
-// pages. It ends every process that it started.
+// `make bench`: starts the systems, measures the figures, prints them, and writes docs/benchmarks.md and the
+// figures of the front pages. It ends every process that it started.
 
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
@@ -68,17 +68,20 @@ function stop(word) {
   process.exit(2);
 }
 
-/** The line at the bottom of a terminal that tells what goes on. */
+/** The line at the bottom of a terminal that shows progress. */
 function say(text) {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }
 
-/** The fake provider itself, as if it were a system: what all others add is counted from there. */
+/** The fake provider itself as a system: the baseline of all others. */
 function direct() {
   return { name: "direct", label: "the fake provider, called directly", port: upstream.port, path: "/direct/v1/chat/completions", headers: {} };
 }
 
-/** Starts a system; `tag` tells its calls of the fake provider apart from those of another instance; `named` is for perf. */
+/**
+ * Starts a system; `tag` tells its calls of the fake provider apart from those of another instance; `named`
+ * is for perf.
+ */
 async function start(system, { tag = system.name, named = false } = {}) {
   const home = join(folder, tag);
   mkdirSync(home, { recursive: true });

@@ -1,4 +1,5 @@
-// Callers over WebSockets: only the part of the protocol that a benchmark needs, so that a frame costs the caller no more than an event.
+// Callers over WebSockets: only the part of the protocol that a benchmark needs, so that a frame costs the
+// caller no more than an event.
 
 import { randomBytes } from "node:crypto";
 import net from "node:net";
@@ -91,7 +92,10 @@ class Socket {
   }
 }
 
-/** `number` streams over `connections`, one begun each `spacing` milliseconds, read to their ends: the delay of each word. */
+/**
+ * `number` streams over `connections`, one begun each `spacing` milliseconds, read to their ends: the delay
+ * of each word.
+ */
 export async function chatAll({ port, headers, body, number, connections, spacing, words }) {
   const sockets = await openIdle({ port, headers, number: connections });
   try {

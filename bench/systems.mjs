@@ -1,4 +1,5 @@
-// Starts the systems under test, each a process tree of its own, and reads their CPU time and memory from /proc.
+// Starts the systems under test, each a process tree of its own, and reads their CPU time and memory from
+// /proc.
 
 import { execFile, fork, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -27,7 +28,8 @@ const TICK_MS = 10;
 /** The folder of Durable Objects' databases: in memory if possible, so that the disk is not measured. */
 const DISKS = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "llm-bridge-books-"));
 
-// ── Processes ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Processes
+// ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const running = new Set();
 
@@ -115,7 +117,9 @@ function stat(pid) {
   return text && { pid: Number(pid), parent: Number(fields[1]), ticks: utime + stime + ofEndedChildren + andTheirs };
 }
 
-/** Milliseconds of CPU used by everything else on the machine; only the difference of two calls is meaningful. */
+/**
+ * Milliseconds of CPU used by everything else on the machine; only the difference of two calls is meaningful.
+ */
 export function cpuOfOthers() {
   const [, user, nice, system, , , irq, softirq, steal] = readProc("", "stat").split("\n", 1)[0].split(/ +/).map(Number);
   const own = tree(process.pid).reduce((sum, { ticks }) => sum + ticks, 0);
@@ -161,7 +165,8 @@ export async function startUpstream() {
   };
 }
 
-// ── Workers under `workerd serve` ────────────────────────────────────────────────────────────────────────────────────────────
+// ── Workers under `workerd serve`
+// ────────────────────────────────────────────────────────────────────────────────────────────
 
 /** The modules of a Worker: name, capnp type, and file or text. The first one is the entry. */
 const bare = (file) => [[file, "esModule", join(PROJECT, "bench/workers", file)]];
@@ -229,7 +234,10 @@ const gatewayAt = (name, label, { counted = false, patience, ...config } = {}) =
 /** The gateway, with the calls and rows of its objects counted from outside. */
 export const counting = gatewayAt("counted", "LLM Bridge, counted", { counted: true });
 
-/** A system with a `figure` takes part only in that one; an `optional` one may fail to start, as with an older build. */
+/**
+ * A system with a `figure` takes part only in that one; an `optional` one may fail to start, as with an older
+ * build.
+ */
 export const WORKERS = [
   bareWorker("pass", "(a) bare Worker, bytes through"),
   bareWorker("edit", "(b) bare Worker, parse and re-serialise"),

@@ -1,8 +1,9 @@
-// The fake provider, a process of its own: responds to chats as fast as it can, and streams at an exact pace, in the format of the path.
+// The fake provider, a process of its own: responds to chats as fast as it can, and streams at an exact pace,
+// in the format of the path.
 //
-// The model's name selects the behaviour: `say-400x5` streams 400 chunks, one each 5 ms; `hold` streams a chunk a second until
-// the parent process releases it; any other name gets a complete response. The first part of a request's path names the system under
-// test that sent it, so that its connections can be counted.
+// The model's name selects the behaviour: `say-400x5` streams 400 chunks, one each 5 ms; `hold` streams a
+// chunk a second until the parent process releases it; any other name gets a complete response. The first
+// part of a request's path names the system under test that sent it, so that its connections can be counted.
 
 import net from "node:net";
 

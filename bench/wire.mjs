@@ -1,11 +1,15 @@
-// Reads HTTP/1.1 messages from a socket, only what a benchmark needs: heads, and bodies by length or in chunks.
+// Reads HTTP/1.1 messages from a socket, only what a benchmark needs: heads, and bodies by length or in
+// chunks.
 
 const EMPTY = Buffer.alloc(0);
 
 /** The clock shared by all processes of the machine, in microseconds. */
 export const micros = () => Number(process.hrtime.bigint() / 1000n);
 
-/** Calls `head(text)`, `data(bytes)` for each piece of the body as it comes, and `end()`; then the next message. */
+/**
+ * Calls `head(text)`, `data(bytes)` for each piece of the body as it comes, and `end()`; then the next
+ * message.
+ */
 export class MessageReader {
   #calls;
   #rest = EMPTY;

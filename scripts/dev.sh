@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Serves the built gateway until Ctrl-C. The last step of `make dev`, which builds everything and sets PORT and CONFIG.
+# Serves the built gateway until Ctrl-C. The last step of `make dev`, which builds everything and sets PORT
+# and CONFIG.
 set -euo pipefail
 
 listens() { (: </dev/tcp/127.0.0.1/"$PORT") 2>/dev/null; }

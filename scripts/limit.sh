@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Runs a command with a time limit and leaves none of its processes behind. Usage: scripts/limit.sh SECONDS "its name" command…
+# Runs a command with a time limit and leaves none of its processes behind. Usage: scripts/limit.sh SECONDS
+# "its name" command…
 #
-# When the time is up it reports the running tests, kills every process that the command started, and ends with status 124. The folder
-# $TESTS_UNDER_WAY names the running tests: `suite` is written here, `tests` by the test runners. Limits nest.
+# When the time is up it reports the running tests, kills every process that the command started, and ends
+# with status 124. The folder $TESTS_UNDER_WAY names the running tests: `suite` is written here, `tests` by
+# the test runners. Limits nest.
 set -uo pipefail
 seconds=$1 name=$2
 shift 2
@@ -16,8 +18,8 @@ else
   rm -f "$TESTS_UNDER_WAY/tests"
 fi
 
-# The command has a process group of its own. Processes that leave the group (a browser, `make dev`) still have this mark in their
-# environment, which Linux shows. This process does not have it.
+# The command has a process group of its own. Processes that leave the group (a browser, `make dev`) still
+# have this mark in their environment, which Linux shows. This process does not have it.
 mark="/limit-$$-$RANDOM$RANDOM/"
 set -m
 TESTS_LIMITS="${TESTS_LIMITS:-}$mark" "$@" </dev/null &

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs `cargo test` and writes the names of tests that run for more than a minute to the file that scripts/limit.sh reads. Rust's test
-# runner has no time limit, but it prints the name of a test after 60 seconds.
+# Runs `cargo test` and writes the names of tests that run for more than a minute to the file that
+# scripts/limit.sh reads. Rust's test runner has no time limit, but it prints the name of a test after 60
+# seconds.
 set -o pipefail
 slow=()
 

@@ -1,4 +1,5 @@
-// `node:test` as a test file sees it under limits.mjs: each test and hook has a time limit. No comment may follow code here.
+// `node:test` as a test file sees it under limits.mjs: each test and hook has a time limit. No comment may
+// follow code here.
 import * as real from "node:test";
 
 const timeout = Number(process.env.TEST_LIMIT_MS ?? 180_000);

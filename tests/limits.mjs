@@ -1,4 +1,5 @@
-// For `node --import`: gives every test and hook of a test file a time limit, so that one that hangs fails by name.
+// For `node --import`: gives every test and hook of a test file a time limit, so that one that hangs fails by
+// name.
 //
 // Node's `--test-timeout` limits a whole file. A `timeout` of the test or hook itself takes precedence.
 
@@ -6,7 +7,8 @@ import { readFileSync } from "node:fs";
 import { registerHooks } from "node:module";
 
 const LIMITED = "?limited";
-// On one line, under the test file's address, because Node reports the position of the call as the position of the test.
+// On one line, under the test file's address, because Node reports the position of the call as the position
+// of the test.
 const source = readFileSync(new URL("limited.mjs", import.meta.url), "utf8").replaceAll(/^\/\/.*$/gm, "").replaceAll("\n", " ");
 
 registerHooks({

@@ -1,4 +1,5 @@
-//! The house rules that a compiler does not know: arrows between rooms, captions, sizes, names.
+//! The house rules that no compiler or linter checks: dependencies between modules, module comments, sizes,
+//! names.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may insist")]
 
 #[path = "support/file_graph.rs"]
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use file_graph::{FileGraph, circles, common_folder, graph_of, read_folder};
 
-/// Outermost first: a room may use those of later bands, and itself.
+/// The modules, outermost first. A module may use modules of later bands, and itself.
 const BANDS: &[&[&str]] = &[
     &["edge"],
     &["server"],
@@ -22,7 +23,7 @@ const BANDS: &[&[&str]] = &[
     &["error"],
 ];
 
-/// Between rooms of one band only these; the first may use the second.
+/// Within a band, the first of a pair may use the second.
 const NEIGHBOURS: &[(&str, &str)] = &[("formats", "provider")];
 
 const VENDORS: &[&str] =
@@ -36,27 +37,27 @@ fn sources() -> Vec<(PathBuf, String)> {
     read_folder(&source_folder())
 }
 
-/// Folders below which files still form circles. It may only shrink.
+/// Folders in which files still form circles. The list may only shrink.
 const FOLDERS_WITH_CIRCLES: &[&str] = &["gateway"];
 
-fn room(path: &Path) -> String {
+fn module_of(path: &Path) -> String {
     let inside = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
     inside.components().next().unwrap().as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned()
 }
 
-fn band(room: &str) -> Option<usize> {
-    BANDS.iter().position(|rooms| rooms.contains(&room))
+fn band(module: &str) -> Option<usize> {
+    BANDS.iter().position(|modules| modules.contains(&module))
 }
 
-/// Without the tests at its foot.
+/// A file without the tests at its end.
 fn code(text: &str) -> &str {
     text.split("#[cfg(test)]").next().unwrap()
 }
 
 #[test]
-fn arrows_go_one_way() {
+fn modules_use_only_modules_of_later_bands() {
     for (path, text) in sources() {
-        let from = room(&path);
+        let from = module_of(&path);
         let Some(own) = band(&from) else { continue };
         let used = code(&text).match_indices("crate::").map(|(at, _)| &text[at + "crate::".len()..]);
         for to in used.map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap()) {
@@ -134,7 +135,7 @@ fn a_facade_declares_and_re_exports() {
 #[test]
 fn nothing_below_the_gateway_waits() {
     for (path, text) in sources() {
-        if band(&room(&path)) > band("gateway") {
+        if band(&module_of(&path)) > band("gateway") {
             assert!(!text.contains("async ") && !text.contains(".await"), "{}", path.display());
         }
     }
@@ -213,9 +214,9 @@ fn no_vendor_is_named_outside_the_formats() {
     for (path, text) in sources() {
         let code: String =
             code(&text).lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
-        // Naming an adapter's module is no knowledge of a vendor.
+        // The name of a format's module does not count.
         let code = code.to_lowercase().replace("formats::openai", "");
-        if room(&path) == "formats" {
+        if module_of(&path) == "formats" {
             continue;
         }
         for vendor in VENDORS {

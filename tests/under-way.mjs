@@ -1,4 +1,5 @@
-// A reporter for `node --test` that prints nothing and writes the names of the running tests to the file that scripts/limit.sh reads.
+// A reporter for `node --test` that prints nothing and writes the names of the running tests to the file that
+// scripts/limit.sh reads.
 
 import { writeFileSync } from "node:fs";
 import { join, relative } from "node:path";

@@ -1,11 +1,14 @@
-// The gateway, with its Durable Objects counted from outside: GET /bench/counts tells, for each object by its name, how often it was
-// called and how many rows its database has read and written since the start, as the platform bills them.
+// The gateway, with its Durable Objects counted from outside. GET /bench/counts returns, for each object by
+// its name, the number of calls and the rows that its database has read and written since the start, as the
+// platform bills them.
 
 import gateway, { Account as Accounts, Directory as Directories } from "../../src/worker.mjs";
 
 const PATH = "/bench/counts";
 const counts = {};
-/** Cursors of the call that is being answered: an object answers in one step, so they are never those of two. */
+/**
+ * Cursors of the call that is being answered: an object answers in one step, so they are never those of two.
+ */
 let cursors = [];
 let watched = false;
 

@@ -1,4 +1,5 @@
-// (b) The simplest gateway in JavaScript: parses the body, sets the provider's name of the model, writes the body anew.
+// (b) The simplest gateway in JavaScript: parses the body, replaces the model's name, and serializes the body
+// again.
 
 export default {
   async fetch(request, env) {

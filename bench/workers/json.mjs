@@ -1,5 +1,5 @@
-// (c′) What translating would cost JavaScript before it has translated anything: parses and writes anew every body and every event, and
-// sends the request where its own path says.
+// (c′) The cost of translation in JavaScript before anything is translated: parses and serializes every body
+// and every event, and sends the request to its own path.
 
 export default {
   async fetch(request, env) {

@@ -1,4 +1,4 @@
-// (a) The bare Worker: passes bytes through, both ways, and looks at nothing.
+// (a) The bare Worker: passes bytes through in both directions and inspects nothing.
 
 export default {
   fetch(request, env) {

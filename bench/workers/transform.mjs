@@ -1,4 +1,5 @@
-// (c) The usual way to know a stream's usage in JavaScript: a TransformStream that parses each event and passes its bytes on.
+// (c) The usual way to read a stream's usage in JavaScript: a TransformStream that parses each event and
+// passes its bytes on.
 
 export default {
   async fetch(request, env) {

@@ -21,7 +21,8 @@ providers:
 const folder = mkdtempSync(join(tmpdir(), "llm-bridge-make-"));
 after(() => rmSync(folder, { recursive: true }));
 
-// The environment of a user's shell, without the variables of the make and the test runner that run this file.
+// The environment of a user's shell, without the variables of the make and the test runner that run this
+// file.
 const { MAKEFLAGS, MFLAGS, MAKELEVEL, NODE_TEST_CONTEXT, PORT, CONFIG: _, ...env } = process.env;
 const make = (...args) => spawnSync("make", args, { cwd: ROOT, env, encoding: "utf8", timeout: 300_000 });
 

@@ -13,7 +13,8 @@ const LIMIT = join(ROOT, "scripts/limit.sh");
 const folder = mkdtempSync(join(tmpdir(), "llm-bridge-limits-"));
 after(() => rmSync(folder, { recursive: true }));
 
-// The environment of a user's shell, without the variables of the make and the test runner that run this file.
+// The environment of a user's shell, without the variables of the make and the test runner that run this
+// file.
 const { MAKEFLAGS, MFLAGS, MAKELEVEL, NODE_TEST_CONTEXT, TESTS_UNDER_WAY, ...env } = process.env;
 
 /** Runs a command from the checkout: its status and all of its output. */
@@ -39,7 +40,8 @@ const IS_LINUX = process.platform === "linux";
 // Seconds within which a runner has begun its first test, on a slow machine too.
 const BEGUN = String(Math.ceil(paced(3)));
 
-// Two tests that hang, in the event loop and in a hook; a child in a process group of its own; and tests that must still run.
+// Two tests that hang, in the event loop and in a hook; a child in a process group of its own; and tests that
+// must still run.
 const HANGING = `
 import { spawn } from "node:child_process";
 import { after, before, describe, it } from "node:test";

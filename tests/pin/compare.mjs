@@ -1,14 +1,14 @@
-// Two runs side by side: equal, but for what the list of expected differences says.
+// Compares two runs: they must be equal, except for what the list of expected differences states.
 
 import { PARTS } from "./text.mjs";
 
-/** Whether a case's name is meant by a pattern: `*` stands for anything. */
+/** Whether a pattern matches a case's name; `*` stands for any text. */
 const means = (pattern, name) => new RegExp(`^${pattern.split("*").map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&")).join(".*")}$`).test(name);
 
 /**
- * Compares records by name. `expected` are entries `{ cases, part, from, to, reason }`: in that part of those cases, what matches `from` in the
- * base has become `to`. (A part that a build does not have is the empty text.) The result has the differences that are left, and the entries
- * that changed nothing.
+ * Compares records by name. `expected` are entries `{ cases, part, from, to, reason }`: in that part of those
+ * cases, matches of `from` in the base have become `to`. (A part that a build does not have is the empty
+ * text.) Returns the remaining differences, and the entries that changed nothing.
  */
 export function compare(base, present, expected = []) {
   const used = new Set();
@@ -33,7 +33,7 @@ function change(text, entry, used) {
 
 const MOST_LINES = 12;
 
-/** A difference for people: the lines that only one side has, in their order. */
+/** A difference for people: the lines that only one side has, in order. */
 export function describe({ name, part, base, present }) {
   const [before, after] = [base.split("\n"), present.split("\n")];
   const only = (own, other, mark) => {

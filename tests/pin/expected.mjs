@@ -1,7 +1,7 @@
-// What differs between the base and the present build, and why. Each entry names cases (`*` stands for anything), the part of the record
-// (provider, client, log, receipt), what stands there in the base (`from`: a text, or a regular expression), what stands there now (`to`, with `$1` for a
-// group), and the reason.
-// An entry that changes nothing fails the comparison, as a difference that no entry names does.
+// The intended differences between the base and the present build, and their reasons. Each entry names cases
+// (`*` stands for any text), the part of the record (provider, client, log, receipt), the text of the base
+// (`from`: a string or a regular expression), its replacement (`to`, with `$1` for a group), and the reason.
+// An entry that changes nothing fails the comparison, as does a difference without an entry.
 //
 //   { cases: "faults/redirect/*", part: "client", from: /"code":"upstream_invalid_response"/g, to: '"code":"upstream_redirect"', reason: "…" },
 

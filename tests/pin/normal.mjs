@@ -1,21 +1,24 @@
-// What differs between two runs of one build, and is therefore replaced: ids, times, durations, ports, keys. Nothing else is hidden.
-// Each rule says what it replaces and why. An id is replaced by its number in the order of appearance within one case, so that it stays
-// visible where the same id stands twice.
+// Replaces values that differ between two runs of one build: ids, times, durations, ports, keys. Nothing else
+// is hidden. Each rule states what it replaces and why. An id is replaced by its number in the order of
+// appearance within one case, so that repeated ids remain visible.
 
-/** Half a minute before and after a run, clocks of other processes may stand. */
+/** The tolerance for the clocks of other processes, before and after a run: half a minute. */
 const SLACK_MS = 30_000;
 
-/** Ids that the gateway draws at random: 32 hex digits, alone (a receipt) or with a prefix (a request, an answer that is translated); 64 (a session). */
+/**
+ * Ids that the gateway draws at random: 32 hex digits, alone (a receipt) or with a prefix (a request, a
+ * translated response); 64 (a session).
+ */
 const DRAWN = /\b(req_|chatcmpl-|msg_|)([0-9a-f]{64}|[0-9a-f]{32})\b/g;
 const KEY_TEXT = /\bsk-lb-[A-Za-z0-9_-]{20,}/g;
 const ISO_TIME = /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z/g;
-/** Seconds and milliseconds since 1970, of this century's second quarter. */
+/** Seconds and milliseconds since 1970, in the second quarter of this century. */
 const UNIX_TIME = /(?<![\d.])1\d{9}(\d{3})?(?![\d.])/g;
 
 /**
- * Makes the function that replaces all of that in the texts of one case. `given` is what the case itself holds (what its client sends and its
- * provider answers): an id that stands there was not drawn by the gateway and stays. `run` is `{ from, to, provider, gateway }`: its time in
- * milliseconds, and the ports.
+ * Returns the function that replaces all of that in the texts of one case. `given` is the content of the case
+ * itself (what its client sends and its provider responds): an id in it was not drawn by the gateway and
+ * stays. `run` is `{ from, to, provider, gateway }`: its time in milliseconds, and the ports.
  */
 export function normaliser(run, given) {
   const ids = new Map();
@@ -25,27 +28,29 @@ export function normaliser(run, given) {
     return `${prefix}<id ${ids.get(id)}>`;
   };
   const rules = [
-    // The case's tag, by which provider and log are found: in the model's name, and as the request's id.
+    // The case's tag, by which its provider and log lines are found: in the model's name, and as the
+    // request's id.
     [/\.pin-[0-9a-f]{8}/g, () => ""],
     [/\bpin-[0-9a-f]{8}\b/g, () => "<request id>"],
-    // Ports of loopback, which the system chooses.
+    // Ports on loopback, which the system chooses.
     [new RegExp(`127\\.0\\.0\\.1:${run.provider}\\b`, "g"), () => "<provider>"],
     [new RegExp(`127\\.0\\.0\\.1:${run.gateway}\\b`, "g"), () => "<gateway>"],
-    // Keys made at run time, and the last letters of them that are shown to people.
+    // Managed keys, and their last characters that are shown to people.
     [KEY_TEXT, () => "<key>"],
     [/"hint":"[^"]{4}"/g, () => '"hint":"<hint>"'],
     [DRAWN, (text, prefix, id) => (given.includes(id) ? text : number(prefix, id))],
-    // Times of this run; those that a provider or a client names lie elsewhere.
+    // Times within this run. Times that a provider or a client states lie elsewhere.
     [ISO_TIME, (text) => (during(Date.parse(text)) ? "<time>" : text)],
     [UNIX_TIME, (text, more) => (during(Number(text) * (more ? 1 : 1000)) ? (more ? "<milliseconds>" : "<seconds>") : text)],
-    // How long something took, in logs, receipts and the header `server-timing`. That it is a number is seen, not which one.
+    // Durations in logs, receipts and the header `server-timing`. It stays visible that there is a number.
     [/"(duration_ms|ttft_ms)":\d+/g, (_, name) => `"${name}":<ms>`],
     [/\bdur=\d+/g, () => "dur=<ms>"],
-    // The same in a table of receipts, behind the times of the beginning and the end.
+    // The same in a table of receipts, after the times of the beginning and the end.
     [/(?<=<time>,<time>,)(\d*),\d+(?=,)/g, (_, ttft) => `${ttft && "<ms>"},<ms>`],
-    // What a provider may have made, under a budget, from its call until the answer broke off: tokens and cost grow with that time.
+    // The estimate of what a provider may have generated, under a budget, before the response broke off:
+    // tokens and cost grow with that time.
     [/^.*"key_id":"vk_bounded".*"outcome":"(?!complete")[a-z_]+".*"estimated":true.*$/gm, withoutMade],
-    // When a minute's window is free again: it slides with time.
+    // The time until a minute's window is free again: it slides.
     [/(?<=^x-ratelimit-reset-(?:requests|tokens): )\d+(?:m\d+)?(?:\.\d+)?(?:ms|s)$/gm, () => "<duration>"],
   ];
   return (text) => rules.reduce((result, [pattern, replace]) => result.replace(pattern, replace), text);
@@ -54,8 +59,11 @@ export function normaliser(run, given) {
 const withoutMade = (line) =>
   line.replace(/"(completion|output_tokens)":\d+/g, '"$1":<made>').replace(/"(cost|cost_nanos)":[\d.]+/g, '"$1":<made>');
 
-/** Headers of which the HTTP stacks of Node and of the runtime decide, not the gateway. */
+/** Headers that the HTTP stacks of Node and of the runtime decide on, not the gateway. */
 export const TRANSPORT = new Set(["connection", "keep-alive", "date"]);
 
-/** A receipt's number in its books: cases of one key run beside each other. (The cases of the books run one after the other, and show it.) */
+/**
+ * The number of a receipt in its account: cases with the same key run concurrently. (Cases of accounts run
+ * one after the other, and show it.)
+ */
 export const withoutNumber = (receipt) => receipt.replace(/^\{"number":\d+,/, "{");

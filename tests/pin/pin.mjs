@@ -1,4 +1,4 @@
-// The differential corpus as a command: drives an older build and the present one over the same cases, and shows what differs.
+// Runs the differential corpus against an older build and the present one, and shows what differs.
 //
 //   node tests/pin/pin.mjs --base FOLDER     the base: a folder with src/worker.mjs and build/
 //     --only PATTERN    cases whose names contain it          --sample     the sample of `make test` alone
@@ -31,7 +31,7 @@ const { values: options } = parseArgs({
 const started = performance.now();
 const seconds = () => `${((performance.now() - started) / 1000).toFixed(1)} s`;
 
-/** Runs `cases` on fresh sides of this build. */
+/** Runs `cases` on new sides of this build. */
 async function drive(build, cases) {
   const progress = (done) => done % 1000 || console.error(`  ${done} of ${cases.length} (${seconds()})`);
   const records = await withSides(build, cases, (side, own) => run(side, own, { width: Number(options.width), progress }));

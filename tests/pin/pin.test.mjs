@@ -1,5 +1,5 @@
-// A sample of the corpus against transcripts of what the gateway did when they were written: `BLESS=1 node --test tests/pin/pin.test.mjs` writes
-// them anew. What changes by intent shows in the diff of the commit.
+// A sample of the corpus against transcripts of an earlier run. `BLESS=1 node --test tests/pin/pin.test.mjs`
+// writes them anew; intended changes show in the diff of the commit.
 
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -12,7 +12,7 @@ import { read, write } from "./text.mjs";
 
 const FOLDER = fileURLToPath(new URL("transcripts/", import.meta.url));
 const LIMIT_MS = 600_000;
-/** Differences that are shown; the others are counted. */
+/** The differences that are shown; further ones are counted. */
 const SHOWN = 10;
 
 /** Records as text, by group. */

@@ -1,14 +1,15 @@
-// The provider of the corpus: answers each request as its case says, by a tag in the model's name, and records what it got.
+// The provider of the corpus: responds to each request as its case says, by a tag in the model's name, and
+// records what it got.
 
 import { createServer } from "node:http";
 
 const TAG = /\.pin-([0-9a-f]{8})/;
-/** So long a provider waits for the gateway to give up a call, or for its client to hear a word. */
+/** The time for which a provider waits for the gateway to cancel a call, or for its client to get a text. */
 const PATIENCE_MS = 8000;
 
-/** A play is what one case has the provider do: one answer for each request, the last one for all further ones. */
+/** The responses of the provider in one case: one for each request, the last one for all further ones. */
 export class Play {
-  /** What the provider got, in the order in which it came. */
+  /** The requests that the provider got, in order. */
   requests = [];
   #answers;
   #heard = "";
@@ -22,7 +23,7 @@ export class Play {
     return this.#answers[Math.min(this.requests.length, this.#answers.length) - 1];
   }
 
-  /** The client has got these bytes. */
+  /** Notes that the client has got these bytes. */
   hear(bytes) {
     this.#heard += bytes.toString("latin1");
     for (const watch of [...this.#watchers]) watch();
@@ -39,7 +40,7 @@ export class Play {
   }
 }
 
-/** Resolves when `begin` calls back; in the end anyway, for what was waited for in vain shows in the record. */
+/** Resolves when `begin` calls back, and after a time in any case: the record shows what did not come. */
 function within(begin) {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, PATIENCE_MS);
@@ -49,10 +50,10 @@ function within(begin) {
 
 export async function startProvider() {
   const plays = new Map();
-  /** Requests that belong to no case: each is a fault of the corpus, or of the gateway. */
+  /** Requests that belong to no case: each is a fault of the corpus or of the gateway. */
   const strays = [];
   const server = createServer(async (req, res) => {
-    // Ends early if the gateway breaks its request off.
+    // Ends early if the gateway breaks off its request.
     const body = await readAll(req).catch(() => Buffer.from("(broken off)"));
     const tag = TAG.exec(`${req.url} ${body.toString("latin1")}`)?.[1];
     const play = plays.get(tag);
@@ -66,7 +67,7 @@ export async function startProvider() {
     await perform(play.next(), res, record, play);
   });
   server.on("clientError", (_, socket) => socket.destroy());
-  // A pooled connection that is closed for its age would look like a fault of the gateway's.
+  // A pooled connection that is closed for its age would look like a fault of the gateway.
   server.keepAliveTimeout = 0;
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
@@ -81,22 +82,23 @@ export async function startProvider() {
 }
 
 /**
- * Gives one answer: `status`, `headers`, the `pieces` of the body (each a text or bytes, or `{ until }`: a text that the client has to have
- * got first), and its `end`: "end", "hang-up" (in the middle of the body), "reset", "never" (until the gateway gives up the call).
- * `sized`: the length is announced. `head: false`: not even the head is sent.
+ * Sends one response: `status`, `headers`, the `pieces` of the body (each a text or bytes, or `{ until }`: a
+ * text that the client has to have got first), and its `end`: "end", "hang-up" (in the middle of the body),
+ * "reset", "never" (until the gateway cancels the call). `sized`: the length is announced. `head: false`: not
+ * even the head is sent.
  */
 async function perform({ status = 200, headers = {}, pieces = [], end = "end", sized = false, head = true }, res, record, play) {
   res.socket.setNoDelay(true);
   const length = Buffer.concat(pieces.filter((piece) => !piece.until).map((piece) => Buffer.from(piece))).length;
   if (head) res.writeHead(status, { ...headers, ...(sized ? { "content-length": length } : {}) });
-  // The head goes with the first piece, in one packet, so that no clock can run out between them.
+  // The head is sent with the first piece, in one packet, so that no deadline can pass between them.
   if (head && !pieces.length && end !== "end") res.flushHeaders();
   for (const piece of pieces) {
     if (piece.until) {
       await play.until(piece.until);
     } else {
       record.sent.push(Buffer.from(piece));
-      // What was written is under way before the connection is broken.
+      // The written bytes are on their way before the connection is broken.
       await new Promise((resolve) => res.write(piece, resolve));
     }
   }

@@ -1,4 +1,5 @@
-// Runs cases against a side, a few at a time, and makes a record of each: what the provider got, what the client got, the log, the receipts.
+// Runs cases on a side, a few at a time, and makes a record of each: what the provider got, what the client
+// got, the log, the receipts.
 
 import { createHash } from "node:crypto";
 import { request as httpRequest } from "node:http";
@@ -8,13 +9,13 @@ import { normaliser, withoutNumber } from "./normal.mjs";
 import { Play } from "./provider.mjs";
 import { answerLines, requestLines } from "./text.mjs";
 
-/** An answer that has not ended by then has no end, which the record shows. */
+/** A response that has not ended by then is recorded without an end. */
 const PATIENCE_MS = 12_000;
 const TERMINAL = new Set(["request_complete", "request_error"]);
 
 const tagOf = (name) => createHash("sha256").update(name).digest("hex").slice(0, 8);
 
-/** Runs `cases` on `side`, `width` at a time: their records, by name. */
+/** Runs `cases` on `side`, `width` at a time, and returns their records by name. */
 export async function run(side, cases, { width = 6, progress = () => {} } = {}) {
   const attempts = [];
   const queue = cases.filter((one) => !one.serial);
@@ -29,12 +30,12 @@ export async function run(side, cases, { width = 6, progress = () => {} } = {}) 
   return collect(side, attempts);
 }
 
-/** One case on its way: what its client sends and gets is gathered here. */
+/** A running case, which collects what its client sends and gets. */
 class Attempt {
   lines = [];
-  /** All that the case itself holds, for the normaliser. */
+  /** The content of the case itself, for the normalizer. */
   given = [];
-  /** Ids of requests, by which log and receipts are found. */
+  /** Ids of its requests, by which log lines and receipts are found. */
   ids = [];
 
   constructor(side, one) {
@@ -46,12 +47,12 @@ class Attempt {
     for (const { pieces = [] } of one.answers ?? []) this.given.push(...pieces.map((piece) => piece.until ?? Buffer.from(piece).toString()));
   }
 
-  /** A model's name that leads to this case's play. */
+  /** The model's name that leads to this case's responses. */
   model(row, name = "m") {
     return `${row}/${name}.pin-${this.tag}`;
   }
 
-  /** Sends a request and writes down what came of it. `caller` names a key, or is null. */
+  /** Sends a request and records what results. `caller` names a key, or is null. */
   async request(send) {
     const { method, path, headers, body } = prepare(this, send);
     this.given.push(path, body.toString());
@@ -85,7 +86,10 @@ async function attempt(side, one) {
   return own;
 }
 
-/** One request on a connection of its own; resolves when its answer is over, however it ends. `leave`: after this text, the client resets the connection. */
+/**
+ * One request on a connection of its own. Resolves when its response is over, however it ends. `leave`: after
+ * this text, the client resets the connection.
+ */
 function call(url, { method, headers, body, leave }, hear) {
   return new Promise((resolve) => {
     const answer = { status: 0, headers: [], bytes: Buffer.alloc(0), end: "" };
@@ -119,7 +123,7 @@ function call(url, { method, headers, body, leave }, hear) {
   });
 }
 
-/** The records, once the log and the books are complete. */
+/** The records, once the log and the receipts are complete. */
 async function collect(side, attempts) {
   const logs = await completeLogs(side.gateway);
   const receipts = await completeReceipts(side);
@@ -139,7 +143,7 @@ async function collect(side, attempts) {
   return records;
 }
 
-/** The log's lines by request, once each request that began has ended, and the log is silent. */
+/** The log lines by request, once each request that began has ended and the log is silent. */
 async function completeLogs(gateway) {
   const open = () => {
     const begun = new Set();
@@ -160,12 +164,12 @@ async function completeLogs(gateway) {
   return logs;
 }
 
-/** The receipts of a key; a key without books has none. */
+/** The receipts of a key; a key without an account has none. */
 const receiptsOf = (office, id) => office.receipts(id).catch(() => []);
 
-/** All receipts by request, once no more come: those of keys without limits are gathered for a moment. */
+/** All receipts by request, once no more come: those of keys without limits are collected for a moment. */
 async function completeReceipts({ office, keys, gateway }) {
-  // A fixed key has no books before its first receipt.
+  // A fixed key has no account before its first receipt.
   const fixed = gateway.logs().find(({ key_id, event, model }) => key_id?.startsWith("key_") && model && TERMINAL.has(event))?.key_id;
   const accounts = [...Object.keys(keys).filter((id) => id !== "fixed"), ...(fixed ? [fixed] : [])];
   let all = [];
@@ -174,7 +178,7 @@ async function completeReceipts({ office, keys, gateway }) {
     all = (await Promise.all(accounts.map((id) => receiptsOf(office, id)))).flat();
   }
   const receipts = new Map();
-  // The newest receipt comes first in the books; here it comes last, as in the log.
+  // The API lists the newest receipt first; here it comes last, as in the log.
   for (const receipt of all.reverse()) receipts.set(receipt.request_id, [...(receipts.get(receipt.request_id) ?? []), JSON.stringify(receipt)]);
   return receipts;
 }

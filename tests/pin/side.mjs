@@ -1,4 +1,5 @@
-// One side of the comparison: a build of the gateway on workerd, the provider behind it, and the keys of its callers.
+// One side of the comparison: a build of the gateway on workerd, the provider behind it, and the keys of its
+// callers.
 
 import { Office, OFFICE } from "../workerd/office.mjs";
 import { startGateway } from "../workerd/harness.mjs";
@@ -8,8 +9,10 @@ import { startProvider } from "./provider.mjs";
 export const FIXED = "caller-key-3141592653";
 const PROVIDER_KEY = "sk-provider-2718281828";
 
-/** Keys made at run time, and what they may: one without limits, and one whose account is asked at each request. What is left of a minute
- * depends on the other cases, so limits of the minute are for cases that run alone (books.mjs). */
+/**
+ * Managed keys and their limits: one without limits, and one whose account is asked at each request. What is
+ * left of a minute depends on other cases, so limits per minute are for cases that run alone (books.mjs).
+ */
 const KEYS = {
   plain: {},
   bounded: { concurrent_requests: 1000, budget: { amount: "1000000.00", per: "total" } },
@@ -17,7 +20,7 @@ const KEYS = {
 
 const PRICE = "price: { input: 1, cached_input: 0.5, cache_write: 1.25, output: 2 }, context: 200000, max_output: 8000";
 
-/** The rows of the configuration: their format, what else stands in them, and what in the row of every model. */
+/** The rows of the configuration: their format, further keys of the row, and the keys of every model. */
 export const ROWS = {
   hidden: ["openai", ""],
   shown: ["openai", "stream_usage: show"],
@@ -25,7 +28,7 @@ export const ROWS = {
   checked: ["openai", "relay: checked"],
   "checked-shown": ["openai", "relay: checked, stream_usage: show"],
   heard: ["openai", "on_disconnect: finish"],
-  // Comments for silence depend on time: only these rows have any, and only their cases wait for one.
+  // Comments during silence depend on time: only these rows have any, and only their cases wait for one.
   "openai-commented": ["openai", "keep_alive: 2"],
   "anthropic-commented": ["anthropic", "keep_alive: 2"],
   "gemini-commented": ["gemini", "keep_alive: 2"],
@@ -33,13 +36,13 @@ export const ROWS = {
   "anthropic-checked": ["anthropic", "relay: checked"],
   gemini: ["gemini", ""],
   "gemini-checked": ["gemini", "relay: checked"],
-  // Headers of the operator's, and edits of the request.
+  // Headers of the operator, and edits of the request.
   edited: ["openai", "headers: { X-Title: Pin }", "max_tokens: 100, param_config: { update_params: { temperature: 0.5 }, add_params: { top_p: 0.9 }, rename_params: { max_tokens: max_reasoning }, delete_params: [user] }"],
   "anthropic-edited": ["anthropic", "", "max_tokens: 100, strict: true, param_config: { add_params: { top_k: 5 } }"],
   "gemini-edited": ["gemini", "", 'max_tokens: 100, param_config: { update_params: { safetySettings: [] } }'],
 };
 
-// One clock a row, so that it is known which one runs out.
+// One deadline per row, so that it is known which one passes.
 const CLOCKS = { connect: 0.4, first_token: 0.5, idle: 0.5, total: 1.5 };
 for (const format of ["openai", "anthropic", "gemini"]) {
   for (const [clock, seconds] of Object.entries(CLOCKS)) ROWS[`${format}-${clock}`] = [format, `clocks: { ${clock}: ${seconds} }`];
@@ -50,7 +53,7 @@ const BASES = { openai: "/v1", anthropic: "/v1", gemini: "/v1beta" };
 /** The format of a row. */
 export const formatOf = (row) => ROWS[row][0];
 
-/** What the log shows, by the profile of a case: `spoken` has what is said, too. */
+/** The settings of the log by the profile of a case: `spoken` includes prompts and responses. */
 const FIELDS = { plain: "{}", spoken: "{ messages: true, response: true }" };
 
 function config(port, profile) {
@@ -73,7 +76,7 @@ logging:
 `;
 }
 
-/** Starts a side of the `build` in a folder; without one it is the present build. */
+/** Starts a side of the `build` in a folder, by default of the present build. */
 async function startSide(build, profile) {
   const provider = await startProvider();
   try {
@@ -89,7 +92,10 @@ async function startSide(build, profile) {
   }
 }
 
-/** Calls `use(side, cases)` for the cases of each profile, with a side of its own, one after the other: all records. */
+/**
+ * Calls `use(side, cases)` for the cases of each profile, each with a side of its own, one after the other,
+ * and returns all records.
+ */
 export async function withSides(build, cases, use) {
   const records = new Map();
   for (const profile of Object.keys(FIELDS)) {
@@ -112,7 +118,7 @@ class Side {
     Object.assign(this, { provider, gateway, office, keys });
   }
 
-  /** What a normaliser has to know of this side. */
+  /** The facts about this side that a normalizer needs. */
   get run() {
     return { from: this.from, to: Date.now(), provider: this.provider.port, gateway: this.gateway.port };
   }

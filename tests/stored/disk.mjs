@@ -1,10 +1,14 @@
-// What Durable Objects keep on disk, as text, and back again. workerd keeps each object in a database of its own: CLASS/ID.sqlite.
+// The databases of Durable Objects as text, and back again. workerd keeps each object in a database of its
+// own: CLASS/ID.sqlite.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
-/** Tables of the database itself and of the runtime. They are made anew, but for alarms: those would ring on the runtime's clock, which is not the test's. */
+/**
+ * Tables of SQLite and of the runtime. They are created anew, except for alarms: those would fire on the
+ * runtime's clock, not on the test's.
+ */
 const OWN = /^(sqlite_|_cf_)/;
 const RUNTIME = "metadata.sqlite";
 
@@ -14,7 +18,7 @@ function quote(value) {
   return value instanceof Uint8Array ? `X'${Buffer.from(value).toString("hex")}'` : String(value);
 }
 
-/** One database as statements, a row on a line. */
+/** A database as statements, one row per line. */
 function dumpOne(path) {
   const database = new DatabaseSync(path);
   const tables = database.prepare("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND sql IS NOT NULL ORDER BY name").all();
@@ -30,7 +34,9 @@ function dumpOne(path) {
   return lines;
 }
 
-/** Writes a disk of workerd's into `folder`, one file for each class. Objects stand under a line `-- object ID`. */
+/**
+ * Writes workerd's databases into `folder`, one file per class. A line `-- object ID` precedes each object.
+ */
 export function dump(disk, folder) {
   mkdirSync(folder, { recursive: true });
   for (const kind of readdirSync(disk).sort()) {
@@ -40,7 +46,7 @@ export function dump(disk, folder) {
   }
 }
 
-/** Makes a disk of such a folder. */
+/** Creates the databases from such a folder. */
 export function load(folder, disk) {
   for (const file of readdirSync(folder).filter((name) => name.endsWith(".sql"))) {
     const kind = file.slice(0, -".sql".length);

@@ -1,5 +1,6 @@
-// Makes the fixture of stored data with the present build: keys of every kind, days of receipts, an open reservation, a lost session, things in
-// the vault; and writes down what the public APIs say of it. `node tests/stored/make.mjs [FOLDER]`
+// Makes the fixture of stored data with the present build: keys of every kind, days of receipts, an open
+// reservation, a lost session, entries of the reasoning store; and records what the public APIs say about
+// them. `node tests/stored/make.mjs [FOLDER]`
 
 import assert from "node:assert/strict";
 import { readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -13,7 +14,9 @@ import { closeAll, openSession, startWire } from "../workerd/socket.mjs";
 import { dump } from "./disk.mjs";
 import { DAY, FIRST_TURN, FIXED, look, RESERVED, secondTurn, startScene } from "./scene.mjs";
 
-/** A Tuesday: the days that follow lie in two weeks, for the books keep a table for each, and in two months. */
+/**
+ * A Tuesday. The days after it lie in two weeks, because receipts have a table per week, and in two months.
+ */
 const BEGIN = Date.parse("2026-09-29T10:00:00Z");
 
 const KEYS = {
@@ -41,7 +44,7 @@ async function spend(scene, texts) {
   await scene.chat(FIXED, "openai/gpt-4o");
 }
 
-/** A first turn whose call comes with what the provider wants back; it lies in the vault from then on. */
+/** A first turn whose tool call comes with reasoning state, which is stored from then on. */
 async function remember(scene, key, model) {
   const answer = await scene.chat(key, model, FIRST_TURN);
   const toolCall = answer.json().choices[0].message.tool_calls[0];
@@ -60,7 +63,7 @@ async function loseSession(scene, key, disk) {
   await socket.until(({ seq }) => seq === 2);
   wire.cut();
   await socket.end();
-  // It is written down as soon as the loss is noticed.
+  // It is stored as soon as the loss is noticed.
   await until(() => hasRows(join(disk, "Session"), "session"), "the session to be written down");
   await wire.stop();
   return { id: socket.session.id, frames: socket.frames.filter(({ seq }) => seq > 2), after: 2 };
@@ -101,11 +104,11 @@ async function make() {
     await scene.chat(texts.plain, "openai/gpt-4o");
     const vault = [await remember(scene, texts.plain, "gemini/gemini-call"), await remember(scene, texts.plain, "anthropic/claude-call")];
     const session = await loseSession(scene, texts.plain, disk);
-    // Nobody hears of its end: the gateway is killed while it is under way.
+    // It is never settled: the gateway is killed while it is running.
     scene.chat(texts.reserved, "openai/silent", RESERVED).catch(() => {});
     await until(() => scene.seen.some(({ body }) => body.model === "silent"), "the request to be under way");
     assert.equal((await scene.chat(texts.reserved, "openai/gpt-4o", RESERVED)).status, 429);
-    // Receipts of keys without limits are gathered for a moment.
+    // Receipts of keys without limits are collected for a moment.
     await sleep(500);
     const seen = await look(scene, Object.keys(KEYS));
     const at = await scene.advance(0);
@@ -116,7 +119,7 @@ async function make() {
   }
 }
 
-/** JSON with a line for each row of a list. */
+/** JSON with one line per row of a list. */
 function lines(value) {
   const write = (open, close, items) => (items.length ? `${open}\n${items.join(",\n")}\n${close}` : open + close);
   if (Array.isArray(value)) return write("[", "]", value.map((row) => JSON.stringify(row)));

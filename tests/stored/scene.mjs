@@ -1,5 +1,5 @@
-// The gateway whose data is kept: its configuration, its provider, and how both the fixture's maker and its test ask. What is kept has its time,
-// so the clock is theirs.
+// The gateway whose data is stored: its configuration, its provider, and the requests of the fixture's maker
+// and of its test. Stored data depend on time, so both set the clock.
 
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -9,7 +9,7 @@ import { Office, OFFICE } from "../workerd/office.mjs";
 import { json, stream } from "../workerd/scripted.mjs";
 
 export const DAY = 86_400_000;
-/** A key of `ACCESS_API_KEYS`, which has books, too. */
+/** A key of `ACCESS_API_KEYS`, which has receipts, too. */
 export const FIXED = "caller-key-3141592653";
 
 const answered = (scene) => JSON.parse(readFileSync(new URL(`../fixtures/translation/answered/${scene}.json`, import.meta.url)));
@@ -21,7 +21,7 @@ ${["openai", "anthropic", "gemini"].map((format) => `  ${format}: { adapter: ${f
 logging: { level: warning }
 `;
 
-/** What the provider answers: by what the model's name says, whole or streamed; `silent` is never answered. */
+/** The provider's responses, selected by the model's name, complete or streamed. `silent` never gets one. */
 function answer(req, res) {
   const format = req.url.includes(":") ? "gemini" : req.url.endsWith("/messages") ? "anthropic" : "openai";
   const name = format === "gemini" ? req.url : req.body.model;
@@ -29,12 +29,12 @@ function answer(req, res) {
   if (name.includes("busy")) return json(503, { error: { message: "Overloaded.", type: "server_error" } })(req, res);
   const scene = answered(name.includes("call") ? "call-thought" : "text")[format];
   if (!req.body.stream && !req.url.includes("stream")) return json(200, scene.whole)(req, res);
-  // Nobody tells the usage: then it is an estimate.
+  // Without reported usage, it is an estimate.
   const events = scene.stream.filter((event) => !(name.includes("uncounted") && event.usage));
   return stream(...events.map((event) => `data: ${typeof event === "string" ? event : JSON.stringify(event)}\n\n`))(req, res);
 }
 
-/** Starts the scene on `disk`, with the clock at `at`, in milliseconds since 1970. */
+/** Starts the gateway on `disk`, with the clock at `at`, in milliseconds since 1970. */
 export async function startScene({ disk, at }) {
   const seen = [];
   const server = createServer(async (req, res) => {
@@ -52,9 +52,9 @@ export async function startScene({ disk, at }) {
     gateway,
     seen,
     office: new Office(gateway.url),
-    /** Sets the clock forward; the time is then what comes back. */
+    /** Sets the clock forward and returns the time. */
     advance: async (ms) => (await gateway.control({ advance: ms })).now,
-    /** A chat with a key's text. */
+    /** Sends a chat with a key's text. */
     chat: (key, model, fields = {}) => call(`${gateway.url}/v1/chat/completions`, { method: "POST", headers: as(key), body: JSON.stringify({ model, messages: [{ role: "user", content: "Hello" }], ...fields }) }),
     async stop() {
       await gateway.stop();
@@ -64,7 +64,10 @@ export async function startScene({ disk, at }) {
   };
 }
 
-/** A conversation with a tool and thoughts: its first turn, and its second one by a client that cannot carry what the provider wants back. */
+/**
+ * A conversation with a tool and reasoning: its first turn, and its second one by a client that cannot carry
+ * the reasoning state.
+ */
 export const FIRST_TURN = { reasoning_effort: "low", tools: [{ type: "function", function: { name: "look", parameters: { type: "object" } } }] };
 export const secondTurn = (toolCall) => ({
   ...FIRST_TURN,
@@ -75,10 +78,10 @@ export const secondTurn = (toolCall) => ({
   ],
 });
 
-/** An answer so long that a budget of a cent admits one of them, and not a second one beside it. */
+/** A response so long that a budget of one cent admits one of them, and not a second one at the same time. */
 export const RESERVED = { max_tokens: 3000 };
 
-/** All that the public APIs say of the keys and their books. */
+/** Everything that the public APIs say about the keys and their accounts. */
 export async function look({ office }, ids) {
   const seen = { keys: (await office.order("GET", "/keys?limit=100")).data, receipts: {}, usage: {} };
   for (const id of ids) {

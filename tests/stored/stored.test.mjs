@@ -1,5 +1,6 @@
-// Data that an earlier build wrote opens under the present one: every key, limit, receipt, sum, reservation, session and thing in the vault is still
-// there, as the public APIs see it. `node tests/stored/make.mjs` makes the data anew.
+// Data that an earlier build wrote opens under the present one: every key, limit, receipt, sum, reservation,
+// session and stored reasoning state is still there, as the public APIs see it. `node tests/stored/make.mjs`
+// makes the data anew.
 
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
@@ -34,7 +35,7 @@ after(async () => {
   if (disk) await rm(disk, { recursive: true });
 });
 
-/** Demands that all of `wanted` stands in `found`; what is new may stand beside it. */
+/** Asserts that `found` contains all of `wanted`. New fields may be added. */
 function expectWithin(found, wanted, path) {
   if (wanted === null || typeof wanted !== "object") return assert.deepEqual(found, wanted, path);
   assert.ok(found && typeof found === "object", `${path} is gone`);
@@ -42,7 +43,7 @@ function expectWithin(found, wanted, path) {
   for (const [key, value] of Object.entries(wanted)) expectWithin(found[key], value, `${path}.${key}`);
 }
 
-// The first test, before others spend.
+// Runs first, before other tests spend money.
 test("keys, limits, receipts and sums are as they were", options, async () => {
   const ids = Object.keys(facts.texts);
   const seen = await look(scene, ids);

@@ -1,4 +1,5 @@
-// A stored record that cannot be read is an error that names it, and never skipped: without it a key would be lost, or its limits.
+// A stored record that cannot be read is an error that names it. If it were skipped, a key or its limits
+// would be lost.
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";

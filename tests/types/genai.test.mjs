@@ -1,5 +1,6 @@
-// Google's own SDK as the judge of what is written to Gemini, and of what stands in for it: whatever the gateway sends, the SDK would send; the
-// stand-in of these tests takes the SDK's requests; and answers that stand in for Gemini's hold nothing that the SDK does not read.
+// Checks with Google's own SDK what the gateway writes for Gemini, and the fakes of Gemini: the SDK sends
+// everything that the gateway sends, the fake accepts the SDK's requests, and the fake's responses hold
+// nothing that the SDK does not read.
 
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
@@ -15,7 +16,7 @@ const read = async (kind, name) => JSON.parse(await readFile(join(DOCUMENTS, kin
 
 const sdk = (baseUrl, apiKey = "k") => new GoogleGenAI({ apiKey, httpOptions: { baseUrl, apiVersion: "v1beta" } });
 
-/** A provider that writes down what it is sent, and answers what it is told to. */
+/** A provider that records its requests and responds as told. */
 async function startEcho() {
   const state = { answer: {}, requests: [] };
   const server = createServer(async (req, res) => {
@@ -30,7 +31,7 @@ async function startEcho() {
   return Object.assign(state, { url: `http://127.0.0.1:${server.address().port}`, stop: () => new Promise((resolve) => (server.closeAllConnections(), server.close(resolve))) });
 }
 
-/** A request's body in the words of the SDK, which has most of it flat. */
+/** The body of a request in the SDK's form, which has most of it flat. */
 function words({ contents, generationConfig, ...config }) {
   return { contents, config: { ...generationConfig, ...config } };
 }
@@ -54,7 +55,7 @@ describe("Google's SDK", () => {
         const { models } = sdk(echo.url);
         await models[stream ? "generateContentStream" : "generateContent"]({ model, ...words(body) });
         const sent = echo.requests.at(-1);
-        // It says that there are no settings where the gateway says nothing.
+        // The SDK writes empty settings where the gateway writes none.
         assert.deepEqual(sent.body, { generationConfig: {}, ...body }, `${name}: ${pair}`);
         assert.equal(sent.path, `/v1beta${path}`);
         compared++;

@@ -1,5 +1,6 @@
-// What the gateway writes, held against the official SDKs' own types: the requests that providers get, and the answers that clients get, as the golden
-// documents of tests/fixtures/translation/ have them. TypeScript is the judge; it also refuses what a type does not know.
+// Checks what the gateway writes against the official SDKs' own types: the requests that providers get and
+// the responses that clients get, in the golden documents of tests/fixtures/translation/. TypeScript does the
+// check, and also refuses unknown fields.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -14,15 +15,17 @@ const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 const DOCUMENTS = join(PROJECT, "tests/fixtures/translation");
 const OPTIONS = ["--noEmit", "--strict", "--skipLibCheck", "--target", "es2022", "--module", "nodenext", "--moduleResolution", "nodenext"];
 
-// What of it goes beyond the SDKs' types.
+// What goes beyond the SDKs' types.
 const BEYOND = {
-  // Thoughts, as DeepSeek and others spell them; and tokens written to a provider's cache, which OpenAI's own API does not tell.
+  // Reasoning as DeepSeek and others spell it, and tokens written to a provider's cache, which OpenAI's own
+  // API does not report.
   openai: ["reasoning_content", "cache_write_tokens"],
-  // Models since 4.7 refuse them, and the types have let go of them; older models take them.
+  // Models since 4.7 refuse them, and the types no longer have them. Older models accept them.
   anthropic: ["temperature", "top_p", "top_k"],
 };
 
-// Requests of clients that hold on purpose what the types do not know: other gateways' extensions, fields of betas, fields of nobody's.
+// Requests of clients with fields on purpose that the types do not know: extensions of other gateways, fields
+// of betas, invented fields.
 const UNTYPED = {
   openai: ["cache-control", "top-k", "unknown"],
   anthropic: ["others", "unknown"],
@@ -40,7 +43,7 @@ async function documents(kind) {
   return Promise.all(names.map(async (name) => [name.slice(0, -".written.json".length), JSON.parse(await readFile(join(DOCUMENTS, kind, name)))]));
 }
 
-/** Each value that is written, with the type that it is meant to have: `[where, type, value]`. */
+/** Each written value with its intended type: `[where, type, value]`. */
 async function values() {
   const found = [];
   for (const name of (await readdir(join(DOCUMENTS, "asked"))).filter((name) => !name.endsWith(".written.json"))) {
@@ -85,7 +88,7 @@ describe("the official SDKs' types", () => {
   });
   after(() => rm(folder, { recursive: true }));
 
-  /** What TypeScript has against these values, by the line that they stand in. */
+  /** TypeScript's errors for these values, by line. */
   const judge = async (rows) => {
     const lines = rows.map(([, type, value], n) => `export const v${n}: ${type} = ${literal(type, value)};`);
     const head = 'import type Anthropic from "@anthropic-ai/sdk"; import type OpenAI from "openai";';

@@ -1,8 +1,9 @@
-// What is answered: every scene of `fixtures/translation/answered`, by providers of each format, in each relay mode, to every client.
+// Responses: every document of `fixtures/translation/answered`, by providers of each format, in each relay
+// mode, to every client.
 
 import { answer, asking, callerOf, CLIENTS, documents, eventsOf, MODELS, streamed, whole } from "./common.mjs";
 
-/** The rows of each format; a whole answer is the same in all of them. */
+/** The rows of each format. Complete responses are the same in all of them. */
 const MODES = {
   openai: ["hidden", "shown", "left", "checked", "checked-shown"],
   anthropic: ["anthropic", "anthropic-checked"],
@@ -17,7 +18,7 @@ function* scenes() {
   }
 }
 
-/** The answer for a client: as it asked, or where the scene has only one way, that one. */
+/** The response for a client: in the way that it asked for, or the only way that the document has. */
 function answerFor(document, format, stream) {
   if (document.refusal) return refusal(document.refusal);
   if (stream) return document.stream && streamed(eventsOf(format, document.stream));
@@ -40,7 +41,7 @@ export function* cases() {
   yield* spoken();
 }
 
-/** What is said, in the log. */
+/** Prompts and responses in the log. */
 function* spoken() {
   for (const [format, rows] of Object.entries(MODES)) {
     for (const row of rows) {
@@ -54,7 +55,7 @@ function* spoken() {
   }
 }
 
-/** Providers that answer a request for a stream with a whole answer, and the other way round. */
+/** Providers that send a complete response where a stream was requested, and the other way round. */
 function* mismatched() {
   for (const format of Object.keys(MODES)) {
     for (const [client, { stream }] of Object.entries(CLIENTS)) {

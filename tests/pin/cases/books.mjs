@@ -1,11 +1,12 @@
-// Keys, their limits and their books: one case after the other, each with keys of its own, so that receipts have their numbers.
+// Keys, their limits and their receipts: one case after the other, each with keys of its own, so that receipt
+// numbers are stable.
 
 import { answer, asking, MODELS, streamed } from "./common.mjs";
 import { ADMIN_KEY } from "../../workerd/office.mjs";
 
 const admin = (method, path, body, title) => ({ method, path: `/admin/api${path}`, body: body ?? "", caller: null, headers: { authorization: `Bearer ${ADMIN_KEY}` }, title: title ?? `${method} ${path}` });
 
-/** A key of the case's own: its calls go with it from then on. */
+/** Creates a key for the case, which its calls use from then on. */
 async function key(attempt, id, terms = {}) {
   const made = await attempt.request(admin("POST", "/keys", { id, ...terms }));
   attempt.side.keys[id] = JSON.parse(made.bytes).key;
@@ -13,7 +14,7 @@ async function key(attempt, id, terms = {}) {
 
 const chat = (attempt, caller, { row = "hidden", client = "chat-whole", title, ...more } = {}) => attempt.request({ ...asking(client, row, { model: MODELS.openai, ...more })(attempt), caller, title: title ?? `chat of ${caller}` });
 
-/** The books of a key, once so many requests are in them. */
+/** The account of a key, once it has this number of receipts. */
 async function books(attempt, id, requests) {
   await attempt.side.office.totals(id, requests);
   await attempt.request(admin("GET", `/keys/${id}/receipts`));
@@ -106,7 +107,7 @@ const SCENES = {
   },
 };
 
-/** One request under way is all that the key may have; the second one comes while the first is answered. */
+/** The key may have one concurrent request; the second one comes while the first is served. */
 async function concurrent(attempt) {
   await key(attempt, "single", { concurrent_requests: 1 });
   const first = chat(attempt, "single", { client: "chat-stream", title: "the first" });

@@ -1,4 +1,5 @@
-// What is asked besides chats: embeddings, legacy completions, counts of tokens, models, usage, health, and what browsers ask first.
+// Calls other than chats: embeddings, legacy completions, token counts, models, usage, health, and the
+// preflights of browsers.
 
 import { STREAM_HEADERS, streamed, whole } from "./common.mjs";
 

@@ -1,4 +1,4 @@
-// What the tables of cases share: how clients ask, and how a provider of each format writes an answer.
+// What the tables of cases share: the requests of clients, and the responses of a provider of each format.
 
 import { readFileSync, readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -9,7 +9,10 @@ const MESSAGES = [{ role: "user", content: "Hello" }];
 /** The usual name of a model, for providers of each format. */
 export const MODELS = { openai: "gpt-4o", anthropic: "claude-haiku-4-5", gemini: "gemini-2.5-flash" };
 
-/** The ways in which a client asks for an answer: the path, its format, whether it asks for a stream, and the fields of its own. */
+/**
+ * The ways in which a client sends a request: the path, its format, whether it wants a stream, and fields of
+ * its own.
+ */
 export const CLIENTS = {
   "chat-whole": { path: "/v1/chat/completions", format: "openai", stream: false, fields: {} },
   "chat-stream": { path: "/v1/chat/completions", format: "openai", stream: true, fields: { stream: true } },
@@ -37,13 +40,13 @@ export const eventsOf = (format, events) => events.map(EVENTS[format]);
 const JSON_HEADERS = { "content-type": "application/json" };
 export const STREAM_HEADERS = { "content-type": "text/event-stream; charset=utf-8" };
 
-/** A whole answer. */
+/** A complete response. */
 export const whole = (document, more = {}) => ({ headers: JSON_HEADERS, pieces: [typeof document === "string" ? document : JSON.stringify(document, null, 2)], sized: true, ...more });
 
-/** A streamed one, in these pieces. */
+/** A stream in these pieces. */
 export const streamed = (pieces, more = {}) => ({ headers: STREAM_HEADERS, pieces, ...more });
 
-/** The documents of a folder of `tests/fixtures`, by name; results that the gateway wrote are left out. */
+/** The documents of a folder of `tests/fixtures` by name, without results that the gateway wrote. */
 export function documents(folder) {
   const names = readdirSync(FIXTURES + folder).filter((name) => name.endsWith(".json") && !name.endsWith(".written.json"));
   return new Map(names.sort().map((name) => [name.slice(0, -".json".length), JSON.parse(readFileSync(`${FIXTURES}${folder}/${name}`))]));
@@ -51,11 +54,11 @@ export function documents(folder) {
 
 const answered = documents("translation/answered");
 
-/** A recorded scene of `answered/`, as a provider of this format answers: whole, or the events of its stream. */
+/** A document of `answered/` as a provider of this format responds: complete, or the events of its stream. */
 export const answer = (scene, format, stream) => {
   const document = answered.get(scene)[format];
   return stream ? streamed(eventsOf(format, document.stream)) : whole(document.whole);
 };
 
-/** Takes turns: callers of both kinds appear in each table. */
+/** Alternates, so that callers of both kinds occur in each table. */
 export const callerOf = (number) => (number % 3 === 0 ? "bounded" : number % 3 === 1 ? "plain" : "fixed");

@@ -23,7 +23,7 @@ export function* cases() {
     const name = `${scene}/${row}/${client}`;
     yield { name: `cuts/pieces/${name}`, answers: [streamed([...pieces(bytes)])], send };
     for (let at = STEP; at < bytes.length; at += STEP) {
-      // The body ends in good order, or in the middle: by turns.
+      // The body ends in good order or in the middle, alternately.
       const end = (at / STEP) % 2 ? "end" : "hang-up";
       yield { name: `cuts/${name}/${String(at).padStart(5, "0")}-${end}`, answers: [streamed([bytes.subarray(0, at)], { end })], send };
     }

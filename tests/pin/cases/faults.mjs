@@ -1,4 +1,5 @@
-// What goes wrong at providers: errors with and without words, in heads, in bodies, in streams; connections that break; silence.
+// Failures of providers: errors with and without text, in heads, in bodies, in streams; connections that
+// break; silence.
 
 import { answer, asking, callerOf, CLIENTS, MODELS, STREAM_HEADERS, streamed, whole } from "./common.mjs";
 
@@ -23,7 +24,7 @@ const ENVELOPES = {
 
 const html = { "content-type": "text/html; charset=utf-8" };
 
-/** The same of any format, as whole answers: what the client asked for does not matter. */
+/** Errors of any format as complete responses, whatever the client asked for. */
 const REFUSALS = {
   "400-words": (format) => whole(ENVELOPES[format](400, "max_tokens is too large: 99999.", "invalid_request_error"), { status: 400 }),
   "401-words": (format) => whole(ENVELOPES[format](401, `Incorrect API key provided: ${KEY}.`, "invalid_api_key"), { status: 401 }),
@@ -70,7 +71,7 @@ const cut = (text, share) => text.slice(0, Math.floor(text.length * share));
 
 /** The events of the usual stream. */
 const eventsOf = (format) => answer("text", format, true).pieces;
-/** Its beginning, to the first text; and words of that text. */
+/** Its beginning, up to the first text; and words of that text. */
 const BEGUN = { openai: 2, anthropic: 3, gemini: 1 };
 const begun = (format) => eventsOf(format).slice(0, BEGUN[format]);
 const WORDS = "It is";
@@ -110,12 +111,12 @@ const STREAMS = {
   "hang-up-mid-stream": (format) => streamed(begun(format), { end: "hang-up" }),
   "hang-up-mid-event": (format) => streamed([cut(eventsOf(format).join(""), 0.7)], { end: "hang-up" }),
   "end-mid-event": (format) => streamed([cut(eventsOf(format).join(""), 0.7)]),
-  // What the client has got is known before the connection is reset.
+  // The client has got these bytes before the connection is reset.
   "reset-mid-stream": (format) => streamed([...begun(format), { until: WORDS }], { end: "reset" }),
   "reset-before-content": () => ({ headers: STREAM_HEADERS, end: "reset" }),
 };
 
-/** Silence, until the one clock of the row runs out. */
+/** Silence until the only deadline of the row passes. */
 const SILENCES = {
   connect: [["no-head", () => ({ head: false, end: "never" })]],
   first_token: [
@@ -135,7 +136,7 @@ function* silences() {
     for (const [clock, plays] of Object.entries(SILENCES)) {
       for (const [play, make] of plays) {
         for (const [client, { stream }] of Object.entries(CLIENTS)) {
-          // Where a body is silent that was not streamed, nobody hears of a first token, or of pauses.
+          // If a body that is not streamed is silent, there is no first token and no idle time.
           if (!stream && clock !== "connect" && clock !== "total") continue;
           yield { name: `faults/silence-${clock}-${play}/${format}/${client}`, answers: [make(format)], send: asking(client, `${format}-${clock}`, { model: MODELS[format] }) };
         }
@@ -144,7 +145,9 @@ function* silences() {
   }
 }
 
-/** Providers that are silent until the client has got a comment: before the first event, and in the middle. */
+/**
+ * Providers that are silent until the client has got a comment: before the first event, and in the middle.
+ */
 function* comments() {
   const heard = { until: ": keep-alive" };
   for (const format of Object.keys(MODELS)) {
@@ -158,12 +161,12 @@ function* comments() {
   }
 }
 
-/** Clients who leave in the middle of a stream. */
+/** Clients that leave in the middle of a stream. */
 function* leavers() {
   for (const [row, format] of [...ROWS, ["heard", "openai"]]) {
     for (const client of ["chat-stream", "chat-usage", "messages-stream"]) {
       const end = row === "heard" ? { end: "end" } : { end: "never" };
-      // The provider goes on only where it is heard to the end.
+      // The provider goes on only where its response is read to the end.
       const rest = row === "heard" ? [{ until: WORDS }, ...eventsOf(format).slice(BEGUN[format])] : [];
       const answers = [streamed([begun(format).join(""), ...rest], end)];
       yield { name: `faults/client-leaves/${row}/${client}`, answers, send: asking(client, row, { model: MODELS[format], leave: WORDS }) };

@@ -1,4 +1,5 @@
-// All tables of cases, in one list; the first part of a case's name is its group, which is one file of transcripts.
+// All tables of cases in one list. The first part of a case's name is its group, which is one file of
+// transcripts.
 
 import * as answers from "./answers.mjs";
 import * as books from "./books.mjs";
@@ -25,10 +26,16 @@ export function allCases() {
   return cases;
 }
 
-/** In a sample, one of so many cases of each group; the others are the command's alone. Prime numbers, so that each column of a table is met. */
+/**
+ * The sample has one of this many cases of each group; the command has all. Prime numbers, so that each
+ * column of a table occurs.
+ */
 const SHARES = { answers: 11, requests: 19, calls: 3, refused: 7, faults: 17, sockets: 7, books: 1, cuts: 311, recordings: 0 };
 
-/** The sample that `make test` runs: also cases that stand for themselves (`alone`), none of what only some checkouts have. */
+/**
+ * The sample that `make test` runs: it includes cases that run alone (`alone`), and none that only some
+ * checkouts have.
+ */
 export function sample(cases) {
   const counts = {};
   return cases.filter(({ name, alone }) => {

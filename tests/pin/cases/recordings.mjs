@@ -1,5 +1,6 @@
-// Recorded exchanges with real providers, where they are present: their answers to every client that asks the same way, and their requests,
-// in the client's place, to providers of each format. `RECORDINGS_DIR` names the folder; the recordings are no part of this project.
+// Recorded exchanges with real providers, if they are present: their responses to every client of the same
+// operation, and their requests, sent to providers of each format. `RECORDINGS_DIR` names the folder. The
+// recordings are not part of this project.
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -7,7 +8,7 @@ import { answer, asking, callerOf, CLIENTS } from "./common.mjs";
 
 const FOLDER = process.env.RECORDINGS_DIR ?? fileURLToPath(new URL("../../../../shared/recordings", import.meta.url));
 
-/** Why there are no recordings, in words; null if there are. */
+/** Why there are no recordings; null if there are. */
 export const absence = () => (existsSync(FOLDER) ? null : `no recordings: there is no folder ${FOLDER} (RECORDINGS_DIR names another one)`);
 
 const ROWS = {
@@ -26,7 +27,7 @@ function* exchanges() {
 
 const recorded = ({ status, ct, body, stream }) => ({ status, headers: ct ? { "content-type": ct } : {}, pieces: body.length ? [body] : [], sized: !stream });
 
-/** A name that the rules for models understand, without what a URL or a variant would read into it. */
+/** A valid model name without characters that a URL or a variant would give a meaning. */
 const modelOf = ({ model }) => (model ?? "m").replace(/^models\//, "").replace(/[^A-Za-z0-9._-]/g, "-");
 
 function* answers() {

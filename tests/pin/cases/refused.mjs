@@ -1,13 +1,14 @@
-// What the gateway refuses, or takes though it is odd, before any provider is asked: bodies, fields, sizes, keys, models, paths, methods.
+// Requests that the gateway refuses, or accepts although they are odd, before it calls a provider: bodies,
+// fields, sizes, keys, models, paths, methods.
 
 import { answer, MODELS } from "./common.mjs";
 
 const CHAT = "/v1/chat/completions";
 const PATHS = { chat: CHAT, messages: "/v1/messages", completions: "/v1/completions", embeddings: "/v1/embeddings", count: "/v1/messages/count_tokens", tokenize: "/v1/tokenize" };
 const HELLO = [{ role: "user", content: "Hello" }];
-/** The row of a provider, for what no model does by itself. */
+/** The row of a provider, for values that the model alone does not decide. */
 const SERVED = "hidden";
-/** A good body for each path, with a model that answers by itself where there is one. */
+/** A valid body for each path, with the echo model where there is one. */
 const GOOD = {
   chat: { model: "demo/echo", messages: HELLO },
   messages: { model: "demo/echo", max_tokens: 9, messages: HELLO },
@@ -19,10 +20,10 @@ const GOOD = {
 
 const good = (kind, attempt) => (GOOD[kind].model === SERVED ? { ...GOOD[kind], model: attempt.model(SERVED) } : GOOD[kind]);
 
-/** Fields for an attempt; a function makes a value of it. */
+/** Fields for one case; a function makes the value. */
 const fieldsFor = (attempt, fields) => Object.fromEntries(Object.entries(fields).map(([field, value]) => [field, typeof value === "function" ? value(attempt) : value]));
 
-/** Bodies that are no good, whatever they are for; exact texts. */
+/** Bodies that are invalid for every path, as exact texts. */
 const BODIES = {
   empty: "",
   "white-space": " \n",
@@ -43,7 +44,7 @@ const BODIES = {
   "too-large": `{"model":"demo/echo","x":"${"x".repeat(200_001)}"}`,
 };
 
-/** Fields of a wrong kind: each replaces that of a good body. */
+/** Fields with values of a wrong type: each replaces one of a valid body. */
 const FIELDS = {
   "model-missing": { model: undefined },
   "model-null": { model: null },
@@ -85,7 +86,10 @@ const FIELDS = {
   "temperature-text": { temperature: "warm" },
 };
 
-/** The same fields for models that providers of each format serve: what is refused by the gateway, and what is left to the provider. */
+/**
+ * The same fields for models of providers of each format: what the gateway refuses, and what it leaves to the
+ * provider.
+ */
 function* toProviders() {
   for (const [field, value] of Object.entries(FIELDS)) {
     if (field.startsWith("model-")) continue;
@@ -139,7 +143,7 @@ export function* cases() {
   for (const path of ["chat", "messages"]) {
     for (const [header, headers] of Object.entries(HEADERS)) yield { name: `refused/header/${path}/${header}`, send: () => ({ path: PATHS[path], body: GOOD[path], headers }) };
   }
-  // Without an id of the caller's, the gateway draws one.
+  // Without the caller's id, the gateway draws one.
   for (const path of ["chat", "messages"]) yield { name: `refused/header/${path}/no-request-id`, send: () => ({ path: PATHS[path], body: GOOD[path], traced: false }) };
   for (const [method, path] of METHODS) yield { name: `refused/method/${method}${path.replaceAll("/", "-")}`, send: () => ({ method, path }) };
   for (const path of UNKNOWN) yield { name: `refused/path/${path.replaceAll("/", "-").slice(0, 60)}`, send: () => ({ method: "GET", path }) };

@@ -1,4 +1,5 @@
-// What is asked: every document of `fixtures/translation/asked`, with and without what it claims, to providers of each format.
+// Requests: every document of `fixtures/translation/asked`, with and without the claimed feature, to
+// providers of each format.
 
 import { answer, callerOf, documents } from "./common.mjs";
 
@@ -17,7 +18,7 @@ const EDITED = [
 ];
 const PATHS = { openai: "/v1/chat/completions", anthropic: "/v1/messages" };
 const STRICT = { "x-llm-bridge-strict": "true" };
-/** Headers that a client of Anthropic's format has handed on; others are not. */
+/** Headers of clients of Anthropic's format that are forwarded; others are not. */
 const HEADERS = { openai: { "x-caller": "1" }, anthropic: { "anthropic-version": "2023-06-01", "anthropic-beta": "some-beta-2025-01-01", "x-caller": "1" } };
 
 function* questions() {

@@ -1,18 +1,18 @@
-// WebSockets, in both languages: what comes on the wire, frame by frame, with one chat after the other.
+// WebSockets in both protocols, frame by frame, with one chat after the other.
 
 import { answer, eventsOf, MODELS, streamed } from "./common.mjs";
 
 const MESSAGES = [{ role: "user", content: "Hello" }];
 const ENDS = new Set(["done", "error"]);
 
-/** Writes down what came on a socket; ids of sessions are drawn. */
+/** Records the frames of a socket. Ids of sessions are random. */
 function write(attempt, socket, end) {
   attempt.lines.push(`protocol: ${socket.protocol}`, ...socket.texts.map((text) => `< ${JSON.stringify(text)}`));
   if (end) attempt.lines.push(`closed: ${end.code} ${end.reason}`);
   for (const { request_id } of socket.frames) if (request_id && !attempt.ids.includes(request_id)) attempt.ids.push(request_id);
 }
 
-/** Sends each of `frames`, and waits behind each for the end of a chat, or for any answer. */
+/** Sends each of `frames`, and waits after each for the end of a chat, or for any response. */
 async function talk(socket, frames, isEnd) {
   for (const frame of frames) {
     const before = socket.texts.length;
@@ -25,7 +25,9 @@ const isJson = (text) => text.startsWith("{");
 const namedEnd = (text) => isJson(text) && (ENDS.has(JSON.parse(text).type) || ["pong", "authenticated"].includes(JSON.parse(text).type));
 const bareEnd = (text) => text.includes("[DONE]") || text.includes('"error"');
 
-/** A conversation: `frames(attempt)` are sent one after the other; `last` is a frame that ends the connection. */
+/**
+ * A conversation: `frames(attempt)` are sent one after the other; `last` is a frame that ends the connection.
+ */
 const conversation = ({ named = true, key = true, frames, query, isEnd = named ? namedEnd : bareEnd, closes = false, protocols = [] }) => async (attempt) => {
   const socket = await attempt.socket({ key: key && attempt.side.keys.plain, query, protocols: [...(named ? ["llm-bridge.v1"] : []), ...protocols.map((make) => make(attempt))] });
   if (named && key) await socket.until(({ type }) => type === "session", "the session's greeting");
@@ -60,7 +62,7 @@ function* chats() {
   }
 }
 
-/** Frames that are refused, each with a name or without; the connection goes on. */
+/** Frames that are refused, each with an id or without. The connection goes on. */
 const ODD = {
   "no-json": "hello",
   list: "[]",
@@ -85,7 +87,7 @@ const ODD = {
 function* odd() {
   for (const [name, frame] of Object.entries(ODD)) {
     const echo = { model: "demo/echo", stream: true };
-    // What is said to nothing, such as a good `ack`, is followed by a chat.
+    // A frame without a response, such as a valid `ack`, is followed by a chat.
     for (const named of [true, false]) {
       const drive = async (attempt) => {
         const socket = await attempt.socket({ key: attempt.side.keys.plain, protocols: named ? ["llm-bridge.v1"] : [] });
@@ -115,7 +117,7 @@ function* keys() {
   yield { name: "sockets/keys/subprotocol", drive: conversation({ key: false, frames: () => [chat("a", echo)], protocols: [(attempt) => `bearer.${key(attempt)}`] }) };
 }
 
-/** Upgrades that HTTP answers. */
+/** Upgrades that get an HTTP response. */
 const UPGRADE = { connection: "Upgrade", upgrade: "websocket", "sec-websocket-version": "13", "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==" };
 const REFUSED = {
   "no-upgrade": { headers: {} },
@@ -124,7 +126,7 @@ const REFUSED = {
   "after-alone": { path: "/v1/ws?after=5", headers: UPGRADE },
 };
 
-/** A session that is taken up again over a second connection. */
+/** A session that is resumed over a second connection. */
 async function resumed(attempt) {
   const first = await attempt.socket({ key: key(attempt), protocols: ["llm-bridge.v1"] });
   const { id } = await first.until(({ type }) => type === "session");
@@ -154,7 +156,7 @@ async function cancelled(attempt) {
   write(attempt, socket);
 }
 
-/** What no other case has the like of. */
+/** Single cases. */
 function* scenes() {
   yield* keys();
   yield { name: "sockets/closed/bytes", drive: conversation({ frames: () => [new Uint8Array([1, 2, 3])], closes: true }) };
