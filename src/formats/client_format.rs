@@ -39,17 +39,17 @@ pub struct ClientFormat {
     pub model: fn(&ModelEntry<'_>) -> Vec<u8>,
     /// Beginnings of the paths that belong to this format, below `/v1`. All other paths belong to the default
     /// format.
-    pub paths: &'static [&'static str],
+    pub path_prefixes: &'static [&'static str],
     /// A request header that identifies such clients on paths that all formats share.
-    pub mark: Option<&'static str>,
+    pub marker_header: Option<&'static str>,
     /// The response header in which such clients look for the request's id.
     pub id_header: &'static str,
     /// Request headers that are passed on to providers of the same format, each with the value that is sent
     /// if the client sends none.
-    pub carried: &'static [(&'static str, Option<&'static str>)],
+    pub forwarded_headers: &'static [(&'static str, Option<&'static str>)],
     /// The prefix of placeholders that the gateway wrote for such a client, and that no provider of the same
     /// format may receive.
-    pub own: Option<&'static str>,
+    pub placeholder_prefix: Option<&'static str>,
 }
 
 impl ClientFormat {

@@ -37,7 +37,7 @@ pub struct ProviderFormat {
     /// ([`ResponseEvent::ReasoningState`]) in this request.
     ///
     /// [`ResponseEvent::ReasoningState`]: crate::canonical::ResponseEvent::ReasoningState
-    pub recalls: fn(&ModelRequest<'_>) -> bool,
+    pub expects_reasoning_state: fn(&ModelRequest<'_>) -> bool,
     /// Reads an error response: its status, and its body, which may have been cut.
     pub refusal: fn(u16, &[u8]) -> Error,
     /// The calls that it serves for clients of other formats.

@@ -39,7 +39,7 @@ impl Mode {
         };
         // What only this gateway understands must not reach a provider.
         let is_own = |word: &str| memchr::memmem::find(envelope.document.bytes(), word.as_bytes()).is_some();
-        if format.kind.name == client.name && !client.own.is_some_and(is_own) {
+        if format.kind.name == client.name && !client.placeholder_prefix.is_some_and(is_own) {
             return Some(Self::Passthrough(format));
         }
         let is_supported = operation.conversation.is_some() || format.call(operation.kind).is_some();
@@ -150,7 +150,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
         cache: Option<&ReasoningCache>,
     ) -> Result<WrittenRequest> {
         let mut request = self.envelope.operation.read_conversation(sparse(&self.envelope.document)?)?;
-        if let Some(cache) = cache.filter(|_| (format.recalls)(&request)) {
+        if let Some(cache) = cache.filter(|_| (format.expects_reasoning_state)(&request)) {
             cache.recall(host, &mut request).await;
         }
         let row = self.target.model;

@@ -25,7 +25,7 @@ impl<'r> RequestHead<'r> {
 
     /// The headers that go on to providers of the same format.
     pub(super) fn carried(&self) -> impl Iterator<Item = (&'static str, String)> {
-        self.client.carried.iter().filter_map(|(name, usual)| {
+        self.client.forwarded_headers.iter().filter_map(|(name, usual)| {
             let own = (self.header)(name).filter(|value| fits_header(value));
             let value = own.or_else(|| usual.map(str::to_owned))?;
             Some((*name, value))

@@ -78,7 +78,7 @@ struct Route {
 enum RouteFormat {
     One(&'static ClientFormat),
     /// All formats have this path. A request header identifies the format of the client
-    /// ([`ClientFormat::mark`]).
+    /// ([`ClientFormat::marker_header`]).
     Shared,
 }
 
@@ -146,8 +146,8 @@ fn find(path: &str) -> Option<(Route, Cow<'_, str>)> {
 
 /// The format of a route; for an unknown path, the format that owns its beginning.
 fn client_of(route: Option<Route>, path: &str, header: &dyn Fn(&str) -> Option<String>) -> &'static ClientFormat {
-    let is_marked = |client: &ClientFormat| client.mark.is_some_and(|name| header(name).is_some());
-    let owns = |client: &ClientFormat| client.paths.iter().any(|prefix| below_v1(path).starts_with(prefix));
+    let is_marked = |client: &ClientFormat| client.marker_header.is_some_and(|name| header(name).is_some());
+    let owns = |client: &ClientFormat| client.path_prefixes.iter().any(|prefix| below_v1(path).starts_with(prefix));
     let mut clients = formats::CLIENT_FORMATS.iter().copied();
     let client = match route.map(|route| route.format) {
         Some(RouteFormat::One(client)) => return client,
@@ -328,7 +328,7 @@ mod tests {
 
     #[test]
     fn a_header_decides_the_format_of_a_shared_path() {
-        let mark = formats::MESSAGES.mark.unwrap();
+        let mark = formats::MESSAGES.marker_header.unwrap();
         let format = |path: &str| client_format(path, &|name| (name == mark).then(String::new)).name;
         assert_eq!(format("/v1/models"), formats::MESSAGES.name);
         assert_eq!(format("/v1/models/a/b"), formats::MESSAGES.name);

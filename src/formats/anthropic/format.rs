@@ -32,7 +32,7 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
     stream: || Box::<stream::Decoder>::default(),
     tap: |options| Box::new(EventTap::new(Box::<stream::Decoder>::default(), &SSE, options)),
     // The API ignores earlier thinking when thinking is off.
-    recalls: |request| !matches!(request.thinking, None | Some(Thinking::Off)),
+    expects_reasoning_state: |request| !matches!(request.thinking, None | Some(Thinking::Off)),
     refusal: errors::read,
     calls: &[ProviderCall { kind: OperationKind::Count, write: count::write_call }],
 };
@@ -51,9 +51,9 @@ pub const CLIENT: ClientFormat = ClientFormat {
     error: |error, id| errors::write(error, Some(id)),
     models: models::write_list,
     model: models::write_one,
-    paths: &[ENDPOINT],
-    mark: Some("anthropic-version"),
+    path_prefixes: &[ENDPOINT],
+    marker_header: Some("anthropic-version"),
     id_header: "request-id",
-    carried: &[("anthropic-version", Some(VERSION)), ("anthropic-beta", None)],
-    own: Some(PLACEHOLDER_PREFIX),
+    forwarded_headers: &[("anthropic-version", Some(VERSION)), ("anthropic-beta", None)],
+    placeholder_prefix: Some(PLACEHOLDER_PREFIX),
 };

@@ -27,7 +27,7 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
     usage: |_| None,
     stream: || Box::new(stream::Decoder::default()),
     tap: |options| Box::new(EventTap::new(Box::new(stream::Decoder::default()), &SSE, options)),
-    recalls: |_| true,
+    expects_reasoning_state: |_| true,
     refusal: errors::read,
     calls: &[
         ProviderCall { kind: OperationKind::Embed, write: embed::write_call },

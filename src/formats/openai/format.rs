@@ -31,11 +31,11 @@ pub const CLIENT: ClientFormat = ClientFormat {
     error: |error, _| errors::write(error),
     models: models::write_list,
     model: models::write_one,
-    paths: &[],
-    mark: None,
+    path_prefixes: &[],
+    marker_header: None,
     id_header: "x-request-id",
-    carried: &[],
-    own: None,
+    forwarded_headers: &[],
+    placeholder_prefix: None,
 };
 
 /// The format as providers speak it.
@@ -47,7 +47,7 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
     usage: wire::read_usage_json,
     stream: || Box::new(stream::Decoder::default()),
     tap: |options| Box::new(tap::ChatTap::new(options)),
-    recalls: |_| false,
+    expects_reasoning_state: |_| false,
     refusal: errors::read,
     calls: &[],
 };

@@ -29,7 +29,7 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
     usage: |_| None,
     stream: || Box::<stream::Decoder>::default(),
     tap: |options| Box::new(EventTap::new(Box::<stream::Decoder>::default(), &FRAMING, options)),
-    recalls: |_| false,
+    expects_reasoning_state: |_| false,
     refusal: errors::read,
     calls: &[],
 };
@@ -48,9 +48,9 @@ pub const CLIENT: ClientFormat = ClientFormat {
     error: |error, _| errors::write(error),
     models: |models| models.iter().flat_map(response::write_model).collect(),
     model: response::write_model,
-    paths: &["/toy/"],
-    mark: None,
+    path_prefixes: &["/toy/"],
+    marker_header: None,
     id_header: "x-toy-request-id",
-    carried: &[("x-toy-version", Some("1"))],
-    own: None,
+    forwarded_headers: &[("x-toy-version", Some("1"))],
+    placeholder_prefix: None,
 };
