@@ -57,7 +57,7 @@ fn limits_are_whole_numbers_and_a_body_that_may_not_fit_is_noted() {
 }
 
 #[test]
-fn every_fault_is_told_with_its_line_and_path() {
+fn every_fault_is_reported_with_its_line_and_path() {
     let text = "default_provider: opnai
 providers:
   openai:
@@ -108,7 +108,7 @@ fn each_format_protects_its_own_fields() {
 }
 
 #[test]
-fn what_is_no_yaml_is_told_with_its_line() {
+fn invalid_yaml_is_reported_with_its_line() {
     assert!(faults("a: [1\nb: 2")[0].starts_with("line 2: this is not YAML"));
     assert!(faults("a: 1\na: 2")[0].contains("duplicate"));
     assert!(!faults("").is_empty());
@@ -210,7 +210,7 @@ fn a_row_may_tell_what_its_model_costs_and_takes() {
 }
 
 #[test]
-fn every_fault_of_a_price_is_told_with_its_line_and_path() {
+fn every_fault_of_a_price_is_reported_with_its_line_and_path() {
     let text = "providers:
   p:
     base_url: https://a.b/v1

@@ -1,5 +1,5 @@
-//! Calls: operations whose response is not generated, such as embeddings and token counts. A provider's format has one row for each kind
-//! that it serves for clients of other formats.
+//! Calls: operations whose response is not generated, such as embeddings and token counts. A provider's
+//! format has one row for each kind that it serves for clients of other formats.
 
 use super::operation::{OperationKind, RequestEnvelope};
 use super::written_request::{WriteTarget, WrittenRequest};
@@ -25,8 +25,8 @@ pub struct WrittenCall {
     pub read: CallReader,
 }
 
-/// Reads a complete response that came with a success status, and writes it in the client's format. The number is an estimate of the
-/// prompt's tokens, for responses whose provider reports none.
+/// Reads a complete response that came with a success status, and writes it in the client's format. The
+/// number is an estimate of the prompt's tokens, for responses whose provider reports none.
 ///
 /// # Errors
 /// 502 if the body violates the format; the error's own status if the body reports one.

@@ -124,7 +124,8 @@ pub struct ResponseHead {
     pub model: String,
     /// Whether a stream reports its usage, where the format leaves that to the client.
     pub include_usage: bool,
-    /// Whether that report includes the cost. The usage is then withheld: see [`StreamEncoder::withheld_usage`].
+    /// Whether that report includes the cost. The usage is then withheld: see
+    /// [`StreamEncoder::withheld_usage`].
     pub include_cost: bool,
     /// What made the response, if that is the gateway itself and the format has a place for it.
     pub fingerprint: Option<&'static str>,

@@ -1,4 +1,5 @@
-//! `param_config` at work: update, add, rename, delete, in this order. A null counts as absent.
+//! Applies the edits of `param_config` to a request: update, add, rename, delete, in this order. A null
+//! counts as absent.
 
 use crate::config::Params;
 use crate::wire::json::Document;

@@ -257,7 +257,7 @@ fn a_streamed_response_arrives_in_each_pair() {
 }
 
 #[test]
-fn a_provider_that_ignores_that_a_stream_was_requested_is_streamed_all_the_same() {
+fn a_complete_response_is_streamed_if_a_stream_was_requested() {
     for (client, provider) in pairs() {
         let (got, _) = send(client, provider, true, response(provider, false));
         assert_eq!(Read::of(client, true, &got.body), expected(client), "{client} to {provider}: {}", got.body);

@@ -50,7 +50,8 @@ struct EmbedPart<'a> {
 /// Writes an embedding request of OpenAI's format.
 ///
 /// # Errors
-/// 400 naming the field that violates OpenAI's format, that holds tokens instead of texts, or that holds too many texts.
+/// 400 naming the field that violates OpenAI's format, that holds tokens instead of texts, or that holds too
+/// many texts.
 pub(super) fn write_call(envelope: &RequestEnvelope<'_>, target: WriteTarget<'_>) -> Result<WrittenCall> {
     let (request, form) = write(&envelope.document, target.model)?;
     let model = target.model.to_owned();

@@ -122,7 +122,7 @@ fn encoded(events: &[ResponseEvent<'_>]) -> Vec<u8> {
 }
 
 #[test]
-fn golden_documents_say_what_a_provider_is_told_and_what_not() {
+fn requests_match_their_golden_documents() {
     for name in ["everything", "strange"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/anthropic/{name}.json"));
         let pair: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
@@ -163,7 +163,7 @@ fn what_was_thought_goes_back_before_its_call_byte_for_byte() {
 }
 
 #[test]
-fn who_lost_the_thoughts_of_a_turn_goes_on_without_thinking_and_is_told() {
+fn a_turn_that_lost_its_thinking_continues_without_it_and_says_so() {
     let turns = |memory: Option<&Value>| {
         vec![
             turn(Role::User, vec![text("go")]),

@@ -79,7 +79,7 @@ fn a_call_without_arguments_has_an_empty_object_in_every_format() {
 }
 
 #[test]
-fn arguments_that_come_whole_are_told_to_a_client_who_waits_for_pieces() {
+fn complete_arguments_reach_a_client_that_expects_deltas() {
     let answer = gemini(&json!([{ "functionCall": { "name": "f", "args": { "a": [1] } } }]), &json!({}));
     let told = streamed("gemini", MESSAGES, &sse(&[answer]));
     let json: String = told.iter().filter_map(|event| event["delta"]["partial_json"].as_str()).collect();

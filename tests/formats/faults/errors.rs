@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{CLIENTS, block, chunk, ended, gemini, sse, streamed, streams, upstream};
 
 #[test]
-fn a_refusal_is_told_in_the_clients_own_shape() {
+fn a_refusal_is_written_in_the_clients_format_for_errors() {
     let bodies = [
         ("openai", json!({ "error": { "message": "No.", "type": "invalid_request_error", "code": "x" } })),
         ("anthropic", json!({ "type": "error", "error": { "type": "invalid_request_error", "message": "No." } })),

@@ -103,7 +103,7 @@ fn usage_that_comes_in_parts_is_put_together_and_never_summed() {
 }
 
 #[test]
-fn what_cannot_be_read_took_its_tokens_all_the_same() {
+fn the_usage_of_an_unreadable_response_counts() {
     let mut broken = chunk(0, &json!([{"functionCall":{"args":{}}}]), None);
     broken["usageMetadata"] = json!({"promptTokenCount":9,"candidatesTokenCount":7});
     let events = cut(&sse(&[broken]));
@@ -113,7 +113,7 @@ fn what_cannot_be_read_took_its_tokens_all_the_same() {
 }
 
 #[test]
-fn an_end_is_told_only_after_the_end() {
+fn finish_reasons_are_emitted_at_the_end() {
     // Text after the finish reason, contents without parts, and thinking.
     let bytes = sse(&[
         chunk(0, &json!([{"text":"hm","thought":true}]), None),
@@ -219,7 +219,7 @@ fn what_has_no_place_in_an_answer_is_shown_as_markdown() {
 }
 
 #[test]
-fn log_probabilities_are_told_as_openai_writes_them() {
+fn log_probabilities_are_written_in_openais_form() {
     let mut last = chunk(0, &json!([{"text":"Hi"}]), Some("STOP"));
     last["candidates"][0]["logprobsResult"] = json!({
         "chosenCandidates":[{"token":"Hi","logProbability":-0.5,"tokenId":1}],

@@ -101,7 +101,7 @@ fn instructions_stand_apart_wherever_they_were_and_two_sides_alternate() {
 }
 
 #[test]
-fn a_conversation_in_which_nobody_speaks_is_refused() {
+fn an_empty_conversation_is_refused() {
     for turns in [vec![], vec![turn(Role::System, vec![text("Be brief")])], vec![turn(Role::User, vec![text("")])]] {
         let error = (PROVIDER.write)(&ask(turns), WriteTarget { model: FLASH, max_output: None, limit_field: None })
             .unwrap_err();

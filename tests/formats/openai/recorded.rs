@@ -36,7 +36,7 @@ fn recorded_answers_are_read_as_they_were_meant() {
 }
 
 #[test]
-fn recorded_answers_can_be_told_again() {
+fn recorded_responses_can_be_written_again() {
     for Recording { name, about, body } in recordings("openai-chat").into_iter().filter(|it| it.about["status"] == 200)
     {
         let streamed = about["ct"].as_str().is_some_and(|kind| kind.starts_with("text/event-stream"));
