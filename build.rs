@@ -1,5 +1,5 @@
-//! Turns `configs/catalogue.yaml` into static Rust, so that no Worker parses it. A faulty catalogue fails the build,
-//! and the message names the row.
+//! Turns `configs/catalogue.yaml` into static Rust, so that no Worker parses it. A faulty catalogue fails the
+//! build, and the message names the row.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
@@ -103,8 +103,8 @@ struct Row {
     fields: BTreeMap<String, Yaml>,
 }
 
-/// One price, or a list of prices. Amounts are read as text, because a float would not be exact; so this is read
-/// without a detour over a value.
+/// One price, or a list of prices. Amounts are read as text, because a float would not be exact; so this is
+/// read without a detour over a value.
 #[derive(Default)]
 struct Prices(Vec<Price>);
 

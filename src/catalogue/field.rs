@@ -1,5 +1,5 @@
-//! The fields of the catalogue: the table each belongs to, and how its value is read. The build script and the
-//! operator's configuration read the same fields.
+//! The fields of the catalogue: the table each belongs to, and how its value is read. The build script and
+//! the operator's configuration read the same fields.
 
 use serde_yaml::Value as Yaml;
 
@@ -84,8 +84,8 @@ impl Efforts {
         EFFORTS.iter().enumerate().filter(move |(index, _)| self.0 & (1 << index) != 0).map(|(_, word)| *word)
     }
 
-    /// The highest word that is not above `asked`; the lowest word if there is none, or if `asked` is no word of effort.
-    /// `None` for an empty set.
+    /// The highest word that is not above `asked`; the lowest word if there is none, or if `asked` is no word
+    /// of effort. `None` for an empty set.
     pub fn nearest(self, asked: &str) -> Option<&'static str> {
         let rank = |word: &str| EFFORTS.iter().position(|known| *known == word);
         let not_above = self.words().rev().find(|word| rank(word) <= rank(asked));
@@ -191,7 +191,8 @@ fields! {
     DemandedLimit = "limit_field", Models, Kind::Word(&["max_tokens", "max_completion_tokens"]);
     /// Whether the model reasons before it responds, so that a limit has to leave room for it.
     Thinks = "thinks", Models, Kind::Flag;
-    /// How reasoning can be asked for: a word of effort, a budget in tokens, or as much as the model finds right.
+    /// How reasoning can be asked for: a word of effort, a budget in tokens, or as much as the model finds
+    /// right.
     Thinking = "thinking", Models, Kind::Words(&["effort", "budget", "adaptive"]);
     /// The smallest budget for reasoning, in tokens; a model without a word `none` cannot go below it.
     LeastBudget = "least_budget", Models, TOKENS;

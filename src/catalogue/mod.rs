@@ -1,5 +1,5 @@
-//! What hosts and models are, take and cost, as data: the rows of `configs/catalogue.yaml`, merged for one model at
-//! one provider.
+//! What hosts and models are, take and cost, as data: the rows of `configs/catalogue.yaml`, merged for one
+//! model at one provider.
 
 mod facts;
 pub mod field;

@@ -1,5 +1,5 @@
-//! Finds the rows that apply to a model at a provider, and merges them field by field. Of two rows that know a
-//! field, the later one counts: format, family, host, model at a host; the operator's rows come after them.
+//! Finds the rows that apply to a model at a provider, and merges them field by field. Of two rows that know
+//! a field, the later one counts: format, family, host, model at a host; the operator's rows come after them.
 
 use super::facts::Facts;
 use super::pattern;
@@ -89,8 +89,8 @@ fn each_family(model: &str, each: &mut dyn FnMut(Origin, &'static Row)) {
     }
 }
 
-/// A model's name without its maker's and without what makes it a tuned one: `gpt-4o` of `ft:gpt-4o:org::id` and of
-/// `openai/gpt-4o`.
+/// A model's name without its maker's and without what makes it a tuned one: `gpt-4o` of `ft:gpt-4o:org::id`
+/// and of `openai/gpt-4o`.
 fn base_name(model: &str) -> &str {
     let name = model.rsplit('/').next().unwrap_or(model);
     let tuned = name.split_at_checked(3).filter(|(start, _)| start.eq_ignore_ascii_case("ft:"));

@@ -1,8 +1,8 @@
 //! Reads decimal text as integers, so that money never passes through a float. `build.rs` includes this file
 //! too.
 
-/// Reads a non-negative decimal number as an integer, scaled by 10 to the power of `places`: with 6 places, `2.5` is
-/// 2500000.
+/// Reads a non-negative decimal number as an integer, scaled by 10 to the power of `places`: `2.5` with 6
+/// places becomes 2500000.
 ///
 /// `None` if the text is not such a number, has more decimals, or is too large.
 pub fn scaled(text: &str, places: i32) -> Option<u64> {
