@@ -11,7 +11,7 @@
 //! session, policy, ledger, reasoning_store, formats, provider, telemetry
 //! canonical, wire, config, tokens
 //! catalogue
-//! error
+//! error, ids
 //! ```
 
 #[cfg(feature = "edge")]
@@ -39,3 +39,4 @@ pub mod wire;
 pub mod catalogue;
 
 pub mod error;
+pub mod ids;

@@ -20,7 +20,7 @@ const BANDS: &[&[&str]] = &[
     &["session", "policy", "ledger", "formats", "provider", "reasoning_store", "telemetry"],
     &["canonical", "wire", "config", "tokens"],
     &["catalogue"],
-    &["error"],
+    &["error", "ids"],
 ];
 
 /// Within a band, the first of a pair may use the second.

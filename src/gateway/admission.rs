@@ -11,6 +11,7 @@ use super::platform::{ObjectAddress, Platform};
 use super::refusal::{rate_limit_headers, refusal_error};
 use crate::config::{Millis, Nanos, OnDisconnect};
 use crate::error::{Error, Result};
+use crate::ids::KeyHash;
 use crate::ledger::{AccountCommand, AccountResponse, AdmissionRefusal, AdmissionRequest, KeyLimits, RateLimitStatus};
 
 /// For so long the terms of a key are relied on without asking: what is changed has effect everywhere after this time.
@@ -27,36 +28,36 @@ pub struct Caller {
     /// The id of the key, which is the name of its account.
     pub key_id: String,
     /// The fingerprint of a key that was made at run time ([`crate::ledger::key_text::SignedKey::hash`]): its account has yet to say whether it is good.
-    pub hash: Option<String>,
+    pub hash: Option<KeyHash>,
 }
 
 /// What accounts said of keys, by the keys' fingerprints: their terms, or that they are not good.
 #[derive(Default)]
-pub struct AdmissionCache(RefCell<HashMap<String, (Millis, Heard)>>);
+pub struct AdmissionCache(RefCell<HashMap<KeyHash, (Millis, Heard)>>);
 
 type Heard = std::result::Result<KeyLimits, AdmissionRefusal>;
 
 impl AdmissionCache {
-    fn find(&self, hash: &str, now: Millis) -> Option<Heard> {
+    fn find(&self, hash: &KeyHash, now: Millis) -> Option<Heard> {
         let known = self.0.borrow();
         known.get(hash).filter(|(until, _)| now < *until).map(|(_, heard)| heard.clone())
     }
 
     /// Its terms, if they were heard a moment ago.
-    pub(super) fn terms(&self, hash: &str, now: Millis) -> Option<KeyLimits> {
+    pub(super) fn terms(&self, hash: &KeyHash, now: Millis) -> Option<KeyLimits> {
         self.find(hash, now).and_then(std::result::Result::ok)
     }
 
-    pub(super) fn learn(&self, hash: &str, heard: Heard, now: Millis) {
+    pub(super) fn learn(&self, hash: &KeyHash, heard: Heard, now: Millis) {
         let mut known = self.0.borrow_mut();
         if known.len() >= REMEMBERED {
             known.clear();
         }
-        known.insert(hash.to_owned(), (now.saturating_add(RELIED_ON), heard));
+        known.insert(hash.clone(), (now.saturating_add(RELIED_ON), heard));
     }
 
     /// What was heard of a key does not hold any more.
-    pub(super) fn forget(&self, hash: &str) {
+    pub(super) fn forget(&self, hash: &KeyHash) {
         self.0.borrow_mut().remove(hash);
     }
 }
@@ -259,7 +260,7 @@ pub async fn ask_account<H: Platform>(host: &H, account: &str, order: &AccountCo
 pub(super) fn refused<H: Platform>(
     bridge: &Bridge,
     host: &H,
-    hash: &str,
+    hash: &KeyHash,
     reply: AccountResponse,
     tier: Option<&str>,
 ) -> Error {

@@ -9,6 +9,7 @@ use super::signing_cache::SigningCache;
 use crate::config::{Accounting, Auth, Config, Cors, Logging, Millis, Problem};
 use crate::error::Error;
 use crate::formats::Framing;
+use crate::ids::KeyHash;
 use crate::ledger::signing::SigningSecrets;
 use crate::policy::auth::{self, AccessKeys};
 use crate::provider::{ProviderAccount, redact, redact_json};
@@ -74,7 +75,7 @@ impl Bridge {
     }
 
     /// Forgets what this isolate has cached of a key, by its hash. Other isolates rely on their caches for some seconds more.
-    pub fn forget_key(&self, hash: &str) {
+    pub fn forget_key(&self, hash: &KeyHash) {
         self.known.forget(hash);
     }
 

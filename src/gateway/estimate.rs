@@ -11,6 +11,7 @@ use crate::catalogue::price::ModelPrice;
 use crate::config::{Millis, Nanos};
 use crate::error::Result;
 use crate::formats::bounds::{ServiceTier, is_priced_field};
+use crate::ids::KeyHash;
 use crate::ledger::{self, OutputCost, Receipt};
 use crate::policy::pricing::CostBound;
 use crate::policy::tokens;
@@ -50,10 +51,10 @@ impl CostEstimate {
     }
 
     /// What an account is asked.
-    pub(super) fn ask(self, id: &str, hash: &str, guess: &UsageEstimate) -> ledger::AdmissionRequest {
+    pub(super) fn ask(self, id: &str, hash: &KeyHash, guess: &UsageEstimate) -> ledger::AdmissionRequest {
         let life = self.time.saturating_add(GRACE);
         let Self { models, body, tokens, cost, answer, astray, draft, .. } = self;
-        let (id, hash) = (id.to_owned(), Some(hash.to_owned()));
+        let (id, hash) = (id.to_owned(), Some(hash.clone()));
         let draft = draft.map(|draft| Box::new(guess.entry(draft)));
         ledger::AdmissionRequest {
             id,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::receipt::Receipt;
 use crate::config::{Millis, Nanos};
+use crate::ids::KeyHash;
 
 /// A request to be admitted, with the most that it may use.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,7 +13,7 @@ pub struct AdmissionRequest {
     pub id: String,
     /// The fingerprint of the presented key; `None` in a request to the account of the key's parent, after
     /// the key's own account has admitted it.
-    pub hash: Option<String>,
+    pub hash: Option<KeyHash>,
     /// The names of the model: as the caller wrote it, and with its provider.
     pub models: Vec<String>,
     /// The length of the body, in bytes.
@@ -133,7 +134,7 @@ pub struct CountRequest {
     pub id: String,
     /// The fingerprint of the presented key; `None` in a request to the account of the key's parent, after
     /// the key's own account has admitted it.
-    pub hash: Option<String>,
+    pub hash: Option<KeyHash>,
     /// The names of the model: as the caller wrote it, and with its provider.
     pub models: Vec<String>,
     /// The length of the body, in bytes.

@@ -11,6 +11,7 @@ use super::letters::hex;
 use super::limits::KeyLimits;
 use super::secret::KeySecret;
 use crate::config::Millis;
+use crate::ids::KeyHash;
 
 /// The record of one API key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +28,7 @@ pub struct ApiKey {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
     /// The fingerprint of its text ([`super::key_text::SignedKey::hash`]).
-    pub hash: String,
+    pub hash: KeyHash,
     /// The last letters of its text.
     pub hint: String,
     /// Its limits.
@@ -106,7 +107,7 @@ impl ApiKey {
     pub fn account_command(&self) -> AccountCommand {
         if self.removing {
             let limits = KeyLimits { enabled: false, ..KeyLimits::default() };
-            return AccountCommand::SetLimits { hash: String::new(), limits, version: self.updated_at };
+            return AccountCommand::SetLimits { hash: KeyHash::default(), limits, version: self.updated_at };
         }
         AccountCommand::SetLimits { hash: self.hash.clone(), limits: self.limits.clone(), version: self.updated_at }
     }

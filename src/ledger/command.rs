@@ -9,6 +9,7 @@ use super::receipt::Receipt;
 use super::token_counts::TokenCounts;
 use super::totals::UsageReport;
 use crate::config::Nanos;
+use crate::ids::KeyHash;
 
 /// A command to an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +23,7 @@ pub enum AccountCommand {
     EndCount(String),
     /// Checks the hash of a key. Nothing is taken.
     #[serde(rename = "Look")]
-    CheckKey(String),
+    CheckKey(KeyHash),
     /// Checks the account as the parent of a key that is valid. Nothing is taken.
     #[serde(rename = "Parent")]
     CheckParent,
@@ -43,7 +44,7 @@ pub enum AccountCommand {
     #[serde(rename = "Post")]
     SetLimits {
         /// The fingerprint of the key ([`super::key_text::SignedKey::hash`]).
-        hash: String,
+        hash: KeyHash,
         /// The new limits.
         #[serde(rename = "terms")]
         limits: KeyLimits,

@@ -141,28 +141,25 @@ mod tests {
             }
         };
         let limits = KeyLimits { requests_per_minute: Some(1), concurrent: Some(1), ..KeyLimits::default() };
-        let count = |id: &str| AccountCommand::Count(CountRequest { hash: Some("hash".to_owned()), ..question(id) });
-        handle(AccountCommand::SetLimits { hash: "hash".to_owned(), limits, version: 1 }, true).unwrap();
+        let count = |id: &str| AccountCommand::Count(CountRequest { hash: Some("hash".into()), ..question(id) });
+        handle(AccountCommand::SetLimits { hash: "hash".into(), limits, version: 1 }, true).unwrap();
         assert_eq!(
-            handle(AccountCommand::Count(CountRequest { hash: Some("x".to_owned()), ..question("x") }), true),
+            handle(AccountCommand::Count(CountRequest { hash: Some("x".into()), ..question("x") }), true),
             Err(AdmissionRefusal::Unknown)
         );
         for number in 0..10 {
             assert_eq!(handle(count(&number.to_string()), true), Ok(()));
             assert_eq!(handle(count("x"), true), Err(AdmissionRefusal::Concurrent { limit: 1 }));
             // A chat has no room either, and a count takes nothing of its window.
-            let request = AdmissionRequest {
-                id: "chat".to_owned(),
-                hash: Some("hash".to_owned()),
-                ..AdmissionRequest::default()
-            };
+            let request =
+                AdmissionRequest { id: "chat".to_owned(), hash: Some("hash".into()), ..AdmissionRequest::default() };
             assert_eq!(handle(AccountCommand::Admit(request), true), Err(AdmissionRefusal::Concurrent { limit: 1 }));
             assert_eq!(handle(AccountCommand::EndCount(number.to_string()), true), Ok(()));
         }
         assert_eq!(handle(count("x"), true), Err(AdmissionRefusal::Counts { wait: 60_250 }));
         assert_eq!(handle(AccountCommand::CheckParent, true), Ok(()));
         let limits = KeyLimits { enabled: false, ..KeyLimits::default() };
-        handle(AccountCommand::SetLimits { hash: "hash".to_owned(), limits, version: 2 }, true).unwrap();
+        handle(AccountCommand::SetLimits { hash: "hash".into(), limits, version: 2 }, true).unwrap();
         assert_eq!(handle(AccountCommand::CheckParent, true), Err(AdmissionRefusal::Inactive));
         assert_eq!(handle(count("x"), true), Err(AdmissionRefusal::Inactive));
     }

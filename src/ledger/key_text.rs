@@ -4,6 +4,7 @@
 use sha2::{Digest, Sha256};
 
 use super::letters::hex;
+use crate::ids::KeyHash;
 
 /// The prefix of every key. The text is `sk-lb-ID-` followed by version, secret and MAC without separators.
 pub const PREFIX: &str = "sk-lb-";
@@ -66,7 +67,7 @@ impl SignedKey<'_> {
     }
 
     /// The fingerprint of the key: the version, a dot, and the SHA-256 of the text in hex.
-    pub fn hash(&self) -> String {
+    pub fn hash(&self) -> KeyHash {
         fingerprint(self.version, self.text)
     }
 
@@ -78,8 +79,8 @@ impl SignedKey<'_> {
 
 /// The version of the secret that signed the key with this fingerprint; 0 for a key made before keys were
 /// signed.
-pub fn version_of(hash: &str) -> u32 {
-    hash.split_once('.').and_then(|(version, _)| version.parse().ok()).unwrap_or(0)
+pub fn version_of(hash: &KeyHash) -> u32 {
+    hash.as_str().split_once('.').and_then(|(version, _)| version.parse().ok()).unwrap_or(0)
 }
 
 /// The account of the key with this id. It is also the key's `key_id`.
@@ -93,6 +94,6 @@ pub fn is_id(id: &str) -> bool {
     (1..=64).contains(&id.len()) && id.bytes().all(is_allowed)
 }
 
-pub(super) fn fingerprint(version: u32, text: &str) -> String {
-    format!("{version}.{}", hex(&Sha256::digest(text.as_bytes())))
+pub(super) fn fingerprint(version: u32, text: &str) -> KeyHash {
+    format!("{version}.{}", hex(&Sha256::digest(text.as_bytes()))).into()
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use super::key_text::{PREFIX, SECRET_LENGTH, fingerprint};
 use super::letters::{LOWERCASE, push_letters};
 use super::signing::SigningSecret;
+use crate::ids::KeyHash;
 
 /// The length of a random id.
 const ID_LENGTH: usize = 16;
@@ -34,7 +35,7 @@ impl KeySecret {
     }
 
     /// Its fingerprint, as [`super::key_text::SignedKey::hash`].
-    pub fn hash(&self) -> String {
+    pub fn hash(&self) -> KeyHash {
         fingerprint(self.version, &self.text)
     }
 
@@ -82,16 +83,16 @@ mod tests {
         assert_eq!(read.hash(), secret.hash());
         assert!(secret.text().ends_with(&secret.hint()) && secret.hint().len() == 4);
         assert!(!format!("{secret:?}").contains(&secret.hint()));
-        assert_eq!(secret.hash().len(), 66);
+        assert_eq!(secret.hash().as_str().len(), 66);
         assert_eq!(version_of(&secret.hash()), 7);
-        assert_eq!(version_of("ab12"), 0);
-        assert_eq!(version_of(""), 0);
+        assert_eq!(version_of(&"ab12".into()), 0);
+        assert_eq!(version_of(&"".into()), 0);
     }
 
     #[test]
     fn fingerprints_are_sha_256() {
         let hash = "3.ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(fingerprint(3, "abc"), hash);
+        assert_eq!(fingerprint(3, "abc").as_str(), hash);
     }
 
     #[test]

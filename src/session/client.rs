@@ -1,12 +1,14 @@
 //! Who uses a session, and from where.
 
+use crate::ids::KeyHash;
+
 /// Who showed the session's API key. The key itself is not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionOwner {
     /// The id of the key.
     pub key_id: String,
     /// For a key made at run time: the key's SHA-256, in hex.
-    pub hash: Option<String>,
+    pub hash: Option<KeyHash>,
 }
 
 /// Where a client connects from, as its requests to the gateway state it.

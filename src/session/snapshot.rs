@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::client::{ClientOrigin, SessionOwner};
 use crate::config::Millis;
+use crate::ids::KeyHash;
 
 /// The version that is written. Version 1 was lines without a name or a version; [`SessionSnapshot::read`]
 /// reads both.
@@ -110,7 +111,7 @@ impl SessionSnapshot {
             origin: Cow::Borrowed(&self.origin.address),
             ip: self.origin.ip.as_deref().map(Cow::Borrowed),
             key_id: owner.map(|owner| Cow::Borrowed(owner.key_id.as_str())),
-            key_hash: owner.and_then(|owner| owner.hash.as_deref()).map(Cow::Borrowed),
+            key_hash: owner.and_then(|owner| owner.hash.as_ref()).map(|hash| Cow::Borrowed(hash.as_str())),
             last_frame: self.last_frame,
             running: Cow::Borrowed(&self.running),
             connections: self.connections,
@@ -135,7 +136,7 @@ impl SessionSnapshot {
             return Err(UnreadableSnapshot::Version(version));
         }
         let stored: Stored<'_> = serde_json::from_str(text)?;
-        let hash = stored.key_hash.map(Cow::into_owned);
+        let hash = stored.key_hash.map(|hash| KeyHash::from(hash.into_owned()));
         Ok(Self {
             id: stored.id.into_owned(),
             origin: ClientOrigin { address: stored.origin.into_owned(), ip: stored.ip.map(Cow::into_owned) },
@@ -170,7 +171,7 @@ fn read_lines(text: &str) -> Option<SessionSnapshot> {
     let (with_ids, greeted) = (flag()?, flag()?);
     let window = optional(next()?).and_then(|window| window.parse().ok());
     let origin = ClientOrigin { address, ip };
-    let owner = key_id.map(|key_id| SessionOwner { key_id, hash });
+    let owner = key_id.map(|key_id| SessionOwner { key_id, hash: hash.map(KeyHash::from) });
     let running = lines.map(str::to_owned).collect();
     Some(SessionSnapshot { id, origin, owner, last_frame, running, connections, with_ids, greeted, window, at })
 }
@@ -197,7 +198,7 @@ mod tests {
     fn full() -> SessionSnapshot {
         SessionSnapshot {
             origin: ClientOrigin { address: "http://a.b:1".to_owned(), ip: Some("::1".to_owned()) },
-            owner: Some(SessionOwner { key_id: "key_1".to_owned(), hash: Some("ff".to_owned()) }),
+            owner: Some(SessionOwner { key_id: "key_1".to_owned(), hash: Some("ff".into()) }),
             last_frame: 9,
             running: vec!["\"a b\"".to_owned(), "7".to_owned(), "null".to_owned()],
             connections: 2,

@@ -1,5 +1,6 @@
 //! The life of a key: created, changed, rotated, listed and deleted.
 
+use llm_bridge::ids::KeyHash;
 use llm_bridge::ledger::key_text::PresentedKey;
 use serde_json::json;
 
@@ -84,7 +85,7 @@ fn a_repeated_creation_makes_one_key() {
     let hash = fingerprint(text);
     for got in [page, second, setup.ask("GET /keys/a", "")] {
         assert!(!got.body.contains(text), "{}", got.body);
-        assert!(!got.body.contains(&hash), "{}", got.body);
+        assert!(!got.body.contains(hash.as_str()), "{}", got.body);
     }
     assert!(setup.world.logs.borrow().iter().all(|line| !line.contains(text)));
 }
@@ -106,7 +107,7 @@ fn keys_are_listed_page_by_page() {
 }
 
 /// The fingerprint of a key, which the registry stores.
-fn fingerprint(text: &str) -> String {
+fn fingerprint(text: &str) -> KeyHash {
     match PresentedKey::parse(text) {
         Some(PresentedKey::Signed(signed)) => signed.hash(),
         _ => unreachable!("a signed key"),

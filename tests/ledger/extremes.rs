@@ -99,7 +99,7 @@ fn extreme() -> impl Strategy<Value = AccountCommand> {
     });
     let usage = (edge(), edge()).prop_map(|(from, to)| AccountCommand::Usage { from, to });
     let post = (hostile(), extreme_limits()).prop_map(|(hash, terms)| AccountCommand::SetLimits {
-        hash,
+        hash: hash.into(),
         limits: terms,
         version: 1,
     });

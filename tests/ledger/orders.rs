@@ -60,7 +60,7 @@ fn admit() -> impl Strategy<Value = AccountCommand> {
         |(id, hash, model, body, tokens, cost, life, (answer, astray, fit, draft))| {
             let tokens = tokens + answer.as_ref().map_or(0, |answer| answer.limit * answer.choices);
             let cost = answer.as_ref().map(|answer| answer.cost(answer.limit)).or(cost);
-            let (hash, models) = (hash.map(str::to_owned), vec![model]);
+            let (hash, models) = (hash.map(Into::into), vec![model]);
             AccountCommand::Admit(AdmissionRequest {
                 id,
                 hash,
@@ -128,7 +128,7 @@ fn entry() -> impl Strategy<Value = Receipt> {
 }
 
 fn post() -> impl Strategy<Value = AccountCommand> {
-    terms().prop_map(|terms| AccountCommand::SetLimits { hash: "hash".to_owned(), limits: terms, version: 1 })
+    terms().prop_map(|terms| AccountCommand::SetLimits { hash: "hash".into(), limits: terms, version: 1 })
 }
 
 fn step() -> impl Strategy<Value = Step> {

@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Millis, Nanos};
+use crate::ids::KeyHash;
 use crate::ledger::admission::{AdmissionRefusal, AdmissionRequest, RateLimit, RateLimitStatus};
 use crate::ledger::command::{AccountCommand, AccountResponse};
 use crate::ledger::count_quota::{AccountLoad, CountQuota};
@@ -28,7 +29,7 @@ const CHECKPOINT_INTERVAL: u64 = 50;
 #[derive(Debug, Default)]
 pub struct AccountLedger {
     /// The fingerprint of the key; `None` if the account has no key.
-    pub(super) hash: Option<String>,
+    pub(super) hash: Option<KeyHash>,
     pub(super) limits: KeyLimits,
     pub(super) version: u64,
     /// The time of the last reservation or receipt. Later records are never dated before it.
@@ -51,7 +52,7 @@ pub struct AccountLedger {
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct StoredLimits {
-    pub(super) hash: String,
+    pub(super) hash: KeyHash,
     #[serde(rename = "terms")]
     pub(super) limits: KeyLimits,
     pub(super) version: u64,
@@ -87,7 +88,7 @@ impl AccountLedger {
     fn dispatch(&mut self, command: AccountCommand, now: Millis, writes: &mut Vec<AccountWrite>) -> AccountResponse {
         match command {
             AccountCommand::Admit(request) => self.admit(&request, now, writes),
-            AccountCommand::Count(request) => match self.check_key(request.hash.as_deref(), now) {
+            AccountCommand::Count(request) => match self.check_key(request.hash.as_ref(), now) {
                 AccountResponse::Granted { .. } => {
                     let load = AccountLoad { now, requests: self.reservations.count() };
                     self.count_quota.admit(&request, &self.limits, load, writes)
@@ -231,8 +232,8 @@ impl AccountLedger {
     }
 
     /// Checks that the key of this fingerprint is valid; without one, that the account has a valid key.
-    fn check_key(&self, hash: Option<&str>, now: Millis) -> AccountResponse {
-        let known = self.hash.as_deref().is_some_and(|own| hash.is_none_or(|hash| hash == own));
+    fn check_key(&self, hash: Option<&KeyHash>, now: Millis) -> AccountResponse {
+        let known = self.hash.as_ref().is_some_and(|own| hash.is_none_or(|hash| hash == own));
         let refusal = if !known {
             AdmissionRefusal::Unknown
         } else if !self.limits.are_valid(now) {

@@ -102,7 +102,7 @@ fn outdated_limits_change_nothing() {
     account.reopen(NOON);
     account.handle(AccountCommand::SetLimits { hash: "old".into(), limits: old, version: 2 }, NOON);
     assert_eq!(account.ledger.limits, new);
-    assert_eq!(account.ledger.hash.as_deref(), Some("new"));
+    assert_eq!(account.ledger.hash, Some("new".into()));
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn requests_within_the_limits_are_admitted() {
 
 #[test]
 fn a_key_is_checked_by_its_hash_and_a_parent_without_one() {
-    let asked = |hash: Option<&str>| AdmissionRequest { hash: hash.map(str::to_owned), ..request("a", 1, 1) };
+    let asked = |hash: Option<&str>| AdmissionRequest { hash: hash.map(Into::into), ..request("a", 1, 1) };
     let mut account = TestAccount::new(KeyLimits::default());
     assert_eq!(account.admit(asked(Some("hash")), NOON), Ok(()));
     assert_eq!(account.admit(asked(None), NOON), Ok(()));

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::config::Millis;
+use crate::ids::KeyHash;
 use crate::ledger::api_key::{ApiKey, id_of};
 use crate::ledger::secret::KeySecret;
 use crate::ledger::signing::SigningSecrets;
@@ -21,7 +22,7 @@ pub enum RegistryCommand {
         #[serde(rename = "wish")]
         patch: Map<String, Value>,
         /// The hash and the hint of the new text.
-        secret: Option<(String, String)>,
+        secret: Option<(KeyHash, String)>,
     },
     /// The account has confirmed this version of its key.
     #[serde(rename = "Posted")]

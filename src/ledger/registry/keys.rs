@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::command::{RegistryCommand, RegistryRefusal, RegistryResponse, RegistryWrite};
 use crate::config::Millis;
+use crate::ids::KeyHash;
 use crate::ledger::api_key::ApiKey;
 use crate::ledger::key_schema;
 use crate::ledger::signing::SigningSecrets;
@@ -121,7 +122,7 @@ impl KeyRegistry {
         &self,
         id: &str,
         patch: &Map<String, Value>,
-        secret: Option<(String, String)>,
+        secret: Option<(KeyHash, String)>,
     ) -> Result<Option<(u64, ApiKey)>, RegistryRefusal> {
         let (number, record) = self.find(id)?;
         let mut record = record.clone();

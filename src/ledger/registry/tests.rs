@@ -11,7 +11,7 @@ fn patch(json: &Value) -> Map<String, Value> {
 
 fn key(json: &Value, hash: &str) -> RegistryCommand {
     let mut record = key_schema::read(patch(json)).unwrap();
-    record.hash = format!("1.{hash}");
+    record.hash = format!("1.{hash}").into();
     RegistryCommand::Create(Box::new(record))
 }
 
@@ -71,7 +71,9 @@ fn an_incomplete_creation_is_completed_and_a_complete_one_is_recognised() {
     let first = registry.record(key(&json!({"id": "a", "name": "A"}), "1"));
     assert_eq!(first.status(0).name(), "incomplete");
     let second = registry.record(key(&json!({"id": "a", "name": "A"}), "2"));
-    assert!(second.hash == "1.2" && second.updated_at > first.updated_at && second.created_at == first.created_at);
+    assert!(
+        second.hash.as_str() == "1.2" && second.updated_at > first.updated_at && second.created_at == first.created_at
+    );
     // A late confirmation of the first does not confirm the second.
     let record = registry.record(RegistryCommand::Confirm { id: "a".into(), version: second.updated_at });
     assert_eq!(record.status(0).name(), "active");
@@ -203,7 +205,7 @@ fn keys_of_an_ended_version_must_be_rotated() {
     let edit = |hash: &str| RegistryCommand::Edit {
         id: "a".into(),
         patch: Map::new(),
-        secret: Some((hash.to_owned(), "hint".to_owned())),
+        secret: Some((hash.into(), "hint".to_owned())),
     };
     assert_eq!(registry.refusal(edit("1.x")), RegistryRefusal::Outdated);
     assert_eq!(registry.record(edit("2.x")).status(0).name(), "active");

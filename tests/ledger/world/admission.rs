@@ -134,7 +134,7 @@ impl World {
         let room = |requests, more| self.taken(requests, time, SPAN + SLACK) + more;
         match refusal {
             AdmissionRefusal::Counts { .. } => panic!("a request is no count: {refusal:?}"),
-            AdmissionRefusal::Unknown => assert_eq!(ask.hash.as_deref(), Some("other")),
+            AdmissionRefusal::Unknown => assert_eq!(ask.hash, Some("other".into())),
             AdmissionRefusal::Inactive => assert!(!terms.are_valid(time)),
             AdmissionRefusal::Model => assert!(!terms.models.is_empty()),
             AdmissionRefusal::Body { limit } => assert!(ask.body > *limit),
