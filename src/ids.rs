@@ -46,7 +46,13 @@ macro_rules! string_type {
 }
 
 string_type! {
-    /// The fingerprint of an API key made at run time: the version of the secret that signed it, a dot, and the
-    /// SHA-256 of its text in hex.
+    /// The fingerprint of an API key made at run time: the version of the secret that signed it, a dot, and
+    /// the SHA-256 of its text in hex.
     KeyHash
+}
+
+string_type! {
+    /// The id of an account, which the APIs call `key_id`: `vk_` and the id of a key made at run time, the id
+    /// of a key in the gateway's variables, or `anonymous`.
+    AccountId
 }

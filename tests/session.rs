@@ -17,7 +17,7 @@ const BUFFER: usize = 4_000;
 const LIMITS: SessionLimits = SessionLimits { idle: 1_000, resume: 5_000, buffer: BUFFER, requests: 3, message: 2_000 };
 
 fn owner() -> SessionOwner {
-    SessionOwner { key_id: "key_1".to_owned(), hash: None }
+    SessionOwner { key_id: "key_1".into(), hash: None }
 }
 
 fn params(query: &str) -> UpgradeParams {
@@ -210,7 +210,7 @@ fn only_its_own_key_resumes_a_session() {
     let mut session = connected(true);
     let number = start(&mut session, "a");
     session.receive_stream(number, b"data: {\"choices\":[1]}\n\n");
-    let other = SessionOwner { key_id: "key_2".to_owned(), hash: None };
+    let other = SessionOwner { key_id: "key_2".into(), hash: None };
     for (owner, after, code) in
         [(None, 0, CloseCode::WrongKey), (Some(other), 0, CloseCode::WrongKey), (Some(owner()), 2, CloseCode::Gap)]
     {

@@ -5,6 +5,7 @@ use super::routes::Action;
 use super::{export, keys, receipts, signing, usage};
 use crate::error::{Error, Result};
 use crate::gateway::{ADMIN_VARIABLE, Body, Bridge, Platform, Request, Response, read_body};
+use crate::ids::AccountId;
 use crate::policy::auth;
 
 /// The OpenAPI description of this API.
@@ -56,7 +57,7 @@ pub async fn handle<P: Platform>(
 ///
 /// # Errors
 /// 401 without an admin key.
-pub fn authenticate<P: Platform>(bridge: &Bridge, request: &Request<'_, P>) -> Result<String> {
+pub fn authenticate<P: Platform>(bridge: &Bridge, request: &Request<'_, P>) -> Result<AccountId> {
     if bridge.admin_keys().is_empty() {
         return Err(unauthorized(format!(
             "The admin API is disabled because the gateway has no admin keys. Set {ADMIN_VARIABLE} \

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::config::{Millis, Nanos, OnDisconnect};
+use crate::ids::AccountId;
 use crate::ledger::key_text::version_of;
 use crate::ledger::{self, ApiKey, key_schema};
 use crate::wire::date::write_time;
@@ -14,7 +15,7 @@ use crate::wire::date::write_time;
 pub struct KeyView<'a> {
     object: &'static str,
     id: &'a str,
-    key_id: String,
+    key_id: AccountId,
     name: Option<&'a str>,
     owner: Option<&'a str>,
     metadata: &'a BTreeMap<String, String>,

@@ -9,6 +9,7 @@ use super::token_view::TokenView;
 use crate::config::{Millis, Nanos};
 use crate::error::{Error, Result};
 use crate::gateway::{self, Bridge, Platform, Response};
+use crate::ids::AccountId;
 use crate::ledger::{AccountCommand, AccountResponse, Receipt};
 use crate::wire::date::write_time;
 
@@ -63,7 +64,7 @@ pub fn view((number, receipt): &(u64, Receipt)) -> ReceiptView<'_> {
         number: *number,
         id: &receipt.id,
         request_id: &receipt.request_id,
-        key_id: &receipt.key_id,
+        key_id: receipt.key_id.as_str(),
         provider: &receipt.provider,
         model: &receipt.model,
         model_served: receipt.served.as_deref(),
@@ -122,7 +123,7 @@ pub async fn list<P: Platform>(bridge: &Bridge, platform: &P, key: &str, query: 
 pub async fn read_page<P: Platform>(
     bridge: &Bridge,
     platform: &P,
-    account: &str,
+    account: &AccountId,
     query: &Query,
     default_limit: u64,
 ) -> Result<ReceiptPage> {
@@ -140,7 +141,7 @@ pub async fn read_page<P: Platform>(
     let has_more = receipts.len() as u64 > limit;
     receipts.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     // A lost request that was admitted without a draft of its receipt has no `key_id`.
-    for (_, receipt) in receipts.iter_mut().filter(|(_, receipt)| receipt.key_id.is_empty()) {
+    for (_, receipt) in receipts.iter_mut().filter(|(_, receipt)| receipt.key_id.as_str().is_empty()) {
         account.clone_into(&mut receipt.key_id);
     }
     let next_before = if has_more { receipts.last().map(|(number, _)| *number) } else { None };

@@ -14,6 +14,7 @@ use super::usage_query::UsageQuery;
 use crate::config::Nanos;
 use crate::error::{Error, Result};
 use crate::gateway::{self, Bridge, Platform, Response};
+use crate::ids::AccountId;
 use crate::ledger::{AccountCommand, AccountResponse, ApiKey, Totals, UsageReport};
 use crate::wire::date::write_day;
 
@@ -31,7 +32,7 @@ const MAX_ROWS: usize = 20_000;
 /// Identifies a row of a report. A field is `None` if the report is not grouped by it.
 #[derive(Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Group {
-    key: Option<String>,
+    key: Option<AccountId>,
     provider: Option<String>,
     model: Option<String>,
     day: Option<u64>,
@@ -92,9 +93,9 @@ pub async fn list<P: Platform>(bridge: &Bridge, platform: &P, query: &Query) -> 
 ///
 /// # Errors
 /// As `list`.
-pub async fn list_own<P: Platform>(platform: &P, key_id: &str, query: &str) -> Result<Response<P>> {
+pub async fn list_own<P: Platform>(platform: &P, key_id: &AccountId, query: &str) -> Result<Response<P>> {
     let query = UsageQuery::read(&Query::read(query, OWN_PARAMETERS)?, platform.now(), false)?;
-    let report = GroupedUsage::collect(platform, &[key_id.to_owned()], query).await?;
+    let report = GroupedUsage::collect(platform, std::slice::from_ref(key_id), query).await?;
     Ok(json(200, &report.list(None)))
 }
 
@@ -121,12 +122,16 @@ pub async fn read_report<P: Platform>(bridge: &Bridge, platform: &P, query: &Que
 
 /// A page of accounts, those of deleted keys included, and the `after` of the next page. The first page also
 /// has the accounts of the keys in the gateway's variables.
-async fn accounts<P: Platform>(bridge: &Bridge, platform: &P, query: &Query) -> Result<(Vec<String>, Option<String>)> {
+async fn accounts<P: Platform>(
+    bridge: &Bridge,
+    platform: &P,
+    query: &Query,
+) -> Result<(Vec<AccountId>, Option<String>)> {
     let limit = query.count("limit", MAX_KEYS)?.unwrap_or(MAX_KEYS);
     let after = query.text("after");
     let mut accounts = Vec::new();
     if after.is_none() {
-        accounts.extend(bridge.fixed_accounts().map(str::to_owned));
+        accounts.extend(bridge.fixed_accounts());
     }
     let (records, has_more) = keys::page(platform, after, limit, true).await?;
     accounts.extend(records.iter().map(ApiKey::account));
@@ -135,9 +140,9 @@ async fn accounts<P: Platform>(bridge: &Bridge, platform: &P, query: &Query) -> 
 }
 
 impl Group {
-    fn of(query: &UsageQuery, account: &str, report: &UsageReport) -> Self {
+    fn of(query: &UsageQuery, account: &AccountId, report: &UsageReport) -> Self {
         Self {
-            key: query.by_key.then(|| account.to_owned()),
+            key: query.by_key.then(|| account.clone()),
             provider: query.by_provider.then(|| report.provider.clone()),
             model: query.by_model.then(|| report.model.clone()),
             day: query.by_day.then_some(report.day),
@@ -146,7 +151,7 @@ impl Group {
 
     fn row<'a>(&'a self, totals: &'a Totals) -> UsageRow<'a> {
         UsageRow {
-            key_id: self.key.as_deref(),
+            key_id: self.key.as_ref().map(AccountId::as_str),
             provider: self.provider.as_deref(),
             model: self.model.as_deref(),
             ..UsageRow::of_all(totals, self.day)
@@ -155,7 +160,7 @@ impl Group {
 }
 
 impl GroupedUsage {
-    async fn collect<P: Platform>(platform: &P, accounts: &[String], query: UsageQuery) -> Result<Self> {
+    async fn collect<P: Platform>(platform: &P, accounts: &[AccountId], query: UsageQuery) -> Result<Self> {
         let mut report = Self { query, rows: BTreeMap::new(), totals: Totals::default(), next_after: None };
         let command = AccountCommand::Usage { from: query.from, to: query.to };
         for chunk in accounts.chunks(CONCURRENT_ACCOUNTS) {
@@ -175,7 +180,7 @@ impl GroupedUsage {
         Ok(report)
     }
 
-    fn add(&mut self, account: &str, reports: &[UsageReport]) {
+    fn add(&mut self, account: &AccountId, reports: &[UsageReport]) {
         for report in reports {
             self.rows.entry(Group::of(&self.query, account, report)).or_default().add(&report.totals);
             self.totals.add(&report.totals);

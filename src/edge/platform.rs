@@ -21,6 +21,7 @@ use crate::gateway::RequestState;
 use crate::gateway::platform::{
     Broken, CallError, ObjectAddress, Piece, Platform, Priority, ProviderRequest, ProviderResponse, StreamHead,
 };
+use crate::ids::AccountId;
 use crate::ledger::{AccountCommand, Receipt};
 use crate::telemetry::Event;
 use crate::tokens::Encoding;
@@ -80,14 +81,14 @@ impl Platform for Edge {
         call::ask(&self.env, address, command).await
     }
 
-    fn enqueue(&self, account: &str, receipt: Receipt, priority: Priority) {
+    fn enqueue(&self, account: &AccountId, receipt: Receipt, priority: Priority) {
         match priority {
-            Priority::Now => receipt_queue::send(self, account.to_owned(), receipt),
-            Priority::Batched => receipt_queue::enqueue(self, account.to_owned(), receipt),
+            Priority::Now => receipt_queue::send(self, account.clone(), receipt),
+            Priority::Batched => receipt_queue::enqueue(self, account.clone(), receipt),
         }
     }
 
-    fn notify(&self, accounts: &[String], command: &AccountCommand) {
+    fn notify(&self, accounts: &[AccountId], command: &AccountCommand) {
         receipt_queue::renew(self, accounts, command);
     }
 

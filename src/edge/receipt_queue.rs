@@ -16,6 +16,7 @@ use super::objects::call;
 use crate::config::Millis;
 use crate::gateway::platform::ObjectAddress;
 use crate::gateway::{MemoryBudget, MemoryReservation};
+use crate::ids::AccountId;
 use crate::ledger::{AccountCommand, AccountResponse, Receipt};
 use crate::telemetry::{LostReceipts, RuntimeFailure};
 
@@ -45,7 +46,7 @@ thread_local! {
 #[derive(Default)]
 struct ReceiptQueue {
     /// By account.
-    receipts: BTreeMap<String, Vec<QueuedReceipt>>,
+    receipts: BTreeMap<AccountId, Vec<QueuedReceipt>>,
     /// Until this time, some request is going to send them.
     sender_until: Millis,
 }
@@ -58,7 +59,7 @@ struct QueuedReceipt {
 
 impl QueuedReceipt {
     /// Reserves memory for a receipt. If there is none, the receipt is written to the log at once.
-    fn new(account: &str, receipt: Receipt) -> Option<Self> {
+    fn new(account: &AccountId, receipt: Receipt) -> Option<Self> {
         let now = now();
         let memory = MEMORY.with(|memory| memory.reserve(0, now, now.saturating_add(MAX_AGE)));
         if let Some(memory) = memory
@@ -74,21 +75,21 @@ impl QueuedReceipt {
 }
 
 /// Writes receipts to the log that did not reach their account.
-fn report_lost(account: &str, command: &str, receipts: usize) {
+fn report_lost(account: &AccountId, command: &str, receipts: usize) {
     let lost_so_far = LOST_SO_FAR.get().saturating_add(receipts);
     LOST_SO_FAR.set(lost_so_far);
-    report_failure(RuntimeFailure::ReceiptsLost(LostReceipts { account, lost_so_far, command }));
+    report_failure(RuntimeFailure::ReceiptsLost(LostReceipts { account: account.as_str(), lost_so_far, command }));
 }
 
 /// Sends a receipt at once, because the limits of its key depend on it.
-pub(super) fn send(edge: &Edge, account: String, receipt: Receipt) {
+pub(super) fn send(edge: &Edge, account: AccountId, receipt: Receipt) {
     let Some(queued) = QueuedReceipt::new(&account, receipt) else { return };
     let env = edge.env();
     edge.wait_until(async move { settle(&env, account, vec![queued]).await });
 }
 
 /// Sends a receipt in a batch with those that follow shortly.
-pub(super) fn enqueue(edge: &Edge, account: String, receipt: Receipt) {
+pub(super) fn enqueue(edge: &Edge, account: AccountId, receipt: Receipt) {
     let Some(queued) = QueuedReceipt::new(&account, receipt) else { return };
     let now = now();
     let has_sender = QUEUE.with_borrow_mut(|queue| {
@@ -123,7 +124,7 @@ fn batches(mut receipts: Vec<QueuedReceipt>) -> Vec<Vec<QueuedReceipt>> {
 }
 
 /// Renews a lease in these accounts. A renewal that fails is made up for by the next one.
-pub(super) fn renew(edge: &Edge, accounts: &[String], command: &AccountCommand) {
+pub(super) fn renew(edge: &Edge, accounts: &[AccountId], command: &AccountCommand) {
     let (env, accounts) = (edge.env(), accounts.to_vec());
     let Ok(command) = serde_json::to_string(command) else { return };
     edge.wait_until(async move {
@@ -132,7 +133,7 @@ pub(super) fn renew(edge: &Edge, accounts: &[String], command: &AccountCommand) 
 }
 
 /// Sends a batch until it has arrived. An account settles each receipt once, however often it is sent.
-async fn settle(env: &Env, account: String, batch: Vec<QueuedReceipt>) {
+async fn settle(env: &Env, account: AccountId, batch: Vec<QueuedReceipt>) {
     let (receipts, memory): (Vec<Receipt>, Vec<MemoryReservation>) =
         batch.into_iter().map(|QueuedReceipt { receipt, memory }| (receipt, memory)).unzip();
     let Ok(command) = serde_json::to_string(&AccountCommand::Settle(receipts)) else { return };
@@ -142,9 +143,9 @@ async fn settle(env: &Env, account: String, batch: Vec<QueuedReceipt>) {
 }
 
 /// Sends a command, repeatedly if necessary. Returns whether it has arrived.
-async fn deliver(env: &Env, account: &str, command: &str) -> bool {
+async fn deliver(env: &Env, account: &AccountId, command: &str) -> bool {
     for delay in RETRY_DELAYS.into_iter().map(Some).chain([None]) {
-        let response = call::ask(env, ObjectAddress::Account(account), command.to_owned()).await;
+        let response = call::ask(env, ObjectAddress::Account(account.as_str()), command.to_owned()).await;
         if response.is_ok_and(|text| matches!(serde_json::from_str(&text), Ok(AccountResponse::Done))) {
             return true;
         }

@@ -11,7 +11,7 @@ use super::platform::{ObjectAddress, Platform};
 use super::refusal::{rate_limit_headers, refusal_error};
 use crate::config::{Millis, Nanos, OnDisconnect};
 use crate::error::{Error, Result};
-use crate::ids::KeyHash;
+use crate::ids::{AccountId, KeyHash};
 use crate::ledger::{AccountCommand, AccountResponse, AdmissionRefusal, AdmissionRequest, KeyLimits, RateLimitStatus};
 
 /// For so long the terms of a key are relied on without asking: what is changed has effect everywhere after this time.
@@ -26,7 +26,7 @@ const LIMIT: &str = "x-llm-bridge-max-tokens";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The id of the key, which is the name of its account.
-    pub key_id: String,
+    pub key_id: AccountId,
     /// The fingerprint of a key that was made at run time ([`crate::ledger::key_text::SignedKey::hash`]): its account has yet to say whether it is good.
     pub hash: Option<KeyHash>,
 }
@@ -68,7 +68,7 @@ pub struct Admission {
     /// The gateway's own id of the request, under which it is settled.
     pub id: String,
     /// The accounts in whose books it goes: the key's, and that of the key above it.
-    pub accounts: Vec<String>,
+    pub accounts: Vec<AccountId>,
     /// Something was promised, which is kept back until the request is settled.
     pub limited: bool,
     /// What is left of the key's limits.
@@ -95,11 +95,11 @@ impl Admission {
 
 impl Admission {
     /// Takes over what the key's account has granted, apart from the limit of the output.
-    fn accept(&mut self, key_id: &str, limits: &KeyLimits, rate_limits: RateLimitStatus) {
+    fn accept(&mut self, key_id: &AccountId, limits: &KeyLimits, rate_limits: RateLimitStatus) {
         (self.gauges, self.limited) = (rate_limits, !is_unlimited(limits));
         self.on_disconnect = limits.on_disconnect;
         if self.limited {
-            self.accounts = vec![key_id.to_owned()];
+            self.accounts = vec![key_id.clone()];
         }
     }
 
@@ -193,7 +193,7 @@ pub async fn admit<H: Platform>(
         ask.draft.iter_mut().for_each(|draft| draft.member = true);
         let reply = ask_account(host, &parent, &AccountCommand::Admit(ask.clone())).await;
         let Ok(AccountResponse::Granted { limit, limits: terms, .. }) = reply else {
-            let granted = [caller.key_id.as_str(), &parent];
+            let granted = [&caller.key_id, &parent];
             release(host, granted.get(..if reply.is_ok() { 1 } else { 2 }).unwrap_or_default(), &permit.id).await;
             return Err(reply.map_or_else(|error| error, |reply| refused(bridge, host, hash, reply, tier)));
         };
@@ -214,7 +214,7 @@ fn is_unlimited(terms: &KeyLimits) -> bool {
 
 /// Gives back what accounts have promised to a request that does not go on; or may have, if their answer was lost. If even that fails, its
 /// lease ends.
-async fn release<H: Platform>(host: &H, accounts: &[&str], id: &str) {
+async fn release<H: Platform>(host: &H, accounts: &[&AccountId], id: &str) {
     let release = AccountCommand::Release(id.to_owned());
     for account in accounts {
         let _ = ask_account(host, account, &release).await;
@@ -243,13 +243,17 @@ fn allowed(terms: &KeyLimits, need: &CostEstimate, now: Millis) -> std::result::
 ///
 /// # Errors
 /// 503 if it cannot be reached, or does not understand.
-pub async fn ask_account<H: Platform>(host: &H, account: &str, order: &AccountCommand) -> Result<AccountResponse> {
+pub async fn ask_account<H: Platform>(
+    host: &H,
+    account: &AccountId,
+    order: &AccountCommand,
+) -> Result<AccountResponse> {
     let unreachable = || {
         Error::gateway(503, "accounts_unavailable", "The books of this key cannot be reached now. Try again shortly.")
             .with_header("retry-after", "1")
     };
     let order = serde_json::to_string(order).map_err(|_| unreachable())?;
-    let reply = host.ask_object(ObjectAddress::Account(account), order).await.map_err(|_| unreachable())?;
+    let reply = host.ask_object(ObjectAddress::Account(account.as_str()), order).await.map_err(|_| unreachable())?;
     match serde_json::from_str(&reply) {
         Ok(AccountResponse::Malformed) | Err(_) => Err(unreachable()),
         Ok(reply) => Ok(reply),

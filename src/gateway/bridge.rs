@@ -9,7 +9,7 @@ use super::signing_cache::SigningCache;
 use crate::config::{Accounting, Auth, Config, Cors, Logging, Millis, Problem};
 use crate::error::Error;
 use crate::formats::Framing;
-use crate::ids::KeyHash;
+use crate::ids::{AccountId, KeyHash};
 use crate::ledger::signing::SigningSecrets;
 use crate::policy::auth::{self, AccessKeys};
 use crate::provider::{ProviderAccount, redact, redact_json};
@@ -69,9 +69,9 @@ impl Bridge {
     }
 
     /// The accounts that exist by configuration: one for each fixed key, and that of callers without a key, if those are admitted.
-    pub fn fixed_accounts(&self) -> impl Iterator<Item = &str> {
-        let anonymous = (self.config.auth == Auth::NoneOnLoopback).then_some(ANONYMOUS);
-        self.access.ids().chain(anonymous)
+    pub fn fixed_accounts(&self) -> impl Iterator<Item = AccountId> {
+        let anonymous = (self.config.auth == Auth::NoneOnLoopback).then(|| ANONYMOUS.into());
+        self.access.ids().cloned().chain(anonymous)
     }
 
     /// Forgets what this isolate has cached of a key, by its hash. Other isolates rely on their caches for some seconds more.

@@ -29,7 +29,7 @@ impl Bridge {
         known: Option<Caller>,
     ) -> Result<Caller> {
         if self.config.auth == Auth::NoneOnLoopback && is_loopback(host_name, header) {
-            return Ok(Caller { key_id: ANONYMOUS.to_owned(), hash: None });
+            return Ok(Caller { key_id: ANONYMOUS.into(), hash: None });
         }
         let caller = match known {
             Some(caller) => self.admit_again(host, caller).await?,
@@ -57,12 +57,12 @@ impl Bridge {
 
     async fn admit_again<H: Platform>(&self, host: &H, caller: Caller) -> Result<Caller> {
         let Some(hash) = &caller.hash else {
-            let is_static = self.access.ids().any(|id| id == caller.key_id);
+            let is_static = self.access.ids().any(|id| *id == caller.key_id);
             return if is_static { Ok(caller) } else { Err(refusal::unknown()) };
         };
         let version = version_of(hash);
         let verdict = self.keyring.verdict(host, |signing| signing.check_version(version)).await?;
-        decide(verdict, id_of(&caller.key_id)).map(|()| caller)
+        decide(verdict, id_of(caller.key_id.as_str())).map(|()| caller)
     }
 }
 

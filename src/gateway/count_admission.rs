@@ -5,6 +5,7 @@ use super::platform::Platform;
 use super::refusal::refusal_error;
 use super::{Bridge, Caller, admission};
 use crate::error::{Error, Result};
+use crate::ids::AccountId;
 use crate::ledger::{AccountCommand, AccountResponse, CountRequest, KeyLimits, LEASE};
 use crate::tokens::Encoding;
 
@@ -16,7 +17,7 @@ const EXACT: usize = 1 << 20;
 pub(super) struct CountAdmission {
     id: String,
     /// The accounts that hold a place for it until it is released.
-    accounts: Vec<String>,
+    accounts: Vec<AccountId>,
 }
 
 /// What is to be counted.
@@ -77,8 +78,8 @@ pub(super) async fn release<H: Platform>(host: &H, leave: CountAdmission) {
 }
 
 impl CountAdmission {
-    fn holds(&mut self, account: &str, terms: &KeyLimits) {
-        self.accounts.extend(terms.concurrent.is_some().then(|| account.to_owned()));
+    fn holds(&mut self, account: &AccountId, terms: &KeyLimits) {
+        self.accounts.extend(terms.concurrent.is_some().then(|| account.clone()));
     }
 }
 

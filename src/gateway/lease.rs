@@ -6,6 +6,7 @@ use super::admission::Admission;
 use crate::canonical::Usage;
 use crate::catalogue::price::ModelPrice;
 use crate::config::{Millis, Nanos};
+use crate::ids::AccountId;
 use crate::ledger::{AccountCommand, Receipt, TokenCounts};
 use crate::policy::tokens;
 
@@ -49,7 +50,7 @@ impl UsageEstimate {
 #[derive(Debug)]
 pub struct LeaseRenewal {
     id: String,
-    accounts: Vec<String>,
+    accounts: Vec<AccountId>,
     guess: UsageEstimate,
     /// Bytes of the answer that have been heard.
     heard: Cell<u64>,
@@ -75,7 +76,7 @@ impl LeaseRenewal {
     }
 
     /// The order that renews it, and the accounts that want it; nothing if it is not due.
-    pub fn renewal(&self, now: Millis) -> Option<(AccountCommand, &[String])> {
+    pub fn renewal(&self, now: Millis) -> Option<(AccountCommand, &[AccountId])> {
         if self.wait(now) > 0 {
             return None;
         }

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use super::request_state::RequestState;
 use crate::config::Millis;
 use crate::formats::Framing;
+use crate::ids::AccountId;
 use crate::ledger::{AccountCommand, Receipt};
 use crate::telemetry::Event;
 use crate::tokens::Encoding;
@@ -70,10 +71,10 @@ pub trait Platform: Clone + 'static {
     ) -> impl Future<Output = Result<String, CallError>>;
 
     /// Sends a receipt to an account, now or together with others that come within a moment. Repeats it until it has arrived.
-    fn enqueue(&self, account: &str, receipt: Receipt, priority: Priority);
+    fn enqueue(&self, account: &AccountId, receipt: Receipt, priority: Priority);
 
     /// Sends a command to accounts whose response nobody waits for.
-    fn notify(&self, accounts: &[String], command: &AccountCommand);
+    fn notify(&self, accounts: &[AccountId], command: &AccountCommand);
 
     /// Counts the tokens of each text. The first count of an encoding loads its vocabulary.
     fn count(&self, encoding: Encoding, texts: Vec<String>) -> impl Future<Output = Result<Vec<u64>, CallError>>;

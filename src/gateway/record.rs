@@ -7,6 +7,7 @@ use super::plausible::PlausibleUsage;
 use crate::canonical::Usage;
 use crate::config::{Millis, Nanos};
 use crate::error::Error;
+use crate::ids::AccountId;
 use crate::ledger::{LOST, Receipt};
 use crate::telemetry::{Chunk, Event, EventKind, RequestEnd, RequestFields, RequestStart};
 use crate::wire::dollars::dollars;
@@ -49,7 +50,7 @@ pub enum Fact {
     /// The caller showed a valid key.
     Authenticated {
         /// The key's id.
-        key_id: String,
+        key_id: AccountId,
     },
     /// The request was read.
     Read {
@@ -163,7 +164,7 @@ pub struct RequestRecord {
     started: Millis,
     /// Where from, as far as the platform says.
     client_ip: Option<String>,
-    key_id: Option<String>,
+    key_id: Option<AccountId>,
     provider: Option<String>,
     model: Option<String>,
     stream: bool,
@@ -240,7 +241,7 @@ impl RequestRecord {
 
     /// The id of the caller's key; empty before it is known.
     pub(super) fn key_id(&self) -> &str {
-        self.key_id.as_deref().unwrap_or_default()
+        self.key_id.as_ref().map_or("", AccountId::as_str)
     }
 
     /// When the request arrived.
@@ -346,7 +347,7 @@ impl RequestRecord {
     fn request_fields(&self) -> RequestFields<'_> {
         RequestFields {
             request_id: &self.request_id,
-            key_id: self.key_id.as_deref(),
+            key_id: self.key_id.as_ref().map(AccountId::as_str),
             client_ip: self.client_ip.as_deref(),
             provider: self.provider.as_deref(),
             model: self.model.as_deref(),

@@ -11,7 +11,7 @@ use super::letters::hex;
 use super::limits::KeyLimits;
 use super::secret::KeySecret;
 use crate::config::Millis;
-use crate::ids::KeyHash;
+use crate::ids::{AccountId, KeyHash};
 
 /// The record of one API key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,13 +93,13 @@ impl ApiKey {
     }
 
     /// The name of its account, which is also its `key_id`.
-    pub fn account(&self) -> String {
+    pub fn account(&self) -> AccountId {
         account(&self.id)
     }
 
     /// The id of the key whose limits apply as well.
     pub fn parent(&self) -> Option<&str> {
-        self.limits.parent.as_deref().map(id_of)
+        self.limits.parent.as_ref().map(|parent| id_of(parent.as_str()))
     }
 
     /// The command that brings its account up to date. While a key is being removed, its limits admit

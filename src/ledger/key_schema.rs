@@ -8,6 +8,7 @@ use super::limits::{Budget, Period};
 use crate::config::decimal::scaled;
 use crate::config::{Millis, Nanos, OnDisconnect, near};
 use crate::error::{Error, Result};
+use crate::ids::AccountId;
 use crate::wire::date;
 
 /// The largest integer that every JSON parser reads exactly: 2^53 − 1.
@@ -187,7 +188,7 @@ fn pattern(value: &Value) -> Result<String> {
     if is_valid { Ok(text.to_owned()) } else { Err(invalid("models", "contain names of 1 to 256 characters")) }
 }
 
-fn parent(value: &Value) -> Result<String> {
+fn parent(value: &Value) -> Result<AccountId> {
     let id = id_of(text("parent", value)?);
     if key_text::is_id(id) { Ok(key_text::account(id)) } else { Err(invalid("parent", "be the id of a key")) }
 }

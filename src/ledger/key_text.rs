@@ -4,7 +4,7 @@
 use sha2::{Digest, Sha256};
 
 use super::letters::hex;
-use crate::ids::KeyHash;
+use crate::ids::{AccountId, KeyHash};
 
 /// The prefix of every key. The text is `sk-lb-ID-` followed by version, secret and MAC without separators.
 pub const PREFIX: &str = "sk-lb-";
@@ -52,7 +52,7 @@ impl<'t> PresentedKey<'t> {
 
 impl SignedKey<'_> {
     /// The account of the key.
-    pub fn account(&self) -> String {
+    pub fn account(&self) -> AccountId {
         account(self.id)
     }
 
@@ -84,8 +84,8 @@ pub fn version_of(hash: &KeyHash) -> u32 {
 }
 
 /// The account of the key with this id. It is also the key's `key_id`.
-pub fn account(id: &str) -> String {
-    format!("vk_{id}")
+pub fn account(id: &str) -> AccountId {
+    format!("vk_{id}").into()
 }
 
 /// Whether `id` has the syntax of a key's id: 1 to 64 of the characters `a-z`, `0-9`, `_` and `-`.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::admission::AdmissionRefusal;
 use crate::config::{Millis, Nanos, OnDisconnect};
+use crate::ids::AccountId;
 
 /// The limits of a key. A limit that is not set does not apply.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +38,7 @@ pub struct KeyLimits {
     pub on_disconnect: Option<OnDisconnect>,
     /// The account whose limits apply as well: a team's, for its members.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parent: Option<String>,
+    pub parent: Option<AccountId>,
 }
 
 /// The most that may be spent in a period.

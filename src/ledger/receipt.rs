@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::token_counts::TokenCounts;
 use crate::config::{Millis, Nanos};
+use crate::ids::AccountId;
 
 /// A request that does not renew its lease within this time is taken for lost. Most requests end earlier, and
 /// never renew it.
@@ -23,7 +24,7 @@ pub struct Receipt {
     /// The id that the caller sees. The caller may choose it, so it is not unique.
     pub request_id: String,
     /// The key's id.
-    pub key_id: String,
+    pub key_id: AccountId,
     /// The provider called.
     pub provider: String,
     /// The model, as the provider names it.

@@ -78,7 +78,7 @@ mod tests {
         let secret = KeySecret::make("team-a_1", [u128::MAX, 12_345], &signer(7));
         assert_eq!(secret.text().len(), "sk-lb-team-a_1-7".len() + 40 + 22);
         let read = signed(secret.text());
-        assert_eq!(read.account(), "vk_team-a_1");
+        assert_eq!(read.account().as_str(), "vk_team-a_1");
         assert_eq!(read.version(), 7);
         assert_eq!(read.hash(), secret.hash());
         assert!(secret.text().ends_with(&secret.hint()) && secret.hint().len() == 4);

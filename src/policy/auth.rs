@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::error::{Error, Result};
+use crate::ids::AccountId;
 
 /// The environment variable that holds the access keys.
 pub const VARIABLE: &str = "ACCESS_API_KEYS";
@@ -15,13 +16,13 @@ pub const VARIABLE: &str = "ACCESS_API_KEYS";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfiguredKey {
     /// `key_` and the first 12 hex digits of the key's SHA-256; `anonymous` where no key is required.
-    pub key_id: String,
+    pub key_id: AccountId,
 }
 
 /// The configured access keys.
 #[derive(Default)]
 pub struct AccessKeys {
-    keys: Vec<(String, [u8; 32])>,
+    keys: Vec<(AccountId, [u8; 32])>,
 }
 
 impl AccessKeys {
@@ -39,8 +40,8 @@ impl AccessKeys {
     }
 
     /// The ids of all keys, in the order of the variable.
-    pub fn ids(&self) -> impl Iterator<Item = &str> {
-        self.keys.iter().map(|(id, _)| id.as_str())
+    pub fn ids(&self) -> impl Iterator<Item = &AccountId> {
+        self.keys.iter().map(|(id, _)| id)
     }
 
     /// Authenticates a caller.
@@ -111,12 +112,12 @@ fn hash(key: &str) -> [u8; 32] {
     Sha256::digest(key.as_bytes()).into()
 }
 
-fn id(key: &str) -> String {
+fn id(key: &str) -> AccountId {
     let mut id = "key_".to_owned();
     for byte in hash(key).iter().take(6) {
         let _ = write!(id, "{byte:02x}");
     }
-    id
+    id.into()
 }
 
 #[cfg(test)]
@@ -169,6 +170,7 @@ mod tests {
     #[test]
     fn ids_are_stable_and_do_not_contain_the_key() {
         let caller = AccessKeys::read("sk-secret").authenticate(Some("sk-secret")).unwrap();
-        assert!(caller.key_id.starts_with("key_") && caller.key_id.len() == 16 && !caller.key_id.contains("secret"));
+        let key_id = caller.key_id.as_str();
+        assert!(key_id.starts_with("key_") && key_id.len() == 16 && !key_id.contains("secret"));
     }
 }

@@ -1,12 +1,12 @@
 //! Who uses a session, and from where.
 
-use crate::ids::KeyHash;
+use crate::ids::{AccountId, KeyHash};
 
 /// Who showed the session's API key. The key itself is not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionOwner {
     /// The id of the key.
-    pub key_id: String,
+    pub key_id: AccountId,
     /// For a key made at run time: the key's SHA-256, in hex.
     pub hash: Option<KeyHash>,
 }

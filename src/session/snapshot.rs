@@ -140,7 +140,7 @@ impl SessionSnapshot {
         Ok(Self {
             id: stored.id.into_owned(),
             origin: ClientOrigin { address: stored.origin.into_owned(), ip: stored.ip.map(Cow::into_owned) },
-            owner: stored.key_id.map(|key_id| SessionOwner { key_id: key_id.into_owned(), hash }),
+            owner: stored.key_id.map(|key_id| SessionOwner { key_id: key_id.into_owned().into(), hash }),
             last_frame: stored.last_frame,
             running: stored.running.into_owned(),
             connections: stored.connections,
@@ -171,7 +171,7 @@ fn read_lines(text: &str) -> Option<SessionSnapshot> {
     let (with_ids, greeted) = (flag()?, flag()?);
     let window = optional(next()?).and_then(|window| window.parse().ok());
     let origin = ClientOrigin { address, ip };
-    let owner = key_id.map(|key_id| SessionOwner { key_id, hash: hash.map(KeyHash::from) });
+    let owner = key_id.map(|key_id| SessionOwner { key_id: key_id.into(), hash: hash.map(KeyHash::from) });
     let running = lines.map(str::to_owned).collect();
     Some(SessionSnapshot { id, origin, owner, last_frame, running, connections, with_ids, greeted, window, at })
 }
@@ -198,7 +198,7 @@ mod tests {
     fn full() -> SessionSnapshot {
         SessionSnapshot {
             origin: ClientOrigin { address: "http://a.b:1".to_owned(), ip: Some("::1".to_owned()) },
-            owner: Some(SessionOwner { key_id: "key_1".to_owned(), hash: Some("ff".into()) }),
+            owner: Some(SessionOwner { key_id: "key_1".into(), hash: Some("ff".into()) }),
             last_frame: 9,
             running: vec!["\"a b\"".to_owned(), "7".to_owned(), "null".to_owned()],
             connections: 2,
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_written_snapshot_is_read_back() {
-        let unhashed = SessionOwner { key_id: "key_1".to_owned(), hash: None };
+        let unhashed = SessionOwner { key_id: "key_1".into(), hash: None };
         for snapshot in [bare(), full(), SessionSnapshot { owner: Some(unhashed), ..full() }] {
             assert_eq!(SessionSnapshot::read(&snapshot.write()), Ok(snapshot));
         }

@@ -34,7 +34,7 @@ fn extreme_limits() -> impl Strategy<Value = KeyLimits> {
         tokens_per_minute: tpm,
         max_body_bytes: body,
         budget: nanos.map(|nanos| Budget { nanos, per: Period::Month, fit: true }),
-        parent: Some(text),
+        parent: Some(text.into()),
         ..KeyLimits::default()
     })
 }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use llm_bridge::gateway::platform::{Broken, CallError, ObjectAddress, Priority, ProviderRequest, StreamHead};
 use llm_bridge::gateway::{Platform, RequestState};
+use llm_bridge::ids::AccountId;
 use llm_bridge::ledger::registry;
 use llm_bridge::ledger::{AccountCommand, AccountResponse, Receipt};
 use llm_bridge::telemetry::{Event, render};
@@ -100,14 +101,14 @@ impl Platform for World {
         if fate == Fate::Fine { Ok(response) } else { Err(CallError::Broken) }
     }
 
-    fn enqueue(&self, account: &str, receipt: Receipt, _: Priority) {
+    fn enqueue(&self, account: &AccountId, receipt: Receipt, _: Priority) {
         self.receipts.borrow_mut().push(receipt.clone());
-        self.handle_account(account, AccountCommand::Settle(vec![receipt]));
+        self.handle_account(account.as_str(), AccountCommand::Settle(vec![receipt]));
     }
 
-    fn notify(&self, accounts: &[String], command: &AccountCommand) {
+    fn notify(&self, accounts: &[AccountId], command: &AccountCommand) {
         for account in accounts {
-            self.handle_account(account, command.clone());
+            self.handle_account(account.as_str(), command.clone());
         }
     }
 
