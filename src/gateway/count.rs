@@ -20,6 +20,7 @@ use crate::policy::routing::Target;
 use crate::policy::tokens;
 
 /// How a count is obtained.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once; a box would be one allocation more")]
 enum PreparedCount {
     /// The provider counts.
     Ask(PreparedCall),
