@@ -22,7 +22,8 @@ use crate::wire::json::Document;
 /// How a request gets its response from a target.
 #[derive(Clone, Copy)]
 pub(super) enum Mode {
-    /// Client and provider speak the same format: the body is edited in place, and the client gets the provider's bytes.
+    /// Client and provider speak the same format: the body is edited in place, and the client gets the
+    /// provider's bytes.
     Passthrough(&'static ProviderFormat),
     /// The request is written in the provider's format, and the response in the client's.
     Translate(&'static ProviderFormat),

@@ -2,8 +2,7 @@
 
 use std::rc::Rc;
 
-use super::admission::AdmissionCache;
-use super::caller::ANONYMOUS;
+use super::admission_cache::AdmissionCache;
 use super::memory::{MemoryBudget, MemoryReservation};
 use super::signing_cache::SigningCache;
 use crate::config::{Accounting, Auth, Config, Cors, Logging, Millis, Problem};
@@ -17,6 +16,9 @@ use crate::session::{ConnectionSlots, PendingLimits, SessionLimits};
 
 /// The variable that holds the admin keys.
 pub const ADMIN_VARIABLE: &str = "ADMIN_API_KEYS";
+
+/// The account of callers without a key.
+pub(super) const ANONYMOUS: &str = "anonymous";
 
 /// The gateway as the operator set it up: proven configuration and secrets. One for the life of an isolate.
 pub struct Bridge {
@@ -68,13 +70,15 @@ impl Bridge {
         &self.admin
     }
 
-    /// The accounts that exist by configuration: one for each fixed key, and that of callers without a key, if those are admitted.
+    /// The accounts that exist by configuration: one for each fixed key, and that of callers without a key,
+    /// if those are admitted.
     pub fn fixed_accounts(&self) -> impl Iterator<Item = AccountId> {
         let anonymous = (self.config.auth == Auth::NoneOnLoopback).then(|| ANONYMOUS.into());
         self.access.ids().cloned().chain(anonymous)
     }
 
-    /// Forgets what this isolate has cached of a key, by its hash. Other isolates rely on their caches for some seconds more.
+    /// Forgets what this isolate has cached of a key, by its hash. Other isolates rely on their caches for
+    /// some seconds more.
     pub fn forget_key(&self, hash: &KeyHash) {
         self.known.forget(hash);
     }

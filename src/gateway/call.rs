@@ -1,4 +1,5 @@
-//! One call of a provider: sends it, waits for the head of the response, and reads its body into memory as far as there is room.
+//! One call of a provider: sends it, waits for the head of the response, and reads its body into memory as
+//! far as there is room.
 
 use super::memory::{self, MemoryReservation};
 use super::platform::{CallError, Piece as _, Platform, ProviderRequest, ProviderResponse as _};
@@ -21,8 +22,8 @@ pub enum GatheredBody<P: Platform> {
     Long(P::Stream, Vec<u8>),
 }
 
-/// Calls a provider and waits for the head of its response, `limit` milliseconds at most. `room` holds the request's body, and is given back
-/// when that has been sent.
+/// Calls a provider and waits for the head of its response, `limit` milliseconds at most. `room` holds the
+/// request's body, and is given back when that has been sent.
 pub(super) async fn send<P: Platform>(
     platform: &P,
     request: ProviderRequest,
@@ -47,8 +48,8 @@ pub(super) async fn send<P: Platform>(
     answer
 }
 
-/// Reads a response within `limit` milliseconds, `most` bytes of it at most; of a longer one, the beginning. `room` grows with what is read;
-/// where there is none, the response waits for some.
+/// Reads a response within `limit` milliseconds, `most` bytes of it at most; of a longer one, the beginning.
+/// `room` grows with what is read; where there is none, the response waits for some.
 pub(super) async fn gather<P: Platform>(
     platform: &P,
     answer: P::Answer,
@@ -99,7 +100,8 @@ async fn read_pieces<P: Platform>(
     }
 }
 
-/// Reads the beginning of a response, `most` bytes at most, and lets go of the rest; nothing if that takes longer than `limit` milliseconds.
+/// Reads the beginning of a response, `most` bytes at most, and lets go of the rest; nothing if that takes
+/// longer than `limit` milliseconds.
 pub(super) async fn read_beginning<P: Platform>(
     platform: &P,
     answer: P::Answer,
@@ -123,7 +125,8 @@ pub(super) async fn read_beginning<P: Platform>(
     read.unwrap_or_default()
 }
 
-/// Reads the error of a provider that refused a request. Its hints when to come again become headers of the error.
+/// Reads the error of a provider that refused a request. Its hints when to come again become headers of the
+/// error.
 pub(super) async fn read_refusal<P: Platform>(
     platform: &P,
     answer: P::Answer,

@@ -1,7 +1,9 @@
-//! Who calls: by a key in the headers, by having been admitted before, or without a key where none is asked for.
+//! Who calls: by a key in the headers, by having been admitted before, or without a key where none is asked
+//! for.
 
-use super::admission::{self, Caller};
-use super::bridge::{Bridge, Opened, misconfigured};
+use super::admission::Caller;
+use super::admit;
+use super::bridge::{ANONYMOUS, Bridge, Opened, misconfigured};
 use super::platform::Platform;
 use super::refusal;
 use crate::config::Auth;
@@ -11,16 +13,14 @@ use crate::ledger::key_text::{PresentedKey, version_of};
 use crate::ledger::signing::SignatureCheck;
 use crate::policy::auth;
 
-/// The account of callers without a key.
-pub(super) const ANONYMOUS: &str = "anonymous";
-
 impl Bridge {
-    /// Admits a caller, as far as it can be said without a call to any account: a fixed key is one of those that are set, a key that was
-    /// made at run time is signed with a secret that is valid, and no account has refused it in the last seconds. `known`: who was
-    /// admitted before, with the same key.
+    /// Admits a caller, as far as it can be said without a call to any account: a fixed key is one of those
+    /// that are set, a key that was made at run time is signed with a secret that is valid, and no account
+    /// has refused it in the last seconds. `known`: who was admitted before, with the same key.
     ///
     /// # Errors
-    /// 401 if the key is not good; 503 if the secrets that sign keys are not known here and the directory does not tell them.
+    /// 401 if the key is not good; 503 if the secrets that sign keys are not known here and the directory
+    /// does not tell them.
     pub async fn admit<H: Platform>(
         &self,
         host: &H,
@@ -35,7 +35,7 @@ impl Bridge {
             Some(caller) => self.admit_again(host, caller).await?,
             None => self.read_key(host, auth::presented(header).as_deref()).await?,
         };
-        admission::recall(self, host, &caller)?;
+        admit::recall(self, host, &caller)?;
         Ok(caller)
     }
 
@@ -74,12 +74,14 @@ fn decide(verdict: SignatureCheck, id: &str) -> std::result::Result<(), Error> {
     }
 }
 
-/// Whose key it claims to be, if its signature is good. No account is asked, whatever the key: a key that was made up costs a refusal and
-/// nothing else. The directory is asked at most once in an isolate, and again when a version is not known, every 4 s at most. Whether
-/// a key made at run time still may do anything, only its account can say: [`identify`] asks it.
+/// Whose key it claims to be, if its signature is good. No account is asked, whatever the key: a key that was
+/// made up costs a refusal and nothing else. The directory is asked at most once in an isolate, and again
+/// when a version is not known, every 4 s at most. Whether a key made at run time still may do anything, only
+/// its account can say: [`identify`] asks it.
 ///
 /// # Errors
-/// 401 if it is not; 500 if the configuration is faulty, 503 if the directory does not answer and nothing is known here.
+/// 401 if it is not; 500 if the configuration is faulty, 503 if the directory does not answer and nothing is
+/// known here.
 pub async fn authenticate<H: Platform>(
     opened: &Opened,
     host: &H,
@@ -93,7 +95,8 @@ pub async fn authenticate<H: Platform>(
 /// Whose key it is, if it is good: as [`authenticate`], and then its account is asked. Nothing is taken.
 ///
 /// # Errors
-/// 401 if it is not; 500 if the configuration is faulty, 503 if the directory or the key's account cannot be reached.
+/// 401 if it is not; 500 if the configuration is faulty, 503 if the directory or the key's account cannot be
+/// reached.
 pub async fn identify<H: Platform>(
     opened: &Opened,
     host: &H,
@@ -102,7 +105,7 @@ pub async fn identify<H: Platform>(
 ) -> Result<Caller> {
     let caller = authenticate(opened, host, host_name, header).await?;
     let bridge = opened.as_ref().map_err(|problems| misconfigured(problems))?;
-    admission::check(bridge, host, &caller).await?;
+    admit::check(bridge, host, &caller).await?;
     Ok(caller)
 }
 

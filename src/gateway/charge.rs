@@ -1,53 +1,11 @@
-//! What a request is charged: the tokens that its provider reported, or an estimate of them, at the model's price.
+//! What a request is charged: the tokens that its provider reported, or an estimate of them, at the model's
+//! price.
 
-use std::rc::Rc;
-
-use super::record::{Reported, RequestRecord, ResponseUsage};
+use super::metering::{Reported, ResponseUsage, UncountedText};
+use super::record::RequestRecord;
 use crate::canonical::Usage;
-use crate::catalogue::price::ModelPrice;
 use crate::config::{Millis, Nanos};
 use crate::policy::{pricing, tokens};
-
-/// The longest prompt that is kept until its response has ended, for its tokens to be counted; in bytes.
-const MAX_KEPT_PROMPT: usize = 32 << 10;
-
-/// How a response is charged.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Metering {
-    /// The price of the model, if it is known.
-    pub price: Option<ModelPrice>,
-    /// The prompt.
-    pub prompt: MeteredPrompt,
-    /// When the provider was called.
-    pub called: Millis,
-}
-
-/// A prompt whose tokens may have to be counted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MeteredPrompt {
-    /// Its JSON, unless that is long.
-    pub json: Option<Rc<Vec<u8>>>,
-    /// The length of its JSON in bytes.
-    pub length: u64,
-}
-
-impl MeteredPrompt {
-    /// Keeps a prompt, unless it is long.
-    pub(super) fn of(json: &Rc<Vec<u8>>) -> Self {
-        Self { json: (json.len() <= MAX_KEPT_PROMPT).then(|| Rc::clone(json)), length: json.len() as u64 }
-    }
-}
-
-/// Text whose tokens have to be counted, because the provider reported none.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct UncountedText {
-    /// The prompt's JSON, if it was kept.
-    pub prompt: Option<Rc<Vec<u8>>>,
-    /// The beginning of the response's text: JSON objects, one per line.
-    pub countable: Vec<u8>,
-    /// The length of the whole text of the response, roughly, in bytes.
-    pub length: u64,
-}
 
 impl RequestRecord {
     /// Charges for a response: by what its provider reported, or by an estimate.
@@ -87,8 +45,8 @@ impl RequestRecord {
         }
     }
 
-    /// Charges for a request that failed before its response began. One that was refused costs nothing, unless its provider may bill
-    /// for it.
+    /// Charges for a request that failed before its response began. One that was refused costs nothing,
+    /// unless its provider may bill for it.
     pub(super) fn charge_failure(&mut self, billable: bool, now: Millis) {
         match self.usage {
             None if billable => self.charge(ResponseUsage::default()),
@@ -100,8 +58,8 @@ impl RequestRecord {
         }
     }
 
-    /// Charges for what the provider may have generated until `now` without anybody reading it, if it has not reported all that it took
-    /// and a budget pays for it; no more than was reserved.
+    /// Charges for what the provider may have generated until `now` without anybody reading it, if it has not
+    /// reported all that it took and a budget pays for it; no more than was reserved.
     pub(super) fn charge_unread(&mut self, now: Millis) {
         let (Some(metering), Some(plausible), Some(uncounted)) = (&self.metering, &self.plausible, &self.uncounted)
         else {
@@ -111,8 +69,9 @@ impl RequestRecord {
         self.estimate(None, tokens::estimate_from_bytes(uncounted.length));
     }
 
-    /// Estimates the tokens that the provider has not reported. `prompt`: those of the prompt, unless an earlier estimate of them stands.
-    /// The tokens of a partial report stand: the response took at least those.
+    /// Estimates the tokens that the provider has not reported. `prompt`: those of the prompt, unless an
+    /// earlier estimate of them stands. The tokens of a partial report stand: the response took at least
+    /// those.
     pub(super) fn estimate(&mut self, prompt: Option<u64>, output: u64) {
         let output = output.saturating_add(self.unread_tokens);
         let usage = match self.part {
@@ -133,7 +92,8 @@ impl RequestRecord {
         }
     }
 
-    /// The usage or its price is not known: under a budget, what was reserved is charged, and marked as an estimate.
+    /// The usage or its price is not known: under a budget, what was reserved is charged, and marked as an
+    /// estimate.
     fn charge_reserved(&mut self) {
         let Some(reserved) = self.reserved() else { return };
         (self.cost, self.estimated) = (self.cost.max(Some(reserved)), true);
@@ -144,8 +104,9 @@ impl RequestRecord {
         self.plausible.as_ref()?.reserved
     }
 
-    /// The price of a usage, in nano-dollars: in the tier in which the provider says it served the request, or else in the dearer of the
-    /// tier that was asked for and the usual one. `None` if one of these has no known price.
+    /// The price of a usage, in nano-dollars: in the tier in which the provider says it served the request,
+    /// or else in the dearer of the tier that was asked for and the usual one. `None` if one of these has no
+    /// known price.
     fn price(&self, usage: &Usage) -> Option<Nanos> {
         let price = self.metering.as_ref()?.price?;
         let plausible = self.plausible.as_ref();

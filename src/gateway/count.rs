@@ -1,13 +1,14 @@
-//! Answers how many tokens a prompt has, in the client's own format: the provider's count where it has one, else an estimate.
+//! Answers how many tokens a prompt has, in the client's own format: the provider's count where it has one,
+//! else an estimate.
 
 use super::attempt::{Attempt, Mode, sparse};
 use super::count_admission::{self, CountSubject};
 use super::drive::{Answer, Drive};
 use super::dropped_fields::DROPPED;
-use super::exchange::PreparedCall;
 use super::failure::Failure;
 use super::plan::{Plan, names};
 use super::platform::Platform;
+use super::prepared_call::PreparedCall;
 use super::request_body::ReceivedBody;
 use super::request_head::RequestHead;
 use super::response::ESTIMATED;
@@ -38,7 +39,8 @@ fn is_counted_by_provider(mode: Mode, operation: &Operation) -> bool {
 }
 
 impl<P: Platform> Drive<'_, P> {
-    /// Counts the tokens of a prompt. It costs nothing and leaves no receipt, but is admitted inside the key's limits.
+    /// Counts the tokens of a prompt. It costs nothing and leaves no receipt, but is admitted inside the
+    /// key's limits.
     ///
     /// # Errors
     /// As for a chat; 503 if the vocabulary cannot be loaded.

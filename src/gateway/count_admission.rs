@@ -1,9 +1,10 @@
-//! Counts of tokens inside a key's limits: admitted like requests, in a window of their own, and counted only as far as one isolate should.
+//! Counts of tokens inside a key's limits: admitted like requests, in a window of their own, and counted only
+//! as far as one isolate should.
 
-use super::admission::{ask_account, refused};
+use super::admit::{ask_account, refused};
 use super::platform::Platform;
 use super::refusal::refusal_error;
-use super::{Bridge, Caller, admission};
+use super::{Bridge, Caller, admit};
 use crate::error::{Error, Result};
 use crate::ids::AccountId;
 use crate::ledger::{AccountCommand, AccountResponse, CountRequest, KeyLimits, LEASE};
@@ -28,7 +29,8 @@ pub(super) struct CountSubject {
     pub(super) body: u64,
 }
 
-/// Asks for leave. A key that has no limits of requests, and whose terms were heard a moment ago, is not asked about again.
+/// Asks for leave. A key that has no limits of requests, and whose terms were heard a moment ago, is not
+/// asked about again.
 ///
 /// # Errors
 /// 401, 403, 413 or 429 as its account says; 503 if that cannot be reached.
@@ -39,10 +41,10 @@ pub(super) async fn admit<H: Platform>(
     subject: CountSubject,
 ) -> Result<CountAdmission> {
     let Some(hash) = &caller.hash else { return Ok(CountAdmission::default()) };
-    admission::recall(bridge, host, caller)?;
+    admit::recall(bridge, host, caller)?;
     let now = host.now();
     let CountSubject { models, body } = subject;
-    if let Some(terms) = bridge.known.terms(hash, now).filter(is_free) {
+    if let Some(terms) = bridge.known.limits(hash, now).filter(is_free) {
         return terms
             .check(&models, body, now)
             .map(|()| CountAdmission::default())
@@ -88,7 +90,8 @@ fn is_free(terms: &KeyLimits) -> bool {
     terms.requests_per_minute.is_none() && terms.concurrent.is_none() && terms.parent.is_none()
 }
 
-/// The tokens of each text, and whether they are all exact: what is beyond the first MiB of all texts is told by proportion.
+/// The tokens of each text, and whether they are all exact: what is beyond the first MiB of all texts is told
+/// by proportion.
 ///
 /// # Errors
 /// 503 if the vocabulary cannot be loaded.

@@ -2,7 +2,8 @@
 
 use crate::config::{Clocks, Millis};
 
-/// Translated events leave at most this often, in milliseconds, so that a stream costs by the second and not by the token.
+/// Translated events leave at most this often, in milliseconds, so that a stream costs by the second and not
+/// by the token.
 pub const FLUSH_INTERVAL: Millis = 25;
 
 /// The deadlines of one stream.
@@ -24,7 +25,8 @@ pub struct Deadlines {
 pub enum TimerEvent {
     /// Nothing yet.
     Nothing,
-    /// Nothing has been sent to the client for long: time for [`Framing::keep_alive`](crate::formats::Framing::keep_alive).
+    /// Nothing has been sent to the client for long: time for
+    /// [`Framing::keep_alive`](crate::formats::Framing::keep_alive).
     KeepAlive,
     /// A deadline of the provider has passed.
     Over,
@@ -47,12 +49,14 @@ impl Deadlines {
         self.sent = now;
     }
 
-    /// How long bytes may wait for more that leaves with them: nothing waits longer than [`FLUSH_INTERVAL`] after the last bytes left.
+    /// How long bytes may wait for more that leaves with them: nothing waits longer than [`FLUSH_INTERVAL`]
+    /// after the last bytes left.
     pub fn flush_delay(&self, now: Millis) -> Millis {
         self.sent.saturating_add(FLUSH_INTERVAL).saturating_sub(now)
     }
 
-    /// For so long, nothing was read because the client did not take what had come: the provider was not silent.
+    /// For so long, nothing was read because the client did not take what had come: the provider was not
+    /// silent.
     pub fn blocked(&mut self, time: Millis) {
         self.received = self.received.saturating_add(time);
     }

@@ -1,5 +1,6 @@
-//! Carries out a call of a model: reads and plans the request, has it admitted, sends an attempt to its target, forwards the response, and
-//! settles the bill. [`Drive`] holds the request's record, and is all that appends facts to it.
+//! Carries out a call of a model: reads and plans the request, has it admitted, sends an attempt to its
+//! target, forwards the response, and settles the bill. [`Drive`] holds the request's record, and is all that
+//! appends facts to it.
 //!
 //! # Dropping
 //!
@@ -14,12 +15,13 @@
 //! | a write to the client | a draft | a lease | aborted by the platform |
 //! | the last bytes to the client, or a token count | sent, or a draft | settled, or a lease | over |
 //!
-//! A draft is the receipt that came with the admission: when its lease ends, the account keeps it as `lost`, with an estimate of the usage.
-//! An account without limits has no lease, and keeps no draft.
+//! A draft is the receipt that came with the admission: when its lease ends, the account keeps it as `lost`,
+//! with an estimate of the usage. An account without limits has no lease, and keeps no draft.
 
 use std::rc::Rc;
 
-use super::admission::{self, Admission, Caller};
+use super::admission::{Admission, Caller};
+use super::admit;
 use super::attempt::{Attempt, Mode};
 use super::bridge::Bridge;
 use super::dropped_fields::DROPPED;
@@ -122,13 +124,13 @@ impl<'r, P: Platform> Drive<'r, P> {
     /// Reads the request and finds its target.
     ///
     /// # Errors
-    /// 400 for a body that is not as the operation wants it, and for what the provider does not support; 404 for an unknown model. 401 or
-    /// 503 instead, if the key is not good or its account cannot be reached: a caller learns of a fault only once its key is known to be
-    /// good.
+    /// 400 for a body that is not as the operation wants it, and for what the provider does not support; 404
+    /// for an unknown model. 401 or 503 instead, if the key is not good or its account cannot be reached: a
+    /// caller learns of a fault only once its key is known to be good.
     pub(super) async fn plan<'a>(&mut self, body: &'a [u8], operation: &'static Operation) -> Result<Plan<'r, 'a>> {
         let plan = self.find_target(body, operation);
         if plan.is_err() {
-            admission::check(self.bridge, self.platform, &self.caller).await?;
+            admit::check(self.bridge, self.platform, &self.caller).await?;
         }
         plan
     }
@@ -150,7 +152,8 @@ impl<'r, P: Platform> Drive<'r, P> {
         Ok(())
     }
 
-    /// Whether the response is read to its end although the client has disconnected: the key's setting counts before the provider's.
+    /// Whether the response is read to its end although the client has disconnected: the key's setting counts
+    /// before the provider's.
     pub(super) fn outlives_client(&self, target: &Target<'_>) -> bool {
         let own = self.record.admission().and_then(|admission| admission.on_disconnect);
         own.unwrap_or(target.provider.streaming.on_disconnect) == OnDisconnect::Finish
@@ -163,7 +166,8 @@ impl<'r, P: Platform> Drive<'r, P> {
         headers
     }
 
-    /// Settles a request whose whole response is ready to be sent, and adds the headers that tell what it took.
+    /// Settles a request whose whole response is ready to be sent, and adds the headers that tell what it
+    /// took.
     fn complete(&mut self, mut response: Response<P>) -> Response<P> {
         let timing = self.record.server_timing(self.platform.now());
         response.headers.extend(timing.map(|timing| ("server-timing", timing)));

@@ -1,4 +1,5 @@
-//! Names that a caller made up, as a response header and the log may hold them: bounded, and in a header in printable ASCII alone.
+//! Names that a caller made up, as a response header and the log may hold them: bounded, and in a header in
+//! printable ASCII alone.
 
 use std::borrow::Cow;
 
@@ -32,13 +33,14 @@ impl DroppedFields {
     }
 }
 
-/// Names for a header, or for a message: each escaped as in JSON, so that only printable ASCII is left and a comma is none of a name, and cut;
-/// those that have no room are counted.
+/// Names for a header, or for a message: each escaped as in JSON, so that only printable ASCII is left and a
+/// comma is none of a name, and cut; those that have no room are counted.
 pub fn listed(names: &[Cow<'_, str>]) -> String {
     joined(names.iter().map(|name| escaped(name)), HEADER)
 }
 
-/// Whether a text can be the value of a response header wherever it is sent: visible ASCII, spaces and tabs, of bounded length.
+/// Whether a text can be the value of a response header wherever it is sent: visible ASCII, spaces and tabs,
+/// of bounded length.
 pub fn fits_header(value: &str) -> bool {
     value.len() <= LONGEST && value.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t'))
 }

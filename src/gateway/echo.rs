@@ -1,14 +1,14 @@
 //! Responses of the gateway's own, for the `echo` provider.
 
 use super::attempt::{Attempt, sparse};
-use super::charge::{MeteredPrompt, Metering};
 use super::deadlines::Deadlines;
 use super::drive::{Answer, Drive};
 use super::exchange::{response_head, unknown_format};
 use super::forward::{write_end, write_script};
+use super::metering::{MeteredPrompt, Metering, Reported, ResponseUsage};
 use super::platform::{Platform, StreamHead};
 use super::reader::{ResponseReader, StreamOptions};
-use super::record::{Fact, Reported, ResponseFacts, ResponseUsage};
+use super::record::{Fact, ResponseFacts};
 use super::relay::{StreamEnd, StreamRelay, StreamRules};
 use super::script::EchoScript;
 use super::writer::ResponseWriter;

@@ -1,82 +1,22 @@
 //! What is reserved for a request: the most that it can take, as it is sent. It knows no limits of keys.
 
 use super::attempt::Attempt;
-use super::lease::UsageEstimate;
+use super::cost_estimate::CostEstimate;
 use super::plan::names;
 use super::platform::Platform;
 use super::plausible::PlausibleUsage;
 use super::record::Fact;
-use super::{Admission, Bridge, Caller, admission};
-use crate::catalogue::price::ModelPrice;
-use crate::config::{Millis, Nanos};
+use super::{Admission, Bridge, Caller, admit};
 use crate::error::Result;
 use crate::formats::bounds::{ServiceTier, is_priced_field};
-use crate::ids::KeyHash;
-use crate::ledger::{self, OutputCost, Receipt};
+use crate::ledger::{OutputCost, Receipt};
 use crate::policy::pricing::CostBound;
-use crate::policy::tokens;
 
-/// After the time allowed for a request, its receipt may take so long to arrive.
-const GRACE: Millis = 60_000;
-
-/// What a request may take at most.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CostEstimate {
-    /// The names of its model: as the caller wrote it, and in full.
-    pub models: Vec<String>,
-    /// The length of its body in bytes.
-    pub body: u64,
-    /// Tokens of the prompt and the answer.
-    pub tokens: u64,
-    /// Money; none if the model's price is not known.
-    pub cost: Option<Nanos>,
-    /// What the model costs, if that is known.
-    pub price: Option<ModelPrice>,
-    /// The time allowed for it.
-    pub time: Millis,
-    /// How the cost depends on the length of its answers; none if it has none, or the price is not known.
-    pub answer: Option<OutputCost>,
-    /// A field that could lead the provider to another model or another reading than this gateway's.
-    pub astray: Option<String>,
-    /// The tier in which it is to be served, if it is not the usual one and the model has a price.
-    pub tier: Option<String>,
-    /// The receipt that stands if nothing more is heard of it, tokens and cost aside; none for what leaves no receipt.
-    pub draft: Option<Receipt>,
-}
-
-impl CostEstimate {
-    /// What a lease tells of it until its truth is known.
-    pub(super) fn guess(&self) -> UsageEstimate {
-        UsageEstimate { price: self.price, tier: self.tier.clone(), prompt: tokens::estimate_from_bytes(self.body) }
-    }
-
-    /// What an account is asked.
-    pub(super) fn ask(self, id: &str, hash: &KeyHash, guess: &UsageEstimate) -> ledger::AdmissionRequest {
-        let life = self.time.saturating_add(GRACE);
-        let Self { models, body, tokens, cost, answer, astray, draft, .. } = self;
-        let (id, hash) = (id.to_owned(), Some(hash.clone()));
-        let draft = draft.map(|draft| Box::new(guess.entry(draft)));
-        ledger::AdmissionRequest {
-            id,
-            hash,
-            models,
-            body,
-            tokens,
-            cost,
-            lifetime: life,
-            output: answer,
-            stray_field: astray,
-            fit: false,
-            draft,
-        }
-    }
-}
-
-/// Has a request admitted. Where the account grants a lower limit than was asked for, it is set. `draft`: the receipt that stands if the
-/// request is never settled.
+/// Has a request admitted. Where the account grants a lower limit than was asked for, it is set. `draft`: the
+/// receipt that stands if the request is never settled.
 ///
 /// # Errors
-/// As [`admission::admit`].
+/// As [`admit::admit`].
 pub(super) async fn admit<P: Platform>(
     bridge: &Bridge,
     platform: &P,
@@ -86,7 +26,7 @@ pub(super) async fn admit<P: Platform>(
 ) -> Result<Fact> {
     let mut demand = Demand::of(attempt);
     let estimate = || CostEstimate { draft: Some(draft()), ..demand.estimate(attempt) };
-    let admission = admission::admit(bridge, platform, caller, estimate).await?;
+    let admission = admit::admit(bridge, platform, caller, estimate).await?;
     if let Some(limit) = admission.limit {
         demand.longest = Some(limit);
         attempt.grant(limit);
@@ -107,7 +47,8 @@ struct Demand {
     adds_to_prompt: bool,
 }
 
-/// A limit that the gateway sets itself is not smaller than this, for an answer that is cut too early is paid for nothing; in tokens.
+/// A limit that the gateway sets itself is not smaller than this, for an answer that is cut too early is paid
+/// for nothing; in tokens.
 const LEAST: u64 = 4_096;
 /// … for a model that thinks first.
 const LEAST_THINKING: u64 = 16_384;
@@ -136,8 +77,8 @@ impl Demand {
         }
     }
 
-    /// The most that the request can take. The model's context bounds the prompt. Tokens of a minute are reserved by the bytes of the body
-    /// alone: a token has at least one.
+    /// The most that the request can take. The model's context bounds the prompt. Tokens of a minute are
+    /// reserved by the bytes of the body alone: a token has at least one.
     fn estimate(&self, attempt: &Attempt<'_, '_, '_>) -> CostEstimate {
         let (document, operation, card) = (attempt.document(), attempt.envelope.operation, &attempt.card);
         let rules = &attempt.head.client.rules;
@@ -160,8 +101,9 @@ impl Demand {
                 (Some(bound), Some(limit)) if operation.generates() => Some(self.output_cost(attempt, &bound, limit)),
                 _ => None,
             },
-            astray: stray.map(|name| name.chars().take(64).collect()),
+            stray_field: stray.map(|name| name.chars().take(64).collect()),
             tier: self.tier.clone().filter(|_| card.price.is_some()),
+            names: rules.names,
             draft: None,
         }
     }

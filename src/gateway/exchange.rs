@@ -2,21 +2,21 @@
 
 use super::attempt::{Attempt, Mode};
 use super::call::{self, GatheredBody, call_failed};
-use super::charge::{MeteredPrompt, Metering};
 use super::deadlines::Deadlines;
 use super::drive::{Answer, Drive};
 use super::failure::{Failure, FailureStage};
 use super::forward::{Forward, Forwarded, ForwardedBody, forward_body};
 use super::long_body::LongBodyRelay;
+use super::metering::{MeteredPrompt, Metering};
 use super::peek::{Peeked, peek_until_content};
 use super::platform::{Broken, Platform, ProviderRequest, ProviderResponse as _, StreamHead};
+use super::prepared_call::{PreparedCall, Reading};
 use super::reader::StreamOptions;
 use super::reasoning::ReasoningCache;
 use super::record::Fact;
 use super::relay::{AttemptEnd, StreamEnd, StreamRelay, StreamRules};
 use super::response_context::ResponseContext;
 use super::settle::{Ending, settle};
-use super::translated_call::TranslatedCall;
 use super::whole::WholeResponse;
 use super::{Body, MemoryReservation, Response, memory};
 use crate::config::Millis;
@@ -25,24 +25,9 @@ use crate::formats::operation::{OperationKind, RequestEnvelope};
 use crate::formats::{ProviderFormat, ResponseHead, Restream, RestreamOptions};
 use crate::policy::routing::Target;
 
-/// A whole response that passes unchanged is held up to this length, in bytes; a longer one is forwarded in pieces.
+/// A whole response that passes unchanged is held up to this length, in bytes; a longer one is forwarded in
+/// pieces.
 const MAX_HELD: usize = 4 << 20;
-
-/// A call of a provider that is ready to be sent. It holds nothing of the client's body.
-pub(super) struct PreparedCall {
-    pub(super) request: ProviderRequest,
-    pub(super) format: &'static ProviderFormat,
-    pub(super) reading: Reading,
-}
-
-/// How the response of a call is read.
-#[expect(clippy::large_enum_variant, reason = "one for each request; a box would be one allocation more")]
-pub(super) enum Reading {
-    /// As generated tokens, or as the provider's bytes.
-    Response(ResponseContext),
-    /// As the response of a call, which is written in the client's format.
-    Call(TranslatedCall),
-}
 
 impl<P: Platform> Drive<'_, P> {
     /// Makes the call of a provider.
@@ -314,7 +299,8 @@ pub(super) fn response_head<P: Platform>(platform: &P, envelope: &RequestEnvelop
     }
 }
 
-/// Whether a response says that it is no stream. One that says nothing, or something odd, is taken for what was asked.
+/// Whether a response says that it is no stream. One that says nothing, or something odd, is taken for what
+/// was asked.
 fn is_document<P: Platform>(answer: &P::Answer) -> bool {
     let kind = answer.header("content-type").unwrap_or_default().to_ascii_lowercase();
     ["application/json", "text/html"].iter().any(|document| kind.starts_with(document))

@@ -65,7 +65,8 @@ impl From<Error> for Failure {
     }
 }
 
-/// A provider that is still generating will bill for it, as will one whose response broke off. One that refused will not.
+/// A provider that is still generating will bill for it, as will one whose response broke off. One that
+/// refused will not.
 fn may_be_billed(class: FailureClass, stage: FailureStage) -> bool {
     let has_head = matches!(stage, FailureStage::BeforeContent | FailureStage::AfterContent);
     match class {

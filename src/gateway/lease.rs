@@ -1,4 +1,5 @@
-//! The lease on what a request was promised: when it has to be renewed, and in what words. It waits for nothing.
+//! The lease on what a request was promised: when it has to be renewed, and in what words. It waits for
+//! nothing.
 
 use std::cell::Cell;
 
@@ -10,7 +11,8 @@ use crate::ids::AccountId;
 use crate::ledger::{AccountCommand, Receipt, TokenCounts};
 use crate::policy::tokens;
 
-/// A lease is renewed for the first time so long after its request was admitted: most requests are over by then.
+/// A lease is renewed for the first time so long after its request was admitted: most requests are over by
+/// then.
 const FIRST: Millis = 60_000;
 /// Then again each so often.
 const EACH: Millis = 30_000;
@@ -27,8 +29,8 @@ pub struct UsageEstimate {
 }
 
 impl UsageEstimate {
-    /// The tokens with so many of an answer, and what they cost, in nano-dollars: in the dearer of the tier that was asked for and the usual
-    /// one. No cost if one of these has no price that is known.
+    /// The tokens with so many of an answer, and what they cost, in nano-dollars: in the dearer of the tier
+    /// that was asked for and the usual one. No cost if one of these has no price that is known.
     fn taken(&self, output: u64) -> (TokenCounts, Option<Nanos>) {
         let usage = Usage { uncached_input: self.prompt, output, ..Usage::default() };
         let cost = |tier| self.price.and_then(|price| price.cost(&usage, tier));

@@ -1,7 +1,9 @@
-//! A long whole response on its way to the client, without I/O: only its beginning and its end are kept, and searched for the usage.
+//! A long whole response on its way to the client, without I/O: only its beginning and its end are kept, and
+//! searched for the usage.
 
 use super::failure::{Failure, FailureStage};
-use super::record::{Outcome, Reported, ResponseFacts, ResponseUsage};
+use super::metering::{Reported, ResponseUsage};
+use super::record::{Outcome, ResponseFacts};
 use super::relay::{AttemptEnd, StreamEnd, broken_off};
 use crate::config::Millis;
 use crate::formats::ProviderFormat;
@@ -21,7 +23,8 @@ pub(super) struct LongBodyRelay {
 }
 
 impl LongBodyRelay {
-    /// A response that has to be over at `until`. `outlives_client`: it is read to its end although the client has disconnected.
+    /// A response that has to be over at `until`. `outlives_client`: it is read to its end although the
+    /// client has disconnected.
     pub(super) fn new(format: &'static ProviderFormat, outlives_client: bool, until: Millis) -> Self {
         Self { format, outlives_client, until, head: Vec::new(), tail: Vec::new(), length: 0 }
     }

@@ -1,4 +1,5 @@
-//! The memory that the requests of an isolate hold, counted against one limit. It waits for nothing, and knows no runtime.
+//! The memory that the requests of an isolate hold, counted against one limit. It waits for nothing, and
+//! knows no runtime.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -7,8 +8,8 @@ use std::rc::Rc;
 use crate::config::{BODY_COPIES, Millis};
 use crate::error::Error;
 
-/// Above its limit, an isolate takes a body that is short enough by itself, as long as others hold no more than this part of the limit:
-/// else a body near the limit could never be taken.
+/// Above its limit, an isolate takes a body that is short enough by itself, as long as others hold no more
+/// than this part of the limit: else a body near the limit could never be taken.
 const OTHERS: usize = 8;
 /// The seconds after which a refused request may come again.
 const COME_AGAIN: &str = "1";
@@ -23,8 +24,8 @@ pub struct MemoryBudget {
     reservations: RefCell<HashMap<u64, (usize, Millis)>>,
 }
 
-/// Bytes held by one request, given back when this is dropped. The runtime may end a request without dropping anything of it: then the
-/// reservation lapses when its request's time is over.
+/// Bytes held by one request, given back when this is dropped. The runtime may end a request without dropping
+/// anything of it: then the reservation lapses when its request's time is over.
 #[derive(Debug)]
 pub struct MemoryReservation {
     memory: Rc<MemoryBudget>,
@@ -37,7 +38,8 @@ impl MemoryBudget {
         Rc::new(Self { limit, held: Cell::new(0), next: Cell::new(0), reservations: RefCell::default() })
     }
 
-    /// Room for a body of so many bytes and its copies; none if there is not enough. `until`: when its request is over at the latest.
+    /// Room for a body of so many bytes and its copies; none if there is not enough. `until`: when its
+    /// request is over at the latest.
     pub fn reserve(self: &Rc<Self>, body: usize, now: Millis, until: Millis) -> Option<MemoryReservation> {
         if self.held.get() > self.limit - self.limit / OTHERS {
             self.lapse(now);
@@ -73,7 +75,8 @@ impl MemoryReservation {
         self.set(bytes, usize::MAX)
     }
 
-    /// Holds so many bytes, as [`MemoryReservation::body`] does: what takes at least `least` of them is held if others hold little.
+    /// Holds so many bytes, as [`MemoryReservation::body`] does: what takes at least `least` of them is held
+    /// if others hold little.
     pub fn hold_one(&self, bytes: usize, least: usize) -> bool {
         self.set(bytes, least)
     }

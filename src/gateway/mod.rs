@@ -1,11 +1,14 @@
 //! One call of a model, from the caller's key to the receipt. All I/O goes through [`Platform`].
 
 mod admission;
+mod admission_cache;
+mod admit;
 mod attempt;
 mod bridge;
 mod call;
 mod caller;
 mod charge;
+mod cost_estimate;
 mod count;
 mod count_admission;
 mod credentials;
@@ -20,11 +23,13 @@ mod forward;
 mod lease;
 mod long_body;
 mod memory;
+mod metering;
 mod models;
 mod object;
 mod peek;
 mod plan;
 mod plausible;
+mod prepared_call;
 mod reader;
 mod reasoning;
 mod record;
@@ -41,6 +46,7 @@ mod settle;
 mod signing_cache;
 mod tokenize;
 mod translated_call;
+mod upgrade;
 mod wait;
 mod websocket;
 mod whole;
@@ -48,7 +54,8 @@ mod writer;
 
 pub mod platform;
 
-pub use admission::{Admission, Caller, ask_account, check as check_account};
+pub use admission::{Admission, Caller};
+pub use admit::{ask_account, check as check_account};
 pub use bridge::{ADMIN_VARIABLE, Bridge, Opened, misconfigured};
 pub use call::{call_failed, unframed};
 pub use caller::{authenticate, identify};
@@ -64,5 +71,6 @@ pub use request_body::read_body;
 pub use request_state::RequestState;
 pub use response::{Body, Response};
 pub use tokenize::tokenize;
+pub use upgrade::UpgradeDecision;
 pub use wait::wait_for_room;
-pub use websocket::{UpgradeDecision, open as open_websocket};
+pub use websocket::open as open_websocket;

@@ -1,6 +1,6 @@
 //! The list of models: what can be called now, or all that is configured.
 
-use super::{AdmittedRequest, Body, Bridge, Platform, Response, admission};
+use super::{AdmittedRequest, Body, Bridge, Platform, Response, admit};
 use crate::config::{Model, Provider};
 use crate::error::Result;
 use crate::formats::{ClientFormat, ModelEntry};
@@ -16,7 +16,7 @@ pub async fn list_models<H: Platform>(
     host: &H,
     admitted: &AdmittedRequest<'_, H>,
 ) -> Result<Response<H>> {
-    admission::check(bridge, host, &admitted.caller).await?;
+    admit::check(bridge, host, &admitted.caller).await?;
     Ok(Response::json(200, Body::Bytes(list(bridge, admitted.client, admitted.request.query))))
 }
 
@@ -30,11 +30,12 @@ pub async fn read_model<H: Platform>(
     admitted: &AdmittedRequest<'_, H>,
     name: &str,
 ) -> Result<Response<H>> {
-    admission::check(bridge, host, &admitted.caller).await?;
+    admit::check(bridge, host, &admitted.caller).await?;
     Ok(Response::json(200, Body::Bytes(one(bridge, admitted.client, name)?)))
 }
 
-/// The list as a response's body: what can be called now, or, if the query says `all`, everything, each marked.
+/// The list as a response's body: what can be called now, or, if the query says `all`, everything, each
+/// marked.
 fn list(bridge: &Bridge, client: &ClientFormat, query: &str) -> Vec<u8> {
     let all = query.split('&').any(|pair| matches!(pair, "all" | "all=true" | "all=1"));
     let rows = bridge.config.providers.iter().zip(&bridge.accounts).flat_map(|(provider, account)| {

@@ -1,5 +1,5 @@
-//! Reads a stream up to its first content, before the head of the response leaves for the client: until then, a failure can still be
-//! reported by its status.
+//! Reads a stream up to its first content, before the head of the response leaves for the client: until then,
+//! a failure can still be reported by its status.
 
 use super::call::call_failed;
 use super::deadlines::TimerEvent;
@@ -17,8 +17,9 @@ pub(super) struct Peeked<P: Platform> {
     pub(super) beginning: Vec<u8>,
 }
 
-/// Reads a stream up to its first content. A client that would get nothing for too long gets the events up to then, and the rest as it
-/// comes. If this is dropped, the platform aborts the provider's call with the request.
+/// Reads a stream up to its first content. A client that would get nothing for too long gets the events up to
+/// then, and the rest as it comes. If this is dropped, the platform aborts the provider's call with the
+/// request.
 ///
 /// # Errors
 /// The provider's error; 502 or 504 if no response came. The provider's call is aborted.

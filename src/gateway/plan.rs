@@ -18,7 +18,8 @@ impl<'b, 'a> Plan<'b, 'a> {
     /// Plans to send a request to a target.
     ///
     /// # Errors
-    /// 400 for what the provider does not support, and for a field by which a caller could exceed the model's limit.
+    /// 400 for what the provider does not support, and for a field by which a caller could exceed the model's
+    /// limit.
     pub(super) fn new(client: &ClientFormat, envelope: RequestEnvelope<'a>, target: Target<'b>) -> Result<Self> {
         let operation = envelope.operation;
         let mode = Mode::choose(client, &envelope, &target).ok_or_else(|| {
@@ -28,7 +29,7 @@ impl<'b, 'a> Plan<'b, 'a> {
         // The operator's limit holds for everyone.
         let stray = (client.rules.stray_field)(&envelope.document, operation.unique_fields, true);
         match stray {
-            Some(name) if target.model.max_tokens.is_some() => Err(refusal::astray(name)),
+            Some(name) if target.model.max_tokens.is_some() => Err(refusal::stray_field(name)),
             Some(_) | None => Ok(Self { envelope, target, mode }),
         }
     }

@@ -1,5 +1,6 @@
-//! The port: everything that the gateway asks of the world. Each method starts one thing and reports how it ended; it decides nothing.
-//! Time limits, retries and what becomes of a request are the gateway's (`wait`, `call`, `forward`).
+//! The port: everything that the gateway asks of the world. Each method starts one thing and reports how it
+//! ended; it decides nothing. Time limits, retries and what becomes of a request are the gateway's (`wait`,
+//! `call`, `forward`).
 
 use std::cell::Cell;
 use std::future::Future;
@@ -15,8 +16,9 @@ use crate::tokens::Encoding;
 
 /// The platform, as one request sees it. Clones are handles of the same request.
 ///
-/// Every future may be dropped before it is done. What was started then goes on by itself (a write reaches the client, a command
-/// reaches its object); only its result is lost. [`Platform::next`] and [`Platform::Pipe`] lose nothing: they can be awaited again.
+/// Every future may be dropped before it is done. What was started then goes on by itself (a write reaches
+/// the client, a command reaches its object); only its result is lost. [`Platform::next`] and
+/// [`Platform::Pipe`] lose nothing: they can be awaited again.
 pub trait Platform: Clone + 'static {
     /// A client's body, not read yet.
     type Body;
@@ -70,7 +72,8 @@ pub trait Platform: Clone + 'static {
         command: String,
     ) -> impl Future<Output = Result<String, CallError>>;
 
-    /// Sends a receipt to an account, now or together with others that come within a moment. Repeats it until it has arrived.
+    /// Sends a receipt to an account, now or together with others that come within a moment. Repeats it until
+    /// it has arrived.
     fn enqueue(&self, account: &AccountId, receipt: Receipt, priority: Priority);
 
     /// Sends a command to accounts whose response nobody waits for.
@@ -130,7 +133,8 @@ pub trait Platform: Clone + 'static {
     /// The platform cannot make the response.
     fn begin_response(&self, head: StreamHead) -> Result<Self::Sink, Broken>;
 
-    /// Writes to a client. `given` counts the bytes that have been handed to the platform: they reach the client even if the future is dropped.
+    /// Writes to a client. `given` counts the bytes that have been handed to the platform: they reach the
+    /// client even if the future is dropped.
     fn write(
         &self,
         sink: &mut Self::Sink,
@@ -144,7 +148,8 @@ pub trait Platform: Clone + 'static {
     /// Breaks a response off.
     fn break_off(&self, sink: &mut Self::Sink) -> impl Future<Output = Result<(), Broken>>;
 
-    /// Copies what has not been read of a stream to a sink. From here on, [`Platform::next`] reads a second copy, which is kept until it is read.
+    /// Copies what has not been read of a stream to a sink. From here on, [`Platform::next`] reads a second
+    /// copy, which is kept until it is read.
     ///
     /// # Errors
     /// The stream or the sink is gone.

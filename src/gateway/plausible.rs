@@ -1,4 +1,5 @@
-//! The usage that a provider may plausibly report for a request, and what counts instead of an implausible one.
+//! The usage that a provider may plausibly report for a request, and what counts instead of an implausible
+//! one.
 
 use crate::canonical::Usage;
 use crate::config::{Millis, Nanos};
@@ -16,7 +17,8 @@ pub struct PlausibleUsage {
     pub tier: Option<String>,
     /// That word selects a price beside those of the tiers: no reported tier takes its place.
     pub besides: bool,
-    /// The tokens that may be generated per second, for all responses together, if a budget pays for tokens that nobody reads; else 0.
+    /// The tokens that may be generated per second, for all responses together, if a budget pays for tokens
+    /// that nobody reads; else 0.
     pub pace: u64,
 }
 
@@ -27,8 +29,8 @@ impl PlausibleUsage {
         u64::try_from(tokens).unwrap_or(u64::MAX)
     }
 
-    /// A usage with `otherwise` (the tokens of the prompt, and of the responses) instead of implausible parts; and whether all of it was
-    /// plausible.
+    /// A usage with `otherwise` (the tokens of the prompt, and of the responses) instead of implausible
+    /// parts; and whether all of it was plausible.
     pub(super) fn part(&self, usage: Usage, otherwise: (u64, u64)) -> (Usage, bool) {
         let (prompt, output) = (usage.prompt() <= self.prompt, usage.output <= self.output);
         let mut part = usage;

@@ -1,4 +1,5 @@
-//! Reads the stream of one attempt: passes the provider's bytes on and taps them, or translates them for the client's format.
+//! Reads the stream of one attempt: passes the provider's bytes on and taps them, or translates them for the
+//! client's format.
 
 use std::borrow::Cow;
 
@@ -70,7 +71,8 @@ impl ResponseReader {
         Self::Translating(Translation { decoder: (format.stream)(), summary, cache })
     }
 
-    /// Whether all bytes have to be read before they pass on; if not, the runtime may pipe them once content has come.
+    /// Whether all bytes have to be read before they pass on; if not, the runtime may pipe them once content
+    /// has come.
     pub(super) fn is_checked(&self) -> bool {
         match self {
             Self::Tapped(tap) => tap.is_checked(),
@@ -83,7 +85,8 @@ impl ResponseReader {
         matches!(self, Self::Translating(_))
     }
 
-    /// Reads more of the stream. Returns what may pass on to the client, after [`ResponseReader::unstored`] has been stored.
+    /// Reads more of the stream. Returns what may pass on to the client, after [`ResponseReader::unstored`]
+    /// has been stored.
     pub(super) fn push<'b>(&mut self, bytes: &'b [u8], writer: &mut ResponseWriter) -> Cow<'b, [u8]> {
         match self {
             Self::Tapped(tap) => tap.push(bytes),
@@ -95,7 +98,8 @@ impl ResponseReader {
         }
     }
 
-    /// The stream has ended. Returns what the client still has to get; `failure` is reported to it if the response is incomplete.
+    /// The stream has ended. Returns what the client still has to get; `failure` is reported to it if the
+    /// response is incomplete.
     pub(super) fn finish(&mut self, failure: &Error, writer: &mut ResponseWriter) -> Vec<u8> {
         let mut out = Vec::new();
         match self {
@@ -105,7 +109,8 @@ impl ResponseReader {
         out
     }
 
-    /// The reasoning state that came since the last call, to be stored before the client gets what came with it.
+    /// The reasoning state that came since the last call, to be stored before the client gets what came with
+    /// it.
     pub(super) fn unstored(&mut self) -> Option<UnstoredSignature> {
         let Self::Translating(Translation { summary, cache: Some(cache), .. }) = self else { return None };
         cache.seal_all(std::mem::take(&mut summary.reasoning_states))

@@ -1,5 +1,5 @@
-//! Reasoning state that a provider wants back with its tool calls: stored before the client gets the call, and added to the client's next
-//! request.
+//! Reasoning state that a provider wants back with its tool calls: stored before the client gets the call,
+//! and added to the client's next request.
 
 use std::collections::HashMap;
 
@@ -25,14 +25,16 @@ pub(super) struct ReasoningCache {
     nonces: u64,
 }
 
-/// Reasoning state that has to be stored before the client gets what came with it: a client may come back with it at once.
+/// Reasoning state that has to be stored before the client gets what came with it: a client may come back
+/// with it at once.
 pub(super) struct UnstoredSignature {
     account: String,
     command: String,
 }
 
 impl ReasoningCache {
-    /// The state of a caller's account. `None` without a key of the provider, because that is what entries are sealed with.
+    /// The state of a caller's account. `None` without a key of the provider, because that is what entries
+    /// are sealed with.
     pub(super) fn of(
         vault: Vault,
         account: &str,
@@ -45,7 +47,8 @@ impl ReasoningCache {
         Some(Self { account: account.to_owned(), seal, lifetime: vault.life, random, nonces: 0 })
     }
 
-    /// Adds the stored state to the calls of a conversation. Another model's state does not open, and is left out.
+    /// Adds the stored state to the calls of a conversation. Another model's state does not open, and is left
+    /// out.
     pub(super) async fn recall<P: Platform>(&self, platform: &P, request: &mut ModelRequest<'_>) {
         let parts = request.turns.iter_mut().flat_map(|turn| &mut turn.parts);
         let mut calls: Vec<&mut ToolCall<'_>> = parts.filter_map(call_without_state).collect();

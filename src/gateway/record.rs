@@ -1,8 +1,9 @@
-//! What is known of one request: a fold over the facts of its life. Receipts and log events are drawn from it. It never holds a key.
+//! What is known of one request: a fold over the facts of its life. Receipts and log events are drawn from
+//! it. It never holds a key.
 
 use super::admission::Admission;
-use super::charge::{Metering, UncountedText};
 use super::dropped_fields::DroppedFields;
+use super::metering::{Metering, ResponseUsage, UncountedText};
 use super::plausible::PlausibleUsage;
 use crate::canonical::Usage;
 use crate::config::{Millis, Nanos};
@@ -44,7 +45,8 @@ impl Outcome {
     }
 }
 
-/// Something that happened to a request. The function that carries a request out appends facts; nothing else changes a record.
+/// Something that happened to a request. The function that carries a request out appends facts; nothing else
+/// changes a record.
 #[derive(Debug)]
 pub enum Fact {
     /// The caller showed a valid key.
@@ -128,31 +130,6 @@ pub struct ResponseFacts {
     pub usage: Option<ResponseUsage>,
     /// The provider may have generated more, unread, until this time.
     pub unread_until: Option<Millis>,
-}
-
-/// What a response took, as far as its provider reported it.
-#[derive(Debug, Default)]
-pub struct ResponseUsage {
-    /// The tokens.
-    pub reported: Reported,
-    /// How the provider says it served the request (`flex`, `priority`).
-    pub tier: Option<String>,
-    /// The beginning of the response's text, if its tokens have to be counted: JSON objects, one per line.
-    pub countable: Vec<u8>,
-    /// The length of the whole text, roughly, in bytes.
-    pub length: u64,
-}
-
-/// The tokens of a response, as its provider reported them.
-#[derive(Clone, Copy, Debug, Default)]
-pub enum Reported {
-    /// None.
-    #[default]
-    Nothing,
-    /// Those before the provider went on: of the prompt, and of a part of the response.
-    Part(Usage),
-    /// All of them.
-    Total(Usage),
 }
 
 /// What is known of one request.
@@ -310,9 +287,9 @@ impl RequestRecord {
         Receipt { outcome: LOST.to_owned(), status: 0, estimated: true, ..receipt }
     }
 
-    /// The event of the request's start. `messages` are the conversation's JSON.
-    pub(super) fn start_event<'a>(&'a self, now: Millis, messages: Option<&'a str>) -> Event<'a> {
-        let start = RequestStart { request: self.request_fields(), messages };
+    /// The event of the request's start. `conversation` is JSON.
+    pub(super) fn start_event<'a>(&'a self, now: Millis, conversation: Option<&'a str>) -> Event<'a> {
+        let start = RequestStart { request: self.request_fields(), messages: conversation };
         Event { at: now, kind: EventKind::RequestStart(start) }
     }
 

@@ -1,22 +1,34 @@
-//! Refusals of accounts as errors, with their headers; and the headers of what is left of a key's limits.
+//! The errors of requests that an account refuses, and the headers of what is left of a key's limits.
 
 use crate::config::{Millis, Nanos};
 use crate::error::Error;
+use crate::formats::bounds::FieldNames;
 use crate::ledger::{AdmissionRefusal, RateLimit, RateLimitStatus};
 use crate::wire::dollars::dollars;
 
-/// The response header of a refusal that tells the largest limit with which the request would fit into the budget.
+/// The response header with the largest limit of the response, in tokens, with which the request fits into
+/// the budget.
 const LARGEST: &str = "x-llm-bridge-largest-max-tokens";
 
-/// The key is none of ours.
-pub fn unknown() -> Error {
+/// What a refusal says of the request that is refused.
+#[derive(Clone, Copy)]
+pub(super) struct RefusedRequest<'a> {
+    /// The tier that was asked for, if not the usual one.
+    pub(super) tier: Option<&'a str>,
+    /// The names of fields in the client's format.
+    pub(super) names: FieldNames,
+}
+
+/// The error of a key that does not exist.
+pub(super) fn unknown() -> Error {
     refusal_error(&AdmissionRefusal::Unknown, None)
 }
 
-/// The key was good once, and has to be given a new text.
-pub fn outdated(id: &str) -> Error {
+/// The error of a key that was signed with a secret that is no longer valid.
+pub(super) fn outdated(id: &str) -> Error {
     let message = format!(
-        "This API key has to be rotated: the secret that signs keys has changed since it was made. The operator of this gateway gives it a new text by POST /admin/api/keys/{id}/rotate."
+        "This API key has to be rotated: the secret that signs keys has changed since the key was made. \
+         The operator of this gateway rotates it by POST /admin/api/keys/{id}/rotate."
     );
     unauthorized(message)
 }
@@ -25,28 +37,22 @@ fn unauthorized(message: impl Into<String>) -> Error {
     Error::caller(401, "invalid_api_key", message).with_header("www-authenticate", "Bearer realm=\"llm-bridge\"")
 }
 
-/// A field could lead the provider to another model or another reading than this gateway's.
-pub fn astray(name: &str) -> Error {
+/// The error of a field that could lead the provider past a limit.
+pub(super) fn stray_field(name: &str) -> Error {
     let name: String = name.chars().take(64).collect();
     let message = format!(
-        "`{name}` is not taken here: it could lead the provider past a limit of this API key or model. Leave it out, or write the name of the \
-         field that you mean in lower case."
+        "`{name}` is not supported: a provider could take it for a field that is limited for this API key or model. \
+         Remove it, or write the field's name in lower case."
     );
     Error::caller(400, "unsupported_parameter", message).at(name)
 }
 
-/// A refusal in words. `tier`: in which the request was to be served, if not in the usual one.
-pub fn refusal_error(refusal: &AdmissionRefusal, tier: Option<&str>) -> Error {
-    let busy = |message: String, wait: Millis| {
-        Error::caller(429, "rate_limit_exceeded", message)
-            .with_header("retry-after", wait.div_ceil(1000).max(1).to_string())
-            .with_header("retry-after-ms", wait.max(1).to_string())
-    };
+/// The error of a refusal. `request`: the refused request, if there is one.
+pub(super) fn refusal_error(refusal: &AdmissionRefusal, request: Option<RefusedRequest<'_>>) -> Error {
+    let limit = request.map_or("the limit of the response".to_owned(), |request| format!("`{}`", request.names.limit));
     match refusal {
         AdmissionRefusal::Unknown => unauthorized("The API key given is not one of this gateway's."),
-        AdmissionRefusal::Inactive => {
-            unauthorized("This API key, or the one above it, was switched off, or is past its end.")
-        }
+        AdmissionRefusal::Inactive => unauthorized("This API key, or its parent, is switched off or has expired."),
         AdmissionRefusal::Model => {
             Error::caller(403, "model_not_allowed", "This API key may not call this model.").at("model")
         }
@@ -55,76 +61,105 @@ pub fn refusal_error(refusal: &AdmissionRefusal, tier: Option<&str>) -> Error {
             Error::caller(413, "request_too_large", message)
         }
         AdmissionRefusal::Concurrent { limit } => {
-            busy(format!("This API key may have {limit} requests under way at one time, and has."), 1_000)
+            let requests = if *limit == 1 { "request" } else { "requests" };
+            let message = format!("Concurrency limit reached: this API key allows {limit} concurrent {requests}.");
+            rate_limited(message, 1_000)
         }
-        AdmissionRefusal::Requests { wait } => busy("This API key has used its requests of this minute.".to_owned(), *wait),
-        AdmissionRefusal::Counts { wait } => busy(
-            "This API key has used its counts of this minute: it has ten for each request that it may make.".to_owned(),
+        AdmissionRefusal::Requests { wait } => {
+            rate_limited("Rate limit reached: this API key has used its requests of this minute.", *wait)
+        }
+        AdmissionRefusal::Counts { wait } => rate_limited(
+            "Rate limit reached: this API key has used its token counts of this minute, ten for each request that it may make.",
             *wait,
         ),
-        AdmissionRefusal::Tokens { wait } => busy(
-            "This request could take more tokens than this API key has left in this minute. A smaller `max_tokens` asks for less."
-                .to_owned(),
-            *wait,
-        ),
+        AdmissionRefusal::Tokens { wait } => {
+            let message = format!(
+                "Rate limit reached: this request could take more tokens than this API key has left in this minute. \
+                 Reduce {limit} to reserve fewer tokens."
+            );
+            rate_limited(message, *wait)
+        }
         AdmissionRefusal::Budget { needed, left, promised, largest, unsettable } => {
-            over_budget((*needed, *left, *promised), *largest, *unsettable)
+            let budget = Budget { needed: *needed, left: *left, reserved: *promised };
+            budget.exceeded(&limit, *largest, *unsettable)
         }
-        AdmissionRefusal::Price => unpriced(tier),
-        AdmissionRefusal::StrayField { name } => astray(name),
+        AdmissionRefusal::Price => price_unknown(request),
+        AdmissionRefusal::StrayField { name } => stray_field(name),
     }
 }
 
-fn unpriced(tier: Option<&str>) -> Error {
-    let Some(tier) = tier else {
-        let message = "This API key has a budget, and what this model costs is not known here: its operator can set `price` (and `context`) \
-                       in the model's row.";
+/// The error of a rate limit. `wait`: until it is worth trying again, in milliseconds.
+fn rate_limited(message: impl Into<String>, wait: Millis) -> Error {
+    Error::caller(429, "rate_limit_exceeded", message)
+        .with_header("retry-after", wait.div_ceil(1000).max(1).to_string())
+        .with_header("retry-after-ms", wait.max(1).to_string())
+}
+
+fn price_unknown(request: Option<RefusedRequest<'_>>) -> Error {
+    let tier = request.and_then(|request| Some((request.tier?, request.names.tier)));
+    let Some((tier, field)) = tier else {
+        let message = "This API key has a budget, and the price of this model is not known: its operator can set `price` \
+                       (and `context`) in the model's row.";
         return Error::caller(403, "price_unknown", message).at("model");
     };
     let tier: String = tier.chars().take(64).collect();
     let message = format!(
-        "This API key has a budget, and what this model costs in the tier, speed or region that was asked for (`{tier}`) is not known here. \
-         Leave that field out."
+        "This API key has a budget, and the price of this model in the requested tier, speed or region (`{tier}`) is not known. \
+         Remove that field."
     );
-    Error::caller(403, "price_unknown", message).at("service_tier")
+    Error::caller(403, "price_unknown", message).at(field)
 }
 
-/// `largest`: the longest answer that would fit, in tokens; none if no limit makes it fit. `unsettable`: the gateway knows no name under which
-/// to set it.
-fn over_budget((needed, left, promised): (Nanos, Nanos, Nanos), largest: Option<u64>, unsettable: bool) -> Error {
-    let (needed_usd, left_usd) = (dollars(needed), dollars(left));
-    let advice = match largest {
-        Some(largest) => format!("With a `max_tokens` of at most {largest} it would fit."),
-        None => "No `max_tokens` makes it fit.".to_owned(),
-    };
-    let unset = if unsettable {
-        " The gateway sets no limit itself, for it knows no name of the limit that this model's provider honours: its operator can set `limit_fields` \
-         in the model's row."
-    } else {
-        ""
-    };
-    let message = format!(
-        "This request could cost up to ${needed_usd}, and this API key has ${left_usd} of its budget left. {advice}{unset}"
-    );
-    let error = Error::caller(429, "insufficient_quota", message).typed("insufficient_quota");
-    let error = largest.into_iter().fold(error, |error, largest| error.with_header(LARGEST, largest.to_string()));
-    // Requests under way may give back most of what they were promised.
-    if needed <= left.saturating_add(promised) {
-        error.with_header("retry-after", "1")
-    } else {
-        error.with_header("x-should-retry", "false")
+/// The state of a budget that is too small, in nano-dollars.
+#[derive(Clone, Copy)]
+struct Budget {
+    needed: Nanos,
+    left: Nanos,
+    /// Reserved for other requests, which may give it back.
+    reserved: Nanos,
+}
+
+impl Budget {
+    /// The error of a request that does not fit. `limit`: how the caller knows the limit of a response.
+    /// `largest`: the largest of them that fits, in tokens, if one does. `unsettable`: the gateway knows no
+    /// name under which to set it.
+    fn exceeded(self, limit: &str, largest: Option<u64>, unsettable: bool) -> Error {
+        let Self { needed, left, reserved } = self;
+        let (needed_usd, left_usd) = (dollars(needed), dollars(left));
+        let advice = match largest {
+            Some(largest) => format!("With {limit} of at most {largest} it fits."),
+            None => format!("No {limit} makes it fit."),
+        };
+        let unset = if unsettable {
+            " The gateway cannot set a limit, because it knows no name of the limit that this model's provider honours: its \
+             operator can set `limit_fields` in the model's row."
+        } else {
+            ""
+        };
+        let message = format!(
+            "This request could cost up to ${needed_usd}, and this API key has ${left_usd} of its budget left. {advice}{unset}"
+        );
+        let error = Error::caller(429, "insufficient_quota", message).typed("insufficient_quota");
+        let error = largest.into_iter().fold(error, |error, largest| error.with_header(LARGEST, largest.to_string()));
+        // Concurrent requests may give back most of what is reserved for them.
+        if needed <= left.saturating_add(reserved) {
+            error.with_header("retry-after", "1")
+        } else {
+            error.with_header("x-should-retry", "false")
+        }
     }
 }
 
-pub(super) fn rate_limit_headers(gauges: &RateLimitStatus) -> Vec<(&'static str, String)> {
+/// The headers of what is left of a key's limits.
+pub(super) fn rate_limit_headers(status: &RateLimitStatus) -> Vec<(&'static str, String)> {
     let names = [
         ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"],
         ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"],
     ];
-    let rows = names.into_iter().zip([gauges.requests, gauges.tokens]);
-    let row = |(names, gauge): ([&'static str; 3], Option<RateLimit>)| {
-        let gauge = gauge?;
-        let values = [gauge.limit.to_string(), gauge.left.to_string(), duration(gauge.reset)];
+    let rows = names.into_iter().zip([status.requests, status.tokens]);
+    let row = |(names, limit): ([&'static str; 3], Option<RateLimit>)| {
+        let limit = limit?;
+        let values = [limit.limit.to_string(), limit.left.to_string(), duration(limit.reset)];
         Some(names.into_iter().zip(values))
     };
     rows.filter_map(row).flatten().collect()

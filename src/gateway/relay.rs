@@ -1,4 +1,5 @@
-//! One streamed response on its way to the client, without I/O: what may leave of the bytes that come, what the time means, and how it ended.
+//! One streamed response on its way to the client, without I/O: what may leave of the bytes that come, what
+//! the time means, and how it ended.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -6,9 +7,10 @@ use std::rc::Rc;
 use super::bridge::Bridge;
 use super::deadlines::{Deadlines, TimerEvent};
 use super::failure::{Failure, FailureStage};
+use super::metering::{Reported, ResponseUsage};
 use super::reader::ResponseReader;
 use super::reasoning::UnstoredSignature;
-use super::record::{Outcome, Reported, ResponseFacts, ResponseUsage};
+use super::record::{Outcome, ResponseFacts};
 use super::writer::ResponseWriter;
 use crate::config::{LogLevel, Millis};
 use crate::error::{Error, Result};
@@ -41,7 +43,8 @@ pub(super) struct Step<'b> {
 pub(super) enum Next {
     /// Read more.
     Continue,
-    /// Content has come, and nothing has to be read before the client gets it: the platform may pipe the rest.
+    /// Content has come, and nothing has to be read before the client gets it: the platform may pipe the
+    /// rest.
     MayPipe,
     /// Nothing more is to be expected.
     Done,
@@ -119,7 +122,8 @@ impl StreamRelay {
         Self { bridge, provider, reader, writer, rules, first_byte: None, logs_chunks }
     }
 
-    /// Whether all bytes have to be read before they leave; if not, the platform may pipe them once content has come.
+    /// Whether all bytes have to be read before they leave; if not, the platform may pipe them once content
+    /// has come.
     pub(super) fn is_checked(&self) -> bool {
         self.reader.is_checked()
     }
@@ -206,7 +210,8 @@ impl StreamRelay {
         summary.has_content || summary.error.is_some() || summary.is_complete()
     }
 
-    /// Checks a stream whose head has not been sent to the client: no error came before content, and it did not end without any.
+    /// Checks a stream whose head has not been sent to the client: no error came before content, and it did
+    /// not end without any.
     ///
     /// # Errors
     /// The provider's error, or 502.
@@ -226,7 +231,8 @@ impl StreamRelay {
         if self.reader.summary().is_complete() { Ok(()) } else { Err(self.error(StreamEnd::Closed)) }
     }
 
-    /// The failure of a stream that did not get as far as a response. What it took counts, as far as the provider has reported it.
+    /// The failure of a stream that did not get as far as a response. What it took counts, as far as the
+    /// provider has reported it.
     pub(super) fn fail(&self, error: Error) -> Failure {
         let summary = self.reader.summary();
         let usage = summary.usage.map(|usage| {

@@ -12,7 +12,8 @@ use crate::error::{Error, Result};
 /// How bodies in gzip and Zstandard begin; JSON never does.
 const COMPRESSED: [&[u8]; 2] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd]];
 
-/// A body of at most so many bytes is read in one step. A longer one would be held several times by the platform as well.
+/// A body of at most so many bytes is read in one step. A longer one would be held several times by the
+/// platform as well.
 const AT_ONCE: usize = 256 << 10;
 /// The bytes that are reserved for a body of unknown length.
 const UNANNOUNCED: usize = 64 << 10;
@@ -68,7 +69,8 @@ pub async fn read_body<H: Platform>(bridge: &Bridge, host: &H, request: Request<
     Ok(ReceivedBody { bytes, room })
 }
 
-/// Reads a body of at most `limit` bytes. `announced`: its length, if it is known; then `room` holds it already. If not, `room` grows with it.
+/// Reads a body of at most `limit` bytes. `announced`: its length, if it is known; then `room` holds it
+/// already. If not, `room` grows with it.
 async fn read<P: Platform>(
     platform: &P,
     body: P::Body,
@@ -113,8 +115,8 @@ async fn read_pieces<P: Platform>(
     Ok(bytes)
 }
 
-/// Reads a refused body, at most `limit` bytes, and keeps nothing of it: a client that is still sending when its connection closes may never
-/// see the refusal.
+/// Reads a refused body, at most `limit` bytes, and keeps nothing of it: a client that is still sending when
+/// its connection closes may never see the refusal.
 async fn discard<P: Platform>(platform: &P, stream: &mut P::Stream, limit: usize) {
     let reading = async {
         let mut taken = 0;

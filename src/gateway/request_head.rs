@@ -1,4 +1,5 @@
-//! What the head of a client's request says to those who handle its body: the client's format, and its headers.
+//! What the head of a client's request says to those who handle its body: the client's format, and its
+//! headers.
 
 use super::dropped_fields::fits_header;
 use crate::formats::ClientFormat;

@@ -1,7 +1,7 @@
 //! A whole response, as a value. The platform makes its own of it.
 
 use super::platform::{Platform, event_stream_headers};
-use super::websocket::UpgradeDecision;
+use super::upgrade::UpgradeDecision;
 use crate::error::Error;
 use crate::formats::{ClientFormat, Framing};
 

@@ -1,6 +1,7 @@
-//! Settles a request that has ended: counts the tokens that its provider did not report, writes its line to the log and sends its receipt.
+//! Settles a request that has ended: counts the tokens that its provider did not report, writes its line to
+//! the log and sends its receipt.
 
-use super::charge::UncountedText;
+use super::metering::UncountedText;
 use super::platform::{Platform, Priority};
 use super::record::{Fact, Outcome, RequestRecord};
 use crate::error::Error;
@@ -49,7 +50,8 @@ fn close<P: Platform>(platform: &P, record: &RequestRecord, error: Option<&Error
 
 /// Tokens that are being counted.
 struct TokenCount {
-    /// How many texts are the prompt's; the response's text comes after them. `None` if the prompt was not kept.
+    /// How many texts are the prompt's; the response's text comes after them. `None` if the prompt was not
+    /// kept.
     prompt_texts: Option<usize>,
     /// Tokens of the prompt besides those of its texts.
     besides: u64,

@@ -1,5 +1,6 @@
-//! The secrets that sign keys, as this isolate has heard of them. The directory is asked for them once, again when a key names a version
-//! that is not known, and once a minute while keys are shown. Values only are kept: no request waits for another's promise.
+//! The secrets that sign keys, as this isolate has heard of them. The directory is asked for them once, again
+//! when a key names a version that is not known, and once a minute while keys are shown. Values only are
+//! kept: no request waits for another's promise.
 
 use std::cell::RefCell;
 
@@ -17,7 +18,8 @@ const STALE: Millis = 60_000;
 const STRANGE: Millis = 4_000;
 /// The directory is left alone for so long after it gave no answer.
 const FAILED: Millis = 1_000;
-/// A request that has asked and not heard for so long is taken for dead, and no request waits longer for another's answer.
+/// A request that has asked and not heard for so long is taken for dead, and no request waits longer for
+/// another's answer.
 const PATIENCE: Millis = 2_500;
 /// Requests that wait for another's answer look again after so long.
 const LOOK: Millis = 10;

@@ -8,13 +8,14 @@ use super::platform::Platform;
 use super::record::{Fact, RequestRecord};
 use super::request::AdmittedRequest;
 use super::request_body::{ReceivedBody, read_body};
-use super::{Body, Bridge, Response, admission};
+use super::{Body, Bridge, Response, admit};
 use crate::error::Result;
 use crate::formats::tally::{self, Subject, TokenizeRequest};
 use crate::policy::routing::Target;
 use crate::policy::{routing, tokens};
 
-/// Counts the tokens of a chat or a text. It costs nothing and leaves no receipt, but is admitted inside the key's limits.
+/// Counts the tokens of a chat or a text. It costs nothing and leaves no receipt, but is admitted inside the
+/// key's limits.
 ///
 /// A failure is answered as for a chat: 400, 401, 403, 404, 413, 429; 503 if the vocabulary cannot be loaded.
 pub async fn tokenize<P: Platform>(
@@ -40,7 +41,7 @@ impl<'r, P: Platform> Drive<'r, P> {
         room.hold(length);
         // A caller learns of a fault only once its key is known to be good.
         if read.is_err() {
-            admission::check(self.bridge, self.platform, &self.caller).await?;
+            admit::check(self.bridge, self.platform, &self.caller).await?;
         }
         let (source, target) = read?;
         let models = vec![source.model.clone(), format!("{}/{}", target.provider.name, target.upstream)];

@@ -3,26 +3,19 @@
 use std::rc::Rc;
 
 use super::attempt::{Attempt, sparse};
-use super::charge::{MeteredPrompt, Metering};
 use super::drive::Drive;
-use super::exchange::{PreparedCall, Reading};
 use super::failure::{Failure, FailureStage};
+use super::metering::{MeteredPrompt, Metering, Reported, ResponseUsage};
 use super::platform::Platform;
-use super::record::{Fact, Reported, ResponseFacts, ResponseUsage};
+use super::prepared_call::{PreparedCall, Reading, TranslatedCall};
+use super::record::{Fact, ResponseFacts};
 use super::response::ESTIMATED;
 use super::{Body, Response};
 use crate::error::Result;
 use crate::formats::operation::OperationKind;
-use crate::formats::{CallReader, CallResponse, ProviderCall, ProviderFormat, WriteTarget};
+use crate::formats::{CallResponse, ProviderCall, ProviderFormat, WriteTarget};
 use crate::policy::routing::Target;
 use crate::policy::tokens;
-
-/// How the response of a call is read.
-pub(super) struct TranslatedCall {
-    read: CallReader,
-    /// The length of the question's JSON in bytes.
-    length: u64,
-}
 
 impl<P: Platform> Drive<'_, P> {
     /// Makes the call.

@@ -1,5 +1,5 @@
-//! Waiting inside a request: no longer than allowed, no longer than a request may go on without its client, and with its lease renewed
-//! meanwhile.
+//! Waiting inside a request: no longer than allowed, no longer than a request may go on without its client,
+//! and with its lease renewed meanwhile.
 
 use std::future::{Future, pending};
 use std::pin::pin;
@@ -10,8 +10,9 @@ use super::memory::MemoryReservation;
 use super::platform::{Broken, CallError, Platform};
 use crate::config::Millis;
 
-/// After its client has disconnected, a request goes on for so long at most: the platform ends it after 30 s, and by then its receipt has to
-/// be in the account (<https://developers.cloudflare.com/workers/runtime-apis/context/#waituntil>).
+/// After its client has disconnected, a request goes on for so long at most: the platform ends it after 30 s,
+/// and by then its receipt has to be in the account
+/// (<https://developers.cloudflare.com/workers/runtime-apis/context/#waituntil>).
 const WITHOUT_CLIENT: Millis = 25_000;
 /// A response waits so long at most for room in memory …
 const ROOM_WAIT: Millis = 10_000;
@@ -28,8 +29,8 @@ pub(super) fn note_received<P: Platform>(platform: &P, bytes: u64) {
     platform.state().lease.borrow().iter().for_each(|lease| lease.hear(bytes));
 }
 
-/// Renews the request's lease if that is due; nobody waits for it. `received`: how much of the response has come, in bytes, if the caller
-/// knows.
+/// Renews the request's lease if that is due; nobody waits for it. `received`: how much of the response has
+/// come, in bytes, if the caller knows.
 pub(super) fn renew_lease<P: Platform>(platform: &P, received: impl FnOnce() -> Option<u64>) {
     let lease = platform.state().lease.borrow();
     let Some(lease) = lease.as_ref().filter(|lease| lease.wait(platform.now()) == 0) else { return };
@@ -75,8 +76,8 @@ pub(super) async fn client_left<P: Platform>(platform: &P) {
     platform.until_client_left().await;
 }
 
-/// Completes when a request whose client has disconnected may go on no longer. Never, as long as nothing watches the client: such a request
-/// ends with it, and the platform sees to that.
+/// Completes when a request whose client has disconnected may go on no longer. Never, as long as nothing
+/// watches the client: such a request ends with it, and the platform sees to that.
 pub(super) async fn until_over<P: Platform>(platform: &P) {
     if !platform.state().watches_client.get() {
         return pending().await;
@@ -85,8 +86,9 @@ pub(super) async fn until_over<P: Platform>(platform: &P) {
     platform.timer(end.saturating_sub(platform.now())).await;
 }
 
-/// Waits for something that only the client can bring about. One that has disconnected never will, and the platform does not always say so: a
-/// write to a response that it has not yet taken when the client disconnects waits without end.
+/// Waits for something that only the client can bring about. One that has disconnected never will, and the
+/// platform does not always say so: a write to a response that it has not yet taken when the client
+/// disconnects waits without end.
 pub(super) async fn while_client_stays<P: Platform, T>(
     platform: &P,
     wait: impl Future<Output = Result<T, Broken>>,

@@ -1,29 +1,21 @@
-//! The upgrade to a WebSocket: who may, and what becomes of the connection. It knows no frames; chats come back by the usual door.
+//! The upgrade to a WebSocket: who may, and what becomes of the connection. It knows no frames; chats come
+//! back by the usual door.
 
+use super::upgrade::UpgradeDecision;
 use super::{Body, Bridge, Platform, Request, Response};
 use crate::config::{Cors, Millis};
 use crate::error::{Error, Result};
 use crate::policy::auth;
-use crate::session::{ConnectionRefusal, ConnectionSlot, UpgradeParams};
+use crate::session::{ConnectionRefusal, UpgradeParams};
 
 /// After its time for a key, a connection may take so long to end.
 const GRACE: Millis = 30_000;
 
-/// What becomes of a connection.
-pub enum UpgradeDecision {
-    /// It is one for the session of this id, or for a new one, which answers it.
-    Session(Option<String>),
-    /// It came without a key, which has to come in a message.
-    Pending(ConnectionSlot),
-    /// It is told why, and closed.
-    Refused(ConnectionRefusal, ConnectionSlot),
-}
-
 /// Looks at a request for a connection.
 ///
 /// # Errors
-/// 404 if there are no sessions here, 426 if it is no upgrade, 403 for pages of other origins, 400 if its query is faulty; 503 if too many
-/// connections wait for a key, and 401 if this one brought a wrong one then.
+/// 404 if there are no sessions here, 426 if it is no upgrade, 403 for pages of other origins, 400 if its
+/// query is faulty; 503 if too many connections wait for a key, and 401 if this one brought a wrong one then.
 pub async fn open<H: Platform>(bridge: &Bridge, host: &H, request: Request<'_, H>) -> Result<Response<H>> {
     let rules = &bridge.config.websocket;
     if !rules.enabled {
@@ -46,7 +38,8 @@ pub async fn open<H: Platform>(bridge: &Bridge, host: &H, request: Request<'_, H
     Ok(Response { status: 101, headers: Vec::new(), body: Body::Socket(request.body, opening) })
 }
 
-/// A session is opened for a key that is found good without asking its account; without one, there is only a connection.
+/// A session is opened for a key that is found good without asking its account; without one, there is only a
+/// connection.
 async fn receive<H: Platform>(
     bridge: &Bridge,
     host: &H,

@@ -1,8 +1,10 @@
-//! A whole response: read in the provider's format and, unless the client speaks the same, written in the client's, as a body or as a stream.
+//! A whole response: read in the provider's format and, unless the client speaks the same, written in the
+//! client's, as a body or as a stream.
 
 use super::forward::persist;
+use super::metering::{Reported, ResponseUsage};
 use super::platform::Platform;
-use super::record::{Reported, ResponseFacts, ResponseUsage};
+use super::record::ResponseFacts;
 use super::response_context::ResponseContext;
 use crate::canonical::ResponseEvent;
 use crate::error::{Error, Result};
@@ -55,10 +57,12 @@ impl WholeResponse {
         (!context.is_passthrough).then(|| (context.client.whole)(&context.head, &self.events))
     }
 
-    /// The response as a stream, for a provider that ignores that one was asked for. `body` is the provider's.
+    /// The response as a stream, for a provider that ignores that one was asked for. `body` is the
+    /// provider's.
     ///
     /// # Errors
-    /// 502 if its JSON is beyond what is read here (half a surrogate, a number without bounds, hundreds of levels).
+    /// 502 if its JSON is beyond what is read here (half a surrogate, a number without bounds, hundreds of
+    /// levels).
     pub(super) fn into_stream(self, body: &[u8], options: RestreamOptions<'_>) -> Result<Vec<u8>> {
         let ResponseContext { client, format, is_passthrough, .. } = self.context;
         match client.restream {

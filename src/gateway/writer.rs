@@ -1,5 +1,5 @@
-//! Writes a response in the client's format. It belongs to the request and survives attempts: its id, its time and the numbers of its
-//! choices stay the same whichever provider's response it writes.
+//! Writes a response in the client's format. It belongs to the request and survives attempts: its id, its
+//! time and the numbers of its choices stay the same whichever provider's response it writes.
 
 use crate::canonical::ResponseEvent;
 use crate::error::Error;
@@ -41,8 +41,8 @@ impl ResponseWriter {
         }
     }
 
-    /// Writes the end of a stream of events: of a complete one, or with the `failure` of an incomplete one. Returns the JSON that reports
-    /// the usage, if it was withheld for the cost to be added to it.
+    /// Writes the end of a stream of events: of a complete one, or with the `failure` of an incomplete one.
+    /// Returns the JSON that reports the usage, if it was withheld for the cost to be added to it.
     pub(super) fn finish(&mut self, failure: Option<&Error>, out: &mut Vec<u8>) -> Option<Vec<u8>> {
         let encoder = self.encoder.as_mut()?;
         encoder.finish(failure, out);

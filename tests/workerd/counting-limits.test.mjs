@@ -75,14 +75,14 @@ describe("a count", () => {
       }
     });
 
-    it(`of ${path} has a place among the requests under way, and gives it back`, async () => {
+    it(`of ${path} counts as a concurrent request until it ends`, async () => {
       const key = await office.key(`room-${path.length}`, { concurrent_requests: 1 });
       for (let time = 0; time < 3; time++) assert.equal((await count(key)).status, 200);
       const chat = office.ask(key, "any/held");
       const exchange = await stage.held("held");
       const refused = await count(key);
       assert.equal(refused.status, 429);
-      assert.match(refused.text, /1 requests under way/);
+      assert.match(refused.text, /allows 1 concurrent request\./);
       await stage.fake.behaviour("ok")(exchange);
       assert.equal((await chat).status, 200);
     });

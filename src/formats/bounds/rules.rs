@@ -44,6 +44,17 @@ pub struct RequestRules {
     /// in another way than the gateway. `known`: the fields that the gateway reads. `nested`: also report an
     /// object that may hide a limit.
     pub stray_field: for<'d> fn(&'d Document<'_>, known: &[&str], nested: bool) -> Option<&'d str>,
+    /// The fields that refusals name.
+    pub names: FieldNames,
+}
+
+/// The names of fields in a client's format.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FieldNames {
+    /// The limit of a response, in tokens.
+    pub limit: &'static str,
+    /// The tier in which a request is to be served.
+    pub tier: &'static str,
 }
 
 /// The rules that formats share.
@@ -56,6 +67,7 @@ pub const COMMON: RequestRules = RequestRules {
     thinking_budget: prompt::thinking_budget,
     may_cache_long: prompt::may_cache_long,
     stray_field: service::stray_field,
+    names: FieldNames { limit: "max_tokens", tier: "service_tier" },
 };
 
 /// The fields that the gateway reads or sets in a request with `messages`, in either format: hosts honour

@@ -1,13 +1,14 @@
 //! How much a request can take: the limit is `budget`, and nothing else in a request changes its price.
 
 use crate::config::Model;
-use crate::formats::bounds::{Edit, LimitNames, RequestBounds, RequestRules, ServiceTier};
+use crate::formats::bounds::{Edit, FieldNames, LimitNames, RequestBounds, RequestRules, ServiceTier};
 use crate::provider::params;
 use crate::wire::json::{Document, parse_integer};
 
 const LIMIT: &str = "budget";
 
 pub(super) const RULES: RequestRules = RequestRules {
+    names: FieldNames { limit: "budget", tier: "tier" },
     edit,
     bounds: |document, _, _| bounds(asked(document)),
     translated_bounds,

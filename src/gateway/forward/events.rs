@@ -1,5 +1,6 @@
-//! A provider's events on their way to the client. Each piece passes through the gateway until the response has begun; from then on the
-//! platform pipes the stream and the gateway reads a copy of it ([`super::piped`]), unless events are checked or written anew.
+//! A provider's events on their way to the client. Each piece passes through the gateway until the response
+//! has begun; from then on the platform pipes the stream and the gateway reads a copy of it
+//! ([`super::piped`]), unless events are checked or written anew.
 
 use std::cell::Cell;
 use std::future::pending;
@@ -183,7 +184,8 @@ impl<'r, P: Platform> Forward<'r, P> {
         self.write(&ready).await
     }
 
-    /// Writes to the client. While it does not read, nothing is read from the provider either, and only the deadline of the whole runs on.
+    /// Writes to the client. While it does not read, nothing is read from the provider either, and only the
+    /// deadline of the whole runs on.
     pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), StreamEnd> {
         if bytes.is_empty() {
             return Ok(());
@@ -243,7 +245,8 @@ impl<'r, P: Platform> Forward<'r, P> {
         let read = match self.read_or_wait().await {
             Ok(Some(read)) => read,
             Ok(None) => {
-                // What came while the gateway slept has not been read yet: it counts before the deadline does.
+                // What came while the gateway slept has not been read yet: it counts before the deadline
+                // does.
                 self.timer = None;
                 renew_lease(self.platform, || Some(self.relay.received()));
                 match select(pin!(self.platform.next(&mut self.stream)), self.platform.timer(READ_GRACE)).await {

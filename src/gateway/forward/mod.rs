@@ -1,4 +1,5 @@
-//! Streamed responses on their way to the client: reading from the provider, writing to the client, and the time between.
+//! Streamed responses on their way to the client: reading from the provider, writing to the client, and the
+//! time between.
 
 mod events;
 mod long;

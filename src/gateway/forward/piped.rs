@@ -12,7 +12,8 @@ use crate::gateway::platform::{Broken, Piece as _, Platform};
 use crate::gateway::relay::StreamEnd;
 use crate::gateway::wait::{note_received, renew_lease, sleep, while_client_stays};
 
-/// The copy is read this often, or more often where a deadline is short, in milliseconds; in between, bytes pass without waking the gateway.
+/// The copy is read this often, or more often where a deadline is short, in milliseconds; in between, bytes
+/// pass without waking the gateway.
 const POLL_INTERVAL: Millis = 1_000;
 /// A piece of this length is a full read: more may be there.
 const FULL_READ: usize = 32 << 10;
@@ -88,8 +89,8 @@ impl<P: Platform> Forward<'_, P> {
         }
     }
 
-    /// Waits until a pipe has written what it holds: whether it ended well, which it does not if the client has disconnected; nothing if the
-    /// time of the whole is up before.
+    /// Waits until a pipe has written what it holds: whether it ended well, which it does not if the client
+    /// has disconnected; nothing if the time of the whole is up before.
     async fn drain(&self, pipe: &mut P::Pipe) -> Option<bool> {
         note_received(self.platform, self.relay.received());
         let left = self.relay.left(self.platform.now());
@@ -127,7 +128,8 @@ impl<P: Platform> Forward<'_, P> {
         }
     }
 
-    /// The pipe was stopped while nothing flowed; the copy, which has been read to the same place, is the stream from here on.
+    /// The pipe was stopped while nothing flowed; the copy, which has been read to the same place, is the
+    /// stream from here on.
     async fn forward_after_silence(&mut self) -> StreamEnd {
         if let Err(end) = self.write(self.relay.framing().keep_alive).await {
             return end;

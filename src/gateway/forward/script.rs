@@ -43,7 +43,8 @@ async fn write_script_part<P: Platform>(
     write_within(platform, sink, bytes, relay.left(platform.now()), relay.received()).await
 }
 
-/// Waits before the next event. A client that disconnects ends it: the usage of the gateway's own response is known.
+/// Waits before the next event. A client that disconnects ends it: the usage of the gateway's own response is
+/// known.
 async fn rest<P: Platform>(platform: &P, time: Millis) -> Result<(), StreamEnd> {
     let pause = async {
         sleep(platform, time).await;

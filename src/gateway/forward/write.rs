@@ -14,7 +14,8 @@ pub(super) async fn write<P: Platform>(platform: &P, sink: &mut P::Sink, bytes: 
     while_client_stays(platform, platform.write(sink, bytes, &Cell::new(0))).await
 }
 
-/// Writes to the client, which may take no more than `left` milliseconds. `received`: how much of the response has come, in bytes.
+/// Writes to the client, which may take no more than `left` milliseconds. `received`: how much of the
+/// response has come, in bytes.
 pub(super) async fn write_within<P: Platform>(
     platform: &P,
     sink: &mut P::Sink,
