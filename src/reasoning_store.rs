@@ -10,9 +10,9 @@ use sha2::Sha256;
 use crate::config::Millis;
 use crate::wire::base64;
 
-/// The longest state that is kept, in bytes before it is sealed. A row of the store holds two million.
-const LONGEST: usize = 1 << 20;
-/// The most calls of one conversation that are looked up, the latest first.
+/// The maximum size of a state in bytes before it is sealed. A row of the store holds two million.
+const MAX_STATE_BYTES: usize = 1 << 20;
+/// The maximum number of calls of one conversation that are looked up, the latest first.
 pub const MOST: usize = 500;
 /// The length of a nonce, in bytes. At this length random nonces are safe.
 const NONCE: usize = 24;
@@ -73,9 +73,12 @@ impl EntrySeal {
 
     /// Seals the state of a call. `nonce` is new for each. `None` if the state is too long.
     pub fn close(&self, id: &str, text: &str, nonce: [u8; NONCE]) -> Option<SealedEntry> {
+        if text.len() > MAX_STATE_BYTES {
+            return None;
+        }
         let bound = self.bound(id);
         let payload = Payload { msg: text.as_bytes(), aad: bound.as_bytes() };
-        let body = self.cipher.encrypt(&XNonce::from(nonce), payload).ok().filter(|_| text.len() <= LONGEST)?;
+        let body = self.cipher.encrypt(&XNonce::from(nonce), payload).ok()?;
         Some(SealedEntry { id: id.to_owned(), sealed: base64::encode(&[nonce.as_slice(), &body].concat()) })
     }
 
@@ -129,8 +132,8 @@ mod tests {
     #[test]
     fn a_state_that_is_too_long_is_not_sealed() {
         let own = seal("sk-1", "vk_a", "anthropic", "m-1");
-        assert!(own.close("c", &"x".repeat(LONGEST), [0; NONCE]).is_some());
-        assert!(own.close("c", &"x".repeat(LONGEST + 1), [0; NONCE]).is_none());
+        assert!(own.close("c", &"x".repeat(MAX_STATE_BYTES), [0; NONCE]).is_some());
+        assert!(own.close("c", &"x".repeat(MAX_STATE_BYTES + 1), [0; NONCE]).is_none());
     }
 
     #[test]

@@ -211,7 +211,7 @@ fn a_count_of_the_same_format_passes_unchanged() {
         assert_eq!(call.headers.iter().filter(|(known, _)| known == name).count(), 1, "{name}");
         assert!(call.headers.contains(&(name.into(), value.into())), "{name}");
     }
-    assert!(world.receipts.borrow().is_empty(), "a count is in no book");
+    assert!(world.receipts.borrow().is_empty(), "a count has no receipt");
 }
 
 #[test]
@@ -359,7 +359,7 @@ fn a_count_obeys_a_keys_limits_and_uses_up_nothing() {
         .flatten()
         .map(|row| row.read().unwrap().len())
         .sum();
-    assert_eq!(entries, 0, "a count is in no book");
+    assert_eq!(entries, 0, "a count has no receipt");
 }
 
 #[test]

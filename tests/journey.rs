@@ -361,16 +361,16 @@ fn second_turn(world: &World, model: &str) -> (Got, serde_json::Value) {
     assert_eq!(first.status, 200, "{}", first.body);
     world.scripts.borrow_mut().push_back(Script::json(200, THOUGHTFUL));
     let got = ask(&bridge, world, CHAT, KEY, &body(&format!(",{call}")));
-    let told: serde_json::Value = serde_json::from_slice(&world.call().body).unwrap();
-    (got, told["messages"][1]["content"].clone())
+    let sent: serde_json::Value = serde_json::from_slice(&world.call().body).unwrap();
+    (got, sent["messages"][1]["content"].clone())
 }
 
 #[test]
 fn reasoning_state_is_sent_back_with_its_call() {
-    let (got, told) = second_turn(&World::saying(Script::json(200, THOUGHTFUL)), "claude/m");
+    let (got, content) = second_turn(&World::saying(Script::json(200, THOUGHTFUL)), "claude/m");
     let thought = serde_json::json!({ "type": "thinking", "thinking": "hm", "signature": "sig" });
-    assert_eq!(&told[0], &thought);
-    assert_eq!(told[1]["type"], "tool_use");
+    assert_eq!(content[0], thought);
+    assert_eq!(content[1]["type"], "tool_use");
     assert_eq!(got.header("x-llm-bridge-dropped"), None);
 }
 
@@ -384,10 +384,10 @@ fn without_the_reasoning_store_requests_work_and_report_the_loss() {
     ] {
         let world = World::saying(Script::json(200, THOUGHTFUL));
         world.fates.borrow_mut().extend(fates);
-        let (got, told) = second_turn(&world, model);
+        let (got, content) = second_turn(&world, model);
         assert_eq!(got.status, 200);
         assert_eq!(got.header("x-llm-bridge-dropped"), Some("reasoning_effort"));
-        assert_eq!(told.as_array().unwrap().len(), 1);
-        assert_eq!(told[0]["type"], "tool_use");
+        assert_eq!(content.as_array().unwrap().len(), 1);
+        assert_eq!(content[0]["type"], "tool_use");
     }
 }

@@ -62,7 +62,10 @@ impl UpgradeParams {
 
     /// The header `authorization` for the key among the subprotocols; no other header.
     pub fn header(&self, name: &str) -> Option<String> {
-        self.key.as_ref().filter(|_| name == "authorization").map(|key| format!("Bearer {key}"))
+        if name != "authorization" {
+            return None;
+        }
+        self.key.as_ref().map(|key| format!("Bearer {key}"))
     }
 }
 

@@ -1,5 +1,5 @@
-//! The toy format with each of the others, as client and as provider, whole and streamed: what it needs of the
-//! gateway, its folder and its row in the table of formats have to suffice for.
+//! The toy format with each of the others, as client and as provider, whole and streamed: what it needs of
+//! the gateway, its folder and its row in the table of formats have to suffice for.
 
 use llm_bridge::gateway::platform::CallError;
 use serde_json::{Value, json};

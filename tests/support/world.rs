@@ -33,7 +33,7 @@ pub struct World {
     pub receipts: Rc<RefCell<Vec<Receipt>>>,
     pub cancelled: Rc<Cell<bool>>,
     /// The accounts' ledgers, by the account's name. Their writes are dropped, except for receipts.
-    pub books: Rc<RefCell<HashMap<String, AccountLedger>>>,
+    pub ledgers: Rc<RefCell<HashMap<String, AccountLedger>>>,
     pub clock: Rc<Cell<u64>>,
     /// The receipts that the ledgers wrote, oldest first.
     pub rows: Rc<RefCell<HashMap<String, Vec<ReceiptRow>>>>,
@@ -92,7 +92,7 @@ impl World {
     }
 
     pub(super) fn handle_account(&self, account: &str, command: AccountCommand) -> AccountResponse {
-        let (mut books, mut rows) = (self.books.borrow_mut(), self.rows.borrow_mut());
+        let (mut ledgers, mut rows) = (self.ledgers.borrow_mut(), self.rows.borrow_mut());
         let rows = rows.entry(account.to_owned()).or_default();
         if let AccountCommand::Receipts { before, limit } = command {
             let numbered = rows.iter().flat_map(|row| {
@@ -107,7 +107,7 @@ impl World {
             return AccountResponse::Receipts(entries);
         }
         let mut writes = Vec::new();
-        let response = books.entry(account.to_owned()).or_default().handle(command, self.clock.get(), &mut writes);
+        let response = ledgers.entry(account.to_owned()).or_default().handle(command, self.clock.get(), &mut writes);
         rows.extend(writes.into_iter().filter_map(|write| match write {
             AccountWrite::Receipts(row) => Some(row),
             _ => None,

@@ -335,9 +335,9 @@ fn a_request_without_a_lease_is_settled_once() {
             account.reopen(opened + 1);
         }
         let receipts: Vec<Receipt> = account.rows.iter().flat_map(|row| row.read().unwrap()).collect();
-        let told =
+        let outcomes =
             receipts.iter().map(|receipt| (receipt.outcome.as_str(), receipt.member, receipt.cost)).collect::<Vec<_>>();
-        assert_eq!(told, [("complete", true, Some(5))]);
+        assert_eq!(outcomes, [("complete", true, Some(5))]);
         assert_eq!(account.spent(), 5);
         assert_eq!(account.ledger.reservations.cost(), 0);
         assert_eq!(account.ledger.reservations.count(), 0);

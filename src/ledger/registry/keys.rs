@@ -203,7 +203,7 @@ impl KeyRegistry {
         let tombstone = record.without_metadata();
         self.write(number, tombstone, writes);
         let removed = || self.records.iter().filter(|(_, record)| record.removed).map(|(number, _)| *number);
-        let oldest = removed().next().filter(|_| removed().count() > MAX_REMOVED);
+        let oldest = if removed().count() > MAX_REMOVED { removed().next() } else { None };
         self.forget(oldest, writes);
         Ok(RegistryResponse::Removed)
     }

@@ -63,7 +63,9 @@ impl SessionState {
     /// A connection has ended; see [`Session::disconnected`].
     pub(super) fn disconnected(self: &Rc<Self>, socket: &WebSocket, is_final: bool) {
         self.restore();
-        if let Some(number) = socket::number(socket).filter(|_| self.is_current(socket)) {
+        if self.is_current(socket)
+            && let Some(number) = socket::number(socket)
+        {
             socket::detach(socket);
             self.apply(|session| session.disconnected(number, is_final, now()));
             *self.socket.borrow_mut() = None;

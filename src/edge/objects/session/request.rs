@@ -56,7 +56,7 @@ impl SessionState {
         let number = start.number;
         let (origin, owner) = self.client();
         let edge = self.edge(client);
-        let caller = owner.filter(|_| start.key.is_none());
+        let caller = if start.key.is_none() { owner } else { None };
         let response = match request(&origin, start) {
             // Handled to its end even if nobody wants the response: the request has a receipt.
             Ok(request) => handle(request, &edge, caller).await,
