@@ -47,7 +47,7 @@ need = @command -v $(1) >/dev/null || { echo "LLM Bridge needs '$(1)' on the PAT
 
 # ── Commands ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-.PHONY: help setup dev build test check pin deploy bench clean
+.PHONY: help setup dev build test check explain pin deploy bench clean
 
 help: ## list these commands
 	@echo "LLM Bridge: one OpenAI-format endpoint in front of all your model providers."
@@ -66,6 +66,10 @@ build: build/index.js build/index_bg.wasm build/assets/cl100k_base.bin config-li
 test: test-rust test-size test-types test-workerd test-pin test-make test-python ## run every test, including those on the real runtime
 
 check: lint test-rust check-config dry-run ## quick checks before a commit: format, lints, docs, native tests, configuration
+
+explain: ## show what the gateway knows of a model, and where from: make explain MODEL=openai/gpt-5-mini
+	@[ -n "$(MODEL)" ] || { echo "Name a model: make explain MODEL=openai/gpt-5-mini" >&2; exit 1; }
+	@cargo run --quiet --locked --bin llm-bridge-check -- --explain "$(MODEL)" "$(CONFIG)"
 
 pin: build ## compare 15,000 exchanges with an older build (a few minutes): make pin BASE=path/to/its/checkout
 	@[ -f "$(BASE)/build/index_bg.wasm" ] || { echo "BASE must be the path of a built checkout: make pin BASE=path" >&2; exit 1; }

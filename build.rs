@@ -16,8 +16,12 @@ mod decimal;
 #[path = "src/catalogue/field.rs"]
 #[allow(dead_code, reason = "the gateway uses all of it")]
 mod field;
+#[path = "src/catalogue/pattern.rs"]
+#[allow(dead_code, reason = "the gateway uses all of it")]
+mod pattern;
 
 use field::{Efforts, Fit, Kind, Table, Value};
+use pattern::{is_pattern, rank};
 
 const CATALOGUE: &str = "configs/catalogue.yaml";
 
@@ -323,16 +327,6 @@ impl Writer<'_> {
 
 fn item(table: &str, name: &str) -> String {
     format!("{table}_{}", name.to_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_"))
-}
-
-/// Whether a name is a pattern; `*` is any text, `#` a digit.
-fn is_pattern(name: &str) -> bool {
-    name.contains(['*', '#'])
-}
-
-/// The number of characters that a pattern fixes.
-fn rank(pattern: &str) -> usize {
-    pattern.len() - pattern.matches('*').count()
 }
 
 /// Patterns with their rows, those that fix more characters later.

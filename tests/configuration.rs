@@ -1,11 +1,14 @@
 //! Whole configuration files: those that must work, and what is said of those that do not.
 #![allow(clippy::expect_used, reason = "a test may insist")]
 
+use llm_bridge::catalogue::Fact;
+use llm_bridge::catalogue::field::{Efforts, Field, Fit, Value};
 use llm_bridge::catalogue::price::Rates;
 use llm_bridge::config::{
     Accounting, Catalogue, Config, ConfiguredPrice, Cors, KeySource, LogLevel, Problem, Websocket,
 };
 use llm_bridge::formats::KINDS;
+use llm_bridge::policy::model_card::ModelCard;
 use llm_bridge::policy::routing;
 
 fn read(text: &str) -> Result<Config, Vec<Problem>> {
@@ -190,9 +193,9 @@ fn a_row_may_tell_what_its_model_costs_and_takes() {
     let provider = config.provider("p").unwrap();
     let model = provider.model("m").unwrap();
     assert!(matches!(provider.catalogue, Catalogue::Nothing));
-    assert_eq!(model.context, Some(1000));
-    assert_eq!(model.max_output, Some(100));
-    assert_eq!(model.tokens_per_second, Some(70));
+    let stated = |field, count| Fact { field, value: Value::Count(count) };
+    let expected = [stated(Field::Context, 1000), stated(Field::MaxOutput, 100), stated(Field::TokensPerSecond, 70)];
+    assert_eq!(model.facts, expected);
     let rates = |input, cached_input, cache_write, output, reasoning| Rates {
         input,
         cached_input,
@@ -204,7 +207,7 @@ fn a_row_may_tell_what_its_model_costs_and_takes() {
     let fee = ConfiguredPrice { rates: rates(2_500_000, 250_000, 2_500_000, 10_000_000, 10_000_000), per_request: 1 };
     assert_eq!(model.price, Some(fee));
     let fee = ConfiguredPrice { rates: rates(1, 1, 10_000, 0, 3_000_000), per_request: 0 };
-    assert_eq!(provider.any_model.as_ref().unwrap().price, Some(fee));
+    assert_eq!(provider.pattern("x").unwrap().price, Some(fee));
     let rates = Rates { cache_write_1h: 2_000_000, ..rates(1_000_000, 1_000_000, 1_250_000, 5_000_000, 5_000_000) };
     assert_eq!(provider.model("hour").unwrap().price, Some(ConfiguredPrice { rates, per_request: 0 }));
 }
@@ -289,4 +292,55 @@ fn books_are_kept_as_long_as_the_file_says() {
     assert_eq!(kept("{ receipts: false, keep_receipts_days: 30, keep_usage_days: 365 }"), some);
     let found = faults(&with("{ keep_receipts_days: 6, receipt: false }"));
     assert!(found[0].starts_with("line 2: accounting.") && found.len() == 2, "{found:?}");
+}
+
+#[test]
+fn a_row_may_state_what_the_catalogue_states() {
+    let text = "providers:
+  p:
+    base_url: https://a.b/v1
+    user: { hash: 8 }
+    limit_fields: [max_new_tokens]
+    models:
+      '*': { context: 10 }
+      'gpt-*': { reasoning_effort: { nearest_of: [low] }, limit_fields: [n] }
+      'gpt-7-*': { user: keep, thinks: true }
+      gpt-7-x: {}
+";
+    let config = read(text).unwrap();
+    let provider = config.provider("p").unwrap();
+    let facts = |name: &str| {
+        let target = routing::resolve(&config, name).unwrap();
+        ModelCard::of(target.provider, target.model, &target.upstream, 0).facts
+    };
+    assert_eq!(provider.pattern("gpt-7-mini").unwrap().name, "gpt-7-*");
+    assert_eq!(provider.pattern("GPT-8").unwrap().limit_fields, ["n"]);
+    assert_eq!(provider.pattern("other").unwrap().limit_fields, ["max_new_tokens"]);
+    assert_eq!(facts("other").fit(Field::User), Fit::Hash(8), "of the provider");
+    assert_eq!(facts("gpt-7-mini").fit(Field::User), Fit::Keep, "of the model, before the provider's");
+    assert_eq!(facts("gpt-8").fit(Field::ReasoningEffort), Fit::NearestOf(Efforts(0b100)), "before the family's");
+    assert_eq!(facts("gpt-8").count(Field::Context), None, "only the most exact row applies");
+    assert_eq!(facts("gpt-7-x").fit(Field::Temperature), Fit::Drop, "of the family");
+    assert_eq!(routing::resolve(&config, "gpt-7-y<high>").unwrap_err().status(), 404);
+}
+
+#[test]
+fn every_fault_of_a_stated_fact_is_told() {
+    let text = "providers:
+  p:
+    base_url: https://a.b/v1
+    user: { cut: 5 }
+    temperature: drop
+    models:
+      m: { reasoning_effort: high, tokens_per_second: 20000 }
+";
+    let told = faults(text);
+    for start in [
+        "line 4: providers.p.user: expected keep, or drop, or { hash: length }, found a mapping",
+        "line 5: providers.p.temperature: unknown key",
+        "line 7: providers.p.models.m.reasoning_effort: expected keep, or drop, or { nearest_of: [words of effort] }, found text",
+        "line 7: providers.p.models.m.tokens_per_second: expected a whole number, at least 1 and at most 10000, found the number 20000",
+    ] {
+        assert!(told.iter().any(|fault| fault.starts_with(start)), "{start}\nin {told:#?}");
+    }
 }

@@ -106,8 +106,7 @@ fn every_row_of_the_catalogue_is_found_by_each_of_its_names() {
             let aliases = row.get("aliases").and_then(|aliases| aliases.as_sequence().cloned()).unwrap_or_default();
             let names = aliases.iter().chain([model]).map(|name| name.as_str().unwrap());
             for name in names.filter(|name| !name.contains('*')) {
-                let card =
-                    |provider: &Provider| ModelCard::of(provider, provider.any_model.as_ref().unwrap(), name, NOON);
+                let card = |provider: &Provider| ModelCard::of(provider, provider.pattern(name).unwrap(), name, NOON);
                 providers.iter().for_each(|provider| check(name, &card(provider), row));
                 rows += 1;
                 paced += usize::from(row.get("tokens_per_second").is_some());

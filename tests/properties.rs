@@ -172,7 +172,8 @@ proptest! {
 }
 
 /// What a call is written for.
-const CALL_TARGET: WriteTarget<'static> = WriteTarget { model: "m", max_output: None, limit_field: None };
+const CALL_TARGET: WriteTarget<'static> =
+    WriteTarget { model: "m", max_output: None, limit_field: None, facts: &llm_bridge::catalogue::Facts::UNKNOWN };
 
 /// All that reads requests and responses by the tables of operations and calls.
 fn endpoints(bytes: &[u8]) {

@@ -108,7 +108,8 @@ fn embeddings_are_billed_as_they_state() {
 #[test]
 fn counts_are_read() {
     let question = br#"{"model":"m","messages":[{"role":"user","content":"a"}]}"#;
-    let target = WriteTarget { model: "m", max_output: None, limit_field: None };
+    let target =
+        WriteTarget { model: "m", max_output: None, limit_field: None, facts: &llm_bridge::catalogue::Facts::UNKNOWN };
     for provider in PROVIDER_FORMATS {
         let Some(call) = provider.call(OperationKind::Count) else { continue };
         for Recording { name, body, .. } in recordings(&format!("{}-count-tokens", provider.kind.name)) {

@@ -1,6 +1,6 @@
 //! The merged facts of one model at one provider.
 
-use super::field::{FIELD_COUNT, Field, Fit, Value};
+use super::field::{FIELD_COUNT, FIELDS, Field, Fit, Kind, Value};
 use super::rows::Fact;
 
 /// A value for each field that is known.
@@ -9,11 +9,14 @@ pub struct Facts([Option<Value>; FIELD_COUNT]);
 
 impl Default for Facts {
     fn default() -> Self {
-        Self([None; FIELD_COUNT])
+        Self::UNKNOWN
     }
 }
 
 impl Facts {
+    /// Nothing is known.
+    pub const UNKNOWN: Self = Self([None; FIELD_COUNT]);
+
     /// Takes over facts that precede those known so far.
     pub fn overlay(&mut self, facts: &[Fact]) {
         for fact in facts {
@@ -46,6 +49,14 @@ impl Facts {
     /// A list of names; empty if it is not known.
     pub fn names(&self, field: Field) -> &'static [&'static str] {
         if let Some(Value::Names(names)) = self.get(field) { names } else { &[] }
+    }
+
+    /// Whether a list of words has this one; `None` if the list is not known.
+    pub fn has(&self, field: Field, word: &str) -> Option<bool> {
+        let Some(Value::Words(set)) = self.get(field) else { return None };
+        let Kind::Words(words) = FIELDS.get(field.index())?.kind else { return None };
+        let index = words.iter().position(|known| *known == word)?;
+        Some(set & (1 << index) != 0)
     }
 
     /// A fit; [`Fit::Keep`] if none is known.

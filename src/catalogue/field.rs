@@ -166,8 +166,6 @@ fields! {
     StrictTools = "strict_tools", Hosts, KEEP_OR_DROP;
     /// Probabilities of tokens.
     Logprobs = "logprobs", Hosts, KEEP_OR_DROP;
-    /// `name` of a message.
-    MessageName = "message_name", Hosts, KEEP_OR_DROP;
     /// The currency of `usage.cost`, if the host reports what it charges.
     ReportsCost = "reports_cost", Hosts, Kind::Word(&["usd"]);
 

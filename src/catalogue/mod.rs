@@ -1,6 +1,7 @@
 //! What hosts and models are, take and cost, as data: the rows of `configs/catalogue.yaml`, merged for one
 //! model at one provider.
 
+mod explain;
 mod facts;
 pub mod field;
 mod pattern;
@@ -8,6 +9,8 @@ pub mod price;
 mod resolve;
 mod rows;
 
+pub use explain::{Explained, OperatorFacts, explain};
 pub use facts::Facts;
+pub use pattern::{is_pattern, matches, rank};
 pub use resolve::{Origin, Resolved, each_row, family, host_at, host_named, resolve};
 pub use rows::{Auth, Evidence, Fact, Host, Row, Source, auth, hosts};

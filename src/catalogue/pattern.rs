@@ -23,6 +23,16 @@ pub fn matches(pattern: &str, name: &str) -> bool {
     start.and_then(|start| left.get(start..)).is_some_and(|end| is(tail, end))
 }
 
+/// Whether a name is a pattern.
+pub fn is_pattern(name: &str) -> bool {
+    name.contains(['*', '#'])
+}
+
+/// The number of characters that a pattern fixes: the higher, the more exact it is.
+pub fn rank(pattern: &str) -> usize {
+    pattern.len() - pattern.matches('*').count()
+}
+
 fn strip<'n>(name: &'n str, head: &str) -> Option<&'n str> {
     let (start, rest) = name.split_at_checked(head.len())?;
     is(head, start).then_some(rest)

@@ -1,6 +1,8 @@
 //! Finds the rows that apply to a model at a provider, and merges them field by field. Of two rows that know
 //! a field, the later one counts: format, family, host, model at a host; the operator's rows come after them.
 
+use std::fmt;
+
 use super::facts::Facts;
 use super::pattern;
 use super::price::DatedPrice;
@@ -29,6 +31,23 @@ pub enum Origin {
     Host(&'static str),
     /// Of a model at a host, by the row's name or pattern.
     HostModel(&'static str),
+    /// The operator's, of the provider.
+    Provider,
+    /// The operator's, of the model.
+    Model,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Format(name) => write!(f, "the format {name}"),
+            Self::Family(pattern) => write!(f, "the family {pattern}"),
+            Self::Host(name) => write!(f, "the host {name}"),
+            Self::HostModel(pattern) => write!(f, "the model {pattern} at its host"),
+            Self::Provider => f.write_str("your provider's row"),
+            Self::Model => f.write_str("your model's row"),
+        }
+    }
 }
 
 /// The host of a name.
@@ -241,6 +260,30 @@ mod tests {
             ("ft:gpt-5-mini:org::id", "max", "high"),
         ] {
             assert_eq!(nearest("openai", model, asked), Some(sent), "{model} {asked}");
+        }
+    }
+
+    #[test]
+    fn a_models_name_tells_how_it_reasons() {
+        let (adaptive, budget) = ("adaptive", "budget");
+        for (name, forms) in [
+            ("claude-opus-4-7", [Some(true), Some(false)]),
+            ("claude-fable-5-1", [Some(true), Some(false)]),
+            ("anthropic/claude-sonnet-4.6", [Some(true), Some(true)]),
+            ("anthropic.claude-opus-4-6-v1:0", [Some(true), Some(true)]),
+            ("claude-sonnet-4-20250514", [Some(false), Some(true)]),
+            ("claude-haiku-4-5-20251001", [Some(false), Some(true)]),
+            ("claude-opus-4-1", [Some(false), Some(true)]),
+            ("claude-3-7-sonnet-latest", [Some(false), Some(true)]),
+            ("claude-3-5-haiku-latest", [Some(false), Some(false)]),
+            ("gemini-2.5-pro", [Some(false), Some(true)]),
+            ("gemini-2.0-flash", [Some(false), Some(false)]),
+            ("models/gemini-3-flash-preview", [Some(false), Some(false)]),
+            ("claude", [None, None]),
+            ("mock", [None, None]),
+        ] {
+            let facts = family(name);
+            assert_eq!([adaptive, budget].map(|form| facts.has(Field::Thinking, form)), forms, "{name}");
         }
     }
 

@@ -4,6 +4,7 @@
 mod address;
 mod cors;
 pub mod decimal;
+mod facts;
 mod format_kind;
 mod logging;
 pub mod near;

@@ -5,7 +5,7 @@ use super::params::Params;
 use super::price::{Catalogue, ConfiguredPrice};
 use super::stream::{Clocks, Streaming};
 use super::units::Millis;
-use crate::catalogue::Host;
+use crate::catalogue::{self, Fact, Host};
 
 /// A provider: one account with an upstream API.
 #[derive(Debug)]
@@ -28,8 +28,10 @@ pub struct Provider {
     pub host: Option<&'static Host>,
     /// The listed models, in the file's order.
     pub models: Vec<Model>,
-    /// The row for models that are not listed, if any model is allowed.
-    pub any_model: Option<Model>,
+    /// The rows of models that are not listed, by patterns of their names, the most exact first.
+    pub patterns: Vec<Model>,
+    /// The fields of the catalogue that are configured.
+    pub facts: Vec<Fact>,
 }
 
 /// The source of a provider's key.
@@ -57,12 +59,8 @@ pub struct Model {
     pub max_tokens: Option<u64>,
     /// The price, if it is configured.
     pub price: Option<ConfiguredPrice>,
-    /// The context window, prompt and output together, in tokens, if it is configured.
-    pub context: Option<u64>,
-    /// The longest output, in tokens, if it is configured.
-    pub max_output: Option<u64>,
-    /// The tokens that the model can produce in a second, if configured.
-    pub tokens_per_second: Option<u64>,
+    /// The fields of the catalogue that are configured.
+    pub facts: Vec<Fact>,
     /// The output-limit fields that the provider honours, the one to set first. Empty if not configured.
     pub limit_fields: Vec<String>,
     /// The tier that the provider's account gives to requests without one, if it is not the standard tier.
@@ -88,7 +86,19 @@ pub struct EchoOptions {
     pub words: usize,
 }
 
+impl Model {
+    /// Whether its name is a pattern.
+    pub fn is_pattern(&self) -> bool {
+        catalogue::is_pattern(&self.name)
+    }
+}
+
 impl Provider {
+    /// The row of the most exact pattern that fits a model's name.
+    pub fn pattern(&self, name: &str) -> Option<&Model> {
+        self.patterns.iter().find(|row| catalogue::matches(&row.name, name))
+    }
+
     /// The row of the model with this name.
     pub fn model(&self, name: &str) -> Option<&Model> {
         self.models.iter().find(|model| model.name == name)

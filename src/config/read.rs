@@ -1,9 +1,12 @@
 //! Reads and checks the configuration file, section by section.
 
+use std::cmp::Reverse;
+
 use serde_yaml::Value;
 
 use super::address::Address;
 use super::cors::Cors;
+use super::facts;
 use super::format_kind::FormatKind;
 use super::logging::Logging;
 use super::near;
@@ -15,6 +18,8 @@ use super::stream::{Clocks, Streaming};
 use super::vault::Vault;
 use super::websocket::Websocket;
 use super::yaml::{Node, Problem, Report, Table};
+use crate::catalogue;
+use crate::catalogue::field;
 
 const DEFAULT_MAX_BODY: usize = 20 << 20;
 const DEFAULT_MEMORY: usize = 64 << 20;
@@ -176,20 +181,25 @@ fn provider(name: String, node: &Node<'_>, adapters: &[FormatKind]) -> Option<Pr
     if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
         node.fault("expected a provider's name of letters, digits, `-`, `_` and `.`");
     }
-    let table = node.table(PROVIDER_KEYS)?;
+    let table = node.table(&facts::keys(PROVIDER_KEYS, &[field::Table::Hosts]))?;
     let adapter = adapter(&table, adapters)?;
     let address = address(&table, adapter);
     if table.at("requires_proxy").and_then(|node| node.flag()).unwrap_or(false) {
         node.note("requires_proxy has no effect yet: a Worker calls this provider directly");
     }
     let clocks = Clocks::default().read(&table);
-    let (models, any_model) = models(&table, clocks, adapter.protected_fields);
+    let (mut models, mut patterns) = models(&table, clocks, adapter.protected_fields);
+    if let Some(names) = table.at("limit_fields").and_then(|node| limit_fields(&node)) {
+        let unset = models.iter_mut().chain(&mut patterns).filter(|model| model.limit_fields.is_empty());
+        unset.for_each(|model| model.limit_fields.clone_from(&names));
+    }
     let key = if adapter.remote { key_source(&name, &table) } else { KeySource::Keyless };
     let headers = table.at("headers").and_then(|node| headers(&node)).unwrap_or_default();
     let (adapter, streaming, catalogue) = (adapter.name, Streaming::read(&table), Catalogue::read(&table));
     let address = address?;
     let host = catalogue.host(address.as_ref());
-    Some(Provider { name, adapter, address, key, headers, streaming, catalogue, host, models, any_model })
+    let facts = facts::read(&table, &[field::Table::Hosts]);
+    Some(Provider { name, adapter, address, key, headers, streaming, catalogue, host, facts, models, patterns })
 }
 
 fn adapter(table: &Table<'_>, adapters: &[FormatKind]) -> Option<FormatKind> {
@@ -263,18 +273,19 @@ fn headers(node: &Node<'_>) -> Option<Vec<(String, String)>> {
     Some(node.entries()?.into_iter().filter_map(header).collect())
 }
 
-fn models(table: &Table<'_>, clocks: Clocks, protected: &[&str]) -> (Vec<Model>, Option<Model>) {
+fn models(table: &Table<'_>, clocks: Clocks, protected: &[&str]) -> (Vec<Model>, Vec<Model>) {
     let Some(node) = table.at("models") else {
         table.node().fault("`models` is missing: list the provider's models, or write models: \"*\" for any");
-        return (Vec::new(), None);
+        return (Vec::new(), Vec::new());
     };
     if node.word() == Some(ANY) {
-        return (Vec::new(), Some(plain_model(ANY.to_owned(), clocks)));
+        return (Vec::new(), vec![plain_model(ANY.to_owned(), clocks)]);
     }
     let entries = node.entries().unwrap_or_default();
-    let (any, listed): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(name, _)| name == ANY);
-    let listed = listed.into_iter().filter_map(|(name, node)| model(name, &node, clocks, protected)).collect();
-    (listed, any.into_iter().find_map(|(name, node)| model(name, &node, clocks, protected)))
+    let models = entries.into_iter().filter_map(|(name, node)| model(name, &node, clocks, protected));
+    let (mut patterns, listed): (Vec<Model>, Vec<Model>) = models.partition(Model::is_pattern);
+    patterns.sort_by_key(|model| Reverse(catalogue::rank(&model.name)));
+    (listed, patterns)
 }
 
 fn plain_model(name: String, clocks: Clocks) -> Model {
@@ -285,9 +296,7 @@ fn plain_model(name: String, clocks: Clocks) -> Model {
         upstream,
         max_tokens: None,
         price: None,
-        context: None,
-        max_output: None,
-        tokens_per_second: None,
+        facts: Vec::new(),
         limit_fields: Vec::new(),
         service_tier: None,
         strict: false,
@@ -297,20 +306,11 @@ fn plain_model(name: String, clocks: Clocks) -> Model {
     }
 }
 
-const MODEL_KEYS: &[&str] = &[
-    "max_tokens",
-    "price",
-    "context",
-    "max_output",
-    "tokens_per_second",
-    "limit_fields",
-    "service_tier",
-    "strict",
-    "timeout",
-    "clocks",
-    "param_config",
-    "echo",
-];
+const MODEL_KEYS: &[&str] =
+    &["max_tokens", "price", "limit_fields", "service_tier", "strict", "timeout", "clocks", "param_config", "echo"];
+
+/// The catalogue's fields that may stand in a model's row: also those of hosts, as exceptions.
+const MODEL_TABLES: &[field::Table] = &[field::Table::Models, field::Table::Hosts];
 
 fn model(name: String, node: &Node<'_>, clocks: Clocks, protected: &[&str]) -> Option<Model> {
     let mut model = plain_model(name, clocks);
@@ -320,10 +320,9 @@ fn model(name: String, node: &Node<'_>, clocks: Clocks, protected: &[&str]) -> O
     if node.is_null() {
         return Some(model);
     }
-    let table = node.table(MODEL_KEYS)?;
-    let count = |key: &str| table.at(key).and_then(|node| node.count(1));
-    (model.max_tokens, model.context, model.max_output) = (count("max_tokens"), count("context"), count("max_output"));
-    model.tokens_per_second = count("tokens_per_second");
+    let table = node.table(&facts::keys(MODEL_KEYS, MODEL_TABLES))?;
+    model.max_tokens = table.at("max_tokens").and_then(|node| node.count(1));
+    model.facts = facts::read(&table, MODEL_TABLES);
     model.limit_fields = table.at("limit_fields").and_then(|node| limit_fields(&node)).unwrap_or_default();
     model.service_tier = table.at("service_tier").and_then(|node| identifier("tier", &node));
     model.strict = table.at("strict").and_then(|node| node.flag()).unwrap_or(false);

@@ -44,7 +44,7 @@ pub struct Config {
 impl Config {
     /// The longest time that a request of any model may take.
     pub fn max_total_time(&self) -> Millis {
-        let rows = self.providers.iter().flat_map(|provider| provider.models.iter().chain(&provider.any_model));
+        let rows = self.providers.iter().flat_map(|provider| provider.models.iter().chain(&provider.patterns));
         rows.map(|row| row.clocks.total).max().unwrap_or_default()
     }
 

@@ -7,6 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 use serde_yaml::Value;
 
 use super::{decimal, near};
+use crate::catalogue::field::{self, Kind, Value as FieldValue};
 
 /// A fault of the file, or a note about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,6 +207,12 @@ impl<'a> Node<'a> {
         found
     }
 
+    /// The value of a field of the catalogue.
+    pub fn catalogue_value(&self, kind: Kind) -> Option<FieldValue> {
+        let found = |expected: String| self.fault(format!("{expected}, found {}", kind_of(self.value)));
+        field::read(kind, self.value).map_err(found).ok()
+    }
+
     /// Any value as JSON text.
     pub fn json(&self) -> Option<String> {
         let finite = !matches!(self.value, Value::Number(number) if !number.as_f64().is_none_or(f64::is_finite));
@@ -217,7 +224,7 @@ impl<'a> Node<'a> {
     }
 
     fn expected(&self, what: &str) {
-        self.fault(format!("expected {what}, found {}", kind(self.value)));
+        self.fault(format!("expected {what}, found {}", kind_of(self.value)));
     }
 
     fn child(&self, key: String, value: &'a Value) -> Self {
@@ -249,7 +256,7 @@ fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-fn kind(value: &Value) -> String {
+fn kind_of(value: &Value) -> String {
     match value {
         Value::Null => "nothing".to_owned(),
         Value::Bool(flag) => format!("`{flag}`"),

@@ -5,6 +5,7 @@ use super::provider_format::ProviderFormat;
 use super::written_request::WriteTarget;
 use super::{anthropic, echo, gemini, openai, tally};
 use crate::canonical::ModelRequest;
+use crate::catalogue::Facts;
 use crate::config::FormatKind;
 use crate::error::{Error, Result};
 use crate::wire::json::Document;
@@ -54,7 +55,10 @@ pub fn provider_format(name: &str) -> Option<&'static ProviderFormat> {
 /// # Errors
 /// 400 for what that format cannot express, or if there is too much to count.
 pub fn tally_conversation(request: &ModelRequest<'_>, model: &str) -> Result<TokenTally> {
-    let written = (openai::PROVIDER.write)(request, WriteTarget { model, max_output: None, limit_field: None })?;
+    let written = (openai::PROVIDER.write)(
+        request,
+        WriteTarget { model, max_output: None, limit_field: None, facts: &Facts::UNKNOWN },
+    )?;
     let document = Document::read(&written.body)
         .map_err(|_| Error::caller(400, "unsupported_endpoint", "This prompt cannot be counted."))?;
     tally::chat(&document)

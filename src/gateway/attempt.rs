@@ -11,6 +11,7 @@ use super::request_head::RequestHead;
 use crate::config::{Millis, Params, StreamUsage};
 use crate::error::{Error, Result};
 use crate::formats::bounds::{Edit, LimitNames, RequestBounds};
+use crate::formats::fit;
 use crate::formats::operation::{OperationKind, RequestEnvelope};
 use crate::formats::{self, ClientFormat, ProviderFormat, WriteTarget, WrittenRequest};
 use crate::policy::model_card::ModelCard;
@@ -137,10 +138,12 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
             headers: self.head.carried().collect(),
             body: self.document().render().into_owned(),
             dropped: Vec::new(),
+            adjusted: Vec::new(),
         }
     }
 
-    /// The conversation in the provider's format.
+    /// The conversation in the provider's format, fitted to the model and its host. The provider's key also
+    /// keys the hash of a user's name.
     ///
     /// # Errors
     /// 400 for what is not as the client's format wants it, or cannot be said in the provider's.
@@ -149,6 +152,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
         host: &H,
         format: &ProviderFormat,
         cache: Option<&ReasoningCache>,
+        key: Option<&ProviderKey>,
     ) -> Result<WrittenRequest> {
         let mut request = self.envelope.operation.read_conversation(sparse(&self.envelope.document)?)?;
         if let Some(cache) = cache.filter(|_| (format.expects_reasoning_state)(&request)) {
@@ -162,8 +166,10 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
         let max_output = [row.max_tokens, self.card.max_output].into_iter().flatten().min();
         let limit_field =
             (self.limit_names != LimitNames::Unknown).then(|| self.limit_names.preferred(&self.target.upstream));
-        let written = (format.write)(&request, WriteTarget { model: &self.target.upstream, max_output, limit_field })?;
-        self.with_edits(written)
+        let facts = &self.card.facts;
+        let target = WriteTarget { model: &self.target.upstream, max_output, limit_field, facts };
+        let secret = key.map_or("", ProviderKey::reveal).as_bytes();
+        self.with_edits(fit::write(format, &mut request, target, secret)?)
     }
 
     /// Makes the row's edits in a request that was written in the provider's format.
@@ -184,11 +190,14 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
     /// # Errors
     /// 400 naming what it cannot hold.
     pub(super) fn check_dropped(&self, written: &WrittenRequest) -> Result<()> {
-        if written.dropped.is_empty() || !(self.target.model.strict || self.head.is_strict()) {
+        let adjusted = written.adjusted.iter().map(|adjustment| Cow::Owned(adjustment.to_string()));
+        let changed: Vec<Cow<'_, str>> = written.dropped.iter().cloned().chain(adjusted).collect();
+        if changed.is_empty() || !(self.target.model.strict || self.head.is_strict()) {
             return Ok(());
         }
-        let message = format!("The provider cannot be told: {}. This request is strict.", listed(&written.dropped));
-        let first = written.dropped.first().map(|first| listed(std::slice::from_ref(first))).unwrap_or_default();
+        let message = format!("The provider cannot be told: {}. This request is strict.", listed(&changed));
+        let adjusted = written.adjusted.first().map(|adjustment| Cow::Borrowed(adjustment.field));
+        let first = written.dropped.first().cloned().or(adjusted).map(|first| listed(&[first])).unwrap_or_default();
         Err(Error::caller(400, "unsupported_parameter", message).at(first))
     }
 
@@ -200,7 +209,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
         key: Option<&ProviderKey>,
         now: Millis,
     ) -> (ProviderRequest, Option<DroppedFields>) {
-        let WrittenRequest { path, headers: own, body, dropped } = written;
+        let WrittenRequest { path, headers: own, body, dropped, adjusted } = written;
         let provider = self.target.provider;
         let mut headers = provider.headers.clone();
         headers.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
@@ -212,7 +221,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
             ends_with_client: true,
         };
         credentials::apply(&mut request, format.auth, key, now);
-        (request, DroppedFields::of(&dropped))
+        (request, DroppedFields::of(&dropped, &adjusted))
     }
 }
 

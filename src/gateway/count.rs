@@ -4,7 +4,6 @@
 use super::attempt::{Attempt, Mode, sparse};
 use super::count_admission::{self, CountSubject};
 use super::drive::{Answer, Drive};
-use super::dropped_fields::DROPPED;
 use super::failure::Failure;
 use super::plan::{Plan, names};
 use super::platform::Platform;
@@ -67,7 +66,7 @@ impl<P: Platform> Drive<'_, P> {
         count_admission::release(self.platform, admission).await;
         let mut counted = counted?;
         if let (Answer::Whole(response), Some(dropped)) = (&mut counted, self.record.dropped()) {
-            response.headers.push((DROPPED, dropped.header.clone()));
+            response.headers.extend(dropped.headers());
         }
         Ok(counted)
     }

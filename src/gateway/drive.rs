@@ -24,7 +24,7 @@ use super::admission::{Admission, Caller};
 use super::admit;
 use super::attempt::{Attempt, Mode};
 use super::bridge::Bridge;
-use super::dropped_fields::DROPPED;
+use super::dropped_fields::DroppedFields;
 use super::estimate;
 use super::failure::Failure;
 use super::plan::Plan;
@@ -162,7 +162,7 @@ impl<'r, P: Platform> Drive<'r, P> {
     /// The headers that tell what is left of the key's limits, and what the provider's format could not hold.
     pub(super) fn headers(&self) -> Vec<(&'static str, String)> {
         let mut headers = self.record.admission().map(Admission::headers).unwrap_or_default();
-        headers.extend(self.record.dropped().map(|dropped| (DROPPED, dropped.header.clone())));
+        headers.extend(self.record.dropped().into_iter().flat_map(DroppedFields::headers));
         headers
     }
 

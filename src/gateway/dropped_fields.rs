@@ -3,8 +3,13 @@
 
 use std::borrow::Cow;
 
-/// The response header that names the fields that the provider's format could not hold.
-pub(super) const DROPPED: &str = "x-llm-bridge-dropped";
+use crate::formats::Adjustment;
+
+/// The response header that names the fields that were left out.
+const DROPPED: &str = "x-llm-bridge-dropped";
+
+/// The response header with the values that were replaced.
+const ADJUSTED: &str = "x-llm-bridge-adjusted";
 
 /// The longest that a name gets in a header, in bytes.
 const NAME: usize = 64;
@@ -23,13 +28,26 @@ pub struct DroppedFields {
     pub header: String,
     /// For the log: the names in full, with a comma between them.
     pub logged: String,
+    /// For another response header: the values that were replaced, with those that were sent instead.
+    pub adjusted: String,
 }
 
 impl DroppedFields {
     /// Both spellings of these names; none if there are none.
-    pub fn of(names: &[Cow<'static, str>]) -> Option<Self> {
-        let logged = || joined(names.iter().map(Cow::as_ref), LOGGED);
-        (!names.is_empty()).then(|| Self { header: listed(names), logged: logged() })
+    pub fn of(names: &[Cow<'static, str>], adjusted: &[Adjustment]) -> Option<Self> {
+        if names.is_empty() && adjusted.is_empty() {
+            return None;
+        }
+        let adjusted: Vec<Cow<'_, str>> = adjusted.iter().map(|adjustment| adjustment.to_string().into()).collect();
+        let all: Vec<&str> = names.iter().chain(&adjusted).map(Cow::as_ref).collect();
+        let logged = joined(all.into_iter(), LOGGED);
+        Some(Self { header: listed(names), logged, adjusted: listed(&adjusted) })
+    }
+
+    /// The response headers.
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let all = [(DROPPED, &self.header), (ADJUSTED, &self.adjusted)];
+        all.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name, value.clone()))
     }
 }
 
@@ -134,16 +152,16 @@ mod tests {
     fn many_names_are_counted() {
         let many: Vec<String> = (0..2000).map(|number| format!("field_number_{number}")).collect();
         let many = names(&many.iter().map(String::as_str).collect::<Vec<_>>());
-        let DroppedFields { header, logged } = DroppedFields::of(&many).unwrap();
+        let DroppedFields { header, logged, .. } = DroppedFields::of(&many, &[]).unwrap();
         assert!(header.len() <= HEADER && fits_header(&header), "{}", header.len());
         let (told, left) = header.rsplit_once(", ..., and ").unwrap();
         let count: usize = left.strip_suffix(" more").unwrap().parse().unwrap();
         assert_eq!(told.split(", ").count() + count, 2000);
         assert!(logged.len() <= LOGGED && logged.len() > 8 * HEADER / 2, "{}", logged.len());
-        assert_eq!(DroppedFields::of(&[]), None);
-        let long = DroppedFields::of(&names(&[&"é".repeat(LOGGED)])).unwrap();
+        assert_eq!(DroppedFields::of(&[], &[]), None);
+        let long = DroppedFields::of(&names(&[&"é".repeat(LOGGED)]), &[]).unwrap();
         assert!(long.logged.len() <= LOGGED && long.logged.ends_with("é..."));
-        assert_eq!(DroppedFields::of(&names(&["a", "b"])).unwrap().logged, "a, b");
+        assert_eq!(DroppedFields::of(&names(&["a", "b"]), &[]).unwrap().logged, "a, b");
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl<P: Platform> Drive<'_, P> {
         } else {
             let (account, random) = (self.record.key_id(), self.platform.random_u128());
             context.cache = ReasoningCache::of(self.bridge.config.vault, account, target, key, random);
-            attempt.translate(self.platform, format, context.cache.as_ref()).await?
+            attempt.translate(self.platform, format, context.cache.as_ref(), key).await?
         };
         let (request, dropped) = attempt.request(written, format, key, self.platform.now());
         let metering = (operation.kind != OperationKind::Count).then(|| {

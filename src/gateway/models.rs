@@ -39,7 +39,7 @@ pub async fn read_model<H: Platform>(
 fn list(bridge: &Bridge, client: &ClientFormat, query: &str) -> Vec<u8> {
     let all = query.split('&').any(|pair| matches!(pair, "all" | "all=true" | "all=1"));
     let rows = bridge.config.providers.iter().zip(&bridge.accounts).flat_map(|(provider, account)| {
-        let wildcard = provider.any_model.iter().filter(move |_| all);
+        let wildcard = provider.patterns.iter().filter(move |_| all);
         provider.models.iter().chain(wildcard).map(move |model| (provider, account, model))
     });
     let callable = rows.filter(|(_, account, _)| all || !matches!(account, ProviderAccount::Missing(_)));
@@ -57,7 +57,7 @@ fn one(bridge: &Bridge, client: &ClientFormat, name: &str) -> Result<Vec<u8>> {
     let account = bridge.account(target.index);
     let mut model =
         listed(bridge, target.provider, account, target.model, matches!(account, ProviderAccount::Missing(_)));
-    if target.provider.any_model.is_some() && target.model.name == "*" {
+    if target.model.is_pattern() {
         model.id = format!("{}/{}", target.provider.name, target.upstream);
     }
     Ok((client.model)(&model))

@@ -31,8 +31,10 @@ impl<P: Platform> Drive<'_, P> {
         let (envelope, target) = (attempt.envelope, attempt.target);
         let key = self.bridge.account(target.index).key(&target.provider.name)?;
         sparse(&envelope.document)?;
-        let written =
-            (call.write)(envelope, WriteTarget { model: &target.upstream, max_output: None, limit_field: None })?;
+        let written = (call.write)(
+            envelope,
+            WriteTarget { model: &target.upstream, max_output: None, limit_field: None, facts: &attempt.card.facts },
+        )?;
         let is_free = call.kind == OperationKind::Count;
         let request = if is_free {
             attempt.check_dropped(&written.request)?;

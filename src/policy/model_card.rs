@@ -31,14 +31,16 @@ impl ModelCard {
         let listed = catalogue::resolve(provider.adapter, provider.host, upstream);
         let is_own = provider.address.is_none() && matches!(provider.catalogue, Catalogue::ByHost);
         let listed_price = if is_own { Some(ModelPrice::default()) } else { price::at(listed.prices, now) };
-        let facts = listed.facts;
+        let mut facts = listed.facts;
+        facts.overlay(&provider.facts);
+        facts.overlay(&model.facts);
         Self {
             price: model.price.map(flat).or(listed_price),
-            context: model.context.or(facts.count(Field::Context)),
-            max_output: model.max_output.or(facts.count(Field::MaxOutput)),
+            context: facts.count(Field::Context),
+            max_output: facts.count(Field::MaxOutput),
             limit_fields: facts.names(Field::LimitFields),
             thinks: facts.flag(Field::Thinks),
-            tokens_per_second: model.tokens_per_second.or(facts.count(Field::TokensPerSecond)),
+            tokens_per_second: facts.count(Field::TokensPerSecond),
             facts,
         }
     }

@@ -52,7 +52,7 @@ fn find<'c>(provider: &'c Provider, name: &str) -> Option<(&'c Model, Cow<'c, st
     if name.is_empty() || without_hint(name).is_some() {
         return None;
     }
-    provider.any_model.as_ref().map(|any| (any, Cow::Owned(name.to_owned())))
+    provider.pattern(name).map(|row| (row, Cow::Owned(name.to_owned())))
 }
 
 fn unknown(config: &Config, name: &str) -> Error {

@@ -68,6 +68,7 @@ pub(super) fn write_response(input_tokens: u64) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalogue::Facts;
 
     #[test]
     fn a_count_request_holds_the_prompt_alone() {
@@ -75,7 +76,9 @@ mod tests {
             "system":"Be brief.","messages":[{"role":"user","content":"Hi"}],"tools":[{"name":"f","input_schema":{"type":"object"}}]}"#;
         let document = Document::read(body).unwrap();
         let request = request::read_prompt(&document).unwrap();
-        let written = write(&request, WriteTarget { model: "c", max_output: None, limit_field: None }).unwrap();
+        let written =
+            write(&request, WriteTarget { model: "c", max_output: None, limit_field: None, facts: &Facts::UNKNOWN })
+                .unwrap();
         let sent: serde_json::Value = serde_json::from_slice(&written.body).unwrap();
         let mut fields: Vec<&str> = sent.as_object().unwrap().keys().map(String::as_str).collect();
         fields.sort();

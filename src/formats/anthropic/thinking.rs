@@ -4,7 +4,8 @@
 
 use super::wire::request::ThinkingParam;
 use crate::canonical::{Effort, Raw, Thinking};
-use crate::formats::written_request::WriteTarget;
+use crate::catalogue::field::{Efforts, Field};
+use crate::formats::{Adjustment, WriteTarget, effort};
 
 /// `max_tokens` if neither the request nor the catalogue gives one. The API requires a limit, and every model
 /// accepts this one.
@@ -23,22 +24,11 @@ const EFFORTS: &[(Effort, &str, u64)] = &[
     (Effort::Highest, "max", 32_768),
 ];
 
+/// The words of a model of which nothing else is known: low, medium, high and max.
+const USUAL_WORDS: Efforts = Efforts(0b101_1100);
+
 /// Budget for adaptive thinking on models that take only budgets, in tokens.
 const ADAPTIVE_BUDGET: u64 = 8192;
-
-/// The version in a model's name: 4.7 for `claude-opus-4-7-20260101`, 3.5 for `claude-3-5-haiku-latest`;
-/// `None` if there is none.
-pub(super) fn model_version(model: &str) -> Option<(u32, u32)> {
-    let (_, name) = model.rsplit_once("claude-")?;
-    let words = name.split(['-', '.', '@', ':', '_']).skip_while(|word| version_number(word).is_none());
-    let mut numbers = words.map_while(version_number);
-    Some((numbers.next()?, numbers.next().unwrap_or(0)))
-}
-
-/// A number of a version; longer ones are dates.
-fn version_number(word: &str) -> Option<u32> {
-    word.parse().ok().filter(|_| word.len() <= 2)
-}
 
 /// The thinking parameters of a request, and the limit that goes with them.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -48,25 +38,37 @@ pub(super) struct ThinkingPlan {
     pub(super) max_tokens: u64,
     /// The name of the field that is not supported.
     pub(super) unsupported: Option<&'static str>,
+    /// The effort, if the model does not know the client's.
+    pub(super) adjusted: Option<Adjustment>,
 }
 
 impl ThinkingPlan {
-    /// From version 4.6 on, models think adaptively; from 4.7 on, they refuse budgets.
+    /// Models take budgets, or reason adaptively, by a word of effort; some do either.
     pub(super) fn new(thinking: Option<Thinking>, max_tokens: Option<u64>, target: WriteTarget<'_>) -> Self {
         let limit = max_tokens.or(target.max_output);
         let max_tokens = limit.unwrap_or(MAX_TOKENS);
-        let version = model_version(target.model);
-        let adaptive = version.is_some_and(|version| version >= (4, 6));
-        let budgets = version.is_none_or(|version| version < (4, 7));
+        let takes = |form: &str| target.facts.has(Field::Thinking, form);
+        let adaptive = takes("adaptive") == Some(true);
+        let budgets = !adaptive || takes("budget") == Some(true);
+        let never = ["effort", "adaptive", "budget"].iter().all(|form| takes(form) == Some(false));
         // Models that refuse budgets return their thinking only on request.
         let adaptive_thinking = ThinkingParam::Adaptive { display: (!budgets).then_some("summarized") };
-        let with_thinking =
-            |effort, unsupported| Self { thinking: Some(adaptive_thinking), effort, max_tokens, unsupported };
+        let with_thinking = |effort, unsupported| Self {
+            thinking: Some(adaptive_thinking),
+            effort,
+            max_tokens,
+            unsupported,
+            adjusted: None,
+        };
         match thinking {
             None | Some(Thinking::Off) => Self { max_tokens, ..Self::default() },
+            Some(_) if never => Self { max_tokens, unsupported: Some(effort::FIELD), ..Self::default() },
             Some(Thinking::Free) if adaptive => with_thinking(None, None),
             Some(Thinking::Free) => Self::budget(ADAPTIVE_BUDGET, limit),
-            Some(Thinking::Effort(effort)) if adaptive => with_thinking(Some(effort_word(effort, version)), None),
+            Some(Thinking::Effort(effort)) if adaptive => {
+                let (word, adjusted) = effort::nearest(effort, target.facts, USUAL_WORDS);
+                Self { adjusted, ..with_thinking(Some(word), None) }
+            }
             Some(Thinking::Effort(effort)) => Self::budget(budget_for_effort(effort), limit),
             Some(Thinking::Budget(budget)) if budgets => Self::budget(budget, limit),
             Some(Thinking::Budget(budget)) => {
@@ -96,14 +98,6 @@ impl ThinkingPlan {
     }
 }
 
-fn effort_word(effort: Effort, model: Option<(u32, u32)>) -> &'static str {
-    // Older models have no step between `high` and `max`.
-    if effort == Effort::Higher && model.is_none_or(|version| version < (4, 7)) {
-        return "max";
-    }
-    EFFORTS.iter().find(|(known, ..)| *known == effort).map_or("medium", |(_, word, _)| word)
-}
-
 fn budget_for_effort(effort: Effort) -> u64 {
     EFFORTS.iter().find(|(known, ..)| *known == effort).map_or(ADAPTIVE_BUDGET, |(.., tokens)| *tokens)
 }
@@ -131,24 +125,11 @@ pub(super) fn exceeds(raw: &Raw<'_>, number: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalogue;
 
     fn plan(model: &str, thinking: Thinking, max_tokens: Option<u64>, max_output: Option<u64>) -> ThinkingPlan {
-        ThinkingPlan::new(Some(thinking), max_tokens, WriteTarget { model, max_output, limit_field: None })
-    }
-
-    #[test]
-    fn a_version_is_read_from_the_models_name() {
-        for (name, expected) in [
-            ("claude-opus-4-7", Some((4, 7))),
-            ("anthropic/claude-sonnet-4.6", Some((4, 6))),
-            ("claude-sonnet-4-20250514", Some((4, 0))),
-            ("claude-3-5-haiku-latest", Some((3, 5))),
-            ("claude-haiku-4-5-20251001", Some((4, 5))),
-            ("claude-instant", None),
-            ("mock", None),
-        ] {
-            assert_eq!(model_version(name), expected, "{name}");
-        }
+        let facts = &catalogue::family(model);
+        ThinkingPlan::new(Some(thinking), max_tokens, WriteTarget { model, max_output, limit_field: None, facts })
     }
 
     #[test]
@@ -177,9 +158,15 @@ mod tests {
         let older = plan("claude-opus-4-6", Thinking::Free, None, None);
         assert_eq!(older.thinking, Some(ThinkingParam::Adaptive { display: None }));
         assert_eq!(effort_from_word("low"), Some(Effort::Low));
-        for (model, word) in [("claude-opus-4-7", "xhigh"), ("claude-opus-4-6", "max")] {
-            assert_eq!(plan(model, Thinking::Effort(Effort::Higher), None, None).effort, Some(word), "{model}");
+        for (model, word, adjusted) in
+            [("claude-opus-4-7", "xhigh", None), ("claude-opus-4-6", "high", Some("reasoning_effort: xhigh -> high"))]
+        {
+            let higher = plan(model, Thinking::Effort(Effort::Higher), None, None);
+            assert_eq!(higher.effort, Some(word), "{model}");
+            assert_eq!(higher.adjusted.map(|adjusted| adjusted.to_string()).as_deref(), adjusted, "{model}");
         }
+        let never = plan("claude-3-5-haiku-latest", Thinking::Free, None, None);
+        assert_eq!((never.thinking, never.unsupported), (None, Some("reasoning_effort")));
         assert_eq!((effort_from_word("xhigh"), effort_from_word("max")), (Some(Effort::Higher), Some(Effort::Highest)));
     }
 }

@@ -63,6 +63,7 @@ fn read(body: &[u8]) -> Result<u64> {
 mod tests {
     use super::*;
     use crate::canonical::{Part, Role, Turn};
+    use crate::catalogue::Facts;
 
     #[test]
     fn the_whole_request_is_counted() {
@@ -70,7 +71,7 @@ mod tests {
         let turns = vec![turn(Role::System, "Be brief."), turn(Role::User, "Hi")];
         let written = write(
             &ModelRequest { turns, ..ModelRequest::default() },
-            WriteTarget { model: "g", max_output: None, limit_field: None },
+            WriteTarget { model: "g", max_output: None, limit_field: None, facts: &Facts::UNKNOWN },
         )
         .unwrap();
         let sent: serde_json::Value = serde_json::from_slice(&written.body).unwrap();

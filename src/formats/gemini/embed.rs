@@ -94,7 +94,8 @@ fn write(document: &Document<'_>, model: &str) -> Result<(WrittenRequest, Embedd
     let body = serde_json::to_vec(&BatchRequest { requests: texts.iter().map(request).collect() })
         .map_err(|error| Error::caller(400, "invalid_request", format!("The request cannot be written: {error}.")))?;
     let path = format!("/{}:batchEmbedContents", resource(model));
-    let written = WrittenRequest { path, headers: Vec::new(), body, dropped: unsupported.into_names() };
+    let written =
+        WrittenRequest { path, headers: Vec::new(), body, dropped: unsupported.into_names(), adjusted: Vec::new() };
     Ok((written, EmbeddingForm { base64, count: texts.len() }))
 }
 

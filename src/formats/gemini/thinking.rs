@@ -1,12 +1,14 @@
-//! The thinking configuration of a request: a level or a budget, by the model's generation, which the prefix
-//! of its name shows.
+//! The thinking configuration of a request: a level or a budget, as the model takes it.
 //! Source: <https://ai.google.dev/gemini-api/docs/thinking> and Google's table for `reasoning_effort`
 //! (<https://ai.google.dev/gemini-api/docs/openai#thinking>).
 
 use serde::Serialize;
 
 use crate::canonical::{Effort, Thinking};
+use crate::catalogue::Facts;
+use crate::catalogue::field::{Efforts, Field};
 use crate::formats::unsupported::UnsupportedFields;
+use crate::formats::{Adjustment, effort};
 
 /// Source: <https://ai.google.dev/api/generate-content#ThinkingConfig>.
 #[derive(Serialize, Default, Debug, PartialEq, Eq)]
@@ -22,53 +24,56 @@ pub(super) struct ThinkingConfig {
     thinking_level: Option<&'static str>,
 }
 
-/// The smallest budget of Gemini 2.5 Pro, in tokens.
-const MIN_BUDGET_PRO: i64 = 128;
+/// The levels of a model of which nothing else is known: minimal, low, medium and high.
+const USUAL_LEVELS: Efforts = Efforts(0b1_1110);
 
-/// Models that do not think and refuse a thinking configuration.
-const WITHOUT_THINKING: &[&str] = &["gemini-1", "gemini-2.0", "gemma"];
-
-/// Whether a model belongs to the third generation, which takes thinking levels and requires its signatures
-/// back.
-pub(super) fn is_third_generation(model: &str) -> bool {
-    base_name(model).starts_with("gemini-3")
+/// Whether a model takes levels of reasoning, and requires its signatures back: those of the third generation
+/// and later.
+pub(super) fn takes_levels(facts: &Facts) -> bool {
+    facts.has(Field::Thinking, "effort") == Some(true)
 }
 
-fn base_name(model: &str) -> &str {
-    model.rsplit_once('/').map_or(model, |(_, name)| name)
-}
-
-/// The thinking configuration; `None` if the model's default is meant.
-pub(super) fn config(thinking: Thinking, model: &str, unsupported: &mut UnsupportedFields) -> Option<ThinkingConfig> {
-    let third_generation = is_third_generation(model);
+/// The thinking configuration, and the level if the model does not know the client's. No configuration if the
+/// model's default is meant, or for a model that does not think.
+pub(super) fn config(
+    thinking: Thinking,
+    facts: &Facts,
+    unsupported: &mut UnsupportedFields,
+) -> (Option<ThinkingConfig>, Option<Adjustment>) {
+    let levels = takes_levels(facts);
+    if !levels && facts.has(Field::Thinking, "budget") == Some(false) {
+        unsupported.add_if(thinking != Thinking::Off, effort::FIELD);
+        return (None, None);
+    }
     let mut config = ThinkingConfig { include_thoughts: Some(true), ..ThinkingConfig::default() };
+    let mut adjusted = None;
     match thinking {
-        Thinking::Off => return off(model, unsupported),
-        // The default of the third generation, which has no word for it.
-        Thinking::Free if third_generation => {}
+        Thinking::Off => return (Some(off(facts, unsupported)), None),
+        // The default of models with levels, which have no word for it.
+        Thinking::Free if levels => {}
         Thinking::Free => config.thinking_budget = Some(-1),
-        Thinking::Effort(effort) if third_generation => config.thinking_level = Some(level(effort, model)),
+        Thinking::Effort(effort) if levels => {
+            let (level, adjustment) = effort::nearest(effort, facts, USUAL_LEVELS);
+            (config.thinking_level, adjusted) = (Some(level), adjustment);
+        }
         Thinking::Effort(effort) => config.thinking_budget = Some(budget(effort)),
         Thinking::Budget(tokens) => config.thinking_budget = Some(i64::try_from(tokens).unwrap_or(i64::MAX)),
     }
-    Some(config)
+    (Some(config), adjusted)
 }
 
 /// Models that cannot stop thinking get the smallest amount, and the client's field is reported as
 /// unsupported.
-fn off(model: &str, unsupported: &mut UnsupportedFields) -> Option<ThinkingConfig> {
-    let name = base_name(model);
-    if WITHOUT_THINKING.iter().any(|start| name.starts_with(start)) {
-        return None;
-    }
-    let third_generation = is_third_generation(model);
-    let pro = name.starts_with("gemini-2.5-pro");
-    unsupported.add_if(third_generation || pro, "reasoning_effort");
-    Some(ThinkingConfig {
-        thinking_level: third_generation.then(|| level(Effort::Minimal, model)),
-        thinking_budget: (!third_generation).then_some(if pro { MIN_BUDGET_PRO } else { 0 }),
+fn off(facts: &Facts, unsupported: &mut UnsupportedFields) -> ThinkingConfig {
+    let levels = takes_levels(facts);
+    let least = facts.count(Field::LeastBudget).filter(|_| !levels);
+    unsupported.add_if(levels || least.is_some(), effort::FIELD);
+    let budget = least.map_or(0, |least| i64::try_from(least).unwrap_or(i64::MAX));
+    ThinkingConfig {
+        thinking_level: levels.then(|| effort::nearest(Effort::Minimal, facts, USUAL_LEVELS).0),
+        thinking_budget: (!levels).then_some(budget),
         include_thoughts: None,
-    })
+    }
 }
 
 /// The budget for an effort, in tokens.
@@ -80,25 +85,14 @@ fn budget(effort: Effort) -> i64 {
     }
 }
 
-fn level(effort: Effort, model: &str) -> &'static str {
-    let name = base_name(model);
-    match effort {
-        // Pro models have no `minimal`, and the first of them no `medium`.
-        Effort::Minimal if name.contains("-pro") => "low",
-        Effort::Medium if name.starts_with("gemini-3-pro") => "high",
-        Effort::Minimal => "minimal",
-        Effort::Low => "low",
-        Effort::Medium => "medium",
-        Effort::High | Effort::Higher | Effort::Highest => "high",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalogue;
 
     fn config_json(thinking: Thinking, model: &str) -> String {
-        serde_json::to_string(&config(thinking, model, &mut UnsupportedFields::default())).unwrap()
+        let (config, _) = config(thinking, &catalogue::family(model), &mut UnsupportedFields::default());
+        serde_json::to_string(&config).unwrap()
     }
 
     #[test]
@@ -109,7 +103,7 @@ mod tests {
             config_json(effort, "models/gemini-3-flash-preview"),
             r#"{"includeThoughts":true,"thinkingLevel":"medium"}"#
         );
-        assert_eq!(config_json(effort, "gemini-3-pro-preview"), r#"{"includeThoughts":true,"thinkingLevel":"high"}"#);
+        assert_eq!(config_json(effort, "gemini-3-pro-preview"), r#"{"includeThoughts":true,"thinkingLevel":"low"}"#);
         let least = Thinking::Effort(Effort::Minimal);
         assert_eq!(config_json(least, "gemini-3.1-pro"), r#"{"includeThoughts":true,"thinkingLevel":"low"}"#);
         assert_eq!(config_json(least, "gemini-3-flash"), r#"{"includeThoughts":true,"thinkingLevel":"minimal"}"#);
@@ -132,7 +126,7 @@ mod tests {
         ] {
             let (mut unsupported, mut none) = (UnsupportedFields::default(), UnsupportedFields::default());
             assert_eq!(config_json(Thinking::Off, model), expected);
-            config(Thinking::Off, model, &mut unsupported);
+            config(Thinking::Off, &catalogue::family(model), &mut unsupported);
             none.add_if(loud, "reasoning_effort");
             assert!(unsupported == none, "{model}");
         }

@@ -56,6 +56,7 @@ pub(super) fn write(request: &ModelRequest<'_>, target: WriteTarget<'_>) -> Resu
         headers: Vec::new(),
         body: serde_json::to_vec(&body).unwrap_or_default(),
         dropped: unsupported.into_names(),
+        adjusted: Vec::new(),
     })
 }
 

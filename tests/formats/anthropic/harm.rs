@@ -1,8 +1,10 @@
 //! Hostile bytes, and the order of blocks however a provider mixes them.
 
 use llm_bridge::canonical::{Raw, ResponseEvent};
+use llm_bridge::catalogue;
 use llm_bridge::formats::WriteTarget;
 use llm_bridge::formats::anthropic::{CLIENT, PROVIDER};
+use llm_bridge::formats::fit;
 use llm_bridge::wire::json::Document;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -43,7 +45,7 @@ proptest! {
         if let Ok(document) = Document::read(body.as_bytes())
             && let Ok(request) = CLIENT.read(&document)
         {
-            (PROVIDER.write)(&request, WriteTarget { model: "claude-opus-4-6", max_output: None, limit_field: None }).ok();
+            fit::write(&PROVIDER, &mut request.clone(), WriteTarget { model: "claude-opus-4-6", max_output: None, limit_field: None, facts: &catalogue::family("claude-opus-4-6") }, b"secret").ok();
         }
     }
 

@@ -9,8 +9,10 @@ use llm_bridge::canonical::{
     Effort, FinishReason, Media, MediaKind, MediaSource, ModelRequest, Part, Raw, ResponseEvent, ResponseFormat, Role,
     Thinking, Tool, ToolCall, ToolChoice, Turn, Usage,
 };
+use llm_bridge::catalogue;
 use llm_bridge::error::Result;
 use llm_bridge::formats::anthropic::{CLIENT, PROVIDER};
+use llm_bridge::formats::fit;
 use llm_bridge::formats::{ResponseHead, WriteTarget, WrittenRequest};
 use llm_bridge::wire::json::Document;
 use serde_json::{Value, json};
@@ -37,8 +39,13 @@ fn result(id: &'static str) -> Part<'static> {
 }
 
 fn write(request: &ModelRequest<'_>, model: &str) -> (Value, Vec<String>) {
-    let WrittenRequest { body, dropped, path, headers } =
-        (PROVIDER.write)(request, WriteTarget { model, max_output: None, limit_field: None }).unwrap();
+    let WrittenRequest { body, dropped, path, headers, .. } = fit::write(
+        &PROVIDER,
+        &mut request.clone(),
+        WriteTarget { model, max_output: None, limit_field: None, facts: &catalogue::family(model) },
+        b"secret",
+    )
+    .unwrap();
     assert_eq!((path.as_str(), headers), ("/messages", vec![("anthropic-version", "2023-06-01".to_owned())]));
     (serde_json::from_slice(&body).unwrap(), dropped.into_iter().map(String::from).collect())
 }
@@ -153,9 +160,18 @@ fn what_was_thought_goes_back_before_its_call_byte_for_byte() {
         turn(Role::User, vec![result("t1")]),
     ];
     let request = ModelRequest { turns, thinking: Some(Thinking::Budget(2000)), ..ModelRequest::default() };
-    let written =
-        (PROVIDER.write)(&request, WriteTarget { model: "claude-haiku-4-5", max_output: None, limit_field: None })
-            .unwrap();
+    let written = fit::write(
+        &PROVIDER,
+        &mut request.clone(),
+        WriteTarget {
+            model: "claude-haiku-4-5",
+            max_output: None,
+            limit_field: None,
+            facts: &catalogue::family("claude-haiku-4-5"),
+        },
+        b"secret",
+    )
+    .unwrap();
     let body = String::from_utf8(written.body).unwrap();
     let kept = thoughts.trim_matches(['[', ']']).split("},{").collect::<Vec<_>>().join("},{");
     assert!(body.contains(&format!(r#"[{kept},{{"type":"text","text":"Wait."}},{{"type":"tool_use""#)), "{body}");
@@ -230,8 +246,13 @@ fn what_the_api_cannot_say_is_named_and_defaults_are_not() {
 #[test]
 fn a_conversation_without_a_turn_is_refused_before_it_is_sent() {
     let request = ModelRequest { turns: vec![turn(Role::System, vec![text("x")])], ..ModelRequest::default() };
-    let error =
-        (PROVIDER.write)(&request, WriteTarget { model: "m", max_output: None, limit_field: None }).unwrap_err();
+    let error = fit::write(
+        &PROVIDER,
+        &mut request.clone(),
+        WriteTarget { model: "m", max_output: None, limit_field: None, facts: &catalogue::family("m") },
+        b"secret",
+    )
+    .unwrap_err();
     assert_eq!((error.status(), error.param()), (400, Some("messages")));
 }
 
@@ -300,9 +321,18 @@ fn full_request() -> ModelRequest<'static> {
 #[test]
 fn the_common_subset_comes_back_as_it_was() {
     let request = full_request();
-    let written =
-        (PROVIDER.write)(&request, WriteTarget { model: "claude-haiku-4-5", max_output: None, limit_field: None })
-            .unwrap();
+    let written = fit::write(
+        &PROVIDER,
+        &mut request.clone(),
+        WriteTarget {
+            model: "claude-haiku-4-5",
+            max_output: None,
+            limit_field: None,
+            facts: &catalogue::family("claude-haiku-4-5"),
+        },
+        b"secret",
+    )
+    .unwrap();
     assert!(written.dropped.is_empty(), "{:?}", written.dropped);
     let document = Document::read(&written.body).unwrap();
     assert_eq!(CLIENT.read(&document).unwrap(), request);

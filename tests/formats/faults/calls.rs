@@ -1,5 +1,7 @@
 //! Tool calls.
 
+use llm_bridge::catalogue;
+use llm_bridge::formats::fit;
 use llm_bridge::formats::{CHAT, MESSAGES, WriteTarget};
 use llm_bridge::wire::json::Document;
 use serde_json::{Value, json};
@@ -148,8 +150,13 @@ fn a_schema_arrives_byte_for_byte() {
         for provider in shipped_formats() {
             let document = Document::read(text.as_bytes()).unwrap();
             let request = client.read(&document).unwrap();
-            let written =
-                (provider.write)(&request, WriteTarget { model: "m", max_output: None, limit_field: None }).unwrap();
+            let written = fit::write(
+                provider,
+                &mut request.clone(),
+                WriteTarget { model: "m", max_output: None, limit_field: None, facts: &catalogue::family("m") },
+                b"secret",
+            )
+            .unwrap();
             let written = String::from_utf8(written.body).unwrap();
             assert_eq!(written.matches(schema).count(), 2, "{} to {}: {written}", client.name, provider.kind.name);
         }

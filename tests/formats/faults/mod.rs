@@ -10,7 +10,9 @@ mod usage;
 use std::path::{Path, PathBuf};
 
 use llm_bridge::canonical::ResponseEvent;
+use llm_bridge::catalogue;
 use llm_bridge::error::Error;
+use llm_bridge::formats::fit;
 use llm_bridge::formats::{self, CHAT, ClientFormat, MESSAGES, ProviderFormat, ResponseHead, WriteTarget};
 use llm_bridge::wire::json::Document;
 use serde_json::{Value, json};
@@ -28,8 +30,13 @@ fn asked(client: &ClientFormat, provider: &str, model: &str, document: &Value) -
     let body = document.to_string();
     let document = Document::read(body.as_bytes()).unwrap();
     let request = client.read(&document).unwrap_or_else(|error| panic!("{error}"));
-    let written =
-        (upstream(provider).write)(&request, WriteTarget { model, max_output: None, limit_field: None }).unwrap();
+    let written = fit::write(
+        upstream(provider),
+        &mut request.clone(),
+        WriteTarget { model, max_output: None, limit_field: None, facts: &catalogue::family(model) },
+        b"secret",
+    )
+    .unwrap();
     (String::from_utf8(written.body).unwrap(), written.dropped.into_iter().map(String::from).collect())
 }
 

@@ -70,7 +70,12 @@ fn recorded_embeddings_are_read_with_the_usage_that_they_state() {
         let written = |base64| {
             let format = if base64 { "base64" } else { "float" };
             let question = json!({ "model": "m", "input": vec!["a"; count], "encoding_format": format }).to_string();
-            let target = WriteTarget { model: "m", max_output: None, limit_field: None };
+            let target = WriteTarget {
+                model: "m",
+                max_output: None,
+                limit_field: None,
+                facts: &llm_bridge::catalogue::Facts::UNKNOWN,
+            };
             let call = PROVIDER.call(OperationKind::Embed).unwrap();
             let question = RequestParts { path_name: "", body: question.as_bytes() };
             let written = (call.write)(&EMBEDDING.read(question).unwrap(), target).unwrap();

@@ -6,6 +6,8 @@ use llm_bridge::canonical::{
     Effort, Media, MediaKind, MediaSource, ModelRequest, Part, Raw, ResponseFormat, Role, Sampling, Thinking, Tool,
     ToolCall, ToolChoice, Turn,
 };
+use llm_bridge::catalogue;
+use llm_bridge::formats::fit;
 use llm_bridge::formats::gemini::PROVIDER;
 use llm_bridge::formats::{WriteTarget, WrittenRequest};
 use serde_json::{Value, json};
@@ -63,7 +65,13 @@ fn tool(name: &'static str, parameters: Option<&'static str>) -> Tool<'static> {
 }
 
 fn write(request: &ModelRequest<'_>, model: &str) -> WrittenRequest {
-    (PROVIDER.write)(request, WriteTarget { model, max_output: None, limit_field: None }).unwrap()
+    fit::write(
+        &PROVIDER,
+        &mut request.clone(),
+        WriteTarget { model, max_output: None, limit_field: None, facts: &catalogue::family(model) },
+        b"secret",
+    )
+    .unwrap()
 }
 
 fn body(request: &ModelRequest<'_>, model: &str) -> Value {
@@ -73,7 +81,7 @@ fn body(request: &ModelRequest<'_>, model: &str) -> Value {
 /// Compares with `tests/fixtures/gemini/NAME.json`. `BLESS=1` rewrites the file; read the diff before keeping
 /// it.
 fn golden(name: &str, request: &ModelRequest<'_>, model: &str) {
-    let WrittenRequest { path, headers, body, dropped } = write(request, model);
+    let WrittenRequest { path, headers, body, dropped, .. } = write(request, model);
     assert!(headers.is_empty());
     let body: Value = serde_json::from_slice(&body).unwrap();
     let written = json!({ "path": path, "dropped": dropped, "body": body });
@@ -103,8 +111,13 @@ fn instructions_stand_apart_wherever_they_were_and_two_sides_alternate() {
 #[test]
 fn an_empty_conversation_is_refused() {
     for turns in [vec![], vec![turn(Role::System, vec![text("Be brief")])], vec![turn(Role::User, vec![text("")])]] {
-        let error = (PROVIDER.write)(&ask(turns), WriteTarget { model: FLASH, max_output: None, limit_field: None })
-            .unwrap_err();
+        let error = fit::write(
+            &PROVIDER,
+            &mut ask(turns),
+            WriteTarget { model: FLASH, max_output: None, limit_field: None, facts: &catalogue::family(FLASH) },
+            b"secret",
+        )
+        .unwrap_err();
         assert_eq!((error.status(), error.param()), (400, Some("messages")));
     }
 }
@@ -206,8 +219,13 @@ fn cache_hints_that_cannot_be_sent_are_named() {
 fn a_result_without_a_call_is_refused_by_its_id() {
     let later = turn(Role::Assistant, vec![call("c9", "f", "{}", None)]);
     let request = ask(vec![turn(Role::User, vec![result("c9", vec![text("x")])]), later]);
-    let error =
-        (PROVIDER.write)(&request, WriteTarget { model: FLASH, max_output: None, limit_field: None }).unwrap_err();
+    let error = fit::write(
+        &PROVIDER,
+        &mut request.clone(),
+        WriteTarget { model: FLASH, max_output: None, limit_field: None, facts: &catalogue::family(FLASH) },
+        b"secret",
+    )
+    .unwrap_err();
     assert_eq!(error.status(), 400);
     assert!(error.message().contains("c9"), "{error}");
 }

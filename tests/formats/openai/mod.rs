@@ -9,7 +9,9 @@ use std::fs;
 use std::path::Path;
 
 use llm_bridge::canonical::{FinishReason, Raw, ResponseEvent, Usage};
+use llm_bridge::catalogue;
 use llm_bridge::error::Error;
+use llm_bridge::formats::fit;
 use llm_bridge::formats::openai::{CLIENT, PROVIDER};
 use llm_bridge::formats::{ResponseHead, WriteTarget};
 use llm_bridge::wire::json::Document;
@@ -106,7 +108,7 @@ fn encoded(events: &[ResponseEvent<'_>], failure: Option<&Error>) -> Vec<u8> {
 proptest! {
     #[test]
     fn a_request_survives_the_way_there_and_back(request in request()) {
-        let written = (PROVIDER.write)(&request, WriteTarget { model: "m", max_output: None, limit_field: None }).unwrap();
+        let written = fit::write(&PROVIDER, &mut request.clone(), WriteTarget { model: "m", max_output: None, limit_field: None, facts: &catalogue::family("m") }, b"secret").unwrap();
         prop_assert!(written.dropped.is_empty(), "{:?}", written.dropped);
         let document = Document::read(&written.body).unwrap();
         prop_assert_eq!(CLIENT.read(&document).unwrap(), request);
@@ -189,8 +191,13 @@ fn golden_requests_are_written_as_they_should_be() {
         let client = golden["client"].to_string();
         let document = Document::read(client.as_bytes()).unwrap();
         let request = CLIENT.read(&document).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let written =
-            (PROVIDER.write)(&request, WriteTarget { model: "m", max_output: None, limit_field: None }).unwrap();
+        let written = fit::write(
+            &PROVIDER,
+            &mut request.clone(),
+            WriteTarget { model: "m", max_output: None, limit_field: None, facts: &catalogue::family("m") },
+            b"secret",
+        )
+        .unwrap();
         assert_eq!(serde_json::from_slice::<Value>(&written.body).unwrap(), golden["upstream"], "{name}");
         let mut dropped: Vec<&str> = written.dropped.iter().map(AsRef::as_ref).collect();
         let mut expected: Vec<&str> =

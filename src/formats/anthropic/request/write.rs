@@ -1,7 +1,7 @@
 //! Writes a Messages API request, and names the fields of the client's request that the API does not support.
 //! Source: <https://docs.anthropic.com/en/api/messages>.
 
-use super::super::thinking::{ThinkingPlan, equals, exceeds, model_version};
+use super::super::thinking::{ThinkingPlan, equals, exceeds};
 use super::super::wire::api::{ENDPOINT, VERSION};
 use super::super::wire::json::is_empty_text;
 use super::super::wire::request::{
@@ -30,7 +30,7 @@ pub(crate) fn write(request: &ModelRequest<'_>, target: WriteTarget<'_>) -> Resu
         plan = ThinkingPlan::without_thinking(request.max_tokens, target);
     }
     plan.unsupported.into_iter().for_each(|name| unsupported.add(name));
-    let params = sampling(request, target, &plan, &mut unsupported);
+    let params = sampling(request, &plan, &mut unsupported);
     let body = RequestBody {
         model: target.model,
         max_tokens: plan.max_tokens,
@@ -50,7 +50,13 @@ pub(crate) fn write(request: &ModelRequest<'_>, target: WriteTarget<'_>) -> Resu
     let body = serde_json::to_vec(&body).map_err(|error| Error::caller(400, "invalid_body", error.to_string()))?;
     note_unsupported(request, &mut unsupported);
     let headers = vec![("anthropic-version", VERSION.to_owned())];
-    Ok(WrittenRequest { path: ENDPOINT.to_owned(), headers, body, dropped: unsupported.into_names() })
+    Ok(WrittenRequest {
+        path: ENDPOINT.to_owned(),
+        headers,
+        body,
+        dropped: unsupported.into_names(),
+        adjusted: Vec::new(),
+    })
 }
 
 /// The texts that end the response. The API refuses texts of white space only.
@@ -76,11 +82,10 @@ struct SamplingParams<'a> {
     top_k: Option<&'a Raw<'a>>,
 }
 
-/// The sampling parameters that the model accepts. 1 is the default of `temperature` and `top_p`, so dropping
-/// it loses nothing.
+/// The sampling parameters that a request which reasons accepts. 1 is the default of `temperature` and
+/// `top_p`, so dropping it loses nothing.
 fn sampling<'a>(
     request: &'a ModelRequest<'a>,
-    target: WriteTarget<'_>,
     plan: &ThinkingPlan,
     unsupported: &mut UnsupportedFields,
 ) -> SamplingParams<'a> {
@@ -91,8 +96,7 @@ fn sampling<'a>(
         top_p: asked.top_p.as_ref(),
         top_k: asked.top_k.as_ref(),
     };
-    let version = model_version(target.model);
-    if plan.thinking.is_some() || version.is_some_and(|version| version >= (4, 7)) {
+    if plan.thinking.is_some() {
         unsupported.add_if(params.temperature.is_some_and(|raw| is_set(&raw)), "temperature");
         unsupported.add_if(params.top_p.is_some_and(|raw| is_set(&raw)), "top_p");
         unsupported.add_if(params.top_k.is_some(), "top_k");
@@ -102,11 +106,6 @@ fn sampling<'a>(
     if params.temperature.is_some_and(|raw| exceeds(raw, 1.0)) {
         unsupported.add("temperature");
         params.temperature = None;
-    }
-    // From version 4.1 on, models refuse the two together.
-    if params.temperature.is_some() && params.top_p.is_some() && version.is_some_and(|version| version >= (4, 1)) {
-        unsupported.add_if(params.top_p.is_some_and(|raw| is_set(&raw)), "top_p");
-        params.top_p = None;
     }
     params
 }

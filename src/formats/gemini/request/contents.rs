@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use super::super::thinking::is_third_generation;
 use super::super::wire::content::{
     ContentBody, ContentPart, EmptyObject, FileData, FunctionCallPart, FunctionResponsePart, InlineBlob, PartData,
     ToolOutcome,
@@ -34,10 +33,9 @@ struct ContentsWriter<'a, 'd> {
 /// 400 if a tool result belongs to no call before it.
 pub(crate) fn write_contents<'a>(
     turns: &'a [Turn<'a>],
-    model: &str,
+    third_generation: bool,
     unsupported: &mut UnsupportedFields,
 ) -> Result<(Option<ContentBody<'a>>, Vec<ContentBody<'a>>)> {
-    let third_generation = is_third_generation(model);
     let mut writer = ContentsWriter {
         system: Vec::new(),
         contents: Vec::new(),

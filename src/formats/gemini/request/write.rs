@@ -20,17 +20,21 @@ pub(crate) fn write(request: &ModelRequest<'_>, target: WriteTarget<'_>) -> Resu
     request.unmapped_fields.iter().for_each(|name| unsupported.add(name.clone().into_owned()));
     unsupported.add_if(request.user.is_some(), "user");
     unsupported.add_if(request.parallel_calls == Some(false), "parallel_tool_calls");
-    let (system, contents) = write_contents(&request.turns, target.model, &mut unsupported)?;
+    let (system, contents) = write_contents(&request.turns, thinking::takes_levels(target.facts), &mut unsupported)?;
     if contents.is_empty() {
         let message = "`messages` must hold at least one message of a user or an assistant that is not empty.";
         return Err(Error::caller(400, "invalid_request", message).at("messages"));
     }
+    let (thinking_config, adjusted) = match request.thinking {
+        Some(thinking) => thinking::config(thinking, target.facts, &mut unsupported),
+        None => (None, None),
+    };
     let body = RequestBody {
         system_instruction: system,
         contents,
         tools: tools(&request.tools, &mut unsupported),
         tool_config: tool_config(request),
-        generation_config: generation_config(request, target, &mut unsupported),
+        generation_config: GenerationConfig { thinking_config, ..generation_config(request) },
     };
     let body = serde_json::to_vec(&body)
         .map_err(|error| Error::caller(400, "invalid_request", format!("The request cannot be written: {error}.")))?;
@@ -39,6 +43,7 @@ pub(crate) fn write(request: &ModelRequest<'_>, target: WriteTarget<'_>) -> Resu
         headers: Vec::new(),
         body,
         dropped: unsupported.into_names(),
+        adjusted: adjusted.into_iter().collect(),
     })
 }
 
@@ -68,11 +73,7 @@ fn tool_config<'a>(request: &'a ModelRequest<'a>) -> Option<ToolConfig<'a>> {
     Some(ToolConfig { function_calling_config: FunctionCalling { mode, allowed_function_names: allowed_names } })
 }
 
-fn generation_config<'a>(
-    request: &'a ModelRequest<'a>,
-    target: WriteTarget<'_>,
-    unsupported: &mut UnsupportedFields,
-) -> GenerationConfig<'a> {
+fn generation_config<'a>(request: &'a ModelRequest<'a>) -> GenerationConfig<'a> {
     let sampling = &request.sampling;
     let (response_mime_type, response_json_schema) = match &request.response_format {
         None => (None, None),
@@ -93,6 +94,6 @@ fn generation_config<'a>(
         logprobs: request.logprobs.filter(|count| *count > 0),
         response_mime_type,
         response_json_schema,
-        thinking_config: request.thinking.and_then(|thinking| thinking::config(thinking, target.model, unsupported)),
+        thinking_config: None,
     }
 }

@@ -6,9 +6,12 @@ use std::borrow::Cow;
 use super::super::wire::ENDPOINT;
 use super::super::wire::write_json;
 use super::write_messages::MessagesWriter;
-use crate::canonical::{Effort, ModelRequest, Raw, ResponseFormat, Thinking, Tool, ToolChoice, UniqueNames};
+use crate::canonical::{ModelRequest, Raw, ResponseFormat, Tool, ToolChoice, UniqueNames};
+use crate::catalogue::Facts;
+use crate::catalogue::field::{Field, Fit, Value};
 use crate::error::Result;
 use crate::formats::bounds::LimitNames;
+use crate::formats::effort;
 use crate::formats::written_request::{WriteTarget, WrittenRequest};
 use crate::wire::json::quote;
 
@@ -20,29 +23,39 @@ use crate::wire::json::quote;
 pub(crate) fn write(request: &ModelRequest<'_>, target: WriteTarget<'_>) -> Result<WrittenRequest> {
     let mut body = ObjectWriter::default();
     body.field("model", &quote(target.model));
-    let mut messages = MessagesWriter::default();
+    let mut messages = MessagesWriter::with_reasoning(reasoning_field(target.facts));
     request.turns.iter().for_each(|turn| messages.turn(turn));
     let unsupported_content = std::mem::take(&mut messages.unsupported);
     body.field("messages", &messages.finish());
     if request.stream {
         body.field("stream", "true");
-        body.field("stream_options", "{\"include_usage\":true}");
+        if target.facts.fit(Field::StreamOptions) != Fit::Drop {
+            body.field("stream_options", "{\"include_usage\":true}");
+        }
     }
     tools(request, &mut body);
     response_format(request.response_format.as_ref(), &mut body);
     limits(request, target, &mut body);
+    let effort = effort::fit(request, target.facts);
+    if let Some(word) = effort.word {
+        body.field(effort::FIELD, &quote(word));
+    }
+    body.raw("user", request.user.as_ref());
     sampling(request, &mut body);
     let mut unsupported: UniqueNames<'static> =
         request.unmapped_fields.iter().map(|name| name.clone().into_owned()).collect();
     let top_k = request.sampling.top_k.as_ref().map(|_| Cow::Borrowed("top_k"));
     let unsupported_parts = unsupported_content.into_iter().map(Cow::Borrowed);
     let cache_marks = request.tools.iter().any(|tool| tool.cache.is_some()).then_some(Cow::Borrowed("cache_control"));
-    top_k.into_iter().chain(unsupported_parts).chain(cache_marks).for_each(|name| unsupported.note(name));
+    let effort_lost = effort.dropped.then_some(Cow::Borrowed(effort::FIELD));
+    let lost = top_k.into_iter().chain(unsupported_parts).chain(cache_marks).chain(effort_lost);
+    lost.for_each(|name| unsupported.note(name));
     Ok(WrittenRequest {
         path: ENDPOINT.to_owned(),
         headers: Vec::new(),
         body: body.finish(),
         dropped: unsupported.into_vec(),
+        adjusted: effort.adjusted.into_iter().collect(),
     })
 }
 
@@ -135,10 +148,6 @@ fn limits(request: &ModelRequest<'_>, target: WriteTarget<'_>, body: &mut Object
         body.field("logprobs", "true");
         body.number("top_logprobs", Some(alternatives).filter(|number| *number > 0));
     }
-    if let Some(word) = request.thinking.and_then(effort) {
-        body.field("reasoning_effort", &quote(word));
-    }
-    body.raw("user", request.user.as_ref());
 }
 
 fn sampling(request: &ModelRequest<'_>, body: &mut ObjectWriter) {
@@ -150,18 +159,13 @@ fn sampling(request: &ModelRequest<'_>, body: &mut ObjectWriter) {
     body.raw("frequency_penalty", sampling.frequency_penalty.as_ref());
 }
 
-/// The effort for a thinking setting; a budget becomes the nearest effort. `None` is the model's default.
-fn effort(thinking: Thinking) -> Option<&'static str> {
-    Some(match thinking {
-        // The default of thinking models.
-        Thinking::Free => return None,
-        Thinking::Off | Thinking::Budget(0) => "none",
-        Thinking::Effort(Effort::Minimal) | Thinking::Budget(1..=512) => "minimal",
-        Thinking::Effort(Effort::Low) | Thinking::Budget(513..=4_096) => "low",
-        Thinking::Effort(Effort::Medium) | Thinking::Budget(4_097..=16_384) => "medium",
-        Thinking::Effort(Effort::High) | Thinking::Budget(_) => "high",
-        Thinking::Effort(Effort::Higher | Effort::Highest) => "xhigh",
-    })
+/// The field of a message in which the host takes reasoning of earlier turns, if it does.
+fn reasoning_field(facts: &Facts) -> Option<&'static str> {
+    match facts.get(Field::ReasoningContent)? {
+        Value::Fit(Fit::Keep) => Some("reasoning_content"),
+        Value::Fit(Fit::Rename(name)) => Some(name),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -169,10 +173,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::canonical::{Media, MediaKind, MediaSource, Part, Role, ToolCall, Turn};
+    use crate::canonical::{Media, MediaKind, MediaSource, Part, Role, Thinking, ToolCall, Turn};
 
     fn written(request: &ModelRequest<'_>, model: &str) -> (Value, Vec<String>) {
-        let written = write(request, WriteTarget { model, max_output: None, limit_field: None }).unwrap();
+        let written =
+            write(request, WriteTarget { model, max_output: None, limit_field: None, facts: &Facts::UNKNOWN }).unwrap();
         assert_eq!(written.path, "/chat/completions");
         let dropped = written.dropped.into_iter().map(Cow::into_owned).collect();
         (serde_json::from_slice(&written.body).unwrap(), dropped)

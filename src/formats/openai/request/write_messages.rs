@@ -7,11 +7,18 @@ use crate::wire::json::quote;
 #[derive(Default)]
 pub(crate) struct MessagesWriter {
     out: String,
+    /// The field for reasoning of earlier turns, if the host takes it.
+    reasoning_field: Option<&'static str>,
     /// The names of unsupported fields, each once.
     pub(crate) unsupported: Vec<&'static str>,
 }
 
 impl MessagesWriter {
+    /// A writer that writes reasoning of earlier turns in this field, if any.
+    pub(crate) fn with_reasoning(field: Option<&'static str>) -> Self {
+        Self { reasoning_field: field, ..Self::default() }
+    }
+
     /// Adds a turn.
     pub(crate) fn turn(&mut self, turn: &Turn<'_>) {
         match turn.role {
@@ -80,6 +87,7 @@ impl MessagesWriter {
         } else {
             self.joined_texts(&texts)
         }
+        self.reasoning(parts);
         for (at, call) in calls.iter().enumerate() {
             self.note_cache_mark(call.cache.as_ref());
             let (id, name, arguments) = (quote(&call.id), quote(&call.name), quote(call.arguments.get()));
@@ -94,6 +102,17 @@ impl MessagesWriter {
             self.push_all(&[&arguments, "}}"]);
         }
         self.out.push_str(if calls.is_empty() { "}" } else { "]}" });
+    }
+
+    /// Writes the reasoning of a turn, where the host takes it.
+    fn reasoning(&mut self, parts: &[Part<'_>]) {
+        let Some(field) = self.reasoning_field else { return };
+        let texts =
+            parts.iter().filter_map(|part| if let Part::Thinking { text, .. } = part { Some(text) } else { None });
+        let texts: Vec<_> = texts.filter_map(Raw::text).collect();
+        if !texts.is_empty() {
+            self.push_all(&[",\"", field, "\":", &quote(&texts.concat())]);
+        }
     }
 
     /// Writes a message of texts, or of texts and media.
