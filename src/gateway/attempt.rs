@@ -1,4 +1,4 @@
-//! One request made ready for one target: what is sent there, and how.
+//! One attempt to send a request to one target: the mode, the edits and the provider's request.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -28,20 +28,21 @@ pub(super) enum Mode {
     Passthrough(&'static ProviderFormat),
     /// The request is written in the provider's format, and the response in the client's.
     Translate(&'static ProviderFormat),
-    /// The gateway answers itself.
+    /// The gateway writes the response itself.
     Local,
 }
 
 impl Mode {
-    /// The only place that compares formats. `None` if the target does not support the operation.
+    /// Chooses the mode; no other function compares formats. `None` if the target does not support the
+    /// operation.
     pub(super) fn choose(client: &ClientFormat, envelope: &RequestEnvelope<'_>, target: &Target<'_>) -> Option<Self> {
         let operation = envelope.operation;
         let Some(format) = formats::provider_format(target.provider.adapter) else {
             return operation.conversation.is_some().then_some(Self::Local);
         };
-        // What only this gateway understands must not reach a provider.
-        let is_own = |word: &str| memchr::memmem::find(envelope.document.bytes(), word.as_bytes()).is_some();
-        if format.kind.name == client.name && !client.placeholder_prefix.is_some_and(is_own) {
+        // Placeholders that only this gateway understands must not reach a provider.
+        let contains = |prefix: &str| memchr::memmem::find(envelope.document.bytes(), prefix.as_bytes()).is_some();
+        if format.kind.name == client.name && !client.placeholder_prefix.is_some_and(contains) {
             return Some(Self::Passthrough(format));
         }
         let is_supported = operation.conversation.is_some() || format.call(operation.kind).is_some();
@@ -54,23 +55,23 @@ impl Mode {
     }
 }
 
-/// A request on its way to a target. The envelope stays as it came; edits are made in a copy.
+/// One attempt to send a request to a target. The envelope is not changed; edits are made in a copy.
 pub(super) struct Attempt<'e, 'a, 'm> {
     pub(super) envelope: &'e RequestEnvelope<'a>,
     pub(super) target: &'e Target<'e>,
     pub(super) head: &'m RequestHead<'m>,
     pub(super) mode: Mode,
     pub(super) card: ModelCard,
-    /// The names by which the provider honours a limit.
+    /// The names of the fields in which the provider honours an output limit.
     pub(super) limit_names: LimitNames<'e>,
-    /// The limit that the key's account has granted in the place of a larger one, in tokens.
+    /// The output limit that the key's account granted instead of a higher one, in tokens.
     granted: Option<u64>,
     /// The body with the edits of a passthrough.
     edited: Option<Document<'a>>,
 }
 
 impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
-    /// Makes the edits of a passthrough; otherwise nothing is done yet.
+    /// Prepares an attempt, with the edits of a passthrough made.
     pub(super) fn new(
         envelope: &'e RequestEnvelope<'a>,
         target: &'e Target<'e>,
@@ -106,12 +107,12 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
         }
     }
 
-    /// The body with its edits, as far as it has any.
+    /// The body, with its edits if it has any.
     pub(super) fn document(&self) -> &Document<'a> {
         self.edited.as_ref().unwrap_or(&self.envelope.document)
     }
 
-    /// How much the request can take, as it is sent.
+    /// The bounds on what the request can use, as it is sent.
     pub(super) fn bounds(&self) -> RequestBounds {
         let rules = &self.head.client.rules;
         match &self.edited {
@@ -123,7 +124,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
         }
     }
 
-    /// Sets the limit that the key's account has granted.
+    /// Sets the output limit that the key's account granted.
     pub(super) fn grant(&mut self, limit: u64) {
         self.granted = Some(limit);
         if let Some(document) = &mut self.edited {
@@ -131,7 +132,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
         }
     }
 
-    /// The edited body of a passthrough, with the headers that go on to providers of the same format.
+    /// The edited body of a passthrough, with the headers that are forwarded to providers of the same format.
     pub(super) fn pass_through(&self) -> WrittenRequest {
         WrittenRequest {
             path: self.envelope.operation.path_for(&self.target.upstream),
@@ -142,27 +143,29 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
         }
     }
 
-    /// The conversation in the provider's format, fitted to the model and its host. The provider's key also
-    /// keys the hash of a user's name.
+    /// Translates the conversation to the provider's format, fitted to the model and its host. The provider's
+    /// key also keys the hash of a user's name.
     ///
     /// # Errors
-    /// 400 for what is not as the client's format wants it, or cannot be said in the provider's.
-    pub(super) async fn translate<H: Platform>(
+    /// 400 for a request that is malformed in the client's format, or cannot be expressed in the provider's.
+    pub(super) async fn translate<P: Platform>(
         &self,
-        host: &H,
+        platform: &P,
         format: &ProviderFormat,
         cache: Option<&ReasoningCache>,
         key: Option<&ProviderKey>,
     ) -> Result<WrittenRequest> {
         let mut request = self.envelope.operation.read_conversation(sparse(&self.envelope.document)?)?;
-        if let Some(cache) = cache.filter(|_| (format.expects_reasoning_state)(&request)) {
-            cache.recall(host, &mut request).await;
+        if let Some(cache) = cache
+            && (format.expects_reasoning_state)(&request)
+        {
+            cache.recall(platform, &mut request).await;
         }
         let row = self.target.model;
-        // What is no limit is replaced by the ceiling.
-        let under = |asked: u64, ceiling: u64| if asked == 0 { ceiling } else { asked.min(ceiling) };
-        let asked = request.max_tokens.map(|asked| row.max_tokens.map_or(asked, |ceiling| under(asked, ceiling)));
-        request.max_tokens = self.granted.or(asked);
+        // A limit of 0 stands for none.
+        let capped = |limit: u64, ceiling: u64| if limit == 0 { ceiling } else { limit.min(ceiling) };
+        let requested = request.max_tokens.map(|limit| row.max_tokens.map_or(limit, |ceiling| capped(limit, ceiling)));
+        request.max_tokens = self.granted.or(requested);
         let max_output = [row.max_tokens, self.card.max_output].into_iter().flatten().min();
         let limit_field =
             (self.limit_names != LimitNames::Unknown).then(|| self.limit_names.preferred(&self.target.upstream));
@@ -172,7 +175,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
         self.with_edits(fit::write(format, &mut request, target, secret)?)
     }
 
-    /// Makes the row's edits in a request that was written in the provider's format.
+    /// Applies the row's edits to a request in the provider's format.
     ///
     /// # Errors
     /// As [`Attempt::check_dropped`].
@@ -185,10 +188,10 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
         Ok(written)
     }
 
-    /// Refuses a strict request that the provider's format cannot hold as a whole.
+    /// Refuses a strict request with fields that the provider's format cannot express.
     ///
     /// # Errors
-    /// 400 naming what it cannot hold.
+    /// 400 that lists these fields.
     pub(super) fn check_dropped(&self, written: &WrittenRequest) -> Result<()> {
         let adjusted = written.adjusted.iter().map(|adjustment| Cow::Owned(adjustment.to_string()));
         let changed: Vec<Cow<'_, str>> = written.dropped.iter().cloned().chain(adjusted).collect();
@@ -201,7 +204,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
         Err(Error::caller(400, "unsupported_parameter", message).at(first))
     }
 
-    /// The call that a written request becomes, with its credentials; and the fields that are dropped.
+    /// The HTTP request for a written request, with its credentials, and the dropped fields.
     pub(super) fn request(
         &self,
         written: WrittenRequest,
@@ -225,10 +228,10 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
     }
 }
 
-/// A request that may be taken apart to be translated: its pieces are few, or long.
+/// Checks that a body has few enough pieces to be parsed for translation.
 ///
 /// # Errors
-/// 400 if they are too many: each would take many times the memory of its text.
+/// 400 if there are too many: a parsed piece takes many times the memory of its text.
 pub(super) fn sparse<'d, 'a>(document: &'d Document<'a>) -> Result<&'d Document<'a>> {
     let body = document.bytes();
     if !is_dense(body) {
@@ -243,7 +246,7 @@ pub(super) fn sparse<'d, 'a>(document: &'d Document<'a>) -> Result<&'d Document<
     Err(Error::caller(400, "too_many_pieces", message))
 }
 
-/// A body with a row's edits; `None` if there is nothing to edit.
+/// A body with a row's edits; `None` if they change nothing.
 fn edited(body: &[u8], edits: &Params) -> Option<Vec<u8>> {
     let mut document = Document::read(body).ok()?;
     params::apply(&mut document, edits);

@@ -1,4 +1,4 @@
-//! The gateway as the operator set it up: configuration, secrets and the caches of one isolate.
+//! The configured gateway: configuration, secrets and the caches of one isolate.
 
 use std::rc::Rc;
 
@@ -20,25 +20,26 @@ pub const ADMIN_VARIABLE: &str = "ADMIN_API_KEYS";
 /// The account of callers without a key.
 pub(super) const ANONYMOUS: &str = "anonymous";
 
-/// The gateway as the operator set it up: proven configuration and secrets. One for the life of an isolate.
+/// The configured gateway, with a validated configuration and its secrets. An isolate has one for its
+/// lifetime.
 pub struct Bridge {
     pub(super) config: Config,
     pub(super) access: AccessKeys,
     pub(super) admin: AccessKeys,
-    /// As the providers of the configuration.
+    /// One for each provider of the configuration, in the same order.
     pub(super) accounts: Vec<ProviderAccount>,
     pub(super) known: AdmissionCache,
     pub(super) keyring: SigningCache,
     pub(super) memory: Rc<MemoryBudget>,
-    /// The connections without a key that this isolate has.
+    /// The connections without a key in this isolate.
     pub(super) slots: Rc<ConnectionSlots>,
     pub(super) opened: Millis,
 }
 
-/// The gateway, or what is wrong with its configuration.
+/// The gateway, or the problems of its configuration.
 pub type Opened = Result<Rc<Bridge>, Vec<Problem>>;
 
-/// The response of every request while the configuration is faulty.
+/// The error of every request while the configuration is faulty.
 pub fn misconfigured(problems: &[Problem]) -> Error {
     let shown: Vec<String> = problems.iter().take(5).map(ToString::to_string).collect();
     let message = format!("The gateway's configuration (config.yaml) is faulty: {}", shown.join("; "));
@@ -46,10 +47,10 @@ pub fn misconfigured(problems: &[Problem]) -> Error {
 }
 
 impl Bridge {
-    /// Proves the configuration and gathers the secrets; `secret` gives the value of a variable.
+    /// Validates the configuration and reads the secrets; `secret` returns the value of a variable.
     ///
     /// # Errors
-    /// The faults of the configuration.
+    /// The problems of the configuration.
     pub fn open(text: &str, secret: impl Fn(&str) -> Option<String>, now: Millis) -> Result<Self, Vec<Problem>> {
         let config = Config::read(text, crate::formats::KINDS)?;
         let access = AccessKeys::read(&secret(auth::VARIABLE).unwrap_or_default());
@@ -60,7 +61,7 @@ impl Bridge {
         Ok(Self { config, access, admin, accounts, known, keyring, memory, slots, opened: now })
     }
 
-    /// Which pages of other origins browsers may let read responses.
+    /// The origins whose pages may read responses in a browser.
     pub fn cors(&self) -> &Cors {
         &self.config.cors
     }
@@ -70,72 +71,74 @@ impl Bridge {
         &self.admin
     }
 
-    /// The accounts that exist by configuration: one for each fixed key, and that of callers without a key,
-    /// if those are admitted.
+    /// The accounts that exist by configuration: one for each fixed key and, if callers without a key are
+    /// admitted, theirs.
     pub fn fixed_accounts(&self) -> impl Iterator<Item = AccountId> {
         let anonymous = (self.config.auth == Auth::NoneOnLoopback).then(|| ANONYMOUS.into());
         self.access.ids().cloned().chain(anonymous)
     }
 
-    /// Forgets what this isolate has cached of a key, by its hash. Other isolates rely on their caches for
+    /// Removes the key with this hash from the cache of this isolate. Other isolates use their caches for
     /// some seconds more.
     pub fn forget_key(&self, hash: &KeyHash) {
         self.known.forget(hash);
     }
 
-    /// Caches the secrets that sign keys, as the registry has them now.
+    /// Caches the current secrets that sign keys, as the registry returned them.
     pub fn learn_signing(&self, signing: SigningSecrets, now: Millis) {
         self.keyring.learn(signing, now);
     }
 
-    /// Forgets the cached secrets that sign keys.
+    /// Removes the secrets that sign keys from the cache.
     pub fn forget_signing(&self) {
         self.keyring.forget();
     }
 
-    /// What is kept in the books, and for how long.
+    /// Which receipts and totals accounts keep, and for how long.
     pub fn accounting(&self) -> Accounting {
         self.config.accounting
     }
 
-    /// The longest whole answer that is held, in bytes, and room for one in memory, if there is any.
+    /// The most bytes of a whole response that is held in memory, and an empty reservation for one; `None` if
+    /// there is not enough memory.
     pub fn answer_room(&self, now: Millis) -> Option<(usize, MemoryReservation)> {
-        let room = self.memory.reserve(0, now, now.saturating_add(self.config.max_total_time()))?;
-        Some((self.config.max_answer_bytes, room))
+        let reservation = self.memory.reserve(0, now, now.saturating_add(self.config.max_total_time()))?;
+        Some((self.config.max_answer_bytes, reservation))
     }
 
-    /// Room in memory for messages that wait while a key is checked; none yet.
+    /// An empty reservation of memory for messages that wait while a key is checked; `None` if there is not
+    /// enough memory.
     pub fn waiting_room(&self, now: Millis) -> Option<MemoryReservation> {
         self.memory.reserve(0, now, now.saturating_add(self.config.max_total_time()))
     }
 
-    /// What a WebSocket session is allowed.
+    /// The limits of a WebSocket session.
     pub fn session_rules(&self) -> SessionLimits {
         SessionLimits::of(&self.config)
     }
 
-    /// What a connection without a key is allowed.
+    /// The limits of a connection without a key.
     pub fn pending_limits(&self) -> PendingLimits {
         PendingLimits::of(&self.config)
     }
 
-    /// How the log is written.
+    /// The settings of the log.
     pub fn logging(&self) -> &Logging {
         &self.config.logging
     }
 
-    /// What the configuration asks for that has no effect.
+    /// The settings of the configuration that have no effect.
     pub fn notes(&self) -> &[Problem] {
         &self.config.notes
     }
 
-    /// Takes out of a provider's words what a caller must not see.
+    /// Redacts secrets from a provider's error.
     pub(super) fn redact(&self, provider: usize, error: Error) -> Error {
         let Some(row) = self.config.providers.get(provider) else { return error };
-        error.reworded(|word| redact(word, row, self.account(provider)))
+        error.reworded(|text| redact(text, row, self.account(provider)))
     }
 
-    /// Takes the same out of a piece of a stream in which the provider has reported an error.
+    /// Redacts secrets from a piece of a stream in which the provider reported an error.
     pub(super) fn redact_stream(&self, provider: usize, framing: &Framing, piece: &[u8]) -> Vec<u8> {
         let Some(row) = self.config.providers.get(provider) else { return piece.to_owned() };
         (framing.rewrite)(piece, &|data| redact_json(data, row, self.account(provider)))

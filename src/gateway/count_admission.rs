@@ -1,5 +1,5 @@
-//! Counts of tokens inside a key's limits: admitted like requests, in a window of their own, and counted only
-//! as far as one isolate should.
+//! Admits requests to count tokens within a key's limits, in a window of their own, and counts the tokens
+//! with bounded work.
 
 use super::admit::{ask_account, refused};
 use super::platform::Platform;
@@ -10,18 +10,18 @@ use crate::ids::AccountId;
 use crate::ledger::{AccountCommand, AccountResponse, CountRequest, KeyLimits, LEASE};
 use crate::tokens::Encoding;
 
-/// Text that is counted exactly, in bytes: some tenths of a second of work.
-const EXACT: usize = 1 << 20;
+/// The most text that is counted exactly, in bytes: it takes some tenths of a second.
+const MAX_EXACT_BYTES: usize = 1 << 20;
 
-/// The leave to count.
+/// The admission of a request to count tokens.
 #[derive(Debug, Default)]
 pub(super) struct CountAdmission {
     id: String,
-    /// The accounts that hold a place for it until it is released.
+    /// The accounts in which it counts as a concurrent request until it is released.
     accounts: Vec<AccountId>,
 }
 
-/// What is to be counted.
+/// The request to count tokens, as far as limits concern it.
 pub(super) struct CountSubject {
     /// The names of its model: as the caller wrote it, and in full.
     pub(super) models: Vec<String>,
@@ -29,76 +29,81 @@ pub(super) struct CountSubject {
     pub(super) body: u64,
 }
 
-/// Asks for leave. A key that has no limits of requests, and whose terms were heard a moment ago, is not
-/// asked about again.
+/// Admits a request to count tokens. No account is called for a key whose limits are cached and do not limit
+/// the number of requests.
 ///
 /// # Errors
-/// 401, 403, 413 or 429 as its account says; 503 if that cannot be reached.
-pub(super) async fn admit<H: Platform>(
+/// 401, 403, 413 or 429 from the key's account; 503 if that cannot be reached.
+pub(super) async fn admit<P: Platform>(
     bridge: &Bridge,
-    host: &H,
+    platform: &P,
     caller: &Caller,
     subject: CountSubject,
 ) -> Result<CountAdmission> {
     let Some(hash) = &caller.hash else { return Ok(CountAdmission::default()) };
-    admit::recall(bridge, host, caller)?;
-    let now = host.now();
+    admit::recall(bridge, platform, caller)?;
+    let now = platform.now();
     let CountSubject { models, body } = subject;
-    if let Some(terms) = bridge.known.limits(hash, now).filter(is_free) {
-        return terms
+    if let Some(limits) = bridge.known.limits(hash, now).filter(needs_no_call) {
+        return limits
             .check(&models, body, now)
             .map(|()| CountAdmission::default())
             .map_err(|refusal| refusal_error(&refusal, None));
     }
-    let id = format!("{:032x}", host.random_u128());
-    // It has no lease to renew: should its end not be told, its place is free when a lease would be over.
-    let mut asked = CountRequest { id: id.clone(), hash: Some(hash.clone()), models, body, lifetime: LEASE };
-    let mut leave = CountAdmission { id, accounts: Vec::new() };
-    let terms = match ask_account(host, &caller.key_id, &AccountCommand::Count(asked.clone())).await? {
-        AccountResponse::Granted { limits: terms, .. } => terms,
-        reply => return Err(refused(bridge, host, hash, reply, None)),
+    let id = format!("{:032x}", platform.random_u128());
+    // It has no lease to renew: if its release is lost, it ends when a lease would expire.
+    let mut request = CountRequest { id: id.clone(), hash: Some(hash.clone()), models, body, lifetime: LEASE };
+    let mut admission = CountAdmission { id, accounts: Vec::new() };
+    let limits = match ask_account(platform, &caller.key_id, &AccountCommand::Count(request.clone())).await? {
+        AccountResponse::Granted { limits, .. } => limits,
+        response => return Err(refused(bridge, platform, hash, response, None)),
     };
-    bridge.known.learn(hash, Ok(terms.clone()), now);
-    leave.holds(&caller.key_id, &terms);
-    let Some(parent) = terms.parent else { return Ok(leave) };
-    asked.hash = None;
-    match ask_account(host, &parent, &AccountCommand::Count(asked)).await {
-        Ok(AccountResponse::Granted { limits: terms, .. }) => leave.holds(&parent, &terms),
-        reply => {
-            release(host, leave).await;
-            return Err(reply.map_or_else(|error| error, |reply| refused(bridge, host, hash, reply, None)));
+    bridge.known.learn(hash, Ok(limits.clone()), now);
+    admission.add_account(&caller.key_id, &limits);
+    let Some(parent) = limits.parent else { return Ok(admission) };
+    request.hash = None;
+    match ask_account(platform, &parent, &AccountCommand::Count(request)).await {
+        Ok(AccountResponse::Granted { limits, .. }) => admission.add_account(&parent, &limits),
+        response => {
+            release(platform, admission).await;
+            return Err(response.map_or_else(|error| error, |response| refused(bridge, platform, hash, response, None)));
         }
     }
-    Ok(leave)
+    Ok(admission)
 }
 
-/// The question has been answered. If that cannot be told, its places are free when a lease would be over.
-pub(super) async fn release<H: Platform>(host: &H, leave: CountAdmission) {
-    for account in &leave.accounts {
-        let _ = ask_account(host, account, &AccountCommand::EndCount(leave.id.clone())).await;
+/// Ends the admission once the tokens are counted. If an account cannot be reached, it ends there when a
+/// lease would expire.
+pub(super) async fn release<P: Platform>(platform: &P, admission: CountAdmission) {
+    for account in &admission.accounts {
+        let _ = ask_account(platform, account, &AccountCommand::EndCount(admission.id.clone())).await;
     }
 }
 
 impl CountAdmission {
-    fn holds(&mut self, account: &AccountId, terms: &KeyLimits) {
-        self.accounts.extend(terms.concurrent.is_some().then(|| account.clone()));
+    fn add_account(&mut self, account: &AccountId, limits: &KeyLimits) {
+        self.accounts.extend(limits.concurrent.is_some().then(|| account.clone()));
     }
 }
 
-/// Whether nobody has to be asked about a count.
-fn is_free(terms: &KeyLimits) -> bool {
-    terms.requests_per_minute.is_none() && terms.concurrent.is_none() && terms.parent.is_none()
+/// Whether these limits can be checked without a call to an account.
+fn needs_no_call(limits: &KeyLimits) -> bool {
+    limits.requests_per_minute.is_none() && limits.concurrent.is_none() && limits.parent.is_none()
 }
 
-/// The tokens of each text, and whether they are all exact: what is beyond the first MiB of all texts is told
-/// by proportion.
+/// The tokens of each text, and whether all of them are exact: text beyond the first MiB in all is estimated
+/// in proportion.
 ///
 /// # Errors
 /// 503 if the vocabulary cannot be loaded.
-pub(super) async fn count<H: Platform>(host: &H, encoding: Encoding, texts: Vec<String>) -> Result<(Vec<u64>, bool)> {
-    let (texts, beyond) = cut(texts);
+pub(super) async fn count<P: Platform>(
+    platform: &P,
+    encoding: Encoding,
+    texts: Vec<String>,
+) -> Result<(Vec<u64>, bool)> {
+    let (texts, beyond) = truncate(texts);
     let bytes: usize = texts.iter().map(String::len).sum();
-    let mut counts = host.count(encoding, texts).await.map_err(|_| vocabulary_unavailable())?;
+    let mut counts = platform.count(encoding, texts).await.map_err(|_| vocabulary_unavailable())?;
     let tokens = counts.iter().fold(0u64, |sum, count| sum.saturating_add(*count));
     for (count, beyond) in counts.iter_mut().zip(&beyond) {
         *count = count.saturating_add(beyond.saturating_mul(tokens).div_ceil(bytes.max(1) as u64));
@@ -106,10 +111,10 @@ pub(super) async fn count<H: Platform>(host: &H, encoding: Encoding, texts: Vec<
     Ok((counts, beyond.iter().all(|beyond| *beyond == 0)))
 }
 
-/// The first MiB of texts, and how many bytes of each are beyond it.
-fn cut(mut texts: Vec<String>) -> (Vec<String>, Vec<u64>) {
-    let mut left = EXACT;
-    let cut = |text: &mut String| {
+/// The first MiB of the texts, and the number of bytes of each text beyond it.
+fn truncate(mut texts: Vec<String>) -> (Vec<String>, Vec<u64>) {
+    let mut left = MAX_EXACT_BYTES;
+    let truncate_text = |text: &mut String| {
         let all = text.len();
         text.truncate(text.floor_char_boundary(left));
         if text.len() < all {
@@ -118,7 +123,7 @@ fn cut(mut texts: Vec<String>) -> (Vec<String>, Vec<u64>) {
         left = if text.len() < all { 0 } else { left - all };
         (all - text.len()) as u64
     };
-    let beyond = texts.iter_mut().map(cut).collect();
+    let beyond = texts.iter_mut().map(truncate_text).collect();
     (texts, beyond)
 }
 
@@ -132,11 +137,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mebibyte_is_counted_and_the_rest_is_known_by_its_length() {
-        let (texts, beyond) = cut(vec!["a".repeat(EXACT - 1), "é".to_owned(), String::new(), "bcd".to_owned()]);
-        assert_eq!(texts.iter().map(String::len).collect::<Vec<_>>(), [EXACT - 1, 0, 0, 0]);
+    fn a_mebibyte_is_counted_and_the_rest_is_estimated_by_its_length() {
+        let (texts, beyond) =
+            truncate(vec!["a".repeat(MAX_EXACT_BYTES - 1), "é".to_owned(), String::new(), "bcd".to_owned()]);
+        assert_eq!(texts.iter().map(String::len).collect::<Vec<_>>(), [MAX_EXACT_BYTES - 1, 0, 0, 0]);
         assert_eq!(beyond, [0, 2, 0, 3]);
-        let (texts, beyond) = cut(vec!["a".repeat(EXACT)]);
-        assert_eq!((texts[0].len(), beyond), (EXACT, vec![0]));
+        let (texts, beyond) = truncate(vec!["a".repeat(MAX_EXACT_BYTES)]);
+        assert_eq!((texts[0].len(), beyond), (MAX_EXACT_BYTES, vec![0]));
     }
 }

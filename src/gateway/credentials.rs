@@ -1,4 +1,4 @@
-//! Puts a provider's key into a finished request: the last step before it is sent.
+//! Adds a provider's key to a finished request, the last step before it is sent.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -7,7 +7,7 @@ use crate::config::Millis;
 use crate::formats::auth::{AuthScheme, SignableRequest};
 use crate::provider::ProviderKey;
 
-/// What is escaped in a query: the spelling that `provider::redact` finds as well.
+/// The characters that are escaped in a query. `provider::redact` finds keys in this spelling as well.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Adds the key, if there is one, to a finished request. It replaces a configured header of the same name.

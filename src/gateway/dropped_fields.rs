@@ -1,5 +1,5 @@
-//! Names that a caller made up, as a response header and the log may hold them: bounded, and in a header in
-//! printable ASCII alone.
+//! Writes names that a caller chose for a response header and for the log: bounded in length, and in a header
+//! in printable ASCII only.
 
 use std::borrow::Cow;
 
@@ -11,17 +11,18 @@ const DROPPED: &str = "x-llm-bridge-dropped";
 /// The response header with the values that were replaced.
 const ADJUSTED: &str = "x-llm-bridge-adjusted";
 
-/// The longest that a name gets in a header, in bytes.
-const NAME: usize = 64;
-/// The longest that all of them get in a header, and in the log, in bytes.
-const HEADER: usize = 2 << 10;
-const LOGGED: usize = 16 << 10;
-/// Room for the words on those that are left out.
-const REST: usize = 40;
-/// The longest value of a response header, in bytes.
-const LONGEST: usize = 8 << 10;
+/// The most bytes of a name in a header.
+const MAX_NAME_BYTES: usize = 64;
+/// The most bytes of all names in a header.
+const MAX_LIST_BYTES: usize = 2 << 10;
+/// The most bytes of all names in the log.
+const MAX_LOGGED_BYTES: usize = 16 << 10;
+/// The bytes reserved for the note on names that are left out.
+const NOTE_BYTES: usize = 40;
+/// The most bytes of the value of a response header.
+const MAX_HEADER_BYTES: usize = 8 << 10;
 
-/// What a provider was not told, in both spellings.
+/// The fields that were dropped or adjusted for a provider, as response headers and the log write them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DroppedFields {
     /// For the response header: the names as [`listed`] writes them.
@@ -33,14 +34,14 @@ pub struct DroppedFields {
 }
 
 impl DroppedFields {
-    /// Both spellings of these names; none if there are none.
+    /// Both forms of these names and adjustments; `None` if there are none.
     pub fn of(names: &[Cow<'static, str>], adjusted: &[Adjustment]) -> Option<Self> {
         if names.is_empty() && adjusted.is_empty() {
             return None;
         }
         let adjusted: Vec<Cow<'_, str>> = adjusted.iter().map(|adjustment| adjustment.to_string().into()).collect();
         let all: Vec<&str> = names.iter().chain(&adjusted).map(Cow::as_ref).collect();
-        let logged = joined(all.into_iter(), LOGGED);
+        let logged = joined(all.into_iter(), MAX_LOGGED_BYTES);
         Some(Self { header: listed(names), logged, adjusted: listed(&adjusted) })
     }
 
@@ -51,28 +52,28 @@ impl DroppedFields {
     }
 }
 
-/// Names for a header, or for a message: each escaped as in JSON, so that only printable ASCII is left and a
-/// comma is none of a name, and cut; those that have no room are counted.
+/// Lists names for a header or a message. Each name is cut and escaped as in JSON, so that the list has only
+/// printable ASCII and no name contains a comma. Names beyond the limit are counted.
 pub fn listed(names: &[Cow<'_, str>]) -> String {
-    joined(names.iter().map(|name| escaped(name)), HEADER)
+    joined(names.iter().map(|name| escaped(name)), MAX_LIST_BYTES)
 }
 
-/// Whether a text can be the value of a response header wherever it is sent: visible ASCII, spaces and tabs,
-/// of bounded length.
+/// Whether a text is safe as the value of a response header on every platform: visible ASCII, spaces and
+/// tabs, of bounded length.
 pub fn fits_header(value: &str) -> bool {
-    value.len() <= LONGEST && value.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t'))
+    value.len() <= MAX_HEADER_BYTES && value.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t'))
 }
 
-/// Names with a comma between them, within so many bytes.
-fn joined<N: AsRef<str>>(names: impl ExactSizeIterator<Item = N>, most: usize) -> String {
+/// Joins names with commas, within `limit` bytes.
+fn joined<N: AsRef<str>>(names: impl ExactSizeIterator<Item = N>, limit: usize) -> String {
     let (mut out, count) = (String::new(), names.len());
     for (at, name) in names.enumerate() {
         let name = name.as_ref();
         let between = if at == 0 { "" } else { ", " };
         let last = at + 1 == count;
-        if out.len() + between.len() + name.len() + if last { 0 } else { REST } > most {
-            let mut room = most.saturating_sub(REST);
-            // One that is longer than all may be is cut.
+        if out.len() + between.len() + name.len() + if last { 0 } else { NOTE_BYTES } > limit {
+            let mut room = limit.saturating_sub(NOTE_BYTES);
+            // A first name that exceeds the limit is cut.
             if at == 0 {
                 while !name.is_char_boundary(room.min(name.len())) {
                     room -= 1;
@@ -89,7 +90,7 @@ fn joined<N: AsRef<str>>(names: impl ExactSizeIterator<Item = N>, most: usize) -
     out
 }
 
-/// A name in printable ASCII, not longer than [`NAME`]. It is never cut within an escape.
+/// A name in printable ASCII, of at most [`MAX_NAME_BYTES`]. It is never cut within an escape.
 fn escaped(name: &str) -> String {
     const CUT: &str = "...";
     let (mut out, mut cut) = (String::new(), None);
@@ -102,10 +103,10 @@ fn escaped(name: &str) -> String {
             '!'..='~' if character != ',' => out.push(character),
             _ => character.encode_utf16(&mut [0; 2]).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}"))),
         }
-        if out.len() <= NAME - CUT.len() {
+        if out.len() <= MAX_NAME_BYTES - CUT.len() {
             cut = Some(out.len());
         }
-        if out.len() > NAME {
+        if out.len() > MAX_NAME_BYTES {
             out.truncate(cut.unwrap_or(0));
             return out + CUT;
         }
@@ -123,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_name_is_printable_ascii_without_a_comma() {
-        for (name, told) in [
+        for (name, expected) in [
             ("seed", "seed"),
             ("messages[].name", "messages[].name"),
             ("a\r\nset-cookie: x=1", "a\\u000d\\u000aset-cookie: x=1"),
@@ -135,7 +136,7 @@ mod tests {
             ("\u{7f}\u{0}\u{85}", "\\u007f\\u0000\\u0085"),
             ("", "\"\""),
         ] {
-            assert_eq!(escaped(name), told);
+            assert_eq!(escaped(name), expected);
         }
     }
 
@@ -153,21 +154,21 @@ mod tests {
         let many: Vec<String> = (0..2000).map(|number| format!("field_number_{number}")).collect();
         let many = names(&many.iter().map(String::as_str).collect::<Vec<_>>());
         let DroppedFields { header, logged, .. } = DroppedFields::of(&many, &[]).unwrap();
-        assert!(header.len() <= HEADER && fits_header(&header), "{}", header.len());
-        let (told, left) = header.rsplit_once(", ..., and ").unwrap();
+        assert!(header.len() <= MAX_LIST_BYTES && fits_header(&header), "{}", header.len());
+        let (listed, left) = header.rsplit_once(", ..., and ").unwrap();
         let count: usize = left.strip_suffix(" more").unwrap().parse().unwrap();
-        assert_eq!(told.split(", ").count() + count, 2000);
-        assert!(logged.len() <= LOGGED && logged.len() > 8 * HEADER / 2, "{}", logged.len());
+        assert_eq!(listed.split(", ").count() + count, 2000);
+        assert!(logged.len() <= MAX_LOGGED_BYTES && logged.len() > 8 * MAX_LIST_BYTES / 2, "{}", logged.len());
         assert_eq!(DroppedFields::of(&[], &[]), None);
-        let long = DroppedFields::of(&names(&[&"é".repeat(LOGGED)]), &[]).unwrap();
-        assert!(long.logged.len() <= LOGGED && long.logged.ends_with("é..."));
+        let long = DroppedFields::of(&names(&[&"é".repeat(MAX_LOGGED_BYTES)]), &[]).unwrap();
+        assert!(long.logged.len() <= MAX_LOGGED_BYTES && long.logged.ends_with("é..."));
         assert_eq!(DroppedFields::of(&names(&["a", "b"]), &[]).unwrap().logged, "a, b");
     }
 
     #[test]
-    fn what_no_header_can_hold_is_told() {
+    fn text_that_no_header_can_hold_is_detected() {
         assert!(fits_header("text/plain; a=\"b\"\t") && fits_header(""));
-        for value in ["a\r\nb", "\0", "é", "\u{7f}", &"x".repeat(LONGEST + 1)] {
+        for value in ["a\r\nb", "\0", "é", "\u{7f}", &"x".repeat(MAX_HEADER_BYTES + 1)] {
             assert!(!fits_header(value), "{value:?}");
         }
     }

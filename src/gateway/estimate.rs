@@ -1,4 +1,4 @@
-//! What is reserved for a request: the most that it can take, as it is sent. It knows no limits of keys.
+//! Estimates the most that a request can use, as it is sent: this is reserved in the key's account.
 
 use super::attempt::Attempt;
 use super::cost_estimate::CostEstimate;
@@ -12,8 +12,8 @@ use crate::formats::bounds::{ServiceTier, is_priced_field};
 use crate::ledger::{OutputCost, Receipt};
 use crate::policy::pricing::CostBound;
 
-/// Has a request admitted. Where the account grants a lower limit than was asked for, it is set. `draft`: the
-/// receipt that stands if the request is never settled.
+/// Has a request admitted by its account. If the account grants a lower output limit than the request has,
+/// the lower limit is set in the request. `draft`: the receipt that is kept if the request is never settled.
 ///
 /// # Errors
 /// As [`admit::admit`].
@@ -35,32 +35,32 @@ pub(super) async fn admit<P: Platform>(
     Ok(Fact::Admitted { admission, plausible })
 }
 
-/// How much a request can take, as it is sent.
+/// How much a request can use, as it is sent.
 struct Demand {
-    /// The longest of its responses, in tokens; `None` if that is not known.
+    /// The longest possible response, in tokens; `None` if not known.
     longest: Option<u64>,
-    /// How many responses may be generated for all of its questions.
+    /// The number of responses that may be generated, for all of its questions.
     samples: u64,
-    /// The tier in which it is served; `None`: the usual one.
+    /// The service tier; `None` for the usual one.
     tier: Option<String>,
-    /// The provider may add to its prompt what is not in the body.
+    /// Whether the provider may add tokens to the prompt that are not in the body.
     adds_to_prompt: bool,
 }
 
-/// A limit that the gateway sets itself is not smaller than this, for an answer that is cut too early is paid
-/// for nothing; in tokens.
-const LEAST: u64 = 4_096;
-/// … for a model that thinks first.
-const LEAST_THINKING: u64 = 16_384;
+/// The lowest output limit that the gateway sets itself, in tokens: a response that is cut too early costs
+/// money and is of no use.
+const MIN_LIMIT: u64 = 4_096;
+/// The lowest output limit that the gateway sets itself for a model that thinks first, in tokens.
+const MIN_LIMIT_THINKING: u64 = 16_384;
 
-/// The most bytes by which setting a limit makes a body longer.
-const LIMIT_FIELD: u64 = 64;
+/// The most bytes that setting an output limit adds to a body.
+const LIMIT_FIELD_BYTES: u64 = 64;
 
-/// So many tokens a model may make in a second, where nobody said: few are faster.
-const USUAL_PACE: u64 = 200;
+/// The assumed tokens per second of a model whose speed is not known: few models are faster.
+const DEFAULT_TOKENS_PER_SECOND: u64 = 200;
 
-/// More tokens than any model takes or gives.
-const ABSURD: u64 = 100_000_000;
+/// More tokens than any model reads or generates.
+const IMPLAUSIBLE_TOKENS: u64 = 100_000_000;
 
 impl Demand {
     fn of(attempt: &Attempt<'_, '_, '_>) -> Self {
@@ -71,13 +71,13 @@ impl Demand {
             tier: match bounds.tier {
                 ServiceTier::AccountDefault => attempt.target.model.service_tier.clone(),
                 ServiceTier::Standard => None,
-                ServiceTier::Other(word) => Some(word),
+                ServiceTier::Other(name) => Some(name),
             },
             adds_to_prompt: bounds.adds_to_prompt,
         }
     }
 
-    /// The most that the request can take. The model's context bounds the prompt. Tokens of a minute are
+    /// The most that the request can use. The model's context bounds the prompt. Tokens of a minute are
     /// reserved by the bytes of the body alone: a token has at least one.
     fn estimate(&self, attempt: &Attempt<'_, '_, '_>) -> CostEstimate {
         let (document, operation, card) = (attempt.document(), attempt.envelope.operation, &attempt.card);
@@ -97,12 +97,12 @@ impl Demand {
             cost: bound(0).zip(all).map(|(bound, all)| bound.cost(all)),
             price: card.price,
             time: attempt.target.model.clocks.total,
-            answer: match (bound(LIMIT_FIELD), output) {
+            answer: match (bound(LIMIT_FIELD_BYTES), output) {
                 (Some(bound), Some(limit)) if operation.generates() => Some(self.output_cost(attempt, &bound, limit)),
                 _ => None,
             },
             stray_field: stray.map(|name| name.chars().take(64).collect()),
-            tier: self.tier.clone().filter(|_| card.price.is_some()),
+            tier: if card.price.is_some() { self.tier.clone() } else { None },
             names: rules.names,
             draft: None,
         }
@@ -116,46 +116,46 @@ impl Demand {
             per_token: bound.output_rate(),
             choices: self.samples,
             limit,
-            minimum: least(attempt).min(limit),
+            minimum: min_limit(attempt).min(limit),
             settable: names.honours(names.preferred(&attempt.target.upstream)) || !attempt.mode.is_passthrough(),
         }
     }
 
-    /// The price of a prompt of so many tokens; `None` if the model's price is not known.
+    /// The bound on the cost of a prompt of `input` tokens; `None` if the model's price is not known.
     fn bound(&self, attempt: &Attempt<'_, '_, '_>, input: u64) -> Option<CostBound> {
         let (price, tier) = (attempt.card.price?, self.tier.as_deref());
         let (usual, cached_long) = (price.bound(input, false, tier)?, price.bound(input, true, tier)?);
-        // The body is searched only where that can change the price.
+        // The body is searched only if the result can change the price.
         if cached_long.cost(0) <= usual.cost(0) {
             return Some(usual);
         }
-        // The operator's edits are not looked into.
+        // The operator's edits are not searched: any of them may cache for long.
         let may_cache_long = !attempt.target.model.params.is_empty()
             || (attempt.head.client.rules.may_cache_long)(attempt.document().bytes());
         Some(if may_cache_long { cached_long } else { usual })
     }
 
-    /// What a provider may plausibly report.
-    fn plausible(&self, attempt: &Attempt<'_, '_, '_>, permit: &Admission) -> PlausibleUsage {
+    /// The limits of what a provider may plausibly report.
+    fn plausible(&self, attempt: &Attempt<'_, '_, '_>, admission: &Admission) -> PlausibleUsage {
         let (card, generates) = (&attempt.card, attempt.envelope.operation.generates());
-        // The results of a provider's own tools are read several times.
+        // The model reads the results of a provider's own tools several times.
         let context = if self.adds_to_prompt { None } else { card.context };
         let longest = if generates { self.longest } else { None };
-        let pace = card.tokens_per_second.unwrap_or(USUAL_PACE).saturating_mul(self.samples);
+        let pace = card.tokens_per_second.unwrap_or(DEFAULT_TOKENS_PER_SECOND).saturating_mul(self.samples);
         PlausibleUsage {
-            prompt: context.unwrap_or(ABSURD).saturating_mul(attempt.envelope.questions.max(1)),
-            output: longest.unwrap_or(ABSURD).saturating_mul(self.samples),
-            reserved: permit.reserved,
+            prompt: context.unwrap_or(IMPLAUSIBLE_TOKENS).saturating_mul(attempt.envelope.questions.max(1)),
+            output: longest.unwrap_or(IMPLAUSIBLE_TOKENS).saturating_mul(self.samples),
+            reserved: admission.reserved,
             tier: self.tier.clone(),
             besides: self.tier.as_deref().is_some_and(is_priced_field),
-            pace: if permit.reserved.is_some() && generates { pace } else { 0 },
+            pace: if admission.reserved.is_some() && generates { pace } else { 0 },
         }
     }
 }
 
-/// The smallest limit that is worth setting: what is asked for thinking alone has to be less than the limit.
-fn least(attempt: &Attempt<'_, '_, '_>) -> u64 {
-    let least = if attempt.card.thinks { LEAST_THINKING } else { LEAST };
+/// The lowest output limit worth setting. It has to exceed the budget that the request has for thinking.
+fn min_limit(attempt: &Attempt<'_, '_, '_>) -> u64 {
+    let minimum = if attempt.card.thinks { MIN_LIMIT_THINKING } else { MIN_LIMIT };
     let budget = (attempt.head.client.rules.thinking_budget)(attempt.document());
-    budget.map_or(least, |budget| least.max(budget.saturating_add(LEAST)))
+    budget.map_or(minimum, |budget| minimum.max(budget.saturating_add(MIN_LIMIT)))
 }

@@ -1,5 +1,4 @@
-//! The lease on what a request was promised: when it has to be renewed, and in what words. It waits for
-//! nothing.
+//! The lease of an admitted request: when it has to be renewed, and the command that renews it.
 
 use std::cell::Cell;
 
@@ -11,39 +10,38 @@ use crate::ids::AccountId;
 use crate::ledger::{AccountCommand, Receipt, TokenCounts};
 use crate::policy::tokens;
 
-/// A lease is renewed for the first time so long after its request was admitted: most requests are over by
-/// then.
-const FIRST: Millis = 60_000;
-/// Then again each so often.
-const EACH: Millis = 30_000;
+/// The time from a request's admission to the first renewal of its lease: most requests are over by then.
+const FIRST_RENEWAL: Millis = 60_000;
+/// The time between two renewals.
+const RENEWAL_INTERVAL: Millis = 30_000;
 
-/// What a request may have taken, while nobody has said it.
+/// An estimate of what a request has used, before its provider reports it.
 #[derive(Clone, Debug, Default)]
 pub struct UsageEstimate {
-    /// What its model costs, if that is known.
+    /// The price of its model, if known.
     pub price: Option<ModelPrice>,
-    /// The tier that was asked for, if not the usual one.
+    /// The requested service tier; `None` for the usual one.
     pub tier: Option<String>,
     /// Tokens of the prompt.
     pub prompt: u64,
 }
 
 impl UsageEstimate {
-    /// The tokens with so many of an answer, and what they cost, in nano-dollars: in the dearer of the tier
-    /// that was asked for and the usual one. No cost if one of these has no price that is known.
-    fn taken(&self, output: u64) -> (TokenCounts, Option<Nanos>) {
+    /// The tokens of the prompt and of `output`, and their cost in nano-dollars, in the requested or the
+    /// usual tier, whichever costs more. The cost is `None` if either tier has no known price.
+    fn with_output(&self, output: u64) -> (TokenCounts, Option<Nanos>) {
         let usage = Usage { uncached_input: self.prompt, output, ..Usage::default() };
         let cost = |tier| self.price.and_then(|price| price.cost(&usage, tier));
         let cost = match self.tier.as_deref() {
-            Some(tier) => cost(Some(tier)).zip(cost(None)).map(|(asked, usual)| asked.max(usual)),
+            Some(tier) => cost(Some(tier)).zip(cost(None)).map(|(requested, usual)| requested.max(usual)),
             None => cost(None),
         };
         (usage.into(), cost)
     }
 
-    /// The receipt of a request whose answer has not begun.
+    /// Completes the draft of a receipt for a request whose response has not begun.
     pub(super) fn entry(&self, draft: Receipt) -> Receipt {
-        let (tokens, cost) = self.taken(0);
+        let (tokens, cost) = self.with_output(0);
         Receipt { tokens: Some(tokens), cost, ..draft }
     }
 }
@@ -53,37 +51,38 @@ impl UsageEstimate {
 pub struct LeaseRenewal {
     id: String,
     accounts: Vec<AccountId>,
-    guess: UsageEstimate,
-    /// Bytes of the answer that have been heard.
-    heard: Cell<u64>,
-    /// When it is to be renewed next.
+    estimate: UsageEstimate,
+    /// The bytes of the response that have been received.
+    received: Cell<u64>,
+    /// The time of the next renewal.
     due: Cell<Millis>,
 }
 
 impl LeaseRenewal {
     /// The lease of a request that was admitted at `now`.
-    pub(super) fn new(permit: &Admission, guess: UsageEstimate, now: Millis) -> Self {
-        let (id, accounts, due) = (permit.id.clone(), permit.accounts.clone(), Cell::new(now.saturating_add(FIRST)));
-        Self { id, accounts, guess, heard: Cell::new(0), due }
+    pub(super) fn new(admission: &Admission, estimate: UsageEstimate, now: Millis) -> Self {
+        let (id, accounts, due) =
+            (admission.id.clone(), admission.accounts.clone(), Cell::new(now.saturating_add(FIRST_RENEWAL)));
+        Self { id, accounts, estimate, received: Cell::new(0), due }
     }
 
-    /// So long, in milliseconds, until it is to be renewed.
+    /// The time until the next renewal, in milliseconds.
     pub fn wait(&self, now: Millis) -> Millis {
         self.due.get().saturating_sub(now)
     }
 
-    /// So many bytes of the answer have been heard.
-    pub fn hear(&self, bytes: u64) {
-        self.heard.set(bytes);
+    /// Notes that `bytes` bytes of the response have been received.
+    pub fn note_received(&self, bytes: u64) {
+        self.received.set(bytes);
     }
 
-    /// The order that renews it, and the accounts that want it; nothing if it is not due.
+    /// The command that renews the lease, and the accounts that it goes to; `None` if no renewal is due.
     pub fn renewal(&self, now: Millis) -> Option<(AccountCommand, &[AccountId])> {
         if self.wait(now) > 0 {
             return None;
         }
-        self.due.set(now.saturating_add(EACH));
-        let (tokens, cost) = self.guess.taken(tokens::estimate_from_bytes(self.heard.get()));
+        self.due.set(now.saturating_add(RENEWAL_INTERVAL));
+        let (tokens, cost) = self.estimate.with_output(tokens::estimate_from_bytes(self.received.get()));
         Some((AccountCommand::Renew { id: self.id.clone(), tokens, cost }, &self.accounts))
     }
 }
@@ -94,15 +93,15 @@ mod tests {
 
     #[test]
     fn a_lease_is_renewed_after_a_minute_and_then_twice_a_minute() {
-        let guess = UsageEstimate { prompt: 5, ..UsageEstimate::default() };
-        let lease = LeaseRenewal::new(&Admission { id: "r".into(), ..Admission::default() }, guess, 1_000);
+        let estimate = UsageEstimate { prompt: 5, ..UsageEstimate::default() };
+        let lease = LeaseRenewal::new(&Admission { id: "r".into(), ..Admission::default() }, estimate, 1_000);
         assert_eq!((lease.wait(1_000), lease.renewal(60_999)), (60_000, None));
-        lease.hear(9);
+        lease.note_received(9);
         let tokens = Usage { uncached_input: 5, output: 3, ..Usage::default() }.into();
-        let order = AccountCommand::Renew { id: "r".into(), tokens, cost: None };
-        assert_eq!(lease.renewal(61_000).map(|(order, _)| order), Some(order));
+        let command = AccountCommand::Renew { id: "r".into(), tokens, cost: None };
+        assert_eq!(lease.renewal(61_000).map(|(command, _)| command), Some(command));
         assert_eq!((lease.wait(61_000), lease.renewal(90_999)), (30_000, None));
-        // Late is late: it does not catch up.
+        // Missed renewals are not made up for.
         assert!(lease.renewal(200_000).is_some() && lease.wait(200_000) == 30_000);
     }
 }

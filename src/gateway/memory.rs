@@ -1,5 +1,4 @@
-//! The memory that the requests of an isolate hold, counted against one limit. It waits for nothing, and
-//! knows no runtime.
+//! Accounts for the memory that the requests of an isolate hold, against one limit.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -8,11 +7,11 @@ use std::rc::Rc;
 use crate::config::{BODY_COPIES, Millis};
 use crate::error::Error;
 
-/// Above its limit, an isolate takes a body that is short enough by itself, as long as others hold no more
-/// than this part of the limit: else a body near the limit could never be taken.
-const OTHERS: usize = 8;
-/// The seconds after which a refused request may come again.
-const COME_AGAIN: &str = "1";
+/// A body and its copies may exceed the limit if the body alone fits and the other requests hold at most one
+/// part in `OTHERS_DIVISOR` of the limit. Otherwise a body near the limit could never be accepted.
+const OTHERS_DIVISOR: usize = 8;
+/// The value of `retry-after` for a refused request, in seconds.
+const RETRY_AFTER_SECONDS: &str = "1";
 
 /// The bytes held by all requests of an isolate.
 #[derive(Debug)]
@@ -20,12 +19,12 @@ pub struct MemoryBudget {
     limit: usize,
     held: Cell<usize>,
     next: Cell<u64>,
-    /// By reservation: its bytes, and until when its request can last.
+    /// The bytes of each reservation, and the latest time at which its request ends.
     reservations: RefCell<HashMap<u64, (usize, Millis)>>,
 }
 
-/// Bytes held by one request, given back when this is dropped. The runtime may end a request without dropping
-/// anything of it: then the reservation lapses when its request's time is over.
+/// Bytes held by one request, released on drop. The runtime may end a request without dropping its values:
+/// then the reservation expires when the request's time is over.
 #[derive(Debug)]
 pub struct MemoryReservation {
     memory: Rc<MemoryBudget>,
@@ -33,67 +32,73 @@ pub struct MemoryReservation {
 }
 
 impl MemoryBudget {
-    /// At most `limit` bytes.
+    /// A budget of `limit` bytes.
     pub fn new(limit: usize) -> Rc<Self> {
         Rc::new(Self { limit, held: Cell::new(0), next: Cell::new(0), reservations: RefCell::default() })
     }
 
-    /// Room for a body of so many bytes and its copies; none if there is not enough. `until`: when its
-    /// request is over at the latest.
+    /// Reserves memory for a body of `body` bytes and its copies; `None` if there is not enough. `until`: the
+    /// latest time at which the request ends.
     pub fn reserve(self: &Rc<Self>, body: usize, now: Millis, until: Millis) -> Option<MemoryReservation> {
-        if self.held.get() > self.limit - self.limit / OTHERS {
-            self.lapse(now);
+        if self.held.get() > self.limit - self.limit / OTHERS_DIVISOR {
+            self.expire(now);
         }
         let id = self.next.replace(self.next.get().wrapping_add(1));
         self.reservations.borrow_mut().insert(id, (0, until));
         let reservation = MemoryReservation { memory: Rc::clone(self), id };
-        let fits = reservation.body(body) || (self.lapse(now) && reservation.body(body));
+        let fits = reservation.hold_body(body) || (self.expire(now) && reservation.hold_body(body));
         fits.then_some(reservation)
     }
 
-    /// Forgets the reservations of requests whose time is over; says whether there were any.
-    fn lapse(&self, now: Millis) -> bool {
-        let (mut lapsed, mut freed) = (false, 0_usize);
+    /// Removes the reservations of requests whose time is over. Returns whether there were any.
+    fn expire(&self, now: Millis) -> bool {
+        let (mut any_expired, mut freed) = (false, 0_usize);
         self.reservations.borrow_mut().retain(|_, (bytes, until)| {
-            let keeps = now <= *until;
-            (lapsed, freed) = (lapsed || !keeps, if keeps { freed } else { freed.saturating_add(*bytes) });
-            keeps
+            let is_expired = now > *until;
+            if is_expired {
+                any_expired = true;
+                freed = freed.saturating_add(*bytes);
+            }
+            !is_expired
         });
         self.held.set(self.held.get().saturating_sub(freed));
-        lapsed
+        any_expired
     }
 }
 
 impl MemoryReservation {
-    /// Holds a body of so many bytes and its copies; `false`, and as before, if there is no room.
-    pub fn body(&self, length: usize) -> bool {
+    /// Changes the reservation to a body of `length` bytes and its copies. Returns `false`, and changes
+    /// nothing, if there is not enough memory.
+    pub fn hold_body(&self, length: usize) -> bool {
         self.set(length.saturating_mul(BODY_COPIES), length)
     }
 
-    /// Holds so many bytes; `false`, and as before, if there is no room for more.
+    /// Changes the reservation to `bytes` bytes. Returns `false`, and changes nothing, if there is not enough
+    /// memory.
     pub fn hold(&self, bytes: usize) -> bool {
         self.set(bytes, usize::MAX)
     }
 
-    /// Holds so many bytes, as [`MemoryReservation::body`] does: what takes at least `least` of them is held
-    /// if others hold little.
+    /// Changes the reservation to `bytes` bytes, which may exceed the limit if `least` bytes alone fit and
+    /// the other requests hold little. Returns `false`, and changes nothing, if there is not enough memory.
     pub fn hold_one(&self, bytes: usize, least: usize) -> bool {
         self.set(bytes, least)
     }
 
-    /// Holds so many bytes, of which `least` at one time in any case.
+    /// Changes the reservation to `bytes` bytes. They may exceed the limit if `least` bytes alone fit and the
+    /// other requests hold little.
     fn set(&self, bytes: usize, least: usize) -> bool {
         let memory = &self.memory;
         let mut reservations = memory.reservations.borrow_mut();
-        let Some((mine, _)) = reservations.get_mut(&self.id) else { return false };
-        let others = memory.held.get().saturating_sub(*mine);
-        let all = others.saturating_add(bytes);
-        let alone = others <= memory.limit / OTHERS && others.saturating_add(least) <= memory.limit;
-        if bytes > *mine && all > memory.limit && !alone {
+        let Some((own, _)) = reservations.get_mut(&self.id) else { return false };
+        let others = memory.held.get().saturating_sub(*own);
+        let total = others.saturating_add(bytes);
+        let alone = others <= memory.limit / OTHERS_DIVISOR && others.saturating_add(least) <= memory.limit;
+        if bytes > *own && total > memory.limit && !alone {
             return false;
         }
-        *mine = bytes;
-        memory.held.set(all);
+        *own = bytes;
+        memory.held.set(total);
         true
     }
 }
@@ -106,10 +111,10 @@ impl Drop for MemoryReservation {
     }
 }
 
-/// There is no room for a request.
+/// The 503 of a request for which there is not enough memory.
 pub fn full() -> Error {
     let message = "This gateway holds as much in memory as it may. Send the request again in a moment.";
-    Error::gateway(503, "gateway_overloaded", message).with_header("retry-after", COME_AGAIN)
+    Error::gateway(503, "gateway_overloaded", message).with_header("retry-after", RETRY_AFTER_SECONDS)
 }
 
 #[cfg(test)]
@@ -142,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_nobody_ends_holds_nothing_after_its_time() {
+    fn a_request_that_is_never_dropped_holds_nothing_after_its_time() {
         let memory = MemoryBudget::new(100);
         let lost = memory.reserve(30, 0, 9).unwrap();
         assert!(memory.reserve(30, 9, 99).is_none());

@@ -1,4 +1,4 @@
-//! Commands to Durable Objects that a response waits for.
+//! Calls to Durable Objects with a short time limit.
 
 use std::pin::pin;
 
@@ -7,19 +7,19 @@ use futures::future::{Either, select};
 use super::platform::{CallError, ObjectAddress, Platform};
 use crate::config::Millis;
 
-/// A response waits so long at most for an object that it can do without.
-const PATIENCE: Millis = 2_000;
+/// The longest that a response waits for a Durable Object that it does not depend on.
+const TIMEOUT: Millis = 2_000;
 
-/// Asks an object that the request can do without, or cannot wait for: 2 s at most.
+/// Sends a command to a Durable Object and waits at most 2 s for the response.
 ///
 /// # Errors
-/// It cannot be reached, or takes longer.
+/// The object cannot be reached, or takes longer.
 pub(super) async fn ask_soon<P: Platform>(
     platform: &P,
     address: ObjectAddress<'_>,
     command: String,
 ) -> Result<String, CallError> {
-    match select(pin!(platform.ask_object(address, command)), platform.timer(PATIENCE)).await {
+    match select(pin!(platform.ask_object(address, command)), platform.timer(TIMEOUT)).await {
         Either::Left((response, _)) => response,
         Either::Right(_) => Err(CallError::TimedOut),
     }

@@ -1,4 +1,4 @@
-//! A client's body in memory. It knows no key, and no format.
+//! Reads the body of a client's request into memory.
 
 use std::pin::pin;
 
@@ -9,29 +9,29 @@ use super::{Bridge, MemoryReservation, Request, memory};
 use crate::config::Millis;
 use crate::error::{Error, Result};
 
-/// How bodies in gzip and Zstandard begin; JSON never does.
-const COMPRESSED: [&[u8]; 2] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd]];
+/// The first bytes of bodies in gzip and Zstandard. JSON never begins with them.
+const COMPRESSED_MAGIC: [&[u8]; 2] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd]];
 
-/// A body of at most so many bytes is read in one step. A longer one would be held several times by the
-/// platform as well.
-const AT_ONCE: usize = 256 << 10;
+/// The longest body that is read in one step, in bytes. The platform would hold several copies of a longer
+/// one.
+const ONE_STEP_BYTES: usize = 256 << 10;
 /// The bytes that are reserved for a body of unknown length.
-const UNANNOUNCED: usize = 64 << 10;
-/// A refused body is read on only while its pieces come without a longer pause than this, in milliseconds …
-const PAUSE: Millis = 250;
-/// … and for no longer than this in all: its response waits for it.
-const REFUSAL: Millis = 5_000;
+const UNANNOUNCED_BYTES: usize = 64 << 10;
+/// The longest pause between two pieces of a refused body; after it, no more is read.
+const MAX_DISCARD_PAUSE: Millis = 250;
+/// The longest that a refused body is read. Its response waits for this.
+const MAX_DISCARD_TIME: Millis = 5_000;
 
-/// A body in memory, and the room that it takes there.
+/// A body, and its reservation of memory.
 pub struct ReceivedBody {
     bytes: Vec<u8>,
-    room: MemoryReservation,
+    reservation: MemoryReservation,
 }
 
 impl ReceivedBody {
-    /// Lets go of the body, and keeps its room.
+    /// Drops the body, and keeps its reservation of memory.
     pub(super) fn into_room(self) -> MemoryReservation {
-        self.room
+        self.reservation
     }
 }
 
@@ -43,46 +43,48 @@ impl std::ops::Deref for ReceivedBody {
     }
 }
 
-/// Reads a body, once there is room for it.
+/// Reads a body, after it has reserved the memory for it.
 ///
 /// # Errors
-/// 413 if it is too long; 503 if there is no room; 415 if it is compressed; 400 if it broke off.
-pub async fn read_body<H: Platform>(bridge: &Bridge, host: &H, request: Request<'_, H>) -> Result<ReceivedBody> {
+/// 413 if the body is too long, 503 if there is not enough memory, 415 if the body is compressed, 400 if it
+/// is incomplete.
+pub async fn read_body<P: Platform>(bridge: &Bridge, platform: &P, request: Request<'_, P>) -> Result<ReceivedBody> {
     let limit = bridge.config.max_body_bytes;
     let announced = (request.header)("content-length").and_then(|length| length.parse::<u64>().ok());
     let announced = announced.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
-    let now = host.now();
-    let room = match announced {
-        Some(length) if length > limit => return Err(unread(BodyError::TooLarge, limit)),
+    let now = platform.now();
+    let reservation = match announced {
+        Some(length) if length > limit => return Err(body_error(BodyError::TooLarge, limit)),
         length => bridge.memory.reserve(length.unwrap_or(0), now, now.saturating_add(bridge.config.max_total_time())),
     };
-    let Some(room) = room else {
-        if let Some(mut stream) = host.open_body(request.body) {
-            discard(host, &mut stream, limit).await;
+    let Some(reservation) = reservation else {
+        if let Some(mut stream) = platform.open_body(request.body) {
+            discard(platform, &mut stream, limit).await;
         }
         return Err(memory::full());
     };
-    let bytes = read(host, request.body, announced, limit, &room).await.map_err(|why| unread(why, limit))?;
-    if COMPRESSED.iter().any(|magic| bytes.starts_with(magic)) {
+    let bytes =
+        read(platform, request.body, announced, limit, &reservation).await.map_err(|error| body_error(error, limit))?;
+    if COMPRESSED_MAGIC.iter().any(|magic| bytes.starts_with(magic)) {
         return Err(Error::caller(415, "unsupported_encoding", "The body is compressed; send it as plain JSON."));
     }
-    Ok(ReceivedBody { bytes, room })
+    Ok(ReceivedBody { bytes, reservation })
 }
 
-/// Reads a body of at most `limit` bytes. `announced`: its length, if it is known; then `room` holds it
-/// already. If not, `room` grows with it.
+/// Reads a body of at most `limit` bytes. `announced`: its length, if known; `reservation` then covers it
+/// already. Otherwise, `reservation` grows with the body.
 async fn read<P: Platform>(
     platform: &P,
     body: P::Body,
     announced: Option<usize>,
     limit: usize,
-    room: &MemoryReservation,
+    reservation: &MemoryReservation,
 ) -> std::result::Result<Vec<u8>, BodyError> {
-    if announced.is_some_and(|length| length <= AT_ONCE) {
+    if announced.is_some_and(|length| length <= ONE_STEP_BYTES) {
         return platform.read_body(body).await.map_err(|Broken| BodyError::Broken);
     }
     let Some(mut stream) = platform.open_body(body) else { return Ok(Vec::new()) };
-    let read = read_pieces(platform, &mut stream, announced, limit, room).await;
+    let read = read_pieces(platform, &mut stream, announced, limit, reservation).await;
     if read == Err(BodyError::NoRoom) {
         discard(platform, &mut stream, limit).await;
     }
@@ -94,20 +96,20 @@ async fn read_pieces<P: Platform>(
     stream: &mut P::Stream,
     announced: Option<usize>,
     limit: usize,
-    room: &MemoryReservation,
+    reservation: &MemoryReservation,
 ) -> std::result::Result<Vec<u8>, BodyError> {
     let mut bytes = Vec::new();
-    bytes.try_reserve_exact(announced.unwrap_or(UNANNOUNCED)).map_err(|_| BodyError::Broken)?;
+    bytes.try_reserve_exact(announced.unwrap_or(UNANNOUNCED_BYTES)).map_err(|_| BodyError::Broken)?;
     while let Some(piece) = platform.next(stream).await.map_err(|Broken| BodyError::Broken)? {
         let (held, length) = (bytes.len(), bytes.len().saturating_add(piece.length()));
         if length > limit {
             return Err(BodyError::TooLarge);
         }
-        if announced.is_none_or(|announced| length > announced) && !room.body(length) {
+        if announced.is_none_or(|announced| length > announced) && !reservation.hold_body(length) {
             return Err(BodyError::NoRoom);
         }
         if bytes.capacity() - held < piece.length() {
-            // Not twice as much, as a vector would by itself.
+            // By a quarter; a vector would double its capacity.
             bytes.try_reserve_exact(piece.length().max(held / 4)).map_err(|_| BodyError::Broken)?;
         }
         piece.append_to(&mut bytes);
@@ -115,23 +117,23 @@ async fn read_pieces<P: Platform>(
     Ok(bytes)
 }
 
-/// Reads a refused body, at most `limit` bytes, and keeps nothing of it: a client that is still sending when
-/// its connection closes may never see the refusal.
+/// Reads and drops at most `limit` bytes of a refused body: a client that is still sending when its
+/// connection closes may never see the refusal.
 async fn discard<P: Platform>(platform: &P, stream: &mut P::Stream, limit: usize) {
     let reading = async {
-        let mut taken = 0;
-        while taken <= limit {
-            match select(pin!(platform.next(stream)), platform.timer(PAUSE)).await {
-                Either::Left((Ok(Some(piece)), _)) => taken = taken.saturating_add(piece.length()),
+        let mut discarded = 0;
+        while discarded <= limit {
+            match select(pin!(platform.next(stream)), platform.timer(MAX_DISCARD_PAUSE)).await {
+                Either::Left((Ok(Some(piece)), _)) => discarded = discarded.saturating_add(piece.length()),
                 _ => break,
             }
         }
     };
-    select(pin!(reading), platform.timer(REFUSAL)).await;
+    select(pin!(reading), platform.timer(MAX_DISCARD_TIME)).await;
 }
 
-fn unread(why: BodyError, limit: usize) -> Error {
-    match why {
+fn body_error(error: BodyError, limit: usize) -> Error {
+    match error {
         BodyError::NoRoom => memory::full(),
         BodyError::TooLarge => Error::caller(
             413,

@@ -1,14 +1,15 @@
-//! What the gateway keeps with a request while it runs.
+//! The gateway's state of a running request.
 
 use std::cell::{Cell, RefCell};
 
 use super::lease::LeaseRenewal;
 
-/// What the gateway keeps with a request while it runs: the platform carries it, and does not look into it.
+/// The gateway's state of a running request. The platform stores it and does not use it.
 #[derive(Debug, Default)]
 pub struct RequestState {
     /// The lease of a request with limits, until it is settled.
     pub(super) lease: RefCell<Option<LeaseRenewal>>,
-    /// Something waits for the client to disconnect: from then on, the time of this request is limited.
+    /// Whether something waits for the client to disconnect. If so, the request's time is limited once the
+    /// client has disconnected.
     pub(super) watches_client: Cell<bool>,
 }

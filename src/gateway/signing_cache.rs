@@ -1,6 +1,6 @@
-//! The secrets that sign keys, as this isolate has heard of them. The directory is asked for them once, again
-//! when a key names a version that is not known, and once a minute while keys are shown. Values only are
-//! kept: no request waits for another's promise.
+//! Caches the secrets that sign keys, for one isolate. They are fetched from the directory at first use, when
+//! a key names an unknown version, and once a minute while keys are presented. Only values are cached:
+//! on Workers, a request cannot await a promise of another request.
 
 use std::cell::RefCell;
 
@@ -12,103 +12,103 @@ use crate::error::{Error, Result};
 use crate::ledger::registry::{RegistryCommand, RegistryResponse};
 use crate::ledger::signing::{SignatureCheck, SigningSecrets};
 
-/// A version that was ended elsewhere is good here for so long.
-const STALE: Millis = 60_000;
-/// The directory is asked about versions that are not known no more often than this: anybody can invent one.
-const STRANGE: Millis = 4_000;
-/// The directory is left alone for so long after it gave no answer.
-const FAILED: Millis = 1_000;
-/// A request that has asked and not heard for so long is taken for dead, and no request waits longer for
-/// another's answer.
-const PATIENCE: Millis = 2_500;
-/// Requests that wait for another's answer look again after so long.
-const LOOK: Millis = 10;
+/// The time after which cached secrets are fetched again. Until then, a version that was ended elsewhere
+/// stays valid here.
+const MAX_AGE: Millis = 60_000;
+/// The least time between two fetches because of an unknown version: anyone can invent one.
+const UNKNOWN_VERSION_INTERVAL: Millis = 4_000;
+/// The pause after a fetch that failed.
+const RETRY_PAUSE: Millis = 1_000;
+/// A fetch that takes longer counts as lost, and no request waits longer for the fetch of another.
+const FETCH_TIMEOUT: Millis = 2_500;
+/// How often a request that waits for the fetch of another looks for its result.
+const POLL_INTERVAL: Millis = 10;
 
-/// The secrets that sign keys.
+/// The cached secrets that sign keys.
 #[derive(Default)]
 pub(super) struct SigningCache(RefCell<State>);
 
 #[derive(Default)]
 struct State {
     signing: Option<SigningSecrets>,
-    /// When the directory was last asked, or its answer came.
-    asked: Option<Millis>,
-    /// Since when a request is asking.
-    asking: Option<Millis>,
-    /// The gateway has no directory.
+    /// When the secrets were last fetched, or the last fetch failed.
+    fetched: Option<Millis>,
+    /// When the fetch that is under way began.
+    fetching: Option<Millis>,
+    /// Whether the binding of the directory is missing.
     unbound: bool,
 }
 
-/// What a request has to do before it knows how a key stands.
+/// The next step of a request that checks a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Done(SignatureCheck),
-    Ask,
+    Fetch,
     Wait,
     GiveUp,
 }
 
 impl SigningCache {
-    /// What `judge` says of the secrets. No account is asked; the directory at most once.
+    /// The result of `check` on the secrets. It calls no account, and the directory at most once.
     ///
     /// # Errors
-    /// 503 if the secrets are not known here and the directory does not tell them.
-    pub(super) async fn verdict<H: Platform>(
+    /// 503 if the secrets are not cached here and the directory does not return them.
+    pub(super) async fn verdict<P: Platform>(
         &self,
-        host: &H,
-        judge: impl Fn(&SigningSecrets) -> SignatureCheck,
+        platform: &P,
+        check: impl Fn(&SigningSecrets) -> SignatureCheck,
     ) -> Result<SignatureCheck> {
-        let began = host.now();
+        let began = platform.now();
         loop {
-            let now = host.now();
-            match self.step(now, &judge) {
+            let now = platform.now();
+            match self.step(now, &check) {
                 Step::Done(verdict) => return Ok(verdict),
-                Step::Ask => self.ask(host).await,
-                Step::Wait if now < began.saturating_add(PATIENCE) => sleep(host, LOOK).await,
+                Step::Fetch => self.fetch(platform).await,
+                Step::Wait if now < began.saturating_add(FETCH_TIMEOUT) => sleep(platform, POLL_INTERVAL).await,
                 Step::Wait | Step::GiveUp => return Err(self.unavailable()),
             }
         }
     }
 
-    /// Notes what the directory has said.
+    /// Caches the secrets that the directory returned.
     pub(super) fn learn(&self, signing: SigningSecrets, now: Millis) {
-        *self.0.borrow_mut() = State { signing: Some(signing), asked: Some(now), ..State::default() };
+        *self.0.borrow_mut() = State { signing: Some(signing), fetched: Some(now), ..State::default() };
     }
 
-    /// The secrets have changed: the next key has the directory asked.
+    /// Empties the cache after a change of the secrets: the next key has them fetched again.
     pub(super) fn forget(&self) {
         *self.0.borrow_mut() = State::default();
     }
 
-    fn step(&self, now: Millis, judge: impl Fn(&SigningSecrets) -> SignatureCheck) -> Step {
+    fn step(&self, now: Millis, check: impl Fn(&SigningSecrets) -> SignatureCheck) -> Step {
         let state = self.0.borrow();
-        let verdict = state.signing.as_ref().map(judge);
+        let verdict = state.signing.as_ref().map(check);
         let pause = match verdict {
             Some(decided @ (SignatureCheck::Bad | SignatureCheck::EndedVersion)) => return Step::Done(decided),
-            Some(SignatureCheck::Good) => STALE,
-            Some(SignatureCheck::UnknownVersion) => STRANGE,
-            None => FAILED,
+            Some(SignatureCheck::Good) => MAX_AGE,
+            Some(SignatureCheck::UnknownVersion) => UNKNOWN_VERSION_INTERVAL,
+            None => RETRY_PAUSE,
         };
-        let is_asked = state.asking.is_some_and(|since| now < since.saturating_add(PATIENCE));
-        let is_due = state.asked.is_none_or(|asked| asked.saturating_add(pause) <= now);
+        let is_fetching = state.fetching.is_some_and(|since| now < since.saturating_add(FETCH_TIMEOUT));
+        let is_due = state.fetched.is_none_or(|fetched| fetched.saturating_add(pause) <= now);
         match verdict {
-            Some(SignatureCheck::Good) if is_asked => Step::Done(SignatureCheck::Good),
-            _ if is_asked => Step::Wait,
-            _ if is_due => Step::Ask,
+            Some(SignatureCheck::Good) if is_fetching => Step::Done(SignatureCheck::Good),
+            _ if is_fetching => Step::Wait,
+            _ if is_due => Step::Fetch,
             Some(verdict) => Step::Done(verdict),
             None => Step::GiveUp,
         }
     }
 
-    async fn ask<H: Platform>(&self, host: &H) {
-        self.0.borrow_mut().asking = Some(host.now());
-        let order = serde_json::to_string(&RegistryCommand::Signing(None)).unwrap_or_default();
-        let reply = object::ask_soon(host, ObjectAddress::Signing, order).await;
+    async fn fetch<P: Platform>(&self, platform: &P) {
+        self.0.borrow_mut().fetching = Some(platform.now());
+        let command = serde_json::to_string(&RegistryCommand::Signing(None)).unwrap_or_default();
+        let response = object::ask_soon(platform, ObjectAddress::Signing, command).await;
         let mut state = self.0.borrow_mut();
-        (state.asking, state.asked) = (None, Some(host.now()));
-        state.unbound = reply == Err(CallError::Unbound);
+        (state.fetching, state.fetched) = (None, Some(platform.now()));
+        state.unbound = response == Err(CallError::Unbound);
         if let Ok(RegistryResponse::Signing(signing)) =
-            reply.map_or(Ok(RegistryResponse::Malformed), |text| serde_json::from_str(&text))
+            response.map_or(Ok(RegistryResponse::Malformed), |text| serde_json::from_str(&text))
         {
             state.signing = Some(signing);
         }

@@ -1,13 +1,13 @@
-//! What to do with a request for a WebSocket connection.
+//! The decision on a request for a WebSocket connection.
 
 use crate::session::{ConnectionRefusal, ConnectionSlot};
 
-/// What to do with a request for a WebSocket connection.
+/// The decision on a request for a WebSocket connection.
 pub enum UpgradeDecision {
-    /// It goes to the session of this id, or to a new one.
+    /// Connects to the session of this id, or to a new one.
     Session(Option<String>),
-    /// The key has to come in a message.
+    /// Accepts a connection whose client has to send the key in a message.
     Pending(ConnectionSlot),
-    /// It is accepted, told why it is refused, and closed.
+    /// Accepts the connection, sends the reason of the refusal and closes it.
     Refused(ConnectionRefusal, ConnectionSlot),
 }

@@ -10,31 +10,31 @@ use super::memory::MemoryReservation;
 use super::platform::{Broken, CallError, Platform};
 use crate::config::Millis;
 
-/// After its client has disconnected, a request goes on for so long at most: the platform ends it after 30 s,
-/// and by then its receipt has to be in the account
+/// The longest that a request goes on after its client has disconnected: the platform ends it after 30 s, and
+/// by then its receipt has to be in the account
 /// (<https://developers.cloudflare.com/workers/runtime-apis/context/#waituntil>).
 const WITHOUT_CLIENT: Millis = 25_000;
-/// A response waits so long at most for room in memory …
-const ROOM_WAIT: Millis = 10_000;
-/// … and looks for it this often.
-const ROOM_POLL_INTERVAL: Millis = 20;
+/// The longest that a response waits for memory.
+const MEMORY_WAIT: Millis = 10_000;
+/// The time between two attempts to reserve memory for a response.
+const MEMORY_POLL_INTERVAL: Millis = 20;
 
-/// The time until the request's lease has to be renewed; without end if it has none.
+/// The time until the request's lease has to be renewed; [`Millis::MAX`] if it has no lease.
 pub(super) fn until_renewal<P: Platform>(platform: &P) -> Millis {
     platform.state().lease.borrow().as_ref().map_or(Millis::MAX, |lease| lease.wait(platform.now()))
 }
 
-/// Notes how much of the response has come, in bytes, for the next renewal.
+/// Notes how many bytes of the response have been received, for the next renewal.
 pub(super) fn note_received<P: Platform>(platform: &P, bytes: u64) {
-    platform.state().lease.borrow().iter().for_each(|lease| lease.hear(bytes));
+    platform.state().lease.borrow().iter().for_each(|lease| lease.note_received(bytes));
 }
 
-/// Renews the request's lease if that is due; nobody waits for it. `received`: how much of the response has
-/// come, in bytes, if the caller knows.
+/// Renews the request's lease if that is due, without waiting for the result. `received`: the bytes of the
+/// response that have been received, if the caller knows.
 pub(super) fn renew_lease<P: Platform>(platform: &P, received: impl FnOnce() -> Option<u64>) {
     let lease = platform.state().lease.borrow();
     let Some(lease) = lease.as_ref().filter(|lease| lease.wait(platform.now()) == 0) else { return };
-    received().into_iter().for_each(|bytes| lease.hear(bytes));
+    received().into_iter().for_each(|bytes| lease.note_received(bytes));
     if let Some((command, accounts)) = lease.renewal(platform.now()) {
         platform.notify(accounts, &command);
     }
@@ -54,10 +54,10 @@ pub(super) async fn sleep<P: Platform>(platform: &P, time: Millis) {
     }
 }
 
-/// Waits for something, `limit` milliseconds at most.
+/// Waits for a future for at most `limit` milliseconds.
 ///
 /// # Errors
-/// It broke, took too long, or the time of a request without a client is over.
+/// The future fails or takes too long, or the time of a request without a client is over.
 pub(super) async fn within<P: Platform, T>(
     platform: &P,
     limit: Millis,
@@ -76,8 +76,8 @@ pub(super) async fn client_left<P: Platform>(platform: &P) {
     platform.until_client_left().await;
 }
 
-/// Completes when a request whose client has disconnected may go on no longer. Never, as long as nothing
-/// watches the client: such a request ends with it, and the platform sees to that.
+/// Completes when the time of a request whose client has disconnected is over. It never completes while
+/// nothing watches the client: the platform ends such a request when its client disconnects.
 pub(super) async fn until_over<P: Platform>(platform: &P) {
     if !platform.state().watches_client.get() {
         return pending().await;
@@ -86,9 +86,8 @@ pub(super) async fn until_over<P: Platform>(platform: &P) {
     platform.timer(end.saturating_sub(platform.now())).await;
 }
 
-/// Waits for something that only the client can bring about. One that has disconnected never will, and the
-/// platform does not always say so: a write to a response that it has not yet taken when the client
-/// disconnects waits without end.
+/// Waits for a future that depends on the client, until the client disconnects. The platform does not always
+/// report a disconnection: a write that is pending at that time never completes.
 pub(super) async fn while_client_stays<P: Platform, T>(
     platform: &P,
     wait: impl Future<Output = Result<T, Broken>>,
@@ -99,21 +98,21 @@ pub(super) async fn while_client_stays<P: Platform, T>(
     }
 }
 
-/// Waits until there is room in memory for a response of so many bytes and a copy of it.
+/// Waits until memory for a response of `length` bytes and a copy of it is reserved.
 ///
 /// # Errors
-/// There is none for 10 s, or the time of a request without a client is over.
+/// The memory is not free within 10 s, or the time of a request without a client is over.
 pub async fn wait_for_room<P: Platform>(
     platform: &P,
-    room: &MemoryReservation,
+    reservation: &MemoryReservation,
     length: usize,
 ) -> Result<(), CallError> {
-    let until = platform.now().saturating_add(ROOM_WAIT);
-    while !room.hold(length.saturating_mul(2)) {
+    let until = platform.now().saturating_add(MEMORY_WAIT);
+    while !reservation.hold(length.saturating_mul(2)) {
         if platform.now() >= until {
             return Err(CallError::NoRoom);
         }
-        let wait = within(platform, ROOM_POLL_INTERVAL, pending::<Result<(), Broken>>()).await;
+        let wait = within(platform, MEMORY_POLL_INTERVAL, pending::<Result<(), Broken>>()).await;
         if wait == Err(CallError::ClientLeft) {
             return Err(CallError::ClientLeft);
         }

@@ -1,5 +1,4 @@
-//! The upgrade to a WebSocket: who may, and what becomes of the connection. It knows no frames; chats come
-//! back by the usual door.
+//! Decides on requests to upgrade to a WebSocket: a session, a connection without a key yet, or a refusal.
 
 use super::upgrade::UpgradeDecision;
 use super::{Body, Bridge, Platform, Request, Response};
@@ -8,15 +7,16 @@ use crate::error::{Error, Result};
 use crate::policy::auth;
 use crate::session::{ConnectionRefusal, UpgradeParams};
 
-/// After its time for a key, a connection may take so long to end.
-const GRACE: Millis = 30_000;
+/// The longest that a connection takes to close after its time to send a key is over.
+const CLOSE_GRACE: Millis = 30_000;
 
-/// Looks at a request for a connection.
+/// Handles a request for a WebSocket connection.
 ///
 /// # Errors
-/// 404 if there are no sessions here, 426 if it is no upgrade, 403 for pages of other origins, 400 if its
-/// query is faulty; 503 if too many connections wait for a key, and 401 if this one brought a wrong one then.
-pub async fn open<H: Platform>(bridge: &Bridge, host: &H, request: Request<'_, H>) -> Result<Response<H>> {
+/// 404 if WebSockets are disabled, 426 if the request is no upgrade, 403 for pages of other origins, 400 if
+/// the query is malformed; if too many connections wait for a key, 503, or the error of the key that was
+/// presented.
+pub async fn open<P: Platform>(bridge: &Bridge, platform: &P, request: Request<'_, P>) -> Result<Response<P>> {
     let rules = &bridge.config.websocket;
     if !rules.enabled {
         return Err(Error::caller(404, "websocket_disabled", "This gateway takes no WebSockets."));
@@ -33,37 +33,37 @@ pub async fn open<H: Platform>(bridge: &Bridge, host: &H, request: Request<'_, H
         let message = "Pages of this origin may not open a WebSocket here.";
         return Err(Error::caller(403, "origin_not_allowed", message));
     }
-    let entry = UpgradeParams::read(request.query, &(request.header)("sec-websocket-protocol").unwrap_or_default())?;
-    let opening = receive(bridge, host, &request, entry).await?;
-    Ok(Response { status: 101, headers: Vec::new(), body: Body::Socket(request.body, opening) })
+    let params = UpgradeParams::read(request.query, &(request.header)("sec-websocket-protocol").unwrap_or_default())?;
+    let decision = decide(bridge, platform, &request, params).await?;
+    Ok(Response { status: 101, headers: Vec::new(), body: Body::Socket(request.body, decision) })
 }
 
-/// A session is opened for a key that is found good without asking its account; without one, there is only a
-/// connection.
-async fn receive<H: Platform>(
+/// Decides what to do with the connection: a session if the key is valid as far as can be decided without its
+/// account; otherwise, a connection that may still send a key or receives its refusal.
+async fn decide<P: Platform>(
     bridge: &Bridge,
-    host: &H,
-    request: &Request<'_, H>,
-    entry: UpgradeParams,
+    platform: &P,
+    request: &Request<'_, P>,
+    params: UpgradeParams,
 ) -> Result<UpgradeDecision> {
-    let shown = |name: &str| entry.header(name).or_else(|| (request.header)(name));
-    let refusal = match bridge.admit(host, request.hostname, &shown, None).await {
-        Ok(_) => return Ok(UpgradeDecision::Session(entry.resumes.map(|(id, _)| id))),
-        Err(error) if auth::presented(shown).is_some() => Some(ConnectionRefusal::of_key(error)),
-        Err(_) => entry.resumes.as_ref().map(|_| ConnectionRefusal::of_another()),
+    let header = |name: &str| params.header(name).or_else(|| (request.header)(name));
+    let refusal = match bridge.admit(platform, request.hostname, &header, None).await {
+        Ok(_) => return Ok(UpgradeDecision::Session(params.resumes.map(|(id, _)| id))),
+        Err(error) if auth::presented(header).is_some() => Some(ConnectionRefusal::of_key(error)),
+        Err(_) => params.resumes.as_ref().map(|_| ConnectionRefusal::of_another()),
     };
-    let (most, now) = (bridge.config.websocket.max_without_key, host.now());
-    let until = now.saturating_add(bridge.config.websocket.key).saturating_add(GRACE);
-    match (bridge.slots.take(most, now, until), refusal) {
+    let (limit, now) = (bridge.config.websocket.max_without_key, platform.now());
+    let until = now.saturating_add(bridge.config.websocket.key).saturating_add(CLOSE_GRACE);
+    match (bridge.slots.take(limit, now, until), refusal) {
         (Some(slot), None) => Ok(UpgradeDecision::Pending(slot)),
         (Some(slot), Some(refusal)) => Ok(UpgradeDecision::Refused(refusal, slot)),
         (None, Some(refusal)) => Err(refusal.error),
-        (None, None) => Err(full(most)),
+        (None, None) => Err(too_many_connections(limit)),
     }
 }
 
-fn full(most: usize) -> Error {
-    if most == 0 {
+fn too_many_connections(limit: usize) -> Error {
+    if limit == 0 {
         let message = "This gateway wants the key with the connection: in the header `Authorization`, or as the subprotocol `bearer.KEY`.";
         return Error::caller(401, "invalid_api_key", message);
     }
