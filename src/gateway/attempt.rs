@@ -10,6 +10,7 @@ use super::reasoning::ReasoningCache;
 use super::request_head::RequestHead;
 use crate::config::{Millis, Params, StreamUsage};
 use crate::error::{Error, Result};
+use crate::formats::auth::AuthScheme;
 use crate::formats::bounds::{Edit, LimitNames, RequestBounds};
 use crate::formats::fit;
 use crate::formats::operation::{OperationKind, RequestEnvelope};
@@ -223,7 +224,8 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
             stream: self.envelope.delivery.is_stream() && self.envelope.operation.generates(),
             ends_with_client: true,
         };
-        credentials::apply(&mut request, format.auth, key, now);
+        let scheme = provider.host.and_then(|host| host.auth).map_or(format.auth, AuthScheme::of);
+        credentials::apply(&mut request, scheme, key, now);
         (request, DroppedFields::of(&dropped, &adjusted))
     }
 }
