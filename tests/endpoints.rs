@@ -187,6 +187,23 @@ fn a_streamed_completion_is_metered_and_a_cut_one_is_an_error() {
 }
 
 #[test]
+fn a_refusal_costs_nothing_whatever_its_status_and_words() {
+    for status in [408, 429, 500, 503, 504] {
+        for body in ["", "{}", "busy"] {
+            let world = World::saying(Script::json(status, body));
+            post(
+                &world,
+                "POST /v1/chat/completions",
+                r#"{"model":"goo/g","messages":[{"role":"user","content":"Hi"}]}"#,
+            );
+            let receipt = &world.receipts.borrow()[0];
+            assert_eq!(receipt.cost, Some(0), "{status} {body:?}");
+            assert_eq!(receipt.tokens, None, "{status} {body:?}");
+        }
+    }
+}
+
+#[test]
 fn a_complete_completion_becomes_the_requested_stream() {
     let world = World::saying(Script::json(200, WHOLE));
     let got = post(&world, COMPLETE, r#"{"model":"m","prompt":"say","stream":true}"#);

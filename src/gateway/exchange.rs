@@ -123,7 +123,8 @@ impl<P: Platform> Drive<'_, P> {
         let answer = answer.map_err(|lost| failed(call_failed(lost)))?;
         if !(200..300).contains(&answer.status()) {
             let error = call::read_refusal(self.platform, answer, self.left(target), format.refusal).await;
-            return Err(failed(self.bridge.redact(target.index, error)));
+            // A provider that refuses does not bill, whatever its status.
+            return Err(Failure { billable: false, ..failed(self.bridge.redact(target.index, error)) });
         }
         self.record.apply(Fact::HeadReceived { sent });
         Ok(answer)
