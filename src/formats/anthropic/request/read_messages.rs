@@ -87,10 +87,10 @@ fn block<'d>(
         "thinking" => {
             let text = fields.json_text("thinking", at)?;
             let signature = fields.raw("signature").filter(Raw::is_text);
-            // A placeholder signature of this gateway: the thinking came from another provider.
-            let is_placeholder =
-                signature.as_ref().is_some_and(|signature| escaped_text(signature).starts_with(PLACEHOLDER_PREFIX));
-            (!is_placeholder).then_some(Part::Thinking { text, signature })
+            // A placeholder signature of this gateway: the thinking came from another provider, which may
+            // want it back.
+            let is_own = |signature: &Raw<'_>| !escaped_text(signature).starts_with(PLACEHOLDER_PREFIX);
+            Some(Part::Thinking { text, signature: signature.filter(is_own) })
         }
         "redacted_thinking" => Some(Part::Redacted(fields.json_text("data", at)?)),
         // Tools that run on Anthropic's servers, and unknown blocks.
