@@ -9,7 +9,7 @@ use super::refusal::{RefusedRequest, rate_limit_headers, refusal_error};
 use crate::config::Millis;
 use crate::error::{Error, Result};
 use crate::ids::{AccountId, KeyHash};
-use crate::ledger::{AccountCommand, AccountResponse, AdmissionRefusal, KeyLimits};
+use crate::ledger::{AccountCommand, AccountResponse, AdmissionRefusal, AdmissionRequest, KeyLimits};
 
 /// Refuses a caller whose key is known here to be invalid. No account is asked, so that a key that was
 /// withdrawn costs no more than one that never existed.
@@ -73,11 +73,7 @@ pub async fn admit<P: Platform>(
     let usage = estimate.usage();
     let refused_request = Some(RefusedRequest { tier: usage.tier.as_deref(), names: estimate.names });
     let mut request = estimate.request(&admission.id, hash, &usage);
-    let response = ask_account(platform, &caller.key_id, &AccountCommand::Admit(request.clone())).await;
-    if response.is_err() {
-        release(platform, &[&caller.key_id], &admission.id).await;
-    }
-    let limits = match response? {
+    let limits = match ask_to_admit(platform, &caller.key_id, &[], &request).await? {
         AccountResponse::Granted { limits, rate_limits, limit } => {
             admission.accept(&caller.key_id, &limits, rate_limits);
             admission.shorten(&mut request, limit, limits.budget.is_some());
@@ -89,13 +85,10 @@ pub async fn admit<P: Platform>(
     if let Some(parent) = limits.parent {
         (request.hash, request.fit) = (None, limits.budget.is_some_and(|budget| budget.fit));
         request.draft.iter_mut().for_each(|draft| draft.member = true);
-        let response = ask_account(platform, &parent, &AccountCommand::Admit(request.clone())).await;
-        let Ok(AccountResponse::Granted { limit, limits, .. }) = response else {
-            let granted = [&caller.key_id, &parent];
-            release(platform, granted.get(..if response.is_ok() { 1 } else { 2 }).unwrap_or_default(), &admission.id)
-                .await;
-            return Err(response
-                .map_or_else(|error| error, |response| refused(bridge, platform, hash, response, refused_request)));
+        let response = ask_to_admit(platform, &parent, &[&caller.key_id], &request).await?;
+        let AccountResponse::Granted { limit, limits, .. } = response else {
+            release(platform, &[&caller.key_id], &admission.id).await;
+            return Err(refused(bridge, platform, hash, response, refused_request));
         };
         admission.shorten(&mut request, limit, limits.budget.is_some());
         admission.on_disconnect = admission.on_disconnect.or(limits.on_disconnect);
@@ -105,6 +98,22 @@ pub async fn admit<P: Platform>(
         platform.state().lease.replace(Some(LeaseRenewal::new(&admission, usage, now)));
     }
     Ok(admission)
+}
+
+/// Asks an account to admit a request. If it cannot be reached, it releases what it may have reserved, and so do
+/// the accounts that have `granted` the request.
+async fn ask_to_admit<P: Platform>(
+    platform: &P,
+    account: &AccountId,
+    granted: &[&AccountId],
+    request: &AdmissionRequest,
+) -> Result<AccountResponse> {
+    let response = ask_account(platform, account, &AccountCommand::Admit(request.clone())).await;
+    if response.is_err() {
+        release(platform, granted, &request.id).await;
+        release(platform, &[account], &request.id).await;
+    }
+    response
 }
 
 /// Releases what accounts have reserved for a request that does not go on, or may have, if their response was
