@@ -100,8 +100,8 @@ pub async fn admit<P: Platform>(
     Ok(admission)
 }
 
-/// Asks an account to admit a request. If it cannot be reached, it releases what it may have reserved, and so do
-/// the accounts that have `granted` the request.
+/// Asks an account to admit a request. If it cannot be reached, it releases what it may have reserved, and so
+/// do the accounts that have `granted` the request.
 async fn ask_to_admit<P: Platform>(
     platform: &P,
     account: &AccountId,

@@ -9,7 +9,7 @@ import { expectError } from "./expect.mjs";
 import { BUDGET, isLost, LEASE_MS, startLeases, USAGE } from "./lease-stage.mjs";
 
 const ONE = { budget: BUDGET, concurrent_requests: 1 };
-const CROWDED = { status: 429, code: "rate_limit_exceeded", says: /requests under way/ };
+const CROWDED = { status: 429, code: "rate_limit_exceeded", says: /concurrent request/ };
 
 describe("the lease of a request", () => {
   let leases;

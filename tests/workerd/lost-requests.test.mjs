@@ -102,7 +102,7 @@ describe("a request that dies with its process", () => {
     const all = Object.keys(keys);
     // Each holds its place while it lives, and until its lease expires. The new process asks the account for
     // the first time.
-    const refused = async (kind) => expectError(await leases.ask(keys[kind]), { status: 429, code: "rate_limit_exceeded", says: /1 requests under way/ });
+    const refused = async (kind) => expectError(await leases.ask(keys[kind]), { status: 429, code: "rate_limit_exceeded", says: /allows 1 concurrent request/ });
     for (const kind of all) await refused(kind);
     await leases.restart();
     for (const kind of all) await refused(kind);

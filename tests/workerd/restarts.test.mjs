@@ -113,7 +113,7 @@ describe("the books, when the process is killed", () => {
     assert.ok((await dead).every(({ status }) => status === "rejected"));
     assert.equal((await books("limited")).length, begun);
     const answer = await ask("limited");
-    expectError(answer, { status: 429, code: "rate_limit_exceeded", says: /3 requests under way/ });
+    expectError(answer, { status: 429, code: "rate_limit_exceeded", says: /allows 3 concurrent requests/ });
     // The requests of the minute are known, too: those settled, and those that died.
     const left = Number(answer.headers["x-ratelimit-remaining-requests"]);
     // On a slow machine the minute of the first ones may be over.

@@ -20,10 +20,11 @@ const BINDINGS = { ACCESS_API_KEYS: `${KEY},${OTHER_KEY}`, CLAUDE_API_KEY: "key-
 const MODELS = ["claude/claude-fake", "claude/claude-other", "google/gemini-fake", "google/gemini-3-fake"];
 const PARAMETERS = { type: "object", properties: { city: { type: "string" } } };
 
+// The catalogue takes an invented name for the newest model: most of these ask for reasoning by a budget.
 const settings = (formats, more = "") => `
 providers:
-  claude: { adapter: anthropic, base_url: "${formats.anthropic}", models: "*" }
-  google: { adapter: gemini, base_url: "${formats.gemini}", models: "*" }
+  claude: { adapter: anthropic, base_url: "${formats.anthropic}", models: { "*": { thinking: [budget] } } }
+  google: { adapter: gemini, base_url: "${formats.gemini}", models: { gemini-fake: { thinking: [budget] }, "*": {} } }
 ${more}`;
 
 /** A conversation of an OpenAI client: each step sends a request and answers its tool calls. */
