@@ -25,6 +25,13 @@ fn text(text: &str) -> Part<'static> {
     Part::Text { text: Raw::quoted(text), cache: None }
 }
 
+/// Writes a request for a model that is asked for reasoning by a budget.
+fn write_for_haiku(request: &ModelRequest<'_>) -> WrittenRequest {
+    let (model, facts) = ("claude-haiku-4-5", catalogue::family("claude-haiku-4-5"));
+    let target = WriteTarget { model, max_output: None, limit_field: None, facts: &facts };
+    fit::write(&PROVIDER, &mut request.clone(), target, b"secret").unwrap()
+}
+
 fn turn(role: Role, parts: Vec<Part<'static>>) -> Turn<'static> {
     Turn { role, parts }
 }
@@ -160,18 +167,7 @@ fn what_was_thought_goes_back_before_its_call_byte_for_byte() {
         turn(Role::User, vec![result("t1")]),
     ];
     let request = ModelRequest { turns, thinking: Some(Thinking::Budget(2000)), ..ModelRequest::default() };
-    let written = fit::write(
-        &PROVIDER,
-        &mut request.clone(),
-        WriteTarget {
-            model: "claude-haiku-4-5",
-            max_output: None,
-            limit_field: None,
-            facts: &catalogue::family("claude-haiku-4-5"),
-        },
-        b"secret",
-    )
-    .unwrap();
+    let written = write_for_haiku(&request);
     let body = String::from_utf8(written.body).unwrap();
     let kept = thoughts.trim_matches(['[', ']']).split("},{").collect::<Vec<_>>().join("},{");
     assert!(body.contains(&format!(r#"[{kept},{{"type":"text","text":"Wait."}},{{"type":"tool_use""#)), "{body}");
@@ -321,18 +317,7 @@ fn full_request() -> ModelRequest<'static> {
 #[test]
 fn the_common_subset_comes_back_as_it_was() {
     let request = full_request();
-    let written = fit::write(
-        &PROVIDER,
-        &mut request.clone(),
-        WriteTarget {
-            model: "claude-haiku-4-5",
-            max_output: None,
-            limit_field: None,
-            facts: &catalogue::family("claude-haiku-4-5"),
-        },
-        b"secret",
-    )
-    .unwrap();
+    let written = write_for_haiku(&request);
     assert!(written.dropped.is_empty(), "{:?}", written.dropped);
     let document = Document::read(&written.body).unwrap();
     assert_eq!(CLIENT.read(&document).unwrap(), request);
