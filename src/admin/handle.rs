@@ -14,7 +14,7 @@ const DOCUMENT: &str = include_str!("openapi.json");
 /// An operation, and the name in its path.
 #[derive(Clone, Copy, Debug)]
 pub struct AdminCall<'p> {
-    /// The operation.
+    /// The operation of the matched route.
     pub action: Action,
     /// Empty if the path contains no name.
     pub id: &'p str,

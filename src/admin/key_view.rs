@@ -55,7 +55,7 @@ struct BudgetView {
 pub struct KeyList<'a> {
     /// Always `list`.
     pub object: &'static str,
-    /// The keys.
+    /// One page of keys, in the order of their creation.
     pub data: Vec<KeyView<'a>>,
     /// Whether more keys follow.
     pub has_more: bool,
@@ -70,7 +70,7 @@ pub struct DeletedKey<'a> {
     pub object: &'static str,
     /// The key's id.
     pub id: &'a str,
-    /// Always true.
+    /// Always true: the shape of OpenAI's responses to deletions.
     pub deleted: bool,
 }
 

@@ -20,9 +20,9 @@ pub enum Action {
     Delete,
     /// Replaces the text of a key.
     Rotate,
-    /// Disables a key.
+    /// Disables a key: its requests are refused until it is enabled.
     Disable,
-    /// Enables a key.
+    /// Enables a key that was disabled.
     Enable,
     /// Lists the receipts of a key, a page at a time.
     Receipts,
@@ -49,7 +49,7 @@ pub struct AdminRoute {
     pub method: &'static str,
     /// The path below [`ROOT`]; `{id}` stands for one segment.
     pub path: &'static str,
-    /// The operation.
+    /// What the route does.
     pub action: Action,
 }
 

@@ -8,7 +8,7 @@ use crate::catalogue::field::{Efforts, Field, Fit};
 /// The name of the field, as callers know it.
 pub const FIELD: &str = "reasoning_effort";
 
-/// The effort that a model is assumed to have where nobody says.
+/// The effort that a model assumes if the catalogue does not say.
 const USUAL: &str = "medium";
 
 /// The word to send, and what that changes.
@@ -29,12 +29,13 @@ pub fn fit(request: &ModelRequest<'_>, facts: &Facts) -> FittedEffort {
     let fit = if with_tools == Fit::Keep { facts.fit(Field::ReasoningEffort) } else { with_tools };
     match fit {
         Fit::Drop => {
-            // A model that does not reason does so without being told.
+            // Omitting the field is no loss if reasoning is turned off for a model that does not reason.
             let is_so = asked == Some("none") && !facts.flag(Field::Thinks);
             FittedEffort { dropped: asked.is_some() && !is_so, ..FittedEffort::default() }
         }
         Fit::NearestOf(efforts) => {
-            // Beside tools, a model that would assume another word has to be told.
+            // With tools, the field is sent even if the request has none: the model's default may not be
+            // allowed beside tools.
             let assumed = facts.word(Field::DefaultEffort).unwrap_or(USUAL);
             let from = asked.or((with_tools != Fit::Keep).then_some(assumed));
             let word = from.and_then(|from| efforts.nearest(from)).filter(|word| asked.is_some() || *word != assumed);
@@ -52,7 +53,7 @@ pub fn fit(request: &ModelRequest<'_>, facts: &Facts) -> FittedEffort {
 }
 
 /// The nearest word that a model knows for a level of reasoning, and the adjustment if it is another one.
-/// `usual` are the words of a model of which nothing is known.
+/// `usual`: the words of models without words in the catalogue.
 pub fn nearest(effort: Effort, facts: &Facts, usual: Efforts) -> (&'static str, Option<Adjustment>) {
     let efforts = if let Fit::NearestOf(efforts) = facts.fit(Field::ReasoningEffort) { efforts } else { usual };
     let asked = word(effort);

@@ -29,7 +29,7 @@ impl AdmissionCache {
         keys.get(hash).filter(|(until, _)| now < *until).map(|(_, verdict)| verdict.clone())
     }
 
-    /// The key's limits, if its account told them in the last 4 s.
+    /// The key's limits, if its account returned them in the last 4 s.
     pub(super) fn limits(&self, hash: &KeyHash, now: Millis) -> Option<KeyLimits> {
         self.verdict(hash, now).and_then(Result::ok)
     }

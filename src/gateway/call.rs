@@ -100,8 +100,8 @@ async fn read_pieces<P: Platform>(
     }
 }
 
-/// Reads the beginning of a response, `most` bytes at most, and lets go of the rest; nothing if that takes
-/// longer than `limit` milliseconds.
+/// Reads at most `most` bytes of a response and aborts the rest. Returns nothing if reading takes longer than
+/// `limit` milliseconds.
 pub(super) async fn read_beginning<P: Platform>(
     platform: &P,
     answer: P::Answer,

@@ -92,8 +92,8 @@ impl RequestRecord {
         }
     }
 
-    /// The usage or its price is not known: under a budget, what was reserved is charged, and marked as an
-    /// estimate.
+    /// Charges at least the reservation, marked as an estimate, because the usage or its price is not known.
+    /// A key without a budget has no reservation: its cost stays as it is.
     fn charge_reserved(&mut self) {
         let Some(reserved) = self.reserved() else { return };
         (self.cost, self.estimated) = (self.cost.max(Some(reserved)), true);

@@ -24,7 +24,7 @@ const EFFORTS: &[(Effort, &str, u64)] = &[
     (Effort::Highest, "max", 32_768),
 ];
 
-/// The words of a model of which nothing else is known: low, medium, high and max.
+/// The default words, for models without words in the catalogue: low, medium, high and max.
 const USUAL_WORDS: Efforts = Efforts(0b101_1100);
 
 /// Budget for adaptive thinking on models that take only budgets, in tokens.

@@ -24,7 +24,7 @@ pub(super) struct ThinkingConfig {
     thinking_level: Option<&'static str>,
 }
 
-/// The levels of a model of which nothing else is known: minimal, low, medium and high.
+/// The default levels, for models without levels in the catalogue: minimal, low, medium and high.
 const USUAL_LEVELS: Efforts = Efforts(0b1_1110);
 
 /// Whether a model takes levels of reasoning, and requires its signatures back: those of the third generation

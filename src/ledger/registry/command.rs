@@ -71,7 +71,7 @@ pub enum RegistryResponse {
     AlreadyCreated(Box<ApiKey>),
     /// A page of keys.
     Page {
-        /// The keys.
+        /// One page of keys, in the order of their creation.
         records: Vec<ApiKey>,
         /// Whether more follow.
         more: bool,
