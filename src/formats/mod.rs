@@ -15,6 +15,7 @@ pub mod excerpt;
 pub mod fit;
 mod framing;
 pub mod gemini;
+mod media_type;
 pub mod openai;
 pub mod operation;
 mod path;

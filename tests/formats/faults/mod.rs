@@ -4,6 +4,7 @@ mod answers;
 mod calls;
 mod errors;
 mod framing;
+mod spellings;
 mod thoughts;
 mod usage;
 

@@ -10,6 +10,7 @@ use super::super::wire::json::escaped_text;
 use super::fields::{Fields, each, required, text, wrong};
 use crate::canonical::{Media, MediaKind, MediaSource, Part, Raw, Role, ToolCall, Turn, UniqueNames};
 use crate::error::Result;
+use crate::formats::media_type::media_type;
 use crate::wire::base64;
 
 /// Reads the values of `system` and `messages`.
@@ -123,12 +124,15 @@ fn media<'d>(
     let name = fields.raw("title");
     let mut source = Fields::read(fields.need("source", &at)?.get(), &at)?;
     let source = match source.text("type", &at)?.as_ref() {
-        "base64" => MediaSource::Data { mime: source.text("media_type", &at)?, base64: source.text("data", &at)? },
+        "base64" => {
+            let (label, base64) = (source.text("media_type", &at)?, source.text("data", &at)?);
+            MediaSource::Data { mime: media_type(label, &base64), base64 }
+        }
         "url" => MediaSource::Url(source.text("url", &at)?),
         "text" => {
             let data = base64::encode(source.text("data", &at)?.as_bytes());
-            let mime = source.take("media_type").and_then(text).unwrap_or(Cow::Borrowed("text/plain"));
-            MediaSource::Data { mime, base64: Cow::Owned(data) }
+            let label = source.take("media_type").and_then(text).unwrap_or_default();
+            MediaSource::Data { mime: media_type(label, &data), base64: Cow::Owned(data) }
         }
         other => {
             unmapped.note(format!("messages[].content[].source.{other}"));

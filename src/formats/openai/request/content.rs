@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::super::wire::{ContentPartFields, each, members, object, string, text, thinking_text, unquote, wrong};
 use crate::canonical::{Media, MediaKind, MediaSource, Part, Raw, UniqueNames};
 use crate::error::Result;
+use crate::formats::media_type::media_type;
 
 object! {
     ImageFields { url: "url", detail: "detail" }
@@ -111,7 +112,8 @@ fn read_audio(raw: Option<&RawValue>, place: PartPlace) -> Result<Media<'_>> {
     let audio: AudioFields<'_> = members(raw).ok_or_else(refuse)?;
     let base64 = audio.data.and_then(text).ok_or_else(refuse)?;
     let format = audio.format.and_then(text).ok_or_else(refuse)?;
-    let source = MediaSource::Data { mime: format!("audio/{format}").into(), base64 };
+    let mime = media_type(format!("audio/{format}").into(), &base64);
+    let source = MediaSource::Data { mime, base64 };
     Ok(Media { kind: MediaKind::Audio, source, name: None, cache: None })
 }
 
@@ -149,20 +151,20 @@ fn read_source(url: Cow<'_, str>) -> Option<MediaSource<'_>> {
     if !scheme.eq_ignore_ascii_case("data:") {
         return Some(MediaSource::Url(url));
     }
-    let data = match url {
-        Cow::Borrowed(url) => split_data_url(url).map(|(mime, base64)| (mime.into(), base64.into())),
+    let (label, base64): (Cow<'_, str>, Cow<'_, str>) = match url {
+        Cow::Borrowed(url) => split_data_url(url).map(|(label, base64)| (label.into(), base64.into())),
         Cow::Owned(url) => {
-            split_data_url(&url).map(|(mime, base64)| (mime.to_owned().into(), base64.to_owned().into()))
+            split_data_url(&url).map(|(label, base64)| (label.to_owned().into(), base64.to_owned().into()))
         }
-    };
-    data.map(|(mime, base64)| MediaSource::Data { mime, base64 })
+    }?;
+    Some(MediaSource::Data { mime: media_type(label, &base64), base64 })
 }
 
+/// The label of the data in a URL, and the data in base64.
 fn split_data_url(url: &str) -> Option<(&str, &str)> {
     let (head, base64) = url.get(5..)?.split_once(',')?;
-    let kind = head.strip_suffix(";base64")?;
-    let mime = kind.split(';').next().unwrap_or_default();
-    Some((if mime.is_empty() { "text/plain" } else { mime }, base64))
+    let (label, encoding) = head.rsplit_once(';')?;
+    encoding.trim().eq_ignore_ascii_case("base64").then_some((label, base64.trim_ascii_start()))
 }
 
 /// Reads the arguments of a call, a JSON object in a string. `Err` holds a substitute object if they are

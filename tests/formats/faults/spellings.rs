@@ -1,0 +1,60 @@
+//! Requests and responses that their writers spell in several ways, and their readers take in one.
+
+use llm_bridge::formats::{CHAT, MESSAGES};
+use serde_json::json;
+
+use super::body;
+
+/// The beginning of a JPEG, in base64.
+const JPEG: &str = "/9j/4AAQSkZJRg==";
+
+/// The media type that a provider gets for an image of a chat client.
+fn image_of_chat(provider: &str, label: &str, base64: &str) -> String {
+    let image = json!({ "type": "image_url", "image_url": { "url": format!("data:{label};base64,{base64}") } });
+    let document = json!({ "messages": [{ "role": "user", "content": [{ "type": "text", "text": "?" }, image] }] });
+    let sent = body(CHAT, provider, &document);
+    let kind = match provider {
+        "anthropic" => &sent["messages"][0]["content"][1]["source"]["media_type"],
+        _ => &sent["contents"][0]["parts"][1]["inlineData"]["mimeType"],
+    };
+    kind.as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn an_image_has_a_media_type_that_providers_take_however_it_is_labelled() {
+    for provider in ["anthropic", "gemini"] {
+        for label in ["image/jpg", "IMAGE/JPEG", "image/pjpeg", "image/jpeg;charset=utf-8", "image/jpg;name=a.jpg"] {
+            assert_eq!(image_of_chat(provider, label, "AAAA"), "image/jpeg", "{provider}: {label}");
+        }
+        assert_eq!(image_of_chat(provider, "IMAGE/PNG", "AAAA"), "image/png", "{provider}");
+        for label in ["image/png", "application/octet-stream", "", "image/*"] {
+            assert_eq!(image_of_chat(provider, label, JPEG), "image/jpeg", "{provider}: by its first bytes");
+        }
+    }
+    let source = |label: &str| json!({ "type": "base64", "media_type": label, "data": JPEG });
+    for label in ["image/jpg", "Image/PJPEG", "image/png"] {
+        let block = json!({ "type": "image", "source": source(label) });
+        let document = json!({ "max_tokens": 9, "messages": [{ "role": "user", "content": [block] }] });
+        let sent = body(MESSAGES, "openai", &document);
+        let url = &sent["messages"][0]["content"][0]["image_url"]["url"];
+        assert_eq!(url, &json!(format!("data:image/jpeg;base64,{JPEG}")), "{label}");
+    }
+}
+
+#[test]
+fn a_document_has_a_media_type_that_providers_take() {
+    let file = |label: &str, data: &str| {
+        let file = json!({ "filename": "a", "file_data": format!("data:{label};base64,{data}") });
+        let parts = json!([{ "type": "text", "text": "?" }, { "type": "file", "file": file }]);
+        let sent = body(CHAT, "anthropic", &json!({ "messages": [{ "role": "user", "content": parts }] }));
+        sent["messages"][0]["content"][1].clone()
+    };
+    for label in ["application/pdf", "Application/PDF", "application/x-pdf", "application/octet-stream"] {
+        let block = file(label, "JVBERi0xLjcK");
+        assert_eq!(block["type"], "document", "{label}");
+        assert_eq!(block["source"]["media_type"], "application/pdf", "{label}");
+    }
+    let image = file("Image/JPG", JPEG);
+    assert_eq!(image["type"], "image");
+    assert_eq!(image["source"]["media_type"], "image/jpeg");
+}
