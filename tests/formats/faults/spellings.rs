@@ -1,7 +1,7 @@
 //! Requests and responses that their writers spell in several ways, and their readers take in one.
 
 use llm_bridge::formats::{CHAT, MESSAGES};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::body;
 
@@ -57,4 +57,33 @@ fn a_document_has_a_media_type_that_providers_take() {
     let image = file("Image/JPG", JPEG);
     assert_eq!(image["type"], "image");
     assert_eq!(image["source"]["media_type"], "image/jpeg");
+}
+
+/// The roles and the adjustments of a conversation that Gemini gets.
+fn gemini_turns(messages: &Value) -> Vec<String> {
+    let sent = body(CHAT, "gemini", &json!({ "messages": messages }));
+    let contents = sent["contents"].as_array().cloned().unwrap_or_default();
+    contents.iter().map(|content| content["role"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn gemini_gets_a_turn_of_the_user_before_a_first_call() {
+    let call = json!({ "role": "assistant", "content": null,
+        "tool_calls": [{ "id": "c", "type": "function", "function": { "name": "f", "arguments": "{}" } }] });
+    let said = json!({ "role": "assistant", "content": "Hello" });
+    let result = json!({ "role": "tool", "tool_call_id": "c", "content": "r" });
+    let system = json!({ "role": "system", "content": "s" });
+    let user = |text: &str| json!({ "role": "user", "content": text });
+    for messages in [
+        json!([call, result]),
+        json!([system, call, result]),
+        json!([user(""), call, result]),
+        json!([said, call, result]),
+    ] {
+        assert_eq!(gemini_turns(&messages), ["user", "model", "user"], "{messages}");
+    }
+    assert_eq!(gemini_turns(&json!([user("x"), call, result])), ["user", "model", "user"]);
+    assert_eq!(gemini_turns(&json!([said, user("x")])), ["model", "user"], "a text may come first");
+    let sent = body(CHAT, "gemini", &json!({ "messages": [call, result] }));
+    assert_eq!(sent["contents"][0], json!({ "role": "user", "parts": [{ "text": "…" }] }));
 }

@@ -109,6 +109,18 @@ fn instructions_stand_apart_wherever_they_were_and_two_sides_alternate() {
 }
 
 #[test]
+fn a_user_turn_that_is_put_first_is_named() {
+    let turns = vec![
+        turn(Role::Assistant, vec![call("c", "f", "{}", None)]),
+        turn(Role::User, vec![result("c", vec![text("r")])]),
+    ];
+    let adjusted = |turns| write(&ask(turns), FLASH).adjusted.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(adjusted(turns.clone()), ["messages: a user's turn first"]);
+    let begun = [vec![turn(Role::User, vec![text("x")])], turns].concat();
+    assert_eq!(adjusted(begun), [""; 0]);
+}
+
+#[test]
 fn an_empty_conversation_is_refused() {
     for turns in [vec![], vec![turn(Role::System, vec![text("Be brief")])], vec![turn(Role::User, vec![text("")])]] {
         let error = fit::write(

@@ -18,6 +18,18 @@ const SKIP_SIGNATURE_VALIDATION: &str = "\"c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZ
 const USER: &str = "user";
 const MODEL: &str = "model";
 
+/// The text of a user's turn that is put before a conversation which begins with a call.
+const OPENING: &str = "…";
+
+/// A conversation in Gemini's form.
+pub(crate) struct Conversation<'a> {
+    /// The system instruction, if there is one.
+    pub(crate) system: Option<ContentBody<'a>>,
+    pub(crate) contents: Vec<ContentBody<'a>>,
+    /// Whether a user's turn was put first.
+    pub(crate) is_opened: bool,
+}
+
 struct ContentsWriter<'a, 'd> {
     system: Vec<ContentPart<'a>>,
     contents: Vec<ContentBody<'a>>,
@@ -27,7 +39,7 @@ struct ContentsWriter<'a, 'd> {
     unsupported: &'d mut UnsupportedFields,
 }
 
-/// Returns the system instruction, if there is one, and the contents.
+/// Writes turns as a system instruction and contents.
 ///
 /// # Errors
 /// 400 if a tool result belongs to no call before it.
@@ -35,7 +47,7 @@ pub(crate) fn write_contents<'a>(
     turns: &'a [Turn<'a>],
     third_generation: bool,
     unsupported: &mut UnsupportedFields,
-) -> Result<(Option<ContentBody<'a>>, Vec<ContentBody<'a>>)> {
+) -> Result<Conversation<'a>> {
     let mut writer = ContentsWriter {
         system: Vec::new(),
         contents: Vec::new(),
@@ -52,7 +64,19 @@ pub(crate) fn write_contents<'a>(
     }
     let system =
         (!system.is_empty()).then_some(ContentBody { role: None, parts: system, results: false, calls: false });
-    Ok((system, contents))
+    let is_opened = open(&mut contents);
+    Ok(Conversation { system, contents, is_opened })
+}
+
+/// Puts a user's turn before a first turn with a call, and returns whether it did. Gemini refuses a call that
+/// does not follow a turn of the user: "function call turn comes immediately after a user turn".
+fn open(contents: &mut Vec<ContentBody<'_>>) -> bool {
+    let begins_with_call = contents.first().is_some_and(|first| first.calls);
+    if begins_with_call {
+        let parts = vec![ContentPart { data: PartData::Filler(OPENING), thought_signature: None }];
+        contents.insert(0, ContentBody { role: Some(USER), parts, results: false, calls: false });
+    }
+    begins_with_call
 }
 
 impl<'a> ContentsWriter<'a, '_> {

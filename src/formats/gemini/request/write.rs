@@ -4,12 +4,12 @@ use super::super::thinking;
 use super::super::wire::request::{
     FunctionCalling, FunctionDeclaration, GenerationConfig, RequestBody, ToolConfig, ToolSet,
 };
-use super::contents::write_contents;
+use super::contents::{Conversation, write_contents};
 use super::path::path;
 use crate::canonical::{ModelRequest, ResponseFormat, Tool, ToolChoice};
 use crate::error::{Error, Result};
 use crate::formats::unsupported::UnsupportedFields;
-use crate::formats::written_request::{WriteTarget, WrittenRequest};
+use crate::formats::written_request::{Adjustment, WriteTarget, WrittenRequest};
 
 /// Writes a request.
 ///
@@ -20,11 +20,13 @@ pub(crate) fn write(request: &ModelRequest<'_>, target: WriteTarget<'_>) -> Resu
     request.unmapped_fields.iter().for_each(|name| unsupported.add(name.clone().into_owned()));
     unsupported.add_if(request.user.is_some(), "user");
     unsupported.add_if(request.parallel_calls == Some(false), "parallel_tool_calls");
-    let (system, contents) = write_contents(&request.turns, thinking::takes_levels(target.facts), &mut unsupported)?;
+    let Conversation { system, contents, is_opened } =
+        write_contents(&request.turns, thinking::takes_levels(target.facts), &mut unsupported)?;
     if contents.is_empty() {
         let message = "`messages` must hold at least one message of a user or an assistant that is not empty.";
         return Err(Error::caller(400, "invalid_request", message).at("messages"));
     }
+    let opened = is_opened.then(|| Adjustment::new("messages", String::new(), "a user's turn first".to_owned()));
     let (thinking_config, adjusted) = match request.thinking {
         Some(thinking) => thinking::config(thinking, target.facts, &mut unsupported),
         None => (None, None),
@@ -43,7 +45,7 @@ pub(crate) fn write(request: &ModelRequest<'_>, target: WriteTarget<'_>) -> Resu
         headers: Vec::new(),
         body,
         dropped: unsupported.into_names(),
-        adjusted: adjusted.into_iter().collect(),
+        adjusted: opened.into_iter().chain(adjusted).collect(),
     })
 }
 

@@ -22,6 +22,9 @@ pub(crate) struct ContentBody<'a> {
 #[serde(rename_all = "camelCase")]
 pub(crate) enum PartData<'a> {
     Text(&'a Raw<'a>),
+    /// A text of the gateway's own.
+    #[serde(rename = "text")]
+    Filler(&'static str),
     InlineData(InlineBlob<'a>),
     FileData(FileData<'a>),
     FunctionCall(FunctionCallPart<'a>),
