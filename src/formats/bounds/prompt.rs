@@ -19,8 +19,12 @@ pub fn may_cache_long(body: &[u8]) -> bool {
 
 /// The tokens that a request allows for thinking, if it says so.
 pub fn thinking_budget(document: &Document<'_>) -> Option<u64> {
-    let thinking = Document::read(document.value("thinking")?.as_bytes()).ok()?;
-    parse_integer(thinking.value("budget_tokens")?)
+    let nested = |object: &str, name: &str| {
+        let object = Document::read(document.value(object)?.as_bytes()).ok()?;
+        parse_integer(object.value(name)?)
+    };
+    let own = || parse_integer(document.value("thinking_budget")?);
+    nested("thinking", "budget_tokens").or_else(|| nested("reasoning", "max_tokens")).or_else(own)
 }
 
 /// The most tokens that a request's prompt can have. A token has at least one byte, and the format adds fewer
@@ -78,6 +82,19 @@ mod tests {
         let body = format!(r#"{{"messages":{messages}}}"#);
         let bound = most_tokens(&Document::read(body.as_bytes()).unwrap());
         (bound - REQUEST_BOUND - body.len() as u64) / PART_BOUND
+    }
+
+    #[test]
+    fn a_budget_is_read_in_each_spelling() {
+        for (body, budget) in [
+            (r#"{"thinking":{"type":"enabled","budget_tokens":5}}"#, Some(5)),
+            (r#"{"reasoning":{"max_tokens":6}}"#, Some(6)),
+            (r#"{"enable_thinking":true,"thinking_budget":7}"#, Some(7)),
+            (r#"{"thinking":{"type":"enabled"},"reasoning":{"effort":"low"}}"#, None),
+            (r#"{"thinking":true,"reasoning":null}"#, None),
+        ] {
+            assert_eq!(thinking_budget(&Document::read(body.as_bytes()).unwrap()), budget, "{body}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use llm_bridge::formats::{CHAT, MESSAGES};
 use serde_json::{Value, json};
 
-use super::body;
+use super::{asked, body};
 
 /// The beginning of a JPEG, in base64.
 const JPEG: &str = "/9j/4AAQSkZJRg==";
@@ -86,4 +86,29 @@ fn gemini_gets_a_turn_of_the_user_before_a_first_call() {
     assert_eq!(gemini_turns(&json!([said, user("x")])), ["model", "user"], "a text may come first");
     let sent = body(CHAT, "gemini", &json!({ "messages": [call, result] }));
     assert_eq!(sent["contents"][0], json!({ "role": "user", "parts": [{ "text": "…" }] }));
+}
+
+#[test]
+fn a_chat_client_may_ask_for_reasoning_in_the_words_of_other_apis() {
+    let sent = |model: &str, more: Value| {
+        let mut document = json!({ "max_tokens": 8000, "messages": [{ "role": "user", "content": "x" }] });
+        document.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let (body, dropped) = asked(CHAT, "anthropic", model, &document);
+        assert!(dropped.is_empty(), "{more}: {dropped:?}");
+        serde_json::from_str::<Value>(&body).unwrap()
+    };
+    let budget = json!({ "type": "enabled", "budget_tokens": 2048 });
+    for more in [
+        json!({ "thinking": budget, "enable_thinking": true }),
+        json!({ "reasoning": { "max_tokens": 2048 } }),
+        json!({ "enable_thinking": true, "thinking_budget": 2048 }),
+    ] {
+        assert_eq!(sent("claude-sonnet-4-5", more.clone())["thinking"], budget, "{more}");
+    }
+    for more in [json!({ "reasoning": { "effort": "high" } }), json!({ "reasoning_effort": "high" })] {
+        assert_eq!(sent("claude-opus-4-7", more.clone())["output_config"]["effort"], "high", "{more}");
+    }
+    for more in [json!({ "thinking": { "type": "disabled" } }), json!({ "reasoning": { "enabled": false } })] {
+        assert!(sent("claude-sonnet-4-5", more.clone())["thinking"].is_null(), "{more}");
+    }
 }

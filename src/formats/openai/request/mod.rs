@@ -3,6 +3,7 @@
 mod content;
 mod read;
 mod read_messages;
+mod reasoning;
 mod tools;
 mod write;
 mod write_messages;

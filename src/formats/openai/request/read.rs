@@ -1,12 +1,11 @@
 //! Reads a client's request into the canonical form. Fields without a place there are listed by name.
 //! Source: the OpenAI API reference, "Create chat completion".
 
-use std::borrow::Cow;
-
-use super::super::wire::{unquote, wrong};
+use super::super::wire::wrong;
+use super::reasoning::ReasoningFields;
 use super::{read_messages, tools};
-use crate::canonical::{Effort, ModelRequest, Raw, Thinking};
-use crate::error::{Error, Result};
+use crate::canonical::{ModelRequest, Raw};
+use crate::error::Result;
 use crate::formats::body::missing;
 use crate::wire::json::{Document, is_empty_value, parse_integer};
 
@@ -19,6 +18,7 @@ struct DeferredFields<'a> {
     logprobs: bool,
     top_logprobs: Option<u64>,
     safety_identifier: Option<Raw<'a>>,
+    reasoning: ReasoningFields,
 }
 
 /// Reads a chat completion request.
@@ -30,6 +30,7 @@ pub(crate) fn read<'d>(document: &'d Document<'d>) -> Result<ModelRequest<'d>> {
     for (key, json) in document.members().filter(|(_, json)| *json != "null") {
         if !read_sampling(key, json, &mut request)?
             && !read_field(key, json, &mut request, &mut deferred)?
+            && !deferred.reasoning.read(key, json, &mut request.unmapped_fields)?
             && !is_default(key, json)
         {
             request.unmapped_fields.note(key);
@@ -41,6 +42,7 @@ pub(crate) fn read<'d>(document: &'d Document<'d>) -> Result<ModelRequest<'d>> {
     request.max_tokens = deferred.max_completion_tokens.or(request.max_tokens);
     request.logprobs = deferred.logprobs.then(|| deferred.top_logprobs.unwrap_or(0));
     request.user = deferred.safety_identifier.or(request.user);
+    request.thinking = deferred.reasoning.thinking();
     Ok(request)
 }
 
@@ -84,7 +86,6 @@ fn read_field<'d>(
         "n" => request.choices = Some(whole_number(key, json)?).filter(|n| *n != 1),
         "logprobs" => deferred.logprobs = boolean(key, json)?,
         "top_logprobs" => deferred.top_logprobs = Some(whole_number(key, json)?),
-        "reasoning_effort" => request.thinking = Some(effort(json)?),
         "user" => request.user = Some(string(key, json)?),
         "safety_identifier" => deferred.safety_identifier = Some(string(key, json)?),
         "stream" => request.stream = boolean(key, json)?,
@@ -125,26 +126,10 @@ fn stop_texts(json: &str) -> Result<Vec<Raw<'_>>> {
     if texts.iter().all(Raw::is_text) { Ok(texts) } else { Err(refuse()) }
 }
 
-fn effort(json: &str) -> Result<Thinking> {
-    let word = unquote(json).unwrap_or(Cow::Borrowed(json));
-    Ok(Thinking::Effort(match word.as_ref() {
-        "none" => return Ok(Thinking::Off),
-        "minimal" => Effort::Minimal,
-        "low" => Effort::Low,
-        "medium" => Effort::Medium,
-        "high" => Effort::High,
-        "xhigh" => Effort::Higher,
-        _ => {
-            let message = "`reasoning_effort` must be `none`, `minimal`, `low`, `medium`, `high` or `xhigh`.";
-            return Err(Error::caller(400, "invalid_value", message).at("reasoning_effort"));
-        }
-    }))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::canonical::{Media, MediaKind, MediaSource, Part, ResponseFormat, Role, ToolChoice};
+    use crate::canonical::{Effort, Media, MediaKind, MediaSource, Part, ResponseFormat, Role, Thinking, ToolChoice};
 
     fn with_request<T>(body: &str, look: impl Fn(&ModelRequest<'_>) -> T) -> T {
         let document = Document::read(body.as_bytes()).unwrap();
