@@ -3,7 +3,7 @@
 use llm_bridge::formats::{CHAT, MESSAGES};
 use serde_json::{Value, json};
 
-use super::{asked, body};
+use super::{asked, body, chunk, ended, sse, streamed, whole};
 
 /// The beginning of a JPEG, in base64.
 const JPEG: &str = "/9j/4AAQSkZJRg==";
@@ -111,4 +111,41 @@ fn a_chat_client_may_ask_for_reasoning_in_the_words_of_other_apis() {
     for more in [json!({ "thinking": { "type": "disabled" } }), json!({ "reasoning": { "enabled": false } })] {
         assert!(sent("claude-sonnet-4-5", more.clone())["thinking"].is_null(), "{more}");
     }
+}
+
+#[test]
+fn reasoning_details_are_reasoning_where_they_stand_alone() {
+    let text = |text: &str| json!({ "type": "reasoning.text", "text": text, "index": 0 });
+    let summary = json!({ "type": "reasoning.summary", "summary": " add" });
+    let sealed = json!({ "type": "reasoning.encrypted", "data": "x" });
+    let thinking = |deltas: &[Value]| {
+        let mut chunks: Vec<Value> = deltas.iter().map(chunk).collect();
+        chunks.extend([chunk(&json!({ "content": "4" })), ended("stop")]);
+        let events = streamed("openai", MESSAGES, &sse(&chunks));
+        events.iter().filter_map(|event| event["delta"]["thinking"].as_str()).collect::<String>()
+    };
+    assert_eq!(thinking(&[json!({ "reasoning_details": [text("We"), summary, sealed] })]), "We add");
+    assert_eq!(thinking(&[json!({ "reasoning": "", "reasoning_details": [text("We")] })]), "We");
+    assert_eq!(thinking(&[json!({ "reasoning": "We", "reasoning_details": [text("We")] })]), "We", "once");
+    assert_eq!(thinking(&[json!({ "reasoning_content": "We", "reasoning_details": [text("We")] })]), "We", "once");
+    assert_eq!(thinking(&[json!({ "reasoning_details": [sealed] }), json!({ "reasoning_details": "x" })]), "");
+    let message = json!({ "role": "assistant", "content": "4", "reasoning_details": [text("We"), text(" add")] });
+    let answer = json!({ "choices": [{ "index": 0, "message": message, "finish_reason": "stop" }] });
+    assert_eq!(whole("openai", MESSAGES, &answer)["content"][0]["thinking"], "We add");
+}
+
+#[test]
+fn reasoning_details_of_an_earlier_turn_are_read_or_named() {
+    let detail = json!({ "type": "reasoning.text", "text": "We add" });
+    let dropped = |more: Value| {
+        let mut turn = json!({ "role": "assistant", "content": "4" });
+        turn.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let user = json!({ "role": "user", "content": "?" });
+        asked(CHAT, "gemini", "gemini-2.5-flash", &json!({ "messages": [user, turn, user] })).1
+    };
+    assert_eq!(dropped(json!({ "reasoning_details": [detail] })), [""; 0]);
+    assert_eq!(dropped(json!({ "reasoning_details": [] })), [""; 0]);
+    let named = ["messages[].reasoning_details"];
+    assert_eq!(dropped(json!({ "reasoning_details": [{ "type": "reasoning.encrypted", "data": "x" }] })), named);
+    assert_eq!(dropped(json!({ "reasoning": "We add", "reasoning_details": [detail] })), named);
 }

@@ -5,10 +5,11 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::super::wire::{each, members, object, string, text, wrong};
+use super::super::wire::{details_text, each, members, object, string, text, wrong};
 use super::content::{read_arguments, read_content};
 use crate::canonical::{Part, Raw, Role, ToolCall, Turn, UniqueNames};
 use crate::error::Result;
+use crate::wire::json::is_empty_value;
 
 object! {
     ChatMessageFields {
@@ -18,6 +19,7 @@ object! {
         refusal: "refusal",
         reasoning_content: "reasoning_content",
         reasoning: "reasoning",
+        reasoning_details: "reasoning_details",
         calls: "tool_calls",
         function_call: "function_call",
         call: "tool_call_id",
@@ -89,8 +91,7 @@ impl<'a> MessageReader<'_, 'a> {
 
     fn assistant(&mut self, at: usize, message: &ChatMessageFields<'a>) -> Result<Vec<Part<'a>>> {
         let mut parts = Vec::with_capacity(2);
-        let thinking = message.reasoning_content.or(message.reasoning).and_then(string);
-        parts.extend(thinking.filter(|text| !text.is_blank()).map(|text| Part::Thinking { text, signature: None }));
+        parts.extend(self.reasoning(message).map(|text| Part::Thinking { text, signature: None }));
         let content = message.content.filter(|raw| raw.get() != "\"\"");
         content.map_or(Ok(()), |raw| read_content(raw, at, &mut parts, self.unmapped))?;
         let refusal = message.refusal.and_then(string).filter(|text| !text.is_blank());
@@ -105,6 +106,19 @@ impl<'a> MessageReader<'_, 'a> {
             parts.push(Part::Call(self.function_call(at, raw)?));
         }
         Ok(parts)
+    }
+
+    /// Reads the reasoning of an earlier turn. Its details are read where it has no other text, and are named
+    /// otherwise.
+    fn reasoning(&mut self, message: &ChatMessageFields<'a>) -> Option<Raw<'a>> {
+        let text = |raw: Option<&'a RawValue>| raw.and_then(string).filter(|text| !text.is_blank());
+        let own = text(message.reasoning_content).or_else(|| text(message.reasoning));
+        let details = message.reasoning_details.filter(|raw| !is_empty_value(raw.get()));
+        let read = own.is_none().then(|| details.and_then(details_text)).flatten();
+        if details.is_some() && read.is_none() {
+            self.unmapped.note("messages[].reasoning_details");
+        }
+        own.or(read)
     }
 
     fn call(&mut self, at: usize, index: usize, call: &ToolCallFields<'a>) -> Result<ToolCall<'a>> {

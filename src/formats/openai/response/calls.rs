@@ -18,6 +18,7 @@ object! {
         refusal: "refusal",
         reasoning_content: "reasoning_content",
         reasoning: "reasoning",
+        reasoning_details: "reasoning_details",
         calls: "tool_calls",
         function_call: "function_call",
     }

@@ -6,7 +6,9 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::super::errors::read_in_success;
-use super::super::wire::{MAX_ITEMS, members, object, read_usage, served_fields, string, text, thinking_text};
+use super::super::wire::{
+    MAX_ITEMS, details_text, members, object, read_usage, served_fields, string, text, thinking_text,
+};
 use super::calls::{CallTracker, MessageDeltaFields};
 use crate::canonical::{FinishReason, Raw, ResponseEvent};
 use crate::error::Error;
@@ -148,9 +150,7 @@ fn calls_of(choices: &mut Vec<(u32, CallTracker)>, number: u32) -> Option<&mut C
 /// Emits the thinking, text and refusal of a message or of a delta.
 fn emit_message(choice: u32, message: &MessageDeltaFields<'_>, emit: EventSink<'_>) {
     let words = |raw: Option<&'_ RawValue>| raw.filter(|raw| raw.get() != "\"\"").is_some();
-    // Some providers send both fields with the same text.
-    let thinking = if words(message.reasoning_content) { message.reasoning_content } else { message.reasoning };
-    if let Some(text) = thinking.filter(|_| words(thinking)).and_then(string) {
+    if let Some(text) = reasoning(message) {
         emit(ResponseEvent::Thinking { choice, text });
     }
     let Some(content) = message.content.filter(|_| words(message.content)) else {
@@ -171,6 +171,14 @@ fn emit_message(choice: u32, message: &MessageDeltaFields<'_>, emit: EventSink<'
         }
     }
     emit_refusal(choice, message, emit);
+}
+
+/// The reasoning of a message or of a delta. Some providers send several fields with the same text, so one of
+/// them is read.
+fn reasoning<'a>(message: &MessageDeltaFields<'a>) -> Option<Raw<'a>> {
+    let text = |raw: Option<&'a RawValue>| raw.and_then(string).filter(|text| !text.is_blank());
+    let details = || message.reasoning_details.and_then(details_text);
+    text(message.reasoning_content).or_else(|| text(message.reasoning)).or_else(details)
 }
 
 fn emit_refusal(choice: u32, message: &MessageDeltaFields<'_>, emit: EventSink<'_>) {

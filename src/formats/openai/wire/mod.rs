@@ -7,7 +7,7 @@ mod response;
 mod write;
 
 pub(super) use api::{DONE, ENDPOINT};
-pub(super) use content::{ContentPartFields, thinking_text};
+pub(super) use content::{ContentPartFields, details_text, thinking_text};
 pub(super) use fields::{MemberName, each, members, object, string, text, unquote, wrong};
 pub(super) use response::{
     DeltaText, EmbeddingsResponse, ErrorBody, ErrorFields, MAX_ITEMS, TappedChoice, TappedResponse, WrittenUsage,
