@@ -8,6 +8,7 @@ use super::dropped_fields::{DroppedFields, listed};
 use super::platform::{Platform, ProviderRequest};
 use super::reasoning::ReasoningCache;
 use super::request_head::RequestHead;
+use crate::catalogue::field::{Field, Fit};
 use crate::config::{Millis, Params, StreamUsage};
 use crate::error::{Error, Result};
 use crate::formats::auth::AuthScheme;
@@ -103,9 +104,15 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
             model_place: self.envelope.model.place,
             limit_names: self.limit_names,
             allows_zero_limit: (self.envelope.operation.allows_zero_limit)(&self.envelope.document),
+            developer_role: self.developer_role(),
             asks_for_usage: options.include_cost || gateway_asks,
             prompt_only: self.envelope.operation.kind == OperationKind::Count,
         }
+    }
+
+    /// The role that the host knows instead of `developer`, if it has another one.
+    fn developer_role(&self) -> Option<&'static str> {
+        if let Fit::Rename(role) = self.card.facts.fit(Field::DeveloperRole) { Some(role) } else { None }
     }
 
     /// The body, with its edits if it has any.

@@ -21,6 +21,8 @@ pub struct Edit<'a> {
     pub allows_zero_limit: bool,
     /// Whether only the prompt matters: limits and the row's edits are left out.
     pub prompt_only: bool,
+    /// The role by which the host knows the role `developer`, if it has another name there.
+    pub developer_role: Option<&'a str>,
     /// Whether to request the usage at the end of a stream, if the format leaves that to the client.
     pub asks_for_usage: bool,
 }

@@ -4,6 +4,7 @@ use llm_bridge::formats::{CHAT, MESSAGES};
 use serde_json::{Value, json};
 
 use super::{asked, body, chunk, ended, sse, streamed, whole};
+use crate::support::{Script, World, ask, bridge};
 
 /// The beginning of a JPEG, in base64.
 const JPEG: &str = "/9j/4AAQSkZJRg==";
@@ -148,4 +149,33 @@ fn reasoning_details_of_an_earlier_turn_are_read_or_named() {
     let named = ["messages[].reasoning_details"];
     assert_eq!(dropped(json!({ "reasoning_details": [{ "type": "reasoning.encrypted", "data": "x" }] })), named);
     assert_eq!(dropped(json!({ "reasoning": "We add", "reasoning_details": [detail] })), named);
+}
+
+/// The body that a provider of a chat client gets; its settings are YAML.
+fn passed(settings: &str, body: &str) -> String {
+    let config = format!("providers: {{ p: {{ {settings}, api_key_env: none, models: '*' }} }}");
+    let response = r#"{"choices":[{"index":0,"message":{"content":"ok"},"finish_reason":"stop"}]}"#;
+    let world = World::saying(Script::json(200, response));
+    let headers = [("authorization", "Bearer k")];
+    let got = ask(&bridge(&config, &[("ACCESS_API_KEYS", "k")]), &world, "POST /v1/chat/completions", &headers, body);
+    assert_eq!(got.status, 200, "{}", got.body);
+    assert_eq!(got.header("x-llm-bridge-adjusted"), None, "nothing is lost");
+    String::from_utf8(world.call().body.to_vec()).unwrap()
+}
+
+#[test]
+fn the_role_developer_is_system_to_a_host_that_does_not_know_it() {
+    let body = r#"{"model":"p/m", "messages":[ {"role":"developer","content":"a developer"},{"role": "user","content":"x"} ]}"#;
+    let sent = body.replace("p/m", "m");
+    let renamed = sent.replace(r#""developer""#, r#""system""#);
+    for host in ["https://api.deepseek.com", "https://api.mistral.ai/v1", "https://api.z.ai/api/paas/v4"] {
+        assert_eq!(passed(&format!("base_url: '{host}'"), body), renamed, "{host}");
+    }
+    for host in ["https://api.openai.com/v1", "https://someone.example/v1"] {
+        assert_eq!(passed(&format!("base_url: '{host}'"), body), sent, "{host}");
+    }
+    let stated = "developer_role: { rename: system }";
+    assert_eq!(passed(&format!("base_url: https://someone.example/v1, {stated}"), body), renamed, "by its row");
+    let kept = "developer_role: keep";
+    assert_eq!(passed(&format!("base_url: https://api.deepseek.com, {kept}"), body), sent, "by its row");
 }
