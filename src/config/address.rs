@@ -10,8 +10,8 @@ pub struct Address {
 }
 
 impl Address {
-    /// Reads an `http` or `https` address: the API's root, the full URL of the adapter's endpoint, or the
-    /// host alone. A query is added to each request.
+    /// Reads an `http` or `https` address: the API's root, the full URL of the adapter's endpoint, the host
+    /// alone, or the address that the format's SDKs take. A query is added to each request.
     ///
     /// # Errors
     /// What was expected: "expected a host after ://".
@@ -31,9 +31,12 @@ impl Address {
         let (path, query) =
             text.split_once('?').map_or((text, String::new()), |(path, query)| (path, format!("?{query}")));
         let path = path.trim_end_matches('/');
-        let root = path.strip_suffix(adapter.endpoint).unwrap_or(path).trim_end_matches('/');
+        let full = path.strip_suffix(adapter.endpoint).filter(|_| !adapter.endpoint.is_empty());
+        let root = full.unwrap_or(path).trim_end_matches('/');
         let bare = rest.split_once('?').map_or(rest, |(path, _)| path).trim_end_matches('/') == authority;
-        Ok(Self { root: [root, if bare { adapter.root } else { "" }].concat(), query })
+        let lacks_version = full.is_none() && !ends_in_version(root);
+        let lacks_root = bare || (adapter.root_after_path && lacks_version);
+        Ok(Self { root: [root, if lacks_root { adapter.root } else { "" }].concat(), query })
     }
 
     /// The URL of an endpoint such as `/chat/completions`, which may have a query of its own.
@@ -67,16 +70,27 @@ impl Address {
     }
 }
 
+/// Whether the last segment of a path is a version, such as `v1` or `v1beta`.
+fn ends_in_version(path: &str) -> bool {
+    let last = path.rsplit('/').next().unwrap_or_default();
+    last.strip_prefix('v').is_some_and(|number| number.starts_with(|c: char| c.is_ascii_digit()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const CHATS: FormatKind = kind("chats", "", "/chat/completions");
-    const MESSAGES: FormatKind = kind("messages", "/v1", "/messages");
-
-    const fn kind(name: &'static str, root: &'static str, endpoint: &'static str) -> FormatKind {
-        FormatKind { name, remote: true, root, endpoint, protected_fields: &[] }
-    }
+    const CHATS: FormatKind = FormatKind {
+        name: "chats",
+        remote: true,
+        root: "",
+        root_after_path: false,
+        endpoint: "/chat/completions",
+        protected_fields: &[],
+    };
+    const MESSAGES: FormatKind =
+        FormatKind { name: "messages", root: "/v1", root_after_path: true, endpoint: "/messages", ..CHATS };
+    const MODELS: FormatKind = FormatKind { name: "models", root: "/v1beta", endpoint: "", ..CHATS };
 
     #[test]
     fn root_and_full_url_mean_the_same() {
@@ -96,8 +110,28 @@ mod tests {
             assert_eq!(messages(text), "https://a.b/v1/messages", "{text}");
         }
         assert_eq!(messages("https://a.b/?k=1"), "https://a.b/v1/messages?k=1");
-        assert_eq!(messages("https://a.b/proxy"), "https://a.b/proxy/messages");
         assert_eq!(Address::parse("https://a.b", CHATS).unwrap().join("/x"), "https://a.b/x");
+    }
+
+    #[test]
+    fn an_address_for_sdks_gets_the_root() {
+        let messages = |text: &str| Address::parse(text, MESSAGES).unwrap().join("/messages");
+        for (text, url) in [
+            ("https://a.b/anthropic", "https://a.b/anthropic/v1/messages"),
+            ("https://a.b/api/anthropic/", "https://a.b/api/anthropic/v1/messages"),
+            ("https://a.b/anthropic?k=1", "https://a.b/anthropic/v1/messages?k=1"),
+            ("https://a.b/v1/account/gateway/anthropic", "https://a.b/v1/account/gateway/anthropic/v1/messages"),
+            ("https://a.b/vendor", "https://a.b/vendor/v1/messages"),
+            ("https://a.b/anthropic/v1", "https://a.b/anthropic/v1/messages"),
+            ("https://a.b/anthropic/v2/", "https://a.b/anthropic/v2/messages"),
+            ("https://a.b/anthropic/v1/messages", "https://a.b/anthropic/v1/messages"),
+            ("https://a.b/proxy/messages", "https://a.b/proxy/messages"),
+        ] {
+            assert_eq!(messages(text), url, "{text}");
+        }
+        let models = |text: &str| Address::parse(text, MODELS).unwrap().join("/models/m");
+        assert_eq!(models("https://a.b"), "https://a.b/v1beta/models/m");
+        assert_eq!(models("https://a.b/v1/publishers/p"), "https://a.b/v1/publishers/p/models/m");
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub struct FormatKind {
     pub remote: bool,
     /// The path of the API's root, which is added to an address without a path.
     pub root: &'static str,
+    /// Whether the root is also added to a path that does not end in a version, as the format's SDKs add it.
+    pub root_after_path: bool,
     /// The path of the endpoint below the root. It is removed from an address that ends with it.
     pub endpoint: &'static str,
     /// Top-level fields of its requests that the gateway sets itself: `param_config` may not edit them.

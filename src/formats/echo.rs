@@ -5,7 +5,8 @@ use crate::canonical::{FinishReason, ModelRequest, Part, Raw, ResponseEvent, Rol
 use crate::config::{EchoOptions, FormatKind, Millis};
 
 /// The format's row in the table of formats.
-pub const KIND: FormatKind = FormatKind { name: "echo", remote: false, root: "", endpoint: "", protected_fields: &[] };
+pub const KIND: FormatKind =
+    FormatKind { name: "echo", remote: false, root: "", root_after_path: false, endpoint: "", protected_fields: &[] };
 
 /// The system fingerprint that marks a response as a demonstration, where the client's format has one.
 pub const FINGERPRINT: &str = "llm-bridge-demo";

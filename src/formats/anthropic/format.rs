@@ -18,6 +18,7 @@ pub const KIND: FormatKind = FormatKind {
     name: "anthropic",
     remote: true,
     root: "/v1",
+    root_after_path: true,
     endpoint: ENDPOINT,
     protected_fields: &["model", "messages", "stream"],
 };

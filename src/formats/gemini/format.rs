@@ -14,6 +14,7 @@ pub const KIND: FormatKind = FormatKind {
     name: "gemini",
     remote: true,
     root: "/v1beta",
+    root_after_path: false,
     endpoint: "",
     protected_fields: &["model", "contents"],
 };

@@ -13,6 +13,7 @@ pub const KIND: FormatKind = FormatKind {
     name: "openai",
     remote: true,
     root: "",
+    root_after_path: false,
     endpoint: wire::ENDPOINT,
     protected_fields: &["model", "messages", "stream"],
 };

@@ -10,8 +10,14 @@ use crate::formats::provider_format::ProviderFormat;
 use crate::formats::tap::EventTap;
 
 /// The format's row in the table of formats.
-pub const KIND: FormatKind =
-    FormatKind { name: "toy", remote: true, root: "", endpoint: "", protected_fields: &["dialogue", "live"] };
+pub const KIND: FormatKind = FormatKind {
+    name: "toy",
+    remote: true,
+    root: "",
+    root_after_path: false,
+    endpoint: "",
+    protected_fields: &["dialogue", "live"],
+};
 
 const FRAMING: Framing = Framing {
     content_type: "application/x-ndjson",

@@ -46,7 +46,7 @@ fn received(documents: &Documents, client: &str, upstream: &str, document: &Valu
     let (got, world) = through(documents, &Sent { client, headers: &[], body: &body }, upstream, answer(upstream));
     assert_eq!(got.status, 200, "{client} to {upstream}: {}", got.body);
     let call = world.call();
-    let path = call.url.strip_prefix(&format!("https://{upstream}.example/api")).unwrap();
+    let path = call.url.strip_prefix(&format!("https://{upstream}.example/v1")).unwrap();
     let told = got.header("x-llm-bridge-dropped").map(|names| names.split(", ").map(str::to_owned).collect());
     let body: Value = serde_json::from_slice(&call.body).unwrap();
     (json!({ "path": path, "body": body }), told.unwrap_or_default(), call.body.to_vec())

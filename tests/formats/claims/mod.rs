@@ -195,7 +195,7 @@ fn through(documents: &Documents, sent: &Sent<'_>, upstream: &str, script: Scrip
         row.as_object_mut().unwrap().extend(more.clone());
     }
     let config = json!({ "providers": { upstream: {
-        "adapter": upstream, "base_url": format!("https://{upstream}.example/api"), "keep_alive": 0, "models": { model: row }
+        "adapter": upstream, "base_url": format!("https://{upstream}.example/v1"), "keep_alive": 0, "models": { model: row }
     } } });
     let (_, line) = CLIENTS.iter().find(|(known, _)| known.name == sent.client).unwrap();
     let mut all = vec![("authorization", "Bearer k")];
