@@ -47,7 +47,7 @@ type Result<T> = std::result::Result<T, String>;
 struct File {
     sources: BTreeMap<String, Source>,
     auth: BTreeMap<String, Auth>,
-    formats: BTreeMap<String, Row>,
+    formats: BTreeMap<String, Format>,
     hosts: BTreeMap<String, Host>,
     models: BTreeMap<String, Row>,
 }
@@ -79,6 +79,14 @@ struct Auth {
     prefix: String,
     #[serde(default)]
     query: String,
+}
+
+#[derive(Deserialize)]
+struct Format {
+    auth: Option<String>,
+    source: String,
+    #[serde(flatten)]
+    fields: BTreeMap<String, Yaml>,
 }
 
 #[derive(Deserialize)]
@@ -192,13 +200,13 @@ fn build() -> Result<()> {
         out.line(&text);
     }
     out.auth(&file.auth);
-    let formats = out.table(&file.formats, Table::Hosts, "formats")?;
-    let families = out.table(&file.models, Table::Models, "models")?;
+    let formats = out.formats(&file.formats, &file.auth)?;
+    let families = out.families(&file.models)?;
     let hosts = out.hosts(&file.hosts, &file.auth)?;
     if let Some(unused) = file.sources.keys().find(|name| !out.used.contains(*name)) {
         return Err(format!("sources.{unused}: no row refers to it"));
     }
-    out.line(&format!("static FORMATS: &[(&str, &Row)] = &[{formats}];"));
+    out.line(&format!("static FORMATS: &[Format] = &[{formats}];"));
     out.line(&format!("static FAMILIES: &[(&str, &Row)] = &[{families}];"));
     out.line(&format!("static HOSTS: &[Host] = &[{hosts}];"));
     let folder = std::env::var("OUT_DIR").map_err(|error| error.to_string())?;
@@ -228,27 +236,38 @@ impl Writer<'_> {
         self.line(&format!("static AUTH: &[&Auth] = &[{}];", items.join(", ")));
     }
 
-    /// Writes rows by pattern; returns the items of the table, those that fix more characters later.
-    fn table(&mut self, rows: &BTreeMap<String, Row>, table: Table, path: &str) -> Result<String> {
+    /// Writes the formats; returns the items of their table.
+    fn formats(&mut self, formats: &BTreeMap<String, Format>, auth: &BTreeMap<String, Auth>) -> Result<String> {
+        let mut text = String::new();
+        for (name, format) in formats {
+            let fault = |fault: String| format!("formats.{name}: {fault}");
+            let item = self.fields(&format.fields, &[Table::Hosts], &format.source).map_err(fault)?;
+            let scheme = scheme(format.auth.as_ref(), auth).map_err(fault)?;
+            let _ = writeln!(text, "Format {{ name: {name:?}, auth: {scheme}, row: &{item} }},");
+        }
+        Ok(text)
+    }
+
+    /// Writes families by pattern; returns the items of their table, those that fix more characters later.
+    fn families(&mut self, rows: &BTreeMap<String, Row>) -> Result<String> {
         let mut items = Vec::new();
         for (pattern, row) in rows {
-            let fault = |fault: String| format!("{path}[\"{pattern}\"]: {fault}");
+            let fault = |fault: String| format!("models[\"{pattern}\"]: {fault}");
             let source = row.source.as_ref().ok_or_else(|| fault("`source` is missing".to_owned()))?;
             if !row.price.0.is_empty() {
                 return Err(fault("a price belongs to a model at a host".to_owned()));
             }
-            let item = self.row(row, &[table], source).map_err(fault)?;
+            let item = self.row(row, &[Table::Models], source).map_err(fault)?;
             items.extend(row.aliases.iter().chain([pattern]).map(|name| (name.clone(), item.clone())));
         }
-        sorted(items, path)
+        sorted(items, "models")
     }
 
     fn hosts(&mut self, hosts: &BTreeMap<String, Host>, auth: &BTreeMap<String, Auth>) -> Result<String> {
         let (mut own, mut addresses, mut text) = (BTreeMap::new(), BTreeMap::new(), String::new());
         for (name, host) in hosts {
-            let row = Row { source: None, aliases: vec![], price: Prices::default(), fields: host.fields.clone() };
-            let item =
-                self.row(&row, &[Table::Hosts], &host.source).map_err(|fault| format!("hosts.{name}: {fault}"))?;
+            let item = self.fields(&host.fields, &[Table::Hosts], &host.source);
+            let item = item.map_err(|fault| format!("hosts.{name}: {fault}"))?;
             own.insert(name, item);
         }
         for (name, host) in hosts {
@@ -261,13 +280,7 @@ impl Writer<'_> {
                     return Err(fault(format!("{address} is also an address of {other}")));
                 }
             }
-            let scheme = match &host.auth {
-                Some(scheme) if !auth.contains_key(scheme) => {
-                    return Err(fault(format!("auth.{scheme} does not exist")));
-                }
-                Some(scheme) => format!("Some(&{})", item("AUTH", scheme)),
-                None => "None".to_owned(),
-            };
+            let scheme = scheme(host.auth.as_ref(), auth).map_err(fault)?;
             let rows: Vec<String> = chain(hosts, name)?.iter().filter_map(|name| own.get(name)).cloned().collect();
             let (patterns, names) = self.models(name, host)?;
             let (addresses, rows) = (&host.addresses, rows.join(", &"));
@@ -299,6 +312,12 @@ impl Writer<'_> {
         Ok((sorted(patterns, name)?, names.join(", ")))
     }
 
+    /// Writes a row that has fields only, and returns its item's name.
+    fn fields(&mut self, fields: &BTreeMap<String, Yaml>, tables: &[Table], source: &str) -> Result<String> {
+        let row = Row { source: None, aliases: vec![], price: Prices::default(), fields: fields.clone() };
+        self.row(&row, tables, source)
+    }
+
     /// Writes a row, and returns its item's name.
     fn row(&mut self, row: &Row, tables: &[Table], source: &str) -> Result<String> {
         let evidence = self.sources.get(source).ok_or_else(|| format!("sources.{source} does not exist"))?.evidence;
@@ -322,6 +341,15 @@ impl Writer<'_> {
             "static {item}: Row = Row {{ facts: &[{facts}], prices: &[{prices}], source: &{source} }};"
         ));
         Ok(item)
+    }
+}
+
+/// The expression for a row of `auth`, by its name.
+fn scheme(name: Option<&String>, auth: &BTreeMap<String, Auth>) -> Result<String> {
+    match name {
+        Some(name) if !auth.contains_key(name) => Err(format!("auth.{name} does not exist")),
+        Some(name) => Ok(format!("Some(&{})", item("AUTH", name))),
+        None => Ok("None".to_owned()),
     }
 }
 

@@ -12,5 +12,5 @@ mod rows;
 pub use explain::{Explained, OperatorFacts, explain};
 pub use facts::Facts;
 pub use pattern::{is_pattern, matches, rank};
-pub use resolve::{Origin, Resolved, each_row, family, host_at, host_named, resolve};
+pub use resolve::{Origin, Resolved, auth_of, each_row, family, host_at, host_named, resolve};
 pub use rows::{Auth, Evidence, Fact, Host, Row, Source, auth, hosts};

@@ -6,7 +6,7 @@ use std::fmt;
 use super::facts::Facts;
 use super::pattern;
 use super::price::DatedPrice;
-use super::rows::{self, Host, Row};
+use super::rows::{self, Auth, Host, Row};
 
 /// What may end a model's name without another price: a day, or the word for the newest. `#` is a digit.
 const ENDINGS: &[&str] = &["-####-##-##", "-########", "-latest"];
@@ -66,6 +66,11 @@ pub fn host_at(host: &str, path: &str) -> Option<&'static Host> {
     rows::hosts().iter().find(|known| known.addresses.iter().any(|address| fits(address)))
 }
 
+/// How the key is sent to a provider: as its host wants it, or else as is usual in its format.
+pub fn auth_of(format: &str, host: Option<&'static Host>) -> Option<&'static Auth> {
+    host.and_then(|host| host.auth).or_else(|| rows::format(format)?.auth)
+}
+
 /// What applies to a model, by its provider's name for it.
 pub fn resolve(format: &str, host: Option<&'static Host>, model: &str) -> Resolved {
     let mut resolved = Resolved::default();
@@ -87,8 +92,8 @@ pub fn family(model: &str) -> Facts {
 
 /// The rows that apply to a model, each before those that precede it.
 pub fn each_row(format: &str, host: Option<&'static Host>, model: &str, each: &mut dyn FnMut(Origin, &'static Row)) {
-    if let Some((name, row)) = rows::format(format) {
-        each(Origin::Format(name), row);
+    if let Some(format) = rows::format(format) {
+        each(Origin::Format(format.name), format.row);
     }
     each_family(model, each);
     let Some(host) = host else { return };
@@ -158,7 +163,12 @@ mod tests {
             let models = host.patterns.iter().chain(host.names).copied();
             host.rows.iter().map(|row| (host.name, *row)).chain(models)
         });
-        families().iter().copied().chain(format("openai")).chain(at_hosts).collect()
+        families()
+            .iter()
+            .copied()
+            .chain(format("openai").map(|format| (format.name, format.row)))
+            .chain(at_hosts)
+            .collect()
     }
 
     #[test]

@@ -45,6 +45,17 @@ pub enum Evidence {
     Guessed,
 }
 
+/// A wire format.
+#[derive(Debug)]
+pub struct Format {
+    /// Its name, which is the `adapter` of a provider's row.
+    pub name: &'static str,
+    /// How the key is sent to hosts that do not say otherwise.
+    pub auth: Option<&'static Auth>,
+    /// What is true of it, whatever host speaks it.
+    pub row: &'static Row,
+}
+
 /// A provider that is known by its address or by its name.
 #[derive(Debug)]
 pub struct Host {
@@ -92,7 +103,7 @@ pub fn families() -> &'static [(&'static str, &'static Row)] {
     FAMILIES
 }
 
-/// What is true of a format, by its name, whatever host speaks it.
-pub fn format(name: &str) -> Option<(&'static str, &'static Row)> {
-    FORMATS.iter().find(|(format, _)| *format == name).copied()
+/// The format of a name.
+pub fn format(name: &str) -> Option<&'static Format> {
+    FORMATS.iter().find(|format| format.name == name)
 }

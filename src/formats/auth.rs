@@ -1,6 +1,6 @@
 //! How a provider's key travels with a request.
 
-use crate::catalogue::Auth;
+use crate::catalogue::{self, Auth, Host};
 use crate::config::Millis;
 
 /// How a provider's key travels with a request. `gateway::credentials` applies it to the finished request.
@@ -35,8 +35,13 @@ pub struct SignableRequest<'r> {
 }
 
 impl AuthScheme {
-    /// The scheme of a row of the catalogue.
-    pub fn of(row: &'static Auth) -> Self {
+    /// The scheme of a provider: that of its row in the catalogue, or else the signer of its format.
+    pub fn of(format: &str, signer: Option<Signer>, host: Option<&'static Host>) -> Self {
+        let row = catalogue::auth_of(format, host).map(Self::of_row);
+        row.or(signer.map(Self::Sign)).unwrap_or(Self::Bearer)
+    }
+
+    fn of_row(row: &'static Auth) -> Self {
         match (row.header, row.query) {
             ("", name) => Self::Query(name),
             ("authorization", _) => Self::Bearer,
@@ -48,22 +53,36 @@ impl AuthScheme {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue::{auth, host_at};
+    use crate::catalogue::{auth, host_at, host_named};
+    use crate::formats::PROVIDER_FORMATS;
 
     #[test]
     fn a_host_may_take_the_key_elsewhere_than_its_format() {
-        let scheme = |host: &str, path: &str| host_at(host, path).and_then(|host| host.auth).map(AuthScheme::of);
+        let scheme = |host: &str, path: &str| AuthScheme::of("openai", None, host_at(host, path));
         for (host, path) in [("r.openai.azure.com", "/openai/v1"), ("proxy.example", "/openai/deployments/d")] {
-            assert!(matches!(scheme(host, path), Some(AuthScheme::Header("api-key"))), "{host}");
+            assert!(matches!(scheme(host, path), AuthScheme::Header("api-key")), "{host}");
         }
-        assert!(scheme("api.openai.com", "/v1").is_none());
+        assert!(matches!(scheme("api.openai.com", "/v1"), AuthScheme::Bearer));
+    }
+
+    #[test]
+    fn each_format_has_a_row_or_a_signer() {
+        for format in PROVIDER_FORMATS {
+            let row = catalogue::auth_of(format.kind.name, None);
+            assert_ne!(row.is_some(), format.signer.is_some(), "{}", format.kind.name);
+        }
+        let scheme = |format: &str, host: Option<&str>| AuthScheme::of(format, None, host.and_then(host_named));
+        assert!(matches!(scheme("anthropic", Some("anthropic")), AuthScheme::Header("x-api-key")));
+        assert!(matches!(scheme("gemini", None), AuthScheme::Header("x-goog-api-key")));
+        assert!(matches!(scheme("openai", Some("google")), AuthScheme::Bearer));
+        assert!(matches!(scheme("someone's", None), AuthScheme::Bearer));
     }
 
     #[test]
     fn each_row_says_where_the_key_goes() {
         for row in auth() {
             assert_eq!(row.header.is_empty(), !row.query.is_empty(), "{}", row.name);
-            let prefix = if matches!(AuthScheme::of(row), AuthScheme::Bearer) { "Bearer " } else { "" };
+            let prefix = if matches!(AuthScheme::of_row(row), AuthScheme::Bearer) { "Bearer " } else { "" };
             assert_eq!(row.prefix, prefix, "{}", row.name);
         }
     }

@@ -1,6 +1,6 @@
 //! A wire format as providers speak it.
 
-use super::auth::AuthScheme;
+use super::auth::Signer;
 use super::call::ProviderCall;
 use super::operation::OperationKind;
 use super::stream::{EventSink, StreamDecoder};
@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 pub struct ProviderFormat {
     /// Its row in the configuration's list of formats.
     pub kind: FormatKind,
-    /// How the key travels.
-    pub auth: AuthScheme,
+    /// Signs a request with the key, if the format has no row in the catalogue that says how the key is sent.
+    pub signer: Option<Signer>,
     /// Writes a request.
     ///
     /// # Errors

@@ -231,7 +231,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
             stream: self.envelope.delivery.is_stream() && self.envelope.operation.generates(),
             ends_with_client: true,
         };
-        let scheme = provider.host.and_then(|host| host.auth).map_or(format.auth, AuthScheme::of);
+        let scheme = AuthScheme::of(provider.adapter, format.signer, provider.host);
         credentials::apply(&mut request, scheme, key, now);
         (request, DroppedFields::of(&dropped, &adjusted))
     }

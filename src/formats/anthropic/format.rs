@@ -4,7 +4,6 @@ use super::wire::api::{ENDPOINT, PLACEHOLDER_PREFIX, VERSION};
 use super::{count, errors, models, operations, request, response, stream};
 use crate::canonical::Thinking;
 use crate::config::FormatKind;
-use crate::formats::auth::AuthScheme;
 use crate::formats::bounds::COMMON;
 use crate::formats::call::ProviderCall;
 use crate::formats::client_format::{ClientFormat, Restream};
@@ -26,7 +25,7 @@ pub const KIND: FormatKind = FormatKind {
 /// The format as providers speak it.
 pub const PROVIDER: ProviderFormat = ProviderFormat {
     kind: KIND,
-    auth: AuthScheme::Header("x-api-key"),
+    signer: None,
     write: request::write,
     whole: response::read,
     usage: response::read_usage,

@@ -2,7 +2,6 @@
 
 use super::{count, embed, errors, request, response, stream};
 use crate::config::FormatKind;
-use crate::formats::auth::AuthScheme;
 use crate::formats::call::ProviderCall;
 use crate::formats::framing::SSE;
 use crate::formats::operation::OperationKind;
@@ -22,7 +21,7 @@ pub const KIND: FormatKind = FormatKind {
 /// The format as providers speak it.
 pub const PROVIDER: ProviderFormat = ProviderFormat {
     kind: KIND,
-    auth: AuthScheme::Header("x-goog-api-key"),
+    signer: None,
     write: request::write,
     whole: response::read,
     usage: |_| None,

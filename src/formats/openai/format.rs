@@ -2,7 +2,6 @@
 
 use super::{edit, errors, models, operations, passthrough, request, response, stream, tap, wire};
 use crate::config::FormatKind;
-use crate::formats::auth::AuthScheme;
 use crate::formats::bounds::{COMMON, RequestRules};
 use crate::formats::client_format::{ClientFormat, Restream};
 use crate::formats::framing::SSE;
@@ -42,7 +41,7 @@ pub const CLIENT: ClientFormat = ClientFormat {
 /// The format as providers speak it.
 pub const PROVIDER: ProviderFormat = ProviderFormat {
     kind: KIND,
-    auth: AuthScheme::Bearer,
+    signer: None,
     write: request::write,
     whole: response::read,
     usage: wire::read_usage_json,

@@ -3,7 +3,6 @@
 use super::wire::{END_OF_LINE, rewrite_lines};
 use super::{errors, operations, request, response, rules, sign, stream};
 use crate::config::FormatKind;
-use crate::formats::auth::AuthScheme;
 use crate::formats::client_format::{ClientFormat, Restream};
 use crate::formats::framing::Framing;
 use crate::formats::provider_format::ProviderFormat;
@@ -29,7 +28,7 @@ const FRAMING: Framing = Framing {
 /// The format as providers speak it.
 pub const PROVIDER: ProviderFormat = ProviderFormat {
     kind: KIND,
-    auth: AuthScheme::Sign(sign::sign),
+    signer: Some(sign::sign),
     write: request::write,
     whole: response::read,
     usage: |_| None,
