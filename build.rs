@@ -11,6 +11,8 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::Value as Yaml;
 
+#[path = "src/catalogue/calendar.rs"]
+mod calendar;
 #[path = "src/config/decimal.rs"]
 mod decimal;
 #[path = "src/catalogue/field.rs"]
@@ -423,34 +425,15 @@ fn tariff(rates: &str, long: Option<&Long>) -> Result<String> {
     Ok(format!("TierRates {{ rates: {rates}, long: {long} }}"))
 }
 
-/// The beginning of a day (UTC), in milliseconds since 1970.
 fn midnight(day: &str) -> Result<u64> {
-    let fault = || format!("from: `{day}` is no day, such as 2026-12-01");
-    let mut parts = day.split('-').map(|part| part.parse::<u64>().ok());
-    let (Some(Some(year)), Some(Some(month)), Some(Some(day_of_month)), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(fault());
-    };
-    if !((1970..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day_of_month)) {
-        return Err(fault());
-    }
-    // The civil calendar, with years that begin in March.
-    let (years, months) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days = years * 365 + years / 4 - years / 100 + years / 400 + (months * 153 + 2) / 5 + day_of_month - 1;
-    Ok((days - 719_468) * 86_400_000)
+    calendar::midnight(day).ok_or_else(|| format!("from: `{day}` is no day, such as 2026-12-01"))
 }
 
 fn hours(spans: &[String], weekdays_only: bool) -> Result<String> {
     let mut of_day = 0_u32;
     for span in spans {
-        let fault = || format!("hours: `{span}` is no span of whole hours, such as 01-04");
-        let (start, end) = span.split_once('-').ok_or_else(fault)?;
-        let (start, end): (u32, u32) = (start.parse().map_err(|_| fault())?, end.parse().map_err(|_| fault())?);
-        if start >= end || end > 24 {
-            return Err(fault());
-        }
-        of_day |= (start..end).fold(0, |set, hour| set | 1 << hour);
+        let hours = calendar::hours(span);
+        of_day |= hours.ok_or_else(|| format!("hours: `{span}` is no span of whole hours, such as 01-04"))?;
     }
     Ok(format!("Hours {{ of_day: {of_day}, weekdays_only: {weekdays_only} }}"))
 }

@@ -3,10 +3,8 @@
 
 use llm_bridge::catalogue::Fact;
 use llm_bridge::catalogue::field::{Efforts, Field, Fit, Value};
-use llm_bridge::catalogue::price::Rates;
-use llm_bridge::config::{
-    Accounting, Catalogue, Config, ConfiguredPrice, Cors, KeySource, LogLevel, Problem, Websocket,
-};
+use llm_bridge::catalogue::price::{DatedPrice, Hours, ModelPrice, Rates, TierRates};
+use llm_bridge::config::{Accounting, Catalogue, Config, Cors, KeySource, LogLevel, Problem, Websocket};
 use llm_bridge::formats::KINDS;
 use llm_bridge::policy::model_card::ModelCard;
 use llm_bridge::policy::routing;
@@ -204,12 +202,72 @@ fn a_row_may_tell_what_its_model_costs_and_takes() {
         output,
         reasoning,
     };
-    let fee = ConfiguredPrice { rates: rates(2_500_000, 250_000, 2_500_000, 10_000_000, 10_000_000), per_request: 1 };
-    assert_eq!(model.price, Some(fee));
-    let fee = ConfiguredPrice { rates: rates(1, 1, 10_000, 0, 3_000_000), per_request: 0 };
-    assert_eq!(provider.pattern("x").unwrap().price, Some(fee));
+    let always = |rates, per_request| {
+        let standard = TierRates { rates, long: None };
+        vec![DatedPrice { from: 0, hours: None, price: Some(ModelPrice { standard, tiers: &[], per_request }) }]
+    };
+    assert_eq!(model.prices, always(rates(2_500_000, 250_000, 2_500_000, 10_000_000, 10_000_000), 1));
+    assert_eq!(provider.pattern("x").unwrap().prices, always(rates(1, 1, 10_000, 0, 3_000_000), 0));
     let rates = Rates { cache_write_1h: 2_000_000, ..rates(1_000_000, 1_000_000, 1_250_000, 5_000_000, 5_000_000) };
-    assert_eq!(provider.model("hour").unwrap().price, Some(ConfiguredPrice { rates, per_request: 0 }));
+    assert_eq!(provider.model("hour").unwrap().prices, always(rates, 0));
+}
+
+#[test]
+fn a_row_may_state_prices_by_tier_by_length_and_by_day() {
+    let text = "providers:
+  p:
+    base_url: https://a.b/v1
+    models:
+      m:
+        price:
+          - { input: 1, output: 2 }
+          - { input: 3, output: 4, hours: [01-04, 22-24], weekdays_only: true }
+          - from: 2026-12-01
+            input: 5
+            output: 6
+            long: { above: 1000, input: 7, output: 8 }
+            tiers: { priority: { input: 9, output: 10, long: { above: 2000, input: 11, output: 12 } } }
+          - { from: 2027-01-01, unknown: true }
+";
+    let prices = read(text).unwrap().provider("p").unwrap().model("m").unwrap().prices.clone();
+    let [standard, night, december, ended] = prices[..] else { panic!("{prices:?}") };
+    assert_eq!((standard.from, standard.hours), (0, None));
+    assert_eq!(night.hours, Some(Hours { of_day: 0b1100_0000_0000_0000_0000_1110, weekdays_only: true }));
+    assert_eq!(december.from, 20_788 * 86_400_000);
+    assert_eq!((ended.from, ended.price), (20_819 * 86_400_000, None));
+    let december = december.price.unwrap();
+    let long = december.standard.long.unwrap();
+    assert_eq!((long.above, long.rates.input, long.rates.reasoning), (1000, 7_000_000, 8_000_000));
+    let [(name, tier)] = december.tiers else { panic!("{december:?}") };
+    assert_eq!((*name, tier.rates.input, tier.rates.cached_input), ("priority", 9_000_000, 9_000_000));
+    assert_eq!(tier.long.map(|long| (long.above, long.rates.output)), Some((2000, 12_000_000)));
+}
+
+#[test]
+fn every_fault_of_a_list_of_prices_is_reported() {
+    let text = "providers:
+  p:
+    base_url: https://a.b/v1
+    models:
+      m:
+        price:
+          - { from: 2026-13-01, input: 1, output: 2 }
+          - { hours: [4-1], input: 1, output: 2, colour: red }
+          - { input: 1, output: 2, long: { input: 3, output: 4 } }
+          - { input: 1, output: 2, tiers: { flex: { input: 1 } } }
+";
+    let told = faults(text);
+    let expected = [
+        "line 7: providers.p.models.m.price.0.from: expected a day, such as 2026-12-01",
+        "line 8: providers.p.models.m.price.1.colour: unknown key",
+        "line 8: providers.p.models.m.price.1.hours.0: expected a span of whole hours (UTC), such as 01-04",
+        "line 9: providers.p.models.m.price.2.long: `above` is missing: the tokens of the longest prompt at the usual rates",
+        "line 10: providers.p.models.m.price.3.tiers.flex: `output` is missing: dollars per million tokens",
+    ];
+    for (fault, start) in told.iter().zip(expected) {
+        assert!(fault.starts_with(start), "{start}\nin {told:#?}");
+    }
+    assert_eq!(told.len(), expected.len(), "{told:#?}");
 }
 
 #[test]

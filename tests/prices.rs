@@ -185,6 +185,13 @@ fn the_file_is_asked_before_the_catalogue() {
     assert_eq!(own.facts.word(Field::Encoding), Some("o200k"));
     let usage = Usage { uncached_input: 1, output: 1, ..Usage::default() };
     assert_eq!(own.price.unwrap().cost(&usage, None), Some(3000));
+    let later = "    models: { gpt-4o: { price: [{ from: 2030-01-01, input: 1, output: 2 }] } }\n";
+    assert_eq!(
+        look_up("https://api.openai.com/v1", later, "gpt-4o").price,
+        look_up("https://api.openai.com/v1", ANY, "gpt-4o").price
+    );
+    let ended = "    models: { gpt-4o: { price: [{ from: 2026-01-01, unknown: true }] } }\n";
+    assert_eq!(look_up("https://api.openai.com/v1", ended, "gpt-4o").price, None);
     let none = look_up("https://api.openai.com/v1", "    catalogue: none\n    models: '*'\n", "gpt-4o");
     assert_eq!(none.price, None);
     assert_eq!(none.context, None);

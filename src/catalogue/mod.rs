@@ -1,6 +1,7 @@
 //! What hosts and models are, take and cost, as data: the rows of `configs/catalogue.yaml`, merged for one
 //! model at one provider.
 
+pub mod calendar;
 mod explain;
 mod facts;
 pub mod field;

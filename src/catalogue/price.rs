@@ -80,8 +80,13 @@ impl Hours {
 
 /// The price at a time, in milliseconds since 1970. `None` if there is none.
 pub fn at(prices: &[DatedPrice], now: u64) -> Option<ModelPrice> {
+    entry_at(prices, now)?.price
+}
+
+/// The entry of a list of prices that holds at a time, in milliseconds since 1970. `None` before the first.
+pub fn entry_at(prices: &[DatedPrice], now: u64) -> Option<&DatedPrice> {
     let holds = |price: &&DatedPrice| price.from <= now && price.hours.is_none_or(|hours| hours.contain(now));
-    prices.iter().filter(holds).max_by_key(|price| (price.from, price.hours.is_some()))?.price
+    prices.iter().filter(holds).max_by_key(|price| (price.from, price.hours.is_some()))
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 
 use super::address::Address;
 use super::params::Params;
-use super::price::{Catalogue, ConfiguredPrice};
+use super::price::Catalogue;
 use super::stream::{Clocks, Streaming};
 use super::units::Millis;
+use crate::catalogue::price::DatedPrice;
 use crate::catalogue::{self, Fact, Host};
 
 /// A provider: one account with an upstream API.
@@ -57,8 +58,8 @@ pub struct Model {
     pub upstream: String,
     /// The highest output limit that a caller may set, in tokens.
     pub max_tokens: Option<u64>,
-    /// The price, if it is configured.
-    pub price: Option<ConfiguredPrice>,
+    /// The configured prices; empty if none is. Those of the catalogue count at times before the first.
+    pub prices: Vec<DatedPrice>,
     /// The fields of the catalogue that are configured.
     pub facts: Vec<Fact>,
     /// The output-limit fields that the provider honours, the one to set first. Empty if not configured.

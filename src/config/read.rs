@@ -11,7 +11,7 @@ use super::format_kind::FormatKind;
 use super::logging::Logging;
 use super::near;
 use super::params::Params;
-use super::price::{Catalogue, ConfiguredPrice};
+use super::price::{self, Catalogue};
 use super::provider::{EchoOptions, KeySource, Model, Provider, without_hint};
 use super::settings::{Accounting, Auth, BODY_COPIES, Config};
 use super::stream::{Clocks, Streaming};
@@ -295,7 +295,7 @@ fn plain_model(name: String, clocks: Clocks) -> Model {
         name,
         upstream,
         max_tokens: None,
-        price: None,
+        prices: Vec::new(),
         facts: Vec::new(),
         limit_fields: Vec::new(),
         service_tier: None,
@@ -326,7 +326,7 @@ fn model(name: String, node: &Node<'_>, clocks: Clocks, protected: &[&str]) -> O
     model.limit_fields = table.at("limit_fields").and_then(|node| limit_fields(&node)).unwrap_or_default();
     model.service_tier = table.at("service_tier").and_then(|node| identifier("tier", &node));
     model.strict = table.at("strict").and_then(|node| node.flag()).unwrap_or(false);
-    model.price = table.at("price").and_then(|node| ConfiguredPrice::read(&node));
+    model.prices = table.at("price").map(|node| price::read(&node)).unwrap_or_default();
     model.clocks = clocks.read(&table);
     model.params = table.at("param_config").and_then(|node| Params::read(&node, protected)).unwrap_or_default();
     model.echo = table.at("echo").and_then(|node| echo_options(&node)).unwrap_or_default();

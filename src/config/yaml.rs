@@ -132,6 +132,11 @@ impl<'a> Node<'a> {
         text
     }
 
+    /// Whether it is a list.
+    pub fn is_list(&self) -> bool {
+        self.value.is_sequence()
+    }
+
     /// Whether nothing was written here.
     pub fn is_null(&self) -> bool {
         self.value.is_null()

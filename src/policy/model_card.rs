@@ -1,9 +1,9 @@
 //! The known facts about a model at a provider: those of the configuration, else those of the catalogue.
 
 use crate::catalogue::field::Field;
-use crate::catalogue::price::{ModelPrice, TierRates};
+use crate::catalogue::price::ModelPrice;
 use crate::catalogue::{self, Facts, price};
-use crate::config::{Catalogue, ConfiguredPrice, Millis, Model, Provider};
+use crate::config::{Catalogue, Millis, Model, Provider};
 
 /// The known facts about a model at a provider.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl ModelCard {
         facts.overlay(&provider.facts);
         facts.overlay(&model.facts);
         Self {
-            price: model.price.map(flat).or(listed_price),
+            price: price::entry_at(&model.prices, now).map_or(listed_price, |entry| entry.price),
             context: facts.count(Field::Context),
             max_output: facts.count(Field::MaxOutput),
             limit_fields: facts.names(Field::LimitFields),
@@ -44,9 +44,4 @@ impl ModelCard {
             facts,
         }
     }
-}
-
-/// A configured price has no tiers, and the same rates for prompts of any length.
-fn flat(price: ConfiguredPrice) -> ModelPrice {
-    ModelPrice { standard: TierRates { rates: price.rates, long: None }, tiers: &[], per_request: price.per_request }
 }
