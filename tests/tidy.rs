@@ -4,11 +4,14 @@
 
 #[path = "support/file_graph.rs"]
 mod file_graph;
+#[path = "support/literals.rs"]
+mod literals;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use file_graph::{FileGraph, circles, common_folder, graph_of, read_folder};
+use literals::literals;
 
 /// The modules, outermost first. A module may use modules of later bands, and itself.
 const BANDS: &[&[&str]] = &[
@@ -243,6 +246,77 @@ fn no_vendor_is_named_outside_the_formats() {
             assert!(!code.contains(vendor), "{} names {vendor}", path.display());
         }
     }
+}
+
+/// Literals that are no names of hosts or models: a file, and the literal. Formats have their makers' names,
+/// and so have headers and fields of their protocols.
+const PROTOCOL_WORDS: &[(&str, &str)] = &[
+    ("formats/openai/format.rs", "openai"),
+    ("formats/openai/response/events.rs", "x_groq"),
+    ("formats/anthropic/format.rs", "anthropic"),
+    ("formats/anthropic/format.rs", "anthropic-version"),
+    ("formats/anthropic/format.rs", "anthropic-beta"),
+    ("formats/anthropic/request/write.rs", "anthropic-version"),
+    ("formats/gemini/format.rs", "gemini"),
+];
+
+/// The names of hosts, and the beginnings of models' names, that the catalogue knows.
+fn catalogued_names() -> (Vec<String>, Vec<String>) {
+    let catalogue: serde_yaml::Value = serde_yaml::from_str(include_str!("../configs/catalogue.yaml")).unwrap();
+    let keys = |table: &str| catalogue[table].as_mapping().unwrap().clone();
+    let text = |value: &serde_yaml::Value| value.as_str().unwrap().to_owned();
+    // `together` is also a word.
+    let hosts = keys("hosts").keys().map(text).filter(|name| name != "together").collect();
+    let mut models = Vec::new();
+    for (pattern, row) in keys("models") {
+        let aliases = row.get("aliases").and_then(|list| list.as_sequence().cloned()).unwrap_or_default();
+        for name in aliases.iter().chain([&pattern]).map(text) {
+            let start = name.trim_start_matches('*').split('*').next().unwrap().trim_end_matches('-').to_owned();
+            models.extend((0..10).map(|digit: u8| start.replace('#', &digit.to_string())));
+        }
+    }
+    models.dedup();
+    (hosts, models)
+}
+
+/// Whether a text has a word, or a word that begins so.
+fn names(text: &str, word: &str, is_whole: bool) -> bool {
+    let text = text.to_lowercase();
+    text.match_indices(word).any(|(at, _)| {
+        let begins = !text[..at].ends_with(char::is_alphanumeric);
+        let ends = !text[at + word.len()..].starts_with(char::is_alphanumeric);
+        begins && (ends || !is_whole)
+    })
+}
+
+#[test]
+fn no_literal_names_a_model_or_a_host() {
+    let (hosts, models) = catalogued_names();
+    assert!(hosts.len() > 10 && models.iter().any(|name| name == "o3"), "{hosts:?} {models:?}");
+    let mut unused = PROTOCOL_WORDS.to_vec();
+    for (path, text) in sources() {
+        if !["formats", "policy", "gateway"].contains(&&*module_of(&path)) || path.ends_with("tests.rs") {
+            continue;
+        }
+        for literal in literals(code(&text)) {
+            let is_named = hosts.iter().any(|name| names(literal, name, true))
+                || models.iter().any(|name| names(literal, name, name.len() < 3));
+            if !is_named {
+                continue;
+            }
+            let allowed = PROTOCOL_WORDS.iter().find(|(file, word)| path.ends_with(file) && *word == literal);
+            let allowed =
+                allowed.unwrap_or_else(|| panic!("{}: \"{literal}\" belongs into the catalogue", path.display()));
+            unused.retain(|word| word != allowed);
+        }
+    }
+    assert!(unused.is_empty(), "no longer needed: {unused:?}");
+}
+
+#[test]
+fn literals_are_found_between_comments_and_characters() {
+    let code = "// \"a\"\nf('\"', \"b\", '\\'', \"c\\\"d\", r\"e\", br#\"f\"g\"#, for_r, '\\u{41}'); fn x<'a>(_: &'a str) -> \"h\"";
+    assert_eq!(literals(code), ["b", "c\\\"d", "e", "f\"g", "h"]);
 }
 
 #[test]
