@@ -14,6 +14,7 @@ use serde_yaml::Value as Yaml;
 #[path = "src/catalogue/calendar.rs"]
 mod calendar;
 #[path = "src/config/decimal.rs"]
+#[allow(dead_code, reason = "the gateway uses all of it")]
 mod decimal;
 #[path = "src/catalogue/field.rs"]
 #[allow(dead_code, reason = "the gateway uses all of it")]

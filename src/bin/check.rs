@@ -3,11 +3,14 @@
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "a command-line program talks to its terminal")]
 
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use llm_bridge::catalogue::{self, OperatorFacts};
-use llm_bridge::config::{Config, Problem};
-use llm_bridge::formats::KINDS;
-use llm_bridge::policy::routing;
+use llm_bridge::catalogue::price::{ModelPrice, Rates, TierRates};
+use llm_bridge::catalogue::{self, OperatorFacts, Source};
+use llm_bridge::config::{Config, Millis, Problem, decimal};
+use llm_bridge::formats::{self, KINDS};
+use llm_bridge::policy::model_card::ModelCard;
+use llm_bridge::policy::routing::{self, Target};
 
 fn main() -> ExitCode {
     let files: Vec<String> = std::env::args().skip(1).collect();
@@ -53,12 +56,62 @@ fn explain(file: &str, name: &str) -> ExitCode {
     println!("{}/{}, format {}, host of the catalogue: {host}", provider.name, target.upstream, provider.adapter);
     let operator = OperatorFacts { provider: &provider.facts, model: &model.facts };
     for one in catalogue::explain(provider.adapter, provider.host, &target.upstream, operator) {
-        let source = one.source.map_or(String::new(), |source| {
-            format!(" ({}, {}, {:?})", source.name, source.date, source.evidence).to_lowercase()
-        });
-        println!("  {:28} {:48} {}{source}", one.field.name, one.spelling(), one.origin);
+        println!("  {:28} {:48} {}{}", one.field.name, one.spelling(), one.origin, read_at(one.source));
     }
+    explain_price(&target);
     ExitCode::SUCCESS
+}
+
+/// Shows the present price of a model with the row that it comes from, and the parameters that it takes.
+fn explain_price(target: &Target<'_>) {
+    let Target { provider, model, upstream, .. } = target;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    let now = Millis::try_from(now).unwrap_or(Millis::MAX);
+    let price = ModelCard::of(provider, model, upstream, now).price;
+    let row = catalogue::price_row(provider.adapter, provider.host, upstream, &model.prices, now);
+    if let Some(row) = row {
+        let lines = price.map_or_else(|| vec!["unknown".to_owned()], price_lines);
+        let origin = format!("{}{}", row.origin, read_at(row.source));
+        println!("  {:28} dollars per million tokens, at present: {origin}", "price");
+        lines.iter().for_each(|line| println!("    {line}"));
+    }
+    let parameters = formats::describe(provider, model, upstream, price, now).parameters;
+    if !parameters.is_empty() {
+        println!("  {:28} {}", "parameters of a chat", parameters.join(", "));
+    }
+}
+
+fn price_lines(price: ModelPrice) -> Vec<String> {
+    let mut lines = tier_lines("", &price.standard);
+    lines.extend(price.tiers.iter().flat_map(|(name, tier)| tier_lines(&format!("{name}: "), tier)));
+    if price.per_request > 0 {
+        lines.push(format!("per_request {}", decimal::text(price.per_request, 9)));
+    }
+    lines
+}
+
+fn tier_lines(name: &str, tier: &TierRates) -> Vec<String> {
+    let usual = format!("{name}{}", rates_line(tier.rates));
+    let long = tier.long.map(|long| format!("{name}prompts above {}: {}", long.above, rates_line(long.rates)));
+    [Some(usual), long].into_iter().flatten().collect()
+}
+
+fn rates_line(rates: Rates) -> String {
+    let rates = [
+        ("input", rates.input),
+        ("cached_input", rates.cached_input),
+        ("cache_write", rates.cache_write),
+        ("cache_write_1h", rates.cache_write_1h),
+        ("output", rates.output),
+        ("reasoning", rates.reasoning),
+    ];
+    rates.map(|(name, rate)| format!("{name} {}", decimal::text(rate, 6))).join(", ")
+}
+
+fn read_at(source: Option<&Source>) -> String {
+    source.map_or(String::new(), |source| {
+        format!(" ({}, {}, {:?})", source.name, source.date, source.evidence).to_lowercase()
+    })
 }
 
 fn spell(file: &str, problem: &Problem, prefix: &str) -> String {

@@ -1,6 +1,7 @@
 //! What applies to a model, field by field, with the row that each value comes from.
 
 use super::field::{EFFORTS, FIELD_COUNT, FIELDS, FieldRow, Fit, Kind, Value};
+use super::price::{self, DatedPrice};
 use super::resolve::{Origin, each_row};
 use super::rows::{Fact, Host, Source};
 
@@ -17,6 +18,15 @@ pub struct Explained {
     pub source: Option<&'static Source>,
 }
 
+/// The row that a price comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct PriceRow {
+    /// The row.
+    pub origin: Origin,
+    /// Where it was read; none for the operator's.
+    pub source: Option<&'static Source>,
+}
+
 /// The operator's facts: of the provider, then of the model.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OperatorFacts<'a> {
@@ -24,6 +34,27 @@ pub struct OperatorFacts<'a> {
     pub provider: &'a [Fact],
     /// Of the model's row.
     pub model: &'a [Fact],
+}
+
+/// The row that states the price of a model at the time `now`; `prices` are the operator's for this model.
+/// `None` if no row does.
+pub fn price_row(
+    format: &str,
+    host: Option<&'static Host>,
+    model: &str,
+    prices: &[DatedPrice],
+    now: u64,
+) -> Option<PriceRow> {
+    if price::entry_at(prices, now).is_some() {
+        return Some(PriceRow { origin: Origin::Model, source: None });
+    }
+    let mut found = None;
+    each_row(format, host, model, &mut |origin, row| {
+        if !row.prices.is_empty() {
+            found = Some(PriceRow { origin, source: Some(row.source) });
+        }
+    });
+    found
 }
 
 /// All fields that are known of a model, in the order of [`FIELDS`].

@@ -10,7 +10,7 @@ pub mod price;
 mod resolve;
 mod rows;
 
-pub use explain::{Explained, OperatorFacts, explain};
+pub use explain::{Explained, OperatorFacts, PriceRow, explain, price_row};
 pub use facts::Facts;
 pub use pattern::{is_pattern, matches, rank};
 pub use resolve::{Origin, Resolved, auth_of, each_row, family, host_at, host_named, resolve};

@@ -1,5 +1,5 @@
-//! Reads decimal text as integers, so that money never passes through a float. `build.rs` includes this file
-//! too.
+//! Reads and writes decimal text as integers, so that money never passes through a float. `build.rs` includes
+//! this file too.
 
 /// Reads a non-negative decimal number as an integer, scaled by 10 to the power of `places`: `2.5` with 6
 /// places becomes 2500000.
@@ -24,9 +24,32 @@ pub fn scaled(text: &str, places: i32) -> Option<u64> {
     }
 }
 
+/// An amount in units of 10 to the power of minus `places`, as decimal text without zeros at its end: 2500000
+/// with 6 places becomes `2.5`.
+pub fn text(amount: u64, places: usize) -> String {
+    let digits = format!("{amount:0>width$}", width = places + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - places);
+    let fraction = fraction.trim_end_matches('0');
+    if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::scaled;
+    use super::{scaled, text};
+
+    #[test]
+    fn amounts_are_written_exactly() {
+        for (amount, places, expected) in [
+            (0, 6, "0"),
+            (2_500_000, 6, "2.5"),
+            (10_000_000, 6, "10"),
+            (5, 12, "0.000000000005"),
+            (7, 0, "7"),
+            (u64::MAX, 6, "18446744073709.551615"),
+        ] {
+            assert_eq!(text(amount, places), expected);
+        }
+    }
 
     #[test]
     fn decimals_are_exact() {

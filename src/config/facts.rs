@@ -11,9 +11,6 @@ const WITHOUT_EFFECT: &[Field] = &[
     Field::ReportsCost,
     Field::Encoding,
     Field::NearEncoding,
-    Field::Input,
-    Field::Tools,
-    Field::StructuredOutput,
     Field::DemandedLimit,
     Field::Prefill,
 ];

@@ -2,6 +2,7 @@
 
 use super::bounds::RequestRules;
 use super::framing::Framing;
+use super::model_facts::ModelFacts;
 use super::operation::Operation;
 use super::stream::StreamEncoder;
 use super::tap::PassthroughEnd;
@@ -111,6 +112,8 @@ pub struct ModelEntry<'a> {
     pub available: Option<bool>,
     /// Why it cannot be called.
     pub unavailable_reason: Option<String>,
+    /// What it takes and costs.
+    pub facts: ModelFacts,
 }
 
 /// The head of a response: used where the provider reports nothing better.

@@ -16,6 +16,8 @@ pub struct ProviderFormat {
     pub kind: FormatKind,
     /// Signs a request with the key, if the format has no row in the catalogue that says how the key is sent.
     pub signer: Option<Signer>,
+    /// The settings of sampling that its requests have no field for, by their names in `ModelFacts`.
+    pub unsupported_settings: &'static [&'static str],
     /// Writes a request.
     ///
     /// # Errors

@@ -29,6 +29,12 @@ providers:
     api_key_env: none
     models:
       ok: {}
+  catalogued:
+    base_url: ${fake.origin}/keyless/v1
+    api_key_env: none
+    catalogue: openai
+    models:
+      gpt-5-mini: { context: 7000, input_kinds: [text, pdf], price: [{ input: 1, output: 3 }, { from: 2020-01-01, input: 1.5, output: 4 }] }
   demo:
     adapter: echo
     models:
@@ -43,6 +49,7 @@ const LISTED = [
   "main/o3-mini",
   "main/meta-llama/llama-3",
   "hosted/ok",
+  "catalogued/gpt-5-mini",
   "demo/echo",
 ];
 const NOT_FOUND = { status: 404, type: "invalid_request_error", code: "model_not_found", param: "model" };
@@ -118,6 +125,48 @@ describe("models", () => {
         expectError(await stage.request(`/v1/models/${path}`), NOT_FOUND);
       });
     }
+  });
+
+  describe("what is known of a model", () => {
+    const ANTHROPIC = { "anthropic-version": "2023-06-01" };
+    const read = async (id, headers = {}) => (await stage.request(`/v1/models/${id}`, { headers })).json();
+
+    it("is named as OpenRouter does", async () => {
+      const model = await read("catalogued/gpt-5-mini");
+      assert.equal(model.context_length, 7000);
+      assert.deepEqual(model.top_provider, { context_length: 7000, max_completion_tokens: 128000 });
+      assert.deepEqual(model.architecture, { input_modalities: ["text", "file"] });
+      assert.ok(model.supported_parameters.includes("tools"), `${model.supported_parameters}`);
+      assert.ok(!model.supported_parameters.includes("temperature"), `${model.supported_parameters}`);
+      assert.equal(model.pricing.prompt, "0.0000015");
+      assert.equal(model.pricing.completion, "0.000004");
+      assert.equal(model.origins.context, "your model's row");
+      assert.equal(model.origins.max_output, "the model gpt-5-mini at its host");
+      assert.equal(model.origins.price, "your model's row");
+    });
+
+    it("is named as Anthropic does for its clients", async () => {
+      const model = await read("catalogued/gpt-5-mini", ANTHROPIC);
+      assert.equal(model.max_input_tokens, 7000);
+      assert.equal(model.max_tokens, 128000);
+      assert.deepEqual(model.capabilities.image_input, { supported: false });
+      assert.deepEqual(model.capabilities.pdf_input, { supported: true });
+      assert.deepEqual(model.capabilities.effort.max, { supported: false });
+      assert.deepEqual(model.capabilities.effort.low, { supported: true });
+      assert.equal(model.capabilities.thinking.supported, true);
+      assert.equal(model.pricing.prompt, "0.0000015");
+    });
+
+    it("is in the list as well", async () => {
+      const { data } = (await stage.request("/v1/models")).json();
+      const listed = data.find(({ id }) => id === "catalogued/gpt-5-mini");
+      assert.deepEqual(listed, await read("catalogued/gpt-5-mini"));
+    });
+
+    it("is left out where nothing is known", async () => {
+      const { id, object, created, owned_by, ...rest } = await read("zeta/ok");
+      assert.deepEqual(rest, {});
+    });
   });
 
   describe("a name in a chat", () => {

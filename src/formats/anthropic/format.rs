@@ -26,6 +26,7 @@ pub const KIND: FormatKind = FormatKind {
 pub const PROVIDER: ProviderFormat = ProviderFormat {
     kind: KIND,
     signer: None,
+    unsupported_settings: &["presence_penalty", "frequency_penalty"],
     write: request::write,
     whole: response::read,
     usage: response::read_usage,

@@ -22,6 +22,7 @@ pub const KIND: FormatKind = FormatKind {
 pub const PROVIDER: ProviderFormat = ProviderFormat {
     kind: KIND,
     signer: None,
+    unsupported_settings: &[],
     write: request::write,
     whole: response::read,
     usage: |_| None,

@@ -42,6 +42,7 @@ pub const CLIENT: ClientFormat = ClientFormat {
 pub const PROVIDER: ProviderFormat = ProviderFormat {
     kind: KIND,
     signer: None,
+    unsupported_settings: &["top_k"],
     write: request::write,
     whole: response::read,
     usage: wire::read_usage_json,

@@ -29,6 +29,7 @@ const FRAMING: Framing = Framing {
 pub const PROVIDER: ProviderFormat = ProviderFormat {
     kind: KIND,
     signer: Some(sign::sign),
+    unsupported_settings: &["top_p", "top_k", "presence_penalty", "frequency_penalty", "stop"],
     write: request::write,
     whole: response::read,
     usage: |_| None,
