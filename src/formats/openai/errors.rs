@@ -95,9 +95,10 @@ fn message(error: &Value) -> Option<String> {
     }
 }
 
-/// The first item of FastAPI's list of invalid fields.
+/// The first item of FastAPI's list of invalid fields. Mistral puts the list into the message.
 fn details(error: &Value) -> Option<String> {
-    let first = error.get("detail")?.get(0)?;
+    let list = error.get("detail").or_else(|| error.get("message")?.get("detail"));
+    let first = list?.get(0)?;
     let place = first.get("loc").and_then(Value::as_array).into_iter().flatten();
     let place: Vec<String> = place.map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned)).collect();
     let words = word(first, "msg")?;
