@@ -26,6 +26,15 @@ impl Facts {
         }
     }
 
+    /// Forgets what is done to parts of a request.
+    pub fn forget_fits(&mut self) {
+        for value in &mut self.0 {
+            if matches!(value, Some(Value::Fit(_))) {
+                *value = None;
+            }
+        }
+    }
+
     /// The value of a field.
     pub fn get(&self, field: Field) -> Option<Value> {
         self.0.get(field.index()).copied().flatten()

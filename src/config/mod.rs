@@ -25,7 +25,7 @@ pub use format_kind::FormatKind;
 pub use logging::{Fields, LogFormat, LogLevel, Logging};
 pub use params::Params;
 pub use price::Catalogue;
-pub use provider::{EchoOptions, KeySource, Model, Provider, without_hint};
+pub use provider::{EchoOptions, FitScope, KeySource, Model, Provider, without_hint};
 pub use settings::{Accounting, Auth, BODY_COPIES, Config};
 pub use stream::{Clocks, OnDisconnect, RelayKind, StreamUsage, Streaming};
 pub use units::{Millis, Nanos};

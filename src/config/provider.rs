@@ -33,6 +33,20 @@ pub struct Provider {
     pub patterns: Vec<Model>,
     /// The fields of the catalogue that are configured.
     pub facts: Vec<Fact>,
+    /// The requests that are fitted to what their model and host take.
+    pub fit: FitScope,
+}
+
+/// The requests that are fitted to what their model and host take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FitScope {
+    /// Those that are translated from another format.
+    #[default]
+    Translated,
+    /// All conversations: those in the provider's own format are written anew as well.
+    Always,
+    /// None: values are sent as they were asked for, unless the operator states a fact.
+    Never,
 }
 
 /// The source of a provider's key.

@@ -12,7 +12,7 @@ use super::logging::Logging;
 use super::near;
 use super::params::Params;
 use super::price::{self, Catalogue};
-use super::provider::{EchoOptions, KeySource, Model, Provider, without_hint};
+use super::provider::{EchoOptions, FitScope, KeySource, Model, Provider, without_hint};
 use super::settings::{Accounting, Auth, BODY_COPIES, Config};
 use super::stream::{Clocks, Streaming};
 use super::vault::Vault;
@@ -174,8 +174,13 @@ const PROVIDER_KEYS: &[&str] = &[
     "keep_alive",
     "on_disconnect",
     "catalogue",
+    "fit",
     "models",
 ];
+
+/// The values of `fit`.
+const FITS: &[(&str, FitScope)] =
+    &[("translated", FitScope::Translated), ("always", FitScope::Always), ("never", FitScope::Never)];
 
 fn provider(name: String, node: &Node<'_>, adapters: &[FormatKind]) -> Option<Provider> {
     if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
@@ -199,7 +204,8 @@ fn provider(name: String, node: &Node<'_>, adapters: &[FormatKind]) -> Option<Pr
     let address = address?;
     let host = catalogue.host(address.as_ref());
     let facts = facts::read(&table, &[field::Table::Hosts]);
-    Some(Provider { name, adapter, address, key, headers, streaming, catalogue, host, facts, models, patterns })
+    let fit = table.at("fit").and_then(|node| node.choice(FITS)).unwrap_or_default();
+    Some(Provider { name, adapter, address, key, headers, streaming, catalogue, host, models, patterns, facts, fit })
 }
 
 fn adapter(table: &Table<'_>, adapters: &[FormatKind]) -> Option<FormatKind> {

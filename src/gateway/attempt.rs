@@ -9,7 +9,7 @@ use super::platform::{Platform, ProviderRequest};
 use super::reasoning::ReasoningCache;
 use super::request_head::RequestHead;
 use crate::catalogue::field::{Field, Fit};
-use crate::config::{Millis, Params, StreamUsage};
+use crate::config::{FitScope, Millis, Params, StreamUsage};
 use crate::error::{Error, Result};
 use crate::formats::auth::AuthScheme;
 use crate::formats::bounds::{Edit, LimitNames, RequestBounds};
@@ -43,8 +43,11 @@ impl Mode {
             return operation.conversation.is_some().then_some(Self::Local);
         };
         // Placeholders that only this gateway understands must not reach a provider.
+        let is_refitted = target.provider.fit == FitScope::Always
+            && operation.kind == OperationKind::Generate
+            && operation.conversation.is_some();
         let contains = |prefix: &str| memchr::memmem::find(envelope.document.bytes(), prefix.as_bytes()).is_some();
-        if format.kind.name == client.name && !client.placeholder_prefix.is_some_and(contains) {
+        if format.kind.name == client.name && !is_refitted && !client.placeholder_prefix.is_some_and(contains) {
             return Some(Self::Passthrough(format));
         }
         let is_supported = operation.conversation.is_some() || format.call(operation.kind).is_some();

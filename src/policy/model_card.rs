@@ -1,9 +1,12 @@
 //! The known facts about a model at a provider: those of the configuration, else those of the catalogue.
 
-use crate::catalogue::field::Field;
+use crate::catalogue::field::{Field, Fit, Value};
 use crate::catalogue::price::ModelPrice;
-use crate::catalogue::{self, Facts, price};
-use crate::config::{Catalogue, Millis, Model, Provider};
+use crate::catalogue::{self, Fact, Facts, price};
+use crate::config::{Catalogue, FitScope, Millis, Model, Provider, StreamUsage};
+
+/// What `stream_usage: leave` says of a provider.
+const NO_STREAM_OPTIONS: &[Fact] = &[Fact { field: Field::StreamOptions, value: Value::Fit(Fit::Drop) }];
 
 /// The known facts about a model at a provider.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,12 +31,25 @@ impl ModelCard {
     /// The card of the model that its provider calls `upstream`, with the price at the time `now`. A provider
     /// without an address is free, because the gateway writes its responses itself.
     pub fn of(provider: &Provider, model: &Model, upstream: &str, now: Millis) -> Self {
+        Self::with_learned(provider, model, upstream, now, &[])
+    }
+
+    /// The card, with facts that the provider's refusals have taught. They precede those of the catalogue,
+    /// but not the operator's.
+    pub fn with_learned(provider: &Provider, model: &Model, upstream: &str, now: Millis, learned: &[Fact]) -> Self {
         let listed = catalogue::resolve(provider.adapter, provider.host, upstream);
         let is_own = provider.address.is_none() && matches!(provider.catalogue, Catalogue::ByHost);
         let listed_price = if is_own { Some(ModelPrice::default()) } else { price::at(listed.prices, now) };
         let mut facts = listed.facts;
+        if provider.fit == FitScope::Never {
+            facts.forget_fits();
+        }
+        facts.overlay(learned);
         facts.overlay(&provider.facts);
         facts.overlay(&model.facts);
+        if provider.streaming.usage == StreamUsage::Leave {
+            facts.overlay(NO_STREAM_OPTIONS);
+        }
         Self {
             price: price::entry_at(&model.prices, now).map_or(listed_price, |entry| entry.price),
             context: facts.count(Field::Context),
