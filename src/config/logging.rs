@@ -79,6 +79,8 @@ const FIELDS: &[(&str, &str, bool)] = &[
     ("estimated", "estimated", true),
     ("cost", "cost", true),
     ("dropped", "dropped", true),
+    ("field", "field", true),
+    ("stale_so_far", "stale_so_far", true),
     ("messages", "messages", false),
     ("response", "response", false),
     ("chunk", "chunk", false),

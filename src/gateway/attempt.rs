@@ -9,7 +9,7 @@ use super::platform::{Platform, ProviderRequest};
 use super::reasoning::ReasoningCache;
 use super::request_head::RequestHead;
 use crate::catalogue::field::{Field, Fit};
-use crate::config::{FitScope, Millis, Params, StreamUsage};
+use crate::config::{FitScope, Millis, Params};
 use crate::error::{Error, Result};
 use crate::formats::auth::AuthScheme;
 use crate::formats::bounds::{Edit, LimitNames, RequestBounds};
@@ -21,6 +21,9 @@ use crate::policy::routing::Target;
 use crate::provider::{ProviderKey, params};
 use crate::wire::dense::{is_dense, max_nodes};
 use crate::wire::json::Document;
+
+/// The longest body of a client that is kept until the provider has accepted the request, in bytes.
+const MAX_KEPT_BYTES: usize = 1 << 20;
 
 /// How a request gets its response from a target.
 #[derive(Clone, Copy)]
@@ -82,9 +85,8 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
         target: &'e Target<'e>,
         head: &'m RequestHead<'m>,
         mode: Mode,
-        now: Millis,
+        card: ModelCard,
     ) -> Self {
-        let card = ModelCard::of(target.provider, target.model, &target.upstream, now);
         let limit_names = LimitNames::of(&target.model.limit_fields, card.limit_fields);
         let mut attempt = Self { envelope, target, head, mode, card, limit_names, granted: None, edited: None };
         if mode.is_passthrough() {
@@ -95,12 +97,56 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
         attempt
     }
 
+    /// The same attempt, with other facts about the model.
+    pub(super) fn with_card(&self, card: ModelCard) -> Self {
+        let mut attempt = Self::new(self.envelope, self.target, self.head, self.mode, card);
+        if let Some(limit) = self.granted {
+            attempt.grant(limit);
+        }
+        attempt
+    }
+
+    /// Whether the request can be written otherwise if the provider refuses a field of it: if the gateway has
+    /// written the field, and the client's body is short enough to be kept.
+    pub(super) fn can_be_refitted(&self) -> bool {
+        let is_fitted = self.target.provider.fit != FitScope::Never;
+        let is_short = self.envelope.document.bytes().len() <= MAX_KEPT_BYTES;
+        is_fitted
+            && is_short
+            && self.envelope.operation.kind == OperationKind::Generate
+            && match self.mode {
+                Mode::Translate(_) => true,
+                Mode::Passthrough(_) => self.adds_usage_field(),
+                Mode::Local => false,
+            }
+    }
+
+    /// Whether a provider's refusal may teach the value of a field, which it does not if the operator has
+    /// configured one, or if the client has sent the field.
+    pub(super) fn may_learn(&self, field: Field) -> bool {
+        let Target { provider, model, .. } = self.target;
+        let is_configured = provider.facts.iter().chain(&model.facts).any(|fact| fact.field == field)
+            || field == Field::LimitFields && !model.limit_fields.is_empty();
+        !is_configured && (!self.mode.is_passthrough() || field == Field::StreamOptions)
+    }
+
+    /// Whether the body has a field only because the gateway asks for the usage of a stream.
+    fn adds_usage_field(&self) -> bool {
+        let is_absent = |field: &str| self.envelope.document.value(field).is_none();
+        self.head.client.rules.usage_field.is_some_and(is_absent) && self.gateway_asks_for_usage()
+    }
+
+    /// Whether the gateway asks for the usage of a stream, although the client did not.
+    fn gateway_asks_for_usage(&self) -> bool {
+        let options = self.envelope.options;
+        let client_asks = options.include_usage == Some(true) && !options.include_cost;
+        let takes_options = self.card.facts.fit(Field::StreamOptions) != Fit::Drop;
+        self.envelope.delivery.is_stream() && !client_asks && takes_options
+    }
+
     /// The edits of a passthrough.
     fn edit(&self) -> Edit<'_> {
-        let (options, target) = (self.envelope.options, self.target);
-        let client_asks = options.include_usage == Some(true) && !options.include_cost;
-        let gateway_asks =
-            self.envelope.delivery.is_stream() && !client_asks && target.provider.streaming.usage != StreamUsage::Leave;
+        let target = self.target;
         Edit {
             row: target.model,
             model: &target.upstream,
@@ -108,7 +154,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
             limit_names: self.limit_names,
             allows_zero_limit: (self.envelope.operation.allows_zero_limit)(&self.envelope.document),
             developer_role: self.developer_role(),
-            asks_for_usage: options.include_cost || gateway_asks,
+            asks_for_usage: self.envelope.options.include_cost || self.gateway_asks_for_usage(),
             prompt_only: self.envelope.operation.kind == OperationKind::Count,
         }
     }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::admission_cache::AdmissionCache;
+use super::learned_facts::LearnedFacts;
 use super::memory::{MemoryBudget, MemoryReservation};
 use super::signing_cache::SigningCache;
 use crate::config::{Accounting, Auth, Config, Cors, Logging, Millis, Problem};
@@ -30,6 +31,7 @@ pub struct Bridge {
     pub(super) accounts: Vec<ProviderAccount>,
     pub(super) known: AdmissionCache,
     pub(super) keyring: SigningCache,
+    pub(super) learned: LearnedFacts,
     pub(super) memory: Rc<MemoryBudget>,
     /// The connections without a key in this isolate.
     pub(super) slots: Rc<ConnectionSlots>,
@@ -58,7 +60,8 @@ impl Bridge {
         let accounts = config.providers.iter().map(|provider| ProviderAccount::open(provider, &secret)).collect();
         let memory = MemoryBudget::new(config.memory_bytes);
         let (known, keyring, slots) = (AdmissionCache::default(), SigningCache::default(), Rc::default());
-        Ok(Self { config, access, admin, accounts, known, keyring, memory, slots, opened: now })
+        let learned = LearnedFacts::default();
+        Ok(Self { config, access, admin, accounts, known, keyring, learned, memory, slots, opened: now })
     }
 
     /// The origins whose pages may read responses in a browser.

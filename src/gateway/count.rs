@@ -52,7 +52,7 @@ impl<P: Platform> Drive<'_, P> {
         let Plan { envelope, target, mode } = self.plan(&body, operation).await?;
         let subject = CountSubject { models: names(&envelope, &target), body: body.len() as u64 };
         let admission = count_admission::admit(self.bridge, self.platform, &self.caller, subject).await?;
-        let prepared = self.prepare_count(&Attempt::new(&envelope, &target, head, mode, self.platform.now())).await;
+        let prepared = self.prepare_count(&Attempt::new(&envelope, &target, head, mode, self.card(&target, &[]))).await;
         // While a count is waited for, nothing is held of the client's body.
         drop(envelope);
         let room = body.into_room();

@@ -105,7 +105,7 @@ impl<'r, P: Platform> Drive<'r, P> {
         operation: &'static Operation,
     ) -> Result<Answer<P>, Failure> {
         let Plan { envelope, target, mode } = self.plan(&body, operation).await?;
-        let mut attempt = Attempt::new(&envelope, &target, head, mode, self.platform.now());
+        let mut attempt = Attempt::new(&envelope, &target, head, mode, self.card(&target, &[]));
         self.admit(&mut attempt).await?;
         let messages = attempt.document().value(operation.question_field);
         self.platform.log(&self.record.start_event(self.platform.now(), messages));
@@ -116,6 +116,13 @@ impl<'r, P: Platform> Drive<'r, P> {
             return Ok(self.answer_locally(response).await);
         }
         let prepared = self.prepare(&attempt).await?;
+        if attempt.can_be_refitted() {
+            body.keep();
+            let (reading, answer) = self.send_fitted(&attempt, prepared).await?;
+            drop(envelope);
+            drop(body);
+            return self.receive(&target, reading, answer).await;
+        }
         // From here on, nothing is held of the client's body but what goes to the provider.
         drop(envelope);
         self.exchange(&target, prepared, body.into_room()).await

@@ -92,6 +92,19 @@ impl<P: Platform> Drive<'_, P> {
     ) -> Result<Answer<P>, Failure> {
         let PreparedCall { request, format, reading } = prepared;
         let answer = self.send(target, request, format, room).await?;
+        self.receive(target, reading, answer).await
+    }
+
+    /// Reads the response of a call, and gives it to the client.
+    ///
+    /// # Errors
+    /// 502, 503 or 504.
+    pub(super) async fn receive(
+        &mut self,
+        target: &Target<'_>,
+        reading: Reading,
+        answer: P::Answer,
+    ) -> Result<Answer<P>, Failure> {
         match reading {
             Reading::Response(context) if context.is_stream && !is_document::<P>(&answer) => {
                 self.stream(target, context, answer).await

@@ -10,7 +10,7 @@ use crate::config::{Millis, Nanos};
 use crate::error::Error;
 use crate::ids::AccountId;
 use crate::ledger::{LOST, Receipt};
-use crate::telemetry::{Chunk, Event, EventKind, RequestEnd, RequestFields, RequestStart};
+use crate::telemetry::{CatalogueStale, Chunk, Event, EventKind, RequestEnd, RequestFields, RequestStart};
 use crate::wire::dollars::dollars;
 
 /// How an admitted request ended.
@@ -319,6 +319,13 @@ impl RequestRecord {
     /// The event of a piece of a stream.
     pub(super) fn chunk_event<'a>(&'a self, now: Millis, bytes: &'a [u8]) -> Event<'a> {
         Event { at: now, kind: EventKind::Chunk(Chunk { request: self.request_fields(), bytes }) }
+    }
+
+    /// The event of a field that the provider refused, as it names it. `count`: the isolate has learned so
+    /// often from refusals.
+    pub(super) fn stale_event(&self, now: Millis, field: &'static str, count: u64) -> Event<'_> {
+        let stale = CatalogueStale { request: self.request_fields(), field, count };
+        Event { at: now, kind: EventKind::CatalogueStale(stale) }
     }
 
     fn request_fields(&self) -> RequestFields<'_> {

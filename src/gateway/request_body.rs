@@ -29,6 +29,11 @@ pub struct ReceivedBody {
 }
 
 impl ReceivedBody {
+    /// Keeps the body, and of its reservation what it takes itself.
+    pub(super) fn keep(&self) {
+        self.reservation.hold(self.bytes.len());
+    }
+
     /// Drops the body, and keeps its reservation of memory.
     pub(super) fn into_room(self) -> MemoryReservation {
         self.reservation

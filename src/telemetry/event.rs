@@ -19,6 +19,8 @@ pub enum EventKind<'a> {
     RequestStart(RequestStart<'a>),
     /// A request has ended, well or not.
     RequestEnd(RequestEnd<'a>),
+    /// A provider has refused a field that the gateway wrote, and the request was sent again without it.
+    CatalogueStale(CatalogueStale<'a>),
     /// A piece of a provider's stream has come.
     Chunk(Chunk<'a>),
     /// The configuration cannot be used.
@@ -92,6 +94,17 @@ pub struct RequestEnd<'a> {
     pub response: Option<&'a str>,
 }
 
+/// A provider that refused a field which the gateway wrote.
+#[derive(Clone, Copy, Debug)]
+pub struct CatalogueStale<'a> {
+    /// The request.
+    pub request: RequestFields<'a>,
+    /// The field, as the provider names it.
+    pub field: &'static str,
+    /// How often this isolate has learned from refusals, with this one.
+    pub count: u64,
+}
+
 /// A piece of a provider's stream.
 #[derive(Clone, Copy, Debug)]
 pub struct Chunk<'a> {
@@ -139,6 +152,7 @@ impl EventKind<'_> {
             Self::RequestStart(_) => "request_start",
             Self::RequestEnd(end) if end.is_failure => "request_error",
             Self::RequestEnd(_) => "request_complete",
+            Self::CatalogueStale(_) => "catalogue_stale",
             Self::Chunk(_) => "chunk",
             Self::ConfigError(_) => "config_error",
             Self::ConfigNote(_) => "config_note",
@@ -156,7 +170,7 @@ impl EventKind<'_> {
                 if is_clients { LogLevel::Warning } else { LogLevel::Error }
             }
             Self::RequestStart(_) | Self::RequestEnd(_) => LogLevel::Info,
-            Self::ConfigNote(_) => LogLevel::Warning,
+            Self::CatalogueStale(_) | Self::ConfigNote(_) => LogLevel::Warning,
             Self::ConfigError(_) | Self::Runtime(_) => LogLevel::Error,
         }
     }

@@ -3,5 +3,7 @@
 mod event;
 mod render;
 
-pub use event::{Chunk, Event, EventKind, LostReceipts, RequestEnd, RequestFields, RequestStart, RuntimeFailure};
+pub use event::{
+    CatalogueStale, Chunk, Event, EventKind, LostReceipts, RequestEnd, RequestFields, RequestStart, RuntimeFailure,
+};
 pub use render::render;

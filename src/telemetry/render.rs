@@ -32,6 +32,11 @@ pub fn render(event: &Event<'_>, logging: &Logging) -> Option<String> {
             line.request(&end.request);
             line.end(end);
         }
+        EventKind::CatalogueStale(stale) => {
+            line.request(&stale.request);
+            line.text("field", Some(stale.field));
+            line.number("stale_so_far", Some(stale.count));
+        }
         EventKind::Chunk(chunk) => {
             line.request(&chunk.request);
             line.text("chunk", Some(&String::from_utf8_lossy(chunk.bytes)));

@@ -46,6 +46,8 @@ pub struct RequestRules {
     pub stray_field: for<'d> fn(&'d Document<'_>, known: &[&str], nested: bool) -> Option<&'d str>,
     /// The fields that refusals name.
     pub names: FieldNames,
+    /// The field in which a client asks for the usage of a stream, in formats that leave it to the client.
+    pub usage_field: Option<&'static str>,
 }
 
 /// The names of fields in a client's format.
@@ -68,6 +70,7 @@ pub const COMMON: RequestRules = RequestRules {
     may_cache_long: prompt::may_cache_long,
     stray_field: service::stray_field,
     names: FieldNames { limit: "max_tokens", tier: "service_tier" },
+    usage_field: None,
 };
 
 /// The fields that the gateway reads or sets in a request with `messages`, in either format: hosts honour

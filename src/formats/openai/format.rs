@@ -21,7 +21,7 @@ pub const KIND: FormatKind = FormatKind {
 pub const CLIENT: ClientFormat = ClientFormat {
     name: KIND.name,
     operations: &[&operations::CHAT, &operations::COMPLETION, &operations::EMBEDDING],
-    rules: RequestRules { edit: edit::apply, ..COMMON },
+    rules: RequestRules { edit: edit::apply, usage_field: Some("stream_options"), ..COMMON },
     whole: response::write,
     stream: |head| Box::new(stream::Encoder::new(head)),
     framing: &SSE,

@@ -1,0 +1,120 @@
+//! Facts about models that the refusals of their providers have taught this isolate.
+
+use std::cell::{Cell, RefCell};
+
+use crate::catalogue::Fact;
+use crate::config::Millis;
+
+/// A fact is used for so long; then the provider is asked as the catalogue says again.
+const LIFETIME: Millis = 3_600_000;
+/// The most models of which something is kept; when there are more, the oldest is forgotten.
+const MAX_MODELS: usize = 64;
+/// The longest name of a model of which something is kept, in bytes.
+const MAX_NAME_BYTES: usize = 200;
+
+/// What refusals have taught, by provider and model.
+#[derive(Debug, Default)]
+pub(super) struct LearnedFacts {
+    models: RefCell<Vec<LearnedModel>>,
+    /// How often something was learned.
+    count: Cell<u64>,
+}
+
+#[derive(Debug)]
+struct LearnedModel {
+    /// The provider's index in the configuration.
+    provider: usize,
+    /// The provider's name for the model.
+    model: String,
+    /// Each until a time.
+    facts: Vec<(Fact, Millis)>,
+}
+
+impl LearnedModel {
+    fn is(&self, provider: usize, model: &str) -> bool {
+        self.provider == provider && self.model == model
+    }
+}
+
+impl LearnedFacts {
+    /// What is known of a model, the newest last.
+    pub(super) fn of(&self, provider: usize, model: &str, now: Millis) -> Vec<Fact> {
+        let models = self.models.borrow();
+        let found = models.iter().find(|known| known.is(provider, model));
+        let facts = found.into_iter().flat_map(|known| &known.facts);
+        facts.filter(|(_, until)| now < *until).map(|(fact, _)| *fact).collect()
+    }
+
+    /// Keeps facts about a model. Returns how often this isolate has learned something, with this time.
+    pub(super) fn learn(&self, provider: usize, model: &str, facts: &[Fact], now: Millis) -> u64 {
+        self.count.set(self.count.get().saturating_add(1));
+        if model.len() <= MAX_NAME_BYTES {
+            self.keep(provider, model, facts, now);
+        }
+        self.count.get()
+    }
+
+    fn keep(&self, provider: usize, model: &str, facts: &[Fact], now: Millis) {
+        let mut models = self.models.borrow_mut();
+        let at = models.iter().position(|known| known.is(provider, model));
+        let mut known = match at {
+            Some(at) => models.remove(at),
+            None => LearnedModel { provider, model: model.to_owned(), facts: Vec::new() },
+        };
+        known.facts.retain(|(old, until)| now < *until && facts.iter().all(|new| new.field != old.field));
+        known.facts.extend(facts.iter().map(|fact| (*fact, now.saturating_add(LIFETIME))));
+        if models.len() >= MAX_MODELS {
+            models.remove(0);
+        }
+        models.push(known);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::field::{Field, Fit, Value};
+
+    const fn fact(field: Field, fit: Fit) -> Fact {
+        Fact { field, value: Value::Fit(fit) }
+    }
+
+    const NO_USER: Fact = fact(Field::User, Fit::Drop);
+    const NO_STOP: Fact = fact(Field::Stop, Fit::Drop);
+
+    #[test]
+    fn a_fact_holds_for_an_hour_for_its_model_at_its_provider() {
+        let learned = LearnedFacts::default();
+        assert!(learned.of(0, "m", 0).is_empty());
+        assert_eq!(learned.learn(0, "m", &[NO_USER], 5), 1);
+        assert_eq!(learned.of(0, "m", 5 + LIFETIME - 1), [NO_USER]);
+        assert!(learned.of(0, "m", 5 + LIFETIME).is_empty());
+        assert!(learned.of(0, "n", 5).is_empty());
+        assert!(learned.of(1, "m", 5).is_empty());
+    }
+
+    #[test]
+    fn facts_of_one_model_add_up_and_the_newer_of_a_field_counts() {
+        let learned = LearnedFacts::default();
+        learned.learn(0, "m", &[NO_USER], 0);
+        assert_eq!(learned.learn(0, "m", &[NO_STOP], 9), 2);
+        assert_eq!(learned.of(0, "m", 9), [NO_USER, NO_STOP]);
+        let hashed = fact(Field::User, Fit::Hash(64));
+        learned.learn(0, "m", &[hashed], 10);
+        assert_eq!(learned.of(0, "m", 10), [NO_STOP, hashed]);
+        assert_eq!(learned.of(0, "m", 9 + LIFETIME), [hashed]);
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let learned = LearnedFacts::default();
+        (0..=MAX_MODELS).for_each(|number| {
+            learned.learn(0, &number.to_string(), &[NO_USER], 0);
+        });
+        assert_eq!(learned.models.borrow().len(), MAX_MODELS);
+        assert!(learned.of(0, "0", 0).is_empty(), "the oldest");
+        let long = "m".repeat(MAX_NAME_BYTES + 1);
+        learned.learn(0, &long, &[NO_USER], 0);
+        assert!(learned.of(0, &long, 0).is_empty());
+    }
+}

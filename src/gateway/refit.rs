@@ -1,0 +1,101 @@
+//! Sends a request, and once more if the provider refuses a field that the gateway wrote: the catalogue is
+//! stale then, or knows nothing of the model.
+
+use super::attempt::Attempt;
+use super::drive::Drive;
+use super::failure::{Failure, FailureStage};
+use super::memory;
+use super::platform::Platform;
+use super::prepared_call::{PreparedCall, Reading};
+use crate::catalogue::Fact;
+use crate::error::Error;
+use crate::formats::{objection, refit};
+use crate::policy::model_card::ModelCard;
+use crate::policy::routing::Target;
+
+/// What a refusal teaches.
+struct Lesson {
+    /// The field, as the provider names it.
+    field: &'static str,
+    /// The facts with which the request is written again.
+    facts: Vec<Fact>,
+}
+
+impl<P: Platform> Drive<'_, P> {
+    /// The known facts about a target's model, with those that refusals have taught.
+    pub(super) fn card(&self, target: &Target<'_>, taught: &[Fact]) -> ModelCard {
+        let now = self.platform.now();
+        let mut learned = self.bridge.learned.of(target.index, &target.upstream, now);
+        learned.extend_from_slice(taught);
+        ModelCard::with_learned(target.provider, target.model, &target.upstream, now, &learned)
+    }
+
+    /// Sends a call and waits for the head of a successful response. If the provider refuses a field that the
+    /// gateway wrote, the request is written again as the refusal demands, and sent once more.
+    ///
+    /// # Errors
+    /// As [`Drive::send`]: of the last try.
+    pub(super) async fn send_fitted(
+        &mut self,
+        attempt: &Attempt<'_, '_, '_>,
+        prepared: PreparedCall,
+    ) -> Result<(Reading, P::Answer), Failure> {
+        match self.send_prepared(attempt.target, prepared).await {
+            Ok(answered) => Ok(answered),
+            Err(failure) => match lesson(attempt, &failure.error) {
+                // It is rare: the future of a usual request stays small.
+                Some(lesson) => Box::pin(self.send_again(attempt, failure, &lesson)).await,
+                None => Err(failure),
+            },
+        }
+    }
+
+    /// Sends the request as a refusal demands. What the refusal taught is kept if it helped: if the provider
+    /// accepts the request, or demands something else.
+    async fn send_again(
+        &mut self,
+        attempt: &Attempt<'_, '_, '_>,
+        refused: Failure,
+        lesson: &Lesson,
+    ) -> Result<(Reading, P::Answer), Failure> {
+        let target = attempt.target;
+        let second = attempt.with_card(self.card(target, &lesson.facts));
+        // A strict request must not lose the field.
+        let Ok(prepared) = self.prepare(&second).await else { return Err(refused) };
+        let answered = self.send_prepared(target, prepared).await;
+        let has_helped = match &answered {
+            Ok(_) => true,
+            Err(failure) => self::lesson(&second, &failure.error).is_some(),
+        };
+        if has_helped {
+            let now = self.platform.now();
+            let count = self.bridge.learned.learn(target.index, &target.upstream, &lesson.facts, now);
+            self.platform.log(&self.record.stale_event(now, lesson.field, count));
+        }
+        answered
+    }
+
+    async fn send_prepared(
+        &mut self,
+        target: &Target<'_>,
+        prepared: PreparedCall,
+    ) -> Result<(Reading, P::Answer), Failure> {
+        let PreparedCall { request, format, reading } = prepared;
+        let room = self.bridge.waiting_room(self.platform.now());
+        let room = room.ok_or_else(|| Failure::of(memory::full(), FailureStage::BeforeSend))?;
+        let answer = self.send(target, request, format, room).await?;
+        Ok((reading, answer))
+    }
+}
+
+/// What a provider's refusal teaches, if the request can be written as it demands. What the operator has
+/// configured stays.
+fn lesson(attempt: &Attempt<'_, '_, '_>, error: &Error) -> Option<Lesson> {
+    if !error.is_reported() || !matches!(error.status(), 400 | 422) {
+        return None;
+    }
+    let objection = objection::read(error.message(), error.param())?;
+    let mut facts = refit::facts(&objection, &attempt.card.facts);
+    facts.retain(|fact| attempt.may_learn(fact.field));
+    (!facts.is_empty()).then_some(Lesson { field: objection.name.text, facts })
+}
