@@ -154,6 +154,10 @@ macro_rules! rates {
             cache_write_1h: Option<String>,
             output: Option<String>,
             reasoning: Option<String>,
+            audio_input: Option<String>,
+            cached_audio: Option<String>,
+            audio_output: Option<String>,
+            image_output: Option<String>,
             $(#[serde(default)] $field: $kind),*
         }
 
@@ -164,13 +168,30 @@ macro_rules! rates {
                 let output = self.output.as_deref().ok_or("`output` is missing")?;
                 let write = self.cache_write.as_deref().unwrap_or(input);
                 Ok(format!(
-                    "Rates {{ input: {}, cached_input: {}, cache_write: {}, cache_write_1h: {}, output: {}, reasoning: {} }}",
+                    "Rates {{ input: {}, cached_input: {}, cache_write: {}, cache_write_1h: {}, output: {}, reasoning: {}, media: {} }}",
                     amount(input, RATE_PLACES)?,
                     amount(self.cached_input.as_deref().unwrap_or(input), RATE_PLACES)?,
                     amount(write, RATE_PLACES)?,
                     amount(self.cache_write_1h.as_deref().unwrap_or(write), RATE_PLACES)?,
                     amount(output, RATE_PLACES)?,
                     amount(self.reasoning.as_deref().unwrap_or(output), RATE_PLACES)?,
+                    self.media(input, output)?,
+                ))
+            }
+
+            /// What is not text costs what text costs, unless it has a rate of its own.
+            fn media(&self, input: &str, output: &str) -> Result<String> {
+                let own = [&self.audio_input, &self.cached_audio, &self.audio_output, &self.image_output];
+                if own.iter().all(|rate| rate.is_none()) {
+                    return Ok("None".to_owned());
+                }
+                let cached = self.cached_input.as_deref().unwrap_or(input);
+                Ok(format!(
+                    "Some(&MediaRates {{ audio_input: {}, cached_audio: {}, audio_output: {}, image_output: {} }})",
+                    amount(self.audio_input.as_deref().unwrap_or(input), RATE_PLACES)?,
+                    amount(self.cached_audio.as_deref().unwrap_or(cached), RATE_PLACES)?,
+                    amount(self.audio_output.as_deref().unwrap_or(output), RATE_PLACES)?,
+                    amount(self.image_output.as_deref().unwrap_or(output), RATE_PLACES)?,
                 ))
             }
         }
@@ -414,7 +435,9 @@ fn dated(price: &Price) -> Result<String> {
         let _ = write!(tiers, "({name:?}, {tariff}), ");
     }
     let per_request = amount(price.per_request.as_deref().unwrap_or("0"), REQUEST_PLACES)?;
-    let price = format!("ModelPrice {{ standard: {standard}, tiers: &[{tiers}], per_request: {per_request} }}");
+    let price = format!(
+        "ModelPrice {{ standard: {standard}, tiers: &[{tiers}], per_request: {per_request}, per_search: None }}"
+    );
     Ok(format!("DatedPrice {{ from: {from}, hours: {hours}, price: Some({price}) }}"))
 }
 

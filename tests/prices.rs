@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use llm_bridge::canonical::{ResponseEvent, Usage};
 use llm_bridge::catalogue::field::Field;
-use llm_bridge::catalogue::price::{LongContextRates, ModelPrice, Rates, TierRates};
+use llm_bridge::catalogue::price::{LongContextRates, MediaRates, ModelPrice, Rates, TierRates};
 use llm_bridge::config::{Config, Provider};
 use llm_bridge::formats::openai::summary;
 use llm_bridge::formats::{self, KINDS};
 use llm_bridge::policy::model_card::ModelCard;
+use llm_bridge::policy::pricing::PromptBound;
 use llm_bridge::policy::routing;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -82,7 +83,14 @@ fn what_a_provider_says_it_used_costs_what_it_charges() {
         for key in ["usage", "tier", "nano_dollars"] {
             assert_eq!(found[key], expected[key], "{key} of {answer}");
         }
-        assert_eq!(usage.cache_write_1h, expected["of_these_for_an_hour"].as_u64().unwrap_or(0), "{answer}");
+        for (found, key) in [
+            (usage.cache_write_1h, "of_these_for_an_hour"),
+            (usage.searches, "searches"),
+            (usage.audio_input, "of_fresh_audio"),
+            (usage.cached_audio, "of_cache_read_audio"),
+        ] {
+            assert_eq!(found, expected[key].as_u64().unwrap_or(0), "{key} of {answer}");
+        }
     }
 }
 
@@ -207,7 +215,10 @@ fn what_the_gateway_answers_itself_is_free() {
     let target = routing::resolve(&config, "demo/echo").unwrap();
     let price = ModelCard::of(target.provider, target.model, &target.upstream, NOON).price.unwrap();
     assert_eq!(price.cost(&Usage { uncached_input: 5, output: u64::MAX, ..Usage::default() }, None), Some(0));
-    assert_eq!(price.bound(u64::MAX, true, None).unwrap().cost(u64::MAX), 0);
+    assert_eq!(
+        price.bound(PromptBound { searches: 0, tokens: u64::MAX, ..ALL_KINDS }, None).unwrap().cost(u64::MAX),
+        0
+    );
 }
 
 /// Counts of which several still make a count; most are small, as in life.
@@ -216,7 +227,7 @@ fn tokens() -> impl Strategy<Value = u64> {
 }
 
 fn usage() -> impl Strategy<Value = Usage> {
-    (tokens(), tokens(), tokens(), tokens(), tokens(), tokens()).prop_map(
+    let text = (tokens(), tokens(), tokens(), tokens(), tokens(), tokens()).prop_map(
         |(fresh, cache_read, cache_write, for_an_hour, output, reasoning)| Usage {
             uncached_input: fresh,
             cache_read,
@@ -224,15 +235,52 @@ fn usage() -> impl Strategy<Value = Usage> {
             cache_write_1h: for_an_hour,
             output,
             reasoning,
+            ..Usage::default()
         },
-    )
+    );
+    let media = (tokens(), tokens(), tokens(), tokens(), 0..=ALL_KINDS.searches);
+    (text, media).prop_map(|(text, (audio_input, cached_audio, audio_output, image_output, searches))| Usage {
+        audio_input,
+        cached_audio,
+        audio_output,
+        image_output,
+        searches,
+        ..text
+    })
+}
+
+/// A prompt of which nothing is ruled out.
+const ALL_KINDS: PromptBound = PromptBound { tokens: 0, cached_for_hour: true, has_audio: true, searches: 10 };
+
+fn media_rates() -> impl Strategy<Value = Option<&'static MediaRates>> {
+    let rate = || 0..100_000_000_u64;
+    let rates = (rate(), rate(), rate(), rate()).prop_map(|(audio_input, cached_audio, audio_output, image_output)| {
+        &*Box::leak(Box::new(MediaRates { audio_input, cached_audio, audio_output, image_output }))
+    });
+    proptest::option::of(rates)
 }
 
 fn rates() -> impl Strategy<Value = Rates> {
     let rate = || prop_oneof![0..3000_u64, 0..100_000_000_u64];
-    (rate(), rate(), rate(), rate(), rate()).prop_map(|(input, cached_input, cache_write, cache_write_1h, output)| {
-        Rates { input, cached_input, cache_write, cache_write_1h, output, reasoning: output }
+    let rates = (rate(), rate(), rate(), rate(), rate(), media_rates());
+    rates.prop_map(|(input, cached_input, cache_write, cache_write_1h, output, media)| Rates {
+        input,
+        cached_input,
+        cache_write,
+        cache_write_1h,
+        output,
+        reasoning: output,
+        media,
     })
+}
+
+fn dearer_media(media: &MediaRates, more: &MediaRates) -> &'static MediaRates {
+    Box::leak(Box::new(MediaRates {
+        audio_input: media.audio_input + more.audio_input,
+        cached_audio: media.cached_audio + more.cached_audio,
+        audio_output: media.audio_output + more.audio_output,
+        image_output: media.image_output + more.image_output,
+    }))
 }
 
 /// A tariff whose long prompts cost no less than short ones.
@@ -247,6 +295,7 @@ fn tariff() -> impl Strategy<Value = TierRates> {
                 cache_write_1h: rates.cache_write_1h + more.cache_write_1h,
                 output: rates.output + more.output,
                 reasoning: rates.reasoning + more.reasoning,
+                media: rates.media.map(|media| dearer_media(media, &more.media())),
             };
             &*Box::leak(Box::new(LongContextRates { above, rates: dearer }))
         }),
@@ -255,6 +304,7 @@ fn tariff() -> impl Strategy<Value = TierRates> {
 
 fn price() -> impl Strategy<Value = ModelPrice> {
     (tariff(), tariff(), tariff(), 0..1000_u64).prop_map(|(standard, flex, priority, per_request)| ModelPrice {
+        per_search: Some(per_request * 7),
         standard,
         tiers: Box::leak(Box::new([("flex", flex), ("priority", priority)])),
         per_request,
@@ -266,7 +316,8 @@ fn tier() -> impl Strategy<Value = Option<&'static str>> {
 }
 
 fn bound(price: &ModelPrice, input: u64, output: u64, kept_long: bool, tier: Option<&str>) -> u64 {
-    price.bound(input, kept_long, tier).unwrap().cost(output)
+    let prompt = PromptBound { tokens: input, cached_for_hour: kept_long, ..ALL_KINDS };
+    price.bound(prompt, tier).unwrap().cost(output)
 }
 
 proptest! {

@@ -14,4 +14,4 @@ pub use request::{
     Effort, Media, MediaKind, MediaSource, ModelRequest, Part, ResponseFormat, Role, Sampling, Thinking, Tool,
     ToolCall, ToolChoice, Turn,
 };
-pub use usage::{IMPOSSIBLE_COUNT, Usage, count, read_count};
+pub use usage::{IMPOSSIBLE_COUNT, Usage, count, dollars, read_count};

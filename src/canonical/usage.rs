@@ -14,6 +14,18 @@ pub fn count(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_f64().map(float))
 }
 
+/// Nano-dollars per dollar.
+const NANOS_PER_DOLLAR: f64 = 1e9;
+
+/// An amount in dollars as a provider reports it, in nano-dollars: a number, or a string that holds one.
+/// Negative amounts, and other values, are none.
+pub fn dollars(value: &Value) -> Option<u64> {
+    let amount = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    let nanos = (amount * NANOS_PER_DOLLAR).round() as u64;
+    (amount.is_finite() && amount >= 0.0).then_some(nanos)
+}
+
 /// Reads [`count`] as a field of an object.
 ///
 /// # Errors
@@ -22,8 +34,8 @@ pub fn read_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u
     Value::deserialize(deserializer).map(|value| count(&value))
 }
 
-/// The tokens of one exchange. The prompt is always `uncached_input + cache_read + cache_write`;
-/// `cache_write` includes `cache_write_1h`, and `output` includes `reasoning`.
+/// What one exchange used. The prompt is always `uncached_input + cache_read + cache_write`; `cache_write`
+/// includes `cache_write_1h`, and `output` includes `reasoning`, `audio_output` and `image_output`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Prompt tokens that were not cached.
@@ -38,6 +50,20 @@ pub struct Usage {
     pub output: u64,
     /// Those of `output` that were reasoning.
     pub reasoning: u64,
+    /// Those of `uncached_input` that were audio.
+    pub audio_input: u64,
+    /// Those of `cache_read` that were audio.
+    pub cached_audio: u64,
+    /// Those of `output` that were audio.
+    pub audio_output: u64,
+    /// Those of `output` that were images.
+    pub image_output: u64,
+    /// Searches that the provider ran itself, and bills apart from tokens.
+    pub searches: u64,
+    /// The provider also billed tokens of another model, which are not counted here.
+    pub has_other_model: bool,
+    /// What the provider says it charges, in nano-dollars.
+    pub reported_cost: Option<u64>,
 }
 
 impl Usage {
@@ -49,6 +75,20 @@ impl Usage {
     /// All tokens.
     pub fn total(&self) -> u64 {
         self.prompt().saturating_add(self.output)
+    }
+
+    /// The tokens of this usage and of another; what else was used is that of this one.
+    #[must_use]
+    pub fn with_tokens_of(self, other: &Self) -> Self {
+        Self {
+            uncached_input: self.uncached_input.saturating_add(other.uncached_input),
+            cache_read: self.cache_read.saturating_add(other.cache_read),
+            cache_write: self.cache_write.saturating_add(other.cache_write),
+            cache_write_1h: self.cache_write_1h.saturating_add(other.cache_write_1h),
+            output: self.output.saturating_add(other.output),
+            reasoning: self.reasoning.saturating_add(other.reasoning),
+            ..self
+        }
     }
 }
 
@@ -62,5 +102,13 @@ mod tests {
         assert_eq!([read("5"), read("5.7"), read("1e30")], [Some(5), Some(5), Some(u64::MAX)]);
         assert_eq!([read("-1"), read("-0.5"), read("-1e30")], [Some(IMPOSSIBLE_COUNT); 3]);
         assert_eq!([read("null"), read("\"5\""), read("[]")], [None; 3]);
+    }
+
+    #[test]
+    fn an_amount_is_a_number_of_dollars() {
+        let read = |json: &str| dollars(&serde_json::from_str(json).unwrap());
+        assert_eq!([read("0.0123"), read("\"0.0123\"")], [Some(12_300_000); 2]);
+        assert_eq!([read("0"), read("3"), read("1e-9")], [Some(0), Some(3_000_000_000), Some(1)]);
+        assert_eq!([read("-0.1"), read("null"), read("\"free\""), read("{}"), read("\"inf\"")], [None; 5]);
     }
 }

@@ -80,6 +80,7 @@ impl Explained {
     pub fn spelling(&self) -> String {
         match (self.value, self.field.kind) {
             (Value::Flag(flag), _) => flag.to_string(),
+            (Value::Count(nanos), Kind::Dollars) => dollars(nanos),
             (Value::Count(count), _) => count.to_string(),
             (Value::Word(word), _) => word.to_owned(),
             (Value::Words(set), Kind::Words(words)) => list(words, u64::from(set)),
@@ -88,6 +89,12 @@ impl Explained {
             (Value::Fit(fit), _) => spelled(fit),
         }
     }
+}
+
+/// Nano-dollars as dollars, exactly and without trailing zeros.
+fn dollars(nanos: u64) -> String {
+    let text = format!("{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn spelled(fit: Fit) -> String {
@@ -133,6 +140,7 @@ mod tests {
         assert_eq!(told("limit_fields"), pair("[max_completion_tokens, max_tokens]", "the host openai"));
         assert_eq!(told("reasoning_content"), pair("drop", "the format openai"));
         assert_eq!(told("stop_texts"), pair("{ cut: 4 }", "the host openai"));
+        assert_eq!([0, 10_000_000, 10_000_000_000].map(dollars), ["0", "0.01", "10"]);
         let sources = all.iter().map(|one| one.source.map_or("", |source| source.date));
         assert_eq!(sources.filter(|date| date.is_empty()).count(), 2);
     }

@@ -19,6 +19,8 @@ pub enum Kind {
     Flag,
     /// A whole number, at least 1, and at most this.
     Count(u64),
+    /// An amount in dollars. The value is a [`Value::Count`] of nano-dollars.
+    Dollars,
     /// One of these words.
     Word(&'static [&'static str]),
     /// A list of some of these words.
@@ -98,7 +100,7 @@ impl Efforts {
 pub enum Value {
     /// Of a [`Kind::Flag`].
     Flag(bool),
-    /// Of a [`Kind::Count`].
+    /// Of a [`Kind::Count`], or nano-dollars of a [`Kind::Dollars`].
     Count(u64),
     /// Of a [`Kind::Word`].
     Word(&'static str),
@@ -167,7 +169,9 @@ fields! {
     /// Probabilities of tokens.
     Logprobs = "logprobs", Hosts, KEEP_OR_DROP;
     /// The currency of `usage.cost`, if the host reports what it charges.
-    ReportsCost = "reports_cost", Hosts, Kind::Word(&["usd"]);
+    ReportsCost = "reports_cost", Hosts, Kind::Word(&["usd", "none"]);
+    /// The price of a search that the provider runs itself.
+    SearchFee = "search_fee", Hosts, Kind::Dollars;
 
     /// The context window, prompt and output together, in tokens.
     Context = "context", Models, TOKENS;
@@ -248,11 +252,20 @@ pub fn read(kind: Kind, yaml: &Yaml) -> Result<Value, String> {
             let bound = if most == u64::MAX { String::new() } else { format!(" and at most {most}") };
             count.map(Value::Count).ok_or_else(|| format!("expected a whole number, at least 1{bound}"))
         }
+        Kind::Dollars => nanos(yaml).map(Value::Count).ok_or_else(|| "expected dollars, such as 0.01".to_owned()),
         Kind::Word(words) => word_of(words, yaml).map(Value::Word),
         Kind::Words(words) => bits(words, yaml).map(Value::Words),
         Kind::Names => Err("expected a list of names".to_owned()),
         Kind::Fit(verbs) => fit(verbs, yaml).map(Value::Fit),
     }
+}
+
+/// An amount in dollars, at most 1000, as nano-dollars.
+fn nanos(yaml: &Yaml) -> Option<u64> {
+    let dollars = yaml.as_f64().filter(|dollars| (0.0..=1e3).contains(dollars))?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in range")]
+    let nanos = (dollars * 1e9).round() as u64;
+    Some(nanos)
 }
 
 fn word_of(words: &'static [&'static str], yaml: &Yaml) -> Result<&'static str, String> {

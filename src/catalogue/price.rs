@@ -19,6 +19,31 @@ pub struct Rates {
     pub output: u64,
     /// A token of the response that was reasoning.
     pub reasoning: u64,
+    /// Tokens that are not text, where they cost something else.
+    pub media: Option<&'static MediaRates>,
+}
+
+/// What tokens cost that are not text, in the unit of [`Rates`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MediaRates {
+    /// A prompt token of audio that is not cached.
+    pub audio_input: u64,
+    /// A token of audio read from the provider's cache.
+    pub cached_audio: u64,
+    /// A token of the response that is audio.
+    pub audio_output: u64,
+    /// A token of the response that is a part of an image.
+    pub image_output: u64,
+}
+
+impl Rates {
+    /// The rates of tokens that are not text: those of text, where no others are known.
+    pub fn media(&self) -> MediaRates {
+        let Self { input, cached_input, output, .. } = *self;
+        let as_text =
+            MediaRates { audio_input: input, cached_audio: cached_input, audio_output: output, image_output: output };
+        self.media.copied().unwrap_or(as_text)
+    }
 }
 
 /// The price of a model.
@@ -30,6 +55,8 @@ pub struct ModelPrice {
     pub tiers: &'static [(&'static str, TierRates)],
     /// Per request, in nano-dollars, in addition to tokens.
     pub per_request: u64,
+    /// Per search that the provider runs itself, in nano-dollars. `None` if not known.
+    pub per_search: Option<u64>,
 }
 
 /// The rates of one service tier.
@@ -94,8 +121,9 @@ mod tests {
     use super::*;
 
     const fn price(input: u64) -> Option<ModelPrice> {
-        let rates = Rates { input, cached_input: 0, cache_write: 0, cache_write_1h: 0, output: 0, reasoning: 0 };
-        Some(ModelPrice { standard: TierRates { rates, long: None }, tiers: &[], per_request: 0 })
+        let rates =
+            Rates { input, cached_input: 0, cache_write: 0, cache_write_1h: 0, output: 0, reasoning: 0, media: None };
+        Some(ModelPrice { standard: TierRates { rates, long: None }, tiers: &[], per_request: 0, per_search: None })
     }
 
     fn input_at(prices: &[DatedPrice], now: u64) -> Option<u64> {

@@ -1,7 +1,7 @@
 //! The rows of `configs/catalogue.yaml`, as static data that `build.rs` writes.
 
 use super::field::{Efforts, Field, Fit, Value};
-use super::price::{DatedPrice, Hours, LongContextRates, ModelPrice, Rates, TierRates};
+use super::price::{DatedPrice, Hours, LongContextRates, MediaRates, ModelPrice, Rates, TierRates};
 
 /// A field and its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

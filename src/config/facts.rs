@@ -8,7 +8,6 @@ use crate::catalogue::field::{self, FIELDS, Field, FieldRow, Kind};
 const WITHOUT_EFFECT: &[Field] = &[
     Field::ToolName,
     Field::CallId,
-    Field::ReportsCost,
     Field::Encoding,
     Field::NearEncoding,
     Field::DemandedLimit,

@@ -38,7 +38,7 @@ impl RequestRecord {
         let otherwise = (tokens::estimate_from_bytes(lengths.prompt), tokens::estimate_from_bytes(lengths.output));
         let (part, fits) = self.plausible.as_ref().map_or((usage, true), |plausible| plausible.part(usage, otherwise));
         self.usage = Some(part);
-        self.cost = self.price(&part);
+        self.cost = self.price(&part).or_else(|| self.reported_cost(&usage));
         self.estimated |= !fits;
         if !fits || self.cost.is_none() {
             self.charge_reserved();
@@ -102,6 +102,11 @@ impl RequestRecord {
     /// The most that the request can cost, where that was reserved of a budget.
     fn reserved(&self) -> Option<Nanos> {
         self.plausible.as_ref()?.reserved
+    }
+
+    /// What the provider says it charges, in nano-dollars, if that counts where no price is known.
+    fn reported_cost(&self, usage: &Usage) -> Option<Nanos> {
+        usage.reported_cost.filter(|_| self.metering.as_ref().is_some_and(|metering| metering.reports_cost))
     }
 
     /// The price of a usage, in nano-dollars: in the tier in which the provider says it served the request,

@@ -62,7 +62,7 @@ impl<P: Platform> Drive<'_, P> {
     /// The usage of the gateway's own response is known before it is sent.
     fn charge_locally(&mut self, attempt: &Attempt<'_, '_, '_>, steps: &[(Millis, ResponseEvent<'_>)]) {
         let called = self.platform.now();
-        let metering = Metering { price: attempt.card.price, prompt: MeteredPrompt::default(), called };
+        let metering = Metering::of(&attempt.card, MeteredPrompt::default(), called);
         self.record.apply(Fact::AttemptStarted { metering: Some(metering), dropped: None });
         let usage = steps.iter().find_map(|(_, event)| match event {
             ResponseEvent::Usage(usage) => Some(*usage),

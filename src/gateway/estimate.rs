@@ -8,9 +8,9 @@ use super::plausible::PlausibleUsage;
 use super::record::Fact;
 use super::{Admission, Bridge, Caller, admit};
 use crate::error::Result;
-use crate::formats::bounds::{ServiceTier, is_priced_field};
+use crate::formats::bounds::{ServiceTier, is_priced_field, may_have_audio};
 use crate::ledger::{OutputCost, Receipt};
-use crate::policy::pricing::CostBound;
+use crate::policy::pricing::{CostBound, PromptBound};
 
 /// Has a request admitted by its account. If the account grants a lower output limit than the request has,
 /// the lower limit is set in the request. `draft`: the receipt that is kept if the request is never settled.
@@ -45,6 +45,8 @@ struct Demand {
     tier: Option<String>,
     /// Whether the provider may add tokens to the prompt that are not in the body.
     adds_to_prompt: bool,
+    /// The searches that the provider may run itself, for all of its questions.
+    searches: u64,
 }
 
 /// The lowest output limit that the gateway sets itself, in tokens: a response that is cut too early costs
@@ -74,6 +76,7 @@ impl Demand {
                 ServiceTier::Other(name) => Some(name),
             },
             adds_to_prompt: bounds.adds_to_prompt,
+            searches: bounds.searches.saturating_mul(bounds.samples.max(1)),
         }
     }
 
@@ -124,15 +127,16 @@ impl Demand {
     /// The bound on the cost of a prompt of `input` tokens; `None` if the model's price is not known.
     fn bound(&self, attempt: &Attempt<'_, '_, '_>, input: u64) -> Option<CostBound> {
         let (price, tier) = (attempt.card.price?, self.tier.as_deref());
-        let (usual, cached_long) = (price.bound(input, false, tier)?, price.bound(input, true, tier)?);
+        let text = PromptBound { tokens: input, searches: self.searches, ..PromptBound::default() };
+        let usual = price.bound(text, tier)?;
         // The body is searched only if the result can change the price.
-        if cached_long.cost(0) <= usual.cost(0) {
-            return Some(usual);
-        }
-        // The operator's edits are not searched: any of them may cache for long.
-        let may_cache_long = !attempt.target.model.params.is_empty()
-            || (attempt.head.client.rules.may_cache_long)(attempt.document().bytes());
-        Some(if may_cache_long { cached_long } else { usual })
+        let is_dearer = |prompt| price.bound(prompt, tier).is_some_and(|bound| bound.cost(0) > usual.cost(0));
+        let (rules, body) = (&attempt.head.client.rules, attempt.document().bytes());
+        // The operator's edits are not searched: any of them may cache for long, or add audio.
+        let may = |search: fn(&[u8]) -> bool| !attempt.target.model.params.is_empty() || search(body);
+        let cached_for_hour = is_dearer(PromptBound { cached_for_hour: true, ..text }) && may(rules.may_cache_long);
+        let has_audio = is_dearer(PromptBound { has_audio: true, ..text }) && may(may_have_audio);
+        price.bound(PromptBound { cached_for_hour, has_audio, ..text }, tier)
     }
 
     /// The limits of what a provider may plausibly report.

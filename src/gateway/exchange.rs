@@ -53,7 +53,7 @@ impl<P: Platform> Drive<'_, P> {
         let (request, dropped) = attempt.request(written, format, key, self.platform.now());
         let metering = (operation.kind != OperationKind::Count).then(|| {
             let prompt = MeteredPrompt::of(&request.body);
-            Metering { price: attempt.card.price, prompt, called: self.platform.now() }
+            Metering::of(&attempt.card, prompt, self.platform.now())
         });
         self.record.apply(Fact::AttemptStarted { metering, dropped });
         Ok(PreparedCall { request, format, reading: Reading::Response(context) })

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use crate::canonical::Usage;
 use crate::catalogue::price::ModelPrice;
 use crate::config::Millis;
+use crate::policy::model_card::ModelCard;
 
 /// The longest prompt that is kept until its response has ended, for its tokens to be counted; in bytes.
 const MAX_KEPT_PROMPT: usize = 32 << 10;
@@ -14,6 +15,8 @@ const MAX_KEPT_PROMPT: usize = 32 << 10;
 pub struct Metering {
     /// The price of the model, if it is known.
     pub price: Option<ModelPrice>,
+    /// Whether the provider's own report of its charge counts where no price is known.
+    pub reports_cost: bool,
     /// The prompt.
     pub prompt: MeteredPrompt,
     /// When the provider was called.
@@ -27,6 +30,13 @@ pub struct MeteredPrompt {
     pub json: Option<Rc<Vec<u8>>>,
     /// The length of its JSON in bytes.
     pub length: u64,
+}
+
+impl Metering {
+    /// How the response of a model is charged, whose provider is called at `called`.
+    pub(super) fn of(card: &ModelCard, prompt: MeteredPrompt, called: Millis) -> Self {
+        Self { price: card.price, reports_cost: card.reports_cost, prompt, called }
+    }
 }
 
 impl MeteredPrompt {

@@ -4,6 +4,9 @@
 use crate::canonical::Usage;
 use crate::config::{Millis, Nanos};
 
+/// More searches than a provider runs for one request.
+const MAX_SEARCHES: u64 = 10_000;
+
 /// The usage that a provider may plausibly report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlausibleUsage {
@@ -35,14 +38,17 @@ impl PlausibleUsage {
         let (prompt, output) = (usage.prompt() <= self.prompt, usage.output <= self.output);
         let mut part = usage;
         if !prompt {
-            let Usage { output, reasoning, .. } = usage;
-            part = Usage { uncached_input: otherwise.0.min(self.prompt), output, reasoning, ..Usage::default() };
+            let uncached_input = otherwise.0.min(self.prompt);
+            let (cache_read, cache_write, cache_write_1h) = (0, 0, 0);
+            part = Usage { uncached_input, cache_read, cache_write, cache_write_1h, ..usage };
         }
         if !output {
             part.output = otherwise.1.min(self.output);
             part.reasoning = part.reasoning.min(part.output);
         }
-        (part, prompt && output)
+        let searches = usage.searches <= MAX_SEARCHES;
+        part.searches = part.searches.min(MAX_SEARCHES);
+        (part, prompt && output && searches)
     }
 }
 
@@ -74,5 +80,8 @@ mod tests {
         assert_eq!(part(usage(600, 400, 51, 20)), (usage(600, 400, 7, 7), false));
         assert_eq!(part(usage(u64::MAX, 1, u64::MAX, 0)), (usage(9, 0, 7, 0), false));
         assert_eq!(plausible.part(usage(1, 0, 99, 0), (0, 99)), (usage(1, 0, 50, 0), false));
+        let searching = |searches| Usage { searches, ..usage(1, 0, 2, 0) };
+        assert_eq!(part(searching(9)), (searching(9), true));
+        assert_eq!(part(searching(u64::MAX)), (searching(MAX_SEARCHES), false));
     }
 }

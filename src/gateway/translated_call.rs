@@ -49,7 +49,7 @@ impl<P: Platform> Drive<'_, P> {
             // Tokens are counted in the client's words: the provider's format is not read for that.
             let prompt = MeteredPrompt::of(&Rc::new(envelope.document.bytes().to_vec()));
             let prompt = MeteredPrompt { length, ..prompt };
-            Metering { price: attempt.card.price, prompt, called: self.platform.now() }
+            Metering::of(&attempt.card, prompt, self.platform.now())
         });
         self.record.apply(Fact::AttemptStarted { metering, dropped });
         let reading = Reading::Call(TranslatedCall { read: written.read, length });

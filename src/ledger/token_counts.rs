@@ -25,7 +25,7 @@ pub struct TokenCounts {
 
 impl From<Usage> for TokenCounts {
     fn from(usage: Usage) -> Self {
-        let Usage { uncached_input, cache_read, cache_write, cache_write_1h, output, reasoning } = usage;
+        let Usage { uncached_input, cache_read, cache_write, cache_write_1h, output, reasoning, .. } = usage;
         Self { uncached_input, cache_read, cache_write, cache_write_1h, output, reasoning }
     }
 }

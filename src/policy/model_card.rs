@@ -23,6 +23,8 @@ pub struct ModelCard {
     pub thinks: bool,
     /// The tokens that it can produce in a second, if known.
     pub tokens_per_second: Option<u64>,
+    /// Whether the provider's own report of its charge counts where no price is known.
+    pub reports_cost: bool,
     /// All facts of the catalogue.
     pub facts: Facts,
 }
@@ -50,13 +52,16 @@ impl ModelCard {
         if provider.streaming.usage == StreamUsage::Leave {
             facts.overlay(NO_STREAM_OPTIONS);
         }
+        let per_search = facts.count(Field::SearchFee);
+        let price = price::entry_at(&model.prices, now).map_or(listed_price, |entry| entry.price);
         Self {
-            price: price::entry_at(&model.prices, now).map_or(listed_price, |entry| entry.price),
+            price: price.map(|price| ModelPrice { per_search, ..price }),
             context: facts.count(Field::Context),
             max_output: facts.count(Field::MaxOutput),
             limit_fields: facts.names(Field::LimitFields),
             thinks: facts.flag(Field::Thinks),
             tokens_per_second: facts.count(Field::TokensPerSecond),
+            reports_cost: facts.word(Field::ReportsCost) == Some("usd"),
             facts,
         }
     }

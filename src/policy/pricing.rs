@@ -12,8 +12,21 @@ pub struct CostBound {
     input: u128,
     /// The price of an output token, in pico-dollars.
     output: u64,
-    /// The price of the request itself.
+    /// The price of the request itself, and of its searches.
     per_request: Nanos,
+}
+
+/// The most that a request's prompt can take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PromptBound {
+    /// Its tokens.
+    pub tokens: u64,
+    /// Whether the provider may cache some of it for an hour.
+    pub cached_for_hour: bool,
+    /// Whether some of it may be audio.
+    pub has_audio: bool,
+    /// The searches that the provider may run itself.
+    pub searches: u64,
 }
 
 /// The names that providers give to their standard tier.
@@ -31,36 +44,44 @@ impl ModelPrice {
     /// The cost of a response, summed exactly and rounded once, half up. `tier` is the tier that the provider
     /// reports.
     ///
-    /// `None` for a tier without a price.
+    /// `None` for a tier without a price, for searches whose price is not known, and if another model took
+    /// part.
     pub fn cost(&self, usage: &Usage, tier: Option<&str>) -> Option<Nanos> {
+        if usage.has_other_model {
+            return None;
+        }
         let rates = self.tier_rates(tier)?.rates(usage.prompt());
-        let reasoning = usage.reasoning.min(usage.output);
-        let for_an_hour = usage.cache_write_1h.min(usage.cache_write);
-        let pico = token_costs(&[
-            (usage.uncached_input, rates.input),
-            (usage.cache_read, rates.cached_input),
-            (usage.cache_write - for_an_hour, rates.cache_write),
-            (for_an_hour, rates.cache_write_1h),
-            (usage.output - reasoning, rates.output),
-            (reasoning, rates.reasoning),
-        ]);
-        Some(self.with_request(pico.saturating_add(PICO_PER_NANO / 2) / PICO_PER_NANO))
+        let pico = response_cost(usage, &rates).saturating_add(PICO_PER_NANO / 2) / PICO_PER_NANO;
+        Some(self.with_request(pico.saturating_add(self.search_cost(usage.searches)?)))
     }
 
-    /// An upper bound for the cost of a request with at most `input_tokens` prompt tokens, cached or not.
-    /// `cached_for_hour`: whether the provider may cache some of the prompt for an hour.
+    /// The cost of searches, in nano-dollars. `None` if their price is not known.
+    fn search_cost(&self, searches: u64) -> Option<u128> {
+        if searches == 0 {
+            return Some(0);
+        }
+        Some(u128::from(self.per_search?) * u128::from(searches))
+    }
+
+    /// An upper bound for the cost of a request with at most `prompt.tokens` prompt tokens, cached or not.
     ///
-    /// `None` for a tier without a price.
-    pub fn bound(&self, input_tokens: u64, cached_for_hour: bool, tier: Option<&str>) -> Option<CostBound> {
+    /// `None` for a tier without a price, and for searches whose price is not known.
+    pub fn bound(&self, prompt: PromptBound, tier: Option<&str>) -> Option<CostBound> {
+        let PromptBound { tokens: input_tokens, cached_for_hour, has_audio, searches } = prompt;
         let tier = self.tier_rates(tier)?;
         // The long-context rates count only if the prompt can be long enough for them.
         let long = tier.long.filter(|long| input_tokens > long.above).map(|long| long.rates);
         let (input, output) = [Some(tier.rates), long].into_iter().flatten().fold((0, 0), |(input, output), rates| {
             let hour = if cached_for_hour { rates.cache_write_1h } else { 0 };
-            let highest = [rates.input, rates.cached_input, rates.cache_write, hour].into_iter().fold(input, u64::max);
-            (highest, output.max(rates.output).max(rates.reasoning))
+            let media = rates.media();
+            let audio = if has_audio { media.audio_input.max(media.cached_audio) } else { 0 };
+            let input_rates = [rates.input, rates.cached_input, rates.cache_write, hour, audio];
+            let output_rates = [rates.output, rates.reasoning, media.audio_output, media.image_output];
+            (input_rates.into_iter().fold(input, u64::max), output_rates.into_iter().fold(output, u64::max))
         });
-        Some(CostBound { input: token_costs(&[(input_tokens, input)]), output, per_request: self.per_request })
+        let fees = Nanos::try_from(self.search_cost(searches)?).unwrap_or(Nanos::MAX);
+        let per_request = self.per_request.saturating_add(fees);
+        Some(CostBound { input: token_costs(&[(input_tokens, input)]), output, per_request })
     }
 
     fn tier_rates(&self, tier: Option<&str>) -> Option<&TierRates> {
@@ -99,9 +120,32 @@ impl TierRates {
     }
 }
 
+/// The cost of tokens, in pico-dollars.
+fn response_cost(usage: &Usage, rates: &Rates) -> u128 {
+    let media = rates.media();
+    let for_an_hour = usage.cache_write_1h.min(usage.cache_write);
+    let (audio, cached_audio) = (usage.audio_input.min(usage.uncached_input), usage.cached_audio.min(usage.cache_read));
+    // The parts of the output, none larger than what the parts before it leave.
+    let reasoning = usage.reasoning.min(usage.output);
+    let audio_output = usage.audio_output.min(usage.output - reasoning);
+    let image_output = usage.image_output.min(usage.output - reasoning - audio_output);
+    token_costs(&[
+        (usage.uncached_input - audio, rates.input),
+        (audio, media.audio_input),
+        (usage.cache_read - cached_audio, rates.cached_input),
+        (cached_audio, media.cached_audio),
+        (usage.cache_write - for_an_hour, rates.cache_write),
+        (for_an_hour, rates.cache_write_1h),
+        (usage.output - reasoning - audio_output - image_output, rates.output),
+        (reasoning, rates.reasoning),
+        (audio_output, media.audio_output),
+        (image_output, media.image_output),
+    ])
+}
+
 /// The sum of tokens × rate, in pico-dollars. Saturates.
 fn token_costs(parts: &[(u64, u64)]) -> u128 {
-    // One product of two 64-bit numbers fits into 128 bits; the sum of six may not.
+    // One product of two 64-bit numbers fits into 128 bits; the sum of several may not.
     let products = parts.iter().map(|(tokens, rate)| u128::from(*tokens) * u128::from(*rate));
     products.fold(0, u128::saturating_add)
 }
@@ -109,7 +153,7 @@ fn token_costs(parts: &[(u64, u64)]) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue::price::LongContextRates;
+    use crate::catalogue::price::{LongContextRates, MediaRates};
 
     const RATES: Rates = Rates {
         input: 2_500_000,
@@ -118,6 +162,7 @@ mod tests {
         cache_write_1h: 4_000_000,
         output: 10_000_000,
         reasoning: 12_000_000,
+        media: None,
     };
     const LONG: Rates = Rates {
         input: 5_000_000,
@@ -126,12 +171,17 @@ mod tests {
         cache_write_1h: 8_000_000,
         output: 20_000_000,
         reasoning: 24_000_000,
+        media: None,
     };
-    const FLEX: Rates = Rates { input: 1, cached_input: 1, cache_write: 1, cache_write_1h: 1, output: 1, reasoning: 1 };
+    const FLEX: Rates =
+        Rates { input: 1, cached_input: 1, cache_write: 1, cache_write_1h: 1, output: 1, reasoning: 1, media: None };
+    const MEDIA: MediaRates =
+        MediaRates { audio_input: 7, cached_audio: 5, audio_output: 40_000_000, image_output: 30_000_000 };
     const PRICE: ModelPrice = ModelPrice {
         standard: TierRates { rates: RATES, long: Some(&LongContextRates { above: 100, rates: LONG }) },
         tiers: &[("flex", TierRates { rates: FLEX, long: None })],
         per_request: 7,
+        per_search: Some(10),
     };
 
     #[test]
@@ -143,12 +193,52 @@ mod tests {
             cache_write_1h: 12,
             output: 40,
             reasoning: 15,
+            ..Usage::default()
         };
         // 10 × 2.5 + 20 × 1.25 + 18 × 3 + 12 × 4 + 25 × 10 + 15 × 12 dollars per million tokens, and 7 for
         // the request.
         assert_eq!(PRICE.cost(&usage, None), Some(582_000 + 7));
         assert_eq!(PRICE.cost(&Usage { reasoning: 99, ..usage }, None), Some(152_000 + 40 * 12_000 + 7));
         assert_eq!(PRICE.cost(&Usage { cache_write_1h: 99, ..usage }, None), Some(600_000 + 7));
+    }
+
+    fn prompt(tokens: u64, cached_for_hour: bool) -> PromptBound {
+        PromptBound { tokens, cached_for_hour, ..PromptBound::default() }
+    }
+
+    #[test]
+    fn audio_and_images_have_rates_of_their_own() {
+        let rates = Rates { media: Some(&MEDIA), ..RATES };
+        let price = ModelPrice { standard: TierRates { rates, long: None }, ..ModelPrice::default() };
+        let usage = Usage { uncached_input: 1_000, cache_read: 1_000, output: 10, ..Usage::default() };
+        let text = 2_500_000 + 1_250_000 + 100_000;
+        assert_eq!(price.cost(&usage, None), Some(text));
+        let heard = Usage { audio_input: 1_000, cached_audio: 1_000, ..usage };
+        assert_eq!(price.cost(&heard, None), Some(7 + 5 + 100_000));
+        let spoken = Usage { reasoning: 1, audio_output: 4, image_output: 3, ..usage };
+        assert_eq!(price.cost(&spoken, None), Some(text - 8 * 10_000 + 12_000 + 4 * 40_000 + 3 * 30_000));
+        let too_many = Usage { reasoning: 1, audio_output: 99, image_output: 99, ..usage };
+        assert_eq!(price.cost(&too_many, None), Some(text - 10 * 10_000 + 12_000 + 9 * 40_000));
+        let as_text = ModelPrice { standard: TierRates { rates: RATES, long: None }, ..ModelPrice::default() };
+        assert_eq!(as_text.cost(&heard, None), Some(text), "no rate of their own");
+        let most = |has_audio| {
+            const DEAR: MediaRates = MediaRates { audio_input: 9_000_000, ..MEDIA };
+            let rates = Rates { media: Some(&DEAR), ..RATES };
+            let price = ModelPrice { standard: TierRates { rates, long: None }, ..ModelPrice::default() };
+            price.bound(PromptBound { tokens: 1, has_audio, ..PromptBound::default() }, None).unwrap().cost(1)
+        };
+        assert_eq!((most(false), most(true)), (3_000 + 40_000, 9_000 + 40_000));
+    }
+
+    #[test]
+    fn searches_have_a_price_apart_from_tokens() {
+        let usage = Usage { searches: 3, ..Usage::default() };
+        assert_eq!(PRICE.cost(&usage, None), Some(30 + 7));
+        assert_eq!(ModelPrice { per_search: None, ..PRICE }.cost(&usage, None), None);
+        assert_eq!(PRICE.cost(&Usage { has_other_model: true, ..Usage::default() }, None), None);
+        let searching = PromptBound { searches: 5, ..PromptBound::default() };
+        assert_eq!(PRICE.bound(searching, None).unwrap().cost(0), 50 + 7);
+        assert_eq!(ModelPrice { per_search: None, ..PRICE }.bound(searching, None), None);
     }
 
     #[test]
@@ -189,14 +279,14 @@ mod tests {
             ..Usage::default()
         };
         assert_eq!(PRICE.cost(&all, None), Some(Nanos::MAX));
-        assert_eq!(PRICE.bound(u64::MAX, true, None).unwrap().cost(u64::MAX), Nanos::MAX);
+        assert_eq!(PRICE.bound(prompt(u64::MAX, true), None).unwrap().cost(u64::MAX), Nanos::MAX);
         assert_eq!(token_costs(&[(u64::MAX, u64::MAX); 3]), u128::MAX);
     }
 
     #[test]
     fn a_bound_takes_the_highest_rates_of_the_requested_tier() {
         let bound = |input, output, cached_for_hour, tier| {
-            PRICE.bound(input, cached_for_hour, tier).map(|bound| bound.cost(output))
+            PRICE.bound(prompt(input, cached_for_hour), tier).map(|bound| bound.cost(output))
         };
         assert_eq!(bound(100, 10, true, None), Some(100 * 4_000 + 10 * 12_000 + 7));
         assert_eq!(bound(101, 10, true, None), Some(101 * 8_000 + 10 * 24_000 + 7));
@@ -204,8 +294,8 @@ mod tests {
         assert_eq!(bound(100, 900, false, Some("flex")), Some(1 + 7));
         assert_eq!(bound(100, 10, false, Some("default")), bound(100, 10, false, None));
         assert_eq!(bound(1, 1, false, Some("priority")), None);
-        let tiny = ModelPrice { standard: TierRates { rates: FLEX, long: None }, tiers: &[], per_request: 0 };
-        assert_eq!(tiny.bound(1, true, None).unwrap().cost(0), 1);
-        assert_eq!(ModelPrice::default().bound(u64::MAX, true, None).unwrap().cost(1), 0);
+        let tiny = ModelPrice { standard: TierRates { rates: FLEX, long: None }, ..ModelPrice::default() };
+        assert_eq!(tiny.bound(prompt(1, true), None).unwrap().cost(0), 1);
+        assert_eq!(ModelPrice::default().bound(prompt(u64::MAX, true), None).unwrap().cost(1), 0);
     }
 }

@@ -8,19 +8,29 @@ import { freshId, rows, startStage } from "./stage.mjs";
 
 // The fake reports 9 input tokens and 7 output tokens.
 const PRICE = 'price: { input: 2.50, output: "10.00" }';
-const MODELS = `models: { ok: { ${PRICE} }, whole: { ${PRICE} }, beside: { ${PRICE} }, unpriced: {} }`;
-const ROWS = rows({ priced: "", checked: "relay: checked", left: "stream_usage: leave" });
+const MODELS = `models: { ok: { ${PRICE} }, whole: { ${PRICE} }, beside: { ${PRICE} }, unpriced: {}, reporting: {}, dearer: { ${PRICE} } }`;
+const ROWS = rows({ priced: "", checked: "relay: checked", left: "stream_usage: leave", disbelieved: "reports_cost: none" });
 const ECHO = `  demo: { adapter: echo, models: { free: {}, dear: { price: { input: 1, output: 2, per_request: 0.5 } } } }\n`;
 const config = (fake) => ROWS(fake).replaceAll('models: "*"', MODELS) + ECHO;
 const COST = "0.0000925";
+const REPORTED = { ...USAGE, cost: 0.0123 };
 
 describe("the cost of an answer", () => {
   let stage;
   before(async () => {
     stage = await startStage({ config });
     stage.fake.behave("unpriced", stage.fake.behaviour("ok"));
-    // Never streams, whatever the request says.
     const whole = { id: "1", object: "chat.completion", choices: [{ index: 0, message: { role: "assistant", content: "Hi" }, finish_reason: "stop" }], usage: USAGE };
+    for (const name of ["reporting", "dearer"]) {
+      stage.fake.behave(name, (exchange) => {
+        if (!exchange.request.stream) return exchange.json(200, JSON.stringify({ ...whole, usage: REPORTED }));
+        exchange.openStream();
+        const last = { ...JSON.parse(chunk(exchange.request, {})), choices: [], usage: REPORTED };
+        exchange.write([event(chunk(exchange.request, { content: "Hi" }, { finish: "stop" })), event(JSON.stringify(last)), DONE].join(""));
+        exchange.end();
+      });
+    }
+    // Never streams, whatever the request says.
     stage.fake.behave("whole", (exchange) => exchange.json(200, JSON.stringify(whole)));
     stage.fake.behave("beside", (exchange) => {
       const plain = answerEvents({ ...exchange.request, stream_options: undefined });
@@ -62,6 +72,29 @@ describe("the cost of an answer", () => {
       });
     }
   }
+
+  it("is what the provider reports where no price is known", async () => {
+    const id = freshId();
+    const answer = await stage.ask("priced/reporting", {}, { "x-request-id": id });
+    assert.equal(answer.headers["x-llm-bridge-cost"], "0.0123");
+    assert.equal((await stage.end(id)).cost, 0.0123);
+    const { text } = await stage.ask("priced/reporting", { stream: true, stream_options: { include_cost: true } });
+    assert.equal(chunks(text).at(-1).usage.cost, 0.0123);
+  });
+
+  it("is that of the price where there is one, whatever the provider reports", async () => {
+    const answer = await stage.ask("priced/dearer");
+    assert.equal(answer.headers["x-llm-bridge-cost"], COST);
+    const { text } = await stage.ask("priced/dearer", { stream: true, stream_options: { include_cost: true } });
+    assert.equal(chunks(text).at(-1).usage.cost, Number(COST));
+  });
+
+  it("is not known where the row does not believe the provider, whose own word stays", async () => {
+    const answer = await stage.ask("disbelieved/reporting");
+    assert.equal(answer.headers["x-llm-bridge-cost"], undefined);
+    const { text } = await stage.ask("disbelieved/reporting", { stream: true, stream_options: { include_cost: true } });
+    assert.equal(chunks(text).at(-1).usage.cost, 0.0123);
+  });
 
   it("is null in a stream where the price is not known", async () => {
     const { text } = await stage.ask("priced/unpriced", { stream: true, stream_options: { include_cost: true } });

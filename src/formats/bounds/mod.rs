@@ -10,7 +10,7 @@ mod service;
 
 pub use edit::{Edit, apply as apply_edit};
 pub use limit::LimitNames;
-pub use prompt::most_tokens;
+pub use prompt::{may_have_audio, most_tokens};
 pub use rules::{COMMON, FieldNames, MESSAGES_FIELDS, RequestBounds, RequestRules};
 pub use samples::lenient_count;
 pub use service::{ServiceTier, is_priced_field};

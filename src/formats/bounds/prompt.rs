@@ -17,6 +17,12 @@ pub fn may_cache_long(body: &[u8]) -> bool {
     [b"1h".as_slice(), b"\\u003", b"\\u006"].iter().any(|word| memchr::memmem::find(body, word).is_some())
 }
 
+/// Whether a body may hold audio, or video with sound. An escaped letter may hide the word.
+pub fn may_have_audio(body: &[u8]) -> bool {
+    let words = [b"udio".as_slice(), b"ideo", b"UDIO", b"IDEO", b"\\u00"];
+    words.iter().any(|word| memchr::memmem::find(body, word).is_some())
+}
+
 /// The tokens that a request allows for thinking, if it says so.
 pub fn thinking_budget(document: &Document<'_>) -> Option<u64> {
     let nested = |object: &str, name: &str| {

@@ -19,6 +19,8 @@ pub struct RequestBounds {
     pub tier: ServiceTier,
     /// Whether the provider may add to the prompt what is not in the body.
     pub adds_to_prompt: bool,
+    /// The searches that the provider may run itself.
+    pub searches: u64,
 }
 
 /// How a format's requests are bounded and edited.
@@ -93,11 +95,13 @@ pub const MESSAGES_FIELDS: &[&str] = &[
 const TRANSLATED_LIMITS: &[&str] = &["max_tokens", "max_completion_tokens"];
 
 fn bounds(document: &Document<'_>, limit_names: &LimitNames<'_>, allows_zero_limit: bool) -> RequestBounds {
+    let adds_to_prompt = service::adds_to_prompt(document);
     RequestBounds {
         limit: limit::requested(document, limit_names, allows_zero_limit),
         samples: samples::read(document),
         tier: service::tier(document),
-        adds_to_prompt: service::adds_to_prompt(document),
+        adds_to_prompt,
+        searches: if adds_to_prompt { service::most_searches(document) } else { 0 },
     }
 }
 
@@ -117,5 +121,7 @@ fn translated_bounds(document: &Document<'_>, row: &Model) -> RequestBounds {
         samples: samples::read(document),
         tier: service::tier(&edits),
         adds_to_prompt: service::adds_to_prompt(document),
+        // Tools that a provider runs are not translated.
+        searches: 0,
     }
 }

@@ -125,6 +125,32 @@ pub fn adds_to_prompt(document: &Document<'_>) -> bool {
     })
 }
 
+/// The beginning of the type of a search tool that the provider runs (`web_search_20250305`).
+const SEARCH_TOOL: &str = "web_search";
+
+/// The searches of a tool without `max_uses`. An estimate: the provider stops after ten rounds, most of which
+/// search once (<https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons>, `pause_turn`).
+const USUAL_SEARCHES: u64 = 10;
+
+/// The most searches that a provider runs itself for a request, as far as its tools say so.
+pub fn most_searches(document: &Document<'_>) -> u64 {
+    #[derive(serde::Deserialize)]
+    struct SearchTool<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Option<Cow<'a, str>>,
+        max_uses: Option<u64>,
+    }
+    let mut searches = 0u64;
+    let _ = each(document.value("tools").unwrap_or("[]"), |tool| {
+        let tool: Option<SearchTool<'_>> = serde_json::from_str(tool).ok();
+        let tool = tool.filter(|tool| tool.kind.as_ref().is_some_and(|kind| kind.starts_with(SEARCH_TOOL)));
+        let most = tool.map_or(0, |tool| tool.max_uses.unwrap_or(USUAL_SEARCHES));
+        searches = searches.saturating_add(most);
+        Some(())
+    });
+    searches
+}
+
 /// Whether a list holds a tool that the provider runs.
 fn runs_at_provider(tools: &str) -> bool {
     #[derive(serde::Deserialize)]
@@ -196,6 +222,15 @@ mod tests {
         ] {
             assert_eq!(tier_of(body), tier, "{body}");
         }
+    }
+
+    #[test]
+    fn searches_are_bounded_by_what_the_tools_say() {
+        let searches =
+            |tools: &str| most_searches(&Document::read(format!("{{\"tools\":{tools}}}").as_bytes()).unwrap());
+        assert_eq!(searches(r#"[{"type":"web_search_20250305","max_uses":3},{"type":"function"}]"#), 3);
+        assert_eq!(searches(r#"[{"type":"web_search_20250305"},{"type":"web_search_9","max_uses":2}]"#), 12);
+        assert_eq!([searches("7"), searches("[]"), searches(r#"[{"type":"web_fetch_20250910"},7]"#)], [0; 3]);
     }
 
     #[test]

@@ -33,7 +33,10 @@ fn with_cost(chunk: &[u8], cost: &str) -> Option<Vec<u8>> {
     let mut chunk = Document::read(chunk).ok()?;
     let usage = chunk.value("usage").filter(|raw| raw.starts_with('{'))?.to_owned();
     let mut usage = Document::read(usage.as_bytes()).ok()?;
-    usage.set("cost", cost);
+    // What is not known does not take the place of the provider's own word.
+    if cost != "null" || usage.value("cost").is_none() {
+        usage.set("cost", cost);
+    }
     let usage = String::from_utf8_lossy(&usage.render()).into_owned();
     chunk.set("usage", usage);
     if chunk.value("choices").is_some_and(|choices| choices != "[]") {
@@ -88,6 +91,17 @@ mod tests {
         let written = String::from_utf8(restream(body, RestreamOptions::default()).unwrap()).unwrap();
         assert!(written.contains(r#""object":"text_completion""#) && written.contains(r#""text":"a""#), "{written}");
         assert!(!written.contains("delta") && !written.contains("usage"), "{written}");
+    }
+
+    #[test]
+    fn an_unknown_cost_leaves_the_providers_own() {
+        let inserted = |usage: &str, cost: &str| {
+            let chunk = format!(r#"{{"choices":[],"usage":{usage}}}"#);
+            String::from_utf8(with_cost(chunk.as_bytes(), cost).unwrap()).unwrap()
+        };
+        assert!(inserted(r#"{"cost":0.0123}"#, "null").contains(r#"{"cost":0.0123}"#));
+        assert!(inserted(r#"{"cost":0.0123}"#, "0.5").contains(r#"{"cost":0.5}"#));
+        assert!(inserted("{}", "null").contains(r#"{"cost":null}"#));
     }
 
     #[test]

@@ -35,7 +35,7 @@ fn asked(document: &Document<'_>) -> Option<u64> {
 }
 
 fn bounds(limit: Option<u64>) -> RequestBounds {
-    RequestBounds { limit, samples: 1, tier: ServiceTier::AccountDefault, adds_to_prompt: false }
+    RequestBounds { limit, samples: 1, tier: ServiceTier::AccountDefault, adds_to_prompt: false, searches: 0 }
 }
 
 fn translated_bounds(document: &Document<'_>, row: &Model) -> RequestBounds {

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use super::super::wire::json::{escaped_text, object};
-use super::super::wire::response::{BlockFields, MessageFields, UsageFields};
+use super::super::wire::response::{BlockFields, MessageFields, ReportedUsage, UsageFields};
 use crate::canonical::{FinishReason, Raw, ResponseEvent, Usage};
 use crate::formats::stream::EventSink;
 use crate::formats::tier::{ServedFields, ServedTier};
+use crate::wire::dense::is_dense;
 
 /// Emits a text, unless it is empty.
 pub(crate) fn emit_text(text: Option<&Raw<'_>>, emit: EventSink<'_>) {
@@ -39,7 +40,7 @@ pub(crate) struct EventReader {
     calls: u32,
     /// Thinking blocks since the last call, as JSON with commas between them.
     thinking_blocks: String,
-    usage: Usage,
+    usage: ReportedUsage,
     served: ServedTier,
 }
 
@@ -78,11 +79,9 @@ impl EventReader {
 
     /// Emits the usage so far: of each count, the last one reported.
     pub(crate) fn usage(&mut self, raw: Option<&Raw<'_>>, emit: EventSink<'_>) {
-        let Some((raw, tokens)) = raw.and_then(|raw| Some((raw, object::<UsageFields>(raw.get().as_bytes())?))) else {
-            return;
-        };
-        tokens.update(&mut self.usage);
-        emit(ResponseEvent::Usage(self.usage));
+        let Some((raw, fields)) = raw.and_then(|raw| Some((raw, usage_fields(raw.get())?))) else { return };
+        self.usage.take(&fields);
+        emit(ResponseEvent::Usage(self.usage.total()));
         let words = object::<ServedFields<'_>>(raw.get().as_bytes());
         if let Some(tier) = words.as_ref().and_then(|words| self.served.take(words)) {
             emit(ResponseEvent::Tier(Cow::Borrowed(tier)));
@@ -90,9 +89,15 @@ impl EventReader {
     }
 }
 
+/// The fields of a `usage`. A parsed list takes many times the memory of its text, so one with many items is
+/// not read.
+fn usage_fields(raw: &str) -> Option<UsageFields> {
+    if is_dense(raw.as_bytes()) { None } else { object(raw.as_bytes()) }
+}
+
 /// Reads the value of `usage` alone.
 pub(crate) fn read_usage(raw: &str) -> Option<Usage> {
-    let mut usage = Usage::default();
-    object::<UsageFields>(raw.as_bytes())?.update(&mut usage);
-    Some(usage)
+    let mut usage = ReportedUsage::default();
+    usage.take(&usage_fields(raw)?);
+    Some(usage.total())
 }

@@ -85,10 +85,46 @@ mod tests {
         assert_eq!(events.iter().filter(|event| event.starts_with("ReasoningState")).count(), 1);
         assert!(events.contains(&r#"Arguments { choice: 0, call: 0, json: "{\"a\": 1}" }"#.to_owned()), "{events:?}");
         assert!(events.iter().any(|event| event.starts_with("Call { choice: 0, call: 1")));
-        let usage =
-            Usage { uncached_input: 3, cache_read: 5, cache_write: 7, cache_write_1h: 4, output: 2, reasoning: 1 };
+        let usage = Usage {
+            uncached_input: 3,
+            cache_read: 5,
+            cache_write: 7,
+            cache_write_1h: 4,
+            output: 2,
+            reasoning: 1,
+            ..Usage::default()
+        };
         assert!(events.contains(&format!("{:?}", ResponseEvent::Usage(usage))));
         assert_eq!(events.last().unwrap(), "End");
+    }
+
+    fn usage_of(usage: &str) -> Usage {
+        super::super::events::read_usage(usage).unwrap()
+    }
+
+    #[test]
+    fn searches_and_a_hosts_own_charge_are_part_of_the_usage() {
+        let usage = usage_of(r#"{"input_tokens":9,"server_tool_use":{"web_search_requests":3},"cost":0.5}"#);
+        let expected = Usage { uncached_input: 9, searches: 3, reported_cost: Some(500_000_000), ..Usage::default() };
+        assert_eq!(usage, expected);
+        let odd = r#"{"input_tokens":9,"server_tool_use":[7],"iterations":"none","cost":{}}"#;
+        assert_eq!(usage_of(odd), Usage { uncached_input: 9, ..Usage::default() });
+    }
+
+    #[test]
+    fn a_summary_of_the_conversation_is_billed_beside_the_message() {
+        // The example of the provider's documentation.
+        let usage = usage_of(
+            r#"{"input_tokens":23000,"output_tokens":1000,"iterations":[
+            {"type":"compaction","input_tokens":180000,"output_tokens":3500},
+            {"type":"message","input_tokens":23000,"output_tokens":1000}]}"#,
+        );
+        assert_eq!(usage, Usage { uncached_input: 203_000, output: 4_500, ..Usage::default() });
+        let advised = usage_of(
+            r#"{"input_tokens":9,"iterations":[{"type":"message","input_tokens":9},
+            {"type":"advisor_message","model":"claude-opus-9","input_tokens":823}]}"#,
+        );
+        assert_eq!(advised, Usage { uncached_input: 9, has_other_model: true, ..Usage::default() });
     }
 
     #[test]

@@ -260,8 +260,21 @@ mod tests {
 
     const START: &str = r#"{"input_tokens":10,"cache_read_input_tokens":4,"cache_creation_input_tokens":9,"output_tokens":1,
         "cache_creation":{"ephemeral_5m_input_tokens":2,"ephemeral_1h_input_tokens":7}}"#;
-    const STARTED: Usage =
-        Usage { uncached_input: 10, cache_read: 4, cache_write: 9, cache_write_1h: 7, output: 1, reasoning: 0 };
+    const STARTED: Usage = Usage {
+        uncached_input: 10,
+        cache_read: 4,
+        cache_write: 9,
+        cache_write_1h: 7,
+        output: 1,
+        reasoning: 0,
+        audio_input: 0,
+        cached_audio: 0,
+        audio_output: 0,
+        image_output: 0,
+        searches: 0,
+        has_other_model: false,
+        reported_cost: None,
+    };
 
     #[test]
     fn cache_tokens_are_counted_once_whether_repeated_or_left_out() {
@@ -273,6 +286,15 @@ mod tests {
         let nulls = r#"{"input_tokens":null,"cache_read_input_tokens":null,"cache_creation_input_tokens":null,"cache_creation":null,"output_tokens":30}"#;
         assert_eq!(tokens(&[START, nulls]), Usage { output: 30, ..STARTED });
         assert_eq!(tokens(&[START, START, START]), STARTED);
+    }
+
+    #[test]
+    fn the_steps_of_a_streamed_response_are_counted_once() {
+        let steps = r#"{"output_tokens":30,"iterations":[{"type":"compaction","input_tokens":500,"output_tokens":70},
+            {"type":"message","input_tokens":10,"output_tokens":30}],"server_tool_use":{"web_search_requests":2}}"#;
+        let expected = Usage { uncached_input: 510, output: 100, searches: 2, ..STARTED };
+        assert_eq!(tokens(&[START, steps]), expected);
+        assert_eq!(tokens(&[START, steps, steps]), expected);
     }
 
     #[test]

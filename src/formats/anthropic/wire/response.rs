@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde_json::Value;
 
-use crate::canonical::{Raw, Usage, read_count};
+use crate::canonical::{Raw, Usage, count, dollars, read_count};
 use crate::wire::list::BoundedList;
 
 /// A whole message, or the one in `message_start`.
@@ -77,6 +78,12 @@ pub(crate) struct UsageFields {
     #[serde(default, deserialize_with = "read_count")]
     pub(crate) output_tokens: Option<u64>,
     pub(crate) output_tokens_details: Option<OutputDetailFields>,
+    /// Uses of tools that run on Anthropic's servers. A search costs something apart from its tokens.
+    pub(crate) server_tool_use: Option<Value>,
+    /// What each step took, where there were several.
+    pub(crate) iterations: Option<Value>,
+    /// What a host of this format says it charges, in dollars.
+    pub(crate) cost: Option<Value>,
 }
 
 /// Tokens written to the cache, by time to live.
@@ -106,9 +113,10 @@ pub(crate) struct OutputDetailFields {
 
 impl UsageFields {
     /// Overwrites the counts that are given here: the last report of each counts.
-    pub(crate) fn update(&self, usage: &mut Usage) {
+    fn update(&self, usage: &mut Usage) {
         let creation = self.cache_creation.as_ref();
         let cache_write = self.cache_creation_input_tokens.or(creation.and_then(CacheCreationFields::sum));
+        let searches = self.server_tool_use.as_ref().and_then(|uses| count(uses.get("web_search_requests")?));
         let fields = [
             (&mut usage.uncached_input, self.input_tokens),
             (&mut usage.cache_read, self.cache_read_input_tokens),
@@ -116,11 +124,56 @@ impl UsageFields {
             (&mut usage.cache_write_1h, creation.and_then(|creation| creation.ephemeral_1h_input_tokens)),
             (&mut usage.output, self.output_tokens),
             (&mut usage.reasoning, self.output_tokens_details.as_ref().and_then(|details| details.thinking_tokens)),
+            (&mut usage.searches, searches),
         ];
         for (field, reported) in fields {
             *field = reported.unwrap_or(*field);
         }
+        usage.reported_cost = self.cost.as_ref().and_then(dollars).or(usage.reported_cost);
         // Keep the part no larger than the whole, whichever was corrected last.
         usage.cache_write_1h = usage.cache_write_1h.min(usage.cache_write);
+    }
+}
+
+/// The steps of a response, as their `type` names them.
+/// Source: <https://platform.claude.com/docs/en/build-with-claude/compaction>, "Understanding usage".
+const MESSAGE_STEP: &str = "message";
+/// A summary of the conversation, which the counts beside the list of steps do not include.
+const COMPACTION_STEP: &str = "compaction";
+
+/// What has been reported of a response's usage.
+#[derive(Default)]
+pub(crate) struct ReportedUsage {
+    message: Usage,
+    /// The tokens of summaries that the provider made of the conversation.
+    compaction: Usage,
+}
+
+impl ReportedUsage {
+    /// Takes a report.
+    pub(crate) fn take(&mut self, fields: &UsageFields) {
+        fields.update(&mut self.message);
+        let Some(steps) = fields.iterations.as_ref().and_then(Value::as_array) else { return };
+        self.compaction = Usage::default();
+        for step in steps {
+            match step.get("type").and_then(Value::as_str) {
+                Some(COMPACTION_STEP) => self.add_compaction(step),
+                Some(MESSAGE_STEP) | None => {}
+                // An advisor is another model, at its own price.
+                Some(_) => self.message.has_other_model = true,
+            }
+        }
+    }
+
+    fn add_compaction(&mut self, step: &Value) {
+        let Ok(fields) = UsageFields::deserialize(step) else { return };
+        let mut usage = Usage::default();
+        fields.update(&mut usage);
+        self.compaction = self.compaction.with_tokens_of(&usage);
+    }
+
+    /// What was used in all.
+    pub(crate) fn total(&self) -> Usage {
+        self.message.with_tokens_of(&self.compaction)
     }
 }

@@ -3,10 +3,11 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use crate::canonical::{IMPOSSIBLE_COUNT, Raw, Usage, read_count};
-use crate::wire::list::BoundedList;
+use crate::wire::list::{self, BoundedList};
 
 /// A whole response, or one chunk of a stream.
 #[derive(Deserialize)]
@@ -158,6 +159,52 @@ pub(crate) struct UsageMetadata {
     thoughts_token_count: Option<u64>,
     #[serde(deserialize_with = "read_count")]
     total_token_count: Option<u64>,
+    /// The prompt by kinds, cached or not.
+    #[serde(deserialize_with = "read_modalities")]
+    prompt_tokens_details: ModalityCounts,
+    #[serde(deserialize_with = "read_modalities")]
+    cache_tokens_details: ModalityCounts,
+    #[serde(deserialize_with = "read_modalities")]
+    candidates_tokens_details: ModalityCounts,
+}
+
+/// Tokens by kind, as far as a kind has a price of its own
+/// (<https://ai.google.dev/api/generate-content#ModalityTokenCount>).
+#[derive(Clone, Copy, Default)]
+struct ModalityCounts {
+    audio: u64,
+    image: u64,
+}
+
+/// The tokens of one kind.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ModalityCount<'a> {
+    #[serde(borrow)]
+    modality: Option<Cow<'a, str>>,
+    #[serde(default, deserialize_with = "read_count")]
+    token_count: Option<u64>,
+}
+
+/// Reads a list of [`ModalityCount`]; other values are none.
+fn read_modalities<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ModalityCounts, D::Error> {
+    let raw = <&RawValue>::deserialize(deserializer)?;
+    let mut counts = ModalityCounts::default();
+    let mut add = |item: &RawValue| {
+        let Ok(item) = serde_json::from_str::<ModalityCount<'_>>(item.get()) else { return };
+        let tokens = item.token_count.filter(|tokens| *tokens != IMPOSSIBLE_COUNT).unwrap_or(0);
+        let sum = match item.modality.as_deref() {
+            Some("AUDIO") => &mut counts.audio,
+            Some("IMAGE") => &mut counts.image,
+            _ => return,
+        };
+        *sum = sum.saturating_add(tokens);
+    };
+    let _ = list::each(raw.get(), |item| {
+        add(item);
+        true
+    });
+    Ok(counts)
 }
 
 impl UsageMetadata {
@@ -174,6 +221,9 @@ impl UsageMetadata {
             candidates_token_count: output.candidates_token_count,
             thoughts_token_count: output.thoughts_token_count,
             total_token_count: self.total_token_count,
+            prompt_tokens_details: prompt.prompt_tokens_details,
+            cache_tokens_details: prompt.cache_tokens_details,
+            candidates_tokens_details: output.candidates_tokens_details,
         }
     }
 
@@ -198,7 +248,20 @@ impl UsageMetadata {
             }
             None => (candidates.saturating_add(thought), thought),
         };
-        Some(Usage { uncached_input: prompt - cache_read, cache_read, output, reasoning, ..Usage::default() })
+        let uncached_input = prompt - cache_read;
+        let heard = self.prompt_tokens_details.audio;
+        let cached_audio = self.cache_tokens_details.audio.min(cache_read).min(heard);
+        Some(Usage {
+            uncached_input,
+            cache_read,
+            output,
+            reasoning,
+            audio_input: (heard - cached_audio).min(uncached_input),
+            cached_audio,
+            audio_output: self.candidates_tokens_details.audio.min(output),
+            image_output: self.candidates_tokens_details.image.min(output),
+            ..Usage::default()
+        })
     }
 }
 
@@ -225,5 +288,26 @@ mod tests {
         let early = r#"{"promptTokenCount":15,"totalTokenCount":15}"#;
         assert_eq!(read(early), Some(Usage { uncached_input: 15, ..Usage::default() }));
         assert_eq!(read(r#"{"trafficType":"ON_DEMAND"}"#), None);
+    }
+
+    #[test]
+    fn audio_and_images_are_told_apart_by_their_kind() {
+        let by_kind = r#"{"promptTokenCount":1000,"cachedContentTokenCount":400,"candidatesTokenCount":1300,
+            "promptTokensDetails":[{"modality":"TEXT","tokenCount":100},{"modality":"AUDIO","tokenCount":900}],
+            "cacheTokensDetails":[{"modality":"AUDIO","tokenCount":400}],
+            "candidatesTokensDetails":[{"modality":"IMAGE","tokenCount":1290},{"modality":"TEXT","tokenCount":10}]}"#;
+        let usage = Usage {
+            uncached_input: 600,
+            cache_read: 400,
+            output: 1300,
+            audio_input: 500,
+            cached_audio: 400,
+            image_output: 1290,
+            ..Usage::default()
+        };
+        assert_eq!(read(by_kind), Some(usage));
+        let odd = r#"{"promptTokenCount":10,"promptTokensDetails":[7,{"modality":"AUDIO","tokenCount":-1},
+            {"modality":"AUDIO","tokenCount":99}],"cacheTokensDetails":"none"}"#;
+        assert_eq!(read(odd), Some(Usage { uncached_input: 10, audio_input: 10, ..Usage::default() }));
     }
 }

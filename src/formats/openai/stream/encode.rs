@@ -272,8 +272,15 @@ mod tests {
 
     #[test]
     fn a_stream_is_what_the_format_says() {
-        let usage =
-            Usage { uncached_input: 1, cache_read: 2, cache_write: 4, cache_write_1h: 3, output: 3, reasoning: 1 };
+        let usage = Usage {
+            uncached_input: 1,
+            cache_read: 2,
+            cache_write: 4,
+            cache_write_1h: 3,
+            output: 3,
+            reasoning: 1,
+            ..Usage::default()
+        };
         let start = ResponseEvent::Start { id: Some("x".into()), model: Some("y".into()) };
         let events = [start, text("a\"\n"), STOP, ResponseEvent::Usage(usage), ResponseEvent::End];
         let chunk = |choices: &str, rest: &str| {

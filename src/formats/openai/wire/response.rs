@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::canonical::{IMPOSSIBLE_COUNT, Raw, Usage, count};
+use crate::canonical::{IMPOSSIBLE_COUNT, Raw, Usage, count, dollars};
 use crate::formats::tier::ServedFields;
 use crate::wire::dense::parse_tree;
 use crate::wire::list::BoundedList;
@@ -205,17 +205,68 @@ pub(crate) fn read_prompt_usage(raw: Option<&RawValue>) -> Option<Usage> {
 }
 
 fn usage_from(usage: &Value) -> Option<Usage> {
-    let prompt = number(usage, "/prompt_tokens")?;
-    let cache_read = ["/prompt_tokens_details/cached_tokens", "/prompt_cache_hit_tokens", "/cached_tokens"];
-    let cache_read = cache_read.iter().find_map(|path| part(usage, path)).unwrap_or(0).min(prompt);
-    let cache_write = part(usage, "/prompt_tokens_details/cache_write_tokens").unwrap_or(0).min(prompt - cache_read);
-    let reasoning = part(usage, "/completion_tokens_details/reasoning_tokens").unwrap_or(0);
     let completion = number(usage, "/completion_tokens").unwrap_or(0);
+    let reasoning = part(usage, "/completion_tokens_details/reasoning_tokens").unwrap_or(0);
+    let PromptTokens { prompt, cache_read, cache_write } = prompt_tokens(usage, completion, reasoning)?;
     // xAI does not include reasoning in the completion, and Gemini does not name it; the total shows it.
     let unnamed = number(usage, "/total_tokens").unwrap_or(0).saturating_sub(prompt.saturating_add(completion));
     let (output, reasoning) = (completion.saturating_add(unnamed), reasoning.max(unnamed));
     let uncached_input = prompt - cache_read - cache_write;
-    Some(Usage { uncached_input, cache_read, cache_write, output, reasoning, ..Usage::default() })
+    let zero_or = |path| part(usage, path).unwrap_or(0);
+    Some(Usage {
+        uncached_input,
+        cache_read,
+        cache_write,
+        output,
+        reasoning,
+        audio_input: zero_or("/prompt_tokens_details/audio_tokens").min(uncached_input),
+        audio_output: zero_or("/completion_tokens_details/audio_tokens").min(output),
+        image_output: zero_or("/completion_tokens_details/image_tokens").min(output),
+        searches: zero_or("/server_tool_use/web_search_requests"),
+        reported_cost: reported_cost(usage),
+        ..Usage::default()
+    })
+}
+
+/// The tokens of a prompt.
+struct PromptTokens {
+    /// All of them.
+    prompt: u64,
+    /// Those of them that were read from the cache.
+    cache_read: u64,
+    /// Those of them that were written to the cache.
+    cache_write: u64,
+}
+
+/// Reads the tokens of a prompt. `prompt_tokens` includes those of the cache. Some hosts report these beside
+/// it, as Anthropic does: the total shows that, or that there are more of them than of the prompt.
+fn prompt_tokens(usage: &Value, completion: u64, reasoning: u64) -> Option<PromptTokens> {
+    let mut prompt = number(usage, "/prompt_tokens")?;
+    let first = |paths: &[&str]| paths.iter().find_map(|path| part(usage, path));
+    let own = first(&["/prompt_tokens_details/cached_tokens", "/prompt_cache_hit_tokens", "/cached_tokens"]);
+    let read = own.or_else(|| part(usage, "/cache_read_input_tokens")).unwrap_or(0);
+    let write = first(&["/prompt_tokens_details/cache_write_tokens", "/cache_creation_input_tokens"]).unwrap_or(0);
+    let cached = read.saturating_add(write);
+    let total = number(usage, "/total_tokens");
+    let unnamed = total.map(|total| total.saturating_sub(prompt.saturating_add(completion)));
+    let explains = |tokens: u64| unnamed == Some(tokens);
+    let total_shows = cached != reasoning && (explains(cached) || explains(cached.saturating_add(reasoning)));
+    let is_more = cached > prompt && (own.is_none() || total.is_some());
+    if cached > 0 && (is_more || total_shows) {
+        prompt = prompt.saturating_add(cached);
+    }
+    let cache_read = read.min(prompt);
+    Some(PromptTokens { prompt, cache_read, cache_write: write.min(prompt - cache_read) })
+}
+
+/// What the provider says it charges, in nano-dollars: OpenRouter, other gateways, Perplexity (`total_cost`).
+/// With the operator's own key at OpenRouter, what that key is charged comes on top.
+fn reported_cost(usage: &Value) -> Option<u64> {
+    let cost = usage.get("cost")?;
+    let cost = dollars(cost.get("total_cost").unwrap_or(cost))?;
+    let is_own_key = usage.get("is_byok").and_then(Value::as_bool) == Some(true);
+    let upstream = usage.pointer("/cost_details/upstream_inference_cost").filter(|_| is_own_key);
+    Some(cost.saturating_add(upstream.and_then(dollars).unwrap_or(0)))
 }
 
 fn number(value: &Value, path: &str) -> Option<u64> {
@@ -273,6 +324,51 @@ mod tests {
     }
 
     #[test]
+    fn cached_tokens_beside_the_prompt_are_added_to_it() {
+        let beside = Usage { uncached_input: 10, cache_read: 1_000, cache_write: 50, output: 3, ..Usage::default() };
+        let as_anthropic = r#"{"prompt_tokens":10,"completion_tokens":3,"total_tokens":13,
+            "cache_read_input_tokens":1000,"cache_creation_input_tokens":50}"#;
+        assert_eq!(read(as_anthropic), Some(beside), "more than the prompt");
+        let by_total = r#"{"prompt_tokens":1000,"completion_tokens":3,"total_tokens":1403,
+            "prompt_tokens_details":{"cached_tokens":400}}"#;
+        assert_eq!(
+            read(by_total),
+            Some(Usage { uncached_input: 1_000, cache_read: 400, output: 3, ..Usage::default() })
+        );
+        let with_reasoning = r#"{"prompt_tokens":1000,"completion_tokens":3,"total_tokens":1409,
+            "prompt_tokens_details":{"cached_tokens":400},"completion_tokens_details":{"reasoning_tokens":6}}"#;
+        let usage = Usage { uncached_input: 1_000, cache_read: 400, output: 9, reasoning: 6, ..Usage::default() };
+        assert_eq!(read(with_reasoning), Some(usage));
+        let within =
+            r#"{"prompt_tokens":1000,"completion_tokens":3,"total_tokens":1003,"cache_read_input_tokens":400}"#;
+        assert_eq!(read(within), Some(Usage { uncached_input: 600, cache_read: 400, output: 3, ..Usage::default() }));
+    }
+
+    #[test]
+    fn media_searches_and_the_providers_charge_are_read() {
+        let spoken = r#"{"prompt_tokens":100,"completion_tokens":30,"total_tokens":130,"cost":0.0123,
+            "prompt_tokens_details":{"audio_tokens":40},"completion_tokens_details":{"audio_tokens":20,"image_tokens":5},
+            "server_tool_use":{"web_search_requests":2}}"#;
+        let usage = Usage {
+            uncached_input: 100,
+            output: 30,
+            audio_input: 40,
+            audio_output: 20,
+            image_output: 5,
+            searches: 2,
+            reported_cost: Some(12_300_000),
+            ..Usage::default()
+        };
+        assert_eq!(read(spoken), Some(usage));
+        let cost = |more: &str| read(&format!(r#"{{"prompt_tokens":1,{more}}}"#)).unwrap().reported_cost;
+        let own_key = r#""cost":0.001,"is_byok":true,"cost_details":{"upstream_inference_cost":0.02}"#;
+        assert_eq!(cost(own_key), Some(21_000_000));
+        assert_eq!(cost(&own_key.replace("true", "false")), Some(1_000_000));
+        assert_eq!(cost(r#""cost":{"input_tokens_cost":0.1,"total_cost":0.3}"#), Some(300_000_000));
+        assert_eq!([cost(r#""cost":null"#), cost(r#""cost":-1"#), cost(r#""cost":{}"#)], [None; 3]);
+    }
+
+    #[test]
     fn usage_in_every_spelling() {
         let openai = r#"{"prompt_tokens":100,"completion_tokens":30,"total_tokens":130,
             "prompt_tokens_details":{"cached_tokens":64,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":20}}"#;
@@ -292,6 +388,8 @@ mod tests {
         assert_eq!(read(nulls), Some(Usage { uncached_input: 10, ..Usage::default() }));
         assert_eq!(read("null"), None);
         assert_eq!(read("{}"), None);
+        let impossible = r#"{"prompt_tokens":10,"prompt_tokens_details":{"cached_tokens":18446744073709551615}}"#;
+        assert_eq!(read(impossible), Some(Usage { uncached_input: 10, ..Usage::default() }));
         assert_eq!(
             read(r#"{"prompt_tokens":1e400}"#.replace("1e400", "-5").as_str()).map(|usage| usage.uncached_input),
             Some(IMPOSSIBLE_COUNT)
