@@ -160,6 +160,8 @@ fields! {
     ToolName = "tool_name", Hosts, Kind::Fit(&[Verb::Keep, Verb::Cut]);
     /// The id of a tool call and of its result.
     CallId = "call_id", Hosts, Kind::Fit(&[Verb::Keep, Verb::Hash]);
+    /// Whether an id has exactly the length of `call_id`, of letters and digits alone.
+    ExactCallId = "exact_call_id", Hosts, Kind::Flag;
     /// The list of texts that end a response.
     StopTexts = "stop_texts", Hosts, Kind::Fit(&[Verb::Keep, Verb::Cut]);
     /// Reasoning of earlier turns.

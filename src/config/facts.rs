@@ -6,8 +6,6 @@ use crate::catalogue::field::{self, FIELDS, Field, FieldRow, Kind};
 
 /// Fields on which the gateway does not act yet: they are data for people, and no keys of the configuration.
 const WITHOUT_EFFECT: &[Field] = &[
-    Field::ToolName,
-    Field::CallId,
     Field::Encoding,
     Field::NearEncoding,
     Field::DemandedLimit,

@@ -32,6 +32,7 @@ mod table;
 pub mod tally;
 pub mod tap;
 pub mod tier;
+mod tool_names;
 #[cfg(feature = "toy")]
 pub mod toy;
 mod unsupported;
@@ -45,4 +46,5 @@ pub use model_facts::ModelFacts;
 pub use provider_format::ProviderFormat;
 pub use stream::{EventSink, OVERSIZED, StreamDecoder, StreamEncoder, oversized};
 pub use table::{CHAT, CLIENT_FORMATS, KINDS, MESSAGES, PROVIDER_FORMATS, provider_format, tally_conversation};
+pub use tool_names::ToolNames;
 pub use written_request::{Adjustment, WriteTarget, WrittenRequest};

@@ -15,7 +15,7 @@ use crate::formats::auth::AuthScheme;
 use crate::formats::bounds::{Edit, LimitNames, RequestBounds};
 use crate::formats::fit;
 use crate::formats::operation::{OperationKind, RequestEnvelope};
-use crate::formats::{self, ClientFormat, ProviderFormat, WriteTarget, WrittenRequest};
+use crate::formats::{self, ClientFormat, ProviderFormat, ToolNames, WriteTarget, WrittenRequest};
 use crate::policy::model_card::ModelCard;
 use crate::policy::routing::Target;
 use crate::provider::{ProviderKey, params};
@@ -201,7 +201,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
     }
 
     /// Translates the conversation to the provider's format, fitted to the model and its host. The provider's
-    /// key also keys the hash of a user's name.
+    /// key also keys the hash of a user's name. Also returns the tools that were sent under other names.
     ///
     /// # Errors
     /// 400 for a request that is malformed in the client's format, or cannot be expressed in the provider's.
@@ -211,7 +211,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
         format: &ProviderFormat,
         cache: Option<&ReasoningCache>,
         key: Option<&ProviderKey>,
-    ) -> Result<WrittenRequest> {
+    ) -> Result<(WrittenRequest, ToolNames)> {
         let mut request = self.envelope.operation.read_conversation(sparse(&self.envelope.document)?)?;
         if let Some(cache) = cache
             && (format.expects_reasoning_state)(&request)
@@ -229,7 +229,9 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
         let facts = &self.card.facts;
         let target = WriteTarget { model: &self.target.upstream, max_output, limit_field, facts };
         let secret = key.map_or("", ProviderKey::reveal).as_bytes();
-        self.with_edits(fit::write(format, &mut request, target, secret)?)
+        let names = ToolNames::fit(&mut request, facts);
+        let written = fit::write(format, &mut request, target, secret)?;
+        Ok((self.with_edits(written)?, names))
     }
 
     /// Applies the row's edits to a request in the provider's format.

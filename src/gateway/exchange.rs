@@ -22,7 +22,7 @@ use super::{Body, MemoryReservation, Response, memory};
 use crate::config::Millis;
 use crate::error::{Error, Result};
 use crate::formats::operation::{OperationKind, RequestEnvelope};
-use crate::formats::{ProviderFormat, ResponseHead, Restream, RestreamOptions};
+use crate::formats::{ProviderFormat, ResponseHead, Restream, RestreamOptions, ToolNames};
 use crate::policy::routing::Target;
 
 /// A whole response that passes unchanged is held up to this length, in bytes; a longer one is forwarded in
@@ -48,7 +48,9 @@ impl<P: Platform> Drive<'_, P> {
         } else {
             let (account, random) = (self.record.key_id(), self.platform.random_u128());
             context.cache = ReasoningCache::of(self.bridge.config.vault, account, target, key, random);
-            attempt.translate(self.platform, format, context.cache.as_ref(), key).await?
+            let (written, tools) = attempt.translate(self.platform, format, context.cache.as_ref(), key).await?;
+            context.tools = tools;
+            written
         };
         let (request, dropped) = attempt.request(written, format, key, self.platform.now());
         let metering = (operation.kind != OperationKind::Count).then(|| {
@@ -77,6 +79,7 @@ impl<P: Platform> Drive<'_, P> {
             options,
             head: if needs_head { response_head(self.platform, envelope) } else { ResponseHead::default() },
             cache: None,
+            tools: ToolNames::default(),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::config::{RelayKind, StreamUsage, Streaming};
 use crate::error::Error;
 use crate::formats::summary::ResponseSummary;
 use crate::formats::tap::{StreamTap, TapOptions, finish_tapped};
-use crate::formats::{ProviderFormat, StreamDecoder};
+use crate::formats::{ProviderFormat, StreamDecoder, ToolNames};
 
 /// What the client wants of a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub(super) struct Translation {
     summary: ResponseSummary,
     /// Where reasoning state is stored that the provider wants back and the client cannot carry.
     cache: Option<ReasoningCache>,
+    /// The tools that were sent under other names than the client's.
+    tools: ToolNames,
 }
 
 impl ResponseReader {
@@ -66,9 +68,14 @@ impl ResponseReader {
     }
 
     /// A reader of a stream that is translated. `text`: it is kept for the log.
-    pub(super) fn translating(format: &ProviderFormat, text: bool, cache: Option<ReasoningCache>) -> Self {
+    pub(super) fn translating(
+        format: &ProviderFormat,
+        text: bool,
+        cache: Option<ReasoningCache>,
+        tools: ToolNames,
+    ) -> Self {
         let summary = ResponseSummary::default().keep_text(text);
-        Self::Translating(Translation { decoder: (format.stream)(), summary, cache })
+        Self::Translating(Translation { decoder: (format.stream)(), summary, cache, tools })
     }
 
     /// Whether all bytes have to be read before they pass on; if not, the runtime may pipe them once content
@@ -140,8 +147,9 @@ impl Translation {
         out: &mut Vec<u8>,
         read: impl FnOnce(&mut dyn StreamDecoder, &mut dyn FnMut(crate::canonical::ResponseEvent<'_>)),
     ) {
-        let summary = &mut self.summary;
-        read(self.decoder.as_mut(), &mut |event| {
+        let (summary, tools) = (&mut self.summary, &self.tools);
+        read(self.decoder.as_mut(), &mut |mut event| {
+            tools.restore(&mut event);
             if summary.error.is_none() {
                 summary.record(&event);
                 writer.event(&event, out);

@@ -5,7 +5,7 @@ use super::reasoning::ReasoningCache;
 use super::writer::ResponseWriter;
 use crate::config::Streaming;
 use crate::formats::operation::Operation;
-use crate::formats::{ClientFormat, ProviderFormat, ResponseHead};
+use crate::formats::{ClientFormat, ProviderFormat, ResponseHead, ToolNames};
 
 /// How the response of an attempt is read, and written for the client.
 pub(super) struct ResponseContext {
@@ -21,6 +21,8 @@ pub(super) struct ResponseContext {
     pub(super) head: ResponseHead,
     /// Where reasoning state is stored that the provider wants back and the client cannot carry.
     pub(super) cache: Option<ReasoningCache>,
+    /// The tools that were sent under other names than the client's.
+    pub(super) tools: ToolNames,
 }
 
 impl ResponseContext {
@@ -30,7 +32,7 @@ impl ResponseContext {
             let reader = ResponseReader::tapped(self.format, streaming, self.options);
             return (reader, ResponseWriter::passthrough(self.client));
         }
-        let reader = ResponseReader::translating(self.format, self.options.text, self.cache);
+        let reader = ResponseReader::translating(self.format, self.options.text, self.cache, self.tools);
         (reader, ResponseWriter::encoding(self.client, self.head))
     }
 }

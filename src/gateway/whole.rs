@@ -28,7 +28,8 @@ impl WholeResponse {
             return Self { context, events: Vec::new(), summary };
         }
         let (mut summary, mut events) = (ResponseSummary::default(), Vec::new());
-        let outcome = (context.format.whole)(body, &mut |event| {
+        let outcome = (context.format.whole)(body, &mut |mut event| {
+            context.tools.restore(&mut event);
             summary.record(&event);
             events.push(event.owned());
         });
