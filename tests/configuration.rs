@@ -201,10 +201,12 @@ fn a_row_may_tell_what_its_model_costs_and_takes() {
         cache_write_1h: cache_write,
         output,
         reasoning,
+        media: None,
     };
     let always = |rates, per_request| {
         let standard = TierRates { rates, long: None };
-        vec![DatedPrice { from: 0, hours: None, price: Some(ModelPrice { standard, tiers: &[], per_request }) }]
+        let price = ModelPrice { standard, tiers: &[], per_request, per_search: None };
+        vec![DatedPrice { from: 0, hours: None, price: Some(price) }]
     };
     assert_eq!(model.prices, always(rates(2_500_000, 250_000, 2_500_000, 10_000_000, 10_000_000), 1));
     assert_eq!(provider.pattern("x").unwrap().prices, always(rates(1, 1, 10_000, 0, 3_000_000), 0));

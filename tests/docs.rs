@@ -272,11 +272,12 @@ fn every_configuration_key_is_documented() {
     keys.extend(known_keys(&model("clocks: { zz: 1 }")).into_iter().map(|key| format!("clocks.{key}")));
     keys.extend(known_keys(&model("echo: { zz: 1 }")).into_iter().map(|key| format!("echo.{key}")));
     let groups = ["clocks", "echo", "logging.output", "logging.fields"];
-    for file in ["docs/configuration.md", "docs/configuration-zh-CN.md"] {
-        let page = read(file);
+    for language in ["", "-zh-CN"] {
+        let file = format!("docs/configuration{language}.md");
+        let page = read(&file) + &read(&format!("docs/catalogue{language}.md"));
         for key in &keys {
             let shown = page.contains(&format!("`{key}`"));
-            assert!(shown || groups.contains(&key.as_str()), "{file} does not list `{key}`");
+            assert!(shown || groups.contains(&key.as_str()), "{file} and its catalogue do not list `{key}`");
         }
     }
 }

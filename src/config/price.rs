@@ -91,7 +91,7 @@ fn model_price(table: &Table<'_>) -> Option<ModelPrice> {
     let standard = tier_rates(table);
     let tiers = table.at("tiers").and_then(|node| tiers(&node)).unwrap_or_default();
     let per_request = table.at("per_request").and_then(|node| node.dollars(REQUEST_PLACES)).unwrap_or(0);
-    Some(ModelPrice { standard: standard?, tiers, per_request })
+    Some(ModelPrice { standard: standard?, tiers, per_request, per_search: None })
 }
 
 fn tiers(node: &Node<'_>) -> Option<&'static [(&'static str, TierRates)]> {
@@ -142,5 +142,6 @@ fn rates(table: &Table<'_>) -> Option<Rates> {
         cache_write_1h: cache_write_1h.or(cache_write).unwrap_or(input),
         output,
         reasoning: reasoning.unwrap_or(output),
+        media: None,
     })
 }

@@ -83,7 +83,7 @@ mod tests {
         let row = provider.model(model).or_else(|| provider.pattern(model)).unwrap();
         let rates = Rates { input: 2_500_000, cached_input: 5, ..Rates::default() };
         let standard = TierRates { rates, long: None };
-        let price = ModelPrice { standard, tiers: &[], per_request: 20_000_000 };
+        let price = ModelPrice { standard, tiers: &[], per_search: None, per_request: 20_000_000 };
         describe(provider, row, model, Some(price), 1_795_780_800_000)
     }
 
