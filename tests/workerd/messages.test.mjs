@@ -80,8 +80,10 @@ describe("a client of the Messages API", { concurrency: 4 }, () => {
     const { data, has_more, first_id, last_id } = await client.models.list();
     assert.deepEqual(data.map(({ id }) => id), ["openai/gpt-fake", "claude/claude-fake", "google/gemini-fake", "demo/echo"]);
     assert.deepEqual({ has_more, first_id, last_id }, { has_more: false, first_id: "openai/gpt-fake", last_id: "demo/echo" });
-    const { created_at, ...one } = await client.models.retrieve("claude/claude-fake");
-    assert.deepEqual(one, { type: "model", id: "claude/claude-fake", display_name: "claude/claude-fake" });
+    const { created_at, type, id, display_name, capabilities } = await client.models.retrieve("claude/claude-fake");
+    assert.deepEqual({ type, id, display_name }, { type: "model", id: "claude/claude-fake", display_name: "claude/claude-fake" });
+    // An unknown Claude counts as the newest one.
+    assert.equal(capabilities.image_input.supported, true);
     assert.ok(Math.abs(new Date(created_at) - Date.now()) < 600_000);
     await assert.rejects(client.models.retrieve("nobody/x"), (error) => error.status === 404 && error.error.error.type === "not_found_error");
     const headers = { authorization: `Bearer ${KEY}` };
