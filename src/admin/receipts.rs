@@ -10,7 +10,7 @@ use crate::config::{Millis, Nanos};
 use crate::error::{Error, Result};
 use crate::gateway::{self, Bridge, Platform, Response};
 use crate::ids::AccountId;
-use crate::ledger::{AccountCommand, AccountResponse, Receipt};
+use crate::ledger::{AccountCommand, AccountResponse, AttemptEntry, Receipt};
 use crate::wire::date::write_time;
 
 /// The default and the maximum number of receipts on a page.
@@ -36,6 +36,23 @@ pub struct ReceiptView<'a> {
     started_at: String,
     ended_at: String,
     ttft_ms: Option<Millis>,
+    duration_ms: Millis,
+    tokens: Option<TokenView>,
+    estimated: bool,
+    cost_nanos: Option<Nanos>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attempts: Vec<AttemptView<'a>>,
+}
+
+/// One of several attempts, as JSON.
+#[derive(Serialize)]
+struct AttemptView<'a> {
+    provider: &'a str,
+    model: &'a str,
+    key: usize,
+    /// `None` if the attempt served the request.
+    failure: Option<&'a str>,
+    started_at: String,
     duration_ms: Millis,
     tokens: Option<TokenView>,
     estimated: bool,
@@ -78,6 +95,21 @@ pub fn view((number, receipt): &(u64, Receipt)) -> ReceiptView<'_> {
         tokens: receipt.tokens.as_ref().map(TokenView::from),
         estimated: receipt.estimated,
         cost_nanos: receipt.cost,
+        attempts: receipt.attempts.iter().map(view_attempt).collect(),
+    }
+}
+
+fn view_attempt(attempt: &AttemptEntry) -> AttemptView<'_> {
+    AttemptView {
+        provider: &attempt.provider,
+        model: &attempt.model,
+        key: attempt.key,
+        failure: Some(attempt.failure.as_str()).filter(|failure| !failure.is_empty()),
+        started_at: write_time(attempt.started),
+        duration_ms: attempt.ended.saturating_sub(attempt.started),
+        tokens: attempt.tokens.as_ref().map(TokenView::from),
+        estimated: attempt.estimated,
+        cost_nanos: attempt.cost,
     }
 }
 

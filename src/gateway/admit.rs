@@ -6,7 +6,7 @@ use super::cost_estimate::CostEstimate;
 use super::lease::LeaseRenewal;
 use super::platform::{ObjectAddress, Platform};
 use super::refusal::{RefusedRequest, rate_limit_headers, refusal_error};
-use crate::config::Millis;
+use crate::config::{Millis, Nanos};
 use crate::error::{Error, Result};
 use crate::ids::{AccountId, KeyHash};
 use crate::ledger::{AccountCommand, AccountResponse, AdmissionRefusal, AdmissionRequest, KeyLimits};
@@ -114,6 +114,24 @@ async fn ask_to_admit<P: Platform>(
         release(platform, &[account], &request.id).await;
     }
     response
+}
+
+/// Raises what is reserved for a request to `cost` nano-dollars, before an attempt that follows one which a
+/// provider may bill for. A request without a budget has nothing reserved.
+///
+/// # Errors
+/// As the accounts say; 503 if one cannot be reached, or is too old to know of several attempts.
+pub(super) async fn raise<P: Platform>(platform: &P, admission: &Admission, cost: Nanos) -> Result<()> {
+    if admission.reserved.is_none() {
+        return Ok(());
+    }
+    let command = AccountCommand::Raise { id: admission.id.clone(), cost };
+    for account in &admission.accounts {
+        if let AccountResponse::Refused { refusal, .. } = ask_account(platform, account, &command).await? {
+            return Err(refusal_error(&refusal, None));
+        }
+    }
+    Ok(())
 }
 
 /// Releases what accounts have reserved for a request that does not go on, or may have, if their response was

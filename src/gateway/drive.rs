@@ -25,6 +25,7 @@ use super::admit;
 use super::attempt::{Attempt, Mode};
 use super::bridge::Bridge;
 use super::dropped_fields::DroppedFields;
+use super::ended_attempt::AttemptTarget;
 use super::estimate;
 use super::failure::Failure;
 use super::plan::Plan;
@@ -147,7 +148,8 @@ impl<'r, P: Platform> Drive<'r, P> {
         let (model, is_stream) = (cut(&envelope.model.name), envelope.delivery.is_stream());
         self.record.apply(Fact::Read { model, is_stream });
         let target = routing::resolve(&self.bridge.config, &envelope.model.name)?;
-        self.record.apply(Fact::Routed { provider: target.provider.name.clone(), model: cut(&target.upstream) });
+        let (provider, model) = (target.provider.name.clone(), cut(&target.upstream));
+        self.record.apply(Fact::Routed(AttemptTarget { provider, model, key: 0 }));
         Plan::new(self.client, envelope, target)
     }
 

@@ -63,7 +63,7 @@ impl<P: Platform> Drive<'_, P> {
     fn charge_locally(&mut self, attempt: &Attempt<'_, '_, '_>, steps: &[(Millis, ResponseEvent<'_>)]) {
         let called = self.platform.now();
         let metering = Metering::of(&attempt.card, MeteredPrompt::default(), called);
-        self.record.apply(Fact::AttemptStarted { metering: Some(metering), dropped: None });
+        self.record.apply(Fact::AttemptStarted { plausible: None, metering: Some(metering), dropped: None });
         let usage = steps.iter().find_map(|(_, event)| match event {
             ResponseEvent::Usage(usage) => Some(*usage),
             _ => None,

@@ -57,7 +57,7 @@ impl<P: Platform> Drive<'_, P> {
             let prompt = MeteredPrompt::of(&request.body);
             Metering::of(&attempt.card, prompt, self.platform.now())
         });
-        self.record.apply(Fact::AttemptStarted { metering, dropped });
+        self.record.apply(Fact::AttemptStarted { plausible: None, metering, dropped });
         Ok(PreparedCall { request, format, reading: Reading::Response(context) })
     }
 

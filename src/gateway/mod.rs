@@ -16,6 +16,7 @@ mod deadlines;
 mod drive;
 mod dropped_fields;
 mod echo;
+mod ended_attempt;
 mod estimate;
 mod exchange;
 mod failure;

@@ -3,6 +3,7 @@
 
 use super::admission::Admission;
 use super::dropped_fields::DroppedFields;
+use super::ended_attempt::{AttemptCharge, AttemptTarget, EndedAttempt};
 use super::metering::{Metering, ResponseUsage, UncountedText};
 use super::plausible::PlausibleUsage;
 use crate::canonical::Usage;
@@ -61,13 +62,8 @@ pub enum Fact {
         /// Whether a stream was asked for.
         is_stream: bool,
     },
-    /// The target was found.
-    Routed {
-        /// The provider's name.
-        provider: String,
-        /// The model, as the provider names it.
-        model: String,
-    },
+    /// The target was found, or the request goes on to another one.
+    Routed(AttemptTarget),
     /// The key's accounts admitted the request.
     Admitted {
         /// What they granted.
@@ -77,6 +73,8 @@ pub enum Fact {
     },
     /// The provider is about to be called.
     AttemptStarted {
+        /// What the provider may plausibly report, if that is not what the first target may.
+        plausible: Option<PlausibleUsage>,
         /// How the response is charged; `None` if it is free of charge.
         metering: Option<Metering>,
         /// Fields that the provider's format cannot hold.
@@ -94,6 +92,15 @@ pub enum Fact {
     },
     /// The response ended, or broke off.
     AttemptEnded(ResponseFacts),
+    /// The attempt failed before its response began. The request may go on to another one.
+    AttemptFailed {
+        /// What went wrong, by the name of its class.
+        class: &'static str,
+        /// The provider may have generated tokens, and bill for them.
+        billable: bool,
+        /// When.
+        at: Millis,
+    },
     /// The request failed before its response began.
     Failed {
         /// The provider may have generated tokens, and bill for them.
@@ -142,7 +149,8 @@ pub struct RequestRecord {
     /// Where from, as far as the platform says.
     client_ip: Option<String>,
     key_id: Option<AccountId>,
-    provider: Option<String>,
+    /// Where the present attempt goes, or the last one went; `None` before that is known.
+    target: Option<AttemptTarget>,
     model: Option<String>,
     stream: bool,
     status: u16,
@@ -151,8 +159,6 @@ pub struct RequestRecord {
     first_byte: Option<Millis>,
     /// A request without an admission leaves no receipt.
     admission: Option<Admission>,
-    /// The model called, as its provider names it.
-    called: Option<String>,
     pub(super) plausible: Option<PlausibleUsage>,
     pub(super) metering: Option<Metering>,
     /// The tokens, as the provider reported them, or estimated.
@@ -168,6 +174,8 @@ pub struct RequestRecord {
     pub(super) cost: Option<Nanos>,
     /// What the estimate would be better for being counted.
     pub(super) uncounted: Option<UncountedText>,
+    /// The attempts that failed before the present one.
+    ended: Vec<EndedAttempt>,
     outcome: Outcome,
     served: Option<String>,
     finished: Millis,
@@ -186,14 +194,18 @@ impl RequestRecord {
         match fact {
             Fact::Authenticated { key_id } => self.key_id = Some(key_id),
             Fact::Read { model, is_stream } => (self.model, self.stream) = (Some(model), is_stream),
-            Fact::Routed { provider, model } => (self.provider, self.called) = (Some(provider), Some(model)),
+            Fact::Routed(target) => self.target = Some(target),
             Fact::Admitted { admission, plausible } => {
                 (self.admission, self.plausible) = (Some(admission), Some(plausible));
             }
-            Fact::AttemptStarted { metering, dropped } => (self.metering, self.dropped) = (metering, dropped),
+            Fact::AttemptStarted { plausible, metering, dropped } => {
+                self.plausible = plausible.or(self.plausible.take());
+                (self.metering, self.dropped) = (metering, dropped);
+            }
             Fact::HeadReceived { sent } => self.sent = Some(sent),
             Fact::FirstByte { at } => self.first_byte = Some(at),
             Fact::AttemptEnded(response) => self.end_attempt(response),
+            Fact::AttemptFailed { class, billable, at } => self.fail_attempt(class, billable, at),
             Fact::Failed { billable, at } => self.charge_failure(billable, at),
             Fact::TokensCounted { prompt, output } => self.estimate(prompt, output),
             Fact::Ended { status, outcome, at } => (self.status, self.outcome, self.finished) = (status, outcome, at),
@@ -209,6 +221,41 @@ impl RequestRecord {
         if let Some(until) = unread_until {
             self.charge_unread(until);
         }
+    }
+
+    /// Charges for an attempt that failed, and keeps it beside the next one.
+    fn fail_attempt(&mut self, class: &'static str, billable: bool, at: Millis) {
+        self.charge_failure(billable, at);
+        let started = self.metering.take().map_or(at, |metering| metering.called);
+        let target = self.target.clone().unwrap_or_default();
+        let charge = self.own_charge();
+        self.ended.push(EndedAttempt { target, class, started, ended: at, charge });
+        (self.usage, self.estimated, self.cost) = (None, false, None);
+        (self.part, self.tier, self.unread_tokens, self.uncounted) = (None, None, 0, None);
+        (self.served, self.sent, self.first_byte, self.dropped) = (None, None, None, None);
+    }
+
+    /// What the present attempt took.
+    fn own_charge(&self) -> AttemptCharge {
+        AttemptCharge { usage: self.usage, estimated: self.estimated, cost: self.cost }
+    }
+
+    /// What all attempts took.
+    fn charge_of_all(&self) -> AttemptCharge {
+        // A request that has failed has no present attempt.
+        let is_over = self.usage.is_none() && self.metering.is_none() && !self.ended.is_empty();
+        let own = if is_over { AttemptCharge { cost: Some(0), ..AttemptCharge::default() } } else { self.own_charge() };
+        self.ended.iter().fold(own, |sum, attempt| sum.plus(&attempt.charge))
+    }
+
+    /// The attempts, if the request took several.
+    pub(super) fn attempts(&self) -> Vec<EndedAttempt> {
+        let mut attempts = self.ended.clone();
+        if let Some(metering) = self.metering.as_ref().filter(|_| !attempts.is_empty()) {
+            let (target, started) = (self.target.clone().unwrap_or_default(), metering.called);
+            attempts.push(EndedAttempt { target, class: "", started, ended: self.finished, charge: self.own_charge() });
+        }
+        attempts
     }
 
     /// The request's id.
@@ -228,7 +275,7 @@ impl RequestRecord {
 
     /// The model called, as its provider names it; empty before it is known.
     pub(super) fn called(&self) -> &str {
-        self.called.as_deref().unwrap_or_default()
+        self.target.as_ref().map_or("", |target| &target.model)
     }
 
     /// What the key's accounts granted.
@@ -253,18 +300,20 @@ impl RequestRecord {
 
     /// What the request cost, in dollars, if that is known and no estimate.
     pub(super) fn exact_cost(&self) -> Option<String> {
-        let cost = if self.estimated { None } else { self.cost };
-        cost.map(dollars)
+        let AttemptCharge { estimated, cost, .. } = self.charge_of_all();
+        cost.filter(|_| !estimated).map(dollars)
     }
 
     /// The receipt for an account. `is_member`: for that of the key's parent.
     pub(super) fn receipt(&self, admission: &Admission, is_member: bool) -> Receipt {
+        let AttemptCharge { usage, estimated, cost } = self.charge_of_all();
+        let target = self.target.clone().unwrap_or_default();
         Receipt {
             id: admission.id.clone(),
             request_id: self.request_id.clone(),
             key_id: self.key_id.clone().unwrap_or_default(),
-            provider: self.provider.clone().unwrap_or_default(),
-            model: self.called.clone().unwrap_or_default(),
+            provider: target.provider,
+            model: target.model,
             served: self.served.clone(),
             stream: self.stream,
             status: self.status,
@@ -272,11 +321,12 @@ impl RequestRecord {
             started: self.started,
             ended: self.finished,
             ttft_ms: self.first_byte.map(|at| at.saturating_sub(self.started)),
-            tokens: self.usage.map(Into::into),
-            estimated: self.estimated,
+            tokens: usage.map(Into::into),
+            estimated,
             member: is_member,
             reservation: None,
-            cost: self.cost,
+            cost,
+            attempts: self.attempts().iter().map(EndedAttempt::entry).collect(),
         }
     }
 
@@ -296,6 +346,7 @@ impl RequestRecord {
     /// The event of the request's end, whatever the end.
     pub(super) fn end_event<'a>(&'a self, error: Option<&'a Error>, response: Option<&'a str>) -> Event<'a> {
         let is_failure = error.is_some() || !matches!(self.outcome, Outcome::Complete | Outcome::ClientClosed);
+        let AttemptCharge { usage, estimated, cost } = self.charge_of_all();
         let end = RequestEnd {
             request: self.request_fields(),
             status: self.status,
@@ -305,10 +356,11 @@ impl RequestRecord {
             duration: self.finished.saturating_sub(self.started),
             time_to_first_byte: self.first_byte.map(|at| at.saturating_sub(self.started)),
             model_served: self.served.as_deref(),
-            input_tokens: self.usage.map(|usage| usage.prompt()),
-            output_tokens: self.usage.map(|usage| usage.output),
-            is_estimated: self.estimated,
-            cost: self.usage.and(self.cost),
+            input_tokens: usage.map(|usage| usage.prompt()),
+            output_tokens: usage.map(|usage| usage.output),
+            is_estimated: estimated,
+            cost: usage.and(cost),
+            failed_attempts: self.ended.len(),
             malformed_events: self.malformed,
             dropped: self.dropped.as_ref().map(|dropped| dropped.logged.as_str()),
             response,
@@ -333,7 +385,7 @@ impl RequestRecord {
             request_id: &self.request_id,
             key_id: self.key_id.as_ref().map(AccountId::as_str),
             client_ip: self.client_ip.as_deref(),
-            provider: self.provider.as_deref(),
+            provider: self.target.as_ref().map(|target| target.provider.as_str()),
             model: self.model.as_deref(),
             stream: self.model.is_some().then_some(self.stream),
         }

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::count_admission::{self, CountSubject};
 use super::drive::Drive;
+use super::ended_attempt::AttemptTarget;
 use super::platform::Platform;
 use super::record::{Fact, RequestRecord};
 use super::request::AdmittedRequest;
@@ -57,7 +58,8 @@ impl<'r, P: Platform> Drive<'r, P> {
         let model = source.model.chars().take(200).collect();
         self.record.apply(Fact::Read { model, is_stream: false });
         let target = routing::resolve(&self.bridge.config, &source.model)?;
-        self.record.apply(Fact::Routed { provider: target.provider.name.clone(), model: String::new() });
+        self.record
+            .apply(Fact::Routed(AttemptTarget { provider: target.provider.name.clone(), ..AttemptTarget::default() }));
         Ok((source, target))
     }
 }

@@ -51,7 +51,7 @@ impl<P: Platform> Drive<'_, P> {
             let prompt = MeteredPrompt { length, ..prompt };
             Metering::of(&attempt.card, prompt, self.platform.now())
         });
-        self.record.apply(Fact::AttemptStarted { metering, dropped });
+        self.record.apply(Fact::AttemptStarted { plausible: None, metering, dropped });
         let reading = Reading::Call(TranslatedCall { read: written.read, length });
         Ok(PreparedCall { request, format, reading })
     }

@@ -40,6 +40,13 @@ pub enum AccountCommand {
         /// The cost so far, in nano-dollars; none if the price is unknown.
         cost: Option<Nanos>,
     },
+    /// Raises what is reserved for a request under way, because it goes on to a further attempt.
+    Raise {
+        /// The gateway's id of the request.
+        id: String,
+        /// The most that all of its attempts can cost together, in nano-dollars.
+        cost: Nanos,
+    },
     /// Replaces the hash of the key and its limits.
     #[serde(rename = "Post")]
     SetLimits {

@@ -29,7 +29,7 @@ pub use admission::{AdmissionRefusal, AdmissionRequest, CountRequest, OutputCost
 pub use api_key::{ApiKey, KeyStatus, id_of};
 pub use command::{AccountCommand, AccountResponse};
 pub use limits::{Budget, KeyLimits, Period};
-pub use receipt::{LEASE, LOST, Receipt, Reservation, ReservationLease};
+pub use receipt::{AttemptEntry, LEASE, LOST, Receipt, Reservation, ReservationLease};
 pub use secret::KeySecret;
 pub use sliding_window::SPAN;
 pub use snapshot::{AccountSnapshot, ReceiptRow};

@@ -57,10 +57,40 @@ pub struct Receipt {
     pub member: bool,
     /// The cost in nano-dollars; `None` if the price is unknown.
     pub cost: Option<Nanos>,
+    /// Its attempts in their order, if there were several. Tokens and cost above are their sums.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<AttemptEntry>,
     /// What was reserved for it. Set by the account, so that a ledger that is opened again restores its
     /// windows.
     #[serde(rename = "promise", default, skip_serializing_if = "Option::is_none")]
     pub reservation: Option<Reservation>,
+}
+
+/// One attempt of a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptEntry {
+    /// The provider called.
+    pub provider: String,
+    /// The model, as the provider names it.
+    pub model: String,
+    /// Which of the provider's keys was used, counted from 0.
+    #[serde(default)]
+    pub key: usize,
+    /// What went wrong, by the name of its class; empty if the attempt served the request.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub failure: String,
+    /// When it began.
+    pub started: Millis,
+    /// When it ended.
+    pub ended: Millis,
+    /// The tokens used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<TokenCounts>,
+    /// The tokens are an estimate.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub estimated: bool,
+    /// The cost in nano-dollars; `None` if the price is unknown.
+    pub cost: Option<Nanos>,
 }
 
 impl Receipt {

@@ -86,6 +86,8 @@ pub struct RequestEnd<'a> {
     pub is_estimated: bool,
     /// The cost, if the tokens and their price are known.
     pub cost: Option<Nanos>,
+    /// How many attempts failed before the last one.
+    pub failed_attempts: usize,
     /// How many events of the provider's stream could not be read.
     pub malformed_events: u32,
     /// The fields that the provider's format has no place for, separated by commas.

@@ -100,6 +100,7 @@ impl AccountLedger {
             AccountCommand::CheckParent => self.check_key(None, now),
             AccountCommand::Settle(receipts) => self.settle(receipts, now, writes),
             AccountCommand::Release(id) => self.release(&id, now, writes),
+            AccountCommand::Raise { id, cost } => self.raise(&id, cost, now, writes),
             AccountCommand::Renew { id, tokens, cost } => self.renew(&id, Progress { tokens, cost }, now, writes),
             AccountCommand::SetLimits { hash, limits, version } => {
                 self.set_limits(StoredLimits { hash, limits, version }, writes)
@@ -128,7 +129,7 @@ impl AccountLedger {
         let limit = shortened.as_ref().and_then(|request| request.output.as_ref()).map(|output| output.limit);
         let request = shortened.as_ref().unwrap_or(request);
         match self.check_limits(request, now) {
-            Err(refusal) => AccountResponse::Refused { refusal, rate_limits: self.rate_limit_status(now) },
+            Err(refusal) => self.refused(refusal, now),
             Ok(tokens) => {
                 self.reserve(request, Grant { tokens, limit }, now, writes);
                 self.granted(limit, now)
@@ -136,12 +137,16 @@ impl AccountLedger {
         }
     }
 
-    fn granted(&self, limit: Option<u64>, now: Millis) -> AccountResponse {
+    pub(super) fn granted(&self, limit: Option<u64>, now: Millis) -> AccountResponse {
         AccountResponse::Granted { limits: self.limits.clone(), rate_limits: self.rate_limit_status(now), limit }
     }
 
+    pub(super) fn refused(&self, refusal: AdmissionRefusal, now: Millis) -> AccountResponse {
+        AccountResponse::Refused { refusal, rate_limits: self.rate_limit_status(now) }
+    }
+
     /// The part of the budget that is neither spent nor reserved, in nano-dollars; `None` without a budget.
-    fn budget_left(&self, now: Millis) -> Option<Nanos> {
+    pub(super) fn budget_left(&self, now: Millis) -> Option<Nanos> {
         let budget = self.limits.budget?;
         Some(
             budget

@@ -2,6 +2,7 @@
 
 mod ledger;
 mod open;
+mod raise;
 mod settle;
 
 pub use ledger::AccountLedger;

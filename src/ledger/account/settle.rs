@@ -130,7 +130,9 @@ impl AccountLedger {
     pub(super) fn expire_leases(&mut self, command: &AccountCommand, now: Millis, writes: &mut Vec<AccountWrite>) {
         let concerned: Vec<&str> = match command {
             AccountCommand::Settle(receipts) => receipts.iter().map(|receipt| receipt.id.as_str()).collect(),
-            AccountCommand::Renew { id, .. } | AccountCommand::Release(id) => vec![id],
+            AccountCommand::Renew { id, .. } | AccountCommand::Raise { id, .. } | AccountCommand::Release(id) => {
+                vec![id]
+            }
             _ => Vec::new(),
         };
         let mut lost = Vec::new();
