@@ -2,6 +2,7 @@
 //! model at one provider.
 
 pub mod calendar;
+mod cause;
 mod explain;
 mod facts;
 pub mod field;
@@ -10,6 +11,7 @@ pub mod price;
 mod resolve;
 mod rows;
 
+pub use cause::{FailureClass, FailureScope};
 pub use explain::{Explained, OperatorFacts, PriceRow, explain, price_row};
 pub use facts::Facts;
 pub use pattern::{is_pattern, matches, rank};

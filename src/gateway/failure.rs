@@ -3,7 +3,8 @@
 use super::record::ResponseFacts;
 use crate::config::Millis;
 use crate::error::{Error, Fault};
-use crate::policy::failure::{FailureClass, FailureScope, StatedFailure};
+use crate::policy::failure::{self, Cause, FailureClass, StatedFailure};
+use crate::policy::waiting::Wait;
 
 /// How far a call had come when it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,32 +24,42 @@ pub enum FailureStage {
 pub struct Failure {
     /// What the caller is told.
     pub error: Error,
-    /// What went wrong.
-    pub class: FailureClass,
-    /// What fails with it.
-    pub scope: FailureScope,
+    /// Why it failed.
+    pub cause: Cause,
     /// When.
     pub stage: FailureStage,
-    /// How long the provider asks to wait, if it does so in seconds or milliseconds.
-    pub retry_after: Option<Millis>,
     /// The provider may have generated tokens, and bill for them.
     pub billable: bool,
     /// What the response said of itself, if one came.
     pub(super) response: Option<Box<ResponseFacts>>,
 }
 
+/// The call that failed.
+#[derive(Clone, Copy, Debug)]
+pub struct FailedCall<'h> {
+    /// The provider's host in the catalogue, if it is known there.
+    pub host: Option<&'h str>,
+    /// When it failed.
+    pub now: Millis,
+}
+
 impl Failure {
-    /// The failure that an error means at this stage.
+    /// The failure that an error means at this stage, whatever provider was called.
     pub fn of(error: Error, stage: FailureStage) -> Self {
         let stated = StatedFailure { status: error.status(), kind: error.kind(), code: error.code() };
         let class = match error.fault() {
-            _ if error.is_reported() => FailureClass::reported(stated),
-            Fault::Upstream => FailureClass::own(stated),
+            _ if error.is_reported() => failure::reported(stated),
+            Fault::Upstream => failure::own(stated),
             Fault::Caller | Fault::Gateway => FailureClass::Caller,
         };
         let billable = !error.is_reported() && may_be_billed(class, stage);
-        let retry_after = retry_after(&error);
-        Self { error, class, scope: class.scope(), stage, retry_after, billable, response: None }
+        let cause = Cause { wait: retry_after(&error).map(Wait::of), ..Cause::of(class) };
+        Self { error, cause, stage, billable, response: None }
+    }
+
+    /// The failure that an error means at this stage of a call.
+    pub fn of_call(error: Error, stage: FailureStage, _call: FailedCall<'_>) -> Self {
+        Self::of(error, stage)
     }
 
     /// Adds what the response said of itself.
@@ -76,12 +87,14 @@ fn may_be_billed(class: FailureClass, stage: FailureStage) -> bool {
         | FailureClass::Quota
         | FailureClass::Credential
         | FailureClass::Overload
+        | FailureClass::Capacity
         | FailureClass::Context
+        | FailureClass::TpmSize
         | FailureClass::Policy
         | FailureClass::Unsupported
         | FailureClass::Region
         | FailureClass::Caller
-        | FailureClass::Empty => false,
+        | FailureClass::Hollow => false,
     }
 }
 
@@ -123,10 +136,13 @@ mod tests {
 
     #[test]
     fn milliseconds_count_before_seconds() {
-        let wait = |error: Error| Failure::of(error, FailureStage::AwaitingHead).retry_after;
+        let wait = |error: Error| Failure::of(error, FailureStage::AwaitingHead).cause.wait;
         let busy = Error::upstream(429, "upstream_error", "");
         assert_eq!(wait(busy.clone()), None);
-        assert_eq!(wait(busy.clone().with_header("retry-after", "2")), Some(2_000));
-        assert_eq!(wait(busy.with_header("retry-after", "2").with_header("retry-after-ms", "150")), Some(150));
+        assert_eq!(wait(busy.clone().with_header("retry-after", "2")), Some(Wait::For(2_000)));
+        assert_eq!(
+            wait(busy.with_header("retry-after", "2").with_header("retry-after-ms", "150")),
+            Some(Wait::For(150))
+        );
     }
 }

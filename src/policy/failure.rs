@@ -1,47 +1,71 @@
 //! Classifies failed calls of providers.
 
-/// The class of a failure.
+use super::waiting::Wait;
+pub use crate::catalogue::{FailureClass, FailureScope};
+use crate::config::Millis;
+
+/// Why a call failed, as far as that decides what is tried next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FailureClass {
-    /// A limit of requests or tokens per minute. The same call can succeed later.
-    Rate,
-    /// The balance or the allowance of a longer period is used up.
-    Quota,
-    /// The provider does not accept the gateway's key.
-    Credential,
-    /// The provider is overloaded or broken.
-    Overload,
-    /// The prompt exceeds the model's context window.
-    Context,
-    /// The provider's content policy refuses the request.
-    Policy,
-    /// This model or account cannot serve the request; another may.
-    Unsupported,
-    /// The provider does not serve the country that the call came from.
-    Region,
-    /// The request is invalid.
-    Caller,
-    /// A successful status without a usable response.
-    Empty,
-    /// The response did not come in the time allowed.
-    Timeout,
-    /// The provider could not be reached, or the connection broke.
-    Unreachable,
-    /// The response broke off.
-    Truncated,
+pub struct Cause {
+    /// What went wrong.
+    pub class: FailureClass,
+    /// What fails with it.
+    pub scope: FailureScope,
+    /// How long the provider asks to wait, if it does.
+    pub wait: Option<Wait>,
 }
 
-/// How much of a provider a failure affects.
+impl Cause {
+    /// A failure of this class, with its usual scope and without a wait.
+    pub fn of(class: FailureClass) -> Self {
+        Self { class, scope: class.usual_scope(), wait: None }
+    }
+}
+
+/// What the caller is told of several failures of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FailureScope {
-    /// Only this request.
-    Request,
-    /// All requests for the model at this provider.
-    Model,
-    /// All requests of the gateway's account with the provider.
-    Account,
-    /// All requests to the provider.
-    Provider,
+pub struct MostUseful {
+    /// The index of the failure whose error the caller gets.
+    pub index: usize,
+    /// The least wait that any target asks for, in milliseconds; `None` if none asks for one. A target that
+    /// asks for none because a wait does not help does not count.
+    pub wait: Option<Millis>,
+}
+
+/// Which of several failures of one request the caller is told: the one that the caller can do most about. Of
+/// equally useful ones it is the one with the least wait, then the first. `None` if there are none.
+pub fn most_useful(causes: &[Cause]) -> Option<MostUseful> {
+    let key = |cause: &Cause| (usefulness(cause.class), cause.wait.map_or(Millis::MAX, Wait::stated));
+    let (index, _) = causes.iter().enumerate().min_by_key(|(_, cause)| key(cause))?;
+    let wait = causes.iter().filter_map(|cause| cause.wait).map(Wait::stated).min();
+    Some(MostUseful { index, wait })
+}
+
+/// Whether the client may succeed by sending the same request again soon. If not, its response says
+/// `x-should-retry: false`, which keeps official SDKs from repeating it.
+pub fn may_retry_help(causes: &[Cause]) -> bool {
+    causes.iter().any(|cause| cause.class == Rate)
+}
+
+/// The rank of a class in errors for callers; the lowest is told.
+fn usefulness(class: FailureClass) -> u8 {
+    match class {
+        Caller => 0,
+        Policy => 1,
+        Context => 2,
+        TpmSize => 3,
+        Rate => 4,
+        Capacity => 5,
+        Quota => 6,
+        Overload => 7,
+        Timeout => 8,
+        Hollow => 9,
+        Truncated => 10,
+        Unreachable => 11,
+        Region => 12,
+        Unsupported => 13,
+        Credential => 14,
+    }
 }
 
 /// A failure as a provider or the gateway states it.
@@ -56,8 +80,8 @@ pub struct StatedFailure<'f> {
 }
 
 use FailureClass::{
-    Caller, Context, Credential, Empty, Overload, Policy, Quota, Rate, Region, Timeout, Truncated, Unreachable,
-    Unsupported,
+    Caller, Capacity, Context, Credential, Hollow, Overload, Policy, Quota, Rate, Region, Timeout, TpmSize, Truncated,
+    Unreachable, Unsupported,
 };
 
 /// Codes and types that providers document, in lower case.
@@ -80,8 +104,8 @@ const REPORTED: &[(&str, FailureClass)] = &[
     ("server_is_overloaded", Overload),
     ("service_unavailable_error", Overload),
     ("unavailable", Overload),
-    ("capacity_exceeded", Overload),
-    ("resource_unavailable", Overload),
+    ("capacity_exceeded", Capacity),
+    ("resource_unavailable", Capacity),
     ("context_length_exceeded", Context),
     ("request_too_large", Context),
     ("invalid_prompt", Policy),
@@ -99,33 +123,21 @@ const OWN: &[(&str, FailureClass)] = &[
     ("upstream_timeout", Timeout),
     ("upstream_unreachable", Unreachable),
     ("stream_truncated", Truncated),
-    ("upstream_invalid_response", Empty),
+    ("upstream_invalid_response", Hollow),
     ("event_too_large", Unsupported),
     ("answer_too_large", Unsupported),
     ("upstream_credentials_refused", Credential),
 ];
 
-impl FailureClass {
-    /// Classifies a failure that a provider reported: by its code, else its type, else the status.
-    pub fn reported(failure: StatedFailure<'_>) -> Self {
-        let known = |word: &str| find(REPORTED, &word.to_ascii_lowercase());
-        failure.code.and_then(known).or_else(|| known(failure.kind)).unwrap_or_else(|| of_status(failure.status))
-    }
+/// Classifies a failure that a provider reported: by its code, else its type, else the status.
+pub fn reported(failure: StatedFailure<'_>) -> FailureClass {
+    let known = |word: &str| find(REPORTED, &word.to_ascii_lowercase());
+    failure.code.and_then(known).or_else(|| known(failure.kind)).unwrap_or_else(|| of_status(failure.status))
+}
 
-    /// Classifies a failure that the gateway found itself: by its code, else the status.
-    pub fn own(failure: StatedFailure<'_>) -> Self {
-        failure.code.and_then(|code| find(OWN, code)).unwrap_or_else(|| of_status(failure.status))
-    }
-
-    /// The scope that failures of this class usually have.
-    pub fn scope(self) -> FailureScope {
-        match self {
-            Context | Policy | Caller | Empty | Timeout | Truncated => FailureScope::Request,
-            Rate | Overload | Unsupported => FailureScope::Model,
-            Quota | Credential => FailureScope::Account,
-            Region | Unreachable => FailureScope::Provider,
-        }
-    }
+/// Classifies a failure that the gateway found itself: by its code, else the status.
+pub fn own(failure: StatedFailure<'_>) -> FailureClass {
+    failure.code.and_then(|code| find(OWN, code)).unwrap_or_else(|| of_status(failure.status))
 }
 
 fn find(table: &[(&str, FailureClass)], word: &str) -> Option<FailureClass> {
@@ -152,7 +164,7 @@ mod tests {
     use super::*;
 
     fn reported(status: u16, kind: &str, code: Option<&str>) -> FailureClass {
-        FailureClass::reported(StatedFailure { status, kind, code })
+        super::reported(StatedFailure { status, kind, code })
     }
 
     #[test]
@@ -186,15 +198,7 @@ mod tests {
     #[test]
     fn the_gateways_own_codes_are_not_taken_from_providers() {
         let failure = StatedFailure { status: 502, kind: "upstream_error", code: Some("upstream_timeout") };
-        assert_eq!(FailureClass::own(failure), Timeout);
-        assert_eq!(FailureClass::reported(failure), Overload);
-    }
-
-    #[test]
-    fn the_class_determines_the_scope() {
-        assert_eq!(Quota.scope(), FailureScope::Account);
-        assert_eq!(Context.scope(), FailureScope::Request);
-        assert_eq!(Rate.scope(), FailureScope::Model);
-        assert_eq!(Unreachable.scope(), FailureScope::Provider);
+        assert_eq!(own(failure), Timeout);
+        assert_eq!(super::reported(failure), Overload);
     }
 }

@@ -6,3 +6,4 @@ pub mod model_card;
 pub mod pricing;
 pub mod routing;
 pub mod tokens;
+pub mod waiting;
