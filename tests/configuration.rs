@@ -30,7 +30,7 @@ fn the_shipped_file_is_sound() {
 #[test]
 fn the_file_of_the_python_bridge_works_unchanged() {
     let config = read(include_str!("fixtures/python-bridge.yaml")).unwrap();
-    let target = |name: &str| routing::resolve(&config, name).unwrap();
+    let target = |name: &str| routing::resolve_target(&config, name).unwrap();
     assert_eq!(target("o3-mini<high>").upstream, "o3-mini");
     assert_eq!(target("o3-mini<high>").model.clocks.total, 600_000);
     assert_eq!(target("closeai/o3-mini").model.params.add, [("reasoning_effort".to_owned(), "\"low\"".to_owned())]);
@@ -156,7 +156,7 @@ providers:
 ";
     let config = read(text).unwrap();
     let found = |name: &str| {
-        let target = routing::resolve(&config, name).ok()?;
+        let target = routing::resolve_target(&config, name).ok()?;
         Some(format!("{} {} {}", target.provider.name, target.upstream, target.model.clocks.total / 1000))
     };
     assert_eq!(found("a/m").as_deref(), Some("a m 600"));
@@ -168,11 +168,11 @@ providers:
     assert_eq!(found("some/other").as_deref(), Some("some other 9"));
     assert_eq!(found("some/m").as_deref(), Some("some m 5"));
     for unknown in ["a/o3<low>", "A/m", "a/", "/m", "", "any/", "any/m<x>", "nowhere/m"] {
-        let error = routing::resolve(&config, unknown).expect_err(unknown);
+        let error = routing::resolve_target(&config, unknown).expect_err(unknown);
         assert_eq!(error.status(), 404, "{unknown}");
         assert_eq!(error.code(), Some("model_not_found"), "{unknown}");
     }
-    let error = routing::resolve(&config, "a/o3<hgih>").unwrap_err();
+    let error = routing::resolve_target(&config, "a/o3<hgih>").unwrap_err();
     assert!(error.message().contains("`a/o3<high>`"), "{error}");
 }
 
@@ -370,7 +370,7 @@ fn a_row_may_state_what_the_catalogue_states() {
     let config = read(text).unwrap();
     let provider = config.provider("p").unwrap();
     let facts = |name: &str| {
-        let target = routing::resolve(&config, name).unwrap();
+        let target = routing::resolve_target(&config, name).unwrap();
         ModelCard::of(target.provider, target.model, &target.upstream, 0).facts
     };
     assert_eq!(provider.pattern("gpt-7-mini").unwrap().name, "gpt-7-*");
@@ -381,7 +381,7 @@ fn a_row_may_state_what_the_catalogue_states() {
     assert_eq!(facts("gpt-8").fit(Field::ReasoningEffort), Fit::NearestOf(Efforts(0b100)), "before the family's");
     assert_eq!(facts("gpt-8").count(Field::Context), None, "only the most exact row applies");
     assert_eq!(facts("gpt-7-x").fit(Field::Temperature), Fit::Drop, "of the family");
-    assert_eq!(routing::resolve(&config, "gpt-7-y<high>").unwrap_err().status(), 404);
+    assert_eq!(routing::resolve_target(&config, "gpt-7-y<high>").unwrap_err().status(), 404);
 }
 
 #[test]

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 fn look_up(base_url: &str, rows: &str, model: &str) -> ModelCard {
     let text = format!("providers:\n  p:\n    base_url: {base_url}\n{rows}");
     let config = Config::read(&text, KINDS).unwrap();
-    let target = routing::resolve(&config, &format!("p/{model}")).unwrap();
+    let target = routing::resolve_target(&config, &format!("p/{model}")).unwrap();
     ModelCard::of(target.provider, target.model, &target.upstream, NOON)
 }
 
@@ -212,7 +212,7 @@ fn the_file_is_asked_before_the_catalogue() {
 #[test]
 fn what_the_gateway_answers_itself_is_free() {
     let config = Config::read("providers: { demo: { adapter: echo, models: { echo: {} } } }", KINDS).unwrap();
-    let target = routing::resolve(&config, "demo/echo").unwrap();
+    let target = routing::resolve_target(&config, "demo/echo").unwrap();
     let price = ModelCard::of(target.provider, target.model, &target.upstream, NOON).price.unwrap();
     assert_eq!(price.cost(&Usage { uncached_input: 5, output: u64::MAX, ..Usage::default() }, None), Some(0));
     assert_eq!(

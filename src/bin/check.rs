@@ -44,7 +44,7 @@ fn read(file: &str) -> Option<Config> {
 /// Shows each field that is known of a model, with its value and the row that it comes from.
 fn explain(file: &str, name: &str) -> ExitCode {
     let Some(config) = read(file) else { return ExitCode::FAILURE };
-    let target = match routing::resolve(&config, name) {
+    let target = match routing::resolve_target(&config, name) {
         Ok(target) => target,
         Err(error) => {
             eprintln!("{}", error.message());

@@ -78,6 +78,8 @@ fn config(value: &Value, report: &Report<'_>, adapters: &[FormatKind]) -> Option
     Some(Config {
         default_provider: default_provider(&table, &providers).unwrap_or(0),
         providers,
+        routes: Vec::new(),
+        aliases: Vec::new(),
         auth: table.at("auth").and_then(|node| node.choice(AUTH)).unwrap_or(Auth::Keys),
         cors: table.at("cors").and_then(|node| Cors::read(&node)).unwrap_or(Cors::Any),
         max_body_bytes: limits.max_body_bytes,

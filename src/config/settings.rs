@@ -2,7 +2,8 @@
 
 use super::cors::Cors;
 use super::logging::Logging;
-use super::provider::Provider;
+use super::provider::{Model, Provider};
+use super::routes::{Alias, ModelIndex, RouteRow, RowIndex};
 use super::units::Millis;
 use super::vault::Vault;
 use super::websocket::Websocket;
@@ -19,6 +20,10 @@ pub struct Config {
     pub providers: Vec<Provider>,
     /// The provider of model names without a prefix: an index into `providers`.
     pub default_provider: usize,
+    /// The routes, in the file's order.
+    pub routes: Vec<RouteRow>,
+    /// The aliases, in the file's order.
+    pub aliases: Vec<Alias>,
     /// Whether callers need a key.
     pub auth: Auth,
     /// The web origins that may call the gateway.
@@ -51,6 +56,16 @@ impl Config {
     /// The provider of this name.
     pub fn provider(&self, name: &str) -> Option<&Provider> {
         self.providers.iter().find(|provider| provider.name == name)
+    }
+
+    /// The provider and the row of a model.
+    pub fn row(&self, model: &ModelIndex) -> Option<(&Provider, &Model)> {
+        let provider = self.providers.get(model.provider)?;
+        let row = match model.row {
+            RowIndex::Listed(index) => provider.models.get(index),
+            RowIndex::Pattern(index) => provider.patterns.get(index),
+        };
+        row.map(|row| (provider, row))
     }
 }
 

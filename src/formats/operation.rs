@@ -128,6 +128,8 @@ pub struct RequestEnvelope<'a> {
     pub operation: &'static Operation,
     /// The requested model.
     pub model: ModelRef,
+    /// The models that the client wants to be tried after it, in this order. Providers do not see them.
+    pub fallbacks: Vec<String>,
     /// Whether the response is to be streamed.
     pub delivery: Delivery,
     /// What the client wants the response to contain.

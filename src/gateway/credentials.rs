@@ -59,10 +59,7 @@ mod tests {
     }
 
     fn key() -> ProviderKey {
-        match account() {
-            ProviderAccount::Keyed(key) => key,
-            other => panic!("{other:?}"),
-        }
+        account().keys()[0].key.clone()
     }
 
     fn account() -> ProviderAccount {

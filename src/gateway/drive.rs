@@ -147,7 +147,7 @@ impl<'r, P: Platform> Drive<'r, P> {
         let envelope = operation.read(RequestParts { path_name: self.path_name, body })?;
         let (model, is_stream) = (cut(&envelope.model.name), envelope.delivery.is_stream());
         self.record.apply(Fact::Read { model, is_stream });
-        let target = routing::resolve(&self.bridge.config, &envelope.model.name)?;
+        let target = routing::resolve_target(&self.bridge.config, &envelope.model.name)?;
         let (provider, model) = (target.provider.name.clone(), cut(&target.upstream));
         self.record.apply(Fact::Routed(AttemptTarget { provider, model, key: 0 }));
         Plan::new(self.client, envelope, target)

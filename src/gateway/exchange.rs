@@ -41,7 +41,7 @@ impl<P: Platform> Drive<'_, P> {
         if let Some(call) = format.call(operation.kind).filter(|_| !is_passthrough) {
             return self.prepare_call(attempt, format, call);
         }
-        let key = self.bridge.account(target.index).key(&target.provider.name)?;
+        let key = self.bridge.account(target.index).key(&target.provider.name, 0)?;
         let mut context = self.response_context(attempt, format);
         let written = if is_passthrough {
             attempt.pass_through()

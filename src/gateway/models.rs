@@ -62,7 +62,7 @@ fn list_body(bridge: &Bridge, client: &ClientFormat, query: &str, now: Millis) -
 /// # Errors
 /// 404 if no row serves this name.
 fn model_body(bridge: &Bridge, client: &ClientFormat, name: &str, now: Millis) -> Result<Vec<u8>> {
-    let target = routing::resolve(&bridge.config, name)?;
+    let target = routing::resolve_target(&bridge.config, name)?;
     let account = bridge.account(target.index);
     let mut model =
         entry(bridge, target.provider, account, target.model, matches!(account, ProviderAccount::Missing(_)));

@@ -57,7 +57,7 @@ impl<'r, P: Platform> Drive<'r, P> {
         let source = tally::read(body)?;
         let model = source.model.chars().take(200).collect();
         self.record.apply(Fact::Read { model, is_stream: false });
-        let target = routing::resolve(&self.bridge.config, &source.model)?;
+        let target = routing::resolve_target(&self.bridge.config, &source.model)?;
         self.record
             .apply(Fact::Routed(AttemptTarget { provider: target.provider.name.clone(), ..AttemptTarget::default() }));
         Ok((source, target))

@@ -29,7 +29,7 @@ impl<P: Platform> Drive<'_, P> {
         call: &ProviderCall,
     ) -> Result<PreparedCall> {
         let (envelope, target) = (attempt.envelope, attempt.target);
-        let key = self.bridge.account(target.index).key(&target.provider.name)?;
+        let key = self.bridge.account(target.index).key(&target.provider.name, 0)?;
         sparse(&envelope.document)?;
         let written = (call.write)(
             envelope,

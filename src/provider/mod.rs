@@ -4,5 +4,5 @@ mod account;
 pub mod params;
 mod redact;
 
-pub use account::{ProviderAccount, ProviderKey};
+pub use account::{PooledKey, ProviderAccount, ProviderKey};
 pub use redact::{redact, redact_json};

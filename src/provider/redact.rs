@@ -80,13 +80,13 @@ fn redact_strings(value: &mut Value, clean: &mut impl FnMut(&str) -> Option<Stri
     }
 }
 
-/// The provider's key, and the secrets in its configured headers.
+/// The provider's keys, and the secrets in its configured headers.
 fn secrets<'p>(provider: &'p Provider, account: &'p ProviderAccount) -> impl Iterator<Item = &'p str> {
-    let key = if let ProviderAccount::Keyed(key) = account { Some(key.reveal()) } else { None };
+    let keys = account.keys().iter().map(|pooled| pooled.key.reveal());
     let is_secret = |name: &str| SECRET_HEADERS.iter().any(|word| name.contains(word));
     let headers = provider.headers.iter().filter(move |(name, _)| is_secret(name));
     let values = headers.map(|(_, value)| value.rsplit(' ').next().unwrap_or_default());
-    key.into_iter().chain(values.filter(|value| value.len() >= MIN_ENCODED))
+    keys.chain(values.filter(|value| value.len() >= MIN_ENCODED))
 }
 
 /// A secret as plain text, within a JSON string, percent-encoded, and within base64 at any offset.

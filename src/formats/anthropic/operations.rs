@@ -45,5 +45,13 @@ fn read<'b>(operation: &'static Operation, request: RequestParts<'_, 'b>) -> Res
     let model = read_model(&document)?;
     require_array(&document, operation.question_field)?;
     let delivery = read_delivery(&document)?;
-    Ok(RequestEnvelope { operation, model, delivery, options: ResponseOptions::DEFAULT, questions: 1, document })
+    Ok(RequestEnvelope {
+        operation,
+        model,
+        fallbacks: Vec::new(),
+        delivery,
+        options: ResponseOptions::DEFAULT,
+        questions: 1,
+        document,
+    })
 }

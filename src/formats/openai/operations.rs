@@ -91,7 +91,15 @@ fn read_embedding<'b>(operation: &'static Operation, request: RequestParts<'_, '
     let input = document.value(operation.question_field).filter(|raw| *raw != "null");
     let questions = questions(operation.question_field, input.ok_or_else(|| missing(operation.question_field))?)?;
     let options = ResponseOptions { choices: questions, ..ResponseOptions::DEFAULT };
-    Ok(RequestEnvelope { operation, model, delivery: Delivery::Whole, options, questions, document })
+    Ok(RequestEnvelope {
+        operation,
+        model,
+        fallbacks: Vec::new(),
+        delivery: Delivery::Whole,
+        options,
+        questions,
+        document,
+    })
 }
 
 /// The envelope of a request whose response is generated.
@@ -105,7 +113,7 @@ fn generated<'a>(
     let (include_usage, include_cost) = stream_options(&document);
     let choices = document.value("n").and_then(lenient_count).unwrap_or(1).saturating_mul(questions);
     let options = ResponseOptions { include_usage, include_cost, choices };
-    Ok(RequestEnvelope { operation, model, delivery, options, questions, document })
+    Ok(RequestEnvelope { operation, model, fallbacks: Vec::new(), delivery, options, questions, document })
 }
 
 /// Whether the client requests the usage, if it says so, and whether it requests the cost. The cost includes

@@ -38,6 +38,7 @@ fn read<'b>(operation: &'static Operation, request: RequestParts<'_, 'b>) -> Res
     Ok(RequestEnvelope {
         operation,
         model: ModelRef { name: request.path_name.to_owned(), place: ModelPlace::Path },
+        fallbacks: Vec::new(),
         delivery,
         options: ResponseOptions::DEFAULT,
         questions: 1,
