@@ -21,6 +21,7 @@ mod estimate;
 mod exchange;
 mod failure;
 mod forward;
+pub mod health;
 mod learned_facts;
 mod lease;
 mod long_body;

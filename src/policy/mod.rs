@@ -1,9 +1,13 @@
-//! Decisions as functions of values: keys, routing, prices, encodings, and the class of a failure.
+//! Decisions as functions of values: keys, routing, the choice of a target and its health, prices, encodings,
+//! and the class of a failure.
 
 pub mod auth;
+pub mod choose;
 pub mod failure;
+pub mod health;
 pub mod model_card;
 pub mod pricing;
+pub mod rendezvous;
 pub mod routing;
 pub mod tokens;
 pub mod waiting;

@@ -324,7 +324,15 @@ fn the_common_subset_comes_back_as_it_was() {
 }
 
 fn answer() -> Vec<ResponseEvent<'static>> {
-    let usage = Usage { uncached_input: 5, cache_read: 6, cache_write: 7, cache_write_1h: 3, output: 8, reasoning: 2, ..Usage::default() };
+    let usage = Usage {
+        uncached_input: 5,
+        cache_read: 6,
+        cache_write: 7,
+        cache_write_1h: 3,
+        output: 8,
+        reasoning: 2,
+        ..Usage::default()
+    };
     vec![
         ResponseEvent::Start { id: Some("msg_1".into()), model: Some("claude-x".into()) },
         ResponseEvent::Usage(usage),

@@ -1,0 +1,174 @@
+//! The health of everything that an isolate has used.
+
+use super::availability::Availability;
+use super::breaker::{Breaker, Failed};
+use super::record::{HealthChange, HealthEvidence, HealthRecord, RecordState};
+use super::rest::Rest;
+use super::subject::{Place, Subject};
+use crate::config::Millis;
+use crate::policy::failure::{FailureClass, FailureScope};
+
+/// The most subjects of which something is kept. When there are more, the one that was written longest ago is
+/// forgotten. Healthy places take no room.
+pub const MAX_RECORDS: usize = 256;
+/// The longest name of a model of which something is kept, in bytes.
+const MAX_MODEL_BYTES: usize = 200;
+/// A closed breaker is forgotten after so long without a failure or a success.
+const IDLE: Millis = 600_000;
+
+/// The breakers and rests that one isolate knows, its own and those of others.
+#[derive(Clone, Debug, Default)]
+pub struct Health {
+    records: Vec<HealthRecord>,
+}
+
+/// An attempt that has begun. Its outcome is reported with it: [`Health::succeed`], [`Health::fail`] or
+/// [`Health::abandon`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunningAttempt<'m> {
+    /// Where it goes.
+    pub place: Place<'m>,
+    /// When it began.
+    pub began: Millis,
+    /// Whether others wait for its outcome.
+    pub is_probe: bool,
+}
+
+/// How an attempt failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttemptFailure {
+    /// What went wrong.
+    pub class: FailureClass,
+    /// What fails with it.
+    pub scope: FailureScope,
+    /// How long the provider asks to wait.
+    pub wait: Option<Millis>,
+}
+
+impl Health {
+    /// Whether an attempt may go to a place.
+    pub fn availability(&self, place: Place<'_>, now: Millis) -> Availability {
+        let covering = self.records.iter().filter(|record| record.subject.covers(place));
+        covering.map(|record| record.availability(now)).fold(Availability::Ready, Availability::worse)
+    }
+
+    /// Notes that an attempt begins. If a probe is due, it is the probe, and has the lease.
+    pub fn begin<'m>(&mut self, place: Place<'m>, now: Millis) -> RunningAttempt<'m> {
+        let mut is_probe = false;
+        for record in self.records.iter_mut().filter(|record| record.subject.covers(place)) {
+            is_probe |= match &mut record.state {
+                RecordState::Breaker(breaker) => breaker.lease(now),
+                RecordState::Rest(rest) => rest.lease(now),
+            };
+        }
+        RunningAttempt { place, began: now, is_probe }
+    }
+
+    /// Notes that an attempt brought content. Returns what others should know.
+    pub fn succeed(&mut self, attempt: RunningAttempt<'_>, now: Millis) -> Vec<HealthChange> {
+        let mut changes = Vec::new();
+        self.records.retain_mut(|record| {
+            if !record.subject.covers(attempt.place) {
+                return true;
+            }
+            let (is_kept, is_back) = match &mut record.state {
+                RecordState::Breaker(breaker) => (true, breaker.succeed(attempt.began, now)),
+                RecordState::Rest(rest) => {
+                    let ends = rest.ends_by_success(attempt.began);
+                    (!ends, ends)
+                }
+            };
+            if is_back {
+                record.is_adopted = false;
+                changes.push(HealthChange::Back(record.subject.clone()));
+            }
+            record.touched = now;
+            is_kept
+        });
+        changes.retain(HealthChange::is_shared);
+        changes
+    }
+
+    /// Notes that an attempt failed. `random`: random bits. Returns what others should know.
+    pub fn fail(
+        &mut self,
+        attempt: RunningAttempt<'_>,
+        failure: AttemptFailure,
+        now: Millis,
+        random: u64,
+    ) -> Vec<HealthChange> {
+        let AttemptFailure { class, scope, wait } = failure;
+        let subject = Subject::of_failure(class, scope, attempt.place);
+        self.end_leases(attempt, subject.as_ref());
+        let Some(subject) = subject.filter(|_| attempt.place.model.len() <= MAX_MODEL_BYTES) else { return Vec::new() };
+        let is_shared = subject.is_shared();
+        let failed = Failed { class, wait, began: attempt.began, is_probe: attempt.is_probe, random };
+        let changed = self.note_failure(subject, failed, now);
+        changed.filter(|_| is_shared).map(HealthChange::Out).into_iter().collect()
+    }
+
+    /// Notes that an attempt ended without telling anything about its place: the client has left, or the fault
+    /// was the caller's.
+    pub fn abandon(&mut self, attempt: RunningAttempt<'_>) {
+        self.end_leases(attempt, None);
+    }
+
+    /// Ends the leases of a probe, other than that of the subject that has failed.
+    fn end_leases(&mut self, attempt: RunningAttempt<'_>, except: Option<&Subject>) {
+        if !attempt.is_probe {
+            return;
+        }
+        let others = |record: &&mut HealthRecord| {
+            record.subject.covers(attempt.place) && except.is_none_or(|subject| record.subject != *subject)
+        };
+        for record in self.records.iter_mut().filter(others) {
+            match &mut record.state {
+                RecordState::Breaker(breaker) => breaker.release(),
+                RecordState::Rest(rest) => rest.release(),
+            }
+        }
+    }
+
+    fn note_failure(&mut self, subject: Subject, failed: Failed, now: Millis) -> Option<HealthEvidence> {
+        let has_breaker = matches!(subject, Subject::Host { .. } | Subject::Target { .. });
+        let found = self.records.iter_mut().find(|record| record.subject == subject);
+        let record = match found {
+            Some(record) => record,
+            None if has_breaker => self.insert(subject, RecordState::Breaker(Breaker::closed(failed.began)), now),
+            None => {
+                let record = self.insert(subject, RecordState::Rest(Rest::begin(failed, now)), now);
+                return record.evidence();
+            }
+        };
+        record.touched = now;
+        let changes = match &mut record.state {
+            RecordState::Breaker(breaker) => breaker.fail(failed, now),
+            RecordState::Rest(rest) => rest.fail(failed, now),
+        };
+        if changes {
+            record.is_adopted = false;
+        }
+        record.evidence().filter(|_| changes)
+    }
+
+    /// Adds a record. Makes room for it if need be.
+    fn insert(&mut self, subject: Subject, state: RecordState, now: Millis) -> &mut HealthRecord {
+        let is_idle = |record: &HealthRecord| {
+            record.availability(now) == Availability::Ready && record.touched.saturating_add(IDLE) <= now
+        };
+        if self.records.len() >= MAX_RECORDS {
+            self.records.retain(|record| !is_idle(record));
+        }
+        if self.records.len() >= MAX_RECORDS {
+            let oldest = self.records.iter().enumerate().min_by_key(|(_, record)| record.touched);
+            if let Some(index) = oldest.map(|(index, _)| index) {
+                self.records.swap_remove(index);
+            }
+        }
+        let index = self.records.len();
+        self.records.push(HealthRecord { subject, state, is_adopted: false, touched: now });
+        // Just pushed.
+        #[expect(clippy::indexing_slicing, reason = "the index of the record that was just added")]
+        &mut self.records[index]
+    }
+}
