@@ -53,6 +53,27 @@ pub enum FailureScope {
 }
 
 impl FailureClass {
+    /// Its name in receipts and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rate => "rate",
+            Self::Quota => "quota",
+            Self::Credential => "credential",
+            Self::Overload => "overload",
+            Self::Capacity => "capacity",
+            Self::Context => "context",
+            Self::TpmSize => "tpm_size",
+            Self::Policy => "policy",
+            Self::Unsupported => "unsupported",
+            Self::Region => "region",
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
+            Self::Hollow => "hollow",
+            Self::Truncated => "truncated",
+            Self::Caller => "caller",
+        }
+    }
+
     /// The scope of a failure of this class if nothing else is known.
     pub fn usual_scope(self) -> FailureScope {
         match self {

@@ -20,6 +20,7 @@ mod media_type;
 mod model_facts;
 pub mod objection;
 pub mod openai;
+mod opening;
 pub mod operation;
 mod path;
 mod prompt_wire;
@@ -43,6 +44,7 @@ pub use client_format::{ClientFormat, ModelEntry, ResponseHead, Restream, Restre
 pub use describe::describe;
 pub use framing::{Framing, SSE};
 pub use model_facts::ModelFacts;
+pub use opening::opening;
 pub use provider_format::ProviderFormat;
 pub use stream::{EventSink, OVERSIZED, StreamDecoder, StreamEncoder, oversized};
 pub use table::{CHAT, CLIENT_FORMATS, KINDS, MESSAGES, PROVIDER_FORMATS, provider_format, tally_conversation};

@@ -2,7 +2,10 @@
 
 use std::rc::Rc;
 
+use sha2::{Digest as _, Sha256};
+
 use super::admission_cache::AdmissionCache;
+use super::health::{HealthStore, KeyPool, PoolKey};
 use super::learned_facts::LearnedFacts;
 use super::memory::{MemoryBudget, MemoryReservation};
 use super::signing_cache::SigningCache;
@@ -12,7 +15,7 @@ use crate::formats::Framing;
 use crate::ids::{AccountId, KeyHash};
 use crate::ledger::signing::SigningSecrets;
 use crate::policy::auth::{self, AccessKeys};
-use crate::provider::{ProviderAccount, redact, redact_json};
+use crate::provider::{PooledKey, ProviderAccount, redact, redact_json};
 use crate::session::{ConnectionSlots, PendingLimits, SessionLimits};
 
 /// The variable that holds the admin keys.
@@ -32,6 +35,7 @@ pub struct Bridge {
     pub(super) known: AdmissionCache,
     pub(super) keyring: SigningCache,
     pub(super) learned: LearnedFacts,
+    pub(super) health: HealthStore,
     pub(super) memory: Rc<MemoryBudget>,
     /// The connections without a key in this isolate.
     pub(super) slots: Rc<ConnectionSlots>,
@@ -57,11 +61,13 @@ impl Bridge {
         let config = Config::read(text, crate::formats::KINDS)?;
         let access = AccessKeys::read(&secret(auth::VARIABLE).unwrap_or_default());
         let admin = AccessKeys::read(&secret(ADMIN_VARIABLE).unwrap_or_default());
-        let accounts = config.providers.iter().map(|provider| ProviderAccount::open(provider, &secret)).collect();
+        let accounts: Vec<ProviderAccount> =
+            config.providers.iter().map(|provider| ProviderAccount::open(provider, &secret)).collect();
         let memory = MemoryBudget::new(config.memory_bytes);
         let (known, keyring, slots) = (AdmissionCache::default(), SigningCache::default(), Rc::default());
         let learned = LearnedFacts::default();
-        Ok(Self { config, access, admin, accounts, known, keyring, learned, memory, slots, opened: now })
+        let health = HealthStore::new(pools(&config, &accounts));
+        Ok(Self { config, access, admin, accounts, known, keyring, learned, health, memory, slots, opened: now })
     }
 
     /// The origins whose pages may read responses in a browser.
@@ -150,4 +156,23 @@ impl Bridge {
     pub(super) fn account(&self, index: usize) -> &ProviderAccount {
         self.accounts.get(index).unwrap_or(&ProviderAccount::Keyless)
     }
+}
+
+/// The keys of each provider, as its health sees them: by a fingerprint of their texts.
+fn pools(config: &Config, accounts: &[ProviderAccount]) -> Vec<KeyPool> {
+    let pools = config.providers.iter().zip(accounts).map(|(provider, account)| KeyPool {
+        provider: provider.name.clone(),
+        keys: match account {
+            ProviderAccount::Keyed(keys) => keys.iter().map(pool_key).collect(),
+            ProviderAccount::Keyless => vec![PoolKey { tag: String::new(), account: 0, weight: 1 }],
+            ProviderAccount::Missing(_) => Vec::new(),
+        },
+    });
+    pools.collect()
+}
+
+fn pool_key(pooled: &PooledKey) -> PoolKey {
+    let digest = Sha256::digest(pooled.key.reveal());
+    let tag = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    PoolKey { tag, account: pooled.account, weight: pooled.weight }
 }

@@ -16,6 +16,8 @@ const GRACE: Millis = 60_000;
 pub struct CostEstimate {
     /// The names of its model: as the caller wrote it, and in full.
     pub models: Vec<String>,
+    /// The names of further models that it may call: the key has to allow one name of each.
+    pub others: Vec<Vec<String>>,
     /// The length of its body in bytes.
     pub body: u64,
     /// Tokens of the prompt and the answer.

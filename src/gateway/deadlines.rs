@@ -12,6 +12,8 @@ pub struct Deadlines {
     clocks: Clocks,
     keep_alive: Millis,
     started: Millis,
+    /// When the provider was asked, as far as that is not when the request came.
+    asked: Millis,
     /// When bytes last came.
     received: Millis,
     /// When bytes last left.
@@ -35,7 +37,13 @@ pub enum TimerEvent {
 impl Deadlines {
     /// The request came at `started`, the head of the response `now`.
     pub fn new(clocks: Clocks, keep_alive: Millis, started: Millis, now: Millis) -> Self {
-        Self { clocks, keep_alive, started, received: now, sent: now, begun: false }
+        Self { clocks, keep_alive, started, asked: started, received: now, sent: now, begun: false }
+    }
+
+    /// The provider was asked at this time, after others had been. The first content is expected from then on.
+    #[must_use]
+    pub fn asked_at(self, asked: Millis) -> Self {
+        Self { asked, ..self }
     }
 
     /// Bytes have come.
@@ -85,7 +93,7 @@ impl Deadlines {
 
     fn over(&self) -> Millis {
         let after = |from: Millis, clock: Option<Millis>| clock.map_or(Millis::MAX, |clock| from.saturating_add(clock));
-        let first_token = if self.begun { Millis::MAX } else { after(self.started, self.clocks.first_token) };
+        let first_token = if self.begun { Millis::MAX } else { after(self.asked, self.clocks.first_token) };
         after(self.started, Some(self.clocks.total)).min(first_token).min(after(self.received, self.clocks.idle))
     }
 

@@ -29,6 +29,7 @@ use super::ended_attempt::AttemptTarget;
 use super::estimate;
 use super::failure::Failure;
 use super::plan::Plan;
+use super::planned_attempt::PlannedAttempt;
 use super::platform::Platform;
 use super::record::{Fact, Outcome, RequestRecord};
 use super::request::AdmittedRequest;
@@ -56,6 +57,10 @@ pub(super) struct Drive<'r, P: Platform> {
     /// Headers that every response to this request has.
     pub(super) common_headers: &'r [(&'static str, String)],
     pub(super) record: RequestRecord,
+    /// Of a request that has a choice of targets: the attempt under way.
+    pub(super) attempt: Option<PlannedAttempt>,
+    /// Where the body of a response is written whose head has left before its target was known.
+    pub(super) begun: Option<P::Sink>,
 }
 
 /// How a request was answered.
@@ -77,7 +82,8 @@ pub async fn call_model<P: Platform>(
 ) -> Option<Response<P>> {
     let AdmittedRequest { request, client, path_name, caller, common_headers } = admitted;
     let head = RequestHead::new(client, request.header);
-    let mut drive = Drive { bridge, platform, client, path_name, caller, common_headers, record };
+    let mut drive =
+        Drive { bridge, platform, client, path_name, caller, common_headers, record, attempt: None, begun: None };
     let body = match read_body(bridge, platform, request).await {
         Ok(body) => body,
         Err(error) => return Some(drive.fail(error.into())),
@@ -105,7 +111,14 @@ impl<'r, P: Platform> Drive<'r, P> {
         body: ReceivedBody,
         operation: &'static Operation,
     ) -> Result<Answer<P>, Failure> {
-        let Plan { envelope, target, mode } = self.plan(&body, operation).await?;
+        let plan = self.plan(&body, operation).await?;
+        if self.has_choice(&plan) {
+            // The future of a request without a choice stays small.
+            return Box::pin(self.run_plan(head, &plan, &body)).await;
+        }
+        let (target, mode) = plan.first().map(|(target, mode)| (target.clone(), mode))?;
+        let target = Target { clocks: plan.route.clocks(&target), ..target };
+        let Plan { envelope, .. } = plan;
         let mut attempt = Attempt::new(&envelope, &target, head, mode, self.card(&target, &[]));
         self.admit(&mut attempt).await?;
         let messages = attempt.document().value(operation.question_field);
@@ -147,10 +160,12 @@ impl<'r, P: Platform> Drive<'r, P> {
         let envelope = operation.read(RequestParts { path_name: self.path_name, body })?;
         let (model, is_stream) = (cut(&envelope.model.name), envelope.delivery.is_stream());
         self.record.apply(Fact::Read { model, is_stream });
-        let target = routing::resolve_target(&self.bridge.config, &envelope.model.name)?;
-        let (provider, model) = (target.provider.name.clone(), cut(&target.upstream));
-        self.record.apply(Fact::Routed(AttemptTarget { provider, model, key: 0 }));
-        Plan::new(self.client, envelope, target)
+        let route = routing::resolve(&self.bridge.config, &envelope.model.name)?;
+        if let Some(first) = route.candidates.first() {
+            let (provider, model) = (first.target.provider.name.clone(), cut(&first.target.upstream));
+            self.record.apply(Fact::Routed(AttemptTarget { provider, model, key: 0 }));
+        }
+        Plan::new(self.client, envelope, route)
     }
 
     /// Has the request admitted by the key's accounts, which reserve the most that it can take.
@@ -172,6 +187,7 @@ impl<'r, P: Platform> Drive<'r, P> {
     pub(super) fn headers(&self) -> Vec<(&'static str, String)> {
         let mut headers = self.record.admission().map(Admission::headers).unwrap_or_default();
         headers.extend(self.record.dropped().into_iter().flat_map(DroppedFields::headers));
+        headers.extend(self.attempt.as_ref().map(PlannedAttempt::header));
         headers
     }
 

@@ -63,7 +63,7 @@ impl<P: Platform> Drive<'_, P> {
     fn charge_locally(&mut self, attempt: &Attempt<'_, '_, '_>, steps: &[(Millis, ResponseEvent<'_>)]) {
         let called = self.platform.now();
         let metering = Metering::of(&attempt.card, MeteredPrompt::default(), called);
-        self.record.apply(Fact::AttemptStarted { plausible: None, metering: Some(metering), dropped: None });
+        self.record.apply(Fact::AttemptStarted { metering: Some(metering), dropped: None });
         let usage = steps.iter().find_map(|(_, event)| match event {
             ResponseEvent::Usage(usage) => Some(*usage),
             _ => None,
@@ -77,7 +77,7 @@ impl<P: Platform> Drive<'_, P> {
     /// Reads the gateway's own stream as if a provider sent it.
     fn local_relay(&self, attempt: &Attempt<'_, '_, '_>) -> Result<StreamRelay> {
         let target = attempt.target;
-        let deadlines = Deadlines::new(target.model.clocks, 0, self.record.started(), self.platform.now());
+        let deadlines = Deadlines::new(target.clocks, 0, self.record.started(), self.platform.now());
         let rules = StreamRules { deadlines, outlives_client: self.outlives_client(target) };
         let format = formats::provider_format(self.client.name).ok_or_else(unknown_format)?;
         let text = self.bridge.config.logging.fields.shows("response");

@@ -2,12 +2,13 @@
 
 use super::attempt::Attempt;
 use super::cost_estimate::CostEstimate;
-use super::plan::names;
+use super::plan::{Plan, names, names_of_all};
 use super::platform::Platform;
 use super::plausible::PlausibleUsage;
 use super::record::Fact;
 use super::{Admission, Bridge, Caller, admit};
-use crate::error::Result;
+use crate::config::Nanos;
+use crate::error::{Error, Result};
 use crate::formats::bounds::{ServiceTier, is_priced_field, may_have_audio};
 use crate::ledger::{OutputCost, Receipt};
 use crate::policy::pricing::{CostBound, PromptBound};
@@ -33,6 +34,36 @@ pub(super) async fn admit<P: Platform>(
     }
     let plausible = demand.plausible(attempt, &admission);
     Ok(Fact::Admitted { admission, plausible })
+}
+
+/// Has a request admitted that has a choice of targets: what the dearest of them can take is reserved. An
+/// unknown price counts as the dearest.
+///
+/// # Errors
+/// As [`admit::admit`].
+pub(super) async fn admit_plan<P: Platform>(
+    bridge: &Bridge,
+    platform: &P,
+    caller: &Caller,
+    (plan, attempts): (&Plan<'_, '_>, &[Attempt<'_, '_, '_>]),
+    draft: impl FnOnce() -> Receipt,
+) -> Result<Fact> {
+    let estimates: Vec<_> = attempts.iter().map(|attempt| Demand::of(attempt).estimate(attempt)).collect();
+    let tokens = estimates.iter().map(|estimate| estimate.tokens).max().unwrap_or_default();
+    let dearest = estimates.into_iter().zip(attempts).max_by_key(|(one, _)| one.cost.unwrap_or(Nanos::MAX));
+    // A plan has a target.
+    let (dearest, attempt) = dearest.ok_or_else(|| Error::gateway(500, "invalid_configuration", "No target."))?;
+    let mut names = names_of_all(plan).into_iter();
+    let models = names.next().unwrap_or_default();
+    let estimate = || CostEstimate { models, others: names.collect(), tokens, draft: Some(draft()), ..dearest };
+    let admission = admit::admit(bridge, platform, caller, estimate).await?;
+    let plausible = plausible(attempt, &admission);
+    Ok(Fact::Admitted { admission, plausible })
+}
+
+/// The limits of what a provider may plausibly report for an attempt.
+pub(super) fn plausible(attempt: &Attempt<'_, '_, '_>, admission: &Admission) -> PlausibleUsage {
+    Demand::of(attempt).plausible(attempt, admission)
 }
 
 /// How much a request can use, as it is sent.
@@ -95,11 +126,12 @@ impl Demand {
         let stray = (rules.stray_field)(document, operation.unique_fields, false);
         CostEstimate {
             models: names(attempt.envelope, attempt.target),
+            others: Vec::new(),
             body: length,
             tokens: length.min(context.unwrap_or(u64::MAX)).saturating_add(all.unwrap_or(0)),
             cost: bound(0).zip(all).map(|(bound, all)| bound.cost(all)),
             price: card.price,
-            time: attempt.target.model.clocks.total,
+            time: attempt.target.clocks.total,
             answer: match (bound(LIMIT_FIELD_BYTES), output) {
                 (Some(bound), Some(limit)) if operation.generates() => Some(self.output_cost(attempt, &bound, limit)),
                 _ => None,

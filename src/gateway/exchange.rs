@@ -8,7 +8,7 @@ use super::failure::{Failure, FailureStage};
 use super::forward::{Forward, Forwarded, ForwardedBody, forward_body};
 use super::long_body::LongBodyRelay;
 use super::metering::{MeteredPrompt, Metering};
-use super::peek::{Peeked, peek_until_content};
+use super::peek::{Peek, PeekEnd, Peeked};
 use super::platform::{Broken, Platform, ProviderRequest, ProviderResponse as _, StreamHead};
 use super::prepared_call::{PreparedCall, Reading};
 use super::reader::StreamOptions;
@@ -41,7 +41,7 @@ impl<P: Platform> Drive<'_, P> {
         if let Some(call) = format.call(operation.kind).filter(|_| !is_passthrough) {
             return self.prepare_call(attempt, format, call);
         }
-        let key = self.bridge.account(target.index).key(&target.provider.name, 0)?;
+        let key = self.bridge.account(target.index).key(&target.provider.name, target.key)?;
         let mut context = self.response_context(attempt, format);
         let written = if is_passthrough {
             attempt.pass_through()
@@ -57,7 +57,7 @@ impl<P: Platform> Drive<'_, P> {
             let prompt = MeteredPrompt::of(&request.body);
             Metering::of(&attempt.card, prompt, self.platform.now())
         });
-        self.record.apply(Fact::AttemptStarted { plausible: None, metering, dropped });
+        self.record.apply(Fact::AttemptStarted { metering, dropped });
         Ok(PreparedCall { request, format, reading: Reading::Response(context) })
     }
 
@@ -129,13 +129,15 @@ impl<P: Platform> Drive<'_, P> {
         room: MemoryReservation,
     ) -> Result<P::Answer, Failure> {
         room.hold(request.body.len());
-        let clocks = target.model.clocks;
+        let clocks = target.clocks;
         request.ends_with_client = !self.outlives_client(target);
         let sent = self.platform.now();
         let first_token = if request.stream { clocks.first_token } else { None };
         let connect = [clocks.connect, first_token].into_iter().flatten().fold(self.left(target), Millis::min);
         let failed = |error| Failure::of(error, FailureStage::AwaitingHead);
-        let answer = call::send(self.platform, request, connect, Some(room)).await;
+        let keep_alive = target.provider.streaming.keep_alive;
+        let sending = call::send(self.platform, request, connect, Some(room));
+        let answer = self.while_client_waits(keep_alive, connect, sending).await;
         let answer = answer.map_err(|lost| failed(call_failed(lost)))?;
         if !(200..300).contains(&answer.status()) {
             let error = call::read_refusal(self.platform, answer, self.left(target), format.refusal).await;
@@ -152,7 +154,7 @@ impl<P: Platform> Drive<'_, P> {
     }
 
     fn deadline(&self, target: &Target<'_>) -> Millis {
-        self.record.started().saturating_add(target.model.clocks.total)
+        self.record.started().saturating_add(target.clocks.total)
     }
 
     /// Reads a whole response.
@@ -201,12 +203,13 @@ impl<P: Platform> Drive<'_, P> {
     ) -> Result<Answer<P>, Failure> {
         let streaming = &target.provider.streaming;
         let (started, now) = (self.record.started(), self.platform.now());
-        let deadlines = Deadlines::new(target.model.clocks, streaming.keep_alive, started, now);
+        let deadlines = Deadlines::new(target.clocks, streaming.keep_alive, started, now);
+        let deadlines = deadlines.asked_at(self.attempt.as_ref().map_or(started, |attempt| attempt.began));
         let rules = StreamRules { deadlines, outlives_client: self.outlives_client(target) };
         let (reader, writer) = context.into_stream(streaming);
         let mut relay = StreamRelay::new(self.bridge, target.index, reader, writer, rules);
-        let peeked = peek_until_content(self.platform, &self.record, answer, &mut relay).await;
-        let Peeked { stream, beginning } = peeked.map_err(|error| relay.fail(error))?;
+        let Peeked { stream, beginning } = self.peek(answer, &mut relay).await?;
+        self.report_success(target);
         let Ok(sink) = self.begin(StreamHead::events(self.client.framing)) else {
             self.platform.abort(&stream);
             self.end_stream(relay.finish(StreamEnd::Broken, self.platform.now()).end);
@@ -221,6 +224,29 @@ impl<P: Platform> Drive<'_, P> {
         let cost = self.end_stream(finished.end);
         last.write(self.platform, &finished.tail.into_bytes(cost.as_deref())).await;
         Ok(Answer::Streamed)
+    }
+
+    /// Reads a stream until content comes. A client that gets nothing for long gets what came before content,
+    /// unless another attempt may follow: then it gets a sign of life.
+    async fn peek(&mut self, answer: P::Answer, relay: &mut StreamRelay) -> Result<Peeked<P>, Failure> {
+        let mut peek = Peek::open(self.platform, answer);
+        loop {
+            match peek.read(self.platform, &self.record, relay).await {
+                Ok(PeekEnd::Content) => return Ok(peek.into_peeked()),
+                Ok(PeekEnd::Silence) if self.attempt.as_ref().is_some_and(|attempt| attempt.may_go_on) => {
+                    let kept = self.keep_client_waiting(relay.left(self.platform.now())).await;
+                    kept.inspect_err(|_| peek.abort(self.platform))?;
+                }
+                Ok(PeekEnd::Silence) => {
+                    peek.keep_alive(relay.framing());
+                    return Ok(peek.into_peeked());
+                }
+                Err(error) => {
+                    peek.abort(self.platform);
+                    return Err(relay.fail(error));
+                }
+            }
+        }
     }
 
     /// Forwards a long response whose beginning has been read.
@@ -244,7 +270,11 @@ impl<P: Platform> Drive<'_, P> {
     }
 
     /// Sends the head of a streamed response.
-    pub(super) fn begin(&self, mut head: StreamHead) -> Result<P::Sink, Broken> {
+    pub(super) fn begin(&mut self, mut head: StreamHead) -> Result<P::Sink, Broken> {
+        // It may have left while other targets were tried.
+        if let Some(sink) = self.begun.take() {
+            return Ok(sink);
+        }
         head.headers.extend(self.headers());
         head.headers.extend_from_slice(self.common_headers);
         self.platform.begin_response(head)
@@ -284,7 +314,7 @@ impl<P: Platform> Drive<'_, P> {
     ) -> Result<GatheredBody<P>, Failure> {
         let failed = |error| Failure::of(error, FailureStage::BeforeContent);
         let at = self.platform.now();
-        let room = self.bridge.memory.reserve(0, at, at.saturating_add(target.model.clocks.total));
+        let room = self.bridge.memory.reserve(0, at, at.saturating_add(target.clocks.total));
         let room = room.ok_or_else(|| failed(memory::full()))?;
         let gathered = call::gather(self.platform, answer, self.left(target), most, &room).await;
         let gathered = gathered.map_err(|lost| failed(call_failed(lost)))?;

@@ -9,6 +9,7 @@ use super::record::RequestRecord;
 use super::relay::StreamRelay;
 use super::wait::within;
 use crate::error::{Error, Result};
+use crate::formats::Framing;
 use crate::wire::sse::SseReader;
 
 /// The beginning of a stream, as it leaves for the client, and the rest of it.
@@ -17,61 +18,75 @@ pub(super) struct Peeked<P: Platform> {
     pub(super) beginning: Vec<u8>,
 }
 
-/// Reads a stream up to its first content. A client that would get nothing for too long gets the events up to
-/// then, and the rest as it comes. If this is dropped, the platform aborts the provider's call with the
-/// request.
-///
-/// # Errors
-/// The provider's error; 502 or 504 if no response came. The provider's call is aborted.
-pub(super) async fn peek_until_content<P: Platform>(
-    platform: &P,
-    record: &RequestRecord,
-    answer: P::Answer,
-    relay: &mut StreamRelay,
-) -> Result<Peeked<P>> {
-    let mut stream = platform.open_answer(answer);
-    let mut held = HeldStream::default();
-    match read_until_content(platform, record, &mut stream, relay, &mut held).await {
-        Ok(()) => Ok(Peeked { stream, beginning: held.into_bytes() }),
-        Err(error) => {
-            platform.abort(&stream);
-            Err(error)
-        }
-    }
+/// Why reading pauses.
+pub(super) enum PeekEnd {
+    /// Content has come, or the end, or an event that is too long to be held: the rest can be forwarded.
+    Content,
+    /// Nothing has been sent to the client for long.
+    Silence,
 }
 
-async fn read_until_content<P: Platform>(
-    platform: &P,
-    record: &RequestRecord,
-    stream: &mut P::Stream,
-    relay: &mut StreamRelay,
-    held: &mut HeldStream,
-) -> Result<()> {
-    while !relay.has_begun() {
-        match within(platform, relay.wait(platform.now()), platform.next(stream)).await {
-            Ok(Some(piece)) => {
-                let bytes = piece.to_vec();
-                let step = push(platform, record, relay, &bytes);
-                held.push(&step.forward);
-                persist(platform, step.persist).await;
-                relay.check_beginning().and_then(|()| held.check())?;
-                if held.is_in_long_event() {
-                    return Ok(());
-                }
-            }
-            Ok(None) => return relay.check_early_end(),
-            Err(CallError::TimedOut) => match relay.tick(platform.now()) {
-                TimerEvent::Over => return Err(call_failed(CallError::TimedOut)),
-                TimerEvent::KeepAlive => {
-                    held.keep_alive(relay.framing().keep_alive);
-                    return Ok(());
-                }
-                TimerEvent::Nothing => {}
-            },
-            Err(lost) => return Err(call_failed(lost)),
-        }
+/// A stream that is read up to its first content. If this is dropped, the platform aborts the provider's call
+/// with the request.
+pub(super) struct Peek<P: Platform> {
+    stream: P::Stream,
+    held: HeldStream,
+}
+
+impl<P: Platform> Peek<P> {
+    /// A stream of which nothing has been read.
+    pub(super) fn open(platform: &P, answer: P::Answer) -> Self {
+        Self { stream: platform.open_answer(answer), held: HeldStream::default() }
     }
-    Ok(())
+
+    /// Reads on, until content comes or the client has got nothing for too long.
+    ///
+    /// # Errors
+    /// The provider's error; 502 or 504 if no response came.
+    pub(super) async fn read(
+        &mut self,
+        platform: &P,
+        record: &RequestRecord,
+        relay: &mut StreamRelay,
+    ) -> Result<PeekEnd> {
+        while !relay.has_begun() {
+            match within(platform, relay.wait(platform.now()), platform.next(&mut self.stream)).await {
+                Ok(Some(piece)) => {
+                    let bytes = piece.to_vec();
+                    let step = push(platform, record, relay, &bytes);
+                    self.held.push(&step.forward);
+                    persist(platform, step.persist).await;
+                    relay.check_beginning().and_then(|()| self.held.check())?;
+                    if self.held.is_in_long_event() {
+                        return Ok(PeekEnd::Content);
+                    }
+                }
+                Ok(None) => return relay.check_early_end().map(|()| PeekEnd::Content),
+                Err(CallError::TimedOut) => match relay.tick(platform.now()) {
+                    TimerEvent::Over => return Err(call_failed(CallError::TimedOut)),
+                    TimerEvent::KeepAlive => return Ok(PeekEnd::Silence),
+                    TimerEvent::Nothing => {}
+                },
+                Err(lost) => return Err(call_failed(lost)),
+            }
+        }
+        Ok(PeekEnd::Content)
+    }
+
+    /// Adds a keep-alive to what has been read.
+    pub(super) fn keep_alive(&mut self, framing: &Framing) {
+        self.held.keep_alive(framing.keep_alive);
+    }
+
+    /// What has been read, and the rest.
+    pub(super) fn into_peeked(self) -> Peeked<P> {
+        Peeked { stream: self.stream, beginning: self.held.into_bytes() }
+    }
+
+    /// Aborts the provider's call.
+    pub(super) fn abort(&self, platform: &P) {
+        platform.abort(&self.stream);
+    }
 }
 
 /// The most that is held of events, in bytes.

@@ -4,140 +4,18 @@
 use super::admission::Admission;
 use super::dropped_fields::DroppedFields;
 use super::ended_attempt::{AttemptCharge, AttemptTarget, EndedAttempt};
-use super::metering::{Metering, ResponseUsage, UncountedText};
+pub use super::fact::{Fact, Outcome, ResponseFacts};
+use super::metering::{Metering, UncountedText};
 use super::plausible::PlausibleUsage;
 use crate::canonical::Usage;
 use crate::config::{Millis, Nanos};
 use crate::error::Error;
 use crate::ids::AccountId;
 use crate::ledger::{LOST, Receipt};
-use crate::telemetry::{CatalogueStale, Chunk, Event, EventKind, RequestEnd, RequestFields, RequestStart};
+use crate::telemetry::{
+    AttemptFailed, CatalogueStale, Chunk, Event, EventKind, RequestEnd, RequestFields, RequestStart,
+};
 use crate::wire::dollars::dollars;
-
-/// How an admitted request ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Outcome {
-    /// The client got a complete response.
-    #[default]
-    Complete,
-    /// The request was refused, or failed before its response began.
-    Refused,
-    /// The response broke off.
-    Truncated,
-    /// The response took longer than allowed.
-    TimedOut,
-    /// The provider reported an error in the middle of its response.
-    UpstreamError,
-    /// The client disconnected before the end.
-    ClientClosed,
-}
-
-impl Outcome {
-    /// Its name in logs and receipts.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Complete => "complete",
-            Self::Refused => "refused",
-            Self::Truncated => "truncated",
-            Self::TimedOut => "timed_out",
-            Self::UpstreamError => "upstream_error",
-            Self::ClientClosed => "client_closed",
-        }
-    }
-}
-
-/// Something that happened to a request. The function that carries a request out appends facts; nothing else
-/// changes a record.
-#[derive(Debug)]
-pub enum Fact {
-    /// The caller showed a valid key.
-    Authenticated {
-        /// The key's id.
-        key_id: AccountId,
-    },
-    /// The request was read.
-    Read {
-        /// The model that was asked for, as the caller named it.
-        model: String,
-        /// Whether a stream was asked for.
-        is_stream: bool,
-    },
-    /// The target was found, or the request goes on to another one.
-    Routed(AttemptTarget),
-    /// The key's accounts admitted the request.
-    Admitted {
-        /// What they granted.
-        admission: Admission,
-        /// What the provider may plausibly report.
-        plausible: PlausibleUsage,
-    },
-    /// The provider is about to be called.
-    AttemptStarted {
-        /// What the provider may plausibly report, if that is not what the first target may.
-        plausible: Option<PlausibleUsage>,
-        /// How the response is charged; `None` if it is free of charge.
-        metering: Option<Metering>,
-        /// Fields that the provider's format cannot hold.
-        dropped: Option<DroppedFields>,
-    },
-    /// The head of a successful response came.
-    HeadReceived {
-        /// When the provider was called.
-        sent: Millis,
-    },
-    /// The first bytes of the response came.
-    FirstByte {
-        /// When.
-        at: Millis,
-    },
-    /// The response ended, or broke off.
-    AttemptEnded(ResponseFacts),
-    /// The attempt failed before its response began. The request may go on to another one.
-    AttemptFailed {
-        /// What went wrong, by the name of its class.
-        class: &'static str,
-        /// The provider may have generated tokens, and bill for them.
-        billable: bool,
-        /// When.
-        at: Millis,
-    },
-    /// The request failed before its response began.
-    Failed {
-        /// The provider may have generated tokens, and bill for them.
-        billable: bool,
-        /// When.
-        at: Millis,
-    },
-    /// Tokens were counted that the provider had not reported.
-    TokensCounted {
-        /// Those of the prompt, if it was kept.
-        prompt: Option<u64>,
-        /// Those of the response.
-        output: u64,
-    },
-    /// The request is over.
-    Ended {
-        /// The status that the client got.
-        status: u16,
-        /// How it ended.
-        outcome: Outcome,
-        /// When.
-        at: Millis,
-    },
-}
-
-/// What a response said of itself.
-#[derive(Debug, Default)]
-pub struct ResponseFacts {
-    /// The model that the provider says it used.
-    pub served: Option<String>,
-    /// Events of a stream that could not be read.
-    pub malformed: u32,
-    /// What it is charged for; `None` if it was no response, and reported no usage.
-    pub usage: Option<ResponseUsage>,
-    /// The provider may have generated more, unread, until this time.
-    pub unread_until: Option<Millis>,
-}
 
 /// What is known of one request.
 #[derive(Clone, Debug, Default)]
@@ -198,10 +76,8 @@ impl RequestRecord {
             Fact::Admitted { admission, plausible } => {
                 (self.admission, self.plausible) = (Some(admission), Some(plausible));
             }
-            Fact::AttemptStarted { plausible, metering, dropped } => {
-                self.plausible = plausible.or(self.plausible.take());
-                (self.metering, self.dropped) = (metering, dropped);
-            }
+            Fact::Targeted { plausible } => self.plausible = Some(plausible),
+            Fact::AttemptStarted { metering, dropped } => (self.metering, self.dropped) = (metering, dropped),
             Fact::HeadReceived { sent } => self.sent = Some(sent),
             Fact::FirstByte { at } => self.first_byte = Some(at),
             Fact::AttemptEnded(response) => self.end_attempt(response),
@@ -266,6 +142,11 @@ impl RequestRecord {
     /// The id of the caller's key; empty before it is known.
     pub(super) fn key_id(&self) -> &str {
         self.key_id.as_ref().map_or("", AccountId::as_str)
+    }
+
+    /// Whether a streamed response was asked for.
+    pub(super) fn is_stream(&self) -> bool {
+        self.stream
     }
 
     /// When the request arrived.
@@ -378,6 +259,13 @@ impl RequestRecord {
     pub(super) fn stale_event(&self, now: Millis, field: &'static str, count: u64) -> Event<'_> {
         let stale = CatalogueStale { request: self.request_fields(), field, count };
         Event { at: now, kind: EventKind::CatalogueStale(stale) }
+    }
+
+    /// The event of an attempt that failed, by the name of its class, after which the request may go on.
+    pub(super) fn attempt_event<'a>(&'a self, now: Millis, error: &'a Error, class: &'static str) -> Event<'a> {
+        let model = self.target.as_ref().map_or("", |target| &target.model);
+        let failed = AttemptFailed { request: self.request_fields(), model, class, error };
+        Event { at: now, kind: EventKind::AttemptFailed(failed) }
     }
 
     fn request_fields(&self) -> RequestFields<'_> {

@@ -7,6 +7,9 @@ use crate::formats::ClientFormat;
 /// The request header by which a client prefers a refusal to dropped fields.
 const STRICT: &str = "x-llm-bridge-strict";
 
+/// The request header in which official SDKs count their own retries.
+const RETRY_COUNT: &str = "x-stainless-retry-count";
+
 /// A client's format, and the headers of its request.
 pub(super) struct RequestHead<'r> {
     pub(super) client: &'static ClientFormat,
@@ -22,6 +25,11 @@ impl<'r> RequestHead<'r> {
     /// Whether the client prefers a refusal to dropped fields.
     pub(super) fn is_strict(&self) -> bool {
         (self.header)(STRICT).is_some_and(|word| matches!(word.as_str(), "true" | "1"))
+    }
+
+    /// Whether the client sends a request again that has failed. It will do so once more, if it fails again.
+    pub(super) fn is_retry(&self) -> bool {
+        (self.header)(RETRY_COUNT).is_some_and(|count| count.parse::<u32>().is_ok_and(|count| count > 0))
     }
 
     /// The headers that go on to providers of the same format.

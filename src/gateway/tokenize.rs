@@ -26,7 +26,8 @@ pub async fn tokenize<P: Platform>(
     record: RequestRecord,
 ) -> Response<P> {
     let AdmittedRequest { request, client, path_name, caller, common_headers } = admitted;
-    let mut drive = Drive { bridge, platform, client, path_name, caller, common_headers, record };
+    let mut drive =
+        Drive { bridge, platform, client, path_name, caller, common_headers, record, attempt: None, begun: None };
     let counted = match read_body(bridge, platform, request).await {
         Ok(body) => drive.tokenize(body).await,
         Err(error) => Err(error),

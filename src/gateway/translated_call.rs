@@ -29,7 +29,7 @@ impl<P: Platform> Drive<'_, P> {
         call: &ProviderCall,
     ) -> Result<PreparedCall> {
         let (envelope, target) = (attempt.envelope, attempt.target);
-        let key = self.bridge.account(target.index).key(&target.provider.name, 0)?;
+        let key = self.bridge.account(target.index).key(&target.provider.name, target.key)?;
         sparse(&envelope.document)?;
         let written = (call.write)(
             envelope,
@@ -51,7 +51,7 @@ impl<P: Platform> Drive<'_, P> {
             let prompt = MeteredPrompt { length, ..prompt };
             Metering::of(&attempt.card, prompt, self.platform.now())
         });
-        self.record.apply(Fact::AttemptStarted { plausible: None, metering, dropped });
+        self.record.apply(Fact::AttemptStarted { metering, dropped });
         let reading = Reading::Call(TranslatedCall { read: written.read, length });
         Ok(PreparedCall { request, format, reading })
     }

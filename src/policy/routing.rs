@@ -16,6 +16,10 @@ pub struct Target<'c> {
     pub model: &'c Model,
     /// The name that the provider uses for the model.
     pub upstream: Cow<'c, str>,
+    /// The time limits of an attempt: those of the row, or of the route.
+    pub clocks: Clocks,
+    /// The key that is used, an index among the provider's.
+    pub key: usize,
 }
 
 /// The targets that can serve a request, and the rules of its plan. A plain model is a route of one
@@ -123,7 +127,7 @@ pub fn resolve<'c>(config: &'c Config, name: &str) -> Result<Route<'c>> {
         .get(index)
         .and_then(|provider| find(provider, model).map(|(row, upstream)| (provider, row, upstream)));
     let (provider, model, upstream) = found.ok_or_else(|| unknown(config, name))?;
-    Ok(Route::of_target(Target { index, provider, model, upstream }))
+    Ok(Route::of_target(Target { index, provider, model, upstream, clocks: model.clocks, key: 0 }))
 }
 
 /// The first target of the route of a name.

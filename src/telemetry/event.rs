@@ -19,6 +19,8 @@ pub enum EventKind<'a> {
     RequestStart(RequestStart<'a>),
     /// A request has ended, well or not.
     RequestEnd(RequestEnd<'a>),
+    /// An attempt has failed, of a request that has a choice of targets.
+    AttemptFailed(AttemptFailed<'a>),
     /// A provider has refused a field that the gateway wrote, and the request was sent again without it.
     CatalogueStale(CatalogueStale<'a>),
     /// A piece of a provider's stream has come.
@@ -96,6 +98,19 @@ pub struct RequestEnd<'a> {
     pub response: Option<&'a str>,
 }
 
+/// An attempt that failed, of a request that has a choice of targets.
+#[derive(Clone, Copy, Debug)]
+pub struct AttemptFailed<'a> {
+    /// The request.
+    pub request: RequestFields<'a>,
+    /// The model, as the provider names it.
+    pub model: &'a str,
+    /// What went wrong, by the name of its class.
+    pub class: &'static str,
+    /// The error.
+    pub error: &'a Error,
+}
+
 /// A provider that refused a field which the gateway wrote.
 #[derive(Clone, Copy, Debug)]
 pub struct CatalogueStale<'a> {
@@ -154,6 +169,7 @@ impl EventKind<'_> {
             Self::RequestStart(_) => "request_start",
             Self::RequestEnd(end) if end.is_failure => "request_error",
             Self::RequestEnd(_) => "request_complete",
+            Self::AttemptFailed(_) => "attempt_failed",
             Self::CatalogueStale(_) => "catalogue_stale",
             Self::Chunk(_) => "chunk",
             Self::ConfigError(_) => "config_error",
@@ -172,7 +188,7 @@ impl EventKind<'_> {
                 if is_clients { LogLevel::Warning } else { LogLevel::Error }
             }
             Self::RequestStart(_) | Self::RequestEnd(_) => LogLevel::Info,
-            Self::CatalogueStale(_) | Self::ConfigNote(_) => LogLevel::Warning,
+            Self::AttemptFailed(_) | Self::CatalogueStale(_) | Self::ConfigNote(_) => LogLevel::Warning,
             Self::ConfigError(_) | Self::Runtime(_) => LogLevel::Error,
         }
     }

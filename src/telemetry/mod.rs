@@ -4,6 +4,7 @@ mod event;
 mod render;
 
 pub use event::{
-    CatalogueStale, Chunk, Event, EventKind, LostReceipts, RequestEnd, RequestFields, RequestStart, RuntimeFailure,
+    AttemptFailed, CatalogueStale, Chunk, Event, EventKind, LostReceipts, RequestEnd, RequestFields, RequestStart,
+    RuntimeFailure,
 };
 pub use render::render;

@@ -32,6 +32,14 @@ pub fn render(event: &Event<'_>, logging: &Logging) -> Option<String> {
             line.request(&end.request);
             line.end(end);
         }
+        EventKind::AttemptFailed(failed) => {
+            line.request(&failed.request);
+            line.text("upstream_model", Some(failed.model));
+            line.text("class", Some(failed.class));
+            line.number("status", Some(u64::from(failed.error.status())));
+            line.text("error", Some(failed.error.message()));
+            line.text("error_code", failed.error.code());
+        }
         EventKind::CatalogueStale(stale) => {
             line.request(&stale.request);
             line.text("field", Some(stale.field));

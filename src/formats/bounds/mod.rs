@@ -2,6 +2,7 @@
 //! share field names share these rules, because hosts honour each other's names.
 
 mod edit;
+mod effects;
 mod limit;
 mod prompt;
 mod rules;

@@ -1,6 +1,7 @@
 //! The rules of a client's format for the bounds and edits of its requests, as a table of functions.
 
 use super::edit::{self, Edit};
+use super::effects;
 use super::limit::{self, LimitNames};
 use super::service::{self, ServiceTier};
 use super::{prompt, samples};
@@ -46,6 +47,9 @@ pub struct RequestRules {
     /// in another way than the gateway. `known`: the fields that the gateway reads. `nested`: also report an
     /// object that may hide a limit.
     pub stray_field: for<'d> fn(&'d Document<'_>, known: &[&str], nested: bool) -> Option<&'d str>,
+    /// Whether a provider that has begun to work on the request must not be followed by another one: the work
+    /// has effects (it is stored, or tools run at the provider), or is dear (images, sound).
+    pub has_effects: fn(&Document<'_>) -> bool,
     /// The fields that refusals name.
     pub names: FieldNames,
     /// The field in which a client asks for the usage of a stream, in formats that leave it to the client.
@@ -71,6 +75,7 @@ pub const COMMON: RequestRules = RequestRules {
     thinking_budget: prompt::thinking_budget,
     may_cache_long: prompt::may_cache_long,
     stray_field: service::stray_field,
+    has_effects: effects::has_effects,
     names: FieldNames { limit: "max_tokens", tier: "service_tier" },
     usage_field: None,
 };

@@ -17,6 +17,7 @@ pub(super) const RULES: RequestRules = RequestRules {
     thinking_budget: |_| None,
     may_cache_long: |_| false,
     stray_field: |_, _, _| None,
+    has_effects: |_| false,
     usage_field: None,
 };
 

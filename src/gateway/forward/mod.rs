@@ -10,4 +10,4 @@ mod write;
 pub(super) use events::{Forward, Forwarded};
 pub(super) use long::{ForwardedBody, forward_body};
 pub(super) use script::write_script;
-pub(super) use write::{persist, push, write_end};
+pub(super) use write::{persist, push, write_end, write_within};

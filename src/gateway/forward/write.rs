@@ -16,7 +16,7 @@ pub(super) async fn write<P: Platform>(platform: &P, sink: &mut P::Sink, bytes: 
 
 /// Writes to the client, which may take no more than `left` milliseconds. `received`: how much of the
 /// response has come, in bytes.
-pub(super) async fn write_within<P: Platform>(
+pub(in crate::gateway) async fn write_within<P: Platform>(
     platform: &P,
     sink: &mut P::Sink,
     bytes: &[u8],

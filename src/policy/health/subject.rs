@@ -73,22 +73,32 @@ impl Subject {
             | FailureClass::Hollow
             | FailureClass::Truncated => Some(match scope {
                 FailureScope::Host => Self::Host { provider },
-                FailureScope::Request | FailureScope::Model | FailureScope::Key | FailureScope::Account | FailureScope::Here => {
-                    Self::Target { provider, model: model() }
-                }
+                FailureScope::Request
+                | FailureScope::Model
+                | FailureScope::Key
+                | FailureScope::Account
+                | FailureScope::Here => Self::Target { provider, model: model() },
             }),
             FailureClass::Rate | FailureClass::Quota | FailureClass::Capacity => match scope {
                 FailureScope::Request => None,
                 FailureScope::Model => Some(Self::KeyModel { provider, key, model: model() }),
-                FailureScope::Key | FailureScope::Account | FailureScope::Host | FailureScope::Here => Some(Self::Account { provider, account }),
+                FailureScope::Key | FailureScope::Account | FailureScope::Host | FailureScope::Here => {
+                    Some(Self::Account { provider, account })
+                }
             },
             FailureClass::Credential => match scope {
                 FailureScope::Request => None,
                 FailureScope::Model => Some(Self::KeyModel { provider, key, model: model() }),
-                FailureScope::Key | FailureScope::Account | FailureScope::Host | FailureScope::Here => Some(Self::Key { provider, key }),
+                FailureScope::Key | FailureScope::Account | FailureScope::Host | FailureScope::Here => {
+                    Some(Self::Key { provider, key })
+                }
             },
             FailureClass::Region => Some(Self::Here { provider }),
-            FailureClass::TpmSize | FailureClass::Context | FailureClass::Policy | FailureClass::Unsupported | FailureClass::Caller => None,
+            FailureClass::TpmSize
+            | FailureClass::Context
+            | FailureClass::Policy
+            | FailureClass::Unsupported
+            | FailureClass::Caller => None,
         }
     }
 

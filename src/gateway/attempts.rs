@@ -1,0 +1,326 @@
+//! Carries out a request that has a choice: of several targets, or of several keys. An attempt that fails
+//! before content is followed by another one, until one serves, or none can help.
+
+use std::future::Future;
+use std::pin::pin;
+
+use futures::future::{Either, select};
+
+use super::attempt::{Attempt, Mode};
+use super::drive::{Answer, Drive};
+use super::ended_attempt::AttemptTarget;
+use super::failure::{Failure, FailureStage};
+use super::forward::{write_end, write_within};
+use super::plan::Plan;
+use super::planned_attempt::PlannedAttempt;
+use super::platform::{CallError, Platform, StreamHead};
+use super::record::{Fact, Outcome};
+use super::relay::StreamEnd;
+use super::request_body::ReceivedBody;
+use super::request_head::RequestHead;
+use super::response::Body;
+use super::settle::{Ending, settle};
+use super::tries::{Tries, TryRules};
+use super::wait::{client_left, sleep};
+use super::{admit, call_failed, estimate, memory};
+use crate::config::{Millis, Needs};
+use crate::error::{Error, Result};
+use crate::formats::{self, ResponseHead};
+use crate::policy::choose::{Choice, Next};
+use crate::policy::failure::{Cause, FailureClass};
+use crate::policy::health::{AttemptFailure, Place, RunningAttempt};
+use crate::policy::rendezvous::ConversationKey;
+use crate::policy::routing::Target;
+use crate::policy::tokens;
+use crate::policy::waiting::Wait;
+
+impl<'r, P: Platform> Drive<'r, P> {
+    /// Whether a request has a choice of targets or of keys.
+    pub(super) fn has_choice(&self, plan: &Plan<'_, '_>) -> bool {
+        let [only] = plan.route.candidates.as_slice() else { return true };
+        plan.route.attempts(self.bridge.account(only.target.index).keys().len()) > 1
+    }
+
+    /// Carries out a request that has a choice.
+    pub(super) async fn run_plan(
+        &mut self,
+        head: &RequestHead<'_>,
+        plan: &Plan<'r, '_>,
+        body: &ReceivedBody,
+    ) -> Result<Answer<P>, Failure> {
+        body.keep();
+        self.bridge.health.refresh(self.platform);
+        self.admit_plan(head, plan).await?;
+        let mut tries = Tries::new(self.try_rules(head, plan));
+        let answered = match self.try_targets(head, plan, &mut tries).await {
+            Ok(answer) => Ok(answer),
+            Err(Some(failure)) => Err(failure),
+            Err(None) => Err(tries.into_failure(self.bridge, plan)),
+        };
+        match self.begun.take() {
+            None => answered,
+            Some(sink) => {
+                self.finish_begun(answered, sink).await;
+                Ok(Answer::Streamed)
+            }
+        }
+    }
+
+    /// Has the request admitted: its dearest target is reserved for.
+    async fn admit_plan(&mut self, head: &RequestHead<'_>, plan: &Plan<'r, '_>) -> Result<()> {
+        let mut attempts = Vec::with_capacity(plan.modes.len());
+        for (candidate, mode) in plan.route.candidates.iter().zip(&plan.modes) {
+            let Some(mode) = *mode else { continue };
+            let target = &candidate.target;
+            attempts.push(Attempt::new(&plan.envelope, target, head, mode, self.card(target, &[])));
+        }
+        let draft = || self.record.draft();
+        let admitted =
+            estimate::admit_plan(self.bridge, self.platform, &self.caller, (plan, &mut attempts), draft).await?;
+        self.record.apply(admitted);
+        let messages = plan.envelope.document.value(plan.envelope.operation.question_field);
+        self.platform.log(&self.record.start_event(self.platform.now(), messages));
+        Ok(())
+    }
+
+    fn try_rules(&self, head: &RequestHead<'_>, plan: &Plan<'r, '_>) -> TryRules {
+        let (envelope, rules) = (&plan.envelope, &self.client.rules);
+        let question = envelope.document.value(envelope.operation.question_field).unwrap_or_default();
+        let totals = plan.route.candidates.iter().map(|candidate| candidate.target.clocks.total);
+        TryRules {
+            conversation: ConversationKey::of(&[
+                self.record.key_id().as_bytes(),
+                formats::opening(question).as_bytes(),
+            ]),
+            input_tokens: tokens::estimate_from_bytes(envelope.document.bytes().len() as u64),
+            needs: Needs::NONE,
+            is_repeatable: !(rules.has_effects)(&envelope.document),
+            client_retries: head.is_retry(),
+            windows: plan.route.candidates.iter().map(|candidate| self.card(&candidate.target, &[]).context).collect(),
+            deadline: self.record.started().saturating_add(totals.max().unwrap_or_default()),
+        }
+    }
+
+    /// Tries target after target.
+    ///
+    /// # Errors
+    /// The failure of the plan, or none if it is among those that were tried.
+    async fn try_targets(
+        &mut self,
+        head: &RequestHead<'_>,
+        plan: &Plan<'r, '_>,
+        tries: &mut Tries,
+    ) -> Result<Answer<P>, Option<Failure>> {
+        loop {
+            let now = self.platform.now();
+            let choice = match tries.next(self.bridge, plan, now, random(self.platform)) {
+                Next::Try(choice) => choice,
+                Next::Wait(_) if tries.leaves_waiting_to_client() => return Err(None),
+                Next::Wait(time) => {
+                    self.pause(time).await.map_err(Some)?;
+                    continue;
+                }
+                Next::Stop(_) => return Err(None),
+            };
+            // The first failure is told if what may come on top cannot be paid.
+            self.raise(tries.billable()).await.map_err(|_| None)?;
+            let Some((target, mode)) = target_of(plan, choice) else { return Err(None) };
+            self.begin_attempt(&target, tries.may_go_on(self.bridge, plan));
+            let failure = match self.attempt(head, plan, (&target, mode)).await {
+                Ok(answer) => {
+                    self.report_success(&target);
+                    return Ok(answer);
+                }
+                Err(failure) => failure,
+            };
+            let has_left = self.platform.client_left();
+            let failure = self.end_attempt(&target, failure, has_left);
+            if has_left {
+                return Err(Some(failure));
+            }
+            tries.add(choice.candidate, choice.key, failure, self.platform.now());
+        }
+    }
+
+    /// Sends the request to one target.
+    async fn attempt(
+        &mut self,
+        head: &RequestHead<'_>,
+        plan: &Plan<'r, '_>,
+        (target, mode): (&Target<'r>, Mode),
+    ) -> Result<Answer<P>, Failure> {
+        let mut attempt = Attempt::new(&plan.envelope, target, head, mode, self.card(target, &[]));
+        let admission = self.record.admission().cloned().unwrap_or_default();
+        if let Some(limit) = admission.limit {
+            attempt.grant(limit);
+        }
+        self.record.apply(Fact::Targeted { plausible: estimate::plausible(&attempt, &admission) });
+        if matches!(mode, Mode::Local) {
+            let response = self.prepare_locally(&attempt).map_err(unsupported)?;
+            return Ok(self.answer_locally(response).await);
+        }
+        let prepared = self.prepare(&attempt).await.map_err(unsupported)?;
+        if attempt.can_be_refitted() {
+            let (reading, answer) = self.send_fitted(&attempt, prepared).await?;
+            return self.receive(target, reading, answer).await;
+        }
+        let room = self.bridge.waiting_room(self.platform.now());
+        let room = room.ok_or_else(|| Failure::of(memory::full(), FailureStage::BeforeSend))?;
+        self.exchange(target, prepared, room).await
+    }
+
+    /// Notes that an attempt begins.
+    fn begin_attempt(&mut self, target: &Target<'r>, may_go_on: bool) {
+        let now = self.platform.now();
+        let RunningAttempt { place, is_probe, .. } = self.bridge.health.begin(target, target.key, now);
+        let name = format!("{}/{}", target.provider.name, target.upstream);
+        let (provider, model) = (target.provider.name.clone(), target.upstream.clone().into_owned());
+        self.record.apply(Fact::Routed(AttemptTarget { provider, model, key: target.key }));
+        let account = place.account;
+        self.attempt = Some(PlannedAttempt { began: now, may_go_on, is_probe: Some(is_probe), account, name });
+    }
+
+    /// The attempt under way, for the health of its target; `None` once its outcome has been reported.
+    fn running<'t>(&mut self, target: &'t Target<'_>) -> Option<RunningAttempt<'t>> {
+        let attempt = self.attempt.as_mut()?;
+        let is_probe = attempt.is_probe.take()?;
+        let place =
+            Place { provider: target.index, model: &target.upstream, key: target.key, account: attempt.account };
+        Some(RunningAttempt { place, began: attempt.began, is_probe })
+    }
+
+    /// Notes that the attempt under way brought content.
+    pub(super) fn report_success(&mut self, target: &Target<'_>) {
+        if let Some(running) = self.running(target) {
+            self.bridge.health.succeeded(self.platform, running);
+        }
+    }
+
+    /// Notes that an attempt failed, and charges for it.
+    fn end_attempt(&mut self, target: &Target<'_>, mut failure: Failure, has_left: bool) -> Failure {
+        let Cause { class, scope, wait } = failure.cause;
+        if let Some(running) = self.running(target) {
+            if has_left {
+                self.bridge.health.abandoned(running);
+            } else {
+                let failed = AttemptFailure { class, scope, wait: wait.map(Wait::until_next_try) };
+                self.bridge.health.failed(self.platform, running, failed);
+            }
+        }
+        if let Some(facts) = failure.response.take() {
+            self.record.apply(Fact::AttemptEnded(*facts));
+        }
+        let billable = failure.billable || has_left && failure.stage != FailureStage::BeforeSend;
+        self.record.apply(Fact::AttemptFailed { class: class.name(), billable, at: self.platform.now() });
+        self.platform.log(&self.record.attempt_event(self.platform.now(), &failure.error, class.name()));
+        failure
+    }
+
+    /// Raises what is reserved, if `billable` attempts may have to be paid besides the next one.
+    async fn raise(&self, billable: u64) -> Result<()> {
+        let Some(admission) = self.record.admission() else { return Ok(()) };
+        match admission.reserved {
+            Some(reserved) if billable > 0 => {
+                admit::raise(self.platform, admission, reserved.saturating_mul(billable.saturating_add(1))).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits before the next attempt, while the client stays.
+    async fn pause(&mut self, time: Millis) -> Result<(), Failure> {
+        let platform = self.platform;
+        let (slept, left) = (pin!(sleep(platform, time)), pin!(client_left(platform)));
+        match select(slept, left).await {
+            Either::Left(_) => Ok(()),
+            Either::Right(_) => Err(Failure::of(call_failed(CallError::ClientLeft), FailureStage::BeforeSend)),
+        }
+    }
+
+    /// Sends a sign of life to a client that has got nothing for long, although nothing is known yet of the
+    /// response: if its head has not left, it does now.
+    ///
+    /// # Errors
+    /// The client has left.
+    pub(super) async fn keep_client_waiting(&mut self, left: Millis) -> Result<(), Failure> {
+        let gone = || Failure::of(call_failed(CallError::ClientLeft), FailureStage::AwaitingHead);
+        let mut sink = self.begin(StreamHead::events(self.client.framing)).map_err(|_| gone())?;
+        let written = write_within(self.platform, &mut sink, self.client.framing.keep_alive, left, 0).await;
+        self.begun = Some(sink);
+        match written {
+            Ok(()) | Err(StreamEnd::TimedOut) => Ok(()),
+            Err(_) => Err(gone()),
+        }
+    }
+
+    /// Waits for a future; meanwhile, a client that waits for a stream gets a sign of life every `interval`
+    /// milliseconds, if another attempt may follow.
+    pub(super) async fn while_client_waits<T>(
+        &mut self,
+        interval: Millis,
+        left: Millis,
+        wait: impl Future<Output = T>,
+    ) -> T {
+        let is_planned = self.attempt.as_ref().is_some_and(|attempt| attempt.may_go_on) || self.begun.is_some();
+        if !is_planned || interval == 0 || !self.record.is_stream() {
+            return wait.await;
+        }
+        let mut wait = pin!(wait);
+        loop {
+            match select(&mut wait, self.platform.timer(interval)).await {
+                Either::Left((done, _)) => return done,
+                // What waits finds out itself that the client has left.
+                Either::Right(_) => drop(self.keep_client_waiting(left).await),
+            }
+        }
+    }
+
+    /// Ends a response whose head has left before its target was known.
+    async fn finish_begun(&mut self, answered: Result<Answer<P>, Failure>, mut sink: P::Sink) {
+        let (bytes, outcome, error) = match answered {
+            Ok(Answer::Streamed) => return,
+            Ok(Answer::Whole(response)) => match response.body {
+                Body::Bytes(bytes) | Body::Buffer(_, bytes) => (bytes, Outcome::Complete, None),
+                Body::Empty | Body::Socket(..) => (Vec::new(), Outcome::Complete, None),
+            },
+            Err(failure) => {
+                let outcome = match failure.cause.class {
+                    _ if self.platform.client_left() => Outcome::ClientClosed,
+                    FailureClass::Timeout => Outcome::TimedOut,
+                    _ => Outcome::UpstreamError,
+                };
+                (self.error_as_stream(&failure.error), outcome, Some(failure.error))
+            }
+        };
+        // Settled before the last bytes: a client may take them late, or never.
+        let ending = Ending { status: 200, outcome, error, text: None };
+        settle(self.platform, std::mem::take(&mut self.record), ending);
+        write_end(self.platform, &mut sink, &bytes).await;
+    }
+
+    /// An error as the only event of a stream.
+    fn error_as_stream(&self, error: &Error) -> Vec<u8> {
+        let (mut encoder, mut out) = ((self.client.stream)(ResponseHead::default()), Vec::new());
+        encoder.finish(Some(error), &mut out);
+        out
+    }
+}
+
+/// The target of a choice, with its key and the time limits of the route.
+fn target_of<'b>(plan: &Plan<'b, '_>, choice: Choice) -> Option<(Target<'b>, Mode)> {
+    let target = &plan.route.candidates.get(choice.candidate)?.target;
+    let mode = (*plan.modes.get(choice.candidate)?)?;
+    Some((Target { key: choice.key, clocks: plan.route.clocks(target), ..target.clone() }, mode))
+}
+
+/// The failure of a request that one target's format cannot hold. Another one's may.
+fn unsupported(error: Error) -> Failure {
+    let is_unsupported = error.code().is_some_and(|code| code.starts_with("unsupported"));
+    let failure = Failure::from(error);
+    let cause = if is_unsupported { Cause::of(FailureClass::Unsupported) } else { failure.cause };
+    Failure { cause, ..failure }
+}
+
+fn random<P: Platform>(platform: &P) -> u64 {
+    u64::try_from(platform.random_u128() >> 64).unwrap_or_default()
+}

@@ -1,0 +1,161 @@
+//! What a request with a choice of targets has tried, and what it may try next.
+
+use super::bridge::Bridge;
+use super::failure::{Failure, FailureStage};
+use super::health::CandidateRules;
+use super::plan::Plan;
+use crate::config::{Millis, Needs, OnContentFilter, Strategy};
+use crate::error::Error;
+use crate::policy::choose::{CandidateOrder, Next, PlanView, Progress, Tried, next};
+use crate::policy::failure::{FailureClass, may_retry_help, most_useful};
+use crate::policy::rendezvous::ConversationKey;
+use crate::policy::routing::Target;
+use crate::policy::waiting::Wait;
+
+/// The calls of other services that a request has made when its first attempt begins: of accounts.
+const FIRST_SUBREQUESTS: u32 = 3;
+
+/// What decides which target is tried.
+pub(super) struct TryRules {
+    /// What the choice is stable for.
+    pub(super) conversation: ConversationKey,
+    /// The tokens of the prompt, estimated.
+    pub(super) input_tokens: u64,
+    /// What the request needs of its model.
+    pub(super) needs: Needs,
+    /// Whether the request may be sent again although a provider may have begun to work on it.
+    pub(super) is_repeatable: bool,
+    /// The client sends the request again itself, if it fails: the gateway does not wait for it as well.
+    pub(super) client_retries: bool,
+    /// The context windows of the candidates in tokens, as far as they are known.
+    pub(super) windows: Vec<Option<u64>>,
+    /// When the request's time is over.
+    pub(super) deadline: Millis,
+}
+
+/// What a request has tried.
+pub(super) struct Tries {
+    rules: TryRules,
+    tried: Vec<Tried>,
+    failures: Vec<Failure>,
+}
+
+impl Tries {
+    /// Nothing has been tried.
+    pub(super) fn new(rules: TryRules) -> Self {
+        Self { rules, tried: Vec::new(), failures: Vec::new() }
+    }
+
+    /// What comes next. `random`: random bits.
+    pub(super) fn next(&self, bridge: &Bridge, plan: &Plan<'_, '_>, now: Millis, random: u64) -> Next {
+        let (route, rules) = (&plan.route, &self.rules);
+        let first = self.tried.first().map(|tried| tried.candidate);
+        let mut keys = 0;
+        let mut candidates = Vec::with_capacity(route.candidates.len());
+        for (index, candidate) in route.candidates.iter().enumerate() {
+            let is_kept = !route.keeps_to_target || first.is_none_or(|first| first == index);
+            let has_mode = plan.modes.get(index).is_some_and(Option::is_some);
+            let is_admitted = is_kept && has_mode && candidate.when.admits(rules.input_tokens, rules.needs);
+            let window = rules.windows.get(index).copied().flatten();
+            let view = CandidateRules { weight: candidate.weight, is_admitted, window };
+            let view = bridge.health.view(&candidate.target, view, now);
+            keys += view.keys.len();
+            candidates.push(view);
+        }
+        let view = PlanView {
+            candidates: &candidates,
+            attempts: route.attempts(keys),
+            order: match route.strategy {
+                Strategy::Priority => CandidateOrder::Listed,
+                Strategy::Weighted => CandidateOrder::Weighted,
+            },
+            conversation: rules.conversation,
+            continues_after_policy: route.on_content_filter == OnContentFilter::Next,
+            is_repeatable: rules.is_repeatable,
+            input_tokens: rules.input_tokens,
+            subrequests: FIRST_SUBREQUESTS.saturating_add(u32::try_from(self.tried.len()).unwrap_or(u32::MAX)),
+            random,
+        };
+        next(&view, &self.tried, now, rules.deadline)
+    }
+
+    /// Adds an attempt that failed.
+    pub(super) fn add(&mut self, candidate: usize, key: usize, failure: Failure, ended: Millis) {
+        let cause = failure.cause;
+        self.tried.push(Tried {
+            candidate,
+            key,
+            class: cause.class,
+            scope: cause.scope,
+            wait: cause.wait.map(Wait::until_next_try),
+            progress: progress(&failure),
+            ended,
+        });
+        self.failures.push(failure);
+    }
+
+    /// How many attempts so far a provider may bill for.
+    pub(super) fn billable(&self) -> u64 {
+        self.failures.iter().filter(|failure| failure.billable).count() as u64
+    }
+
+    /// Whether the client would be served by a wait: it sends the request again itself.
+    pub(super) fn leaves_waiting_to_client(&self) -> bool {
+        self.rules.client_retries
+    }
+
+    /// Whether another target or key may be tried after the attempt that begins now.
+    pub(super) fn may_go_on(&self, bridge: &Bridge, plan: &Plan<'_, '_>) -> bool {
+        let keys: usize =
+            plan.route.candidates.iter().map(|candidate| bridge.account(candidate.target.index).keys().len()).sum();
+        let left = plan.route.attempts(keys) as usize;
+        self.tried.len() + 1 < left
+    }
+
+    /// The failure that the caller is told of, with the least wait that any target asks for.
+    pub(super) fn into_failure(mut self, bridge: &Bridge, plan: &Plan<'_, '_>) -> Failure {
+        let causes: Vec<_> = self.failures.iter().map(|failure| failure.cause).collect();
+        let Some(told) = most_useful(&causes) else { return no_target(bridge, plan) };
+        let failure = self.failures.swap_remove(told.index);
+        let mut error = failure.error;
+        let states_wait = error.headers().iter().any(|(name, _)| name.starts_with("retry-after"));
+        if let Some(wait) = told.wait.filter(|_| !states_wait) {
+            error = error.with_header("retry-after", wait.div_ceil(1_000).to_string());
+        }
+        if !may_retry_help(&causes) {
+            error = error.with_header("x-should-retry", "false");
+        }
+        // Each attempt has been charged already.
+        Failure { error, billable: false, response: None, ..failure }
+    }
+}
+
+/// How far a failed attempt had come.
+fn progress(failure: &Failure) -> Progress {
+    match failure.stage {
+        FailureStage::BeforeSend => Progress::Unsent,
+        FailureStage::AwaitingHead if failure.error.is_reported() => Progress::Refused,
+        FailureStage::AwaitingHead => match failure.cause.class {
+            FailureClass::Timeout | FailureClass::Unreachable => Progress::AwaitingHead,
+            _ => Progress::Refused,
+        },
+        FailureStage::BeforeContent => Progress::BeforeContent,
+        FailureStage::AfterContent => Progress::AfterContent,
+    }
+}
+
+/// The failure of a request that no target was tried for.
+fn no_target(bridge: &Bridge, plan: &Plan<'_, '_>) -> Failure {
+    let candidates = plan.route.candidates.iter().map(|candidate| &candidate.target);
+    let unset = |target: &Target<'_>| bridge.account(target.index).key(&target.provider.name, 0).err();
+    let mut errors = candidates.map(unset);
+    let first = errors.next().flatten();
+    let all_unset = first.is_some() && errors.all(|error| error.is_some());
+    first.filter(|_| all_unset).unwrap_or_else(unadmitted).into()
+}
+
+fn unadmitted() -> Error {
+    let message = "No target of this route takes the request: its prompt is too long for them, or they lack what it needs. \
+         Shorten the prompt, or call another model.";
+    Error::caller(400, "no_target", message).at("model")
+}
