@@ -1,7 +1,7 @@
 //! What is known of a response once it has been read: one type for whole bodies and for streams of all
 //! formats.
 
-use crate::canonical::{ResponseEvent, Usage};
+use crate::canonical::{FinishReason, ResponseEvent, Usage};
 use crate::error::{Error, Result};
 
 /// The most that is kept of a response's text for its tokens to be counted, in bytes.
@@ -38,6 +38,10 @@ pub struct ResponseSummary {
     pub text: Option<String>,
     /// There is content: text, reasoning, a tool call or a finish reason.
     pub has_content: bool,
+    /// There is something for the client: text, reasoning or a tool call.
+    pub has_output: bool,
+    /// Why the response ended, if a choice of it has.
+    pub finish: Option<FinishReason>,
     /// The provider sent its end marker.
     pub has_ended: bool,
     /// The error that the provider reported, or a violation of the format.
@@ -128,6 +132,16 @@ impl ResponseSummary {
         self.has_ended && !self.has_content && self.error.is_none()
     }
 
+    /// Whether the response came to its usual end without anything for the client.
+    pub fn is_hollow(&self) -> bool {
+        !self.has_output && self.error.is_none() && self.finish == Some(FinishReason::Stop)
+    }
+
+    /// Whether the provider or the model withheld all of the response.
+    pub fn is_withheld(&self) -> bool {
+        !self.has_output && self.error.is_none() && self.finish == Some(FinishReason::Filtered)
+    }
+
     /// The usage, if it covers the whole response as far as it came.
     pub fn total_usage(&self) -> Option<Usage> {
         self.usage.filter(|_| !self.usage_is_partial())
@@ -153,23 +167,25 @@ impl ResponseSummary {
             }
             ResponseEvent::Text { choice, text } => {
                 self.add_json("content", text.get());
+                self.has_output |= text.get() != "\"\"";
                 self.begin(u64::from(*choice));
                 self.log_text(|| text.text().unwrap_or_default());
             }
             ResponseEvent::Thinking { choice, text } => {
                 self.add_json("reasoning_content", text.get());
+                self.has_output = true;
                 self.begin(u64::from(*choice));
             }
             ResponseEvent::Call { choice, .. } => {
-                self.content_after_usage = true;
+                (self.content_after_usage, self.has_output) = (true, true);
                 self.begin(u64::from(*choice));
             }
             ResponseEvent::Arguments { choice, json, .. } => {
                 self.add_json("content", json.get());
                 self.begin(u64::from(*choice));
             }
-            ResponseEvent::Finish { choice, .. } => {
-                self.has_content = true;
+            ResponseEvent::Finish { choice, reason } => {
+                (self.has_content, self.finish) = (true, Some(*reason));
                 self.choice(u64::from(*choice), true);
             }
             ResponseEvent::Usage(usage) => (self.usage, self.content_after_usage) = (Some(*usage), false),

@@ -99,7 +99,7 @@ impl EventTap {
         read(self.decoder.as_mut(), &mut |event| {
             if matches!(&event, ResponseEvent::Failed(error) if error.code() == Some(OVERSIZED)) {
                 // It passes unread, so it counts as content.
-                (summary.has_content, summary.content_after_usage) = (true, true);
+                (summary.has_content, summary.has_output, summary.content_after_usage) = (true, true, true);
             } else if summary.error.is_none() {
                 summary.record(&event);
             }

@@ -12,7 +12,7 @@ use super::ended_attempt::AttemptTarget;
 use super::failure::{Failure, FailureStage};
 use super::forward::{write_end, write_within};
 use super::plan::Plan;
-use super::planned_attempt::PlannedAttempt;
+use super::planned_attempt::{Outlook, PlannedAttempt};
 use super::platform::{CallError, Platform, StreamHead};
 use super::record::{Fact, Outcome};
 use super::relay::StreamEnd;
@@ -25,6 +25,7 @@ use super::wait::{client_left, sleep};
 use super::{admit, call_failed, estimate, memory};
 use crate::config::{Millis, Needs};
 use crate::error::{Error, Result};
+use crate::formats::summary::ResponseSummary;
 use crate::formats::{self, ResponseHead};
 use crate::policy::choose::{Choice, Next};
 use crate::policy::failure::{Cause, FailureClass};
@@ -125,7 +126,7 @@ impl<'r, P: Platform> Drive<'r, P> {
             // The first failure is told if what may come on top cannot be paid.
             self.raise(tries.billable()).await.map_err(|_| None)?;
             let Some((target, mode)) = target_of(plan, choice) else { return Err(None) };
-            self.begin_attempt(&target, tries.may_go_on(self.bridge, plan));
+            self.begin_attempt(&target, tries.outlook(self.bridge, plan));
             let failure = match self.attempt(head, plan, (&target, mode)).await {
                 Ok(answer) => {
                     self.report_success(&target);
@@ -170,14 +171,14 @@ impl<'r, P: Platform> Drive<'r, P> {
     }
 
     /// Notes that an attempt begins.
-    fn begin_attempt(&mut self, target: &Target<'r>, may_go_on: bool) {
+    fn begin_attempt(&mut self, target: &Target<'r>, outlook: Outlook) {
         let now = self.platform.now();
         let RunningAttempt { place, is_probe, .. } = self.bridge.health.begin(target, target.key, now);
         let name = format!("{}/{}", target.provider.name, target.upstream);
         let (provider, model) = (target.provider.name.clone(), target.upstream.clone().into_owned());
         self.record.apply(Fact::Routed(AttemptTarget { provider, model, key: target.key }));
         let account = place.account;
-        self.attempt = Some(PlannedAttempt { began: now, may_go_on, is_probe: Some(is_probe), account, name });
+        self.attempt = Some(PlannedAttempt { began: now, outlook, is_probe: Some(is_probe), account, name });
     }
 
     /// The attempt under way, for the health of its target; `None` once its outcome has been reported.
@@ -214,6 +215,23 @@ impl<'r, P: Platform> Drive<'r, P> {
         self.record.apply(Fact::AttemptFailed { class: class.name(), billable, at: self.platform.now() });
         self.platform.log(&self.record.attempt_event(self.platform.now(), &failure.error, class.name()));
         failure
+    }
+
+    /// The failure that a response without anything for the client is, if another attempt may follow: a usual
+    /// end without content, or a refusal by a content policy if the route goes on after one.
+    pub(super) fn without_output(&self, summary: &ResponseSummary) -> Option<Failure> {
+        let attempt = self.attempt.as_ref().filter(|attempt| attempt.outlook.may_go_on)?;
+        let (class, message) = if summary.is_hollow() {
+            (FailureClass::Hollow, "The provider's answer holds nothing.")
+        } else if summary.is_withheld() && attempt.outlook.continues_after_policy {
+            (FailureClass::Policy, "The provider withheld its answer because of its content policy.")
+        } else {
+            return None;
+        };
+        let error = Error::upstream(502, "upstream_invalid_response", message);
+        let failure = Failure::of(error, FailureStage::BeforeContent);
+        // The provider has generated it.
+        Some(Failure { cause: Cause::of(class), billable: true, ..failure })
     }
 
     /// Raises what is reserved, if `billable` attempts may have to be paid besides the next one.
@@ -261,7 +279,7 @@ impl<'r, P: Platform> Drive<'r, P> {
         left: Millis,
         wait: impl Future<Output = T>,
     ) -> T {
-        let is_planned = self.attempt.as_ref().is_some_and(|attempt| attempt.may_go_on) || self.begun.is_some();
+        let is_planned = self.attempt.as_ref().is_some_and(|attempt| attempt.outlook.may_go_on) || self.begun.is_some();
         if !is_planned || interval == 0 || !self.record.is_stream() {
             return wait.await;
         }

@@ -182,6 +182,9 @@ impl<P: Platform> Drive<'_, P> {
             let error = self.bridge.redact(target.index, error);
             return Err(Failure::of(error, FailureStage::BeforeContent).with_response(facts));
         }
+        if let Some(failure) = self.without_output(&whole.summary) {
+            return Err(failure.with_response(facts));
+        }
         self.record.apply(Fact::AttemptEnded(facts));
         if !is_stream {
             let body = whole.into_body().map_or_else(|| Body::gathered(bytes, buffer), Body::Bytes);
@@ -209,6 +212,10 @@ impl<P: Platform> Drive<'_, P> {
         let (reader, writer) = context.into_stream(streaming);
         let mut relay = StreamRelay::new(self.bridge, target.index, reader, writer, rules);
         let Peeked { stream, beginning } = self.peek(answer, &mut relay).await?;
+        if let Some(failure) = relay.without_output(|summary| self.without_output(summary)) {
+            self.platform.abort(&stream);
+            return Err(failure);
+        }
         self.report_success(target);
         let Ok(sink) = self.begin(StreamHead::events(self.client.framing)) else {
             self.platform.abort(&stream);
@@ -233,7 +240,7 @@ impl<P: Platform> Drive<'_, P> {
         loop {
             match peek.read(self.platform, &self.record, relay).await {
                 Ok(PeekEnd::Content) => return Ok(peek.into_peeked()),
-                Ok(PeekEnd::Silence) if self.attempt.as_ref().is_some_and(|attempt| attempt.may_go_on) => {
+                Ok(PeekEnd::Silence) if self.attempt.as_ref().is_some_and(|attempt| attempt.outlook.may_go_on) => {
                     let kept = self.keep_client_waiting(relay.left(self.platform.now())).await;
                     kept.inspect_err(|_| peek.abort(self.platform))?;
                 }

@@ -6,14 +6,23 @@ use crate::config::Millis;
 pub(super) struct PlannedAttempt {
     /// When it began.
     pub(super) began: Millis,
-    /// Another one may follow: until content comes, nothing of a response is sent but signs of life.
-    pub(super) may_go_on: bool,
+    /// What may follow.
+    pub(super) outlook: Outlook,
     /// Whether others wait for its outcome; `None` once that has been reported.
     pub(super) is_probe: Option<bool>,
     /// The index of the account of its key.
     pub(super) account: usize,
     /// The target, as the client is told of it.
     pub(super) name: String,
+}
+
+/// What may follow an attempt that fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Outlook {
+    /// Another attempt: until content comes, nothing of a response is sent but signs of life.
+    pub(super) may_go_on: bool,
+    /// Another attempt also follows a refusal by a content policy.
+    pub(super) continues_after_policy: bool,
 }
 
 /// The response header with the model that served a request which had a choice.

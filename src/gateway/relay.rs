@@ -245,6 +245,13 @@ impl StreamRelay {
             .with_response(ResponseFacts { usage, ..ResponseFacts::default() })
     }
 
+    /// The failure that `judge` finds in a response that has ended already, with what it took.
+    pub(super) fn without_output(&self, judge: impl FnOnce(&ResponseSummary) -> Option<Failure>) -> Option<Failure> {
+        let failure = judge(self.reader.summary())?;
+        let response = self.fail(failure.error.clone()).response;
+        Some(Failure { response, ..failure })
+    }
+
     /// What is wrong with a response that ended so, and is incomplete.
     fn error(&self, end: StreamEnd) -> Error {
         let summary = self.reader.summary();

@@ -4,6 +4,7 @@ use super::bridge::Bridge;
 use super::failure::{Failure, FailureStage};
 use super::health::CandidateRules;
 use super::plan::Plan;
+use super::planned_attempt::Outlook;
 use crate::config::{Millis, Needs, OnContentFilter, Strategy};
 use crate::error::Error;
 use crate::policy::choose::{CandidateOrder, Next, PlanView, Progress, Tried, next};
@@ -104,12 +105,15 @@ impl Tries {
         self.rules.client_retries
     }
 
-    /// Whether another target or key may be tried after the attempt that begins now.
-    pub(super) fn may_go_on(&self, bridge: &Bridge, plan: &Plan<'_, '_>) -> bool {
+    /// What may follow the attempt that begins now.
+    pub(super) fn outlook(&self, bridge: &Bridge, plan: &Plan<'_, '_>) -> Outlook {
         let keys: usize =
             plan.route.candidates.iter().map(|candidate| bridge.account(candidate.target.index).keys().len()).sum();
         let left = plan.route.attempts(keys) as usize;
-        self.tried.len() + 1 < left
+        Outlook {
+            may_go_on: self.tried.len() + 1 < left,
+            continues_after_policy: plan.route.on_content_filter == OnContentFilter::Next,
+        }
     }
 
     /// The failure that the caller is told of, with the least wait that any target asks for.

@@ -37,11 +37,14 @@ pub fn of_completion(body: &[u8]) -> Result<ResponseSummary> {
         choices.iter().for_each(|choice| choice.append_countable(&mut countable));
     }
     let is_empty = choices.iter().all(TappedChoice::is_empty);
+    let has_output = choices.iter().any(TappedChoice::has_output);
     Ok(ResponseSummary {
         length: choices.iter().map(TappedChoice::length).sum(),
         countable,
         usage,
         model: response.model(),
+        has_output,
+        finish: choices.iter().find_map(TappedChoice::finish),
         tier: tier(response.service_tier, response.usage),
         error: is_empty.then(no_content),
         ..ResponseSummary::default()

@@ -2,12 +2,11 @@
 //! without decoding it to events. Passes on all bytes, or only well-formed events that the client asked for.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-
-use serde_json::value::RawValue;
 
 use super::errors;
-use super::wire::{DeltaText, TappedChoice, TappedResponse, is_error, is_object, read_usage, served_fields};
+use super::wire::{
+    DeltaText, TappedChoice, TappedResponse, has_values, is_error, is_object, read_usage, served_fields,
+};
 use crate::formats::summary::{Completion, ResponseSummary};
 use crate::formats::tap::{StreamTap, TapOptions};
 use crate::formats::tier::ServedTier;
@@ -92,7 +91,7 @@ impl TapState {
         let summary = &mut self.summary;
         if block.oversized {
             // It passes unread, so it counts as content.
-            summary.has_content = true;
+            (summary.has_content, summary.has_output) = (true, true);
             summary.content_after_usage |= summary.usage.is_some();
         }
         let passes = match block.data {
@@ -145,7 +144,7 @@ impl TapState {
         }
         let only_usage = usage.is_some() && choices.is_empty() && chunk.error.is_none();
         choices.iter().for_each(|choice| add_choice(summary, choice));
-        let has_content = |choice: &TappedChoice<'_>| choice.delta.is_some_and(|delta| has_content(delta.get()));
+        let has_content = |choice: &TappedChoice<'_>| choice.delta.is_some_and(|delta| has_values(delta.get()));
         let after_usage = summary.content_after_usage || summary.usage.is_some() && choices.iter().any(has_content);
         summary.content_after_usage = usage.is_none() && after_usage;
         let is_object = chunk.usage.is_some_and(|usage| usage.get().starts_with('{'));
@@ -161,8 +160,10 @@ fn add_choice(summary: &mut ResponseSummary, choice: &TappedChoice<'_>) {
     summary.length = summary.length.saturating_add(choice.length());
     choice.append_countable(&mut summary.countable);
     let finished = choice.has_finished();
-    let has_text = choice.legacy_text().is_some() || choice.delta.is_some_and(|delta| has_content(delta.get()));
+    let has_text = choice.legacy_text().is_some() || choice.delta.is_some_and(|delta| has_values(delta.get()));
     summary.has_content = summary.has_content || finished || has_text;
+    summary.has_output |= has_text;
+    summary.finish = choice.finish().or(summary.finish);
     summary.choice(choice.number(), finished);
     if let Some(delta) = choice.delta {
         summary.log_text(|| {
@@ -173,14 +174,6 @@ fn add_choice(summary: &mut ResponseSummary, choice: &TappedChoice<'_>) {
     if let Some(text) = choice.legacy_text() {
         summary.log_text(|| serde_json::from_str::<Cow<'_, str>>(text).unwrap_or_default());
     }
-}
-
-/// Whether a delta holds more than a role and empty values.
-fn has_content(delta: &str) -> bool {
-    let members: Result<BTreeMap<Cow<'_, str>, &RawValue>, _> = serde_json::from_str(delta);
-    members.is_ok_and(|members| {
-        members.iter().any(|(key, value)| key != "role" && !matches!(value.get(), "null" | "\"\"" | "[]" | "{}"))
-    })
 }
 
 #[cfg(test)]

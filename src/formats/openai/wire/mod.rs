@@ -11,6 +11,6 @@ pub(super) use content::{ContentPartFields, details_text, thinking_text};
 pub(super) use fields::{MemberName, each, members, object, string, text, unquote, wrong};
 pub(super) use response::{
     DeltaText, EmbeddingsResponse, ErrorBody, ErrorFields, MAX_ITEMS, TappedChoice, TappedResponse, WrittenUsage,
-    is_error, is_object, read_prompt_usage, read_usage, read_usage_json, served_fields,
+    has_values, is_error, is_object, read_prompt_usage, read_usage, read_usage_json, served_fields,
 };
 pub(super) use write::{single_line, write_json, write_number};

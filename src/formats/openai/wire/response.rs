@@ -1,12 +1,13 @@
 //! The JSON of Chat Completions responses, typed only where it is read, as providers really send it.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::canonical::{IMPOSSIBLE_COUNT, Raw, Usage, count, dollars};
+use crate::canonical::{FinishReason, IMPOSSIBLE_COUNT, Raw, Usage, count, dollars};
 use crate::formats::tier::ServedFields;
 use crate::wire::dense::parse_tree;
 use crate::wire::list::BoundedList;
@@ -114,6 +115,17 @@ pub(crate) struct TappedChoice<'a> {
 /// The most text that is kept of a response to count its tokens, in bytes.
 const MAX_KEPT_TEXT: usize = 32 << 10;
 
+/// A longer message holds something for the client, in bytes.
+const MAX_HOLLOW: usize = 512;
+
+/// Whether a delta, or a message, holds more than a role and empty values.
+pub(crate) fn has_values(delta: &str) -> bool {
+    let members: Result<BTreeMap<Cow<'_, str>, &RawValue>, _> = serde_json::from_str(delta);
+    members.is_ok_and(|members| {
+        members.iter().any(|(key, value)| key != "role" && !matches!(value.get(), "null" | "\"\"" | "[]" | "{}"))
+    })
+}
+
 impl TappedChoice<'_> {
     /// The choice's index; 0 if it is missing or not a number.
     pub(crate) fn number(&self) -> u64 {
@@ -125,6 +137,22 @@ impl TappedChoice<'_> {
     /// Whether it has a finish reason.
     pub(crate) fn has_finished(&self) -> bool {
         self.finish_reason.is_some_and(|raw| raw.get().starts_with('"') && raw.get() != "\"\"")
+    }
+
+    /// Why it ended, if it has. What is neither a usual end nor a filter counts as a cut.
+    pub(crate) fn finish(&self) -> Option<FinishReason> {
+        let reason = self.finish_reason.filter(|_| self.has_finished())?;
+        Some(match reason.get() {
+            "\"stop\"" => FinishReason::Stop,
+            "\"content_filter\"" => FinishReason::Filtered,
+            _ => FinishReason::Length,
+        })
+    }
+
+    /// Whether there is something for the client in a whole response. Long messages are not searched for it.
+    pub(crate) fn has_output(&self) -> bool {
+        let has_message = |message: &RawValue| message.get().len() > MAX_HOLLOW || has_values(message.get());
+        self.message.is_some_and(has_message) || self.legacy_text().is_some()
     }
 
     /// Whether it holds no response: neither content, even empty, nor a finish reason.
