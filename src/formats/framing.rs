@@ -14,6 +14,9 @@ pub struct Framing {
     pub boundary: &'static [u8],
     /// Bytes between two events that clients ignore. They are sent while the provider is silent.
     pub keep_alive: &'static [u8],
+    /// Writes a line of text between two events that clients ignore and people can read, if the format has a
+    /// place for one. The text has no line ends.
+    pub comment: Option<fn(&str) -> String>,
     /// Edits the data of each event in a piece of a stream.
     pub rewrite: fn(&[u8], DataEdit<'_>) -> Vec<u8>,
 }
@@ -23,5 +26,6 @@ pub const SSE: Framing = Framing {
     content_type: "text/event-stream; charset=utf-8",
     boundary: b"\n\n",
     keep_alive: b": keep-alive\n\n",
+    comment: Some(|text| format!(": {text}\n\n")),
     rewrite: |piece, change| sse::rewrite(piece, change),
 };

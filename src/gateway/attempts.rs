@@ -174,11 +174,11 @@ impl<'r, P: Platform> Drive<'r, P> {
     fn begin_attempt(&mut self, target: &Target<'r>, outlook: Outlook) {
         let now = self.platform.now();
         let RunningAttempt { place, is_probe, .. } = self.bridge.health.begin(target, target.key, now);
-        let name = format!("{}/{}", target.provider.name, target.upstream);
         let (provider, model) = (target.provider.name.clone(), target.upstream.clone().into_owned());
-        self.record.apply(Fact::Routed(AttemptTarget { provider, model, key: target.key }));
+        let going = AttemptTarget { provider, model, key: target.key };
+        self.record.apply(Fact::Routed(going.clone()));
         let account = place.account;
-        self.attempt = Some(PlannedAttempt { began: now, outlook, is_probe: Some(is_probe), account, name });
+        self.attempt = Some(PlannedAttempt { began: now, outlook, is_probe: Some(is_probe), account, target: going });
     }
 
     /// The attempt under way, for the health of its target; `None` once its outcome has been reported.

@@ -217,6 +217,11 @@ impl<P: Platform> Drive<'_, P> {
             return Err(failure);
         }
         self.report_success(target);
+        let comment = match (&self.begun, &self.attempt) {
+            (Some(_), Some(attempt)) => attempt.comment(self.client.framing),
+            _ => Vec::new(),
+        };
+        let beginning = if comment.is_empty() { beginning } else { [comment, beginning].concat() };
         let Ok(sink) = self.begin(StreamHead::events(self.client.framing)) else {
             self.platform.abort(&stream);
             self.end_stream(relay.finish(StreamEnd::Broken, self.platform.now()).end);

@@ -1,6 +1,9 @@
 //! The attempt under way of a request that has a choice.
 
+use super::dropped_fields::{fits_header, listed};
+use super::ended_attempt::AttemptTarget;
 use crate::config::Millis;
+use crate::formats::Framing;
 
 /// An attempt under way, of a request that has a choice.
 pub(super) struct PlannedAttempt {
@@ -12,8 +15,8 @@ pub(super) struct PlannedAttempt {
     pub(super) is_probe: Option<bool>,
     /// The index of the account of its key.
     pub(super) account: usize,
-    /// The target, as the client is told of it.
-    pub(super) name: String,
+    /// Where it goes.
+    pub(super) target: AttemptTarget,
 }
 
 /// What may follow an attempt that fails.
@@ -31,6 +34,18 @@ const MODEL: &str = "x-llm-bridge-model";
 impl PlannedAttempt {
     /// The response header that names the target.
     pub(super) fn header(&self) -> (&'static str, String) {
-        (MODEL, self.name.clone())
+        (MODEL, self.name())
+    }
+
+    /// The same between two events of a stream whose head has left before its target was known; empty in a
+    /// format without a place for it.
+    pub(super) fn comment(&self, framing: &Framing) -> Vec<u8> {
+        framing.comment.map_or_else(Vec::new, |write| write(&format!("{MODEL}: {}", self.name())).into_bytes())
+    }
+
+    /// The target, in printable ASCII: a caller may have chosen the model's name.
+    fn name(&self) -> String {
+        let name = format!("{}/{}", self.target.provider, self.target.model);
+        if fits_header(&name) { name } else { listed(&[name.into()]) }
     }
 }

@@ -22,6 +22,7 @@ const FRAMING: Framing = Framing {
     content_type: "application/x-ndjson",
     boundary: END_OF_LINE,
     keep_alive: END_OF_LINE,
+    comment: None,
     rewrite: rewrite_lines,
 };
 
