@@ -33,6 +33,8 @@ pub struct KeyView<'a> {
     concurrent_requests: Option<u64>,
     max_body_bytes: Option<u64>,
     on_disconnect: Option<OnDisconnect>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    show_attempts: bool,
     budget: Option<BudgetView>,
     parent: Option<&'a str>,
     /// In responses to creation: whether this request created it.
@@ -98,6 +100,7 @@ pub fn view(record: &ApiKey, now: Millis) -> KeyView<'_> {
         concurrent_requests: limits.concurrent,
         max_body_bytes: limits.max_body_bytes,
         on_disconnect: limits.on_disconnect,
+        show_attempts: limits.show_attempts,
         budget: limits.budget.as_ref().map(BudgetView::from),
         parent: record.parent(),
         created: None,

@@ -36,6 +36,8 @@ pub struct Admission {
     pub limit: Option<u64>,
     /// What happens to the response when the client disconnects; `None`: what the provider's row says.
     pub on_disconnect: Option<OnDisconnect>,
+    /// Whether the response says which targets were tried.
+    pub show_attempts: bool,
 }
 
 impl Admission {
@@ -51,7 +53,7 @@ impl Admission {
     /// Adds what the key's account has granted, apart from the limit of the response.
     pub(super) fn accept(&mut self, key_id: &AccountId, limits: &KeyLimits, rate_limits: RateLimitStatus) {
         (self.rate_limits, self.limited) = (rate_limits, !is_unlimited(limits));
-        self.on_disconnect = limits.on_disconnect;
+        (self.on_disconnect, self.show_attempts) = (limits.on_disconnect, limits.show_attempts);
         if self.limited {
             self.accounts = vec![key_id.clone()];
         }

@@ -187,7 +187,10 @@ impl<'r, P: Platform> Drive<'r, P> {
     pub(super) fn headers(&self) -> Vec<(&'static str, String)> {
         let mut headers = self.record.admission().map(Admission::headers).unwrap_or_default();
         headers.extend(self.record.dropped().into_iter().flat_map(DroppedFields::headers));
-        headers.extend(self.attempt.as_ref().map(PlannedAttempt::header));
+        if let Some(attempt) = &self.attempt {
+            headers.push(attempt.header());
+            headers.extend(self.record.attempts_header(true));
+        }
         headers
     }
 
@@ -214,7 +217,9 @@ impl<'r, P: Platform> Drive<'r, P> {
             self.record.apply(Fact::AttemptEnded(*facts));
         }
         let limits = self.record.admission().map(Admission::headers).unwrap_or_default();
-        let error = limits.into_iter().fold(error, |error, (name, value)| error.with_header(name, value));
+        let attempts = self.attempt.as_ref().and_then(|_| self.record.attempts_header(false));
+        let error =
+            limits.into_iter().chain(attempts).fold(error, |error, (name, value)| error.with_header(name, value));
         let rendered = Response::error(&error, self.client, self.record.request_id());
         settle_failure(self.platform, std::mem::take(&mut self.record), error, billable);
         rendered

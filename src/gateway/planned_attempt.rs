@@ -1,5 +1,7 @@
 //! The attempt under way of a request that has a choice.
 
+use std::borrow::Cow;
+
 use super::dropped_fields::{fits_header, listed};
 use super::ended_attempt::AttemptTarget;
 use crate::config::Millis;
@@ -30,6 +32,22 @@ pub(super) struct Outlook {
 
 /// The response header with the model that served a request which had a choice.
 const MODEL: &str = "x-llm-bridge-model";
+
+/// The response header with the targets that were tried, for keys that may see them.
+pub(super) const ATTEMPTS: &str = "x-llm-bridge-attempts";
+
+/// Lists attempts for a response header: `openai/gpt-4.1 rate, anthropic/claude-sonnet-4-5`.
+pub(super) fn listed_attempts<'t>(attempts: impl Iterator<Item = (&'t AttemptTarget, &'static str)>) -> String {
+    let attempts: Vec<Cow<'_, str>> = attempts.map(|(target, class)| written(target, class).into()).collect();
+    listed(&attempts)
+}
+
+/// One attempt: the target, the number of its key if that is not the first, and the class of its failure.
+fn written(target: &AttemptTarget, class: &str) -> String {
+    let key = if target.key > 0 { format!(" key={}", target.key) } else { String::new() };
+    let class = if class.is_empty() { String::new() } else { format!(" {class}") };
+    format!("{}/{}{key}{class}", target.provider, target.model)
+}
 
 impl PlannedAttempt {
     /// The response header that names the target.

@@ -6,6 +6,7 @@ use super::dropped_fields::DroppedFields;
 use super::ended_attempt::{AttemptCharge, AttemptTarget, EndedAttempt};
 pub use super::fact::{Fact, Outcome, ResponseFacts};
 use super::metering::{Metering, UncountedText};
+use super::planned_attempt::{ATTEMPTS, listed_attempts};
 use super::plausible::PlausibleUsage;
 use crate::canonical::Usage;
 use crate::config::{Millis, Nanos};
@@ -157,6 +158,14 @@ impl RequestRecord {
     /// The model called, as its provider names it; empty before it is known.
     pub(super) fn called(&self) -> &str {
         self.target.as_ref().map_or("", |target| &target.model)
+    }
+
+    /// The response header with the targets that were tried, if the key may see them and there was a choice.
+    pub(super) fn attempts_header(&self, is_under_way: bool) -> Option<(&'static str, String)> {
+        self.admission.as_ref().filter(|admission| admission.show_attempts)?;
+        let present = self.target.as_ref().filter(|_| is_under_way).map(|target| (target, ""));
+        let ended = self.ended.iter().map(|attempt| (&attempt.target, attempt.class));
+        Some((ATTEMPTS, listed_attempts(ended.chain(present))))
     }
 
     /// What the key's accounts granted.

@@ -44,6 +44,7 @@ const FIELDS: &[(&str, ReadField)] = &[
         set(&mut record.limits.max_body_bytes, value, |value| count("max_body_bytes", value))
     }),
     ("on_disconnect", |record, value| set(&mut record.limits.on_disconnect, value, on_disconnect)),
+    ("show_attempts", show_attempts),
     ("budget", |record, value| set(&mut record.limits.budget, value, budget)),
 ];
 
@@ -215,6 +216,15 @@ fn on_disconnect(value: &Value) -> Result<OnDisconnect> {
     let word = text("on_disconnect", value)?;
     let known = OnDisconnect::WORDS.iter().find(|(known, _)| *known == word);
     known.map(|(_, ending)| *ending).ok_or_else(|| invalid("on_disconnect", "be one of cancel and finish"))
+}
+
+fn show_attempts(record: &mut ApiKey, value: &Value) -> Result<()> {
+    record.limits.show_attempts = match value {
+        Value::Bool(shows) => *shows,
+        Value::Null => false,
+        _ => return Err(wrong_type("show_attempts", "true or false")),
+    };
+    Ok(())
 }
 
 fn budget(value: &Value) -> Result<Budget> {

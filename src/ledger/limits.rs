@@ -36,6 +36,9 @@ pub struct KeyLimits {
     /// the provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_disconnect: Option<OnDisconnect>,
+    /// Whether responses say which targets were tried.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub show_attempts: bool,
     /// The account whose limits apply as well: a team's, for its members.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<AccountId>,
@@ -80,6 +83,7 @@ impl Default for KeyLimits {
             budget: None,
             max_body_bytes: None,
             on_disconnect: None,
+            show_attempts: false,
             parent: None,
         }
     }
