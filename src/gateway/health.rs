@@ -77,8 +77,8 @@ impl HealthStore {
         CandidateView { id, provider: target.index, weight, is_admitted, window, keys: keys.unwrap_or_default() }
     }
 
-    /// Notes that an attempt begins, before it is sent. If a probe is due, this is the probe: others keep away
-    /// until its outcome is reported, for 30 s at most.
+    /// Notes that an attempt begins, before it is sent. If a probe is due, this is the probe: others keep
+    /// away until its outcome is reported, for 30 s at most.
     pub fn begin<'t>(&self, target: &'t Target<'_>, key: usize, now: Millis) -> RunningAttempt<'t> {
         let account = self.pools.get(target.index).and_then(|pool| pool.keys.get(key)).map_or(0, |key| key.account);
         let place = Place { provider: target.index, model: &target.upstream, key, account };

@@ -1,5 +1,5 @@
-//! Chooses where the next attempt of a request goes: to which target, with which key; or whether to wait, or to
-//! stop. A pure function of the plan, the attempts so far and the time.
+//! Chooses where the next attempt of a request goes: to which target, with which key; or whether to wait, or
+//! to stop. A pure function of the plan, the attempts so far and the time.
 
 use super::failure::{FailureClass, FailureScope};
 use super::health::Availability;
@@ -11,8 +11,8 @@ pub const MIN_ATTEMPT: Millis = 1_000;
 /// The calls of other services that one request may make on the platform's free plan.
 /// <https://developers.cloudflare.com/workers/platform/limits/#subrequests>
 pub const MAX_SUBREQUESTS: u32 = 50;
-/// How many of them are kept for what comes after the attempts: receipts and their repetitions, the renewal of
-/// leases, token counts, the reasoning store, the shared health.
+/// How many of them are kept for what comes after the attempts: receipts and their repetitions, the renewal
+/// of leases, token counts, the reasoning store, the shared health.
 pub const RESERVED_SUBREQUESTS: u32 = 12;
 
 /// What is known of a request's plan at the moment. It is made anew for each choice, because attempts of this
@@ -30,8 +30,8 @@ pub struct PlanView<'p> {
     /// Whether a target that refuses the request by its content policy is followed by the next
     /// (`on_content_filter: next`).
     pub continues_after_policy: bool,
-    /// Whether the request may be sent again although a provider may have begun to work on it. Not if the work
-    /// has effects (server-side tools, stored responses) or is dear (images, audio).
+    /// Whether the request may be sent again although a provider may have begun to work on it. Not if the
+    /// work has effects (server-side tools, stored responses) or is dear (images, audio).
     pub is_repeatable: bool,
     /// The most tokens that the prompt can have.
     pub input_tokens: u64,

@@ -1,10 +1,11 @@
-//! Weighted rendezvous hashing: the order in which a conversation prefers several nodes (targets, or keys of a
-//! provider). Every isolate computes the same order, without shared counters.
+//! Weighted rendezvous hashing: the order in which a conversation prefers several nodes (targets, or keys of
+//! a provider). Every isolate computes the same order, without shared counters.
 //!
-//! Each node gets a score from a hash of its id and the conversation; the best score comes first. With the hash
-//! as a number `u` between 0 and 1, the score is `-ln(u) / weight`, the least being the best: so a node is first
-//! for a share of conversations that is proportional to its weight, and the second choice is distributed in the
-//! same way over the rest. If a node is removed, only the conversations move that preferred it.
+//! Each node gets a score from a hash of its id and the conversation; the best score comes first. With the
+//! hash as a number `u` between 0 and 1, the score is `-ln(u) / weight`, the least being the best: so a node
+//! is first for a share of conversations that is proportional to its weight, and the second choice is
+//! distributed in the same way over the rest. If a node is removed, only the conversations move that
+//! preferred it.
 //!
 //! All arithmetic is in integers, so that machines agree.
 
@@ -16,8 +17,8 @@ use std::cmp::Ordering;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ConversationKey(u64);
 
-/// What identifies a node, as a hash. It must not depend on the node's place in a list, so that a change of the
-/// list moves few conversations.
+/// What identifies a node, as a hash. It must not depend on the node's place in a list, so that a change of
+/// the list moves few conversations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct NodeId(u64);
 
@@ -106,7 +107,7 @@ fn mix(bits: u64) -> u64 {
     bits ^ bits >> 31
 }
 
-/// `-log2(u)` in units of 2^-32, where `u` is `(bits + 1) / 2^64`, which is above 0 and at most 1.
+/// `-log2(u)` in units of 2^-32, where `u` is `(bits + 1) / 2^64`, above 0 and at most 1.
 fn minus_log2(bits: u64) -> u64 {
     let Some(number) = bits.checked_add(1) else { return 0 };
     let zeros = number.leading_zeros();

@@ -35,12 +35,12 @@ pub enum BreakerState {
     },
 }
 
-/// Counts the failures of a target or a host, and opens when there are too many: three in a row (an unreachable
-/// host counts as two), or five within 30 s that are more than the successes.
+/// Counts the failures of a target or a host, and opens when there are too many: three in a row (an
+/// unreachable host counts as two), or five within 30 s that are more than the successes.
 ///
-/// It opens for 5 s, and after each failed probe for twice as long, up to 60 s; or for as long as the provider
-/// asks for, up to five minutes. Attempts that began before its last change say nothing about its present
-/// state, and do not count.
+/// It opens for 5 s, and after each failed probe for twice as long, up to 60 s; or for as long as the
+/// provider asks for, up to five minutes. Attempts that began before its last change say nothing about its
+/// present state, and do not count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Breaker {
     state: BreakerState,

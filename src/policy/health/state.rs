@@ -107,8 +107,8 @@ impl Health {
         changed.filter(|_| is_shared).map(HealthChange::Out).into_iter().collect()
     }
 
-    /// Notes that an attempt ended without telling anything about its place: the client has left, or the fault
-    /// was the caller's.
+    /// Notes that an attempt ended without telling anything about its place: the client has left, or the
+    /// fault was the caller's.
     pub fn abandon(&mut self, attempt: RunningAttempt<'_>) {
         self.end_leases(attempt, None);
     }

@@ -53,7 +53,8 @@ pub enum Subject {
         /// The index of the account.
         account: usize,
     },
-    /// A provider as it is seen from the place where this isolate runs. It rests, and no other isolate is told.
+    /// A provider as it is seen from the place where this isolate runs. It rests, and no other isolate is
+    /// told.
     Here {
         /// The index of the provider.
         provider: usize,
