@@ -124,3 +124,117 @@ fn minus_log2(bits: u64) -> u64 {
     }
     (u64::from(zeros) + 1 << 32) - fraction
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONVERSATIONS: u32 = 100_000;
+
+    fn conversation(number: u32) -> ConversationKey {
+        ConversationKey::of(&[&number.to_be_bytes()])
+    }
+
+    fn nodes(weights: &[u32]) -> Vec<Node> {
+        let node = |(index, weight): (usize, &u32)| Node {
+            id: NodeId::of(&[format!("n{index}").as_bytes()]),
+            weight: *weight,
+        };
+        weights.iter().enumerate().map(node).collect()
+    }
+
+    /// How many of the conversations have each node at this place of their order.
+    fn counts(nodes: &[Node], place: usize) -> Vec<u32> {
+        let mut counts = vec![0; nodes.len()];
+        (0..CONVERSATIONS).for_each(|number| counts[order(conversation(number), nodes)[place]] += 1);
+        counts
+    }
+
+    /// Whether a count is within five standard deviations of its expectation.
+    fn is_near(count: u32, share: f64) -> bool {
+        let expected = f64::from(CONVERSATIONS) * share;
+        (f64::from(count) - expected).abs() < 5.0 * (expected * (1.0 - share)).sqrt()
+    }
+
+    #[test]
+    fn conversations_are_shared_by_weight() {
+        for weights in [&[1, 1][..], &[1, 1, 1, 1, 1], &[3, 1], &[1, 2, 3, 4], &[1_000_000, 1_000_000], &[99, 1]] {
+            let total: u32 = weights.iter().sum();
+            for (count, weight) in counts(&nodes(weights), 0).into_iter().zip(weights) {
+                assert!(is_near(count, f64::from(*weight) / f64::from(total)), "{weights:?}: {count}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_second_choice_is_shared_by_weight_too() {
+        // Of the weights 1, 2 and 1, the second place is the first node's with this probability.
+        let share = 0.5 * (1.0 / 2.0) + 0.25 * (1.0 / 3.0);
+        let counts = counts(&nodes(&[1, 2, 1]), 1);
+        assert!(is_near(counts[0], share) && is_near(counts[2], share), "{counts:?}");
+    }
+
+    #[test]
+    fn only_the_conversations_of_a_removed_node_move() {
+        let all = nodes(&[1, 2, 3, 4]);
+        for removed in 0..all.len() {
+            let rest: Vec<Node> = all.iter().filter(|node| **node != all[removed]).copied().collect();
+            for number in 0..10_000 {
+                let (before, after) = (order(conversation(number), &all), order(conversation(number), &rest));
+                let before: Vec<NodeId> = before.iter().map(|index| all[*index].id).collect();
+                let kept: Vec<NodeId> = before.into_iter().filter(|id| *id != all[removed].id).collect();
+                assert_eq!(after.iter().map(|index| rest[*index].id).collect::<Vec<_>>(), kept);
+            }
+        }
+    }
+
+    #[test]
+    fn a_greater_weight_only_draws_conversations_to_its_node() {
+        let (before, after) = (nodes(&[1, 1, 1]), nodes(&[1, 3, 1]));
+        for number in 0..10_000 {
+            let (old, new) = (order(conversation(number), &before)[0], order(conversation(number), &after)[0]);
+            assert!(old == new || new == 1);
+        }
+    }
+
+    #[test]
+    fn the_order_does_not_depend_on_that_of_the_list() {
+        let nodes = nodes(&[1, 2, 3]);
+        let reversed: Vec<Node> = nodes.iter().rev().copied().collect();
+        for number in 0..1_000 {
+            let forth = order(conversation(number), &nodes).into_iter().map(|index| nodes[index]);
+            let back = order(conversation(number), &reversed).into_iter().map(|index| reversed[index]);
+            assert!(forth.eq(back));
+        }
+    }
+
+    #[test]
+    fn a_node_of_weight_0_comes_after_all_others() {
+        let nodes = nodes(&[0, 1, 0, 5]);
+        for number in 0..1_000 {
+            let order = order(conversation(number), &nodes);
+            assert!(order[..2].iter().all(|index| nodes[*index].weight > 0), "{order:?}");
+        }
+    }
+
+    #[test]
+    fn a_hash_is_the_same_on_every_machine() {
+        assert_eq!(ConversationKey::of(&[b"a", b"b"]), ConversationKey(1_617_423_102_821_976_108));
+        assert_ne!(ConversationKey::of(&[b"ab"]), ConversationKey::of(&[b"a", b"b"]));
+        assert_ne!(ConversationKey::of(&[b"ab", b""]), ConversationKey::of(&[b"a", b"b"]));
+        assert_ne!(ConversationKey::of(&[b"a"]).0, NodeId::of(&[b"a"]).0);
+        let first: Vec<usize> = (0..16).map(|number| order(conversation(number), &nodes(&[1, 1, 1]))[0]).collect();
+        assert_eq!(first, [2, 2, 0, 2, 0, 2, 2, 2, 1, 1, 1, 1, 1, 0, 0, 0]);
+    }
+
+    #[test]
+    fn the_logarithm_is_right() {
+        for bits in [0, 1, 2, 3, 1 << 20, (1 << 40) + 12_345, u64::MAX / 3, u64::MAX / 2, u64::MAX - 1, u64::MAX] {
+            let u = (bits as f64 + 1.0) / 2_f64.powi(64);
+            let got = minus_log2(bits) as f64 / 2_f64.powi(32);
+            assert!((got + u.log2()).abs() < 1e-6, "{bits}: {got}");
+        }
+        assert_eq!(minus_log2(u64::MAX), 0);
+        assert_eq!(minus_log2(0), 64 << 32);
+    }
+}

@@ -53,6 +53,8 @@ pub struct Breaker {
     window: [Slot; SLOTS],
     /// How often the open time has been doubled.
     level: u32,
+    /// When an attempt last succeeded.
+    succeeded: Option<Millis>,
     /// Whether it has ever been open.
     has_opened: bool,
     /// Until when a probe keeps others away.
@@ -91,14 +93,17 @@ impl Breaker {
             streak: 0,
             window: [Slot::default(); SLOTS],
             level: 0,
+            succeeded: None,
             has_opened: false,
             lease: None,
         }
     }
 
-    /// A breaker that another isolate opened.
-    pub(super) fn opened_elsewhere(reason: FailureClass, since: Millis, until: Millis) -> Self {
-        Self { state: BreakerState::Open { until }, reason, has_opened: true, ..Self::closed(since) }
+    /// The same breaker, as another isolate opened it.
+    pub(super) fn opened_elsewhere(&self, reason: FailureClass, since: Millis, until: Millis) -> Self {
+        let until = until.min(since.saturating_add(MAX_HINTED_OPEN + MAX_HINTED_OPEN / 5));
+        let empty = Self { level: self.level, ..Self::closed(since) };
+        Self { state: BreakerState::Open { until }, reason, has_opened: true, ..empty }
     }
 
     /// Its state.
@@ -114,6 +119,11 @@ impl Breaker {
     /// What failed last.
     pub fn reason(&self) -> FailureClass {
         self.reason
+    }
+
+    /// Whether it is closed, and an attempt has succeeded since a time.
+    pub(super) fn has_succeeded_since(&self, time: Millis) -> bool {
+        self.state == BreakerState::Closed && self.succeeded.is_some_and(|succeeded| time <= succeeded)
     }
 
     /// Whether an attempt may begin.
@@ -146,7 +156,7 @@ impl Breaker {
         if began < self.changed {
             return false;
         }
-        self.streak = 0;
+        (self.streak, self.succeeded) = (0, Some(now));
         if self.state == BreakerState::Closed {
             let slot = self.slot(now);
             slot.succeeded = slot.succeeded.saturating_add(1);

@@ -5,6 +5,7 @@
 mod availability;
 mod breaker;
 mod jitter;
+mod reason;
 mod record;
 mod rest;
 mod state;
@@ -13,7 +14,11 @@ mod subject;
 pub use availability::Availability;
 pub use breaker::{Breaker, BreakerState};
 pub use jitter::jitter;
+pub use reason::{class_of, word_of};
 pub use record::{HealthChange, HealthEvidence, HealthRecord, RecordState};
 pub use rest::Rest;
 pub use state::{AttemptFailure, Health, MAX_RECORDS, RunningAttempt};
 pub use subject::{Place, Subject};
+
+#[cfg(test)]
+mod tests;

@@ -14,10 +14,21 @@ pub struct HealthRecord {
     pub subject: Subject,
     /// What is known.
     pub state: RecordState,
-    /// Whether another isolate has reported it.
-    pub(super) is_adopted: bool,
+    /// Where it was found.
+    pub(super) origin: Origin,
     /// When it was last written.
     pub(super) touched: Millis,
+}
+
+/// Where the state of a subject was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// In this isolate.
+    Own,
+    /// In this isolate, and all others can know it.
+    Shared,
+    /// In another isolate.
+    Foreign,
 }
 
 /// The state of a subject.
@@ -57,6 +68,14 @@ impl HealthRecord {
         match &self.state {
             RecordState::Breaker(breaker) => breaker.availability(now),
             RecordState::Rest(rest) => rest.availability(now),
+        }
+    }
+
+    /// When its state last changed, in milliseconds since 1970.
+    pub(super) fn since(&self) -> Millis {
+        match &self.state {
+            RecordState::Breaker(breaker) => breaker.changed(),
+            RecordState::Rest(rest) => rest.since(),
         }
     }
 

@@ -1,8 +1,8 @@
 //! The health of everything that an isolate has used.
 
 use super::availability::Availability;
-use super::breaker::{Breaker, Failed};
-use super::record::{HealthChange, HealthEvidence, HealthRecord, RecordState};
+use super::breaker::{Breaker, BreakerState, Failed};
+use super::record::{HealthChange, HealthEvidence, HealthRecord, Origin, RecordState};
 use super::rest::Rest;
 use super::subject::{Place, Subject};
 use crate::config::Millis;
@@ -13,6 +13,8 @@ use crate::policy::failure::{FailureClass, FailureScope};
 pub const MAX_RECORDS: usize = 256;
 /// The longest name of a model of which something is kept, in bytes.
 const MAX_MODEL_BYTES: usize = 200;
+/// An isolate that has used a place with success so recently does not believe others that it is out.
+const TRUST: Millis = 30_000;
 /// A closed breaker is forgotten after so long without a failure or a success.
 const IDLE: Millis = 600_000;
 
@@ -79,7 +81,7 @@ impl Health {
                 }
             };
             if is_back {
-                record.is_adopted = false;
+                record.origin = Origin::Own;
                 changes.push(HealthChange::Back(record.subject.clone()));
             }
             record.touched = now;
@@ -130,7 +132,7 @@ impl Health {
     }
 
     fn note_failure(&mut self, subject: Subject, failed: Failed, now: Millis) -> Option<HealthEvidence> {
-        let has_breaker = matches!(subject, Subject::Host { .. } | Subject::Target { .. });
+        let has_breaker = subject.has_breaker();
         let found = self.records.iter_mut().find(|record| record.subject == subject);
         let record = match found {
             Some(record) => record,
@@ -146,9 +148,76 @@ impl Health {
             RecordState::Rest(rest) => rest.fail(failed, now),
         };
         if changes {
-            record.is_adopted = false;
+            record.origin = Origin::Own;
         }
         record.evidence().filter(|_| changes)
+    }
+
+    /// What is known, in no particular order.
+    pub fn records(&self) -> &[HealthRecord] {
+        &self.records
+    }
+
+    /// Takes over what all isolates together know: `shared` is all of it. What others have found is used until
+    /// one of them takes it back; what this isolate has found itself it also ends itself, but for rests: keys
+    /// and accounts are the same everywhere, while a host may be unreachable from here only.
+    pub fn adopt(&mut self, shared: &[HealthEvidence], now: Millis) {
+        let is_shared = |record: &HealthRecord| shared.iter().any(|evidence| evidence.subject == record.subject);
+        self.records.retain(|record| {
+            let ends_with_shared = match (&record.state, record.origin) {
+                (_, Origin::Foreign) | (RecordState::Rest(_), Origin::Shared) => true,
+                (RecordState::Breaker(_), Origin::Shared) | (_, Origin::Own) => false,
+            };
+            !ends_with_shared || is_shared(record)
+        });
+        shared.iter().filter(|evidence| evidence.subject.is_shared()).for_each(|evidence| self.learn(evidence, now));
+    }
+
+    /// Takes over one state.
+    fn learn(&mut self, evidence: &HealthEvidence, now: Millis) {
+        let HealthEvidence { subject, reason, since, until } = evidence;
+        let (reason, since, until) = (*reason, *since, *until);
+        let known = self.records.iter_mut().find(|record| record.subject == *subject);
+        let record = match known {
+            Some(record) => record,
+            None => {
+                let state = if subject.has_breaker() {
+                    RecordState::Breaker(Breaker::closed(0).opened_elsewhere(reason, since, until))
+                } else {
+                    RecordState::Rest(Rest::begun_elsewhere(reason, since, until))
+                };
+                self.insert(subject.clone(), state, now).origin = Origin::Foreign;
+                return;
+            }
+        };
+        let is_newer = record.since() < since;
+        match &mut record.state {
+            RecordState::Breaker(breaker) => {
+                let is_closed = breaker.state() == BreakerState::Closed;
+                let is_trusted = breaker.has_succeeded_since(now.saturating_sub(TRUST));
+                if is_newer && !is_trusted && (is_closed || record.origin == Origin::Foreign) {
+                    *breaker = breaker.opened_elsewhere(reason, since, until);
+                    record.origin = Origin::Foreign;
+                }
+            }
+            RecordState::Rest(rest) => {
+                if is_newer && rest.until() < until {
+                    *rest = Rest::begun_elsewhere(reason, since, until);
+                    record.origin = Origin::Foreign;
+                }
+            }
+        }
+        if record.origin == Origin::Own && record.evidence().is_some() {
+            record.origin = Origin::Shared;
+        }
+    }
+
+    /// Forgets what is known of a subject, or of all, that was found by then.
+    pub fn reset(&mut self, subject: Option<&Subject>, by: Millis) {
+        self.records.retain(|record| {
+            let is_meant = subject.is_none_or(|subject| record.subject == *subject);
+            !is_meant || record.since() > by
+        });
     }
 
     /// Adds a record. Makes room for it if need be.
@@ -166,7 +235,7 @@ impl Health {
             }
         }
         let index = self.records.len();
-        self.records.push(HealthRecord { subject, state, is_adopted: false, touched: now });
+        self.records.push(HealthRecord { subject, state, origin: Origin::Own, touched: now });
         // Just pushed.
         #[expect(clippy::indexing_slicing, reason = "the index of the record that was just added")]
         &mut self.records[index]

@@ -116,6 +116,11 @@ impl Subject {
         }
     }
 
+    /// Whether it has a breaker. Others rest.
+    pub fn has_breaker(&self) -> bool {
+        matches!(self, Self::Host { .. } | Self::Target { .. })
+    }
+
     /// Whether other isolates are told of its changes.
     pub fn is_shared(&self) -> bool {
         !matches!(self, Self::Here { .. })
