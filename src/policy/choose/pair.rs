@@ -52,11 +52,10 @@ impl Pair {
 
 /// All pairs of a plan that are not excluded, in the order in which the conversation prefers them.
 pub(super) fn pairs(plan: &PlanView<'_>, tried: &[Tried]) -> Vec<Pair> {
-    let only = tried.first().filter(|_| plan.keeps_to_target).map(|first| first.candidate);
     let mut pairs = Vec::new();
     for index in candidate_order(plan) {
         let Some(candidate) = plan.candidates.get(index) else { continue };
-        if !candidate.is_admitted || only.is_some_and(|only| only != index) {
+        if !candidate.is_admitted {
             continue;
         }
         for key in key_order(plan, candidate) {
@@ -131,8 +130,9 @@ impl Shared {
     fn is_covered_by(self, scope: FailureScope) -> bool {
         match scope {
             FailureScope::Request | FailureScope::Model => self.pair(),
+            FailureScope::Key => self.key,
             FailureScope::Account => self.account,
-            FailureScope::Provider => self.host,
+            FailureScope::Host | FailureScope::Here => self.host,
         }
     }
 }
@@ -159,22 +159,22 @@ fn verdict(plan: &PlanView<'_>, place: Position<'_>, shared: Shared, attempt: &T
     let doubt_if = |doubtful: bool| if doubtful { Standing::Doubtful } else { Standing::Fresh };
     let covered = shared.is_covered_by(attempt.scope) || shared.pair();
     match attempt.class {
-        FailureClass::Rate if covered => later(plan, attempt),
-        FailureClass::Rate => Standing::Fresh,
+        FailureClass::Rate | FailureClass::Capacity if covered => later(plan, attempt),
+        FailureClass::Rate | FailureClass::Capacity => Standing::Fresh,
         FailureClass::Overload if shared.pair() => later(plan, attempt),
         FailureClass::Unreachable if shared.pair() && attempt.progress <= Progress::AwaitingHead => Standing::Reconnect,
-        FailureClass::Timeout | FailureClass::Empty | FailureClass::Truncated | FailureClass::Unreachable
+        FailureClass::Timeout | FailureClass::Hollow | FailureClass::Truncated | FailureClass::Unreachable
             if shared.pair() =>
         {
             Standing::Excluded
         }
         FailureClass::Overload
         | FailureClass::Timeout
-        | FailureClass::Empty
+        | FailureClass::Hollow
         | FailureClass::Truncated
         | FailureClass::Unreachable => doubt_if(shared.target || covered),
         FailureClass::Quota | FailureClass::Credential => exclude_if(covered),
-        FailureClass::Unsupported => exclude_if(covered || shared.target && shared.account),
+        FailureClass::Unsupported | FailureClass::TpmSize => exclude_if(covered || shared.target && shared.account),
         FailureClass::Region => exclude_if(shared.host),
         FailureClass::Policy => exclude_if(shared.target),
         FailureClass::Context => exclude_if(!is_larger(plan, place.candidate, attempt)),
@@ -187,10 +187,12 @@ fn is_of_target(class: FailureClass) -> bool {
     match class {
         FailureClass::Overload
         | FailureClass::Timeout
-        | FailureClass::Empty
+        | FailureClass::Hollow
         | FailureClass::Truncated
         | FailureClass::Unreachable => true,
         FailureClass::Rate
+        | FailureClass::Capacity
+        | FailureClass::TpmSize
         | FailureClass::Quota
         | FailureClass::Credential
         | FailureClass::Unsupported

@@ -16,9 +16,6 @@ pub struct PlanView<'p> {
     pub order: CandidateOrder,
     /// What the choice of target and key is stable for.
     pub conversation: ConversationKey,
-    /// Whether only the keys of the target that was tried first are tried, because the request refuses
-    /// fallbacks.
-    pub keeps_to_target: bool,
     /// Whether a target that refuses the request by its content policy is followed by the next
     /// (`on_content_filter: next`).
     pub continues_after_policy: bool,

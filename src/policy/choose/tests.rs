@@ -49,7 +49,6 @@ fn plan(candidates: &[CandidateView]) -> PlanView<'_> {
         attempts: 3,
         order: CandidateOrder::Listed,
         conversation: ConversationKey::of(&[b"c"]),
-        keeps_to_target: false,
         continues_after_policy: false,
         is_repeatable: true,
         input_tokens: 1_000,
@@ -61,7 +60,7 @@ fn plan(candidates: &[CandidateView]) -> PlanView<'_> {
 fn attempt(candidate: usize, key: usize, class: FailureClass) -> Tried {
     let progress = match class {
         FailureClass::Timeout | FailureClass::Unreachable => Progress::AwaitingHead,
-        FailureClass::Empty | FailureClass::Truncated => Progress::BeforeContent,
+        FailureClass::Hollow | FailureClass::Truncated => Progress::BeforeContent,
         _ => Progress::Refused,
     };
     Tried { candidate, key, class, scope: FailureScope::Request, wait: None, progress, ended: NOW }
@@ -91,12 +90,14 @@ fn reason(next: Next) -> ChoiceReason {
 /// All classes that a next target may help against.
 const HELPFUL: &[FailureClass] = &[
     FailureClass::Rate,
+    FailureClass::Capacity,
+    FailureClass::TpmSize,
     FailureClass::Quota,
     FailureClass::Credential,
     FailureClass::Overload,
     FailureClass::Unsupported,
     FailureClass::Region,
-    FailureClass::Empty,
+    FailureClass::Hollow,
     FailureClass::Timeout,
     FailureClass::Unreachable,
     FailureClass::Truncated,
@@ -198,7 +199,7 @@ fn work_with_effects_is_not_done_twice() {
         (FailureClass::Credential, Progress::Unsent, true),
         (FailureClass::Unreachable, Progress::AwaitingHead, false),
         (FailureClass::Timeout, Progress::AwaitingHead, false),
-        (FailureClass::Empty, Progress::BeforeContent, false),
+        (FailureClass::Hollow, Progress::BeforeContent, false),
     ] {
         let next = ask(&plan, &progress_of(class, progress));
         assert_eq!(matches!(next, Next::Try(_)), goes_on, "{class:?} {progress:?} {next:?}");
@@ -240,7 +241,7 @@ fn a_healthy_target_comes_before_the_same_one_once_more() {
 #[test]
 fn silence_and_hollow_answers_are_not_asked_for_again() {
     let candidates = targets(1);
-    for class in [FailureClass::Timeout, FailureClass::Empty, FailureClass::Truncated] {
+    for class in [FailureClass::Timeout, FailureClass::Hollow, FailureClass::Truncated] {
         assert_eq!(ask(&plan(&candidates), &[attempt(0, 0, class)]), Next::Stop(StopReason::Exhausted), "{class:?}");
     }
 }
@@ -250,7 +251,7 @@ fn another_key_comes_at_once_after_a_limit_and_before_another_target() {
     let candidates = [candidate(0, 3), candidate(1, 1)];
     let plan = plan(&candidates);
     let (_, first) = place(ask(&plan, &[]));
-    for class in [FailureClass::Rate, FailureClass::Quota, FailureClass::Credential] {
+    for class in [FailureClass::Rate, FailureClass::Capacity, FailureClass::Quota, FailureClass::Credential] {
         let failed = attempt(0, first, class);
         let next = ask(&plan, &[failed]);
         assert_eq!(reason(next), ChoiceReason::OtherKey, "{class:?}");
@@ -294,7 +295,7 @@ fn a_target_is_tried_twice_at_most() {
 fn another_model_of_a_host_that_is_down_comes_last() {
     let same_host = CandidateView { provider: 0, ..candidate(9, 1) };
     let candidates = [candidate(0, 1), same_host, candidate(1, 1)];
-    let down = Tried { scope: FailureScope::Provider, ..attempt(0, 0, FailureClass::Unreachable) };
+    let down = Tried { scope: FailureScope::Host, ..attempt(0, 0, FailureClass::Unreachable) };
     assert_eq!(place(ask(&plan(&candidates), &[down])), (2, 0));
     let next = ask(&plan(&candidates), &[down, attempt(2, 0, FailureClass::Overload)]);
     assert_eq!(place(next), (1, 0));
@@ -375,17 +376,6 @@ fn a_short_rest_comes_before_an_open_breaker_and_a_long_one_after() {
 }
 
 #[test]
-fn a_request_that_refuses_fallbacks_keeps_to_its_target() {
-    let candidates = [candidate(0, 2), candidate(1, 1)];
-    let plan = PlanView { keeps_to_target: true, ..plan(&candidates) };
-    let (_, first) = place(ask(&plan, &[]));
-    let failed = [attempt(0, first, FailureClass::Quota)];
-    assert_eq!(place(ask(&plan, &failed)), (0, 1 - first));
-    let failed = [failed[0], attempt(0, 1 - first, FailureClass::Quota)];
-    assert_eq!(ask(&plan, &failed), Next::Stop(StopReason::Exhausted));
-}
-
-#[test]
 fn calls_are_kept_for_what_comes_after_the_attempts() {
     let candidates = targets(2);
     let failed = [attempt(0, 0, FailureClass::Overload)];
@@ -459,7 +449,14 @@ fn random_candidates(random: &mut Random) -> Vec<CandidateView> {
 #[test]
 fn every_plan_ends_within_its_bounds() {
     let classes = [HELPFUL, &[FailureClass::Context, FailureClass::Policy, FailureClass::Caller]].concat();
-    let scopes = [FailureScope::Request, FailureScope::Model, FailureScope::Account, FailureScope::Provider];
+    let scopes = [
+        FailureScope::Request,
+        FailureScope::Model,
+        FailureScope::Key,
+        FailureScope::Account,
+        FailureScope::Host,
+        FailureScope::Here,
+    ];
     for seed in 0..5_000 {
         let mut random = Random(seed);
         let candidates = random_candidates(&mut random);

@@ -14,7 +14,7 @@ mod subject;
 pub use availability::Availability;
 pub use breaker::{Breaker, BreakerState};
 pub use jitter::jitter;
-pub use reason::{class_of, word_of};
+pub use reason::reason_of;
 pub use record::{HealthChange, HealthEvidence, HealthRecord, RecordState};
 pub use rest::Rest;
 pub use state::{AttemptFailure, Health, MAX_RECORDS, RunningAttempt};

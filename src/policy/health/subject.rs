@@ -81,18 +81,16 @@ impl Subject {
                 | FailureScope::Here => Self::Target { provider, model: model() },
             }),
             FailureClass::Rate | FailureClass::Quota | FailureClass::Capacity => match scope {
-                FailureScope::Request => None,
+                FailureScope::Request | FailureScope::Here => None,
                 FailureScope::Model => Some(Self::KeyModel { provider, key, model: model() }),
-                FailureScope::Key | FailureScope::Account | FailureScope::Host | FailureScope::Here => {
-                    Some(Self::Account { provider, account })
-                }
+                FailureScope::Key => Some(Self::Key { provider, key }),
+                FailureScope::Account | FailureScope::Host => Some(Self::Account { provider, account }),
             },
             FailureClass::Credential => match scope {
-                FailureScope::Request => None,
+                FailureScope::Request | FailureScope::Here => None,
                 FailureScope::Model => Some(Self::KeyModel { provider, key, model: model() }),
-                FailureScope::Key | FailureScope::Account | FailureScope::Host | FailureScope::Here => {
-                    Some(Self::Key { provider, key })
-                }
+                // Whoever owns it: another key may be good.
+                FailureScope::Key | FailureScope::Account | FailureScope::Host => Some(Self::Key { provider, key }),
             },
             FailureClass::Region => Some(Self::Here { provider }),
             FailureClass::TpmSize

@@ -67,7 +67,7 @@ fn opened(failures: &[AttemptFailure]) -> bool {
 
 #[test]
 fn three_failures_in_a_row_open_a_breaker() {
-    for class in [FailureClass::Overload, FailureClass::Timeout, FailureClass::Empty, FailureClass::Truncated] {
+    for class in [FailureClass::Overload, FailureClass::Timeout, FailureClass::Hollow, FailureClass::Truncated] {
         let failure = failure(class, FailureScope::Request);
         assert!(!opened(&[failure; 2]), "{class:?}");
         assert!(opened(&[failure; 3]), "{class:?}");
@@ -76,7 +76,7 @@ fn three_failures_in_a_row_open_a_breaker() {
 
 #[test]
 fn an_unreachable_host_counts_twice() {
-    let broken = failure(FailureClass::Unreachable, FailureScope::Provider);
+    let broken = failure(FailureClass::Unreachable, FailureScope::Host);
     assert!(!opened(&[broken]));
     assert!(opened(&[broken; 2]));
 }
@@ -123,7 +123,7 @@ fn failures_of_more_than_half_a_minute_ago_do_not_count() {
 #[test]
 fn limits_leavers_and_the_callers_faults_open_nothing() {
     for class in [FailureClass::Caller, FailureClass::Policy, FailureClass::Context, FailureClass::Unsupported] {
-        for scope in [FailureScope::Request, FailureScope::Model, FailureScope::Account, FailureScope::Provider] {
+        for scope in [FailureScope::Request, FailureScope::Model, FailureScope::Account, FailureScope::Host] {
             let mut stage = Stage::new();
             for _ in 0..20 {
                 assert_eq!(stage.fail(failure(class, scope)), [], "{class:?} {scope:?}");
@@ -141,7 +141,7 @@ fn limits_leavers_and_the_callers_faults_open_nothing() {
 
 #[test]
 fn what_only_this_request_asks_too_much_of_rests_nothing() {
-    for class in [FailureClass::Rate, FailureClass::Quota, FailureClass::Credential] {
+    for class in [FailureClass::Rate, FailureClass::Capacity, FailureClass::Quota, FailureClass::Credential] {
         let mut stage = Stage::new();
         assert_eq!(stage.fail(failure(class, FailureScope::Request)), []);
         assert_eq!(stage.at(PLACE), Availability::Ready, "{class:?}");
@@ -262,7 +262,7 @@ fn a_target_is_out_alone_and_a_host_with_all_its_models() {
     assert!(!stage.at(other_key).is_usable());
     assert!(stage.at(other_model).is_usable());
     let mut stage = Stage::new();
-    (0..2).for_each(|_| drop(stage.fail(failure(FailureClass::Unreachable, FailureScope::Provider))));
+    (0..2).for_each(|_| drop(stage.fail(failure(FailureClass::Unreachable, FailureScope::Host))));
     assert!(!stage.at(other_key).is_usable());
     assert!(!stage.at(other_model).is_usable());
     assert!(stage.at(other_host).is_usable());
@@ -280,10 +280,13 @@ fn a_rest_has_the_scope_of_its_failure() {
     let rows = [
         (FailureClass::Rate, FailureScope::Model, &["this"][..]),
         (FailureClass::Rate, FailureScope::Account, &["this", "model", "key"]),
+        (FailureClass::Rate, FailureScope::Key, &["this", "model"]),
+        (FailureClass::Capacity, FailureScope::Model, &["this"]),
         (FailureClass::Quota, FailureScope::Model, &["this"]),
         (FailureClass::Quota, FailureScope::Account, &["this", "model", "key"]),
+        (FailureClass::Credential, FailureScope::Key, &["this", "model"]),
         (FailureClass::Credential, FailureScope::Account, &["this", "model"]),
-        (FailureClass::Region, FailureScope::Provider, &["this", "model", "key", "account"]),
+        (FailureClass::Region, FailureScope::Here, &["this", "model", "key", "account"]),
     ];
     for (class, scope, resting) in rows {
         let mut stage = Stage::new();
@@ -375,7 +378,7 @@ fn a_success_from_before_a_rest_does_not_end_it() {
 #[test]
 fn a_region_is_a_matter_of_this_isolate() {
     let mut stage = Stage::new();
-    assert_eq!(stage.fail(failure(FailureClass::Region, FailureScope::Provider)), []);
+    assert_eq!(stage.fail(failure(FailureClass::Region, FailureScope::Host)), []);
     assert_eq!(stage.out_for(), 600 * SECOND);
     stage.pass(600 * SECOND);
     assert_eq!(stage.succeed(), []);
@@ -475,9 +478,10 @@ fn memory_is_bounded() {
 }
 
 #[test]
-fn a_reason_is_told_by_a_word() {
-    for class in [FailureClass::Rate, FailureClass::Empty, FailureClass::Region, FailureClass::Truncated] {
-        assert_eq!(class_of(word_of(class)), Some(class));
+fn a_reason_is_told_by_its_name() {
+    for class in [FailureClass::Rate, FailureClass::Hollow, FailureClass::Region, FailureClass::Truncated] {
+        assert_eq!(reason_of(class.name()), Some(class));
     }
-    assert_eq!(class_of("of a later build"), None);
+    assert_eq!(reason_of("of a later build"), None);
+    assert_eq!(reason_of(FailureClass::Caller.name()), None);
 }
