@@ -13,7 +13,7 @@ providers:
   up: { base_url: https://up.example, models: '*' }
   never: { base_url: https://up.example, fit: never, models: '*' }
   always: { base_url: https://up.example, fit: always, models: { 'gpt-4o': {} } }
-  stated: { base_url: https://up.example, models: { m: { reasoning_effort: keep, limit_fields: [max_tokens] } } }
+  stated: { base_url: https://up.example, models: { told: { reasoning_effort: keep, limit_fields: [max_tokens] } } }
   leaves: { base_url: https://up.example, stream_usage: leave, models: '*' }
 ";
 const KEY: &[(&str, &str)] = &[("authorization", "Bearer k")];
@@ -164,7 +164,7 @@ fn other_errors_are_the_clients() {
 
 #[test]
 fn what_the_operator_or_the_caller_insists_on_is_not_changed() {
-    for (model, refusal) in [("never/m", NO_MAX_TOKENS), ("stated/m", NO_EFFORT), ("stated/m", NO_MAX_TOKENS)] {
+    for (model, refusal) in [("never/m", NO_MAX_TOKENS), ("stated/told", NO_EFFORT), ("stated/told", NO_MAX_TOKENS)] {
         let stage = Stage::new();
         stage.refuses(refusal).answers();
         assert_eq!(stage.message(model).status, 400, "{model}");

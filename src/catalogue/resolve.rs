@@ -115,14 +115,14 @@ fn each_family(model: &str, each: &mut dyn FnMut(Origin, &'static Row)) {
 
 /// A model's name without its maker's and without what makes it a tuned one: `gpt-4o` of `ft:gpt-4o:org::id`
 /// and of `openai/gpt-4o`.
-fn base_name(model: &str) -> &str {
+pub(super) fn base_name(model: &str) -> &str {
     let name = model.rsplit('/').next().unwrap_or(model);
     let tuned = name.split_at_checked(3).filter(|(start, _)| start.eq_ignore_ascii_case("ft:"));
     tuned.map_or(name, |(_, base)| base.split(':').next().unwrap_or(base))
 }
 
 /// The row of a name, or else of the name without a date.
-fn named(host: &'static Host, model: &str) -> Option<(&'static str, &'static Row)> {
+pub(super) fn named(host: &'static Host, model: &str) -> Option<(&'static str, &'static Row)> {
     let row = |name: &str| {
         let at = host.names.binary_search_by(|(known, _)| (*known).cmp(name)).ok()?;
         host.names.get(at).copied()

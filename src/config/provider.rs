@@ -1,8 +1,10 @@
 //! Providers and their models, as the configuration describes them.
 
 use super::address::Address;
+use super::keys::KeySource;
 use super::params::Params;
 use super::price::Catalogue;
+use super::routes::RowIndex;
 use super::stream::{Clocks, Streaming};
 use super::units::Millis;
 use crate::catalogue::price::DatedPrice;
@@ -17,7 +19,7 @@ pub struct Provider {
     pub adapter: &'static str,
     /// The address of its API; `None` if the gateway writes the responses itself.
     pub address: Option<Address>,
-    /// The source of its key.
+    /// The source of its keys.
     pub key: KeySource,
     /// Headers sent with each request, names in lower case.
     pub headers: Vec<(String, String)>,
@@ -47,20 +49,6 @@ pub enum FitScope {
     Always,
     /// None: values are sent as they were asked for, unless the operator states a fact.
     Never,
-}
-
-/// The source of a provider's key.
-#[derive(Debug, PartialEq, Eq)]
-pub enum KeySource {
-    /// The provider needs no key.
-    Keyless,
-    /// A secret, or else the key in the file.
-    Secret {
-        /// The variable that holds the secret, such as `OPENAI_API_KEY`.
-        name: String,
-        /// The key in the file (`api_key`). Discouraged.
-        inline: Option<String>,
-    },
 }
 
 /// One model's row.
@@ -117,6 +105,19 @@ impl Provider {
     /// The row of the model with this name.
     pub fn model(&self, name: &str) -> Option<&Model> {
         self.models.iter().find(|model| model.name == name)
+    }
+
+    /// Where the row of the model with this name is listed.
+    pub(super) fn listed(&self, name: &str) -> Option<RowIndex> {
+        self.models.iter().position(|model| model.name == name).map(RowIndex::Listed)
+    }
+
+    /// A row.
+    pub fn row(&self, row: RowIndex) -> Option<&Model> {
+        match row {
+            RowIndex::Listed(index) => self.models.get(index),
+            RowIndex::Pattern(index) => self.patterns.get(index),
+        }
     }
 }
 

@@ -8,11 +8,13 @@ use super::address::Address;
 use super::cors::Cors;
 use super::facts;
 use super::format_kind::FormatKind;
+use super::keys::KeySource;
 use super::logging::Logging;
 use super::near;
 use super::params::Params;
 use super::price::{self, Catalogue};
-use super::provider::{EchoOptions, FitScope, KeySource, Model, Provider, without_hint};
+use super::provider::{EchoOptions, FitScope, Model, Provider, without_hint};
+use super::read_routes::OwnNames;
 use super::settings::{Accounting, Auth, BODY_COPIES, Config};
 use super::stream::{Clocks, Streaming};
 use super::vault::Vault;
@@ -59,6 +61,8 @@ fn parse(text: &str) -> Result<Value, Problem> {
 const SECTIONS: &[&str] = &[
     "providers",
     "default_provider",
+    "routes",
+    "aliases",
     "auth",
     "cors",
     "limits",
@@ -75,11 +79,13 @@ fn config(value: &Value, report: &Report<'_>, adapters: &[FormatKind]) -> Option
     let providers = providers(&table, adapters);
     let limits = Limits::read(table.at("limits"));
     check_proxy(&table);
+    let default_provider = default_provider(&table, &providers).unwrap_or(0);
+    let names = OwnNames::read(&table, &providers, default_provider);
     Some(Config {
-        default_provider: default_provider(&table, &providers).unwrap_or(0),
+        default_provider,
         providers,
-        routes: Vec::new(),
-        aliases: Vec::new(),
+        routes: names.routes,
+        aliases: names.aliases,
         auth: table.at("auth").and_then(|node| node.choice(AUTH)).unwrap_or(Auth::Keys),
         cors: table.at("cors").and_then(|node| Cors::read(&node)).unwrap_or(Cors::Any),
         max_body_bytes: limits.max_body_bytes,
@@ -168,6 +174,7 @@ const PROVIDER_KEYS: &[&str] = &[
     "requires_proxy",
     "api_key",
     "api_key_env",
+    "keys",
     "headers",
     "timeout",
     "clocks",
@@ -200,7 +207,7 @@ fn provider(name: String, node: &Node<'_>, adapters: &[FormatKind]) -> Option<Pr
         let unset = models.iter_mut().chain(&mut patterns).filter(|model| model.limit_fields.is_empty());
         unset.for_each(|model| model.limit_fields.clone_from(&names));
     }
-    let key = if adapter.remote { key_source(&name, &table) } else { KeySource::Keyless };
+    let key = if adapter.remote { KeySource::read(&name, &table) } else { KeySource::Keyless };
     let headers = table.at("headers").and_then(|node| headers(&node)).unwrap_or_default();
     let (adapter, streaming, catalogue) = (adapter.name, Streaming::read(&table), Catalogue::read(&table));
     let address = address?;
@@ -233,32 +240,6 @@ fn address(table: &Table<'_>, adapter: FormatKind) -> Option<Option<Address>> {
     }
     let address = Address::parse(&node.text()?, adapter);
     address.map(Some).map_err(|expected| node.fault(expected)).ok()
-}
-
-fn key_source(provider: &str, table: &Table<'_>) -> KeySource {
-    let named = table.at("api_key_env").and_then(|node| {
-        let name = node.text()?;
-        if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') || name.is_empty() {
-            node.fault(
-                "expected the name of a variable (letters, digits, `_`), or `none` for a host that takes no key",
-            );
-        }
-        Some(name)
-    });
-    if named.as_deref() == Some("none") {
-        return KeySource::Keyless;
-    }
-    let inline = table.at("api_key").and_then(|node| {
-        node.note("everybody who can read this file can read the key; set it as a secret instead");
-        node.text()
-    });
-    KeySource::Secret { name: named.unwrap_or_else(|| variable(provider)), inline }
-}
-
-/// The variable with a provider's key: `MY_HOST_API_KEY` for `my-host`.
-fn variable(provider: &str) -> String {
-    let upper = provider.to_ascii_uppercase().replace(['-', '.'], "_");
-    format!("{upper}_API_KEY")
 }
 
 /// Headers that the gateway sets itself, because they belong to the connection or hold the key.

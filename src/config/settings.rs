@@ -3,7 +3,7 @@
 use super::cors::Cors;
 use super::logging::Logging;
 use super::provider::{Model, Provider};
-use super::routes::{Alias, ModelIndex, RouteRow, RowIndex};
+use super::routes::{Alias, ModelIndex, RouteRow};
 use super::units::Millis;
 use super::vault::Vault;
 use super::websocket::Websocket;
@@ -61,11 +61,7 @@ impl Config {
     /// The provider and the row of a model.
     pub fn row(&self, model: &ModelIndex) -> Option<(&Provider, &Model)> {
         let provider = self.providers.get(model.provider)?;
-        let row = match model.row {
-            RowIndex::Listed(index) => provider.models.get(index),
-            RowIndex::Pattern(index) => provider.patterns.get(index),
-        };
-        row.map(|row| (provider, row))
+        provider.row(model.row).map(|row| (provider, row))
     }
 }
 

@@ -22,9 +22,12 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line > 0 {
+            write!(f, "line {}: ", self.line)?;
+        }
         match self.path.as_str() {
-            "" => write!(f, "line {}: {}", self.line, self.message),
-            path => write!(f, "line {}: {path}: {}", self.line, self.message),
+            "" => f.write_str(&self.message),
+            path => write!(f, "{path}: {}", self.message),
         }
     }
 }

@@ -52,17 +52,28 @@ pub fn misconfigured(problems: &[Problem]) -> Error {
     Error::gateway(500, "invalid_configuration", message)
 }
 
+/// Looks up the keys of all providers. What is wrong with some of them becomes a note.
+fn open_accounts(config: &mut Config, secret: &dyn Fn(&str) -> Option<String>) -> Vec<ProviderAccount> {
+    let mut accounts = Vec::new();
+    for provider in &config.providers {
+        let (account, notes) = ProviderAccount::open_with_notes(provider, secret);
+        let path = format!("providers.{}", provider.name);
+        config.notes.extend(notes.into_iter().map(|message| Problem { line: 0, path: path.clone(), message }));
+        accounts.push(account);
+    }
+    accounts
+}
+
 impl Bridge {
     /// Validates the configuration and reads the secrets; `secret` returns the value of a variable.
     ///
     /// # Errors
     /// The problems of the configuration.
     pub fn open(text: &str, secret: impl Fn(&str) -> Option<String>, now: Millis) -> Result<Self, Vec<Problem>> {
-        let config = Config::read(text, crate::formats::KINDS)?;
+        let mut config = Config::read(text, crate::formats::KINDS)?;
         let access = AccessKeys::read(&secret(auth::VARIABLE).unwrap_or_default());
         let admin = AccessKeys::read(&secret(ADMIN_VARIABLE).unwrap_or_default());
-        let accounts: Vec<ProviderAccount> =
-            config.providers.iter().map(|provider| ProviderAccount::open(provider, &secret)).collect();
+        let accounts = open_accounts(&mut config, &secret);
         let memory = MemoryBudget::new(config.memory_bytes);
         let (known, keyring, slots) = (AdmissionCache::default(), SigningCache::default(), Rc::default());
         let learned = LearnedFacts::default();
@@ -136,7 +147,7 @@ impl Bridge {
         &self.config.logging
     }
 
-    /// The settings of the configuration that have no effect.
+    /// The settings of the configuration that have no effect, and the keys that cannot be used.
     pub fn notes(&self) -> &[Problem] {
         &self.config.notes
     }

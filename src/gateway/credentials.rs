@@ -64,7 +64,7 @@ mod tests {
 
     fn account() -> ProviderAccount {
         let provider = provider();
-        assert!(matches!(provider.key, KeySource::Secret { .. }));
+        assert!(matches!(provider.key, KeySource::Secrets { .. }));
         ProviderAccount::open(&provider, |_| None)
     }
 

@@ -2,7 +2,11 @@
 
 use std::borrow::Cow;
 
-use crate::config::{Clocks, Config, Millis, Model, OnContentFilter, Provider, Strategy, When, near, without_hint};
+use crate::config::names::{self, NoMatch, find_row};
+use crate::config::{
+    Clocks, Config, Meaning, Millis, Model, ModelIndex, OnContentFilter, Provider, RouteRow, RouteTarget, Strategy,
+    When, near,
+};
 use crate::error::{Error, Result};
 
 /// The provider and model that serve a request.
@@ -20,6 +24,13 @@ pub struct Target<'c> {
     pub clocks: Clocks,
     /// The key that is used, an index among the provider's.
     pub key: usize,
+}
+
+impl Target<'_> {
+    /// Whether both are the same model of the same provider, with the same row.
+    pub fn is(&self, other: &Target<'_>) -> bool {
+        self.index == other.index && self.upstream == other.upstream && self.model.name == other.model.name
+    }
 }
 
 /// The targets that can serve a request, and the rules of its plan. A plain model is a route of one
@@ -79,17 +90,43 @@ impl<'c> Route<'c> {
         }
     }
 
-    /// The route of a client's own order: the candidates of the first name, then those of the second.
+    /// The configured route.
+    fn of_row(config: &'c Config, row: &'c RouteRow) -> Self {
+        let candidate = |listed: &'c RouteTarget| {
+            let target = target(config, &listed.model)?;
+            Some(Candidate { target, weight: listed.weight, when: listed.when, asked: 0 })
+        };
+        Self {
+            name: Some(&row.name),
+            strategy: row.strategy,
+            candidates: row.targets.iter().filter_map(candidate).collect(),
+            max_attempts: row.attempts,
+            first_token: row.first_token,
+            idle: row.idle,
+            on_content_filter: row.on_content_filter,
+            keeps_to_target: false,
+        }
+    }
+
+    /// The route of a client's own order: the candidates of the first name, then those of the second, and so
+    /// on, each of them once. The limits are those of the first name's route.
     ///
     /// # Errors
     /// As [`resolve`], for the first name that leads nowhere.
     pub fn of_names(config: &'c Config, names: &[&str]) -> Result<Self> {
-        let mut names = names.iter().enumerate();
-        let mut route = resolve(config, names.next().map_or("", |(_, name)| *name))?;
-        for (asked, name) in names {
-            let next = resolve(config, name)?.candidates.into_iter().map(|candidate| Candidate { asked, ..candidate });
-            (route.name, route.strategy) = (None, Strategy::Priority);
-            route.candidates.extend(next);
+        let (first, rest) = names.split_first().unwrap_or((&"", &[]));
+        let mut route = resolve(config, first)?;
+        if !rest.is_empty() {
+            route = Self { name: None, strategy: Strategy::Priority, ..route };
+        }
+        for (index, name) in rest.iter().enumerate() {
+            for candidate in resolve(config, name)?.candidates {
+                let is_same =
+                    |other: &Candidate<'_>| other.target.is(&candidate.target) && other.when == candidate.when;
+                if !route.candidates.iter().any(is_same) {
+                    route.candidates.push(Candidate { asked: index + 1, ..candidate });
+                }
+            }
         }
         Ok(route)
     }
@@ -116,18 +153,30 @@ impl<'c> Route<'c> {
 /// The most characters of an unknown name that are compared and shown.
 const MAX_SHOWN_NAME: usize = 120;
 
-/// Resolves a model's name: `provider/model`, or a model of the default provider.
+/// Resolves a model's name: an alias or a route, or else a model as [`find_row`] finds it.
 ///
 /// # Errors
-/// 404 `model_not_found`, with the most similar known names.
+/// 404 `model_not_found`, with the most similar known names, or with the choices if several providers have
+/// the model.
 pub fn resolve<'c>(config: &'c Config, name: &str) -> Result<Route<'c>> {
-    let (index, model) = split(config, name);
-    let found = config
-        .providers
-        .get(index)
-        .and_then(|provider| find(provider, model).map(|(row, upstream)| (provider, row, upstream)));
-    let (provider, model, upstream) = found.ok_or_else(|| unknown(config, name))?;
-    Ok(Route::of_target(Target { index, provider, model, upstream, clocks: model.clocks, key: 0 }))
+    if let Some(row) = config.routes.iter().find(|route| route.name == name) {
+        return Ok(Route::of_row(config, row));
+    }
+    if let Some(alias) = config.aliases.iter().find(|alias| alias.name == name) {
+        let route = match &alias.meaning {
+            Meaning::Model(model) => target(config, model).map(Route::of_target),
+            Meaning::Route(index) => config.routes.get(*index).map(|row| Route::of_row(config, row)),
+        };
+        return route.ok_or_else(|| unknown(config, name));
+    }
+    let found = match find_row(&config.providers, config.default_provider, name) {
+        Ok(found) => found,
+        Err(NoMatch::Unknown) => return Err(unknown(config, name)),
+        Err(NoMatch::Ambiguous(providers)) => return Err(ambiguous(config, &providers, name)),
+    };
+    let provider = config.providers.get(found.provider).zip(found.model(&config.providers, name));
+    let (provider, (model, upstream)) = provider.ok_or_else(|| unknown(config, name))?;
+    Ok(Route::of_target(Target { index: found.provider, provider, model, upstream, clocks: model.clocks, key: 0 }))
 }
 
 /// The first target of the route of a name.
@@ -139,43 +188,40 @@ pub fn resolve_target<'c>(config: &'c Config, name: &str) -> Result<Target<'c>> 
     first.map(|candidate| candidate.target).ok_or_else(|| unknown(config, name))
 }
 
-/// The index of the provider that a name belongs to, and the name without the provider's prefix.
-fn split<'n>(config: &Config, name: &'n str) -> (usize, &'n str) {
-    let prefixed = name.split_once('/').and_then(|(prefix, model)| {
-        let index = config.providers.iter().position(|provider| provider.name == prefix)?;
-        Some((index, model))
-    });
-    prefixed.unwrap_or((config.default_provider, name))
-}
-
-fn find<'c>(provider: &'c Provider, name: &str) -> Option<(&'c Model, Cow<'c, str>)> {
-    if let Some(model) = provider.model(name) {
-        return Some((model, Cow::Borrowed(&model.upstream)));
-    }
-    // A variant has to be listed, even where any model is allowed.
-    if name.is_empty() || without_hint(name).is_some() {
-        return None;
-    }
-    provider.pattern(name).map(|row| (row, Cow::Owned(name.to_owned())))
+/// The target that the configuration names.
+fn target<'c>(config: &'c Config, index: &'c ModelIndex) -> Option<Target<'c>> {
+    let (provider, model) = config.row(index)?;
+    Some(Target {
+        index: index.provider,
+        provider,
+        model,
+        upstream: Cow::Borrowed(&index.upstream),
+        clocks: model.clocks,
+        key: 0,
+    })
 }
 
 fn unknown(config: &Config, name: &str) -> Error {
     let shown: String = name.chars().take(MAX_SHOWN_NAME).collect();
-    let (_, model) = split(config, &shown);
-    let mut near: Vec<(f64, String)> = config
-        .providers
-        .iter()
-        .flat_map(|provider| provider.models.iter().map(move |row| (provider, row)))
-        .map(|(provider, row)| {
-            let id = id(provider, row);
-            (near::score(&shown, &id).max(near::score(model, &row.name)), id)
-        })
-        .filter(|(score, _)| *score > near::NEAR)
-        .collect();
+    let model = names::split(&config.providers, &shown).map_or(shown.as_str(), |(_, model)| model);
+    let listed = config.providers.iter().flat_map(|provider| provider.models.iter().map(move |row| (provider, row)));
+    let listed = listed.map(|(provider, row)| {
+        let id = id(provider, row);
+        (near::score(&shown, &id).max(near::score(model, &row.name)), id)
+    });
+    let own = config.routes.iter().map(|route| &route.name).chain(config.aliases.iter().map(|alias| &alias.name));
+    let own = own.map(|name| (near::score(&shown, name), name.clone()));
+    let mut near: Vec<(f64, String)> = listed.chain(own).filter(|(score, _)| *score > near::NEAR).collect();
     near.sort_by(|a, b| b.0.total_cmp(&a.0));
     let near: Vec<String> = near.into_iter().take(3).map(|(_, id)| format!("`{id}`")).collect();
     let hint = if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(", ")) };
     let message = format!("The model `{shown}` is not known here.{hint} GET /v1/models lists what can be called.");
+    Error::caller(404, "model_not_found", message).at("model")
+}
+
+fn ambiguous(config: &Config, providers: &[usize], name: &str) -> Error {
+    let choices = names::full(&config.providers, providers, name).join(", ");
+    let message = format!("Several providers have the model `{name}`. Name one of them: {choices}.");
     Error::caller(404, "model_not_found", message).at("model")
 }
 

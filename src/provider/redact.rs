@@ -216,6 +216,18 @@ mod tests {
     }
 
     #[test]
+    fn all_keys_of_a_provider_are_removed() {
+        let yaml = "providers: { up: { base_url: 'https://up.example', keys: [A, B], models: { m: {} } } }";
+        let config = Config::read(yaml, crate::formats::KINDS).unwrap();
+        let provider = config.providers.first().unwrap();
+        let secret =
+            |name: &str| Some(if name == "A" { "key-number-1, key-number-2" } else { "key-number-3" }.to_owned());
+        let account = ProviderAccount::open(provider, secret);
+        let clean = redact("key-number-1 key-number-2 key-number-3 key-number-4", provider, &account).unwrap();
+        assert_eq!(clean, "*** *** *** key-number-4");
+    }
+
+    #[test]
     fn an_address_is_replaced_in_each_encoding() {
         for (text, left) in [
             ("no route to https://api.up.example:8443/v1/x", "no route to up/v1/x"),
