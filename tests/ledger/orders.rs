@@ -44,6 +44,7 @@ fn terms() -> impl Strategy<Value = KeyLimits> {
             budget,
             max_body_bytes,
             on_disconnect: None,
+            show_attempts: false,
             parent: None,
         },
     )
