@@ -48,7 +48,7 @@ function counted(Kind) {
   };
 }
 
-export { Session, Vault } from "../../src/worker.mjs";
+export { Health, Session, Vault } from "../../src/worker.mjs";
 export const Account = counted(Accounts);
 export const Directory = counted(Directories);
 

@@ -2,7 +2,7 @@
 
 use super::query::Query;
 use super::routes::Action;
-use super::{export, keys, receipts, signing, usage};
+use super::{export, health, keys, receipts, signing, usage};
 use crate::error::{Error, Result};
 use crate::gateway::{ADMIN_VARIABLE, Body, Bridge, Platform, Request, Response, read_body};
 use crate::ids::AccountId;
@@ -49,6 +49,8 @@ pub async fn handle<P: Platform>(
         Action::SigningSecrets => signing::list(platform).await,
         Action::RenewSigning => signing::renew(bridge, platform).await,
         Action::EndSigning => signing::end(bridge, platform, id).await,
+        Action::Health => health::list(bridge, platform).await,
+        Action::ResetHealth => health::reset(bridge, platform, &read_body(bridge, platform, request).await?).await,
         Action::Describe => Ok(Response::json(200, Body::Bytes(DOCUMENT.as_bytes().to_vec()))),
     }
 }

@@ -1,8 +1,10 @@
-//! The admin API: API keys, their receipts and their usage.
+//! The admin API: API keys, their receipts and their usage; and the health of
+//! targets.
 
 mod account;
 mod export;
 mod handle;
+mod health;
 mod json_response;
 mod key_view;
 mod keys;

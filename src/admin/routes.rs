@@ -38,6 +38,10 @@ pub enum Action {
     RenewSigning,
     /// Ends a version of the signing secret.
     EndSigning,
+    /// Lists the targets and keys that are out.
+    Health,
+    /// Forgets that one of them is out, or all.
+    ResetHealth,
     /// Returns the OpenAPI description of this API.
     Describe,
 }
@@ -74,6 +78,8 @@ pub const ROUTES: &[AdminRoute] = &[
     row("GET", "/signing-secrets", Action::SigningSecrets),
     row("POST", "/signing-secrets", Action::RenewSigning),
     row("DELETE", "/signing-secrets/{id}", Action::EndSigning),
+    row("GET", "/health", Action::Health),
+    row("POST", "/health/reset", Action::ResetHealth),
     row("GET", "/openapi.json", Action::Describe),
 ];
 

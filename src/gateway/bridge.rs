@@ -114,6 +114,11 @@ impl Bridge {
         self.keyring.forget();
     }
 
+    /// The health of targets and keys, as this isolate knows it.
+    pub fn health(&self) -> &HealthStore {
+        &self.health
+    }
+
     /// Which receipts and totals accounts keep, and for how long.
     pub fn accounting(&self) -> Accounting {
         self.config.accounting

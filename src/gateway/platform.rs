@@ -242,6 +242,8 @@ pub enum ObjectAddress<'a> {
     Signing,
     /// The reasoning store of the account of this name.
     Vault(&'a str),
+    /// The health of targets and keys that all isolates share.
+    Health,
 }
 
 /// The head of a provider's response.

@@ -6,6 +6,7 @@ mod admission;
 mod api_key;
 mod command;
 mod count_quota;
+pub mod health;
 pub mod key_schema;
 pub mod key_text;
 mod letters;

@@ -54,6 +54,8 @@ fn every_response_is_as_described() {
         ("GET /signing-secrets", ""),
         ("POST /signing-secrets", ""),
         ("DELETE /signing-secrets/1", ""),
+        ("GET /health", ""),
+        ("POST /health/reset", "{}"),
         ("DELETE /keys/a", ""),
     ] {
         let got = setup.ask(line, body);

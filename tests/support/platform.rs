@@ -8,6 +8,7 @@ use std::rc::Rc;
 use llm_bridge::gateway::platform::{Broken, CallError, ObjectAddress, Priority, ProviderRequest, StreamHead};
 use llm_bridge::gateway::{Platform, RequestState};
 use llm_bridge::ids::AccountId;
+use llm_bridge::ledger::health::HealthResponse;
 use llm_bridge::ledger::registry;
 use llm_bridge::ledger::{AccountCommand, AccountResponse, Receipt};
 use llm_bridge::telemetry::{Event, render};
@@ -90,6 +91,12 @@ impl Platform for World {
                     .map_or(registry::RegistryResponse::Malformed, |command| {
                         directory.handle(command, self.clock.get(), &mut Vec::new())
                     });
+                serde_json::to_string(&response).unwrap()
+            }
+            ObjectAddress::Health => {
+                let mut health = self.health.borrow_mut();
+                let response = serde_json::from_str(&command)
+                    .map_or(HealthResponse::Malformed, |command| health.handle(command, self.clock.get()).0);
                 serde_json::to_string(&response).unwrap()
             }
             ObjectAddress::Vault(name) => {

@@ -10,6 +10,7 @@ use futures::future::LocalBoxFuture;
 use llm_bridge::config::Logging;
 use llm_bridge::gateway::RequestState;
 use llm_bridge::gateway::platform::{CallError, ProviderRequest, StreamHead};
+use llm_bridge::ledger::health::SharedHealth;
 use llm_bridge::ledger::registry::KeyRegistry;
 use llm_bridge::ledger::{AccountCommand, AccountLedger, AccountResponse, AccountWrite, Receipt, ReceiptRow};
 use llm_bridge::reasoning_store;
@@ -38,6 +39,8 @@ pub struct World {
     /// The receipts that the ledgers wrote, oldest first.
     pub rows: Rc<RefCell<HashMap<String, Vec<ReceiptRow>>>>,
     pub directory: Rc<RefCell<KeyRegistry>>,
+    /// What all isolates know of the health of targets.
+    pub health: Rc<RefCell<SharedHealth>>,
     /// The entries of the reasoning store, by the account's name and the id of the call.
     pub vault: Rc<RefCell<HashMap<(String, String), reasoning_store::SealedEntry>>>,
     /// What happens to the next commands to objects.

@@ -2,7 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -38,6 +38,7 @@ const OBJECTS = [
   ["DIRECTORY", "Directory"],
   ["SESSIONS", "Session"],
   ["VAULTS", "Vault"],
+  ["HEALTH", "Health"],
 ];
 // The static files, which are deployed with the worker: the binding ASSETS.
 const ASSETS = "build/assets";
@@ -151,13 +152,16 @@ async function layOut(folder, { config, bindings, build, assets, disk, entry, v8
     await mkdir(join(folder, ENTRIES), { recursive: true });
     await cp(join(PROJECT, ENTRIES, entry), join(folder, ENTRIES, entry));
   }
-  await writeFile(join(folder, "config.capnp"), capnp(bindings, { assets, disk, modules, flags: entry ? ["experimental"] : [], v8Flags }));
+  const worker = await readFile(join(build, "src/worker.mjs"), "utf8");
+  // Older builds do not have all.
+  const objects = OBJECTS.filter(([, kind]) => worker.includes(kind));
+  await writeFile(join(folder, "config.capnp"), capnp(bindings, { objects, assets, disk, modules, flags: entry ? ["experimental"] : [], v8Flags }));
 }
 
-function capnp(bindings, { assets, disk, modules: all, flags, v8Flags }) {
+function capnp(bindings, { objects: kinds, assets, disk, modules: all, flags, v8Flags }) {
   const modules = all.map(([name, kind]) => `(name = ${text(name)}, ${kind} = embed ${text(name)})`);
-  const objects = OBJECTS.map(([name, kind]) => `(name = ${text(name)}, durableObjectNamespace = ${text(kind)})`);
-  const namespaces = OBJECTS.map(([, kind]) => `(className = ${text(kind)}, uniqueKey = ${text(kind)}, enableSql = true)`);
+  const objects = kinds.map(([name, kind]) => `(name = ${text(name)}, durableObjectNamespace = ${text(kind)})`);
+  const namespaces = kinds.map(([, kind]) => `(className = ${text(kind)}, uniqueKey = ${text(kind)}, enableSql = true)`);
   const services = [
     `(name = "main", worker = .gateway)`,
     `(name = "internet", network = (allow = ["local"]))`,

@@ -111,6 +111,8 @@ const observed = (binding, Kind) =>
 
 export const Account = observed("ACCOUNTS", objects.Account);
 export const Directory = observed("DIRECTORY", objects.Directory);
+// Older builds do not have it.
+export const Health = objects.Health && observed("HEALTH", objects.Health);
 export const Session = observed("SESSIONS", objects.Session);
 export const Vault = observed("VAULTS", objects.Vault);
 

@@ -22,6 +22,7 @@ pub(in crate::edge) async fn ask(env: &Env, address: ObjectAddress<'_>, command:
         ObjectAddress::Account(name) => ("ACCOUNTS", name),
         ObjectAddress::Directory | ObjectAddress::Signing => ("DIRECTORY", ONLY),
         ObjectAddress::Vault(name) => ("VAULTS", name),
+        ObjectAddress::Health => ("HEALTH", ONLY),
     };
     let Ok(namespace) = namespace(env, binding) else {
         report_failure(RuntimeFailure::ObjectMissing(binding));

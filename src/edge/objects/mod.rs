@@ -3,6 +3,7 @@
 mod account;
 mod account_store;
 pub(super) mod call;
+mod health;
 mod reasoning_store;
 mod registry;
 mod session;

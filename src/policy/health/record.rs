@@ -59,7 +59,12 @@ pub enum HealthChange {
     /// A breaker opened, or a rest began or became longer.
     Out(HealthEvidence),
     /// A breaker closed, or a rest ended by a success.
-    Back(Subject),
+    Back {
+        /// What serves again.
+        subject: Subject,
+        /// Whether others are known to think that it is out.
+        was_shared: bool,
+    },
 }
 
 impl HealthRecord {
@@ -97,7 +102,7 @@ impl HealthChange {
     pub fn subject(&self) -> &Subject {
         match self {
             Self::Out(evidence) => &evidence.subject,
-            Self::Back(subject) => subject,
+            Self::Back { subject, .. } => subject,
         }
     }
 

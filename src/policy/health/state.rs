@@ -81,8 +81,9 @@ impl Health {
                 }
             };
             if is_back {
+                let was_shared = record.origin != Origin::Own;
                 record.origin = Origin::Own;
-                changes.push(HealthChange::Back(record.subject.clone()));
+                changes.push(HealthChange::Back { subject: record.subject.clone(), was_shared });
             }
             record.touched = now;
             is_kept

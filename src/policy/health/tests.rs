@@ -184,7 +184,7 @@ fn one_probe_decides_while_others_keep_away() {
     assert!(!stage.health.begin(PLACE, stage.now).is_probe, "one at a time");
     stage.pass(SECOND);
     let changes = stage.health.succeed(probe, stage.now);
-    assert_eq!(changes, [HealthChange::Back(Subject::Target { provider: 0, model: "m".into() })]);
+    assert_eq!(changes, [HealthChange::Back { subject: target(), was_shared: false }]);
     assert_eq!(stage.at(PLACE), Availability::Ready);
 }
 
