@@ -3,6 +3,8 @@
 //! meet in `canonical`.
 
 pub mod anthropic;
+mod assemble;
+mod assembler;
 pub mod auth;
 pub mod body;
 pub mod bounds;
@@ -39,6 +41,8 @@ pub mod toy;
 mod unsupported;
 mod written_request;
 
+pub use assemble::ResponseBuilder;
+pub use assembler::{AssembleOptions, Assembler};
 pub use call::{CallReader, CallResponse, ProviderCall, WrittenCall};
 pub use client_format::{ClientFormat, ModelEntry, ResponseHead, Restream, RestreamOptions, UsageReport};
 pub use describe::describe;

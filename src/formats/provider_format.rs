@@ -1,5 +1,6 @@
 //! A wire format as providers speak it.
 
+use super::assemble::ResponseBuilder;
 use super::auth::Signer;
 use super::call::ProviderCall;
 use super::operation::OperationKind;
@@ -35,6 +36,9 @@ pub struct ProviderFormat {
     pub stream: fn() -> Box<dyn StreamDecoder>,
     /// Reads a stream that passes to a client of the same format.
     pub tap: fn(TapOptions) -> Box<dyn StreamTap>,
+    /// Builds a whole response from a stream; `None` if the format cannot. See
+    /// [`Assembler`](super::Assembler).
+    pub assemble: Option<fn() -> Box<dyn ResponseBuilder>>,
     /// Whether the provider expects the reasoning state of earlier responses
     /// ([`ResponseEvent::ReasoningState`]) in this request.
     ///

@@ -32,6 +32,7 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
     usage: response::read_usage,
     stream: || Box::<stream::Decoder>::default(),
     tap: |options| Box::new(EventTap::new(Box::<stream::Decoder>::default(), &SSE, options)),
+    assemble: None,
     // The API ignores earlier thinking when thinking is off.
     expects_reasoning_state: |request| !matches!(request.thinking, None | Some(Thinking::Off)),
     refusal: errors::read,

@@ -28,6 +28,7 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
     usage: |_| None,
     stream: || Box::new(stream::Decoder::default()),
     tap: |options| Box::new(EventTap::new(Box::new(stream::Decoder::default()), &SSE, options)),
+    assemble: None,
     expects_reasoning_state: |_| true,
     refusal: errors::read,
     calls: &[

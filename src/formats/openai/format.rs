@@ -48,6 +48,7 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
     usage: wire::read_usage_json,
     stream: || Box::new(stream::Decoder::default()),
     tap: |options| Box::new(tap::ChatTap::new(options)),
+    assemble: None,
     expects_reasoning_state: |_| false,
     refusal: errors::read,
     calls: &[],

@@ -36,6 +36,7 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
     usage: |_| None,
     stream: || Box::<stream::Decoder>::default(),
     tap: |options| Box::new(EventTap::new(Box::<stream::Decoder>::default(), &FRAMING, options)),
+    assemble: None,
     expects_reasoning_state: |_| false,
     refusal: errors::read,
     calls: &[],
