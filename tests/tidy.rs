@@ -252,6 +252,7 @@ fn no_vendor_is_named_outside_the_formats() {
 /// and so have headers and fields of their protocols.
 const PROTOCOL_WORDS: &[(&str, &str)] = &[
     ("formats/openai/format.rs", "openai"),
+    ("formats/openai/assemble/completion.rs", "x_groq"),
     ("formats/openai/response/events.rs", "x_groq"),
     ("formats/anthropic/format.rs", "anthropic"),
     ("formats/anthropic/format.rs", "anthropic-version"),

@@ -9,6 +9,7 @@
 )]
 
 mod anthropic;
+mod assemble;
 mod claims;
 mod faults;
 mod gemini;

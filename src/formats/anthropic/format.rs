@@ -1,9 +1,10 @@
 //! The rows of the format in the table of formats.
 
 use super::wire::api::{ENDPOINT, PLACEHOLDER_PREFIX, VERSION};
-use super::{count, errors, models, operations, request, response, stream};
+use super::{assemble, count, errors, models, operations, request, response, stream};
 use crate::canonical::Thinking;
 use crate::config::FormatKind;
+use crate::formats::assemble::SseBuilder;
 use crate::formats::bounds::COMMON;
 use crate::formats::call::ProviderCall;
 use crate::formats::client_format::{ClientFormat, Restream};
@@ -32,7 +33,7 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
     usage: response::read_usage,
     stream: || Box::<stream::Decoder>::default(),
     tap: |options| Box::new(EventTap::new(Box::<stream::Decoder>::default(), &SSE, options)),
-    assemble: None,
+    assemble: Some(|| Box::<SseBuilder<assemble::MessageFold>>::default()),
     // The API ignores earlier thinking when thinking is off.
     expects_reasoning_state: |request| !matches!(request.thinking, None | Some(Thinking::Off)),
     refusal: errors::read,

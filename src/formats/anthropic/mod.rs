@@ -2,6 +2,7 @@
 //! Source: the API reference (<https://docs.anthropic.com/en/api/messages>,
 //! <https://docs.anthropic.com/en/api/errors>), and recorded traffic.
 
+mod assemble;
 mod count;
 mod errors;
 mod format;

@@ -6,4 +6,4 @@ mod value;
 
 pub use builder::ResponseBuilder;
 pub(super) use builder::{EventFold, SseBuilder, malformed};
-pub(super) use value::{Fields, Rule, Rules, Size, Value, contents, each_item};
+pub(super) use value::{Fields, PartRules, Rule, Rules, Size, Value, contents, each_item};

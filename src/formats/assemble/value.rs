@@ -13,6 +13,9 @@ const MAX_MEMBERS: usize = 1_024;
 /// A string longer than this, in bytes, grows by a quarter. Its capacity would double otherwise.
 const LARGE_TEXT: usize = 64 << 10;
 
+/// The member that says what kind of object one is.
+const TYPE: &str = "type";
+
 /// A JSON value under construction.
 #[derive(Debug)]
 pub(in crate::formats) enum Value {
@@ -43,8 +46,8 @@ pub(in crate::formats) enum Rule {
     Items,
     /// Objects are merged.
     Object(&'static Rules),
-    /// The builder sets the value later. Its place among the members is that of the first event.
-    Place,
+    /// Lists of objects are concatenated, and objects that continue the last one are merged with it.
+    Parts(&'static PartRules),
     /// Whole responses have no such member.
     Absent,
 }
@@ -55,6 +58,17 @@ pub(in crate::formats) struct Rules {
     pub(in crate::formats) known: &'static [(&'static str, Rule)],
     /// The rule of all other members.
     pub(in crate::formats) other: Rule,
+}
+
+/// The rules of a list of typed objects.
+#[derive(Debug)]
+pub(in crate::formats) struct PartRules {
+    /// The types of the objects that may come in pieces: JSON strings.
+    pub(in crate::formats) growing: &'static [&'static str],
+    /// The members in which two pieces of one object do not differ, besides their type.
+    pub(in crate::formats) same: &'static [&'static str],
+    /// The rules of the members.
+    pub(in crate::formats) members: Rules,
 }
 
 /// How much a value takes.
@@ -76,29 +90,35 @@ enum Weight {
 }
 
 impl Rules {
-    fn of(&self, key: &str) -> Rule {
+    /// The rule of a member.
+    pub(in crate::formats) fn of(&self, key: &str) -> Rule {
         self.known.iter().find(|(known, _)| *known == key).map_or(self.other, |(_, rule)| *rule)
     }
 }
 
+/// An object that has too many members.
+struct TooMany;
+
 impl Rule {
-    /// The value of a member after the JSON that an event has for it.
-    fn apply(self, current: Option<Value>, json: &str) -> Option<Value> {
-        match self {
-            Self::Absent => current,
-            Self::Place => current.or_else(|| Some(Value::copy("null"))),
-            Self::First if current.as_ref().is_some_and(|current| current.weight() == Weight::Full) => current,
-            Self::Text if json.starts_with('"') => Some(append_text(current, contents(json).unwrap_or_default())),
-            Self::Base64 if json.starts_with('"') => Some(append_base64(current, json)),
-            Self::Items if json.starts_with('[') => Some(append_items(current, json)),
+    /// The value of a member after the JSON that an event has for it. `None` if whole responses have none.
+    fn apply(self, current: Option<Value>, json: &str) -> Result<Option<Value>, TooMany> {
+        let value = match self {
+            Self::Absent => return Ok(current),
+            Self::First if current.as_ref().is_some_and(|current| current.weight() == Weight::Full) => {
+                return Ok(current);
+            }
+            Self::Text if json.starts_with('"') => append_text(current, contents(json).unwrap_or_default()),
+            Self::Base64 if json.starts_with('"') => append_base64(current, json),
+            Self::Items if json.starts_with('[') => append_items(current, json),
+            Self::Parts(rules) if json.starts_with('[') => append_parts(current, json, rules).ok_or(TooMany)?,
             Self::Object(rules) if json.starts_with('{') => {
                 let mut fields = if let Some(Value::Object(fields)) = current { fields } else { Fields::default() };
-                // The value is an object, as its JSON has been read before.
-                let _ = fields.merge(json, rules);
-                Some(Value::Object(fields))
+                fields.merge(json, rules).ok_or(TooMany)?;
+                Value::Object(fields)
             }
-            _ => Some(heavier(current, json)),
-        }
+            _ => heavier(current, json),
+        };
+        Ok(Some(value))
     }
 }
 
@@ -181,18 +201,15 @@ impl Fields {
 
     /// Adds the JSON that an event has for a member. `None` if there are too many members.
     pub(in crate::formats) fn add(&mut self, key: &str, json: &str, rule: Rule) -> Option<()> {
-        let found = self.0.iter_mut().find(|(known, _)| known == key);
-        if let Some((_, slot)) = found {
+        if let Some((_, slot)) = self.0.iter_mut().find(|(known, _)| known == key) {
             let current = std::mem::replace(slot, Value::Json(String::new()));
-            if let Some(value) = rule.apply(Some(current), json) {
+            if let Some(value) = rule.apply(Some(current), json).ok()? {
                 *slot = value;
             }
-            return Some(());
-        }
-        if self.0.len() >= MAX_MEMBERS {
-            return None;
-        }
-        if let Some(value) = rule.apply(None, json) {
+        } else if let Some(value) = rule.apply(None, json).ok()? {
+            if self.0.len() >= MAX_MEMBERS {
+                return None;
+            }
             self.0.push((key.to_owned(), value));
         }
         Some(())
@@ -222,6 +239,12 @@ impl Fields {
         Some(self.0.remove(at).1)
     }
 
+    /// A member that is an object, if it has been merged.
+    pub(in crate::formats) fn object_mut(&mut self, key: &str) -> Option<&mut Self> {
+        let (_, value) = self.0.iter_mut().find(|(known, _)| known == key)?;
+        if let Value::Object(fields) = value { Some(fields) } else { None }
+    }
+
     /// A member's JSON, if it has not grown.
     pub(in crate::formats) fn json(&self, key: &str) -> Option<&str> {
         if let Some(Value::Json(json)) = self.get(key) { Some(json) } else { None }
@@ -230,6 +253,15 @@ impl Fields {
     pub(in crate::formats) fn size(&self) -> Size {
         let empty = Size { bytes: 2, nodes: 1 };
         self.0.iter().fold(empty, |size, (key, value)| size.plus(value.size()).longer(key.len().saturating_add(4)))
+    }
+
+    /// Takes over members that are missing or null here, as far as `may` allows it.
+    pub(in crate::formats) fn fill(&mut self, from: Self, may: impl Fn(&str) -> bool) {
+        for (key, value) in from.0 {
+            if may(&key) && self.get(&key).is_none_or(|known| known.weight() == Weight::Null) {
+                self.set(&key, value);
+            }
+        }
     }
 
     /// Appends the object's JSON.
@@ -291,17 +323,67 @@ fn append_base64(current: Option<Value>, json: &str) -> Value {
     append_text(Some(Value::Text(text)), &piece)
 }
 
+fn items_of(current: Option<Value>) -> Vec<Value> {
+    let mut items = Vec::new();
+    match current {
+        Some(Value::List(begun)) => return begun,
+        Some(Value::Json(json)) => {
+            // Another value than a list gives way to one.
+            let _ = each_item(&json, |item| {
+                items.push(Value::copy(item));
+                Some(())
+            });
+        }
+        _ => {}
+    }
+    items
+}
+
 fn append_items(current: Option<Value>, json: &str) -> Value {
-    let mut items = match current {
-        Some(Value::List(items)) => items,
-        _ => Vec::new(),
-    };
+    let mut items = items_of(current);
     // The value is a list, as its JSON has been read before.
     let _ = each_item(json, |item| {
         items.push(Value::copy(item));
         Some(())
     });
     Value::List(items)
+}
+
+/// Appends a list of typed objects. `None` if one of them has too many members.
+fn append_parts(current: Option<Value>, json: &str, rules: &'static PartRules) -> Option<Value> {
+    let mut items = items_of(current);
+    each_item(json, |item| {
+        let Ok(part) = Document::read(item.as_bytes()) else {
+            items.push(Value::copy(item));
+            return Some(());
+        };
+        match items.last_mut() {
+            Some(Value::Object(last)) if rules.continues(last, &part) => last.merge(item, &rules.members)?,
+            _ if rules.grows(&part) => {
+                let mut fields = Fields::default();
+                fields.merge(item, &rules.members)?;
+                items.push(Value::Object(fields));
+            }
+            _ => items.push(Value::copy(item)),
+        }
+        Some(())
+    })?;
+    Some(Value::List(items))
+}
+
+impl PartRules {
+    fn grows(&self, part: &Document<'_>) -> bool {
+        part.value(TYPE).is_some_and(|kind| self.growing.contains(&kind))
+    }
+
+    /// Whether a part continues the last one.
+    fn continues(&self, last: &Fields, part: &Document<'_>) -> bool {
+        let is_same = |key: &str| match (last.json(key), part.value(key)) {
+            (Some(one), Some(other)) => one == other || one == "null" || other == "null",
+            _ => true,
+        };
+        self.grows(part) && last.json(TYPE) == part.value(TYPE) && self.same.iter().all(|key| is_same(key))
+    }
 }
 
 #[cfg(test)]
@@ -316,10 +398,16 @@ mod tests {
             ("data", Rule::Base64),
             ("items", Rule::Items),
             ("object", Rule::Object(&INNER)),
-            ("place", Rule::Place),
+            ("parts", Rule::Parts(&PARTS)),
             ("absent", Rule::Absent),
         ],
         other: Rule::Last,
+    };
+
+    const PARTS: PartRules = PartRules {
+        growing: &["\"t\""],
+        same: &["index"],
+        members: Rules { known: &[("text", Rule::Text)], other: Rule::Last },
     };
 
     fn merged(pieces: &[&str]) -> String {
@@ -351,10 +439,29 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_joined_and_places_kept() {
-        let pieces =
-            [r#"{"place":7,"items":[1, {"a":2}],"absent":1}"#, r#"{"items":null,"z":0}"#, r#"{"items":["x"]}"#];
-        assert_eq!(merged(&pieces), r#"{"place":null,"items":[1,{"a":2},"x"],"z":0}"#);
+    fn lists_are_joined() {
+        let pieces = [r#"{"items":[1, {"a":2}],"absent":1}"#, r#"{"items":null,"z":0}"#, r#"{"items":["x"]}"#];
+        assert_eq!(merged(&pieces), r#"{"items":[1,{"a":2},"x"],"z":0}"#);
+    }
+
+    #[test]
+    fn pieces_of_a_part_become_one() {
+        let list = |items: &str| format!("{{\"parts\":[{items}]}}");
+        let piece = |index: u8, text: &str| format!(r#"{{"type":"t","index":{index},"text":"{text}"}}"#);
+        let pieces = [
+            list(&[piece(0, "a"), piece(0, "b")].join(",")),
+            list(r#"{"type":"t","text":"c","sign":1}"#),
+            list(&piece(1, "d")),
+            list(r#"{"type":"u","text":"e"},{"type":"u","text":"f"},7"#),
+            list(&piece(1, "g")),
+        ];
+        let expected = [
+            r#"{"type":"t","index":0,"text":"abc","sign":1}"#,
+            &piece(1, "d"),
+            r#"{"type":"u","text":"e"},{"type":"u","text":"f"},7"#,
+            &piece(1, "g"),
+        ];
+        assert_eq!(merged(&pieces.each_ref().map(String::as_str)), list(&expected.join(",")));
     }
 
     #[test]
@@ -369,8 +476,13 @@ mod tests {
     #[test]
     fn only_objects_with_few_members_are_merged() {
         let many: Vec<String> = (0..=MAX_MEMBERS).map(|number| format!("\"{number}\":1")).collect();
-        for json in ["[1]", "7", "{oops", &format!("{{{}}}", many.join(","))] {
+        let many = format!("{{{}}}", many.join(","));
+        for json in ["[1]", "7", "{oops", &many, &format!(r#"{{"object":{many}}}"#)] {
             assert_eq!(Fields::default().merge(json, &RULES), None);
         }
+        let part = format!(r#"{{"parts":[{{"type":"t","x":{many}}}]}}"#);
+        assert_eq!(Fields::default().merge(&part, &RULES), Some(()), "values are not merged");
+        let part = part.replace(r#""x":{"#, r#""x":1,"#).replace("}}]}", "}]}");
+        assert_eq!(Fields::default().merge(&part, &RULES), None);
     }
 }

@@ -1,7 +1,8 @@
 //! The rows of the format in the table of formats.
 
-use super::{count, embed, errors, request, response, stream};
+use super::{assemble, count, embed, errors, request, response, stream};
 use crate::config::FormatKind;
+use crate::formats::assemble::SseBuilder;
 use crate::formats::call::ProviderCall;
 use crate::formats::framing::SSE;
 use crate::formats::operation::OperationKind;
@@ -28,7 +29,7 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
     usage: |_| None,
     stream: || Box::new(stream::Decoder::default()),
     tap: |options| Box::new(EventTap::new(Box::new(stream::Decoder::default()), &SSE, options)),
-    assemble: None,
+    assemble: Some(|| Box::<SseBuilder<assemble::ResponseFold>>::default()),
     expects_reasoning_state: |_| true,
     refusal: errors::read,
     calls: &[

@@ -1,6 +1,7 @@
 //! Google's Gemini API, as providers speak it: `generateContent` and `streamGenerateContent`.
 //! Source: <https://ai.google.dev/api/generate-content>, and recorded traffic.
 
+mod assemble;
 mod count;
 mod embed;
 mod errors;

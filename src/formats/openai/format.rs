@@ -1,7 +1,8 @@
 //! The rows of the format in the table of formats.
 
-use super::{edit, errors, models, operations, passthrough, request, response, stream, tap, wire};
+use super::{assemble, edit, errors, models, operations, passthrough, request, response, stream, tap, wire};
 use crate::config::FormatKind;
+use crate::formats::assemble::SseBuilder;
 use crate::formats::bounds::{COMMON, RequestRules};
 use crate::formats::client_format::{ClientFormat, Restream};
 use crate::formats::framing::SSE;
@@ -48,7 +49,7 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
     usage: wire::read_usage_json,
     stream: || Box::new(stream::Decoder::default()),
     tap: |options| Box::new(tap::ChatTap::new(options)),
-    assemble: None,
+    assemble: Some(|| Box::<SseBuilder<assemble::CompletionFold>>::default()),
     expects_reasoning_state: |_| false,
     refusal: errors::read,
     calls: &[],

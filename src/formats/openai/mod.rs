@@ -2,6 +2,7 @@
 //! Source: the OpenAI API reference, "Chat" (<https://platform.openai.com/docs/api-reference/chat>), and
 //! recorded traffic.
 
+mod assemble;
 mod edit;
 pub mod errors;
 mod format;

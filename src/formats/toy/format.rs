@@ -1,7 +1,7 @@
 //! The rows of the format in the table of formats.
 
 use super::wire::{END_OF_LINE, rewrite_lines};
-use super::{errors, operations, request, response, rules, sign, stream};
+use super::{assemble, errors, operations, request, response, rules, sign, stream};
 use crate::config::FormatKind;
 use crate::formats::client_format::{ClientFormat, Restream};
 use crate::formats::framing::Framing;
@@ -36,7 +36,7 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
     usage: |_| None,
     stream: || Box::<stream::Decoder>::default(),
     tap: |options| Box::new(EventTap::new(Box::<stream::Decoder>::default(), &FRAMING, options)),
-    assemble: None,
+    assemble: Some(|| Box::<assemble::LineBuilder>::default()),
     expects_reasoning_state: |_| false,
     refusal: errors::read,
     calls: &[],

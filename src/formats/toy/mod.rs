@@ -3,6 +3,7 @@
 //! JSON, the limit is called `budget`, the usage comes in a trailer, an error may come with status 200, and
 //! requests are signed.
 
+mod assemble;
 mod errors;
 mod format;
 mod operations;

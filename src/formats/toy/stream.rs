@@ -12,7 +12,7 @@ use crate::formats::stream::{EventSink, StreamDecoder, StreamEncoder, oversized}
 use crate::formats::tap::PassthroughEnd;
 
 /// The longest line that is read, in bytes.
-const MAX_LINE: usize = 16 << 20;
+pub(super) const MAX_LINE: usize = 16 << 20;
 
 /// Reads a streamed response.
 #[derive(Default)]

@@ -44,13 +44,25 @@ const MAX_HELD_BYTES: usize = 1 << 20;
 pub(crate) struct CallTracker(Vec<TrackedCall>);
 
 struct TrackedCall {
-    /// The provider's number.
-    index: Option<u64>,
-    id: String,
-    /// Whether the call has not been emitted yet, because its name has not arrived.
-    unnamed: bool,
+    identity: CallIdentity,
     /// Arguments that arrived before the name.
     held: Vec<Raw<'static>>,
+}
+
+/// By what the pieces of a call are told from those of others.
+pub(crate) struct CallIdentity {
+    /// The provider's number.
+    pub(crate) index: Option<u64>,
+    /// Empty if the provider gives none.
+    pub(crate) id: String,
+    /// Whether its name has not arrived.
+    pub(crate) unnamed: bool,
+}
+
+impl AsRef<CallIdentity> for TrackedCall {
+    fn as_ref(&self) -> &CallIdentity {
+        &self.identity
+    }
 }
 
 impl TrackedCall {
@@ -92,7 +104,7 @@ impl CallTracker {
 
     fn add(&mut self, choice: u32, piece: &CallPiece<'_>, data: &[u8], emit: EventSink<'_>) {
         let name = piece.function.name.and_then(text).unwrap_or_default();
-        let found = self.find(piece.index, &piece.id, &name);
+        let found = find_call(&self.0, piece.index, &piece.id, !name.is_empty());
         let position = found.unwrap_or(self.0.len());
         if found.is_none() {
             if position >= MAX_CALLS {
@@ -100,54 +112,64 @@ impl CallTracker {
             }
             let id =
                 if piece.id.is_empty() { derive_id(data, choice, position) } else { piece.id.clone().into_owned() };
-            self.0.push(TrackedCall { index: piece.index, id, unnamed: true, held: Vec::new() });
+            let identity = CallIdentity { index: piece.index, id, unnamed: true };
+            self.0.push(TrackedCall { identity, held: Vec::new() });
         }
         let call = u32::try_from(position).unwrap_or(u32::MAX);
         let Some(tracked) = self.0.get_mut(position) else { return };
-        if tracked.unnamed && !name.is_empty() {
-            tracked.unnamed = false;
-            emit(ResponseEvent::Call { choice, call, id: Cow::Borrowed(&tracked.id), name });
+        if tracked.identity.unnamed && !name.is_empty() {
+            tracked.identity.unnamed = false;
+            emit(ResponseEvent::Call { choice, call, id: Cow::Borrowed(&tracked.identity.id), name });
             tracked.held.drain(..).for_each(|json| emit(ResponseEvent::Arguments { choice, call, json }));
         }
         let Some(json) = piece.function.arguments.or(piece.function.input).and_then(arguments_piece) else { return };
-        if tracked.unnamed {
+        if tracked.identity.unnamed {
             tracked.hold(&json);
         } else {
             emit(ResponseEvent::Arguments { choice, call, json });
         }
     }
 
-    /// The call that a piece continues; `None` if it begins a new one.
-    fn find(&self, index: Option<u64>, id: &str, name: &str) -> Option<usize> {
-        let has_name = !name.is_empty();
-        if let Some(index) = index {
-            let position = self.0.iter().rposition(|tracked| tracked.index == Some(index))?;
-            // Some providers number every call 0: a new id together with a name begins a new call.
-            let other =
-                self.0.get(position).is_some_and(|tracked| !tracked.unnamed && !id.is_empty() && tracked.id != id);
-            return (!(has_name && other)).then_some(position);
-        }
-        if !id.is_empty()
-            && let Some(position) = self.0.iter().rposition(|tracked| tracked.id == id)
-        {
-            return Some(position);
-        }
-        let last = self.0.len().checked_sub(1)?;
-        let is_unnamed = self.0.get(last).is_some_and(|tracked| tracked.unnamed);
-        (!has_name || (is_unnamed && id.is_empty())).then_some(last)
-    }
-
     /// Ends the choice: emits calls without a name, and returns the finish reason. Some providers report
     /// `stop` after calls.
     pub(crate) fn finish(&mut self, choice: u32, reason: FinishReason, emit: EventSink<'_>) -> FinishReason {
-        for (position, tracked) in self.0.iter_mut().enumerate().filter(|(_, tracked)| tracked.unnamed) {
+        for (position, tracked) in self.0.iter_mut().enumerate().filter(|(_, tracked)| tracked.identity.unnamed) {
             let call = u32::try_from(position).unwrap_or(u32::MAX);
-            tracked.unnamed = false;
-            emit(ResponseEvent::Call { choice, call, id: Cow::Borrowed(&tracked.id), name: Cow::Borrowed("") });
+            tracked.identity.unnamed = false;
+            emit(ResponseEvent::Call {
+                choice,
+                call,
+                id: Cow::Borrowed(&tracked.identity.id),
+                name: Cow::Borrowed(""),
+            });
             tracked.held.drain(..).for_each(|json| emit(ResponseEvent::Arguments { choice, call, json }));
         }
         if reason == FinishReason::Stop && !self.0.is_empty() { FinishReason::Calls } else { reason }
     }
+}
+
+/// The position of the call that a piece continues; `None` if it begins a new one.
+pub(crate) fn find_call<T: AsRef<CallIdentity>>(
+    known: &[T],
+    index: Option<u64>,
+    id: &str,
+    has_name: bool,
+) -> Option<usize> {
+    let at = |position: usize| known.get(position).map(AsRef::as_ref);
+    if let Some(index) = index {
+        let position = known.iter().rposition(|call| call.as_ref().index == Some(index))?;
+        // Some providers number every call 0: a new id together with a name begins a new call.
+        let other = at(position).is_some_and(|call| !call.unnamed && !id.is_empty() && call.id != id);
+        return (!(has_name && other)).then_some(position);
+    }
+    if !id.is_empty()
+        && let Some(position) = known.iter().rposition(|call| call.as_ref().id == id)
+    {
+        return Some(position);
+    }
+    let last = known.len().checked_sub(1)?;
+    let is_unnamed = at(last).is_some_and(|call| call.unnamed);
+    (!has_name || (is_unnamed && id.is_empty())).then_some(last)
 }
 
 /// A piece of arguments: a string, or an object, as some providers send them. `None` if it is empty.

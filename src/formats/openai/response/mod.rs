@@ -1,6 +1,6 @@
 //! Whole responses: read from providers, written for clients.
 
-mod calls;
+pub(super) mod calls;
 pub(super) mod events;
 pub(super) mod head;
 mod read;
