@@ -156,6 +156,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
             developer_role: self.developer_role(),
             asks_for_usage: self.envelope.options.include_cost || self.gateway_asks_for_usage(),
             prompt_only: self.envelope.operation.kind == OperationKind::Count,
+            asks_for_stream: false,
         }
     }
 

@@ -25,9 +25,15 @@ pub struct Edit<'a> {
     pub developer_role: Option<&'a str>,
     /// Whether to request the usage at the end of a stream, if the format leaves that to the client.
     pub asks_for_usage: bool,
+    /// Whether to request a stream, although the client wants a whole response: see
+    /// [`RequestRules::may_stream`](super::RequestRules::may_stream).
+    pub asks_for_stream: bool,
 }
 
-/// Sets the model's name, lowers limits to the row's ceiling, and applies the row's edits.
+/// The field that requests a stream.
+const STREAM: &str = "stream";
+
+/// Sets the model's name, requests a stream, lowers limits to the row's ceiling, and applies the row's edits.
 pub fn apply(document: &mut Document<'_>, edit: &Edit<'_>) {
     if let ModelPlace::Body(field) = edit.model_place {
         let name = quote(edit.model);
@@ -37,6 +43,9 @@ pub fn apply(document: &mut Document<'_>, edit: &Edit<'_>) {
     }
     if edit.prompt_only {
         return;
+    }
+    if edit.asks_for_stream {
+        document.set(STREAM, "true");
     }
     if let Some(ceiling) = edit.row.max_tokens {
         limit::apply_ceiling(document, &edit.limit_names, edit.model, ceiling, edit.allows_zero_limit);

@@ -54,6 +54,9 @@ pub struct RequestRules {
     pub names: FieldNames,
     /// The field in which a client asks for the usage of a stream, in formats that leave it to the client.
     pub usage_field: Option<&'static str>,
+    /// Whether a request for a whole response may be sent as one for a stream: whether the provider streams
+    /// all that it asks for.
+    pub may_stream: fn(&Document<'_>) -> bool,
 }
 
 /// The names of fields in a client's format.
@@ -78,6 +81,7 @@ pub const COMMON: RequestRules = RequestRules {
     has_effects: effects::has_effects,
     names: FieldNames { limit: "max_tokens", tier: "service_tier" },
     usage_field: None,
+    may_stream: |_| true,
 };
 
 /// The fields that the gateway reads or sets in a request with `messages`, in either format: hosts honour

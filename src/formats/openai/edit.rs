@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::wire::{object, text};
-use crate::formats::bounds::{self, Edit};
+use crate::formats::bounds::{self, Edit, lenient_count};
 use crate::wire::json::{Document, quote};
 use crate::wire::list;
 
@@ -24,6 +24,14 @@ pub(super) fn apply(document: &mut Document<'_>, edit: &Edit<'_>) {
         rename_developer(document, role);
     }
     bounds::apply_edit(document, edit);
+}
+
+/// Whether a request may be sent as one for a stream. Speech has other encodings there, and the best of several
+/// legacy completions is known at the end only.
+/// Source: the OpenAI API reference, "Chat" (`audio`) and "Completions" (`best_of`).
+pub(super) fn may_stream(document: &Document<'_>) -> bool {
+    let is_given = |field: &str| document.value(field).is_some_and(|value| value != "null");
+    !is_given("audio") && document.value("best_of").and_then(lenient_count).is_none_or(|count| count <= 1)
 }
 
 /// Renames the role `developer` of messages. All other bytes stay as they are.
@@ -87,6 +95,14 @@ mod tests {
             {"role":"d\u0065veloper","content":[{"type":"text","text":"role: developer","role":"developer"}]} ] , "model":"m"}"#;
         let expected = body.replacen(r#""developer""#, r#""system""#, 1).replace(r#""d\u0065veloper""#, r#""system""#);
         assert_eq!(edited(body), expected);
+    }
+
+    #[test]
+    fn speech_and_the_best_of_several_completions_are_not_streamed() {
+        let may = |body: &str| may_stream(&Document::read(body.as_bytes()).unwrap());
+        assert!(may(r#"{"messages":[],"n":3,"audio":null}"#) && may(r#"{"prompt":"a","best_of":1}"#));
+        assert!(!may(r#"{"messages":[],"audio":{"voice":"x","format":"mp3"}}"#));
+        assert!(!may(r#"{"prompt":"a","best_of":2}"#) && !may(r#"{"prompt":"a","best_of":"2"}"#));
     }
 
     #[test]

@@ -22,7 +22,12 @@ pub const KIND: FormatKind = FormatKind {
 pub const CLIENT: ClientFormat = ClientFormat {
     name: KIND.name,
     operations: &[&operations::CHAT, &operations::COMPLETION, &operations::EMBEDDING],
-    rules: RequestRules { edit: edit::apply, usage_field: Some("stream_options"), ..COMMON },
+    rules: RequestRules {
+        edit: edit::apply,
+        usage_field: Some("stream_options"),
+        may_stream: edit::may_stream,
+        ..COMMON
+    },
     whole: response::write,
     stream: |head| Box::new(stream::Encoder::new(head)),
     framing: &SSE,

@@ -19,6 +19,7 @@ pub(super) const RULES: RequestRules = RequestRules {
     stray_field: |_, _, _| None,
     has_effects: |_| false,
     usage_field: None,
+    may_stream: |_| true,
 };
 
 fn edit(document: &mut Document<'_>, edit: &Edit<'_>) {
@@ -27,6 +28,9 @@ fn edit(document: &mut Document<'_>, edit: &Edit<'_>) {
         && asked.is_none_or(|asked| asked > ceiling)
     {
         document.set(LIMIT, ceiling.to_string());
+    }
+    if edit.asks_for_stream {
+        document.set("live", "true");
     }
     params::apply(document, &edit.row.params);
 }

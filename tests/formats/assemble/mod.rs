@@ -4,6 +4,7 @@ mod documents;
 mod errors;
 mod fields;
 mod recorded;
+mod requests;
 
 use std::collections::BTreeMap;
 
