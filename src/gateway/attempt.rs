@@ -74,6 +74,8 @@ pub(super) struct Attempt<'e, 'a, 'm> {
     pub(super) limit_names: LimitNames<'e>,
     /// The output limit that the key's account granted instead of a higher one, in tokens.
     granted: Option<u64>,
+    /// The provider is asked for a stream, although the client wants a whole response.
+    streams: bool,
     /// The body with the edits of a passthrough.
     edited: Option<Document<'a>>,
 }
@@ -88,18 +90,52 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
         card: ModelCard,
     ) -> Self {
         let limit_names = LimitNames::of(&target.model.limit_fields, card.limit_fields);
-        let mut attempt = Self { envelope, target, head, mode, card, limit_names, granted: None, edited: None };
-        if mode.is_passthrough() {
-            let mut document = envelope.document.clone();
-            (head.client.rules.edit)(&mut document, &attempt.edit());
-            attempt.edited = Some(document);
-        }
+        let mut attempt =
+            Self { envelope, target, head, mode, card, limit_names, granted: None, streams: false, edited: None };
+        attempt.make_edits();
         attempt
+    }
+
+    fn make_edits(&mut self) {
+        if self.mode.is_passthrough() {
+            let mut document = self.envelope.document.clone();
+            (self.head.client.rules.edit)(&mut document, &self.edit());
+            self.edited = Some(document);
+        }
+    }
+
+    /// Asks the provider for a stream, if it can be assembled to the whole response that the client wants:
+    /// then its silence can be told from its work. Called before a limit is granted.
+    #[must_use]
+    pub(super) fn as_stream(mut self) -> Self {
+        let (Mode::Passthrough(format) | Mode::Translate(format)) = self.mode else { return self };
+        let envelope = self.envelope;
+        self.streams = format.assemble.is_some()
+            && !envelope.delivery.is_stream()
+            && envelope.operation.kind == OperationKind::Generate
+            && (self.head.client.rules.may_stream)(&envelope.document);
+        if self.streams {
+            self.make_edits();
+        }
+        self
+    }
+
+    /// Whether the provider is asked for a stream.
+    pub(super) fn asks_for_stream(&self) -> bool {
+        self.streams || self.envelope.delivery.is_stream() && self.envelope.operation.generates()
+    }
+
+    /// Whether the response is assembled from a stream.
+    pub(super) fn is_assembled(&self) -> bool {
+        self.streams
     }
 
     /// The same attempt, with other facts about the model.
     pub(super) fn with_card(&self, card: ModelCard) -> Self {
         let mut attempt = Self::new(self.envelope, self.target, self.head, self.mode, card);
+        if self.streams {
+            attempt = attempt.as_stream();
+        }
         if let Some(limit) = self.granted {
             attempt.grant(limit);
         }
@@ -141,7 +177,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
         let options = self.envelope.options;
         let client_asks = options.include_usage == Some(true) && !options.include_cost;
         let takes_options = self.card.facts.fit(Field::StreamOptions) != Fit::Drop;
-        self.envelope.delivery.is_stream() && !client_asks && takes_options
+        self.asks_for_stream() && !client_asks && takes_options
     }
 
     /// The edits of a passthrough.
@@ -156,7 +192,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
             developer_role: self.developer_role(),
             asks_for_usage: self.envelope.options.include_cost || self.gateway_asks_for_usage(),
             prompt_only: self.envelope.operation.kind == OperationKind::Count,
-            asks_for_stream: false,
+            asks_for_stream: self.streams,
         }
     }
 
@@ -219,6 +255,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
         {
             cache.recall(platform, &mut request).await;
         }
+        request.stream |= self.streams;
         let row = self.target.model;
         // A limit of 0 stands for none.
         let capped = |limit: u64, ceiling: u64| if limit == 0 { ceiling } else { limit.min(ceiling) };
@@ -280,7 +317,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
             url: provider.address.as_ref().map(|address| address.join(&path)).unwrap_or_default(),
             headers,
             body: Rc::new(body),
-            stream: self.envelope.delivery.is_stream() && self.envelope.operation.generates(),
+            stream: self.asks_for_stream(),
             ends_with_client: true,
         };
         let scheme = AuthScheme::of(provider.adapter, format.signer, provider.host);

@@ -151,6 +151,9 @@ impl<'r, P: Platform> Drive<'r, P> {
         (target, mode): (&Target<'r>, Mode),
     ) -> Result<Answer<P>, Failure> {
         let mut attempt = Attempt::new(&plan.envelope, target, head, mode, self.card(target, &[]));
+        if self.attempt.as_ref().is_some_and(|attempt| attempt.outlook.may_go_on) {
+            attempt = attempt.as_stream();
+        }
         let admission = self.record.admission().cloned().unwrap_or_default();
         if let Some(limit) = admission.limit {
             attempt.grant(limit);

@@ -40,7 +40,8 @@ impl Deadlines {
         Self { clocks, keep_alive, started, asked: started, received: now, sent: now, begun: false }
     }
 
-    /// The provider was asked at this time, after others had been. The first content is expected from then on.
+    /// The provider was asked at this time, after others had been. The first content is expected from then
+    /// on.
     #[must_use]
     pub fn asked_at(self, asked: Millis) -> Self {
         Self { asked, ..self }
@@ -50,6 +51,11 @@ impl Deadlines {
     pub fn received(&mut self, now: Millis, begun: bool) {
         self.received = now;
         self.begun = begun;
+    }
+
+    /// Whether content has come.
+    pub fn has_begun(&self) -> bool {
+        self.begun
     }
 
     /// Bytes have left for the client.

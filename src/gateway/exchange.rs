@@ -76,6 +76,7 @@ impl<P: Platform> Drive<'_, P> {
             operation: envelope.operation,
             is_passthrough,
             is_stream: envelope.delivery.is_stream(),
+            is_assembled: attempt.is_assembled(),
             options,
             head: if needs_head { response_head(self.platform, envelope) } else { ResponseHead::default() },
             cache: None,
@@ -111,6 +112,10 @@ impl<P: Platform> Drive<'_, P> {
         match reading {
             Reading::Response(context) if context.is_stream && !is_document::<P>(&answer) => {
                 self.stream(target, context, answer).await
+            }
+            Reading::Response(context) if context.is_assembled && !is_document::<P>(&answer) => {
+                let bytes = self.assemble(target, &context, answer).await?;
+                self.read_whole(target, context, (bytes, None)).await
             }
             Reading::Response(context) => self.whole(target, context, answer).await,
             Reading::Call(call) => self.read_call(target, call, answer).await.map(Answer::Whole),
@@ -175,6 +180,16 @@ impl<P: Platform> Drive<'_, P> {
             }
             GatheredBody::Long(rest, _) => return Err(self.too_long(&rest)),
         };
+        self.read_whole(target, context, (bytes, buffer)).await
+    }
+
+    /// Reads a whole response that has come: a copy, and the bytes to hand on, if they are kept elsewhere.
+    async fn read_whole(
+        &mut self,
+        target: &Target<'_>,
+        context: ResponseContext,
+        (bytes, buffer): (Vec<u8>, Option<P::Buffer>),
+    ) -> Result<Answer<P>, Failure> {
         let (is_stream, wanted) = (context.is_stream, context.options);
         let mut whole = WholeResponse::read(self.platform, context, &bytes).await;
         let facts = whole.take_facts();

@@ -3,6 +3,7 @@
 mod admission;
 mod admission_cache;
 mod admit;
+mod assembled;
 mod attempt;
 mod attempts;
 mod bridge;

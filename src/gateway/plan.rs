@@ -54,8 +54,8 @@ impl<'b, 'a> Plan<'b, 'a> {
     }
 }
 
-/// Vectors of two models have nothing to do with each other: of a route, an embedding has only the hosts of its
-/// first model.
+/// Vectors of two models have nothing to do with each other: of a route, an embedding has only the hosts of
+/// its first model.
 fn keep_to_one_model(route: &mut Route<'_>) {
     let Some(model) = route.candidates.first().map(|candidate| candidate.target.upstream.clone()) else { return };
     route.candidates.retain(|candidate| candidate.target.upstream == model);

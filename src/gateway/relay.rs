@@ -234,15 +234,8 @@ impl StreamRelay {
     /// The failure of a stream that did not get as far as a response. What it took counts, as far as the
     /// provider has reported it.
     pub(super) fn fail(&self, error: Error) -> Failure {
-        let summary = self.reader.summary();
-        let usage = summary.usage.map(|usage| {
-            let is_total = summary.error.is_some() || summary.has_ended;
-            let reported = if is_total { Reported::Total(usage) } else { Reported::Part(usage) };
-            ResponseUsage { reported, tier: summary.tier.clone(), ..ResponseUsage::default() }
-        });
         let error = self.bridge.redact(self.provider, error);
-        Failure::of(error, FailureStage::BeforeContent)
-            .with_response(ResponseFacts { usage, ..ResponseFacts::default() })
+        Failure::of(error, FailureStage::BeforeContent).with_response(reported(self.reader.summary()))
     }
 
     /// The failure that `judge` finds in a response that has ended already, with what it took.
@@ -307,6 +300,16 @@ impl StreamRelay {
         let stage = if summary.has_content { FailureStage::AfterContent } else { FailureStage::BeforeContent };
         error.map(|error| Failure::of(error, stage))
     }
+}
+
+/// What a stream reported of itself that did not get as far as a response.
+pub(super) fn reported(summary: &ResponseSummary) -> ResponseFacts {
+    let usage = summary.usage.map(|usage| {
+        let is_total = summary.error.is_some() || summary.has_ended;
+        let reported = if is_total { Reported::Total(usage) } else { Reported::Part(usage) };
+        ResponseUsage { reported, tier: summary.tier.clone(), ..ResponseUsage::default() }
+    });
+    ResponseFacts { usage, ..ResponseFacts::default() }
 }
 
 /// What a stream that has ended said of itself.

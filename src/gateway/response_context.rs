@@ -16,6 +16,8 @@ pub(super) struct ResponseContext {
     pub(super) is_passthrough: bool,
     /// The client asked for a stream.
     pub(super) is_stream: bool,
+    /// The client asked for a whole response, which is assembled from a stream.
+    pub(super) is_assembled: bool,
     pub(super) options: StreamOptions,
     /// Empty where the client gets the provider's bytes, and needs no other.
     pub(super) head: ResponseHead,

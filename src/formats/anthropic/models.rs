@@ -1,6 +1,6 @@
 //! The list of models in Anthropic's format, as a single page. Source:
-//! <https://docs.anthropic.com/en/api/models-list>. Prices, parameters and origins are named as in the list in
-//! the default format.
+//! <https://docs.anthropic.com/en/api/models-list>. Prices, parameters and origins are named as in the list
+//! in the default format.
 
 use std::collections::BTreeMap;
 

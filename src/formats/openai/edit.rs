@@ -14,8 +14,8 @@ object! {
     MessageRole { role: "role" }
 }
 
-/// Makes the edits that formats share, requests the usage of a stream if the gateway needs it, and renames the
-/// role `developer` where the host does not know it.
+/// Makes the edits that formats share, requests the usage of a stream if the gateway needs it, and renames
+/// the role `developer` where the host does not know it.
 pub(super) fn apply(document: &mut Document<'_>, edit: &Edit<'_>) {
     if edit.asks_for_usage {
         ask_for_usage(document);
@@ -26,9 +26,9 @@ pub(super) fn apply(document: &mut Document<'_>, edit: &Edit<'_>) {
     bounds::apply_edit(document, edit);
 }
 
-/// Whether a request may be sent as one for a stream. Speech has other encodings there, and the best of several
-/// legacy completions is known at the end only.
-/// Source: the OpenAI API reference, "Chat" (`audio`) and "Completions" (`best_of`).
+/// Whether a request may be sent as one for a stream. Speech has other encodings there, and the best of
+/// several legacy completions is known at the end only. Source: the OpenAI API reference, "Chat" (`audio`)
+/// and "Completions" (`best_of`).
 pub(super) fn may_stream(document: &Document<'_>) -> bool {
     let is_given = |field: &str| document.value(field).is_some_and(|value| value != "null");
     !is_given("audio") && document.value("best_of").and_then(lenient_count).is_none_or(|count| count <= 1)

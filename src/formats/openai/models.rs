@@ -1,5 +1,5 @@
-//! The list of models in OpenAI's format. Source: <https://platform.openai.com/docs/api-reference/models>. What
-//! a model takes and costs is named as OpenRouter does, because clients know these names. Source:
+//! The list of models in OpenAI's format. Source: <https://platform.openai.com/docs/api-reference/models>.
+//! What a model takes and costs is named as OpenRouter does, because clients know these names. Source:
 //! <https://openrouter.ai/docs/guides/overview/models>.
 
 use std::collections::BTreeMap;

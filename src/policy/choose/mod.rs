@@ -1,5 +1,5 @@
-//! Chooses where the next attempt of a request goes: to which target, with which key; or whether to wait, or to
-//! stop. A pure function of the plan, the attempts so far and the time.
+//! Chooses where the next attempt of a request goes: to which target, with which key; or whether to wait, or
+//! to stop. A pure function of the plan, the attempts so far and the time.
 
 mod decision;
 mod next;

@@ -13,8 +13,8 @@ pub const MIN_ATTEMPT: Millis = 1_000;
 /// The calls of other services that one request may make on the platform's free plan.
 /// <https://developers.cloudflare.com/workers/platform/limits/#subrequests>
 pub const MAX_SUBREQUESTS: u32 = 50;
-/// How many of them are kept for what comes after the attempts: receipts and their repetitions, the renewal of
-/// leases, token counts, the reasoning store, the shared health.
+/// How many of them are kept for what comes after the attempts: receipts and their repetitions, the renewal
+/// of leases, token counts, the reasoning store, the shared health.
 pub const RESERVED_SUBREQUESTS: u32 = 12;
 /// A target that rests for no longer than this is waited for before one is tried whose breaker is open.
 const PATIENCE: Millis = 5_000;

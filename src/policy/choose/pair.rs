@@ -80,8 +80,8 @@ fn candidate_order(plan: &PlanView<'_>) -> Vec<usize> {
     }
 }
 
-/// The order of a candidate's keys. A conversation keeps to one key as long as it can, because providers cache
-/// prompts for each organisation.
+/// The order of a candidate's keys. A conversation keeps to one key as long as it can, because providers
+/// cache prompts for each organisation.
 fn key_order(plan: &PlanView<'_>, candidate: &CandidateView) -> Vec<usize> {
     if candidate.keys.len() == 1 {
         return vec![0];

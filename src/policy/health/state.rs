@@ -159,9 +159,9 @@ impl Health {
         &self.records
     }
 
-    /// Takes over what all isolates together know: `shared` is all of it. What others have found is used until
-    /// one of them takes it back; what this isolate has found itself it also ends itself, but for rests: keys
-    /// and accounts are the same everywhere, while a host may be unreachable from here only.
+    /// Takes over what all isolates together know: `shared` is all of it. What others have found is used
+    /// until one of them takes it back; what this isolate has found itself it also ends itself, but for
+    /// rests: keys and accounts are the same everywhere, while a host may be unreachable from here only.
     pub fn adopt(&mut self, shared: &[HealthEvidence], now: Millis) {
         let is_shared = |record: &HealthRecord| shared.iter().any(|evidence| evidence.subject == record.subject);
         self.records.retain(|record| {

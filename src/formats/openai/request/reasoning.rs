@@ -32,8 +32,8 @@ pub(crate) struct ReasoningFields {
 }
 
 impl ReasoningFields {
-    /// Reads a field; `false` if it is another one, or has a value without a known meaning. Members of objects
-    /// that are not known are named in `unmapped`.
+    /// Reads a field; `false` if it is another one, or has a value without a known meaning. Members of
+    /// objects that are not known are named in `unmapped`.
     ///
     /// # Errors
     /// 400 if `reasoning_effort` is not a known word.
@@ -50,8 +50,8 @@ impl ReasoningFields {
         Ok(read.is_some())
     }
 
-    /// What the fields mean together: no reasoning if one of them says so, else the first amount, else as much
-    /// as the model sees fit.
+    /// What the fields mean together: no reasoning if one of them says so, else the first amount, else as
+    /// much as the model sees fit.
     pub(crate) fn thinking(self) -> Option<Thinking> {
         let all = [self.effort, self.thinking, self.reasoning, self.budget, self.switch];
         let mut all = all.into_iter().flatten();
