@@ -66,8 +66,8 @@ struct Row {
     fields: BTreeMap<String, Yaml>,
 }
 
-/// Builds the table.
-pub fn build(path: &str) -> Result<()> {
+/// Builds the table; returns the names of the hosts, each with those that extend it.
+pub fn build(path: &str) -> Result<BTreeMap<String, Vec<String>>> {
     let file: File = source::read(path)?;
     let mut out = Writer { sources: &file.sources, text: String::new(), rows: 0, used: BTreeSet::new() };
     out.auth(&file.auth);
@@ -79,7 +79,10 @@ pub fn build(path: &str) -> Result<()> {
     out.line(&format!("static FORMATS: &[Format] = &[{formats}];"));
     out.line(&format!("static FAMILIES: &[(&str, &Row)] = &[{families}];"));
     out.line(&format!("static HOSTS: &[Host] = &[{hosts}];"));
-    source::write("catalogue.rs", &out.text)
+    source::write("catalogue.rs", &out.text)?;
+    let extends = |base: &String, name: &String| chain(&file.hosts, name).is_ok_and(|chain| chain.contains(&base));
+    let family = |base: &String| file.hosts.keys().filter(|name| extends(base, name)).cloned().collect();
+    Ok(file.hosts.keys().map(|base| (base.clone(), family(base))).collect())
 }
 
 struct Writer<'f> {

@@ -1,4 +1,4 @@
-//! What tables have in common: where facts were read, reading a file, and writing one.
+//! What both tables have in common: where facts were read, reading a file, and writing one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

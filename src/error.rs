@@ -34,6 +34,22 @@ struct Details {
     message: String,
     headers: Vec<(&'static str, String)>,
     reported: bool,
+    statement: Option<Statement>,
+}
+
+/// What a provider stated when it failed, whatever the caller is told. The failure's cause is found in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Statement {
+    /// The HTTP status. Of an error in a response with a success status: the status that it stands for.
+    pub status: u16,
+    /// Types and codes, in lower case.
+    pub words: Vec<String>,
+    /// Messages, in lower case: about 1 KB of them.
+    pub texts: Vec<String>,
+    /// The fields that say how long to wait, by their names in the table of causes.
+    pub waits: Vec<(&'static str, String)>,
+    /// The headers that say how long to wait, or what is left of a limit, by their names in that table.
+    pub headers: Vec<(&'static str, String)>,
 }
 
 impl Error {
@@ -69,6 +85,7 @@ impl Error {
             message,
             headers: Vec::new(),
             reported: false,
+            statement: None,
         }))
     }
 
@@ -105,6 +122,22 @@ impl Error {
         self
     }
 
+    /// Adds what the provider stated.
+    #[must_use]
+    pub fn stating(mut self, statement: Statement) -> Self {
+        self.0.statement = Some(statement);
+        self
+    }
+
+    /// Changes what the provider stated, if it stated anything.
+    #[must_use]
+    pub fn restated(mut self, change: impl FnOnce(&mut Statement)) -> Self {
+        if let Some(statement) = &mut self.0.statement {
+            change(statement);
+        }
+        self
+    }
+
     /// Puts each of its words through a filter; `None` leaves a word as it is.
     #[must_use]
     pub fn reworded(mut self, filter: impl Fn(&str) -> Option<String>) -> Self {
@@ -119,6 +152,11 @@ impl Error {
         word(&mut self.0.kind);
         self.0.code.iter_mut().for_each(&mut word);
         self.0.param.iter_mut().for_each(&mut word);
+        for text in self.0.statement.iter_mut().flat_map(|statement| &mut statement.texts) {
+            if let Some(other) = filter(text) {
+                *text = other;
+            }
+        }
         self
     }
 
@@ -130,6 +168,11 @@ impl Error {
     /// Whether its type and code are a provider's own, and not the gateway's.
     pub fn is_reported(&self) -> bool {
         self.0.reported
+    }
+
+    /// What the provider stated, if the error is one of a provider.
+    pub fn statement(&self) -> Option<&Statement> {
+        self.0.statement.as_ref()
     }
 
     /// The HTTP status it earns.

@@ -52,26 +52,64 @@ pub enum FailureScope {
     Here,
 }
 
-impl FailureClass {
-    /// Its name in receipts and logs.
+/// The classes, and their names in the table of causes, in logs and in the admin API.
+const CLASS_NAMES: &[(FailureClass, &str)] = &[
+    (FailureClass::Rate, "rate"),
+    (FailureClass::Quota, "quota"),
+    (FailureClass::Credential, "credential"),
+    (FailureClass::Overload, "overload"),
+    (FailureClass::Capacity, "capacity"),
+    (FailureClass::Context, "context"),
+    (FailureClass::TpmSize, "tpm_size"),
+    (FailureClass::Policy, "policy"),
+    (FailureClass::Unsupported, "unsupported"),
+    (FailureClass::Region, "region"),
+    (FailureClass::Unreachable, "unreachable"),
+    (FailureClass::Timeout, "timeout"),
+    (FailureClass::Hollow, "hollow"),
+    (FailureClass::Truncated, "truncated"),
+    (FailureClass::Caller, "caller"),
+];
+
+/// The scopes, and their names in the table of causes, in logs and in the admin API.
+const SCOPE_NAMES: &[(FailureScope, &str)] = &[
+    (FailureScope::Request, "request"),
+    (FailureScope::Model, "model"),
+    (FailureScope::Key, "key"),
+    (FailureScope::Account, "account"),
+    (FailureScope::Host, "host"),
+    (FailureScope::Here, "here"),
+];
+
+fn name_of<T: PartialEq>(names: &[(T, &'static str)], wanted: &T) -> &'static str {
+    names.iter().find(|(known, _)| known == wanted).map_or("", |(_, name)| name)
+}
+
+fn named<T: Copy>(names: &[(T, &str)], wanted: &str) -> Option<T> {
+    names.iter().find(|(_, name)| *name == wanted).map(|(known, _)| *known)
+}
+
+impl FailureScope {
+    /// Its name, such as `model`.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Rate => "rate",
-            Self::Quota => "quota",
-            Self::Credential => "credential",
-            Self::Overload => "overload",
-            Self::Capacity => "capacity",
-            Self::Context => "context",
-            Self::TpmSize => "tpm_size",
-            Self::Policy => "policy",
-            Self::Unsupported => "unsupported",
-            Self::Region => "region",
-            Self::Unreachable => "unreachable",
-            Self::Timeout => "timeout",
-            Self::Hollow => "hollow",
-            Self::Truncated => "truncated",
-            Self::Caller => "caller",
-        }
+        name_of(SCOPE_NAMES, &self)
+    }
+
+    /// The scope of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        named(SCOPE_NAMES, name)
+    }
+}
+
+impl FailureClass {
+    /// Its name, such as `tpm_size`.
+    pub fn name(self) -> &'static str {
+        name_of(CLASS_NAMES, &self)
+    }
+
+    /// The class of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        named(CLASS_NAMES, name)
     }
 
     /// The scope of a failure of this class if nothing else is known.

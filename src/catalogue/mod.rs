@@ -3,6 +3,7 @@
 
 pub mod calendar;
 mod cause;
+pub mod causes;
 mod explain;
 mod facts;
 mod family;

@@ -29,6 +29,7 @@ mod prompt_wire;
 mod provider_format;
 pub mod refit;
 mod refusals;
+pub mod statement;
 mod stream;
 pub mod summary;
 mod table;

@@ -40,7 +40,7 @@ impl<P: Platform> Drive<'_, P> {
         let read = read.inspect_err(|_| self.platform.abort(&stream));
         let document = read.and_then(|()| assembler.finish());
         document.map_err(|error| {
-            failed(self.bridge.redact(target.index, error)).with_response(reported(assembler.summary()))
+            self.failed(target, error, FailureStage::BeforeContent).with_response(reported(assembler.summary()))
         })
     }
 

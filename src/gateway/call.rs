@@ -6,7 +6,7 @@ use super::platform::{CallError, Piece as _, Platform, ProviderRequest, Provider
 use super::wait::{wait_for_room, within};
 use crate::config::Millis;
 use crate::error::Error;
-use crate::wire::date::is_http_date;
+use crate::formats::statement::StatedHeaders;
 
 /// A response of a known length up to this is read in one step, in bytes.
 const AT_ONCE: usize = 4 << 20;
@@ -125,8 +125,8 @@ pub(super) async fn read_beginning<P: Platform>(
     read.unwrap_or_default()
 }
 
-/// Reads the error of a provider that refused a request. Its hints when to come again become headers of the
-/// error.
+/// Reads the error of a provider that refused a request, with all that it states of when to come again. Its
+/// hints that clients know are passed on as headers of the error.
 pub(super) async fn read_refusal<P: Platform>(
     platform: &P,
     answer: P::Answer,
@@ -134,24 +134,11 @@ pub(super) async fn read_refusal<P: Platform>(
     read: fn(u16, &[u8]) -> Error,
 ) -> Error {
     let status = answer.status();
-    let hints = ["retry-after", "retry-after-ms"].map(|name| (name, answer.header(name)));
+    let headers = StatedHeaders::of(|name| answer.header(name));
     let body = read_beginning(platform, answer, MAX_REFUSAL, limit).await;
-    let mut error = read(status, &body);
-    if error.status() != status {
-        return error;
-    }
-    for (name, value) in hints {
-        let is_wait = |value: &String| is_number(value) || (name == "retry-after" && is_http_date(value));
-        if let Some(value) = value.filter(is_wait) {
-            error = error.with_header(name, value);
-        }
-    }
-    error
-}
-
-/// Whether a provider's hint is a number of seconds, or of milliseconds, within reason.
-fn is_number(value: &str) -> bool {
-    (1..=10).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit())
+    let error = read(status, &body);
+    let hints = if error.status() == status { headers.passed_on() } else { Vec::new() };
+    hints.into_iter().fold(headers.add_to(error), |error, (name, value)| error.with_header(name, value))
 }
 
 /// The error of a call that got no response.

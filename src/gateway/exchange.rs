@@ -23,6 +23,7 @@ use crate::config::Millis;
 use crate::error::{Error, Result};
 use crate::formats::operation::{OperationKind, RequestEnvelope};
 use crate::formats::{ProviderFormat, ResponseHead, Restream, RestreamOptions, ToolNames};
+use crate::policy::failure::FailedCall;
 use crate::policy::routing::Target;
 
 /// A whole response that passes unchanged is held up to this length, in bytes; a longer one is forwarded in
@@ -139,18 +140,24 @@ impl<P: Platform> Drive<'_, P> {
         let sent = self.platform.now();
         let first_token = if request.stream { clocks.first_token } else { None };
         let connect = [clocks.connect, first_token].into_iter().flatten().fold(self.left(target), Millis::min);
-        let failed = |error| Failure::of(error, FailureStage::AwaitingHead);
         let keep_alive = target.provider.streaming.keep_alive;
         let sending = call::send(self.platform, request, connect, Some(room));
         let answer = self.while_client_waits(keep_alive, connect, sending).await;
+        let failed = |error| self.failed(target, error, FailureStage::AwaitingHead);
         let answer = answer.map_err(|lost| failed(call_failed(lost)))?;
         if !(200..300).contains(&answer.status()) {
             let error = call::read_refusal(self.platform, answer, self.left(target), format.refusal).await;
             // A provider that refuses does not bill, whatever its status.
-            return Err(Failure { billable: false, ..failed(self.bridge.redact(target.index, error)) });
+            return Err(Failure { billable: false, ..failed(error) });
         }
         self.record.apply(Fact::HeadReceived { sent });
         Ok(answer)
+    }
+
+    /// The failure of a call, without secrets.
+    pub(super) fn failed(&self, target: &Target<'_>, error: Error, stage: FailureStage) -> Failure {
+        let call = FailedCall::of(target.provider, self.platform.now());
+        Failure::of_call(self.bridge.redact(target.index, error), stage, call)
     }
 
     /// The time left for the whole response.
@@ -194,8 +201,7 @@ impl<P: Platform> Drive<'_, P> {
         let mut whole = WholeResponse::read(self.platform, context, &bytes).await;
         let facts = whole.take_facts();
         if let Err(error) = whole.summary.check() {
-            let error = self.bridge.redact(target.index, error);
-            return Err(Failure::of(error, FailureStage::BeforeContent).with_response(facts));
+            return Err(self.failed(target, error, FailureStage::BeforeContent).with_response(facts));
         }
         if let Some(failure) = self.without_output(&whole.summary) {
             return Err(failure.with_response(facts));
@@ -227,7 +233,7 @@ impl<P: Platform> Drive<'_, P> {
         let (reader, writer) = context.into_stream(streaming);
         let mut relay = StreamRelay::new(self.bridge, target.index, reader, writer, rules);
         let Peeked { stream, beginning } = self.peek(answer, &mut relay).await?;
-        if let Some(failure) = relay.without_output(|summary| self.without_output(summary)) {
+        if let Some(failure) = relay.without_output(|summary| self.without_output(summary), self.platform.now()) {
             self.platform.abort(&stream);
             return Err(failure);
         }
@@ -270,7 +276,7 @@ impl<P: Platform> Drive<'_, P> {
                 }
                 Err(error) => {
                     peek.abort(self.platform);
-                    return Err(relay.fail(error));
+                    return Err(relay.fail(error, self.platform.now()));
                 }
             }
         }

@@ -1,9 +1,8 @@
 //! A request that failed: what went wrong, when, and whether the provider may bill for it.
 
 use super::record::ResponseFacts;
-use crate::config::Millis;
-use crate::error::{Error, Fault};
-use crate::policy::failure::{self, Cause, FailureClass, StatedFailure};
+use crate::error::Error;
+use crate::policy::failure::{Cause, FailedCall, FailureClass};
 use crate::policy::waiting::Wait;
 
 /// How far a call had come when it failed.
@@ -34,32 +33,20 @@ pub struct Failure {
     pub(super) response: Option<Box<ResponseFacts>>,
 }
 
-/// The call that failed.
-#[derive(Clone, Copy, Debug)]
-pub struct FailedCall<'h> {
-    /// The provider's host in the catalogue, if it is known there.
-    pub host: Option<&'h str>,
-    /// When it failed.
-    pub now: Millis,
-}
-
 impl Failure {
-    /// The failure that an error means at this stage, whatever provider was called.
+    /// The failure that an error of the gateway itself means at this stage.
     pub fn of(error: Error, stage: FailureStage) -> Self {
-        let stated = StatedFailure { status: error.status(), kind: error.kind(), code: error.code() };
-        let class = match error.fault() {
-            _ if error.is_reported() => failure::reported(stated),
-            Fault::Upstream => failure::own(stated),
-            Fault::Caller | Fault::Gateway => FailureClass::Caller,
-        };
-        let billable = !error.is_reported() && may_be_billed(class, stage);
-        let cause = Cause { wait: retry_after(&error).map(Wait::of), ..Cause::of(class) };
-        Self { error, cause, stage, billable, response: None }
+        Self::of_call(error, stage, FailedCall { host: None, now: 0 })
     }
 
-    /// The failure that an error means at this stage of a call.
-    pub fn of_call(error: Error, stage: FailureStage, _call: FailedCall<'_>) -> Self {
-        Self::of(error, stage)
+    /// The failure that an error means at this stage of a call. If the provider asks to wait, but not by a
+    /// header that is passed on, the error gets one.
+    pub fn of_call(error: Error, stage: FailureStage, call: FailedCall<'_>) -> Self {
+        let cause = Cause::of_error(&error, call);
+        let is_stated = error.is_reported() || error.statement().is_some();
+        let billable = !is_stated && may_be_billed(cause.class, stage);
+        let error = with_wait(error, cause.wait);
+        Self { error, cause, stage, billable, response: None }
     }
 
     /// Adds what the response said of itself.
@@ -98,17 +85,22 @@ fn may_be_billed(class: FailureClass, stage: FailureStage) -> bool {
     }
 }
 
-fn retry_after(error: &Error) -> Option<Millis> {
-    let header = |wanted: &str| {
-        let found = error.headers().iter().find(|(name, _)| *name == wanted);
-        found.and_then(|(_, value)| value.parse::<Millis>().ok())
-    };
-    header("retry-after-ms").or_else(|| header("retry-after").map(|seconds| seconds.saturating_mul(1_000)))
+/// Tells the client how long the provider asks it to wait, in whole seconds, if none of the provider's own
+/// headers does. An error that replaces the provider's does not tell.
+fn with_wait(error: Error, wait: Option<Wait>) -> Error {
+    let is_told = error.headers().iter().any(|(name, _)| matches!(*name, "retry-after" | "retry-after-ms"));
+    let is_its_own = error.statement().is_some_and(|statement| statement.status == error.status());
+    match wait {
+        Some(wait) if !is_told && is_its_own => error.with_header("retry-after", wait.whole_seconds().to_string()),
+        Some(_) | None => error,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Statement;
+    use crate::policy::failure::FailureScope;
 
     fn billable(error: &Error, stages: [FailureStage; 3]) -> [bool; 3] {
         stages.map(|stage| Failure::of(error.clone(), stage).billable)
@@ -135,14 +127,27 @@ mod tests {
     }
 
     #[test]
-    fn milliseconds_count_before_seconds() {
-        let wait = |error: Error| Failure::of(error, FailureStage::AwaitingHead).cause.wait;
-        let busy = Error::upstream(429, "upstream_error", "");
-        assert_eq!(wait(busy.clone()), None);
-        assert_eq!(wait(busy.clone().with_header("retry-after", "2")), Some(Wait::For(2_000)));
-        assert_eq!(
-            wait(busy.with_header("retry-after", "2").with_header("retry-after-ms", "150")),
-            Some(Wait::For(150))
-        );
+    fn a_gateway_without_room_asks_to_wait_and_blames_nobody() {
+        let full = crate::gateway::memory::full();
+        let failure = Failure::of(full, FailureStage::BeforeSend);
+        assert_eq!((failure.cause.class, failure.cause.scope), (FailureClass::Overload, FailureScope::Request));
+        assert!(failure.cause.wait.is_some() && !failure.billable);
+    }
+
+    #[test]
+    fn a_wait_that_clients_cannot_read_is_told_by_a_header() {
+        let call = FailedCall { host: None, now: 0 };
+        let told = |status, texts: &[&str], headers: &[(&'static str, &str)]| {
+            let texts = texts.iter().map(|text| (*text).to_owned()).collect();
+            let statement = Statement { status: 429, texts, ..Statement::default() };
+            let error = Error::upstream(status, "upstream_error", "").stating(statement);
+            let error = headers.iter().fold(error, |error, (name, value)| error.with_header(name, *value));
+            Failure::of_call(error, FailureStage::AwaitingHead, call).error.headers().to_vec()
+        };
+        let waits = ["please retry in 36.4s."];
+        assert_eq!(told(429, &waits, &[]), [("retry-after", "37".to_owned())]);
+        assert_eq!(told(429, &waits, &[("retry-after-ms", "5")]), [("retry-after-ms", "5".to_owned())]);
+        assert_eq!(told(502, &waits, &[]), []);
+        assert_eq!(told(429, &["later"], &[]), []);
     }
 }

@@ -70,7 +70,7 @@ pub use call::{call_failed, unframed};
 pub use caller::{authenticate, identify};
 pub use drive::{call_model, settle_failure};
 pub use dropped_fields::fits_header;
-pub use failure::{FailedCall, Failure, FailureStage};
+pub use failure::{Failure, FailureStage};
 pub use memory::{MemoryBudget, MemoryReservation};
 pub use models::{list_models, read_model};
 pub use platform::Platform;

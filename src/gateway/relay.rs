@@ -16,6 +16,7 @@ use crate::config::{LogLevel, Millis};
 use crate::error::{Error, Result};
 use crate::formats::summary::ResponseSummary;
 use crate::formats::{Framing, UsageReport};
+use crate::policy::failure::FailedCall;
 
 /// How the flow of bytes ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -233,15 +234,19 @@ impl StreamRelay {
 
     /// The failure of a stream that did not get as far as a response. What it took counts, as far as the
     /// provider has reported it.
-    pub(super) fn fail(&self, error: Error) -> Failure {
-        let error = self.bridge.redact(self.provider, error);
-        Failure::of(error, FailureStage::BeforeContent).with_response(reported(self.reader.summary()))
+    pub(super) fn fail(&self, error: Error, now: Millis) -> Failure {
+        let failure = self.failed(error, FailureStage::BeforeContent, now);
+        failure.with_response(reported(self.reader.summary()))
     }
 
     /// The failure that `judge` finds in a response that has ended already, with what it took.
-    pub(super) fn without_output(&self, judge: impl FnOnce(&ResponseSummary) -> Option<Failure>) -> Option<Failure> {
+    pub(super) fn without_output(
+        &self,
+        judge: impl FnOnce(&ResponseSummary) -> Option<Failure>,
+        now: Millis,
+    ) -> Option<Failure> {
         let failure = judge(self.reader.summary())?;
-        let response = self.fail(failure.error.clone()).response;
+        let response = self.fail(failure.error.clone(), now).response;
         Some(Failure { response, ..failure })
     }
 
@@ -271,7 +276,7 @@ impl StreamRelay {
         let end = AttemptEnd {
             facts: facts_of(summary, outcome, now),
             outcome,
-            failure: self.failure(outcome, error),
+            failure: self.failure(outcome, error, now),
             text: summary.text.clone(),
         };
         FinishedStream { end, persist, tail: StreamTail { bytes, withheld_usage, is_complete, writer: self.writer } }
@@ -290,15 +295,24 @@ impl StreamRelay {
         }
     }
 
-    fn failure(&self, outcome: Outcome, error: Error) -> Option<Failure> {
+    fn failure(&self, outcome: Outcome, error: Error, now: Millis) -> Option<Failure> {
         let summary = self.reader.summary();
         let error = match outcome {
             Outcome::Complete | Outcome::ClientClosed | Outcome::Refused => None,
-            Outcome::UpstreamError => summary.error.clone().map(|error| self.bridge.redact(self.provider, error)),
+            Outcome::UpstreamError => summary.error.clone(),
             Outcome::Truncated | Outcome::TimedOut => Some(error),
         };
         let stage = if summary.has_content { FailureStage::AfterContent } else { FailureStage::BeforeContent };
-        error.map(|error| Failure::of(error, stage))
+        error.map(|error| self.failed(error, stage, now))
+    }
+
+    /// The failure of the provider's call, without secrets.
+    fn failed(&self, error: Error, stage: FailureStage, now: Millis) -> Failure {
+        let error = self.bridge.redact(self.provider, error);
+        match self.bridge.config.providers.get(self.provider) {
+            Some(provider) => Failure::of_call(error, stage, FailedCall::of(provider, now)),
+            None => Failure::of(error, stage),
+        }
     }
 }
 

@@ -68,7 +68,7 @@ impl<P: Platform> Drive<'_, P> {
     ) -> Result<Response<P>, Failure> {
         let TranslatedCall { read, length } = call;
         let (bytes, _) = self.gather(target, answer).await?;
-        let failed = |error| Failure::of(self.bridge.redact(target.index, error), FailureStage::BeforeContent);
+        let failed = |error| self.failed(target, error, FailureStage::BeforeContent);
         let response = read(&bytes, tokens::estimate_from_bytes(length)).map_err(failed)?;
         let CallResponse { body, usage, is_estimated } = response;
         let reported = usage.map_or(Reported::Nothing, Reported::Total);

@@ -53,21 +53,36 @@ pub fn write_time(time: u64) -> String {
 
 /// Whether a text is an HTTP date in the preferred form (RFC 9110 §5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub fn is_http_date(text: &str) -> bool {
+    http_date(text).is_some()
+}
+
+/// Reads an HTTP date in the preferred form. `None` if it is malformed or lies before 1970.
+pub fn read_http_date(text: &str) -> Option<u64> {
+    let [day, month, year, hour, minute, second] = http_date(text)?;
+    let date = read_day(&format!("{year:04}-{month:02}-{day:02}"))?;
+    Some(date * DAY + ((hour * 60 + minute) * 60 + second) * 1000)
+}
+
+/// The day, month, year, hour, minute and second of an HTTP date in the preferred form.
+fn http_date(text: &str) -> Option<[u64; 6]> {
     const DAYS: &[&str] = &["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
     const MONTHS: &[&str] = &["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let Some((day, rest)) = text.split_once(", ") else { return false };
+    let (day, rest) = text.split_once(", ")?;
     let parts: Vec<&str> = rest.split(' ').collect();
-    let [date, month, year, time, "GMT"] = parts.as_slice() else { return false };
+    let [date, month, year, time, "GMT"] = parts.as_slice() else { return None };
     let clock: Vec<&str> = time.split(':').collect();
-    let within = |text: &str, length, most| digits(text, length).is_some_and(|number| number <= most);
-    let [hour, minute, second] = clock.as_slice() else { return false };
-    DAYS.contains(&day)
-        && MONTHS.contains(month)
-        && within(date, 2, 31)
-        && within(year, 4, 9999)
-        && within(hour, 2, 23)
-        && within(minute, 2, 59)
-        && within(second, 2, 60)
+    let within = |text: &str, length, most| digits(text, length).filter(|number| *number <= most);
+    let [hour, minute, second] = clock.as_slice() else { return None };
+    let month = MONTHS.iter().zip(1..).find(|(name, _)| *name == month)?.1;
+    let numbers = [
+        within(date, 2, 31)?,
+        month,
+        within(year, 4, 9999)?,
+        within(hour, 2, 23)?,
+        within(minute, 2, 59)?,
+        within(second, 2, 60)?,
+    ];
+    DAYS.contains(&day).then_some(numbers)
 }
 
 /// Reads a day such as `2026-11-23`. `None` if it is malformed, does not exist, or lies before 1970.
@@ -152,6 +167,15 @@ mod tests {
             "Sunday, 06-Nov-94 08:49:37 GMT",
         ] {
             assert!(!is_http_date(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_http_date_is_a_time() {
+        assert_eq!(read_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777_000));
+        assert_eq!(read_http_date("Fri, 27 Nov 2026 05:00:00 GMT"), read_time("2026-11-27T05:00:00Z"));
+        for text in ["Sat, 30 Feb 2030 00:00:00 GMT", "Sun, 06 Nov 1964 08:49:37 GMT", "tomorrow"] {
+            assert_eq!(read_http_date(text), None, "{text}");
         }
     }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::wire::json::object;
 use crate::error::Error;
 use crate::formats::refusals::{self, instead};
+use crate::formats::statement::statement;
 use crate::wire::sse;
 
 /// Each type of error and its status. Where a status has two, the first is written.
@@ -97,14 +98,14 @@ pub(super) fn read(status: u16, body: &[u8]) -> Error {
         message: fields.as_ref().map(|fields| fields.message.as_ref()),
     };
     if let Some(error) = instead(status, words) {
-        return error;
+        return error.stating(statement(status, body));
     }
     let message = fields.map(|fields| fields.message.into_owned()).or_else(|| plain_text(body));
     let message = message.filter(|message| !message.is_empty());
     let message = message.unwrap_or_else(|| format!("The provider answered with status {status}."));
     // Clients act on this code: they shorten the conversation.
     let code = message.starts_with("prompt is too long").then(|| "context_length_exceeded".to_owned());
-    Error::upstream(status, "upstream_error", message).worded(kind, code, None)
+    Error::upstream(status, "upstream_error", message).worded(kind, code, None).stating(statement(status, body))
 }
 
 /// Passes on a short line of plain text, but not a page.

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::canonical::Raw;
 use crate::error::Error;
 use crate::formats::refusals::{Words, instead};
+use crate::formats::statement::statement;
 
 #[derive(Deserialize)]
 struct RpcErrorBody {
@@ -28,13 +29,11 @@ struct RpcStatus {
     structured: bool,
 }
 
-/// The fields of google.rpc's `ErrorInfo` and `RetryInfo` that are read.
+/// The field of google.rpc's `ErrorInfo` that is read.
 #[derive(Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
+#[serde(default)]
 struct RpcDetail {
     reason: Option<String>,
-    /// Seconds: `37s`, `0.5s`.
-    retry_delay: Option<String>,
 }
 
 impl RpcStatus {
@@ -71,29 +70,16 @@ impl RpcStatus {
         let code = reasons.max_by_key(|reason| *reason == "API_KEY_INVALID").or(self.status.as_deref());
         Words { code, kind: self.status.as_deref(), message: self.message.as_deref().filter(|_| self.structured) }
     }
-
-    /// The delay before a retry, in whole seconds, rounded up. Gemini gives it here and in no header.
-    fn retry_delay(&self) -> Option<u64> {
-        let delay = self.details.iter().find_map(|detail| detail.retry_delay.as_deref()?.strip_suffix('s'))?;
-        let (whole, rest) = delay.split_once('.').unwrap_or((delay, ""));
-        let more = u64::from(rest.bytes().any(|digit| digit != b'0'));
-        whole.parse::<u64>().ok().map(|whole| whole.saturating_add(more).max(1))
-    }
 }
 
 /// Reads a provider's error response: keeps its message and status name, with the status for the client.
 /// `status` is the provider's. The body may have been cut.
 pub(super) fn read(status: u16, body: &[u8]) -> Error {
     let fields = RpcStatus::read(body);
-    if let Some(error) = instead(status, fields.words()) {
-        return error;
-    }
-    let retry_delay = fields.retry_delay();
-    let error = fields.into_error(status, || format!("The provider answered with status {status}."));
-    match retry_delay {
-        Some(seconds) => error.with_header("retry-after", seconds.to_string()),
-        None => error,
-    }
+    let error = instead(status, fields.words());
+    let error =
+        error.unwrap_or_else(|| fields.into_error(status, || format!("The provider answered with status {status}.")));
+    error.stating(statement(status, body))
 }
 
 /// Reads the value of `error` in a response that came with a success status.
@@ -103,10 +89,9 @@ pub(super) fn read_in_success(error: &Raw<'_>) -> Error {
         .structured();
     let code = fields.code.as_u64().and_then(|code| u16::try_from(code).ok());
     let status = code.filter(|code| (400..600).contains(code)).unwrap_or(502);
-    if let Some(error) = instead(status, fields.words()) {
-        return error;
-    }
-    fields.into_error(status, || "The provider reported an error instead of a response.".to_owned())
+    let replaced = instead(status, fields.words());
+    let own = || "The provider reported an error instead of a response.".to_owned();
+    replaced.unwrap_or_else(|| fields.into_error(status, own)).stating(statement(status, error.get().as_bytes()))
 }
 
 /// A response that violates the format.
@@ -133,19 +118,6 @@ mod tests {
         assert_eq!(error_of(503, "overloaded").2, "overloaded");
         assert_eq!(error_of(500, "[]").1, "upstream_error");
         assert_eq!(error_of(302, "{}").0, 502);
-    }
-
-    #[test]
-    fn the_retry_delay_of_an_error_becomes_a_header() {
-        let retry_delay = |delay: &str| {
-            let body =
-                format!(r#"{{"error":{{"message":"x","details":[{{"@type":"a"}},{{"retryDelay":"{delay}"}}]}}}}"#);
-            read(429, body.as_bytes()).headers().to_vec()
-        };
-        assert_eq!(retry_delay("37s"), [("retry-after", "37".to_owned())]);
-        assert_eq!(retry_delay("37.010s"), [("retry-after", "38".to_owned())]);
-        assert_eq!(retry_delay("0s"), [("retry-after", "1".to_owned())]);
-        assert!(retry_delay("soon").is_empty() && retry_delay("-1s").is_empty());
     }
 
     #[test]

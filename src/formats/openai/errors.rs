@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::wire::{ErrorBody, ErrorFields};
 use crate::error::Error;
 use crate::formats::refusals::{Words, instead};
+use crate::formats::statement::statement;
 use crate::wire::dense::parse_tree;
 use crate::wire::sse;
 
@@ -32,10 +33,11 @@ pub(super) fn invalid(what: &str) -> Error {
 pub fn read(status: u16, body: &[u8]) -> Error {
     let reported = ReportedError::read(body);
     if let Some(error) = instead(status, reported.words()) {
-        return error;
+        return error.stating(statement(status, body));
     }
     let message = reported.message.unwrap_or_else(|| format!("The provider answered with status {status}."));
-    Error::upstream(status, "upstream_error", message).worded(reported.kind, reported.code, reported.param)
+    let error = Error::upstream(status, "upstream_error", message);
+    error.worded(reported.kind, reported.code, reported.param).stating(statement(status, body))
 }
 
 /// Reads an error that came with a success status. Its status is its code, if that is an error status.

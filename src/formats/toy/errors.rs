@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::wire::{Fault, Line};
 use crate::error::Error;
 use crate::formats::refusals::{Words, instead};
+use crate::formats::statement::statement;
 
 /// The status of a fault that came with a success status, by its kind.
 const KINDS: &[(&str, u16)] = &[("busy", 529), ("too_many", 429), ("bad_request", 400)];
@@ -20,7 +21,7 @@ pub(super) fn write(error: &Error) -> Vec<u8> {
 /// Reads a provider's error response. `status` is the provider's; the body may have been cut.
 pub(super) fn read(status: u16, body: &[u8]) -> Error {
     let fault = serde_json::from_slice::<Line<'_>>(body).ok().and_then(|line| line.fault);
-    of_fault(status, fault.as_ref())
+    of_fault(status, fault.as_ref()).stating(statement(status, body))
 }
 
 /// Reads a fault that came with a success status.

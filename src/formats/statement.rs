@@ -1,0 +1,144 @@
+//! Reads what a provider states in an error, in whatever format: the types, codes, messages and waiting times
+//! that the table of causes knows the names of.
+
+use serde_json::{Map, Value};
+
+use crate::catalogue::causes::{
+    LimitHeaders, WaitName, container_fields, limits, text_fields, wait_fields, wait_headers, word_fields, word_headers,
+};
+use crate::error::{Error, Statement};
+use crate::wire::date::is_http_date;
+use crate::wire::dense::parse_tree;
+
+/// The most that is kept of messages, in bytes, and so much is kept of each.
+const MAX_TEXT: usize = 1 << 10;
+/// The most words, messages and waiting times that are kept, each.
+const MAX_ITEMS: usize = 16;
+/// A longer word is none, in bytes.
+const MAX_WORD: usize = 200;
+/// So deep errors are read, in objects and lists.
+const MAX_DEPTH: usize = 8;
+
+/// What a provider states with this status and body. The body may have been cut.
+pub(super) fn statement(status: u16, body: &[u8]) -> Statement {
+    let mut statement = Statement { status, ..Statement::default() };
+    match parse_tree(body) {
+        Some(value) => read(&value, MAX_DEPTH, &mut statement),
+        None => add_text(&String::from_utf8_lossy(body.get(..MAX_TEXT).unwrap_or(body)), &mut statement),
+    }
+    statement
+}
+
+/// What the headers of an error response state. They are read before the body, with which the response goes.
+#[derive(Debug, Default)]
+pub struct StatedHeaders {
+    words: Vec<String>,
+    headers: Vec<(&'static str, String)>,
+}
+
+impl StatedHeaders {
+    /// Reads them. `header`: the value of a header, by its name in lower case.
+    pub fn of(header: impl Fn(&str) -> Option<String>) -> Self {
+        let words = word_headers().iter().filter_map(|name| header(name)).collect();
+        Self { words, headers: read_headers(&header) }
+    }
+
+    /// The hints that clients know and that are passed on: numbers within reason, and dates.
+    pub fn passed_on(&self) -> Vec<(&'static str, String)> {
+        let is_known = |(name, value): &&(&str, String)| {
+            matches!(*name, "retry-after" | "retry-after-ms") && is_number(value)
+                || *name == "retry-after" && is_http_date(value)
+        };
+        let mut hints: Vec<_> = self.headers.iter().filter(is_known).cloned().collect();
+        hints.sort_unstable();
+        hints
+    }
+
+    /// Adds them to what the body states. They count before headers that the body quotes.
+    #[must_use]
+    pub fn add_to(mut self, error: Error) -> Error {
+        error.restated(|statement| {
+            for word in &self.words {
+                add_word(word.split(':').next().unwrap_or_default(), statement);
+            }
+            self.headers.append(&mut statement.headers);
+            statement.headers = std::mem::take(&mut self.headers);
+        })
+    }
+}
+
+/// Whether a hint is a number of seconds, or of milliseconds, within reason.
+fn is_number(value: &str) -> bool {
+    (1..=10).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The headers that say how long to wait; if there are none, those of limits.
+fn read_headers(header: &impl Fn(&str) -> Option<String>) -> Vec<(&'static str, String)> {
+    let get = |name: &'static str| header(name).map(|value| (name, value));
+    let waits: Vec<_> = wait_headers().iter().filter_map(|WaitName { name, .. }| get(name)).collect();
+    if !waits.is_empty() {
+        return waits;
+    }
+    let pair = |LimitHeaders { state, reset, .. }: &LimitHeaders| {
+        let state = get(state);
+        let reset = state.as_ref().filter(|_| !reset.is_empty()).and_then(|_| get(reset));
+        state.into_iter().chain(reset)
+    };
+    limits().iter().flat_map(pair).collect()
+}
+
+fn read(value: &Value, depth: usize, statement: &mut Statement) {
+    let Some(depth) = depth.checked_sub(1) else { return };
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(name, value)| read_field(name, value, depth, statement)),
+        Value::Array(items) => items.iter().take(MAX_ITEMS).for_each(|item| read(item, depth, statement)),
+        Value::String(text) => add_text(text, statement),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn read_field(name: &str, value: &Value, depth: usize, statement: &mut Statement) {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        Value::Object(headers) if name == "headers" => return read_quoted_headers(headers, statement),
+        Value::Object(_) | Value::Array(_) if container_fields().contains(&name) || text_fields().contains(&name) => {
+            return read(value, depth, statement);
+        }
+        Value::Object(_) | Value::Array(_) | Value::Null | Value::Bool(_) => return,
+    };
+    if word_fields().contains(&name) {
+        add_word(&text, statement);
+    }
+    if text_fields().contains(&name) {
+        add_text(&text, statement);
+    }
+    let wait = wait_fields().iter().find(|wait| wait.name == name);
+    if let Some(WaitName { name, .. }) = wait.filter(|_| statement.waits.len() < MAX_ITEMS && text.len() <= MAX_WORD) {
+        statement.waits.push((name, text));
+    }
+}
+
+/// Headers of another provider, which this one passes on in the body.
+fn read_quoted_headers(headers: &Map<String, Value>, statement: &mut Statement) {
+    let quoted = |wanted: &str| {
+        let found = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        found.map(|(_, value)| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    };
+    statement.headers.extend(read_headers(&quoted));
+}
+
+fn add_word(word: &str, statement: &mut Statement) {
+    if !word.is_empty() && word.len() <= MAX_WORD && statement.words.len() < MAX_ITEMS {
+        statement.words.push(word.to_lowercase());
+    }
+}
+
+fn add_text(text: &str, statement: &mut Statement) {
+    let room = MAX_TEXT.saturating_sub(statement.texts.iter().map(String::len).sum());
+    let kept = text.get(..text.floor_char_boundary(room)).unwrap_or_default();
+    if !kept.is_empty() && statement.texts.len() < MAX_ITEMS {
+        // Typographic apostrophes come from some hosts, and plain ones from others.
+        statement.texts.push(kept.to_lowercase().replace('’', "'"));
+    }
+}
