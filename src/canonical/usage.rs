@@ -17,13 +17,16 @@ pub fn count(value: &Value) -> Option<u64> {
 /// Nano-dollars per dollar.
 const NANOS_PER_DOLLAR: f64 = 1e9;
 
+/// More dollars than any request costs.
+const IMPLAUSIBLE_DOLLARS: f64 = 1e6;
+
 /// An amount in dollars as a provider reports it, in nano-dollars: a number, or a string that holds one.
-/// Negative amounts, and other values, are none.
+/// Negative and implausible amounts, and other values, are none.
 pub fn dollars(value: &Value) -> Option<u64> {
     let amount = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
     let nanos = (amount * NANOS_PER_DOLLAR).round() as u64;
-    (amount.is_finite() && amount >= 0.0).then_some(nanos)
+    (0.0..IMPLAUSIBLE_DOLLARS).contains(&amount).then_some(nanos)
 }
 
 /// Reads [`count`] as a field of an object.
@@ -64,6 +67,8 @@ pub struct Usage {
     pub has_other_model: bool,
     /// What the provider says it charges, in nano-dollars.
     pub reported_cost: Option<u64>,
+    /// Whether it says so in a form whose documentation states the currency: US dollars.
+    pub has_detailed_cost: bool,
 }
 
 impl Usage {
@@ -110,5 +115,6 @@ mod tests {
         assert_eq!([read("0.0123"), read("\"0.0123\"")], [Some(12_300_000); 2]);
         assert_eq!([read("0"), read("3"), read("1e-9")], [Some(0), Some(3_000_000_000), Some(1)]);
         assert_eq!([read("-0.1"), read("null"), read("\"free\""), read("{}"), read("\"inf\"")], [None; 5]);
+        assert_eq!([read("1e6"), read("999999")], [None, Some(999_999_000_000_000)]);
     }
 }

@@ -170,8 +170,9 @@ fields! {
     StrictTools = "strict_tools", Hosts, KEEP_OR_DROP;
     /// Probabilities of tokens.
     Logprobs = "logprobs", Hosts, KEEP_OR_DROP;
-    /// The currency of `usage.cost`, if the host reports what it charges.
-    ReportsCost = "reports_cost", Hosts, Kind::Word(&["usd", "none"]);
+    /// The currency of `usage.cost`, if the host reports what it charges; `usd_if_detailed`: US dollars where
+    /// the report has a form whose documentation says so.
+    ReportsCost = "reports_cost", Hosts, Kind::Word(&["usd", "usd_if_detailed", "none"]);
     /// The price of a search that the provider runs itself.
     SearchFee = "search_fee", Hosts, Kind::Dollars;
 

@@ -5,6 +5,7 @@ use super::metering::{Reported, ResponseUsage, UncountedText};
 use super::record::RequestRecord;
 use crate::canonical::Usage;
 use crate::config::{Millis, Nanos};
+use crate::policy::model_card::CountedReports;
 use crate::policy::{pricing, tokens};
 
 impl RequestRecord {
@@ -106,7 +107,12 @@ impl RequestRecord {
 
     /// What the provider says it charges, in nano-dollars, if that counts where no price is known.
     fn reported_cost(&self, usage: &Usage) -> Option<Nanos> {
-        usage.reported_cost.filter(|_| self.metering.as_ref().is_some_and(|metering| metering.reports_cost))
+        let counts = match self.metering.as_ref()?.counted_reports {
+            CountedReports::Nothing => false,
+            CountedReports::Detailed => usage.has_detailed_cost,
+            CountedReports::All => true,
+        };
+        usage.reported_cost.filter(|_| counts)
     }
 
     /// The price of a usage, in nano-dollars: in the tier in which the provider says it served the request,

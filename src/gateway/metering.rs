@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::canonical::Usage;
 use crate::catalogue::price::ModelPrice;
 use crate::config::Millis;
-use crate::policy::model_card::ModelCard;
+use crate::policy::model_card::{CountedReports, ModelCard};
 
 /// The longest prompt that is kept until its response has ended, for its tokens to be counted; in bytes.
 const MAX_KEPT_PROMPT: usize = 32 << 10;
@@ -15,8 +15,8 @@ const MAX_KEPT_PROMPT: usize = 32 << 10;
 pub struct Metering {
     /// The price of the model, if it is known.
     pub price: Option<ModelPrice>,
-    /// Whether the provider's own report of its charge counts where no price is known.
-    pub reports_cost: bool,
+    /// The provider's own reports of its charges that count where no price is known.
+    pub counted_reports: CountedReports,
     /// The prompt.
     pub prompt: MeteredPrompt,
     /// When the provider was called.
@@ -35,7 +35,7 @@ pub struct MeteredPrompt {
 impl Metering {
     /// How the response of a model is charged, whose provider is called at `called`.
     pub(super) fn of(card: &ModelCard, prompt: MeteredPrompt, called: Millis) -> Self {
-        Self { price: card.price, reports_cost: card.reports_cost, prompt, called }
+        Self { price: card.price, counted_reports: card.counted_reports, prompt, called }
     }
 }
 

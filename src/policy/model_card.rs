@@ -8,6 +8,20 @@ use crate::config::{Catalogue, FitScope, Millis, Model, Provider, StreamUsage};
 /// What `stream_usage: leave` says of a provider.
 const NO_STREAM_OPTIONS: &[Fact] = &[Fact { field: Field::StreamOptions, value: Value::Fit(Fit::Drop) }];
 
+/// Which reports of its own charges by a provider count, where no price is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CountedReports {
+    /// None.
+    #[default]
+    Nothing,
+    /// Those in a form whose documentation states the currency ([`Usage::has_detailed_cost`]).
+    ///
+    /// [`Usage::has_detailed_cost`]: crate::canonical::Usage::has_detailed_cost
+    Detailed,
+    /// All.
+    All,
+}
+
 /// The known facts about a model at a provider.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ModelCard {
@@ -23,8 +37,8 @@ pub struct ModelCard {
     pub thinks: bool,
     /// The tokens that it can produce in a second, if known.
     pub tokens_per_second: Option<u64>,
-    /// Whether the provider's own report of its charge counts where no price is known.
-    pub reports_cost: bool,
+    /// The provider's own reports of its charges that count where no price is known.
+    pub counted_reports: CountedReports,
     /// All facts of the catalogue.
     pub facts: Facts,
 }
@@ -61,7 +75,11 @@ impl ModelCard {
             limit_fields: facts.names(Field::LimitFields),
             thinks: facts.flag(Field::Thinks),
             tokens_per_second: facts.count(Field::TokensPerSecond),
-            reports_cost: facts.word(Field::ReportsCost) == Some("usd"),
+            counted_reports: match facts.word(Field::ReportsCost) {
+                Some("usd") => CountedReports::All,
+                Some("usd_if_detailed") => CountedReports::Detailed,
+                _ => CountedReports::Nothing,
+            },
             facts,
         }
     }

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use super::limit::hides_limit;
+use crate::canonical::read_count;
 use crate::formats::prompt_wire::each;
 use crate::formats::tier::{Priced, REGION, SPEED};
 use crate::wire::json::{Document, is_empty_value};
@@ -128,8 +129,9 @@ pub fn adds_to_prompt(document: &Document<'_>) -> bool {
 /// The beginning of the type of a search tool that the provider runs (`web_search_20250305`).
 const SEARCH_TOOL: &str = "web_search";
 
-/// The searches of a tool without `max_uses`. An estimate: the provider stops after ten rounds, most of which
-/// search once (<https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons>, `pause_turn`).
+/// The searches of a tool without `max_uses`, or whose fields cannot be read. An estimate, because Anthropic
+/// states no limit: it pauses a response after ten rounds (`pause_turn`,
+/// <https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview>), most of which search once.
 const USUAL_SEARCHES: u64 = 10;
 
 /// The most searches that a provider runs itself for a request, as far as its tools say so.
@@ -138,13 +140,20 @@ pub fn most_searches(document: &Document<'_>) -> u64 {
     struct SearchTool<'a> {
         #[serde(borrow, rename = "type")]
         kind: Option<Cow<'a, str>>,
+        #[serde(default, deserialize_with = "read_count")]
         max_uses: Option<u64>,
     }
     let mut searches = 0u64;
     let _ = each(document.value("tools").unwrap_or("[]"), |tool| {
-        let tool: Option<SearchTool<'_>> = serde_json::from_str(tool).ok();
-        let tool = tool.filter(|tool| tool.kind.as_ref().is_some_and(|kind| kind.starts_with(SEARCH_TOOL)));
-        let most = tool.map_or(0, |tool| tool.max_uses.unwrap_or(USUAL_SEARCHES));
+        let most = match serde_json::from_str::<SearchTool<'_>>(tool) {
+            Ok(tool) if tool.kind.as_ref().is_some_and(|kind| kind.starts_with(SEARCH_TOOL)) => {
+                tool.max_uses.unwrap_or(USUAL_SEARCHES)
+            }
+            Ok(_) => 0,
+            // A tool that has a field twice is read by some hosts. Escaped letters may hide its type.
+            Err(_) if tool.contains(SEARCH_TOOL) || tool.contains("\\u") => USUAL_SEARCHES,
+            Err(_) => 0,
+        };
         searches = searches.saturating_add(most);
         Some(())
     });
@@ -230,6 +239,10 @@ mod tests {
             |tools: &str| most_searches(&Document::read(format!("{{\"tools\":{tools}}}").as_bytes()).unwrap());
         assert_eq!(searches(r#"[{"type":"web_search_20250305","max_uses":3},{"type":"function"}]"#), 3);
         assert_eq!(searches(r#"[{"type":"web_search_20250305"},{"type":"web_search_9","max_uses":2}]"#), 12);
+        assert_eq!(searches(r#"[{"type":"web_search_20250305","max_uses":5.0}]"#), 5, "some hosts take floats");
+        assert_eq!(searches(r#"[{"type":"web_search_20250305","max_uses":"5"}]"#), 10);
+        assert_eq!(searches(r#"[{"type":"web_search_20250305","max_uses":1,"max_uses":99}]"#), 10, "twice");
+        assert_eq!(searches(r#"[{"type":"x","type":"web\u005fsearch_20250305"}]"#), 10);
         assert_eq!([searches("7"), searches("[]"), searches(r#"[{"type":"web_fetch_20250910"},7]"#)], [0; 3]);
     }
 

@@ -274,6 +274,7 @@ mod tests {
         searches: 0,
         has_other_model: false,
         reported_cost: None,
+        has_detailed_cost: false,
     };
 
     #[test]

@@ -252,6 +252,7 @@ fn usage_from(usage: &Value) -> Option<Usage> {
         image_output: zero_or("/completion_tokens_details/image_tokens").min(output),
         searches: zero_or("/server_tool_use/web_search_requests"),
         reported_cost: reported_cost(usage),
+        has_detailed_cost: has_detailed_cost(usage),
         ..Usage::default()
     })
 }
@@ -295,6 +296,12 @@ fn reported_cost(usage: &Value) -> Option<u64> {
     let is_own_key = usage.get("is_byok").and_then(Value::as_bool) == Some(true);
     let upstream = usage.pointer("/cost_details/upstream_inference_cost").filter(|_| is_own_key);
     Some(cost.saturating_add(upstream.and_then(dollars).unwrap_or(0)))
+}
+
+/// Whether the cost has the form that OpenRouter documents: with `cost_details` beside it. Its credits are
+/// dollars (<https://openrouter.ai/docs/use-cases/usage-accounting>).
+fn has_detailed_cost(usage: &Value) -> bool {
+    usage.get("cost_details").is_some_and(Value::is_object)
 }
 
 fn number(value: &Value, path: &str) -> Option<u64> {
