@@ -14,6 +14,7 @@ providers:
   never: { base_url: https://up.example, fit: never, models: '*' }
   always: { base_url: https://up.example, fit: always, models: { 'gpt-4o': {} } }
   stated: { base_url: https://up.example, models: { told: { reasoning_effort: keep, limit_fields: [max_tokens] } } }
+  gem: { adapter: gemini, base_url: https://gem.example, models: '*' }
   leaves: { base_url: https://up.example, stream_usage: leave, models: '*' }
 ";
 const KEY: &[(&str, &str)] = &[("authorization", "Bearer k")];
@@ -24,6 +25,7 @@ const SECRETS: &[(&str, &str)] = &[
     ("ALWAYS_API_KEY", "sk-upstream"),
     ("STATED_API_KEY", "sk-upstream"),
     ("LEAVES_API_KEY", "sk-upstream"),
+    ("GEM_API_KEY", "sk-upstream"),
 ];
 
 const CHAT: &str = "POST /v1/chat/completions";
@@ -227,4 +229,74 @@ fn fit_says_which_requests_are_fitted() {
     stage.message("never/gpt-4o");
     let efforts: Vec<Value> = stage.sent().iter().map(|body| body["reasoning_effort"].clone()).collect();
     assert_eq!(efforts, [Value::Null, json!("high"), json!("medium")]);
+}
+
+/// What the provider was sent after this refusal of a request with one more field.
+fn after_refusal(refusal: &str, field: &str, value: Value) -> (u16, Vec<Value>) {
+    let stage = Stage::new();
+    stage.refuses(refusal).answers().answers();
+    let mut body = message("m");
+    body[field] = value;
+    let status = stage.post(MESSAGES, &body).status;
+    stage.message("m");
+    (status, stage.sent())
+}
+
+#[test]
+fn a_refused_value_teaches_nothing_of_its_field() {
+    for (refusal, field, value) in [
+        ("'temperature' 1.7 is not supported: at the least 0.", "temperature", json!(1.7)),
+        ("'max_tokens' 9000000 is not supported.", "max_tokens", json!(9_000_000)),
+        ("Invalid 'stop': '\n' is not supported.", "stop_sequences", json!(["\n"])),
+        // A host that repeats the caller's text.
+        ("Invalid 'stop': 'x is not supported y'.", "stop_sequences", json!(["x is not supported y"])),
+        ("Invalid 'user': 'user' is not supported.", "metadata", json!({"user_id": "'user' is not supported"})),
+    ] {
+        let (status, sent) = after_refusal(refusal, field, value);
+        assert_eq!((status, sent.len()), (400, 2), "{refusal}");
+        assert_eq!(sent[1]["max_tokens"], 9000, "{refusal}");
+    }
+}
+
+#[test]
+fn text_that_a_provider_repeats_from_elsewhere_teaches_nothing() {
+    let stage = Stage::new();
+    let refusal = "Invalid schema for function 'f': 'Unsupported parameter: 'reasoning_effort'' is no type.";
+    stage.refuses(refusal).refuses(refusal).answers();
+    assert_eq!(stage.message("m").status, 400);
+    assert!(stage.world.logged("catalogue_stale").is_none());
+    stage.message("m");
+    assert_eq!(stage.sent()[2]["reasoning_effort"], "medium");
+}
+
+#[test]
+fn a_count_is_written_as_the_provider_demands_and_uses_what_was_learned() {
+    const COUNT: &str = "POST /v1/messages/count_tokens";
+    let stage = Stage::new();
+    let refusal = r#"{"error":{"code":400,"message":"Thinking level is not supported for this model.","status":"INVALID_ARGUMENT"}}"#;
+    stage.will(Script::json(400, refusal));
+    for _ in 0..2 {
+        stage.will(Script::json(200, r#"{"totalTokens":7}"#));
+    }
+    for _ in 0..2 {
+        let mut body = message("gem/gemini-9-x");
+        (body["thinking"], body["output_config"]) = (json!({"type": "adaptive"}), json!({"effort": "low"}));
+        let got = stage.post(COUNT, &body);
+        assert_eq!((got.status, &got.json()["input_tokens"]), (200, &json!(7)), "{}", got.body);
+    }
+    let config = |body: &Value| body["generateContentRequest"]["generationConfig"]["thinkingConfig"].clone();
+    let has_level: Vec<bool> = stage.sent().iter().map(|body| config(body).get("thinkingLevel").is_some()).collect();
+    assert_eq!(has_level, [true, false, false], "{:?}", stage.sent());
+}
+
+#[test]
+fn an_embedding_is_not_asked_for_again() {
+    let stage = Stage::new();
+    stage.will(Script::json(
+        400,
+        r#"{"error":{"code":400,"message":"Unknown name \"user\"","status":"INVALID_ARGUMENT"}}"#,
+    ));
+    let body = json!({"model": "gem/e", "input": "a", "user": "u"});
+    assert_eq!((stage.post("POST /v1/embeddings", &body).status, stage.sent().len()), (400, 1));
+    assert_eq!(stage.sent()[0]["requests"][0].get("user"), None, "only what the client sent, and the model");
 }

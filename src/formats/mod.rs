@@ -24,6 +24,7 @@ pub mod objection;
 pub mod openai;
 mod opening;
 pub mod operation;
+pub mod ordinary;
 mod path;
 mod prompt_wire;
 mod provider_format;

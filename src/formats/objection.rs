@@ -112,6 +112,15 @@ const NAMES: &[FieldName] = &[
     word("user", Field::User),
 ];
 
+/// The phrase for reasoning that is missing.
+const PASS_BACK: &str = "must be passed back";
+
+/// The phrase for two fields that exclude each other.
+const NOT_BOTH: &str = "cannot both be specified";
+
+/// Phrases before the most characters or items.
+const AT_MOST: &[&str] = &["maximum length ", "at most "];
+
 /// Phrases before a list of values.
 const LIST_OPENERS: &[&str] = &[
     "supported values are",
@@ -123,8 +132,8 @@ const LIST_OPENERS: &[&str] = &[
     "options are",
 ];
 
-/// Phrases for a field that is not taken at all.
-const ABSENT: &[&str] = &[
+/// Phrases for a field whose name is not taken.
+const ABSENT_NAME: &[&str] = &[
     "unsupported parameter",
     "unknown parameter",
     "unrecognized request argument",
@@ -133,6 +142,10 @@ const ABSENT: &[&str] = &[
     "unknown name",
     "extra inputs are not permitted",
     "additional properties are not allowed",
+];
+
+/// Phrases for a field that is not taken, or whose value is not.
+const ABSENT: &[&str] = &[
     "is deprecated for this model",
     "not supported",
     "is unsupported",
@@ -180,19 +193,27 @@ fn is_marked(before: &str, after: &str) -> bool {
     quoted || path || before.is_empty() && (after.starts_with(": ") || after.starts_with(" is "))
 }
 
+/// Whether a text has a phrase by which refusals are read.
+pub fn has_phrase(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let phrases = [PASS_BACK, NOT_BOTH].into_iter();
+    let lists = [AT_MOST, LIST_OPENERS, ABSENT_NAME, ABSENT].into_iter().flatten().copied();
+    phrases.chain(lists).any(|phrase| lower.contains(phrase))
+}
+
 /// What a message demands, by the text around the field's name.
 fn demand(before: &str, after: &str, name: &FieldName) -> Option<Demand> {
     let has = |phrase: &str| before.contains(phrase) || after.contains(phrase);
-    if after.contains("must be passed back") {
+    if after.contains(PASS_BACK) {
         return Some(Demand::Present);
     }
-    if has("cannot both be specified") {
+    if has(NOT_BOTH) {
         return Some(Demand::Alone);
     }
     if before.ends_with("tools with ") && has("not supported") {
         return Some(Demand::AbsentWithTools);
     }
-    if let Some(most) = ["maximum length ", "at most "].iter().find_map(|phrase| number(after.split_once(phrase)?.1)) {
+    if let Some(most) = AT_MOST.iter().find_map(|phrase| number(after.split_once(phrase)?.1)) {
         return Some(Demand::AtMost(most));
     }
     if let Some(words) = LIST_OPENERS.iter().find_map(|opener| words(after.split_once(opener)?.1)) {
@@ -201,7 +222,10 @@ fn demand(before: &str, after: &str, name: &FieldName) -> Option<Demand> {
     if let Some(word) = refused_word(after.get(name.text.len()..).unwrap_or_default()) {
         return Some(Demand::Other(word));
     }
-    ABSENT.iter().any(|phrase| has(phrase)).then_some(Demand::Absent)
+    // A limit is replaced by another name, so the message has to refuse the name, and not only its value.
+    let is_absent = ABSENT_NAME.iter().any(|phrase| has(phrase))
+        || name.field != Field::LimitFields && ABSENT.iter().any(|phrase| has(phrase));
+    is_absent.then_some(Demand::Absent)
 }
 
 fn number(text: &str) -> Option<u64> {

@@ -14,7 +14,9 @@ use crate::error::{Error, Result};
 use crate::formats::auth::AuthScheme;
 use crate::formats::bounds::{Edit, LimitNames, RequestBounds};
 use crate::formats::fit;
+use crate::formats::objection::Objection;
 use crate::formats::operation::{OperationKind, RequestEnvelope};
+use crate::formats::ordinary;
 use crate::formats::{self, ClientFormat, ProviderFormat, ToolNames, WriteTarget, WrittenRequest};
 use crate::policy::model_card::ModelCard;
 use crate::policy::routing::Target;
@@ -149,7 +151,8 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
         let is_short = self.envelope.document.bytes().len() <= MAX_KEPT_BYTES;
         is_fitted
             && is_short
-            && self.envelope.operation.kind == OperationKind::Generate
+            // An embedding has no field that the client did not send.
+            && self.envelope.operation.kind != OperationKind::Embed
             && match self.mode {
                 Mode::Translate(_) => true,
                 Mode::Passthrough(_) => self.adds_usage_field(),
@@ -164,6 +167,17 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
         let is_configured = provider.facts.iter().chain(&model.facts).any(|fact| fact.field == field)
             || field == Field::LimitFields && !model.limit_fields.is_empty();
         !is_configured && (!self.mode.is_passthrough() || field == Field::StreamOptions)
+    }
+
+    /// Whether a refused value is one that any host could take, so that its refusal tells of the field.
+    pub(super) fn has_ordinary_value(&self, objection: &Objection) -> bool {
+        // A passthrough has only fields without values of the client's.
+        self.mode.is_passthrough()
+            || self
+                .envelope
+                .operation
+                .read_conversation(&self.envelope.document)
+                .is_ok_and(|request| ordinary::is_ordinary(objection, &request))
     }
 
     /// Whether the body has a field only because the gateway asks for the usage of a stream.

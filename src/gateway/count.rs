@@ -54,14 +54,21 @@ impl<P: Platform> Drive<'_, P> {
         let envelope = plan.envelope;
         let subject = CountSubject { models: names(&envelope, &target), body: body.len() as u64 };
         let admission = count_admission::admit(self.bridge, self.platform, &self.caller, subject).await?;
-        let prepared = self.prepare_count(&Attempt::new(&envelope, &target, head, mode, self.card(&target, &[]))).await;
-        // While a count is waited for, nothing is held of the client's body.
-        drop(envelope);
-        let room = body.into_room();
-        let counted = match prepared {
-            Ok(PreparedCount::Ask(call)) => self.exchange(&target, call, room).await,
+        let attempt = Attempt::new(&envelope, &target, head, mode, self.card(&target, &[]));
+        let counted = match self.prepare_count(&attempt).await {
+            Ok(PreparedCount::Ask(call)) if attempt.can_be_refitted() => {
+                body.keep();
+                self.ask_for_count(&attempt, call).await
+            }
+            // While a count is waited for, nothing is held of the client's body.
+            Ok(PreparedCount::Ask(call)) => {
+                drop(envelope);
+                self.exchange(&target, call, body.into_room()).await
+            }
             Ok(PreparedCount::Estimate(tally)) => {
-                self.estimate_count(&target, operation, tally, room).await.map(Answer::Whole).map_err(Failure::from)
+                drop(envelope);
+                let counted = self.estimate_count(&target, operation, tally, body.into_room()).await;
+                counted.map(Answer::Whole).map_err(Failure::from)
             }
             Err(error) => Err(error.into()),
         };
@@ -71,6 +78,12 @@ impl<P: Platform> Drive<'_, P> {
             response.headers.extend(dropped.headers());
         }
         Ok(counted)
+    }
+
+    /// Has the provider count, again if it refuses a field that the gateway wrote.
+    async fn ask_for_count(&mut self, attempt: &Attempt<'_, '_, '_>, call: PreparedCall) -> Result<Answer<P>, Failure> {
+        let (reading, answer) = self.send_fitted(attempt, call).await?;
+        self.receive(attempt.target, reading, answer).await
     }
 
     async fn prepare_count(&mut self, attempt: &Attempt<'_, '_, '_>) -> Result<PreparedCount> {

@@ -1,5 +1,16 @@
 //! Sends a request, and once more if the provider refuses a field that the gateway wrote: the catalogue is
 //! stale then, or knows nothing of the model.
+//!
+//! What helped is kept for other requests, so a caller must not be able to teach what is not true. A provider
+//! may repeat a caller's text in its message, or refuse a value rather than the field. Therefore:
+//! - A lesson is a fact about one of the fields that the catalogue knows, with a value that it knows; no text
+//!   of a message is kept. Most lessons leave something out. The others send a limit under its other name,
+//!   reasoning in another form, or reasoning back to a host that demands it.
+//! - The value that was refused has to be an ordinary one ([`crate::formats::ordinary`]).
+//! - The provider has to accept the request, or to demand something else, once the lesson is followed. Text
+//!   that a provider repeats from elsewhere in the request fails again.
+//! - A lesson holds for one model at one provider, in one isolate, for an hour. What it costs a request is
+//!   named in the headers of the response.
 
 use super::attempt::Attempt;
 use super::drive::Drive;
@@ -95,6 +106,9 @@ fn lesson(attempt: &Attempt<'_, '_, '_>, error: &Error) -> Option<Lesson> {
         return None;
     }
     let objection = objection::read(error.message(), error.param())?;
+    if !attempt.has_ordinary_value(&objection) {
+        return None;
+    }
     let mut facts = refit::facts(&objection, &attempt.card.facts);
     facts.retain(|fact| attempt.may_learn(fact.field));
     (!facts.is_empty()).then_some(Lesson { field: objection.name.text, facts })
