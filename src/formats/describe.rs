@@ -1,11 +1,11 @@
 //! Collects what is known of a model at a provider, for lists of models.
 
 use super::model_facts::ModelFacts;
-use super::table::provider_format;
+use super::table::{CHAT, provider_format};
 use crate::catalogue::field::{Field, Fit, Table, Value};
 use crate::catalogue::price::ModelPrice;
 use crate::catalogue::{self, Fact, Facts, OperatorFacts};
-use crate::config::{Millis, Model, Provider};
+use crate::config::{FitScope, Millis, Model, Provider};
 
 /// Settings of a chat with the fields of the catalogue that may refuse them.
 const SETTINGS: &[(&str, Field)] = &[
@@ -33,7 +33,7 @@ pub fn describe(
             known.origins.insert(one.field.name, one.origin);
         }
     }
-    known.parameters = parameters(provider.adapter, &known.facts);
+    known.parameters = parameters(provider, &known.facts);
     if let Some(row) = catalogue::price_row(provider.adapter, provider.host, upstream, &model.prices, now) {
         known.price = price;
         known.origins.insert("price", row.origin);
@@ -43,12 +43,12 @@ pub fn describe(
 
 /// The parameters of a chat that a model takes. What neither the model nor its provider's format is known to
 /// refuse counts as taken; of a model of which nothing is known, nothing is said.
-fn parameters(format: &str, facts: &Facts) -> Vec<&'static str> {
+fn parameters(provider: &Provider, facts: &Facts) -> Vec<&'static str> {
     let is_known = [Field::Tools, Field::Thinking, Field::Thinks, Field::Temperature];
     if !is_known.iter().any(|field| facts.get(*field).is_some()) {
         return Vec::new();
     }
-    let unsupported = provider_format(format).map(|format| format.unsupported_settings).unwrap_or_default();
+    let unsupported = provider_format(provider.adapter).map(|format| format.unsupported_settings).unwrap_or_default();
     // A model that does not reason unless it is asked to takes what a model that reasons refuses.
     let is_free = facts.word(Field::DefaultEffort) == Some("none") && facts.fit(Field::SamplingAtNone) == Fit::Keep;
     let takes = |field: Field| facts.fit(field) == Fit::Keep || (is_free && field != Field::Stop);
@@ -63,8 +63,18 @@ fn parameters(format: &str, facts: &Facts) -> Vec<&'static str> {
     }
     if matches!(facts.get(Field::Thinking), Some(Value::Words(forms)) if forms != 0) {
         names.push("reasoning_effort");
+        if takes_reasoning_object(provider, facts) {
+            names.push("reasoning");
+        }
     }
     names
+}
+
+/// Whether a chat may ask for reasoning by an object `reasoning`: where the gateway translates it, and at a host
+/// that has the name itself.
+fn takes_reasoning_object(provider: &Provider, facts: &Facts) -> bool {
+    let is_translated = provider.adapter != CHAT.name || provider.fit == FitScope::Always;
+    is_translated || facts.fit(Field::ReasoningContent) == Fit::Rename("reasoning")
 }
 
 #[cfg(test)]
@@ -112,6 +122,19 @@ mod tests {
         assert_eq!(pricing.input_cache_read, "0.000000000005");
         assert_eq!(pricing.request, "0.02");
         assert_eq!(pricing.completion, "0");
+    }
+
+    #[test]
+    fn the_object_reasoning_is_taken_where_it_is_translated_or_known() {
+        for (row, model, expected) in [
+            ("{ adapter: anthropic, base_url: 'https://api.anthropic.com/v1', models: '*' }", "claude-opus-9", true),
+            ("{ adapter: anthropic, base_url: 'https://api.anthropic.com/v1', models: '*' }", "claude-3-haiku", false),
+            ("{ base_url: 'https://openrouter.ai/api/v1', models: '*' }", "openai/gpt-5", true),
+            ("{ base_url: 'https://api.openai.com/v1', models: '*' }", "gpt-5", false),
+            ("{ base_url: 'https://api.openai.com/v1', models: '*', fit: always }", "gpt-5", true),
+        ] {
+            assert_eq!(known(row, model).parameters.contains(&"reasoning"), expected, "{row} {model}");
+        }
     }
 
     #[test]
