@@ -109,11 +109,11 @@ fn searches_are_reserved_of_a_budget() {
     assert!(got.body.contains("price"), "{}", got.body);
 }
 
-fn completion(usage: Value) -> Value {
+fn completion(usage: &Value) -> Value {
     json!({"choices": [{"index": 0, "message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}], "usage": usage})
 }
 
-fn usage(cost: Value, details: bool) -> Value {
+fn usage(cost: &Value, details: bool) -> Value {
     let mut usage = json!({"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100, "cost": cost});
     if details {
         usage["cost_details"] = json!({"upstream_inference_cost": null});
@@ -136,15 +136,15 @@ fn a_reported_charge_is_the_cost_where_its_currency_is_known_and_no_price_is() {
         ("none/m", true, None),
         ("unknown/priced", true, Some("0.0012")),
     ] {
-        let stage = Stage::answering(&completion(usage(json!(0.0123), details)));
+        let stage = Stage::answering(&completion(&usage(&json!(0.0123), details)));
         let got = stage.post("k", CHAT, &chat(model));
         assert_eq!((got.status, got.header("x-llm-bridge-cost")), (200, cost), "{model} {details}");
     }
     for cost in [json!(-1), json!("free"), json!(1e9)] {
-        let stage = Stage::answering(&completion(usage(cost, true)));
+        let stage = Stage::answering(&completion(&usage(&cost, true)));
         assert_eq!(stage.post("k", CHAT, &chat("router/x")).header("x-llm-bridge-cost"), None);
     }
-    let stage = Stage::answering(&completion(usage(json!(0.0123), true)));
+    let stage = Stage::answering(&completion(&usage(&json!(0.0123), true)));
     let got = stage.post(&stage.key("9"), CHAT, &chat("router/x"));
     assert_eq!(got.status, 403, "a budget needs a price before the request: {}", got.body);
 }
@@ -163,7 +163,7 @@ fn an_unknown_cost_never_takes_the_place_of_a_reported_one() {
         ("none/m", Value::Null, Value::Null),
         ("unknown/priced", json!(0.0123), json!(0.0012)),
     ] {
-        let stage = Stage::streaming(events(&usage(reported, true)));
+        let stage = Stage::streaming(events(&usage(&reported, true)));
         let mut body = chat(model);
         (body["stream"], body["stream_options"]) = (json!(true), json!({"include_cost": true}));
         let got = stage.post("k", CHAT, &body);

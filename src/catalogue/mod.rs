@@ -19,4 +19,4 @@ pub use facts::Facts;
 pub use family::{Familiarity, familiarity};
 pub use pattern::{is_pattern, matches, rank};
 pub use resolve::{Origin, Resolved, auth_of, each_row, family, host_at, host_named, resolve};
-pub use rows::{Auth, Evidence, Fact, Host, Row, Source, auth, hosts};
+pub use rows::{Auth, Evidence, Fact, Host, Row, Source, auth, families, hosts};
