@@ -311,16 +311,19 @@ fn append_text(current: Option<Value>, piece: &str) -> Value {
 
 /// Appends base64. Padding within it would end it for most readers, so bytes around it are encoded again.
 fn append_base64(current: Option<Value>, json: &str) -> Value {
-    let piece = Raw::parse(json).and_then(|raw| raw.text().map(std::borrow::Cow::into_owned)).unwrap_or_default();
-    let Some(Value::Text(mut text)) = current else { return append_text(current, &piece) };
+    let is_base64 = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=-_".contains(&byte));
+    let raw = Raw::parse(json);
+    let read = raw.as_ref().and_then(Raw::text).filter(|text| is_base64(text));
+    let piece = read.as_deref().or(contents(json)).unwrap_or_default();
+    let Some(Value::Text(mut text)) = current else { return append_text(current, piece) };
     let tail = text.len().saturating_sub(4);
     let padded = text.get(tail..).filter(|tail| tail.ends_with('=')).and_then(base64::decode);
-    if let Some((mut bytes, more)) = padded.zip(base64::decode(&piece)) {
+    if let Some((mut bytes, more)) = padded.zip(base64::decode(piece)) {
         bytes.extend_from_slice(&more);
         text.truncate(tail);
         return append_text(Some(Value::Text(text)), &base64::encode(&bytes));
     }
-    append_text(Some(Value::Text(text)), &piece)
+    append_text(Some(Value::Text(text)), piece)
 }
 
 fn items_of(current: Option<Value>) -> Vec<Value> {
@@ -471,6 +474,8 @@ mod tests {
             r#"{"data":"Zm9vYg=="}"#
         );
         assert_eq!(merged(&[r#"{"data":"Zm9v"}"#, r#"{"data":"Yg\u003d="}"#]), r#"{"data":"Zm9vYg=="}"#);
+        let odd = [r#"{"data":"Zg=="}"#, r#"{"data":"\"\\"}"#];
+        assert_eq!(merged(&odd), r#"{"data":"Zg==\"\\"}"#);
     }
 
     #[test]

@@ -148,7 +148,91 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
+/// Any JSON, also such that says nothing.
+fn odd_json() -> impl Strategy<Value = Value> {
+    prop_oneof![any_json(), Just(Value::Null), Just(json!("")), Just(json!([])), Just(json!({})), Just(json!([{}]))]
+}
+
+/// An object of members that the format's builder knows, with values of any type.
+fn odd_object(names: &'static [&'static str]) -> impl Strategy<Value = Value> {
+    vec((prop::sample::select(names), odd_json()), 0..5)
+        .prop_map(|members| Value::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()))
+}
+
+/// The members that builders know.
+const NAMES: &[&str] = &[
+    "id",
+    "index",
+    "type",
+    "text",
+    "content",
+    "delta",
+    "message",
+    "usage",
+    "choices",
+    "logprobs",
+    "tool_calls",
+    "function",
+    "name",
+    "arguments",
+    "audio",
+    "data",
+    "reasoning_details",
+    "thinking",
+    "x_groq",
+    "content_block",
+    "partial_json",
+    "citation",
+    "input",
+    "candidates",
+    "parts",
+    "thought",
+    "usageMetadata",
+    "says",
+    "model",
+];
+
 proptest! {
+    #[test]
+    fn no_bytes_panic(bytes in vec(any::<u8>(), 0..300)) {
+        for format in ["openai", "anthropic", "gemini", "toy"] {
+            let _ = assemble(format, [bytes.as_slice(), b"\n\n"]);
+        }
+    }
+
+    #[test]
+    fn values_of_odd_types_give_json_or_an_error(pieces in vec(odd_object(NAMES), 1..6)) {
+        let lines = |wrap: &dyn Fn(&Value) -> Vec<Value>, end: &[Value]| -> Vec<u8> {
+            let events = pieces.iter().flat_map(wrap).chain(end.iter().cloned());
+            let lines: Vec<String> = events.map(|event| event.as_str().map_or_else(|| event.to_string(), str::to_owned)).collect();
+            sse(&lines.iter().map(String::as_str).collect::<Vec<_>>())
+        };
+        let chat = lines(
+            &|odd| vec![
+                json!({ "choices": [odd] }), json!({ "choices": [{ "delta": odd }] }), json!({ "choices": [{ "logprobs": odd, "text": odd }] }),
+                json!({ "choices": [{ "delta": { "tool_calls": [odd], "content": [odd], "reasoning_details": [odd], "audio": odd } }] }),
+            ],
+            &[json!({ "choices": [{ "delta": { "content": "a" }, "finish_reason": "stop" }] }), json!("[DONE]")],
+        );
+        let message = lines(
+            &|odd| vec![
+                json!({ "type": "message_start", "message": odd }), json!({ "type": "content_block_start", "content_block": odd }),
+                json!({ "type": "content_block_delta", "delta": odd }), json!({ "type": "message_delta", "delta": odd, "usage": odd }),
+            ],
+            &[json!({ "type": "message_delta", "delta": { "stop_reason": "end_turn" } }), json!({ "type": "message_stop" })],
+        );
+        let gemini = lines(
+            &|odd| vec![json!({ "candidates": [{ "content": odd, "citationMetadata": odd }] }), json!({ "candidates": [{ "content": { "parts": [odd] } }], "usageMetadata": odd })],
+            &[json!({ "candidates": [{ "finishReason": "STOP" }] })],
+        );
+        for (format, stream) in [("openai", chat), ("anthropic", message), ("gemini", gemini)] {
+            if let Ok(document) = assemble(format, [stream.as_slice()]) {
+                let read = serde_json::from_slice::<Value>(&document);
+                prop_assert!(read.is_ok_and(|value| value.is_object()), "{format}: {}", String::from_utf8_lossy(&document));
+            }
+        }
+    }
+
     #[test]
     fn unknown_members_survive_at_every_level(name in "x_[a-zé\"]{1,5}", value in any_json(), cut in 1_usize..40) {
         for (format, data, pointer) in LEVELS {
