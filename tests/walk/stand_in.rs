@@ -420,6 +420,7 @@ impl Stage<'_> {
             developer_role: role,
             asks_for_usage: false,
             prompt_only: false,
+            asks_for_stream: false,
         };
         (CHAT.rules.edit)(&mut document, &edit);
         let body: Value = serde_json::from_slice(&document.render()).unwrap();

@@ -22,8 +22,8 @@ const PATIENCE: Millis = 5_000;
 /// Chooses what comes next. `tried`: the attempts of this request so far, in their order, each of which has
 /// been reported to the health; `deadline`: when the request's time is over.
 ///
-/// 1. Another target or key that is healthy, in the order of the plan; one that shares something with what has
-///    failed comes after those that do not.
+/// 1. Another target or key that is healthy, in the order of the plan; one that shares something with what
+///    has failed comes after those that do not.
 /// 2. The same target once more, after a connection that broke before the head.
 /// 3. If nothing is healthy: a wait for the first rest that ends, if an attempt still fits behind it, or a
 ///    target whose breaker is open. A wait of some seconds comes before an open breaker, a longer one after.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::errors::has_finished;
 use super::{Said, assemble};
 use crate::recorded::{Recording, recordings};
 
@@ -51,7 +52,7 @@ fn an_assembled_response_says_what_its_stream_says() {
 fn a_stream_without_its_last_events_is_no_response() {
     for (format, api) in FORMATS {
         for Recording { name, body, .. } in responses(api, true) {
-            for prefix in prefixes(&body) {
+            for prefix in prefixes(&body).into_iter().filter(|prefix| !has_finished(format, prefix)) {
                 let error = assemble(format, [prefix]).expect_err(&name);
                 let code = error.code().unwrap();
                 assert!(["stream_truncated", "upstream_invalid_response"].contains(&code), "{name}: {error}");
