@@ -4,6 +4,7 @@
 mod access;
 mod concurrency;
 mod description;
+mod health;
 mod keys;
 mod setup;
 #[path = "../support/mod.rs"]

@@ -100,6 +100,10 @@ impl Known {
                 }
             }
         }
+        if view.resets.iter().any(|reset| self.reset.get() < reset.at) {
+            // What is found again after a reset is news.
+            self.reported.borrow_mut().clear();
+        }
         let last = view.resets.iter().map(|reset| reset.at).max().unwrap_or(0);
         self.reset.set(self.reset.get().max(last));
         let evidence: Vec<HealthEvidence> =

@@ -22,8 +22,8 @@ const PATIENCE: Millis = 5_000;
 /// Chooses what comes next. `tried`: the attempts of this request so far, in their order, each of which has
 /// been reported to the health; `deadline`: when the request's time is over.
 ///
-/// 1. Another target or key that is healthy, in the order of the plan; one that shares something with what
-///    has failed comes after those that do not.
+/// 1. Another target or key that is healthy, in the order of the plan. One that shares something with what
+///    has failed comes after those that do not; keys of one target leave an attempt for another target.
 /// 2. The same target once more, after a connection that broke before the head.
 /// 3. If nothing is healthy: a wait for the first rest that ends, if an attempt still fits behind it, or a
 ///    target whose breaker is open. A wait of some seconds comes before an open breaker, a longer one after.
@@ -36,7 +36,7 @@ pub fn next(plan: &PlanView<'_>, tried: &[Tried], now: Millis, deadline: Millis)
         return Next::Stop(reason);
     }
     let pairs = pairs(plan, tried);
-    if let Some(pair) = usable(&pairs, now) {
+    if let Some(pair) = usable(plan, &pairs, tried, now) {
         return try_pair(&pairs, pair, tried);
     }
     let wait = shortest_wait(plan, &pairs, tried, now);
@@ -86,8 +86,11 @@ fn stop_reason(plan: &PlanView<'_>, tried: &[Tried], now: Millis, deadline: Mill
     }
 }
 
-/// The best pair that can be used at once. Of equally good ones it is the first of the plan's order.
-fn usable(pairs: &[Pair], now: Millis) -> Option<&Pair> {
+/// The best pair that can be used at once. Of equally good ones it is the first of the plan's order; but the
+/// last attempt goes to a target that has not been tried, so that many keys of one target do not use up all.
+fn usable<'p>(plan: &PlanView<'_>, pairs: &'p [Pair], tried: &[Tried], now: Millis) -> Option<&'p Pair> {
+    let is_last = tried.len().saturating_add(1) >= usize::try_from(plan.attempts).unwrap_or(usize::MAX);
+    let is_tried = |pair: &Pair| tried.iter().any(|attempt| attempt.candidate == pair.candidate);
     let is_back = |pair: &Pair| pair.availability.until().is_none_or(|until| until <= now);
     let is_due = |pair: &&Pair| match pair.standing {
         Standing::Fresh | Standing::Doubtful => is_back(pair),
@@ -97,6 +100,7 @@ fn usable(pairs: &[Pair], now: Millis) -> Option<&Pair> {
         Standing::Excluded => false,
     };
     let rank = |pair: &&Pair| match pair.standing {
+        Standing::Fresh if is_last && is_tried(pair) => 1,
         Standing::Fresh => 0,
         Standing::Doubtful => 1,
         Standing::Reconnect => 2,

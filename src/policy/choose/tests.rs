@@ -262,6 +262,16 @@ fn another_key_comes_at_once_after_a_limit_and_before_another_target() {
 }
 
 #[test]
+fn the_last_attempt_goes_to_a_target_that_has_not_been_tried() {
+    let candidates = [candidate(0, 4), candidate(1, 1)];
+    let limited: Vec<Tried> = (0..2).map(|key| attempt(0, key, FailureClass::Rate)).collect();
+    assert_eq!(place(ask(&plan(&candidates), &limited)), (1, 0));
+    assert_eq!(place(ask(&PlanView { attempts: 4, ..plan(&candidates) }, &limited)).0, 0);
+    let without = [candidates[0].clone(), with(candidate(1, 1), OPEN)];
+    assert_eq!(place(ask(&plan(&without), &limited)).0, 0, "it is out");
+}
+
+#[test]
 fn keys_of_an_account_without_money_are_not_tried() {
     let mut candidates = [candidate(0, 3), candidate(1, 1)];
     candidates[0].keys.iter_mut().for_each(|key| key.account = 7);

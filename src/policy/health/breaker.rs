@@ -106,6 +106,13 @@ impl Breaker {
         Self { state: BreakerState::Open { until }, reason, has_opened: true, ..empty }
     }
 
+    /// Makes a probe due, because another isolate's was good.
+    pub(super) fn end_early(&mut self, now: Millis) {
+        if let BreakerState::Open { until } = &mut self.state {
+            *until = now.min(*until);
+        }
+    }
+
     /// Its state.
     pub fn state(&self) -> BreakerState {
         self.state

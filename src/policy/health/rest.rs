@@ -23,7 +23,7 @@ const MAX_REST: Millis = 86_400_000;
 ///
 /// | reason | how long |
 /// |---|---|
-/// | a rate limit, the capacity of a tier | as the provider says; else 2 s, doubled each time, up to 60 s |
+/// | a rate limit, the capacity of a tier | as the provider says; else 2 s, doubled each time up to 60 s |
 /// | money, or a limit of a longer period | as the provider says, else an hour |
 /// | the credential | an hour |
 /// | the region | ten minutes |

@@ -159,17 +159,23 @@ impl Health {
         &self.records
     }
 
-    /// Takes over what all isolates together know: `shared` is all of it. What others have found is used
-    /// until one of them takes it back; what this isolate has found itself it also ends itself, but for
-    /// rests: keys and accounts are the same everywhere, while a host may be unreachable from here only.
+    /// Takes over what all isolates together know: `shared` is all of it. What others have found is used until
+    /// one of them takes it back. Of what this isolate has told them, a rest ends with that: keys and accounts
+    /// are the same everywhere. A breaker becomes half-open: a host may be unreachable from here only.
     pub fn adopt(&mut self, shared: &[HealthEvidence], now: Millis) {
-        let is_shared = |record: &HealthRecord| shared.iter().any(|evidence| evidence.subject == record.subject);
-        self.records.retain(|record| {
-            let ends_with_shared = match (&record.state, record.origin) {
-                (_, Origin::Foreign) | (RecordState::Rest(_), Origin::Shared) => true,
-                (RecordState::Breaker(_), Origin::Shared) | (_, Origin::Own) => false,
-            };
-            !ends_with_shared || is_shared(record)
+        self.records.retain_mut(|record| {
+            let is_back = shared.iter().all(|evidence| evidence.subject != record.subject);
+            match (&mut record.state, record.origin) {
+                (_, Origin::Foreign) | (RecordState::Rest(_), Origin::Shared) => !is_back,
+                (RecordState::Breaker(breaker), Origin::Shared) => {
+                    if is_back {
+                        breaker.end_early(now);
+                        record.origin = Origin::Own;
+                    }
+                    true
+                }
+                (_, Origin::Own) => true,
+            }
         });
         shared.iter().filter(|evidence| evidence.subject.is_shared()).for_each(|evidence| self.learn(evidence, now));
     }

@@ -430,14 +430,16 @@ fn an_isolate_believes_its_own_recent_success() {
 }
 
 #[test]
-fn a_breaker_that_opened_here_is_closed_here_and_a_rest_anywhere() {
+fn a_breaker_that_opened_here_is_probed_when_others_succeed_and_a_rest_ends() {
     let mut stage = Stage::new();
     (0..3).for_each(|_| drop(stage.fail(overload())));
     let changes = stage.fail(failure(FailureClass::Quota, FailureScope::Account));
     let [HealthChange::Out(rest)] = &changes[..] else { panic!("{changes:?}") };
     stage.health.adopt(&[evidence(target(), START, 5), rest.clone()], stage.now);
+    assert_eq!(stage.out_for(), 3_600 * SECOND);
+    stage.pass(1);
     stage.health.adopt(&[], stage.now);
-    assert_eq!(stage.out_for(), 5 * SECOND, "the breaker is left");
+    assert_eq!(stage.at(PLACE), Availability::ProbeDue, "the breaker is left");
 }
 
 #[test]
