@@ -88,13 +88,16 @@ fn may_be_billed(class: FailureClass, stage: FailureStage) -> bool {
 /// Tells the client how long the provider asks it to wait, in whole seconds, if none of the provider's own
 /// headers does. An error that replaces the provider's does not tell.
 fn with_wait(error: Error, wait: Option<Wait>) -> Error {
-    let is_told = error.headers().iter().any(|(name, _)| matches!(*name, "retry-after" | "retry-after-ms"));
-    let is_its_own = error.statement().is_some_and(|statement| statement.status == error.status());
+    let own = error.statement().filter(|statement| statement.status == error.status());
+    let is_silent = own.is_some_and(|own| own.headers.iter().all(|(name, _)| !PASSED_ON.contains(name)));
     match wait {
-        Some(wait) if !is_told && is_its_own => error.with_header("retry-after", wait.whole_seconds().to_string()),
+        Some(wait) if is_silent => error.with_header("retry-after", wait.whole_seconds().to_string()),
         Some(_) | None => error,
     }
 }
+
+/// The headers of providers that clients know.
+const PASSED_ON: &[&str] = &["retry-after", "retry-after-ms"];
 
 #[cfg(test)]
 mod tests {
@@ -137,17 +140,18 @@ mod tests {
     #[test]
     fn a_wait_that_clients_cannot_read_is_told_by_a_header() {
         let call = FailedCall { host: None, now: 0 };
-        let told = |status, texts: &[&str], headers: &[(&'static str, &str)]| {
-            let texts = texts.iter().map(|text| (*text).to_owned()).collect();
-            let statement = Statement { status: 429, texts, ..Statement::default() };
+        let told = |status, text: &str, headers: &[(&'static str, &str)]| {
+            let headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+            let statement = Statement { status: 429, texts: vec![text.to_owned()], headers, ..Statement::default() };
             let error = Error::upstream(status, "upstream_error", "").stating(statement);
-            let error = headers.iter().fold(error, |error, (name, value)| error.with_header(name, *value));
             Failure::of_call(error, FailureStage::AwaitingHead, call).error.headers().to_vec()
         };
-        let waits = ["please retry in 36.4s."];
-        assert_eq!(told(429, &waits, &[]), [("retry-after", "37".to_owned())]);
-        assert_eq!(told(429, &waits, &[("retry-after-ms", "5")]), [("retry-after-ms", "5".to_owned())]);
-        assert_eq!(told(502, &waits, &[]), []);
-        assert_eq!(told(429, &["later"], &[]), []);
+        let waits = "please retry in 36.4s.";
+        assert_eq!(told(429, waits, &[]), [("retry-after", "37".to_owned())]);
+        assert_eq!(told(429, waits, &[("retry-after-ms", "5")]), []);
+        assert_eq!(told(502, waits, &[]), []);
+        assert_eq!(told(429, "later", &[]), []);
+        let reset = [("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "6m0s")];
+        assert_eq!(told(429, "later", &reset), [("retry-after", "360".to_owned())]);
     }
 }
