@@ -16,9 +16,9 @@ pub fn literals(code: &str) -> Vec<&str> {
             let end = body.find(&["\"", &"#".repeat(hashes)].concat()).unwrap();
             found.push(&body[..end]);
             hashes + 2 + end + 1 + hashes
-        } else if from.starts_with('"') {
-            let end = end_of_string(&from[1..]);
-            found.push(&from[1..=end]);
+        } else if let Some(body) = from.strip_prefix('"') {
+            let end = end_of_string(body);
+            found.push(&body[..end]);
             end + 2
         } else if from.starts_with('\'') {
             length_of_character(from)
