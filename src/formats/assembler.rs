@@ -3,7 +3,7 @@
 
 use super::assemble::ResponseBuilder;
 use super::provider_format::ProviderFormat;
-use super::summary::ResponseSummary;
+use super::summary::{Completion, ResponseSummary};
 use super::tap::{StreamTap, TapOptions};
 use crate::error::{Error, Result};
 use crate::wire::dense::max_nodes;
@@ -99,8 +99,9 @@ impl Assembler {
         if summary.is_empty() {
             return Err(empty());
         }
-        // Some hosts send no end marker.
-        if summary.is_complete() { Ok(()) } else { Err(truncated()) }
+        // Some hosts send no end marker after a chat.
+        let has_ended = summary.has_ended || matches!(summary.completion, Completion::FinishedOrEnded(_));
+        if has_ended && summary.is_complete() { Ok(()) } else { Err(truncated()) }
     }
 
     fn check_size(&mut self) -> Result<()> {

@@ -159,9 +159,10 @@ impl Health {
         &self.records
     }
 
-    /// Takes over what all isolates together know: `shared` is all of it. What others have found is used until
-    /// one of them takes it back. Of what this isolate has told them, a rest ends with that: keys and accounts
-    /// are the same everywhere. A breaker becomes half-open: a host may be unreachable from here only.
+    /// Takes over what all isolates together know: `shared` is all of it. What others have found is used
+    /// until one of them takes it back. Of what this isolate has told them, a rest ends with that: keys and
+    /// accounts are the same everywhere. A breaker becomes half-open: a host may be unreachable from here
+    /// only.
     pub fn adopt(&mut self, shared: &[HealthEvidence], now: Millis) {
         self.records.retain_mut(|record| {
             let is_back = shared.iter().all(|evidence| evidence.subject != record.subject);

@@ -63,8 +63,9 @@ fn refused(name: &str, stream: &[u8]) -> Error {
 /// Whether a chat's choice has finished: such a chat is complete, whatever is missing after it.
 pub(super) fn has_finished(format: &str, stream: &[u8]) -> bool {
     let text = String::from_utf8_lossy(stream);
-    let mut events = text.split_inclusive("\n\n").filter(|event| event.ends_with("\n\n"));
-    format == "openai" && events.any(|event| event.contains(r#""finish_reason":""#))
+    let is_whole = |data: &&str| serde_json::from_str::<serde_json::Value>(data).is_ok();
+    let mut events = text.lines().filter_map(|line| line.strip_prefix("data:")).filter(is_whole);
+    format == "openai" && events.any(|data| data.contains(r#""finish_reason":""#))
 }
 
 #[test]
