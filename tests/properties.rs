@@ -3,17 +3,20 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may insist")]
 
 use llm_bridge::config::Params;
-use llm_bridge::error::Error;
+use llm_bridge::error::{Error, Statement};
 use llm_bridge::formats::PROVIDER_FORMATS;
 use llm_bridge::formats::anthropic::operations::COUNT_TOKENS;
 use llm_bridge::formats::openai::operations::EMBEDDING;
 use llm_bridge::formats::openai::tap::ChatTap;
 use llm_bridge::formats::openai::{CLIENT, errors, summary};
 use llm_bridge::formats::operation::{Operation, RequestParts};
+use llm_bridge::formats::statement::StatedHeaders;
 use llm_bridge::formats::tally;
 use llm_bridge::formats::tap::{StreamTap as _, TapOptions, finish_tapped};
 use llm_bridge::formats::{CLIENT_FORMATS, WriteTarget};
+use llm_bridge::gateway::{Failure, FailureStage};
 use llm_bridge::policy::auth::AccessKeys;
+use llm_bridge::policy::failure::FailedCall;
 use llm_bridge::provider::params;
 use llm_bridge::wire::json::Document;
 use llm_bridge::wire::sse::{Block, SseReader};
@@ -155,6 +158,7 @@ proptest! {
     fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), status in 0u16..1000) {
         let _ = summary::of_completion(&bytes);
         let _ = errors::read(status, &bytes);
+        refusals(status, &bytes);
         tapped(&[&bytes]);
         endpoints(&bytes);
         let _ = AccessKeys::read(&String::from_utf8_lossy(&bytes)).authenticate(Some("x"));
@@ -164,10 +168,29 @@ proptest! {
     fn no_json_panics(text in json(), status in 0u16..1000) {
         let _ = summary::of_completion(text.as_bytes());
         let _ = errors::read(status, text.as_bytes());
+        ["error", "message", "retry_after", "details"].iter().for_each(|name| refusals(status, format!("{{\"{name}\":{text}}}").as_bytes()));
         endpoints(text.as_bytes());
         let field = |name: &str| format!("{{\"model\":\"m\",\"{name}\":{text},\"n\":3}}");
         ["prompt", "input", "messages"].iter().for_each(|name| endpoints(field(name).as_bytes()));
         tapped(&[format!("data: {text}\n\n").as_bytes()]);
+    }
+}
+
+/// A refusal in each format, with these bytes as its body and in its headers: however long it asks to wait,
+/// the header that says so is a number.
+fn refusals(status: u16, bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    for headers in [StatedHeaders::of(|_| Some(text.clone().into_owned())), StatedHeaders::default()] {
+        let passed_on = headers.passed_on();
+        assert!(passed_on.iter().all(|(_, value)| value.len() <= 29 && value.is_ascii()), "{passed_on:?}");
+        let mut error = headers.add_to(Error::upstream(status, "x", "").stating(Statement::default()));
+        for format in PROVIDER_FORMATS {
+            let call = FailedCall { host: Some("openrouter"), now: 1_795_780_800_000 };
+            let failure = Failure::of_call(error, FailureStage::AwaitingHead, call);
+            let told = failure.error.headers().iter().filter(|(name, _)| *name == "retry-after");
+            assert!(told.clone().all(|(_, value)| value.parse::<u64>().is_ok()), "{:?}", failure.error);
+            error = (format.refusal)(status, bytes);
+        }
     }
 }
 

@@ -19,11 +19,13 @@ const MAX_WORD: usize = 200;
 /// So deep errors are read, in objects and lists.
 const MAX_DEPTH: usize = 8;
 
-/// What a provider states with this status and body. The body may have been cut.
+/// What a provider states with this status and body. The body may have been cut. Pages come from proxies and
+/// firewalls: of them, the status alone counts.
 pub(super) fn statement(status: u16, body: &[u8]) -> Statement {
     let mut statement = Statement { status, ..Statement::default() };
     match parse_tree(body) {
         Some(value) => read(&value, MAX_DEPTH, &mut statement),
+        None if body.trim_ascii_start().starts_with(b"<") => {}
         None => add_text(&String::from_utf8_lossy(body.get(..MAX_TEXT).unwrap_or(body)), &mut statement),
     }
     statement
@@ -140,5 +142,93 @@ fn add_text(text: &str, statement: &mut Statement) {
     if !kept.is_empty() && statement.texts.len() < MAX_ITEMS {
         // Typographic apostrophes come from some hosts, and plain ones from others.
         statement.texts.push(kept.to_lowercase().replace('’', "'"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(body: &Value) -> Statement {
+        statement(400, body.to_string().as_bytes())
+    }
+
+    #[test]
+    fn types_codes_messages_and_waits_are_read_where_they_stand() {
+        let statement = of(&serde_json::json!([{ "error": {
+            "code": 429, "status": "RESOURCE_EXHAUSTED", "message": "You’re out",
+            "details": [{ "violations": [{ "quotaId": "PerDay" }] }, { "retryDelay": "36s" }],
+        } }]));
+        assert_eq!(statement.words, ["429", "perday", "resource_exhausted"]);
+        assert_eq!(statement.texts, ["you're out"]);
+        assert_eq!(statement.waits, [("retryDelay", "36s".to_owned())]);
+        assert_eq!(of(&serde_json::json!({ "error": "slow down" })).texts, ["slow down"]);
+        assert_eq!(of(&serde_json::json!({ "detail": "bad" })).texts, ["bad"]);
+        assert_eq!(super::statement(503, b"error code: 503").texts, ["error code: 503"]);
+        assert_eq!(super::statement(503, b" <html>Your account</html>").texts, [""; 0]);
+    }
+
+    #[test]
+    fn what_quotes_the_request_is_not_read() {
+        let quoted = serde_json::json!({ "type": "insufficient_quota", "message": "m", "retry_after": 9 });
+        let statement = of(&serde_json::json!({
+            "detail": [{ "type": "missing", "loc": ["body", "messages"], "input": quoted, "ctx": quoted }],
+            "body": quoted,
+            "request": [quoted],
+            "param": "insufficient_quota",
+        }));
+        assert_eq!(statement, Statement { status: 400, words: vec!["missing".to_owned()], ..Statement::default() });
+    }
+
+    #[test]
+    fn headers_that_the_body_quotes_count_after_those_of_the_response() {
+        let body = serde_json::json!({ "error": { "metadata": { "headers": {
+            "Retry-After": 9, "X-RateLimit-Remaining": "0",
+        } } } });
+        let error = Error::upstream(429, "x", "").stating(of(&body));
+        assert_eq!(error.statement().map(|own| own.headers.clone()), Some(vec![("retry-after", "9".to_owned())]));
+        let own = StatedHeaders::of(|name| (name == "retry-after").then(|| "2".to_owned()));
+        let headers = own.add_to(error).statement().map(|own| own.headers.clone());
+        assert_eq!(headers, Some(vec![("retry-after", "2".to_owned()), ("retry-after", "9".to_owned())]));
+    }
+
+    #[test]
+    fn headers_of_limits_are_asked_for_if_none_says_how_long_to_wait() {
+        let asked = std::cell::RefCell::new(Vec::new());
+        let ask = |known: &'static str| {
+            asked.borrow_mut().clear();
+            StatedHeaders::of(|name| {
+                asked.borrow_mut().push(name.to_owned());
+                (name == known).then(|| "0".to_owned())
+            })
+        };
+        assert_eq!(ask("retry-after").headers, [("retry-after", "0".to_owned())]);
+        assert_eq!(asked.borrow().len(), 3);
+        let limit = ask("x-ratelimit-remaining-requests");
+        assert_eq!(limit.headers, [("x-ratelimit-remaining-requests", "0".to_owned())]);
+        assert!(asked.borrow().iter().any(|name| name == "x-ratelimit-reset-requests"));
+        assert_eq!(limit.passed_on(), []);
+    }
+
+    #[test]
+    fn a_type_in_a_header_ends_at_a_colon() {
+        let headers = StatedHeaders::of(|name| {
+            (name == "x-amzn-errortype").then(|| "ThrottlingException:http://internal.amazon.com".to_owned())
+        });
+        let error = headers.add_to(Error::upstream(429, "x", "").stating(statement(429, b"{}")));
+        assert_eq!(error.statement().map(|own| own.words.clone()), Some(vec!["throttlingexception".to_owned()]));
+    }
+
+    #[test]
+    fn a_statement_is_bounded() {
+        let long = "é".repeat(5_000);
+        let many: Vec<Value> =
+            (0..1_000).map(|_| serde_json::json!({ "code": long, "type": "t", "message": long })).collect();
+        let statement = of(&serde_json::json!({ "errors": many }));
+        assert!(statement.words.len() <= MAX_ITEMS && statement.texts.len() <= MAX_ITEMS);
+        assert!(statement.texts.iter().map(String::len).sum::<usize>() <= MAX_TEXT);
+        let deep = "{\"error\":".repeat(100) + "\"x\"" + &"}".repeat(100);
+        assert_eq!(super::statement(500, deep.as_bytes()).texts, [""; 0]);
+        assert!(super::statement(500, long.as_bytes()).texts.iter().all(|text| text.len() <= 2 * MAX_TEXT));
     }
 }
