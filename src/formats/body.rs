@@ -35,6 +35,35 @@ pub fn invalid_body(flaw: DocumentError) -> Error {
 /// The field in which most formats name the model.
 const MODEL: &str = "model";
 
+/// The field with which OpenRouter's clients name several models, in the order in which they are to be tried:
+/// <https://openrouter.ai/docs/guides/routing/model-fallbacks>.
+pub const MODELS: &str = "models";
+
+/// The most models in that field.
+const MAX_MODELS: usize = 4;
+
+/// Reads the model's name, and the names of the models that are to be tried after it: those in `models`,
+/// which also names the first one if `model` is missing.
+pub(super) fn read_models(document: &Document<'_>) -> Result<(ModelRef, Vec<String>)> {
+    let Some(raw) = document.value(MODELS).filter(|raw| *raw != "null") else {
+        return Ok((read_model(document)?, Vec::new()));
+    };
+    let mut names: Vec<String> = serde_json::from_str(raw).map_err(|_| wrong_type(MODELS, "an array of strings"))?;
+    if names.len() > MAX_MODELS {
+        let message = format!("`{MODELS}` has {} names; at most {MAX_MODELS} are allowed.", names.len());
+        return Err(Error::caller(400, "invalid_value", message).at(MODELS));
+    }
+    if names.iter().any(String::is_empty) {
+        return Err(Error::caller(400, "invalid_value", format!("A name in `{MODELS}` is empty.")).at(MODELS));
+    }
+    let is_named = document.value(MODEL).is_some_and(|raw| raw != "null");
+    if is_named || names.is_empty() {
+        return Ok((read_model(document)?, names));
+    }
+    let name = names.remove(0);
+    Ok((ModelRef { name, place: ModelPlace::Body(MODEL) }, names))
+}
+
 /// Reads the model's name in the field `model`.
 pub(super) fn read_model(document: &Document<'_>) -> Result<ModelRef> {
     let raw = document.value(MODEL).filter(|raw| *raw != "null").ok_or_else(|| missing(MODEL))?;

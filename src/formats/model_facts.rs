@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::catalogue::field::{EFFORTS, Field, Fit, Value};
+use crate::catalogue::field::{EFFORTS, FIELDS, Field, FieldRow, Fit, Value};
 use crate::catalogue::price::ModelPrice;
-use crate::catalogue::{Facts, Origin};
+use crate::catalogue::{Fact, Facts, Origin};
 use crate::config::decimal;
 
 /// The decimals of a dollar in a rate: rates are pico-dollars per token.
@@ -27,6 +27,16 @@ pub struct ModelFacts {
     pub origins: BTreeMap<&'static str, Origin>,
 }
 
+/// What holds for two models with these values.
+fn least(value: Value, other: Value) -> Option<Value> {
+    match (value, other) {
+        (Value::Count(count), Value::Count(other)) => Some(Value::Count(count.min(other))),
+        (Value::Flag(flag), Value::Flag(other)) => Some(Value::Flag(flag && other)),
+        (Value::Words(words), Value::Words(other)) => Some(Value::Words(words & other)),
+        (value, other) => (value == other).then_some(value),
+    }
+}
+
 /// A price as model lists show it: dollars per token or request, as decimal text.
 #[derive(Serialize)]
 pub(super) struct Pricing {
@@ -39,6 +49,27 @@ pub(super) struct Pricing {
 }
 
 impl ModelFacts {
+    /// What holds for each of several models: the smallest numbers, and what all of them take. What is not
+    /// known of one is not known of all.
+    pub fn least(models: Vec<Self>) -> Self {
+        let mut models = models.into_iter();
+        let first = models.next().unwrap_or_default();
+        models.fold(first, |all, model| all.and(&model))
+    }
+
+    fn and(self, other: &Self) -> Self {
+        let both = |row: &FieldRow| {
+            let value = least(self.facts.get(row.field)?, other.facts.get(row.field)?)?;
+            Some(Fact { field: row.field, value })
+        };
+        let mut facts = Facts::default();
+        facts.overlay(&FIELDS.iter().filter_map(both).collect::<Vec<_>>());
+        let parameters = self.parameters.into_iter().filter(|name| other.parameters.contains(name));
+        let origins = self.origins.into_iter().filter(|(name, origin)| other.origins.get(name) == Some(origin));
+        let price = self.price.filter(|price| other.price == Some(*price));
+        Self { facts, price, parameters: parameters.collect(), origins: origins.collect() }
+    }
+
     /// Whether the model takes this kind of input; `None` if that is not known.
     pub fn takes(&self, kind: &str) -> Option<bool> {
         self.facts.has(Field::Input, kind)

@@ -70,16 +70,11 @@ pub async fn admit<P: Platform>(
         (admission.on_disconnect, admission.show_attempts) = (limits.on_disconnect, limits.show_attempts);
         return allowed(&limits, &estimate, now).map(|()| admission).map_err(|refusal| refusal_error(&refusal, None));
     }
-    let others = estimate.others.clone();
     let usage = estimate.usage();
     let refused_request = Some(RefusedRequest { tier: usage.tier.as_deref(), names: estimate.names });
     let mut request = estimate.request(&admission.id, hash, &usage);
     let limits = match ask_to_admit(platform, &caller.key_id, &[], &request).await? {
         AccountResponse::Granted { limits, rate_limits, limit } => {
-            if !allow_all(&limits, &others) {
-                release(platform, &[&caller.key_id], &admission.id).await;
-                return Err(refusal_error(&AdmissionRefusal::Model, refused_request));
-            }
             admission.accept(&caller.key_id, &limits, rate_limits);
             admission.shorten(&mut request, limit, limits.budget.is_some());
             bridge.known.learn(hash, Ok(limits.clone()), now);
@@ -95,10 +90,6 @@ pub async fn admit<P: Platform>(
             release(platform, &[&caller.key_id], &admission.id).await;
             return Err(refused(bridge, platform, hash, response, refused_request));
         };
-        if !allow_all(&limits, &others) {
-            release(platform, &[&caller.key_id, &parent], &admission.id).await;
-            return Err(refusal_error(&AdmissionRefusal::Model, refused_request));
-        }
         admission.shorten(&mut request, limit, limits.budget.is_some());
         admission.on_disconnect = admission.on_disconnect.or(limits.on_disconnect);
         admission.accounts.push(parent);
@@ -152,20 +143,16 @@ async fn release<P: Platform>(platform: &P, accounts: &[&AccountId], id: &str) {
     }
 }
 
-/// Whether the limits allow one name of each of these models.
-fn allow_all(limits: &KeyLimits, models: &[Vec<String>]) -> bool {
-    models.iter().all(|names| limits.allow_model(&names.iter().map(String::as_str).collect::<Vec<_>>()))
-}
-
 /// What an account without limits would say.
 fn allowed(limits: &KeyLimits, estimate: &CostEstimate, now: Millis) -> Result<(), AdmissionRefusal> {
     let models: Vec<&str> = estimate.models.iter().map(String::as_str).collect();
     if !limits.are_valid(now) {
         return Err(AdmissionRefusal::Inactive);
     }
-    if !limits.allow_model(&models) || !allow_all(limits, &estimate.others) {
+    if !limits.allow_model(&models) {
         return Err(AdmissionRefusal::Model);
     }
+    limits.check_others(&estimate.other_models)?;
     if let Some(name) = estimate.stray_field.as_ref().filter(|_| limits.are_bound()) {
         return Err(AdmissionRefusal::StrayField { name: name.clone() });
     }

@@ -23,7 +23,7 @@ use super::settle::{Ending, settle};
 use super::tries::{Tries, TryRules};
 use super::wait::{client_left, sleep};
 use super::{admit, call_failed, estimate, memory};
-use crate::config::{Millis, Needs};
+use crate::config::Millis;
 use crate::error::{Error, Result};
 use crate::formats::summary::ResponseSummary;
 use crate::formats::{self, ResponseHead};
@@ -32,7 +32,6 @@ use crate::policy::failure::{Cause, FailureClass};
 use crate::policy::health::{AttemptFailure, Place, RunningAttempt};
 use crate::policy::rendezvous::ConversationKey;
 use crate::policy::routing::Target;
-use crate::policy::tokens;
 use crate::policy::waiting::Wait;
 
 impl<'r, P: Platform> Drive<'r, P> {
@@ -93,8 +92,7 @@ impl<'r, P: Platform> Drive<'r, P> {
                 self.record.key_id().as_bytes(),
                 formats::opening(question).as_bytes(),
             ]),
-            input_tokens: tokens::estimate_from_bytes(envelope.document.bytes().len() as u64),
-            needs: Needs::NONE,
+            input_tokens: (rules.demands)(&envelope.document).prompt_tokens,
             is_repeatable: !(rules.has_effects)(&envelope.document),
             client_retries: head.is_retry(),
             windows: plan.route.candidates.iter().map(|candidate| self.card(&candidate.target, &[]).context).collect(),

@@ -16,8 +16,8 @@ const GRACE: Millis = 60_000;
 pub struct CostEstimate {
     /// The names of its model: as the caller wrote it, and in full.
     pub models: Vec<String>,
-    /// The names of further models that it may call: the key has to allow one name of each.
-    pub others: Vec<Vec<String>>,
+    /// The names of each further model that may be called for it.
+    pub other_models: Vec<Vec<String>>,
     /// The length of its body in bytes.
     pub body: u64,
     /// Tokens of the prompt and the answer.
@@ -50,13 +50,14 @@ impl CostEstimate {
     /// The command to an account.
     pub(super) fn request(self, id: &str, hash: &KeyHash, usage: &UsageEstimate) -> ledger::AdmissionRequest {
         let life = self.time.saturating_add(GRACE);
-        let Self { models, body, tokens, cost, answer, stray_field, draft, .. } = self;
+        let Self { models, other_models, body, tokens, cost, answer, stray_field, draft, .. } = self;
         let (id, hash) = (id.to_owned(), Some(hash.clone()));
         let draft = draft.map(|draft| Box::new(usage.entry(draft)));
         ledger::AdmissionRequest {
             id,
             hash,
             models,
+            other_models,
             body,
             tokens,
             cost,

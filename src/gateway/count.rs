@@ -5,7 +5,6 @@ use super::attempt::{Attempt, Mode, sparse};
 use super::count_admission::{self, CountSubject};
 use super::drive::{Answer, Drive};
 use super::failure::Failure;
-use super::plan::names;
 use super::platform::Platform;
 use super::prepared_call::PreparedCall;
 use super::request_body::ReceivedBody;
@@ -49,10 +48,11 @@ impl<P: Platform> Drive<'_, P> {
         body: ReceivedBody,
         operation: &'static Operation,
     ) -> Result<Answer<P>, Failure> {
-        let plan = self.plan(&body, operation).await?;
+        let plan = self.plan(head, &body, operation).await?;
+        let models = plan.names().next().unwrap_or_default();
         let (target, mode) = plan.first().map(|(target, mode)| (target.clone(), mode))?;
         let envelope = plan.envelope;
-        let subject = CountSubject { models: names(&envelope, &target), body: body.len() as u64 };
+        let subject = CountSubject { models, body: body.len() as u64 };
         let admission = count_admission::admit(self.bridge, self.platform, &self.caller, subject).await?;
         let attempt = Attempt::new(&envelope, &target, head, mode, self.card(&target, &[]));
         let counted = match self.prepare_count(&attempt).await {

@@ -24,11 +24,12 @@ use super::admission::{Admission, Caller};
 use super::admit;
 use super::attempt::{Attempt, Mode};
 use super::bridge::Bridge;
+use super::cost_estimate::CostEstimate;
 use super::dropped_fields::DroppedFields;
 use super::ended_attempt::AttemptTarget;
 use super::estimate;
 use super::failure::Failure;
-use super::plan::Plan;
+use super::plan::{Plan, find_route};
 use super::planned_attempt::PlannedAttempt;
 use super::platform::Platform;
 use super::record::{Fact, Outcome, RequestRecord};
@@ -41,7 +42,7 @@ use crate::config::OnDisconnect;
 use crate::error::{Error, Result};
 use crate::formats::ClientFormat;
 use crate::formats::operation::{Operation, OperationKind, RequestParts};
-use crate::policy::routing::{self, Target};
+use crate::policy::routing::Target;
 
 /// The response header with the cost in dollars.
 const COST: &str = "x-llm-bridge-cost";
@@ -111,16 +112,17 @@ impl<'r, P: Platform> Drive<'r, P> {
         body: ReceivedBody,
         operation: &'static Operation,
     ) -> Result<Answer<P>, Failure> {
-        let plan = self.plan(&body, operation).await?;
+        let plan = self.plan(head, &body, operation).await?;
         if self.has_choice(&plan) {
             // The future of a request without a choice stays small.
             return Box::pin(self.run_plan(head, &plan, &body)).await;
         }
         let (target, mode) = plan.first().map(|(target, mode)| (target.clone(), mode))?;
         let target = Target { clocks: plan.route.clocks(&target), ..target };
+        let models = plan.names().next().unwrap_or_default();
         let Plan { envelope, .. } = plan;
         let mut attempt = Attempt::new(&envelope, &target, head, mode, self.card(&target, &[]));
-        self.admit(&mut attempt).await?;
+        self.admit(&mut attempt, models).await?;
         let messages = attempt.document().value(operation.question_field);
         self.platform.log(&self.record.start_event(self.platform.now(), messages));
         if matches!(mode, Mode::Local) {
@@ -148,19 +150,29 @@ impl<'r, P: Platform> Drive<'r, P> {
     /// 400 for a body that is not as the operation wants it, and for what the provider does not support; 404
     /// for an unknown model. 401 or 503 instead, if the key is not good or its account cannot be reached: a
     /// caller learns of a fault only once its key is known to be good.
-    pub(super) async fn plan<'a>(&mut self, body: &'a [u8], operation: &'static Operation) -> Result<Plan<'r, 'a>> {
-        let plan = self.find_target(body, operation);
+    pub(super) async fn plan<'a>(
+        &mut self,
+        head: &RequestHead<'_>,
+        body: &'a [u8],
+        operation: &'static Operation,
+    ) -> Result<Plan<'r, 'a>> {
+        let plan = self.find_target(head, body, operation);
         if plan.is_err() {
             admit::check(self.bridge, self.platform, &self.caller).await?;
         }
         plan
     }
 
-    fn find_target<'a>(&mut self, body: &'a [u8], operation: &'static Operation) -> Result<Plan<'r, 'a>> {
+    fn find_target<'a>(
+        &mut self,
+        head: &RequestHead<'_>,
+        body: &'a [u8],
+        operation: &'static Operation,
+    ) -> Result<Plan<'r, 'a>> {
         let envelope = operation.read(RequestParts { path_name: self.path_name, body })?;
         let (model, is_stream) = (cut(&envelope.model.name), envelope.delivery.is_stream());
         self.record.apply(Fact::Read { model, is_stream });
-        let route = routing::resolve(&self.bridge.config, &envelope.model.name)?;
+        let route = find_route(&self.bridge.config, head, &envelope, self.platform.now())?;
         if let Some(first) = route.candidates.first() {
             let (provider, model) = (first.target.provider.name.clone(), cut(&first.target.upstream));
             self.record.apply(Fact::Routed(AttemptTarget { provider, model, key: 0 }));
@@ -169,9 +181,10 @@ impl<'r, P: Platform> Drive<'r, P> {
     }
 
     /// Has the request admitted by the key's accounts, which reserve the most that it can take.
-    async fn admit(&mut self, attempt: &mut Attempt<'_, '_, '_>) -> Result<()> {
-        let draft = || self.record.draft();
-        let admitted = estimate::admit(self.bridge, self.platform, &self.caller, attempt, draft).await?;
+    /// `models`: the names of which the key has to allow one.
+    async fn admit(&mut self, attempt: &mut Attempt<'_, '_, '_>, models: Vec<String>) -> Result<()> {
+        let complete = |estimate| CostEstimate { models, draft: Some(self.record.draft()), ..estimate };
+        let admitted = estimate::admit(self.bridge, self.platform, &self.caller, attempt, complete).await?;
         self.record.apply(admitted);
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use super::attempt::Attempt;
 use super::cost_estimate::CostEstimate;
-use super::plan::{Plan, names, names_of_all};
+use super::plan::Plan;
 use super::platform::Platform;
 use super::plausible::PlausibleUsage;
 use super::record::Fact;
@@ -14,7 +14,8 @@ use crate::ledger::{OutputCost, Receipt};
 use crate::policy::pricing::{CostBound, PromptBound};
 
 /// Has a request admitted by its account. If the account grants a lower output limit than the request has,
-/// the lower limit is set in the request. `draft`: the receipt that is kept if the request is never settled.
+/// the lower limit is set in the request. `complete` adds to the estimate what is not known of the attempt:
+/// the names of the models, and the receipt that is kept if the request is never settled.
 ///
 /// # Errors
 /// As [`admit::admit`].
@@ -23,10 +24,10 @@ pub(super) async fn admit<P: Platform>(
     platform: &P,
     caller: &Caller,
     attempt: &mut Attempt<'_, '_, '_>,
-    draft: impl FnOnce() -> Receipt,
+    complete: impl FnOnce(CostEstimate) -> CostEstimate,
 ) -> Result<Fact> {
     let mut demand = Demand::of(attempt);
-    let estimate = || CostEstimate { draft: Some(draft()), ..demand.estimate(attempt) };
+    let estimate = || complete(demand.estimate(attempt));
     let admission = admit::admit(bridge, platform, caller, estimate).await?;
     if let Some(limit) = admission.limit {
         demand.longest = Some(limit);
@@ -53,9 +54,9 @@ pub(super) async fn admit_plan<P: Platform>(
     let dearest = estimates.into_iter().zip(attempts).max_by_key(|(one, _)| one.cost.unwrap_or(Nanos::MAX));
     // A plan has a target.
     let (dearest, attempt) = dearest.ok_or_else(|| Error::gateway(500, "invalid_configuration", "No target."))?;
-    let mut names = names_of_all(plan).into_iter();
+    let mut names = plan.names();
     let models = names.next().unwrap_or_default();
-    let estimate = || CostEstimate { models, others: names.collect(), tokens, draft: Some(draft()), ..dearest };
+    let estimate = || CostEstimate { models, other_models: names.collect(), tokens, draft: Some(draft()), ..dearest };
     let admission = admit::admit(bridge, platform, caller, estimate).await?;
     let plausible = plausible(attempt, &admission);
     Ok(Fact::Admitted { admission, plausible })
@@ -125,8 +126,6 @@ impl Demand {
         let length = document.bytes().len() as u64;
         let stray = (rules.stray_field)(document, operation.unique_fields, false);
         CostEstimate {
-            models: names(attempt.envelope, attempt.target),
-            others: Vec::new(),
             body: length,
             tokens: length.min(context.unwrap_or(u64::MAX)).saturating_add(all.unwrap_or(0)),
             cost: bound(0).zip(all).map(|(bound, all)| bound.cost(all)),
@@ -139,7 +138,7 @@ impl Demand {
             stray_field: stray.map(|name| name.chars().take(64).collect()),
             tier: if card.price.is_some() { self.tier.clone() } else { None },
             names: rules.names,
-            draft: None,
+            ..CostEstimate::default()
         }
     }
 

@@ -1,7 +1,7 @@
 //! The list of models: those that can be called now, or all that are configured.
 
 use super::{AdmittedRequest, Body, Bridge, Platform, Response, admit};
-use crate::config::{Millis, Model, Provider};
+use crate::config::{Config, Millis, Model, Provider};
 use crate::error::Result;
 use crate::formats::{self, ClientFormat, ModelEntry, ModelFacts};
 use crate::policy::model_card::ModelCard;
@@ -36,16 +36,22 @@ pub async fn read_model<P: Platform>(
     Ok(Response::json(200, Body::Bytes(model_body(bridge, admitted.client, name, platform.now())?)))
 }
 
+/// The owner of routes and aliases.
+const OWN: &str = "llm-bridge";
+
 /// The body of the list: the models that can be called now, or, with `all` in the query, all models, each
-/// with its availability.
+/// with its availability. Routes and aliases come first.
 fn list_body(bridge: &Bridge, client: &ClientFormat, query: &str, now: Millis) -> Vec<u8> {
     let all = query.split('&').any(|pair| matches!(pair, "all" | "all=true" | "all=1"));
+    let mut models: Vec<ModelEntry<'_>> = own_names(&bridge.config)
+        .filter_map(|name| own_entry(bridge, name, all, now).ok())
+        .filter(|own| all || own.available != Some(false))
+        .collect();
     let rows = bridge.config.providers.iter().zip(&bridge.accounts).flat_map(|(provider, account)| {
         let patterns = if all { provider.patterns.as_slice() } else { &[] };
         provider.models.iter().chain(patterns).map(move |model| (provider, account, model))
     });
     let callable = rows.filter(|(_, account, _)| all || !matches!(account, ProviderAccount::Missing(_)));
-    let mut models = Vec::new();
     for (provider, account, model) in callable {
         let mut listed = entry(bridge, provider, account, model, all);
         // A pattern stands for many models, of which different facts are true.
@@ -62,6 +68,9 @@ fn list_body(bridge: &Bridge, client: &ClientFormat, query: &str, now: Millis) -
 /// # Errors
 /// 404 if no row serves this name.
 fn model_body(bridge: &Bridge, client: &ClientFormat, name: &str, now: Millis) -> Result<Vec<u8>> {
+    if let Some(name) = own_names(&bridge.config).find(|own| *own == name) {
+        return Ok((client.model)(&own_entry(bridge, name, false, now)?));
+    }
     let target = routing::resolve_target(&bridge.config, name)?;
     let account = bridge.account(target.index);
     let mut model =
@@ -73,9 +82,43 @@ fn model_body(bridge: &Bridge, client: &ClientFormat, name: &str, now: Millis) -
     Ok((client.model)(&model))
 }
 
+/// The names of routes and aliases.
+fn own_names(config: &Config) -> impl Iterator<Item = &str> {
+    let routes = config.routes.iter().map(|route| route.name.as_str());
+    routes.chain(config.aliases.iter().map(|alias| alias.name.as_str()))
+}
+
+/// Describes a route or an alias by what holds for all of its targets. `with_availability`: also if one of
+/// them can be called.
+///
+/// # Errors
+/// 404 for a name that is neither.
+fn own_entry<'a>(bridge: &Bridge, name: &str, with_availability: bool, now: Millis) -> Result<ModelEntry<'a>> {
+    let route = routing::resolve(&bridge.config, name)?;
+    let targets = || route.candidates.iter().map(|candidate| &candidate.target);
+    let missing: Option<Vec<String>> = targets().map(|target| missing(bridge.account(target.index))).collect();
+    let described = targets().map(|target| facts(target.provider, target.model, &target.upstream, now));
+    Ok(ModelEntry {
+        id: name.to_owned(),
+        created: bridge.opened / 1000,
+        owned_by: OWN,
+        available: (with_availability || missing.is_some()).then_some(missing.is_none()),
+        unavailable_reason: missing.and_then(|all| all.into_iter().next()),
+        facts: ModelFacts::least(described.collect()),
+    })
+}
+
 fn facts(provider: &Provider, model: &Model, upstream: &str, now: Millis) -> ModelFacts {
     let price = ModelCard::of(provider, model, upstream, now).price;
     formats::describe(provider, model, upstream, price, now)
+}
+
+/// Why a provider cannot be called; `None` if it can.
+fn missing(account: &ProviderAccount) -> Option<String> {
+    match account {
+        ProviderAccount::Missing(name) => Some(format!("{name} is not set")),
+        ProviderAccount::Keyed(_) | ProviderAccount::Keyless => None,
+    }
 }
 
 fn entry<'a>(
@@ -85,10 +128,7 @@ fn entry<'a>(
     model: &Model,
     with_availability: bool,
 ) -> ModelEntry<'a> {
-    let missing = match account {
-        ProviderAccount::Missing(name) => Some(format!("{name} is not set")),
-        ProviderAccount::Keyed(_) | ProviderAccount::Keyless => None,
-    };
+    let missing = missing(account);
     ModelEntry {
         id: routing::id(provider, model),
         created: bridge.opened / 1000,

@@ -2,10 +2,12 @@
 
 use super::attempt::Mode;
 use super::refusal;
+use super::request_head::RequestHead;
+use crate::config::{Config, Millis};
 use crate::error::{Error, Result};
 use crate::formats::ClientFormat;
 use crate::formats::operation::{OperationKind, RequestEnvelope};
-use crate::policy::routing::{Route, Target};
+use crate::policy::routing::{self, Route, Target};
 
 /// A request whose targets are known.
 pub(super) struct Plan<'b, 'a> {
@@ -22,11 +24,8 @@ impl<'b, 'a> Plan<'b, 'a> {
     /// # Errors
     /// 400 for what no provider of the route supports, and for a field by which a caller could exceed a
     /// model's limit.
-    pub(super) fn new(client: &ClientFormat, envelope: RequestEnvelope<'a>, mut route: Route<'b>) -> Result<Self> {
+    pub(super) fn new(client: &ClientFormat, envelope: RequestEnvelope<'a>, route: Route<'b>) -> Result<Self> {
         let operation = envelope.operation;
-        if operation.kind == OperationKind::Embed {
-            keep_to_one_model(&mut route);
-        }
         let modes: Vec<_> =
             route.candidates.iter().map(|candidate| Mode::choose(client, &envelope, &candidate.target)).collect();
         if modes.iter().all(Option::is_none) {
@@ -50,36 +49,50 @@ impl<'b, 'a> Plan<'b, 'a> {
     pub(super) fn first(&self) -> Result<(&Target<'b>, Mode)> {
         let mut targets = self.route.candidates.iter().zip(&self.modes);
         let first = targets.find_map(|(candidate, mode)| Some((&candidate.target, (*mode)?)));
-        first.ok_or_else(|| Error::gateway(500, "invalid_configuration", "The route of this model has no target."))
+        first.ok_or_else(|| routing::no_target(&self.envelope.model.name))
+    }
+
+    /// The names of each target, of which a key has to allow one: as the caller wrote it, and in full. A key
+    /// that lists a route lists its targets by the route's name, and by no other.
+    pub(super) fn names(&self) -> impl Iterator<Item = Vec<String>> {
+        self.route.candidates.iter().map(|candidate| {
+            let full = format!("{}/{}", candidate.target.provider.name, candidate.target.upstream);
+            let asked = asked_names(&self.envelope).nth(candidate.asked).map(str::to_owned);
+            asked.into_iter().chain([full]).collect()
+        })
     }
 }
 
-/// Vectors of two models have nothing to do with each other: of a route, an embedding has only the hosts of
-/// its first model.
-fn keep_to_one_model(route: &mut Route<'_>) {
-    let Some(model) = route.candidates.first().map(|candidate| candidate.target.upstream.clone()) else { return };
-    route.candidates.retain(|candidate| candidate.target.upstream == model);
+/// The names that the client asks for, in its order.
+fn asked_names<'e>(envelope: &'e RequestEnvelope<'_>) -> impl Iterator<Item = &'e str> {
+    [&envelope.model.name].into_iter().chain(&envelope.fallbacks).map(String::as_str)
 }
 
-/// The names of a model that a key may list: as the caller wrote it, and in full.
-pub(super) fn names(envelope: &RequestEnvelope<'_>, target: &Target<'_>) -> Vec<String> {
-    vec![envelope.model.name.clone(), format!("{}/{}", target.provider.name, target.upstream)]
-}
-
-/// The names of which a key has to list one, for each name that the caller wrote: the model's, and in full
-/// that of its only target. The targets of a route are not named: a key may use them through the route.
-pub(super) fn names_of_all(plan: &Plan<'_, '_>) -> Vec<Vec<String>> {
-    let asked = std::iter::once(&plan.envelope.model.name).chain(&plan.envelope.fallbacks);
-    let names = asked.enumerate().map(|(index, asked)| {
-        let mut targets = plan.route.candidates.iter().filter(|candidate| candidate.asked == index);
-        let mut names = vec![asked.clone()];
-        match (targets.next(), targets.next()) {
-            (Some(only), None) if plan.route.name.is_none() => {
-                names.push(format!("{}/{}", only.target.provider.name, only.target.upstream));
-            }
-            _ => names.extend(plan.route.name.map(str::to_owned)),
-        }
-        names
-    });
-    names.collect()
+/// The route of a request: the targets that can serve it, the one to be tried first before the others.
+///
+/// # Errors
+/// 404 for a model that is not known; 400 for a request that no target of the route is meant for.
+pub(super) fn find_route<'c>(
+    config: &'c Config,
+    head: &RequestHead<'_>,
+    envelope: &RequestEnvelope<'_>,
+    now: Millis,
+) -> Result<Route<'c>> {
+    let refuses_fallbacks = head.refuses_fallbacks();
+    let mut route = if envelope.fallbacks.is_empty() || refuses_fallbacks {
+        routing::resolve(config, &envelope.model.name)?
+    } else {
+        Route::of_names(config, &asked_names(envelope).collect::<Vec<_>>())?
+    };
+    if route.has_choice() {
+        let demands = (head.client.rules.demands)(&envelope.document);
+        route.fit(demands.prompt_tokens, demands.needs, now)?;
+    }
+    if envelope.operation.kind == OperationKind::Embed {
+        route.keep_one_model();
+    }
+    if refuses_fallbacks {
+        route.refuse_fallbacks();
+    }
+    Ok(route)
 }

@@ -10,6 +10,9 @@ const STRICT: &str = "x-llm-bridge-strict";
 /// The request header in which official SDKs count their own retries.
 const RETRY_COUNT: &str = "x-stainless-retry-count";
 
+/// The request header by which a client refuses to be served by another model than the first one.
+const FALLBACK: &str = "x-llm-bridge-fallback";
+
 /// A client's format, and the headers of its request.
 pub(super) struct RequestHead<'r> {
     pub(super) client: &'static ClientFormat,
@@ -30,6 +33,11 @@ impl<'r> RequestHead<'r> {
     /// Whether the client sends a request again that has failed. It will do so once more, if it fails again.
     pub(super) fn is_retry(&self) -> bool {
         (self.header)(RETRY_COUNT).is_some_and(|count| count.parse::<u32>().is_ok_and(|count| count > 0))
+    }
+
+    /// Whether the client refuses to be served by another model than the first one.
+    pub(super) fn refuses_fallbacks(&self) -> bool {
+        (self.header)(FALLBACK).is_some_and(|word| word.eq_ignore_ascii_case("none"))
     }
 
     /// The headers that go on to providers of the same format.

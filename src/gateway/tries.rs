@@ -5,12 +5,11 @@ use super::failure::{Failure, FailureStage};
 use super::health::CandidateRules;
 use super::plan::Plan;
 use super::planned_attempt::Outlook;
-use crate::config::{Millis, Needs, OnContentFilter, Strategy};
-use crate::error::Error;
+use crate::config::{Millis, OnContentFilter, Strategy};
 use crate::policy::choose::{CandidateOrder, Next, PlanView, Progress, Tried, next};
 use crate::policy::failure::{FailureClass, may_retry_help, most_useful};
 use crate::policy::rendezvous::ConversationKey;
-use crate::policy::routing::Target;
+use crate::policy::routing::{self, Target};
 use crate::policy::waiting::Wait;
 
 /// The calls of other services that a request has made when its first attempt begins: of accounts.
@@ -22,8 +21,6 @@ pub(super) struct TryRules {
     pub(super) conversation: ConversationKey,
     /// The tokens of the prompt, estimated.
     pub(super) input_tokens: u64,
-    /// What the request needs of its model.
-    pub(super) needs: Needs,
     /// Whether the request may be sent again although a provider may have begun to work on it.
     pub(super) is_repeatable: bool,
     /// The client sends the request again itself, if it fails: the gateway does not wait for it as well.
@@ -56,7 +53,7 @@ impl Tries {
         for (index, candidate) in route.candidates.iter().enumerate() {
             let is_kept = !route.keeps_to_target || first.is_none_or(|first| first == index);
             let has_mode = plan.modes.get(index).is_some_and(Option::is_some);
-            let is_admitted = is_kept && has_mode && candidate.when.admits(rules.input_tokens, rules.needs);
+            let is_admitted = is_kept && has_mode;
             let window = rules.windows.get(index).copied().flatten();
             let view = CandidateRules { weight: candidate.weight, is_admitted, window };
             let view = bridge.health.view(&candidate.target, view, now);
@@ -155,11 +152,6 @@ fn no_target(bridge: &Bridge, plan: &Plan<'_, '_>) -> Failure {
     let mut errors = candidates.map(unset);
     let first = errors.next().flatten();
     let all_unset = first.is_some() && errors.all(|error| error.is_some());
-    first.filter(|_| all_unset).unwrap_or_else(unadmitted).into()
-}
-
-fn unadmitted() -> Error {
-    let message = "No target of this route takes the request: its prompt is too long for them, or they lack what it needs. \
-         Shorten the prompt, or call another model.";
-    Error::caller(400, "no_target", message).at("model")
+    let name = &plan.envelope.model.name;
+    first.filter(|_| all_unset).unwrap_or_else(|| routing::no_target(name)).into()
 }

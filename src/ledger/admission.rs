@@ -16,6 +16,9 @@ pub struct AdmissionRequest {
     pub hash: Option<KeyHash>,
     /// The names of the model: as the caller wrote it, and with its provider.
     pub models: Vec<String>,
+    /// The names of each further model that may be called for it: all of them have to be allowed.
+    #[serde(rename = "others", default, skip_serializing_if = "Vec::is_empty")]
+    pub other_models: Vec<Vec<String>>,
     /// The length of the body, in bytes.
     pub body: u64,
     /// The most tokens that it can use, prompt and output.
@@ -267,6 +270,7 @@ mod tests {
         let request: AdmissionRequest = serde_json::from_str(old).unwrap();
         assert_eq!(request.output, None);
         assert_eq!(request.stray_field, None);
+        assert_eq!(request.other_models, [] as [Vec<String>; 0]);
         assert!(!request.fit);
     }
 }

@@ -126,6 +126,18 @@ impl KeyLimits {
         }
     }
 
+    /// Checks that each of several models may be used, by any of its names.
+    ///
+    /// # Errors
+    /// [`AdmissionRefusal::Model`].
+    pub fn check_others(&self, models: &[Vec<String>]) -> Result<(), AdmissionRefusal> {
+        let is_allowed = |names: &Vec<String>| {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            self.allow_model(&names)
+        };
+        if models.iter().all(is_allowed) { Ok(()) } else { Err(AdmissionRefusal::Model) }
+    }
+
     /// Whether a model may be used, by any of its names.
     pub fn allow_model(&self, names: &[&str]) -> bool {
         self.models.is_empty() || self.models.iter().any(|pattern| names.iter().any(|name| matches(pattern, name)))
@@ -174,6 +186,16 @@ mod tests {
         {
             assert!(!matches(pattern, name), "{pattern} {name}");
         }
+    }
+
+    #[test]
+    fn each_of_several_models_has_to_be_allowed() {
+        let limits = KeyLimits { models: vec!["a/*".into(), "smart".into()], ..KeyLimits::default() };
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        assert_eq!(limits.check_others(&[]), Ok(()));
+        assert_eq!(limits.check_others(&[names(&["a/m"]), names(&["smart", "b/m"])]), Ok(()));
+        assert_eq!(limits.check_others(&[names(&["a/m"]), names(&["b/m"])]), Err(AdmissionRefusal::Model));
+        assert_eq!(KeyLimits::default().check_others(&[names(&["b/m"])]), Ok(()));
     }
 
     #[test]

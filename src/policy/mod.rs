@@ -4,6 +4,7 @@
 pub mod auth;
 pub mod choose;
 pub mod failure;
+pub mod fitting;
 pub mod health;
 pub mod model_card;
 pub mod pricing;

@@ -188,6 +188,12 @@ pub fn resolve_target<'c>(config: &'c Config, name: &str) -> Result<Target<'c>> 
     first.map(|candidate| candidate.target).ok_or_else(|| unknown(config, name))
 }
 
+/// The error for a name whose route has no target.
+pub fn no_target(name: &str) -> Error {
+    let shown: String = name.chars().take(MAX_SHOWN_NAME).collect();
+    Error::caller(404, "model_not_found", format!("The model `{shown}` has no target.")).at("model")
+}
+
 /// The target that the configuration names.
 fn target<'c>(config: &'c Config, index: &'c ModelIndex) -> Option<Target<'c>> {
     let (provider, model) = config.row(index)?;

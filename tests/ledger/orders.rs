@@ -63,6 +63,7 @@ fn admit() -> impl Strategy<Value = AccountCommand> {
             let cost = answer.as_ref().map(|answer| answer.cost(answer.limit)).or(cost);
             let (hash, models) = (hash.map(Into::into), vec![model]);
             AccountCommand::Admit(AdmissionRequest {
+                other_models: Vec::new(),
                 id,
                 hash,
                 models,

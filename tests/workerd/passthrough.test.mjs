@@ -44,7 +44,7 @@ describe("the bytes of a request", () => {
       "with other things called model",
       `{"metadata":{"model":"any/deaf","messages":1},"tools":[],"x":"\\"model\\":\\"any/deaf\\"","model":`,
       '"any/deaf"',
-      `,${MESSAGES},"models":["any/deaf"],"Model":"any/deaf"}`,
+      `,${MESSAGES},"model_":["any/deaf"],"Model":"any/deaf"}`,
     ],
     ["with the same key twice further in", '{"metadata":{"a":1,"a":2},"model":', '"any/deaf"', `,${MESSAGES}}`],
     ["with fields that nobody has heard of", '{"x_new":{"a":[[],{}],"":null},"model":', '"any/deaf"', `,${MESSAGES},"reasoning":{"effort":"max"},"":0}`],

@@ -5,7 +5,7 @@
 use super::wire::api::ENDPOINT;
 use super::{count, request, response};
 use crate::error::Result;
-use crate::formats::body::{read_delivery, read_document, read_model, require_array};
+use crate::formats::body::{read_delivery, read_document, read_models, require_array};
 use crate::formats::bounds::MESSAGES_FIELDS;
 use crate::formats::operation::{Operation, OperationKind, RequestEnvelope, RequestParts, ResponseOptions};
 use crate::formats::summary::ResponseSummary;
@@ -42,13 +42,13 @@ pub static COUNT_TOKENS: Operation = Operation {
 
 fn read<'b>(operation: &'static Operation, request: RequestParts<'_, 'b>) -> Result<RequestEnvelope<'b>> {
     let document = read_document(request.body, operation.unique_fields)?;
-    let model = read_model(&document)?;
+    let (model, fallbacks) = read_models(&document)?;
     require_array(&document, operation.question_field)?;
     let delivery = read_delivery(&document)?;
     Ok(RequestEnvelope {
         operation,
         model,
-        fallbacks: Vec::new(),
+        fallbacks,
         delivery,
         options: ResponseOptions::DEFAULT,
         questions: 1,

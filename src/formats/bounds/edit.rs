@@ -2,6 +2,7 @@
 
 use super::limit::{self, LimitNames};
 use crate::config::Model;
+use crate::formats::body::MODELS;
 use crate::formats::operation::ModelPlace;
 use crate::provider::params;
 use crate::wire::json::{Document, quote};
@@ -33,13 +34,17 @@ pub struct Edit<'a> {
 /// The field that requests a stream.
 const STREAM: &str = "stream";
 
-/// Sets the model's name, requests a stream, lowers limits to the row's ceiling, and applies the row's edits.
+/// Sets the model's name, removes the names of models to be tried after it, requests a stream, lowers limits to
+/// the row's ceiling, and applies the row's edits.
 pub fn apply(document: &mut Document<'_>, edit: &Edit<'_>) {
     if let ModelPlace::Body(field) = edit.model_place {
         let name = quote(edit.model);
         if document.value(field) != Some(&name) {
             document.set(field, name);
         }
+    }
+    if document.value(MODELS).is_some() {
+        document.remove(MODELS);
     }
     if edit.prompt_only {
         return;

@@ -4,6 +4,7 @@
 mod edit;
 mod effects;
 mod limit;
+mod needs;
 mod prompt;
 mod rules;
 mod samples;
@@ -11,6 +12,7 @@ mod service;
 
 pub use edit::{Edit, apply as apply_edit};
 pub use limit::LimitNames;
+pub use needs::Demands;
 pub use prompt::{may_have_audio, most_tokens};
 pub use rules::{COMMON, FieldNames, MESSAGES_FIELDS, RequestBounds, RequestRules};
 pub use samples::lenient_count;

@@ -3,9 +3,11 @@
 use super::edit::{self, Edit};
 use super::effects;
 use super::limit::{self, LimitNames};
+use super::needs::{self, Demands};
 use super::service::{self, ServiceTier};
 use super::{prompt, samples};
 use crate::config::Model;
+use crate::formats::body::MODELS;
 use crate::provider::params;
 use crate::wire::json::Document;
 
@@ -50,6 +52,8 @@ pub struct RequestRules {
     /// Whether a provider that has begun to work on the request must not be followed by another one: the work
     /// has effects (it is stored, or tools run at the provider), or is dear (images, sound).
     pub has_effects: fn(&Document<'_>) -> bool,
+    /// What a request asks of a model.
+    pub demands: fn(&Document<'_>) -> Demands,
     /// The fields that refusals name.
     pub names: FieldNames,
     /// The field in which a client asks for the usage of a stream, in formats that leave it to the client.
@@ -79,6 +83,7 @@ pub const COMMON: RequestRules = RequestRules {
     may_cache_long: prompt::may_cache_long,
     stray_field: service::stray_field,
     has_effects: effects::has_effects,
+    demands: needs::demands,
     names: FieldNames { limit: "max_tokens", tier: "service_tier" },
     usage_field: None,
     may_stream: |_| true,
@@ -88,6 +93,7 @@ pub const COMMON: RequestRules = RequestRules {
 /// each other's names.
 pub const MESSAGES_FIELDS: &[&str] = &[
     "model",
+    MODELS,
     "messages",
     "stream",
     "stream_options",

@@ -182,8 +182,10 @@ fn runs_at_provider(tools: &str) -> bool {
 /// a field that the gateway reads only in the case of its letters, which some hosts ignore. `nested`: also
 /// report an object that may hide a limit.
 pub fn stray_field<'d>(document: &'d Document<'_>, known: &[&str], nested: bool) -> Option<&'d str> {
+    // What the gateway reads itself is not passed on.
+    let is_unread = |key: &str| ROUTING_FIELDS.contains(&key) && known.iter().all(|known| *known != key);
     let is_stray = |(key, value): (&str, &str)| {
-        let leads = (ROUTING_FIELDS.contains(&key) && !is_empty_value(value)) || (nested && hides_limit(key, value));
+        let leads = (is_unread(key) && !is_empty_value(value)) || (nested && hides_limit(key, value));
         leads || is_variant(key, known)
     };
     document.members().find(|member| is_stray(*member)).map(|(key, _)| key)
@@ -265,6 +267,8 @@ mod tests {
             let body = body.replace("max_toKens", "max_to\u{212a}ens");
             assert_eq!(stray(&body).as_deref(), name, "{body}");
         }
+        let order = Document::read(br#"{"models":["x"],"route":"y"}"#).unwrap();
+        assert_eq!(stray_field(&order, &["models"], false), Some("route"), "read by the gateway, not passed on");
         let hidden = Document::read(br#"{"options":{"num_predict":9}}"#).unwrap();
         assert_eq!(stray_field(&hidden, &[], false), None);
         assert_eq!(stray_field(&hidden, &[], true), Some("options"));

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::{request, summary, wire};
 use crate::error::Result;
-use crate::formats::body::{missing, read_delivery, read_document, read_model, require_array, wrong_type};
+use crate::formats::body::{MODELS, missing, read_delivery, read_document, read_models, require_array, wrong_type};
 use crate::formats::bounds::{MESSAGES_FIELDS, lenient_count};
 use crate::formats::operation::{
     Delivery, ModelRef, Operation, OperationKind, RequestEnvelope, RequestParts, ResponseOptions,
@@ -38,6 +38,7 @@ pub static COMPLETION: Operation = Operation {
     question_field: "prompt",
     unique_fields: &[
         "model",
+        MODELS,
         "prompt",
         "stream",
         "stream_options",
@@ -62,7 +63,7 @@ pub static EMBEDDING: Operation = Operation {
     path: "/embeddings",
     kind: OperationKind::Embed,
     question_field: "input",
-    unique_fields: &["model", "input", "encoding_format", "dimensions"],
+    unique_fields: &["model", MODELS, "input", "encoding_format", "dimensions"],
     reader: read_embedding,
     conversation: None,
     write_count: None,
@@ -72,48 +73,40 @@ pub static EMBEDDING: Operation = Operation {
 
 fn read_chat<'b>(operation: &'static Operation, request: RequestParts<'_, 'b>) -> Result<RequestEnvelope<'b>> {
     let document = read_document(request.body, operation.unique_fields)?;
-    let model = read_model(&document)?;
+    let models = read_models(&document)?;
     require_array(&document, operation.question_field)?;
-    generated(operation, document, model, 1)
+    generated(operation, document, models, 1)
 }
 
 fn read_completion<'b>(operation: &'static Operation, request: RequestParts<'_, 'b>) -> Result<RequestEnvelope<'b>> {
     let document = read_document(request.body, operation.unique_fields)?;
-    let model = read_model(&document)?;
+    let models = read_models(&document)?;
     let prompt = document.value(operation.question_field).filter(|raw| *raw != "null");
     let questions = prompt.map_or(Ok(1), |raw| questions(operation.question_field, raw))?;
-    generated(operation, document, model, questions)
+    generated(operation, document, models, questions)
 }
 
 fn read_embedding<'b>(operation: &'static Operation, request: RequestParts<'_, 'b>) -> Result<RequestEnvelope<'b>> {
     let document = read_document(request.body, operation.unique_fields)?;
-    let model = read_model(&document)?;
+    let (model, fallbacks) = read_models(&document)?;
     let input = document.value(operation.question_field).filter(|raw| *raw != "null");
     let questions = questions(operation.question_field, input.ok_or_else(|| missing(operation.question_field))?)?;
     let options = ResponseOptions { choices: questions, ..ResponseOptions::DEFAULT };
-    Ok(RequestEnvelope {
-        operation,
-        model,
-        fallbacks: Vec::new(),
-        delivery: Delivery::Whole,
-        options,
-        questions,
-        document,
-    })
+    Ok(RequestEnvelope { operation, model, fallbacks, delivery: Delivery::Whole, options, questions, document })
 }
 
 /// The envelope of a request whose response is generated.
 fn generated<'a>(
     operation: &'static Operation,
     document: Document<'a>,
-    model: ModelRef,
+    (model, fallbacks): (ModelRef, Vec<String>),
     questions: u64,
 ) -> Result<RequestEnvelope<'a>> {
     let delivery = read_delivery(&document)?;
     let (include_usage, include_cost) = stream_options(&document);
     let choices = document.value("n").and_then(lenient_count).unwrap_or(1).saturating_mul(questions);
     let options = ResponseOptions { include_usage, include_cost, choices };
-    Ok(RequestEnvelope { operation, model, fallbacks: Vec::new(), delivery, options, questions, document })
+    Ok(RequestEnvelope { operation, model, fallbacks, delivery, options, questions, document })
 }
 
 /// Whether the client requests the usage, if it says so, and whether it requests the cost. The cost includes
@@ -177,6 +170,27 @@ mod tests {
         assert_eq!(refused(r#"{"model":"m","messages":[],"stream":"false"}"#), named("invalid_type", "stream"));
         assert_eq!(refused(r#"{"model":"m","messages":[],"model":"n"}"#), named("duplicate_key", "model"));
         assert_eq!(refused(r#"{"model":"m","messages":[],"n":1,"n":9}"#), named("duplicate_key", "n"));
+    }
+
+    #[test]
+    fn models_name_those_that_are_tried_after_the_first() {
+        let read = |body: &'static str| {
+            let envelope = read_body(&EMBEDDING, body.as_bytes()).map_err(|error| error.code().unwrap().to_owned())?;
+            Ok::<_, String>([vec![envelope.model.name], envelope.fallbacks].concat().join(" "))
+        };
+        assert_eq!(read(r#"{"model":"a","models":["b","c"],"input":""}"#).unwrap(), "a b c");
+        assert_eq!(read(r#"{"models":["b","c"],"input":""}"#).unwrap(), "b c");
+        assert_eq!(read(r#"{"model":null,"models":["b"],"input":""}"#).unwrap(), "b");
+        assert_eq!(read(r#"{"model":"a","models":["b","c","d","e"],"input":""}"#).unwrap(), "a b c d e");
+        for empty in [r#"{"model":"a","models":[],"input":""}"#, r#"{"model":"a","models":null,"input":""}"#] {
+            assert_eq!(read(empty).unwrap(), "a");
+        }
+        assert_eq!(read(r#"{"models":[],"input":""}"#), Err("missing_required_parameter".into()));
+        assert_eq!(read(r#"{"model":"a","models":"b","input":""}"#), Err("invalid_type".into()));
+        assert_eq!(read(r#"{"model":"a","models":[7],"input":""}"#), Err("invalid_type".into()));
+        assert_eq!(read(r#"{"model":"a","models":[""],"input":""}"#), Err("invalid_value".into()));
+        assert_eq!(read(r#"{"model":"a","models":["1","2","3","4","5"],"input":""}"#), Err("invalid_value".into()));
+        assert_eq!(read(r#"{"model":"a","models":["b"],"models":["c"],"input":""}"#), Err("duplicate_key".into()));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How much a request can take: the limit is `budget`, and nothing else in a request changes its price.
 
 use crate::config::Model;
-use crate::formats::bounds::{Edit, FieldNames, LimitNames, RequestBounds, RequestRules, ServiceTier};
+use crate::formats::bounds::{Demands, Edit, FieldNames, LimitNames, RequestBounds, RequestRules, ServiceTier};
 use crate::provider::params;
 use crate::wire::json::{Document, parse_integer};
 
@@ -18,6 +18,7 @@ pub(super) const RULES: RequestRules = RequestRules {
     may_cache_long: |_| false,
     stray_field: |_, _, _| None,
     has_effects: |_| false,
+    demands: |_| Demands::default(),
     usage_field: None,
     may_stream: |_| true,
 };

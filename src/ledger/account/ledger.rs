@@ -163,6 +163,7 @@ impl AccountLedger {
             return Err(AdmissionRefusal::Unknown);
         }
         self.limits.check(&request.models, request.body, now)?;
+        self.limits.check_others(&request.other_models)?;
         if self.limits.are_bound()
             && let Some(name) = request.stray_field.clone()
         {

@@ -16,6 +16,7 @@ use crate::wire::json::{Document, parse_integer};
 /// take different values.
 const READ: &[&str] = &[
     "model",
+    "models",
     "messages",
     "max_tokens",
     "system",

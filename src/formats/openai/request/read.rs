@@ -72,7 +72,7 @@ fn read_field<'d>(
     let unmapped = &mut request.unmapped_fields;
     match key {
         // Read by the gateway, or without meaning for a provider of another format.
-        "model" | "stream_options" => {}
+        "model" | "models" | "stream_options" => {}
         "messages" => deferred.messages = Some(json),
         "tools" => request.tools.extend(tools::read_tools(json, unmapped)?),
         "functions" => request.tools.extend(tools::read_functions(json, unmapped)?),
