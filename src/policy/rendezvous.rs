@@ -116,13 +116,13 @@ fn minus_log2(bits: u64) -> u64 {
     // The fraction of the logarithm, bit by bit: squaring the mantissa doubles its logarithm.
     let mut fraction: u64 = 0;
     for _ in 0..32 {
-        let square = u128::from(mantissa) * u128::from(mantissa) >> 63;
+        let square = (u128::from(mantissa) * u128::from(mantissa)) >> 63;
         let is_two_or_more = square >> 64 != 0;
         let next = if is_two_or_more { square >> 1 } else { square };
         mantissa = u64::try_from(next).unwrap_or(u64::MAX);
         fraction = fraction << 1 | u64::from(is_two_or_more);
     }
-    (u64::from(zeros) + 1 << 32) - fraction
+    ((u64::from(zeros) + 1) << 32) - fraction
 }
 
 #[cfg(test)]
@@ -228,6 +228,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::cast_precision_loss, reason = "compared with a tolerance")]
     fn the_logarithm_is_right() {
         for bits in [0, 1, 2, 3, 1 << 20, (1 << 40) + 12_345, u64::MAX / 3, u64::MAX / 2, u64::MAX - 1, u64::MAX] {
             let u = (bits as f64 + 1.0) / 2_f64.powi(64);

@@ -454,10 +454,8 @@ fn random_candidates(random: &mut Random) -> Vec<CandidateView> {
     candidates
 }
 
-/// Whatever fails in whatever order: a plan ends, within its attempts and its time, without trying what is
-/// excluded.
-#[test]
-fn every_plan_ends_within_its_bounds() {
+/// The attempts of a plan whose every attempt fails in some way.
+fn failing_attempts(plan: &PlanView<'_>, deadline: u64, random: &mut Random) -> Vec<Tried> {
     let classes = [HELPFUL, &[FailureClass::Context, FailureClass::Policy, FailureClass::Caller]].concat();
     let scopes = [
         FailureScope::Request,
@@ -467,6 +465,32 @@ fn every_plan_ends_within_its_bounds() {
         FailureScope::Host,
         FailureScope::Here,
     ];
+    let (mut tried, mut now, mut waits) = (Vec::<Tried>::new(), NOW, 0);
+    loop {
+        match next(plan, &tried, now, deadline) {
+            Next::Stop(_) => return tried,
+            Next::Wait(wait) => {
+                waits += 1;
+                assert!(waits < 20, "it waits for ever");
+                now += wait;
+                assert!(now + MIN_ATTEMPT <= deadline, "it waits for too long");
+            }
+            Next::Try(choice) => {
+                let candidate = &plan.candidates[choice.candidate];
+                assert!(choice.key < candidate.keys.len() && candidate.is_admitted, "{choice:?}");
+                let failed = attempt(choice.candidate, choice.key, classes[random.index(classes.len())]);
+                now += random.next(5) * SECOND;
+                let wait = if random.next(2) == 0 { None } else { Some(random.next(10) * SECOND) };
+                tried.push(Tried { scope: scopes[random.index(scopes.len())], wait, ended: now, ..failed });
+            }
+        }
+    }
+}
+
+/// Whatever fails in whatever order: a plan ends, within its attempts and its time, without trying what is
+/// excluded.
+#[test]
+fn every_plan_ends_within_its_bounds() {
     for seed in 0..5_000 {
         let mut random = Random(seed);
         let candidates = random_candidates(&mut random);
@@ -478,27 +502,7 @@ fn every_plan_ends_within_its_bounds() {
             ..plan(&candidates)
         };
         let deadline = NOW + random.next(60) * SECOND;
-        let (mut tried, mut now, mut waits) = (Vec::<Tried>::new(), NOW, 0);
-        loop {
-            match next(&plan, &tried, now, deadline) {
-                Next::Stop(_) => break,
-                Next::Wait(wait) => {
-                    waits += 1;
-                    assert!(waits < 20, "{seed}: it waits for ever");
-                    now += wait;
-                    assert!(now + MIN_ATTEMPT <= deadline, "{seed}");
-                }
-                Next::Try(choice) => {
-                    let candidate = &candidates[choice.candidate];
-                    assert!(choice.key < candidate.keys.len() && (candidate.is_admitted), "{seed} {choice:?}");
-                    let failed = attempt(choice.candidate, choice.key, classes[random.index(classes.len())]);
-                    let scope = scopes[random.index(scopes.len())];
-                    now += random.next(5) * SECOND;
-                    let wait = if random.next(2) == 0 { None } else { Some(random.next(10) * SECOND) };
-                    tried.push(Tried { scope, wait, ended: now, ..failed });
-                }
-            }
-        }
+        let tried = failing_attempts(&plan, deadline, &mut random);
         assert!(tried.len() <= usize::try_from(plan.attempts).unwrap(), "{seed}");
         let admits = candidates.iter().any(|candidate| candidate.is_admitted);
         assert_eq!(!tried.is_empty(), admits, "{seed}: something is tried");
