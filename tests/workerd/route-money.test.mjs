@@ -276,6 +276,8 @@ describe("a plan that dies with its process", () => {
       if (state === "in a wait") await until(() => stage.gateway.logs().some((entry) => entry.request_id === id && entry.event === "attempt_failed"), "the first attempt's end");
     }
     await restart();
+    // A lease ends by the time since its account was opened.
+    for (const { id } of Object.values(keys)) assert.deepEqual(await office.receipts(`vk_${id}`), []);
     await stage.gateway.control({ advance: LEASE_MS + 1_000 });
     for (const [state, scene] of Object.entries(scenes)) {
       for (const provider of scene.providers) provider.plays(ok());
