@@ -1,4 +1,5 @@
-// What the caller of a route is told when no target helps: one error, one waiting time, and whether to come again.
+// What the caller of a route is told when no target helps: one error, one waiting time, and whether to come
+// again.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -7,10 +8,10 @@ import OpenAI, { APIError } from "openai";
 import { HELLO, soon } from "./client.mjs";
 import { expectError } from "./expect.mjs";
 import { OFFICE, Office } from "./office.mjs";
+import { cut, ok, refuse, refuseRaw, refusing, stream } from "./route-behaviours.mjs";
 import { ERROR_EVENTS, REFUSALS } from "./route-speech.mjs";
-import { cut, KEY, ok, refuse, refuseRaw, RouteStage, stream, succeed } from "./route-stage.mjs";
+import { KEY, RouteStage } from "./route-stage.mjs";
 
-const refusing = ([status, body, headers]) => (status === 200 ? succeed(body, headers) : refuse(status, body, headers));
 const withHeaders = ([status, body], headers) => refuse(status, body, headers);
 /** Official SDKs come again for waits up to this length. */
 const OBEYED_MS = 60_000;
@@ -46,8 +47,8 @@ describe("a waiting time", { concurrency: 8 }, () => {
   const perMinute = { "@type": "type.googleapis.com/google.rpc.QuotaFailure", violations: [{ quotaId: "GenerateRequestsPerMinutePerProjectPerModel" }] };
   const openrouter = (message, metadata, code = 429) => JSON.stringify({ error: { code, message, metadata } });
 
-  // Each form: what the provider says after its status, and the wait in milliseconds. A date passes while the test
-  // runs.
+  // Each form: what the provider says after its status, and the wait in milliseconds. A date passes while the
+  // test runs.
   const FORMS = [
     ["retry-after-ms", "openai", () => [["retry-after-ms: 1500"], PLAIN], 1_500],
     ["retry-after-ms with a fraction", "openai", () => [["Retry-After-Ms: 1500.5"], PLAIN], 1_501],
@@ -124,8 +125,8 @@ describe("a waiting time", { concurrency: 8 }, () => {
 describe("the error of a plan that failed", { concurrency: 8 }, () => {
   const { openai, anthropic, gemini, deepseek } = REFUSALS;
 
-  // Two targets in their order, the status that is told, the index of the target whose words are told, the wait, and
-  // whether a retry may help.
+  // Two targets in their order, the status that is told, the index of the target whose words are told, the
+  // wait, and whether a retry may help.
   for (const [what, one, other, status, told, wait, helps] of [
     ["a limit, not a refused key", deepseek.credential, anthropic.rate, 429, 1, 17_000, true],
     ["a limit, not money", anthropic.quota, openai.rate, 429, 1, 20_000, true],

@@ -1,15 +1,15 @@
-// The health of targets: one that is down is left alone and found again, without a request lost; what is no fault of
-// a target does not count; operators see what is out and can reset it.
+// The health of targets: one that is down is left alone and found again, without a request lost; what is no
+// fault of a target does not count; operators see what is out and can reset it.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { as, call, until } from "./client.mjs";
 import { OFFICE, Office } from "./office.mjs";
+import { cut, headAndSilence, ok, refuse, refusing, silence, stream, succeed } from "./route-behaviours.mjs";
 import { ERROR_EVENTS, REFUSALS } from "./route-speech.mjs";
-import { cut, headAndSilence, KEY, ok, refuse, RouteStage, silence, stream, succeed } from "./route-stage.mjs";
+import { KEY, RouteStage } from "./route-stage.mjs";
 
 const { openai } = REFUSALS;
-const refusing = ([status, body, headers]) => refuse(status, body, headers);
 /** How often a target may fail until it is left alone. */
 const FAILURES = 3;
 /** Longer than the first time that a target is left alone for, and than the longest. */

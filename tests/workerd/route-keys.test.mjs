@@ -1,13 +1,14 @@
-// Pools of keys: which key a request is sent with, which keys rest after a refusal, and that none is ever told.
+// Pools of keys: which key a request is sent with, which keys rest after a refusal, and that none is ever
+// told.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { expectError } from "./expect.mjs";
+import { cut, ok, refuse, refusing, stream } from "./route-behaviours.mjs";
 import { REFUSALS } from "./route-speech.mjs";
-import { cut, ok, refuse, RouteStage, stream } from "./route-stage.mjs";
+import { RouteStage } from "./route-stage.mjs";
 
 const { openai, anthropic, gemini } = REFUSALS;
-const refusing = ([status, body, headers]) => refuse(status, body, headers);
 /** A behaviour for each key. */
 const byKey = (behaviours) => (exchange) => (behaviours[exchange.request.key] ?? ok())(exchange);
 

@@ -1,5 +1,5 @@
-// What a route with several attempts costs: each attempt has its entry in the receipt, failed ones too, and the
-// account has their sum.
+// What a route with several attempts costs: each attempt has its entry in the receipt, failed ones too, and
+// the account has their sum.
 
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -12,8 +12,9 @@ import { expectError } from "./expect.mjs";
 import { STILL } from "./harness.mjs";
 import { LEASE_MS } from "./lease-stage.mjs";
 import { OFFICE, Office } from "./office.mjs";
+import { cutAfterContent, cutBeforeContent, headAndSilence, ok, refuse, refusing, silence, stream, succeed } from "./route-behaviours.mjs";
 import { REFUSALS, SPEECH, USAGE } from "./route-speech.mjs";
-import { cut, cutAfterContent, cutBeforeContent, headAndSilence, ok, refuse, RouteStage, silence, stream, succeed } from "./route-stage.mjs";
+import { RouteStage } from "./route-stage.mjs";
 
 // Dollars per million tokens are thousands of nano-dollars per token.
 const PRICES = { cheap: { input: 1, output: 10 }, dear: { input: 3, output: 30 } };
@@ -25,7 +26,6 @@ const costOf = ({ input, output }, prompt, completion) => 1000 * (prompt * input
 const ONE_DEAR = costOf(PRICES.dear, 0, 1000);
 const BRIEF = "first_token: 1, idle: 1";
 
-const refusing = ([status, body, headers]) => (status === 200 ? succeed(body, headers) : refuse(status, body, headers));
 
 describe("the bill of a route", { concurrency: 8 }, () => {
   const stage = new RouteStage({ bindings: OFFICE });
@@ -88,6 +88,8 @@ describe("the bill of a route", { concurrency: 8 }, () => {
         if (charge === "nothing") assert.equal(cost, 0, JSON.stringify(failed));
         if (charge === "estimate") assert.ok(cost > 0 && cost === costOf(PRICES.cheap, tokens.prompt, tokens.completion), JSON.stringify(failed));
         if (charge === "usage") assert.equal(cost, costOf(PRICES.cheap, USAGE.prompt, 0), JSON.stringify(failed));
+        const { data } = await office.order("GET", `/usage?key=${account}`);
+        assert.deepEqual(data.map(({ provider, model }) => [provider, model]), [[scene.second.name, scene.second.model]], "usage is that of the target that served");
         assert.deepEqual([receipt.provider, receipt.model, receipt.outcome, receipt.status], [scene.second.name, scene.second.model, "complete", 200]);
       });
     }

@@ -91,8 +91,8 @@ const errorInfo = (reason, metadata = {}) => ({ "@type": "type.googleapis.com/go
 const HTML = "<html>\n<head><title>524 A timeout occurred</title></head>\n<body>cloudflare</body></html>\n";
 
 /**
- * What providers refuse with: by kind and class of failure, the status, the body and the headers. Status 200 is a
- * success with an error inside.
+ * What providers refuse with: by kind and class of failure, the status, the body and the headers. Status 200
+ * is a success with an error inside.
  */
 export const REFUSALS = {
   openai: {

@@ -1,12 +1,14 @@
-// Streams along a route: what fails before content is followed by another target, also behind a head that has left
-// because of `keep_alive`; after content there is no other attempt.
+// Streams along a route: what fails before content is followed by another target, also behind a head that has
+// left because of `keep_alive`; after content there is no other attempt.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { events, soon, until } from "./client.mjs";
+import { events, HELLO, soon, until } from "./client.mjs";
 import { expectErrorFrame, expectOneDone } from "./expect.mjs";
+import { cut, cutAfterContent, headAndSilence, ok, refuse, silence, stream, succeed } from "./route-behaviours.mjs";
 import { ERROR_EVENTS, REFUSALS, SPEECH } from "./route-speech.mjs";
-import { cut, cutAfterContent, headAndSilence, ok, refuse, RouteStage, saidIn, silence, stream, succeed } from "./route-stage.mjs";
+import { KEY, RouteStage, saidIn } from "./route-stage.mjs";
+import { closeAll, openSession } from "./socket.mjs";
 
 const COMMENT = ": keep-alive";
 const BRISK = "keep_alive: 0.3";
@@ -50,8 +52,8 @@ function expectErrorEnd(client, text, wanted) {
   return last.error;
 }
 
-// What a provider does once its client waits behind a head. `opened`: it has sent its own head, and an event without
-// content.
+// What a provider does once its client waits behind a head. `opened`: it has sent its own head, and an event
+// without content.
 const FAILURES = {
   "a refusal": { fail: (exchange) => refuse(...REFUSALS[exchange.provider.kind].overload)(exchange), wanted: "overload" },
   "a limit": { fail: (exchange) => refuse(...REFUSALS[exchange.provider.kind].rate)(exchange), wanted: "rate" },
@@ -298,6 +300,29 @@ describe("after content", { concurrency: 8 }, () => {
         });
       }
     }
+  }
+});
+
+describe("a chat over a WebSocket", { concurrency: 8 }, () => {
+  after(() => closeAll());
+  const frames = (socket) => socket.until(({ type, error }) => type === "done" || type === "error" || error, "the end of the chat");
+
+  for (const [what, behaviour] of [
+    ["a refusal", refuse(...REFUSALS.openai.overload)],
+    ["a broken connection", cut],
+    ["an error event", stream(ERROR_EVENTS.openai.overload)],
+  ]) {
+    const scene = stage.scene({ first: "openai", second: "anthropic" });
+
+    it(`goes on to another target: after ${what}`, async () => {
+      scene.first.plays(behaviour);
+      const socket = await openSession(stage.gateway.url, { key: KEY });
+      socket.chat({ model: scene.route, messages: HELLO, stream: true }, { id: "a" });
+      await frames(socket);
+      const said = socket.frames.filter(({ type }) => type === "chunk").map(({ data }) => (typeof data === "string" ? JSON.parse(data) : data).choices[0]?.delta.content ?? "").join("");
+      assert.equal(said, `said by ${scene.second.name}`, JSON.stringify(socket.frames));
+      assert.deepEqual(scene.calls, [1, 1]);
+    });
   }
 });
 

@@ -2,11 +2,13 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { as, call, HELLO } from "./client.mjs";
 import { expectError } from "./expect.mjs";
 import { OFFICE, Office } from "./office.mjs";
+import { cut, cutAfterContent, cutBeforeContent, either, headAndSilence, later, ok, refuse, refusing, silence, stream, succeed } from "./route-behaviours.mjs";
 import { ERROR_EVENTS, REFUSALS } from "./route-speech.mjs";
-import { cut, cutBeforeContent, either, headAndSilence, KEY, ok, refuse, RouteStage, silence, stream, succeed } from "./route-stage.mjs";
+import { KEY, RouteStage } from "./route-stage.mjs";
 
 /** The failures after which another target is tried, whatever target it is. */
 const GOES_ON = ["rate", "quota", "credential", "overload", "capacity", "tpm_size", "unsupported", "region", "unreachable", "timeout", "hollow"];
@@ -19,8 +21,12 @@ const UNKNOWN_WINDOW = '{ "*": {} }';
 /** The route's own time limit for the first content, in seconds, where a target is silent. */
 const BRIEF = "first_token: 1";
 
-/** What an entry of REFUSALS makes a provider do. */
-const refusing = ([status, body, headers]) => (status === 200 ? succeed(body, headers) : refuse(status, body, headers));
+/** The beginning of an answer, and then nothing. */
+const halfAnAnswer = (exchange) => {
+  exchange.openStream();
+  exchange.speech.stream({ text: "first words" }).slice(0, exchange.speech.contentAt + 1).forEach((event) => exchange.write(event));
+};
+
 const classOf = (name) => name.replace("_inside", "");
 
 const WEATHER = { name: "get_weather", description: "The weather of a city", parameters: { type: "object", properties: { city: { type: "string" } }, required: ["city"] } };
@@ -136,6 +142,11 @@ describe("a target that gives no good answer", { concurrency: 8 }, () => {
   each("an end alone", stream("data: [DONE]\n\n"), "hollow", { forms: [true], kinds: ["openai"] });
   each("JSON that is none", either(succeed('{"id":"1","choices":[{"message":{"content":"He'), stream("data: {oops\n\n")), "hollow");
 
+  each("a refusal whose text never ends", (exchange) => {
+    exchange.head(503, { "content-type": "application/json", "content-length": 1000 });
+    exchange.raw('{"error":{"mess');
+  }, "overload", { kinds: ["openai"] });
+
   for (const streams of [false, true]) {
     const scene = stage.scene({ first: "openai", second: "anthropic" });
 
@@ -146,6 +157,53 @@ describe("a target that gives no good answer", { concurrency: 8 }, () => {
       assert.deepEqual(result.classes, ["unreachable"]);
       await scene.first.comesBack();
     });
+  }
+});
+
+describe("a target that is slow", { concurrency: 8 }, () => {
+  for (const streams of [false, true]) {
+    const late = stage.scene({ first: "openai", second: "anthropic" }, "first_token: 10, idle: 10");
+
+    it(`is waited for within its time: ${streams ? "stream" : "whole"}`, async () => {
+      late.first.plays(later(1_500, ok()));
+      late.expectServed(await late.chat({ stream: streams }), "first", [1, 0]);
+    });
+
+    const thinking = stage.scene({ first: "deepseek", second: "anthropic" }, "first_token: 2, idle: 2");
+
+    it(`is waited for while it thinks: ${streams ? "stream" : "whole"}`, async () => {
+      thinking.first.plays(async (exchange) => {
+        if (!exchange.wantsStream) return later(3_000, ok())(exchange);
+        exchange.openStream();
+        for (let n = 0; n < 8; n++) {
+          exchange.write(exchange.speech.chunk({ reasoning_content: `Thought ${n}. ` }));
+          await sleep(400);
+        }
+        exchange.speech.stream({ text: `said by ${exchange.provider.name}` }).forEach((event) => exchange.write(event));
+        exchange.end();
+      });
+      thinking.expectServed(await thinking.chat({ stream: streams }), "first", [1, 0]);
+    });
+  }
+});
+
+describe("a whole answer", { concurrency: 8 }, () => {
+  // Nothing of it has left, so that it can begin anew.
+  for (const kind of ["openai", "anthropic", "gemini"]) {
+    for (const [what, behaviour, wanted] of [
+      ["a connection that breaks in its midst", cutAfterContent, "unreachable"],
+      ["silence in its midst", halfAnAnswer, "timeout"],
+      ["an error event in its midst", (exchange) => (halfAnAnswer(exchange), exchange.write(ERROR_EVENTS[kind].overload), exchange.end()), "overload"],
+    ]) {
+      const scene = stage.scene({ first: kind, second: kind === "openai" ? "anthropic" : "openai" }, "first_token: 1, idle: 1");
+
+      it(`is begun anew by another target: after ${what}, ${kind}`, async () => {
+        scene.first.plays(behaviour);
+        const result = await scene.chat();
+        scene.expectServed(result, "second", [1, 1]);
+        assert.deepEqual(result.classes, [wanted]);
+      });
+    }
   }
 });
 
@@ -226,6 +284,15 @@ describe("a plan", { concurrency: 8 }, () => {
     seeing.expectServed(await seeing.chat(), "second", [0, 1]);
     const image = { type: "image_url", image_url: { url: "data:image/png;base64,iVBORw0KGgo=" } };
     seeing.expectServed(await seeing.chat({ messages: [{ role: "user", content: [{ type: "text", text: "What is this?" }, image] }] }), "first", [1, 1]);
+  });
+
+  const spare = stage.scene({ first: { kind: "openai", weight: 0 }, second: "anthropic" }, "strategy: weighted");
+
+  it("keeps a target without weight for when the others fail", async () => {
+    for (let n = 0; n < 10; n++) await spare.chat({ messages: [{ role: "user", content: `Conversation ${n}` }] });
+    assert.deepEqual(spare.calls, [0, 10]);
+    spare.second.plays(refusing(REFUSALS.anthropic.overload));
+    spare.expectServed(await spare.chat(), "first", [1, 11]);
   });
 
   const weighted = stage.scene({ first: "openai", second: { kind: "anthropic", weight: 3 } }, "strategy: weighted");
@@ -351,6 +418,39 @@ describe("a request that must not be carried out twice", { concurrency: 8 }, () 
       });
     }
   }
+});
+
+describe("a legacy completion", { concurrency: 8 }, () => {
+  const chunk = (text, finish_reason = null) => `data: ${JSON.stringify({ id: "cmpl-7", object: "text_completion", created: 1, model: "served", choices: [{ index: 0, text, logprobs: null, finish_reason }] })}\n\n`;
+  const texts = either(
+    succeed({ id: "cmpl-7", object: "text_completion", created: 1, model: "served", choices: [{ index: 0, text: "Hello.", logprobs: null, finish_reason: "stop" }], usage: { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 } }),
+    stream(chunk("Hel"), chunk("lo.", "stop"), "data: [DONE]\n\n"),
+  );
+
+  for (const streams of [false, true]) {
+    const scene = stage.scene({ first: "openai", second: "openrouter" });
+
+    it(`goes to another target as well: ${streams ? "stream" : "whole"}`, async () => {
+      scene.first.plays(refusing(REFUSALS.openai.overload));
+      scene.second.plays(texts);
+      const { answer } = await stage.ask({ path: "/v1/completions", body: { model: scene.route, prompt: "Hi", stream: streams } });
+      assert.equal(answer.status, 200, answer.text);
+      const said = streams ? answer.text.match(/"text":"[^"]*"/g).map((field) => JSON.parse(`{${field}}`).text).join("") : answer.json().choices[0].text;
+      assert.equal(said, "Hello.");
+      assert.deepEqual(scene.calls, [1, 1]);
+    });
+  }
+});
+
+describe("a count of tokens", { concurrency: 8 }, () => {
+  const scene = stage.scene({ first: "anthropic", second: "openai" });
+
+  it("is the first target's", async () => {
+    scene.first.plays(succeed({ input_tokens: 1234 }));
+    const answer = await call(stage.url("/v1/messages/count_tokens"), { method: "POST", headers: as(KEY), body: JSON.stringify({ model: scene.route, messages: HELLO }) });
+    assert.deepEqual([answer.status, answer.json()], [200, { input_tokens: 1234 }], answer.text);
+    assert.deepEqual(scene.calls, [1, 0]);
+  });
 });
 
 describe("embeddings", { concurrency: 8 }, () => {
