@@ -25,6 +25,11 @@ fn the_shipped_file_is_sound() {
     assert_eq!(config.notes, []);
     assert_eq!(config.cors, Cors::Any);
     assert_eq!(config.provider("ollama").unwrap().key, KeySource::Keyless);
+    let asked_by_claude_code = routing::resolve_target(&config, "claude-opus-5-5").unwrap();
+    assert_eq!(
+        (asked_by_claude_code.provider.name.as_str(), &*asked_by_claude_code.upstream),
+        ("anthropic", "claude-opus-5-5")
+    );
 }
 
 #[test]

@@ -41,16 +41,23 @@ fn read(file: &str) -> Option<Config> {
     Config::read(&text, KINDS).map_err(tell).ok()
 }
 
-/// Shows each field that is known of a model, with its value and the row that it comes from.
+/// Shows each field that is known of a model, or of each target of a route.
 fn explain(file: &str, name: &str) -> ExitCode {
     let Some(config) = read(file) else { return ExitCode::FAILURE };
-    let target = match routing::resolve_target(&config, name) {
-        Ok(target) => target,
+    match routing::resolve(&config, name) {
+        Ok(route) => {
+            route.candidates.iter().for_each(|candidate| explain_target(&candidate.target));
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("{}", error.message());
-            return ExitCode::FAILURE;
+            ExitCode::FAILURE
         }
-    };
+    }
+}
+
+/// Shows each field that is known of a model, with its value and the row that it comes from.
+fn explain_target(target: &Target<'_>) {
     let (provider, model) = (target.provider, target.model);
     let host = provider.host.map_or("none", |host| host.name);
     println!("{}/{}, format {}, host of the catalogue: {host}", provider.name, target.upstream, provider.adapter);
@@ -58,8 +65,7 @@ fn explain(file: &str, name: &str) -> ExitCode {
     for one in catalogue::explain(provider.adapter, provider.host, &target.upstream, operator) {
         println!("  {:28} {:48} {}{}", one.field.name, one.spelling(), one.origin, read_at(one.source));
     }
-    explain_price(&target);
-    ExitCode::SUCCESS
+    explain_price(target);
 }
 
 /// Shows the present price of a model with the row that it comes from, and the parameters that it takes.

@@ -15,8 +15,9 @@ pub enum Familiarity {
 
 /// How a host knows a model; `None` if it does not.
 pub fn familiarity(host: &'static Host, model: &str) -> Option<Familiarity> {
-    let is_listed = named(host, model).is_some();
-    if is_listed || host.patterns.iter().any(|(pattern, _)| pattern::matches(pattern, model)) {
+    // A row for all models says nothing of which there are.
+    let mut patterns = host.patterns.iter().map(|(pattern, _)| *pattern).filter(|pattern| pattern::rank(pattern) > 0);
+    if named(host, model).is_some() || patterns.any(|pattern| pattern::matches(pattern, model)) {
         return Some(Familiarity::Model);
     }
     // Families come with the broadest first.
@@ -43,6 +44,8 @@ mod tests {
         assert_eq!(known("openai", "claude-opus-5-5"), None);
         assert_eq!(known("anthropic", "gpt-4o"), None);
         assert_eq!(known("anthropic", "someone-new"), None);
+        assert_eq!(known("openrouter", "claude-opus-5-5"), None, "its row for all models names none");
+        assert_eq!(known("openrouter", "openai/gpt-9"), Some(Familiarity::Model));
         assert_eq!(known("google", "gemini-9-flash"), Some(Familiarity::Family));
     }
 

@@ -296,7 +296,7 @@ describe("what is reserved", () => {
   });
 
   describe("and what leads elsewhere", () => {
-    const FIELDS = [',"models":["x"]', ',"route":"fallback"', ',"fallbacks":["x"]', ',"provider":{"order":["x"]}', ',"MODEL":"x"', ',"Max_Tokens":9', ',"Messages":[]', ',"mod\\u0065ls":["x"]', ',"max_to\u212aens":9', ',"ser\\u0076ice_Tier":"x"'];
+    const FIELDS = [',"route":"fallback"', ',"fallbacks":["x"]', ',"provider":{"order":["x"]}', ',"MODEL":"x"', ',"Max_Tokens":9', ',"Messages":[]', ',"Models":["x"]', ',"max_to\u212aens":9', ',"ser\\u0076ice_Tier":"x"'];
     for (const field of FIELDS) {
       it(`is refused to keys that have limits: ${field}`, async () => {
         const param = Object.keys(JSON.parse(`{${field.slice(1)}}`))[0];
@@ -314,6 +314,17 @@ describe("what is reserved", () => {
         expectError(await post(await office.key(`member-${++made}`, { parent: team }), "any/lenient", field), expected);
         const message = await post(limited, "any/lenient", `,"max_tokens":9${field}`, "/v1/messages", { "anthropic-version": "2023-06-01" });
         assert.deepEqual({ status: message.status, type: message.json().type }, { status: 400, type: "error" }, message.text);
+      });
+    }
+
+    for (const field of [',"models":["any/low"]', ',"mod\\u0065ls":["any/low"]']) {
+      it(`needs the right to each model that the client names: ${field}`, async () => {
+        const named = await office.key(`named-${++made}`, { models: ["any/lenient"] });
+        // The second time, the limits are known without asking the account.
+        for (const _ of [1, 2]) expectError(await post(named, "any/lenient", field), { status: 403, code: "model_not_allowed" });
+        const both = await office.key(`both-${++made}`, { models: ["any/l*"] });
+        assert.equal((await post(both, "any/lenient", field)).status, 200);
+        assert.doesNotMatch(stage.fake.last().body.toString(), /any|models/);
       });
     }
   });
