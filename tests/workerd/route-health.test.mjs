@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { as, call, until } from "./client.mjs";
 import { OFFICE, Office } from "./office.mjs";
+import { paced } from "./pace.mjs";
 import { cut, headAndSilence, ok, refuse, refusing, silence, stream, succeed } from "./route-behaviours.mjs";
 import { ERROR_EVENTS, REFUSALS } from "./route-speech.mjs";
 import { KEY, RouteStage } from "./route-stage.mjs";
@@ -14,7 +15,7 @@ const { openai } = REFUSALS;
 const FAILURES = 3;
 /** Longer than the first time that a target is left alone for, and than the longest. */
 const [FIRST_OPEN_MS, LONGEST_OPEN_MS] = [7_000, 75_000];
-const BRIEF = "first_token: 1, idle: 1";
+const BRIEF = `first_token: ${paced(1)}, idle: ${paced(1)}`;
 
 describe("a target that is down", { concurrency: 1 }, () => {
   const stage = new RouteStage({ bindings: OFFICE, entry: "production.mjs" });

@@ -12,6 +12,7 @@ import { expectError } from "./expect.mjs";
 import { STILL } from "./harness.mjs";
 import { LEASE_MS } from "./lease-stage.mjs";
 import { OFFICE, Office } from "./office.mjs";
+import { paced } from "./pace.mjs";
 import { cutAfterContent, cutBeforeContent, headAndSilence, ok, refuse, refusing, silence, stream, succeed } from "./route-behaviours.mjs";
 import { REFUSALS, SPEECH, USAGE } from "./route-speech.mjs";
 import { RouteStage } from "./route-stage.mjs";
@@ -24,7 +25,7 @@ const dear = (kind) => ({ kind, models: models(PRICES.dear) });
 const costOf = ({ input, output }, prompt, completion) => 1000 * (prompt * input + completion * output);
 /** The most that one attempt at a dear target can cost, about: its longest answer. */
 const ONE_DEAR = costOf(PRICES.dear, 0, 1000);
-const BRIEF = "first_token: 1, idle: 1";
+const BRIEF = `first_token: ${paced(1)}, idle: ${paced(1)}`;
 
 
 describe("the bill of a route", { concurrency: 8 }, () => {

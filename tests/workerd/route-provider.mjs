@@ -48,9 +48,9 @@ class Exchange {
   }
 
   /** The head of a stream. */
-  openStream(headers = {}) {
+  openStream(headers = {}, status = 200) {
     this.#isChunked = true;
-    this.head(200, { "content-type": "text/event-stream", "transfer-encoding": "chunked", ...headers });
+    this.head(status, { "content-type": "text/event-stream", "transfer-encoding": "chunked", ...headers });
   }
 
   /** A piece of a stream. */

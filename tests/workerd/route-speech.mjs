@@ -2,13 +2,14 @@
 
 const event = (data, name) => `${name ? `event: ${name}\n` : ""}data: ${typeof data === "string" ? data : JSON.stringify(data)}\n\n`;
 
-/** The kinds of providers: format, host in the catalogue, path of the API, a model. */
+/** The kinds of providers: format, host in the catalogue, path of the API, a model. Nobody calls `echo`. */
 export const KINDS = {
   openai: { format: "openai", host: "openai", path: "/v1", model: "gpt-4.1" },
   anthropic: { format: "anthropic", host: "anthropic", path: "/v1", model: "claude-sonnet-4-5" },
   gemini: { format: "gemini", host: "google", path: "/v1beta", model: "gemini-2.5-flash" },
   deepseek: { format: "openai", host: "deepseek", path: "", model: "deepseek-v4-flash" },
   openrouter: { format: "openai", host: "openrouter", path: "/api/v1", model: "openai/gpt-4.1" },
+  echo: { format: "echo", host: "none", path: "", model: "echo" },
 };
 
 export const USAGE = { prompt: 11, completion: 7 };

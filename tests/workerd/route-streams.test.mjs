@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { events, HELLO, soon, until } from "./client.mjs";
 import { expectErrorFrame, expectOneDone } from "./expect.mjs";
+import { paced } from "./pace.mjs";
 import { cut, cutAfterContent, headAndSilence, ok, refuse, silence, stream, succeed } from "./route-behaviours.mjs";
 import { ERROR_EVENTS, REFUSALS, SPEECH } from "./route-speech.mjs";
 import { KEY, RouteStage, saidIn } from "./route-stage.mjs";
@@ -105,7 +106,7 @@ describe("behind a head that has left", { concurrency: 8 }, () => {
       ["silence before the head", silence],
       ["a head and silence", headAndSilence],
     ]) {
-      const scene = stage.scene({ first: { kind: "openai", row: BRISK }, second: { kind: "anthropic", row: BRISK } }, "first_token: 2");
+      const scene = stage.scene({ first: { kind: "openai", row: BRISK }, second: { kind: "anthropic", row: BRISK } }, `first_token: ${paced(1)}`);
 
       it(`${what} is followed by another target when the first token is overdue: ${client}`, async () => {
         scene.first.plays(behaviour);
@@ -117,7 +118,7 @@ describe("behind a head that has left", { concurrency: 8 }, () => {
       });
     }
 
-    const idle = stage.scene({ first: { kind: "openai", row: BRISK }, second: { kind: "anthropic", row: BRISK } }, "first_token: 30, idle: 2");
+    const idle = stage.scene({ first: { kind: "openai", row: BRISK }, second: { kind: "anthropic", row: BRISK } }, `first_token: 30, idle: ${paced(1)}`);
 
     it(`silence after an event without content is followed by another target: ${client}`, async () => {
       idle.first.plays((exchange) => (exchange.openStream(), exchange.write(exchange.speech.opening())));
@@ -127,7 +128,7 @@ describe("behind a head that has left", { concurrency: 8 }, () => {
       assert.deepEqual((await stage.story(id)).classes, ["timeout"]);
     });
 
-    const third = stage.scene({ first: { kind: "openai", row: BRISK }, second: { kind: "gemini", row: BRISK }, third: "anthropic" }, "first_token: 2");
+    const third = stage.scene({ first: { kind: "openai", row: BRISK }, second: { kind: "gemini", row: BRISK }, third: "anthropic" }, `first_token: ${paced(1)}`);
 
     it(`a third target follows the second: ${client}`, async () => {
       third.first.plays(silence);
@@ -139,7 +140,7 @@ describe("behind a head that has left", { concurrency: 8 }, () => {
       assert.deepEqual(third.calls, [1, 1, 1]);
     });
 
-    const whole = stage.scene({ first: { kind: "openai", row: BRISK }, second: "anthropic" }, "first_token: 2");
+    const whole = stage.scene({ first: { kind: "openai", row: BRISK }, second: "anthropic" }, `first_token: ${paced(1)}`);
 
     it(`a whole answer instead of a stream still is one stream: ${client}`, async () => {
       whole.first.plays(silence);
@@ -154,7 +155,7 @@ describe("behind a head that has left", { concurrency: 8 }, () => {
       ["silence", headAndSilence, headAndSilence, "timed_out", { code: "upstream_timeout" }],
       ["broken connections", cut, cut, "upstream_error", { code: "upstream_unreachable" }],
     ]) {
-      const failing = stage.scene({ first: { kind: "openai", row: BRISK }, second: { kind: "anthropic", row: BRISK } }, "attempts: 2, first_token: 2");
+      const failing = stage.scene({ first: { kind: "openai", row: BRISK }, second: { kind: "anthropic", row: BRISK } }, `attempts: 2, first_token: ${paced(1)}`);
 
       it(`an error ends the stream if no target helps: ${client}, ${what}`, async () => {
         const held = failing.first.holds();
@@ -281,7 +282,7 @@ describe("after content", { concurrency: 8 }, () => {
         ["a broken connection", cutAfterContent, ""],
         ["an error event", (exchange) => (half(exchange), exchange.write(ERROR_EVENTS[kind].overload), exchange.end()), ""],
         ["an early end", (exchange) => (half(exchange), exchange.end()), ""],
-        ["silence", half, "idle: 1"],
+        ["silence", half, `idle: ${paced(1)}`],
       ]) {
         const scene = stage.scene({ first: kind, second: "openai" }, settings);
 

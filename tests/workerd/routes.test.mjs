@@ -3,9 +3,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { as, call, HELLO } from "./client.mjs";
+import { as, call, HELLO, soon } from "./client.mjs";
 import { expectError } from "./expect.mjs";
 import { OFFICE, Office } from "./office.mjs";
+import { paced } from "./pace.mjs";
 import { cut, cutAfterContent, cutBeforeContent, either, headAndSilence, later, ok, refuse, refusing, silence, stream, succeed } from "./route-behaviours.mjs";
 import { ERROR_EVENTS, REFUSALS } from "./route-speech.mjs";
 import { KEY, RouteStage } from "./route-stage.mjs";
@@ -18,13 +19,21 @@ const STOPS = ["policy", "caller"];
 const SMALL = '{ "*": { context: 100000 } }';
 const LARGE = '{ "*": { context: 400000 } }';
 const UNKNOWN_WINDOW = '{ "*": {} }';
-/** The route's own time limit for the first content, in seconds, where a target is silent. */
-const BRIEF = "first_token: 1";
+/** The time limits of a route where a target is silent. */
+const BRIEF = `first_token: ${paced(1)}, idle: ${paced(1)}`;
 
 /** The beginning of an answer, and then nothing. */
 const halfAnAnswer = (exchange) => {
   exchange.openStream();
   exchange.speech.stream({ text: "first words" }).slice(0, exchange.speech.contentAt + 1).forEach((event) => exchange.write(event));
+};
+
+/** A refusal whose text has no end. */
+const endless = async (exchange) => {
+  let isClosed = false;
+  exchange.closed.then(() => (isClosed = true));
+  exchange.openStream({}, 503);
+  for (; !isClosed; await sleep(5)) exchange.write("too busy ".repeat(1_000));
 };
 
 const classOf = (name) => name.replace("_inside", "");
@@ -160,6 +169,23 @@ describe("a target that gives no good answer", { concurrency: 8 }, () => {
   }
 });
 
+describe("the call of an attempt that failed", { concurrency: 8 }, () => {
+  for (const [what, behaviour] of [
+    ["silence", headAndSilence],
+    ["an error event", (exchange) => (exchange.openStream(), exchange.write(ERROR_EVENTS.openai.overload))],
+    ["a refusal that goes on for ever", endless],
+  ]) {
+    const scene = stage.scene({ first: "openai", second: "anthropic" }, BRIEF);
+
+    it(`is cancelled: ${what}`, async () => {
+      let exchange;
+      scene.first.plays((found) => behaviour((exchange = found)));
+      scene.expectServed(await scene.chat({ stream: true }), "second", [1, 1]);
+      assert.equal(await soon(exchange.closed, "the end of the call"), true);
+    });
+  }
+});
+
 describe("a target that is slow", { concurrency: 8 }, () => {
   for (const streams of [false, true]) {
     const late = stage.scene({ first: "openai", second: "anthropic" }, "first_token: 10, idle: 10");
@@ -169,15 +195,15 @@ describe("a target that is slow", { concurrency: 8 }, () => {
       late.expectServed(await late.chat({ stream: streams }), "first", [1, 0]);
     });
 
-    const thinking = stage.scene({ first: "deepseek", second: "anthropic" }, "first_token: 2, idle: 2");
+    const thinking = stage.scene({ first: "deepseek", second: "anthropic" }, `first_token: ${paced(2)}, idle: ${paced(2)}`);
 
     it(`is waited for while it thinks: ${streams ? "stream" : "whole"}`, async () => {
       thinking.first.plays(async (exchange) => {
-        if (!exchange.wantsStream) return later(3_000, ok())(exchange);
+        if (!exchange.wantsStream) return later(paced(3_200), ok())(exchange);
         exchange.openStream();
         for (let n = 0; n < 8; n++) {
           exchange.write(exchange.speech.chunk({ reasoning_content: `Thought ${n}. ` }));
-          await sleep(400);
+          await sleep(paced(400));
         }
         exchange.speech.stream({ text: `said by ${exchange.provider.name}` }).forEach((event) => exchange.write(event));
         exchange.end();
@@ -195,7 +221,7 @@ describe("a whole answer", { concurrency: 8 }, () => {
       ["silence in its midst", halfAnAnswer, "timeout"],
       ["an error event in its midst", (exchange) => (halfAnAnswer(exchange), exchange.write(ERROR_EVENTS[kind].overload), exchange.end()), "overload"],
     ]) {
-      const scene = stage.scene({ first: kind, second: kind === "openai" ? "anthropic" : "openai" }, "first_token: 1, idle: 1");
+      const scene = stage.scene({ first: kind, second: kind === "openai" ? "anthropic" : "openai" }, BRIEF);
 
       it(`is begun anew by another target: after ${what}, ${kind}`, async () => {
         scene.first.plays(behaviour);
@@ -417,6 +443,21 @@ describe("a request that must not be carried out twice", { concurrency: 8 }, () 
         else assert.ok(result.answer.status >= 500, result.answer.text);
       });
     }
+  }
+});
+
+describe("the gateway's own model", { concurrency: 8 }, () => {
+  for (const streams of [false, true]) {
+    const scene = stage.scene({ first: "openai", second: { kind: "echo", models: "{ echo: {} }" } });
+
+    it(`may be the last target: ${streams ? "stream" : "whole"}`, async () => {
+      scene.first.plays(refusing(REFUSALS.openai.overload));
+      const { answer, said, end } = await scene.chat({ stream: streams });
+      assert.equal(answer.status, 200, answer.text);
+      assert.ok(said.length > 0, answer.text);
+      assert.equal(answer.headers["x-llm-bridge-model"], scene.target("second"));
+      assert.deepEqual([scene.first.calls, end.outcome, end.provider], [1, "complete", scene.second.name]);
+    });
   }
 });
 
