@@ -527,11 +527,11 @@ describe("the caller's own order", { concurrency: 8 }, () => {
     for (const { body } of [listed.second.last, listed.third.last]) assert.equal(body.models, undefined);
   });
 
-  const unknown = stage.scene({ first: "openai", second: "anthropic" });
+  const unknown = stage.scene({ first: { kind: "openai", models: "{ gpt-4.1: {} }" }, second: "anthropic" });
 
   it("must be of known models, at most four", async () => {
     const ask = async (models) => (await unknown.chat({ model: unknown.target("first"), models })).answer;
-    expectError(await ask(["nobody/knows-it"]), { status: 404, code: "model_not_found" });
+    expectError(await ask([`${unknown.first.name}/gpt-9`]), { status: 404, code: "model_not_found" });
     expectError(await ask(Array.from({ length: 5 }, () => unknown.target("second"))), { status: 400 });
     expectError(await ask("second"), { status: 400 });
     assert.deepEqual(unknown.calls, [0, 0]);
