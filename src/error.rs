@@ -110,6 +110,13 @@ impl Error {
         self
     }
 
+    /// Removes a header of the response.
+    #[must_use]
+    pub fn without_header(mut self, name: &str) -> Self {
+        self.0.headers.retain(|(known, _)| *known != name);
+        self
+    }
+
     /// Takes over the provider's own words, where it gave any.
     #[must_use]
     pub fn worded(mut self, kind: Option<String>, code: Option<String>, param: Option<String>) -> Self {

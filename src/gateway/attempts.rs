@@ -38,7 +38,7 @@ impl<'r, P: Platform> Drive<'r, P> {
     /// Whether a request has a choice of targets or of keys.
     pub(super) fn has_choice(&self, plan: &Plan<'_, '_>) -> bool {
         let [only] = plan.route.candidates.as_slice() else { return true };
-        plan.route.attempts(self.bridge.account(only.target.index).keys().len()) > 1
+        plan.route.name.is_some() || plan.route.attempts(self.bridge.account(only.target.index).keys().len()) > 1
     }
 
     /// Carries out a request that has a choice.
@@ -116,7 +116,9 @@ impl<'r, P: Platform> Drive<'r, P> {
                 Next::Try(choice) => choice,
                 Next::Wait(_) if tries.leaves_waiting_to_client() => return Err(None),
                 Next::Wait(time) => {
-                    self.pause(time).await.map_err(Some)?;
+                    let providers = plan.route.candidates.iter().map(|candidate| candidate.target.provider);
+                    let keep_alive = providers.map(|provider| provider.streaming.keep_alive).min().unwrap_or_default();
+                    self.pause(time, keep_alive).await.map_err(Some)?;
                     continue;
                 }
                 Next::Stop(_) => return Err(None),
@@ -212,8 +214,12 @@ impl<'r, P: Platform> Drive<'r, P> {
         if let Some(facts) = failure.response.take() {
             self.record.apply(Fact::AttemptEnded(*facts));
         }
-        let billable = failure.billable || has_left && failure.stage != FailureStage::BeforeSend;
-        self.record.apply(Fact::AttemptFailed { class: class.name(), billable, at: self.platform.now() });
+        failure.billable |= may_have_worked(&failure) || has_left && failure.stage != FailureStage::BeforeSend;
+        self.record.apply(Fact::AttemptFailed {
+            class: class.name(),
+            billable: failure.billable,
+            at: self.platform.now(),
+        });
         self.platform.log(&self.record.attempt_event(self.platform.now(), &failure.error, class.name()));
         failure
     }
@@ -246,14 +252,18 @@ impl<'r, P: Platform> Drive<'r, P> {
         }
     }
 
-    /// Waits before the next attempt, while the client stays.
-    async fn pause(&mut self, time: Millis) -> Result<(), Failure> {
+    /// Waits before the next attempt, while the client stays. `keep_alive`: after which time without anything a
+    /// client that waits for a stream gets a sign of life.
+    async fn pause(&mut self, time: Millis, keep_alive: Millis) -> Result<(), Failure> {
         let platform = self.platform;
-        let (slept, left) = (pin!(sleep(platform, time)), pin!(client_left(platform)));
-        match select(slept, left).await {
-            Either::Left(_) => Ok(()),
-            Either::Right(_) => Err(Failure::of(call_failed(CallError::ClientLeft), FailureStage::BeforeSend)),
-        }
+        let waiting = async move {
+            let (slept, left) = (pin!(sleep(platform, time)), pin!(client_left(platform)));
+            match select(slept, left).await {
+                Either::Left(_) => Ok(()),
+                Either::Right(_) => Err(Failure::of(call_failed(CallError::ClientLeft), FailureStage::BeforeSend)),
+            }
+        };
+        self.while_client_waits(keep_alive, time, waiting).await
     }
 
     /// Sends a sign of life to a client that has got nothing for long, although nothing is known yet of the
@@ -322,6 +332,16 @@ impl<'r, P: Platform> Drive<'r, P> {
         let (mut encoder, mut out) = ((self.client.stream)(ResponseHead::default()), Vec::new());
         encoder.finish(Some(error), &mut out);
         out
+    }
+}
+
+/// Whether a provider may have generated something that nobody read: it answered with nothing, or it or what
+/// stands before it says that time was up. Source: `docs/routing.md`, "Money".
+fn may_have_worked(failure: &Failure) -> bool {
+    match failure.cause.class {
+        FailureClass::Hollow => failure.stage == FailureStage::BeforeContent,
+        FailureClass::Timeout => matches!(failure.error.status(), 504 | 524),
+        _ => false,
     }
 }
 

@@ -146,7 +146,9 @@ impl<P: Platform> Drive<'_, P> {
         let failed = |error| self.failed(target, error, FailureStage::AwaitingHead);
         let answer = answer.map_err(|lost| failed(call_failed(lost)))?;
         if !(200..300).contains(&answer.status()) {
-            let error = call::read_refusal(self.platform, answer, self.left(target), format.refusal).await;
+            // The words of a refusal come at once, or are not waited for.
+            let limit = [clocks.idle, clocks.first_token].into_iter().flatten().fold(self.left(target), Millis::min);
+            let error = call::read_refusal(self.platform, answer, limit, format.refusal).await;
             // A provider that refuses does not bill, whatever its status.
             return Err(Failure { billable: false, ..failed(error) });
         }

@@ -119,8 +119,10 @@ impl Tries {
         let Some(told) = most_useful(&causes) else { return no_target(bridge, plan) };
         let failure = self.failures.swap_remove(told.index);
         let mut error = failure.error;
+        let own = failure.cause.wait.map(Wait::stated);
         let states_wait = error.headers().iter().any(|(name, _)| name.starts_with("retry-after"));
-        if let Some(wait) = told.wait.filter(|_| !states_wait) {
+        if let Some(wait) = told.wait.filter(|wait| !states_wait || own.is_some_and(|own| own > *wait)) {
+            error = error.without_header("retry-after").without_header("retry-after-ms");
             error = error.with_header("retry-after", wait.div_ceil(1_000).to_string());
         }
         if !may_retry_help(&causes) {

@@ -159,7 +159,8 @@ impl TapState {
 fn add_choice(summary: &mut ResponseSummary, choice: &TappedChoice<'_>) {
     summary.length = summary.length.saturating_add(choice.length());
     choice.append_countable(&mut summary.countable);
-    let finished = choice.has_finished();
+    // A word that reports a failure ends nothing but the stream.
+    let finished = choice.has_finished() && summary.error.is_none();
     let has_text = choice.legacy_text().is_some() || choice.delta.is_some_and(|delta| has_values(delta.get()));
     summary.has_content = summary.has_content || finished || has_text;
     summary.has_output |= has_text;
