@@ -151,12 +151,12 @@ fn an_order_of_the_clients_own_is_checked_as_a_whole_and_not_passed_on() {
 fn the_bytes_around_a_consumed_order_stay_as_they_are() {
     let stage = Stage::new();
     stage.world.scripts.borrow_mut().push_back(Script::json(200, WHOLE));
-    let body = r#"{ "messages":[ ] , "models" : ["one/a"] , "model":"one/a", "x":1.0 }"#;
+    let body = r#"{ "messages":[ ] , "models" : ["one/a"] , "model":"two/b", "x":1.0 }"#;
     let headers = &[("authorization", "Bearer k"), ("x-llm-bridge-fallback", "none")];
     ask(&stage.bridge, &stage.world, CHAT, headers, body);
     assert_eq!(
         String::from_utf8(stage.world.call().body.to_vec()).unwrap(),
-        r#"{ "messages":[ ] , "model":"a", "x":1.0 }"#
+        r#"{ "messages":[ ] , "model":"b", "x":1.0 }"#
     );
 }
 

@@ -109,7 +109,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
     /// Asks the provider for a stream, if it can be assembled to the whole response that the client wants:
     /// then its silence can be told from its work. Called before a limit is granted.
     #[must_use]
-    pub(super) fn as_stream(mut self) -> Self {
+    pub(super) fn into_streaming(mut self) -> Self {
         let (Mode::Passthrough(format) | Mode::Translate(format)) = self.mode else { return self };
         let envelope = self.envelope;
         self.streams = format.assemble.is_some()
@@ -136,7 +136,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
     pub(super) fn with_card(&self, card: ModelCard) -> Self {
         let mut attempt = Self::new(self.envelope, self.target, self.head, self.mode, card);
         if self.streams {
-            attempt = attempt.as_stream();
+            attempt = attempt.into_streaming();
         }
         if let Some(limit) = self.granted {
             attempt.grant(limit);

@@ -152,7 +152,7 @@ impl<'r, P: Platform> Drive<'r, P> {
     ) -> Result<Answer<P>, Failure> {
         let mut attempt = Attempt::new(&plan.envelope, target, head, mode, self.card(target, &[]));
         if self.attempt.as_ref().is_some_and(|attempt| attempt.outlook.may_go_on) {
-            attempt = attempt.as_stream();
+            attempt = attempt.into_streaming();
         }
         let admission = self.record.admission().cloned().unwrap_or_default();
         if let Some(limit) = admission.limit {
@@ -252,8 +252,8 @@ impl<'r, P: Platform> Drive<'r, P> {
         }
     }
 
-    /// Waits before the next attempt, while the client stays. `keep_alive`: after which time without anything a
-    /// client that waits for a stream gets a sign of life.
+    /// Waits before the next attempt, while the client stays. `keep_alive`: after which time without anything
+    /// a client that waits for a stream gets a sign of life.
     async fn pause(&mut self, time: Millis, keep_alive: Millis) -> Result<(), Failure> {
         let platform = self.platform;
         let waiting = async move {

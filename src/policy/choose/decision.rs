@@ -7,7 +7,7 @@ use crate::config::Millis;
 pub enum Next {
     /// An attempt.
     Try(Choice),
-    /// A wait of so many milliseconds; then [`super::next`] is asked again. The client may leave meanwhile.
+    /// A wait of so many milliseconds; then [`super::next()`] is asked again. The client may leave meanwhile.
     Wait(Millis),
     /// Nothing: the client is told of a failure.
     Stop(StopReason),

@@ -26,6 +26,7 @@ pub enum Fate {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all steps are commands")]
 pub enum Step {
     Order(AccountCommand, Fate),
     Pass(u64),
