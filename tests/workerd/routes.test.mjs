@@ -562,6 +562,26 @@ describe("the caller's own order", { concurrency: 8 }, () => {
   }
 });
 
+describe("the targets that were tried", () => {
+  const shown = stage.scene({ first: "openai", second: "anthropic" });
+
+  it("are told to keys that may see them, in a response and in an error", async () => {
+    const key = await office.key("routes-shown", { show_attempts: true });
+    shown.first.plays(refusing(REFUSALS.openai.overload), refusing(REFUSALS.openai.overload));
+    shown.second.plays(ok(), refusing(REFUSALS.anthropic.overload));
+    const [first, second] = [shown.target("first"), shown.target("second")];
+    const served = await shown.chat({}, { key });
+    assert.equal(served.answer.headers["x-llm-bridge-attempts"], `${first} overload, ${second}`);
+    const failed = await shown.chat({}, { key });
+    assert.ok(failed.answer.headers["x-llm-bridge-attempts"].startsWith(`${first} overload, ${second} overload`), failed.answer.headers["x-llm-bridge-attempts"]);
+  });
+
+  it("are not told to others", async () => {
+    shown.first.plays(refusing(REFUSALS.openai.overload));
+    assert.equal((await shown.chat()).answer.headers["x-llm-bridge-attempts"], undefined);
+  });
+});
+
 describe("names", { concurrency: 8 }, () => {
   it("of aliases stand for a model or a route", async () => {
     aliased.first.plays(ok(), refusing(REFUSALS.openai.overload));
