@@ -9,7 +9,7 @@ import { freshId, rows, startStage } from "./stage.mjs";
 // The fake reports 9 input tokens and 7 output tokens.
 const PRICE = 'price: { input: 2.50, output: "10.00" }';
 const MODELS = `models: { ok: { ${PRICE} }, whole: { ${PRICE} }, beside: { ${PRICE} }, unpriced: {}, reporting: {}, dearer: { ${PRICE} } }`;
-const ROWS = rows({ priced: "", checked: "relay: checked", left: "stream_usage: leave", disbelieved: "reports_cost: none" });
+const ROWS = rows({ priced: "reports_cost: usd", checked: "relay: checked", left: "stream_usage: leave", disbelieved: "reports_cost: none" });
 const ECHO = `  demo: { adapter: echo, models: { free: {}, dear: { price: { input: 1, output: 2, per_request: 0.5 } } } }\n`;
 const config = (fake) => ROWS(fake).replaceAll('models: "*"', MODELS) + ECHO;
 const COST = "0.0000925";
