@@ -26,8 +26,9 @@ use crate::wire::json::Document;
 
 /// The longest body of a client that is kept until the provider has accepted the request, in bytes.
 const MAX_KEPT_BYTES: usize = 1 << 20;
-/// The same for a count of tokens, of which many may wait: nothing is held of longer ones.
-const MAX_KEPT_COUNT_BYTES: usize = 64 << 10;
+/// The same for counts of tokens and for clients of the provider's own format, of which many wait: nothing is
+/// held of longer bodies.
+const MAX_KEPT_SHORT_BYTES: usize = 64 << 10;
 
 /// How a request gets its response from a target.
 #[derive(Clone, Copy)]
@@ -150,8 +151,8 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
     /// written the field, and the client's body is short enough to be kept.
     pub(super) fn can_be_refitted(&self) -> bool {
         let is_fitted = self.target.provider.fit != FitScope::Never;
-        let is_count = self.envelope.operation.kind == OperationKind::Count;
-        let most = if is_count { MAX_KEPT_COUNT_BYTES } else { MAX_KEPT_BYTES };
+        let is_usual = self.mode.is_passthrough() || self.envelope.operation.kind == OperationKind::Count;
+        let most = if is_usual { MAX_KEPT_SHORT_BYTES } else { MAX_KEPT_BYTES };
         let is_short = self.envelope.document.bytes().len() <= most;
         is_fitted
             && is_short

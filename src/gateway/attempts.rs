@@ -52,17 +52,10 @@ impl<'r, P: Platform> Drive<'r, P> {
         self.bridge.health.refresh(self.platform);
         self.admit_plan(head, plan).await?;
         let mut tries = Tries::new(self.try_rules(head, plan));
-        let answered = match self.try_targets(head, plan, &mut tries).await {
+        match self.try_targets(head, plan, &mut tries).await {
             Ok(answer) => Ok(answer),
             Err(Some(failure)) => Err(failure),
             Err(None) => Err(tries.into_failure(self.bridge, plan)),
-        };
-        match self.begun.take() {
-            None => answered,
-            Some(sink) => {
-                self.finish_begun(answered, sink).await;
-                Ok(Answer::Streamed)
-            }
         }
     }
 
@@ -305,9 +298,9 @@ impl<'r, P: Platform> Drive<'r, P> {
     }
 
     /// Ends a response whose head has left before its target was known.
-    async fn finish_begun(&mut self, answered: Result<Answer<P>, Failure>, mut sink: P::Sink) {
+    pub(super) async fn finish_begun(&mut self, answered: Result<Answer<P>, Failure>, mut sink: P::Sink) {
         let (bytes, outcome, error) = match answered {
-            Ok(Answer::Streamed) => return,
+            Ok(Answer::Opened(_) | Answer::Streamed) => return,
             Ok(Answer::Whole(response)) => match response.body {
                 Body::Bytes(bytes) | Body::Buffer(_, bytes) => (bytes, Outcome::Complete, None),
                 Body::Empty | Body::Socket(..) => (Vec::new(), Outcome::Complete, None),

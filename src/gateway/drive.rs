@@ -33,6 +33,7 @@ use super::plan::{Plan, find_route};
 use super::planned_attempt::PlannedAttempt;
 use super::platform::Platform;
 use super::record::{Fact, Outcome, RequestRecord};
+use super::relay::StreamRelay;
 use super::request::AdmittedRequest;
 use super::request_body::{ReceivedBody, read_body};
 use super::request_head::RequestHead;
@@ -64,10 +65,21 @@ pub(super) struct Drive<'r, P: Platform> {
     pub(super) begun: Option<P::Sink>,
 }
 
+/// A provider's stream whose content has begun to come.
+pub(super) struct OpenedStream<P: Platform> {
+    pub(super) relay: StreamRelay,
+    pub(super) stream: P::Stream,
+    /// What the client gets of what has been read.
+    pub(super) beginning: Vec<u8>,
+}
+
 /// How a request was answered.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once; a box would be one allocation more")]
 pub(super) enum Answer<P: Platform> {
     /// With a whole response, which is still to be sent.
     Whole(Response<P>),
+    /// With a stream, which is still to be forwarded.
+    Opened(OpenedStream<P>),
     /// With a stream, which has been sent and settled.
     Streamed,
 }
@@ -93,14 +105,13 @@ pub async fn call_model<P: Platform>(
         // A count leaves no receipt.
         OperationKind::Count => match drive.count(&head, body, operation).await {
             Ok(Answer::Whole(response)) => Some(response),
-            Ok(Answer::Streamed) => None,
-            Err(failure) => Some(drive.fail(failure)),
+            answered => drive.deliver(answered).await,
         },
-        OperationKind::Generate | OperationKind::Embed => match drive.run(&head, body, operation).await {
-            Ok(Answer::Whole(response)) => Some(drive.complete(response)),
-            Ok(Answer::Streamed) => None,
-            Err(failure) => Some(drive.fail(failure)),
-        },
+        OperationKind::Generate | OperationKind::Embed => {
+            // The client's body is gone when this is done.
+            let answered = drive.run(&head, body, operation).await;
+            drive.deliver(answered).await
+        }
     }
 }
 
@@ -142,6 +153,26 @@ impl<'r, P: Platform> Drive<'r, P> {
         // From here on, nothing is held of the client's body but what goes to the provider.
         drop(envelope);
         self.exchange(&target, prepared, body.into_room()).await
+    }
+
+    /// Gives the client its response: returns it if it is whole, and forwards it if it is a stream.
+    async fn deliver(&mut self, answered: Result<Answer<P>, Failure>) -> Option<Response<P>> {
+        let answered = match answered {
+            Ok(Answer::Opened(opened)) => {
+                self.forward_stream(opened).await;
+                return None;
+            }
+            answered => answered,
+        };
+        if let Some(sink) = self.begun.take() {
+            self.finish_begun(answered, sink).await;
+            return None;
+        }
+        match answered {
+            Ok(Answer::Whole(response)) => Some(self.complete(response)),
+            Ok(Answer::Opened(_) | Answer::Streamed) => None,
+            Err(failure) => Some(self.fail(failure)),
+        }
     }
 
     /// Reads the request and finds its target.

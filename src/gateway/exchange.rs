@@ -3,7 +3,7 @@
 use super::attempt::{Attempt, Mode};
 use super::call::{self, GatheredBody, call_failed};
 use super::deadlines::Deadlines;
-use super::drive::{Answer, Drive};
+use super::drive::{Answer, Drive, OpenedStream};
 use super::failure::{Failure, FailureStage};
 use super::forward::{Forward, Forwarded, ForwardedBody, forward_body};
 use super::long_body::LongBodyRelay;
@@ -220,7 +220,7 @@ impl<P: Platform> Drive<'_, P> {
         Ok(Answer::Whole(Response::event_stream(self.client.framing, Body::Bytes(stream))))
     }
 
-    /// Reads a stream until content comes, and forwards it to its end.
+    /// Reads a stream until content comes. Until it is forwarded, the caller can let go of the request.
     async fn stream(
         &mut self,
         target: &Target<'_>,
@@ -245,10 +245,16 @@ impl<P: Platform> Drive<'_, P> {
             _ => Vec::new(),
         };
         let beginning = if comment.is_empty() { beginning } else { [comment, beginning].concat() };
+        Ok(Answer::Opened(OpenedStream { relay, stream, beginning }))
+    }
+
+    /// Forwards a stream to its end, and settles the request.
+    pub(super) async fn forward_stream(&mut self, opened: OpenedStream<P>) {
+        let OpenedStream { relay, stream, beginning } = opened;
         let Ok(sink) = self.begin(StreamHead::events(self.client.framing)) else {
             self.platform.abort(&stream);
             self.end_stream(relay.finish(StreamEnd::Broken, self.platform.now()).end);
-            return Ok(Answer::Streamed);
+            return;
         };
         let forward = Forward::new(self.platform, &self.record, relay, stream, sink);
         let Forwarded { finished, first_byte, last } = forward.run(beginning).await;
@@ -258,7 +264,6 @@ impl<P: Platform> Drive<'_, P> {
         // Settled before the last bytes: a client may take them late, or never.
         let cost = self.end_stream(finished.end);
         last.write(self.platform, &finished.tail.into_bytes(cost.as_deref())).await;
-        Ok(Answer::Streamed)
     }
 
     /// Reads a stream until content comes. A client that gets nothing for long gets what came before content,

@@ -215,7 +215,7 @@ describe("bodies in memory", () => {
   describe("of an isolate with little", () => {
     let stage;
     before(async () => {
-      stage = await start("limits: { memory_bytes: 3000000 }\n");
+      stage = await start("limits: { memory_bytes: 3000000 }\nroutes: { two: { targets: [any/ok, claude/m] } }\n");
     });
     after(() => stage.stop());
 
@@ -298,6 +298,24 @@ describe("bodies in memory", () => {
         assert.equal((await answering).status, 200);
       });
     }
+
+    it("a body along a route is let go of once content has come", TIME, async () => {
+      await freed();
+      const opened = new Promise((resolve) => {
+        stage.fake.play = (_, res) => {
+          res.writeHead(200, { "content-type": "text/event-stream" });
+          res.write(`data: ${JSON.stringify({ ...CHAT, object: "chat.completion.chunk", choices: [{ index: 0, delta: { content: "a" }, finish_reason: null }] })}\n\n`);
+          resolve(res);
+        };
+      });
+      const body = JSON.stringify({ ...JSON.parse(chat(900_000, "two")), stream: true });
+      const { req } = begin(Buffer.byteLength(body), 0);
+      req.end(body);
+      const res = await soon(opened, "the provider to be asked");
+      stage.fake.play = null;
+      await freed();
+      res.end();
+    });
 
     it("clients that leave in the middle of their bodies or their answers take nothing with them", TIME, async () => {
       for (let n = 0; n < 200; n++) {
