@@ -165,13 +165,16 @@ fn silence_is_bounded_by_the_shorter_limit() {
   alone: [home/m]
 ";
     let config = config(more);
-    let clocks = |name: &str, index: usize| {
+    let clocks_of = |name: &str, index: usize, reasons: bool| {
         let route = routing::resolve(&config, name).unwrap();
-        let clocks = route.clocks(&route.candidates[index].target);
+        let clocks = route.clocks(&route.candidates[index].target, reasons);
         assert_eq!(clocks.total, 600_000);
         (clocks.first_token, clocks.idle)
     };
+    let clocks = |name: &str, index: usize| clocks_of(name, index, false);
     assert_eq!(clocks("plain", 0), (Some(30_000), Some(30_000)));
+    assert_eq!(clocks_of("plain", 0, true), (Some(180_000), Some(180_000)));
+    assert_eq!(clocks_of("limited", 0, true), (Some(10_000), Some(60_000)));
     assert_eq!(clocks("plain", 1), (Some(5_000), Some(90_000)), "the model's own limits precede the default ones");
     assert_eq!(clocks("limited", 0), (Some(10_000), Some(60_000)));
     assert_eq!(clocks("limited", 1), (Some(5_000), Some(60_000)));

@@ -118,7 +118,7 @@ impl<'r, P: Platform> Drive<'r, P> {
             };
             // The first failure is told if what may come on top cannot be paid.
             self.raise(tries.billable()).await.map_err(|_| None)?;
-            let Some((target, mode)) = target_of(plan, choice) else { return Err(None) };
+            let Some((target, mode)) = self.target_of(plan, choice) else { return Err(None) };
             self.begin_attempt(&target, tries.outlook(self.bridge, plan));
             let failure = match self.attempt(head, plan, (&target, mode)).await {
                 Ok(answer) => {
@@ -134,6 +134,14 @@ impl<'r, P: Platform> Drive<'r, P> {
             }
             tries.add(choice.candidate, choice.key, failure, self.platform.now());
         }
+    }
+
+    /// The target of a choice, with its key and the time limits of the route.
+    fn target_of(&self, plan: &Plan<'r, '_>, choice: Choice) -> Option<(Target<'r>, Mode)> {
+        let target = &plan.route.candidates.get(choice.candidate)?.target;
+        let mode = (*plan.modes.get(choice.candidate)?)?;
+        let clocks = plan.route.clocks(target, self.card(target, &[]).thinks);
+        Some((Target { key: choice.key, clocks, ..target.clone() }, mode))
     }
 
     /// Sends the request to one target.
@@ -336,13 +344,6 @@ fn may_have_worked(failure: &Failure) -> bool {
         FailureClass::Timeout => matches!(failure.error.status(), 504 | 524),
         _ => false,
     }
-}
-
-/// The target of a choice, with its key and the time limits of the route.
-fn target_of<'b>(plan: &Plan<'b, '_>, choice: Choice) -> Option<(Target<'b>, Mode)> {
-    let target = &plan.route.candidates.get(choice.candidate)?.target;
-    let mode = (*plan.modes.get(choice.candidate)?)?;
-    Some((Target { key: choice.key, clocks: plan.route.clocks(target), ..target.clone() }, mode))
 }
 
 /// The failure of a request that one target's format cannot hold. Another one's may.

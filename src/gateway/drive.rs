@@ -129,7 +129,7 @@ impl<'r, P: Platform> Drive<'r, P> {
             return Box::pin(self.run_plan(head, &plan, &body)).await;
         }
         let (target, mode) = plan.first().map(|(target, mode)| (target.clone(), mode))?;
-        let target = Target { clocks: plan.route.clocks(&target), ..target };
+        let target = Target { clocks: plan.route.clocks(&target, false), ..target };
         let models = plan.names().next().unwrap_or_default();
         let Plan { envelope, .. } = plan;
         let mut attempt = Attempt::new(&envelope, &target, head, mode, self.card(&target, &[]));

@@ -74,6 +74,8 @@ const DEFAULT_ATTEMPTS: u32 = 3;
 /// The time until the first content, and between two chunks, of a route with several targets whose
 /// configuration says nothing.
 const DEFAULT_SILENCE: Millis = 30_000;
+/// The same for a model that reasons before it responds: many send nothing meanwhile.
+const DEFAULT_SILENCE_REASONING: Millis = 180_000;
 
 impl<'c> Route<'c> {
     /// The route to one target.
@@ -140,9 +142,11 @@ impl<'c> Route<'c> {
 
     /// The time limits of an attempt at one of the targets: those of the model's row, and the route's if they
     /// are shorter. A route with several targets has a limit for silence also if none is configured.
-    pub fn clocks(&self, target: &Target<'_>) -> Clocks {
+    /// `reasons`: the model reasons before it responds.
+    pub fn clocks(&self, target: &Target<'_>, reasons: bool) -> Clocks {
         let own = target.model.clocks;
-        let default = if self.candidates.len() > 1 { Some(DEFAULT_SILENCE) } else { None };
+        let silence = if reasons { DEFAULT_SILENCE_REASONING } else { DEFAULT_SILENCE };
+        let default = if self.candidates.len() > 1 { Some(silence) } else { None };
         let limit = |of_model: Option<Millis>, of_route: Option<Millis>| {
             [of_model, of_route].into_iter().flatten().min().or(default)
         };
