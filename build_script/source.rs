@@ -41,7 +41,7 @@ pub fn write(name: &str, text: &str) -> Result<()> {
     std::fs::write(Path::new(&folder).join(name), text).map_err(|error| error.to_string())
 }
 
-/// The items of a file's sources, each of which a row has to refer to.
+/// Writes the sources of a file as static items. Each source must be cited by a row.
 pub fn statics(sources: &BTreeMap<String, Source>, used: &BTreeSet<String>) -> Result<String> {
     if let Some(unused) = sources.keys().find(|name| !used.contains(*name)) {
         return Err(format!("sources.{unused}: no row refers to it"));

@@ -12,9 +12,9 @@ pub struct CauseRow {
     pub hosts: &'static [&'static str],
     /// Ranges of statuses, both ends included; empty for any status.
     pub statuses: &'static [(u16, u16)],
-    /// Patterns of types and codes, one of which has to fit; empty if they do not matter.
+    /// Patterns of types and codes. The row requires a match of one of them; if empty, it requires none.
     pub words: &'static [&'static str],
-    /// Patterns of messages, one of which has to fit; empty if they do not matter.
+    /// Patterns of messages. The row requires a match of one of them; if empty, it requires none.
     pub texts: &'static [&'static str],
     /// What has gone wrong.
     pub class: FailureClass,

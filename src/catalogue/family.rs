@@ -1,4 +1,4 @@
-//! Which hosts serve a model of which only the name is known.
+//! Finds the hosts that serve a model, by the model's name alone.
 
 use super::pattern;
 use super::resolve::{base_name, named};
@@ -15,7 +15,7 @@ pub enum Familiarity {
 
 /// How a host knows a model; `None` if it does not.
 pub fn familiarity(host: &'static Host, model: &str) -> Option<Familiarity> {
-    // A row for all models says nothing of which there are.
+    // A row with the pattern `*` does not show which models the host has.
     let mut patterns = host.patterns.iter().map(|(pattern, _)| *pattern).filter(|pattern| pattern::rank(pattern) > 0);
     if named(host, model).is_some() || patterns.any(|pattern| pattern::matches(pattern, model)) {
         return Some(Familiarity::Model);
