@@ -26,7 +26,7 @@ const BANDS: &[&[&str]] = &[
 ];
 
 /// Within a band, the first of a pair may use the second.
-const NEIGHBOURS: &[(&str, &str)] = &[("formats", "provider")];
+const NEIGHBOURS: &[(&str, &str)] = &[("formats", "provider"), ("telemetry", "ledger")];
 
 const VENDORS: &[&str] =
     &["openai", "anthropic", "gemini", "deepseek", "groq", "mistral", "openrouter", "ollama", "closeai"];

@@ -52,6 +52,7 @@ mod response_context;
 mod script;
 mod settle;
 mod signing_cache;
+mod summary;
 mod tokenize;
 mod translated_call;
 mod tries;

@@ -160,6 +160,23 @@ impl RequestRecord {
         self.target.as_ref().map_or("", |target| &target.model)
     }
 
+    /// The model that was asked for, as the caller named it; empty before it is known.
+    pub(super) fn asked(&self) -> &str {
+        self.model.as_deref().unwrap_or_default()
+    }
+
+    /// The class of the last attempt's failure, if no attempt followed it.
+    pub(super) fn last_class(&self) -> Option<&'static str> {
+        if self.metering.is_some() { None } else { self.ended.last().map(|attempt| attempt.class) }
+    }
+
+    /// The only attempt of a request that has ended; `None` if no provider was called.
+    pub(super) fn only_attempt(&self) -> Option<EndedAttempt> {
+        let started = self.metering.as_ref().map(|metering| metering.called).or(self.sent)?;
+        let (target, charge) = (self.target.clone().unwrap_or_default(), self.own_charge());
+        Some(EndedAttempt { target, class: "", started, ended: self.finished, charge })
+    }
+
     /// The response header with the targets that were tried, if the key may see them and there was a choice.
     pub(super) fn attempts_header(&self, is_under_way: bool) -> Option<(&'static str, String)> {
         self.admission.as_ref().filter(|admission| admission.show_attempts)?;

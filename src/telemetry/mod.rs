@@ -1,10 +1,12 @@
-//! Log events as values, and their rendering as lines.
+//! What is told of requests: log events and their rendering as lines, and summaries of requests.
 
 mod event;
 mod render;
+mod summary;
 
 pub use event::{
     AttemptFailed, CatalogueStale, Chunk, Event, EventKind, LostReceipts, RequestEnd, RequestFields, RequestStart,
     RuntimeFailure,
 };
 pub use render::render;
+pub use summary::{AttemptSummary, RequestSummary};
