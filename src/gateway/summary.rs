@@ -45,13 +45,17 @@ impl RequestRecord {
         self.last_class().unwrap_or_else(own)
     }
 
-    /// The calls of providers. A request whose first attempt was its last keeps no list of its own.
+    /// The calls of providers. A request whose first attempt was its last keeps no list of its own. `class`:
+    /// of the last one, if that failed.
     fn attempt_summaries(&self, class: &str) -> Vec<AttemptSummary> {
-        let listed: Vec<AttemptSummary> = self.attempts().iter().map(summary_of).collect();
-        match self.only_attempt() {
-            Some(only) if listed.is_empty() => vec![AttemptSummary { class: class.to_owned(), ..summary_of(&only) }],
-            _ => listed,
+        let mut attempts: Vec<AttemptSummary> = self.attempts().iter().map(summary_of).collect();
+        if attempts.is_empty() {
+            attempts.extend(self.only_attempt().as_ref().map(summary_of));
         }
+        if let Some(last) = attempts.last_mut().filter(|last| last.class.is_empty()) {
+            class.clone_into(&mut last.class);
+        }
+        attempts
     }
 }
 
@@ -134,6 +138,24 @@ mod tests {
         let summary = record(vec![ended(404, Outcome::Refused, 101)]).summary(Some(&error));
         assert!(summary.attempts.is_empty());
         assert_eq!((summary.status, summary.class.as_str(), summary.gateway_time), (404, "caller", 1));
+    }
+
+    #[test]
+    fn a_stream_that_breaks_off_is_a_failed_attempt() {
+        let facts = vec![
+            Fact::Routed(target("a")),
+            started(110),
+            Fact::AttemptFailed { class: "rate", billable: false, at: 130 },
+            Fact::Routed(target("b")),
+            started(140),
+            Fact::AttemptEnded(ResponseFacts::default()),
+            ended(200, Outcome::Truncated, 150),
+        ];
+        let error = Error::upstream(502, "stream_truncated", "");
+        let summary = record(facts).summary(Some(&error));
+        let classes: Vec<&str> = summary.attempts.iter().map(|attempt| attempt.class.as_str()).collect();
+        assert_eq!(classes, ["rate", "truncated"]);
+        assert_eq!(summary.class, "truncated");
     }
 
     #[test]
