@@ -3,6 +3,7 @@
 mod event;
 mod render;
 mod summary;
+mod tags;
 
 pub use event::{
     AttemptFailed, CatalogueStale, Chunk, Event, EventKind, LostReceipts, RequestEnd, RequestFields, RequestStart,
@@ -10,3 +11,4 @@ pub use event::{
 };
 pub use render::render;
 pub use summary::{AttemptSummary, RequestSummary};
+pub use tags::{TAGS, TagNames};
