@@ -8,7 +8,7 @@
 //! server
 //! admin
 //! gateway
-//! session, policy, ledger, reasoning_store, formats, provider, telemetry
+//! session, policy, ledger, reasoning_store, formats, provider, telemetry, reports
 //! canonical, wire, config, tokens
 //! catalogue
 //! error, ids
@@ -28,6 +28,7 @@ pub mod ledger;
 pub mod policy;
 pub mod provider;
 pub mod reasoning_store;
+pub mod reports;
 pub mod session;
 pub mod telemetry;
 

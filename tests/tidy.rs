@@ -19,14 +19,15 @@ const BANDS: &[&[&str]] = &[
     &["server"],
     &["admin"],
     &["gateway"],
-    &["session", "policy", "ledger", "formats", "provider", "reasoning_store", "telemetry"],
+    &["session", "policy", "ledger", "formats", "provider", "reasoning_store", "telemetry", "reports"],
     &["canonical", "wire", "config", "tokens"],
     &["catalogue"],
     &["error", "ids"],
 ];
 
 /// Within a band, the first of a pair may use the second.
-const NEIGHBOURS: &[(&str, &str)] = &[("formats", "provider"), ("telemetry", "ledger")];
+const NEIGHBOURS: &[(&str, &str)] =
+    &[("formats", "provider"), ("telemetry", "ledger"), ("reports", "telemetry"), ("reports", "ledger")];
 
 const VENDORS: &[&str] =
     &["openai", "anthropic", "gemini", "deepseek", "groq", "mistral", "openrouter", "ollama", "closeai"];

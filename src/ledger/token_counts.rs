@@ -36,7 +36,8 @@ impl TokenCounts {
         [self.cache_read, self.cache_write, self.output].into_iter().fold(self.uncached_input, u64::saturating_add)
     }
 
-    pub(super) fn add(&mut self, more: &Self) {
+    /// Adds other counts.
+    pub fn add(&mut self, more: &Self) {
         self.uncached_input = self.uncached_input.saturating_add(more.uncached_input);
         self.cache_read = self.cache_read.saturating_add(more.cache_read);
         self.cache_write = self.cache_write.saturating_add(more.cache_write);

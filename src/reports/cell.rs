@@ -1,0 +1,103 @@
+//! What sums are kept for: one quarter of an hour, key, provider, model, and tags.
+
+use std::collections::BTreeMap;
+
+use super::quarter::Quarter;
+use crate::telemetry::RequestSummary;
+
+/// Stands for all models of a provider, or values of a tag, that are too many to be kept apart.
+pub const OTHER: &str = "(other)";
+
+/// What some sums are kept for. Keys that were deleted stay.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cell {
+    /// The quarter of an hour in which the requests ended.
+    pub quarter: Quarter,
+    /// The key's id; empty if the caller was not known.
+    pub key_id: String,
+    /// The provider called last; empty if none was.
+    pub provider: String,
+    /// The model called last, as its provider names it; empty if none was.
+    pub model: String,
+    /// The values of declared tags, by name.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// By what sums are grouped and selected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dimension {
+    /// The key's id.
+    Key,
+    /// The provider.
+    Provider,
+    /// The model.
+    Model,
+    /// The value of the tag of this name.
+    Tag(String),
+}
+
+impl Dimension {
+    /// The dimension of this name: `key`, `provider`, `model`, or `tag.` and the name of a tag.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "key" => Some(Self::Key),
+            "provider" => Some(Self::Provider),
+            "model" => Some(Self::Model),
+            _ => name.strip_prefix("tag.").filter(|tag| !tag.is_empty()).map(|tag| Self::Tag(tag.to_owned())),
+        }
+    }
+}
+
+impl Cell {
+    /// The cell of a request.
+    pub fn of(request: &RequestSummary) -> Self {
+        Self {
+            quarter: Quarter::of(request.at),
+            key_id: request.key_id.clone(),
+            provider: request.provider.clone(),
+            model: request.model.clone(),
+            tags: request.tags.iter().cloned().collect(),
+        }
+    }
+
+    /// Its value in a dimension; `None` if it has none.
+    pub fn value(&self, dimension: &Dimension) -> Option<&str> {
+        let value = match dimension {
+            Dimension::Key => Some(self.key_id.as_str()),
+            Dimension::Provider => Some(self.provider.as_str()),
+            Dimension::Model => Some(self.model.as_str()),
+            Dimension::Tag(name) => self.tags.get(name).map(String::as_str),
+        };
+        value.filter(|value| !value.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_has_the_names_of_its_request() {
+        let request = RequestSummary {
+            at: 1_800_000,
+            key_id: "vk_1".into(),
+            model: "m".into(),
+            tags: vec![("team".into(), "search".into())],
+            ..RequestSummary::default()
+        };
+        let cell = Cell::of(&request);
+        assert_eq!(cell.quarter, Quarter(2));
+        assert_eq!(cell.value(&Dimension::Key), Some("vk_1"));
+        assert_eq!(cell.value(&Dimension::Provider), None, "no provider was called");
+        assert_eq!(cell.value(&Dimension::Tag("team".into())), Some("search"));
+        assert_eq!(cell.value(&Dimension::Tag("env".into())), None);
+    }
+
+    #[test]
+    fn dimensions_have_names() {
+        assert_eq!(Dimension::named("model"), Some(Dimension::Model));
+        assert_eq!(Dimension::named("tag.team"), Some(Dimension::Tag("team".into())));
+        assert_eq!(Dimension::named("tag."), None);
+        assert_eq!(Dimension::named("status"), None);
+    }
+}

@@ -1,0 +1,192 @@
+//! The table of sums in SQLite: one row for each cell, one column for each number. A report is grouped by the
+//! store, so that its rows and not its cells are read.
+
+use std::collections::BTreeMap;
+
+use super::cell::{Cell, Dimension};
+use super::period::Span;
+use super::quarter::Quarter;
+use super::report::{Group, Report, ReportQuery};
+use super::sql_statement::{SqlStatement, SqlValue, tag_path};
+use super::sums::Sums;
+
+/// The columns that name a cell.
+const CELL_COLUMNS: [&str; 5] = ["quarter", "key_id", "provider", "model", "tags"];
+
+/// The statements of the table of sums.
+pub struct ReportTable;
+
+impl ReportTable {
+    /// Creates the table, if there is none.
+    pub fn create() -> String {
+        let sums = Sums::columns().into_iter().map(|column| format!("{column} INTEGER NOT NULL DEFAULT 0"));
+        // The runtime binds numbers as floats, which the type of the column makes integers again.
+        let kind = |column| if column == "quarter" { "INTEGER" } else { "TEXT" };
+        let cell = CELL_COLUMNS.map(|column| format!("{column} {} NOT NULL", kind(column)));
+        let columns: Vec<String> = cell.into_iter().chain(sums).collect();
+        let (columns, key) = (columns.join(", "), CELL_COLUMNS.join(", "));
+        format!("CREATE TABLE IF NOT EXISTS cells ({columns}, PRIMARY KEY ({key})) WITHOUT ROWID")
+    }
+
+    /// Adds sums to the row of a cell.
+    pub fn add(cell: &Cell, sums: &Sums) -> SqlStatement {
+        let (columns, values) = (Sums::columns(), sums.values());
+        let added = columns.iter().map(|column| format!("{column} = {column} + excluded.{column}"));
+        let added: Vec<String> = added.collect();
+        let marks = vec!["?"; CELL_COLUMNS.len() + columns.len()].join(", ");
+        let mut statement = SqlStatement::default();
+        let named = [&CELL_COLUMNS.map(str::to_owned)[..], &columns].concat().join(", ");
+        let insert = format!("INSERT INTO cells ({named}) VALUES ({marks})");
+        statement.push(&insert, cell_values(cell).into_iter().chain(values.into_iter().map(SqlValue::Number)));
+        statement.push(&format!(" ON CONFLICT DO UPDATE SET {}", added.join(", ")), []);
+        statement
+    }
+
+    /// Deletes the rows of all quarters before this one.
+    pub fn delete_before(quarter: Quarter) -> SqlStatement {
+        SqlStatement { text: "DELETE FROM cells WHERE quarter < ?".into(), values: vec![SqlValue::Number(quarter.0)] }
+    }
+
+    /// Reads a report: the index of a span, the values of the dimensions, and an array of sums as JSON.
+    pub fn read(query: &ReportQuery, spans: &[Span]) -> SqlStatement {
+        let ranges: Vec<(u64, u64)> = spans.iter().map(|span| (span.first.0, span.last.0)).collect();
+        let ranges = serde_json::to_string(&ranges).unwrap_or_default();
+        let mut statement = SqlStatement::default();
+        statement.push(
+            "WITH spans AS (SELECT key AS span, value ->> 0 AS first, value ->> 1 AS last FROM json_each(?)) \
+             SELECT span",
+            [SqlValue::Text(ranges)],
+        );
+        for (number, dimension) in query.group_by.iter().enumerate() {
+            statement.push(", ", []);
+            push_dimension(&mut statement, dimension);
+            statement.push(&format!(" AS by{number}"), []);
+        }
+        let sums: Vec<String> = Sums::columns().iter().map(|column| format!("SUM({column})")).collect();
+        statement.push(&format!(", json_array({}) AS sums", sums.join(", ")), []);
+        statement.push(" FROM spans CROSS JOIN cells ON quarter BETWEEN first AND last", []);
+        push_filters(&mut statement, query);
+        let groups: String = (0..query.group_by.len()).map(|number| format!(", by{number}")).collect();
+        statement.push(&format!(" GROUP BY span{groups}"), []);
+        statement
+    }
+
+    /// Adds a row that [`ReportTable::read`] has read to a report. `None` if it is no such row.
+    pub fn add_row(report: &mut Report, spans: &[Span], row: ReportRow) -> Option<()> {
+        let period = spans.get(row.span)?.period;
+        let sums: Vec<u64> = serde_json::from_str(&row.sums).ok()?;
+        report.add(Group { period, values: row.values }, &Sums::of_values(sums));
+        Some(())
+    }
+}
+
+/// A row that [`ReportTable::read`] has read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportRow {
+    /// The index of its span.
+    pub span: usize,
+    /// The values of the dimensions.
+    pub values: Vec<Option<String>>,
+    /// Its sums, a JSON array in the order of [`Sums::columns`].
+    pub sums: String,
+}
+
+/// The values of [`CELL_COLUMNS`].
+fn cell_values(cell: &Cell) -> [SqlValue; CELL_COLUMNS.len()] {
+    let text = |text: &str| SqlValue::Text(text.to_owned());
+    [
+        SqlValue::Number(cell.quarter.0),
+        text(&cell.key_id),
+        text(&cell.provider),
+        text(&cell.model),
+        SqlValue::Text(tags_json(&cell.tags)),
+    ]
+}
+
+/// Tags as JSON, in the order of their names.
+pub(super) fn tags_json(tags: &BTreeMap<String, String>) -> String {
+    serde_json::to_string(tags).unwrap_or_default()
+}
+
+/// The value of a dimension, as [`Cell::value`] has it: NULL stands for none.
+fn push_dimension(statement: &mut SqlStatement, dimension: &Dimension) {
+    match dimension {
+        Dimension::Key => statement.push("NULLIF(key_id, '')", []),
+        Dimension::Provider => statement.push("NULLIF(provider, '')", []),
+        Dimension::Model => statement.push("NULLIF(model, '')", []),
+        Dimension::Tag(name) => statement.push("NULLIF(json_extract(tags, ?), '')", [tag_path(name)]),
+    }
+}
+
+fn push_filters(statement: &mut SqlStatement, query: &ReportQuery) {
+    for (number, filter) in query.filters.iter().enumerate() {
+        statement.push(if number == 0 { " WHERE (0" } else { " AND (0" }, []);
+        for value in &filter.values {
+            statement.push(" OR ", []);
+            push_dimension(statement, &filter.dimension);
+            statement.push(" IS ?", [value.clone().map_or(SqlValue::Null, SqlValue::Text)]);
+        }
+        statement.push(")", []);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::period::{DayRange, Period, Resolution};
+    use super::super::report::Filter;
+    use super::*;
+
+    fn marks(statement: &SqlStatement) -> usize {
+        statement.text.matches('?').count()
+    }
+
+    fn query() -> ReportQuery {
+        let team = Dimension::Tag("team".into());
+        ReportQuery {
+            days: DayRange { from: 0, to: 1 },
+            resolution: Resolution::Day,
+            group_by: vec![Dimension::Key, team.clone()],
+            filters: vec![
+                Filter { dimension: Dimension::Model, values: vec![Some("m'?".into()), None] },
+                Filter { dimension: team, values: vec![Some("x".into())] },
+            ],
+        }
+    }
+
+    #[test]
+    fn every_mark_has_a_value() {
+        let added = ReportTable::add(&Cell::default(), &Sums::default());
+        assert_eq!(marks(&added), added.values.len());
+        assert!(added.values.len() < 100, "SQLite in a Durable Object takes 100 values");
+        let read = ReportTable::read(&query(), &[]);
+        assert_eq!(marks(&read), read.values.len());
+        assert!(!read.text.contains("m'"), "values are no part of the text");
+    }
+
+    #[test]
+    fn a_report_is_grouped_by_the_store() {
+        let span = |first, last| Span { period: Period::default(), first: Quarter(first), last: Quarter(last) };
+        let read = ReportTable::read(&query(), &[span(0, 95), span(96, 191)]);
+        let text = |text: &str| SqlValue::Text(text.to_owned());
+        let expected =
+            [text("[[0,95],[96,191]]"), text("$.\"team\""), text("m'?"), SqlValue::Null, text("$.\"team\""), text("x")];
+        assert_eq!(read.values, expected);
+        assert!(read.text.ends_with(
+            " FROM spans CROSS JOIN cells ON quarter BETWEEN first AND last \
+             WHERE (0 OR NULLIF(model, '') IS ? OR NULLIF(model, '') IS ?) \
+             AND (0 OR NULLIF(json_extract(tags, ?), '') IS ?) GROUP BY span, by0, by1"
+        ));
+    }
+
+    #[test]
+    fn a_row_that_was_read_counts_in_its_period() {
+        let spans = [Span { period: Period::default(), first: Quarter(0), last: Quarter(3) }];
+        let mut report = Report::default();
+        let row = ReportRow { span: 0, values: vec![Some("vk_1".into()), None], sums: "[2,1,1]".into() };
+        assert_eq!(ReportTable::add_row(&mut report, &spans, row.clone()), Some(()));
+        assert_eq!(report.totals.requests, 2);
+        assert_eq!(report.totals.outcomes().collect::<Vec<_>>(), [("complete", 1), ("refused", 1)]);
+        assert_eq!(ReportTable::add_row(&mut report, &spans, ReportRow { span: 1, ..row.clone() }), None);
+        assert_eq!(ReportTable::add_row(&mut report, &spans, ReportRow { sums: "{}".into(), ..row }), None);
+    }
+}
