@@ -1,12 +1,10 @@
-//! Authenticates a request to the admin API and runs its operation.
+//! Runs the operation of a request to the admin API.
 
 use super::query::Query;
 use super::routes::Action;
 use super::{export, health, keys, receipts, signing, usage};
-use crate::error::{Error, Result};
-use crate::gateway::{ADMIN_VARIABLE, Body, Bridge, Platform, Request, Response, read_body};
-use crate::ids::AccountId;
-use crate::policy::auth;
+use crate::error::Result;
+use crate::gateway::{Body, Bridge, Platform, Request, Response, read_body};
 
 /// The OpenAPI description of this API.
 const DOCUMENT: &str = include_str!("openapi.json");
@@ -20,7 +18,7 @@ pub struct AdminCall<'p> {
     pub id: &'p str,
 }
 
-/// Handles a request to the admin API, whose caller has shown an admin key.
+/// Handles a request to the admin API, whose caller has been authenticated for the operation.
 ///
 /// # Errors
 /// The error of the operation.
@@ -53,29 +51,4 @@ pub async fn handle<P: Platform>(
         Action::ResetHealth => health::reset(bridge, platform, &read_body(bridge, platform, request).await?).await,
         Action::Describe => Ok(Response::json(200, Body::Bytes(DOCUMENT.as_bytes().to_vec()))),
     }
-}
-
-/// Authenticates a caller. Returns the id of the admin key.
-///
-/// # Errors
-/// 401 without an admin key.
-pub fn authenticate<P: Platform>(bridge: &Bridge, request: &Request<'_, P>) -> Result<AccountId> {
-    if bridge.admin_keys().is_empty() {
-        return Err(unauthorized(format!(
-            "The admin API is disabled because the gateway has no admin keys. Set {ADMIN_VARIABLE} \
-             (in .dev.vars, or with `wrangler secret put {ADMIN_VARIABLE}`)."
-        )));
-    }
-    let presented = auth::presented(request.header);
-    match bridge.admin_keys().authenticate(presented.as_deref()) {
-        Ok(caller) => Ok(caller.key_id),
-        Err(_) if presented.is_some() => {
-            Err(unauthorized(format!("This is not an admin key. Use one of the keys in {ADMIN_VARIABLE}.")))
-        }
-        Err(error) => Err(error),
-    }
-}
-
-fn unauthorized(message: String) -> Error {
-    Error::caller(401, "invalid_api_key", message).with_header("www-authenticate", "Bearer realm=\"llm-bridge admin\"")
 }

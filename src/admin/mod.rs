@@ -1,6 +1,7 @@
 //! The admin API: API keys, their receipts and their usage; and the health of
 //! targets.
 
+mod access;
 mod account;
 mod export;
 mod handle;
@@ -18,6 +19,7 @@ mod token_view;
 mod usage;
 mod usage_query;
 
-pub use handle::{AdminCall, authenticate, handle};
-pub use routes::{Action, AdminRoute, ROOT, ROUTES, owns, unknown_path};
+pub use access::authenticate;
+pub use handle::{AdminCall, handle};
+pub use routes::{Access, Action, AdminRoute, ROOT, ROUTES, owns, unknown_path};
 pub use usage::list_own as list_own_usage;

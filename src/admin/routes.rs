@@ -46,6 +46,22 @@ pub enum Action {
     Describe,
 }
 
+/// What a route does to the gateway, and so which admin keys may call it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// It changes nothing: read-only admin keys may call it.
+    Read,
+    /// It changes something: full admin keys only.
+    Write,
+}
+
+impl Action {
+    /// The access that the route of this operation needs. An operation without a route needs full access.
+    pub fn access(self) -> Access {
+        ROUTES.iter().find(|route| route.action == self).map_or(Access::Write, |route| route.access)
+    }
+}
+
 /// One row of the route table.
 #[derive(Debug)]
 pub struct AdminRoute {
@@ -55,32 +71,38 @@ pub struct AdminRoute {
     pub path: &'static str,
     /// What the route does.
     pub action: Action,
+    /// Which admin keys may call it.
+    pub access: Access,
 }
 
-const fn row(method: &'static str, path: &'static str, action: Action) -> AdminRoute {
-    AdminRoute { method, path, action }
+const fn read(path: &'static str, action: Action) -> AdminRoute {
+    AdminRoute { method: "GET", path, action, access: Access::Read }
+}
+
+const fn write(method: &'static str, path: &'static str, action: Action) -> AdminRoute {
+    AdminRoute { method, path, action, access: Access::Write }
 }
 
 /// All routes. The rows of one path are adjacent.
 pub const ROUTES: &[AdminRoute] = &[
-    row("GET", "/keys", Action::List),
-    row("POST", "/keys", Action::Create),
-    row("GET", "/keys/{id}", Action::Read),
-    row("PATCH", "/keys/{id}", Action::Edit),
-    row("DELETE", "/keys/{id}", Action::Delete),
-    row("POST", "/keys/{id}/rotate", Action::Rotate),
-    row("POST", "/keys/{id}/disable", Action::Disable),
-    row("POST", "/keys/{id}/enable", Action::Enable),
-    row("GET", "/keys/{id}/receipts", Action::Receipts),
-    row("GET", "/usage", Action::Usage),
-    row("GET", "/export/receipts", Action::ExportReceipts),
-    row("GET", "/export/usage", Action::ExportUsage),
-    row("GET", "/signing-secrets", Action::SigningSecrets),
-    row("POST", "/signing-secrets", Action::RenewSigning),
-    row("DELETE", "/signing-secrets/{id}", Action::EndSigning),
-    row("GET", "/health", Action::Health),
-    row("POST", "/health/reset", Action::ResetHealth),
-    row("GET", "/openapi.json", Action::Describe),
+    read("/keys", Action::List),
+    write("POST", "/keys", Action::Create),
+    read("/keys/{id}", Action::Read),
+    write("PATCH", "/keys/{id}", Action::Edit),
+    write("DELETE", "/keys/{id}", Action::Delete),
+    write("POST", "/keys/{id}/rotate", Action::Rotate),
+    write("POST", "/keys/{id}/disable", Action::Disable),
+    write("POST", "/keys/{id}/enable", Action::Enable),
+    read("/keys/{id}/receipts", Action::Receipts),
+    read("/usage", Action::Usage),
+    read("/export/receipts", Action::ExportReceipts),
+    read("/export/usage", Action::ExportUsage),
+    read("/signing-secrets", Action::SigningSecrets),
+    write("POST", "/signing-secrets", Action::RenewSigning),
+    write("DELETE", "/signing-secrets/{id}", Action::EndSigning),
+    read("/health", Action::Health),
+    write("POST", "/health/reset", Action::ResetHealth),
+    read("/openapi.json", Action::Describe),
 ];
 
 /// Whether a path belongs to the admin API, whether or not it has a route.
@@ -92,4 +114,24 @@ pub fn owns(path: &str) -> bool {
 pub fn unknown_path() -> Error {
     let message = format!("Unknown URL: the admin API has no such path. See {ROOT}/openapi.json for all paths.");
     Error::caller(404, "unknown_url", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_is_for_get_alone() {
+        for route in ROUTES {
+            assert_eq!(route.access == Access::Read, route.method == "GET", "{route:?}");
+            assert_eq!(route.action.access(), route.access, "{route:?}");
+        }
+    }
+
+    #[test]
+    fn each_operation_has_one_route() {
+        for route in ROUTES {
+            assert_eq!(ROUTES.iter().filter(|other| other.action == route.action).count(), 1, "{route:?}");
+        }
+    }
 }

@@ -21,6 +21,9 @@ use crate::session::{ConnectionSlots, PendingLimits, SessionLimits};
 /// The variable that holds the admin keys.
 pub const ADMIN_VARIABLE: &str = "ADMIN_API_KEYS";
 
+/// The variable that holds the read-only admin keys.
+pub const ADMIN_READ_VARIABLE: &str = "ADMIN_READ_API_KEYS";
+
 /// The account of callers without a key.
 pub(super) const ANONYMOUS: &str = "anonymous";
 
@@ -30,6 +33,7 @@ pub struct Bridge {
     pub(super) config: Config,
     pub(super) access: AccessKeys,
     pub(super) admin: AccessKeys,
+    admin_read: AccessKeys,
     /// One for each provider of the configuration, in the same order.
     pub(super) accounts: Vec<ProviderAccount>,
     pub(super) known: AdmissionCache,
@@ -73,12 +77,26 @@ impl Bridge {
         let mut config = Config::read(text, crate::formats::KINDS)?;
         let access = AccessKeys::read(&secret(auth::VARIABLE).unwrap_or_default());
         let admin = AccessKeys::read(&secret(ADMIN_VARIABLE).unwrap_or_default());
+        let admin_read = AccessKeys::read(&secret(ADMIN_READ_VARIABLE).unwrap_or_default());
         let accounts = open_accounts(&mut config, &secret);
         let memory = MemoryBudget::new(config.memory_bytes);
         let (known, keyring, slots) = (AdmissionCache::default(), SigningCache::default(), Rc::default());
         let learned = LearnedFacts::default();
         let health = HealthStore::new(pools(&config, &accounts));
-        Ok(Self { config, access, admin, accounts, known, keyring, learned, health, memory, slots, opened: now })
+        Ok(Self {
+            config,
+            access,
+            admin,
+            admin_read,
+            accounts,
+            known,
+            keyring,
+            learned,
+            health,
+            memory,
+            slots,
+            opened: now,
+        })
     }
 
     /// The origins whose pages may read responses in a browser.
@@ -89,6 +107,11 @@ impl Bridge {
     /// The keys that open the admin API.
     pub fn admin_keys(&self) -> &AccessKeys {
         &self.admin
+    }
+
+    /// The keys that open the routes of the admin API that change nothing.
+    pub fn admin_read_keys(&self) -> &AccessKeys {
+        &self.admin_read
     }
 
     /// The accounts that exist by configuration: one for each fixed key and, if callers without a key are

@@ -66,7 +66,7 @@ pub mod platform;
 
 pub use admission::{Admission, Caller};
 pub use admit::{ask_account, check as check_account};
-pub use bridge::{ADMIN_VARIABLE, Bridge, Opened, misconfigured};
+pub use bridge::{ADMIN_READ_VARIABLE, ADMIN_VARIABLE, Bridge, Opened, misconfigured};
 pub use call::{call_failed, unframed};
 pub use caller::{authenticate, identify};
 pub use drive::{call_model, settle_failure};

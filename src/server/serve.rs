@@ -83,7 +83,7 @@ impl<P: Platform> Service<'_, P> {
         let response = match endpoint {
             Endpoint::Health => Ok(Response::json(200, Body::Bytes(br#"{"status":"ok"}"#.to_vec()))),
             Endpoint::WebSocket => gateway::open_websocket(self.bridge, self.platform, request).await,
-            Endpoint::Admin(action) => match admin::authenticate(self.bridge, &request) {
+            Endpoint::Admin(action) => match admin::authenticate(self.bridge, &request, action) {
                 Ok(key_id) => {
                     record.apply(Fact::Authenticated { key_id });
                     admin::handle(self.bridge, self.platform, request, AdminCall { action, id: &name }).await

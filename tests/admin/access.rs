@@ -1,5 +1,6 @@
 //! Access to the admin API, and its errors.
 
+use llm_bridge::admin::{self, Access};
 use serde_json::json;
 
 use crate::setup::{ADMIN, AdminSetup, CONFIG, SECRETS};
@@ -24,6 +25,39 @@ fn only_an_admin_key_is_accepted() {
     }
     let got = ask(&bridge(CONFIG, SECRETS), &world, "GET /v1/models", ADMIN, "");
     assert_eq!(got.status, 401, "an admin key is no access key");
+}
+
+#[test]
+fn a_read_only_admin_key_calls_the_routes_that_change_nothing() {
+    let secrets = [("ADMIN_API_KEYS", "admin"), ("ADMIN_READ_API_KEYS", "viewer,admin")];
+    let (gateway, world) = (bridge(CONFIG, &secrets), World::default());
+    let call = |key: &str, method: &str, path: &str| {
+        let line = format!("{method} {}{}", admin::ROOT, path.replace("{id}", "nobody"));
+        ask(&gateway, &world, &line, &[("authorization", key)], "")
+    };
+    for route in admin::ROUTES {
+        let as_viewer = call("Bearer viewer", route.method, route.path);
+        if route.access == Access::Read {
+            let as_admin = call("Bearer admin", route.method, route.path);
+            assert_eq!((as_viewer.status, as_viewer.body), (as_admin.status, as_admin.body), "{route:?}");
+        } else {
+            assert_eq!(as_viewer.status, 403, "{route:?}");
+            assert_eq!(as_viewer.code(), "admin_key_read_only", "{route:?}");
+        }
+    }
+    assert_eq!(call("Bearer admin", "POST", "/signing-secrets").status, 201, "a key in both variables is a full one");
+    assert_eq!(call("Bearer other", "GET", "/keys").status, 401);
+    assert_eq!(call("", "GET", "/keys").status, 401);
+}
+
+#[test]
+fn read_only_admin_keys_need_no_full_one() {
+    let gateway = bridge(CONFIG, &[("ADMIN_READ_API_KEYS", "viewer")]);
+    let world = World::default();
+    let headers = [("authorization", "Bearer viewer")];
+    assert_eq!(ask(&gateway, &world, "GET /admin/api/keys", &headers, "").status, 200);
+    assert_eq!(ask(&gateway, &world, "POST /admin/api/keys", &headers, "{}").status, 403);
+    assert_eq!(ask(&gateway, &world, "HEAD /admin/api/keys", &headers, "").status, 200);
 }
 
 #[test]
