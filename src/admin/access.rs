@@ -7,7 +7,7 @@ use crate::gateway::{ADMIN_READ_VARIABLE, ADMIN_VARIABLE, Bridge, Platform, Requ
 use crate::ids::AccountId;
 use crate::policy::auth;
 
-/// Authenticates a caller, and checks that the caller's key may run this operation. Returns the id of the key.
+/// Authenticates a caller, and checks that the key may run this operation. Returns the id of the key.
 ///
 /// # Errors
 /// 401 without an admin key, 403 if the route needs more than a read-only one.
