@@ -8,7 +8,7 @@
 //! server
 //! admin
 //! gateway
-//! session, policy, ledger, reasoning_store, formats, provider, telemetry, reports
+//! session, policy, ledger, reasoning_store, formats, provider, telemetry, reports, alerts
 //! canonical, wire, config, tokens
 //! catalogue
 //! error, ids
@@ -23,6 +23,7 @@ pub mod admin;
 
 pub mod gateway;
 
+pub mod alerts;
 pub mod formats;
 pub mod ledger;
 pub mod policy;

@@ -19,7 +19,7 @@ const BANDS: &[&[&str]] = &[
     &["server"],
     &["admin"],
     &["gateway"],
-    &["session", "policy", "ledger", "formats", "provider", "reasoning_store", "telemetry", "reports"],
+    &["session", "policy", "ledger", "formats", "provider", "reasoning_store", "telemetry", "reports", "alerts"],
     &["canonical", "wire", "config", "tokens"],
     &["catalogue"],
     &["error", "ids"],
