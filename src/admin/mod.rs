@@ -3,6 +3,7 @@
 
 mod access;
 mod account;
+mod audit;
 mod export;
 mod handle;
 mod health;
@@ -20,6 +21,7 @@ mod usage;
 mod usage_query;
 
 pub use access::authenticate;
+pub use audit::{AuditCaller, AuditEntry, AuditOutcome, FieldChange};
 pub use handle::{AdminCall, handle};
 pub use routes::{Access, Action, AdminRoute, ROOT, ROUTES, owns, unknown_path};
 pub use usage::list_own as list_own_usage;
