@@ -1,9 +1,13 @@
 //! The settings of the log: level, format, and the fields of a record.
 
+use serde::{Deserialize, Serialize};
+
+use super::file_log::FileLog;
 use super::yaml::Node;
 
 /// The severity of a record, lowest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LogLevel {
     /// Chunks of streams.
     Debug,
@@ -45,6 +49,8 @@ pub struct Logging {
     pub level: LogLevel,
     /// Whether records are written to the console.
     pub console: bool,
+    /// The log files, if records are written to such.
+    pub file: Option<FileLog>,
     /// The fields of a record.
     pub fields: Fields,
 }
@@ -116,14 +122,24 @@ impl Fields {
 
 impl Default for Logging {
     fn default() -> Self {
-        Self { format: LogFormat::Json, level: LogLevel::Info, console: true, fields: Fields::default() }
+        Self { format: LogFormat::Json, level: LogLevel::Info, console: true, file: None, fields: Fields::default() }
     }
 }
 
 impl Logging {
-    /// Whether records of this level are written.
+    /// Whether records of this level are written to the console.
     pub fn logs(&self, level: LogLevel) -> bool {
         self.console && level >= self.level
+    }
+
+    /// Whether records of this level are written to log files.
+    pub fn files(&self, level: LogLevel) -> bool {
+        self.file.is_some() && level >= self.level
+    }
+
+    /// Whether records of this level are written anywhere.
+    pub fn writes(&self, level: LogLevel) -> bool {
+        self.logs(level) || self.files(level)
     }
 
     pub(super) fn read(node: &Node<'_>) -> Option<Self> {
@@ -142,7 +158,8 @@ impl Logging {
         if let Some(output) = table.at("output").and_then(|node| node.table(&["file", "console"])) {
             logging.console = output.at("console").and_then(|node| node.flag()).unwrap_or(true);
             if let Some(file) = output.at("file") {
-                check_file(&file);
+                logging.file = FileLog::read(&file);
+                file.note("this has no effect: a Worker has no files, so records go to the console");
             }
         }
         Some(logging)
@@ -169,12 +186,4 @@ fn read_fields(node: &Node<'_>, fields: &mut Fields) {
             fields.switch(field, on);
         }
     }
-}
-
-fn check_file(node: &Node<'_>) {
-    let Some(table) = node.table(&["path", "max_size", "backup_count"]) else { return };
-    table.at("path").and_then(|node| node.text());
-    table.at("max_size").and_then(|node| node.count(0));
-    table.at("backup_count").and_then(|node| node.count(0));
-    node.note("this has no effect: a Worker has no files, so records go to the console");
 }

@@ -5,6 +5,7 @@ mod address;
 mod cors;
 pub mod decimal;
 mod facts;
+mod file_log;
 mod format_kind;
 mod keys;
 mod logging;
@@ -25,6 +26,7 @@ mod yaml;
 
 pub use address::Address;
 pub use cors::Cors;
+pub use file_log::FileLog;
 pub use format_kind::FormatKind;
 pub use keys::{KeySource, KeyVariable};
 pub use logging::{Fields, LogFormat, LogLevel, Logging};

@@ -179,6 +179,11 @@ impl EventKind<'_> {
         }
     }
 
+    /// Whether the event is logged whatever the level of the settings.
+    pub(super) fn is_always_logged(&self) -> bool {
+        matches!(self, Self::Runtime(_))
+    }
+
     /// The event's level. A failure that the client can fix is a warning.
     pub fn level(&self) -> LogLevel {
         match self {

@@ -1,6 +1,7 @@
 //! What is told of requests: log events and their rendering as lines, and summaries of requests.
 
 mod event;
+pub mod log_file;
 mod render;
 mod summary;
 mod tags;
@@ -9,6 +10,6 @@ pub use event::{
     AttemptFailed, CatalogueStale, Chunk, Event, EventKind, LostReceipts, RequestEnd, RequestFields, RequestStart,
     RuntimeFailure,
 };
-pub use render::render;
+pub use render::{render, render_in_file};
 pub use summary::{AttemptSummary, RequestSummary};
 pub use tags::{TAGS, TagNames};

@@ -1,6 +1,7 @@
 //! Renders an event as a line of the log: a flat JSON object, or text for people.
 
 use super::event::{Event, EventKind, LostReceipts, RequestEnd, RequestFields, RuntimeFailure};
+use super::log_file::{LogRecord, in_file};
 use crate::config::{Fields, LogFormat, LogLevel, Logging, Millis};
 use crate::error::Error;
 use crate::wire::date::write_time;
@@ -10,18 +11,24 @@ use crate::wire::json::quote;
 /// The usual length of a line, in bytes.
 const USUAL: usize = 512;
 
-/// The line of an event; `None` if the settings do not log its level.
+/// The line of an event for the console; `None` if the settings do not log its level.
 ///
 /// A [`RuntimeFailure`] is logged under any settings, always as JSON and without a timestamp.
 pub fn render(event: &Event<'_>, logging: &Logging) -> Option<String> {
+    let is_logged = event.kind.is_always_logged() || logging.logs(event.kind.level());
+    is_logged.then(|| render_line(event, &logging.fields, logging.format))
+}
+
+/// The line of an event for log files; `None` if there are none, or its level is not logged.
+pub fn render_in_file(event: &Event<'_>, logging: &Logging) -> Option<LogRecord> {
+    let is_logged = logging.file.is_some() && (event.kind.is_always_logged() || logging.files(event.kind.level()));
+    let line = is_logged.then(|| render_line(event, &logging.fields, LogFormat::Json))?;
+    Some(LogRecord { at: event.at, line: in_file(line, event.at) })
+}
+
+fn render_line(event: &Event<'_>, fields: &Fields, format: LogFormat) -> String {
     let kind = &event.kind;
-    if let EventKind::Runtime(failure) = kind {
-        return Some(render_failure(failure));
-    }
-    if !logging.logs(kind.level()) {
-        return None;
-    }
-    let mut line = Line { fields: &logging.fields, format: logging.format, text: String::with_capacity(USUAL) };
+    let mut line = Line { fields, format, text: String::with_capacity(USUAL) };
     line.head(event.at, kind.level(), kind.name());
     match kind {
         EventKind::RequestStart(start) => {
@@ -53,9 +60,9 @@ pub fn render(event: &Event<'_>, logging: &Logging) -> Option<String> {
             line.text("error", Some(&problem.to_string()));
         }
         EventKind::SessionWoken(key_id) => line.text("key_id", *key_id),
-        EventKind::Runtime(_) => {}
+        EventKind::Runtime(failure) => return render_failure(failure),
     }
-    Some(line.finish())
+    line.finish()
 }
 
 fn render_failure(failure: &RuntimeFailure<'_>) -> String {
@@ -167,7 +174,7 @@ impl Line<'_> {
 mod tests {
     use super::super::event::RequestStart;
     use super::*;
-    use crate::config::Problem;
+    use crate::config::{FileLog, Problem};
 
     const REQUEST: RequestFields<'_> = RequestFields {
         request_id: "r\"1",
@@ -193,6 +200,23 @@ mod tests {
         let logging = Logging { format: LogFormat::Text, ..Logging::default() };
         let expected = r#"1970-01-01T00:00:00.012Z [INFO] request_start request_id="r\"1" model="m" stream=false"#;
         assert_eq!(render(&start(None), &logging).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn log_files_have_json_with_a_timestamp_whatever_the_console_has() {
+        let file = FileLog { path: "logs".to_owned(), max_size: 1, backup_count: 0, keep_days: None };
+        let console = Logging { format: LogFormat::Text, level: LogLevel::Warning, ..Logging::default() };
+        let logging = Logging { console: false, file: Some(file), ..console.clone() };
+        let lost = Event { at: 12, kind: EventKind::Runtime(RuntimeFailure::SessionUnwritten) };
+        let expected =
+            r#"{"timestamp":"1970-01-01T00:00:00.012Z","level":"error","event":"session_unwritten"}"#.to_owned();
+        assert_eq!(render_in_file(&lost, &logging), Some(LogRecord { at: 12, line: expected }));
+        assert_eq!(render_in_file(&lost, &console), None);
+        assert_eq!(render_in_file(&start(None), &logging), None);
+        let all = Logging { level: LogLevel::Info, ..logging };
+        let line = render_in_file(&start(None), &all).unwrap().line;
+        assert!(line.starts_with(r#"{"timestamp":"1970-01-01T00:00:00.012Z","level":"info","event":"request_start""#));
+        assert_eq!(render(&start(None), &all), None);
     }
 
     #[test]

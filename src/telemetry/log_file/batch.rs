@@ -1,0 +1,26 @@
+//! What an isolate sends to the writer of log files.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Millis;
+
+/// One line of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogRecord {
+    /// When it was logged, in milliseconds since 1970.
+    pub at: Millis,
+    /// A JSON object without line breaks, whose first field is its timestamp (see [`super::in_file`]).
+    pub line: String,
+}
+
+/// Lines of one isolate, in their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogBatch {
+    /// A random number: a batch that comes twice is written once.
+    pub id: u64,
+    /// The lines.
+    pub records: Vec<LogRecord>,
+    /// How many earlier lines this isolate has lost, because they did not fit into its memory or could not be
+    /// sent.
+    pub lost: u64,
+}
