@@ -48,7 +48,7 @@ need = @command -v $(1) >/dev/null || { echo "LLM Bridge needs '$(1)' on the PAT
 
 # ── Commands ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-.PHONY: help setup dev build test check explain pin deploy bench clean
+.PHONY: help setup dev logs build test check explain pin deploy bench clean
 
 help: ## list these commands
 	@echo "LLM Bridge: one OpenAI-format endpoint in front of all your model providers."
@@ -61,6 +61,9 @@ setup: $(NPM_PACKAGES) $(WORKER_BUILD) $(WASM_BINDGEN) wasm-target ## install mi
 
 dev: setup check-config build ## serve the gateway on http://localhost:1219 and rebuild as you edit
 	@exec scripts/dev.sh
+
+logs: ## show the newest lines of log files; options: TAIL=… LEVEL=… REQUEST_ID=… FROM=… URL=https://…
+	@scripts/logs.sh
 
 build: build/index.js build/index_bg.wasm build/assets/cl100k_base.bin config-link ## compile the gateway into build/, if a source has changed
 

@@ -42,8 +42,9 @@ fn the_file_of_the_python_bridge_works_unchanged() {
     assert_eq!(target("deepseek/deepseek-reasoner").model.params.rename.len(), 1);
     assert_eq!(config.provider("deepseek").unwrap().adapter, "openai");
     let notes: Vec<&str> = config.notes.iter().map(|note| note.path.as_str()).collect();
-    assert_eq!(notes, ["providers.gemini", "logging.output.file"]);
+    assert_eq!(notes, ["providers.gemini"]);
     assert_eq!(config.logging.level, LogLevel::Debug);
+    assert_eq!(config.logging.file.unwrap().path, "logs/llm-bridge.log");
 }
 
 #[test]

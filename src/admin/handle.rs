@@ -2,7 +2,7 @@
 
 use super::query::Query;
 use super::routes::Action;
-use super::{export, health, keys, receipts, signing, usage};
+use super::{export, health, keys, logs, receipts, signing, usage};
 use crate::error::Result;
 use crate::gateway::{Body, Bridge, Platform, Request, Response, read_body};
 
@@ -49,6 +49,7 @@ pub async fn handle<P: Platform>(
         Action::EndSigning => signing::end(bridge, platform, id).await,
         Action::Health => health::list(bridge, platform).await,
         Action::ResetHealth => health::reset(bridge, platform, &read_body(bridge, platform, request).await?).await,
+        Action::Logs => logs::list(bridge, platform, &Query::read(query, logs::PARAMETERS)?).await,
         Action::Describe => Ok(Response::json(200, Body::Bytes(DOCUMENT.as_bytes().to_vec()))),
     }
 }

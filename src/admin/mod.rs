@@ -1,5 +1,4 @@
-//! The admin API: API keys, their receipts and their usage; and the health of
-//! targets.
+//! The admin API: API keys, their receipts and their usage; the health of targets; log files.
 
 mod access;
 mod account;
@@ -10,6 +9,7 @@ mod health;
 mod json_response;
 mod key_view;
 mod keys;
+mod logs;
 mod query;
 mod receipts;
 mod registry;

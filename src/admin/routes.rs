@@ -42,6 +42,8 @@ pub enum Action {
     Health,
     /// Forgets that one of them is out, or all.
     ResetHealth,
+    /// Lists the newest lines of log files.
+    Logs,
     /// Returns the OpenAPI description of this API.
     Describe,
 }
@@ -102,6 +104,7 @@ pub const ROUTES: &[AdminRoute] = &[
     write("DELETE", "/signing-secrets/{id}", Action::EndSigning),
     read("/health", Action::Health),
     write("POST", "/health/reset", Action::ResetHealth),
+    read("/logs", Action::Logs),
     read("/openapi.json", Action::Describe),
 ];
 

@@ -157,10 +157,7 @@ impl Logging {
         }
         if let Some(output) = table.at("output").and_then(|node| node.table(&["file", "console"])) {
             logging.console = output.at("console").and_then(|node| node.flag()).unwrap_or(true);
-            if let Some(file) = output.at("file") {
-                logging.file = FileLog::read(&file);
-                file.note("this has no effect: a Worker has no files, so records go to the console");
-            }
+            logging.file = output.at("file").and_then(|node| FileLog::read(&node));
         }
         Some(logging)
     }

@@ -1,12 +1,13 @@
-//! The log: lines on the console, which `wrangler tail` and Workers Logs collect.
+//! The log: lines on the console, which `wrangler tail` and Workers Logs collect, and lines for log files.
 
 use std::cell::OnceCell;
 
 use wasm_bindgen::JsValue;
 
 use super::clock::now;
+use super::log_queue;
 use crate::config::Logging;
-use crate::telemetry::{Event, EventKind, RuntimeFailure, render};
+use crate::telemetry::{Event, EventKind, RuntimeFailure, render, render_in_file};
 
 thread_local! {
     /// Set once, when the gateway is opened.
@@ -30,11 +31,17 @@ pub(super) fn report_failure(failure: RuntimeFailure<'_>) {
 
 /// Logs an event, if its level is logged.
 pub(super) fn log(event: &Event<'_>) {
-    let line = LOGGING.with(|cell| match cell.get() {
-        Some(logging) => render(event, logging),
-        None => render(event, &Logging::default()),
+    LOGGING.with(|cell| match cell.get() {
+        Some(logging) => write(event, logging),
+        None => write(event, &Logging::default()),
     });
-    if let Some(line) = line {
+}
+
+fn write(event: &Event<'_>, logging: &Logging) {
+    if let Some(line) = render(event, logging) {
         web_sys::console::log_1(&JsValue::from_str(&line));
+    }
+    if let Some(record) = render_in_file(event, logging) {
+        log_queue::push(record);
     }
 }

@@ -10,6 +10,8 @@ mod fetch;
 mod isolate;
 mod js;
 mod log;
+mod log_queue;
+mod log_sender;
 mod objects;
 mod platform;
 mod receipt_queue;

@@ -15,7 +15,7 @@ use super::log::log;
 use super::objects::call;
 use super::sink::{Pipe, Sink};
 use super::upload::{self, Upload};
-use super::{count, js, receipt_queue, response};
+use super::{count, js, log_sender, receipt_queue, response};
 use crate::config::Millis;
 use crate::gateway::RequestState;
 use crate::gateway::platform::{
@@ -55,6 +55,7 @@ impl Platform for Edge {
 
     fn log(&self, event: &Event<'_>) {
         log(event);
+        log_sender::send_soon(self);
     }
 
     fn state(&self) -> &RequestState {

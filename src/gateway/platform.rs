@@ -244,6 +244,8 @@ pub enum ObjectAddress<'a> {
     Vault(&'a str),
     /// The health of targets and keys that all isolates share.
     Health,
+    /// The writer of log files.
+    LogFiles,
 }
 
 /// The head of a provider's response.

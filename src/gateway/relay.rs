@@ -119,7 +119,7 @@ impl StreamRelay {
         writer: ResponseWriter,
         rules: StreamRules,
     ) -> Self {
-        let (bridge, logs_chunks) = (Rc::clone(bridge), bridge.config.logging.logs(LogLevel::Debug));
+        let (bridge, logs_chunks) = (Rc::clone(bridge), bridge.config.logging.writes(LogLevel::Debug));
         Self { bridge, provider, reader, writer, rules, first_byte: None, logs_chunks }
     }
 

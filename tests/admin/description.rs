@@ -55,6 +55,8 @@ fn every_response_is_as_described() {
         ("POST /signing-secrets", ""),
         ("DELETE /signing-secrets/1", ""),
         ("GET /health", ""),
+        ("GET /logs", ""),
+        ("GET /logs?format=ndjson", ""),
         ("POST /health/reset", "{}"),
         ("DELETE /keys/a", ""),
     ] {

@@ -1,4 +1,4 @@
-//! The admin API on a scripted platform: keys, receipts and usage.
+//! The admin API on a scripted platform: keys, receipts, usage and log files.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may insist")]
 
 mod access;
@@ -6,6 +6,7 @@ mod concurrency;
 mod description;
 mod health;
 mod keys;
+mod logs;
 mod setup;
 #[path = "../support/mod.rs"]
 mod support;

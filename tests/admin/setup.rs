@@ -10,7 +10,10 @@ use serde_json::{Value, json};
 use crate::support::schema::validate;
 use crate::support::{Got, World, ask, bridge};
 
-pub const CONFIG: &str = "providers: { demo: { adapter: echo, models: { echo: {}, other: {} } } }";
+pub const CONFIG: &str = "
+providers: { demo: { adapter: echo, models: { echo: {}, other: {} } } }
+logging: { output: { file: { path: logs } } }
+";
 pub const SECRETS: &[(&str, &str)] = &[("ACCESS_API_KEYS", "caller"), ("ADMIN_API_KEYS", "admin")];
 pub const ADMIN: &[(&str, &str)] = &[("authorization", "Bearer admin")];
 /// Noon of 2026-11-23, in milliseconds since 1970.

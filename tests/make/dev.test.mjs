@@ -129,7 +129,7 @@ test("a second set-up does nothing", () => {
 
 test("make alone lists every command", () => {
   const { stdout } = make();
-  for (const name of ["help", "setup", "dev", "build", "test", "check", "pin", "deploy", "bench", "clean"]) {
+  for (const name of ["help", "setup", "dev", "logs", "build", "test", "check", "pin", "deploy", "bench", "clean"]) {
     assert.match(stdout, new RegExp(`^  make ${name} +\\w`, "m"));
   }
 });

@@ -11,6 +11,7 @@ use llm_bridge::ids::AccountId;
 use llm_bridge::ledger::health::HealthResponse;
 use llm_bridge::ledger::registry;
 use llm_bridge::ledger::{AccountCommand, AccountResponse, Receipt};
+use llm_bridge::telemetry::log_file::{LogCommand, LogResponse};
 use llm_bridge::telemetry::{Event, render};
 use llm_bridge::tokens::Encoding;
 
@@ -97,6 +98,17 @@ impl Platform for World {
                 let mut health = self.health.borrow_mut();
                 let response = serde_json::from_str(&command)
                     .map_or(HealthResponse::Malformed, |command| health.handle(command, self.clock.get()).0);
+                serde_json::to_string(&response).unwrap()
+            }
+            ObjectAddress::LogFiles => {
+                let response = match serde_json::from_str(&command) {
+                    Ok(LogCommand::Read(query)) => {
+                        self.log_queries.borrow_mut().push(query);
+                        LogResponse::Page(self.log_page.borrow().clone())
+                    }
+                    Ok(LogCommand::Append(_)) => LogResponse::Appended,
+                    Err(_) => LogResponse::Malformed,
+                };
                 serde_json::to_string(&response).unwrap()
             }
             ObjectAddress::Vault(name) => {

@@ -14,6 +14,7 @@ use llm_bridge::ledger::health::SharedHealth;
 use llm_bridge::ledger::registry::KeyRegistry;
 use llm_bridge::ledger::{AccountCommand, AccountLedger, AccountResponse, AccountWrite, Receipt, ReceiptRow};
 use llm_bridge::reasoning_store;
+use llm_bridge::telemetry::log_file::{LogPage, LogQuery};
 use llm_bridge::tokens::{Encoding, Vocabulary};
 
 use super::script::Script;
@@ -41,6 +42,9 @@ pub struct World {
     pub directory: Rc<RefCell<KeyRegistry>>,
     /// What all isolates know of the health of targets.
     pub health: Rc<RefCell<SharedHealth>>,
+    /// What the object of log files returns when it is read, and what it was asked.
+    pub log_page: Rc<RefCell<LogPage>>,
+    pub log_queries: Rc<RefCell<Vec<LogQuery>>>,
     /// The entries of the reasoning store, by the account's name and the id of the call.
     pub vault: Rc<RefCell<HashMap<(String, String), reasoning_store::SealedEntry>>>,
     /// What happens to the next commands to objects.

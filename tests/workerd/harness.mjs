@@ -39,6 +39,7 @@ const OBJECTS = [
   ["SESSIONS", "Session"],
   ["VAULTS", "Vault"],
   ["HEALTH", "Health"],
+  ["LOG_FILES", "LogFiles"],
 ];
 // The static files, which are deployed with the worker: the binding ASSETS.
 const ASSETS = "build/assets";

@@ -1,6 +1,7 @@
 //! Bindings to the JavaScript of the Workers runtime and of the entry module, as far as no crate has them.
 
 mod accepted_socket;
+mod bucket;
 mod entry_module;
 mod event_context;
 mod globals;
@@ -8,6 +9,7 @@ mod hibernation;
 mod objects;
 
 pub(super) use accepted_socket::{AcceptedSocket, Closed};
+pub(super) use bucket::{Bucket, bucket};
 pub(super) use entry_module::{StreamedResponse, configuration, ended, pipe, streamed_response};
 pub(super) use event_context::EventContext;
 pub(super) use globals::{Assets, FixedLengthStream, clear_timer, fetch, random, record, start_timer, tee};

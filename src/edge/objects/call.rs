@@ -23,6 +23,7 @@ pub(in crate::edge) async fn ask(env: &Env, address: ObjectAddress<'_>, command:
         ObjectAddress::Directory | ObjectAddress::Signing => ("DIRECTORY", ONLY),
         ObjectAddress::Vault(name) => ("VAULTS", name),
         ObjectAddress::Health => ("HEALTH", ONLY),
+        ObjectAddress::LogFiles => ("LOG_FILES", ONLY),
     };
     let Ok(namespace) = namespace(env, binding) else {
         report_failure(RuntimeFailure::ObjectMissing(binding));

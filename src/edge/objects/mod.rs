@@ -4,6 +4,8 @@ mod account;
 mod account_store;
 pub(super) mod call;
 mod health;
+mod log_files;
+mod log_store;
 mod reasoning_store;
 mod registry;
 mod session;
