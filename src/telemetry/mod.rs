@@ -1,7 +1,8 @@
-//! What is told of requests: log events and their rendering as lines, and summaries of requests.
+//! What is told of requests: log events and their rendering as lines, summaries of requests, and metrics.
 
 mod event;
 pub mod log_file;
+pub mod metrics;
 mod render;
 mod summary;
 mod tags;

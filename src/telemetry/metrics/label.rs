@@ -1,0 +1,72 @@
+//! Values of labels. Clients and providers choose names, so only configured ones become labels.
+
+use std::collections::BTreeSet;
+
+/// The value of a label that stands for all names that are not configured.
+pub const OTHER: &str = "other";
+
+/// The longest value of a label, in bytes.
+pub const MAX_VALUE: usize = 128;
+
+/// The statuses that stand for themselves. Others are counted by their hundred, as `4xx`: providers choose
+/// statuses.
+const STATUSES: &[u16] =
+    &[200, 400, 401, 402, 403, 404, 405, 408, 409, 413, 415, 422, 429, 499, 500, 502, 503, 504, 529];
+
+/// The value of the label `status`.
+pub fn status_label(status: u16) -> String {
+    if STATUSES.contains(&status) {
+        return status.to_string();
+    }
+    match status / 100 {
+        hundred @ 1..=5 => format!("{hundred}xx"),
+        _ => OTHER.to_owned(),
+    }
+}
+
+/// The names that may be values of labels: those of the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfiguredNames {
+    names: BTreeSet<(String, String)>,
+    providers: BTreeSet<String>,
+}
+
+impl ConfiguredNames {
+    /// The names of providers, and of the models of each, as the provider names them.
+    pub fn new<P: Into<String>, M: Into<String>>(pairs: impl IntoIterator<Item = (P, M)>) -> Self {
+        let names: BTreeSet<(String, String)> =
+            pairs.into_iter().map(|(provider, model)| (provider.into(), model.into())).collect();
+        let providers = names.iter().map(|(provider, _)| provider.clone()).collect();
+        Self { names, providers }
+    }
+
+    /// The values of the labels `provider` and `model`.
+    pub fn labels<'a>(&self, provider: &'a str, model: &'a str) -> [&'a str; 2] {
+        let is_known = self.providers.contains(provider) && provider.len() <= MAX_VALUE;
+        let provider_label = if is_known { provider } else { OTHER };
+        let pair = (provider.to_owned(), model.to_owned());
+        let is_configured = is_known && model.len() <= MAX_VALUE && self.names.contains(&pair);
+        [provider_label, if is_configured { model } else { OTHER }]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_not_configured_are_others() {
+        let long = "m".repeat(MAX_VALUE + 1);
+        let names = ConfiguredNames::new([("p", "m"), ("q", "n"), ("q", &long)]);
+        assert_eq!(names.labels("p", "m"), ["p", "m"]);
+        assert_eq!(names.labels("p", "n"), ["p", OTHER]);
+        assert_eq!(names.labels("x", "m"), [OTHER, OTHER]);
+        assert_eq!(names.labels("q", &long), ["q", OTHER]);
+    }
+
+    #[test]
+    fn rare_statuses_are_counted_by_their_hundred() {
+        let labels = [200, 429, 418, 599, 204, 0, 999].map(status_label);
+        assert_eq!(labels, ["200", "429", "4xx", "5xx", "2xx", OTHER, OTHER]);
+    }
+}

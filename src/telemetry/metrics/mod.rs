@@ -1,0 +1,17 @@
+//! Metrics as values: a table of families, a registry of their series, and its exposition as text.
+
+mod exposition;
+mod families;
+mod family;
+mod format;
+mod label;
+mod registry;
+mod series;
+
+pub use exposition::expose;
+pub use families::*;
+pub use family::{Family, FamilyKind, Scale};
+pub use format::{ExpositionFormat, negotiate};
+pub use label::{ConfiguredNames, MAX_VALUE, OTHER, status_label};
+pub use registry::{GAUGE_LIFE, MAX_SAMPLES, Registry};
+pub use series::{SeriesRow, SeriesValue};
