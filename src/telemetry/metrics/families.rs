@@ -94,11 +94,11 @@ pub static TIME_TO_FIRST_TOKEN: Family = seconds(
     "Time from a request's arrival to the first byte of the provider's response.",
 );
 
-/// The gateway's own time.
+/// The time in which no provider was being called.
 pub static GATEWAY_TIME: Family = seconds(
     "llm_bridge_gateway_time_seconds",
     GATEWAY_BOUNDS,
-    "Time from a request's arrival to the call of its provider.",
+    "Part of a request's time in which no provider was being called.",
 );
 
 /// Refusals by a limit of a key.
@@ -108,6 +108,13 @@ pub static LIMITS_HIT: Family =
 /// Receipts that did not reach their account.
 pub static LOST_RECEIPTS: Family =
     counter("llm_bridge_lost_receipts", &[], "Receipts that did not reach their account.");
+
+/// What an export to OpenTelemetry dropped.
+pub static EXPORT_DROPS: Family = counter(
+    "llm_bridge_export_drops",
+    &["signal", "reason"],
+    "Spans and log records that were not exported, by the reason.",
+);
 
 /// Requests under way.
 pub static OPEN_REQUESTS: Family = gauge("llm_bridge_open_requests", &[], "Requests that are under way.");
@@ -137,6 +144,7 @@ pub static FAMILIES: &[&Family] = &[
     &GATEWAY_TIME,
     &LIMITS_HIT,
     &LOST_RECEIPTS,
+    &EXPORT_DROPS,
     &OPEN_REQUESTS,
     &RESTING_TARGETS,
     &EXCLUDED_GAUGES,

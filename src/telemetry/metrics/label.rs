@@ -1,9 +1,12 @@
 //! Values of labels. Clients and providers choose names, so only configured ones become labels.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The value of a label that stands for all names that are not configured.
 pub const OTHER: &str = "other";
+
+/// The value of a label of requests that called no provider.
+pub const NONE: &str = "none";
 
 /// The longest value of a label, in bytes.
 pub const MAX_VALUE: usize = 128;
@@ -27,26 +30,29 @@ pub fn status_label(status: u16) -> String {
 /// The names that may be values of labels: those of the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfiguredNames {
-    names: BTreeSet<(String, String)>,
-    providers: BTreeSet<String>,
+    models: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl ConfiguredNames {
-    /// The names of providers, and of the models of each, as the provider names them.
+    /// The names of providers, each with a model as the provider names it.
     pub fn new<P: Into<String>, M: Into<String>>(pairs: impl IntoIterator<Item = (P, M)>) -> Self {
-        let names: BTreeSet<(String, String)> =
-            pairs.into_iter().map(|(provider, model)| (provider.into(), model.into())).collect();
-        let providers = names.iter().map(|(provider, _)| provider.clone()).collect();
-        Self { names, providers }
+        let mut models: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (provider, model) in pairs {
+            models.entry(provider.into()).or_default().insert(model.into());
+        }
+        Self { models }
     }
 
-    /// The values of the labels `provider` and `model`.
+    /// The values of the labels `provider` and `model`. An empty name means that no provider was called.
     pub fn labels<'a>(&self, provider: &'a str, model: &'a str) -> [&'a str; 2] {
-        let is_known = self.providers.contains(provider) && provider.len() <= MAX_VALUE;
-        let provider_label = if is_known { provider } else { OTHER };
-        let pair = (provider.to_owned(), model.to_owned());
-        let is_configured = is_known && model.len() <= MAX_VALUE && self.names.contains(&pair);
-        [provider_label, if is_configured { model } else { OTHER }]
+        if provider.is_empty() {
+            return [NONE, NONE];
+        }
+        let Some(models) = self.models.get(provider).filter(|_| provider.len() <= MAX_VALUE) else {
+            return [OTHER, OTHER];
+        };
+        let is_configured = model.len() <= MAX_VALUE && models.contains(model);
+        [provider, if is_configured { model } else { OTHER }]
     }
 }
 
@@ -62,6 +68,7 @@ mod tests {
         assert_eq!(names.labels("p", "n"), ["p", OTHER]);
         assert_eq!(names.labels("x", "m"), [OTHER, OTHER]);
         assert_eq!(names.labels("q", &long), ["q", OTHER]);
+        assert_eq!(names.labels("", "m"), [NONE, NONE]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod families;
 mod family;
 mod format;
 mod label;
+mod observe;
 mod registry;
 mod series;
 
@@ -12,6 +13,7 @@ pub use exposition::expose;
 pub use families::*;
 pub use family::{Family, FamilyKind, Scale};
 pub use format::{ExpositionFormat, negotiate};
-pub use label::{ConfiguredNames, MAX_VALUE, OTHER, status_label};
+pub use label::{ConfiguredNames, MAX_VALUE, NONE, OTHER, status_label};
+pub use observe::observe;
 pub use registry::{GAUGE_LIFE, MAX_SAMPLES, Registry};
 pub use series::{SeriesRow, SeriesValue};

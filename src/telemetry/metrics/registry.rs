@@ -116,11 +116,7 @@ impl Registry {
     }
 
     /// The series of a family that are live at `now`, by their labels.
-    pub(super) fn live(
-        &self,
-        family: &Family,
-        now: Millis,
-    ) -> impl Iterator<Item = (&Vec<String>, &SeriesValue)> + use<'_> {
+    pub fn live(&self, family: &Family, now: Millis) -> impl Iterator<Item = (&Vec<String>, &SeriesValue)> + use<'_> {
         let series = self.families.get(family.name).into_iter().flatten();
         series.filter(move |(_, value)| is_live(value, now))
     }
