@@ -1,8 +1,9 @@
-//! What is told of requests: log events and their rendering as lines, summaries of requests, and metrics.
+//! What is told of requests: log events and their rendering as lines, summaries, metrics, traces.
 
 mod event;
 pub mod log_file;
 pub mod metrics;
+pub mod otlp;
 mod render;
 mod summary;
 mod tags;

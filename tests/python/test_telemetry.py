@@ -1,0 +1,108 @@
+"""Official readers judge what the gateway writes for Prometheus and OpenTelemetry: the fixtures that `tests/telemetry.rs` compares
+with its encodings."""
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+from google.protobuf import json_format
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
+from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from prometheus_client import parser
+from prometheus_client.openmetrics import parser as strict_parser
+
+FIXTURES = Path(__file__).parents[1] / "fixtures/telemetry"
+IDS = {"traceId", "spanId", "parentSpanId"}
+
+
+def _with_base64_ids(value):
+    """OTLP's JSON has ids in hex, where protobuf's mapping has base64."""
+    if isinstance(value, list):
+        return [_with_base64_ids(item) for item in value]
+    if isinstance(value, dict):
+        return {
+            key: base64.b64encode(bytes.fromhex(item)).decode() if key in IDS else _with_base64_ids(item)
+            for key, item in value.items()
+        }
+    return value
+
+
+def _has_unknown_fields(message):
+    """Whether a message, or one within it, has a field that its official class does not know."""
+    known = type(message)()
+    known.CopyFrom(message)
+    known.DiscardUnknownFields()
+    return known.SerializeToString(deterministic=True) != message.SerializeToString(deterministic=True)
+
+
+KINDS = [("traces", ExportTraceServiceRequest), ("logs", ExportLogsServiceRequest), ("metrics", ExportMetricsServiceRequest)]
+
+
+@pytest.mark.parametrize(("name", "kind"), KINDS)
+def test_both_encodings_are_the_same_message(name, kind):
+    binary = kind.FromString((FIXTURES / f"{name}.pb").read_bytes())
+    assert not _has_unknown_fields(binary)
+    text = json.loads((FIXTURES / f"{name}.json").read_text(encoding="utf-8"))
+    # Unknown members, enums by name and wrong types are errors.
+    assert json_format.ParseDict(_with_base64_ids(text), kind()) == binary
+
+
+def test_spans_are_what_they_should_be():
+    request = ExportTraceServiceRequest.FromString((FIXTURES / "traces.pb").read_bytes())
+    (resource,) = request.resource_spans
+    (scope,) = resource.scope_spans
+    assert isinstance(scope.scope, InstrumentationScope) and scope.scope.name == "llm-bridge"
+    assert scope.schema_url.startswith("https://opentelemetry.io/schemas/gen-ai")
+    server, failed, served, root, hollow = scope.spans
+    assert [span.kind for span in scope.spans] == [Span.SPAN_KIND_SERVER, *[Span.SPAN_KIND_CLIENT] * 2, Span.SPAN_KIND_SERVER, Span.SPAN_KIND_CLIENT]
+    assert server.parent_span_id.hex() == "00f067aa0ba902b7" and server.trace_id.hex() == "4bf92f3577b34da6a3ce929d0e0e4736"
+    assert failed.parent_span_id == served.parent_span_id == server.span_id
+    assert not root.parent_span_id and hollow.parent_span_id == root.span_id
+    assert failed.status.code == root.status.code == Status.STATUS_CODE_ERROR and server.status.code == Status.STATUS_CODE_UNSET
+    assert server.start_time_unix_nano == 1_795_000_000_000_000_000 and server.end_time_unix_nano == 1_795_000_003_210_000_000
+    values = {attribute.key: attribute.value for attribute in served.attributes}
+    assert values["gen_ai.usage.input_tokens"].int_value == 900
+    assert values["gen_ai.response.time_to_first_chunk"].double_value == 0.55
+    assert values["gen_ai.request.stream"].bool_value is True
+
+
+def test_metrics_are_what_they_should_be():
+    request = ExportMetricsServiceRequest.FromString((FIXTURES / "metrics.pb").read_bytes())
+    metrics = {metric.name: metric for metric in request.resource_metrics[0].scope_metrics[0].metrics}
+    duration = metrics["llm_bridge_request_duration_seconds"]
+    assert duration.unit == "s" and duration.histogram.aggregation_temporality == AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
+    for point in duration.histogram.data_points:
+        assert len(point.bucket_counts) == len(point.explicit_bounds) + 1
+        assert sum(point.bucket_counts) == point.count and point.start_time_unix_nano < point.time_unix_nano
+    (cost,) = metrics["llm_bridge_cost_dollars"].sum.data_points
+    assert cost.as_double == 0.01275 and metrics["llm_bridge_cost_dollars"].sum.is_monotonic
+    (open_requests,) = metrics["llm_bridge_open_requests"].gauge.data_points
+    assert open_requests.as_int == 2
+
+
+def test_the_strict_parser_reads_openmetrics():
+    text = (FIXTURES / "metrics.openmetrics").read_text(encoding="utf-8")
+    families = {family.name: family for family in strict_parser.text_string_to_metric_families(text)}
+    samples = {
+        (sample.name, sample.labels.get("type")): sample.value
+        for sample in families["llm_bridge_tokens"].samples
+        if sample.labels["model"] == "large"
+    }
+    assert samples[("llm_bridge_tokens_total", "output")] == 60
+    assert families["llm_bridge_request_duration_seconds"].unit == "seconds"
+    assert any(sample.labels["model"] == 'quotes " \\ and\nlines' for sample in families["llm_bridge_tokens"].samples)
+
+
+def test_both_text_formats_have_the_same_samples():
+    old = parser.text_string_to_metric_families((FIXTURES / "metrics.txt").read_text(encoding="utf-8"))
+    new = strict_parser.text_string_to_metric_families((FIXTURES / "metrics.openmetrics").read_text(encoding="utf-8"))
+    values = [
+        {(sample.name, tuple(sorted(sample.labels.items()))): sample.value for family in families for sample in family.samples}
+        for families in (old, new)
+    ]
+    assert values[0] == values[1]
