@@ -8,6 +8,7 @@
 //! server
 //! admin
 //! gateway
+//! operations
 //! session, policy, ledger, reasoning_store, formats, provider, telemetry, reports, alerts
 //! canonical, wire, config, tokens
 //! catalogue
@@ -22,6 +23,8 @@ pub mod server;
 pub mod admin;
 
 pub mod gateway;
+
+pub mod operations;
 
 pub mod alerts;
 pub mod formats;

@@ -2,10 +2,10 @@
 // The YAML is a module of its own, so an edit of it compiles no Rust.
 import config from "../build/config.yaml";
 import { ended, pipe, streamedResponse, watch } from "./wasm-failure.mjs";
-import Bridge, { Account, Directory, Health, LogFiles, Session, Vault } from "../build/index.js";
+import Bridge, { Account, Directory, Health, LogFiles, Operations, Session, Vault } from "../build/index.js";
 
 // The Durable Objects, by their names in wrangler.toml.
-export { Account, Directory, Health, LogFiles, Session, Vault };
+export { Account, Directory, Health, LogFiles, Operations, Session, Vault };
 
 // What the wasm imports from this module (src/edge/js/entry_module.rs).
 globalThis.LLM_BRIDGE = { config, ended, pipe, streamedResponse };

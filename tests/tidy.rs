@@ -19,6 +19,7 @@ const BANDS: &[&[&str]] = &[
     &["server"],
     &["admin"],
     &["gateway"],
+    &["operations"],
     &["session", "policy", "ledger", "formats", "provider", "reasoning_store", "telemetry", "reports", "alerts"],
     &["canonical", "wire", "config", "tokens"],
     &["catalogue"],

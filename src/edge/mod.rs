@@ -13,6 +13,7 @@ mod log;
 mod log_queue;
 mod log_sender;
 mod objects;
+mod operations_queue;
 mod platform;
 mod receipt_queue;
 mod response;

@@ -15,7 +15,8 @@ use super::log::log;
 use super::objects::call;
 use super::sink::{Pipe, Sink};
 use super::upload::{self, Upload};
-use super::{count, js, log_sender, receipt_queue, response};
+use super::{count, js, log_sender, operations_queue, receipt_queue, response};
+use crate::alerts::Observation;
 use crate::config::Millis;
 use crate::gateway::RequestState;
 use crate::gateway::platform::{
@@ -23,7 +24,7 @@ use crate::gateway::platform::{
 };
 use crate::ids::AccountId;
 use crate::ledger::{AccountCommand, Receipt};
-use crate::telemetry::Event;
+use crate::telemetry::{Event, RequestSummary};
 use crate::tokens::Encoding;
 
 impl Platform for Edge {
@@ -91,6 +92,14 @@ impl Platform for Edge {
 
     fn notify(&self, accounts: &[AccountId], command: &AccountCommand) {
         receipt_queue::renew(self, accounts, command);
+    }
+
+    fn report(&self, summary: RequestSummary) {
+        operations_queue::report(self, summary);
+    }
+
+    fn observe(&self, observation: Observation) {
+        operations_queue::observe(self, observation);
     }
 
     async fn count(&self, encoding: Encoding, texts: Vec<String>) -> Result<Vec<u64>, CallError> {

@@ -7,11 +7,12 @@ use std::future::Future;
 use std::rc::Rc;
 
 use super::request_state::RequestState;
+use crate::alerts::Observation;
 use crate::config::Millis;
 use crate::formats::Framing;
 use crate::ids::AccountId;
 use crate::ledger::{AccountCommand, Receipt};
-use crate::telemetry::Event;
+use crate::telemetry::{Event, RequestSummary};
 use crate::tokens::Encoding;
 
 /// The platform, as one request sees it. Clones are handles of the same request.
@@ -78,6 +79,12 @@ pub trait Platform: Clone + 'static {
 
     /// Sends a command to accounts whose response nobody waits for.
     fn notify(&self, accounts: &[AccountId], command: &AccountCommand);
+
+    /// Reports a request that has ended to the operations object, together with others.
+    fn report(&self, summary: RequestSummary);
+
+    /// Reports what an alert may be about, likewise.
+    fn observe(&self, observation: Observation);
 
     /// Counts the tokens of each text. The first count of an encoding loads its vocabulary.
     fn count(&self, encoding: Encoding, texts: Vec<String>) -> impl Future<Output = Result<Vec<u64>, CallError>>;
@@ -246,6 +253,39 @@ pub enum ObjectAddress<'a> {
     Health,
     /// The writer of log files.
     LogFiles,
+    /// A part of the object of what operators are shown and told.
+    Operations(OperationsPart),
+}
+
+/// A part of the operations object, by what is sent to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperationsPart {
+    /// Batches of isolates, for all parts.
+    Record,
+    /// Reports and lists of requests.
+    Reports,
+    /// Metrics.
+    Metrics,
+    /// Alerts and their deliveries.
+    Alerts,
+    /// The audit log of admin actions.
+    Audit,
+    /// The requests that are running.
+    Live,
+}
+
+impl OperationsPart {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Record => "record",
+            Self::Reports => "reports",
+            Self::Metrics => "metrics",
+            Self::Alerts => "alerts",
+            Self::Audit => "audit",
+            Self::Live => "live",
+        }
+    }
 }
 
 /// The head of a provider's response.

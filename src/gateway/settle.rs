@@ -42,6 +42,7 @@ pub(super) fn settle<P: Platform>(platform: &P, mut record: RequestRecord, endin
 fn close<P: Platform>(platform: &P, record: &RequestRecord, error: Option<&Error>, text: Option<&str>) {
     platform.log(&record.end_event(error, text));
     let Some(admission) = record.admission() else { return };
+    platform.report(record.summary(error));
     let priority = if admission.limited { Priority::Now } else { Priority::Batched };
     for (index, account) in admission.accounts.iter().enumerate() {
         platform.enqueue(account, record.receipt(admission, index > 0), priority);

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::future::{Future, pending, ready};
 use std::rc::Rc;
 
+use llm_bridge::alerts::Observation;
 use llm_bridge::gateway::platform::{Broken, CallError, ObjectAddress, Priority, ProviderRequest, StreamHead};
 use llm_bridge::gateway::{Platform, RequestState};
 use llm_bridge::ids::AccountId;
@@ -12,7 +13,7 @@ use llm_bridge::ledger::health::HealthResponse;
 use llm_bridge::ledger::registry;
 use llm_bridge::ledger::{AccountCommand, AccountResponse, Receipt};
 use llm_bridge::telemetry::log_file::{LogCommand, LogResponse};
-use llm_bridge::telemetry::{Event, render};
+use llm_bridge::telemetry::{Event, RequestSummary, render};
 use llm_bridge::tokens::Encoding;
 
 use super::script::{Bytes, Script, ScriptedPipe, ScriptedResponse};
@@ -111,6 +112,10 @@ impl Platform for World {
                 };
                 serde_json::to_string(&response).unwrap()
             }
+            ObjectAddress::Operations(part) => {
+                let response = self.operations.borrow_mut().get_mut(part.name()).map(|answer| answer(&command));
+                response.ok_or(CallError::Unbound)?
+            }
             ObjectAddress::Vault(name) => {
                 let response = self.handle_store(name, serde_json::from_str(&command).unwrap());
                 serde_json::to_string(&response).unwrap()
@@ -129,6 +134,14 @@ impl Platform for World {
         for account in accounts {
             self.handle_account(account.as_str(), command.clone());
         }
+    }
+
+    fn report(&self, summary: RequestSummary) {
+        self.summaries.borrow_mut().push(summary);
+    }
+
+    fn observe(&self, observation: Observation) {
+        self.observations.borrow_mut().push(observation);
     }
 
     async fn count(&self, encoding: Encoding, texts: Vec<String>) -> Result<Vec<u64>, CallError> {

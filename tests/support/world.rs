@@ -1,12 +1,13 @@
 //! A scripted platform.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
 
 use futures::future::LocalBoxFuture;
+use llm_bridge::alerts::Observation;
 use llm_bridge::config::Logging;
 use llm_bridge::gateway::RequestState;
 use llm_bridge::gateway::platform::{CallError, ProviderRequest, StreamHead};
@@ -14,6 +15,7 @@ use llm_bridge::ledger::health::SharedHealth;
 use llm_bridge::ledger::registry::KeyRegistry;
 use llm_bridge::ledger::{AccountCommand, AccountLedger, AccountResponse, AccountWrite, Receipt, ReceiptRow};
 use llm_bridge::reasoning_store;
+use llm_bridge::telemetry::RequestSummary;
 use llm_bridge::telemetry::log_file::{LogPage, LogQuery};
 use llm_bridge::tokens::{Encoding, Vocabulary};
 
@@ -33,6 +35,11 @@ pub struct World {
     /// The log settings of the gateway's configuration.
     pub logging: Rc<RefCell<Logging>>,
     pub receipts: Rc<RefCell<Vec<Receipt>>>,
+    /// What was reported of requests that have ended, and of what alerts may be about.
+    pub summaries: Rc<RefCell<Vec<RequestSummary>>>,
+    pub observations: Rc<RefCell<Vec<Observation>>>,
+    /// The parts of the operations object by name: each answers a command.
+    pub operations: Rc<RefCell<BTreeMap<&'static str, Box<dyn FnMut(&str) -> String>>>>,
     pub cancelled: Rc<Cell<bool>>,
     /// The accounts' ledgers, by the account's name. Their writes are dropped, except for receipts.
     pub ledgers: Rc<RefCell<HashMap<String, AccountLedger>>>,

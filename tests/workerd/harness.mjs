@@ -40,6 +40,7 @@ const OBJECTS = [
   ["VAULTS", "Vault"],
   ["HEALTH", "Health"],
   ["LOG_FILES", "LogFiles"],
+  ["OPERATIONS", "Operations"],
 ];
 // The static files, which are deployed with the worker: the binding ASSETS.
 const ASSETS = "build/assets";

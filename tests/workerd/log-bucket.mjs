@@ -23,5 +23,5 @@ export class LogFiles extends objects.LogFiles {
   }
 }
 
-export const { Account, Directory, Health, Session, Vault } = objects;
+export const { Account, Directory, Health, Operations, Session, Vault } = objects;
 export default gateway;

@@ -113,6 +113,7 @@ export const Account = observed("ACCOUNTS", objects.Account);
 export const Directory = observed("DIRECTORY", objects.Directory);
 // Older builds do not have it.
 export const Health = objects.Health && observed("HEALTH", objects.Health);
+export const Operations = objects.Operations && observed("OPERATIONS", objects.Operations);
 export const LogFiles = objects.LogFiles && observed("LOG_FILES", objects.LogFiles);
 export const Session = observed("SESSIONS", objects.Session);
 export const Vault = observed("VAULTS", objects.Vault);

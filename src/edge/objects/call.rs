@@ -13,7 +13,7 @@ use crate::telemetry::RuntimeFailure;
 
 /// The name of the only object of its class.
 const ONLY: &str = "only";
-/// The URL of calls to objects, which ignore it and read the body.
+/// The URL of calls to objects, which read the body. Its path is the part that is called, if there are parts.
 const URL: &str = "https://object/";
 
 /// Sends a command to an object, and waits for its response.
@@ -24,12 +24,17 @@ pub(in crate::edge) async fn ask(env: &Env, address: ObjectAddress<'_>, command:
         ObjectAddress::Vault(name) => ("VAULTS", name),
         ObjectAddress::Health => ("HEALTH", ONLY),
         ObjectAddress::LogFiles => ("LOG_FILES", ONLY),
+        ObjectAddress::Operations(_) => ("OPERATIONS", ONLY),
     };
     let Ok(namespace) = namespace(env, binding) else {
         report_failure(RuntimeFailure::ObjectMissing(binding));
         return Err(CallError::Unbound);
     };
-    send(&namespace, name, &command).await.map_err(|error| {
+    let url = match address {
+        ObjectAddress::Operations(part) => format!("{URL}{}", part.name()),
+        _ => URL.to_owned(),
+    };
+    send(&namespace, name, &url, &command).await.map_err(|error| {
         report_failure(RuntimeFailure::ObjectFailed(&format!("{error:?}")));
         CallError::Broken
     })
@@ -51,12 +56,12 @@ pub(in crate::edge) async fn forward(session: &Stub, request: &web_sys::Request)
     JsFuture::from(session.forward(request)?).await?.dyn_into()
 }
 
-async fn send(namespace: &Namespace, name: &str, command: &str) -> Result<String, JsValue> {
+async fn send(namespace: &Namespace, name: &str, url: &str, command: &str) -> Result<String, JsValue> {
     let init = RequestInit::new();
     init.set_method("POST");
     init.set_body(&JsValue::from_str(command));
     let stub = namespace.get_by_name(name)?;
-    let response: web_sys::Response = JsFuture::from(stub.fetch(URL, &init)?).await?.dyn_into()?;
+    let response: web_sys::Response = JsFuture::from(stub.fetch(url, &init)?).await?.dyn_into()?;
     let text = JsFuture::from(response.text()?).await?;
     if response.ok() { Ok(text.dyn_into::<JsString>()?.into()) } else { Err(text) }
 }

@@ -6,6 +6,7 @@ pub(super) mod call;
 mod health;
 mod log_files;
 mod log_store;
+mod operations;
 mod reasoning_store;
 mod registry;
 mod session;
