@@ -8,16 +8,16 @@ mod openmetrics;
 use std::fs;
 use std::path::Path;
 
-use llm_bridge::config::Logging;
+use llm_bridge::config::{Logging, OtlpFormat};
 use llm_bridge::ledger::TokenCounts;
 use llm_bridge::telemetry::metrics::{
     ConfiguredNames, ExpositionFormat, FAMILIES, FamilyKind, OPEN_REQUESTS, REQUESTS, Registry, TOKENS, expose,
     negotiate, observe,
 };
 use llm_bridge::telemetry::otlp::{
-    Attribute, Body, BodyFormat, ExportQueue, ExportResponse, HttpFacts, LogRecord, ProviderAddress, QueueLimits,
-    QueueStep, RequestTrace, Resource, SendResult, Span, TraceContext, log_record, logs_body, metrics_body,
-    request_spans, system_of, traces_body,
+    Attribute, Body, ExportQueue, ExportResponse, HttpFacts, LogRecord, ProviderAddress, QueueLimits, QueueStep,
+    RequestTrace, Resource, SendResult, Span, TraceContext, log_record, logs_body, metrics_body, request_spans,
+    system_of, traces_body,
 };
 use llm_bridge::telemetry::{AttemptSummary, Event, EventKind, RequestSummary};
 use openmetrics::ReadFamily;
@@ -93,7 +93,8 @@ fn spans() -> Vec<Span> {
 
 fn records() -> Vec<LogRecord> {
     let woken = Event { at: START, kind: EventKind::SessionWoken(Some("vk_1")) };
-    let logging = Logging { level: llm_bridge::config::LogLevel::Debug, ..Logging::default() };
+    let level = llm_bridge::config::LogLevel::Debug;
+    let logging = Logging { level, exported: true, ..Logging::default() };
     let span = RequestTrace::begin(None, [9; 24]).own;
     [None, Some(span)].into_iter().filter_map(|span| log_record(&woken, &logging, span)).collect()
 }
@@ -128,12 +129,12 @@ fn check(name: &str, bytes: &[u8]) {
 #[test]
 fn the_encodings_are_those_that_were_judged() {
     for (name, Body { bytes, .. }) in [
-        ("traces.pb", traces_body(BodyFormat::Protobuf, &resource(), &spans())),
-        ("traces.json", traces_body(BodyFormat::Json, &resource(), &spans())),
-        ("logs.pb", logs_body(BodyFormat::Protobuf, &resource(), &records())),
-        ("logs.json", logs_body(BodyFormat::Json, &resource(), &records())),
-        ("metrics.pb", metrics_body(BodyFormat::Protobuf, &resource(), &registry(), START, START + 1_000)),
-        ("metrics.json", metrics_body(BodyFormat::Json, &resource(), &registry(), START, START + 1_000)),
+        ("traces.pb", traces_body(OtlpFormat::Protobuf, &resource(), &spans())),
+        ("traces.json", traces_body(OtlpFormat::Json, &resource(), &spans())),
+        ("logs.pb", logs_body(OtlpFormat::Protobuf, &resource(), &records())),
+        ("logs.json", logs_body(OtlpFormat::Json, &resource(), &records())),
+        ("metrics.pb", metrics_body(OtlpFormat::Protobuf, &resource(), &registry(), START, START + 1_000)),
+        ("metrics.json", metrics_body(OtlpFormat::Json, &resource(), &registry(), START, START + 1_000)),
         ("metrics.openmetrics", body_of(ExpositionFormat::OpenMetrics)),
         ("metrics.txt", body_of(ExpositionFormat::Text)),
     ] {

@@ -57,6 +57,13 @@ impl Address {
         }
     }
 
+    /// The port; that of the scheme if the address names none.
+    pub fn port(&self) -> u16 {
+        let usual = if self.root.starts_with("https://") { 443 } else { 80 };
+        let after_host = self.origin().rsplit_once(self.host()).map_or("", |(_, rest)| rest);
+        after_host.strip_prefix(':').and_then(|port| port.parse().ok()).unwrap_or(usual)
+    }
+
     /// The path of the API's root, such as `/v1`. May be empty.
     pub fn path(&self) -> &str {
         self.root.strip_prefix(self.origin()).unwrap_or_default()
@@ -146,6 +153,16 @@ mod tests {
         assert_eq!(host("https://a.b:8443/v1"), "a.b");
         assert_eq!(host("http://A.b"), "A.b");
         assert_eq!(host("http://[::1]:80/v1"), "[::1]");
+    }
+
+    #[test]
+    fn a_port_is_that_of_the_scheme_unless_it_is_named() {
+        let port = |text: &str| Address::parse(text, CHATS).unwrap().port();
+        assert_eq!(port("https://a.b/v1"), 443);
+        assert_eq!(port("http://a.b/v1"), 80);
+        assert_eq!(port("http://a.b:8080/v1"), 8080);
+        assert_eq!(port("https://[::1]:9/v1"), 9);
+        assert_eq!(port("https://[::1]/v1"), 443);
     }
 
     #[test]

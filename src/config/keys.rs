@@ -102,7 +102,7 @@ fn key_variable(node: &Node<'_>) -> Option<KeyVariable> {
 }
 
 /// The name of a variable. `or_none`: it may be the word for a host that takes no key.
-fn variable(node: &Node<'_>, or_none: bool) -> Option<String> {
+pub(super) fn variable(node: &Node<'_>, or_none: bool) -> Option<String> {
     let name = node.text()?;
     if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
         let none = if or_none { ", or `none` for a host that takes no key" } else { "" };

@@ -51,6 +51,8 @@ pub struct Logging {
     pub console: bool,
     /// The log files, if records are written to such.
     pub file: Option<FileLog>,
+    /// Whether records are exported to OpenTelemetry (`telemetry.otlp.logs`).
+    pub exported: bool,
     /// The fields of a record.
     pub fields: Fields,
 }
@@ -90,6 +92,9 @@ const FIELDS: &[(&str, &str, bool)] = &[
     ("class", "class", true),
     ("field", "field", true),
     ("stale_so_far", "stale_so_far", true),
+    ("signal", "signal", true),
+    ("drops", "drops", true),
+    ("reason", "reason", true),
     ("messages", "messages", false),
     ("response", "response", false),
     ("chunk", "chunk", false),
@@ -122,7 +127,8 @@ impl Fields {
 
 impl Default for Logging {
     fn default() -> Self {
-        Self { format: LogFormat::Json, level: LogLevel::Info, console: true, file: None, fields: Fields::default() }
+        let (format, level, fields) = (LogFormat::Json, LogLevel::Info, Fields::default());
+        Self { format, level, console: true, file: None, exported: false, fields }
     }
 }
 
@@ -137,9 +143,14 @@ impl Logging {
         self.file.is_some() && level >= self.level
     }
 
+    /// Whether records of this level are exported to OpenTelemetry.
+    pub fn exports(&self, level: LogLevel) -> bool {
+        self.exported && level >= self.level
+    }
+
     /// Whether records of this level are written anywhere.
     pub fn writes(&self, level: LogLevel) -> bool {
-        self.logs(level) || self.files(level)
+        self.logs(level) || self.files(level) || self.exports(level)
     }
 
     pub(super) fn read(node: &Node<'_>) -> Option<Self> {

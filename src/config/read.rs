@@ -11,6 +11,7 @@ use super::format_kind::FormatKind;
 use super::keys::KeySource;
 use super::logging::Logging;
 use super::near;
+use super::otlp::Otlp;
 use super::params::Params;
 use super::price::{self, Catalogue};
 use super::provider::{EchoOptions, FitScope, Model, Provider, without_hint};
@@ -71,6 +72,7 @@ const SECTIONS: &[&str] = &[
     "vault",
     "proxy",
     "logging",
+    "telemetry",
 ];
 
 /// Reads the whole file. Faults go to the report.
@@ -81,6 +83,9 @@ fn config(value: &Value, report: &Report<'_>, adapters: &[FormatKind]) -> Option
     check_proxy(&table);
     let default_provider = default_provider(&table, &providers).unwrap_or(0);
     let names = OwnNames::read(&table, &providers, default_provider);
+    let telemetry = table.at("telemetry").and_then(|node| node.table(&["otlp"]));
+    let otlp = telemetry.and_then(|table| Otlp::read(&table.at("otlp")?));
+    let logging = table.at("logging").and_then(|node| Logging::read(&node)).unwrap_or_default();
     Some(Config {
         default_provider,
         providers,
@@ -94,7 +99,8 @@ fn config(value: &Value, report: &Report<'_>, adapters: &[FormatKind]) -> Option
         accounting: table.at("accounting").and_then(|node| accounting(&node)).unwrap_or_default(),
         websocket: table.at("websocket").and_then(|node| Websocket::read(&node)).unwrap_or_default(),
         vault: table.at("vault").and_then(|node| Vault::read(&node)).unwrap_or_default(),
-        logging: table.at("logging").and_then(|node| Logging::read(&node)).unwrap_or_default(),
+        logging: Logging { exported: otlp.as_ref().is_some_and(|otlp| otlp.logs), ..logging },
+        otlp,
         notes: Vec::new(),
     })
 }

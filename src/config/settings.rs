@@ -2,6 +2,7 @@
 
 use super::cors::Cors;
 use super::logging::Logging;
+use super::otlp::Otlp;
 use super::provider::{Model, Provider};
 use super::routes::{Alias, ModelIndex, RouteRow};
 use super::units::Millis;
@@ -42,6 +43,8 @@ pub struct Config {
     pub vault: Vault,
     /// The log.
     pub logging: Logging,
+    /// The export to OpenTelemetry, if there is one.
+    pub otlp: Option<Otlp>,
     /// Values that are accepted but have no effect.
     pub notes: Vec<Problem>,
 }

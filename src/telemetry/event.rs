@@ -23,6 +23,8 @@ pub enum EventKind<'a> {
     AttemptFailed(AttemptFailed<'a>),
     /// A provider has refused a field that the gateway wrote, and the request was sent again without it.
     CatalogueStale(CatalogueStale<'a>),
+    /// Spans or log records were not exported to OpenTelemetry.
+    ExportDropped(ExportDropped<'a>),
     /// A piece of a provider's stream has come.
     Chunk(Chunk<'a>),
     /// The configuration cannot be used.
@@ -122,6 +124,21 @@ pub struct CatalogueStale<'a> {
     pub count: u64,
 }
 
+/// Spans or log records that were not exported to OpenTelemetry.
+#[derive(Clone, Copy, Debug)]
+pub struct ExportDropped<'a> {
+    /// `traces` or `logs`.
+    pub signal: &'static str,
+    /// How many of them, since the last such event.
+    pub drops: u64,
+    /// Why, by the name of the reason.
+    pub reason: &'static str,
+    /// The status of the back end's last response that was no success.
+    pub status: Option<u16>,
+    /// What it said, without secrets.
+    pub error: Option<&'a str>,
+}
+
 /// A piece of a provider's stream.
 #[derive(Clone, Copy, Debug)]
 pub struct Chunk<'a> {
@@ -171,6 +188,7 @@ impl EventKind<'_> {
             Self::RequestEnd(_) => "request_complete",
             Self::AttemptFailed(_) => "attempt_failed",
             Self::CatalogueStale(_) => "catalogue_stale",
+            Self::ExportDropped(_) => "export_dropped",
             Self::Chunk(_) => "chunk",
             Self::ConfigError(_) => "config_error",
             Self::ConfigNote(_) => "config_note",
@@ -193,7 +211,9 @@ impl EventKind<'_> {
                 if is_clients { LogLevel::Warning } else { LogLevel::Error }
             }
             Self::RequestStart(_) | Self::RequestEnd(_) => LogLevel::Info,
-            Self::AttemptFailed(_) | Self::CatalogueStale(_) | Self::ConfigNote(_) => LogLevel::Warning,
+            Self::AttemptFailed(_) | Self::CatalogueStale(_) | Self::ExportDropped(_) | Self::ConfigNote(_) => {
+                LogLevel::Warning
+            }
             Self::ConfigError(_) | Self::Runtime(_) => LogLevel::Error,
         }
     }

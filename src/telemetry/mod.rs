@@ -9,8 +9,8 @@ mod summary;
 mod tags;
 
 pub use event::{
-    AttemptFailed, CatalogueStale, Chunk, Event, EventKind, LostReceipts, RequestEnd, RequestFields, RequestStart,
-    RuntimeFailure,
+    AttemptFailed, CatalogueStale, Chunk, Event, EventKind, ExportDropped, LostReceipts, RequestEnd, RequestFields,
+    RequestStart, RuntimeFailure,
 };
 pub use render::{render, render_in_file};
 pub use summary::{AttemptSummary, RequestSummary};

@@ -26,6 +26,12 @@ pub fn render_in_file(event: &Event<'_>, logging: &Logging) -> Option<LogRecord>
     Some(LogRecord { at: event.at, line: in_file(line, event.at) })
 }
 
+/// The line of an event for OpenTelemetry; `None` if none is exported, or its level is not logged.
+pub(super) fn render_for_export(event: &Event<'_>, logging: &Logging) -> Option<String> {
+    let is_logged = logging.exported && (event.kind.is_always_logged() || logging.exports(event.kind.level()));
+    is_logged.then(|| render_line(event, &logging.fields, LogFormat::Json))
+}
+
 fn render_line(event: &Event<'_>, fields: &Fields, format: LogFormat) -> String {
     let kind = &event.kind;
     let mut line = Line { fields, format, text: String::with_capacity(USUAL) };
@@ -51,6 +57,13 @@ fn render_line(event: &Event<'_>, fields: &Fields, format: LogFormat) -> String 
             line.request(&stale.request);
             line.text("field", Some(stale.field));
             line.number("stale_so_far", Some(stale.count));
+        }
+        EventKind::ExportDropped(dropped) => {
+            line.text("signal", Some(dropped.signal));
+            line.number("drops", Some(dropped.drops));
+            line.text("reason", Some(dropped.reason));
+            line.number("status", dropped.status.map(u64::from));
+            line.text("error", dropped.error);
         }
         EventKind::Chunk(chunk) => {
             line.request(&chunk.request);

@@ -29,6 +29,13 @@ pub const CACHE_WRITE_TOKENS: &str = "gen_ai.usage.cache_creation.input_tokens";
 /// Tokens of the response that were reasoning.
 pub const REASONING_TOKENS: &str = "gen_ai.usage.reasoning.output_tokens";
 
+/// The name of the service, of the resource.
+pub const SERVICE_NAME: &str = "service.name";
+/// Its version.
+pub const SERVICE_VERSION: &str = "service.version";
+/// The id of the isolate.
+pub const SERVICE_INSTANCE: &str = "service.instance.id";
+
 /// What went wrong: a class of failures, or a status.
 pub const ERROR_TYPE: &str = "error.type";
 /// The provider's host name.

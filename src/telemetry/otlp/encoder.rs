@@ -28,4 +28,8 @@ pub(super) trait Encoder: Default {
     fn message(&mut self, field: Field, write: impl FnOnce(&mut Self));
     /// A repeated message: one for each item.
     fn messages<T>(&mut self, field: Field, items: &[T], write: impl Fn(&mut Self, &T));
+    /// A repeated message: items that this encoder has encoded before.
+    fn encoded(&mut self, field: Field, items: &[Vec<u8>]);
+    /// The message that was written.
+    fn into_bytes(self) -> Vec<u8>;
 }

@@ -41,6 +41,7 @@ pub(super) const SCHEMA_URL: Field = field(3, "schemaUrl");
 
 pub(super) const SPAN_TRACE_ID: Field = field(1, "traceId");
 pub(super) const SPAN_SPAN_ID: Field = field(2, "spanId");
+pub(super) const SPAN_TRACE_STATE: Field = field(3, "traceState");
 pub(super) const SPAN_PARENT_SPAN_ID: Field = field(4, "parentSpanId");
 pub(super) const SPAN_NAME: Field = field(5, "name");
 pub(super) const SPAN_KIND: Field = field(6, "kind");

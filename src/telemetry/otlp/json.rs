@@ -84,6 +84,16 @@ impl Encoder for Json {
         let objects: Vec<String> = objects.collect();
         self.member(field, &format!("[{}]", objects.join(",")));
     }
+
+    fn encoded(&mut self, field: Field, items: &[Vec<u8>]) {
+        if !items.is_empty() {
+            self.member(field, &format!("[{}]", String::from_utf8_lossy(&items.join(&b','))));
+        }
+    }
+
+    fn into_bytes(self) -> Vec<u8> {
+        self.finish().into_bytes()
+    }
 }
 
 /// A `double`. JSON has finite numbers only; protobuf's mapping names the others.

@@ -3,7 +3,7 @@
 use super::trace_context::TraceContext;
 use crate::config::{LogLevel, Logging, Millis};
 use crate::telemetry::event::Event;
-use crate::telemetry::render::render;
+use crate::telemetry::render::render_for_export;
 
 /// A log record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct LogRecord {
     pub level: LogLevel,
     /// The event's name.
     pub event: &'static str,
-    /// The line of the log: the same fields that the operator chose for the log.
+    /// The line of the log in JSON: the same fields that the operator chose for the log.
     pub body: String,
     /// The span that it belongs to.
     pub span: Option<TraceContext>,
@@ -32,8 +32,8 @@ impl LogRecord {
     }
 }
 
-/// The record of an event; `None` if the settings do not log its level.
+/// The record of an event; `None` if the settings do not export its level.
 pub fn log_record(event: &Event<'_>, logging: &Logging, span: Option<TraceContext>) -> Option<LogRecord> {
-    let body = render(event, logging)?;
+    let body = render_for_export(event, logging)?;
     Some(LogRecord { at: event.at, level: event.kind.level(), event: event.kind.name(), body, span })
 }

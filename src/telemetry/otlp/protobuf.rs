@@ -97,6 +97,14 @@ impl Encoder for Protobuf {
             self.message(field, |inner| write(inner, item));
         }
     }
+
+    fn encoded(&mut self, field: Field, items: &[Vec<u8>]) {
+        items.iter().for_each(|item| self.delimited(field, item));
+    }
+
+    fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
 }
 
 /// The value of a field of a message.

@@ -179,6 +179,17 @@ impl<T> ExportQueue<T> {
         }
     }
 
+    /// When something is to be sent next; `None` if nothing waits, or a batch is under way.
+    pub fn due(&self, now: Millis) -> Option<Millis> {
+        match &self.batch {
+            Some(batch) if batch.is_under_way => None,
+            Some(batch) => Some(batch.not_before.min(now.saturating_add(MAX_WAIT))),
+            None if self.waiting.is_empty() => None,
+            None if self.fills_a_batch() => Some(now),
+            None => Some(self.since.min(now).saturating_add(self.limits.delay)),
+        }
+    }
+
     fn fills_a_batch(&self) -> bool {
         self.waiting.len() >= self.limits.max_batch || self.waiting_bytes >= self.limits.max_batch_bytes
     }
@@ -220,6 +231,11 @@ impl<T> ExportQueue<T> {
                 self.batch = Some(batch);
             }
         }
+    }
+
+    /// Whether a batch has been sent whose result is not known yet.
+    pub fn is_under_way(&self) -> bool {
+        self.batch.as_ref().is_some_and(|batch| batch.is_under_way)
     }
 
     /// How many items back ends have taken.

@@ -104,6 +104,7 @@ fn server_span(summary: &RequestSummary, trace: &RequestTrace, http: &HttpFacts<
     }
     Span {
         context: trace.own,
+        trace_state: trace.state.clone(),
         parent: trace.parent,
         is_parent_remote: trace.parent.is_some(),
         name: format!("{} {}", http.method, http.route),
@@ -155,6 +156,7 @@ impl Call<'_> {
         let is_sound = attempt.class.is_empty();
         Span {
             context: trace.attempt(self.index),
+            trace_state: trace.state.clone(),
             parent: Some(trace.own.span_id),
             is_parent_remote: false,
             name: format!("{operation} {}", attempt.model),

@@ -9,6 +9,8 @@ use crate::config::Millis;
 pub struct Span {
     /// Its trace, its id and its flags.
     pub context: TraceContext,
+    /// What other services have added to the trace (`tracestate`); empty if nothing.
+    pub trace_state: String,
     /// The span that it is a child of.
     pub parent: Option<SpanId>,
     /// Whether the parent is a span of another process.

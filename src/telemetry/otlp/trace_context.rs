@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
+use super::trace_state::read_trace_state;
+
 /// The id of a trace; never zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceId(pub(super) [u8; 16]);
@@ -53,12 +55,14 @@ impl TraceContext {
 
 /// The trace of one request, and the ids of its spans. The span of an attempt is known before the attempt
 /// ends, so that its provider can be given it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestTrace {
     /// The caller's span, if it sent one.
     pub parent: Option<SpanId>,
     /// The request's span.
     pub own: TraceContext,
+    /// The caller's `tracestate`; empty if it sent none, or a malformed one. Providers never get it.
+    pub state: String,
 }
 
 impl RequestTrace {
@@ -71,7 +75,21 @@ impl RequestTrace {
             span_id: SpanId(new_span),
             flags: caller.map_or(SAMPLED, |caller| caller.flags & SAMPLED),
         };
-        Self { parent: caller.map(|caller| caller.span_id), own }
+        Self { parent: caller.map(|caller| caller.span_id), own, state: String::new() }
+    }
+
+    /// The same trace with its caller's `tracestate`.
+    #[must_use]
+    pub fn with_state(mut self, header: &str) -> Self {
+        self.state = read_trace_state(header);
+        self
+    }
+
+    /// The same trace, recorded although its caller does not record it.
+    #[must_use]
+    pub fn recorded(mut self) -> Self {
+        self.own.flags |= SAMPLED;
+        self
     }
 
     /// Whether the trace is recorded. If its caller does not record it, spans here would have no parent.

@@ -17,31 +17,30 @@ const HAS_IS_REMOTE: u32 = 0x100;
 const IS_REMOTE: u32 = 0x200;
 
 /// The fields of a signal: spans, log records or metrics.
-pub(super) struct Signal {
+pub(super) struct SignalFields {
     pub(super) resources: Field,
     pub(super) scopes: Field,
     pub(super) items: Field,
 }
 
 /// Traces.
-pub(super) const TRACES: Signal =
-    Signal { resources: fields::RESOURCE_SPANS, scopes: fields::SCOPE_SPANS, items: fields::SPANS };
+pub(super) const TRACES: SignalFields =
+    SignalFields { resources: fields::RESOURCE_SPANS, scopes: fields::SCOPE_SPANS, items: fields::SPANS };
 
 /// Logs.
-pub(super) const LOGS: Signal =
-    Signal { resources: fields::RESOURCE_LOGS, scopes: fields::SCOPE_LOGS, items: fields::LOG_RECORDS };
+pub(super) const LOGS: SignalFields =
+    SignalFields { resources: fields::RESOURCE_LOGS, scopes: fields::SCOPE_LOGS, items: fields::LOG_RECORDS };
 
 /// Metrics.
-pub(super) const METRICS: Signal =
-    Signal { resources: fields::RESOURCE_METRICS, scopes: fields::SCOPE_METRICS, items: fields::METRICS };
+pub(super) const METRICS: SignalFields =
+    SignalFields { resources: fields::RESOURCE_METRICS, scopes: fields::SCOPE_METRICS, items: fields::METRICS };
 
-/// Writes an export request with one resource and one scope.
-pub(super) fn write_request<E: Encoder, T>(
+/// Writes an export request with one resource and one scope. The items are encoded already.
+pub(super) fn write_request<E: Encoder>(
     encoder: &mut E,
-    signal: &Signal,
+    signal: &SignalFields,
     attributes: &[Attribute],
-    items: &[T],
-    write: impl Fn(&mut E, &T),
+    items: &[Vec<u8>],
 ) {
     encoder.messages(signal.resources, &[()], |entry, ()| {
         entry.message(fields::RESOURCE, |inner| write_attributes(inner, fields::RESOURCE_ATTRIBUTES, attributes));
@@ -50,7 +49,7 @@ pub(super) fn write_request<E: Encoder, T>(
                 inner.text(fields::SCOPE_NAME, INSTRUMENTATION);
                 inner.text(fields::SCOPE_VERSION, env!("CARGO_PKG_VERSION"));
             });
-            scopes.messages(signal.items, items, &write);
+            scopes.encoded(signal.items, items);
             scopes.text(fields::SCHEMA_URL, SCHEMA_URL);
         });
     });
@@ -60,6 +59,9 @@ pub(super) fn write_request<E: Encoder, T>(
 pub(super) fn write_span<E: Encoder>(encoder: &mut E, item: &Span) {
     encoder.id(fields::SPAN_TRACE_ID, &item.context.trace_id.0);
     encoder.id(fields::SPAN_SPAN_ID, &item.context.span_id.0);
+    if !item.trace_state.is_empty() {
+        encoder.text(fields::SPAN_TRACE_STATE, &item.trace_state);
+    }
     if let Some(parent) = item.parent {
         encoder.id(fields::SPAN_PARENT_SPAN_ID, &parent.0);
     }
