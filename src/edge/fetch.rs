@@ -14,7 +14,7 @@ use super::js::{self, EventContext};
 use super::log::report_failure;
 use super::objects::call;
 use super::response;
-use super::url::split_url;
+use super::url::{scheme, split_url};
 use super::websocket::{pending, upgrade};
 use crate::gateway::{Body, Caller, Request, Response, UpgradeDecision};
 use crate::server;
@@ -92,7 +92,8 @@ async fn serve(request: web_sys::Request, edge: Edge, caller: Option<Caller>) ->
     let (method, head) = (request.method(), Head { url: request.url(), headers: request.headers() });
     let (hostname, path, query) = split_url(&head.url);
     let header = head.header();
-    let request = Request { method: &method, path, query, hostname, header: &header, body: request, caller };
+    let scheme = scheme(&head.url);
+    let request = Request { method: &method, path, query, scheme, hostname, header: &header, body: request, caller };
     let response = server::serve(&opened, &edge, request).await;
     drop(header);
     (response, head)

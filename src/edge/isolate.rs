@@ -8,7 +8,7 @@ use worker::Env;
 
 use super::clock::now;
 use super::log::{configure, report};
-use super::{count, js};
+use super::{count, js, otlp_queue};
 use crate::gateway::{Bridge, Opened};
 use crate::telemetry::EventKind;
 
@@ -29,6 +29,9 @@ fn open(env: &Env) -> Opened {
     match &opened {
         Ok(bridge) => {
             configure(bridge.logging());
+            if let Some((otlp, headers)) = bridge.otlp() {
+                otlp_queue::configure(otlp, headers);
+            }
             bridge.notes().iter().for_each(|problem| report(EventKind::ConfigNote(problem)));
         }
         Err(problems) => problems.iter().for_each(|problem| report(EventKind::ConfigError(problem))),

@@ -5,8 +5,9 @@ use std::cell::OnceCell;
 use wasm_bindgen::JsValue;
 
 use super::clock::now;
-use super::log_queue;
+use super::{log_queue, otlp_queue};
 use crate::config::Logging;
+use crate::telemetry::otlp::{TraceContext, log_record};
 use crate::telemetry::{Event, EventKind, RuntimeFailure, render, render_in_file};
 
 thread_local! {
@@ -21,7 +22,7 @@ pub(super) fn configure(logging: &Logging) {
 
 /// Logs an event that happens now.
 pub(super) fn report(kind: EventKind<'_>) {
-    log(&Event { at: now(), kind });
+    log(&Event { at: now(), kind }, None);
 }
 
 /// Logs a failure.
@@ -29,19 +30,22 @@ pub(super) fn report_failure(failure: RuntimeFailure<'_>) {
     report(EventKind::Runtime(failure));
 }
 
-/// Logs an event, if its level is logged.
-pub(super) fn log(event: &Event<'_>) {
+/// Logs an event, if its level is logged. `span`: the span of its request, if there is one.
+pub(super) fn log(event: &Event<'_>, span: Option<TraceContext>) {
     LOGGING.with(|cell| match cell.get() {
-        Some(logging) => write(event, logging),
-        None => write(event, &Logging::default()),
+        Some(logging) => write(event, logging, span),
+        None => write(event, &Logging::default(), span),
     });
 }
 
-fn write(event: &Event<'_>, logging: &Logging) {
+fn write(event: &Event<'_>, logging: &Logging, span: Option<TraceContext>) {
     if let Some(line) = render(event, logging) {
         web_sys::console::log_1(&JsValue::from_str(&line));
     }
     if let Some(record) = render_in_file(event, logging) {
         log_queue::push(record);
+    }
+    if let Some(record) = log_record(event, logging, span) {
+        otlp_queue::push_log_record(&record);
     }
 }

@@ -14,6 +14,8 @@ mod log_queue;
 mod log_sender;
 mod objects;
 mod operations_queue;
+mod otlp_queue;
+mod otlp_sender;
 mod platform;
 mod receipt_queue;
 mod response;

@@ -14,6 +14,7 @@ use crate::config::Millis;
 use crate::gateway::platform::{ObjectAddress, OperationsPart};
 use crate::operations::{Batch, Recorded};
 use crate::telemetry::RequestSummary;
+use crate::telemetry::metrics::{Family, Registry};
 
 /// How long a report waits for others of the same batch. It is lost if the process ends meanwhile.
 const BATCH_DELAY: Duration = Duration::from_secs(1);
@@ -36,6 +37,8 @@ thread_local! {
 struct Queue {
     summaries: Vec<RequestSummary>,
     observations: Vec<Observation>,
+    /// What was counted since the last batch.
+    series: Registry,
     lost: u64,
     /// Until this time, some request is going to send the queue.
     sender_until: Millis,
@@ -59,7 +62,8 @@ impl Queue {
         let summaries = self.summaries.drain(..self.summaries.len().min(MAX_BATCH)).collect();
         let observations = self.observations.drain(..self.observations.len().min(MAX_BATCH)).collect();
         let lost = std::mem::take(&mut self.lost);
-        Some(Batch { id: random_id(), summaries, observations, lost, ..Batch::default() })
+        let series = std::mem::take(&mut self.series).rows();
+        Some(Batch { id: random_id(), summaries, observations, series, lost })
     }
 }
 
@@ -83,6 +87,11 @@ pub(super) fn observe(edge: &Edge, observation: Observation) {
         }
     });
     send_soon(edge);
+}
+
+/// Adds to a counter of this isolate, which goes with the next batch.
+pub(super) fn measure(family: &'static Family, labels: &[&str], amount: u64) {
+    QUEUE.with_borrow_mut(|queue| queue.series.observe(family, labels, amount));
 }
 
 /// Sends what waits shortly, in the background, unless another request is about to.

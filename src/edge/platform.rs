@@ -15,7 +15,7 @@ use super::log::log;
 use super::objects::call;
 use super::sink::{Pipe, Sink};
 use super::upload::{self, Upload};
-use super::{count, js, log_sender, operations_queue, receipt_queue, response};
+use super::{count, js, log_sender, operations_queue, otlp_queue, otlp_sender, receipt_queue, response};
 use crate::alerts::Observation;
 use crate::config::Millis;
 use crate::gateway::RequestState;
@@ -24,6 +24,7 @@ use crate::gateway::platform::{
 };
 use crate::ids::AccountId;
 use crate::ledger::{AccountCommand, Receipt};
+use crate::telemetry::otlp::Span;
 use crate::telemetry::{Event, RequestSummary};
 use crate::tokens::Encoding;
 
@@ -55,8 +56,9 @@ impl Platform for Edge {
     }
 
     fn log(&self, event: &Event<'_>) {
-        log(event);
+        log(event, self.state.span());
         log_sender::send_soon(self);
+        otlp_sender::send_soon(self);
     }
 
     fn state(&self) -> &RequestState {
@@ -100,6 +102,11 @@ impl Platform for Edge {
 
     fn observe(&self, observation: Observation) {
         operations_queue::observe(self, observation);
+    }
+
+    fn export(&self, spans: Vec<Span>) {
+        otlp_queue::push_spans(&spans);
+        otlp_sender::send_soon(self);
     }
 
     async fn count(&self, encoding: Encoding, texts: Vec<String>) -> Result<Vec<u64>, CallError> {

@@ -9,6 +9,11 @@ pub(super) fn split_url(url: &str) -> (&str, &str, &str) {
     (port.and_then(|at| authority.get(..at)).unwrap_or(authority), path, query)
 }
 
+/// The scheme of an absolute URL.
+pub(super) fn scheme(url: &str) -> &str {
+    url.split_once("://").map_or("", |(scheme, _)| scheme)
+}
+
 /// Scheme and authority of an absolute URL.
 pub(super) fn origin(url: &str) -> String {
     let end = url.match_indices('/').nth(2).map_or(url.len(), |(at, _)| at);

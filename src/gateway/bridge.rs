@@ -9,7 +9,8 @@ use super::health::{HealthStore, KeyPool, PoolKey};
 use super::learned_facts::LearnedFacts;
 use super::memory::{MemoryBudget, MemoryReservation};
 use super::signing_cache::SigningCache;
-use crate::config::{Accounting, Auth, Config, Cors, Logging, Millis, Problem};
+use super::tracing::TraceRules;
+use crate::config::{Accounting, Auth, Config, Cors, Logging, Millis, Otlp, Problem};
 use crate::error::Error;
 use crate::formats::Framing;
 use crate::ids::{AccountId, KeyHash};
@@ -17,6 +18,7 @@ use crate::ledger::signing::SigningSecrets;
 use crate::policy::auth::{self, AccessKeys};
 use crate::provider::{PooledKey, ProviderAccount, redact, redact_json};
 use crate::session::{ConnectionSlots, PendingLimits, SessionLimits};
+use crate::telemetry::otlp::{HeaderFault, read_headers};
 
 /// The variable that holds the admin keys.
 pub const ADMIN_VARIABLE: &str = "ADMIN_API_KEYS";
@@ -41,6 +43,10 @@ pub struct Bridge {
     pub(super) learned: LearnedFacts,
     pub(super) health: HealthStore,
     pub(super) memory: Rc<MemoryBudget>,
+    /// How calls of models are traced, if anything is made of traces.
+    pub(super) trace_rules: Option<Rc<TraceRules>>,
+    /// The headers of export requests to OpenTelemetry. They are secrets.
+    export_headers: Vec<(String, String)>,
     /// The connections without a key in this isolate.
     pub(super) slots: Rc<ConnectionSlots>,
     pub(super) opened: Millis,
@@ -68,6 +74,20 @@ fn open_accounts(config: &mut Config, secret: &dyn Fn(&str) -> Option<String>) -
     accounts
 }
 
+/// Reads the headers of export requests. What is wrong with them becomes a note, without any of their text.
+fn open_export_headers(config: &mut Config, secret: &dyn Fn(&str) -> Option<String>) -> Vec<(String, String)> {
+    let Some(name) = config.otlp.as_ref().and_then(|otlp| otlp.headers_env.as_deref()) else { return Vec::new() };
+    let message = match secret(name).as_deref().map(read_headers) {
+        Some(Ok(headers)) => return headers,
+        Some(Err(HeaderFault(place))) => format!(
+            "{name}: member {place} is no header, so none is sent; expected NAME=VALUE, NAME=VALUE, values percent-encoded"
+        ),
+        None => format!("{name} is not set, so the back end is called without headers; set it as a secret"),
+    };
+    config.notes.push(Problem { line: 0, path: "telemetry.otlp.headers_env".to_owned(), message });
+    Vec::new()
+}
+
 impl Bridge {
     /// Validates the configuration and reads the secrets; `secret` returns the value of a variable.
     ///
@@ -79,6 +99,8 @@ impl Bridge {
         let admin = AccessKeys::read(&secret(ADMIN_VARIABLE).unwrap_or_default());
         let admin_read = AccessKeys::read(&secret(ADMIN_READ_VARIABLE).unwrap_or_default());
         let accounts = open_accounts(&mut config, &secret);
+        let export_headers = open_export_headers(&mut config, &secret);
+        let trace_rules = TraceRules::of(&config);
         let memory = MemoryBudget::new(config.memory_bytes);
         let (known, keyring, slots) = (AdmissionCache::default(), SigningCache::default(), Rc::default());
         let learned = LearnedFacts::default();
@@ -94,6 +116,8 @@ impl Bridge {
             learned,
             health,
             memory,
+            trace_rules,
+            export_headers,
             slots,
             opened: now,
         })
@@ -168,6 +192,11 @@ impl Bridge {
     /// The limits of a connection without a key.
     pub fn pending_limits(&self) -> PendingLimits {
         PendingLimits::of(&self.config)
+    }
+
+    /// The export to OpenTelemetry, if there is one, and the headers of its requests.
+    pub fn otlp(&self) -> Option<(&Otlp, &[(String, String)])> {
+        self.config.otlp.as_ref().map(|otlp| (otlp, self.export_headers.as_slice()))
     }
 
     /// The settings of the log.

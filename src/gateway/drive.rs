@@ -34,11 +34,12 @@ use super::planned_attempt::PlannedAttempt;
 use super::platform::Platform;
 use super::record::{Fact, Outcome, RequestRecord};
 use super::relay::StreamRelay;
-use super::request::AdmittedRequest;
+use super::request::{AdmittedRequest, Request};
 use super::request_body::{ReceivedBody, read_body};
 use super::request_head::RequestHead;
 use super::response::Response;
 use super::settle::{Ending, settle};
+use super::tracing::{ActiveTrace, TracedHead};
 use crate::config::OnDisconnect;
 use crate::error::{Error, Result};
 use crate::formats::ClientFormat;
@@ -93,6 +94,7 @@ pub async fn call_model<P: Platform>(
     operation: &'static Operation,
     record: RequestRecord,
 ) -> Option<Response<P>> {
+    begin_trace(bridge, platform, &admitted.request, operation);
     let AdmittedRequest { request, client, path_name, caller, common_headers } = admitted;
     let head = RequestHead::new(client, request.header);
     let mut drive =
@@ -113,6 +115,15 @@ pub async fn call_model<P: Platform>(
             drive.deliver(answered).await
         }
     }
+}
+
+/// Begins the trace of a call that is billed, if anything is made of traces.
+fn begin_trace<P: Platform>(bridge: &Bridge, platform: &P, request: &Request<'_, P>, operation: &'static Operation) {
+    let Some(rules) = bridge.trace_rules.as_ref().filter(|_| operation.kind != OperationKind::Count) else { return };
+    let Request { path, scheme, header, .. } = *request;
+    let random = [platform.random_u128(), platform.random_u128()];
+    let trace = ActiveTrace::begin(rules, &TracedHead { path, scheme, header, operation }, random);
+    let _ = platform.state().trace.set(Box::new(trace));
 }
 
 impl<'r, P: Platform> Drive<'r, P> {

@@ -137,6 +137,8 @@ impl<P: Platform> Drive<'_, P> {
         room.hold(request.body.len());
         let clocks = target.clocks;
         request.ends_with_client = !self.outlives_client(target);
+        let trace = self.platform.state().trace.get();
+        request.headers.extend(trace.and_then(|trace| trace.header(self.record.failed_attempts())));
         let sent = self.platform.now();
         let first_token = if request.stream { clocks.first_token } else { None };
         let connect = [clocks.connect, first_token].into_iter().flatten().fold(self.left(target), Millis::min);

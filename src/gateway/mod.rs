@@ -54,6 +54,7 @@ mod settle;
 mod signing_cache;
 mod summary;
 mod tokenize;
+mod tracing;
 mod translated_call;
 mod tries;
 mod upgrade;

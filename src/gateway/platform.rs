@@ -12,6 +12,7 @@ use crate::config::Millis;
 use crate::formats::Framing;
 use crate::ids::AccountId;
 use crate::ledger::{AccountCommand, Receipt};
+use crate::telemetry::otlp::Span;
 use crate::telemetry::{Event, RequestSummary};
 use crate::tokens::Encoding;
 
@@ -85,6 +86,9 @@ pub trait Platform: Clone + 'static {
 
     /// Reports what an alert may be about, likewise.
     fn observe(&self, observation: Observation);
+
+    /// Exports the spans of a request that has ended, together with others.
+    fn export(&self, spans: Vec<Span>);
 
     /// Counts the tokens of each text. The first count of an encoding loads its vocabulary.
     fn count(&self, encoding: Encoding, texts: Vec<String>) -> impl Future<Output = Result<Vec<u64>, CallError>>;

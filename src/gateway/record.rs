@@ -135,6 +135,11 @@ impl RequestRecord {
         attempts
     }
 
+    /// How many attempts have failed before the present one.
+    pub(super) fn failed_attempts(&self) -> usize {
+        self.ended.len()
+    }
+
     /// The request's id.
     pub fn request_id(&self) -> &str {
         &self.request_id

@@ -12,6 +12,8 @@ pub struct Request<'r, P: Platform> {
     pub path: &'r str,
     /// The URL's query, without `?`.
     pub query: &'r str,
+    /// The URL's scheme: `http` or `https`.
+    pub scheme: &'r str,
     /// The host name that was called, without port.
     pub hostname: &'r str,
     /// Looks up a header.

@@ -1,8 +1,10 @@
 //! The gateway's state of a running request.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 
 use super::lease::LeaseRenewal;
+use super::tracing::ActiveTrace;
+use crate::telemetry::otlp::TraceContext;
 
 /// The gateway's state of a running request. The platform stores it and does not use it.
 #[derive(Debug, Default)]
@@ -12,4 +14,13 @@ pub struct RequestState {
     /// Whether something waits for the client to disconnect. If so, the request's time is limited once the
     /// client has disconnected.
     pub(super) watches_client: Cell<bool>,
+    /// The trace of a call of a model, if anything is made of traces.
+    pub(super) trace: OnceCell<Box<ActiveTrace>>,
+}
+
+impl RequestState {
+    /// The request's span, to which its log events belong.
+    pub fn span(&self) -> Option<TraceContext> {
+        self.trace.get().map(|trace| trace.context())
+    }
 }

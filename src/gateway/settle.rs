@@ -41,6 +41,9 @@ pub(super) fn settle<P: Platform>(platform: &P, mut record: RequestRecord, endin
 
 fn close<P: Platform>(platform: &P, record: &RequestRecord, error: Option<&Error>, text: Option<&str>) {
     platform.log(&record.end_event(error, text));
+    if let Some(trace) = platform.state().trace.get().filter(|trace| trace.is_exported()) {
+        platform.export(trace.spans(&record.summary(error)));
+    }
     let Some(admission) = record.admission() else { return };
     platform.report(record.summary(error));
     let priority = if admission.limited { Priority::Now } else { Priority::Batched };

@@ -21,7 +21,7 @@ def pytest_runtest_logstart(nodeid):
         Path(folder, "tests").write_text(f"{nodeid}\n", encoding="utf-8")
 
 
-def _node():
+def node():
     """The project's own Node where it is installed: the system's may be too old."""
     own = PROJECT / "node_modules/.bin/node"
     return str(own) if own.exists() else shutil.which("node")
@@ -31,7 +31,7 @@ def _node():
 def scene():
     """Where everything is: `gateway`, `provider`, and the caller's `key`."""
     helper = subprocess.Popen(
-        [_node(), str(Path(__file__).with_name("scene.mjs"))],
+        [node(), str(Path(__file__).with_name("scene.mjs"))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -1,8 +1,9 @@
 """Official readers judge what the gateway writes for Prometheus and OpenTelemetry: the fixtures that `tests/telemetry.rs` compares
-with its encodings."""
+with its encodings, and what a running gateway sends (`otlp-capture.mjs`)."""
 
 import base64
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from prometheus_client import parser
 from prometheus_client.openmetrics import parser as strict_parser
+
+from conftest import node
 
 FIXTURES = Path(__file__).parents[1] / "fixtures/telemetry"
 IDS = {"traceId", "spanId", "parentSpanId"}
@@ -69,6 +72,54 @@ def test_spans_are_what_they_should_be():
     assert values["gen_ai.usage.input_tokens"].int_value == 900
     assert values["gen_ai.response.time_to_first_chunk"].double_value == 0.55
     assert values["gen_ai.request.stream"].bool_value is True
+
+
+@pytest.fixture(scope="module")
+def captured():
+    """What a running gateway sent in each encoding: the content type, and the bodies for each signal."""
+    command = [node(), str(Path(__file__).with_name("otlp-capture.mjs"))]
+    sent = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=150, check=True).stdout)
+    for part in sent.values():
+        for signal in ("traces", "logs"):
+            part[signal] = [base64.b64decode(body) for body in part[signal]]
+    return sent
+
+
+def _read(kind, encoding, body):
+    if encoding == "json":
+        # Unknown members, enums by name and wrong types are errors.
+        return json_format.ParseDict(_with_base64_ids(json.loads(body)), kind())
+    message = kind.FromString(body)
+    assert not _has_unknown_fields(message)
+    return message
+
+
+@pytest.mark.parametrize(("encoding", "content_type"), [("protobuf", "application/x-protobuf"), ("json", "application/json")])
+def test_a_running_gateway_sends_spans_and_records_that_belong_together(captured, encoding, content_type):
+    assert captured[encoding]["contentType"] == content_type
+    traces = [_read(ExportTraceServiceRequest, encoding, body) for body in captured[encoding]["traces"]]
+    logs = [_read(ExportLogsServiceRequest, encoding, body) for body in captured[encoding]["logs"]]
+    for request in (*traces, *logs):
+        (resource,) = getattr(request, "resource_spans", None) or request.resource_logs
+        names = {attribute.key for attribute in resource.resource.attributes}
+        assert names == {"service.name", "service.version", "service.instance.id"}
+    spans = [span for request in traces for span in request.resource_spans[0].scope_spans[0].spans]
+    records = [record for request in logs for record in request.resource_logs[0].scope_logs[0].log_records]
+    values = [{attribute.key: attribute.value for attribute in span.attributes} for span in spans]
+    by_request = {value["llm_bridge.request_id"].string_value: span for span, value in zip(spans, values) if "llm_bridge.request_id" in value}
+    route = by_request["captured-route"]
+    assert route.kind == Span.SPAN_KIND_SERVER and route.trace_state == "rojo=1"
+    assert route.trace_id.hex() == "4bf92f3577b34da6a3ce929d0e0e4736" and route.parent_span_id.hex() == "00f067aa0ba902b7"
+    assert route.flags & 0x300 == 0x300, "its parent is remote"
+    attempts = [span for span in spans if span.parent_span_id == route.span_id]
+    assert [span.kind for span in attempts] == [Span.SPAN_KIND_CLIENT] * 2
+    assert [span.status.code for span in attempts] == [Status.STATUS_CODE_ERROR, Status.STATUS_CODE_UNSET]
+    assert all(0 < span.start_time_unix_nano <= span.end_time_unix_nano for span in spans)
+    assert not by_request["captured-whole"].parent_span_id and len({span.span_id for span in spans}) == len(spans)
+    refused = by_request["captured-refusal"]
+    (record,) = [record for record in records if record.trace_id == refused.trace_id]
+    assert record.span_id == refused.span_id and record.severity_text == "warning" and record.event_name == "request_error"
+    assert json.loads(record.body.string_value)["request_id"] == "captured-refusal"
 
 
 def test_metrics_are_what_they_should_be():

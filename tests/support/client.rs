@@ -50,6 +50,7 @@ pub async fn asking(bridge: &Opened, world: &World, line: &str, headers: &[(&str
         method,
         path,
         query,
+        scheme: "https",
         hostname: "gateway.example",
         header: &header,
         body: body.as_bytes().to_vec(),

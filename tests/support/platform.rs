@@ -13,6 +13,7 @@ use llm_bridge::ledger::health::HealthResponse;
 use llm_bridge::ledger::registry;
 use llm_bridge::ledger::{AccountCommand, AccountResponse, Receipt};
 use llm_bridge::telemetry::log_file::{LogCommand, LogResponse};
+use llm_bridge::telemetry::otlp::Span;
 use llm_bridge::telemetry::{Event, RequestSummary, render};
 use llm_bridge::tokens::Encoding;
 
@@ -138,6 +139,10 @@ impl Platform for World {
 
     fn report(&self, summary: RequestSummary) {
         self.summaries.borrow_mut().push(summary);
+    }
+
+    fn export(&self, spans: Vec<Span>) {
+        self.spans.borrow_mut().extend(spans);
     }
 
     fn observe(&self, observation: Observation) {

@@ -17,6 +17,7 @@ use llm_bridge::ledger::{AccountCommand, AccountLedger, AccountResponse, Account
 use llm_bridge::reasoning_store;
 use llm_bridge::telemetry::RequestSummary;
 use llm_bridge::telemetry::log_file::{LogPage, LogQuery};
+use llm_bridge::telemetry::otlp::Span;
 use llm_bridge::tokens::{Encoding, Vocabulary};
 
 use super::script::Script;
@@ -37,6 +38,8 @@ pub struct World {
     pub receipts: Rc<RefCell<Vec<Receipt>>>,
     /// What was reported of requests that have ended, and of what alerts may be about.
     pub summaries: Rc<RefCell<Vec<RequestSummary>>>,
+    /// The spans that were exported.
+    pub spans: Rc<RefCell<Vec<Span>>>,
     pub observations: Rc<RefCell<Vec<Observation>>>,
     /// The parts of the operations object by name: each answers a command.
     pub operations: Rc<RefCell<BTreeMap<&'static str, Box<dyn FnMut(&str) -> String>>>>,
