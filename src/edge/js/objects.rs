@@ -39,6 +39,10 @@ extern "C" {
 
     #[wasm_bindgen(method, js_name = setAlarm, catch)]
     fn set_alarm(this: &Storage, at: f64) -> Result<Promise, JsValue>;
+
+    /// <https://developers.cloudflare.com/durable-objects/api/sqlite-storage-api/#transactionsync>
+    #[wasm_bindgen(method, js_name = transactionSync, catch)]
+    fn transaction_sync(this: &Storage, write: &mut dyn FnMut() -> Result<(), JsValue>) -> Result<(), JsValue>;
 }
 
 /// The objects of a binding.
@@ -52,7 +56,30 @@ pub(in crate::edge) fn namespace(env: &Env, binding: &str) -> Result<Namespace, 
 
 /// Sets the alarm of an object. It has one; an earlier setting is replaced.
 pub(in crate::edge) fn set_alarm(state: &State, at: Millis) {
-    let storage = Reflect::get(state.as_raw(), &JsValue::from_str("storage")).unwrap_or_default();
     #[expect(clippy::cast_precision_loss, reason = "a date")]
-    let _ = storage.unchecked_ref::<Storage>().set_alarm(at as f64);
+    let _ = storage(state).set_alarm(at as f64);
+}
+
+/// Runs statements of which all are stored, or none, should it fail.
+///
+/// # Errors
+/// Those of `write`; the runtime refuses a transaction.
+pub(in crate::edge) fn in_transaction<T>(
+    state: &State,
+    write: impl FnOnce() -> worker::Result<T>,
+) -> worker::Result<T> {
+    let (mut write, mut result) = (Some(write), None);
+    let stored = storage(state).transaction_sync(&mut || {
+        result = write.take().map(|write| write());
+        if matches!(result, Some(Ok(_))) { Ok(()) } else { Err(JsValue::from_str("undo")) }
+    });
+    match result {
+        Some(Ok(value)) => stored.map(|()| value).map_err(Into::into),
+        Some(failed) => failed,
+        None => Err(stored.err().unwrap_or_default().into()),
+    }
+}
+
+fn storage(state: &State) -> Storage {
+    Reflect::get(state.as_raw(), &JsValue::from_str("storage")).unwrap_or_default().unchecked_into()
 }

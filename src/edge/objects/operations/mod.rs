@@ -1,5 +1,6 @@
 //! The Durable Object of what operators are shown and told.
 
+mod batch_log;
 mod object;
 mod part;
 mod parts;

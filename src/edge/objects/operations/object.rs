@@ -8,7 +8,7 @@ use super::parts::Parts;
 use crate::config::Millis;
 use crate::edge::clock::now;
 use crate::edge::isolate::bridge;
-use crate::edge::js::set_alarm;
+use crate::edge::js::{in_transaction, set_alarm};
 use crate::gateway::Opened;
 use crate::gateway::platform::OperationsPart;
 use crate::operations::{Batch, Recorded};
@@ -50,13 +50,11 @@ impl Operations {
             let recorded: Recorded = self.with_parts(|parts, now| parts.record(&batch, now))?;
             return Ok(serde_json::to_string(&recorded)?);
         }
-        self.with_parts(|parts, now| match parts.named(part) {
-            Some(part) => part.handle(command, now),
-            None => Err(Error::RustError(format!("the operations object has no part `{part}`"))),
-        })
+        let unknown = || Err(Error::RustError(format!("the operations object has no part `{part}`")));
+        self.with_parts(|parts, now| parts.handle(part, command, now).unwrap_or_else(unknown))
     }
 
-    /// Asks the parts. Nothing awaits in between, so that what they write is stored together.
+    /// Asks the parts. What they write is stored together, or not at all.
     fn with_parts<T>(&self, ask: impl FnOnce(&mut Parts, Millis) -> Result<T>) -> Result<T> {
         let mut opened = self.parts.borrow_mut();
         let mut parts = match opened.take() {
@@ -64,7 +62,7 @@ impl Operations {
             None => Parts::open(&self.state, &self.bridge)?,
         };
         // After a failure the parts stay closed: the next command opens them from what was written.
-        let response = ask(&mut parts, now())?;
+        let response = in_transaction(&self.state, || ask(&mut parts, now()))?;
         self.plan_alarm(&mut parts);
         *opened = Some(parts);
         Ok(response)

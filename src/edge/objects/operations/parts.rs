@@ -2,29 +2,56 @@
 
 use worker::{Result, State};
 
+use super::batch_log::BatchLog;
 use super::part::Part;
 use crate::config::Millis;
 use crate::gateway::Opened;
 use crate::operations::{Batch, Recorded};
 
 /// The parts, opened.
-pub(super) struct Parts {}
+pub(super) struct Parts {
+    /// What the parts are opened from, and made anew from.
+    log: BatchLog,
+}
 
 impl Parts {
     /// Opens all parts from what is stored.
-    pub(super) fn open(_state: &State, _bridge: &Opened) -> Result<Self> {
-        Ok(Self {})
+    pub(super) fn open(state: &State, _bridge: &Opened) -> Result<Self> {
+        let sql = state.storage().sql();
+        let (log, waiting) = BatchLog::open(sql)?;
+        let mut parts = Self { log };
+        for (batch, received) in &waiting {
+            parts.all().into_iter().try_for_each(|(_, part)| part.replay(batch, *received))?;
+        }
+        Ok(parts)
     }
 
-    /// The part of this name.
-    pub(super) fn named(&mut self, name: &str) -> Option<&mut dyn Part> {
+    /// Gives a command to the part of this name; `None` if there is none.
+    pub(super) fn handle(&mut self, name: &str, command: &str, now: Millis) -> Option<Result<String>> {
+        let folded = if self.named(name)?.needs_fold(command) { self.fold(now) } else { Ok(()) };
+        let part = self.named(name)?;
+        Some(folded.and_then(|()| part.handle(command, now)))
+    }
+
+    fn named(&mut self, name: &str) -> Option<&mut dyn Part> {
         self.all().into_iter().find(|(part, _)| *part == name).map(|(_, part)| part)
     }
 
-    /// Gives a batch to all parts.
+    /// Gives a batch to all parts, unless it is one that has been recorded.
     pub(super) fn record(&mut self, batch: &Batch, now: Millis) -> Result<Recorded> {
-        self.all().into_iter().try_for_each(|(_, part)| part.record(batch, now))?;
+        if self.log.add(batch, now)? {
+            self.all().into_iter().try_for_each(|(_, part)| part.record(batch, now))?;
+            if self.log.is_fold_due(now) {
+                self.fold(now)?;
+            }
+        }
         Ok(Recorded::default())
+    }
+
+    /// Stores what the parts keep in memory alone.
+    fn fold(&mut self, now: Millis) -> Result<()> {
+        self.all().into_iter().try_for_each(|(_, part)| part.fold(now))?;
+        self.log.fold()
     }
 
     /// Does what is due in all parts.

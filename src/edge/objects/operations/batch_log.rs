@@ -1,0 +1,157 @@
+//! The log of batches: what the parts of the object are made anew from after it was closed.
+//!
+//! A batch is one row until the parts have folded it. Then its requests move to a block of many, and the next
+//! batches overwrite the rows, because a deleted row costs as much as a written one.
+
+use std::collections::VecDeque;
+
+use worker::{Result, SqlStorage};
+
+use crate::config::Millis;
+use crate::edge::objects::sql::{Row, as_number, as_text, has_table, number, rows, run, text};
+use crate::operations::Batch;
+use crate::telemetry::RequestSummary;
+
+const CREATE: [&str; 3] = [
+    "CREATE TABLE IF NOT EXISTS batches (slot INTEGER PRIMARY KEY, number INTEGER NOT NULL, received INTEGER NOT NULL, \
+     first_request INTEGER NOT NULL, batch TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS blocks (first_request INTEGER PRIMARY KEY, first_at INTEGER NOT NULL, \
+     last_at INTEGER NOT NULL, requests TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS folded (only_row INTEGER PRIMARY KEY CHECK (only_row = 0), batch INTEGER NOT NULL, \
+     request INTEGER NOT NULL)",
+];
+/// How long a batch waits to be folded, if there are others after it.
+const FOLD_AFTER: Millis = 900_000;
+/// How many requests wait to be folded at most: about 5 MB.
+const MAX_REQUESTS: u64 = 10_000;
+/// How many batches wait to be folded at most.
+const MAX_BATCHES: u64 = 2_000;
+/// How many requests a block has at most: about 250 KB.
+const BLOCK_REQUESTS: usize = 500;
+
+/// The log. No table is created before the first batch.
+pub(super) struct BatchLog {
+    sql: SqlStorage,
+    /// The next batch and the next request, and the first of each that is not folded.
+    next: Place,
+    folded: Place,
+    /// When the first batch came that is not folded.
+    waiting_since: Option<Millis>,
+    /// The ids of the last batches, among them all that are not folded.
+    ids: VecDeque<u64>,
+}
+
+/// The number of a batch, and that of a request, both counted from 0.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    batch: u64,
+    request: u64,
+}
+
+impl BatchLog {
+    /// Opens the log. Returns it and the batches that are not folded, in their order, each with the time when
+    /// it came.
+    pub(super) fn open(sql: SqlStorage) -> Result<(Self, Vec<(Batch, Millis)>)> {
+        let mut log =
+            Self { sql, next: Place::default(), folded: Place::default(), waiting_since: None, ids: VecDeque::new() };
+        if !has_table(&log.sql, "folded")? {
+            return Ok((log, Vec::new()));
+        }
+        if let Some(row) = rows(&log.sql, "SELECT batch, request FROM folded", Vec::new())?.first() {
+            log.folded = Place { batch: number_at(row, 0), request: number_at(row, 1) };
+        }
+        log.next = log.folded;
+        let mut waiting = Vec::new();
+        for row in rows(&log.sql, "SELECT number, received, batch FROM batches ORDER BY number", Vec::new())? {
+            let batch: Batch = serde_json::from_str(&as_text(row.get(2)).unwrap_or_default())?;
+            log.remember(batch.id);
+            if number_at(&row, 0) >= log.folded.batch {
+                let received = number_at(&row, 1);
+                log.waiting_since.get_or_insert(received);
+                log.next = log.next.after(&batch);
+                waiting.push((batch, received));
+            }
+        }
+        Ok((log, waiting))
+    }
+
+    /// Stores a batch. Returns whether it is new.
+    pub(super) fn add(&mut self, batch: &Batch, now: Millis) -> Result<bool> {
+        if self.ids.contains(&batch.id) {
+            return Ok(false);
+        }
+        if self.next.batch == 0 {
+            CREATE.iter().try_for_each(|table| run(&self.sql, table, Vec::new()))?;
+        }
+        let slot = self.next.batch.saturating_sub(self.folded.batch);
+        let values = vec![
+            number(slot)?,
+            number(self.next.batch)?,
+            number(now)?,
+            number(self.next.request)?,
+            text(serde_json::to_string(batch)?),
+        ];
+        run(&self.sql, "INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?, ?)", values)?;
+        self.next = self.next.after(batch);
+        self.waiting_since.get_or_insert(now);
+        self.remember(batch.id);
+        Ok(true)
+    }
+
+    /// Whether what waits is so much, or so old, that it is to be folded.
+    pub(super) fn is_fold_due(&self, now: Millis) -> bool {
+        let is_old = self.waiting_since.is_some_and(|since| now.saturating_sub(since) >= FOLD_AFTER);
+        is_old
+            || self.next.request.saturating_sub(self.folded.request) >= MAX_REQUESTS
+            || self.next.batch.saturating_sub(self.folded.batch) >= MAX_BATCHES
+    }
+
+    /// Moves the requests that wait into blocks. The parts have stored what they made of them.
+    pub(super) fn fold(&mut self) -> Result<()> {
+        let query = "SELECT batch FROM batches WHERE number >= ? ORDER BY number";
+        let mut requests: Vec<RequestSummary> = Vec::new();
+        for row in rows(&self.sql, query, vec![number(self.folded.batch)?])? {
+            let batch: Batch = serde_json::from_str(&as_text(row.first()).unwrap_or_default())?;
+            requests.extend(batch.summaries);
+        }
+        let mut first = self.folded.request;
+        for block in requests.chunks(BLOCK_REQUESTS) {
+            self.add_block(first, block)?;
+            first = first.saturating_add(block.len() as u64);
+        }
+        let values = vec![number(self.next.batch)?, number(self.next.request)?];
+        run(&self.sql, "INSERT OR REPLACE INTO folded VALUES (0, ?, ?)", values)?;
+        self.folded = self.next;
+        self.waiting_since = None;
+        Ok(())
+    }
+
+    fn add_block(&self, first: u64, requests: &[RequestSummary]) -> Result<()> {
+        let times = || requests.iter().map(|request| request.at);
+        let values = vec![
+            number(first)?,
+            number(times().min().unwrap_or(0))?,
+            number(times().max().unwrap_or(0))?,
+            text(serde_json::to_string(requests)?),
+        ];
+        run(&self.sql, "INSERT INTO blocks VALUES (?, ?, ?, ?)", values)
+    }
+
+    fn remember(&mut self, id: u64) {
+        self.ids.push_back(id);
+        if self.ids.len() as u64 > MAX_BATCHES {
+            self.ids.pop_front();
+        }
+    }
+}
+
+impl Place {
+    fn after(self, batch: &Batch) -> Self {
+        let requests = batch.summaries.len() as u64;
+        Self { batch: self.batch.saturating_add(1), request: self.request.saturating_add(requests) }
+    }
+}
+
+fn number_at(row: &Row, index: usize) -> u64 {
+    as_number(row.get(index)).unwrap_or(0)
+}
