@@ -114,6 +114,7 @@ mod tests {
     use super::super::command::AccountCommand;
     use super::super::snapshot::AccountSnapshot;
     use super::*;
+    use crate::wire::zone::Zone;
 
     fn question(id: &str) -> CountRequest {
         CountRequest { id: id.to_owned(), lifetime: 1_000, ..CountRequest::default() }
@@ -133,7 +134,7 @@ mod tests {
                 }
             }
             if again {
-                ledger = AccountLedger::open(kept.clone(), std::iter::empty(), 1_000).unwrap();
+                ledger = AccountLedger::open(kept.clone(), std::iter::empty(), 1_000, Zone::utc()).unwrap();
             }
             match reply {
                 AccountResponse::Refused { refusal, .. } => Err(refusal),

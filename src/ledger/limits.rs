@@ -56,7 +56,7 @@ pub struct Budget {
     pub fit: bool,
 }
 
-/// A period in UTC; a week begins on Monday.
+/// A period by the clocks of `reporting.timezone`; a week begins on Monday.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Period {

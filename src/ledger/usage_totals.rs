@@ -8,6 +8,7 @@ use super::receipt::Receipt;
 use super::spend::{Spend, day_of};
 use super::totals::{Totals, UsageReport};
 use crate::config::Millis;
+use crate::wire::zone::Zone;
 
 /// The maximum number of models per provider in the totals of a day, because callers may invent names.
 const MAX_MODELS: usize = 200;
@@ -19,7 +20,7 @@ const OTHER_MODELS: &str = "(other)";
 pub struct UsageTotals {
     /// The spend by period.
     pub spent: Spend,
-    /// The day, counted from 1970-01-01.
+    /// The day of UTC, counted from 1970-01-01.
     pub day: u64,
     /// The usage of that day, by provider and model.
     pub models: BTreeMap<String, BTreeMap<String, Totals>>,
@@ -39,9 +40,9 @@ impl UsageTotals {
         past_day
     }
 
-    /// Adds a receipt that is written at `now`.
-    pub fn count(&mut self, now: Millis, receipt: &Receipt) {
-        self.spent.add(now, receipt.charge());
+    /// Adds a receipt that is written at `now`. Periods of spend are those of the zone.
+    pub fn count(&mut self, now: Millis, receipt: &Receipt, zone: &Zone) {
+        self.spent.add(now, receipt.charge(), zone);
         if !receipt.member {
             self.add_to_row(receipt);
         }

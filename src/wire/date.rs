@@ -38,6 +38,13 @@ fn days(date: Date) -> u64 {
     (era * 146_097 + day_of_era).saturating_sub(719_468)
 }
 
+/// The first day of the month after that of a day.
+pub fn next_month(day: u64) -> u64 {
+    let Date { year, month, .. } = date(day);
+    let (year, month) = if month < 12 { (year, month + 1) } else { (year + 1, 1) };
+    days(Date { year, month, day: 1 })
+}
+
 /// Writes a day as `2026-11-23`.
 pub fn write_day(days: u64) -> String {
     let Date { year, month, day } = date(days);

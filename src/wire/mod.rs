@@ -1,6 +1,6 @@
 //! Encodings and framings, independent of what they carry: JSON that is edited in place, JSON arrays read
-//! item by item, a bound on the memory of parsed JSON, server-sent events, base64, dates, and amounts of
-//! money.
+//! item by item, a bound on the memory of parsed JSON, server-sent events, base64, dates and time zones,
+//! and amounts of money.
 
 pub mod base64;
 pub mod date;
@@ -9,3 +9,4 @@ pub mod dollars;
 pub mod json;
 pub mod list;
 pub mod sse;
+pub mod zone;

@@ -4,6 +4,7 @@ use llm_bridge::ledger::{
     AccountCommand, AccountLedger, AccountResponse, AccountWrite, AdmissionRequest, Budget, KeyLimits, LOST,
     OutputCost, Period, Receipt, TokenCounts,
 };
+use llm_bridge::wire::zone::Zone;
 use proptest::prelude::*;
 
 use crate::EVE;
@@ -139,7 +140,7 @@ proptest! {
             }
             let usage = store.usage(&mut book, now);
             if crash {
-                book = store.open(now);
+                book = store.open(now, &Zone::utc());
             }
             prop_assert_eq!(store.usage(&mut book, now), usage);
         }

@@ -8,11 +8,12 @@ use llm_bridge::ledger::{
     AccountCommand, AccountLedger, AccountResponse, AdmissionRefusal, AdmissionRequest, Budget, KeyLimits, LOST,
     OutputCost, Period, Receipt, SPAN, TokenCounts,
 };
+use llm_bridge::wire::zone::Zone;
 use proptest::prelude::*;
 
 use crate::EVE;
 use crate::store::Store;
-use crate::world::period;
+use crate::zones::period;
 
 /// The longest time a request may take, and a minute more. Until then it is settled, or never.
 const LIFE: u64 = 400_000;
@@ -105,7 +106,9 @@ impl Account {
     /// requests than the limit.
     fn check(&self, now: u64) {
         let (entries, budget) = (self.entries(), self.terms.budget.unwrap());
-        let here = entries.values().filter(|(at, _)| period(budget.per, *at) == period(budget.per, now));
+        let here = entries
+            .values()
+            .filter(|(at, _)| period(budget.per, &Zone::utc(), *at) == period(budget.per, &Zone::utc(), now));
         let spent: u64 = here.map(|(_, entry)| entry.charge()).sum();
         let held = |(id, (at, most)): (&String, &(u64, u64))| match entries.get(id) {
             _ if at + LIFE <= now => 0,
@@ -139,7 +142,7 @@ impl Family {
             Step::Pass(millis) => self.pass(millis),
             Step::Reopen(which) => {
                 let account = &mut self.accounts[which];
-                account.book = account.store.open(self.now);
+                account.book = account.store.open(self.now, &Zone::utc());
             }
             Step::Advance(number) => self.advance(number),
             Step::Die(number) => self.requests[number].0 = Stage::Over,

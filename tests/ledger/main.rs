@@ -8,17 +8,21 @@ mod family;
 mod orders;
 mod store;
 mod world;
+mod zones;
 
 use proptest::prelude::*;
 
+use llm_bridge::wire::zone::Zone;
 use orders::history;
 use world::World;
+use zones::zones;
 
 /// For how long an amount may count after [`SPAN`].
 const SLACK: u64 = 250;
 /// For how long a ledger remembers a settled request.
 const REMEMBERED: u64 = 300_000;
-/// A Sunday, the last of a month, shortly before midnight.
+/// A Sunday, the last of a month, shortly before midnight in UTC; in another zone it begins at the same local
+/// time.
 const EVE: u64 = 1_780_271_990_000;
 
 proptest! {
@@ -26,7 +30,15 @@ proptest! {
 
     #[test]
     fn the_ledger_is_right_after_any_history(steps in history()) {
-        let mut world = World::new();
+        let mut world = World::new(Zone::utc());
+        for step in &steps {
+            world.step(step);
+        }
+    }
+
+    #[test]
+    fn the_ledger_is_right_in_any_time_zone(steps in history(), zone in any::<prop::sample::Index>()) {
+        let mut world = World::new(zone.get(&zones()).1.clone());
         for step in &steps {
             world.step(step);
         }

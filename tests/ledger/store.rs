@@ -6,6 +6,7 @@ use llm_bridge::ledger::{
     AccountCommand, AccountLedger, AccountResponse, AccountSnapshot, AccountWrite, Receipt, ReceiptRow, Totals,
     UsageReport, day_of,
 };
+use llm_bridge::wire::zone::Zone;
 
 /// The stored writes of a ledger, as tables hold them.
 #[derive(Clone, Debug, Default)]
@@ -55,11 +56,11 @@ impl Store {
         }
     }
 
-    pub fn open(&self, now: u64) -> AccountLedger {
+    pub fn open(&self, now: u64, zone: &Zone) -> AccountLedger {
         let promises = self.promises.clone().into_iter().collect();
         let kept =
             AccountSnapshot { limits: self.terms.clone(), reservations: promises, count_quota: self.counting.clone() };
-        AccountLedger::open(kept, self.rows.iter().rev().cloned(), now).unwrap()
+        AccountLedger::open(kept, self.rows.iter().rev().cloned(), now, zone.clone()).unwrap()
     }
 
     pub fn entries(&self) -> impl Iterator<Item = (u64, Receipt)> {

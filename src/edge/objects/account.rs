@@ -11,6 +11,7 @@ use crate::edge::clock::now;
 use crate::edge::isolate::bridge;
 use crate::edge::receipt_queue::MAX_BATCH;
 use crate::ledger::{AccountCommand, AccountLedger, AccountResponse, ReceiptRow, day_of};
+use crate::wire::zone::Zone;
 
 /// One account, with the name of its key. The class name is part of wrangler.toml.
 #[durable_object(fetch)]
@@ -41,7 +42,8 @@ impl Account {
         let mut opened = self.ledger.borrow_mut();
         let mut ledger = match opened.take() {
             Some(ledger) => ledger,
-            None => AccountLedger::open(self.store.snapshot()?, self.store.rows(None), now).map_err(unreadable)?,
+            None => AccountLedger::open(self.store.snapshot()?, self.store.rows(None), now, Zone::utc())
+                .map_err(unreadable)?,
         };
         let query = Query::of(&command);
         let mut writes = Vec::new();

@@ -20,6 +20,7 @@ use crate::ledger::totals::UsageReport;
 use crate::ledger::unreadable::UnreadableRecord;
 use crate::ledger::usage_totals::UsageTotals;
 use crate::ledger::write::{AccountWrite, reservation_write};
+use crate::wire::zone::Zone;
 
 /// The totals are stored with every 50th receipt, so that opening the ledger reads at most this many
 /// receipts.
@@ -39,6 +40,8 @@ pub struct AccountLedger {
     pub(super) token_window: SlidingWindow,
     pub(super) count_quota: CountQuota,
     pub(super) sums: UsageTotals,
+    /// The zone by which periods of budgets begin.
+    pub(super) zone: Zone,
     /// The number of the last receipt, and the time at which it was written.
     pub(super) last_number: u64,
     pub(super) last_at: Millis,
@@ -73,6 +76,12 @@ pub(super) struct Progress {
 }
 
 impl AccountLedger {
+    /// Lets periods of budgets begin by the clocks of a zone, those of UTC by default. The offsets are needed
+    /// for the month that follows the time of a command. A period that has begun ends as it began.
+    pub fn set_zone(&mut self, zone: Zone) {
+        self.zone = zone;
+    }
+
     /// Carries out a command, and appends what must be stored to `writes`. The response must not be sent
     /// before the writes are stored.
     pub fn handle(&mut self, command: AccountCommand, now: Millis, writes: &mut Vec<AccountWrite>) -> AccountResponse {
@@ -257,7 +266,7 @@ impl AccountLedger {
         if let Some((day, sums)) = self.sums.begin_day(now) {
             writes.push(AccountWrite::DaySums(day, sums));
         }
-        receipts.iter().for_each(|receipt| self.sums.count(now, receipt));
+        receipts.iter().for_each(|receipt| self.sums.count(now, receipt, &self.zone));
         let before = self.last_number;
         (self.last_number, self.last_at) = (before.saturating_add(receipts.len() as u64), now);
         let is_checkpoint = is_first_of_day || self.last_number / CHECKPOINT_INTERVAL > before / CHECKPOINT_INTERVAL;

@@ -9,6 +9,7 @@ use crate::ledger::reservations::SETTLED_RETENTION;
 use crate::ledger::sliding_window::SPAN;
 use crate::ledger::snapshot::{AccountSnapshot, ReceiptRow};
 use crate::ledger::unreadable::UnreadableRecord;
+use crate::wire::zone::Zone;
 
 /// Receipts younger than this are read even if newer totals were found: settled requests are remembered for
 /// this time. The additional minute allows for a clock that falls back.
@@ -16,7 +17,7 @@ const REREAD: Millis = SETTLED_RETENTION + SPAN;
 
 impl AccountLedger {
     /// Opens the ledger. `rows` yields the rows of receipts, newest first; only as many as necessary are
-    /// taken.
+    /// taken. `zone` is that of [`AccountLedger::set_zone`].
     ///
     /// # Errors
     /// A record cannot be read.
@@ -24,8 +25,9 @@ impl AccountLedger {
         snapshot: AccountSnapshot,
         rows: impl Iterator<Item = ReceiptRow>,
         now: Millis,
+        zone: Zone,
     ) -> Result<Self, UnreadableRecord> {
-        let mut ledger = Self::from_snapshot(snapshot)?;
+        let mut ledger = Self { zone, ..Self::from_snapshot(snapshot)? };
         let mut history = History { reservations: ledger.reservations.iter().cloned().collect(), ..History::default() };
         for row in rows {
             if history.has_sums && row.at.saturating_add(REREAD) < now {
@@ -106,7 +108,7 @@ impl History {
         }
         for (at, receipts) in self.uncounted.into_iter().rev() {
             ledger.sums.begin_day(at);
-            receipts.iter().for_each(|receipt| ledger.sums.count(at, receipt));
+            receipts.iter().for_each(|receipt| ledger.sums.count(at, receipt, &ledger.zone));
         }
         self.reservations.sort_unstable_by_key(|reservation| reservation.at);
         for reservation in self.reservations {

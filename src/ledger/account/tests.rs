@@ -58,7 +58,8 @@ impl TestAccount {
     }
 
     fn reopen(&mut self, now: Millis) {
-        self.ledger = AccountLedger::open(self.kept.clone(), self.rows.iter().rev().cloned(), now).unwrap();
+        self.ledger =
+            AccountLedger::open(self.kept.clone(), self.rows.iter().rev().cloned(), now, Zone::utc()).unwrap();
     }
 
     fn spent(&self) -> Nanos {
@@ -440,7 +441,7 @@ fn a_stored_record_that_cannot_be_read_is_named() {
     };
     let plain = AccountSnapshot::default;
     let fault = |snapshot: AccountSnapshot, rows: Vec<ReceiptRow>| {
-        AccountLedger::open(snapshot, rows.into_iter(), NOON).unwrap_err().to_string()
+        AccountLedger::open(snapshot, rows.into_iter(), NOON, Zone::utc()).unwrap_err().to_string()
     };
     let limits = fault(AccountSnapshot { limits: Some("{}".to_owned()), ..plain() }, Vec::new());
     assert!(limits.starts_with("The stored record `0` of the table `terms` cannot be read"), "{limits}");

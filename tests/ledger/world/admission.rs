@@ -5,7 +5,7 @@ use llm_bridge::ledger::{
     Reservation, SPAN,
 };
 
-use super::{Grant, Under, World, period};
+use super::{Grant, Under, World};
 use crate::SLACK;
 
 impl World {
@@ -59,7 +59,7 @@ impl World {
     }
 
     fn spent(&self, per: Period, time: u64) -> u64 {
-        let here = self.store.entries().filter(|(at, _)| period(per, *at) == period(per, time));
+        let here = self.store.entries().filter(|(at, _)| self.is_same(per, *at, time));
         here.map(|(_, entry)| entry.cost.or(entry.reservation.map(|promise| promise.cost)).unwrap_or(0)).sum()
     }
 

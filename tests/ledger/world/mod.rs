@@ -6,11 +6,12 @@ mod ends;
 use std::collections::{BTreeMap, HashSet};
 
 use llm_bridge::ledger::{
-    AccountCommand, AccountLedger, AccountResponse, KeyLimits, LEASE, Period, Receipt, Reservation, day_of,
+    AccountCommand, AccountLedger, AccountResponse, KeyLimits, LEASE, Period, Receipt, Reservation,
 };
-use llm_bridge::wire::date;
+use llm_bridge::wire::zone::Zone;
 
 use crate::store::{Store, USAGE};
+use crate::zones::period;
 use crate::{EVE, REMEMBERED};
 
 /// What happens to a command.
@@ -91,6 +92,7 @@ impl Under {
 
 /// Two ledgers and the model.
 pub struct World {
+    zone: Zone,
     alive: AccountLedger,
     crashing: AccountLedger,
     store: Store,
@@ -110,24 +112,17 @@ pub struct World {
     older: HashSet<String>,
 }
 
-pub fn period(per: Period, at: u64) -> u64 {
-    let day = day_of(at);
-    let date = date::date(day);
-    match per {
-        Period::Day => day,
-        Period::Week => (day + 3) / 7,
-        Period::Month => date.year * 12 + date.month,
-        Period::Total => 0,
-    }
-}
-
 impl World {
-    pub fn new() -> Self {
+    /// An account whose budget's periods begin by the clocks of this zone.
+    pub fn new(zone: Zone) -> Self {
+        let mut alive = AccountLedger::default();
+        alive.set_zone(zone.clone());
         Self {
-            alive: AccountLedger::default(),
-            crashing: AccountLedger::default(),
+            crashing: Store::default().open(0, &zone),
+            alive,
             store: Store::default(),
-            now: EVE,
+            now: EVE.saturating_add_signed(-zone.offset_at(EVE) * 1_000),
+            zone,
             latest: 0,
             terms: None,
             grants: Vec::new(),
@@ -171,7 +166,7 @@ impl World {
 
     /// Reopens one ledger; the other one extends its leases in the same way.
     fn reopen(&mut self) {
-        self.crashing = self.store.open(self.now);
+        self.crashing = self.store.open(self.now, &self.zone);
         self.alive.extend(self.now);
         let time = self.time();
         for under in self.open.values_mut().filter(|under| under.live && under.lost.is_none()) {
@@ -185,6 +180,11 @@ impl World {
                 (under.lease, under.extended) = (time + LEASE, true);
             }
         }
+    }
+
+    /// Whether two times are in one period.
+    fn is_same(&self, per: Period, one: u64, other: u64) -> bool {
+        period(per, &self.zone, one) == period(per, &self.zone, other)
     }
 
     /// The time of the ledgers.
@@ -241,7 +241,7 @@ impl World {
         assert_eq!(ids.len(), self.settled.len() + lost + self.gone.len(), "one entry for each request");
         assert!(self.store.promises.keys().eq(self.open.keys()));
         if let Some(budget) = self.terms.as_ref().and_then(|terms| terms.budget) {
-            let here = self.honest.values().filter(|(at, _)| period(budget.per, *at) == period(budget.per, time));
+            let here = self.honest.values().filter(|(at, _)| self.is_same(budget.per, *at, time));
             let open = self.open.iter().filter(|(id, _)| !self.older.contains(*id)).map(|(_, under)| under.held(time));
             assert!(here.map(|(_, cost)| cost).sum::<u64>() + open.sum::<u64>() <= budget.nanos);
         }
