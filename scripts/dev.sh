@@ -3,6 +3,9 @@
 # and CONFIG.
 set -euo pipefail
 
+# Another file than wrangler.toml, with other bindings.
+toml=${WRANGLER_TOML:-wrangler.toml}
+
 listens() { (: </dev/tcp/127.0.0.1/"$PORT") 2>/dev/null; }
 
 if listens; then
@@ -30,8 +33,10 @@ answers() { (exec 3<>/dev/tcp/127.0.0.1/"$PORT" && printf 'GET /health HTTP/1.0\
   printf '\nLLM Bridge is running. Try a chat, then the same as a stream, then add your providers:\n'
   try '' ''
   try '-N ' '"stream":true,'
+  # If the lines of the bucket for log files are uncommented:
+  ! grep -q '^binding *= *"LOGS"' "$toml" || printf '  Log files: make logs. Closed segments are in a simulated bucket, below .wrangler/state/v3/r2.\n'
   printf '  Providers and models: %s (reloaded when you save it). Keys: .dev.vars. More: README.md\n\n' "$CONFIG"
 } &
 
 # Without a terminal, wrangler asks no questions, writes a plain log, and leaves Ctrl-C to the shell.
-exec wrangler dev --port "$PORT" --show-interactive-dev-session=false </dev/null
+exec wrangler dev --config "$toml" --port "$PORT" --show-interactive-dev-session=false </dev/null

@@ -1,13 +1,24 @@
 // The gateway's entry module with a bucket for log files: the binding LOGS of the object that writes them is an
-// HTTP server of the test (`BUCKET_URL`), which can refuse, hang, and outlive the process.
+// HTTP server of the test (`BUCKET_URL`), which can refuse, hang, and outlive the process. The object's time limit
+// for the bucket is shorter than in production, and a request to CONTROL passes a command to the object, as an
+// isolate does: a test can be several isolates.
 
 import gateway, * as objects from "../../src/worker.mjs";
+
+const CONTROL = "/test/control";
+/** How long the object waits for the bucket, in milliseconds: in production, and here. */
+const BUCKET_TIME = { production: 30_000, here: 500 };
+/** The name of the object. */
+const ONLY = "only";
+
+const setTimeout = globalThis.setTimeout;
+globalThis.setTimeout = (work, ms, ...words) => setTimeout.call(globalThis, work, ms === BUCKET_TIME.production ? BUCKET_TIME.here : ms, ...words);
 
 /** What the gateway uses of https://developers.cloudflare.com/r2/api/workers/workers-api-reference/. */
 const bucketAt = (url) => {
   const ask = async (method, key, body) => {
     const answer = await fetch(new URL(key, url), { method, body });
-    if (!answer.ok && answer.status !== 404) throw new Error(`${method} (10001): We encountered an internal error.`);
+    if (!answer.ok && answer.status !== 404) throw new Error(`${method}: ${await answer.text()}`);
     return answer;
   };
   return {
@@ -24,4 +35,15 @@ export class LogFiles extends objects.LogFiles {
 }
 
 export const { Account, Directory, Health, Operations, Session, Vault } = objects;
-export default gateway;
+
+async function control(request, env) {
+  const { command } = await request.json();
+  const body = JSON.stringify(command);
+  return Response.json(await (await env.LOG_FILES.getByName(ONLY).fetch("https://object/", { method: "POST", body })).json());
+}
+
+export default {
+  fetch(request, env, context) {
+    return new URL(request.url).pathname === CONTROL ? control(request, env) : gateway.fetch(request, env, context);
+  },
+};

@@ -18,6 +18,8 @@ pub struct LogStatus {
     pub segments: u64,
     /// The bytes of all segments.
     pub bytes: u64,
+    /// The most bytes that they can have together.
+    pub capacity: u64,
     /// The bytes of those whose lines are in the object.
     pub object_bytes: u64,
     /// Whether the bucket's binding exists.

@@ -266,12 +266,20 @@ impl LogWriter {
         self.segments.iter().rev()
     }
 
+    /// The most bytes that all segments can have together.
+    fn capacity(&self) -> u64 {
+        let FileLog { max_size, backup_count, .. } = self.settings;
+        let closed = max_size.saturating_mul(backup_count);
+        (if self.has_bucket { closed } else { closed.min(MAX_OBJECT_BYTES) }).saturating_add(max_size)
+    }
+
     /// How full the log files are.
     pub fn status(&self) -> LogStatus {
         let kept = || self.segments.iter().filter(|segment| segment.place != SegmentPlace::Expired);
         LogStatus {
             segments: kept().count() as u64,
             bytes: kept().map(|segment| segment.bytes).sum(),
+            capacity: self.capacity(),
             object_bytes: kept().filter(|segment| segment.is_in_object()).map(|segment| segment.bytes).sum(),
             has_bucket: self.has_bucket,
             bucket_failures: self.bucket_failures,
