@@ -9,18 +9,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { CHAT, counted, makeKeys } from "./keys.mjs";
 import { askOnce, encode, hammer, trickle } from "./load.mjs";
 import { SECTION } from "./losses.mjs";
+import { CALL_SECONDS, dollars } from "./prices.mjs";
 import { table } from "./report.mjs";
 import { ACCESS_KEY, PROJECT, Program, counting, startUpstream, stopAll, version } from "./systems.mjs";
-
-/** Cloudflare's prices in dollars, beyond what a plan includes. */
-const PRICE = { request: 0.3e-6, cpuMs: 0.02e-6, call: 0.15e-6, written: 1e-6, read: 0.001e-6, gbSecond: 12.5e-6 };
-/**
- * An object is billed for its memory while it handles a call. The duration is an estimate: nearly all of it
- * is the write to disk.
- */
-const CALL_SECONDS = 0.01;
-const OBJECT_GB = 0.128;
-const MILLION = 1e6;
+import { measureWatching, watchingSection } from "./watching.mjs";
 
 /** Requests one at a time, each after so many milliseconds. */
 const paced = (number, ms) => async (target) => {
@@ -67,14 +59,18 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () =>
 const PAGE = join(PROJECT, "docs/costs.md");
 // Measured by another command.
 const losses = SECTION.exec(readFileSync(PAGE, "utf8"))?.[0] ?? "";
-const page = document(await measure(), await version.workerd()).replace(/^## How it is counted/m, (next) => losses + next);
+upstream = await startUpstream();
+const rows = await measure();
+const watched = watchingSection(await measureWatching(folder, upstream, PACES.map((pace) => ({ ...pace, first: (count) => paced(count, 0) }))), cpuOf(rows, "static"));
+const page = document(rows, await version.workerd())
+  .replace(/^## How it is counted/m, (next) => losses + next)
+  .replace(/^## What can be lost/m, (next) => watched + next);
 writeFileSync(PAGE, page);
 console.log(`${page}\nWritten to docs/costs.md.`);
 process.exit();
 
 /** The counts of each key at each pace: a list with a row for each. */
 async function measure() {
-  upstream = await startUpstream();
   const { patience, ...command } = await (await counting.layOut(folder, upstream.base("counted")))(false);
   const program = new Program(command);
   await program.answers(encode({ headers: { authorization: `Bearer ${ACCESS_KEY}` }, body: CHAT }), patience);
@@ -96,22 +92,17 @@ async function measure() {
   return keys.flatMap((key) => PACES.map((pace) => rows.find((row) => row.key === key && row.pace === pace)));
 }
 
-/**
- * Dollars per million requests, by purpose. CPU is that of the busiest pace, at which a process does little
- * else.
- */
-function dollars({ calls, written, read = 0 }, cpuMs) {
-  const objects = calls * (PRICE.call + CALL_SECONDS * OBJECT_GB * PRICE.gbSecond) + written * PRICE.written + read * PRICE.read;
-  return { worker: (PRICE.request + cpuMs * PRICE.cpuMs) * MILLION, objects: objects * MILLION };
+/** The CPU time of a request of a key at full speed. */
+function cpuOf(rows, name) {
+  return rows.find(({ key, pace }) => key.name === name && pace.name === "rushed").cpuMs;
 }
 
 function document(rows, workerd) {
-  const cpuOf = (key) => rows.find((row) => row.key === key && row.pace.name === "rushed").cpuMs;
   const head = ["key", "pace", "requests", "calls", "rows written", "rows read", "Worker", "objects", "together", "target"];
   const lines = rows.map((row) => {
     const { key, pace, requests, calls, written, read } = row;
-    const { worker, objects } = dollars(row, cpuOf(key));
-    const target = dollars(TARGET[key.name], cpuOf(key));
+    const { worker, objects } = dollars(row, cpuOf(rows, key.name));
+    const target = dollars(TARGET[key.name], cpuOf(rows, key.name));
     const money = [worker, objects, worker + objects, target.worker + target.objects].map((value) => `$${two(value)}`);
     return [key.label, pace.label, String(requests), two(calls), two(written), two(read), ...money];
   });
@@ -155,12 +146,12 @@ up to 100 receipts at a time, at least back to the last sums (every 50 receipts)
 ## How it is counted
 
 The built gateway runs on workerd. Its entry module is wrapped: each call of an object counts as one, and each statement's \`rowsRead\` and
-\`rowsWritten\` are those that the platform bills. Only a key's accounts are counted, in one isolate; Cloudflare runs several, each of which
+\`rowsWritten\` are those that the platform bills. Only a key's accounts, and the objects named above, are counted, in one isolate; Cloudflare runs several, each of which
 collects and asks independently. Creating keys and tables is not counted. The first receipt of a day writes one more row.
 
 Prices: Workers $0.30 a million requests and $0.02 a million ms of CPU; Durable Objects $0.15 a million calls, $1.00 a million rows written,
 $0.001 a million rows read, $12.50 a million GB-s (128 MB for ${CALL_SECONDS * 1000} ms a call, which is an estimate; an idle object costs nothing). CPU is
-that of the whole process at full speed, ${two(Math.min(...rows.map(({ key }) => cpuOf(key))))} to ${two(Math.max(...rows.map(({ key }) => cpuOf(key))))} ms per request: an upper estimate. The paid plan includes 10 million
+that of the whole process at full speed, ${two(Math.min(...rows.map(({ key }) => cpuOf(rows, key.name))))} to ${two(Math.max(...rows.map(({ key }) => cpuOf(rows, key.name))))} ms per request: an upper estimate. The paid plan includes 10 million
 requests, 1 million calls and 50 million rows a month; the free plan 100,000 of each a day. Stored receipts cost $0.20 per GB and month.
 `;
 }

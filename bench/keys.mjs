@@ -53,10 +53,13 @@ export async function makeKeys({ port }) {
 
 const accountOf = (key) => `key_${createHash("sha256").update(key).digest("hex").slice(0, 12)}`;
 
-/** The cost of `load` per request of a key on the counted gateway; `load` returns the number of requests. */
-export async function counted({ port }, { accounts }, load) {
+/**
+ * The cost of `load` per request, in some objects of the counted gateway; `load` returns the number of requests.
+ * What is collected is stored after `gathered` milliseconds.
+ */
+export async function counted({ port }, { accounts }, load, gathered = GATHERED_MS) {
   const read = async () => {
-    await sleep(GATHERED_MS);
+    await sleep(gathered);
     const all = await (await fetch(`http://127.0.0.1:${port}/bench/counts`)).json();
     const rows = accounts.map((name) => all[name] ?? { calls: 0, read: 0, written: 0 });
     return (what) => rows.reduce((sum, row) => sum + row[what], 0);

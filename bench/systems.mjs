@@ -183,7 +183,7 @@ function gateway(config, counted) {
   return [...entry, ...parts, ["build/config.yaml", "text", { text: config }]];
 }
 
-function gatewayConfig(base, { level = "error", more = "" }) {
+function gatewayConfig(base, { level = "error", output = "", more = "" }) {
   return `default_provider: fake
 providers:
   fake:
@@ -214,9 +214,12 @@ providers:
   demo:
     adapter: echo
     models: { long: { echo: { words: 600, delay_ms: 2 } } }
-logging: { level: ${level} }
+logging: { level: ${level}${output && `, output: { ${output} }`} }
 ${more}`;
 }
+
+/** Sections of the configuration that are off or empty by default. */
+const ALL_ON = "reporting: { timezone: Asia/Kolkata, tags: [team] }\n";
 
 const bareSecrets = (base) => ({ UPSTREAM: `${base}/chat/completions`, BASE: base.replace(/\/v1$/, ""), PROVIDER_KEY });
 const gatewaySecrets = () => ({ ACCESS_API_KEYS: ACCESS_KEY, ADMIN_API_KEYS: ADMIN_KEY, FAKE_API_KEY: PROVIDER_KEY });
@@ -233,6 +236,13 @@ const gatewayAt = (name, label, { counted = false, patience, ...config } = {}) =
 
 /** The gateway, with the calls and rows of its objects counted from outside. */
 export const counting = gatewayAt("counted", "LLM Bridge, counted", { counted: true });
+/** The same, with everything on that operators can have: log files at level info, reports by tags, alerts. */
+export const watching = gatewayAt("watched", "LLM Bridge, counted, with everything on", {
+  counted: true,
+  level: "info",
+  output: "console: false, file: { path: logs }",
+  more: ALL_ON,
+});
 
 /**
  * A system with a `figure` takes part only in that one; an `optional` one may fail to start, as with an older
