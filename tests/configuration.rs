@@ -4,7 +4,7 @@
 use llm_bridge::catalogue::Fact;
 use llm_bridge::catalogue::field::{Efforts, Field, Fit, Value};
 use llm_bridge::catalogue::price::{DatedPrice, Hours, ModelPrice, Rates, TierRates};
-use llm_bridge::config::{Accounting, Catalogue, Config, Cors, KeySource, LogLevel, Problem, Websocket};
+use llm_bridge::config::{Accounting, Catalogue, Config, Cors, KeySource, LogLevel, Problem, Reporting, Websocket};
 use llm_bridge::formats::KINDS;
 use llm_bridge::policy::model_card::ModelCard;
 use llm_bridge::policy::routing;
@@ -218,6 +218,23 @@ fn a_row_may_tell_what_its_model_costs_and_takes() {
     assert_eq!(provider.pattern("x").unwrap().prices, always(rates(1, 1, 10_000, 0, 3_000_000), 0));
     let rates = Rates { cache_write_1h: 2_000_000, ..rates(1_000_000, 1_000_000, 1_250_000, 5_000_000, 5_000_000) };
     assert_eq!(provider.model("hour").unwrap().prices, always(rates, 0));
+}
+
+#[test]
+fn reports_have_a_zone_and_declared_tags() {
+    let with =
+        |text: &str| format!("providers: {{ d: {{ adapter: echo, models: {{ e: {{}} }} }} }}\nreporting: {text}");
+    let reporting = |text: &str| read(&with(text)).unwrap().reporting;
+    assert_eq!(reporting("{}"), Reporting::default());
+    let own = reporting("{ timezone: Asia/Kolkata, tags: [team, env], keep_requests_days: 7, keep_sums_days: 400 }");
+    assert_eq!((own.timezone.as_str(), own.keep_requests_days, own.keep_sums_days), ("Asia/Kolkata", 7, 400));
+    assert_eq!(own.tags.read("env=prod").unwrap().len(), 1);
+    let found = faults(&with("{ timezone: \"half past\", tags: [a, b, c, d, e], keep_requests_days: 0, zone: UTC }"));
+    let expected = ["timezone: expected the name of a time zone", "tags: the list has more than 4 names"];
+    for start in expected.map(|fault| format!("line 2: reporting.{fault}")) {
+        assert!(found.iter().any(|fault| fault.starts_with(&start)), "{start}\nin {found:#?}");
+    }
+    assert_eq!(found.len(), 4, "{found:#?}");
 }
 
 #[test]

@@ -16,6 +16,7 @@ use super::params::Params;
 use super::price::{self, Catalogue};
 use super::provider::{EchoOptions, FitScope, Model, Provider, without_hint};
 use super::read_routes::OwnNames;
+use super::reporting::Reporting;
 use super::settings::{Accounting, Auth, BODY_COPIES, Config};
 use super::stream::{Clocks, Streaming};
 use super::vault::Vault;
@@ -68,6 +69,7 @@ const SECTIONS: &[&str] = &[
     "cors",
     "limits",
     "accounting",
+    "reporting",
     "websocket",
     "vault",
     "proxy",
@@ -97,6 +99,7 @@ fn config(value: &Value, report: &Report<'_>, adapters: &[FormatKind]) -> Option
         memory_bytes: limits.memory_bytes,
         max_answer_bytes: limits.max_answer_bytes,
         accounting: table.at("accounting").and_then(|node| accounting(&node)).unwrap_or_default(),
+        reporting: table.at("reporting").and_then(|node| Reporting::read(&node)).unwrap_or_default(),
         websocket: table.at("websocket").and_then(|node| Websocket::read(&node)).unwrap_or_default(),
         vault: table.at("vault").and_then(|node| Vault::read(&node)).unwrap_or_default(),
         logging: Logging { exported: otlp.as_ref().is_some_and(|otlp| otlp.logs), ..logging },

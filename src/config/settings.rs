@@ -4,6 +4,7 @@ use super::cors::Cors;
 use super::logging::Logging;
 use super::otlp::Otlp;
 use super::provider::{Model, Provider};
+use super::reporting::Reporting;
 use super::routes::{Alias, ModelIndex, RouteRow};
 use super::units::Millis;
 use super::vault::Vault;
@@ -37,6 +38,8 @@ pub struct Config {
     pub max_answer_bytes: usize,
     /// Receipts and sums.
     pub accounting: Accounting,
+    /// Reports across keys.
+    pub reporting: Reporting,
     /// WebSocket sessions.
     pub websocket: Websocket,
     /// The reasoning store.

@@ -10,7 +10,7 @@ use super::learned_facts::LearnedFacts;
 use super::memory::{MemoryBudget, MemoryReservation};
 use super::signing_cache::SigningCache;
 use super::tracing::TraceRules;
-use crate::config::{Accounting, Auth, Config, Cors, Logging, Millis, Otlp, Problem};
+use crate::config::{Accounting, Auth, Config, Cors, Logging, Millis, Otlp, Problem, Reporting};
 use crate::error::Error;
 use crate::formats::Framing;
 use crate::ids::{AccountId, KeyHash};
@@ -169,6 +169,11 @@ impl Bridge {
     /// Which receipts and totals accounts keep, and for how long.
     pub fn accounting(&self) -> Accounting {
         self.config.accounting
+    }
+
+    /// Which days reports have, and for how long requests and sums are kept.
+    pub fn reporting(&self) -> &Reporting {
+        &self.config.reporting
     }
 
     /// The most bytes of a whole response that is held in memory, and an empty reservation for one; `None` if

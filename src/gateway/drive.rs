@@ -211,6 +211,10 @@ impl<'r, P: Platform> Drive<'r, P> {
         body: &'a [u8],
         operation: &'static Operation,
     ) -> Result<Plan<'r, 'a>> {
+        if let Some(header) = head.tags() {
+            let tags = self.bridge.config.reporting.tags.read(&header)?;
+            self.record.apply(Fact::Tagged { tags });
+        }
         let envelope = operation.read(RequestParts { path_name: self.path_name, body })?;
         let (model, is_stream) = (cut(&envelope.model.name), envelope.delivery.is_stream());
         self.record.apply(Fact::Read { model, is_stream });

@@ -49,6 +49,11 @@ pub enum Fact {
         /// The key's id.
         key_id: AccountId,
     },
+    /// The caller gave the request tags.
+    Tagged {
+        /// Their names and values, by name.
+        tags: Vec<(String, String)>,
+    },
     /// The request was read.
     Read {
         /// The model that was asked for, as the caller named it.

@@ -60,6 +60,8 @@ pub struct RequestRecord {
     finished: Millis,
     malformed: u32,
     dropped: Option<DroppedFields>,
+    /// The tags that the caller gave it, by name.
+    pub(super) tags: Vec<(String, String)>,
 }
 
 impl RequestRecord {
@@ -72,6 +74,7 @@ impl RequestRecord {
     pub fn apply(&mut self, fact: Fact) {
         match fact {
             Fact::Authenticated { key_id } => self.key_id = Some(key_id),
+            Fact::Tagged { tags } => self.tags = tags,
             Fact::Read { model, is_stream } => (self.model, self.stream) = (Some(model), is_stream),
             Fact::Routed(target) => self.target = Some(target),
             Fact::Admitted { admission, plausible } => {

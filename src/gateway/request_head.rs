@@ -2,6 +2,7 @@
 //! headers.
 
 use super::dropped_fields::fits_header;
+use crate::config::TAGS;
 use crate::formats::ClientFormat;
 
 /// The request header by which a client prefers a refusal to dropped fields.
@@ -38,6 +39,11 @@ impl<'r> RequestHead<'r> {
     /// Whether the client refuses to be served by another model than the first one.
     pub(super) fn refuses_fallbacks(&self) -> bool {
         (self.header)(FALLBACK).is_some_and(|word| word.eq_ignore_ascii_case("none"))
+    }
+
+    /// The header with the request's tags.
+    pub(super) fn tags(&self) -> Option<String> {
+        (self.header)(TAGS)
     }
 
     /// The headers that go on to providers of the same format.

@@ -1,11 +1,14 @@
 //! Settles a request that has ended: counts the tokens that its provider did not report, writes its line to
 //! the log and sends its receipt.
 
+use std::iter;
+
 use super::metering::UncountedText;
 use super::platform::{Platform, Priority};
 use super::record::{Fact, Outcome, RequestRecord};
 use crate::error::Error;
 use crate::formats::tally;
+use crate::ledger::Receipt;
 use crate::policy::tokens;
 use crate::tokens::Encoding;
 use crate::wire::json::Document;
@@ -45,10 +48,13 @@ fn close<P: Platform>(platform: &P, record: &RequestRecord, error: Option<&Error
         platform.export(trace.spans(&record.summary(error)));
     }
     let Some(admission) = record.admission() else { return };
-    platform.report(record.summary(error));
+    let receipt = record.receipt(admission, false);
+    platform.report(record.summary(&receipt, error));
     let priority = if admission.limited { Priority::Now } else { Priority::Batched };
-    for (index, account) in admission.accounts.iter().enumerate() {
-        platform.enqueue(account, record.receipt(admission, index > 0), priority);
+    // The last account takes the receipt without a copy.
+    let receipts = iter::repeat_n(receipt, admission.accounts.len());
+    for ((index, account), receipt) in admission.accounts.iter().enumerate().zip(receipts) {
+        platform.enqueue(account, Receipt { member: index > 0, ..receipt }, priority);
     }
 }
 

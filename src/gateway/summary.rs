@@ -1,16 +1,16 @@
 //! Draws the summary of a request from its record, for reports, metrics, traces and alerts.
 
-use super::admission::Admission;
 use super::ended_attempt::EndedAttempt;
 use super::record::RequestRecord;
 use crate::error::Error;
+use crate::ledger::Receipt;
 use crate::policy::failure::{Cause, FailedCall};
 use crate::telemetry::{AttemptSummary, RequestSummary};
 
 impl RequestRecord {
-    /// The summary of a request that has ended. `error`: what the client was told, if anything went wrong.
-    pub fn summary(&self, error: Option<&Error>) -> RequestSummary {
-        let receipt = self.receipt(&Admission::default(), false);
+    /// The summary of a request that has ended. `receipt`: its receipt. `error`: what the client was told, if
+    /// anything went wrong.
+    pub(super) fn summary(&self, receipt: &Receipt, error: Option<&Error>) -> RequestSummary {
         let class = error.map_or("", |error| self.class_of(error));
         let attempts = self.attempt_summaries(class);
         let duration = receipt.ended.saturating_sub(receipt.started);
@@ -21,21 +21,21 @@ impl RequestRecord {
             duration,
             ttft: receipt.ttft_ms,
             gateway_time: duration.saturating_sub(called),
-            request_id: receipt.request_id,
+            request_id: receipt.request_id.clone(),
             key_id: self.key_id().to_owned(),
-            provider: receipt.provider,
-            model: receipt.model,
-            served: receipt.served,
+            provider: receipt.provider.clone(),
+            model: receipt.model.clone(),
+            served: receipt.served.clone(),
             route: self.asked().to_owned(),
             status: receipt.status,
-            outcome: receipt.outcome,
+            outcome: receipt.outcome.clone(),
             class: class.to_owned(),
             tokens: receipt.tokens,
             estimated: receipt.estimated,
             cost: receipt.cost,
             attempts,
             stream: receipt.stream,
-            tags: Vec::new(),
+            tags: self.tags.clone(),
         }
     }
 
@@ -72,6 +72,7 @@ fn summary_of(attempt: &EndedAttempt) -> AttemptSummary {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::admission::Admission;
     use crate::gateway::ended_attempt::AttemptTarget;
     use crate::gateway::metering::Metering;
     use crate::gateway::record::{Fact, Outcome, ResponseFacts};
@@ -91,6 +92,10 @@ mod tests {
         record
     }
 
+    fn summary(record: RequestRecord, error: Option<&Error>) -> RequestSummary {
+        record.summary(&record.receipt(&Admission::default(), false), error)
+    }
+
     fn ended(status: u16, outcome: Outcome, at: u64) -> Fact {
         Fact::Ended { status, outcome, at }
     }
@@ -105,7 +110,7 @@ mod tests {
             Fact::AttemptEnded(ResponseFacts::default()),
             ended(200, Outcome::Complete, 200),
         ];
-        let summary = record(facts).summary(None);
+        let summary = summary(record(facts), None);
         let only =
             AttemptSummary { provider: "p".into(), model: "m".into(), class: String::new(), started: 103, ended: 200 };
         assert_eq!(summary.attempts, [only]);
@@ -125,7 +130,7 @@ mod tests {
             Fact::AttemptEnded(ResponseFacts::default()),
             ended(200, Outcome::Complete, 150),
         ];
-        let summary = record(facts).summary(None);
+        let summary = summary(record(facts), None);
         let classes: Vec<&str> = summary.attempts.iter().map(|attempt| attempt.class.as_str()).collect();
         assert_eq!(classes, ["rate", ""]);
         assert_eq!(summary.model, "b");
@@ -135,7 +140,7 @@ mod tests {
     #[test]
     fn a_request_that_the_gateway_refuses_has_no_attempt() {
         let error = Error::caller(404, "model_not_found", "no such model");
-        let summary = record(vec![ended(404, Outcome::Refused, 101)]).summary(Some(&error));
+        let summary = summary(record(vec![ended(404, Outcome::Refused, 101)]), Some(&error));
         assert!(summary.attempts.is_empty());
         assert_eq!((summary.status, summary.class.as_str(), summary.gateway_time), (404, "caller", 1));
     }
@@ -152,7 +157,7 @@ mod tests {
             ended(200, Outcome::Truncated, 150),
         ];
         let error = Error::upstream(502, "stream_truncated", "");
-        let summary = record(facts).summary(Some(&error));
+        let summary = summary(record(facts), Some(&error));
         let classes: Vec<&str> = summary.attempts.iter().map(|attempt| attempt.class.as_str()).collect();
         assert_eq!(classes, ["rate", "truncated"]);
         assert_eq!(summary.class, "truncated");
@@ -167,7 +172,7 @@ mod tests {
             ended(503, Outcome::Refused, 131),
         ];
         let error = Error::gateway(503, "all_failed", "all failed");
-        let summary = record(facts).summary(Some(&error));
+        let summary = summary(record(facts), Some(&error));
         assert_eq!(summary.class, "quota");
         assert_eq!(summary.attempts.len(), 1);
     }

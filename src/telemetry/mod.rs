@@ -6,7 +6,6 @@ pub mod metrics;
 pub mod otlp;
 mod render;
 mod summary;
-mod tags;
 
 pub use event::{
     AttemptFailed, CatalogueStale, Chunk, Event, EventKind, ExportDropped, LostReceipts, RequestEnd, RequestFields,
@@ -14,4 +13,3 @@ pub use event::{
 };
 pub use render::{render, render_in_file};
 pub use summary::{AttemptSummary, RequestSummary};
-pub use tags::{TAGS, TagNames};
