@@ -1,5 +1,7 @@
 //! What sums are kept for: one quarter of an hour, key, provider, model, and tags.
 
+use serde::{Deserialize, Serialize};
+
 use std::collections::BTreeMap;
 
 use super::quarter::Quarter;
@@ -7,6 +9,9 @@ use crate::telemetry::RequestSummary;
 
 /// Stands for all models of a provider, or values of a tag, that are too many to be kept apart.
 pub const OTHER: &str = "(other)";
+
+/// Stands for values of a tag whose requests were deleted.
+pub const DELETED: &str = "(deleted)";
 
 /// What some sums are kept for. Keys that were deleted stay.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,7 +29,7 @@ pub struct Cell {
 }
 
 /// By what sums are grouped and selected.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Dimension {
     /// The key's id.
     Key,

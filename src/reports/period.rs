@@ -1,14 +1,17 @@
 //! Rolls quarters of an hour up into the hours and days of a time zone.
 
+use serde::{Deserialize, Serialize};
+
 use super::quarter::{PER_DAY, Quarter};
 use super::zone::Zone;
+use crate::config::Millis;
 use crate::wire::date::write_day;
 
 const DAY_SECONDS: i64 = 86_400;
 const HOUR_SECONDS: i64 = 3_600;
 
 /// How long the periods of a report are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Resolution {
     /// Quarters of an hour.
     Quarter,
@@ -21,7 +24,7 @@ pub enum Resolution {
 }
 
 /// Calendar days of a zone, each counted from 1970-01-01.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DayRange {
     /// The first day.
     pub from: u64,
@@ -36,7 +39,7 @@ impl DayRange {
 }
 
 /// A quarter, an hour, a day or a whole range. Periods of one resolution are ordered by time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Period {
     /// When the zone's clocks show its beginning, in seconds since 1970 UTC; of a day, its date at 00:00 UTC.
     start: i64,
@@ -101,6 +104,12 @@ impl LocalTime {
             Resolution::Range => Period::default(),
         }
     }
+}
+
+/// The day that the zone's clocks show at a time.
+pub fn date_at(zone: &Zone, time: Millis) -> u64 {
+    let seconds = i64::try_from(time / 1_000).unwrap_or(i64::MAX);
+    day_of(seconds.saturating_add(zone.offset_at(time)))
 }
 
 /// The period of a quarter; `None` if the quarter begins outside these days of the zone.

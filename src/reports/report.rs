@@ -1,5 +1,7 @@
 //! A report: the sums of some days of a zone, by period and by dimensions.
 
+use serde::{Deserialize, Serialize};
+
 use std::collections::BTreeMap;
 
 use super::cell::{Cell, Dimension};
@@ -8,7 +10,7 @@ use super::sums::Sums;
 use super::zone::Zone;
 
 /// What a report is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportQuery {
     /// The days, by the zone's calendar.
     pub days: DayRange,
@@ -21,7 +23,7 @@ pub struct ReportQuery {
 }
 
 /// Limits a report to some values of a dimension.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
     /// The dimension.
     pub dimension: Dimension,

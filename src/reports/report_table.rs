@@ -42,9 +42,41 @@ impl ReportTable {
         statement
     }
 
-    /// Deletes the rows of all quarters before this one.
-    pub fn delete_before(quarter: Quarter) -> SqlStatement {
-        SqlStatement { text: "DELETE FROM cells WHERE quarter < ?".into(), values: vec![SqlValue::Number(quarter.0)] }
+    /// Deletes the rows of the oldest quarter, if it lies before this one.
+    pub fn delete_oldest(before: Quarter) -> SqlStatement {
+        let text = "DELETE FROM cells WHERE quarter = (SELECT MIN(quarter) FROM cells WHERE quarter < ?)";
+        SqlStatement { text: text.into(), values: vec![SqlValue::Number(before.0)] }
+    }
+
+    /// Reads the cells of a quarter as rows for [`ReportTable::cell_of`].
+    pub fn cells_of(quarter: Quarter) -> SqlStatement {
+        let mut statement = SqlStatement::default();
+        let columns = CELL_COLUMNS.join(", ");
+        statement.push(&format!("SELECT {columns} FROM cells WHERE quarter = ?"), [SqlValue::Number(quarter.0)]);
+        statement
+    }
+
+    /// Reads at most `limit` cells with this value of a tag, as rows for [`ReportTable::cell_of`], each
+    /// followed by an array of its sums as JSON.
+    pub fn cells_with_tag(name: &str, value: &str, limit: u64) -> SqlStatement {
+        let (columns, sums) = (CELL_COLUMNS.join(", "), Sums::columns().join(", "));
+        let mut statement = SqlStatement::default();
+        statement.push(
+            &format!("SELECT {columns}, json_array({sums}) FROM cells WHERE json_extract(tags, ?) = ? LIMIT ?"),
+            [tag_path(name), SqlValue::Text(value.to_owned()), SqlValue::Number(limit)],
+        );
+        statement
+    }
+
+    /// Deletes the row of a cell.
+    pub fn delete(cell: &Cell) -> SqlStatement {
+        let equal = CELL_COLUMNS.map(|column| format!("{column} = ?")).join(" AND ");
+        SqlStatement { text: format!("DELETE FROM cells WHERE {equal}"), values: cell_values(cell).into() }
+    }
+
+    /// The cell of a row: its quarter, and its other columns.
+    pub fn cell_of(quarter: Quarter, [key_id, provider, model, tags]: [String; 4]) -> Cell {
+        Cell { quarter, key_id, provider, model, tags: serde_json::from_str(&tags).unwrap_or_default() }
     }
 
     /// Reads a report: the index of a span, the values of the dimensions, and an array of sums as JSON.
@@ -104,7 +136,7 @@ fn cell_values(cell: &Cell) -> [SqlValue; CELL_COLUMNS.len()] {
 }
 
 /// Tags as JSON, in the order of their names.
-pub(super) fn tags_json(tags: &BTreeMap<String, String>) -> String {
+fn tags_json(tags: &BTreeMap<String, String>) -> String {
     serde_json::to_string(tags).unwrap_or_default()
 }
 
@@ -156,7 +188,10 @@ mod tests {
     #[test]
     fn every_mark_has_a_value() {
         let added = ReportTable::add(&Cell::default(), &Sums::default());
-        assert_eq!(marks(&added), added.values.len());
+        let others = [ReportTable::cells_with_tag("a", "?", 5), ReportTable::delete(&Cell::default())];
+        for statement in others.iter().chain([&added]) {
+            assert_eq!(marks(statement), statement.values.len());
+        }
         assert!(added.values.len() < 100, "SQLite in a Durable Object takes 100 values");
         let read = ReportTable::read(&query(), &[]);
         assert_eq!(marks(&read), read.values.len());

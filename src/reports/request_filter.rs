@@ -1,66 +1,30 @@
-//! Selects requests for a list. Each condition names a column of the index, so that a store selects the same
-//! requests as [`RequestFilter::selects`].
+//! Selects requests for a list.
+
+use serde::{Deserialize, Serialize};
 
 use crate::config::Millis;
 use crate::telemetry::RequestSummary;
 
-/// The value of a column.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ColumnValue {
-    /// An integer; 1 stands for yes and 0 for no.
-    Number(u64),
-    /// A text.
-    Text(String),
+/// A text field of a request by which requests are selected.
+struct TextField {
+    /// Its name in the JSON of a summary.
+    name: &'static str,
+    of: fn(&RequestSummary) -> &String,
+    wanted: fn(&RequestFilter) -> &Option<String>,
 }
 
-/// A column of the index by which requests are selected.
-pub struct IndexColumn {
-    /// Its name.
-    pub name: &'static str,
-    /// The value of a request.
-    pub of: fn(&RequestSummary) -> ColumnValue,
-}
-
-/// The columns of the index, without the tags, which have a column together.
-pub const INDEX_COLUMNS: &[IndexColumn] = &[
-    IndexColumn { name: "at", of: |request| ColumnValue::Number(request.at) },
-    IndexColumn { name: "request_id", of: |request| text(&request.request_id) },
-    IndexColumn { name: "key_id", of: |request| text(&request.key_id) },
-    IndexColumn { name: "provider", of: |request| text(&request.provider) },
-    IndexColumn { name: "model", of: |request| text(&request.model) },
-    IndexColumn { name: "route", of: |request| text(&request.route) },
-    IndexColumn { name: "status", of: |request| ColumnValue::Number(request.status.into()) },
-    IndexColumn { name: "outcome", of: |request| text(&request.outcome) },
-    IndexColumn { name: "class", of: |request| text(&request.class) },
-    IndexColumn { name: "stream", of: |request| ColumnValue::Number(request.stream.into()) },
+const TEXT_FIELDS: &[TextField] = &[
+    TextField { name: "request_id", of: |request| &request.request_id, wanted: |filter| &filter.request_id },
+    TextField { name: "key_id", of: |request| &request.key_id, wanted: |filter| &filter.key_id },
+    TextField { name: "provider", of: |request| &request.provider, wanted: |filter| &filter.provider },
+    TextField { name: "model", of: |request| &request.model, wanted: |filter| &filter.model },
+    TextField { name: "route", of: |request| &request.route, wanted: |filter| &filter.route },
+    TextField { name: "outcome", of: |request| &request.outcome, wanted: |filter| &filter.outcome },
+    TextField { name: "class", of: |request| &request.class, wanted: |filter| &filter.class },
 ];
 
-fn text(text: &str) -> ColumnValue {
-    ColumnValue::Text(text.to_owned())
-}
-
-/// How a column is compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Comparison {
-    /// It has this value.
-    Equal,
-    /// It has this value or a greater one.
-    AtLeast,
-    /// It has a lower value.
-    Below,
-}
-
-/// What a request has to meet to be listed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Condition {
-    /// A column compares so.
-    Column(&'static str, Comparison, ColumnValue),
-    /// The tag of this name has this value.
-    Tag(String, String),
-}
-
 /// Selects requests for a list. A field that is `None` selects all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestFilter {
     /// Those that ended at this time or later.
     pub from: Option<Millis>,
@@ -89,7 +53,7 @@ pub struct RequestFilter {
 }
 
 /// A range of HTTP statuses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusRange {
     /// The first one.
     pub first: u16,
@@ -112,53 +76,31 @@ impl StatusRange {
 }
 
 impl RequestFilter {
-    /// What a request has to meet.
-    pub fn conditions(&self) -> Vec<Condition> {
-        let number = |name, comparison, value: Option<u64>| {
-            value.map(|value| Condition::Column(name, comparison, ColumnValue::Number(value)))
-        };
-        let equal = |name, value: &Option<String>| {
-            value.clone().map(|value| Condition::Column(name, Comparison::Equal, ColumnValue::Text(value)))
-        };
-        let columns = [
-            number("at", Comparison::AtLeast, self.from),
-            number("at", Comparison::Below, self.to),
-            equal("request_id", &self.request_id),
-            equal("key_id", &self.key_id),
-            equal("provider", &self.provider),
-            equal("model", &self.model),
-            equal("route", &self.route),
-            number("status", Comparison::AtLeast, self.status.map(|status| status.first.into())),
-            number("status", Comparison::Below, self.status.map(|status| u64::from(status.last) + 1)),
-            equal("outcome", &self.outcome),
-            equal("class", &self.class),
-            number("stream", Comparison::Equal, self.stream.map(u64::from)),
-        ];
-        let tags = self.tags.iter().map(|(name, value)| Condition::Tag(name.clone(), value.clone()));
-        columns.into_iter().flatten().chain(tags).collect()
-    }
-
     /// Whether a request is selected.
     pub fn selects(&self, request: &RequestSummary) -> bool {
-        self.conditions().iter().all(|condition| condition.holds(request))
+        let has_status = |range: StatusRange| (range.first..=range.last).contains(&request.status);
+        let has_text = |field: &TextField| {
+            let wanted = (field.wanted)(self).as_ref();
+            wanted.is_none_or(|wanted| wanted == (field.of)(request))
+        };
+        self.from.is_none_or(|from| request.at >= from)
+            && self.to.is_none_or(|to| request.at < to)
+            && self.status.is_none_or(has_status)
+            && self.stream.is_none_or(|stream| request.stream == stream)
+            && TEXT_FIELDS.iter().all(has_text)
+            && self.tags.iter().all(|tag| request.tags.contains(tag))
     }
-}
 
-impl Condition {
-    /// Whether a request meets it.
-    pub fn holds(&self, request: &RequestSummary) -> bool {
-        match self {
-            Self::Tag(name, value) => request.tags.iter().any(|(tag, given)| tag == name && given == value),
-            Self::Column(name, comparison, value) => {
-                let own = INDEX_COLUMNS.iter().find(|column| column.name == *name);
-                let own = own.map(|column| (column.of)(request));
-                own.is_some_and(|own| match comparison {
-                    Comparison::Equal => own == *value,
-                    Comparison::AtLeast => own >= *value,
-                    Comparison::Below => own < *value,
-                })
-            }
-        }
+    /// Texts that the JSON of every selected request contains: what lacks one need not be parsed.
+    pub fn texts(&self) -> Vec<String> {
+        let json = |value: &str| serde_json::to_string(value).unwrap_or_default();
+        let of_field = |field: &TextField| {
+            // An empty field may be left out of the JSON.
+            let wanted = (field.wanted)(self).as_ref().filter(|wanted| !wanted.is_empty())?;
+            Some(format!("\"{}\":{}", field.name, json(wanted)))
+        };
+        let tags = self.tags.iter().map(|(name, value)| format!("[{},{}]", json(name), json(value)));
+        TEXT_FIELDS.iter().filter_map(of_field).chain(tags).collect()
     }
 }
 
@@ -220,12 +162,17 @@ mod tests {
     }
 
     #[test]
-    fn conditions_name_columns() {
-        for condition in filters().into_iter().flat_map(|(filter, _)| filter.conditions()) {
-            if let Condition::Column(name, ..) = condition {
-                assert!(INDEX_COLUMNS.iter().any(|column| column.name == name), "{name}");
-            }
+    fn a_selected_request_contains_the_texts_of_its_filter() {
+        let odd = RequestSummary { route: "a\"b\n\u{4e2d}".into(), ..request() };
+        let json = serde_json::to_string(&odd).unwrap();
+        for (matching, other) in filters() {
+            let matching = RequestFilter { route: None, ..matching };
+            assert!(matching.texts().iter().all(|text| json.contains(text)), "{matching:?}");
+            let (has_texts, selects) = (!other.texts().is_empty(), other.selects(&odd));
+            assert!(!has_texts || !selects, "{other:?}");
         }
+        let filter = RequestFilter { route: Some(odd.route.clone()), ..RequestFilter::default() };
+        assert!(filter.selects(&odd) && json.contains(&filter.texts()[0]));
     }
 
     #[test]
