@@ -2,7 +2,7 @@
 
 use super::query::Query;
 use super::routes::Action;
-use super::{export, health, keys, logs, receipts, signing, usage};
+use super::{export, health, keys, logs, receipts, reports, requests, signing, usage};
 use crate::error::Result;
 use crate::gateway::{Body, Bridge, Platform, Request, Response, read_body};
 
@@ -50,6 +50,11 @@ pub async fn handle<P: Platform>(
         Action::Health => health::list(bridge, platform).await,
         Action::ResetHealth => health::reset(bridge, platform, &read_body(bridge, platform, request).await?).await,
         Action::Logs => logs::list(bridge, platform, &Query::read(query, logs::PARAMETERS)?).await,
+        Action::Reports => reports::list(bridge, platform, &Query::read(query, reports::PARAMETERS)?).await,
+        Action::Requests => requests::list(bridge, platform, &Query::read(query, requests::PARAMETERS)?).await,
+        Action::Request => requests::read(platform, id).await,
+        Action::DeleteRequests => requests::delete(platform, &Query::read(query, requests::DELETE_PARAMETERS)?).await,
+        Action::Stores => reports::list_stores(bridge, platform).await,
         Action::Describe => Ok(Response::json(200, Body::Bytes(DOCUMENT.as_bytes().to_vec()))),
     }
 }

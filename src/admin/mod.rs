@@ -1,4 +1,5 @@
-//! The admin API: API keys, their receipts and their usage; the health of targets; log files.
+//! The admin API: API keys, their receipts and their usage; reports and requests across keys; the health of
+//! targets; log files.
 
 mod access;
 mod account;
@@ -13,6 +14,11 @@ mod logs;
 mod query;
 mod receipts;
 mod registry;
+mod report_query;
+mod report_store;
+mod report_view;
+mod reports;
+mod requests;
 mod routes;
 mod signing;
 mod table;

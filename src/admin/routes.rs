@@ -44,6 +44,16 @@ pub enum Action {
     ResetHealth,
     /// Lists the newest lines of log files.
     Logs,
+    /// Sums up the requests of some days across keys.
+    Reports,
+    /// Lists requests across keys, a page at a time.
+    Requests,
+    /// Reads a request.
+    Request,
+    /// Deletes the requests of a key, or with some tags.
+    DeleteRequests,
+    /// Says how full the stores are.
+    Stores,
     /// Returns the OpenAPI description of this API.
     Describe,
 }
@@ -105,6 +115,11 @@ pub const ROUTES: &[AdminRoute] = &[
     read("/health", Action::Health),
     write("POST", "/health/reset", Action::ResetHealth),
     read("/logs", Action::Logs),
+    read("/reports", Action::Reports),
+    read("/requests", Action::Requests),
+    write("DELETE", "/requests", Action::DeleteRequests),
+    read("/requests/{id}", Action::Request),
+    read("/stores", Action::Stores),
     read("/openapi.json", Action::Describe),
 ];
 

@@ -25,8 +25,8 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 const SENDER_TIMEOUT: Millis = 3_000;
 /// How many requests and observations wait at most: about 2 MB.
 const MAX_WAITING: usize = 4_000;
-/// How many of them a batch has at most.
-const MAX_BATCH: usize = 1_000;
+/// How many of them a batch has at most. A row of the object has at most 2 MB, and a summary less than 8 KB.
+const MAX_BATCH: usize = 250;
 
 thread_local! {
     /// Holds values only, never anything that belongs to a request.

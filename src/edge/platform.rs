@@ -55,6 +55,10 @@ impl Platform for Edge {
         })
     }
 
+    fn zone_offsets(&self, name: &str, from: Millis, to: Millis) -> Option<String> {
+        js::zone_offsets(name, from, to)
+    }
+
     fn log(&self, event: &Event<'_>) {
         log(event, self.state.span());
         log_sender::send_soon(self);

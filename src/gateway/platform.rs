@@ -49,6 +49,10 @@ pub trait Platform: Clone + 'static {
     /// Random bits, good enough for identifiers that nobody must guess.
     fn random_u128(&self) -> u128;
 
+    /// The UTC offsets of a time zone from one time to another, as the JSON of [`crate::reports::Zone`];
+    /// `None` if the platform does not know the zone.
+    fn zone_offsets(&self, name: &str, from: Millis, to: Millis) -> Option<String>;
+
     /// Writes an event to the log, rendered and filtered as the configuration says.
     fn log(&self, event: &Event<'_>);
 

@@ -27,6 +27,7 @@ const MODULES = [
   ["src/worker.mjs", "esModule"],
   // Older builds do not have it.
   ["src/wasm-failure.mjs", "esModule"],
+  ["src/zones.mjs", "esModule"],
   ["build/index.js", "esModule"],
   ["build/index_bg.wasm", "wasm"],
   [CONFIG_MODULE, "text"],

@@ -8,7 +8,8 @@
 // - Objects: calls are counted by the name of their binding. `away` names those that do not respond, and how:
 //   `{ ACCOUNTS: "fails" }` refuses at once, `"hangs"` keeps the caller waiting until the object is back
 //   (`away: {}`). `missed: "Renew"` drops commands of this name to an account. `reopen: "vk_a"` closes the
-//   object of this account, as the platform closes an idle one: the next command opens it again.
+//   object of this account, as the platform closes an idle one: the next command opens it again; `operations`
+//   is the operations object. `feed` gives that object batches, `alarm: true` calls its alarm.
 // - Responses: while `untaken` is a number (initially 0), the runtime gets responses below /v1 only when their
 //   clients have left, as if they had left at that moment. Each waiting response increments it.
 
@@ -17,6 +18,8 @@ import gateway, * as objects from "../../src/worker.mjs";
 const CONTROL = "/test/control";
 /** The request that makes an object close itself. */
 const CLOSE = "https://object/test/close";
+/** The request that makes an object do what its alarm does. */
+const ALARM = "https://object/test/alarm";
 /**
  * The interval at which waiting timers look at the clock, in milliseconds: each in its own request, because a
  * request may not wake another's.
@@ -94,6 +97,7 @@ const observed = (binding, Kind) =>
 
     async fetch(request) {
       if (request.url === CLOSE) return this.close();
+      if (request.url === ALARM) return super.alarm();
       state.calls[binding] = (state.calls[binding] ?? 0) + 1;
       const isMissed = state.missed && (await request.clone().text()).startsWith(`{"${state.missed}"`);
       if (isMissed || state.away[binding] === "fails") throw new Error(`${binding} is away`);
@@ -119,9 +123,15 @@ export const Session = observed("SESSIONS", objects.Session);
 export const Vault = observed("VAULTS", objects.Vault);
 
 async function control(request, env) {
-  const { advance, speed, reopen, ...more } = await request.json();
-  if (reopen) await env.ACCOUNTS.getByName(reopen).fetch(CLOSE).catch(() => {});
+  const { advance, speed, reopen, feed, alarm, ...more } = await request.json();
+  const operations = () => env.OPERATIONS.getByName("only");
+  if (reopen) await (reopen === "operations" ? operations() : env.ACCOUNTS.getByName(reopen)).fetch(CLOSE).catch(() => {});
   setClock({ advance, speed });
+  for (const batch of feed ?? []) {
+    const answer = await operations().fetch("https://object/record", { method: "POST", body: JSON.stringify(batch) });
+    if (!answer.ok) throw new Error(await answer.text());
+  }
+  if (alarm) await operations().fetch(ALARM);
   Object.assign(state, more);
   return Response.json({ now: now(), ...state });
 }

@@ -5,11 +5,17 @@ use js_sys::Promise;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
+use crate::config::Millis;
+
 #[wasm_bindgen]
 extern "C" {
     /// The operator's YAML, put there by the entry module.
     #[wasm_bindgen(thread_local_v2, js_namespace = LLM_BRIDGE, js_name = config)]
     static CONFIG: JsValue;
+
+    /// The offsets of a time zone (`src/zones.mjs`).
+    #[wasm_bindgen(js_namespace = LLM_BRIDGE, js_name = zoneOffsets, catch)]
+    fn ask_zone_offsets(name: &str, from: f64, to: f64) -> Result<Option<String>, JsValue>;
 
     /// A response whose body is written here. The entry module makes it, and ends it if the wasm fails
     /// (`src/wasm-failure.mjs`).
@@ -42,6 +48,12 @@ extern "C" {
         writable: &web_sys::WritableStream,
         stop: &web_sys::AbortController,
     ) -> Result<Promise, JsValue>;
+}
+
+/// The UTC offsets of a time zone from one time to another, as JSON; `None` if the runtime does not know it.
+#[expect(clippy::cast_precision_loss, reason = "dates")]
+pub(in crate::edge) fn zone_offsets(name: &str, from: Millis, to: Millis) -> Option<String> {
+    ask_zone_offsets(name, from as f64, to as f64).ok().flatten()
 }
 
 /// The text of the configuration; empty if the entry module gave none.

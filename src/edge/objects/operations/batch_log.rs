@@ -11,6 +11,7 @@ use crate::config::Millis;
 use crate::edge::objects::sql::{Row, as_number, as_text, has_table, number, rows, run, text};
 use crate::operations::Batch;
 use crate::telemetry::RequestSummary;
+use crate::wire::date::DAY;
 
 const CREATE: [&str; 3] = [
     "CREATE TABLE IF NOT EXISTS batches (slot INTEGER PRIMARY KEY, number INTEGER NOT NULL, received INTEGER NOT NULL, \
@@ -115,7 +116,9 @@ impl BatchLog {
             requests.extend(batch.summaries);
         }
         let mut first = self.folded.request;
-        for block in requests.chunks(BLOCK_REQUESTS) {
+        // A block expires as a whole, so it has the requests of one day.
+        let days = requests.chunk_by(|one, next| one.at / DAY == next.at / DAY);
+        for block in days.flat_map(|day| day.chunks(BLOCK_REQUESTS)) {
             self.add_block(first, block)?;
             first = first.saturating_add(block.len() as u64);
         }

@@ -4,3 +4,5 @@ mod batch_log;
 mod object;
 mod part;
 mod parts;
+mod reports;
+mod request_log;

@@ -4,22 +4,26 @@ use worker::{Result, State};
 
 use super::batch_log::BatchLog;
 use super::part::Part;
+use super::reports::Reports;
 use crate::config::Millis;
 use crate::gateway::Opened;
+use crate::gateway::platform::OperationsPart;
 use crate::operations::{Batch, Recorded};
 
 /// The parts, opened.
 pub(super) struct Parts {
     /// What the parts are opened from, and made anew from.
     log: BatchLog,
+    reports: Reports,
 }
 
 impl Parts {
     /// Opens all parts from what is stored.
-    pub(super) fn open(state: &State, _bridge: &Opened) -> Result<Self> {
+    pub(super) fn open(state: &State, bridge: &Opened) -> Result<Self> {
         let sql = state.storage().sql();
-        let (log, waiting) = BatchLog::open(sql)?;
-        let mut parts = Self { log };
+        let (log, waiting) = BatchLog::open(sql.clone())?;
+        let settings = bridge.as_ref().map(|bridge| bridge.reporting().clone()).unwrap_or_default();
+        let mut parts = Self { log, reports: Reports::open(sql, settings)? };
         for (batch, received) in &waiting {
             parts.all().into_iter().try_for_each(|(_, part)| part.replay(batch, *received))?;
         }
@@ -56,6 +60,9 @@ impl Parts {
 
     /// Does what is due in all parts.
     pub(super) fn tick(&mut self, now: Millis) -> Result<()> {
+        if self.log.is_fold_due(now) {
+            self.fold(now)?;
+        }
         self.all().into_iter().try_for_each(|(_, part)| part.tick(now))
     }
 
@@ -66,6 +73,6 @@ impl Parts {
 
     /// The parts by name, in the order in which they are given a batch.
     fn all(&mut self) -> Vec<(&'static str, &mut dyn Part)> {
-        Vec::new()
+        vec![(OperationsPart::Reports.name(), &mut self.reports)]
     }
 }

@@ -1,0 +1,238 @@
+//! Requests across keys, newest first: listed, read, and deleted.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::json_response::json;
+use super::query::{Query, invalid};
+use super::report_query::{read_key, read_moment, read_tags};
+use super::report_store::{ask_store, unavailable};
+use super::token_view::TokenView;
+use crate::config::{Millis, Nanos};
+use crate::error::{Error, Result};
+use crate::gateway::{Bridge, Platform, Response};
+use crate::reports::{IndexedRequest, ReportCommand, ReportResponse, RequestFilter, RequestPage, StatusRange};
+use crate::telemetry::{AttemptSummary, RequestSummary};
+use crate::wire::date::write_time;
+
+/// The parameters of [`list`].
+pub const PARAMETERS: &[&str] = &[
+    "from",
+    "to",
+    "request_id",
+    "key",
+    "provider",
+    "model",
+    "route",
+    "status",
+    "outcome",
+    "class",
+    "stream",
+    "tags",
+    "limit",
+    "before",
+];
+/// The parameters of [`delete`].
+pub const DELETE_PARAMETERS: &[&str] = &["key", "tags"];
+
+/// The default and the maximum number of requests on a page.
+const PAGE_SIZE: u64 = 50;
+const MAX_PAGE_SIZE: u64 = 1_000;
+/// The largest number that JSON carries exactly in every client: 2^53 − 1.
+const MAX_NUMBER: u64 = (1 << 53) - 1;
+/// How often the store is asked to search on, or to delete on. A request may make 50 calls on the free plan.
+const MAX_COMMANDS: usize = 20;
+
+/// A request as JSON.
+#[derive(Serialize)]
+struct RequestView<'r> {
+    number: u64,
+    request_id: &'r str,
+    key_id: &'r str,
+    provider: &'r str,
+    model: &'r str,
+    model_served: Option<&'r str>,
+    route: &'r str,
+    stream: bool,
+    status: u16,
+    outcome: &'r str,
+    class: Option<&'r str>,
+    started_at: String,
+    ended_at: String,
+    ttft_ms: Option<Millis>,
+    duration_ms: Millis,
+    gateway_ms: Millis,
+    tokens: Option<TokenView>,
+    estimated: bool,
+    cost_nanos: Option<Nanos>,
+    tags: BTreeMap<&'r str, &'r str>,
+    attempts: Vec<AttemptView<'r>>,
+}
+
+#[derive(Serialize)]
+struct AttemptView<'r> {
+    provider: &'r str,
+    model: &'r str,
+    /// `None` if the attempt did not fail.
+    failure: Option<&'r str>,
+    started_at: String,
+    duration_ms: Millis,
+}
+
+#[derive(Serialize)]
+struct RequestList<'r> {
+    object: &'static str,
+    data: Vec<RequestView<'r>>,
+    has_more: bool,
+    next_before: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Deletion {
+    object: &'static str,
+    deleted: u64,
+    /// `false`: the same call has to be repeated.
+    is_complete: bool,
+}
+
+/// A page of requests, newest first.
+///
+/// # Errors
+/// 400 with the name of the invalid parameter, 503 if the store cannot be reached.
+pub async fn list<P: Platform>(bridge: &Bridge, platform: &P, query: &Query) -> Result<Response<P>> {
+    let filter = read_filter(bridge, platform, query)?;
+    let limit = query.count("limit", MAX_PAGE_SIZE)?.unwrap_or(PAGE_SIZE);
+    let before = query.count("before", MAX_NUMBER)?;
+    let page = search(platform, filter, before, usize::try_from(limit).unwrap_or(usize::MAX)).await?;
+    let data = page.requests.iter().map(view).collect();
+    Ok(json(200, &RequestList { object: "list", data, has_more: page.next.is_some(), next_before: page.next }))
+}
+
+/// The newest request with this id.
+///
+/// # Errors
+/// 404 if there is none.
+pub async fn read<P: Platform>(platform: &P, id: &str) -> Result<Response<P>> {
+    let filter = RequestFilter { request_id: Some(id.to_owned()), ..RequestFilter::default() };
+    let page = search(platform, filter, None, 1).await?;
+    page.requests.first().map(|request| json(200, &view(request))).ok_or_else(|| {
+        let shown: String = id.chars().take(64).collect();
+        let message = format!("There is no request `{shown}`. Requests are listed some seconds after their end.");
+        Error::caller(404, "request_not_found", message)
+    })
+}
+
+/// Deletes the requests of a key, or with some tags, and takes the values of these tags from the sums. The
+/// sums of a key keep its id.
+///
+/// # Errors
+/// 400 without `key` and `tags`, 503 if the store cannot be reached.
+pub async fn delete<P: Platform>(platform: &P, query: &Query) -> Result<Response<P>> {
+    let filter = RequestFilter { key_id: read_key(query)?, tags: read_tags(query)?, ..RequestFilter::default() };
+    if filter == RequestFilter::default() {
+        let message = "`key` or `tags` is required. Pass the id of a key, or tags such as user=42.";
+        return Err(Error::caller(400, "missing_required_parameter", message).at("key"));
+    }
+    let (mut deleted, mut before) = (0u64, None);
+    for _ in 0..MAX_COMMANDS {
+        let command = ReportCommand::Delete { filter: filter.clone(), before };
+        let ReportResponse::Deleted { requests, next } = ask_store(platform, &command).await? else {
+            return Err(unavailable());
+        };
+        deleted = deleted.saturating_add(requests);
+        before = next;
+        if next.is_none() {
+            break;
+        }
+    }
+    Ok(json(200, &Deletion { object: "deletion", deleted, is_complete: before.is_none() }))
+}
+
+/// Searches until there is something to show.
+async fn search<P: Platform>(
+    platform: &P,
+    filter: RequestFilter,
+    mut before: Option<u64>,
+    limit: usize,
+) -> Result<RequestPage> {
+    let mut page = RequestPage::default();
+    for _ in 0..MAX_COMMANDS {
+        let command = ReportCommand::Requests { filter: filter.clone(), before, limit };
+        let ReportResponse::Requests(found) = ask_store(platform, &command).await? else { return Err(unavailable()) };
+        page = found;
+        before = page.next;
+        if !page.requests.is_empty() || before.is_none() {
+            break;
+        }
+    }
+    Ok(page)
+}
+
+fn read_filter<P: Platform>(bridge: &Bridge, platform: &P, query: &Query) -> Result<RequestFilter> {
+    let text = |name: &str| query.text(name).map(str::to_owned);
+    let moment = |name, is_end| read_moment(platform, bridge.reporting(), (name, query.text(name)), is_end);
+    Ok(RequestFilter {
+        from: moment("from", false)?,
+        to: moment("to", true)?,
+        request_id: text("request_id"),
+        key_id: read_key(query)?,
+        provider: text("provider"),
+        model: text("model"),
+        route: text("route"),
+        status: query.text("status").map(read_status).transpose()?,
+        outcome: text("outcome"),
+        class: text("class"),
+        stream: query.text("stream").map(read_flag).transpose()?,
+        tags: read_tags(query)?,
+    })
+}
+
+fn read_status(text: &str) -> Result<StatusRange> {
+    StatusRange::read(text).ok_or_else(|| invalid("status", "be a status such as 429, or 4xx for all from 400 to 499"))
+}
+
+fn read_flag(text: &str) -> Result<bool> {
+    text.parse().map_err(|_| invalid("stream", "be true or false"))
+}
+
+fn view(IndexedRequest { number, summary }: &IndexedRequest) -> RequestView<'_> {
+    let RequestSummary { at, started, tokens, tags, attempts, class, .. } = summary;
+    RequestView {
+        number: *number,
+        request_id: &summary.request_id,
+        key_id: &summary.key_id,
+        provider: &summary.provider,
+        model: &summary.model,
+        model_served: summary.served.as_deref(),
+        route: &summary.route,
+        stream: summary.stream,
+        status: summary.status,
+        outcome: &summary.outcome,
+        class: filled(class),
+        started_at: write_time(*started),
+        ended_at: write_time(*at),
+        ttft_ms: summary.ttft,
+        duration_ms: summary.duration,
+        gateway_ms: summary.gateway_time,
+        tokens: tokens.as_ref().map(TokenView::from),
+        estimated: summary.estimated,
+        cost_nanos: summary.cost,
+        tags: tags.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+        attempts: attempts.iter().map(view_attempt).collect(),
+    }
+}
+
+fn view_attempt(attempt: &AttemptSummary) -> AttemptView<'_> {
+    AttemptView {
+        provider: &attempt.provider,
+        model: &attempt.model,
+        failure: filled(&attempt.class),
+        started_at: write_time(attempt.started),
+        duration_ms: attempt.duration(),
+    }
+}
+
+fn filled(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
+}

@@ -1,0 +1,152 @@
+//! The requests in the log of batches: listed, deleted and expired. See [`super::batch_log`] for its tables.
+
+use worker::{Result, SqlStorage};
+
+use crate::config::Millis;
+use crate::edge::objects::sql::{as_number, as_text, has_table, number, rows, run, text};
+use crate::operations::Batch;
+use crate::reports::{RequestFilter, RequestPage, RequestSearch, delete_from};
+use crate::telemetry::RequestSummary;
+
+/// How many blocks one command reads: about 50 MB.
+const MAX_BLOCKS: u64 = 200;
+/// How many are in memory at a time.
+const BLOCKS_PER_QUERY: u64 = 4;
+/// The largest number that JavaScript holds exactly.
+const LARGEST: u64 = (1 << 53) - 1;
+
+/// The requests in the log.
+pub(super) struct RequestLog {
+    sql: SqlStorage,
+}
+
+impl RequestLog {
+    pub(super) fn new(sql: SqlStorage) -> Self {
+        Self { sql }
+    }
+
+    /// A page of requests. What one command cannot search is left to the next page.
+    pub(super) fn page(&self, filter: RequestFilter, before: Option<u64>, limit: usize) -> Result<RequestPage> {
+        let times = (filter.from.unwrap_or(0), filter.to.unwrap_or(LARGEST));
+        let before = before.unwrap_or(LARGEST);
+        let mut search = RequestSearch::new(filter, before, limit);
+        if !self.has_tables()? {
+            return Ok(search.finish(0));
+        }
+        for (first, requests) in self.waiting(before)?.into_iter().rev() {
+            search.search(first, &serde_json::to_string(&requests)?);
+        }
+        let (mut unread, mut read) = (before, 0);
+        while !search.is_full() && unread > 0 && read < MAX_BLOCKS {
+            let query = "SELECT first_request, requests FROM blocks \
+                         WHERE first_request < ? AND last_at >= ? AND first_at < ? ORDER BY first_request DESC LIMIT ?";
+            let values = vec![number(unread)?, number(times.0)?, number(times.1)?, number(BLOCKS_PER_QUERY)?];
+            let blocks = rows(&self.sql, query, values)?;
+            unread = if (blocks.len() as u64) < BLOCKS_PER_QUERY { 0 } else { unread };
+            for row in &blocks {
+                let first = as_number(row.first()).unwrap_or(0);
+                search.search(first, &as_text(row.get(1)).unwrap_or_default());
+                unread = unread.min(first);
+            }
+            read += BLOCKS_PER_QUERY;
+        }
+        Ok(search.finish(unread))
+    }
+
+    /// Deletes requests from some blocks. Returns how many, and the `before` of the next blocks, if there are
+    /// any. No request may wait to be folded.
+    pub(super) fn delete(&self, filter: &RequestFilter, before: Option<u64>) -> Result<(u64, Option<u64>)> {
+        if !self.has_tables()? {
+            return Ok((0, None));
+        }
+        // Rows of folded batches hold copies.
+        self.delete_folded()?;
+        let (mut deleted, mut unread) = (0u64, before.unwrap_or(LARGEST));
+        for _ in 0..MAX_BLOCKS {
+            let query = "SELECT first_request, requests FROM blocks WHERE first_request < ? \
+                         ORDER BY first_request DESC LIMIT 1";
+            let blocks = rows(&self.sql, query, vec![number(unread)?])?;
+            let Some(row) = blocks.first() else { return Ok((deleted, None)) };
+            unread = as_number(row.first()).unwrap_or(0);
+            if let Some((block, count)) = delete_from(filter, &as_text(row.get(1)).unwrap_or_default()) {
+                let update = "UPDATE blocks SET requests = ? WHERE first_request = ?";
+                run(&self.sql, update, vec![text(block), number(unread)?])?;
+                deleted = deleted.saturating_add(count);
+            }
+        }
+        Ok((deleted, Some(unread)))
+    }
+
+    /// Deletes blocks whose requests all ended before this time, at most so many. Returns whether there may
+    /// be more of them.
+    pub(super) fn expire(&self, before: Millis, most: u64) -> Result<bool> {
+        if !self.has_tables()? {
+            return Ok(false);
+        }
+        self.delete_folded()?;
+        let query = "SELECT first_request FROM blocks WHERE last_at < ? ORDER BY first_request LIMIT ?";
+        let expired = rows(&self.sql, query, vec![number(before)?, number(most)?])?;
+        for row in &expired {
+            let first = as_number(row.first()).unwrap_or(0);
+            run(&self.sql, "DELETE FROM blocks WHERE first_request = ?", vec![number(first)?])?;
+        }
+        Ok(expired.len() as u64 == most)
+    }
+
+    /// How many requests have been recorded.
+    pub(super) fn count(&self) -> Result<u64> {
+        if !self.has_tables()? {
+            return Ok(0);
+        }
+        let (folded, waiting) = (self.folded()?, self.waiting(LARGEST)?);
+        let waiting = waiting.iter().map(|(_, requests)| requests.len() as u64).sum::<u64>();
+        Ok(folded.1.saturating_add(waiting))
+    }
+
+    /// When the last request of the oldest block ended.
+    pub(super) fn oldest_block(&self) -> Result<Option<Millis>> {
+        if !self.has_tables()? {
+            return Ok(None);
+        }
+        let oldest = rows(&self.sql, "SELECT last_at FROM blocks ORDER BY first_request LIMIT 1", Vec::new())?;
+        Ok(oldest.first().and_then(|row| as_number(row.first())))
+    }
+
+    /// When the oldest request ended.
+    pub(super) fn oldest(&self) -> Result<Option<Millis>> {
+        if !self.has_tables()? {
+            return Ok(None);
+        }
+        let blocks = rows(&self.sql, "SELECT first_at FROM blocks ORDER BY first_request LIMIT 1", Vec::new())?;
+        let oldest = blocks.first().and_then(|row| as_number(row.first()));
+        let waiting = || self.waiting(LARGEST).map(|batches| batches.first()?.1.first().map(|request| request.at));
+        oldest.map_or_else(waiting, |oldest| Ok(Some(oldest)))
+    }
+
+    /// The requests that are not folded, by batch, each with the number of its first request.
+    fn waiting(&self, before: u64) -> Result<Vec<(u64, Vec<RequestSummary>)>> {
+        let query = "SELECT first_request, batch FROM batches WHERE number >= ? AND first_request < ? ORDER BY number";
+        let mut waiting = Vec::new();
+        for row in rows(&self.sql, query, vec![number(self.folded()?.0)?, number(before)?])? {
+            let batch: Batch = serde_json::from_str(&as_text(row.get(1)).unwrap_or_default())?;
+            waiting.push((as_number(row.first()).unwrap_or(0), batch.summaries));
+        }
+        Ok(waiting)
+    }
+
+    /// The first batch and the first request that are not folded.
+    fn folded(&self) -> Result<(u64, u64)> {
+        let rows = rows(&self.sql, "SELECT batch, request FROM folded", Vec::new())?;
+        let number = |index: usize| rows.first().and_then(|row| as_number(row.get(index))).unwrap_or(0);
+        Ok((number(0), number(1)))
+    }
+
+    /// Deletes the rows of batches that are folded.
+    fn delete_folded(&self) -> Result<()> {
+        run(&self.sql, "DELETE FROM batches WHERE number < ?", vec![number(self.folded()?.0)?])
+    }
+
+    fn has_tables(&self) -> Result<bool> {
+        has_table(&self.sql, "folded")
+    }
+}

@@ -1,0 +1,280 @@
+// Reports and lists of requests on the built worker: what requests leave in the operations object, and what is left
+// of it after batches that come twice, after kills, and after its time is over.
+
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { as, call, until } from "./client.mjs";
+import { startGateway, STILL } from "./harness.mjs";
+import { ADMIN_KEY, OFFICE, Office } from "./office.mjs";
+import { startStage } from "./stage.mjs";
+
+const DAY = 86_400_000;
+const QUARTER = 900_000;
+const config = (reporting = "{}") => `
+providers: { demo: { adapter: echo, models: { echo: {} } } }
+reporting: ${reporting}
+`;
+
+/** A gateway whose operations object can be fed with batches. */
+const startFed = async ({ reporting, disk } = {}) => {
+  const gateway = await startGateway({ config: config(reporting), bindings: OFFICE, disk, entry: "production.mjs" });
+  const now = (await gateway.control({ speed: STILL })).now;
+  return { gateway, now, office: new Office(gateway.url), feed: (...feed) => gateway.control({ feed }), stop: () => gateway.stop() };
+};
+
+let made = 0;
+
+/** A batch of requests, each with what is special about it. */
+const batch = (requests, more = {}) => ({ id: ++made, summaries: requests.map(request), ...more });
+const request = ({ at, ...special }) => ({
+  at,
+  started: at - 900,
+  duration: 900,
+  ttft: 300,
+  gateway_time: 2,
+  request_id: `r-${++made}`,
+  key_id: "vk_a",
+  provider: "p",
+  model: "m",
+  route: "p/m",
+  status: 200,
+  outcome: "complete",
+  tokens: { fresh: 10, cache_read: 0, cache_write: 0, output: 5, reasoning: 0 },
+  cost: 1_000,
+  attempts: [{ provider: "p", model: "m", started: at - 890, ended: at }],
+  stream: false,
+  ...special,
+});
+const many = (count, special) => Array.from({ length: count }, (_, n) => special(n));
+
+const report = (office, query = "") => office.order("GET", `/reports?resolution=total${query}`);
+const total = async (office, query) => (await report(office, query)).totals.requests;
+
+/** All requests of a list, page by page. */
+async function list(office, query, limit = 1000) {
+  const all = [];
+  for (let before = ""; ; ) {
+    const page = await office.order("GET", `/requests?limit=${limit}${query}${before}`);
+    all.push(...page.data);
+    if (!page.has_more) return all;
+    before = `&before=${page.next_before}`;
+  }
+}
+
+describe("requests across keys", () => {
+  let stage, office, key;
+  const tagged = { "x-llm-bridge-tags": "team=search" };
+  before(async () => {
+    stage = await startStage({
+      bindings: OFFICE,
+      config: (fake) => `
+providers: { openai: { base_url: "${fake.base}", models: "*" } }
+reporting: { timezone: Asia/Kolkata, tags: [team, env] }
+`,
+    });
+    office = new Office(stage.gateway.url);
+    key = await office.key("a");
+    await office.ask(key, "ok", {}, { ...tagged, "x-request-id": "first" });
+    await office.ask(key, "err-429", {}, { "x-request-id": "second" });
+    await stage.ask("ok", {}, { "x-request-id": "third", "x-llm-bridge-tags": "team=ads, env=prod" });
+    await until(async () => (await total(office)) >= 3, "three requests in the reports");
+  });
+  after(() => stage.stop());
+
+  it("are added up, by groups that are their total", async () => {
+    const { data, totals, timezone, lost } = await office.order("GET", "/reports?group_by=key,tag.team");
+    assert.equal(timezone, "Asia/Kolkata");
+    assert.equal(lost, 0);
+    assert.deepEqual(totals.outcomes, { complete: 2, refused: 1 });
+    assert.equal(data.reduce((sum, row) => sum + row.requests, 0), totals.requests);
+    const teams = data.filter(({ group }) => group.key === "vk_a").map(({ group }) => group["tag.team"]);
+    assert.deepEqual(teams.sort(), ["search", null].sort());
+    const today = new Date(Date.now() + 5.5 * 3_600_000).toISOString().slice(0, 10);
+    assert.ok(data.every(({ period }) => period === today));
+  });
+
+  it("are listed newest first, found, and filtered", async () => {
+    const all = await list(office, "");
+    assert.deepEqual(all.map(({ request_id }) => request_id), ["third", "second", "first"]);
+    assert.deepEqual(all[0].tags, { env: "prod", team: "ads" });
+    assert.equal((await office.order("GET", "/requests/second")).status, 429);
+    assert.equal((await office.order("GET", "/requests/none", undefined, 404)).error.code, "request_not_found");
+    const found = async (query) => (await list(office, query)).map(({ request_id }) => request_id);
+    assert.deepEqual(await found("&key=a"), ["second", "first"]);
+    assert.deepEqual(await found("&status=4xx"), ["second"]);
+    assert.deepEqual(await found("&outcome=complete&tags=team=search"), ["first"]);
+    assert.deepEqual(await found("&model=ok&route=ok"), ["third", "first"]);
+    assert.deepEqual(await found("&from=2030-01-01"), []);
+    assert.ok(!JSON.stringify(all).includes("messages"));
+  });
+
+  it("are a table, too", async () => {
+    const { status, text } = await call(`${office.url}/admin/api/reports?group_by=model&format=csv`, { headers: as(ADMIN_KEY) });
+    assert.equal(status, 200);
+    const [head, ...rows] = text.trim().split("\r\n");
+    assert.ok(head.startsWith("period,model,requests,failed_requests,"));
+    assert.deepEqual(rows.map((row) => row.split(",").slice(1, 4).join()), ["err-429,1,1", "ok,2,0"]);
+  });
+
+  it("may have declared tags only", async () => {
+    const openai = await office.ask(key, "ok", {}, { "x-llm-bridge-tags": "user=1" });
+    assert.equal(openai.status, 400);
+    assert.match(openai.json().error.message, /not declared. Declared tags: team, env/);
+    const anthropic = await call(`${office.url}/v1/messages`, {
+      method: "POST",
+      headers: { ...as(key), "x-llm-bridge-tags": "user=1" },
+      body: JSON.stringify({ model: "ok", max_tokens: 5, messages: [{ role: "user", content: "hi" }] }),
+    });
+    assert.equal(anthropic.json().type, "error");
+    assert.equal(anthropic.status, 400);
+  });
+
+  it("are asked for by sound parameters only", async () => {
+    for (const query of ["resolution=year", "group_by=status", "from=2026-01-02&to=2026-01-01", "resolution=quarter&from=2025-01-01", "tags=team", "key=!"]) {
+      assert.equal((await office.order("GET", `/reports?${query}`, undefined, 400)).error.param !== undefined, true, query);
+    }
+    for (const query of ["status=abc", "stream=maybe", "from=yesterday", "limit=0", "before=x", "bogus=1"]) {
+      await office.order("GET", `/requests?${query}`, undefined, 400);
+    }
+    assert.equal((await office.order("DELETE", "/requests", undefined, 400)).error.code, "missing_required_parameter");
+  });
+});
+
+describe("the store of reports", () => {
+  let disk, fed;
+  const start = async () => (fed = await startFed({ disk, reporting: "{ tags: [user], keep_requests_days: 2, keep_sums_days: 5 }" }));
+  before(async () => {
+    disk = await mkdtemp(join(tmpdir(), "llm-bridge-reports-"));
+    await start();
+  });
+  after(async () => {
+    await fed.stop();
+    await rm(disk, { recursive: true });
+  });
+  const restart = async () => {
+    await fed.stop();
+    await start();
+  };
+
+  it("counts a batch that comes twice once, also after a restart", async () => {
+    const twice = batch(many(3, () => ({ at: fed.now })), { lost: 2 });
+    await fed.feed(twice, twice);
+    await restart();
+    await fed.feed(twice);
+    const { totals, lost } = await report(fed.office);
+    assert.equal(totals.requests, 3);
+    assert.equal(lost, 2);
+  });
+
+  it("has the same sums and requests after a kill, folded or not", async () => {
+    const look = async () => [await report(fed.office, "&group_by=model"), await list(fed.office, "")];
+    await fed.feed(batch([{ at: fed.now, model: "n" }]), batch([{ at: fed.now, model: "o" }]));
+    const before = await look();
+    assert.equal(before[0].totals.requests, 5);
+    await restart();
+    assert.deepEqual(await look(), before);
+    // The batch after a quarter of an hour folds what came before it.
+    const { now } = await fed.gateway.control({ advance: QUARTER + 1 });
+    await fed.feed(batch([{ at: now, model: "m" }]));
+    const folded = await look();
+    assert.equal(folded[0].totals.requests, 6);
+    assert.deepEqual(folded[1].slice(1), before[1]);
+    await restart();
+    assert.deepEqual(await look(), folded);
+    await fed.feed(batch([{ at: fed.now, model: "n" }]));
+    assert.equal(await total(fed.office), 7);
+    assert.equal((await list(fed.office, "", 2)).length, 7);
+  });
+
+  it("writes one row for each batch, and few when it folds", async () => {
+    await fed.gateway.control({ rows: {} });
+    await fed.feed(batch([{ at: fed.now }]));
+    const rows = async () => (await fed.gateway.control()).rows.OPERATIONS.written;
+    assert.equal(await rows(), 1);
+    await fed.feed(...many(20, () => batch([{ at: fed.now }])));
+    assert.equal(await rows(), 21);
+  });
+
+  it("forgets a user, whose requests still count", async () => {
+    await fed.feed(batch([{ at: fed.now, request_id: "hers", tags: [["user", "eve"]] }, { at: fed.now, tags: [["user", "bob"]] }]));
+    const users = async () => {
+      const { data, totals } = await report(fed.office, "&group_by=tag.user");
+      return [Object.fromEntries(data.map(({ group, requests }) => [group["tag.user"], requests])), totals.requests];
+    };
+    const [by, all] = await users();
+    assert.equal(by.eve, 1);
+    const { deleted, is_complete } = await fed.office.order("DELETE", "/requests?tags=user=eve");
+    assert.deepEqual([deleted, is_complete], [1, true]);
+    assert.deepEqual(await users(), [{ null: by.null, "(deleted)": 1, bob: 1 }, all]);
+    assert.ok((await list(fed.office, "")).every(({ request_id }) => request_id !== "hers"));
+    assert.equal((await list(fed.office, "&tags=user=bob")).length, 1);
+  });
+
+  it("forgets requests and sums when their time is over, and says how full it is", async () => {
+    const { data: [store] } = await fed.office.order("GET", "/stores");
+    assert.ok(store.bytes > 0 && store.max_bytes === 10_000_000_000 && store.recorded_requests >= 10, JSON.stringify(store));
+    const later = await fed.gateway.control({ advance: 3 * DAY });
+    await fed.feed(batch([{ at: later.now, request_id: "late" }]), batch([{ at: later.now }]));
+    await fed.gateway.control({ alarm: true });
+    assert.equal((await list(fed.office, "")).length, 2);
+    const all = await total(fed.office);
+    assert.ok(all > 2, "sums are kept for longer");
+    const last = await fed.gateway.control({ advance: 3 * DAY });
+    await fed.feed(batch([{ at: last.now }]));
+    await fed.gateway.control({ alarm: true });
+    assert.equal(await total(fed.office), 3);
+  });
+});
+
+describe("a full store of reports", () => {
+  const REQUESTS = 100_000;
+  const IN_BATCH = 250;
+  const cases = [
+    ["of 1 key", () => "vk_only"],
+    ["of 1,000 keys", (n) => `vk_k${n % 1000}`],
+  ];
+  for (const [name, key] of cases) {
+    it(`${name} with ${REQUESTS} requests answers in few calls`, { timeout: 170_000 }, async (test) => {
+      const fed = await startFed();
+      try {
+        // The requests of four days, in their order.
+        const at = (n) => fed.now - Math.floor(((REQUESTS - n) / REQUESTS) * 4 * DAY);
+        const request = (n) => ({ at: at(n), key_id: key(n), model: `m${n % 7}`, request_id: `q${n}`, status: n % 50 ? 200 : 429 });
+        for (let n = 0; n < REQUESTS; n += 20 * IN_BATCH) {
+          await fed.feed(...many(20, (b) => batch(many(IN_BATCH, (r) => request(n + b * IN_BATCH + r)))));
+        }
+        const { rows } = await fed.gateway.control();
+        test.diagnostic(`${((rows.OPERATIONS.written / REQUESTS) * 1).toFixed(4)} rows written per request`);
+        const timed = async (path, check) => {
+          await fed.gateway.control({ calls: {} });
+          const from = performance.now();
+          const answer = await fed.office.order("GET", path);
+          const took = performance.now() - from;
+          const { calls } = await fed.gateway.control();
+          test.diagnostic(`${path}: ${took.toFixed(0)} ms, ${calls.OPERATIONS} calls`);
+          assert.ok(calls.OPERATIONS <= 50, path);
+          check(answer);
+        };
+        const whole = ({ totals, data }) => {
+          assert.equal(totals.requests, REQUESTS);
+          assert.equal(data.reduce((sum, row) => sum + row.requests, 0), REQUESTS);
+        };
+        await timed("/reports", whole);
+        await timed("/reports?group_by=key", whole);
+        await timed("/reports?resolution=hour&group_by=model", whole);
+        await timed("/reports?resolution=total&group_by=key,model", whole);
+        await timed("/requests?limit=1000", ({ data }) => assert.equal(data[0].request_id, `q${REQUESTS - 1}`));
+        await timed(`/requests?key=${key(3).slice(3)}&limit=100`, ({ data }) => assert.equal(data.length, 100));
+        await timed("/requests?status=429&limit=1000", ({ data }) => assert.equal(data.length, 1000));
+        await timed("/requests/q5", ({ request_id }) => assert.equal(request_id, "q5"));
+        await timed("/requests?request_id=none", ({ data, has_more }) => assert.ok(!data.length && !has_more));
+        await timed("/stores", ({ data }) => assert.equal(data[0].recorded_requests, REQUESTS));
+      } finally {
+        await fed.stop();
+      }
+    });
+  }
+});
