@@ -3,6 +3,7 @@
 
 use std::iter;
 
+use super::admission::Admission;
 use super::metering::UncountedText;
 use super::platform::{Platform, Priority};
 use super::record::{Fact, Outcome, RequestRecord};
@@ -44,12 +45,18 @@ pub(super) fn settle<P: Platform>(platform: &P, mut record: RequestRecord, endin
 
 fn close<P: Platform>(platform: &P, record: &RequestRecord, error: Option<&Error>, text: Option<&str>) {
     platform.log(&record.end_event(error, text));
-    if let Some(trace) = platform.state().trace.get().filter(|trace| trace.is_exported()) {
-        platform.export(trace.spans(&record.summary(error)));
+    let trace = platform.state().trace.get().filter(|trace| trace.is_exported());
+    let admission = record.admission();
+    if trace.is_none() && admission.is_none() {
+        return;
     }
-    let Some(admission) = record.admission() else { return };
-    let receipt = record.receipt(admission, false);
-    platform.report(record.summary(&receipt, error));
+    let receipt = record.receipt(admission.unwrap_or(&Admission::default()), false);
+    let summary = record.summary(&receipt, error);
+    if let Some(trace) = trace {
+        platform.export(trace.spans(&summary));
+    }
+    let Some(admission) = admission else { return };
+    platform.report(summary);
     let priority = if admission.limited { Priority::Now } else { Priority::Batched };
     // The last account takes the receipt without a copy.
     let receipts = iter::repeat_n(receipt, admission.accounts.len());
