@@ -11,7 +11,6 @@ use super::format_kind::FormatKind;
 use super::keys::KeySource;
 use super::logging::Logging;
 use super::near;
-use super::otlp::Otlp;
 use super::params::Params;
 use super::price::{self, Catalogue};
 use super::provider::{EchoOptions, FitScope, Model, Provider, without_hint};
@@ -19,6 +18,7 @@ use super::read_routes::OwnNames;
 use super::reporting::Reporting;
 use super::settings::{Accounting, Auth, BODY_COPIES, Config};
 use super::stream::{Clocks, Streaming};
+use super::telemetry::Telemetry;
 use super::vault::Vault;
 use super::websocket::Websocket;
 use super::yaml::{Node, Problem, Report, Table};
@@ -85,8 +85,7 @@ fn config(value: &Value, report: &Report<'_>, adapters: &[FormatKind]) -> Option
     check_proxy(&table);
     let default_provider = default_provider(&table, &providers).unwrap_or(0);
     let names = OwnNames::read(&table, &providers, default_provider);
-    let telemetry = table.at("telemetry").and_then(|node| node.table(&["otlp"]));
-    let otlp = telemetry.and_then(|table| Otlp::read(&table.at("otlp")?));
+    let Telemetry { otlp, metrics } = table.at("telemetry").and_then(|node| Telemetry::read(&node)).unwrap_or_default();
     let logging = table.at("logging").and_then(|node| Logging::read(&node)).unwrap_or_default();
     Some(Config {
         default_provider,
@@ -104,6 +103,7 @@ fn config(value: &Value, report: &Report<'_>, adapters: &[FormatKind]) -> Option
         vault: table.at("vault").and_then(|node| Vault::read(&node)).unwrap_or_default(),
         logging: Logging { exported: otlp.as_ref().is_some_and(|otlp| otlp.logs), ..logging },
         otlp,
+        metrics,
         notes: Vec::new(),
     })
 }

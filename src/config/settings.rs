@@ -2,6 +2,7 @@
 
 use super::cors::Cors;
 use super::logging::Logging;
+use super::metrics::MetricsSettings;
 use super::otlp::Otlp;
 use super::provider::{Model, Provider};
 use super::reporting::Reporting;
@@ -48,6 +49,8 @@ pub struct Config {
     pub logging: Logging,
     /// The export to OpenTelemetry, if there is one.
     pub otlp: Option<Otlp>,
+    /// Metrics.
+    pub metrics: MetricsSettings,
     /// Values that are accepted but have no effect.
     pub notes: Vec<Problem>,
 }
