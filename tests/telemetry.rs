@@ -209,7 +209,7 @@ fn the_dashboard_asks_for_metrics_and_labels_that_exist() {
         let family_of = |metric: &str| {
             let suffix = |kind| match kind {
                 FamilyKind::Counter => "_total",
-                FamilyKind::Gauge => "",
+                FamilyKind::Gauge(_) => "",
                 FamilyKind::Histogram(_) => "_bucket",
             };
             FAMILIES.iter().find(|family| format!("{}{}", family.name, suffix(family.kind)) == metric)

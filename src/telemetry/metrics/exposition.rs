@@ -32,7 +32,7 @@ pub fn expose(registry: &Registry, format: ExpositionFormat, now: Millis) -> Str
 fn write_metadata(text: &mut String, family: &Family, format: ExpositionFormat) {
     let (kind, suffix) = match family.kind {
         FamilyKind::Counter => ("counter", "_total"),
-        FamilyKind::Gauge => ("gauge", ""),
+        FamilyKind::Gauge(_) => ("gauge", ""),
         FamilyKind::Histogram(_) => ("histogram", ""),
     };
     let Family { name, help, unit, .. } = family;

@@ -1,6 +1,6 @@
 //! The families that the gateway exposes. Their names and labels are public: dashboards use them.
 
-use super::family::{Family, FamilyKind, Scale};
+use super::family::{AcrossIsolates, Family, FamilyKind, Scale};
 
 /// Bounds of the duration of requests, in milliseconds: those of `gen_ai.client.operation.duration`, which
 /// end at 81.92 s, and three more, because responses with reasoning take minutes.
@@ -19,8 +19,14 @@ const fn counter(name: &'static str, labels: &'static [&'static str], help: &'st
     Family { name, help, unit: None, kind: FamilyKind::Counter, scale: Scale::One, labels }
 }
 
-const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Family {
-    Family { name, help, unit: None, kind: FamilyKind::Gauge, scale: Scale::One, labels }
+/// A gauge of what all isolates know, or will shortly.
+const fn known(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Family {
+    let kind = FamilyKind::Gauge(AcrossIsolates::Max);
+    Family { name, help, unit: None, kind, scale: Scale::One, labels }
+}
+
+const fn dollars(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Family {
+    Family { name, help, unit: Some("dollars"), kind: FamilyKind::Counter, scale: Scale::Nano, labels }
 }
 
 const fn seconds(name: &'static str, bounds: &'static [u64], help: &'static str) -> Family {
@@ -57,14 +63,8 @@ pub static ESTIMATED_REQUESTS: Family = counter(
 );
 
 /// Cost.
-pub static COST: Family = Family {
-    name: "llm_bridge_cost_dollars",
-    help: "Cost of requests whose price is known.",
-    unit: Some("dollars"),
-    kind: FamilyKind::Counter,
-    scale: Scale::Nano,
-    labels: &["provider", "model"],
-};
+pub static COST: Family =
+    dollars("llm_bridge_cost_dollars", &["provider", "model"], "Cost of requests whose price is known.");
 
 /// Requests whose cost is not known: they are missing in [`COST`].
 pub static UNPRICED_REQUESTS: Family = counter(
@@ -117,14 +117,57 @@ pub static EXPORT_DROPS: Family = counter(
 );
 
 /// Requests under way.
-pub static OPEN_REQUESTS: Family = gauge("llm_bridge_open_requests", &[], "Requests that are under way.");
+pub static OPEN_REQUESTS: Family = Family {
+    kind: FamilyKind::Gauge(AcrossIsolates::Sum),
+    ..known("llm_bridge_open_requests", &[], "Requests that are under way.")
+};
 
-/// Targets that rest.
-pub static RESTING_TARGETS: Family = gauge(
-    "llm_bridge_resting_targets",
-    &["provider", "model"],
-    "1 while a target is not called because of its failures.",
+/// Targets that are not called, or only by a probe. The model [`ALL`] stands for all models of the provider.
+pub static OUT_TARGETS: Family = known(
+    "llm_bridge_out_targets",
+    &["provider", "model", "state"],
+    "1 while a target is not called because of its failures; the model all stands for every model of the provider.",
 );
+
+/// Keys of providers that are not used.
+pub static OUT_KEYS: Family = known(
+    "llm_bridge_out_keys",
+    &["provider", "model", "state"],
+    "Keys of a provider that are not used because of their failures; the model all stands for every model.",
+);
+
+/// Requests that are not in [`REQUESTS`], because they ended before they were admitted.
+pub static REFUSED_REQUESTS: Family = counter(
+    "llm_bridge_refused_requests",
+    &["caller", "status"],
+    "Requests that ended before they were admitted, by whether their key was known and by their HTTP status.",
+);
+
+/// Requests that are in no other family.
+pub static LOST_REPORTS: Family = counter(
+    "llm_bridge_lost_reports",
+    &[],
+    "Requests that are missing here, because the report of them did not reach the object that counts.",
+);
+
+/// Requests by key.
+pub static KEY_REQUESTS: Family =
+    counter("llm_bridge_key_requests", &["key", "outcome"], "Requests that have ended, by key.");
+
+/// Tokens by key.
+pub static KEY_TOKENS: Family =
+    counter("llm_bridge_key_tokens", &["key", "type"], "Tokens used, by key. The types do not overlap.");
+
+/// Cost by key.
+pub static KEY_COST: Family =
+    dollars("llm_bridge_key_cost_dollars", &["key"], "Cost of requests whose price is known, by key.");
+
+/// When the sums began.
+pub static START_TIME: Family = Family {
+    unit: Some("seconds"),
+    scale: Scale::Milli,
+    ..known("llm_bridge_start_time_seconds", &[], "When the counting began, in seconds since 1970.")
+};
 
 /// Gauges that the cap on samples excluded.
 pub static EXCLUDED_GAUGES: Family =
@@ -146,7 +189,14 @@ pub static FAMILIES: &[&Family] = &[
     &LOST_RECEIPTS,
     &EXPORT_DROPS,
     &OPEN_REQUESTS,
-    &RESTING_TARGETS,
+    &OUT_TARGETS,
+    &OUT_KEYS,
+    &REFUSED_REQUESTS,
+    &LOST_REPORTS,
+    &KEY_REQUESTS,
+    &KEY_TOKENS,
+    &KEY_COST,
+    &START_TIME,
     &EXCLUDED_GAUGES,
 ];
 

@@ -38,13 +38,22 @@ impl Scale {
     }
 }
 
+/// What the values of several isolates make together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AcrossIsolates {
+    /// Their sum: each isolate counts what is its own.
+    Sum,
+    /// The largest: the isolates count the same things, and some have not heard of all.
+    Max,
+}
+
 /// The type of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FamilyKind {
     /// A sum that only grows.
     Counter,
     /// A value of the moment. It expires.
-    Gauge,
+    Gauge(AcrossIsolates),
     /// A distribution, with the upper bounds of its buckets in ascending order; a last one without a bound is
     /// implied.
     Histogram(&'static [u64]),
@@ -71,7 +80,7 @@ impl Family {
     /// How many samples one series takes.
     pub fn samples(&self) -> usize {
         match self.kind {
-            FamilyKind::Counter | FamilyKind::Gauge => 1,
+            FamilyKind::Counter | FamilyKind::Gauge(_) => 1,
             // The last bucket, the sum and the count come on top.
             FamilyKind::Histogram(bounds) => bounds.len() + 3,
         }

@@ -1,7 +1,10 @@
 //! The two text formats of metrics, and the choice between them by the header `accept`.
 
+use serde::{Deserialize, Serialize};
+
 /// A text format of metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ExpositionFormat {
     /// Prometheus' text format 0.0.4: the older one, and the default.
     Text,

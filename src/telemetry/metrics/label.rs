@@ -2,11 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::families::FAMILIES;
+
 /// The value of a label that stands for all names that are not configured.
 pub const OTHER: &str = "other";
 
 /// The value of a label of requests that called no provider.
 pub const NONE: &str = "none";
+
+/// The value of the label `model` that stands for all models of a provider.
+pub const ALL: &str = "all";
 
 /// The longest value of a label, in bytes.
 pub const MAX_VALUE: usize = 128;
@@ -31,6 +36,8 @@ pub fn status_label(status: u16) -> String {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfiguredNames {
     models: BTreeMap<String, BTreeSet<String>>,
+    /// Whether every name counts as configured.
+    any: bool,
 }
 
 impl ConfiguredNames {
@@ -40,7 +47,19 @@ impl ConfiguredNames {
         for (provider, model) in pairs {
             models.entry(provider.into()).or_default().insert(model.into());
         }
-        Self { models }
+        Self { models, any: false }
+    }
+
+    /// Adds a provider, whether or not it has models with a name.
+    #[must_use]
+    pub fn with_provider(mut self, provider: &str) -> Self {
+        self.models.entry(provider.to_owned()).or_default();
+        self
+    }
+
+    /// Every name: for data of a configuration that cannot be read.
+    pub fn any() -> Self {
+        Self { models: BTreeMap::new(), any: true }
     }
 
     /// The values of the labels `provider` and `model`. An empty name means that no provider was called.
@@ -48,11 +67,34 @@ impl ConfiguredNames {
         if provider.is_empty() {
             return [NONE, NONE];
         }
+        if self.any {
+            return [provider, model];
+        }
         let Some(models) = self.models.get(provider).filter(|_| provider.len() <= MAX_VALUE) else {
             return [OTHER, OTHER];
         };
         let is_configured = model.len() <= MAX_VALUE && models.contains(model);
         [provider, if is_configured { model } else { OTHER }]
+    }
+
+    /// The labels of a series of a family whose names may have been chosen elsewhere.
+    pub(super) fn relabeled(&self, family: &str, labels: &[String]) -> Vec<String> {
+        let family = FAMILIES.iter().find(|own| own.name == family);
+        let mut labels = labels.to_vec();
+        let (Some(["provider", "model", ..]), [provider, model, ..]) =
+            (family.map(|family| family.labels), labels.as_mut_slice())
+        else {
+            return labels;
+        };
+        if provider == NONE {
+            return labels;
+        }
+        let [own_provider, own_model] = self.labels(provider, model).map(str::to_owned);
+        if model != ALL {
+            *model = own_model;
+        }
+        *provider = own_provider;
+        labels
     }
 }
 
@@ -69,6 +111,7 @@ mod tests {
         assert_eq!(names.labels("x", "m"), [OTHER, OTHER]);
         assert_eq!(names.labels("q", &long), ["q", OTHER]);
         assert_eq!(names.labels("", "m"), [NONE, NONE]);
+        assert_eq!(names.with_provider("x").labels("x", "m"), ["x", OTHER]);
     }
 
     #[test]

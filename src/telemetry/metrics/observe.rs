@@ -1,8 +1,8 @@
 //! Counts a request that has ended.
 
 use super::families::{
-    ATTEMPTS, COST, DURATION, ESTIMATED_REQUESTS, GATEWAY_TIME, REQUESTS, REQUESTS_WITHOUT_TOKENS, TIME_TO_FIRST_TOKEN,
-    TOKENS, UNPRICED_REQUESTS,
+    ATTEMPTS, COST, DURATION, ESTIMATED_REQUESTS, GATEWAY_TIME, KEY_COST, KEY_REQUESTS, KEY_TOKENS, REQUESTS,
+    REQUESTS_WITHOUT_TOKENS, TIME_TO_FIRST_TOKEN, TOKENS, UNPRICED_REQUESTS,
 };
 use super::label::{ConfiguredNames, status_label};
 use super::registry::Registry;
@@ -30,6 +30,20 @@ pub fn observe(registry: &mut Registry, summary: &RequestSummary, names: &Config
         let [provider, model] = names.labels(&attempt.provider, &attempt.model);
         let class = if attempt.class.is_empty() { SERVED } else { &attempt.class };
         registry.observe(&ATTEMPTS, &[provider, model, class], 1);
+    }
+}
+
+/// Counts a request that has ended for its key.
+pub(super) fn observe_key(registry: &mut Registry, summary: &RequestSummary) {
+    let key = summary.key_id.as_str();
+    registry.observe(&KEY_REQUESTS, &[key, &summary.outcome], 1);
+    for (kind, count) in summary.tokens.as_ref().map(disjoint).into_iter().flatten() {
+        if count > 0 {
+            registry.observe(&KEY_TOKENS, &[key, kind], count);
+        }
+    }
+    if let Some(cost) = summary.cost.filter(|cost| *cost > 0) {
+        registry.observe(&KEY_COST, &[key], cost);
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::families::{EXCLUDED_GAUGES, FAMILIES};
-use super::family::Family;
+use super::family::{Family, FamilyKind};
 use super::label::{MAX_VALUE, OTHER};
 use super::series::{SeriesRow, SeriesValue};
 use crate::config::Millis;
@@ -17,7 +17,13 @@ pub const GAUGE_LIFE: Millis = 300_000;
 
 /// The labels whose values the configuration or a client chooses. The values of all others are listed in the
 /// code, so their combinations are bounded.
-const OPEN_LABELS: &[&str] = &["provider", "model"];
+const OPEN_LABELS: &[&str] = &["provider", "model", KEY];
+
+/// The label of families by key.
+const KEY: &str = "key";
+
+/// The most series of a family by key: many keys must not take the room of models.
+const MAX_KEY_SERIES: usize = 2_000;
 
 /// All series, by family and labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,14 +63,10 @@ impl Registry {
         }
     }
 
-    /// Removes the gauges that have expired.
-    pub fn expire(&mut self, now: Millis) {
-        let mut removed = 0;
-        for series in self.families.values_mut() {
-            let before = series.len();
-            series.retain(|_, value| is_live(value, now));
-            removed += before - series.len();
-        }
+    /// Removes all gauges.
+    pub fn remove_gauges(&mut self) {
+        let gauges = FAMILIES.iter().filter(|family| matches!(family.kind, FamilyKind::Gauge(_)));
+        let removed = gauges.filter_map(|family| self.families.remove(family.name)).map(|series| series.len()).sum();
         self.samples = self.samples.saturating_sub(removed);
     }
 
@@ -131,7 +133,8 @@ impl Registry {
     }
 
     fn has_room_for(&self, family: &Family) -> bool {
-        self.samples + family.samples() <= self.max_samples
+        let is_full = || self.families.get(family.name).is_some_and(|series| series.len() >= MAX_KEY_SERIES);
+        self.samples + family.samples() <= self.max_samples && !(family.labels.contains(&KEY) && is_full())
     }
 
     /// The labels under which an observation counts.
@@ -175,7 +178,7 @@ fn owned(family: &Family, labels: &[&str]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::families::{COST, DURATION, OPEN_REQUESTS, RESTING_TARGETS, TOKENS};
+    use super::super::families::{COST, DURATION, KEY_COST, OPEN_REQUESTS, OUT_TARGETS, TOKENS};
     use super::*;
 
     fn total(registry: &Registry, family: &Family) -> u64 {
@@ -199,22 +202,32 @@ mod tests {
     }
 
     #[test]
+    fn many_keys_leave_room_for_models() {
+        let mut registry = Registry::default();
+        for number in 0..MAX_KEY_SERIES + 3 {
+            registry.observe(&KEY_COST, &[&format!("key-{number}")], 1);
+        }
+        assert_eq!(registry.samples(), MAX_KEY_SERIES + 1);
+        assert_eq!(registry.get(&KEY_COST, &[OTHER]), Some(&SeriesValue::Counter(3)));
+    }
+
+    #[test]
     fn a_gauge_beyond_the_cap_is_excluded_and_counted() {
         let mut registry = Registry::with_cap(1);
-        registry.set(&RESTING_TARGETS, &["p", "m"], 1, 0);
-        registry.set(&RESTING_TARGETS, &["p", "n"], 1, 0);
-        assert_eq!(registry.get(&RESTING_TARGETS, &["p", "n"]), None);
+        registry.set(&OUT_TARGETS, &["p", "m", "open"], 1, 0);
+        registry.set(&OUT_TARGETS, &["p", "n", "open"], 1, 0);
+        assert_eq!(registry.get(&OUT_TARGETS, &["p", "n", "open"]), None);
         assert_eq!(registry.get(&EXCLUDED_GAUGES, &[]), Some(&SeriesValue::Counter(1)));
     }
 
     #[test]
-    fn gauges_expire_and_counters_do_not() {
+    fn gauges_expire_and_are_removed_and_counters_stay() {
         let mut registry = Registry::default();
         registry.set(&OPEN_REQUESTS, &[], 3, 1_000);
         registry.observe(&COST, &["p", "m"], 5);
         assert_eq!(registry.live(&OPEN_REQUESTS, 1_000 + GAUGE_LIFE - 1).count(), 1);
         assert_eq!(registry.live(&OPEN_REQUESTS, 1_000 + GAUGE_LIFE).count(), 0);
-        registry.expire(1_000 + GAUGE_LIFE);
+        registry.remove_gauges();
         assert_eq!(registry.samples(), 1);
         assert_eq!(registry.get(&OPEN_REQUESTS, &[]), None);
     }

@@ -43,7 +43,7 @@ impl SeriesValue {
     pub(super) fn zero(family: &Family) -> Self {
         match family.kind {
             FamilyKind::Counter => Self::Counter(0),
-            FamilyKind::Gauge => Self::Gauge { value: 0, at: 0 },
+            FamilyKind::Gauge(_) => Self::Gauge { value: 0, at: 0 },
             FamilyKind::Histogram(bounds) => Self::Histogram { buckets: vec![0; bounds.len() + 1], sum: 0 },
         }
     }
@@ -51,7 +51,7 @@ impl SeriesValue {
     /// Whether the value fits a family. A row that another build stored may not.
     pub(super) fn fits(&self, family: &Family) -> bool {
         match (self, family.kind) {
-            (Self::Counter(_), FamilyKind::Counter) | (Self::Gauge { .. }, FamilyKind::Gauge) => true,
+            (Self::Counter(_), FamilyKind::Counter) | (Self::Gauge { .. }, FamilyKind::Gauge(_)) => true,
             (Self::Histogram { buckets, .. }, FamilyKind::Histogram(bounds)) => buckets.len() == bounds.len() + 1,
             _ => false,
         }

@@ -41,7 +41,7 @@ pub(super) fn write_metric<E: Encoder>(encoder: &mut E, metric: &Metric<'_>) {
     encoder.text(fields::METRIC_DESCRIPTION, family.help);
     encoder.text(fields::METRIC_UNIT, unit_of(family));
     match family.kind {
-        FamilyKind::Gauge => encoder.message(fields::METRIC_GAUGE, |inner| {
+        FamilyKind::Gauge(_) => encoder.message(fields::METRIC_GAUGE, |inner| {
             inner.messages(fields::DATA_POINTS, points, |entry, point| write_number(entry, family, point));
         }),
         FamilyKind::Counter => encoder.message(fields::METRIC_SUM, |inner| {
