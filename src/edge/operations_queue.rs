@@ -1,12 +1,13 @@
 //! What waits to be reported to the operations object, and its sending in batches.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::time::Duration;
 
 use worker::{Delay, Env};
 
 use super::clock::now;
 use super::context::Edge;
+use super::isolate::bridge;
 use super::js;
 use super::objects::call;
 use crate::alerts::Observation;
@@ -14,7 +15,7 @@ use crate::config::Millis;
 use crate::gateway::platform::{ObjectAddress, OperationsPart};
 use crate::operations::{Batch, Recorded};
 use crate::telemetry::RequestSummary;
-use crate::telemetry::metrics::{Family, Registry};
+use crate::telemetry::metrics::{Family, Registry, SeriesRow, SeriesValue};
 
 /// How long a report waits for others of the same batch. It is lost if the process ends meanwhile.
 const BATCH_DELAY: Duration = Duration::from_secs(1);
@@ -27,21 +28,44 @@ const SENDER_TIMEOUT: Millis = 3_000;
 const MAX_WAITING: usize = 4_000;
 /// How many of them a batch has at most. A row of the object has at most 2 MB, and a summary less than 8 KB.
 const MAX_BATCH: usize = 250;
+/// How many samples of counters wait at most. Beyond that, names are counted together.
+const MAX_SAMPLES: usize = 300;
+/// How long counters wait for a report that takes them along, if they may cost a call of their own.
+const SERIES_DELAY: Millis = 60_000;
 
 thread_local! {
     /// Holds values only, never anything that belongs to a request.
     static QUEUE: RefCell<Queue> = RefCell::default();
+    /// The id of this isolate.
+    static ISOLATE: OnceCell<u64> = const { OnceCell::new() };
 }
 
-#[derive(Default)]
 struct Queue {
     summaries: Vec<RequestSummary>,
     observations: Vec<Observation>,
+    lost: u64,
     /// What was counted since the last batch.
     series: Registry,
-    lost: u64,
+    /// When the last batch was made.
+    sent_at: Millis,
+    /// Whether a batch is made even if it has counters only.
+    series_are_due: bool,
     /// Until this time, some request is going to send the queue.
     sender_until: Millis,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self {
+            summaries: Vec::new(),
+            observations: Vec::new(),
+            lost: 0,
+            series: Registry::with_cap(MAX_SAMPLES),
+            sent_at: 0,
+            series_are_due: false,
+            sender_until: 0,
+        }
+    }
 }
 
 impl Queue {
@@ -53,17 +77,28 @@ impl Queue {
         becomes_sender
     }
 
-    /// The next batch; `None` if nothing waits.
-    fn take(&mut self) -> Option<Batch> {
-        if self.summaries.is_empty() && self.observations.is_empty() {
+    /// The next batch, with the gauges of this isolate; `None` if nothing waits that has to be sent.
+    fn take(&mut self, now: Millis, gauges: impl FnOnce() -> Vec<SeriesRow>) -> Option<Batch> {
+        let is_due = std::mem::take(&mut self.series_are_due);
+        if self.summaries.is_empty() && self.observations.is_empty() && !is_due {
             self.sender_until = 0;
             return None;
         }
+        self.sent_at = now;
+        let mut series = std::mem::replace(&mut self.series, Registry::with_cap(MAX_SAMPLES)).rows();
+        series.extend(gauges());
         let summaries = self.summaries.drain(..self.summaries.len().min(MAX_BATCH)).collect();
         let observations = self.observations.drain(..self.observations.len().min(MAX_BATCH)).collect();
         let lost = std::mem::take(&mut self.lost);
-        let series = std::mem::take(&mut self.series).rows();
-        Some(Batch { id: random_id(), summaries, observations, series, lost })
+        Some(Batch { id: random_id(), isolate: isolate(), summaries, observations, series, lost })
+    }
+
+    /// Counts what was lost with a batch that did not arrive. Its counters wait for the next one.
+    fn take_back(&mut self, batch: &Batch) {
+        self.lost = self.lost.saturating_add(batch.lost).saturating_add(batch.summaries.len() as u64);
+        let is_sum = |row: &&SeriesRow| !matches!(row.value, SeriesValue::Gauge { .. });
+        let sums: Vec<SeriesRow> = batch.series.iter().filter(is_sum).cloned().collect();
+        self.series.merge(&sums);
     }
 }
 
@@ -89,9 +124,20 @@ pub(super) fn observe(edge: &Edge, observation: Observation) {
     send_soon(edge);
 }
 
-/// Adds to a counter of this isolate, which goes with the next batch.
+/// Adds to a counter of this isolate.
 pub(super) fn measure(family: &'static Family, labels: &[&str], amount: u64) {
     QUEUE.with_borrow_mut(|queue| queue.series.observe(family, labels, amount));
+}
+
+/// Sends the counters, if there was no batch for a while.
+pub(super) fn report_measured(edge: &Edge) {
+    let is_due = QUEUE.with_borrow_mut(|queue| {
+        queue.series_are_due |= queue.sent_at.saturating_add(SERIES_DELAY) <= now();
+        queue.series_are_due
+    });
+    if is_due {
+        send_soon(edge);
+    }
 }
 
 /// Sends what waits shortly, in the background, unless another request is about to.
@@ -102,10 +148,10 @@ fn send_soon(edge: &Edge) {
     let env = edge.env();
     edge.wait_until(async move {
         Delay::from(BATCH_DELAY).await;
-        while let Some(batch) = QUEUE.with_borrow_mut(Queue::take) {
-            let lost = batch.lost.saturating_add(batch.summaries.len() as u64);
+        let gauges = || bridge(&env).map_or_else(|_| Vec::new(), |bridge| bridge.gauges(now()));
+        while let Some(batch) = QUEUE.with_borrow_mut(|queue| queue.take(now(), gauges)) {
             if !deliver(&env, &batch).await {
-                QUEUE.with_borrow_mut(|queue| queue.lost = queue.lost.saturating_add(lost));
+                QUEUE.with_borrow_mut(|queue| queue.take_back(&batch));
             }
         }
     });
@@ -124,6 +170,10 @@ async fn deliver(env: &Env, batch: &Batch) -> bool {
 async fn arrives(env: &Env, batch: String) -> bool {
     let response = call::ask(env, ObjectAddress::Operations(OperationsPart::Record), batch).await;
     response.is_ok_and(|text| serde_json::from_str::<Recorded>(&text).is_ok())
+}
+
+fn isolate() -> u64 {
+    ISOLATE.with(|id| *id.get_or_init(random_id))
 }
 
 fn random_id() -> u64 {

@@ -24,6 +24,7 @@ use crate::gateway::platform::{
 };
 use crate::ids::AccountId;
 use crate::ledger::{AccountCommand, Receipt};
+use crate::telemetry::metrics::Family;
 use crate::telemetry::otlp::Span;
 use crate::telemetry::{Event, RequestSummary};
 use crate::tokens::Encoding;
@@ -111,6 +112,14 @@ impl Platform for Edge {
     fn export(&self, spans: Vec<Span>) {
         otlp_queue::push_spans(&spans);
         otlp_sender::send_soon(self);
+    }
+
+    fn measure(&self, family: &'static Family, labels: &[&str], amount: u64) {
+        operations_queue::measure(family, labels, amount);
+    }
+
+    fn report_measured(&self) {
+        operations_queue::report_measured(self);
     }
 
     async fn count(&self, encoding: Encoding, texts: Vec<String>) -> Result<Vec<u64>, CallError> {

@@ -13,11 +13,13 @@ use super::clock::now;
 use super::context::Edge;
 use super::log::report_failure;
 use super::objects::call;
+use super::operations_queue;
 use crate::config::Millis;
 use crate::gateway::platform::ObjectAddress;
 use crate::gateway::{MemoryBudget, MemoryReservation};
 use crate::ids::AccountId;
 use crate::ledger::{AccountCommand, AccountResponse, Receipt};
+use crate::telemetry::metrics::LOST_RECEIPTS;
 use crate::telemetry::{LostReceipts, RuntimeFailure};
 
 /// How long receipts wait for others of the same batch.
@@ -78,6 +80,7 @@ impl QueuedReceipt {
 fn report_lost(account: &AccountId, command: &str, receipts: usize) {
     let lost_so_far = LOST_SO_FAR.get().saturating_add(receipts);
     LOST_SO_FAR.set(lost_so_far);
+    operations_queue::measure(&LOST_RECEIPTS, &[], receipts as u64);
     report_failure(RuntimeFailure::ReceiptsLost(LostReceipts { account: account.as_str(), lost_so_far, command }));
 }
 

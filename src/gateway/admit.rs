@@ -4,6 +4,7 @@ use super::admission::{Admission, Caller, is_unlimited};
 use super::bridge::Bridge;
 use super::cost_estimate::CostEstimate;
 use super::lease::LeaseRenewal;
+use super::measure::measure_limit;
 use super::platform::{ObjectAddress, Platform};
 use super::refusal::{RefusedRequest, rate_limit_headers, refusal_error};
 use crate::config::{Millis, Nanos};
@@ -68,7 +69,9 @@ pub async fn admit<P: Platform>(
     let (now, estimate) = (platform.now(), estimate());
     if let Some(limits) = bridge.known.limits(hash, now).filter(is_unlimited) {
         (admission.on_disconnect, admission.show_attempts) = (limits.on_disconnect, limits.show_attempts);
-        return allowed(&limits, &estimate, now).map(|()| admission).map_err(|refusal| refusal_error(&refusal, None));
+        return allowed(&limits, &estimate, now)
+            .map(|()| admission)
+            .map_err(|refusal| refused_here(platform, &refusal));
     }
     let usage = estimate.usage();
     let refused_request = Some(RefusedRequest { tier: usage.tier.as_deref(), names: estimate.names });
@@ -128,7 +131,7 @@ pub(super) async fn raise<P: Platform>(platform: &P, admission: &Admission, cost
     let command = AccountCommand::Raise { id: admission.id.clone(), cost };
     for account in &admission.accounts {
         if let AccountResponse::Refused { refusal, .. } = ask_account(platform, account, &command).await? {
-            return Err(refusal_error(&refusal, None));
+            return Err(refused_here(platform, &refusal));
         }
     }
     Ok(())
@@ -184,6 +187,12 @@ pub async fn ask_account<P: Platform>(
     }
 }
 
+/// The error of a refusal, which is counted.
+pub(super) fn refused_here<P: Platform>(platform: &P, refusal: &AdmissionRefusal) -> Error {
+    measure_limit(platform, refusal);
+    refusal_error(refusal, None)
+}
+
 /// The error of an account that refuses. That a key is invalid is cached. `request`: as of [`refusal_error`].
 pub(super) fn refused<P: Platform>(
     bridge: &Bridge,
@@ -195,6 +204,7 @@ pub(super) fn refused<P: Platform>(
     let AccountResponse::Refused { refusal, rate_limits } = response else {
         return refusal_error(&AdmissionRefusal::Unknown, None);
     };
+    measure_limit(platform, &refusal);
     if matches!(refusal, AdmissionRefusal::Unknown | AdmissionRefusal::Inactive) {
         bridge.known.learn(hash, Err(refusal.clone()), platform.now());
     }

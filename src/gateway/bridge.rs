@@ -8,6 +8,7 @@ use super::admission_cache::AdmissionCache;
 use super::health::{HealthStore, KeyPool, PoolKey};
 use super::learned_facts::LearnedFacts;
 use super::memory::{MemoryBudget, MemoryReservation};
+use super::open_requests::{OpenRequest, OpenRequests};
 use super::signing_cache::SigningCache;
 use super::tracing::TraceRules;
 use crate::config::{Accounting, Auth, Config, Cors, Logging, Millis, Otlp, Problem, Reporting};
@@ -26,6 +27,9 @@ pub const ADMIN_VARIABLE: &str = "ADMIN_API_KEYS";
 /// The variable that holds the read-only admin keys.
 pub const ADMIN_READ_VARIABLE: &str = "ADMIN_READ_API_KEYS";
 
+/// The variable that holds the keys of metrics.
+pub const METRICS_VARIABLE: &str = "METRICS_API_KEYS";
+
 /// The account of callers without a key.
 pub(super) const ANONYMOUS: &str = "anonymous";
 
@@ -36,6 +40,7 @@ pub struct Bridge {
     pub(super) access: AccessKeys,
     pub(super) admin: AccessKeys,
     admin_read: AccessKeys,
+    metrics_keys: AccessKeys,
     /// One for each provider of the configuration, in the same order.
     pub(super) accounts: Vec<ProviderAccount>,
     pub(super) known: AdmissionCache,
@@ -49,6 +54,7 @@ pub struct Bridge {
     export_headers: Vec<(String, String)>,
     /// The connections without a key in this isolate.
     pub(super) slots: Rc<ConnectionSlots>,
+    pub(super) open_requests: Rc<OpenRequests>,
     pub(super) opened: Millis,
 }
 
@@ -98,6 +104,7 @@ impl Bridge {
         let access = AccessKeys::read(&secret(auth::VARIABLE).unwrap_or_default());
         let admin = AccessKeys::read(&secret(ADMIN_VARIABLE).unwrap_or_default());
         let admin_read = AccessKeys::read(&secret(ADMIN_READ_VARIABLE).unwrap_or_default());
+        let metrics_keys = AccessKeys::read(&secret(METRICS_VARIABLE).unwrap_or_default());
         let accounts = open_accounts(&mut config, &secret);
         let export_headers = open_export_headers(&mut config, &secret);
         let trace_rules = TraceRules::of(&config);
@@ -110,6 +117,7 @@ impl Bridge {
             access,
             admin,
             admin_read,
+            metrics_keys,
             accounts,
             known,
             keyring,
@@ -119,6 +127,7 @@ impl Bridge {
             trace_rules,
             export_headers,
             slots,
+            open_requests: Rc::default(),
             opened: now,
         })
     }
@@ -136,6 +145,16 @@ impl Bridge {
     /// The keys that open the routes of the admin API that change nothing.
     pub fn admin_read_keys(&self) -> &AccessKeys {
         &self.admin_read
+    }
+
+    /// The keys that open `/metrics` and nothing else.
+    pub fn metrics_keys(&self) -> &AccessKeys {
+        &self.metrics_keys
+    }
+
+    /// Counts a call of a model as under way until the guard is dropped.
+    pub fn begin_request(&self, now: Millis) -> OpenRequest {
+        self.open_requests.begin(now.saturating_add(self.config.max_total_time()))
     }
 
     /// The accounts that exist by configuration: one for each fixed key and, if callers without a key are

@@ -1,9 +1,8 @@
 //! Admits requests to count tokens within a key's limits, in a window of their own, and counts the tokens
 //! with bounded work.
 
-use super::admit::{ask_account, refused};
+use super::admit::{ask_account, refused, refused_here};
 use super::platform::Platform;
-use super::refusal::refusal_error;
 use super::{Bridge, Caller, admit};
 use crate::error::{Error, Result};
 use crate::ids::AccountId;
@@ -48,7 +47,7 @@ pub(super) async fn admit<P: Platform>(
         return limits
             .check(&models, body, now)
             .map(|()| CountAdmission::default())
-            .map_err(|refusal| refusal_error(&refusal, None));
+            .map_err(|refusal| refused_here(platform, &refusal));
     }
     let id = format!("{:032x}", platform.random_u128());
     // It has no lease to renew: if its release is lost, it ends when a lease would expire.

@@ -12,6 +12,7 @@ use crate::config::Millis;
 use crate::formats::Framing;
 use crate::ids::AccountId;
 use crate::ledger::{AccountCommand, Receipt};
+use crate::telemetry::metrics::Family;
 use crate::telemetry::otlp::Span;
 use crate::telemetry::{Event, RequestSummary};
 use crate::tokens::Encoding;
@@ -93,6 +94,13 @@ pub trait Platform: Clone + 'static {
 
     /// Exports the spans of a request that has ended, together with others.
     fn export(&self, spans: Vec<Span>);
+
+    /// Adds to a counter of this isolate, which is sent to the operations object with the next report.
+    fn measure(&self, family: &'static Family, labels: &[&str], amount: u64);
+
+    /// Sends what was measured if there has been no report for a minute. To be called for callers with a
+    /// valid key only: it costs a call of the object.
+    fn report_measured(&self);
 
     /// Counts the tokens of each text. The first count of an encoding loads its vocabulary.
     fn count(&self, encoding: Encoding, texts: Vec<String>) -> impl Future<Output = Result<Vec<u64>, CallError>>;

@@ -153,6 +153,11 @@ impl RequestRecord {
         self.key_id.as_ref().map_or("", AccountId::as_str)
     }
 
+    /// The status that the client got.
+    pub(super) fn status(&self) -> u16 {
+        self.status
+    }
+
     /// Whether a streamed response was asked for.
     pub(super) fn is_stream(&self) -> bool {
         self.stream

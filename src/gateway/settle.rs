@@ -4,6 +4,7 @@
 use std::iter;
 
 use super::admission::Admission;
+use super::measure::measure_refused;
 use super::metering::UncountedText;
 use super::platform::{Platform, Priority};
 use super::record::{Fact, Outcome, RequestRecord};
@@ -47,8 +48,11 @@ fn close<P: Platform>(platform: &P, record: &RequestRecord, error: Option<&Error
     platform.log(&record.end_event(error, text));
     let trace = platform.state().trace.get().filter(|trace| trace.is_exported());
     let admission = record.admission();
-    if trace.is_none() && admission.is_none() {
-        return;
+    if admission.is_none() {
+        measure_refused(platform, record);
+        if trace.is_none() {
+            return;
+        }
     }
     let receipt = record.receipt(admission.unwrap_or(&Admission::default()), false);
     let summary = record.summary(&receipt, error);

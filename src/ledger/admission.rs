@@ -207,6 +207,24 @@ pub enum AdmissionRefusal {
     Price,
 }
 
+impl AdmissionRefusal {
+    /// The name of the limit that refuses the request; `None` if the key itself is invalid.
+    pub fn limit(&self) -> Option<&'static str> {
+        match self {
+            Self::Unknown | Self::Inactive => None,
+            Self::Model => Some("models"),
+            Self::Body { .. } => Some("body"),
+            Self::Concurrent { .. } => Some("concurrent"),
+            Self::Requests { .. } => Some("requests"),
+            Self::Counts { .. } => Some("counts"),
+            Self::Tokens { .. } => Some("tokens"),
+            Self::Budget { .. } => Some("budget"),
+            Self::StrayField { .. } => Some("field"),
+            Self::Price => Some("price"),
+        }
+    }
+}
+
 /// What is left of the rate limits of a key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RateLimitStatus {

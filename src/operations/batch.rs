@@ -12,13 +12,17 @@ use crate::telemetry::metrics::SeriesRow;
 pub struct Batch {
     /// Random.
     pub id: u64,
+    /// The isolate: a random number.
+    #[serde(default)]
+    pub isolate: u64,
     /// The requests that have ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub summaries: Vec<RequestSummary>,
     /// What alerts are about, besides the requests.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub observations: Vec<Observation>,
-    /// Metrics, besides those that are drawn from the requests.
+    /// Metrics, besides those that are drawn from the requests: what the isolate has counted since its last
+    /// batch, and all of its gauges.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub series: Vec<SeriesRow>,
     /// How many requests are missing, because their batch did not arrive or there was no room for them.

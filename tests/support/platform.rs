@@ -13,6 +13,7 @@ use llm_bridge::ledger::health::HealthResponse;
 use llm_bridge::ledger::registry;
 use llm_bridge::ledger::{AccountCommand, AccountResponse, Receipt};
 use llm_bridge::telemetry::log_file::{LogCommand, LogResponse};
+use llm_bridge::telemetry::metrics::Family;
 use llm_bridge::telemetry::otlp::Span;
 use llm_bridge::telemetry::{Event, RequestSummary, render};
 use llm_bridge::tokens::Encoding;
@@ -152,6 +153,14 @@ impl Platform for World {
 
     fn observe(&self, observation: Observation) {
         self.observations.borrow_mut().push(observation);
+    }
+
+    fn measure(&self, family: &'static Family, labels: &[&str], amount: u64) {
+        self.metrics.borrow_mut().observe(family, labels, amount);
+    }
+
+    fn report_measured(&self) {
+        self.reported_measured.set(self.reported_measured.get() + 1);
     }
 
     async fn count(&self, encoding: Encoding, texts: Vec<String>) -> Result<Vec<u64>, CallError> {

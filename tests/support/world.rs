@@ -17,6 +17,7 @@ use llm_bridge::ledger::{AccountCommand, AccountLedger, AccountResponse, Account
 use llm_bridge::reasoning_store;
 use llm_bridge::telemetry::RequestSummary;
 use llm_bridge::telemetry::log_file::{LogPage, LogQuery};
+use llm_bridge::telemetry::metrics::Registry;
 use llm_bridge::telemetry::otlp::Span;
 use llm_bridge::tokens::{Encoding, Vocabulary};
 
@@ -41,6 +42,9 @@ pub struct World {
     /// The spans that were exported.
     pub spans: Rc<RefCell<Vec<Span>>>,
     pub observations: Rc<RefCell<Vec<Observation>>>,
+    /// What was measured, and how often that was to be sent without another report.
+    pub metrics: Rc<RefCell<Registry>>,
+    pub reported_measured: Rc<Cell<u64>>,
     /// The parts of the operations object by name: each answers a command.
     pub operations: Rc<RefCell<BTreeMap<&'static str, Box<dyn FnMut(&str) -> String>>>>,
     pub cancelled: Rc<Cell<bool>>,

@@ -90,6 +90,11 @@ impl HealthStore {
         self.0.list(view, now)
     }
 
+    /// What is out as far as this isolate knows.
+    pub(in crate::gateway) fn list_here(&self, now: Millis) -> Vec<StateRow> {
+        self.0.list(&HealthView::default(), now)
+    }
+
     /// Takes over what all isolates together know, such as a reset.
     pub fn learn(&self, view: &HealthView, now: Millis) {
         self.0.take_view(view, now);
