@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -75,6 +77,15 @@ impl AccessKeys {
 pub fn presented(header: impl Fn(&str) -> Option<String>) -> Option<String> {
     let bearer = header("authorization").and_then(|value| bearer(&value));
     bearer.or_else(|| header("x-api-key")).or_else(|| header("api-key")).filter(|key| !key.is_empty())
+}
+
+/// The password in the headers of a request (`Authorization: Basic`). The user's name does not matter.
+pub fn password(header: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let value = header("authorization")?;
+    let (scheme, credentials) = value.trim_matches([' ', '\t']).split_once([' ', '\t'])?;
+    let credentials = STANDARD.decode(credentials.trim_matches([' ', '\t'])).ok()?;
+    let credentials = String::from_utf8(credentials).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+    credentials.split_once(':').map(|(_, password)| password.to_owned()).filter(|password| !password.is_empty())
 }
 
 fn bearer(value: &str) -> Option<String> {
@@ -165,6 +176,19 @@ mod tests {
         assert_eq!(with("authorization", "Basic k"), None);
         assert_eq!(with("authorization", "Bearer"), None);
         assert_eq!(with("cookie", "k"), None);
+    }
+
+    #[test]
+    fn a_password_is_found_whatever_the_user() {
+        let sent = |value: &'static str| password(move |_| Some(value.to_owned()));
+        for value in ["Basic dTprOjE=", "basic  OmE6Yg==", "BASIC dTprOjE= "] {
+            assert!(sent(value).is_some(), "{value}");
+        }
+        assert_eq!(sent("Basic dTprOjE=").as_deref(), Some("k:1"));
+        for value in ["Bearer dTprOjE=", "Basic", "Basic dQ==", "Basic dTo=", "Basic ?", "Basic /w=="] {
+            assert_eq!(sent(value), None, "{value}");
+        }
+        assert_eq!(password(|_| None), None);
     }
 
     #[test]

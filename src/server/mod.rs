@@ -2,6 +2,7 @@
 
 mod cors;
 mod fallback;
+mod metrics;
 mod request_id;
 mod router;
 mod serve;

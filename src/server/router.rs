@@ -14,6 +14,8 @@ use crate::formats::{self, ClientFormat};
 pub enum Endpoint {
     /// The health check. Needs no key.
     Health,
+    /// The metrics. Need a key of metrics, or an admin key.
+    Metrics,
     /// The upgrade to a WebSocket. The API key may follow in a message.
     WebSocket,
     /// An operation of the admin API. Needs an admin key.
@@ -90,6 +92,8 @@ const fn shared(method: &'static str, path: &'static str, endpoint: ApiEndpoint)
     Route { method, path, endpoint: Endpoint::Api(endpoint), format: RouteFormat::Shared }
 }
 
+const METRICS: &str = "/metrics";
+
 /// The routes that no format defines, below `/v1` or without it.
 const ROUTES: &[Route] = &[
     row("POST", "/tokenize", Endpoint::Api(ApiEndpoint::Tokenize)),
@@ -98,6 +102,7 @@ const ROUTES: &[Route] = &[
     row("GET", "/usage", Endpoint::Api(ApiEndpoint::Usage)),
     row("GET", "/ws", Endpoint::WebSocket),
     row("GET", "/health", Endpoint::Health),
+    row("GET", METRICS, Endpoint::Metrics),
 ];
 
 /// The routes of the admin API, or all others. Operations come first, because they are the most frequent.
@@ -135,6 +140,11 @@ pub fn route<'p>(method: &str, path: &'p str, header: &dyn Fn(&str) -> Option<St
 /// The format of responses to requests with this path.
 pub fn client_format(path: &str, header: &dyn Fn(&str) -> Option<String>) -> &'static ClientFormat {
     client_of(find(path).map(|(route, _)| route), path, header)
+}
+
+/// Whether responses to requests with this path are for operators only.
+pub fn is_for_operators(path: &str) -> bool {
+    admin::owns(path) || below_v1(path).trim_end_matches('/') == METRICS
 }
 
 /// The first row with this path, and the name in the path.

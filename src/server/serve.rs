@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use super::cors;
 use super::request_id::{REQUEST_ID, request_id};
 use super::router::{self, ApiEndpoint, ApiRoute, Endpoint, RouteMatch, Routing};
+use super::{cors, metrics};
 use crate::admin::{self, AdminCall};
 use crate::config::Cors;
 use crate::error::{Error, Result};
@@ -46,15 +46,15 @@ fn common_headers<P: Platform>(
         headers.push((client.id_header, id.to_owned()));
     }
     headers.push((REQUEST_ID, id.to_owned()));
-    let is_admin = admin::owns(request.path);
-    // Responses of the admin API must not be cached. Web pages can read them only if the configuration names
+    let is_for_operators = router::is_for_operators(request.path);
+    // Responses for operators must not be cached. Web pages can read them only if the configuration names
     // their origins.
-    if is_admin {
+    if is_for_operators {
         headers.push(("cache-control", "no-store".to_owned()));
     }
     let origins = opened.as_ref().map_or(&Cors::Any, |bridge| bridge.cors());
     let names_origins = opened.is_ok() && *origins != Cors::Any;
-    if names_origins || !is_admin {
+    if names_origins || !is_for_operators {
         headers.extend(cors::headers(origins, request.header));
     }
     headers
@@ -83,6 +83,13 @@ impl<P: Platform> Service<'_, P> {
         let response = match endpoint {
             Endpoint::Health => Ok(Response::json(200, Body::Bytes(br#"{"status":"ok"}"#.to_vec()))),
             Endpoint::WebSocket => gateway::open_websocket(self.bridge, self.platform, request).await,
+            Endpoint::Metrics => match metrics::authenticate(self.bridge, request.header) {
+                Ok(key_id) => {
+                    record.apply(Fact::Authenticated { key_id });
+                    metrics::scrape(self.platform, &request).await
+                }
+                Err(error) => Err(error),
+            },
             Endpoint::Admin(action) => match admin::authenticate(self.bridge, &request, action) {
                 Ok(key_id) => {
                     record.apply(Fact::Authenticated { key_id });
@@ -114,6 +121,7 @@ impl<P: Platform> Service<'_, P> {
         let admitted = AdmittedRequest { request, client, path_name: route.name, caller, common_headers };
         let response = match route.endpoint {
             ApiEndpoint::Operation(operation) => {
+                let _open = bridge.begin_request(platform.now());
                 return gateway::call_model(bridge, platform, admitted, operation, record).await;
             }
             ApiEndpoint::Tokenize => return Some(gateway::tokenize(bridge, platform, admitted, record).await),
