@@ -1,6 +1,7 @@
 //! The Durable Object of what operators are shown and told.
 
 mod batch_log;
+mod metrics;
 mod object;
 mod part;
 mod parts;

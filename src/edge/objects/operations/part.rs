@@ -16,7 +16,7 @@ pub(super) trait Part {
         false
     }
 
-    /// Handles a command to it, as JSON. Returns the response, as JSON.
+    /// Handles a command to it, as JSON. Returns the response, as JSON; that of metrics is their text.
     fn handle(&mut self, command: &str, now: Millis) -> Result<String>;
 
     /// Takes a batch again that was recorded before the object was opened, but not folded. What

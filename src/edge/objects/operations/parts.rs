@@ -3,6 +3,7 @@
 use worker::{Result, State};
 
 use super::batch_log::BatchLog;
+use super::metrics::Metrics;
 use super::part::Part;
 use super::reports::Reports;
 use crate::config::Millis;
@@ -15,6 +16,7 @@ pub(super) struct Parts {
     /// What the parts are opened from, and made anew from.
     log: BatchLog,
     reports: Reports,
+    metrics: Metrics,
 }
 
 impl Parts {
@@ -23,7 +25,8 @@ impl Parts {
         let sql = state.storage().sql();
         let (log, waiting) = BatchLog::open(sql.clone())?;
         let settings = bridge.as_ref().map(|bridge| bridge.reporting().clone()).unwrap_or_default();
-        let mut parts = Self { log, reports: Reports::open(sql, settings)? };
+        let (reports, metrics) = (Reports::open(sql.clone(), settings)?, Metrics::open(sql, bridge)?);
+        let mut parts = Self { log, reports, metrics };
         for (batch, received) in &waiting {
             parts.all().into_iter().try_for_each(|(_, part)| part.replay(batch, *received))?;
         }
@@ -73,6 +76,6 @@ impl Parts {
 
     /// The parts by name, in the order in which they are given a batch.
     fn all(&mut self) -> Vec<(&'static str, &mut dyn Part)> {
-        vec![(OperationsPart::Reports.name(), &mut self.reports)]
+        vec![(OperationsPart::Reports.name(), &mut self.reports), (OperationsPart::Metrics.name(), &mut self.metrics)]
     }
 }
