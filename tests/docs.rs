@@ -269,6 +269,8 @@ fn every_configuration_key_is_documented() {
         keys.extend(known_keys(&top(section)).into_iter().map(|key| format!("{section}.{key}")));
     }
     keys.extend(known_keys(&top("logging")).into_iter().map(|key| format!("logging.{key}")));
+    let metrics = known_keys(&format!("telemetry: {{ metrics: {{ zz: 1 }} }}\n{}", row("")));
+    keys.extend(metrics.into_iter().map(|key| format!("telemetry.metrics.{key}")));
     keys.extend(known_keys(&model("clocks: { zz: 1 }")).into_iter().map(|key| format!("clocks.{key}")));
     keys.extend(known_keys(&model("echo: { zz: 1 }")).into_iter().map(|key| format!("echo.{key}")));
     let groups = ["clocks", "echo", "logging.output", "logging.fields"];

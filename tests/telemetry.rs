@@ -224,6 +224,16 @@ fn the_dashboard_asks_for_metrics_and_labels_that_exist() {
     }
 }
 
+#[test]
+fn every_family_is_documented_with_its_labels() {
+    let page = include_str!("../docs/metrics.md");
+    for family in FAMILIES {
+        let labels: Vec<String> = family.labels.iter().map(|label| format!("`{label}`")).collect();
+        let row = format!("| `{}` | {} |", family.name, labels.join(", ")).replace("|  |", "| |");
+        assert!(page.contains(&row), "{row}");
+    }
+}
+
 /// An observation with labels that nobody chose well.
 fn observation() -> impl Strategy<Value = (usize, Vec<String>, u64)> {
     (0..FAMILIES.len(), prop::collection::vec("[a-c\"\\\\\né]{0,3}", 0..6), any::<u32>().prop_map(u64::from))
