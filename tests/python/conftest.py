@@ -29,7 +29,7 @@ def node():
 
 @pytest.fixture(scope="session")
 def scene():
-    """Where everything is: `gateway`, `provider`, and the caller's `key`."""
+    """Where everything is: `gateway`, `provider`, the caller's `key`, and the key of metrics (`scraper`)."""
     helper = subprocess.Popen(
         [node(), str(Path(__file__).with_name("scene.mjs"))],
         stdin=subprocess.PIPE,

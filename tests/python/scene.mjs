@@ -3,8 +3,9 @@
 
 import { KEY, startStage } from "../workerd/stage.mjs";
 
-const stage = await startStage();
-console.log(JSON.stringify({ gateway: stage.gateway.url, provider: stage.fake.origin, key: KEY }));
+const SCRAPER = "scraper-key-5772156649";
+const stage = await startStage({ bindings: { METRICS_API_KEYS: SCRAPER } });
+console.log(JSON.stringify({ gateway: stage.gateway.url, provider: stage.fake.origin, key: KEY, scraper: SCRAPER }));
 process.stdin.resume();
 await new Promise((resolve) => process.stdin.on("end", resolve));
 // Asserts that the log has no secrets. A failure is this process's exit status.

@@ -3,7 +3,11 @@ with its encodings, and what a running gateway sends (`otlp-capture.mjs`)."""
 
 import base64
 import json
+import re
+import shutil
 import subprocess
+import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -157,3 +161,39 @@ def test_both_text_formats_have_the_same_samples():
         for families in (old, new)
     ]
     assert values[0] == values[1]
+
+
+def _scrape(scene, accept):
+    """The metrics of the gateway, and the type that it gives them."""
+    headers = {"Authorization": f"Bearer {scene['scraper']}", "Accept": accept}
+    with urllib.request.urlopen(urllib.request.Request(f"{scene['gateway']}/metrics", headers=headers)) as response:
+        return response.headers["Content-Type"], response.read().decode()
+
+
+def test_the_strict_parser_reads_what_the_gateway_serves(scene, client):
+    client.chat.completions.create(model="ok", messages=[{"role": "user", "content": "Hello"}])
+    deadline = time.monotonic() + 60
+    while True:
+        kind, text = _scrape(scene, "application/openmetrics-text; version=1.0.0")
+        families = {family.name: family for family in strict_parser.text_string_to_metric_families(text)}
+        if "llm_bridge_requests" in families or time.monotonic() > deadline:
+            break
+    assert kind == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    assert families["llm_bridge_requests"].type == "counter"
+    assert families["llm_bridge_request_duration_seconds"].type == "histogram"
+    kind, text = _scrape(scene, "text/plain")
+    assert kind == "text/plain; version=0.0.4; charset=utf-8"
+    assert any(family.name == "llm_bridge_requests" for family in parser.text_string_to_metric_families(text))
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool, of Debian's package prometheus, is not installed")
+def test_promtool_accepts_metrics_and_the_documented_configuration(tmp_path):
+    text = (FIXTURES / "metrics.txt").read_bytes()
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    page = (FIXTURES.parents[2] / "docs/metrics.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```yml\n(.*?)```", page, re.S)
+    config = tmp_path / "prometheus.yml"
+    config.write_text(example, encoding="utf-8")
+    done = subprocess.run(["promtool", "check", "config", "--syntax-only", config], capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
