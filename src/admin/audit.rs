@@ -34,6 +34,7 @@ const NAMES: &[(Action, &str)] = &[
     (Action::RenewSigning, "signing_secret.renew"),
     (Action::EndSigning, "signing_secret.end"),
     (Action::ResetHealth, "health.reset"),
+    (Action::DeleteRequests, "requests.delete"),
 ];
 
 /// One record of the audit log.

@@ -149,7 +149,7 @@ pub async fn delete<P: Platform>(platform: &P, query: &Query) -> Result<Response
     Ok(json(200, &Deletion { object: "deletion", deleted, is_complete: before.is_none() }))
 }
 
-/// Searches until there is something to show.
+/// Searches until the page is full, or nothing is left to search.
 async fn search<P: Platform>(
     platform: &P,
     filter: RequestFilter,
@@ -158,11 +158,13 @@ async fn search<P: Platform>(
 ) -> Result<RequestPage> {
     let mut page = RequestPage::default();
     for _ in 0..MAX_COMMANDS {
-        let command = ReportCommand::Requests { filter: filter.clone(), before, limit };
+        let room = limit.saturating_sub(page.requests.len());
+        let command = ReportCommand::Requests { filter: filter.clone(), before, limit: room };
         let ReportResponse::Requests(found) = ask_store(platform, &command).await? else { return Err(unavailable()) };
-        page = found;
-        before = page.next;
-        if !page.requests.is_empty() || before.is_none() {
+        page.requests.extend(found.requests);
+        page.next = found.next;
+        before = found.next;
+        if page.requests.len() >= limit || before.is_none() {
             break;
         }
     }

@@ -143,6 +143,33 @@ reporting: { timezone: Asia/Kolkata, tags: [team, env] }
   });
 });
 
+describe("a store of reports that does not respond", () => {
+  it("touches no response, and what is lost is counted", async () => {
+    const stage = await startStage({ bindings: OFFICE, entry: "production.mjs" });
+    try {
+      const office = new Office(stage.gateway.url);
+      await stage.gateway.control({ away: { OPERATIONS: "fails" } });
+      assert.equal((await stage.ask("ok")).status, 200);
+      const refused = await until(async () => {
+        const { calls } = await stage.gateway.control();
+        return calls.OPERATIONS >= 2 && office.order("GET", "/reports", undefined, 503);
+      }, "two tries");
+      assert.equal(refused.error.code, "reports_unavailable");
+      await stage.gateway.control({ away: {} });
+      // The next batch says how many are missing.
+      const { totals, lost } = await until(async () => {
+        await stage.ask("ok");
+        const found = await report(office);
+        return found.lost && found;
+      }, "the count of lost requests");
+      assert.equal(lost, 1);
+      assert.ok(totals.requests >= 1);
+    } finally {
+      await stage.stop();
+    }
+  });
+});
+
 describe("the store of reports", () => {
   let disk, fed;
   const start = async () => (fed = await startFed({ disk, reporting: "{ tags: [user], keep_requests_days: 2, keep_sums_days: 5 }" }));
@@ -216,7 +243,7 @@ describe("the store of reports", () => {
   it("forgets requests and sums when their time is over, and says how full it is", async () => {
     const { data: [store] } = await fed.office.order("GET", "/stores");
     assert.ok(store.bytes > 0 && store.max_bytes === 10_000_000_000 && store.recorded_requests >= 10, JSON.stringify(store));
-    const later = await fed.gateway.control({ advance: 3 * DAY });
+    const later = await fed.gateway.control({ advance: 4 * DAY });
     await fed.feed(batch([{ at: later.now, request_id: "late" }]), batch([{ at: later.now }]));
     await fed.gateway.control({ alarm: true });
     assert.equal((await list(fed.office, "")).length, 2);

@@ -8,9 +8,10 @@ use std::collections::VecDeque;
 use worker::{Result, SqlStorage};
 
 use crate::config::Millis;
+use crate::edge::log::report_failure;
 use crate::edge::objects::sql::{Row, as_number, as_text, has_table, number, rows, run, text};
 use crate::operations::Batch;
-use crate::telemetry::RequestSummary;
+use crate::telemetry::{RequestSummary, RuntimeFailure};
 use crate::wire::date::DAY;
 
 const CREATE: [&str; 3] = [
@@ -63,13 +64,14 @@ impl BatchLog {
         }
         log.next = log.folded;
         let mut waiting = Vec::new();
-        for row in rows(&log.sql, "SELECT number, received, batch FROM batches ORDER BY number", Vec::new())? {
-            let batch: Batch = serde_json::from_str(&as_text(row.get(2)).unwrap_or_default())?;
+        let query = "SELECT batch, number, first_request, received FROM batches ORDER BY number";
+        for row in rows(&log.sql, query, Vec::new())? {
+            let batch = read_batch(&row);
             log.remember(batch.id);
-            if number_at(&row, 0) >= log.folded.batch {
-                let received = number_at(&row, 1);
+            let [number, request, received] = [1, 2, 3].map(|index| number_at(&row, index));
+            if number >= log.folded.batch {
                 log.waiting_since.get_or_insert(received);
-                log.next = log.next.after(&batch);
+                log.next = Place { batch: number, request }.after(&batch);
                 waiting.push((batch, received));
             }
         }
@@ -112,8 +114,7 @@ impl BatchLog {
         let query = "SELECT batch FROM batches WHERE number >= ? ORDER BY number";
         let mut requests: Vec<RequestSummary> = Vec::new();
         for row in rows(&self.sql, query, vec![number(self.folded.batch)?])? {
-            let batch: Batch = serde_json::from_str(&as_text(row.first()).unwrap_or_default())?;
-            requests.extend(batch.summaries);
+            requests.extend(read_batch(&row).summaries);
         }
         let mut first = self.folded.request;
         // A block expires as a whole, so it has the requests of one day.
@@ -153,6 +154,15 @@ impl Place {
         let requests = batch.summaries.len() as u64;
         Self { batch: self.batch.saturating_add(1), request: self.request.saturating_add(requests) }
     }
+}
+
+/// The batch in the first column of a row. One that cannot be read, because another build wrote it, is
+/// reported and taken to be empty.
+pub(super) fn read_batch(row: &Row) -> Batch {
+    serde_json::from_str(&as_text(row.first()).unwrap_or_default()).unwrap_or_else(|error| {
+        report_failure(RuntimeFailure::ObjectFailed(&format!("a stored batch cannot be read: {error}")));
+        Batch::default()
+    })
 }
 
 fn number_at(row: &Row, index: usize) -> u64 {

@@ -2,9 +2,9 @@
 
 use worker::{Result, SqlStorage};
 
+use super::batch_log::read_batch;
 use crate::config::Millis;
 use crate::edge::objects::sql::{as_number, as_text, has_table, number, rows, run, text};
-use crate::operations::Batch;
 use crate::reports::{RequestFilter, RequestPage, RequestSearch, delete_from};
 use crate::telemetry::RequestSummary;
 
@@ -125,11 +125,10 @@ impl RequestLog {
 
     /// The requests that are not folded, by batch, each with the number of its first request.
     fn waiting(&self, before: u64) -> Result<Vec<(u64, Vec<RequestSummary>)>> {
-        let query = "SELECT first_request, batch FROM batches WHERE number >= ? AND first_request < ? ORDER BY number";
+        let query = "SELECT batch, first_request FROM batches WHERE number >= ? AND first_request < ? ORDER BY number";
         let mut waiting = Vec::new();
         for row in rows(&self.sql, query, vec![number(self.folded()?.0)?, number(before)?])? {
-            let batch: Batch = serde_json::from_str(&as_text(row.get(1)).unwrap_or_default())?;
-            waiting.push((as_number(row.first()).unwrap_or(0), batch.summaries));
+            waiting.push((as_number(row.get(1)).unwrap_or(0), read_batch(&row).summaries));
         }
         Ok(waiting)
     }
