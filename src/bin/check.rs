@@ -12,6 +12,9 @@ use llm_bridge::formats::{self, KINDS};
 use llm_bridge::policy::model_card::ModelCard;
 use llm_bridge::policy::routing::{self, Target};
 
+/// The names of IANA's time zones, on each line before the first space. The runtime may know newer ones.
+const ZONES: &str = include_str!("../../tests/fixtures/zones.txt");
+
 fn main() -> ExitCode {
     let files: Vec<String> = std::env::args().skip(1).collect();
     if let [flag, model, file] = files.as_slice()
@@ -30,6 +33,10 @@ fn main() -> ExitCode {
 fn check(file: &str) -> bool {
     let Some(config) = read(file) else { return false };
     config.notes.iter().for_each(|note| eprintln!("{}", spell(file, note, "note: ")));
+    let zone = &config.reporting.timezone;
+    if !ZONES.lines().filter_map(|line| line.split(' ').next()).any(|names| names.split(',').any(|name| name == zone)) {
+        eprintln!("{file}: note: reporting.timezone: no zone of IANA's database is known to be named `{zone}`");
+    }
     let models: usize = config.providers.iter().map(|provider| provider.models.len()).sum();
     println!("{file}: fine ({} providers, {models} models)", config.providers.len());
     true
