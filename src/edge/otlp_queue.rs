@@ -25,8 +25,10 @@ struct Queue {
     target: Target,
     /// Until this time, some request is going to send.
     sender_until: Millis,
+    /// What was dropped and is not counted yet.
+    uncounted: Vec<SignalDrops>,
     /// What was dropped and is not logged yet.
-    drops: Vec<SignalDrops>,
+    unlogged: Vec<SignalDrops>,
     last_failure: LastFailure,
     /// From this time on, drops are logged.
     log_from: Millis,
@@ -75,8 +77,9 @@ pub(super) fn configure(otlp: &Otlp, headers: &[(String, String)]) {
     let url = |signal: Signal| otlp.endpoint.join(signal.path());
     let target = Target { traces_url: url(Signal::Traces), logs_url: url(Signal::Logs), headers: headers.to_owned() };
     let exporter = Exporter::new(otlp.format, Resource::of_isolate(&otlp.service_name, &instance));
-    let (drops, last_failure) = (Vec::new(), LastFailure::default());
-    QUEUE.set(Some(Queue { exporter, target, sender_until: 0, drops, last_failure, log_from: 0 }));
+    let last_failure = LastFailure::default();
+    let (uncounted, unlogged) = (Vec::new(), Vec::new());
+    QUEUE.set(Some(Queue { exporter, target, sender_until: 0, uncounted, unlogged, last_failure, log_from: 0 }));
 }
 
 /// Adds spans.
@@ -136,14 +139,13 @@ pub(super) fn sent(signal: Signal, result: &SendResult, status: Option<u16>) {
             SendResult::Taken { message, .. } if !message.is_empty() => Some(queue.target.redact(message)),
             _ => None,
         };
-        match result {
-            SendResult::Taken { rejected: 0, .. } if queue.drops.is_empty() => {
-                queue.last_failure = LastFailure::default();
-            }
-            SendResult::Taken { rejected: 0, .. } => {}
-            _ => queue.last_failure = LastFailure { status, message },
-        }
         queue.exporter.sent(signal, result, now(), jitter);
+        queue.collect_drops();
+        if !matches!(result, SendResult::Taken { rejected: 0, .. }) {
+            queue.last_failure = LastFailure { status, message };
+        } else if queue.unlogged.is_empty() {
+            queue.last_failure = LastFailure::default();
+        }
     });
 }
 
@@ -162,16 +164,25 @@ pub(super) struct DropReport {
 pub(super) fn stop() -> DropReport {
     let stop = |queue: &mut Queue| {
         queue.sender_until = 0;
-        let new = queue.exporter.take_drops();
-        new.iter().for_each(|drops| add(&mut queue.drops, *drops));
-        if queue.drops.is_empty() || now() < queue.log_from {
+        queue.collect_drops();
+        let new = std::mem::take(&mut queue.uncounted);
+        if queue.unlogged.is_empty() || now() < queue.log_from {
             return DropReport { new, ..DropReport::default() };
         }
         queue.log_from = now().saturating_add(LOG_INTERVAL);
-        let (logged, failure) = (std::mem::take(&mut queue.drops), std::mem::take(&mut queue.last_failure));
+        let (logged, failure) = (std::mem::take(&mut queue.unlogged), std::mem::take(&mut queue.last_failure));
         DropReport { new, logged, failure }
     };
     with(stop).unwrap_or_default()
+}
+
+impl Queue {
+    fn collect_drops(&mut self) {
+        for drops in self.exporter.take_drops() {
+            add(&mut self.uncounted, drops);
+            add(&mut self.unlogged, drops);
+        }
+    }
 }
 
 fn add(all: &mut Vec<SignalDrops>, more: SignalDrops) {

@@ -68,7 +68,7 @@ impl TraceRules {
 
 fn address_of(provider: &Provider) -> Option<ProviderAddress> {
     let address = provider.address.as_ref()?;
-    let system = provider.host.map_or(provider.name.as_str(), |host| system_of(&host.name));
+    let system = provider.host.map_or(provider.name.as_str(), |host| system_of(host.name));
     Some(ProviderAddress { system: system.to_owned(), host: address.host().to_owned(), port: address.port() })
 }
 

@@ -18,8 +18,8 @@ export const attributesOf = ({ attributes = [] }) => Object.fromEntries(attribut
 class Sink {
   /** All requests, oldest first: path, headers, bytes. */
   requests = [];
-  /** The responses to the next requests, in order; afterwards, everything is taken. */
-  script = [];
+  /** Chooses the response to a request; everything is taken if it chooses none. */
+  choose = () => undefined;
   #server = createServer((req, res) => this.#serve(req, res));
 
   async listen(port = 0) {
@@ -35,7 +35,18 @@ class Sink {
     for await (const piece of req) pieces.push(piece);
     const request = { path: req.url, headers: req.headers, bytes: Buffer.concat(pieces) };
     this.requests.push(request);
-    (this.script.shift() ?? take)(request, res);
+    (this.choose(request) ?? take)(request, res);
+  }
+
+  /** From now on, the first try of each batch with this word gets this response. */
+  refuseOnce(word, response) {
+    const isFirst = ({ bytes }) => this.requests.filter((other) => other.bytes.equals(bytes)).length === 1;
+    this.choose = (request) => (request.bytes.includes(word) && isFirst(request) ? response : undefined);
+  }
+
+  /** The requests with this word, to the endpoint of this signal. */
+  sent(word, signal = "") {
+    return this.requests.filter(({ path, bytes }) => path.endsWith(signal) && bytes.includes(word));
   }
 
   /** What was sent to the endpoint of a signal: parsed bodies. */
@@ -59,9 +70,9 @@ class Sink {
     return { server, attempts: this.spans().filter(({ parentSpanId, traceId }) => parentSpanId === server.spanId && traceId === server.traceId) };
   }
 
-  /** Whether the span of a request has come. */
-  knows(id) {
-    return this.requests.some(({ bytes }) => bytes.includes(id));
+  /** Whether no body has come twice. */
+  sentNothingTwice() {
+    return new Set(this.requests.map(({ bytes }) => bytes.toString("base64"))).size === this.requests.length;
   }
 
   async stop() {

@@ -3,12 +3,13 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { HELLO, until } from "./client.mjs";
+import { as, call, HELLO, until } from "./client.mjs";
 import { attributesOf, respond, startSink } from "./otlp-sink.mjs";
 import { event, json, KEY, startScripted, stream } from "./scripted.mjs";
 import { closeAll, openSession } from "./socket.mjs";
 
 const HEADERS = "authorization=Basic%20c2luay1zZWNyZXQtMzE0,x-tenant=seven";
+const SCRAPER = "scraper-key-5772156649";
 const CALLER = { trace: "4bf92f3577b34da6a3ce929d0e0e4736", span: "00f067aa0ba902b7" };
 const SERVER = 2;
 const CLIENT = 3;
@@ -30,7 +31,7 @@ const provider = (record, res) => {
   return (record.body.stream ? streamed : json(200, whole))(record, res);
 };
 
-const top = (url, more = "") => `
+const top = (url, more = "", sections = "") => `${sections}
 telemetry:
   otlp: { endpoint: "${url}", headers_env: SINK_HEADERS, logs: true, format: json, ${more} }
 routes:
@@ -38,9 +39,9 @@ routes:
 `;
 
 /** A gateway with a back end of its own, which is told how to respond. */
-async function start(more, { url, ...options } = {}) {
+async function start(more, { url, sections, ...options } = {}) {
   const sink = await startSink();
-  const stage = await startScripted({ top: top(url ?? sink.url, more), bindings: { SINK_HEADERS: HEADERS }, entry: "production.mjs", ...options });
+  const stage = await startScripted({ top: top(url ?? sink.url, more, sections), bindings: { SINK_HEADERS: HEADERS, METRICS_API_KEYS: SCRAPER }, entry: "production.mjs", ...options });
   stage.answer(provider);
   const stop = async () => {
     const { gateway } = stage;
@@ -212,61 +213,76 @@ test("nothing of a conversation is exported", async () => {
   }
 });
 
-/** Waits for the next export with this id, which is the proof that what came before is over. */
-async function nextExport(stage, id) {
+/** Never responds. */
+const never = () => {};
+
+/** Makes a request and waits for its export, which comes only when what was sent before is over. */
+async function exportAnother(stage, id) {
   await stage.chat(id);
-  await until(() => stage.sink.knows(id), `the export of ${id}`);
+  await until(() => stage.sink.sent(id, "traces").length && stage.sink.sent(id, "logs").length, `the export of ${id}`);
 }
 
 test("a refusal of the back end drops the batch, and nothing else", async (t) => {
+  const stage = closed;
   for (const [index, status] of [301, 302, 307, 400, 401, 404, 413, 500].entries()) {
     await t.test(String(status), async () => {
-      const stage = closed;
-      const before = stage.sink.requests.length;
+      const id = `refuse-${index}`;
       const logged = stage.drops().length;
-      // One signal for the other: both are refused.
-      stage.sink.script = [respond(status, { location: `${stage.sink.url}/elsewhere` }), respond(status)];
-      assert.equal((await stage.chat(`refuse-${index}`)).status, 200);
-      await until(() => stage.sink.requests.length >= before + 2, "both signals");
+      stage.sink.refuseOnce(id, respond(status, { location: `${stage.sink.url}/elsewhere` }));
+      assert.equal((await stage.chat(id)).status, 200);
+      await until(() => stage.sink.sent(id, "traces").length && stage.sink.sent(id, "logs").length, "both signals");
       await stage.gateway.control({ advance: 61_000 });
-      await nextExport(stage, `refuse-after-${index}`);
-      const sent = stage.sink.requests.slice(before).filter(({ bytes }) => bytes.includes(`refuse-${index}`));
-      assert.equal(sent.length, 2, "neither is sent again");
-      assert.ok(!stage.sink.requests.some(({ path }) => path.includes("elsewhere")), "no redirect is followed");
-      const drops = await until(() => stage.drops().length > logged && stage.drops().slice(logged), "the drops in the log");
-      assert.ok(drops.some(({ reason, drops: count, status: seen }) => reason === "refused" && count > 0 && seen === status), JSON.stringify(drops));
+      await exportAnother(stage, `after-${id}`);
+      const told = () => {
+        const drops = stage.drops().slice(logged).filter(({ reason, status: seen }) => reason === "refused" && seen === status);
+        return drops.some(({ drops }) => drops > 0);
+      };
+      await until(told, "the drops in the log");
     });
   }
-});
-
-test("a back end that is busy gets the batch again", async (t) => {
-  for (const [index, status] of [429, 502, 503, 504].entries()) {
-    await t.test(String(status), async () => {
-      const stage = closed;
-      stage.sink.script = [respond(status, { "retry-after": "1" }), respond(status, { "retry-after": "1" })];
-      assert.equal((await stage.chat(`busy-${index}`)).status, 200);
-      const sent = () => stage.sink.requests.filter(({ bytes }) => bytes.includes(`busy-${index}`));
-      await until(() => sent().length >= 4, "both signals, twice");
-      const [first, ...others] = sent().filter(({ path }) => path.endsWith("traces"));
-      assert.equal(others.length, 1);
-      assert.ok(first.bytes.equals(others[0].bytes), "the same bytes");
-    });
-  }
+  assert.ok(stage.sink.sentNothingTwice());
+  assert.equal(stage.sink.requests.filter(({ path }) => path.includes("elsewhere")).length, 0, "no redirect is followed");
 });
 
 test("a partial success is not sent again, and what was rejected is told", async () => {
-  await closed.gateway.control({ advance: 61_000 });
+  const { gateway, sink } = closed;
+  await gateway.control({ advance: 61_000 });
   const logged = closed.drops().length;
   const partial = JSON.stringify({ partialSuccess: { rejectedSpans: "1", errorMessage: "too old, said Basic c2luay1zZWNyZXQtMzE0" } });
-  const only = (request, res) => respond(200, { "content-type": "application/json" }, request.path.endsWith("traces") ? partial : "{}")(request, res);
-  closed.sink.script = [only, only];
+  sink.choose = ({ path, bytes }) => (path.endsWith("traces") && bytes.includes("partial-1") ? respond(200, { "content-type": "application/json" }, partial) : undefined);
   await closed.chat("partial-1");
-  const [drop] = await until(() => closed.drops().length > logged && closed.drops().slice(logged), "the drop in the log");
-  const { signal, reason, drops, error } = drop;
-  assert.deepEqual({ signal, reason, drops }, { signal: "traces", reason: "rejected", drops: 1 });
-  assert.match(error, /^too old, said \[redacted\] \[redacted\]$/);
-  await nextExport(closed, "partial-2");
-  assert.equal(closed.sink.requests.filter(({ path, bytes }) => path.endsWith("traces") && bytes.includes("partial-1")).length, 1);
+  const drop = await until(() => closed.drops().slice(logged).find(({ reason }) => reason === "rejected"), "the drop in the log");
+  assert.deepEqual({ signal: drop.signal, drops: drop.drops }, { signal: "traces", drops: 1 });
+  assert.match(drop.error, /^too old, said \[redacted\] \[redacted\]$/);
+  await exportAnother(closed, "after-partial");
+  assert.ok(sink.sentNothingTwice());
+});
+
+test("metrics count what the log tells", async () => {
+  const isCounted = async () => {
+    // The counters go with the next report of a request.
+    await closed.chat("counted");
+    const { text } = await call(`${closed.gateway.url}/metrics`, { headers: as(SCRAPER) });
+    const told = (signal, reason) => closed.drops().filter((drop) => drop.signal === signal && drop.reason === reason).reduce((sum, { drops }) => sum + drops, 0);
+    const counted = (signal, reason) => Number(text.match(new RegExp(`^llm_bridge_export_drops_total\\{signal="${signal}",reason="${reason}"\\} (\\d+)`, "m"))?.[1]);
+    return [["traces", "refused"], ["logs", "refused"], ["traces", "rejected"]].every(([signal, reason]) => told(signal, reason) > 0 && counted(signal, reason) === told(signal, reason));
+  };
+  await until(isCounted, "the counters");
+});
+
+test("a back end that is busy gets the batch again", async (t) => {
+  const { sink } = closed;
+  for (const status of [429, 502, 503, 504]) {
+    await t.test(String(status), async () => {
+      const id = `busy-${status}`;
+      sink.refuseOnce(id, respond(status, { "retry-after": "1" }));
+      assert.equal((await closed.chat(id)).status, 200);
+      for (const signal of ["traces", "logs"]) {
+        const isSentTwice = ({ bytes }) => sink.sent(id, signal).filter((other) => other.bytes.equals(bytes)).length === 2;
+        await until(() => sink.sent(id, signal).some(isSentTwice), `${signal}, the same bytes again`);
+      }
+    });
+  }
 });
 
 test("a back end that is down or never responds disturbs nobody, and what is lost is counted", async () => {
@@ -277,8 +293,7 @@ test("a back end that is down or never responds disturbs nobody, and what is los
   const down = await start("", { url: `http://127.0.0.1:${port}/otlp` });
   const slow = await start("");
   try {
-    const never = () => {};
-    slow.sink.script = Array(10_000).fill(never);
+    slow.sink.choose = () => never;
     for (const stage of [down, slow]) {
       for (let round = 0; round < 8; round++) {
         const answers = await Promise.all(Array.from({ length: 20 }, (_, index) => stage.chat(`lost-${round}-${index}`, "hidden/sound", { stream: index % 2 === 0 })));
@@ -297,6 +312,44 @@ test("a back end that is down or never responds disturbs nobody, and what is los
     await down.stop();
     await slow.stop();
   }
+});
+
+test("a back end that never responds cannot make the gateway hold more than its bound", async () => {
+  const stage = await start("", { sections: "logging: { fields: { messages: true } }" });
+  try {
+    stage.sink.choose = () => never;
+    const messages = [{ role: "user", content: "x".repeat(100_000) }];
+    for (let index = 0; index < 40; index++) assert.equal((await stage.chat(`long-${index}`, "hidden/sound", { messages })).status, 200);
+    const full = async () => {
+      await stage.chat("looking");
+      await stage.gateway.control({ advance: 20_000 });
+      return stage.drops().find(({ signal, reason }) => signal === "logs" && reason === "full");
+    };
+    const { drops } = await until(full, "a full queue in the log");
+    assert.ok(drops > 10, `${drops} records of 100 KB over 2 MiB`);
+    assert.ok(stage.sink.requests.every(({ bytes }) => bytes.length < 700_000), "batches are bounded");
+  } finally {
+    await stage.stop();
+  }
+});
+
+test("a batch whose request was cut off is sent by the next one", async () => {
+  const { gateway, sink } = closed;
+  await gateway.control({ cut: 0 });
+  sink.refuseOnce("cut-1", never);
+  closed.answer((_, res) => res.writeHead(200, { "content-type": "text/event-stream" }).write(piece({ role: "assistant", content: "a" })));
+  const answer = await closed.open("/v1/chat/completions", { model: "hidden/held", stream: true, messages: HELLO }, { "x-request-id": "cut-1" });
+  const sent = () => sink.sent("cut-1", "logs").filter(({ bytes }) => bytes.includes("request_start"));
+  await until(() => sent().length === 1, "the first try");
+  answer.leave();
+  closed.answer(provider);
+  const again = async () => {
+    await closed.chat("cut-2");
+    await gateway.control({ advance: 14_000 });
+    return sent().length >= 2 && sent()[0].bytes.equals(sent()[1].bytes);
+  };
+  await until(again, "the second try");
+  await gateway.control({ cut: null });
 });
 
 test("headers that cannot be read are noted without their text, and none is sent", async () => {
