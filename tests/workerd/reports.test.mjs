@@ -256,6 +256,48 @@ describe("the store of reports", () => {
   });
 });
 
+describe("the days of reports", () => {
+  // Zones whose clocks change in these days, by an hour or by half of one, or whose offset has quarters of an hour.
+  const ZONES = { "Europe/Berlin": "2026-10-25", "America/St_Johns": "2026-11-01", "Australia/Lord_Howe": "2026-10-04", "Asia/Kathmandu": "2026-10-25" };
+  for (const [zone, day] of Object.entries(ZONES)) {
+    it(`are those that clocks show in ${zone}`, async () => {
+      const fed = await startFed({ reporting: `{ timezone: ${zone} }` });
+      try {
+        // A request in each quarter of an hour, from a day before to two days after.
+        const times = many(4 * 96, (n) => Date.parse(day) - DAY + n * QUARTER);
+        for (let n = 0; n < times.length; n += 96) await fed.feed(batch(times.slice(n, n + 96).map((at) => ({ at }))));
+        const date = new Intl.DateTimeFormat("sv", { timeZone: zone });
+        const expected = Object.entries(Object.groupBy(times, (at) => date.format(at))).map(([date, { length }]) => [date, length]);
+        const ask = (resolution, [from], [to]) => fed.office.order("GET", `/reports?resolution=${resolution}&from=${from}&to=${to}`);
+        const [first, last] = [expected[0], expected.at(-1)];
+        const { data, totals } = await ask("day", first, last);
+        assert.deepEqual(data.map(({ period, requests }) => [period, requests]), expected);
+        assert.equal(totals.requests, times.length);
+        for (const resolution of ["quarter", "hour", "total"]) {
+          const { data, totals: same } = await ask(resolution, first, last);
+          assert.deepEqual(same, totals, resolution);
+          assert.equal(data.reduce((sum, { requests }) => sum + requests, 0), times.length, resolution);
+        }
+        for (const one of expected) {
+          assert.equal((await ask("hour", one, one)).totals.requests, one[1], one[0]);
+          assert.equal((await list(fed.office, `&from=${one[0]}&to=${one[0]}`)).length, one[1], one[0]);
+        }
+      } finally {
+        await fed.stop();
+      }
+    });
+  }
+
+  it("are none in a zone that the runtime does not know", async () => {
+    const fed = await startFed({ reporting: "{ timezone: Mars/Olympus }" });
+    try {
+      assert.equal((await fed.office.order("GET", "/reports", undefined, 500)).error.code, "unknown_timezone");
+    } finally {
+      await fed.stop();
+    }
+  });
+});
+
 describe("a full store of reports", () => {
   const REQUESTS = 100_000;
   const IN_BATCH = 250;
