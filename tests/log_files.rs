@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use llm_bridge::config::{FileLog, LogLevel};
 use llm_bridge::telemetry::log_file::{
-    BucketTask, LogBatch, LogQuery, LogRecord, LogSearch, LogSnapshot, LogWrite, LogWriter, Segment, SegmentPlace,
+    BucketTask, LineRow, LogBatch, LogQuery, LogRecord, LogSearch, LogSnapshot, LogWrite, LogWriter, Segment,
+    SegmentPlace,
 };
 use proptest::prelude::*;
 
@@ -23,6 +24,7 @@ fn settings() -> FileLog {
 #[derive(Default)]
 struct Store {
     lines: BTreeMap<u64, String>,
+    rows: BTreeMap<u64, Vec<LineRow>>,
     segments: BTreeMap<u64, String>,
     counts: Option<String>,
     bucket: BTreeMap<String, String>,
@@ -32,14 +34,18 @@ impl Store {
     fn apply(&mut self, writes: Vec<LogWrite>) {
         for write in writes {
             match write {
-                LogWrite::AddLines { segment, offset, lines } => {
+                LogWrite::AddLines { segment, row, lines } => {
                     assert!(lines.ends_with('\n') && lines.len() <= 1 << 20);
                     let held = self.lines.entry(segment).or_default();
-                    assert_eq!(held.len() as u64, offset);
+                    assert_eq!(held.len() as u64, row.offset);
+                    assert_eq!((lines.len() as u64, lines.lines().count() as u64), (row.bytes, row.lines));
+                    self.rows.entry(segment).or_default().push(row);
                     held.push_str(&lines);
                 }
                 LogWrite::PutSegment(number, description) => drop(self.segments.insert(number, description)),
-                LogWrite::DeleteLines(number) => assert!(self.lines.remove(&number).is_some()),
+                LogWrite::DeleteLines(number) => {
+                    assert!(self.lines.remove(&number).is_some() && self.rows.remove(&number).is_some());
+                }
                 LogWrite::DeleteSegment(number) => assert!(self.segments.remove(&number).is_some()),
                 LogWrite::PutCounts(counts) => self.counts = Some(counts),
             }
@@ -48,7 +54,16 @@ impl Store {
 
     fn open(&self, settings: FileLog, has_bucket: bool) -> LogWriter {
         let segments = self.segments.values().cloned().collect();
-        LogWriter::open(settings, has_bucket, &LogSnapshot { segments, counts: self.counts.clone() })
+        let newest = self.segments.keys().last().and_then(|number| self.rows.get(number)).cloned().unwrap_or_default();
+        let read = newest.iter().rev().take(LogSnapshot::ROWS).rev();
+        let rows = read.map(|row| serde_json::to_string(row).unwrap()).collect();
+        LogWriter::open(settings, has_bucket, &LogSnapshot { segments, rows, counts: self.counts.clone() })
+    }
+
+    /// Whether it knows of a batch when it is opened.
+    fn knows(&self, batch: &LogBatch) -> bool {
+        let newest = self.segments.keys().last().and_then(|number| self.rows.get(number));
+        newest.is_some_and(|rows| rows.iter().any(|row| row.batch == Some(batch.id)))
     }
 
     /// The lines of a segment, wherever they are.
@@ -218,10 +233,10 @@ proptest! {
                         log.writer.task_failed(log.now);
                     }
                 }
-                // A batch is remembered in memory only.
+                // A batch is remembered in memory, and with its row as long as the object has it.
                 Step::Reopen => {
                     log.reopen();
-                    latest = None;
+                    latest = latest.filter(|batch| log.store.knows(batch));
                 }
             }
             log.check();
@@ -267,6 +282,45 @@ proptest! {
         prop_assert_eq!(&found, &all[all.len().saturating_sub(tail)..]);
         prop_assert_eq!(has_more, all.len() > tail);
     }
+}
+
+#[test]
+fn a_batch_is_one_row_and_the_segment_is_described_now_and_then() {
+    let mut log = Log::new(FileLog { max_size: 1 << 20, ..settings() }, false);
+    let mut writes = Vec::new();
+    for id in 1..=320 {
+        let records = vec![LogRecord { at: START, line: "{}".to_owned() }; 3];
+        log.writer.append(LogBatch { id, records, lost: 0 }, START, &mut writes);
+    }
+    let rows = writes.iter().filter(|write| matches!(write, LogWrite::AddLines { .. })).count();
+    assert_eq!(rows, 320);
+    assert!(writes.len() <= rows + 320 / 32 + 2, "{}", writes.len());
+    log.store.apply(writes);
+    log.reopen();
+    assert_eq!(log.writer.status().bytes, 320 * 9);
+}
+
+#[test]
+fn a_batch_that_was_not_stored_to_its_end_is_written_again() {
+    let mut log = Log::new(FileLog { max_size: 16 << 20, ..settings() }, false);
+    log.append(&[10]);
+    let line = |at: u64| LogRecord { at, line: format!("{{\"l\":\"{}\"}}", "x".repeat(700_000)) };
+    let batch = LogBatch { id: 99, records: vec![line(START + 1), line(START + 2)], lost: 0 };
+    let mut writes = Vec::new();
+    log.writer.append(batch.clone(), START, &mut writes);
+    // The object stored the first of two rows, and failed.
+    writes.truncate(1);
+    log.store.apply(writes);
+    log.writer = log.store.open(log.settings.clone(), false);
+    let open = log.writer.segments().next().unwrap().clone();
+    assert_eq!(open.lines, 1);
+    // What the object cuts off then.
+    log.store.lines.get_mut(&open.number).unwrap().truncate(usize::try_from(open.bytes).unwrap());
+    log.store.rows.get_mut(&open.number).unwrap().truncate(1);
+    log.send(batch.clone());
+    log.send(batch);
+    log.reopen();
+    assert_eq!(log.writer.segments().next().unwrap().lines, 3);
 }
 
 #[test]

@@ -1,13 +1,15 @@
 // The gateway's entry module with a bucket for log files: the binding LOGS of the object that writes them is an
 // HTTP server of the test (`BUCKET_URL`), which can refuse, hang, and outlive the process. The object's time limit
 // for the bucket is shorter than in production, and a request to CONTROL passes a command to the object, as an
-// isolate does: a test can be several isolates.
+// isolate does: a test can be several isolates. It can also close the object, as the platform does at any time.
 
 import gateway, * as objects from "../../src/worker.mjs";
 
 const CONTROL = "/test/control";
 /** How long the object waits for the bucket, in milliseconds: in production, and here. */
 const BUCKET_TIME = { production: 30_000, here: 500 };
+/** The request that makes the object close itself. */
+const CLOSE = "https://object/test/close";
 /** The name of the object. */
 const ONLY = "only";
 
@@ -31,13 +33,19 @@ const bucketAt = (url) => {
 export class LogFiles extends objects.LogFiles {
   constructor(context, env) {
     super(context, { ...env, LOGS: bucketAt(env.BUCKET_URL) });
+    this.close = () => context.abort(new Error("closed by the test"));
+  }
+
+  fetch(request) {
+    return request.url === CLOSE ? this.close() : super.fetch(request);
   }
 }
 
 export const { Account, Directory, Health, Operations, Session, Vault } = objects;
 
 async function control(request, env) {
-  const { command } = await request.json();
+  const { command, close } = await request.json();
+  if (close) return Response.json(await env.LOG_FILES.getByName(ONLY).fetch(CLOSE).catch(() => true));
   const body = JSON.stringify(command);
   return Response.json(await (await env.LOG_FILES.getByName(ONLY).fetch("https://object/", { method: "POST", body })).json());
 }

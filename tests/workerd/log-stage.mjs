@@ -162,6 +162,11 @@ export class LogStage {
     }, "all closed segments in the bucket");
   }
 
+  /** Closes the object that writes; its next command opens it. */
+  async close() {
+    await this.gateway.control({ close: true });
+  }
+
   /** A command to the object that writes. */
   async command(command) {
     return this.gateway.control({ command });

@@ -5,10 +5,13 @@ use worker::{Result, SqlStorage};
 use super::sql::{Row, as_text, has_table, number, rows, run, text};
 use crate::telemetry::log_file::{LogSnapshot, LogWrite, Segment};
 
+/// The last rows of the newest segment.
+const LAST_ROWS: &str = "SELECT place, about FROM line_rows \
+     WHERE place >= (SELECT MAX(number) FROM segments) * ? ORDER BY place DESC LIMIT ?";
 const TABLE: &str = "segments";
 const CREATE: [&str; 3] = [
     "CREATE TABLE IF NOT EXISTS segments (number INTEGER PRIMARY KEY, description TEXT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS lines (place INTEGER PRIMARY KEY, lines TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS line_rows (place INTEGER PRIMARY KEY, about TEXT NOT NULL, lines TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS counts (only_row INTEGER PRIMARY KEY CHECK (only_row = 0), counts TEXT NOT NULL)",
 ];
 /// The offset of lines in a segment is below 2^24, the largest size of a segment. So the place of lines is
@@ -34,7 +37,10 @@ impl LogStore {
             let rows = rows(&self.sql, query, Vec::new())?;
             Ok(rows.iter().filter_map(|row| as_text(row.first())).collect())
         };
+        let mut last = rows(&self.sql, LAST_ROWS, vec![number(OFFSETS)?, number(LogSnapshot::ROWS as u64)?])?;
+        last.reverse();
         Ok(LogSnapshot {
+            rows: last.iter().filter_map(|row| as_text(row.get(1))).collect(),
             segments: texts("SELECT description FROM segments ORDER BY number")?,
             counts: texts("SELECT counts FROM counts")?.pop(),
         })
@@ -51,14 +57,17 @@ impl LogStore {
 
     fn write_one(&self, write: &LogWrite) -> Result<()> {
         let (statement, values) = match write {
-            LogWrite::AddLines { segment, offset, lines } => {
-                let place = number(place(*segment).saturating_add(*offset))?;
-                ("INSERT OR REPLACE INTO lines VALUES (?, ?)", vec![place, text(lines)])
+            LogWrite::AddLines { segment, row, lines } => {
+                let place = number(place(*segment).saturating_add(row.offset))?;
+                let about = serde_json::to_string(row)?;
+                ("INSERT OR REPLACE INTO line_rows VALUES (?, ?, ?)", vec![place, text(about), text(lines)])
             }
             LogWrite::PutSegment(segment, description) => {
                 ("INSERT OR REPLACE INTO segments VALUES (?, ?)", vec![number(*segment)?, text(description)])
             }
-            LogWrite::DeleteLines(segment) => ("DELETE FROM lines WHERE place >= ? AND place < ?", range(*segment)?),
+            LogWrite::DeleteLines(segment) => {
+                ("DELETE FROM line_rows WHERE place >= ? AND place < ?", range(*segment)?)
+            }
             LogWrite::DeleteSegment(segment) => ("DELETE FROM segments WHERE number = ?", vec![number(*segment)?]),
             LogWrite::PutCounts(counts) => ("INSERT OR REPLACE INTO counts VALUES (0, ?)", vec![text(counts)]),
         };
@@ -68,12 +77,12 @@ impl LogStore {
     /// Deletes lines beyond the end of the open segment: a write that failed in its middle leaves such.
     pub(super) fn cut(&self, segment: &Segment) -> Result<()> {
         let end = number(place(segment.number).saturating_add(segment.bytes))?;
-        run(&self.sql, "DELETE FROM lines WHERE place >= ?", vec![end])
+        run(&self.sql, "DELETE FROM line_rows WHERE place >= ?", vec![end])
     }
 
     /// The lines of a segment that are in the object.
     pub(super) fn lines(&self, segment: u64) -> Result<String> {
-        let query = "SELECT lines FROM lines WHERE place >= ? AND place < ? ORDER BY place";
+        let query = "SELECT lines FROM line_rows WHERE place >= ? AND place < ? ORDER BY place";
         let rows = rows(&self.sql, query, range(segment)?)?;
         Ok(rows.iter().filter_map(|row| as_text(row.first())).collect())
     }

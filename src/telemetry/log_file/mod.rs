@@ -4,6 +4,7 @@
 mod batch;
 mod command;
 mod line;
+mod row;
 mod search;
 mod segment;
 mod status;
@@ -14,6 +15,7 @@ mod writer;
 pub use batch::{LogBatch, LogRecord};
 pub use command::{LogCommand, LogPage, LogResponse};
 pub use line::in_file;
+pub use row::LineRow;
 pub use search::{LogQuery, LogSearch};
 pub use segment::{Segment, SegmentPlace};
 pub use status::{LogCounts, LogStatus};

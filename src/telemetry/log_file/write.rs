@@ -1,5 +1,7 @@
 //! What the writer of log files wants stored in the object.
 
+use super::row::LineRow;
+
 /// A change to be stored, in the order in which changes are returned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogWrite {
@@ -7,8 +9,8 @@ pub enum LogWrite {
     AddLines {
         /// The segment's number.
         segment: u64,
-        /// Where they begin in the segment, in bytes.
-        offset: u64,
+        /// What is stored beside them.
+        row: LineRow,
         /// Whole lines, each with its line break.
         lines: String,
     },

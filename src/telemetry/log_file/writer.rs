@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::{LogBatch, LogRecord};
 use super::line::{self, MAX_LINE};
+use super::row::{LineRow, PendingLines, resume};
 use super::segment::{Segment, SegmentPlace};
 use super::status::{LogCounts, LogStatus};
 use super::task::BucketTask;
@@ -19,8 +20,12 @@ const MAX_WRITE: usize = 1 << 20;
 /// The maximum length of all lines in the object, in bytes, without those of the open segment. A bucket that
 /// fails for long, or none, does not fill the object.
 const MAX_OBJECT_BYTES: u64 = 256 << 20;
-/// How many batches are remembered, in memory only, so that a repeated one is not written again.
+/// How many batches are remembered, so that a repeated one is not written again: also after the object was
+/// closed, those whose rows are read then.
 const REMEMBERED_BATCHES: usize = 64;
+/// The description of the open segment is stored with every so many rows. When the object is opened, the rows
+/// after it are read.
+const ROWS_PER_DESCRIPTION: usize = 32;
 /// The wait after the first failure of the bucket. It doubles with each further one, up to the longest.
 const FIRST_WAIT: Millis = 5_000;
 const LONGEST_WAIT: Millis = 300_000;
@@ -34,6 +39,8 @@ pub struct LogWriter {
     segments: VecDeque<Segment>,
     stored: StoredCounts,
     recent_batches: VecDeque<u64>,
+    /// How many rows of the open segment its stored description does not cover.
+    undescribed_rows: usize,
     bucket_failures: u32,
     /// Until then, nothing is asked of the bucket.
     bucket_wait: Millis,
@@ -44,8 +51,16 @@ pub struct LogWriter {
 pub struct LogSnapshot {
     /// The descriptions of segments, as JSON, by number.
     pub segments: Vec<String>,
+    /// The last [`LogSnapshot::ROWS`] rows of the newest segment, without their lines, as JSON, in their
+    /// order.
+    pub rows: Vec<String>,
     /// The counts, as JSON.
     pub counts: Option<String>,
+}
+
+impl LogSnapshot {
+    /// How many rows are read.
+    pub const ROWS: usize = 2 * ROWS_PER_DESCRIPTION;
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,17 +74,20 @@ struct StoredCounts {
 impl LogWriter {
     /// The writer as it was stored. A description that cannot be read is left out: a log must go on.
     pub fn open(settings: FileLog, has_bucket: bool, snapshot: &LogSnapshot) -> Self {
-        let segments: VecDeque<Segment> =
+        let mut segments: VecDeque<Segment> =
             snapshot.segments.iter().filter_map(|segment| serde_json::from_str(segment).ok()).collect();
         let stored = snapshot.counts.as_deref().and_then(|counts| serde_json::from_str(counts).ok());
         let stored: StoredCounts = stored.unwrap_or_default();
         let newest = segments.back().map_or(0, |segment| segment.number).max(stored.newest);
+        let rows: Vec<LineRow> = snapshot.rows.iter().filter_map(|row| serde_json::from_str(row).ok()).collect();
+        let open = segments.back_mut().filter(|segment| segment.place == SegmentPlace::Open);
         Self {
+            undescribed_rows: open.map_or(0, |segment| resume(segment, &rows)),
             settings,
             has_bucket,
             segments,
             stored: StoredCounts { newest, ..stored },
-            recent_batches: VecDeque::new(),
+            recent_batches: rows.iter().rev().filter_map(|row| row.batch).collect(),
             bucket_failures: 0,
             bucket_wait: 0,
         }
@@ -82,7 +100,7 @@ impl LogWriter {
         }
         self.recent_batches.truncate(REMEMBERED_BATCHES - 1);
         self.recent_batches.push_front(batch.id);
-        let mut pending = String::new();
+        let mut pending = PendingLines::default();
         if batch.lost > 0 {
             self.stored.counts.lost_lines = self.stored.counts.lost_lines.saturating_add(batch.lost);
             writes.push(self.put_counts());
@@ -92,7 +110,7 @@ impl LogWriter {
         for record in batch.records {
             self.add(record, now, &mut pending, writes);
         }
-        self.write_lines(&mut pending, writes);
+        self.write_lines(&mut pending, Some(batch.id), writes);
         self.expire(now, writes);
     }
 
@@ -106,7 +124,7 @@ impl LogWriter {
 
     /// Adds a line to the open segment, or to a new one if it does not fit. `pending` are lines of the open
     /// segment that are not written yet.
-    fn add(&mut self, record: LogRecord, now: Millis, pending: &mut String, writes: &mut Vec<LogWrite>) {
+    fn add(&mut self, record: LogRecord, now: Millis, pending: &mut PendingLines, writes: &mut Vec<LogWrite>) {
         let LogRecord { at, mut line } = record;
         if line.len() >= MAX_LINE {
             line = line::too_long(&line, at);
@@ -120,32 +138,37 @@ impl LogWriter {
             !segment.is_of_another_day(now) && segment.bytes.saturating_add(line.len() as u64) <= max_size
         };
         if !self.open_segment().is_some_and(fits) {
-            self.write_lines(pending, writes);
+            self.write_lines(pending, None, writes);
             self.close(writes);
             self.begin(now, writes);
-        } else if pending.len().saturating_add(line.len()) > MAX_WRITE {
-            self.write_lines(pending, writes);
+        } else if pending.text.len().saturating_add(line.len()) > MAX_WRITE {
+            self.write_lines(pending, None, writes);
         }
         if let Some(segment) = self.open_segment() {
             segment.add(at, line.len());
         }
-        pending.push_str(&line);
+        pending.add(at, &line);
     }
 
     fn open_segment(&mut self) -> Option<&mut Segment> {
         self.segments.back_mut().filter(|segment| segment.place == SegmentPlace::Open)
     }
 
-    /// Writes lines that have been added to the open segment.
-    fn write_lines(&mut self, pending: &mut String, writes: &mut Vec<LogWrite>) {
-        if pending.is_empty() {
+    /// Writes lines that have been added to the open segment; `batch` is complete with them.
+    fn write_lines(&mut self, pending: &mut PendingLines, batch: Option<u64>, writes: &mut Vec<LogWrite>) {
+        if pending.text.is_empty() {
             return;
         }
+        let undescribed = self.undescribed_rows.saturating_add(1);
+        let is_described = undescribed >= ROWS_PER_DESCRIPTION;
         let Some(segment) = self.open_segment() else { return };
-        let lines = std::mem::take(pending);
-        let offset = segment.bytes.saturating_sub(lines.len() as u64);
-        writes.push(LogWrite::AddLines { segment: segment.number, offset, lines });
-        writes.push(put(segment));
+        let row = pending.row(segment.bytes, batch);
+        let lines = std::mem::take(pending).text;
+        writes.push(LogWrite::AddLines { segment: segment.number, row, lines });
+        if is_described {
+            writes.push(put(segment));
+        }
+        self.undescribed_rows = if is_described { 0 } else { undescribed };
     }
 
     fn close(&mut self, writes: &mut Vec<LogWrite>) {
@@ -159,6 +182,7 @@ impl LogWriter {
         self.stored.newest = self.stored.newest.saturating_add(1);
         writes.push(self.put_counts());
         self.segments.push_back(Segment::open(&self.settings.path, self.stored.newest, now));
+        self.undescribed_rows = ROWS_PER_DESCRIPTION;
     }
 
     fn put_counts(&self) -> LogWrite {
