@@ -71,6 +71,8 @@ struct UsageList<'a> {
     object: &'static str,
     from: String,
     to: String,
+    /// The zone of the days: accounts keep sums of UTC days.
+    timezone: &'static str,
     data: Vec<UsageRow<'a>>,
     totals: UsageRow<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -192,6 +194,7 @@ impl GroupedUsage {
             object: "list",
             from: write_day(self.query.from),
             to: write_day(self.query.to),
+            timezone: "UTC",
             data: self.rows().collect(),
             totals: UsageRow::of_all(&self.totals, None),
             has_more,

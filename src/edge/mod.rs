@@ -23,3 +23,4 @@ mod sink;
 mod upload;
 mod url;
 mod websocket;
+mod zone;

@@ -73,15 +73,19 @@ impl From<Spend> for StoredSpend {
 
 impl Spend {
     /// Adds an amount that is spent at `now`, no earlier than the amounts before it. A period that is over
-    /// makes room for the one of this zone.
-    pub fn add(&mut self, now: Millis, nanos: Nanos, zone: &Zone) {
+    /// makes room for the one of this zone. Returns whether one that is not of UTC has begun: it has to be
+    /// stored, because the zone may have changed when receipts are counted again.
+    pub fn add(&mut self, now: Millis, nanos: Nanos, zone: &Zone) -> bool {
+        let mut begins = false;
         for (period, counter) in self.counters() {
             if !counter.contains(period, now) {
                 *counter = counter.next(period, now, zone);
+                begins |= counter.span.is_some();
             }
             counter.nanos = counter.nanos.saturating_add(nanos);
         }
         self.total = self.total.saturating_add(nanos);
+        begins
     }
 
     /// Replaces an amount that was spent at `at` by another.

@@ -41,11 +41,13 @@ impl UsageTotals {
     }
 
     /// Adds a receipt that is written at `now`. Periods of spend are those of the zone.
-    pub fn count(&mut self, now: Millis, receipt: &Receipt, zone: &Zone) {
-        self.spent.add(now, receipt.charge(), zone);
+    /// Returns whether they have to be stored ([`Spend::add`]).
+    pub fn count(&mut self, now: Millis, receipt: &Receipt, zone: &Zone) -> bool {
+        let begins = self.spent.add(now, receipt.charge(), zone);
         if !receipt.member {
             self.add_to_row(receipt);
         }
+        begins
     }
 
     fn add_to_row(&mut self, receipt: &Receipt) {

@@ -176,7 +176,11 @@ fn a_change_of_the_zone_takes_effect_with_the_next_period() {
             if random.below(10) == 0 {
                 let chosen = random.below(zones.len() as u64 + 20);
                 zone = zones.get(usize::try_from(chosen).unwrap()).map_or(Zone::utc(), |(_, zone)| zone.clone());
-                account.ledger.set_zone(zone.clone());
+                // While it is open, or while it is closed.
+                match random.below(2) {
+                    0 => account.ledger.set_zone(zone.clone()),
+                    _ => account.reopen(&zone, at),
+                }
                 changes += 1;
             }
             assert_eq!(account.spent(at), model.spent(at), "{per:?} at {at}");

@@ -7,6 +7,7 @@ import { until } from "./client.mjs";
 import { assertWholeAndOnce, FAILURES, withBucket } from "./log-stage.mjs";
 
 const SMALL = "file: { path: logs, max_size: 1000, backup_count: 100 }";
+const ONE = "file: { path: logs }";
 const FEW = "file: { path: logs, max_size: 1000, backup_count: 2 }";
 
 const failed = (stage) =>
@@ -47,7 +48,7 @@ describe("log files in a bucket", () => {
     }));
 
   it("take the batches of several isolates, each once and in its order", () =>
-    withBucket(SMALL, async (stage) => {
+    withBucket(ONE, async (stage) => {
       const line = (isolate, number) => ({
         at: Date.now(),
         line: JSON.stringify({ timestamp: new Date().toISOString(), level: "info", event: "request_complete", request_id: `${isolate}-${number}` }),
@@ -58,10 +59,11 @@ describe("log files in a bucket", () => {
       const isolates = ["east", "west"].map(async (isolate) => {
         for (let number = 0; number < 40; number++) {
           const command = batch(isolate, number, number === 7 ? 5 : 0);
-          assert.equal(await stage.command(command), "Appended");
+          // As an isolate does: the object may have been closed meanwhile.
+          assert.equal(await stage.command(command).catch(() => stage.command(command)), "Appended");
           // A response was lost, perhaps with the object, and the batch is sent again.
           if (number % 10 === 0) await stage.close();
-          if (number % 5 === 0) assert.equal(await stage.command(command), "Appended");
+          if (number % 5 === 0) assert.equal(await stage.command(command).catch(() => stage.command(command)), "Appended");
         }
       });
       await Promise.all(isolates);

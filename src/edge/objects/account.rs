@@ -1,15 +1,17 @@
 //! The Durable Object of one account: it reads its tables, asks [`AccountLedger`], and stores the returned
 //! writes.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use super::account_store::AccountStore;
 use super::sql::unreadable;
+use crate::config::Millis;
 use crate::edge::clock::now;
 use crate::edge::isolate::bridge;
 use crate::edge::receipt_queue::MAX_BATCH;
+use crate::edge::zone::zone_at;
 use crate::ledger::{AccountCommand, AccountLedger, AccountResponse, ReceiptRow, day_of};
 use crate::wire::zone::Zone;
 
@@ -19,12 +21,21 @@ pub struct Account {
     store: AccountStore,
     /// Opened by the first command, and again after a failed read or write.
     ledger: RefCell<Option<AccountLedger>>,
+    /// The name of the zone by which periods of budgets begin, and until when the ledger knows its offsets.
+    timezone: String,
+    zone_until: Cell<Millis>,
 }
 
 impl DurableObject for Account {
     fn new(state: State, env: Env) -> Self {
-        let accounting = bridge(&env).map(|bridge| bridge.accounting()).unwrap_or_default();
-        Self { store: AccountStore::new(state.storage().sql(), accounting), ledger: RefCell::new(None) }
+        let bridge = bridge(&env).ok();
+        let accounting = bridge.as_ref().map(|bridge| bridge.accounting()).unwrap_or_default();
+        Self {
+            store: AccountStore::new(state.storage().sql(), accounting),
+            ledger: RefCell::new(None),
+            timezone: bridge.map(|bridge| bridge.reporting().timezone.clone()).unwrap_or_default(),
+            zone_until: Cell::new(0),
+        }
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
@@ -40,11 +51,7 @@ impl Account {
     fn handle(&self, command: AccountCommand) -> worker::Result<AccountResponse> {
         let now = now();
         let mut opened = self.ledger.borrow_mut();
-        let mut ledger = match opened.take() {
-            Some(ledger) => ledger,
-            None => AccountLedger::open(self.store.snapshot()?, self.store.rows(None), now, Zone::utc())
-                .map_err(unreadable)?,
-        };
+        let mut ledger = self.current(opened.take(), now)?;
         let query = Query::of(&command);
         let mut writes = Vec::new();
         let response = ledger.handle(command, now, &mut writes);
@@ -60,6 +67,24 @@ impl Account {
         self.store.check()?;
         *opened = Some(ledger);
         Ok(response)
+    }
+
+    /// The ledger, opened if it is closed, with the offsets of the zone for the month that follows.
+    fn current(&self, opened: Option<AccountLedger>, now: Millis) -> worker::Result<AccountLedger> {
+        let Some(mut ledger) = opened else {
+            return AccountLedger::open(self.store.snapshot()?, self.store.rows(None), now, self.zone(now))
+                .map_err(unreadable);
+        };
+        if self.zone_until.get() <= now {
+            ledger.set_zone(self.zone(now));
+        }
+        Ok(ledger)
+    }
+
+    fn zone(&self, now: Millis) -> Zone {
+        let known = zone_at(&self.timezone, now);
+        self.zone_until.set(known.until);
+        known.zone
     }
 
     /// Receipts with a number below `before`, the newest first. The row with that number is read as well.

@@ -266,10 +266,11 @@ impl AccountLedger {
         if let Some((day, sums)) = self.sums.begin_day(now) {
             writes.push(AccountWrite::DaySums(day, sums));
         }
-        receipts.iter().for_each(|receipt| self.sums.count(now, receipt, &self.zone));
+        let begins = receipts.iter().fold(false, |begins, receipt| begins | self.sums.count(now, receipt, &self.zone));
         let before = self.last_number;
         (self.last_number, self.last_at) = (before.saturating_add(receipts.len() as u64), now);
-        let is_checkpoint = is_first_of_day || self.last_number / CHECKPOINT_INTERVAL > before / CHECKPOINT_INTERVAL;
+        let is_checkpoint =
+            is_first_of_day || begins || self.last_number / CHECKPOINT_INTERVAL > before / CHECKPOINT_INTERVAL;
         let sums = is_checkpoint.then(|| serde_json::to_string(&self.sums).unwrap_or_default());
         let receipts = serde_json::to_string(receipts).unwrap_or_default();
         writes.push(AccountWrite::Receipts(ReceiptRow { number: self.last_number, at: now, receipts, sums }));

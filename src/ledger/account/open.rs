@@ -108,7 +108,9 @@ impl History {
         }
         for (at, receipts) in self.uncounted.into_iter().rev() {
             ledger.sums.begin_day(at);
-            receipts.iter().for_each(|receipt| ledger.sums.count(at, receipt, &ledger.zone));
+            for receipt in &receipts {
+                ledger.sums.count(at, receipt, &ledger.zone);
+            }
         }
         self.reservations.sort_unstable_by_key(|reservation| reservation.at);
         for reservation in self.reservations {
