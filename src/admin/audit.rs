@@ -5,7 +5,6 @@ use serde_json::Value;
 
 use super::routes::{Access, Action};
 use crate::config::Millis;
-use crate::ids::AccountId;
 
 /// Stands for a secret.
 const MASK: &str = "***";
@@ -20,41 +19,31 @@ const UNIMPORTANT: &[&str] = &["object", "updated_at", "created", "key_id", "sta
 const MAX_VALUE: usize = 1_024;
 /// The most recorded changes of one action.
 const MAX_CHANGES: usize = 64;
+/// The most bytes of all recorded changes of one action, as JSON. Further ones are left out.
+const MAX_BYTES: usize = 16 << 10;
 /// The longest recorded name, in characters.
 const MAX_NAME: usize = 128;
-
-/// The names of the actions that are recorded: those that change something.
-const NAMES: &[(Action, &str)] = &[
-    (Action::Create, "key.create"),
-    (Action::Edit, "key.edit"),
-    (Action::Delete, "key.delete"),
-    (Action::Rotate, "key.rotate"),
-    (Action::Disable, "key.disable"),
-    (Action::Enable, "key.enable"),
-    (Action::RenewSigning, "signing_secret.renew"),
-    (Action::EndSigning, "signing_secret.end"),
-    (Action::ResetHealth, "health.reset"),
-    (Action::DeleteRequests, "requests.delete"),
-];
 
 /// One record of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEntry {
+    /// Random: an entry that arrives twice is stored once.
+    pub id: String,
     /// When, in milliseconds since 1970.
     pub at: Millis,
     /// The id of the request.
     pub request_id: String,
-    /// The id of the admin key; `None` if there was none, or an unknown one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub admin: Option<AccountId>,
+    /// Who: the id of the key that was sent.
+    pub actor: String,
     /// The IP address of the client, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// What was done, such as `key.edit`.
+    /// What was done, such as `key.edit`; `read` for all that changes nothing.
     pub action: String,
     /// The id of what it was done to. Empty for what has none.
     pub subject: String,
-    /// The status of the response. From 400, nothing was done, but a 503 may leave an action half done.
+    /// The status of the response. From 400, nothing was done unless there are changes: a 503 may leave an
+    /// action half done.
     pub status: u16,
     /// What changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -77,60 +66,65 @@ pub struct FieldChange {
 pub struct AuditCaller {
     /// As [`AuditEntry::request_id`].
     pub request_id: String,
-    /// As [`AuditEntry::admin`].
-    pub admin: Option<AccountId>,
+    /// As [`AuditEntry::actor`].
+    pub actor: String,
     /// As [`AuditEntry::address`].
     pub address: Option<String>,
 }
 
 /// The outcome of an action: the status of its response, and its subject before and after, as JSON.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AuditOutcome<'v> {
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AuditOutcome {
     /// The status of the response.
     pub status: u16,
+    /// As [`AuditEntry::subject`].
+    pub subject: String,
     /// The subject before; null if it did not exist.
-    pub before: &'v Value,
+    pub before: Value,
     /// The subject after; null if it does not exist any more.
-    pub after: &'v Value,
+    pub after: Value,
 }
 
 impl AuditEntry {
-    /// The record of an action; `None` for reading, unless it was refused.
-    pub fn of(
-        action: Action,
-        subject: &str,
-        caller: AuditCaller,
-        outcome: &AuditOutcome<'_>,
-        now: Millis,
-    ) -> Option<Self> {
-        let is_refused = matches!(outcome.status, 401 | 403);
-        if action.access() == Access::Read && !is_refused {
+    /// The record of an action; `None` for reading, unless it was refused. `random`: makes its id.
+    pub fn of(action: Action, caller: AuditCaller, outcome: &AuditOutcome, now: Millis, random: u128) -> Option<Self> {
+        let AuditOutcome { status, subject, before, after } = outcome;
+        if action.access() == Access::Read && !is_refusal(*status) {
             return None;
         }
-        let AuditCaller { request_id, admin, address } = caller;
-        let changes = if outcome.status < 400 { changes(outcome.before, outcome.after) } else { Vec::new() };
+        let AuditCaller { request_id, actor, address } = caller;
         Some(Self {
+            id: format!("audit_{random:032x}"),
             at: now,
             request_id,
-            admin,
+            actor: short(&actor),
             address: address.map(|address| short(&address)),
-            action: name(action).to_owned(),
+            action: action.audit_name().to_owned(),
             subject: short(subject),
-            status: outcome.status,
-            changes,
+            status: *status,
+            changes: if is_refusal(*status) { Vec::new() } else { changes(before, after) },
         })
+    }
+
+    /// Whether the caller had no right to the action.
+    pub fn is_refused(&self) -> bool {
+        is_refusal(self.status)
     }
 }
 
-/// The name of an action in the log.
-fn name(action: Action) -> &'static str {
-    NAMES.iter().find(|(other, _)| *other == action).map_or("read", |(_, name)| name)
+fn is_refusal(status: u16) -> bool {
+    matches!(status, 401 | 403)
 }
 
 /// The fields in which two JSON values differ, with secrets masked.
 fn changes(before: &Value, after: &Value) -> Vec<FieldChange> {
     let mut changes = Vec::new();
     compare("", before, after, &mut changes);
+    let mut bytes = 0;
+    changes.retain(|change: &FieldChange| {
+        bytes += change.field.len() + change.from.to_string().len() + change.to.to_string().len();
+        bytes <= MAX_BYTES
+    });
     changes
 }
 
@@ -193,15 +187,15 @@ fn short(text: &str) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::super::routes::ROUTES;
     use super::*;
 
     fn caller() -> AuditCaller {
-        AuditCaller { request_id: "r".to_owned(), admin: Some("key_1".into()), address: Some("192.0.2.1".to_owned()) }
+        AuditCaller { request_id: "r".to_owned(), actor: "key_1".to_owned(), address: Some("192.0.2.1".to_owned()) }
     }
 
     fn entry(action: Action, status: u16, before: &Value, after: &Value) -> Option<AuditEntry> {
-        AuditEntry::of(action, "a", caller(), &AuditOutcome { status, before, after }, 7)
+        let outcome = AuditOutcome { status, subject: "a".to_owned(), before: before.clone(), after: after.clone() };
+        AuditEntry::of(action, caller(), &outcome, 7, 1)
     }
 
     /// The changes as text: `field: from -> to`.
@@ -211,17 +205,10 @@ mod tests {
     }
 
     #[test]
-    fn every_action_that_changes_something_has_a_name() {
-        for route in ROUTES {
-            assert_eq!(name(route.action) != "read", route.access == Access::Write, "{route:?}");
-        }
-    }
-
-    #[test]
     fn an_entry_says_who_did_what_from_where() {
         let (before, after) = (json!({"name": "old"}), json!({"name": "new"}));
         let entry = entry(Action::Edit, 200, &before, &after).unwrap();
-        let expected = json!({"at": 7, "request_id": "r", "admin": "key_1", "address": "192.0.2.1",
+        let expected = json!({"id": "audit_00000000000000000000000000000001", "at": 7, "request_id": "r", "actor": "key_1", "address": "192.0.2.1",
             "action": "key.edit", "subject": "a", "status": 200,
             "changes": [{"field": "name", "from": "old", "to": "new"}]});
         assert_eq!(serde_json::to_value(&entry).unwrap(), expected);
@@ -276,13 +263,10 @@ mod tests {
         assert_eq!(changed(&Value::Null, &many).len(), MAX_CHANGES);
         let long = json!({"name": "x".repeat(5_000)});
         assert_eq!(changed(&Value::Null, &long), [r#"name: null -> "(5002 bytes)""#]);
-        let entry = AuditEntry::of(
-            Action::Delete,
-            &"é".repeat(5_000),
-            caller(),
-            &AuditOutcome { status: 404, before: &Value::Null, after: &Value::Null },
-            0,
-        );
+        let large: Value = (0..60).map(|number| (format!("field{number}"), json!("x".repeat(1_000)))).collect();
+        assert_eq!(changed(&Value::Null, &large).len(), 16);
+        let outcome = AuditOutcome { status: 404, subject: "é".repeat(5_000), ..AuditOutcome::default() };
+        let entry = AuditEntry::of(Action::Delete, caller(), &outcome, 0, 0);
         assert_eq!(entry.unwrap().subject.chars().count(), MAX_NAME);
     }
 }

@@ -1,8 +1,9 @@
 //! Runs the operation of a request to the admin API.
 
+use super::audit_trail::AuditTrail;
 use super::query::Query;
 use super::routes::Action;
-use super::{export, health, keys, logs, receipts, reports, requests, signing, usage};
+use super::{audit_log, export, health, keys, logs, receipts, reports, requests, signing, usage};
 use crate::error::Result;
 use crate::gateway::{Body, Bridge, Platform, Request, Response, read_body};
 
@@ -18,7 +19,8 @@ pub struct AdminCall<'p> {
     pub id: &'p str,
 }
 
-/// Handles a request to the admin API, whose caller has been authenticated for the operation.
+/// Handles a request to the admin API, whose caller has been authenticated for the operation. What it changes
+/// is noted in the trail.
 ///
 /// # Errors
 /// The error of the operation.
@@ -27,17 +29,18 @@ pub async fn handle<P: Platform>(
     platform: &P,
     request: Request<'_, P>,
     AdminCall { action, id }: AdminCall<'_>,
+    trail: &AuditTrail,
 ) -> Result<Response<P>> {
     let query = request.query;
     match action {
-        Action::Create => keys::create(bridge, platform, &read_body(bridge, platform, request).await?).await,
+        Action::Create => keys::create(bridge, platform, trail, &read_body(bridge, platform, request).await?).await,
         Action::List => keys::list(platform, &Query::read(query, &["limit", "after"])?).await,
         Action::Read => keys::read(platform, id).await,
-        Action::Edit => keys::edit(bridge, platform, id, &read_body(bridge, platform, request).await?).await,
-        Action::Delete => keys::delete(bridge, platform, id).await,
-        Action::Rotate => keys::rotate(bridge, platform, id).await,
-        Action::Disable => keys::set_enabled(bridge, platform, id, false).await,
-        Action::Enable => keys::set_enabled(bridge, platform, id, true).await,
+        Action::Edit => keys::edit(bridge, platform, trail, id, &read_body(bridge, platform, request).await?).await,
+        Action::Delete => keys::delete(bridge, platform, trail, id).await,
+        Action::Rotate => keys::rotate(bridge, platform, trail, id).await,
+        Action::Disable => keys::set_enabled(bridge, platform, trail, id, false).await,
+        Action::Enable => keys::set_enabled(bridge, platform, trail, id, true).await,
         Action::Receipts => receipts::list(bridge, platform, id, &Query::read(query, &["limit", "before"])?).await,
         Action::Usage => usage::list(bridge, platform, &Query::read(query, usage::PARAMETERS)?).await,
         Action::ExportReceipts => {
@@ -45,16 +48,21 @@ pub async fn handle<P: Platform>(
         }
         Action::ExportUsage => export::usage(bridge, platform, &Query::read(query, export::USAGE_PARAMETERS)?).await,
         Action::SigningSecrets => signing::list(platform).await,
-        Action::RenewSigning => signing::renew(bridge, platform).await,
-        Action::EndSigning => signing::end(bridge, platform, id).await,
+        Action::RenewSigning => signing::renew(bridge, platform, trail).await,
+        Action::EndSigning => signing::end(bridge, platform, trail, id).await,
         Action::Health => health::list(bridge, platform).await,
-        Action::ResetHealth => health::reset(bridge, platform, &read_body(bridge, platform, request).await?).await,
+        Action::ResetHealth => {
+            health::reset(bridge, platform, trail, &read_body(bridge, platform, request).await?).await
+        }
         Action::Logs => logs::list(bridge, platform, &Query::read(query, logs::PARAMETERS)?).await,
         Action::Reports => reports::list(bridge, platform, &Query::read(query, reports::PARAMETERS)?).await,
         Action::Requests => requests::list(bridge, platform, &Query::read(query, requests::PARAMETERS)?).await,
         Action::Request => requests::read(platform, id).await,
-        Action::DeleteRequests => requests::delete(platform, &Query::read(query, requests::DELETE_PARAMETERS)?).await,
+        Action::DeleteRequests => {
+            requests::delete(platform, trail, &Query::read(query, requests::DELETE_PARAMETERS)?).await
+        }
         Action::Stores => reports::list_stores(bridge, platform).await,
+        Action::Audit => audit_log::list(bridge, platform, &Query::read(query, audit_log::PARAMETERS)?).await,
         Action::Describe => Ok(Response::json(200, Body::Bytes(DOCUMENT.as_bytes().to_vec()))),
     }
 }

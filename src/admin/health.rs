@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::audit_trail::AuditTrail;
 use super::json_response::json;
 use crate::error::{Error, Result};
 use crate::gateway::health::{KnownWhere, OutState, StateRow};
@@ -51,7 +52,7 @@ pub async fn list<P: Platform>(bridge: &Bridge, platform: &P) -> Result<Response
 ///
 /// # Errors
 /// 400 for an invalid body, 404 if nothing with this id is out, 503 if the shared health cannot be reached.
-pub async fn reset<P: Platform>(bridge: &Bridge, platform: &P, body: &[u8]) -> Result<Response<P>> {
+pub async fn reset<P: Platform>(bridge: &Bridge, platform: &P, trail: &AuditTrail, body: &[u8]) -> Result<Response<P>> {
     let ResetRequest { id } = read_request(body)?;
     let mut view = ask(platform, &HealthCommand::Read { version: 0 }).await?;
     let now = platform.now();
@@ -67,6 +68,9 @@ pub async fn reset<P: Platform>(bridge: &Bridge, platform: &P, body: &[u8]) -> R
         bridge.health().learn(&view, platform.now());
     }
     bridge.health().reset_here(id.as_deref(), platform.now());
+    let reset = rows.iter().map(|row| row.id.as_str()).filter(|row| id.as_deref().is_none_or(|id| id == *row));
+    let before = serde_json::json!({ "out": reset.collect::<Vec<_>>() });
+    trail.changed(id.as_deref().unwrap_or_default(), &before, &());
     Ok(states(bridge, platform, &view))
 }
 

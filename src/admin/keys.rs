@@ -3,10 +3,11 @@
 
 use serde_json::{Map, Value};
 
+use super::audit_trail::AuditTrail;
 use super::json_response::json;
 use super::key_view::{DeletedKey, KeyList, view};
 use super::query::Query;
-use super::registry::{ask, ask_record, refused, send, unreachable};
+use super::registry::{ask, ask_change, ask_record, refused, send, unreachable};
 use crate::error::{Error, Result};
 use crate::formats::body::invalid_body;
 use crate::gateway::{self, Bridge, Platform, Response};
@@ -24,7 +25,12 @@ const MAX_ATTEMPTS: usize = 5;
 ///
 /// # Errors
 /// 400 for an invalid body, 409 for an id that is taken, 503 if the request should be repeated.
-pub async fn create<P: Platform>(bridge: &Bridge, platform: &P, body: &[u8]) -> Result<Response<P>> {
+pub async fn create<P: Platform>(
+    bridge: &Bridge,
+    platform: &P,
+    trail: &AuditTrail,
+    body: &[u8],
+) -> Result<Response<P>> {
     let mut record = key_schema::read(read_object(body)?)?;
     if record.id.is_empty() {
         record.id = secret::make_id(platform.random_u128());
@@ -33,7 +39,10 @@ pub async fn create<P: Platform>(bridge: &Bridge, platform: &P, body: &[u8]) -> 
     record.set_secret(&secret);
     let id = record.id.clone();
     match ask(platform, &id, RegistryCommand::Create(Box::new(record))).await? {
-        RegistryResponse::Record(record) => finish_with_secret(bridge, platform, 201, *record, &secret).await,
+        RegistryResponse::Record(record) => {
+            trail.changed(&record.id, &(), &view(&record, platform.now()));
+            finish_with_secret(bridge, platform, 201, *record, &secret).await
+        }
         RegistryResponse::AlreadyCreated(record) => Ok(json(200, &view(&record, platform.now()).with_created(false))),
         _ => Err(unreachable()),
     }
@@ -96,35 +105,61 @@ pub async fn must_exist<P: Platform>(platform: &P, id: &str) -> Result<()> {
 ///
 /// # Errors
 /// 400 for an invalid body, 404 if there is no such key.
-pub async fn edit<P: Platform>(bridge: &Bridge, platform: &P, id: &str, body: &[u8]) -> Result<Response<P>> {
+pub async fn edit<P: Platform>(
+    bridge: &Bridge,
+    platform: &P,
+    trail: &AuditTrail,
+    id: &str,
+    body: &[u8],
+) -> Result<Response<P>> {
     let patch = read_object(body)?;
     // Applied to an empty record, so that an invalid field is refused with its name.
     key_schema::apply_patch(&mut ApiKey::default(), &patch)?;
-    apply(bridge, platform, id, patch).await
+    apply(bridge, platform, trail, id, patch).await
 }
 
 /// Enables or disables a key.
 ///
 /// # Errors
 /// 404 if there is no such key.
-pub async fn set_enabled<P: Platform>(bridge: &Bridge, platform: &P, id: &str, enabled: bool) -> Result<Response<P>> {
-    apply(bridge, platform, id, Map::from_iter([("enabled".to_owned(), enabled.into())])).await
+pub async fn set_enabled<P: Platform>(
+    bridge: &Bridge,
+    platform: &P,
+    trail: &AuditTrail,
+    id: &str,
+    enabled: bool,
+) -> Result<Response<P>> {
+    apply(bridge, platform, trail, id, Map::from_iter([("enabled".to_owned(), enabled.into())])).await
 }
 
-async fn apply<P: Platform>(bridge: &Bridge, platform: &P, id: &str, patch: Map<String, Value>) -> Result<Response<P>> {
-    let record = ask_record(platform, id_of(id), RegistryCommand::edit(id, patch)).await?;
+async fn apply<P: Platform>(
+    bridge: &Bridge,
+    platform: &P,
+    trail: &AuditTrail,
+    id: &str,
+    patch: Map<String, Value>,
+) -> Result<Response<P>> {
+    let record = change(platform, trail, id_of(id), RegistryCommand::edit(id, patch)).await?;
     let record = update_account(bridge, platform, record).await?;
     Ok(json(200, &view(&record, platform.now())))
+}
+
+/// Changes a key in the registry, and notes how.
+async fn change<P: Platform>(platform: &P, trail: &AuditTrail, id: &str, command: RegistryCommand) -> Result<ApiKey> {
+    let (before, after) = ask_change(platform, id, command).await?;
+    let (was, is) = (before.as_ref().map(|before| view(before, platform.now())), view(&after, platform.now()));
+    trail.changed(id, &was, &is);
+    Ok(after)
 }
 
 /// Replaces the text of a key; the old text stops working.
 ///
 /// # Errors
 /// 404 if there is no such key.
-pub async fn rotate<P: Platform>(bridge: &Bridge, platform: &P, id: &str) -> Result<Response<P>> {
+pub async fn rotate<P: Platform>(bridge: &Bridge, platform: &P, trail: &AuditTrail, id: &str) -> Result<Response<P>> {
     let id = id_of(id);
     let secret = make_secret(bridge, platform, id).await?;
-    let record = ask_record(platform, id, RegistryCommand::rotate(id, &secret)).await?;
+    let record = change(platform, trail, id, RegistryCommand::rotate(id, &secret)).await?;
     finish_with_secret(bridge, platform, 200, record, &secret).await
 }
 
@@ -132,9 +167,10 @@ pub async fn rotate<P: Platform>(bridge: &Bridge, platform: &P, id: &str) -> Res
 ///
 /// # Errors
 /// 404 if there is no such key, 409 if it is the parent of others.
-pub async fn delete<P: Platform>(bridge: &Bridge, platform: &P, id: &str) -> Result<Response<P>> {
+pub async fn delete<P: Platform>(bridge: &Bridge, platform: &P, trail: &AuditTrail, id: &str) -> Result<Response<P>> {
     let id = id_of(id);
-    let record = ask_record(platform, id, RegistryCommand::BeginRemoval(id.to_owned())).await?;
+    let (before, record) = ask_change(platform, id, RegistryCommand::BeginRemoval(id.to_owned())).await?;
+    trail.changed(id, &view(before.as_ref().unwrap_or(&record), platform.now()), &());
     update_account(bridge, platform, record).await?;
     match ask(platform, id, RegistryCommand::CompleteRemoval(id.to_owned())).await? {
         RegistryResponse::Removed => Ok(json(200, &DeletedKey { object: "key", id, deleted: true })),

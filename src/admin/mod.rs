@@ -1,9 +1,11 @@
 //! The admin API: API keys, their receipts and their usage; reports and requests across keys; the health of
-//! targets; log files.
+//! targets; log files; the audit log.
 
 mod access;
 mod account;
 mod audit;
+mod audit_log;
+mod audit_trail;
 mod export;
 mod handle;
 mod health;
@@ -20,14 +22,18 @@ mod report_view;
 mod reports;
 mod requests;
 mod routes;
+mod serve;
 mod signing;
 mod table;
 mod token_view;
 mod usage;
 mod usage_query;
 
-pub use access::authenticate;
 pub use audit::{AuditCaller, AuditEntry, AuditOutcome, FieldChange};
-pub use handle::{AdminCall, handle};
+pub use audit_log::{
+    AuditCommand, AuditPage, AuditQuery, AuditResponse, FailedSignIns, MAX_ENTRIES, MAX_NUMBER, MAX_REFUSALS,
+};
+pub use handle::AdminCall;
 pub use routes::{Access, Action, AdminRoute, ROOT, ROUTES, owns, unknown_path};
+pub use serve::serve;
 pub use usage::list_own as list_own_usage;

@@ -28,6 +28,23 @@ pub async fn ask_record<P: Platform>(platform: &P, id: &str, command: RegistryCo
     }
 }
 
+/// As [`ask`], for a command that changes a key. Returns the key as it was, if that is known, and as it is
+/// now.
+///
+/// # Errors
+/// As [`ask`].
+pub async fn ask_change<P: Platform>(
+    platform: &P,
+    id: &str,
+    command: RegistryCommand,
+) -> Result<(Option<ApiKey>, ApiKey)> {
+    match ask(platform, id, command).await? {
+        RegistryResponse::Changed { before, after } => Ok((Some(*before), *after)),
+        RegistryResponse::Record(record) => Ok((None, *record)),
+        _ => Err(unreachable()),
+    }
+}
+
 /// Sends a command. The caller handles refusals.
 ///
 /// # Errors

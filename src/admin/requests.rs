@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::audit_trail::AuditTrail;
 use super::json_response::json;
 use super::query::{Query, invalid};
 use super::report_query::{read_key, read_moment, read_tags};
@@ -128,7 +129,7 @@ pub async fn read<P: Platform>(platform: &P, id: &str) -> Result<Response<P>> {
 ///
 /// # Errors
 /// 400 without `key` and `tags`, 503 if the store cannot be reached.
-pub async fn delete<P: Platform>(platform: &P, query: &Query) -> Result<Response<P>> {
+pub async fn delete<P: Platform>(platform: &P, trail: &AuditTrail, query: &Query) -> Result<Response<P>> {
     let filter = RequestFilter { key_id: read_key(query)?, tags: read_tags(query)?, ..RequestFilter::default() };
     if filter == RequestFilter::default() {
         let message = "`key` or `tags` is required. Pass the id of a key, or tags such as user=42.";
@@ -141,6 +142,7 @@ pub async fn delete<P: Platform>(platform: &P, query: &Query) -> Result<Response
             return Err(unavailable());
         };
         deleted = deleted.saturating_add(requests);
+        trail.changed("", &serde_json::json!({ "requests": deleted, "of": filter }), &());
         before = next;
         if next.is_none() {
             break;

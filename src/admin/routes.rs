@@ -54,6 +54,8 @@ pub enum Action {
     DeleteRequests,
     /// Says how full the stores are.
     Stores,
+    /// Lists the entries of the audit log, newest first.
+    Audit,
     /// Returns the OpenAPI description of this API.
     Describe,
 }
@@ -70,7 +72,16 @@ pub enum Access {
 impl Action {
     /// The access that the route of this operation needs. An operation without a route needs full access.
     pub fn access(self) -> Access {
-        ROUTES.iter().find(|route| route.action == self).map_or(Access::Write, |route| route.access)
+        self.route().map_or(Access::Write, |route| route.access)
+    }
+
+    /// The name of this operation in the audit log.
+    pub fn audit_name(self) -> &'static str {
+        self.route().map_or(READ, |route| route.audit_name)
+    }
+
+    fn route(self) -> Option<&'static AdminRoute> {
+        ROUTES.iter().find(|route| route.action == self)
     }
 }
 
@@ -85,41 +96,48 @@ pub struct AdminRoute {
     pub action: Action,
     /// Which admin keys may call it.
     pub access: Access,
+    /// The name of the operation in the audit log.
+    pub audit_name: &'static str,
 }
+
+/// The name of all operations that change nothing in the audit log: it holds them only if they were refused.
+const READ: &str = "read";
 
 const fn read(path: &'static str, action: Action) -> AdminRoute {
-    AdminRoute { method: "GET", path, action, access: Access::Read }
+    AdminRoute { method: "GET", path, action, access: Access::Read, audit_name: READ }
 }
 
-const fn write(method: &'static str, path: &'static str, action: Action) -> AdminRoute {
-    AdminRoute { method, path, action, access: Access::Write }
+/// A route that changes something. Each call of it is an entry of the audit log with this name.
+const fn write(method: &'static str, path: &'static str, action: Action, audit_name: &'static str) -> AdminRoute {
+    AdminRoute { method, path, action, access: Access::Write, audit_name }
 }
 
 /// All routes. The rows of one path are adjacent.
 pub const ROUTES: &[AdminRoute] = &[
     read("/keys", Action::List),
-    write("POST", "/keys", Action::Create),
+    write("POST", "/keys", Action::Create, "key.create"),
     read("/keys/{id}", Action::Read),
-    write("PATCH", "/keys/{id}", Action::Edit),
-    write("DELETE", "/keys/{id}", Action::Delete),
-    write("POST", "/keys/{id}/rotate", Action::Rotate),
-    write("POST", "/keys/{id}/disable", Action::Disable),
-    write("POST", "/keys/{id}/enable", Action::Enable),
+    write("PATCH", "/keys/{id}", Action::Edit, "key.edit"),
+    write("DELETE", "/keys/{id}", Action::Delete, "key.delete"),
+    write("POST", "/keys/{id}/rotate", Action::Rotate, "key.rotate"),
+    write("POST", "/keys/{id}/disable", Action::Disable, "key.disable"),
+    write("POST", "/keys/{id}/enable", Action::Enable, "key.enable"),
     read("/keys/{id}/receipts", Action::Receipts),
     read("/usage", Action::Usage),
     read("/export/receipts", Action::ExportReceipts),
     read("/export/usage", Action::ExportUsage),
     read("/signing-secrets", Action::SigningSecrets),
-    write("POST", "/signing-secrets", Action::RenewSigning),
-    write("DELETE", "/signing-secrets/{id}", Action::EndSigning),
+    write("POST", "/signing-secrets", Action::RenewSigning, "signing_secret.renew"),
+    write("DELETE", "/signing-secrets/{id}", Action::EndSigning, "signing_secret.end"),
     read("/health", Action::Health),
-    write("POST", "/health/reset", Action::ResetHealth),
+    write("POST", "/health/reset", Action::ResetHealth, "health.reset"),
     read("/logs", Action::Logs),
     read("/reports", Action::Reports),
     read("/requests", Action::Requests),
-    write("DELETE", "/requests", Action::DeleteRequests),
+    write("DELETE", "/requests", Action::DeleteRequests, "requests.delete"),
     read("/requests/{id}", Action::Request),
     read("/stores", Action::Stores),
+    read("/audit", Action::Audit),
     read("/openapi.json", Action::Describe),
 ];
 
@@ -143,6 +161,17 @@ mod tests {
         for route in ROUTES {
             assert_eq!(route.access == Access::Read, route.method == "GET", "{route:?}");
             assert_eq!(route.action.access(), route.access, "{route:?}");
+        }
+    }
+
+    #[test]
+    fn each_change_has_a_name_of_its_own_in_the_audit_log() {
+        for route in ROUTES {
+            let is_read = route.audit_name == READ;
+            assert_eq!(is_read, route.access == Access::Read, "{route:?}");
+            let same = ROUTES.iter().filter(|other| other.audit_name == route.audit_name).count();
+            assert!(is_read || same == 1, "{route:?}");
+            assert_eq!(route.action.audit_name(), route.audit_name);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::audit_trail::AuditTrail;
 use super::json_response::json;
 use super::registry::{ask, unreachable};
 use crate::error::{Error, Result};
@@ -50,12 +51,13 @@ pub async fn list<P: Platform>(platform: &P) -> Result<Response<P>> {
 ///
 /// # Errors
 /// 409 if two versions are valid.
-pub async fn renew<P: Platform>(bridge: &Bridge, platform: &P) -> Result<Response<P>> {
+pub async fn renew<P: Platform>(bridge: &Bridge, platform: &P, trail: &AuditTrail) -> Result<Response<P>> {
     let versions =
         versions(platform, RegistryCommand::AddVersion(bits([platform.random_u128(), platform.random_u128()]))).await;
     // Even if the response was lost, the registry may have added it.
     bridge.forget_signing();
     let newest = versions?.data.pop().ok_or_else(unreachable)?;
+    trail.changed(&newest.version.to_string(), &(), &newest);
     Ok(json(201, &newest))
 }
 
@@ -63,7 +65,7 @@ pub async fn renew<P: Platform>(bridge: &Bridge, platform: &P) -> Result<Respons
 ///
 /// # Errors
 /// 404 if there is no such version, 409 if it is the only one.
-pub async fn end<P: Platform>(bridge: &Bridge, platform: &P, id: &str) -> Result<Response<P>> {
+pub async fn end<P: Platform>(bridge: &Bridge, platform: &P, trail: &AuditTrail, id: &str) -> Result<Response<P>> {
     let version: u32 = id.parse().map_err(|_| unknown_version())?;
     let versions = versions(platform, RegistryCommand::EndVersion(version)).await;
     bridge.forget_signing();
@@ -71,6 +73,7 @@ pub async fn end<P: Platform>(bridge: &Bridge, platform: &P, id: &str) -> Result
         Some("key_not_found") => unknown_version(),
         _ => error,
     })?;
+    trail.changed(id, &serde_json::json!({ "version": version }), &());
     Ok(json(200, &EndedVersion { object: "signing_secret", version, deleted: true, keys_to_rotate }))
 }
 

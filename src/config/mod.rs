@@ -2,6 +2,7 @@
 //! and the only secrets in it are those written into the file.
 
 mod address;
+mod admin;
 mod cors;
 pub mod decimal;
 mod facts;
@@ -30,6 +31,7 @@ mod websocket;
 mod yaml;
 
 pub use address::Address;
+pub use admin::AdminSettings;
 pub use cors::Cors;
 pub use file_log::FileLog;
 pub use format_kind::FormatKind;

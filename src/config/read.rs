@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use serde_yaml::Value;
 
 use super::address::Address;
+use super::admin::AdminSettings;
 use super::cors::Cors;
 use super::facts;
 use super::format_kind::FormatKind;
@@ -70,6 +71,7 @@ const SECTIONS: &[&str] = &[
     "limits",
     "accounting",
     "reporting",
+    "admin",
     "websocket",
     "vault",
     "proxy",
@@ -99,6 +101,7 @@ fn config(value: &Value, report: &Report<'_>, adapters: &[FormatKind]) -> Option
         max_answer_bytes: limits.max_answer_bytes,
         accounting: table.at("accounting").and_then(|node| accounting(&node)).unwrap_or_default(),
         reporting: table.at("reporting").and_then(|node| Reporting::read(&node)).unwrap_or_default(),
+        admin: table.at("admin").and_then(|node| AdminSettings::read(&node)).unwrap_or_default(),
         websocket: table.at("websocket").and_then(|node| Websocket::read(&node)).unwrap_or_default(),
         vault: table.at("vault").and_then(|node| Vault::read(&node)).unwrap_or_default(),
         logging: Logging { exported: otlp.as_ref().is_some_and(|otlp| otlp.logs), ..logging },

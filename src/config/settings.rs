@@ -1,5 +1,6 @@
 //! The configuration as a whole.
 
+use super::admin::AdminSettings;
 use super::cors::Cors;
 use super::logging::Logging;
 use super::metrics::MetricsSettings;
@@ -41,6 +42,8 @@ pub struct Config {
     pub accounting: Accounting,
     /// Reports across keys.
     pub reporting: Reporting,
+    /// The admin API.
+    pub admin: AdminSettings,
     /// WebSocket sessions.
     pub websocket: Websocket,
     /// The reasoning store.

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use sha2::{Digest as _, Sha256};
 
+use super::admin_state::AdminState;
 use super::admission_cache::AdmissionCache;
 use super::health::{HealthStore, KeyPool, PoolKey};
 use super::learned_facts::LearnedFacts;
@@ -11,7 +12,7 @@ use super::memory::{MemoryBudget, MemoryReservation};
 use super::open_requests::{OpenRequest, OpenRequests};
 use super::signing_cache::SigningCache;
 use super::tracing::TraceRules;
-use crate::config::{Accounting, Auth, Config, Cors, Logging, Millis, Otlp, Problem, Reporting};
+use crate::config::{Accounting, AdminSettings, Auth, Config, Cors, Logging, Millis, Otlp, Problem, Reporting};
 use crate::error::Error;
 use crate::formats::Framing;
 use crate::ids::{AccountId, KeyHash};
@@ -41,6 +42,7 @@ pub struct Bridge {
     pub(super) admin: AccessKeys,
     admin_read: AccessKeys,
     metrics_keys: AccessKeys,
+    admin_state: AdminState,
     /// One for each provider of the configuration, in the same order.
     pub(super) accounts: Vec<ProviderAccount>,
     pub(super) known: AdmissionCache,
@@ -118,6 +120,7 @@ impl Bridge {
             admin,
             admin_read,
             metrics_keys,
+            admin_state: AdminState::default(),
             accounts,
             known,
             keyring,
@@ -155,6 +158,21 @@ impl Bridge {
     /// Counts a call of a model as under way until the guard is dropped.
     pub fn begin_request(&self, now: Millis) -> OpenRequest {
         self.open_requests.begin(now.saturating_add(self.config.max_total_time()))
+    }
+
+    /// The fixed keys of callers.
+    pub fn access_keys(&self) -> &AccessKeys {
+        &self.access
+    }
+
+    /// What this isolate keeps for the admin API.
+    pub fn admin_state(&self) -> &AdminState {
+        &self.admin_state
+    }
+
+    /// The settings of the admin API.
+    pub fn admin_settings(&self) -> &AdminSettings {
+        &self.config.admin
     }
 
     /// The accounts that exist by configuration: one for each fixed key and, if callers without a key are

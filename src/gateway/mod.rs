@@ -1,5 +1,6 @@
 //! One call of a model, from the caller's key to the receipt. All I/O goes through [`Platform`].
 
+mod admin_state;
 mod admission;
 mod admission_cache;
 mod admit;
@@ -67,6 +68,7 @@ mod writer;
 
 pub mod platform;
 
+pub use admin_state::AdminState;
 pub use admission::{Admission, Caller};
 pub use admit::{ask_account, check as check_account};
 pub use bridge::{ADMIN_READ_VARIABLE, ADMIN_VARIABLE, Bridge, METRICS_VARIABLE, Opened, misconfigured};
@@ -77,6 +79,7 @@ pub use dropped_fields::fits_header;
 pub use failure::{Failure, FailureStage};
 pub use memory::{MemoryBudget, MemoryReservation};
 pub use models::{list_models, read_model};
+pub use object::ask_soon;
 pub use platform::Platform;
 pub use record::{Fact, Outcome, RequestRecord};
 pub use request::{AdmittedRequest, Request};

@@ -14,7 +14,7 @@ const TIMEOUT: Millis = 2_000;
 ///
 /// # Errors
 /// The object cannot be reached, or takes longer.
-pub(super) async fn ask_soon<P: Platform>(
+pub async fn ask_soon<P: Platform>(
     platform: &P,
     address: ObjectAddress<'_>,
     command: String,

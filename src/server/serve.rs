@@ -90,13 +90,10 @@ impl<P: Platform> Service<'_, P> {
                 }
                 Err(error) => Err(error),
             },
-            Endpoint::Admin(action) => match admin::authenticate(self.bridge, &request, action) {
-                Ok(key_id) => {
-                    record.apply(Fact::Authenticated { key_id });
-                    admin::handle(self.bridge, self.platform, request, AdminCall { action, id: &name }).await
-                }
-                Err(error) => Err(error),
-            },
+            Endpoint::Admin(action) => {
+                let call = AdminCall { action, id: &name };
+                admin::serve(self.bridge, self.platform, request, call, &mut record).await
+            }
             Endpoint::Api(endpoint) => {
                 return self.serve_api(request, ApiRoute { endpoint, name: &name }, record).await;
             }

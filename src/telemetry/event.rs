@@ -162,6 +162,8 @@ pub enum RuntimeFailure<'a> {
     ObjectFailed(&'a str),
     /// Receipts did not reach their account.
     ReceiptsLost(LostReceipts<'a>),
+    /// An entry did not reach the audit log. It is JSON, and the log is the only place that has it.
+    AuditLost(&'a str),
     /// The state of a session could not be written to its storage.
     SessionUnwritten,
     /// The state of a session could not be read, for this reason. The session is lost.
@@ -228,6 +230,7 @@ impl RuntimeFailure<'_> {
             Self::ObjectMissing(_) => "object_missing",
             Self::ObjectFailed(_) => "object_failed",
             Self::ReceiptsLost(_) => "receipts_lost",
+            Self::AuditLost(_) => "audit_lost",
             Self::SessionUnwritten => "session_unwritten",
             Self::SessionUnreadable(_) => "session_unreadable",
         }

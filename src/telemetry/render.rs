@@ -90,6 +90,7 @@ fn render_failure(failure: &RuntimeFailure<'_>) -> String {
         RuntimeFailure::ReceiptsLost(LostReceipts { account, lost_so_far, command }) => {
             format!(",\"account\":{},\"lost_so_far\":{lost_so_far},\"order\":{command}", quote(account))
         }
+        RuntimeFailure::AuditLost(entry) => format!(",\"entry\":{entry}"),
         RuntimeFailure::SessionUnwritten => String::new(),
     };
     format!("{{\"level\":\"error\",\"event\":\"{}\"{fields}}}", failure.name())
@@ -259,6 +260,10 @@ mod tests {
                 command: "{\"Settle\":[]}"
             })),
             r#"{"level":"error","event":"receipts_lost","account":"vk_a","lost_so_far":2,"order":{"Settle":[]}}"#
+        );
+        assert_eq!(
+            line(RuntimeFailure::AuditLost("{\"id\":1}")),
+            r#"{"level":"error","event":"audit_lost","entry":{"id":1}}"#
         );
         assert_eq!(
             line(RuntimeFailure::ObjectFailed("a \"b\"")),

@@ -56,6 +56,7 @@ fn every_response_is_as_described() {
         ("DELETE /signing-secrets/1", ""),
         ("GET /health", ""),
         ("GET /logs", ""),
+        ("GET /audit", ""),
         ("GET /logs?format=ndjson", ""),
         ("POST /health/reset", "{}"),
         ("DELETE /keys/a", ""),

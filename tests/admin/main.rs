@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may insist")]
 
 mod access;
+mod audit;
 mod concurrency;
 mod description;
 mod health;

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+use llm_bridge::admin::{AuditCommand, AuditPage, AuditResponse, FailedSignIns};
 use llm_bridge::gateway::Opened;
 use serde_json::{Value, json};
 
@@ -19,6 +20,24 @@ pub const ADMIN: &[(&str, &str)] = &[("authorization", "Bearer admin")];
 /// Noon of 2026-11-23, in milliseconds since 1970.
 const NOON: u64 = 1_795_435_200_000;
 
+/// Has the platform keep an audit log, which returns all entries.
+pub fn keep_audit_log(world: &World) {
+    let mut page = AuditPage::default();
+    let answer = move |command: &str| {
+        let response = match serde_json::from_str(command).unwrap() {
+            AuditCommand::Record { entry, failed_sign_ins } => {
+                page.stored += 1;
+                page.entries.insert(0, (page.stored, *entry));
+                page.failed_sign_ins.push(FailedSignIns { day: 20_000, count: failed_sign_ins });
+                AuditResponse::Recorded
+            }
+            AuditCommand::Read(_) => AuditResponse::Page(page.clone()),
+        };
+        serde_json::to_string(&response).unwrap()
+    };
+    world.operations.borrow_mut().insert("audit", Box::new(answer));
+}
+
 /// A gateway, its platform, and the OpenAPI description.
 pub struct AdminSetup {
     pub gateway: Opened,
@@ -32,6 +51,7 @@ impl AdminSetup {
     pub fn open() -> Self {
         let (gateway, world) = (bridge(CONFIG, SECRETS), World::default());
         world.clock.set(NOON);
+        keep_audit_log(&world);
         let document = ask(&gateway, &world, "GET /admin/api/openapi.json", ADMIN, "").json();
         Self { gateway, world, document, seen: RefCell::default() }
     }
@@ -61,6 +81,13 @@ impl AdminSetup {
         // The gateway caches the limits of a key for a few seconds.
         self.world.clock.set(self.world.clock.get() + 5_000);
         ask(&self.gateway, &self.world, "POST /v1/chat/completions", &[("authorization", &bearer)], &body).status
+    }
+
+    /// The entries of the audit log, oldest first.
+    pub fn audit(&self) -> Vec<Value> {
+        let mut entries = self.ask("GET /audit?limit=500", "").json()["data"].as_array().unwrap().clone();
+        entries.reverse();
+        entries
     }
 
     fn check(&self, line: &str, got: &Got) {

@@ -66,6 +66,13 @@ pub enum RegistryCommand {
 pub enum RegistryResponse {
     /// The key as it is now.
     Record(Box<ApiKey>),
+    /// The key was changed: as it was, and as it is now.
+    Changed {
+        /// As it was.
+        before: Box<ApiKey>,
+        /// As it is now.
+        after: Box<ApiKey>,
+    },
     /// The key exists, and was created with the same fields.
     #[serde(rename = "Known")]
     AlreadyCreated(Box<ApiKey>),

@@ -60,7 +60,7 @@ impl KeyRegistry {
         let done = match command {
             RegistryCommand::Create(record) => self.create(*record, now, writes),
             RegistryCommand::Edit { id, patch, secret } => match self.edited(&id, &patch, secret) {
-                Ok(Some((number, record))) => Ok(self.store(number, record, now, writes)),
+                Ok(Some((number, record))) => Ok(self.change(number, record, now, writes)),
                 Ok(None) => Ok(RegistryResponse::Malformed),
                 Err(refusal) => Err(refusal),
             },
@@ -188,7 +188,7 @@ impl KeyRegistry {
             0 => record.removing = true,
             count => return Err(RegistryRefusal::Members(count)),
         }
-        Ok(self.store(number, record, now, writes))
+        Ok(self.change(number, record, now, writes))
     }
 
     fn complete_removal(
@@ -231,6 +231,23 @@ impl KeyRegistry {
         let Some((number, record)) = number.and_then(|number| self.records.remove_entry(&number)) else { return };
         self.numbers.remove(&record.id);
         writes.push(RegistryWrite::Drop(number));
+    }
+
+    /// Stores the changed record of a key.
+    fn change(
+        &mut self,
+        number: u64,
+        record: ApiKey,
+        now: Millis,
+        writes: &mut Vec<RegistryWrite>,
+    ) -> RegistryResponse {
+        let before = self.records.get(&number).cloned();
+        match (before, self.store(number, record, now, writes)) {
+            (Some(before), RegistryResponse::Record(after)) => {
+                RegistryResponse::Changed { before: Box::new(before), after }
+            }
+            (_, stored) => stored,
+        }
     }
 
     /// Stores a changed record. Its `updated_at` is higher than before, so that it identifies the version.

@@ -47,7 +47,7 @@ impl TestRegistry {
 
     fn record(&mut self, command: RegistryCommand) -> ApiKey {
         match self.handle(command) {
-            RegistryResponse::Record(record) => *record,
+            RegistryResponse::Record(record) | RegistryResponse::Changed { after: record, .. } => *record,
             other => panic!("{other:?}"),
         }
     }
@@ -85,6 +85,23 @@ fn an_incomplete_creation_is_completed_and_a_complete_one_is_recognised() {
         other => panic!("{other:?}"),
     }
     assert_eq!(registry.refusal(key(&json!({"id": "a", "name": "C"}), "4")), RegistryRefusal::Taken);
+}
+
+#[test]
+fn a_change_returns_the_key_as_it_was_too() {
+    let mut registry = TestRegistry::default();
+    let made = registry.made(&json!({"id": "a", "name": "A"}));
+    let RegistryResponse::Changed { before, after } =
+        registry.handle(RegistryCommand::edit("a", patch(&json!({"name": "B"}))))
+    else {
+        panic!("the key was not changed");
+    };
+    assert_eq!(*before, made);
+    assert_eq!(after.name.as_deref(), Some("B"));
+    let RegistryResponse::Changed { before, after } = registry.handle(RegistryCommand::BeginRemoval("a".into())) else {
+        panic!("the removal has not begun");
+    };
+    assert_eq!((before.removing, after.removing), (false, true));
 }
 
 #[test]

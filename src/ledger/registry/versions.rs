@@ -61,6 +61,9 @@ impl KeyRegistry {
             RegistryResponse::Record(record) | RegistryResponse::AlreadyCreated(record) => {
                 record.outdated = outdated(record)
             }
+            RegistryResponse::Changed { before, after } => {
+                (before.outdated, after.outdated) = (outdated(before), outdated(after));
+            }
             RegistryResponse::Page { records, .. } => {
                 records.iter_mut().for_each(|record| record.outdated = outdated(record))
             }

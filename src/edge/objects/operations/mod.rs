@@ -1,5 +1,6 @@
 //! The Durable Object of what operators are shown and told.
 
+mod audit;
 mod batch_log;
 mod metrics;
 mod object;

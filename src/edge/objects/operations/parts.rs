@@ -2,11 +2,12 @@
 
 use worker::{Result, State};
 
+use super::audit::AuditLog;
 use super::batch_log::BatchLog;
 use super::metrics::Metrics;
 use super::part::Part;
 use super::reports::Reports;
-use crate::config::Millis;
+use crate::config::{AdminSettings, Millis};
 use crate::gateway::Opened;
 use crate::gateway::platform::OperationsPart;
 use crate::operations::{Batch, Recorded};
@@ -17,6 +18,7 @@ pub(super) struct Parts {
     log: BatchLog,
     reports: Reports,
     metrics: Metrics,
+    audit: AuditLog,
 }
 
 impl Parts {
@@ -25,8 +27,10 @@ impl Parts {
         let sql = state.storage().sql();
         let (log, waiting) = BatchLog::open(sql.clone())?;
         let settings = bridge.as_ref().map(|bridge| bridge.reporting().clone()).unwrap_or_default();
-        let (reports, metrics) = (Reports::open(sql.clone(), settings)?, Metrics::open(sql, bridge)?);
-        let mut parts = Self { log, reports, metrics };
+        let (reports, metrics) = (Reports::open(sql.clone(), settings)?, Metrics::open(sql.clone(), bridge)?);
+        let admin = bridge.as_ref().map_or_else(|_| AdminSettings::default(), |bridge| bridge.admin_settings().clone());
+        let audit = AuditLog::new(sql, admin.keep_audit_days);
+        let mut parts = Self { log, reports, metrics, audit };
         for (batch, received) in &waiting {
             parts.all().into_iter().try_for_each(|(_, part)| part.replay(batch, *received))?;
         }
@@ -76,6 +80,10 @@ impl Parts {
 
     /// The parts by name, in the order in which they are given a batch.
     fn all(&mut self) -> Vec<(&'static str, &mut dyn Part)> {
-        vec![(OperationsPart::Reports.name(), &mut self.reports), (OperationsPart::Metrics.name(), &mut self.metrics)]
+        vec![
+            (OperationsPart::Reports.name(), &mut self.reports),
+            (OperationsPart::Metrics.name(), &mut self.metrics),
+            (OperationsPart::Audit.name(), &mut self.audit),
+        ]
     }
 }
