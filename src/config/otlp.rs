@@ -35,6 +35,8 @@ pub struct Otlp {
     pub traces: bool,
     /// Whether log records are exported.
     pub logs: bool,
+    /// Whether metrics are exported.
+    pub metrics: bool,
     /// The encoding.
     pub format: OtlpFormat,
     /// Whether spans of a trace are exported that its caller does not record.
@@ -62,11 +64,6 @@ impl Otlp {
     pub(super) fn read(node: &Node<'_>) -> Option<Self> {
         let table = node.table(KEYS)?;
         let flag = |key: &str, default| table.at(key).and_then(|node| node.flag()).unwrap_or(default);
-        if let Some(metrics) = table.at("metrics")
-            && metrics.flag() == Some(true)
-        {
-            metrics.note("this has no effect yet: metrics are not pushed, scrape /metrics instead");
-        }
         let headers_env = table.at("headers_env").and_then(|node| variable(&node, false));
         let format = table.at("format").and_then(|node| node.choice(FORMATS)).unwrap_or_default();
         let service_name = table.at("service_name").and_then(|node| read_name(&node));
@@ -79,6 +76,7 @@ impl Otlp {
             headers_env,
             traces: flag("traces", true),
             logs: flag("logs", false),
+            metrics: flag("metrics", false),
             format,
             export_unsampled: flag("export_unsampled", false),
             send_trace_context: flag("send_trace_context", false),
@@ -165,8 +163,8 @@ mod tests {
     }
 
     #[test]
-    fn metrics_are_noted_as_without_effect() {
-        assert_eq!(read("otlp: { endpoint: \"http://a.b\", metrics: true }").2.len(), 1);
-        assert!(read("otlp: { endpoint: \"http://a.b\", metrics: false }").2.is_empty());
+    fn metrics_are_exported_if_that_is_asked_for() {
+        assert!(read("otlp: { endpoint: \"http://a.b\", metrics: true }").0.unwrap().metrics);
+        assert!(!read("otlp: { endpoint: \"http://a.b\" }").0.unwrap().metrics);
     }
 }

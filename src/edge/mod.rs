@@ -15,6 +15,7 @@ mod log_sender;
 mod objects;
 mod operations_queue;
 mod otlp_queue;
+mod otlp_request;
 mod otlp_sender;
 mod platform;
 mod receipt_queue;

@@ -176,6 +176,7 @@ fn isolate() -> u64 {
     ISOLATE.with(|id| *id.get_or_init(random_id))
 }
 
-fn random_id() -> u64 {
+/// The id of a batch.
+pub(super) fn random_id() -> u64 {
     js::random().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }

@@ -4,10 +4,9 @@ use std::cell::RefCell;
 
 use super::clock::now;
 use super::js;
+use super::otlp_request::OtlpRequest;
 use crate::config::{Millis, Otlp};
-use crate::telemetry::otlp::{
-    Body, Exporter, ExporterStep, LogRecord, Resource, SendResult, Signal, SignalDrops, Span,
-};
+use crate::telemetry::otlp::{Exporter, ExporterStep, LogRecord, Resource, SendResult, Signal, SignalDrops, Span};
 
 /// The shortest time between two reports of drops in the log.
 const LOG_INTERVAL: Millis = 60_000;
@@ -52,13 +51,10 @@ pub(super) struct LastFailure {
     pub(super) message: Option<String>,
 }
 
-/// A request to the back end.
+/// A request to the back end, and what it is about.
 pub(super) struct ExportRequest {
     pub(super) signal: Signal,
-    pub(super) url: String,
-    /// Besides `content-type`.
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Body,
+    pub(super) request: OtlpRequest,
 }
 
 /// What to do next.
@@ -124,7 +120,7 @@ pub(super) fn step(timeout: Millis) -> QueueStep {
                 queue.sender_until = now.saturating_add(timeout).saturating_add(SENDER_TIMEOUT);
                 let Target { traces_url, logs_url, headers } = queue.target.clone();
                 let url = if signal == Signal::Traces { traces_url } else { logs_url };
-                QueueStep::Send(ExportRequest { signal, url, headers, body })
+                QueueStep::Send(ExportRequest { signal, request: OtlpRequest { url, headers, body } })
             }
         }
     };

@@ -127,7 +127,7 @@ pub struct CatalogueStale<'a> {
 /// Spans or log records that were not exported to OpenTelemetry.
 #[derive(Clone, Copy, Debug)]
 pub struct ExportDropped<'a> {
-    /// `traces` or `logs`.
+    /// `traces`, `logs` or `metrics`.
     pub signal: &'static str,
     /// How many of them, since the last such event.
     pub drops: u64,

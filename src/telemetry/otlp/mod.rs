@@ -31,7 +31,7 @@ pub use log_record::{LogRecord, log_record};
 pub use queue::{DropReason, Dropped, ExportQueue, QueueLimits, QueueStep};
 pub use request_spans::{HttpFacts, ProviderAddress, request_spans};
 pub use response::{ExportResponse, SendResult};
-pub use signal::Signal;
+pub use signal::{METRICS_PATH, Signal};
 pub use span::{Span, SpanKind, SpanStatus};
 pub use systems::system_of;
 pub use trace_context::{RequestTrace, SpanId, TraceContext, TraceId};

@@ -29,3 +29,6 @@ impl Signal {
         }
     }
 }
+
+/// The path of the endpoint of metrics, which the operations object exports.
+pub const METRICS_PATH: &str = "/v1/metrics";

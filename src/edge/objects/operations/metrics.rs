@@ -2,9 +2,11 @@
 
 use worker::{Error, Result, SqlStorage};
 
+use super::metrics_export::MetricsExport;
 use super::part::Part;
 use crate::config::Millis;
 use crate::edge::objects::sql::{as_text, has_table, number, rows, run, text};
+use crate::edge::otlp_request::OtlpRequest;
 use crate::gateway::Opened;
 use crate::operations::Batch;
 use crate::telemetry::metrics::{Collector, ConfiguredNames, IsolateReport, MetricsCommand};
@@ -16,6 +18,7 @@ const CREATE: &str = "CREATE TABLE IF NOT EXISTS metrics (number INTEGER PRIMARY
 pub(super) struct Metrics {
     sql: SqlStorage,
     collector: Collector,
+    export: Option<MetricsExport>,
 }
 
 impl Metrics {
@@ -31,10 +34,17 @@ impl Metrics {
             Ok(bridge) => (bridge.metrics(), bridge.metric_names()),
             Err(_) => (Default::default(), ConfiguredNames::any()),
         };
-        Ok(Self { sql, collector: Collector::open(settings, names, &chunks) })
+        let collector = Collector::open(settings, names, &chunks);
+        Ok(Self { sql, collector, export: MetricsExport::open(bridge) })
+    }
+
+    /// The request of an export, if one is due.
+    pub(super) fn begin_export(&mut self, now: Millis) -> Option<OtlpRequest> {
+        self.export.as_mut()?.begin(&mut self.collector, now)
     }
 
     fn add(&mut self, batch: &Batch, at: Millis) {
+        self.export.iter_mut().for_each(|export| export.plan(at));
         let Batch { isolate, summaries, series, lost, .. } = batch;
         self.collector.record(IsolateReport { isolate: *isolate, at, summaries, series, lost: *lost });
     }
@@ -58,6 +68,10 @@ impl Part for Metrics {
             run(&self.sql, "INSERT OR REPLACE INTO metrics VALUES (?, ?)", vec![number(index)?, text(chunk)])?;
         }
         run(&self.sql, "DELETE FROM metrics WHERE number >= ?", vec![number(chunks.len() as u64)?])
+    }
+
+    fn wake_at(&self) -> Option<Millis> {
+        self.export.as_ref().and_then(MetricsExport::due)
     }
 
     fn handle(&mut self, command: &str, now: Millis) -> Result<String> {

@@ -3,6 +3,7 @@
 mod audit;
 mod batch_log;
 mod metrics;
+mod metrics_export;
 mod object;
 mod part;
 mod parts;

@@ -4,11 +4,13 @@ use std::cell::{Cell, RefCell};
 
 use worker::{DurableObject, Env, Error, Request, Response, Result, State, durable_object};
 
+use super::metrics_export;
 use super::parts::Parts;
 use crate::config::Millis;
 use crate::edge::clock::now;
 use crate::edge::isolate::bridge;
 use crate::edge::js::{in_transaction, set_alarm};
+use crate::edge::operations_queue::random_id;
 use crate::gateway::Opened;
 use crate::gateway::platform::OperationsPart;
 use crate::operations::{Batch, Recorded};
@@ -39,6 +41,7 @@ impl DurableObject for Operations {
     async fn alarm(&self) -> Result<Response> {
         self.wake_at.set(None);
         self.with_parts(Parts::tick)?;
+        self.export_metrics().await?;
         Response::empty()
     }
 }
@@ -52,6 +55,14 @@ impl Operations {
         }
         let unknown = || Err(Error::RustError(format!("the operations object has no part `{part}`")));
         self.with_parts(|parts, now| parts.handle(part, command, now).unwrap_or_else(unknown))
+    }
+
+    /// Exports metrics, if that is due. Meanwhile batches and commands are handled.
+    async fn export_metrics(&self) -> Result<()> {
+        let Some(request) = self.with_parts(|parts, now| Ok(parts.metrics.begin_export(now)))? else { return Ok(()) };
+        let Some(drops) = metrics_export::send(request).await else { return Ok(()) };
+        let batch = Batch { id: random_id(), series: vec![drops], ..Batch::default() };
+        self.with_parts(|parts, now| parts.record(&batch, now)).map(drop)
     }
 
     /// Asks the parts. What they write is stored together, or not at all.

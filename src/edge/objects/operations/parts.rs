@@ -17,7 +17,7 @@ pub(super) struct Parts {
     /// What the parts are opened from, and made anew from.
     log: BatchLog,
     reports: Reports,
-    metrics: Metrics,
+    pub(super) metrics: Metrics,
     audit: AuditLog,
 }
 
