@@ -168,3 +168,34 @@ routes: { both: [any/two, demo/echo] }
     }
     assert_eq!(names.labels("any", "three"), ["any", "other"]);
 }
+
+#[test]
+fn what_is_out_and_what_is_open_are_gauges() {
+    let config = "
+providers:
+  one: { base_url: 'https://one.example/v1', api_key: first-key, models: { m: {} } }
+  two: { base_url: 'https://two.example/v1', api_key: second-key, models: { m: {} } }
+routes: { both: { targets: [one/m, two/m] } }
+";
+    let (gateway, world) = (bridge(config, KEYS), World::default());
+    let values = |now: u64| {
+        let bridge = gateway.as_ref().unwrap_or_else(|problems| panic!("{problems:?}"));
+        let value = |value: &SeriesValue| match value {
+            SeriesValue::Gauge { value, .. } => *value,
+            other => panic!("{other:?}"),
+        };
+        let rows = bridge.gauges(now);
+        rows.iter()
+            .map(|row| (format!("{} {}", row.family, row.labels.join(" ")), value(&row.value)))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(values(0), [("llm_bridge_open_requests ".to_owned(), 0)]);
+    let body = json!({"model": "both", "messages": [{"role": "user", "content": "Hi"}]}).to_string();
+    for _ in 0..10 {
+        ask(&gateway, &world, "POST /v1/chat/completions", &[("authorization", "Bearer caller")], &body);
+    }
+    let after = values(world.clock.get());
+    let is_out = |row: &&(String, u64)| row.0.starts_with("llm_bridge_out_targets one ") && row.1 == 1;
+    assert_eq!(after.iter().filter(is_out).count(), 1, "{after:?}");
+    assert!(after.contains(&("llm_bridge_open_requests ".to_owned(), 0)), "{after:?}");
+}

@@ -9,6 +9,7 @@ import { after, before, describe, it } from "node:test";
 import { as, call, chatRequest, HELLO, open, settled, until } from "./client.mjs";
 import { startGateway } from "./harness.mjs";
 import { OFFICE, Office } from "./office.mjs";
+import { attributesOf, respond, startSink } from "./otlp-sink.mjs";
 
 const KEY = "caller-key-3141592653";
 const SCRAPER = "scraper-key-5772156649";
@@ -176,4 +177,49 @@ describe("metrics after the process was killed", () => {
       }
     });
   }
+});
+
+describe("metrics exported to OpenTelemetry", () => {
+  const start = async () => {
+    const sink = await startSink();
+    const otlp = `telemetry: { otlp: { endpoint: "${sink.url}", format: json, traces: false, metrics: true } }\n`;
+    return { sink, gateway: await startGateway({ config: CONFIG + otlp, bindings: BINDINGS }) };
+  };
+  const served = `llm_bridge_requests_total{provider="demo",model="echo",status="200",outcome="complete"}`;
+
+  it("are those that are scraped, and come once a minute at most", async () => {
+    const { sink, gateway } = await start();
+    try {
+      await chat(gateway, KEY, "demo/echo");
+      const [{ resourceMetrics: [{ resource, scopeMetrics: [{ metrics }] }] }] = await until(() => sink.bodies("metrics").length && sink.bodies("metrics"), "an export");
+      assert.equal(attributesOf(resource)["service.name"], "llm-bridge");
+      const [point] = metrics.find(({ name }) => name === "llm_bridge_requests").sum.dataPoints;
+      assert.deepEqual(attributesOf(point), { provider: "demo", model: "echo", status: "200", outcome: "complete" });
+      assert.equal(point.asInt, "1");
+      for (let more = 2; more < 5; more++) {
+        await chat(gateway, KEY, "demo/echo");
+        await samplesWith(gateway, served, more);
+      }
+      assert.equal(sink.bodies("metrics").length, 1);
+    } finally {
+      await gateway.stop();
+      await sink.stop();
+    }
+  });
+
+  it("are counted and logged if the back end refuses them, which disturbs nothing", async () => {
+    const { sink, gateway } = await start();
+    try {
+      sink.script.push(respond(400));
+      assert.equal((await chat(gateway, KEY, "demo/echo")).status, 200);
+      await samplesWith(gateway, `llm_bridge_export_drops_total{signal="metrics",reason="refused"}`, 1);
+      const [{ signal, drops, status }] = gateway.logs().filter(({ event }) => event === "export_dropped");
+      assert.deepEqual({ signal, drops, status }, { signal: "metrics", drops: 1, status: 400 });
+      assert.equal((await chat(gateway, KEY, "demo/echo")).status, 200);
+      await samplesWith(gateway, served, 2);
+    } finally {
+      await gateway.stop();
+      await sink.stop();
+    }
+  });
 });
