@@ -6,7 +6,9 @@ use super::clock::now;
 use super::js;
 use super::otlp_request::OtlpRequest;
 use crate::config::{Millis, Otlp};
-use crate::telemetry::otlp::{Exporter, ExporterStep, LogRecord, Resource, SendResult, Signal, SignalDrops, Span};
+use crate::telemetry::otlp::{
+    DropReason, Exporter, ExporterStep, LogRecord, Resource, SendResult, Signal, SignalDrops, Span,
+};
 
 /// The shortest time between two reports of drops in the log.
 const LOG_INTERVAL: Millis = 60_000;
@@ -25,10 +27,9 @@ struct Queue {
     /// Until this time, some request is going to send.
     sender_until: Millis,
     /// What was dropped and is not counted yet.
-    uncounted: Vec<SignalDrops>,
-    /// What was dropped and is not logged yet.
-    unlogged: Vec<SignalDrops>,
-    last_failure: LastFailure,
+    uncounted: Vec<(SignalDrops, BatchFailure)>,
+    /// What was dropped and is not logged yet, and why.
+    unlogged: Vec<(SignalDrops, BatchFailure)>,
     /// From this time on, drops are logged.
     log_from: Millis,
 }
@@ -42,9 +43,9 @@ struct Target {
     headers: Vec<(String, String)>,
 }
 
-/// What the back end said when it last took not everything.
+/// What the back end said of a batch that it did not take, or not all of.
 #[derive(Clone, Default)]
-pub(super) struct LastFailure {
+pub(super) struct BatchFailure {
     /// The status; `None` if it did not respond.
     pub(super) status: Option<u16>,
     /// Its message, without secrets.
@@ -73,9 +74,8 @@ pub(super) fn configure(otlp: &Otlp, headers: &[(String, String)]) {
     let url = |signal: Signal| otlp.endpoint.join(signal.path());
     let target = Target { traces_url: url(Signal::Traces), logs_url: url(Signal::Logs), headers: headers.to_owned() };
     let exporter = Exporter::new(otlp.format, Resource::of_isolate(&otlp.service_name, &instance));
-    let last_failure = LastFailure::default();
     let (uncounted, unlogged) = (Vec::new(), Vec::new());
-    QUEUE.set(Some(Queue { exporter, target, sender_until: 0, uncounted, unlogged, last_failure, log_from: 0 }));
+    QUEUE.set(Some(Queue { exporter, target, sender_until: 0, uncounted, unlogged, log_from: 0 }));
 }
 
 /// Adds spans.
@@ -136,12 +136,7 @@ pub(super) fn sent(signal: Signal, result: &SendResult, status: Option<u16>) {
             _ => None,
         };
         queue.exporter.sent(signal, result, now(), jitter);
-        queue.collect_drops();
-        if !matches!(result, SendResult::Taken { rejected: 0, .. }) {
-            queue.last_failure = LastFailure { status, message };
-        } else if queue.unlogged.is_empty() {
-            queue.last_failure = LastFailure::default();
-        }
+        queue.collect_drops(&BatchFailure { status, message });
     });
 }
 
@@ -149,42 +144,43 @@ pub(super) fn sent(signal: Signal, result: &SendResult, status: Option<u16>) {
 #[derive(Default)]
 pub(super) struct DropReport {
     /// Since the last report.
-    pub(super) new: Vec<SignalDrops>,
+    pub(super) new: Vec<(SignalDrops, BatchFailure)>,
     /// What is to be logged: since the last time, at most once a minute.
-    pub(super) logged: Vec<SignalDrops>,
-    /// Why.
-    pub(super) failure: LastFailure,
+    pub(super) logged: Vec<(SignalDrops, BatchFailure)>,
 }
 
 /// The sender stops. Returns what is to be counted and logged.
 pub(super) fn stop() -> DropReport {
     let stop = |queue: &mut Queue| {
         queue.sender_until = 0;
-        queue.collect_drops();
-        let new = std::mem::take(&mut queue.uncounted);
-        if queue.unlogged.is_empty() || now() < queue.log_from {
-            return DropReport { new, ..DropReport::default() };
+        queue.collect_drops(&BatchFailure::default());
+        let is_logged = !queue.unlogged.is_empty() && now() >= queue.log_from;
+        if is_logged {
+            queue.log_from = now().saturating_add(LOG_INTERVAL);
         }
-        queue.log_from = now().saturating_add(LOG_INTERVAL);
-        let (logged, failure) = (std::mem::take(&mut queue.unlogged), std::mem::take(&mut queue.last_failure));
-        DropReport { new, logged, failure }
+        let logged = if is_logged { std::mem::take(&mut queue.unlogged) } else { Vec::new() };
+        DropReport { new: std::mem::take(&mut queue.uncounted), logged }
     };
     with(stop).unwrap_or_default()
 }
 
 impl Queue {
-    fn collect_drops(&mut self) {
+    /// Notes what was dropped since the last time. `failure`: of the batch that has ended, if one has.
+    fn collect_drops(&mut self, failure: &BatchFailure) {
         for drops in self.exporter.take_drops() {
-            add(&mut self.uncounted, drops);
-            add(&mut self.unlogged, drops);
+            // A full queue is no failure of that batch.
+            let failure = if drops.reason == DropReason::Full { BatchFailure::default() } else { failure.clone() };
+            add(&mut self.uncounted, drops, BatchFailure::default());
+            add(&mut self.unlogged, drops, failure);
         }
     }
 }
 
-fn add(all: &mut Vec<SignalDrops>, more: SignalDrops) {
-    match all.iter_mut().find(|drops| drops.signal == more.signal && drops.reason == more.reason) {
-        Some(drops) => drops.count = drops.count.saturating_add(more.count),
-        None => all.push(more),
+/// Adds drops to those of the same signal and reason.
+fn add(all: &mut Vec<(SignalDrops, BatchFailure)>, more: SignalDrops, failure: BatchFailure) {
+    match all.iter_mut().find(|(drops, _)| drops.signal == more.signal && drops.reason == more.reason) {
+        Some((drops, last)) => (drops.count, *last) = (drops.count.saturating_add(more.count), failure),
+        None => all.push((more, failure)),
     }
 }
 

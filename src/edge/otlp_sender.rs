@@ -8,7 +8,7 @@ use super::clock::now;
 use super::context::Edge;
 use super::log::report;
 use super::operations_queue;
-use super::otlp_queue::{self, DropReport, ExportRequest, LastFailure, QueueStep};
+use super::otlp_queue::{self, BatchFailure, DropReport, ExportRequest, QueueStep};
 use super::otlp_request::{self, TIMEOUT};
 use crate::config::Millis;
 use crate::telemetry::metrics::EXPORT_DROPS;
@@ -46,14 +46,14 @@ async fn run() {
             }
         }
     }
-    let DropReport { new, logged, failure } = otlp_queue::stop();
-    for SignalDrops { signal, reason, count } in new {
+    let DropReport { new, logged } = otlp_queue::stop();
+    for (SignalDrops { signal, reason, count }, _) in new {
         operations_queue::measure(&EXPORT_DROPS, &[signal.name(), reason.name()], count);
     }
-    logged.iter().for_each(|drops| log_drops(drops, &failure));
+    logged.iter().for_each(|(drops, failure)| log_drops(drops, failure));
 }
 
-fn log_drops(drops: &SignalDrops, failure: &LastFailure) {
+fn log_drops(drops: &SignalDrops, failure: &BatchFailure) {
     let SignalDrops { signal, reason, count } = *drops;
     report(EventKind::ExportDropped(ExportDropped {
         signal: signal.name(),
