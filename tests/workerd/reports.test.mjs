@@ -240,6 +240,18 @@ describe("the store of reports", () => {
     assert.equal((await list(fed.office, "&tags=user=bob")).length, 1);
   });
 
+  it("forgets the requests of a key, whose sums stay", async () => {
+    await fed.feed(batch(many(2, () => ({ at: fed.now, key_id: "vk_b" }))));
+    const of = async (key) => (await list(fed.office, `&key=${key}`)).length;
+    const others = await of("a");
+    assert.equal(await of("b"), 2);
+    assert.equal((await fed.office.order("DELETE", "/requests?key=b")).deleted, 2);
+    assert.deepEqual([await of("b"), await of("a")], [0, others]);
+    assert.equal(await total(fed.office, "&key=b"), 2);
+    await restart();
+    assert.deepEqual([await of("b"), await of("a"), await total(fed.office, "&key=b")], [0, others, 2]);
+  });
+
   it("forgets requests and sums when their time is over, and says how full it is", async () => {
     const { data: [store] } = await fed.office.order("GET", "/stores");
     assert.ok(store.bytes > 0 && store.max_bytes === 10_000_000_000 && store.recorded_requests >= 10, JSON.stringify(store));
@@ -332,6 +344,7 @@ describe("a full store of reports", () => {
           assert.equal(data.reduce((sum, row) => sum + row.requests, 0), REQUESTS);
         };
         await timed("/reports", whole);
+        await timed("/reports?model=m3", ({ totals }) => assert.equal(totals.requests, many(REQUESTS, (n) => n % 7 === 3).filter(Boolean).length));
         await timed("/reports?group_by=key", whole);
         await timed("/reports?resolution=hour&group_by=model", whole);
         await timed("/reports?resolution=total&group_by=key,model", whole);
