@@ -15,7 +15,7 @@ const GATHERED_MS = 2_500;
 /** What keeps the first batches, tables and segments out of the figures. */
 const FIRST = 60;
 const OBJECTS = [
-  { binding: "OPERATIONS", label: "reports, metrics, alerts" },
+  { binding: "OPERATIONS", label: "reports, metrics" },
   { binding: "LOG_FILES", label: "log files" },
 ];
 const TARGET = 1.5;
@@ -53,7 +53,10 @@ function once(work) {
 }
 
 /** The section, from its heading to the next. */
-export function watchingSection(rows, cpuWithout) {
+export const WATCHING = /^## What it costs to watch\n[^]*?(?=^## )/m;
+
+/** The section. `cpuWithout`: the CPU time of a request with nothing on, if it was measured. */
+export function watchingSection(rows, cpuWithout, workerd) {
   const sum = (counts, what) => counts.reduce((total, count) => total + count[what], 0);
   const line = (pace, requests, label, count, target) => {
     const { objects } = dollars(count, 0);
@@ -65,28 +68,33 @@ export function watchingSection(rows, cpuWithout) {
     return [...each, line(pace, requests, "together", all, `$${two(TARGET)}`)];
   });
   const busiest = rows.at(-1).cpuMs;
+  const cpu = cpuWithout === undefined ? "" : `**CPU.** At full speed the process took ${two(busiest)} ms per request, and ${two(cpuWithout)} ms with nothing on: $${two((busiest - cpuWithout) * PRICE.cpuMs * 1e6)} per
+million requests.
+
+`;
   return `## What it costs to watch
 
-Measured with everything on: reports with a zone and a tag, metrics, alerts, and log files at level \`info\` without a bucket, for a key of
-\`ACCESS_API_KEYS\`. Calls and rows are per request, those of alarms included; dollars are per million requests, in addition to the table
-above, beyond what a plan includes.
+Measured on ${new Date().toISOString().slice(0, 10)} with ${workerd}, with reports by a zone and a tag, metrics, and log files at level \`info\` without a
+bucket, for a key of \`ACCESS_API_KEYS\`. Calls and rows are per request, those of alarms included; dollars are per million requests, in addition
+to the table above, beyond what a plan includes.
 
 ${table(["pace", "requests", "object", "calls", "rows written", "rows read", "more", "target"], lines)}
 
-An isolate sends what it has collected once a second: a batch of reports is one row, a batch of lines two. So the costs are those of
-seconds with traffic, not of requests: at most $${two(secondly(1, 1))} a month for the reports of an isolate that is never idle, and
-$${two(secondly(1, 2))} for its lines. The target is met from about one request a second and isolate on. Below it the share of a request is greater,
-but there are few: one each 2 s is 1.3 million a month, of which a plan includes the rows. The reports of 10,000 requests, or of 15
-minutes, are then stored as sums and lists: some rows for each quarter of an hour, key and model, and one for 500 requests.
+An isolate sends what it has collected once a second: a batch is one call and one row. So the costs are those of seconds with traffic, not
+of requests: at most $${two(secondly(1, 1))} a month for the reports of an isolate that is never idle, and as much for its lines. Where r requests a second
+come to an isolate, each takes 1 / (r + 1) of a batch of either kind: the target is met from r = 0.6 on.
 
-**Objects that are always awake.** An object with traffic at least each 10 s is never idle: $${two(AWAKE)} a month (128 MB at
-$12.50 a million GB-s), of which a plan includes 400,000 GB-s for all objects together: more than one such object. \`OPERATIONS\`
-and \`LOG_FILES\` are one each. The duration of calls in the table above is a part of it.
+**Above the target: slower paces.** A request that is alone in its second takes a batch of each kind, and if the objects were closed
+meanwhile, each sets its alarm again, which is a row. One request each 2 s is 1.3 million a month, whose rows a plan includes.
 
-**CPU.** At full speed the process took ${two(busiest)} ms per request, and ${two(cpuWithout)} ms with nothing on: $${two((busiest - cpuWithout) * PRICE.cpuMs * 1e6)} per million requests.
-Of a bucket, a segment is one operation of class A: $4.50 a million.
+**Not in the figures.** After 10,000 requests, or 15 minutes, reports are folded: a row for 500 requests, and one for each quarter of an
+hour, key and model. A segment that is stored in a bucket is one operation of class A ($4.50 a million).
 
-`;
+**Objects that are always awake.** An object with traffic at least each 10 s is never idle: $${two(AWAKE)} a month (128 MB at $12.50 a million
+GB-s), of which a plan includes 400,000 GB-s for all objects together, more than one such object. \`OPERATIONS\` and \`LOG_FILES\` are one
+each. The duration of calls in the table is a part of it.
+
+${cpu}`;
 }
 
 /** Dollars a month of so many calls and rows each second. */
