@@ -92,7 +92,7 @@ mod tests {
         record
     }
 
-    fn summary(record: RequestRecord, error: Option<&Error>) -> RequestSummary {
+    fn summary(record: &RequestRecord, error: Option<&Error>) -> RequestSummary {
         record.summary(&record.receipt(&Admission::default(), false), error)
     }
 
@@ -110,7 +110,7 @@ mod tests {
             Fact::AttemptEnded(ResponseFacts::default()),
             ended(200, Outcome::Complete, 200),
         ];
-        let summary = summary(record(facts), None);
+        let summary = summary(&record(facts), None);
         let only =
             AttemptSummary { provider: "p".into(), model: "m".into(), class: String::new(), started: 103, ended: 200 };
         assert_eq!(summary.attempts, [only]);
@@ -130,7 +130,7 @@ mod tests {
             Fact::AttemptEnded(ResponseFacts::default()),
             ended(200, Outcome::Complete, 150),
         ];
-        let summary = summary(record(facts), None);
+        let summary = summary(&record(facts), None);
         let classes: Vec<&str> = summary.attempts.iter().map(|attempt| attempt.class.as_str()).collect();
         assert_eq!(classes, ["rate", ""]);
         assert_eq!(summary.model, "b");
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn a_request_that_the_gateway_refuses_has_no_attempt() {
         let error = Error::caller(404, "model_not_found", "no such model");
-        let summary = summary(record(vec![ended(404, Outcome::Refused, 101)]), Some(&error));
+        let summary = summary(&record(vec![ended(404, Outcome::Refused, 101)]), Some(&error));
         assert!(summary.attempts.is_empty());
         assert_eq!((summary.status, summary.class.as_str(), summary.gateway_time), (404, "caller", 1));
     }
@@ -157,7 +157,7 @@ mod tests {
             ended(200, Outcome::Truncated, 150),
         ];
         let error = Error::upstream(502, "stream_truncated", "");
-        let summary = summary(record(facts), Some(&error));
+        let summary = summary(&record(facts), Some(&error));
         let classes: Vec<&str> = summary.attempts.iter().map(|attempt| attempt.class.as_str()).collect();
         assert_eq!(classes, ["rate", "truncated"]);
         assert_eq!(summary.class, "truncated");
@@ -172,7 +172,7 @@ mod tests {
             ended(503, Outcome::Refused, 131),
         ];
         let error = Error::gateway(503, "all_failed", "all failed");
-        let summary = summary(record(facts), Some(&error));
+        let summary = summary(&record(facts), Some(&error));
         assert_eq!(summary.class, "quota");
         assert_eq!(summary.attempts.len(), 1);
     }

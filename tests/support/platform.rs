@@ -12,7 +12,6 @@ use llm_bridge::ids::AccountId;
 use llm_bridge::ledger::health::HealthResponse;
 use llm_bridge::ledger::registry;
 use llm_bridge::ledger::{AccountCommand, AccountResponse, Receipt};
-use llm_bridge::telemetry::log_file::{LogCommand, LogResponse};
 use llm_bridge::telemetry::metrics::Family;
 use llm_bridge::telemetry::otlp::Span;
 use llm_bridge::telemetry::{Event, RequestSummary, render};
@@ -108,17 +107,7 @@ impl Platform for World {
                     .map_or(HealthResponse::Malformed, |command| health.handle(command, self.clock.get()).0);
                 serde_json::to_string(&response).unwrap()
             }
-            ObjectAddress::LogFiles => {
-                let response = match serde_json::from_str(&command) {
-                    Ok(LogCommand::Read(query)) => {
-                        self.log_queries.borrow_mut().push(query);
-                        LogResponse::Page(self.log_page.borrow().clone())
-                    }
-                    Ok(LogCommand::Append(_)) => LogResponse::Appended,
-                    Err(_) => LogResponse::Malformed,
-                };
-                serde_json::to_string(&response).unwrap()
-            }
+            ObjectAddress::LogFiles => serde_json::to_string(&self.handle_log_files(&command)).unwrap(),
             ObjectAddress::Operations(part) => {
                 let response = self.operations.borrow_mut().get_mut(part.name()).map(|answer| answer(&command));
                 response.ok_or(CallError::Unbound)?

@@ -16,7 +16,7 @@ use llm_bridge::ledger::registry::KeyRegistry;
 use llm_bridge::ledger::{AccountCommand, AccountLedger, AccountResponse, AccountWrite, Receipt, ReceiptRow};
 use llm_bridge::reasoning_store;
 use llm_bridge::telemetry::RequestSummary;
-use llm_bridge::telemetry::log_file::{LogPage, LogQuery};
+use llm_bridge::telemetry::log_file::{LogCommand, LogPage, LogQuery, LogResponse};
 use llm_bridge::telemetry::metrics::Registry;
 use llm_bridge::telemetry::otlp::Span;
 use llm_bridge::tokens::{Encoding, Vocabulary};
@@ -46,7 +46,7 @@ pub struct World {
     pub metrics: Rc<RefCell<Registry>>,
     pub reported_measured: Rc<Cell<u64>>,
     /// The parts of the operations object by name: each answers a command.
-    pub operations: Rc<RefCell<BTreeMap<&'static str, Box<dyn FnMut(&str) -> String>>>>,
+    pub operations: Rc<RefCell<BTreeMap<&'static str, PartAnswer>>>,
     pub cancelled: Rc<Cell<bool>>,
     /// The accounts' ledgers, by the account's name. Their writes are dropped, except for receipts.
     pub ledgers: Rc<RefCell<HashMap<String, AccountLedger>>>,
@@ -81,6 +81,9 @@ pub struct World {
     pub timers_made: Rc<Cell<u64>>,
     pub newest_timer: Rc<Cell<u64>>,
 }
+
+/// How a part of the operations object answers a command.
+pub type PartAnswer = Box<dyn FnMut(&str) -> String>;
 
 /// What happens to a command to an object.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -134,6 +137,17 @@ impl World {
             _ => None,
         }));
         response
+    }
+
+    pub(super) fn handle_log_files(&self, command: &str) -> LogResponse {
+        match serde_json::from_str(command) {
+            Ok(LogCommand::Read(query)) => {
+                self.log_queries.borrow_mut().push(query);
+                LogResponse::Page(self.log_page.borrow().clone())
+            }
+            Ok(LogCommand::Append(_)) => LogResponse::Appended,
+            Err(_) => LogResponse::Malformed,
+        }
     }
 
     pub(super) fn handle_store(
