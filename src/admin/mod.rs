@@ -2,6 +2,8 @@
 //! targets; log files; the audit log.
 
 mod access;
+mod access_identity;
+mod access_token;
 mod account;
 mod audit;
 mod audit_log;

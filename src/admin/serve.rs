@@ -25,14 +25,16 @@ pub async fn serve<P: Platform>(
 ) -> Result<Response<P>> {
     let address = (request.header)("cf-connecting-ip");
     let trail = AuditTrail::of(call.id);
-    let (actor, served) = match authenticate(bridge, &request, call.action) {
+    let (actor, served) = match authenticate(bridge, platform, request.header, call.action).await {
         Ok(key_id) => {
             record.apply(Fact::Authenticated { key_id: key_id.clone() });
             (key_id, handle(bridge, platform, request, call, &trail).await)
         }
         Err(SignInFailure { error, known: Some(key_id) }) => (key_id, Err(error)),
         Err(SignInFailure { error, known: None }) => {
-            bridge.admin_state().note_failed_sign_in();
+            if error.status() == 401 {
+                bridge.admin_state().note_failed_sign_in();
+            }
             return Err(error);
         }
     };

@@ -15,6 +15,11 @@ pub enum Cors {
 }
 
 impl Cors {
+    /// Whether it lists this origin by name.
+    pub fn names(&self, origin: &str) -> bool {
+        matches!(self, Self::Only(origins) if origins.iter().any(|listed| listed == origin))
+    }
+
     pub(super) fn read(node: &Node<'_>) -> Option<Self> {
         Self::read_origins(&node.table(&["origins"])?.at("origins")?)
     }

@@ -31,7 +31,7 @@ mod websocket;
 mod yaml;
 
 pub use address::Address;
-pub use admin::AdminSettings;
+pub use admin::{AccessSettings, AdminSettings};
 pub use cors::Cors;
 pub use file_log::FileLog;
 pub use format_kind::FormatKind;

@@ -18,16 +18,19 @@ use super::upload::{self, Upload};
 use super::{count, js, log_sender, operations_queue, otlp_queue, otlp_sender, receipt_queue, response};
 use crate::alerts::Observation;
 use crate::config::Millis;
-use crate::gateway::RequestState;
 use crate::gateway::platform::{
     Broken, CallError, ObjectAddress, Piece, Platform, Priority, ProviderRequest, ProviderResponse, StreamHead,
 };
+use crate::gateway::{RequestState, RsaPublicKey};
 use crate::ids::AccountId;
 use crate::ledger::{AccountCommand, Receipt};
 use crate::telemetry::metrics::Family;
 use crate::telemetry::otlp::Span;
 use crate::telemetry::{Event, RequestSummary};
 use crate::tokens::Encoding;
+
+/// The longest text that [`Platform::fetch_text`] reads, in bytes.
+const MAX_TEXT: usize = 64 << 10;
 
 impl Platform for Edge {
     type Body = web_sys::Request;
@@ -120,6 +123,28 @@ impl Platform for Edge {
 
     fn report_measured(&self) {
         operations_queue::report_measured(self);
+    }
+
+    async fn fetch_text(&self, url: &str) -> Result<String, Broken> {
+        let init = RequestInit::new();
+        init.set_redirect(RequestRedirect::Manual);
+        let response = JsFuture::from(js::fetch(url, &init).map_err(broken)?).await.map_err(broken)?;
+        let response: web_sys::Response = response.dyn_into().map_err(broken)?;
+        let mut source =
+            response.body().filter(|_| response.ok()).and_then(|body| Source::new(body).ok()).ok_or(Broken)?;
+        let mut bytes = Vec::new();
+        while let Some(piece) = source.next().await.map_err(broken)? {
+            bytes.extend(piece);
+            if bytes.len() > MAX_TEXT {
+                source.cancel().await;
+                return Err(Broken);
+            }
+        }
+        String::from_utf8(bytes).map_err(|_| Broken)
+    }
+
+    async fn verify_rs256(&self, key: &RsaPublicKey, signature: &[u8], message: &str) -> bool {
+        js::verify_rs256(key, signature, message.as_bytes()).await.unwrap_or(false)
     }
 
     async fn count(&self, encoding: Encoding, texts: Vec<String>) -> Result<Vec<u64>, CallError> {

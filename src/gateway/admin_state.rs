@@ -2,11 +2,15 @@
 
 use std::cell::Cell;
 
+use super::access_keys::AccessKeyCache;
+
 /// What an isolate keeps for the admin API.
 #[derive(Debug, Default)]
 pub struct AdminState {
     /// Sign-ins with unknown keys, or without any, that the audit log has not been told of.
     failed_sign_ins: Cell<u64>,
+    /// The keys with which Cloudflare Access signs tokens.
+    pub access_keys: AccessKeyCache,
 }
 
 impl AdminState {

@@ -1,5 +1,6 @@
 //! One call of a model, from the caller's key to the receipt. All I/O goes through [`Platform`].
 
+mod access_keys;
 mod admin_state;
 mod admission;
 mod admission_cache;
@@ -68,6 +69,7 @@ mod writer;
 
 pub mod platform;
 
+pub use access_keys::{AccessKeyCache, KnownKey, RsaPublicKey};
 pub use admin_state::AdminState;
 pub use admission::{Admission, Caller};
 pub use admit::{ask_account, check as check_account};

@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::future::Future;
 use std::rc::Rc;
 
+use super::access_keys::RsaPublicKey;
 use super::request_state::RequestState;
 use crate::alerts::Observation;
 use crate::config::Millis;
@@ -101,6 +102,12 @@ pub trait Platform: Clone + 'static {
     /// Sends what was measured if there has been no report for a minute. To be called for callers with a
     /// valid key only: it costs a call of the object.
     fn report_measured(&self);
+
+    /// Reads a small text from an address of the configuration. Redirects are not followed.
+    fn fetch_text(&self, url: &str) -> impl Future<Output = Result<String, Broken>>;
+
+    /// Whether a key has signed a message with RS256.
+    fn verify_rs256(&self, key: &RsaPublicKey, signature: &[u8], message: &str) -> impl Future<Output = bool>;
 
     /// Counts the tokens of each text. The first count of an encoding loads its vocabulary.
     fn count(&self, encoding: Encoding, texts: Vec<String>) -> impl Future<Output = Result<Vec<u64>, CallError>>;

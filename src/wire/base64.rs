@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 const ENGINE: GeneralPurpose = GeneralPurpose::new(
@@ -23,6 +24,11 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
         return ENGINE.decode(bare).ok();
     }
     ENGINE.decode(text).ok()
+}
+
+/// Decodes unpadded base64 for URLs (RFC 4648 §5), as JSON Web Tokens have it. `None` if it is malformed.
+pub fn decode_url(text: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).ok()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod audit;
 mod concurrency;
 mod description;
 mod health;
+mod identities;
 mod keys;
 mod logs;
 mod setup;

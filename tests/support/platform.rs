@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use llm_bridge::alerts::Observation;
 use llm_bridge::gateway::platform::{Broken, CallError, ObjectAddress, Priority, ProviderRequest, StreamHead};
-use llm_bridge::gateway::{Platform, RequestState};
+use llm_bridge::gateway::{Platform, RequestState, RsaPublicKey};
 use llm_bridge::ids::AccountId;
 use llm_bridge::ledger::health::HealthResponse;
 use llm_bridge::ledger::registry;
@@ -150,6 +150,16 @@ impl Platform for World {
 
     fn report_measured(&self) {
         self.reported_measured.set(self.reported_measured.get() + 1);
+    }
+
+    async fn fetch_text(&self, url: &str) -> Result<String, Broken> {
+        self.fetched.borrow_mut().push(url.to_owned());
+        self.pause().await;
+        self.texts.borrow_mut().pop_front().ok_or(Broken)
+    }
+
+    async fn verify_rs256(&self, key: &RsaPublicKey, signature: &[u8], _: &str) -> bool {
+        signature == format!("signed by {}", key.id).as_bytes()
     }
 
     async fn count(&self, encoding: Encoding, texts: Vec<String>) -> Result<Vec<u64>, CallError> {

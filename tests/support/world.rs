@@ -74,6 +74,9 @@ pub struct World {
     pub state: Rc<RequestState>,
     /// The streamed response of the request under way, and what has been written of it.
     pub begun: Rc<RefCell<Option<BegunResponse>>>,
+    /// The next texts that are fetched, and the URLs that were asked for. Without one, nothing can be fetched.
+    pub texts: Rc<RefCell<VecDeque<String>>>,
+    pub fetched: Rc<RefCell<Vec<String>>>,
     /// Tasks that outlive a response.
     pub tasks: Rc<RefCell<Vec<LocalBoxFuture<'static, ()>>>>,
     /// The deadline and the number of each timer; the number of timers made; and the duration of the newest.

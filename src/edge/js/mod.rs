@@ -7,6 +7,7 @@ mod event_context;
 mod globals;
 mod hibernation;
 mod objects;
+mod subtle;
 
 pub(super) use accepted_socket::{AcceptedSocket, Closed};
 pub(super) use bucket::{Bucket, bucket};
@@ -15,3 +16,4 @@ pub(super) use event_context::EventContext;
 pub(super) use globals::{Assets, FixedLengthStream, clear_timer, fetch, random, record, start_timer, tee};
 pub(super) use hibernation::{attach, attachment, last_ping};
 pub(super) use objects::{Namespace, Stub, in_transaction, namespace, set_alarm};
+pub(super) use subtle::verify_rs256;
