@@ -12,7 +12,7 @@ pub const HEADER: &str = "cf-access-jwt-assertion";
 /// Stands before an identity in logs and in the audit log, to tell it from a key's id.
 const PREFIX: &str = "access:";
 
-/// The identity that a token names, as [`AccountId`] of logs: `access:` and an address of email, or the client
+/// The identity that a token names, as it stands in logs: `access:` and an address of email, or the client
 /// id of a service token.
 ///
 /// # Errors

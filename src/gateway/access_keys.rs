@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use serde::Deserialize;
 
 use super::platform::{Broken, Platform};
+use super::rsa_public_key::RsaPublicKey;
 use super::wait::{sleep, within};
 use crate::config::Millis;
 
@@ -21,34 +22,8 @@ const FETCH_INTERVAL: Millis = 60_000;
 const FETCH_TIMEOUT: Millis = 5_000;
 /// How often a request that waits for the fetch of another looks for its result.
 const POLL_INTERVAL: Millis = 20;
-/// The most keys, and the longest part of one: 4096 bits as base64.
+/// The most keys.
 const MAX_KEYS: usize = 16;
-const MAX_PART: usize = 683;
-/// The shortest modulus: 2048 bits as base64.
-const MIN_MODULUS: usize = 342;
-
-/// A public key of RSA.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct RsaPublicKey {
-    /// Its id.
-    #[serde(rename = "kid")]
-    pub id: String,
-    /// Its kind: `RSA`.
-    kty: String,
-    /// Its modulus, in base64 for URLs.
-    #[serde(rename = "n")]
-    pub modulus: String,
-    /// Its exponent, likewise.
-    #[serde(rename = "e")]
-    pub exponent: String,
-}
-
-impl RsaPublicKey {
-    fn is_sound(&self) -> bool {
-        let is_short = [&self.id, &self.modulus, &self.exponent].iter().all(|part| part.len() <= MAX_PART);
-        is_short && self.kty == "RSA" && self.modulus.len() >= MIN_MODULUS
-    }
-}
 
 /// The keys of a team, cached.
 #[derive(Debug, Default)]

@@ -53,6 +53,7 @@ mod request_head;
 mod request_state;
 mod response;
 mod response_context;
+mod rsa_public_key;
 mod script;
 mod settle;
 mod signing_cache;
@@ -69,7 +70,7 @@ mod writer;
 
 pub mod platform;
 
-pub use access_keys::{AccessKeyCache, KnownKey, RsaPublicKey};
+pub use access_keys::{AccessKeyCache, KnownKey};
 pub use admin_state::AdminState;
 pub use admission::{Admission, Caller};
 pub use admit::{ask_account, check as check_account};
@@ -88,6 +89,7 @@ pub use request::{AdmittedRequest, Request};
 pub use request_body::read_body;
 pub use request_state::RequestState;
 pub use response::{Body, Response};
+pub use rsa_public_key::RsaPublicKey;
 pub use tokenize::tokenize;
 pub use upgrade::UpgradeDecision;
 pub use wait::wait_for_room;

@@ -6,8 +6,8 @@ use std::cell::Cell;
 use std::future::Future;
 use std::rc::Rc;
 
-use super::access_keys::RsaPublicKey;
 use super::request_state::RequestState;
+use super::rsa_public_key::RsaPublicKey;
 use crate::alerts::Observation;
 use crate::config::Millis;
 use crate::formats::Framing;

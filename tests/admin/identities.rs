@@ -135,7 +135,7 @@ fn an_admin_key_counts_before_an_identity() {
     assert_eq!(with_key("Bearer other"), 401);
     let without_keys = (bridge(CONFIG, &[]), World::default());
     let got = ask(&without_keys.0, &without_keys.1, "GET /admin/api/keys", &[], "");
-    assert_eq!((got.status, got.code()), (401, "missing_api_key".to_owned()));
+    assert_eq!((got.status, got.code()), (401, "invalid_api_key".to_owned()));
 }
 
 #[test]

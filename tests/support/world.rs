@@ -74,7 +74,8 @@ pub struct World {
     pub state: Rc<RequestState>,
     /// The streamed response of the request under way, and what has been written of it.
     pub begun: Rc<RefCell<Option<BegunResponse>>>,
-    /// The next texts that are fetched, and the URLs that were asked for. Without one, nothing can be fetched.
+    /// The next texts that are fetched, and the URLs that were asked for. Without one, nothing can be
+    /// fetched.
     pub texts: Rc<RefCell<VecDeque<String>>>,
     pub fetched: Rc<RefCell<Vec<String>>>,
     /// Tasks that outlive a response.
