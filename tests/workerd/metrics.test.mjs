@@ -210,7 +210,7 @@ describe("metrics exported to OpenTelemetry", () => {
   it("are counted and logged if the back end refuses them, which disturbs nothing", async () => {
     const { sink, gateway } = await start();
     try {
-      sink.script.push(respond(400));
+      sink.choose = () => respond(400);
       assert.equal((await chat(gateway, KEY, "demo/echo")).status, 200);
       await samplesWith(gateway, `llm_bridge_export_drops_total{signal="metrics",reason="refused"}`, 1);
       const [{ signal, drops, status }] = gateway.logs().filter(({ event }) => event === "export_dropped");
