@@ -22,14 +22,15 @@ const docs = (await readdir(`${ROOT}docs`)).filter((name) => name.endsWith(".md"
 const pages = ["README.md", ...docs.map((name) => `docs/${name}`)];
 
 /** The fenced blocks of a page in order: their language and text. */
-const blocksOf = (page) => [...page.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language, text]) => ({ language, text }));
+const blocksOf = (page) =>
+  [...page.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(({ 1: language, 2: text, index }) => ({ language, text, section: page.lastIndexOf("\n#", index) }));
 
 const examples = [];
 for (const file of pages) {
   const blocks = blocksOf(await readFile(ROOT + file, "utf8"));
-  blocks.forEach(({ language, text }, index) => {
+  blocks.forEach(({ language, text, section }, index) => {
     const next = blocks[index + 1];
-    const reply = next?.language === "json" ? next.text.trim() : undefined;
+    const reply = next?.language === "json" && next.section === section ? next.text.trim() : undefined;
     if (language === "sh" && text.includes("curl ")) examples.push({ file, command: text, reply });
     if (language === "js" && /^import /m.test(text)) examples.push({ file, program: text });
   });

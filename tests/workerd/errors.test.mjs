@@ -2,29 +2,18 @@
 // secrets.
 
 import assert from "node:assert/strict";
-import { createServer } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { HELLO } from "./client.mjs";
 import { expectError } from "./expect.mjs";
 import { LATE_MS, paced } from "./pace.mjs";
-import { PROVIDER_KEY, startStage } from "./stage.mjs";
+import { DEAD_PORT, PROVIDER_KEY, startStage } from "./stage.mjs";
 
 const MESSAGES = `"messages":${JSON.stringify(HELLO)}`;
 const THEIRS = { status: 400, type: "invalid_request_error" };
 
-/** A port of loopback on which nobody listens. */
-async function deadPort() {
-  const server = createServer();
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 describe("an error", () => {
-  let stage, dead;
+  let stage;
   before(async () => {
-    dead = await deadPort();
     const config = (fake) => `
 default_provider: openai
 limits: { max_body_bytes: 4096 }
@@ -32,7 +21,7 @@ providers:
   openai: { base_url: "${fake.base}", models: { ok: {}, capped: { max_tokens: 10 } } }
   any: { base_url: "${fake.base}", models: "*" }
   brief: { base_url: "${fake.base}", models: { silent: { timeout: ${paced(1)} }, stall-mid-stream: { timeout: ${paced(1)} } } }
-  dead: { base_url: "http://127.0.0.1:${dead}/v1", models: { ok: {} } }
+  dead: { base_url: "http://127.0.0.1:${DEAD_PORT}/v1", models: { ok: {} } }
   keyless-by-mistake: { base_url: "${fake.base}", models: { ok: {} } }
   misnamed: { base_url: "${fake.base}", api_key_env: MY_KEY, models: { ok: {} } }
 `;
@@ -43,7 +32,7 @@ providers:
   /** Asserts that a text contains nothing that only the operator may know. */
   function expectDiscreet({ text, headers }) {
     const shown = text + JSON.stringify(headers);
-    for (const secret of [PROVIDER_KEY, "127.0.0.1", String(stage.fake.port), String(dead)]) {
+    for (const secret of [PROVIDER_KEY, "127.0.0.1", String(stage.fake.port), String(DEAD_PORT)]) {
       assert.ok(!shown.includes(secret), `${secret} in ${shown}`);
     }
   }

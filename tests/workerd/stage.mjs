@@ -7,6 +7,9 @@ import { startFake } from "./fake-openai.mjs";
 import { startGateway } from "./harness.mjs";
 import { PACE, paced } from "./pace.mjs";
 
+/** A port of loopback on which nobody listens. The kernel gives it to nobody who asks for any free port. */
+export const DEAD_PORT = 21_937;
+
 export const KEY = "caller-key-3141592653";
 export const PROVIDER_KEY = "sk-provider-2718281828";
 

@@ -2,7 +2,6 @@
 // both say what the provider served, whoever disconnects, fails or is killed.
 
 import assert from "node:assert/strict";
-import { createServer } from "node:net";
 import { after, before, describe, it } from "node:test";
 import OpenAI, { RateLimitError } from "openai";
 import { billing, expectCharge, expectWhole, PRICED, sumsOf } from "./bills.mjs";
@@ -10,16 +9,7 @@ import { as, begin, call, chatRequest, HELLO, open, until } from "./client.mjs";
 import { expectError } from "./expect.mjs";
 import { OFFICE, Office } from "./office.mjs";
 import { PACE, paced } from "./pace.mjs";
-import { ASKING, KEY, startStage } from "./stage.mjs";
-
-/** A port of loopback on which nobody listens. */
-async function deadPort() {
-  const server = createServer();
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
+import { ASKING, DEAD_PORT, KEY, startStage } from "./stage.mjs";
 
 const config = (port) => (fake) => {
   const row = (name, keys, base = fake.base) =>
@@ -97,7 +87,7 @@ describe("the books", () => {
   /** The events that one request waits for. */
   const cueOf = (user) => cues.get(user) ?? cues.set(user, Promise.withResolvers()).get(user);
   before(async () => {
-    stage = await startStage({ config: config(await deadPort()), bindings: OFFICE, pace: PACE });
+    stage = await startStage({ config: config(DEAD_PORT), bindings: OFFICE, pace: PACE });
     office = new Office(stage.gateway.url);
     const ways = billing({ turn: (user) => leavers.get(user)(), cue: (user) => cueOf(user).promise });
     for (const [name, way] of Object.entries(ways)) stage.fake.behave(name, way);
