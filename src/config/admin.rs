@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named() {
-        assert_eq!(read("access: {}"), (None, 1));
+        assert_eq!(read("access: {}"), (None, 2));
         assert_eq!(read("access: { team_domain: a.cloudflareaccess.com }"), (None, 1));
         assert_eq!(read("access: { audience: a, team: b }"), (None, 2));
     }
