@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use llm_bridge::admin;
 use serde_json::json;
 
+use crate::reports;
 use crate::setup::AdminSetup;
 
 #[test]
@@ -25,6 +26,7 @@ fn the_description_has_every_route_and_no_other() {
 #[test]
 fn every_response_is_as_described() {
     let setup = AdminSetup::open();
+    reports::answer(&setup.world);
     let key = setup
         .key(&json!({"id": "a", "name": "A", "metadata": {"x": "y"}, "budget": {"amount": "5.5", "per": "week"},
         "expires_at": 1_900_000_000, "models": ["demo/*"], "max_body_bytes": 10_000, "on_disconnect": "finish"}));
@@ -57,6 +59,12 @@ fn every_response_is_as_described() {
         ("GET /health", ""),
         ("GET /logs", ""),
         ("GET /audit", ""),
+        ("GET /reports?group_by=key", ""),
+        ("GET /reports?format=csv", ""),
+        ("GET /requests", ""),
+        ("GET /requests/r", ""),
+        ("GET /stores", ""),
+        ("DELETE /requests?key=a", ""),
         ("GET /logs?format=ndjson", ""),
         ("POST /health/reset", "{}"),
         ("DELETE /keys/a", ""),

@@ -9,6 +9,7 @@ mod health;
 mod identities;
 mod keys;
 mod logs;
+mod reports;
 mod setup;
 #[path = "../support/mod.rs"]
 mod support;
