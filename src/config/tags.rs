@@ -41,6 +41,11 @@ impl TagNames {
         }
     }
 
+    /// Whether none are declared.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Reads the tags of a request from its header, in the order of their names.
     ///
     /// # Errors

@@ -211,16 +211,19 @@ impl<'r, P: Platform> Drive<'r, P> {
         body: &'a [u8],
         operation: &'static Operation,
     ) -> Result<Plan<'r, 'a>> {
-        if let Some(header) = head.tags() {
-            let tags = self.bridge.config.reporting.tags.read(&header)?;
-            self.record.apply(Fact::Tagged { tags });
+        let declared = &self.bridge.config.reporting.tags;
+        // Asking for a header takes time, so it is not asked for without need.
+        if !declared.is_empty()
+            && let Some(header) = head.tags()
+        {
+            self.record.apply(Fact::Tagged { tags: declared.read(&header)? });
         }
         let envelope = operation.read(RequestParts { path_name: self.path_name, body })?;
-        let (model, is_stream) = (cut(&envelope.model.name), envelope.delivery.is_stream());
+        let (model, is_stream) = (envelope.model.name.to_string(), envelope.delivery.is_stream());
         self.record.apply(Fact::Read { model, is_stream });
         let route = find_route(&self.bridge.config, head, &envelope, self.platform.now())?;
         if let Some(first) = route.candidates.first() {
-            let (provider, model) = (first.target.provider.name.clone(), cut(&first.target.upstream));
+            let (provider, model) = (first.target.provider.name.clone(), first.target.upstream.to_string());
             self.record.apply(Fact::Routed(AttemptTarget { provider, model, key: 0 }));
         }
         Plan::new(self.client, envelope, route)
@@ -293,9 +296,4 @@ pub fn settle_failure<P: Platform>(platform: &P, mut record: RequestRecord, erro
     let status = error.status();
     let error = if has_left { None } else { Some(error) };
     settle(platform, record, Ending { status, outcome, error, text: None });
-}
-
-/// The beginning of a name that a caller or a provider chose.
-fn cut(name: &str) -> String {
-    name.chars().take(200).collect()
 }

@@ -18,6 +18,9 @@ use crate::telemetry::{
 };
 use crate::wire::dollars::dollars;
 
+/// The most of a model's name that is kept, in characters. Callers and providers may invent names.
+const MAX_NAME: usize = 200;
+
 /// What is known of one request.
 #[derive(Clone, Debug, Default)]
 pub struct RequestRecord {
@@ -75,8 +78,8 @@ impl RequestRecord {
         match fact {
             Fact::Authenticated { key_id } => self.key_id = Some(key_id),
             Fact::Tagged { tags } => self.tags = tags,
-            Fact::Read { model, is_stream } => (self.model, self.stream) = (Some(model), is_stream),
-            Fact::Routed(target) => self.target = Some(target),
+            Fact::Read { model, is_stream } => (self.model, self.stream) = (Some(cut(model)), is_stream),
+            Fact::Routed(target) => self.target = Some(AttemptTarget { model: cut(target.model), ..target }),
             Fact::Admitted { admission, plausible } => {
                 (self.admission, self.plausible) = (Some(admission), Some(plausible));
             }
@@ -94,7 +97,7 @@ impl RequestRecord {
 
     fn end_attempt(&mut self, response: ResponseFacts) {
         let ResponseFacts { served, malformed, usage, unread_until } = response;
-        (self.served, self.malformed) = (served, malformed);
+        (self.served, self.malformed) = (served.map(cut), malformed);
         if let Some(usage) = usage {
             self.charge(usage);
         }
@@ -319,11 +322,34 @@ impl RequestRecord {
     }
 }
 
+/// The beginning of a name. What is cut off is freed.
+fn cut(name: String) -> String {
+    if name.len() <= MAX_NAME { name } else { name.chars().take(MAX_NAME).collect() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::Logging;
     use crate::telemetry::render;
+
+    #[test]
+    fn names_are_cut_wherever_they_come_from() {
+        let (long, kept) = ("é".repeat(100_000), "é".repeat(200));
+        let mut record = RequestRecord::accepted("r".into(), None, 0);
+        record.apply(Fact::Read { model: long.clone(), is_stream: false });
+        record.apply(Fact::Routed(AttemptTarget { provider: "p".into(), model: long.clone(), key: 0 }));
+        record.apply(Fact::AttemptFailed { class: "busy", billable: false, at: 1 });
+        record.apply(Fact::Routed(AttemptTarget { provider: "p".into(), model: long.clone(), key: 1 }));
+        record.apply(Fact::AttemptStarted { metering: Some(Metering::default()), dropped: None });
+        record.apply(Fact::AttemptEnded(ResponseFacts { served: Some(long), ..ResponseFacts::default() }));
+        let receipt = record.receipt(&Admission::default(), false);
+        let summary = record.summary(&receipt, None);
+        assert_eq!((&summary.route, &summary.model, summary.served.as_ref()), (&kept, &kept, Some(&kept)));
+        assert_eq!((&receipt.model, receipt.served.as_ref()), (&kept, Some(&kept)));
+        assert!(receipt.attempts.len() == 2 && receipt.attempts.iter().all(|attempt| attempt.model == kept));
+        assert!(summary.attempts.len() == 2 && summary.attempts.iter().all(|attempt| attempt.model == kept));
+    }
 
     #[test]
     fn the_end_of_a_request_is_one_flat_object() {

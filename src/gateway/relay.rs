@@ -342,7 +342,7 @@ fn facts_of(summary: &ResponseSummary, outcome: Outcome, now: Millis) -> Respons
     };
     let broke_off = matches!(outcome, Outcome::ClientClosed | Outcome::TimedOut | Outcome::Truncated);
     ResponseFacts {
-        served: summary.model.as_ref().map(|model| model.chars().take(200).collect()),
+        served: summary.model.clone(),
         malformed: summary.malformed,
         usage: Some(usage),
         unread_until: (broke_off && !summary.is_complete()).then_some(now),
