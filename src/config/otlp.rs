@@ -27,7 +27,7 @@ pub enum OtlpFormat {
 /// The settings of the export to OpenTelemetry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Otlp {
-    /// The address to which `/v1/traces` and `/v1/logs` are added.
+    /// The address to which `/v1/traces`, `/v1/logs` and `/v1/metrics` are added.
     pub endpoint: Address,
     /// The variable that holds the headers of all export requests.
     pub headers_env: Option<String>,

@@ -33,19 +33,29 @@ pub(super) struct OtlpRequest {
 pub(super) async fn send(request: OtlpRequest) -> (SendResult, Option<u16>) {
     let again = (SendResult::Again { wait: None }, None);
     let Ok(abort) = AbortController::new() else { return again };
-    let sending = pin!(exchange(request, &abort));
-    let timer = pin!(Delay::from(Duration::from_millis(TIMEOUT)));
-    match select(sending, timer).await {
-        Either::Left((Ok((result, status)), _)) => (result, Some(status)),
-        Either::Left((Err(_), _)) => again,
+    let mut timer = pin!(Delay::from(Duration::from_millis(TIMEOUT)));
+    let response = match select(pin!(begin(request, &abort)), timer.as_mut()).await {
+        Either::Left((Ok(response), _)) => response,
+        Either::Left((Err(_), _)) => return again,
         Either::Right(_) => {
             abort.abort();
-            again
+            return again;
         }
+    };
+    let mut body = Vec::new();
+    // The status says what the request came to, even if the body breaks off or does not end.
+    if let Either::Right(_) = select(pin!(read(&response, &mut body)), timer).await {
+        abort.abort();
     }
+    let header = |name: &str| response.headers().get(name).ok().flatten();
+    let (status, content_type, retry_after) = (response.status(), header("content-type"), header("retry-after"));
+    let (content_type, retry_after) = (content_type.as_deref(), retry_after.as_deref());
+    let read = ExportResponse { status, content_type, retry_after, body: &body };
+    (read.result(now()), Some(status))
 }
 
-async fn exchange(request: OtlpRequest, abort: &AbortController) -> Result<(SendResult, u16), JsValue> {
+/// Sends a request, and waits for the head of the response.
+async fn begin(request: OtlpRequest, abort: &AbortController) -> Result<Response, JsValue> {
     let OtlpRequest { url, headers, body } = request;
     let init = RequestInit::new();
     init.set_method("POST");
@@ -55,23 +65,13 @@ async fn exchange(request: OtlpRequest, abort: &AbortController) -> Result<(Send
     drop(body);
     init.set_redirect(RequestRedirect::Manual);
     init.set_signal(Some(&abort.signal()));
-    let response: Response = JsFuture::from(js::fetch(&url, &init)?).await?.dyn_into()?;
-    let header = |name: &str| response.headers().get(name).ok().flatten();
-    let (status, content_type, retry_after) = (response.status(), header("content-type"), header("retry-after"));
-    let bytes = read(&response).await?;
-    let read = ExportResponse {
-        status,
-        content_type: content_type.as_deref(),
-        retry_after: retry_after.as_deref(),
-        body: &bytes,
-    };
-    Ok((read.result(now()), status))
+    JsFuture::from(js::fetch(&url, &init)?).await?.dyn_into()
 }
 
-/// The beginning of the body of a response.
-async fn read(response: &Response) -> Result<Vec<u8>, JsValue> {
-    let Some(body) = response.body() else { return Ok(Vec::new()) };
-    let (mut source, mut bytes) = (Source::new(body)?, Vec::new());
+/// Reads the beginning of the body of a response.
+async fn read(response: &Response, bytes: &mut Vec<u8>) -> Result<(), JsValue> {
+    let Some(body) = response.body() else { return Ok(()) };
+    let mut source = Source::new(body)?;
     while let Some(piece) = source.next().await? {
         bytes.extend_from_slice(&piece);
         if bytes.len() > MAX_RESPONSE {
@@ -79,5 +79,5 @@ async fn read(response: &Response) -> Result<Vec<u8>, JsValue> {
             break;
         }
     }
-    Ok(bytes)
+    Ok(())
 }

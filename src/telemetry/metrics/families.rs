@@ -113,7 +113,7 @@ pub static LOST_RECEIPTS: Family =
 pub static EXPORT_DROPS: Family = counter(
     "llm_bridge_export_drops",
     &["signal", "reason"],
-    "Spans and log records that were not exported, by the reason.",
+    "Spans and log records, and exports of metrics or points of one, that were not taken, by the reason.",
 );
 
 /// Requests under way.

@@ -2,6 +2,7 @@
 
 mod collector;
 mod command;
+mod export_plan;
 mod exposition;
 mod families;
 mod family;
@@ -14,6 +15,7 @@ mod series;
 
 pub use collector::{Collector, IsolateReport};
 pub use command::MetricsCommand;
+pub use export_plan::{EXPORT_OF_METRICS, ExportPlan};
 pub use exposition::expose;
 pub use families::*;
 pub use family::{AcrossIsolates, Family, FamilyKind, Scale};

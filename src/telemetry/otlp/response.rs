@@ -86,8 +86,8 @@ struct JsonResponse {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct JsonPartialSuccess {
-    #[serde(default, alias = "rejectedLogRecords")]
-    rejected_spans: JsonValue,
+    #[serde(default, alias = "rejectedSpans", alias = "rejectedLogRecords", alias = "rejectedDataPoints")]
+    rejected: JsonValue,
     #[serde(default)]
     error_message: Option<String>,
 }
@@ -95,7 +95,7 @@ struct JsonPartialSuccess {
 fn partial_success_of_json(body: &[u8]) -> Option<(u64, String)> {
     let partial = serde_json::from_slice::<JsonResponse>(body).ok()?.partial_success?;
     // An int64 is a string in JSON, but some back ends write a number.
-    let count = &partial.rejected_spans;
+    let count = &partial.rejected;
     let rejected = count.as_u64().or_else(|| count.as_str()?.parse().ok()).unwrap_or(0);
     Some((rejected, partial.error_message.unwrap_or_default()))
 }
@@ -160,6 +160,7 @@ mod tests {
     fn a_partial_success_is_read_from_json() {
         assert_eq!(json(r#"{"partialSuccess":{"rejectedSpans":"3","errorMessage":"too old"}}"#), taken(3, "too old"));
         assert_eq!(json(r#"{"partialSuccess":{"rejectedLogRecords":2}}"#), taken(2, ""));
+        assert_eq!(json(r#"{"partialSuccess":{"rejectedDataPoints":"4"}}"#), taken(4, ""));
         assert_eq!(json(r#"{"partialSuccess":{"errorMessage":"a warning"}}"#), taken(0, "a warning"));
         assert_eq!(json(r#"{"partialSuccess":null}"#), taken(0, ""));
         assert_eq!(json("{}"), taken(0, ""));

@@ -44,9 +44,12 @@ impl Metrics {
     }
 
     fn add(&mut self, batch: &Batch, at: Millis) {
-        self.export.iter_mut().for_each(|export| export.plan(at));
         let Batch { isolate, summaries, series, lost, .. } = batch;
-        self.collector.record(IsolateReport { isolate: *isolate, at, summaries, series, lost: *lost });
+        let report = IsolateReport { isolate: *isolate, at, summaries, series, lost: *lost };
+        if report.is_news() {
+            self.export.iter_mut().for_each(|export| export.plan.add(at));
+        }
+        self.collector.record(report);
     }
 }
 
@@ -71,7 +74,7 @@ impl Part for Metrics {
     }
 
     fn wake_at(&self) -> Option<Millis> {
-        self.export.as_ref().and_then(MetricsExport::due)
+        self.export.as_ref().and_then(|export| export.plan.due())
     }
 
     fn handle(&mut self, command: &str, now: Millis) -> Result<String> {
