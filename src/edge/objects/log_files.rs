@@ -23,8 +23,8 @@ use crate::telemetry::log_file::{
 
 /// The binding of the bucket. It is optional.
 const BUCKET: &str = "LOGS";
-/// How long the bucket may take for one task.
-const BUCKET_TIME: Duration = Duration::from_secs(30);
+/// How long the bucket may take for one task, and for all that one query reads.
+const BUCKET_TIME: Millis = 30_000;
 /// How many tasks one alarm does; the next alarm follows at once.
 const TASKS_PER_ALARM: usize = 20;
 
@@ -134,9 +134,9 @@ impl LogFiles {
         match task {
             BucketTask::Put { segment, key } => {
                 let lines = self.store.lines(*segment).map_err(JsValue::from)?;
-                in_time(bucket.put(key, &lines)).await
+                in_time(bucket.put(key, &lines), BUCKET_TIME).await
             }
-            BucketTask::Delete { key, .. } => in_time(bucket.delete(key)).await,
+            BucketTask::Delete { key, .. } => in_time(bucket.delete(key), BUCKET_TIME).await,
         }
     }
 
@@ -145,11 +145,13 @@ impl LogFiles {
             self.with_writer(|writer, _, _| (writer.segments().cloned().collect::<Vec<Segment>>(), writer.status()))?;
         let Some((segments, status)) = known else { return Ok(LogResponse::Disabled) };
         let (mut search, mut unread_segments) = (LogSearch::new(query), 0);
+        // A slow bucket does not hold the query for each of its segments.
+        let until = now().saturating_add(BUCKET_TIME);
         for segment in &segments {
             if !search.wants(segment) {
                 continue;
             }
-            match self.lines_of(segment).await? {
+            match self.lines_of(segment, until).await? {
                 Some(lines) => search.search(&lines),
                 None => unread_segments += 1,
             }
@@ -158,23 +160,26 @@ impl LogFiles {
         Ok(LogResponse::Page(LogPage { lines, has_more, unread_segments, status }))
     }
 
-    /// The lines of a segment; `None` if the bucket does not return them. A segment may move to the bucket
+    /// The lines of a segment; `None` if the bucket does not return them until then. A segment may move to the bucket
     /// while another is read.
-    async fn lines_of(&self, segment: &Segment) -> Result<Option<String>> {
+    async fn lines_of(&self, segment: &Segment, until: Millis) -> Result<Option<String>> {
         if segment.place != SegmentPlace::Bucket {
             let lines = self.store.lines(segment.number)?;
             if !lines.is_empty() {
                 return Ok(Some(lines));
             }
         }
-        let Some(bucket) = &self.bucket else { return Ok(None) };
-        Ok(in_time(bucket.get(&segment.key)).await.ok().flatten())
+        let (Some(bucket), left @ 1..) = (&self.bucket, until.saturating_sub(now())) else { return Ok(None) };
+        Ok(in_time(bucket.get(&segment.key), left).await.ok().flatten())
     }
 }
 
 /// The result of a call of the bucket, or an error when its time is over.
-async fn in_time<T>(call: impl Future<Output = result::Result<T, JsValue>>) -> result::Result<T, JsValue> {
-    match select(Box::pin(call), Box::pin(Delay::from(BUCKET_TIME))).await {
+async fn in_time<T>(
+    call: impl Future<Output = result::Result<T, JsValue>>,
+    time: Millis,
+) -> result::Result<T, JsValue> {
+    match select(Box::pin(call), Box::pin(Delay::from(Duration::from_millis(time)))).await {
         Either::Left((result, _)) => result,
         Either::Right(_) => Err(JsValue::from_str("it does not respond")),
     }

@@ -24,12 +24,14 @@ const CREATE: [&str; 3] = [
 ];
 /// How long a batch waits to be folded, if there are others after it.
 const FOLD_AFTER: Millis = 900_000;
-/// How many requests wait to be folded at most: about 5 MB.
+/// At so many requests that wait, they are folded: about 5 MB, as requests usually are.
 const MAX_REQUESTS: u64 = 10_000;
-/// How many batches wait to be folded at most.
+/// At so many batches that wait, they are folded.
 const MAX_BATCHES: u64 = 2_000;
-/// How many requests a block has at most: about 250 KB.
+/// How many requests a block has at most: about 250 KB, as requests usually are.
 const BLOCK_REQUESTS: usize = 500;
+/// The maximum length of a block in bytes, unless it has one request. A row has at most 2 MB.
+const BLOCK_BYTES: usize = 1 << 20;
 
 /// The log. No table is created before the first batch.
 pub(super) struct BatchLog {
@@ -131,13 +133,15 @@ impl BatchLog {
     }
 
     fn add_block(&self, first: u64, requests: &[RequestSummary]) -> Result<()> {
+        let block = serde_json::to_string(requests)?;
+        if block.len() > BLOCK_BYTES && requests.len() > 1 {
+            let (one, other) = requests.split_at(requests.len() / 2);
+            self.add_block(first, one)?;
+            return self.add_block(first.saturating_add(one.len() as u64), other);
+        }
         let times = || requests.iter().map(|request| request.at);
-        let values = vec![
-            number(first)?,
-            number(times().min().unwrap_or(0))?,
-            number(times().max().unwrap_or(0))?,
-            text(serde_json::to_string(requests)?),
-        ];
+        let values =
+            vec![number(first)?, number(times().min().unwrap_or(0))?, number(times().max().unwrap_or(0))?, text(block)];
         run(&self.sql, "INSERT INTO blocks VALUES (?, ?, ?, ?)", values)
     }
 
