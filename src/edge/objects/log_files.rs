@@ -160,8 +160,8 @@ impl LogFiles {
         Ok(LogResponse::Page(LogPage { lines, has_more, unread_segments, status }))
     }
 
-    /// The lines of a segment; `None` if the bucket does not return them until then. A segment may move to the bucket
-    /// while another is read.
+    /// The lines of a segment; `None` if the bucket does not return them until then. A segment may move to
+    /// the bucket while another is read.
     async fn lines_of(&self, segment: &Segment, until: Millis) -> Result<Option<String>> {
         if segment.place != SegmentPlace::Bucket {
             let lines = self.store.lines(segment.number)?;
