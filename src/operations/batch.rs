@@ -1,11 +1,16 @@
 //! What an isolate reports to the operations object.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::alerts::Observation;
 use crate::config::Millis;
 use crate::telemetry::RequestSummary;
 use crate::telemetry::metrics::SeriesRow;
+
+/// How long the JSON of a row is at most: SQLite in a Durable Object takes 2 MB.
+const MAX_ROW_BYTES: usize = 1_000_000;
 
 /// What has happened in an isolate since its last batch. A batch that arrives twice counts once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +35,80 @@ pub struct Batch {
     pub lost: u64,
 }
 
+/// A batch, or a part of one, as it is stored.
+pub struct BatchRow {
+    /// How many requests it has.
+    pub requests: u64,
+    /// The JSON of a [`Batch`].
+    pub json: String,
+}
+
+/// A batch some of whose elements cannot be read, because another build wrote them.
+#[derive(Deserialize)]
+struct RawBatch<'j> {
+    id: u64,
+    #[serde(default)]
+    isolate: u64,
+    #[serde(default, borrow)]
+    summaries: Vec<&'j RawValue>,
+    #[serde(default, borrow)]
+    observations: Vec<&'j RawValue>,
+    #[serde(default, borrow)]
+    series: Vec<&'j RawValue>,
+    #[serde(default)]
+    lost: u64,
+}
+
+impl Batch {
+    /// Reads a batch, and how many of its elements cannot be read. The requests among these are lost.
+    ///
+    /// # Errors
+    /// It is no batch.
+    pub fn read(json: &str) -> serde_json::Result<(Self, u64)> {
+        if let Ok(batch) = serde_json::from_str(json) {
+            return Ok((batch, 0));
+        }
+        let RawBatch { id, isolate, summaries, observations, series, lost } = serde_json::from_str(json)?;
+        let (summaries, lost_here) = readable(&summaries);
+        let (observations, unknown) = readable(&observations);
+        let (series, unreadable) = readable(&series);
+        let batch = Self { id, isolate, summaries, observations, series, lost: lost.saturating_add(lost_here) };
+        Ok((batch, lost_here + unknown + unreadable))
+    }
+
+    /// The batch as rows, each short enough for SQLite.
+    ///
+    /// # Errors
+    /// JSON cannot be made of it.
+    pub fn rows(&self) -> serde_json::Result<Vec<BatchRow>> {
+        let json = serde_json::to_string(self)?;
+        let (requests, observations) = (self.summaries.len(), self.observations.len());
+        if json.len() <= MAX_ROW_BYTES || requests + observations <= 1 {
+            return Ok(vec![BatchRow { requests: requests as u64, json }]);
+        }
+        let (summaries, later_summaries) = self.summaries.split_at(requests.div_ceil(2));
+        let (observations, later_observations) = self.observations.split_at(observations / 2);
+        let part = |summaries: &[RequestSummary], observations: &[Observation]| Self {
+            id: self.id,
+            isolate: self.isolate,
+            summaries: summaries.to_vec(),
+            observations: observations.to_vec(),
+            ..Self::default()
+        };
+        let first = Self { series: self.series.clone(), lost: self.lost, ..part(summaries, observations) };
+        let mut rows = first.rows()?;
+        rows.extend(part(later_summaries, later_observations).rows()?);
+        Ok(rows)
+    }
+}
+
+/// The elements that can be read, and how many cannot.
+fn readable<T: DeserializeOwned>(elements: &[&RawValue]) -> (Vec<T>, u64) {
+    let read: Vec<T> = elements.iter().filter_map(|element| serde_json::from_str(element.get()).ok()).collect();
+    let unreadable = elements.len().saturating_sub(read.len()) as u64;
+    (read, unreadable)
+}
+
 /// The response to a batch that is stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recorded {
@@ -41,4 +120,42 @@ pub struct Recorded {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "required by serde")]
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(requests: u64, name: usize) -> Batch {
+        let request = |at| RequestSummary { at, model: "m".repeat(name), ..RequestSummary::default() };
+        Batch { id: 7, isolate: 3, summaries: (0..requests).map(request).collect(), lost: 2, ..Batch::default() }
+    }
+
+    #[test]
+    fn an_element_that_cannot_be_read_hides_no_other() {
+        let mut json = serde_json::to_value(batch(3, 1)).unwrap();
+        json["summaries"][1] = serde_json::json!({"of": "another build"});
+        json["observations"] = serde_json::json!([{"Unknown": 1}, {"Spend": {"at": 1, "spent": 2}}]);
+        let (read, unreadable) = Batch::read(&json.to_string()).unwrap();
+        assert_eq!(read.summaries.iter().map(|request| request.at).collect::<Vec<_>>(), [0, 2]);
+        assert_eq!(read.observations, [Observation::Spend { at: 1, spent: 2 }]);
+        assert_eq!((read.lost, unreadable), (3, 2));
+        assert!(Batch::read("[]").is_err());
+    }
+
+    #[test]
+    fn a_large_batch_is_several_rows() {
+        let large = batch(250, 9_000);
+        let rows = large.rows().unwrap();
+        assert!(rows.len() > 1 && rows.iter().all(|row| row.json.len() <= MAX_ROW_BYTES));
+        let parts: Vec<Batch> = rows.iter().map(|row| Batch::read(&row.json).unwrap().0).collect();
+        assert!(rows.iter().zip(&parts).all(|(row, part)| row.requests == part.summaries.len() as u64));
+        assert!(parts.iter().all(|part| part.id == large.id));
+        assert_eq!(parts.iter().flat_map(|part| part.summaries.clone()).collect::<Vec<_>>(), large.summaries);
+        assert_eq!(parts.iter().map(|part| part.lost).sum::<u64>(), large.lost);
+        assert_eq!(batch(250, 9).rows().unwrap().len(), 1);
+        let observations = vec![Observation::Spend { at: 1, spent: 2 }];
+        let one_of_each = Batch { observations, ..batch(1, 2_000_000) };
+        assert_eq!(one_of_each.rows().unwrap().len(), 2);
+    }
 }

@@ -3,4 +3,4 @@
 
 mod batch;
 
-pub use batch::{Batch, Recorded};
+pub use batch::{Batch, BatchRow, Recorded};

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::quarter::{PER_DAY, Quarter};
-use super::zone::Zone;
 use crate::config::Millis;
 use crate::wire::date::write_day;
+use crate::wire::zone::Zone;
 
 const DAY_SECONDS: i64 = 86_400;
 const HOUR_SECONDS: i64 = 3_600;
@@ -148,9 +148,9 @@ pub fn spans(zone: &Zone, resolution: Resolution, days: DayRange) -> Vec<Span> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::zone::OffsetChange;
     use super::*;
     use crate::wire::date::{read_day, read_time};
+    use crate::wire::zone::OffsetChange;
 
     fn zone(first: i64, changes: &[(&str, i64)]) -> Zone {
         let change = |(at, offset): &(&str, i64)| OffsetChange { at: read_time(at).unwrap(), offset: *offset };

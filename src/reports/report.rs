@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::cell::{Cell, Dimension};
 use super::period::{DayRange, Period, Resolution, period_of};
 use super::sums::Sums;
-use super::zone::Zone;
+use crate::wire::zone::Zone;
 
 /// What a report is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,8 +7,8 @@ use super::report::{Group, Report, ReportQuery};
 use super::request_filter::RequestFilter;
 use super::request_page::RequestPage;
 use super::sums::Sums;
-use super::zone::Zone;
 use crate::config::Millis;
+use crate::wire::zone::Zone;
 
 /// How many rows a report has at most.
 pub const MAX_ROWS: usize = 20_000;

@@ -1,9 +1,8 @@
-//! Searches blocks of requests, newest first. A block is a JSON array of summaries, so that storing many
-//! requests takes one row; those that were deleted are `null`.
+//! Searches blocks of requests, newest first.
 
+use super::request_block::read_block;
 use super::request_filter::RequestFilter;
 use super::request_page::{IndexedRequest, RequestPage};
-use crate::telemetry::RequestSummary;
 
 /// A search for the requests of one page.
 pub struct RequestSearch {
@@ -15,12 +14,13 @@ pub struct RequestSearch {
     /// How many requests fill the page.
     limit: usize,
     found: Vec<IndexedRequest>,
+    unreadable: u64,
 }
 
 impl RequestSearch {
     /// A search for at most `limit` requests with numbers lower than `before`.
     pub fn new(filter: RequestFilter, before: u64, limit: usize) -> Self {
-        Self { texts: filter.texts(), filter, before, limit, found: Vec::new() }
+        Self { texts: filter.texts(), filter, before, limit, found: Vec::new(), unreadable: 0 }
     }
 
     /// Whether the page and one request of the next are found.
@@ -28,13 +28,18 @@ impl RequestSearch {
         self.found.len() > self.limit
     }
 
-    /// Searches a block, older than those before. `first`: the number of its first request. A block that
-    /// cannot be read has no requests.
+    /// How many requests of the searched blocks cannot be read.
+    pub fn unreadable(&self) -> u64 {
+        self.unreadable
+    }
+
+    /// Searches a block, older than those before. `first`: the number of its first request.
     pub fn search(&mut self, first: u64, block: &str) {
         if first >= self.before || !self.texts.iter().all(|text| block.contains(text)) {
             return;
         }
-        let requests: Vec<Option<RequestSummary>> = serde_json::from_str(block).unwrap_or_default();
+        let (requests, unreadable) = read_block(block);
+        self.unreadable = self.unreadable.saturating_add(unreadable);
         let numbered = (first..).zip(requests).filter(|(number, _)| *number < self.before);
         let found = numbered.filter_map(|(number, summary)| Some(IndexedRequest { number, summary: summary? }));
         let mut found: Vec<IndexedRequest> = found.filter(|found| self.filter.selects(&found.summary)).collect();
@@ -55,26 +60,11 @@ impl RequestSearch {
     }
 }
 
-/// Deletes the selected requests of a block. Returns the block without them and their number; `None` if none
-/// is selected.
-pub fn delete_from(filter: &RequestFilter, block: &str) -> Option<(String, u64)> {
-    if !filter.texts().iter().all(|text| block.contains(text)) {
-        return None;
-    }
-    let mut requests: Vec<Option<RequestSummary>> = serde_json::from_str(block).ok()?;
-    let mut deleted = 0;
-    for request in &mut requests {
-        if request.as_ref().is_some_and(|request| filter.selects(request)) {
-            *request = None;
-            deleted += 1;
-        }
-    }
-    if deleted == 0 { None } else { Some((serde_json::to_string(&requests).ok()?, deleted)) }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::request_block::delete_from;
     use super::*;
+    use crate::telemetry::RequestSummary;
 
     fn request(number: u64) -> RequestSummary {
         let key_id = format!("vk_{}", number % 3);

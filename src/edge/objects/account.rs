@@ -33,7 +33,7 @@ impl DurableObject for Account {
         Self {
             store: AccountStore::new(state.storage().sql(), accounting),
             ledger: RefCell::new(None),
-            timezone: bridge.map(|bridge| bridge.reporting().timezone.clone()).unwrap_or_default(),
+            timezone: bridge.map(|bridge| bridge.reporting().clone()).unwrap_or_default().timezone,
             zone_until: Cell::new(0),
         }
     }

@@ -11,8 +11,8 @@ use crate::config::Millis;
 use crate::edge::log::report_failure;
 use crate::edge::objects::sql::{Row, as_number, as_text, has_table, number, rows, run, text};
 use crate::operations::Batch;
+use crate::reports::RequestBlock;
 use crate::telemetry::{RequestSummary, RuntimeFailure};
-use crate::wire::date::DAY;
 
 const CREATE: [&str; 3] = [
     "CREATE TABLE IF NOT EXISTS batches (slot INTEGER PRIMARY KEY, number INTEGER NOT NULL, received INTEGER NOT NULL, \
@@ -28,10 +28,6 @@ const FOLD_AFTER: Millis = 900_000;
 const MAX_REQUESTS: u64 = 10_000;
 /// At so many batches that wait, they are folded.
 const MAX_BATCHES: u64 = 2_000;
-/// How many requests a block has at most: about 250 KB, as requests usually are.
-const BLOCK_REQUESTS: usize = 500;
-/// The maximum length of a block in bytes, unless it has one request. A row has at most 2 MB.
-const BLOCK_BYTES: usize = 1 << 20;
 
 /// The log. No table is created before the first batch.
 pub(super) struct BatchLog {
@@ -73,7 +69,7 @@ impl BatchLog {
             let [number, request, received] = [1, 2, 3].map(|index| number_at(&row, index));
             if number >= log.folded.batch {
                 log.waiting_since.get_or_insert(received);
-                log.next = Place { batch: number, request }.after(&batch);
+                log.next = Place { batch: number, request }.after(batch.summaries.len() as u64);
                 waiting.push((batch, received));
             }
         }
@@ -88,16 +84,14 @@ impl BatchLog {
         if self.next.batch == 0 {
             CREATE.iter().try_for_each(|table| run(&self.sql, table, Vec::new()))?;
         }
-        let slot = self.next.batch.saturating_sub(self.folded.batch);
-        let values = vec![
-            number(slot)?,
-            number(self.next.batch)?,
-            number(now)?,
-            number(self.next.request)?,
-            text(serde_json::to_string(batch)?),
-        ];
-        run(&self.sql, "INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?, ?)", values)?;
-        self.next = self.next.after(batch);
+        for row in batch.rows()? {
+            let slot = self.next.batch.saturating_sub(self.folded.batch);
+            let numbers = [slot, self.next.batch, now, self.next.request].map(number);
+            let mut values = numbers.into_iter().collect::<Result<Row>>()?;
+            values.push(text(row.json));
+            run(&self.sql, "INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?, ?)", values)?;
+            self.next = self.next.after(row.requests);
+        }
         self.waiting_since.get_or_insert(now);
         self.remember(batch.id);
         Ok(true)
@@ -119,30 +113,16 @@ impl BatchLog {
             requests.extend(read_batch(&row).summaries);
         }
         let mut first = self.folded.request;
-        // A block expires as a whole, so it has the requests of one day.
-        let days = requests.chunk_by(|one, next| one.at / DAY == next.at / DAY);
-        for block in days.flat_map(|day| day.chunks(BLOCK_REQUESTS)) {
-            self.add_block(first, block)?;
-            first = first.saturating_add(block.len() as u64);
+        for block in RequestBlock::cut(&requests)? {
+            let values = vec![number(first)?, number(block.first_at)?, number(block.last_at)?, text(block.json)];
+            run(&self.sql, "INSERT INTO blocks VALUES (?, ?, ?, ?)", values)?;
+            first = first.saturating_add(block.requests as u64);
         }
         let values = vec![number(self.next.batch)?, number(self.next.request)?];
         run(&self.sql, "INSERT OR REPLACE INTO folded VALUES (0, ?, ?)", values)?;
         self.folded = self.next;
         self.waiting_since = None;
         Ok(())
-    }
-
-    fn add_block(&self, first: u64, requests: &[RequestSummary]) -> Result<()> {
-        let block = serde_json::to_string(requests)?;
-        if block.len() > BLOCK_BYTES && requests.len() > 1 {
-            let (one, other) = requests.split_at(requests.len() / 2);
-            self.add_block(first, one)?;
-            return self.add_block(first.saturating_add(one.len() as u64), other);
-        }
-        let times = || requests.iter().map(|request| request.at);
-        let values =
-            vec![number(first)?, number(times().min().unwrap_or(0))?, number(times().max().unwrap_or(0))?, text(block)];
-        run(&self.sql, "INSERT INTO blocks VALUES (?, ?, ?, ?)", values)
     }
 
     fn remember(&mut self, id: u64) {
@@ -154,19 +134,35 @@ impl BatchLog {
 }
 
 impl Place {
-    fn after(self, batch: &Batch) -> Self {
-        let requests = batch.summaries.len() as u64;
+    /// The place after a row with so many requests.
+    fn after(self, requests: u64) -> Self {
         Self { batch: self.batch.saturating_add(1), request: self.request.saturating_add(requests) }
     }
 }
 
-/// The batch in the first column of a row. One that cannot be read, because another build wrote it, is
-/// reported and taken to be empty.
+/// The batch in the first column of a row. What cannot be read of it, because another build wrote it, is
+/// reported.
 pub(super) fn read_batch(row: &Row) -> Batch {
-    serde_json::from_str(&as_text(row.first()).unwrap_or_default()).unwrap_or_else(|error| {
+    let read = read_json(&as_text(row.first()).unwrap_or_default());
+    read.unwrap_or_else(|error| {
         report_failure(RuntimeFailure::ObjectFailed(&format!("a stored batch cannot be read: {error}")));
         Batch::default()
     })
+}
+
+/// The batch in a JSON text. Elements that cannot be read are reported.
+pub(super) fn read_json(json: &str) -> Result<Batch> {
+    let (batch, unreadable) = Batch::read(json)?;
+    report_unreadable(unreadable);
+    Ok(batch)
+}
+
+/// Reports so many elements that cannot be read.
+pub(super) fn report_unreadable(count: u64) {
+    if count > 0 {
+        let message = format!("{count} entries cannot be read, because another build wrote them");
+        report_failure(RuntimeFailure::ObjectFailed(&message));
+    }
 }
 
 fn number_at(row: &Row, index: usize) -> u64 {

@@ -4,16 +4,23 @@ use std::cell::{Cell, RefCell};
 
 use worker::{DurableObject, Env, Error, Request, Response, Result, State, durable_object};
 
+use super::batch_log::read_json;
 use super::metrics_export;
 use super::parts::Parts;
 use crate::config::Millis;
 use crate::edge::clock::now;
 use crate::edge::isolate::bridge;
 use crate::edge::js::{in_transaction, set_alarm};
+use crate::edge::log::report_failure;
 use crate::edge::operations_queue::random_id;
+use crate::edge::otlp_request::OtlpRequest;
 use crate::gateway::Opened;
 use crate::gateway::platform::OperationsPart;
 use crate::operations::{Batch, Recorded};
+use crate::telemetry::RuntimeFailure;
+
+/// The pause after a failed alarm.
+const PAUSE: Millis = 300_000;
 
 /// The object of what operators are shown and told; there is one. The class name is part of wrangler.toml.
 #[durable_object(alarm)]
@@ -37,11 +44,17 @@ impl DurableObject for Operations {
         Response::ok(self.handle(path.trim_start_matches('/'), &command)?)
     }
 
-    /// Does what is due in the parts.
+    /// Does what is due in the parts. Each step is stored for itself: a full store still lets entries expire,
+    /// which makes room for the next.
     async fn alarm(&self) -> Result<Response> {
         self.wake_at.set(None);
-        self.with_parts(Parts::tick)?;
-        self.export_metrics().await?;
+        self.check(self.ask(Parts::expire));
+        self.check(self.ask(Parts::fold_due));
+        let request = self.check(self.ask(|parts, now| Ok(parts.metrics.begin_export(now)))).flatten();
+        self.plan_alarm();
+        if let Some(drops) = self.export_metrics(request).await {
+            self.check(self.with_parts(|parts, now| parts.record(&drops, now)));
+        }
         Response::empty()
     }
 }
@@ -49,24 +62,41 @@ impl DurableObject for Operations {
 impl Operations {
     fn handle(&self, part: &str, command: &str) -> Result<String> {
         if part == OperationsPart::Record.name() {
-            let batch: Batch = serde_json::from_str(command)?;
+            let batch = read_json(command)?;
             let recorded: Recorded = self.with_parts(|parts, now| parts.record(&batch, now))?;
             return Ok(serde_json::to_string(&recorded)?);
+        }
+        if self.with_parts(|parts, _| Ok(parts.needs_fold(part, command)))? {
+            self.check(self.with_parts(Parts::fold));
         }
         let unknown = || Err(Error::RustError(format!("the operations object has no part `{part}`")));
         self.with_parts(|parts, now| parts.handle(part, command, now).unwrap_or_else(unknown))
     }
 
-    /// Exports metrics, if that is due. Meanwhile batches and commands are handled.
-    async fn export_metrics(&self) -> Result<()> {
-        let Some(request) = self.with_parts(|parts, now| Ok(parts.metrics.begin_export(now)))? else { return Ok(()) };
-        let Some(drops) = metrics_export::send(request).await else { return Ok(()) };
-        let batch = Batch { id: random_id(), series: vec![drops], ..Batch::default() };
-        self.with_parts(|parts, now| parts.record(&batch, now)).map(drop)
+    /// Exports metrics. Meanwhile batches and commands are handled. Returns what is to be recorded of it.
+    async fn export_metrics(&self, request: Option<OtlpRequest>) -> Option<Batch> {
+        let drops = metrics_export::send(request?).await?;
+        Some(Batch { id: random_id(), series: vec![drops], ..Batch::default() })
+    }
+
+    /// Reports a failure, after which the alarm tries again.
+    fn check<T>(&self, result: Result<T>) -> Option<T> {
+        if let Err(error) = &result {
+            report_failure(RuntimeFailure::ObjectFailed(&error.to_string()));
+            self.plan(now().saturating_add(PAUSE));
+        }
+        result.ok()
+    }
+
+    /// Asks the parts, and plans the alarm that they want.
+    fn with_parts<T>(&self, ask: impl FnOnce(&mut Parts, Millis) -> Result<T>) -> Result<T> {
+        let response = self.ask(ask)?;
+        self.plan_alarm();
+        Ok(response)
     }
 
     /// Asks the parts. What they write is stored together, or not at all.
-    fn with_parts<T>(&self, ask: impl FnOnce(&mut Parts, Millis) -> Result<T>) -> Result<T> {
+    fn ask<T>(&self, ask: impl FnOnce(&mut Parts, Millis) -> Result<T>) -> Result<T> {
         let mut opened = self.parts.borrow_mut();
         let mut parts = match opened.take() {
             Some(parts) => parts,
@@ -74,14 +104,17 @@ impl Operations {
         };
         // After a failure the parts stay closed: the next command opens them from what was written.
         let response = in_transaction(&self.state, || ask(&mut parts, now()))?;
-        self.plan_alarm(&mut parts);
         *opened = Some(parts);
         Ok(response)
     }
 
+    fn plan_alarm(&self) {
+        let at = self.parts.borrow_mut().as_mut().and_then(Parts::wake_at);
+        at.into_iter().for_each(|at| self.plan(at));
+    }
+
     /// Setting an alarm is charged like a row, so it is set when it becomes earlier.
-    fn plan_alarm(&self, parts: &mut Parts) {
-        let Some(at) = parts.wake_at() else { return };
+    fn plan(&self, at: Millis) {
         if self.wake_at.get().is_none_or(|set| at < set) {
             set_alarm(&self.state, at.max(now()));
             self.wake_at.set(Some(at));

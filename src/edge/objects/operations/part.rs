@@ -11,7 +11,7 @@ pub(super) trait Part {
     /// Takes what is of concern to it from a batch.
     fn record(&mut self, batch: &Batch, now: Millis) -> Result<()>;
 
-    /// Whether all parts are to be folded before this command.
+    /// Whether all parts are to be folded before this command, if that succeeds.
     fn needs_fold(&self, _command: &str) -> bool {
         false
     }
@@ -37,8 +37,8 @@ pub(super) trait Part {
         None
     }
 
-    /// Does what is due.
-    fn tick(&mut self, _now: Millis) -> Result<()> {
+    /// Deletes what is no longer to be kept. This does not depend on folding, which a full store refuses.
+    fn expire(&mut self, _now: Millis) -> Result<()> {
         Ok(())
     }
 }

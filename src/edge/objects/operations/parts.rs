@@ -39,9 +39,12 @@ impl Parts {
 
     /// Gives a command to the part of this name; `None` if there is none.
     pub(super) fn handle(&mut self, name: &str, command: &str, now: Millis) -> Option<Result<String>> {
-        let folded = if self.named(name)?.needs_fold(command) { self.fold(now) } else { Ok(()) };
-        let part = self.named(name)?;
-        Some(folded.and_then(|()| part.handle(command, now)))
+        Some(self.named(name)?.handle(command, now))
+    }
+
+    /// Whether the parts are to be folded before this command.
+    pub(super) fn needs_fold(&mut self, name: &str, command: &str) -> bool {
+        self.named(name).is_some_and(|part| part.needs_fold(command))
     }
 
     fn named(&mut self, name: &str) -> Option<&mut dyn Part> {
@@ -60,17 +63,19 @@ impl Parts {
     }
 
     /// Stores what the parts keep in memory alone.
-    fn fold(&mut self, now: Millis) -> Result<()> {
+    pub(super) fn fold(&mut self, now: Millis) -> Result<()> {
         self.all().into_iter().try_for_each(|(_, part)| part.fold(now))?;
         self.log.fold()
     }
 
-    /// Does what is due in all parts.
-    pub(super) fn tick(&mut self, now: Millis) -> Result<()> {
-        if self.log.is_fold_due(now) {
-            self.fold(now)?;
-        }
-        self.all().into_iter().try_for_each(|(_, part)| part.tick(now))
+    /// Deletes what is no longer to be kept.
+    pub(super) fn expire(&mut self, now: Millis) -> Result<()> {
+        self.all().into_iter().try_for_each(|(_, part)| part.expire(now))
+    }
+
+    /// Folds, if that is due.
+    pub(super) fn fold_due(&mut self, now: Millis) -> Result<()> {
+        if self.log.is_fold_due(now) { self.fold(now) } else { Ok(()) }
     }
 
     /// When the first part wants to be woken.

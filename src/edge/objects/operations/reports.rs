@@ -61,7 +61,7 @@ impl Part for Reports {
         Ok(())
     }
 
-    /// What is to be deleted must be in blocks.
+    /// What is to be deleted should be in blocks.
     fn needs_fold(&self, command: &str) -> bool {
         matches!(serde_json::from_str(command), Ok(ReportCommand::Delete { before: None, .. }))
     }
@@ -83,7 +83,7 @@ impl Part for Reports {
         self.expires_at
     }
 
-    fn tick(&mut self, now: Millis) -> Result<()> {
+    fn expire(&mut self, now: Millis) -> Result<()> {
         // The alarm may have been that of another part.
         self.expires_at = self.next_expiry()?;
         if self.expires_at.is_none_or(|at| at > now) {

@@ -2,7 +2,7 @@
 
 use worker::{Result, SqlStorage};
 
-use super::batch_log::read_batch;
+use super::batch_log::{read_batch, report_unreadable};
 use crate::config::Millis;
 use crate::edge::objects::sql::{as_number, as_text, has_table, number, rows, run, text};
 use crate::reports::{RequestFilter, RequestPage, RequestSearch, delete_from};
@@ -50,11 +50,12 @@ impl RequestLog {
             }
             read += BLOCKS_PER_QUERY;
         }
+        report_unreadable(search.unreadable());
         Ok(search.finish(unread))
     }
 
     /// Deletes requests from some blocks. Returns how many, and the `before` of the next blocks, if there are
-    /// any. No request may wait to be folded.
+    /// any. Requests that wait to be folded are left.
     pub(super) fn delete(&self, filter: &RequestFilter, before: Option<u64>) -> Result<(u64, Option<u64>)> {
         if !self.has_tables()? {
             return Ok((0, None));
@@ -74,7 +75,7 @@ impl RequestLog {
                 deleted = deleted.saturating_add(count);
             }
         }
-        Ok((deleted, Some(unread)))
+        Ok((deleted, Some(unread).filter(|unread| *unread > 0)))
     }
 
     /// Deletes blocks whose requests all ended before this time, at most so many. Returns whether there may
@@ -103,12 +104,12 @@ impl RequestLog {
         Ok(folded.1.saturating_add(waiting))
     }
 
-    /// When the last request of the oldest block ended.
+    /// When the last request of the block ended that expires first.
     pub(super) fn oldest_block(&self) -> Result<Option<Millis>> {
         if !self.has_tables()? {
             return Ok(None);
         }
-        let oldest = rows(&self.sql, "SELECT last_at FROM blocks ORDER BY first_request LIMIT 1", Vec::new())?;
+        let oldest = rows(&self.sql, "SELECT MIN(last_at) FROM blocks", Vec::new())?;
         Ok(oldest.first().and_then(|row| as_number(row.first())))
     }
 
@@ -121,6 +122,11 @@ impl RequestLog {
         let oldest = blocks.first().and_then(|row| as_number(row.first()));
         let waiting = || self.waiting(LARGEST).map(|batches| batches.first()?.1.first().map(|request| request.at));
         oldest.map_or_else(waiting, |oldest| Ok(Some(oldest)))
+    }
+
+    /// Whether requests wait to be folded.
+    pub(super) fn is_waiting(&self) -> Result<bool> {
+        Ok(self.has_tables()? && !self.waiting(LARGEST)?.is_empty())
     }
 
     /// The requests that are not folded, by batch, each with the number of its first request.

@@ -1,3 +1,0 @@
-//! The time zones of reports.
-
-pub use crate::wire::zone::{OffsetChange, Zone};
