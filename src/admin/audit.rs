@@ -172,10 +172,10 @@ fn last_name(path: &str) -> &str {
     path.rsplit('.').next().unwrap_or_default()
 }
 
-/// Whether a field holds a secret: one of the words of its name is that of a secret.
+/// Whether a field holds a secret: one of the words of its name is that of a secret. An id is none.
 fn is_secret(field: &str) -> bool {
     let mut words = field.split(['_', '-']);
-    words.any(|word| SECRETS.iter().any(|secret| word.eq_ignore_ascii_case(secret)))
+    !field.ends_with("_id") && words.any(|word| SECRETS.iter().any(|secret| word.eq_ignore_ascii_case(secret)))
 }
 
 /// A text that a caller chose, of bounded length.
@@ -236,6 +236,7 @@ mod tests {
             r#"signing_secret: "***" -> "***""#,
         ];
         assert_eq!(changed(&before, &after), expected);
+        assert_eq!(changed(&json!({"of": {"key_id": "vk_a"}}), &Value::Null), [r#"of.key_id: "vk_a" -> null"#]);
         let hidden = changed(&json!({"secret": {"bits": "hidden"}}), &json!({"secret": ["hidden"]}));
         assert_eq!(hidden, [r#"secret: "***" -> "***""#]);
         let hidden = changed(&json!({"secret": {"bits": "a"}}), &json!({"secret": {"bits": "b"}}));

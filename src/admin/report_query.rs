@@ -4,7 +4,7 @@ use percent_encoding::percent_decode_str;
 
 use super::account::account_of;
 use super::query::{Query, invalid};
-use crate::config::{Millis, Reporting};
+use crate::config::{Millis, Reporting, is_tag_name};
 use crate::error::{Error, Result};
 use crate::gateway::Platform;
 use crate::reports::{DayRange, Dimension, Filter, Quarter, ReportQuery, Resolution, Zone, date_at, spans};
@@ -135,7 +135,7 @@ pub fn read_tags(query: &Query) -> Result<Vec<(String, String)>> {
     let tag = |pair: &str| {
         let (name, value) = pair.split_once('=')?;
         let value = percent_decode_str(value.trim()).decode_utf8().ok()?.into_owned();
-        Some((name.trim().to_owned(), value)).filter(|(name, value)| !name.is_empty() && !value.is_empty())
+        Some((name.trim().to_owned(), value)).filter(|(name, value)| is_tag_name(name) && !value.is_empty())
     };
     let pairs = query.text("tags").unwrap_or_default().split(',').filter(|pair| !pair.trim().is_empty());
     let tags: Option<Vec<(String, String)>> = pairs.map(tag).collect();

@@ -35,7 +35,7 @@ pub const PARAMETERS: &[&str] = &[
     "before",
 ];
 /// The parameters of [`delete`].
-pub const DELETE_PARAMETERS: &[&str] = &["key", "tags"];
+pub const DELETE_PARAMETERS: &[&str] = &["key", "tags", "before"];
 
 /// The default and the maximum number of requests on a page.
 const PAGE_SIZE: u64 = 50;
@@ -93,8 +93,10 @@ struct RequestList<'r> {
 struct Deletion {
     object: &'static str,
     deleted: u64,
-    /// `false`: the same call has to be repeated.
+    /// `false`: the call has to be repeated, with `next_before` as `before`.
     is_complete: bool,
+    /// Requests with lower numbers are not searched yet. `None` if it is complete, or has to begin anew.
+    next_before: Option<u64>,
 }
 
 /// A page of requests, newest first.
@@ -117,15 +119,24 @@ pub async fn list<P: Platform>(bridge: &Bridge, platform: &P, query: &Query) -> 
 pub async fn read<P: Platform>(platform: &P, id: &str) -> Result<Response<P>> {
     let filter = RequestFilter { request_id: Some(id.to_owned()), ..RequestFilter::default() };
     let page = search(platform, filter, None, 1).await?;
-    page.requests.first().map(|request| json(200, &view(request))).ok_or_else(|| {
-        let shown: String = id.chars().take(64).collect();
-        let message = format!("There is no request `{shown}`. Requests are listed some seconds after their end.");
-        Error::caller(404, "request_not_found", message)
-    })
+    page.requests.first().map(|request| json(200, &view(request))).ok_or_else(|| not_found(id, page.next))
+}
+
+/// The error of an id that was not found. `unread`: requests with lower numbers were not searched.
+fn not_found(id: &str, unread: Option<u64>) -> Error {
+    let shown: String = id.chars().take(64).collect();
+    let message = match unread {
+        None => format!("There is no request `{shown}`. Requests are listed some seconds after their end."),
+        Some(before) => format!(
+            "Request `{shown}` is not among the newest. Older ones were not searched: search on with \
+             GET /admin/api/requests?request_id=…&before={before}."
+        ),
+    };
+    Error::caller(404, "request_not_found", message)
 }
 
 /// Deletes the requests of a key, or with some tags, and takes the values of these tags from the sums. The
-/// sums of a key keep its id.
+/// sums of a key keep its id. What one call cannot search is left to the next.
 ///
 /// # Errors
 /// 400 without `key` and `tags`, 503 if the store cannot be reached.
@@ -135,20 +146,25 @@ pub async fn delete<P: Platform>(platform: &P, trail: &AuditTrail, query: &Query
         let message = "`key` or `tags` is required. Pass the id of a key, or tags such as user=42.";
         return Err(Error::caller(400, "missing_required_parameter", message).at("key"));
     }
-    let (mut deleted, mut before) = (0u64, None);
+    let key = filter.key_id.clone().unwrap_or_default();
+    let (mut deleted, mut before, mut is_searched) = (0u64, query.count("before", MAX_NUMBER)?, true);
     for _ in 0..MAX_COMMANDS {
         let command = ReportCommand::Delete { filter: filter.clone(), before };
-        let ReportResponse::Deleted { requests, next } = ask_store(platform, &command).await? else {
+        let ReportResponse::Deleted { requests, next, waiting } = ask_store(platform, &command).await? else {
             return Err(unavailable());
         };
         deleted = deleted.saturating_add(requests);
-        trail.changed("", &serde_json::json!({ "requests": deleted, "of": filter }), &());
+        is_searched &= !waiting;
+        trail.changed(&key, &serde_json::json!({ "requests": deleted, "of": filter }), &());
         before = next;
         if next.is_none() {
             break;
         }
     }
-    Ok(json(200, &Deletion { object: "deletion", deleted, is_complete: before.is_none() }))
+    let is_complete = before.is_none() && is_searched;
+    // What could not be searched is the newest.
+    let next_before = before.filter(|_| is_searched);
+    Ok(json(200, &Deletion { object: "deletion", deleted, is_complete, next_before }))
 }
 
 /// Searches until the page is full, or nothing is left to search.

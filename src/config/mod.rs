@@ -46,7 +46,7 @@ pub use reporting::Reporting;
 pub use routes::{Alias, Meaning, ModelIndex, Needs, OnContentFilter, RouteRow, RouteTarget, RowIndex, Strategy, When};
 pub use settings::{Accounting, Auth, BODY_COPIES, Config};
 pub use stream::{Clocks, OnDisconnect, RelayKind, StreamUsage, Streaming};
-pub use tags::{TAGS, TagNames};
+pub use tags::{TAGS, TagNames, is_tag_name};
 pub use units::{Millis, Nanos};
 pub use vault::Vault;
 pub use websocket::Websocket;

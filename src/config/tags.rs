@@ -28,7 +28,7 @@ impl TagNames {
         if names.len() > MAX_TAGS {
             return Err(format!("has more than {MAX_TAGS} names"));
         }
-        if let Some(name) = names.iter().find(|name| !is_name(name)) {
+        if let Some(name) = names.iter().find(|name| !is_tag_name(name)) {
             return Err(format!(
                 "has the name `{name}`, but a name has 1 to {MAX_NAME} of the characters a-z, 0-9, _ and -"
             ));
@@ -75,7 +75,8 @@ impl TagNames {
     }
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether a tag may have this name.
+pub fn is_tag_name(name: &str) -> bool {
     let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
     (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_letter)
 }

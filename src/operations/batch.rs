@@ -135,10 +135,11 @@ mod tests {
     fn an_element_that_cannot_be_read_hides_no_other() {
         let mut json = serde_json::to_value(batch(3, 1)).unwrap();
         json["summaries"][1] = serde_json::json!({"of": "another build"});
-        json["observations"] = serde_json::json!([{"Unknown": 1}, {"Spend": {"at": 1, "spent": 2}}]);
+        let known = Observation::Spend { at: 1, spent: 2 };
+        json["observations"] = serde_json::json!([{"Unknown": 1}, known]);
         let (read, unreadable) = Batch::read(&json.to_string()).unwrap();
         assert_eq!(read.summaries.iter().map(|request| request.at).collect::<Vec<_>>(), [0, 2]);
-        assert_eq!(read.observations, [Observation::Spend { at: 1, spent: 2 }]);
+        assert_eq!(read.observations, [known]);
         assert_eq!((read.lost, unreadable), (3, 2));
         assert!(Batch::read("[]").is_err());
     }

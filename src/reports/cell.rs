@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use super::quarter::Quarter;
+use crate::config::is_tag_name;
 use crate::telemetry::RequestSummary;
 
 /// Stands for all models of a provider, or values of a tag, that are too many to be kept apart.
@@ -48,7 +49,7 @@ impl Dimension {
             "key" => Some(Self::Key),
             "provider" => Some(Self::Provider),
             "model" => Some(Self::Model),
-            _ => name.strip_prefix("tag.").filter(|tag| !tag.is_empty()).map(|tag| Self::Tag(tag.to_owned())),
+            _ => name.strip_prefix("tag.").filter(|tag| is_tag_name(tag)).map(|tag| Self::Tag(tag.to_owned())),
         }
     }
 }
@@ -102,7 +103,9 @@ mod tests {
     fn dimensions_have_names() {
         assert_eq!(Dimension::named("model"), Some(Dimension::Model));
         assert_eq!(Dimension::named("tag.team"), Some(Dimension::Tag("team".into())));
-        assert_eq!(Dimension::named("tag."), None);
+        for name in ["tag.", "tag.a\"b", "tag.$.a", "tag.A", "tag.a b"] {
+            assert_eq!(Dimension::named(name), None, "{name}");
+        }
         assert_eq!(Dimension::named("status"), None);
     }
 }

@@ -64,6 +64,9 @@ pub enum ReportResponse {
         requests: u64,
         /// The `before` of the next command, unless everything is done.
         next: Option<u64>,
+        /// Whether requests could not be searched, because they wait to be moved to blocks.
+        #[serde(default)]
+        waiting: bool,
     },
     /// How full the store is.
     Size(StoreSizes),

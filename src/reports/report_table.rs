@@ -7,6 +7,8 @@ use super::cell::{Cell, Dimension};
 use super::period::Span;
 use super::quarter::Quarter;
 use super::report::{Group, Report, ReportQuery};
+use super::report_command::MAX_ROWS;
+use super::request_filter::RequestFilter;
 use super::sql_statement::{SqlStatement, SqlValue, tag_path};
 use super::sums::Sums;
 
@@ -56,15 +58,20 @@ impl ReportTable {
         statement
     }
 
-    /// Reads at most `limit` cells with this value of a tag, as rows for [`ReportTable::cell_of`], each
-    /// followed by an array of its sums as JSON.
-    pub fn cells_with_tag(name: &str, value: &str, limit: u64) -> SqlStatement {
+    /// Reads at most `limit` cells of the key and with all tags of a filter, as rows for
+    /// [`ReportTable::cell_of`], each followed by an array of its sums as JSON.
+    pub fn cells_with_tags(filter: &RequestFilter, limit: u64) -> SqlStatement {
         let (columns, sums) = (CELL_COLUMNS.join(", "), Sums::columns().join(", "));
         let mut statement = SqlStatement::default();
+        let key = filter.key_id.clone().map_or(SqlValue::Null, SqlValue::Text);
         statement.push(
-            &format!("SELECT {columns}, json_array({sums}) FROM cells WHERE json_extract(tags, ?) = ? LIMIT ?"),
-            [tag_path(name), SqlValue::Text(value.to_owned()), SqlValue::Number(limit)],
+            &format!("SELECT {columns}, json_array({sums}) FROM cells WHERE key_id = COALESCE(?, key_id)"),
+            [key],
         );
+        for (name, value) in &filter.tags {
+            statement.push(" AND json_extract(tags, ?) = ?", [tag_path(name), SqlValue::Text(value.clone())]);
+        }
+        statement.push(" LIMIT ?", [SqlValue::Number(limit)]);
         statement
     }
 
@@ -79,7 +86,8 @@ impl ReportTable {
         Cell { quarter, key_id, provider, model, tags: serde_json::from_str(&tags).unwrap_or_default() }
     }
 
-    /// Reads a report: the index of a span, the values of the dimensions, and an array of sums as JSON.
+    /// Reads a report: the index of a span, the values of the dimensions, and an array of sums as JSON; at
+    /// most one row more than a report may have.
     pub fn read(query: &ReportQuery, spans: &[Span]) -> SqlStatement {
         let ranges: Vec<(u64, u64)> = spans.iter().map(|span| (span.first.0, span.last.0)).collect();
         let ranges = serde_json::to_string(&ranges).unwrap_or_default();
@@ -106,7 +114,7 @@ impl ReportTable {
         statement.push(&format!(", {sums} FROM spans CROSS JOIN cells WHERE quarter BETWEEN first AND last"), []);
         push_filters(&mut statement, query);
         let groups: String = (0..query.group_by.len()).map(|number| format!(", by{number}")).collect();
-        statement.push(&format!(" GROUP BY span{groups}"), []);
+        statement.push(&format!(" GROUP BY span{groups} LIMIT ?"), [SqlValue::Number(MAX_ROWS as u64 + 1)]);
         statement
     }
 
@@ -194,8 +202,9 @@ mod tests {
 
     #[test]
     fn every_mark_has_a_value() {
+        let forgotten = RequestFilter { key_id: Some("vk_?".into()), tags: tags(), ..RequestFilter::default() };
         let added = ReportTable::add(&Cell::default(), &Sums::default());
-        let others = [ReportTable::cells_with_tag("a", "?", 5), ReportTable::delete(&Cell::default())];
+        let others = [ReportTable::cells_with_tags(&forgotten, 5), ReportTable::delete(&Cell::default())];
         for statement in others.iter().chain([&added]) {
             assert_eq!(marks(statement), statement.values.len());
         }
@@ -212,14 +221,39 @@ mod tests {
         let span = |first, last| Span { period: Period::default(), first: Quarter(first), last: Quarter(last) };
         let read = ReportTable::read(&query(), &[span(0, 95), span(96, 191)]);
         let text = |text: &str| SqlValue::Text(text.to_owned());
-        let expected =
-            [text("[[0,95],[96,191]]"), text("$.\"team\""), text("m'?"), SqlValue::Null, text("$.\"team\""), text("x")];
+        let expected = [
+            text("[[0,95],[96,191]]"),
+            text("$.\"team\""),
+            text("m'?"),
+            SqlValue::Null,
+            text("$.\"team\""),
+            text("x"),
+            SqlValue::Number(MAX_ROWS as u64 + 1),
+        ];
         assert_eq!(read.values, expected);
         assert!(read.text.ends_with(
             " FROM spans CROSS JOIN cells WHERE quarter BETWEEN first AND last \
              AND (0 OR NULLIF(model, '') IS ? OR NULLIF(model, '') IS ?) \
-             AND (0 OR NULLIF(json_extract(tags, ?), '') IS ?) GROUP BY span, by0, by1"
+             AND (0 OR NULLIF(json_extract(tags, ?), '') IS ?) GROUP BY span, by0, by1 LIMIT ?"
         ));
+    }
+
+    fn tags() -> Vec<(String, String)> {
+        [("a", "1"), ("b", "2")].map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+    }
+
+    #[test]
+    fn what_is_forgotten_has_the_key_and_all_tags() {
+        let filter = RequestFilter { key_id: Some("vk_1".into()), tags: tags(), ..RequestFilter::default() };
+        let read = ReportTable::cells_with_tags(&filter, 5);
+        let condition =
+            "key_id = COALESCE(?, key_id) AND json_extract(tags, ?) = ? AND json_extract(tags, ?) = ? LIMIT ?";
+        assert!(read.text.ends_with(condition));
+        let text = |text: &str| SqlValue::Text(text.to_owned());
+        let expected = ["vk_1", "$.\"a\"", "1", "$.\"b\"", "2"].map(text);
+        assert_eq!(read.values, [&expected[..], &[SqlValue::Number(5)]].concat());
+        let of_all_keys = ReportTable::cells_with_tags(&RequestFilter { key_id: None, ..filter }, 5);
+        assert_eq!(of_all_keys.values.first(), Some(&SqlValue::Null));
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //   `{ ACCOUNTS: "fails" }` refuses at once, `"hangs"` keeps the caller waiting until the object is back
 //   (`away: {}`). `missed: "Renew"` drops commands of this name to an account. `reopen: "vk_a"` closes the
 //   object of this account, as the platform closes an idle one: the next command opens it again; `operations`
-//   is the operations object. `feed` gives that object batches, `alarm: true` calls its alarm.
+//   is the operations object. `full: true` lets stores refuse new rows. `feed` gives that object batches, `alarm: true` calls its alarm.
 // - Responses: while `untaken` is a number (initially 0), the runtime gets responses below /v1 only when their
 //   clients have left, as if they had left at that moment. Each waiting response increments it.
 
@@ -28,7 +28,7 @@ const LOOK = 5;
 
 const platform = { now: Date.now, setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
 const clock = { from: undefined, at: 0, speed: 1 };
-const state = { cut: null, away: {}, missed: null, calls: {}, rows: {}, untaken: null };
+const state = { cut: null, away: {}, missed: null, calls: {}, rows: {}, full: false, untaken: null };
 
 const real = () => platform.now.call(Date);
 
@@ -80,6 +80,7 @@ function watch(sql) {
   const kind = Object.getPrototypeOf(sql);
   const { exec } = kind;
   kind.exec = function (...words) {
+    if (state.full && !/^(SELECT|DELETE|UPDATE)/.test(words[0])) throw new Error("database or disk is full: SQLITE_FULL");
     const cursor = exec.apply(this, words);
     cursors.push(cursor);
     return cursor;

@@ -70,6 +70,7 @@ describe("requests across keys", () => {
   before(async () => {
     stage = await startStage({
       bindings: OFFICE,
+      entry: "production.mjs",
       config: (fake) => `
 providers: { openai: { base_url: "${fake.base}", models: "*" } }
 reporting: { timezone: Asia/Kolkata, tags: [team, env] }
@@ -92,7 +93,8 @@ reporting: { timezone: Asia/Kolkata, tags: [team, env] }
     assert.equal(data.reduce((sum, row) => sum + row.requests, 0), totals.requests);
     const teams = data.filter(({ group }) => group.key === "vk_a").map(({ group }) => group["tag.team"]);
     assert.deepEqual(teams.sort(), ["search", null].sort());
-    const today = new Date(Date.now() + 5.5 * 3_600_000).toISOString().slice(0, 10);
+    const { now } = await stage.gateway.control();
+    const today = new Date(now + 5.5 * 3_600_000).toISOString().slice(0, 10);
     assert.ok(data.every(({ period }) => period === today));
   });
 
@@ -133,7 +135,7 @@ reporting: { timezone: Asia/Kolkata, tags: [team, env] }
   });
 
   it("are asked for by sound parameters only", async () => {
-    for (const query of ["resolution=year", "group_by=status", "from=2026-01-02&to=2026-01-01", "resolution=quarter&from=2025-01-01", "tags=team", "key=!"]) {
+    for (const query of ["resolution=year", "group_by=status", "from=2026-01-02&to=2026-01-01", "resolution=quarter&from=2025-01-01", "tags=team", "tags=a\"b=1", "group_by=tag.a\"b", "key=!"]) {
       assert.equal((await office.order("GET", `/reports?${query}`, undefined, 400)).error.param !== undefined, true, query);
     }
     for (const query of ["status=abc", "stream=maybe", "from=yesterday", "limit=0", "before=x", "bogus=1"]) {
@@ -223,6 +225,11 @@ describe("the store of reports", () => {
     assert.equal(await rows(), 1);
     await fed.feed(...many(20, () => batch([{ at: fed.now }])));
     assert.equal(await rows(), 21);
+    // The last of them folds: a block, the sums of a few cells, and no row for each request.
+    const { now } = await fed.gateway.control({ advance: QUARTER + 1, rows: {} });
+    await fed.feed(batch([{ at: now }]));
+    const written = await rows();
+    assert.ok(written > 1 && written <= 12, `${written} rows`);
   });
 
   it("forgets a user, whose requests still count", async () => {
@@ -250,6 +257,34 @@ describe("the store of reports", () => {
     assert.equal(await total(fed.office, "&key=b"), 2);
     await restart();
     assert.deepEqual([await of("b"), await of("a"), await total(fed.office, "&key=b")], [0, others, 2]);
+  });
+
+  it("forgets no more than was asked for, and cuts blocks that are too long for a row", async () => {
+    const name = "n".repeat(40_000);
+    const users = (...names) => names.map((user) => ({ at: fed.now, key_id: user === "kim" ? "vk_c" : "vk_d", tags: [["user", user]] }));
+    await fed.feed(batch(many(60, () => ({ at: fed.now, key_id: "vk_f", route: name }))), batch([...users("kim", "lee"), { at: fed.now, key_id: "vk_d", tags: [["user", "kim"]] }]));
+    const counts = async () => {
+      const { data } = await report(fed.office, "&group_by=key,tag.user");
+      return Object.fromEntries(data.filter(({ group }) => /vk_[cd]/.test(group.key)).map(({ group, requests }) => [`${group.key} ${group["tag.user"]}`, requests]));
+    };
+    const { deleted, is_complete, next_before } = await fed.office.order("DELETE", "/requests?key=d&tags=user=kim");
+    assert.deepEqual([deleted, is_complete, next_before], [1, true, null]);
+    assert.deepEqual(await counts(), { "vk_c kim": 1, "vk_d lee": 1, "vk_d (deleted)": 1 });
+    assert.equal((await list(fed.office, "&key=f")).length, 60);
+    assert.equal((await list(fed.office, "&key=d")).length, 1);
+  });
+
+  it("lets requests expire and be deleted when it is full, and reads what it can", async () => {
+    const odd = batch([{ at: fed.now, key_id: "vk_e" }, { at: fed.now, key_id: "vk_e" }]);
+    delete odd.summaries[0].at;
+    await fed.feed({ ...odd, observations: [{ Unknown: 1 }] });
+    assert.equal((await list(fed.office, "&key=e")).length, 1);
+    await fed.gateway.control({ full: true });
+    const { is_complete, next_before } = await fed.office.order("DELETE", "/requests?key=e");
+    assert.deepEqual([is_complete, next_before], [false, null]);
+    await fed.gateway.control({ full: false });
+    assert.equal((await fed.office.order("DELETE", "/requests?key=e")).is_complete, true);
+    assert.equal((await list(fed.office, "&key=e")).length, 0);
   });
 
   it("forgets requests and sums when their time is over, and says how full it is", async () => {

@@ -186,22 +186,24 @@ impl Reports {
     fn delete(&mut self, filter: &RequestFilter, before: Option<u64>) -> Result<ReportResponse> {
         let (requests, mut next) = self.requests.delete(filter, before)?;
         if self.rename_cells(filter)? {
-            next = next.or(Some(0));
+            next = next.or(Some(1));
         }
-        Ok(ReportResponse::Deleted { requests, next })
+        // What came since the first command is not meant.
+        let waiting = before.is_none() && self.requests.is_waiting()?;
+        Ok(ReportResponse::Deleted { requests, next, waiting })
     }
 
-    /// Takes the values of the filter's tags from the sums. Returns whether some are left.
+    /// Takes the values of the filter's tags from the sums of its key that have all of them. Returns whether some are left.
     fn rename_cells(&self, filter: &RequestFilter) -> Result<bool> {
-        let mut has_more = false;
-        for (name, value) in &filter.tags {
-            let cells = self.stored_cells(ReportTable::cells_with_tag(name, value, MAX_RENAMED))?;
-            has_more |= cells.len() as u64 == MAX_RENAMED;
-            for (mut cell, sums) in cells {
-                self.run(ReportTable::delete(&cell))?;
-                cell.tags.insert(name.clone(), DELETED.to_owned());
-                self.run(ReportTable::add(&cell, &sums))?;
-            }
+        if filter.tags.iter().all(|(_, value)| value == DELETED) {
+            return Ok(false);
+        }
+        let cells = self.stored_cells(ReportTable::cells_with_tags(filter, MAX_RENAMED))?;
+        let has_more = cells.len() as u64 == MAX_RENAMED;
+        for (mut cell, sums) in cells {
+            self.run(ReportTable::delete(&cell))?;
+            cell.tags.extend(filter.tags.iter().map(|(name, _)| (name.clone(), DELETED.to_owned())));
+            self.run(ReportTable::add(&cell, &sums))?;
         }
         Ok(has_more)
     }
