@@ -15,7 +15,7 @@ pub fn answer(world: &World) {
                 ReportResponse::Report { rows: vec![line(query.group_by.len())], lost: 1 }
             }
             ReportCommand::Requests { .. } => ReportResponse::Requests(page()),
-            ReportCommand::Delete { .. } => ReportResponse::Deleted { requests: 1, next: None },
+            ReportCommand::Delete { .. } => ReportResponse::Deleted { requests: 1, next: None, waiting: false },
             ReportCommand::Size => {
                 ReportResponse::Size(StoreSizes { bytes: 4_096, max_bytes: 8_192, ..StoreSizes::default() })
             }
