@@ -193,7 +193,8 @@ impl Reports {
         Ok(ReportResponse::Deleted { requests, next, waiting })
     }
 
-    /// Takes the values of the filter's tags from the sums of its key that have all of them. Returns whether some are left.
+    /// Takes the values of the filter's tags from the sums of its key that have all of them. Returns whether
+    /// some are left.
     fn rename_cells(&self, filter: &RequestFilter) -> Result<bool> {
         if filter.tags.iter().all(|(_, value)| value == DELETED) {
             return Ok(false);
