@@ -81,7 +81,8 @@ pub(super) fn read_block(block: &str) -> (Vec<Option<RequestSummary>>, u64) {
 }
 
 /// Deletes the requests of a block that a filter of a key and tags selects. One that cannot be read is
-/// deleted if it has their names. Returns the block without them and their number; `None` if none is selected.
+/// deleted if it has their names. Returns the block without them and their number; `None` if none is
+/// selected.
 pub fn delete_from(filter: &RequestFilter, block: &str) -> Option<(String, u64)> {
     let texts = filter.texts();
     let has_texts = |json: &str| texts.iter().all(|text| json.contains(text));
