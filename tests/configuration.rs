@@ -229,6 +229,7 @@ fn reports_have_a_zone_and_declared_tags() {
     let own = reporting("{ timezone: Asia/Kolkata, tags: [team, env], keep_requests_days: 7, keep_sums_days: 400 }");
     assert_eq!((own.timezone.as_str(), own.keep_requests_days, own.keep_sums_days), ("Asia/Kolkata", 7, 400));
     assert_eq!(own.tags.read("env=prod").unwrap().len(), 1);
+    assert!(own.enabled && !reporting("{ enabled: false }").enabled);
     let found = faults(&with("{ timezone: \"half past\", tags: [a, b, c, d, e], keep_requests_days: 0, zone: UTC }"));
     let expected = ["timezone: expected the name of a time zone", "tags: the list has more than 4 names"];
     for start in expected.map(|fault| format!("line 2: reporting.{fault}")) {

@@ -9,6 +9,8 @@ const MAX_ZONE: usize = 64;
 /// Which days reports have, what they can be grouped by, and for how long requests and sums are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reporting {
+    /// Whether isolates report requests and metrics at all.
+    pub enabled: bool,
     /// The name of the time zone of days, as in IANA's database. Whether there is such a zone, the runtime
     /// knows.
     pub timezone: String,
@@ -22,16 +24,23 @@ pub struct Reporting {
 
 impl Default for Reporting {
     fn default() -> Self {
-        Self { timezone: "UTC".into(), tags: TagNames::default(), keep_requests_days: 30, keep_sums_days: 800 }
+        Self {
+            enabled: true,
+            timezone: "UTC".into(),
+            tags: TagNames::default(),
+            keep_requests_days: 30,
+            keep_sums_days: 800,
+        }
     }
 }
 
 impl Reporting {
     pub(super) fn read(node: &Node<'_>) -> Option<Self> {
-        let table = node.table(&["timezone", "tags", "keep_requests_days", "keep_sums_days"])?;
+        let table = node.table(&["enabled", "timezone", "tags", "keep_requests_days", "keep_sums_days"])?;
         let default = Self::default();
         let days = |key: &str| table.at(key).and_then(|node| node.count(1));
         Some(Self {
+            enabled: table.at("enabled").and_then(|node| node.flag()).unwrap_or(default.enabled),
             timezone: table.at("timezone").and_then(|node| read_zone(&node)).unwrap_or(default.timezone),
             tags: read_tags(&table).unwrap_or(default.tags),
             keep_requests_days: days("keep_requests_days").unwrap_or(default.keep_requests_days),

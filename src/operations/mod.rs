@@ -2,5 +2,9 @@
 //! object that keeps it.
 
 mod batch;
+mod outbox;
+mod queue;
 
 pub use batch::{Batch, BatchRow, Recorded};
+pub use outbox::{AfterSending, Outbox, RETRY_DELAY, TIME_LIMIT};
+pub use queue::{ReportQueue, Stamp};

@@ -9,6 +9,12 @@ export const take = (_, res) => res.writeHead(200, { "content-type": "applicatio
 /** Responds with this status and these headers. */
 export const respond = (status, headers = {}, body = "") => (_, res) => res.writeHead(status, headers).end(body);
 
+/** Responds with this status, and breaks off in the body. */
+export const breakOff = (status) => (_, res) => {
+  res.writeHead(status, { "content-length": "100" });
+  res.write("{", () => res.destroy());
+};
+
 /** An attribute's value, as JavaScript has it. */
 const valueOf = ({ stringValue, boolValue, intValue, doubleValue }) => stringValue ?? boolValue ?? (intValue === undefined ? doubleValue : Number(intValue));
 

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { as, call, HELLO, until } from "./client.mjs";
-import { attributesOf, respond, startSink } from "./otlp-sink.mjs";
+import { attributesOf, breakOff, respond, startSink } from "./otlp-sink.mjs";
 import { event, json, KEY, startScripted, stream } from "./scripted.mjs";
 import { closeAll, openSession } from "./socket.mjs";
 
@@ -250,6 +250,17 @@ test("a refusal of the back end drops the batch, and nothing else", async (t) =>
     });
   }
   assert.equal(stage.sink.requests.filter(({ path }) => path.includes("elsewhere")).length, 0, "no redirect is followed");
+});
+
+test("a response that breaks off counts by its status", async () => {
+  for (const status of [200, 400]) {
+    const id = `broken-${status}`;
+    closed.sink.refuseOnce(id, breakOff(status));
+    await exportAnother(closed, id);
+    await exportAnother(closed, `after-${status}`);
+    await aMinutePasses(closed, `later-${status}`);
+    assert.ok(wasSentOnce(closed.sink, id), `${status}`);
+  }
 });
 
 test("a partial success is not sent again, and what was rejected is told", async () => {
