@@ -265,7 +265,7 @@ fn every_configuration_key_is_documented() {
     let model = |model: &str| format!("providers: {{ p: {{ adapter: echo, models: {{ m: {{ {model} }} }} }} }}\n");
     let top = |section: &str| format!("{section}: {{ zz: 1 }}\n{}", row(""));
     let mut keys = [known_keys(&row("zz: 1")), known_keys(&model("zz: 1"))].concat();
-    for section in ["limits", "accounting", "websocket", "vault", "cors", "proxy"] {
+    for section in ["limits", "accounting", "websocket", "vault", "cors", "proxy", "alerts"] {
         keys.extend(known_keys(&top(section)).into_iter().map(|key| format!("{section}.{key}")));
     }
     keys.extend(known_keys(&top("logging")).into_iter().map(|key| format!("logging.{key}")));
@@ -273,7 +273,11 @@ fn every_configuration_key_is_documented() {
     keys.extend(metrics.into_iter().map(|key| format!("telemetry.metrics.{key}")));
     keys.extend(known_keys(&model("clocks: { zz: 1 }")).into_iter().map(|key| format!("clocks.{key}")));
     keys.extend(known_keys(&model("echo: { zz: 1 }")).into_iter().map(|key| format!("echo.{key}")));
-    let groups = ["clocks", "echo", "logging.output", "logging.fields"];
+    for group in ["target", "error_rate"] {
+        let section = format!("alerts: {{ {group}: {{ zz: 1 }} }}\n{}", row(""));
+        keys.extend(known_keys(&section).into_iter().map(|key| format!("alerts.{group}.{key}")));
+    }
+    let groups = ["clocks", "echo", "logging.output", "logging.fields", "alerts.target", "alerts.error_rate"];
     for language in ["", "-zh-CN"] {
         let file = format!("docs/configuration{language}.md");
         let page = read(&file) + &read(&format!("docs/catalogue{language}.md"));

@@ -27,8 +27,13 @@ const BANDS: &[&[&str]] = &[
 ];
 
 /// Within a band, the first of a pair may use the second.
-const NEIGHBOURS: &[(&str, &str)] =
-    &[("formats", "provider"), ("telemetry", "ledger"), ("reports", "telemetry"), ("reports", "ledger")];
+const NEIGHBOURS: &[(&str, &str)] = &[
+    ("formats", "provider"),
+    ("telemetry", "ledger"),
+    ("reports", "telemetry"),
+    ("reports", "ledger"),
+    ("alerts", "telemetry"),
+];
 
 const VENDORS: &[&str] =
     &["openai", "anthropic", "gemini", "deepseek", "groq", "mistral", "openrouter", "ollama", "closeai"];

@@ -5,6 +5,7 @@ mod access;
 mod access_identity;
 mod access_token;
 mod account;
+mod alerts;
 mod audit;
 mod audit_log;
 mod audit_trail;

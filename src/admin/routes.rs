@@ -56,6 +56,10 @@ pub enum Action {
     Stores,
     /// Lists the entries of the audit log, newest first.
     Audit,
+    /// Reads what alerts are raised, and where notices were sent.
+    Alerts,
+    /// Sends a test to all destinations of alerts.
+    TestAlerts,
     /// Returns the OpenAPI description of this API.
     Describe,
 }
@@ -138,6 +142,8 @@ pub const ROUTES: &[AdminRoute] = &[
     read("/requests/{id}", Action::Request),
     read("/stores", Action::Stores),
     read("/audit", Action::Audit),
+    read("/alerts", Action::Alerts),
+    write("POST", "/alerts/test", Action::TestAlerts, "alerts.test"),
     read("/openapi.json", Action::Describe),
 ];
 

@@ -65,6 +65,16 @@ impl ConditionState {
         self.changing_since.map(|since| since.saturating_add(self.delay(rule)))
     }
 
+    /// Whether the condition does not hold, and no reading says that it does.
+    pub fn is_resting(&self) -> bool {
+        !self.is_raised && self.changing_since.is_none()
+    }
+
+    /// Since when the condition holds, if that was reported.
+    pub fn raised_since(&self) -> Option<Millis> {
+        self.is_raised.then_some(self.since)
+    }
+
     /// How long a contradiction of the last report has to last.
     fn delay(&self, rule: ConditionRule) -> Millis {
         if self.is_raised { rule.clear_after } else { rule.raise_after }

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::address::check_address;
 use super::signature::WebhookSecret;
@@ -98,7 +99,25 @@ fn open(row: &Variables, url: String, secret: Option<String>, allow_private: boo
     Ok(Destination { kind: row.kind, url, signer })
 }
 
+impl DestinationKind {
+    /// Its name, as in the admin API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Slack => "slack",
+            Self::Feishu => "feishu",
+            Self::WeCom => "wecom",
+        }
+    }
+}
+
 impl Destination {
+    /// What tells its address from others, without giving it away.
+    pub fn fingerprint(&self) -> String {
+        let digest = Sha256::digest(self.url.as_bytes());
+        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Its address with everything but the host left out, for logs and pages.
     pub fn shown(&self) -> String {
         let (scheme, rest) = self.url.split_once("://").unwrap_or_default();

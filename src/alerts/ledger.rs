@@ -26,6 +26,8 @@ pub struct AlertLedger {
     /// The last observations of alerts that are raised or over only when the observation has lasted.
     waiting: BTreeMap<String, Observation>,
     open: Vec<OpenDelivery>,
+    /// The addresses at which a destination does not exist any more, as fingerprints.
+    gone: BTreeMap<DestinationKind, String>,
 }
 
 /// A delivery that is under way, and its notice.
@@ -35,6 +37,9 @@ pub struct OpenDelivery {
     pub notice: Notice,
     /// Where and when.
     pub delivery: Delivery,
+    /// Whether an attempt is under way. That is not stored: an attempt that was cut off is made again.
+    #[serde(skip)]
+    pub is_sending: bool,
 }
 
 /// What applies to alerts: the settings, and where notices are sent.
@@ -67,9 +72,35 @@ pub enum AlertWrite {
     },
     /// A delivery, under way or ended.
     Delivery(OpenDelivery),
+    /// The address at which a destination does not exist any more, as a fingerprint.
+    Gone {
+        /// The destination.
+        destination: DestinationKind,
+        /// The fingerprint of the address; `None` if there is a destination again.
+        address: Option<String>,
+    },
+    /// A state that is not stored any more.
+    Forget {
+        /// Its name.
+        name: String,
+    },
 }
 
 impl AlertLedger {
+    /// Applies an observation.
+    pub fn observe(&mut self, seen: &Observation, settings: AlertSettings<'_>, now: Millis) -> Vec<AlertWrite> {
+        let known = self.states.get(&seen.state_name());
+        let Some(change) = Change::of(known, seen, settings.rules, now) else { return Vec::new() };
+        let (commit, writes) = self.commit(&change, settings, now);
+        if commit != Commit::Full {
+            return writes;
+        }
+        let mut forgotten: Vec<AlertWrite> =
+            self.states.forget_resting().into_iter().map(|name| AlertWrite::Forget { name }).collect();
+        forgotten.extend(self.commit(&change, settings, now).1);
+        forgotten
+    }
+
     /// Applies a change that an isolate computed, and starts the deliveries of its notice.
     pub fn commit(&mut self, change: &Change, settings: AlertSettings<'_>, now: Millis) -> (Commit, Vec<AlertWrite>) {
         let commit = self.states.commit(change);
@@ -118,13 +149,25 @@ impl AlertLedger {
     /// When [`Self::tick`] or a delivery is due.
     pub fn due(&self, rules: &AlertRules) -> Option<Millis> {
         let waiting = self.waiting.iter().filter_map(|(name, seen)| self.states.get(name)?.due(seen, rules));
-        let deliveries = self.open.iter().filter_map(|open| open.delivery.due());
+        let at_rest = self.open.iter().filter(|open| !open.is_sending);
+        let deliveries = at_rest.filter_map(|open| open.delivery.due());
         waiting.chain(deliveries).chain(self.cap.due()).min()
     }
 
     /// The deliveries whose next attempt is due, in the order of their beginning.
     pub fn ready(&self, now: Millis) -> impl Iterator<Item = &OpenDelivery> {
-        self.open.iter().filter(move |open| open.delivery.due().is_some_and(|at| at <= now))
+        let is_due = move |open: &&OpenDelivery| open.delivery.due().is_some_and(|at| at <= now);
+        self.open.iter().filter(|open| !open.is_sending).filter(is_due)
+    }
+
+    /// Begins attempts of the deliveries that are due, of so many at most. Until [`Self::attempted`] is
+    /// called they are not due.
+    pub fn begin(&mut self, now: Millis, most: usize) -> Vec<OpenDelivery> {
+        let begun: Vec<OpenDelivery> = self.ready(now).take(most).cloned().collect();
+        for open in self.open.iter_mut().filter(|open| begun.contains(open)) {
+            open.is_sending = true;
+        }
+        begun
     }
 
     /// Records an attempt of a delivery under way. If the destination is gone, all deliveries to it end.
@@ -135,10 +178,31 @@ impl AlertLedger {
         let mut writes = Vec::new();
         for open in self.open.iter_mut().filter(|open| concerns(&open.delivery)) {
             open.delivery = open.delivery.clone().after(attempt.clone(), now, random);
+            open.is_sending = false;
             writes.push(AlertWrite::Delivery(open.clone()));
         }
         self.open.retain(|open| open.delivery.due().is_some());
         writes
+    }
+
+    /// Notes at which address a destination does not exist any more; `None`: it exists. Nothing is sent to it
+    /// until its address changes.
+    pub fn set_gone(&mut self, destination: DestinationKind, address: Option<String>) -> Option<AlertWrite> {
+        let known = match address.clone() {
+            Some(address) => self.gone.insert(destination, address),
+            None => self.gone.remove(&destination),
+        };
+        (known != address).then_some(AlertWrite::Gone { destination, address })
+    }
+
+    /// Whether a destination does not exist any more at an address.
+    pub fn is_gone(&self, destination: DestinationKind, address: &str) -> bool {
+        self.gone.get(&destination).is_some_and(|gone| gone == address)
+    }
+
+    /// The states by name.
+    pub fn states(&self) -> impl Iterator<Item = (&str, AlertState)> {
+        self.states.iter()
     }
 
     /// Sets a row that was stored. Deliveries have to come in the order of their beginning.
@@ -150,7 +214,10 @@ impl AlertLedger {
             }
             AlertWrite::Cap { cap } => self.cap = cap,
             AlertWrite::Delivery(open) if open.delivery.due().is_some() => self.open.push(open),
-            AlertWrite::Delivery(_) => {}
+            AlertWrite::Delivery(_) | AlertWrite::Forget { .. } => {}
+            AlertWrite::Gone { destination, address } => {
+                self.set_gone(destination, address);
+            }
         }
     }
 
@@ -166,7 +233,7 @@ impl AlertLedger {
         }
         for kind in settings.destinations {
             let delivery = Delivery::new(notice.id.clone(), *kind, now);
-            let open = OpenDelivery { notice: notice.clone(), delivery };
+            let open = OpenDelivery { notice: notice.clone(), delivery, is_sending: false };
             if self.open.len() < MAX_OPEN {
                 self.open.push(open.clone());
                 writes.push(AlertWrite::Delivery(open));
@@ -198,11 +265,8 @@ mod tests {
         Observation::Target { name: "p/m".to_owned(), is_down, reason: None }
     }
 
-    /// Lets an isolate that knows the current state observe something.
     fn observe(ledger: &mut AlertLedger, seen: &Observation, rules: &AlertRules, now: Millis) -> Vec<AlertWrite> {
-        let known = ledger.states.get(&seen.state_name());
-        let change = Change::of(known, seen, rules, now);
-        change.map(|change| ledger.commit(&change, settings(rules), now).1).unwrap_or_default()
+        ledger.observe(seen, settings(rules), now)
     }
 
     fn titles(ledger: &AlertLedger, now: Millis) -> Vec<String> {
@@ -225,6 +289,30 @@ mod tests {
         assert_eq!(ledger.ready(5_005).count(), 0);
         ledger.attempted(&ready[1], &Attempt::Accepted, 5_006, 0);
         assert_eq!(ledger.due(&rules), None);
+    }
+
+    #[test]
+    fn a_delivery_is_sent_by_one_attempt_at_a_time_and_again_after_a_crash() {
+        let (mut ledger, mut rows, rules) = (AlertLedger::default(), Rows::default(), AlertRules::default());
+        observe(&mut ledger, &price("p/m"), &rules, 5).iter().for_each(|write| rows.write(write));
+        let begun = ledger.begin(5, 1);
+        assert_eq!((begun.len(), ledger.ready(5).count(), ledger.due(&rules)), (1, 1, Some(5)));
+        assert_eq!((ledger.begin(5, 9).len(), ledger.begin(5, 9).len(), ledger.due(&rules)), (1, 0, None));
+        assert_eq!(rows.restored().begin(5, 9).first(), begun.first(), "the same id");
+        ledger.attempted(&begun[0].delivery, &Attempt::Accepted, 6, 0);
+        assert_eq!(ledger.open.len(), 1);
+    }
+
+    #[test]
+    fn a_destination_that_is_gone_is_known_by_its_address() {
+        let mut ledger = AlertLedger::default();
+        assert!(ledger.set_gone(DestinationKind::Slack, Some("a".to_owned())).is_some());
+        assert!(ledger.set_gone(DestinationKind::Slack, Some("a".to_owned())).is_none());
+        let gone = ["a", "b"].map(|address| ledger.is_gone(DestinationKind::Slack, address));
+        assert_eq!(gone, [true, false]);
+        assert!(!ledger.is_gone(DestinationKind::Webhook, "a"));
+        assert!(ledger.set_gone(DestinationKind::Slack, None).is_some());
+        assert!(!ledger.is_gone(DestinationKind::Slack, "a"));
     }
 
     #[test]
@@ -295,6 +383,8 @@ mod tests {
                 AlertWrite::State { name, .. } => format!("state {name}"),
                 AlertWrite::Cap { .. } => "cap".to_owned(),
                 AlertWrite::Delivery(open) => format!("{} {:?}", open.notice.id, open.delivery.destination),
+                AlertWrite::Gone { destination, .. } => format!("gone {destination:?}"),
+                AlertWrite::Forget { name } => format!("state {name}"),
             };
             let row = serde_json::to_string(write).unwrap();
             match self.0.iter_mut().find(|(other, _)| *other == name) {

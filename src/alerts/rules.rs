@@ -4,7 +4,7 @@ use super::condition::ConditionRule;
 use super::observation::Observation;
 use super::threshold::{PeriodReading, Recovery, ThresholdRule};
 use super::window::Counts;
-use crate::config::Nanos;
+use crate::config::{Alerting, ErrorRate, Nanos};
 
 /// When alerts are raised.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,24 +14,13 @@ pub struct AlertRules {
     /// How long a target has to be down, and to be back.
     pub target: ConditionRule,
     /// When the error rate is high; `None` if it is not watched.
-    pub error_rate: Option<ErrorRateRule>,
+    pub error_rate: Option<ErrorRate>,
     /// The spend of all keys per hour that is high, in nano-dollars; `None` if it is not watched.
     pub spend_per_hour: Option<Nanos>,
     /// How full a store is when it is nearly full, in percent.
     pub store_percent: u32,
     /// The most notices in an hour.
     pub per_hour: u32,
-}
-
-/// When the error rate is high.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ErrorRateRule {
-    /// The share of failed requests, in percent.
-    pub percent: u32,
-    /// The number of requests in the window from which a share says something.
-    pub min_requests: u64,
-    /// The length of the window.
-    pub minutes: u64,
 }
 
 /// What an observation means to the state machine of its alert.
@@ -50,18 +39,23 @@ const RATE_MARGIN: u32 = 80;
 
 impl Default for AlertRules {
     fn default() -> Self {
-        Self {
-            budget_percents: vec![50, 80, 100],
-            target: ConditionRule { raise_after: 60_000, clear_after: 120_000 },
-            error_rate: Some(ErrorRateRule { percent: 20, min_requests: 20, minutes: 10 }),
-            spend_per_hour: None,
-            store_percent: 90,
-            per_hour: 20,
-        }
+        Self::of(&Alerting::default())
     }
 }
 
 impl AlertRules {
+    /// The rules of the configuration.
+    pub fn of(alerting: &Alerting) -> Self {
+        Self {
+            budget_percents: alerting.budget_percents.clone(),
+            target: ConditionRule { raise_after: alerting.target_down, clear_after: alerting.target_back },
+            error_rate: alerting.error_rate,
+            spend_per_hour: alerting.spend_per_hour,
+            store_percent: alerting.store_percent,
+            per_hour: alerting.per_hour,
+        }
+    }
+
     /// What an observation means; `None` if nothing is watched for it, or if it lies in the margin between
     /// raised and recovered.
     pub fn read(&self, observation: &Observation) -> Option<Reading> {
@@ -76,7 +70,7 @@ impl AlertRules {
                 Some(Reading::Amount(PeriodReading { period, amount: *spent, limit: self.spend_per_hour? }, rule))
             }
             Observation::Target { is_down, .. } => Some(Reading::Condition(*is_down, self.target)),
-            Observation::ErrorRate { counts } => at_once(self.error_rate?.is_high(*counts)),
+            Observation::ErrorRate { counts } => at_once(is_high(self.error_rate?, *counts)),
             Observation::Price { is_known, .. } => at_once(Some(!is_known)),
             Observation::Store { used, capacity, .. } => at_once(self.is_nearly_full(*used, *capacity)),
         }
@@ -91,19 +85,17 @@ impl AlertRules {
     }
 }
 
-impl ErrorRateRule {
-    /// Whether the error rate is high. `None` in the margin below the threshold, and for few requests:
-    /// silence does not end an alert.
-    fn is_high(&self, counts: Counts) -> Option<bool> {
-        if counts.requests < self.min_requests.max(1) {
-            return None;
-        }
-        if has_share(counts.failures, counts.requests, u128::from(self.percent) * 100) {
-            return Some(true);
-        }
-        let margin = u128::from(self.percent) * u128::from(RATE_MARGIN);
-        (!has_share(counts.failures, counts.requests, margin)).then_some(false)
+/// Whether the error rate is high. `None` in the margin below the threshold, and for few requests: silence
+/// does not end an alert.
+fn is_high(rule: ErrorRate, counts: Counts) -> Option<bool> {
+    if counts.requests < rule.min_requests.max(1) {
+        return None;
     }
+    if has_share(counts.failures, counts.requests, u128::from(rule.percent) * 100) {
+        return Some(true);
+    }
+    let margin = u128::from(rule.percent) * u128::from(RATE_MARGIN);
+    (!has_share(counts.failures, counts.requests, margin)).then_some(false)
 }
 
 fn at_once(holds: Option<bool>) -> Option<Reading> {

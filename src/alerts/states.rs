@@ -61,6 +61,14 @@ pub struct AlertStates {
 }
 
 impl AlertState {
+    /// Whether nothing is reported that has to be taken back, or must not be reported again.
+    fn is_resting(self) -> bool {
+        match self {
+            Self::Threshold(state) => state == state.unreported(),
+            Self::Condition(state) => state.is_resting(),
+        }
+    }
+
     /// When the observation that led to this state is to be observed again, because its alert is raised or
     /// over only when it has lasted; `None` if it is not.
     pub fn due(&self, observation: &Observation, rules: &AlertRules) -> Option<Millis> {
@@ -115,9 +123,17 @@ impl AlertStates {
         self.states.insert(name, state);
     }
 
-    /// Forgets a state, such as that of a deleted key. Returns whether there was one.
-    pub fn forget(&mut self, name: &str) -> bool {
-        self.states.remove(name).is_some()
+    /// The states by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, AlertState)> {
+        self.states.iter().map(|(name, state)| (name.as_str(), *state))
+    }
+
+    /// Forgets the states that have nothing to report, because there are too many. Returns their names.
+    pub fn forget_resting(&mut self) -> Vec<String> {
+        let resting = self.states.iter().filter(|(_, state)| state.is_resting()).map(|(name, _)| name.clone());
+        let names: Vec<String> = resting.collect();
+        self.states.retain(|_, state| !state.is_resting());
+        names
     }
 }
 
@@ -252,8 +268,9 @@ mod tests {
             let is_reported = states.observe(&price(&number.to_string(), false), &rules, 0).is_some();
             assert_eq!(is_reported, number < MAX_STATES, "{number}");
         }
-        assert!(states.forget("price//7"));
-        assert!(!states.forget("price//7"));
+        assert_eq!(states.forget_resting(), [""; 0]);
+        assert!(states.observe(&price("7", true), &rules, 1).is_some());
+        assert_eq!(states.forget_resting(), ["price//7"]);
         assert!(states.observe(&price("one more", false), &rules, 0).is_some());
     }
 

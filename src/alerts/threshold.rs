@@ -65,8 +65,18 @@ impl PeriodReading {
     }
 
     /// The highest threshold that the amount has reached; 0 for none.
-    fn highest(&self, percents: &[u32]) -> u32 {
+    pub fn highest(&self, percents: &[u32]) -> u32 {
         percents.iter().copied().filter(|percent| self.has_reached(*percent)).max().unwrap_or(0)
+    }
+}
+
+impl PeriodReading {
+    /// Whether an alert can begin or be over after this reading: thresholds are reached in it, or were in the
+    /// reading before, and they are not the same, or not of the same period and limit.
+    pub fn is_news(&self, before: Option<&Self>, percents: &[u32]) -> bool {
+        let reached = |reading: &Self| (reading.period, reading.limit, reading.highest(percents));
+        let has_reached = |reading: &Self| reading.limit > 0 && reading.highest(percents) > 0;
+        before.map(reached) != Some(reached(self)) && (has_reached(self) || before.is_some_and(has_reached))
     }
 }
 
@@ -114,6 +124,11 @@ impl ThresholdState {
     /// The state in the same period that has reported nothing.
     pub fn unreported(&self) -> Self {
         Self { period: self.period, limit: self.limit, ..Self::default() }
+    }
+
+    /// The highest threshold that was reported in the period of the last reading; 0 for none.
+    pub fn reported(&self) -> u32 {
+        self.reported
     }
 
     /// The period of the last reading.
@@ -187,6 +202,27 @@ mod tests {
         assert_eq!(events(calm, &readings), [REACHED_100, None, None, RECOVERED, None]);
         assert_eq!(events(calm, &[(1, 100, 100), (2, 100, 100), (3, 0, 100)]), [REACHED_100, REACHED_100, None]);
         assert_eq!(events(calm, &[(1, 100, 100), (9, 0, 100)]), [REACHED_100, RECOVERED]);
+    }
+
+    #[test]
+    fn only_readings_that_can_begin_or_end_an_alert_are_news() {
+        let reading = |(period, amount, limit)| PeriodReading { period, amount, limit };
+        for (before, after, is_news) in [
+            ((1, 0, 100), (1, 49, 100), false),
+            ((1, 49, 100), (1, 50, 100), true),
+            ((1, 50, 100), (1, 79, 100), false),
+            ((1, 79, 100), (1, 100, 100), true),
+            ((1, 49, 100), (2, 1, 100), false),
+            ((1, 50, 100), (2, 1, 100), true),
+            ((1, 100, 100), (1, 100, 150), true),
+            ((1, 10, 100), (1, 10, 20), true),
+            ((1, 10, 0), (1, 20, 0), false),
+        ] {
+            let (before, after) = (reading(before), reading(after));
+            assert_eq!(after.is_news(Some(&before), &[50, 80, 100]), is_news, "{before:?} {after:?}");
+        }
+        assert!(reading((1, 50, 100)).is_news(None, &[50]));
+        assert!(!reading((1, 49, 100)).is_news(None, &[50]));
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub const MAX_MINUTES: u64 = 24 * 60;
 /// Requests, and how many of them failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// All requests.
+    /// The requests that did not fail by the caller's fault.
     pub requests: u64,
     /// Those that failed, by no fault of the caller.
     pub failures: u64,
@@ -29,6 +29,9 @@ pub struct ErrorWindow {
 impl ErrorWindow {
     /// Adds requests that ended at `now`. A clock that went back adds them to the latest minute.
     pub fn add(&mut self, now: Millis, counts: Counts) {
+        if counts == Counts::default() {
+            return;
+        }
         let minute = now / MINUTE;
         match self.minutes.back_mut() {
             Some((latest, sum)) if *latest >= minute => sum.add(counts),

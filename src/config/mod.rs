@@ -3,6 +3,7 @@
 
 mod address;
 mod admin;
+mod alerting;
 mod cors;
 pub mod decimal;
 mod facts;
@@ -32,6 +33,7 @@ mod yaml;
 
 pub use address::Address;
 pub use admin::{AccessSettings, AdminSettings};
+pub use alerting::{Alerting, ErrorRate};
 pub use cors::Cors;
 pub use file_log::FileLog;
 pub use format_kind::FormatKind;

@@ -6,6 +6,7 @@ use serde_yaml::Value;
 
 use super::address::Address;
 use super::admin::AdminSettings;
+use super::alerting::Alerting;
 use super::cors::Cors;
 use super::facts;
 use super::format_kind::FormatKind;
@@ -77,6 +78,7 @@ const SECTIONS: &[&str] = &[
     "proxy",
     "logging",
     "telemetry",
+    "alerts",
 ];
 
 /// Reads the whole file. Faults go to the report.
@@ -107,6 +109,7 @@ fn config(value: &Value, report: &Report<'_>, adapters: &[FormatKind]) -> Option
         logging: Logging { exported: otlp.as_ref().is_some_and(|otlp| otlp.logs), ..logging },
         otlp,
         metrics,
+        alerts: table.at("alerts").and_then(|node| Alerting::read(&node)).unwrap_or_default(),
         notes: Vec::new(),
     })
 }

@@ -1,6 +1,7 @@
 //! The configuration as a whole.
 
 use super::admin::AdminSettings;
+use super::alerting::Alerting;
 use super::cors::Cors;
 use super::logging::Logging;
 use super::metrics::MetricsSettings;
@@ -54,6 +55,8 @@ pub struct Config {
     pub otlp: Option<Otlp>,
     /// Metrics.
     pub metrics: MetricsSettings,
+    /// When alerts are raised.
+    pub alerts: Alerting,
     /// Values that are accepted but have no effect.
     pub notes: Vec<Problem>,
 }

@@ -145,6 +145,11 @@ impl<'a> Node<'a> {
         self.value.is_null()
     }
 
+    /// Whether it is `false`.
+    pub fn is_false(&self) -> bool {
+        self.value.as_bool() == Some(false)
+    }
+
     /// Whether it is the number 0.
     pub fn is_zero(&self) -> bool {
         self.value.as_f64() == Some(0.0)

@@ -23,5 +23,6 @@ mod response;
 mod sink;
 mod upload;
 mod url;
+mod webhook;
 mod websocket;
 mod zone;

@@ -14,7 +14,7 @@ use super::js;
 use super::objects::call;
 use crate::alerts::Observation;
 use crate::gateway::platform::{ObjectAddress, OperationsPart};
-use crate::operations::{AfterSending, RETRY_DELAY, Recorded, ReportQueue, Stamp, TIME_LIMIT};
+use crate::operations::{AfterSending, Batch, RETRY_DELAY, Recorded, ReportQueue, Stamp, TIME_LIMIT};
 use crate::telemetry::RequestSummary;
 use crate::telemetry::metrics::{Family, SeriesRow};
 
@@ -66,6 +66,16 @@ fn send_soon(edge: &Edge) {
         Delay::from(BATCH_DELAY).await;
         send(&env).await;
     });
+}
+
+/// Sends observations of an object at once, twice if necessary.
+pub(super) async fn send_observations(env: &Env, observations: Vec<Observation>) {
+    let batch = Batch { id: random_id(), observations, ..Batch::default() };
+    let Ok(batch) = serde_json::to_string(&batch) else { return };
+    if !arrives(env, batch.clone()).await {
+        Delay::from(Duration::from_millis(RETRY_DELAY)).await;
+        arrives(env, batch).await;
+    }
 }
 
 /// Sends batch after batch, until nothing waits or one is given up.

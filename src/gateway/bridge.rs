@@ -12,6 +12,7 @@ use super::memory::{MemoryBudget, MemoryReservation};
 use super::open_requests::{OpenRequest, OpenRequests};
 use super::signing_cache::SigningCache;
 use super::tracing::TraceRules;
+use crate::alerts::{AlertRules, Destinations};
 use crate::config::{Accounting, AdminSettings, Auth, Config, Cors, Logging, Millis, Otlp, Problem, Reporting};
 use crate::error::Error;
 use crate::formats::Framing;
@@ -58,6 +59,8 @@ pub struct Bridge {
     pub(super) slots: Rc<ConnectionSlots>,
     pub(super) open_requests: Rc<OpenRequests>,
     pub(super) opened: Millis,
+    alert_rules: AlertRules,
+    alert_destinations: Destinations,
 }
 
 /// The gateway, or the problems of its configuration.
@@ -68,6 +71,14 @@ pub fn misconfigured(problems: &[Problem]) -> Error {
     let shown: Vec<String> = problems.iter().take(5).map(ToString::to_string).collect();
     let message = format!("The gateway's configuration (config.yaml) is faulty: {}", shown.join("; "));
     Error::gateway(500, "invalid_configuration", message)
+}
+
+/// Reads where notices about alerts are sent. What is wrong with that becomes a note.
+fn open_destinations(config: &mut Config, secret: &dyn Fn(&str) -> Option<String>) -> Destinations {
+    let destinations = Destinations::read(secret, config.alerts.allow_private_addresses);
+    let note = |message: &String| Problem { line: 0, path: "alerts".to_owned(), message: message.clone() };
+    config.notes.extend(destinations.problems.iter().map(note));
+    destinations
 }
 
 /// Looks up the keys of all providers. What is wrong with some of them becomes a note.
@@ -110,10 +121,12 @@ impl Bridge {
         let accounts = open_accounts(&mut config, &secret);
         let export_headers = open_export_headers(&mut config, &secret);
         let trace_rules = TraceRules::of(&config);
+        let alert_destinations = open_destinations(&mut config, &secret);
         let memory = MemoryBudget::new(config.memory_bytes);
         let (known, keyring, slots) = (AdmissionCache::default(), SigningCache::default(), Rc::default());
         let learned = LearnedFacts::default();
         let health = HealthStore::new(pools(&config, &accounts));
+        let alert_rules = AlertRules::of(&config.alerts);
         Ok(Self {
             config,
             access,
@@ -132,6 +145,8 @@ impl Bridge {
             slots,
             open_requests: Rc::default(),
             opened: now,
+            alert_rules,
+            alert_destinations,
         })
     }
 
@@ -239,6 +254,21 @@ impl Bridge {
     /// The export to OpenTelemetry, if there is one, and the headers of its requests.
     pub fn otlp(&self) -> Option<(&Otlp, &[(String, String)])> {
         self.config.otlp.as_ref().map(|otlp| (otlp, self.export_headers.as_slice()))
+    }
+
+    /// When alerts are raised.
+    pub fn alert_rules(&self) -> &AlertRules {
+        &self.alert_rules
+    }
+
+    /// Where notices about alerts are sent.
+    pub fn alert_destinations(&self) -> &Destinations {
+        &self.alert_destinations
+    }
+
+    /// Whether notices may be sent to private hosts.
+    pub fn allows_private_destinations(&self) -> bool {
+        self.config.alerts.allow_private_addresses
     }
 
     /// The settings of the log.

@@ -70,6 +70,18 @@ pub enum Period {
     Total,
 }
 
+impl Period {
+    /// Its name, as in limits.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::Total => "total",
+        }
+    }
+}
+
 impl Default for KeyLimits {
     /// No limits.
     fn default() -> Self {

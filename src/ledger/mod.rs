@@ -34,7 +34,7 @@ pub use receipt::{AttemptEntry, LEASE, LOST, Receipt, Reservation, ReservationLe
 pub use secret::KeySecret;
 pub use sliding_window::SPAN;
 pub use snapshot::{AccountSnapshot, ReceiptRow};
-pub use spend::day_of;
+pub use spend::{BudgetSpend, day_of};
 pub use token_counts::TokenCounts;
 pub use totals::{Totals, UsageReport};
 pub use unreadable::UnreadableRecord;

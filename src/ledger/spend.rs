@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::limits::Period;
+use super::limits::{Budget, Period};
 use crate::config::{Millis, Nanos};
 use crate::wire::date;
 use crate::wire::zone::Zone;
@@ -115,7 +115,39 @@ impl Spend {
     }
 }
 
+/// What has been spent of a budget in one of its periods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BudgetSpend {
+    /// The length of the period.
+    pub per: Period,
+    /// When the period began, or when its first amount was spent: later periods have greater numbers.
+    pub period: u64,
+    /// The spend in it, in nano-dollars.
+    pub spent: Nanos,
+    /// The budget, in nano-dollars.
+    pub budget: Nanos,
+}
+
+impl Spend {
+    /// The spend of a budget in the latest period in which anything was spent.
+    pub fn of_budget(&self, budget: Budget) -> BudgetSpend {
+        let (period, spent) = match budget.per {
+            Period::Day => self.day.begun(budget.per),
+            Period::Week => self.week.begun(budget.per),
+            Period::Month => self.month.begun(budget.per),
+            Period::Total => (0, self.total),
+        };
+        BudgetSpend { per: budget.per, period, spent, budget: budget.nanos }
+    }
+}
+
 impl Counter {
+    /// When the period began, in milliseconds since 1970, and its spend.
+    fn begun(&self, period: Period) -> (Millis, Nanos) {
+        let in_utc = || first_day(period, self.number).saturating_mul(date::DAY);
+        (self.span.map_or_else(in_utc, |span| span.first), self.nanos)
+    }
+
     fn contains(&self, period: Period, time: Millis) -> bool {
         match self.span {
             Some(span) => (span.first..span.end).contains(&time),
@@ -163,6 +195,19 @@ fn number_of(period: Period, day: u64) -> u64 {
     }
 }
 
+/// The first day of the day, week or month with a number.
+fn first_day(period: Period, number: u64) -> u64 {
+    match period {
+        Period::Day => number,
+        Period::Week => number.saturating_mul(7).saturating_sub(3),
+        Period::Month => {
+            let (year, month) = (number.saturating_sub(1) / 12, number.saturating_sub(1) % 12 + 1);
+            date::read_day(&format!("{year:04}-{month:02}-01")).unwrap_or(0)
+        }
+        Period::Total => 0,
+    }
+}
+
 /// 1970-01-01 was a Thursday, and weeks begin on Monday.
 fn week_of(day: u64) -> u64 {
     (day + 3) / 7
@@ -185,6 +230,39 @@ mod tests {
 
     fn all(spend: &Spend, now: &str) -> [Nanos; 4] {
         PERIODS.map(|per| spend.in_period(per, at(now)))
+    }
+
+    #[test]
+    fn the_spend_of_a_budget_is_that_of_its_latest_period() {
+        let mut spent = Spend::default();
+        let read = |spent: &Spend| PERIODS.map(|per| spent.of_budget(Budget { nanos: 100, per, fit: false }));
+        let periods = |spent: &Spend| read(spent).map(|reading| reading.period);
+        spent.add(at("2026-05-31T23:59:59.999Z"), 10, &Zone::utc());
+        let starts = ["2026-05-31T00:00:00Z", "2026-05-25T00:00:00Z", "2026-05-01T00:00:00Z", "1970-01-01T00:00:00Z"];
+        assert_eq!(periods(&spent), starts.map(at));
+        spent.add(at("2026-06-01T00:00:00Z"), 5, &Zone::utc());
+        let starts = ["2026-06-01T00:00:00Z", "2026-06-01T00:00:00Z", "2026-06-01T00:00:00Z", "1970-01-01T00:00:00Z"];
+        assert_eq!(periods(&spent), starts.map(at));
+        assert_eq!(read(&spent).map(|reading| reading.spent), [5, 5, 5, 15]);
+    }
+
+    #[test]
+    fn later_periods_of_a_zone_have_greater_numbers() {
+        let mut spent = Spend::default();
+        let budget = Budget { nanos: 100, per: Period::Day, fit: false };
+        let times = [
+            ("2026-05-19T12:00:00Z", Zone::utc()),
+            // The next day of UTC, cut at Shanghai's midnight, and Shanghai's, which begins on that day.
+            ("2026-05-20T01:00:00Z", shanghai()),
+            ("2026-05-20T17:00:00Z", shanghai()),
+            ("2026-05-21T17:00:00Z", Zone::utc()),
+            ("2026-05-22T00:00:00Z", Zone::utc()),
+        ];
+        let periods = times.map(|(time, zone)| {
+            spent.add(at(time), 1, &zone);
+            spent.of_budget(budget).period
+        });
+        assert!(periods.is_sorted_by(|one, next| one < next), "{periods:?}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use llm_bridge::admin::{self, Access};
 use serde_json::{Value, json};
 
+use crate::alerts;
 use crate::setup::{ADMIN, AdminSetup, CONFIG, keep_audit_log};
 use crate::support::{Fate, World, ask, bridge};
 
@@ -21,6 +22,7 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("DELETE /signing-secrets/1", "", "signing_secret.end"),
     ("POST /health/reset", "{}", "health.reset"),
     ("DELETE /requests?key=a", "", "requests.delete"),
+    ("POST /alerts/test", "", "alerts.test"),
 ];
 
 fn actions(entries: &[Value]) -> Vec<&str> {
@@ -38,6 +40,7 @@ fn every_route_that_changes_something_leaves_an_entry() {
     let setup = AdminSetup::open();
     let deleted = json!({"Deleted": {"requests": 3, "next": null}}).to_string();
     setup.world.operations.borrow_mut().insert("reports", Box::new(move |_| deleted.clone()));
+    alerts::answer(&setup.world);
     let mut text = String::new();
     for (line, body, _) in CHANGES {
         let got = setup.ask(line, body);

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use llm_bridge::admin;
 use serde_json::json;
 
+use crate::alerts;
 use crate::reports;
 use crate::setup::AdminSetup;
 
@@ -27,6 +28,7 @@ fn the_description_has_every_route_and_no_other() {
 fn every_response_is_as_described() {
     let setup = AdminSetup::open();
     reports::answer(&setup.world);
+    alerts::answer(&setup.world);
     let key = setup
         .key(&json!({"id": "a", "name": "A", "metadata": {"x": "y"}, "budget": {"amount": "5.5", "per": "week"},
         "expires_at": 1_900_000_000, "models": ["demo/*"], "max_body_bytes": 10_000, "on_disconnect": "finish"}));
@@ -67,11 +69,17 @@ fn every_response_is_as_described() {
         ("DELETE /requests?key=a", ""),
         ("GET /logs?format=ndjson", ""),
         ("POST /health/reset", "{}"),
+        ("GET /alerts", ""),
+        ("POST /alerts/test", ""),
         ("DELETE /keys/a", ""),
     ] {
         let got = setup.ask(line, body);
-        let made = u16::from(line == "POST /signing-secrets");
-        assert_eq!(got.status, 200 + made, "{line}: {}", got.body);
+        let status = match line {
+            "POST /signing-secrets" => 201,
+            "POST /alerts/test" => 202,
+            _ => 200,
+        };
+        assert_eq!(got.status, status, "{line}: {}", got.body);
     }
     // Every described success was seen.
     let described = setup.document["paths"].as_object().unwrap().iter().flat_map(|(path, methods)| {

@@ -1,7 +1,8 @@
-//! The admin API on a scripted platform: keys, receipts, usage and log files.
+//! The admin API on a scripted platform: keys, receipts, usage, log files and alerts.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may insist")]
 
 mod access;
+mod alerts;
 mod audit;
 mod concurrency;
 mod description;

@@ -15,7 +15,12 @@ pub const CONFIG: &str = "
 providers: { demo: { adapter: echo, models: { echo: {}, other: {} } } }
 logging: { output: { file: { path: logs } } }
 ";
-pub const SECRETS: &[(&str, &str)] = &[("ACCESS_API_KEYS", "caller"), ("ADMIN_API_KEYS", "admin")];
+pub const SECRETS: &[(&str, &str)] = &[
+    ("ACCESS_API_KEYS", "caller"),
+    ("ADMIN_API_KEYS", "admin"),
+    ("ALERT_SLACK_URL", "https://hooks.example.com/services/T/B/secret-path"),
+    ("ALERT_WECOM_URL", "https://localhost/secret-robot"),
+];
 pub const ADMIN: &[(&str, &str)] = &[("authorization", "Bearer admin")];
 /// Noon of 2026-11-23, in milliseconds since 1970.
 const NOON: u64 = 1_795_435_200_000;

@@ -7,17 +7,24 @@ use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use super::account_store::AccountStore;
 use super::sql::unreadable;
+use crate::alerts::{Observation, PeriodReading};
 use crate::config::Millis;
 use crate::edge::clock::now;
 use crate::edge::isolate::bridge;
+use crate::edge::operations_queue;
 use crate::edge::receipt_queue::MAX_BATCH;
 use crate::edge::zone::zone_at;
-use crate::ledger::{AccountCommand, AccountLedger, AccountResponse, ReceiptRow, day_of};
+use crate::ids::AccountId;
+use crate::ledger::{AccountCommand, AccountLedger, AccountResponse, BudgetSpend, ReceiptRow, day_of};
 use crate::wire::zone::Zone;
 
 /// One account, with the name of its key. The class name is part of wrangler.toml.
 #[durable_object(fetch)]
 pub struct Account {
+    state: State,
+    env: Env,
+    /// The thresholds of budgets about which there are alerts, in percent.
+    thresholds: Vec<u32>,
     store: AccountStore,
     /// Opened by the first command, and again after a failed read or write.
     ledger: RefCell<Option<AccountLedger>>,
@@ -30,8 +37,12 @@ impl DurableObject for Account {
     fn new(state: State, env: Env) -> Self {
         let bridge = bridge(&env).ok();
         let accounting = bridge.as_ref().map(|bridge| bridge.accounting()).unwrap_or_default();
+        let thresholds = bridge.as_ref().map(|bridge| bridge.alert_rules().budget_percents.clone());
         Self {
             store: AccountStore::new(state.storage().sql(), accounting),
+            thresholds: thresholds.unwrap_or_default(),
+            state,
+            env,
             ledger: RefCell::new(None),
             timezone: bridge.map(|bridge| bridge.reporting().clone()).unwrap_or_default().timezone,
             zone_until: Cell::new(0),
@@ -52,7 +63,7 @@ impl Account {
         let now = now();
         let mut opened = self.ledger.borrow_mut();
         let mut ledger = self.current(opened.take(), now)?;
-        let query = Query::of(&command);
+        let (query, before) = (Query::of(&command), ledger.budget_spend());
         let mut writes = Vec::new();
         let response = ledger.handle(command, now, &mut writes);
         // After a failed read or write the ledger stays closed: the next command opens it from what was
@@ -65,8 +76,28 @@ impl Account {
             None => response,
         };
         self.store.check()?;
+        self.observe_budget(before, ledger.budget_spend());
         *opened = Some(ledger);
         Ok(response)
+    }
+
+    /// Reports, in the background, that a threshold of the budget was reached, or that a period after such a
+    /// one has begun. This object alone knows the spend exactly, so it reports each of them once.
+    fn observe_budget(&self, before: Option<BudgetSpend>, after: Option<BudgetSpend>) {
+        let Some(after) = after else { return };
+        let reading = |spend: BudgetSpend| {
+            let BudgetSpend { period, spent, budget, .. } = spend;
+            PeriodReading { period, amount: spent, limit: budget }
+        };
+        if !reading(after).is_news(before.map(reading).as_ref(), &self.thresholds) {
+            return;
+        }
+        let Some(key) = self.state.id().name() else { return };
+        let BudgetSpend { per, period, spent, budget } = after;
+        let per = per.name().to_owned();
+        let env = self.env.clone();
+        let observation = Observation::Budget { key: AccountId::from(key), per, period, spent, budget };
+        self.state.wait_until(async move { operations_queue::send_observations(&env, vec![observation]).await });
     }
 
     /// The ledger, opened if it is closed, with the offsets of the zone for the month that follows.

@@ -4,9 +4,10 @@
 use std::rc::Rc;
 
 use super::known::{Known, POLL_INTERVAL};
+use crate::alerts::Observation;
 use crate::gateway::object;
 use crate::gateway::platform::{CallError, ObjectAddress, Platform};
-use crate::ledger::health::HealthCommand;
+use crate::ledger::health::{HealthCommand, HealthEntry, SubjectKind};
 use crate::policy::health::HealthChange;
 
 /// Reports changes, if others should know of them. The response brings what others know.
@@ -15,7 +16,21 @@ pub(super) fn tell<P: Platform>(known: &Rc<Known>, platform: &P, changes: &[Heal
         return;
     }
     if let Some(report) = known.report(changes, platform.now()) {
+        observe(platform, &report);
         send(known, platform, report);
+    }
+}
+
+/// Observes which breakers have opened, for alerts. That a target serves again is seen by its requests.
+fn observe<P: Platform>(platform: &P, report: &HealthCommand) {
+    let HealthCommand::Report { out, .. } = report else { return };
+    for HealthEntry { subject, reason, .. } in out {
+        let name = match (subject.kind, &subject.model) {
+            (SubjectKind::Host, _) => subject.provider.clone(),
+            (SubjectKind::Target, Some(model)) => format!("{}/{model}", subject.provider),
+            _ => continue,
+        };
+        platform.observe(Observation::Target { name, is_down: true, reason: Some(reason.clone()) });
     }
 }
 

@@ -14,7 +14,7 @@ use crate::ledger::receipt::{LEASE, Receipt, Reservation, ReservationLease};
 use crate::ledger::reservations::{Reservations, SETTLED_RETENTION};
 use crate::ledger::sliding_window::{RETENTION, SPAN, SlidingWindow};
 use crate::ledger::snapshot::ReceiptRow;
-use crate::ledger::spend::day_of;
+use crate::ledger::spend::{BudgetSpend, day_of};
 use crate::ledger::token_counts::TokenCounts;
 use crate::ledger::totals::UsageReport;
 use crate::ledger::unreadable::UnreadableRecord;
@@ -163,6 +163,11 @@ impl AccountLedger {
                 .saturating_sub(self.sums.spent.in_period(budget.per, now))
                 .saturating_sub(self.reservations.cost()),
         )
+    }
+
+    /// What has been spent of the budget; `None` without one.
+    pub fn budget_spend(&self) -> Option<BudgetSpend> {
+        self.limits.budget.map(|budget| self.sums.spent.of_budget(budget))
     }
 
     /// Checks a request against all limits. Returns the tokens to reserve.

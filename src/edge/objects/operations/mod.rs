@@ -1,5 +1,7 @@
 //! The Durable Object of what operators are shown and told.
 
+mod alert_store;
+mod alerts;
 mod audit;
 mod batch_log;
 mod metrics;

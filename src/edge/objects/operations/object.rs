@@ -2,8 +2,10 @@
 
 use std::cell::{Cell, RefCell};
 
+use futures::future::join_all;
 use worker::{DurableObject, Env, Error, Request, Response, Result, State, durable_object};
 
+use super::alerts::Outgoing;
 use super::batch_log::read_json;
 use super::metrics_export;
 use super::parts::Parts;
@@ -51,7 +53,9 @@ impl DurableObject for Operations {
         self.check(self.ask(Parts::expire));
         self.check(self.ask(Parts::fold_due));
         let request = self.check(self.ask(|parts, now| Ok(parts.metrics.begin_export(now)))).flatten();
+        let notices = self.check(self.ask(|parts, now| parts.alerts.begin(now))).unwrap_or_default();
         self.plan_alarm();
+        self.send_notices(&notices).await;
         if let Some(drops) = self.export_metrics(request).await {
             self.check(self.with_parts(|parts, now| parts.record(&drops, now)));
         }
@@ -77,6 +81,14 @@ impl Operations {
     async fn export_metrics(&self, request: Option<OtlpRequest>) -> Option<Batch> {
         let drops = metrics_export::send(request?).await?;
         Some(Batch { id: random_id(), series: vec![drops], ..Batch::default() })
+    }
+
+    /// Sends notices about alerts. Meanwhile batches and commands are handled.
+    async fn send_notices(&self, notices: &[Outgoing]) {
+        let replies = join_all(notices.iter().map(Outgoing::send)).await;
+        for (notice, reply) in notices.iter().zip(&replies) {
+            self.check(self.with_parts(|parts, now| parts.alerts.sent(notice, reply, now)));
+        }
     }
 
     /// Reports a failure, after which the alarm tries again.

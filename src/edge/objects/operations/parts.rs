@@ -2,6 +2,7 @@
 
 use worker::{Result, State};
 
+use super::alerts::Alerts;
 use super::audit::AuditLog;
 use super::batch_log::BatchLog;
 use super::metrics::Metrics;
@@ -19,6 +20,7 @@ pub(super) struct Parts {
     reports: Reports,
     pub(super) metrics: Metrics,
     audit: AuditLog,
+    pub(super) alerts: Alerts,
 }
 
 impl Parts {
@@ -29,8 +31,9 @@ impl Parts {
         let settings = bridge.as_ref().map(|bridge| bridge.reporting().clone()).unwrap_or_default();
         let (reports, metrics) = (Reports::open(sql.clone(), settings)?, Metrics::open(sql.clone(), bridge)?);
         let admin = bridge.as_ref().map_or_else(|_| AdminSettings::default(), |bridge| bridge.admin_settings().clone());
+        let alerts = Alerts::open(&sql, bridge)?;
         let audit = AuditLog::new(sql, admin.keep_audit_days);
-        let mut parts = Self { log, reports, metrics, audit };
+        let mut parts = Self { log, reports, metrics, audit, alerts };
         for (batch, received) in &waiting {
             parts.all().into_iter().try_for_each(|(_, part)| part.replay(batch, *received))?;
         }
@@ -89,6 +92,7 @@ impl Parts {
             (OperationsPart::Reports.name(), &mut self.reports),
             (OperationsPart::Metrics.name(), &mut self.metrics),
             (OperationsPart::Audit.name(), &mut self.audit),
+            (OperationsPart::Alerts.name(), &mut self.alerts),
         ]
     }
 }

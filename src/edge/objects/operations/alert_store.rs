@@ -1,0 +1,98 @@
+//! The table of alerts, in the operations object's own SQLite.
+
+use worker::{Result, SqlStorage};
+
+use crate::alerts::{AlertWrite, OpenDelivery, RequestWatch};
+use crate::edge::objects::sql::{Row, as_text, has_table, number, rows, run, text};
+
+const TABLE: &str = "alerts";
+/// One table for all, whose rows are in the order of their names. It needs no index, which would be charged
+/// like rows of its own.
+const CREATE: &str = "CREATE TABLE IF NOT EXISTS alerts (name TEXT PRIMARY KEY, row TEXT NOT NULL) WITHOUT ROWID";
+const PUT: &str = "INSERT OR REPLACE INTO alerts VALUES (?, ?)";
+/// The name of the row with what was counted of requests.
+const WATCH: &str = "watch";
+/// The names of deliveries are in the order of their notices.
+const DELIVERIES: &str = "name >= 'delivery/' AND name < 'delivery0'";
+/// How many deliveries are kept.
+const MAX_DELIVERIES: u64 = 500;
+
+/// The table. It is not created before the first write.
+pub(super) struct AlertStore {
+    sql: SqlStorage,
+}
+
+impl AlertStore {
+    pub(super) fn new(sql: SqlStorage) -> Self {
+        Self { sql }
+    }
+
+    /// What was stored of alerts, deliveries in the order of their beginning.
+    pub(super) fn writes(&self) -> Result<Vec<AlertWrite>> {
+        let query = "SELECT row FROM alerts WHERE name != 'watch' ORDER BY name";
+        self.texts(query, Vec::new())?.iter().map(|row| Ok(serde_json::from_str(row)?)).collect()
+    }
+
+    /// What was counted of requests when that was last stored.
+    pub(super) fn watch(&self) -> Result<RequestWatch> {
+        let row = self.texts("SELECT row FROM alerts WHERE name = ?", vec![text(WATCH)])?.pop();
+        row.map_or_else(|| Ok(RequestWatch::default()), |row| Ok(serde_json::from_str(&row)?))
+    }
+
+    /// The latest deliveries, newest first.
+    pub(super) fn deliveries(&self, most: u64) -> Result<Vec<OpenDelivery>> {
+        let query = format!("SELECT row FROM alerts WHERE {DELIVERIES} ORDER BY name DESC LIMIT ?");
+        let rows = self.texts(&query, vec![number(most)?])?;
+        let delivery = |row: &String| match serde_json::from_str(row) {
+            Ok(AlertWrite::Delivery(open)) => Some(open),
+            _ => None,
+        };
+        Ok(rows.iter().filter_map(delivery).collect())
+    }
+
+    /// Stores changes, in their order.
+    pub(super) fn write(&self, writes: &[AlertWrite]) -> Result<()> {
+        if writes.is_empty() {
+            return Ok(());
+        }
+        run(&self.sql, CREATE, Vec::new())?;
+        for write in writes {
+            let name = text(name_of(write));
+            match write {
+                AlertWrite::Forget { .. } => run(&self.sql, "DELETE FROM alerts WHERE name = ?", vec![name])?,
+                _ => run(&self.sql, PUT, vec![name, text(serde_json::to_string(write)?)])?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores what was counted of requests, and deletes the oldest deliveries.
+    pub(super) fn fold(&self, watch: &RequestWatch) -> Result<()> {
+        run(&self.sql, CREATE, Vec::new())?;
+        run(&self.sql, PUT, vec![text(WATCH), text(serde_json::to_string(watch)?)])?;
+        let oldest = format!(
+            "DELETE FROM alerts WHERE name IN \
+             (SELECT name FROM alerts WHERE {DELIVERIES} ORDER BY name DESC LIMIT -1 OFFSET {MAX_DELIVERIES})"
+        );
+        run(&self.sql, &oldest, Vec::new())
+    }
+
+    fn texts(&self, query: &str, values: Row) -> Result<Vec<String>> {
+        if !has_table(&self.sql, TABLE)? {
+            return Ok(Vec::new());
+        }
+        Ok(rows(&self.sql, query, values)?.iter().filter_map(|row| as_text(row.first())).collect())
+    }
+}
+
+/// The name of a row.
+fn name_of(write: &AlertWrite) -> String {
+    match write {
+        AlertWrite::State { name, .. } | AlertWrite::Forget { name } => format!("state/{name}"),
+        AlertWrite::Cap { .. } => "cap".to_owned(),
+        AlertWrite::Gone { destination, .. } => format!("gone/{}", destination.name()),
+        AlertWrite::Delivery(OpenDelivery { notice, delivery, .. }) => {
+            format!("delivery/{:015}/{}/{}", notice.at, notice.id, delivery.destination.name())
+        }
+    }
+}
