@@ -6,11 +6,17 @@ use super::notice::{AlertKind, Notice};
 use super::observation::Observation;
 use crate::config::Millis;
 
+/// The part of an hour's notices that may be about prices is one in so many.
+const PRICE_SHARE: u32 = 4;
+
 /// Counts the notices of the current hour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HourlyCap {
     hour: u64,
     sent: u32,
+    /// How many of them were about prices.
+    #[serde(default)]
+    prices: u32,
     /// The notices that were withheld and are not reported yet.
     withheld: u64,
     /// The hour of the first of them.
@@ -23,12 +29,14 @@ impl HourlyCap {
         if matches!(notice.kind, AlertKind::Test | AlertKind::Cap) {
             return true;
         }
-        // A clock that goes back does not start another hour.
+        // A clock that goes back a little does not start another hour. One that was far ahead does.
         let hour = Observation::hour(now);
-        if hour > self.hour {
-            (self.hour, self.sent) = (hour, 0);
+        if hour > self.hour || hour.saturating_add(1) < self.hour {
+            (self.hour, self.sent, self.prices) = (hour, 0, 0);
         }
-        if self.sent >= per_hour {
+        // Callers can invent models, and must not use up the notices about budgets and targets.
+        let is_price = notice.kind == AlertKind::Price;
+        if self.sent >= per_hour || (is_price && self.prices >= (per_hour / PRICE_SHARE).max(1)) {
             if self.withheld == 0 {
                 self.withheld_in = self.hour;
             }
@@ -36,6 +44,7 @@ impl HourlyCap {
             return false;
         }
         self.sent = self.sent.saturating_add(1);
+        self.prices = self.prices.saturating_add(u32::from(is_price));
         true
     }
 
@@ -60,7 +69,7 @@ mod tests {
     const HOUR: Millis = 3_600_000;
 
     fn notice() -> Notice {
-        Notice { kind: AlertKind::Price, ..Notice::test(0, "a") }
+        Notice { kind: AlertKind::Budget, ..Notice::test(0, "a") }
     }
 
     #[test]
@@ -85,5 +94,15 @@ mod tests {
         assert!(cap.admit(&notice(), 5 * HOUR, 1));
         assert!(!cap.admit(&notice(), 4 * HOUR, 1));
         assert!(!cap.admit(&notice(), 5 * HOUR, 1));
+        assert!(cap.admit(&notice(), 2 * HOUR, 1), "the clock was far ahead");
+    }
+
+    #[test]
+    fn invented_models_leave_room_for_other_notices() {
+        let mut cap = HourlyCap::default();
+        let price = Notice { kind: AlertKind::Price, ..Notice::test(0, "a") };
+        let admitted = (0..20).filter(|_| cap.admit(&price, HOUR, 8)).count();
+        assert_eq!(admitted, 2);
+        assert!(cap.admit(&notice(), HOUR, 8));
     }
 }

@@ -6,14 +6,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::condition::{ConditionEvent, ConditionState};
-use super::notice::{Notice, Phase};
+use super::notice::{AlertKind, Notice, Phase};
 use super::observation::Observation;
 use super::rules::{AlertRules, Reading};
 use super::threshold::{ThresholdEvent, ThresholdState};
 use super::wording::{self, AlertEvent};
 use crate::config::Millis;
 
-/// The most states. Names of models can come from clients, so there has to be a bound.
+/// The most states. Names of models can come from clients, so there has to be a bound; models
+/// without a price are watched only while half of it is free.
 const MAX_STATES: usize = 20_000;
 
 /// The state of one alert.
@@ -100,7 +101,9 @@ impl AlertStates {
         if current != change.expected {
             return Commit::Stale(current);
         }
-        if current.is_none() && self.states.len() >= MAX_STATES {
+        let is_price = change.observation.kind() == AlertKind::Price;
+        let most = if is_price { MAX_STATES / 2 } else { MAX_STATES };
+        if current.is_none() && self.states.len() >= most {
             return Commit::Full;
         }
         self.states.insert(change.name.clone(), change.next);
@@ -266,12 +269,13 @@ mod tests {
         let (mut states, rules) = (AlertStates::default(), AlertRules::default());
         for number in 0..MAX_STATES + 5 {
             let is_reported = states.observe(&price(&number.to_string(), false), &rules, 0).is_some();
-            assert_eq!(is_reported, number < MAX_STATES, "{number}");
+            assert_eq!(is_reported, number < MAX_STATES / 2, "{number}");
         }
         assert_eq!(states.forget_resting(), [""; 0]);
         assert!(states.observe(&price("7", true), &rules, 1).is_some());
         assert_eq!(states.forget_resting(), ["price//7"]);
         assert!(states.observe(&price("one more", false), &rules, 0).is_some());
+        assert!(states.observe(&budget(1, 9_000_000_000), &rules, 0).is_some(), "there is room for a budget");
     }
 
     #[test]

@@ -70,6 +70,9 @@ fn send_soon(edge: &Edge) {
 
 /// Sends observations of an object at once, twice if necessary.
 pub(super) async fn send_observations(env: &Env, observations: Vec<Observation>) {
+    if bridge(env).is_ok_and(|bridge| !bridge.reporting().enabled) {
+        return;
+    }
     let batch = Batch { id: random_id(), observations, ..Batch::default() };
     let Ok(batch) = serde_json::to_string(&batch) else { return };
     if !arrives(env, batch.clone()).await {

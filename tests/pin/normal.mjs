@@ -12,6 +12,8 @@ const SLACK_MS = 30_000;
 const DRAWN = /\b(req_|chatcmpl-|msg_|)([0-9a-f]{64}|[0-9a-f]{32})\b/g;
 const KEY_TEXT = /\bsk-lb-[A-Za-z0-9_-]{20,}/g;
 const ISO_TIME = /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z/g;
+const ISO_DAY = /\b\d{4}-\d\d-\d\d\b/g;
+const DAY_MS = 86_400_000;
 /** Seconds and milliseconds since 1970, in the second quarter of this century. */
 const UNIX_TIME = /(?<![\d.])1\d{9}(\d{3})?(?![\d.])/g;
 
@@ -23,6 +25,9 @@ const UNIX_TIME = /(?<![\d.])1\d{9}(\d{3})?(?![\d.])/g;
 export function normaliser(run, given) {
   const ids = new Map();
   const during = (ms) => ms >= run.from - SLACK_MS && ms <= run.to + SLACK_MS;
+  const dayOf = (ms) => new Date(ms).toISOString().slice(0, 10);
+  // Lists of usage begin 29 days before today, if they are not told otherwise.
+  const days = new Map([run.to, run.from].flatMap((ms) => [[dayOf(ms), "<today>"], [dayOf(ms - 29 * DAY_MS), "<29 days ago>"]]));
   const number = (prefix, id) => {
     if (!ids.has(id)) ids.set(id, ids.size + 1);
     return `${prefix}<id ${ids.get(id)}>`;
@@ -41,6 +46,8 @@ export function normaliser(run, given) {
     [DRAWN, (text, prefix, id) => (given.includes(id) ? text : number(prefix, id))],
     // Times within this run. Times that a provider or a client states lie elsewhere.
     [ISO_TIME, (text) => (during(Date.parse(text)) ? "<time>" : text)],
+    // Days that depend on today's date.
+    [ISO_DAY, (text) => days.get(text) ?? text],
     [UNIX_TIME, (text, more) => (during(Number(text) * (more ? 1 : 1000)) ? (more ? "<milliseconds>" : "<seconds>") : text)],
     // Durations in logs, receipts and the header `server-timing`. It stays visible that there is a number.
     [/"(duration_ms|ttft_ms)":\d+/g, (_, name) => `"${name}":<ms>`],

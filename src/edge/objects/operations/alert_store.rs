@@ -1,9 +1,12 @@
 //! The table of alerts, in the operations object's own SQLite.
 
+use serde::de::DeserializeOwned;
 use worker::{Result, SqlStorage};
 
 use crate::alerts::{AlertWrite, OpenDelivery, RequestWatch};
+use crate::edge::log::report_failure;
 use crate::edge::objects::sql::{Row, as_text, has_table, number, rows, run, text};
+use crate::telemetry::RuntimeFailure;
 
 const TABLE: &str = "alerts";
 /// One table for all, whose rows are in the order of their names. It needs no index, which would be charged
@@ -27,16 +30,17 @@ impl AlertStore {
         Self { sql }
     }
 
-    /// What was stored of alerts, deliveries in the order of their beginning.
+    /// What was stored of alerts, deliveries in the order of their beginning. A row of another build that
+    /// cannot be read is skipped: it must not close the other parts of the object.
     pub(super) fn writes(&self) -> Result<Vec<AlertWrite>> {
         let query = "SELECT row FROM alerts WHERE name != 'watch' ORDER BY name";
-        self.texts(query, Vec::new())?.iter().map(|row| Ok(serde_json::from_str(row)?)).collect()
+        Ok(self.texts(query, Vec::new())?.iter().filter_map(|row| read(row)).collect())
     }
 
     /// What was counted of requests when that was last stored.
     pub(super) fn watch(&self) -> Result<RequestWatch> {
         let row = self.texts("SELECT row FROM alerts WHERE name = ?", vec![text(WATCH)])?.pop();
-        row.map_or_else(|| Ok(RequestWatch::default()), |row| Ok(serde_json::from_str(&row)?))
+        Ok(row.and_then(|row| read(&row)).unwrap_or_default())
     }
 
     /// The latest deliveries, newest first.
@@ -83,6 +87,13 @@ impl AlertStore {
         }
         Ok(rows(&self.sql, query, values)?.iter().filter_map(|row| as_text(row.first())).collect())
     }
+}
+
+/// Reads a row. One that cannot be read is reported.
+fn read<T: DeserializeOwned>(row: &str) -> Option<T> {
+    let failed =
+        |error| report_failure(RuntimeFailure::ObjectFailed(&format!("a stored alert cannot be read: {error}")));
+    serde_json::from_str(row).map_err(failed).ok()
 }
 
 /// The name of a row.

@@ -17,7 +17,7 @@ use crate::operations::Batch;
 
 /// The name of this object's own store in alerts, and how many bytes the platform lets an object store.
 const STORE: &str = "operations";
-const CAPACITY: u64 = 10 << 30;
+const CAPACITY: u64 = 10_000_000_000;
 /// How many notices are sent at the same time.
 const MAX_SENDING: usize = 6;
 
