@@ -91,8 +91,8 @@ meanwhile, each sets its alarm again, which is a row. One request each 2 s is 1.
 hour, key and model. A segment that is stored in a bucket is one operation of class A ($4.50 a million).
 
 **Objects that are always awake.** An object with traffic at least each 10 s is never idle: $${two(AWAKE)} a month (128 MB at $12.50 a million
-GB-s), of which a plan includes 400,000 GB-s for all objects together, more than one such object. \`OPERATIONS\` and \`LOG_FILES\` are one
-each. The duration of calls in the table is a part of it.
+GB-s). A plan includes 400,000 GB-s for all objects together; one such object takes 331,776. \`OPERATIONS\` and \`LOG_FILES\` are
+one object each. The table counts the duration of their calls already.
 
 ${cpu}`;
 }

@@ -1,6 +1,9 @@
 //! Reports: their parts are their total, and their days are their range, in every time zone.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may insist")]
 
+#[path = "support/zones.rs"]
+mod zones;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use llm_bridge::gateway::Outcome;
@@ -12,27 +15,9 @@ use llm_bridge::reports::{
 use llm_bridge::telemetry::RequestSummary;
 use llm_bridge::wire::date::{DAY, read_day};
 use proptest::prelude::*;
+use zones::zones;
 
-/// The zones that agree, and their offsets from 2024 to 2033 (scripts/zones.py).
-const ZONES: &str = include_str!("fixtures/zones.txt");
-
-const MINUTE: u64 = 60_000;
 const RESOLUTIONS: [Resolution; 4] = [Resolution::Quarter, Resolution::Hour, Resolution::Day, Resolution::Range];
-
-/// The first name of each kind of zone, and its offsets.
-fn zones() -> Vec<(&'static str, Zone)> {
-    let zone = |line: &'static str| {
-        let mut words = line.split(' ');
-        let name = words.next().unwrap().split(',').next().unwrap();
-        let first: i64 = words.next().unwrap().parse().unwrap();
-        let change = |word: &str| {
-            let (at, offset) = word.split_once(':').unwrap();
-            OffsetChange { at: at.parse::<u64>().unwrap() * MINUTE, offset: offset.parse::<i64>().unwrap() * 60 }
-        };
-        (name, Zone::new(first * 60, words.map(change).collect()).unwrap())
-    };
-    ZONES.lines().map(zone).collect()
-}
 
 fn day(text: &str) -> u64 {
     read_day(text).unwrap()

@@ -1,5 +1,5 @@
 // The gateway, with its Durable Objects counted from outside. GET /bench/counts returns, for each object by
-// its name (an account) or its binding (objects of which there is one), the number of calls and the rows that its
+// its name (an account) or its binding (a single object), the number of calls and the rows that its
 // database has read and written since the start, as the platform bills them: an alarm that is set is a row, and
 // one that rings is a call.
 

@@ -11,7 +11,7 @@ use crate::policy::auth;
 /// Why a caller may not run an operation.
 #[derive(Debug)]
 pub struct SignInFailure {
-    /// The error.
+    /// What the caller is told.
     pub error: Error,
     /// The id of the key, if the gateway knows it.
     pub known: Option<AccountId>,

@@ -17,9 +17,9 @@ const LEEWAY: Millis = 60_000;
 pub struct AccessToken<'t> {
     /// The id of the key that is said to have signed it.
     pub key_id: String,
-    /// What is signed.
+    /// The part of the token that the signature covers: header and claims.
     pub signed: &'t str,
-    /// The signature.
+    /// The decoded signature, to be verified with RS256.
     pub signature: Vec<u8>,
     claims: Claims,
 }
@@ -35,7 +35,7 @@ pub enum TokenFault {
     Foreign,
     /// It has expired, or is not valid yet.
     Untimely,
-    /// It names nobody.
+    /// It has neither an email address nor a client id.
     Anonymous,
 }
 
@@ -67,7 +67,7 @@ struct Claims {
     nbf: u64,
     #[serde(default)]
     iat: u64,
-    /// Of a person.
+    /// The email address of a person; empty for service tokens.
     #[serde(default)]
     email: String,
     /// The client id of a service token.

@@ -120,8 +120,8 @@ fn ends_in_number(host: &str) -> bool {
     last.bytes().all(|byte| byte.is_ascii_digit()) || read_number(last).is_some()
 }
 
-/// Reads an IPv4 address as browsers do: one to four parts, each decimal, octal or hexadecimal, of which the
-/// last fills the rest.
+/// Reads an IPv4 address as browsers do: one to four parts, each decimal, octal or hexadecimal. The last part
+/// fills the rest of the address.
 fn read_v4(host: &str) -> Option<Ipv4Addr> {
     let parts = host.split('.').map(read_number).collect::<Option<Vec<u64>>>()?;
     let (last, first) = parts.split_last()?;

@@ -3,6 +3,8 @@
 //! from what was stored. A slow and simple model says what must be true.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may insist")]
 
+#[path = "../support/zones.rs"]
+mod every_zone;
 mod extremes;
 mod family;
 mod orders;
@@ -12,10 +14,10 @@ mod zones;
 
 use proptest::prelude::*;
 
+use every_zone::zones;
 use llm_bridge::wire::zone::Zone;
 use orders::history;
 use world::World;
-use zones::zones;
 
 /// For how long an amount may count after [`SPAN`].
 const SLACK: u64 = 250;

@@ -6,33 +6,17 @@ use llm_bridge::ledger::{
     Receipt,
 };
 use llm_bridge::wire::date::{date, read_time};
-use llm_bridge::wire::zone::{OffsetChange, Zone};
+use llm_bridge::wire::zone::Zone;
 
+use crate::every_zone::zones;
 use crate::store::Store;
 
-/// The zones that agree, and their offsets from 2024 to 2033 (scripts/zones.py).
-const ZONES: &str = include_str!("../fixtures/zones.txt");
 const MINUTE: u64 = 60_000;
 /// Clocks change and days begin at multiples of it.
 const QUARTER: u64 = 15 * MINUTE;
 const DAY: u64 = 86_400_000;
 const BUDGET: u64 = 1 << 60;
 const PERIODS: [Period; 3] = [Period::Day, Period::Week, Period::Month];
-
-/// The first name of each kind of zone, and its offsets.
-pub fn zones() -> Vec<(&'static str, Zone)> {
-    let zone = |line: &'static str| {
-        let mut words = line.split(' ');
-        let name = words.next().unwrap().split(',').next().unwrap();
-        let first: i64 = words.next().unwrap().parse().unwrap();
-        let change = |word: &str| {
-            let (at, offset) = word.split_once(':').unwrap();
-            OffsetChange { at: at.parse::<u64>().unwrap() * MINUTE, offset: offset.parse::<i64>().unwrap() * 60 }
-        };
-        (name, Zone::new(first * 60, words.map(change).collect()).unwrap())
-    };
-    ZONES.lines().map(zone).collect()
-}
 
 /// The number of the period that the zone's calendar shows.
 pub fn period(per: Period, zone: &Zone, at: u64) -> u64 {

@@ -60,7 +60,7 @@ pub(in crate::edge) fn set_alarm(state: &State, at: Millis) {
     let _ = storage(state).set_alarm(at as f64);
 }
 
-/// Runs statements of which all are stored, or none, should it fail.
+/// Runs statements in one transaction: if `write` fails, none of them is stored.
 ///
 /// # Errors
 /// Those of `write`; the runtime refuses a transaction.

@@ -1,4 +1,4 @@
-//! The Durable Object of what operators are shown and told.
+//! The operations object: the Durable Object that keeps reports, metrics, alerts and the audit log.
 
 mod alert_store;
 mod alerts;

@@ -1,4 +1,4 @@
-//! The Durable Object of what operators are shown and told: it passes batches and commands to its parts.
+//! The entry of the operations object: it passes batches, commands and alarms to its parts.
 
 use std::cell::{Cell, RefCell};
 
