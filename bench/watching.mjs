@@ -84,8 +84,10 @@ An isolate sends what it has collected once a second: a batch is one call and on
 of requests: at most $${two(secondly(1, 1))} a month for the reports of an isolate that is never idle, and as much for its lines. Where r requests a second
 come to an isolate, each takes 1 / (r + 1) of a batch of either kind: the target is met from r = 0.6 on.
 
-**Above the target: slower paces.** A request that is alone in its second takes a batch of each kind, and if the objects were closed
-meanwhile, each sets its alarm again, which is a row. One request each 2 s is 1.3 million a month, whose rows a plan includes.
+**Above the target: slower paces.** A request that is alone in its second takes a batch of each kind. One request each 2 s is 1.3 million
+a month, whose rows a plan includes.
+
+**None at all**: with \`reporting.enabled: false\` there are no reports and no metrics, and without \`logging.output.file\` no log files.
 
 **Not in the figures.** After 10,000 requests, or 15 minutes, reports are folded: a row for 500 requests, and one for each quarter of an
 hour, key and model. A segment that is stored in a bucket is one operation of class A ($4.50 a million).

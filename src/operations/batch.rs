@@ -35,6 +35,21 @@ pub struct Batch {
     pub lost: u64,
 }
 
+/// A [`Batch`] whose requests are JSON already.
+#[derive(Serialize)]
+pub(super) struct BatchText {
+    pub(super) id: u64,
+    pub(super) isolate: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) summaries: Vec<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) observations: Vec<Observation>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) series: Vec<SeriesRow>,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) lost: u64,
+}
+
 /// A batch, or a part of one, as it is stored.
 pub struct BatchRow {
     /// How many requests it has.
@@ -76,12 +91,12 @@ impl Batch {
         Ok((batch, lost_here + unknown + unreadable))
     }
 
-    /// The batch as rows, each short enough for SQLite.
+    /// The batch as rows, each short enough for SQLite. `json`: what it was read from, if it was.
     ///
     /// # Errors
     /// JSON cannot be made of it.
-    pub fn rows(&self) -> serde_json::Result<Vec<BatchRow>> {
-        let json = serde_json::to_string(self)?;
+    pub fn rows(&self, json: Option<&str>) -> serde_json::Result<Vec<BatchRow>> {
+        let json = json.map_or_else(|| serde_json::to_string(self), |json| Ok(json.to_owned()))?;
         let (requests, observations) = (self.summaries.len(), self.observations.len());
         if json.len() <= MAX_ROW_BYTES || requests + observations <= 1 {
             return Ok(vec![BatchRow { requests: requests as u64, json }]);
@@ -96,8 +111,8 @@ impl Batch {
             ..Self::default()
         };
         let first = Self { series: self.series.clone(), lost: self.lost, ..part(summaries, observations) };
-        let mut rows = first.rows()?;
-        rows.extend(part(later_summaries, later_observations).rows()?);
+        let mut rows = first.rows(None)?;
+        rows.extend(part(later_summaries, later_observations).rows(None)?);
         Ok(rows)
     }
 }
@@ -147,16 +162,16 @@ mod tests {
     #[test]
     fn a_large_batch_is_several_rows() {
         let large = batch(250, 9_000);
-        let rows = large.rows().unwrap();
+        let rows = large.rows(None).unwrap();
         assert!(rows.len() > 1 && rows.iter().all(|row| row.json.len() <= MAX_ROW_BYTES));
         let parts: Vec<Batch> = rows.iter().map(|row| Batch::read(&row.json).unwrap().0).collect();
         assert!(rows.iter().zip(&parts).all(|(row, part)| row.requests == part.summaries.len() as u64));
         assert!(parts.iter().all(|part| part.id == large.id));
         assert_eq!(parts.iter().flat_map(|part| part.summaries.clone()).collect::<Vec<_>>(), large.summaries);
         assert_eq!(parts.iter().map(|part| part.lost).sum::<u64>(), large.lost);
-        assert_eq!(batch(250, 9).rows().unwrap().len(), 1);
+        assert_eq!(batch(250, 9).rows(None).unwrap().len(), 1);
         let observations = vec![Observation::Spend { at: 1, spent: 2 }];
         let one_of_each = Batch { observations, ..batch(1, 2_000_000) };
-        assert_eq!(one_of_each.rows().unwrap().len(), 2);
+        assert_eq!(one_of_each.rows(None).unwrap().len(), 2);
     }
 }

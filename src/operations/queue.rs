@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
-use super::batch::Batch;
+use super::batch::BatchText;
 use super::outbox::{AfterSending, Outbox};
 use crate::alerts::Observation;
 use crate::config::Millis;
@@ -38,7 +38,8 @@ pub struct Stamp {
 /// What waits.
 #[derive(Debug)]
 pub struct ReportQueue {
-    summaries: Waiting<RequestSummary>,
+    /// As JSON, which their lengths are known by, and which takes less memory.
+    summaries: Waiting<Box<RawValue>>,
     observations: Waiting<Observation>,
     /// So many of the first observations were in a batch that did not arrive. They come back once.
     returned: usize,
@@ -86,15 +87,21 @@ impl ReportQueue {
 
     /// Adds a request that has ended. One for which there is no room is counted.
     pub fn report(&mut self, summary: RequestSummary) {
-        if !self.is_off && !self.summaries.push(summary) {
-            self.lost = self.lost.saturating_add(1);
+        if self.is_off {
+            return;
         }
+        let has_room = to_raw_value(&summary).is_ok_and(|json| {
+            let bytes = json.get().len();
+            self.summaries.push(json, bytes)
+        });
+        self.lost = self.lost.saturating_add(u64::from(!has_room));
     }
 
     /// Adds what an alert may be about, if there is room.
     pub fn observe(&mut self, observation: Observation) {
         if !self.is_off {
-            self.observations.push(observation);
+            let bytes = length(&observation);
+            self.observations.push(observation, bytes);
         }
     }
 
@@ -150,7 +157,7 @@ impl ReportQueue {
             sums: sums.iter().filter(is_sum).cloned().collect(),
         };
         let series = sums.into_iter().chain(gauges).collect();
-        let batch = Batch { id, isolate, summaries, observations, series, lost };
+        let batch = BatchText { id, isolate, summaries, observations, series, lost };
         // What could not be written would be refused, and count as lost.
         self.outbox.put(id, serde_json::to_string(&batch).unwrap_or_default(), unconfirmed);
     }
@@ -174,7 +181,8 @@ impl ReportQueue {
         self.lost = self.lost.saturating_add(lost);
         self.series.merge(&sums);
         self.returned = observations.into_iter().rev().fold(self.returned, |returned, observation| {
-            if self.observations.put_back(observation) { returned.saturating_add(1) } else { returned }
+            let bytes = length(&observation);
+            returned.saturating_add(usize::from(self.observations.put_back(observation, bytes)))
         });
     }
 }
@@ -192,29 +200,31 @@ impl<T> Default for Waiting<T> {
     }
 }
 
-impl<T: Serialize> Waiting<T> {
-    /// Adds an item, if there is room.
-    fn push(&mut self, item: T) -> bool {
-        let bytes = self.fitting(&item);
-        bytes.map(|bytes| self.items.push_back((item, bytes))).is_some()
-    }
-
-    /// Adds an item before all others, if there is room.
-    fn put_back(&mut self, item: T) -> bool {
-        let bytes = self.fitting(&item);
-        bytes.map(|bytes| self.items.push_front((item, bytes))).is_some()
-    }
-
-    /// The length of an item for which there is room.
-    fn fitting(&mut self, item: &T) -> Option<usize> {
-        let bytes = serde_json::to_string(item).ok()?.len();
-        let sum = self.bytes.saturating_add(bytes);
-        let fits = self.items.len() < MAX_WAITING && sum <= MAX_WAITING_BYTES && bytes <= MAX_BATCH_BYTES;
-        if !fits {
-            return None;
+impl<T> Waiting<T> {
+    /// Adds an item of so many bytes, if there is room. Returns whether there was.
+    fn push(&mut self, item: T, bytes: usize) -> bool {
+        let fits = self.fits(bytes);
+        if fits {
+            self.bytes = self.bytes.saturating_add(bytes);
+            self.items.push_back((item, bytes));
         }
-        self.bytes = sum;
-        Some(bytes)
+        fits
+    }
+
+    /// Adds an item before all others, likewise.
+    fn put_back(&mut self, item: T, bytes: usize) -> bool {
+        let fits = self.fits(bytes);
+        if fits {
+            self.bytes = self.bytes.saturating_add(bytes);
+            self.items.push_front((item, bytes));
+        }
+        fits
+    }
+
+    fn fits(&self, bytes: usize) -> bool {
+        self.items.len() < MAX_WAITING
+            && self.bytes.saturating_add(bytes) <= MAX_WAITING_BYTES
+            && bytes <= MAX_BATCH_BYTES
     }
 
     /// Takes the first items that a batch has room for.
@@ -232,8 +242,14 @@ impl<T: Serialize> Waiting<T> {
     }
 }
 
+/// The length of an observation as JSON. One of which JSON cannot be made fits nowhere.
+fn length(observation: &Observation) -> usize {
+    serde_json::to_string(observation).map_or(usize::MAX, |json| json.len())
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::batch::Batch;
     use super::*;
     use crate::telemetry::metrics::LOST_RECEIPTS;
 

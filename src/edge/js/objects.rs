@@ -60,6 +60,12 @@ pub(in crate::edge) fn set_alarm(state: &State, at: Millis) {
     let _ = storage(state).set_alarm(at as f64);
 }
 
+/// When the alarm of an object is set, as far as the runtime tells.
+pub(in crate::edge) async fn stored_alarm(state: &State) -> Option<Millis> {
+    let at = state.storage().get_alarm().await.ok().flatten();
+    at.and_then(|at| Millis::try_from(at).ok())
+}
+
 /// Runs statements in one transaction: if `write` fails, none of them is stored.
 ///
 /// # Errors

@@ -14,7 +14,7 @@ use super::log_store::LogStore;
 use crate::config::{FileLog, Millis};
 use crate::edge::clock::now;
 use crate::edge::isolate::bridge;
-use crate::edge::js::{Bucket, bucket, set_alarm};
+use crate::edge::js::{Bucket, bucket, set_alarm, stored_alarm};
 use crate::edge::log::report_failure;
 use crate::telemetry::RuntimeFailure;
 use crate::telemetry::log_file::{
@@ -37,7 +37,7 @@ pub struct LogFiles {
     bucket: Option<Bucket>,
     /// Opened by the first command, and again after a failed write.
     writer: RefCell<Option<LogWriter>>,
-    /// When the writer last asked to be woken.
+    /// When the alarm is set.
     wake_at: Cell<Option<Millis>>,
 }
 
@@ -56,6 +56,9 @@ impl DurableObject for LogFiles {
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let command = request.text().await?;
+        if self.writer.borrow().is_none() {
+            self.wake_at.set(stored_alarm(&self.state).await);
+        }
         let response = match serde_json::from_str(&command) {
             Ok(command) => self.handle(command).await?,
             Err(_) => LogResponse::Malformed,

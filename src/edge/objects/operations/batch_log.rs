@@ -76,15 +76,15 @@ impl BatchLog {
         Ok((log, waiting))
     }
 
-    /// Stores a batch. Returns whether it is new.
-    pub(super) fn add(&mut self, batch: &Batch, now: Millis) -> Result<bool> {
+    /// Stores a batch. Returns whether it is new. `json`: what it was read from, if it was.
+    pub(super) fn add(&mut self, batch: &Batch, json: Option<&str>, now: Millis) -> Result<bool> {
         if self.ids.contains(&batch.id) {
             return Ok(false);
         }
         if self.next.batch == 0 {
             CREATE.iter().try_for_each(|table| run(&self.sql, table, Vec::new()))?;
         }
-        for row in batch.rows()? {
+        for row in batch.rows(json)? {
             let slot = self.next.batch.saturating_sub(self.folded.batch);
             let numbers = [slot, self.next.batch, now, self.next.request].map(number);
             let mut values = numbers.into_iter().collect::<Result<Row>>()?;
@@ -143,18 +143,12 @@ impl Place {
 /// The batch in the first column of a row. What cannot be read of it, because another build wrote it, is
 /// reported.
 pub(super) fn read_batch(row: &Row) -> Batch {
-    let read = read_json(&as_text(row.first()).unwrap_or_default());
-    read.unwrap_or_else(|error| {
+    let (batch, unreadable) = Batch::read(&as_text(row.first()).unwrap_or_default()).unwrap_or_else(|error| {
         report_failure(RuntimeFailure::ObjectFailed(&format!("a stored batch cannot be read: {error}")));
-        Batch::default()
-    })
-}
-
-/// The batch in a JSON text. Elements that cannot be read are reported.
-pub(super) fn read_json(json: &str) -> Result<Batch> {
-    let (batch, unreadable) = Batch::read(json)?;
+        Default::default()
+    });
     report_unreadable(unreadable);
-    Ok(batch)
+    batch
 }
 
 /// Reports so many elements that cannot be read.

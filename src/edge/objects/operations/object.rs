@@ -6,13 +6,13 @@ use futures::future::join_all;
 use worker::{DurableObject, Env, Error, Request, Response, Result, State, durable_object};
 
 use super::alerts::Outgoing;
-use super::batch_log::read_json;
+use super::batch_log::report_unreadable;
 use super::metrics_export;
 use super::parts::Parts;
 use crate::config::Millis;
 use crate::edge::clock::now;
 use crate::edge::isolate::bridge;
-use crate::edge::js::{in_transaction, set_alarm};
+use crate::edge::js::{in_transaction, set_alarm, stored_alarm};
 use crate::edge::log::report_failure;
 use crate::edge::operations_queue::random_id;
 use crate::edge::otlp_request::OtlpRequest;
@@ -31,7 +31,7 @@ pub struct Operations {
     bridge: Opened,
     /// Opened by the first command, and again after a failure.
     parts: RefCell<Option<Parts>>,
-    /// When the parts last asked to be woken.
+    /// When the alarm is set.
     wake_at: Cell<Option<Millis>>,
 }
 
@@ -43,6 +43,9 @@ impl DurableObject for Operations {
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let path = request.path();
         let command = request.text().await?;
+        if self.parts.borrow().is_none() {
+            self.wake_at.set(stored_alarm(&self.state).await);
+        }
         Response::ok(self.handle(path.trim_start_matches('/'), &command)?)
     }
 
@@ -57,7 +60,7 @@ impl DurableObject for Operations {
         self.plan_alarm();
         self.send_notices(&notices).await;
         if let Some(drops) = self.export_metrics(request).await {
-            self.check(self.with_parts(|parts, now| parts.record(&drops, now)));
+            self.check(self.with_parts(|parts, now| parts.record(&drops, None, now)));
         }
         Response::empty()
     }
@@ -66,8 +69,10 @@ impl DurableObject for Operations {
 impl Operations {
     fn handle(&self, part: &str, command: &str) -> Result<String> {
         if part == OperationsPart::Record.name() {
-            let batch = read_json(command)?;
-            let recorded: Recorded = self.with_parts(|parts, now| parts.record(&batch, now))?;
+            let (batch, unreadable) = Batch::read(command)?;
+            report_unreadable(unreadable);
+            let json = (unreadable == 0).then_some(command);
+            let recorded: Recorded = self.with_parts(|parts, now| parts.record(&batch, json, now))?;
             return Ok(serde_json::to_string(&recorded)?);
         }
         if self.with_parts(|parts, _| Ok(parts.needs_fold(part, command)))? {

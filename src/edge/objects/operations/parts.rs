@@ -54,9 +54,10 @@ impl Parts {
         self.all().into_iter().find(|(part, _)| *part == name).map(|(_, part)| part)
     }
 
-    /// Gives a batch to all parts, unless it is one that has been recorded.
-    pub(super) fn record(&mut self, batch: &Batch, now: Millis) -> Result<Recorded> {
-        if self.log.add(batch, now)? {
+    /// Gives a batch to all parts, unless it is one that has been recorded. `json`: what it was read from, if
+    /// it was.
+    pub(super) fn record(&mut self, batch: &Batch, json: Option<&str>, now: Millis) -> Result<Recorded> {
+        if self.log.add(batch, json, now)? {
             self.all().into_iter().try_for_each(|(_, part)| part.record(batch, now))?;
             if self.log.is_fold_due(now) {
                 self.fold(now)?;
