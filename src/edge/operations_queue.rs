@@ -29,7 +29,7 @@ thread_local! {
 }
 
 /// Reports a request that has ended.
-pub(super) fn report(edge: &Edge, summary: RequestSummary) {
+pub(super) fn report(edge: &Edge, summary: &RequestSummary) {
     QUEUE.with_borrow_mut(|queue| queue.report(summary));
     send_soon(edge);
 }

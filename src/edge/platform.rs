@@ -105,7 +105,7 @@ impl Platform for Edge {
     }
 
     fn report(&self, summary: RequestSummary) {
-        operations_queue::report(self, summary);
+        operations_queue::report(self, &summary);
     }
 
     fn observe(&self, observation: Observation) {

@@ -86,11 +86,11 @@ impl ReportQueue {
     }
 
     /// Adds a request that has ended. One for which there is no room is counted.
-    pub fn report(&mut self, summary: RequestSummary) {
+    pub fn report(&mut self, summary: &RequestSummary) {
         if self.is_off {
             return;
         }
-        let has_room = to_raw_value(&summary).is_ok_and(|json| {
+        let has_room = to_raw_value(summary).is_ok_and(|json| {
             let bytes = json.get().len();
             self.summaries.push(json, bytes)
         });
@@ -269,9 +269,9 @@ mod tests {
     #[test]
     fn a_batch_that_is_not_confirmed_is_sent_again_under_its_id() {
         let mut queue = ReportQueue::default();
-        queue.report(summary("a"));
+        queue.report(&summary("a"));
         let first = step(&mut queue, 1).unwrap();
-        queue.report(summary("b"));
+        queue.report(&summary("b"));
         assert_eq!(queue.sent(1, false, 2_000), AfterSending::Wait);
         assert_eq!(step(&mut queue, 2).unwrap(), first);
         assert_eq!(queue.sent(1, true, 3_000), AfterSending::GoOn);
@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn a_batch_that_is_given_up_is_counted_and_its_observations_come_back_once() {
         let mut queue = ReportQueue::default();
-        queue.report(summary("a"));
+        queue.report(&summary("a"));
         queue.measure(&LOST_RECEIPTS, &[], 2);
         queue.observe(observation(1));
         queue.observe(observation(2));
@@ -306,7 +306,7 @@ mod tests {
     fn queue_and_batches_are_bounded_by_bytes() {
         let mut queue = ReportQueue::default();
         let long = "x".repeat(100_000);
-        (0..30).for_each(|_| queue.report(summary(&long)));
+        (0..30).for_each(|_| queue.report(&summary(&long)));
         let mut sizes = Vec::new();
         let mut lost = 0;
         while let Some((id, json)) = queue.step(0, || Stamp { id: 1, isolate: 9, gauges: Vec::new() }) {
@@ -322,7 +322,7 @@ mod tests {
     fn a_queue_that_is_off_takes_nothing() {
         let mut queue = ReportQueue::default();
         queue.turn_off();
-        queue.report(summary("a"));
+        queue.report(&summary("a"));
         queue.observe(observation(1));
         assert!(!queue.becomes_sender(0));
         assert!(step(&mut queue, 1).is_none());
