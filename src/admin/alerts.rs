@@ -10,7 +10,7 @@ use crate::alerts::{
 };
 use crate::config::{Millis, Nanos};
 use crate::error::{Error, Result};
-use crate::gateway::platform::{CallError, ObjectAddress, OperationsPart};
+use crate::gateway::platform::{ObjectAddress, ObjectError, OperationsPart};
 use crate::gateway::{Bridge, Platform, Response};
 use crate::wire::date::write_time;
 
@@ -204,8 +204,8 @@ async fn ask<P: Platform>(platform: &P, command: &AlertCommand) -> Result<AlertR
     let command = serde_json::to_string(command).map_err(|_| unreachable())?;
     let address = ObjectAddress::Operations(OperationsPart::Alerts);
     let response = platform.ask_object(address, command).await.map_err(|failure| match failure {
-        CallError::Unbound => unbound(),
-        CallError::Broken | CallError::TimedOut | CallError::NoRoom | CallError::ClientLeft => unreachable(),
+        ObjectError::Unbound => unbound(),
+        ObjectError::Unreachable => unreachable(),
     })?;
     serde_json::from_str(&response).map_err(|_| unreachable())
 }

@@ -10,7 +10,7 @@ use super::query::{Query, invalid};
 use super::routes::ROUTES;
 use crate::config::Millis;
 use crate::error::{Error, Result};
-use crate::gateway::platform::{CallError, ObjectAddress, OperationsPart};
+use crate::gateway::platform::{ObjectAddress, ObjectError, OperationsPart};
 use crate::gateway::{Bridge, Platform, Response, ask_soon};
 use crate::telemetry::{Event, EventKind, RuntimeFailure};
 use crate::wire::date::{DAY, read_day, read_time, write_day, write_time};
@@ -163,7 +163,7 @@ pub async fn list<P: Platform>(bridge: &Bridge, platform: &P, query: &Query) -> 
     let asked = ask(platform, &AuditCommand::Read(AuditQuery { failed_sign_ins, ..query })).await;
     let Ok(AuditResponse::Page(page)) = asked else {
         bridge.admin_state().add_failed_sign_ins(failed_sign_ins);
-        return Err(if asked == Err(CallError::Unbound) { unbound() } else { unreachable() });
+        return Err(if asked == Err(ObjectError::Unbound) { unbound() } else { unreachable() });
     };
     Ok(json(200, &view(&page, bridge.admin_settings().keep_audit_days)))
 }
@@ -231,10 +231,10 @@ fn view_entry(number: u64, entry: &AuditEntry) -> EntryView<'_> {
     }
 }
 
-async fn ask<P: Platform>(platform: &P, command: &AuditCommand) -> Result<AuditResponse, CallError> {
-    let command = serde_json::to_string(command).map_err(|_| CallError::Broken)?;
+async fn ask<P: Platform>(platform: &P, command: &AuditCommand) -> Result<AuditResponse, ObjectError> {
+    let command = serde_json::to_string(command).map_err(|_| ObjectError::Unreachable)?;
     let response = ask_soon(platform, ObjectAddress::Operations(OperationsPart::Audit), command).await?;
-    serde_json::from_str(&response).map_err(|_| CallError::Broken)
+    serde_json::from_str(&response).map_err(|_| ObjectError::Unreachable)
 }
 
 fn unbound() -> Error {

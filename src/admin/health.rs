@@ -6,7 +6,7 @@ use super::audit_trail::AuditTrail;
 use super::json_response::json;
 use crate::error::{Error, Result};
 use crate::gateway::health::{KnownWhere, OutState, StateRow};
-use crate::gateway::platform::{CallError, ObjectAddress};
+use crate::gateway::platform::{ObjectAddress, ObjectError};
 use crate::gateway::{Bridge, Platform, Response};
 use crate::ledger::health::{HealthCommand, HealthResponse, HealthView};
 use crate::wire::date::write_time;
@@ -113,8 +113,8 @@ fn state(row: StateRow) -> StateView {
 async fn ask<P: Platform>(platform: &P, command: &HealthCommand) -> Result<HealthView> {
     let command = serde_json::to_string(command).map_err(|_| unreachable())?;
     let response = platform.ask_object(ObjectAddress::Health, command).await.map_err(|failure| match failure {
-        CallError::Unbound => unbound(),
-        CallError::Broken | CallError::TimedOut | CallError::NoRoom | CallError::ClientLeft => unreachable(),
+        ObjectError::Unbound => unbound(),
+        ObjectError::Unreachable => unreachable(),
     })?;
     match serde_json::from_str(&response) {
         Ok(HealthResponse::Known(view)) => Ok(view),

@@ -7,7 +7,7 @@ use super::json_response::json;
 use super::query::{Query, invalid};
 use crate::config::{LogLevel, Millis};
 use crate::error::{Error, Result};
-use crate::gateway::platform::{CallError, ObjectAddress};
+use crate::gateway::platform::{ObjectAddress, ObjectError};
 use crate::gateway::{Body, Bridge, Platform, Response};
 use crate::telemetry::log_file::{LogCommand, LogPage, LogQuery, LogResponse, LogStatus};
 use crate::wire::date::{DAY, read_day, read_time};
@@ -83,8 +83,8 @@ fn lines<P: Platform>(page: &LogPage) -> Response<P> {
 async fn ask<P: Platform>(platform: &P, command: LogCommand) -> Result<LogPage> {
     let command = serde_json::to_string(&command).map_err(|_| unreachable())?;
     let response = platform.ask_object(ObjectAddress::LogFiles, command).await.map_err(|failure| match failure {
-        CallError::Unbound => unbound(),
-        CallError::Broken | CallError::TimedOut | CallError::NoRoom | CallError::ClientLeft => unreachable(),
+        ObjectError::Unbound => unbound(),
+        ObjectError::Unreachable => unreachable(),
     })?;
     match serde_json::from_str(&response) {
         Ok(LogResponse::Page(page)) => Ok(page),

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::gateway::Platform;
-use crate::gateway::platform::{CallError, ObjectAddress};
+use crate::gateway::platform::{ObjectAddress, ObjectError};
 use crate::ledger::ApiKey;
 use crate::ledger::registry::{RegistryCommand, RegistryRefusal, RegistryResponse};
 
@@ -52,8 +52,8 @@ pub async fn ask_change<P: Platform>(
 pub async fn send<P: Platform>(platform: &P, command: &RegistryCommand) -> Result<RegistryResponse> {
     let command = serde_json::to_string(command).map_err(|_| unreachable())?;
     let response = platform.ask_object(ObjectAddress::Directory, command).await.map_err(|failure| match failure {
-        CallError::Unbound => unbound(),
-        CallError::Broken | CallError::TimedOut | CallError::NoRoom | CallError::ClientLeft => unreachable(),
+        ObjectError::Unbound => unbound(),
+        ObjectError::Unreachable => unreachable(),
     })?;
     serde_json::from_str(&response).map_err(|_| unreachable())
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::gateway::Platform;
-use crate::gateway::platform::{CallError, ObjectAddress, OperationsPart};
+use crate::gateway::platform::{ObjectAddress, ObjectError, OperationsPart};
 use crate::reports::{ReportCommand, ReportResponse};
 
 /// Sends a command to the store of reports.
@@ -13,8 +13,8 @@ pub async fn ask_store<P: Platform>(platform: &P, command: &ReportCommand) -> Re
     let command = serde_json::to_string(command).map_err(|_| unavailable())?;
     let address = ObjectAddress::Operations(OperationsPart::Reports);
     let response = platform.ask_object(address, command).await.map_err(|failure| match failure {
-        CallError::Unbound => unbound(),
-        CallError::Broken | CallError::TimedOut | CallError::NoRoom | CallError::ClientLeft => unavailable(),
+        ObjectError::Unbound => unbound(),
+        ObjectError::Unreachable => unavailable(),
     })?;
     serde_json::from_str(&response).map_err(|_| unavailable())
 }

@@ -10,7 +10,7 @@ use worker::{Delay, Env};
 
 use super::byte_source::read_buffer;
 use super::js;
-use crate::gateway::platform::CallError;
+use crate::gateway::platform::Broken;
 use crate::tokens::{Counter, Encoding, Vocabulary};
 
 /// The number of bytes that are counted before other tasks run: a few milliseconds of work.
@@ -38,7 +38,7 @@ pub(super) fn prepare(env: &Env) {
 }
 
 /// The number of tokens in each text.
-pub(super) async fn count(encoding: Encoding, texts: Vec<String>) -> Result<Vec<u64>, CallError> {
+pub(super) async fn count(encoding: Encoding, texts: Vec<String>) -> Result<Vec<u64>, Broken> {
     let vocabulary = vocabulary(encoding).await?;
     let mut counts = Vec::with_capacity(texts.len());
     let mut left = TURN_BYTES;
@@ -60,14 +60,14 @@ pub(super) async fn count(encoding: Encoding, texts: Vec<String>) -> Result<Vec<
 
 /// Loads a vocabulary. Concurrent first counts may both load the file, because the runtime does not let a
 /// request wait for another; only one builds the vocabulary.
-async fn vocabulary(encoding: Encoding) -> Result<Rc<Vocabulary>, CallError> {
-    let vocabularies = VOCABULARIES.with(|cell| cell.get().cloned()).ok_or(CallError::Broken)?;
-    let cell = vocabularies.loaded.get(encoding.index()).ok_or(CallError::Broken)?;
+async fn vocabulary(encoding: Encoding) -> Result<Rc<Vocabulary>, Broken> {
+    let vocabularies = VOCABULARIES.with(|cell| cell.get().cloned()).ok_or(Broken)?;
+    let cell = vocabularies.loaded.get(encoding.index()).ok_or(Broken)?;
     if let Some(vocabulary) = cell.get() {
-        return vocabulary.clone().ok_or(CallError::Broken);
+        return vocabulary.clone().ok_or(Broken);
     }
-    let packed = load(&vocabularies.assets, encoding).await.map_err(|_| CallError::Broken)?;
-    cell.get_or_init(|| Vocabulary::read(encoding, packed).map(Rc::new)).clone().ok_or(CallError::Broken)
+    let packed = load(&vocabularies.assets, encoding).await.map_err(|_| Broken)?;
+    cell.get_or_init(|| Vocabulary::read(encoding, packed).map(Rc::new)).clone().ok_or(Broken)
 }
 
 async fn load(assets: &js::Assets, encoding: Encoding) -> Result<Vec<u8>, JsValue> {

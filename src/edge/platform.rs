@@ -19,7 +19,7 @@ use super::{count, js, log_sender, operations_queue, otlp_queue, otlp_sender, re
 use crate::alerts::Observation;
 use crate::config::Millis;
 use crate::gateway::platform::{
-    Broken, CallError, ObjectAddress, Piece, Platform, Priority, ProviderRequest, ProviderResponse, StreamHead,
+    Broken, ObjectAddress, ObjectError, Piece, Platform, Priority, ProviderRequest, ProviderResponse, StreamHead,
 };
 use crate::gateway::{RequestState, RsaPublicKey};
 use crate::ids::AccountId;
@@ -89,7 +89,7 @@ impl Platform for Edge {
         self.disconnect.wait().await
     }
 
-    async fn ask_object(&self, address: ObjectAddress<'_>, command: String) -> Result<String, CallError> {
+    async fn ask_object(&self, address: ObjectAddress<'_>, command: String) -> Result<String, ObjectError> {
         call::ask(&self.env, address, command).await
     }
 
@@ -147,7 +147,7 @@ impl Platform for Edge {
         js::verify_rs256(key, signature, message.as_bytes()).await.unwrap_or(false)
     }
 
-    async fn count(&self, encoding: Encoding, texts: Vec<String>) -> Result<Vec<u64>, CallError> {
+    async fn count(&self, encoding: Encoding, texts: Vec<String>) -> Result<Vec<u64>, Broken> {
         count::count(encoding, texts).await
     }
 

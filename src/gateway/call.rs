@@ -149,7 +149,7 @@ pub fn call_failed(lost: CallError) -> Error {
         }
         CallError::NoRoom => memory::full(),
         // Nobody reads the message if the client has disconnected.
-        CallError::Broken | CallError::Unbound | CallError::ClientLeft => {
+        CallError::Broken | CallError::ClientLeft => {
             Error::upstream(502, "upstream_unreachable", "The provider could not be reached, or broke the connection.")
         }
     }

@@ -4,7 +4,7 @@ use std::pin::pin;
 
 use futures::future::{Either, select};
 
-use super::platform::{CallError, ObjectAddress, Platform};
+use super::platform::{ObjectAddress, ObjectError, Platform};
 use crate::config::Millis;
 
 /// The longest that a response waits for a Durable Object that it does not depend on.
@@ -18,9 +18,9 @@ pub async fn ask_soon<P: Platform>(
     platform: &P,
     address: ObjectAddress<'_>,
     command: String,
-) -> Result<String, CallError> {
+) -> Result<String, ObjectError> {
     match select(pin!(platform.ask_object(address, command)), platform.timer(TIMEOUT)).await {
         Either::Left((response, _)) => response,
-        Either::Right(_) => Err(CallError::TimedOut),
+        Either::Right(_) => Err(ObjectError::Unreachable),
     }
 }

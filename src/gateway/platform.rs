@@ -78,7 +78,7 @@ pub trait Platform: Clone + 'static {
         &self,
         address: ObjectAddress<'_>,
         command: String,
-    ) -> impl Future<Output = Result<String, CallError>>;
+    ) -> impl Future<Output = Result<String, ObjectError>>;
 
     /// Sends a receipt to an account, now or together with others that come within a moment. Repeats it until
     /// it has arrived.
@@ -110,7 +110,7 @@ pub trait Platform: Clone + 'static {
     fn verify_rs256(&self, key: &RsaPublicKey, signature: &[u8], message: &str) -> impl Future<Output = bool>;
 
     /// Counts the tokens of each text. The first count of an encoding loads its vocabulary.
-    fn count(&self, encoding: Encoding, texts: Vec<String>) -> impl Future<Output = Result<Vec<u64>, CallError>>;
+    fn count(&self, encoding: Encoding, texts: Vec<String>) -> impl Future<Output = Result<Vec<u64>, Broken>>;
 
     /// Reads a client's whole body in one step.
     fn read_body(&self, body: Self::Body) -> impl Future<Output = Result<Vec<u8>, Broken>>;
@@ -349,15 +349,22 @@ pub enum BodyError {
     Broken,
 }
 
-/// Why a provider or an object gave no response, or not all of it.
+/// Why a Durable Object gave no response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjectError {
+    /// The gateway was deployed without it.
+    Unbound,
+    /// It could not be reached, failed, or took longer than allowed.
+    Unreachable,
+}
+
+/// Why a provider gave no response, or not all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallError {
     /// It took longer than allowed.
     TimedOut,
     /// It could not be reached, or the connection broke.
     Broken,
-    /// The gateway was deployed without it.
-    Unbound,
     /// There was no room for it in memory.
     NoRoom,
     /// The client has disconnected, and the time of a request without one is over.

@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 
 use super::object;
-use super::platform::{CallError, ObjectAddress, Platform};
+use super::platform::{ObjectAddress, ObjectError, Platform};
 use super::wait::sleep;
 use crate::config::Millis;
 use crate::error::{Error, Result};
@@ -106,7 +106,7 @@ impl SigningCache {
         let response = object::ask_soon(platform, ObjectAddress::Signing, command).await;
         let mut state = self.0.borrow_mut();
         (state.fetching, state.fetched) = (None, Some(platform.now()));
-        state.unbound = response == Err(CallError::Unbound);
+        state.unbound = response == Err(ObjectError::Unbound);
         if let Ok(RegistryResponse::Signing(signing)) =
             response.map_or(Ok(RegistryResponse::Malformed), |text| serde_json::from_str(&text))
         {

@@ -6,7 +6,7 @@ use futures::future::{Either, select};
 
 use crate::config::Millis;
 use crate::error::{Error, Result};
-use crate::gateway::platform::{CallError, ObjectAddress, OperationsPart};
+use crate::gateway::platform::{ObjectAddress, ObjectError, OperationsPart};
 use crate::gateway::{
     ADMIN_READ_VARIABLE, ADMIN_VARIABLE, Body, Bridge, METRICS_VARIABLE, Platform, Request, Response,
 };
@@ -42,7 +42,7 @@ pub async fn scrape<P: Platform>(platform: &P, request: &Request<'_, P>) -> Resu
     let asking = pin!(platform.ask_object(ObjectAddress::Operations(OperationsPart::Metrics), command));
     let text = match select(asking, platform.timer(TIMEOUT)).await {
         Either::Left((Ok(text), _)) => text,
-        Either::Left((Err(CallError::Unbound), _)) => return Err(unbound()),
+        Either::Left((Err(ObjectError::Unbound), _)) => return Err(unbound()),
         Either::Left((Err(_), _)) | Either::Right(_) => return Err(unreachable()),
     };
     let headers = vec![("content-type", format.content_type().to_owned())];

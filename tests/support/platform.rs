@@ -6,7 +6,9 @@ use std::future::{Future, pending, ready};
 use std::rc::Rc;
 
 use llm_bridge::alerts::Observation;
-use llm_bridge::gateway::platform::{Broken, CallError, ObjectAddress, Priority, ProviderRequest, StreamHead};
+use llm_bridge::gateway::platform::{
+    Broken, CallError, ObjectAddress, ObjectError, Priority, ProviderRequest, StreamHead,
+};
 use llm_bridge::gateway::{Platform, RequestState, RsaPublicKey};
 use llm_bridge::ids::AccountId;
 use llm_bridge::ledger::health::HealthResponse;
@@ -80,12 +82,12 @@ impl Platform for World {
         pending().await
     }
 
-    async fn ask_object(&self, address: ObjectAddress<'_>, command: String) -> Result<String, CallError> {
+    async fn ask_object(&self, address: ObjectAddress<'_>, command: String) -> Result<String, ObjectError> {
         self.called.borrow_mut().push(format!("{address:?}"));
         self.pause().await;
         let fate = self.fates.borrow_mut().pop_front().unwrap_or(Fate::Fine);
         if fate == Fate::Lost {
-            return Err(CallError::Broken);
+            return Err(ObjectError::Unreachable);
         }
         let response = match address {
             ObjectAddress::Account(name) => {
@@ -110,7 +112,7 @@ impl Platform for World {
             ObjectAddress::LogFiles => serde_json::to_string(&self.handle_log_files(&command)).unwrap(),
             ObjectAddress::Operations(part) => {
                 let response = self.operations.borrow_mut().get_mut(part.name()).map(|answer| answer(&command));
-                response.ok_or(CallError::Unbound)?
+                response.ok_or(ObjectError::Unbound)?
             }
             ObjectAddress::Vault(name) => {
                 let response = self.handle_store(name, serde_json::from_str(&command).unwrap());
@@ -118,7 +120,7 @@ impl Platform for World {
             }
         };
         self.pause().await;
-        if fate == Fate::Fine { Ok(response) } else { Err(CallError::Broken) }
+        if fate == Fate::Fine { Ok(response) } else { Err(ObjectError::Unreachable) }
     }
 
     fn enqueue(&self, account: &AccountId, receipt: Receipt, _: Priority) {
@@ -162,7 +164,7 @@ impl Platform for World {
         signature == format!("signed by {}", key.id).as_bytes()
     }
 
-    async fn count(&self, encoding: Encoding, texts: Vec<String>) -> Result<Vec<u64>, CallError> {
+    async fn count(&self, encoding: Encoding, texts: Vec<String>) -> Result<Vec<u64>, Broken> {
         self.counts(encoding, &texts)
     }
 

@@ -10,7 +10,7 @@ use futures::future::LocalBoxFuture;
 use llm_bridge::alerts::Observation;
 use llm_bridge::config::Logging;
 use llm_bridge::gateway::RequestState;
-use llm_bridge::gateway::platform::{CallError, ProviderRequest, StreamHead};
+use llm_bridge::gateway::platform::{Broken, ProviderRequest, StreamHead};
 use llm_bridge::ledger::health::SharedHealth;
 use llm_bridge::ledger::registry::KeyRegistry;
 use llm_bridge::ledger::{AccountCommand, AccountLedger, AccountResponse, AccountWrite, Receipt, ReceiptRow};
@@ -172,9 +172,8 @@ impl World {
         }
     }
 
-    pub(super) fn counts(&self, encoding: Encoding, texts: &[String]) -> Result<Vec<u64>, CallError> {
-        let vocabulary =
-            self.vocabularies.iter().find(|known| known.encoding() == encoding).ok_or(CallError::Broken)?;
+    pub(super) fn counts(&self, encoding: Encoding, texts: &[String]) -> Result<Vec<u64>, Broken> {
+        let vocabulary = self.vocabularies.iter().find(|known| known.encoding() == encoding).ok_or(Broken)?;
         Ok(texts.iter().map(|text| vocabulary.count(text)).collect())
     }
 

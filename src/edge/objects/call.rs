@@ -8,7 +8,7 @@ use worker::Env;
 
 use crate::edge::js::{Namespace, Stub, namespace};
 use crate::edge::log::report_failure;
-use crate::gateway::platform::{CallError, ObjectAddress};
+use crate::gateway::platform::{ObjectAddress, ObjectError};
 use crate::telemetry::RuntimeFailure;
 
 /// The name of the only object of its class.
@@ -17,7 +17,11 @@ const ONLY: &str = "only";
 const URL: &str = "https://object/";
 
 /// Sends a command to an object, and waits for its response.
-pub(in crate::edge) async fn ask(env: &Env, address: ObjectAddress<'_>, command: String) -> Result<String, CallError> {
+pub(in crate::edge) async fn ask(
+    env: &Env,
+    address: ObjectAddress<'_>,
+    command: String,
+) -> Result<String, ObjectError> {
     let (binding, name) = match address {
         ObjectAddress::Account(name) => ("ACCOUNTS", name),
         ObjectAddress::Directory | ObjectAddress::Signing => ("DIRECTORY", ONLY),
@@ -28,7 +32,7 @@ pub(in crate::edge) async fn ask(env: &Env, address: ObjectAddress<'_>, command:
     };
     let Ok(namespace) = namespace(env, binding) else {
         report_failure(RuntimeFailure::ObjectMissing(binding));
-        return Err(CallError::Unbound);
+        return Err(ObjectError::Unbound);
     };
     let url = match address {
         ObjectAddress::Operations(part) => format!("{URL}{}", part.name()),
@@ -36,7 +40,7 @@ pub(in crate::edge) async fn ask(env: &Env, address: ObjectAddress<'_>, command:
     };
     send(&namespace, name, &url, &command).await.map_err(|error| {
         report_failure(RuntimeFailure::ObjectFailed(&format!("{error:?}")));
-        CallError::Broken
+        ObjectError::Unreachable
     })
 }
 

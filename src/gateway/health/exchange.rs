@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::known::{Known, POLL_INTERVAL};
 use crate::alerts::Observation;
 use crate::gateway::object;
-use crate::gateway::platform::{CallError, ObjectAddress, Platform};
+use crate::gateway::platform::{ObjectAddress, ObjectError, Platform};
 use crate::ledger::health::{HealthCommand, HealthEntry, SubjectKind};
 use crate::policy::health::HealthChange;
 
@@ -53,9 +53,9 @@ fn send<P: Platform>(known: &Rc<Known>, platform: &P, command: HealthCommand) {
         let command = serde_json::to_string(&command).unwrap_or_default();
         match object::ask_soon(&asking, ObjectAddress::Health, command).await {
             Ok(response) => known.take(&response, asking.now()),
-            Err(CallError::Unbound) => known.is_unbound.set(true),
+            Err(ObjectError::Unbound) => known.is_unbound.set(true),
             // What has changed here is reported again when it changes again.
-            Err(CallError::TimedOut | CallError::Broken | CallError::NoRoom | CallError::ClientLeft) => {}
+            Err(ObjectError::Unreachable) => {}
         }
     });
 }
