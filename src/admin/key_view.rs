@@ -36,6 +36,8 @@ pub struct KeyView<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     show_attempts: bool,
     budget: Option<BudgetView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    budget_alerts: Option<&'a [u32]>,
     parent: Option<&'a str>,
     /// In responses to creation: whether this request created it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,6 +104,7 @@ pub fn view(record: &ApiKey, now: Millis) -> KeyView<'_> {
         on_disconnect: limits.on_disconnect,
         show_attempts: limits.show_attempts,
         budget: limits.budget.as_ref().map(BudgetView::from),
+        budget_alerts: limits.budget_alerts.as_deref(),
         parent: record.parent(),
         created: None,
         key: None,

@@ -34,6 +34,6 @@ pub use rules::{AlertRules, Reading};
 pub use signature::{SecretFault, WebhookSecret};
 pub use states::{AlertState, AlertStates, Change, Commit};
 pub use templates::{Message, message};
-pub use threshold::{PeriodReading, Recovery, ThresholdEvent, ThresholdRule, ThresholdState};
+pub use threshold::{PeriodReading, ReachedThreshold, Recovery, ThresholdEvent, ThresholdRule, ThresholdState};
 pub use watch::RequestWatch;
 pub use window::{Counts, ErrorWindow};

@@ -29,6 +29,9 @@ pub enum Observation {
         spent: Nanos,
         /// The budget, in nano-dollars.
         budget: Nanos,
+        /// The key's own thresholds, in percent; `None` for those of the configuration.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        percents: Option<Vec<u32>>,
     },
     /// Whether a target serves.
     Target {

@@ -105,7 +105,7 @@ mod tests {
         let settings = AlertSettings { rules: &rules, destinations: &[] };
         let budget = |key: &str, spent| {
             let (key, per) = (key.into(), "day".to_owned());
-            Observation::Budget { key, per, period: 7, spent, budget: 100 }
+            Observation::Budget { key, per, period: 7, spent, budget: 100, percents: None }
         };
         let price = |is_known| Observation::Price { model: "p/a/b".to_owned(), is_known };
         for seen in [budget("vk_a", 85), budget("vk_b", 10), price(false)] {

@@ -9,7 +9,7 @@ use crate::config::{Alerting, ErrorRate, Nanos};
 /// When alerts are raised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlertRules {
-    /// The thresholds of budgets, in percent.
+    /// The thresholds of budgets, in percent, of keys without their own.
     pub budget_percents: Vec<u32>,
     /// How long a target has to be down, and to be back.
     pub target: ConditionRule,
@@ -60,8 +60,9 @@ impl AlertRules {
     /// raised and recovered.
     pub fn read(&self, observation: &Observation) -> Option<Reading> {
         match observation {
-            Observation::Budget { period, spent, budget, .. } => {
-                let rule = ThresholdRule { percents: self.budget_percents.clone(), recovery: Recovery::AtOnce };
+            Observation::Budget { period, spent, budget, percents, .. } => {
+                let percents = percents.as_ref().unwrap_or(&self.budget_percents).clone();
+                let rule = ThresholdRule { percents, recovery: Recovery::AtOnce };
                 Some(Reading::Amount(PeriodReading { period: *period, amount: *spent, limit: *budget }, rule))
             }
             Observation::Spend { at, spent } => {

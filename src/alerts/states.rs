@@ -204,7 +204,8 @@ mod tests {
     use crate::alerts::notice::AlertKind;
 
     fn budget(period: u64, spent: u64) -> Observation {
-        Observation::Budget { key: "vk_a".into(), per: "day".to_owned(), period, spent, budget: 10_000_000_000 }
+        let (key, per, budget) = ("vk_a".into(), "day".to_owned(), 10_000_000_000);
+        Observation::Budget { key, per, period, spent, budget, percents: None }
     }
 
     fn price(model: &str, is_known: bool) -> Observation {
@@ -257,6 +258,7 @@ mod tests {
             period: 1,
             spent: 9_000_000_000,
             budget: 10_000_000_000,
+            percents: None,
         };
         let rules = AlertRules::default();
         assert!(states.observe(&budget(1, 9_000_000_000), &rules, 0).is_some());

@@ -70,22 +70,40 @@ impl PeriodReading {
     }
 }
 
+/// The highest threshold that an amount has reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReachedThreshold {
+    period: u64,
+    limit: u64,
+    /// In percent; 0 for none.
+    percent: u32,
+}
+
 impl PeriodReading {
-    /// Whether an alert can begin or be over after this reading: thresholds are reached in it, or were in the
-    /// reading before, and they are not the same, or not of the same period and limit.
-    pub fn is_news(&self, before: Option<&Self>, percents: &[u32]) -> bool {
-        let reached = |reading: &Self| (reading.period, reading.limit, reading.highest(percents));
-        let has_reached = |reading: &Self| reading.limit > 0 && reading.highest(percents) > 0;
-        before.map(reached) != Some(reached(self)) && (has_reached(self) || before.is_some_and(has_reached))
+    /// The highest of some thresholds that the amount has reached.
+    pub fn reached(&self, percents: &[u32]) -> ReachedThreshold {
+        ReachedThreshold { period: self.period, limit: self.limit, percent: self.highest(percents) }
+    }
+}
+
+impl ReachedThreshold {
+    /// Whether an alert can begin or be over: a threshold is reached, or was before, and it is not the same,
+    /// or not of the same period and limit.
+    pub fn is_news(&self, before: Option<&Self>) -> bool {
+        let has_reached = |reached: &Self| reached.limit > 0 && reached.percent > 0;
+        before != Some(self) && (has_reached(self) || before.is_some_and(has_reached))
     }
 }
 
 impl ThresholdState {
     /// The state after a reading, and what is to be reported. A reading of an earlier period, which arrives
-    /// late, changes nothing.
+    /// late, changes nothing. Without thresholds, nothing is raised any more, and nothing is reported.
     pub fn step(&self, reading: &PeriodReading, rule: &ThresholdRule) -> (Self, Option<ThresholdEvent>) {
         if reading.limit == 0 || reading.period < self.period {
             return (*self, None);
+        }
+        if rule.percents.is_empty() {
+            return (Self { period: reading.period, limit: reading.limit, ..Self::default() }, None);
         }
         let mut next = self.entered(reading, rule);
         let highest = reading.highest(&rule.percents);
@@ -218,11 +236,39 @@ mod tests {
             ((1, 10, 100), (1, 10, 20), true),
             ((1, 10, 0), (1, 20, 0), false),
         ] {
-            let (before, after) = (reading(before), reading(after));
-            assert_eq!(after.is_news(Some(&before), &[50, 80, 100]), is_news, "{before:?} {after:?}");
+            let reached = |of| reading(of).reached(&[50, 80, 100]);
+            let (before, after) = (reached(before), reached(after));
+            assert_eq!(after.is_news(Some(&before)), is_news, "{before:?} {after:?}");
         }
-        assert!(reading((1, 50, 100)).is_news(None, &[50]));
-        assert!(!reading((1, 49, 100)).is_news(None, &[50]));
+        assert!(reading((1, 50, 100)).reached(&[50]).is_news(None));
+        assert!(!reading((1, 49, 100)).reached(&[50]).is_news(None));
+    }
+
+    #[test]
+    fn other_thresholds_are_news_if_they_are_reached() {
+        let full = PeriodReading { period: 1, amount: 100, limit: 100 };
+        for (before, after, is_news) in [
+            (&[80][..], &[80, 100][..], true),
+            (&[80, 100], &[], true),
+            (&[80, 100], &[50, 100], false),
+            (&[], &[200], false),
+        ] {
+            let before = full.reached(before);
+            assert_eq!(full.reached(after).is_news(Some(&before)), is_news, "{before:?} {after:?}");
+        }
+    }
+
+    #[test]
+    fn an_amount_that_is_not_watched_any_more_is_neither_raised_nor_recovered() {
+        let full = PeriodReading { period: 1, amount: 100, limit: 100 };
+        let none = ThresholdRule { percents: Vec::new(), recovery: Recovery::AtOnce };
+        let (raised, event) = ThresholdState::default().step(&full, &rule(Recovery::AtOnce));
+        assert_eq!(event, REACHED_100);
+        let (state, event) = raised.step(&full, &none);
+        assert_eq!((state.reported(), event), (0, None));
+        let later = PeriodReading { period: 2, ..full };
+        assert_eq!(state.step(&later, &none).1, None);
+        assert_eq!(state.step(&PeriodReading { amount: 10, ..later }, &rule(Recovery::AtOnce)).1, None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::yaml::{Node, Table};
 /// When alerts are raised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alerting {
-    /// The thresholds of budgets, in percent.
+    /// The thresholds of budgets, in percent, of keys without their own.
     pub budget_percents: Vec<u32>,
     /// How long a target has to be down.
     pub target_down: Millis,
@@ -36,10 +36,10 @@ pub struct ErrorRate {
     pub minutes: u64,
 }
 
-/// The most thresholds of budgets.
-const MAX_THRESHOLDS: usize = 10;
+/// The most thresholds of a budget.
+pub const MAX_THRESHOLDS: usize = 10;
 /// The highest threshold of budgets, in percent: requests under way can exceed a budget that was lowered.
-const MAX_BUDGET_PERCENT: u64 = 1_000;
+pub const MAX_BUDGET_PERCENT: u64 = 1_000;
 /// The longest window of the error rate: a day.
 const MAX_MINUTES: u64 = 24 * 60;
 /// The highest cap of notices in an hour.

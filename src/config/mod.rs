@@ -33,7 +33,7 @@ mod yaml;
 
 pub use address::Address;
 pub use admin::{AccessSettings, AdminSettings};
-pub use alerting::{Alerting, ErrorRate};
+pub use alerting::{Alerting, ErrorRate, MAX_BUDGET_PERCENT, MAX_THRESHOLDS};
 pub use cors::Cors;
 pub use file_log::FileLog;
 pub use format_kind::FormatKind;

@@ -68,17 +68,15 @@ fn send_soon(edge: &Edge) {
     });
 }
 
-/// Sends observations of an object at once, twice if necessary.
-pub(super) async fn send_observations(env: &Env, observations: Vec<Observation>) {
-    if bridge(env).is_ok_and(|bridge| !bridge.reporting().enabled) {
-        return;
-    }
+/// Sends observations of an object at once, twice if necessary. Returns whether they have arrived.
+pub(super) async fn send_observations(env: &Env, observations: Vec<Observation>) -> bool {
     let batch = Batch { id: random_id(), observations, ..Batch::default() };
-    let Ok(batch) = serde_json::to_string(&batch) else { return };
-    if !arrives(env, batch.clone()).await {
-        Delay::from(Duration::from_millis(RETRY_DELAY)).await;
-        arrives(env, batch).await;
+    let Ok(batch) = serde_json::to_string(&batch) else { return false };
+    if arrives(env, batch.clone()).await {
+        return true;
     }
+    Delay::from(Duration::from_millis(RETRY_DELAY)).await;
+    arrives(env, batch).await
 }
 
 /// Sends batch after batch, until nothing waits or one is given up.

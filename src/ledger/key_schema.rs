@@ -6,7 +6,7 @@ use super::api_key::{ApiKey, id_of};
 use super::key_text;
 use super::limits::{Budget, Period};
 use crate::config::decimal::scaled;
-use crate::config::{Millis, Nanos, OnDisconnect, near};
+use crate::config::{MAX_BUDGET_PERCENT, MAX_THRESHOLDS, Millis, Nanos, OnDisconnect, near};
 use crate::error::{Error, Result};
 use crate::ids::AccountId;
 use crate::wire::date;
@@ -46,6 +46,7 @@ const FIELDS: &[(&str, ReadField)] = &[
     ("on_disconnect", |record, value| set(&mut record.limits.on_disconnect, value, on_disconnect)),
     ("show_attempts", show_attempts),
     ("budget", |record, value| set(&mut record.limits.budget, value, budget)),
+    ("budget_alerts", |record, value| set(&mut record.limits.budget_alerts, value, budget_alerts)),
 ];
 
 type ReadField = fn(&mut ApiKey, &Value) -> Result<()>;
@@ -248,6 +249,24 @@ fn budget(value: &Value) -> Result<Budget> {
     Ok(Budget { nanos, per, fit })
 }
 
+/// Percentages, sorted. An empty list is none, as in the configuration.
+fn budget_alerts(value: &Value) -> Result<Vec<u32>> {
+    const FORM: &str = "have at most 10 integers from 1 to 1000";
+    let Value::Array(list) = value else { return Err(wrong_type("budget_alerts", "an array of integers")) };
+    if list.len() > MAX_THRESHOLDS {
+        return Err(invalid("budget_alerts", FORM));
+    }
+    let percent = |value: &Value| {
+        let Value::Number(number) = value else { return Err(wrong_type("budget_alerts", "an array of integers")) };
+        let percent = number.as_u64().filter(|percent| (1..=MAX_BUDGET_PERCENT).contains(percent));
+        percent.and_then(|percent| u32::try_from(percent).ok()).ok_or_else(|| invalid("budget_alerts", FORM))
+    };
+    let mut percents: Vec<u32> = list.iter().map(percent).collect::<Result<_>>()?;
+    percents.sort_unstable();
+    percents.dedup();
+    Ok(percents)
+}
+
 fn nanos(value: &Value) -> Result<Nanos> {
     let Value::Number(number) = value else { return Err(wrong_type("budget.amount_nanos", "an integer")) };
     let nanos = number.as_u64().filter(|nanos| *nanos <= MAX_BUDGET);
@@ -332,6 +351,26 @@ mod tests {
         let fit = |budget: Value| made(&json!({ "budget": budget })).unwrap().limits.budget.unwrap().fit;
         assert!(fit(json!({"amount": "5", "per": "day", "fit": true})));
         assert!(!fit(json!({"amount": "5", "per": "day", "fit": null})) && !fit(json!({"amount": "5", "per": "day"})));
+    }
+
+    #[test]
+    fn thresholds_of_alerts_are_sorted_and_an_empty_list_is_not_null() {
+        let read = |patch: Value| made(&patch).unwrap().limits.budget_alerts;
+        assert_eq!(read(json!({"budget_alerts": [100, 80, 100]})), Some(vec![80, 100]));
+        assert_eq!(read(json!({"budget_alerts": []})), Some(Vec::new()));
+        assert_eq!(read(json!({"budget_alerts": null})), None);
+        assert_eq!(read(json!({})), None);
+        for (value, code) in [
+            (json!(80), "invalid_type"),
+            (json!(["80"]), "invalid_type"),
+            (json!([0]), "invalid_value"),
+            (json!([1001]), "invalid_value"),
+            (json!([80.5]), "invalid_value"),
+            (json!([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]), "invalid_value"),
+        ] {
+            let error = made(&json!({ "budget_alerts": value })).unwrap_err();
+            assert_eq!((error.param(), error.code()), (Some("budget_alerts"), Some(code)), "{value}");
+        }
     }
 
     #[test]

@@ -29,6 +29,10 @@ pub struct KeyLimits {
     /// Spend per period.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
+    /// The thresholds of the budget at which there is an alert, in percent, ascending; empty for none, `None`
+    /// for those of the configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget_alerts: Option<Vec<u32>>,
     /// The longest request body, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_body_bytes: Option<u64>,
@@ -93,6 +97,7 @@ impl Default for KeyLimits {
             tokens_per_minute: None,
             concurrent: None,
             budget: None,
+            budget_alerts: None,
             max_body_bytes: None,
             on_disconnect: None,
             show_attempts: false,

@@ -31,7 +31,7 @@ fn every_response_is_as_described() {
     alerts::answer(&setup.world);
     let key = setup
         .key(&json!({"id": "a", "name": "A", "metadata": {"x": "y"}, "budget": {"amount": "5.5", "per": "week"},
-        "expires_at": 1_900_000_000, "models": ["demo/*"], "max_body_bytes": 10_000, "on_disconnect": "finish"}));
+        "expires_at": 1_900_000_000, "models": ["demo/*"], "max_body_bytes": 10_000, "on_disconnect": "finish", "budget_alerts": [80, 100]}));
     setup.json("POST /keys", &json!({"name": "no id"}));
     // The price of the demonstration is unknown, so a budget would refuse it.
     setup.json("PATCH /keys/a", &json!({"budget": null}));
@@ -40,7 +40,7 @@ fn every_response_is_as_described() {
     for (line, body) in [
         (
             "POST /keys",
-            r#"{"id":"a","name":"A","metadata":{"x":"y"},"budget":{"amount":"5.5","per":"week"},"expires_at":1900000000,"models":["demo/*"],"max_body_bytes":10000,"on_disconnect":"finish"}"#,
+            r#"{"id":"a","name":"A","metadata":{"x":"y"},"budget":{"amount":"5.5","per":"week"},"expires_at":1900000000,"models":["demo/*"],"max_body_bytes":10000,"on_disconnect":"finish","budget_alerts":[80,100]}"#,
         ),
         ("GET /keys?limit=1", ""),
         ("GET /keys/a", ""),

@@ -42,6 +42,7 @@ fn terms() -> impl Strategy<Value = KeyLimits> {
             tokens_per_minute,
             concurrent,
             budget,
+            budget_alerts: None,
             max_body_bytes,
             on_disconnect: None,
             show_attempts: false,

@@ -154,6 +154,62 @@ describe("the budget of a key", () => {
   });
 });
 
+describe("the budget of a key with its own thresholds", () => {
+  let at;
+  before(async () => void (at = await startAlerts({ alerts: "error_rate: false" })));
+  after(async () => (await at.stage.stop(), at.sink.stop()));
+
+  const budget = { amount_nanos: 10 * CENT, per: "day" };
+  /** Creates a key, and spends so many tenths of its budget. */
+  const spender = async (id, limits, count) => {
+    const key = await at.office.key(id, { budget, ...limits });
+    for (let n = 0; n < count; n++) assert.equal((await at.office.ask(key, "any/ok")).status, 200);
+    await at.office.totals(id, count);
+    return key;
+  };
+  const thresholds = (id) =>
+    at.sink.got.filter(({ json }) => json.type === "budget.threshold_reached" && json.data.subject === `vk_${id}`).map(({ json }) => json.data.facts.threshold_percent);
+
+  it("is reported at these only", async () => {
+    await spender("own", { budget_alerts: [90, 70] }, 9);
+    await spender("silent", { budget_alerts: [] }, 10);
+    await until(() => thresholds("own").length === 2, "both thresholds");
+    await settle(at);
+    assert.deepEqual([thresholds("own"), thresholds("silent")], [["70", "90"], []]);
+    assert.deepEqual((await at.office.order("GET", "/keys/own")).budget_alerts, [70, 90]);
+    assert.deepEqual((await at.office.order("GET", "/keys/silent")).budget_alerts, []);
+  });
+
+  it("is reported when a threshold is set that has been reached", async () => {
+    await at.office.order("PATCH", "/keys/silent", { budget_alerts: [60, 100] });
+    await until(() => thresholds("silent").length, "the threshold");
+    assert.deepEqual(thresholds("silent"), ["100"]);
+    const isRaised = async () => (await read(at)).raised.some(({ subject }) => subject === "vk_silent");
+    assert.ok(await isRaised());
+    await at.office.order("PATCH", "/keys/silent", { budget_alerts: [] });
+    await until(async () => !(await isRaised()), "that nothing is watched any more");
+    await settle(at);
+    assert.ok(!types(at.sink).includes("budget.available"));
+  });
+
+  it("is reported later if the operations object did not respond", async () => {
+    await at.gateway.control({ away: { OPERATIONS: "fails" } });
+    const key = await spender("patient", {}, 7);
+    // The first delivery is cut off, and the next one fails.
+    await at.gateway.control({ reopen: "vk_patient" });
+    await at.gateway.control({ alarm: "vk_patient" });
+    assert.deepEqual(thresholds("patient"), []);
+    await at.gateway.control({ away: {} });
+    await at.gateway.control({ alarm: "vk_patient" });
+    await until(() => thresholds("patient").length, "the threshold");
+    assert.equal((await at.office.ask(key, "any/ok")).status, 200);
+    await until(() => thresholds("patient").length === 2, "the next threshold");
+    await at.gateway.control({ alarm: "vk_patient" });
+    await settle(at);
+    assert.deepEqual(thresholds("patient"), ["50", "80"]);
+  });
+});
+
 describe("a target", () => {
   let at;
   before(async () => {

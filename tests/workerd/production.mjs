@@ -9,7 +9,8 @@
 //   `{ ACCOUNTS: "fails" }` refuses at once, `"hangs"` keeps the caller waiting until the object is back
 //   (`away: {}`). `missed: "Renew"` drops commands of this name to an account. `reopen: "vk_a"` closes the
 //   object of this account, as the platform closes an idle one: the next command opens it again; `operations`
-//   is the operations object. `full: true` lets stores refuse new rows. `feed` gives that object batches, `alarm: true` calls its alarm.
+//   is the operations object. `full: true` lets stores refuse new rows. `feed` gives that object batches, `alarm: true` calls its alarm,
+//   `alarm: "vk_a"` that of this account.
 // - Responses: while `untaken` is a number (initially 0), the runtime gets responses below /v1 only when their
 //   clients have left, as if they had left at that moment. Each waiting response increments it.
 
@@ -132,7 +133,7 @@ async function control(request, env) {
     const answer = await operations().fetch("https://object/record", { method: "POST", body: JSON.stringify(batch) });
     if (!answer.ok) throw new Error(await answer.text());
   }
-  if (alarm) await operations().fetch(ALARM);
+  if (alarm) await (alarm === true ? operations() : env.ACCOUNTS.getByName(alarm)).fetch(ALARM);
   Object.assign(state, more);
   return Response.json({ now: now(), ...state });
 }

@@ -6,26 +6,32 @@ use std::cell::{Cell, RefCell};
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use super::account_store::AccountStore;
+use super::budget_alerts::{BudgetAlerts, FIRST_PAUSE};
 use super::sql::unreadable;
-use crate::alerts::{Observation, PeriodReading};
+use crate::alerts::{Observation, PeriodReading, ReachedThreshold};
 use crate::config::Millis;
 use crate::edge::clock::now;
 use crate::edge::isolate::bridge;
-use crate::edge::operations_queue;
+use crate::edge::js::set_alarm;
+use crate::edge::log::report_failure;
 use crate::edge::receipt_queue::MAX_BATCH;
 use crate::edge::zone::zone_at;
 use crate::ids::AccountId;
 use crate::ledger::{AccountCommand, AccountLedger, AccountResponse, BudgetSpend, ReceiptRow, day_of};
+use crate::telemetry::RuntimeFailure;
 use crate::wire::zone::Zone;
 
 /// One account, with the name of its key. The class name is part of wrangler.toml.
-#[durable_object(fetch)]
+#[durable_object(alarm)]
 pub struct Account {
     state: State,
     env: Env,
-    /// The thresholds of budgets about which there are alerts, in percent.
+    /// The thresholds of budgets about which there are alerts, in percent, unless the key has its own.
     thresholds: Vec<u32>,
+    /// Whether anything is reported to the operations object.
+    reports: bool,
     store: AccountStore,
+    alerts: BudgetAlerts,
     /// Opened by the first command, and again after a failed read or write.
     ledger: RefCell<Option<AccountLedger>>,
     /// The name of the zone by which periods of budgets begin, and until when the ledger knows its offsets.
@@ -40,7 +46,9 @@ impl DurableObject for Account {
         let thresholds = bridge.as_ref().map(|bridge| bridge.alert_rules().budget_percents.clone());
         Self {
             store: AccountStore::new(state.storage().sql(), accounting),
+            alerts: BudgetAlerts::new(state.storage().sql()),
             thresholds: thresholds.unwrap_or_default(),
+            reports: bridge.as_ref().is_some_and(|bridge| bridge.reporting().enabled),
             state,
             env,
             ledger: RefCell::new(None),
@@ -56,6 +64,14 @@ impl DurableObject for Account {
             serde_json::from_str(&command).map_or(Ok(AccountResponse::Malformed), |command| self.handle(command))?;
         Response::ok(serde_json::to_string(&response)?)
     }
+
+    /// Reports thresholds of the budget that have not arrived yet.
+    async fn alarm(&self) -> worker::Result<Response> {
+        if let Some(at) = self.alerts.clone().deliver(&self.env, now()).await {
+            set_alarm(&self.state, at);
+        }
+        Response::empty()
+    }
 }
 
 impl Account {
@@ -63,7 +79,7 @@ impl Account {
         let now = now();
         let mut opened = self.ledger.borrow_mut();
         let mut ledger = self.current(opened.take(), now)?;
-        let (query, before) = (Query::of(&command), ledger.budget_spend());
+        let (query, before) = (Query::of(&command), self.reached(&ledger));
         let mut writes = Vec::new();
         let response = ledger.handle(command, now, &mut writes);
         // After a failed read or write the ledger stays closed: the next command opens it from what was
@@ -76,28 +92,39 @@ impl Account {
             None => response,
         };
         self.store.check()?;
-        self.observe_budget(before, ledger.budget_spend());
+        self.observe_budget(before, &ledger, now);
         *opened = Some(ledger);
         Ok(response)
     }
 
+    /// The highest threshold of the budget that is reached; `None` without a budget.
+    fn reached(&self, ledger: &AccountLedger) -> Option<ReachedThreshold> {
+        let BudgetSpend { period, spent, budget, .. } = ledger.budget_spend()?;
+        let reading = PeriodReading { period, amount: spent, limit: budget };
+        Some(reading.reached(ledger.budget_alerts().unwrap_or(&self.thresholds)))
+    }
+
     /// Reports, in the background, that a threshold of the budget was reached, or that a period after such a
-    /// one has begun. This object alone knows the spend exactly, so it reports each of them once.
-    fn observe_budget(&self, before: Option<BudgetSpend>, after: Option<BudgetSpend>) {
-        let Some(after) = after else { return };
-        let reading = |spend: BudgetSpend| {
-            let BudgetSpend { period, spent, budget, .. } = spend;
-            PeriodReading { period, amount: spent, limit: budget }
-        };
-        if !reading(after).is_news(before.map(reading).as_ref(), &self.thresholds) {
+    /// one has begun. This object alone knows the spend exactly, so it reports each of them once. It is kept
+    /// with what the command has written until it has arrived: the alarm tries again if the process ends.
+    fn observe_budget(&self, before: Option<ReachedThreshold>, ledger: &AccountLedger, now: Millis) {
+        let is_news = self.reached(ledger).is_some_and(|reached| reached.is_news(before.as_ref()));
+        if !is_news || !self.reports {
             return;
         }
-        let Some(key) = self.state.id().name() else { return };
-        let BudgetSpend { per, period, spent, budget } = after;
-        let per = per.name().to_owned();
-        let env = self.env.clone();
-        let observation = Observation::Budget { key: AccountId::from(key), per, period, spent, budget };
-        self.state.wait_until(async move { operations_queue::send_observations(&env, vec![observation]).await });
+        let (Some(spend), Some(key)) = (ledger.budget_spend(), self.state.id().name()) else { return };
+        let BudgetSpend { per, period, spent, budget } = spend;
+        let (key, per, percents) = (AccountId::from(key), per.name().to_owned(), ledger.budget_alerts());
+        let percents = percents.map(<[u32]>::to_vec);
+        let observation = Observation::Budget { key, per, period, spent, budget, percents };
+        if let Err(error) = self.alerts.keep(&observation, now) {
+            return report_failure(RuntimeFailure::ObjectFailed(&error.to_string()));
+        }
+        set_alarm(&self.state, now.saturating_add(FIRST_PAUSE));
+        let (alerts, env) = (self.alerts.clone(), self.env.clone());
+        self.state.wait_until(async move {
+            alerts.deliver(&env, now).await;
+        });
     }
 
     /// The ledger, opened if it is closed, with the offsets of the zone for the month that follows.

@@ -2,6 +2,7 @@
 
 mod account;
 mod account_store;
+mod budget_alerts;
 pub(super) mod call;
 mod health;
 mod log_files;

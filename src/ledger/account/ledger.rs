@@ -170,6 +170,11 @@ impl AccountLedger {
         self.limits.budget.map(|budget| self.sums.spent.of_budget(budget))
     }
 
+    /// The key's own thresholds of alerts about its budget, in percent.
+    pub fn budget_alerts(&self) -> Option<&[u32]> {
+        self.limits.budget_alerts.as_deref()
+    }
+
     /// Checks a request against all limits. Returns the tokens to reserve.
     fn check_limits(&self, request: &AdmissionRequest, now: Millis) -> Result<u64, AdmissionRefusal> {
         let known = self.hash.is_some() && request.hash.as_ref().is_none_or(|hash| Some(hash) == self.hash.as_ref());
