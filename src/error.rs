@@ -21,10 +21,10 @@ pub enum Fault {
 }
 
 /// A refusal or failure, complete from birth; rendered once, in the caller's own format.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error(Box<Details>);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Details {
     fault: Fault,
     status: u16,

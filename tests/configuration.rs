@@ -4,7 +4,9 @@
 use llm_bridge::catalogue::Fact;
 use llm_bridge::catalogue::field::{Efforts, Field, Fit, Value};
 use llm_bridge::catalogue::price::{DatedPrice, Hours, ModelPrice, Rates, TierRates};
-use llm_bridge::config::{Accounting, Catalogue, Config, Cors, KeySource, LogLevel, Problem, Reporting, Websocket};
+use llm_bridge::config::{
+    Accounting, Catalogue, Config, Cors, EgressRule, KeySource, LogLevel, Problem, Reporting, Websocket,
+};
 use llm_bridge::formats::KINDS;
 use llm_bridge::policy::model_card::ModelCard;
 use llm_bridge::policy::routing;
@@ -96,6 +98,21 @@ loging: 1
         assert!(told.iter().any(|fault| fault.starts_with(start)), "{start}\nin {told:#?}");
     }
     assert_eq!(told.len(), expected.len(), "{told:#?}");
+}
+
+#[test]
+fn a_binding_is_a_name_of_the_deployment() {
+    let with =
+        |row: &str| format!("providers: {{ p: {{ base_url: 'https://p.example', models: {{ m: {{}} }}, {row} }} }}");
+    assert_eq!(
+        read(&with("binding: HOME_SERVER")).unwrap().providers[0].egress,
+        EgressRule::Binding("HOME_SERVER".into())
+    );
+    assert_eq!(read(&with("")).unwrap().providers[0].egress, EgressRule::Direct);
+    for wrong in ["binding: home-server", "binding: '1st'", "binding: ''", "binding: [A]"] {
+        let faults = faults(&with(wrong));
+        assert!(faults.len() == 1 && faults[0].starts_with("line 1: providers.p.binding"), "{faults:?}");
+    }
 }
 
 #[test]

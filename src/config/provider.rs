@@ -1,6 +1,7 @@
 //! Providers and their models, as the configuration describes them.
 
 use super::address::Address;
+use super::egress::EgressRule;
 use super::keys::KeySource;
 use super::params::Params;
 use super::price::Catalogue;
@@ -37,6 +38,8 @@ pub struct Provider {
     pub facts: Vec<Fact>,
     /// The requests that are fitted to what their model and host take.
     pub fit: FitScope,
+    /// How its calls leave.
+    pub egress: EgressRule,
 }
 
 /// The requests that are fitted to what their model and host take.

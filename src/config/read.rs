@@ -8,6 +8,7 @@ use super::address::Address;
 use super::admin::AdminSettings;
 use super::alerting::Alerting;
 use super::cors::Cors;
+use super::egress::EgressRule;
 use super::facts;
 use super::format_kind::FormatKind;
 use super::keys::KeySource;
@@ -187,6 +188,7 @@ const PROVIDER_KEYS: &[&str] = &[
     "adapter",
     "base_url",
     "requires_proxy",
+    "binding",
     "api_key",
     "api_key_env",
     "keys",
@@ -229,7 +231,22 @@ fn provider(name: String, node: &Node<'_>, adapters: &[FormatKind]) -> Option<Pr
     let host = catalogue.host(address.as_ref());
     let facts = facts::read(&table, &[field::Table::Hosts]);
     let fit = table.at("fit").and_then(|node| node.choice(FITS)).unwrap_or_default();
-    Some(Provider { name, adapter, address, key, headers, streaming, catalogue, host, models, patterns, facts, fit })
+    let egress = EgressRule::read(&table).unwrap_or_default();
+    Some(Provider {
+        name,
+        adapter,
+        address,
+        key,
+        headers,
+        streaming,
+        catalogue,
+        host,
+        models,
+        patterns,
+        facts,
+        fit,
+        egress,
+    })
 }
 
 fn adapter(table: &Table<'_>, adapters: &[FormatKind]) -> Option<FormatKind> {

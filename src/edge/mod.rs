@@ -6,6 +6,7 @@ mod clock;
 mod context;
 mod count;
 mod disconnect;
+mod egress;
 mod fetch;
 mod isolate;
 mod js;

@@ -11,6 +11,7 @@ use web_sys::{AbortController, AbortSignal, RequestInit, RequestRedirect};
 use super::byte_source::{Source, read_buffer};
 use super::clock::{self, now};
 use super::context::Edge;
+use super::egress::{self, Head};
 use super::log::log;
 use super::objects::call;
 use super::sink::{Pipe, Sink};
@@ -19,7 +20,8 @@ use super::{count, js, log_sender, operations_queue, otlp_queue, otlp_sender, re
 use crate::alerts::Observation;
 use crate::config::Millis;
 use crate::gateway::platform::{
-    Broken, ObjectAddress, ObjectError, Piece, Platform, Priority, ProviderRequest, ProviderResponse, StreamHead,
+    Broken, CallError, ObjectAddress, ObjectError, Piece, Platform, Priority, ProviderRequest, ProviderResponse,
+    StreamHead,
 };
 use crate::gateway::{RequestState, RsaPublicKey};
 use crate::ids::AccountId;
@@ -161,12 +163,12 @@ impl Platform for Edge {
         Some(Incoming { source: Some(source), length: None, cancel: None })
     }
 
-    fn call(&self, request: ProviderRequest) -> Result<Started, Broken> {
+    fn call(&self, request: ProviderRequest) -> Result<Started, CallError> {
         let init = init(&request);
         let cancel = self.cancellable(&request, &init).map_err(broken)?;
         let upload = upload::outgoing(&request.body, &init).map_err(broken)?;
-        let promise = js::fetch(&request.url, &init).map_err(broken)?;
-        Ok(Started { head: JsFuture::from(promise), upload, cancel })
+        let head = egress::send(self, &request, &init)?;
+        Ok(Started { head, upload, cancel })
     }
 
     fn take_upload(&self, call: &mut Started) -> Option<Upload> {
@@ -178,9 +180,9 @@ impl Platform for Edge {
         async move { upload.send().await.map_err(broken) }
     }
 
-    async fn head(&self, call: &mut Started) -> Result<Answered, Broken> {
-        let response = (&mut call.head).await.map_err(broken)?;
-        Ok(Answered { response: response.dyn_into().map_err(broken)?, cancel: call.cancel.clone() })
+    async fn head(&self, call: &mut Started) -> Result<Answered, CallError> {
+        let response = (&mut call.head).await?;
+        Ok(Answered { response, cancel: call.cancel.clone() })
     }
 
     fn abort_call(&self, call: &Started) {
@@ -279,7 +281,7 @@ thread_local! {
 
 /// A request to a provider that has been started.
 pub(super) struct Started {
-    head: JsFuture,
+    head: Head,
     upload: Option<Upload>,
     cancel: AbortController,
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::credentials;
 use super::dropped_fields::{DroppedFields, listed};
-use super::platform::{Platform, ProviderRequest};
+use super::platform::{Egress, Platform, ProviderRequest};
 use super::reasoning::ReasoningCache;
 use super::request_head::RequestHead;
 use crate::catalogue::field::{Field, Fit};
@@ -338,6 +338,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
             body: Rc::new(body),
             stream: self.asks_for_stream(),
             ends_with_client: true,
+            egress: Egress::Direct,
         };
         let scheme = AuthScheme::of(provider.adapter, format.signer, provider.host);
         credentials::apply(&mut request, scheme, key, now);

@@ -2,7 +2,7 @@
 //! far as there is room.
 
 use super::memory::{self, MemoryReservation};
-use super::platform::{CallError, Piece as _, Platform, ProviderRequest, ProviderResponse as _};
+use super::platform::{Broken, CallError, Piece as _, Platform, ProviderRequest, ProviderResponse as _};
 use super::wait::{wait_for_room, within};
 use crate::config::Millis;
 use crate::error::Error;
@@ -118,7 +118,7 @@ pub(super) async fn read_beginning<P: Platform>(
                 break;
             }
         }
-        Ok(bytes)
+        Ok::<_, Broken>(bytes)
     })
     .await;
     platform.abort(&stream);
@@ -152,6 +152,7 @@ pub fn call_failed(lost: CallError) -> Error {
         CallError::Broken | CallError::ClientLeft => {
             Error::upstream(502, "upstream_unreachable", "The provider could not be reached, or broke the connection.")
         }
+        CallError::Egress(error) => error,
     }
 }
 

@@ -47,6 +47,7 @@ mod tests {
             body: Rc::new(b"{}".to_vec()),
             stream: false,
             ends_with_client: true,
+            egress: crate::gateway::platform::Egress::Direct,
         };
         apply(&mut request, scheme, Some(&key), 5);
         request

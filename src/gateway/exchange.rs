@@ -18,7 +18,7 @@ use super::relay::{AttemptEnd, StreamEnd, StreamRelay, StreamRules};
 use super::response_context::ResponseContext;
 use super::settle::{Ending, settle};
 use super::whole::WholeResponse;
-use super::{Body, MemoryReservation, Response, memory};
+use super::{Body, MemoryReservation, Response, egress, memory};
 use crate::config::Millis;
 use crate::error::{Error, Result};
 use crate::formats::operation::{OperationKind, RequestEnvelope};
@@ -137,6 +137,7 @@ impl<P: Platform> Drive<'_, P> {
         room.hold(request.body.len());
         let clocks = target.clocks;
         request.ends_with_client = !self.outlives_client(target);
+        request.egress = egress::of(target);
         let trace = self.platform.state().trace.get();
         request.headers.extend(trace.and_then(|trace| trace.header(self.record.failed_attempts())));
         let sent = self.platform.now();

@@ -20,6 +20,7 @@ mod deadlines;
 mod drive;
 mod dropped_fields;
 mod echo;
+mod egress;
 mod ended_attempt;
 mod estimate;
 mod exchange;

@@ -10,6 +10,7 @@ use super::request_state::RequestState;
 use super::rsa_public_key::RsaPublicKey;
 use crate::alerts::Observation;
 use crate::config::Millis;
+use crate::error::Error;
 use crate::formats::Framing;
 use crate::ids::AccountId;
 use crate::ledger::{AccountCommand, Receipt};
@@ -118,11 +119,11 @@ pub trait Platform: Clone + 'static {
     /// Opens a client's body, if there is one.
     fn open_body(&self, body: Self::Body) -> Option<Self::Stream>;
 
-    /// Starts a request to a provider.
+    /// Starts a request to a provider, which leaves as its [`Egress`] says.
     ///
     /// # Errors
     /// The platform refuses it.
-    fn call(&self, request: ProviderRequest) -> Result<Self::Call, Broken>;
+    fn call(&self, request: ProviderRequest) -> Result<Self::Call, CallError>;
 
     /// What of the request's body is still to be sent with [`Platform::upload`]; nothing if it is short.
     fn take_upload(&self, call: &mut Self::Call) -> Option<Self::Upload>;
@@ -130,8 +131,9 @@ pub trait Platform: Clone + 'static {
     /// Sends the rest of a request's body.
     fn upload(&self, upload: Self::Upload) -> impl Future<Output = Result<(), Broken>> + 'static;
 
-    /// Waits for the head of the response.
-    fn head(&self, call: &mut Self::Call) -> impl Future<Output = Result<Self::Answer, Broken>>;
+    /// Waits for the head of the response. What stands between the gateway and the provider reports why it
+    /// failed as [`CallError::Egress`].
+    fn head(&self, call: &mut Self::Call) -> impl Future<Output = Result<Self::Answer, CallError>>;
 
     /// Aborts a request whose response has not begun.
     fn abort_call(&self, call: &Self::Call);
@@ -336,6 +338,18 @@ pub struct ProviderRequest {
     pub stream: bool,
     /// Whether the platform aborts it when the client disconnects.
     pub ends_with_client: bool,
+    /// How it leaves.
+    pub egress: Egress,
+}
+
+/// How the call of a provider leaves the gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Egress {
+    /// By the platform's own `fetch`.
+    #[default]
+    Direct,
+    /// By the `fetch` of the binding of this name.
+    Binding(Rc<str>),
 }
 
 /// Why a client's body could not be read.
@@ -359,7 +373,7 @@ pub enum ObjectError {
 }
 
 /// Why a provider gave no response, or not all of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallError {
     /// It took longer than allowed.
     TimedOut,
@@ -369,6 +383,9 @@ pub enum CallError {
     NoRoom,
     /// The client has disconnected, and the time of a request without one is over.
     ClientLeft,
+    /// What the call leaves by says itself why it failed, in words without secrets. The table of
+    /// [`crate::policy::failure`] has the class and scope of its code.
+    Egress(Error),
 }
 
 impl From<Broken> for CallError {

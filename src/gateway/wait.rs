@@ -58,13 +58,13 @@ pub(super) async fn sleep<P: Platform>(platform: &P, time: Millis) {
 ///
 /// # Errors
 /// The future fails or takes too long, or the time of a request without a client is over.
-pub(super) async fn within<P: Platform, T>(
+pub(super) async fn within<P: Platform, T, E: Into<CallError>>(
     platform: &P,
     limit: Millis,
-    wait: impl Future<Output = Result<T, Broken>>,
+    wait: impl Future<Output = Result<T, E>>,
 ) -> Result<T, CallError> {
     match select(pin!(wait), select(pin!(sleep(platform, limit)), pin!(until_over(platform)))).await {
-        Either::Left((result, _)) => Ok(result?),
+        Either::Left((result, _)) => result.map_err(Into::into),
         Either::Right((Either::Left(_), _)) => Err(CallError::TimedOut),
         Either::Right((Either::Right(_), _)) => Err(CallError::ClientLeft),
     }

@@ -104,6 +104,7 @@ const OWN: &[(&str, FailureClass, FailureScope)] = &[
     ("content_filter", Policy, FailureScope::Request),
     (CREDENTIALS_REFUSED, Credential, FailureScope::Key),
     ("provider_key_missing", Credential, FailureScope::Host),
+    ("binding_missing", Unreachable, FailureScope::Host),
     ("gateway_overloaded", Overload, FailureScope::Request),
     ("event_too_large", Unsupported, FailureScope::Request),
     ("answer_too_large", Unsupported, FailureScope::Request),

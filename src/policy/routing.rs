@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use crate::config::names::{self, NoMatch, find_row};
 use crate::config::{
-    Clocks, Config, Meaning, Millis, Model, ModelIndex, OnContentFilter, Provider, RouteRow, RouteTarget, Strategy,
-    When, near,
+    Clocks, Config, EgressRule, Meaning, Millis, Model, ModelIndex, OnContentFilter, Provider, RouteRow, RouteTarget,
+    Strategy, When, near,
 };
 use crate::error::{Error, Result};
 
@@ -26,7 +26,12 @@ pub struct Target<'c> {
     pub key: usize,
 }
 
-impl Target<'_> {
+impl<'c> Target<'c> {
+    /// How its calls leave.
+    pub fn egress(&self) -> &'c EgressRule {
+        &self.provider.egress
+    }
+
     /// Whether both are the same model of the same provider, with the same row.
     pub fn is(&self, other: &Target<'_>) -> bool {
         self.index == other.index && self.upstream == other.upstream && self.model.name == other.model.name

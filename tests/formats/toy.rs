@@ -325,7 +325,7 @@ fn a_stream_without_its_trailer_is_incomplete() {
 #[test]
 fn a_stream_may_be_cut_anywhere() {
     let script = response("toy", true);
-    let stream: String = script.pieces.iter().map(|piece| piece.unwrap()).collect();
+    let stream: String = script.pieces.iter().map(|piece| piece.clone().unwrap()).collect();
     let stream: &'static str = stream.leak();
     for client in CLIENTS {
         for cut in 1..stream.len() {

@@ -177,7 +177,7 @@ impl Platform for World {
         Some(ScriptedResponse::from(Script::json(200, text)))
     }
 
-    fn call(&self, request: ProviderRequest) -> Result<(), Broken> {
+    fn call(&self, request: ProviderRequest) -> Result<(), CallError> {
         self.calls.borrow_mut().push(request);
         Ok(())
     }
@@ -190,8 +190,8 @@ impl Platform for World {
         ready(Ok(()))
     }
 
-    async fn head(&self, (): &mut ()) -> Result<ScriptedResponse, Broken> {
-        self.scripts.borrow_mut().pop_front().map(ScriptedResponse::from).ok_or(Broken)
+    async fn head(&self, (): &mut ()) -> Result<ScriptedResponse, CallError> {
+        self.scripts.borrow_mut().pop_front().map(ScriptedResponse::from).ok_or(CallError::Broken)
     }
 
     fn abort_call(&self, (): &()) {

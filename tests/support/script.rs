@@ -36,7 +36,7 @@ pub struct ScriptedResponse {
 
 impl From<Script> for ScriptedResponse {
     fn from(script: Script) -> Self {
-        let pieces = script.pieces.iter().copied().collect();
+        let pieces = script.pieces.iter().cloned().collect();
         Self { script, pieces, is_silent: false }
     }
 }

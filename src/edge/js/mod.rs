@@ -15,5 +15,5 @@ pub(super) use entry_module::{StreamedResponse, configuration, ended, pipe, stre
 pub(super) use event_context::EventContext;
 pub(super) use globals::{Assets, FixedLengthStream, clear_timer, fetch, random, record, start_timer, tee};
 pub(super) use hibernation::{attach, attachment, last_ping};
-pub(super) use objects::{Namespace, Stub, in_transaction, namespace, set_alarm, stored_alarm};
+pub(super) use objects::{Namespace, Stub, binding, in_transaction, namespace, set_alarm, stored_alarm};
 pub(super) use subtle::verify_rs256;

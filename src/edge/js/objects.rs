@@ -54,6 +54,13 @@ pub(in crate::edge) fn namespace(env: &Env, binding: &str) -> Result<Namespace, 
     if namespace.is_undefined() { Err(JsValue::from_str(binding)) } else { Ok(namespace.unchecked_into()) }
 }
 
+/// A service or VPC binding; `None` if there is none of this name.
+pub(in crate::edge) fn binding(env: &Env, name: &str) -> Option<Stub> {
+    let binding = Reflect::get(env, &JsValue::from_str(name)).ok()?;
+    let is_service = Reflect::get(&binding, &JsValue::from_str("fetch")).is_ok_and(|fetch| fetch.is_function());
+    is_service.then(|| binding.unchecked_into())
+}
+
 /// Sets the alarm of an object. It has one; an earlier setting is replaced.
 pub(in crate::edge) fn set_alarm(state: &State, at: Millis) {
     #[expect(clippy::cast_precision_loss, reason = "a date")]

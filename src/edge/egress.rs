@@ -1,0 +1,66 @@
+//! The ways by which calls of providers leave, and the heads of their responses.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures::future::{FutureExt as _, LocalBoxFuture};
+use js_sys::Promise;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{RequestInit, Response};
+
+use super::context::Edge;
+use super::js;
+use crate::error::Error;
+use crate::gateway::platform::{CallError, Egress, ProviderRequest};
+
+/// The head of a response that is waited for.
+pub(super) enum Head {
+    /// The runtime fetches it.
+    Fetched(JsFuture),
+    /// A task of the gateway gets it.
+    #[expect(dead_code, reason = "for ways that take more than one call")]
+    Made(LocalBoxFuture<'static, Result<Response, CallError>>),
+}
+
+impl Future for Head {
+    type Output = Result<Response, CallError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            Self::Fetched(head) => Poll::Ready(response(ready!(head.poll_unpin(context)))),
+            Self::Made(head) => head.poll_unpin(context),
+        }
+    }
+}
+
+/// Sends a call. `init` has its method, headers, body and abort signal.
+///
+/// # Errors
+/// The runtime refuses it, or the way by which it leaves does not exist.
+pub(super) fn send(edge: &Edge, request: &ProviderRequest, init: &RequestInit) -> Result<Head, CallError> {
+    let url = &request.url;
+    match &request.egress {
+        Egress::Direct => fetched(js::fetch(url, init)),
+        Egress::Binding(name) => {
+            let binding = js::binding(&edge.env, name).ok_or_else(|| CallError::Egress(binding_missing(name)))?;
+            fetched(binding.fetch(url, init))
+        }
+    }
+}
+
+fn fetched(promise: Result<Promise, JsValue>) -> Result<Head, CallError> {
+    promise.map(|promise| Head::Fetched(JsFuture::from(promise))).map_err(|_| CallError::Broken)
+}
+
+fn response(fetched: Result<JsValue, JsValue>) -> Result<Response, CallError> {
+    fetched.and_then(JsCast::dyn_into).map_err(|_| CallError::Broken)
+}
+
+fn binding_missing(name: &str) -> Error {
+    let message = format!(
+        "The gateway was deployed without the binding {name}, by which this provider is called. Its operator adds it to wrangler.toml."
+    );
+    Error::gateway(503, "binding_missing", message)
+}
