@@ -25,6 +25,8 @@ const CUTS = 4;
 const MANY = 1000;
 /** What is stored after a response, such as receipts, is part of its cost. */
 const SETTLE_MS = 600;
+/** Reports and lines of log files wait for a second, and are stored then. */
+const REPORTED_MS = 1_500;
 /** Concurrent callers of a busy key, and of a very busy one. */
 const CALLERS = 8;
 const CROWD = 64;
@@ -170,6 +172,18 @@ async function requests(bench) {
     figures.set(name, await interleave(bench, `Requests of ${label}`, { names: WHOLE, cuts: CUTS, warm, measure }));
   }
   return figures;
+}
+
+/** CPU per request in microseconds, with more and more of what operators can be shown. */
+function watching(bench) {
+  const [{ body }] = SHAPES;
+  const measure = async (system) => {
+    const load = () => hammer({ ...target(system, body), connections: CALLERS, seconds: bench.seconds / CUTS });
+    const { result, cpu } = await spent(system, load, REPORTED_MS);
+    return { rate: (result * CUTS) / bench.seconds, cpu: (cpu * 1000) / result };
+  };
+  const warm = (system) => hammer({ ...target(system, body), connections: 2, seconds: 2 });
+  return interleave(bench, "What it costs to watch", { names: ["unreported", "gateway", "info", "filed"], cuts: CUTS, warm, measure });
 }
 
 /** The time of a response in milliseconds, at a modest rate. */
@@ -432,5 +446,5 @@ async function remembered(bench, system) {
 }
 
 /** All figures by the name that ONLY accepts. */
-export const FIGURES = { requests, latency, streams, generated, translation, sockets, accounting, size, cold, memory };
-export const METHOD = { RATE, STREAMS, GENERATED, SOCKETS, MANY, SETTLE_MS, PATIENCE_MS, REST_MS, CUTS, CALLERS, CROWD, GATHERED_MS };
+export const FIGURES = { requests, latency, streams, generated, translation, sockets, accounting, watching, size, cold, memory };
+export const METHOD = { RATE, STREAMS, GENERATED, SOCKETS, MANY, SETTLE_MS, PATIENCE_MS, REST_MS, CUTS, CALLERS, CROWD, GATHERED_MS, REPORTED_MS };

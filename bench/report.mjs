@@ -161,6 +161,16 @@ function accountingTable(run, { samples, counts }) {
   ]);
 }
 
+function watchingTable(run, samples) {
+  return section("What it costs to watch: complete responses, body of 1 KB", [
+    systemsTable(run, samples, [
+      ["requests/s", (system) => whole(samples.median(system, "rate"))],
+      ["CPU µs/request", (system) => whole(samples.median(system, "cpu"))],
+      ["× without", against(samples, "unreported")],
+    ]),
+  ]);
+}
+
 function sizeTable(_, { raw, gzip }) {
   return section("Size of the wasm", [table(["", "raw KB", "gzip KB"], [["build/index_bg.wasm", whole(raw / 1000), whole(gzip / 1000)]])]);
 }
@@ -199,6 +209,7 @@ const TABLES = {
   translation: translationTables,
   sockets: socketTables,
   accounting: accountingTable,
+  watching: watchingTable,
   size: sizeTable,
   cold: coldTable,
   memory: memoryTable,
@@ -238,7 +249,7 @@ const STREAM_TARGETS = [
   ["unasked", "shown", "usage not asked for and shown"],
 ];
 
-function targets({ requests, streams, generated, translation = [] }) {
+function targets({ requests, streams, generated, translation = [], watching }) {
   const rows = [];
   if (requests) {
     rows.push(ratio("CPU per request, 1 KB, vs (b)", requests.get("small"), "edit", 1.25));
@@ -256,6 +267,7 @@ function targets({ requests, streams, generated, translation = [] }) {
     const what = shape ? `CPU per request, ${shape.label}` : "CPU per chunk";
     rows.push(ratio(`${what}, ${pair.label}, vs (c′)`, samples, "json", 1));
   }
+  if (watching) rows.push(ratio("CPU per request with reports and metrics, vs without", watching, "unreported", 1.05));
   return rows;
 }
 
@@ -335,6 +347,8 @@ ${tables(run).replaceAll("### ", "## ")}
   columns, which Cloudflare bills, are counted in another process, with ${METHOD.CALLERS} callers at full speed ([what they cost](costs.md)). A limited
   key's requests are all admitted and settled by one Durable Object, one after the other. Here it shares a thread with the gateway, so
   "requests/s" is what both achieve together; on Cloudflare it has a thread of its own.
+- Watching: a gateway whose configuration turns reports and metrics off, one that has them, one that also logs at level info, and one that
+  writes these lines to log files, too. CPU is counted until ${METHOD.REPORTED_MS / 1000} s after the load, when all of it is stored.
 - Memory: a stream sends a chunk a second. "After" is ${METHOD.REST_MS / 1000} s later. The aborted streams are opened in the same process when the first ones
   have ended; then the provider observes for ${METHOD.PATIENCE_MS / 1000} s how many responses it still sends.
 - Log lines go to a file. A wrong or incomplete response makes a figure fail.

@@ -260,6 +260,15 @@ export const WORKERS = [
     figure: "accounting",
     optional: true,
   },
+  {
+    ...gatewayAt("unreported", "without reports and metrics (reporting.enabled: false)", { more: "reporting: { enabled: false }\n" }),
+    figure: "watching",
+    optional: true,
+  },
+  {
+    ...gatewayAt("filed", "with log files, reports by tags", { level: "info", output: "console: false, file: { path: logs }", more: ALL_ON }),
+    figure: "watching",
+  },
   { ...gatewayAt("books", "LLM Bridge with keys of all kinds"), figure: "accounting" },
   { ...counting, figure: "accounting" },
 ];
