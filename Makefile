@@ -193,10 +193,12 @@ lint:
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked --all-targets --features edge -- -D warnings
+	cargo clippy --locked --package llm-bridge-tunnel --all-targets --features edge -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --features edge
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --features edge --package llm-bridge-tunnel
 
 test-rust:
-	cargo test --locked --no-run
+	cargo test --locked --workspace --no-run
 	$(call limit,900,native tests) scripts/native-tests.sh
 
 test-size: build

@@ -46,6 +46,16 @@ fn sources() -> Vec<(PathBuf, String)> {
     read_folder(&source_folder())
 }
 
+/// The crate of the tunnel is a world of its own: bands and vendors do not concern it.
+fn tunnel_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tunnel/src")
+}
+
+/// The sources of both crates.
+fn all_sources() -> Vec<(PathBuf, String)> {
+    sources().into_iter().chain(read_folder(&tunnel_folder())).collect()
+}
+
 fn module_of(path: &Path) -> String {
     let inside = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
     inside.components().next().unwrap().as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned()
@@ -76,14 +86,16 @@ fn modules_use_only_modules_of_later_bands() {
 
 #[test]
 fn files_form_no_circle() {
-    let graph = FileGraph::read(&source_folder(), &sources(), code);
-    let arrows = graph.arrows();
     let mut faults = String::new();
-    for circle in circles(&arrows) {
-        faults += &format!("\nin src/{}:", common_folder(&circle));
-        for from in &circle {
-            let to: Vec<&str> = arrows[from].iter().filter(|to| circle.contains(to)).copied().collect();
-            faults += &format!("\n  {from} -> {}", to.join(", "));
+    for folder in [source_folder(), tunnel_folder()] {
+        let graph = FileGraph::read(&folder, &read_folder(&folder), code);
+        let arrows = graph.arrows();
+        for circle in circles(&arrows) {
+            faults += &format!("\nin {}:", folder.join(common_folder(&circle)).display());
+            for from in &circle {
+                let to: Vec<&str> = arrows[from].iter().filter(|to| circle.contains(to)).copied().collect();
+                faults += &format!("\n  {from} -> {}", to.join(", "));
+            }
         }
     }
     assert!(faults.is_empty(), "files form circles{faults}");
@@ -121,11 +133,21 @@ fn a_child_that_imports_from_its_facade_forms_a_circle() {
 #[test]
 fn a_facade_declares_and_re_exports() {
     const ITEMS: &[&str] = &["fn ", "struct ", "enum ", "trait ", "const ", "static ", "type ", "impl", "macro_rules!"];
-    for (path, text) in sources().iter().filter(|(path, _)| path.ends_with("mod.rs")) {
+    for (path, text) in all_sources().iter().filter(|(path, _)| path.ends_with("mod.rs")) {
         for line in code(text).lines().map(str::trim_start) {
             let item = line.strip_prefix("pub(crate) ").or(line.strip_prefix("pub(super) ")).unwrap_or(line);
             let item = item.strip_prefix("pub ").unwrap_or(item);
             assert!(!ITEMS.iter().any(|word| item.starts_with(word)), "{}: {line}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_tunnel_waits_in_its_shell_only() {
+    for (path, text) in read_folder(&tunnel_folder()) {
+        if !path.to_string_lossy().contains("src/edge/") {
+            let waits = code(&text).contains("async ") || code(&text).contains(".await");
+            assert!(!waits && !text.contains("js_sys") && !text.contains("wasm_bindgen"), "{}", path.display());
         }
     }
 }
@@ -202,15 +224,15 @@ fn the_toy_format_is_in_builds_of_tests_only() {
 
 #[test]
 fn every_file_says_what_it_is_for() {
-    for (path, text) in sources() {
+    for (path, text) in all_sources() {
         assert!(text.starts_with("//! "), "{}", path.display());
     }
 }
 
 #[test]
 fn files_have_one_subject() {
-    for (path, text) in sources() {
-        let lines = if path.ends_with("tests.rs") { 0 } else { code(&text).lines().count() };
+    for (path, text) in all_sources() {
+        let lines = if path.to_string_lossy().ends_with("tests.rs") { 0 } else { code(&text).lines().count() };
         assert!(lines <= 400, "{} has {lines} lines", path.display());
     }
 }
@@ -223,7 +245,7 @@ fn comments_are_wrapped_at_110_columns() {
     const WIDTH: usize = 110;
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut faults = String::new();
-    for (path, text) in sources().into_iter().chain(read_folder(&root.join("tests"))) {
+    for (path, text) in all_sources().into_iter().chain(read_folder(&root.join("tests"))) {
         let path = path.strip_prefix(root).unwrap();
         if UNWRAPPED_FOLDERS.iter().any(|folder| path.starts_with(folder)) {
             continue;
