@@ -4,9 +4,11 @@
 //! around it for workerd, and the only module that knows JavaScript.
 
 pub mod connect;
+pub mod crypto;
 pub mod fault;
 pub mod handshake;
 pub mod http1;
 pub mod proxy;
 pub mod socks;
 pub mod target;
+pub mod tls;
