@@ -5,6 +5,9 @@
 
 pub mod connect;
 pub mod crypto;
+#[cfg(feature = "edge")]
+pub mod edge;
+pub mod exchange;
 pub mod fault;
 pub mod handshake;
 pub mod http1;
