@@ -3,7 +3,7 @@
 use super::audit_trail::AuditTrail;
 use super::query::Query;
 use super::routes::Action;
-use super::{alerts, audit_log, export, health, keys, logs, receipts, reports, requests, signing, usage};
+use super::{alerts, audit_log, export, health, keys, logs, receipts, reports, requests, signing, stores, usage};
 use crate::error::Result;
 use crate::gateway::{Body, Bridge, Platform, Request, Response, read_body};
 
@@ -61,7 +61,7 @@ pub async fn handle<P: Platform>(
         Action::DeleteRequests => {
             requests::delete(platform, trail, &Query::read(query, requests::DELETE_PARAMETERS)?).await
         }
-        Action::Stores => reports::list_stores(bridge, platform).await,
+        Action::Stores => stores::list(bridge, platform).await,
         Action::Audit => audit_log::list(bridge, platform, &Query::read(query, audit_log::PARAMETERS)?).await,
         Action::Alerts => alerts::read(bridge, platform, &Query::read(query, alerts::PARAMETERS)?).await,
         Action::TestAlerts => alerts::test(bridge, platform).await,

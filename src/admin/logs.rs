@@ -42,7 +42,9 @@ pub async fn list<P: Platform>(bridge: &Bridge, platform: &P, query: &Query) -> 
         Some("ndjson") => true,
         Some(_) => return Err(invalid("format", "be json or ndjson")),
     };
-    let page = ask(platform, LogCommand::Read(read_query(query)?)).await?;
+    let LogResponse::Page(page) = ask(platform, LogCommand::Read(read_query(query)?)).await? else {
+        return Err(unreachable());
+    };
     Ok(if is_text { lines(&page) } else { json(200, &view(page)) })
 }
 
@@ -80,16 +82,27 @@ fn lines<P: Platform>(page: &LogPage) -> Response<P> {
     Response { status: 200, headers, body: Body::Bytes(text.into_bytes()) }
 }
 
-async fn ask<P: Platform>(platform: &P, command: LogCommand) -> Result<LogPage> {
+/// How full the log files are, and the bytes that the database of their object takes.
+///
+/// # Errors
+/// 404 without log files, 503 if they cannot be read.
+pub async fn status<P: Platform>(platform: &P) -> Result<(LogStatus, u64)> {
+    match ask(platform, LogCommand::Status).await? {
+        LogResponse::Status { status, database_bytes } => Ok((status, database_bytes)),
+        _ => Err(unreachable()),
+    }
+}
+
+async fn ask<P: Platform>(platform: &P, command: LogCommand) -> Result<LogResponse> {
     let command = serde_json::to_string(&command).map_err(|_| unreachable())?;
     let response = platform.ask_object(ObjectAddress::LogFiles, command).await.map_err(|failure| match failure {
         ObjectError::Unbound => unbound(),
         ObjectError::Unreachable => unreachable(),
     })?;
     match serde_json::from_str(&response) {
-        Ok(LogResponse::Page(page)) => Ok(page),
         Ok(LogResponse::Disabled) => Err(disabled()),
-        Ok(LogResponse::Appended | LogResponse::Malformed) | Err(_) => Err(unreachable()),
+        Ok(response) => Ok(response),
+        Err(_) => Err(unreachable()),
     }
 }
 

@@ -27,6 +27,7 @@ mod requests;
 mod routes;
 mod serve;
 mod signing;
+mod stores;
 mod table;
 mod token_view;
 mod usage;

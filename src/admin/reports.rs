@@ -1,4 +1,4 @@
-//! Reports: the sums of requests across keys, by periods and groups; and how full the stores are.
+//! Reports: the sums of requests across keys, by periods and groups.
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use super::table;
 use crate::error::{Error, Result};
 use crate::gateway::{Body, Bridge, Platform, Response};
 use crate::reports::{MAX_ROWS, Report, ReportCommand, ReportResponse};
-use crate::wire::date::{write_day, write_time};
+use crate::wire::date::write_day;
 
 /// The parameters of [`list`].
 pub const PARAMETERS: &[&str] = &["from", "to", "resolution", "group_by", "key", "provider", "model", "tags", "format"];
@@ -73,44 +73,4 @@ fn too_many_rows() -> Error {
          `group_by`."
     );
     Error::caller(400, "too_many_rows", message).at("group_by")
-}
-
-#[derive(Serialize)]
-struct StoreList {
-    object: &'static str,
-    data: [StoreView; 1],
-}
-
-#[derive(Serialize)]
-struct StoreView {
-    store: &'static str,
-    bytes: u64,
-    max_bytes: u64,
-    recorded_requests: u64,
-    oldest_request_at: Option<String>,
-    oldest_sum_at: Option<String>,
-    keep_requests_days: u64,
-    keep_sums_days: u64,
-}
-
-/// How full the stores are.
-///
-/// # Errors
-/// 503 if one cannot be reached.
-pub async fn list_stores<P: Platform>(bridge: &Bridge, platform: &P) -> Result<Response<P>> {
-    let ReportResponse::Size(sizes) = ask_store(platform, &ReportCommand::Size).await? else {
-        return Err(unavailable());
-    };
-    let settings = bridge.reporting();
-    let store = StoreView {
-        store: "operations",
-        bytes: sizes.bytes,
-        max_bytes: sizes.max_bytes,
-        recorded_requests: sizes.recorded_requests,
-        oldest_request_at: sizes.oldest_request_at.map(write_time),
-        oldest_sum_at: sizes.oldest_sum_at.map(write_time),
-        keep_requests_days: settings.keep_requests_days,
-        keep_sums_days: settings.keep_sums_days,
-    };
-    Ok(json(200, &StoreList { object: "list", data: [store] }))
 }

@@ -150,6 +150,7 @@ impl World {
                 LogResponse::Page(self.log_page.borrow().clone())
             }
             Ok(LogCommand::Append(_)) => LogResponse::Appended,
+            Ok(LogCommand::Status) => LogResponse::Status { status: self.log_page.borrow().status, database_bytes: 77 },
             Err(_) => LogResponse::Malformed,
         }
     }

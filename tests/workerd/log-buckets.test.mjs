@@ -138,6 +138,21 @@ describe("log files", { concurrency: 3 }, () => {
       assert.equal(store.segments, 3);
     }));
 
+  it("raise an alert while they fill the object because the bucket fails", () =>
+    withBucket(FEW, async (stage, bucket) => {
+      bucket.fates.PUT = "refuses it";
+      await stage.story((await stage.chats(12)).at(-1));
+      const raised = async () => (await stage.admin("/alerts")).raised.map(({ kind, subject }) => [kind, subject].join());
+      await until(async () => (await raised()).includes("store,log_files"), "the alert", 30_000);
+      const stores = (await stage.admin("/stores")).data;
+      assert.deepEqual(stores.map(({ store }) => store), ["operations", "key_registry", "log_files"]);
+      assert.ok(stores.every(({ bytes, max_bytes }) => bytes > 0 && bytes < max_bytes), JSON.stringify(stores));
+      const { segments, segments_bytes_in_object, has_bucket, bucket_failures } = stores.at(-1);
+      assert.deepEqual([segments, segments_bytes_in_object > 1000, has_bucket, bucket_failures > 1], [3, true, true, true]);
+      bucket.fates = {};
+      await until(async () => !(await raised()).includes("store,log_files"), "that there is room", 30_000);
+    }));
+
   for (const [method, moment] of [["PUT", "before"], ["PUT", "after"], ["DELETE", "before"], ["DELETE", "after"]]) {
     it(`survive a kill just ${moment} a ${method} is done`, () =>
       withBucket(method === "PUT" ? SMALL : FEW, async (stage, bucket) => {

@@ -15,6 +15,7 @@ const BINDINGS = { ADMIN_API_KEYS: ADMIN, ACCESS_API_KEYS: KEY };
 const config = (output) => `
 providers: { demo: { adapter: echo, models: { echo: {} } } }
 logging: { output: { ${output} } }
+alerts: { store_percent: 50 }
 `;
 
 let asked = 0;
@@ -134,8 +135,13 @@ export class LogStage {
     return ids;
   }
 
-  async logs(query = "") {
-    const answer = await call(`${this.gateway.url}/admin/api/logs${query}`, { headers: as(ADMIN) });
+  logs(query = "") {
+    return this.admin(`/logs${query}`);
+  }
+
+  /** Reads something of the admin API. */
+  async admin(path) {
+    const answer = await call(`${this.gateway.url}/admin/api${path}`, { headers: as(ADMIN) });
     assert.equal(answer.status, 200, answer.text);
     return answer.json();
   }

@@ -11,20 +11,25 @@ use wasm_bindgen::JsValue;
 use worker::{Delay, DurableObject, Env, Request, Response, Result, State, durable_object};
 
 use super::log_store::LogStore;
+use crate::alerts::Observation;
 use crate::config::{FileLog, Millis};
 use crate::edge::clock::now;
 use crate::edge::isolate::bridge;
 use crate::edge::js::{Bucket, bucket, set_alarm, stored_alarm};
 use crate::edge::log::report_failure;
+use crate::edge::operations_queue::send_observations;
 use crate::telemetry::RuntimeFailure;
 use crate::telemetry::log_file::{
-    BucketTask, LogCommand, LogPage, LogQuery, LogResponse, LogSearch, LogWrite, LogWriter, Segment, SegmentPlace,
+    BucketTask, LogBacklog, LogCommand, LogPage, LogQuery, LogResponse, LogSearch, LogWrite, LogWriter, Segment,
+    SegmentPlace,
 };
 
 /// The binding of the bucket. It is optional.
 const BUCKET: &str = "LOGS";
 /// How long the bucket may take for one task, and for all that one query reads.
 const BUCKET_TIME: Millis = 30_000;
+/// The name of what waits for the bucket in alerts.
+const STORE: &str = "log_files";
 /// How many tasks one alarm does; the next alarm follows at once.
 const TASKS_PER_ALARM: usize = 20;
 
@@ -32,6 +37,7 @@ const TASKS_PER_ALARM: usize = 20;
 #[durable_object(alarm)]
 pub struct LogFiles {
     state: State,
+    env: Env,
     store: LogStore,
     settings: Option<FileLog>,
     bucket: Option<Bucket>,
@@ -51,6 +57,7 @@ impl DurableObject for LogFiles {
             writer: RefCell::new(None),
             wake_at: Cell::new(None),
             state,
+            env,
         }
     }
 
@@ -70,6 +77,7 @@ impl DurableObject for LogFiles {
     async fn alarm(&self) -> Result<Response> {
         self.wake_at.set(None);
         self.with_writer(|writer, now, writes| writer.tick(now, writes))?;
+        let mut is_backlog_news = false;
         for _ in 0..TASKS_PER_ALARM {
             let Some(task) = self.with_writer(|writer, now, _| writer.next_task(now))?.flatten() else { break };
             match self.carry_out(&task).await {
@@ -79,6 +87,10 @@ impl DurableObject for LogFiles {
                     self.with_writer(|writer, now, _| writer.task_failed(now))?
                 }
             };
+            is_backlog_news = true;
+        }
+        if is_backlog_news {
+            self.report_backlog().await;
         }
         Response::empty()
     }
@@ -92,6 +104,20 @@ impl LogFiles {
                 Ok(appended.map_or(LogResponse::Disabled, |()| LogResponse::Appended))
             }
             LogCommand::Read(query) => self.read(query).await,
+            LogCommand::Status => {
+                let (status, database_bytes) = (self.with_writer(|writer, _, _| writer.status())?, self.store.bytes());
+                Ok(status.map_or(LogResponse::Disabled, |status| LogResponse::Status { status, database_bytes }))
+            }
+        }
+    }
+
+    /// Reports what waits for the bucket, for the alert about a store that is nearly full.
+    async fn report_backlog(&self) {
+        let reports = bridge(&self.env).is_ok_and(|bridge| bridge.reporting().enabled);
+        let backlog = self.with_writer(|writer, _, _| writer.backlog()).ok().flatten().flatten();
+        if let Some(LogBacklog { bytes: used, capacity }) = backlog.filter(|_| reports) {
+            let observation = Observation::Store { name: STORE.to_owned(), used, capacity };
+            send_observations(&self.env, vec![observation]).await;
         }
     }
 

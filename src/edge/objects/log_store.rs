@@ -28,6 +28,11 @@ impl LogStore {
         Self { sql }
     }
 
+    /// The bytes that the database takes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.sql.database_size() as u64
+    }
+
     /// Everything but the lines.
     pub(super) fn snapshot(&self) -> Result<LogSnapshot> {
         if !has_table(&self.sql, TABLE)? {

@@ -41,6 +41,9 @@ impl DurableObject for Directory {
 
 impl Directory {
     fn handle(&self, command: RegistryCommand) -> Result<RegistryResponse> {
+        if command == RegistryCommand::Size {
+            return Ok(RegistryResponse::Size(self.sql.database_size() as u64));
+        }
         let mut opened = self.registry.borrow_mut();
         let mut registry = match opened.take() {
             Some(registry) => registry,

@@ -51,6 +51,8 @@ pub enum RegistryCommand {
     },
     /// Reads the secrets that sign keys. If there are none, the first is made from the given random bits.
     Signing(Option<String>),
+    /// Reads how many bytes the registry's database takes.
+    Size,
     /// Reads the versions of the secret, and how many keys each has signed.
     Versions,
     /// Adds a version, from these random bits.
@@ -83,6 +85,8 @@ pub enum RegistryResponse {
         /// Whether more follow.
         more: bool,
     },
+    /// The bytes that the registry's database takes.
+    Size(u64),
     /// The key is removed.
     Removed,
     /// The secrets that sign keys.

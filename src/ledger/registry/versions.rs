@@ -67,7 +67,8 @@ impl KeyRegistry {
             RegistryResponse::Page { records, .. } => {
                 records.iter_mut().for_each(|record| record.outdated = outdated(record))
             }
-            RegistryResponse::Removed
+            RegistryResponse::Size(_)
+            | RegistryResponse::Removed
             | RegistryResponse::Signing(_)
             | RegistryResponse::Versions(..)
             | RegistryResponse::Refused(_)

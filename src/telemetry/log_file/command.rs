@@ -13,6 +13,8 @@ pub enum LogCommand {
     Append(LogBatch),
     /// Reads the newest lines that match.
     Read(LogQuery),
+    /// Reads how full the log files are.
+    Status,
 }
 
 /// Lines that were found.
@@ -35,6 +37,13 @@ pub enum LogResponse {
     Appended,
     /// Lines that were found.
     Page(LogPage),
+    /// How full the log files are.
+    Status {
+        /// Their segments.
+        status: LogStatus,
+        /// The bytes that the object's database takes.
+        database_bytes: u64,
+    },
     /// The configuration names no log file.
     Disabled,
     /// The command could not be parsed.

@@ -18,7 +18,7 @@ pub use line::in_file;
 pub use row::LineRow;
 pub use search::{LogQuery, LogSearch};
 pub use segment::{Segment, SegmentPlace};
-pub use status::{LogCounts, LogStatus};
+pub use status::{LogBacklog, LogCounts, LogStatus};
 pub use task::BucketTask;
 pub use write::LogWrite;
 pub use writer::{LogSnapshot, LogWriter};

@@ -30,3 +30,12 @@ pub struct LogStatus {
     #[serde(flatten)]
     pub counts: LogCounts,
 }
+
+/// The closed segments that wait in the object for the bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogBacklog {
+    /// Their bytes.
+    pub bytes: u64,
+    /// The most bytes of closed segments that the object keeps. Beyond it, the oldest expire unsent.
+    pub capacity: u64,
+}

@@ -9,7 +9,7 @@ use super::batch::{LogBatch, LogRecord};
 use super::line::{self, MAX_LINE};
 use super::row::{LineRow, PendingLines, resume};
 use super::segment::{Segment, SegmentPlace};
-use super::status::{LogCounts, LogStatus};
+use super::status::{LogBacklog, LogCounts, LogStatus};
 use super::task::BucketTask;
 use super::write::LogWrite;
 use crate::config::{FileLog, Millis};
@@ -29,6 +29,8 @@ const ROWS_PER_DESCRIPTION: usize = 32;
 /// The wait after the first failure of the bucket. It doubles with each further one, up to the longest.
 const FIRST_WAIT: Millis = 5_000;
 const LONGEST_WAIT: Millis = 300_000;
+/// How often in a row the bucket has to fail before what waits for it says something.
+const TELLING_FAILURES: u32 = 2;
 
 /// The writer of log files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -295,6 +297,17 @@ impl LogWriter {
         let FileLog { max_size, backup_count, .. } = self.settings;
         let closed = max_size.saturating_mul(backup_count);
         (if self.has_bucket { closed } else { closed.min(MAX_OBJECT_BYTES) }).saturating_add(max_size)
+    }
+
+    /// What waits for the bucket; `None` without one, and while it is not known whether it fails for long.
+    pub fn backlog(&self) -> Option<LogBacklog> {
+        if !self.has_bucket || (1..TELLING_FAILURES).contains(&self.bucket_failures) {
+            return None;
+        }
+        let waiting = self.segments.iter().filter(|segment| segment.place == SegmentPlace::Object);
+        let FileLog { max_size, backup_count, .. } = self.settings;
+        let capacity = max_size.saturating_mul(backup_count).min(MAX_OBJECT_BYTES);
+        Some(LogBacklog { bytes: waiting.map(|segment| segment.bytes).sum(), capacity })
     }
 
     /// How full the log files are.
