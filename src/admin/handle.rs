@@ -3,7 +3,9 @@
 use super::audit_trail::AuditTrail;
 use super::query::Query;
 use super::routes::Action;
-use super::{alerts, audit_log, export, health, keys, logs, receipts, reports, requests, signing, stores, usage};
+use super::{
+    alerts, anonymize, audit_log, export, health, keys, logs, receipts, reports, requests, signing, stores, usage,
+};
 use crate::error::Result;
 use crate::gateway::{Body, Bridge, Platform, Request, Response, read_body};
 
@@ -42,6 +44,9 @@ pub async fn handle<P: Platform>(
         Action::Disable => keys::set_enabled(bridge, platform, trail, id, false).await,
         Action::Enable => keys::set_enabled(bridge, platform, trail, id, true).await,
         Action::Receipts => receipts::list(bridge, platform, id, &Query::read(query, &["limit", "before"])?).await,
+        Action::Anonymize => {
+            anonymize::run(bridge, platform, trail, id, &Query::read(query, anonymize::PARAMETERS)?).await
+        }
         Action::Usage => usage::list(bridge, platform, &Query::read(query, usage::PARAMETERS)?).await,
         Action::ExportReceipts => {
             export::receipts(bridge, platform, &Query::read(query, export::RECEIPT_PARAMETERS)?).await

@@ -6,6 +6,7 @@ mod access_identity;
 mod access_token;
 mod account;
 mod alerts;
+mod anonymize;
 mod audit;
 mod audit_log;
 mod audit_trail;

@@ -26,6 +26,8 @@ pub enum Action {
     Enable,
     /// Lists the receipts of a key, a page at a time.
     Receipts,
+    /// Takes the request ids out of the receipts of a key.
+    Anonymize,
     /// Sums up the usage of all keys, or of one.
     Usage,
     /// Exports the receipts of a key as a file.
@@ -127,6 +129,7 @@ pub const ROUTES: &[AdminRoute] = &[
     write("POST", "/keys/{id}/disable", Action::Disable, "key.disable"),
     write("POST", "/keys/{id}/enable", Action::Enable, "key.enable"),
     read("/keys/{id}/receipts", Action::Receipts),
+    write("POST", "/keys/{id}/anonymize", Action::Anonymize, "key.anonymize"),
     read("/usage", Action::Usage),
     read("/export/receipts", Action::ExportReceipts),
     read("/export/usage", Action::ExportUsage),

@@ -9,7 +9,7 @@ use super::receipt::Receipt;
 use super::token_counts::TokenCounts;
 use super::totals::UsageReport;
 use crate::config::Nanos;
-use crate::ids::KeyHash;
+use crate::ids::{AccountId, KeyHash};
 
 /// A command to an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +73,13 @@ pub enum AccountCommand {
         /// How many at most.
         limit: u64,
     },
+    /// Takes the request ids out of receipts, the newest first. Everything else stays.
+    Anonymize {
+        /// Only receipts of this key; `None` for all of the account.
+        key: Option<AccountId>,
+        /// Only rows with a lower number.
+        before: Option<u64>,
+    },
 }
 
 /// The response of an account.
@@ -105,6 +112,13 @@ pub enum AccountResponse {
     /// Receipts with their numbers.
     #[serde(rename = "Entries")]
     Receipts(Vec<(u64, Receipt)>),
+    /// Request ids were taken out of receipts.
+    Anonymized {
+        /// Of how many receipts.
+        receipts: u64,
+        /// The `before` of the next command, unless everything is done.
+        next: Option<u64>,
+    },
     /// The command could not be parsed.
     #[serde(rename = "Confused")]
     Malformed,

@@ -17,6 +17,7 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("POST /keys/a/disable", "", "key.disable"),
     ("POST /keys/a/enable", "", "key.enable"),
     ("POST /keys/a/rotate", "", "key.rotate"),
+    ("POST /keys/a/anonymize", "", "key.anonymize"),
     ("DELETE /keys/a", "", "key.delete"),
     ("POST /signing-secrets", "", "signing_secret.renew"),
     ("DELETE /signing-secrets/1", "", "signing_secret.end"),
@@ -60,10 +61,10 @@ fn every_route_that_changes_something_leaves_an_entry() {
     assert_eq!(changed(&entries[1]), [r#"name: "A" -> "B""#]);
     assert_eq!(changed(&entries[2]), ["enabled: true -> false"]);
     assert!(changed(&entries[0]).contains(&r#"id: null -> "a""#.to_owned()));
-    assert!(changed(&entries[5]).contains(&r#"id: "a" -> null"#.to_owned()));
-    assert_eq!(entries[5]["subject"], "a");
-    assert_eq!(entries[7]["subject"], "1");
-    assert!(changed(&entries[9]).contains(&"requests: 3 -> null".to_owned()));
+    assert!(changed(&entries[6]).contains(&r#"id: "a" -> null"#.to_owned()));
+    assert_eq!(entries[6]["subject"], "a");
+    assert_eq!(entries[8]["subject"], "1");
+    assert!(changed(&entries[10]).contains(&"requests: 3 -> null".to_owned()));
 }
 
 #[test]

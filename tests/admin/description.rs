@@ -48,6 +48,7 @@ fn every_response_is_as_described() {
         ("POST /keys/a/disable", ""),
         ("POST /keys/a/enable", ""),
         ("GET /keys/a/receipts", ""),
+        ("POST /keys/a/anonymize?member=a", ""),
         ("GET /usage", ""),
         ("GET /export/receipts?key=a", ""),
         ("GET /export/receipts?key=a&format=csv", ""),

@@ -21,6 +21,9 @@ use crate::ledger::{AccountCommand, AccountLedger, AccountResponse, BudgetSpend,
 use crate::telemetry::RuntimeFailure;
 use crate::wire::zone::Zone;
 
+/// How many rows of receipts one command anonymizes.
+const MAX_ANONYMIZED: usize = 1_000;
+
 /// One account, with the name of its key. The class name is part of wrangler.toml.
 #[durable_object(alarm)]
 pub struct Account {
@@ -88,6 +91,7 @@ impl Account {
         writes.iter().try_for_each(|write| self.store.write(write))?;
         let response = match query {
             Some(Query::Receipts { before, limit }) => self.receipts(before, limit),
+            Some(Query::Anonymize { key, before }) => self.anonymize(key.as_ref(), before)?,
             Some(Query::Usage { from, to }) => self.usage(response, from, to.min(day_of(now))),
             None => response,
         };
@@ -158,6 +162,20 @@ impl Account {
         AccountResponse::Receipts(receipts.take(limit).collect())
     }
 
+    /// Takes request ids out of some rows of receipts, the newest first.
+    fn anonymize(&self, key: Option<&AccountId>, before: Option<u64>) -> worker::Result<AccountResponse> {
+        let (mut receipts, mut next, mut left) = (0, None, MAX_ANONYMIZED);
+        for row in self.store.rows(before).take(MAX_ANONYMIZED) {
+            if let Some((json, changed)) = row.anonymized(key).map_err(unreadable)? {
+                self.store.rewrite_receipts(&row, &json)?;
+                receipts += changed;
+            }
+            left -= 1;
+            next = Some(row.number).filter(|_| left == 0);
+        }
+        Ok(AccountResponse::Anonymized { receipts, next })
+    }
+
     /// The usage of past days, and that of today.
     fn usage(&self, today: AccountResponse, from: u64, to: u64) -> AccountResponse {
         let mut reports = self.store.days(from, to);
@@ -168,10 +186,11 @@ impl Account {
     }
 }
 
-/// A command whose response is read from the tables, after everything has been written.
+/// A command that is about the tables, and carried out after everything has been written.
 enum Query {
     Receipts { before: Option<u64>, limit: u64 },
     Usage { from: u64, to: u64 },
+    Anonymize { key: Option<AccountId>, before: Option<u64> },
 }
 
 impl Query {
@@ -179,6 +198,7 @@ impl Query {
         match command {
             AccountCommand::Receipts { before, limit } => Some(Self::Receipts { before: *before, limit: *limit }),
             AccountCommand::Usage { from, to } => Some(Self::Usage { from: *from, to: *to }),
+            AccountCommand::Anonymize { key, before } => Some(Self::Anonymize { key: key.clone(), before: *before }),
             _ => None,
         }
     }

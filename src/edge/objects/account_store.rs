@@ -98,7 +98,13 @@ impl AccountStore {
         else {
             return Ok(());
         };
-        let values = vec![text(row.replacing(receipt).map_err(unreadable)?), number(row.number)?];
+        self.rewrite_receipts(&row, &row.replacing(receipt).map_err(unreadable)?)
+    }
+
+    /// Replaces the receipts of a row, as JSON.
+    pub(super) fn rewrite_receipts(&self, row: &ReceiptRow, receipts: &str) -> Result<()> {
+        let table = day_of(row.at) / DAYS_PER_TABLE;
+        let values = vec![text(receipts), number(row.number)?];
         self.run(&format!("UPDATE entries_{table} SET entries = ? WHERE number = ?"), values)
     }
 
