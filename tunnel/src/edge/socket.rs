@@ -52,7 +52,8 @@ impl Opening {
     pub fn new(connect: &Function, proxy: &Proxy) -> Result<Self, JsValue> {
         let address = js::object(&[("hostname", proxy.host.as_str().into()), ("port", proxy.port.into())]);
         let transport = if proxy.scheme == Scheme::Https { "on" } else { "off" };
-        let options = js::object(&[("secureTransport", transport.into()), ("allowHalfOpen", false.into())]);
+        // Half-open, so that a provider that stops reading does not cut off what it has answered.
+        let options = js::object(&[("secureTransport", transport.into()), ("allowHalfOpen", true.into())]);
         let socket: Socket = connect.call2(&JsValue::UNDEFINED, &address, &options)?.unchecked_into();
         let opened = JsFuture::from(socket.opened());
         Ok(Self { socket: Some(socket), opened })

@@ -69,6 +69,8 @@ pub struct Decompressor {
     member_length: u32,
     /// How many bytes may still be given.
     allowance: u64,
+    /// Reported after the content before it.
+    fault: Option<Fault>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +96,7 @@ impl Decompressor {
             crc: Crc32::new(),
             member_length: 0,
             allowance: limit,
+            fault: None,
         }
     }
 
@@ -110,14 +113,17 @@ impl Decompressor {
     /// [`FaultKind::UpstreamProtocol`] for a broken stream, [`FaultKind::ResponseTooLarge`] past the limit.
     pub fn read(&mut self) -> Result<Option<Vec<u8>>, Fault> {
         loop {
+            if let Some(fault) = self.fault.take() {
+                return Err(fault);
+            }
             let is_ready = match self.state {
                 State::Start => self.start()?,
                 State::Content => {
-                    let piece = self.inflate_piece()?;
+                    let piece = self.inflate_piece();
                     if !piece.is_empty() {
                         return Ok(Some(piece));
                     }
-                    self.state == State::GzipTrailer || self.state == State::End
+                    self.state != State::Content || self.fault.is_some()
                 }
                 State::GzipTrailer => self.check_trailer()?,
                 State::End if self.rest().is_empty() => false,
@@ -170,7 +176,7 @@ impl Decompressor {
         Ok(true)
     }
 
-    fn inflate_piece(&mut self) -> Result<Vec<u8>, Fault> {
+    fn inflate_piece(&mut self) -> Vec<u8> {
         let mut piece = vec![0; PIECE];
         let input = self.input.get(self.at..).unwrap_or_default();
         let result = inflate(&mut self.inflate, input, &mut piece, MZFlush::None);
@@ -181,20 +187,26 @@ impl Decompressor {
             Ok(MZStatus::StreamEnd) => self.state = State::End,
             // The latter: nothing to do without more input.
             Ok(_) | Err(MZError::Buf) => {}
-            Err(_) => return Err(broken("is damaged")),
+            Err(_) => self.fault = Some(broken("is damaged")),
         }
-        self.allowance = self.allowance.checked_sub(piece.len() as u64).ok_or_else(|| {
-            Fault::new(
-                FaultKind::ResponseTooLarge,
-                "the provider's response is larger than permitted when decompressed",
-            )
-        })?;
+        self.account(&mut piece);
+        piece
+    }
+
+    /// Holds a piece to the limit, and takes it into the checksum.
+    fn account(&mut self, piece: &mut Vec<u8>) {
+        let permitted = usize::try_from(self.allowance).unwrap_or(usize::MAX);
+        if piece.len() > permitted {
+            piece.truncate(permitted);
+            let message = "the provider's response is larger than permitted when decompressed";
+            self.fault = Some(Fault::new(FaultKind::ResponseTooLarge, message));
+        }
+        self.allowance = self.allowance.saturating_sub(piece.len() as u64);
         if self.coding == Coding::Gzip {
-            self.crc.update(&piece);
+            self.crc.update(piece);
             let [a, b, c, d, ..] = (piece.len() as u64).to_le_bytes();
             self.member_length = self.member_length.wrapping_add(u32::from_le_bytes([a, b, c, d]));
         }
-        Ok(piece)
     }
 
     fn check_trailer(&mut self) -> Result<bool, Fault> {
