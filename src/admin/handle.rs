@@ -4,10 +4,11 @@ use super::audit_trail::AuditTrail;
 use super::query::Query;
 use super::routes::Action;
 use super::{
-    alerts, anonymize, audit_log, export, health, keys, logs, receipts, reports, requests, signing, stores, usage,
+    alerts, anonymize, audit_log, export, health, keys, live, logs, receipts, reports, requests, signing, stores, usage,
 };
 use crate::error::Result;
 use crate::gateway::{Body, Bridge, Platform, Request, Response, read_body};
+use crate::ids::AccountId;
 
 /// The OpenAPI description of this API.
 const DOCUMENT: &str = include_str!("openapi.json");
@@ -21,6 +22,15 @@ pub struct AdminCall<'p> {
     pub id: &'p str,
 }
 
+/// An operation, and the admin who asks for it.
+#[derive(Clone, Copy, Debug)]
+pub struct AdmittedCall<'p> {
+    /// The operation.
+    pub call: AdminCall<'p>,
+    /// The id of the key or identity.
+    pub actor: &'p AccountId,
+}
+
 /// Handles a request to the admin API, whose caller has been authenticated for the operation. What it changes
 /// is noted in the trail.
 ///
@@ -30,7 +40,7 @@ pub async fn handle<P: Platform>(
     bridge: &Bridge,
     platform: &P,
     request: Request<'_, P>,
-    AdminCall { action, id }: AdminCall<'_>,
+    AdmittedCall { call: AdminCall { action, id }, actor }: AdmittedCall<'_>,
     trail: &AuditTrail,
 ) -> Result<Response<P>> {
     let query = request.query;
@@ -66,6 +76,9 @@ pub async fn handle<P: Platform>(
         Action::DeleteRequests => {
             requests::delete(platform, trail, &Query::read(query, requests::DELETE_PARAMETERS)?).await
         }
+        Action::EndRequest => live::end(platform, trail, id).await,
+        Action::Live => live::open(bridge, platform, request).await,
+        Action::LiveTicket => live::issue(bridge, platform, actor).await,
         Action::Stores => stores::list(bridge, platform).await,
         Action::Audit => audit_log::list(bridge, platform, &Query::read(query, audit_log::PARAMETERS)?).await,
         Action::Alerts => alerts::read(bridge, platform, &Query::read(query, alerts::PARAMETERS)?).await,

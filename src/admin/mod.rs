@@ -1,5 +1,5 @@
 //! The admin API: API keys, their receipts and their usage; reports and requests across keys; the health of
-//! targets; log files; the audit log.
+//! targets; log files; the audit log; running requests.
 
 mod access;
 mod access_identity;
@@ -16,6 +16,10 @@ mod health;
 mod json_response;
 mod key_view;
 mod keys;
+mod live;
+mod live_filter;
+mod live_ticket;
+mod live_view;
 mod logs;
 mod query;
 mod receipts;
@@ -39,6 +43,9 @@ pub use audit_log::{
     AuditCommand, AuditPage, AuditQuery, AuditResponse, FailedSignIns, MAX_ENTRIES, MAX_NUMBER, MAX_REFUSALS,
 };
 pub use handle::AdminCall;
+pub use live::LIVE_PATH;
+pub use live_filter::LiveFilter;
+pub use live_view::{live_message, live_snapshot};
 pub use routes::{Access, Action, AdminRoute, ROOT, ROUTES, owns, unknown_path};
 pub use serve::serve;
 pub use usage::list_own as list_own_usage;

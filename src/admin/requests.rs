@@ -47,8 +47,10 @@ const MAX_COMMANDS: usize = 20;
 
 /// A request as JSON.
 #[derive(Serialize)]
-struct RequestView<'r> {
-    number: u64,
+pub struct RequestView<'r> {
+    /// `None` before it is stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    number: Option<u64>,
     request_id: &'r str,
     key_id: &'r str,
     provider: &'r str,
@@ -217,9 +219,14 @@ fn read_flag(text: &str) -> Result<bool> {
 }
 
 fn view(IndexedRequest { number, summary }: &IndexedRequest) -> RequestView<'_> {
+    RequestView { number: Some(*number), ..view_summary(summary) }
+}
+
+/// A request that is not stored yet.
+pub fn view_summary(summary: &RequestSummary) -> RequestView<'_> {
     let RequestSummary { at, started, tokens, tags, attempts, class, .. } = summary;
     RequestView {
-        number: *number,
+        number: None,
         request_id: &summary.request_id,
         key_id: &summary.key_id,
         provider: &summary.provider,

@@ -54,6 +54,12 @@ pub enum Action {
     Request,
     /// Deletes the requests of a key, or with some tags.
     DeleteRequests,
+    /// Ends a request that is running.
+    EndRequest,
+    /// Opens a WebSocket that shows requests live.
+    Live,
+    /// Issues a ticket for it.
+    LiveTicket,
     /// Says how full the stores are.
     Stores,
     /// Lists the entries of the audit log, newest first.
@@ -143,6 +149,9 @@ pub const ROUTES: &[AdminRoute] = &[
     read("/requests", Action::Requests),
     write("DELETE", "/requests", Action::DeleteRequests, "requests.delete"),
     read("/requests/{id}", Action::Request),
+    write("POST", "/requests/{id}/end", Action::EndRequest, "request.end"),
+    read("/live", Action::Live),
+    AdminRoute { method: "POST", ..read("/live", Action::LiveTicket) },
     read("/stores", Action::Stores),
     read("/audit", Action::Audit),
     read("/alerts", Action::Alerts),
@@ -166,9 +175,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reading_is_for_get_alone() {
+    fn reading_is_for_get_alone_but_for_tickets() {
         for route in ROUTES {
-            assert_eq!(route.access == Access::Read, route.method == "GET", "{route:?}");
+            let is_read = route.method == "GET" || route.action == Action::LiveTicket;
+            assert_eq!(route.access == Access::Read, is_read, "{route:?}");
             assert_eq!(route.action.access(), route.access, "{route:?}");
         }
     }

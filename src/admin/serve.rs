@@ -7,7 +7,9 @@ use super::access::{SignInFailure, authenticate};
 use super::audit::{AuditCaller, AuditEntry};
 use super::audit_log;
 use super::audit_trail::AuditTrail;
-use super::handle::{AdminCall, handle};
+use super::handle::{AdminCall, AdmittedCall, handle};
+use super::live;
+use super::routes::Action;
 use crate::error::{Error, Result};
 use crate::gateway::{Bridge, Fact, Platform, Request, RequestRecord, Response};
 
@@ -25,10 +27,17 @@ pub async fn serve<P: Platform>(
 ) -> Result<Response<P>> {
     let address = (request.header)("cf-connecting-ip");
     let trail = AuditTrail::of(call.id);
-    let (actor, served) = match authenticate(bridge, platform, request.header, call.action).await {
+    let signed_in = if call.action == Action::Live && live::presented(request.query) {
+        live::sign_in(bridge, platform, &request).await
+    } else {
+        authenticate(bridge, platform, request.header, call.action).await
+    };
+    let (actor, served) = match signed_in {
         Ok(key_id) => {
             record.apply(Fact::Authenticated { key_id: key_id.clone() });
-            (key_id, handle(bridge, platform, request, call, &trail).await)
+            let admitted = AdmittedCall { call, actor: &key_id };
+            let served = handle(bridge, platform, request, admitted, &trail).await;
+            (key_id, served)
         }
         Err(SignInFailure { error, known: Some(key_id) }) => (key_id, Err(error)),
         Err(SignInFailure { error, known: None }) => {

@@ -122,6 +122,7 @@ async fn connect(
             Some(stub) => call::forward(&stub, request).await,
             None => upgrade::unknown_session(request).map_err(JsValue::from),
         },
+        UpgradeDecision::Watch => call::forward(&call::operations(&edge.env())?, request).await,
         UpgradeDecision::Pending(slot) => pending::accept(request, edge, slot, None).map_err(JsValue::from),
         UpgradeDecision::Refused(refusal, slot) => {
             pending::accept(request, edge, slot, Some(&refusal)).map_err(JsValue::from)

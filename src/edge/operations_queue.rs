@@ -1,6 +1,6 @@
 //! Sends what this isolate reports to the operations object, in batches.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -13,19 +13,24 @@ use super::isolate::bridge;
 use super::js;
 use super::objects::call;
 use crate::alerts::Observation;
+use crate::config::Millis;
 use crate::gateway::platform::{ObjectAddress, OperationsPart};
-use crate::operations::{AfterSending, Batch, RETRY_DELAY, Recorded, ReportQueue, Stamp, TIME_LIMIT};
+use crate::operations::{AfterSending, Batch, LiveEvent, RETRY_DELAY, Recorded, ReportQueue, Stamp, TIME_LIMIT};
 use crate::telemetry::RequestSummary;
 use crate::telemetry::metrics::{Family, SeriesRow};
 
 /// How long a report waits for others of the same batch. It is lost if the process ends meanwhile.
 const BATCH_DELAY: Duration = Duration::from_secs(1);
+/// How long it waits while somebody watches requests.
+const LIVE_DELAY: Duration = Duration::from_millis(250);
 
 thread_local! {
     /// Holds values only, never anything that belongs to a request.
     static QUEUE: RefCell<ReportQueue> = RefCell::default();
     /// The id of this isolate.
     static ISOLATE: OnceCell<u64> = const { OnceCell::new() };
+    /// Until when somebody watches requests, as far as this isolate knows; 0 if nobody does.
+    static WATCHED_UNTIL: Cell<Millis> = const { Cell::new(0) };
 }
 
 /// Reports a request that has ended.
@@ -38,6 +43,29 @@ pub(super) fn report(edge: &Edge, summary: &RequestSummary) {
 pub(super) fn observe(edge: &Edge, observation: Observation) {
     QUEUE.with_borrow_mut(|queue| queue.observe(observation));
     send_soon(edge);
+}
+
+/// Whether somebody watches requests. Every piece of a stream asks, so the clock is not, if nobody does.
+pub(super) fn is_watched() -> bool {
+    let until = WATCHED_UNTIL.get();
+    until > 0 && until > now()
+}
+
+/// Reports what has happened to a running request, for those who watch.
+pub(super) fn report_live(edge: &Edge, event: LiveEvent) {
+    QUEUE.with_borrow_mut(|queue| queue.live.add(event));
+    send_after(edge, LIVE_DELAY);
+}
+
+/// Whether an admin has ended the request of this run. It is asked again and again by requests that are
+/// watched, and so the operations object is.
+pub(super) fn is_ending(edge: &Edge, run: &str) -> bool {
+    let (is_ending, poll_is_due) =
+        QUEUE.with_borrow(|queue| (queue.live.is_ending(run), queue.live.poll_is_due(now())));
+    if poll_is_due {
+        send_after(edge, Duration::ZERO);
+    }
+    is_ending
 }
 
 /// Adds to a counter of this isolate.
@@ -54,6 +82,10 @@ pub(super) fn report_measured(edge: &Edge) {
 
 /// Sends what waits shortly, in the background, unless another request is about to.
 fn send_soon(edge: &Edge) {
+    send_after(edge, if is_watched() { LIVE_DELAY } else { BATCH_DELAY });
+}
+
+fn send_after(edge: &Edge, delay: Duration) {
     if !QUEUE.with_borrow_mut(|queue| queue.becomes_sender(now())) {
         return;
     }
@@ -63,7 +95,7 @@ fn send_soon(edge: &Edge) {
         return;
     }
     edge.wait_until(async move {
-        Delay::from(BATCH_DELAY).await;
+        Delay::from(delay).await;
         send(&env).await;
     });
 }
@@ -72,18 +104,23 @@ fn send_soon(edge: &Edge) {
 pub(super) async fn send_observations(env: &Env, observations: Vec<Observation>) -> bool {
     let batch = Batch { id: random_id(), observations, ..Batch::default() };
     let Ok(batch) = serde_json::to_string(&batch) else { return false };
-    if arrives(env, batch.clone()).await {
+    if deliver(env, batch.clone()).await.is_some() {
         return true;
     }
     Delay::from(Duration::from_millis(RETRY_DELAY)).await;
-    arrives(env, batch).await
+    deliver(env, batch).await.is_some()
 }
 
 /// Sends batch after batch, until nothing waits or one is given up.
 async fn send(env: &Env) {
     let stamp = || Stamp { id: random_id(), isolate: isolate(), gauges: gauges(env) };
     while let Some((id, batch)) = QUEUE.with_borrow_mut(|queue| queue.step(now(), stamp)) {
-        let has_arrived = arrives(env, batch).await;
+        let recorded = deliver(env, batch).await;
+        let has_arrived = recorded.is_some();
+        if let Some(recorded) = recorded {
+            WATCHED_UNTIL.set(recorded.live_until);
+            QUEUE.with_borrow_mut(|queue| queue.live.learn(recorded, now()));
+        }
         match QUEUE.with_borrow_mut(|queue| queue.sent(id, has_arrived, now())) {
             AfterSending::GoOn => {}
             AfterSending::Wait => Delay::from(Duration::from_millis(RETRY_DELAY)).await,
@@ -96,9 +133,10 @@ fn gauges(env: &Env) -> Vec<SeriesRow> {
     bridge(env).map_or_else(|_| Vec::new(), |bridge| bridge.gauges(now()))
 }
 
-async fn arrives(env: &Env, batch: String) -> bool {
-    let response = in_time(env, ObjectAddress::Operations(OperationsPart::Record), batch).await;
-    response.is_some_and(|text| serde_json::from_str::<Recorded>(&text).is_ok())
+/// Sends a batch. Returns the response, if it has arrived.
+async fn deliver(env: &Env, batch: String) -> Option<Recorded> {
+    let response = in_time(env, ObjectAddress::Operations(OperationsPart::Record), batch).await?;
+    serde_json::from_str(&response).ok()
 }
 
 /// The response of an object to a batch; `None` if there is none in time.

@@ -26,6 +26,7 @@ use crate::gateway::platform::{
 use crate::gateway::{RequestState, RsaPublicKey};
 use crate::ids::AccountId;
 use crate::ledger::{AccountCommand, Receipt};
+use crate::operations::LiveEvent;
 use crate::telemetry::metrics::Family;
 use crate::telemetry::otlp::Span;
 use crate::telemetry::{Event, RequestSummary};
@@ -112,6 +113,18 @@ impl Platform for Edge {
 
     fn observe(&self, observation: Observation) {
         operations_queue::observe(self, observation);
+    }
+
+    fn is_watched(&self) -> bool {
+        operations_queue::is_watched()
+    }
+
+    fn report_live(&self, event: LiveEvent) {
+        operations_queue::report_live(self, event);
+    }
+
+    fn is_ending(&self, run: &str) -> bool {
+        operations_queue::is_ending(self, run)
     }
 
     fn export(&self, spans: Vec<Span>) {

@@ -11,6 +11,7 @@ use super::drive::{Answer, Drive};
 use super::ended_attempt::AttemptTarget;
 use super::failure::{Failure, FailureStage};
 use super::forward::{write_end, write_within};
+use super::live::{is_ended, report_start};
 use super::plan::Plan;
 use super::planned_attempt::{Outlook, PlannedAttempt};
 use super::platform::{CallError, Platform, StreamHead};
@@ -73,6 +74,7 @@ impl<'r, P: Platform> Drive<'r, P> {
         self.record.apply(admitted);
         let messages = plan.envelope.document.value(plan.envelope.operation.question_field);
         self.platform.log(&self.record.start_event(self.platform.now(), messages));
+        report_start(self.platform, &self.record);
         Ok(())
     }
 
@@ -127,9 +129,9 @@ impl<'r, P: Platform> Drive<'r, P> {
                 }
                 Err(failure) => failure,
             };
-            let has_left = self.platform.client_left();
-            let failure = self.end_attempt(&target, failure, has_left);
-            if has_left {
+            let is_over = self.platform.client_left() || is_ended(self.platform);
+            let failure = self.end_attempt(&target, failure, is_over);
+            if is_over {
                 return Err(Some(failure));
             }
             tries.add(choice.candidate, choice.key, failure, self.platform.now());
@@ -201,11 +203,12 @@ impl<'r, P: Platform> Drive<'r, P> {
         }
     }
 
-    /// Notes that an attempt failed, and charges for it.
-    fn end_attempt(&mut self, target: &Target<'_>, mut failure: Failure, has_left: bool) -> Failure {
+    /// Notes that an attempt failed, and charges for it. `is_over`: the client has left, or an admin has
+    /// ended the request.
+    fn end_attempt(&mut self, target: &Target<'_>, mut failure: Failure, is_over: bool) -> Failure {
         let Cause { class, scope, wait } = failure.cause;
         if let Some(running) = self.running(target) {
-            if has_left {
+            if is_over {
                 self.bridge.health.abandoned(running);
             } else {
                 let failed = AttemptFailure { class, scope, wait: wait.map(Wait::until_next_try) };
@@ -215,7 +218,7 @@ impl<'r, P: Platform> Drive<'r, P> {
         if let Some(facts) = failure.response.take() {
             self.record.apply(Fact::AttemptEnded(*facts));
         }
-        failure.billable |= may_have_worked(&failure) || has_left && failure.stage != FailureStage::BeforeSend;
+        failure.billable |= may_have_worked(&failure) || is_over && failure.stage != FailureStage::BeforeSend;
         self.record.apply(Fact::AttemptFailed {
             class: class.name(),
             billable: failure.billable,
@@ -260,6 +263,9 @@ impl<'r, P: Platform> Drive<'r, P> {
         let waiting = async move {
             let (slept, left) = (pin!(sleep(platform, time)), pin!(client_left(platform)));
             match select(slept, left).await {
+                Either::Left(_) if is_ended(platform) => {
+                    Err(Failure::of(call_failed(CallError::Ended), FailureStage::BeforeSend))
+                }
                 Either::Left(_) => Ok(()),
                 Either::Right(_) => Err(Failure::of(call_failed(CallError::ClientLeft), FailureStage::BeforeSend)),
             }
@@ -278,7 +284,7 @@ impl<'r, P: Platform> Drive<'r, P> {
         let written = write_within(self.platform, &mut sink, self.client.framing.keep_alive, left, 0).await;
         self.begun = Some(sink);
         match written {
-            Ok(()) | Err(StreamEnd::TimedOut) => Ok(()),
+            Ok(()) | Err(StreamEnd::TimedOut | StreamEnd::Ended) => Ok(()),
             Err(_) => Err(gone()),
         }
     }
@@ -316,6 +322,7 @@ impl<'r, P: Platform> Drive<'r, P> {
             Err(failure) => {
                 let outcome = match failure.cause.class {
                     _ if self.platform.client_left() => Outcome::ClientClosed,
+                    _ if is_ended(self.platform) => Outcome::EndedByAdmin,
                     FailureClass::Timeout => Outcome::TimedOut,
                     _ => Outcome::UpstreamError,
                 };

@@ -175,6 +175,11 @@ impl Bridge {
         self.open_requests.begin(now.saturating_add(self.config.max_total_time()))
     }
 
+    /// The longest that a call of a model may take.
+    pub fn longest_request(&self) -> Millis {
+        self.config.max_total_time()
+    }
+
     /// The fixed keys of callers.
     pub fn access_keys(&self) -> &AccessKeys {
         &self.access

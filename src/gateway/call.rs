@@ -1,6 +1,7 @@
 //! One call of a provider: sends it, waits for the head of the response, and reads its body into memory as
 //! far as there is room.
 
+use super::live::ended_by_admin;
 use super::memory::{self, MemoryReservation};
 use super::platform::{Broken, CallError, Piece as _, Platform, ProviderRequest, ProviderResponse as _};
 use super::wait::{wait_for_room, within};
@@ -42,7 +43,7 @@ pub(super) async fn send<P: Platform>(
         });
     }
     let answer = within(platform, limit, platform.head(&mut call)).await;
-    if matches!(answer, Err(CallError::TimedOut | CallError::ClientLeft)) {
+    if matches!(answer, Err(CallError::TimedOut | CallError::ClientLeft | CallError::Ended)) {
         platform.abort_call(&call);
     }
     answer
@@ -148,6 +149,7 @@ pub fn call_failed(lost: CallError) -> Error {
             Error::upstream(504, "upstream_timeout", "The provider did not answer in the time allowed.")
         }
         CallError::NoRoom => memory::full(),
+        CallError::Ended => ended_by_admin(),
         // Nobody reads the message if the client has disconnected.
         CallError::Broken | CallError::ClientLeft => {
             Error::upstream(502, "upstream_unreachable", "The provider could not be reached, or broke the connection.")

@@ -29,6 +29,7 @@ use super::dropped_fields::DroppedFields;
 use super::ended_attempt::AttemptTarget;
 use super::estimate;
 use super::failure::Failure;
+use super::live::{is_ended, report_start};
 use super::plan::{Plan, find_route};
 use super::planned_attempt::PlannedAttempt;
 use super::platform::Platform;
@@ -147,6 +148,7 @@ impl<'r, P: Platform> Drive<'r, P> {
         self.admit(&mut attempt, models).await?;
         let messages = attempt.document().value(operation.question_field);
         self.platform.log(&self.record.start_event(self.platform.now(), messages));
+        report_start(self.platform, &self.record);
         if matches!(mode, Mode::Local) {
             let response = self.prepare_locally(&attempt)?;
             drop(envelope);
@@ -290,9 +292,13 @@ impl<'r, P: Platform> Drive<'r, P> {
 
 /// Settles a request that failed before its response began. `billable`: a provider may bill for it.
 pub fn settle_failure<P: Platform>(platform: &P, mut record: RequestRecord, error: Error, billable: bool) {
-    let has_left = platform.client_left();
-    record.apply(Fact::Failed { billable: billable || has_left, at: platform.now() });
-    let outcome = if has_left { Outcome::ClientClosed } else { Outcome::Refused };
+    let (has_left, is_ended) = (platform.client_left(), is_ended(platform));
+    record.apply(Fact::Failed { billable: billable || has_left || is_ended, at: platform.now() });
+    let outcome = match (has_left, is_ended) {
+        (true, _) => Outcome::ClientClosed,
+        (false, true) => Outcome::EndedByAdmin,
+        (false, false) => Outcome::Refused,
+    };
     let status = error.status();
     let error = if has_left { None } else { Some(error) };
     settle(platform, record, Ending { status, outcome, error, text: None });

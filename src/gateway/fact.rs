@@ -24,6 +24,8 @@ pub enum Outcome {
     UpstreamError,
     /// The client disconnected before the end.
     ClientClosed,
+    /// An admin ended it.
+    EndedByAdmin,
 }
 
 impl Outcome {
@@ -36,6 +38,7 @@ impl Outcome {
             Self::TimedOut => "timed_out",
             Self::UpstreamError => "upstream_error",
             Self::ClientClosed => "client_closed",
+            Self::EndedByAdmin => "ended_by_admin",
         }
     }
 }

@@ -68,6 +68,7 @@ impl LongBodyRelay {
             _ if client_left => Outcome::ClientClosed,
             StreamEnd::ClientLeft => Outcome::ClientClosed,
             StreamEnd::TimedOut => Outcome::TimedOut,
+            StreamEnd::Ended => Outcome::EndedByAdmin,
             StreamEnd::Closed if is_whole => Outcome::Complete,
             StreamEnd::Closed | StreamEnd::Broken => Outcome::Truncated,
         };
@@ -75,7 +76,7 @@ impl LongBodyRelay {
         let usage = ResponseUsage { reported, tier, countable: Vec::new(), length: self.length };
         let unread_until = (!is_whole).then_some(now);
         let facts = ResponseFacts { served: model, malformed: 0, usage: Some(usage), unread_until };
-        let failure = matches!(outcome, Outcome::TimedOut | Outcome::Truncated)
+        let failure = matches!(outcome, Outcome::TimedOut | Outcome::Truncated | Outcome::EndedByAdmin)
             .then(|| Failure::of(broken_off(end), FailureStage::AfterContent));
         AttemptEnd { facts, outcome, failure, text: None }
     }

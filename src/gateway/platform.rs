@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::future::Future;
 use std::rc::Rc;
 
+pub use super::operations_part::OperationsPart;
 use super::request_state::RequestState;
 use super::rsa_public_key::RsaPublicKey;
 use crate::alerts::Observation;
@@ -14,6 +15,7 @@ use crate::error::Error;
 use crate::formats::Framing;
 use crate::ids::AccountId;
 use crate::ledger::{AccountCommand, Receipt};
+use crate::operations::LiveEvent;
 use crate::telemetry::metrics::Family;
 use crate::telemetry::otlp::Span;
 use crate::telemetry::{Event, RequestSummary};
@@ -93,6 +95,16 @@ pub trait Platform: Clone + 'static {
 
     /// Reports what an alert may be about, likewise.
     fn observe(&self, observation: Observation);
+
+    /// Whether somebody watches requests live.
+    fn is_watched(&self) -> bool;
+
+    /// Reports what has happened to this request, for those who watch, together with others.
+    fn report_live(&self, event: LiveEvent);
+
+    /// Whether an admin has ended the request of this run. While it is asked, the platform keeps itself up to
+    /// date.
+    fn is_ending(&self, run: &str) -> bool;
 
     /// Exports the spans of a request that has ended, together with others.
     fn export(&self, spans: Vec<Span>);
@@ -282,37 +294,6 @@ pub enum ObjectAddress<'a> {
     Operations(OperationsPart),
 }
 
-/// A part of the operations object, by what is sent to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OperationsPart {
-    /// Batches of isolates, for all parts.
-    Record,
-    /// Reports and lists of requests.
-    Reports,
-    /// Metrics.
-    Metrics,
-    /// Alerts and their deliveries.
-    Alerts,
-    /// The audit log of admin actions.
-    Audit,
-    /// The requests that are running.
-    Live,
-}
-
-impl OperationsPart {
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Record => "record",
-            Self::Reports => "reports",
-            Self::Metrics => "metrics",
-            Self::Alerts => "alerts",
-            Self::Audit => "audit",
-            Self::Live => "live",
-        }
-    }
-}
-
 /// The head of a provider's response.
 pub trait ProviderResponse {
     /// The HTTP status.
@@ -386,6 +367,8 @@ pub enum CallError {
     /// What the call leaves by says itself why it failed, in words without secrets. The table of
     /// [`crate::policy::failure`] has the class and scope of its code.
     Egress(Error),
+    /// An admin has ended the request.
+    Ended,
 }
 
 impl From<Broken> for CallError {

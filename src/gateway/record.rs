@@ -171,6 +171,11 @@ impl RequestRecord {
         self.started
     }
 
+    /// The provider called, by its name in the configuration; empty before it is known.
+    pub(super) fn provider(&self) -> &str {
+        self.target.as_ref().map_or("", |target| &target.provider)
+    }
+
     /// The model called, as its provider names it; empty before it is known.
     pub(super) fn called(&self) -> &str {
         self.target.as_ref().map_or("", |target| &target.model)

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use super::bridge::Bridge;
 use super::deadlines::{Deadlines, TimerEvent};
 use super::failure::{Failure, FailureStage};
+use super::live::ended_by_admin;
 use super::metering::{Reported, ResponseUsage};
 use super::reader::ResponseReader;
 use super::reasoning::UnstoredSignature;
@@ -29,6 +30,8 @@ pub(super) enum StreamEnd {
     TimedOut,
     /// The client disconnected.
     ClientLeft,
+    /// An admin ended the request.
+    Ended,
 }
 
 /// What to do with bytes that have come.
@@ -291,6 +294,7 @@ impl StreamRelay {
             (false, Some(_), _) => Outcome::UpstreamError,
             (false, None, StreamEnd::ClientLeft) => Outcome::ClientClosed,
             (false, None, StreamEnd::TimedOut) => Outcome::TimedOut,
+            (false, None, StreamEnd::Ended) => Outcome::EndedByAdmin,
             (false, None, StreamEnd::Closed | StreamEnd::Broken) => Outcome::Truncated,
         }
     }
@@ -300,7 +304,7 @@ impl StreamRelay {
         let error = match outcome {
             Outcome::Complete | Outcome::ClientClosed | Outcome::Refused => None,
             Outcome::UpstreamError => summary.error.clone(),
-            Outcome::Truncated | Outcome::TimedOut => Some(error),
+            Outcome::Truncated | Outcome::TimedOut | Outcome::EndedByAdmin => Some(error),
         };
         let stage = if summary.has_content { FailureStage::AfterContent } else { FailureStage::BeforeContent };
         error.map(|error| self.failed(error, stage, now))
@@ -340,7 +344,8 @@ fn facts_of(summary: &ResponseSummary, outcome: Outcome, now: Millis) -> Respons
         countable: if is_counted { summary.countable.clone() } else { Vec::new() },
         length: summary.length,
     };
-    let broke_off = matches!(outcome, Outcome::ClientClosed | Outcome::TimedOut | Outcome::Truncated);
+    let broke_off =
+        matches!(outcome, Outcome::ClientClosed | Outcome::TimedOut | Outcome::Truncated | Outcome::EndedByAdmin);
     ResponseFacts {
         served: summary.model.clone(),
         malformed: summary.malformed,
@@ -355,6 +360,7 @@ pub(super) fn broken_off(end: StreamEnd) -> Error {
         StreamEnd::TimedOut => {
             Error::upstream(504, "upstream_timeout", "The provider did not finish its answer in the time allowed.")
         }
+        StreamEnd::Ended => ended_by_admin(),
         StreamEnd::Closed | StreamEnd::Broken | StreamEnd::ClientLeft => {
             Error::upstream(502, "stream_truncated", "The provider's answer broke off before its end.")
         }

@@ -4,6 +4,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 
 use super::lease::LeaseRenewal;
 use super::tracing::ActiveTrace;
+use super::watched_request::WatchedRequest;
 use crate::telemetry::otlp::TraceContext;
 
 /// The gateway's state of a running request. The platform stores it and does not use it.
@@ -16,6 +17,8 @@ pub struct RequestState {
     pub(super) watches_client: Cell<bool>,
     /// The trace of a call of a model, if anything is made of traces.
     pub(super) trace: OnceCell<Box<ActiveTrace>>,
+    /// What watchers know of the request, if somebody watches.
+    pub(super) watched: OnceCell<Box<WatchedRequest>>,
 }
 
 impl RequestState {

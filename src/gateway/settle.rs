@@ -55,11 +55,14 @@ fn close<P: Platform>(platform: &P, record: &RequestRecord, error: Option<&Error
         }
     }
     let receipt = record.receipt(admission.unwrap_or(&Admission::default()), false);
-    let summary = record.summary(&receipt, error);
+    let mut summary = record.summary(&receipt, error);
     if let Some(trace) = trace {
         platform.export(trace.spans(&summary));
     }
     let Some(admission) = admission else { return };
+    if let Some(watched) = platform.state().watched.get() {
+        summary.run.clone_from(&watched.run);
+    }
     platform.report(summary);
     let priority = if admission.limited { Priority::Now } else { Priority::Batched };
     // The last account takes the receipt without a copy.

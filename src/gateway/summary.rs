@@ -36,6 +36,7 @@ impl RequestRecord {
             attempts,
             stream: receipt.stream,
             tags: self.tags.clone(),
+            run: String::new(),
         }
     }
 

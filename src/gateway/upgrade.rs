@@ -10,4 +10,6 @@ pub enum UpgradeDecision {
     Pending(ConnectionSlot),
     /// Accepts the connection, sends the reason of the refusal and closes it.
     Refused(ConnectionRefusal, ConnectionSlot),
+    /// Connects an admin who watches requests to the operations object.
+    Watch,
 }

@@ -6,6 +6,7 @@ use std::pin::pin;
 
 use futures::future::{Either, select};
 
+use super::live::{self, is_ended};
 use super::memory::MemoryReservation;
 use super::platform::{Broken, CallError, Platform};
 use crate::config::Millis;
@@ -19,9 +20,12 @@ const MEMORY_WAIT: Millis = 10_000;
 /// The time between two attempts to reserve memory for a response.
 const MEMORY_POLL_INTERVAL: Millis = 20;
 
-/// The time until the request's lease has to be renewed; [`Millis::MAX`] if it has no lease.
+/// The time until the request's lease has to be renewed, or, if somebody watches it, until it has to look
+/// whether it is to end; [`Millis::MAX`] if neither.
 pub(super) fn until_renewal<P: Platform>(platform: &P) -> Millis {
-    platform.state().lease.borrow().as_ref().map_or(Millis::MAX, |lease| lease.wait(platform.now()))
+    let state = platform.state();
+    let watched = state.watched.get().map_or(Millis::MAX, |_| live::POLL_INTERVAL);
+    state.lease.borrow().as_ref().map_or(watched, |lease| lease.wait(platform.now()).min(watched))
 }
 
 /// Notes how many bytes of the response have been received, for the next renewal.
@@ -40,7 +44,7 @@ pub(super) fn renew_lease<P: Platform>(platform: &P, received: impl FnOnce() -> 
     }
 }
 
-/// Waits, and renews the request's lease meanwhile.
+/// Waits, and renews the request's lease meanwhile. It ends early if an admin ends the request.
 pub(super) async fn sleep<P: Platform>(platform: &P, time: Millis) {
     let end = platform.now().saturating_add(time);
     loop {
@@ -48,7 +52,7 @@ pub(super) async fn sleep<P: Platform>(platform: &P, time: Millis) {
         let step = left.min(until_renewal(platform));
         platform.timer(step).await;
         renew_lease(platform, || None);
-        if step == left {
+        if step == left || is_ended(platform) {
             return;
         }
     }
@@ -57,7 +61,8 @@ pub(super) async fn sleep<P: Platform>(platform: &P, time: Millis) {
 /// Waits for a future for at most `limit` milliseconds.
 ///
 /// # Errors
-/// The future fails or takes too long, or the time of a request without a client is over.
+/// The future fails or takes too long, the time of a request without a client is over, or an admin ends the
+/// request.
 pub(super) async fn within<P: Platform, T, E: Into<CallError>>(
     platform: &P,
     limit: Millis,
@@ -65,6 +70,7 @@ pub(super) async fn within<P: Platform, T, E: Into<CallError>>(
 ) -> Result<T, CallError> {
     match select(pin!(wait), select(pin!(sleep(platform, limit)), pin!(until_over(platform)))).await {
         Either::Left((result, _)) => result.map_err(Into::into),
+        Either::Right((Either::Left(_), _)) if is_ended(platform) => Err(CallError::Ended),
         Either::Right((Either::Left(_), _)) => Err(CallError::TimedOut),
         Either::Right((Either::Right(_), _)) => Err(CallError::ClientLeft),
     }
@@ -101,7 +107,7 @@ pub(super) async fn while_client_stays<P: Platform, T>(
 /// Waits until memory for a response of `length` bytes and a copy of it is reserved.
 ///
 /// # Errors
-/// The memory is not free within 10 s, or the time of a request without a client is over.
+/// The memory is not free within 10 s, the time of a request without a client is over, or an admin ends it.
 pub async fn wait_for_room<P: Platform>(
     platform: &P,
     reservation: &MemoryReservation,
@@ -113,8 +119,8 @@ pub async fn wait_for_room<P: Platform>(
             return Err(CallError::NoRoom);
         }
         let wait = within(platform, MEMORY_POLL_INTERVAL, pending::<Result<(), Broken>>()).await;
-        if wait == Err(CallError::ClientLeft) {
-            return Err(CallError::ClientLeft);
+        if let Err(over @ (CallError::ClientLeft | CallError::Ended)) = wait {
+            return Err(over);
         }
     }
     Ok(())

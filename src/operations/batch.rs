@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::live_event::LiveEvent;
 use crate::alerts::Observation;
 use crate::config::Millis;
 use crate::telemetry::RequestSummary;
@@ -33,10 +34,16 @@ pub struct Batch {
     /// How many requests are missing, because their batch did not arrive or there was no room for them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub lost: u64,
+    /// What has happened to running requests, for watchers. It is never stored.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub live: Vec<LiveEvent>,
+    /// How many events for watchers had no room.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub live_dropped: u64,
 }
 
 /// A [`Batch`] whose requests are JSON already.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 pub(super) struct BatchText {
     pub(super) id: u64,
     pub(super) isolate: u64,
@@ -48,6 +55,10 @@ pub(super) struct BatchText {
     pub(super) series: Vec<SeriesRow>,
     #[serde(skip_serializing_if = "is_zero")]
     pub(super) lost: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) live: Vec<LiveEvent>,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) live_dropped: u64,
 }
 
 /// A batch, or a part of one, as it is stored.
@@ -72,9 +83,18 @@ struct RawBatch<'j> {
     series: Vec<&'j RawValue>,
     #[serde(default)]
     lost: u64,
+    #[serde(default, borrow)]
+    live: Vec<&'j RawValue>,
+    #[serde(default)]
+    live_dropped: u64,
 }
 
 impl Batch {
+    /// Whether it has nothing that is stored.
+    pub fn is_for_watchers_only(&self) -> bool {
+        self.summaries.is_empty() && self.observations.is_empty() && self.series.is_empty() && self.lost == 0
+    }
+
     /// Reads a batch, and how many of its elements cannot be read. The requests among these are lost.
     ///
     /// # Errors
@@ -83,11 +103,13 @@ impl Batch {
         if let Ok(batch) = serde_json::from_str(json) {
             return Ok((batch, 0));
         }
-        let RawBatch { id, isolate, summaries, observations, series, lost } = serde_json::from_str(json)?;
+        let RawBatch { id, isolate, summaries, observations, series, lost, live, live_dropped } =
+            serde_json::from_str(json)?;
         let (summaries, lost_here) = readable(&summaries);
         let (observations, unknown) = readable(&observations);
         let (series, unreadable) = readable(&series);
-        let batch = Self { id, isolate, summaries, observations, series, lost: lost.saturating_add(lost_here) };
+        let (lost, (live, _)) = (lost.saturating_add(lost_here), readable(&live));
+        let batch = Self { id, isolate, summaries, observations, series, lost, live, live_dropped };
         Ok((batch, lost_here + unknown + unreadable))
     }
 
@@ -130,6 +152,9 @@ pub struct Recorded {
     /// Until when somebody watches requests live, so that isolates report their starts too; 0 if nobody does.
     #[serde(default)]
     pub live_until: Millis,
+    /// The requests of the isolate that an admin has ended, by [`LiveRequest::run`](super::LiveRequest::run).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ending: Vec<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "required by serde")]

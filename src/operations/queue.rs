@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::batch::BatchText;
+use super::live_reports::LiveReports;
 use super::outbox::{AfterSending, Outbox};
 use crate::alerts::Observation;
 use crate::config::Millis;
@@ -51,6 +52,8 @@ pub struct ReportQueue {
     /// Whether a batch is made even if it has counters only.
     series_are_due: bool,
     outbox: Outbox<Unconfirmed>,
+    /// What watchers are told.
+    pub live: LiveReports,
     is_off: bool,
 }
 
@@ -74,6 +77,7 @@ impl Default for ReportQueue {
             made_at: 0,
             series_are_due: false,
             outbox: Outbox::default(),
+            live: LiveReports::default(),
             is_off: false,
         }
     }
@@ -130,12 +134,15 @@ impl ReportQueue {
         }
         if !self.outbox.is_full() {
             let is_due = std::mem::take(&mut self.series_are_due);
-            if self.summaries.items.is_empty() && self.observations.items.is_empty() && !is_due {
+            if is_due || !self.summaries.items.is_empty() || !self.observations.items.is_empty() {
+                self.made_at = now;
+                self.make_batch(stamp());
+            } else if self.live.is_due(now) {
+                self.make_live_batch(stamp());
+            } else {
                 self.outbox.stop();
                 return None;
             }
-            self.made_at = now;
-            self.make_batch(stamp());
         }
         self.outbox.send(now)
     }
@@ -157,8 +164,17 @@ impl ReportQueue {
             sums: sums.iter().filter(is_sum).cloned().collect(),
         };
         let series = sums.into_iter().chain(gauges).collect();
-        let batch = BatchText { id, isolate, summaries, observations, series, lost };
+        let (live, live_dropped) = self.live.take();
+        let batch = BatchText { id, isolate, summaries, observations, series, lost, live, live_dropped };
         // What could not be written would be refused, and count as lost.
+        self.outbox.put(id, serde_json::to_string(&batch).unwrap_or_default(), unconfirmed);
+    }
+
+    /// Makes a batch that the object does not store.
+    fn make_live_batch(&mut self, Stamp { id, isolate, .. }: Stamp) {
+        let (live, live_dropped) = self.live.take();
+        let batch = BatchText { id, isolate, live, live_dropped, ..BatchText::default() };
+        let unconfirmed = Unconfirmed { lost: 0, observations: Vec::new(), sums: Vec::new() };
         self.outbox.put(id, serde_json::to_string(&batch).unwrap_or_default(), unconfirmed);
     }
 
@@ -251,6 +267,7 @@ fn length(observation: &Observation) -> usize {
 mod tests {
     use super::super::batch::Batch;
     use super::*;
+    use crate::operations::{LiveEvent, LiveRequest};
     use crate::telemetry::metrics::LOST_RECEIPTS;
 
     fn summary(name: &str) -> RequestSummary {
@@ -316,6 +333,20 @@ mod tests {
         }
         assert_eq!((sizes.len(), lost), (2, 10));
         assert!(sizes.iter().all(|size| *size < 1_100_000), "{sizes:?}");
+    }
+
+    #[test]
+    fn what_only_watchers_are_told_takes_no_counters_along() {
+        let mut queue = ReportQueue::default();
+        queue.measure(&LOST_RECEIPTS, &[], 2);
+        assert!(step(&mut queue, 1).is_none());
+        queue.live.add(LiveEvent::Started(LiveRequest { run: "a".into(), ..LiveRequest::default() }));
+        let (_, batch) = step(&mut queue, 2).unwrap();
+        assert!(batch.is_for_watchers_only() && batch.live.len() == 1);
+        assert_eq!(queue.sent(2, true, 0), AfterSending::GoOn);
+        queue.report(&summary("a"));
+        let (_, batch) = step(&mut queue, 3).unwrap();
+        assert_eq!((batch.series.len(), batch.live.len()), (1, 0));
     }
 
     #[test]

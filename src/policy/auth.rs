@@ -41,6 +41,11 @@ impl AccessKeys {
         self.keys.is_empty()
     }
 
+    /// The SHA-256 of all keys, in the order of the variable.
+    pub fn hashes(&self) -> impl Iterator<Item = &[u8; 32]> {
+        self.keys.iter().map(|(_, hash)| hash)
+    }
+
     /// The ids of all keys, in the order of the variable.
     pub fn ids(&self) -> impl Iterator<Item = &AccountId> {
         self.keys.iter().map(|(id, _)| id)

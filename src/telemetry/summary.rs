@@ -59,6 +59,9 @@ pub struct RequestSummary {
     /// The declared tags, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<(String, String)>,
+    /// The id by which watchers know it; empty if nobody watched when it was running.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub run: String,
 }
 
 /// One call of a provider.

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use llm_bridge::admin::{self, Access};
 use serde_json::{Value, json};
 
-use crate::alerts;
 use crate::setup::{ADMIN, AdminSetup, CONFIG, keep_audit_log};
 use crate::support::{Fate, World, ask, bridge};
+use crate::{alerts, live};
 
 /// Calls that change something: one for each such route, and the name of its entry. They succeed in this
 /// order.
@@ -24,6 +24,7 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("POST /health/reset", "{}", "health.reset"),
     ("DELETE /requests?key=a", "", "requests.delete"),
     ("POST /alerts/test", "", "alerts.test"),
+    ("POST /requests/run/end", "", "request.end"),
 ];
 
 fn actions(entries: &[Value]) -> Vec<&str> {
@@ -42,6 +43,7 @@ fn every_route_that_changes_something_leaves_an_entry() {
     let deleted = json!({"Deleted": {"requests": 3, "next": null}}).to_string();
     setup.world.operations.borrow_mut().insert("reports", Box::new(move |_| deleted.clone()));
     alerts::answer(&setup.world);
+    live::answer(&setup.world);
     let mut text = String::new();
     for (line, body, _) in CHANGES {
         let got = setup.ask(line, body);

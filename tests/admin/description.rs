@@ -6,6 +6,7 @@ use llm_bridge::admin;
 use serde_json::json;
 
 use crate::alerts;
+use crate::live;
 use crate::reports;
 use crate::setup::AdminSetup;
 
@@ -29,6 +30,7 @@ fn every_response_is_as_described() {
     let setup = AdminSetup::open();
     reports::answer(&setup.world);
     alerts::answer(&setup.world);
+    live::answer(&setup.world);
     let key = setup
         .key(&json!({"id": "a", "name": "A", "metadata": {"x": "y"}, "budget": {"amount": "5.5", "per": "week"},
         "expires_at": 1_900_000_000, "models": ["demo/*"], "max_body_bytes": 10_000, "on_disconnect": "finish", "budget_alerts": [80, 100]}));
@@ -72,12 +74,14 @@ fn every_response_is_as_described() {
         ("POST /health/reset", "{}"),
         ("GET /alerts", ""),
         ("POST /alerts/test", ""),
+        ("POST /live", ""),
+        ("POST /requests/run/end", ""),
         ("DELETE /keys/a", ""),
     ] {
         let got = setup.ask(line, body);
         let status = match line {
-            "POST /signing-secrets" => 201,
-            "POST /alerts/test" => 202,
+            "POST /signing-secrets" | "POST /live" => 201,
+            "POST /alerts/test" | "POST /requests/run/end" => 202,
             _ => 200,
         };
         assert_eq!(got.status, status, "{line}: {}", got.body);

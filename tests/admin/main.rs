@@ -1,4 +1,4 @@
-//! The admin API on a scripted platform: keys, receipts, usage, log files and alerts.
+//! The admin API on a scripted platform: keys, receipts, usage, log files, alerts and live requests.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may insist")]
 
 mod access;
@@ -9,6 +9,7 @@ mod description;
 mod health;
 mod identities;
 mod keys;
+mod live;
 mod logs;
 mod reports;
 mod setup;

@@ -14,6 +14,7 @@ use llm_bridge::ids::AccountId;
 use llm_bridge::ledger::health::HealthResponse;
 use llm_bridge::ledger::registry;
 use llm_bridge::ledger::{AccountCommand, AccountResponse, Receipt};
+use llm_bridge::operations::LiveEvent;
 use llm_bridge::telemetry::metrics::Family;
 use llm_bridge::telemetry::otlp::Span;
 use llm_bridge::telemetry::{Event, RequestSummary, render};
@@ -136,6 +137,20 @@ impl Platform for World {
 
     fn report(&self, summary: RequestSummary) {
         self.summaries.borrow_mut().push(summary);
+    }
+
+    fn is_watched(&self) -> bool {
+        self.is_watched.get()
+    }
+
+    fn report_live(&self, event: LiveEvent) {
+        self.live.borrow_mut().push(event);
+    }
+
+    fn is_ending(&self, _: &str) -> bool {
+        let looks = self.looks_to_end.get();
+        self.looks_to_end.set(if looks > 1 { looks - 1 } else { looks });
+        looks == 1
     }
 
     fn export(&self, spans: Vec<Span>) {

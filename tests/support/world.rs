@@ -14,6 +14,7 @@ use llm_bridge::gateway::platform::{Broken, ProviderRequest, StreamHead};
 use llm_bridge::ledger::health::SharedHealth;
 use llm_bridge::ledger::registry::KeyRegistry;
 use llm_bridge::ledger::{AccountCommand, AccountLedger, AccountResponse, AccountWrite, Receipt, ReceiptRow};
+use llm_bridge::operations::LiveEvent;
 use llm_bridge::reasoning_store;
 use llm_bridge::telemetry::RequestSummary;
 use llm_bridge::telemetry::log_file::{LogCommand, LogPage, LogQuery, LogResponse};
@@ -39,6 +40,11 @@ pub struct World {
     pub receipts: Rc<RefCell<Vec<Receipt>>>,
     /// What was reported of requests that have ended, and of what alerts may be about.
     pub summaries: Rc<RefCell<Vec<RequestSummary>>>,
+    /// Whether somebody watches, and what was reported to them.
+    pub is_watched: Rc<Cell<bool>>,
+    pub live: Rc<RefCell<Vec<LiveEvent>>>,
+    /// At which look of the request an admin has ended it; 0 = never.
+    pub looks_to_end: Rc<Cell<u64>>,
     /// The spans that were exported.
     pub spans: Rc<RefCell<Vec<Span>>>,
     pub observations: Rc<RefCell<Vec<Observation>>>,

@@ -55,9 +55,14 @@ pub(in crate::edge) fn session(env: &Env, id: Option<&str>) -> Result<Option<Stu
     id.map(|id| sessions.get(&id)).transpose()
 }
 
-/// Forwards a request to a session.
-pub(in crate::edge) async fn forward(session: &Stub, request: &web_sys::Request) -> Result<web_sys::Response, JsValue> {
-    JsFuture::from(session.forward(request)?).await?.dyn_into()
+/// The operations object.
+pub(in crate::edge) fn operations(env: &Env) -> Result<Stub, JsValue> {
+    namespace(env, "OPERATIONS")?.get_by_name(ONLY)
+}
+
+/// Forwards a request to an object.
+pub(in crate::edge) async fn forward(object: &Stub, request: &web_sys::Request) -> Result<web_sys::Response, JsValue> {
+    JsFuture::from(object.forward(request)?).await?.dyn_into()
 }
 
 async fn send(namespace: &Namespace, name: &str, url: &str, command: &str) -> Result<String, JsValue> {

@@ -11,6 +11,7 @@ use futures::future::{Either, select};
 use super::write::{persist, push, write_end};
 use crate::config::Millis;
 use crate::gateway::deadlines::TimerEvent;
+use crate::gateway::live::is_ended;
 use crate::gateway::platform::{Broken, Piece as _, Platform};
 use crate::gateway::record::RequestRecord;
 use crate::gateway::relay::{self, FinishedStream, StreamEnd, StreamRelay};
@@ -101,7 +102,10 @@ impl<'r, P: Platform> Forward<'r, P> {
 
     /// Forwards the stream to its end. `beginning`: what was read of it before the head of the response left.
     pub(in crate::gateway) async fn run(mut self, beginning: Vec<u8>) -> Forwarded<P> {
-        let end = self.forward(&beginning).await;
+        let end = match self.forward(&beginning).await {
+            StreamEnd::TimedOut if is_ended(self.platform) => StreamEnd::Ended,
+            end => end,
+        };
         drop(beginning);
         if end == StreamEnd::ClientLeft && self.relay.outlives_client() {
             self.read_to_end().await;
@@ -109,7 +113,7 @@ impl<'r, P: Platform> Forward<'r, P> {
         let first_byte = self.relay.first_byte();
         let mut finished = self.relay.finish(end, self.platform.now());
         persist(self.platform, finished.persist.take()).await;
-        if matches!(end, StreamEnd::ClientLeft | StreamEnd::TimedOut) {
+        if matches!(end, StreamEnd::ClientLeft | StreamEnd::TimedOut | StreamEnd::Ended) {
             self.platform.abort(&self.stream);
         }
         let last = LastBytes { end, stream: self.stream, sink: self.sink, ready: self.ready, stuck: self.stuck };
@@ -237,6 +241,9 @@ impl<'r, P: Platform> Forward<'r, P> {
 
     /// What comes next.
     pub(super) async fn next(&mut self) -> Next {
+        if is_ended(self.platform) {
+            return Next::Timer(TimerEvent::Over);
+        }
         // A deadline that the piece that has just come did not move: that of the whole.
         if self.is_read && self.relay.wait(self.platform.now()) == 0 {
             self.is_read = false;

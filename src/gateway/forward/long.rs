@@ -65,6 +65,7 @@ async fn write_pieces<P: Platform>(
             Ok(Some(next)) => next.to_vec(),
             Ok(None) => return StreamEnd::Closed,
             Err(CallError::TimedOut) => return StreamEnd::TimedOut,
+            Err(CallError::Ended) => return StreamEnd::Ended,
             // The call to the provider ends with its client.
             Err(_) if platform.client_left() => return StreamEnd::ClientLeft,
             Err(_) => return StreamEnd::Broken,
@@ -79,6 +80,7 @@ async fn read_to_end<P: Platform>(platform: &P, stream: &mut P::Stream, relay: &
             Ok(Some(piece)) => push(platform, relay, &piece.to_vec()),
             Ok(None) => return StreamEnd::Closed,
             Err(CallError::TimedOut) => return StreamEnd::TimedOut,
+            Err(CallError::Ended) => return StreamEnd::Ended,
             Err(CallError::ClientLeft) => return StreamEnd::ClientLeft,
             Err(_) => return StreamEnd::Broken,
         }

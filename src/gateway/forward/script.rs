@@ -3,6 +3,7 @@
 use super::write::{push, write_within};
 use crate::config::Millis;
 use crate::gateway::deadlines::FLUSH_INTERVAL;
+use crate::gateway::live::is_ended;
 use crate::gateway::platform::Platform;
 use crate::gateway::record::RequestRecord;
 use crate::gateway::relay::{StreamEnd, StreamRelay};
@@ -43,12 +44,13 @@ async fn write_script_part<P: Platform>(
     write_within(platform, sink, bytes, relay.left(platform.now()), relay.received()).await
 }
 
-/// Waits before the next event. A client that disconnects ends it: the usage of the gateway's own response is
-/// known.
+/// Waits before the next event. A client that disconnects ends it, and so does an admin: the usage of the
+/// gateway's own response is known.
 async fn rest<P: Platform>(platform: &P, time: Millis) -> Result<(), StreamEnd> {
     let pause = async {
         sleep(platform, time).await;
         Ok(())
     };
-    while_client_stays(platform, pause).await.map_err(|_| StreamEnd::ClientLeft)
+    while_client_stays(platform, pause).await.map_err(|_| StreamEnd::ClientLeft)?;
+    if is_ended(platform) { Err(StreamEnd::Ended) } else { Ok(()) }
 }

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use crate::config::Millis;
+use crate::gateway::live::report_piece;
 use crate::gateway::platform::{Broken, CallError, Platform};
 use crate::gateway::reasoning::UnstoredSignature;
 use crate::gateway::record::RequestRecord;
@@ -27,6 +28,7 @@ pub(in crate::gateway) async fn write_within<P: Platform>(
     match within(platform, left, write(platform, sink, bytes)).await {
         Ok(()) => Ok(()),
         Err(CallError::TimedOut) => Err(StreamEnd::TimedOut),
+        Err(CallError::Ended) => Err(StreamEnd::Ended),
         Err(_) => Err(StreamEnd::ClientLeft),
     }
 }
@@ -37,7 +39,7 @@ pub(in crate::gateway) async fn write_end<P: Platform>(platform: &P, sink: &mut 
     let _ = while_client_stays(platform, platform.close(sink)).await;
 }
 
-/// Takes bytes of a provider's stream, and logs them if pieces of streams are logged.
+/// Takes bytes of a provider's stream, and tells watchers and the log of them, as far as these want to know.
 pub(in crate::gateway) fn push<'b, P: Platform>(
     platform: &P,
     record: &RequestRecord,
@@ -46,6 +48,7 @@ pub(in crate::gateway) fn push<'b, P: Platform>(
 ) -> Step<'b> {
     let now = platform.now();
     let step = relay.push(bytes, now);
+    report_piece(platform, record, relay.has_begun(), now);
     if relay.logs_chunks() {
         platform.log(&record.chunk_event(now, bytes));
     }

@@ -4,6 +4,7 @@ mod alert_store;
 mod alerts;
 mod audit;
 mod batch_log;
+mod live;
 mod metrics;
 mod metrics_export;
 mod object;

@@ -3,12 +3,16 @@
 use std::cell::{Cell, RefCell};
 
 use futures::future::join_all;
-use worker::{DurableObject, Env, Error, Request, Response, Result, State, durable_object};
+use worker::{
+    DurableObject, Env, Error, Request, Response, Result, State, WebSocket, WebSocketIncomingMessage, durable_object,
+};
 
 use super::alerts::Outgoing;
 use super::batch_log::report_unreadable;
+use super::live::{Live, LiveReport};
 use super::metrics_export;
 use super::parts::Parts;
+use crate::admin::LIVE_PATH;
 use crate::config::Millis;
 use crate::edge::clock::now;
 use crate::edge::isolate::bridge;
@@ -25,7 +29,7 @@ use crate::telemetry::RuntimeFailure;
 const PAUSE: Millis = 300_000;
 
 /// The object of what operators are shown and told; there is one. The class name is part of wrangler.toml.
-#[durable_object(alarm)]
+#[durable_object]
 pub struct Operations {
     state: State,
     bridge: Opened,
@@ -33,26 +37,52 @@ pub struct Operations {
     parts: RefCell<Option<Parts>>,
     /// When the alarm is set.
     wake_at: Cell<Option<Millis>>,
+    live: Live,
 }
 
 impl DurableObject for Operations {
     fn new(state: State, env: Env) -> Self {
-        Self { bridge: bridge(&env), state, parts: RefCell::new(None), wake_at: Cell::new(None) }
+        let bridge = bridge(&env);
+        let live = Live::open(&state, &bridge);
+        Self { bridge, state, parts: RefCell::new(None), wake_at: Cell::new(None), live }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let path = request.path();
-        let command = request.text().await?;
         if self.parts.borrow().is_none() {
             self.wake_at.set(stored_alarm(&self.state).await);
         }
+        if path == LIVE_PATH {
+            let response = self.live.connect(&self.state, request.inner(), now());
+            self.live.wake_at().into_iter().for_each(|at| self.plan(at));
+            return response;
+        }
+        let command = request.text().await?;
         Response::ok(self.handle(path.trim_start_matches('/'), &command)?)
+    }
+
+    async fn websocket_message(&self, socket: WebSocket, message: WebSocketIncomingMessage) -> Result<()> {
+        if let WebSocketIncomingMessage::String(text) = message {
+            self.live.receive(&socket, &text);
+        }
+        Ok(())
+    }
+
+    async fn websocket_close(&self, socket: WebSocket, _: usize, _: String, _: bool) -> Result<()> {
+        // The runtime does not complete the closing handshake, and most codes may not be sent.
+        let _ = socket.close(Some(1000), None::<&str>);
+        Ok(())
+    }
+
+    async fn websocket_error(&self, _: WebSocket, _: Error) -> Result<()> {
+        Ok(())
     }
 
     /// Does what is due in the parts. Each step is stored for itself: a full store still lets entries expire,
     /// which makes room for the next.
     async fn alarm(&self) -> Result<Response> {
         self.wake_at.set(None);
+        self.live.expire(&self.state, now());
         self.check(self.ask(Parts::expire));
         self.check(self.ask(Parts::fold_due));
         let request = self.check(self.ask(|parts, now| Ok(parts.metrics.begin_export(now)))).flatten();
@@ -69,17 +99,29 @@ impl DurableObject for Operations {
 impl Operations {
     fn handle(&self, part: &str, command: &str) -> Result<String> {
         if part == OperationsPart::Record.name() {
-            let (batch, unreadable) = Batch::read(command)?;
-            report_unreadable(unreadable);
-            let json = (unreadable == 0).then_some(command);
-            let recorded: Recorded = self.with_parts(|parts, now| parts.record(&batch, json, now))?;
-            return Ok(serde_json::to_string(&recorded)?);
+            return Ok(serde_json::to_string(&self.record(command)?)?);
+        }
+        if part == OperationsPart::Live.name() {
+            return Ok(serde_json::to_string(&self.live.handle(&self.state, command, now()))?);
         }
         if self.with_parts(|parts, _| Ok(parts.needs_fold(part, command)))? {
             self.check(self.with_parts(Parts::fold));
         }
         let unknown = || Err(Error::RustError(format!("the operations object has no part `{part}`")));
         self.with_parts(|parts, now| parts.handle(part, command, now).unwrap_or_else(unknown))
+    }
+
+    /// Records a batch, and shows watchers what is in it. What only they are told is not stored.
+    fn record(&self, command: &str) -> Result<Recorded> {
+        let (mut batch, unreadable) = Batch::read(command)?;
+        report_unreadable(unreadable);
+        let (events, dropped) = (std::mem::take(&mut batch.live), std::mem::take(&mut batch.live_dropped));
+        let json = (unreadable == 0 && events.is_empty()).then_some(command);
+        self.live.note(&self.state, &LiveReport { isolate: batch.isolate, events, dropped }, now());
+        if !batch.is_for_watchers_only() && self.with_parts(|parts, now| parts.record(&batch, json, now))? {
+            self.live.finish(&self.state, &batch.summaries, now());
+        }
+        Ok(self.live.response(&self.state, batch.isolate, now()))
     }
 
     /// Exports metrics. Meanwhile batches and commands are handled. Returns what is to be recorded of it.
@@ -127,7 +169,7 @@ impl Operations {
 
     fn plan_alarm(&self) {
         let at = self.parts.borrow_mut().as_mut().and_then(Parts::wake_at);
-        at.into_iter().for_each(|at| self.plan(at));
+        at.into_iter().chain(self.live.wake_at()).for_each(|at| self.plan(at));
     }
 
     /// Setting an alarm is charged like a row, so it is set when it becomes earlier.

@@ -11,7 +11,7 @@ use super::reports::Reports;
 use crate::config::{AdminSettings, Millis};
 use crate::gateway::Opened;
 use crate::gateway::platform::OperationsPart;
-use crate::operations::{Batch, Recorded};
+use crate::operations::Batch;
 
 /// The parts, opened.
 pub(super) struct Parts {
@@ -55,15 +55,16 @@ impl Parts {
     }
 
     /// Gives a batch to all parts, unless it is one that has been recorded. `json`: what it was read from, if
-    /// it was.
-    pub(super) fn record(&mut self, batch: &Batch, json: Option<&str>, now: Millis) -> Result<Recorded> {
-        if self.log.add(batch, json, now)? {
+    /// it was. Returns whether it is new.
+    pub(super) fn record(&mut self, batch: &Batch, json: Option<&str>, now: Millis) -> Result<bool> {
+        let is_new = self.log.add(batch, json, now)?;
+        if is_new {
             self.all().into_iter().try_for_each(|(_, part)| part.record(batch, now))?;
             if self.log.is_fold_due(now) {
                 self.fold(now)?;
             }
         }
-        Ok(Recorded::default())
+        Ok(is_new)
     }
 
     /// Stores what the parts keep in memory alone.
