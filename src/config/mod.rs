@@ -10,6 +10,7 @@ mod egress;
 mod facts;
 mod file_log;
 mod format_kind;
+pub mod host;
 mod keys;
 mod logging;
 mod metrics;
