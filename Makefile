@@ -24,10 +24,13 @@ WORKER_BUILD := .tools/bin/worker-build-$(WORKER_BUILD_VERSION)
 WASM_BINDGEN := .tools/bin/wasm-bindgen-$(WASM_BINDGEN_VERSION)
 
 # The sources of the wasm. src/worker.mjs is not one of them: wrangler bundles it with the wasm and the YAML.
+TUNNEL_SOURCES := $(shell find tunnel -type f -name '[a-z]*.rs' -path 'tunnel/src/*') tunnel/Cargo.toml Cargo.toml Cargo.lock
 RUST_SOURCES := $(shell find src -type f -name '[a-z]*.*' ! -name '*.mjs') $(wildcard build.rs build_script/*.rs configs/catalogue.yaml configs/causes.yaml) Cargo.toml Cargo.lock
 # In bytes, gzipped: a guard against accidental growth. Cloudflare allows 64 MB, uncompressed. Reports, metrics,
 # exports to OpenTelemetry, alerts and log files are the newest parts.
 WASM_GZIP_LIMIT := 1700000
+# The same for the wasm that calls providers through proxies, which is loaded by the first such call.
+TUNNEL_GZIP_LIMIT := 480000
 
 SHELL       := bash
 MAKEFLAGS   += --no-builtin-rules
@@ -65,7 +68,7 @@ dev: setup check-config build ## serve the gateway on http://localhost:1219 and 
 logs: ## show the newest lines of log files; options: TAIL=… LEVEL=… REQUEST_ID=… FROM=… URL=https://…
 	@scripts/logs.sh
 
-build: build/index.js build/index_bg.wasm build/assets/cl100k_base.bin config-link ## compile the gateway into build/, if a source has changed
+build: build/index.js build/index_bg.wasm build/tunnel.js build/tunnel_bg.wasm build/assets/cl100k_base.bin config-link ## compile the gateway into build/, if a source has changed
 
 test: test-rust test-size test-types test-workerd test-pin test-make test-python ## run every test, including those on the real runtime
 
@@ -79,6 +82,7 @@ pin: build ## compare 15,000 exchanges with an older build (a few minutes): make
 	@[ -f "$(BASE)/build/index_bg.wasm" ] || { echo "BASE must be the path of a built checkout: make pin BASE=path" >&2; exit 1; }
 	@node tests/pin/pin.mjs --base "$(BASE)" $(PIN)
 
+deploy: CHECK_OPTIONS = --deploy
 deploy: setup check-config build ## publish to Cloudflare (wrangler.toml lists the secrets to set)
 	@wrangler deploy
 
@@ -156,6 +160,15 @@ build/index.js: $(RUST_SOURCES) $(NPM_PACKAGES) $(WORKER_BUILD) $(WASM_BINDGEN) 
 
 build/index_bg.wasm: build/index.js
 
+# Shares compiled crates with the gateway. Its own ones, TLS and cryptography, take most of the time.
+build/tunnel_bg.wasm: $(TUNNEL_SOURCES) scripts/build-tunnel.sh $(NPM_PACKAGES) $(WASM_BINDGEN) | wasm-target
+	@echo "Building the tunnel to proxies$(if $(wildcard $@),, (the first time it takes about a minute))…"
+	@mkdir -p build && touch build/.tunnel-began
+	@WASM_BINDGEN="$(CURDIR)/$(WASM_BINDGEN)" scripts/build-tunnel.sh
+	@touch -r build/.tunnel-began build/tunnel.js build/tunnel_bg.wasm
+
+build/tunnel.js: build/tunnel_bg.wasm
+
 # Static files that the gateway fetches when it needs them: vocabularies. The one written last proves that all
 # exist.
 build/assets/cl100k_base.bin: $(wildcard scripts/vocabularies/src/*.rs) Cargo.lock
@@ -163,7 +176,7 @@ build/assets/cl100k_base.bin: $(wildcard scripts/vocabularies/src/*.rs) Cargo.lo
 	@cargo run --quiet --locked --package vocabularies -- build/assets
 
 # A source that disappears (an editor's temporary file) must not stop the build.
-$(RUST_SOURCES):
+$(sort $(RUST_SOURCES) $(TUNNEL_SOURCES)):
 
 # The gateway imports build/config.yaml as text. It is a link, so that wrangler sees each edit of its target.
 config-link:
@@ -173,7 +186,7 @@ config-link:
 
 check-config:
 	@echo "Checking $(CONFIG)…"
-	@cargo run --quiet --locked --bin llm-bridge-check -- "$(CONFIG)"
+	@cargo run --quiet --locked --bin llm-bridge-check -- $(CHECK_OPTIONS) "$(CONFIG)"
 
 dry-run: setup build
 	@wrangler deploy --dry-run --outdir target/dry-run
@@ -205,6 +218,9 @@ test-size: build
 	@size=$$(gzip -9c build/index_bg.wasm | wc -c); \
 	 echo "The wasm: $$(($$(wc -c < build/index_bg.wasm) / 1000)) KB, $$((size / 1000)) KB gzipped, of $$(($(WASM_GZIP_LIMIT) / 1000)) KB allowed."; \
 	 [ $$size -le $(WASM_GZIP_LIMIT) ]
+	@size=$$(gzip -9c build/tunnel_bg.wasm | wc -c); \
+	 echo "The tunnel: $$(($$(wc -c < build/tunnel_bg.wasm) / 1000)) KB, $$((size / 1000)) KB gzipped, of $$(($(TUNNEL_GZIP_LIMIT) / 1000)) KB allowed."; \
+	 [ $$size -le $(TUNNEL_GZIP_LIMIT) ]
 	@! grep -aq x-toy- build/index_bg.wasm || { echo "The wasm holds src/formats/toy, which is for tests only." >&2; exit 1; }
 
 test-types: $(NPM_PACKAGES)
