@@ -176,7 +176,7 @@ const COUNTED = "bench/workers/counted.mjs";
 const OBJECTS = [["ACCOUNTS", "Account"], ["DIRECTORY", "Directory"], ["SESSIONS", "Session"], ["VAULTS", "Vault"], ["HEALTH", "Health"], ["LOG_FILES", "LogFiles"], ["OPERATIONS", "Operations"]];
 
 function gateway(config, counted) {
-  const files = [["src/worker.mjs", "esModule"], ["src/wasm-failure.mjs", "esModule"], ["src/zones.mjs", "esModule"], ["build/index.js", "esModule"], ["build/index_bg.wasm", "wasm"]];
+  const files = [["src/worker.mjs", "esModule"], ["src/wasm-failure.mjs", "esModule"], ["src/tunnel.mjs", "esModule"], ["src/zones.mjs", "esModule"], ["build/index.js", "esModule"], ["build/index_bg.wasm", "wasm"], ["build/tunnel.js", "esModule"], ["build/tunnel_bg.wasm", "wasm"]];
   // An older build may lack some of them.
   const parts = files.filter(([name]) => existsSync(join(BUILD, name))).map(([name, kind]) => [name, kind, join(BUILD, name)]);
   const entry = counted ? [[COUNTED, "esModule", join(PROJECT, COUNTED)]] : [];

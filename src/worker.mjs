@@ -2,6 +2,7 @@
 // The YAML is a module of its own, so an edit of it compiles no Rust.
 import config from "../build/config.yaml";
 import { ended, pipe, streamedResponse, watch } from "./wasm-failure.mjs";
+import { tunnel } from "./tunnel.mjs";
 import { zoneOffsets } from "./zones.mjs";
 import Bridge, { Account, Directory, Health, LogFiles, Operations, Session, Vault } from "../build/index.js";
 
@@ -9,7 +10,7 @@ import Bridge, { Account, Directory, Health, LogFiles, Operations, Session, Vaul
 export { Account, Directory, Health, LogFiles, Operations, Session, Vault };
 
 // What the wasm imports from this module (src/edge/js/entry_module.rs).
-globalThis.LLM_BRIDGE = { config, ended, pipe, streamedResponse, zoneOffsets };
+globalThis.LLM_BRIDGE = { config, ended, pipe, streamedResponse, tunnel, zoneOffsets };
 
 // Rust's futures are woken by queueMicrotask. The runtime's implementation allocates an object for each task;
 // a resolved promise costs a fraction of that. A panic in a task then becomes an unhandled rejection instead

@@ -10,6 +10,7 @@ use llm_bridge::config::{
 use llm_bridge::formats::KINDS;
 use llm_bridge::policy::model_card::ModelCard;
 use llm_bridge::policy::routing;
+use llm_bridge::provider::Proxies;
 
 fn read(text: &str) -> Result<Config, Vec<Problem>> {
     Config::read(text, KINDS)
@@ -43,10 +44,40 @@ fn the_file_of_the_python_bridge_works_unchanged() {
     assert_eq!(target("closeai/o3-mini").model.params.add, [("reasoning_effort".to_owned(), "\"low\"".to_owned())]);
     assert_eq!(target("deepseek/deepseek-reasoner").model.params.rename.len(), 1);
     assert_eq!(config.provider("deepseek").unwrap().adapter, "openai");
-    let notes: Vec<&str> = config.notes.iter().map(|note| note.path.as_str()).collect();
-    assert_eq!(notes, ["providers.gemini"]);
+    assert_eq!(config.notes, []);
+    let proxies: Vec<_> = Proxies::open(&config, &|_| None).unwrap().of_providers.into_iter().collect();
+    let addresses: Vec<Option<String>> =
+        proxies.iter().map(|proxy| proxy.as_ref().map(|proxy| proxy.address.shown())).collect();
+    assert_eq!(addresses, [None, Some("socks5://127.0.0.1:7890".to_owned()), None]);
     assert_eq!(config.logging.level, LogLevel::Debug);
     assert_eq!(config.logging.file.unwrap().path, "logs/llm-bridge.log");
+}
+
+#[test]
+fn a_proxy_is_an_address_and_excludes_other_ways() {
+    let with = |row: &str, section: &str| {
+        format!(
+            "providers:\n  p: {{ base_url: 'https://a.example', models: {{ m: {{}} }}, {row} }}\n  demo: {{ adapter: echo, models: {{ m: {{}} }}, requires_proxy: true }}\nproxy: {section}\n"
+        )
+    };
+    for (row, section, fault) in [
+        ("proxy: 127.0.0.1:7890", "{}", "line 2: providers.p.proxy: expected the address of a proxy that begins with"),
+        ("proxy: none, requires_proxy: true", "{}", "line 2: providers.p.proxy: `none` contradicts"),
+        ("proxy: 'http://x.example', binding: B", "{}", "line 2: providers.p.binding: a provider is called through a"),
+        ("requires_proxy: true, binding: B", "{}", "line 2: providers.p.binding: a provider is called through a"),
+        ("", "{ https: 'ftp://a' }", "line 4: proxy.https: expected the address of a proxy"),
+        ("", "{ no_proxy: [a.example, 'b/c'] }", "line 4: proxy.no_proxy.1: `b/c` is no host"),
+        ("", "{ ca: certs/own.pem }", "line 4: proxy.ca: expected certificates as PEM"),
+        ("", "{ htps: 'http://a' }", "line 4: proxy.htps: unknown key, did you mean `https`?"),
+    ] {
+        let told = faults(&with(row, section));
+        assert!(told.len() == 1 && told[0].starts_with(fault), "{fault}\nin {told:?}");
+    }
+    let login = with("proxy: 'http://user:secret@x.example'", "{ no_proxy: 'a.example, .b.example' }");
+    let notes: Vec<String> = read(&login).unwrap().notes.iter().map(ToString::to_string).collect();
+    assert!(notes[0].starts_with("line 2: providers.p.proxy: everybody who can read this file"), "{notes:?}");
+    assert!(notes[1].starts_with("line 3: providers.demo.requires_proxy: this has no effect"), "{notes:?}");
+    assert_eq!(notes.len(), 2, "{notes:?}");
 }
 
 #[test]

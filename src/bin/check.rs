@@ -1,5 +1,6 @@
 //! Checks configuration files. Faults are written to standard error as `file:line: path: message`. With
-//! `--explain MODEL`, shows what the gateway knows of a model, and where from.
+//! `--deploy`, also says what a deployed Worker cannot reach. With `--explain MODEL`, shows what the gateway
+//! knows of a model, and where from.
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "a command-line program talks to its terminal")]
 
 use std::process::ExitCode;
@@ -11,6 +12,7 @@ use llm_bridge::config::{Config, Millis, Problem, decimal};
 use llm_bridge::formats::{self, KINDS};
 use llm_bridge::policy::model_card::ModelCard;
 use llm_bridge::policy::routing::{self, Target};
+use llm_bridge::provider::{Proxies, private_proxies};
 
 /// The names of IANA's time zones, on each line before the first space. The runtime may know newer ones.
 const ZONES: &str = include_str!("../../tests/fixtures/zones.txt");
@@ -22,17 +24,25 @@ fn main() -> ExitCode {
     {
         return explain(file, model);
     }
+    let (is_deployed, files) = match files.as_slice() {
+        [flag, files @ ..] if flag == "--deploy" => (true, files),
+        files => (false, files),
+    };
     if files.is_empty() {
-        eprintln!("usage: llm-bridge-check [--explain PROVIDER/MODEL] FILE.yaml …");
+        eprintln!("usage: llm-bridge-check [--deploy] [--explain PROVIDER/MODEL] FILE.yaml …");
         return ExitCode::from(2);
     }
-    let sound = files.iter().filter(|file| check(file)).count();
+    let sound = files.iter().filter(|file| check(file, is_deployed)).count();
     if sound == files.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn check(file: &str) -> bool {
+fn check(file: &str, is_deployed: bool) -> bool {
     let Some(config) = read(file) else { return false };
-    config.notes.iter().for_each(|note| eprintln!("{}", spell(file, note, "note: ")));
+    let private = if is_deployed { private_proxies(&config) } else { Vec::new() };
+    // The secrets are not known here: what the file lacks may be in them.
+    let missing = Proxies::open(&config, &|_| None).err().unwrap_or_default();
+    let notes = config.notes.iter().chain(&private).chain(&missing);
+    notes.for_each(|note| eprintln!("{}", spell(file, note, "note: ")));
     let zone = &config.reporting.timezone;
     if !ZONES.lines().filter_map(|line| line.split(' ').next()).any(|names| names.split(',').any(|name| name == zone)) {
         eprintln!("{file}: note: reporting.timezone: no zone of IANA's database is known to be named `{zone}`");
@@ -129,8 +139,9 @@ fn read_at(source: Option<&Source>) -> String {
 }
 
 fn spell(file: &str, problem: &Problem, prefix: &str) -> String {
+    let line = if problem.line > 0 { format!(":{}", problem.line) } else { String::new() };
     match problem.path.as_str() {
-        "" => format!("{file}:{}: {prefix}{}", problem.line, problem.message),
-        path => format!("{file}:{}: {prefix}{path}: {}", problem.line, problem.message),
+        "" => format!("{file}{line}: {prefix}{}", problem.message),
+        path => format!("{file}{line}: {prefix}{path}: {}", problem.message),
     }
 }

@@ -54,15 +54,15 @@ impl KeySource {
         if named.as_deref() == Some("none") {
             return Self::Keyless;
         }
-        let name = named.unwrap_or_else(|| usual_variable(provider));
+        let name = named.unwrap_or_else(|| provider_variable(provider, "API_KEY"));
         Self::Secrets { variables: vec![KeyVariable::plain(name)], inline }
     }
 }
 
-/// The variable with a provider's keys: `MY_HOST_API_KEY` for `my-host`.
-fn usual_variable(provider: &str) -> String {
+/// A variable of a provider: `MY_HOST_API_KEY` for `my-host` and `API_KEY`.
+pub fn provider_variable(provider: &str, what: &str) -> String {
     let upper = provider.to_ascii_uppercase().replace(['-', '.'], "_");
-    format!("{upper}_API_KEY")
+    format!("{upper}_{what}")
 }
 
 fn variables(node: &Node<'_>) -> Vec<KeyVariable> {

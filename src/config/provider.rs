@@ -5,6 +5,7 @@ use super::egress::EgressRule;
 use super::keys::KeySource;
 use super::params::Params;
 use super::price::Catalogue;
+use super::proxies::ProviderProxy;
 use super::routes::RowIndex;
 use super::stream::{Clocks, Streaming};
 use super::units::Millis;
@@ -22,6 +23,8 @@ pub struct Provider {
     pub address: Option<Address>,
     /// The source of its keys.
     pub key: KeySource,
+    /// The proxy through which it is called.
+    pub proxy: ProviderProxy,
     /// Headers sent with each request, names in lower case.
     pub headers: Vec<(String, String)>,
     /// How its streams are forwarded.

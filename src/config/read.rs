@@ -17,6 +17,7 @@ use super::near;
 use super::params::Params;
 use super::price::{self, Catalogue};
 use super::provider::{EchoOptions, FitScope, Model, Provider, without_hint};
+use super::proxies::{ProviderProxy, ProxySettings};
 use super::read_routes::OwnNames;
 use super::reporting::Reporting;
 use super::settings::{Accounting, Auth, BODY_COPIES, Config};
@@ -87,7 +88,6 @@ fn config(value: &Value, report: &Report<'_>, adapters: &[FormatKind]) -> Option
     let table = Node::root(value, report).table(SECTIONS)?;
     let providers = providers(&table, adapters);
     let limits = Limits::read(table.at("limits"));
-    check_proxy(&table);
     let default_provider = default_provider(&table, &providers).unwrap_or(0);
     let names = OwnNames::read(&table, &providers, default_provider);
     let Telemetry { otlp, metrics } = table.at("telemetry").and_then(|node| Telemetry::read(&node)).unwrap_or_default();
@@ -107,6 +107,7 @@ fn config(value: &Value, report: &Report<'_>, adapters: &[FormatKind]) -> Option
         admin: table.at("admin").and_then(|node| AdminSettings::read(&node)).unwrap_or_default(),
         websocket: table.at("websocket").and_then(|node| Websocket::read(&node)).unwrap_or_default(),
         vault: table.at("vault").and_then(|node| Vault::read(&node)).unwrap_or_default(),
+        proxy: table.at("proxy").and_then(|node| ProxySettings::read(&node)).unwrap_or_default(),
         logging: Logging { exported: otlp.as_ref().is_some_and(|otlp| otlp.logs), ..logging },
         otlp,
         metrics,
@@ -188,6 +189,7 @@ const PROVIDER_KEYS: &[&str] = &[
     "adapter",
     "base_url",
     "requires_proxy",
+    "proxy",
     "binding",
     "api_key",
     "api_key_env",
@@ -215,9 +217,7 @@ fn provider(name: String, node: &Node<'_>, adapters: &[FormatKind]) -> Option<Pr
     let table = node.table(&facts::keys(PROVIDER_KEYS, &[field::Table::Hosts]))?;
     let adapter = adapter(&table, adapters)?;
     let address = address(&table, adapter);
-    if table.at("requires_proxy").and_then(|node| node.flag()).unwrap_or(false) {
-        node.note("requires_proxy has no effect yet: a Worker calls this provider directly");
-    }
+    let proxy = ProviderProxy::read(&table, adapter.remote);
     let clocks = Clocks::default().read(&table);
     let (mut models, mut patterns) = models(&table, clocks, adapter.protected_fields);
     if let Some(names) = table.at("limit_fields").and_then(|node| limit_fields(&node)) {
@@ -237,6 +237,7 @@ fn provider(name: String, node: &Node<'_>, adapters: &[FormatKind]) -> Option<Pr
         adapter,
         address,
         key,
+        proxy,
         headers,
         streaming,
         catalogue,
@@ -376,11 +377,4 @@ fn echo_options(node: &Node<'_>) -> Option<EchoOptions> {
     let count = |key: &str| table.at(key).and_then(|node| node.count(0)).unwrap_or(0);
     let words = usize::try_from(count("words").min(100_000)).unwrap_or(0);
     Some(EchoOptions { first_delay: count("first_delay_ms"), delay: count("delay_ms"), words })
-}
-
-fn check_proxy(table: &Table<'_>) {
-    let Some(proxy) = table.at("proxy").and_then(|node| node.table(&["http", "https"])) else { return };
-    for key in ["http", "https"] {
-        proxy.at(key).and_then(|node| node.text());
-    }
 }

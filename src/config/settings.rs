@@ -7,6 +7,7 @@ use super::logging::Logging;
 use super::metrics::MetricsSettings;
 use super::otlp::Otlp;
 use super::provider::{Model, Provider};
+use super::proxies::ProxySettings;
 use super::reporting::Reporting;
 use super::routes::{Alias, ModelIndex, RouteRow};
 use super::units::Millis;
@@ -49,6 +50,8 @@ pub struct Config {
     pub websocket: Websocket,
     /// The reasoning store.
     pub vault: Vault,
+    /// The proxies that providers share.
+    pub proxy: ProxySettings,
     /// The log.
     pub logging: Logging,
     /// The export to OpenTelemetry, if there is one.

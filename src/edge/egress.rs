@@ -2,10 +2,11 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use futures::future::{FutureExt as _, LocalBoxFuture};
-use js_sys::Promise;
+use js_sys::{Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{RequestInit, Response};
@@ -14,11 +15,14 @@ use super::context::Edge;
 use super::js;
 use crate::error::Error;
 use crate::gateway::platform::{CallError, Egress, ProviderRequest};
+use crate::provider::{Proxy, proxy_failed};
 
 /// The head of a response that is waited for.
 pub(super) enum Head {
     /// The runtime fetches it.
     Fetched(JsFuture),
+    /// It comes through this proxy.
+    Tunnelled(JsFuture, Rc<Proxy>),
     /// A task of the gateway gets it.
     #[expect(dead_code, reason = "for ways that take more than one call")]
     Made(LocalBoxFuture<'static, Result<Response, CallError>>),
@@ -30,6 +34,10 @@ impl Future for Head {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.get_mut() {
             Self::Fetched(head) => Poll::Ready(response(ready!(head.poll_unpin(context)))),
+            Self::Tunnelled(head, proxy) => {
+                let answered = ready!(head.poll_unpin(context));
+                Poll::Ready(answered.map_err(|fault| failed(proxy, &fault)).and_then(|answered| response(Ok(answered))))
+            }
             Self::Made(head) => head.poll_unpin(context),
         }
     }
@@ -47,7 +55,20 @@ pub(super) fn send(edge: &Edge, request: &ProviderRequest, init: &RequestInit) -
             let binding = js::binding(&edge.env, name).ok_or_else(|| CallError::Egress(binding_missing(name)))?;
             fetched(binding.fetch(url, init))
         }
+        Egress::Proxy(proxy) => {
+            let promise = js::tunnel(url, init, request.body.len(), proxy).map_err(|_| CallError::Broken)?;
+            Ok(Head::Tunnelled(JsFuture::from(promise), Rc::clone(proxy)))
+        }
     }
+}
+
+/// Why a call through a proxy failed, by the error that the tunnel rejects with.
+fn failed(proxy: &Proxy, fault: &JsValue) -> CallError {
+    let text = |name: &str| {
+        let property = Reflect::get(fault, &JsValue::from_str(name));
+        property.ok().and_then(|value| value.as_string()).unwrap_or_default()
+    };
+    proxy_failed(proxy, &text("code"), &text("message")).map_or(CallError::Broken, CallError::Egress)
 }
 
 fn fetched(promise: Result<Promise, JsValue>) -> Result<Head, CallError> {

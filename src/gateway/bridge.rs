@@ -19,7 +19,7 @@ use crate::formats::Framing;
 use crate::ids::{AccountId, KeyHash};
 use crate::ledger::signing::SigningSecrets;
 use crate::policy::auth::{self, AccessKeys};
-use crate::provider::{PooledKey, ProviderAccount, redact, redact_json};
+use crate::provider::{PooledKey, ProviderAccount, Proxies, Proxy, redact, redact_json, redact_proxy};
 use crate::session::{ConnectionSlots, PendingLimits, SessionLimits};
 use crate::telemetry::otlp::{HeaderFault, read_headers};
 
@@ -46,6 +46,8 @@ pub struct Bridge {
     admin_state: AdminState,
     /// One for each provider of the configuration, in the same order.
     pub(super) accounts: Vec<ProviderAccount>,
+    /// Likewise; `None` if it is called without one.
+    proxies: Vec<Option<Rc<Proxy>>>,
     pub(super) known: AdmissionCache,
     pub(super) keyring: SigningCache,
     pub(super) learned: LearnedFacts,
@@ -93,6 +95,16 @@ fn open_accounts(config: &mut Config, secret: &dyn Fn(&str) -> Option<String>) -
     accounts
 }
 
+/// Looks up the proxies of all providers. What has no effect becomes a note.
+fn open_proxies(
+    config: &mut Config,
+    secret: &dyn Fn(&str) -> Option<String>,
+) -> Result<Vec<Option<Rc<Proxy>>>, Vec<Problem>> {
+    let Proxies { of_providers, notes } = Proxies::open(config, secret)?;
+    config.notes.extend(notes);
+    Ok(of_providers)
+}
+
 /// Reads the headers of export requests. What is wrong with them becomes a note, without any of their text.
 fn open_export_headers(config: &mut Config, secret: &dyn Fn(&str) -> Option<String>) -> Vec<(String, String)> {
     let Some(name) = config.otlp.as_ref().and_then(|otlp| otlp.headers_env.as_deref()) else { return Vec::new() };
@@ -119,6 +131,7 @@ impl Bridge {
         let admin_read = AccessKeys::read(&secret(ADMIN_READ_VARIABLE).unwrap_or_default());
         let metrics_keys = AccessKeys::read(&secret(METRICS_VARIABLE).unwrap_or_default());
         let accounts = open_accounts(&mut config, &secret);
+        let proxies = open_proxies(&mut config, &secret)?;
         let export_headers = open_export_headers(&mut config, &secret);
         let trace_rules = TraceRules::of(&config);
         let alert_destinations = open_destinations(&mut config, &secret);
@@ -135,6 +148,7 @@ impl Bridge {
             metrics_keys,
             admin_state: AdminState::default(),
             accounts,
+            proxies,
             known,
             keyring,
             learned,
@@ -289,7 +303,11 @@ impl Bridge {
     /// Redacts secrets from a provider's error.
     pub(super) fn redact(&self, provider: usize, error: Error) -> Error {
         let Some(row) = self.config.providers.get(provider) else { return error };
-        error.reworded(|text| redact(text, row, self.account(provider)))
+        let error = error.reworded(|text| redact(text, row, self.account(provider)));
+        match self.proxy(provider) {
+            Some(proxy) => error.reworded(|text| if is_word(text) { None } else { redact_proxy(text, proxy) }),
+            None => error,
+        }
     }
 
     /// Redacts secrets from a piece of a stream in which the provider reported an error.
@@ -298,9 +316,19 @@ impl Bridge {
         (framing.rewrite)(piece, &|data| redact_json(data, row, self.account(provider)))
     }
 
+    /// The proxy through which a provider is called.
+    pub(super) fn proxy(&self, provider: usize) -> Option<&Rc<Proxy>> {
+        self.proxies.get(provider)?.as_ref()
+    }
+
     pub(super) fn account(&self, index: usize) -> &ProviderAccount {
         self.accounts.get(index).unwrap_or(&ProviderAccount::Keyless)
     }
+}
+
+/// Whether a text is a single word, such as a code.
+fn is_word(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// The keys of each provider, as its health sees them: by a fingerprint of their texts.

@@ -137,7 +137,7 @@ impl<P: Platform> Drive<'_, P> {
         room.hold(request.body.len());
         let clocks = target.clocks;
         request.ends_with_client = !self.outlives_client(target);
-        request.egress = egress::of(target);
+        request.egress = egress::of(self.bridge, target);
         let trace = self.platform.state().trace.get();
         request.headers.extend(trace.and_then(|trace| trace.header(self.record.failed_attempts())));
         let sent = self.platform.now();

@@ -16,6 +16,7 @@ use crate::formats::Framing;
 use crate::ids::AccountId;
 use crate::ledger::{AccountCommand, Receipt};
 use crate::operations::LiveEvent;
+use crate::provider::Proxy;
 use crate::telemetry::metrics::Family;
 use crate::telemetry::otlp::Span;
 use crate::telemetry::{Event, RequestSummary};
@@ -331,6 +332,8 @@ pub enum Egress {
     Direct,
     /// By the `fetch` of the binding of this name.
     Binding(Rc<str>),
+    /// Through this proxy.
+    Proxy(Rc<Proxy>),
 }
 
 /// Why a client's body could not be read.

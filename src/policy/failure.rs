@@ -99,6 +99,13 @@ const CREDENTIALS_REFUSED: &str = "upstream_credentials_refused";
 const OWN: &[(&str, FailureClass, FailureScope)] = &[
     ("upstream_timeout", Timeout, FailureScope::Model),
     ("upstream_unreachable", Unreachable, FailureScope::Host),
+    // Whatever the proxy does, the provider has received nothing.
+    ("proxy_unreachable", Unreachable, FailureScope::Host),
+    ("proxy_auth", Credential, FailureScope::Host),
+    ("proxy_refused", Unreachable, FailureScope::Host),
+    ("proxy_protocol", Unreachable, FailureScope::Host),
+    ("proxy_timeout", Unreachable, FailureScope::Host),
+    ("upstream_certificate", Unreachable, FailureScope::Host),
     ("stream_truncated", Truncated, FailureScope::Request),
     ("upstream_invalid_response", Hollow, FailureScope::Request),
     ("content_filter", Policy, FailureScope::Request),

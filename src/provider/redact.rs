@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::account::ProviderAccount;
+use super::proxy::Proxy;
 use crate::config::Provider;
 use crate::wire::base64;
 use crate::wire::dense::parse_tree;
@@ -41,6 +42,24 @@ pub fn redact(text: &str, provider: &Provider, account: &ProviderAccount) -> Opt
         for place in [origin, authority, host].into_iter().filter(|place| !place.is_empty()) {
             clean = replace_host(clean, place, &provider.name);
         }
+    }
+    (clean != text).then_some(clean)
+}
+
+/// Redacts what a proxy, or a host behind it, says: masks the proxy's login, and takes out its address.
+/// `None` if nothing had to be changed.
+pub fn redact_proxy(text: &str, proxy: &Proxy) -> Option<String> {
+    let mut clean = text.to_owned();
+    for secret in proxy.address.secrets() {
+        let header = base64::encode(secret.as_bytes());
+        for spelling in [header].into_iter().chain(encoded_forms(&secret)) {
+            if clean.contains(&spelling) {
+                clean = clean.replace(&spelling, MASK);
+            }
+        }
+    }
+    for place in [proxy.address.authority().as_str(), proxy.address.host()] {
+        clean = replace_host(clean, place, "the proxy");
     }
     (clean != text).then_some(clean)
 }
@@ -179,7 +198,7 @@ fn replace_host(text: String, place: &str, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    use crate::config::{Config, ProxyAddress};
 
     const KEY: &str = "sk-a/b+c\"d-0123456789";
 
@@ -241,6 +260,20 @@ mod tests {
             replace_host("ollama: ollamas at http://OLLAMA/".into(), "ollama", "up"),
             "up: ollamas at http://up/"
         );
+    }
+
+    #[test]
+    fn a_proxy_is_taken_out_with_its_login() {
+        let address = ProxyAddress::parse("http://us%40er:pa%2Fss-word@Proxy.Example:8080").unwrap();
+        let proxy = Proxy { address, ca: None, max_answer_bytes: 1 };
+        for (text, left) in [
+            ("denied for us@er:pa/ss-word at proxy.example:8080", "denied for *** at the proxy"),
+            ("Basic dXNAZXI6cGEvc3Mtd29yZA== PROXY.EXAMPLE", "Basic *** the proxy"),
+            ("us%40er:pa%2Fss-word, pa%2Fss-word, us@er", "***, ***, ***"),
+        ] {
+            assert_eq!(redact_proxy(text, &proxy).unwrap(), left);
+        }
+        assert_eq!(redact_proxy("403 Forbidden", &proxy), None);
     }
 
     #[test]

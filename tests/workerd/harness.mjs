@@ -25,11 +25,14 @@ export const STILL = 1e-6;
 const CONFIG_MODULE = "build/config.yaml";
 const MODULES = [
   ["src/worker.mjs", "esModule"],
-  // Older builds do not have it.
+  // Older builds do not have all.
   ["src/wasm-failure.mjs", "esModule"],
+  ["src/tunnel.mjs", "esModule"],
   ["src/zones.mjs", "esModule"],
   ["build/index.js", "esModule"],
   ["build/index_bg.wasm", "wasm"],
+  ["build/tunnel.js", "esModule"],
+  ["build/tunnel_bg.wasm", "wasm"],
   [CONFIG_MODULE, "text"],
 ];
 
@@ -50,13 +53,15 @@ const ASSETS = "build/assets";
  * Starts a gateway. `config` is the text of config.yaml, `bindings` are secrets and variables, `assets` is
  * the folder of static files. `disk` is a folder for the data of Durable Objects; without it, they are lost
  * when the gateway stops. `entry` is a module of this folder that wraps the worker's entry module
- * (`production.mjs`), `build` the folder of the gateway to start, `v8Flags` are flags of the engine.
+ * (`production.mjs`), `build` the folder of the gateway to start, `v8Flags` are flags of the engine. `trusted`
+ * are certificates (PEM) that the runtime itself trusts. `files` are files in the place of the build's, by their
+ * paths there.
  *
  * `stop()` of the result ends it, `logs()` returns the JSON lines that it has printed, `lines` all lines.
  */
-export async function startGateway({ config, bindings = {}, build = BUILD, assets = join(build, ASSETS), disk, entry, v8Flags = [] }) {
+export async function startGateway({ config, bindings = {}, build = BUILD, assets = join(build, ASSETS), disk, entry, v8Flags = [], trusted = [], files = {} }) {
   const folder = await mkdtemp(join(tmpdir(), "llm-bridge-"));
-  await layOut(folder, { config, bindings, build, assets, disk: disk ?? join(folder, "disk"), entry, v8Flags });
+  await layOut(folder, { config, bindings, build, assets, disk: disk ?? join(folder, "disk"), entry, v8Flags, trusted, files });
   const flags = ["--control-fd=3", ...(entry ? ["--experimental"] : [])];
   const child = spawn(WORKERD, ["serve", ...flags, join(folder, "config.capnp")], { stdio: ["ignore", "pipe", "pipe", "pipe"] });
   const gateway = new Gateway(child, folder, bindings);
@@ -143,12 +148,12 @@ class Gateway {
 }
 
 /** Copies the worker's modules into `folder` and writes a configuration of workerd. */
-async function layOut(folder, { config, bindings, build, assets, disk, entry, v8Flags }) {
+async function layOut(folder, { config, bindings, build, assets, disk, entry, v8Flags, trusted, files }) {
   await mkdir(disk, { recursive: true });
   const modules = MODULES.filter(([name]) => name === CONFIG_MODULE || existsSync(join(build, name)));
   for (const [name] of modules) {
     await mkdir(join(folder, dirname(name)), { recursive: true });
-    await (name === CONFIG_MODULE ? writeFile(join(folder, name), config) : cp(join(build, name), join(folder, name)));
+    await (name === CONFIG_MODULE ? writeFile(join(folder, name), config) : cp(files[name] ?? join(build, name), join(folder, name)));
   }
   if (entry) {
     modules.unshift([`${ENTRIES}/${entry}`, "esModule"]);
@@ -158,16 +163,17 @@ async function layOut(folder, { config, bindings, build, assets, disk, entry, v8
   const worker = await readFile(join(build, "src/worker.mjs"), "utf8");
   // Older builds do not have all.
   const objects = OBJECTS.filter(([, kind]) => worker.includes(kind));
-  await writeFile(join(folder, "config.capnp"), capnp(bindings, { objects, assets, disk, modules, flags: entry ? ["experimental"] : [], v8Flags }));
+  await writeFile(join(folder, "config.capnp"), capnp(bindings, { objects, assets, disk, modules, flags: entry ? ["experimental"] : [], v8Flags, trusted }));
 }
 
-function capnp(bindings, { objects: kinds, assets, disk, modules: all, flags, v8Flags }) {
+function capnp(bindings, { objects: kinds, assets, disk, modules: all, flags, v8Flags, trusted }) {
   const modules = all.map(([name, kind]) => `(name = ${text(name)}, ${kind} = embed ${text(name)})`);
   const objects = kinds.map(([name, kind]) => `(name = ${text(name)}, durableObjectNamespace = ${text(kind)})`);
   const namespaces = kinds.map(([, kind]) => `(className = ${text(kind)}, uniqueKey = ${text(kind)}, enableSql = true)`);
+  const tls = trusted.length > 0 ? `, tlsOptions = (trustedCertificates = ${list(trusted.map(text))})` : "";
   const services = [
     `(name = "main", worker = .gateway)`,
-    `(name = "internet", network = (allow = ["local"]))`,
+    `(name = "internet", network = (allow = ["local"]${tls}))`,
     `(name = "disk", disk = (path = ${text(disk)}, writable = true))`,
     `(name = "assets", disk = (path = ${text(assets)}))`,
   ];

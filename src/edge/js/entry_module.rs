@@ -1,11 +1,13 @@
-//! What the entry module (`src/worker.mjs`) provides: the configuration, and responses whose body the wasm
-//! writes.
+//! What the entry module (`src/worker.mjs`) provides: the configuration, responses whose body the wasm
+//! writes, and calls through proxies.
 
-use js_sys::Promise;
+use js_sys::{Object, Promise};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
+use super::globals::record;
 use crate::config::Millis;
+use crate::provider::Proxy;
 
 #[wasm_bindgen]
 extern "C" {
@@ -48,6 +50,31 @@ extern "C" {
         writable: &web_sys::WritableStream,
         stop: &web_sys::AbortController,
     ) -> Result<Promise, JsValue>;
+
+    /// Calls a provider through a proxy (`src/tunnel.mjs`). `via` holds its address and certificates;
+    /// `length` and `max_length` are those of the request's body and of a response that is unpacked, in
+    /// bytes.
+    #[wasm_bindgen(js_namespace = LLM_BRIDGE, js_name = tunnel, catch)]
+    fn call_through(
+        url: &str,
+        init: &web_sys::RequestInit,
+        via: &Object,
+        length: f64,
+        max_length: f64,
+    ) -> Result<Promise, JsValue>;
+}
+
+/// Calls a provider through a proxy; `length` is that of the request's body in bytes.
+#[expect(clippy::cast_precision_loss, reason = "memory has fewer bytes than a double tells apart")]
+pub(in crate::edge) fn tunnel(
+    url: &str,
+    init: &web_sys::RequestInit,
+    length: usize,
+    proxy: &Proxy,
+) -> Result<Promise, JsValue> {
+    let address = proxy.address.reveal();
+    let via = record([("proxy", address.as_str())].into_iter().chain(proxy.ca.as_deref().map(|ca| ("ca", ca))));
+    call_through(url, init, &via, length as f64, proxy.max_answer_bytes as f64)
 }
 
 /// The UTC offsets of a time zone from one time to another, as JSON; `None` if the runtime does not know it.

@@ -11,7 +11,7 @@ mod subtle;
 
 pub(super) use accepted_socket::{AcceptedSocket, Closed};
 pub(super) use bucket::{Bucket, bucket};
-pub(super) use entry_module::{StreamedResponse, configuration, ended, pipe, streamed_response, zone_offsets};
+pub(super) use entry_module::{StreamedResponse, configuration, ended, pipe, streamed_response, tunnel, zone_offsets};
 pub(super) use event_context::EventContext;
 pub(super) use globals::{Assets, FixedLengthStream, clear_timer, fetch, random, record, start_timer, tee};
 pub(super) use hibernation::{attach, attachment, last_ping};

@@ -1,0 +1,116 @@
+// Proxies on loopback: real ones from npm (`proxy` speaks HTTP, `@pondwader/socks5-server` SOCKS5), and ones
+// that fail in the ways of this table. And what is behind them: TLS in front of a fake provider.
+
+import { createServer as createSocksServer } from "@pondwader/socks5-server";
+import { createServer as createHttpServer } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
+import { connect, createServer } from "node:net";
+import { createServer as createTlsServer } from "node:tls";
+import { createProxy } from "proxy";
+
+/** Listens on a free port of loopback, and counts connections. */
+async function listen(net) {
+  const sockets = new Set();
+  let all = 0;
+  const track = (socket) => {
+    all += 1;
+    sockets.add(socket);
+    socket.on("error", () => {}).on("close", () => sockets.delete(socket));
+  };
+  net.on("connection", track);
+  await new Promise((resolve, reject) => net.on("error", reject).listen(0, "127.0.0.1", resolve));
+  return {
+    port: net.address().port,
+    host: `127.0.0.1:${net.address().port}`,
+    /** The connections that are open, and all that have been. */
+    open: () => sockets.size,
+    all: () => all,
+    stop: () => {
+      for (const socket of sockets) socket.destroy();
+      return new Promise((resolve) => net.close(resolve));
+    },
+  };
+}
+
+/** An HTTP proxy. `login` is `user:password`; `secure` has the key and the certificate of one over TLS. */
+export async function startHttpProxy({ login, secure } = {}) {
+  const server = createProxy(secure ? createHttpsServer(secure) : createHttpServer());
+  const requests = [];
+  const wanted = login && `Basic ${Buffer.from(login).toString("base64")}`;
+  server.authenticate = ({ method, url, headers }) => {
+    requests.push({ method, url, headers });
+    return !wanted || headers["proxy-authorization"] === wanted;
+  };
+  return { ...(await listen(server)), requests };
+}
+
+/** A SOCKS5 proxy. `login` is `user:password`. `targets` are the hosts that it was asked for. */
+export async function startSocksProxy({ login } = {}) {
+  const [username, password] = login?.split(/:(.*)/s) ?? [];
+  const server = createSocksServer(login ? { auth: { username, password } } : {});
+  const targets = [];
+  server.setRulesetValidator(({ destAddress, destPort }) => targets.push(`${destAddress}:${destPort}`) > 0);
+  return { ...(await listen(createServer((socket) => server._handleConnection(socket)))), targets };
+}
+
+const ESTABLISHED = "HTTP/1.1 200 Connection established\r\n\r\n";
+
+/** Answers the first bytes of a connection, and closes it. */
+const once = (...parts) => (socket) => socket.once("data", () => socket.end(Buffer.concat(parts.map((part) => Buffer.from(part)))));
+
+/** Lets SOCKS5 begin, and answers the request with this reply. */
+const socksReply = (reply) => (socket) =>
+  socket.once("data", () => {
+    socket.write(Buffer.from([5, 0]));
+    socket.once("data", () => socket.end(Buffer.from([5, reply, 0, 1, 0, 0, 0, 0, 0, 0])));
+  });
+
+/** What a faulty proxy does with a connection, by its fault. */
+export const FAULTS = {
+  // Of HTTP.
+  "refuses by a rule": once("HTTP/1.1 403 Forbidden by rule\r\ncontent-length: 0\r\n\r\n"),
+  "does not reach the host": once("HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n"),
+  "hangs up in its head": (socket) => socket.once("data", () => socket.write("HTTP/1.1 200 Conn", () => socket.resetAndDestroy())),
+  "hangs up at once": (socket) => socket.end(),
+  "is another service": (socket) => socket.write("SSH-2.0-OpenSSH_9.9\r\n"),
+  "says nothing": () => {},
+  "sends a head without an end": (socket) => socket.once("data", () => socket.write(`HTTP/1.1 200 OK\r\nx: ${"x".repeat(300_000)}`)),
+  "hangs up in the TLS handshake": (socket) =>
+    socket.once("data", () => {
+      socket.write(ESTABLISHED);
+      socket.once("data", () => socket.write(Buffer.from([22, 3, 3, 0, 100, 2, 0]), () => socket.resetAndDestroy()));
+    }),
+  "speaks in the tunnel": once(ESTABLISHED, "hello, this is not TLS\r\n"),
+  "repeats the login": (socket) =>
+    socket.once("data", (head) => {
+      const login = /proxy-authorization: (.*)\r\n/i.exec(head)?.[1];
+      socket.end(`HTTP/1.1 403 no ${login} ${Buffer.from(login?.split(" ")[1] ?? "", "base64")}\r\ncontent-length: 0\r\n\r\n`);
+    }),
+  // Of SOCKS5.
+  "has a host that refuses": socksReply(5),
+  "does not allow it": socksReply(2),
+  "takes no method": (socket) => socket.once("data", () => socket.end(Buffer.from([5, 0xff]))),
+  "hangs up in its reply": (socket) =>
+    socket.once("data", () => {
+      socket.write(Buffer.from([5, 0]));
+      socket.once("data", () => socket.write(Buffer.from([5, 0, 0]), () => socket.resetAndDestroy()));
+    }),
+};
+
+/** A proxy with one of the {@link FAULTS}. */
+export const startFaultyProxy = (fault) => listen(createServer(FAULTS[fault]));
+
+/** TLS in front of a server on loopback. `options` are those of Node; HTTP/1.1 is offered. */
+export async function startTls(port, options) {
+  const handshakes = [];
+  const server = createTlsServer({ ALPNProtocols: ["http/1.1"], ...options }, (socket) => {
+    handshakes.push({ protocol: socket.getProtocol(), suite: socket.getCipher().name, resumed: socket.isSessionReused(), name: socket.servername });
+    const inner = connect(port, "127.0.0.1");
+    socket.pipe(inner).pipe(socket);
+    // A side that breaks off breaks the other.
+    socket.on("error", () => inner.destroy()).on("close", () => inner.destroy());
+    inner.on("error", () => socket.destroy()).on("close", () => socket.readableEnded || socket.end());
+  });
+  server.on("tlsClientError", () => {});
+  return { ...(await listen(server)), handshakes };
+}

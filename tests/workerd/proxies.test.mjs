@@ -1,0 +1,244 @@
+// Calls through proxies: by real ones from npm, and by ones that fail; to a provider over TLS.
+
+import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
+import { after, before, describe, it } from "node:test";
+import { chunk, DONE, event } from "./behaviours.mjs";
+import { until } from "./client.mjs";
+import { expectError } from "./expect.mjs";
+import { LOGIN, named, startProxyStage } from "./proxy-stage.mjs";
+import { closeAll, openSession } from "./socket.mjs";
+import { ASKING, freshId, KEY, PROVIDER_KEY } from "./stage.mjs";
+
+const WAYS = ["http", "http-login", "https", "socks", "socks-login", "plain-http", "plain-http-login", "plain-socks", "tls 1.2", "rsa", "another curve"];
+const hash = (bytes) => createHash("sha256").update(bytes).digest("hex");
+
+describe("a call through a proxy", { concurrency: 4 }, () => {
+  let stage;
+  before(async () => void (stage = await startProxyStage({ faults: [] })));
+  after(async () => {
+    closeAll();
+    await stage.stopAll();
+  });
+
+  for (const way of WAYS) {
+    it(`is one like any other: ${way}`, async () => {
+      const model = `${named(way)}-model`;
+      stage.fake.behave(model, stage.fake.behaviour("ok"));
+      const { answer, record, end } = await stage.watch(`${named(way)}/${model}`);
+      assert.equal(answer.status, 200, answer.text);
+      assert.deepEqual(answer.bytes, Buffer.concat(record.sent));
+      assert.equal(record.headers.authorization, `Bearer ${PROVIDER_KEY}`);
+      assert.match(record.headers.host, /^(localhost|127\.0\.0\.1):\d+$/);
+      assert.equal(record.headers["content-length"], String(record.body.length));
+      assert.equal(record.headers["proxy-authorization"], undefined);
+      assert.equal(end.event, "request_complete");
+    });
+
+    it(`streams: ${way}`, async () => {
+      const model = `${named(way)}-stream`;
+      stage.fake.behave(model, stage.fake.behaviour("ok"));
+      const answer = await stage.openStream(`${named(way)}/${model}`, ASKING);
+      assert.equal(answer.status, 200);
+      const bytes = await answer.rest();
+      assert.equal(bytes.toString(), Buffer.concat(stage.fake.of(model).sent).toString());
+    });
+  }
+
+  it("asks the proxy for the provider's host by its name, and shows it nothing else", async () => {
+    await stage.ask("http/ok");
+    await stage.ask("socks/ok");
+    const host = `localhost:${stage.tls.ec.port}`;
+    const { method, url, headers } = stage.proxies.http.requests.findLast(({ url }) => url === host);
+    assert.deepEqual({ method, url }, { method: "CONNECT", url: host });
+    assert.ok(!JSON.stringify(headers).includes(PROVIDER_KEY));
+    assert.ok(stage.proxies.socks.targets.includes(host));
+    assert.ok(stage.tls.ec.handshakes.every(({ name }) => name === "localhost"), "the name is sent");
+  });
+
+  it("asks an HTTP proxy for the whole address of a provider without TLS", async () => {
+    assert.equal((await stage.ask("plain-http/ok")).status, 200);
+    const last = stage.proxies.http.requests.findLast(({ method }) => method === "POST");
+    assert.equal(last.url, `${stage.fake.base}/chat/completions`);
+  });
+
+  it("delivers 8 MB intact, 24 times", { timeout: 600_000 }, async () => {
+    const text = randomBytes(6 << 20).toString("base64");
+    stage.fake.behave("large", (exchange) =>
+      exchange.json(200, JSON.stringify({ id: "c", object: "chat.completion", created: 1, model: "m", choices: [{ index: 0, message: { role: "assistant", content: text }, finish_reason: "stop" }], usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 } })));
+    const expected = hash((await stage.ask("direct/large")).bytes);
+    const one = async (way) => assert.equal(hash((await stage.ask(`${way}/large`)).bytes), expected, way);
+    for (let round = 0; round < 8; round++) await Promise.all(["http", "socks", "rsa"].map(one));
+  });
+
+  it("sends 5 MB intact", async () => {
+    const content = randomBytes(3_750_000).toString("base64");
+    stage.fake.behave("sent", stage.fake.behaviour("ok"));
+    for (const way of ["http", "socks", "plain-http"]) {
+      const answer = await stage.ask(`${way}/sent`, { messages: [{ role: "user", content }] });
+      assert.equal(answer.status, 200, answer.text);
+      const record = stage.fake.of("sent");
+      assert.equal(record.headers["content-length"], String(record.body.length));
+      assert.equal(hash(record.request.messages[0].content), hash(content), way);
+    }
+  });
+
+  for (const relay of ["http", "socks"]) {
+    it(`streams live, chunk by chunk: ${relay}`, async () => {
+      const model = `live-${relay}`;
+      const held = stage.held(model);
+      const answering = stage.openStream(`${relay}/${model}`, ASKING);
+      const exchange = await held;
+      exchange.openStream();
+      const send = (word) => exchange.write(event(chunk(exchange.request, { content: word })));
+      send("word-0.");
+      const caller = await answering;
+      await caller.until("word-0.");
+      for (let index = 1; index < 200; index++) {
+        send(`word-${index}.`);
+        await caller.until(`word-${index}.`);
+      }
+      exchange.write(DONE);
+      exchange.end();
+      assert.match((await caller.rest()).toString(), /\[DONE\]/);
+    });
+  }
+
+  it("carries 50 streams at once, each its own", async () => {
+    const bytesOf = async (index) => {
+      const model = `many-${index}`;
+      const words = Array.from({ length: 20 }, (_, at) => `s${index}w${at} `);
+      stage.fake.behave(model, async (exchange) => {
+        exchange.openStream();
+        for (const word of words) {
+          exchange.write(event(chunk(exchange.request, { content: word })));
+          await new Promise(setImmediate);
+        }
+        exchange.write(event(chunk(exchange.request, {}, { finish: "stop" })) + DONE);
+        exchange.end();
+      });
+      const answer = await stage.openStream(`${index % 2 ? "http" : "socks"}/${model}`, ASKING);
+      assert.equal((await answer.rest()).toString(), Buffer.concat(stage.fake.of(model).sent).toString(), model);
+    };
+    await Promise.all(Array.from({ length: 50 }, (_, index) => bytesOf(index)));
+  });
+
+  it("fails as a direct call does once the tunnel stands", async () => {
+    const told = ({ status, text }) => ({ status, error: text.match(/"code":"\w+"/)?.[0], done: text.includes("[DONE]") });
+    for (const model of ["err-401", "err-429", "err-503-html", "redirect", "html-200", "gzip", "reset-before-headers", "hang-up-before-headers", "cut-mid-stream", "reset-mid-stream", "empty-stream", "not-http"]) {
+      for (const stream of [false, true]) {
+        const direct = told(await stage.ask(`direct/${model}`, { stream }));
+        for (const way of ["http", "socks"]) assert.deepEqual(told(await stage.ask(`${way}/${model}`, { stream })), direct, `${way} ${model} ${stream}`);
+      }
+    }
+  });
+
+  it("is made for the chats of a WebSocket session too", async () => {
+    const socket = await openSession(stage.gateway.url, { key: KEY });
+    stage.fake.behave("framed", stage.fake.behaviour("ok"));
+    for (const stream of [false, true]) {
+      socket.chat({ model: "http-login/framed", stream }, { id: `framed-${stream}` });
+      const last = await socket.until(({ id, type }) => id === `framed-${stream}` && ["done", "error"].includes(type), "the response");
+      assert.notEqual(last.type, "error", JSON.stringify(last));
+      assert.equal(stage.fake.of("framed").headers.authorization, `Bearer ${PROVIDER_KEY}`);
+    }
+  });
+});
+
+describe("a caller who leaves a call through a proxy", () => {
+  let stage;
+  before(async () => void (stage = await startProxyStage({ faults: [] })));
+  after(() => stage.stopAll());
+
+  for (const way of ["http", "socks"]) {
+    it(`closes its connection to the proxy at once: ${way}`, async () => {
+      const times = [];
+      for (let round = 0; round < 8; round++) {
+        const model = `left-${way}-${round}`;
+        const held = stage.held(model);
+        const answering = stage.openStream(`${way}/${model}`, ASKING);
+        const exchange = await held;
+        exchange.openStream();
+        exchange.write(event(chunk(exchange.request, { content: "first" })));
+        const caller = await answering;
+        await caller.until("first");
+        const left = performance.now();
+        caller.leave();
+        await until(() => stage.proxies[way].open() === 0, "the connection to the proxy to be closed");
+        times.push(performance.now() - left);
+        await stage.expectCancelled(exchange.record);
+      }
+      const fastest = times.sort((a, b) => a - b)[1];
+      assert.ok(fastest < 200, `closed after ${times.map(Math.round)} ms`);
+    });
+  }
+});
+
+// A provider's name, status, code, and what the message says.
+const REFUSED = /did not connect to it/;
+const OTHER = /does not speak the protocol/;
+const FAILURES = [
+  ["dead", 502, "proxy_unreachable", /could not be reached.*a deployed Worker reaches public addresses only/],
+  ["http-no-login", 502, "proxy_auth", /login/],
+  ["http-wrong-login", 502, "proxy_auth", /login/],
+  ["socks-no-login", 502, "proxy_auth", /login/],
+  ["socks-wrong-login", 502, "proxy_auth", /login/],
+  ["http-refuses by a rule", 502, "proxy_refused", REFUSED],
+  ["http-does not reach the host", 502, "proxy_refused", REFUSED],
+  ["http-repeats the login", 502, "proxy_refused", REFUSED],
+  ["socks-has a host that refuses", 502, "proxy_refused", REFUSED],
+  ["socks-does not allow it", 502, "proxy_refused", REFUSED],
+  ["socks-takes no method", 502, "proxy_auth", /login/],
+  ["http-hangs up in its head", 502, "proxy_protocol", OTHER],
+  ["http-hangs up at once", 502, "proxy_protocol", OTHER],
+  ["http-is another service", 502, "proxy_protocol", OTHER],
+  ["http-sends a head without an end", 502, "proxy_protocol", OTHER],
+  ["socks-hangs up in its reply", 502, "proxy_protocol", OTHER],
+  ["socks-hangs up at once", 502, "proxy_protocol", OTHER],
+  ["socks-is another service", 502, "proxy_protocol", OTHER],
+  ["http-hangs up in the TLS handshake", 502, "upstream_unreachable", /./],
+  ["http-speaks in the tunnel", 502, "upstream_unreachable", /TLS/],
+  ["the wrong name", 502, "upstream_certificate", /certificate was not accepted/],
+  ["an expired certificate", 502, "upstream_certificate", /expired/i],
+  ["a certificate of its own", 502, "upstream_certificate", /certificate/],
+  ["no intermediate", 502, "upstream_certificate", /certificate/],
+  ["no common suite", 502, "upstream_unreachable", /TLS/],
+  ["h2 only", 502, "upstream_unreachable", /TLS/],
+];
+
+describe("a call that fails on its way", { concurrency: 4 }, () => {
+  let stage;
+  const routes = FAILURES.map(([title]) => `  next-${named(title)}: { targets: [${named(title)}/ok, direct/ok] }`);
+  before(async () => void (stage = await startProxyStage({ more: ["routes:", ...routes].join("\n") })));
+  after(async () => {
+    const log = stage.gateway.lines.join("\n");
+    for (const part of secrets(LOGIN)) assert.ok(!log.includes(part), "a proxy's login in the log");
+    await stage.stopAll();
+  });
+
+  const secrets = (login) => [login, ...login.split(/:(.*)/s).filter(Boolean), Buffer.from(login).toString("base64"), encodeURIComponent(login.split(/:(.*)/s)[1])];
+
+  for (const [title, status, code, says] of FAILURES) {
+    it(`says why: ${title}`, async () => {
+      for (const stream of [false, true]) {
+        const answer = await stage.ask(`${named(title)}/ok`, { stream });
+        const error = expectError(answer, { status, code, type: "upstream_error", says });
+        for (const part of [...secrets(LOGIN), "localhost", "127.0.0.1"]) assert.ok(!answer.text.includes(part), `${part} in ${error.message}`);
+      }
+    });
+
+    it(`is followed by another target: ${title}`, async () => {
+      const id = freshId();
+      const answer = await stage.ask(`next-${named(title)}`, {}, { "x-request-id": id });
+      assert.equal(answer.status, 200, answer.text);
+      await stage.end(id, "request_complete");
+    });
+  }
+
+  it("is given up after 10 seconds if the proxy is silent", { timeout: 180_000 }, async () => {
+    for (const kind of ["http", "socks"]) {
+      const answer = await stage.ask(`${kind}-${named("says nothing")}/ok`);
+      expectError(answer, { status: 504, code: "proxy_timeout", type: "upstream_error", says: /took too long/ });
+    }
+  });
+});
