@@ -442,6 +442,26 @@ fn after_the_head_a_fault_says_that_the_provider_may_have_received_the_request()
     assert_eq!((fault.kind, fault.sent), (FaultKind::Aborted, true));
 }
 
+#[test]
+fn nothing_of_a_request_leaves_after_its_fault() {
+    for mut exchange in [socks(call("socks5://p", "http://api.example")), begin(call("http://p", "http://a"), None)] {
+        exchange.abort();
+        assert_eq!(exchange.take_output(), None);
+        let Some(Event::Fault(fault)) = exchange.poll_event() else { panic!("no fault") };
+        assert!(!fault.sent);
+    }
+    let chain = chain_with(EC, &["wrong.example"], |_| {});
+    let mut exchange = begin(call("http://p", "https://api.example"), Some(&context(&chain.root)));
+    output(&mut exchange);
+    exchange.receive(ESTABLISHED);
+    let mut server = Server::new(&server_config(&chain, &Offer::default()));
+    server.receive(&output(&mut exchange));
+    exchange.receive(&server.output());
+    server.receive(&output(&mut exchange));
+    assert!(server.error.unwrap().to_string().contains("BadCertificate"), "the provider is told why");
+    assert!(matches!(exchange.poll_event(), Some(Event::Fault(fault)) if fault.kind == FaultKind::UpstreamCertificate));
+}
+
 /// Responses as servers send them, well and badly framed.
 fn responses() -> impl Strategy<Value = Vec<u8>> {
     let bytes = proptest::collection::vec(any::<u8>(), 0..200);

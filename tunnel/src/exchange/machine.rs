@@ -325,6 +325,10 @@ impl Exchange {
         if self.stage == Stage::Ended {
             return;
         }
+        // An alert of TLS is worth sending. A request that waits must not leave after its fault.
+        if self.stage != Stage::Tls {
+            self.output.clear();
+        }
         self.stage = Stage::Ended;
         self.events.push_back(Event::Fault(fault.with_sent(self.sent)));
     }
