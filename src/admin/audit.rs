@@ -87,9 +87,12 @@ pub struct AuditOutcome {
 
 impl AuditEntry {
     /// The record of an action; `None` for reading, unless it was refused. `random`: makes its id.
+    ///
+    /// A refused [`Action::Session`] has none: the dashboard asks for it with whatever key it is given, to
+    /// learn whether that is an admin's.
     pub fn of(action: Action, caller: AuditCaller, outcome: &AuditOutcome, now: Millis, random: u128) -> Option<Self> {
         let AuditOutcome { status, subject, before, after } = outcome;
-        if action.access() == Access::Read && !is_refusal(*status) {
+        if action.access() == Access::Read && (!is_refusal(*status) || action == Action::Session) {
             return None;
         }
         let AuditCaller { request_id, actor, address } = caller;

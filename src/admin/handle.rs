@@ -4,7 +4,8 @@ use super::audit_trail::AuditTrail;
 use super::query::Query;
 use super::routes::Action;
 use super::{
-    alerts, anonymize, audit_log, export, health, keys, live, logs, receipts, reports, requests, signing, stores, usage,
+    alerts, anonymize, audit_log, export, health, keys, live, logs, models, receipts, reports, requests, session,
+    signing, stores, usage,
 };
 use crate::error::Result;
 use crate::gateway::{Body, Bridge, Platform, Request, Response, read_body};
@@ -45,6 +46,8 @@ pub async fn handle<P: Platform>(
 ) -> Result<Response<P>> {
     let query = request.query;
     match action {
+        Action::Session => session::read(bridge, platform, request.header, actor).await,
+        Action::Models => Ok(models::list(bridge, platform)),
         Action::Create => keys::create(bridge, platform, trail, &read_body(bridge, platform, request).await?).await,
         Action::List => keys::list(platform, &Query::read(query, &["limit", "after"])?).await,
         Action::Read => keys::read(platform, id).await,

@@ -8,6 +8,10 @@ pub const ROOT: &str = "/admin/api";
 /// The operations of the admin API. Each has one route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
+    /// Says who asks, and what they may do.
+    Session,
+    /// Lists providers and models, also those that cannot be called.
+    Models,
     /// Creates a key. Only this response and that of [`Action::Rotate`] contain the key's text.
     Create,
     /// Lists keys, a page at a time.
@@ -126,6 +130,8 @@ const fn write(method: &'static str, path: &'static str, action: Action, audit_n
 
 /// All routes. The rows of one path are adjacent.
 pub const ROUTES: &[AdminRoute] = &[
+    read("/session", Action::Session),
+    read("/models", Action::Models),
     read("/keys", Action::List),
     write("POST", "/keys", Action::Create, "key.create"),
     read("/keys/{id}", Action::Read),

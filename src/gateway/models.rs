@@ -18,8 +18,8 @@ pub async fn list_models<P: Platform>(
     admitted: &AdmittedRequest<'_, P>,
 ) -> Result<Response<P>> {
     admit::check(bridge, platform, &admitted.caller).await?;
-    let (query, now) = (admitted.request.query, platform.now());
-    Ok(Response::json(200, Body::Bytes(list_body(bridge, admitted.client, query, now))))
+    let all = admitted.request.query.split('&').any(|pair| matches!(pair, "all" | "all=true" | "all=1"));
+    Ok(Response::json(200, Body::Bytes(list_body(bridge, admitted.client, all, platform.now()))))
 }
 
 /// Describes one model, for a caller whose account is valid.
@@ -39,10 +39,9 @@ pub async fn read_model<P: Platform>(
 /// The owner of routes and aliases.
 const OWN: &str = "llm-bridge";
 
-/// The body of the list: the models that can be called now, or, with `all` in the query, all models, each
-/// with its availability. Routes and aliases come first.
-fn list_body(bridge: &Bridge, client: &ClientFormat, query: &str, now: Millis) -> Vec<u8> {
-    let all = query.split('&').any(|pair| matches!(pair, "all" | "all=true" | "all=1"));
+/// The body of the list: the models that can be called now, or all models, each with its availability. Routes
+/// and aliases come first.
+pub(super) fn list_body(bridge: &Bridge, client: &ClientFormat, all: bool, now: Millis) -> Vec<u8> {
     let mut models: Vec<ModelEntry<'_>> = own_names(&bridge.config)
         .filter_map(|name| own_entry(bridge, name, all, now).ok())
         .filter(|own| all || own.available != Some(false))

@@ -44,6 +44,8 @@ fn every_response_is_as_described() {
             "POST /keys",
             r#"{"id":"a","name":"A","metadata":{"x":"y"},"budget":{"amount":"5.5","per":"week"},"expires_at":1900000000,"models":["demo/*"],"max_body_bytes":10000,"on_disconnect":"finish","budget_alerts":[80,100]}"#,
         ),
+        ("GET /session", ""),
+        ("GET /models", ""),
         ("GET /keys?limit=1", ""),
         ("GET /keys/a", ""),
         ("PATCH /keys/a", r#"{"owner":"me","budget":null}"#),

@@ -11,7 +11,9 @@ mod identities;
 mod keys;
 mod live;
 mod logs;
+mod models;
 mod reports;
+mod session;
 mod setup;
 #[path = "../support/mod.rs"]
 mod support;
