@@ -68,9 +68,9 @@ dev: setup check-config build ## serve the gateway on http://localhost:1219 and 
 logs: ## show the newest lines of log files; options: TAIL=… LEVEL=… REQUEST_ID=… FROM=… URL=https://…
 	@scripts/logs.sh
 
-build: build/index.js build/index_bg.wasm build/tunnel.js build/tunnel_bg.wasm build/assets/cl100k_base.bin config-link ## compile the gateway into build/, if a source has changed
+build: build/index.js build/index_bg.wasm build/tunnel.js build/tunnel_bg.wasm build/assets/cl100k_base.bin config-link dashboard ## compile the gateway into build/, if a source has changed
 
-test: test-rust test-size test-types test-workerd test-pin test-make test-python ## run every test, including those on the real runtime
+test: test-rust test-size test-types test-workerd test-page test-pin test-make test-python ## run every test, including those on the real runtime
 
 check: lint test-rust check-config dry-run ## quick checks before a commit: format, lints, docs, native tests, configuration
 
@@ -146,7 +146,7 @@ python-packages:
 
 # ── Building ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-.PHONY: config-link check-config dry-run
+.PHONY: config-link dashboard check-config dry-run
 
 # The result gets the time of the start, so that a file edited during the build is newer and built next time.
 build/index.js: $(RUST_SOURCES) $(NPM_PACKAGES) $(WORKER_BUILD) $(WASM_BINDGEN) | wasm-target
@@ -184,6 +184,11 @@ config-link:
 	@mkdir -p build; case "$(CONFIG)" in /*) to="$(CONFIG)" ;; *) to="../$(CONFIG)" ;; esac; \
 	 [ "$$(readlink build/config.yaml)" = "$$to" ] || ln -sfn "$$to" build/config.yaml
 
+# The dashboard's files, beside the vocabularies. It takes less than a second, and whether the configuration wants
+# them is in the file, so it is done each time.
+dashboard: config-link $(NPM_PACKAGES)
+	@node scripts/build-page.mjs build/config.yaml build/assets
+
 check-config:
 	@echo "Checking $(CONFIG)…"
 	@cargo run --quiet --locked --bin llm-bridge-check -- $(CHECK_OPTIONS) "$(CONFIG)"
@@ -193,7 +198,7 @@ dry-run: setup build
 
 # ── Checks and tests, one by one ────────────────────────────────────────────────────────────────────────────────────────
 
-.PHONY: lint test-rust test-size test-types test-workerd test-pin bless-pin test-make test-python
+.PHONY: lint test-rust test-size test-types test-workerd test-page test-pin bless-pin test-make test-python
 
 # Each suite has a time limit in seconds, far above its time on a busy machine: $(call limit,seconds,name)
 # command. Each test in Node has one (tests/limits.mjs), each file (in milliseconds), and each test in Python
@@ -228,6 +233,9 @@ test-types: $(NPM_PACKAGES)
 
 test-workerd: build $(BROWSER)
 	$(call limit,3000,tests on workerd) $(NODE_TEST) 'tests/workerd/**/*.test.mjs'
+
+test-page: build $(BROWSER)
+	$(call limit,1200,tests of the dashboard) $(NODE_TEST) 'tests/page/**/*.test.mjs'
 
 test-pin: build
 	$(call limit,900,pinned behaviour and stored data) $(NODE_TEST) 'tests/pin/**/*.test.mjs' 'tests/stored/**/*.test.mjs'

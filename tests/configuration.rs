@@ -427,6 +427,23 @@ fn books_are_kept_as_long_as_the_file_says() {
 }
 
 #[test]
+fn the_dashboard_is_left_out_by_a_line_that_the_build_finds() {
+    let with = |text: &str| format!("providers: {{ d: {{ adapter: echo, models: {{ e: {{}} }} }} }}\n{text}");
+    let is_served = |text: &str| read(&with(text)).unwrap().dashboard;
+    assert!(is_served("") && is_served("dashboard: true") && is_served("dashboard: yes"));
+    assert!(!is_served("dashboard: false") && !is_served("dashboard: false   # for reasons"));
+    for spelling in ["dashboard: no", "dashboard: 'off'", "dashboard:  false", "\"dashboard\": false"] {
+        let found = faults(&with(spelling));
+        assert_eq!(
+            found,
+            ["line 2: dashboard: expected the line `dashboard: false`, spelled like this and not indented"],
+            "{spelling}"
+        );
+    }
+    assert!(faults(&with("dashboard: 1"))[0].contains("true or false"));
+}
+
+#[test]
 fn a_row_may_state_what_the_catalogue_states() {
     let text = "providers:
   p:

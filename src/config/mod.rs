@@ -5,6 +5,7 @@ mod address;
 mod admin;
 mod alerting;
 mod cors;
+mod dashboard;
 pub mod decimal;
 mod egress;
 mod facts;

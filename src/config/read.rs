@@ -8,6 +8,7 @@ use super::address::Address;
 use super::admin::AdminSettings;
 use super::alerting::Alerting;
 use super::cors::Cors;
+use super::dashboard;
 use super::egress::EgressRule;
 use super::facts;
 use super::format_kind::FormatKind;
@@ -44,7 +45,7 @@ impl Config {
     pub fn read(text: &str, adapters: &[FormatKind]) -> Result<Self, Vec<Problem>> {
         let value = parse(text).map_err(|problem| vec![problem])?;
         let report = Report::new(text);
-        let config = config(&value, &report, adapters);
+        let config = config(&value, text, &report, adapters);
         let (faults, notes) = report.take();
         match config {
             Some(config) if faults.is_empty() => Ok(Self { notes, ..config }),
@@ -81,10 +82,11 @@ const SECTIONS: &[&str] = &[
     "logging",
     "telemetry",
     "alerts",
+    "dashboard",
 ];
 
 /// Reads the whole file. Faults go to the report.
-fn config(value: &Value, report: &Report<'_>, adapters: &[FormatKind]) -> Option<Config> {
+fn config(value: &Value, text: &str, report: &Report<'_>, adapters: &[FormatKind]) -> Option<Config> {
     let table = Node::root(value, report).table(SECTIONS)?;
     let providers = providers(&table, adapters);
     let limits = Limits::read(table.at("limits"));
@@ -105,6 +107,7 @@ fn config(value: &Value, report: &Report<'_>, adapters: &[FormatKind]) -> Option
         accounting: table.at("accounting").and_then(|node| accounting(&node)).unwrap_or_default(),
         reporting: table.at("reporting").and_then(|node| Reporting::read(&node)).unwrap_or_default(),
         admin: table.at("admin").and_then(|node| AdminSettings::read(&node)).unwrap_or_default(),
+        dashboard: dashboard::read(&table, text),
         websocket: table.at("websocket").and_then(|node| Websocket::read(&node)).unwrap_or_default(),
         vault: table.at("vault").and_then(|node| Vault::read(&node)).unwrap_or_default(),
         proxy: table.at("proxy").and_then(|node| ProxySettings::read(&node)).unwrap_or_default(),

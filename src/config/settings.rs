@@ -46,6 +46,8 @@ pub struct Config {
     pub reporting: Reporting,
     /// The admin API.
     pub admin: AdminSettings,
+    /// Whether the dashboard is served. The build reads this; the gateway itself serves no files.
+    pub dashboard: bool,
     /// WebSocket sessions.
     pub websocket: Websocket,
     /// The reasoning store.

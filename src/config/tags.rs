@@ -41,6 +41,11 @@ impl TagNames {
         }
     }
 
+    /// The names, in the order of the configuration.
+    pub fn names(&self) -> &[String] {
+        &self.0
+    }
+
     /// Whether none are declared.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -67,6 +67,28 @@ describe("make dev", () => {
     make("config-link"); // build/config.yaml led to this test's file
   });
 
+  test("the dashboard is served at /, and no other file", async () => {
+    const get = (path) => fetch(`http://localhost:${port}${path}`);
+    const page = await get("/");
+    assert.equal(page.status, 200);
+    assert.match(page.headers.get("content-type"), /^text\/html/);
+    assert.match(page.headers.get("content-security-policy"), /default-src 'none'/);
+    assert.equal(page.headers.get("cache-control"), "no-store");
+    const html = await page.text();
+    for (const [, path] of html.matchAll(/(?:src|href)="([^"]+)"/g)) {
+      const file = await get(path);
+      assert.equal(file.status, 200, path);
+      assert.equal(file.headers.get("x-content-type-options"), "nosniff", path);
+    }
+    // Everything else is the gateway's, and so are the vocabularies.
+    for (const path of ["/cl100k_base.bin", "/_headers", "/index.html", "/nothing"]) {
+      const refused = await get(path);
+      assert.equal(refused.status, 404, path);
+      assert.equal((await refused.json()).error.code, "unknown_url", path);
+    }
+    assert.equal((await get("/ui/nothing.js")).status, 404);
+  });
+
   // The commands as printed; only the placeholder for a key is filled in.
   const lines = () => said.split("\n").filter((line) => line.startsWith("  curl "))
     .map((line) => line.replace("ONE-OF-YOUR-ACCESS_API_KEYS", () => ownKey()));

@@ -1,0 +1,18 @@
+// The views, by their names in the address, and who sees which. What a key may do is decided by the API: this is
+// only what is offered.
+
+import { Start } from "./views/start.jsx";
+import { Usage } from "./views/usage.jsx";
+
+export const VIEWS = {
+  start: Start,
+  usage: Usage,
+};
+
+const ADMIN = [{ title: "", views: ["start"] }];
+const CALLER = [{ title: "", views: ["usage"] }];
+
+/** The groups of views that a session is offered; the first view is shown first. */
+export function groupsOf(session) {
+  return session.kind === "caller" ? CALLER : ADMIN;
+}
