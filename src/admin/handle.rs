@@ -45,26 +45,23 @@ pub async fn handle<P: Platform>(
     trail: &AuditTrail,
 ) -> Result<Response<P>> {
     let query = request.query;
+    let of = |names| Query::read(query, names);
     match action {
         Action::Session => session::read(bridge, platform, request.header, actor).await,
         Action::Models => Ok(models::list(bridge, platform)),
         Action::Create => keys::create(bridge, platform, trail, &read_body(bridge, platform, request).await?).await,
-        Action::List => keys::list(platform, &Query::read(query, &["limit", "after"])?).await,
+        Action::List => keys::list(platform, &of(&["limit", "after"])?).await,
         Action::Read => keys::read(platform, id).await,
         Action::Edit => keys::edit(bridge, platform, trail, id, &read_body(bridge, platform, request).await?).await,
         Action::Delete => keys::delete(bridge, platform, trail, id).await,
         Action::Rotate => keys::rotate(bridge, platform, trail, id).await,
         Action::Disable => keys::set_enabled(bridge, platform, trail, id, false).await,
         Action::Enable => keys::set_enabled(bridge, platform, trail, id, true).await,
-        Action::Receipts => receipts::list(bridge, platform, id, &Query::read(query, &["limit", "before"])?).await,
-        Action::Anonymize => {
-            anonymize::run(bridge, platform, trail, id, &Query::read(query, anonymize::PARAMETERS)?).await
-        }
-        Action::Usage => usage::list(bridge, platform, &Query::read(query, usage::PARAMETERS)?).await,
-        Action::ExportReceipts => {
-            export::receipts(bridge, platform, &Query::read(query, export::RECEIPT_PARAMETERS)?).await
-        }
-        Action::ExportUsage => export::usage(bridge, platform, &Query::read(query, export::USAGE_PARAMETERS)?).await,
+        Action::Receipts => receipts::list(bridge, platform, id, &of(&["limit", "before"])?).await,
+        Action::Anonymize => anonymize::run(bridge, platform, trail, id, &of(anonymize::PARAMETERS)?).await,
+        Action::Usage => usage::list(bridge, platform, &of(usage::PARAMETERS)?).await,
+        Action::ExportReceipts => export::receipts(bridge, platform, &of(export::RECEIPT_PARAMETERS)?).await,
+        Action::ExportUsage => export::usage(bridge, platform, &of(export::USAGE_PARAMETERS)?).await,
         Action::SigningSecrets => signing::list(platform).await,
         Action::RenewSigning => signing::renew(bridge, platform, trail).await,
         Action::EndSigning => signing::end(bridge, platform, trail, id).await,
@@ -72,19 +69,17 @@ pub async fn handle<P: Platform>(
         Action::ResetHealth => {
             health::reset(bridge, platform, trail, &read_body(bridge, platform, request).await?).await
         }
-        Action::Logs => logs::list(bridge, platform, &Query::read(query, logs::PARAMETERS)?).await,
-        Action::Reports => reports::list(bridge, platform, &Query::read(query, reports::PARAMETERS)?).await,
-        Action::Requests => requests::list(bridge, platform, &Query::read(query, requests::PARAMETERS)?).await,
+        Action::Logs => logs::list(bridge, platform, &of(logs::PARAMETERS)?).await,
+        Action::Reports => reports::list(bridge, platform, &of(reports::PARAMETERS)?).await,
+        Action::Requests => requests::list(bridge, platform, &of(requests::PARAMETERS)?).await,
         Action::Request => requests::read(platform, id).await,
-        Action::DeleteRequests => {
-            requests::delete(platform, trail, &Query::read(query, requests::DELETE_PARAMETERS)?).await
-        }
+        Action::DeleteRequests => requests::delete(platform, trail, &of(requests::DELETE_PARAMETERS)?).await,
         Action::EndRequest => live::end(platform, trail, id).await,
         Action::Live => live::open(bridge, platform, request).await,
         Action::LiveTicket => live::issue(bridge, platform, actor).await,
         Action::Stores => stores::list(bridge, platform).await,
-        Action::Audit => audit_log::list(bridge, platform, &Query::read(query, audit_log::PARAMETERS)?).await,
-        Action::Alerts => alerts::read(bridge, platform, &Query::read(query, alerts::PARAMETERS)?).await,
+        Action::Audit => audit_log::list(bridge, platform, &of(audit_log::PARAMETERS)?).await,
+        Action::Alerts => alerts::read(bridge, platform, &of(alerts::PARAMETERS)?).await,
         Action::TestAlerts => alerts::test(bridge, platform).await,
         Action::Describe => Ok(Response::json(200, Body::Bytes(DOCUMENT.as_bytes().to_vec()))),
     }
