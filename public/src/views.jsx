@@ -1,15 +1,17 @@
 // The views, by their names in the address, and who sees which. What a key may do is decided by the API: this is
 // only what is offered.
 
+import { Overview } from "./views/overview.jsx";
 import { Start } from "./views/start.jsx";
 import { Usage } from "./views/usage.jsx";
 
 export const VIEWS = {
+  overview: Overview,
   start: Start,
   usage: Usage,
 };
 
-const ADMIN = [{ title: "", views: ["start"] }];
+const ADMIN = [{ title: "", views: ["overview", "start"] }];
 const CALLER = [{ title: "", views: ["usage"] }];
 
 /** The groups of views that a session is offered; the first view is shown first. */

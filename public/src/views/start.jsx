@@ -9,7 +9,7 @@ import { ErrorNotice, Notice } from "../parts/notice.jsx";
 import { Snippets } from "../parts/snippets.jsx";
 import { Table } from "../parts/table.jsx";
 import { link } from "../router.js";
-import { has, t } from "../words/index.js";
+import { t } from "../words/index.js";
 
 /** Whether a provider can be called with a key that the operator has set. */
 export const isReady = (provider) => provider.keys > 0;
@@ -142,6 +142,3 @@ function Trial({ session, models }) {
     </>
   );
 }
-
-/** The name of an outcome or a state in words, or else as the API names it. */
-export const named = (group, name) => (has(`${group}.${name}`) ? t(`${group}.${name}`) : name);

@@ -24,3 +24,6 @@ export function t(name, values = {}) {
 
 /** Whether there are words of this name. */
 export const has = (name) => name in ALL[current];
+
+/** The name that the API gives to something, in words; unchanged if it is not known. */
+export const named = (group, name) => (has(`${group}.${name}`) ? t(`${group}.${name}`) : name);
