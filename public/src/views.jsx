@@ -2,16 +2,20 @@
 // only what is offered.
 
 import { Overview } from "./views/overview.jsx";
+import { Live } from "./views/live.jsx";
+import { Requests } from "./views/requests.jsx";
 import { Start } from "./views/start.jsx";
 import { Usage } from "./views/usage.jsx";
 
 export const VIEWS = {
   overview: Overview,
+  requests: Requests,
+  live: Live,
   start: Start,
   usage: Usage,
 };
 
-const ADMIN = [{ title: "", views: ["overview", "start"] }];
+const ADMIN = [{ title: "", views: ["overview", "requests", "live", "start"] }];
 const CALLER = [{ title: "", views: ["usage"] }];
 
 /** The groups of views that a session is offered; the first view is shown first. */
