@@ -68,6 +68,7 @@ fn a_proxy_is_an_address_and_excludes_other_ways() {
         ("", "{ https: 'ftp://a' }", "line 4: proxy.https: expected the address of a proxy"),
         ("", "{ no_proxy: [a.example, 'b/c'] }", "line 4: proxy.no_proxy.1: `b/c` is no host"),
         ("", "{ ca: certs/own.pem }", "line 4: proxy.ca: expected certificates as PEM"),
+        ("", "{ ca: '-----BEGIN CERTIFICATE----- AQID' }", "line 4: proxy.ca: a certificate does not end"),
         ("", "{ htps: 'http://a' }", "line 4: proxy.htps: unknown key, did you mean `https`?"),
     ] {
         let told = faults(&with(row, section));

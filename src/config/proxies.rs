@@ -115,13 +115,19 @@ fn no_proxy(node: &Node<'_>) -> NoProxy {
     all
 }
 
-/// Where PEM begins.
+/// Where a certificate in PEM begins.
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
+/// Where it ends.
+const END: &str = "-----END CERTIFICATE-----";
 
 fn ca(node: &Node<'_>) -> Option<CaSource> {
     let text = node.text()?;
     if text.contains(CERTIFICATE) {
-        return Some(CaSource::Pem(text));
+        let is_whole = text.split(CERTIFICATE).skip(1).all(|block| block.contains(END));
+        if !is_whole {
+            node.fault(format!("a certificate does not end; expected {END} after each {CERTIFICATE}"));
+        }
+        return is_whole.then_some(CaSource::Pem(text));
     }
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
         node.fault(format!(

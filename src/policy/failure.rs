@@ -106,6 +106,7 @@ const OWN: &[(&str, FailureClass, FailureScope)] = &[
     ("proxy_protocol", Unreachable, FailureScope::Host),
     ("proxy_timeout", Unreachable, FailureScope::Host),
     ("upstream_certificate", Unreachable, FailureScope::Host),
+    ("proxy_misconfigured", Unreachable, FailureScope::Host),
     ("stream_truncated", Truncated, FailureScope::Request),
     ("upstream_invalid_response", Hollow, FailureScope::Request),
     ("content_filter", Policy, FailureScope::Request),

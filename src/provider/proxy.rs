@@ -107,7 +107,8 @@ impl Opener<'_> {
         match self.config.proxy.ca.as_ref()? {
             CaSource::Pem(text) => Some(text.as_str().into()),
             CaSource::Variable(name) => {
-                let found = self.value(name).map(Rc::from);
+                // Line breaks of a secret are often written as in JSON.
+                let found = self.value(name).map(|text| Rc::from(text.replace("\\n", "\n")));
                 if found.is_none() {
                     let message = format!("{name} is not set, so only public certificates are trusted");
                     self.notes.push(problem("proxy.ca".to_owned(), message));
@@ -272,15 +273,19 @@ mod tests {
 
     #[test]
     fn certificates_are_text_or_the_name_of_a_variable() {
-        let pem = "-----BEGIN CERTIFICATE-----\\nx";
+        let pem = "-----BEGIN CERTIFICATE-----\\nx\\n-----END CERTIFICATE-----";
         let row = "proxy: 'http://r.example:5'";
         let ca = |section: &str, secrets: &[(&str, &str)]| {
             let opened = Proxies::open(&config(row, section), &lookup(secrets)).unwrap();
             (opened.of_providers[0].as_ref().unwrap().ca.clone(), opened.notes.len())
         };
         assert_eq!(ca("{}", &[]), (None, 0));
-        assert_eq!(ca(&format!("{{ ca: \"{pem}\" }}"), &[]).0.unwrap(), "-----BEGIN CERTIFICATE-----\nx".into());
+        assert_eq!(
+            ca(&format!("{{ ca: \"{pem}\" }}"), &[]).0.unwrap(),
+            "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----".into()
+        );
         assert_eq!(ca("{ ca: OUR_CA }", &[("OUR_CA", "text")]), (Some("text".into()), 0));
+        assert_eq!(ca("{ ca: OUR_CA }", &[("OUR_CA", "a\\nb")]), (Some("a\nb".into()), 0));
         assert_eq!(ca("{ ca: OUR_CA }", &[]), (None, 1));
     }
 

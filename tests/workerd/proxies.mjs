@@ -5,7 +5,7 @@ import { createServer as createSocksServer } from "@pondwader/socks5-server";
 import { createServer as createHttpServer } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import { connect, createServer } from "node:net";
-import { createServer as createTlsServer } from "node:tls";
+import { createSecureContext, createServer as createTlsServer, TLSSocket } from "node:tls";
 import { createProxy } from "proxy";
 
 /** Listens on a free port of loopback, and counts connections. */
@@ -75,6 +75,8 @@ export const FAULTS = {
   "is another service": (socket) => socket.write("SSH-2.0-OpenSSH_9.9\r\n"),
   "says nothing": () => {},
   "sends a head without an end": (socket) => socket.once("data", () => socket.write(`HTTP/1.1 200 OK\r\nx: ${"x".repeat(300_000)}`)),
+  "says nothing in the tunnel": (socket) => socket.once("data", () => socket.write(ESTABLISHED)),
+  "speaks SOCKS5 instead": once([5, 0xff]),
   "hangs up in the TLS handshake": (socket) =>
     socket.once("data", () => {
       socket.write(ESTABLISHED);
@@ -87,6 +89,7 @@ export const FAULTS = {
       socket.end(`HTTP/1.1 403 no ${login} ${Buffer.from(login?.split(" ")[1] ?? "", "base64")}\r\ncontent-length: 0\r\n\r\n`);
     }),
   // Of SOCKS5.
+  "speaks HTTP instead": once("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"),
   "has a host that refuses": socksReply(5),
   "does not allow it": socksReply(2),
   "takes no method": (socket) => socket.once("data", () => socket.end(Buffer.from([5, 0xff]))),
@@ -113,4 +116,47 @@ export async function startTls(port, options) {
   });
   server.on("tlsClientError", () => {});
   return { ...(await listen(server)), handshakes };
+}
+
+/**
+ * A provider over TLS whose bytes the test writes. For each request, once its head has come, `play` gets
+ * `{ tls, socket, head, body }`: the stream inside TLS, the connection below it, and a promise of the request's
+ * body, which is read when it is asked for. `set(play)` changes what is done from then on.
+ */
+export async function startScripted(options) {
+  const secureContext = createSecureContext(options);
+  let play;
+  const server = createServer((socket) => {
+    const tls = new TLSSocket(socket, { isServer: true, secureContext });
+    tls.on("error", () => socket.destroy());
+    let read = Buffer.alloc(0);
+    const take = (part) => {
+      read = Buffer.concat([read, part]);
+      const end = read.indexOf("\r\n\r\n");
+      if (end < 0) return;
+      tls.off("data", take);
+      tls.pause();
+      const head = read.subarray(0, end).toString();
+      play({ tls, socket, head, body: () => bodyOf(tls, read.subarray(end + 4), Number(/^content-length: (\d+)/im.exec(head)?.[1] ?? 0)) });
+    };
+    tls.on("data", take);
+  });
+  return { ...(await listen(server)), set: (next) => void (play = next) };
+}
+
+/** The rest of a body of this length, after its beginning. */
+function bodyOf(stream, beginning, length) {
+  const parts = [beginning];
+  let left = length - beginning.length;
+  return new Promise((resolve, reject) => {
+    const done = () => left <= 0 && resolve(Buffer.concat(parts));
+    stream.on("data", (part) => {
+      parts.push(part);
+      left -= part.length;
+      done();
+    });
+    stream.on("error", reject).on("close", () => reject(new Error("the caller has left")));
+    stream.resume();
+    done();
+  });
 }

@@ -62,6 +62,15 @@ describe("a call through a proxy", { concurrency: 4 }, () => {
     assert.equal(last.url, `${stage.fake.base}/chat/completions`);
   });
 
+  for (const kind of ["seldom called", "seldom called over tls 1.2"]) {
+    it(`resumes a session: ${kind}`, async () => {
+      for (let round = 0; round < 3; round++) assert.equal((await stage.ask(`${named(kind)}/ok`)).status, 200);
+      const { handshakes } = stage.tls[kind];
+      assert.deepEqual(handshakes.map(({ resumed }) => resumed), [false, true, true]);
+      assert.ok(handshakes.every(({ protocol }) => protocol === (kind.endsWith("1.2") ? "TLSv1.2" : "TLSv1.3")));
+    });
+  }
+
   it("delivers 8 MB intact, 24 times", { timeout: 600_000 }, async () => {
     const text = randomBytes(6 << 20).toString("base64");
     stage.fake.behave("large", (exchange) =>
@@ -176,34 +185,44 @@ describe("a caller who leaves a call through a proxy", () => {
 
 // A provider's name, status, code, and what the message says.
 const REFUSED = /did not connect to it/;
-const OTHER = /does not speak the protocol/;
+const OTHER = /cannot be used: .*Check the scheme and the port/;
 const FAILURES = [
   ["dead", 502, "proxy_unreachable", /could not be reached.*a deployed Worker reaches public addresses only/],
-  ["http-no-login", 502, "proxy_auth", /login/],
-  ["http-wrong-login", 502, "proxy_auth", /login/],
-  ["socks-no-login", 502, "proxy_auth", /login/],
-  ["socks-wrong-login", 502, "proxy_auth", /login/],
+  ["nameless", 502, "proxy_unreachable", /could not be reached: no connection was made/],
+  ["untrusted", 502, "proxy_unreachable", /could not be reached/],
+  ["http-no-login", 502, "proxy_auth", /asks for a login \(407\), and its URL has none/],
+  ["http-wrong-login", 502, "proxy_auth", /refused the login/],
+  ["socks-no-login", 502, "proxy_auth", /its URL has none/],
+  ["socks-wrong-login", 502, "proxy_auth", /refused the login/],
   ["http-refuses by a rule", 502, "proxy_refused", REFUSED],
   ["http-does not reach the host", 502, "proxy_refused", REFUSED],
   ["http-repeats the login", 502, "proxy_refused", REFUSED],
-  ["socks-has a host that refuses", 502, "proxy_refused", REFUSED],
-  ["socks-does not allow it", 502, "proxy_refused", REFUSED],
-  ["socks-takes no method", 502, "proxy_auth", /login/],
+  ["http-unknown host", 502, "proxy_refused", REFUSED],
+  ["http-closed port", 502, "proxy_refused", REFUSED],
+  ["socks-has a host that refuses", 502, "proxy_refused", /connection refused by the host \(5\)/],
+  ["socks-does not allow it", 502, "proxy_refused", /not allowed by its rules \(2\)/],
+  ["socks-unknown host", 502, "proxy_refused", REFUSED],
+  ["socks-closed port", 502, "proxy_refused", REFUSED],
+  ["socks-takes no method", 502, "proxy_auth", /accepts no user name and password/],
   ["http-hangs up in its head", 502, "proxy_protocol", OTHER],
   ["http-hangs up at once", 502, "proxy_protocol", OTHER],
   ["http-is another service", 502, "proxy_protocol", OTHER],
+  ["http-speaks SOCKS5 instead", 502, "proxy_protocol", /begin with socks5:\/\//],
   ["http-sends a head without an end", 502, "proxy_protocol", OTHER],
   ["socks-hangs up in its reply", 502, "proxy_protocol", OTHER],
   ["socks-hangs up at once", 502, "proxy_protocol", OTHER],
   ["socks-is another service", 502, "proxy_protocol", OTHER],
-  ["http-hangs up in the TLS handshake", 502, "upstream_unreachable", /./],
-  ["http-speaks in the tunnel", 502, "upstream_unreachable", /TLS/],
-  ["the wrong name", 502, "upstream_certificate", /certificate was not accepted/],
-  ["an expired certificate", 502, "upstream_certificate", /expired/i],
-  ["a certificate of its own", 502, "upstream_certificate", /certificate/],
-  ["no intermediate", 502, "upstream_certificate", /certificate/],
-  ["no common suite", 502, "upstream_unreachable", /TLS/],
-  ["h2 only", 502, "upstream_unreachable", /TLS/],
+  ["socks-speaks HTTP instead", 502, "proxy_protocol", /begin with http:\/\//],
+  ["http-hangs up in the TLS handshake", 502, "upstream_unreachable", /the connection ended in the handshake/],
+  ["http-speaks in the tunnel", 502, "upstream_unreachable", /base_url begins with http:\/\//],
+  ["http-no TLS", 502, "upstream_unreachable", /the connection ended in the handshake.*speaks no TLS/],
+  ["socks-no TLS", 502, "upstream_unreachable", /the connection ended in the handshake.*speaks no TLS/],
+  ["the wrong name", 502, "upstream_certificate", /not valid for the-wrong-name, but for: wrong\.test\. Check the host of base_url/],
+  ["an expired certificate", 502, "upstream_certificate", /expired (1 hours|60 minutes) ago\. Whoever runs the host has to renew it/],
+  ["a certificate of its own", 502, "upstream_certificate", /issuer is not known.*belongs in proxy\.ca/],
+  ["no intermediate", 502, "upstream_certificate", /issuer is not known.*has to send its intermediate certificates/],
+  ["no common suite", 502, "upstream_unreachable", /has to offer TLS 1\.3, or TLS 1\.2 with ECDHE/],
+  ["h2 only", 502, "upstream_unreachable", /has to offer HTTP\/1\.1/],
 ];
 
 describe("a call that fails on its way", { concurrency: 4 }, () => {
@@ -236,9 +255,15 @@ describe("a call that fails on its way", { concurrency: 4 }, () => {
   }
 
   it("is given up after 10 seconds if the proxy is silent", { timeout: 180_000 }, async () => {
-    for (const kind of ["http", "socks"]) {
-      const answer = await stage.ask(`${kind}-${named("says nothing")}/ok`);
-      expectError(answer, { status: 504, code: "proxy_timeout", type: "upstream_error", says: /took too long/ });
-    }
+    const silent = [
+      ["http-says nothing", /did not establish the tunnel in time/],
+      ["socks-says nothing", /did not establish the tunnel in time/],
+      ["http-says nothing in the tunnel", /TLS with the provider was not established/],
+    ];
+    const expectTimeout = async ([title, says]) => {
+      const answer = await stage.ask(`${named(title)}/ok`);
+      expectError(answer, { status: 504, code: "proxy_timeout", type: "upstream_error", says });
+    };
+    await Promise.all(silent.map(expectTimeout));
   });
 });

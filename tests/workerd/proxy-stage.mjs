@@ -3,7 +3,7 @@
 
 import { authority, certificate } from "./certificates.mjs";
 import { startFake } from "./fake-openai.mjs";
-import { FAULTS, startFaultyProxy, startHttpProxy, startSocksProxy, startTls } from "./proxies.mjs";
+import { FAULTS, startFaultyProxy, startHttpProxy, startScripted, startSocksProxy, startTls } from "./proxies.mjs";
 import { DEAD_PORT, startStage } from "./stage.mjs";
 
 export const LOGIN = "proxy-user-1414213562:pa:ss-1732050807";
@@ -21,10 +21,14 @@ function certificates() {
     roots: ec.root.cert + rsa.root.cert,
     proxy: own(certificate("127.0.0.1", { kind: "rsa", issuer: rsa.root, names: ["127.0.0.1"] })),
     proxyRoot: rsa.root.cert,
+    untrusted: own(certificate("127.0.0.1", { names: ["127.0.0.1"] })),
+    scripted: own(ec.leaf),
     shown: {
       ec: own(ec.leaf),
       rsa: own(rsa.leaf),
       "tls 1.2": { ...own(rsa.leaf), maxVersion: "TLSv1.2" },
+      "seldom called": own(ec.leaf),
+      "seldom called over tls 1.2": { ...own(ec.leaf), maxVersion: "TLSv1.2" },
       "another curve": { ...own(ec.leaf), ecdhCurve: "P-384" },
       "the wrong name": made({ names: ["wrong.test"] }),
       "an expired certificate": made({ until: -HOUR_MS }),
@@ -54,16 +58,20 @@ export const named = (title) => title.replaceAll(/[^a-z0-9]+/gi, "-");
  * - `direct`, over http, without a proxy;
  * - each of {@link PROXIES}, over TLS with EC keys; and `plain-http`, `plain-socks`, over http;
  * - each kind of certificate, over `http` (`named(kind)`);
- * - each of `faults`, by a faulty proxy (`http-FAULT` and `socks-FAULT`), and `dead`, where nobody listens.
+ * - `scripted-http` and `scripted-socks`: a provider whose bytes the test writes (`scripted.set`);
+ * - each of `faults`, by a faulty proxy (`http-FAULT` and `socks-FAULT`), `dead`, where nobody listens, and more
+ *   that cannot work.
  *
  * `more` are further lines of the configuration, `row` adds keys to each provider.
  */
 export async function startProxyStage({ faults = Object.keys(FAULTS), more = "", row = "", bindings = {}, ...rest } = {}) {
-  const { roots, proxy, proxyRoot, shown } = certificates();
+  const { roots, proxy, proxyRoot, untrusted, scripted: own, shown } = certificates();
   const started = [];
   const start = async (server) => started.push(await server) && started.at(-1);
   const proxies = {};
   for (const [name, [make]] of Object.entries(PROXIES)) proxies[name] = await start(make({ proxy }));
+  const scripted = await start(startScripted(own));
+  const suspect = await start(startHttpProxy({ secure: untrusted }));
   const faulty = {};
   for (const fault of faults) faulty[fault] = await start(startFaultyProxy(fault));
   const tls = {};
@@ -81,6 +89,14 @@ export async function startProxyStage({ faults = Object.keys(FAULTS), more = "",
       for (const [kind, scheme] of [["http", "http"], ["socks", "socks5"]]) add(`${kind}-${fault}`, over("ec"), `${scheme}://${WRITTEN}@${host}`);
     }
     add("dead", over("ec"), `socks5://127.0.0.1:${DEAD_PORT}`);
+    add("untrusted", over("ec"), `https://${suspect.host}`);
+    add("nameless", over("ec"), "http://proxy.invalid:8080");
+    for (const kind of ["http", "socks"]) {
+      add(`scripted-${kind}`, `https://localhost:${scripted.port}`, address(kind));
+      add(`${kind}-unknown host`, "https://provider.invalid", address(kind));
+      add(`${kind}-closed port`, `https://localhost:${DEAD_PORT}`, address(kind));
+      add(`${kind}-no TLS`, fake.origin.replace("http:", "https:"), address(kind));
+    }
     add("http-no-login", over("ec"), `http://${proxies["http-login"].host}`);
     add("http-wrong-login", over("ec"), `http://other:login-0@${proxies["http-login"].host}`);
     add("socks-no-login", over("ec"), `socks5://${proxies["socks-login"].host}`);
@@ -97,6 +113,8 @@ export async function startProxyStage({ faults = Object.keys(FAULTS), more = "",
   return Object.assign(stage, {
     proxies,
     tls,
+    scripted,
+    roots,
     async stopAll() {
       await stage.stop();
       await Promise.all(started.map((server) => server.stop()));

@@ -11,6 +11,10 @@ use crate::target::Target;
 /// The most bytes of a proxy's head.
 const MAX_HEAD: usize = 16 << 10;
 const MAX_HEADERS: usize = 64;
+/// What an answer in SOCKS5 begins with …
+const SOCKS_VERSION: u8 = 5;
+/// … and a complaint in TLS, by a proxy that wants TLS.
+const TLS_ALERT: u8 = 21;
 
 /// A CONNECT under way.
 #[derive(Debug)]
@@ -53,7 +57,7 @@ impl Connect {
 
     fn read_head(&self, bytes: &[u8]) -> Result<Option<ProxyHead>, Fault> {
         if !is_http(bytes) {
-            return Err(garbled());
+            return Err(not_http(bytes));
         }
         let HeadEnd::At(length) = find_head_end(bytes, 0) else {
             return if bytes.len() > MAX_HEAD { Err(garbled()) } else { Ok(None) };
@@ -79,6 +83,16 @@ struct ProxyHead {
 
 fn refusal(status: u16, reason: &str) -> String {
     format!("the proxy refused: {status} {reason}").trim_end().to_owned()
+}
+
+/// What is no HTTP may be a proxy of another kind.
+fn not_http(bytes: &[u8]) -> Fault {
+    let other = match bytes.first() {
+        Some(&SOCKS_VERSION) => "SOCKS5, not HTTP: its address may have to begin with socks5://",
+        Some(&TLS_ALERT) => "TLS, not HTTP: its address may have to begin with https://",
+        _ => return garbled(),
+    };
+    Fault::new(FaultKind::ProxyProtocol, format!("the address of the proxy answers in {other}"))
 }
 
 fn garbled() -> Fault {
@@ -170,6 +184,8 @@ mod tests {
         {
             assert_eq!(fault("http://p", response).0, FaultKind::ProxyProtocol, "{response:?}");
         }
+        assert!(fault("http://p", "\x05\u{ff}").1.ends_with("begin with socks5://"));
+        assert!(fault("http://p", "\x15\x03\x01").1.ends_with("begin with https://"));
         let endless = format!("HTTP/1.1 200 OK\r\nx: {}", "y".repeat(MAX_HEAD));
         assert_eq!(fault("http://p", &endless).0, FaultKind::ProxyProtocol);
     }

@@ -84,7 +84,7 @@ impl Socks {
 
     fn read_method(&mut self, received: &mut Vec<u8>) -> Result<SocksStep, Fault> {
         if received.first().is_some_and(|version| *version != VERSION) {
-            return Err(garbled("does not speak SOCKS5"));
+            return Err(not_socks(received));
         }
         let [_, method, ..] = received[..] else { return Ok(SocksStep::Read) };
         received.drain(..2);
@@ -105,7 +105,7 @@ impl Socks {
 
     fn read_login(&mut self, received: &mut Vec<u8>) -> Result<SocksStep, Fault> {
         if received.first().is_some_and(|version| *version != LOGIN_VERSION) {
-            return Err(garbled("does not speak SOCKS5"));
+            return Err(not_socks(received));
         }
         let [_, status, ..] = received[..] else { return Ok(SocksStep::Read) };
         received.drain(..2);
@@ -119,7 +119,7 @@ impl Socks {
 
 fn read_reply(received: &mut Vec<u8>) -> Result<SocksStep, Fault> {
     if received.first().is_some_and(|version| *version != VERSION) {
-        return Err(garbled("does not speak SOCKS5"));
+        return Err(not_socks(received));
     }
     // Some proxies close after the number of a failure, without the address.
     let [_, reply, ..] = received[..] else { return Ok(SocksStep::Read) };
@@ -176,6 +176,15 @@ fn push_text(message: &mut Vec<u8>, text: &str) -> Result<(), Fault> {
     message.push(length);
     message.extend(text.as_bytes());
     Ok(())
+}
+
+/// What is no SOCKS5 may be an HTTP proxy, which many programs serve on a port of its own.
+fn not_socks(received: &[u8]) -> Fault {
+    garbled(if received.starts_with(b"HTTP") || b"HTTP".starts_with(received) {
+        "answers in HTTP, not SOCKS5: its address may have to begin with http://"
+    } else {
+        "does not speak SOCKS5"
+    })
 }
 
 fn garbled(what: &str) -> Fault {
@@ -290,5 +299,8 @@ mod tests {
             assert_eq!(fault("socks5://p", answers).0, FaultKind::ProxyProtocol, "{answers:?}");
         }
         assert_eq!(fault("socks5://u:p@p", &[&[5, 2], b"H"]).0, FaultKind::ProxyProtocol);
+        assert!(fault("socks5://p", &[b"HTTP/1.1 400"]).1.ends_with("may have to begin with http://"));
+        assert!(fault("socks5://p", &[b"H"]).1.ends_with("may have to begin with http://"));
+        assert!(fault("socks5://p", &[b"SSH"]).1.ends_with("does not speak SOCKS5"));
     }
 }

@@ -410,7 +410,12 @@ fn faults_say_what_failed_and_that_nothing_was_sent() {
         (https(), |x| x.timed_out(true), FaultKind::ProxyTimeout, "tunnel"),
         (in_tls(), |x| x.timed_out(true), FaultKind::ProxyTimeout, "TLS"),
         (in_tls(), Exchange::closed, FaultKind::UpstreamTls, "ended in the handshake"),
-        (in_tls(), |x| x.receive(b"HTTP/1.1 400 Bad Request\r\n\r\n"), FaultKind::UpstreamTls, "TLS with the provider"),
+        (
+            in_tls(),
+            |x| x.receive(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+            FaultKind::UpstreamTls,
+            "base_url begins with http://",
+        ),
         (in_tls(), Exchange::abort, FaultKind::Aborted, "aborted"),
     ];
     for (exchange, change, kind, words) in cases {

@@ -120,12 +120,12 @@ fn certificates_that_do_not_fit_are_refused() {
     certificate_refused(&other, &chain(EC).root, "UnknownIssuer");
 
     let wrong = chain_with(EC, &["wrong.example"], |_| {});
-    certificate_refused(&wrong, &wrong.root, "not valid for name");
+    certificate_refused(&wrong, &wrong.root, "not valid for api.example, but for: wrong.example");
     let wild = chain_with(EC, &["*.api.example"], |_| {});
     let config = server_config(&wild, &Offer::default());
     assert!(handshake_at(&context(&wild.root), &config, "https://eu.api.example").is_ok());
     let deeper = chain_with(EC, &["*.api.example"], |_| {});
-    certificate_refused(&deeper, &deeper.root, "not valid for name");
+    certificate_refused(&deeper, &deeper.root, "not valid for api.example, but for: *.api.example");
 
     let expired = chain_with(EC, &["api.example"], |params| params.not_after = rcgen::date_time_ymd(2029, 1, 1));
     certificate_refused(&expired, &expired.root, "expired");

@@ -174,7 +174,7 @@ impl Exchange {
     /// Takes in that no connection to the proxy was made, for a reason of the runtime.
     pub fn unreachable(&mut self, reason: &str) {
         let reason = printable(reason.as_bytes());
-        self.fail(Fault::new(FaultKind::ProxyUnreachable, format!("the proxy cannot be reached: {reason}")));
+        self.fail(Fault::new(FaultKind::ProxyUnreachable, format!("no connection was made: {reason}")));
     }
 
     /// Takes in that the way to the provider took too long.

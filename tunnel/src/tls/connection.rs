@@ -2,9 +2,10 @@
 
 use std::io::{ErrorKind, Read, Write};
 
-use rustls::{ClientConnection, Error, HandshakeKind, ProtocolVersion, SupportedCipherSuite};
+use rustls::{ClientConnection, HandshakeKind, ProtocolVersion, SupportedCipherSuite};
 
-use crate::fault::{Fault, FaultKind, printable};
+use super::words::{fault_of, tls_fault};
+use crate::fault::Fault;
 
 /// How much plaintext is taken from rustls at once: a record.
 const PLAINTEXT: usize = 16 << 10;
@@ -37,7 +38,7 @@ impl TlsConnection {
     /// Takes records in. Plaintext before a fault can still be taken, and so can the alert that it caused.
     ///
     /// # Errors
-    /// [`FaultKind::UpstreamCertificate`], [`FaultKind::UpstreamTls`].
+    /// [`FaultKind::UpstreamCertificate`](crate::fault::FaultKind), [`FaultKind::UpstreamTls`](crate::fault::FaultKind).
     pub fn receive(&mut self, mut bytes: &[u8]) -> Result<(), Fault> {
         while !bytes.is_empty() && !self.has_closed {
             // Fails only if plaintext was left in rustls, or the peer's records do not fit its buffer.
@@ -74,7 +75,7 @@ impl TlsConnection {
     /// Encrypts bytes. The records are among the output.
     ///
     /// # Errors
-    /// [`FaultKind::UpstreamTls`] after the connection has failed.
+    /// [`FaultKind::UpstreamTls`](crate::fault::FaultKind) after the connection has failed.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         let written = self.connection.writer().write_all(bytes);
         written.map_err(|_| tls_fault("the connection takes no more"))
@@ -107,20 +108,7 @@ impl TlsConnection {
 
 /// The fault when the connection ends in a handshake.
 pub fn closed_in_handshake() -> Fault {
-    tls_fault("the connection ended in the handshake")
-}
-
-fn tls_fault(what: &str) -> Fault {
-    Fault::new(FaultKind::UpstreamTls, format!("TLS with the provider failed: {what}"))
-}
-
-fn fault_of(error: &Error) -> Fault {
-    // Errors quote names of certificates, which come from outside.
-    let words = printable(error.to_string().as_bytes());
-    match error {
-        Error::InvalidCertificate(_) | Error::NoCertificatesPresented => {
-            Fault::new(FaultKind::UpstreamCertificate, format!("the provider's certificate was refused: {words}"))
-        }
-        _ => tls_fault(&words),
-    }
+    tls_fault(
+        "the connection ended in the handshake. Either the proxy does not reach the provider, or it speaks no TLS",
+    )
 }

@@ -4,6 +4,7 @@ mod connection;
 mod context;
 mod pem;
 mod sessions;
+mod words;
 
 pub use connection::{TlsConnection, closed_in_handshake};
 pub use context::TlsContext;

@@ -1,0 +1,185 @@
+// What providers behind proxies do with their responses: early, compressed, cut off, faster than they are read.
+
+import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
+import { after, before, describe, it } from "node:test";
+import { constants, createGzip, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
+import { answerEvents, chunk, DONE, event } from "./behaviours.mjs";
+import { settled } from "./client.mjs";
+import { expectError, expectErrorFrame } from "./expect.mjs";
+import { startProxyStage } from "./proxy-stage.mjs";
+import { ASKING } from "./stage.mjs";
+
+const WAYS = ["http", "socks"];
+const MIB = 1 << 20;
+const EVENTS = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n";
+
+const completion = (content) => JSON.stringify({ id: "c", object: "chat.completion", created: 1, model: "m", choices: [{ index: 0, message: { role: "assistant", content }, finish_reason: "stop" }], usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 } });
+const head = (headers, status = "200 OK") => `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\n${Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`;
+const word = (text) => event(chunk({ model: "m" }, { content: text }));
+
+// One at a time: what the scripted provider does is set for all of them.
+describe("a provider behind a proxy", () => {
+  let stage;
+  before(async () => void (stage = await startProxyStage({ faults: [], more: `limits: { max_answer_bytes: ${MIB} }` })));
+  after(() => stage.stopAll());
+
+  /** The provider reads the whole request and writes these bytes; then `end`, by default a close_notify. */
+  const answers = (bytes, end = ({ tls }) => tls.end()) =>
+    stage.scripted.set(async (exchange) => {
+      await exchange.body();
+      exchange.tls.write(bytes, () => end(exchange));
+    });
+  const chunked = (...pieces) => pieces.map((piece) => `${Buffer.byteLength(piece).toString(16)}\r\n${piece}\r\n`).join("");
+
+  for (const way of WAYS) {
+    const ask = (fields) => stage.ask(`scripted-${way}/m`, fields);
+
+    it(`may refuse a large body before it has read it: ${way}`, async () => {
+      const refusal = JSON.stringify({ error: { message: "far too large for us", type: "invalid_request_error", param: null, code: "too_large" } });
+      const content = "x".repeat(5 * MIB);
+      // npm's HTTP proxy drops what it holds for the client when the provider closes.
+      const ends = { "and reads on": ({ tls }) => tls.resume(), "and reads no more": () => {}, ...(way === "socks" ? { "and closes": ({ tls }) => tls.end() } : {}) };
+      for (const [what, end] of Object.entries(ends)) {
+        let read = 0;
+        stage.scripted.set((exchange) => {
+          const { tls } = exchange;
+          tls.on("data", (part) => (read += part.length));
+          tls.pause();
+          tls.write(head({ "content-length": refusal.length }, "413 Too Large") + refusal, () => end(exchange));
+        });
+        const answer = await ask({ messages: [{ role: "user", content }] });
+        expectError(answer, { status: 413, says: /far too large for us/ });
+        if (what !== "and reads on") assert.ok(read < content.length, `${read} bytes were read by one that answers ${what}`);
+      }
+    });
+
+    for (const [coding, pack] of Object.entries({ gzip: gzipSync, "x-gzip": gzipSync, deflate: deflateSync, "Deflate": deflateRawSync })) {
+      it(`may compress although it was asked not to: ${coding}, ${way}`, async () => {
+        const text = completion(randomBytes(200_000).toString("hex"));
+        let asked;
+        const body = pack(text);
+        stage.scripted.set(async (exchange) => {
+          asked = exchange.head;
+          await exchange.body();
+          exchange.tls.end(Buffer.concat([Buffer.from(head({ "content-encoding": coding, "content-length": body.length })), body]));
+        });
+        const answer = await ask();
+        assert.equal(answer.status, 200);
+        assert.equal(answer.text, text);
+        assert.equal(answer.headers["content-encoding"], undefined);
+        assert.match(asked, /^accept-encoding: identity$/im);
+      });
+    }
+
+    it(`may compress a stream, which stays live: ${way}`, async () => {
+      let write;
+      let end;
+      stage.scripted.set(async ({ tls, body }) => {
+        await body();
+        tls.write(`${EVENTS}content-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n`);
+        const gzip = createGzip();
+        gzip.on("data", (part) => tls.write(Buffer.concat([Buffer.from(`${part.length.toString(16)}\r\n`), part, Buffer.from("\r\n")])));
+        gzip.on("end", () => tls.end("0\r\n\r\n"));
+        write = (text) => gzip.write(text, () => gzip.flush(constants.Z_SYNC_FLUSH));
+        end = () => gzip.end();
+        write(word("word-0."));
+      });
+      const caller = await stage.openStream(`scripted-${way}/m`, ASKING);
+      await caller.until("word-0.");
+      for (let index = 1; index < 20; index++) {
+        write(word(`word-${index}.`));
+        await caller.until(`word-${index}.`);
+      }
+      write(DONE);
+      end();
+      assert.match((await caller.rest()).toString(), /\[DONE\]/);
+    });
+
+    it(`may not send gigabytes in a few bytes: ${way}`, async () => {
+      const bomb = gzipSync(completion(" ".repeat(64 * MIB)));
+      answers(Buffer.concat([Buffer.from(head({ "content-encoding": "gzip", "content-length": bomb.length })), bomb]));
+      const answer = await ask();
+      expectError(answer, { status: 502, type: "upstream_error" });
+      assert.ok(answer.bytes.length < MIB);
+    });
+
+    it(`is told apart if it compresses in a way that cannot be undone: ${way}`, async () => {
+      answers(head({ "content-encoding": "br", "content-length": 3 }) + "abc");
+      expectError(await ask(), { status: 502, code: "upstream_unreachable", says: /compressed its response \(br\) although it was asked not to/ });
+    });
+
+    // What is left out, and how the connection ends.
+    const notify = ({ tls }) => tls.end();
+    const fin = ({ socket }) => socket.end();
+    const reset = ({ socket }) => socket.resetAndDestroy();
+    const text = completion("all of it");
+    // npm's SOCKS5 server does not tell the client of a reset.
+    const breaks = way === "http" ? reset : fin;
+    const CUTS = {
+      "a body without a length, without close_notify": [head({}) + text, fin],
+      "a body without a length, broken off": [head({}) + text, breaks],
+      "fewer bytes than content-length": [head({ "content-length": text.length + 1 }) + text, notify],
+      "chunks without the last one": [head({ "transfer-encoding": "chunked" }) + chunked(text), notify],
+      "a chunk cut short": [head({ "transfer-encoding": "chunked" }) + chunked(text).slice(0, -9), notify],
+      "the last chunk without its end": [`${head({ "transfer-encoding": "chunked" })}${chunked(text)}0\r\n`, notify],
+      "gzip without its trailer": [Buffer.concat([Buffer.from(head({ "content-encoding": "gzip" })), gzipSync(text).subarray(0, -4)]), notify],
+      "half a head": [head({}).slice(0, -2), notify],
+    };
+    for (const [what, [bytes, end]] of Object.entries(CUTS)) {
+      it(`cannot make a cut response look whole: ${what}, ${way}`, async () => {
+        answers(bytes, end);
+        expectError(await ask(), { status: 502, type: "upstream_error" });
+      });
+    }
+
+    it(`may end a body without a length by close_notify: ${way}`, async () => {
+      answers(head({}) + text, notify);
+      const answer = await ask();
+      assert.equal(answer.status, 200, answer.text);
+      assert.equal(answer.text, text);
+    });
+
+    const STREAM_CUTS = {
+      "without close_notify": [EVENTS + "\r\n", fin],
+      "between chunks": [`${EVENTS}transfer-encoding: chunked\r\n\r\n`, notify],
+      "broken off": [`${EVENTS}transfer-encoding: chunked\r\n\r\n`, breaks],
+    };
+    for (const [what, [start, end]] of Object.entries(STREAM_CUTS)) {
+      it(`cannot make a cut stream look whole: ${what}, ${way}`, async () => {
+        const first = word("first");
+        let cut;
+        stage.scripted.set(async (exchange) => {
+          await exchange.body();
+          exchange.tls.write(start + (start.includes("chunked") ? chunked(first) : first));
+          cut = () => end(exchange);
+        });
+        const caller = await stage.openStream(`scripted-${way}/m`, ASKING);
+        const seen = await caller.until("first");
+        cut();
+        expectErrorFrame(seen + (await caller.rest()), { type: "upstream_error" });
+      });
+    }
+
+    it(`waits while its client does not read: ${way}`, { timeout: 240_000 }, async () => {
+      const model = `flood-${way}`;
+      const held = stage.held(model);
+      const answering = stage.openStream(`${way}/${model}`, ASKING);
+      const exchange = await held;
+      exchange.openStream();
+      exchange.write(word("first"));
+      const caller = await answering;
+      const all = createHash("sha256").update(await caller.until("first"));
+      const [PIECES, PIECE] = [64, word("y".repeat(MIB))];
+      for (let piece = 0; piece < PIECES; piece++) exchange.write(PIECE);
+      // What is on the way fills the buffers of the sockets between them, and no more is taken.
+      const waiting = await settled(() => exchange.backlog);
+      assert.ok(waiting > (PIECES * MIB) / 2, `${waiting} bytes wait at the provider`);
+      exchange.write(answerEvents(exchange.request).at(-1) + DONE);
+      exchange.end();
+      all.update(await caller.rest());
+      const sent = createHash("sha256").update(Buffer.concat(exchange.record.sent));
+      assert.equal(all.digest("hex"), sent.digest("hex"));
+    });
+  }
+});
