@@ -60,6 +60,7 @@ class Body {
   #controller;
   #isAwaited = false;
   #writing = null;
+  #gone = null;
   #end;
 
   constructor() {
@@ -76,11 +77,13 @@ class Body {
   }
 
   #leave(reason) {
+    this.#gone = { reason };
     this.#end();
     this.#writing?.reject(reason);
   }
 
   async write(bytes) {
+    if (this.#gone) throw this.#gone.reason;
     if (!this.#isAwaited) await new Promise((resolve, reject) => (this.#writing = { resolve, reject }));
     this.#isAwaited = false;
     this.#controller.enqueue(bytes);
@@ -123,7 +126,9 @@ export async function tunnel(url, { method, headers, body = null, signal }, via,
   const { tunnel } = wasm ?? (await load());
   const flat = ["content-length", String(length), ...Object.entries(headers).flat()];
   const limits = { dial_ms: DIAL_MS, max_answer_bytes: maxLength };
-  const response = tunnel({ ...via, url, method, headers: flat, body, signal, limits, connect: dial });
+  // As `fetch` has an address: percent-encoded, and the name of its host in ASCII.
+  const { href } = new URL(url);
+  const response = tunnel({ ...via, url: href, method, headers: flat, body, signal, limits, connect: dial });
   return new Promise((resolve, reject) => {
     watch(response, () => reject(new Error("the tunnel failed")));
     response.then(resolve, reject);

@@ -1,7 +1,7 @@
 //! A response for JavaScript, whose body is written as it comes.
 
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use js_sys::Uint8Array;
@@ -43,8 +43,11 @@ fn headers(head: &ResponseHead) -> Result<Headers, JsValue> {
 }
 
 async fn write_body(mut pump: Pump, writer: WritableStreamDefaultWriter) {
+    // Settles when nobody reads any more, also while the provider is silent.
+    let mut closed = JsFuture::from(writer.closed());
     let fault = loop {
-        match pump.next().await {
+        let Some(event) = next_while_read(&mut pump, &mut closed).await else { return };
+        match event {
             // A second head does not come.
             Event::Head(_) => {}
             Event::Body(bytes) => match write(&mut pump, &writer, &bytes).await {
@@ -65,6 +68,18 @@ async fn write_body(mut pump: Pump, writer: WritableStreamDefaultWriter) {
     };
     drop(pump);
     let _ = JsFuture::from(writer.abort_with_reason(&error_of(&fault))).await;
+}
+
+/// The next event; `None` if nobody waits for it any more.
+async fn next_while_read(pump: &mut Pump, closed: &mut JsFuture) -> Option<Event> {
+    let mut next = pin!(pump.next());
+    poll_fn(|context| {
+        if let Poll::Ready(event) = next.as_mut().poll(context) {
+            return Poll::Ready(Some(event));
+        }
+        Pin::new(&mut *closed).poll(context).map(|_| None)
+    })
+    .await
 }
 
 enum Written {
