@@ -173,7 +173,7 @@ const bare = (file) => [[file, "esModule", join(PROJECT, "bench/workers", file)]
 
 const COUNTED = "bench/workers/counted.mjs";
 /** The gateway's Durable Objects. */
-const OBJECTS = [["ACCOUNTS", "Account"], ["DIRECTORY", "Directory"], ["SESSIONS", "Session"], ["VAULTS", "Vault"], ["HEALTH", "Health"], ["LOG_FILES", "LogFiles"], ["OPERATIONS", "Operations"]];
+const OBJECTS = [["ACCOUNTS", "Account"], ["DIRECTORY", "Directory"], ["SESSIONS", "Session"], ["VAULTS", "Vault"], ["HEALTH", "Health"], ["LOG_FILES", "LogFiles"], ["OPERATIONS", "Operations"], ["REGIONS", "Region"]];
 
 function gateway(config, counted) {
   const files = [["src/worker.mjs", "esModule"], ["src/wasm-failure.mjs", "esModule"], ["src/tunnel.mjs", "esModule"], ["src/zones.mjs", "esModule"], ["build/index.js", "esModule"], ["build/index_bg.wasm", "wasm"], ["build/tunnel.js", "esModule"], ["build/tunnel_bg.wasm", "wasm"]];

@@ -145,6 +145,15 @@ impl Error {
         self
     }
 
+    /// Gives a provider's error a code of the gateway's, and adds to its message what can be done about it.
+    #[must_use]
+    pub fn explained(mut self, code: &'static str, advice: &str) -> Self {
+        self.0.code = Some(code.into());
+        let separator = if self.0.message.trim_end().ends_with(['.', '!', '?']) { " " } else { ". " };
+        self.0.message = [self.0.message.trim_end(), separator, advice].concat();
+        self
+    }
+
     /// Puts each of its words through a filter; `None` leaves a word as it is.
     #[must_use]
     pub fn reworded(mut self, filter: impl Fn(&str) -> Option<String>) -> Self {

@@ -4,10 +4,10 @@ import config from "../build/config.yaml";
 import { ended, pipe, streamedResponse, watch } from "./wasm-failure.mjs";
 import { tunnel } from "./tunnel.mjs";
 import { zoneOffsets } from "./zones.mjs";
-import Bridge, { Account, Directory, Health, LogFiles, Operations, Session, Vault } from "../build/index.js";
+import Bridge, { Account, Directory, Health, LogFiles, Operations, Region, Session, Vault } from "../build/index.js";
 
 // The Durable Objects, by their names in wrangler.toml.
-export { Account, Directory, Health, LogFiles, Operations, Session, Vault };
+export { Account, Directory, Health, LogFiles, Operations, Region, Session, Vault };
 
 // What the wasm imports from this module (src/edge/js/entry_module.rs).
 globalThis.LLM_BRIDGE = { config, ended, pipe, streamedResponse, tunnel, zoneOffsets };

@@ -148,6 +148,80 @@ fn a_binding_is_a_name_of_the_deployment() {
 }
 
 #[test]
+fn calls_leave_from_a_region_of_the_provider_or_the_model() {
+    let with = |row: &str, model: &str| {
+        format!("providers: {{ p: {{ base_url: 'https://p.example', models: {{ m: {{ {model} }} }}, {row} }} }}")
+    };
+    let rule = |row: &str, model: &str| {
+        let config = read(&with(row, model)).unwrap();
+        let target = routing::resolve(&config, "p/m").unwrap().candidates[0].target.clone();
+        match target.egress() {
+            EgressRule::Region(rule) => Some((rule.region.name(), rule.is_fallback)),
+            EgressRule::Direct => None,
+            EgressRule::Binding(name) => panic!("{name}"),
+        }
+    };
+    for name in ["wnam", "enam", "sam", "weur", "eeur", "apac", "apac-ne", "apac-se", "oc", "afr", "me"] {
+        assert_eq!(rule(&format!("region: {name}"), ""), Some((name, false)));
+    }
+    assert_eq!(rule("region: { fallback: wnam }", ""), Some(("wnam", true)));
+    assert_eq!(rule("region: wnam, proxy: none", ""), Some(("wnam", false)));
+    assert_eq!(rule("region: wnam", "region: weur"), Some(("weur", false)));
+    assert_eq!(rule("region: wnam", "region: none"), None);
+    assert_eq!(rule("", "region: { fallback: oc }"), Some(("oc", true)));
+    assert_eq!(rule("region: none", ""), None);
+}
+
+#[test]
+fn a_region_that_cannot_be_meant_is_a_fault() {
+    let with = |row: &str| format!("providers: {{ p: {{ base_url: 'https://p.example', {row} }} }}");
+    let (m, model) = ("models: { m: {} }", "models: { m: { region: oc } }");
+    for (row, path, says) in [
+        (
+            format!("{m}, region: wnam1"),
+            "region",
+            "`wnam1` is not known, did you mean `wnam`?; expected one of wnam, enam",
+        ),
+        (format!("{m}, region: apac-n"), "region", "did you mean `apac-ne`?"),
+        (format!("{m}, region: 7"), "region", "expected a mapping"),
+        (format!("{m}, region: {{}}"), "region", "name a region"),
+        (format!("{m}, region: {{ fallbak: oc }}"), "region.fallbak", "did you mean `fallback`?"),
+        (format!("{m}, region: {{ fallback: none }}"), "region.fallback", "`none` is not known"),
+        (format!("{m}, region: oc, binding: HOME"), "region", "called by a binding"),
+        (format!("{m}, region: oc, proxy: 'http://a.example'"), "region", "called through a proxy"),
+        (format!("{m}, region: oc, requires_proxy: true"), "region", "called through a proxy"),
+        (format!("{model}, binding: HOME"), "models.m.region", "called by a binding"),
+        (format!("{model}, requires_proxy: true"), "models.m.region", "called through a proxy"),
+    ] {
+        let faults = faults(&with(&row));
+        let is_said =
+            |fault: &String| fault.starts_with(&format!("line 1: providers.p.{path}: ")) && fault.contains(says);
+        assert!(faults.iter().any(is_said), "{row}: {faults:?}");
+    }
+}
+
+#[test]
+fn what_is_asked_for_a_place_and_which_are_avoided_is_configurable() {
+    let with =
+        |section: &str| format!("providers: {{ p: {{ adapter: echo, models: {{ m: {{}} }} }} }}\nregions: {section}\n");
+    let usual = read("providers: { p: { adapter: echo, models: { m: {} } } }").unwrap().regions;
+    assert_eq!(usual.trace.as_deref(), Some("https://www.cloudflare.com/cdn-cgi/trace"));
+    assert!(usual.avoid.iter().any(|place| place == "HK") && usual.avoid.iter().any(|place| place == "HKG"));
+    let own = read(&with("{ trace: 'http://127.0.0.1:1/trace', avoid: [hk, SJC] }")).unwrap().regions;
+    assert_eq!((own.trace.as_deref(), own.avoid.join(" ")), (Some("http://127.0.0.1:1/trace"), "HK SJC".to_owned()));
+    assert_eq!(read(&with("{ trace: none, avoid: [] }")).unwrap().regions.trace, None);
+    for wrong in [
+        "{ trace: here }",
+        "{ trace: 'https://a@b.example' }",
+        "{ avoid: HK }",
+        "{ avoid: [China] }",
+        "{ avoid: ['1K'] }",
+    ] {
+        assert_eq!(faults(&with(wrong)).len(), 1, "{wrong}");
+    }
+}
+
+#[test]
 fn each_format_protects_its_own_fields() {
     let text = "providers:
   goo:

@@ -70,6 +70,7 @@ export const { Health, Session, Vault } = objects;
 export const Account = counted(objects.Account);
 export const Directory = counted(objects.Directory);
 // Older builds do not have these.
+export const Region = objects.Region && counted(objects.Region, "REGIONS");
 export const LogFiles = objects.LogFiles && counted(objects.LogFiles, "LOG_FILES");
 export const Operations = objects.Operations && counted(objects.Operations, "OPERATIONS");
 

@@ -9,6 +9,7 @@ use super::proxies::ProviderProxy;
 use super::routes::RowIndex;
 use super::stream::{Clocks, Streaming};
 use super::units::Millis;
+use super::yaml::Node;
 use crate::catalogue::price::DatedPrice;
 use crate::catalogue::{self, Fact, Host};
 
@@ -82,6 +83,8 @@ pub struct Model {
     pub params: Params,
     /// The behaviour of the `echo` adapter.
     pub echo: EchoOptions,
+    /// How its calls leave, if not as those of its provider.
+    pub egress: Option<EgressRule>,
 }
 
 /// The behaviour of the `echo` adapter.
@@ -93,6 +96,16 @@ pub struct EchoOptions {
     pub delay: Millis,
     /// The length of the response in words; 0 for the length of the last message.
     pub words: usize,
+}
+
+impl EchoOptions {
+    /// Reads `echo` of a model's row.
+    pub(super) fn read(node: &Node<'_>) -> Option<Self> {
+        let table = node.table(&["first_delay_ms", "delay_ms", "words"])?;
+        let count = |key: &str| table.at(key).and_then(|node| node.count(0)).unwrap_or(0);
+        let words = usize::try_from(count("words").min(100_000)).unwrap_or(0);
+        Some(Self { first_delay: count("first_delay_ms"), delay: count("delay_ms"), words })
+    }
 }
 
 impl Model {

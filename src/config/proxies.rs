@@ -72,11 +72,9 @@ impl ProviderProxy {
             return Self::Unset;
         }
         let own = table.at("proxy");
-        if is_required || own.as_ref().is_some_and(|node| node.word() != Some(NONE)) {
-            let others = ["binding", "region"].into_iter().filter_map(|key| table.at(key));
-            others.for_each(|node| {
-                node.fault("a provider is called through a proxy, or by this; write one or the other");
-            });
+        let has_proxy = is_required || own.as_ref().is_some_and(|node| node.word() != Some(NONE));
+        if let Some(node) = table.at("binding").filter(|_| has_proxy) {
+            node.fault("a provider is called through a proxy, or by this; write one or the other");
         }
         let Some(node) = own else {
             return if is_required { Self::Shared } else { Self::Unset };

@@ -9,7 +9,7 @@ use super::admin::AdminSettings;
 use super::alerting::Alerting;
 use super::cors::Cors;
 use super::dashboard;
-use super::egress::EgressRule;
+use super::egress::EgressReader;
 use super::facts;
 use super::format_kind::FormatKind;
 use super::keys::KeySource;
@@ -20,6 +20,7 @@ use super::price::{self, Catalogue};
 use super::provider::{EchoOptions, FitScope, Model, Provider, without_hint};
 use super::proxies::{ProviderProxy, ProxySettings};
 use super::read_routes::OwnNames;
+use super::regions::RegionSettings;
 use super::reporting::Reporting;
 use super::settings::{Accounting, Auth, BODY_COPIES, Config};
 use super::stream::{Clocks, Streaming};
@@ -79,6 +80,7 @@ const SECTIONS: &[&str] = &[
     "websocket",
     "vault",
     "proxy",
+    "regions",
     "logging",
     "telemetry",
     "alerts",
@@ -111,6 +113,7 @@ fn config(value: &Value, text: &str, report: &Report<'_>, adapters: &[FormatKind
         websocket: table.at("websocket").and_then(|node| Websocket::read(&node)).unwrap_or_default(),
         vault: table.at("vault").and_then(|node| Vault::read(&node)).unwrap_or_default(),
         proxy: table.at("proxy").and_then(|node| ProxySettings::read(&node)).unwrap_or_default(),
+        regions: table.at("regions").and_then(|node| RegionSettings::read(&node)).unwrap_or_default(),
         logging: Logging { exported: otlp.as_ref().is_some_and(|otlp| otlp.logs), ..logging },
         otlp,
         metrics,
@@ -194,6 +197,7 @@ const PROVIDER_KEYS: &[&str] = &[
     "requires_proxy",
     "proxy",
     "binding",
+    "region",
     "api_key",
     "api_key_env",
     "keys",
@@ -222,7 +226,8 @@ fn provider(name: String, node: &Node<'_>, adapters: &[FormatKind]) -> Option<Pr
     let address = address(&table, adapter);
     let proxy = ProviderProxy::read(&table, adapter.remote);
     let clocks = Clocks::default().read(&table);
-    let (mut models, mut patterns) = models(&table, clocks, adapter.protected_fields);
+    let egress = EgressReader { table: &table, proxy: &proxy, is_remote: adapter.remote };
+    let (mut models, mut patterns) = models(egress, clocks, adapter.protected_fields);
     if let Some(names) = table.at("limit_fields").and_then(|node| limit_fields(&node)) {
         let unset = models.iter_mut().chain(&mut patterns).filter(|model| model.limit_fields.is_empty());
         unset.for_each(|model| model.limit_fields.clone_from(&names));
@@ -234,7 +239,7 @@ fn provider(name: String, node: &Node<'_>, adapters: &[FormatKind]) -> Option<Pr
     let host = catalogue.host(address.as_ref());
     let facts = facts::read(&table, &[field::Table::Hosts]);
     let fit = table.at("fit").and_then(|node| node.choice(FITS)).unwrap_or_default();
-    let egress = EgressRule::read(&table).unwrap_or_default();
+    let egress = egress.provider().unwrap_or_default();
     Some(Provider {
         name,
         adapter,
@@ -298,16 +303,16 @@ fn headers(node: &Node<'_>) -> Option<Vec<(String, String)>> {
     Some(node.entries()?.into_iter().filter_map(header).collect())
 }
 
-fn models(table: &Table<'_>, clocks: Clocks, protected: &[&str]) -> (Vec<Model>, Vec<Model>) {
-    let Some(node) = table.at("models") else {
-        table.node().fault("`models` is missing: list the provider's models, or write models: \"*\" for any");
+fn models(egress: EgressReader<'_>, clocks: Clocks, protected: &[&str]) -> (Vec<Model>, Vec<Model>) {
+    let Some(node) = egress.table.at("models") else {
+        egress.table.node().fault("`models` is missing: list the provider's models, or write models: \"*\" for any");
         return (Vec::new(), Vec::new());
     };
     if node.word() == Some(ANY) {
         return (Vec::new(), vec![plain_model(ANY.to_owned(), clocks)]);
     }
     let entries = node.entries().unwrap_or_default();
-    let models = entries.into_iter().filter_map(|(name, node)| model(name, &node, clocks, protected));
+    let models = entries.into_iter().filter_map(|(name, node)| model((name, &node), clocks, protected, egress));
     let (mut patterns, listed): (Vec<Model>, Vec<Model>) = models.partition(Model::is_pattern);
     patterns.sort_by_key(|model| Reverse(catalogue::rank(&model.name)));
     (listed, patterns)
@@ -328,16 +333,32 @@ fn plain_model(name: String, clocks: Clocks) -> Model {
         clocks,
         params,
         echo: demo,
+        egress: None,
     }
 }
 
-const MODEL_KEYS: &[&str] =
-    &["max_tokens", "price", "limit_fields", "service_tier", "strict", "timeout", "clocks", "param_config", "echo"];
+const MODEL_KEYS: &[&str] = &[
+    "max_tokens",
+    "price",
+    "limit_fields",
+    "service_tier",
+    "strict",
+    "timeout",
+    "clocks",
+    "param_config",
+    "echo",
+    "region",
+];
 
 /// The catalogue's fields that may stand in a model's row: also those of hosts, as exceptions.
 const MODEL_TABLES: &[field::Table] = &[field::Table::Models, field::Table::Hosts];
 
-fn model(name: String, node: &Node<'_>, clocks: Clocks, protected: &[&str]) -> Option<Model> {
+fn model(
+    (name, node): (String, &Node<'_>),
+    clocks: Clocks,
+    protected: &[&str],
+    egress: EgressReader<'_>,
+) -> Option<Model> {
     let mut model = plain_model(name, clocks);
     if model.upstream.is_empty() {
         node.fault("expected the name of a model before `<`");
@@ -354,7 +375,8 @@ fn model(name: String, node: &Node<'_>, clocks: Clocks, protected: &[&str]) -> O
     model.prices = table.at("price").map(|node| price::read(&node)).unwrap_or_default();
     model.clocks = clocks.read(&table);
     model.params = table.at("param_config").and_then(|node| Params::read(&node, protected)).unwrap_or_default();
-    model.echo = table.at("echo").and_then(|node| echo_options(&node)).unwrap_or_default();
+    model.echo = table.at("echo").and_then(|node| EchoOptions::read(&node)).unwrap_or_default();
+    model.egress = egress.model(&table);
     Some(model)
 }
 
@@ -373,11 +395,4 @@ fn identifier(what: &str, node: &Node<'_>) -> Option<String> {
         node.fault(format!("expected the name of a {what}: letters, digits, `_` and `-`"));
     }
     Some(word)
-}
-
-fn echo_options(node: &Node<'_>) -> Option<EchoOptions> {
-    let table = node.table(&["first_delay_ms", "delay_ms", "words"])?;
-    let count = |key: &str| table.at(key).and_then(|node| node.count(0)).unwrap_or(0);
-    let words = usize::try_from(count("words").min(100_000)).unwrap_or(0);
-    Some(EchoOptions { first_delay: count("first_delay_ms"), delay: count("delay_ms"), words })
 }

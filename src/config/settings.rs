@@ -8,6 +8,7 @@ use super::metrics::MetricsSettings;
 use super::otlp::Otlp;
 use super::provider::{Model, Provider};
 use super::proxies::ProxySettings;
+use super::regions::RegionSettings;
 use super::reporting::Reporting;
 use super::routes::{Alias, ModelIndex, RouteRow};
 use super::units::Millis;
@@ -54,6 +55,8 @@ pub struct Config {
     pub vault: Vault,
     /// The proxies that providers share.
     pub proxy: ProxySettings,
+    /// The regions from which providers are called.
+    pub regions: RegionSettings,
     /// The log.
     pub logging: Logging,
     /// The export to OpenTelemetry, if there is one.

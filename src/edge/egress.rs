@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use futures::future::{FutureExt as _, LocalBoxFuture};
+use futures::future::FutureExt as _;
 use js_sys::{Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -13,6 +13,8 @@ use web_sys::{RequestInit, Response};
 
 use super::context::Edge;
 use super::js;
+use super::objects::call;
+use crate::config::Region;
 use crate::error::Error;
 use crate::gateway::platform::{CallError, Egress, ProviderRequest};
 use crate::provider::{Proxy, proxy_failed};
@@ -23,9 +25,8 @@ pub(super) enum Head {
     Fetched(JsFuture),
     /// It comes through this proxy.
     Tunnelled(JsFuture, Rc<Proxy>),
-    /// A task of the gateway gets it.
-    #[expect(dead_code, reason = "for ways that take more than one call")]
-    Made(LocalBoxFuture<'static, Result<Response, CallError>>),
+    /// It comes through an object in this region.
+    Relayed(JsFuture, Region),
 }
 
 impl Future for Head {
@@ -38,7 +39,12 @@ impl Future for Head {
                 let answered = ready!(head.poll_unpin(context));
                 Poll::Ready(answered.map_err(|fault| failed(proxy, &fault)).and_then(|answered| response(Ok(answered))))
             }
-            Self::Made(head) => head.poll_unpin(context),
+            Self::Relayed(head, region) => {
+                let answered = ready!(head.poll_unpin(context));
+                Poll::Ready(
+                    answered.map_err(|_| region_unreachable(*region)).and_then(|answered| response(Ok(answered))),
+                )
+            }
         }
     }
 }
@@ -54,6 +60,12 @@ pub(super) fn send(edge: &Edge, request: &ProviderRequest, init: &RequestInit) -
         Egress::Binding(name) => {
             let binding = js::binding(&edge.env, name).ok_or_else(|| CallError::Egress(binding_missing(name)))?;
             fetched(binding.fetch(url, init))
+        }
+        Egress::Region(region, number) => {
+            let object = call::region(&edge.env, *region, *number);
+            let object = object.map_err(|_| CallError::Egress(binding_missing(call::REGIONS)))?;
+            let promise = object.fetch(url, init).map_err(|_| region_unreachable(*region))?;
+            Ok(Head::Relayed(JsFuture::from(promise), *region))
         }
         Egress::Proxy(proxy) => {
             let promise = js::tunnel(url, init, request.body.len(), proxy).map_err(|_| CallError::Broken)?;
@@ -77,6 +89,14 @@ fn fetched(promise: Result<Promise, JsValue>) -> Result<Head, CallError> {
 
 fn response(fetched: Result<JsValue, JsValue>) -> Result<Response, CallError> {
     fetched.and_then(JsCast::dyn_into).map_err(|_| CallError::Broken)
+}
+
+fn region_unreachable(region: Region) -> CallError {
+    let message = format!(
+        "What calls this provider from region `{}` could not be reached, or broke off. Send the request again.",
+        region.name()
+    );
+    CallError::Egress(Error::upstream(502, "region_unreachable", message))
 }
 
 fn binding_missing(name: &str) -> Error {

@@ -22,6 +22,7 @@ mod platform;
 mod receipt_queue;
 mod response;
 mod sink;
+mod text;
 mod upload;
 mod url;
 mod webhook;

@@ -4,8 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 
 use js_sys::{Array, ArrayBuffer, Uint8Array};
-use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen::JsValue;
 use web_sys::{AbortController, AbortSignal, RequestInit, RequestRedirect};
 
 use super::byte_source::{Source, read_buffer};
@@ -16,7 +15,7 @@ use super::log::log;
 use super::objects::call;
 use super::sink::{Pipe, Sink};
 use super::upload::{self, Upload};
-use super::{count, js, log_sender, operations_queue, otlp_queue, otlp_sender, receipt_queue, response};
+use super::{count, js, log_sender, operations_queue, otlp_queue, otlp_sender, receipt_queue, response, text};
 use crate::alerts::Observation;
 use crate::config::Millis;
 use crate::gateway::platform::{
@@ -31,9 +30,6 @@ use crate::telemetry::metrics::Family;
 use crate::telemetry::otlp::Span;
 use crate::telemetry::{Event, RequestSummary};
 use crate::tokens::Encoding;
-
-/// The longest text that [`Platform::fetch_text`] reads, in bytes.
-const MAX_TEXT: usize = 64 << 10;
 
 impl Platform for Edge {
     type Body = web_sys::Request;
@@ -141,21 +137,7 @@ impl Platform for Edge {
     }
 
     async fn fetch_text(&self, url: &str) -> Result<String, Broken> {
-        let init = RequestInit::new();
-        init.set_redirect(RequestRedirect::Manual);
-        let response = JsFuture::from(js::fetch(url, &init).map_err(broken)?).await.map_err(broken)?;
-        let response: web_sys::Response = response.dyn_into().map_err(broken)?;
-        let mut source =
-            response.body().filter(|_| response.ok()).and_then(|body| Source::new(body).ok()).ok_or(Broken)?;
-        let mut bytes = Vec::new();
-        while let Some(piece) = source.next().await.map_err(broken)? {
-            bytes.extend(piece);
-            if bytes.len() > MAX_TEXT {
-                source.cancel().await;
-                return Err(Broken);
-            }
-        }
-        String::from_utf8(bytes).map_err(|_| Broken)
+        text::fetch(url).await
     }
 
     async fn verify_rs256(&self, key: &RsaPublicKey, signature: &[u8], message: &str) -> bool {

@@ -10,10 +10,13 @@ use super::health::{HealthStore, KeyPool, PoolKey};
 use super::learned_facts::LearnedFacts;
 use super::memory::{MemoryBudget, MemoryReservation};
 use super::open_requests::{OpenRequest, OpenRequests};
+use super::region_store::RegionStore;
 use super::signing_cache::SigningCache;
 use super::tracing::TraceRules;
 use crate::alerts::{AlertRules, Destinations};
-use crate::config::{Accounting, AdminSettings, Auth, Config, Cors, Logging, Millis, Otlp, Problem, Reporting};
+use crate::config::{
+    Accounting, AdminSettings, Auth, Config, Cors, Logging, Millis, Otlp, Problem, RegionSettings, Reporting,
+};
 use crate::error::Error;
 use crate::formats::Framing;
 use crate::ids::{AccountId, KeyHash};
@@ -52,6 +55,7 @@ pub struct Bridge {
     pub(super) keyring: SigningCache,
     pub(super) learned: LearnedFacts,
     pub(super) health: HealthStore,
+    pub(super) regions: RegionStore,
     pub(super) memory: Rc<MemoryBudget>,
     /// How calls of models are traced, if anything is made of traces.
     pub(super) trace_rules: Option<Rc<TraceRules>>,
@@ -153,6 +157,7 @@ impl Bridge {
             keyring,
             learned,
             health,
+            regions: RegionStore::default(),
             memory,
             trace_rules,
             export_headers,
@@ -288,6 +293,11 @@ impl Bridge {
     /// Whether notices may be sent to private hosts.
     pub fn allows_private_destinations(&self) -> bool {
         self.config.alerts.allow_private_addresses
+    }
+
+    /// The settings of the regions from which providers are called.
+    pub fn region_settings(&self) -> &RegionSettings {
+        &self.config.regions
     }
 
     /// The settings of the log.

@@ -3,14 +3,20 @@
 
 use super::live::ended_by_admin;
 use super::memory::{self, MemoryReservation};
-use super::platform::{Broken, CallError, Piece as _, Platform, ProviderRequest, ProviderResponse as _};
+use super::platform::{Broken, CallError, Egress, Piece as _, Platform, ProviderRequest, ProviderResponse as _};
 use super::wait::{wait_for_room, within};
 use crate::config::Millis;
 use crate::error::Error;
 use crate::formats::statement::StatedHeaders;
+use crate::policy::region::{CallOutcome, OUTCOME};
 
 /// A response of a known length up to this is read in one step, in bytes.
 const AT_ONCE: usize = 4 << 20;
+
+/// The code of a call for which an object has no room.
+pub(super) const REGION_FULL: &str = "region_full";
+/// The code of a call whose object is in a place to be avoided.
+pub(super) const REGION_MISPLACED: &str = "region_misplaced";
 
 /// So much of a refusal is read, in bytes.
 const MAX_REFUSAL: usize = 64 << 10;
@@ -34,6 +40,7 @@ pub(super) async fn send<P: Platform>(
     if !request.ends_with_client {
         platform.state().watches_client.set(true);
     }
+    let is_in_region = matches!(request.egress, Egress::Region(..));
     let mut call = platform.call(request)?;
     if let Some(upload) = platform.take_upload(&mut call) {
         let (uploading, platform) = (platform.upload(upload), platform.clone());
@@ -46,7 +53,34 @@ pub(super) async fn send<P: Platform>(
     if matches!(answer, Err(CallError::TimedOut | CallError::ClientLeft | CallError::Ended)) {
         platform.abort_call(&call);
     }
-    answer
+    if is_in_region { answer.and_then(|answer| in_region(platform, answer)) } else { answer }
+}
+
+/// The provider's response to a call that was made in a region.
+fn in_region<P: Platform>(platform: &P, answer: P::Answer) -> Result<P::Answer, CallError> {
+    let outcome = answer.header(OUTCOME).and_then(|text| CallOutcome::read(&text));
+    let failed = match outcome {
+        Some(CallOutcome::Answered(_)) | None => return Ok(answer),
+        Some(CallOutcome::Full) => CallError::Egress(region_full()),
+        Some(CallOutcome::Avoided(place)) => CallError::Egress(region_misplaced(&place.to_string())),
+        Some(CallOutcome::Broken) => CallError::Broken,
+    };
+    platform.abort_answer(&answer);
+    Err(failed)
+}
+
+/// The error of a call for which no object of a region has room.
+pub(super) fn region_full() -> Error {
+    let message = "Too many calls wait for this provider in its region. Send the request again in a moment.";
+    Error::gateway(503, REGION_FULL, message).with_header("retry-after", "1")
+}
+
+/// The error of a call from a region whose objects are in places to be avoided.
+pub(super) fn region_misplaced(places: &str) -> Error {
+    let message = format!(
+        "The platform has placed what calls this provider in {places}, where providers refuse calls. The gateway's operator can set another `region`."
+    );
+    Error::gateway(503, REGION_MISPLACED, message)
 }
 
 /// Reads a response within `limit` milliseconds, `most` bytes of it at most; of a longer one, the beginning.

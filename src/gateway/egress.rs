@@ -4,16 +4,17 @@ use std::rc::Rc;
 
 use super::bridge::Bridge;
 use super::platform::Egress;
-use crate::config::EgressRule;
+use crate::config::{EgressRule, RegionRule};
 use crate::policy::routing::Target;
 
-/// How a call of this target leaves.
-pub(super) fn of(bridge: &Bridge, target: &Target<'_>) -> Egress {
+/// How a call of this target leaves; the rule of its region, if it has one.
+pub(super) fn of(bridge: &Bridge, target: &Target<'_>) -> Result<Egress, RegionRule> {
     match target.egress() {
-        EgressRule::Direct => match bridge.proxy(target.index) {
+        EgressRule::Direct => Ok(match bridge.proxy(target.index) {
             Some(proxy) => Egress::Proxy(Rc::clone(proxy)),
             None => Egress::Direct,
-        },
-        EgressRule::Binding(name) => Egress::Binding(name.clone()),
+        }),
+        EgressRule::Binding(name) => Ok(Egress::Binding(name.clone())),
+        EgressRule::Region(rule) => Err(*rule),
     }
 }

@@ -9,7 +9,7 @@ use super::forward::{Forward, Forwarded, ForwardedBody, forward_body};
 use super::long_body::LongBodyRelay;
 use super::metering::{MeteredPrompt, Metering};
 use super::peek::{Peek, PeekEnd, Peeked};
-use super::platform::{Broken, Platform, ProviderRequest, ProviderResponse as _, StreamHead};
+use super::platform::{Broken, Platform, ProviderResponse as _, StreamHead};
 use super::prepared_call::{PreparedCall, Reading};
 use super::reader::StreamOptions;
 use super::reasoning::ReasoningCache;
@@ -18,12 +18,10 @@ use super::relay::{AttemptEnd, StreamEnd, StreamRelay, StreamRules};
 use super::response_context::ResponseContext;
 use super::settle::{Ending, settle};
 use super::whole::WholeResponse;
-use super::{Body, MemoryReservation, Response, egress, memory};
-use crate::config::Millis;
+use super::{Body, MemoryReservation, Response, memory};
 use crate::error::{Error, Result};
 use crate::formats::operation::{OperationKind, RequestEnvelope};
 use crate::formats::{ProviderFormat, ResponseHead, Restream, RestreamOptions, ToolNames};
-use crate::policy::failure::FailedCall;
 use crate::policy::routing::Target;
 
 /// A whole response that passes unchanged is held up to this length, in bytes; a longer one is forwarded in
@@ -121,57 +119,6 @@ impl<P: Platform> Drive<'_, P> {
             Reading::Response(context) => self.whole(target, context, answer).await,
             Reading::Call(call) => self.read_call(target, call, answer).await.map(Answer::Whole),
         }
-    }
-
-    /// Calls a provider, and waits for the head of a successful response.
-    ///
-    /// # Errors
-    /// 502, 504, or the provider's own refusal.
-    pub(super) async fn send(
-        &mut self,
-        target: &Target<'_>,
-        mut request: ProviderRequest,
-        format: &ProviderFormat,
-        room: MemoryReservation,
-    ) -> Result<P::Answer, Failure> {
-        room.hold(request.body.len());
-        let clocks = target.clocks;
-        request.ends_with_client = !self.outlives_client(target);
-        request.egress = egress::of(self.bridge, target);
-        let trace = self.platform.state().trace.get();
-        request.headers.extend(trace.and_then(|trace| trace.header(self.record.failed_attempts())));
-        let sent = self.platform.now();
-        let first_token = if request.stream { clocks.first_token } else { None };
-        let connect = [clocks.connect, first_token].into_iter().flatten().fold(self.left(target), Millis::min);
-        let keep_alive = target.provider.streaming.keep_alive;
-        let sending = call::send(self.platform, request, connect, Some(room));
-        let answer = self.while_client_waits(keep_alive, connect, sending).await;
-        let failed = |error| self.failed(target, error, FailureStage::AwaitingHead);
-        let answer = answer.map_err(|lost| failed(call_failed(lost)))?;
-        if !(200..300).contains(&answer.status()) {
-            // The words of a refusal come at once, or are not waited for.
-            let limit = [clocks.idle, clocks.first_token].into_iter().flatten().fold(self.left(target), Millis::min);
-            let error = call::read_refusal(self.platform, answer, limit, format.refusal).await;
-            // A provider that refuses does not bill, whatever its status.
-            return Err(Failure { billable: false, ..failed(error) });
-        }
-        self.record.apply(Fact::HeadReceived { sent });
-        Ok(answer)
-    }
-
-    /// The failure of a call, without secrets.
-    pub(super) fn failed(&self, target: &Target<'_>, error: Error, stage: FailureStage) -> Failure {
-        let call = FailedCall::of(target.provider, self.platform.now());
-        Failure::of_call(self.bridge.redact(target.index, error), stage, call)
-    }
-
-    /// The time left for the whole response.
-    fn left(&self, target: &Target<'_>) -> Millis {
-        self.deadline(target).saturating_sub(self.platform.now())
-    }
-
-    fn deadline(&self, target: &Target<'_>) -> Millis {
-        self.record.started().saturating_add(target.clocks.total)
     }
 
     /// Reads a whole response.

@@ -37,6 +37,11 @@ impl Metering {
     pub(super) fn of(card: &ModelCard, prompt: MeteredPrompt, called: Millis) -> Self {
         Self { price: card.price, counted_reports: card.counted_reports, prompt, called }
     }
+
+    /// The same for another call of the same provider.
+    pub(super) fn again(self, called: Millis) -> Self {
+        Self { called, ..self }
+    }
 }
 
 impl MeteredPrompt {

@@ -10,7 +10,7 @@ pub use super::operations_part::OperationsPart;
 use super::request_state::RequestState;
 use super::rsa_public_key::RsaPublicKey;
 use crate::alerts::Observation;
-use crate::config::Millis;
+use crate::config::{Millis, Region};
 use crate::error::Error;
 use crate::formats::Framing;
 use crate::ids::AccountId;
@@ -334,6 +334,9 @@ pub enum Egress {
     Binding(Rc<str>),
     /// Through this proxy.
     Proxy(Rc<Proxy>),
+    /// By the object with this number in this region, which says in the response header
+    /// [`crate::policy::region::OUTCOME`] what became of the call.
+    Region(Region, usize),
 }
 
 /// Why a client's body could not be read.

@@ -95,6 +95,9 @@ fn stated(error: &Error) -> Option<Cow<'_, Statement>> {
 /// The gateway's code for an error that blames its own key.
 const CREDENTIALS_REFUSED: &str = "upstream_credentials_refused";
 
+/// The gateway's code for a provider that refuses the place from which it is called.
+pub const REGION_REFUSED: &str = "provider_region_refused";
+
 /// The gateway's own codes for failed calls, and for requests that cannot be sent to this target.
 const OWN: &[(&str, FailureClass, FailureScope)] = &[
     ("upstream_timeout", Timeout, FailureScope::Model),
@@ -113,6 +116,11 @@ const OWN: &[(&str, FailureClass, FailureScope)] = &[
     (CREDENTIALS_REFUSED, Credential, FailureScope::Key),
     ("provider_key_missing", Credential, FailureScope::Host),
     ("binding_missing", Unreachable, FailureScope::Host),
+    (REGION_REFUSED, Region, FailureScope::Here),
+    ("region_misplaced", Region, FailureScope::Here),
+    ("region_full", Overload, FailureScope::Request),
+    // It may have reached the provider.
+    ("region_unreachable", Unreachable, FailureScope::Model),
     ("gateway_overloaded", Overload, FailureScope::Request),
     ("event_too_large", Unsupported, FailureScope::Request),
     ("answer_too_large", Unsupported, FailureScope::Request),

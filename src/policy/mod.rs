@@ -8,6 +8,7 @@ pub mod fitting;
 pub mod health;
 pub mod model_card;
 pub mod pricing;
+pub mod region;
 pub mod rendezvous;
 pub mod routing;
 pub mod tokens;

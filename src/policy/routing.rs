@@ -29,7 +29,7 @@ pub struct Target<'c> {
 impl<'c> Target<'c> {
     /// How its calls leave.
     pub fn egress(&self) -> &'c EgressRule {
-        &self.provider.egress
+        self.model.egress.as_ref().unwrap_or(&self.provider.egress)
     }
 
     /// Whether both are the same model of the same provider, with the same row.

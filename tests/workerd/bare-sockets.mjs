@@ -1,7 +1,7 @@
 // An entry module without the gateway: it accepts WebSockets and does nothing with them. The gateway's own
 // memory is measured against it, in the same run.
 
-export { Account, Directory, Health, LogFiles, Operations, Session, Vault } from "../../src/worker.mjs";
+export { Account, Directory, Health, LogFiles, Operations, Region, Session, Vault } from "../../src/worker.mjs";
 
 export default {
   fetch(request) {

@@ -3,7 +3,7 @@
 
 import gateway, * as objects from "../../src/worker.mjs";
 
-export const { Account, Directory, Health, LogFiles, Operations, Session, Vault } = objects;
+export const { Account, Directory, Health, LogFiles, Operations, Region, Session, Vault } = objects;
 
 const CONTROL = "/test/control";
 let held = 0;

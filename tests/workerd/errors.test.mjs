@@ -120,7 +120,7 @@ providers:
 
     bothWays("nobody listens there", "dead/ok", ours("upstream_unreachable"));
     bothWays("it refuses our key", "any/err-401", ours("upstream_credentials_refused"));
-    bothWays("it refuses our country", "any/err-403", { status: 403, type: "request_forbidden", code: "unsupported_country_region_territory" });
+    bothWays("it refuses our country", "any/err-403", { status: 403, type: "request_forbidden", code: "provider_region_refused", says: /^Country, region, or territory not supported\. .*`region`/ });
     bothWays("it sends a page for people", "any/html-200", ours("upstream_invalid_response"), ({ text }) => {
       assert.ok(!text.includes("<h1>"), "the page itself stays outside");
     });

@@ -45,6 +45,7 @@ const OBJECTS = [
   ["HEALTH", "Health"],
   ["LOG_FILES", "LogFiles"],
   ["OPERATIONS", "Operations"],
+  ["REGIONS", "Region"],
 ];
 // The static files, which are deployed with the worker: the binding ASSETS.
 const ASSETS = "build/assets";

@@ -41,7 +41,7 @@ export class LogFiles extends objects.LogFiles {
   }
 }
 
-export const { Account, Directory, Health, Operations, Session, Vault } = objects;
+export const { Account, Directory, Health, Operations, Region, Session, Vault } = objects;
 
 async function control(request, env) {
   const { command, close } = await request.json();

@@ -11,6 +11,9 @@
 //   object of this account, as the platform closes an idle one: the next command opens it again; `operations`
 //   is the operations object. `full: true` lets stores refuse new rows. `feed` gives that object batches, `alarm: true` calls its alarm,
 //   `alarm: "vk_a"` that of this account.
+// - Regions: `regions` counts the calls of their objects by name, and has the hints with which the gateway asks for
+//   them. `relay: { object, url, headers, body }` calls such an object as another isolate does;
+//   `close: "wnam-0"` closes one.
 // - Responses: while `untaken` is a number (initially 0), the runtime gets responses below /v1 only when their
 //   clients have left, as if they had left at that moment. Each waiting response increments it.
 
@@ -29,7 +32,7 @@ const LOOK = 5;
 
 const platform = { now: Date.now, setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
 const clock = { from: undefined, at: 0, speed: 1 };
-const state = { cut: null, away: {}, missed: null, calls: {}, rows: {}, full: false, untaken: null };
+const state = { cut: null, away: {}, missed: null, calls: {}, rows: {}, full: false, untaken: null, regions: { calls: {}, hints: {} } };
 
 const real = () => platform.now.call(Date);
 
@@ -94,6 +97,7 @@ const observed = (binding, Kind) =>
     constructor(context, env) {
       watch(context.storage.sql);
       super(context, env);
+      this.name = context.id.name;
       this.close = () => context.abort(new Error("closed by the test"));
     }
 
@@ -101,6 +105,7 @@ const observed = (binding, Kind) =>
       if (request.url === CLOSE) return this.close();
       if (request.url === ALARM) return super.alarm();
       state.calls[binding] = (state.calls[binding] ?? 0) + 1;
+      if (binding === "REGIONS") state.regions.calls[this.name] = (state.regions.calls[this.name] ?? 0) + 1;
       const isMissed = state.missed && (await request.clone().text()).startsWith(`{"${state.missed}"`);
       if (isMissed || state.away[binding] === "fails") throw new Error(`${binding} is away`);
       while (state.away[binding]) await new Promise((resolve) => platform.setTimeout.call(globalThis, resolve, LOOK));
@@ -120,14 +125,31 @@ export const Directory = observed("DIRECTORY", objects.Directory);
 // Older builds do not have it.
 export const Health = objects.Health && observed("HEALTH", objects.Health);
 export const Operations = objects.Operations && observed("OPERATIONS", objects.Operations);
+export const Region = objects.Region && observed("REGIONS", objects.Region);
 export const LogFiles = objects.LogFiles && observed("LOG_FILES", objects.LogFiles);
 export const Session = observed("SESSIONS", objects.Session);
 export const Vault = observed("VAULTS", objects.Vault);
 
+/** The bindings, which note the hints for regions. */
+const noted = (env) =>
+  env.REGIONS
+    ? {
+        ...env,
+        REGIONS: {
+          getByName(name, options) {
+            state.regions.hints[name] = options.locationHint;
+            return env.REGIONS.getByName(name, options);
+          },
+        },
+      }
+    : env;
+
 async function control(request, env) {
-  const { advance, speed, reopen, feed, alarm, ...more } = await request.json();
+  const { advance, speed, reopen, feed, alarm, relay, close, ...more } = await request.json();
+  if (relay) return env.REGIONS.getByName(relay.object).fetch(relay.url, { method: "POST", headers: relay.headers, body: relay.body });
   const operations = () => env.OPERATIONS.getByName("only");
   if (reopen) await (reopen === "operations" ? operations() : env.ACCOUNTS.getByName(reopen)).fetch(CLOSE).catch(() => {});
+  if (close) await env.REGIONS.getByName(close).fetch(CLOSE).catch(() => {});
   setClock({ advance, speed });
   for (const batch of feed ?? []) {
     const answer = await operations().fetch("https://object/record", { method: "POST", body: JSON.stringify(batch) });
@@ -153,7 +175,7 @@ export default {
       if (state.cut !== null) later(() => context.abort(new Error("cut: the client left")), state.cut);
     };
     request.signal.addEventListener("abort", left);
-    const answer = gateway.fetch(request, env, context);
+    const answer = gateway.fetch(request, noted(env), context);
     const waits = state.untaken !== null && new URL(request.url).pathname.startsWith("/v1/");
     return waits ? afterClient(request, answer) : answer;
   },

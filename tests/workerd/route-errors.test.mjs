@@ -152,7 +152,8 @@ describe("the error of a plan that failed", { concurrency: 8 }, () => {
         const { answer, end } = await scene.chat();
         assert.deepEqual(scene.calls, [1, 1]);
         assert.equal(answer.status, status, answer.text);
-        assert.equal(answer.json().error.message, [one, other][told][1].error?.message ?? answer.json().error.message);
+        const { message } = answer.json().error;
+        assert.ok(message.startsWith([one, other][told][1].error?.message ?? ""), message);
         assert.equal(waitOf(answer), wait, JSON.stringify(answer.headers));
         assert.equal(answer.headers["x-should-retry"], helps ? undefined : "false");
         assert.deepEqual([end.event, end.outcome, end.status], ["request_error", "refused", status]);

@@ -10,6 +10,13 @@ extern "C" {
     #[wasm_bindgen(js_name = fetch, catch)]
     pub(in crate::edge) fn fetch(url: &str, init: &web_sys::RequestInit) -> Result<Promise, JsValue>;
 
+    /// `fetch(request, init)`: the request, changed by `init`.
+    #[wasm_bindgen(js_name = fetch, catch)]
+    pub(in crate::edge) fn fetch_request(
+        request: &web_sys::Request,
+        init: &web_sys::RequestInit,
+    ) -> Result<Promise, JsValue>;
+
     /// `setTimeout(task, delay, argument)`; the task is called with the argument.
     #[wasm_bindgen(js_name = setTimeout)]
     pub(super) fn set_timeout(task: &Function, delay: u32, argument: &str);

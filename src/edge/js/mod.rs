@@ -13,7 +13,9 @@ pub(super) use accepted_socket::{AcceptedSocket, Closed};
 pub(super) use bucket::{Bucket, bucket};
 pub(super) use entry_module::{StreamedResponse, configuration, ended, pipe, streamed_response, tunnel, zone_offsets};
 pub(super) use event_context::EventContext;
-pub(super) use globals::{Assets, FixedLengthStream, clear_timer, fetch, random, record, start_timer, tee};
+pub(super) use globals::{
+    Assets, FixedLengthStream, clear_timer, fetch, fetch_request, random, record, start_timer, tee,
+};
 pub(super) use hibernation::{attach, attachment, last_ping};
 pub(super) use objects::{Namespace, Stub, binding, in_transaction, namespace, set_alarm, stored_alarm};
 pub(super) use subtle::verify_rs256;

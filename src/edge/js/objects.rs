@@ -1,6 +1,6 @@
 //! Durable Objects, as their callers see them, and their alarms.
 
-use js_sys::{Promise, Reflect};
+use js_sys::{Object, Promise, Reflect};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::RequestInit;
@@ -15,6 +15,10 @@ extern "C" {
 
     #[wasm_bindgen(method, js_name = getByName, catch)]
     pub(in crate::edge) fn get_by_name(this: &Namespace, name: &str) -> Result<Stub, JsValue>;
+
+    /// `options` may have a `locationHint`.
+    #[wasm_bindgen(method, js_name = getByName, catch)]
+    pub(in crate::edge) fn get_by_name_in(this: &Namespace, name: &str, options: &Object) -> Result<Stub, JsValue>;
 
     #[wasm_bindgen(method, js_name = newUniqueId, catch)]
     pub(in crate::edge) fn new_unique_id(this: &Namespace) -> Result<JsValue, JsValue>;

@@ -6,7 +6,8 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::RequestInit;
 use worker::Env;
 
-use crate::edge::js::{Namespace, Stub, namespace};
+use crate::config::Region;
+use crate::edge::js::{Namespace, Stub, namespace, record};
 use crate::edge::log::report_failure;
 use crate::gateway::platform::{ObjectAddress, ObjectError};
 use crate::telemetry::RuntimeFailure;
@@ -14,7 +15,9 @@ use crate::telemetry::RuntimeFailure;
 /// The name of the only object of its class.
 const ONLY: &str = "only";
 /// The URL of calls to objects, which read the body. Its path is the part that is called, if there are parts.
-const URL: &str = "https://object/";
+pub(super) const URL: &str = "https://object/";
+/// The binding of the objects that make calls in regions.
+pub(in crate::edge) const REGIONS: &str = "REGIONS";
 
 /// Sends a command to an object, and waits for its response.
 pub(in crate::edge) async fn ask(
@@ -53,6 +56,12 @@ pub(in crate::edge) fn session(env: &Env, id: Option<&str>) -> Result<Option<Stu
         None => Some(sessions.new_unique_id()?),
     };
     id.map(|id| sessions.get(&id)).transpose()
+}
+
+/// An object that makes calls in a region, by its number. The first call places it.
+pub(in crate::edge) fn region(env: &Env, region: Region, number: usize) -> Result<Stub, JsValue> {
+    let name = format!("{}-{number}", region.name());
+    namespace(env, REGIONS)?.get_by_name_in(&name, &record([("locationHint", region.name())]))
 }
 
 /// The operations object.

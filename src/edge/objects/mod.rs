@@ -9,6 +9,7 @@ mod log_files;
 mod log_store;
 mod operations;
 mod reasoning_store;
+mod region;
 mod registry;
 mod session;
 mod sql;

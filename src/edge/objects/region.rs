@@ -1,0 +1,168 @@
+//! The Durable Object that calls providers from where it is. The runtime pumps the bytes of requests and
+//! responses through it; nothing of them is read or kept.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures::future::{Either, select};
+use js_sys::Array;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{AbortSignal, RequestInit, RequestRedirect};
+use worker::{
+    Delay, DurableObject, Env, Headers, Request, Response, ResponseBuilder, Result, SqlStorage, State, durable_object,
+};
+
+use super::call::URL;
+use super::sql::{as_number, as_text, has_table, number, rows, run, text};
+use crate::config::Millis;
+use crate::edge::clock::now;
+use crate::edge::isolate::bridge;
+use crate::edge::{js, text as texts};
+use crate::gateway::Bridge;
+use crate::policy::region::{CallOutcome, OUTCOME, Place, WaitingCalls};
+
+const TABLE: &str = "place";
+const CREATE: &str = "CREATE TABLE IF NOT EXISTS place \
+     (only_row INTEGER PRIMARY KEY CHECK (only_row = 0), place TEXT NOT NULL, asked INTEGER NOT NULL)";
+/// How long a call waits for the trace.
+const TRACE_TIME: Millis = 2_000;
+/// When the trace is asked again. An object stays where it was placed, but the platform may move it one day.
+const PLACE_LIFE: Millis = 86_400_000;
+/// When the trace is asked again after it has not said anything.
+const UNKNOWN_LIFE: Millis = 60_000;
+
+/// What calls providers in a region. Its name is that of the region and a number, and the class name is part
+/// of wrangler.toml. Only the gateway reaches it: the URL of a call is the one of the configuration.
+#[durable_object(fetch)]
+pub struct Region {
+    env: Env,
+    sql: SqlStorage,
+    waiting: Rc<RefCell<WaitingCalls>>,
+    place: Cell<Option<Place>>,
+    /// Until when `place` counts.
+    place_until: Cell<Millis>,
+}
+
+impl DurableObject for Region {
+    fn new(state: State, env: Env) -> Self {
+        Self {
+            env,
+            sql: state.storage().sql(),
+            waiting: Rc::default(),
+            place: Cell::new(None),
+            place_until: Cell::new(0),
+        }
+    }
+
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        let request = request.inner();
+        let Ok(bridge) = bridge(&self.env) else { return outcome(CallOutcome::Broken) };
+        if request.url() == URL {
+            let place = self.place(&bridge).await?;
+            return Response::ok(serde_json::to_string(&place.map(|place| place.to_string()))?);
+        }
+        let Some(waiting) = Waiting::begin(&self.waiting, now().saturating_add(bridge.longest_request())) else {
+            return outcome(CallOutcome::Full);
+        };
+        let place = self.place(&bridge).await?;
+        if let Some(place) = place.filter(|place| place.is_avoided(bridge.region_settings())) {
+            return outcome(CallOutcome::Avoided(place));
+        }
+        let answered = send(request).await;
+        drop(waiting);
+        match answered {
+            // The gateway reads it as its caller would.
+            Ok(answer) if (200..=599).contains(&answer.status()) => pass_on(&answer, place),
+            Ok(_) | Err(_) => outcome(CallOutcome::Broken),
+        }
+    }
+}
+
+impl Region {
+    /// Where this object is; `None` if nobody says.
+    async fn place(&self, bridge: &Bridge) -> Result<Option<Place>> {
+        let Some(trace) = &bridge.region_settings().trace else { return Ok(None) };
+        if now() < self.place_until.get() {
+            return Ok(self.place.get());
+        }
+        if let Some((place, until)) = self.stored_place()?.filter(|(_, until)| now() < *until) {
+            self.place.set(Some(place));
+            self.place_until.set(until);
+            return Ok(Some(place));
+        }
+        let delay = Delay::from(Duration::from_millis(TRACE_TIME));
+        let said = match select(Box::pin(texts::fetch(trace)), Box::pin(delay)).await {
+            Either::Left((said, _)) => said.ok(),
+            Either::Right(_) => None,
+        };
+        let place = said.as_deref().and_then(Place::of_trace);
+        self.place.set(place);
+        self.place_until.set(now().saturating_add(if place.is_some() { PLACE_LIFE } else { UNKNOWN_LIFE }));
+        if let Some(place) = place {
+            run(&self.sql, CREATE, Vec::new())?;
+            let values = vec![text(place.to_string()), number(now())?];
+            run(&self.sql, "INSERT OR REPLACE INTO place VALUES (0, ?, ?)", values)?;
+        }
+        Ok(place)
+    }
+
+    /// The place that is stored, and until when it counts.
+    fn stored_place(&self) -> Result<Option<(Place, Millis)>> {
+        if !has_table(&self.sql, TABLE)? {
+            return Ok(None);
+        }
+        let rows = rows(&self.sql, "SELECT place, asked FROM place", Vec::new())?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let place = as_text(row.first()).and_then(|place| Place::read(&place));
+        Ok(place.zip(as_number(row.get(1)).map(|asked| asked.saturating_add(PLACE_LIFE))))
+    }
+}
+
+/// Makes a call. It is aborted when the gateway lets go of it: a signal that is derived from the request's
+/// has an effect, the request's own has none.
+async fn send(request: &web_sys::Request) -> Result<web_sys::Response, JsValue> {
+    let init = RequestInit::new();
+    init.set_redirect(RequestRedirect::Manual);
+    init.set_signal(Some(&AbortSignal::any(&Array::of1(&request.signal()))));
+    JsFuture::from(js::fetch_request(request, &init)?).await?.dyn_into()
+}
+
+/// The provider's response, with its bytes as the runtime brings them.
+fn pass_on(answer: &web_sys::Response, place: Option<Place>) -> Result<Response> {
+    let headers = web_sys::Headers::new_with_headers(&answer.headers())?;
+    headers.set(OUTCOME, &CallOutcome::Answered(place).to_string())?;
+    let builder = ResponseBuilder::new().with_status(answer.status()).with_headers(Headers(headers));
+    Ok(match answer.body() {
+        Some(body) => builder.stream(body),
+        None => builder.empty(),
+    })
+}
+
+/// The response to a call that has brought none.
+fn outcome(outcome: CallOutcome) -> Result<Response> {
+    let headers = Headers::new();
+    headers.set(OUTCOME, &outcome.to_string())?;
+    Ok(ResponseBuilder::new().with_status(503).with_headers(headers).empty())
+}
+
+/// A call that waits for its head, until it is dropped.
+struct Waiting {
+    calls: Rc<RefCell<WaitingCalls>>,
+    id: u64,
+}
+
+impl Waiting {
+    /// `None` if too many wait. `until`: when it waits no longer.
+    fn begin(calls: &Rc<RefCell<WaitingCalls>>, until: Millis) -> Option<Self> {
+        let id = calls.borrow_mut().begin(now(), until)?;
+        Some(Self { calls: Rc::clone(calls), id })
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.calls.borrow_mut().end(self.id);
+    }
+}

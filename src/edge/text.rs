@@ -1,0 +1,37 @@
+//! Small texts from addresses of the configuration.
+
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{RequestInit, RequestRedirect};
+
+use super::byte_source::Source;
+use super::js;
+use crate::gateway::platform::Broken;
+
+/// The longest text that is read, in bytes.
+const MAX_TEXT: usize = 64 << 10;
+
+/// Reads a text. Redirects are not followed.
+///
+/// # Errors
+/// There is none, or it is too long.
+pub(super) async fn fetch(url: &str) -> Result<String, Broken> {
+    let init = RequestInit::new();
+    init.set_redirect(RequestRedirect::Manual);
+    let response = JsFuture::from(js::fetch(url, &init).map_err(broken)?).await.map_err(broken)?;
+    let response: web_sys::Response = response.dyn_into().map_err(broken)?;
+    let mut source = response.body().filter(|_| response.ok()).and_then(|body| Source::new(body).ok()).ok_or(Broken)?;
+    let mut bytes = Vec::new();
+    while let Some(piece) = source.next().await.map_err(broken)? {
+        bytes.extend(piece);
+        if bytes.len() > MAX_TEXT {
+            source.cancel().await;
+            return Err(Broken);
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| Broken)
+}
+
+fn broken(_: JsValue) -> Broken {
+    Broken
+}
