@@ -89,7 +89,11 @@ fn read_days<P: Platform>(platform: &P, settings: &Reporting, query: &Query) -> 
     Ok(DayRange { from, to })
 }
 
-fn today<P: Platform>(platform: &P, settings: &Reporting) -> Result<u64> {
+/// The day that the clocks of the operator's zone show.
+///
+/// # Errors
+/// 500 if the runtime does not know the zone.
+pub fn today<P: Platform>(platform: &P, settings: &Reporting) -> Result<u64> {
     let now = platform.now();
     let day = now / DAY;
     Ok(date_at(&zone_of_days(platform, settings, DayRange { from: day, to: day })?, now))

@@ -1,4 +1,4 @@
-//! Usage reports: the totals of accounts, grouped by key, provider, model and day.
+//! Usage reports: the totals of accounts, grouped by key, provider, model and day of the operator's zone.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +9,7 @@ use super::account::{account_of, must_exist};
 use super::json_response::json;
 use super::keys;
 use super::query::{Query, invalid};
+use super::report_query::today;
 use super::token_view::TokenView;
 use super::usage_query::UsageQuery;
 use crate::config::Nanos;
@@ -41,6 +42,8 @@ struct Group {
 /// The usage of some accounts.
 pub struct GroupedUsage {
     query: UsageQuery,
+    /// The zone of its days.
+    timezone: String,
     rows: BTreeMap<Group, Totals>,
     totals: Totals,
     /// The `after` of the next page, if there is one.
@@ -71,8 +74,7 @@ struct UsageList<'a> {
     object: &'static str,
     from: String,
     to: String,
-    /// The zone of the days: accounts keep sums of UTC days.
-    timezone: &'static str,
+    timezone: &'a str,
     data: Vec<UsageRow<'a>>,
     totals: UsageRow<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,9 +97,15 @@ pub async fn list<P: Platform>(bridge: &Bridge, platform: &P, query: &Query) -> 
 ///
 /// # Errors
 /// As `list`.
-pub async fn list_own<P: Platform>(platform: &P, key_id: &AccountId, query: &str) -> Result<Response<P>> {
-    let query = UsageQuery::read(&Query::read(query, OWN_PARAMETERS)?, platform.now(), false)?;
-    let report = GroupedUsage::collect(platform, std::slice::from_ref(key_id), query).await?;
+pub async fn list_own<P: Platform>(
+    bridge: &Bridge,
+    platform: &P,
+    key_id: &AccountId,
+    query: &str,
+) -> Result<Response<P>> {
+    let query = Query::read(query, OWN_PARAMETERS)?;
+    let mut report = GroupedUsage::begin(bridge, platform, &query, false)?;
+    report.collect(platform, std::slice::from_ref(key_id)).await?;
     Ok(json(200, &report.list(None)))
 }
 
@@ -106,16 +114,17 @@ pub async fn list_own<P: Platform>(platform: &P, key_id: &AccountId, query: &str
 /// # Errors
 /// As `list`.
 pub async fn read_report<P: Platform>(bridge: &Bridge, platform: &P, query: &Query) -> Result<GroupedUsage> {
-    let usage_query = UsageQuery::read(query, platform.now(), true)?;
+    let mut report = GroupedUsage::begin(bridge, platform, query, true)?;
     let Some(key) = query.text("key") else {
         let (accounts, next_after) = accounts(bridge, platform, query).await?;
-        return Ok(GroupedUsage { next_after, ..GroupedUsage::collect(platform, &accounts, usage_query).await? });
+        report.collect(platform, &accounts).await?;
+        return Ok(GroupedUsage { next_after, ..report });
     };
     if let Some(other) = ["limit", "after"].into_iter().find(|other| query.text(other).is_some()) {
         return Err(invalid(other, "not be combined with `key`"));
     }
     let account = account_of(key)?;
-    let report = GroupedUsage::collect(platform, std::slice::from_ref(&account), usage_query).await?;
+    report.collect(platform, std::slice::from_ref(&account)).await?;
     if report.rows.is_empty() {
         must_exist(bridge, platform, &account).await?;
     }
@@ -162,9 +171,17 @@ impl Group {
 }
 
 impl GroupedUsage {
-    async fn collect<P: Platform>(platform: &P, accounts: &[AccountId], query: UsageQuery) -> Result<Self> {
-        let mut report = Self { query, rows: BTreeMap::new(), totals: Totals::default(), next_after: None };
-        let command = AccountCommand::Usage { from: query.from, to: query.to };
+    /// An empty report about the days that the parameters select.
+    fn begin<P: Platform>(bridge: &Bridge, platform: &P, query: &Query, many_keys: bool) -> Result<Self> {
+        let settings = bridge.reporting();
+        let query = UsageQuery::read(query, today(platform, settings)?, many_keys)?;
+        let timezone = settings.timezone.clone();
+        Ok(Self { query, timezone, rows: BTreeMap::new(), totals: Totals::default(), next_after: None })
+    }
+
+    /// Adds the usage of accounts.
+    async fn collect<P: Platform>(&mut self, platform: &P, accounts: &[AccountId]) -> Result<()> {
+        let command = AccountCommand::Usage { from: self.query.from, to: self.query.to };
         for chunk in accounts.chunks(CONCURRENT_ACCOUNTS) {
             let responses =
                 join_all(chunk.iter().map(|account| gateway::ask_account(platform, account, &command))).await;
@@ -173,13 +190,13 @@ impl GroupedUsage {
                     let message = "An account returned no usage. Retry shortly.";
                     return Err(Error::gateway(503, "accounts_unavailable", message));
                 };
-                report.add(account, &reports);
+                self.add(account, &reports);
             }
-            if report.rows.len() > MAX_ROWS {
+            if self.rows.len() > MAX_ROWS {
                 return Err(too_many_rows());
             }
         }
-        Ok(report)
+        Ok(())
     }
 
     fn add(&mut self, account: &AccountId, reports: &[UsageReport]) {
@@ -194,7 +211,7 @@ impl GroupedUsage {
             object: "list",
             from: write_day(self.query.from),
             to: write_day(self.query.to),
-            timezone: "UTC",
+            timezone: &self.timezone,
             data: self.rows().collect(),
             totals: UsageRow::of_all(&self.totals, None),
             has_more,

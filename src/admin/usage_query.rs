@@ -1,9 +1,7 @@
 //! The period of a usage report, and the fields that it is grouped by.
 
 use super::query::{Query, invalid};
-use crate::config::Millis;
 use crate::error::Result;
-use crate::ledger::day_of;
 
 /// The default and the maximum number of days in a report.
 const DEFAULT_DAYS: u64 = 30;
@@ -23,12 +21,13 @@ pub struct UsageQuery {
 }
 
 impl UsageQuery {
-    /// Reads `from`, `to` and `group_by`. A report about many keys can be grouped by key.
+    /// Reads `from`, `to` and `group_by`. `today`: the day that the clocks of the operator's zone show. A
+    /// report about many keys can be grouped by key.
     ///
     /// # Errors
     /// 400 with the name of the invalid parameter.
-    pub fn read(query: &Query, now: Millis, many_keys: bool) -> Result<Self> {
-        let to = query.day("to")?.unwrap_or_else(|| day_of(now));
+    pub fn read(query: &Query, today: u64, many_keys: bool) -> Result<Self> {
+        let to = query.day("to")?.unwrap_or(today);
         let from = query.day("from")?.unwrap_or_else(|| to.saturating_sub(DEFAULT_DAYS - 1));
         if from > to {
             return Err(invalid("from", "not be after `to`"));

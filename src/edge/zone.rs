@@ -9,8 +9,9 @@ use crate::telemetry::RuntimeFailure;
 use crate::wire::date::DAY;
 use crate::wire::zone::Zone;
 
-/// How far the offsets reach back and ahead. Budgets need those of the month that follows their use.
-const BEHIND: Millis = 2 * DAY;
+/// How far the offsets reach back and ahead. A request that was lost when its account was last used counts in
+/// the day in which it was lost; budgets need the month that follows their use.
+const BEHIND: Millis = 400 * DAY;
 const AHEAD: Millis = 40 * DAY;
 /// For how long they are used.
 const USED: Millis = 5 * DAY;
@@ -44,7 +45,7 @@ fn ask(name: &str, now: Millis) -> KnownZone {
     let offsets = js::zone_offsets(name, now.saturating_sub(BEHIND), now.saturating_add(AHEAD));
     let zone = offsets.as_deref().and_then(Zone::read);
     if zone.is_none() {
-        let failure = format!("the runtime does not know the time zone `{name}`: budgets are in UTC");
+        let failure = format!("the runtime does not know the time zone `{name}`: days and budgets are in UTC");
         report_failure(RuntimeFailure::ObjectFailed(&failure));
     }
     KnownZone { zone: zone.unwrap_or_default(), until: now.saturating_add(USED) }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::token_counts::TokenCounts;
 use crate::config::{Millis, Nanos};
 use crate::ids::AccountId;
+use crate::wire::date::DAY;
 
 /// A request that does not renew its lease within this time is taken for lost. Most requests end earlier, and
 /// never renew it.
@@ -145,12 +146,22 @@ pub struct LostRequest {
     pub row: u64,
     /// The time of that row: when the request was lost, but not before the row above.
     pub at: Millis,
+    /// The day in whose sums it counts, unless that is the UTC day of that time ([`LostRequest::day`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub day: Option<u64>,
     /// When the row was written. Missing in older data.
     #[serde(default)]
     pub found: Millis,
     /// When the final receipt replaced it, if it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled: Option<Millis>,
+}
+
+impl LostRequest {
+    /// The day in whose sums the request counts, counted from 1970-01-01.
+    pub fn day(&self) -> u64 {
+        self.day.unwrap_or(self.at / DAY)
+    }
 }
 
 impl ReservationLease {

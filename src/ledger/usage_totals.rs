@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::receipt::Receipt;
-use super::spend::{Spend, day_of};
+use super::spend::Spend;
 use super::totals::{Totals, UsageReport};
 use crate::config::Millis;
 use crate::wire::zone::Zone;
@@ -20,17 +20,16 @@ const OTHER_MODELS: &str = "(other)";
 pub struct UsageTotals {
     /// The spend by period.
     pub spent: Spend,
-    /// The day of UTC, counted from 1970-01-01.
+    /// The day, counted from 1970-01-01. It is one of the zone that was configured when it began, and never
+    /// earlier than those before, so that days hold every receipt once, whatever becomes of the zone.
     pub day: u64,
     /// The usage of that day, by provider and model.
     pub models: BTreeMap<String, BTreeMap<String, Totals>>,
 }
 
 impl UsageTotals {
-    /// Begins the day of `now`, if it is a new one. Returns the day that is over and its totals as JSON, if
-    /// it has any.
-    pub fn begin_day(&mut self, now: Millis) -> Option<(u64, String)> {
-        let day = day_of(now);
+    /// Begins a day, if it is a new one. Returns the day that is over and its totals as JSON, if it has any.
+    pub fn begin_day(&mut self, day: u64) -> Option<(u64, String)> {
         if day <= self.day {
             return None;
         }

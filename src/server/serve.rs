@@ -125,7 +125,9 @@ impl<P: Platform> Service<'_, P> {
             ApiEndpoint::Models => gateway::list_models(bridge, platform, &admitted).await,
             ApiEndpoint::Model => gateway::read_model(bridge, platform, &admitted, route.name).await,
             ApiEndpoint::Usage => match gateway::check_account(bridge, platform, &admitted.caller).await {
-                Ok(()) => admin::list_own_usage(platform, &admitted.caller.key_id, admitted.request.query).await,
+                Ok(()) => {
+                    admin::list_own_usage(bridge, platform, &admitted.caller.key_id, admitted.request.query).await
+                }
                 Err(error) => Err(error),
             },
         };

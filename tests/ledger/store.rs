@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use llm_bridge::ledger::{
     AccountCommand, AccountLedger, AccountResponse, AccountSnapshot, AccountWrite, Receipt, ReceiptRow, Totals,
-    UsageReport, day_of,
+    UsageReport,
 };
 use llm_bridge::wire::zone::Zone;
 
@@ -88,11 +88,11 @@ impl Store {
         usage
     }
 
-    /// The same, as the sum of the receipts.
-    pub fn sums(&self) -> BTreeMap<(u64, String, String), Totals> {
+    /// The same, as the sum of the receipts by the days of this zone.
+    pub fn sums(&self, zone: &Zone) -> BTreeMap<(u64, String, String), Totals> {
         let mut sums: BTreeMap<_, Totals> = BTreeMap::new();
         for (at, entry) in self.entries().filter(|(_, entry)| !entry.member) {
-            let totals = sums.entry((day_of(at), entry.provider, entry.model)).or_default();
+            let totals = sums.entry((zone.day_at(at), entry.provider, entry.model)).or_default();
             totals.requests += 1;
             if entry.outcome != "complete" {
                 *totals.failures.entry(entry.outcome).or_default() += 1;

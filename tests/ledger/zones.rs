@@ -1,5 +1,7 @@
-//! Budgets in every time zone: their periods are those of the zone's calendar, and a change of the zone loses
-//! no amount and counts none in two periods.
+//! Budgets and days in every time zone: they are those of the zone's calendar, and a change of the zone loses
+//! no amount and counts none in two periods or days.
+
+use std::collections::BTreeMap;
 
 use llm_bridge::ledger::{
     AccountCommand, AccountLedger, AccountResponse, AdmissionRefusal, AdmissionRequest, Budget, KeyLimits, Period,
@@ -90,6 +92,36 @@ impl Account {
         }
     }
 
+    /// Admits a request whose receipt, if it is lost, costs nothing.
+    fn admit(&mut self, id: &str, now: u64) {
+        let draft = Receipt { outcome: "lost".into(), cost: Some(0), started: now, ..Receipt::default() };
+        let request = AdmissionRequest {
+            id: id.into(),
+            cost: Some(1_000),
+            lifetime: 3 * DAY,
+            draft: Some(Box::new(draft)),
+            ..AdmissionRequest::default()
+        };
+        let response = self.handle(AccountCommand::Admit(request), now);
+        assert!(matches!(response, AccountResponse::Granted { .. }), "{response:?}");
+    }
+
+    fn settle(&mut self, id: &str, cost: u64, now: u64) {
+        let outcome = "complete".into();
+        let receipt = Receipt { id: id.into(), outcome, cost: Some(cost), ended: now, ..Receipt::default() };
+        self.handle(AccountCommand::Settle(vec![receipt]), now);
+    }
+
+    /// The cost by day.
+    fn days(&mut self, now: u64) -> BTreeMap<u64, u64> {
+        let usage = self.store.usage(&mut self.ledger, now);
+        let mut days = BTreeMap::new();
+        for ((day, ..), totals) in usage {
+            *days.entry(day).or_default() += totals.cost;
+        }
+        days
+    }
+
     fn reopen(&mut self, zone: &Zone, now: u64) {
         self.ledger = self.store.open(now, zone);
     }
@@ -177,9 +209,92 @@ fn a_change_of_the_zone_takes_effect_with_the_next_period() {
 }
 
 #[test]
+fn days_of_usage_are_those_of_the_calendar_of_every_zone() {
+    for (name, zone) in zones() {
+        let (mut random, mut at) = (Random(0x9e37_79b9_7f4a_7c15), start());
+        let mut account = Account::new(Period::Total, &zone);
+        let mut expected: BTreeMap<u64, u64> = BTreeMap::new();
+        while at < start() + 400 * DAY {
+            at = random.after(at);
+            let amount = random.below(1_000);
+            account.spend(amount, at);
+            *expected.entry(period(Period::Day, &zone, at)).or_default() += amount;
+            if random.below(8) == 0 {
+                account.reopen(&zone, at);
+            }
+        }
+        assert_eq!(account.days(at), expected, "{name}");
+    }
+}
+
+#[test]
+fn every_receipt_is_in_one_day_whatever_becomes_of_the_zone() {
+    let zones = zones();
+    let mut random = Random(0x6a09_e667_f3bc_c909);
+    let (mut at, mut zone) = (start(), Zone::utc());
+    let mut account = Account::new(Period::Total, &zone);
+    let (mut spent, mut late, mut next) = (0, Vec::new(), 0);
+    while at < start() + 1_000 * DAY {
+        at = random.after(at);
+        if random.below(6) == 0 {
+            let chosen = random.below(zones.len() as u64 + 20);
+            zone = zones.get(usize::try_from(chosen).unwrap()).map_or(Zone::utc(), |(_, zone)| zone.clone());
+            match random.below(2) {
+                0 => account.ledger.set_zone(zone.clone()),
+                _ => account.reopen(&zone, at),
+            }
+        }
+        let amount = random.below(1_000);
+        match random.below(3) {
+            // Many of them are lost before they are settled, and their zone and day are others by then.
+            0 => {
+                next += 1;
+                late.push(format!("late-{next}"));
+                account.admit(late.last().unwrap(), at);
+            }
+            1 if late.len() > 1 => {
+                account.settle(&late.remove(0), amount, at);
+                spent += amount;
+            }
+            _ => {
+                account.spend(amount, at);
+                spent += amount;
+            }
+        }
+        // What is lost and forgotten stays lost.
+        late.retain(|id| account.store.promises.contains_key(id));
+        assert_eq!(account.days(at).values().sum::<u64>(), spent, "at {at}");
+    }
+    assert!(account.days(at).len() > 300);
+}
+
+#[test]
+fn a_change_of_the_zone_ends_no_day_early() {
+    let shanghai = Zone::new(28_800, Vec::new()).unwrap();
+    let mut account = Account::new(Period::Total, &Zone::utc());
+    let at = |hour: u64| start() + hour * 3_600_000;
+    let first = start() / DAY;
+    account.spend(1, at(10));
+    account.ledger.set_zone(shanghai);
+    account.spend(2, at(15));
+    // Midnight in Shanghai.
+    account.spend(4, at(16));
+    account.reopen(&Zone::utc(), at(17));
+    // It is the day before in UTC, but the next day has begun.
+    account.spend(8, at(18));
+    account.spend(16, at(47));
+    account.spend(32, at(48));
+    assert_eq!(account.days(at(48)), BTreeMap::from([(first, 3), (first + 1, 28), (first + 2, 32)]));
+}
+
+#[test]
 fn an_account_of_utc_stores_no_time_zone() {
     let mut account = Account::new(Period::Day, &Zone::utc());
     account.spend(7, start());
-    let sums = account.store.rows.last().unwrap().sums.clone().unwrap();
+    account.admit("lost", start());
+    account.spend(1, start() + DAY);
+    let lost = &account.store.promises["lost"];
+    assert!(lost.contains("found") && !lost.contains("\"day\""), "{lost}");
+    let sums = account.store.rows.first().unwrap().sums.clone().unwrap();
     assert!(sums.contains(r#""day":[20454,7]"#) && !sums.contains("spans"), "{sums}");
 }

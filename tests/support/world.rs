@@ -21,6 +21,7 @@ use llm_bridge::telemetry::log_file::{LogCommand, LogPage, LogQuery, LogResponse
 use llm_bridge::telemetry::metrics::Registry;
 use llm_bridge::telemetry::otlp::Span;
 use llm_bridge::tokens::{Encoding, Vocabulary};
+use llm_bridge::wire::zone::Zone;
 
 use super::script::Script;
 
@@ -54,8 +55,13 @@ pub struct World {
     /// The parts of the operations object by name: each answers a command.
     pub operations: Rc<RefCell<BTreeMap<&'static str, PartAnswer>>>,
     pub cancelled: Rc<Cell<bool>>,
-    /// The accounts' ledgers, by the account's name. Their writes are dropped, except for receipts.
+    /// The accounts' ledgers, by the account's name. Their writes are dropped, except for receipts and the
+    /// sums of days.
     pub ledgers: Rc<RefCell<HashMap<String, AccountLedger>>>,
+    /// The zone of every name; without one, a few zones are known.
+    pub zone: Rc<RefCell<Option<Zone>>>,
+    /// The sums of days that are over, by account and day.
+    pub days: Rc<RefCell<HashMap<String, BTreeMap<u64, String>>>>,
     pub clock: Rc<Cell<u64>>,
     /// The receipts that the ledgers wrote, oldest first.
     pub rows: Rc<RefCell<HashMap<String, Vec<ReceiptRow>>>>,
@@ -150,12 +156,25 @@ impl World {
             }
             return AccountResponse::Anonymized { receipts, next: None };
         }
+        let range = if let AccountCommand::Usage { from, to } = command { Some(from..=to) } else { None };
         let mut writes = Vec::new();
-        let response = ledgers.entry(account.to_owned()).or_default().handle(command, self.clock.get(), &mut writes);
-        rows.extend(writes.into_iter().filter_map(|write| match write {
-            AccountWrite::Receipts(row) => Some(row),
-            _ => None,
-        }));
+        let ledger = ledgers.entry(account.to_owned()).or_default();
+        ledger.set_zone(self.zone.borrow().clone().unwrap_or_default());
+        let mut response = ledger.handle(command, self.clock.get(), &mut writes);
+        let mut days = self.days.borrow_mut();
+        let days = days.entry(account.to_owned()).or_default();
+        for write in writes {
+            match write {
+                AccountWrite::Receipts(row) => rows.push(row),
+                AccountWrite::DaySums(day, sums) => assert_eq!(days.insert(day, sums), None),
+                _ => {}
+            }
+        }
+        if let (Some(range), AccountResponse::Usage(reports)) = (range, &mut response) {
+            for (day, sums) in days.range(range) {
+                reports.extend(AccountLedger::usage_of_day(*day, sums).unwrap());
+            }
+        }
         response
     }
 

@@ -1,13 +1,14 @@
-// Budgets by `reporting.timezone`: a day begins at midnight of the zone, also where clocks change, and a change of
-// the setting takes effect with the next period.
+// Budgets and usage by `reporting.timezone`: a day begins at midnight of the zone, also where clocks change, and a
+// change of the setting takes effect with the next period.
 
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { as, call } from "./client.mjs";
 import { startGateway, STILL } from "./harness.mjs";
-import { OFFICE, Office } from "./office.mjs";
+import { ADMIN_KEY, OFFICE, Office } from "./office.mjs";
 
 const MODEL = "demo/echo";
 /** Each request costs a dollar. */
@@ -100,13 +101,44 @@ describe("a budget", () => {
       assert.deepEqual(await zoned.ask("2027-03-11T16:00:00Z", 3), [200, 200, 429]);
       assert.deepEqual(await zoned.ask("2027-03-12T00:00:00Z", 1), [200]);
     }));
+});
 
-  it("leaves the days of usage in UTC, and says so", () =>
+describe("usage", () => {
+  /** The zone, and the requests of each day. */
+  const usage = async (zoned, query = "key=spender&") => {
+    const { timezone, data } = await zoned.office.order("GET", `/usage?${query}group_by=day&from=2027-03-01&to=2027-04-30`);
+    return [timezone, Object.fromEntries(data.map(({ day, requests }) => [day, requests]))];
+  };
+  const totals = (zoned, requests) => zoned.office.totals("spender", requests);
+
+  it("has the days of a zone at a half hour, for admins, callers and in files", () =>
     inZone("Asia/Kolkata", "day", 9, async (zoned) => {
-      assert.deepEqual(await zoned.ask("2027-03-09T18:45:00Z", 1), [200]);
-      await zoned.office.totals("spender", 1);
-      const usage = await zoned.office.order("GET", "/usage?key=spender&group_by=day&from=2027-03-01&to=2027-03-31");
-      assert.equal(usage.timezone, "UTC");
-      assert.deepEqual(usage.data.map(({ day }) => day), ["2027-03-09"]);
+      assert.deepEqual(await zoned.ask("2027-03-09T18:29:59Z", 1), [200]);
+      await totals(zoned, 1);
+      assert.deepEqual(await zoned.ask("2027-03-09T18:30:00Z", 2), [200, 200]);
+      await totals(zoned, 3);
+      const days = { "2027-03-09": 1, "2027-03-10": 2 };
+      assert.deepEqual(await usage(zoned), ["Asia/Kolkata", days]);
+      assert.deepEqual(await usage(zoned, ""), ["Asia/Kolkata", days]);
+      const own = await call(`${zoned.gateway.url}/v1/usage?group_by=day`, { headers: as(zoned.key) });
+      const { from, to, data } = own.json();
+      assert.deepEqual([from, to, data.map(({ day }) => day)], ["2027-02-09", "2027-03-10", ["2027-03-09", "2027-03-10"]]);
+      const file = await call(`${zoned.gateway.url}/admin/api/export/usage?group_by=day&format=csv`, { headers: as(ADMIN_KEY) });
+      assert.deepEqual(file.text.trim().split("\n").slice(1).map((row) => row.split(",").slice(3, 5)), [["2027-03-09", "1"], ["2027-03-10", "2"]]);
+    }));
+
+  it("stays as it was counted when the setting changes, and loses nothing", () =>
+    inZone("UTC", "day", 99, async (zoned) => {
+      assert.deepEqual(await zoned.ask("2027-03-09T15:00:00Z", 1), [200]);
+      await totals(zoned, 1);
+      await zoned.start("Asia/Shanghai");
+      assert.deepEqual(await zoned.ask("2027-03-09T16:00:00Z", 2), [200, 200]);
+      await totals(zoned, 3);
+      assert.deepEqual(await usage(zoned), ["Asia/Shanghai", { "2027-03-09": 1, "2027-03-10": 2 }]);
+      await zoned.start("America/Los_Angeles");
+      assert.deepEqual(await zoned.ask("2027-03-11T07:59:59Z", 3), [200, 200, 200]);
+      assert.deepEqual(await zoned.ask("2027-03-11T08:00:00Z", 1), [200]);
+      await totals(zoned, 7);
+      assert.deepEqual(await usage(zoned), ["America/Los_Angeles", { "2027-03-09": 1, "2027-03-10": 5, "2027-03-11": 1 }]);
     }));
 });

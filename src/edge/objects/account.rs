@@ -17,12 +17,14 @@ use crate::edge::log::report_failure;
 use crate::edge::receipt_queue::MAX_BATCH;
 use crate::edge::zone::zone_at;
 use crate::ids::AccountId;
-use crate::ledger::{AccountCommand, AccountLedger, AccountResponse, BudgetSpend, ReceiptRow, day_of};
+use crate::ledger::{AccountCommand, AccountLedger, AccountResponse, BudgetSpend, ReceiptRow};
 use crate::telemetry::RuntimeFailure;
 use crate::wire::zone::Zone;
 
 /// How many rows of receipts one command anonymizes.
 const MAX_ANONYMIZED: usize = 1_000;
+/// No day is later, and SQLite takes its number.
+const LAST_DAY: u64 = u32::MAX as u64;
 
 /// One account, with the name of its key. The class name is part of wrangler.toml.
 #[durable_object(alarm)]
@@ -37,7 +39,8 @@ pub struct Account {
     alerts: BudgetAlerts,
     /// Opened by the first command, and again after a failed read or write.
     ledger: RefCell<Option<AccountLedger>>,
-    /// The name of the zone by which periods of budgets begin, and until when the ledger knows its offsets.
+    /// The name of the zone by which days and periods of budgets begin, and until when the ledger knows its
+    /// offsets.
     timezone: String,
     zone_until: Cell<Millis>,
 }
@@ -92,7 +95,7 @@ impl Account {
         let response = match query {
             Some(Query::Receipts { before, limit }) => self.receipts(before, limit),
             Some(Query::Anonymize { key, before }) => self.anonymize(key.as_ref(), before)?,
-            Some(Query::Usage { from, to }) => self.usage(response, from, to.min(day_of(now))),
+            Some(Query::Usage { from, to }) => self.usage(response, from, to.min(LAST_DAY)),
             None => response,
         };
         self.store.check()?;
@@ -176,7 +179,7 @@ impl Account {
         Ok(AccountResponse::Anonymized { receipts, next })
     }
 
-    /// The usage of past days, and that of today.
+    /// The usage of past days, and that of the current one.
     fn usage(&self, today: AccountResponse, from: u64, to: u64) -> AccountResponse {
         let mut reports = self.store.days(from, to);
         if let AccountResponse::Usage(today) = today {

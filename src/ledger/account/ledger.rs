@@ -40,7 +40,7 @@ pub struct AccountLedger {
     pub(super) token_window: SlidingWindow,
     pub(super) count_quota: CountQuota,
     pub(super) sums: UsageTotals,
-    /// The zone by which periods of budgets begin.
+    /// The zone by which days and periods of budgets begin.
     pub(super) zone: Zone,
     /// The number of the last receipt, and the time at which it was written.
     pub(super) last_number: u64,
@@ -76,8 +76,9 @@ pub(super) struct Progress {
 }
 
 impl AccountLedger {
-    /// Lets periods of budgets begin by the clocks of a zone, those of UTC by default. The offsets are needed
-    /// for the month that follows the time of a command. A period that has begun ends as it began.
+    /// Lets days and periods of budgets begin by the clocks of a zone, those of UTC by default. The offsets
+    /// are needed for the month that follows the time of a command, and back to when a request may have been
+    /// lost. A period that has begun ends as it began, and days that have begun stay as they are.
     pub fn set_zone(&mut self, zone: Zone) {
         self.zone = zone;
     }
@@ -272,9 +273,11 @@ impl AccountLedger {
 
     pub(super) fn append_receipts(&mut self, receipts: &[Receipt], now: Millis, writes: &mut Vec<AccountWrite>) {
         // The first receipt of a day is stored with totals, too, so that the receipts of earlier days can be
-        // deleted.
-        let is_first_of_day = day_of(now) > self.sums.day;
-        if let Some((day, sums)) = self.sums.begin_day(now) {
+        // deleted, and later ones count in this day again when the ledger is opened. So is the first one of a
+        // day of UTC, for earlier builds, which know no other days.
+        let day = self.zone.day_at(now);
+        let is_first_of_day = day > self.sums.day || day_of(now) > day_of(self.last_at);
+        if let Some((day, sums)) = self.sums.begin_day(day) {
             writes.push(AccountWrite::DaySums(day, sums));
         }
         let begins = receipts.iter().fold(false, |begins, receipt| begins | self.sums.count(now, receipt, &self.zone));

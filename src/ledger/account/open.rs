@@ -107,7 +107,10 @@ impl History {
             ledger.remember_settled(at, id);
         }
         for (at, receipts) in self.uncounted.into_iter().rev() {
-            ledger.sums.begin_day(at);
+            // All rows after totals are of their day: the zone may have changed since.
+            if !self.has_sums {
+                ledger.sums.begin_day(ledger.zone.day_at(at));
+            }
             for receipt in &receipts {
                 ledger.sums.count(at, receipt, &ledger.zone);
             }

@@ -111,11 +111,11 @@ impl AccountLedger {
         let old = Receipt { reservation: Some(reservation.without_lease()), ..draft };
         writes.push(AccountWrite::ReplaceReceipt(lost.row, lost.at, Box::new(receipt.clone())));
         self.sums.spent.correct(lost.at, old.charge(), receipt.charge());
-        if day_of(lost.at) == self.sums.day {
+        if lost.day() == self.sums.day {
             self.sums.replace(&old, receipt);
         } else if !old.member {
             // A day with members' requests only has no stored totals.
-            writes.push(AccountWrite::AmendDay(day_of(lost.at), Box::new(old), Box::new(receipt.clone())));
+            writes.push(AccountWrite::AmendDay(lost.day(), Box::new(old), Box::new(receipt.clone())));
         }
         // The totals in a later row include the old receipt.
         writes.push(AccountWrite::Sums(
@@ -144,8 +144,10 @@ impl AccountLedger {
                 }
             }
         }
-        for day in lost.chunk_by(|(_, one), (_, next)| day_of(one.ended) == day_of(next.ended)) {
-            self.append_lost(day, now, writes);
+        let day = |receipt: &Receipt| self.zone.day_at(receipt.ended);
+        let days: Vec<_> = lost.chunk_by(|(_, one), (_, next)| day(one) == day(next)).collect();
+        for lost in days {
+            self.append_lost(lost, now, writes);
         }
     }
 
@@ -155,7 +157,8 @@ impl AccountLedger {
         let receipts: Vec<Receipt> = lost.iter().map(|(_, receipt)| receipt.clone()).collect();
         let at = receipts.last().map_or(now, |receipt| receipt.ended.clamp(self.latest, now));
         self.append_receipts(&receipts, at, writes);
-        let row = LostRequest { row: self.last_number, at, found: now, settled: None };
+        let day = Some(self.sums.day).filter(|day| *day != day_of(at));
+        let row = LostRequest { row: self.last_number, at, day, found: now, settled: None };
         for (reservation, receipt) in lost {
             let reservation = self.reservations.insert_lost(reservation.clone(), receipt, row);
             writes.extend(reservation.map(|reservation| reservation_write(&receipt.id, reservation)));

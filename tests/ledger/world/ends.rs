@@ -1,6 +1,6 @@
 //! What must be true of requests that are settled, released or lost, and of those still under way.
 
-use llm_bridge::ledger::{AccountCommand, AccountWrite, LEASE, LOST, Receipt, Reservation, TokenCounts, day_of};
+use llm_bridge::ledger::{AccountCommand, AccountWrite, LEASE, LOST, Receipt, Reservation, TokenCounts};
 
 use super::World;
 
@@ -22,7 +22,8 @@ impl World {
                 let at = kept[0].0;
                 assert_eq!(kept, [(at, receipt.clone())]);
                 // It is dated to the day on which it was lost, but not before the last row.
-                assert!(ended.max(latest) <= at && at <= time && day_of(at) == day_of(ended.max(latest)), "{at}");
+                let first = ended.max(latest);
+                assert!(first <= at && at <= time && self.zone.day_at(at) == self.zone.day_at(first), "{at}");
                 self.latest = self.latest.max(at);
                 if !self.older.contains(id) {
                     let most = under.promise.cost;

@@ -233,7 +233,7 @@ impl World {
     /// What must be true at any time.
     fn check(&mut self) {
         let usage = self.order(&USAGE, Fate::Well);
-        assert_eq!(self.store.with_days(usage), self.store.sums());
+        assert_eq!(self.store.with_days(usage), self.store.sums(&self.zone));
         let time = self.time();
         let ids: HashSet<_> = self.store.entries().map(|(_, entry)| entry.id).collect();
         let lost = self.open.values().filter(|under| under.lost.is_some() && under.settled.is_none()).count();
