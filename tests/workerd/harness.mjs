@@ -22,7 +22,6 @@ const CONTROL = "/test/control";
 export const STILL = 1e-6;
 // The modules of the deployed worker: name, and kind in workerd's configuration. The first is the entry
 // module. The test writes the configuration.
-const CONFIG_MODULE = "build/config.yaml";
 const MODULES = [
   ["src/worker.mjs", "esModule"],
   // Older builds do not have all.
@@ -33,7 +32,7 @@ const MODULES = [
   ["build/index_bg.wasm", "wasm"],
   ["build/tunnel.js", "esModule"],
   ["build/tunnel_bg.wasm", "wasm"],
-  [CONFIG_MODULE, "text"],
+  ["build/config.yaml", "text"],
 ];
 
 // The Durable Objects: binding, class.
@@ -54,15 +53,16 @@ const ASSETS = "build/assets";
  * Starts a gateway. `config` is the text of config.yaml, `bindings` are secrets and variables, `assets` is
  * the folder of static files. `disk` is a folder for the data of Durable Objects; without it, they are lost
  * when the gateway stops. `entry` is a module of this folder that wraps the worker's entry module
- * (`production.mjs`), `build` the folder of the gateway to start, `v8Flags` are flags of the engine. `trusted`
+ * (`production.mjs`), `build` the folder of the gateway to start, `modules` its modules if they are others (as
+ * {@link MODULES}, the entry module first), `v8Flags` are flags of the engine. `trusted`
  * are certificates (PEM) that the runtime itself trusts. `files` are files in the place of the build's, by their
  * paths there.
  *
  * `stop()` of the result ends it, `logs()` returns the JSON lines that it has printed, `lines` all lines.
  */
-export async function startGateway({ config, bindings = {}, build = BUILD, assets = join(build, ASSETS), disk, entry, v8Flags = [], trusted = [], files = {} }) {
+export async function startGateway({ config, bindings = {}, build = BUILD, modules = MODULES, assets = join(build, ASSETS), disk, entry, v8Flags = [], trusted = [], files = {} }) {
   const folder = await mkdtemp(join(tmpdir(), "llm-bridge-"));
-  await layOut(folder, { config, bindings, build, assets, disk: disk ?? join(folder, "disk"), entry, v8Flags, trusted, files });
+  await layOut(folder, { config, bindings, build, modules, assets, disk: disk ?? join(folder, "disk"), entry, v8Flags, trusted, files });
   const flags = ["--control-fd=3", ...(entry ? ["--experimental"] : [])];
   const child = spawn(WORKERD, ["serve", ...flags, join(folder, "config.capnp")], { stdio: ["ignore", "pipe", "pipe", "pipe"] });
   const gateway = new Gateway(child, folder, bindings);
@@ -149,19 +149,21 @@ class Gateway {
 }
 
 /** Copies the worker's modules into `folder` and writes a configuration of workerd. */
-async function layOut(folder, { config, bindings, build, assets, disk, entry, v8Flags, trusted, files }) {
+async function layOut(folder, { config, bindings, build, modules: known, assets, disk, entry, v8Flags, trusted, files }) {
   await mkdir(disk, { recursive: true });
-  const modules = MODULES.filter(([name]) => name === CONFIG_MODULE || existsSync(join(build, name)));
-  for (const [name] of modules) {
+  const modules = known.filter(([name, kind]) => kind === "text" || existsSync(join(build, name)));
+  const [[entryModule]] = modules;
+  for (const [name, kind] of modules) {
     await mkdir(join(folder, dirname(name)), { recursive: true });
-    await (name === CONFIG_MODULE ? writeFile(join(folder, name), config) : cp(files[name] ?? join(build, name), join(folder, name)));
+    // The only text is the configuration.
+    await (kind === "text" ? writeFile(join(folder, name), config) : cp(files[name] ?? join(build, name), join(folder, name)));
   }
   if (entry) {
     modules.unshift([`${ENTRIES}/${entry}`, "esModule"]);
     await mkdir(join(folder, ENTRIES), { recursive: true });
     await cp(join(PROJECT, ENTRIES, entry), join(folder, ENTRIES, entry));
   }
-  const worker = await readFile(join(build, "src/worker.mjs"), "utf8");
+  const worker = await readFile(join(build, entryModule), "utf8");
   // Older builds do not have all.
   const objects = OBJECTS.filter(([, kind]) => worker.includes(kind));
   await writeFile(join(folder, "config.capnp"), capnp(bindings, { objects, assets, disk, modules, flags: entry ? ["experimental"] : [], v8Flags, trusted }));

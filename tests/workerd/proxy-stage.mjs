@@ -62,9 +62,9 @@ export const named = (title) => title.replaceAll(/[^a-z0-9]+/gi, "-");
  * - each of `faults`, by a faulty proxy (`http-FAULT` and `socks-FAULT`), `dead`, where nobody listens, and more
  *   that cannot work.
  *
- * `more` are further lines of the configuration, `row` adds keys to each provider.
+ * `more` are further lines of the configuration, `row` adds keys to each provider, `models` are their models.
  */
-export async function startProxyStage({ faults = Object.keys(FAULTS), more = "", row = "", bindings = {}, ...rest } = {}) {
+export async function startProxyStage({ faults = Object.keys(FAULTS), more = "", row = "", models = '"*"', bindings = {}, ...rest } = {}) {
   const { roots, proxy, proxyRoot, untrusted, scripted: own, shown } = certificates();
   const started = [];
   const start = async (server) => started.push(await server) && started.at(-1);
@@ -78,7 +78,7 @@ export async function startProxyStage({ faults = Object.keys(FAULTS), more = "",
 
   const config = (fake) => {
     const rows = [];
-    const add = (name, base, via) => rows.push(`  ${named(name)}: { base_url: "${base}/v1", proxy: "${via}", api_key_env: ANY_API_KEY, models: "*", ${row} }`);
+    const add = (name, base, via) => rows.push(`  ${named(name)}: { base_url: "${base}/v1", proxy: "${via}", api_key_env: ANY_API_KEY, models: ${models}, ${row} }`);
     const over = (kind) => `https://localhost:${tls[kind].port}`;
     const address = (name) => `${PROXIES[name][1]}://${name.endsWith("login") ? `${WRITTEN}@` : ""}${proxies[name].host}`;
     add("direct", fake.origin, "none");

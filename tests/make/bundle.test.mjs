@@ -1,0 +1,65 @@
+// What `wrangler deploy` uploads, served by plain workerd: calls through a proxy work from it, and its second
+// wasm is not touched before the first of them. Needs a build.
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { expectError } from "../workerd/expect.mjs";
+import { startProxyStage } from "../workerd/proxy-stage.mjs";
+
+const ROOT = new URL("../..", import.meta.url).pathname;
+const KINDS = { wasm: "wasm", yaml: "text" };
+
+/** wrangler.toml without its build, which would change the configuration below another test. */
+function settings() {
+  const toml = readFileSync(join(ROOT, "wrangler.toml"), "utf8").replace(/^\[build\]\n(?!\[)(?:(?!\[).*\n)*/m, "");
+  assert.doesNotMatch(toml, /^command = /m);
+  return toml.replace(/^(main|directory) = "(.*?)"/gm, (_, key, path) => `${key} = ${JSON.stringify(join(ROOT, path))}`);
+}
+
+describe("the uploaded bundle", () => {
+  const folder = mkdtempSync(join(tmpdir(), "llm-bridge-bundle-"));
+  /** Its modules, as the harness takes them: the entry module is first. */
+  let modules;
+  let tunnel;
+  before(() => {
+    const toml = join(folder, "wrangler.toml");
+    writeFileSync(toml, settings());
+    execFileSync("wrangler", ["deploy", "--dry-run", "--config", toml, "--outdir", folder], { cwd: ROOT, encoding: "utf8", timeout: 170_000 });
+    const others = readdirSync(folder).filter((name) => /\.(wasm|yaml)$/.test(name));
+    modules = [["worker.js", "esModule"], ...others.map((name) => [name, KINDS[name.split(".").at(-1)]])];
+    [tunnel] = others.filter((name) => name.endsWith("tunnel_bg.wasm"));
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  const start = () => startProxyStage({ faults: [], build: folder, modules, assets: join(ROOT, "build/assets") });
+
+  it("has the tunnel as a module of its own, unchanged", () => {
+    assert.equal(modules.length, 4, modules.join());
+    assert.equal(statSync(join(folder, tunnel)).size, statSync(join(ROOT, "build/tunnel_bg.wasm")).size);
+  });
+
+  it("calls providers through proxies", async () => {
+    const stage = await start();
+    for (const way of ["http-login", "https", "socks", "plain-http"]) {
+      for (const stream of [false, true]) assert.equal((await stage.ask(`${way}/ok`, { stream })).status, 200, way);
+    }
+    await stage.stopAll();
+  });
+
+  it("does not compile the tunnel before the first call through a proxy", async () => {
+    // Neither compiles nor instantiates: whoever touches it fails.
+    copyFileSync(join(folder, tunnel), join(folder, "whole"));
+    writeFileSync(join(folder, tunnel), "this is no wasm");
+    const stage = await start();
+    assert.equal((await stage.ask("direct/ok")).status, 200);
+    assert.equal((await stage.ask("direct/ok", { stream: true })).status, 200);
+    expectError(await stage.ask("http/ok"), { status: 502, code: "upstream_unreachable" });
+    assert.equal((await stage.ask("direct/ok")).status, 200);
+    await stage.stopAll();
+    copyFileSync(join(folder, "whole"), join(folder, tunnel));
+  });
+});
