@@ -8,6 +8,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { authority } from "../workerd/certificates.mjs";
+import { startFake } from "../workerd/fake-openai.mjs";
+import { startMixedProxy, startTls } from "../workerd/proxies.mjs";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const CONFIG = `
@@ -16,6 +19,35 @@ providers:
     adapter: echo
     models:
       echo: {}
+`;
+
+/** The configuration of the Python LLM Bridge as it was shipped, with providers of the test; its proxy opens TLS. */
+const seedConfig = ({ plain, secure, proxy, ca }) => `
+providers:
+  closeai:
+    adapter: openai
+    base_url: ${plain}/v1/chat/completions
+    requires_proxy: false
+    api_key: key-of-closeai
+    models:
+      ok: { max_tokens: 8192, timeout: 120 }
+  gemini:
+    adapter: openai
+    base_url: ${secure}/v1beta/openai/chat/completions
+    requires_proxy: true
+    api_key: key-of-gemini
+    models:
+      ok: { max_tokens: 8192, timeout: 120 }
+proxy:
+  http: socks5://127.0.0.1:${proxy}
+  https: socks5://127.0.0.1:${proxy}
+  ca: ${JSON.stringify(ca)}
+logging:
+  format: json
+  level: debug
+  output:
+    file: { path: ../logs/llm-bridge.log, max_size: 10485760, backup_count: 5 }
+    console: true
 `;
 
 const folder = mkdtempSync(join(tmpdir(), "llm-bridge-make-"));
@@ -117,6 +149,34 @@ describe("make dev", () => {
     writeFileSync(config, CONFIG.replace("echo: {}", "parrot: {}"));
     await eventually("the new name", 120, async () => (await models().catch(() => []))?.includes("demo/parrot"));
     assert.doesNotMatch(said.slice(before), /Building the gateway|Compiling/);
+  });
+
+  test("the configuration of the Python LLM Bridge works, with a proxy at 127.0.0.1:7890", async () => {
+    const { root, leaf } = authority("ec", ["localhost"]);
+    const fake = await startFake();
+    const tls = await startTls(fake.port, { key: leaf.key, cert: leaf.chain });
+    // The machine may have a proxy of its own there.
+    const proxy = await startMixedProxy(7890).catch(() => startMixedProxy(0));
+    try {
+      writeFileSync(config, seedConfig({ plain: fake.origin, secure: `https://localhost:${tls.port}`, proxy: proxy.port, ca: root.cert }));
+      await eventually("its models", 120, async () => (await models().catch(() => []))?.includes("gemini/ok"));
+      const key = lines()[0].match(/Bearer ([^']+)/)[1];
+      for (const [model, through] of [["closeai/ok", 0], ["gemini/ok", 1]]) {
+        for (const stream of [false, true]) {
+          const before = proxy.spoken.length;
+          const body = JSON.stringify({ model, stream, messages: [{ role: "user", content: "Hello" }] });
+          const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
+          const answer = await fetch(`http://localhost:${port}/v1/chat/completions`, { method: "POST", headers, body });
+          const text = await answer.text();
+          assert.equal(answer.status, 200, text);
+          assert.match(text, stream ? /data: \[DONE\]\n\n$/ : /"finish_reason": "stop"/);
+          assert.equal(fake.last().headers.authorization, `Bearer key-of-${model.split("/")[0]}`);
+          assert.deepEqual(proxy.spoken.slice(before), Array(through).fill("SOCKS5"), model);
+        }
+      }
+    } finally {
+      await Promise.all([fake, tls, proxy].map((server) => server.stop()));
+    }
   });
 
   test("a port that is taken is named, with the option that helps", () => {

@@ -8,8 +8,8 @@ import { connect, createServer } from "node:net";
 import { createSecureContext, createServer as createTlsServer, TLSSocket } from "node:tls";
 import { createProxy } from "proxy";
 
-/** Listens on a free port of loopback, and counts connections. */
-async function listen(net) {
+/** Listens on a port of loopback, a free one unless it is named, and counts connections. */
+async function listen(net, port = 0) {
   const sockets = new Set();
   let all = 0;
   const track = (socket) => {
@@ -18,7 +18,7 @@ async function listen(net) {
     socket.on("error", () => {}).on("close", () => sockets.delete(socket));
   };
   net.on("connection", track);
-  await new Promise((resolve, reject) => net.on("error", reject).listen(0, "127.0.0.1", resolve));
+  await new Promise((resolve, reject) => net.on("error", reject).listen(port, "127.0.0.1", resolve));
   return {
     port: net.address().port,
     host: `127.0.0.1:${net.address().port}`,
@@ -51,6 +51,24 @@ export async function startSocksProxy({ login } = {}) {
   const targets = [];
   server.setRulesetValidator(({ destAddress, destPort }) => targets.push(`${destAddress}:${destPort}`) > 0);
   return { ...(await listen(createServer((socket) => server._handleConnection(socket)))), targets };
+}
+
+/** A proxy that speaks HTTP and SOCKS5 on one port, as the mixed port of Clash does. `spoken` says what each connection spoke. */
+export async function startMixedProxy(port) {
+  const [http, socks] = [createProxy(createHttpServer()), createSocksServer()];
+  const spoken = [];
+  const server = createServer((socket) =>
+    socket.once("data", (first) => {
+      socket.pause();
+      socket.unshift(first);
+      const isSocks = first[0] === 5;
+      spoken.push(isSocks ? "SOCKS5" : "HTTP");
+      if (isSocks) socks._handleConnection(socket);
+      else http.emit("connection", socket);
+      socket.resume();
+    }),
+  );
+  return { ...(await listen(server, port)), spoken };
 }
 
 const ESTABLISHED = "HTTP/1.1 200 Connection established\r\n\r\n";
