@@ -11,6 +11,7 @@ import { CHAT, GATHERED_MS, KEYS, counted, makeKeys } from "./keys.mjs";
 import { encode, hammer, openMany, streamAll, trickle } from "./load.mjs";
 import { profile } from "./profile.mjs";
 import { chatAll, openIdle } from "./sockets.mjs";
+import { WAYS } from "./systems.mjs";
 
 const RATE = 50;
 const STREAMS = { number: 40, chunks: 400, pace: 5, spacing: 5 };
@@ -374,6 +375,30 @@ async function accounting(bench) {
   return { samples, counts };
 }
 
+// ── Proxies
+// ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** CPU per request and per chunk of a stream, by what is between the gateway and the provider. */
+async function proxies(bench) {
+  const relayed = bench.systems.get("relayed");
+  for (const { provider, label } of WAYS) bench.systems.set(provider, { ...relayed, name: provider, label, provider });
+  const names = WAYS.map(({ provider }) => provider);
+  const [{ body }] = SHAPES;
+  const load = (system, more) => hammer({ ...target(system, { ...body, model: `${system.provider}/chat` }), seconds: bench.seconds / CUTS, ...more });
+  const measure = async (system) => {
+    const { result, cpu } = await spent(system, () => load(system, { connections: CALLERS }), GATHERED_MS);
+    return { rate: (result * CUTS) / bench.seconds, cpu: (cpu * 1000) / result };
+  };
+  const warm = (system) => load(system, { connections: 2, seconds: 2 });
+  const requests = await interleave(bench, "Requests through proxies", { names, cuts: CUTS, warm, measure });
+  const { number, pace, spacing } = STREAMS;
+  const stream = (system, words) => {
+    const body = streamed(`${system.provider}/say-${words}x${pace}`, { usage: true });
+    return streamAll({ ...target(system, body), number, spacing, expected: { words, usage: true } });
+  };
+  return { requests, streams: await interleave(bench, "Streams through proxies", { names, ...streaming(stream) }) };
+}
+
 // ── The system itself
 // ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -446,5 +471,5 @@ async function remembered(bench, system) {
 }
 
 /** All figures by the name that ONLY accepts. */
-export const FIGURES = { requests, latency, streams, generated, translation, sockets, accounting, watching, size, cold, memory };
+export const FIGURES = { requests, latency, streams, generated, translation, sockets, accounting, watching, proxies, size, cold, memory };
 export const METHOD = { RATE, STREAMS, GENERATED, SOCKETS, MANY, SETTLE_MS, PATIENCE_MS, REST_MS, CUTS, CALLERS, CROWD, GATHERED_MS, REPORTED_MS };

@@ -171,6 +171,19 @@ function watchingTable(run, samples) {
   ]);
 }
 
+function proxyTable(run, { requests, streams }) {
+  const { number, chunks, pace } = METHOD.STREAMS;
+  return section(`By what is between the gateway and the provider: requests of 1 KB; ${number} streams × ${chunks} chunks × ${pace} ms`, [
+    systemsTable(run, requests, [
+      ["requests/s", (name) => whole(requests.median(name, "rate"))],
+      ["CPU µs/request", (name) => whole(requests.median(name, "cpu"))],
+      ["CPU µs/chunk", (name) => one(streams.median(name, "cpu"))],
+      ["first byte p50 ms", (name) => two(streams.median(name, "firstByte"))],
+      ["chunk delay p50 ms", (name) => two(streams.median(name, "delay"))],
+    ]),
+  ]);
+}
+
 function sizeTable(_, { raw, gzip }) {
   return section("Size of the wasm", [table(["", "raw KB", "gzip KB"], [["build/index_bg.wasm", whole(raw / 1000), whole(gzip / 1000)]])]);
 }
@@ -210,6 +223,7 @@ const TABLES = {
   sockets: socketTables,
   accounting: accountingTable,
   watching: watchingTable,
+  proxies: proxyTable,
   size: sizeTable,
   cold: coldTable,
   memory: memoryTable,

@@ -10,15 +10,17 @@ import { FIGURES } from "./figures.mjs";
 import { encode } from "./load.mjs";
 import { PEERS, provide } from "./peers.mjs";
 import { document, frontPage, tables } from "./report.mjs";
-import { ACCESS_KEY, PROJECT, Program, WORKERS, cpuOfOthers, startUpstream, stopAll, version } from "./systems.mjs";
+import { ACCESS_KEY, PROJECT, Program, WORKERS, cpuOfOthers, startRelays, startUpstream, stopAll, version } from "./systems.mjs";
 
 const knobs = readKnobs(process.argv.slice(2));
 const folder = mkdtempSync(join(tmpdir(), "llm-bridge-bench-"));
 let upstream;
+let relays;
 
 process.once("exit", () => {
   stopAll();
   upstream?.stop();
+  relays?.stop();
   rmSync(folder, { recursive: true, force: true });
 });
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(130));
@@ -28,6 +30,7 @@ process.exit();
 
 async function main() {
   upstream = await startUpstream();
+  if (knobs.only.includes("proxies")) relays = await startRelays(upstream.port);
   const bench = { ...knobs, folder, upstream, systems: new Map([["direct", direct()]]), notes: [], say, start };
   await startAll(bench);
   const [began, others] = [Date.now(), cpuOfOthers()];

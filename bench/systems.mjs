@@ -165,6 +165,14 @@ export async function startUpstream() {
   };
 }
 
+/** What is between the gateway and the fake provider in the figures of proxies (bench/relays.mjs), once it has been started. */
+let relays;
+export async function startRelays(port) {
+  const child = fork(fileURLToPath(new URL("relays.mjs", import.meta.url)), [String(port)], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  [relays] = await once(child, "message");
+  return { stop: () => child.kill("SIGKILL") };
+}
+
 // ── Workers under `workerd serve`
 // ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -218,6 +226,23 @@ logging: { level: ${level}${output && `, output: { ${output} }`} }
 ${more}`;
 }
 
+/** The ways to the fake provider that differ in what is between: a provider of the configuration for each. */
+export const WAYS = [
+  { provider: "plain", label: "directly, http" },
+  { provider: "secure", label: "directly, TLS by the runtime" },
+  { provider: "forward", label: "HTTP proxy, http" },
+  { provider: "tunnel", label: "HTTP proxy, TLS in the wasm" },
+  { provider: "socks", label: "SOCKS5 proxy, TLS in the wasm" },
+];
+
+function relayedConfig(base) {
+  const secure = base.replace(/^http:[/][/][^/]*/, `https://localhost:${relays.secure}`);
+  const [http, socks] = [`proxy: http://127.0.0.1:${relays.http}`, `proxy: socks5://127.0.0.1:${relays.socks}`];
+  const rows = { plain: [base], secure: [secure], forward: [base, http], tunnel: [secure, http], socks: [secure, socks] };
+  const row = ([name, [url, via = "proxy: none"]]) => `  ${name}: { base_url: "${url}", api_key_env: FAKE_API_KEY, models: "*", ${via} }`;
+  return `providers:\n  fake: { base_url: "${base}", models: "*" }\n${Object.entries(rows).map(row).join("\n")}\nlogging: { level: error }\nproxy: { ca: RELAY_CA }\n`;
+}
+
 /** Sections of the configuration that are off or empty by default. */
 const ALL_ON = "reporting: { timezone: Asia/Kolkata, tags: [team] }\n";
 
@@ -233,6 +258,13 @@ const gatewayAt = (name, label, { counted = false, patience, ...config } = {}) =
     objects: OBJECTS,
     patience,
   });
+
+const relayed = worker("relayed", "LLM Bridge, providers behind proxies", {
+  modules: (base) => gateway(relayedConfig(base), false),
+  bindings: () => ({ ...gatewaySecrets(), RELAY_CA: relays.root }),
+  objects: OBJECTS,
+  trusted: () => [relays.root],
+});
 
 /** The gateway, with the calls and rows of its objects counted from outside. */
 export const counting = gatewayAt("counted", "LLM Bridge, counted", { counted: true });
@@ -271,10 +303,11 @@ export const WORKERS = [
   },
   { ...gatewayAt("books", "LLM Bridge with keys of all kinds"), figure: "accounting" },
   { ...counting, figure: "accounting" },
+  { ...relayed, figure: "proxies" },
 ];
 
 /** Prepares a Worker in `folder` and returns how to start it; `named` reports its functions to perf. */
-async function layOut({ modules, bindings, objects = [], patience = 20_000 }, folder, base) {
+async function layOut({ modules, bindings, objects = [], trusted = () => [], patience = 20_000 }, folder, base) {
   await mkdir(folder, { recursive: true });
   const parts = modules(base);
   for (const [name, , source] of parts) {
@@ -286,7 +319,7 @@ async function layOut({ modules, bindings, objects = [], patience = 20_000 }, fo
     const port = await freePort();
     // Each start begins with empty databases.
     const disk = await mkdtemp(join(DISKS, "disk-"));
-    await writeFile(join(folder, "config.capnp"), capnp({ parts, bindings: bindings(base), objects, disk, port, settings, named }));
+    await writeFile(join(folder, "config.capnp"), capnp({ parts, bindings: bindings(base), objects, trusted: trusted(), disk, port, settings, named }));
     return { command: WORKERD, args: ["serve", join(folder, "config.capnp")], cwd: folder, log: join(folder, `log-${port}`), port, patience };
   };
 }
@@ -299,12 +332,13 @@ async function deployedAs() {
   return { date, flags: flags.replace(/,\s*\]/, "]") };
 }
 
-function capnp({ parts, bindings, objects, disk, port, settings, named }) {
+function capnp({ parts, bindings, objects, trusted, disk, port, settings, named }) {
   const modules = parts.map(([name, kind]) => `(name = ${text(name)}, ${kind} = embed ${text(name)})`);
   const texts = Object.entries(bindings).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`);
   const kept = objects.length === 0 ? { bindings: [], services: [], storage: "" } : keptOnDisk(objects, disk);
+  const tls = trusted.length > 0 ? `, tlsOptions = (trustedCertificates = [${trusted.map(text).join(", ")}])` : "";
   // The outbound network is loopback only.
-  const services = [`(name = "main", worker = .worker)`, `(name = "internet", network = (allow = ["local"]))`, ...kept.services];
+  const services = [`(name = "main", worker = .worker)`, `(name = "internet", network = (allow = ["local"]${tls}))`, ...kept.services];
   return `using Workerd = import "/workerd/workerd.capnp";
 
 const config :Workerd.Config = (
