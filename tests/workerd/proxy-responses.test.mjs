@@ -2,13 +2,16 @@
 
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:http";
 import { after, before, describe, it } from "node:test";
 import { constants, createGzip, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
 import { answerEvents, chunk, DONE, event } from "./behaviours.mjs";
-import { settled } from "./client.mjs";
+import { open, settled, until } from "./client.mjs";
 import { expectError, expectErrorFrame } from "./expect.mjs";
 import { startProxyStage } from "./proxy-stage.mjs";
-import { ASKING } from "./stage.mjs";
+import { startHttpProxy } from "./proxies.mjs";
+import { ASKING, startStage } from "./stage.mjs";
 
 const WAYS = ["http", "socks"];
 const MIB = 1 << 20;
@@ -180,6 +183,43 @@ describe("a provider behind a proxy", () => {
       all.update(await caller.rest());
       const sent = createHash("sha256").update(Buffer.concat(exchange.record.sent));
       assert.equal(all.digest("hex"), sent.digest("hex"));
+    });
+  }
+});
+
+describe("a response through a proxy that is cancelled while its request goes on", () => {
+  let stage;
+  let proxy;
+  let server;
+  before(async () => {
+    stage = await startStage({ entry: "proxy-reader.mjs" });
+    proxy = await startHttpProxy();
+    // One chunk, or one each 20 ms.
+    server = createServer(({ url }, response) => {
+      response.writeHead(200).write("chunk");
+      if (url !== "/flowing") return;
+      const timer = setInterval(() => response.write("chunk"), 20);
+      response.on("close", () => clearInterval(timer));
+    });
+    await once(server.listen(0, "127.0.0.1"), "listening");
+  });
+  after(async () => {
+    await stage.stop();
+    await proxy.stop();
+    server.closeAllConnections();
+    server.close();
+  });
+
+  // In the flowing one, a chunk waits for a reader when the response is cancelled.
+  for (const kind of ["silent", "flowing"]) {
+    it(`closes its connection: ${kind}`, async () => {
+      const url = `http://127.0.0.1:${server.address().port}/${kind}`;
+      const body = JSON.stringify({ url, proxy: `http://${proxy.host}`, wait: 300 });
+      const caller = await open(`${stage.gateway.url}/test/read`, { method: "POST", body });
+      assert.equal(caller.status, 200);
+      await until(() => proxy.open() === 0, "the connection to the proxy to be closed");
+      assert.ok(proxy.all() > 0 && (await caller.next()), "the request goes on");
+      caller.leave();
     });
   }
 });
