@@ -4,8 +4,8 @@ use super::audit_trail::AuditTrail;
 use super::query::Query;
 use super::routes::Action;
 use super::{
-    alerts, anonymize, audit_log, export, health, keys, live, logs, models, receipts, reports, requests, session,
-    signing, stores, usage,
+    alerts, anonymize, audit_log, config_check, export, health, keys, live, logs, models, receipts, reports, requests,
+    session, signing, standing, stores, usage,
 };
 use crate::error::Result;
 use crate::gateway::{Body, Bridge, Platform, Request, Response, read_body};
@@ -57,6 +57,8 @@ pub async fn handle<P: Platform>(
         Action::Rotate => keys::rotate(bridge, platform, trail, id).await,
         Action::Disable => keys::set_enabled(bridge, platform, trail, id, false).await,
         Action::Enable => keys::set_enabled(bridge, platform, trail, id, true).await,
+        Action::Standing => standing::read(bridge, platform, id).await,
+        Action::CheckConfig => config_check::check(&read_body(bridge, platform, request).await?),
         Action::Receipts => receipts::list(bridge, platform, id, &of(&["limit", "before"])?).await,
         Action::Anonymize => anonymize::run(bridge, platform, trail, id, &of(anonymize::PARAMETERS)?).await,
         Action::Usage => usage::list(bridge, platform, &of(usage::PARAMETERS)?).await,

@@ -28,6 +28,10 @@ pub enum Action {
     Disable,
     /// Enables a key that was disabled.
     Enable,
+    /// Reads what is used of the limits of a key.
+    Standing,
+    /// Checks a configuration that is not in use.
+    CheckConfig,
     /// Lists the receipts of a key, a page at a time.
     Receipts,
     /// Takes the request ids out of the receipts of a key.
@@ -140,6 +144,7 @@ pub const ROUTES: &[AdminRoute] = &[
     write("POST", "/keys/{id}/rotate", Action::Rotate, "key.rotate"),
     write("POST", "/keys/{id}/disable", Action::Disable, "key.disable"),
     write("POST", "/keys/{id}/enable", Action::Enable, "key.enable"),
+    read("/keys/{id}/standing", Action::Standing),
     read("/keys/{id}/receipts", Action::Receipts),
     write("POST", "/keys/{id}/anonymize", Action::Anonymize, "key.anonymize"),
     read("/usage", Action::Usage),
@@ -158,6 +163,7 @@ pub const ROUTES: &[AdminRoute] = &[
     write("POST", "/requests/{id}/end", Action::EndRequest, "request.end"),
     read("/live", Action::Live),
     AdminRoute { method: "POST", ..read("/live", Action::LiveTicket) },
+    AdminRoute { method: "POST", ..read("/config/check", Action::CheckConfig) },
     read("/stores", Action::Stores),
     read("/audit", Action::Audit),
     read("/alerts", Action::Alerts),
@@ -181,9 +187,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reading_is_for_get_alone_but_for_tickets() {
+    fn reading_is_for_get_alone_but_for_tickets_and_checks() {
         for route in ROUTES {
-            let is_read = route.method == "GET" || route.action == Action::LiveTicket;
+            let keeps_nothing = matches!(route.action, Action::LiveTicket | Action::CheckConfig);
+            let is_read = route.method == "GET" || keeps_nothing;
             assert_eq!(route.access == Access::Read, is_read, "{route:?}");
             assert_eq!(route.action.access(), route.access, "{route:?}");
         }

@@ -21,6 +21,8 @@ struct SessionView<'s> {
     log_files: bool,
     /// Whether any caller can call models yet: by a fixed key, or without one.
     has_fixed_callers: bool,
+    /// Whether any provider has a key yet.
+    has_provider_keys: bool,
     notes: Vec<NoteView<'s>>,
 }
 
@@ -56,6 +58,7 @@ pub async fn read<P: Platform>(
         tags: reporting.tags.names(),
         log_files: bridge.logging().file.is_some(),
         has_fixed_callers: bridge.fixed_accounts().next().is_some(),
+        has_provider_keys: bridge.has_provider_keys(),
         notes: notes.collect(),
     };
     Ok(json(200, &view))

@@ -300,6 +300,11 @@ impl Bridge {
         &self.config.regions
     }
 
+    /// Whether any provider can be called with a key.
+    pub fn has_provider_keys(&self) -> bool {
+        self.accounts.iter().any(|account| !account.keys().is_empty())
+    }
+
     /// The settings of the log.
     pub fn logging(&self) -> &Logging {
         &self.config.logging

@@ -65,6 +65,8 @@ pub enum AccountCommand {
         /// The last day, included.
         to: u64,
     },
+    /// Reads what is used of the limits. Nothing is taken.
+    Standing,
     /// Reads the newest receipts, newest first.
     #[serde(rename = "Entries")]
     Receipts {
@@ -80,6 +82,21 @@ pub enum AccountCommand {
         /// Only rows with a lower number.
         before: Option<u64>,
     },
+}
+
+/// What is used of the limits of an account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitStanding {
+    /// Spent in the present period of the budget, in nano-dollars; `None` without a budget.
+    pub spent: Option<Nanos>,
+    /// Set aside for requests under way, in nano-dollars.
+    pub reserved: Nanos,
+    /// Requests under way.
+    pub running: u64,
+    /// Requests in the last minute.
+    pub requests: u64,
+    /// Tokens in the last minute, those set aside for requests under way included.
+    pub tokens: u64,
 }
 
 /// The response of an account.
@@ -109,6 +126,8 @@ pub enum AccountResponse {
     Done,
     /// Sums by day, provider and model.
     Usage(Vec<UsageReport>),
+    /// What is used of the limits.
+    Standing(LimitStanding),
     /// Receipts with their numbers.
     #[serde(rename = "Entries")]
     Receipts(Vec<(u64, Receipt)>),

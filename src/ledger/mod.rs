@@ -28,7 +28,7 @@ mod write;
 pub use account::AccountLedger;
 pub use admission::{AdmissionRefusal, AdmissionRequest, CountRequest, OutputCost, RateLimit, RateLimitStatus};
 pub use api_key::{ApiKey, KeyStatus, id_of};
-pub use command::{AccountCommand, AccountResponse};
+pub use command::{AccountCommand, AccountResponse, LimitStanding};
 pub use limits::{Budget, KeyLimits, Period};
 pub use receipt::{AttemptEntry, LEASE, LOST, Receipt, Reservation, ReservationLease};
 pub use secret::KeySecret;

@@ -51,6 +51,8 @@ fn every_response_is_as_described() {
         ("PATCH /keys/a", r#"{"owner":"me","budget":null}"#),
         ("POST /keys/a/disable", ""),
         ("POST /keys/a/enable", ""),
+        ("GET /keys/a/standing", ""),
+        ("POST /config/check", "providers: {}"),
         ("GET /keys/a/receipts", ""),
         ("POST /keys/a/anonymize?member=a", ""),
         ("GET /usage", ""),

@@ -1,8 +1,8 @@
 //! A session says what its caller may do, and a key without rights can ask without a trace.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::setup::{CONFIG, keep_audit_log};
+use crate::setup::{AdminSetup, CONFIG, keep_audit_log};
 use crate::support::{World, ask, bridge};
 
 const SECRETS: &[(&str, &str)] =
@@ -25,6 +25,7 @@ fn a_session_says_what_its_key_may_do() {
     assert_eq!(of_admin["timezone"], "UTC");
     assert_eq!(of_admin["log_files"], true);
     assert_eq!(of_admin["has_fixed_callers"], true);
+    assert_eq!(of_admin["has_provider_keys"], false);
 }
 
 #[test]
@@ -40,4 +41,34 @@ fn a_callers_key_is_refused_without_an_entry_in_the_audit_log() {
     ask(&bridge(CONFIG, SECRETS), &world, "GET /admin/api/keys", &[("authorization", "Bearer caller")], "");
     let log = ask(&bridge(CONFIG, SECRETS), &world, "GET /admin/api/audit", &admin, "").json();
     assert_eq!(log["data"][0]["action"], "read", "{log}");
+}
+
+#[test]
+fn a_configuration_is_checked_without_being_used() {
+    let setup = AdminSetup::open();
+    let sound = setup.ask("POST /config/check", CONFIG).json();
+    assert_eq!((&sound["is_sound"], &sound["providers"], &sound["models"]), (&true.into(), &1.into(), &2.into()));
+    let text = "providers: { demo: { adapter: echo, models: { e: {} } } }\nloging: {}\n";
+    let faulty = setup.ask("POST /config/check", text).json();
+    assert_eq!(faulty["is_sound"], false);
+    assert_eq!(faulty["faults"][0]["line"], 2);
+    assert!(faulty["faults"][0]["message"].as_str().unwrap().contains("logging"), "{faulty}");
+    assert_eq!(setup.ask("POST /config/check", "\t{").status, 200);
+    // What is in use stays.
+    assert_eq!(setup.ask("GET /session", "").status, 200);
+}
+
+#[test]
+fn a_keys_standing_is_what_its_account_counts() {
+    let setup = AdminSetup::open();
+    let key = setup.key(&json!({"id": "a", "requests_per_minute": 9, "budget": {"amount": "5", "per": "day"}}));
+    let standing = || setup.ask("GET /keys/a/standing", "").json();
+    assert_eq!(standing()["spent_nanos"], 0);
+    // The price of the demonstration is unknown, so a budget would refuse it.
+    setup.json("PATCH /keys/a", &json!({"budget": null}));
+    assert_eq!(setup.call(&key, "demo/echo"), 200);
+    let used = standing();
+    assert_eq!((&used["requests_in_minute"], &used["running_requests"]), (&1.into(), &0.into()), "{used}");
+    assert_eq!(used["spent_nanos"], Value::Null);
+    assert_eq!(setup.ask("GET /keys/nobody/standing", "").status, 404);
 }

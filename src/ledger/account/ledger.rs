@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Millis, Nanos};
 use crate::ids::KeyHash;
 use crate::ledger::admission::{AdmissionRefusal, AdmissionRequest, RateLimit, RateLimitStatus};
-use crate::ledger::command::{AccountCommand, AccountResponse};
+use crate::ledger::command::{AccountCommand, AccountResponse, LimitStanding};
 use crate::ledger::count_quota::{AccountLoad, CountQuota};
 use crate::ledger::limits::KeyLimits;
 use crate::ledger::receipt::{LEASE, Receipt, Reservation, ReservationLease};
@@ -116,6 +116,7 @@ impl AccountLedger {
                 self.set_limits(StoredLimits { hash, limits, version }, writes)
             }
             AccountCommand::Usage { from, to } => AccountResponse::Usage(self.usage(from, to)),
+            AccountCommand::Standing => AccountResponse::Standing(self.standing(now)),
             // The object reads and writes its tables itself.
             AccountCommand::Receipts { .. } | AccountCommand::Anonymize { .. } => AccountResponse::Malformed,
         }
@@ -165,6 +166,17 @@ impl AccountLedger {
                 .saturating_sub(self.sums.spent.in_period(budget.per, now))
                 .saturating_sub(self.reservations.cost()),
         )
+    }
+
+    /// What is used of the limits.
+    fn standing(&self, now: Millis) -> LimitStanding {
+        LimitStanding {
+            spent: self.limits.budget.map(|budget| self.sums.spent.in_period(budget.per, now)),
+            reserved: self.reservations.cost(),
+            running: self.reservations.count(),
+            requests: self.request_window.taken(now),
+            tokens: self.token_window.taken(now),
+        }
     }
 
     /// What has been spent of the budget; `None` without one.
