@@ -52,7 +52,9 @@ function Signed({ session, onSignedOut, ...rest }) {
   const route = useRoute();
   const groups = groupsOf(session);
   const names = groups.flatMap((group) => group.views);
-  const current = names.includes(route.view) ? route.view : names[0];
+  // Without a provider's key there is nothing to look at yet.
+  const first = session.has_provider_keys === false && names.includes("start") ? "start" : names[0];
+  const current = names.includes(route.view) ? route.view : first;
   const View = VIEWS[current];
   return (
     <Frame session={session} groups={groups} current={current} {...rest}>

@@ -71,7 +71,7 @@ export function Frame({ session, groups, current, onSignOut, onLanguage, childre
         <nav aria-label={t("views")}>
           {groups.map(({ title, views }) => (
             <div key={title}>
-              {title && <h2>{t(title)}</h2>}
+              {title && <h2>{title && t(title)}</h2>}
               <ul>
                 {views.map((name) => (
                   <li key={name}>

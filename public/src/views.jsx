@@ -2,6 +2,7 @@
 // only what is offered.
 
 import { Overview } from "./views/overview.jsx";
+import { Keys } from "./views/keys.jsx";
 import { Live } from "./views/live.jsx";
 import { Requests } from "./views/requests.jsx";
 import { Start } from "./views/start.jsx";
@@ -11,11 +12,16 @@ export const VIEWS = {
   overview: Overview,
   requests: Requests,
   live: Live,
+  keys: Keys,
   start: Start,
   usage: Usage,
 };
 
-const ADMIN = [{ title: "", views: ["overview", "requests", "live", "start"] }];
+const ADMIN = [
+  { title: "", views: ["overview", "requests", "live"] },
+  { title: "nav.manage", views: ["keys"] },
+  { title: "nav.help", views: ["start"] },
+];
 const CALLER = [{ title: "", views: ["usage"] }];
 
 /** The groups of views that a session is offered; the first view is shown first. */
