@@ -16,8 +16,8 @@ const GROUPS = ["model", "provider", "day"];
 export function Usage({ session, onSignedOut = () => {} }) {
   const [days, setDays] = useState("30");
   const [group, setGroup] = useState("model");
-  // Accounts keep sums of UTC days.
-  const to = dayIn("UTC");
+  // Days are those of the reporting zone, which the API says; the range ends today.
+  const to = dayIn(session.usage.timezone);
   const load = async (signal) => {
     const params = { from: shiftDay(to, 1 - Number(days)), to, group_by: group };
     const response = await send(`/v1/usage${query(params)}`, { key: session.key, signal });
@@ -56,7 +56,7 @@ function Report({ usage, group, onGroup }) {
         [t("tokens.prompt"), count(totals.tokens.prompt)],
         [t("tokens.completion"), count(totals.tokens.completion)],
       ]} />
-      <p class="soft small">{t("usage.utc", { from: usage.from, to: usage.to })}</p>
+      <p class="soft small">{t("usage.days", { zone: usage.timezone, from: usage.from, to: usage.to })}</p>
       <Choices label={t("group-by")} value={group} options={GROUPS.map((name) => [name, t(name)])} onChange={onGroup} />
       {data.length === 0
         ? <Empty title={t("usage.none")}>{t("usage.none.text")}</Empty>
