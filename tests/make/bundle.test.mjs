@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -15,25 +15,35 @@ const KINDS = { wasm: "wasm", yaml: "text" };
 
 /** wrangler.toml without its build, which would change the configuration below another test. */
 function settings() {
-  const toml = readFileSync(join(ROOT, "wrangler.toml"), "utf8").replace(/^\[build\]\n(?!\[)(?:(?!\[).*\n)*/m, "");
+  const toml = readFileSync(join(ROOT, "wrangler.toml"), "utf8").replace(/^\[build\]\n(?:(?!\[).*\n)*/m, "");
   assert.doesNotMatch(toml, /^command = /m);
-  return toml.replace(/^(main|directory) = "(.*?)"/gm, (_, key, path) => `${key} = ${JSON.stringify(join(ROOT, path))}`);
+  return toml.replace(/^directory = "(.*?)"/m, (_, path) => `directory = ${JSON.stringify(join(ROOT, path))}`);
+}
+
+/** What wrangler bundles, with a configuration of its own: build/config.yaml leads wherever the last command had it. */
+function copyTo(project) {
+  const isModule = (path) => !/\.(rs|json)$/.test(path);
+  cpSync(join(ROOT, "src"), join(project, "src"), { recursive: true, filter: isModule });
+  mkdirSync(join(project, "build"));
+  for (const name of ["index.js", "index_bg.wasm", "tunnel.js", "tunnel_bg.wasm"]) copyFileSync(join(ROOT, "build", name), join(project, "build", name));
+  writeFileSync(join(project, "build/config.yaml"), "providers: { demo: { adapter: echo, models: { echo: {} } } }\n");
+  writeFileSync(join(project, "wrangler.toml"), settings());
 }
 
 describe("the uploaded bundle", () => {
-  const folder = mkdtempSync(join(tmpdir(), "llm-bridge-bundle-"));
+  const project = mkdtempSync(join(tmpdir(), "llm-bridge-bundle-"));
+  const folder = join(project, "uploaded");
   /** Its modules, as the harness takes them: the entry module is first. */
   let modules;
   let tunnel;
   before(() => {
-    const toml = join(folder, "wrangler.toml");
-    writeFileSync(toml, settings());
-    execFileSync("wrangler", ["deploy", "--dry-run", "--config", toml, "--outdir", folder], { cwd: ROOT, encoding: "utf8", timeout: 170_000 });
+    copyTo(project);
+    execFileSync("wrangler", ["deploy", "--dry-run", "--outdir", folder], { cwd: project, encoding: "utf8", timeout: 170_000 });
     const others = readdirSync(folder).filter((name) => /\.(wasm|yaml)$/.test(name));
     modules = [["worker.js", "esModule"], ...others.map((name) => [name, KINDS[name.split(".").at(-1)]])];
     [tunnel] = others.filter((name) => name.endsWith("tunnel_bg.wasm"));
   });
-  after(() => rmSync(folder, { recursive: true }));
+  after(() => rmSync(project, { recursive: true }));
 
   const start = () => startProxyStage({ faults: [], build: folder, modules, assets: join(ROOT, "build/assets") });
 

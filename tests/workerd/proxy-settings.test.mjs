@@ -10,7 +10,8 @@ import { DEAD_PORT, startStage } from "./stage.mjs";
 
 const BOTH = ["secure", "bare"];
 
-describe("the proxy of a provider", { concurrency: 4 }, () => {
+// One test at a time: connections are counted.
+describe("the proxy of a provider", () => {
   const { root, leaf } = authority("ec", ["localhost"]);
   const proxies = {};
   let fake;
@@ -57,8 +58,7 @@ describe("the proxy of a provider", { concurrency: 4 }, () => {
     return used;
   }
 
-  // One after the other: connections are counted.
-  it("is chosen by the file and the secrets", { concurrency: 1 }, async () => {
+  it("is chosen by the file and the secrets", async () => {
     const shared = `{ https: "${address("shared")}", http: "${address("plain")}", ca: ROOT }`;
     const only = `{ https: "${address("socks")}", ca: ROOT }`;
     for (const [row, section, bindings, expected] of [
