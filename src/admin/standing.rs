@@ -46,5 +46,5 @@ pub async fn read<P: Platform>(bridge: &Bridge, platform: &P, id: &str) -> Resul
 
 fn unavailable() -> Error {
     let message = "The account of this key does not say what is used. Retry shortly.";
-    Error::gateway(503, "account_unavailable", message).with_header("retry-after", "1")
+    Error::gateway(503, "accounts_unavailable", message)
 }
