@@ -58,6 +58,8 @@ describe("the overview", { skip: missing }, () => {
     assert.notEqual(await tab.title(), "owned");
     assert.equal(await tab.locator("main img").count(), 0);
     assert.ok(await tab.getByRole("rowheader", { name: HOSTILE }).isVisible());
+    // A price that is not known is not 0.
+    assert.match(await tab.getByRole("row", { name: /^unpriced/ }).textContent(), /^unpriced—/);
     // By a tag, and what has none.
     await tab.getByRole("button", { name: "Tag team" }).click();
     await tab.getByRole("rowheader", { name: "(none)" }).waitFor();

@@ -13,7 +13,7 @@ import { Table } from "../parts/table.jsx";
 import { Totals } from "../parts/totals.jsx";
 import { before, periods, rangeOf, resolutions } from "../periods.js";
 import { link, refine } from "../router.js";
-import { change, cost, failed, failureShare, tokens } from "../sums.js";
+import { change, cost, failed, failureShare, isLeast, tokens } from "../sums.js";
 import { t } from "../words/index.js";
 import { Standing } from "./standing.jsx";
 
@@ -159,7 +159,7 @@ function Charts({ data, steps, filters, onSave }) {
 }
 
 const COLUMNS = [
-  { name: "cost", cell: (row) => money(cost(row)), sort: cost },
+  { name: "cost", cell: (row) => `${isLeast(row) ? "≥ " : ""}${money(cost(row))}`, sort: cost },
   { name: "requests", cell: (row) => count(row.requests), sort: (row) => row.requests },
   { name: "failed", cell: (row) => count(failed(row)), sort: failed },
   { name: "tokens.prompt", cell: (row) => count(tokens(row, "prompt")), sort: (row) => tokens(row, "prompt") },
