@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { until } from "../workerd/client.mjs";
 import { assertAccessible, assertFits, missing, signIn, walk } from "./chromium.mjs";
 import { look } from "./look.mjs";
 import { ADMIN_KEY, READER_KEY, startPage } from "./stage.mjs";
@@ -76,6 +77,31 @@ describe("a fresh gateway", { skip: missing }, () => {
     assert.ok(page.front.calls.every((call) => call.startsWith("GET /v1/usage")), page.front.calls.join("\n"));
     await assertAccessible(tab, "the usage of a caller");
     await look(tab, "usage");
+  });
+
+  test("a key that is revoked ends its session", async () => {
+    const key = await page.office.key("brief", { name: "Brief" });
+    const tab = await page.open();
+    await signIn(tab, key);
+    await tab.getByRole("heading", { name: "Your usage" }).waitFor();
+    await page.office.order("DELETE", "/keys/brief");
+    // Isolates know of it within some seconds. Each choice asks anew.
+    await until(async () => {
+      const choice = tab.getByRole("button", { name: "7 d", exact: true });
+      if ((await choice.count()) > 0) {
+        await choice.click().catch(() => {});
+        await tab.getByRole("button", { name: "30 d", exact: true }).click({ timeout: 2000 }).catch(() => {});
+      }
+      return (await tab.getByText("The session has ended.").count()) > 0;
+    }, "the end of the session");
+    assert.equal(await tab.evaluate(() => sessionStorage.length), 0);
+  });
+
+  test("no other page can frame it", async () => {
+    const tab = await page.open();
+    await tab.goto("about:blank");
+    await tab.setContent(`<iframe src="${page.front.url}/"></iframe>`);
+    await until(() => tab.frames()[1]?.url().startsWith("chrome-error:"), "the refusal of the frame");
   });
 
   test("all is reached by keyboard, with the focus in sight", async () => {

@@ -1,11 +1,14 @@
 // Keys: made in three clicks, their text once, limits as bars, changed, and made by the hundred.
 
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { after, before, describe, test } from "node:test";
+import { promisify } from "node:util";
 import { assertAccessible, assertFits, missing, signIn, walk } from "./chromium.mjs";
 import { look } from "./look.mjs";
 import { ADMIN_KEY, READER_KEY, startPage } from "./stage.mjs";
 
+const run = promisify(execFile);
 const CONFIG = `
 providers:
   demo:
@@ -57,6 +60,10 @@ describe("keys", { skip: missing }, () => {
       assert.ok(snippet.includes(text), client);
       assert.ok(client === "Open WebUI" || snippet.includes("demo/echo"), snippet);
     }
+    // As printed.
+    await tab.getByRole("button", { name: "curl", exact: true }).click();
+    const { stdout } = await run("bash", ["-c", await tab.getByLabel("curl", { exact: true }).textContent()], { timeout: 60_000 });
+    assert.equal(JSON.parse(stdout).object, "chat.completion", stdout);
     await tab.getByRole("link", { name: HOSTILE }).click();
     await tab.getByRole("heading", { name: HOSTILE }).waitFor();
     assert.equal((await tab.textContent("body")).includes(text), false, "its text is not shown again");

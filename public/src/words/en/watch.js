@@ -13,7 +13,7 @@ export const watch = {
   "ttft.p50": "TTFT, median",
   "ttft.p95": "TTFT, 95 %",
   p95: "95 % within {n}",
-  change: "{n} against the period before",
+  change: "{n} on the period before",
   "unreported.note": "without {n} requests that reported none",
   lost: "{n} requests of these days are missing here.",
   "lost.text": "Their report did not arrive. Receipts of the keys have them.",
