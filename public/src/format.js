@@ -15,7 +15,12 @@ function number(options) {
 export const count = (value) => (value == null ? NONE : number({}).format(value));
 /** Shortened from 10,000 on: 12.3K. */
 export const short = (value) => (value == null ? NONE : value < 10_000 ? count(value) : number({ notation: "compact", maximumFractionDigits: 1 }).format(value));
-export const percent = (share) => (share == null || !Number.isFinite(share) ? NONE : number({ style: "percent", maximumFractionDigits: share < 0.1 ? 1 : 0 }).format(share));
+/** A share. One that is there, however small, is not shown as 0. */
+export function percent(share) {
+  if (share == null || !Number.isFinite(share)) return NONE;
+  if (share > 0 && share < 0.001) return `< ${percent(0.001)}`;
+  return number({ style: "percent", maximumFractionDigits: share < 0.1 ? 1 : 0 }).format(share);
+}
 
 /** Billionths of a dollar as dollars. Small amounts have more digits, so that none looks like nothing. */
 export function money(nanos) {
