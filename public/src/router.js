@@ -39,6 +39,8 @@ export function useRoute() {
   useEffect(() => {
     const follow = () => setRoute(parse(location.hash));
     addEventListener("hashchange", follow);
+    // The address may have changed between the first drawing and now.
+    follow();
     return () => removeEventListener("hashchange", follow);
   }, []);
   return route;
