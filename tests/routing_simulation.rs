@@ -204,7 +204,8 @@ impl Simulation {
             }
             Next::Try(choice) => {
                 let model = self.targets[choice.candidate].model;
-                let place = Place { provider: choice.candidate, model, key: choice.key, account: choice.key };
+                let place =
+                    Place { provider: choice.candidate, model, key: choice.key, account: choice.key, region: None };
                 let isolate = self.requests[request].isolate;
                 let running = self.isolates[isolate].begin(place, now);
                 let outcome = self.attempt(choice.candidate, choice.key, now);
@@ -220,6 +221,7 @@ impl Simulation {
         let view = |(provider, target): (usize, &Target)| CandidateView {
             id: NodeId::of(&[target.model.as_bytes()]),
             provider,
+            region: None,
             weight: 1,
             is_admitted: true,
             window: None,
@@ -228,7 +230,8 @@ impl Simulation {
                     id: NodeId::of(&[&key.to_be_bytes()]),
                     account: key,
                     weight: 1,
-                    availability: health.availability(Place { provider, model: target.model, key, account: key }, now),
+                    availability: health
+                        .availability(Place { provider, model: target.model, key, account: key, region: None }, now),
                 })
                 .collect(),
         };
@@ -382,7 +385,7 @@ fn a_dead_key_is_asked_about_once_in_an_hour_by_each_isolate() {
     for number in 0..1_000_u64 {
         let health = &mut health[usize::try_from(number % 10).unwrap()];
         let now = START + number * SECOND;
-        let place = Place { provider: 0, model: "m", key: 0, account: 0 };
+        let place = Place { provider: 0, model: "m", key: 0, account: 0, region: None };
         if health.availability(place, now).is_usable() {
             let failure = AttemptFailure { class: FailureClass::Credential, scope: FailureScope::Key, wait: None };
             let running = health.begin(place, now);

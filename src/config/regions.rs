@@ -4,7 +4,7 @@ use super::yaml::Node;
 
 /// A location hint of Durable Objects
 /// (<https://developers.cloudflare.com/durable-objects/reference/data-location/>).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Region(&'static str);
 
 /// All of them.
@@ -26,6 +26,11 @@ const REGIONS: &[(&str, Region)] = &[
 const NONE: &str = "none";
 
 impl Region {
+    /// The region with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        REGIONS.iter().find(|(known, _)| *known == name).map(|(_, region)| *region)
+    }
+
     /// Its name.
     pub fn name(self) -> &'static str {
         self.0

@@ -191,8 +191,8 @@ impl<'r, P: Platform> Drive<'r, P> {
     fn running<'t>(&mut self, target: &'t Target<'_>) -> Option<RunningAttempt<'t>> {
         let attempt = self.attempt.as_mut()?;
         let is_probe = attempt.is_probe.take()?;
-        let place =
-            Place { provider: target.index, model: &target.upstream, key: target.key, account: attempt.account };
+        let (key, account, region) = (target.key, attempt.account, target.region());
+        let place = Place { provider: target.index, model: &target.upstream, key, account, region };
         Some(RunningAttempt { place, began: attempt.began, is_probe })
     }
 

@@ -28,9 +28,27 @@ impl<P: Platform> Drive<'_, P> {
     pub(super) async fn send_by_region(
         &mut self,
         target: &Target<'_>,
+        rule: RegionRule,
+        call: (ProviderRequest, &ProviderFormat),
+        _room: MemoryReservation,
+    ) -> Result<P::Answer, Failure> {
+        let before = self.record.failed_attempts();
+        let sent = self.try_places(target, rule, call).await;
+        match sent {
+            // A planned attempt is noted by the plan.
+            Err(failure) if self.record.failed_attempts() > before && self.attempt.is_none() => {
+                self.note_failure(&failure, failure.billable);
+                Err(Failure { billable: false, ..failure })
+            }
+            sent => sent,
+        }
+    }
+
+    async fn try_places(
+        &mut self,
+        target: &Target<'_>,
         RegionRule { region, is_fallback }: RegionRule,
         (request, format): (ProviderRequest, &ProviderFormat),
-        _room: MemoryReservation,
     ) -> Result<P::Answer, Failure> {
         let store = self.bridge.regions.clone();
         let mut refused = None;
@@ -81,13 +99,17 @@ impl<P: Platform> Drive<'_, P> {
         if !is_refused(failure) {
             return;
         }
-        let now = self.platform.now();
         let (metering, dropped) = (self.record.metering.clone(), self.record.dropped().cloned());
-        let class = failure.cause.class.name();
-        self.record.apply(Fact::AttemptFailed { class, billable: false, at: now });
-        self.platform.log(&self.record.attempt_event(now, &failure.error, class));
-        let metering = metering.map(|metering| metering.again(now));
+        self.note_failure(failure, false);
+        let metering = metering.map(|metering| metering.again(self.platform.now()));
         self.record.apply(Fact::AttemptStarted { metering, dropped });
+    }
+
+    /// Notes a try that failed.
+    fn note_failure(&mut self, failure: &Failure, billable: bool) {
+        let (now, class) = (self.platform.now(), failure.cause.class.name());
+        self.record.apply(Fact::AttemptFailed { class, billable, at: now });
+        self.platform.log(&self.record.attempt_event(now, &failure.error, class));
     }
 
     /// The failure of a call that no object of the region takes.

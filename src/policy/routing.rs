@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use crate::config::names::{self, NoMatch, find_row};
 use crate::config::{
-    Clocks, Config, EgressRule, Meaning, Millis, Model, ModelIndex, OnContentFilter, Provider, RouteRow, RouteTarget,
-    Strategy, When, near,
+    Clocks, Config, EgressRule, Meaning, Millis, Model, ModelIndex, OnContentFilter, Provider, Region, RouteRow,
+    RouteTarget, Strategy, When, near,
 };
 use crate::error::{Error, Result};
 
@@ -30,6 +30,11 @@ impl<'c> Target<'c> {
     /// How its calls leave.
     pub fn egress(&self) -> &'c EgressRule {
         self.model.egress.as_ref().unwrap_or(&self.provider.egress)
+    }
+
+    /// The region from which its calls leave, or may leave.
+    pub fn region(&self) -> Option<Region> {
+        if let EgressRule::Region(rule) = self.egress() { Some(rule.region) } else { None }
     }
 
     /// Whether both are the same model of the same provider, with the same row.

@@ -41,7 +41,8 @@ impl HealthStore {
         let id = NodeId::of(&[target.provider.name.as_bytes(), target.upstream.as_bytes()]);
         let health = self.0.health.borrow();
         let key = |(index, key): (usize, &PoolKey)| {
-            let place = Place { provider: target.index, model: &target.upstream, key: index, account: key.account };
+            let (model, account, region) = (&target.upstream, key.account, target.region());
+            let place = Place { provider: target.index, model, key: index, account, region };
             KeyView {
                 id: NodeId::of(&[key.tag.as_bytes()]),
                 account: key.account,
@@ -50,14 +51,16 @@ impl HealthStore {
             }
         };
         let keys = self.0.pools.get(target.index).map(|pool| pool.keys.iter().enumerate().map(key).collect());
-        CandidateView { id, provider: target.index, weight, is_admitted, window, keys: keys.unwrap_or_default() }
+        let (region, keys) = (target.region(), keys.unwrap_or_default());
+        CandidateView { id, provider: target.index, region, weight, is_admitted, window, keys }
     }
 
     /// Notes that an attempt begins, before it is sent. If a probe is due, this is the probe: others keep
     /// away until its outcome is reported, for 30 s at most.
     pub fn begin<'t>(&self, target: &'t Target<'_>, key: usize, now: Millis) -> RunningAttempt<'t> {
         let account = self.0.pools.get(target.index).and_then(|pool| pool.keys.get(key)).map_or(0, |key| key.account);
-        let place = Place { provider: target.index, model: &target.upstream, key, account };
+        let region = target.region();
+        let place = Place { provider: target.index, model: &target.upstream, key, account, region };
         self.0.health.borrow_mut().begin(place, now)
     }
 

@@ -102,6 +102,8 @@ struct Position<'p> {
 #[derive(Clone, Copy)]
 struct Shared {
     host: bool,
+    /// The host, called from the same place.
+    here: bool,
     target: bool,
     key: bool,
     account: bool,
@@ -110,12 +112,13 @@ struct Shared {
 impl Shared {
     fn of(plan: &PlanView<'_>, place: Position<'_>, attempt: &Tried) -> Self {
         let Some(tried) = plan.candidates.get(attempt.candidate) else {
-            return Self { host: false, target: false, key: false, account: false };
+            return Self { host: false, here: false, target: false, key: false, account: false };
         };
         let host = tried.provider == place.candidate.provider;
         let account = tried.keys.get(attempt.key).is_some_and(|key| key.account == place.view.account);
         Self {
             host,
+            here: host && tried.region == place.candidate.region,
             target: tried.id == place.candidate.id,
             key: host && attempt.key == place.key,
             account: host && account,
@@ -132,7 +135,8 @@ impl Shared {
             FailureScope::Request | FailureScope::Model => self.pair(),
             FailureScope::Key => self.key,
             FailureScope::Account => self.account,
-            FailureScope::Host | FailureScope::Here => self.host,
+            FailureScope::Host => self.host,
+            FailureScope::Here => self.here,
         }
     }
 }
@@ -175,7 +179,7 @@ fn verdict(plan: &PlanView<'_>, place: Position<'_>, shared: Shared, attempt: &T
         | FailureClass::Unreachable => doubt_if(shared.target || covered),
         FailureClass::Quota | FailureClass::Credential => exclude_if(covered),
         FailureClass::Unsupported | FailureClass::TpmSize => exclude_if(covered || shared.target && shared.account),
-        FailureClass::Region => exclude_if(shared.host),
+        FailureClass::Region => exclude_if(shared.here),
         FailureClass::Policy => exclude_if(shared.target),
         FailureClass::Context => exclude_if(!is_larger(plan, place.candidate, attempt)),
         FailureClass::Caller => Standing::Excluded,

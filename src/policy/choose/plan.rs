@@ -1,6 +1,7 @@
 //! Chooses where the next attempt of a request goes: to which target, with which key; or whether to wait, or
 //! to stop. A pure function of the plan, the attempts so far and the time.
 
+use crate::config::Region;
 use crate::policy::health::Availability;
 use crate::policy::rendezvous::{ConversationKey, NodeId};
 
@@ -47,6 +48,8 @@ pub struct CandidateView {
     pub id: NodeId,
     /// The index of the provider.
     pub provider: usize,
+    /// The region from which its calls leave; `None` if they leave from where this isolate runs.
+    pub region: Option<Region>,
     /// Its share of conversations, in relation to the others.
     pub weight: u32,
     /// Whether the conditions of the route admit this request. A candidate that they exclude is never chosen.

@@ -1,6 +1,7 @@
 //! The order of attempts, case by case.
 
 use super::*;
+use crate::config::Region;
 use crate::policy::failure::{FailureClass, FailureScope};
 use crate::policy::health::Availability;
 use crate::policy::rendezvous::{ConversationKey, NodeId};
@@ -26,6 +27,7 @@ fn candidate(provider: usize, keys: usize) -> CandidateView {
     CandidateView {
         id: NodeId::of(&[b"target", &[u8::try_from(provider).unwrap()]]),
         provider,
+        region: None,
         weight: 1,
         is_admitted: true,
         window: None,
@@ -316,6 +318,16 @@ fn a_region_refusal_is_the_hosts() {
     let same_host = CandidateView { provider: 0, ..candidate(9, 1) };
     let candidates = [candidate(0, 1), same_host];
     assert_eq!(ask(&plan(&candidates), &[attempt(0, 0, FailureClass::Region)]), Next::Stop(StopReason::Exhausted));
+}
+
+#[test]
+fn a_host_that_refuses_a_region_may_serve_from_another() {
+    let at = |number, region| CandidateView { provider: 0, region: Region::named(region), ..candidate(number, 1) };
+    let candidates = [at(0, ""), at(1, "wnam"), at(2, "wnam"), at(3, "weur")];
+    let refused = attempt(0, 0, FailureClass::Region);
+    assert_eq!(place(ask(&plan(&candidates), &[refused])), (1, 0));
+    let again = [refused, attempt(1, 0, FailureClass::Region)];
+    assert_eq!(place(ask(&plan(&candidates), &again)), (3, 0));
 }
 
 #[test]

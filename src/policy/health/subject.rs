@@ -1,5 +1,6 @@
 //! What a state of health is about.
 
+use crate::config::Region;
 use crate::policy::failure::{FailureClass, FailureScope};
 
 /// Where an attempt goes. Providers, keys and accounts are counted in the order of the configuration.
@@ -13,6 +14,8 @@ pub struct Place<'m> {
     pub key: usize,
     /// The index of the account that the key belongs to: keys of one account share its limits.
     pub account: usize,
+    /// The region from which its calls leave; `None` if they leave from where this isolate runs.
+    pub region: Option<Region>,
 }
 
 /// What a state of health is about.
@@ -53,11 +56,13 @@ pub enum Subject {
         /// The index of the account.
         account: usize,
     },
-    /// A provider as it is seen from the place where this isolate runs. It rests, and no other isolate is
-    /// told.
+    /// A provider as it is seen from the place where this isolate runs, or from a region. It rests, and no
+    /// other isolate is told.
     Here {
         /// The index of the provider.
         provider: usize,
+        /// The region from which its calls leave instead.
+        region: Option<Region>,
     },
 }
 
@@ -65,7 +70,7 @@ impl Subject {
     /// What a failure of this class and scope changes at the place where it happened; `None` if nothing: a
     /// caller must not be able to close a place for others by what it sends.
     pub fn of_failure(class: FailureClass, scope: FailureScope, place: Place<'_>) -> Option<Self> {
-        let Place { provider, model, key, account } = place;
+        let Place { provider, model, key, account, region } = place;
         let model = || model.to_owned();
         match class {
             FailureClass::Overload
@@ -92,7 +97,7 @@ impl Subject {
                 // Whoever owns it: another key may be good.
                 FailureScope::Key | FailureScope::Account | FailureScope::Host => Some(Self::Key { provider, key }),
             },
-            FailureClass::Region => Some(Self::Here { provider }),
+            FailureClass::Region => Some(Self::Here { provider, region }),
             FailureClass::TpmSize
             | FailureClass::Context
             | FailureClass::Policy
@@ -104,7 +109,8 @@ impl Subject {
     /// Whether an attempt at this place depends on the subject.
     pub fn covers(&self, place: Place<'_>) -> bool {
         match self {
-            Self::Host { provider } | Self::Here { provider } => *provider == place.provider,
+            Self::Host { provider } => *provider == place.provider,
+            Self::Here { provider, region } => *provider == place.provider && *region == place.region,
             Self::Target { provider, model } => *provider == place.provider && model == place.model,
             Self::KeyModel { provider, key, model } => {
                 *provider == place.provider && *key == place.key && model == place.model
@@ -132,7 +138,7 @@ impl Subject {
             | Self::KeyModel { provider, .. }
             | Self::Key { provider, .. }
             | Self::Account { provider, .. }
-            | Self::Here { provider } => *provider,
+            | Self::Here { provider, .. } => *provider,
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Breakers and rests, by the clock.
 
 use super::*;
+use crate::config::Region;
 use crate::policy::failure::{FailureClass, FailureScope};
 
 const SECOND: u64 = 1_000;
 const START: u64 = 1_000_000_000;
 
-const PLACE: Place<'_> = Place { provider: 0, model: "m", key: 0, account: 0 };
+const PLACE: Place<'_> = Place { provider: 0, model: "m", key: 0, account: 0, region: None };
 
 fn failure(class: FailureClass, scope: FailureScope) -> AttemptFailure {
     AttemptFailure { class, scope, wait: None }
@@ -382,6 +383,17 @@ fn a_region_is_a_matter_of_this_isolate() {
     assert_eq!(stage.out_for(), 600 * SECOND);
     stage.pass(600 * SECOND);
     assert_eq!(stage.succeed(), []);
+}
+
+#[test]
+fn a_region_that_is_refused_says_nothing_of_another() {
+    let mut stage = Stage::new();
+    let far = Place { region: Region::named("wnam"), ..PLACE };
+    stage.fail(failure(FailureClass::Region, FailureScope::Here));
+    assert!(!stage.is_usable() && stage.at(far).is_usable());
+    stage.fail_at(far, failure(FailureClass::Region, FailureScope::Here));
+    assert!(!stage.at(far).is_usable());
+    assert!(stage.at(Place { region: Region::named("weur"), ..PLACE }).is_usable());
 }
 
 #[test]
