@@ -51,7 +51,7 @@ need = @command -v $(1) >/dev/null || { echo "LLM Bridge needs '$(1)' on the PAT
 
 # ── Commands ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-.PHONY: help setup dev logs build test check explain pin deploy bench clean
+.PHONY: help setup dev logs egress build test check explain pin deploy bench clean
 
 help: ## list these commands
 	@echo "LLM Bridge: one OpenAI-format endpoint in front of all your model providers."
@@ -67,6 +67,9 @@ dev: setup check-config build ## serve the gateway on http://localhost:1219 and 
 
 logs: ## show the newest lines of log files; options: TAIL=… LEVEL=… REQUEST_ID=… FROM=… URL=https://…
 	@scripts/logs.sh
+
+egress: ## show from where the calls of each provider leave; options: URL=https://…
+	@PORT=$(PORT) node scripts/egress.mjs
 
 build: build/index.js build/index_bg.wasm build/tunnel.js build/tunnel_bg.wasm build/assets/cl100k_base.bin config-link dashboard ## compile the gateway into build/, if a source has changed
 

@@ -4,8 +4,8 @@ use super::audit_trail::AuditTrail;
 use super::query::Query;
 use super::routes::Action;
 use super::{
-    alerts, anonymize, audit_log, config_check, export, health, keys, live, logs, models, receipts, reports, requests,
-    session, signing, standing, stores, usage,
+    alerts, anonymize, audit_log, config_check, egress, export, health, keys, live, logs, models, receipts, reports,
+    requests, session, signing, standing, stores, usage,
 };
 use crate::error::Result;
 use crate::gateway::{Body, Bridge, Platform, Request, Response, read_body};
@@ -49,6 +49,7 @@ pub async fn handle<P: Platform>(
     match action {
         Action::Session => session::read(bridge, platform, request.header, actor).await,
         Action::Models => Ok(models::list(bridge, platform)),
+        Action::Egress => Ok(egress::show(bridge, platform).await),
         Action::Create => keys::create(bridge, platform, trail, &read_body(bridge, platform, request).await?).await,
         Action::List => keys::list(platform, &of(&["limit", "after"])?).await,
         Action::Read => keys::read(platform, id).await,

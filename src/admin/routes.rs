@@ -12,6 +12,8 @@ pub enum Action {
     Session,
     /// Lists providers and models, also those that cannot be called.
     Models,
+    /// Says from where the calls of each provider leave.
+    Egress,
     /// Creates a key. Only this response and that of [`Action::Rotate`] contain the key's text.
     Create,
     /// Lists keys, a page at a time.
@@ -136,6 +138,7 @@ const fn write(method: &'static str, path: &'static str, action: Action, audit_n
 pub const ROUTES: &[AdminRoute] = &[
     read("/session", Action::Session),
     read("/models", Action::Models),
+    read("/egress", Action::Egress),
     read("/keys", Action::List),
     write("POST", "/keys", Action::Create, "key.create"),
     read("/keys/{id}", Action::Read),

@@ -289,6 +289,8 @@ pub enum ObjectAddress<'a> {
     Vault(&'a str),
     /// The health of targets and keys that all isolates share.
     Health,
+    /// An object of a region, by its number, asked where it is.
+    Region(Region, usize),
     /// The writer of log files.
     LogFiles,
     /// A part of the object of what operators are shown and told.

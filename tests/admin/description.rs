@@ -46,6 +46,7 @@ fn every_response_is_as_described() {
         ),
         ("GET /session", ""),
         ("GET /models", ""),
+        ("GET /egress", ""),
         ("GET /keys?limit=1", ""),
         ("GET /keys/a", ""),
         ("PATCH /keys/a", r#"{"owner":"me","budget":null}"#),

@@ -6,6 +6,7 @@ mod alerts;
 mod audit;
 mod concurrency;
 mod description;
+mod egress;
 mod health;
 mod identities;
 mod keys;

@@ -113,6 +113,9 @@ impl Platform for World {
                     .map_or(HealthResponse::Malformed, |command| health.handle(command, self.clock.get()).0);
                 serde_json::to_string(&response).unwrap()
             }
+            ObjectAddress::Region(region, number) => {
+                serde_json::to_string(&self.places.borrow().get(&(region.name(), number))).unwrap()
+            }
             ObjectAddress::LogFiles => serde_json::to_string(&self.handle_log_files(&command)).unwrap(),
             ObjectAddress::Operations(part) => {
                 let response = self.operations.borrow_mut().get_mut(part.name()).map(|answer| answer(&command));

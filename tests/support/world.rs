@@ -86,6 +86,8 @@ pub struct World {
     pub state: Rc<RequestState>,
     /// The streamed response of the request under way, and what has been written of it.
     pub begun: Rc<RefCell<Option<BegunResponse>>>,
+    /// What objects of regions say of their places, by region and number.
+    pub places: Rc<RefCell<HashMap<(&'static str, usize), String>>>,
     /// The next texts that are fetched, and the URLs that were asked for. Without one, nothing can be
     /// fetched.
     pub texts: Rc<RefCell<VecDeque<String>>>,

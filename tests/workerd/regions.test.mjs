@@ -1,15 +1,17 @@
 // Calls that leave from a region: by objects that the runtime pumps through.
 
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { promisify } from "node:util";
 import { chunk, DONE, event } from "./behaviours.mjs";
 import { begin, chatRequest, HELLO, soon, until } from "./client.mjs";
 import { expectError } from "./expect.mjs";
-import { Office, OFFICE } from "./office.mjs";
+import { ADMIN_KEY, Office, OFFICE } from "./office.mjs";
 import { PACE, paced } from "./pace.mjs";
 import { startRegionStage } from "./region-stage.mjs";
 import { closeAll, openSession } from "./socket.mjs";
@@ -23,7 +25,7 @@ describe("a call from a region", { concurrency: 4 }, () => {
   before(async () => {
     disk = await mkdtemp(join(tmpdir(), "regions-"));
     const rows = { direct: "", far: "region: wnam", checked: "region: weur, relay: checked" };
-    stage = await startRegionStage({ rows: { ...rows, "far-model": 'models: { "*": {}, near: { region: none } }, region: enam' }, disk });
+    stage = await startRegionStage({ rows: { ...rows, "far-model": 'models: { "*": {}, near: { region: none } }, region: enam' }, disk, bindings: OFFICE });
   });
   after(async () => {
     closeAll();
@@ -67,6 +69,24 @@ describe("a call from a region", { concurrency: 4 }, () => {
       assert.match((await caller.rest()).toString(), /\[DONE\]/);
     });
   }
+
+  it("is shown to operators with its place", async () => {
+    const { here, data } = await new Office(stage.gateway.url).order("GET", "/egress");
+    const place = { country: "US", data_center: "SJC" };
+    assert.deepEqual(here, place);
+    const object = { number: 0, place, is_reached: true, is_avoided: false };
+    const row = { model: null, binding: null, is_fallback: false, place };
+    assert.deepEqual(data.slice(0, 2), [
+      { ...row, provider: "direct", way: "direct", region: null, objects: [] },
+      { ...row, provider: "far", way: "region", region: "wnam", objects: [object] },
+    ]);
+    const show = (key) => promisify(execFile)(process.execPath, ["scripts/egress.mjs"], { env: { ...process.env, URL: stage.gateway.url, ADMIN_API_KEYS: key }, timeout: 30_000 });
+    const { stdout } = await show(ADMIN_KEY);
+    assert.match(stdout, /^direct +directly +US SJC$/m);
+    assert.match(stdout, /^far +from wnam +US SJC +wnam-0: US SJC$/m);
+    assert.match(stdout, /^far-model\/near +directly/m);
+    assert.match((await show("another").catch((fault) => fault)).stderr, /^401: /);
+  });
 
   it("is made by the first object of the region, which is placed there", async () => {
     await stage.ask("far/ok");
@@ -274,8 +294,11 @@ describe("the objects of a region", () => {
     const others = Array.from({ length: 5 }, () => fetch(`${stage.gateway.url}/test/control`, { method: "POST", body: JSON.stringify({ relay }) }));
     await until(() => exchanges.length === 5, "five calls at the provider");
     const before = await stage.objects();
-    const { answer, end } = await stage.watch("far/ok");
+    // A body that is sent in pieces is sent again.
+    const content = randomBytes(1 << 20).toString("base64");
+    const { answer, end, record } = await stage.watch("far/ok", { messages: [{ role: "user", content }] });
     assert.equal(answer.status, 200, answer.text);
+    assert.equal(hash(record.request.messages[0].content), hash(content));
     assert.equal(end.attempts, undefined, "a full object is no attempt");
     const now = await stage.objects();
     assert.deepEqual([now["apac-ne-0"] - before["apac-ne-0"], now["apac-ne-1"] - before["apac-ne-1"]], [1, 1]);

@@ -17,5 +17,5 @@ pub(super) use globals::{
     Assets, FixedLengthStream, clear_timer, fetch, fetch_request, random, record, start_timer, tee,
 };
 pub(super) use hibernation::{attach, attachment, last_ping};
-pub(super) use objects::{Namespace, Stub, binding, in_transaction, namespace, set_alarm, stored_alarm};
+pub(super) use objects::{Stub, binding, in_transaction, namespace, set_alarm, stored_alarm};
 pub(super) use subtle::verify_rs256;

@@ -7,7 +7,7 @@ use web_sys::RequestInit;
 use worker::Env;
 
 use crate::config::Region;
-use crate::edge::js::{Namespace, Stub, namespace, record};
+use crate::edge::js::{Stub, namespace, record};
 use crate::edge::log::report_failure;
 use crate::gateway::platform::{ObjectAddress, ObjectError};
 use crate::telemetry::RuntimeFailure;
@@ -32,6 +32,7 @@ pub(in crate::edge) async fn ask(
         ObjectAddress::Health => ("HEALTH", ONLY),
         ObjectAddress::LogFiles => ("LOG_FILES", ONLY),
         ObjectAddress::Operations(_) => ("OPERATIONS", ONLY),
+        ObjectAddress::Region(..) => (REGIONS, ONLY),
     };
     let Ok(namespace) = namespace(env, binding) else {
         report_failure(RuntimeFailure::ObjectMissing(binding));
@@ -41,7 +42,11 @@ pub(in crate::edge) async fn ask(
         ObjectAddress::Operations(part) => format!("{URL}{}", part.name()),
         _ => URL.to_owned(),
     };
-    send(&namespace, name, &url, &command).await.map_err(|error| {
+    let stub = match address {
+        ObjectAddress::Region(place, number) => region(env, place, number),
+        _ => namespace.get_by_name(name),
+    };
+    send(stub, &url, &command).await.map_err(|error| {
         report_failure(RuntimeFailure::ObjectFailed(&format!("{error:?}")));
         ObjectError::Unreachable
     })
@@ -74,12 +79,11 @@ pub(in crate::edge) async fn forward(object: &Stub, request: &web_sys::Request) 
     JsFuture::from(object.forward(request)?).await?.dyn_into()
 }
 
-async fn send(namespace: &Namespace, name: &str, url: &str, command: &str) -> Result<String, JsValue> {
+async fn send(stub: Result<Stub, JsValue>, url: &str, command: &str) -> Result<String, JsValue> {
     let init = RequestInit::new();
     init.set_method("POST");
     init.set_body(&JsValue::from_str(command));
-    let stub = namespace.get_by_name(name)?;
-    let response: web_sys::Response = JsFuture::from(stub.fetch(url, &init)?).await?.dyn_into()?;
+    let response: web_sys::Response = JsFuture::from(stub?.fetch(url, &init)?).await?.dyn_into()?;
     let text = JsFuture::from(response.text()?).await?;
     if response.ok() { Ok(text.dyn_into::<JsString>()?.into()) } else { Err(text) }
 }

@@ -19,9 +19,11 @@ use super::sql::{as_number, as_text, has_table, number, rows, run, text};
 use crate::config::Millis;
 use crate::edge::clock::now;
 use crate::edge::isolate::bridge;
+use crate::edge::log::report_failure;
 use crate::edge::{js, text as texts};
 use crate::gateway::Bridge;
 use crate::policy::region::{CallOutcome, OUTCOME, Place, WaitingCalls};
+use crate::telemetry::RuntimeFailure;
 
 const TABLE: &str = "place";
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS place \
@@ -60,13 +62,13 @@ impl DurableObject for Region {
         let request = request.inner();
         let Ok(bridge) = bridge(&self.env) else { return outcome(CallOutcome::Broken) };
         if request.url() == URL {
-            let place = self.place(&bridge).await?;
+            let place = self.place(&bridge).await;
             return Response::ok(serde_json::to_string(&place.map(|place| place.to_string()))?);
         }
         let Some(waiting) = Waiting::begin(&self.waiting, now().saturating_add(bridge.longest_request())) else {
             return outcome(CallOutcome::Full);
         };
-        let place = self.place(&bridge).await?;
+        let place = self.place(&bridge).await;
         if let Some(place) = place.filter(|place| place.is_avoided(bridge.region_settings())) {
             return outcome(CallOutcome::Avoided(place));
         }
@@ -82,15 +84,16 @@ impl DurableObject for Region {
 
 impl Region {
     /// Where this object is; `None` if nobody says.
-    async fn place(&self, bridge: &Bridge) -> Result<Option<Place>> {
-        let Some(trace) = &bridge.region_settings().trace else { return Ok(None) };
+    async fn place(&self, bridge: &Bridge) -> Option<Place> {
+        let trace = bridge.region_settings().trace.as_ref()?;
         if now() < self.place_until.get() {
-            return Ok(self.place.get());
+            return self.place.get();
         }
-        if let Some((place, until)) = self.stored_place()?.filter(|(_, until)| now() < *until) {
+        // A call that could be made does not fail for the storage.
+        if let Some((place, until)) = self.stored_place().ok().flatten().filter(|(_, until)| now() < *until) {
             self.place.set(Some(place));
             self.place_until.set(until);
-            return Ok(Some(place));
+            return Some(place);
         }
         let delay = Delay::from(Duration::from_millis(TRACE_TIME));
         let said = match select(Box::pin(texts::fetch(trace)), Box::pin(delay)).await {
@@ -100,12 +103,16 @@ impl Region {
         let place = said.as_deref().and_then(Place::of_trace);
         self.place.set(place);
         self.place_until.set(now().saturating_add(if place.is_some() { PLACE_LIFE } else { UNKNOWN_LIFE }));
-        if let Some(place) = place {
-            run(&self.sql, CREATE, Vec::new())?;
-            let values = vec![text(place.to_string()), number(now())?];
-            run(&self.sql, "INSERT OR REPLACE INTO place VALUES (0, ?, ?)", values)?;
+        if let Some(Err(error)) = place.map(|place| self.store_place(place)) {
+            report_failure(RuntimeFailure::ObjectFailed(&error.to_string()));
         }
-        Ok(place)
+        place
+    }
+
+    fn store_place(&self, place: Place) -> Result<()> {
+        run(&self.sql, CREATE, Vec::new())?;
+        let values = vec![text(place.to_string()), number(now())?];
+        run(&self.sql, "INSERT OR REPLACE INTO place VALUES (0, ?, ?)", values)
     }
 
     /// The place that is stored, and until when it counts.
