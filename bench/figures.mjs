@@ -256,6 +256,22 @@ function generated(bench) {
   return interleave(bench, "Streams of its own", { names: ["transform", "gateway", "info"], warm, measure });
 }
 
+/** What it takes to call a provider from a region: complete responses and streams, beside direct calls. */
+async function region(bench) {
+  const [{ body }] = SHAPES;
+  const names = ["gateway", "region"];
+  const seconds = bench.seconds / CUTS;
+  const measure = async (system) => {
+    const { result, cpu } = await spent(system, () => hammer({ ...target(system, body), connections: CALLERS, seconds }), GATHERED_MS);
+    return { rate: result / seconds, cpu: (cpu * 1000) / result };
+  };
+  const warm = (system) => hammer({ ...target(system, body), connections: 2, seconds: 2 });
+  return {
+    requests: await interleave(bench, "Requests from a region", { names, cuts: CUTS, warm, measure }),
+    streams: await passed(bench, "Streams from a region", names, true),
+  };
+}
+
 // ── Translation
 // ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -471,5 +487,5 @@ async function remembered(bench, system) {
 }
 
 /** All figures by the name that ONLY accepts. */
-export const FIGURES = { requests, latency, streams, generated, translation, sockets, accounting, watching, proxies, size, cold, memory };
+export const FIGURES = { requests, latency, streams, generated, translation, sockets, accounting, watching, proxies, region, size, cold, memory };
 export const METHOD = { RATE, STREAMS, GENERATED, SOCKETS, MANY, SETTLE_MS, PATIENCE_MS, REST_MS, CUTS, CALLERS, CROWD, GATHERED_MS, REPORTED_MS };

@@ -184,6 +184,21 @@ function proxyTable(run, { requests, streams }) {
   ]);
 }
 
+function regionTable(run, { requests, streams }) {
+  const { number, chunks, pace } = METHOD.STREAMS;
+  return section(`From a region: complete responses, body of 1 KB; ${number} streams × ${chunks} chunks × ${pace} ms`, [
+    systemsTable(run, requests, [
+      ["requests/s", (system) => whole(requests.median(system, "rate"))],
+      ["CPU µs/request", (system) => whole(requests.median(system, "cpu"))],
+      ["× direct", against(requests, "gateway")],
+      ["CPU µs/chunk", (system) => one(streams.median(system, "cpu"))],
+      ["× direct", against(streams, "gateway")],
+      ["first byte p50 ms", (system) => two(streams.median(system, "firstByte"))],
+      ["chunk delay p50 ms", (system) => two(streams.median(system, "delay"))],
+    ]),
+  ]);
+}
+
 function sizeTable(_, { raw, gzip }) {
   return section("Size of the wasm", [table(["", "raw KB", "gzip KB"], [["build/index_bg.wasm", whole(raw / 1000), whole(gzip / 1000)]])]);
 }
@@ -224,6 +239,7 @@ const TABLES = {
   accounting: accountingTable,
   watching: watchingTable,
   proxies: proxyTable,
+  region: regionTable,
   size: sizeTable,
   cold: coldTable,
   memory: memoryTable,

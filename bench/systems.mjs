@@ -191,12 +191,13 @@ function gateway(config, counted) {
   return [...entry, ...parts, ["build/config.yaml", "text", { text: config }]];
 }
 
-function gatewayConfig(base, { level = "error", output = "", more = "" }) {
+/** `row` adds keys to the provider `fake`, `more` sections. */
+function gatewayConfig(base, { level = "error", output = "", row = "", more = "" }) {
   return `default_provider: fake
 providers:
   fake:
     adapter: openai
-    base_url: ${base}
+    base_url: ${base}${row && `\n    ${row}`}
     models: "*"
   shown:
     adapter: openai
@@ -300,6 +301,11 @@ export const WORKERS = [
   {
     ...gatewayAt("filed", "with log files, reports by tags", { level: "info", output: "console: false, file: { path: logs }", more: ALL_ON }),
     figure: "watching",
+  },
+  {
+    ...gatewayAt("region", "(d) LLM Bridge, through an object of a region", { row: "region: wnam", more: "regions: { trace: none }\n", patience: 3_000 }),
+    figure: "region",
+    optional: true,
   },
   { ...gatewayAt("books", "LLM Bridge with keys of all kinds"), figure: "accounting" },
   { ...counting, figure: "accounting" },
