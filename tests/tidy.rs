@@ -288,6 +288,10 @@ const PROTOCOL_WORDS: &[(&str, &str)] = &[
     ("formats/anthropic/format.rs", "anthropic-beta"),
     ("formats/anthropic/request/write.rs", "anthropic-version"),
     ("formats/gemini/format.rs", "gemini"),
+    ("formats/gemini/errors/write.rs", "type.googleapis.com/google.rpc.ErrorInfo"),
+    ("formats/gemini/errors/write.rs", "type.googleapis.com/google.rpc.BadRequest"),
+    ("formats/gemini/errors/write.rs", "type.googleapis.com/google.rpc.QuotaFailure"),
+    ("formats/gemini/errors/write.rs", "type.googleapis.com/google.rpc.RetryInfo"),
 ];
 
 /// The names of hosts, and the beginnings of models' names, that the catalogue knows.

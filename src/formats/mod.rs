@@ -53,6 +53,8 @@ pub use model_facts::ModelFacts;
 pub use opening::opening;
 pub use provider_format::ProviderFormat;
 pub use stream::{EventSink, OVERSIZED, StreamDecoder, StreamEncoder, oversized};
-pub use table::{CHAT, CLIENT_FORMATS, KINDS, MESSAGES, PROVIDER_FORMATS, provider_format, tally_conversation};
+pub use table::{
+    CHAT, CLIENT_FORMATS, CONTENTS, KINDS, MESSAGES, PROVIDER_FORMATS, provider_format, tally_conversation,
+};
 pub use tool_names::ToolNames;
 pub use written_request::{Adjustment, WriteTarget, WrittenRequest};

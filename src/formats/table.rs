@@ -36,10 +36,14 @@ pub const CHAT: &ClientFormat = &openai::CLIENT;
 /// The format of clients that call `/messages`.
 pub const MESSAGES: &ClientFormat = &anthropic::CLIENT;
 
+/// The format of clients that call `/models/MODEL:generateContent`.
+pub const CONTENTS: &ClientFormat = &gemini::CLIENT;
+
 /// The formats of clients.
 pub const CLIENT_FORMATS: &[&ClientFormat] = &[
     CHAT,
     MESSAGES,
+    CONTENTS,
     #[cfg(feature = "toy")]
     &super::toy::CLIENT,
 ];

@@ -77,11 +77,15 @@ impl AccessKeys {
     }
 }
 
-/// The access key in the headers of a request: `Authorization` (with or without the scheme), `x-api-key` or
-/// `api-key`.
+/// The headers that hold nothing but the access key.
+const KEY_HEADERS: &[&str] = &["x-api-key", "api-key", "x-goog-api-key"];
+
+/// The access key in the headers of a request: `Authorization` (with or without the scheme), or one of
+/// [`KEY_HEADERS`]. Some clients send an empty header beside the one that counts.
 pub fn presented(header: impl Fn(&str) -> Option<String>) -> Option<String> {
-    let bearer = header("authorization").and_then(|value| bearer(&value));
-    bearer.or_else(|| header("x-api-key")).or_else(|| header("api-key")).filter(|key| !key.is_empty())
+    let given = |key: &String| !key.is_empty();
+    let bearer = header("authorization").and_then(|value| bearer(&value)).filter(given);
+    bearer.or_else(|| KEY_HEADERS.iter().find_map(|name| header(name).filter(given)))
 }
 
 /// The password in the headers of a request (`Authorization: Basic`). The user's name does not matter.
@@ -178,6 +182,13 @@ mod tests {
         }
         assert_eq!(with("x-api-key", "k").as_deref(), Some("k"));
         assert_eq!(with("api-key", "k").as_deref(), Some("k"));
+        assert_eq!(with("x-goog-api-key", "k").as_deref(), Some("k"));
+        let both = |name: &str| match name {
+            "x-api-key" => Some(String::new()),
+            "x-goog-api-key" => Some("k".to_owned()),
+            _ => None,
+        };
+        assert_eq!(presented(both).as_deref(), Some("k"), "an empty header is none");
         assert_eq!(with("authorization", "Basic k"), None);
         assert_eq!(with("authorization", "Bearer"), None);
         assert_eq!(with("cookie", "k"), None);

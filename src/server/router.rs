@@ -111,7 +111,7 @@ fn routes(is_admin: bool) -> impl Iterator<Item = Route> {
     let operations = clients.iter().flat_map(|client| {
         client.operations.iter().map(|operation| Route {
             method: operation.method,
-            path: operation.path,
+            path: operation.path.split('?').next().unwrap_or_default(),
             endpoint: Endpoint::Api(ApiEndpoint::Operation(operation)),
             format: RouteFormat::One(client),
         })
@@ -144,25 +144,27 @@ pub fn client_format(path: &str, header: &dyn Fn(&str) -> Option<String>) -> &'s
 
 /// Whether responses to requests with this path are for operators only.
 pub fn is_for_operators(path: &str) -> bool {
-    admin::owns(path) || below_v1(path).trim_end_matches('/') == METRICS
+    admin::owns(path) || below_version(path).trim_end_matches('/') == METRICS
 }
 
 /// The first row with this path, and the name in the path.
 fn find(path: &str) -> Option<(Route, Cow<'_, str>)> {
     let is_admin = admin::owns(path);
-    let below = if is_admin { path.strip_prefix(admin::ROOT).unwrap_or(path) } else { below_v1(path) };
+    let below = if is_admin { path.strip_prefix(admin::ROOT).unwrap_or(path) } else { below_version(path) };
     routes(is_admin).find_map(|route| Some((route, route.name(below)?)))
 }
 
 /// The format of a route; for an unknown path, the format that owns its beginning.
 fn client_of(route: Option<Route>, path: &str, header: &dyn Fn(&str) -> Option<String>) -> &'static ClientFormat {
     let is_marked = |client: &ClientFormat| client.marker_header.is_some_and(|name| header(name).is_some());
-    let owns = |client: &ClientFormat| client.path_prefixes.iter().any(|prefix| below_v1(path).starts_with(prefix));
+    let begins = |prefix: &&str| path.starts_with(*prefix) || below_version(path).starts_with(*prefix);
+    let owns = |client: &&ClientFormat| client.path_prefixes.iter().any(begins);
     let mut clients = formats::CLIENT_FORMATS.iter().copied();
     let client = match route.map(|route| route.format) {
         Some(RouteFormat::One(client)) => return client,
-        Some(RouteFormat::Shared) => clients.find(|client| is_marked(client)),
-        None => clients.find(|client| owns(client)),
+        // The version in the path is one format's own; a header says less.
+        Some(RouteFormat::Shared) => clients.clone().find(owns).or_else(|| clients.find(|client| is_marked(client))),
+        None => clients.find(owns),
     };
     client.unwrap_or(formats::CHAT)
 }
@@ -225,10 +227,17 @@ fn allow(rows: impl Iterator<Item = Route>) -> String {
     methods.join(", ")
 }
 
-/// The path without its `/v1`. Clients differ in what they append to the base URL, so `/v1` may be missing or
+/// The versions of APIs in paths.
+const VERSIONS: &[&str] = &["/v1", "/v1beta", "/v1alpha"];
+
+/// The path without its version. Clients differ in what they append to the base URL, so it may be missing or
 /// repeated.
-fn below_v1(mut path: &str) -> &str {
-    while let Some(rest) = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')) {
+fn below_version(mut path: &str) -> &str {
+    let below = |path| {
+        let rests = VERSIONS.iter().filter_map(|version| str::strip_prefix(path, version));
+        rests.into_iter().find(|rest| rest.starts_with('/'))
+    };
+    while let Some(rest) = below(path) {
         path = rest;
     }
     path
@@ -363,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn admin_paths_are_not_below_v1() {
+    fn admin_paths_are_not_below_version() {
         assert_eq!(find("GET", "/v1/admin/api/keys").unwrap_err().status(), 404);
     }
 }

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use percent_encoding::percent_decode_str;
+
 use super::request_id::{REQUEST_ID, request_id};
 use super::router::{self, ApiEndpoint, ApiRoute, Endpoint, RouteMatch, Routing};
 use super::{cors, metrics};
@@ -15,6 +17,13 @@ use crate::gateway::{self, AdmittedRequest, Body, Bridge, Fact, Opened, Platform
 /// time this is done. Errors become responses. If the configuration is invalid, every response is an error
 /// that lists its problems.
 pub async fn serve<P: Platform>(opened: &Opened, platform: &P, request: Request<'_, P>) -> Option<Response<P>> {
+    let (header, query) = (request.header, request.query);
+    let takes_query_key = !router::is_for_operators(request.path);
+    let header = |name: &str| {
+        let key = || if takes_query_key && name == KEY_HEADER { query_key(query) } else { None };
+        header(name).filter(|value| name != KEY_HEADER || !value.is_empty()).or_else(key)
+    };
+    let request = Request { header: &header, ..request };
     let Routing { client, target } = router::route(request.method, request.path, request.header);
     let id = request_id(platform, request.header);
     let common_headers = common_headers(opened, client, &request, &id);
@@ -32,6 +41,16 @@ pub async fn serve<P: Platform>(opened: &Opened, platform: &P, request: Request<
     }
     response.headers.extend(common_headers);
     Some(response)
+}
+
+/// The header in which Google's clients send the access key. They may send it in the query instead, as `key`.
+const KEY_HEADER: &str = "x-goog-api-key";
+
+/// The access key in a query. It is read here alone: no other part of a query goes further.
+fn query_key(query: &str) -> Option<String> {
+    let value = query.split('&').find_map(|pair| pair.strip_prefix("key="))?;
+    let key = percent_decode_str(value).decode_utf8().ok()?.into_owned();
+    Some(key).filter(|key| !key.is_empty())
 }
 
 /// The headers that every response to a request has.

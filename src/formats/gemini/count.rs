@@ -1,7 +1,7 @@
-//! Token counts of prompts: `countTokens`.
+//! Token counts of prompts, as providers give them and as clients ask for them: `countTokens`.
 //! Source: <https://ai.google.dev/api/tokens>, and recorded traffic.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::errors::{invalid, read_in_success};
 use super::request::{self, full_name, resource};
@@ -49,7 +49,7 @@ fn write(request: &ModelRequest<'_>, target: WriteTarget<'_>) -> Result<WrittenR
 ///
 /// # Errors
 /// 502 if the body holds no count; the error's own status if it reports one.
-fn read(body: &[u8]) -> Result<u64> {
+pub(super) fn read(body: &[u8]) -> Result<u64> {
     let is_object = body.trim_ascii_start().starts_with(b"{");
     let response = serde_json::from_slice::<CountResponse<'_>>(body).ok().filter(|_| is_object);
     let response = response.ok_or_else(|| invalid("The provider's response holds no token count."))?;
@@ -57,6 +57,18 @@ fn read(body: &[u8]) -> Result<u64> {
         Some(error) => Err(read_in_success(&error)),
         None => response.total_tokens.ok_or_else(|| invalid("The provider's response holds no token count.")),
     }
+}
+
+/// The response to a client.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WrittenCount {
+    total_tokens: u64,
+}
+
+/// Writes the response to a client's count request.
+pub(super) fn write_response(total_tokens: u64) -> Vec<u8> {
+    serde_json::to_vec(&WrittenCount { total_tokens }).unwrap_or_default()
 }
 
 #[cfg(test)]

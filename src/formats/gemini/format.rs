@@ -1,9 +1,10 @@
 //! The rows of the format in the table of formats.
 
-use super::{assemble, count, embed, errors, request, response, stream};
+use super::{assemble, count, embed, errors, models, operations, request, response, rules, stream};
 use crate::config::FormatKind;
 use crate::formats::assemble::SseBuilder;
 use crate::formats::call::ProviderCall;
+use crate::formats::client_format::{ClientFormat, Restream};
 use crate::formats::framing::SSE;
 use crate::formats::operation::OperationKind;
 use crate::formats::provider_format::ProviderFormat;
@@ -36,4 +37,25 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
         ProviderCall { kind: OperationKind::Embed, write: embed::write_call },
         ProviderCall { kind: OperationKind::Count, write: count::write_call },
     ],
+};
+
+/// The format as clients speak it.
+pub const CLIENT: ClientFormat = ClientFormat {
+    name: KIND.name,
+    operations: &[&operations::GENERATE, &operations::STREAM, &operations::COUNT_TOKENS],
+    rules: rules::RULES,
+    whole: response::write,
+    stream: |head| Box::new(stream::Encoder::new(head)),
+    framing: &SSE,
+    restream: Restream::Events,
+    end_passthrough: stream::end_passthrough,
+    insert_cost: |_, _| {},
+    error: |error, _| errors::write(error),
+    models: models::write_list,
+    model: models::write_one,
+    path_prefixes: &["/v1beta/", "/v1alpha/"],
+    marker_header: Some("x-goog-api-key"),
+    id_header: "x-request-id",
+    forwarded_headers: &[],
+    placeholder_prefix: None,
 };

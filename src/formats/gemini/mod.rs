@@ -1,4 +1,4 @@
-//! Google's Gemini API, as providers speak it: `generateContent` and `streamGenerateContent`.
+//! Google's Gemini API, as providers and as clients speak it: `generateContent` and `streamGenerateContent`.
 //! Source: <https://ai.google.dev/api/generate-content>, and recorded traffic.
 
 mod assemble;
@@ -6,10 +6,13 @@ mod count;
 mod embed;
 mod errors;
 mod format;
+mod models;
+pub mod operations;
 mod request;
 mod response;
+mod rules;
 mod stream;
 mod thinking;
 mod wire;
 
-pub use format::{KIND, PROVIDER};
+pub use format::{CLIENT, KIND, PROVIDER};

@@ -2,6 +2,7 @@
 //! available (`RECORDINGS_DIR`), and hostile bytes.
 
 mod answers;
+mod client;
 mod recorded;
 mod requests;
 

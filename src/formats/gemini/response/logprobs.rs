@@ -1,4 +1,4 @@
-//! Translates Gemini's log probabilities into OpenAI's form.
+//! Translates log probabilities into OpenAI's form, which events have, and back.
 //! Source: <https://ai.google.dev/api/generate-content#LogprobsResult>.
 
 use std::borrow::Cow;
@@ -73,6 +73,76 @@ pub(crate) fn translate(raw: &Raw<'_>) -> Option<Raw<'static>> {
     Some(Raw::of(&ChoiceLogprobs { content: content.collect(), refusal: None }))
 }
 
+/// Log probabilities of OpenAI's form, as far as they are read.
+#[derive(Deserialize, Serialize)]
+struct EventLogprobs<'a> {
+    #[serde(borrow, default)]
+    content: Vec<Raw<'a>>,
+}
+
+#[derive(Deserialize)]
+struct EventLogprob<'a> {
+    #[serde(borrow, default)]
+    token: Cow<'a, str>,
+    #[serde(borrow)]
+    logprob: Option<Raw<'a>>,
+    #[serde(borrow, default)]
+    top_logprobs: Vec<EventLogprob<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RestoredLogprobs<'a> {
+    top_candidates: Vec<RestoredAlternatives<'a>>,
+    chosen_candidates: Vec<RestoredLogprob<'a>>,
+}
+
+#[derive(Serialize)]
+struct RestoredAlternatives<'a> {
+    candidates: Vec<RestoredLogprob<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RestoredLogprob<'a> {
+    token: &'a str,
+    log_probability: Raw<'a>,
+}
+
+impl<'a> From<&'a EventLogprob<'a>> for RestoredLogprob<'a> {
+    fn from(event: &'a EventLogprob<'a>) -> Self {
+        let log_probability = event.logprob.clone().unwrap_or_else(|| Raw::of(&0));
+        Self { token: &event.token, log_probability }
+    }
+}
+
+/// Log probabilities in Gemini's form; `None` if there are none or they cannot be read.
+pub(crate) fn restore(raw: &Raw<'_>) -> Option<Raw<'static>> {
+    let events: EventLogprobs<'_> = serde_json::from_str(raw.get()).ok()?;
+    let tokens: Vec<EventLogprob<'_>> =
+        events.content.iter().map(|token| serde_json::from_str(token.get()).ok()).collect::<Option<_>>()?;
+    let has_alternatives = tokens.iter().any(|token| !token.top_logprobs.is_empty());
+    let restored = RestoredLogprobs {
+        top_candidates: tokens
+            .iter()
+            .filter(|_| has_alternatives)
+            .map(|token| RestoredAlternatives {
+                candidates: token.top_logprobs.iter().map(RestoredLogprob::from).collect(),
+            })
+            .collect(),
+        chosen_candidates: tokens.iter().map(RestoredLogprob::from).collect(),
+    };
+    (!tokens.is_empty()).then(|| Raw::of(&restored))
+}
+
+/// Two pieces of log probabilities as one.
+pub(crate) fn join(before: Option<Raw<'static>>, more: &Raw<'_>) -> Option<Raw<'static>> {
+    let Some(before) = before else { return Some(more.owned()) };
+    let mut all: EventLogprobs<'_> = serde_json::from_str(before.get()).ok()?;
+    all.content.extend(serde_json::from_str::<EventLogprobs<'_>>(more.get()).ok()?.content);
+    Some(Raw::of(&all))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,6 +156,7 @@ mod tests {
             r#"{"token":"!","logprob":0,"bytes":[33],"top_logprobs":[]}],"refusal":null}"#
         );
         assert_eq!(translate(&Raw::parse(json).unwrap()).unwrap().get(), expected);
+        assert_eq!(translate(&restore(&Raw::parse(expected).unwrap()).unwrap()).unwrap().get(), expected);
         assert_eq!(translate(&Raw::parse("{}").unwrap()), None);
         assert_eq!(translate(&Raw::parse("[7]").unwrap()), None);
     }

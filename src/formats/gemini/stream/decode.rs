@@ -1,7 +1,7 @@
 //! Reads a provider's streamed response.
 
-use super::response::ResponseReader;
-use super::wire::response::ResponseChunk;
+use super::super::response::ResponseReader;
+use super::super::wire::response::ResponseChunk;
 use crate::canonical::ResponseEvent;
 use crate::formats::stream::{EventSink, StreamDecoder, oversized};
 use crate::wire::sse::{Block, SseReader};
@@ -16,7 +16,7 @@ fn read_chunks(body: &[u8]) -> Option<Vec<ResponseChunk<'_>>> {
 }
 
 /// Reads a streamed response.
-pub(super) struct Decoder {
+pub(crate) struct Decoder {
     reader: SseReader,
     response: ResponseReader,
     failed: bool,

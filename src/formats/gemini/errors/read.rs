@@ -74,7 +74,7 @@ impl RpcStatus {
 
 /// Reads a provider's error response: keeps its message and status name, with the status for the client.
 /// `status` is the provider's. The body may have been cut.
-pub(super) fn read(status: u16, body: &[u8]) -> Error {
+pub(crate) fn read(status: u16, body: &[u8]) -> Error {
     let fields = RpcStatus::read(body);
     let error = instead(status, fields.words());
     let error =
@@ -83,7 +83,7 @@ pub(super) fn read(status: u16, body: &[u8]) -> Error {
 }
 
 /// Reads the value of `error` in a response that came with a success status.
-pub(super) fn read_in_success(error: &Raw<'_>) -> Error {
+pub(crate) fn read_in_success(error: &Raw<'_>) -> Error {
     let fields: RpcStatus = serde_json::from_str(error.get())
         .unwrap_or_else(|_| RpcStatus { message: error.text().map(Cow::into_owned), ..RpcStatus::default() })
         .structured();
@@ -95,7 +95,7 @@ pub(super) fn read_in_success(error: &Raw<'_>) -> Error {
 }
 
 /// A response that violates the format.
-pub(super) fn invalid(message: &str) -> Error {
+pub(crate) fn invalid(message: &str) -> Error {
     Error::upstream(502, "upstream_invalid_response", message)
 }
 

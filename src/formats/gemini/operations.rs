@@ -1,0 +1,90 @@
+//! The operations of the Gemini API.
+//! Source: <https://ai.google.dev/api/generate-content>, <https://ai.google.dev/api/tokens>.
+
+use super::{count, request, response, rules};
+use crate::error::Result;
+use crate::formats::body::{missing, read_document, require_array};
+use crate::formats::operation::{
+    Delivery, ModelPlace, ModelRef, Operation, OperationKind, RequestEnvelope, RequestParts, ResponseOptions,
+};
+use crate::formats::summary::ResponseSummary;
+
+/// `POST /models/MODEL:generateContent`.
+pub static GENERATE: Operation = Operation {
+    name: "contents",
+    method: "POST",
+    path: "/models/{model...}:generateContent",
+    kind: OperationKind::Generate,
+    question_field: "contents",
+    unique_fields: rules::FIELDS,
+    reader: |operation, parts| read(operation, parts, Delivery::Whole),
+    conversation: Some(request::read),
+    write_count: None,
+    allows_zero_limit: |_| false,
+    summarize: |body| ResponseSummary::of_events(|each| response::read(body, each)),
+};
+
+/// `POST /models/MODEL:streamGenerateContent`.
+pub static STREAM: Operation = Operation {
+    path: "/models/{model...}:streamGenerateContent?alt=sse",
+    reader: |operation, parts| read(operation, parts, Delivery::Stream),
+    conversation: Some(request::read_streamed),
+    ..GENERATE
+};
+
+/// `POST /models/MODEL:countTokens`.
+pub static COUNT_TOKENS: Operation = Operation {
+    name: "token counts",
+    path: "/models/{model...}:countTokens",
+    kind: OperationKind::Count,
+    reader: read_count,
+    conversation: Some(request::read_counted),
+    write_count: Some(count::write_response),
+    summarize: |body| count::read(body).map_or_else(ResponseSummary::failed, |_| ResponseSummary::default()),
+    ..GENERATE
+};
+
+fn read<'b>(
+    operation: &'static Operation,
+    parts: RequestParts<'_, 'b>,
+    delivery: Delivery,
+) -> Result<RequestEnvelope<'b>> {
+    let document = read_document(parts.body, operation.unique_fields)?;
+    rules::check_names(&document)?;
+    require_array(&document, operation.question_field)?;
+    let options = ResponseOptions { choices: rules::candidates(&document), ..ResponseOptions::DEFAULT };
+    Ok(RequestEnvelope {
+        operation,
+        model: model(parts)?,
+        fallbacks: Vec::new(),
+        delivery,
+        options,
+        questions: 1,
+        document,
+    })
+}
+
+fn read_count<'b>(operation: &'static Operation, parts: RequestParts<'_, 'b>) -> Result<RequestEnvelope<'b>> {
+    let document = read_document(parts.body, operation.unique_fields)?;
+    rules::check_names(&document)?;
+    let counts_request = ["generateContentRequest", "generate_content_request"];
+    if !counts_request.iter().any(|name| document.value(name).is_some()) {
+        require_array(&document, operation.question_field)?;
+    }
+    Ok(RequestEnvelope {
+        operation,
+        model: model(parts)?,
+        fallbacks: Vec::new(),
+        delivery: Delivery::Whole,
+        options: ResponseOptions::DEFAULT,
+        questions: 1,
+        document,
+    })
+}
+
+fn model(parts: RequestParts<'_, '_>) -> Result<ModelRef> {
+    if parts.path_name.is_empty() {
+        return Err(missing("model"));
+    }
+    Ok(ModelRef { name: parts.path_name.to_owned(), place: ModelPlace::Path })
+}
