@@ -44,6 +44,7 @@ pub const CLIENT_FORMATS: &[&ClientFormat] = &[
     CHAT,
     MESSAGES,
     CONTENTS,
+    &gemini::ARRAY_CLIENT,
     #[cfg(feature = "toy")]
     &super::toy::CLIENT,
 ];

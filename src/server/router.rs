@@ -71,6 +71,8 @@ pub struct Routing<'p> {
 struct Route {
     method: &'static str,
     path: &'static str,
+    /// A pair that the query has to have; empty if it does not matter.
+    query: &'static str,
     endpoint: Endpoint,
     format: RouteFormat,
 }
@@ -85,11 +87,11 @@ enum RouteFormat {
 }
 
 const fn row(method: &'static str, path: &'static str, endpoint: Endpoint) -> Route {
-    Route { method, path, endpoint, format: RouteFormat::One(formats::CHAT) }
+    Route { method, path, query: "", endpoint, format: RouteFormat::One(formats::CHAT) }
 }
 
 const fn shared(method: &'static str, path: &'static str, endpoint: ApiEndpoint) -> Route {
-    Route { method, path, endpoint: Endpoint::Api(endpoint), format: RouteFormat::Shared }
+    Route { method, path, query: "", endpoint: Endpoint::Api(endpoint), format: RouteFormat::Shared }
 }
 
 const METRICS: &str = "/metrics";
@@ -109,11 +111,10 @@ const ROUTES: &[Route] = &[
 fn routes(is_admin: bool) -> impl Iterator<Item = Route> {
     let (clients, own) = if is_admin { Default::default() } else { (formats::CLIENT_FORMATS, ROUTES) };
     let operations = clients.iter().flat_map(|client| {
-        client.operations.iter().map(|operation| Route {
-            method: operation.method,
-            path: operation.path.split('?').next().unwrap_or_default(),
-            endpoint: Endpoint::Api(ApiEndpoint::Operation(operation)),
-            format: RouteFormat::One(client),
+        client.operations.iter().map(|operation| {
+            let (path, query) = operation.path.split_once('?').unwrap_or((operation.path, ""));
+            let endpoint = Endpoint::Api(ApiEndpoint::Operation(operation));
+            Route { method: operation.method, path, query, endpoint, format: RouteFormat::One(client) }
         })
     });
     let admin = if is_admin { admin::ROUTES } else { &[] };
@@ -126,8 +127,8 @@ fn routes(is_admin: bool) -> impl Iterator<Item = Route> {
 /// The rows are compared one after the other, without an allocation. Operations are among the first, and the
 /// whole table takes some twenty comparisons of lengths. A trie or a hash table would cost more in wasm than
 /// it saves.
-pub fn route<'p>(method: &str, path: &'p str, header: &dyn Fn(&str) -> Option<String>) -> Routing<'p> {
-    let found = find(path);
+pub fn route<'p>(method: &str, (path, query): (&'p str, &str), header: &dyn Fn(&str) -> Option<String>) -> Routing<'p> {
+    let found = find(path, query);
     let client = client_of(found.as_ref().map(|(route, _)| *route), path, header);
     let target = match found {
         Some((route, name)) => select(method, route, name, admin::owns(path)),
@@ -139,7 +140,7 @@ pub fn route<'p>(method: &str, path: &'p str, header: &dyn Fn(&str) -> Option<St
 
 /// The format of responses to requests with this path.
 pub fn client_format(path: &str, header: &dyn Fn(&str) -> Option<String>) -> &'static ClientFormat {
-    client_of(find(path).map(|(route, _)| route), path, header)
+    client_of(find(path, "").map(|(route, _)| route), path, header)
 }
 
 /// Whether responses to requests with this path are for operators only.
@@ -147,11 +148,11 @@ pub fn is_for_operators(path: &str) -> bool {
     admin::owns(path) || below_version(path).trim_end_matches('/') == METRICS
 }
 
-/// The first row with this path, and the name in the path.
-fn find(path: &str) -> Option<(Route, Cow<'_, str>)> {
+/// The first row with this path and query, and the name in the path.
+fn find<'p>(path: &'p str, query: &str) -> Option<(Route, Cow<'p, str>)> {
     let is_admin = admin::owns(path);
     let below = if is_admin { path.strip_prefix(admin::ROOT).unwrap_or(path) } else { below_version(path) };
-    routes(is_admin).find_map(|route| Some((route, route.name(below)?)))
+    routes(is_admin).find_map(|route| Some((route, route.name(below).filter(|_| route.fits(query))?)))
 }
 
 /// The format of a route; for an unknown path, the format that owns its beginning.
@@ -171,11 +172,12 @@ fn client_of(route: Option<Route>, path: &str, header: &dyn Fn(&str) -> Option<S
 
 /// The row of this method among those with the path of `first`.
 fn select<'p>(method: &str, first: Route, name: Cow<'p, str>, is_admin: bool) -> Result<RouteMatch<'p>> {
-    let mut same_path = routes(is_admin).filter(|route| route.path == first.path);
+    let is_same = |route: &Route| route.path == first.path && route.query == first.query;
+    let mut same_path = routes(is_admin).filter(is_same);
     if let Some(route) = same_path.find(|route| route.allows(method)) {
         return Ok(RouteMatch::Endpoint(route.endpoint, name));
     }
-    let allow = allow(routes(is_admin).filter(|route| route.path == first.path));
+    let allow = allow(routes(is_admin).filter(is_same));
     if method == "OPTIONS" {
         return Ok(RouteMatch::Preflight(allow));
     }
@@ -204,6 +206,10 @@ impl Route {
             return percent_decode_str(name).decode_utf8().ok();
         }
         (!name.contains('/')).then_some(Cow::Borrowed(name))
+    }
+
+    fn fits(&self, query: &str) -> bool {
+        self.query.is_empty() || query.split('&').any(|pair| pair == self.query)
     }
 
     fn allows(&self, method: &str) -> bool {
@@ -250,7 +256,7 @@ mod tests {
     use crate::formats::openai::operations::{CHAT, COMPLETION, EMBEDDING};
 
     fn find<'p>(method: &str, path: &'p str) -> Result<RouteMatch<'p>> {
-        route(method, path, &|_| None).target
+        route(method, (path, ""), &|_| None).target
     }
 
     fn found(path: &str) -> Option<(ApiEndpoint, String)> {

@@ -24,7 +24,7 @@ pub async fn serve<P: Platform>(opened: &Opened, platform: &P, request: Request<
         header(name).filter(|value| name != KEY_HEADER || !value.is_empty()).or_else(key)
     };
     let request = Request { header: &header, ..request };
-    let Routing { client, target } = router::route(request.method, request.path, request.header);
+    let Routing { client, target } = router::route(request.method, (request.path, request.query), request.header);
     let id = request_id(platform, request.header);
     let common_headers = common_headers(opened, client, &request, &id);
     let is_head = request.method == "HEAD";

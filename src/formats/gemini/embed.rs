@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::formats::call::{CallResponse, WrittenCall};
 use crate::formats::embedding::{Billed, EmbeddingContext, EmbeddingForm};
 use crate::formats::operation::RequestEnvelope;
+use crate::formats::summary::ResponseSummary;
 use crate::formats::unsupported::UnsupportedFields;
 use crate::formats::written_request::{WriteTarget, WrittenRequest};
 use crate::wire::base64;
@@ -207,6 +208,38 @@ fn to_base64(values: &Raw<'_>) -> Result<Raw<'static>> {
         .map_err(|error| invalid(&format!("The provider's embedding is no list of numbers: {error}.")))?;
     let bytes: Vec<u8> = numbers.into_iter().flat_map(f32::to_le_bytes).collect();
     Ok(Raw::quoted(&base64::encode(&bytes)))
+}
+
+/// A response that passes through: of one text, or of a batch.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PassedEmbeddings<'a> {
+    #[serde(borrow)]
+    error: Option<Raw<'a>>,
+    #[serde(borrow)]
+    embedding: Option<Raw<'a>>,
+    #[serde(borrow)]
+    embeddings: Option<Raw<'a>>,
+    usage_metadata: Option<EmbedUsage>,
+}
+
+/// Summarizes a response that passes to a client of the same format.
+///
+/// # Errors
+/// 502 if the body holds no embedding; the error's own status if it reports one.
+pub(super) fn summarize(body: &[u8]) -> Result<ResponseSummary> {
+    let is_object = body.trim_ascii_start().starts_with(b"{");
+    let response = serde_json::from_slice::<PassedEmbeddings<'_>>(body).ok().filter(|_| is_object);
+    let response = response.ok_or_else(|| invalid("The provider's response holds no embeddings."))?;
+    if let Some(error) = &response.error {
+        return Err(read_in_success(error));
+    }
+    if response.embedding.or(response.embeddings).is_none() {
+        return Err(invalid("The provider's response holds no embeddings."));
+    }
+    let prompt = response.usage_metadata.and_then(|usage| usage.prompt_token_count);
+    let usage = prompt.map(|uncached_input| Usage { uncached_input, ..Usage::default() });
+    Ok(ResponseSummary { usage, ..ResponseSummary::default() })
 }
 
 #[cfg(test)]

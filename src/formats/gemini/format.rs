@@ -42,7 +42,13 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
 /// The format as clients speak it.
 pub const CLIENT: ClientFormat = ClientFormat {
     name: KIND.name,
-    operations: &[&operations::GENERATE, &operations::STREAM, &operations::COUNT_TOKENS],
+    operations: &[
+        &operations::GENERATE,
+        &operations::STREAM,
+        &operations::COUNT_TOKENS,
+        &operations::EMBED,
+        &operations::EMBED_BATCH,
+    ],
     rules: rules::RULES,
     whole: response::write,
     stream: |head| Box::new(stream::Encoder::new(head)),
@@ -59,3 +65,17 @@ pub const CLIENT: ClientFormat = ClientFormat {
     forwarded_headers: &[],
     placeholder_prefix: None,
 };
+
+/// The format as clients speak it that want a stream as one array. The array comes when it is complete.
+pub const ARRAY_CLIENT: ClientFormat = ClientFormat {
+    operations: &[&operations::ARRAY],
+    whole: |head, events| in_array(&response::write(head, events)),
+    error: |error, _| in_array(&errors::write(error)),
+    path_prefixes: &[],
+    marker_header: None,
+    ..CLIENT
+};
+
+fn in_array(item: &[u8]) -> Vec<u8> {
+    [b"[", item, b"]"].concat()
+}

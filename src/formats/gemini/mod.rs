@@ -15,4 +15,4 @@ mod stream;
 mod thinking;
 mod wire;
 
-pub use format::{CLIENT, KIND, PROVIDER};
+pub use format::{ARRAY_CLIENT, CLIENT, KIND, PROVIDER};

@@ -1,13 +1,17 @@
 //! The operations of the Gemini API.
-//! Source: <https://ai.google.dev/api/generate-content>, <https://ai.google.dev/api/tokens>.
+//! Source: <https://ai.google.dev/api/generate-content>, <https://ai.google.dev/api/tokens>,
+//! <https://ai.google.dev/api/embeddings>.
 
-use super::{count, request, response, rules};
+use serde_json::value::RawValue;
+
+use super::{count, embed, request, response, rules};
 use crate::error::Result;
-use crate::formats::body::{missing, read_document, require_array};
+use crate::formats::body::{missing, read_document, require_array, wrong_type};
 use crate::formats::operation::{
     Delivery, ModelPlace, ModelRef, Operation, OperationKind, RequestEnvelope, RequestParts, ResponseOptions,
 };
 use crate::formats::summary::ResponseSummary;
+use crate::wire::list;
 
 /// `POST /models/MODEL:generateContent`.
 pub static GENERATE: Operation = Operation {
@@ -31,6 +35,26 @@ pub static STREAM: Operation = Operation {
     conversation: Some(request::read_streamed),
     ..GENERATE
 };
+
+/// `POST /models/MODEL:streamGenerateContent` without `alt=sse`: the response is one array of chunks.
+pub static ARRAY: Operation = Operation { path: "/models/{model...}:streamGenerateContent", ..GENERATE };
+
+/// `POST /models/MODEL:embedContent`.
+pub static EMBED: Operation = Operation {
+    name: "embeddings",
+    path: "/models/{model...}:embedContent",
+    kind: OperationKind::Embed,
+    question_field: "content",
+    unique_fields: rules::EMBED_FIELDS,
+    reader: read_embedding,
+    conversation: None,
+    summarize: |body| embed::summarize(body).unwrap_or_else(ResponseSummary::failed),
+    ..GENERATE
+};
+
+/// `POST /models/MODEL:batchEmbedContents`.
+pub static EMBED_BATCH: Operation =
+    Operation { path: "/models/{model...}:batchEmbedContents", question_field: "requests", ..EMBED };
 
 /// `POST /models/MODEL:countTokens`.
 pub static COUNT_TOKENS: Operation = Operation {
@@ -60,6 +84,32 @@ fn read<'b>(
         delivery,
         options,
         questions: 1,
+        document,
+    })
+}
+
+fn read_embedding<'b>(operation: &'static Operation, parts: RequestParts<'_, 'b>) -> Result<RequestEnvelope<'b>> {
+    let document = read_document(parts.body, operation.unique_fields)?;
+    let question = document.value(operation.question_field).filter(|raw| *raw != "null");
+    let question = question.ok_or_else(|| missing(operation.question_field))?;
+    let mut questions: u64 = 0;
+    if operation.question_field == EMBED_BATCH.question_field {
+        let count = list::each(question, |_: &RawValue| {
+            questions = questions.saturating_add(1);
+            true
+        });
+        count.map_err(|_| wrong_type(operation.question_field, "an array"))?;
+    }
+    let questions = questions.max(1);
+    let options = ResponseOptions { choices: questions, ..ResponseOptions::DEFAULT };
+    let model = model(parts)?;
+    Ok(RequestEnvelope {
+        operation,
+        model,
+        fallbacks: Vec::new(),
+        delivery: Delivery::Whole,
+        options,
+        questions,
         document,
     })
 }

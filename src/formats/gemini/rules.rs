@@ -51,6 +51,9 @@ pub(super) const FIELDS: &[&str] = &[
     "generate_content_request",
 ];
 
+/// The fields of an embedding request that the gateway reads or sets.
+pub(super) const EMBED_FIELDS: &[&str] = &["model", "content", "requests"];
+
 /// The fields that may stand under one of their names only: readers disagree on which counts.
 const EITHER: &[Names] =
     &[CONFIG, ["systemInstruction", "system_instruction"], ["toolConfig", "tool_config"], TIER, CACHED, COUNTED];
@@ -134,6 +137,10 @@ fn edit(document: &mut Document<'_>, edit: &Edit<'_>) {
         });
         inner.into_iter().for_each(|inner| document.set(name, inner));
     }
+    if let Some(requests) = document.value("requests") {
+        let named = name_each(requests, &model());
+        named.into_iter().for_each(|named| document.set("requests", named));
+    }
     if edit.prompt_only {
         return;
     }
@@ -144,6 +151,23 @@ fn edit(document: &mut Document<'_>, edit: &Edit<'_>) {
         }
     }
     params::apply(document, &edit.row.params);
+}
+
+/// A list of requests, each for this model; `None` if it cannot be read, or if each is already.
+fn name_each(requests: &str, model: &str) -> Option<String> {
+    let (mut named, mut is_other) = (String::from("["), false);
+    each(requests, |request| {
+        let mut request = Document::read(request.as_bytes()).ok()?;
+        is_other |= request.value("model") != Some(model);
+        request.set("model", model);
+        if named.len() > 1 {
+            named.push(',');
+        }
+        named.push_str(std::str::from_utf8(&request.render()).ok()?);
+        Some(())
+    })?;
+    named.push(']');
+    is_other.then_some(named)
 }
 
 /// Sets the limit, where it stands.
@@ -163,7 +187,7 @@ fn set_limit(document: &mut Document<'_>, limit: u64) {
 }
 
 fn bounds(document: &Document<'_>) -> RequestBounds {
-    let tier = value(document, TIER).map(|raw| serde_json::from_str::<Cow<'_, str>>(raw));
+    let tier = value(document, TIER).map(serde_json::from_str::<Cow<'_, str>>);
     RequestBounds {
         limit: asked(document),
         samples: candidates(document),

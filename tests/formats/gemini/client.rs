@@ -332,3 +332,40 @@ fn the_list_of_models_has_the_shape_of_the_client() {
     assert!(list("GET /v1/models", &[KEY, ("anthropic-version", "2023-06-01")])["has_more"].is_boolean());
     assert_eq!(list("GET /v1/models", &[("authorization", "Bearer k")])["object"], "list");
 }
+
+#[test]
+fn a_stream_without_sse_is_one_array() {
+    let line = |model: &str| format!("POST /v1beta/models/{model}:streamGenerateContent?alt=json");
+    let (got, world) = call(&line("openai/vendor/m"), &hello(), Script::json(200, CHAT));
+    assert_eq!(got.json()[0]["candidates"][0]["finishReason"], "STOP", "{}", got.body);
+    assert!(got.header("content-type").unwrap().starts_with("application/json"));
+    assert_eq!(world.receipts.borrow()[0].tokens.unwrap().output, 5);
+    let array = r#"[{"candidates":[{"content":{"parts":[{"text":"o"}]}}]},{"candidates":[{"content":{"parts":[{"text":"k"}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":2,"totalTokenCount":5}}]"#;
+    let (got, world) = call(&line("gemini/vendor/m"), &hello(), Script::json(200, array));
+    assert_eq!((got.status, got.body.as_str()), (200, array));
+    assert_eq!(world.call().url, "https://gemini.example/v1beta/models/vendor%2Fm:streamGenerateContent");
+    assert_eq!(world.receipts.borrow()[0].tokens.unwrap().output, 2);
+    let (got, _) = call(&line("openai/none"), &hello(), Script::json(200, CHAT));
+    assert_eq!((got.status, got.json()[0]["error"]["status"].as_str()), (404, Some("NOT_FOUND")), "{}", got.body);
+}
+
+#[test]
+fn embeddings_of_the_format_name_the_providers_model() {
+    let batch = json!({ "requests": [{ "model": "models/gemini/vendor/m", "content": { "parts": [{ "text": "a" }] }, "taskType": "X" }] });
+    let answer = r#"{"embeddings":[{"values":[0.5]}],"usageMetadata":{"promptTokenCount":5}}"#;
+    let (got, world) =
+        call("POST /v1beta/models/gemini/vendor/m:batchEmbedContents", &batch, Script::json(200, answer));
+    assert_eq!((got.status, got.body.as_str()), (200, answer));
+    assert_eq!(world.call().url, "https://gemini.example/v1beta/models/vendor%2Fm:batchEmbedContents");
+    assert_eq!(
+        sent(&world)["requests"][0],
+        json!({ "model": "models/vendor/m", "content": { "parts": [{ "text": "a" }] }, "taskType": "X" })
+    );
+    assert_eq!(world.receipts.borrow()[0].tokens.unwrap().uncached_input, 5);
+    let one = json!({ "content": { "parts": [{ "text": "a" }] } });
+    let answer = r#"{"embedding":{"values":[0.5]}}"#;
+    let (got, world) = call("POST /v1beta/models/gemini/vendor/m:embedContent", &one, Script::json(200, answer));
+    assert_eq!((got.status, got.body.as_str(), sent(&world)), (200, answer, one.clone()));
+    let (got, _) = call("POST /v1beta/models/openai/vendor/m:embedContent", &one, Script::json(200, answer));
+    assert_eq!((got.status, got.json()["error"]["status"].as_str()), (400, Some("INVALID_ARGUMENT")), "{}", got.body);
+}
