@@ -80,17 +80,18 @@ to the table above, beyond what a plan includes.
 
 ${table(["pace", "requests", "object", "calls", "rows written", "rows read", "more", "target"], lines)}
 
-An isolate sends what it has collected once a second: a batch is one call and one row. So the costs are those of seconds with traffic, not
-of requests: at most $${two(secondly(1, 1))} a month for the reports of an isolate that is never idle, and as much for its lines. Where r requests a second
-come to an isolate, each takes 1 / (r + 1) of a batch of either kind: the target is met from r = 0.6 on.
+An isolate sends what it has collected once a second: a batch is one call and one row, and its lines for log files go along, if they are no more than
+64 KiB. So the costs are those of seconds with traffic, not of requests: at most $${two(secondly(1, 1))} a month for an isolate that is never idle.
+Where r requests a second come to an isolate, each takes 1 / (r + 1) of a batch.
 
-**Above the target: slower paces.** A request that is alone in its second takes a batch of each kind. One request each 2 s is 1.3 million
-a month, whose rows a plan includes.
+**Long requests.** The line of a request's start waits for ten seconds for a report to go along with. Where a request that lasts longer is alone in its
+isolate, that line takes a call and a row of its own.
 
 **None at all**: with \`reporting.enabled: false\` there are no reports and no metrics, and without \`logging.output.file\` no log files.
 
-**Not in the figures.** After 10,000 requests, or 15 minutes, reports are folded: a row for 500 requests, and one for each quarter of an
-hour, key and model. A segment that is stored in a bucket is one operation of class A ($4.50 a million).
+**Not in the figures.** After 10,000 requests, or 100 batches and 15 minutes, reports are folded: a row for 500 requests, one for each quarter of an
+hour, key and model, and some ten more; lines for log files move on with one call and three rows. Where there are no 100 batches in six hours, these are
+folded all the same: then a request costs more, but there are fewer than 12,000 a month. A segment that is stored in a bucket is one operation of class A ($4.50 a million).
 
 **Objects that are always awake.** An object with traffic at least each 10 s is never idle: $${two(AWAKE)} a month (128 MB at $12.50 a million
 GB-s). A plan includes 400,000 GB-s for all objects together; one such object takes 331,776. \`OPERATIONS\` and \`LOG_FILES\` are

@@ -7,7 +7,7 @@ use super::json_response::json;
 use super::query::{Query, invalid};
 use crate::config::{LogLevel, Millis};
 use crate::error::{Error, Result};
-use crate::gateway::platform::{ObjectAddress, ObjectError};
+use crate::gateway::platform::{ObjectAddress, ObjectError, OperationsPart};
 use crate::gateway::{Body, Bridge, Platform, Response};
 use crate::telemetry::log_file::{LogCommand, LogPage, LogQuery, LogResponse, LogStatus};
 use crate::wire::date::{DAY, read_day, read_time};
@@ -42,10 +42,23 @@ pub async fn list<P: Platform>(bridge: &Bridge, platform: &P, query: &Query) -> 
         Some("ndjson") => true,
         Some(_) => return Err(invalid("format", "be json or ndjson")),
     };
-    let LogResponse::Page(page) = ask(platform, LogCommand::Read(read_query(query)?)).await? else {
+    let query = read_query(query)?;
+    let is_complete = !bridge.reporting().enabled || fetch_lines(platform).await;
+    let LogResponse::Page(mut page) = ask(platform, LogCommand::Read(query)).await? else {
         return Err(unreachable());
     };
+    page.unread_segments = page.unread_segments.saturating_add(u64::from(!is_complete));
     Ok(if is_text { lines(&page) } else { json(200, &view(page)) })
+}
+
+/// Has the lines moved to log files that came along with reports. Returns whether they are there.
+async fn fetch_lines<P: Platform>(platform: &P) -> bool {
+    let address = ObjectAddress::Operations(OperationsPart::Lines);
+    match platform.ask_object(address, String::new()).await {
+        Ok(response) => response == "true",
+        // Where there is no such object, no lines wait in it.
+        Err(failure) => failure == ObjectError::Unbound,
+    }
 }
 
 fn read_query(query: &Query) -> Result<LogQuery> {

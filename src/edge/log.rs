@@ -6,7 +6,7 @@ use wasm_bindgen::JsValue;
 
 use super::clock::now;
 use super::{log_queue, otlp_queue};
-use crate::config::Logging;
+use crate::config::{LogLevel, Logging};
 use crate::telemetry::otlp::{TraceContext, log_record};
 use crate::telemetry::{Event, EventKind, RuntimeFailure, render, render_in_file};
 
@@ -43,7 +43,8 @@ fn write(event: &Event<'_>, logging: &Logging, span: Option<TraceContext>) {
         web_sys::console::log_1(&JsValue::from_str(&line));
     }
     if let Some(record) = render_in_file(event, logging) {
-        log_queue::push(record);
+        let is_urgent = event.kind.level() >= LogLevel::Warning;
+        log_queue::with(|queue| queue.push(record, is_urgent));
     }
     if let Some(record) = log_record(event, logging, span) {
         otlp_queue::push_log_record(&record);

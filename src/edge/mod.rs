@@ -5,6 +5,7 @@ mod byte_source;
 mod clock;
 mod context;
 mod count;
+mod delivery;
 mod disconnect;
 mod egress;
 mod fetch;

@@ -1,22 +1,22 @@
 //! Sends what this isolate reports to the operations object, in batches.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::pin::pin;
 use std::time::Duration;
 
-use futures::future::{Either, select};
 use worker::{Delay, Env};
 
 use super::clock::now;
 use super::context::Edge;
+use super::delivery::{in_time, random_id};
 use super::isolate::bridge;
-use super::js;
-use super::objects::call;
+use super::log_queue;
+use super::log_sender;
 use crate::alerts::Observation;
 use crate::config::Millis;
 use crate::gateway::platform::{ObjectAddress, OperationsPart};
-use crate::operations::{AfterSending, Batch, LiveEvent, RETRY_DELAY, Recorded, ReportQueue, Stamp, TIME_LIMIT};
+use crate::operations::{AfterSending, Batch, LineQueue, LiveEvent, RETRY_DELAY, Recorded, ReportQueue, Stamp};
 use crate::telemetry::RequestSummary;
+use crate::telemetry::log_file::LogLines;
 use crate::telemetry::metrics::{Family, SeriesRow};
 
 /// How long a report waits for others of the same batch. It is lost if the process ends meanwhile.
@@ -113,7 +113,18 @@ pub(super) async fn send_observations(env: &Env, observations: Vec<Observation>)
 
 /// Sends batch after batch, until nothing waits or one is given up.
 async fn send(env: &Env) {
-    let stamp = || Stamp { id: random_id(), isolate: isolate(), gauges: gauges(env) };
+    send_batches(env).await;
+    let (lines, carries_lines) = QUEUE.with_borrow_mut(|queue| (queue.take_returned_lines(), queue.carries_lines()));
+    log_queue::with(|queue| queue.set_alone(!carries_lines));
+    if !lines.is_empty() {
+        log_sender::send_returned(env, lines).await;
+    }
+}
+
+async fn send_batches(env: &Env) {
+    let lines = |takes_lines| if takes_lines { log_queue::with(LineQueue::take_along) } else { LogLines::default() };
+    let stamp =
+        |takes_lines| Stamp { id: random_id(), isolate: isolate(), gauges: gauges(env), lines: lines(takes_lines) };
     while let Some((id, batch)) = QUEUE.with_borrow_mut(|queue| queue.step(now(), stamp)) {
         let recorded = deliver(env, batch).await;
         let has_arrived = recorded.is_some();
@@ -139,20 +150,6 @@ async fn deliver(env: &Env, batch: String) -> Option<Recorded> {
     serde_json::from_str(&response).ok()
 }
 
-/// The response of an object to a batch; `None` if there is none in time.
-pub(super) async fn in_time(env: &Env, address: ObjectAddress<'_>, batch: String) -> Option<String> {
-    let timer = pin!(Delay::from(Duration::from_millis(TIME_LIMIT)));
-    match select(pin!(call::ask(env, address, batch)), timer).await {
-        Either::Left((response, _)) => response.ok(),
-        Either::Right(_) => None,
-    }
-}
-
 fn isolate() -> u64 {
     ISOLATE.with(|id| *id.get_or_init(random_id))
-}
-
-/// The id of a batch.
-pub(super) fn random_id() -> u64 {
-    js::random().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }

@@ -15,6 +15,9 @@ pub enum OperationsPart {
     Audit,
     /// The requests that are running.
     Live,
+    /// Lines for log files that wait there: a command has them moved to log files. Its response says whether
+    /// all of them are.
+    Lines,
 }
 
 impl OperationsPart {
@@ -27,6 +30,7 @@ impl OperationsPart {
             Self::Alerts => "alerts",
             Self::Audit => "audit",
             Self::Live => "live",
+            Self::Lines => "lines",
         }
     }
 }

@@ -8,6 +8,7 @@ use super::live_event::LiveEvent;
 use crate::alerts::Observation;
 use crate::config::Millis;
 use crate::telemetry::RequestSummary;
+use crate::telemetry::log_file::LogLines;
 use crate::telemetry::metrics::SeriesRow;
 
 /// How long the JSON of a row is at most: SQLite in a Durable Object takes 2 MB.
@@ -34,6 +35,9 @@ pub struct Batch {
     /// How many requests are missing, because their batch did not arrive or there was no room for them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub lost: u64,
+    /// Lines for log files, if they are few: then they need no call and no row of their own.
+    #[serde(default, skip_serializing_if = "LogLines::is_empty")]
+    pub lines: LogLines,
     /// What has happened to running requests, for watchers. It is never stored.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub live: Vec<LiveEvent>,
@@ -55,6 +59,8 @@ pub(super) struct BatchText {
     pub(super) series: Vec<SeriesRow>,
     #[serde(skip_serializing_if = "is_zero")]
     pub(super) lost: u64,
+    #[serde(skip_serializing_if = "LogLines::is_empty")]
+    pub(super) lines: LogLines,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) live: Vec<LiveEvent>,
     #[serde(skip_serializing_if = "is_zero")]
@@ -83,6 +89,8 @@ struct RawBatch<'j> {
     series: Vec<&'j RawValue>,
     #[serde(default)]
     lost: u64,
+    #[serde(default)]
+    lines: LogLines,
     #[serde(default, borrow)]
     live: Vec<&'j RawValue>,
     #[serde(default)]
@@ -92,7 +100,8 @@ struct RawBatch<'j> {
 impl Batch {
     /// Whether it has nothing that is stored.
     pub fn is_for_watchers_only(&self) -> bool {
-        self.summaries.is_empty() && self.observations.is_empty() && self.series.is_empty() && self.lost == 0
+        let is_empty = self.summaries.is_empty() && self.observations.is_empty() && self.series.is_empty();
+        is_empty && self.lines.is_empty() && self.lost == 0
     }
 
     /// Reads a batch, and how many of its elements cannot be read. The requests among these are lost.
@@ -103,13 +112,13 @@ impl Batch {
         if let Ok(batch) = serde_json::from_str(json) {
             return Ok((batch, 0));
         }
-        let RawBatch { id, isolate, summaries, observations, series, lost, live, live_dropped } =
+        let RawBatch { id, isolate, summaries, observations, series, lost, lines, live, live_dropped } =
             serde_json::from_str(json)?;
         let (summaries, lost_here) = readable(&summaries);
         let (observations, unknown) = readable(&observations);
         let (series, unreadable) = readable(&series);
         let (lost, (live, _)) = (lost.saturating_add(lost_here), readable(&live));
-        let batch = Self { id, isolate, summaries, observations, series, lost, live, live_dropped };
+        let batch = Self { id, isolate, summaries, observations, series, lost, lines, live, live_dropped };
         Ok((batch, lost_here + unknown + unreadable))
     }
 
@@ -132,7 +141,8 @@ impl Batch {
             observations: observations.to_vec(),
             ..Self::default()
         };
-        let first = Self { series: self.series.clone(), lost: self.lost, ..part(summaries, observations) };
+        let (series, lines) = (self.series.clone(), self.lines.clone());
+        let first = Self { series, lost: self.lost, lines, ..part(summaries, observations) };
         let mut rows = first.rows(None)?;
         rows.extend(part(later_summaries, later_observations).rows(None)?);
         Ok(rows)

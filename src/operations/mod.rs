@@ -2,6 +2,7 @@
 //! object that keeps it, and what watchers see of running requests.
 
 mod batch;
+mod line_queue;
 mod live_board;
 mod live_command;
 mod live_event;
@@ -12,6 +13,7 @@ mod outbox;
 mod queue;
 
 pub use batch::{Batch, BatchRow, Recorded};
+pub use line_queue::{LineQueue, LineStep};
 pub use live_board::{LiveBoard, LiveNews, MAX_WATCHERS, OpenRun};
 pub use live_command::{LiveCommand, LiveResponse};
 pub use live_event::{FirstToken, LiveEvent, LiveRequest};

@@ -57,6 +57,11 @@ impl<T> Outbox<T> {
         becomes_sender
     }
 
+    /// The sender goes on.
+    pub fn keep_sender(&mut self, now: Millis) {
+        self.sender_until = now.saturating_add(SENDER_TIMEOUT);
+    }
+
     /// The sender stops.
     pub fn stop(&mut self) {
         self.sender_until = 0;

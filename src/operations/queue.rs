@@ -10,6 +10,7 @@ use super::outbox::{AfterSending, Outbox};
 use crate::alerts::Observation;
 use crate::config::Millis;
 use crate::telemetry::RequestSummary;
+use crate::telemetry::log_file::LogLines;
 use crate::telemetry::metrics::{Family, Registry, SeriesRow, SeriesValue};
 
 /// How many requests wait at most, and how many observations.
@@ -34,6 +35,8 @@ pub struct Stamp {
     pub isolate: u64,
     /// The gauges of the isolate.
     pub gauges: Vec<SeriesRow>,
+    /// Lines for log files that go along; none with a batch that is not stored.
+    pub lines: LogLines,
 }
 
 /// What waits.
@@ -52,18 +55,23 @@ pub struct ReportQueue {
     /// Whether a batch is made even if it has counters only.
     series_are_due: bool,
     outbox: Outbox<Unconfirmed>,
+    /// Lines of a batch that did not arrive.
+    returned_lines: LogLines,
+    /// The last batch did not arrive.
+    is_failing: bool,
     /// What watchers are told.
     pub live: LiveReports,
     is_off: bool,
 }
 
 /// What is left of a batch that has not been confirmed.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Unconfirmed {
     lost: u64,
     /// Those that were not in a batch before.
     observations: Vec<Observation>,
     sums: Vec<SeriesRow>,
+    lines: LogLines,
 }
 
 impl Default for ReportQueue {
@@ -77,6 +85,8 @@ impl Default for ReportQueue {
             made_at: 0,
             series_are_due: false,
             outbox: Outbox::default(),
+            returned_lines: LogLines::default(),
+            is_failing: false,
             live: LiveReports::default(),
             is_off: false,
         }
@@ -122,13 +132,24 @@ impl ReportQueue {
         self.series_are_due
     }
 
+    /// Whether lines for log files may go along with batches, because these arrive.
+    pub fn carries_lines(&self) -> bool {
+        !self.is_off && !self.is_failing
+    }
+
+    /// Takes the lines of batches that did not arrive. They have to be sent in another way.
+    pub fn take_returned_lines(&mut self) -> LogLines {
+        std::mem::take(&mut self.returned_lines)
+    }
+
     /// Whether the caller is to send, because no other request is about to.
     pub fn becomes_sender(&mut self, now: Millis) -> bool {
         !self.is_off && self.outbox.becomes_sender(now)
     }
 
-    /// The id and the JSON of the batch to send now; `None` if nothing waits that has to be sent.
-    pub fn step(&mut self, now: Millis, stamp: impl FnOnce() -> Stamp) -> Option<(u64, String)> {
+    /// The id and the JSON of the batch to send now; `None` if nothing waits that has to be sent. `stamp` is
+    /// told whether the batch takes lines along.
+    pub fn step(&mut self, now: Millis, stamp: impl FnOnce(bool) -> Stamp) -> Option<(u64, String)> {
         if let Some(unconfirmed) = self.outbox.take_abandoned() {
             self.take_back(unconfirmed);
         }
@@ -136,9 +157,10 @@ impl ReportQueue {
             let is_due = std::mem::take(&mut self.series_are_due);
             if is_due || !self.summaries.items.is_empty() || !self.observations.items.is_empty() {
                 self.made_at = now;
-                self.make_batch(stamp());
+                let stamp = stamp(self.carries_lines());
+                self.make_batch(stamp);
             } else if self.live.is_due(now) {
-                self.make_live_batch(stamp());
+                self.make_live_batch(stamp(false));
             } else {
                 self.outbox.stop();
                 return None;
@@ -147,7 +169,7 @@ impl ReportQueue {
         self.outbox.send(now)
     }
 
-    fn make_batch(&mut self, Stamp { id, isolate, gauges }: Stamp) {
+    fn make_batch(&mut self, Stamp { id, isolate, gauges, lines }: Stamp) {
         let sums = std::mem::replace(&mut self.series, Registry::with_cap(MAX_SAMPLES)).rows();
         let mut room = MAX_BATCH_BYTES;
         let summaries = self.summaries.take(&mut room);
@@ -162,10 +184,11 @@ impl ReportQueue {
             lost: lost_with_it,
             observations: fresh,
             sums: sums.iter().filter(is_sum).cloned().collect(),
+            lines: lines.clone(),
         };
         let series = sums.into_iter().chain(gauges).collect();
         let (live, live_dropped) = self.live.take();
-        let batch = BatchText { id, isolate, summaries, observations, series, lost, live, live_dropped };
+        let batch = BatchText { id, isolate, summaries, observations, series, lost, lines, live, live_dropped };
         // What could not be written would be refused, and count as lost.
         self.outbox.put(id, serde_json::to_string(&batch).unwrap_or_default(), unconfirmed);
     }
@@ -174,12 +197,12 @@ impl ReportQueue {
     fn make_live_batch(&mut self, Stamp { id, isolate, .. }: Stamp) {
         let (live, live_dropped) = self.live.take();
         let batch = BatchText { id, isolate, live, live_dropped, ..BatchText::default() };
-        let unconfirmed = Unconfirmed { lost: 0, observations: Vec::new(), sums: Vec::new() };
-        self.outbox.put(id, serde_json::to_string(&batch).unwrap_or_default(), unconfirmed);
+        self.outbox.put(id, serde_json::to_string(&batch).unwrap_or_default(), Unconfirmed::default());
     }
 
     /// What follows from sending the batch with this id.
     pub fn sent(&mut self, id: u64, has_arrived: bool, now: Millis) -> AfterSending<()> {
+        self.is_failing = !has_arrived;
         match self.outbox.sent(id, has_arrived, now) {
             AfterSending::GiveUp(unconfirmed) => {
                 self.take_back(unconfirmed);
@@ -191,9 +214,12 @@ impl ReportQueue {
         }
     }
 
-    /// Counts what was lost with a batch. Its counters and observations wait for the next one.
+    /// Counts what was lost with a batch. Its counters and observations wait for the next one, its lines to
+    /// be sent in another way.
     fn take_back(&mut self, unconfirmed: Unconfirmed) {
-        let Unconfirmed { lost, observations, sums } = unconfirmed;
+        let Unconfirmed { lost, observations, sums, lines } = unconfirmed;
+        self.is_failing = true;
+        self.returned_lines.append(lines);
         self.lost = self.lost.saturating_add(lost);
         self.series.merge(&sums);
         self.returned = observations.into_iter().rev().fold(self.returned, |returned, observation| {
@@ -268,6 +294,7 @@ mod tests {
     use super::super::batch::Batch;
     use super::*;
     use crate::operations::{LiveEvent, LiveRequest};
+    use crate::telemetry::log_file::LogRecord;
     use crate::telemetry::metrics::LOST_RECEIPTS;
 
     fn summary(name: &str) -> RequestSummary {
@@ -278,8 +305,14 @@ mod tests {
         Observation::Spend { at: number, spent: 1 }
     }
 
+    fn stamp(id: u64, lines: u64) -> Stamp {
+        let record = |at| LogRecord { at, line: "{}".into() };
+        let lines = LogLines { records: (0..lines).map(record).collect(), lost: lines };
+        Stamp { id, isolate: 9, gauges: Vec::new(), lines }
+    }
+
     fn step(queue: &mut ReportQueue, id: u64) -> Option<(u64, Batch)> {
-        let (id, json) = queue.step(1_000, || Stamp { id, isolate: 9, gauges: Vec::new() })?;
+        let (id, json) = queue.step(1_000, |_| stamp(id, 0))?;
         Some((id, serde_json::from_str(&json).unwrap()))
     }
 
@@ -320,13 +353,35 @@ mod tests {
     }
 
     #[test]
+    fn lines_go_along_and_come_back_if_the_batch_did_not_arrive() {
+        let mut queue = ReportQueue::default();
+        queue.report(&summary("a"));
+        let (_, json) = queue.step(0, |takes_lines| stamp(1, u64::from(takes_lines) * 2)).unwrap();
+        let batch: Batch = serde_json::from_str(&json).unwrap();
+        assert_eq!((batch.lines.records.len(), batch.lines.lost), (2, 2));
+        assert!(queue.carries_lines());
+        queue.sent(1, false, 0);
+        assert!(!queue.carries_lines(), "what fails takes no more of them");
+        assert_eq!(queue.step(0, |_| panic!("the batch is sent as it was")), Some((1, json)));
+        assert!(queue.take_returned_lines().is_empty());
+        queue.sent(1, false, 0);
+        assert_eq!(queue.take_returned_lines(), batch.lines);
+        assert!(queue.take_returned_lines().is_empty());
+        assert!(step(&mut queue, 2).is_none());
+        queue.report(&summary("b"));
+        step(&mut queue, 3);
+        queue.sent(3, true, 0);
+        assert!(queue.carries_lines() && queue.take_returned_lines().is_empty());
+    }
+
+    #[test]
     fn queue_and_batches_are_bounded_by_bytes() {
         let mut queue = ReportQueue::default();
         let long = "x".repeat(100_000);
         (0..30).for_each(|_| queue.report(&summary(&long)));
         let mut sizes = Vec::new();
         let mut lost = 0;
-        while let Some((id, json)) = queue.step(0, || Stamp { id: 1, isolate: 9, gauges: Vec::new() }) {
+        while let Some((id, json)) = queue.step(0, |_| stamp(1, 0)) {
             sizes.push(json.len());
             lost += serde_json::from_str::<Batch>(&json).unwrap().lost;
             queue.sent(id, true, 0);

@@ -42,6 +42,19 @@ fn lines_are_returned_as_they_are() {
 }
 
 #[test]
+fn lines_that_came_along_with_reports_are_fetched_first() {
+    for (response, unread) in [("true", 0), ("false", 1)] {
+        let setup = AdminSetup::open();
+        setup.world.operations.borrow_mut().insert("lines", Box::new(|_| response.to_owned()));
+        let got = setup.ask("GET /logs", "");
+        assert_eq!((got.status, got.json()["unread_segments"].clone()), (200, json!(unread)));
+    }
+    let setup = AdminSetup::open();
+    setup.world.fates.borrow_mut().push_back(Fate::Lost);
+    assert_eq!(setup.ask("GET /logs", "").json()["unread_segments"], json!(1));
+}
+
+#[test]
 fn invalid_parameters_are_refused_by_name() {
     let setup = AdminSetup::open();
     for (parameter, name) in [
@@ -70,7 +83,7 @@ fn without_log_files_there_are_no_lines() {
 #[test]
 fn an_object_that_cannot_be_reached_is_reported() {
     let setup = AdminSetup::open();
-    setup.world.fates.borrow_mut().push_back(Fate::Lost);
+    setup.world.fates.borrow_mut().extend([Fate::Lost, Fate::Lost]);
     let got = setup.ask("GET /logs", "");
     assert_eq!(got.status, 503);
     assert_eq!(got.json()["error"]["code"], json!("log_files_unavailable"));

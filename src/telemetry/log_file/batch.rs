@@ -24,3 +24,32 @@ pub struct LogBatch {
     /// sent.
     pub lost: u64,
 }
+
+/// Lines of one isolate that travel with something else.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLines {
+    /// The lines, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub records: Vec<LogRecord>,
+    /// As [`LogBatch::lost`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lost: u64,
+}
+
+impl LogLines {
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.lost == 0
+    }
+
+    /// Adds later lines.
+    pub fn append(&mut self, later: Self) {
+        self.records.extend(later.records);
+        self.lost = self.lost.saturating_add(later.lost);
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "required by serde")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}

@@ -12,7 +12,7 @@ mod task;
 mod write;
 mod writer;
 
-pub use batch::{LogBatch, LogRecord};
+pub use batch::{LogBatch, LogLines, LogRecord};
 pub use command::{LogCommand, LogPage, LogResponse};
 pub use line::in_file;
 pub use row::LineRow;

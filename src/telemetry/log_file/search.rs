@@ -15,6 +15,9 @@ const MAX_SEARCHED: u64 = 128 << 20;
 /// After so many segments of the bucket a search is cut off: a request may make 50 calls.
 const MAX_BUCKET_READS: u64 = 40;
 
+/// Where the timestamp of a line ends.
+const TIMESTAMP_END: usize = "{\"timestamp\":\"2026-11-27T00:00:00.000Z\"".len();
+
 /// Which lines are wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogQuery {
@@ -92,10 +95,19 @@ impl LogSearch {
         }
     }
 
-    /// The lines that were found, oldest first, and whether there may be more.
+    /// The lines that were found, oldest first, and whether there may be more. Those of several isolates,
+    /// and those that came along with reports, are not stored in the order of their times.
     pub fn finish(self) -> (Vec<String>, bool) {
-        (self.found.into(), self.has_more)
+        let mut lines: Vec<String> = self.found.into();
+        lines.sort_by(|a, b| timestamp(a).cmp(timestamp(b)));
+        (lines, self.has_more)
     }
+}
+
+/// The beginning of a line, as far as its timestamp reaches: every line in a file has one of the same length.
+/// A line without one comes last.
+fn timestamp(line: &str) -> &str {
+    line.get(..TIMESTAMP_END).unwrap_or("~")
 }
 
 #[cfg(test)]
@@ -134,6 +146,13 @@ mod tests {
         assert_eq!(tail(3), ([b.clone(), c.clone(), d.clone()].concat(), true));
         assert_eq!(tail(2), ([c.clone(), d.clone()].concat(), true));
         assert_eq!(tail(4), ([a, b, c, d].concat(), false));
+    }
+
+    #[test]
+    fn lines_that_were_stored_late_are_returned_in_their_order() {
+        let [a, b, c] = [1, 2, 3].map(|at| line(at, "info", "r"));
+        let late: [&[String]; 2] = [&[c.clone(), a.clone()], std::slice::from_ref(&b)];
+        assert_eq!(search(LogQuery::newest(3), &late), ([a, b, c].concat(), false));
     }
 
     #[test]

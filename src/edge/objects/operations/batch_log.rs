@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use serde::Deserialize;
 use worker::{Result, SqlStorage};
 
 use crate::config::Millis;
@@ -12,6 +13,7 @@ use crate::edge::log::report_failure;
 use crate::edge::objects::sql::{Row, as_number, as_text, has_table, number, rows, run, text};
 use crate::operations::Batch;
 use crate::reports::RequestBlock;
+use crate::telemetry::log_file::LogLines;
 use crate::telemetry::{RequestSummary, RuntimeFailure};
 
 const CREATE: [&str; 3] = [
@@ -22,8 +24,14 @@ const CREATE: [&str; 3] = [
     "CREATE TABLE IF NOT EXISTS folded (only_row INTEGER PRIMARY KEY CHECK (only_row = 0), batch INTEGER NOT NULL, \
      request INTEGER NOT NULL)",
 ];
-/// How long a batch waits to be folded, if there are others after it.
+/// How long a batch waits to be folded, if there are so many by then. A fold writes some ten rows, and an
+/// object that is opened reads what waits: about so many make the two together cheapest.
 const FOLD_AFTER: Millis = 900_000;
+const FEW_BATCHES: u64 = 100;
+/// How long it waits if there are fewer.
+const LONGEST_WAIT: Millis = 6 * 3_600_000;
+/// At so many bytes of lines for log files, they are folded: their rows are read at once then.
+const MAX_LINE_BYTES: usize = 512 << 10;
 /// At so many requests that wait, they are folded: about 5 MB, as requests usually are.
 const MAX_REQUESTS: u64 = 10_000;
 /// At so many batches that wait, they are folded.
@@ -37,6 +45,8 @@ pub(super) struct BatchLog {
     folded: Place,
     /// When the first batch came that is not folded.
     waiting_since: Option<Millis>,
+    /// The bytes of their lines for log files.
+    line_bytes: usize,
     /// The ids of the last batches, among them all that are not folded.
     ids: VecDeque<u64>,
 }
@@ -52,8 +62,8 @@ impl BatchLog {
     /// Opens the log. Returns it and the batches that are not folded, in their order, each with the time when
     /// it came.
     pub(super) fn open(sql: SqlStorage) -> Result<(Self, Vec<(Batch, Millis)>)> {
-        let mut log =
-            Self { sql, next: Place::default(), folded: Place::default(), waiting_since: None, ids: VecDeque::new() };
+        let (next, folded) = (Place::default(), Place::default());
+        let mut log = Self { sql, next, folded, waiting_since: None, line_bytes: 0, ids: VecDeque::new() };
         if !has_table(&log.sql, "folded")? {
             return Ok((log, Vec::new()));
         }
@@ -64,11 +74,13 @@ impl BatchLog {
         let mut waiting = Vec::new();
         let query = "SELECT batch, number, first_request, received FROM batches ORDER BY number";
         for row in rows(&log.sql, query, Vec::new())? {
-            let batch = read_batch(&row);
+            let mut batch = read_batch(&row);
+            let lines = std::mem::take(&mut batch.lines);
             log.remember(batch.id);
             let [number, request, received] = [1, 2, 3].map(|index| number_at(&row, index));
             if number >= log.folded.batch {
                 log.waiting_since.get_or_insert(received);
+                log.line_bytes = log.line_bytes.saturating_add(length(&lines));
                 log.next = Place { batch: number, request }.after(batch.summaries.len() as u64);
                 waiting.push((batch, received));
             }
@@ -93,16 +105,39 @@ impl BatchLog {
             self.next = self.next.after(row.requests);
         }
         self.waiting_since.get_or_insert(now);
+        self.line_bytes = self.line_bytes.saturating_add(length(&batch.lines));
         self.remember(batch.id);
         Ok(true)
     }
 
     /// Whether what waits is so much, or so old, that it is to be folded.
     pub(super) fn is_fold_due(&self, now: Millis) -> bool {
-        let is_old = self.waiting_since.is_some_and(|since| now.saturating_sub(since) >= FOLD_AFTER);
+        let batches = self.next.batch.saturating_sub(self.folded.batch);
+        let longest = if batches < FEW_BATCHES { LONGEST_WAIT } else { FOLD_AFTER };
+        let is_old = self.waiting_since.is_some_and(|since| now.saturating_sub(since) >= longest);
         is_old
             || self.next.request.saturating_sub(self.folded.request) >= MAX_REQUESTS
-            || self.next.batch.saturating_sub(self.folded.batch) >= MAX_BATCHES
+            || batches >= MAX_BATCHES
+            || self.line_bytes >= MAX_LINE_BYTES
+    }
+
+    /// When lines for log files that wait are to be folded, whether more batches come or not.
+    pub(super) fn wake_at(&self) -> Option<Millis> {
+        self.waiting_since.filter(|_| self.line_bytes > 0).map(|since| since.saturating_add(LONGEST_WAIT))
+    }
+
+    /// The lines for log files in the batches that are not folded, from a batch on, and the number of the
+    /// batch after them.
+    pub(super) fn lines(&self, from: u64) -> Result<(LogLines, u64)> {
+        let from = from.max(self.folded.batch);
+        let mut lines = LogLines::default();
+        if from < self.next.batch {
+            let query = "SELECT batch FROM batches WHERE number >= ? ORDER BY number";
+            for row in rows(&self.sql, query, vec![number(from)?])? {
+                lines.append(read_lines(&row));
+            }
+        }
+        Ok((lines, self.next.batch))
     }
 
     /// Moves the requests that wait into blocks. The parts have stored what they made of them.
@@ -121,7 +156,7 @@ impl BatchLog {
         let values = vec![number(self.next.batch)?, number(self.next.request)?];
         run(&self.sql, "INSERT OR REPLACE INTO folded VALUES (0, ?, ?)", values)?;
         self.folded = self.next;
-        self.waiting_since = None;
+        (self.waiting_since, self.line_bytes) = (None, 0);
         Ok(())
     }
 
@@ -149,6 +184,24 @@ pub(super) fn read_batch(row: &Row) -> Batch {
     });
     report_unreadable(unreadable);
     batch
+}
+
+/// The lines in a batch.
+#[derive(Default, Deserialize)]
+struct WithLines {
+    #[serde(default)]
+    lines: LogLines,
+}
+
+/// The lines for log files of the batch in the first column of a row.
+fn read_lines(row: &Row) -> LogLines {
+    let with_lines: WithLines =
+        as_text(row.first()).and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
+    with_lines.lines
+}
+
+fn length(lines: &LogLines) -> usize {
+    lines.records.iter().fold(0, |sum, record| sum.saturating_add(record.line.len()))
 }
 
 /// Reports so many elements that cannot be read.

@@ -8,8 +8,9 @@ use worker::{Response, Result, State, WebSocket, WebSocketPair};
 
 use crate::admin::{LiveFilter, live_message, live_snapshot};
 use crate::config::Millis;
+use crate::edge::clock::now;
+use crate::edge::delivery::random_id;
 use crate::edge::js::{attach, attachment};
-use crate::edge::operations_queue::random_id;
 use crate::edge::url::split_url;
 use crate::gateway::Opened;
 use crate::operations::{
@@ -167,7 +168,7 @@ impl Live {
 
     /// Sends a message. A client that reads too slowly is disconnected, so that what waits stays bounded.
     fn send(&self, socket: &WebSocket, watcher: &Watcher, message: &str) {
-        match self.flows.borrow_mut().entry(watcher.id).or_default().step(message.len()) {
+        match self.flows.borrow_mut().entry(watcher.id).or_default().step(message.len(), now()) {
             FlowStep::Send => drop(socket.send_with_str(message)),
             FlowStep::SendAndCheck(bytes) => {
                 drop(socket.send_with_str(message));

@@ -5,6 +5,7 @@ mod alerts;
 mod audit;
 mod batch_log;
 mod live;
+mod log_lines;
 mod metrics;
 mod metrics_export;
 mod object;

@@ -15,15 +15,16 @@ use super::parts::Parts;
 use crate::admin::LIVE_PATH;
 use crate::config::Millis;
 use crate::edge::clock::now;
+use crate::edge::delivery::{in_time, random_id};
 use crate::edge::isolate::bridge;
 use crate::edge::js::{in_transaction, set_alarm, stored_alarm};
 use crate::edge::log::report_failure;
-use crate::edge::operations_queue::random_id;
 use crate::edge::otlp_request::OtlpRequest;
 use crate::gateway::Opened;
-use crate::gateway::platform::OperationsPart;
+use crate::gateway::platform::{ObjectAddress, OperationsPart};
 use crate::operations::{Batch, Recorded};
 use crate::telemetry::RuntimeFailure;
+use crate::telemetry::log_file::LogResponse;
 
 /// The pause after a failed alarm.
 const PAUSE: Millis = 300_000;
@@ -32,6 +33,7 @@ const PAUSE: Millis = 300_000;
 #[durable_object]
 pub struct Operations {
     state: State,
+    env: Env,
     bridge: Opened,
     /// Opened by the first command, and again after a failure.
     parts: RefCell<Option<Parts>>,
@@ -44,7 +46,7 @@ impl DurableObject for Operations {
     fn new(state: State, env: Env) -> Self {
         let bridge = bridge(&env);
         let live = Live::open(&state, &bridge);
-        Self { bridge, state, parts: RefCell::new(None), wake_at: Cell::new(None), live }
+        Self { bridge, state, env, parts: RefCell::new(None), wake_at: Cell::new(None), live }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
@@ -57,8 +59,14 @@ impl DurableObject for Operations {
             self.live.wake_at().into_iter().for_each(|at| self.plan(at));
             return response;
         }
-        let command = request.text().await?;
-        Response::ok(self.handle(path.trim_start_matches('/'), &command)?)
+        let (part, command) = (path.trim_start_matches('/'), request.text().await?);
+        if part == OperationsPart::Lines.name() {
+            self.ask(Parts::take_lines)?;
+            let has_moved_all = self.move_lines().await;
+            self.plan_alarm();
+            return Response::ok(has_moved_all.to_string());
+        }
+        Response::ok(self.handle(part, &command)?)
     }
 
     async fn websocket_message(&self, socket: WebSocket, message: WebSocketIncomingMessage) -> Result<()> {
@@ -85,6 +93,7 @@ impl DurableObject for Operations {
         self.live.expire(&self.state, now());
         self.check(self.ask(Parts::expire));
         self.check(self.ask(Parts::fold_due));
+        self.move_lines().await;
         let request = self.check(self.ask(|parts, now| Ok(parts.metrics.begin_export(now)))).flatten();
         let notices = self.check(self.ask(|parts, now| parts.alerts.begin(now))).unwrap_or_default();
         self.plan_alarm();
@@ -130,6 +139,22 @@ impl Operations {
         Some(Batch { id: random_id(), series: vec![drops], ..Batch::default() })
     }
 
+    /// Moves the lines that wait in chunks to log files. Meanwhile batches and commands are handled. Returns
+    /// whether none is left.
+    async fn move_lines(&self) -> bool {
+        while let Some(chunk) = self.check(self.ask(|parts, _| parts.lines.first())).flatten() {
+            let response = in_time(&self.env, ObjectAddress::LogFiles, chunk.command).await;
+            let response = response.and_then(|text| serde_json::from_str(&text).ok());
+            // Without log files, nobody wants the lines any more.
+            let has_arrived = matches!(response, Some(LogResponse::Appended | LogResponse::Disabled));
+            let noted = self.check(self.ask(|parts, now| parts.lines.sent(chunk.number, has_arrived, now)));
+            if !has_arrived || noted.is_none() {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Sends notices about alerts. Meanwhile batches and commands are handled.
     async fn send_notices(&self, notices: &[Outgoing]) {
         let replies = join_all(notices.iter().map(Outgoing::send)).await;
@@ -168,7 +193,7 @@ impl Operations {
     }
 
     fn plan_alarm(&self) {
-        let at = self.parts.borrow_mut().as_mut().and_then(Parts::wake_at);
+        let at = self.parts.borrow_mut().as_mut().and_then(|parts| parts.wake_at(now()));
         at.into_iter().chain(self.live.wake_at()).for_each(|at| self.plan(at));
     }
 

@@ -5,6 +5,7 @@ use worker::{Result, State};
 use super::alerts::Alerts;
 use super::audit::AuditLog;
 use super::batch_log::BatchLog;
+use super::log_lines::LogLineChunks;
 use super::metrics::Metrics;
 use super::part::Part;
 use super::reports::Reports;
@@ -21,6 +22,7 @@ pub(super) struct Parts {
     pub(super) metrics: Metrics,
     audit: AuditLog,
     pub(super) alerts: Alerts,
+    pub(super) lines: LogLineChunks,
 }
 
 impl Parts {
@@ -32,8 +34,9 @@ impl Parts {
         let (reports, metrics) = (Reports::open(sql.clone(), settings)?, Metrics::open(sql.clone(), bridge)?);
         let admin = bridge.as_ref().map_or_else(|_| AdminSettings::default(), |bridge| bridge.admin_settings().clone());
         let alerts = Alerts::open(&sql, bridge)?;
+        let lines = LogLineChunks::open(sql.clone())?;
         let audit = AuditLog::new(sql, admin.keep_audit_days);
-        let mut parts = Self { log, reports, metrics, audit, alerts };
+        let mut parts = Self { log, reports, metrics, audit, alerts, lines };
         for (batch, received) in &waiting {
             parts.all().into_iter().try_for_each(|(_, part)| part.replay(batch, *received))?;
         }
@@ -70,7 +73,13 @@ impl Parts {
     /// Stores what the parts keep in memory alone.
     pub(super) fn fold(&mut self, now: Millis) -> Result<()> {
         self.all().into_iter().try_for_each(|(_, part)| part.fold(now))?;
+        self.lines.add(&self.log)?;
         self.log.fold()
+    }
+
+    /// Makes a chunk of the lines for log files that are in none yet.
+    pub(super) fn take_lines(&mut self, _now: Millis) -> Result<()> {
+        self.lines.add(&self.log)
     }
 
     /// Deletes what is no longer to be kept.
@@ -84,8 +93,11 @@ impl Parts {
     }
 
     /// When the first part wants to be woken.
-    pub(super) fn wake_at(&mut self) -> Option<Millis> {
-        self.all().into_iter().filter_map(|(_, part)| part.wake_at()).min()
+    pub(super) fn wake_at(&mut self, now: Millis) -> Option<Millis> {
+        // A fold that is overdue has failed, after which the alarm is set for another reason.
+        let fold = self.log.wake_at().filter(|at| *at > now);
+        let lines = self.lines.wake_at();
+        self.all().into_iter().filter_map(|(_, part)| part.wake_at()).chain(fold).chain(lines).min()
     }
 
     /// The parts by name, in the order in which they are given a batch.
