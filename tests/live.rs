@@ -123,3 +123,38 @@ fn a_stream_of_the_gateway_itself_is_ended_too() {
     assert!(got.body.contains("request_ended_by_admin"), "{}", got.body);
     assert_eq!(receipt(&world).0, "ended_by_admin");
 }
+
+#[test]
+fn a_translated_stream_gets_the_error_in_its_clients_format_and_no_clean_end() {
+    let pieces = std::iter::repeat_n(Ok(TEXT), 50).chain([Ok(STOP), Ok(DONE)]).collect();
+    let world = watched(Script::stream(pieces));
+    world.looks_to_end.set(4);
+    let body = r#"{"model":"m","max_tokens":50,"messages":[{"role":"user","content":"hi"}],"stream":true}"#;
+    let got = ask(&bridge(CONFIG, SECRETS), &world, "POST /v1/messages", KEY, body);
+    assert_eq!(got.status, 200);
+    let (_, end) = got.body.split_at(got.body.find("event: error").unwrap());
+    assert!(end.contains("permission_error") && end.contains("An administrator of this gateway"), "{end}");
+    assert!(!got.body.contains("message_stop") && !got.body.contains("end_turn"), "{}", got.body);
+    assert_eq!(receipt(&world), ("ended_by_admin".to_owned(), true));
+    assert!(world.cancelled.get());
+}
+
+#[test]
+fn a_request_that_waits_for_a_target_to_have_rested_is_ended() {
+    let headers = vec![("content-type", "application/json"), ("retry-after", "2")];
+    let world = World::saying(Script { headers, ..Script::json(429, r#"{"error":{"message":"busy"}}"#) });
+    let gateway = bridge(CONFIG, SECRETS);
+    let body = r#"{"model":"either","messages":[{"role":"user","content":"hi"}]}"#;
+    let send = || ask(&gateway, &world, "POST /v1/chat/completions", KEY, body);
+    assert_eq!(send().status, 429, "both targets rest now");
+    let calls = world.calls.borrow().len();
+    world.receipts.borrow_mut().clear();
+    world.is_watched.set(true);
+    world.looks_to_end.set(2);
+    let began = world.clock.get();
+    let got = send();
+    assert_eq!((got.status, got.code()), (403, "request_ended_by_admin".to_owned()), "{}", got.body);
+    assert_eq!(receipt(&world).0, "ended_by_admin");
+    assert_eq!(world.calls.borrow().len(), calls, "nothing is sent");
+    assert!(world.clock.get() - began < 1_500, "it does not wait to its end");
+}
