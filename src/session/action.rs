@@ -11,6 +11,8 @@ pub struct ChatStart {
     pub number: u64,
     /// The API key to use instead of the session's.
     pub key: Option<String>,
+    /// The tags, as the header of a request over HTTP has them.
+    pub tags: Option<String>,
     /// The body of a chat completion.
     pub body: Vec<u8>,
 }

@@ -5,9 +5,11 @@ use crate::wire::json::{Document, DocumentError};
 
 /// The longest id of a request, as JSON, in bytes.
 const MAX_ID_BYTES: usize = 128;
+/// The longest tags of a request, in bytes: four of the longest fit, with each character percent-encoded.
+const MAX_TAGS_BYTES: usize = 4 << 10;
 
 /// The members of a frame that the gateway reads.
-pub(super) const MEMBERS: [&str; 5] = ["type", "id", "api_key", "payload", "seq"];
+pub(super) const MEMBERS: [&str; 6] = ["type", "id", "api_key", "tags", "payload", "seq"];
 
 /// The id that a client gave a request: a JSON string or number, as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,10 +22,8 @@ pub enum ClientFrame<'a> {
     Chat {
         /// The request's id. The response to a request without one is a stream of server-sent events.
         id: Option<ClientRequestId>,
-        /// The API key to use instead of the session's.
-        key: Option<String>,
-        /// The body, byte for byte.
-        payload: &'a str,
+        /// The request.
+        chat: Chat<'a>,
     },
     /// Cancel a request.
     Cancel(ClientRequestId),
@@ -33,6 +33,17 @@ pub enum ClientFrame<'a> {
     Auth(String),
     /// A keep-alive message.
     Ping,
+}
+
+/// A request in a frame.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Chat<'a> {
+    /// The API key to use instead of the session's.
+    pub key: Option<String>,
+    /// The tags, as the header of a request over HTTP has them.
+    pub tags: Option<String>,
+    /// The body, byte for byte.
+    pub payload: &'a str,
 }
 
 /// Why a frame was rejected.
@@ -83,8 +94,8 @@ fn chat<'d>(document: &'d Document<'_>) -> Result<ClientFrame<'d>, FrameError> {
         let message = "`payload` must be an object: the body of a chat completion request.";
         return Err(reject(missing("payload", message)));
     }
-    let key = key(document).map_err(reject)?;
-    Ok(ClientFrame::Chat { id, key, payload })
+    let (key, tags) = (key(document).map_err(reject)?, tags(document).map_err(reject)?);
+    Ok(ClientFrame::Chat { id, chat: Chat { key, tags, payload } })
 }
 
 /// A member that is a string; `None` if there is no such member.
@@ -100,6 +111,20 @@ fn key(document: &Document<'_>) -> Result<Option<String>, Error> {
         return Err(Error::caller(401, "invalid_api_key", "The API key given is not one of this gateway's."));
     }
     Ok(key.map(|key| key.strip_prefix("Bearer ").unwrap_or(&key).trim().to_owned()).filter(|key| !key.is_empty()))
+}
+
+fn tags(document: &Document<'_>) -> Result<Option<String>, Error> {
+    let tags = string(document, "tags")?;
+    // They continue their way in a header.
+    let is_fit = |tags: &String| tags.len() <= MAX_TAGS_BYTES && tags.chars().all(|c| matches!(c, ' '..='~'));
+    if tags.as_ref().is_some_and(|tags| !is_fit(tags)) {
+        let message = format!(
+            "`tags` must be at most {MAX_TAGS_BYTES} printable characters of ASCII, such as `team=search, env=prod`. \
+             Percent-encode other characters."
+        );
+        return Err(invalid("tags", message));
+    }
+    Ok(tags)
 }
 
 fn id(document: &Document<'_>) -> Result<Option<ClientRequestId>, Error> {
@@ -167,37 +192,51 @@ mod tests {
     use super::*;
 
     /// The parts of a chat frame.
-    #[derive(Debug, PartialEq)]
-    struct Chat {
+    #[derive(Debug, Default, PartialEq)]
+    struct Parts {
         id: Option<String>,
         key: Option<String>,
+        tags: Option<String>,
         payload: String,
     }
 
-    fn chat_of(text: &str) -> Chat {
+    fn chat_of(text: &str) -> Parts {
         let take = |frame: ClientFrame<'_>| match frame {
-            ClientFrame::Chat { id, key, payload } => Chat { id: id.map(|id| id.0), key, payload: payload.to_owned() },
+            ClientFrame::Chat { id, chat: Chat { key, tags, payload } } => {
+                Parts { id: id.map(|id| id.0), key, tags, payload: payload.to_owned() }
+            }
             other => panic!("{other:?}"),
         };
         read(text, take).unwrap()
     }
 
     #[test]
+    fn tags_go_along_as_a_header_can_have_them() {
+        let tags = Some("team=a%2Cb, env=x".to_owned());
+        let expected = Parts { tags, payload: "{}".to_owned(), ..Parts::default() };
+        assert_eq!(chat_of(r#"{"type":"chat","tags":"team=a%2Cb, env=x","payload":{}}"#), expected);
+        let longest = "x".repeat(MAX_TAGS_BYTES);
+        assert_eq!(chat_of(&format!(r#"{{"type":"chat","tags":"{longest}","payload":{{}}}}"#)).tags, Some(longest));
+    }
+
+    #[test]
     fn a_payload_keeps_every_byte() {
         let text = r#" { "payload" : {"a" : 1.0, "é":"\u00e9"} , "type":"chat","id":7,"api_key":"Bearer k " } "#;
         let payload = r#"{"a" : 1.0, "é":"\u00e9"}"#.to_owned();
-        assert_eq!(chat_of(text), Chat { id: Some("7".to_owned()), key: Some("k".to_owned()), payload });
+        let (id, key) = (Some("7".to_owned()), Some("k".to_owned()));
+        assert_eq!(chat_of(text), Parts { id, key, tags: None, payload });
     }
 
     #[test]
     fn unknown_members_are_ignored() {
-        let expected = Chat { id: None, key: None, payload: "{}".to_owned() };
+        let expected = Parts { payload: "{}".to_owned(), ..Parts::default() };
         assert_eq!(chat_of(r#"{"type":"chat","payload":{},"new":1}"#), expected);
     }
 
     #[test]
     fn an_invalid_frame_is_rejected_with_code_and_field() {
         let long = format!(r#"{{"type":"chat","id":"{}","payload":{{}}}}"#, "x".repeat(MAX_ID_BYTES));
+        let long_tags = format!(r#"{{"type":"chat","tags":"{}","payload":{{}}}}"#, "x".repeat(MAX_TAGS_BYTES + 1));
         for (text, code, param) in [
             ("{", "invalid_json", None),
             ("[]", "invalid_json", None),
@@ -208,6 +247,11 @@ mod tests {
             (r#"{"type":"chat"}"#, "invalid_message", Some("payload")),
             (r#"{"type":"chat","payload":null}"#, "invalid_message", Some("payload")),
             (r#"{"type":"chat","payload":{},"api_key":1}"#, "invalid_message", Some("api_key")),
+            (r#"{"type":"chat","payload":{},"tags":["team=a"]}"#, "invalid_message", Some("tags")),
+            (r#"{"type":"chat","payload":{},"tags":"team=\u00e9"}"#, "invalid_message", Some("tags")),
+            (r#"{"type":"chat","payload":{},"tags":"team=a\r\nx-evil: 1"}"#, "invalid_message", Some("tags")),
+            (r#"{"type":"chat","payload":{},"tags":"a=1","tags":"a=2"}"#, "invalid_message", Some("tags")),
+            (long_tags.as_str(), "invalid_message", Some("tags")),
             (r#"{"type":"chat","payload":{},"id":null}"#, "invalid_message", Some("id")),
             (r#"{"type":"chat","payload":{},"id":{}}"#, "invalid_message", Some("id")),
             (long.as_str(), "invalid_message", Some("id")),

@@ -1,7 +1,7 @@
 //! A connection on which the client has not shown a good API key yet. It has no session, and its object is
 //! not called.
 
-use super::client_frame::{self, ClientFrame, ClientRequestId};
+use super::client_frame::{self, Chat, ClientFrame, ClientRequestId};
 use super::close_code::CloseCode;
 use super::limits::MAX_WRONG_KEYS;
 use super::refusal::ConnectionRefusal;
@@ -125,8 +125,10 @@ impl PendingSession {
             ClientFrame::Chat { id: None, .. } if self.with_ids => {
                 vec![self.connection_error(&client_frame::id_missing())]
             }
-            ClientFrame::Chat { id, key: Some(key), .. } => self.authenticate(KeySource::Chat(id), key),
-            ClientFrame::Chat { id, key: None, .. } => self.refuse_request(id.as_ref(), &Error::key_missing()),
+            ClientFrame::Chat { id, chat: Chat { key: Some(key), .. } } => self.authenticate(KeySource::Chat(id), key),
+            ClientFrame::Chat { id, chat: Chat { key: None, .. } } => {
+                self.refuse_request(id.as_ref(), &Error::key_missing())
+            }
             ClientFrame::Auth(key) => self.authenticate(KeySource::Auth, key),
             ClientFrame::Ping => vec![PendingAction::Send(PONG.to_owned())],
             // Tells that the client is going to acknowledge frames.

@@ -3,7 +3,7 @@
 use super::action::{ChatStart, SessionAction};
 use super::active_request::ActiveRequest;
 use super::client::SessionOwner;
-use super::client_frame::{self, ClientFrame, ClientRequestId, FrameError};
+use super::client_frame::{self, Chat, ClientFrame, ClientRequestId, FrameError};
 use super::close_code::CloseCode;
 use super::refusal::ConnectionRefusal;
 use super::server_frame::PONG;
@@ -57,8 +57,8 @@ impl Session {
 
     fn handle(&mut self, frame: ClientFrame<'_>, out: &mut Vec<SessionAction>) {
         match frame {
-            ClientFrame::Chat { id: Some(id), key, payload } => self.start_with_id(id, key, payload, out),
-            ClientFrame::Chat { id: None, key, payload } => self.start_without_id(key, payload, out),
+            ClientFrame::Chat { id: Some(id), chat } => self.start_with_id(id, chat, out),
+            ClientFrame::Chat { id: None, chat } => self.start_without_id(chat, out),
             ClientFrame::Cancel(id) => self.cancel(&id, out),
             ClientFrame::Ack(seq) => self.acknowledge(seq, out),
             ClientFrame::Auth(_) if self.owner.is_some() => {
@@ -83,7 +83,7 @@ impl Session {
         }
     }
 
-    fn start_with_id(&mut self, id: ClientRequestId, key: Option<String>, payload: &str, out: &mut Vec<SessionAction>) {
+    fn start_with_id(&mut self, id: ClientRequestId, chat: Chat<'_>, out: &mut Vec<SessionAction>) {
         if self.is_running(&id) {
             // Without the id: an error frame with it would end the request in progress.
             let message = format!("A request with the id {} is already in progress.", id.0);
@@ -95,14 +95,16 @@ impl Session {
         }
         let number = self.next_request();
         self.requests.push(ActiveRequest::new(number, Some(id)));
-        out.push(SessionAction::Start(ChatStart { number, key, body: payload.as_bytes().to_vec() }));
+        let Chat { key, tags, payload } = chat;
+        out.push(SessionAction::Start(ChatStart { number, key, tags, body: payload.as_bytes().to_vec() }));
     }
 
     /// Requests without an id run one after another, and are always streamed.
-    fn start_without_id(&mut self, key: Option<String>, payload: &str, out: &mut Vec<SessionAction>) {
+    fn start_without_id(&mut self, chat: Chat<'_>, out: &mut Vec<SessionAction>) {
         if self.connection.as_ref().is_some_and(|connection| connection.with_ids) {
             return self.send_error(None, &client_frame::id_missing(), out);
         }
+        let Chat { key, tags, payload } = chat;
         let Ok(mut document) = Document::read(payload.as_bytes()) else { return };
         if document.value("stream") != Some("true") {
             document.set("stream", "true");
@@ -112,7 +114,7 @@ impl Session {
         if self.is_full() || waiting + body.len() > self.limits.message {
             return self.send_error(None, &too_many(self.limits.requests), out);
         }
-        let start = ChatStart { number: self.next_request(), key, body };
+        let start = ChatStart { number: self.next_request(), key, tags, body };
         if self.requests.iter().any(|request| request.id.is_none()) {
             self.queue.push_back(start);
         } else {

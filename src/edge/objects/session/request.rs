@@ -13,6 +13,7 @@ use web_sys::{AbortSignal, RequestInit};
 use worker::Delay;
 
 use super::state::SessionState;
+use crate::config::TAGS;
 use crate::edge::byte_source::Source;
 use crate::edge::clock::now;
 use crate::edge::context::Edge;
@@ -103,6 +104,7 @@ fn request(origin: &ClientOrigin, start: ChatStart) -> Result<web_sys::Request, 
         ("content-type", Some("application/json")),
         ("content-length", Some(length.as_str())),
         ("authorization", authorization.as_deref()),
+        (TAGS, start.tags.as_deref()),
         ("cf-connecting-ip", origin.ip.as_deref()),
     ];
     let init = RequestInit::new();
