@@ -94,12 +94,15 @@ impl<'t> AccessToken<'t> {
     /// # Errors
     /// It is malformed, or names another algorithm than RS256.
     pub fn read(text: &'t str) -> Result<Self, TokenFault> {
+        if text.len() > MAX_LENGTH {
+            return Err(TokenFault::Malformed);
+        }
         let parts: Vec<&str> = text.split('.').collect();
         let [header, claims, signature] = parts[..] else { return Err(TokenFault::Malformed) };
         let (signed, _) = text.rsplit_once('.').ok_or(TokenFault::Malformed)?;
         let decode = |part: &str| decode_url(part).ok_or(TokenFault::Malformed);
         let header: Header = serde_json::from_slice(&decode(header)?).map_err(|_| TokenFault::Malformed)?;
-        if text.len() > MAX_LENGTH || header.alg != ALGORITHM {
+        if header.alg != ALGORITHM {
             return Err(TokenFault::Malformed);
         }
         let claims = serde_json::from_slice(&decode(claims)?).map_err(|_| TokenFault::Malformed)?;
@@ -189,6 +192,16 @@ mod tests {
             assert_eq!(identity(&changes), Err(fault), "{changes}");
         }
         assert!(identity(&json!({"nbf": 1_700_000_060})).is_ok());
+    }
+
+    #[test]
+    fn a_token_has_a_greatest_length() {
+        let of = |padding: usize| {
+            let claims = json!({"iss": "", "aud": "", "exp": 1, "padding": "x".repeat(padding)});
+            AccessToken::read(&token(&json!({"alg": "RS256", "kid": "k"}), &claims)).map(|read| read.key_id)
+        };
+        assert_eq!(of(12_000), Ok("k".to_owned()));
+        assert_eq!(of(13_000), Err(TokenFault::Malformed), "longer than 16 KiB");
     }
 
     #[test]

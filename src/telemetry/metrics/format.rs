@@ -23,10 +23,14 @@ impl ExpositionFormat {
     }
 }
 
-/// The format that a client prefers; of two that it likes equally, the first.
+/// How many elements of the header are read. Those of Prometheus have five.
+const MAX_RANGES: usize = 32;
+
+/// The format that a client prefers; of two that it likes equally, the first. What a header has beyond the
+/// first [`MAX_RANGES`] elements is not read.
 pub fn negotiate(accept: Option<&str>) -> ExpositionFormat {
     let mut best = (ExpositionFormat::Text, 0);
-    for range in accept.unwrap_or_default().split(',') {
+    for range in accept.unwrap_or_default().split(',').take(MAX_RANGES) {
         let weight = weight(range);
         if let Some(format) = offered(range)
             && weight > best.1
@@ -40,14 +44,14 @@ pub fn negotiate(accept: Option<&str>) -> ExpositionFormat {
 /// The format that an element of the header asks for, if it is one of ours.
 fn offered(range: &str) -> Option<ExpositionFormat> {
     let version = parameter(range, "version");
-    match range.split(';').next().map(|name| name.trim().to_ascii_lowercase()).as_deref() {
-        Some("application/openmetrics-text") if version.is_none_or(|version| version == "1.0.0") => {
-            Some(ExpositionFormat::OpenMetrics)
-        }
-        Some("text/plain") if version.is_none_or(|version| version == "0.0.4") => Some(ExpositionFormat::Text),
-        Some("text/*" | "*/*") => Some(ExpositionFormat::Text),
-        _ => None,
+    let name = range.split(';').next().unwrap_or_default().trim();
+    let is = |known: &str| name.eq_ignore_ascii_case(known);
+    let is_version = |known: &str| version.is_none_or(|version| version == known);
+    if is("application/openmetrics-text") && is_version("1.0.0") {
+        return Some(ExpositionFormat::OpenMetrics);
     }
+    let is_text = is("text/*") || is("*/*") || (is("text/plain") && is_version("0.0.4"));
+    is_text.then_some(ExpositionFormat::Text)
 }
 
 /// The weight of an element, in thousandths; 0 if it is malformed.
@@ -92,11 +96,19 @@ mod tests {
             (Some("application/openmetrics-text;q=0.4, text/plain;q=0.5"), Text),
             (Some("application/openmetrics-text;q=0.75, text/plain;q=0.5"), OpenMetrics),
             (Some("application/openmetrics-text;q=0"), Text),
+            (Some("TEXT/PLAIN; version=0.0.4, application/openmetrics-text;q=0.9"), Text),
             (Some("application/openmetrics-text;q=é"), Text),
             (Some(prometheus), OpenMetrics),
         ];
         for (accept, format) in cases {
             assert_eq!(negotiate(accept), format, "{accept:?}");
         }
+    }
+
+    #[test]
+    fn of_a_long_header_the_beginning_is_read() {
+        let late = |others: usize| [&"text/html,".repeat(others), "application/openmetrics-text"].concat();
+        assert_eq!(negotiate(Some(&late(MAX_RANGES - 1))), OpenMetrics);
+        assert_eq!(negotiate(Some(&late(MAX_RANGES))), Text);
     }
 }
