@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -11,6 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { authority } from "../workerd/certificates.mjs";
 import { startFake } from "../workerd/fake-openai.mjs";
 import { startMixedProxy, startTls } from "../workerd/proxies.mjs";
+import { freePort } from "./free-port.mjs";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const CONFIG = `
@@ -57,15 +57,6 @@ after(() => rmSync(folder, { recursive: true }));
 // file.
 const { MAKEFLAGS, MFLAGS, MAKELEVEL, NODE_TEST_CONTEXT, PORT, CONFIG: _, ...env } = process.env;
 const make = (...args) => spawnSync("make", args, { cwd: ROOT, env, encoding: "utf8", timeout: 300_000 });
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 // Polls until the result is truthy.
 async function eventually(what, seconds, ask) {

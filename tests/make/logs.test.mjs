@@ -2,13 +2,12 @@
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { until } from "../workerd/client.mjs";
+import { freePort } from "./free-port.mjs";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const CONFIG = `
@@ -26,15 +25,6 @@ const folder = mkdtempSync(join(tmpdir(), "llm-bridge-logs-"));
 const env = { ...inherited, CONFIG: join(folder, "config.yaml"), WRANGLER_TOML: TOML };
 const make = (...args) => spawnSync("make", args, { cwd: ROOT, env, encoding: "utf8", timeout: 300_000 });
 let port, dev, said = "";
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 /** wrangler.toml with the lines of the bucket uncommented, as a user does. */
 function withBucket(toml) {
