@@ -2,7 +2,7 @@
 
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{RequestInit, RequestRedirect};
+use web_sys::{AbortController, RequestInit, RequestRedirect};
 
 use super::byte_source::Source;
 use super::js;
@@ -11,13 +11,24 @@ use crate::gateway::platform::Broken;
 /// The longest text that is read, in bytes.
 const MAX_TEXT: usize = 64 << 10;
 
-/// Reads a text. Redirects are not followed.
+/// Aborts a call whose response nobody waits for any more.
+struct AbortedOnDrop(AbortController);
+
+impl Drop for AbortedOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Reads a text. Redirects are not followed. The call is aborted when this is dropped.
 ///
 /// # Errors
 /// There is none, or it is too long.
 pub(super) async fn fetch(url: &str) -> Result<String, Broken> {
+    let call = AbortedOnDrop(AbortController::new().map_err(broken)?);
     let init = RequestInit::new();
     init.set_redirect(RequestRedirect::Manual);
+    init.set_signal(Some(&call.0.signal()));
     let response = JsFuture::from(js::fetch(url, &init).map_err(broken)?).await.map_err(broken)?;
     let response: web_sys::Response = response.dyn_into().map_err(broken)?;
     let mut source = response.body().filter(|_| response.ok()).and_then(|body| Source::new(body).ok()).ok_or(Broken)?;
@@ -25,7 +36,6 @@ pub(super) async fn fetch(url: &str) -> Result<String, Broken> {
     while let Some(piece) = source.next().await.map_err(broken)? {
         bytes.extend(piece);
         if bytes.len() > MAX_TEXT {
-            source.cancel().await;
             return Err(Broken);
         }
     }

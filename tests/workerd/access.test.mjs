@@ -14,11 +14,15 @@ const keyPair = (bits = 2048) => generateKeyPairSync("rsa", { modulusLength: bit
 const encode = (value) => Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url");
 const jwk = (kid, { publicKey }) => ({ kid, alg: "RS256", use: "sig", ...publicKey.export({ format: "jwk" }) });
 
-/** The domain of a team. `keys` are those that it publishes, `asked` the paths that were asked for. */
+/**
+ * The domain of a team. `keys` are those that it publishes, `asked` the paths that were asked for. While it is
+ * `silent`, nothing is answered; `dropped` counts the connections that were closed meanwhile.
+ */
 async function startTeam() {
-  const team = { keys: [], asked: [], status: 200 };
+  const team = { keys: [], asked: [], status: 200, silent: false, dropped: 0 };
   const server = createServer((request, response) => {
     team.asked.push(request.url);
+    if (team.silent) return response.once("close", () => (team.dropped += 1));
     response.writeHead(team.status, { "content-type": "application/json", location: "/elsewhere" });
     response.end(JSON.stringify({ keys: team.keys, public_certs: [] }));
   });
@@ -134,6 +138,19 @@ admin: { access: { team_domain: "${team.origin}", audience: the-application, wri
     const renewed = () => token({}, { key: second, header: { kid: "second" } });
     assert.equal(await status(renewed()), 200);
     assert.equal(await status(token()), 401);
+  });
+
+  it("aborts a call of the team's domain that takes too long", async () => {
+    team.silent = true;
+    await advance(2 * MINUTE);
+    const [asked, unknown] = [team.asked.length, token({}, { key: foreign, header: { kid: "foreign" } })];
+    const answering = status(unknown);
+    await until(() => team.asked.length > asked, "the call of the team's domain");
+    assert.equal(team.dropped, 0);
+    await advance(6_000);
+    assert.equal(await answering, 401, "the keys that are known are those of the team");
+    await until(() => team.dropped === 1, "the connection to be closed");
+    team.silent = false;
   });
 
   it("uses its keys for a while if the team's domain fails, follows no redirect, and needs no short key", async () => {
