@@ -12,6 +12,7 @@ mod report_command;
 mod report_table;
 mod request_block;
 mod request_filter;
+mod request_index;
 mod request_page;
 mod request_search;
 mod sql_statement;
@@ -30,6 +31,7 @@ pub use report_command::{MAX_ROWS, ReportCommand, ReportLine, ReportResponse, St
 pub use report_table::{ReportRow, ReportTable};
 pub use request_block::{RequestBlock, delete_from};
 pub use request_filter::{RequestFilter, StatusRange};
+pub use request_index::{BlockEntries, IndexKey, IndexRow, first_epoch};
 pub use request_page::{IndexedRequest, RequestPage};
 pub use request_search::RequestSearch;
 pub use sql_statement::{SqlStatement, SqlValue};

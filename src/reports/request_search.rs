@@ -23,6 +23,11 @@ impl RequestSearch {
         Self { texts: filter.texts(), filter, before, limit, found: Vec::new(), unreadable: 0 }
     }
 
+    /// The request id that is searched for.
+    pub fn request_id(&self) -> Option<&str> {
+        self.filter.request_id.as_deref().filter(|id| !id.is_empty())
+    }
+
     /// Whether the page and one request of the next are found.
     pub fn is_full(&self) -> bool {
         self.found.len() > self.limit

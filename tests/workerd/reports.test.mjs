@@ -9,6 +9,7 @@ import { after, before, describe, it } from "node:test";
 import { as, call, until } from "./client.mjs";
 import { startGateway, STILL } from "./harness.mjs";
 import { ADMIN_KEY, OFFICE, Office } from "./office.mjs";
+import { closeAll, openSession, openSocket } from "./socket.mjs";
 import { startStage } from "./stage.mjs";
 
 const DAY = 86_400_000;
@@ -123,6 +124,22 @@ reporting: { timezone: Asia/Kolkata, tags: [team, env] }
     const [head, ...rows] = text.trim().split("\r\n");
     assert.ok(head.startsWith("period,model,requests,failed_requests,"));
     assert.deepEqual(rows.map((row) => row.split(",").slice(1, 4).join()), ["err-429,1,1", "ok,2,0"]);
+  });
+
+  it("of a WebSocket have the tags of their chat", async () => {
+    const url = stage.gateway.url;
+    const [named, plain] = [await openSession(url, { key }), await openSocket(url)];
+    named.chat({ model: "ok" }, { id: "a", tags: "team=named%2C%20one, env=socket" });
+    named.chat({ model: "ok" }, { id: "b" });
+    named.chat({ model: "ok" }, { id: "c", tags: "floor=2" });
+    plain.chat({ model: "ok" }, { api_key: key, tags: "team=plain,env=socket" });
+    const [, , refused] = await Promise.all(["a", "b", "c"].map((id) => named.answer(id)));
+    const { error } = refused.at(-1);
+    assert.deepEqual([error.code, error.param], ["invalid_value", "x-llm-bridge-tags"]);
+    const tags = async () => (await list(office, "&tags=env=socket")).map(({ tags: { team } }) => team).sort();
+    await until(async () => (await tags()).length === 2, "two tagged requests");
+    assert.deepEqual(await tags(), ["named, one", "plain"]);
+    closeAll();
   });
 
   it("may have declared tags only", async () => {
@@ -289,6 +306,10 @@ describe("the store of reports", () => {
     delete odd.summaries[0].at;
     await fed.feed({ ...odd, observations: [{ Unknown: 1 }] });
     assert.equal((await list(fed.office, "&key=e")).length, 1);
+    const reported = () => fed.gateway.logs().filter(({ event, error }) => event === "object_failed" && /entries cannot be read/.test(error)).length;
+    await until(() => reported() >= 1, "a report of what could not be read");
+    for (let look = 0; look < 3; look++) await list(fed.office, "&key=e");
+    assert.equal(reported(), 1);
     await fed.gateway.control({ full: true });
     const { is_complete, next_before } = await fed.office.order("DELETE", "/requests?key=e");
     assert.deepEqual([is_complete, next_before], [false, null]);
@@ -349,6 +370,42 @@ describe("the days of reports", () => {
     const fed = await startFed({ reporting: "{ timezone: Mars/Olympus }" });
     try {
       assert.equal((await fed.office.order("GET", "/reports", undefined, 500)).error.code, "unknown_timezone");
+    } finally {
+      await fed.stop();
+    }
+  });
+});
+
+describe("a store of reports with many blocks", () => {
+  it("finds a request by its id whatever its age, in few calls", { timeout: 170_000 }, async () => {
+    const fed = await startFed();
+    try {
+      // Requests of two days in turn: each is a block of its own.
+      const request = (n) => ({ at: fed.now - (n % 2) * DAY - 1000, request_id: `q${n}` });
+      const COUNT = 5_000;
+      for (let n = 0; n < COUNT; n += 250) await fed.feed(batch(many(250, (r) => request(n + r))));
+      // Each second batch folds, and indexes some blocks.
+      for (let fold = 0; fold < 54; fold++) {
+        const { now } = await fed.gateway.control({ advance: QUARTER + 1 });
+        await fed.feed(batch([{ at: now, request_id: `fold${fold}` }]));
+      }
+      const calls = async (path, status) => {
+        await fed.gateway.control({ calls: {} });
+        const found = await fed.office.order("GET", path, undefined, status);
+        return [found, (await fed.gateway.control()).calls.OPERATIONS];
+      };
+      for (const id of ["q0", "q1", `q${COUNT - 1}`, "fold0", "fold53"]) {
+        const [{ request_id }, asked] = await calls(`/requests/${id}`, 200);
+        assert.deepEqual([request_id, asked], [id, 1]);
+      }
+      const [{ data, has_more }, asked] = await calls("/requests?request_id=q7", 200);
+      assert.deepEqual([data.map(({ request_id }) => request_id), has_more, asked], [["q7"], false, 1]);
+      const [{ error }, missed] = await calls("/requests/none", 404);
+      assert.deepEqual([error.code, missed], ["request_not_found", 1]);
+      assert.match(error.message, /There is no request/);
+      // One that was deleted is not found, and others are.
+      await fed.feed(batch([{ at: fed.now, request_id: "q7", key_id: "vk_again" }]));
+      assert.equal((await list(fed.office, "&request_id=q7")).length, 2);
     } finally {
       await fed.stop();
     }

@@ -3,10 +3,9 @@
 use serde::de::DeserializeOwned;
 use worker::{Result, SqlStorage};
 
+use super::unreadable_rows::report_once;
 use crate::alerts::{AlertWrite, OpenDelivery, RequestWatch};
-use crate::edge::log::report_failure;
 use crate::edge::objects::sql::{Row, as_text, has_table, number, rows, run, text};
-use crate::telemetry::RuntimeFailure;
 
 const TABLE: &str = "alerts";
 /// One table for all, whose rows are in the order of their names. It needs no index, which would be charged
@@ -89,10 +88,9 @@ impl AlertStore {
     }
 }
 
-/// Reads a row. One that cannot be read is reported.
+/// Reads a row. One that cannot be read is reported once.
 fn read<T: DeserializeOwned>(row: &str) -> Option<T> {
-    let failed =
-        |error| report_failure(RuntimeFailure::ObjectFailed(&format!("a stored alert cannot be read: {error}")));
+    let failed = |error| report_once(row, || format!("a stored alert cannot be read: {error}"));
     serde_json::from_str(row).map_err(failed).ok()
 }
 

@@ -8,13 +8,13 @@ use std::collections::VecDeque;
 use serde::Deserialize;
 use worker::{Result, SqlStorage};
 
+use super::unreadable_rows::{report_entries_once, report_once};
 use crate::config::Millis;
-use crate::edge::log::report_failure;
 use crate::edge::objects::sql::{Row, as_number, as_text, has_table, number, rows, run, text};
 use crate::operations::Batch;
 use crate::reports::RequestBlock;
+use crate::telemetry::RequestSummary;
 use crate::telemetry::log_file::LogLines;
-use crate::telemetry::{RequestSummary, RuntimeFailure};
 
 const CREATE: [&str; 3] = [
     "CREATE TABLE IF NOT EXISTS batches (slot INTEGER PRIMARY KEY, number INTEGER NOT NULL, received INTEGER NOT NULL, \
@@ -142,7 +142,7 @@ impl BatchLog {
 
     /// Moves the requests that wait into blocks. The parts have stored what they made of them.
     pub(super) fn fold(&mut self) -> Result<()> {
-        let query = "SELECT batch FROM batches WHERE number >= ? ORDER BY number";
+        let query = "SELECT batch, number FROM batches WHERE number >= ? ORDER BY number";
         let mut requests: Vec<RequestSummary> = Vec::new();
         for row in rows(&self.sql, query, vec![number(self.folded.batch)?])? {
             requests.extend(read_batch(&row).summaries);
@@ -175,14 +175,15 @@ impl Place {
     }
 }
 
-/// The batch in the first column of a row. What cannot be read of it, because another build wrote it, is
-/// reported.
+/// The batch in the first column of a row, whose number is in the second. What cannot be read of it, because
+/// another build wrote it, is reported once.
 pub(super) fn read_batch(row: &Row) -> Batch {
+    let name = format!("batch {}", number_at(row, 1));
     let (batch, unreadable) = Batch::read(&as_text(row.first()).unwrap_or_default()).unwrap_or_else(|error| {
-        report_failure(RuntimeFailure::ObjectFailed(&format!("a stored batch cannot be read: {error}")));
+        report_once(&name, || format!("a stored batch cannot be read: {error}"));
         Default::default()
     });
-    report_unreadable(unreadable);
+    report_entries_once(&name, unreadable);
     batch
 }
 
@@ -202,14 +203,6 @@ fn read_lines(row: &Row) -> LogLines {
 
 fn length(lines: &LogLines) -> usize {
     lines.records.iter().fold(0, |sum, record| sum.saturating_add(record.line.len()))
-}
-
-/// Reports so many elements that cannot be read.
-pub(super) fn report_unreadable(count: u64) {
-    if count > 0 {
-        let message = format!("{count} entries cannot be read, because another build wrote them");
-        report_failure(RuntimeFailure::ObjectFailed(&message));
-    }
 }
 
 fn number_at(row: &Row, index: usize) -> u64 {

@@ -12,4 +12,6 @@ mod object;
 mod part;
 mod parts;
 mod reports;
+mod request_index;
 mod request_log;
+mod unreadable_rows;

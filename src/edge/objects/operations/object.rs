@@ -8,10 +8,10 @@ use worker::{
 };
 
 use super::alerts::Outgoing;
-use super::batch_log::report_unreadable;
 use super::live::{Live, LiveReport};
 use super::metrics_export;
 use super::parts::Parts;
+use super::unreadable_rows::report_entries;
 use crate::admin::LIVE_PATH;
 use crate::config::Millis;
 use crate::edge::clock::now;
@@ -123,7 +123,7 @@ impl Operations {
     /// Records a batch, and shows watchers what is in it. What only they are told is not stored.
     fn record(&self, command: &str) -> Result<Recorded> {
         let (mut batch, unreadable) = Batch::read(command)?;
-        report_unreadable(unreadable);
+        report_entries(unreadable);
         let (events, dropped) = (std::mem::take(&mut batch.live), std::mem::take(&mut batch.live_dropped));
         let json = (unreadable == 0 && events.is_empty()).then_some(command);
         self.live.note(&self.state, &LiveReport { isolate: batch.isolate, events, dropped }, now());

@@ -57,6 +57,8 @@ impl Part for Reports {
             run(&self.sql, add, vec![number(quarter.0)?, number(*lost)?])?;
         }
         self.sums.clear();
+        // The blocks of earlier folds: those of this one are written after it.
+        self.requests.index()?;
         self.expires_at = self.next_expiry()?;
         Ok(())
     }
@@ -185,8 +187,9 @@ impl Reports {
 
     fn delete(&mut self, filter: &RequestFilter, before: Option<u64>) -> Result<ReportResponse> {
         let (requests, mut next) = self.requests.delete(filter, before)?;
-        if self.rename_cells(filter)? {
-            next = next.or(Some(1));
+        // All sums are searched for the tags, which takes as long as a report: after the last block only.
+        if next.is_none() && self.rename_cells(filter)? {
+            next = Some(1);
         }
         // What came since the first command is not meant.
         let waiting = before.is_none() && self.requests.is_waiting()?;

@@ -2,9 +2,11 @@
 
 use worker::{Result, SqlStorage};
 
-use super::batch_log::{read_batch, report_unreadable};
+use super::batch_log::read_batch;
+use super::request_index::RequestIndex;
+use super::unreadable_rows::report_entries_once;
 use crate::config::Millis;
-use crate::edge::objects::sql::{as_number, as_text, has_table, number, rows, run, text};
+use crate::edge::objects::sql::{Row, as_number, as_text, has_table, number, rows, run, text};
 use crate::reports::{RequestFilter, RequestPage, RequestSearch, delete_from};
 use crate::telemetry::RequestSummary;
 
@@ -18,11 +20,17 @@ const LARGEST: u64 = (1 << 53) - 1;
 /// The requests in the log.
 pub(super) struct RequestLog {
     sql: SqlStorage,
+    index: RequestIndex,
 }
 
 impl RequestLog {
     pub(super) fn new(sql: SqlStorage) -> Self {
-        Self { sql }
+        Self { index: RequestIndex::new(sql.clone()), sql }
+    }
+
+    /// Indexes some of the blocks that are not indexed.
+    pub(super) fn index(&self) -> Result<()> {
+        if self.has_tables()? { self.index.extend() } else { Ok(()) }
     }
 
     /// A page of requests. What one command cannot search is left to the next page.
@@ -36,22 +44,41 @@ impl RequestLog {
         for (first, requests) in self.waiting(before)?.into_iter().rev() {
             search.search(first, &serde_json::to_string(&requests)?);
         }
+        let indexed = self.index.end()?;
+        let wanted = search.request_id().map(ToOwned::to_owned);
         let (mut unread, mut read) = (before, 0);
         while !search.is_full() && unread > 0 && read < MAX_BLOCKS {
+            if let Some(id) = wanted.as_deref().filter(|_| unread <= indexed) {
+                unread = self.search_indexed(&mut search, id, unread)?;
+                break;
+            }
             let query = "SELECT first_request, requests FROM blocks \
                          WHERE first_request < ? AND last_at >= ? AND first_at < ? ORDER BY first_request DESC LIMIT ?";
             let values = vec![number(unread)?, number(times.0)?, number(times.1)?, number(BLOCKS_PER_QUERY)?];
             let blocks = rows(&self.sql, query, values)?;
             unread = if (blocks.len() as u64) < BLOCKS_PER_QUERY { 0 } else { unread };
             for row in &blocks {
-                let first = as_number(row.first()).unwrap_or(0);
-                search.search(first, &as_text(row.get(1)).unwrap_or_default());
-                unread = unread.min(first);
+                unread = unread.min(search_block(&mut search, row));
             }
             read += BLOCKS_PER_QUERY;
         }
-        report_unreadable(search.unreadable());
         Ok(search.finish(unread))
+    }
+
+    /// Searches the blocks that may have a request id, below a number. Returns below which number nothing has
+    /// been searched.
+    fn search_indexed(&self, search: &mut RequestSearch, id: &str, below: u64) -> Result<u64> {
+        let blocks = self.index.blocks(id)?;
+        for (first, count) in blocks.range(..below).rev().zip(1..) {
+            let query = "SELECT first_request, requests FROM blocks WHERE first_request = ?";
+            for row in &rows(&self.sql, query, vec![number(*first)?])? {
+                search_block(search, row);
+            }
+            if search.is_full() || count >= MAX_BLOCKS {
+                return Ok(*first);
+            }
+        }
+        Ok(0)
     }
 
     /// Deletes requests from some blocks. Returns how many, and the `before` of the next blocks, if there are
@@ -91,6 +118,7 @@ impl RequestLog {
             let first = as_number(row.first()).unwrap_or(0);
             run(&self.sql, "DELETE FROM blocks WHERE first_request = ?", vec![number(first)?])?;
         }
+        self.index.expire()?;
         Ok(expired.len() as u64 == most)
     }
 
@@ -131,10 +159,11 @@ impl RequestLog {
 
     /// The requests that are not folded, by batch, each with the number of its first request.
     fn waiting(&self, before: u64) -> Result<Vec<(u64, Vec<RequestSummary>)>> {
-        let query = "SELECT batch, first_request FROM batches WHERE number >= ? AND first_request < ? ORDER BY number";
+        let query =
+            "SELECT batch, number, first_request FROM batches WHERE number >= ? AND first_request < ? ORDER BY number";
         let mut waiting = Vec::new();
         for row in rows(&self.sql, query, vec![number(self.folded()?.0)?, number(before)?])? {
-            waiting.push((as_number(row.get(1)).unwrap_or(0), read_batch(&row).summaries));
+            waiting.push((as_number(row.get(2)).unwrap_or(0), read_batch(&row).summaries));
         }
         Ok(waiting)
     }
@@ -154,4 +183,12 @@ impl RequestLog {
     fn has_tables(&self) -> Result<bool> {
         has_table(&self.sql, "folded")
     }
+}
+
+/// Searches the block of a row, and returns its number.
+fn search_block(search: &mut RequestSearch, row: &Row) -> u64 {
+    let (first, before) = (as_number(row.first()).unwrap_or(0), search.unreadable());
+    search.search(first, &as_text(row.get(1)).unwrap_or_default());
+    report_entries_once(&format!("block {first}"), search.unreadable().saturating_sub(before));
+    first
 }
