@@ -54,7 +54,8 @@ pub enum ResponseEvent<'a> {
     ReasoningState {
         /// The call's id.
         id: Cow<'a, str>,
-        /// As the provider wrote it; only its format reads it.
+        /// As the provider wrote it; only its format reads it. Writers for clients get it sealed, as a JSON
+        /// string, and only those of clients that carry it.
         memory: Raw<'a>,
     },
     /// Log probabilities of the text, in OpenAI's form:

@@ -33,6 +33,9 @@ pub struct ModelRequest<'a> {
     pub thinking: Option<Thinking>,
     /// The end user, as the client names them: a JSON string.
     pub user: Option<Raw<'a>>,
+    /// Reasoning state of earlier calls that the client carried: the id of each call, and what the gateway
+    /// sealed. No format writes it; opened, it is that of the call ([`ToolCall::reasoning_state`]).
+    pub sealed_states: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     /// Fields without a place here, by their names in the client's format (`logit_bias`, `messages[].name`),
     /// each once. A field whose value is the default anyway is not listed.
     pub unmapped_fields: UniqueNames<'a>,

@@ -1,5 +1,7 @@
 //! A wire format as clients speak it.
 
+use std::rc::Rc;
+
 use super::bounds::RequestRules;
 use super::framing::Framing;
 use super::model_facts::ModelFacts;
@@ -22,6 +24,12 @@ pub struct ClientFormat {
     pub whole: fn(&ResponseHead, &[ResponseEvent<'_>]) -> Vec<u8>,
     /// Encodes a stream.
     pub stream: fn(ResponseHead) -> Box<dyn StreamEncoder>,
+    /// Reads what the response repeats of its request, as text that only this format reads
+    /// ([`ResponseHead::repeated`]); `None` in formats whose responses repeat nothing.
+    pub repeat: fn(&Document<'_>) -> Option<Rc<str>>,
+    /// Whether the client carries reasoning state from a response to this request's successor, so that nothing has
+    /// to be stored. It gets the state sealed ([`ResponseEvent::ReasoningState`] with a JSON string).
+    pub carries_state: fn(&Document<'_>) -> bool,
     /// How its streams are cut into events.
     pub framing: &'static Framing,
     /// Converts a complete response into a stream, for a provider that ignores that a stream was requested.
@@ -43,6 +51,8 @@ pub struct ClientFormat {
     pub path_prefixes: &'static [&'static str],
     /// A request header that identifies such clients on paths that all formats share.
     pub marker_header: Option<&'static str>,
+    /// A parameter of the query that identifies such clients there, before any header does.
+    pub marker_query: Option<&'static str>,
     /// The response header in which such clients look for the request's id.
     pub id_header: &'static str,
     /// Request headers that are passed on to providers of the same format, each with the value that is sent
@@ -132,4 +142,6 @@ pub struct ResponseHead {
     pub include_cost: bool,
     /// What made the response, if that is the gateway itself and the format has a place for it.
     pub fingerprint: Option<&'static str>,
+    /// What it repeats of the request ([`ClientFormat::repeat`]).
+    pub repeated: Option<Rc<str>>,
 }

@@ -30,6 +30,7 @@ mod prompt_wire;
 mod provider_format;
 pub mod refit;
 mod refusals;
+mod responses;
 pub mod statement;
 mod stream;
 pub mod summary;
@@ -54,7 +55,7 @@ pub use opening::opening;
 pub use provider_format::ProviderFormat;
 pub use stream::{EventSink, OVERSIZED, StreamDecoder, StreamEncoder, oversized};
 pub use table::{
-    CHAT, CLIENT_FORMATS, CONTENTS, KINDS, MESSAGES, PROVIDER_FORMATS, provider_format, tally_conversation,
+    CHAT, CLIENT_FORMATS, CONTENTS, KINDS, MESSAGES, PROVIDER_FORMATS, RESPONSES, provider_format, tally_conversation,
 };
 pub use tool_names::ToolNames;
 pub use written_request::{Adjustment, WriteTarget, WrittenRequest};

@@ -3,7 +3,7 @@
 use super::client_format::ClientFormat;
 use super::provider_format::ProviderFormat;
 use super::written_request::WriteTarget;
-use super::{anthropic, echo, gemini, openai, tally};
+use super::{anthropic, echo, gemini, openai, responses, tally};
 use crate::canonical::ModelRequest;
 use crate::catalogue::Facts;
 use crate::config::FormatKind;
@@ -39,12 +39,16 @@ pub const MESSAGES: &ClientFormat = &anthropic::CLIENT;
 /// The format of clients that call `/models/MODEL:generateContent`.
 pub const CONTENTS: &ClientFormat = &gemini::CLIENT;
 
+/// The format of clients that call `/responses`.
+pub const RESPONSES: &ClientFormat = &responses::CLIENT;
+
 /// The formats of clients.
 pub const CLIENT_FORMATS: &[&ClientFormat] = &[
     CHAT,
     MESSAGES,
     CONTENTS,
     &gemini::ARRAY_CLIENT,
+    RESPONSES,
     #[cfg(feature = "toy")]
     &super::toy::CLIENT,
 ];

@@ -3,20 +3,21 @@
 use super::attempt::{Attempt, sparse};
 use super::deadlines::Deadlines;
 use super::drive::{Answer, Drive};
-use super::exchange::{response_head, unknown_format};
+use super::exchange::unknown_format;
 use super::forward::{write_end, write_script};
 use super::metering::{MeteredPrompt, Metering, Reported, ResponseUsage};
 use super::platform::{Platform, StreamHead};
 use super::reader::{ResponseReader, StreamOptions};
 use super::record::{Fact, ResponseFacts};
 use super::relay::{StreamEnd, StreamRelay, StreamRules};
+use super::response_context::response_head;
 use super::script::EchoScript;
 use super::writer::ResponseWriter;
 use super::{Body, Response};
 use crate::canonical::ResponseEvent;
 use crate::config::{Millis, Streaming};
 use crate::error::Result;
-use crate::formats::{self, ClientFormat, ResponseHead, UsageReport, echo};
+use crate::formats::{self, CHAT, ClientFormat, ResponseHead, ToolNames, UsageReport, echo};
 
 /// A response of the gateway's own.
 #[expect(clippy::large_enum_variant, reason = "it is taken apart at once; a box would be one allocation more")]
@@ -34,8 +35,7 @@ impl<P: Platform> Drive<'_, P> {
     /// 400 for what the client's format does not allow.
     pub(super) fn prepare_locally(&mut self, attempt: &Attempt<'_, '_, '_>) -> Result<LocalResponse<P>> {
         let (envelope, target, client) = (attempt.envelope, attempt.target, self.client);
-        let (model, fingerprint) = (target.upstream.clone().into_owned(), Some(echo::FINGERPRINT));
-        let head = ResponseHead { model, fingerprint, ..response_head(self.platform, envelope) };
+        let head = self.local_head(attempt, client);
         let request = envelope.operation.read_conversation(sparse(&envelope.document)?)?;
         let steps = echo::respond(&request, &target.model.echo);
         self.charge_locally(attempt, &steps);
@@ -44,8 +44,31 @@ impl<P: Platform> Drive<'_, P> {
             return Ok(LocalResponse::Whole(Response::json(200, Body::Bytes((client.whole)(&head, &events)))));
         }
         let cost = self.record.exact_cost().unwrap_or_else(|| "null".to_owned());
-        let script = script(client, head, &steps, &cost);
-        Ok(LocalResponse::Stream(script, self.local_relay(attempt)?))
+        if let Some(format) = formats::provider_format(client.name) {
+            let options = self.local_options();
+            let reader = ResponseReader::tapped(format, &Streaming::default(), options);
+            let relay = self.local_relay(attempt, reader, ResponseWriter::passthrough(client));
+            return Ok(LocalResponse::Stream(script(client, head, &steps, &cost), relay));
+        }
+        // No provider speaks the client's format: the stream is one of another format, and translated.
+        let format = formats::provider_format(CHAT.name).ok_or_else(unknown_format)?;
+        let spoken = ResponseHead { include_usage: true, include_cost: false, ..self.local_head(attempt, CHAT) };
+        let text = self.local_options().text;
+        let reader = ResponseReader::translating(format, text, (None, false), ToolNames::default());
+        let relay = self.local_relay(attempt, reader, ResponseWriter::encoding(client, head));
+        Ok(LocalResponse::Stream(script(CHAT, spoken, &steps, &cost), relay))
+    }
+
+    /// The head of the gateway's own response in a format.
+    fn local_head(&self, attempt: &Attempt<'_, '_, '_>, format: &ClientFormat) -> ResponseHead {
+        let (model, fingerprint) = (attempt.target.upstream.clone().into_owned(), Some(echo::FINGERPRINT));
+        ResponseHead { model, fingerprint, ..response_head(self.platform, format, attempt.envelope) }
+    }
+
+    /// What is read of the gateway's own stream.
+    fn local_options(&self) -> StreamOptions {
+        let text = self.bridge.config.logging.fields.shows("response");
+        StreamOptions { usage: Some(true), cost: false, choices: 1, text }
     }
 
     /// Sends a response of the gateway's own, or returns it if it is whole.
@@ -75,16 +98,16 @@ impl<P: Platform> Drive<'_, P> {
     }
 
     /// Reads the gateway's own stream as if a provider sent it.
-    fn local_relay(&self, attempt: &Attempt<'_, '_, '_>) -> Result<StreamRelay> {
+    fn local_relay(
+        &self,
+        attempt: &Attempt<'_, '_, '_>,
+        reader: ResponseReader,
+        writer: ResponseWriter,
+    ) -> StreamRelay {
         let target = attempt.target;
         let deadlines = Deadlines::new(target.clocks, 0, self.record.started(), self.platform.now());
         let rules = StreamRules { deadlines, outlives_client: self.outlives_client(target) };
-        let format = formats::provider_format(self.client.name).ok_or_else(unknown_format)?;
-        let text = self.bridge.config.logging.fields.shows("response");
-        let options = StreamOptions { usage: Some(true), cost: false, choices: 1, text };
-        let reader = ResponseReader::tapped(format, &Streaming::default(), options);
-        let writer = ResponseWriter::passthrough(self.client);
-        Ok(StreamRelay::new(self.bridge, target.index, reader, writer, rules))
+        StreamRelay::new(self.bridge, target.index, reader, writer, rules)
     }
 
     /// Sends the events of a script with their pauses.

@@ -15,12 +15,12 @@ use super::reader::StreamOptions;
 use super::reasoning::ReasoningCache;
 use super::record::Fact;
 use super::relay::{AttemptEnd, StreamEnd, StreamRelay, StreamRules};
-use super::response_context::ResponseContext;
+use super::response_context::{ResponseContext, response_head};
 use super::settle::{Ending, settle};
 use super::whole::WholeResponse;
 use super::{Body, MemoryReservation, Response, memory};
 use crate::error::{Error, Result};
-use crate::formats::operation::{OperationKind, RequestEnvelope};
+use crate::formats::operation::OperationKind;
 use crate::formats::{ProviderFormat, ResponseHead, Restream, RestreamOptions, ToolNames};
 use crate::policy::routing::Target;
 
@@ -77,8 +77,13 @@ impl<P: Platform> Drive<'_, P> {
             is_stream: envelope.delivery.is_stream(),
             is_assembled: attempt.is_assembled(),
             options,
-            head: if needs_head { response_head(self.platform, envelope) } else { ResponseHead::default() },
+            head: if needs_head {
+                response_head(self.platform, self.client, envelope)
+            } else {
+                ResponseHead::default()
+            },
             cache: None,
+            carries_state: !is_passthrough && (self.client.carries_state)(&envelope.document),
             tools: ToolNames::default(),
         }
     }
@@ -322,18 +327,6 @@ impl<P: Platform> Drive<'_, P> {
 /// The error of a provider whose format is not in the table.
 pub(super) fn unknown_format() -> Error {
     Error::gateway(500, "invalid_configuration", "The provider's adapter is none that can be called.")
-}
-
-/// The head of a response whose provider says nothing better.
-pub(super) fn response_head<P: Platform>(platform: &P, envelope: &RequestEnvelope<'_>) -> ResponseHead {
-    ResponseHead {
-        random: platform.random_u128(),
-        created: platform.now() / 1000,
-        model: envelope.model.name.clone(),
-        include_usage: envelope.options.include_usage == Some(true),
-        include_cost: envelope.options.include_cost,
-        fingerprint: None,
-    }
 }
 
 /// Whether a response says that it is no stream. One that says nothing, or something odd, is taken for what

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use super::reasoning::{ReasoningCache, UnstoredSignature};
 use super::writer::ResponseWriter;
+use crate::canonical::ResponseEvent;
 use crate::config::{RelayKind, StreamUsage, Streaming};
 use crate::error::Error;
 use crate::formats::summary::ResponseSummary;
@@ -57,6 +58,8 @@ pub(super) struct Translation {
     summary: ResponseSummary,
     /// Where reasoning state is stored that the provider wants back and the client cannot carry.
     cache: Option<ReasoningCache>,
+    /// The client carries that state itself, sealed.
+    carries_state: bool,
     /// The tools that were sent under other names than the client's.
     tools: ToolNames,
 }
@@ -67,15 +70,16 @@ impl ResponseReader {
         Self::Tapped((format.tap)(options.tap(streaming)))
     }
 
-    /// A reader of a stream that is translated. `text`: it is kept for the log.
+    /// A reader of a stream that is translated. `text`: it is kept for the log. Beside the cache: whether the
+    /// client carries the state.
     pub(super) fn translating(
         format: &ProviderFormat,
         text: bool,
-        cache: Option<ReasoningCache>,
+        (cache, carries_state): (Option<ReasoningCache>, bool),
         tools: ToolNames,
     ) -> Self {
         let summary = ResponseSummary::default().keep_text(text);
-        Self::Translating(Translation { decoder: (format.stream)(), summary, cache, tools })
+        Self::Translating(Translation { decoder: (format.stream)(), summary, cache, carries_state, tools })
     }
 
     /// Whether all bytes have to be read before they pass on; if not, the runtime may pipe them once content
@@ -145,15 +149,25 @@ impl Translation {
         &mut self,
         writer: &mut ResponseWriter,
         out: &mut Vec<u8>,
-        read: impl FnOnce(&mut dyn StreamDecoder, &mut dyn FnMut(crate::canonical::ResponseEvent<'_>)),
+        read: impl FnOnce(&mut dyn StreamDecoder, &mut dyn FnMut(ResponseEvent<'_>)),
     ) {
-        let (summary, tools) = (&mut self.summary, &self.tools);
+        let (summary, tools, cache, carries) = (&mut self.summary, &self.tools, &mut self.cache, self.carries_state);
         read(self.decoder.as_mut(), &mut |mut event| {
             tools.restore(&mut event);
-            if summary.error.is_none() {
-                summary.record(&event);
-                writer.event(&event, out);
+            if summary.error.is_some() {
+                return;
             }
+            if let ResponseEvent::ReasoningState { id, memory } = &event {
+                if !carries {
+                    summary.record(&event);
+                } else if let Some(sealed) = cache.as_mut().and_then(|cache| cache.seal_for_client(id.clone(), memory))
+                {
+                    writer.event(&sealed, out);
+                }
+                return;
+            }
+            summary.record(&event);
+            writer.event(&event, out);
         });
         self.summary.malformed = self.decoder.malformed();
     }

@@ -1,11 +1,12 @@
 //! Reasoning state that a provider wants back with its tool calls: stored before the client gets the call,
 //! and added to the client's next request.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::object;
 use super::platform::{ObjectAddress, Platform};
-use crate::canonical::{ModelRequest, Part, Raw, ToolCall};
+use crate::canonical::{ModelRequest, Part, Raw, ResponseEvent, ToolCall};
 use crate::config::{Millis, Vault};
 use crate::formats::summary::ReasoningState;
 use crate::policy::routing::Target;
@@ -47,9 +48,10 @@ impl ReasoningCache {
         Some(Self { account: account.to_owned(), seal, lifetime: vault.life, random, nonces: 0 })
     }
 
-    /// Adds the stored state to the calls of a conversation. Another model's state does not open, and is left
-    /// out.
+    /// Adds the state that the client carried, and what was stored, to the calls of a conversation. Another
+    /// model's state does not open, and is left out.
     pub(super) async fn recall<P: Platform>(&self, platform: &P, request: &mut ModelRequest<'_>) {
+        self.open_carried(request);
         let parts = request.turns.iter_mut().flat_map(|turn| &mut turn.parts);
         let mut calls: Vec<&mut ToolCall<'_>> = parts.filter_map(call_without_state).collect();
         let ids: Vec<String> = calls.iter().rev().take(MOST).map(|call| call.id.clone().into_owned()).collect();
@@ -61,6 +63,23 @@ impl ReasoningCache {
         for call in &mut calls {
             let found = entries.get(call.id.as_ref()).and_then(|entry| self.seal.open(entry));
             call.reasoning_state = found.and_then(|text| Raw::parse(&text).map(|state| state.owned()));
+        }
+    }
+
+    /// Adds the state that the client carried to its calls.
+    fn open_carried(&self, request: &mut ModelRequest<'_>) {
+        let carried = std::mem::take(&mut request.sealed_states);
+        if carried.is_empty() {
+            return;
+        }
+        let carried: HashMap<&str, &str> =
+            carried.iter().rev().take(MOST).map(|(id, sealed)| (id.as_ref(), sealed.as_ref())).collect();
+        let parts = request.turns.iter_mut().flat_map(|turn| &mut turn.parts);
+        for call in parts.filter_map(call_without_state) {
+            let Some(sealed) = carried.get(call.id.as_ref()) else { continue };
+            let entry = SealedEntry { id: call.id.clone().into_owned(), sealed: (*sealed).to_owned() };
+            let text = self.seal.open(&entry);
+            call.reasoning_state = text.and_then(Raw::from_string);
         }
     }
 
@@ -85,6 +104,12 @@ impl ReasoningCache {
         }
         let command = serde_json::to_string(&StoreCommand::Keep { things: entries, life: self.lifetime }).ok()?;
         Some(UnstoredSignature { account: self.account.clone(), command })
+    }
+
+    /// Seals a call's state for a client that carries it. `None` if it is too long.
+    pub(super) fn seal_for_client<'e>(&mut self, id: Cow<'e, str>, memory: &Raw<'_>) -> Option<ResponseEvent<'e>> {
+        let entry = self.seal(&id, memory.get()).filter(|_| id.len() <= MAX_ID)?;
+        Some(ResponseEvent::ReasoningState { id, memory: Raw::quoted(&entry.sealed) })
     }
 
     fn seal(&mut self, id: &str, text: &str) -> Option<SealedEntry> {

@@ -30,8 +30,17 @@ impl WholeResponse {
         let (mut summary, mut events) = (ResponseSummary::default(), Vec::new());
         let outcome = (context.format.whole)(body, &mut |mut event| {
             context.tools.restore(&mut event);
+            if let ResponseEvent::ReasoningState { id, memory } = &event
+                && context.carries_state
+            {
+                let sealed = context.cache.as_mut().and_then(|cache| cache.seal_for_client(id.clone(), memory));
+                events.extend(sealed.map(ResponseEvent::owned));
+                return;
+            }
             summary.record(&event);
-            events.push(event.owned());
+            if !matches!(event, ResponseEvent::ReasoningState { .. }) {
+                events.push(event.owned());
+            }
         });
         summary.end_body(outcome);
         let states = std::mem::take(&mut summary.reasoning_states);

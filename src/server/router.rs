@@ -18,10 +18,21 @@ pub enum Endpoint {
     Metrics,
     /// The upgrade to a WebSocket. The API key may follow in a message.
     WebSocket,
+    /// What a client's API has and this gateway does not.
+    Absent(Absent),
     /// An operation of the admin API. Needs an admin key.
     Admin(admin::Action),
     /// An endpoint that needs an API key.
     Api(ApiEndpoint),
+}
+
+/// What a client's API has and this gateway does not. Needs no key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// Responses over a WebSocket. Clients go on with HTTP after status 426.
+    ResponseSocket,
+    /// Stored responses.
+    StoredResponses,
 }
 
 /// An endpoint that needs an API key.
@@ -94,6 +105,10 @@ const fn shared(method: &'static str, path: &'static str, endpoint: ApiEndpoint)
     Route { method, path, query: "", endpoint: Endpoint::Api(endpoint), format: RouteFormat::Shared }
 }
 
+const fn absent(method: &'static str, path: &'static str, absent: Absent) -> Route {
+    Route { method, path, query: "", endpoint: Endpoint::Absent(absent), format: RouteFormat::One(formats::RESPONSES) }
+}
+
 const METRICS: &str = "/metrics";
 
 /// The routes that no format defines, below `/v1` or without it.
@@ -103,6 +118,10 @@ const ROUTES: &[Route] = &[
     shared("GET", "/models/{id...}", ApiEndpoint::Model),
     row("GET", "/usage", Endpoint::Api(ApiEndpoint::Usage)),
     row("GET", "/ws", Endpoint::WebSocket),
+    absent("GET", "/responses", Absent::ResponseSocket),
+    absent("GET", "/responses/{id...}", Absent::StoredResponses),
+    absent("DELETE", "/responses/{id...}", Absent::StoredResponses),
+    absent("POST", "/responses/{id...}", Absent::StoredResponses),
     row("GET", "/health", Endpoint::Health),
     row("GET", METRICS, Endpoint::Metrics),
 ];
@@ -129,7 +148,7 @@ fn routes(is_admin: bool) -> impl Iterator<Item = Route> {
 /// it saves.
 pub fn route<'p>(method: &str, (path, query): (&'p str, &str), header: &dyn Fn(&str) -> Option<String>) -> Routing<'p> {
     let found = find(path, query);
-    let client = client_of(found.as_ref().map(|(route, _)| *route), path, header);
+    let client = client_of(found.as_ref().map(|(route, _)| *route), path, query, header);
     let target = match found {
         Some((route, name)) => select(method, route, name, admin::owns(path)),
         None if admin::owns(path) => Err(admin::unknown_path()),
@@ -140,7 +159,7 @@ pub fn route<'p>(method: &str, (path, query): (&'p str, &str), header: &dyn Fn(&
 
 /// The format of responses to requests with this path.
 pub fn client_format(path: &str, header: &dyn Fn(&str) -> Option<String>) -> &'static ClientFormat {
-    client_of(find(path, "").map(|(route, _)| route), path, header)
+    client_of(find(path, "").map(|(route, _)| route), path, "", header)
 }
 
 /// Whether responses to requests with this path are for operators only.
@@ -156,15 +175,25 @@ fn find<'p>(path: &'p str, query: &str) -> Option<(Route, Cow<'p, str>)> {
 }
 
 /// The format of a route; for an unknown path, the format that owns its beginning.
-fn client_of(route: Option<Route>, path: &str, header: &dyn Fn(&str) -> Option<String>) -> &'static ClientFormat {
+fn client_of(
+    route: Option<Route>,
+    path: &str,
+    query: &str,
+    header: &dyn Fn(&str) -> Option<String>,
+) -> &'static ClientFormat {
+    let has = |name: &str| query.split('&').any(|pair| pair.split('=').next() == Some(name));
     let is_marked = |client: &ClientFormat| client.marker_header.is_some_and(|name| header(name).is_some());
     let begins = |prefix: &&str| path.starts_with(*prefix) || below_version(path).starts_with(*prefix);
     let owns = |client: &&ClientFormat| client.path_prefixes.iter().any(begins);
     let mut clients = formats::CLIENT_FORMATS.iter().copied();
     let client = match route.map(|route| route.format) {
         Some(RouteFormat::One(client)) => return client,
-        // The version in the path is one format's own; a header says less.
-        Some(RouteFormat::Shared) => clients.clone().find(owns).or_else(|| clients.find(|client| is_marked(client))),
+        // A parameter of the query or the version in the path are one format's own; a header says less.
+        Some(RouteFormat::Shared) => {
+            let by_query = clients.clone().find(|client| client.marker_query.is_some_and(has));
+            let by_path = || clients.clone().find(owns);
+            by_query.or_else(by_path).or_else(|| clients.clone().find(|client| is_marked(client)))
+        }
         None => clients.find(owns),
     };
     client.unwrap_or(formats::CHAT)
@@ -183,6 +212,24 @@ fn select<'p>(method: &str, first: Route, name: Cow<'p, str>, is_admin: bool) ->
     }
     let message = format!("{method} is not allowed here; allowed: {allow}.");
     Err(Error::caller(405, "method_not_allowed", message).with_header("allow", allow))
+}
+
+impl Absent {
+    /// The refusal, which says what to do instead.
+    pub fn refusal(self) -> Error {
+        match self {
+            Self::ResponseSocket => {
+                let message = "Responses over a WebSocket are not offered. Send `POST /v1/responses`; with `stream: true`, \
+                               the response comes as server-sent events.";
+                Error::caller(426, "websocket_not_supported", message)
+            }
+            Self::StoredResponses => {
+                let message = "This gateway stores no responses. Send `POST /v1/responses` with `store: false` and all \
+                               items of the conversation in `input`.";
+                Error::caller(404, "not_found", message)
+            }
+        }
+    }
 }
 
 fn unknown_path(method: &str, path: &str) -> Error {
@@ -218,7 +265,7 @@ impl Route {
 
     /// `HEAD` is allowed where `GET` is, except for the upgrade, which has no response to describe.
     fn allows_head(&self) -> bool {
-        self.method == "GET" && self.endpoint != Endpoint::WebSocket
+        self.method == "GET" && !matches!(self.endpoint, Endpoint::WebSocket | Endpoint::Absent(_))
     }
 }
 

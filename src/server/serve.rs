@@ -101,6 +101,7 @@ impl<P: Platform> Service<'_, P> {
         };
         let response = match endpoint {
             Endpoint::Health => Ok(Response::json(200, Body::Bytes(br#"{"status":"ok"}"#.to_vec()))),
+            Endpoint::Absent(absent) => Err(absent.refusal()),
             Endpoint::WebSocket => gateway::open_websocket(self.bridge, self.platform, request).await,
             Endpoint::Metrics => match metrics::authenticate(self.bridge, request.header) {
                 Ok(key_id) => {

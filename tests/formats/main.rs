@@ -16,6 +16,7 @@ mod gemini;
 mod openai;
 #[path = "../support/recordings.rs"]
 mod recorded;
+mod responses;
 #[path = "../support/mod.rs"]
 mod support;
 mod toy;

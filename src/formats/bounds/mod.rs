@@ -12,8 +12,10 @@ mod service;
 
 pub use edit::{Edit, apply as apply_edit};
 pub use limit::LimitNames;
+pub(super) use limit::may_limit;
 pub use needs::Demands;
 pub use prompt::{may_have_audio, most_tokens};
 pub use rules::{COMMON, FieldNames, MESSAGES_FIELDS, RequestBounds, RequestRules};
 pub use samples::lenient_count;
+pub(super) use service::tier as requested_tier;
 pub use service::{ServiceTier, is_priced_field};

@@ -29,8 +29,8 @@ pub(in crate::gateway) async fn write_script<P: Platform>(
                 return end;
             }
         }
-        push(platform, record, relay, &frames);
-        ready.extend_from_slice(&frames);
+        let step = push(platform, record, relay, &frames);
+        ready.extend_from_slice(&step.forward);
     }
     write_script_part(platform, relay, sink, &ready).await.map_or_else(|end| end, |()| StreamEnd::Closed)
 }

@@ -87,7 +87,7 @@ impl Meaning {
 }
 
 /// A stream as its provider frames it. Items of the documents are chunks, comments or other texts.
-fn framed(upstream: &str, chunks: &[Value]) -> String {
+pub(crate) fn framed(upstream: &str, chunks: &[Value]) -> String {
     let frame = |chunk: &Value| match (upstream, chunk) {
         (_, Value::String(comment)) if comment.starts_with(':') => format!("{comment}\n\n"),
         (_, Value::String(word)) => format!("data: {word}\n\n"),
@@ -104,7 +104,7 @@ pub(crate) fn events(client: &str, stream: &str) -> Vec<Value> {
     let event = |block: &str| {
         let data = block.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
         let data = serde_json::from_str(data).unwrap_or_else(|_| json!(data));
-        if client == "anthropic" {
+        if matches!(client, "anthropic" | "responses") {
             assert_eq!(block.lines().next().unwrap(), format!("event: {}", data["type"].as_str().unwrap()));
         }
         data

@@ -9,7 +9,7 @@ mod answered;
 mod asked;
 mod page;
 
-pub(crate) use answered::{events, translated};
+pub(crate) use answered::{events, framed, translated};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -138,6 +138,7 @@ pub(super) fn request() -> impl Strategy<Value = ModelRequest<'static>> {
                 sampling,
                 thinking,
                 user,
+                sealed_states: Vec::new(),
                 unmapped_fields: Default::default(),
             }
         },

@@ -1,0 +1,5 @@
+//! Streams for clients.
+
+mod encode;
+
+pub(super) use encode::Encoder;
