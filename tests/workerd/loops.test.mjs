@@ -25,6 +25,9 @@ const PAIRS = [
   { client: "openai", provider: "openai", model: "gpt-fake", served: "gpt-served", asked: "low" },
   { client: "openai", provider: "anthropic", model: "claude-fake", served: "claude-served", asked: 2048 },
   { client: "openai", provider: "gemini", model: "gemini-fake", served: "gemini-served", asked: 1024 },
+  { client: "responses", provider: "openai", model: "gpt-fake", served: "gpt-served", asked: "low" },
+  { client: "responses", provider: "anthropic", model: "claude-fake", served: "claude-served", asked: 2048 },
+  { client: "responses", provider: "gemini", model: "gemini-fake", served: "gemini-served", asked: 1024 },
   { client: "anthropic", provider: "openai", model: "gpt-fake", served: "gpt-served", asked: "low" },
   { client: "anthropic", provider: "anthropic", model: "claude-fake", served: "claude-served", asked: 1024 },
   { client: "anthropic", provider: "gemini", model: "gemini-fake", served: "gemini-served", asked: 1024 },
@@ -109,7 +112,42 @@ class Messages {
   }
 }
 
-const CLIENTS = { openai: Chat, anthropic: Messages };
+/** A conversation of the official OpenAI client by the Responses API, which carries the state itself. */
+class Responses {
+  messages = [
+    { role: "developer", content: "Be brief." },
+    { role: "user", content: [{ type: "input_text", text: "Weather?" }, { type: "input_image", detail: "auto", image_url: `data:image/png;base64,${PIXEL}` }] },
+  ];
+
+  constructor(url) {
+    this.sdk = new OpenAI({ baseURL: `${url}/v1`, apiKey: KEY, maxRetries: 0 });
+  }
+
+  async ask(model, stream, thinks) {
+    const tools = SCENE.calls.map(({ name }) => ({ type: "function", name, description: "It tells.", strict: false, parameters: SCHEMA }));
+    const request = { model, input: this.messages, tools, store: false, include: ["reasoning.encrypted_content"], ...(thinks && { reasoning: { effort: "low" } }) };
+    const response = await (stream ? this.sdk.responses.stream(request).finalResponse() : this.sdk.responses.create(request));
+    // Everything goes back but the ids, as Codex does.
+    this.messages.push(...response.output.map(({ id, ...item }) => item));
+    const of = (type) => response.output.find((item) => item.type === type);
+    const call = of("function_call");
+    const { input_tokens, input_tokens_details, output_tokens } = response.usage;
+    return {
+      text: response.output_text,
+      thought: of("reasoning")?.summary.map(({ text }) => text).join(""),
+      call: call && { id: call.call_id, name: call.name, args: JSON.parse(call.arguments) },
+      reason: call ? "call" : { completed: "end" }[response.status],
+      usage: [input_tokens, input_tokens_details.cached_tokens, output_tokens],
+      served: response.model,
+    };
+  }
+
+  tell({ id }, result) {
+    this.messages.push({ type: "function_call_output", call_id: id, output: result });
+  }
+}
+
+const CLIENTS = { openai: Chat, anthropic: Messages, responses: Responses };
 
 describe("a loop of tools runs to its end", { concurrency: 6 }, () => {
   let formats, gateway;
