@@ -15,8 +15,10 @@ const MAX_SEARCHED: u64 = 128 << 20;
 /// After so many segments of the bucket a search is cut off: a request may make 50 calls.
 const MAX_BUCKET_READS: u64 = 40;
 
-/// Where the timestamp of a line ends.
-const TIMESTAMP_END: usize = "{\"timestamp\":\"2026-11-27T00:00:00.000Z\"".len();
+/// How a line begins, before its timestamp.
+const BEFORE_TIMESTAMP: &str = "{\"timestamp\":\"";
+/// The length of every timestamp.
+const TIMESTAMP_LENGTH: usize = "2026-11-27T00:00:00.000Z".len();
 
 /// Which lines are wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,10 +106,9 @@ impl LogSearch {
     }
 }
 
-/// The beginning of a line, as far as its timestamp reaches: every line in a file has one of the same length.
-/// A line without one comes last.
+/// The timestamp of a line. Lines without one come last, in the order in which they are stored.
 fn timestamp(line: &str) -> &str {
-    line.get(..TIMESTAMP_END).unwrap_or("~")
+    line.strip_prefix(BEFORE_TIMESTAMP).and_then(|rest| rest.get(..TIMESTAMP_LENGTH)).unwrap_or("~")
 }
 
 #[cfg(test)]
