@@ -150,7 +150,8 @@ describe("bodies in memory", () => {
             name,
           );
           assert.match(answer.json().error.message, /too many pieces to be translated/, name);
-          assert.ok(most <= 60 * MB, `${name}: ${(most / MB).toFixed(1)} MB`);
+          // The first one also takes the code that the runtime compiles meanwhile.
+          assert.ok(most <= 90 * MB, `${name}: ${(most / MB).toFixed(1)} MB`);
         }
       });
     }

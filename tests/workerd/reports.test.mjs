@@ -386,7 +386,7 @@ describe("a store of reports with many blocks", () => {
       for (let n = 0; n < COUNT; n += 250) await fed.feed(batch(many(250, (r) => request(n + r))));
       // Each second batch folds, and indexes some blocks.
       for (let fold = 0; fold < 54; fold++) {
-        const { now } = await fed.gateway.control({ advance: QUARTER + 1 });
+        const { now } = await fed.gateway.control({ advance: DAY / 4 + 1 });
         await fed.feed(batch([{ at: now, request_id: `fold${fold}` }]));
       }
       const calls = async (path, status) => {
