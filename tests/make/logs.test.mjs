@@ -73,6 +73,7 @@ test("make dev says where the simulated bucket is, and closed segments are there
   }
   const blobs = join(STATE, "r2", NAME, "blobs");
   const texts = await until(() => {
+    make("logs", `PORT=${port}`); // lines that came along with reports move to the bucket when somebody reads
     try {
       const texts = readdirSync(blobs).map((name) => readFileSync(join(blobs, name), "utf8"));
       return texts.length >= 3 && texts;
