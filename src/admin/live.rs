@@ -98,7 +98,7 @@ pub async fn open<P: Platform>(bridge: &Bridge, platform: &P, request: Request<'
     Ok(Response { status: 101, headers: Vec::new(), body: Body::Socket(request.body, UpgradeDecision::Watch) })
 }
 
-/// Has a running request ended: its isolate is told with the response to its next report.
+/// Ends a running request. Its isolate learns of it from the response to its next report.
 ///
 /// # Errors
 /// 404 if no such request is known to run, 409 if it has ended or several have this id, 503 if the operations

@@ -16,7 +16,7 @@ const PURPOSE: &[u8] = b"llm-bridge live ticket";
 pub struct LiveTicket(String);
 
 impl LiveTicket {
-    /// A new ticket.
+    /// Makes a ticket. `random`: 128 bits that nobody can guess.
     pub fn new(bridge: &Bridge, random: u128) -> Self {
         let number = format!("{random:032x}");
         let code = code(bridge, &number);

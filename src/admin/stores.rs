@@ -1,5 +1,5 @@
-//! How full the stores are: of every object of which there is one. Accounts are as many as keys, so they are
-//! not asked.
+//! How full the stores are. Each object that exists once is asked; accounts are not, because there is one for
+//! each key.
 
 use serde::Serialize;
 

@@ -14,7 +14,7 @@ pub enum EgressRule {
     Direct,
     /// By a service or VPC binding of this name.
     Binding(Rc<str>),
-    /// From a region.
+    /// By a Durable Object that was placed in a region.
     Region(RegionRule),
 }
 

@@ -37,7 +37,7 @@ pub enum ProviderProxy {
     Unset,
     /// The shared one (`requires_proxy`).
     Shared,
-    /// Its own.
+    /// The proxy that the provider's row names.
     Own(ProxyAddress),
     /// None, whatever the secrets say.
     Never,

@@ -131,7 +131,7 @@ impl Live {
         }
     }
 
-    /// What this isolate is told in response to a batch.
+    /// The response to a batch of this isolate.
     pub(super) fn response(&self, state: &State, isolate: u64, now: Millis) -> Recorded {
         let board = self.board.borrow();
         Recorded { live_until: board.live_until(watchers(state).count(), now), ending: board.ending(isolate) }
@@ -198,7 +198,7 @@ fn watcher(socket: &WebSocket) -> Option<Watcher> {
     serde_json::from_str(&attachment(socket)?).ok()
 }
 
-/// Disconnects a watcher, who is not told anything more.
+/// Disconnects a watcher without another message.
 fn close(socket: &WebSocket, (code, reason): (u16, &str)) {
     attach(socket, "");
     let _ = socket.close(Some(code), Some(reason));

@@ -120,7 +120,7 @@ impl Operations {
         self.with_parts(|parts, now| parts.handle(part, command, now).unwrap_or_else(unknown))
     }
 
-    /// Records a batch, and shows watchers what is in it. What only they are told is not stored.
+    /// Records a batch, and shows watchers what is in it. Events for watchers are not stored.
     fn record(&self, command: &str) -> Result<Recorded> {
         let (mut batch, unreadable) = Batch::read(command)?;
         report_entries(unreadable);

@@ -53,7 +53,7 @@ impl RequestIndex {
         Ok(())
     }
 
-    /// Indexes blocks, one of which is in memory at a time. `end`: the first request after them.
+    /// Indexes blocks, and reads one at a time to bound memory. `end`: the first request after them.
     fn add(&self, blocks: &[u64], end: u64) -> Result<()> {
         CREATE.iter().try_for_each(|table| run(&self.sql, table, Vec::new()))?;
         let mut entries = BlockEntries::default();
