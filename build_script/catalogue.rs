@@ -44,6 +44,9 @@ struct Format {
 struct Host {
     #[serde(default)]
     addresses: Vec<String>,
+    /// The path of its API for chats.
+    #[serde(default)]
+    root: String,
     extends: Option<String>,
     auth: Option<String>,
     source: String,
@@ -155,10 +158,13 @@ impl Writer<'_> {
             let scheme = scheme(host.auth.as_ref(), auth).map_err(fault)?;
             let rows: Vec<String> = chain(hosts, name)?.iter().filter_map(|name| own.get(name)).cloned().collect();
             let (patterns, names) = self.models(name, host)?;
-            let (addresses, rows) = (&host.addresses, rows.join(", &"));
+            let (addresses, root, rows) = (&host.addresses, &host.root, rows.join(", &"));
+            if !(root.is_empty() || root.starts_with('/') && !root.ends_with('/')) {
+                return Err(fault(format!("root: {root} is no path such as /v1")));
+            }
             let _ = writeln!(
                 text,
-                "Host {{ name: {name:?}, addresses: &{addresses:?}, auth: {scheme}, rows: &[&{rows}], \
+                "Host {{ name: {name:?}, addresses: &{addresses:?}, root: {root:?}, auth: {scheme}, rows: &[&{rows}], \
                  patterns: &[{patterns}], names: &[{names}] }},"
             );
         }

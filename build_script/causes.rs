@@ -32,6 +32,8 @@ struct Fields {
 struct Headers {
     words: Vec<String>,
     waits: Vec<Name>,
+    hints: Vec<String>,
+    limits: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -190,6 +192,8 @@ impl File {
             format!("static TEXT_FIELDS: &[&str] = &{:?};", self.fields.texts),
             format!("static CONTAINER_FIELDS: &[&str] = &{:?};", self.fields.inside),
             format!("static WORD_HEADERS: &[&str] = &{:?};", self.headers.words),
+            format!("static HINT_HEADERS: &[&str] = &{:?};", self.headers.hints),
+            format!("static LIMIT_HEADERS: &[&str] = &{:?};", self.headers.limits),
             format!("static WAIT_FIELDS: &[WaitName] = &[{}];", waits(&self.fields.waits)),
             format!("static WAIT_HEADERS: &[WaitName] = &[{}];", waits(&self.headers.waits)),
             format!("static WAIT_CUES: &[WaitCue] = &[{}];", cues.join(", ")),

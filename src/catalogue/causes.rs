@@ -128,6 +128,16 @@ pub fn word_headers() -> &'static [&'static str] {
     WORD_HEADERS
 }
 
+/// The headers of refusals that are passed on to clients, besides how long to wait.
+pub fn hint_headers() -> &'static [&'static str] {
+    HINT_HEADERS
+}
+
+/// The headers that state the limits of the operator's account.
+pub fn limit_headers() -> &'static [&'static str] {
+    LIMIT_HEADERS
+}
+
 /// The headers that say how long to wait, in the order in which they count.
 pub fn wait_headers() -> &'static [WaitName] {
     WAIT_HEADERS

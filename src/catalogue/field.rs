@@ -126,7 +126,7 @@ pub struct FieldRow {
 }
 
 /// Names that a part of a request may be renamed to.
-const NEW_NAMES: &[&str] = &["system", "reasoning", "reasoning_content"];
+pub(crate) const NEW_NAMES: &[&str] = &["system", "reasoning", "reasoning_content"];
 
 const KEEP_OR_DROP: Kind = Kind::Fit(&[Verb::Keep, Verb::Drop]);
 const EFFORT: Kind = Kind::Fit(&[Verb::Keep, Verb::Drop, Verb::NearestOf]);
@@ -176,6 +176,8 @@ fields! {
     /// The price of a search that the provider runs itself.
     SearchFee = "search_fee", Hosts, Kind::Dollars;
 
+    /// The APIs of its host that take the model, where a host has two at one address.
+    Endpoints = "endpoints", Models, Kind::Words(&["chat", "responses"]);
     /// The context window, prompt and output together, in tokens.
     Context = "context", Models, TOKENS;
     /// The longest output, in tokens.
@@ -223,8 +225,9 @@ fields! {
     SamplingAtNone = "sampling_at_none", Models, KEEP_OR_DROP;
     /// `top_p` beside `temperature`.
     TopPWithTemperature = "top_p_with_temperature", Models, KEEP_OR_DROP;
-    /// A last message of the assistant, which the model is to continue.
-    Prefill = "prefill", Models, KEEP_OR_DROP;
+    /// How the model is given the beginning of its response, so that it goes on from it: as the last message,
+    /// the assistant's, which may have to be marked by a member of this name; `no` if it cannot be.
+    Prefill = "prefill", Models, Kind::Word(&["no", "assistant", "prefix", "partial"]);
 }
 
 /// The number of fields.

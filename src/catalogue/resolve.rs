@@ -246,7 +246,9 @@ mod tests {
         assert_eq!(facts("vllm", "someone/GPT-9-X").word(Field::DemandedLimit), Some("max_completion_tokens"));
         let claude = facts("anthropic", "claude-opus-9");
         assert_eq!(claude.fit(Field::TopP), Fit::Drop);
-        assert_eq!(claude.fit(Field::Prefill), Fit::Drop);
+        assert_eq!(claude.word(Field::Prefill), None);
+        assert_eq!(facts("anthropic", "claude-sonnet-4-5").word(Field::Prefill), Some("assistant"));
+        assert_eq!(facts("litellm", "claude-sonnet-4-5").word(Field::Prefill), None);
         assert_eq!(nearest("anthropic", "claude-opus-9", "xhigh"), Some("xhigh"));
         assert_eq!(nearest("google", "gemini-9-flash", "max"), Some("high"));
         assert_eq!(nearest("google", "gemini-9-pro", "none"), Some("low"));

@@ -63,6 +63,8 @@ pub struct Host {
     pub name: &'static str,
     /// Its addresses: the name of a host, or a pattern of `host/path`.
     pub addresses: &'static [&'static str],
+    /// The path of its API for chats, where only its beginning is configured; may be empty.
+    pub root: &'static str,
     /// How its key is sent; none if that is left to the format.
     pub auth: Option<&'static Auth>,
     /// What is true of all its models; first the rows that it extends, then its own.
