@@ -5,7 +5,8 @@ use llm_bridge::catalogue::Fact;
 use llm_bridge::catalogue::field::{Efforts, Field, Fit, Value};
 use llm_bridge::catalogue::price::{DatedPrice, Hours, ModelPrice, Rates, TierRates};
 use llm_bridge::config::{
-    Accounting, Catalogue, Config, Cors, EgressRule, KeySource, LogLevel, Problem, Reporting, Websocket,
+    Accounting, Catalogue, Config, Cors, EgressRule, KeySource, LogLevel, Problem, RelayKind, Reporting, StreamUsage,
+    Websocket,
 };
 use llm_bridge::formats::KINDS;
 use llm_bridge::policy::model_card::ModelCard;
@@ -82,6 +83,35 @@ fn a_proxy_is_an_address_and_excludes_other_ways() {
 }
 
 #[test]
+fn the_free_plan_shows_usage_and_notes_what_takes_chunks() {
+    let with = |plan: &str, row: &str| {
+        let text = format!("{plan}\nproviders:\n  p: {{ base_url: 'https://a.example', models: '*', {row} }}\n");
+        let config = read(&text).unwrap();
+        let streaming = config.provider("p").unwrap().streaming;
+        let notes: Vec<String> = config.notes.iter().map(ToString::to_string).collect();
+        (streaming.usage, streaming.relay, notes)
+    };
+    for paid in ["", "plan: paid"] {
+        assert_eq!(with(paid, ""), (StreamUsage::Hide, RelayKind::Native, vec![]), "{paid}");
+        assert_eq!(with(paid, "relay: checked"), (StreamUsage::Hide, RelayKind::Checked, vec![]), "{paid}");
+    }
+    let free = "plan: free";
+    assert_eq!(with(free, ""), (StreamUsage::Show, RelayKind::Native, vec![]));
+    assert_eq!(with(free, "stream_usage: leave"), (StreamUsage::Leave, RelayKind::Native, vec![]));
+    assert_eq!(with(free, "stream_usage: show, relay: native"), (StreamUsage::Show, RelayKind::Native, vec![]));
+    for (row, key) in [("stream_usage: hide", "stream_usage"), ("relay: checked", "relay")] {
+        let (usage, relay, notes) = with(free, row);
+        assert!(usage == StreamUsage::Hide || relay == RelayKind::Checked, "{row}");
+        let [note] = notes.as_slice() else { panic!("{row}: {notes:?}") };
+        assert!(note.starts_with(&format!("line 3: providers.p.{key}: with this, each chunk")), "{note}");
+    }
+    let [fault] = &*faults("plan: fre\nproviders: { p: { base_url: 'https://a.example', models: '*' } }\n") else {
+        panic!("one fault")
+    };
+    assert_eq!(fault, "line 1: plan: `fre` is not known, did you mean `free`?; expected one of paid, free");
+}
+
+#[test]
 fn limits_are_whole_numbers_and_a_body_that_may_not_fit_is_noted() {
     let with =
         |limits: &str| format!("limits: {limits}\nproviders: {{ demo: {{ adapter: echo, models: {{ m: {{}} }} }} }}\n");
@@ -95,6 +125,55 @@ fn limits_are_whole_numbers_and_a_body_that_may_not_fit_is_noted() {
     let note = small.notes[0].to_string();
     assert!(note.contains("limits.memory_bytes") && note.contains("over 1000000 bytes"), "{note}");
     assert!(faults(&with("{ memory_bytes: 0 }"))[0].contains("a whole number, at least 1"));
+}
+
+#[test]
+fn addresses_lead_to_the_format_and_others_are_noted() {
+    let with = |row: &str| read(&format!("providers:\n  p:\n    {row}\n    models: '*'\n")).unwrap();
+    let url = |row: &str| with(row).providers[0].address.as_ref().unwrap().join("");
+    for (row, expected) in [
+        ("base_url: https://api.openai.com", "https://api.openai.com/v1"),
+        ("base_url: https://api.openai.com/v1/chat/completions", "https://api.openai.com/v1"),
+        ("base_url: https://openrouter.ai/api", "https://openrouter.ai/api/v1"),
+        ("base_url: https://api.groq.com/", "https://api.groq.com/openai/v1"),
+        ("base_url: https://api.deepseek.com", "https://api.deepseek.com"),
+        (
+            "base_url: https://generativelanguage.googleapis.com/v1beta",
+            "https://generativelanguage.googleapis.com/v1beta/openai",
+        ),
+        (
+            "{ adapter: gemini, base_url: https://generativelanguage.googleapis.com/v1beta/openai/ }",
+            "https://generativelanguage.googleapis.com/v1beta",
+        ),
+        ("{ adapter: gemini, base_url: https://a.example/proxy }", "https://a.example/proxy/v1beta"),
+        ("{ adapter: anthropic, base_url: https://api.moonshot.ai/anthropic }", "https://api.moonshot.ai/anthropic/v1"),
+        ("{ adapter: responses, base_url: https://api.openai.com/v1/responses }", "https://api.openai.com/v1"),
+    ] {
+        let row = row.trim_matches(['{', '}', ' ']).replace(", ", "\n    ");
+        assert_eq!(url(&row), expected);
+        assert_eq!(with(&row).notes, [], "{row}");
+    }
+    let meant = with("base_url: https://api.deepseek.com/anthropic").notes;
+    assert_eq!(
+        meant.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [
+            "line 3: providers.p.base_url: providers print such an address for clients of another format: if so, set `adapter: anthropic`"
+        ]
+    );
+}
+
+#[test]
+fn callers_are_told_the_limits_of_the_operator_only_if_the_file_says_so() {
+    let with = |row: &str| format!("providers: {{ p: {{ base_url: 'https://a.example', models: '*'{row} }} }}");
+    let exposes = |row: &str| read(&with(row)).unwrap().providers[0].exposes_limits;
+    assert_eq!(
+        [exposes(""), exposes(", expose_limits: true"), exposes(", expose_limits: false")],
+        [false, true, false]
+    );
+    assert_eq!(
+        faults(&with(", expose_limits: all")),
+        ["line 1: providers.p.expose_limits: expected true or false, found text"]
+    );
 }
 
 #[test]

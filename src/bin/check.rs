@@ -1,6 +1,6 @@
 //! Checks configuration files. Faults are written to standard error as `file:line: path: message`. With
 //! `--deploy`, also says what a deployed Worker cannot reach. With `--explain MODEL`, shows what the gateway
-//! knows of a model, and where from.
+//! knows of a model, and where from. With `--schema`, writes the JSON Schema of configuration files.
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "a command-line program talks to its terminal")]
 
 use std::process::ExitCode;
@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use llm_bridge::catalogue::price::{ModelPrice, Rates, TierRates};
 use llm_bridge::catalogue::{self, OperatorFacts, Source};
-use llm_bridge::config::{Config, Millis, Problem, decimal};
+use llm_bridge::config::{self, Config, Millis, Problem, decimal};
 use llm_bridge::formats::{self, KINDS};
 use llm_bridge::policy::model_card::ModelCard;
 use llm_bridge::policy::routing::{self, Target};
@@ -24,16 +24,27 @@ fn main() -> ExitCode {
     {
         return explain(file, model);
     }
+    if files == ["--schema"] {
+        return print_schema();
+    }
     let (is_deployed, files) = match files.as_slice() {
         [flag, files @ ..] if flag == "--deploy" => (true, files),
         files => (false, files),
     };
     if files.is_empty() {
-        eprintln!("usage: llm-bridge-check [--deploy] [--explain PROVIDER/MODEL] FILE.yaml …");
+        eprintln!("usage: llm-bridge-check [--deploy] [--explain PROVIDER/MODEL] FILE.yaml … | --schema");
         return ExitCode::from(2);
     }
     let sound = files.iter().filter(|file| check(file, is_deployed)).count();
     if sound == files.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Writes the JSON Schema of the configuration to standard output.
+fn print_schema() -> ExitCode {
+    let mut schema = config::schema(KINDS);
+    config::describe(&mut schema, include_str!("../../docs/configuration.md"));
+    println!("{schema:#}");
+    ExitCode::SUCCESS
 }
 
 fn check(file: &str, is_deployed: bool) -> bool {

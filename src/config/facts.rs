@@ -5,9 +5,10 @@ use crate::catalogue::Fact;
 use crate::catalogue::field::{self, FIELDS, Field, FieldRow, Kind};
 
 /// Fields on which the gateway does not act yet: they are data for people, and no keys of the configuration.
-const WITHOUT_EFFECT: &[Field] = &[Field::Encoding, Field::NearEncoding, Field::DemandedLimit, Field::Prefill];
+const WITHOUT_EFFECT: &[Field] = &[Field::Encoding, Field::NearEncoding, Field::DemandedLimit];
 
-fn fields(tables: &[field::Table]) -> impl Iterator<Item = &'static FieldRow> {
+/// The fields of these tables that may be stated.
+pub(super) fn fields(tables: &[field::Table]) -> impl Iterator<Item = &'static FieldRow> {
     FIELDS.iter().filter(|row| tables.contains(&row.table) && !WITHOUT_EFFECT.contains(&row.field))
 }
 

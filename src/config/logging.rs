@@ -88,6 +88,7 @@ const FIELDS: &[(&str, &str, bool)] = &[
     ("cost", "cost", true),
     ("dropped", "dropped", true),
     ("failed_attempts", "failed_attempts", true),
+    ("recovered", "recovered", true),
     ("upstream_model", "upstream_model", true),
     ("class", "class", true),
     ("field", "field", true),
@@ -115,6 +116,11 @@ impl Fields {
     /// Whether records show this field.
     pub fn shows(&self, field: &str) -> bool {
         self.shown.contains(&field)
+    }
+
+    /// The fields that are written.
+    pub fn all_shown(&self) -> &[&'static str] {
+        &self.shown
     }
 
     fn switch(&mut self, field: &'static str, on: bool) {
@@ -156,8 +162,7 @@ impl Logging {
     pub(super) fn read(node: &Node<'_>) -> Option<Self> {
         let table = node.table(&["format", "level", "output", "fields"])?;
         let mut logging = Self::default();
-        let formats = [("json", LogFormat::Json), ("text", LogFormat::Text)];
-        if let Some(format) = table.at("format").and_then(|node| node.choice(&formats)) {
+        if let Some(format) = table.at("format").and_then(|node| node.choice(FORMATS)) {
             logging.format = format;
         }
         if let Some(level) = table.at("level").and_then(|node| node.choice(LEVELS)) {
@@ -174,7 +179,16 @@ impl Logging {
     }
 }
 
-const LEVELS: &[(&str, LogLevel)] = &[
+/// The values of `format`.
+pub(super) const FORMATS: &[(&str, LogFormat)] = &[("json", LogFormat::Json), ("text", LogFormat::Text)];
+
+/// The names that `fields` accepts.
+pub(super) fn field_names() -> impl Iterator<Item = &'static str> {
+    FIELDS.iter().map(|(name, _, _)| *name)
+}
+
+/// The values of `level`.
+pub(super) const LEVELS: &[(&str, LogLevel)] = &[
     ("debug", LogLevel::Debug),
     ("info", LogLevel::Info),
     ("warning", LogLevel::Warning),

@@ -29,6 +29,8 @@ mod read_routes;
 mod regions;
 mod reporting;
 mod routes;
+mod schema;
+mod schema_shapes;
 mod settings;
 mod stream;
 mod tags;
@@ -57,7 +59,11 @@ pub use proxies::{CaSource, ProviderProxy, ProxySettings};
 pub use proxy_address::ProxyAddress;
 pub use regions::{Region, RegionRule, RegionSettings};
 pub use reporting::Reporting;
-pub use routes::{Alias, Meaning, ModelIndex, Needs, OnContentFilter, RouteRow, RouteTarget, RowIndex, Strategy, When};
+pub use routes::{
+    Alias, Meaning, ModelIndex, Needs, OnContentFilter, Recover, RouteRow, RouteTarget, RowIndex, Sticky, Strategy,
+    When,
+};
+pub use schema::{describe, schema};
 pub use settings::{Accounting, Auth, BODY_COPIES, Config};
 pub use stream::{Clocks, OnDisconnect, RelayKind, StreamUsage, Streaming};
 pub use tags::{TAGS, TagNames, is_tag_name};

@@ -58,7 +58,7 @@ const KEYS: &[&str] = &[
     "send_trace_context",
     "service_name",
 ];
-const FORMATS: &[(&str, OtlpFormat)] = &[("protobuf", OtlpFormat::Protobuf), ("json", OtlpFormat::Json)];
+pub(super) const FORMATS: &[(&str, OtlpFormat)] = &[("protobuf", OtlpFormat::Protobuf), ("json", OtlpFormat::Json)];
 
 impl Otlp {
     pub(super) fn read(node: &Node<'_>) -> Option<Self> {
@@ -92,7 +92,7 @@ fn read_endpoint(node: &Node<'_>) -> Option<Address> {
         node.fault(format!("expected the address without `{signal}`, which is added to it"));
         return None;
     }
-    Address::parse(&text, BASE).map_err(|expected| node.fault(expected)).ok()
+    Address::parse(&text, BASE, &[]).map_err(|expected| node.fault(expected)).ok()
 }
 
 fn read_name(node: &Node<'_>) -> Option<String> {

@@ -21,7 +21,8 @@ const RATE_PLACES: i32 = 6;
 /// The most decimals of dollars per request.
 const REQUEST_PLACES: i32 = 9;
 
-const RATE_KEYS: &[&str] = &["input", "cached_input", "cache_write", "cache_write_1h", "output", "reasoning"];
+pub(super) const RATE_KEYS: &[&str] =
+    &["input", "cached_input", "cache_write", "cache_write_1h", "output", "reasoning"];
 /// The keys of an entry of a list, beside those of a price.
 const ENTRY_KEYS: &[&str] = &["from", "hours", "weekdays_only", "unknown"];
 /// The keys of a price, beside those of its rates.
@@ -60,7 +61,8 @@ pub(super) fn read(node: &Node<'_>) -> Vec<DatedPrice> {
 fn entry(node: &Node<'_>) -> Option<DatedPrice> {
     let table = node.table(&[ENTRY_KEYS, RATE_KEYS, PRICE_KEYS].concat())?;
     let from = table.at("from").map_or(Some(0), |node| day(&node));
-    let hours = table.at("hours").map_or(Some(None), |node| hours(&node, &table).map(Some));
+    let weekdays_only = table.at("weekdays_only").and_then(|node| node.flag()).unwrap_or(false);
+    let hours = table.at("hours").map_or(Some(None), |node| hours(&node, weekdays_only).map(Some));
     let is_unknown = table.at("unknown").and_then(|node| node.flag()).unwrap_or(false);
     let price = if is_unknown { None } else { Some(model_price(&table)?) };
     Some(DatedPrice { from: from?, hours: hours?, price })
@@ -74,8 +76,7 @@ fn day(node: &Node<'_>) -> Option<u64> {
     midnight
 }
 
-fn hours(node: &Node<'_>, entry: &Table<'_>) -> Option<Hours> {
-    let weekdays_only = entry.at("weekdays_only").and_then(|node| node.flag()).unwrap_or(false);
+fn hours(node: &Node<'_>, weekdays_only: bool) -> Option<Hours> {
     let mut of_day = 0;
     for span in node.list()? {
         match calendar::hours(&span.text()?) {

@@ -44,6 +44,8 @@ pub struct Provider {
     pub fit: FitScope,
     /// How its calls leave.
     pub egress: EgressRule,
+    /// Whether its rate-limit headers, which describe the operator's account, are passed on to callers.
+    pub exposes_limits: bool,
 }
 
 /// The requests that are fitted to what their model and host take.

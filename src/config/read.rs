@@ -23,7 +23,7 @@ use super::read_routes::OwnNames;
 use super::regions::RegionSettings;
 use super::reporting::Reporting;
 use super::settings::{Accounting, Auth, BODY_COPIES, Config};
-use super::stream::{Clocks, Streaming};
+use super::stream::{Clocks, PLANS, Plan, Streaming};
 use super::telemetry::Telemetry;
 use super::vault::Vault;
 use super::websocket::Websocket;
@@ -85,6 +85,7 @@ const SECTIONS: &[&str] = &[
     "telemetry",
     "alerts",
     "dashboard",
+    "plan",
 ];
 
 /// Reads the whole file. Faults go to the report.
@@ -165,7 +166,7 @@ fn accounting(node: &Node<'_>) -> Option<Accounting> {
     })
 }
 
-const AUTH: &[(&str, Auth)] = &[("keys", Auth::Keys), ("none", Auth::NoneOnLoopback)];
+pub(super) const AUTH: &[(&str, Auth)] = &[("keys", Auth::Keys), ("none", Auth::NoneOnLoopback)];
 
 fn providers(table: &Table<'_>, adapters: &[FormatKind]) -> Vec<Provider> {
     let Some(node) = table.at("providers") else {
@@ -176,7 +177,8 @@ fn providers(table: &Table<'_>, adapters: &[FormatKind]) -> Vec<Provider> {
     if entries.is_empty() {
         node.fault("at least one provider is needed");
     }
-    entries.into_iter().filter_map(|(name, node)| provider(name, &node, adapters)).collect()
+    let plan = table.at("plan").and_then(|node| node.choice(PLANS)).unwrap_or_default();
+    entries.into_iter().filter_map(|(name, node)| provider(name, &node, adapters, plan)).collect()
 }
 
 /// The index of the provider that `default_provider` names.
@@ -210,20 +212,21 @@ const PROVIDER_KEYS: &[&str] = &[
     "on_disconnect",
     "catalogue",
     "fit",
+    "expose_limits",
     "models",
 ];
 
 /// The values of `fit`.
-const FITS: &[(&str, FitScope)] =
+pub(super) const FITS: &[(&str, FitScope)] =
     &[("translated", FitScope::Translated), ("always", FitScope::Always), ("never", FitScope::Never)];
 
-fn provider(name: String, node: &Node<'_>, adapters: &[FormatKind]) -> Option<Provider> {
+fn provider(name: String, node: &Node<'_>, adapters: &[FormatKind], plan: Plan) -> Option<Provider> {
     if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
         node.fault("expected a provider's name of letters, digits, `-`, `_` and `.`");
     }
     let table = node.table(&facts::keys(PROVIDER_KEYS, &[field::Table::Hosts]))?;
     let adapter = adapter(&table, adapters)?;
-    let address = address(&table, adapter);
+    let address = Address::read(&table, adapter, adapters);
     let proxy = ProviderProxy::read(&table, adapter.remote);
     let clocks = Clocks::default().read(&table);
     let egress = EgressReader { table: &table, proxy: &proxy, is_remote: adapter.remote };
@@ -234,12 +237,13 @@ fn provider(name: String, node: &Node<'_>, adapters: &[FormatKind]) -> Option<Pr
     }
     let key = if adapter.remote { KeySource::read(&name, &table) } else { KeySource::Keyless };
     let headers = table.at("headers").and_then(|node| headers(&node)).unwrap_or_default();
-    let (adapter, streaming, catalogue) = (adapter.name, Streaming::read(&table), Catalogue::read(&table));
+    let (adapter, streaming, catalogue) = (adapter.name, Streaming::read(&table, plan), Catalogue::read(&table));
     let address = address?;
     let host = catalogue.host(address.as_ref());
     let facts = facts::read(&table, &[field::Table::Hosts]);
     let fit = table.at("fit").and_then(|node| node.choice(FITS)).unwrap_or_default();
     let egress = egress.provider().unwrap_or_default();
+    let exposes_limits = table.at("expose_limits").and_then(|node| node.flag()).unwrap_or(false);
     Some(Provider {
         name,
         adapter,
@@ -255,6 +259,7 @@ fn provider(name: String, node: &Node<'_>, adapters: &[FormatKind]) -> Option<Pr
         facts,
         fit,
         egress,
+        exposes_limits,
     })
 }
 
@@ -262,25 +267,6 @@ fn adapter(table: &Table<'_>, adapters: &[FormatKind]) -> Option<FormatKind> {
     let Some(node) = table.at("adapter") else { return adapters.first().copied() };
     let choices: Vec<(&str, FormatKind)> = adapters.iter().map(|kind| (kind.name, *kind)).collect();
     node.choice(&choices)
-}
-
-/// `None` after a fault, `Some(None)` for an adapter without an address.
-fn address(table: &Table<'_>, adapter: FormatKind) -> Option<Option<Address>> {
-    let Some(node) = table.at("base_url") else {
-        if adapter.remote {
-            table
-                .node()
-                .fault("`base_url` is missing: the root of the provider's API, such as https://api.example.com/v1");
-            return None;
-        }
-        return Some(None);
-    };
-    if !adapter.remote {
-        node.note("this has no effect: the adapter calls no address");
-        return Some(None);
-    }
-    let address = Address::parse(&node.text()?, adapter);
-    address.map(Some).map_err(|expected| node.fault(expected)).ok()
 }
 
 /// Headers that the gateway sets itself, because they belong to the connection or hold the key.
@@ -351,7 +337,7 @@ const MODEL_KEYS: &[&str] = &[
 ];
 
 /// The catalogue's fields that may stand in a model's row: also those of hosts, as exceptions.
-const MODEL_TABLES: &[field::Table] = &[field::Table::Models, field::Table::Hosts];
+pub(super) const MODEL_TABLES: &[field::Table] = &[field::Table::Models, field::Table::Hosts];
 
 fn model(
     (name, node): (String, &Node<'_>),

@@ -3,20 +3,32 @@
 use super::names::{self, NoMatch, find_row};
 use super::near;
 use super::provider::Provider;
-use super::routes::{Alias, Meaning, ModelIndex, Needs, OnContentFilter, RouteRow, RouteTarget, Strategy, When};
+use super::routes::{
+    Alias, Meaning, ModelIndex, Needs, OnContentFilter, Recover, RouteRow, RouteTarget, Sticky, Strategy, When,
+};
 use super::yaml::{Node, Table};
 
 /// The most attempts that a route may be configured with. A Worker may make 50 calls for one request on the
 /// free plan, and needs some for accounts.
-const MAX_ATTEMPTS: u64 = 10;
+pub(super) const MAX_ATTEMPTS: u64 = 10;
 
 /// The largest weight of a target: sums of weights stay exact.
 const MAX_WEIGHT: u64 = 1_000;
 
-const STRATEGIES: &[(&str, Strategy)] = &[("priority", Strategy::Priority), ("weighted", Strategy::Weighted)];
-const ON_CONTENT_FILTER: &[(&str, OnContentFilter)] =
+pub(super) const ON_CONTENT_FILTER: &[(&str, OnContentFilter)] =
     &[("stop", OnContentFilter::Stop), ("next", OnContentFilter::Next)];
-const ROUTE_KEYS: &[&str] = &["strategy", "targets", "attempts", "first_token", "idle", "on_content_filter"];
+const ROUTE_KEYS: &[&str] = &[
+    "strategy",
+    "targets",
+    "attempts",
+    "first_token",
+    "idle",
+    "on_content_filter",
+    "sticky",
+    "recover",
+    "hold",
+    "continue_with",
+];
 
 /// The routes and aliases of the file.
 pub(super) struct OwnNames {
@@ -84,6 +96,10 @@ fn route(name: String, node: &Node<'_>, known: &Known<'_>) -> Option<RouteRow> {
         first_token: None,
         idle: None,
         on_content_filter: OnContentFilter::default(),
+        sticky: Sticky::default(),
+        recover: Recover::default(),
+        hold: None,
+        continue_with: None,
     };
     if node.is_list() {
         return Some(RouteRow { targets: targets(node, Strategy::Priority, known), ..empty });
@@ -93,7 +109,7 @@ fn route(name: String, node: &Node<'_>, known: &Known<'_>) -> Option<RouteRow> {
         node.fault("`targets` is missing: the models that serve the route");
         return None;
     };
-    let strategy = table.at("strategy").and_then(|node| node.choice(STRATEGIES)).unwrap_or_default();
+    let strategy = table.at("strategy").and_then(|node| node.choice(&Strategy::WORDS)).unwrap_or_default();
     let seconds = |key: &str| table.at(key).and_then(|node| node.seconds());
     let on_content_filter = table.at("on_content_filter").and_then(|node| node.choice(ON_CONTENT_FILTER));
     Some(RouteRow {
@@ -103,6 +119,10 @@ fn route(name: String, node: &Node<'_>, known: &Known<'_>) -> Option<RouteRow> {
         first_token: seconds("first_token"),
         idle: seconds("idle"),
         on_content_filter: on_content_filter.unwrap_or_default(),
+        sticky: table.at("sticky").and_then(|node| node.choice(&Sticky::WORDS)).unwrap_or_default(),
+        recover: table.at("recover").and_then(|node| node.choice(&Recover::WORDS)).unwrap_or_default(),
+        hold: seconds("hold"),
+        continue_with: table.at("continue_with").and_then(|node| node.text()),
         ..empty
     })
 }

@@ -8,7 +8,7 @@ use super::yaml::Node;
 pub struct Region(&'static str);
 
 /// All of them.
-const REGIONS: &[(&str, Region)] = &[
+pub(super) const REGIONS: &[(&str, Region)] = &[
     ("wnam", Region("wnam")),
     ("enam", Region("enam")),
     ("sam", Region("sam")),

@@ -19,6 +19,15 @@ pub struct RouteRow {
     pub idle: Option<Millis>,
     /// What happens when a provider's content policy refuses a request.
     pub on_content_filter: OnContentFilter,
+    /// What keeps its target and key.
+    pub sticky: Sticky,
+    /// What follows when a stream fails after its content has begun.
+    pub recover: Recover,
+    /// The longest that a stream is held by [`Recover::Buffer`], if configured; else to its end.
+    pub hold: Option<Millis>,
+    /// What asks a model to go on from a text that another one has left unfinished, if configured. `{words}`
+    /// stands for the last words of the text, which follow at the end of one without it.
+    pub continue_with: Option<String>,
 }
 
 /// A model that serves a route.
@@ -78,6 +87,48 @@ pub enum Strategy {
     Priority,
     /// By the targets' weights, the same order for all requests of a conversation.
     Weighted,
+    /// By what the request will cost, about; unknown prices last.
+    Cheapest,
+    /// By how soon they begin to respond: the faster ones more often.
+    Fastest,
+}
+
+impl Strategy {
+    /// The values in the configuration file.
+    pub const WORDS: [(&'static str, Self); 4] = [
+        ("priority", Self::Priority),
+        ("weighted", Self::Weighted),
+        ("cheapest", Self::Cheapest),
+        ("fastest", Self::Fastest),
+    ];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, value)| *value == self).map_or("", |(name, _)| name)
+    }
+}
+
+/// Which requests prefer the same target, as far as the strategy leaves a choice, and the same key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sticky {
+    /// Those of a conversation.
+    #[default]
+    Conversation,
+    /// Those of a user.
+    User,
+    /// None: each request is on its own.
+    Off,
+}
+
+impl Sticky {
+    /// The values in the configuration file.
+    pub const WORDS: [(&'static str, Self); 3] =
+        [("conversation", Self::Conversation), ("user", Self::User), ("off", Self::Off)];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, value)| *value == self).map_or("", |(name, _)| name)
+    }
 }
 
 /// What happens when a provider's content policy refuses a request.
@@ -88,6 +139,37 @@ pub enum OnContentFilter {
     Stop,
     /// The next target is tried, if nothing of the response has been sent.
     Next,
+}
+
+/// What follows when a stream fails after its content has begun. A whole response always begins anew at the
+/// next target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recover {
+    /// The client gets the error.
+    #[default]
+    Off,
+    /// The stream is held until it is whole, so that another target can begin anew.
+    Buffer,
+    /// Another target begins anew, if nothing but thoughts in plain text has been sent.
+    Restart,
+    /// The same; and if text has been sent, another target goes on from it.
+    Continue,
+}
+
+impl Recover {
+    /// The values in the configuration file, and in a request's header.
+    pub const WORDS: [(&'static str, Self); 4] =
+        [("off", Self::Off), ("buffer", Self::Buffer), ("restart", Self::Restart), ("continue", Self::Continue)];
+
+    /// The value with this name.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::WORDS.iter().find(|(name, _)| *name == word).map(|(_, value)| *value)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, value)| *value == self).map_or("", |(name, _)| name)
+    }
 }
 
 /// The requests that a target is tried for.
@@ -124,20 +206,29 @@ impl Needs {
     pub const PDF: Self = Self(1 << 3);
     /// Responses that follow a schema.
     pub const STRUCTURED_OUTPUT: Self = Self(1 << 4);
+    /// Thinking before the response. A wish: a model that cannot still responds.
+    pub const THINKING: Self = Self(1 << 5);
 
     /// The values in the configuration file.
-    pub const WORDS: [(&'static str, Self); 5] = [
+    pub const WORDS: [(&'static str, Self); 6] = [
         ("vision", Self::VISION),
         ("tools", Self::TOOLS),
         ("audio", Self::AUDIO),
         ("pdf", Self::PDF),
         ("structured_output", Self::STRUCTURED_OUTPUT),
+        ("thinking", Self::THINKING),
     ];
 
     /// What either set has.
     #[must_use]
     pub fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// What this set has and `other` has not.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     /// Whether this set has all that `other` has.

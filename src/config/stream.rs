@@ -53,6 +53,16 @@ pub enum StreamUsage {
     Leave,
 }
 
+/// The plan of Cloudflare's under which the gateway runs: the defaults of its providers depend on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Plan {
+    /// A request may take CPU time for each chunk of a stream.
+    #[default]
+    Paid,
+    /// A request has 10 ms of CPU time, so no stream is read chunk by chunk unless a row says so.
+    Free,
+}
+
 /// What happens to a response whose client has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -67,6 +77,15 @@ impl OnDisconnect {
     /// The values in the configuration file.
     pub const WORDS: [(&'static str, Self); 2] = [("cancel", Self::Cancel), ("finish", Self::Finish)];
 }
+
+/// The values of `relay`.
+pub(super) const RELAYS: &[(&str, RelayKind)] = &[("native", RelayKind::Native), ("checked", RelayKind::Checked)];
+/// The values of `stream_usage`.
+pub(super) const USAGES: &[(&str, StreamUsage)] =
+    &[("hide", StreamUsage::Hide), ("show", StreamUsage::Show), ("leave", StreamUsage::Leave)];
+
+/// The values of `plan`.
+pub(super) const PLANS: &[(&str, Plan)] = &[("paid", Plan::Paid), ("free", Plan::Free)];
 
 const DEFAULT_TOTAL: Millis = 600_000;
 const DEFAULT_KEEP_ALIVE: Millis = 15_000;
@@ -107,14 +126,29 @@ impl Clocks {
     }
 }
 
+impl Plan {
+    /// Whether chunks that pass through the gateway take more than the plan allows.
+    fn is_exceeded_by(self, takes_chunks: bool) -> bool {
+        self == Self::Free && takes_chunks
+    }
+}
+
 impl Streaming {
-    pub(super) fn read(row: &Table<'_>) -> Self {
-        let default = Self::default();
-        let relays = [("native", RelayKind::Native), ("checked", RelayKind::Checked)];
-        let usages = [("hide", StreamUsage::Hide), ("show", StreamUsage::Show), ("leave", StreamUsage::Leave)];
+    /// What applies to the rows that say nothing.
+    fn under(plan: Plan) -> Self {
+        match plan {
+            Plan::Paid => Self::default(),
+            Plan::Free => Self { usage: StreamUsage::Show, ..Self::default() },
+        }
+    }
+
+    pub(super) fn read(row: &Table<'_>, plan: Plan) -> Self {
+        let default = Self::under(plan);
         Self {
-            relay: row.at("relay").and_then(|node| node.choice(&relays)).unwrap_or(default.relay),
-            usage: row.at("stream_usage").and_then(|node| node.choice(&usages)).unwrap_or(default.usage),
+            relay: read_choice(row, "relay", RELAYS, |relay| plan.is_exceeded_by(relay == RelayKind::Checked))
+                .unwrap_or(default.relay),
+            usage: read_choice(row, "stream_usage", USAGES, |usage| plan.is_exceeded_by(usage == StreamUsage::Hide))
+                .unwrap_or(default.usage),
             keep_alive: row.at("keep_alive").and_then(|node| keep_alive(&node)).unwrap_or(default.keep_alive),
             on_disconnect: row
                 .at("on_disconnect")
@@ -122,6 +156,24 @@ impl Streaming {
                 .unwrap_or(default.on_disconnect),
         }
     }
+}
+
+/// A choice of a row; a note if it makes streams cost more than the plan allows.
+fn read_choice<T: Copy>(
+    row: &Table<'_>,
+    key: &str,
+    words: &[(&str, T)],
+    exceeds_plan: impl Fn(T) -> bool,
+) -> Option<T> {
+    let node = row.at(key)?;
+    let choice = node.choice(words)?;
+    if exceeds_plan(choice) {
+        node.note(
+            "with this, each chunk of a stream takes CPU time, and `plan: free` has 10 ms for a request: longer streams \
+             may be ended by Cloudflare",
+        );
+    }
+    Some(choice)
 }
 
 fn keep_alive(node: &Node<'_>) -> Option<Millis> {
