@@ -31,6 +31,20 @@ pub enum StoreCommand {
     },
     /// Reads the entries of these calls, the most important first.
     Recall(Vec<String>),
+    /// Keeps a response: its slices, and the ids that lead to it. The oldest responses are deleted if there
+    /// are too many bytes.
+    KeepResponse {
+        /// The slices, in order, and further entries.
+        things: Vec<SealedEntry>,
+        /// How long they are kept, in milliseconds.
+        life: Millis,
+        /// The most bytes of all responses together.
+        cap: u64,
+    },
+    /// Reads the slices of a response, or the entry of an id that leads to one.
+    ReadResponse(String),
+    /// Forgets a response.
+    DropResponse(String),
 }
 
 /// The response of the store.

@@ -112,6 +112,9 @@ fn counts_are_read() {
         WriteTarget { model: "m", max_output: None, limit_field: None, facts: &llm_bridge::catalogue::Facts::UNKNOWN };
     for provider in PROVIDER_FORMATS {
         let Some(call) = provider.call(OperationKind::Count) else { continue };
+        if provider.kind.name == "responses" {
+            continue; // Of its counts there is no recording.
+        }
         for Recording { name, body, .. } in recordings(&format!("{}-count-tokens", provider.kind.name)) {
             let recorded: Value = serde_json::from_slice(&body).unwrap();
             let stated = recorded["input_tokens"].as_u64().or(recorded["totalTokens"].as_u64()).unwrap();

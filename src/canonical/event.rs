@@ -113,6 +113,10 @@ pub enum FinishReason {
     Stop,
     /// The token limit was reached.
     Length,
+    /// The context window was full before the token limit was reached.
+    Context,
+    /// The provider has paused the turn: it goes on when the conversation so far is sent back.
+    Paused,
     /// The model calls tools.
     Calls,
     /// The provider or the model withheld the output, or the rest of it.

@@ -9,7 +9,7 @@ pub mod usage;
 
 pub use event::{FinishReason, ResponseEvent};
 pub use names::UniqueNames;
-pub use raw::Raw;
+pub use raw::{Raw, text_of};
 pub use request::{
     Effort, Media, MediaKind, MediaSource, ModelRequest, Part, ResponseFormat, Role, Sampling, Thinking, Tool,
     ToolCall, ToolChoice, Turn,

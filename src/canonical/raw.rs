@@ -39,12 +39,7 @@ impl<'a> Raw<'a> {
 
     /// The decoded text of a JSON string. `None` for other values.
     pub fn text(&self) -> Option<Cow<'_, str>> {
-        let inside = self.get().strip_prefix('"')?.strip_suffix('"')?;
-        // Without an escape, what stands between the quotes is the text.
-        if memchr::memchr(b'\\', inside.as_bytes()).is_none() {
-            return Some(Cow::Borrowed(inside));
-        }
-        serde_json::from_str(self.get()).ok().map(Cow::Owned)
+        text_of(&self.0)
     }
 
     /// Whether it is a JSON string.
@@ -61,6 +56,16 @@ impl<'a> Raw<'a> {
     pub fn owned(&self) -> Raw<'static> {
         Raw(Cow::Owned(self.0.clone().into_owned()))
     }
+}
+
+/// The decoded text of a JSON string. `None` for other values.
+pub fn text_of(raw: &RawValue) -> Option<Cow<'_, str>> {
+    let inside = raw.get().strip_prefix('"')?.strip_suffix('"')?;
+    // Without an escape, what stands between the quotes is the text.
+    if memchr::memchr(b'\\', inside.as_bytes()).is_none() {
+        return Some(Cow::Borrowed(inside));
+    }
+    serde_json::from_str(raw.get()).ok().map(Cow::Owned)
 }
 
 impl<'a> From<&'a RawValue> for Raw<'a> {

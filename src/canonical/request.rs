@@ -31,6 +31,10 @@ pub struct ModelRequest<'a> {
     pub sampling: Sampling<'a>,
     /// How much to reason, if the client says so.
     pub thinking: Option<Thinking>,
+    /// Whether the client asks to be shown thoughts, however much it wants of them.
+    pub shows_thinking: bool,
+    /// The last turn is the beginning of the response, which a host wants marked by this member.
+    pub prefill: Option<&'static str>,
     /// The end user, as the client names them: a JSON string.
     pub user: Option<Raw<'a>>,
     /// Reasoning state of earlier calls that the client carried: the id of each call, and what the gateway

@@ -69,9 +69,16 @@ pub struct Usage {
     pub reported_cost: Option<u64>,
     /// Whether it says so in a form whose documentation states the currency: US dollars.
     pub has_detailed_cost: bool,
+    /// The provider reported nothing, and the gateway has estimated the tokens for the client.
+    pub is_estimated: bool,
 }
 
 impl Usage {
+    /// Tokens that the gateway has estimated for the client.
+    pub fn estimated(prompt: u64, output: u64) -> Self {
+        Self { uncached_input: prompt.max(1), output: output.max(1), is_estimated: true, ..Self::default() }
+    }
+
     /// All prompt tokens.
     pub fn prompt(&self) -> u64 {
         self.uncached_input.saturating_add(self.cache_read).saturating_add(self.cache_write)

@@ -1,6 +1,7 @@
 //! Calls: operations whose response is not generated, such as embeddings and token counts. A provider's
 //! format has one row for each kind that it serves for clients of other formats.
 
+use super::embedding::{EmbeddingContext, ProviderEmbeddings, Vectors, invalid};
 use super::operation::{OperationKind, RequestEnvelope};
 use super::written_request::{WriteTarget, WrittenRequest};
 use crate::canonical::{ModelRequest, Usage};
@@ -59,6 +60,34 @@ pub(super) fn count(
     let respond = operation.write_count.ok_or_else(unsupported)?;
     let read = move |body: &[u8], _| {
         read(body).map(|tokens| CallResponse { body: respond(tokens), usage: None, is_estimated: false })
+    };
+    Ok(WrittenCall { request, read: Box::new(read) })
+}
+
+/// Embeddings: writes the request for the texts of a client's, and its response from the vectors.
+///
+/// # Errors
+/// 400 for what the client's format has no embeddings for, and as reading and writing.
+pub(super) fn embed(
+    envelope: &RequestEnvelope<'_>,
+    target: WriteTarget<'_>,
+    provider: &'static ProviderEmbeddings,
+) -> Result<WrittenCall> {
+    let unsupported = || Error::caller(400, "unsupported_endpoint", "Clients of this format ask for no embeddings.");
+    let client = envelope.operation.embeddings.ok_or_else(unsupported)?;
+    let asked = (client.read)(&envelope.document)?;
+    let request = (provider.write)(&asked, target.model)?;
+    let request = WrittenRequest { dropped: asked.unsupported.into_names(), ..request };
+    let (count, base64, model) = (asked.texts.len(), asked.base64, target.model.to_owned());
+    let read = move |body: &[u8], estimate| {
+        let Vectors { list, tokens } = (provider.read)(body)?;
+        if list.len() != count || list.iter().any(|vector| !vector.get().starts_with('[')) {
+            return Err(invalid(&format!("{} embeddings where {count} were requested", list.len())));
+        }
+        let context = EmbeddingContext { base64, model: &model, tokens: tokens.unwrap_or(estimate) };
+        let body = (client.write)(list, &context)?;
+        let usage = tokens.map(|uncached_input| Usage { uncached_input, ..Usage::default() });
+        Ok(CallResponse { body, usage, is_estimated: usage.is_none() })
     };
     Ok(WrittenCall { request, read: Box::new(read) })
 }

@@ -4,10 +4,11 @@ use std::rc::Rc;
 
 use super::bounds::RequestRules;
 use super::framing::Framing;
+use super::kept::KeptResponses;
 use super::model_facts::ModelFacts;
 use super::operation::Operation;
 use super::stream::StreamEncoder;
-use super::tap::PassthroughEnd;
+use super::tap::{PassthroughEnd, StreamTap};
 use crate::canonical::{ModelRequest, ResponseEvent};
 use crate::error::{Error, Result};
 use crate::wire::json::Document;
@@ -30,15 +31,22 @@ pub struct ClientFormat {
     /// Whether the client carries reasoning state from a response to this request's successor, so that nothing has
     /// to be stored. It gets the state sealed ([`ResponseEvent::ReasoningState`] with a JSON string).
     pub carries_state: fn(&Document<'_>) -> bool,
+    /// How its responses are kept for later requests, if clients can refer to them.
+    pub kept: Option<&'static KeptResponses>,
     /// How its streams are cut into events.
     pub framing: &'static Framing,
     /// Converts a complete response into a stream, for a provider that ignores that a stream was requested.
     pub restream: Restream,
+    /// Writes the events of a provider in the framing of clients, where that is another than the provider's.
+    pub retap: Option<Retap>,
     /// Ends a stream of the provider's own bytes whose end marker has not passed.
     pub end_passthrough: fn(PassthroughEnd<'_>, &mut Vec<u8>),
     /// Adds the cost to a withheld report of the usage, and inserts it into the end of a stream, if the
     /// format has a place for it.
     pub insert_cost: fn(UsageReport<'_>, &mut Vec<u8>),
+    /// Whether an error before the first event of a stream is sent as an event, with status 200: some clients
+    /// act upon certain errors only there.
+    pub fails_in_stream: fn(&Error) -> bool,
     /// Writes an error as a response's body. The second argument is the request's id, for formats with a
     /// place for it.
     pub error: fn(&Error, &str) -> Vec<u8>,
@@ -76,6 +84,9 @@ impl ClientFormat {
             .read_conversation(document)
     }
 }
+
+/// Writes what a tap lets pass in another framing.
+pub type Retap = fn(Box<dyn StreamTap>) -> Box<dyn StreamTap>;
 
 /// How a complete response becomes a stream.
 #[derive(Clone, Copy)]
@@ -133,6 +144,8 @@ pub struct ResponseHead {
     pub random: u128,
     /// Seconds since 1970.
     pub created: u64,
+    /// When a whole response was completed, in seconds since 1970; `None` while that is not known.
+    pub completed: Option<u64>,
     /// The requested model, as the client named it.
     pub model: String,
     /// Whether a stream reports its usage, where the format leaves that to the client.
@@ -142,6 +155,8 @@ pub struct ResponseHead {
     pub include_cost: bool,
     /// What made the response, if that is the gateway itself and the format has a place for it.
     pub fingerprint: Option<&'static str>,
+    /// The response is kept for later requests.
+    pub is_kept: bool,
     /// What it repeats of the request ([`ClientFormat::repeat`]).
     pub repeated: Option<Rc<str>>,
 }

@@ -14,6 +14,9 @@ pub struct Framing {
     pub boundary: &'static [u8],
     /// Bytes between two events that clients ignore. They are sent while the provider is silent.
     pub keep_alive: &'static [u8],
+    /// An event in place of these bytes, once an event has passed: for formats with clients that count nothing else
+    /// as a sign of life.
+    pub keep_alive_event: Option<&'static [u8]>,
     /// Writes a line of text between two events that clients ignore and people can read, if the format has a
     /// place for one. The text has no line ends.
     pub comment: Option<fn(&str) -> String>,
@@ -26,6 +29,7 @@ pub const SSE: Framing = Framing {
     content_type: "text/event-stream; charset=utf-8",
     boundary: b"\n\n",
     keep_alive: b": keep-alive\n\n",
+    keep_alive_event: None,
     comment: Some(|text| format!(": {text}\n\n")),
     rewrite: |piece, change| sse::rewrite(piece, change),
 };

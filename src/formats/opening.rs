@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use crate::wire::list;
 
 /// The most of an opening that is compared, in bytes.
-const MAX_OPENING: usize = 4 << 10;
+pub(super) const MAX_OPENING: usize = 4 << 10;
 
 #[derive(Deserialize)]
 struct Turn<'t> {
@@ -16,21 +16,20 @@ struct Turn<'t> {
 
 /// The beginning of a conversation's JSON: a list up to the first turn of the user, or a text. 4 KiB at most.
 pub fn opening(question: &str) -> &str {
-    let mut end = 0;
-    let read = list::each(question, |item: &RawValue| {
+    // The rest of a long conversation is not read, nor is that of a long turn.
+    let read = question.get(..question.floor_char_boundary(MAX_OPENING)).unwrap_or(question);
+    let mut end = None;
+    let _ = list::each(read, |item: &RawValue| {
         let item = item.get();
-        // The item is a part of the list's text.
-        end = (item.as_ptr() as usize).saturating_sub(question.as_ptr() as usize).saturating_add(item.len());
         let role = serde_json::from_str::<Turn<'_>>(item).ok().and_then(|turn| turn.role);
-        role != Some("user")
+        if role == Some("user") {
+            // The item is a part of the list's text.
+            let start = (item.as_ptr() as usize).saturating_sub(read.as_ptr() as usize);
+            end = Some(start.saturating_add(item.len()));
+        }
+        end.is_none()
     });
-    // Reading ends in an error at the first turn of the user: the rest of a long conversation is not read.
-    let end = if read.is_err() && end > 0 { end } else { question.len() };
-    let mut end = end.min(MAX_OPENING);
-    while !question.is_char_boundary(end) {
-        end -= 1;
-    }
-    question.get(..end).unwrap_or(question)
+    end.and_then(|end| read.get(..end)).unwrap_or(read)
 }
 
 #[cfg(test)]
@@ -56,6 +55,9 @@ mod tests {
     fn an_opening_is_bounded_and_never_cut_within_a_character() {
         let long = format!(r#"[{{"role":"user","content":"{}"}}]"#, "é".repeat(9_000));
         assert!(opening(&long).len() <= MAX_OPENING);
+        let late =
+            format!(r#"[{{"role":"system","content":"{}"}},{{"role":"user","content":"A"}}]"#, "x".repeat(5_000));
+        assert_eq!(opening(&late), &late[..MAX_OPENING]);
         assert_eq!(opening("\"a text\""), "\"a text\"");
         assert_eq!(opening("[]"), "[]");
         assert_eq!(opening(""), "");

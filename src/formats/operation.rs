@@ -1,6 +1,8 @@
 //! Operations: what clients can ask of a model, one row for each endpoint of a client's format; and the
 //! envelope of a request for one.
 
+use super::bounds::whole;
+use super::embedding::ClientEmbeddings;
 use super::path;
 use super::summary::ResponseSummary;
 use crate::canonical::ModelRequest;
@@ -16,6 +18,15 @@ pub enum OperationKind {
     Embed,
     /// A prompt's tokens are counted; free of charge.
     Count,
+}
+
+/// Gives complete responses the form that was asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Reform {
+    /// Whether a request asks for this form.
+    pub is_asked: fn(&Document<'_>) -> bool,
+    /// The response in this form; `None` if it can stay as it is.
+    pub apply: fn(&[u8]) -> Option<Vec<u8>>,
 }
 
 /// An endpoint of a client's format.
@@ -46,8 +57,14 @@ pub struct Operation {
     pub conversation: Option<for<'d> fn(&'d Document<'d>) -> Result<ModelRequest<'d>>>,
     /// Writes the response to a token count, if this operation is one.
     pub write_count: Option<fn(u64) -> Vec<u8>>,
+    /// How embeddings are asked for, if this operation does that.
+    pub embeddings: Option<&'static ClientEmbeddings>,
+    /// Whether its responses can be streamed.
+    pub streams: bool,
     /// Whether a request means a limit of 0 tokens; usually that is a mistake.
     pub allows_zero_limit: fn(&Document<'_>) -> bool,
+    /// Gives complete responses another form, if some hosts ignore the one that was asked for.
+    pub reform: Option<Reform>,
     /// Summarizes a complete response that came with a success status and passes through. If it violates the
     /// format or reports an error, the summary holds that error.
     pub summarize: fn(&[u8]) -> ResponseSummary,
@@ -76,7 +93,11 @@ impl Operation {
             let message = format!("Requests for {} cannot be translated for this model's provider.", self.name);
             Error::caller(400, "unsupported_endpoint", message).at("model")
         })?;
-        read(document)
+        let mut request = read(document)?;
+        for number in [&mut request.sampling.top_k, &mut request.sampling.seed] {
+            *number = number.take().map(whole);
+        }
+        Ok(request)
     }
 
     /// Whether its responses are generated tokens.

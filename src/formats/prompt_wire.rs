@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::wire::list;
+use crate::wire::{list, typed};
 
 /// Passes each item of an array to `take`, as JSON, without holding all of them; `None` if it is no array, or
 /// `take` refuses an item.
@@ -15,7 +15,7 @@ pub(super) fn each<'a>(raw: &'a str, mut take: impl FnMut(&'a str) -> Option<()>
 
 /// Reads an object: serde would read a struct from an array as well.
 pub(super) fn object<'a, T: Deserialize<'a>>(raw: &'a str) -> Option<T> {
-    serde_json::from_str(raw).ok().filter(|_| raw.starts_with('{'))
+    typed::from_str(raw).ok().filter(|_| raw.starts_with('{'))
 }
 
 /// The text of a JSON string; `None` if it is something else.
@@ -61,4 +61,11 @@ pub(super) struct Part<'a> {
     pub(super) refusal: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) image_url: Option<&'a RawValue>,
+    /// May hold the two that follow.
+    #[serde(borrow)]
+    pub(super) file: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) file_data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) filename: Option<&'a RawValue>,
 }

@@ -3,11 +3,13 @@
 use super::assemble::ResponseBuilder;
 use super::auth::Signer;
 use super::call::ProviderCall;
+use super::listing::ModelListing;
 use super::operation::OperationKind;
 use super::stream::{EventSink, StreamDecoder};
 use super::tap::{StreamTap, TapOptions};
 use super::written_request::{WriteTarget, WrittenRequest};
 use crate::canonical::{ModelRequest, Usage};
+use crate::catalogue::Fact;
 use crate::config::FormatKind;
 use crate::error::{Error, Result};
 
@@ -19,6 +21,14 @@ pub struct ProviderFormat {
     pub signer: Option<Signer>,
     /// The settings of sampling that its requests have no field for, by their names in `ModelFacts`.
     pub unsupported_settings: &'static [&'static str],
+    /// What is true of each model in this format, whatever the catalogue says of it: it may be true of another API of
+    /// the same host.
+    pub facts: &'static [Fact],
+    /// The name of a format for the newer API of some hosts, at the same address. The catalogue says for each model
+    /// which of the two it takes ([`Field::Endpoints`](crate::catalogue::field::Field::Endpoints)).
+    pub newer: Option<&'static str>,
+    /// How its models are listed, if they can be.
+    pub listing: Option<ModelListing>,
     /// Writes a request.
     ///
     /// # Errors

@@ -47,6 +47,9 @@ const FORBIDDEN_ROWS: &[(About, &[&str])] = &[
     (Request, &["model", "subscription"]),
     (Request, &["model", "free tier"]),
     (Request, &["模型"]),
+    // What the request names, which may be another account's, or nobody's.
+    (Request, &["access the file", "may not exist"]),
+    (Request, &["cachedcontent not found"]),
     // The whole account, before the rows for content that was flagged.
     (Gateway, &["account", "flagged"]),
     (Gateway, &["account", "violat"]),
@@ -179,7 +182,9 @@ pub(super) fn instead(status: u16, words: Words<'_>) -> Option<Error> {
     if refuses {
         let word = words.code.or(words.kind).map(|word| format!(", {word}")).unwrap_or_default();
         let message = format!("The provider refused the gateway's credentials ({status}{word}). Your own key is fine.");
-        return Some(Error::upstream(502, "upstream_credentials_refused", message));
+        let error = Error::upstream(502, "upstream_credentials_refused", message);
+        // Another try fails until the operator has acted.
+        return Some(error.with_header("x-should-retry", "false"));
     }
     let passes = (400..600).contains(&status) && !CONNECTION_STATUSES.contains(&status);
     let message = || format!("The provider answered with status {status}, which is no answer.");
@@ -205,6 +210,8 @@ mod tests {
                 "openai/gpt-4o requires moderation. Your input was flagged for \"violence\". No credits were charged.",
             ),
             ("unsupported_country_region_territory", "Country, region, or territory not supported"),
+            ("", "You do not have permission to access the File abc123 or it may not exist."),
+            ("", "CachedContent not found (or permission denied)"),
             ("model_not_found", "Project `proj_x` does not have access to model `gpt-6-astra`"),
             ("model_not_found", ""),
             ("", "Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_CSAM"),

@@ -4,7 +4,8 @@
 use serde_json::{Map, Value};
 
 use crate::catalogue::causes::{
-    LimitHeaders, WaitName, container_fields, limits, text_fields, wait_fields, wait_headers, word_fields, word_headers,
+    LimitHeaders, WaitName, container_fields, hint_headers, limit_headers, limits, text_fields, wait_fields,
+    wait_headers, word_fields, word_headers,
 };
 use crate::error::{Error, Statement};
 use crate::wire::date::is_http_date;
@@ -36,22 +37,26 @@ pub(super) fn statement(status: u16, body: &[u8]) -> Statement {
 pub struct StatedHeaders {
     words: Vec<String>,
     headers: Vec<(&'static str, String)>,
+    hints: Vec<(&'static str, String)>,
 }
 
 impl StatedHeaders {
     /// Reads them. `header`: the value of a header, by its name in lower case.
     pub fn of(header: impl Fn(&str) -> Option<String>) -> Self {
         let words = word_headers().iter().filter_map(|name| header(name)).collect();
-        Self { words, headers: read_headers(&header) }
+        let hints = hint_headers().iter().filter_map(|name| Some((*name, header(name)?)));
+        let hints = hints.filter(|(_, value)| is_word(value)).collect();
+        Self { words, headers: read_headers(&header), hints }
     }
 
-    /// The hints that clients know and that are passed on: numbers within reason, and dates.
+    /// The hints that clients know and that are passed on: numbers within reason, dates, and words.
     pub fn passed_on(&self) -> Vec<(&'static str, String)> {
         let is_known = |(name, value): &&(&str, String)| {
             matches!(*name, "retry-after" | "retry-after-ms") && is_number(value)
                 || *name == "retry-after" && is_http_date(value)
         };
         let mut hints: Vec<_> = self.headers.iter().filter(is_known).cloned().collect();
+        hints.extend(self.hints.iter().cloned());
         hints.sort_unstable();
         hints
     }
@@ -69,9 +74,26 @@ impl StatedHeaders {
     }
 }
 
+/// The limits of the operator's account, as the headers of a response state them.
+pub fn stated_limits(header: impl Fn(&str) -> Option<String>) -> Vec<(&'static str, String)> {
+    let stated = limit_headers().iter().filter_map(|name| Some((*name, header(name)?)));
+    stated.filter(|(_, value)| is_limit(value)).collect()
+}
+
+/// Whether a value is a number, a duration or a time.
+fn is_limit(value: &str) -> bool {
+    (1..=40).contains(&value.len())
+        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b':' | b'-' | b'+'))
+}
+
 /// Whether a hint is a number of seconds, or of milliseconds, within reason.
 fn is_number(value: &str) -> bool {
     (1..=10).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether a hint is a word, or a number.
+fn is_word(value: &str) -> bool {
+    (1..=40).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// The headers that say how long to wait; if there are none, those of limits.
@@ -203,11 +225,25 @@ mod tests {
             })
         };
         assert_eq!(ask("retry-after").headers, [("retry-after", "0".to_owned())]);
-        assert_eq!(asked.borrow().len(), 3);
+        assert_eq!(asked.borrow().len(), 3 + hint_headers().len());
         let limit = ask("x-ratelimit-remaining-requests");
         assert_eq!(limit.headers, [("x-ratelimit-remaining-requests", "0".to_owned())]);
         assert!(asked.borrow().iter().any(|name| name == "x-ratelimit-reset-requests"));
         assert_eq!(limit.passed_on(), []);
+    }
+
+    #[test]
+    fn hints_are_passed_on_if_they_are_words() {
+        let sent = [
+            ("anthropic-ratelimit-unified-reset", "1800000000"),
+            ("anthropic-ratelimit-unified-status", "rejected\r\nx: y"),
+            ("retry-after", "7"),
+            ("x-ratelimit-remaining-requests", "0"),
+            ("x-should-retry", "false"),
+        ];
+        let header = |name: &str| sent.iter().find(|(sent, _)| *sent == name).map(|(_, value)| (*value).to_owned());
+        let hints = StatedHeaders::of(header).passed_on();
+        assert_eq!(hints.iter().map(|(name, _)| *name).collect::<Vec<_>>(), [sent[0].0, sent[2].0, sent[4].0]);
     }
 
     #[test]

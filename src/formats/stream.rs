@@ -28,6 +28,12 @@ pub trait StreamDecoder {
     fn malformed(&self) -> u32;
 }
 
+/// The member `"x_llm_bridge":{"recovered":"joined"}` of an object with others before it; empty if nothing was
+/// recovered. The OpenAI API lets hosts add members, and the official SDKs keep or ignore them.
+pub fn recovered_member(how: Option<&str>) -> String {
+    how.map_or_else(String::new, |how| format!(",\"x_llm_bridge\":{{\"recovered\":\"{how}\"}}"))
+}
+
 /// Encodes a client's stream.
 pub trait StreamEncoder {
     /// Writes an event; many events write nothing. After [`ResponseEvent::Failed`], nothing is written.
@@ -35,6 +41,18 @@ pub trait StreamEncoder {
 
     /// Writes the end of a complete response, or that of an incomplete one with its `failure`.
     fn finish(&mut self, failure: Option<&Error>, out: &mut Vec<u8>);
+
+    /// Writes what keeps a client waiting while the provider is silent. `None` if the bytes of the framing do.
+    fn keep_alive(&mut self) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// Tells when the response was completed, in seconds since 1970. Called before [`StreamEncoder::finish`].
+    fn completed_at(&mut self, _seconds: u64) {}
+
+    /// Tells how the response goes on that an attempt had left unfinished. A format with a place for it says so
+    /// at the end of a complete response (`recovered_member`).
+    fn recovered(&mut self, _how: &'static str) {}
 
     /// The JSON that reports the usage, if it was withheld for the cost to be added to it.
     fn withheld_usage(&self) -> Option<&[u8]> {

@@ -44,6 +44,8 @@ pub struct ResponseSummary {
     pub finish: Option<FinishReason>,
     /// The provider sent its end marker.
     pub has_ended: bool,
+    /// It sent more events after it.
+    pub runs_on: bool,
     /// The error that the provider reported, or a violation of the format.
     pub error: Option<Error>,
     /// Events that could not be read.

@@ -16,6 +16,7 @@ pub const KINDS: &[FormatKind] = &[
     openai::KIND,
     anthropic::KIND,
     gemini::KIND,
+    responses::KIND,
     echo::KIND,
     #[cfg(feature = "toy")]
     super::toy::KIND,
@@ -26,6 +27,7 @@ pub const PROVIDER_FORMATS: &[ProviderFormat] = &[
     openai::PROVIDER,
     anthropic::PROVIDER,
     gemini::PROVIDER,
+    responses::PROVIDER,
     #[cfg(feature = "toy")]
     super::toy::PROVIDER,
 ];

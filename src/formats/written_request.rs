@@ -59,6 +59,11 @@ impl Adjustment {
     pub fn new(field: &'static str, from: String, to: String) -> Self {
         Self { field, from, to }
     }
+
+    /// The instructions are all that a conversation holds. A model that demands a message of a user gets them as one.
+    pub fn instructions_alone() -> Self {
+        Self::new("messages", String::new(), "the instructions as the user's turn".to_owned())
+    }
 }
 
 impl fmt::Display for Adjustment {

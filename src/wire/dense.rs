@@ -25,6 +25,12 @@ pub fn parse_tree(json: &[u8]) -> Option<Value> {
     if is_dense(json) { None } else { serde_json::from_slice(json).ok() }
 }
 
+/// The value of a member of a member: one for each name. [`Value::pointer`] would take each name apart and
+/// unescape it.
+pub fn member_at<'v>(value: &'v Value, names: &[&str]) -> Option<&'v Value> {
+    names.iter().try_fold(value, |value, name| value.get(name))
+}
+
 /// Counts nodes, and stops soon after `most`.
 fn count_nodes(json: &[u8], most: usize) -> usize {
     let (mut count, mut rest) = (0_usize, json);

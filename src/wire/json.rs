@@ -7,6 +7,8 @@ use std::ops::Range;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::members::{Member as Pair, members};
+
 /// Why bytes could not be read as a [`Document`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DocumentError {
@@ -64,16 +66,19 @@ impl<'a> Document<'a> {
     /// # Errors
     /// If the bytes are malformed, hold another kind of value, or have more than [`MAX_MEMBERS`] members.
     pub fn read(bytes: &'a [u8]) -> Result<Self, DocumentError> {
-        let Members(pairs) = serde_json::from_slice(bytes).map_err(|error| document_error(bytes, &error))?;
+        let text = simdutf8::basic::from_utf8(bytes).ok();
+        let pairs = match text.and_then(|text| members(text, MAX_MEMBERS)) {
+            Some(pairs) => pairs,
+            None => serde_json::from_slice::<Members<'_>>(bytes).map_err(|error| document_error(bytes, &error))?.0,
+        };
         let mut members = Vec::with_capacity(pairs.len());
         let mut from = skip_whitespace(bytes, 0) + 1;
-        for (key, raw) in pairs {
-            let value = raw.get();
+        for (key, value) in pairs {
             let value_start = value.as_ptr() as usize - bytes.as_ptr() as usize;
             let end = value_start + value.len();
             let span = skip_whitespace(bytes, from)..end;
             from = skip_whitespace(bytes, end) + 1;
-            members.push(Member { key: key.0, span, value_start, value, edit: MemberEdit::Unchanged });
+            members.push(Member { key, span, value_start, value, edit: MemberEdit::Unchanged });
         }
         Ok(Self { bytes, members, added: Vec::new(), edited: false })
     }
@@ -258,6 +263,17 @@ pub fn last_value<'a>(piece: &'a [u8], name: &str) -> Option<&'a str> {
     value.ok().map(RawValue::get)
 }
 
+/// The text of a JSON string; `None` for any other value. Whether it is a string is seen by its first byte:
+/// serde_json writes an error with the position and the found value for everything else, which takes longer
+/// than to read most strings.
+pub fn text(raw: &str) -> Option<Cow<'_, str>> {
+    if !raw.trim_ascii_start().starts_with('"') {
+        return None;
+    }
+    let plain = serde_json::from_str::<&str>(raw).map(Cow::Borrowed);
+    plain.or_else(|_| serde_json::from_str(raw).map(Cow::Owned)).ok()
+}
+
 /// Writes a string as JSON.
 pub fn quote(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default()
@@ -305,7 +321,8 @@ fn document_error(bytes: &[u8], error: &serde_json::Error) -> DocumentError {
 #[derive(serde::Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
-struct Members<'a>(Vec<(Key<'a>, &'a RawValue)>);
+/// The members of an object as serde_json reads them.
+struct Members<'a>(Vec<Pair<'a>>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -319,11 +336,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut pairs = Vec::with_capacity(8);
-                while let Some(pair) = map.next_entry()? {
+                while let Some((key, value)) = map.next_entry::<Key<'_>, &RawValue>()? {
                     if pairs.len() >= MAX_MEMBERS {
                         return Err(serde::de::Error::custom(TOO_MANY_MEMBERS));
                     }
-                    pairs.push(pair);
+                    pairs.push((key.0, value.get()));
                 }
                 Ok(Members(pairs))
             }
@@ -348,6 +365,38 @@ mod tests {
         assert_eq!(last_value(piece, "usage"), Some("{\"n\": [2]}"));
         assert_eq!((last_value(piece, "m"), last_value(piece, "n")), (None, Some("[2]")));
         assert_eq!(last_value(b"", "n"), None);
+    }
+
+    #[test]
+    fn bytes_that_are_no_utf8_are_refused_where_they_stand() {
+        let long = [b"{\n \"a\":\"".as_slice(), &[b'x'; 200], b"\xff\"}"].concat();
+        let cut = b"{\"a\":[1,\"\xe2\x82\"]}";
+        for (bytes, at) in [(long.as_slice(), (2, 207)), (b"{\"\xffa\":1}", (1, 3)), (cut, (1, 10))] {
+            let (line, column) = at;
+            let reason = "invalid unicode code point".to_owned();
+            assert_eq!(Document::read(bytes).err(), Some(DocumentError::Syntax { line, column, reason }));
+        }
+        // An error names the first fault of the text.
+        let Err(DocumentError::Syntax { reason, .. }) = Document::read(b"{\"a\" 1,\"b\":\"\xff\"}") else { panic!() };
+        assert_eq!(reason, "expected `:`");
+    }
+
+    #[test]
+    fn texts_are_read_and_nothing_else() {
+        for (raw, expected) in [
+            (r#""plain""#, Some("plain")),
+            (r#" "a \u0033\n" "#, Some("a 3\n")),
+            (r#""""#, Some("")),
+            ("1", None),
+            ("null", None),
+            (r#"["a"]"#, None),
+            (r#""cut"#, None),
+            (r#""two" "texts""#, None),
+            ("", None),
+        ] {
+            assert_eq!(text(raw).as_deref(), expected, "{raw}");
+        }
+        assert!(matches!(text(r#""plain""#), Some(Cow::Borrowed(_))));
     }
 
     #[test]

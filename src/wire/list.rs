@@ -5,6 +5,8 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
+use super::typed::Reader;
+
 /// Why an array was not read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListError {
@@ -24,7 +26,7 @@ pub fn each<'a, T: Deserialize<'a>>(json: &'a str, take: impl FnMut(T) -> bool) 
     }
     let mut at = 0;
     let items = Items { take, at: &mut at, item: PhantomData };
-    serde_json::Deserializer::from_str(json).deserialize_seq(items).map_err(|_| ListError::Item(at))
+    Reader::new(json).deserialize_seq(items).map_err(|_| ListError::Item(at))
 }
 
 struct Items<'c, T, F> {

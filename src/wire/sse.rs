@@ -127,6 +127,11 @@ impl SseReader {
         self.state == ReadState::Between && !self.in_line
     }
 
+    /// Whether what comes next is a block of its own, and nothing of an earlier one is kept.
+    pub fn is_at_start(&self) -> bool {
+        self.is_between_events() && !self.after_cr && !self.complete && self.block.is_empty()
+    }
+
     /// Whether part of an unfinished event or comment has been passed on already.
     pub fn is_passing(&self) -> bool {
         self.state == ReadState::Oversized || (self.state == ReadState::Comment && self.in_line)
@@ -248,6 +253,19 @@ fn data_value(line: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// The length of the event that these bytes begin with, including its empty line; all of them if it does not
+/// end.
+pub fn event_length(bytes: &[u8]) -> usize {
+    for at in memchr::memchr_iter(b'\n', bytes) {
+        match bytes.get(at.saturating_add(1)..) {
+            Some([b'\n', ..]) => return at.saturating_add(2),
+            Some([b'\r', b'\n', ..]) => return at.saturating_add(3),
+            _ => {}
+        }
+    }
+    bytes.len()
+}
+
 /// Joins the values of a block's data lines. `first` is the range of the first value.
 fn join_data(block: &[u8], first: Range<usize>) -> Vec<u8> {
     let rest = block.get(first.end..).unwrap_or_default();
@@ -284,6 +302,12 @@ pub fn rewrite(piece: &[u8], change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<u
     out
 }
 
+/// Whether a body is a stream of events, whatever its content type says. JSON begins otherwise.
+pub fn is_stream(body: &[u8]) -> bool {
+    let body = body.trim_ascii_start();
+    [&b"data:"[..], b"event:", b"id:", b"retry:", b":"].iter().any(|field| body.starts_with(field))
+}
+
 /// Writes one event. `data` must not contain a line end; compact JSON never does.
 pub fn write(data: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"data: ");
@@ -294,6 +318,16 @@ pub fn write(data: &[u8], out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stream_is_told_from_a_document() {
+        for stream in ["data: {}", "\n\nevent: x\ndata: 1", ": hi", "id:1"] {
+            assert!(is_stream(stream.as_bytes()), "{stream}");
+        }
+        for other in ["", "{\"data\":1}", "[1]", "data", "<html>", "\"data:\""] {
+            assert!(!is_stream(other.as_bytes()), "{other}");
+        }
+    }
 
     fn read(chunks: &[&[u8]]) -> Vec<String> {
         let mut events = Vec::new();

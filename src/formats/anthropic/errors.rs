@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::wire::json::object;
 use crate::error::Error;
+use crate::formats::context_words::{self, CONTEXT_EXCEEDED, ContextTokens};
 use crate::formats::refusals::{self, instead};
 use crate::formats::statement::statement;
 use crate::wire::sse;
@@ -58,7 +59,8 @@ struct WrittenErrorFields<'a> {
 /// Writes an error as a response body or as the data of a stream's error event. `request_id` is the client
 /// request's.
 pub(super) fn write(error: &Error, request_id: Option<&str>) -> Vec<u8> {
-    let words = WrittenErrorFields { kind: error_type(error.status()), message: error.message() };
+    let message = &context_words::message(error, CONTEXT_WORDS, too_long);
+    let words = WrittenErrorFields { kind: error_type(error.status()), message };
     serde_json::to_vec(&WrittenErrorBody { kind: "error", error: words, request_id }).unwrap_or_default()
 }
 
@@ -66,6 +68,18 @@ pub(super) fn write(error: &Error, request_id: Option<&str>) -> Vec<u8> {
 pub(super) fn write_event(error: &Error, out: &mut Vec<u8>) {
     out.extend_from_slice(b"event: error\n");
     sse::write(&write(error, None), out);
+}
+
+/// The words at which Claude Code compacts the conversation, and those at which it asks for a shorter response.
+const CONTEXT_WORDS: &[&str] = &["prompt is too long", "exceed context limit"];
+
+fn too_long(tokens: Option<ContextTokens>) -> String {
+    match tokens {
+        Some(ContextTokens { requested, allowed }) => {
+            format!("prompt is too long: {requested} tokens > {allowed} maximum.")
+        }
+        None => "prompt is too long.".to_owned(),
+    }
 }
 
 fn error_type(status: u16) -> &'static str {
@@ -104,7 +118,7 @@ pub(super) fn read(status: u16, body: &[u8]) -> Error {
     let message = message.filter(|message| !message.is_empty());
     let message = message.unwrap_or_else(|| format!("The provider answered with status {status}."));
     // Clients act on this code: they shorten the conversation.
-    let code = message.starts_with("prompt is too long").then(|| "context_length_exceeded".to_owned());
+    let code = message.starts_with("prompt is too long").then(|| CONTEXT_EXCEEDED.to_owned());
     Error::upstream(status, "upstream_error", message).worded(kind, code, None).stating(statement(status, body))
 }
 
@@ -129,6 +143,19 @@ mod tests {
         let long =
             br#"{"error":{"type":"invalid_request_error","message":"prompt is too long: 9 tokens > 8 maximum"}}"#;
         assert_eq!(read(400, long).code(), Some("context_length_exceeded"));
+    }
+
+    #[test]
+    fn a_conversation_that_is_too_long_is_told_in_the_words_that_clients_look_for() {
+        let told = |own: &str| {
+            let error = Error::upstream(400, "x", own).worded(None, Some(CONTEXT_EXCEEDED.to_owned()), None);
+            String::from_utf8(write(&error, None)).unwrap()
+        };
+        let counted = told("The limit is 128000 tokens, your messages have 150321.");
+        assert!(counted.contains(r#""message":"prompt is too long: 150321 tokens > 128000 maximum. The limit"#));
+        assert!(told("Too long.").contains(r#""message":"prompt is too long. Too long.""#));
+        let lower = "input length and `max_tokens` exceed context limit: 199323 + 20000 > 200000";
+        assert!(told(lower).contains(&format!(r#""message":"{lower}""#)));
     }
 
     #[test]

@@ -5,13 +5,15 @@ use super::{assemble, count, errors, models, operations, request, response, stre
 use crate::canonical::Thinking;
 use crate::config::FormatKind;
 use crate::formats::assemble::SseBuilder;
-use crate::formats::bounds::COMMON;
+use crate::formats::bounds::{COMMON, RequestRules};
 use crate::formats::call::ProviderCall;
 use crate::formats::client_format::{ClientFormat, Restream};
 use crate::formats::framing::SSE;
+use crate::formats::listing::{ModelListing, PLAIN_LISTING};
 use crate::formats::operation::OperationKind;
 use crate::formats::provider_format::ProviderFormat;
 use crate::formats::tap::EventTap;
+use crate::formats::ties::{MESSAGES_TIES, TieRules};
 
 /// The format's row in the table of formats.
 pub const KIND: FormatKind = FormatKind {
@@ -28,6 +30,13 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
     kind: KIND,
     signer: None,
     unsupported_settings: &["presence_penalty", "frequency_penalty"],
+    facts: &[],
+    newer: None,
+    listing: Some(ModelListing {
+        path: "/models?limit=1000",
+        headers: &[("anthropic-version", VERSION)],
+        ..PLAIN_LISTING
+    }),
     write: request::write,
     whole: response::read,
     usage: response::read_usage,
@@ -40,17 +49,23 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
     calls: &[ProviderCall { kind: OperationKind::Count, write: count::write_call }],
 };
 
+/// What ties a request, in the words of this API.
+const TIES: TieRules = TieRules { dotted: true, ..MESSAGES_TIES };
+
 /// The format as clients speak it.
 pub const CLIENT: ClientFormat = ClientFormat {
     name: KIND.name,
     operations: &[&operations::MESSAGES, &operations::COUNT_TOKENS],
-    rules: COMMON,
+    rules: RequestRules { ties: &TIES, ..COMMON },
     whole: response::write,
     stream: |head| Box::new(stream::Encoder::new(head)),
     repeat: |_| None,
     carries_state: |_| false,
+    kept: None,
     framing: &SSE,
     restream: Restream::Events,
+    retap: None,
+    fails_in_stream: |_| false,
     end_passthrough: stream::end_passthrough,
     insert_cost: |_, _| {},
     error: |error, id| errors::write(error, Some(id)),

@@ -21,7 +21,10 @@ pub static MESSAGES: Operation = Operation {
     reader: read,
     conversation: Some(request::read),
     write_count: None,
+    streams: true,
     allows_zero_limit: |_| false,
+    embeddings: None,
+    reform: None,
     summarize: |body| ResponseSummary::of_events(|each| response::read(body, each)),
 };
 
@@ -36,7 +39,10 @@ pub static COUNT_TOKENS: Operation = Operation {
     reader: read,
     conversation: Some(request::read_prompt),
     write_count: Some(count::write_response),
+    streams: false,
     allows_zero_limit: |_| false,
+    embeddings: None,
+    reform: None,
     summarize: |body| count::read(body).map_or_else(ResponseSummary::failed, |_| ResponseSummary::default()),
 };
 

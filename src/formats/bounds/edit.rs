@@ -20,6 +20,10 @@ pub struct Edit<'a> {
     pub limit_names: LimitNames<'a>,
     /// Whether the request means a limit of 0 tokens.
     pub allows_zero_limit: bool,
+    /// Whether the response is one that can be streamed.
+    pub streams: bool,
+    /// Whether the response has to hold what a later request needs of its reasoning.
+    pub seals_reasoning: bool,
     /// Whether only the prompt matters: limits and the row's edits are left out.
     pub prompt_only: bool,
     /// The role by which the host knows the role `developer`, if it has another name there.

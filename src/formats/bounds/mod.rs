@@ -3,6 +3,7 @@
 
 mod edit;
 mod effects;
+mod integers;
 mod limit;
 mod needs;
 mod prompt;
@@ -11,9 +12,11 @@ mod samples;
 mod service;
 
 pub use edit::{Edit, apply as apply_edit};
+pub use integers::whole;
 pub use limit::LimitNames;
 pub(super) use limit::may_limit;
-pub use needs::Demands;
+pub(super) use needs::needs_of_part;
+pub use needs::{Demands, asks_for_thinking};
 pub use prompt::{may_have_audio, most_tokens};
 pub use rules::{COMMON, FieldNames, MESSAGES_FIELDS, RequestBounds, RequestRules};
 pub use samples::lenient_count;

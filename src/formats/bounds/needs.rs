@@ -4,7 +4,7 @@
 use serde_json::value::RawValue;
 
 use crate::config::Needs;
-use crate::formats::prompt_wire::{Part, Turn, each, object};
+use crate::formats::prompt_wire::{Part, Turn, each, object, string};
 use crate::wire::json::{Document, is_empty_value};
 
 /// The usual tokens of an image, a recording or a file. Their bytes say little.
@@ -41,6 +41,9 @@ pub fn demands(document: &Document<'_>) -> Demands {
     if document.value("modalities").is_some_and(|kinds| kinds.contains("\"audio\"")) {
         needs = needs.with(Needs::AUDIO);
     }
+    if wants_thinking(document) {
+        needs = needs.with(Needs::THINKING);
+    }
     if STRUCTURED.iter().any(|field| document.value(field).is_some_and(has_schema)) {
         needs = needs.with(Needs::STRUCTURED_OUTPUT);
     }
@@ -55,6 +58,72 @@ const STRUCTURED: &[&str] = &["response_format", "output_format", "output_config
 /// Whether a field asks for a response that follows a schema.
 fn has_schema(value: &str) -> bool {
     memchr::memmem::find(value.as_bytes(), b"\"json_schema\"").is_some()
+}
+
+/// The fields that may ask for thinking, in any format with `messages`.
+const THINKING: &[&str] = &["thinking", "reasoning"];
+
+/// Whether a request asks for thinking, in one of the spellings that hosts know. Words that turn it off count before
+/// all others.
+fn wants_thinking(document: &Document<'_>) -> bool {
+    let given = |field: &str| document.value(field).filter(|value| !is_empty_value(value));
+    let budget = given("thinking_budget").map(|budget| budget != "0");
+    let switch = document.value("enable_thinking").map(|switch| switch == "true");
+    let effort = given("reasoning_effort").map(|effort| effort != "\"none\"");
+    let objects = THINKING.iter().filter_map(|field| given(field)).filter_map(asks_for_thinking);
+    let words: Vec<bool> = objects.chain([budget, switch, effort].into_iter().flatten()).collect();
+    !words.is_empty() && words.iter().all(|asks| *asks)
+}
+
+/// What an object says of thinking: whether it asks for it, or turns it off; `None` if it says nothing.
+pub fn asks_for_thinking(object: &str) -> Option<bool> {
+    let object = Document::read(object.as_bytes()).ok()?;
+    let mut asks = None;
+    for (name, value) in object.members().filter(|(_, value)| *value != "null") {
+        let is_off = match name {
+            "type" => value == "\"disabled\"",
+            "effort" => value == "\"none\"",
+            "enabled" => value == "false",
+            "budget_tokens" | "max_tokens" | "thinkingBudget" | "thinking_budget" => value == "0",
+            "thinkingLevel" | "thinking_level" => false,
+            "includeThoughts" | "include_thoughts" if value == "true" => false,
+            _ => continue,
+        };
+        if is_off {
+            return Some(false);
+        }
+        asks = Some(true);
+    }
+    asks
+}
+
+/// What a part needs that is not text, and holds no other parts.
+pub(in crate::formats) fn needs_of_part(part: &Part<'_>) -> Option<Needs> {
+    match part.kind.as_deref().unwrap_or_default() {
+        "file" | "input_file" => {
+            let inner = part.file.and_then(|file| object::<Part<'_>>(file.get()));
+            let file = inner.as_ref().unwrap_or(part);
+            Some(needs_of_file(file.file_data, file.filename))
+        }
+        kind => needs_of(kind),
+    }
+}
+
+/// What a file needs: by the type that its data state, or else by its name. Whatever else it is, it is likely
+/// to need what a PDF needs.
+fn needs_of_file(data: Option<&RawValue>, name: Option<&RawValue>) -> Needs {
+    // The type is at the beginning of what may be long. Some clients escape slashes.
+    let label = data.and_then(|data| data.get().strip_prefix("\"data:"));
+    let label = label.and_then(|label| label.split([';', ',']).next()).unwrap_or_default().replace("\\/", "/");
+    let name = string(name).unwrap_or_default().to_ascii_lowercase();
+    let is_text = [".txt", ".md", ".csv", ".json", ".html", ".xml"].iter().any(|ending| name.ends_with(ending));
+    match label.split('/').next().unwrap_or_default() {
+        "image" => Needs::VISION,
+        "audio" => Needs::AUDIO,
+        "text" | "video" => Needs::NONE,
+        "" if is_text => Needs::NONE,
+        _ => Needs::PDF,
+    }
 }
 
 /// The parts of a prompt that are not text.
@@ -76,9 +145,13 @@ impl Parts {
         let depth = depth.checked_sub(1)?;
         each(content, |json| {
             let part = object::<Part<'_>>(json)?;
-            let kind = part.kind.as_deref().unwrap_or_default();
-            let Some(needs) = needs_of(kind) else { return self.read(part.content, depth) };
-            let inner = part.source.and_then(|source| object::<Turn<'_>>(source.get())?.content);
+            let Some(needs) = needs_of_part(&part) else { return self.read(part.content, depth) };
+            let source = part.source.and_then(|source| object::<Part<'_>>(source.get()));
+            // A document that is text takes as many tokens as it has.
+            if source.as_ref().is_some_and(|source| source.kind.as_deref() == Some("text")) {
+                return Some(());
+            }
+            let inner = source.and_then(|source| source.content);
             if let Some(inner) = inner.filter(|inner| inner.get().starts_with('[')) {
                 return self.read(Some(inner), depth);
             }
@@ -93,9 +166,9 @@ impl Parts {
 /// What a part of this type needs; `None` for text, and for a part that holds others.
 fn needs_of(kind: &str) -> Option<Needs> {
     match kind {
-        "image" | "image_url" | "input_image" => Some(Needs::VISION),
+        "image" | "image_url" | "input_image" | "computer_screenshot" => Some(Needs::VISION),
         "input_audio" | "audio" | "audio_url" => Some(Needs::AUDIO),
-        "file" | "input_file" | "document" => Some(Needs::PDF),
+        "document" => Some(Needs::PDF),
         "video_url" | "input_video" | "video" => Some(Needs::NONE),
         _ => None,
     }

@@ -8,6 +8,7 @@ use super::service::{self, ServiceTier};
 use super::{prompt, samples};
 use crate::config::Model;
 use crate::formats::body::MODELS;
+use crate::formats::ties::{MESSAGES_TIES, TieRules};
 use crate::provider::params;
 use crate::wire::json::Document;
 
@@ -54,6 +55,8 @@ pub struct RequestRules {
     pub has_effects: fn(&Document<'_>) -> bool,
     /// What a request asks of a model.
     pub demands: fn(&Document<'_>) -> Demands,
+    /// What ties a request to one account of a provider.
+    pub ties: &'static TieRules,
     /// The fields that refusals name.
     pub names: FieldNames,
     /// The field in which a client asks for the usage of a stream, in formats that leave it to the client.
@@ -84,6 +87,7 @@ pub const COMMON: RequestRules = RequestRules {
     stray_field: service::stray_field,
     has_effects: effects::has_effects,
     demands: needs::demands,
+    ties: &MESSAGES_TIES,
     names: FieldNames { limit: "max_tokens", tier: "service_tier" },
     usage_field: None,
     may_stream: |_| true,

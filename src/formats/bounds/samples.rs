@@ -1,6 +1,6 @@
 //! The number of responses that a provider may generate for one question.
 
-use crate::wire::json::Document;
+use crate::wire::json::{self, Document};
 
 /// Fields that request several responses, of all providers. A provider may return fewer than it generates.
 const SAMPLE_FIELDS: &[&str] = &["n", "best_of", "num_return_sequences", "candidate_count", "candidateCount"];
@@ -16,8 +16,7 @@ pub fn read(document: &Document<'_>) -> u64 {
 
 /// A count as providers may read it: `2`, and lenient ones `2.0`, `"2"` and `" 2_0 "`.
 pub fn lenient_count(raw: &str) -> Option<u64> {
-    let text = serde_json::from_str::<String>(raw).ok();
-    let plain = text.map(|text| text.trim().replace('_', ""));
+    let plain = json::text(raw).map(|text| text.trim().replace('_', ""));
     let number: f64 = plain.as_deref().unwrap_or(raw).parse().ok()?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
     let number = number.ceil() as u64;

@@ -7,7 +7,7 @@ use super::limit::hides_limit;
 use crate::canonical::read_count;
 use crate::formats::prompt_wire::each;
 use crate::formats::tier::{Priced, REGION, SPEED};
-use crate::wire::json::{Document, is_empty_value};
+use crate::wire::json::{self, Document, is_empty_value};
 
 /// Tiers that mean the default of the provider's account.
 const ACCOUNT_TIERS: &[&str] = &["", "auto"];
@@ -93,16 +93,15 @@ pub enum ServiceTier {
 pub fn tier(document: &Document<'_>) -> ServiceTier {
     let mut tier = ServiceTier::AccountDefault;
     for (key, value) in document.edited_members().filter(|(_, value)| *value != "null") {
-        let word = serde_json::from_str::<Cow<'_, str>>(value).ok();
         if key == "service_tier" {
-            tier = match word {
+            tier = match json::text(value) {
                 Some(word) if ACCOUNT_TIERS.contains(&word.as_ref()) => ServiceTier::AccountDefault,
                 Some(word) if STANDARD_TIERS.contains(&word.as_ref()) => ServiceTier::Standard,
                 Some(word) => ServiceTier::Other(word.into_owned()),
                 None => return ServiceTier::Other(key.to_owned()),
             };
         } else if let Some((_, usual)) = PRICED_FIELDS.iter().find(|(name, _)| *name == key)
-            && !word.is_some_and(|word| usual.contains(&word.as_ref()))
+            && !json::text(value).is_some_and(|word| usual.contains(&word.as_ref()))
         {
             return ServiceTier::Other(key.to_owned());
         }

@@ -1,11 +1,12 @@
 //! The rows of the format in the table of formats.
 
-use super::{assemble, count, embed, errors, models, operations, request, response, rules, stream};
+use super::{assemble, count, embed, errors, models, operations, request, response, rules, sealed, stream, thinking};
 use crate::config::FormatKind;
 use crate::formats::assemble::SseBuilder;
 use crate::formats::call::ProviderCall;
 use crate::formats::client_format::{ClientFormat, Restream};
-use crate::formats::framing::SSE;
+use crate::formats::framing::{Framing, SSE};
+use crate::formats::listing::{ModelListing, PLAIN_LISTING};
 use crate::formats::operation::OperationKind;
 use crate::formats::provider_format::ProviderFormat;
 use crate::formats::tap::EventTap;
@@ -15,7 +16,7 @@ pub const KIND: FormatKind = FormatKind {
     name: "gemini",
     remote: true,
     root: "/v1beta",
-    root_after_path: false,
+    root_after_path: true,
     endpoint: "",
     protected_fields: &["model", "contents"],
 };
@@ -25,6 +26,14 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
     kind: KIND,
     signer: None,
     unsupported_settings: &[],
+    facts: &[],
+    newer: None,
+    listing: Some(ModelListing {
+        path: "/models?pageSize=1000",
+        prefix: "models/",
+        methods: &["generateContent", "embedContent"],
+        ..PLAIN_LISTING
+    }),
     write: request::write,
     whole: response::read,
     usage: |_| None,
@@ -52,10 +61,13 @@ pub const CLIENT: ClientFormat = ClientFormat {
     rules: rules::RULES,
     whole: response::write,
     stream: |head| Box::new(stream::Encoder::new(head)),
-    repeat: |_| None,
-    carries_state: |_| false,
-    framing: &SSE,
+    repeat: thinking::shows_thoughts,
+    carries_state: sealed::carries_state,
+    kept: None,
+    framing: &EVENTS,
     restream: Restream::Events,
+    retap: None,
+    fails_in_stream: |_| false,
     end_passthrough: stream::end_passthrough,
     insert_cost: |_, _| {},
     error: |error, _| errors::write(error),
@@ -66,13 +78,20 @@ pub const CLIENT: ClientFormat = ClientFormat {
     marker_query: None,
     id_header: "x-request-id",
     forwarded_headers: &[],
-    placeholder_prefix: None,
+    placeholder_prefix: Some(sealed::PLACEHOLDER_PREFIX),
 };
 
-/// The format as clients speak it that want a stream as one array. The array comes when it is complete.
+/// Events for clients. Google's SDKs take a comment for an event: for Python it is not JSON, and older ones for Node
+/// read nothing behind it. They skip blank lines.
+static EVENTS: Framing = Framing { keep_alive: b"\n\n", comment: None, ..SSE };
+
+/// The format as clients speak it that want a stream as one array.
 pub const ARRAY_CLIENT: ClientFormat = ClientFormat {
     operations: &[&operations::ARRAY],
-    whole: |head, events| in_array(&response::write(head, events)),
+    stream: |head| Box::new(stream::Encoder::array(head)),
+    framing: &stream::ARRAY,
+    retap: Some(|tap| Box::new(stream::ArrayTap::new(tap))),
+    end_passthrough: stream::end_array,
     error: |error, _| in_array(&errors::write(error)),
     path_prefixes: &[],
     marker_header: None,

@@ -11,8 +11,10 @@ pub mod operations;
 mod request;
 mod response;
 mod rules;
+mod sealed;
 mod stream;
 mod thinking;
+mod ties;
 mod wire;
 
 pub use format::{ARRAY_CLIENT, CLIENT, KIND, PROVIDER};

@@ -24,7 +24,10 @@ pub static GENERATE: Operation = Operation {
     reader: |operation, parts| read(operation, parts, Delivery::Whole),
     conversation: Some(request::read),
     write_count: None,
+    streams: true,
     allows_zero_limit: |_| false,
+    embeddings: None,
+    reform: None,
     summarize: |body| ResponseSummary::of_events(|each| response::read(body, each)),
 };
 
@@ -36,8 +39,13 @@ pub static STREAM: Operation = Operation {
     ..GENERATE
 };
 
-/// `POST /models/MODEL:streamGenerateContent` without `alt=sse`: the response is one array of chunks.
-pub static ARRAY: Operation = Operation { path: "/models/{model...}:streamGenerateContent", ..GENERATE };
+/// `POST /models/MODEL:streamGenerateContent` without `alt=sse`: the response is one array of chunks. Providers are
+/// asked for events.
+pub static ARRAY: Operation = Operation {
+    path: "/models/{model...}:streamGenerateContent",
+    reader: |_, parts| read(&STREAM, parts, Delivery::Stream),
+    ..STREAM
+};
 
 /// `POST /models/MODEL:embedContent`.
 pub static EMBED: Operation = Operation {
@@ -48,13 +56,18 @@ pub static EMBED: Operation = Operation {
     unique_fields: rules::EMBED_FIELDS,
     reader: read_embedding,
     conversation: None,
+    embeddings: Some(&embed::SINGLE),
     summarize: |body| embed::summarize(body).unwrap_or_else(ResponseSummary::failed),
     ..GENERATE
 };
 
 /// `POST /models/MODEL:batchEmbedContents`.
-pub static EMBED_BATCH: Operation =
-    Operation { path: "/models/{model...}:batchEmbedContents", question_field: "requests", ..EMBED };
+pub static EMBED_BATCH: Operation = Operation {
+    path: "/models/{model...}:batchEmbedContents",
+    question_field: "requests",
+    embeddings: Some(&embed::BATCH),
+    ..EMBED
+};
 
 /// `POST /models/MODEL:countTokens`.
 pub static COUNT_TOKENS: Operation = Operation {

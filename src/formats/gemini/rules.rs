@@ -6,16 +6,17 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::request::full_name;
+use super::request::{full_name, type_by_path};
+use super::ties::TIES;
 use crate::config::{Model, Needs};
 use crate::error::Result;
 use crate::formats::body::wrong_type;
 use crate::formats::bounds::{
-    COMMON, Demands, Edit, FieldNames, RequestBounds, RequestRules, ServiceTier, lenient_count,
+    COMMON, Demands, Edit, FieldNames, RequestBounds, RequestRules, ServiceTier, asks_for_thinking, lenient_count,
 };
 use crate::formats::prompt_wire::{each, object};
 use crate::provider::params;
-use crate::wire::json::{Document, is_empty_value, parse_integer, quote};
+use crate::wire::json::{self, Document, is_empty_value, parse_integer, quote};
 
 /// A field's names: in camel case, and in snake case. Google reads both.
 type Names = [&'static str; 2];
@@ -69,6 +70,7 @@ pub(super) const RULES: RequestRules = RequestRules {
     stray_field: |document, known, _| (COMMON.stray_field)(document, known, false),
     has_effects,
     demands,
+    ties: &TIES,
     names: FieldNames { limit: "generationConfig.maxOutputTokens", tier: "serviceTier" },
     usage_field: None,
     // The path says whether a response is streamed.
@@ -120,7 +122,7 @@ fn asked(document: &Document<'_>) -> Option<u64> {
 }
 
 fn limit_of(raw: &str) -> Option<u64> {
-    let digits = serde_json::from_str::<Cow<'_, str>>(raw).unwrap_or(Cow::Borrowed(raw));
+    let digits = json::text(raw).unwrap_or(Cow::Borrowed(raw));
     parse_integer(&digits).filter(|tokens| *tokens > 0)
 }
 
@@ -187,16 +189,16 @@ fn set_limit(document: &mut Document<'_>, limit: u64) {
 }
 
 fn bounds(document: &Document<'_>) -> RequestBounds {
-    let tier = value(document, TIER).map(serde_json::from_str::<Cow<'_, str>>);
+    let tier = value(document, TIER).map(json::text);
     RequestBounds {
         limit: asked(document),
         samples: candidates(document),
         tier: match tier {
             None => ServiceTier::AccountDefault,
-            Some(Ok(word)) if word.to_ascii_lowercase().ends_with("unspecified") => ServiceTier::AccountDefault,
-            Some(Ok(word)) if word.eq_ignore_ascii_case("standard") => ServiceTier::Standard,
-            Some(Ok(word)) => ServiceTier::Other(word.to_ascii_lowercase()),
-            Some(Err(_)) => ServiceTier::Other(TIER[0].to_owned()),
+            Some(Some(word)) if word.to_ascii_lowercase().ends_with("unspecified") => ServiceTier::AccountDefault,
+            Some(Some(word)) if word.eq_ignore_ascii_case("standard") => ServiceTier::Standard,
+            Some(Some(word)) => ServiceTier::Other(word.to_ascii_lowercase()),
+            Some(None) => ServiceTier::Other(TIER[0].to_owned()),
         },
         adds_to_prompt: adds_to_prompt(document),
         searches: if searches(document) { USUAL_SEARCHES } else { 0 },
@@ -288,6 +290,8 @@ struct Part<'a> {
 struct Medium<'a> {
     #[serde(borrow, alias = "mime_type")]
     mime_type: Option<Cow<'a, str>>,
+    #[serde(borrow, alias = "file_uri")]
+    file_uri: Option<Cow<'a, str>>,
 }
 
 /// The media of a prompt.
@@ -317,7 +321,8 @@ impl Media {
                 self.parts(inner.parts, false)?;
             }
             for medium in [part.inline_data, part.file_data].into_iter().flatten() {
-                self.needs = self.needs.with(needs_of(medium.mime_type.as_deref().unwrap_or_default()));
+                let path = || medium.file_uri.as_deref().map_or("", type_by_path);
+                self.needs = self.needs.with(needs_of(medium.mime_type.as_deref().unwrap_or_else(path)));
                 self.count = self.count.saturating_add(1);
                 self.bytes = self.bytes.saturating_add(json.len() as u64);
             }
@@ -351,6 +356,14 @@ fn demands(document: &Document<'_>) -> Demands {
     }
     if config(document).is_some_and(|config| SCHEMAS.iter().any(|names| value(&config, *names).is_some())) {
         needs = needs.with(Needs::STRUCTURED_OUTPUT);
+    }
+    if let Some(config) = config(document) {
+        if value(&config, MODALITIES).is_some_and(|kinds| kinds.to_ascii_uppercase().contains("AUDIO")) {
+            needs = needs.with(Needs::AUDIO);
+        }
+        if value(&config, THINKING).and_then(asks_for_thinking) == Some(true) {
+            needs = needs.with(Needs::THINKING);
+        }
     }
     let text = (document.bytes().len() as u64).saturating_sub(media.bytes);
     let prompt_tokens = text.div_ceil(TOKEN_BYTES).saturating_add(media.count.saturating_mul(PART_TOKENS));

@@ -2,13 +2,16 @@
 //! Source: <https://ai.google.dev/gemini-api/docs/thinking> and Google's table for `reasoning_effort`
 //! (<https://ai.google.dev/gemini-api/docs/openai#thinking>).
 
-use serde::Serialize;
+use std::rc::Rc;
+
+use serde::{Deserialize, Serialize};
 
 use crate::canonical::{Effort, Thinking};
 use crate::catalogue::Facts;
 use crate::catalogue::field::{Efforts, Field};
 use crate::formats::unsupported::UnsupportedFields;
 use crate::formats::{Adjustment, effort};
+use crate::wire::json::Document;
 
 /// Source: <https://ai.google.dev/api/generate-content#ThinkingConfig>.
 #[derive(Serialize, Default, Debug, PartialEq, Eq)]
@@ -74,6 +77,24 @@ fn off(facts: &Facts, unsupported: &mut UnsupportedFields) -> ThinkingConfig {
         thinking_budget: (!levels).then_some(budget),
         include_thoughts: None,
     }
+}
+
+/// Whether a client is shown thoughts, which it has to ask for: a text between the reading of its request and the
+/// writing of its response.
+pub(super) fn shows_thoughts(document: &Document<'_>) -> Option<Rc<str>> {
+    #[derive(Deserialize)]
+    struct Config {
+        #[serde(default, alias = "thinkingConfig")]
+        thinking_config: Option<Asked>,
+    }
+    #[derive(Deserialize)]
+    struct Asked {
+        #[serde(default, alias = "includeThoughts")]
+        include_thoughts: Option<bool>,
+    }
+    let config = document.value("generationConfig").or_else(|| document.value("generation_config"))?;
+    let config: Config = serde_json::from_str(config).ok()?;
+    (config.thinking_config?.include_thoughts?).then(|| Rc::from("thoughts"))
 }
 
 /// The budget for an effort, in tokens.

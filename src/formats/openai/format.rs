@@ -1,11 +1,14 @@
 //! The rows of the format in the table of formats.
 
-use super::{assemble, edit, errors, models, operations, passthrough, request, response, stream, tap, wire};
+use super::{assemble, edit, embed, errors, models, operations, passthrough, request, response, stream, tap, wire};
 use crate::config::FormatKind;
 use crate::formats::assemble::SseBuilder;
 use crate::formats::bounds::{COMMON, RequestRules};
+use crate::formats::call::ProviderCall;
 use crate::formats::client_format::{ClientFormat, Restream};
 use crate::formats::framing::SSE;
+use crate::formats::listing::PLAIN_LISTING;
+use crate::formats::operation::OperationKind;
 use crate::formats::provider_format::ProviderFormat;
 
 /// The format's row in the table of formats.
@@ -32,8 +35,11 @@ pub const CLIENT: ClientFormat = ClientFormat {
     stream: |head| Box::new(stream::Encoder::new(head)),
     repeat: |_| None,
     carries_state: |_| false,
+    kept: None,
     framing: &SSE,
     restream: Restream::Document(passthrough::restream),
+    retap: None,
+    fails_in_stream: |_| false,
     end_passthrough: passthrough::end_passthrough,
     insert_cost: passthrough::insert_cost,
     error: |error, _| errors::write(error),
@@ -52,6 +58,9 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
     kind: KIND,
     signer: None,
     unsupported_settings: &["top_k"],
+    facts: &[],
+    newer: Some("responses"),
+    listing: Some(PLAIN_LISTING),
     write: request::write,
     whole: response::read,
     usage: wire::read_usage_json,
@@ -60,5 +69,5 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
     assemble: Some(|| Box::<SseBuilder<assemble::CompletionFold>>::default()),
     expects_reasoning_state: |_| false,
     refusal: errors::read,
-    calls: &[],
+    calls: &[ProviderCall { kind: OperationKind::Embed, write: embed::write_call }],
 };

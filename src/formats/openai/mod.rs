@@ -3,12 +3,16 @@
 //! recorded traffic.
 
 mod assemble;
+mod call_numbers;
 mod edit;
+mod embed;
+mod embedding_form;
 pub mod errors;
 mod format;
 mod models;
 pub mod operations;
 pub mod passthrough;
+mod repetition;
 mod request;
 pub mod response;
 pub mod stream;

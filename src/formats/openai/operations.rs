@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::{request, summary, wire};
+use super::{embed, embedding_form, request, summary, wire};
 use crate::error::Result;
 use crate::formats::body::{MODELS, missing, read_delivery, read_document, read_models, require_array, wrong_type};
 use crate::formats::bounds::{MESSAGES_FIELDS, lenient_count};
@@ -25,7 +25,10 @@ pub static CHAT: Operation = Operation {
     reader: read_chat,
     conversation: Some(request::read),
     write_count: None,
+    streams: true,
     allows_zero_limit: |_| false,
+    embeddings: None,
+    reform: None,
     summarize: |body| summary::of_completion(body).unwrap_or_else(ResponseSummary::failed),
 };
 
@@ -52,7 +55,10 @@ pub static COMPLETION: Operation = Operation {
     conversation: None,
     // This is how clients request the log probabilities of the prompt's own tokens.
     write_count: None,
+    streams: true,
     allows_zero_limit: |document| document.value("echo") == Some("true"),
+    embeddings: None,
+    reform: None,
     summarize: |body| summary::of_completion(body).unwrap_or_else(ResponseSummary::failed),
 };
 
@@ -60,14 +66,17 @@ pub static COMPLETION: Operation = Operation {
 pub static EMBEDDING: Operation = Operation {
     name: "embeddings",
     method: "POST",
-    path: "/embeddings",
+    path: embed::PATH,
     kind: OperationKind::Embed,
     question_field: "input",
     unique_fields: &["model", MODELS, "input", "encoding_format", "dimensions"],
     reader: read_embedding,
     conversation: None,
     write_count: None,
+    streams: false,
     allows_zero_limit: |_| false,
+    embeddings: Some(&embed::CLIENT),
+    reform: Some(embedding_form::REFORM),
     summarize: |body| summary::of_embeddings(body).unwrap_or_else(ResponseSummary::failed),
 };
 

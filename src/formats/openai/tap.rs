@@ -2,26 +2,38 @@
 //! without decoding it to events. Passes on all bytes, or only well-formed events that the client asked for.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
+use super::call_numbers::CallNumbers;
 use super::errors;
+use super::repetition::Repetition;
 use super::wire::{
-    DeltaText, TappedChoice, TappedResponse, has_values, is_error, is_object, read_usage, served_fields,
+    DeltaText, TappedChoice, TappedResponse, append_countable, delta_length, has_values, is_error, is_object,
+    read_usage, served_fields,
 };
 use crate::formats::summary::{Completion, ResponseSummary};
 use crate::formats::tap::{StreamTap, TapOptions};
 use crate::formats::tier::ServedTier;
-use crate::wire::sse::{Block, SseReader};
+use crate::wire::json;
+use crate::wire::sse::{self, Block, SseReader};
 
 /// Taps a stream of chat completion chunks or legacy completions.
 pub struct ChatTap {
     reader: SseReader,
     state: TapState,
+    /// What the last event leaves to be compared with the next. Nothing has been read since.
+    repetition: Option<Repetition>,
 }
 
 struct TapState {
     options: TapOptions,
     summary: ResponseSummary,
     served: ServedTier,
+    calls: CallNumbers,
+    /// What passes instead of the chunk that has been read last.
+    edited: Option<Vec<u8>>,
+    /// Where the delta of that chunk is, if chunks may follow that differ in its text alone.
+    repeatable: Option<Range<usize>>,
 }
 
 impl ChatTap {
@@ -30,21 +42,70 @@ impl ChatTap {
         let reader = if options.checked { SseReader::keeping_raw() } else { SseReader::default() };
         let completion = Completion::FinishedOrEnded(options.choices);
         let summary = ResponseSummary { completion, ..ResponseSummary::default() }.keep_text(options.text);
-        Self { reader, state: TapState { options, summary, served: ServedTier::default() } }
+        Self {
+            reader,
+            state: TapState {
+                options,
+                summary,
+                served: ServedTier::default(),
+                calls: CallNumbers::default(),
+                edited: None,
+                repeatable: None,
+            },
+            repetition: None,
+        }
+    }
+
+    /// Reads the events at the beginning that repeat the last one. Returns their length in bytes.
+    fn repeated(&mut self, bytes: &[u8]) -> usize {
+        let Some(repetition) = &self.repetition else { return 0 };
+        let mut rest = bytes;
+        while let Some((event, delta)) = repetition.find(rest) {
+            self.state.repeat(delta);
+            rest = rest.get(event.len()..).unwrap_or_default();
+        }
+        bytes.len() - rest.len()
+    }
+
+    /// Reads an event, or a piece of one.
+    fn read(&mut self, event: &[u8], passed: &mut Vec<u8>) {
+        let (state, before, is_whole) = (&mut self.state, self.reader.oversized(), self.reader.is_at_start());
+        let mut repetition = None;
+        self.reader.push(event, &mut |block| {
+            state.block(block, passed);
+            repetition = state.repeatable.take().and_then(|delta| Repetition::of(event, block.data?, delta));
+        });
+        self.repetition = repetition.filter(|_| is_whole && self.reader.is_at_start());
+        state.count_malformed(self.reader.oversized().saturating_sub(before));
     }
 }
 
 impl StreamTap for ChatTap {
     fn push<'b>(&mut self, bytes: &'b [u8]) -> Cow<'b, [u8]> {
-        let mut passed = Vec::new();
-        let (state, before) = (&mut self.state, self.reader.oversized());
-        self.reader.push(bytes, &mut |block| state.block(block, &mut passed));
-        state.count_malformed(self.reader.oversized().saturating_sub(before));
-        if state.options.checked {
-            return Cow::Owned(passed);
+        let had_ended = self.state.summary.has_ended;
+        let (repeated, mut rest) = bytes.split_at(self.repeated(bytes));
+        if !rest.is_empty() {
+            let mut passed = if self.state.options.checked { repeated.to_vec() } else { Vec::new() };
+            while !rest.is_empty() {
+                let (event, after) = rest.split_at(sse::event_length(rest));
+                self.read(event, &mut passed);
+                let (repeated, after) = after.split_at(self.repeated(after));
+                if self.state.options.checked {
+                    passed.extend_from_slice(repeated);
+                }
+                rest = after;
+            }
+            if self.state.options.checked {
+                return Cow::Owned(passed);
+            }
         }
-        // An end marker without a response is withheld: an error takes its place.
-        if state.summary.is_empty() { Cow::Owned(Vec::new()) } else { Cow::Borrowed(bytes) }
+        // An end marker without a response is withheld: an error takes its place. Nothing passes after the first.
+        let summary = &self.state.summary;
+        match summary.has_ended {
+            _ if had_ended || summary.is_empty() => Cow::Owned(Vec::new()),
+            true => Cow::Borrowed(through_end(bytes)),
+            false => Cow::Borrowed(bytes),
+        }
     }
 
     fn finish(&mut self, out: &mut Vec<u8>) -> bool {
@@ -95,12 +156,17 @@ impl TapState {
             summary.content_after_usage |= summary.usage.is_some();
         }
         let passes = match block.data {
-            _ if summary.has_ended => false,
+            data if summary.has_ended => {
+                summary.runs_on |= data.is_some();
+                false
+            }
             Some(data) => self.event(data),
             None => true,
         };
-        if passes {
-            passed.extend_from_slice(block.raw);
+        match self.edited.take() {
+            Some(chunk) if passes => sse::write(&chunk, passed),
+            None if passes => passed.extend_from_slice(block.raw),
+            Some(_) | None => {}
         }
     }
 
@@ -121,6 +187,25 @@ impl TapState {
         self.chunk(chunk, data)
     }
 
+    /// Reads a chunk that differs from the last one in its text alone; `delta` is its delta.
+    fn repeat(&mut self, delta: &[u8]) {
+        let summary = &mut self.summary;
+        summary.length = summary.length.saturating_add(delta_length(delta));
+        append_countable(delta, &mut summary.countable);
+        (summary.has_content, summary.has_output) = (true, true);
+        summary.content_after_usage |= summary.usage.is_some();
+    }
+
+    /// Where the delta of a chunk is, if all that counts of the chunk is a choice, and of that its delta. A text for
+    /// the log has to be parsed.
+    fn delta_alone(&self, choices: &[TappedChoice<'_>], data: &[u8]) -> Option<Range<usize>> {
+        let [choice] = choices else { return None };
+        let is_more = choice.has_finished() || self.summary.error.is_some() || self.edited.is_some();
+        let delta = choice.delta.filter(|_| !is_more && self.summary.text.is_none())?.get();
+        let start = (delta.as_ptr() as usize).checked_sub(data.as_ptr() as usize)?;
+        Some(start..start.saturating_add(delta.len()))
+    }
+
     fn chunk(&mut self, chunk: TappedResponse<'_>, data: &[u8]) -> bool {
         let summary = &mut self.summary;
         if chunk.error.is_some() && summary.error.is_none() {
@@ -136,7 +221,11 @@ impl TapState {
         {
             summary.tier = self.served.word().map(str::to_owned);
         }
+        let has_more = chunk.usage.or(chunk.x_groq).is_some();
         let choices = chunk.choices.unwrap_or_default();
+        if self.options.checked {
+            self.edited = self.calls.number(&choices, data);
+        }
         if let Some(error) = choices.iter().find_map(|choice| choice.error)
             && summary.error.is_none()
         {
@@ -152,8 +241,24 @@ impl TapState {
         if keeps {
             summary.withheld_usage = Some(data.to_vec());
         }
+        self.repeatable = self.delta_alone(&choices, data).filter(|_| !has_more);
         !(only_usage && (self.options.hides_usage || keeps))
     }
+}
+
+/// A piece of a stream up to the first end marker that it holds. One that began in an earlier piece is not found.
+fn through_end(piece: &[u8]) -> &[u8] {
+    let is_end = |line: &[u8]| line.strip_prefix(b"data:").is_some_and(|value| value.trim_ascii() == b"[DONE]");
+    let mut from = 0;
+    for line in piece.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
+        from += line.len();
+        if is_end(line) {
+            let rest = piece.get(from..).unwrap_or_default();
+            let blank = rest.iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
+            return piece.get(..from + blank).unwrap_or(piece);
+        }
+    }
+    piece
 }
 
 fn add_choice(summary: &mut ResponseSummary, choice: &TappedChoice<'_>) {
@@ -173,7 +278,7 @@ fn add_choice(summary: &mut ResponseSummary, choice: &TappedChoice<'_>) {
         });
     }
     if let Some(text) = choice.legacy_text() {
-        summary.log_text(|| serde_json::from_str::<Cow<'_, str>>(text).unwrap_or_default());
+        summary.log_text(|| json::text(text).unwrap_or_default());
     }
 }
 
@@ -316,6 +421,26 @@ mod tests {
     }
 
     #[test]
+    fn a_checked_stream_numbers_calls() {
+        let call = TEXT.replace("\"content\":\"a\"", "\"tool_calls\":[{\"id\":\"c\",\"function\":{\"name\":\"f\"}}]");
+        let numbered = call.replace("\"f\"}}", "\"f\"},\"index\":0}");
+        assert_eq!(pass(CHECKED, &[&call, STOP, END].concat()).1, [&numbered, STOP].concat());
+        assert_eq!(pass_all(&[&call, STOP, END].concat()).1, "");
+    }
+
+    #[test]
+    fn nothing_passes_after_the_first_end_that_came_with_it_or_before() {
+        let more = [": bye\n\n", END, "data: {\"cost\":1}\n\n"].concat();
+        for end in [END, "data:[DONE] \r\n\r\n", "event: done\ndata: [DONE]\n\n"] {
+            let whole = [TEXT, STOP, end].concat();
+            assert_eq!(pass(TapOptions::default(), &[&whole, more.as_str()].concat()).1, whole);
+            let mut tap = ChatTap::new(TapOptions::default());
+            assert_eq!(tap.push(whole.as_bytes()), whole.as_bytes());
+            assert!(tap.push(more.as_bytes()).is_empty());
+        }
+    }
+
+    #[test]
     fn a_checked_stream_passes_no_partial_event_and_one_end() {
         let half = [": hi\n\n", TEXT, "data: {\"cho"].concat();
         let (_, passed, tail) = pass(CHECKED, &half);
@@ -354,5 +479,68 @@ mod tests {
         assert_eq!(summary.usage.map(|usage| usage.prompt()), Some(3));
         let shown = TapOptions { hides_usage: false, ..CHECKED };
         assert_eq!(pass(shown, &[STOP, USAGE, END].concat()).1, [STOP, USAGE].concat());
+    }
+
+    /// All that is known of a stream that was read in pieces of this length, and what passed.
+    fn in_pieces(options: TapOptions, stream: &str, length: usize) -> (String, Vec<u8>) {
+        let mut tap = ChatTap::new(options);
+        let mut passed = Vec::new();
+        stream.as_bytes().chunks(length).for_each(|piece| passed.extend_from_slice(&tap.push(piece)));
+        (format!("{:?}", tap.summary()), passed)
+    }
+
+    /// Streams in which some chunks repeat the last one but for its text.
+    fn repetitive() -> [String; 5] {
+        let call = TEXT.replace("\"content\":\"a\"", "\"tool_calls\":[{\"id\":\"c\",\"function\":{\"name\":\"f\"}}]");
+        let long = TEXT.replace("\"a\"", &format!("\"{}\"", "long ".repeat(5_000)));
+        let usage = TEXT.replace("}\n", ",\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1}}\n");
+        let text = |text: &str| TEXT.replace("\"a\"", &format!("\"{text}\""));
+        [
+            [
+                TEXT,
+                &text("b"),
+                &text("\\n"),
+                &text(""),
+                &text("\\u00e9"),
+                &text("\u{1f30a}"),
+                TEXT,
+                TEXT,
+                STOP,
+                USAGE,
+                END,
+            ]
+            .concat(),
+            [TEXT, &usage, TEXT, TEXT, &long, TEXT, &long, TEXT, STOP, END, TEXT].concat(),
+            [
+                TEXT,
+                ": hi\n\n",
+                TEXT,
+                "data: {oops\n\n",
+                TEXT,
+                TEXT,
+                "data: {\"error\":{\"message\":\"m\"}}\n\n",
+                TEXT,
+                TEXT,
+            ]
+            .concat(),
+            [TEXT, TEXT, &call, TEXT, &call, TEXT, TEXT, &STOP.replace("stop", "length"), TEXT, TEXT, END].concat(),
+            [TEXT, &TEXT.replace(":0", ":1"), TEXT, TEXT, STOP, END].concat().replace('\n', "\r\n"),
+        ]
+    }
+
+    #[test]
+    fn chunks_that_repeat_the_last_one_are_read_as_if_they_were_parsed() {
+        let options = [TapOptions::default(), TapOptions { text: true, ..TapOptions::default() }, CHECKED];
+        for (number, stream) in repetitive().iter().enumerate() {
+            for options in options {
+                // Byte by byte, no event is whole, so each is parsed.
+                let (parsed, passed) = in_pieces(options, stream, 1);
+                for length in [7, 83, 200, 1_000, 1 << 20] {
+                    let (summary, whole) = in_pieces(options, stream, length);
+                    assert_eq!(summary, parsed, "{number}, {length}");
+                    assert!(!options.checked || whole == passed, "{number}, {length}");
+                }
+            }
+        }
     }
 }

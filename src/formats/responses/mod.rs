@@ -1,8 +1,11 @@
-//! OpenAI's Responses API, as clients speak it.
+//! OpenAI's Responses API.
 //! Source: the OpenAI API reference, "Responses", and what its clients act upon: the official SDKs, Codex.
 
+mod assemble;
+mod count;
 mod errors;
 mod format;
+mod kept;
 mod models;
 mod operations;
 mod request;
@@ -11,4 +14,4 @@ mod rules;
 mod stream;
 mod wire;
 
-pub use format::CLIENT;
+pub use format::{CLIENT, KIND, PROVIDER};

@@ -1,12 +1,15 @@
-//! The operation of the Responses API.
-//! Source: the OpenAI API reference, "Create a model response".
+//! The operations of the Responses API.
+//! Source: the OpenAI API reference, "Create a model response", "Get input token counts", "Compact a response".
 
-use super::request;
 use super::wire::api::ENDPOINT;
-use crate::error::{Error, Result};
+use super::{count, request, response};
+use crate::error::Result;
 use crate::formats::body::{MODELS, missing, read_delivery, read_document, read_models, wrong_type};
 use crate::formats::operation::{Operation, OperationKind, RequestEnvelope, RequestParts, ResponseOptions};
 use crate::formats::summary::ResponseSummary;
+
+const FIELDS: &[&str] =
+    &["model", MODELS, "input", "instructions", "stream", "tools", "max_output_tokens", "service_tier"];
 
 /// `POST /responses`.
 pub static RESPONSES: Operation = Operation {
@@ -15,16 +18,31 @@ pub static RESPONSES: Operation = Operation {
     path: ENDPOINT,
     kind: OperationKind::Generate,
     question_field: "input",
-    unique_fields: &["model", MODELS, "input", "instructions", "stream", "tools", "max_output_tokens", "service_tier"],
+    unique_fields: FIELDS,
     reader: read,
     conversation: Some(request::read),
     write_count: None,
+    streams: true,
     allows_zero_limit: |_| false,
-    summarize: |_| {
-        let message = "The provider's format is not read here.";
-        ResponseSummary::failed(Error::upstream(502, "upstream_invalid_response", message))
-    },
+    embeddings: None,
+    reform: None,
+    summarize: |body| ResponseSummary::of_events(|each| response::read(body, each)),
 };
+
+/// `POST /responses/input_tokens`.
+pub static INPUT_TOKENS: Operation = Operation {
+    name: "token counts",
+    path: count::ENDPOINT,
+    kind: OperationKind::Count,
+    write_count: Some(count::write_response),
+    streams: false,
+    summarize: |body| count::read(body).map_or_else(ResponseSummary::failed, |_| ResponseSummary::default()),
+    ..RESPONSES
+};
+
+/// `POST /responses/compact`: a conversation as fewer items, some of which only their provider reads.
+pub static COMPACT: Operation =
+    Operation { name: "compactions", path: "/responses/compact", conversation: None, streams: false, ..RESPONSES };
 
 fn read<'b>(operation: &'static Operation, request: RequestParts<'_, 'b>) -> Result<RequestEnvelope<'b>> {
     let document = read_document(request.body, operation.unique_fields)?;
@@ -33,6 +51,7 @@ fn read<'b>(operation: &'static Operation, request: RequestParts<'_, 'b>) -> Res
     if !input.ok_or_else(|| missing(operation.question_field))?.starts_with(['"', '[']) {
         return Err(wrong_type(operation.question_field, "a string or an array of items"));
     }
+    request::refuse_stored(&document)?;
     let delivery = read_delivery(&document)?;
     Ok(RequestEnvelope {
         operation,

@@ -20,7 +20,10 @@ pub(super) static GENERATE: Operation = Operation {
     reader: read,
     conversation: Some(request::read),
     write_count: None,
+    streams: true,
     allows_zero_limit: |_| false,
+    embeddings: None,
+    reform: None,
     summarize: |body| ResponseSummary::of_events(|each| response::read(body, each)),
 };
 

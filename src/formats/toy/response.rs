@@ -73,7 +73,7 @@ pub(super) fn write_model(model: &ModelEntry<'_>) -> Vec<u8> {
 
 pub(super) fn stop_reason(reason: FinishReason) -> StopReason {
     match reason {
-        FinishReason::Length => StopReason::Budget,
+        FinishReason::Length | FinishReason::Context | FinishReason::Paused => StopReason::Budget,
         FinishReason::Filtered => StopReason::Filter,
         FinishReason::Stop | FinishReason::Calls => StopReason::End,
     }

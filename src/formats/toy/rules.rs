@@ -2,6 +2,7 @@
 
 use crate::config::Model;
 use crate::formats::bounds::{Demands, Edit, FieldNames, LimitNames, RequestBounds, RequestRules, ServiceTier};
+use crate::formats::ties::MESSAGES_TIES;
 use crate::provider::params;
 use crate::wire::json::{Document, parse_integer};
 
@@ -19,6 +20,7 @@ pub(super) const RULES: RequestRules = RequestRules {
     stray_field: |_, _, _| None,
     has_effects: |_| false,
     demands: |_| Demands::default(),
+    ties: &MESSAGES_TIES,
     usage_field: None,
     may_stream: |_| true,
 };

@@ -241,15 +241,22 @@ fn what_the_api_cannot_say_is_named_and_defaults_are_not() {
 
 #[test]
 fn a_conversation_without_a_turn_is_refused_before_it_is_sent() {
-    let request = ModelRequest { turns: vec![turn(Role::System, vec![text("x")])], ..ModelRequest::default() };
-    let error = fit::write(
-        &PROVIDER,
-        &mut request.clone(),
-        WriteTarget { model: "m", max_output: None, limit_field: None, facts: &catalogue::family("m") },
-        b"secret",
-    )
-    .unwrap_err();
-    assert_eq!((error.status(), error.param()), (400, Some("messages")));
+    let write = |turns: Vec<Turn<'_>>| {
+        fit::write(
+            &PROVIDER,
+            &mut ModelRequest { turns, ..ModelRequest::default() },
+            WriteTarget { model: "m", max_output: None, limit_field: None, facts: &catalogue::family("m") },
+            b"secret",
+        )
+    };
+    for empty in [vec![], vec![turn(Role::System, vec![text("")])], vec![turn(Role::User, vec![text("")])]] {
+        let error = write(empty).unwrap_err();
+        assert_eq!((error.status(), error.param()), (400, Some("messages")));
+    }
+    let alone = write(vec![turn(Role::System, vec![text("x")])]).unwrap();
+    let body: Value = serde_json::from_slice(&alone.body).unwrap();
+    assert_eq!(body["messages"], json!([{ "role": "user", "content": "x" }]));
+    assert_eq!((body.get("system"), alone.adjusted.len()), (None, 1));
 }
 
 #[test]
@@ -309,6 +316,7 @@ fn full_request() -> ModelRequest<'static> {
         max_tokens: Some(9000),
         stop: vec![Raw::quoted("END")],
         thinking: Some(Thinking::Budget(2000)),
+        shows_thinking: true,
         user: Some(Raw::quoted("u")),
         ..ModelRequest::default()
     }

@@ -21,6 +21,8 @@ fn edited(format: &str, body: &Value, asks_for_usage: bool) -> Value {
         model_place: if format == "toy" { ModelPlace::Path } else { ModelPlace::Body("model") },
         limit_names: LimitNames::Unknown,
         allows_zero_limit: false,
+        streams: true,
+        seals_reasoning: false,
         prompt_only: false,
         developer_role: None,
         asks_for_usage,

@@ -7,31 +7,36 @@
 
 mod answered;
 mod asked;
+mod clients;
+mod meaning;
 mod page;
+mod streams;
 
-pub(crate) use answered::{events, framed, translated};
+pub(crate) use streams::{events, framed, translated};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use llm_bridge::formats::{CHAT, ClientFormat, MESSAGES};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::support::{Got, Script, World, ask, bridge};
-
-/// The formats of clients, in the order of the table, each with its endpoint.
-const CLIENTS: &[(&ClientFormat, &str)] = &[(CHAT, "POST /v1/chat/completions"), (MESSAGES, "POST /v1/messages")];
+use clients::{Asked, CLIENTS};
 
 /// The model of each provider, unless the documents name another.
-const MODELS: &[(&str, &str)] =
-    &[("openai", "gpt-4o"), ("anthropic", "claude-haiku-4-5"), ("gemini", "gemini-2.5-flash")];
+const MODELS: &[(&str, &str)] = &[
+    ("openai", "gpt-4o"),
+    ("anthropic", "claude-haiku-4-5"),
+    ("gemini", "gemini-2.5-flash"),
+    ("responses", "gpt-5.1"),
+];
 
 const SECRETS: &[(&str, &str)] = &[
     ("ACCESS_API_KEYS", "k"),
     ("OPENAI_API_KEY", "key-of-openai"),
     ("ANTHROPIC_API_KEY", "key-of-anthropic"),
     ("GEMINI_API_KEY", "key-of-gemini"),
+    ("RESPONSES_API_KEY", "key-of-responses"),
 ];
 
 /// The table of claims.
@@ -44,7 +49,6 @@ struct Table {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Row {
     feature: String,
     /// The feature in Chinese.
@@ -52,11 +56,11 @@ struct Row {
     /// The name of its documents.
     documents: String,
     /// By the client's format, then by the provider's. A format without the feature is missing.
-    #[serde(default)]
-    openai: BTreeMap<String, Cell>,
-    #[serde(default)]
-    anthropic: BTreeMap<String, Cell>,
+    #[serde(flatten)]
+    cells: BTreeMap<String, BTreeMap<String, Cell>>,
 }
+
+static NO_CELLS: BTreeMap<String, Cell> = BTreeMap::new();
 
 /// What happens to a feature between two formats.
 #[derive(Clone, Debug, Deserialize)]
@@ -72,6 +76,8 @@ enum Cell {
     Dropped(Vec<String>),
     /// It is dropped, without loss.
     Needless(String),
+    /// The request is refused, because the provider cannot do without it: the field that the error names.
+    Refused(String),
     /// In responses: it is left out.
     Lost(String),
 }
@@ -79,7 +85,7 @@ enum Cell {
 impl Cell {
     fn note(&self) -> Option<&str> {
         match self {
-            Self::Carried | Self::Dropped(_) => None,
+            Self::Carried | Self::Dropped(_) | Self::Refused(_) => None,
             Self::Changed(note) | Self::Needless(note) | Self::Lost(note) | Self::Named { note, .. } => Some(note),
         }
     }
@@ -95,14 +101,15 @@ impl Cell {
 
 impl Row {
     fn of(&self, client: &str) -> &BTreeMap<String, Cell> {
-        if client == CHAT.name { &self.openai } else { &self.anthropic }
+        self.cells.get(client).unwrap_or(&NO_CELLS)
     }
 
     /// Each claim between two formats: the client's, the provider's, and the outcome.
     fn claims(&self) -> impl Iterator<Item = (&'static str, &str, &Cell)> {
-        CLIENTS.iter().flat_map(|(client, _)| {
-            self.of(client.name).iter().map(|(upstream, cell)| (client.name, upstream.as_str(), cell))
-        })
+        CLIENTS
+            .iter()
+            .map(|client| client.format.name)
+            .flat_map(|client| self.of(client).iter().map(move |(upstream, cell)| (client, upstream.as_str(), cell)))
     }
 }
 
@@ -180,15 +187,14 @@ impl Documents {
     }
 }
 
-/// A request of a client of one format.
-struct Sent<'s> {
-    client: &'s str,
-    headers: &'s [(&'s str, &'s str)],
-    body: &'s [u8],
-}
-
 /// Sends one request through the whole gateway; the provider answers with `script`.
-fn through(documents: &Documents, sent: &Sent<'_>, upstream: &str, script: Script) -> (Got, World) {
+fn through(
+    documents: &Documents,
+    asked: &Asked,
+    headers: &[(&str, &str)],
+    upstream: &str,
+    script: Script,
+) -> (Got, World) {
     let model = documents.model(upstream);
     let mut row = json!({ "max_output": 8192 });
     if let Some(more) = documents.given["rows"][upstream].as_object() {
@@ -197,11 +203,10 @@ fn through(documents: &Documents, sent: &Sent<'_>, upstream: &str, script: Scrip
     let config = json!({ "providers": { upstream: {
         "adapter": upstream, "base_url": format!("https://{upstream}.example/v1"), "keep_alive": 0, "models": { model: row }
     } } });
-    let (_, line) = CLIENTS.iter().find(|(known, _)| known.name == sent.client).unwrap();
     let mut all = vec![("authorization", "Bearer k")];
-    all.extend_from_slice(sent.headers);
-    let world = World::saying(script);
-    let got = ask(&bridge(&config.to_string(), SECRETS), &world, line, &all, std::str::from_utf8(sent.body).unwrap());
+    all.extend_from_slice(headers);
+    let (world, body) = (World::saying(script), std::str::from_utf8(&asked.body).unwrap());
+    let got = ask(&bridge(&config.to_string(), SECRETS), &world, &asked.line, &all, body);
     (got, world)
 }
 
@@ -218,8 +223,12 @@ fn every_document_belongs_to_a_claim_and_no_claim_is_made_twice() {
             assert!(once.contains(stem.as_str()), "{kind}/{name}: no row claims it");
         }
         for row in rows {
-            for (client, upstream, _) in row.claims() {
-                assert_ne!(client, upstream, "{}: bytes that are not translated need no claim", row.feature);
+            for client in row.cells.keys() {
+                assert!(CLIENTS.iter().any(|known| known.format.name == client), "{}: {client}", row.feature);
+            }
+            for (client, upstream, cell) in row.claims() {
+                let needs_claim = client != upstream || matches!(cell, Cell::Refused(_));
+                assert!(needs_claim, "{}: bytes that are not translated need no claim", row.feature);
             }
         }
     }

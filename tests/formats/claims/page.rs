@@ -3,38 +3,48 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use super::clients::{CLIENTS, Client};
 use super::{Cell, Documents, Row, blesses, table};
 
-const COLUMNS: &[(&str, &str)] = &[
-    ("openai", "openai"),
-    ("openai", "anthropic"),
-    ("openai", "gemini"),
-    ("anthropic", "openai"),
-    ("anthropic", "anthropic"),
-    ("anthropic", "gemini"),
-];
+/// The formats of providers, in the order of the columns.
+const PROVIDERS: &[(&str, &str)] =
+    &[("openai", "OpenAI"), ("anthropic", "Anthropic"), ("gemini", "Gemini"), ("responses", "Responses")];
 
-/// A table of one kind. Its notes stand below it, each once.
+/// The tables of one kind, one for each client. The notes of each stand below it, each once.
 fn full(kind: &str, rows: &[Row]) -> String {
-    let mut text = "| | OpenAI client: OpenAI | Anthropic | Gemini | Anthropic client: OpenAI | Anthropic | Gemini |\n|---|:-:|:-:|:-:|:-:|:-:|:-:|\n".to_owned();
+    CLIENTS.iter().map(|client| of_client(kind, rows, client)).collect()
+}
+
+fn of_client(kind: &str, rows: &[Row], client: &Client) -> String {
+    let name = client.format.name;
+    let columns: Vec<&str> = PROVIDERS.iter().map(|(_, shown)| *shown).collect();
+    let title = if kind == "asked" { "Requests of" } else { "Responses for" };
+    let mut text = format!("### {title} {} clients\n\n| | {} |\n", client.shown, columns.join(" | "));
+    text.push_str(&format!("|---|{}\n", ":-:|".repeat(columns.len())));
     let mut notes: Vec<String> = Vec::new();
     for row in rows {
         let documents = Documents::read(kind, &row.documents);
-        let cells = COLUMNS.iter().map(|(client, upstream)| {
-            if client == upstream {
+        let cells = PROVIDERS.iter().map(|(upstream, _)| {
+            if name == *upstream {
+                if let Some(cell) = row.of(name).get(name) {
+                    return mark(cell, &mut notes);
+                }
                 // Between equal formats the bytes pass unchanged.
-                let said = documents.given[*client].is_object() && documents.given["rows"].is_null();
+                let said = documents.given[name].is_object() && documents.given["rows"].is_null();
                 return if said { "✓".to_owned() } else { "–".to_owned() };
             }
-            row.of(client).get(*upstream).map_or_else(|| "–".to_owned(), |cell| mark(cell, &mut notes))
+            row.of(name).get(*upstream).map_or_else(|| "–".to_owned(), |cell| mark(cell, &mut notes))
         });
         let cells: Vec<String> = cells.collect();
-        writeln!(text, "| {} | {} |", row.feature, cells.join(" | ")).unwrap();
+        if cells.iter().any(|cell| cell != "–") {
+            writeln!(text, "| {} | {} |", row.feature, cells.join(" | ")).unwrap();
+        }
     }
     text.push('\n');
     for (number, note) in notes.iter().enumerate() {
         writeln!(text, "{}. {note}", number + 1).unwrap();
     }
+    text.push('\n');
     text
 }
 
@@ -43,6 +53,7 @@ fn mark(cell: &Cell, notes: &mut Vec<String>) -> String {
     let named = if names.is_empty() { String::new() } else { format!(" Named: {}.", names.join(", ")) };
     let note = match cell {
         Cell::Dropped(_) => format!("Not sent.{named}"),
+        Cell::Refused(field) => format!("Refused: `{field}`."),
         cell => cell.note().map(|note| format!("{note}{named}")).unwrap_or_default(),
     };
     let sign = match cell {
@@ -50,6 +61,7 @@ fn mark(cell: &Cell, notes: &mut Vec<String>) -> String {
         Cell::Changed(_) | Cell::Named { .. } => "≈",
         Cell::Dropped(_) | Cell::Lost(_) => "✗",
         Cell::Needless(_) => "○",
+        Cell::Refused(_) => "⊘",
     };
     let known = notes.iter().position(|known| *known == note);
     let number = known.unwrap_or_else(|| {
@@ -62,9 +74,11 @@ fn mark(cell: &Cell, notes: &mut Vec<String>) -> String {
 /// The features that are dropped, by provider, for the pages on formats.
 fn short(rows: &[Row], chinese: bool) -> String {
     let mut text = String::new();
-    for (upstream, shown) in [("anthropic", "Anthropic"), ("gemini", "Gemini"), ("openai", "OpenAI")] {
+    for (upstream, shown) in
+        [("anthropic", "Anthropic"), ("gemini", "Gemini"), ("openai", "OpenAI"), ("responses", "Responses")]
+    {
         let dropped = |cell: Option<&Cell>| matches!(cell, Some(Cell::Dropped(_)));
-        let lost = rows.iter().filter(|row| dropped(row.openai.get(upstream)) || dropped(row.anthropic.get(upstream)));
+        let lost = rows.iter().filter(|row| row.cells.values().any(|cells| dropped(cells.get(upstream))));
         let names: Vec<String> = lost.map(|row| if chinese { row.zh.clone() } else { lower(&row.feature) }).collect();
         let (colon, comma, end) = if chinese { ("：", "、", "。") } else { (": ", ", ", ".") };
         writeln!(text, "- {shown}{colon}{}{end}", names.join(comma)).unwrap();

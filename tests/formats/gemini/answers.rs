@@ -152,7 +152,15 @@ fn reasons_to_finish_are_never_invented() {
     for word in ["SAFETY", "RECITATION", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII", "LANGUAGE", "IMAGE_SAFETY"] {
         assert_eq!(reason(word).unwrap(), finished(FinishReason::Filtered), "{word}");
     }
-    for word in ["MALFORMED_FUNCTION_CALL", "OTHER", "FINISH_REASON_UNSPECIFIED", "SOMETHING_NEW"] {
+    for word in ["OTHER", "FINISH_REASON_UNSPECIFIED", "SOMETHING_NEW"] {
+        assert_eq!(reason(word).unwrap(), finished(FinishReason::Stop), "a finished response");
+        let last = chunk(0, &json!([]), Some(word));
+        let events = cut(&sse(&[chunk(0, &json!([{"text":"a"}]), None), last.clone()]));
+        assert_eq!(events.last().unwrap(), "End", "{word}");
+        let error = whole(last.to_string().as_bytes()).unwrap_err();
+        assert_eq!((error.status(), error.code()), (502, Some(word)), "nothing came");
+    }
+    for word in ["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS"] {
         let error = reason(word).unwrap_err();
         assert_eq!((error.status(), error.code()), (502, Some(word)));
         let mut last = chunk(0, &json!([]), Some(word));

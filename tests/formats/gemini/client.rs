@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::claims::translated;
 use crate::support::{Got, Script, World, ask, bridge};
 use llm_bridge::formats::{CONTENTS, provider_format};
+use llm_bridge::gateway::platform::CallError;
 
 const CONFIG: &str = "
 aliases: { gemini-2.5-flash-lite: openai/vendor/m }
@@ -106,12 +107,13 @@ const STREAM: &str = concat!(
 
 #[test]
 fn each_call_of_a_stream_comes_once_and_whole_and_the_last_chunk_has_reason_and_usage() {
-    let (got, world) = call(
-        "POST /v1beta/models/openai/vendor/m:streamGenerateContent?alt=sse",
-        &hello(),
-        Script::stream(vec![Ok(STREAM)]),
-    );
+    let line = "POST /v1beta/models/openai/vendor/m:streamGenerateContent?alt=sse";
+    let mut asked = hello();
+    asked["generation_config"]["thinking_config"] = json!({ "include_thoughts": true });
+    let (got, world) = call(line, &asked, Script::stream(vec![Ok(STREAM)]));
     assert_eq!(got.status, 200, "{}", got.body);
+    let (without, _) = call(line, &hello(), Script::stream(vec![Ok(STREAM)]));
+    assert!(!without.body.contains("\"thought\"") && without.body.contains("Hel"), "{}", without.body);
     assert!(got.header("content-type").unwrap().starts_with("text/event-stream"));
     let chunks = chunks(&got.body);
     let parts: Vec<&Value> = chunks
@@ -209,6 +211,17 @@ fn a_native_stream_that_breaks_off_ends_with_an_error() {
     let (got, _) =
         call("POST /v1beta/models/gemini/vendor/m:streamGenerateContent?alt=sse", &hello(), Script::stream(pieces));
     assert!(chunks(&got.body).last().unwrap()["error"]["code"].is_number(), "{}", got.body);
+}
+
+/// Google's SDKs take a comment for an event that is not JSON, or read nothing behind it.
+#[test]
+fn the_client_of_a_silent_provider_gets_blank_lines() {
+    let sent = "data: {\"usageMetadata\":{\"promptTokenCount\":5}}\r\n\r\n";
+    let last =
+        "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"lo\"}]},\"finishReason\":\"STOP\"}]}\r\n\r\n";
+    let script = Script::stream(vec![Ok(sent), Err(CallError::TimedOut), Ok(last)]);
+    let (got, _) = call("POST /v1beta/models/gemini/vendor/m:streamGenerateContent?alt=sse", &hello(), script);
+    assert_eq!(got.body, [sent, "\n\n", last].concat());
 }
 
 #[test]
@@ -336,17 +349,42 @@ fn the_list_of_models_has_the_shape_of_the_client() {
 #[test]
 fn a_stream_without_sse_is_one_array() {
     let line = |model: &str| format!("POST /v1beta/models/{model}:streamGenerateContent?alt=json");
-    let (got, world) = call(&line("openai/vendor/m"), &hello(), Script::json(200, CHAT));
-    assert_eq!(got.json()[0]["candidates"][0]["finishReason"], "STOP", "{}", got.body);
+    // What has come leaves at once, as an item.
+    let (got, world) = call(&line("openai/vendor/m"), &hello(), Script::stream(vec![Ok(STREAM)]));
+    let chunks = got.json().as_array().unwrap().clone();
+    assert_eq!(chunks.last().unwrap()["candidates"][0]["finishReason"], "STOP", "{}", got.body);
+    assert_eq!(chunks[0]["candidates"][0]["content"]["parts"][0]["text"], "Hel", "{}", got.body);
     assert!(got.header("content-type").unwrap().starts_with("application/json"));
-    assert_eq!(world.receipts.borrow()[0].tokens.unwrap().output, 5);
-    let array = r#"[{"candidates":[{"content":{"parts":[{"text":"o"}]}}]},{"candidates":[{"content":{"parts":[{"text":"k"}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":2,"totalTokenCount":5}}]"#;
-    let (got, world) = call(&line("gemini/vendor/m"), &hello(), Script::json(200, array));
-    assert_eq!((got.status, got.body.as_str()), (200, array));
-    assert_eq!(world.call().url, "https://gemini.example/v1beta/models/vendor%2Fm:streamGenerateContent");
+    assert_eq!(world.receipts.borrow()[0].tokens.unwrap().output, 2);
+    // A provider that ignores that a stream was asked for, and one of the format.
+    let (got, _) = call(&line("openai/vendor/m"), &hello(), Script::json(200, CHAT));
+    assert_eq!(got.json()[0]["candidates"][0]["content"]["parts"][0]["text"], "Hello", "{}", got.body);
+    let item = r#"{"candidates":[{"content":{"parts":[{"text":"ok"}]},"finishReason":"STOP"}],"odd":1.50,"usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":2,"totalTokenCount":5}}"#;
+    let events = Script::stream(vec![Ok(&*format!("data: {item}\r\n\r\n").leak())]);
+    let (got, world) = call(&line("gemini/vendor/m"), &hello(), events);
+    assert_eq!((got.status, got.body), (200, format!("[{item}\n]")));
+    assert_eq!(world.call().url, "https://gemini.example/v1beta/models/vendor%2Fm:streamGenerateContent?alt=sse");
     assert_eq!(world.receipts.borrow()[0].tokens.unwrap().output, 2);
     let (got, _) = call(&line("openai/none"), &hello(), Script::json(200, CHAT));
     assert_eq!((got.status, got.json()[0]["error"]["status"].as_str()), (404, Some("NOT_FOUND")), "{}", got.body);
+}
+
+#[test]
+fn an_array_that_breaks_off_ends_with_an_error_wherever_it_is_cut() {
+    let native = "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"ok\"}]}}]}\r\n\r\ndata: {\"candidates\":[{\"content\":{},\"finishReason\":\"STOP\"}]}\r\n\r\n";
+    for (model, stream, complete) in
+        [("openai/vendor/m", STREAM, "tool_calls\"}]}"), ("gemini/vendor/m", native, "STOP\"}]}")]
+    {
+        let complete = stream.find(complete).unwrap() + complete.len();
+        for at in (0..complete).step_by(3) {
+            let line = format!("POST /v1beta/models/{model}:streamGenerateContent");
+            let (got, _) = call(&line, &hello(), Script::stream(vec![Ok(&stream[..at])]));
+            let chunks = got.json().as_array().unwrap().clone();
+            let error = &chunks.last().unwrap()["error"];
+            assert!(error["code"].as_u64().unwrap() >= 400, "{model}, cut at {at}: {}", got.body);
+            assert!(!got.body.contains("finishReason"), "{model}, cut at {at}: {}", got.body);
+        }
+    }
 }
 
 #[test]
@@ -366,6 +404,6 @@ fn embeddings_of_the_format_name_the_providers_model() {
     let answer = r#"{"embedding":{"values":[0.5]}}"#;
     let (got, world) = call("POST /v1beta/models/gemini/vendor/m:embedContent", &one, Script::json(200, answer));
     assert_eq!((got.status, got.body.as_str(), sent(&world)), (200, answer, one.clone()));
-    let (got, _) = call("POST /v1beta/models/openai/vendor/m:embedContent", &one, Script::json(200, answer));
+    let (got, _) = call("POST /v1beta/models/anthropic/vendor/m:embedContent", &one, Script::json(200, answer));
     assert_eq!((got.status, got.json()["error"]["status"].as_str()), (400, Some("INVALID_ARGUMENT")), "{}", got.body);
 }

@@ -3,8 +3,10 @@
 
 mod answers;
 mod client;
+pub(crate) mod grammar;
 mod recorded;
 mod requests;
+mod state;
 
 use llm_bridge::canonical::ResponseEvent;
 use llm_bridge::error::Error;

@@ -122,16 +122,22 @@ fn a_user_turn_that_is_put_first_is_named() {
 
 #[test]
 fn an_empty_conversation_is_refused() {
-    for turns in [vec![], vec![turn(Role::System, vec![text("Be brief")])], vec![turn(Role::User, vec![text("")])]] {
-        let error = fit::write(
+    let write = |turns| {
+        fit::write(
             &PROVIDER,
             &mut ask(turns),
             WriteTarget { model: FLASH, max_output: None, limit_field: None, facts: &catalogue::family(FLASH) },
             b"secret",
         )
-        .unwrap_err();
+    };
+    for turns in [vec![], vec![turn(Role::System, vec![text("")])], vec![turn(Role::User, vec![text("")])]] {
+        let error = write(turns).unwrap_err();
         assert_eq!((error.status(), error.param()), (400, Some("messages")));
     }
+    let alone = write(vec![turn(Role::System, vec![text("Be brief")])]).unwrap();
+    let body: Value = serde_json::from_slice(&alone.body).unwrap();
+    assert_eq!(body["contents"], serde_json::json!([{ "role": "user", "parts": [{ "text": "Be brief" }] }]));
+    assert_eq!((body.get("systemInstruction"), alone.adjusted.len()), (None, 1));
 }
 
 #[test]

@@ -137,6 +137,8 @@ pub(super) fn request() -> impl Strategy<Value = ModelRequest<'static>> {
                 logprobs,
                 sampling,
                 thinking,
+                shows_thinking: false,
+                prefill: None,
                 user,
                 sealed_states: Vec::new(),
                 unmapped_fields: Default::default(),

@@ -17,7 +17,7 @@ struct Built {
 }
 
 /// Checks the events of a whole stream.
-pub(super) fn check(told: &[Value]) {
+pub(crate) fn check(told: &[Value]) {
     let kind = |event: &Value| event["type"].as_str().unwrap().to_owned();
     for (number, event) in told.iter().enumerate() {
         assert_eq!(event["sequence_number"], json!(number), "{event}");

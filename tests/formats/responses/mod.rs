@@ -1,7 +1,8 @@
-//! The Responses API, as clients speak it.
+//! The Responses API.
 
 mod answers;
-mod grammar;
+pub(crate) mod grammar;
+mod provider;
 mod requests;
 mod state;
 

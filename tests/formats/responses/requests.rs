@@ -183,6 +183,22 @@ fn fields_are_read_or_named() {
 }
 
 #[test]
+fn fields_of_items_and_parts_are_named_unless_they_say_what_is_known() {
+    let given = json!({ "input": [
+        { "type": "message", "id": "msg_1", "status": "completed", "role": "assistant", "phase": "commentary", "content": [
+            { "type": "output_text", "text": "a", "annotations": [], "logprobs": [{ "token": "a" }] },
+            { "type": "output_text", "text": "b", "annotations": [{ "type": "url_citation" }] },
+        ] },
+        { "type": "function_call", "id": "fc_1", "call_id": "c1", "name": "f", "arguments": "{}", "status": "completed" },
+        { "type": "custom_tool_call_output", "call_id": "c1", "name": "f", "output": [{ "type": "input_text", "text": "c", "new": 1 }] },
+        { "type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "x", "new": 1 },
+        { "role": "user", "content": "Q", "newer": 1 },
+    ] });
+    let expected = ["input[].content[].annotations", "input[].content[].new", "input[].newer"];
+    assert_eq!(unmapped(&given), expected);
+}
+
+#[test]
 fn a_choice_of_tools_is_kept() {
     let tools =
         json!([{ "type": "function", "name": "f" }, { "type": "function", "name": "g" }, { "type": "web_search" }]);

@@ -1,126 +1,47 @@
-//! Reads a client's object field by field, so that unknown fields can be reported by name.
+//! The words in which Anthropic's API refuses a field.
 
-use std::borrow::Cow;
-use std::fmt::{self, Display};
+use std::fmt::Display;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::de::Deserialize;
 
-use crate::canonical::Raw;
 use crate::error::{Error, Result};
-use crate::wire::list::{self, ListError};
+use crate::formats::fields::{self, Words};
 
-/// The fields of an object that have not been taken yet. The place `at` is formatted only for errors.
-pub(crate) struct Fields<'a>(Vec<(Key<'a>, &'a RawValue)>);
+/// The fields of a client's object.
+pub(crate) type Fields<'a> = fields::Fields<'a, Messages>;
 
-#[derive(serde::Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+/// The words of Anthropic's API.
+pub(crate) struct Messages;
 
-impl<'a> Fields<'a> {
-    /// Reads an object.
-    ///
-    /// # Errors
-    /// 400 if it is not an object.
-    pub(crate) fn read(raw: &'a str, at: &dyn Display) -> Result<Self> {
-        serde_json::from_str(raw).map_err(|_| wrong(at, "Input should be an object"))
+impl Words for Messages {
+    const OBJECT: &str = "Input should be an object";
+    const TEXT: &str = "Input should be a valid string";
+    const BOOLEAN: &str = "Input should be a valid boolean";
+    const LIST: &str = "Input should be a valid list";
+
+    fn wrong(at: &dyn Display, expected: &str) -> Error {
+        wrong(at, expected)
     }
 
-    /// Takes a field; `None` if it is missing or `null`. Of two with one name, the last counts.
-    pub(crate) fn take(&mut self, name: &str) -> Option<&'a RawValue> {
-        let mut found = None;
-        self.0.retain(|(key, value)| {
-            let matches = key.0 == name;
-            if matches {
-                found = Some(*value);
-            }
-            !matches
-        });
-        found.filter(|value| value.get() != "null")
+    fn required(at: &dyn Display) -> Error {
+        required(at)
     }
 
-    /// Takes a field as JSON.
-    pub(crate) fn raw(&mut self, name: &str) -> Option<Raw<'a>> {
-        self.take(name).map(Raw::from)
-    }
-
-    /// Takes a required field.
-    ///
-    /// # Errors
-    /// 400 if it is missing.
-    pub(crate) fn need(&mut self, name: &str, at: &dyn Display) -> Result<&'a RawValue> {
-        self.take(name).ok_or_else(|| required(&format_args!("{at}.{name}")))
-    }
-
-    /// Takes a required string.
-    ///
-    /// # Errors
-    /// 400 if it is missing or not a string.
-    pub(crate) fn text(&mut self, name: &str, at: &dyn Display) -> Result<Cow<'a, str>> {
-        let text = text(self.need(name, at)?);
-        text.ok_or_else(|| wrong(&format_args!("{at}.{name}"), "Input should be a valid string"))
-    }
-
-    /// Takes a required string, unread.
-    ///
-    /// # Errors
-    /// 400 if it is missing or not a string.
-    pub(crate) fn json_text(&mut self, name: &str, at: &dyn Display) -> Result<Raw<'a>> {
-        let raw = Raw::from(self.need(name, at)?);
-        raw.is_text()
-            .then_some(raw)
-            .ok_or_else(|| wrong(&format_args!("{at}.{name}"), "Input should be a valid string"))
-    }
-
-    /// Takes a boolean; `None` if it is missing or `null`.
-    ///
-    /// # Errors
-    /// 400 if it is not a boolean.
-    pub(crate) fn boolean(&mut self, name: &str, at: &dyn Display) -> Result<Option<bool>> {
-        match self.take(name).map(RawValue::get) {
-            None => Ok(None),
-            Some("true") => Ok(Some(true)),
-            Some("false") => Ok(Some(false)),
-            Some(_) => Err(wrong(&format_args!("{at}.{name}"), "Input should be a valid boolean")),
-        }
-    }
-
-    /// The names of the fields that were not taken and hold something.
-    pub(crate) fn rest(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(|(_, value)| !Raw::from(*value).is_blank()).map(|(name, _)| name.0.as_ref())
+    fn item(at: &dyn Display, index: usize) -> String {
+        format!("{at}.{index}")
     }
 }
 
-/// The text of a JSON string; `None` if it is not a string.
-pub(crate) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
-    let inside = raw.get().strip_prefix('"')?.strip_suffix('"')?;
-    if memchr::memchr(b'\\', inside.as_bytes()).is_none() {
-        return Some(Cow::Borrowed(inside));
-    }
-    serde_json::from_str(raw.get()).ok().map(Cow::Owned)
-}
-
-/// Hands the items of an array to `take`, each with its index. They are not collected: parsed, they take many
-/// times the memory of their text.
+/// Hands the items of an array to `take`, each with its index.
 ///
 /// # Errors
 /// 400 if it is not an array or an item has the wrong type; errors of `take`.
 pub(crate) fn each<'a, T: Deserialize<'a>>(
     raw: &'a str,
     at: &dyn Display,
-    mut take: impl FnMut(usize, T) -> Result<()>,
+    take: impl FnMut(usize, T) -> Result<()>,
 ) -> Result<()> {
-    let (mut number, mut refused) = (0_usize, None);
-    let read = list::each(raw, |item| {
-        refused = take(number, item).err();
-        number = number.saturating_add(1);
-        refused.is_none()
-    });
-    match (refused, read) {
-        (Some(error), _) => Err(error),
-        (None, Ok(())) => Ok(()),
-        (None, Err(ListError::NotAList)) => Err(wrong(at, "Input should be a valid list")),
-        (None, Err(ListError::Item(bad))) => Err(wrong(&format_args!("{at}.{bad}"), "Input should be an object")),
-    }
+    fields::each::<Messages, T>(raw, at, take)
 }
 
 /// A field that violates the format, in the wording of Anthropic's API.
@@ -131,26 +52,4 @@ pub(crate) fn wrong(at: &dyn Display, expected: &str) -> Error {
 /// A required field that is missing.
 pub(crate) fn required(at: &dyn Display) -> Error {
     Error::caller(400, "missing_required_parameter", format!("{at}: Field required")).at(at.to_string())
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct FieldVisitor;
-        impl<'de> Visitor<'de> for FieldVisitor {
-            type Value = Fields<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Self::Value, A::Error> {
-                let mut fields = Vec::with_capacity(4);
-                while let Some(field) = map.next_entry()? {
-                    fields.push(field);
-                }
-                Ok(Fields(fields))
-            }
-        }
-        deserializer.deserialize_map(FieldVisitor)
-    }
 }

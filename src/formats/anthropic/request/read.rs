@@ -6,9 +6,9 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::super::thinking;
-use super::fields::{Fields, each, required, text, wrong};
+use super::fields::{Fields, each, required, wrong};
 use super::read_messages;
-use crate::canonical::{ModelRequest, Raw, ResponseFormat, Sampling, Thinking, Tool, ToolChoice, UniqueNames};
+use crate::canonical::{ModelRequest, Raw, ResponseFormat, Sampling, Thinking, Tool, ToolChoice, UniqueNames, text_of};
 use crate::error::{Error, Result};
 use crate::wire::json::{Document, parse_integer};
 
@@ -63,6 +63,7 @@ pub(crate) fn read_prompt<'d>(document: &'d Document<'d>) -> Result<ModelRequest
     request.tools = tools(document, &mut unmapped)?;
     tool_choice(document, &mut request)?;
     request.thinking = thinking(document, &mut unmapped)?;
+    request.shows_thinking = matches!(request.thinking, Some(Thinking::Free | Thinking::Budget(1..)));
     output_config(document, &mut request, &mut unmapped)?;
     request.stop = stop_sequences(document)?;
     request.sampling = sampling(document)?;
@@ -100,7 +101,7 @@ fn tools<'d>(document: &'d Document<'d>, unmapped: &mut UniqueNames<'d>) -> Resu
     let mut tools = Vec::new();
     each(raw, &"tools", |index, mut fields: Fields<'d>| {
         let at = format_args!("tools.{index}");
-        let kind = fields.take("type").and_then(text).unwrap_or(Cow::Borrowed("custom"));
+        let kind = fields.take("type").and_then(text_of).unwrap_or(Cow::Borrowed("custom"));
         if kind != "custom" {
             // A tool that runs on Anthropic's servers.
             unmapped.note(format!("tools[].{kind}"));
@@ -144,8 +145,8 @@ fn thinking(document: &Document<'_>, unmapped: &mut UniqueNames<'_>) -> Result<O
         "adaptive" => Thinking::Free,
         "enabled" => {
             let budget = fields.need("budget_tokens", &"thinking.enabled")?;
-            let wrong = |_| wrong(&"thinking.enabled.budget_tokens", "Input should be a valid integer");
-            Thinking::Budget(budget.get().parse().map_err(wrong)?)
+            let wrong = || wrong(&"thinking.enabled.budget_tokens", "Input should be a valid integer");
+            Thinking::Budget(parse_integer(budget.get()).ok_or_else(wrong)?)
         }
         _ => return Err(wrong(&"thinking.type", "Input should be 'enabled', 'disabled' or 'adaptive'")),
     };
@@ -168,7 +169,7 @@ fn output_config<'d>(
         let mut fields = Fields::read(raw, &"output_config")?;
         format = fields.take("format").map(RawValue::get).or(format);
         if let Some(word) = fields.take("effort") {
-            let effort = text(word).and_then(|word| thinking::effort_from_word(&word));
+            let effort = text_of(word).and_then(|word| thinking::effort_from_word(&word));
             let effort = effort.ok_or_else(|| {
                 wrong(&"output_config.effort", "Input should be 'low', 'medium', 'high', 'xhigh' or 'max'")
             })?;

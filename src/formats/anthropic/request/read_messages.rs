@@ -7,11 +7,12 @@ use serde_json::value::RawValue;
 
 use super::super::wire::api::PLACEHOLDER_PREFIX;
 use super::super::wire::json::escaped_text;
-use super::fields::{Fields, each, required, text, wrong};
-use crate::canonical::{Media, MediaKind, MediaSource, Part, Raw, Role, ToolCall, Turn, UniqueNames};
+use super::fields::{Fields, each, required, wrong};
+use crate::canonical::{Media, MediaKind, MediaSource, Part, Raw, Role, ToolCall, Turn, UniqueNames, text_of};
 use crate::error::Result;
 use crate::formats::media_type::media_type;
-use crate::wire::base64;
+use crate::formats::ties::foreign_file;
+use crate::wire::{base64, typed};
 
 /// Reads the values of `system` and `messages`.
 ///
@@ -23,7 +24,7 @@ pub(crate) fn read<'d>(
     unmapped: &mut UniqueNames<'_>,
 ) -> Result<Vec<Turn<'d>>> {
     let mut turns = Vec::new();
-    if let Some(content_value) = system.and_then(|raw| serde_json::from_str(raw).ok()) {
+    if let Some(content_value) = system.and_then(|raw| typed::from_str(raw).ok()) {
         let parts = content(content_value, &"system", unmapped)?;
         if !parts.is_empty() {
             turns.push(Turn { role: Role::System, parts });
@@ -131,9 +132,10 @@ fn media<'d>(
         "url" => MediaSource::Url(source.text("url", &at)?),
         "text" => {
             let data = base64::encode(source.text("data", &at)?.as_bytes());
-            let label = source.take("media_type").and_then(text).unwrap_or_default();
+            let label = source.take("media_type").and_then(text_of).unwrap_or_default();
             MediaSource::Data { mime: media_type(label, &data), base64: Cow::Owned(data) }
         }
+        "file" => return Err(foreign_file(&format_args!("{at}.file_id"))),
         other => {
             unmapped.note(format!("messages[].content[].source.{other}"));
             return Ok(None);

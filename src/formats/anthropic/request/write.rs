@@ -7,11 +7,11 @@ use super::super::wire::json::is_empty_text;
 use super::super::wire::request::{
     OutputConfig, OutputFormat, RequestBody, RequestMetadata, ThinkingParam, ToolChoiceParam, ToolDefinition,
 };
-use super::write_messages::{lacks_thinking, write_conversation};
+use super::write_messages::{Conversation, lacks_thinking, write_conversation};
 use crate::canonical::{ModelRequest, Raw, ResponseFormat, ToolChoice};
 use crate::error::{Error, Result};
 use crate::formats::unsupported::UnsupportedFields;
-use crate::formats::written_request::{WriteTarget, WrittenRequest};
+use crate::formats::written_request::{Adjustment, WriteTarget, WrittenRequest};
 
 /// Writes a message request.
 ///
@@ -20,7 +20,7 @@ use crate::formats::written_request::{WriteTarget, WrittenRequest};
 pub(crate) fn write(request: &ModelRequest<'_>, target: WriteTarget<'_>) -> Result<WrittenRequest> {
     let mut unsupported = UnsupportedFields::default();
     request.unmapped_fields.iter().for_each(|name| unsupported.add(name.clone().into_owned()));
-    let (system, messages) = write_conversation(request, &mut unsupported);
+    let Conversation { system, messages, is_system_alone } = write_conversation(request, &mut unsupported);
     if messages.is_empty() {
         let message = "This model's provider demands at least one message of a user that is not empty.";
         return Err(Error::caller(400, "unsupported_value", message).at("messages"));
@@ -55,7 +55,7 @@ pub(crate) fn write(request: &ModelRequest<'_>, target: WriteTarget<'_>) -> Resu
         headers,
         body,
         dropped: unsupported.into_names(),
-        adjusted: Vec::new(),
+        adjusted: is_system_alone.then(Adjustment::instructions_alone).into_iter().collect(),
     })
 }
 

@@ -8,11 +8,20 @@ use crate::canonical::{Media, MediaKind, MediaSource, ModelRequest, Part, Raw, R
 use crate::formats::unsupported::UnsupportedFields;
 use crate::wire::base64;
 
-/// Returns the system prompt, gathered from all turns, and the messages.
+/// A conversation in the API's form.
+pub(crate) struct Conversation<'a> {
+    /// The system prompt, gathered from all turns.
+    pub(crate) system: Option<MessageContent<'a>>,
+    pub(crate) messages: Vec<RequestMessage<'a>>,
+    /// Whether the system prompt was all there was: it is the user's message.
+    pub(crate) is_system_alone: bool,
+}
+
+/// Writes a conversation.
 pub(crate) fn write_conversation<'a>(
     request: &'a ModelRequest<'a>,
     unsupported: &mut UnsupportedFields,
-) -> (Option<MessageContent<'a>>, Vec<RequestMessage<'a>>) {
+) -> Conversation<'a> {
     let mut system = Vec::new();
     let mut turns: Vec<(Role, Vec<ContentBlock<'a>>)> = Vec::new();
     for turn in &request.turns {
@@ -40,8 +49,13 @@ pub(crate) fn write_conversation<'a>(
             RequestMessage { role: "assistant", content: content(blocks) }
         }
     });
-    let messages = messages.collect();
-    ((!system.is_empty()).then(|| content(system)), messages)
+    let mut messages: Vec<_> = messages.collect();
+    let mut system = (!system.is_empty()).then(|| content(system));
+    let is_system_alone = messages.is_empty() && system.is_some();
+    if messages.is_empty() {
+        messages.extend(system.take().map(|content| RequestMessage { role: "user", content }));
+    }
+    Conversation { system, messages, is_system_alone }
 }
 
 /// Whether the assistant turn that the last tool results belong to lacks its thinking at the beginning. With

@@ -23,13 +23,20 @@ pub(crate) fn emit_thinking(text: Option<&Raw<'_>>, emit: EventSink<'_>) {
     }
 }
 
+/// The reason of a response that the context window ended.
+pub(crate) const CONTEXT: &str = "model_context_window_exceeded";
+/// The reason of one that is to be continued by sending it back.
+pub(crate) const PAUSED: &str = "pause_turn";
+
 /// The reason in `stop_reason`.
 pub(crate) fn finish_reason(reason: &str) -> FinishReason {
     match reason {
-        "max_tokens" | "model_context_window_exceeded" => FinishReason::Length,
+        "max_tokens" => FinishReason::Length,
+        CONTEXT => FinishReason::Context,
+        PAUSED => FinishReason::Paused,
         "tool_use" => FinishReason::Calls,
         "refusal" => FinishReason::Filtered,
-        // `end_turn`, `stop_sequence`, `pause_turn`, and unknown reasons.
+        // `end_turn`, `stop_sequence`, and unknown reasons.
         _ => FinishReason::Stop,
     }
 }

@@ -4,6 +4,7 @@ use super::super::wire::api::PLACEHOLDER_PREFIX;
 use super::super::wire::message::{
     CacheCreationCounts, MessageUsage, OutputDetails, ResponseBlock, ResponseMessage, TokenCounts, ToolCaller,
 };
+use super::events::{CONTEXT, PAUSED};
 use crate::canonical::{FinishReason, Raw, ResponseEvent, Usage};
 use crate::formats::client_format::ResponseHead;
 
@@ -53,6 +54,8 @@ impl MessageState {
     pub(crate) fn stop_reason(&self) -> &'static str {
         match self.finish {
             Some(FinishReason::Length) => "max_tokens",
+            Some(FinishReason::Context) => CONTEXT,
+            Some(FinishReason::Paused) => PAUSED,
             Some(FinishReason::Filtered) => "refusal",
             Some(FinishReason::Calls) => "tool_use",
             Some(FinishReason::Stop) | None if self.has_calls => "tool_use",
@@ -91,6 +94,7 @@ impl MessageState {
             output_tokens: self.usage.output,
             output_tokens_details: (thinking_tokens > 0).then_some(OutputDetails { thinking_tokens }),
             server_tool_use: None,
+            estimated: self.usage.is_estimated,
         }
     }
 }

@@ -275,6 +275,7 @@ mod tests {
         has_other_model: false,
         reported_cost: None,
         has_detailed_cost: false,
+        is_estimated: false,
     };
 
     #[test]

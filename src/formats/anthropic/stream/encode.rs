@@ -5,7 +5,7 @@ use super::super::errors;
 use super::super::response::blocks::{BlockKind, BlockQueue, PendingBlock};
 use super::super::response::message::{MessageState, placeholder_signature, tool_use};
 use super::super::wire::json::arguments_object;
-use super::super::wire::message::{BlockDelta, MessageDelta, ResponseBlock, StreamEvent};
+use super::super::wire::message::{BlockDelta, MessageDelta, Recovery, ResponseBlock, StreamEvent};
 use crate::canonical::{Raw, ResponseEvent};
 use crate::error::Error;
 use crate::formats::client_format::ResponseHead;
@@ -22,6 +22,8 @@ pub(crate) struct Encoder {
     is_open: bool,
     /// The index of the first of the blocks.
     index: u32,
+    /// How the message went on that an attempt had left unfinished.
+    recovered: Option<&'static str>,
     is_over: bool,
 }
 
@@ -33,6 +35,7 @@ impl Encoder {
             has_started: false,
             is_open: false,
             index: 0,
+            recovered: None,
             is_over: false,
         }
     }
@@ -141,8 +144,13 @@ impl StreamEncoder for Encoder {
             stop_reason: self.state.stop_reason(),
             stop_sequence: None,
         };
-        write_event(&StreamEvent::MessageDelta { delta, usage: self.state.tokens() }, out);
+        let x_llm_bridge = self.recovered.map(|recovered| Recovery { recovered });
+        write_event(&StreamEvent::MessageDelta { delta, usage: self.state.tokens(), x_llm_bridge }, out);
         write_event(&StreamEvent::MessageStop {}, out);
+    }
+
+    fn recovered(&mut self, how: &'static str) {
+        self.recovered = Some(how);
     }
 }
 

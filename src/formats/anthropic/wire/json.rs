@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::canonical::Raw;
+use crate::wire::typed;
 
 /// Reads a JSON object. Serde alone would also read a list as the fields of a struct, in their order.
 pub(crate) fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
@@ -23,7 +24,7 @@ pub(crate) fn is_empty_text(raw: &Raw<'_>) -> bool {
 /// A call's arguments as an object. Other JSON is kept in an object under a name that says so.
 pub(crate) fn arguments_object<'a>(json: &'a str) -> Raw<'a> {
     let trimmed = json.trim();
-    let read = trimmed.starts_with('{').then(|| Raw::parse(trimmed)).flatten();
+    let read = trimmed.starts_with('{').then(|| typed::from_str(trimmed).ok()).flatten();
     read.unwrap_or_else(|| match trimmed {
         "" | "null" | "\"\"" => Raw::of(&serde_json::Map::new()),
         _ => Raw::of(&serde_json::json!({ "_invalid_json": json })),

@@ -43,6 +43,9 @@ pub(crate) struct TokenCounts {
     pub(crate) output_tokens: u64,
     pub(crate) output_tokens_details: Option<OutputDetails>,
     pub(crate) server_tool_use: AlwaysNull,
+    /// Only `true`: the provider reported no usage.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) estimated: bool,
 }
 
 /// Tokens written to the cache, by the time to live.
@@ -84,11 +87,26 @@ pub(crate) enum ToolCaller {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum StreamEvent<'a> {
-    MessageStart { message: ResponseMessage<'a> },
-    ContentBlockStart { index: u32, content_block: ResponseBlock },
-    ContentBlockDelta { index: u32, delta: BlockDelta<'a> },
-    ContentBlockStop { index: u32 },
-    MessageDelta { delta: MessageDelta, usage: TokenCounts },
+    MessageStart {
+        message: ResponseMessage<'a>,
+    },
+    ContentBlockStart {
+        index: u32,
+        content_block: ResponseBlock,
+    },
+    ContentBlockDelta {
+        index: u32,
+        delta: BlockDelta<'a>,
+    },
+    ContentBlockStop {
+        index: u32,
+    },
+    MessageDelta {
+        delta: MessageDelta,
+        usage: TokenCounts,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        x_llm_bridge: Option<Recovery>,
+    },
     MessageStop {},
 }
 
@@ -116,6 +134,12 @@ pub(crate) enum BlockDelta<'a> {
     Signature { signature: Raw<'a> },
     #[serde(rename = "input_json_delta")]
     InputJson { partial_json: Raw<'a> },
+}
+
+/// How the message went on that an attempt had left unfinished.
+#[derive(Serialize)]
+pub(crate) struct Recovery {
+    pub(crate) recovered: &'static str,
 }
 
 #[derive(Serialize)]

@@ -9,6 +9,9 @@ use crate::error::Error;
 use crate::formats::refusals::{Words, instead};
 use crate::formats::statement::statement;
 
+/// How the message of a prompt begins that is longer than the model takes.
+const OVERFLOW: &str = "The input token count";
+
 #[derive(Deserialize)]
 struct RpcErrorBody {
     error: RpcStatus,
@@ -60,8 +63,11 @@ impl RpcStatus {
 
     /// The provider's message, or `otherwise` where it has none.
     fn into_error(self, status: u16, otherwise: impl FnOnce() -> String) -> Error {
+        // Clients act on this code: they shorten the conversation.
+        let is_overflow = self.message.as_ref().is_some_and(|message| message.starts_with(OVERFLOW));
+        let code = if is_overflow { Some("context_length_exceeded".to_owned()) } else { self.status };
         let error = Error::upstream(status, "upstream_error", self.message.unwrap_or_else(otherwise));
-        if self.status.is_some() { error.worded(None, self.status, None) } else { error }
+        if code.is_some() { error.worded(None, code, None) } else { error }
     }
 
     /// The words by which refused credentials are recognised. Gemini answers 400 to a wrong key.
@@ -118,6 +124,13 @@ mod tests {
         assert_eq!(error_of(503, "overloaded").2, "overloaded");
         assert_eq!(error_of(500, "[]").1, "upstream_error");
         assert_eq!(error_of(302, "{}").0, 502);
+    }
+
+    #[test]
+    fn a_prompt_that_is_too_long_has_the_code_that_clients_know() {
+        let message = "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).";
+        let body = format!(r#"{{"error":{{"code":400,"message":"{message}","status":"INVALID_ARGUMENT"}}}}"#);
+        assert_eq!(error_of(400, &body), (400, "context_length_exceeded".into(), message.into()));
     }
 
     #[test]

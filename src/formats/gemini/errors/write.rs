@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::formats::context_words::{self, ContextTokens};
 use crate::wire::sse;
 
 /// Each status and the name of its google.rpc.Code.
@@ -73,18 +74,29 @@ struct QuotaViolation<'a> {
 
 /// Writes an error as a response's body.
 pub(crate) fn write(error: &Error) -> Vec<u8> {
-    let status = WrittenStatus {
-        code: error.status(),
-        message: error.message(),
-        status: code_name(error.status()),
-        details: details(error),
-    };
+    let message = &context_words::message(error, &["exceeds the maximum number of tokens"], too_long);
+    let status =
+        WrittenStatus { code: error.status(), message, status: code_name(error.status()), details: details(error) };
     serde_json::to_vec(&ErrorBody { error: status }).unwrap_or_default()
 }
 
-/// Writes an error as the last event of a stream. Google's clients look for it in the data of events.
+/// Writes an error as the last event of a stream. Google's clients look for it in the data of events, except older
+/// ones for Node, such as the one in Gemini CLI: they take the end of the stream for a success unless bytes are left
+/// that are no event, as in Google's own errors. By the rules of server-sent events, such bytes are discarded.
 pub(crate) fn write_event(error: &Error, out: &mut Vec<u8>) {
-    sse::write(&write(error), out);
+    let body = write(error);
+    sse::write(&body, out);
+    out.extend_from_slice(&body);
+}
+
+/// Google's words for a conversation that is too long.
+fn too_long(tokens: Option<ContextTokens>) -> String {
+    match tokens {
+        Some(ContextTokens { requested, allowed }) => {
+            format!("The input token count ({requested}) exceeds the maximum number of tokens allowed ({allowed}).")
+        }
+        None => "The input token count exceeds the maximum number of tokens allowed.".to_owned(),
+    }
 }
 
 fn code_name(status: u16) -> &'static str {
@@ -172,6 +184,27 @@ mod tests {
         assert_eq!(written(&date)["details"].as_array().unwrap().len(), 1);
         let budget = written(&limited("insufficient_quota"));
         assert_eq!(budget["details"][1]["violations"][0]["quotaId"], "INSUFFICIENT_QUOTA");
+    }
+
+    /// `@google/genai` 1.x: events by `/^\s*data: (.*)\n\n/`, and an error if anything but whitespace is left.
+    #[test]
+    fn what_ends_a_stream_is_an_event_and_a_rest_that_is_none() {
+        let mut out = Vec::new();
+        write_event(&Error::upstream(502, "stream_truncated", "It broke off."), &mut out);
+        let text = String::from_utf8(out).unwrap();
+        let (event, rest) = text.split_once("\n\n").unwrap();
+        assert_eq!(event.strip_prefix("data: "), Some(rest));
+        assert_eq!(serde_json::from_str::<Value>(rest).unwrap()["error"]["code"], 502);
+        assert!(!rest.contains('\n'));
+    }
+
+    #[test]
+    fn a_conversation_that_is_too_long_is_told_in_googles_words() {
+        let code = Some(context_words::CONTEXT_EXCEEDED.to_owned());
+        let error =
+            Error::upstream(400, "x", "prompt is too long: 9000 tokens > 8000 maximum").worded(None, code, None);
+        let message = "The input token count (9000) exceeds the maximum number of tokens allowed (8000). prompt is too long: 9000 tokens > 8000 maximum";
+        assert_eq!(written(&error)["message"], message);
     }
 
     #[test]

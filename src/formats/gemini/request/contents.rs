@@ -9,6 +9,7 @@ use super::super::wire::content::{
 use crate::canonical::{Media, MediaKind, MediaSource, Part, Raw, Role, ToolCall, Turn};
 use crate::error::{Error, Result};
 use crate::formats::unsupported::UnsupportedFields;
+use crate::wire::typed;
 
 /// The signature that Gemini 3 accepts for a call that it did not make itself:
 /// `skip_thought_signature_validator` in base64
@@ -28,6 +29,8 @@ pub(crate) struct Conversation<'a> {
     pub(crate) contents: Vec<ContentBody<'a>>,
     /// Whether a user's turn was put first.
     pub(crate) is_opened: bool,
+    /// Whether the system instruction was all there was: it is the user's turn.
+    pub(crate) is_system_alone: bool,
 }
 
 struct ContentsWriter<'a, 'd> {
@@ -62,10 +65,14 @@ pub(crate) fn write_contents<'a>(
     for content in contents.iter_mut().filter(|content| content.results) {
         content.parts.sort_by_key(|part| !matches!(part.data, PartData::FunctionResponse(_)));
     }
-    let system =
+    let mut system =
         (!system.is_empty()).then_some(ContentBody { role: None, parts: system, results: false, calls: false });
     let is_opened = open(&mut contents);
-    Ok(Conversation { system, contents, is_opened })
+    let is_system_alone = contents.is_empty() && system.is_some();
+    if contents.is_empty() {
+        contents.extend(system.take().map(|system| ContentBody { role: Some(USER), ..system }));
+    }
+    Ok(Conversation { system, contents, is_opened, is_system_alone })
 }
 
 /// Puts a user's turn before a first turn with a call, and returns whether it did. Gemini refuses a call that
@@ -209,7 +216,8 @@ fn result_object<'a>(parts: &'a [Part<'a>], failed: bool) -> Raw<'a> {
     if failed {
         return Raw::of(&ToolOutcome::Error(&text));
     }
-    let object = Some(text.trim()).filter(|text| text.starts_with('{')).and_then(Raw::parse);
+    let object =
+        Some(text.trim()).filter(|text| text.starts_with('{')).and_then(|text| typed::from_str::<Raw<'_>>(text).ok());
     object.map_or_else(|| Raw::of(&ToolOutcome::Result(&text)), |object| object.owned())
 }
 

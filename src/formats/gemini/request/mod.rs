@@ -10,4 +10,5 @@ mod write;
 
 pub(super) use path::{full_name, resource};
 pub(super) use read::{read, read_counted, read_streamed};
+pub(super) use read_contents::{is_stored, type_by_path};
 pub(super) use write::write;

@@ -5,10 +5,12 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::fields::{Fields, each, required, text, wrong};
+use super::fields::{Fields, each, wrong};
 use super::read_contents;
 use super::schema::json_schema;
-use crate::canonical::{Effort, ModelRequest, Raw, ResponseFormat, Sampling, Thinking, Tool, ToolChoice, UniqueNames};
+use crate::canonical::{
+    Effort, ModelRequest, Raw, ResponseFormat, Sampling, Thinking, Tool, ToolChoice, UniqueNames, text_of,
+};
 use crate::error::{Error, Result};
 use crate::wire::json::{Document, parse_integer};
 
@@ -24,7 +26,7 @@ const LEVELS: &[(&str, Effort)] =
 /// # Errors
 /// 400 naming the field that violates the format, or that another provider cannot read.
 pub(crate) fn read<'d>(document: &'d Document<'d>) -> Result<ModelRequest<'d>> {
-    read_body(text_of(document)?)
+    read_body(body_text(document)?)
 }
 
 /// Reads a request for a stream.
@@ -40,7 +42,7 @@ pub(crate) fn read_streamed<'d>(document: &'d Document<'d>) -> Result<ModelReque
 /// # Errors
 /// As [`read`].
 pub(crate) fn read_counted<'d>(document: &'d Document<'d>) -> Result<ModelRequest<'d>> {
-    let body = text_of(document)?;
+    let body = body_text(document)?;
     let mut fields = Fields::read(body, &"the body")?;
     match (fields.take("generateContentRequest"), fields.take("contents")) {
         (Some(_), Some(_)) => Err(wrong(&"contents", "left out beside `generateContentRequest`")),
@@ -49,7 +51,7 @@ pub(crate) fn read_counted<'d>(document: &'d Document<'d>) -> Result<ModelReques
     }
 }
 
-fn text_of<'d>(document: &Document<'d>) -> Result<&'d str> {
+fn body_text<'d>(document: &Document<'d>) -> Result<&'d str> {
     std::str::from_utf8(document.bytes())
         .map_err(|_| Error::caller(400, "invalid_json", "The body is not valid JSON: it is not UTF-8."))
 }
@@ -63,7 +65,8 @@ fn read_body(body: &str) -> Result<ModelRequest<'_>> {
         return Err(Error::caller(400, "unsupported_parameter", message).at("cachedContent"));
     }
     let (system, contents) = (fields.take("systemInstruction"), fields.take("contents"));
-    request.turns = read_contents::read(system.map(RawValue::get), contents.map(RawValue::get), &mut unmapped)?;
+    (request.turns, request.sealed_states) =
+        read_contents::read(system.map(RawValue::get), contents.map(RawValue::get), &mut unmapped)?;
     request.tools = tools(&mut fields, &mut unmapped)?;
     tool_config(&mut fields, &mut request, &mut unmapped)?;
     if let Some(config) = fields.object("generationConfig", &"")? {
@@ -73,7 +76,7 @@ fn read_body(body: &str) -> Result<ModelRequest<'_>> {
     fields.take("model");
     for (name, usual) in DEFAULTS {
         if let Some(word) = fields.take(name)
-            && !text(word).is_some_and(|word| usual.iter().any(|usual| word.eq_ignore_ascii_case(usual)))
+            && !text_of(word).is_some_and(|word| usual.iter().any(|usual| word.eq_ignore_ascii_case(usual)))
         {
             unmapped.note(*name);
         }
@@ -106,8 +109,8 @@ fn declared<'d>(
     at: &dyn std::fmt::Display,
     unmapped: &mut UniqueNames<'_>,
 ) -> Result<Tool<'d>> {
-    let name = fields.json_text("name", at)?.ok_or_else(|| required(&format_args!("{at}.name")))?;
-    let description = fields.json_text("description", at)?;
+    let name = fields.json_text("name", at)?;
+    let description = fields.optional_json_text("description", at)?;
     let schema = fields.raw("parametersJsonSchema");
     let parameters = fields.raw("parameters").map(json_schema);
     fields.rest().for_each(|name| unmapped.note(format!("tools[].functionDeclarations[].{name}")));
@@ -124,7 +127,7 @@ fn tool_config<'d>(
     config.rest().for_each(|name| unmapped.note(format!("toolConfig.{name}")));
     let Some(mut calling) = calling else { return Ok(()) };
     let at = &"toolConfig.functionCallingConfig";
-    let mode = calling.text("mode", at)?.unwrap_or_default();
+    let mode = calling.optional_text("mode", at)?.unwrap_or_default();
     let allowed = allowed_names(&mut calling)?;
     calling.rest().for_each(|name| unmapped.note(format!("toolConfig.functionCallingConfig.{name}")));
     let choice = match mode.to_ascii_uppercase().as_str() {
@@ -190,7 +193,7 @@ fn generation_config<'d>(
     }
     request.response_format = response_format(&mut fields, unmapped)?;
     if let Some(config) = fields.object("thinkingConfig", &CONFIG)? {
-        request.thinking = thinking(config, unmapped)?;
+        thinking(config, request, unmapped)?;
     }
     if fields.take("responseModalities").is_some_and(|kinds| !is_text_alone(kinds)) {
         unmapped.note("generationConfig.responseModalities");
@@ -202,7 +205,7 @@ fn generation_config<'d>(
 fn integer(fields: &mut Fields<'_>, name: &str) -> Result<Option<u64>> {
     let Some(raw) = fields.take(name) else { return Ok(None) };
     // Protobuf writes large numbers as strings.
-    let digits = text(raw).unwrap_or(Cow::Borrowed(raw.get()));
+    let digits = text_of(raw).unwrap_or(Cow::Borrowed(raw.get()));
     let number = parse_integer(&digits);
     number.map(Some).ok_or_else(|| wrong(&format_args!("{CONFIG}.{name}"), "a whole number"))
 }
@@ -213,7 +216,7 @@ fn is_text_alone(kinds: &RawValue) -> bool {
 }
 
 fn response_format<'d>(fields: &mut Fields<'d>, unmapped: &mut UniqueNames<'_>) -> Result<Option<ResponseFormat<'d>>> {
-    let kind = fields.text("responseMimeType", &CONFIG)?.unwrap_or_default();
+    let kind = fields.optional_text("responseMimeType", &CONFIG)?.unwrap_or_default();
     let json = fields.raw("responseJsonSchema");
     let schema = json.or_else(|| fields.raw("responseSchema").map(json_schema)).filter(|schema| !schema.is_blank());
     match (kind.as_ref(), schema) {
@@ -233,14 +236,18 @@ fn response_format<'d>(fields: &mut Fields<'d>, unmapped: &mut UniqueNames<'_>) 
     }
 }
 
-fn thinking(mut fields: Fields<'_>, unmapped: &mut UniqueNames<'_>) -> Result<Option<Thinking>> {
+fn thinking(mut fields: Fields<'_>, request: &mut ModelRequest<'_>, unmapped: &mut UniqueNames<'_>) -> Result<()> {
     let at = "generationConfig.thinkingConfig";
-    // Thoughts are always returned, marked as such.
-    fields.boolean("includeThoughts", &at)?;
-    let budget = fields.number("thinkingBudget", &at)?;
-    let level = fields.text("thinkingLevel", &at)?;
-    let level = level.filter(|level| !level.is_empty() && *level != "THINKING_LEVEL_UNSPECIFIED");
+    request.shows_thinking = fields.boolean("includeThoughts", &at)? == Some(true);
+    request.thinking = amount_of_thinking(&mut fields, at)?;
     fields.rest().for_each(|name| unmapped.note(format!("{at}.{name}")));
+    Ok(())
+}
+
+fn amount_of_thinking(fields: &mut Fields<'_>, at: &str) -> Result<Option<Thinking>> {
+    let budget = fields.number("thinkingBudget", &at)?;
+    let level = fields.optional_text("thinkingLevel", &at)?;
+    let level = level.filter(|level| !level.is_empty() && *level != "THINKING_LEVEL_UNSPECIFIED");
     if let Some(level) = level {
         if budget.is_some() {
             return Err(wrong(&format_args!("{at}.thinkingBudget"), "left out beside `thinkingLevel`"));

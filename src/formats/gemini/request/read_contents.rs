@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt::Display;
 
-use super::fields::{Fields, each, required, text, wrong};
-use crate::canonical::{Media, MediaKind, MediaSource, Part, Raw, Role, ToolCall, Turn, UniqueNames};
+use super::super::sealed::read_signature;
+use super::fields::{Fields, each, required, wrong};
+use crate::canonical::{Media, MediaKind, MediaSource, Part, Raw, Role, ToolCall, Turn, UniqueNames, text_of};
 use crate::error::{Error, Result};
 use crate::formats::media_type::media_type;
 
@@ -18,7 +19,11 @@ struct Calls {
     /// The ids that calls have, as they are written.
     given: HashSet<String>,
     made: usize,
+    /// The sealed states that the client carried, by the ids of their calls.
+    sealed: SealedStates,
 }
+
+type SealedStates = Vec<(Cow<'static, str>, Cow<'static, str>)>;
 
 /// What separates the tool's name from the id in the ids that some clients make of those that they were given.
 const ID_SEPARATOR: &str = "__";
@@ -62,7 +67,7 @@ fn own_id<'i>(id: &'i str, name: &str) -> &'i str {
     own.filter(|own| !own.is_empty()).unwrap_or(id)
 }
 
-/// Reads the values of `systemInstruction` and `contents`.
+/// Reads the values of `systemInstruction` and `contents`; also the sealed states of its calls.
 ///
 /// # Errors
 /// 400 naming the place that violates the format, or that another provider cannot read.
@@ -70,7 +75,7 @@ pub(crate) fn read<'d>(
     system: Option<&'d str>,
     contents: Option<&'d str>,
     unmapped: &mut UniqueNames<'_>,
-) -> Result<Vec<Turn<'d>>> {
+) -> Result<(Vec<Turn<'d>>, SealedStates)> {
     let (mut turns, mut calls) = (Vec::new(), Calls::default());
     if let Some(system) = system {
         let parts = system_parts(system, &mut calls, unmapped)?;
@@ -86,7 +91,7 @@ pub(crate) fn read<'d>(
         }
         Ok(())
     })?;
-    Ok(turns)
+    Ok((turns, calls.sealed))
 }
 
 /// Reads a system instruction: a content whose role does not matter, or a text.
@@ -108,7 +113,7 @@ fn content<'d>(
     calls: &mut Calls,
     unmapped: &mut UniqueNames<'_>,
 ) -> Result<Turn<'d>> {
-    let role = match fields.text("role", at)?.as_deref() {
+    let role = match fields.optional_text("role", at)?.as_deref() {
         None | Some("" | "user" | "function" | "tool") => Role::User,
         Some("model") => Role::Assistant,
         Some("system") => Role::System,
@@ -134,16 +139,22 @@ fn read_part<'d>(
     calls: &mut Calls,
     unmapped: &mut UniqueNames<'_>,
 ) -> Result<Option<Part<'d>>> {
-    // A signature is read by the provider that made it alone. Its state is kept by the id of its call.
-    part.take("thoughtSignature");
+    // A provider's signature is read by itself alone.
+    let signed = part.word("thoughtSignature").and_then(|signature| read_signature(&signature));
+    let signed_id = signed.as_ref().map(|(id, _)| id.clone());
+    calls.sealed.extend(signed.map(|(id, sealed)| (Cow::Owned(id), Cow::Owned(sealed))));
     let is_thought = part.boolean("thought", at)? == Some(true);
-    if let Some(text) = part.json_text("text", at)? {
+    if let Some(text) = part.optional_json_text("text", at)? {
+        if signed_id.is_some() && text.is_blank() {
+            return Ok(None);
+        }
         let text_part =
             if is_thought { Part::Thinking { text, signature: None } } else { Part::Text { text, cache: None } };
         return Ok(Some(text_part));
     }
     if let Some(call) = part.object("functionCall", at)? {
-        return read_call(call, &format_args!("{at}.functionCall"), calls, unmapped).map(|call| Some(Part::Call(call)));
+        let at = format_args!("{at}.functionCall");
+        return read_call(call, signed_id, &at, calls, unmapped).map(|call| Some(Part::Call(call)));
     }
     if let Some(result) = part.object("functionResponse", at)? {
         return read_result(result, &format_args!("{at}.functionResponse"), calls, unmapped).map(Some);
@@ -151,13 +162,16 @@ fn read_part<'d>(
     read_media(part, at, unmapped).map(|media| media.map(Part::Media))
 }
 
+/// Reads a call. Clients may leave its id out, which stands in its signature as well.
 fn read_call<'d>(
     mut fields: Fields<'d>,
+    signed_id: Option<String>,
     at: &dyn Display,
     calls: &mut Calls,
     unmapped: &mut UniqueNames<'_>,
 ) -> Result<ToolCall<'d>> {
-    let (id, name) = (fields.text("id", at)?, fields.need_text("name", at)?);
+    let (id, name) = (fields.optional_text("id", at)?, fields.text("name", at)?);
+    let id = id.filter(|id| !id.is_empty()).or(signed_id.map(Cow::Owned));
     let arguments = fields.raw("args").or_else(|| Raw::parse("{}"));
     let arguments = arguments.filter(|args| args.get().starts_with('{'));
     let arguments = arguments.ok_or_else(|| wrong(&format_args!("{at}.args"), "an object"))?;
@@ -172,7 +186,7 @@ fn read_result<'d>(
     calls: &mut Calls,
     unmapped: &mut UniqueNames<'_>,
 ) -> Result<Part<'d>> {
-    let (id, name) = (fields.text("id", at)?, fields.need_text("name", at)?);
+    let (id, name) = (fields.optional_text("id", at)?, fields.text("name", at)?);
     let call = calls.close(id.as_deref(), &name).ok_or_else(|| {
         let message = format!("`{at}` is the result of a call of {name:?}, but there is no such call before it.");
         Error::caller(400, "unknown_tool_call", message).at(at.to_string())
@@ -224,39 +238,55 @@ fn read_media<'d>(
     at: &dyn Display,
     unmapped: &mut UniqueNames<'_>,
 ) -> Result<Option<Media<'d>>> {
-    let (field, source, mime) = if let Some(mut blob) = part.object("inlineData", at)? {
+    let (field, source, mime, name) = if let Some(mut blob) = part.object("inlineData", at)? {
         let at = format_args!("{at}.inlineData");
-        let (label, base64) = (blob.text("mimeType", &at)?.unwrap_or_default(), blob.need_text("data", &at)?);
+        let (label, base64) = (blob.optional_text("mimeType", &at)?.unwrap_or_default(), blob.text("data", &at)?);
         let mime = media_type(label, &base64);
-        blob.take("displayName");
-        ("inlineData", MediaSource::Data { mime: mime.clone(), base64 }, mime)
+        let source = MediaSource::Data { mime: mime.clone(), base64 };
+        ("inlineData", source, mime, blob.optional_json_text("displayName", &at)?)
     } else if let Some(mut file) = part.object("fileData", at)? {
         let at = format_args!("{at}.fileData");
-        let uri = file.need_text("fileUri", &at)?;
+        let uri = file.text("fileUri", &at)?;
         refuse_stored(&uri, &at)?;
-        let label = file.take("mimeType").and_then(text).unwrap_or_default();
-        file.take("displayName");
-        ("fileData", MediaSource::Url(uri), label)
+        let label = file.take("mimeType").and_then(text_of).filter(|label| !label.is_empty());
+        let mime = label.unwrap_or_else(|| type_by_path(&uri).into());
+        ("fileData", MediaSource::Url(uri), mime, file.optional_json_text("displayName", &at)?)
     } else {
         return Ok(None);
     };
     let kind = match mime.split_once('/').map_or(mime.as_ref(), |(kind, _)| kind) {
-        "image" | "" => MediaKind::Image,
+        "image" => MediaKind::Image,
         "audio" => MediaKind::Audio,
         "application" | "text" => MediaKind::Document,
-        // Videos, for which there is no common form.
+        // Videos, for which there is no common form, and addresses of unknown things.
         _ => {
             unmapped.note(format!("contents[].parts[].{field}"));
             return Ok(None);
         }
     };
-    Ok(Some(Media { kind, source, name: None, cache: None }))
+    Ok(Some(Media { kind, source, name: name.filter(|_| kind == MediaKind::Document), cache: None }))
+}
+
+/// The type of what an address leads to, by its path; a word of no kind if that says nothing.
+pub(crate) fn type_by_path(uri: &str) -> &'static str {
+    let path = uri.split(['?', '#']).next().unwrap_or_default();
+    let ending = path.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+    match ending.as_deref() {
+        Some("png" | "jpg" | "jpeg" | "gif" | "webp") => "image/*",
+        Some("pdf") => "application/pdf",
+        _ => "unknown",
+    }
+}
+
+/// Whether only its provider can read a file.
+pub(crate) fn is_stored(uri: &str) -> bool {
+    let is_web = ["https://", "http://"].iter().any(|scheme| uri.starts_with(scheme));
+    !is_web || uri.contains("/v1beta/files/") || uri.contains("/v1/files/")
 }
 
 /// Refuses a file that only its provider can read.
 fn refuse_stored(uri: &str, at: &dyn Display) -> Result<()> {
-    let is_web = ["https://", "http://"].iter().any(|scheme| uri.starts_with(scheme));
-    if is_web && !uri.contains("/v1beta/files/") && !uri.contains("/v1/files/") {
+    if !is_stored(uri) {
         return Ok(());
     }
     let message = format!(
@@ -272,13 +302,13 @@ mod tests {
 
     fn turns(contents: &str) -> Vec<String> {
         let mut unmapped = UniqueNames::default();
-        let turns = read(None, Some(contents), &mut unmapped).unwrap();
+        let (turns, _) = read(None, Some(contents), &mut unmapped).unwrap();
         turns.iter().flat_map(|turn| &turn.parts).map(|part| format!("{part:?}")).collect()
     }
 
     fn ids(contents: &str) -> Vec<String> {
         let mut unmapped = UniqueNames::default();
-        let turns = read(None, Some(contents), &mut unmapped).unwrap();
+        let (turns, _) = read(None, Some(contents), &mut unmapped).unwrap();
         let id = |part: &Part<'_>| match part {
             Part::Call(call) => format!("{} {}", call.name, call.id),
             Part::Result { call, .. } => format!("= {call}"),
@@ -330,5 +360,24 @@ mod tests {
             assert_eq!(error.param(), Some("contents[0].parts[0].fileData.fileUri"), "{uri}");
         }
         assert_eq!(turns(r#"[{"parts":[{"file_data":{"file_uri":"https://x.example/a.png"}}]}]"#).len(), 1);
+    }
+
+    #[test]
+    fn an_address_is_of_the_kind_that_is_stated_or_that_its_path_says() {
+        for (file, kind) in [
+            (r#"{"fileUri":"https://x.example/a.JPG?w=9#x"}"#, "kind: Image"),
+            (r#"{"fileUri":"https://x.example/a.pdf","displayName":"a.pdf"}"#, r#"name: Some("a.pdf")"#),
+            (r#"{"fileUri":"https://x.example/watch?v=a.png","mimeType":""}"#, ""),
+            (r#"{"fileUri":"https://x.example/a","mimeType":"video/mp4"}"#, ""),
+            (r#"{"fileUri":"https://x.example/a","mimeType":"image/png"}"#, "kind: Image"),
+        ] {
+            let contents = format!(r#"[{{"parts":[{{"text":"t"}},{{"fileData":{file}}}]}}]"#);
+            let mut unmapped = UniqueNames::default();
+            let (turns, _) = read(None, Some(&contents), &mut unmapped).unwrap();
+            let read = turns[0].parts.get(1).map(|part| format!("{part:?}")).unwrap_or_default();
+            assert!(read.contains(kind) && read.is_empty() == kind.is_empty(), "{file}: {read}");
+            let named = unmapped.iter().any(|name| name == "contents[].parts[].fileData");
+            assert_eq!(named, kind.is_empty(), "{file}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::fields::camel;
 use crate::canonical::Raw;
-use crate::wire::json::{Document, quote};
+use crate::wire::json::{self, Document, quote};
 
 /// Counts, which protobuf writes as strings.
 const COUNTS: &[&str] = &["minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"];
@@ -29,8 +29,9 @@ fn convert(schema: &str) -> Option<String> {
         // `$ref`, `$defs` and the like keep their names.
         let name = if key.starts_with('$') { Cow::Borrowed(key) } else { camel(Cow::Borrowed(key)) };
         let value = match name.as_ref() {
-            // An order of the fields has no place in JSON Schema.
+            // An order of the fields has no place in JSON Schema, and `enum` says what the format would.
             "nullable" | "propertyOrdering" => continue,
+            "format" if value == "\"enum\"" => continue,
             "type" => match kind(value, is_nullable) {
                 Some(kind) => Cow::Owned(kind),
                 None => continue,
@@ -60,7 +61,7 @@ fn add(object: &mut String, name: &str, value: &str) {
 
 /// A type in lower case, with `null` beside it if that is allowed; `None` if none is stated.
 fn kind(value: &str, is_nullable: bool) -> Option<String> {
-    let Ok(kind) = serde_json::from_str::<Cow<'_, str>>(value) else { return Some(value.to_owned()) };
+    let Some(kind) = json::text(value) else { return Some(value.to_owned()) };
     let kind = kind.to_ascii_lowercase();
     let quoted = quote(&kind);
     (kind != "type_unspecified").then(|| if is_nullable { format!("[{quoted},\"null\"]") } else { quoted })
@@ -98,7 +99,7 @@ fn with_item(list: &str, item: &str) -> String {
 
 /// A count as a number.
 fn count(value: &str) -> Cow<'_, str> {
-    let number = serde_json::from_str::<&str>(value).ok().and_then(|text| text.parse::<u64>().ok());
+    let number = json::text(value).and_then(|text| text.parse::<u64>().ok());
     number.map_or(Cow::Borrowed(value), |number| Cow::Owned(number.to_string()))
 }
 
@@ -113,7 +114,7 @@ mod tests {
             "either":{"any_of":[{"type":"NUMBER"},{"type":"BOOLEAN"}],"nullable":true}},
             "required":["type"],"propertyOrdering":["type"]}"#;
         let expected = concat!(
-            r#"{"type":"object","properties":{"type":{"type":["string","null"],"enum":["A",null],"format":"enum"},"#,
+            r#"{"type":"object","properties":{"type":{"type":["string","null"],"enum":["A",null]},"#,
             r#""a_list":{"type":"array","items":{"type":"integer"},"minItems":2},"#,
             r#""either":{"anyOf":[{"type":"number"},{"type":"boolean"},{"type":"null"}]}},"required":["type"]}"#,
         );

@@ -20,13 +20,14 @@ pub(crate) fn write(request: &ModelRequest<'_>, target: WriteTarget<'_>) -> Resu
     request.unmapped_fields.iter().for_each(|name| unsupported.add(name.clone().into_owned()));
     unsupported.add_if(request.user.is_some(), "user");
     unsupported.add_if(request.parallel_calls == Some(false), "parallel_tool_calls");
-    let Conversation { system, contents, is_opened } =
+    let Conversation { system, contents, is_opened, is_system_alone } =
         write_contents(&request.turns, thinking::takes_levels(target.facts), &mut unsupported)?;
     if contents.is_empty() {
         let message = "`messages` must hold at least one message of a user or an assistant that is not empty.";
         return Err(Error::caller(400, "invalid_request", message).at("messages"));
     }
     let opened = is_opened.then(|| Adjustment::new("messages", String::new(), "a user's turn first".to_owned()));
+    let turned = is_system_alone.then(Adjustment::instructions_alone);
     let (thinking_config, adjusted) = match request.thinking {
         Some(thinking) => thinking::config(thinking, target.facts, &mut unsupported),
         None => (None, None),
@@ -45,7 +46,7 @@ pub(crate) fn write(request: &ModelRequest<'_>, target: WriteTarget<'_>) -> Resu
         headers: Vec::new(),
         body,
         dropped: unsupported.into_names(),
-        adjusted: opened.into_iter().chain(adjusted).collect(),
+        adjusted: opened.into_iter().chain(turned).chain(adjusted).collect(),
     })
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct PendingCall {
     arguments: String,
     /// The length of the arguments that were found to be incomplete.
     tried: usize,
+    /// The sealed state of the reasoning that led to it.
+    signature: Option<String>,
 }
 
 /// The state of a candidate.
@@ -42,7 +44,7 @@ pub(crate) fn quoted(escaped: &str) -> Raw<'static> {
 
 impl PendingCall {
     pub(crate) fn new(number: u32, id: &str, name: &str) -> Self {
-        Self { number, id: id.to_owned(), name: name.to_owned(), arguments: String::new(), tried: 0 }
+        Self { number, id: id.to_owned(), name: name.to_owned(), arguments: String::new(), tried: 0, signature: None }
     }
 
     /// The arguments as an object; `None` if they are none.
@@ -73,6 +75,12 @@ impl Candidate {
         }
     }
 
+    /// Adds the sealed state of a call. Returns whether the call is still to be written.
+    pub(crate) fn sign(&mut self, id: &str, signature: &str) -> bool {
+        let call = self.calls.iter_mut().find(|call| call.id == id);
+        call.map(|call| call.signature = Some(signature.to_owned())).is_some()
+    }
+
     /// Takes the first calls that are complete, before something else is written.
     pub(crate) fn take_whole(&mut self) -> Vec<PendingCall> {
         let whole = self.calls.iter_mut().map(PendingCall::is_whole).take_while(|is_whole| *is_whole).count();
@@ -85,7 +93,8 @@ impl Candidate {
             self.malformed.get_or_insert_with(|| call.name.clone());
             return None;
         };
-        Some(WrittenPart::Call { function_call: WrittenCall { id: &call.id, name: &call.name, args } })
+        let function_call = WrittenCall { id: &call.id, name: &call.name, args };
+        Some(WrittenPart::Call { function_call, thought_signature: call.signature.as_deref() })
     }
 
     /// The candidate with these parts.
@@ -103,7 +112,7 @@ impl Candidate {
     /// The candidate with its last parts, and why it ends. There is no reason of its own for calls.
     pub(crate) fn ended<'p>(&self, parts: Vec<WrittenPart<'p>>) -> WrittenCandidate<'p> {
         let (reason, message) = match (self.finish, &self.malformed) {
-            (Some(FinishReason::Length), _) => ("MAX_TOKENS", None),
+            (Some(FinishReason::Length | FinishReason::Context | FinishReason::Paused), _) => ("MAX_TOKENS", None),
             (Some(FinishReason::Filtered), _) => ("SAFETY", None),
             (_, Some(name)) => {
                 let message = format!("The model called {name:?} with arguments that are not an object.");

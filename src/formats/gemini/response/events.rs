@@ -28,6 +28,8 @@ pub(crate) struct ResponseReader {
     counts: UsageMetadata,
     /// The service tier last reported.
     tier: Option<String>,
+    /// A part has come.
+    has_parts: bool,
 }
 
 struct ChoiceState {
@@ -58,7 +60,8 @@ impl ResponseReader {
         });
         // The usage counts even if the candidates cannot be read.
         self.emit_usage(chunk, emit);
-        read.and_then(|()| read_failure(chunk).map_or(Ok(()), Err))
+        self.has_parts |= has_parts(chunk);
+        read.and_then(|()| read_failure(chunk, self.has_parts).map_or(Ok(()), Err))
     }
 
     /// Emits the usage so far, if the chunk reports it.
@@ -208,7 +211,17 @@ fn as_markdown(part: &ResponsePart<'_>) -> Option<String> {
     Some(format!("\n{mark}[{what}](data:{mime};base64,{data})\n"))
 }
 
-/// The finish reason; `None` if the response has not ended, or has failed.
+/// Reasons that are failures, whatever came before: a call is lost.
+const FAILURES: &[&str] = &[
+    "MALFORMED_FUNCTION_CALL",
+    "MALFORMED_RESPONSE",
+    "UNEXPECTED_TOOL_CALL",
+    "TOO_MANY_TOOL_CALLS",
+    "MISSING_THOUGHT_SIGNATURE",
+];
+
+/// The finish reason; `None` if the response has not ended, or has failed. `OTHER`, and reasons that are not known
+/// here, end a response as usual if it has parts ([`read_failure`]).
 /// Source: <https://ai.google.dev/api/generate-content#FinishReason>, and Vertex AI's.
 fn finish_reason(reason: &str) -> Option<FinishReason> {
     match reason {
@@ -224,18 +237,26 @@ fn finish_reason(reason: &str) -> Option<FinishReason> {
         | "IMAGE_SAFETY"
         | "IMAGE_PROHIBITED_CONTENT"
         | "IMAGE_RECITATION" => Some(FinishReason::Filtered),
-        _ => None,
+        "" => None,
+        word => (!FAILURES.contains(&word)).then_some(FinishReason::Stop),
     }
 }
 
-/// The error that a chunk reports.
-pub(crate) fn read_failure(chunk: &ResponseChunk<'_>) -> Option<Error> {
+/// Whether a chunk has parts.
+pub(crate) fn has_parts(chunk: &ResponseChunk<'_>) -> bool {
+    let contents =
+        chunk.candidates.iter().flat_map(|candidates| candidates.iter()).filter_map(|one| one.content.as_ref());
+    contents.into_iter().any(|content| content.parts.as_ref().is_some_and(|parts| !parts.is_empty()))
+}
+
+/// The error that a chunk reports. `has_parts`: the response has parts, in this chunk or before.
+pub(crate) fn read_failure(chunk: &ResponseChunk<'_>, has_parts: bool) -> Option<Error> {
     if let Some(error) = &chunk.error {
         return Some(read_in_success(error));
     }
     let candidates = chunk.candidates.as_deref().unwrap_or_default();
     let blocked = chunk.prompt_feedback.as_ref().filter(|_| candidates.is_empty()).and_then(blocked_prompt);
-    blocked.or_else(|| candidates.iter().find_map(failed_candidate))
+    blocked.or_else(|| candidates.iter().find_map(|candidate| failed_candidate(candidate, has_parts)))
 }
 
 fn blocked_prompt(feedback: &PromptFeedback<'_>) -> Option<Error> {
@@ -245,9 +266,10 @@ fn blocked_prompt(feedback: &PromptFeedback<'_>) -> Option<Error> {
     Some(Error::upstream(400, "content_filter", message).typed("invalid_request_error"))
 }
 
-fn failed_candidate(candidate: &CandidateFields<'_>) -> Option<Error> {
-    let reason =
-        candidate.finish_reason.as_deref().filter(|reason| !reason.is_empty() && finish_reason(reason).is_none())?;
+fn failed_candidate(candidate: &CandidateFields<'_>, has_parts: bool) -> Option<Error> {
+    let is_known = |word: &str| word == "STOP" || !matches!(finish_reason(word), None | Some(FinishReason::Stop));
+    let fails = |word: &&str| FAILURES.contains(word) || !has_parts && !is_known(word);
+    let reason = candidate.finish_reason.as_deref().filter(|reason| !reason.is_empty()).filter(fails)?;
     let message = candidate.finish_message.as_deref().map(str::to_owned);
     let message = message.unwrap_or_else(|| format!("The provider broke the response off ({reason})."));
     Some(Error::upstream(502, "upstream_error", message).worded(None, Some(reason.to_owned()), None))

@@ -2,7 +2,7 @@
 
 use super::super::errors::invalid;
 use super::super::wire::response::ResponseChunk;
-use super::events::{ResponseReader, read_failure};
+use super::events::{ResponseReader, has_parts, read_failure};
 use crate::error::Result;
 use crate::formats::stream::EventSink;
 use crate::wire::list;
@@ -14,8 +14,12 @@ use crate::wire::list;
 /// The usage is emitted even then.
 pub(crate) fn read(body: &[u8], emit: EventSink<'_>) -> Result<()> {
     let not_a_response = || invalid("The provider answered with a success status, but its body is not a response.");
-    let (mut reader, mut failure) = (ResponseReader::default(), None);
-    read_each(body, |chunk| failure = failure.take().or_else(|| read_failure(&chunk))).ok_or_else(not_a_response)?;
+    let (mut reader, mut failure, mut said) = (ResponseReader::default(), None, false);
+    let look = |chunk: ResponseChunk<'_>| {
+        said |= has_parts(&chunk);
+        failure = failure.take().or_else(|| read_failure(&chunk, said));
+    };
+    read_each(body, look).ok_or_else(not_a_response)?;
     // A failed response emits nothing but its usage.
     if let Some(failure) = failure {
         let _ = read_each(body, |chunk| reader.emit_usage(&chunk, &mut *emit));

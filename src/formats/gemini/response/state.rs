@@ -1,8 +1,9 @@
 //! What is known of a response for a client besides its candidates.
 
+use super::super::sealed;
 use super::super::wire::written::{WrittenCandidate, WrittenResponse, WrittenUsage};
 use super::candidate::Candidate;
-use crate::canonical::{ResponseEvent, Usage};
+use crate::canonical::{Raw, ResponseEvent, Usage};
 use crate::formats::client_format::ResponseHead;
 
 /// The tiers that the format has words for, by the words of providers.
@@ -16,12 +17,14 @@ pub(crate) struct ResponseState {
     usage: Usage,
     tier: Option<&'static str>,
     candidates: Vec<Candidate>,
+    /// Whether the client asked for thoughts.
+    pub(crate) shows_thoughts: bool,
 }
 
 impl ResponseState {
     pub(crate) fn new(head: ResponseHead) -> Self {
-        let id = format!("{:032x}", head.random);
-        Self { id, model: head.model, usage: Usage::default(), tier: None, candidates: Vec::new() }
+        let (id, shows_thoughts) = (format!("{:032x}", head.random), head.repeated.is_some());
+        Self { id, model: head.model, usage: Usage::default(), tier: None, candidates: Vec::new(), shows_thoughts }
     }
 
     /// Takes what an event says of the whole response.
@@ -35,6 +38,13 @@ impl ResponseState {
             ResponseEvent::Finish { choice, reason } => self.candidate(*choice).finish = Some(*reason),
             _ => {}
         }
+    }
+
+    /// Adds the sealed state of a call. Returns the signature if the call has been written already.
+    pub(crate) fn sign(&mut self, id: &str, memory: &Raw<'_>) -> Option<String> {
+        let signature = sealed::signature(id, &memory.text()?)?;
+        let is_signed = self.candidates.iter_mut().any(|candidate| candidate.sign(id, &signature));
+        (!is_signed).then_some(signature)
     }
 
     /// The candidate of a choice.

@@ -43,12 +43,16 @@ pub(crate) fn write(head: &ResponseHead, events: &[ResponseEvent<'_>]) -> Vec<u8
 fn add(state: &mut ResponseState, all: &mut Vec<Parts>, event: &ResponseEvent<'_>) {
     match event {
         ResponseEvent::Text { choice, text } => add_text(parts_of(all, *choice), text, false),
+        ResponseEvent::Thinking { text, .. } if !state.shows_thoughts || text.is_blank() => return,
         ResponseEvent::Thinking { choice, text } => add_text(parts_of(all, *choice), text, true),
         ResponseEvent::Call { choice, call, id, name } => {
             state.candidate(*choice).calls.push(PendingCall::new(*call, id, name));
             parts_of(all, *choice).pieces.push(Piece::Call);
         }
         ResponseEvent::Arguments { choice, call, json } => state.candidate(*choice).add_arguments(*call, json),
+        ResponseEvent::ReasoningState { id, memory } => {
+            state.sign(id, memory);
+        }
         ResponseEvent::Logprobs { choice, logprobs } => {
             let parts = parts_of(all, *choice);
             parts.logprobs = logprobs::join(parts.logprobs.take(), logprobs);

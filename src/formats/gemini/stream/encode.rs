@@ -4,33 +4,39 @@
 use super::super::errors;
 use super::super::response::{PendingCall, ResponseState, restore_logprobs};
 use super::super::wire::written::{WrittenCandidate, WrittenPart, WrittenResponse};
+use super::array::Frames;
 use crate::canonical::{Raw, ResponseEvent};
 use crate::error::Error;
 use crate::formats::client_format::ResponseHead;
 use crate::formats::stream::StreamEncoder;
 use crate::formats::tap::PassthroughEnd;
-use crate::wire::sse;
 
 /// Writes a streamed response.
 pub(crate) struct Encoder {
     state: ResponseState,
+    frames: Frames,
     is_over: bool,
 }
 
 impl Encoder {
     pub(crate) fn new(head: ResponseHead) -> Self {
-        Self { state: ResponseState::new(head), is_over: false }
+        Self { state: ResponseState::new(head), frames: Frames::Events, is_over: false }
+    }
+
+    /// Writes one array.
+    pub(crate) fn array(head: ResponseHead) -> Self {
+        Self { frames: Frames::Array { is_open: false }, ..Self::new(head) }
     }
 
     fn text(&mut self, choice: u32, text: &Raw<'_>, thought: bool, out: &mut Vec<u8>) {
-        if text.is_blank() {
+        if text.is_blank() || thought && !self.state.shows_thoughts {
             return;
         }
         let whole = self.state.candidate(choice).take_whole();
         self.calls(choice, &whole, out);
         let parts = vec![WrittenPart::Text { text: text.clone(), thought }];
         let candidate = self.state.candidate(choice).written(parts);
-        write_chunk(&self.state.chunk(candidate), out);
+        write_chunk(&self.state.chunk(candidate), &mut self.frames, out);
     }
 
     /// Writes calls that are complete.
@@ -39,7 +45,7 @@ impl Encoder {
         let parts: Vec<_> = calls.iter().filter_map(|call| candidate.part(call)).collect();
         if !parts.is_empty() {
             let candidate = candidate.written(parts);
-            write_chunk(&self.state.chunk(candidate), out);
+            write_chunk(&self.state.chunk(candidate), &mut self.frames, out);
         }
     }
 
@@ -47,13 +53,23 @@ impl Encoder {
         if let Some(logprobs) = restore_logprobs(logprobs) {
             let candidate = self.state.candidate(choice).written(Vec::new());
             let candidate = WrittenCandidate { logprobs_result: Some(logprobs), ..candidate };
-            write_chunk(&self.state.chunk(candidate), out);
+            write_chunk(&self.state.chunk(candidate), &mut self.frames, out);
+        }
+    }
+
+    /// Signs a call. If it has been written, the signature follows beside an empty text.
+    fn sign(&mut self, id: &str, memory: &Raw<'_>, out: &mut Vec<u8>) {
+        if let Some(signature) = self.state.sign(id, memory) {
+            let parts = vec![WrittenPart::Signature { text: "", thought_signature: &signature }];
+            let candidate = self.state.candidate(0).written(parts);
+            write_chunk(&self.state.chunk(candidate), &mut self.frames, out);
         }
     }
 
     fn fail(&mut self, failure: &Error, out: &mut Vec<u8>) {
         self.is_over = true;
-        errors::write_event(failure, out);
+        self.frames.fail(failure, out);
+        self.frames.end(out);
     }
 }
 
@@ -76,11 +92,10 @@ impl StreamEncoder for Encoder {
                 let calls = std::mem::take(&mut self.state.candidate(*choice).calls);
                 self.calls(*choice, &calls, out);
             }
-            ResponseEvent::Start { .. }
-            | ResponseEvent::Usage(_)
-            | ResponseEvent::Tier(_)
-            | ResponseEvent::ReasoningState { .. }
-            | ResponseEvent::End => self.state.update(event),
+            ResponseEvent::ReasoningState { id, memory } => self.sign(id, memory, out),
+            ResponseEvent::Start { .. } | ResponseEvent::Usage(_) | ResponseEvent::Tier(_) | ResponseEvent::End => {
+                self.state.update(event)
+            }
         }
     }
 
@@ -101,12 +116,13 @@ impl StreamEncoder for Encoder {
             candidate.ended(parts)
         });
         let ended = ended.collect();
-        write_chunk(&self.state.last(ended), out);
+        write_chunk(&self.state.last(ended), &mut self.frames, out);
+        self.frames.end(out);
     }
 }
 
-fn write_chunk(chunk: &WrittenResponse<'_>, out: &mut Vec<u8>) {
-    sse::write(&serde_json::to_vec(chunk).unwrap_or_default(), out);
+fn write_chunk(chunk: &WrittenResponse<'_>, frames: &mut Frames, out: &mut Vec<u8>) {
+    frames.write(&serde_json::to_vec(chunk).unwrap_or_default(), out);
 }
 
 /// Ends a stream of the provider's own bytes. There is no end marker: the finish reasons end a stream.

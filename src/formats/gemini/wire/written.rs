@@ -46,7 +46,14 @@ pub(crate) enum WrittenPart<'a> {
         thought: bool,
     },
     #[serde(rename_all = "camelCase")]
-    Call { function_call: WrittenCall<'a> },
+    Call {
+        function_call: WrittenCall<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        thought_signature: Option<&'a str>,
+    },
+    /// A signature that came after its part was written, beside an empty text.
+    #[serde(rename_all = "camelCase")]
+    Signature { text: &'static str, thought_signature: &'a str },
 }
 
 #[derive(Serialize)]

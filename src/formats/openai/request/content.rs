@@ -9,6 +9,8 @@ use super::super::wire::{ContentPartFields, each, members, object, string, text,
 use crate::canonical::{Media, MediaKind, MediaSource, Part, Raw, UniqueNames};
 use crate::error::Result;
 use crate::formats::media_type::media_type;
+use crate::formats::ties::foreign_file;
+use crate::wire::typed;
 
 object! {
     ImageFields { url: "url", detail: "detail" }
@@ -76,7 +78,7 @@ fn read_part<'a>(
         "refusal" => Part::Text { text: required(part.refusal, "refusal")?, cache },
         "image_url" => Part::Media(Media { cache, ..read_image(part.image, place, unmapped)? }),
         "input_audio" => Part::Media(Media { cache, ..read_audio(part.audio, place)? }),
-        "file" => return Ok(read_file(part.file, place, unmapped)?.map(|media| Part::Media(Media { cache, ..media }))),
+        "file" => Part::Media(Media { cache, ..read_file(part.file, place)? }),
         "thinking" => match part.thinking.and_then(thinking_text) {
             Some(text) => Part::Thinking { text, signature: None },
             None => return Ok(None),
@@ -119,17 +121,12 @@ fn read_audio(raw: Option<&RawValue>, place: PartPlace) -> Result<Media<'_>> {
 
 /// Reads a file sent in the request. An uploaded file has only an id, which means nothing to another
 /// provider.
-fn read_file<'a>(
-    raw: Option<&'a RawValue>,
-    place: PartPlace,
-    unmapped: &mut UniqueNames<'a>,
-) -> Result<Option<Media<'a>>> {
+fn read_file<'a>(raw: Option<&'a RawValue>, place: PartPlace) -> Result<Media<'a>> {
     let refuse = || wrong(format_args!("{place}.file"), "an object with `file_data`: data in base64");
     let file: FileFields<'a> = members(raw).ok_or_else(refuse)?;
     let Some(data) = file.data else {
         file.id.ok_or_else(refuse)?;
-        unmapped.note("messages[].content[].file.file_id");
-        return Ok(None);
+        return Err(foreign_file(&format_args!("{place}.file.file_id")));
     };
     let data = text(data).ok_or_else(refuse)?;
     let source = if data.contains(':') {
@@ -142,7 +139,7 @@ fn read_file<'a>(
         MediaSource::Data { mime, .. } if mime.starts_with("audio/") => MediaKind::Audio,
         MediaSource::Data { .. } | MediaSource::Url(_) => MediaKind::Document,
     };
-    Ok(Some(Media { kind, source, name: file.name.and_then(string), cache: None }))
+    Ok(Media { kind, source, name: file.name.and_then(string), cache: None })
 }
 
 /// Reads a URL: base64 data that it holds itself (RFC 2397), or an address.
@@ -179,8 +176,8 @@ pub(crate) fn read_arguments(raw: Option<&RawValue>) -> std::result::Result<Raw<
         return Ok(empty_object());
     }
     let object = match json {
-        Cow::Borrowed(json) => Raw::parse(json),
-        Cow::Owned(json) => Raw::from_string(json),
+        Cow::Borrowed(json) => typed::from_str::<Raw<'_>>(json).ok(),
+        Cow::Owned(json) => typed::from_str::<Raw<'_>>(&json).ok().map(|json| json.owned()),
     };
     let object = object.filter(|json| json.get().starts_with('{'));
     object.ok_or_else(|| invalid_arguments(&unquote(raw.get()).unwrap_or_default()))

@@ -26,6 +26,7 @@ pub(crate) fn write(request: &ModelRequest<'_>, target: WriteTarget<'_>) -> Resu
     let mut messages = MessagesWriter::with_reasoning(reasoning_field(target.facts));
     request.turns.iter().for_each(|turn| messages.turn(turn));
     let unsupported_content = std::mem::take(&mut messages.unsupported);
+    request.prefill.into_iter().for_each(|member| messages.mark_last(member));
     body.field("messages", &messages.finish());
     if request.stream {
         body.field("stream", "true");

@@ -28,6 +28,13 @@ impl MessagesWriter {
         }
     }
 
+    /// Marks the last message by a member that is true.
+    pub(crate) fn mark_last(&mut self, member: &str) {
+        if self.out.pop().is_some() {
+            self.push_all(&[",\"", member, "\":true}"]);
+        }
+    }
+
     /// The messages as a JSON array.
     pub(crate) fn finish(mut self) -> String {
         self.out.push_str(if self.out.is_empty() { "[]" } else { "]" });

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::super::errors::read_in_success;
 use super::super::wire::{
-    MAX_ITEMS, details_text, members, object, read_usage, served_fields, string, text, thinking_text,
+    MAX_ITEMS, choice_number, details_text, members, object, read_usage, served_fields, string, text, thinking_text,
 };
 use super::calls::{CallTracker, MessageDeltaFields};
 use crate::canonical::{FinishReason, Raw, ResponseEvent};
@@ -54,9 +54,18 @@ pub(crate) struct ChatEventReader {
     has_id: bool,
     has_model: bool,
     served: ServedTier,
-    choices: Vec<(u32, CallTracker)>,
+    choices: Vec<ChoiceState>,
     pub(crate) malformed: u32,
     pub(crate) is_over: bool,
+}
+
+/// A choice so far.
+#[derive(Default)]
+struct ChoiceState {
+    number: u32,
+    calls: CallTracker,
+    has_output: bool,
+    has_finished: bool,
 }
 
 impl ChatEventReader {
@@ -102,18 +111,23 @@ impl ChatEventReader {
         if self.is_over {
             return;
         }
-        let number = choice.index.and_then(|raw| raw.get().parse().ok()).unwrap_or(0);
-        let Some(calls) = calls_of(&mut self.choices, number) else { return };
+        let number = u32::try_from(choice_number(choice.index)).unwrap_or(0);
+        let Some(state) = choice_of(&mut self.choices, number) else { return };
         if let Some(message) = members::<MessageDeltaFields<'_>>(choice.delta.or(choice.message)) {
-            emit_message(number, &message, emit);
-            calls.read(number, &message, data, emit);
+            let mut emit = |event: ResponseEvent<'_>| {
+                state.has_output = true;
+                emit(event);
+            };
+            emit_message(number, &message, &mut emit);
+            state.calls.read(number, &message, data, &mut emit);
         }
         if let Some(logprobs) = choice.logprobs.map(Raw::from).filter(|raw| raw.get().starts_with('{')) {
             emit(ResponseEvent::Logprobs { choice: number, logprobs });
         }
         match choice.finish.and_then(text).as_deref().map(finish_reason) {
             Some(Some(reason)) => {
-                let reason = calls.finish(number, reason, emit);
+                state.has_finished = true;
+                let reason = state.calls.finish(number, reason, emit);
                 emit(ResponseEvent::Finish { choice: number, reason });
             }
             Some(None) if choice.finish.is_some_and(|raw| raw.get() != "\"\"") => {
@@ -122,6 +136,19 @@ impl ChatEventReader {
             }
             _ => {}
         }
+    }
+}
+
+impl ChatEventReader {
+    /// The provider says that the response is complete. Some hosts (Snowflake) give no finish reason: a choice with
+    /// content has finished then, as it has for a client of the same format.
+    pub(crate) fn end(&mut self, emit: EventSink<'_>) {
+        for choice in self.choices.iter_mut().filter(|choice| choice.has_output && !choice.has_finished) {
+            choice.has_finished = true;
+            let reason = choice.calls.finish(choice.number, FinishReason::Stop, emit);
+            emit(ResponseEvent::Finish { choice: choice.number, reason });
+        }
+        emit(ResponseEvent::End);
     }
 }
 
@@ -134,17 +161,17 @@ fn failed_choice(choice: &ChoiceFields<'_>) -> Error {
     Error::upstream(502, "upstream_error", format!("The provider broke the response off: {word}."))
 }
 
-fn calls_of(choices: &mut Vec<(u32, CallTracker)>, number: u32) -> Option<&mut CallTracker> {
-    let found = choices.iter().position(|(found, _)| *found == number);
+fn choice_of(choices: &mut Vec<ChoiceState>, number: u32) -> Option<&mut ChoiceState> {
+    let found = choices.iter().position(|choice| choice.number == number);
     let at = match found {
         Some(at) => at,
         None if choices.len() >= MAX_CHOICES => return None,
         None => {
-            choices.push((number, CallTracker::default()));
+            choices.push(ChoiceState { number, ..ChoiceState::default() });
             choices.len() - 1
         }
     };
-    choices.get_mut(at).map(|(_, calls)| calls)
+    choices.get_mut(at)
 }
 
 /// Emits the thinking, text and refusal of a message or of a delta.
@@ -192,7 +219,10 @@ fn finish_reason(word: &str) -> Option<FinishReason> {
     match word {
         // Words of DeepSeek, Z.ai, OpenRouter and vLLM.
         "" | "error" | "network_error" | "insufficient_system_resource" | "abort" => None,
-        "length" | "max_tokens" | "model_length" | "MAX_TOKENS" => Some(FinishReason::Length),
+        "length" | "max_tokens" | "model_length" | "max_output_tokens" | "MAX_TOKENS" => Some(FinishReason::Length),
+        // Words of Claude's models, as gateways pass them on.
+        "model_context_window_exceeded" => Some(FinishReason::Context),
+        "pause_turn" => Some(FinishReason::Paused),
         "tool_calls" | "function_call" | "tool_use" => Some(FinishReason::Calls),
         "content_filter" | "safety" | "sensitive" | "refusal" | "SAFETY" => Some(FinishReason::Filtered),
         _ => Some(FinishReason::Stop),

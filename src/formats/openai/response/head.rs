@@ -50,7 +50,8 @@ pub(crate) fn write_tier(tier: Option<&str>, out: &mut Vec<u8>) {
 pub(crate) fn finish_reason(finish: FinishReason) -> &'static str {
     match finish {
         FinishReason::Stop => "stop",
-        FinishReason::Length => "length",
+        // The response is no whole one: a client that goes on after `length` does what a paused turn asks for.
+        FinishReason::Length | FinishReason::Context | FinishReason::Paused => "length",
         FinishReason::Calls => "tool_calls",
         FinishReason::Filtered => "content_filter",
     }

@@ -33,6 +33,6 @@ pub(crate) fn read(body: &[u8], emit: EventSink<'_>) -> Result<()> {
     });
     read.ok_or_else(|| invalid("a body that is not a chat completion"))?;
     failure.map_or(Ok(()), Err)?;
-    emit(ResponseEvent::End);
+    reader.end(emit);
     Ok(())
 }

@@ -41,7 +41,7 @@ fn read_block(state: &mut ChatEventReader, block: Block<'_>, emit: EventSink<'_>
     let Some(data) = block.data.filter(|_| !state.is_over) else { return };
     if data.trim_ascii() == b"[DONE]" {
         state.is_over = true;
-        return emit(ResponseEvent::End);
+        return state.end(emit);
     }
     let response = serde_json::from_slice::<ResponseFields<'_>>(data).ok();
     let read = response.and_then(|response| match response.error {
@@ -125,7 +125,7 @@ mod tests {
             data: {\"id\":\"a\",\"model\":\"m\",\"service_tier\":\"\",\"choices\":[{\"delta\":{\"content\":\"x\"},\"finish_reason\":\"\"}]}\n\n\
             data: {\"id\":\"b\",\"model\":\"m\",\"choices\":null,\"usage\":null,\"x_groq\":{\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}}\n\n\
             data: {\"usage\":{\"prompt_tokens\":4,\"completion_tokens\":2}}\n\ndata: [DONE]\n\ndata: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n";
-        assert_eq!(read(stream), ["start a m", "text 0 \"x\"", "usage 3 2", "usage 4 2", "End"]);
+        assert_eq!(read(stream), ["start a m", "text 0 \"x\"", "usage 3 2", "usage 4 2", "finish 0 Stop", "End"]);
     }
 
     #[test]
@@ -144,6 +144,17 @@ mod tests {
         assert!(finish("insufficient_system_resource").starts_with("failed"));
         let call = r#"{"delta":{"tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"stop"}"#;
         assert_eq!(choices(&[call]), ["call 0 c f", "arguments 0 {}", "finish 0 Calls"]);
+    }
+
+    #[test]
+    fn an_end_marker_ends_choices_without_a_finish_reason_and_a_cut_does_not() {
+        let text = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
+        let call = "data: {\"choices\":[{\"index\":\"1\",\"delta\":{\"tool_calls\":[{\"id\":\"c\",\"function\":{\"name\":\"f\"}}]}}]}\n\n";
+        let role = "data: {\"choices\":[{\"index\":2,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n";
+        let events = read(&[text, call, role, "data: [DONE]\n\n"].concat());
+        assert_eq!(events, ["text 0 \"a\"", "call 0 c f", "finish 0 Stop", "finish 1 Calls", "End"]);
+        assert_eq!(read(text), ["text 0 \"a\""]);
+        assert_eq!(read(&[role, "data: [DONE]\n\n"].concat()), ["End"]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::super::wire::{DONE, WrittenUsage, single_line, write_json, write_numb
 use crate::canonical::{FinishReason, Raw, ResponseEvent, Usage};
 use crate::error::Error;
 use crate::formats::client_format::ResponseHead;
-use crate::formats::stream::StreamEncoder;
+use crate::formats::stream::{StreamEncoder, recovered_member};
 use crate::wire::json::quote;
 
 /// The end of a choice that neither finishes nor has log probabilities.
@@ -43,6 +43,8 @@ pub struct Encoder {
     without_arguments: Vec<(u32, u32)>,
     /// The usage chunk, held back if the cost is to be reported with it.
     held_usage: Option<Vec<u8>>,
+    /// How the response went on that an attempt had left unfinished.
+    recovered: Option<&'static str>,
     is_over: bool,
 }
 
@@ -61,6 +63,7 @@ impl Encoder {
             started: Vec::new(),
             without_arguments: Vec::new(),
             held_usage: None,
+            recovered: None,
             is_over: false,
         }
     }
@@ -150,6 +153,7 @@ impl Encoder {
         out.extend_from_slice(b"},\"logprobs\":null,\"finish_reason\":\"");
         out.extend_from_slice(finish_reason(reason).as_bytes());
         out.extend_from_slice(b"\"}]");
+        out.extend_from_slice(recovered_member(self.recovered).as_bytes());
         out.extend_from_slice(self.suffix);
     }
 
@@ -242,6 +246,10 @@ impl StreamEncoder for Encoder {
         }
         out.extend_from_slice(DONE);
         self.is_over = true;
+    }
+
+    fn recovered(&mut self, how: &'static str) {
+        self.recovered = Some(how);
     }
 
     fn withheld_usage(&self) -> Option<&[u8]> {

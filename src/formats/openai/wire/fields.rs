@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use crate::canonical::Raw;
 use crate::error::{Error, Result};
 use crate::wire::list::{self, ListError};
+use crate::wire::typed;
 
 /// The name of a member.
 #[derive(Deserialize)]
@@ -82,7 +83,7 @@ pub(crate) fn string(raw: &RawValue) -> Option<Raw<'_>> {
 
 /// Reads an object; `None` if it is not an object.
 pub(crate) fn members<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Option<T> {
-    serde_json::from_str(raw?.get()).ok()
+    typed::from_str(raw?.get()).ok()
 }
 
 /// Hands the items of an array to `take`, each with its index. They are not collected: parsed, they take many

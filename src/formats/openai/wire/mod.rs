@@ -10,7 +10,8 @@ pub(super) use api::{DONE, ENDPOINT};
 pub(super) use content::{ContentPartFields, details_text, thinking_text};
 pub(super) use fields::{MemberName, each, members, object, string, text, unquote, wrong};
 pub(super) use response::{
-    DeltaText, EmbeddingsResponse, ErrorBody, ErrorFields, MAX_ITEMS, TappedChoice, TappedResponse, WrittenUsage,
-    has_values, is_error, is_object, read_prompt_usage, read_usage, read_usage_json, served_fields,
+    DeltaText, EmbeddingsResponse, ErrorBody, ErrorFields, MAX_ITEMS, READ_MEMBERS, TappedChoice, TappedResponse,
+    WrittenUsage, append_countable, choice_number, delta_length, has_value, has_values, is_error, is_object,
+    read_prompt_usage, read_usage, read_usage_json, served_fields,
 };
 pub(super) use write::{single_line, write_json, write_number};

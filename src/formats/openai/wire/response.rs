@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::canonical::{FinishReason, IMPOSSIBLE_COUNT, Raw, Usage, count, dollars};
 use crate::formats::tier::ServedFields;
-use crate::wire::dense::parse_tree;
+use crate::wire::dense::{member_at, parse_tree};
 use crate::wire::list::BoundedList;
 
 /// The most choices, content parts or calls that are read of a response.
@@ -47,6 +47,9 @@ pub(crate) struct TappedResponse<'a> {
     #[serde(borrow)]
     pub(crate) choices: Option<BoundedList<TappedChoice<'a>, MAX_ITEMS>>,
 }
+
+/// The members of a chunk that tell something even where they are strings.
+pub(crate) const READ_MEMBERS: [&str; 5] = ["error", "usage", "model", "service_tier", "choices"];
 
 impl TappedResponse<'_> {
     /// The model that the provider reports, unless it is empty or not a string.
@@ -112,6 +115,13 @@ pub(crate) struct TappedChoice<'a> {
     pub(crate) text: Option<&'a RawValue>,
 }
 
+/// The number of a choice; 0 if it is missing or not a number.
+pub(crate) fn choice_number(index: Option<&RawValue>) -> u64 {
+    let raw = index.map_or("0", |raw| raw.get().trim_matches('"'));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float cast saturates")]
+    raw.parse().unwrap_or_else(|_| raw.parse::<f64>().unwrap_or(0.0) as u64)
+}
+
 /// The most text that is kept of a response to count its tokens, in bytes.
 const MAX_KEPT_TEXT: usize = 32 << 10;
 
@@ -121,17 +131,32 @@ const MAX_HOLLOW: usize = 512;
 /// Whether a delta, or a message, holds more than a role and empty values.
 pub(crate) fn has_values(delta: &str) -> bool {
     let members: Result<BTreeMap<Cow<'_, str>, &RawValue>, _> = serde_json::from_str(delta);
-    members.is_ok_and(|members| {
-        members.iter().any(|(key, value)| key != "role" && !matches!(value.get(), "null" | "\"\"" | "[]" | "{}"))
-    })
+    members.is_ok_and(|members| members.iter().any(|(key, value)| has_value(key, value.get())))
+}
+
+/// Whether a member of a delta, or a message, is more than a role or an empty value.
+pub(crate) fn has_value(key: &str, value: &str) -> bool {
+    key != "role" && !matches!(value, "null" | "\"\"" | "[]" | "{}")
+}
+
+/// The approximate length of a delta's text, in bytes.
+pub(crate) fn delta_length(delta: &[u8]) -> u64 {
+    delta.len().saturating_sub(DELTA_OVERHEAD) as u64
+}
+
+/// Appends a delta, or a message, as JSON on a line of its own, if it has a text and there is room.
+pub(crate) fn append_countable(content: &[u8], words: &mut Vec<u8>) {
+    if content.len() > DELTA_OVERHEAD && words.len() + content.len() < MAX_KEPT_TEXT {
+        // JSON may have line breaks between its tokens.
+        words.extend(content.iter().map(|byte| if *byte == b'\n' { b' ' } else { *byte }));
+        words.push(b'\n');
+    }
 }
 
 impl TappedChoice<'_> {
     /// The choice's index; 0 if it is missing or not a number.
     pub(crate) fn number(&self) -> u64 {
-        let raw = self.index.map_or("0", |raw| raw.get().trim_matches('"'));
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float cast saturates")]
-        raw.parse().unwrap_or_else(|_| raw.parse::<f64>().unwrap_or(0.0) as u64)
+        choice_number(self.index)
     }
 
     /// Whether it has a finish reason.
@@ -165,15 +190,8 @@ impl TappedChoice<'_> {
         if let Some(text) = self.legacy_text().filter(|text| words.len() + text.len() < MAX_KEPT_TEXT) {
             words.extend([b"{\"content\":", text.as_bytes(), b"}\n"].concat());
         }
-        let content = self
-            .delta
-            .or(self.message)
-            .map(|raw| raw.get().as_bytes())
-            .filter(|content| content.len() > DELTA_OVERHEAD);
-        if let Some(content) = content.filter(|content| words.len() + content.len() < MAX_KEPT_TEXT) {
-            // JSON may have line breaks between its tokens.
-            words.extend(content.iter().map(|byte| if *byte == b'\n' { b' ' } else { *byte }));
-            words.push(b'\n');
+        if let Some(content) = self.delta.or(self.message) {
+            append_countable(content.get().as_bytes(), words);
         }
     }
 
@@ -182,10 +200,10 @@ impl TappedChoice<'_> {
         if let Some(text) = self.legacy_text() {
             return text.len().saturating_sub(2) as u64;
         }
-        let content = self.delta.map(|delta| delta.get().len().saturating_sub(DELTA_OVERHEAD));
+        let content = self.delta.map(|delta| delta_length(delta.get().as_bytes()));
         content
-            .or_else(|| self.message.map(|message| message.get().len().saturating_sub(MESSAGE_OVERHEAD)))
-            .unwrap_or(0) as u64
+            .or_else(|| self.message.map(|message| message.get().len().saturating_sub(MESSAGE_OVERHEAD) as u64))
+            .unwrap_or(0)
     }
 
     /// The text of a legacy completion, as JSON, unless it is empty.
@@ -228,29 +246,29 @@ pub(crate) fn read_usage_json(raw: &str) -> Option<Usage> {
 /// Reads the usage of a response that has only prompt tokens; some hosts report only `total_tokens`.
 pub(crate) fn read_prompt_usage(raw: Option<&RawValue>) -> Option<Usage> {
     let usage = parse_tree(raw?.get().as_bytes())?;
-    let tokens = ["/prompt_tokens", "/total_tokens"].iter().find_map(|path| number(&usage, path));
+    let tokens = ["prompt_tokens", "total_tokens"].iter().find_map(|name| number(&usage, &[name]));
     tokens.map(|uncached_input| Usage { uncached_input, ..Usage::default() })
 }
 
 fn usage_from(usage: &Value) -> Option<Usage> {
-    let completion = number(usage, "/completion_tokens").unwrap_or(0);
-    let reasoning = part(usage, "/completion_tokens_details/reasoning_tokens").unwrap_or(0);
+    let completion = number(usage, &["completion_tokens"]).unwrap_or(0);
+    let reasoning = part(usage, &["completion_tokens_details", "reasoning_tokens"]).unwrap_or(0);
     let PromptTokens { prompt, cache_read, cache_write } = prompt_tokens(usage, completion, reasoning)?;
     // xAI does not include reasoning in the completion, and Gemini does not name it; the total shows it.
-    let unnamed = number(usage, "/total_tokens").unwrap_or(0).saturating_sub(prompt.saturating_add(completion));
+    let unnamed = number(usage, &["total_tokens"]).unwrap_or(0).saturating_sub(prompt.saturating_add(completion));
     let (output, reasoning) = (completion.saturating_add(unnamed), reasoning.max(unnamed));
     let uncached_input = prompt - cache_read - cache_write;
-    let zero_or = |path| part(usage, path).unwrap_or(0);
+    let zero_or = |path: &[&str]| part(usage, path).unwrap_or(0);
     Some(Usage {
         uncached_input,
         cache_read,
         cache_write,
         output,
         reasoning,
-        audio_input: zero_or("/prompt_tokens_details/audio_tokens").min(uncached_input),
-        audio_output: zero_or("/completion_tokens_details/audio_tokens").min(output),
-        image_output: zero_or("/completion_tokens_details/image_tokens").min(output),
-        searches: zero_or("/server_tool_use/web_search_requests"),
+        audio_input: zero_or(&["prompt_tokens_details", "audio_tokens"]).min(uncached_input),
+        audio_output: zero_or(&["completion_tokens_details", "audio_tokens"]).min(output),
+        image_output: zero_or(&["completion_tokens_details", "image_tokens"]).min(output),
+        searches: zero_or(&["server_tool_use", "web_search_requests"]),
         reported_cost: reported_cost(usage),
         has_detailed_cost: has_detailed_cost(usage),
         ..Usage::default()
@@ -270,13 +288,14 @@ struct PromptTokens {
 /// Reads the tokens of a prompt. `prompt_tokens` includes those of the cache. Some hosts report these beside
 /// it, as Anthropic does: the total shows that, or that there are more of them than of the prompt.
 fn prompt_tokens(usage: &Value, completion: u64, reasoning: u64) -> Option<PromptTokens> {
-    let mut prompt = number(usage, "/prompt_tokens")?;
-    let first = |paths: &[&str]| paths.iter().find_map(|path| part(usage, path));
-    let own = first(&["/prompt_tokens_details/cached_tokens", "/prompt_cache_hit_tokens", "/cached_tokens"]);
-    let read = own.or_else(|| part(usage, "/cache_read_input_tokens")).unwrap_or(0);
-    let write = first(&["/prompt_tokens_details/cache_write_tokens", "/cache_creation_input_tokens"]).unwrap_or(0);
+    let mut prompt = number(usage, &["prompt_tokens"])?;
+    let first = |paths: &[&[&str]]| paths.iter().find_map(|path| part(usage, path));
+    let own = first(&[&["prompt_tokens_details", "cached_tokens"], &["prompt_cache_hit_tokens"], &["cached_tokens"]]);
+    let read = own.or_else(|| part(usage, &["cache_read_input_tokens"])).unwrap_or(0);
+    let write =
+        first(&[&["prompt_tokens_details", "cache_write_tokens"], &["cache_creation_input_tokens"]]).unwrap_or(0);
     let cached = read.saturating_add(write);
-    let total = number(usage, "/total_tokens");
+    let total = number(usage, &["total_tokens"]);
     let unnamed = total.map(|total| total.saturating_sub(prompt.saturating_add(completion)));
     let explains = |tokens: u64| unnamed == Some(tokens);
     let total_shows = cached != reasoning && (explains(cached) || explains(cached.saturating_add(reasoning)));
@@ -294,7 +313,7 @@ fn reported_cost(usage: &Value) -> Option<u64> {
     let cost = usage.get("cost")?;
     let cost = dollars(cost.get("total_cost").unwrap_or(cost))?;
     let is_own_key = usage.get("is_byok").and_then(Value::as_bool) == Some(true);
-    let upstream = usage.pointer("/cost_details/upstream_inference_cost").filter(|_| is_own_key);
+    let upstream = member_at(usage, &["cost_details", "upstream_inference_cost"]).filter(|_| is_own_key);
     Some(cost.saturating_add(upstream.and_then(dollars).unwrap_or(0)))
 }
 
@@ -304,12 +323,12 @@ fn has_detailed_cost(usage: &Value) -> bool {
     usage.get("cost_details").is_some_and(Value::is_object)
 }
 
-fn number(value: &Value, path: &str) -> Option<u64> {
-    count(value.pointer(path)?)
+fn number(value: &Value, path: &[&str]) -> Option<u64> {
+    count(member_at(value, path)?)
 }
 
 /// A count that is part of another; `None` if it is implausible.
-fn part(value: &Value, path: &str) -> Option<u64> {
+fn part(value: &Value, path: &[&str]) -> Option<u64> {
     number(value, path).filter(|number| *number != IMPOSSIBLE_COUNT)
 }
 
@@ -321,6 +340,9 @@ pub(crate) struct WrittenUsage {
     total_tokens: u64,
     prompt_tokens_details: WrittenPromptDetails,
     completion_tokens_details: WrittenCompletionDetails,
+    /// Only `true`: the provider reported no usage.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    estimated: bool,
 }
 
 #[derive(Serialize)]
@@ -346,6 +368,7 @@ impl From<Usage> for WrittenUsage {
                 cache_write_tokens: Some(usage.cache_write).filter(|tokens| *tokens > 0),
             },
             completion_tokens_details: WrittenCompletionDetails { reasoning_tokens: usage.reasoning },
+            estimated: usage.is_estimated,
         }
     }
 }

@@ -7,8 +7,9 @@ use serde_json::value::RawValue;
 
 use super::super::wire::fields::{Fields, each, wrong};
 use crate::canonical::{Media, MediaKind, MediaSource, Part, Raw, UniqueNames};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::formats::media_type::media_type;
+use crate::formats::ties::foreign_file;
 
 /// Reads a content.
 ///
@@ -32,6 +33,9 @@ pub(super) fn read_content<'a>(
             return Ok(());
         };
         parts.push(part);
+        // Probabilities were asked for once, and mean nothing to the next turn.
+        let lost = fields.rest().filter(|name| *name != "logprobs");
+        lost.for_each(|name| unmapped.note(format!("input[].content[].{name}")));
         Ok(())
     })?;
     Ok(parts)
@@ -84,9 +88,7 @@ fn refuse_id(fields: &mut Fields<'_>, at: &dyn Display) -> Result<()> {
     if fields.take("file_id").is_none() {
         return Ok(());
     }
-    let message =
-        format!("`{at}.file_id` names a file that another service holds. Send the file itself, as data or by its URL.");
-    Err(Error::caller(400, "unsupported_file", message).at(format!("{at}.file_id")))
+    Err(foreign_file(&format_args!("{at}.file_id")))
 }
 
 fn read_file<'a>(fields: &mut Fields<'a>, at: &dyn Display) -> Result<Media<'a>> {

@@ -10,8 +10,12 @@ use super::super::wire::fields::{Fields, each, wrong};
 use super::content::{is_parts, read_content};
 use super::sealed::read_sealed;
 use super::tools::{TOOL_SEARCH, read_tools, sent_name};
-use crate::canonical::{Part, Raw, Role, Tool, ToolCall, Turn, UniqueNames};
+use crate::canonical::{Part, Raw, Role, Tool, ToolCall, Turn, UniqueNames, text_of};
 use crate::error::{Error, Result};
+use crate::wire::typed;
+
+/// Fields of items that only their own API reads, or that say again what is known.
+const OWN: &[&str] = &["id", "status", "phase", "name", "execution", "environment", "max_output_length", "created_by"];
 
 /// Reads items.
 #[derive(Default)]
@@ -29,7 +33,8 @@ impl<'a> ItemReader<'a> {
     /// # Errors
     /// 400 naming the place that violates the format, or what has to be sent instead of a reference.
     pub(super) fn read(&mut self, raw: &'a str, unmapped: &mut UniqueNames<'a>) -> Result<()> {
-        if let Some(text) = Raw::parse(raw).filter(Raw::is_text) {
+        let text = raw.starts_with('"').then(|| typed::from_str::<Raw<'_>>(raw).ok()).flatten();
+        if let Some(text) = text {
             self.push(Role::User, vec![Part::Text { text, cache: None }]);
             return Ok(());
         }
@@ -49,7 +54,7 @@ impl<'a> ItemReader<'a> {
             "message" => self.message(fields, at, unmapped),
             "reasoning" => {
                 self.reasoning(fields);
-                Ok(())
+                return Ok(());
             }
             "item_reference" => Err(reference(at)),
             "function_call" => self.call(fields, at, |fields| {
@@ -73,9 +78,11 @@ impl<'a> ItemReader<'a> {
             | "apply_patch_call_output" => self.result(fields, at, unmapped),
             other => {
                 unmapped.note(format!("input[].{other}"));
-                Ok(())
+                return Ok(());
             }
-        }
+        }?;
+        fields.rest().filter(|name| !OWN.contains(name)).for_each(|name| unmapped.note(format!("input[].{name}")));
+        Ok(())
     }
 
     fn message(&mut self, fields: &mut Fields<'a>, at: &dyn Display, unmapped: &mut UniqueNames<'a>) -> Result<()> {
@@ -191,7 +198,8 @@ impl<'a> ItemReader<'a> {
     }
 }
 
-fn reference(at: &dyn Display) -> Error {
+/// The refusal of a reference to an item.
+pub(super) fn reference(at: &dyn Display) -> Error {
     let message = format!(
         "`{at}` refers to an item of an earlier response, which this gateway does not keep. \
          Send the item itself, and `store: false`, so that the client keeps whole items."
@@ -209,11 +217,11 @@ fn arguments(raw: &RawValue) -> Raw<'_> {
     if raw.get().starts_with('{') {
         return Raw::from(raw);
     }
-    let text = Raw::from(raw).text().unwrap_or_else(|| raw.get().into()).into_owned();
+    let text = text_of(raw).unwrap_or_else(|| raw.get().into());
     match text.trim() {
         "" | "null" => object("{}"),
-        json => match Raw::from_string(json.to_owned()).filter(|json| json.get().starts_with('{')) {
-            Some(arguments) => arguments,
+        json => match typed::from_str::<Raw<'_>>(json).ok().filter(|json| json.get().starts_with('{')) {
+            Some(arguments) => arguments.owned(),
             None => Raw::of(&serde_json::json!({ "_invalid_json": text })),
         },
     }

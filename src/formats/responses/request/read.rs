@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::formats::body::missing;
 use crate::formats::effort;
 use crate::wire::json::{Document, is_empty_value, parse_integer};
+use crate::wire::typed;
 
 /// Fields that are read by the gateway, or have no meaning for a provider of another format: they name the
 /// request, or say how its response is kept and written.
@@ -69,11 +70,11 @@ fn value<'d>(document: &'d Document<'d>, name: &str) -> Option<&'d str> {
 }
 
 /// Refuses what needs responses to be stored, or done in the background.
-fn refuse_state(document: &Document<'_>) -> Result<()> {
+pub(super) fn refuse_state(document: &Document<'_>) -> Result<()> {
     let advice = "Send `store: false` and all items of the conversation in `input`.";
     for field in ["previous_response_id", "conversation", "prompt"] {
         if value(document, field).is_some() {
-            let message = format!("`{field}` names something stored, and this gateway stores no responses. {advice}");
+            let message = format!("`{field}` names something that this gateway does not keep. {advice}");
             let code =
                 if field == "previous_response_id" { "previous_response_not_found" } else { "unsupported_parameter" };
             return Err(Error::caller(400, code, message).at(field));
@@ -94,7 +95,10 @@ fn read_prompt<'d>(
 ) -> Result<()> {
     let mut reader = ItemReader::default();
     if let Some(raw) = value(document, "instructions") {
-        let text = Raw::parse(raw).filter(Raw::is_text).ok_or_else(|| wrong(&"instructions", "a string"))?;
+        let text = typed::from_str::<Raw<'_>>(raw)
+            .ok()
+            .filter(Raw::is_text)
+            .ok_or_else(|| wrong(&"instructions", "a string"))?;
         if !text.is_blank() {
             reader.turns.push(Turn { role: Role::System, parts: vec![Part::Text { text, cache: None }] });
         }
@@ -126,7 +130,7 @@ fn read_field<'d>(
         "temperature" => request.sampling.temperature = Some(number(key, json)?),
         "top_p" => request.sampling.top_p = Some(number(key, json)?),
         "text" => request.response_format = tools::read_text(json, unmapped)?,
-        "reasoning" => request.thinking = reasoning(json, unmapped)?,
+        "reasoning" => reasoning(json, request, unmapped)?,
         "user" if request.user.is_none() => request.user = Some(string(key, json)?),
         "safety_identifier" => request.user = Some(string(key, json)?),
         "tool_choice" | "top_logprobs" | "user" => {}
@@ -136,13 +140,14 @@ fn read_field<'d>(
 }
 
 /// Reads the effort of reasoning. New words are named, and not refused.
-fn reasoning(json: &str, unmapped: &mut UniqueNames<'_>) -> Result<Option<Thinking>> {
+fn reasoning(json: &str, request: &mut ModelRequest<'_>, unmapped: &mut UniqueNames<'_>) -> Result<()> {
     let mut fields = Fields::read(json, &"reasoning")?;
-    // Reasoning is always shown as a summary.
-    for name in ["summary", "generate_summary", "context"] {
-        fields.take(name);
+    // Of providers that show thoughts, they are always passed on as a summary.
+    for name in ["summary", "generate_summary"] {
+        request.shows_thinking |= fields.word(name).is_some_and(|word| word != "none");
     }
-    let thinking = match fields.word("effort").as_deref() {
+    fields.take("context");
+    request.thinking = match fields.word("effort").as_deref() {
         None => None,
         Some("none") => Some(Thinking::Off),
         Some(word) => match EFFORTS.iter().find(|level| effort::word(**level) == word) {
@@ -154,7 +159,7 @@ fn reasoning(json: &str, unmapped: &mut UniqueNames<'_>) -> Result<Option<Thinki
         },
     };
     fields.rest().for_each(|name| unmapped.note(format!("reasoning.{name}")));
-    Ok(thinking)
+    Ok(())
 }
 
 /// Whether the value is the default.
@@ -182,5 +187,5 @@ fn number<'d>(key: &str, json: &'d str) -> Result<Raw<'d>> {
 }
 
 fn string<'d>(key: &str, json: &'d str) -> Result<Raw<'d>> {
-    Raw::parse(json).filter(Raw::is_text).ok_or_else(|| wrong(&key, "a string"))
+    typed::from_str::<Raw<'_>>(json).ok().filter(Raw::is_text).ok_or_else(|| wrong(&key, "a string"))
 }

@@ -37,7 +37,6 @@ const SETTINGS: &[(&str, &str)] = &[
     ("prompt_cache_key", "null"),
     ("reasoning", r#"{"effort":null,"summary":null}"#),
     ("safety_identifier", "null"),
-    ("store", "false"),
     ("temperature", "1.0"),
     ("text", r#"{"format":{"type":"text"}}"#),
     ("tool_choice", "\"auto\""),
@@ -73,12 +72,11 @@ pub(crate) fn repeat(document: &Document<'_>) -> Option<Rc<str>> {
     serde_json::to_string(&repeated).ok().map(Rc::from)
 }
 
-/// The members of a response that repeat the request's settings. What this gateway does not do is not claimed:
-/// it stores nothing.
+/// The members of a response that repeat the request's settings, but for `store`, which the gateway decides.
 fn settings(document: &Document<'_>) -> String {
     let mut members = String::new();
     for (name, default) in SETTINGS {
-        let given = document.value(name).filter(|json| *json != "null" && *name != "store");
+        let given = document.value(name).filter(|json| *json != "null");
         let json = given.filter(|json| Raw::parse(json).is_some()).unwrap_or(default);
         members.push_str(&format!("\"{name}\":{json},"));
     }

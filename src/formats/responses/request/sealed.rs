@@ -7,6 +7,14 @@ use crate::wire::base64;
 /// What sets the gateway's own apart from that of other services.
 const PREFIX: &str = "lb1.";
 
+/// The beginning of the gateway's own as JSON, by which a body is known to hold some.
+pub(crate) const PLACEHOLDER_PREFIX: &str = "\"lb1.";
+
+/// Whether the gateway sealed a content itself.
+pub(crate) fn is_sealed_here(content: &str) -> bool {
+    content.starts_with(PREFIX)
+}
+
 /// Writes the sealed states of calls: of each its call's id and the sealed text, which are separated by dots
 /// and written in base64.
 pub(crate) fn write_sealed<'s>(states: impl IntoIterator<Item = (&'s str, &'s str)>) -> String {
@@ -35,7 +43,9 @@ mod tests {
         let states = [("call_1", "c2VhbGVk"), ("", "AA==")];
         let expected: Vec<(Cow<'_, str>, Cow<'_, str>)> =
             states.iter().map(|(id, sealed)| ((*id).into(), (*sealed).into())).collect();
-        assert_eq!(read_sealed(&write_sealed(states)), expected);
+        let written = write_sealed(states);
+        assert_eq!(read_sealed(&written), expected);
+        assert!(format!("\"{written}").starts_with(PLACEHOLDER_PREFIX) && is_sealed_here(&written));
         for foreign in ["", "gAAAAABo", "lb1.", "lb1.?.x", "lb1.AA", "lb1...."] {
             assert!(read_sealed(foreign).iter().all(|(id, sealed)| id.is_empty() && sealed.is_empty()), "{foreign}");
         }

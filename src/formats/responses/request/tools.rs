@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use super::super::wire::fields::{Fields, each, text, wrong};
-use crate::canonical::{ModelRequest, Raw, ResponseFormat, Tool, ToolChoice, UniqueNames};
+use super::super::wire::fields::{Fields, each, wrong};
+use crate::canonical::{ModelRequest, Raw, ResponseFormat, Tool, ToolChoice, UniqueNames, text_of};
 use crate::error::{Error, Result};
 
 /// The item in which a call of a tool comes back.
@@ -230,7 +230,7 @@ fn own_name(name: &str, kind: CallKind) -> NamedTool {
 /// 400 for a choice that is none, and for one of a tool that cannot be sent.
 pub(super) fn read_tool_choice<'d>(raw: &'d str, request: &mut ModelRequest<'d>) -> Result<()> {
     let refuse = || wrong(&"tool_choice", "`auto`, `none`, `required`, or an object that names a tool");
-    if let Some(word) = serde_json::from_str::<&RawValue>(raw).ok().and_then(text) {
+    if let Some(word) = serde_json::from_str::<&RawValue>(raw).ok().and_then(text_of) {
         request.tool_choice = Some(mode(&word).ok_or_else(refuse)?);
         return Ok(());
     }

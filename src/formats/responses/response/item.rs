@@ -1,8 +1,9 @@
 //! The items of a response, as JSON.
 
 use super::super::request::{CallKind, NamedTool, write_sealed};
+use super::input::TextInput;
 use crate::canonical::Raw;
-use crate::wire::json::quote;
+use crate::wire::json::{Document, quote};
 
 /// An item that is being written.
 #[derive(Debug)]
@@ -53,6 +54,13 @@ impl Item {
         }
     }
 
+    /// Whether the call is written only once it is complete: its contents are an object, and clients cannot use a
+    /// part of one.
+    pub(crate) fn comes_whole(&self) -> bool {
+        let is_whole = |kind| !matches!(kind, CallKind::Function | CallKind::Custom);
+        matches!(&self.kind, ItemKind::Call { tool, .. } if is_whole(tool.kind))
+    }
+
     /// Whether it can be written piece by piece.
     pub(crate) fn can_stream(&self) -> bool {
         match &self.kind {
@@ -78,6 +86,11 @@ impl Item {
 
     /// The input of a custom tool, as a JSON string: its only text, or else all that the model wrote.
     pub(crate) fn input(&self) -> Raw<'static> {
+        if let ItemKind::Call { json, .. } = &self.kind
+            && let Some(input) = Raw::from_string(format!("\"{}\"", json.input.all())).filter(|_| self.written > 0)
+        {
+            return input;
+        }
         let text = self.text();
         let object: Option<serde_json::Map<String, serde_json::Value>> = serde_json::from_str(&text).ok();
         let only = |object: &serde_json::Map<String, serde_json::Value>| {
@@ -123,7 +136,6 @@ impl Item {
         let head = format!("{{\"id\":\"{id}\",\"call_id\":{call_id},\"status\":\"{status}\"");
         let namespace =
             tool.namespace.as_ref().map(|name| format!(",\"namespace\":{}", quote(name))).unwrap_or_default();
-        let object = || if is_begun { Raw::of(&serde_json::Map::new()) } else { self.arguments() };
         match tool.kind {
             CallKind::Function => {
                 let arguments = if is_begun { "\"\"".to_owned() } else { self.quoted_arguments(status) };
@@ -134,15 +146,24 @@ impl Item {
                 format!("{head},\"type\":\"custom_tool_call\",\"name\":{name}{namespace},\"input\":{}}}", input.get())
             }
             CallKind::ToolSearch => {
-                let arguments = object();
+                let arguments = self.arguments();
                 format!(
                     "{head},\"type\":\"tool_search_call\",\"execution\":\"client\",\"arguments\":{}}}",
                     arguments.get()
                 )
             }
-            CallKind::LocalShell => format!("{head},\"type\":\"local_shell_call\",\"action\":{}}}", exec(&object())),
-            CallKind::Shell => format!("{head},\"type\":\"shell_call\",\"action\":{}}}", object().get()),
-            CallKind::ApplyPatch => format!("{head},\"type\":\"apply_patch_call\",\"operation\":{}}}", object().get()),
+            CallKind::LocalShell => {
+                let action = completed(&self.arguments(), &[("type", "\"exec\""), ("env", "{}"), ("command", "[]")]);
+                format!("{head},\"type\":\"local_shell_call\",\"action\":{action}}}")
+            }
+            CallKind::Shell => {
+                let rest = [("commands", "[]"), ("timeout_ms", "null"), ("max_output_length", "null")];
+                let action = completed(&self.arguments(), &rest);
+                format!("{head},\"type\":\"shell_call\",\"action\":{action},\"environment\":null}}")
+            }
+            CallKind::ApplyPatch => {
+                format!("{head},\"type\":\"apply_patch_call\",\"operation\":{}}}", self.arguments().get())
+            }
         }
     }
 
@@ -167,14 +188,15 @@ impl Item {
     }
 }
 
-/// The action of a shell call: the API also has its type and its environment.
-fn exec(arguments: &Raw<'_>) -> String {
-    let mut object: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(arguments.get()).unwrap_or_default();
-    object.insert("type".to_owned(), "exec".into());
-    object.entry("env").or_insert_with(|| serde_json::json!({}));
-    object.entry("command").or_insert_with(|| serde_json::json!([]));
-    serde_json::to_string(&object).unwrap_or_default()
+/// An object with the members that the API always has, where the model left them out.
+fn completed(arguments: &Raw<'_>, members: &[(&str, &str)]) -> String {
+    let mut object = Document::read(arguments.get().as_bytes()).unwrap_or_else(|_| Document::empty());
+    for (name, json) in members {
+        if object.value(name).is_none() {
+            object.set(name, *json);
+        }
+    }
+    String::from_utf8_lossy(&object.render()).into_owned()
 }
 
 /// Tracks how far a piece of JSON is complete.
@@ -185,11 +207,14 @@ pub(crate) struct JsonProgress {
     in_string: bool,
     escaped: bool,
     closed: bool,
+    /// The input of a custom tool.
+    pub(crate) input: TextInput,
 }
 
 impl JsonProgress {
     pub(crate) fn push(&mut self, text: &str) {
         for c in text.chars() {
+            self.input.push(c);
             if !self.in_string && c.is_ascii_whitespace() {
                 continue;
             }

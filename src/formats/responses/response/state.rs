@@ -10,8 +10,11 @@ use crate::formats::client_format::ResponseHead;
 pub(crate) struct ResponseState {
     id: String,
     created: u64,
+    /// When it was completed, in seconds since 1970, once that is known.
+    pub(crate) completed: Option<u64>,
     model: String,
     settings: String,
+    is_kept: bool,
     usage: Usage,
     tier: Option<String>,
     finish: Option<FinishReason>,
@@ -28,8 +31,10 @@ impl ResponseState {
         let state = Self {
             id: format!("resp_{:032x}", head.random),
             created: head.created,
+            completed: head.completed,
             model: head.model,
             settings: repeated.settings,
+            is_kept: head.is_kept,
             usage: Usage::default(),
             tier: None,
             finish: None,
@@ -52,7 +57,9 @@ impl ResponseState {
     pub(crate) fn status<'e>(&self, failure: Option<&'e Error>) -> Status<'e> {
         match (failure, self.finish) {
             (Some(error), _) => Status::Failed(error),
-            (None, Some(FinishReason::Length)) => Status::Incomplete("max_output_tokens"),
+            (None, Some(FinishReason::Length | FinishReason::Context | FinishReason::Paused)) => {
+                Status::Incomplete("max_output_tokens")
+            }
             (None, Some(FinishReason::Filtered)) => Status::Incomplete("content_filter"),
             (None, Some(FinishReason::Stop | FinishReason::Calls) | None) => Status::Completed,
         }
@@ -63,9 +70,11 @@ impl ResponseState {
         let fields = ResponseFields {
             id: &self.id,
             created: self.created,
+            completed: self.completed.filter(|_| matches!(status, Status::Completed)),
             model: &self.model,
             tier: self.tier.as_deref(),
             settings: &self.settings,
+            is_kept: self.is_kept,
             usage: &self.usage,
         };
         fields.write(status, &self.output)

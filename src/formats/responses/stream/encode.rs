@@ -11,7 +11,7 @@ use super::super::wire::response::Status;
 use crate::canonical::ResponseEvent;
 use crate::error::Error;
 use crate::formats::client_format::ResponseHead;
-use crate::formats::stream::StreamEncoder;
+use crate::formats::stream::{StreamEncoder, recovered_member};
 use crate::wire::json::quote;
 
 /// Writes a streamed response.
@@ -22,6 +22,8 @@ pub(crate) struct Encoder {
     has_started: bool,
     /// Whether the first item of the queue has been opened.
     is_open: bool,
+    /// How the response went on that an attempt had left unfinished.
+    recovered: Option<&'static str>,
     is_over: bool,
 }
 
@@ -52,6 +54,7 @@ impl Encoder {
             events: Events::default(),
             has_started: false,
             is_open: false,
+            recovered: None,
             is_over: false,
         }
     }
@@ -75,6 +78,9 @@ impl Encoder {
     fn write_items(&mut self, out: &mut Vec<u8>) {
         while let Some(item) = self.queue.items.front_mut() {
             let index = self.state.output.len();
+            if item.comes_whole() && !item.is_complete() {
+                return;
+            }
             if !std::mem::replace(&mut self.is_open, true) {
                 open(item, index, &mut self.events, out);
             }
@@ -142,7 +148,8 @@ impl Encoder {
             );
             self.events.write("error", &members, out);
         }
-        let response = format!("\"response\":{}", self.state.write(status));
+        let recovered = recovered_member(self.recovered);
+        let response = format!("\"response\":{}{recovered}", self.state.write(status));
         self.events.write(&format!("response.{}", status.word()), &response, out);
     }
 }
@@ -164,6 +171,25 @@ impl StreamEncoder for Encoder {
 
     fn finish(&mut self, failure: Option<&Error>, out: &mut Vec<u8>) {
         self.end(failure, out);
+    }
+
+    fn keep_alive(&mut self) -> Option<Vec<u8>> {
+        let mut out = Vec::new();
+        if self.has_started && !self.is_over {
+            let response = format!("\"response\":{}", self.state.write(Status::InProgress));
+            self.events.write("response.in_progress", &response, &mut out);
+        } else if !self.is_over {
+            self.start(&mut out);
+        }
+        Some(out)
+    }
+
+    fn recovered(&mut self, how: &'static str) {
+        self.recovered = Some(how);
+    }
+
+    fn completed_at(&mut self, seconds: u64) {
+        self.state.completed = Some(seconds);
     }
 }
 
@@ -193,11 +219,21 @@ fn open(item: &Item, index: usize, events: &mut Events, out: &mut Vec<u8>) {
 
 /// Writes what has come of an open item since the last time.
 fn write_piece(item: &mut Item, index: usize, events: &mut Events, out: &mut Vec<u8>) {
+    let place = place(item, index);
+    if let ItemKind::Call { tool, json, .. } = &mut item.kind
+        && tool.kind == CallKind::Custom
+    {
+        let piece = json.input.take();
+        if !piece.is_empty() {
+            events.write("response.custom_tool_call_input.delta", &format!("{place},\"delta\":\"{piece}\""), out);
+            item.written = item.written.saturating_add(piece.len());
+        }
+        return;
+    }
     let piece = item.body.get(item.written..).unwrap_or_default();
     if piece.is_empty() || !item.can_stream() {
         return;
     }
-    let place = place(item, index);
     let (kind, members) = match &item.kind {
         ItemKind::Message { .. } => {
             ("response.output_text.delta", format!("{place},\"content_index\":0,\"delta\":\"{piece}\",\"logprobs\":[]"))
@@ -239,8 +275,10 @@ fn close(item: &Item, index: usize, status: &str, events: &mut Events, out: &mut
             }
             CallKind::Custom => {
                 let input = item.input();
-                let members = format!("{place},\"delta\":{}", input.get());
-                events.write("response.custom_tool_call_input.delta", &members, out);
+                if item.written == 0 {
+                    let members = format!("{place},\"delta\":{}", input.get());
+                    events.write("response.custom_tool_call_input.delta", &members, out);
+                }
                 let members = format!("{place},\"input\":{}", input.get());
                 events.write("response.custom_tool_call_input.done", &members, out);
             }

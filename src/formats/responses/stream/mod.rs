@@ -1,5 +1,7 @@
-//! Streams for clients.
+//! Streams.
 
+mod decode;
 mod encode;
 
+pub(super) use decode::Decoder;
 pub(super) use encode::Encoder;

@@ -64,10 +64,13 @@ impl Status<'_> {
 pub(crate) struct ResponseFields<'r> {
     pub(crate) id: &'r str,
     pub(crate) created: u64,
+    pub(crate) completed: Option<u64>,
     pub(crate) model: &'r str,
     pub(crate) tier: Option<&'r str>,
     /// Members that repeat the request's settings, each followed by a comma.
     pub(crate) settings: &'r str,
+    /// Whether it is kept for later requests.
+    pub(crate) is_kept: bool,
     pub(crate) usage: &'r Usage,
 }
 
@@ -84,16 +87,18 @@ impl ResponseFields<'_> {
             Status::Incomplete(reason) => format!("{{\"reason\":{}}}", quote(reason)),
             _ => "null".to_owned(),
         };
+        let completed = self.completed.map_or_else(|| "null".to_owned(), |seconds| seconds.to_string());
         let usage = if matches!(status, Status::InProgress) { "null".to_owned() } else { usage(self.usage) };
         format!(
-            "{{\"id\":{},\"object\":\"response\",\"created_at\":{},\"status\":\"{}\",\"completed_at\":null,\
-             \"error\":{error},\"incomplete_details\":{incomplete},\"model\":{},{}\
+            "{{\"id\":{},\"object\":\"response\",\"created_at\":{},\"status\":\"{}\",\"completed_at\":{completed},\
+             \"error\":{error},\"incomplete_details\":{incomplete},\"model\":{},{}\"store\":{},\
              \"service_tier\":{},\"output\":[{}],\"usage\":{usage}}}",
             quote(self.id),
             self.created,
             status.word(),
             quote(self.model),
             self.settings,
+            self.is_kept,
             quote(self.tier.unwrap_or("default")),
             output.join(","),
         )
