@@ -60,7 +60,21 @@ impl Error {
 
     /// A request without a key, where one is needed.
     pub fn key_missing() -> Self {
-        let message = "No API key was given. Send it as `Authorization: Bearer YOUR_KEY`.";
+        Self::unauthorized("No API key was given. Send it as `Authorization: Bearer YOUR_KEY`.")
+    }
+
+    /// A request with a key that does not let it in. `why`: the end of a sentence about the key. The words
+    /// before it are OpenAI's: LiteLLM, and so aider, takes a 401 without them for a bad request.
+    pub fn key_refused(why: &str) -> Self {
+        Self::unauthorized(["Incorrect API key provided: ", why].concat())
+    }
+
+    /// A request with a key that nobody knows.
+    pub fn key_unknown() -> Self {
+        Self::key_refused("it is not one of this gateway's.")
+    }
+
+    fn unauthorized(message: impl Into<String>) -> Self {
         Self::caller(401, "invalid_api_key", message).with_header("www-authenticate", "Bearer realm=\"llm-bridge\"")
     }
 
@@ -145,10 +159,23 @@ impl Error {
         self
     }
 
+    /// Gives it a code that clients know.
+    #[must_use]
+    pub fn coded(mut self, code: &'static str) -> Self {
+        self.0.code = Some(code.into());
+        self
+    }
+
     /// Gives a provider's error a code of the gateway's, and adds to its message what can be done about it.
     #[must_use]
     pub fn explained(mut self, code: &'static str, advice: &str) -> Self {
         self.0.code = Some(code.into());
+        self.advised(advice)
+    }
+
+    /// Adds to its message what can be done about it.
+    #[must_use]
+    pub fn advised(mut self, advice: &str) -> Self {
         let separator = if self.0.message.trim_end().ends_with(['.', '!', '?']) { " " } else { ". " };
         self.0.message = [self.0.message.trim_end(), separator, advice].concat();
         self

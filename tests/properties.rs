@@ -17,6 +17,7 @@ use llm_bridge::formats::{CLIENT_FORMATS, WriteTarget};
 use llm_bridge::gateway::{Failure, FailureStage};
 use llm_bridge::policy::auth::AccessKeys;
 use llm_bridge::policy::failure::FailedCall;
+use llm_bridge::policy::seam::{Joint, Seam, anchor};
 use llm_bridge::provider::params;
 use llm_bridge::wire::json::Document;
 use llm_bridge::wire::sse::{Block, SseReader};
@@ -287,4 +288,101 @@ fn checked(pieces: &[&[u8]]) -> String {
     pieces.iter().for_each(|piece| got.extend_from_slice(&tap.push(piece)));
     finish_tapped(&mut tap, CLIENT.end_passthrough, &cut(), &mut got);
     String::from_utf8_lossy(&got).into_owned()
+}
+
+/// Text that repeats itself a lot, and text that does not.
+fn prose() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[ab ]{0,80}",
+        "([a-z]{1,7}[ ,.\n]){0,30}",
+        "(ha |ho | \\| ---|漢字😀|é\n){0,30}",
+        "[A-Za-z0-9 é漢😀\n]{0,200}",
+        "([a-zA-Z]{1,9} ){300,600}",
+    ]
+}
+
+/// A place between two characters.
+fn place(text: &str, at: usize) -> usize {
+    let places: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
+    places[at % places.len()]
+}
+
+/// What follows the text that was sent, if the two join, and how much of the continuation was cut.
+fn joined(mut seam: Seam, continuation: &str, cuts: &[usize]) -> Option<String> {
+    let mut pieces = Vec::new();
+    let mut cuts: Vec<usize> = cuts.iter().map(|at| place(continuation, *at)).chain([0, continuation.len()]).collect();
+    cuts.sort_unstable();
+    cuts.windows(2).for_each(|pair| pieces.push(&continuation[pair[0]..pair[1]]));
+    for (index, piece) in pieces.iter().enumerate() {
+        match seam.push(piece) {
+            Joint::Held => {}
+            Joint::Joined(text) => return Some(text + &pieces[index + 1..].concat()),
+            Joint::Broken => return None,
+        }
+    }
+    match seam.finish() {
+        Joint::Joined(text) => Some(text),
+        Joint::Held | Joint::Broken => None,
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_joined_text_is_the_whole_text(text in prose(), cut in any::<usize>(), back in 8usize..60, cuts in proptest::collection::vec(any::<usize>(), 0..6)) {
+        let cut = place(&text, cut);
+        let sent = &text[..cut];
+        let start = place(sent, sent.chars().count().saturating_sub(back));
+        // What repeats less than it was asked to shows nothing.
+        if (start == 0 || sent[start..].trim_start().chars().count() >= 8)
+            && let Some(rest) = joined(Seam::to_repeat(sent.to_owned()), &text[start..], &cuts) {
+            prop_assert_eq!(format!("{sent}{rest}"), text.clone());
+        }
+        let given = sent.trim_end().len();
+        if let Some(rest) = joined(Seam::to_go_on(sent.to_owned(), given), &text[given..], &cuts) {
+            prop_assert_eq!(format!("{sent}{rest}"), text.clone());
+        }
+    }
+
+    #[test]
+    fn a_text_of_many_words_joins_wherever_it_is_cut(words in proptest::collection::vec("[a-z]{2,7}", 20..80), cut in any::<usize>(), cuts in proptest::collection::vec(any::<usize>(), 0..6)) {
+        let words: Vec<String> = words.iter().enumerate().map(|(n, word)| format!("{n}{word}")).collect();
+        let text = words.join(" ");
+        let cut = place(&text, cut);
+        let sent = &text[..cut];
+        let again = anchor(sent);
+        let continuation = format!("{again}{}", &text[cut..]);
+        let rest = joined(Seam::to_repeat(sent.to_owned()), &continuation, &cuts);
+        prop_assert!(rest.is_some() || again.is_empty(), "{} | {}", sent, &text[cut..]);
+        prop_assert_eq!(rest.unwrap_or(text[cut..].to_owned()), &text[cut..]);
+        let given = sent.trim_end().len();
+        if sent.chars().count() >= 8 {
+            let rest = joined(Seam::to_go_on(sent.to_owned(), given), &text[given..], &cuts);
+            prop_assert_eq!(rest.as_deref(), Some(&text[cut..]));
+        }
+    }
+
+    #[test]
+    fn any_other_text_loses_only_what_it_repeats(sent in prose(), other in prose(), cuts in proptest::collection::vec(any::<usize>(), 0..6)) {
+        if let Some(rest) = joined(Seam::to_repeat(sent.clone()), &other, &cuts) {
+            let other = other.trim_start();
+            prop_assert!(other.ends_with(&rest));
+            let repeated = &other[..other.len() - rest.len()];
+            prop_assert!(sent.ends_with(repeated));
+            prop_assert!(repeated.chars().count() >= 8 || sent.trim_start() == repeated);
+        }
+        let given = sent.trim_end().len();
+        if let Some(rest) = joined(Seam::to_go_on(sent.clone(), given), &other, &cuts) {
+            let repeated = &other[..other.len() - rest.len()];
+            prop_assert!(other.ends_with(&rest));
+            prop_assert!(repeated == &sent[given..] || repeated == sent);
+        }
+    }
+
+    #[test]
+    fn a_seam_depends_on_no_cutting(sent in prose(), other in prose(), cuts in proptest::collection::vec(any::<usize>(), 0..8)) {
+        let given = sent.trim_end().len();
+        for seam in [Seam::to_repeat(sent.clone()), Seam::to_go_on(sent.clone(), given)] {
+            prop_assert_eq!(joined(seam.clone(), &other, &cuts), joined(seam, &other, &[]));
+        }
+    }
 }

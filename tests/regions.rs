@@ -6,6 +6,7 @@ mod support;
 
 use llm_bridge::gateway::Opened;
 use llm_bridge::gateway::platform::Egress;
+use llm_bridge::ledger::health::HealthCommand;
 use serde_json::json;
 use support::{Got, Script, World, ask, bridge};
 
@@ -29,6 +30,8 @@ const SECRETS: &[(&str, &str)] = &[
     ("CLAUDE_API_KEY", "4"),
     ("GEMINI_API_KEY", "5"),
 ];
+/// The most that is added to a rest at random.
+const JITTER: u64 = 30_000;
 const WHOLE: &str = r#"{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":2}}"#;
 const OPENAI: &str = r#"{"error":{"message":"Country, region, or territory not supported","type":"request_forbidden","param":null,"code":"unsupported_country_region_territory"}}"#;
 const ANTHROPIC: &str = r#"{"type":"error","error":{"type":"forbidden","message":"Request not allowed"}}"#;
@@ -43,6 +46,13 @@ impl Stage {
     fn new() -> Self {
         let stage = Self { bridge: bridge(CONFIG, SECRETS), world: World::default() };
         stage.world.clock.set(1_000_000);
+        stage
+    }
+
+    /// An isolate that runs in this data center; nobody knows where if it has no name.
+    fn at(data_center: &str) -> Self {
+        let stage = Self::new();
+        stage.world.data_center.replace(Some(data_center.to_owned()));
         stage
     }
 
@@ -93,8 +103,50 @@ fn a_fallback_is_used_after_a_refusal_and_for_a_time() {
     assert_eq!((got.status, places), (200, vec!["here".to_owned(), "wnam-0".to_owned()]));
     stage.pass(599_999);
     assert_eq!(stage.chat("maybe/m", vec![good()]).1, ["wnam-0"]);
-    stage.pass(1);
+    stage.pass(JITTER);
     assert_eq!(stage.chat("maybe/m", vec![good()]).1, ["here"]);
+}
+
+#[test]
+fn other_isolates_in_the_same_data_center_know_of_a_refusal() {
+    let first = Stage::at("HKG");
+    first.chat("maybe/m", vec![refused(), good()]);
+    let isolate = |place: &str| {
+        let stage = Stage::at(place);
+        let world = World { health: first.world.health.clone(), ..stage.world };
+        world.clock.set(first.world.clock.get());
+        Stage { world, ..stage }
+    };
+    let [near, far, nowhere] = [isolate("HKG"), isolate("SIN"), isolate("")];
+    for (stage, places) in [(&near, "wnam-0"), (&far, "here"), (&nowhere, "here")] {
+        // The first request asks in the background, and leaves before it knows.
+        assert_eq!(stage.chat("maybe/m", vec![good()]).1, ["here"]);
+        assert_eq!(stage.chat("maybe/m", vec![good()]).1, [places]);
+    }
+    let again = isolate("HKG");
+    again.pass(600_000 + JITTER);
+    again.chat("maybe/m", vec![good()]);
+    assert_eq!(again.chat("maybe/m", vec![good()]).1, ["here"], "it is served again");
+}
+
+#[test]
+fn a_reset_forgets_refused_places_everywhere() {
+    let first = Stage::at("HKG");
+    first.chat("maybe/m", vec![refused(), good()]);
+    first.chat("far/m", vec![refused(), refused()]);
+    let near =
+        Stage { world: World { health: first.world.health.clone(), ..Stage::at("HKG").world }, ..Stage::at("HKG") };
+    near.world.clock.set(first.world.clock.get());
+    near.chat("maybe/m", vec![good()]);
+    assert_eq!(near.chat("maybe/m", vec![good()]).1, ["wnam-0"]);
+    first.world.health.borrow_mut().handle(HealthCommand::Reset(None), first.world.clock.get() + 1);
+    for stage in [&first, &near] {
+        stage.pass(30_001);
+        // It asks in the background.
+        stage.chat("maybe/m", vec![good()]);
+        assert_eq!(stage.chat("maybe/m", vec![good()]).1, ["here"]);
+    }
+    assert_eq!(first.chat("far/m", vec![good()]).1, ["weur-0"]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Names of models, routes and aliases: what leads where, and which files are refused.
 #![allow(clippy::expect_used, reason = "a test may insist")]
 
-use llm_bridge::config::{Config, Needs, OnContentFilter, Strategy, When};
+use llm_bridge::config::{Config, Needs, OnContentFilter, Recover, Sticky, Strategy, When};
 use llm_bridge::formats::KINDS;
 use llm_bridge::policy::routing::{self, Route};
 
@@ -123,6 +123,10 @@ fn a_route_leads_to_its_targets() {
     first_token: 20
     idle: 1.5
     on_content_filter: next
+    sticky: user
+    recover: buffer
+    hold: 2.5
+    continue_with: 'Go on after {words}'
   short: [only, gpt-5-mini]
 aliases: { nick: a/only, nickname: nick, clever: smart, org/clever: clever, m: b/both }
 ",
@@ -137,9 +141,14 @@ aliases: { nick: a/only, nickname: nick, clever: smart, org/clever: clever, m: b
     assert_eq!(smart.candidates[0].when, When::default());
     assert_eq!(smart.attempts(9), 4);
     assert_eq!(smart.on_content_filter, OnContentFilter::Next);
+    assert_eq!(smart.sticky, Sticky::User);
+    assert_eq!((smart.recover, smart.hold), (Recover::Buffer, Some(2_500)));
+    assert_eq!(smart.continue_with, Some("Go on after {words}"));
     let short = routing::resolve(&config, "short").unwrap();
     assert_eq!(shown(&short), ["a/only", "b/gpt-5-mini"]);
     assert_eq!((short.strategy, short.on_content_filter), (Strategy::Priority, OnContentFilter::Stop));
+    assert_eq!(short.sticky, Sticky::Conversation);
+    assert_eq!((short.recover, short.hold), (Recover::Off, None));
     assert_eq!(leads(&config, "nickname"), ["a/only"]);
     assert_eq!(leads(&config, "org/clever"), shown(&smart));
     assert_eq!(leads(&config, "m"), ["b/both"], "an alias precedes the default provider's model");
@@ -198,6 +207,55 @@ fn a_target_is_tried_for_requests_that_meet_its_conditions() {
 }
 
 #[test]
+fn a_request_that_names_what_an_account_stores_stays_with_that_account() {
+    let config = config(
+        "  twin: { base_url: 'https://a.example', api_key_env: A_API_KEY, models: { m: {} } }
+routes:
+  mixed: [a/m, claudes/claude-sonnet-4-5, a/only]
+  several: [claudes/claude-sonnet-4-5, a/m, b/both]
+  same: [a/m, twin/m]
+  foreign: [claudes/claude-sonnet-4-5, claudes/claude-opus-4-5]
+",
+    );
+    let bound = |name: &str, stored: bool| {
+        let mut route = routing::resolve(&config, name).unwrap();
+        route.bind("file_id", stored, |target| target.provider.adapter == "openai").map(|()| {
+            assert_eq!(route.bound_by.is_some(), name != "same" && name != "foreign", "{name}");
+            assert_eq!(route.attempts(1), 3, "{name}");
+            shown(&route)
+        })
+    };
+    assert_eq!(bound("mixed", true).unwrap(), ["a/m", "a/only"]);
+    assert_eq!(bound("same", true).unwrap(), ["a/m", "twin/m"], "one key at one address");
+    assert_eq!(bound("foreign", true).unwrap().len(), 2, "the translation refuses or reports it");
+    assert_eq!(bound("several", false).unwrap(), ["a/m", "b/both"], "only one can open it");
+    let error = bound("several", true).unwrap_err();
+    assert_eq!((error.status(), error.code(), error.param()), (400, Some("bound_to_account"), Some("file_id")));
+    assert!(error.message().contains("`file_id`") && error.message().contains("`a/m`, `b/both`."), "{error}");
+}
+
+#[test]
+fn a_target_whose_window_the_prompt_exceeds_is_left_out_if_another_one_is_left() {
+    let config = config(
+        "  sizes: { base_url: 'https://s.ai', models: { small: { context: 10000 }, large: { context: 100000 }, any: {} } }
+routes: { all: [sizes/small, sizes/large, sizes/any], known: [sizes/small, sizes/large] }
+",
+    );
+    let fitting = |name: &str, tokens: u64| {
+        let mut route = routing::resolve(&config, name).unwrap();
+        route.fit(tokens, Needs::NONE, 0).unwrap();
+        shown(&route)
+    };
+    let [small, large, any] = ["sizes/small", "sizes/large", "sizes/any"];
+    assert_eq!(fitting("all", 9_000), [small, large, any]);
+    assert_eq!(fitting("all", 13_000), [small, large, any], "the estimate may be too long");
+    assert_eq!(fitting("all", 14_000), [large, any]);
+    assert_eq!(fitting("all", 900_000), [any], "a window that is not known");
+    assert_eq!(fitting("known", 14_000), [large]);
+    assert_eq!(fitting("known", 900_000), [small, large], "somebody has to say that it is too long");
+}
+
+#[test]
 fn a_client_brings_its_own_order() {
     let config = config("routes: { two: { strategy: weighted, targets: [a/only, b/both], attempts: 2 } }\n");
     let route = Route::of_names(&config, &["home/m", "two", "claude-opus-5-5"]).unwrap();
@@ -219,10 +277,13 @@ const FAULTY: &str = "routes:
   empty: []
   none: {}
   bad:
-    strategy: cheapest
+    strategy: dearest
     targets: [a/nothing, smart, both, a/only, only, { weight: 1 }, { model: a/m, when: { needs: [smell], max_input_tokens: 0 } }]
     attempts: 11
     on_content_filter: retry
+    sticky: glue
+    recover: pray
+    hold: 0
     retries: 3
   zero: { strategy: weighted, targets: [{ model: a/m, weight: 0 }] }
   a/mine: [a/m]
@@ -245,7 +306,7 @@ fn faults_of_routes_name_their_place() {
     let expected = [
         "routes.empty: name at least one model",
         "routes.none: `targets` is missing",
-        "routes.bad.strategy: `cheapest` is not known; expected one of priority, weighted",
+        "routes.bad.strategy: `dearest` is not known, did you mean `cheapest`?; expected one of priority, weighted, cheapest, fastest",
         "routes.bad.targets.0: no model is known as `a/nothing`",
         "routes.bad.targets.1: `smart` is a route; list its models instead",
         "routes.bad.targets.2: several providers have `both`; choose one of `a/both`, `b/both`",
@@ -255,6 +316,9 @@ fn faults_of_routes_name_their_place() {
         "routes.bad.targets.6.when.max_input_tokens: expected a whole number, at least 1",
         "routes.bad.attempts: expected at most 10",
         "routes.bad.on_content_filter: `retry` is not known",
+        "routes.bad.sticky: `glue` is not known; expected one of conversation, user, off",
+        "routes.bad.recover: `pray` is not known; expected one of off, buffer, restart, continue",
+        "routes.bad.hold: expected",
         "routes.bad.retries: unknown key",
         "routes.zero.targets: at least one target needs a weight above 0",
         "routes[\"a/mine\"]: names that begin with `a/` belong to the provider",

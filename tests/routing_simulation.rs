@@ -223,6 +223,8 @@ impl Simulation {
             provider,
             region: None,
             weight: 1,
+            rank: None,
+            is_late: false,
             is_admitted: true,
             window: None,
             keys: (0..target.keys)

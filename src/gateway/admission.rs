@@ -38,6 +38,10 @@ pub struct Admission {
     pub on_disconnect: Option<OnDisconnect>,
     /// Whether the response says which targets were tried.
     pub show_attempts: bool,
+    /// Whether its responses are never kept for later requests.
+    pub never_stores: bool,
+    /// The owner of the key.
+    pub owner: Option<String>,
 }
 
 impl Admission {
@@ -53,10 +57,17 @@ impl Admission {
     /// Adds what the key's account has granted, apart from the limit of the response.
     pub(super) fn accept(&mut self, key_id: &AccountId, limits: &KeyLimits, rate_limits: RateLimitStatus) {
         (self.rate_limits, self.limited) = (rate_limits, !is_unlimited(limits));
-        (self.on_disconnect, self.show_attempts) = (limits.on_disconnect, limits.show_attempts);
+        self.adopt(limits);
         if self.limited {
             self.accounts = vec![key_id.clone()];
         }
+    }
+
+    /// Adds what is set for the key.
+    pub(super) fn adopt(&mut self, limits: &KeyLimits) {
+        (self.on_disconnect, self.show_attempts) = (limits.on_disconnect, limits.show_attempts);
+        self.never_stores = limits.never_stores;
+        self.owner.clone_from(&limits.owner);
     }
 
     /// Adds the limit of the response that an account has granted instead of a larger one; the next account

@@ -68,7 +68,7 @@ pub async fn admit<P: Platform>(
     let Some(hash) = &caller.hash else { return Ok(admission) };
     let (now, estimate) = (platform.now(), estimate());
     if let Some(limits) = bridge.known.limits(hash, now).filter(is_unlimited) {
-        (admission.on_disconnect, admission.show_attempts) = (limits.on_disconnect, limits.show_attempts);
+        admission.adopt(&limits);
         return allowed(&limits, &estimate, now)
             .map(|()| admission)
             .map_err(|refusal| refused_here(platform, &refusal));

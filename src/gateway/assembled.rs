@@ -8,8 +8,8 @@ use super::failure::{Failure, FailureStage};
 use super::memory::{self, MemoryReservation};
 use super::platform::{CallError, Piece as _, Platform};
 use super::record::Fact;
-use super::relay::reported;
 use super::response_context::ResponseContext;
+use super::response_facts::{facts_so_far, reported};
 use super::wait::{wait_for_room, within};
 use crate::error::{Error, Result};
 use crate::formats::{AssembleOptions, Assembler};
@@ -39,8 +39,12 @@ impl<P: Platform> Drive<'_, P> {
         let read = self.read_into(&mut assembler, target, &mut stream, &room).await;
         let read = read.inspect_err(|_| self.platform.abort(&stream));
         let document = read.and_then(|()| assembler.finish());
-        document.map_err(|error| {
-            self.failed(target, error, FailureStage::BeforeContent).with_response(reported(assembler.summary()))
+        document.map_err(|error| match assembler.summary() {
+            // The provider has generated what came.
+            summary if summary.has_content => {
+                self.failed(target, error, FailureStage::Held).with_response(facts_so_far(summary, self.platform.now()))
+            }
+            summary => self.failed(target, error, FailureStage::BeforeContent).with_response(reported(summary)),
         })
     }
 

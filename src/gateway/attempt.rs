@@ -3,12 +3,15 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
+use super::continuation::Continuation;
 use super::credentials;
 use super::dropped_fields::{DroppedFields, listed};
-use super::platform::{Egress, Platform, ProviderRequest};
+use super::endpoint;
+use super::platform::{Egress, Platform, ProviderRequest, RequestMethod};
 use super::reasoning::ReasoningCache;
+use super::refusal;
 use super::request_head::RequestHead;
-use crate::catalogue::field::{Field, Fit};
+use crate::catalogue::field::{Field, Fit, Value};
 use crate::config::{FitScope, Millis, Params};
 use crate::error::{Error, Result};
 use crate::formats::auth::AuthScheme;
@@ -21,7 +24,7 @@ use crate::formats::{self, ClientFormat, ProviderFormat, ToolNames, WriteTarget,
 use crate::policy::model_card::ModelCard;
 use crate::policy::routing::Target;
 use crate::provider::{ProviderKey, params};
-use crate::wire::dense::{is_dense, max_nodes};
+use crate::wire::dense::is_dense;
 use crate::wire::json::Document;
 
 /// The longest body of a client that is kept until the provider has accepted the request, in bytes.
@@ -47,9 +50,10 @@ impl Mode {
     /// operation.
     pub(super) fn choose(client: &ClientFormat, envelope: &RequestEnvelope<'_>, target: &Target<'_>) -> Option<Self> {
         let operation = envelope.operation;
-        let Some(format) = formats::provider_format(target.provider.adapter) else {
+        let Some(own) = formats::provider_format(target.provider.adapter) else {
             return operation.conversation.is_some().then_some(Self::Local);
         };
+        let format = endpoint::newer(own, client, envelope, target).unwrap_or(own);
         // Placeholders that only this gateway understands must not reach a provider.
         let is_refitted = target.provider.fit == FitScope::Always
             && operation.kind == OperationKind::Generate
@@ -83,6 +87,8 @@ pub(super) struct Attempt<'e, 'a, 'm> {
     streams: bool,
     /// The body with the edits of a passthrough.
     edited: Option<Document<'a>>,
+    /// What the response has to go on from.
+    continuation: Option<Rc<Continuation>>,
 }
 
 impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
@@ -95,10 +101,26 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
         card: ModelCard,
     ) -> Self {
         let limit_names = LimitNames::of(&target.model.limit_fields, card.limit_fields);
-        let mut attempt =
-            Self { envelope, target, head, mode, card, limit_names, granted: None, streams: false, edited: None };
+        let mut attempt = Self {
+            envelope,
+            target,
+            head,
+            mode,
+            card,
+            limit_names,
+            granted: None,
+            streams: false,
+            edited: None,
+            continuation: None,
+        };
         attempt.make_edits();
         attempt
+    }
+
+    /// The same attempt, whose response has to go on from a text.
+    #[must_use]
+    pub(super) fn continuing(self, continuation: Option<Rc<Continuation>>) -> Self {
+        Self { continuation, ..self }
     }
 
     fn make_edits(&mut self) {
@@ -117,7 +139,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
         let envelope = self.envelope;
         self.streams = format.assemble.is_some()
             && !envelope.delivery.is_stream()
-            && envelope.operation.kind == OperationKind::Generate
+            && envelope.operation.streams
             && (self.head.client.rules.may_stream)(&envelope.document);
         if self.streams {
             self.make_edits();
@@ -138,6 +160,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
     /// The same attempt, with other facts about the model.
     pub(super) fn with_card(&self, card: ModelCard) -> Self {
         let mut attempt = Self::new(self.envelope, self.target, self.head, self.mode, card);
+        attempt.continuation.clone_from(&self.continuation);
         if self.streams {
             attempt = attempt.into_streaming();
         }
@@ -210,6 +233,9 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
             allows_zero_limit: (self.envelope.operation.allows_zero_limit)(&self.envelope.document),
             developer_role: self.developer_role(),
             asks_for_usage: self.envelope.options.include_cost || self.gateway_asks_for_usage(),
+            streams: self.envelope.operation.streams,
+            seals_reasoning: self.head.client.kept.is_some_and(|rules| (rules.asks)(&self.envelope.document))
+                && self.card.facts.get(Field::Thinks) == Some(Value::Flag(true)),
             prompt_only: self.envelope.operation.kind == OperationKind::Count,
             asks_for_stream: self.streams,
         }
@@ -280,10 +306,15 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
         let capped = |limit: u64, ceiling: u64| if limit == 0 { ceiling } else { limit.min(ceiling) };
         let requested = request.max_tokens.map(|limit| row.max_tokens.map_or(limit, |ceiling| capped(limit, ceiling)));
         request.max_tokens = self.granted.or(requested);
+        if let Some(continuation) = &self.continuation {
+            continuation.ask(&mut request);
+        }
         let max_output = [row.max_tokens, self.card.max_output].into_iter().flatten().min();
         let limit_field =
             (self.limit_names != LimitNames::Unknown).then(|| self.limit_names.preferred(&self.target.upstream));
-        let facts = &self.card.facts;
+        let mut facts = self.card.facts;
+        facts.overlay(format.facts);
+        let facts = &facts;
         let target = WriteTarget { model: &self.target.upstream, max_output, limit_field, facts };
         let secret = key.map_or("", ProviderKey::reveal).as_bytes();
         let names = ToolNames::fit(&mut request, facts);
@@ -333,6 +364,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
         let mut headers = provider.headers.clone();
         headers.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
         let mut request = ProviderRequest {
+            method: RequestMethod::Post,
             url: provider.address.as_ref().map(|address| address.join(&path)).unwrap_or_default(),
             headers,
             body: Rc::new(body),
@@ -355,21 +387,12 @@ pub(super) fn sparse<'d, 'a>(document: &'d Document<'a>) -> Result<&'d Document<
     if !is_dense(body) {
         return Ok(document);
     }
-    let message = format!(
-        "The body has too many pieces to be translated for this model's provider: {} bytes may hold {} members of objects and items of lists. \
-         Send fewer messages, parts or tools, or longer ones.",
-        body.len(),
-        max_nodes(body.len())
-    );
-    Err(Error::caller(400, "too_many_pieces", message))
+    Err(refusal::too_many_pieces(body))
 }
 
 /// A body with a row's edits; `None` if they change nothing.
 fn edited(body: &[u8], edits: &Params) -> Option<Vec<u8>> {
     let mut document = Document::read(body).ok()?;
     params::apply(&mut document, edits);
-    match document.render() {
-        Cow::Owned(edited) => Some(edited),
-        Cow::Borrowed(_) => None,
-    }
+    if let Cow::Owned(edited) = document.render() { Some(edited) } else { None }
 }

@@ -3,10 +3,13 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::rc::Rc;
 
 use futures::future::{Either, select};
 
 use super::attempt::{Attempt, Mode};
+use super::continuation::Continuation;
+use super::conversation::conversation_key;
 use super::drive::{Answer, Drive};
 use super::ended_attempt::AttemptTarget;
 use super::failure::{Failure, FailureStage};
@@ -16,18 +19,20 @@ use super::plan::Plan;
 use super::planned_attempt::{Outlook, PlannedAttempt};
 use super::platform::{CallError, Platform, StreamHead};
 use super::record::{Fact, Outcome};
+use super::recovery::another_form;
 use super::relay::StreamEnd;
 use super::request_body::ReceivedBody;
 use super::request_head::RequestHead;
 use super::response::Body;
 use super::settle::{Ending, settle};
+use super::shown::Recovered;
 use super::tries::{Tries, TryRules};
 use super::wait::{client_left, sleep};
 use super::{admit, call_failed, estimate, memory};
 use crate::config::Millis;
 use crate::error::{Error, Result};
+use crate::formats::ResponseHead;
 use crate::formats::summary::ResponseSummary;
-use crate::formats::{self, ResponseHead};
 use crate::policy::choose::{Choice, Next};
 use crate::policy::failure::{Cause, FailureClass};
 use crate::policy::health::{AttemptFailure, Place, RunningAttempt};
@@ -46,28 +51,39 @@ impl<'r, P: Platform> Drive<'r, P> {
     pub(super) async fn run_plan(
         &mut self,
         head: &RequestHead<'_>,
-        plan: &Plan<'r, '_>,
+        mut plan: Plan<'r, '_>,
         body: &ReceivedBody,
     ) -> Result<Answer<P>, Failure> {
         body.keep();
+        self.plan_recovery(head, &mut plan).await?;
+        let plan = &plan;
         self.bridge.health.refresh(self.platform);
-        self.admit_plan(head, plan).await?;
-        let mut tries = Tries::new(self.try_rules(head, plan));
-        match self.try_targets(head, plan, &mut tries).await {
-            Ok(answer) => Ok(answer),
-            Err(Some(failure)) => Err(failure),
-            Err(None) => Err(tries.into_failure(self.bridge, plan)),
+        let sticky = plan.route.sticky;
+        let conversation = conversation_key(sticky, head, &plan.envelope, &self.record, random(self.platform));
+        let ranks = self.admit_plan(head, plan, conversation).await?;
+        let mut tries = Tries::new(TryRules { ranks, ..self.try_rules(head, plan, conversation) });
+        let answered = self.try_targets(head, plan, &mut tries).await;
+        if answered.is_err() {
+            self.record.apply(Fact::Recovered { how: None });
         }
+        answered.map_err(|failure| failure.unwrap_or_else(|| tries.into_failure(self.bridge, plan)))
     }
 
-    /// Has the request admitted: its dearest target is reserved for.
-    async fn admit_plan(&mut self, head: &RequestHead<'_>, plan: &Plan<'r, '_>) -> Result<()> {
+    /// Has the request admitted: its dearest target is reserved for. Returns the ranks of the candidates, if
+    /// the route's strategy has ranks.
+    async fn admit_plan(
+        &mut self,
+        head: &RequestHead<'_>,
+        plan: &Plan<'r, '_>,
+        conversation: ConversationKey,
+    ) -> Result<Vec<Option<u64>>> {
         let mut attempts = Vec::with_capacity(plan.modes.len());
         for (candidate, mode) in plan.route.candidates.iter().zip(&plan.modes) {
             let Some(mode) = *mode else { continue };
             let target = &candidate.target;
             attempts.push(Attempt::new(&plan.envelope, target, head, mode, self.card(target, &[])));
         }
+        let ranks = self.ranks(plan, &attempts, conversation);
         let draft = || self.record.draft();
         let admitted =
             estimate::admit_plan(self.bridge, self.platform, &self.caller, (plan, &mut attempts), draft).await?;
@@ -75,24 +91,7 @@ impl<'r, P: Platform> Drive<'r, P> {
         let messages = plan.envelope.document.value(plan.envelope.operation.question_field);
         self.platform.log(&self.record.start_event(self.platform.now(), messages));
         report_start(self.platform, &self.record);
-        Ok(())
-    }
-
-    fn try_rules(&self, head: &RequestHead<'_>, plan: &Plan<'r, '_>) -> TryRules {
-        let (envelope, rules) = (&plan.envelope, &self.client.rules);
-        let question = envelope.document.value(envelope.operation.question_field).unwrap_or_default();
-        let totals = plan.route.candidates.iter().map(|candidate| candidate.target.clocks.total);
-        TryRules {
-            conversation: ConversationKey::of(&[
-                self.record.key_id().as_bytes(),
-                formats::opening(question).as_bytes(),
-            ]),
-            input_tokens: (rules.demands)(&envelope.document).prompt_tokens,
-            is_repeatable: !(rules.has_effects)(&envelope.document),
-            client_retries: head.is_retry(),
-            windows: plan.route.candidates.iter().map(|candidate| self.card(&candidate.target, &[]).context).collect(),
-            deadline: self.record.started().saturating_add(totals.max().unwrap_or_default()),
-        }
+        Ok(ranks)
     }
 
     /// Tries target after target.
@@ -125,14 +124,25 @@ impl<'r, P: Platform> Drive<'r, P> {
             let failure = match self.attempt(head, plan, (&target, mode)).await {
                 Ok(answer) => {
                     self.report_success(&target);
-                    return Ok(answer);
+                    self.note_served(plan, tries.rules(), &target, &answer);
+                    match self.forward_resumable(answer).await {
+                        Ok(answer) => return Ok(answer),
+                        Err(failure) => failure,
+                    }
                 }
                 Err(failure) => failure,
             };
+            let failure = self.stage_unfinished(failure);
             let is_over = self.platform.client_left() || is_ended(self.platform);
+            if !is_over {
+                self.note_failed(plan, tries.rules(), &target, &failure);
+            }
             let failure = self.end_attempt(&target, failure, is_over);
             if is_over {
                 return Err(Some(failure));
+            }
+            if failure.stage == FailureStage::Held && tries.rules().resumes.is_none() {
+                self.record.apply(Fact::Recovered { how: Some(Recovered::Buffered) });
             }
             tries.add(choice.candidate, choice.key, failure, self.platform.now());
         }
@@ -146,14 +156,16 @@ impl<'r, P: Platform> Drive<'r, P> {
         Some((Target { key: choice.key, clocks, ..target.clone() }, mode))
     }
 
-    /// Sends the request to one target.
-    async fn attempt(
+    /// Sends the request to one target, whose response may have to go on from a text.
+    pub(super) async fn send_attempt(
         &mut self,
         head: &RequestHead<'_>,
         plan: &Plan<'r, '_>,
         (target, mode): (&Target<'r>, Mode),
+        continuation: Option<Rc<Continuation>>,
     ) -> Result<Answer<P>, Failure> {
-        let mut attempt = Attempt::new(&plan.envelope, target, head, mode, self.card(target, &[]));
+        let attempt = Attempt::new(&plan.envelope, target, head, mode, self.card(target, &[]));
+        let mut attempt = attempt.continuing(continuation);
         if self.attempt.as_ref().is_some_and(|attempt| attempt.outlook.may_go_on) {
             attempt = attempt.into_streaming();
         }
@@ -163,6 +175,9 @@ impl<'r, P: Platform> Drive<'r, P> {
         }
         self.record.apply(Fact::Targeted { plausible: estimate::plausible(&attempt, &admission) });
         if matches!(mode, Mode::Local) {
+            if self.unfinished.is_some() {
+                return Err(unsupported(another_form()));
+            }
             let response = self.prepare_locally(&attempt).map_err(unsupported)?;
             return Ok(self.answer_locally(response).await);
         }
@@ -219,11 +234,14 @@ impl<'r, P: Platform> Drive<'r, P> {
             self.record.apply(Fact::AttemptEnded(*facts));
         }
         failure.billable |= may_have_worked(&failure) || is_over && failure.stage != FailureStage::BeforeSend;
+        // What came of a response that was held has been charged, with what was generated unread.
+        let is_charged = failure.stage == FailureStage::Held;
         self.record.apply(Fact::AttemptFailed {
             class: class.name(),
-            billable: failure.billable,
+            billable: failure.billable && !is_charged,
             at: self.platform.now(),
         });
+        failure.billable |= is_charged;
         self.platform.log(&self.record.attempt_event(self.platform.now(), &failure.error, class.name()));
         failure
     }
@@ -326,7 +344,7 @@ impl<'r, P: Platform> Drive<'r, P> {
                     FailureClass::Timeout => Outcome::TimedOut,
                     _ => Outcome::UpstreamError,
                 };
-                (self.error_as_stream(&failure.error), outcome, Some(failure.error))
+                (self.end_with(&failure.error), outcome, Some(failure.error))
             }
         };
         // Settled before the last bytes: a client may take them late, or never.
@@ -336,7 +354,7 @@ impl<'r, P: Platform> Drive<'r, P> {
     }
 
     /// An error as the only event of a stream.
-    fn error_as_stream(&self, error: &Error) -> Vec<u8> {
+    pub(super) fn error_as_stream(&self, error: &Error) -> Vec<u8> {
         let (mut encoder, mut out) = ((self.client.stream)(ResponseHead::default()), Vec::new());
         encoder.finish(Some(error), &mut out);
         out

@@ -1,5 +1,6 @@
 //! The configured gateway: configuration, secrets and the caches of one isolate.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use sha2::{Digest as _, Sha256};
@@ -8,20 +9,25 @@ use super::admin_state::AdminState;
 use super::admission_cache::AdmissionCache;
 use super::health::{HealthStore, KeyPool, PoolKey};
 use super::learned_facts::LearnedFacts;
+use super::listed_models::ListedModels;
 use super::memory::{MemoryBudget, MemoryReservation};
 use super::open_requests::{OpenRequest, OpenRequests};
+use super::provider_models::ProviderModels;
 use super::region_store::RegionStore;
 use super::signing_cache::SigningCache;
 use super::tracing::TraceRules;
+use super::warm::WarmPrompts;
 use crate::alerts::{AlertRules, Destinations};
 use crate::config::{
-    Accounting, AdminSettings, Auth, Config, Cors, Logging, Millis, Otlp, Problem, RegionSettings, Reporting,
+    Accounting, AdminSettings, Auth, Config, Cors, EgressRule, Logging, Millis, Otlp, Problem, Provider,
+    RegionSettings, Reporting,
 };
 use crate::error::Error;
 use crate::formats::Framing;
 use crate::ids::{AccountId, KeyHash};
 use crate::ledger::signing::SigningSecrets;
 use crate::policy::auth::{self, AccessKeys};
+use crate::policy::speed::Speeds;
 use crate::provider::{PooledKey, ProviderAccount, Proxies, Proxy, redact, redact_json, redact_proxy};
 use crate::session::{ConnectionSlots, PendingLimits, SessionLimits};
 use crate::telemetry::otlp::{HeaderFault, read_headers};
@@ -38,8 +44,8 @@ pub const METRICS_VARIABLE: &str = "METRICS_API_KEYS";
 /// The account of callers without a key.
 pub(super) const ANONYMOUS: &str = "anonymous";
 
-/// The configured gateway, with a validated configuration and its secrets. An isolate has one for its
-/// lifetime.
+/// The configured gateway, with a validated configuration and its secrets. An isolate has one
+/// until it is given another configuration.
 pub struct Bridge {
     pub(super) config: Config,
     pub(super) access: AccessKeys,
@@ -54,7 +60,11 @@ pub struct Bridge {
     pub(super) known: AdmissionCache,
     pub(super) keyring: SigningCache,
     pub(super) learned: LearnedFacts,
+    pub(super) listed: ListedModels,
+    pub(super) provider_models: ProviderModels,
     pub(super) health: HealthStore,
+    pub(super) warm: WarmPrompts,
+    pub(super) speeds: RefCell<Speeds>,
     pub(super) regions: RegionStore,
     pub(super) memory: Rc<MemoryBudget>,
     /// How calls of models are traced, if anything is made of traces.
@@ -140,8 +150,6 @@ impl Bridge {
         let trace_rules = TraceRules::of(&config);
         let alert_destinations = open_destinations(&mut config, &secret);
         let memory = MemoryBudget::new(config.memory_bytes);
-        let (known, keyring, slots) = (AdmissionCache::default(), SigningCache::default(), Rc::default());
-        let learned = LearnedFacts::default();
         let health = HealthStore::new(pools(&config, &accounts));
         let alert_rules = AlertRules::of(&config.alerts);
         Ok(Self {
@@ -153,20 +161,34 @@ impl Bridge {
             admin_state: AdminState::default(),
             accounts,
             proxies,
-            known,
-            keyring,
-            learned,
+            known: AdmissionCache::default(),
+            keyring: SigningCache::default(),
+            learned: LearnedFacts::default(),
+            listed: ListedModels::default(),
+            provider_models: ProviderModels::default(),
             health,
+            warm: WarmPrompts::default(),
+            speeds: RefCell::default(),
             regions: RegionStore::default(),
             memory,
             trace_rules,
             export_headers,
-            slots,
+            slots: Rc::default(),
             open_requests: Rc::default(),
             opened: now,
             alert_rules,
             alert_destinations,
         })
+    }
+
+    /// How many keys a provider is called with, by its index in the configuration.
+    pub fn key_count(&self, index: usize) -> usize {
+        self.account(index).keys().len()
+    }
+
+    /// The configuration, without the secrets that are not in the file.
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// The origins whose pages may read responses in a browser.
@@ -295,6 +317,15 @@ impl Bridge {
         self.config.alerts.allow_private_addresses
     }
 
+    /// The roots of the APIs of all providers that are called from a region, or may be.
+    pub fn called_from_regions(&self) -> impl Iterator<Item = String> {
+        let in_region = |provider: &&Provider| {
+            let models = provider.models.iter().chain(&provider.patterns).filter_map(|model| model.egress.as_ref());
+            models.chain([&provider.egress]).any(|egress| matches!(egress, EgressRule::Region(_)))
+        };
+        self.config.providers.iter().filter(in_region).filter_map(|provider| Some(provider.address.as_ref()?.join("")))
+    }
+
     /// The settings of the regions from which providers are called.
     pub fn region_settings(&self) -> &RegionSettings {
         &self.config.regions
@@ -317,18 +348,21 @@ impl Bridge {
 
     /// Redacts secrets from a provider's error.
     pub(super) fn redact(&self, provider: usize, error: Error) -> Error {
-        let Some(row) = self.config.providers.get(provider) else { return error };
-        let error = error.reworded(|text| redact(text, row, self.account(provider)));
-        match self.proxy(provider) {
-            Some(proxy) => error.reworded(|text| if is_word(text) { None } else { redact_proxy(text, proxy) }),
-            None => error,
-        }
+        error.reworded(|text| self.redact_text(provider, text))
+    }
+
+    /// Redacts secrets from what a provider says, or who answers for it. `None` if nothing had to be changed.
+    fn redact_text(&self, provider: usize, text: &str) -> Option<String> {
+        let row = self.config.providers.get(provider)?;
+        let clean = redact(text, row, self.account(provider));
+        let shown = clean.as_deref().unwrap_or(text);
+        let proxy = self.proxy(provider).filter(|_| !is_word(shown));
+        proxy.and_then(|proxy| redact_proxy(shown, proxy)).or(clean)
     }
 
     /// Redacts secrets from a piece of a stream in which the provider reported an error.
     pub(super) fn redact_stream(&self, provider: usize, framing: &Framing, piece: &[u8]) -> Vec<u8> {
-        let Some(row) = self.config.providers.get(provider) else { return piece.to_owned() };
-        (framing.rewrite)(piece, &|data| redact_json(data, row, self.account(provider)))
+        (framing.rewrite)(piece, &|data| redact_json(data, |text| self.redact_text(provider, text)))
     }
 
     /// The proxy through which a provider is called.

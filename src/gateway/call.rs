@@ -3,12 +3,13 @@
 
 use super::live::ended_by_admin;
 use super::memory::{self, MemoryReservation};
-use super::platform::{Broken, CallError, Egress, Piece as _, Platform, ProviderRequest, ProviderResponse as _};
+use super::platform::{CallError, Egress, Piece as _, Platform, ProviderRequest, ProviderResponse as _, ReadError};
 use super::wait::{wait_for_room, within};
 use crate::config::Millis;
 use crate::error::Error;
 use crate::formats::statement::StatedHeaders;
 use crate::policy::region::{CallOutcome, OUTCOME};
+use crate::wire::byte_order_mark::drop_byte_order_mark;
 
 /// A response of a known length up to this is read in one step, in bytes.
 const AT_ONCE: usize = 4 << 20;
@@ -98,15 +99,29 @@ pub(super) async fn gather<P: Platform>(
             Ok(()) => within(platform, limit, platform.read_answer(&answer)).await,
             Err(error) => Err(error),
         };
-        let (bytes, buffer) = read.inspect_err(|_| platform.abort_answer(&answer))?;
-        return Ok(GatheredBody::Whole(bytes, Some(buffer)));
+        let (mut bytes, buffer) = read.inspect_err(|_| platform.abort_answer(&answer))?;
+        let had_mark = drop_byte_order_mark(&mut bytes);
+        return Ok(GatheredBody::Whole(bytes, Some(buffer).filter(|_| !had_mark)));
     }
-    let mut stream = platform.open_answer(answer);
-    let mut bytes = Vec::new();
+    let stream = platform.open_answer(answer);
+    gather_rest(platform, (stream, Vec::new()), limit, (most, length.unwrap_or(0)), room).await
+}
+
+/// As [`gather`], for a response whose beginning has been read. `length`: its announced length, or 0.
+pub(super) async fn gather_rest<P: Platform>(
+    platform: &P,
+    (mut stream, mut bytes): (P::Stream, Vec<u8>),
+    limit: Millis,
+    (most, length): (usize, usize),
+    room: &MemoryReservation,
+) -> Result<GatheredBody<P>, CallError> {
     let until = platform.now().saturating_add(limit);
-    let ended = read_pieces(platform, &mut stream, until, (&mut bytes, most, length.unwrap_or(0)), room).await;
+    let ended = read_pieces(platform, &mut stream, until, (&mut bytes, most, length), room).await;
     match ended.inspect_err(|_| platform.abort(&stream))? {
-        true => Ok(GatheredBody::Whole(bytes, None)),
+        true => {
+            drop_byte_order_mark(&mut bytes);
+            Ok(GatheredBody::Whole(bytes, None))
+        }
         false => Ok(GatheredBody::Long(stream, bytes)),
     }
 }
@@ -153,7 +168,7 @@ pub(super) async fn read_beginning<P: Platform>(
                 break;
             }
         }
-        Ok::<_, Broken>(bytes)
+        Ok::<_, ReadError>(bytes)
     })
     .await;
     platform.abort(&stream);
@@ -170,7 +185,8 @@ pub(super) async fn read_refusal<P: Platform>(
 ) -> Error {
     let status = answer.status();
     let headers = StatedHeaders::of(|name| answer.header(name));
-    let body = read_beginning(platform, answer, MAX_REFUSAL, limit).await;
+    let mut body = read_beginning(platform, answer, MAX_REFUSAL, limit).await;
+    drop_byte_order_mark(&mut body);
     let error = read(status, &body);
     let hints = if error.status() == status { headers.passed_on() } else { Vec::new() };
     hints.into_iter().fold(headers.add_to(error), |error, (name, value)| error.with_header(name, value))
@@ -182,6 +198,7 @@ pub fn call_failed(lost: CallError) -> Error {
         CallError::TimedOut => {
             Error::upstream(504, "upstream_timeout", "The provider did not answer in the time allowed.")
         }
+        CallError::TooLarge => unpacked_too_large(),
         CallError::NoRoom => memory::full(),
         CallError::Ended => ended_by_admin(),
         // Nobody reads the message if the client has disconnected.
@@ -204,6 +221,11 @@ pub fn unframed(most: usize) -> Error {
     ))
 }
 
-fn too_large(message: String) -> Error {
+/// The error of a compressed response that holds more than this gateway unpacks.
+pub(super) fn unpacked_too_large() -> Error {
+    too_large("The provider compressed its answer, which is longer than this gateway unpacks.")
+}
+
+fn too_large(message: impl Into<String>) -> Error {
     Error::upstream(502, "answer_too_large", message)
 }

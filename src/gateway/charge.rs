@@ -7,6 +7,7 @@ use crate::canonical::Usage;
 use crate::config::{Millis, Nanos};
 use crate::policy::model_card::CountedReports;
 use crate::policy::{pricing, tokens};
+use crate::telemetry::BillLine;
 
 impl RequestRecord {
     /// Charges for a response: by what its provider reported, or by an estimate.
@@ -113,6 +114,20 @@ impl RequestRecord {
             CountedReports::All => true,
         };
         usage.reported_cost.filter(|_| counts)
+    }
+
+    /// The lines of what the present attempt cost. None if the cost is not known, or is not that of tokens at
+    /// the model's price: it may be what the provider says, or what was reserved.
+    pub(super) fn bill(&self) -> Vec<BillLine> {
+        let (Some(usage), Some(price)) = (&self.usage, self.metering.as_ref().and_then(|metering| metering.price))
+        else {
+            return Vec::new();
+        };
+        let asked = self.plausible.as_ref().and_then(|plausible| plausible.tier.as_deref());
+        let tiers = [self.tier.as_deref(), asked, None];
+        let tier = tiers.into_iter().find(|tier| self.cost.is_some() && price.cost(usage, *tier) == self.cost);
+        let lines = tier.and_then(|tier| price.bill(usage, tier)).unwrap_or_default();
+        lines.into_iter().map(|line| BillLine(line.kind.into(), line.count, line.rate)).collect()
     }
 
     /// The price of a usage, in nano-dollars: in the tier in which the provider says it served the request,

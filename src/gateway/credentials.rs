@@ -42,6 +42,7 @@ mod tests {
     fn applied(scheme: AuthScheme, url: &str) -> ProviderRequest {
         let key = key();
         let mut request = ProviderRequest {
+            method: crate::gateway::platform::RequestMethod::Post,
             url: url.to_owned(),
             headers: vec![("x-own".to_owned(), "1".to_owned())],
             body: Rc::new(b"{}".to_vec()),

@@ -53,6 +53,11 @@ impl Deadlines {
         self.begun = begun;
     }
 
+    /// Whether the provider may not be silent for long.
+    pub fn has_idle_limit(&self) -> bool {
+        self.clocks.idle.is_some()
+    }
+
     /// Whether content has come.
     pub fn has_begun(&self) -> bool {
         self.begun

@@ -29,7 +29,9 @@ use super::dropped_fields::DroppedFields;
 use super::ended_attempt::AttemptTarget;
 use super::estimate;
 use super::failure::Failure;
+use super::kept::{self, KeptQuestion, KeptStore};
 use super::live::{is_ended, report_start};
+use super::memory::MemoryReservation;
 use super::plan::{Plan, find_route};
 use super::planned_attempt::PlannedAttempt;
 use super::platform::Platform;
@@ -38,13 +40,15 @@ use super::relay::StreamRelay;
 use super::request::{AdmittedRequest, Request};
 use super::request_body::{ReceivedBody, read_body};
 use super::request_head::RequestHead;
-use super::response::Response;
+use super::response::{Body, Response};
 use super::settle::{Ending, settle};
 use super::tracing::{ActiveTrace, TracedHead};
+use super::writer::{RECOVERED, ResponseWriter};
 use crate::config::OnDisconnect;
 use crate::error::{Error, Result};
 use crate::formats::ClientFormat;
 use crate::formats::operation::{Operation, OperationKind, RequestParts};
+use crate::ledger::RateLimitStatus;
 use crate::policy::routing::Target;
 
 /// The response header with the cost in dollars.
@@ -65,6 +69,13 @@ pub(super) struct Drive<'r, P: Platform> {
     pub(super) attempt: Option<PlannedAttempt>,
     /// Where the body of a response is written whose head has left before its target was known.
     pub(super) begun: Option<P::Sink>,
+    /// Writes a response that an attempt has left unfinished.
+    pub(super) unfinished: Option<Box<ResponseWriter>>,
+    /// The client's own part of a request that refers to earlier ones.
+    pub(super) asked: Option<KeptQuestion>,
+    /// The rate limits of the operator's account in the last response, if its provider's row has
+    /// `expose_limits`.
+    pub(super) stated_limits: Vec<(&'static str, String)>,
 }
 
 /// A provider's stream whose content has begun to come.
@@ -73,6 +84,8 @@ pub(super) struct OpenedStream<P: Platform> {
     pub(super) stream: P::Stream,
     /// What the client gets of what has been read.
     pub(super) beginning: Vec<u8>,
+    /// What is reserved for it, if it is long.
+    pub(super) room: Option<MemoryReservation>,
 }
 
 /// How a request was answered.
@@ -96,23 +109,26 @@ pub async fn call_model<P: Platform>(
     record: RequestRecord,
 ) -> Option<Response<P>> {
     begin_trace(bridge, platform, &admitted.request, operation);
-    let AdmittedRequest { request, client, path_name, caller, common_headers } = admitted;
-    let head = RequestHead::new(client, request.header);
-    let mut drive =
-        Drive { bridge, platform, client, path_name, caller, common_headers, record, attempt: None, begun: None };
+    let (mut drive, request) = Drive::new(bridge, platform, admitted, record);
+    let head = RequestHead::new(drive.client, request.header);
     let body = match read_body(bridge, platform, request).await {
         Ok(body) => body,
         Err(error) => return Some(drive.fail(error.into())),
     };
+    let body = match drive.resolve(body).await {
+        Ok(body) => body,
+        Err(error) => return Some(drive.fail(error.into())),
+    };
+    // In boxes: a stream is forwarded for long, and by then the memory of these futures is free again.
     match operation.kind {
         // A count leaves no receipt.
-        OperationKind::Count => match drive.count(&head, body, operation).await {
+        OperationKind::Count => match Box::pin(drive.count(&head, body, operation)).await {
             Ok(Answer::Whole(response)) => Some(response),
             answered => drive.deliver(answered).await,
         },
         OperationKind::Generate | OperationKind::Embed => {
             // The client's body is gone when this is done.
-            let answered = drive.run(&head, body, operation).await;
+            let answered = Box::pin(drive.run(&head, body, operation)).await;
             drive.deliver(answered).await
         }
     }
@@ -138,7 +154,7 @@ impl<'r, P: Platform> Drive<'r, P> {
         let plan = self.plan(head, &body, operation).await?;
         if self.has_choice(&plan) {
             // The future of a request without a choice stays small.
-            return Box::pin(self.run_plan(head, &plan, &body)).await;
+            return Box::pin(self.run_plan(head, plan, &body)).await;
         }
         let (target, mode) = plan.first().map(|(target, mode)| (target.clone(), mode))?;
         let target = Target { clocks: plan.route.clocks(&target, false), ..target };
@@ -168,12 +184,53 @@ impl<'r, P: Platform> Drive<'r, P> {
         self.exchange(&target, prepared, body.into_room()).await
     }
 
+    /// The state at the beginning of a request, and the request itself.
+    pub(super) fn new(
+        bridge: &'r Rc<Bridge>,
+        platform: &'r P,
+        admitted: AdmittedRequest<'r, P>,
+        record: RequestRecord,
+    ) -> (Self, Request<'r, P>) {
+        let AdmittedRequest { request, client, path_name, caller, common_headers } = admitted;
+        let drive = Self {
+            bridge,
+            platform,
+            client,
+            path_name,
+            caller,
+            common_headers,
+            record,
+            attempt: None,
+            begun: None,
+            unfinished: None,
+            asked: None,
+            stated_limits: Vec::new(),
+        };
+        (drive, request)
+    }
+
+    /// Puts what a request refers to in place of the references.
+    ///
+    /// # Errors
+    /// 404 for what is not kept, 400 for too much of it; 401 or 503 from the caller's account.
+    async fn resolve(&mut self, body: ReceivedBody) -> Result<ReceivedBody> {
+        let vault = self.bridge.config.vault;
+        let Some(rules) = self.client.kept.filter(|_| vault.enabled && kept::may_refer(&body)) else { return Ok(body) };
+        admit::check(self.bridge, self.platform, &self.caller).await?;
+        let account = self.caller.key_id.as_str();
+        let store = KeptStore { bridge: self.bridge, platform: self.platform, account };
+        let Some((resolved, asked)) = kept::resolve(store, rules, &body).await? else { return Ok(body) };
+        self.asked = Some(asked);
+        body.replaced(resolved, self.bridge.config.max_body_bytes)
+    }
+
     /// Gives the client its response: returns it if it is whole, and forwards it if it is a stream.
     async fn deliver(&mut self, answered: Result<Answer<P>, Failure>) -> Option<Response<P>> {
         let answered = match answered {
+            // Nothing follows it: such a stream is forwarded where another attempt can be made.
             Ok(Answer::Opened(opened)) => {
-                self.forward_stream(opened).await;
-                return None;
+                let unfinished = self.forward_stream(opened).await;
+                unfinished.map_or(Ok(Answer::Streamed), Err)
             }
             answered => answered,
         };
@@ -247,15 +304,27 @@ impl<'r, P: Platform> Drive<'r, P> {
         own.unwrap_or(target.provider.streaming.on_disconnect) == OnDisconnect::Finish
     }
 
-    /// The headers that tell what is left of the key's limits, and what the provider's format could not hold.
+    /// The headers that tell what is left of the key's limits, or else those of the operator's account, and
+    /// what the provider's format could not hold.
     pub(super) fn headers(&self) -> Vec<(&'static str, String)> {
         let mut headers = self.record.admission().map(Admission::headers).unwrap_or_default();
+        if self.tells_stated_limits(0) {
+            headers.extend(self.stated_limits.iter().cloned());
+        }
         headers.extend(self.record.dropped().into_iter().flat_map(DroppedFields::headers));
         if let Some(attempt) = &self.attempt {
             headers.push(attempt.header());
             headers.extend(self.record.attempts_header(true));
+            headers.extend(self.record.recovered().map(|how| (RECOVERED, how.to_owned())));
         }
         headers
+    }
+
+    /// Whether callers may be told the limits that the provider stated: the gateway states none itself, and
+    /// of several attempts each may have stated others. `failed`: the most attempts that may have failed.
+    fn tells_stated_limits(&self, failed: usize) -> bool {
+        let own = self.record.admission().map(|admission| admission.rate_limits).unwrap_or_default();
+        own == RateLimitStatus::default() && self.record.failed_attempts() <= failed
     }
 
     /// Settles a request whose whole response is ready to be sent, and adds the headers that tell what it
@@ -282,9 +351,17 @@ impl<'r, P: Platform> Drive<'r, P> {
         }
         let limits = self.record.admission().map(Admission::headers).unwrap_or_default();
         let attempts = self.attempt.as_ref().and_then(|_| self.record.attempts_header(false));
-        let error =
-            limits.into_iter().chain(attempts).fold(error, |error, (name, value)| error.with_header(name, value));
-        let rendered = Response::error(&error, self.client, self.record.request_id());
+        let stated = if self.tells_stated_limits(1) { std::mem::take(&mut self.stated_limits) } else { Vec::new() };
+        let error = limits
+            .into_iter()
+            .chain(attempts)
+            .chain(stated)
+            .fold(error, |error, (name, value)| error.with_header(name, value));
+        let rendered = if self.record.is_stream() && (self.client.fails_in_stream)(&error) {
+            Response::event_stream(self.client.framing, Body::Bytes(self.error_as_stream(&error)))
+        } else {
+            Response::error(&error, self.client, self.record.request_id())
+        };
         settle_failure(self.platform, std::mem::take(&mut self.record), error, billable);
         rendered
     }

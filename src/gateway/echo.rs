@@ -7,7 +7,7 @@ use super::exchange::unknown_format;
 use super::forward::{write_end, write_script};
 use super::metering::{MeteredPrompt, Metering, Reported, ResponseUsage};
 use super::platform::{Platform, StreamHead};
-use super::reader::{ResponseReader, StreamOptions};
+use super::reader::{ResponseReader, StreamOptions, TranslationContext};
 use super::record::{Fact, ResponseFacts};
 use super::relay::{StreamEnd, StreamRelay, StreamRules};
 use super::response_context::response_head;
@@ -17,7 +17,7 @@ use super::{Body, Response};
 use crate::canonical::ResponseEvent;
 use crate::config::{Millis, Streaming};
 use crate::error::Result;
-use crate::formats::{self, CHAT, ClientFormat, ResponseHead, ToolNames, UsageReport, echo};
+use crate::formats::{self, CHAT, ClientFormat, ResponseHead, UsageReport, echo};
 
 /// A response of the gateway's own.
 #[expect(clippy::large_enum_variant, reason = "it is taken apart at once; a box would be one allocation more")]
@@ -40,21 +40,24 @@ impl<P: Platform> Drive<'_, P> {
         let steps = echo::respond(&request, &target.model.echo);
         self.charge_locally(attempt, &steps);
         if !envelope.delivery.is_stream() {
+            let head = ResponseHead { completed: Some(head.created), ..head };
             let events: Vec<ResponseEvent<'_>> = steps.into_iter().map(|(_, event)| event).collect();
             return Ok(LocalResponse::Whole(Response::json(200, Body::Bytes((client.whole)(&head, &events)))));
         }
         let cost = self.record.exact_cost().unwrap_or_else(|| "null".to_owned());
-        if let Some(format) = formats::provider_format(client.name) {
+        if let Some(format) = formats::provider_format(client.name).filter(|_| client.retap.is_none()) {
             let options = self.local_options();
-            let reader = ResponseReader::tapped(format, &Streaming::default(), options);
+            let reader = ResponseReader::tapped(format, client, &Streaming::default(), options);
             let relay = self.local_relay(attempt, reader, ResponseWriter::passthrough(client));
             return Ok(LocalResponse::Stream(script(client, head, &steps, &cost), relay));
         }
-        // No provider speaks the client's format: the stream is one of another format, and translated.
+        // No provider speaks the client's format, or none in its framing: the stream is one of another
+        // format, and translated.
         let format = formats::provider_format(CHAT.name).ok_or_else(unknown_format)?;
         let spoken = ResponseHead { include_usage: true, include_cost: false, ..self.local_head(attempt, CHAT) };
         let text = self.local_options().text;
-        let reader = ResponseReader::translating(format, text, (None, false), ToolNames::default());
+        let context = TranslationContext { keeps_text: text, ..TranslationContext::default() };
+        let reader = ResponseReader::translating(context, format);
         let relay = self.local_relay(attempt, reader, ResponseWriter::encoding(client, head));
         Ok(LocalResponse::Stream(script(CHAT, spoken, &steps, &cost), relay))
     }
@@ -106,7 +109,8 @@ impl<P: Platform> Drive<'_, P> {
     ) -> StreamRelay {
         let target = attempt.target;
         let deadlines = Deadlines::new(target.clocks, 0, self.record.started(), self.platform.now());
-        let rules = StreamRules { deadlines, outlives_client: self.outlives_client(target) };
+        let rules =
+            StreamRules { deadlines, outlives_client: self.outlives_client(target), keeper: None, is_followed: false };
         StreamRelay::new(self.bridge, target.index, reader, writer, rules)
     }
 

@@ -4,6 +4,7 @@
 use crate::canonical::Usage;
 use crate::config::{Millis, Nanos};
 use crate::ledger::{AttemptEntry, TokenCounts};
+use crate::telemetry::BillLine;
 
 /// Where an attempt goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub(super) struct EndedAttempt {
     pub(super) started: Millis,
     pub(super) ended: Millis,
     pub(super) charge: AttemptCharge,
+    /// What its cost is the sum of; empty if that is not known.
+    pub(super) bill: Vec<BillLine>,
 }
 
 /// What an attempt took.

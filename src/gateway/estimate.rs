@@ -1,5 +1,7 @@
 //! Estimates the most that a request can use, as it is sent: this is reserved in the key's account.
 
+use std::cell::OnceCell;
+
 use super::attempt::Attempt;
 use super::cost_estimate::CostEstimate;
 use super::plan::Plan;
@@ -11,6 +13,7 @@ use crate::config::Nanos;
 use crate::error::{Error, Result};
 use crate::formats::bounds::{ServiceTier, is_priced_field, may_have_audio};
 use crate::ledger::{OutputCost, Receipt};
+use crate::policy::expected_cost::ExpectedUse;
 use crate::policy::pricing::{CostBound, PromptBound};
 
 /// Has a request admitted by its account. If the account grants a lower output limit than the request has,
@@ -27,7 +30,7 @@ pub(super) async fn admit<P: Platform>(
     complete: impl FnOnce(CostEstimate) -> CostEstimate,
 ) -> Result<Fact> {
     let mut demand = Demand::of(attempt);
-    let estimate = || complete(demand.estimate(attempt));
+    let estimate = || complete(demand.estimate(attempt, &OnceCell::new()));
     let admission = admit::admit(bridge, platform, caller, estimate).await?;
     if let Some(limit) = admission.limit {
         demand.longest = Some(limit);
@@ -49,15 +52,19 @@ pub(super) async fn admit_plan<P: Platform>(
     (plan, attempts): (&Plan<'_, '_>, &[Attempt<'_, '_, '_>]),
     draft: impl FnOnce() -> Receipt,
 ) -> Result<Fact> {
-    let estimates: Vec<_> = attempts.iter().map(|attempt| Demand::of(attempt).estimate(attempt)).collect();
-    let tokens = estimates.iter().map(|estimate| estimate.tokens).max().unwrap_or_default();
-    let dearest = estimates.into_iter().zip(attempts).max_by_key(|(one, _)| one.cost.unwrap_or(Nanos::MAX));
-    // A plan has a target.
-    let (dearest, attempt) = dearest.ok_or_else(|| Error::gateway(500, "invalid_configuration", "No target."))?;
-    let mut names = plan.names();
-    let models = names.next().unwrap_or_default();
-    let estimate = || CostEstimate { models, other_models: names.collect(), tokens, draft: Some(draft()), ..dearest };
+    let estimate = || {
+        let prompt = OnceCell::new();
+        let estimates: Vec<_> = attempts.iter().map(|attempt| Demand::of(attempt).estimate(attempt, &prompt)).collect();
+        let tokens = estimates.iter().map(|estimate| estimate.tokens).max().unwrap_or_default();
+        let dearest = estimates.into_iter().max_by_key(|one| one.cost.unwrap_or(Nanos::MAX)).unwrap_or_default();
+        let mut names = plan.names();
+        let models = names.next().unwrap_or_default();
+        CostEstimate { models, other_models: names.collect(), tokens, draft: Some(draft()), ..dearest }
+    };
     let admission = admit::admit(bridge, platform, caller, estimate).await?;
+    // A plan has at least one target. Each attempt computes the bounds of a plausible usage for its own
+    // target.
+    let attempt = attempts.first().ok_or_else(|| Error::gateway(500, "invalid_configuration", "No target."))?;
     let plausible = plausible(attempt, &admission);
     Ok(Fact::Admitted { admission, plausible })
 }
@@ -65,6 +72,14 @@ pub(super) async fn admit_plan<P: Platform>(
 /// The limits of what a provider may plausibly report for an attempt.
 pub(super) fn plausible(attempt: &Attempt<'_, '_, '_>, admission: &Admission) -> PlausibleUsage {
     Demand::of(attempt).plausible(attempt, admission)
+}
+
+/// What an attempt will cost, about, in nano-dollars; `None` if that is not known. `prompt`: the tokens of
+/// its prompt; `warm`: those of them that its target has read a short while ago.
+pub(super) fn expected_cost(attempt: &Attempt<'_, '_, '_>, prompt: u64, warm: u64) -> Option<Nanos> {
+    let Demand { longest, samples, tier, .. } = Demand::of(attempt);
+    let longest = if attempt.envelope.operation.generates() { longest } else { Some(0) };
+    ExpectedUse { prompt, warm, longest, samples }.cost(&attempt.card.price?, tier.as_deref())
 }
 
 /// How much a request can use, as it is sent.
@@ -113,12 +128,15 @@ impl Demand {
     }
 
     /// The most that the request can use. The model's context bounds the prompt. Tokens of a minute are
-    /// reserved by the bytes of the body alone: a token has at least one.
-    fn estimate(&self, attempt: &Attempt<'_, '_, '_>) -> CostEstimate {
+    /// reserved by the bytes of the body alone: a token has at least one. `prompt`: the most tokens that the
+    /// prompt can have, which attempts of one request share; read only if a price makes a cost of it.
+    fn estimate(&self, attempt: &Attempt<'_, '_, '_>, prompt: &OnceCell<u64>) -> CostEstimate {
         let (document, operation, card) = (attempt.document(), attempt.envelope.operation, &attempt.card);
         let rules = &attempt.head.client.rules;
         let context = card.context.map(|context| context.saturating_mul(attempt.envelope.questions.max(1)));
-        let input = if self.adds_to_prompt { context } else { Some((rules.most_prompt_tokens)(document)) };
+        let most = || *prompt.get_or_init(|| (rules.most_prompt_tokens)(&attempt.envelope.document));
+        let is_priced = card.price.is_some();
+        let input = if self.adds_to_prompt { context } else { is_priced.then(most) };
         let input = input.map(|input| input.min(context.unwrap_or(u64::MAX)));
         let output = if operation.generates() { self.longest } else { Some(0) };
         let all = output.map(|output| output.saturating_mul(self.samples));

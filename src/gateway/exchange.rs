@@ -1,20 +1,21 @@
 //! One attempt: the call of a provider, and its response on the way to the client.
 
+use super::answer_form::{is_document, is_event_stream};
 use super::attempt::{Attempt, Mode};
 use super::call::{self, GatheredBody, call_failed};
-use super::deadlines::Deadlines;
-use super::drive::{Answer, Drive, OpenedStream};
+use super::drive::{Answer, Drive};
 use super::failure::{Failure, FailureStage};
-use super::forward::{Forward, Forwarded, ForwardedBody, forward_body};
+use super::forward::{ForwardedBody, forward_body};
 use super::long_body::LongBodyRelay;
 use super::metering::{MeteredPrompt, Metering};
-use super::peek::{Peek, PeekEnd, Peeked};
-use super::platform::{Broken, Platform, ProviderResponse as _, StreamHead};
+use super::platform::{Broken, Platform, StreamHead};
 use super::prepared_call::{PreparedCall, Reading};
 use super::reader::StreamOptions;
 use super::reasoning::ReasoningCache;
 use super::record::Fact;
-use super::relay::{AttemptEnd, StreamEnd, StreamRelay, StreamRules};
+use super::recovery::another_form;
+use super::relay::{AttemptEnd, StreamEnd};
+use super::response::ESTIMATED;
 use super::response_context::{ResponseContext, response_head};
 use super::settle::{Ending, settle};
 use super::whole::WholeResponse;
@@ -42,6 +43,8 @@ impl<P: Platform> Drive<'_, P> {
         }
         let key = self.bridge.account(target.index).key(&target.provider.name, target.key)?;
         let mut context = self.response_context(attempt, format);
+        context.keeper = self.keeper(attempt);
+        context.head.is_kept = context.keeper.is_some();
         let written = if is_passthrough {
             attempt.pass_through()
         } else {
@@ -52,6 +55,7 @@ impl<P: Platform> Drive<'_, P> {
             written
         };
         let (request, dropped) = attempt.request(written, format, key, self.platform.now());
+        context.prompt_length = request.body.len() as u64;
         let metering = (operation.kind != OperationKind::Count).then(|| {
             let prompt = MeteredPrompt::of(&request.body);
             Metering::of(&attempt.card, prompt, self.platform.now())
@@ -77,14 +81,17 @@ impl<P: Platform> Drive<'_, P> {
             is_stream: envelope.delivery.is_stream(),
             is_assembled: attempt.is_assembled(),
             options,
+            reform: envelope.operation.reform.as_ref().filter(|reform| (reform.is_asked)(&envelope.document)),
             head: if needs_head {
                 response_head(self.platform, self.client, envelope)
             } else {
                 ResponseHead::default()
             },
             cache: None,
+            keeper: None,
             carries_state: !is_passthrough && (self.client.carries_state)(&envelope.document),
             tools: ToolNames::default(),
+            prompt_length: 0,
         }
     }
 
@@ -117,6 +124,7 @@ impl<P: Platform> Drive<'_, P> {
             Reading::Response(context) if context.is_stream && !is_document::<P>(&answer) => {
                 self.stream(target, context, answer).await
             }
+            _ if self.unfinished.is_some() => Err(self.failed(target, another_form(), FailureStage::BeforeContent)),
             Reading::Response(context) if context.is_assembled && !is_document::<P>(&answer) => {
                 let bytes = self.assemble(target, &context, answer).await?;
                 self.read_whole(target, context, (bytes, None)).await
@@ -135,7 +143,8 @@ impl<P: Platform> Drive<'_, P> {
     ) -> Result<Answer<P>, Failure> {
         let most = self.bridge.config.max_answer_bytes;
         let is_free = context.operation.kind == OperationKind::Count;
-        let passes = context.is_passthrough && !context.is_stream && !is_free;
+        let is_read = context.reform.is_some() || is_event_stream::<P>(&answer) || context.keeper.is_some();
+        let passes = context.is_passthrough && !context.is_stream && !is_free && !is_read;
         let held = if passes { MAX_HELD.min(most) } else { most };
         let (bytes, buffer) = match self.gather_up_to(target, answer, held).await? {
             GatheredBody::Whole(bytes, buffer) => (bytes, buffer),
@@ -148,13 +157,19 @@ impl<P: Platform> Drive<'_, P> {
     }
 
     /// Reads a whole response that has come: a copy, and the bytes to hand on, if they are kept elsewhere.
-    async fn read_whole(
+    pub(super) async fn read_whole(
         &mut self,
         target: &Target<'_>,
         context: ResponseContext,
         (bytes, buffer): (Vec<u8>, Option<P::Buffer>),
     ) -> Result<Answer<P>, Failure> {
+        let (bytes, buffer) = match self.mended(target, &context, &bytes)? {
+            Some(mended) => (mended, None),
+            None => (bytes, buffer),
+        };
         let (is_stream, wanted) = (context.is_stream, context.options);
+        let mut context = context;
+        let keeper = context.keeper.take();
         let mut whole = WholeResponse::read(self.platform, context, &bytes).await;
         let facts = whole.take_facts();
         if let Err(error) = whole.summary.check() {
@@ -165,83 +180,26 @@ impl<P: Platform> Drive<'_, P> {
         }
         self.record.apply(Fact::AttemptEnded(facts));
         if !is_stream {
+            let is_estimated = whole.is_estimated;
             let body = whole.into_body().map_or_else(|| Body::gathered(bytes, buffer), Body::Bytes);
-            return Ok(Answer::Whole(Response::json(200, body)));
+            self.keep(keeper, |keeper| keeper.keep(body.text()?)).await?;
+            let mut response = Response::json(200, body);
+            response.headers.extend(is_estimated.then(|| (ESTIMATED, "true".to_owned())));
+            return Ok(Answer::Whole(response));
         }
         let cost = wanted.cost.then(|| self.record.exact_cost().unwrap_or_else(|| "null".to_owned()));
         let options = RestreamOptions { usage: wanted.usage == Some(true), cost: cost.as_deref() };
         let stream = whole.into_stream(&bytes, options);
         let stream = stream.map_err(|error| Failure::of(error, FailureStage::BeforeContent))?;
+        self.keep(keeper, |keeper| keeper.push(&stream)).await?;
         Ok(Answer::Whole(Response::event_stream(self.client.framing, Body::Bytes(stream))))
     }
 
-    /// Reads a stream until content comes. Until it is forwarded, the caller can let go of the request.
-    async fn stream(
-        &mut self,
-        target: &Target<'_>,
-        context: ResponseContext,
-        answer: P::Answer,
-    ) -> Result<Answer<P>, Failure> {
-        let streaming = &target.provider.streaming;
-        let (started, now) = (self.record.started(), self.platform.now());
-        let deadlines = Deadlines::new(target.clocks, streaming.keep_alive, started, now);
-        let deadlines = deadlines.asked_at(self.attempt.as_ref().map_or(started, |attempt| attempt.began));
-        let rules = StreamRules { deadlines, outlives_client: self.outlives_client(target) };
-        let (reader, writer) = context.into_stream(streaming);
-        let mut relay = StreamRelay::new(self.bridge, target.index, reader, writer, rules);
-        let Peeked { stream, beginning } = self.peek(answer, &mut relay).await?;
-        if let Some(failure) = relay.without_output(|summary| self.without_output(summary), self.platform.now()) {
-            self.platform.abort(&stream);
-            return Err(failure);
-        }
-        self.report_success(target);
-        let comment = match (&self.begun, &self.attempt) {
-            (Some(_), Some(attempt)) => attempt.comment(self.client.framing),
-            _ => Vec::new(),
-        };
-        let beginning = if comment.is_empty() { beginning } else { [comment, beginning].concat() };
-        Ok(Answer::Opened(OpenedStream { relay, stream, beginning }))
-    }
-
-    /// Forwards a stream to its end, and settles the request.
-    pub(super) async fn forward_stream(&mut self, opened: OpenedStream<P>) {
-        let OpenedStream { relay, stream, beginning } = opened;
-        let Ok(sink) = self.begin(StreamHead::events(self.client.framing)) else {
-            self.platform.abort(&stream);
-            self.end_stream(relay.finish(StreamEnd::Broken, self.platform.now()).end);
-            return;
-        };
-        let forward = Forward::new(self.platform, &self.record, relay, stream, sink);
-        let Forwarded { finished, first_byte, last } = forward.run(beginning).await;
-        if let Some(at) = first_byte {
-            self.record.apply(Fact::FirstByte { at });
-        }
-        // Settled before the last bytes: a client may take them late, or never.
-        let cost = self.end_stream(finished.end);
-        last.write(self.platform, &finished.tail.into_bytes(cost.as_deref())).await;
-    }
-
-    /// Reads a stream until content comes. A client that gets nothing for long gets what came before content,
-    /// unless another attempt may follow: then it gets a sign of life.
-    async fn peek(&mut self, answer: P::Answer, relay: &mut StreamRelay) -> Result<Peeked<P>, Failure> {
-        let mut peek = Peek::open(self.platform, answer);
-        loop {
-            match peek.read(self.platform, &self.record, relay).await {
-                Ok(PeekEnd::Content) => return Ok(peek.into_peeked()),
-                Ok(PeekEnd::Silence) if self.attempt.as_ref().is_some_and(|attempt| attempt.outlook.may_go_on) => {
-                    let kept = self.keep_client_waiting(relay.left(self.platform.now())).await;
-                    kept.inspect_err(|_| peek.abort(self.platform))?;
-                }
-                Ok(PeekEnd::Silence) => {
-                    peek.keep_alive(relay.framing());
-                    return Ok(peek.into_peeked());
-                }
-                Err(error) => {
-                    peek.abort(self.platform);
-                    return Err(relay.fail(error, self.platform.now()));
-                }
-            }
-        }
+    /// Reserves memory for a response, which grows with it.
+    pub(super) fn answer_room(&self, target: &Target<'_>) -> Result<MemoryReservation, Failure> {
+        let at = self.platform.now();
+        let room = self.bridge.memory.reserve(0, at, at.saturating_add(target.clocks.total));
+        room.ok_or_else(|| Failure::of(memory::full(), FailureStage::BeforeContent))
     }
 
     /// Forwards a long response whose beginning has been read.
@@ -308,9 +266,7 @@ impl<P: Platform> Drive<'_, P> {
         most: usize,
     ) -> Result<GatheredBody<P>, Failure> {
         let failed = |error| Failure::of(error, FailureStage::BeforeContent);
-        let at = self.platform.now();
-        let room = self.bridge.memory.reserve(0, at, at.saturating_add(target.clocks.total));
-        let room = room.ok_or_else(|| failed(memory::full()))?;
+        let (at, room) = (self.platform.now(), self.answer_room(target)?);
         let gathered = call::gather(self.platform, answer, self.left(target), most, &room).await;
         let gathered = gathered.map_err(|lost| failed(call_failed(lost)))?;
         self.record.apply(Fact::FirstByte { at });
@@ -318,7 +274,7 @@ impl<P: Platform> Drive<'_, P> {
     }
 
     /// The failure of a response that is longer than may be held; its call is aborted.
-    fn too_long(&self, rest: &P::Stream) -> Failure {
+    pub(super) fn too_long(&self, rest: &P::Stream) -> Failure {
         self.platform.abort(rest);
         Failure::of(call::too_long(self.bridge.config.max_answer_bytes), FailureStage::BeforeContent)
     }
@@ -327,11 +283,4 @@ impl<P: Platform> Drive<'_, P> {
 /// The error of a provider whose format is not in the table.
 pub(super) fn unknown_format() -> Error {
     Error::gateway(500, "invalid_configuration", "The provider's adapter is none that can be called.")
-}
-
-/// Whether a response says that it is no stream. One that says nothing, or something odd, is taken for what
-/// was asked.
-fn is_document<P: Platform>(answer: &P::Answer) -> bool {
-    let kind = answer.header("content-type").unwrap_or_default().to_ascii_lowercase();
-    ["application/json", "text/html"].iter().any(|document| kind.starts_with(document))
 }

@@ -5,6 +5,7 @@ use super::dropped_fields::DroppedFields;
 use super::ended_attempt::AttemptTarget;
 use super::metering::{Metering, ResponseUsage};
 use super::plausible::PlausibleUsage;
+use super::shown::Recovered;
 use crate::config::Millis;
 use crate::ids::AccountId;
 
@@ -112,6 +113,11 @@ pub enum Fact {
         billable: bool,
         /// When.
         at: Millis,
+    },
+    /// The response went on after an attempt had left it unfinished, if it did.
+    Recovered {
+        /// How.
+        how: Option<Recovered>,
     },
     /// Tokens were counted that the provider had not reported.
     TokensCounted {

@@ -2,6 +2,7 @@
 
 use super::record::ResponseFacts;
 use crate::error::Error;
+use crate::formats::context_words::CONTEXT_EXCEEDED;
 use crate::policy::failure::{Cause, FailedCall, FailureClass};
 use crate::policy::waiting::Wait;
 
@@ -14,6 +15,9 @@ pub enum FailureStage {
     AwaitingHead,
     /// The head had come with a status of success, but no content.
     BeforeContent,
+    /// Content had come, and another attempt can stand in for it: none of it has left for the client, or the
+    /// client can be shown more.
+    Held,
     /// Content had come.
     AfterContent,
 }
@@ -45,7 +49,7 @@ impl Failure {
         let cause = Cause::of_error(&error, call);
         let is_stated = error.is_reported() || error.statement().is_some();
         let billable = !is_stated && may_be_billed(cause.class, stage);
-        let error = with_wait(error, cause.wait);
+        let error = with_context_code(with_wait(error, cause.wait), cause.class);
         Self { error, cause, stage, billable, response: None }
     }
 
@@ -66,7 +70,7 @@ impl From<Error> for Failure {
 /// A provider that is still generating will bill for it, as will one whose response broke off. One that
 /// refused will not.
 fn may_be_billed(class: FailureClass, stage: FailureStage) -> bool {
-    let has_head = matches!(stage, FailureStage::BeforeContent | FailureStage::AfterContent);
+    let has_head = !matches!(stage, FailureStage::BeforeSend | FailureStage::AwaitingHead);
     match class {
         FailureClass::Timeout => stage != FailureStage::BeforeSend,
         FailureClass::Unreachable | FailureClass::Truncated => has_head,
@@ -94,6 +98,13 @@ fn with_wait(error: Error, wait: Option<Wait>) -> Error {
         Some(wait) if is_silent => error.with_header("retry-after", wait.whole_seconds().to_string()),
         Some(_) | None => error,
     }
+}
+
+/// Gives a provider's refusal of a conversation that is too long the code by which clients know it. 413 says
+/// the same of bytes.
+fn with_context_code(error: Error, class: FailureClass) -> Error {
+    let is_told = error.statement().is_some_and(|own| own.status == error.status()) && error.status() != 413;
+    if is_told && class == FailureClass::Context { error.coded(CONTEXT_EXCEEDED) } else { error }
 }
 
 /// The headers of providers that clients know.
@@ -135,6 +146,26 @@ mod tests {
         let failure = Failure::of(full, FailureStage::BeforeSend);
         assert_eq!((failure.cause.class, failure.cause.scope), (FailureClass::Overload, FailureScope::Request));
         assert!(failure.cause.wait.is_some() && !failure.billable);
+    }
+
+    #[test]
+    fn a_conversation_that_is_too_long_has_one_code_whatever_the_provider_calls_it() {
+        let call = FailedCall { host: None, now: 0 };
+        let code = |status, word: &str, text: &str| {
+            let texts = vec![text.to_owned()];
+            let statement = Statement { status, words: vec![word.to_owned()], texts, ..Statement::default() };
+            let error = Error::upstream(status, "upstream_error", text).worded(None, Some(word.to_owned()), None);
+            let failure = Failure::of_call(error.stating(statement), FailureStage::AwaitingHead, call);
+            failure.error.code().map(str::to_owned)
+        };
+        let google = "the input token count (9) exceeds the maximum number of tokens allowed (8).";
+        let anthropic = "input length and `max_tokens` exceed context limit: 199323 + 20000 > 200000";
+        let vllm = "this model's maximum context length is 32768 tokens. however, you requested 40000 tokens";
+        for (word, text) in [("invalid_argument", google), ("invalid_request_error", anthropic), ("400", vllm)] {
+            assert_eq!(code(400, word, text).as_deref(), Some(CONTEXT_EXCEEDED), "{text}");
+        }
+        assert_eq!(code(413, "request_too_large", "too many bytes").as_deref(), Some("request_too_large"));
+        assert_eq!(code(400, "invalid_value", "no").as_deref(), Some("invalid_value"));
     }
 
     #[test]

@@ -18,6 +18,10 @@ pub(super) struct LearnedFacts {
     models: RefCell<Vec<LearnedModel>>,
     /// How often something was learned.
     count: Cell<u64>,
+    /// The providers whose streams go on after their end marker, by their indices in the configuration.
+    run_on: RefCell<Vec<usize>>,
+    /// For each provider with an observed end of a stream: whether its body closed with the end marker.
+    closing: RefCell<Vec<(usize, bool)>>,
 }
 
 #[derive(Debug)]
@@ -43,6 +47,30 @@ impl LearnedFacts {
         let found = models.iter().find(|known| known.is(provider, model));
         let facts = found.into_iter().flat_map(|known| &known.facts);
         facts.filter(|(_, until)| now < *until).map(|(fact, _)| *fact).collect()
+    }
+
+    /// Whether streams of a provider go on after their end marker.
+    pub(super) fn runs_on(&self, provider: usize) -> bool {
+        self.run_on.borrow().contains(&provider)
+    }
+
+    /// Whether the bodies of a provider are over with their end marker, as far as it is known.
+    pub(super) fn closes(&self, provider: usize) -> Option<bool> {
+        self.closing.borrow().iter().find(|(known, _)| *known == provider).map(|(_, closes)| *closes)
+    }
+
+    /// The body of a provider's stream was over with its end marker, or not.
+    pub(super) fn note_closing(&self, provider: usize, closes: bool) {
+        let mut known = self.closing.borrow_mut();
+        known.retain(|(of, _)| *of != provider);
+        known.push((provider, closes));
+    }
+
+    /// A stream of a provider has gone on after its end marker.
+    pub(super) fn note_run_on(&self, provider: usize) {
+        if !self.runs_on(provider) {
+            self.run_on.borrow_mut().push(provider);
+        }
     }
 
     /// Keeps facts about a model. Returns how often this isolate has learned something, with this time.
@@ -103,6 +131,26 @@ mod tests {
         learned.learn(0, "m", &[hashed], 10);
         assert_eq!(learned.of(0, "m", 10), [NO_STOP, hashed]);
         assert_eq!(learned.of(0, "m", 9 + LIFETIME), [hashed]);
+    }
+
+    #[test]
+    fn what_was_last_observed_of_a_body_s_end_counts() {
+        let learned = LearnedFacts::default();
+        assert_eq!(learned.closes(1), None);
+        learned.note_closing(1, true);
+        learned.note_closing(2, false);
+        assert_eq!([learned.closes(0), learned.closes(1), learned.closes(2)], [None, Some(true), Some(false)]);
+        learned.note_closing(1, false);
+        assert_eq!((learned.closes(1), learned.closing.borrow().len()), (Some(false), 2));
+    }
+
+    #[test]
+    fn a_provider_whose_streams_run_on_is_known_by_it() {
+        let learned = LearnedFacts::default();
+        learned.note_run_on(1);
+        learned.note_run_on(1);
+        assert_eq!([learned.runs_on(0), learned.runs_on(1)], [false, true]);
+        assert_eq!(learned.run_on.borrow().len(), 1);
     }
 
     #[test]

@@ -70,7 +70,7 @@ impl LongBodyRelay {
             StreamEnd::TimedOut => Outcome::TimedOut,
             StreamEnd::Ended => Outcome::EndedByAdmin,
             StreamEnd::Closed if is_whole => Outcome::Complete,
-            StreamEnd::Closed | StreamEnd::Broken => Outcome::Truncated,
+            StreamEnd::Closed | StreamEnd::Broken | StreamEnd::TooLarge => Outcome::Truncated,
         };
         let reported = usage.map_or(Reported::Nothing, Reported::Total);
         let usage = ResponseUsage { reported, tier, countable: Vec::new(), length: self.length };

@@ -1,6 +1,8 @@
 //! The list of models: those that can be called now, or all that are configured.
 
-use super::{AdmittedRequest, Body, Bridge, Platform, Response, admit};
+use std::rc::Rc;
+
+use super::{AdmittedRequest, Body, Bridge, Platform, Response, admit, model_lists};
 use crate::config::{Config, Millis, Model, Provider};
 use crate::error::Result;
 use crate::formats::{self, ClientFormat, ModelEntry, ModelFacts};
@@ -13,11 +15,12 @@ use crate::provider::ProviderAccount;
 /// # Errors
 /// 401, 403 or 503 from the caller's account.
 pub async fn list_models<P: Platform>(
-    bridge: &Bridge,
+    bridge: &Rc<Bridge>,
     platform: &P,
     admitted: &AdmittedRequest<'_, P>,
 ) -> Result<Response<P>> {
     admit::check(bridge, platform, &admitted.caller).await?;
+    model_lists::refresh(bridge, platform).await;
     let all = admitted.request.query.split('&').any(|pair| matches!(pair, "all" | "all=true" | "all=1"));
     Ok(Response::json(200, Body::Bytes(list_body(bridge, admitted.client, all, platform.now()))))
 }
@@ -40,24 +43,34 @@ pub async fn read_model<P: Platform>(
 const OWN: &str = "llm-bridge";
 
 /// The body of the list: the models that can be called now, or all models, each with its availability. Routes
-/// and aliases come first.
+/// and aliases come first. Of a provider with patterns, those that it has listed itself follow its rows.
 pub(super) fn list_body(bridge: &Bridge, client: &ClientFormat, all: bool, now: Millis) -> Vec<u8> {
     let mut models: Vec<ModelEntry<'_>> = own_names(&bridge.config)
         .filter_map(|name| own_entry(bridge, name, all, now).ok())
         .filter(|own| all || own.available != Some(false))
         .collect();
-    let rows = bridge.config.providers.iter().zip(&bridge.accounts).flat_map(|(provider, account)| {
-        let patterns = if all { provider.patterns.as_slice() } else { &[] };
-        provider.models.iter().chain(patterns).map(move |model| (provider, account, model))
-    });
-    let callable = rows.filter(|(_, account, _)| all || !matches!(account, ProviderAccount::Missing(_)));
-    for (provider, account, model) in callable {
-        let mut listed = entry(bridge, provider, account, model, all);
-        // A pattern stands for many models, of which different facts are true.
-        if !model.is_pattern() {
-            listed.facts = facts(provider, model, &model.upstream, now);
+    for (index, (provider, account)) in bridge.config.providers.iter().zip(&bridge.accounts).enumerate() {
+        if !all && matches!(account, ProviderAccount::Missing(_)) {
+            continue;
         }
-        models.push(listed);
+        let patterns = if all { provider.patterns.as_slice() } else { &[] };
+        for model in provider.models.iter().chain(patterns) {
+            let mut listed = entry(bridge, provider, account, model, all);
+            // A pattern stands for many models, of which different facts are true.
+            if !model.is_pattern() {
+                listed.facts = facts(provider, model, &model.upstream, now);
+            }
+            models.push(listed);
+        }
+        for name in bridge.provider_models.of(index).iter().filter(|name| provider.model(name).is_none()) {
+            let Some(row) = provider.pattern(name) else { continue };
+            let id = format!("{}/{name}", provider.name);
+            models.push(ModelEntry {
+                id,
+                facts: facts(provider, row, name, now),
+                ..entry(bridge, provider, account, row, all)
+            });
+        }
     }
     (client.models)(&models)
 }

@@ -6,8 +6,10 @@ use super::models::list_body;
 use crate::catalogue::{self, Evidence, Source};
 use crate::config::{KeySource, Millis, Provider};
 use crate::formats;
+use crate::policy::model_card::ModelCard;
 use crate::policy::routing;
 use crate::provider::ProviderAccount;
+use crate::telemetry::{AttemptSummary, BillLine};
 
 /// All providers and models.
 #[derive(Debug)]
@@ -84,6 +86,21 @@ fn of_provider<'b>(bridge: &'b Bridge, (index, provider): (usize, &'b Provider))
         missing: if let ProviderAccount::Missing(name) = account { Some(name) } else { None },
         is_proxied: bridge.proxy(index).is_some(),
     }
+}
+
+/// Where the prices come from that an attempt was billed by. `None` if it has no bill, or if the gateway now
+/// knows other prices for the time of the attempt.
+pub fn source_of_bill(bridge: &Bridge, attempt: &AttemptSummary) -> Option<PriceSource> {
+    let AttemptSummary { provider, model, started, bill, .. } = attempt;
+    let provider = bridge.config.provider(provider).filter(|_| !bill.is_empty())?;
+    let listed = provider.models.iter().find(|row| row.upstream == *model);
+    let row = listed.or_else(|| provider.pattern(model))?;
+    let price = ModelCard::of(provider, row, model, *started).price?;
+    if !bill.iter().all(|BillLine(kind, _, rate)| price.has_rate(kind, *rate)) {
+        return None;
+    }
+    let found = catalogue::price_row(provider.adapter, provider.host, model, &row.prices, *started)?;
+    Some(PriceSource { origin: found.origin.to_string(), source: found.source })
 }
 
 fn price_sources(provider: &Provider, now: Millis) -> impl Iterator<Item = (String, PriceSource)> {

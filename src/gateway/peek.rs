@@ -4,12 +4,12 @@
 use super::call::call_failed;
 use super::deadlines::TimerEvent;
 use super::forward::{persist, push};
+use super::kept::unkept;
 use super::platform::{CallError, Piece as _, Platform};
 use super::record::RequestRecord;
 use super::relay::StreamRelay;
 use super::wait::within;
 use crate::error::{Error, Result};
-use crate::formats::Framing;
 use crate::wire::sse::SseReader;
 
 /// The beginning of a stream, as it leaves for the client, and the rest of it.
@@ -24,19 +24,22 @@ pub(super) enum PeekEnd {
     Content,
     /// Nothing has been sent to the client for long.
     Silence,
+    /// It is a JSON document and no stream, whatever its content type says. This is its beginning.
+    Document(Vec<u8>),
 }
 
 /// A stream that is read up to its first content. If this is dropped, the platform aborts the provider's call
 /// with the request.
 pub(super) struct Peek<P: Platform> {
     stream: P::Stream,
+    may_be_document: bool,
     held: HeldStream,
 }
 
 impl<P: Platform> Peek<P> {
     /// A stream of which nothing has been read.
-    pub(super) fn open(platform: &P, answer: P::Answer) -> Self {
-        Self { stream: platform.open_answer(answer), held: HeldStream::default() }
+    pub(super) fn open(platform: &P, may_be_document: bool, answer: P::Answer) -> Self {
+        Self { stream: platform.open_answer(answer), may_be_document, held: HeldStream::default() }
     }
 
     /// Reads on, until content comes or the client has got nothing for too long.
@@ -53,9 +56,15 @@ impl<P: Platform> Peek<P> {
             match within(platform, relay.wait(platform.now()), platform.next(&mut self.stream)).await {
                 Ok(Some(piece)) => {
                     let bytes = piece.to_vec();
+                    let is_first = relay.first_byte().is_none();
+                    if self.may_be_document && is_first && bytes.trim_ascii_start().starts_with(b"{") {
+                        return Ok(PeekEnd::Document(bytes));
+                    }
                     let step = push(platform, record, relay, &bytes);
                     self.held.push(&step.forward);
-                    persist(platform, step.persist).await;
+                    if !persist(platform, step.persist).await {
+                        return Err(unkept());
+                    }
                     relay.check_beginning().and_then(|()| self.held.check())?;
                     if self.held.is_in_long_event() {
                         return Ok(PeekEnd::Content);
@@ -74,13 +83,18 @@ impl<P: Platform> Peek<P> {
     }
 
     /// Adds a keep-alive to what has been read.
-    pub(super) fn keep_alive(&mut self, framing: &Framing) {
-        self.held.keep_alive(framing.keep_alive);
+    pub(super) fn keep_alive(&mut self, bytes: &[u8]) {
+        self.held.keep_alive(bytes);
     }
 
     /// What has been read, and the rest.
     pub(super) fn into_peeked(self) -> Peeked<P> {
         Peeked { stream: self.stream, beginning: self.held.into_bytes() }
+    }
+
+    /// The rest of it.
+    pub(super) fn into_stream(self) -> P::Stream {
+        self.stream
     }
 
     /// Aborts the provider's call.

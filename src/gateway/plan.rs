@@ -7,6 +7,7 @@ use crate::config::{Config, Millis};
 use crate::error::{Error, Result};
 use crate::formats::ClientFormat;
 use crate::formats::operation::{OperationKind, RequestEnvelope};
+use crate::formats::ties::TieKind;
 use crate::policy::routing::{self, Route, Target};
 
 /// A request whose targets are known.
@@ -71,7 +72,8 @@ fn asked_names<'e>(envelope: &'e RequestEnvelope<'_>) -> impl Iterator<Item = &'
 /// The route of a request: the targets that can serve it, the one to be tried first before the others.
 ///
 /// # Errors
-/// 404 for a model that is not known; 400 for a request that no target of the route is meant for.
+/// 404 for a model that is not known; 400 for a request that no target of the route is meant for, or that is
+/// tied to an account that is not known.
 pub(super) fn find_route<'c>(
     config: &'c Config,
     head: &RequestHead<'_>,
@@ -84,6 +86,7 @@ pub(super) fn find_route<'c>(
     } else {
         Route::of_names(config, &asked_names(envelope).collect::<Vec<_>>())?
     };
+    bind(&mut route, head, envelope)?;
     if route.has_choice() {
         let demands = (head.client.rules.demands)(&envelope.document);
         route.fit(demands.prompt_tokens, demands.needs, now)?;
@@ -95,4 +98,16 @@ pub(super) fn find_route<'c>(
         route.refuse_fallbacks();
     }
     Ok(route)
+}
+
+/// Leaves out the targets that cannot own what a request names, if it names something that its provider
+/// stores.
+fn bind(route: &mut Route<'_>, head: &RequestHead<'_>, envelope: &RequestEnvelope<'_>) -> Result<()> {
+    let client = head.client;
+    let tie = if route.candidates.len() > 1 { client.rules.ties.tie(&envelope.document) } else { None };
+    tie.map_or(Ok(()), |tie| {
+        route.bind(&tie.field, tie.kind == TieKind::Stored, |target| {
+            Mode::choose(client, envelope, target).is_some_and(Mode::is_passthrough)
+        })
+    })
 }

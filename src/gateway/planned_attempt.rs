@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::dropped_fields::{fits_header, listed};
 use super::ended_attempt::AttemptTarget;
+use super::writer::RECOVERED;
 use crate::config::Millis;
 use crate::formats::Framing;
 
@@ -26,8 +27,21 @@ pub(super) struct PlannedAttempt {
 pub(super) struct Outlook {
     /// Another attempt: until content comes, nothing of a response is sent but signs of life.
     pub(super) may_go_on: bool,
+    /// The longest that a stream is held after its content has begun, because another attempt may begin anew.
+    pub(super) hold: Option<Millis>,
+    /// The sent content after which another attempt may go on with the stream; `None`: after none.
+    pub(super) resumes: Option<Resumes>,
     /// Another attempt also follows a refusal by a content policy.
     pub(super) continues_after_policy: bool,
+}
+
+/// The content of a stream that may have been sent to the client when another attempt goes on with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Resumes {
+    /// Thoughts in plain text.
+    Thoughts,
+    /// Thoughts in plain text, and text.
+    Text,
 }
 
 /// The response header with the model that served a request which had a choice.
@@ -55,10 +69,13 @@ impl PlannedAttempt {
         (MODEL, self.name())
     }
 
-    /// The same between two events of a stream whose head has left before its target was known; empty in a
-    /// format without a place for it.
-    pub(super) fn comment(&self, framing: &Framing) -> Vec<u8> {
-        framing.comment.map_or_else(Vec::new, |write| write(&format!("{MODEL}: {}", self.name())).into_bytes())
+    /// The same between two events of a stream whose head has left before its target was known, and how the
+    /// response went on, if it did; empty in a format without a place for it.
+    pub(super) fn comment(&self, framing: &Framing, recovered: Option<&str>) -> Vec<u8> {
+        let Some(write) = framing.comment else { return Vec::new() };
+        let recovered = recovered.map(|how| write(&format!("{RECOVERED}: {how}")));
+        let model = write(&format!("{MODEL}: {}", self.name()));
+        [model, recovered.unwrap_or_default()].concat().into_bytes()
     }
 
     /// The target, in printable ASCII: a caller may have chosen the model's name.

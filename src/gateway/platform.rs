@@ -7,11 +7,11 @@ use std::future::Future;
 use std::rc::Rc;
 
 pub use super::operations_part::OperationsPart;
+pub use super::platform_error::{BodyError, Broken, CallError, ObjectError, ReadError};
 use super::request_state::RequestState;
 use super::rsa_public_key::RsaPublicKey;
 use crate::alerts::Observation;
 use crate::config::{Millis, Region};
-use crate::error::Error;
 use crate::formats::Framing;
 use crate::ids::AccountId;
 use crate::ledger::{AccountCommand, Receipt};
@@ -59,6 +59,9 @@ pub trait Platform: Clone + 'static {
     /// `None` if the platform does not know the zone.
     fn zone_offsets(&self, name: &str, from: Millis, to: Millis) -> Option<String>;
 
+    /// The data center where this runs, by the platform's three letters, if it says so.
+    fn data_center(&self) -> Option<String>;
+
     /// Writes an event to the log, rendered and filtered as the configuration says.
     fn log(&self, event: &Event<'_>);
 
@@ -97,8 +100,12 @@ pub trait Platform: Clone + 'static {
     /// Reports what an alert may be about, likewise.
     fn observe(&self, observation: Observation);
 
-    /// Whether somebody watches requests live.
-    fn is_watched(&self) -> bool;
+    /// The board on which somebody watches requests live; nothing if nobody does. Each is to be told of all
+    /// requests that run.
+    fn watched_board(&self) -> Option<u64>;
+
+    /// Asks whether somebody watches, from time to time: a request has run for long.
+    fn look_for_watchers(&self, now: Millis);
 
     /// Reports what has happened to this request, for those who watch, together with others.
     fn report_live(&self, event: LiveEvent);
@@ -155,7 +162,7 @@ pub trait Platform: Clone + 'static {
     fn abort_answer(&self, answer: &Self::Answer);
 
     /// Reads a whole response in one step: a copy, and the bytes where they are.
-    fn read_answer(&self, answer: &Self::Answer) -> impl Future<Output = Result<(Vec<u8>, Self::Buffer), Broken>>;
+    fn read_answer(&self, answer: &Self::Answer) -> impl Future<Output = Result<(Vec<u8>, Self::Buffer), ReadError>>;
 
     /// Opens the body of a response.
     fn open_answer(&self, answer: Self::Answer) -> Self::Stream;
@@ -164,7 +171,14 @@ pub trait Platform: Clone + 'static {
     fn length(&self, stream: &Self::Stream) -> Option<usize>;
 
     /// The next piece of a body; `None` at its end. The piece is valid until the next call.
-    fn next(&self, stream: &mut Self::Stream) -> impl Future<Output = Result<Option<Self::Piece>, Broken>>;
+    fn next(&self, stream: &mut Self::Stream) -> impl Future<Output = Result<Option<Self::Piece>, ReadError>>;
+
+    /// Whether the last piece is as long as a read could bring: more may be there already.
+    fn may_have_more(&self, stream: &Self::Stream) -> bool;
+
+    /// From the next read on, each waits until so many bytes have come, or the end. A read that waits cannot
+    /// be broken off.
+    fn gather(&self, stream: &mut Self::Stream, least: usize);
 
     /// Aborts the request whose response is read.
     fn abort(&self, stream: &Self::Stream);
@@ -247,10 +261,6 @@ impl StreamHead {
     }
 }
 
-/// The other side is gone: a connection broke, a stream or a sink was closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Broken;
-
 /// How soon a receipt is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Priority {
@@ -309,12 +319,34 @@ pub trait ProviderResponse {
     fn length(&self) -> Option<usize>;
 }
 
-/// A POST of JSON to a provider. Redirects are not followed: a key goes to its provider and nowhere else.
+/// The method of a request to a provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RequestMethod {
+    /// Without a body.
+    Get,
+    /// With a body of JSON.
+    #[default]
+    Post,
+}
+
+impl RequestMethod {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+}
+
+/// A request to a provider. Redirects are not followed: a key goes to its provider and nowhere else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderRequest {
+    /// The method.
+    pub method: RequestMethod,
     /// Where to.
     pub url: String,
-    /// Besides `content-type`.
+    /// Besides the `content-type` of a body.
     pub headers: Vec<(String, String)>,
     /// What to send.
     pub body: Rc<Vec<u8>>,
@@ -339,48 +371,4 @@ pub enum Egress {
     /// By the object with this number in this region, which says in the response header
     /// [`crate::policy::region::OUTCOME`] what became of the call.
     Region(Region, usize),
-}
-
-/// Why a client's body could not be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BodyError {
-    /// It is longer than allowed.
-    TooLarge,
-    /// There is no room for it at the moment.
-    NoRoom,
-    /// It broke off.
-    Broken,
-}
-
-/// Why a Durable Object gave no response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ObjectError {
-    /// The gateway was deployed without it.
-    Unbound,
-    /// It could not be reached, failed, or took longer than allowed.
-    Unreachable,
-}
-
-/// Why a provider gave no response, or not all of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CallError {
-    /// It took longer than allowed.
-    TimedOut,
-    /// It could not be reached, or the connection broke.
-    Broken,
-    /// There was no room for it in memory.
-    NoRoom,
-    /// The client has disconnected, and the time of a request without one is over.
-    ClientLeft,
-    /// What the call leaves by says itself why it failed, in words without secrets. The table of
-    /// [`crate::policy::failure`] has the class and scope of its code.
-    Egress(Error),
-    /// An admin has ended the request.
-    Ended,
-}
-
-impl From<Broken> for CallError {
-    fn from(_: Broken) -> Self {
-        Self::Broken
-    }
 }

@@ -28,9 +28,10 @@ pub(super) struct ReasoningCache {
 
 /// Reasoning state that has to be stored before the client gets what came with it: a client may come back
 /// with it at once.
-pub(super) struct UnstoredSignature {
+pub(super) struct Unstored {
     account: String,
-    command: String,
+    /// Each with whether what came with it may not leave otherwise.
+    commands: Vec<(String, bool)>,
 }
 
 impl ReasoningCache {
@@ -96,14 +97,14 @@ impl ReasoningCache {
     }
 
     /// Seals reasoning state for the store; `None` if there is none.
-    pub(super) fn seal_all(&mut self, states: Vec<ReasoningState>) -> Option<UnstoredSignature> {
+    pub(super) fn seal_all(&mut self, states: Vec<ReasoningState>) -> Option<Unstored> {
         let short = states.into_iter().filter(|(id, _)| id.len() <= MAX_ID);
         let entries: Vec<SealedEntry> = short.filter_map(|(id, text)| self.seal(&id, &text)).collect();
         if entries.is_empty() {
             return None;
         }
         let command = serde_json::to_string(&StoreCommand::Keep { things: entries, life: self.lifetime }).ok()?;
-        Some(UnstoredSignature { account: self.account.clone(), command })
+        Some(Unstored::of(self.account.clone(), command, false))
     }
 
     /// Seals a call's state for a client that carries it. `None` if it is too long.
@@ -121,10 +122,34 @@ impl ReasoningCache {
     }
 }
 
-impl UnstoredSignature {
-    /// Stores it. If that fails, the provider will miss it in the next request; that is reported then.
-    pub(super) async fn store<P: Platform>(self, platform: &P) {
-        let _ = object::ask_soon(platform, ObjectAddress::Vault(&self.account), self.command).await;
+impl Unstored {
+    /// A command to an account's store. `must`: what came with it may not leave if it fails.
+    pub(super) fn of(account: String, command: String, must: bool) -> Self {
+        Self { account, commands: vec![(command, must)] }
+    }
+
+    /// Both, if there are two; of one account.
+    pub(super) fn both(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(mut one), Some(other)) => {
+                one.commands.extend(other.commands);
+                Some(one)
+            }
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// Stores it. If that fails, the provider will miss reasoning state in the next request; that is reported
+    /// then. Returns whether what came with it may leave.
+    pub(super) async fn store<P: Platform>(self, platform: &P) -> bool {
+        for (command, must) in self.commands {
+            let answer = object::ask_soon(platform, ObjectAddress::Vault(&self.account), command).await;
+            let is_stored = answer.is_ok_and(|text| matches!(serde_json::from_str(&text), Ok(StoreResponse::Kept)));
+            if must && !is_stored {
+                return false;
+            }
+        }
+        true
     }
 }
 

@@ -8,6 +8,7 @@ pub use super::fact::{Fact, Outcome, ResponseFacts};
 use super::metering::{Metering, UncountedText};
 use super::planned_attempt::{ATTEMPTS, listed_attempts};
 use super::plausible::PlausibleUsage;
+use super::shown::Recovered;
 use crate::canonical::Usage;
 use crate::config::{Millis, Nanos};
 use crate::error::Error;
@@ -63,6 +64,8 @@ pub struct RequestRecord {
     finished: Millis,
     malformed: u32,
     dropped: Option<DroppedFields>,
+    /// How the response went on after an attempt had left it unfinished.
+    recovered: Option<Recovered>,
     /// The tags that the caller gave it, by name.
     pub(super) tags: Vec<(String, String)>,
 }
@@ -90,6 +93,7 @@ impl RequestRecord {
             Fact::AttemptEnded(response) => self.end_attempt(response),
             Fact::AttemptFailed { class, billable, at } => self.fail_attempt(class, billable, at),
             Fact::Failed { billable, at } => self.charge_failure(billable, at),
+            Fact::Recovered { how } => self.recovered = how,
             Fact::TokensCounted { prompt, output } => self.estimate(prompt, output),
             Fact::Ended { status, outcome, at } => (self.status, self.outcome, self.finished) = (status, outcome, at),
         }
@@ -109,10 +113,11 @@ impl RequestRecord {
     /// Charges for an attempt that failed, and keeps it beside the next one.
     fn fail_attempt(&mut self, class: &'static str, billable: bool, at: Millis) {
         self.charge_failure(billable, at);
+        let bill = self.bill();
         let started = self.metering.take().map_or(at, |metering| metering.called);
         let target = self.target.clone().unwrap_or_default();
         let charge = self.own_charge();
-        self.ended.push(EndedAttempt { target, class, started, ended: at, charge });
+        self.ended.push(EndedAttempt { target, class, started, ended: at, charge, bill });
         (self.usage, self.estimated, self.cost) = (None, false, None);
         (self.part, self.tier, self.unread_tokens, self.uncounted) = (None, None, 0, None);
         (self.served, self.sent, self.first_byte, self.dropped) = (None, None, None, None);
@@ -136,7 +141,8 @@ impl RequestRecord {
         let mut attempts = self.ended.clone();
         if let Some(metering) = self.metering.as_ref().filter(|_| !attempts.is_empty()) {
             let (target, started) = (self.target.clone().unwrap_or_default(), metering.called);
-            attempts.push(EndedAttempt { target, class: "", started, ended: self.finished, charge: self.own_charge() });
+            let (charge, bill) = (self.own_charge(), self.bill());
+            attempts.push(EndedAttempt { target, class: "", started, ended: self.finished, charge, bill });
         }
         attempts
     }
@@ -144,6 +150,11 @@ impl RequestRecord {
     /// How many attempts have failed before the present one.
     pub(super) fn failed_attempts(&self) -> usize {
         self.ended.len()
+    }
+
+    /// How the response went on after an attempt had left it unfinished, if it did.
+    pub(super) fn recovered(&self) -> Option<&'static str> {
+        self.recovered.map(Recovered::name)
     }
 
     /// The request's id.
@@ -171,6 +182,11 @@ impl RequestRecord {
         self.started
     }
 
+    /// When the first bytes of the response came, if they have.
+    pub(super) fn first_byte(&self) -> Option<Millis> {
+        self.first_byte
+    }
+
     /// The provider called, by its name in the configuration; empty before it is known.
     pub(super) fn provider(&self) -> &str {
         self.target.as_ref().map_or("", |target| &target.provider)
@@ -195,7 +211,7 @@ impl RequestRecord {
     pub(super) fn only_attempt(&self) -> Option<EndedAttempt> {
         let started = self.metering.as_ref().map(|metering| metering.called).or(self.sent)?;
         let (target, charge) = (self.target.clone().unwrap_or_default(), self.own_charge());
-        Some(EndedAttempt { target, class: "", started, ended: self.finished, charge })
+        Some(EndedAttempt { target, class: "", started, ended: self.finished, charge, bill: self.bill() })
     }
 
     /// The response header with the targets that were tried, if the key may see them and there was a choice.
@@ -255,6 +271,7 @@ impl RequestRecord {
             reservation: None,
             cost,
             attempts: self.attempts().iter().map(EndedAttempt::entry).collect(),
+            recovered: self.recovered().unwrap_or_default().to_owned(),
         }
     }
 
@@ -289,6 +306,7 @@ impl RequestRecord {
             is_estimated: estimated,
             cost: usage.and(cost),
             failed_attempts: self.ended.len(),
+            recovered: self.recovered(),
             malformed_events: self.malformed,
             dropped: self.dropped.as_ref().map(|dropped| dropped.logged.as_str()),
             response,

@@ -38,7 +38,8 @@ impl<P: Platform> Drive<'_, P> {
         let now = self.platform.now();
         let mut learned = self.bridge.learned.of(target.index, &target.upstream, now);
         learned.extend_from_slice(taught);
-        ModelCard::with_learned(target.provider, target.model, &target.upstream, now, &learned)
+        let listed = self.bridge.listed.of(target);
+        ModelCard::with_learned(target.provider, target.model, listed, now, &learned)
     }
 
     /// Sends a call and waits for the head of a successful response. If the provider refuses a field that the

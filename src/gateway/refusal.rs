@@ -4,6 +4,7 @@ use crate::config::{Millis, Nanos};
 use crate::error::Error;
 use crate::formats::bounds::FieldNames;
 use crate::ledger::{AdmissionRefusal, RateLimit, RateLimitStatus};
+use crate::wire::dense::max_nodes;
 use crate::wire::dollars::dollars;
 
 /// The response header with the largest limit of the response, in tokens, with which the request fits into
@@ -27,14 +28,10 @@ pub(super) fn unknown() -> Error {
 /// The error of a key that was signed with a secret that is no longer valid.
 pub(super) fn outdated(id: &str) -> Error {
     let message = format!(
-        "This API key has to be rotated: the secret that signs keys has changed since the key was made. \
-         The operator of this gateway rotates it by POST /admin/api/keys/{id}/rotate."
+        "it has to be rotated, because the secret that signs keys has changed since it was made. The operator of \
+         this gateway rotates it by POST /admin/api/keys/{id}/rotate."
     );
-    unauthorized(message)
-}
-
-fn unauthorized(message: impl Into<String>) -> Error {
-    Error::caller(401, "invalid_api_key", message).with_header("www-authenticate", "Bearer realm=\"llm-bridge\"")
+    Error::key_refused(&message)
 }
 
 /// The error of a field that could lead the provider past a limit.
@@ -51,8 +48,8 @@ pub(super) fn stray_field(name: &str) -> Error {
 pub(super) fn refusal_error(refusal: &AdmissionRefusal, request: Option<RefusedRequest<'_>>) -> Error {
     let limit = request.map_or("the limit of the response".to_owned(), |request| format!("`{}`", request.names.limit));
     match refusal {
-        AdmissionRefusal::Unknown => unauthorized("The API key given is not one of this gateway's."),
-        AdmissionRefusal::Inactive => unauthorized("This API key, or its parent, is switched off or has expired."),
+        AdmissionRefusal::Unknown => Error::key_unknown(),
+        AdmissionRefusal::Inactive => Error::key_refused("it, or its parent, is switched off or has expired."),
         AdmissionRefusal::Model => {
             Error::caller(403, "model_not_allowed", "This API key may not call this model.").at("model")
         }
@@ -176,6 +173,17 @@ fn duration(millis: Millis) -> String {
         (0, _) => format!("{seconds}s"),
         _ => format!("{minutes}m{seconds}s"),
     }
+}
+
+/// The refusal of a body that would take too much memory to be translated.
+pub(super) fn too_many_pieces(body: &[u8]) -> Error {
+    let message = format!(
+        "The body has too many pieces to be translated for this model's provider: {} bytes may hold {} members of objects and items of lists. \
+         Send fewer messages, parts or tools, or longer ones.",
+        body.len(),
+        max_nodes(body.len())
+    );
+    Error::caller(400, "too_many_pieces", message)
 }
 
 #[cfg(test)]

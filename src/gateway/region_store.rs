@@ -1,10 +1,10 @@
-//! What one isolate knows of regions and of the places that providers refuse.
+//! What one isolate knows of the objects of regions.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::config::{Millis, Region};
-use crate::policy::region::{NoObject, REFUSED_REST, RegionObjects, WaitingCall};
+use crate::policy::region::{NoObject, RegionObjects, WaitingCall};
 
 /// What one isolate knows of regions. Clones are handles of the same.
 #[derive(Clone, Debug, Default)]
@@ -14,9 +14,8 @@ pub(super) struct RegionStore(Rc<RefCell<Known>>);
 struct Known {
     /// The regions that are in use.
     regions: Vec<(Region, RegionObjects)>,
-    /// The providers that refuse direct calls from where this isolate runs, by their indices, and until when
-    /// that counts.
-    refused: Vec<(usize, Millis)>,
+    /// When an operator last had all forgotten that is out.
+    reset: Millis,
 }
 
 /// The object that makes a call. Dropped when the call no longer waits for its head.
@@ -42,16 +41,13 @@ impl RegionStore {
         Ok(TakenObject { store: self.clone(), region, call })
     }
 
-    /// Whether a provider has refused a direct call from here a short while ago.
-    pub(super) fn is_refused_here(&self, provider: usize, now: Millis) -> bool {
-        self.0.borrow().refused.iter().any(|(refused, until)| *refused == provider && now < *until)
-    }
-
-    /// A provider has refused a direct call from here.
-    pub(super) fn note_refused_here(&self, provider: usize, now: Millis) {
-        let refused = &mut self.0.borrow_mut().refused;
-        refused.retain(|(other, _)| *other != provider);
-        refused.push((provider, now.saturating_add(REFUSED_REST)));
+    /// Forgets the refusals from before an operator had all forgotten that is out.
+    pub(super) fn follow_reset(&self, at: Millis) {
+        let mut known = self.0.borrow_mut();
+        if known.reset < at {
+            known.reset = at;
+            known.regions.iter_mut().for_each(|(_, objects)| objects.forget_refusals());
+        }
     }
 
     fn with<T>(&self, region: Region, ask: impl FnOnce(&mut RegionObjects) -> T) -> T {

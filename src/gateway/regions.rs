@@ -50,22 +50,37 @@ impl<P: Platform> Drive<'_, P> {
         RegionRule { region, is_fallback }: RegionRule,
         (request, format): (ProviderRequest, &ProviderFormat),
     ) -> Result<P::Answer, Failure> {
-        let store = self.bridge.regions.clone();
+        let (store, health) = (self.bridge.regions.clone(), &self.bridge.health);
         let mut refused = None;
-        if is_fallback && !store.is_refused_here(target.index, self.platform.now()) {
+        if is_fallback {
+            // What other isolates here know, they tell in the background: the next request knows it.
+            health.refresh(self.platform);
+        }
+        let began = self.platform.now();
+        if is_fallback && !health.is_refused_here(target.index, began) {
             match self.send_once(target, request.clone(), format, None).await {
                 Err(failure) if is_refused(&failure) => {
-                    store.note_refused_here(target.index, self.platform.now());
+                    health.refused_here(self.platform, target.index, began);
                     refused = Some(failure);
                 }
-                sent => return sent,
+                sent => {
+                    if sent.is_ok() {
+                        health.served_here(self.platform, target.index, began);
+                    }
+                    return sent;
+                }
             }
         }
+        store.follow_reset(health.all_reset());
         for _ in 0..MAX_ASKED {
             let now = self.platform.now();
             let object = match store.take(region, target.index, now, now.saturating_add(self.left(target))) {
                 Ok(object) => object,
-                Err(reason) => return Err(refused.unwrap_or_else(|| self.no_object(target, region, reason))),
+                Err(reason) => {
+                    // An operator may have had it forgotten: the next request knows.
+                    health.refresh(self.platform);
+                    return Err(refused.unwrap_or_else(|| self.no_object(target, region, reason)));
+                }
             };
             if let Some(failure) = refused.take() {
                 self.note_refusal(&failure);
@@ -128,14 +143,21 @@ fn is_refused(failure: &Failure) -> bool {
     failure.cause.class == FailureClass::Region && failure.error.is_reported()
 }
 
-/// Adds to a provider's refusal of the place what the operator can do about it.
-pub(super) fn explained(failure: Failure, target: &Target<'_>) -> Failure {
+/// Adds to a provider's refusal of the place what the operator can do about it. `is_proxied`: direct calls of
+/// the provider go through a proxy.
+pub(super) fn explained(failure: Failure, target: &Target<'_>, is_proxied: bool) -> Failure {
     if !is_refused(&failure) {
         return failure;
     }
     let Failure { error, cause, stage, billable, response } = failure;
-    Failure { error: error.explained(REGION_REFUSED, &advice(target)), cause, stage, billable, response }
+    let advice = match target.egress() {
+        EgressRule::Direct if is_proxied => PROXY_ADVICE.to_owned(),
+        _ => advice(target),
+    };
+    Failure { error: error.explained(REGION_REFUSED, &advice), cause, stage, billable, response }
 }
+
+const PROXY_ADVICE: &str = "This provider refuses calls from where its proxy is. The gateway's operator can set another proxy, or `region` of this provider instead.";
 
 /// What the operator of a gateway can do whose place a provider refuses.
 fn advice(target: &Target<'_>) -> String {

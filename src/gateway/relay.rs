@@ -5,19 +5,23 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::bridge::Bridge;
+use super::call::unpacked_too_large;
 use super::deadlines::{Deadlines, TimerEvent};
 use super::failure::{Failure, FailureStage};
+use super::kept::ResponseKeeper;
 use super::live::ended_by_admin;
-use super::metering::{Reported, ResponseUsage};
 use super::reader::ResponseReader;
-use super::reasoning::UnstoredSignature;
+use super::reasoning::{ReasoningCache, Unstored};
 use super::record::{Outcome, ResponseFacts};
+use super::response_facts::{facts_of, facts_so_far, reported};
+use super::stream_tail::StreamTail;
 use super::writer::ResponseWriter;
 use crate::config::{LogLevel, Millis};
 use crate::error::{Error, Result};
 use crate::formats::summary::ResponseSummary;
-use crate::formats::{Framing, UsageReport};
+use crate::formats::{Framing, ToolNames};
 use crate::policy::failure::FailedCall;
+use crate::wire::byte_order_mark::ByteOrderMarkFilter;
 
 /// How the flow of bytes ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +30,8 @@ pub(super) enum StreamEnd {
     Closed,
     /// The connection broke.
     Broken,
+    /// It holds more than is unpacked.
+    TooLarge,
     /// The time allowed was over.
     TimedOut,
     /// The client disconnected.
@@ -37,7 +43,7 @@ pub(super) enum StreamEnd {
 /// What to do with bytes that have come.
 pub(super) struct Step<'b> {
     /// To be stored before `forward` leaves.
-    pub(super) persist: Option<UnstoredSignature>,
+    pub(super) persist: Option<Unstored>,
     /// To be sent to the client.
     pub(super) forward: Cow<'b, [u8]>,
 }
@@ -68,29 +74,8 @@ pub(super) struct AttemptEnd {
 pub(super) struct FinishedStream {
     pub(super) end: AttemptEnd,
     /// To be stored before the tail leaves.
-    pub(super) persist: Option<UnstoredSignature>,
+    pub(super) persist: Option<Unstored>,
     pub(super) tail: StreamTail,
-}
-
-/// The bytes that a client still has to get when its stream has ended.
-pub(super) struct StreamTail {
-    bytes: Vec<u8>,
-    /// The usage, if it was withheld for the cost to be added to it.
-    withheld_usage: Option<Vec<u8>>,
-    is_complete: bool,
-    writer: ResponseWriter,
-}
-
-impl StreamTail {
-    /// The bytes. `cost`: in dollars, if it is known.
-    pub(super) fn into_bytes(mut self, cost: Option<&str>) -> Vec<u8> {
-        if let Some(json) = &self.withheld_usage {
-            let cost = cost.unwrap_or("null");
-            let report = UsageReport { json, cost, is_complete: self.is_complete };
-            self.writer.insert_cost(report, &mut self.bytes);
-        }
-        self.bytes
-    }
 }
 
 /// The rules by which a stream is forwarded.
@@ -98,6 +83,10 @@ pub(super) struct StreamRules {
     pub(super) deadlines: Deadlines,
     /// The response is read to its end although the client has disconnected.
     pub(super) outlives_client: bool,
+    /// Keeps the response for later requests.
+    pub(super) keeper: Option<ResponseKeeper>,
+    /// Another attempt may follow.
+    pub(super) is_followed: bool,
 }
 
 /// One streamed response on its way to the client.
@@ -105,12 +94,15 @@ pub(super) struct StreamRelay {
     bridge: Rc<Bridge>,
     /// Whose stream it is: an index into the providers.
     provider: usize,
-    reader: ResponseReader,
-    writer: ResponseWriter,
-    rules: StreamRules,
+    pub(super) reader: ResponseReader,
+    pub(super) writer: ResponseWriter,
+    pub(super) rules: StreamRules,
     first_byte: Option<Millis>,
+    mark: ByteOrderMarkFilter,
     /// Decided once, because a stream has many pieces.
     logs_chunks: bool,
+    /// The bytes leave as the platform would pipe them: as they came, up to the end marker.
+    is_as_piped: bool,
 }
 
 impl StreamRelay {
@@ -123,13 +115,14 @@ impl StreamRelay {
         rules: StreamRules,
     ) -> Self {
         let (bridge, logs_chunks) = (Rc::clone(bridge), bridge.config.logging.writes(LogLevel::Debug));
-        Self { bridge, provider, reader, writer, rules, first_byte: None, logs_chunks }
+        let mark = ByteOrderMarkFilter::default();
+        Self { bridge, provider, reader, writer, rules, first_byte: None, mark, logs_chunks, is_as_piped: false }
     }
 
     /// Whether all bytes have to be read before they leave; if not, the platform may pipe them once content
     /// has come.
     pub(super) fn is_checked(&self) -> bool {
-        self.reader.is_checked()
+        self.reader.is_checked() || self.rules.keeper.is_some()
     }
 
     /// Whether the response is read to its end although the client has disconnected.
@@ -137,9 +130,25 @@ impl StreamRelay {
         self.rules.outlives_client
     }
 
+    /// Gives back what belongs to the response, of which nothing has been read.
+    pub(super) fn into_kept(self) -> (Option<ReasoningCache>, ToolNames, Option<ResponseKeeper>) {
+        let (cache, tools) = self.reader.into_kept();
+        (cache, tools, self.rules.keeper)
+    }
+
+    /// From here on, bytes leave as they would if the platform piped them, or no longer do.
+    pub(super) fn pass_as_piped(&mut self, is_as_piped: bool) {
+        self.is_as_piped = is_as_piped;
+    }
+
     /// How the client's stream is cut into events.
     pub(super) fn framing(&self) -> &'static Framing {
         self.writer.framing()
+    }
+
+    /// What keeps the client waiting while the provider is silent.
+    pub(super) fn keep_alive(&mut self) -> Vec<u8> {
+        self.writer.keep_alive(self.first_byte.is_some())
     }
 
     /// Whether pieces of streams are logged.
@@ -150,21 +159,51 @@ impl StreamRelay {
     /// Takes bytes that have come.
     pub(super) fn push<'b>(&mut self, bytes: &'b [u8], now: Millis) -> Step<'b> {
         self.first_byte.get_or_insert(now);
-        let mut forward = self.reader.push(bytes, &mut self.writer);
-        if self.reader.summary().error.is_some() {
+        let mut forward = self.reader.push(self.mark.pass(bytes), &mut self.writer);
+        if self.reader.summary().error.is_some() && !self.is_as_piped {
             forward = Cow::Owned(self.bridge.redact_stream(self.provider, self.framing(), &forward));
         }
         self.rules.deadlines.received(now, self.has_begun());
-        Step { persist: self.reader.unstored(), forward }
+        let kept = self.rules.keeper.as_mut().and_then(|keeper| keeper.push(&forward));
+        Step { persist: Unstored::both(self.reader.unstored(), kept), forward }
+    }
+
+    /// The provider's stream is over: reads what only that tells.
+    pub(super) fn close(&mut self) -> Step<'static> {
+        let mut forward = self.reader.close(&mut self.writer);
+        if self.reader.summary().error.is_some() {
+            forward = self.bridge.redact_stream(self.provider, self.framing(), &forward);
+        }
+        let kept = self.rules.keeper.as_mut().and_then(|keeper| keeper.push(&forward));
+        Step { persist: Unstored::both(self.reader.unstored(), kept), forward: Cow::Owned(forward) }
+    }
+
+    /// Whether reads may wait for several events: the bytes pass to a client of the same format, nobody keeps
+    /// them, no silence of the provider is too long, and its bodies are known to be over with the end marker:
+    /// where one goes on, a read that waits would hold the marker.
+    pub(super) fn may_gather(&self) -> bool {
+        let may =
+            !self.reader.is_translating() && self.rules.keeper.is_none() && !self.rules.deadlines.has_idle_limit();
+        may && !self.bridge.learned.runs_on(self.provider) && self.bridge.learned.closes(self.provider) == Some(true)
+    }
+
+    /// Whether it is unknown how the provider's bodies end.
+    pub(super) fn wants_to_know_closing(&self) -> bool {
+        !self.reader.is_translating() && self.bridge.learned.closes(self.provider).is_none()
+    }
+
+    /// The provider's body was over with its end marker, or not.
+    pub(super) fn note_closing(&self, closes: bool) {
+        self.bridge.learned.note_closing(self.provider, closes);
     }
 
     /// How to go on.
     pub(super) fn next(&self) -> Next {
         let summary = self.reader.summary();
-        let has_ended = summary.has_ended || self.reader.is_translating() && summary.error.is_some();
+        let has_failed = self.reader.is_translating() && summary.error.is_some() || self.fault().is_some();
+        let has_ended = summary.has_ended || has_failed;
         match self.is_checked() {
-            _ if summary.is_empty() => Next::Done,
-            true if has_ended => Next::Done,
+            _ if summary.is_empty() || has_ended => Next::Done,
             false if self.has_begun() => Next::MayPipe,
             true | false => Next::Continue,
         }
@@ -242,6 +281,17 @@ impl StreamRelay {
         failure.with_response(reported(self.reader.summary()))
     }
 
+    /// What is known of the response so far.
+    pub(super) fn summary(&self) -> &ResponseSummary {
+        self.reader.summary()
+    }
+
+    /// The failure of a stream whose content has come, where another attempt may follow. The content is
+    /// charged.
+    pub(super) fn fail_held(&self, error: Error, now: Millis) -> Failure {
+        self.failed(error, FailureStage::Held, now).with_response(facts_so_far(self.reader.summary(), now))
+    }
+
     /// The failure that `judge` finds in a response that has ended already, with what it took.
     pub(super) fn without_output(
         &self,
@@ -254,7 +304,10 @@ impl StreamRelay {
     }
 
     /// What is wrong with a response that ended so, and is incomplete.
-    fn error(&self, end: StreamEnd) -> Error {
+    pub(super) fn error(&self, end: StreamEnd) -> Error {
+        if let Some(fault) = self.fault() {
+            return fault;
+        }
         let summary = self.reader.summary();
         let is_unreadable = end == StreamEnd::Closed && !summary.has_content && summary.malformed > 0;
         if summary.is_empty() || is_unreadable { empty() } else { broken_off(end) }
@@ -268,9 +321,14 @@ impl StreamRelay {
     /// The flow of bytes has ended.
     pub(super) fn finish(mut self, end: StreamEnd, now: Millis) -> FinishedStream {
         let error = self.error(end);
+        self.writer.completed_at(now);
         let mut bytes = self.reader.finish(&error, &mut self.writer);
-        let persist = self.reader.unstored();
+        let kept = self.rules.keeper.as_mut().and_then(|keeper| keeper.push(&bytes));
+        let persist = Unstored::both(self.reader.unstored(), kept);
         let summary = self.reader.summary();
+        if summary.runs_on {
+            self.bridge.learned.note_run_on(self.provider);
+        }
         if summary.error.is_some() {
             bytes = self.bridge.redact_stream(self.provider, self.framing(), &bytes);
         }
@@ -280,7 +338,8 @@ impl StreamRelay {
             facts: facts_of(summary, outcome, now),
             outcome,
             failure: self.failure(outcome, error, now),
-            text: summary.text.clone(),
+            // Of a response that was continued, what its last attempt repeated has been cut.
+            text: summary.text.as_deref().map(|text| self.whole_text().unwrap_or(text).to_owned()),
         };
         FinishedStream { end, persist, tail: StreamTail { bytes, withheld_usage, is_complete, writer: self.writer } }
     }
@@ -295,7 +354,7 @@ impl StreamRelay {
             (false, None, StreamEnd::ClientLeft) => Outcome::ClientClosed,
             (false, None, StreamEnd::TimedOut) => Outcome::TimedOut,
             (false, None, StreamEnd::Ended) => Outcome::EndedByAdmin,
-            (false, None, StreamEnd::Closed | StreamEnd::Broken) => Outcome::Truncated,
+            (false, None, StreamEnd::Closed | StreamEnd::Broken | StreamEnd::TooLarge) => Outcome::Truncated,
         }
     }
 
@@ -320,40 +379,6 @@ impl StreamRelay {
     }
 }
 
-/// What a stream reported of itself that did not get as far as a response.
-pub(super) fn reported(summary: &ResponseSummary) -> ResponseFacts {
-    let usage = summary.usage.map(|usage| {
-        let is_total = summary.error.is_some() || summary.has_ended;
-        let reported = if is_total { Reported::Total(usage) } else { Reported::Part(usage) };
-        ResponseUsage { reported, tier: summary.tier.clone(), ..ResponseUsage::default() }
-    });
-    ResponseFacts { usage, ..ResponseFacts::default() }
-}
-
-/// What a stream that has ended said of itself.
-fn facts_of(summary: &ResponseSummary, outcome: Outcome, now: Millis) -> ResponseFacts {
-    let reported = match (summary.partial_usage(), summary.total_usage()) {
-        (Some(part), _) => Reported::Part(part),
-        (None, Some(total)) => Reported::Total(total),
-        (None, None) => Reported::Nothing,
-    };
-    let is_counted = !matches!(reported, Reported::Total(_));
-    let usage = ResponseUsage {
-        reported,
-        tier: summary.tier.clone(),
-        countable: if is_counted { summary.countable.clone() } else { Vec::new() },
-        length: summary.length,
-    };
-    let broke_off =
-        matches!(outcome, Outcome::ClientClosed | Outcome::TimedOut | Outcome::Truncated | Outcome::EndedByAdmin);
-    ResponseFacts {
-        served: summary.model.clone(),
-        malformed: summary.malformed,
-        usage: Some(usage),
-        unread_until: (broke_off && !summary.is_complete()).then_some(now),
-    }
-}
-
 /// The error of a response that ended so, and is incomplete.
 pub(super) fn broken_off(end: StreamEnd) -> Error {
     match end {
@@ -361,6 +386,7 @@ pub(super) fn broken_off(end: StreamEnd) -> Error {
             Error::upstream(504, "upstream_timeout", "The provider did not finish its answer in the time allowed.")
         }
         StreamEnd::Ended => ended_by_admin(),
+        StreamEnd::TooLarge => unpacked_too_large(),
         StreamEnd::Closed | StreamEnd::Broken | StreamEnd::ClientLeft => {
             Error::upstream(502, "stream_truncated", "The provider's answer broke off before its end.")
         }

@@ -4,10 +4,11 @@ use std::pin::pin;
 
 use futures::future::{Either, select};
 
-use super::platform::{BodyError, Broken, Piece as _, Platform};
+use super::platform::{BodyError, Broken, Piece as _, Platform, ReadError};
 use super::{Bridge, MemoryReservation, Request, memory};
 use crate::config::Millis;
 use crate::error::{Error, Result};
+use crate::wire::byte_order_mark::drop_byte_order_mark;
 
 /// The first bytes of bodies in gzip and Zstandard. JSON never begins with them.
 const COMPRESSED_MAGIC: [&[u8]; 2] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd]];
@@ -32,6 +33,21 @@ impl ReceivedBody {
     /// Keeps the body, and of its reservation what it takes itself.
     pub(super) fn keep(&self) {
         self.reservation.hold(self.bytes.len());
+    }
+
+    /// The same with other bytes, which may be longer.
+    ///
+    /// # Errors
+    /// 400 if they are too long; 503 if there is not enough memory.
+    pub(super) fn replaced(self, bytes: Vec<u8>, limit: usize) -> Result<Self> {
+        if bytes.len() > limit {
+            let message = "The conversation is too long with what this request refers to. Send fewer items.";
+            return Err(Error::caller(400, "conversation_too_long", message));
+        }
+        if !self.reservation.hold_body(bytes.len()) {
+            return Err(memory::full());
+        }
+        Ok(Self { bytes, ..self })
     }
 
     /// Drops the body, and keeps its reservation of memory.
@@ -68,8 +84,9 @@ pub async fn read_body<P: Platform>(bridge: &Bridge, platform: &P, request: Requ
         }
         return Err(memory::full());
     };
-    let bytes =
+    let mut bytes =
         read(platform, request.body, announced, limit, &reservation).await.map_err(|error| body_error(error, limit))?;
+    drop_byte_order_mark(&mut bytes);
     if COMPRESSED_MAGIC.iter().any(|magic| bytes.starts_with(magic)) {
         return Err(Error::caller(415, "unsupported_encoding", "The body is compressed; send it as plain JSON."));
     }
@@ -105,7 +122,7 @@ async fn read_pieces<P: Platform>(
 ) -> std::result::Result<Vec<u8>, BodyError> {
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(announced.unwrap_or(UNANNOUNCED_BYTES)).map_err(|_| BodyError::Broken)?;
-    while let Some(piece) = platform.next(stream).await.map_err(|Broken| BodyError::Broken)? {
+    while let Some(piece) = platform.next(stream).await.map_err(|_: ReadError| BodyError::Broken)? {
         let (held, length) = (bytes.len(), bytes.len().saturating_add(piece.length()));
         if length > limit {
             return Err(BodyError::TooLarge);

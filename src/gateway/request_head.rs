@@ -2,8 +2,10 @@
 //! headers.
 
 use super::dropped_fields::fits_header;
-use crate::config::TAGS;
+use crate::config::{Recover, TAGS};
+use crate::error::{Error, Result};
 use crate::formats::ClientFormat;
+use crate::formats::session::bounded_id;
 
 /// The request header by which a client prefers a refusal to dropped fields.
 const STRICT: &str = "x-llm-bridge-strict";
@@ -13,6 +15,12 @@ const RETRY_COUNT: &str = "x-stainless-retry-count";
 
 /// The request header by which a client refuses to be served by another model than the first one.
 const FALLBACK: &str = "x-llm-bridge-fallback";
+
+/// The request header that says what follows when a stream fails after its content has begun.
+const RECOVER: &str = "x-llm-bridge-recover";
+
+/// The request headers in which clients name their conversation, the most telling first.
+const SESSION: &[&str] = &["x-session-id", "session-id", "session_id"];
 
 /// A client's format, and the headers of its request.
 pub(super) struct RequestHead<'r> {
@@ -39,6 +47,25 @@ impl<'r> RequestHead<'r> {
     /// Whether the client refuses to be served by another model than the first one.
     pub(super) fn refuses_fallbacks(&self) -> bool {
         (self.header)(FALLBACK).is_some_and(|word| word.eq_ignore_ascii_case("none"))
+    }
+
+    /// What follows when a stream fails after its content has begun, if the client says so.
+    ///
+    /// # Errors
+    /// 400 for a word that is not known.
+    pub(super) fn recover(&self) -> Result<Option<Recover>> {
+        let Some(word) = (self.header)(RECOVER) else { return Ok(None) };
+        let known = Recover::named(&word.trim().to_ascii_lowercase());
+        known.map(Some).ok_or_else(|| {
+            let words: Vec<String> = Recover::WORDS.iter().map(|(name, _)| format!("`{name}`")).collect();
+            let message = format!("The header `{RECOVER}` has an unknown value. Expected one of {}.", words.join(", "));
+            Error::caller(400, "invalid_header", message)
+        })
+    }
+
+    /// The conversation's id, if a header has one.
+    pub(super) fn session(&self) -> Option<String> {
+        SESSION.iter().find_map(|name| bounded_id(&(self.header)(name)?).map(str::to_owned))
     }
 
     /// The header with the request's tags.

@@ -17,7 +17,7 @@ pub struct RequestState {
     pub(super) watches_client: Cell<bool>,
     /// The trace of a call of a model, if anything is made of traces.
     pub(super) trace: OnceCell<Box<ActiveTrace>>,
-    /// What watchers know of the request, if somebody watches.
+    /// What watchers know of the request, or would, once it is admitted.
     pub(super) watched: OnceCell<Box<WatchedRequest>>,
 }
 

@@ -49,14 +49,19 @@ impl<P: Platform> Response<P> {
     }
 
     pub(super) fn text(&self) -> Option<&str> {
-        match &self.body {
-            Body::Bytes(bytes) | Body::Buffer(_, bytes) => std::str::from_utf8(bytes).ok(),
-            Body::Empty | Body::Socket(..) => None,
-        }
+        self.body.text()
     }
 }
 
 impl<P: Platform> Body<P> {
+    /// Its text, if it is one.
+    pub(super) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Bytes(bytes) | Self::Buffer(_, bytes) => std::str::from_utf8(bytes).ok(),
+            Self::Empty | Self::Socket(..) => None,
+        }
+    }
+
     /// A provider's bytes, and where the platform keeps them, if it does.
     pub(super) fn gathered(bytes: Vec<u8>, buffer: Option<P::Buffer>) -> Self {
         match buffer {

@@ -10,6 +10,7 @@ use super::{MemoryReservation, egress, regions};
 use crate::config::Millis;
 use crate::error::Error;
 use crate::formats::ProviderFormat;
+use crate::formats::statement::stated_limits;
 use crate::policy::failure::FailedCall;
 use crate::policy::routing::Target;
 
@@ -54,14 +55,17 @@ impl<P: Platform> Drive<'_, P> {
         let keep_alive = target.provider.streaming.keep_alive;
         let sending = call::send(self.platform, request, connect, room);
         let answer = self.while_client_waits(keep_alive, connect, sending).await;
-        let failed = |error| self.failed(target, error, FailureStage::AwaitingHead);
-        let answer = answer.map_err(|lost| failed(call_failed(lost)))?;
+        let failed = |drive: &Self, error| drive.failed(target, error, FailureStage::AwaitingHead);
+        let answer = answer.map_err(|lost| failed(self, call_failed(lost)))?;
+        if target.provider.exposes_limits {
+            self.stated_limits = stated_limits(|name| answer.header(name));
+        }
         if !(200..300).contains(&answer.status()) {
             // The words of a refusal come at once, or are not waited for.
             let limit = [clocks.idle, clocks.first_token].into_iter().flatten().fold(self.left(target), Millis::min);
             let error = call::read_refusal(self.platform, answer, limit, format.refusal).await;
             // A provider that refuses does not bill, whatever its status.
-            return Err(Failure { billable: false, ..failed(error) });
+            return Err(Failure { billable: false, ..failed(self, error) });
         }
         self.record.apply(Fact::HeadReceived { sent });
         Ok(answer)
@@ -70,7 +74,8 @@ impl<P: Platform> Drive<'_, P> {
     /// The failure of a call, without secrets.
     pub(super) fn failed(&self, target: &Target<'_>, error: Error, stage: FailureStage) -> Failure {
         let call = FailedCall::of(target.provider, self.platform.now());
-        regions::explained(Failure::of_call(self.bridge.redact(target.index, error), stage, call), target)
+        let failure = Failure::of_call(self.bridge.redact(target.index, error), stage, call);
+        regions::explained(failure, target, self.bridge.proxy(target.index).is_some())
     }
 
     /// The time left for the whole response.

@@ -60,8 +60,8 @@ fn close<P: Platform>(platform: &P, record: &RequestRecord, error: Option<&Error
         platform.export(trace.spans(&summary));
     }
     let Some(admission) = admission else { return };
-    if let Some(watched) = platform.state().watched.get() {
-        summary.run.clone_from(&watched.run);
+    if let Some(watched) = platform.state().watched.get().filter(|watched| watched.is_shown()) {
+        summary.run.clone_from(&watched.request.run);
     }
     platform.report(summary);
     let priority = if admission.limited { Priority::Now } else { Priority::Batched };

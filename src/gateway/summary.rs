@@ -7,6 +7,9 @@ use crate::ledger::Receipt;
 use crate::policy::failure::{Cause, FailedCall};
 use crate::telemetry::{AttemptSummary, RequestSummary};
 
+/// The most of the names of dropped fields that is kept, in characters. Callers invent them.
+const MAX_DROPPED: usize = 500;
+
 impl RequestRecord {
     /// The summary of a request that has ended. `receipt`: its receipt. `error`: what the client was told, if
     /// anything went wrong.
@@ -23,6 +26,7 @@ impl RequestRecord {
             gateway_time: duration.saturating_sub(called),
             request_id: receipt.request_id.clone(),
             key_id: self.key_id().to_owned(),
+            owner: self.admission().and_then(|admission| admission.owner.clone()).unwrap_or_default(),
             provider: receipt.provider.clone(),
             model: receipt.model.clone(),
             served: receipt.served.clone(),
@@ -36,6 +40,7 @@ impl RequestRecord {
             attempts,
             stream: receipt.stream,
             tags: self.tags.clone(),
+            dropped: self.dropped().map(|dropped| cut(&dropped.logged)).unwrap_or_default(),
             run: String::new(),
         }
     }
@@ -67,7 +72,14 @@ fn summary_of(attempt: &EndedAttempt) -> AttemptSummary {
         class: attempt.class.to_owned(),
         started: attempt.started,
         ended: attempt.ended,
+        cost: attempt.charge.cost,
+        bill: attempt.bill.clone(),
     }
+}
+
+/// The beginning of a list of names.
+fn cut(names: &str) -> String {
+    names.chars().take(MAX_DROPPED).collect()
 }
 
 #[cfg(test)]
@@ -112,8 +124,14 @@ mod tests {
             ended(200, Outcome::Complete, 200),
         ];
         let summary = summary(&record(facts), None);
-        let only =
-            AttemptSummary { provider: "p".into(), model: "m".into(), class: String::new(), started: 103, ended: 200 };
+        let only = AttemptSummary {
+            provider: "p".into(),
+            model: "m".into(),
+            class: String::new(),
+            started: 103,
+            ended: 200,
+            ..AttemptSummary::default()
+        };
         assert_eq!(summary.attempts, [only]);
         assert_eq!((summary.duration, summary.ttft, summary.gateway_time), (100, Some(40), 3));
         assert_eq!((summary.route.as_str(), summary.model.as_str(), summary.class.as_str()), ("asked", "m", ""));

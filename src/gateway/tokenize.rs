@@ -25,9 +25,7 @@ pub async fn tokenize<P: Platform>(
     admitted: AdmittedRequest<'_, P>,
     record: RequestRecord,
 ) -> Response<P> {
-    let AdmittedRequest { request, client, path_name, caller, common_headers } = admitted;
-    let mut drive =
-        Drive { bridge, platform, client, path_name, caller, common_headers, record, attempt: None, begun: None };
+    let (mut drive, request) = Drive::new(bridge, platform, admitted, record);
     let counted = match read_body(bridge, platform, request).await {
         Ok(body) => drive.tokenize(body).await,
         Err(error) => Err(error),

@@ -4,7 +4,8 @@ use super::bridge::Bridge;
 use super::failure::{Failure, FailureStage};
 use super::health::CandidateRules;
 use super::plan::Plan;
-use super::planned_attempt::Outlook;
+use super::planned_attempt::{Outlook, Resumes};
+use crate::catalogue::causes::hint_headers;
 use crate::config::{Millis, OnContentFilter, Strategy};
 use crate::policy::choose::{CandidateOrder, Next, PlanView, Progress, Tried, next};
 use crate::policy::failure::{FailureClass, may_retry_help, most_useful};
@@ -27,8 +28,14 @@ pub(super) struct TryRules {
     pub(super) client_retries: bool,
     /// The context windows of the candidates in tokens, as far as they are known.
     pub(super) windows: Vec<Option<u64>>,
+    /// The ranks of the candidates, if the strategy orders them so.
+    pub(super) ranks: Vec<Option<u64>>,
     /// When the request's time is over.
     pub(super) deadline: Millis,
+    /// The longest that a stream is held, so that another attempt can begin anew; `None` if it is not.
+    pub(super) hold: Option<Millis>,
+    /// The sent content after which another attempt may go on with the stream; `None`: after none.
+    pub(super) resumes: Option<Resumes>,
 }
 
 /// What a request has tried.
@@ -55,7 +62,9 @@ impl Tries {
             let has_mode = plan.modes.get(index).is_some_and(Option::is_some);
             let is_admitted = is_kept && has_mode;
             let window = rules.windows.get(index).copied().flatten();
-            let view = CandidateRules { weight: candidate.weight, is_admitted, window };
+            let rank = rules.ranks.get(index).copied().flatten();
+            let view =
+                CandidateRules { weight: candidate.weight, rank, is_late: candidate.is_late, is_admitted, window };
             let view = bridge.health.view(&candidate.target, view, now);
             keys += view.keys.len();
             candidates.push(view);
@@ -66,6 +75,7 @@ impl Tries {
             order: match route.strategy {
                 Strategy::Priority => CandidateOrder::Listed,
                 Strategy::Weighted => CandidateOrder::Weighted,
+                Strategy::Cheapest | Strategy::Fastest => CandidateOrder::Ranked,
             },
             conversation: rules.conversation,
             continues_after_policy: route.on_content_filter == OnContentFilter::Next,
@@ -75,6 +85,11 @@ impl Tries {
             random,
         };
         next(&view, &self.tried, now, rules.deadline)
+    }
+
+    /// What decides which target is tried.
+    pub(super) fn rules(&self) -> &TryRules {
+        &self.rules
     }
 
     /// Adds an attempt that failed.
@@ -107,8 +122,11 @@ impl Tries {
         let keys: usize =
             plan.route.candidates.iter().map(|candidate| bridge.account(candidate.target.index).keys().len()).sum();
         let left = plan.route.attempts(keys) as usize;
+        let may_go_on = self.tried.len() + 1 < left;
         Outlook {
-            may_go_on: self.tried.len() + 1 < left,
+            may_go_on,
+            hold: self.rules.hold.filter(|_| may_go_on && self.rules.is_repeatable),
+            resumes: self.rules.resumes.filter(|_| may_go_on),
             continues_after_policy: plan.route.on_content_filter == OnContentFilter::Next,
         }
     }
@@ -119,6 +137,10 @@ impl Tries {
         let Some(told) = most_useful(&causes) else { return no_target(bridge, plan) };
         let failure = self.failures.swap_remove(told.index);
         let mut error = failure.error;
+        if causes.len() > 1 {
+            // What one target says of itself does not hold for the others.
+            error = hint_headers().iter().fold(error, |error, name| error.without_header(name));
+        }
         let own = failure.cause.wait.map(Wait::stated);
         let states_wait = error.headers().iter().any(|(name, _)| name.starts_with("retry-after"));
         if let Some(wait) = told.wait.filter(|wait| !states_wait || own.is_some_and(|own| own > *wait)) {
@@ -126,10 +148,34 @@ impl Tries {
             error = error.with_header("retry-after", wait.div_ceil(1_000).to_string());
         }
         if !may_retry_help(&causes) {
+            error = error.without_header("x-should-retry");
             error = error.with_header("x-should-retry", "false");
+        }
+        if let Some(field) = plan.route.bound_by.as_ref().filter(|_| is_elsewhere(failure.cause.class)) {
+            error = error.advised(&format!(
+                "This request cannot move to another target of its route: `{field}` means nothing to other accounts."
+            ));
         }
         // Each attempt has been charged already.
         Failure { error, billable: false, response: None, ..failure }
+    }
+}
+
+/// Whether another target could do what fails here for this reason.
+fn is_elsewhere(class: FailureClass) -> bool {
+    match class {
+        FailureClass::Caller | FailureClass::Policy | FailureClass::Context | FailureClass::TpmSize => false,
+        FailureClass::Rate
+        | FailureClass::Capacity
+        | FailureClass::Quota
+        | FailureClass::Credential
+        | FailureClass::Overload
+        | FailureClass::Unreachable
+        | FailureClass::Timeout
+        | FailureClass::Hollow
+        | FailureClass::Truncated
+        | FailureClass::Region
+        | FailureClass::Unsupported => true,
     }
 }
 
@@ -142,7 +188,7 @@ fn progress(failure: &Failure) -> Progress {
             FailureClass::Timeout | FailureClass::Unreachable => Progress::AwaitingHead,
             _ => Progress::Refused,
         },
-        FailureStage::BeforeContent => Progress::BeforeContent,
+        FailureStage::BeforeContent | FailureStage::Held => Progress::BeforeContent,
         FailureStage::AfterContent => Progress::AfterContent,
     }
 }

@@ -20,12 +20,11 @@ const MEMORY_WAIT: Millis = 10_000;
 /// The time between two attempts to reserve memory for a response.
 const MEMORY_POLL_INTERVAL: Millis = 20;
 
-/// The time until the request's lease has to be renewed, or, if somebody watches it, until it has to look
-/// whether it is to end; [`Millis::MAX`] if neither.
-pub(super) fn until_renewal<P: Platform>(platform: &P) -> Millis {
-    let state = platform.state();
-    let watched = state.watched.get().map_or(Millis::MAX, |_| live::POLL_INTERVAL);
-    state.lease.borrow().as_ref().map_or(watched, |lease| lease.wait(platform.now()).min(watched))
+/// The time until the next [`check_in`], or the next look whether the request is to end; [`Millis::MAX`] if
+/// there is none.
+pub(super) fn until_check_in<P: Platform>(platform: &P) -> Millis {
+    let look = live::until_look(platform);
+    platform.state().lease.borrow().as_ref().map_or(look, |lease| lease.wait(platform.now()).min(look))
 }
 
 /// Notes how many bytes of the response have been received, for the next renewal.
@@ -33,13 +32,16 @@ pub(super) fn note_received<P: Platform>(platform: &P, bytes: u64) {
     platform.state().lease.borrow().iter().for_each(|lease| lease.note_received(bytes));
 }
 
-/// Renews the request's lease if that is due, without waiting for the result. `received`: the bytes of the
-/// response that have been received, if the caller knows.
-pub(super) fn renew_lease<P: Platform>(platform: &P, received: impl FnOnce() -> Option<u64>) {
+/// Does what a running request has to do now and then, without waiting for the result: it renews its lease
+/// if that is due, and tells watchers of itself. `received`: the bytes of the response that have been
+/// received, if the caller knows.
+pub(super) fn check_in<P: Platform>(platform: &P, received: impl FnOnce() -> Option<u64>) {
+    let now = platform.now();
+    live::report_running(platform, now);
     let lease = platform.state().lease.borrow();
-    let Some(lease) = lease.as_ref().filter(|lease| lease.wait(platform.now()) == 0) else { return };
+    let Some(lease) = lease.as_ref().filter(|lease| lease.wait(now) == 0) else { return };
     received().into_iter().for_each(|bytes| lease.note_received(bytes));
-    if let Some((command, accounts)) = lease.renewal(platform.now()) {
+    if let Some((command, accounts)) = lease.renewal(now) {
         platform.notify(accounts, &command);
     }
 }
@@ -49,9 +51,9 @@ pub(super) async fn sleep<P: Platform>(platform: &P, time: Millis) {
     let end = platform.now().saturating_add(time);
     loop {
         let left = end.saturating_sub(platform.now());
-        let step = left.min(until_renewal(platform));
+        let step = left.min(until_check_in(platform));
         platform.timer(step).await;
-        renew_lease(platform, || None);
+        check_in(platform, || None);
         if step == left || is_ended(platform) {
             return;
         }

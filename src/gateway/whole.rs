@@ -6,10 +6,11 @@ use super::metering::{Reported, ResponseUsage};
 use super::platform::Platform;
 use super::record::ResponseFacts;
 use super::response_context::ResponseContext;
-use crate::canonical::ResponseEvent;
+use crate::canonical::{ResponseEvent, Usage};
 use crate::error::{Error, Result};
 use crate::formats::summary::ResponseSummary;
 use crate::formats::{ClientFormat, ProviderFormat, ResponseHead, Restream, RestreamOptions};
+use crate::policy::tokens::estimate_from_bytes;
 
 /// A whole response that has been read.
 pub(super) struct WholeResponse {
@@ -18,14 +19,17 @@ pub(super) struct WholeResponse {
     events: Vec<ResponseEvent<'static>>,
     /// What is known of it. Its usage counts even where it came with an error.
     pub(super) summary: ResponseSummary,
+    /// The client gets an estimate of the usage, because the provider reported none.
+    pub(super) is_estimated: bool,
 }
 
 impl WholeResponse {
     /// Reads a body that came with a status of success. Reasoning state in it is stored before this returns.
     pub(super) async fn read<P: Platform>(platform: &P, mut context: ResponseContext, body: &[u8]) -> Self {
+        context.head.completed = Some(platform.now() / 1000);
         if context.is_passthrough {
             let summary = (context.operation.summarize)(body);
-            return Self { context, events: Vec::new(), summary };
+            return Self { context, events: Vec::new(), summary, is_estimated: false };
         }
         let (mut summary, mut events) = (ResponseSummary::default(), Vec::new());
         let outcome = (context.format.whole)(body, &mut |mut event| {
@@ -45,7 +49,13 @@ impl WholeResponse {
         summary.end_body(outcome);
         let states = std::mem::take(&mut summary.reasoning_states);
         persist(platform, context.cache.as_mut().and_then(|cache| cache.seal_all(states))).await;
-        Self { context, events, summary }
+        let is_estimated = summary.error.is_none() && summary.usage.is_none();
+        if is_estimated {
+            let usage =
+                Usage::estimated(estimate_from_bytes(context.prompt_length), estimate_from_bytes(summary.length));
+            events.insert(0, ResponseEvent::Usage(usage));
+        }
+        Self { context, events, summary, is_estimated }
     }
 
     /// What it says of itself. One with an error is charged for the usage that it reports, if it does.

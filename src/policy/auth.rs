@@ -58,9 +58,9 @@ impl AccessKeys {
     pub fn authenticate(&self, presented: Option<&str>) -> Result<ConfiguredKey> {
         if self.is_empty() {
             let message = format!(
-                "This gateway has no access keys yet, so every call is refused. Its operator sets {VARIABLE} (in .dev.vars, or by `wrangler secret put {VARIABLE}`)."
+                "this gateway has no access keys yet, so every call is refused. Its operator sets {VARIABLE} (in .dev.vars, or by `wrangler secret put {VARIABLE}`)."
             );
-            return Err(unauthorized(message));
+            return Err(Error::key_refused(&message));
         }
         let Some(presented) = presented else {
             return Err(Error::key_missing());
@@ -71,9 +71,7 @@ impl AccessKeys {
             .keys
             .iter()
             .fold(None, |found, (id, key)| if bool::from(key.ct_eq(&presented)) { Some(id) } else { found });
-        found
-            .map(|id| ConfiguredKey { key_id: id.clone() })
-            .ok_or_else(|| unauthorized("The API key given is not one of this gateway's."))
+        found.map(|id| ConfiguredKey { key_id: id.clone() }).ok_or_else(Error::key_unknown)
     }
 }
 
@@ -81,7 +79,7 @@ impl AccessKeys {
 const KEY_HEADERS: &[&str] = &["x-api-key", "api-key", "x-goog-api-key"];
 
 /// The access key in the headers of a request: `Authorization` (with or without the scheme), or one of
-/// [`KEY_HEADERS`]. Some clients send an empty header beside the one that counts.
+/// `KEY_HEADERS`. Some clients send an empty header beside the one that counts.
 pub fn presented(header: impl Fn(&str) -> Option<String>) -> Option<String> {
     let given = |key: &String| !key.is_empty();
     let bearer = header("authorization").and_then(|value| bearer(&value)).filter(given);
@@ -105,10 +103,6 @@ fn bearer(value: &str) -> Option<String> {
         None if value.eq_ignore_ascii_case("bearer") => None,
         None => Some(value.to_owned()),
     }
-}
-
-fn unauthorized(message: impl Into<String>) -> Error {
-    Error::caller(401, "invalid_api_key", message).with_header("www-authenticate", "Bearer realm=\"llm-bridge\"")
 }
 
 fn from_json(variable: &str) -> Option<Vec<String>> {

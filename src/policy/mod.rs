@@ -2,7 +2,9 @@
 //! and the class of a failure.
 
 pub mod auth;
+mod binding;
 pub mod choose;
+pub mod expected_cost;
 pub mod failure;
 pub mod fitting;
 pub mod health;
@@ -11,5 +13,7 @@ pub mod pricing;
 pub mod region;
 pub mod rendezvous;
 pub mod routing;
+pub mod seam;
+pub mod speed;
 pub mod tokens;
 pub mod waiting;

@@ -2,7 +2,7 @@
 
 use crate::catalogue::field::{Field, Fit, Value};
 use crate::catalogue::price::ModelPrice;
-use crate::catalogue::{self, Fact, Facts, price};
+use crate::catalogue::{self, Fact, Facts, Resolved, price};
 use crate::config::{Catalogue, FitScope, Millis, Model, Provider, StreamUsage};
 
 /// What `stream_usage: leave` says of a provider.
@@ -47,13 +47,13 @@ impl ModelCard {
     /// The card of the model that its provider calls `upstream`, with the price at the time `now`. A provider
     /// without an address is free, because the gateway writes its responses itself.
     pub fn of(provider: &Provider, model: &Model, upstream: &str, now: Millis) -> Self {
-        Self::with_learned(provider, model, upstream, now, &[])
+        let listed = catalogue::resolve(provider.adapter, provider.host, upstream);
+        Self::with_learned(provider, model, listed, now, &[])
     }
 
-    /// The card, with facts that the provider's refusals have taught. They precede those of the catalogue,
-    /// but not the operator's.
-    pub fn with_learned(provider: &Provider, model: &Model, upstream: &str, now: Millis, learned: &[Fact]) -> Self {
-        let listed = catalogue::resolve(provider.adapter, provider.host, upstream);
+    /// The card of a model, with what the catalogue lists of it, and with facts that the provider's refusals
+    /// have taught. They precede those of the catalogue, but not the operator's.
+    pub fn with_learned(provider: &Provider, model: &Model, listed: Resolved, now: Millis, learned: &[Fact]) -> Self {
         let is_own = provider.address.is_none() && matches!(provider.catalogue, Catalogue::ByHost);
         let listed_price = if is_own { Some(ModelPrice::default()) } else { price::at(listed.prices, now) };
         let mut facts = listed.facts;

@@ -35,6 +35,34 @@ const STANDARD: &[&str] = &["default", "standard", "standard_only", "auto", "on_
 /// Pico-dollars per nano-dollar.
 const PICO_PER_NANO: u128 = 1000;
 
+/// The kinds of tokens that have a price each, in the order of [`priced_tokens`].
+const TOKEN_KINDS: [&str; 10] = [
+    "input",
+    "audio_input",
+    "cache_read",
+    "cached_audio",
+    "cache_write",
+    "cache_write_1h",
+    "output",
+    "reasoning",
+    "audio_output",
+    "image_output",
+];
+/// The kinds of what else has a price.
+const REQUEST: &str = "request";
+const SEARCHES: &str = "searches";
+
+/// One line of a bill: so many of a kind at a price each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PricedCount {
+    /// What is counted.
+    pub kind: &'static str,
+    /// How many.
+    pub count: u64,
+    /// The price of one, in pico-dollars.
+    pub rate: u64,
+}
+
 /// Whether the value of a tier field names a tier. `auto` leaves the choice to the provider's account.
 pub fn names_a_tier(tier: &str) -> bool {
     tier != "auto"
@@ -53,6 +81,34 @@ impl ModelPrice {
         let rates = self.tier_rates(tier)?.rates(usage.prompt());
         let pico = response_cost(usage, &rates).saturating_add(PICO_PER_NANO / 2) / PICO_PER_NANO;
         Some(self.with_request(pico.saturating_add(self.search_cost(usage.searches)?)))
+    }
+
+    /// The lines of the bill of a response, as [`ModelPrice::cost`] adds them up; `None` if it is.
+    pub fn bill(&self, usage: &Usage, tier: Option<&str>) -> Option<Vec<PricedCount>> {
+        self.cost(usage, tier)?;
+        let rates = self.tier_rates(tier)?.rates(usage.prompt());
+        let tokens = TOKEN_KINDS.into_iter().zip(priced_tokens(usage, &rates));
+        let fees = [(REQUEST, 1, self.per_request), (SEARCHES, usage.searches, self.per_search.unwrap_or(0))];
+        let fees = fees.into_iter().filter(|(_, _, nanos)| *nanos > 0);
+        let fees = fees.map(|(kind, count, nanos)| (kind, (count, picos(nanos))));
+        let lines = tokens.chain(fees).map(|(kind, (count, rate))| PricedCount { kind, count, rate });
+        Some(lines.filter(|line| line.count > 0).collect())
+    }
+
+    /// Whether a line of a bill has a price that this model has in some tier.
+    pub fn has_rate(&self, kind: &str, rate: u64) -> bool {
+        let fee = match kind {
+            REQUEST => Some(self.per_request),
+            SEARCHES => self.per_search,
+            _ => None,
+        };
+        if let Some(nanos) = fee {
+            return picos(nanos) == rate;
+        }
+        let tiers = self.tiers.iter().map(|(_, tier)| tier).chain([&self.standard]);
+        let all = tiers.flat_map(|tier| [Some(tier.rates), tier.long.map(|long| long.rates)]).flatten();
+        let index = TOKEN_KINDS.iter().position(|known| *known == kind);
+        index.is_some_and(|index| all.into_iter().any(|rates| token_rates(&rates).get(index) == Some(&rate)))
     }
 
     /// The cost of searches, in nano-dollars. `None` if their price is not known.
@@ -110,6 +166,11 @@ impl CostBound {
     }
 }
 
+/// Nano-dollars as pico-dollars.
+fn picos(nanos: Nanos) -> u64 {
+    u64::try_from(u128::from(nanos) * PICO_PER_NANO).unwrap_or(u64::MAX)
+}
+
 fn add_request_price(nanos: u128, per_request: Nanos) -> Nanos {
     Nanos::try_from(nanos).unwrap_or(Nanos::MAX).saturating_add(per_request)
 }
@@ -122,25 +183,48 @@ impl TierRates {
 
 /// The cost of tokens, in pico-dollars.
 fn response_cost(usage: &Usage, rates: &Rates) -> u128 {
+    token_costs(&priced_tokens(usage, rates))
+}
+
+/// The rates of [`TOKEN_KINDS`], in pico-dollars.
+fn token_rates(rates: &Rates) -> [u64; TOKEN_KINDS.len()] {
     let media = rates.media();
+    [
+        rates.input,
+        media.audio_input,
+        rates.cached_input,
+        media.cached_audio,
+        rates.cache_write,
+        rates.cache_write_1h,
+        rates.output,
+        rates.reasoning,
+        media.audio_output,
+        media.image_output,
+    ]
+}
+
+/// The tokens of each of [`TOKEN_KINDS`], and their rates in pico-dollars.
+fn priced_tokens(usage: &Usage, rates: &Rates) -> [(u64, u64); TOKEN_KINDS.len()] {
     let for_an_hour = usage.cache_write_1h.min(usage.cache_write);
     let (audio, cached_audio) = (usage.audio_input.min(usage.uncached_input), usage.cached_audio.min(usage.cache_read));
     // The parts of the output, none larger than what the parts before it leave.
     let reasoning = usage.reasoning.min(usage.output);
     let audio_output = usage.audio_output.min(usage.output - reasoning);
     let image_output = usage.image_output.min(usage.output - reasoning - audio_output);
-    token_costs(&[
-        (usage.uncached_input - audio, rates.input),
-        (audio, media.audio_input),
-        (usage.cache_read - cached_audio, rates.cached_input),
-        (cached_audio, media.cached_audio),
-        (usage.cache_write - for_an_hour, rates.cache_write),
-        (for_an_hour, rates.cache_write_1h),
-        (usage.output - reasoning - audio_output - image_output, rates.output),
-        (reasoning, rates.reasoning),
-        (audio_output, media.audio_output),
-        (image_output, media.image_output),
-    ])
+    let counts = [
+        usage.uncached_input - audio,
+        audio,
+        usage.cache_read - cached_audio,
+        cached_audio,
+        usage.cache_write - for_an_hour,
+        for_an_hour,
+        usage.output - reasoning - audio_output - image_output,
+        reasoning,
+        audio_output,
+        image_output,
+    ];
+    let mut rates = token_rates(rates).into_iter();
+    counts.map(|count| (count, rates.next().unwrap_or(0)))
 }
 
 /// The sum of tokens × rate, in pico-dollars. Saturates.
@@ -228,6 +312,34 @@ mod tests {
             price.bound(PromptBound { tokens: 1, has_audio, ..PromptBound::default() }, None).unwrap().cost(1)
         };
         assert_eq!((most(false), most(true)), (3_000 + 40_000, 9_000 + 40_000));
+    }
+
+    #[test]
+    fn the_lines_of_a_bill_are_its_cost() {
+        let usage = Usage {
+            uncached_input: 1_000,
+            cache_read: 90,
+            cache_write: 80,
+            cache_write_1h: 30,
+            output: 70,
+            reasoning: 20,
+            searches: 2,
+            ..Usage::default()
+        };
+        for tier in [None, Some("flex"), Some("default")] {
+            let lines = PRICE.bill(&usage, tier).unwrap();
+            let pico: u128 = lines.iter().map(|line| u128::from(line.count) * u128::from(line.rate)).sum();
+            let cost = PRICE.cost(&usage, tier).map(u128::from);
+            assert_eq!(Some((pico + 500) / 1_000), cost, "{tier:?}");
+            let kinds: Vec<&str> = lines.iter().map(|line| line.kind).collect();
+            let tokens = ["input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning"];
+            assert_eq!(kinds, [&tokens[..], &["request", "searches"]].concat());
+            assert!(lines.iter().all(|line| PRICE.has_rate(line.kind, line.rate)));
+            assert!(!lines.iter().any(|line| PRICE.has_rate(line.kind, line.rate + 3)));
+        }
+        assert_eq!(PRICE.bill(&usage, Some("unknown")), None);
+        let free = ModelPrice::default().bill(&Usage { searches: 0, ..usage }, None).unwrap();
+        assert!(free.iter().all(|line| line.rate == 0));
     }
 
     #[test]

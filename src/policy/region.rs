@@ -20,7 +20,7 @@ const FULL_REST: Millis = 500;
 /// platform moves it.
 const MISPLACED_REST: Millis = 3_600_000;
 /// How long a provider that refuses a place is not asked from there.
-pub const REFUSED_REST: Millis = 600_000;
+const REFUSED_REST: Millis = 600_000;
 
 /// The objects of one region, as one isolate knows them.
 #[derive(Clone, Debug, Default)]
@@ -126,6 +126,11 @@ impl RegionObjects {
         self.change(object, |object| object.misplaced_until = now.saturating_add(MISPLACED_REST));
     }
 
+    /// Forgets which places providers have refused.
+    pub fn forget_refusals(&mut self) {
+        self.objects.iter_mut().for_each(|object| object.refused.clear());
+    }
+
     /// A provider has refused the place of an object.
     pub fn note_refused(&mut self, object: usize, provider: usize, now: Millis) {
         self.change(object, |object| {
@@ -195,6 +200,11 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.country(), self.data_center())
     }
+}
+
+/// The data center of the platform with this name, if it looks like one: three letters or digits.
+pub fn data_center(name: &str) -> Option<String> {
+    letters::<3>(name).map(|_| name.to_owned())
 }
 
 /// The response header in which an object of a region says what became of a call.
@@ -338,6 +348,8 @@ mod tests {
         assert_eq!((place.country(), place.data_center()), ("US", "HKG"));
         assert!(place.is_avoided(&RegionSettings::default()));
         assert_eq!(Place::read(&place.to_string()), Some(place));
+        assert_eq!(data_center("HKG").as_deref(), Some("HKG"));
+        assert!(["", "HK", "hkg", "HKG:x"].into_iter().all(|name| data_center(name).is_none()));
         assert_eq!(Place::of_trace("colo=FRA").unwrap().to_string(), "XX FRA");
         assert!(!Place::of_trace("colo=FRA\nloc=DE").unwrap().is_avoided(&RegionSettings::default()));
         for none in ["", "colo=\nloc=", "colo=hkg\nloc=hk", "colo=HKGX", "xcolo=HKG", "<html>colo=HKG</html>"] {

@@ -38,6 +38,12 @@ impl ConversationKey {
         Self(hash(b"conversation", parts))
     }
 
+    /// Another key of the same conversation, for a choice that does not depend on the first one.
+    #[must_use]
+    pub fn again(self) -> Self {
+        Self(mix(self.0))
+    }
+
     /// The key of a request that belongs to no known conversation, from random bits.
     pub fn random(bits: u64) -> Self {
         Self(bits)

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
+use super::rendezvous::NodeId;
 use crate::config::names::{self, NoMatch, find_row};
 use crate::config::{
-    Clocks, Config, EgressRule, Meaning, Millis, Model, ModelIndex, OnContentFilter, Provider, Region, RouteRow,
-    RouteTarget, Strategy, When, near,
+    Clocks, Config, EgressRule, Meaning, Millis, Model, ModelIndex, OnContentFilter, Provider, Recover, Region,
+    RouteRow, RouteTarget, Sticky, Strategy, When, near,
 };
 use crate::error::{Error, Result};
 
@@ -37,6 +38,11 @@ impl<'c> Target<'c> {
         if let EgressRule::Region(rule) = self.egress() { Some(rule.region) } else { None }
     }
 
+    /// What identifies it in every order of targets.
+    pub fn node(&self) -> NodeId {
+        NodeId::of(&[self.provider.name.as_bytes(), self.upstream.as_bytes()])
+    }
+
     /// Whether both are the same model of the same provider, with the same row.
     pub fn is(&self, other: &Target<'_>) -> bool {
         self.index == other.index && self.upstream == other.upstream && self.model.name == other.model.name
@@ -61,9 +67,21 @@ pub struct Route<'c> {
     pub idle: Option<Millis>,
     /// What happens when a provider's content policy refuses the request.
     pub on_content_filter: OnContentFilter,
+    /// What keeps its target and key.
+    pub sticky: Sticky,
+    /// What follows when a stream fails after its content has begun.
+    pub recover: Recover,
+    /// The longest that a stream is held by [`Recover::Buffer`], if the route is configured with a limit.
+    pub hold: Option<Millis>,
+    /// What asks a model to go on from a text, if the route is configured with it.
+    pub continue_with: Option<&'c str>,
     /// Whether the plan stays with the target that it tries first, because the request refuses fallbacks.
     /// Another key of that target may still be tried.
     pub keeps_to_target: bool,
+    /// About how many tokens the prompt has, if [`Route::fit`] was told.
+    pub input_tokens: Option<u64>,
+    /// The field of the request for whose sake targets were left out ([`Route::bind`]).
+    pub bound_by: Option<String>,
 }
 
 /// A target of a route.
@@ -75,6 +93,9 @@ pub struct Candidate<'c> {
     pub weight: u32,
     /// The requests that it is tried for.
     pub when: When,
+    /// Whether it is tried after all others, whatever the strategy: it is known to lack what the request
+    /// wishes.
+    pub is_late: bool,
     /// The name by which the client asked for it: 0 for the first name of [`Route::of_names`], and so on.
     pub asked: usize,
 }
@@ -93,12 +114,18 @@ impl<'c> Route<'c> {
         Self {
             name: None,
             strategy: Strategy::Priority,
-            candidates: vec![Candidate { target, weight: 1, when: When::default(), asked: 0 }],
+            candidates: vec![Candidate { target, weight: 1, when: When::default(), is_late: false, asked: 0 }],
             max_attempts: None,
             first_token: None,
             idle: None,
             on_content_filter: OnContentFilter::Stop,
+            sticky: Sticky::default(),
+            recover: Recover::Off,
+            hold: None,
+            continue_with: None,
             keeps_to_target: false,
+            input_tokens: None,
+            bound_by: None,
         }
     }
 
@@ -106,7 +133,7 @@ impl<'c> Route<'c> {
     fn of_row(config: &'c Config, row: &'c RouteRow) -> Self {
         let candidate = |listed: &'c RouteTarget| {
             let target = target(config, &listed.model)?;
-            Some(Candidate { target, weight: listed.weight, when: listed.when, asked: 0 })
+            Some(Candidate { target, weight: listed.weight, when: listed.when, is_late: false, asked: 0 })
         };
         Self {
             name: Some(&row.name),
@@ -116,7 +143,13 @@ impl<'c> Route<'c> {
             first_token: row.first_token,
             idle: row.idle,
             on_content_filter: row.on_content_filter,
+            sticky: row.sticky,
+            recover: row.recover,
+            hold: row.hold,
+            continue_with: row.continue_with.as_deref(),
             keeps_to_target: false,
+            input_tokens: None,
+            bound_by: None,
         }
     }
 
@@ -143,10 +176,11 @@ impl<'c> Route<'c> {
         Ok(route)
     }
 
-    /// The most attempts for one request: as configured; else 3 for several targets, and for one target a try
-    /// for each of its `keys`, 3 at most.
+    /// The most attempts for one request: as configured; else 3 for several targets, also if others were left
+    /// out, and for one target a try for each of its `keys`, 3 at most.
     pub fn attempts(&self, keys: usize) -> u32 {
-        let tries = if self.candidates.len() > 1 { DEFAULT_ATTEMPTS } else { u32::try_from(keys).unwrap_or(u32::MAX) };
+        let is_route = self.candidates.len() > 1 || self.bound_by.is_some();
+        let tries = if is_route { DEFAULT_ATTEMPTS } else { u32::try_from(keys).unwrap_or(u32::MAX) };
         self.max_attempts.unwrap_or(tries.clamp(1, DEFAULT_ATTEMPTS))
     }
 

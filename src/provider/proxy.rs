@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::config::{
-    Address, CaSource, Config, NoProxy, Problem, Provider, ProviderProxy, ProxyAddress, provider_variable,
+    Address, CaSource, Config, EgressRule, NoProxy, Problem, Provider, ProviderProxy, ProxyAddress, provider_variable,
 };
 
 /// The variable that holds the shared proxy, and takes precedence over `proxy.https`.
@@ -73,6 +73,7 @@ impl Opener<'_> {
             return None;
         }
         if let Some(own) = self.read(&variable) {
+            self.note_precedence(provider, &variable);
             return Some(own);
         }
         match &provider.proxy {
@@ -80,6 +81,16 @@ impl Opener<'_> {
             ProviderProxy::Shared => self.shared(provider, target, no_proxy),
             ProviderProxy::Unset | ProviderProxy::Never => None,
         }
+    }
+
+    /// Notes what leads the calls of a provider elsewhere than to the proxy that a variable holds.
+    fn note_precedence(&mut self, provider: &Provider, variable: &str) {
+        let (key, but) = match provider.egress {
+            EgressRule::Direct => return,
+            EgressRule::Binding(_) => ("binding", ""),
+            EgressRule::Region(_) => ("region", "; only models with `region: none` are called through that proxy"),
+        };
+        self.notes.push(row_problem(provider, key, format!("takes precedence over {variable}{but}")));
     }
 
     /// The shared proxy of a provider that requires one.
@@ -235,6 +246,20 @@ mod tests {
         let (proxies, notes) = opened("proxy: none", BOTH, &[own]);
         assert_eq!(proxies, both("", ""));
         assert_eq!(notes, ["providers.p-1.proxy: `none` takes precedence over P_1_PROXY"]);
+    }
+
+    #[test]
+    fn what_leads_calls_past_a_proxy_is_noted() {
+        let own = ("P_1_PROXY", "socks5h://o.example:4");
+        let (_, notes) = opened("region: wnam", BOTH, &[own]);
+        let expected = "providers.p-1.region: takes precedence over P_1_PROXY; only models with `region: none` are called through that proxy";
+        assert_eq!(notes, [expected]);
+        let (_, notes) = opened("region: { fallback: wnam }", BOTH, &[own]);
+        assert_eq!(notes, [expected]);
+        let (_, notes) = opened("binding: HOME", BOTH, &[own]);
+        assert_eq!(notes, ["providers.p-1.binding: takes precedence over P_1_PROXY"]);
+        let (_, notes) = opened("region: wnam", BOTH, &[("Q_PROXY", " "), ("HTTPS_PROXY", "http://e.example:3")]);
+        assert_eq!(notes, [""; 0]);
     }
 
     #[test]

@@ -51,10 +51,15 @@ const ROWS: &[Row] = &[
     ),
     row("upstream_certificate", 502, "The provider's certificate was not accepted", ""),
     Row { code: UNREACHABLE, ..row("upstream_tls", 502, "TLS with the provider failed behind the proxy", "") },
+    Row {
+        code: UNREACHABLE,
+        ..row("tunnel_failed", 502, "The gateway failed while it called this provider through its proxy", AGAIN)
+    },
     // Something may have been sent: the same as of a direct call, but the tunnel knows why.
     Row { code: UNREACHABLE, ..row("upstream_protocol", 502, "The provider's response cannot be read", "") },
 ];
 
+const AGAIN: &str = "Send the request again.";
 /// The code of a call that the configuration makes impossible.
 const INVALID: &str = "proxy_misconfigured";
 /// The code of a provider that does not answer as it should, for any other reason.
@@ -65,7 +70,8 @@ const UNREACHABLE: &str = "upstream_unreachable";
 pub fn proxy_failed(proxy: &Proxy, kind: &str, detail: &str) -> Option<Error> {
     let row = ROWS.iter().find(|row| row.kind == kind)?;
     let mut message = row.words.to_owned();
-    if !detail.is_empty() {
+    // The gateway's own failure says nothing more to callers.
+    if !detail.is_empty() && row.advice != AGAIN {
         message.push_str(": ");
         message.push_str(redact_proxy(detail, proxy).as_deref().unwrap_or(detail));
     }

@@ -64,15 +64,15 @@ pub fn redact_proxy(text: &str, proxy: &Proxy) -> Option<String> {
     (clean != text).then_some(clean)
 }
 
-/// Redacts all strings and member names of JSON, however they are escaped. Malformed JSON is redacted as
-/// text. `None` if nothing had to be changed.
-pub fn redact_json(json: &[u8], provider: &Provider, account: &ProviderAccount) -> Option<Vec<u8>> {
+/// Redacts all strings and member names of JSON by `redact`, however they are escaped. Malformed JSON is
+/// redacted as text. `None` if nothing had to be changed.
+pub fn redact_json(json: &[u8], redact: impl Fn(&str) -> Option<String>) -> Option<Vec<u8>> {
     let Some(mut value) = parse_tree(json) else {
-        return redact(&String::from_utf8_lossy(json), provider, account).map(String::into_bytes);
+        return redact(&String::from_utf8_lossy(json)).map(String::into_bytes);
     };
     let mut changed = false;
     redact_strings(&mut value, &mut |text| {
-        let clean = redact(text, provider, account);
+        let clean = redact(text);
         changed |= clean.is_some();
         clean
     });
@@ -283,7 +283,8 @@ mod tests {
         let provider = config.providers.first().unwrap();
         let account = ProviderAccount::open(provider, |_| Some("sk-0123456789abcdef".to_owned()));
         let clean = |json: &str| {
-            redact_json(json.as_bytes(), provider, &account).map(|clean| String::from_utf8(clean).unwrap())
+            let clean = redact_json(json.as_bytes(), |text| redact(text, provider, &account));
+            clean.map(|clean| String::from_utf8(clean).unwrap())
         };
         let escaped =
             r#"{"error":{"message":"\u0073k-0123456789abcdef at https:\/\/up.example","list":[{"up.example":1}]}}"#;

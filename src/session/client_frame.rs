@@ -108,7 +108,7 @@ fn key(document: &Document<'_>) -> Result<Option<String>, Error> {
     let key = string(document, "api_key")?;
     // The key continues its way in a header.
     if key.as_ref().is_some_and(|key| !key.chars().all(|c| matches!(c, ' '..='~'))) {
-        return Err(Error::caller(401, "invalid_api_key", "The API key given is not one of this gateway's."));
+        return Err(Error::key_unknown());
     }
     Ok(key.map(|key| key.strip_prefix("Bearer ").unwrap_or(&key).trim().to_owned()).filter(|key| !key.is_empty()))
 }

@@ -4,7 +4,7 @@ use super::write::write_within;
 use crate::gateway::long_body::LongBodyRelay;
 use crate::gateway::platform::{CallError, Piece as _, Platform};
 use crate::gateway::relay::{AttemptEnd, StreamEnd};
-use crate::gateway::wait::{note_received, renew_lease, while_client_stays, within};
+use crate::gateway::wait::{check_in, note_received, while_client_stays, within};
 
 /// A long response that was forwarded, and whose stream still has to be ended.
 pub(in crate::gateway) struct ForwardedBody<P: Platform> {
@@ -66,6 +66,7 @@ async fn write_pieces<P: Platform>(
             Ok(None) => return StreamEnd::Closed,
             Err(CallError::TimedOut) => return StreamEnd::TimedOut,
             Err(CallError::Ended) => return StreamEnd::Ended,
+            Err(CallError::TooLarge) => return StreamEnd::TooLarge,
             // The call to the provider ends with its client.
             Err(_) if platform.client_left() => return StreamEnd::ClientLeft,
             Err(_) => return StreamEnd::Broken,
@@ -81,6 +82,7 @@ async fn read_to_end<P: Platform>(platform: &P, stream: &mut P::Stream, relay: &
             Ok(None) => return StreamEnd::Closed,
             Err(CallError::TimedOut) => return StreamEnd::TimedOut,
             Err(CallError::Ended) => return StreamEnd::Ended,
+            Err(CallError::TooLarge) => return StreamEnd::TooLarge,
             Err(CallError::ClientLeft) => return StreamEnd::ClientLeft,
             Err(_) => return StreamEnd::Broken,
         }
@@ -90,5 +92,5 @@ async fn read_to_end<P: Platform>(platform: &P, stream: &mut P::Stream, relay: &
 fn push<P: Platform>(platform: &P, relay: &mut LongBodyRelay, piece: &[u8]) {
     relay.push(piece);
     note_received(platform, relay.received());
-    renew_lease(platform, || None);
+    check_in(platform, || None);
 }

@@ -8,15 +8,13 @@ use super::events::{Forward, Next};
 use super::write::push;
 use crate::config::Millis;
 use crate::gateway::deadlines::TimerEvent;
-use crate::gateway::platform::{Broken, Piece as _, Platform};
+use crate::gateway::platform::{Piece as _, Platform};
 use crate::gateway::relay::StreamEnd;
-use crate::gateway::wait::{note_received, renew_lease, sleep, while_client_stays};
+use crate::gateway::wait::{check_in, note_received, sleep, while_client_stays};
 
 /// The copy is read this often, or more often where a deadline is short, in milliseconds; in between, bytes
 /// pass without waking the gateway.
 const POLL_INTERVAL: Millis = 1_000;
-/// A piece of this length is a full read: more may be there.
-const FULL_READ: usize = 32 << 10;
 /// After a stream that ended well, the rest of the copy is there already, in milliseconds.
 const REST: Millis = 1_000;
 /// After a break, the rest of the copy comes within this time or never.
@@ -67,8 +65,11 @@ impl<P: Platform> Forward<'_, P> {
     fn sample(&mut self, bytes: &[u8]) -> Millis {
         push(self.platform, self.record, &mut self.relay, bytes);
         self.relay.sent(self.platform.now());
-        renew_lease(self.platform, || Some(self.relay.received()));
-        if bytes.len() < FULL_READ { POLL_INTERVAL.min(self.relay.wait(self.platform.now()) / 4) } else { 0 }
+        check_in(self.platform, || Some(self.relay.received()));
+        if self.platform.may_have_more(&self.stream) {
+            return 0;
+        }
+        POLL_INTERVAL.min(self.relay.wait(self.platform.now()) / 4)
     }
 
     async fn end_pipe(&mut self, mut pipe: P::Pipe, why: &Next) -> PipeEnd {
@@ -110,28 +111,35 @@ impl<P: Platform> Forward<'_, P> {
     /// The pipe has ended: reads the rest of the copy.
     async fn piped(&mut self, is_whole: bool) -> PipeEnd {
         let patience = if is_whole { REST } else { REST_AFTER_BREAK };
-        let end = if is_whole { StreamEnd::Closed } else { self.broken() };
-        if end == StreamEnd::ClientLeft && self.relay.outlives_client() {
-            return PipeEnd::End(end);
+        if !is_whole && self.broken() == StreamEnd::ClientLeft && self.relay.outlives_client() {
+            return PipeEnd::End(StreamEnd::ClientLeft);
         }
         while let Some(bytes) = self.rest(patience).await {
             push(self.platform, self.record, &mut self.relay, &bytes);
         }
-        PipeEnd::End(end)
+        // Only the copy says why it broke.
+        PipeEnd::End(if is_whole { StreamEnd::Closed } else { self.broken() })
     }
 
     async fn rest(&mut self, patience: Millis) -> Option<Vec<u8>> {
         let timer = self.platform.timer(patience);
-        match select(timer, pin!(self.platform.next(&mut self.stream))).await {
-            Either::Right((Ok(Some(piece)), _)) => Some(piece.to_vec()),
-            Either::Right((Ok(None) | Err(Broken), _)) | Either::Left(_) => None,
+        let read = match select(timer, pin!(self.platform.next(&mut self.stream))).await {
+            Either::Right((read, _)) => read,
+            Either::Left(_) => return None,
+        };
+        match read {
+            Ok(piece) => piece.map(|piece| piece.to_vec()),
+            Err(error) => {
+                self.note_broken(error);
+                None
+            }
         }
     }
 
     /// The pipe was stopped while nothing flowed; the copy, which has been read to the same place, is the
     /// stream from here on.
     async fn forward_after_silence(&mut self) -> StreamEnd {
-        if let Err(end) = self.write(self.relay.framing().keep_alive).await {
+        if let Err(end) = self.keep_alive().await {
             return end;
         }
         self.forward_pieces(true).await.unwrap_or(StreamEnd::Closed)

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use crate::config::Millis;
 use crate::gateway::live::report_piece;
 use crate::gateway::platform::{Broken, CallError, Platform};
-use crate::gateway::reasoning::UnstoredSignature;
+use crate::gateway::reasoning::Unstored;
 use crate::gateway::record::RequestRecord;
 use crate::gateway::relay::{Step, StreamEnd, StreamRelay};
 use crate::gateway::wait::{note_received, while_client_stays, within};
@@ -48,16 +48,19 @@ pub(in crate::gateway) fn push<'b, P: Platform>(
 ) -> Step<'b> {
     let now = platform.now();
     let step = relay.push(bytes, now);
-    report_piece(platform, record, relay.has_begun(), now);
+    let first_content = relay.has_begun().then(|| relay.first_byte().unwrap_or(now));
+    report_piece(platform, record, first_content, now);
     if relay.logs_chunks() {
         platform.log(&record.chunk_event(now, bytes));
     }
     step
 }
 
-/// Stores reasoning state before the client gets what came with it: a client may come back with it at once.
-pub(in crate::gateway) async fn persist<P: Platform>(platform: &P, signature: Option<UnstoredSignature>) {
-    if let Some(signature) = signature {
-        signature.store(platform).await;
+/// Stores what has to be stored before the client gets what came with it: a client may come back with it at
+/// once. Returns whether that may leave.
+pub(in crate::gateway) async fn persist<P: Platform>(platform: &P, unstored: Option<Unstored>) -> bool {
+    match unstored {
+        Some(unstored) => unstored.store(platform).await,
+        None => true,
     }
 }

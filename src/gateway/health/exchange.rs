@@ -15,6 +15,7 @@ pub(super) fn tell<P: Platform>(known: &Rc<Known>, platform: &P, changes: &[Heal
     if changes.is_empty() {
         return;
     }
+    known.learn_place(platform);
     if let Some(report) = known.report(changes, platform.now()) {
         observe(platform, &report);
         send(known, platform, report);
@@ -41,6 +42,7 @@ pub(super) fn poll<P: Platform>(known: &Rc<Known>, platform: &P) {
         return;
     }
     known.polled.set(Some(now));
+    known.learn_place(platform);
     send(known, platform, HealthCommand::Read { version: known.version.get() });
 }
 

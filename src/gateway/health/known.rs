@@ -1,11 +1,13 @@
 //! What one isolate knows, and what of it is worth telling others.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 
 use super::pool::{KeyPool, name_of, subject_of};
 use crate::config::Millis;
+use crate::gateway::Platform;
 use crate::ledger::health::{HealthCommand, HealthEntry, HealthResponse, HealthReturn, HealthView};
 use crate::policy::health::{Health, HealthChange, HealthEvidence, MAX_RECORDS, Subject, reason_of};
+use crate::policy::region::data_center;
 
 /// An isolate asks for what others know at most this often.
 pub const POLL_INTERVAL: Millis = 30_000;
@@ -16,14 +18,17 @@ pub(super) struct Known {
     pub(super) health: RefCell<Health>,
     /// One for each provider of the configuration, in the same order.
     pub(super) pools: Vec<KeyPool>,
+    /// The data center where this isolate runs, once it is known.
+    here: OnceCell<String>,
     /// When the shared health was last asked for.
     pub(super) polled: Cell<Option<Millis>>,
     /// The version of the shared health that has been taken over.
     pub(super) version: Cell<u64>,
     /// The gateway was deployed without the shared object.
     pub(super) is_unbound: Cell<bool>,
-    /// The time of the last reset that was carried out.
+    /// The time of the last reset that was carried out, and of the last one of everything.
     reset: Cell<Millis>,
+    pub(super) all_reset: Cell<Millis>,
     /// What was reported as out, and when.
     reported: RefCell<Vec<(Subject, Millis)>>,
 }
@@ -34,12 +39,26 @@ impl Known {
         Self { pools, ..Self::default() }
     }
 
+    /// Learns where this isolate runs: it stays there for its life.
+    pub(super) fn learn_place<P: Platform>(&self, platform: &P) {
+        if self.here.get().is_none()
+            && let Some(name) = platform.data_center().as_deref().and_then(data_center)
+        {
+            let _ = self.here.set(name);
+        }
+    }
+
+    /// The data center where this isolate runs, if it is known.
+    pub(super) fn here(&self) -> Option<&str> {
+        self.here.get().map(String::as_str)
+    }
+
     /// The report of changes; `None` if there is nothing that others should know: a rest that is over before
     /// they learn of it, or a breaker that was reported a moment ago.
     pub(super) fn report(&self, changes: &[HealthChange], now: Millis) -> Option<HealthCommand> {
         let (mut out, mut back) = (Vec::new(), Vec::new());
         for change in changes {
-            let Some(subject) = name_of(&self.pools, change.subject()) else { continue };
+            let Some(subject) = name_of(&self.pools, change.subject(), self.here()) else { continue };
             match change {
                 HealthChange::Out(evidence) if self.is_news(evidence, now) => {
                     let HealthEvidence { reason, since, until, .. } = evidence;
@@ -92,9 +111,12 @@ impl Known {
         let mut health = self.health.borrow_mut();
         for reset in view.resets.iter().filter(|reset| self.reset.get() < reset.at) {
             match &reset.subject {
-                None => health.reset(None, reset.at),
+                None => {
+                    health.reset(None, reset.at);
+                    self.all_reset.set(self.all_reset.get().max(reset.at));
+                }
                 Some(name) => {
-                    if let Some(subject) = subject_of(&self.pools, name) {
+                    if let Some(subject) = subject_of(&self.pools, name, self.here()) {
                         health.reset(Some(&subject), reset.at);
                     }
                 }
@@ -107,7 +129,7 @@ impl Known {
         let last = view.resets.iter().map(|reset| reset.at).max().unwrap_or(0);
         self.reset.set(self.reset.get().max(last));
         let evidence: Vec<HealthEvidence> =
-            view.entries.iter().filter_map(|entry| evidence_of(&self.pools, entry)).collect();
+            view.entries.iter().filter_map(|entry| evidence_of(&self.pools, entry, self.here())).collect();
         health.adopt(&evidence, now);
         self.version.set(view.version);
     }
@@ -115,8 +137,8 @@ impl Known {
 
 /// What an entry means here; `None` if it is about something that this configuration lacks, or for a reason
 /// that this build does not know.
-fn evidence_of(pools: &[KeyPool], entry: &HealthEntry) -> Option<HealthEvidence> {
+fn evidence_of(pools: &[KeyPool], entry: &HealthEntry, here: Option<&str>) -> Option<HealthEvidence> {
     let HealthEntry { subject, reason, since, until } = entry;
-    let subject = subject_of(pools, subject)?;
+    let subject = subject_of(pools, subject, here)?;
     Some(HealthEvidence { subject, reason: reason_of(reason)?, since: *since, until: *until })
 }

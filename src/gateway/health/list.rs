@@ -54,13 +54,16 @@ impl Known {
     pub(super) fn list(&self, view: &HealthView, now: Millis) -> Vec<StateRow> {
         let mut rows = Vec::new();
         for entry in &view.entries {
-            let subject = subject_of(&self.pools, &entry.subject);
+            let subject = subject_of(&self.pools, &entry.subject, self.here());
             let is_open = matches!(entry.subject.kind, SubjectKind::Host | SubjectKind::Target);
             rows.push(StateRow {
                 id: id_of(&entry.subject),
                 provider: entry.subject.provider.clone(),
                 model: entry.subject.model.clone(),
-                keys: subject.map_or(Some(Vec::new()), |subject| self.keys_of(&subject)),
+                keys: match entry.subject.kind {
+                    SubjectKind::Place => None,
+                    _ => subject.map_or(Some(Vec::new()), |subject| self.keys_of(&subject)),
+                },
                 state: out_state(is_open, entry.until, now),
                 reason: entry.reason.clone(),
                 since: entry.since,
@@ -80,7 +83,7 @@ impl Known {
     /// The row of what this isolate has found and not told the others.
     fn own_row(&self, evidence: HealthEvidence, view: &HealthView, now: Millis) -> Option<StateRow> {
         let HealthEvidence { subject, reason, since, until } = evidence;
-        let name = name_of(&self.pools, &subject);
+        let name = name_of(&self.pools, &subject, self.here());
         let is_listed = |name: &HealthSubject| view.entries.iter().any(|entry| entry.subject == *name);
         if name.as_ref().is_some_and(is_listed) {
             return None;
@@ -102,7 +105,10 @@ impl Known {
     /// Forgets the row with this id, or all.
     pub(super) fn reset(&self, id: Option<&str>, now: Millis) {
         let mut health = self.health.borrow_mut();
-        let Some(id) = id else { return health.reset(None, now) };
+        let Some(id) = id else {
+            self.all_reset.set(now);
+            return health.reset(None, now);
+        };
         let subjects: Vec<Subject> = health.records().iter().map(|record| record.subject.clone()).collect();
         for subject in subjects.iter().filter(|subject| self.id_of_subject(subject).as_deref() == Some(id)) {
             health.reset(Some(subject), now);
@@ -114,13 +120,14 @@ impl Known {
         let shared = view.entries.iter().map(|entry| &entry.subject).find(|name| id_of(name) == id).cloned();
         shared.or_else(|| {
             let health = self.health.borrow();
-            let mut names = health.records().iter().filter_map(|record| name_of(&self.pools, &record.subject));
+            let mut names =
+                health.records().iter().filter_map(|record| name_of(&self.pools, &record.subject, self.here()));
             names.find(|name| id_of(name) == id)
         })
     }
 
     fn id_of_subject(&self, subject: &Subject) -> Option<String> {
-        match name_of(&self.pools, subject) {
+        match name_of(&self.pools, subject, self.here()) {
             Some(name) => Some(id_of(&name)),
             None => self.pools.get(subject.provider()).map(|pool| format!("here:{}", pool.provider)),
         }
@@ -156,7 +163,8 @@ fn id_of(subject: &HealthSubject) -> String {
         SubjectKind::KeyModel => "key_model",
         SubjectKind::Key => "key",
         SubjectKind::Account => "account",
+        SubjectKind::Place => "place",
     };
-    let parts = [subject.key.as_deref(), subject.model.as_deref()];
+    let parts = [subject.key.as_deref(), subject.model.as_deref(), subject.data_center.as_deref()];
     parts.into_iter().flatten().fold(format!("{kind}:{}", subject.provider), |id, part| format!("{id}:{part}"))
 }

@@ -23,8 +23,9 @@ pub struct PoolKey {
     pub weight: u32,
 }
 
-/// The name of a subject; `None` for one that is of no concern to other isolates.
-pub(super) fn name_of(pools: &[KeyPool], subject: &Subject) -> Option<HealthSubject> {
+/// The name of a subject; `None` for one that is of no concern to other isolates. `here`: the data center
+/// where this isolate runs, if it is known.
+pub(super) fn name_of(pools: &[KeyPool], subject: &Subject, here: Option<&str>) -> Option<HealthSubject> {
     let pool = pools.get(subject.provider())?;
     let tag = |key: usize| pool.keys.get(key).map(|key| key.tag.clone());
     let (kind, model, key) = match subject {
@@ -36,13 +37,18 @@ pub(super) fn name_of(pools: &[KeyPool], subject: &Subject) -> Option<HealthSubj
             let first = pool.keys.iter().find(|key| key.account == *account)?;
             (SubjectKind::Account, None, Some(first.tag.clone()))
         }
-        Subject::Here { .. } => return None,
+        Subject::Here { region: None, .. } => {
+            let (provider, data_center) = (pool.provider.clone(), Some(here?.to_owned()));
+            return Some(HealthSubject { kind: SubjectKind::Place, provider, model: None, key: None, data_center });
+        }
+        Subject::Here { region: Some(_), .. } => return None,
     };
-    Some(HealthSubject { kind, provider: pool.provider.clone(), model, key })
+    Some(HealthSubject { kind, provider: pool.provider.clone(), model, key, data_center: None })
 }
 
-/// The subject with a name; `None` if the configuration has no such provider or key.
-pub(super) fn subject_of(pools: &[KeyPool], name: &HealthSubject) -> Option<Subject> {
+/// The subject with a name; `None` if the configuration has no such provider or key, or if it is about
+/// another data center than `here`.
+pub(super) fn subject_of(pools: &[KeyPool], name: &HealthSubject, here: Option<&str>) -> Option<Subject> {
     let provider = pools.iter().position(|pool| pool.provider == name.provider)?;
     let pool = pools.get(provider)?;
     let key = || pool.keys.iter().position(|key| name.key.as_ref() == Some(&key.tag));
@@ -52,6 +58,10 @@ pub(super) fn subject_of(pools: &[KeyPool], name: &HealthSubject) -> Option<Subj
         SubjectKind::Target => Subject::Target { provider, model: model()? },
         SubjectKind::KeyModel => Subject::KeyModel { provider, key: key()?, model: model()? },
         SubjectKind::Key => Subject::Key { provider, key: key()? },
+        SubjectKind::Place => {
+            name.data_center.as_deref().filter(|place| Some(*place) == here)?;
+            Subject::Here { provider, region: None }
+        }
         SubjectKind::Account => Subject::Account { provider, account: pool.keys.get(key()?)?.account },
     })
 }

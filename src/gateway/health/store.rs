@@ -10,6 +10,7 @@ use crate::config::Millis;
 use crate::gateway::Platform;
 use crate::ledger::health::{HealthSubject, HealthView};
 use crate::policy::choose::{CandidateView, KeyView};
+use crate::policy::failure::{FailureClass, FailureScope};
 use crate::policy::health::{AttemptFailure, Place, RunningAttempt};
 use crate::policy::rendezvous::NodeId;
 use crate::policy::routing::Target;
@@ -23,6 +24,10 @@ pub struct HealthStore(Rc<Known>);
 pub struct CandidateRules {
     /// Its share of conversations, in relation to the others.
     pub weight: u32,
+    /// Its rank in the order of the plan, if it has one.
+    pub rank: Option<u64>,
+    /// Whether it comes after all others.
+    pub is_late: bool,
     /// Whether its conditions admit the request.
     pub is_admitted: bool,
     /// The context window in tokens, if it is known.
@@ -37,8 +42,8 @@ impl HealthStore {
 
     /// What is known of a target at the moment, for the choice of an attempt.
     pub fn view(&self, target: &Target<'_>, rules: CandidateRules, now: Millis) -> CandidateView {
-        let CandidateRules { weight, is_admitted, window } = rules;
-        let id = NodeId::of(&[target.provider.name.as_bytes(), target.upstream.as_bytes()]);
+        let CandidateRules { weight, rank, is_late, is_admitted, window } = rules;
+        let id = target.node();
         let health = self.0.health.borrow();
         let key = |(index, key): (usize, &PoolKey)| {
             let (model, account, region) = (&target.upstream, key.account, target.region());
@@ -52,7 +57,7 @@ impl HealthStore {
         };
         let keys = self.0.pools.get(target.index).map(|pool| pool.keys.iter().enumerate().map(key).collect());
         let (region, keys) = (target.region(), keys.unwrap_or_default());
-        CandidateView { id, provider: target.index, region, weight, is_admitted, window, keys }
+        CandidateView { id, provider: target.index, region, weight, rank, is_late, is_admitted, window, keys }
     }
 
     /// Notes that an attempt begins, before it is sent. If a probe is due, this is the probe: others keep
@@ -79,6 +84,29 @@ impl HealthStore {
     /// Notes that an attempt ended without telling anything about its target: the client has left.
     pub fn abandoned(&self, attempt: RunningAttempt<'_>) {
         self.0.health.borrow_mut().abandon(attempt);
+    }
+
+    /// Whether a provider refuses calls that leave directly from where this isolate runs.
+    pub(in crate::gateway) fn is_refused_here(&self, provider: usize, now: Millis) -> bool {
+        self.0.health.borrow().is_refused_here(provider, now)
+    }
+
+    /// Notes that a provider has refused the place of a direct call, which began then.
+    pub(in crate::gateway) fn refused_here<P: Platform>(&self, platform: &P, provider: usize, began: Millis) {
+        let place = Place { provider, model: "", key: 0, account: 0, region: None };
+        let failure = AttemptFailure { class: FailureClass::Region, scope: FailureScope::Here, wait: None };
+        self.failed(platform, RunningAttempt { place, began, is_probe: false }, failure);
+    }
+
+    /// Notes that a provider has served a direct call, which began then.
+    pub(in crate::gateway) fn served_here<P: Platform>(&self, platform: &P, provider: usize, began: Millis) {
+        let change = self.0.health.borrow_mut().serve_here(provider, began);
+        exchange::tell(&self.0, platform, change.as_slice());
+    }
+
+    /// When all that is out was last forgotten, in milliseconds since 1970; 0 for never.
+    pub(in crate::gateway) fn all_reset(&self) -> Millis {
+        self.0.all_reset.get()
     }
 
     /// Asks in the background what other isolates know, at most once in 30 s. To be called for requests whose

@@ -72,12 +72,18 @@ pub(super) fn pairs(plan: &PlanView<'_>, tried: &[Tried]) -> Vec<Pair> {
 
 fn candidate_order(plan: &PlanView<'_>) -> Vec<usize> {
     let node = |candidate: &CandidateView| Node { id: candidate.id, weight: candidate.weight };
-    match plan.order {
-        CandidateOrder::Listed => (0..plan.candidates.len()).collect(),
+    let mut order: Vec<usize> = match plan.order {
+        CandidateOrder::Listed | CandidateOrder::Ranked => (0..plan.candidates.len()).collect(),
         CandidateOrder::Weighted => {
             rendezvous::order(plan.conversation, &plan.candidates.iter().map(node).collect::<Vec<_>>())
         }
-    }
+    };
+    order.sort_by_key(|index| {
+        let candidate = plan.candidates.get(*index);
+        let rank = candidate.and_then(|candidate| candidate.rank).filter(|_| plan.order == CandidateOrder::Ranked);
+        (candidate.is_some_and(|candidate| candidate.is_late), rank.is_none(), rank)
+    });
+    order
 }
 
 /// The order of a candidate's keys. A conversation keeps to one key as long as it can, because providers

@@ -39,6 +39,8 @@ pub enum CandidateOrder {
     Listed,
     /// By weighted rendezvous hashing of the conversation.
     Weighted,
+    /// By their ranks, the least first; equal ones as they are listed, and those without a rank last.
+    Ranked,
 }
 
 /// A target, as the choice sees it.
@@ -52,6 +54,10 @@ pub struct CandidateView {
     pub region: Option<Region>,
     /// Its share of conversations, in relation to the others.
     pub weight: u32,
+    /// Its rank, if the plan is ordered by ranks and it has one.
+    pub rank: Option<u64>,
+    /// Whether it comes after all others, whatever the order.
+    pub is_late: bool,
     /// Whether the conditions of the route admit this request. A candidate that they exclude is never chosen.
     pub is_admitted: bool,
     /// The context window in tokens, if it is known.

@@ -29,6 +29,8 @@ fn candidate(provider: usize, keys: usize) -> CandidateView {
         provider,
         region: None,
         weight: 1,
+        rank: None,
+        is_late: false,
         is_admitted: true,
         window: None,
         keys: (0..keys).map(key).collect(),
@@ -521,6 +523,44 @@ fn every_plan_ends_within_its_bounds() {
         for attempt in &tried {
             let same = |other: &&Tried| (other.candidate, other.key) == (attempt.candidate, attempt.key);
             assert!(tried.iter().filter(same).count() <= 2, "{seed}");
+        }
+    }
+}
+
+#[test]
+fn ranks_decide_and_health_before_them() {
+    let ranked = |ranks: &[Option<u64>]| -> Vec<CandidateView> {
+        let ranks = ranks.iter().enumerate();
+        ranks.map(|(provider, rank)| CandidateView { rank: *rank, ..candidate(provider, 1) }).collect()
+    };
+    let first = |candidates: &[CandidateView]| {
+        let plan = PlanView { order: CandidateOrder::Ranked, ..plan(candidates) };
+        match next(&plan, &[], NOW, NOW + 60 * SECOND) {
+            Next::Try(choice) => choice.candidate,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(first(&ranked(&[Some(3), Some(1), Some(2)])), 1);
+    assert_eq!(first(&ranked(&[None, Some(9)])), 1, "unknown ranks last");
+    assert_eq!(first(&ranked(&[Some(2), Some(2), None])), 0, "equal ranks as listed");
+    assert_eq!(first(&ranked(&[None, None])), 0);
+    let mut sick = ranked(&[Some(3), Some(1), Some(2)]);
+    sick[1] = with(sick[1].clone(), resting(FailureClass::Rate, 9));
+    assert_eq!(first(&sick), 2);
+}
+
+#[test]
+fn what_comes_late_comes_last_in_every_order() {
+    let mut candidates = targets(3);
+    candidates[0].is_late = true;
+    (candidates[0].rank, candidates[1].rank) = (Some(1), Some(2));
+    for order in [CandidateOrder::Listed, CandidateOrder::Weighted, CandidateOrder::Ranked] {
+        for conversation in 0..20_u8 {
+            let conversation = ConversationKey::of(&[&[conversation]]);
+            let plan = PlanView { order, conversation, ..plan(&candidates) };
+            assert_ne!(place(ask(&plan, &[])).0, 0, "{order:?}");
+            let tried = [attempt(1, 0, FailureClass::Unsupported), attempt(2, 0, FailureClass::Unsupported)];
+            assert_eq!(place(ask(&plan, &tried)), (0, 0), "{order:?}");
         }
     }
 }

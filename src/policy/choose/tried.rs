@@ -31,7 +31,7 @@ pub enum Progress {
     Refused,
     /// It had been sent, and no head had come.
     AwaitingHead,
-    /// A head of success had come, and no content.
+    /// A head of success had come, and no content has left for the client.
     BeforeContent,
     /// Content had come, and has left for the client.
     AfterContent,

@@ -154,6 +154,24 @@ impl Health {
         record.evidence().filter(|_| changes)
     }
 
+    /// Whether a provider refuses calls that leave directly from where this isolate runs.
+    pub fn is_refused_here(&self, provider: usize, now: Millis) -> bool {
+        let here = Subject::Here { provider, region: None };
+        self.records.iter().any(|record| record.subject == here && !record.availability(now).is_usable())
+    }
+
+    /// Notes that a provider has served a direct call, which began then. Returns what others should know.
+    pub fn serve_here(&mut self, provider: usize, began: Millis) -> Option<HealthChange> {
+        let here = Subject::Here { provider, region: None };
+        let ends = |record: &HealthRecord| match &record.state {
+            RecordState::Rest(rest) => record.subject == here && rest.ends_by_success(began),
+            RecordState::Breaker(_) => false,
+        };
+        let index = self.records.iter().position(ends)?;
+        let HealthRecord { subject, origin, .. } = self.records.swap_remove(index);
+        Some(HealthChange::Back { subject, was_shared: origin != Origin::Own })
+    }
+
     /// What is known, in no particular order.
     pub fn records(&self) -> &[HealthRecord] {
         &self.records

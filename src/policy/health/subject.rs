@@ -56,8 +56,8 @@ pub enum Subject {
         /// The index of the account.
         account: usize,
     },
-    /// A provider as it is seen from the place where this isolate runs, or from a region. It rests, and no
-    /// other isolate is told.
+    /// A provider as it is seen from the place where this isolate runs, or from a region. It rests. Of the
+    /// former, other isolates in the same place are told.
     Here {
         /// The index of the provider.
         provider: usize,
@@ -127,7 +127,7 @@ impl Subject {
 
     /// Whether other isolates are told of its changes.
     pub fn is_shared(&self) -> bool {
-        !matches!(self, Self::Here { .. })
+        !matches!(self, Self::Here { region: Some(_), .. })
     }
 
     /// The index of the provider.

@@ -377,12 +377,20 @@ fn a_success_from_before_a_rest_does_not_end_it() {
 }
 
 #[test]
-fn a_region_is_a_matter_of_this_isolate() {
+fn a_refused_region_is_a_matter_of_this_isolate_and_a_refused_place_is_not() {
     let mut stage = Stage::new();
-    assert_eq!(stage.fail(failure(FailureClass::Region, FailureScope::Host)), []);
+    let far = Place { region: Region::named("wnam"), ..PLACE };
+    assert_eq!(stage.fail_at(far, failure(FailureClass::Region, FailureScope::Here)), []);
+    let refused = failure(FailureClass::Region, FailureScope::Here);
+    assert_eq!(stage.fail(refused).len(), 1);
     assert_eq!(stage.out_for(), 600 * SECOND);
+    assert!(stage.health.is_refused_here(0, stage.now) && !stage.health.is_refused_here(1, stage.now));
+    assert_eq!(stage.health.serve_here(0, stage.now - 1), None, "a call from before the refusal");
     stage.pass(600 * SECOND);
-    assert_eq!(stage.succeed(), []);
+    assert!(!stage.health.is_refused_here(0, stage.now));
+    let here = Subject::Here { provider: 0, region: None };
+    assert_eq!(stage.health.serve_here(0, stage.now), Some(HealthChange::Back { subject: here, was_shared: false }));
+    assert_eq!(stage.health.serve_here(0, stage.now), None);
 }
 
 #[test]
