@@ -31,24 +31,60 @@ function watch(done, end) {
   done.then(forget, forget);
 }
 
+/** The error of calls and bodies that the wasm was busy with when it failed. */
+const failure = () => Object.assign(new Error("the tunnel failed"), { code: "tunnel_failed" });
+
 /** The wasm has failed: nothing in it runs again. */
 function fail(error) {
   console.error("The tunnel failed", error);
   const all = [...open];
   open.clear();
   for (const fire of all) fire();
-  wasm.__wbg_reset_state();
+  wasm?.__wbg_reset_state();
 }
 
-/** Runs a task of the wasm. */
-function queueTask(task) {
-  ready.then(() => {
+/** How deep in the wasm the thread is: it calls JavaScript, which may call it again. */
+let depth = 0;
+
+/** What has unwound the wasm, while some of it is still on the stack. */
+let fatal = null;
+
+/**
+ * A function of the wasm. What it throws has unwound the wasm without a word to it, so that this has failed, even
+ * if JavaScript in between catches it. The error that goes on is no `WebAssembly.RuntimeError`, which would mean to
+ * the entry module that the gateway's own wasm has failed.
+ */
+function guarded(call) {
+  return (...args) => {
+    let result;
+    depth++;
     try {
-      task();
+      result = call(...args);
     } catch (error) {
+      fatal ??= error;
+    }
+    depth--;
+    if (!fatal) return result;
+    if (depth === 0) {
+      const error = fatal;
+      fatal = null;
       fail(error);
     }
-  });
+    throw failure();
+  };
+}
+
+/** An instance of the wasm, whose functions are guarded. */
+class Instance {
+  constructor(module, imports) {
+    const { exports } = new WebAssembly.Instance(module, imports);
+    this.exports = Object.fromEntries(Object.entries(exports).map(([name, item]) => [name, typeof item === "function" ? guarded(item) : item]));
+  }
+}
+
+/** Runs a task of the wasm. One of an instance that has failed throws, and means nothing. */
+function queueTask(task) {
+  ready.then(task).catch(() => {});
 }
 
 /**
@@ -68,7 +104,7 @@ class Body {
     this.readable = new ReadableStream(source, { highWaterMark: 0 });
     this.writable = { getWriter: () => this };
     this.closed = new Promise((resolve) => (this.#end = resolve));
-    watch(this.closed, () => this.abort(new Error("the tunnel failed")));
+    watch(this.closed, () => this.abort(failure()));
   }
 
   #read() {
@@ -102,8 +138,9 @@ class Body {
   }
 }
 
-// What the build puts in the place of `queueMicrotask` and `IdentityTransformStream` (scripts/build-tunnel.sh).
-globalThis.LLM_BRIDGE_TUNNEL = { queueTask, Body };
+// What the build puts in the place of `queueMicrotask`, `IdentityTransformStream` and `WebAssembly.Instance`
+// (scripts/build-tunnel.sh).
+globalThis.LLM_BRIDGE_TUNNEL = { queueTask, Body, Instance };
 
 /** A connection that is closed if the wasm fails. */
 function dial(...args) {
@@ -130,7 +167,7 @@ export async function tunnel(url, { method, headers, body = null, signal }, via,
   const { href } = new URL(url);
   const response = tunnel({ ...via, url: href, method, headers: flat, body, signal, limits, connect: dial });
   return new Promise((resolve, reject) => {
-    watch(response, () => reject(new Error("the tunnel failed")));
+    watch(response, () => reject(failure()));
     response.then(resolve, reject);
   });
 }

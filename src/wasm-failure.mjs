@@ -90,8 +90,8 @@ export function pipe(readable, writable, stop) {
 }
 
 /**
- * Returns a function that responds to a request with the result of `serve`, or with an error if the wasm
- * fails. `state` is worker-build's.
+ * Returns a function that responds to a request with what `serve` gives to `respond` of its argument, or with
+ * an error if the wasm fails. `state` is that of scripts/worker-shim.js.
  */
 export function watch(state) {
   const open = new Set();
@@ -108,15 +108,17 @@ export function watch(state) {
   });
 
   return (request, serve) => {
-    const entry = { fail: null };
+    const entry = { respond: null, fail: null };
     open.add(entry);
     const responded = new Promise((resolve) => {
+      entry.respond = resolve;
       entry.fail = () => resolve(FAILED);
       try {
-        serve().then(resolve, entry.fail);
-      } catch (error) {
+        serve(entry);
+      } catch {
+        // A trap, or an error of the runtime, has left the wasm in the middle of something.
         entry.fail();
-        if (error instanceof WebAssembly.RuntimeError) state.criticalError = true;
+        state.criticalError = true;
       }
     });
     // The callback runs in the context of this request, whichever context resolved the promise.

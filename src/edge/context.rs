@@ -1,10 +1,11 @@
 //! The context of one request: its bindings, its client, the gateway's state, and tasks that outlive the
 //! response.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
 
+use js_sys::ArrayBuffer;
 use web_sys::AbortSignal;
 use worker::Env;
 
@@ -23,12 +24,22 @@ pub(super) struct Edge {
     pub(super) state: Rc<RequestState>,
     /// The head of a streamed response, until the runtime takes it.
     pub(super) begun: Rc<RefCell<Option<BegunResponse>>>,
+    /// What the runtime has read the client's body into, once that is in the wasm: room for the body of a
+    /// call.
+    pub(super) spare: Rc<Cell<Option<ArrayBuffer>>>,
 }
 
 impl Edge {
     /// `client` fires when the client disconnects.
     pub(super) fn new(client: AbortSignal, env: Env, event: EventContext) -> Self {
-        Self { disconnect: Rc::new(Disconnect::of(client)), env, event, state: Rc::default(), begun: Rc::default() }
+        Self {
+            disconnect: Rc::new(Disconnect::of(client)),
+            env,
+            event,
+            state: Rc::default(),
+            begun: Rc::default(),
+            spare: Rc::default(),
+        }
     }
 
     /// Runs a task to its end in the background; the runtime keeps the request alive until then.

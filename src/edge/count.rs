@@ -5,11 +5,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
 use worker::{Delay, Env};
 
 use super::byte_source::read_buffer;
 use super::js;
+use super::slots::Settled;
 use crate::gateway::platform::Broken;
 use crate::tokens::{Counter, Encoding, Vocabulary};
 
@@ -72,7 +72,7 @@ async fn vocabulary(encoding: Encoding) -> Result<Rc<Vocabulary>, Broken> {
 
 async fn load(assets: &js::Assets, encoding: Encoding) -> Result<Vec<u8>, JsValue> {
     let promise = assets.get(&format!("https://assets/{}.bin", encoding.name()))?;
-    let response: web_sys::Response = JsFuture::from(promise).await?.dyn_into()?;
+    let response: web_sys::Response = Settled::of(&promise).await?.dyn_into()?;
     if !response.ok() {
         return Err(JsValue::NULL);
     }

@@ -1,19 +1,19 @@
 //! The delivery of a batch to an object, once.
 
 use std::pin::pin;
-use std::time::Duration;
 
 use futures::future::{Either, select};
-use worker::{Delay, Env};
+use worker::Env;
 
 use super::js;
 use super::objects::call;
+use super::slots::Timer;
 use crate::gateway::platform::ObjectAddress;
 use crate::operations::TIME_LIMIT;
 
 /// The response of an object to a batch; `None` if there is none in time.
 pub(super) async fn in_time(env: &Env, address: ObjectAddress<'_>, batch: String) -> Option<String> {
-    let timer = pin!(Delay::from(Duration::from_millis(TIME_LIMIT)));
+    let timer = pin!(Timer::new(TIME_LIMIT));
     match select(pin!(call::ask(env, address, batch)), timer).await {
         Either::Left((response, _)) => response.ok(),
         Either::Right(_) => None,

@@ -8,25 +8,25 @@ use std::task::{Context, Poll, ready};
 use futures::future::FutureExt as _;
 use js_sys::{Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{RequestInit, Response};
 
 use super::context::Edge;
 use super::js;
 use super::objects::call;
+use super::slots::Settled;
 use crate::config::Region;
 use crate::error::Error;
-use crate::gateway::platform::{CallError, Egress, ProviderRequest};
+use crate::gateway::platform::{CallError, Egress, ProviderRequest, ReadError};
 use crate::provider::{Proxy, proxy_failed};
 
 /// The head of a response that is waited for.
 pub(super) enum Head {
     /// The runtime fetches it.
-    Fetched(JsFuture),
+    Fetched(Settled),
     /// It comes through this proxy.
-    Tunnelled(JsFuture, Rc<Proxy>),
+    Tunnelled(Settled, Rc<Proxy>),
     /// It comes through an object in this region.
-    Relayed(JsFuture, Region),
+    Relayed(Settled, Region),
 }
 
 impl Future for Head {
@@ -65,26 +65,37 @@ pub(super) fn send(edge: &Edge, request: &ProviderRequest, init: &RequestInit) -
             let object = call::region(&edge.env, *region, *number);
             let object = object.map_err(|_| CallError::Egress(binding_missing(call::REGIONS)))?;
             let promise = object.fetch(url, init).map_err(|_| region_unreachable(*region))?;
-            Ok(Head::Relayed(JsFuture::from(promise), *region))
+            Ok(Head::Relayed(Settled::of(&promise), *region))
         }
         Egress::Proxy(proxy) => {
             let promise = js::tunnel(url, init, request.body.len(), proxy).map_err(|_| CallError::Broken)?;
-            Ok(Head::Tunnelled(JsFuture::from(promise), Rc::clone(proxy)))
+            Ok(Head::Tunnelled(Settled::of(&promise), Rc::clone(proxy)))
         }
     }
 }
 
+/// Why a response could not be read to its end, by the error of its stream: those of the tunnel have codes.
+pub(super) fn unread(fault: &JsValue) -> ReadError {
+    if property(fault, "code") == TOO_LARGE { ReadError::TooLarge } else { ReadError::Broken }
+}
+
+/// The tunnel's code for a response that holds more than may be unpacked.
+const TOO_LARGE: &str = "response_too_large";
+
+/// A text of an error of JavaScript; empty if it has none of this name.
+fn property(fault: &JsValue, name: &str) -> String {
+    let property = Reflect::get(fault, &JsValue::from_str(name));
+    property.ok().and_then(|value| value.as_string()).unwrap_or_default()
+}
+
 /// Why a call through a proxy failed, by the error that the tunnel rejects with.
 fn failed(proxy: &Proxy, fault: &JsValue) -> CallError {
-    let text = |name: &str| {
-        let property = Reflect::get(fault, &JsValue::from_str(name));
-        property.ok().and_then(|value| value.as_string()).unwrap_or_default()
-    };
-    proxy_failed(proxy, &text("code"), &text("message")).map_or(CallError::Broken, CallError::Egress)
+    proxy_failed(proxy, &property(fault, "code"), &property(fault, "message"))
+        .map_or(CallError::Broken, CallError::Egress)
 }
 
 fn fetched(promise: Result<Promise, JsValue>) -> Result<Head, CallError> {
-    promise.map(|promise| Head::Fetched(JsFuture::from(promise))).map_err(|_| CallError::Broken)
+    promise.map(|promise| Head::Fetched(Settled::of(&promise))).map_err(|_| CallError::Broken)
 }
 
 fn response(fetched: Result<JsValue, JsValue>) -> Result<Response, CallError> {

@@ -5,15 +5,17 @@ use std::task::Poll;
 
 use futures::future::Either;
 use wasm_bindgen::JsValue;
-use worker::{Context, Env, event};
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::event;
 
 use super::begun::BegunResponse;
 use super::context::Edge;
 use super::isolate::bridge;
-use super::js::{self, EventContext};
+use super::js::{self, EventContext, OpenRequest};
 use super::log::report_failure;
 use super::objects::call;
 use super::response;
+use super::tasks;
 use super::url::{scheme, split_url};
 use super::websocket::{pending, upgrade};
 use crate::gateway::{Body, Caller, Request, Response, UpgradeDecision};
@@ -25,10 +27,19 @@ fn start() {
     console_error_panic_hook::set_once();
 }
 
-#[event(fetch)]
-async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
-    let edge = Edge::new(request.signal(), env, EventContext::of(context.as_ref()));
-    handle(request, &edge, None).await.map_err(worker::Error::from)
+/// Serves a request from HTTP. The entry module calls it; `open` gets the response.
+#[wasm_bindgen]
+pub fn serve_request(request: web_sys::Request, env: JsValue, context: JsValue, open: OpenRequest) {
+    tasks::start(async move {
+        let edge = Edge::new(request.signal(), env.into(), EventContext::of(&context));
+        match handle(request, &edge, None).await {
+            Ok(response) => open.respond(&response),
+            Err(fault) => {
+                report_failure(RuntimeFailure::ResponseFailed(&format!("{fault:?}")));
+                open.fail();
+            }
+        }
+    });
 }
 
 /// Handles a request, from HTTP or from a session. `caller` is the authenticated caller, if there is one
@@ -67,7 +78,7 @@ pub(super) async fn handle(
     };
     report_failure(RuntimeFailure::ResponseFailed(&format!("{fault:?}")));
     let Response { status, headers, body } = server::internal_error(request.path(), &request.header(), &headers);
-    response::make(status, &headers, body)
+    response::make(status, &headers, &body)
 }
 
 /// The head of a request.
@@ -82,7 +93,7 @@ impl Head {
     }
 
     fn header(&self) -> impl Fn(&str) -> Option<String> {
-        |name| self.headers.get(name).ok().flatten()
+        |name| js::header(&self.headers, name)
     }
 }
 
@@ -107,7 +118,7 @@ async fn make(
 ) -> Result<web_sys::Response, JsValue> {
     match body {
         Body::Socket(request, decision) => connect(&request, decision, edge).await,
-        body => response::make(status, headers, body),
+        body => response::make(status, headers, &body),
     }
 }
 

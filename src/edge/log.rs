@@ -1,6 +1,7 @@
 //! The log: lines on the console, which `wrangler tail` and Workers Logs collect, and lines for log files.
 
-use std::cell::OnceCell;
+use std::cell::RefCell;
+use std::rc::Rc;
 
 use wasm_bindgen::JsValue;
 
@@ -11,13 +12,13 @@ use crate::telemetry::otlp::{TraceContext, log_record};
 use crate::telemetry::{Event, EventKind, RuntimeFailure, render, render_in_file};
 
 thread_local! {
-    /// Set once, when the gateway is opened.
-    static LOGGING: OnceCell<Logging> = const { OnceCell::new() };
+    /// Set when the gateway is opened.
+    static LOGGING: RefCell<Option<Rc<Logging>>> = const { RefCell::new(None) };
 }
 
 /// Sets the log settings of this isolate. Until then, the default settings apply.
 pub(super) fn configure(logging: &Logging) {
-    LOGGING.with(|cell| drop(cell.set(logging.clone())));
+    LOGGING.set(Some(Rc::new(logging.clone())));
 }
 
 /// Logs an event that happens now.
@@ -32,10 +33,10 @@ pub(super) fn report_failure(failure: RuntimeFailure<'_>) {
 
 /// Logs an event, if its level is logged. `span`: the span of its request, if there is one.
 pub(super) fn log(event: &Event<'_>, span: Option<TraceContext>) {
-    LOGGING.with(|cell| match cell.get() {
-        Some(logging) => write(event, logging, span),
+    match LOGGING.with_borrow(Clone::clone) {
+        Some(logging) => write(event, &logging, span),
         None => write(event, &Logging::default(), span),
-    });
+    }
 }
 
 fn write(event: &Event<'_>, logging: &Logging, span: Option<TraceContext>) {

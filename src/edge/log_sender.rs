@@ -43,7 +43,7 @@ pub(super) async fn send_returned(env: &Env, lines: LogLines) {
 
 /// Sends batch after batch, until nothing waits or one is given up. `since`: since when reports may take the
 /// lines along.
-async fn send(env: &Env, since: Option<Millis>) {
+async fn send(env: &Env, mut since: Option<Millis>) {
     loop {
         match log_queue::with(|queue| queue.step(now(), since, random_id)) {
             LineStep::Stop => break,
@@ -53,7 +53,13 @@ async fn send(env: &Env, since: Option<Millis>) {
                 let has_arrived =
                     response.is_some_and(|text| matches!(serde_json::from_str(&text), Ok(LogResponse::Appended)));
                 match log_queue::with(|queue| queue.sent(id, has_arrived, now())) {
-                    AfterSending::GoOn => {}
+                    AfterSending::GoOn => {
+                        // What has come meanwhile waits for reports anew.
+                        since = since.map(|_| now());
+                        if log_queue::with(|queue| queue.pauses(now())) {
+                            Delay::from(BATCH_DELAY).await;
+                        }
+                    }
                     AfterSending::Wait => Delay::from(Duration::from_millis(RETRY_DELAY)).await,
                     AfterSending::GiveUp(_) | AfterSending::TakenOver => break,
                 }

@@ -23,6 +23,8 @@ mod platform;
 mod receipt_queue;
 mod response;
 mod sink;
+mod slots;
+mod tasks;
 mod text;
 mod upload;
 mod url;

@@ -1,9 +1,8 @@
 //! Sends what this isolate reports to the operations object, in batches.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::time::Duration;
 
-use worker::{Delay, Env};
+use worker::Env;
 
 use super::clock::now;
 use super::context::Edge;
@@ -11,6 +10,7 @@ use super::delivery::{in_time, random_id};
 use super::isolate::bridge;
 use super::log_queue;
 use super::log_sender;
+use super::slots::Timer;
 use crate::alerts::Observation;
 use crate::config::Millis;
 use crate::gateway::platform::{ObjectAddress, OperationsPart};
@@ -20,9 +20,9 @@ use crate::telemetry::log_file::LogLines;
 use crate::telemetry::metrics::{Family, SeriesRow};
 
 /// How long a report waits for others of the same batch. It is lost if the process ends meanwhile.
-const BATCH_DELAY: Duration = Duration::from_secs(1);
+const BATCH_DELAY: Millis = 1_000;
 /// How long it waits while somebody watches requests.
-const LIVE_DELAY: Duration = Duration::from_millis(250);
+const LIVE_DELAY: Millis = 250;
 
 thread_local! {
     /// Holds values only, never anything that belongs to a request.
@@ -31,6 +31,8 @@ thread_local! {
     static ISOLATE: OnceCell<u64> = const { OnceCell::new() };
     /// Until when somebody watches requests, as far as this isolate knows; 0 if nobody does.
     static WATCHED_UNTIL: Cell<Millis> = const { Cell::new(0) };
+    /// The board of the operations object that they watch.
+    static BOARD: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Reports a request that has ended.
@@ -45,10 +47,18 @@ pub(super) fn observe(edge: &Edge, observation: Observation) {
     send_soon(edge);
 }
 
-/// Whether somebody watches requests. Every piece of a stream asks, so the clock is not, if nobody does.
-pub(super) fn is_watched() -> bool {
+/// The board on which somebody watches requests; nothing if nobody does. This is called for every piece of a
+/// stream, so the clock is read only while somebody may be watching.
+pub(super) fn watched_board() -> Option<u64> {
     let until = WATCHED_UNTIL.get();
-    until > 0 && until > now()
+    (until > 0 && until > now()).then(|| BOARD.get())
+}
+
+/// Asks whether somebody watches requests, if that is due.
+pub(super) fn look_for_watchers(edge: &Edge, now: Millis) {
+    if QUEUE.with_borrow_mut(|queue| queue.live.look(now)) {
+        send_after(edge, 0);
+    }
 }
 
 /// Reports what has happened to a running request, for those who watch.
@@ -63,7 +73,7 @@ pub(super) fn is_ending(edge: &Edge, run: &str) -> bool {
     let (is_ending, poll_is_due) =
         QUEUE.with_borrow(|queue| (queue.live.is_ending(run), queue.live.poll_is_due(now())));
     if poll_is_due {
-        send_after(edge, Duration::ZERO);
+        send_after(edge, 0);
     }
     is_ending
 }
@@ -82,10 +92,15 @@ pub(super) fn report_measured(edge: &Edge) {
 
 /// Sends what waits shortly, in the background, unless another request is about to.
 fn send_soon(edge: &Edge) {
-    send_after(edge, if is_watched() { LIVE_DELAY } else { BATCH_DELAY });
+    send_after(edge, gathering_time());
 }
 
-fn send_after(edge: &Edge, delay: Duration) {
+/// How long a report waits for others.
+fn gathering_time() -> Millis {
+    if watched_board().is_some() { LIVE_DELAY } else { BATCH_DELAY }
+}
+
+fn send_after(edge: &Edge, delay: Millis) {
     if !QUEUE.with_borrow_mut(|queue| queue.becomes_sender(now())) {
         return;
     }
@@ -95,7 +110,7 @@ fn send_after(edge: &Edge, delay: Duration) {
         return;
     }
     edge.wait_until(async move {
-        Delay::from(delay).await;
+        Timer::new(delay).await;
         send(&env).await;
     });
 }
@@ -107,7 +122,7 @@ pub(super) async fn send_observations(env: &Env, observations: Vec<Observation>)
     if deliver(env, batch.clone()).await.is_some() {
         return true;
     }
-    Delay::from(Duration::from_millis(RETRY_DELAY)).await;
+    Timer::new(RETRY_DELAY).await;
     deliver(env, batch).await.is_some()
 }
 
@@ -130,11 +145,15 @@ async fn send_batches(env: &Env) {
         let has_arrived = recorded.is_some();
         if let Some(recorded) = recorded {
             WATCHED_UNTIL.set(recorded.live_until);
+            BOARD.set(recorded.board);
             QUEUE.with_borrow_mut(|queue| queue.live.learn(recorded, now()));
         }
         match QUEUE.with_borrow_mut(|queue| queue.sent(id, has_arrived, now())) {
+            AfterSending::GoOn if QUEUE.with_borrow_mut(|queue| queue.pauses(now())) => {
+                Timer::new(gathering_time()).await;
+            }
             AfterSending::GoOn => {}
-            AfterSending::Wait => Delay::from(Duration::from_millis(RETRY_DELAY)).await,
+            AfterSending::Wait => Timer::new(RETRY_DELAY).await,
             AfterSending::GiveUp(()) | AfterSending::TakenOver => break,
         }
     }

@@ -22,6 +22,7 @@ thread_local! {
 }
 
 struct Queue {
+    settings: Otlp,
     exporter: Exporter,
     target: Target,
     /// Until this time, some request is going to send.
@@ -68,14 +69,20 @@ pub(super) enum QueueStep {
     Send(ExportRequest),
 }
 
-/// Sets where this isolate exports to, once.
-pub(super) fn configure(otlp: &Otlp, headers: &[(String, String)]) {
+/// Sets where this isolate exports to, if anywhere. What waits for the same back end goes on waiting.
+pub(super) fn configure(otlp: Option<(&Otlp, &[(String, String)])>) {
+    let Some((otlp, headers)) = otlp else { return QUEUE.set(None) };
+    let is_same = |queue: &Queue| queue.settings == *otlp && queue.target.headers == headers;
+    if QUEUE.with_borrow(|queue| queue.as_ref().is_some_and(is_same)) {
+        return;
+    }
     let instance: String = js::random().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     let url = |signal: Signal| otlp.endpoint.join(signal.path());
     let target = Target { traces_url: url(Signal::Traces), logs_url: url(Signal::Logs), headers: headers.to_owned() };
     let exporter = Exporter::new(otlp.format, Resource::of_isolate(&otlp.service_name, &instance));
     let (uncounted, unlogged) = (Vec::new(), Vec::new());
-    QUEUE.set(Some(Queue { exporter, target, sender_until: 0, uncounted, unlogged, log_from: 0 }));
+    let settings = otlp.clone();
+    QUEUE.set(Some(Queue { settings, exporter, target, sender_until: 0, uncounted, unlogged, log_from: 0 }));
 }
 
 /// Adds spans.

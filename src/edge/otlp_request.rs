@@ -6,13 +6,13 @@ use std::time::Duration;
 use futures::future::{Either, select};
 use js_sys::Uint8Array;
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, RequestInit, RequestRedirect, Response};
 use worker::Delay;
 
 use super::byte_source::Source;
 use super::clock::now;
 use super::js;
+use super::slots::Settled;
 use crate::config::Millis;
 use crate::telemetry::otlp::{Body, ExportResponse, SendResult};
 
@@ -65,7 +65,7 @@ async fn begin(request: OtlpRequest, abort: &AbortController) -> Result<Response
     drop(body);
     init.set_redirect(RequestRedirect::Manual);
     init.set_signal(Some(&abort.signal()));
-    JsFuture::from(js::fetch(&url, &init)?).await?.dyn_into()
+    Settled::of(&js::fetch(&url, &init)?).await?.dyn_into()
 }
 
 /// Reads the beginning of the body of a response.

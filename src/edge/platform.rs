@@ -3,24 +3,24 @@
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 
-use js_sys::{Array, ArrayBuffer, Uint8Array};
+use js_sys::{ArrayBuffer, Uint8Array};
 use wasm_bindgen::JsValue;
-use web_sys::{AbortController, AbortSignal, RequestInit, RequestRedirect};
 
 use super::byte_source::{Source, read_buffer};
-use super::clock::{self, now};
+use super::clock::now;
 use super::context::Edge;
 use super::egress::{self, Head};
+use super::js::{CallBody, ProviderCall};
 use super::log::log;
 use super::objects::call;
 use super::sink::{Pipe, Sink};
 use super::upload::{self, Upload};
-use super::{count, js, log_sender, operations_queue, otlp_queue, otlp_sender, receipt_queue, response, text};
+use super::{count, js, log_sender, operations_queue, otlp_queue, otlp_sender, receipt_queue, response, slots, text};
 use crate::alerts::Observation;
 use crate::config::Millis;
 use crate::gateway::platform::{
     Broken, CallError, ObjectAddress, ObjectError, Piece, Platform, Priority, ProviderRequest, ProviderResponse,
-    StreamHead,
+    ReadError, RequestMethod, StreamHead,
 };
 use crate::gateway::{RequestState, RsaPublicKey};
 use crate::ids::AccountId;
@@ -41,7 +41,7 @@ impl Platform for Edge {
     type Buffer = ArrayBuffer;
     type Sink = Sink;
     type Pipe = Pipe;
-    type Timer = clock::Timer;
+    type Timer = slots::Timer;
 
     fn now(&self) -> Millis {
         now()
@@ -62,6 +62,10 @@ impl Platform for Edge {
         js::zone_offsets(name, from, to)
     }
 
+    fn data_center(&self) -> Option<String> {
+        js::data_center()
+    }
+
     fn log(&self, event: &Event<'_>) {
         log(event, self.state.span());
         log_sender::send_soon(self);
@@ -73,7 +77,7 @@ impl Platform for Edge {
     }
 
     fn timer(&self, time: Millis) -> Self::Timer {
-        clock::Timer::new(time)
+        slots::Timer::new(time)
     }
 
     fn keep(&self, task: impl Future<Output = ()> + 'static) {
@@ -111,8 +115,12 @@ impl Platform for Edge {
         operations_queue::observe(self, observation);
     }
 
-    fn is_watched(&self) -> bool {
-        operations_queue::is_watched()
+    fn watched_board(&self) -> Option<u64> {
+        operations_queue::watched_board()
+    }
+
+    fn look_for_watchers(&self, now: Millis) {
+        operations_queue::look_for_watchers(self, now);
     }
 
     fn report_live(&self, event: LiveEvent) {
@@ -150,7 +158,11 @@ impl Platform for Edge {
 
     async fn read_body(&self, request: web_sys::Request) -> Result<Vec<u8>, Broken> {
         let buffer = request.array_buffer().map_err(broken)?;
-        read_buffer(buffer).await.map(|(bytes, _)| bytes).map_err(broken)
+        let (bytes, buffer) = read_buffer(buffer).await.map_err(broken)?;
+        if bytes.len() >= SPARE_BYTES {
+            self.spare.set(Some(buffer));
+        }
+        Ok(bytes)
     }
 
     fn open_body(&self, request: web_sys::Request) -> Option<Incoming> {
@@ -159,11 +171,20 @@ impl Platform for Edge {
     }
 
     fn call(&self, request: ProviderRequest) -> Result<Started, CallError> {
-        let init = init(&request);
-        let cancel = self.cancellable(&request, &init).map_err(broken)?;
-        let upload = upload::outgoing(&request.body, &init).map_err(broken)?;
+        let client = request.ends_with_client.then(|| self.disconnect.signal());
+        let (body, is_uploaded) = match request.method {
+            RequestMethod::Get => (&[][..], false),
+            RequestMethod::Post if upload::is_long(&request.body) => (&[][..], true),
+            RequestMethod::Post => (request.body.as_slice(), false),
+        };
+        let spare = if body.is_empty() { None } else { self.spare.take() };
+        let body = CallBody { bytes: body, spare: spare.as_ref() };
+        let call = js::provider_call(request.method.name(), headers(&request), body, client);
+        let call = call.map_err(broken)?;
+        let init = call.init();
+        let upload = is_uploaded.then(|| upload::outgoing(&request.body, &init)).transpose().map_err(broken)?;
         let head = egress::send(self, &request, &init)?;
-        Ok(Started { head, upload, cancel })
+        Ok(Started { head, upload, cancel: call })
     }
 
     fn take_upload(&self, call: &mut Started) -> Option<Upload> {
@@ -188,8 +209,9 @@ impl Platform for Edge {
         answer.cancel.abort();
     }
 
-    async fn read_answer(&self, answer: &Answered) -> Result<(Vec<u8>, ArrayBuffer), Broken> {
-        read_buffer(answer.response.array_buffer().map_err(broken)?).await.map_err(broken)
+    async fn read_answer(&self, answer: &Answered) -> Result<(Vec<u8>, ArrayBuffer), ReadError> {
+        let buffer = answer.response.array_buffer().map_err(|fault| egress::unread(&fault))?;
+        read_buffer(buffer).await.map_err(|fault| egress::unread(&fault))
     }
 
     fn open_answer(&self, answer: Answered) -> Incoming {
@@ -201,15 +223,25 @@ impl Platform for Edge {
         stream.length
     }
 
-    async fn next(&self, stream: &mut Incoming) -> Result<Option<Uint8Array>, Broken> {
+    async fn next(&self, stream: &mut Incoming) -> Result<Option<Uint8Array>, ReadError> {
         match &mut stream.source {
-            Some(source) => source.view().await.map_err(broken),
+            Some(source) => source.view().await.map_err(|fault| egress::unread(&fault)),
             None => Ok(None),
         }
     }
 
+    fn may_have_more(&self, stream: &Incoming) -> bool {
+        stream.source.as_ref().is_some_and(Source::is_full)
+    }
+
+    fn gather(&self, stream: &mut Incoming, least: usize) {
+        if let Some(source) = &mut stream.source {
+            source.gather(least);
+        }
+    }
+
     fn abort(&self, stream: &Incoming) {
-        stream.cancel.iter().for_each(AbortController::abort);
+        stream.cancel.iter().for_each(ProviderCall::abort);
     }
 
     async fn release(&self, stream: &mut Incoming) {
@@ -269,6 +301,9 @@ impl Piece for Uint8Array {
     }
 }
 
+/// The shortest body of a client whose buffer is kept for the body of a call.
+const SPARE_BYTES: usize = 16 << 10;
+
 thread_local! {
     /// Random numbers, generated many at a time, for this and later requests.
     static POOL: RefCell<Vec<u128>> = const { RefCell::new(Vec::new()) };
@@ -278,13 +313,13 @@ thread_local! {
 pub(super) struct Started {
     head: Head,
     upload: Option<Upload>,
-    cancel: AbortController,
+    cancel: ProviderCall,
 }
 
 /// A provider's response with an unread body.
 pub(super) struct Answered {
     response: web_sys::Response,
-    cancel: AbortController,
+    cancel: ProviderCall,
 }
 
 impl ProviderResponse for Answered {
@@ -293,7 +328,7 @@ impl ProviderResponse for Answered {
     }
 
     fn header(&self, name: &str) -> Option<String> {
-        self.response.headers().get(name).ok().flatten()
+        js::header(&self.response.headers(), name)
     }
 
     fn length(&self) -> Option<usize> {
@@ -308,28 +343,10 @@ pub(super) struct Incoming {
     source: Option<Source>,
     length: Option<usize>,
     /// Aborts the request whose response it is.
-    cancel: Option<AbortController>,
+    cancel: Option<ProviderCall>,
 }
 
-fn init(call: &ProviderRequest) -> RequestInit {
-    let init = RequestInit::new();
-    init.set_method("POST");
-    let own = [("content-type", "application/json")];
-    let rows = call.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    init.set_headers(&js::record(own.into_iter().chain(rows)));
-    init.set_redirect(RequestRedirect::Manual);
-    init
-}
-
-impl Edge {
-    /// Makes a call abortable: by the gateway, and by a disconnect of the client if the call ends with it.
-    /// The client's own signal has no effect on a call, but one that is derived from it has.
-    fn cancellable(&self, call: &ProviderRequest, init: &RequestInit) -> Result<AbortController, JsValue> {
-        let cancel = AbortController::new()?;
-        let own = cancel.signal();
-        let signal =
-            if call.ends_with_client { AbortSignal::any(&Array::of2(&own, self.disconnect.signal())) } else { own };
-        init.set_signal(Some(&signal));
-        Ok(cancel)
-    }
+fn headers(call: &ProviderRequest) -> impl Iterator<Item = (&str, &str)> + Clone {
+    let own = (call.method == RequestMethod::Post).then_some(("content-type", "application/json"));
+    own.into_iter().chain(call.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())))
 }

@@ -4,16 +4,16 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::time::Duration;
 
 use futures::future::join_all;
-use worker::{Delay, Env};
+use worker::Env;
 
 use super::clock::now;
 use super::context::Edge;
 use super::log::report_failure;
 use super::objects::call;
 use super::operations_queue;
+use super::slots::Timer;
 use crate::config::Millis;
 use crate::gateway::platform::ObjectAddress;
 use crate::gateway::{MemoryBudget, MemoryReservation};
@@ -69,7 +69,7 @@ impl QueuedReceipt {
         {
             return Some(Self { receipt, memory });
         }
-        if let Ok(command) = serde_json::to_string(&AccountCommand::Settle(vec![receipt])) {
+        if let Ok(command) = AccountCommand::settle(vec![receipt]) {
             report_lost(account, &command, 1);
         }
         None
@@ -108,7 +108,7 @@ pub(super) fn enqueue(edge: &Edge, account: AccountId, receipt: Receipt) {
     }
     let env = edge.env();
     edge.wait_until(async move {
-        Delay::from(Duration::from_millis(BATCH_DELAY)).await;
+        Timer::new(BATCH_DELAY).await;
         let accounts = QUEUE.take().receipts.into_iter();
         let batches = accounts
             .flat_map(|(account, receipts)| batches(receipts).into_iter().map(move |batch| (account.clone(), batch)));
@@ -139,7 +139,7 @@ pub(super) fn renew(edge: &Edge, accounts: &[AccountId], command: &AccountComman
 async fn settle(env: &Env, account: AccountId, batch: Vec<QueuedReceipt>) {
     let (receipts, memory): (Vec<Receipt>, Vec<MemoryReservation>) =
         batch.into_iter().map(|QueuedReceipt { receipt, memory }| (receipt, memory)).unzip();
-    let Ok(command) = serde_json::to_string(&AccountCommand::Settle(receipts)) else { return };
+    let Ok(command) = AccountCommand::settle(receipts) else { return };
     if !deliver(env, &account, &command).await {
         report_lost(&account, &command, memory.len());
     }
@@ -153,7 +153,7 @@ async fn deliver(env: &Env, account: &AccountId, command: &str) -> bool {
             return true;
         }
         if let Some(delay) = delay {
-            Delay::from(Duration::from_millis(delay)).await;
+            Timer::new(delay).await;
         }
     }
     false

@@ -1,12 +1,11 @@
 //! Makes the runtime's responses of the gateway's.
 
-use js_sys::Uint8Array;
 use wasm_bindgen::JsValue;
 use web_sys::ResponseInit;
 
 use super::begun::BegunResponse;
 use super::context::Edge;
-use super::js;
+use super::js::{self, ResponseBody};
 use super::log::report_failure;
 use super::sink::Sink;
 use crate::gateway::platform::{Broken, StreamHead, StreamKind};
@@ -17,27 +16,32 @@ use crate::telemetry::RuntimeFailure;
 pub(super) fn make(
     status: u16,
     headers: &[(&'static str, String)],
-    body: Body<Edge>,
+    body: &Body<Edge>,
 ) -> Result<web_sys::Response, JsValue> {
-    let init = init(status, headers);
+    let headers = valid(headers);
     match body {
-        Body::Empty | Body::Socket(..) => web_sys::Response::new_with_opt_str_and_init(None, &init),
-        Body::Bytes(bytes) => {
-            let bytes = Uint8Array::from(bytes.as_slice());
-            web_sys::Response::new_with_opt_buffer_source_and_init(Some(&bytes), &init)
-        }
-        Body::Buffer(buffer, _) => web_sys::Response::new_with_opt_buffer_source_and_init(Some(&buffer), &init),
+        Body::Empty | Body::Socket(..) => js::response(status, headers, ResponseBody::Empty),
+        Body::Bytes(bytes) => js::response(status, headers, ResponseBody::Bytes(bytes)),
+        Body::Buffer(buffer, _) => js::response(status, headers, ResponseBody::Buffer(buffer)),
     }
+}
+
+/// The headers with a valid value. The others are logged.
+fn valid<'h>(headers: &'h [(&'static str, String)]) -> impl Iterator<Item = (&'h str, &'h str)> {
+    let is_valid = |(name, value): &&(&'static str, String)| {
+        let is_valid = fits_header(value);
+        if !is_valid {
+            report_failure(RuntimeFailure::HeaderDropped(name));
+        }
+        is_valid
+    };
+    headers.iter().filter(is_valid).map(|(name, value)| (*name, value.as_str()))
 }
 
 fn init(status: u16, headers: &[(&'static str, String)]) -> ResponseInit {
     let init = ResponseInit::new();
     init.set_status(status);
-    for (name, _) in headers.iter().filter(|(_, value)| !fits_header(value)) {
-        report_failure(RuntimeFailure::HeaderDropped(name));
-    }
-    let valid = headers.iter().filter(|(_, value)| fits_header(value));
-    init.set_headers(&js::record(valid.map(|(name, value)| (*name, value.as_str()))));
+    init.set_headers(&js::record(valid(headers)));
     init
 }
 

@@ -9,11 +9,11 @@ use futures::FutureExt as _;
 use futures::future::Fuse;
 use js_sys::Uint8Array;
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, WritableStream, WritableStreamDefaultWriter};
 
 use super::byte_source::Source;
 use super::js;
+use super::slots::Settled;
 use crate::gateway::platform::Broken;
 
 /// Bytes are copied to JavaScript in pieces of this size while the client takes them, not all at once.
@@ -44,19 +44,19 @@ impl Sink {
         for piece in bytes.chunks(PIECE) {
             let writing = writer.write_with_chunk(&Uint8Array::from(piece));
             given.set(given.get().saturating_add(piece.len()));
-            JsFuture::from(writing).await?;
+            Settled::of(&writing).await?;
         }
         Ok(())
     }
 
     pub(super) async fn close(&mut self) -> Result<(), JsValue> {
         let closing = self.writer()?.close();
-        JsFuture::from(closing).await.map(drop)
+        Settled::of(&closing).await.map(drop)
     }
 
     pub(super) async fn abort(&mut self) -> Result<(), JsValue> {
         let aborting = self.writer()?.abort();
-        JsFuture::from(aborting).await.map(drop)
+        Settled::of(&aborting).await.map(drop)
     }
 
     /// Lets the runtime copy the unread rest of a source. The source then reads a second copy.
@@ -66,13 +66,13 @@ impl Sink {
         }
         let stop = AbortController::new()?;
         let piped = js::pipe(&source.split()?, &self.writable, &stop)?;
-        Ok(Pipe { piped: JsFuture::from(piped).fuse(), stop })
+        Ok(Pipe { piped: Settled::of(&piped).fuse(), stop })
     }
 }
 
 /// A copy of a stream to a sink.
 pub(super) struct Pipe {
-    piped: Fuse<JsFuture>,
+    piped: Fuse<Settled>,
     stop: AbortController,
 }
 

@@ -1,11 +1,11 @@
 //! Small texts from addresses of the configuration.
 
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, RequestInit, RequestRedirect};
 
 use super::byte_source::Source;
 use super::js;
+use super::slots::Settled;
 use crate::gateway::platform::Broken;
 
 /// The longest text that is read, in bytes.
@@ -29,7 +29,7 @@ pub(super) async fn fetch(url: &str) -> Result<String, Broken> {
     let init = RequestInit::new();
     init.set_redirect(RequestRedirect::Manual);
     init.set_signal(Some(&call.0.signal()));
-    let response = JsFuture::from(js::fetch(url, &init).map_err(broken)?).await.map_err(broken)?;
+    let response = Settled::of(&js::fetch(url, &init).map_err(broken)?).await.map_err(broken)?;
     let response: web_sys::Response = response.dyn_into().map_err(broken)?;
     let mut source = response.body().filter(|_| response.ok()).and_then(|body| Source::new(body).ok()).ok_or(Broken)?;
     let mut bytes = Vec::new();

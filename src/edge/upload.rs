@@ -4,10 +4,10 @@ use std::rc::Rc;
 
 use js_sys::{ArrayBuffer, Uint8Array};
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{RequestInit, WritableStreamDefaultWriter};
 
 use super::js;
+use super::slots::Settled;
 
 /// The maximum size of a body that is sent at once, in bytes. The runtime would hold several copies of a
 /// longer one.
@@ -21,16 +21,17 @@ pub(super) struct Upload {
     writer: WritableStreamDefaultWriter,
 }
 
-/// Sets the body of a request. Returns the upload that must be sent, unless the body is short.
-pub(super) fn outgoing(bytes: &Rc<Vec<u8>>, init: &RequestInit) -> Result<Option<Upload>, JsValue> {
-    if bytes.len() <= AT_ONCE {
-        init.set_body(&Uint8Array::from(bytes.as_slice()));
-        return Ok(None);
-    }
+/// Whether a body is sent piece by piece.
+pub(super) fn is_long(bytes: &[u8]) -> bool {
+    bytes.len() > AT_ONCE
+}
+
+/// Sets a long body of a request. Returns the upload that must be sent.
+pub(super) fn outgoing(bytes: &Rc<Vec<u8>>, init: &RequestInit) -> Result<Upload, JsValue> {
     #[expect(clippy::cast_precision_loss, reason = "memory has fewer bytes than a double tells apart")]
     let pipe = js::FixedLengthStream::new(bytes.len() as f64)?;
     init.set_body(&pipe.readable());
-    Ok(Some(Upload { bytes: Rc::clone(bytes), writer: pipe.writable_side().get_writer()? }))
+    Ok(Upload { bytes: Rc::clone(bytes), writer: pipe.writable_side().get_writer()? })
 }
 
 impl Upload {
@@ -42,8 +43,8 @@ impl Upload {
             let length = u32::try_from(piece.len()).unwrap_or_default();
             let view = Uint8Array::new_with_byte_offset_and_length(&buffer, 0, length);
             view.copy_from(piece);
-            JsFuture::from(self.writer.write_with_chunk(&view)).await?;
+            Settled::of(&self.writer.write_with_chunk(&view)).await?;
         }
-        JsFuture::from(self.writer.close()).await.map(drop)
+        Settled::of(&self.writer.close()).await.map(drop)
     }
 }

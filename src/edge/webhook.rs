@@ -4,12 +4,11 @@ use std::pin::pin;
 
 use futures::future::{Either, select};
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, RequestInit, RequestRedirect};
 
 use super::byte_source::Source;
-use super::clock::Timer;
 use super::js;
+use super::slots::{Settled, Timer};
 use crate::alerts::{Message, Reply, TIMEOUT};
 use crate::config::Millis;
 use crate::wire::date::read_http_date;
@@ -36,7 +35,7 @@ async fn post(url: &str, message: &Message, cancel: &AbortController, now: Milli
     init.set_body(&JsValue::from_str(&message.body));
     init.set_redirect(RequestRedirect::Manual);
     init.set_signal(Some(&cancel.signal()));
-    let response: web_sys::Response = JsFuture::from(js::fetch(url, &init)?).await?.dyn_into()?;
+    let response: web_sys::Response = Settled::of(&js::fetch(url, &init)?).await?.dyn_into()?;
     let retry_after = response.headers().get("retry-after")?.and_then(|text| read_wait(&text, now));
     let body = beginning(&response).await?;
     Ok(Reply::Response { status: response.status(), retry_after, body })

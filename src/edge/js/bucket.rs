@@ -1,9 +1,9 @@
 //! Buckets of R2, as far as log files need them.
 
+use crate::edge::slots::Settled;
 use js_sys::{JsString, Promise, Reflect};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
 use worker::Env;
 
 #[wasm_bindgen]
@@ -36,21 +36,21 @@ pub(in crate::edge) fn bucket(env: &Env, binding: &str) -> Option<Bucket> {
 impl Bucket {
     /// Stores a text under a key.
     pub(in crate::edge) async fn put(&self, key: &str, text: &str) -> Result<(), JsValue> {
-        JsFuture::from(self.start_put(key, text)?).await.map(drop)
+        Settled::of(&self.start_put(key, text)?).await.map(drop)
     }
 
     /// The text under a key; `None` if there is none.
     pub(in crate::edge) async fn get(&self, key: &str) -> Result<Option<String>, JsValue> {
-        let object = JsFuture::from(self.start_get(key)?).await?;
+        let object = Settled::of(&self.start_get(key)?).await?;
         if object.is_null() {
             return Ok(None);
         }
-        let text = JsFuture::from(object.unchecked_into::<BucketObject>().text()?).await?;
+        let text = Settled::of(&object.unchecked_into::<BucketObject>().text()?).await?;
         Ok(Some(text.dyn_into::<JsString>()?.into()))
     }
 
     /// Deletes what is stored under a key, if anything is.
     pub(in crate::edge) async fn delete(&self, key: &str) -> Result<(), JsValue> {
-        JsFuture::from(self.start_delete(key)?).await.map(drop)
+        Settled::of(&self.start_delete(key)?).await.map(drop)
     }
 }

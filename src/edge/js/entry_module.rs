@@ -15,6 +15,10 @@ extern "C" {
     #[wasm_bindgen(thread_local_v2, js_namespace = LLM_BRIDGE, js_name = config)]
     static CONFIG: JsValue;
 
+    /// The data center where this isolate runs, if a request has said so.
+    #[wasm_bindgen(js_namespace = LLM_BRIDGE, js_name = dataCenter, catch)]
+    fn ask_data_center() -> Result<Option<String>, JsValue>;
+
     /// The offsets of a time zone (`src/zones.mjs`).
     #[wasm_bindgen(js_namespace = LLM_BRIDGE, js_name = zoneOffsets, catch)]
     fn ask_zone_offsets(name: &str, from: f64, to: f64) -> Result<Option<String>, JsValue>;
@@ -81,6 +85,11 @@ pub(in crate::edge) fn tunnel(
 #[expect(clippy::cast_precision_loss, reason = "dates")]
 pub(in crate::edge) fn zone_offsets(name: &str, from: Millis, to: Millis) -> Option<String> {
     ask_zone_offsets(name, from as f64, to as f64).ok().flatten()
+}
+
+/// The data center where this isolate runs, if a request has said so.
+pub(in crate::edge) fn data_center() -> Option<String> {
+    ask_data_center().ok().flatten()
 }
 
 /// The text of the configuration; empty if the entry module gave none.

@@ -3,12 +3,13 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use js_sys::{Function, Promise, Reflect};
+use js_sys::{Function, Reflect};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::future_to_promise;
 
 use super::globals::set_timeout;
+use super::runtime::keep;
+use crate::edge::tasks::spawn;
 
 #[wasm_bindgen]
 extern "C" {
@@ -16,9 +17,6 @@ extern "C" {
     /// (<https://developers.cloudflare.com/workers/runtime-apis/context/>).
     #[derive(Clone)]
     pub(in crate::edge) type EventContext;
-
-    #[wasm_bindgen(method, js_name = waitUntil, catch)]
-    fn wait_until(this: &EventContext, promise: &Promise) -> Result<(), JsValue>;
 }
 
 impl EventContext {
@@ -29,11 +27,13 @@ impl EventContext {
 
     /// Runs a task to its end in the background; the runtime keeps the event alive until then.
     pub(in crate::edge) fn run(&self, task: Pin<Box<dyn Future<Output = ()>>>) {
-        let promise = future_to_promise(async {
+        let done = keep(self);
+        spawn(async move {
             task.await;
-            Ok(JsValue::UNDEFINED)
+            if let Ok(done) = done {
+                let _ = done.call0(&JsValue::UNDEFINED);
+            }
         });
-        let _ = self.wait_until(&promise);
     }
 
     /// Ends the event and its connections, where the runtime has `abort`. It happens in a timer's task,

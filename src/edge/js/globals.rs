@@ -1,7 +1,7 @@
 //! Globals of the Workers runtime, as far as no crate wraps them.
 
 use js_sys::{Array, Function, Object, Promise, Reflect};
-use wasm_bindgen::prelude::{Closure, wasm_bindgen};
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
 #[wasm_bindgen]
@@ -20,10 +20,6 @@ extern "C" {
     /// `setTimeout(task, delay, argument)`; the task is called with the argument.
     #[wasm_bindgen(js_name = setTimeout)]
     pub(super) fn set_timeout(task: &Function, delay: u32, argument: &str);
-
-    /// `setTimeout(callback, delay)`, with the delay in milliseconds. Returns the timer's id.
-    #[wasm_bindgen(js_name = setTimeout)]
-    pub(in crate::edge) fn start_timer(callback: &Closure<dyn FnMut()>, delay: i32) -> i32;
 
     /// `clearTimeout(id)`.
     #[wasm_bindgen(js_name = clearTimeout)]

@@ -3,9 +3,9 @@
 use js_sys::{Array, Object, Promise, Uint8Array};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen_futures::JsFuture;
 
 use super::globals::record;
+use crate::edge::slots::Settled;
 use crate::gateway::RsaPublicKey;
 
 #[wasm_bindgen]
@@ -52,8 +52,8 @@ pub(in crate::edge) async fn verify_rs256(
     let algorithm = record([("name", ALGORITHM), ("hash", "SHA-256")]);
     let usages = Array::of1(&JsValue::from_str("verify"));
     let import = SUBTLE.with(|subtle| subtle.import_key("jwk", &jwk, &algorithm, false, &usages))?;
-    let key = JsFuture::from(import).await?;
+    let key = Settled::of(&import).await?;
     let (signature, message) = (Uint8Array::from(signature), Uint8Array::from(message));
     let verification = SUBTLE.with(|subtle| subtle.verify(ALGORITHM, &key, &signature, &message))?;
-    Ok(JsFuture::from(verification).await?.is_truthy())
+    Ok(Settled::of(&verification).await?.is_truthy())
 }

@@ -7,6 +7,7 @@ use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use super::account_store::AccountStore;
 use super::budget_alerts::{BudgetAlerts, FIRST_PAUSE};
+use super::command;
 use super::sql::unreadable;
 use crate::alerts::{Observation, PeriodReading, ReachedThreshold};
 use crate::config::Millis;
@@ -63,12 +64,12 @@ impl DurableObject for Account {
         }
     }
 
-    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let command = request.text().await?;
+    async fn fetch(&self, request: Request) -> worker::Result<Response> {
+        let command = command::read(&request).await?;
         // Nothing awaits from here on: reading, deciding and writing are one step.
-        let response =
-            serde_json::from_str(&command).map_or(Ok(AccountResponse::Malformed), |command| self.handle(command))?;
-        Response::ok(serde_json::to_string(&response)?)
+        let response = serde_json::from_str(&command)
+            .map_or(Ok(AccountResponse::Malformed), |parsed| self.handle(parsed, &command))?;
+        command::respond(serde_json::to_string(&response)?)
     }
 
     /// Reports thresholds of the budget that have not arrived yet.
@@ -81,13 +82,13 @@ impl DurableObject for Account {
 }
 
 impl Account {
-    fn handle(&self, command: AccountCommand) -> worker::Result<AccountResponse> {
+    fn handle(&self, command: AccountCommand, json: &str) -> worker::Result<AccountResponse> {
         let now = now();
         let mut opened = self.ledger.borrow_mut();
         let mut ledger = self.current(opened.take(), now)?;
         let (query, before) = (Query::of(&command), self.reached(&ledger));
         let mut writes = Vec::new();
-        let response = ledger.handle(command, now, &mut writes);
+        let response = ledger.handle_received(command, Some(json), now, &mut writes);
         // After a failed read or write the ledger stays closed: the next command opens it from what was
         // written.
         self.store.check()?;

@@ -1,14 +1,14 @@
 //! Commands to Durable Objects.
 
-use js_sys::JsString;
+use js_sys::{JsString, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
 use web_sys::RequestInit;
 use worker::Env;
 
 use crate::config::Region;
 use crate::edge::js::{Stub, namespace, record};
 use crate::edge::log::report_failure;
+use crate::edge::slots::Settled;
 use crate::gateway::platform::{ObjectAddress, ObjectError};
 use crate::telemetry::RuntimeFailure;
 
@@ -76,14 +76,14 @@ pub(in crate::edge) fn operations(env: &Env) -> Result<Stub, JsValue> {
 
 /// Forwards a request to an object.
 pub(in crate::edge) async fn forward(object: &Stub, request: &web_sys::Request) -> Result<web_sys::Response, JsValue> {
-    JsFuture::from(object.forward(request)?).await?.dyn_into()
+    Settled::of(&object.forward(request)?).await?.dyn_into()
 }
 
 async fn send(stub: Result<Stub, JsValue>, url: &str, command: &str) -> Result<String, JsValue> {
     let init = RequestInit::new();
     init.set_method("POST");
-    init.set_body(&JsValue::from_str(command));
-    let response: web_sys::Response = JsFuture::from(stub?.fetch(url, &init)?).await?.dyn_into()?;
-    let text = JsFuture::from(response.text()?).await?;
+    init.set_body(&Uint8Array::from(command.as_bytes()));
+    let response: web_sys::Response = Settled::of(&stub?.fetch(url, &init)?).await?.dyn_into()?;
+    let text = Settled::of(&response.text()?).await?;
     if response.ok() { Ok(text.dyn_into::<JsString>()?.into()) } else { Err(text) }
 }

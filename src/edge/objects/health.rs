@@ -5,6 +5,7 @@ use std::cell::RefCell;
 
 use worker::{DurableObject, Env, Request, Response, Result, SqlStorage, State, durable_object};
 
+use super::command;
 use super::sql::{as_text, has_table, rows, run, text};
 use crate::edge::clock::now;
 use crate::ledger::health::{HealthCommand, HealthResponse, SharedHealth};
@@ -26,12 +27,12 @@ impl DurableObject for Health {
         Self { sql: state.storage().sql(), health: RefCell::new(None) }
     }
 
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let command = request.text().await?;
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        let command = command::read(&request).await?;
         // Nothing awaits from here on: reading, deciding and writing are one step.
         let response =
             serde_json::from_str(&command).map_or(Ok(HealthResponse::Malformed), |command| self.handle(command))?;
-        Response::ok(serde_json::to_string(&response)?)
+        command::respond(serde_json::to_string(&response)?)
     }
 }
 

@@ -10,6 +10,7 @@ use futures::future::{Either, select};
 use wasm_bindgen::JsValue;
 use worker::{Delay, DurableObject, Env, Request, Response, Result, State, durable_object};
 
+use super::command;
 use super::log_store::LogStore;
 use crate::alerts::Observation;
 use crate::config::{FileLog, Millis};
@@ -61,8 +62,8 @@ impl DurableObject for LogFiles {
         }
     }
 
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let command = request.text().await?;
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        let command = command::read(&request).await?;
         if self.writer.borrow().is_none() {
             self.wake_at.set(stored_alarm(&self.state).await);
         }
@@ -70,7 +71,7 @@ impl DurableObject for LogFiles {
             Ok(command) => self.handle(command).await?,
             Err(_) => LogResponse::Malformed,
         };
-        Response::ok(serde_json::to_string(&response)?)
+        command::respond(serde_json::to_string(&response)?)
     }
 
     /// Closes and deletes segments whose time has come, and stores closed ones in the bucket.
@@ -167,6 +168,7 @@ impl LogFiles {
             }
             BucketTask::Delete { key, .. } => in_time(bucket.delete(key), BUCKET_TIME).await,
         }
+        .unwrap_or_else(|| Err(JsValue::from_str("it does not respond")))
     }
 
     async fn read(&self, query: LogQuery) -> Result<LogResponse> {
@@ -175,12 +177,12 @@ impl LogFiles {
         let Some((segments, status)) = known else { return Ok(LogResponse::Disabled) };
         let (mut search, mut unread_segments) = (LogSearch::new(query), 0);
         // A slow bucket does not hold the query for each of its segments.
-        let until = now().saturating_add(BUCKET_TIME);
+        let mut until = now().saturating_add(BUCKET_TIME);
         for segment in &segments {
             if !search.wants(segment) {
                 continue;
             }
-            match self.lines_of(segment, until).await? {
+            match self.lines_of(segment, &mut until).await? {
                 Some(lines) => search.search(&lines),
                 None => unread_segments += 1,
             }
@@ -189,9 +191,10 @@ impl LogFiles {
         Ok(LogResponse::Page(LogPage { lines, has_more, unread_segments, status }))
     }
 
-    /// The lines of a segment; `None` if the bucket does not return them until then. A segment may move to
-    /// the bucket while another is read.
-    async fn lines_of(&self, segment: &Segment, until: Millis) -> Result<Option<String>> {
+    /// The lines of a segment; `None` if the bucket does not return them until then. After a read that took
+    /// all the time, `until` is 0: the timer may end before the clock says so. A segment may move to the
+    /// bucket while another is read.
+    async fn lines_of(&self, segment: &Segment, until: &mut Millis) -> Result<Option<String>> {
         if segment.place != SegmentPlace::Bucket {
             let lines = self.store.lines(segment.number)?;
             if !lines.is_empty() {
@@ -199,17 +202,18 @@ impl LogFiles {
             }
         }
         let (Some(bucket), left @ 1..) = (&self.bucket, until.saturating_sub(now())) else { return Ok(None) };
-        Ok(in_time(bucket.get(&segment.key), left).await.ok().flatten())
+        let Some(read) = in_time(bucket.get(&segment.key), left).await else {
+            *until = 0;
+            return Ok(None);
+        };
+        Ok(read.ok().flatten())
     }
 }
 
-/// The result of a call of the bucket, or an error when its time is over.
-async fn in_time<T>(
-    call: impl Future<Output = result::Result<T, JsValue>>,
-    time: Millis,
-) -> result::Result<T, JsValue> {
+/// What a call of the bucket returns; `None` when its time is over.
+async fn in_time<T>(call: impl Future<Output = T>, time: Millis) -> Option<T> {
     match select(Box::pin(call), Box::pin(Delay::from(Duration::from_millis(time)))).await {
-        Either::Left((result, _)) => result,
-        Either::Right(_) => Err(JsValue::from_str("it does not respond")),
+        Either::Left((result, _)) => Some(result),
+        Either::Right(_) => None,
     }
 }

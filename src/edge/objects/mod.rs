@@ -4,6 +4,7 @@ mod account;
 mod account_store;
 mod budget_alerts;
 pub(super) mod call;
+mod command;
 mod health;
 mod log_files;
 mod log_store;

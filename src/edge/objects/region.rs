@@ -1,14 +1,13 @@
 //! The Durable Object that calls providers from where it is. The runtime pumps the bytes of requests and
 //! responses through it; nothing of them is read or kept.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
 use futures::future::{Either, select};
 use js_sys::Array;
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, RequestInit, RequestRedirect};
 use worker::{
     Delay, DurableObject, Env, Headers, Request, Response, ResponseBuilder, Result, SqlStorage, State, durable_object,
@@ -20,6 +19,8 @@ use crate::config::Millis;
 use crate::edge::clock::now;
 use crate::edge::isolate::bridge;
 use crate::edge::log::report_failure;
+use crate::edge::slots::Settled;
+use crate::edge::url::origin;
 use crate::edge::{js, text as texts};
 use crate::gateway::Bridge;
 use crate::policy::region::{CallOutcome, OUTCOME, Place, WaitingCalls};
@@ -36,12 +37,15 @@ const PLACE_LIFE: Millis = 86_400_000;
 const UNKNOWN_LIFE: Millis = 60_000;
 
 /// What calls providers in a region. Its name is that of the region and a number, and the class name is part
-/// of wrangler.toml. Only the gateway reaches it: the URL of a call is the one of the configuration.
+/// of wrangler.toml. Only Workers of the same account reach it, and it calls no host but those of providers
+/// that the configuration has in a region: one with a binding to it cannot use it for anything else.
 #[durable_object(fetch)]
 pub struct Region {
     env: Env,
     sql: SqlStorage,
     waiting: Rc<RefCell<WaitingCalls>>,
+    /// The origins of what may be called.
+    origins: OnceCell<Vec<String>>,
     place: Cell<Option<Place>>,
     /// Until when `place` counts.
     place_until: Cell<Millis>,
@@ -53,6 +57,7 @@ impl DurableObject for Region {
             env,
             sql: state.storage().sql(),
             waiting: Rc::default(),
+            origins: OnceCell::new(),
             place: Cell::new(None),
             place_until: Cell::new(0),
         }
@@ -64,6 +69,9 @@ impl DurableObject for Region {
         if request.url() == URL {
             let place = self.place(&bridge).await;
             return Response::ok(serde_json::to_string(&place.map(|place| place.to_string()))?);
+        }
+        if request.method() != "POST" || !self.may_call(&bridge, &request.url()) {
+            return outcome(CallOutcome::Broken);
         }
         let Some(waiting) = Waiting::begin(&self.waiting, now().saturating_add(bridge.longest_request())) else {
             return outcome(CallOutcome::Full);
@@ -83,6 +91,14 @@ impl DurableObject for Region {
 }
 
 impl Region {
+    /// Whether a URL is one of a provider that is called from a region.
+    fn may_call(&self, bridge: &Bridge, called: &str) -> bool {
+        // The runtime writes addresses as it writes that of the request.
+        let read = |root: String| web_sys::Request::new_with_str(&root).ok().map(|request| origin(&request.url()));
+        let origins = self.origins.get_or_init(|| bridge.called_from_regions().filter_map(read).collect());
+        origins.contains(&origin(called))
+    }
+
     /// Where this object is; `None` if nobody says.
     async fn place(&self, bridge: &Bridge) -> Option<Place> {
         let trace = bridge.region_settings().trace.as_ref()?;
@@ -133,7 +149,7 @@ async fn send(request: &web_sys::Request) -> Result<web_sys::Response, JsValue> 
     let init = RequestInit::new();
     init.set_redirect(RequestRedirect::Manual);
     init.set_signal(Some(&AbortSignal::any(&Array::of1(&request.signal()))));
-    JsFuture::from(js::fetch_request(request, &init)?).await?.dyn_into()
+    Settled::of(&js::fetch_request(request, &init)?).await?.dyn_into()
 }
 
 /// The provider's response, with its bytes as the runtime brings them.

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 
 use worker::{DurableObject, Env, Request, Response, Result, SqlStorage, State, durable_object};
 
+use super::command;
 use super::sql::{Row, as_number, as_text, number, rows, run, text, unreadable};
 use crate::edge::clock::now;
 use crate::ledger::registry::{KeyRegistry, RegistryCommand, RegistryResponse, RegistryWrite};
@@ -30,12 +31,12 @@ impl DurableObject for Directory {
         Self { sql: state.storage().sql(), registry: RefCell::new(None) }
     }
 
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let command = request.text().await?;
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        let command = command::read(&request).await?;
         // Nothing awaits from here on: reading, deciding and writing are one step.
         let response =
             serde_json::from_str(&command).map_or(Ok(RegistryResponse::Malformed), |command| self.handle(command))?;
-        Response::ok(serde_json::to_string(&response)?)
+        command::respond(serde_json::to_string(&response)?)
     }
 }
 

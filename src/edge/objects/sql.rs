@@ -44,6 +44,15 @@ pub(super) fn as_text(value: Option<&SqlStorageValue>) -> Option<String> {
     }
 }
 
+/// A long text that was read with `CAST(… AS BLOB)`: bytes cross to the wasm at once, a text character by
+/// character.
+pub(super) fn as_long_text(value: Option<&SqlStorageValue>) -> Option<&str> {
+    match value {
+        Some(SqlStorageValue::Blob(bytes)) => std::str::from_utf8(bytes).ok(),
+        _ => None,
+    }
+}
+
 pub(super) fn as_number(value: Option<&SqlStorageValue>) -> Option<u64> {
     match value {
         Some(SqlStorageValue::Integer(number)) => u64::try_from(*number).ok(),

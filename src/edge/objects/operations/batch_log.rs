@@ -6,14 +6,14 @@
 use std::collections::VecDeque;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use worker::{Result, SqlStorage};
 
 use super::unreadable_rows::{report_entries_once, report_once};
 use crate::config::Millis;
-use crate::edge::objects::sql::{Row, as_number, as_text, has_table, number, rows, run, text};
+use crate::edge::objects::sql::{Row, as_long_text, as_number, has_table, number, rows, run, text};
 use crate::operations::Batch;
 use crate::reports::RequestBlock;
-use crate::telemetry::RequestSummary;
 use crate::telemetry::log_file::LogLines;
 
 const CREATE: [&str; 3] = [
@@ -72,7 +72,7 @@ impl BatchLog {
         }
         log.next = log.folded;
         let mut waiting = Vec::new();
-        let query = "SELECT batch, number, first_request, received FROM batches ORDER BY number";
+        let query = "SELECT CAST(batch AS BLOB), number, first_request, received FROM batches ORDER BY number";
         for row in rows(&log.sql, query, Vec::new())? {
             let mut batch = read_batch(&row);
             let lines = std::mem::take(&mut batch.lines);
@@ -132,7 +132,7 @@ impl BatchLog {
         let from = from.max(self.folded.batch);
         let mut lines = LogLines::default();
         if from < self.next.batch {
-            let query = "SELECT batch FROM batches WHERE number >= ? ORDER BY number";
+            let query = "SELECT CAST(batch AS BLOB) FROM batches WHERE number >= ? ORDER BY number";
             for row in rows(&self.sql, query, vec![number(from)?])? {
                 lines.append(read_lines(&row));
             }
@@ -142,13 +142,10 @@ impl BatchLog {
 
     /// Moves the requests that wait into blocks. The parts have stored what they made of them.
     pub(super) fn fold(&mut self) -> Result<()> {
-        let query = "SELECT batch, number FROM batches WHERE number >= ? ORDER BY number";
-        let mut requests: Vec<RequestSummary> = Vec::new();
-        for row in rows(&self.sql, query, vec![number(self.folded.batch)?])? {
-            requests.extend(read_batch(&row).summaries);
-        }
+        let query = "SELECT CAST(batch AS BLOB), number FROM batches WHERE number >= ? ORDER BY number";
+        let waiting = rows(&self.sql, query, vec![number(self.folded.batch)?])?;
         let mut first = self.folded.request;
-        for block in RequestBlock::cut(&requests)? {
+        for block in RequestBlock::cut(waiting.iter().flat_map(requests_of)) {
             let values = vec![number(first)?, number(block.first_at)?, number(block.last_at)?, text(block.json)];
             run(&self.sql, "INSERT INTO blocks VALUES (?, ?, ?, ?)", values)?;
             first = first.saturating_add(block.requests as u64);
@@ -175,16 +172,24 @@ impl Place {
     }
 }
 
-/// The batch in the first column of a row, whose number is in the second. What cannot be read of it, because
-/// another build wrote it, is reported once.
+/// The batch in the first column of a row, read as a BLOB, whose number is in the second. What cannot be read
+/// of it, because another build wrote it, is reported once.
 pub(super) fn read_batch(row: &Row) -> Batch {
     let name = format!("batch {}", number_at(row, 1));
-    let (batch, unreadable) = Batch::read(&as_text(row.first()).unwrap_or_default()).unwrap_or_else(|error| {
+    let (batch, unreadable) = Batch::read(as_long_text(row.first()).unwrap_or_default()).unwrap_or_else(|error| {
         report_once(&name, || format!("a stored batch cannot be read: {error}"));
         Default::default()
     });
     report_entries_once(&name, unreadable);
     batch
+}
+
+/// The requests of such a batch, each as JSON.
+fn requests_of(row: &Row) -> Vec<&RawValue> {
+    Batch::raw_summaries(as_long_text(row.first()).unwrap_or_default()).unwrap_or_else(|error| {
+        report_once(&format!("batch {}", number_at(row, 1)), || format!("a stored batch cannot be read: {error}"));
+        Vec::new()
+    })
 }
 
 /// The lines in a batch.
@@ -194,10 +199,10 @@ struct WithLines {
     lines: LogLines,
 }
 
-/// The lines for log files of the batch in the first column of a row.
+/// The lines for log files of the batch in the first column of a row, read as a BLOB.
 fn read_lines(row: &Row) -> LogLines {
     let with_lines: WithLines =
-        as_text(row.first()).and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
+        as_long_text(row.first()).and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
     with_lines.lines
 }
 

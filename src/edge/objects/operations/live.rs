@@ -22,12 +22,14 @@ use crate::telemetry::RequestSummary;
 const MAX_TIME: Millis = 3_600_000;
 /// The codes and reasons of closed connections.
 const EXPIRED: (u16, &str) = (4401, "the time is over; connect with a new ticket");
-const TOO_SLOW: (u16, &str) = (4408, "the client reads too slowly");
+const TOO_SLOW: (u16, &str) = (4408, "the client confirms too slowly");
 const FULL: (u16, &str) = (1013, "too many watchers");
 
 /// The watchers, and what they know.
 pub(super) struct Live {
     board: RefCell<LiveBoard>,
+    /// A random number, by which isolates notice that the object has forgotten what runs.
+    board_id: u64,
     /// What was sent to each watcher. After the object slept, they count anew.
     flows: RefCell<BTreeMap<u64, LiveFlow>>,
     /// When the first watcher's time is over.
@@ -44,7 +46,7 @@ pub(super) struct LiveReport {
 /// What is attached to a watcher's connection.
 #[derive(Serialize, Deserialize)]
 struct Watcher {
-    /// Random.
+    /// A random number, which names the watcher after the object has slept.
     id: u64,
     expires: Millis,
     filter: LiveFilter,
@@ -61,7 +63,12 @@ impl Live {
     pub(super) fn open(state: &State, bridge: &Opened) -> Self {
         let longest = bridge.as_ref().map_or(0, |bridge| bridge.longest_request());
         let expires = watchers(state).map(|(_, watcher)| watcher.expires).min();
-        Self { board: RefCell::new(LiveBoard::new(longest)), flows: RefCell::default(), expires: Cell::new(expires) }
+        Self {
+            board: RefCell::new(LiveBoard::new(longest)),
+            board_id: random_id(),
+            flows: RefCell::default(),
+            expires: Cell::new(expires),
+        }
     }
 
     /// When the first watcher's time is over.
@@ -134,7 +141,8 @@ impl Live {
     /// The response to a batch of this isolate.
     pub(super) fn response(&self, state: &State, isolate: u64, now: Millis) -> Recorded {
         let board = self.board.borrow();
-        Recorded { live_until: board.live_until(watchers(state).count(), now), ending: board.ending(isolate) }
+        let live_until = board.live_until(watchers(state).count(), now);
+        Recorded { live_until, board: self.board_id, ending: board.ending(isolate) }
     }
 
     /// Disconnects the watchers whose time is over.

@@ -61,6 +61,10 @@ impl Part for Metrics {
 
     fn replay(&mut self, batch: &Batch, received: Millis) -> Result<()> {
         self.add(batch, received);
+        // An export that was due went with this batch, unless it failed: then the next one has all of it.
+        if let Some(export) = &mut self.export {
+            export.plan.begin(received);
+        }
         Ok(())
     }
 
@@ -74,7 +78,7 @@ impl Part for Metrics {
     }
 
     fn wake_at(&self) -> Option<Millis> {
-        self.export.as_ref().and_then(|export| export.plan.due())
+        self.export.as_ref().and_then(|export| export.plan.wake_at())
     }
 
     fn handle(&mut self, command: &str, now: Millis) -> Result<String> {

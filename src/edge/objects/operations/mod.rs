@@ -14,4 +14,6 @@ mod parts;
 mod reports;
 mod request_index;
 mod request_log;
+mod rollups;
+mod statement;
 mod unreadable_rows;

@@ -1,6 +1,7 @@
 //! The entry of the operations object: it passes batches, commands and alarms to its parts.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use futures::future::join_all;
 use worker::{
@@ -19,12 +20,13 @@ use crate::edge::delivery::{in_time, random_id};
 use crate::edge::isolate::bridge;
 use crate::edge::js::{in_transaction, set_alarm, stored_alarm};
 use crate::edge::log::report_failure;
-use crate::edge::otlp_request::OtlpRequest;
+use crate::edge::objects::command;
 use crate::gateway::Opened;
 use crate::gateway::platform::{ObjectAddress, OperationsPart};
 use crate::operations::{Batch, Recorded};
 use crate::telemetry::RuntimeFailure;
 use crate::telemetry::log_file::LogResponse;
+use crate::telemetry::metrics::SeriesRow;
 
 /// The pause after a failed alarm.
 const PAUSE: Millis = 300_000;
@@ -39,6 +41,8 @@ pub struct Operations {
     parts: RefCell<Option<Parts>>,
     /// When the alarm is set.
     wake_at: Cell<Option<Millis>>,
+    /// Exports of metrics that were dropped, and are not recorded yet.
+    drops: Rc<RefCell<Vec<SeriesRow>>>,
     live: Live,
 }
 
@@ -46,10 +50,10 @@ impl DurableObject for Operations {
     fn new(state: State, env: Env) -> Self {
         let bridge = bridge(&env);
         let live = Live::open(&state, &bridge);
-        Self { bridge, state, env, parts: RefCell::new(None), wake_at: Cell::new(None), live }
+        Self { bridge, state, env, parts: RefCell::new(None), wake_at: Cell::new(None), drops: Rc::default(), live }
     }
 
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
+    async fn fetch(&self, request: Request) -> Result<Response> {
         let path = request.path();
         if self.parts.borrow().is_none() {
             self.wake_at.set(stored_alarm(&self.state).await);
@@ -59,14 +63,15 @@ impl DurableObject for Operations {
             self.live.wake_at().into_iter().for_each(|at| self.plan(at));
             return response;
         }
-        let (part, command) = (path.trim_start_matches('/'), request.text().await?);
+        self.record_drops();
+        let (part, command) = (path.trim_start_matches('/'), command::read(&request).await?);
         if part == OperationsPart::Lines.name() {
             self.ask(Parts::take_lines)?;
             let has_moved_all = self.move_lines().await;
             self.plan_alarm();
-            return Response::ok(has_moved_all.to_string());
+            return command::respond(has_moved_all.to_string());
         }
-        Response::ok(self.handle(part, &command)?)
+        command::respond(self.handle(part, &command)?)
     }
 
     async fn websocket_message(&self, socket: WebSocket, message: WebSocketIncomingMessage) -> Result<()> {
@@ -98,9 +103,11 @@ impl DurableObject for Operations {
         let notices = self.check(self.ask(|parts, now| parts.alerts.begin(now))).unwrap_or_default();
         self.plan_alarm();
         self.send_notices(&notices).await;
-        if let Some(drops) = self.export_metrics(request).await {
-            self.check(self.with_parts(|parts, now| parts.record(&drops, None, now)));
+        if let Some(request) = request {
+            let dropped = metrics_export::send(request).await;
+            self.drops.borrow_mut().extend(dropped);
         }
+        self.record_drops();
         Response::empty()
     }
 }
@@ -116,6 +123,7 @@ impl Operations {
         if self.with_parts(|parts, _| Ok(parts.needs_fold(part, command)))? {
             self.check(self.with_parts(Parts::fold));
         }
+        self.check(self.with_parts(|parts, now| parts.prepare(part, command, now)));
         let unknown = || Err(Error::RustError(format!("the operations object has no part `{part}`")));
         self.with_parts(|parts, now| parts.handle(part, command, now).unwrap_or_else(unknown))
     }
@@ -127,16 +135,37 @@ impl Operations {
         let (events, dropped) = (std::mem::take(&mut batch.live), std::mem::take(&mut batch.live_dropped));
         let json = (unreadable == 0 && events.is_empty()).then_some(command);
         self.live.note(&self.state, &LiveReport { isolate: batch.isolate, events, dropped }, now());
-        if !batch.is_for_watchers_only() && self.with_parts(|parts, now| parts.record(&batch, json, now))? {
+        if !batch.is_for_watchers_only() && self.record_in_parts(&batch, json)? {
             self.live.finish(&self.state, &batch.summaries, now());
         }
         Ok(self.live.response(&self.state, batch.isolate, now()))
     }
 
-    /// Exports metrics. Meanwhile batches and commands are handled. Returns what is to be recorded of it.
-    async fn export_metrics(&self, request: Option<OtlpRequest>) -> Option<Batch> {
-        let drops = metrics_export::send(request?).await?;
-        Some(Batch { id: random_id(), series: vec![drops], ..Batch::default() })
+    /// Has the parts record a batch, and exports metrics, if that is due: an alarm would cost a row. Returns
+    /// whether the batch is new.
+    fn record_in_parts(&self, batch: &Batch, json: Option<&str>) -> Result<bool> {
+        let (is_new, request) = self.with_parts(|parts, now| {
+            let is_new = parts.record(batch, json, now)?;
+            Ok((is_new, parts.metrics.begin_export(now)))
+        })?;
+        if let Some(request) = request {
+            let drops = Rc::clone(&self.drops);
+            self.state.wait_until(async move {
+                let dropped = metrics_export::send(request).await;
+                drops.borrow_mut().extend(dropped);
+            });
+        }
+        Ok(is_new)
+    }
+
+    /// Records which exports of metrics were dropped. An export outlives the call that began it, so the next
+    /// call does this.
+    fn record_drops(&self) {
+        let series = self.drops.take();
+        if !series.is_empty() {
+            let batch = Batch { id: random_id(), series, ..Batch::default() };
+            self.check(self.with_parts(|parts, now| parts.record(&batch, None, now)));
+        }
     }
 
     /// Moves the lines that wait in chunks to log files. Meanwhile batches and commands are handled. Returns

@@ -16,6 +16,11 @@ pub(super) trait Part {
         false
     }
 
+    /// Stores what makes this command cheaper. The command is handled even if that fails.
+    fn prepare(&mut self, _command: &str, _now: Millis) -> Result<()> {
+        Ok(())
+    }
+
     /// Handles a command to it, as JSON. Returns the response, as JSON; that of metrics is their text.
     fn handle(&mut self, command: &str, now: Millis) -> Result<String>;
 

@@ -53,6 +53,11 @@ impl Parts {
         self.named(name).is_some_and(|part| part.needs_fold(command))
     }
 
+    /// Stores what makes this command cheaper.
+    pub(super) fn prepare(&mut self, name: &str, command: &str, now: Millis) -> Result<()> {
+        self.named(name).map_or(Ok(()), |part| part.prepare(command, now))
+    }
+
     fn named(&mut self, name: &str) -> Option<&mut dyn Part> {
         self.all().into_iter().find(|(part, _)| *part == name).map(|(_, part)| part)
     }

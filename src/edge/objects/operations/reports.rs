@@ -4,12 +4,14 @@ use worker::{Result, SqlStorage};
 
 use super::part::Part;
 use super::request_log::RequestLog;
+use super::rollups::Rollups;
+use super::statement;
 use crate::config::{Millis, Reporting};
-use crate::edge::objects::sql::{Row, as_number, as_text, has_table, number, rows, run, text};
+use crate::edge::objects::sql::{Row, as_number, as_text, has_table, number, rows, run};
 use crate::operations::Batch;
 use crate::reports::{
     Cell, DELETED, MAX_ROWS, Quarter, Report, ReportCommand, ReportQuery, ReportResponse, ReportRow, ReportTable,
-    RequestFilter, Resolution, Span, SqlStatement, SqlValue, StoreSizes, Sums, UnfoldedSums, Zone, spans,
+    RequestFilter, Resolution, RollupTable, Span, SqlStatement, StoreSizes, Sums, UnfoldedSums, Zone,
 };
 use crate::wire::date::DAY;
 
@@ -29,6 +31,7 @@ pub(super) struct Reports {
     requests: RequestLog,
     settings: Reporting,
     sums: UnfoldedSums,
+    rollups: Rollups,
     has_tables: bool,
     /// When entries are next looked for that have expired.
     expires_at: Option<Millis>,
@@ -46,10 +49,11 @@ impl Part for Reports {
         self.count(batch, received)
     }
 
-    fn fold(&mut self, _now: Millis) -> Result<()> {
+    fn fold(&mut self, now: Millis) -> Result<()> {
         self.create_tables()?;
+        self.rollups.forget(self.sums.cells().keys().map(|cell| cell.quarter), now)?;
         for (cell, sums) in self.sums.cells() {
-            self.run(ReportTable::add(cell, sums))?;
+            statement::run(&self.sql, ReportTable::add(cell, sums))?;
         }
         for (quarter, lost) in self.sums.lost() {
             let add =
@@ -68,13 +72,21 @@ impl Part for Reports {
         matches!(serde_json::from_str(command), Ok(ReportCommand::Delete { before: None, .. }))
     }
 
-    fn handle(&mut self, command: &str, _now: Millis) -> Result<String> {
+    fn prepare(&mut self, command: &str, now: Millis) -> Result<()> {
+        let (Ok(ReportCommand::Report { query, zone }), true) = (serde_json::from_str(command), self.has_tables) else {
+            return Ok(());
+        };
+        let Some(oldest) = self.oldest_quarter()? else { return Ok(()) };
+        self.rollups.make(&query, &query.spans(&zone), oldest, now)
+    }
+
+    fn handle(&mut self, command: &str, now: Millis) -> Result<String> {
         let response = match serde_json::from_str(command) {
             Ok(ReportCommand::Report { query, zone }) => self.report(&query, &zone)?,
             Ok(ReportCommand::Requests { filter, before, limit }) => {
                 ReportResponse::Requests(self.requests.page(filter, before, limit)?)
             }
-            Ok(ReportCommand::Delete { filter, before }) => self.delete(&filter, before)?,
+            Ok(ReportCommand::Delete { filter, before }) => self.delete(&filter, before, now)?,
             Ok(ReportCommand::Size) => ReportResponse::Size(self.sizes()?),
             Err(_) => ReportResponse::Malformed,
         };
@@ -103,8 +115,8 @@ impl Reports {
     /// Opens the reports. The alarm of an earlier instance still stands, so that none has to be set.
     pub(super) fn open(sql: SqlStorage, settings: Reporting) -> Result<Self> {
         let has_tables = has_table(&sql, "cells")?;
-        let requests = RequestLog::new(sql.clone());
-        Ok(Self { sql, requests, settings, sums: UnfoldedSums::default(), has_tables, expires_at: None })
+        let (requests, rollups) = (RequestLog::new(sql.clone()), Rollups::open(sql.clone())?);
+        Ok(Self { sql, requests, rollups, settings, sums: UnfoldedSums::default(), has_tables, expires_at: None })
     }
 
     /// When something stored will have expired, at the latest a day later.
@@ -151,18 +163,23 @@ impl Reports {
             let quarter = Quarter(as_number(row.first()).unwrap_or(0));
             (ReportTable::cell_of(quarter, names), Sums::of_values(sums))
         };
-        Ok(self.rows(statement)?.into_iter().map(cell).collect())
+        Ok(statement::rows(&self.sql, statement)?.into_iter().map(cell).collect())
     }
 
     fn report(&self, query: &ReportQuery, zone: &Zone) -> Result<ReportResponse> {
         let mut report = Report::of(query, zone, self.sums.cells());
-        let spans = spans(zone, query.resolution, query.days);
+        let spans = query.spans(zone);
         if self.has_tables {
-            for row in self.rows(ReportTable::read(query, &spans))? {
-                let span = as_number(row.first()).and_then(|span| usize::try_from(span).ok());
-                let values = (1..=query.group_by.len()).map(|index| as_text(row.get(index))).collect();
-                let sums = as_text(row.last()).unwrap_or_default();
-                ReportTable::add_row(&mut report, &spans, ReportRow { span: span.unwrap_or(usize::MAX), values, sums });
+            let pieces = self.rollups.pieces(query, &spans)?;
+            let name = query.rolled_up_by().unwrap_or_default();
+            let reads = [ReportTable::read(query, &pieces), RollupTable::read(query, &name, &pieces)];
+            for read in reads.into_iter().flatten() {
+                for row in statement::rows(&self.sql, read)? {
+                    let span = as_number(row.first()).and_then(|span| usize::try_from(span).ok());
+                    let values = (1..=query.group_by.len()).map(|index| as_text(row.get(index))).collect();
+                    let (span, sums) = (span.unwrap_or(usize::MAX), as_text(row.last()).unwrap_or_default());
+                    ReportTable::add_row(&mut report, &spans, ReportRow { span, values, sums });
+                }
             }
         }
         if report.rows.len() > MAX_ROWS {
@@ -174,7 +191,8 @@ impl Reports {
     /// How many requests were lost in the days of a report.
     fn lost(&self, query: &ReportQuery, zone: &Zone) -> Result<u64> {
         let mut lost = 0u64;
-        for Span { first, last, .. } in spans(zone, Resolution::Range, query.days) {
+        let all = ReportQuery { resolution: Resolution::Range, ..query.clone() };
+        for Span { first, last, .. } in all.spans(zone) {
             lost = self.sums.lost().range(first..=last).fold(lost, |sum, (_, lost)| sum.saturating_add(*lost));
             if self.has_tables {
                 let query = "SELECT SUM(requests) FROM lost WHERE quarter BETWEEN ? AND ?";
@@ -185,10 +203,10 @@ impl Reports {
         Ok(lost)
     }
 
-    fn delete(&mut self, filter: &RequestFilter, before: Option<u64>) -> Result<ReportResponse> {
+    fn delete(&mut self, filter: &RequestFilter, before: Option<u64>, now: Millis) -> Result<ReportResponse> {
         let (requests, mut next) = self.requests.delete(filter, before)?;
         // All sums are searched for the tags, which takes as long as a report: after the last block only.
-        if next.is_none() && self.rename_cells(filter)? {
+        if next.is_none() && self.rename_cells(filter, now)? {
             next = Some(1);
         }
         // What came since the first command is not meant.
@@ -196,18 +214,22 @@ impl Reports {
         Ok(ReportResponse::Deleted { requests, next, waiting })
     }
 
-    /// Takes the values of the filter's tags from the sums of its key that have all of them. Returns whether
-    /// some are left.
-    fn rename_cells(&self, filter: &RequestFilter) -> Result<bool> {
-        if filter.tags.iter().all(|(_, value)| value == DELETED) {
+    /// Takes the owner and the values of the filter's tags from the sums of its key that have all of them.
+    /// Returns whether some are left.
+    fn rename_cells(&self, filter: &RequestFilter, now: Millis) -> Result<bool> {
+        if filter.tags.iter().map(|(_, value)| value).chain(&filter.owner).all(|value| value == DELETED) {
             return Ok(false);
         }
         let cells = self.stored_cells(ReportTable::cells_with_tags(filter, MAX_RENAMED))?;
         let has_more = cells.len() as u64 == MAX_RENAMED;
+        self.rollups.forget(cells.iter().map(|(cell, _)| cell.quarter), now)?;
         for (mut cell, sums) in cells {
-            self.run(ReportTable::delete(&cell))?;
+            statement::run(&self.sql, ReportTable::delete(&cell))?;
+            if filter.owner.is_some() {
+                DELETED.clone_into(&mut cell.owner);
+            }
             cell.tags.extend(filter.tags.iter().map(|(name, _)| (name.clone(), DELETED.to_owned())));
-            self.run(ReportTable::add(&cell, &sums))?;
+            statement::run(&self.sql, ReportTable::add(&cell, &sums))?;
         }
         Ok(has_more)
     }
@@ -219,9 +241,10 @@ impl Reports {
         }
         let before = Quarter::of(now.saturating_sub(days(self.settings.keep_sums_days)));
         run(&self.sql, "DELETE FROM lost WHERE quarter < ?", vec![number(before.0)?])?;
+        self.rollups.expire(before)?;
         for _ in 0..MAX_EXPIRED {
             match self.oldest_quarter()? {
-                Some(oldest) if oldest < before => self.run(ReportTable::delete_oldest(before))?,
+                Some(oldest) if oldest < before => statement::run(&self.sql, ReportTable::delete_oldest(before))?,
                 _ => return Ok(false),
             }
         }
@@ -247,27 +270,10 @@ impl Reports {
             oldest_sum_at: oldest.map(Quarter::start),
         })
     }
-
-    fn rows(&self, statement: SqlStatement) -> Result<Vec<Row>> {
-        rows(&self.sql, &statement.text, values(statement.values)?)
-    }
-
-    fn run(&self, statement: SqlStatement) -> Result<()> {
-        run(&self.sql, &statement.text, values(statement.values)?)
-    }
 }
 
 fn days(days: u64) -> Millis {
     days.saturating_mul(DAY)
-}
-
-fn values(values: Vec<SqlValue>) -> Result<Row> {
-    let value = |value| match value {
-        SqlValue::Null => Ok(worker::SqlStorageValue::Null),
-        SqlValue::Number(value) => number(value),
-        SqlValue::Text(value) => Ok(text(value)),
-    };
-    values.into_iter().map(value).collect()
 }
 
 /// The number in the first column of the first row; `None` if it is NULL.

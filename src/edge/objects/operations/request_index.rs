@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use worker::{Result, SqlStorage};
 
-use crate::edge::objects::sql::{as_number, as_text, has_table, number, rows, run, text};
+use crate::edge::objects::sql::{as_long_text, as_number, as_text, has_table, number, rows, run, text};
 use crate::reports::{BlockEntries, IndexKey, IndexRow, first_epoch};
 
 const TABLE: &str = "request_ids";
@@ -58,9 +58,9 @@ impl RequestIndex {
         CREATE.iter().try_for_each(|table| run(&self.sql, table, Vec::new()))?;
         let mut entries = BlockEntries::default();
         for first in blocks {
-            let query = "SELECT requests FROM blocks WHERE first_request = ?";
+            let query = "SELECT CAST(requests AS BLOB) FROM blocks WHERE first_request = ?";
             for row in rows(&self.sql, query, vec![number(*first)?])? {
-                entries.add(*first, &as_text(row.first()).unwrap_or_default());
+                entries.add(*first, as_long_text(row.first()).unwrap_or_default());
             }
         }
         for IndexRow { bucket, epoch, entries } in entries.rows() {

@@ -6,7 +6,7 @@ use super::batch_log::read_batch;
 use super::request_index::RequestIndex;
 use super::unreadable_rows::report_entries_once;
 use crate::config::Millis;
-use crate::edge::objects::sql::{Row, as_number, as_text, has_table, number, rows, run, text};
+use crate::edge::objects::sql::{Row, as_long_text, as_number, has_table, number, rows, run, text};
 use crate::reports::{RequestFilter, RequestPage, RequestSearch, delete_from};
 use crate::telemetry::RequestSummary;
 
@@ -52,7 +52,7 @@ impl RequestLog {
                 unread = self.search_indexed(&mut search, id, unread)?;
                 break;
             }
-            let query = "SELECT first_request, requests FROM blocks \
+            let query = "SELECT first_request, CAST(requests AS BLOB) FROM blocks \
                          WHERE first_request < ? AND last_at >= ? AND first_at < ? ORDER BY first_request DESC LIMIT ?";
             let values = vec![number(unread)?, number(times.0)?, number(times.1)?, number(BLOCKS_PER_QUERY)?];
             let blocks = rows(&self.sql, query, values)?;
@@ -70,7 +70,7 @@ impl RequestLog {
     fn search_indexed(&self, search: &mut RequestSearch, id: &str, below: u64) -> Result<u64> {
         let blocks = self.index.blocks(id)?;
         for (first, count) in blocks.range(..below).rev().zip(1..) {
-            let query = "SELECT first_request, requests FROM blocks WHERE first_request = ?";
+            let query = "SELECT first_request, CAST(requests AS BLOB) FROM blocks WHERE first_request = ?";
             for row in &rows(&self.sql, query, vec![number(*first)?])? {
                 search_block(search, row);
             }
@@ -91,12 +91,12 @@ impl RequestLog {
         self.delete_folded()?;
         let (mut deleted, mut unread) = (0u64, before.unwrap_or(LARGEST));
         for _ in 0..MAX_BLOCKS {
-            let query = "SELECT first_request, requests FROM blocks WHERE first_request < ? \
+            let query = "SELECT first_request, CAST(requests AS BLOB) FROM blocks WHERE first_request < ? \
                          ORDER BY first_request DESC LIMIT 1";
             let blocks = rows(&self.sql, query, vec![number(unread)?])?;
             let Some(row) = blocks.first() else { return Ok((deleted, None)) };
             unread = as_number(row.first()).unwrap_or(0);
-            if let Some((block, count)) = delete_from(filter, &as_text(row.get(1)).unwrap_or_default()) {
+            if let Some((block, count)) = delete_from(filter, as_long_text(row.get(1)).unwrap_or_default()) {
                 let update = "UPDATE blocks SET requests = ? WHERE first_request = ?";
                 run(&self.sql, update, vec![text(block), number(unread)?])?;
                 deleted = deleted.saturating_add(count);
@@ -159,8 +159,7 @@ impl RequestLog {
 
     /// The requests that are not folded, by batch, each with the number of its first request.
     fn waiting(&self, before: u64) -> Result<Vec<(u64, Vec<RequestSummary>)>> {
-        let query =
-            "SELECT batch, number, first_request FROM batches WHERE number >= ? AND first_request < ? ORDER BY number";
+        let query = "SELECT CAST(batch AS BLOB), number, first_request FROM batches WHERE number >= ? AND first_request < ? ORDER BY number";
         let mut waiting = Vec::new();
         for row in rows(&self.sql, query, vec![number(self.folded()?.0)?, number(before)?])? {
             waiting.push((as_number(row.get(2)).unwrap_or(0), read_batch(&row).summaries));
@@ -188,7 +187,7 @@ impl RequestLog {
 /// Searches the block of a row, and returns its number.
 fn search_block(search: &mut RequestSearch, row: &Row) -> u64 {
     let (first, before) = (as_number(row.first()).unwrap_or(0), search.unreadable());
-    search.search(first, &as_text(row.get(1)).unwrap_or_default());
+    search.search(first, as_long_text(row.get(1)).unwrap_or_default());
     report_entries_once(&format!("block {first}"), search.unreadable().saturating_sub(before));
     first
 }
