@@ -158,3 +158,25 @@ fn a_request_that_waits_for_a_target_to_have_rested_is_ended() {
     assert_eq!(world.calls.borrow().len(), calls, "nothing is sent");
     assert!(world.clock.get() - began < 1_500, "it does not wait to its end");
 }
+
+#[test]
+fn a_request_that_runs_for_long_looks_for_watchers_and_appears() {
+    for stream in [false, true] {
+        let kind = if stream { "text/event-stream" } else { "application/json" };
+        let silent =
+            Script { status: 200, headers: vec![("content-type", kind)], pieces: vec![Err(CallError::TimedOut)] };
+        let world = World::saying(silent.clone());
+        let started = world.clock.get();
+        assert_eq!(chat(&world, "m", stream).status, 504);
+        let looks = world.looks_for_watchers.borrow().clone();
+        assert!(looks.len() > 1 && looks.iter().all(|look| look - started >= 60_000), "{looks:?}");
+        assert_eq!(told(&world), [], "nobody was found");
+        let world = World::saying(silent);
+        world.finds_watchers.set(true);
+        world.looks_to_end.set(3);
+        assert_eq!(chat(&world, "m", stream).code(), "request_ended_by_admin");
+        assert_eq!(told(&world).iter().map(|(kind, _)| *kind).collect::<Vec<_>>(), ["started"]);
+        assert_eq!(world.looks_for_watchers.borrow().len(), 1);
+        assert_eq!(world.summaries.borrow()[0].run, world.receipts.borrow()[0].id);
+    }
+}

@@ -27,7 +27,14 @@ const START: u64 = 1_795_000_000_000;
 
 fn attempt(model: &str, class: &str, started: u64, ended: u64) -> AttemptSummary {
     let (provider, model, class) = ("first".to_owned(), model.to_owned(), class.to_owned());
-    AttemptSummary { provider, model, class, started: START + started, ended: START + ended }
+    AttemptSummary {
+        provider,
+        model,
+        class,
+        started: START + started,
+        ended: START + ended,
+        ..AttemptSummary::default()
+    }
 }
 
 /// A stream whose first attempt failed.
@@ -108,9 +115,8 @@ fn resource() -> Resource {
 fn registry() -> Registry {
     let names = ConfiguredNames::new([("first", "large")]);
     let mut registry = Registry::default();
-    for summary in [stream(), failure(), RequestSummary { status: 401, ..RequestSummary::default() }] {
-        observe(&mut registry, &summary, &names);
-    }
+    let refused = RequestSummary { status: 401, ..RequestSummary::default() };
+    observe(&mut registry, &[stream(), failure(), refused], &names);
     registry.observe(&TOKENS, &["first", "quotes \" \\ and\nlines", "input"], 3);
     registry.set(&OPEN_REQUESTS, &[], 2, START);
     registry

@@ -11,7 +11,7 @@ use crate::alerts::{
 use crate::config::{Millis, Nanos};
 use crate::error::{Error, Result};
 use crate::gateway::platform::{ObjectAddress, ObjectError, OperationsPart};
-use crate::gateway::{Bridge, Platform, Response};
+use crate::gateway::{Bridge, Platform, Response, ask_patiently};
 use crate::wire::date::write_time;
 
 /// The parameters of [`read`].
@@ -203,7 +203,7 @@ fn end_name(end: DeliveryEnd) -> &'static str {
 async fn ask<P: Platform>(platform: &P, command: &AlertCommand) -> Result<AlertResponse> {
     let command = serde_json::to_string(command).map_err(|_| unreachable())?;
     let address = ObjectAddress::Operations(OperationsPart::Alerts);
-    let response = platform.ask_object(address, command).await.map_err(|failure| match failure {
+    let response = ask_patiently(platform, address, command).await.map_err(|failure| match failure {
         ObjectError::Unbound => unbound(),
         ObjectError::Unreachable => unreachable(),
     })?;

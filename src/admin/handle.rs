@@ -4,8 +4,8 @@ use super::audit_trail::AuditTrail;
 use super::query::Query;
 use super::routes::Action;
 use super::{
-    alerts, anonymize, audit_log, config_check, egress, export, health, keys, live, logs, models, receipts, reports,
-    requests, session, signing, standing, stores, usage,
+    alerts, anonymize, audit_log, config_check, config_view, egress, export, health, keys, live, logs, models,
+    receipts, reports, requests, session, signing, standing, stores, usage,
 };
 use crate::error::Result;
 use crate::gateway::{Body, Bridge, Platform, Request, Response, read_body};
@@ -59,6 +59,7 @@ pub async fn handle<P: Platform>(
         Action::Disable => keys::set_enabled(bridge, platform, trail, id, false).await,
         Action::Enable => keys::set_enabled(bridge, platform, trail, id, true).await,
         Action::Standing => standing::read(bridge, platform, id).await,
+        Action::Config => Ok(config_view::read(bridge)),
         Action::CheckConfig => config_check::check(&read_body(bridge, platform, request).await?),
         Action::Receipts => receipts::list(bridge, platform, id, &of(&["limit", "before"])?).await,
         Action::Anonymize => anonymize::run(bridge, platform, trail, id, &of(anonymize::PARAMETERS)?).await,
@@ -75,7 +76,7 @@ pub async fn handle<P: Platform>(
         Action::Logs => logs::list(bridge, platform, &of(logs::PARAMETERS)?).await,
         Action::Reports => reports::list(bridge, platform, &of(reports::PARAMETERS)?).await,
         Action::Requests => requests::list(bridge, platform, &of(requests::PARAMETERS)?).await,
-        Action::Request => requests::read(platform, id).await,
+        Action::Request => requests::read(bridge, platform, id).await,
         Action::DeleteRequests => requests::delete(platform, trail, &of(requests::DELETE_PARAMETERS)?).await,
         Action::EndRequest => live::end(platform, trail, id).await,
         Action::Live => live::open(bridge, platform, request).await,

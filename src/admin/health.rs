@@ -7,7 +7,7 @@ use super::json_response::json;
 use crate::error::{Error, Result};
 use crate::gateway::health::{KnownWhere, OutState, StateRow};
 use crate::gateway::platform::{ObjectAddress, ObjectError};
-use crate::gateway::{Bridge, Platform, Response};
+use crate::gateway::{Bridge, Platform, Response, ask_patiently};
 use crate::ledger::health::{HealthCommand, HealthResponse, HealthView};
 use crate::wire::date::write_time;
 
@@ -112,7 +112,7 @@ fn state(row: StateRow) -> StateView {
 
 async fn ask<P: Platform>(platform: &P, command: &HealthCommand) -> Result<HealthView> {
     let command = serde_json::to_string(command).map_err(|_| unreachable())?;
-    let response = platform.ask_object(ObjectAddress::Health, command).await.map_err(|failure| match failure {
+    let response = ask_patiently(platform, ObjectAddress::Health, command).await.map_err(|failure| match failure {
         ObjectError::Unbound => unbound(),
         ObjectError::Unreachable => unreachable(),
     })?;

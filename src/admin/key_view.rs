@@ -35,6 +35,8 @@ pub struct KeyView<'a> {
     on_disconnect: Option<OnDisconnect>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     show_attempts: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store: Option<&'static str>,
     budget: Option<BudgetView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     budget_alerts: Option<&'a [u32]>,
@@ -103,6 +105,7 @@ pub fn view(record: &ApiKey, now: Millis) -> KeyView<'_> {
         max_body_bytes: limits.max_body_bytes,
         on_disconnect: limits.on_disconnect,
         show_attempts: limits.show_attempts,
+        store: limits.never_stores.then_some("never"),
         budget: limits.budget.as_ref().map(BudgetView::from),
         budget_alerts: limits.budget_alerts.as_deref(),
         parent: record.parent(),

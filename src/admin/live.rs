@@ -11,7 +11,7 @@ use super::live_ticket::LiveTicket;
 use super::query::Query;
 use crate::error::{Error, Result};
 use crate::gateway::platform::{ObjectAddress, ObjectError, OperationsPart};
-use crate::gateway::{Body, Bridge, Platform, Request, Response, UpgradeDecision};
+use crate::gateway::{Body, Bridge, Platform, Request, Response, UpgradeDecision, ask_patiently};
 use crate::ids::AccountId;
 use crate::operations::{LiveCommand, LiveResponse, MAX_WATCHERS};
 use crate::wire::date::write_time;
@@ -150,7 +150,7 @@ fn check_upgrade<P: Platform>(bridge: &Bridge, request: &Request<'_, P>) -> Resu
 async fn ask<P: Platform>(platform: &P, command: &LiveCommand) -> Result<LiveResponse> {
     let command = serde_json::to_string(command).map_err(|_| unreachable())?;
     let address = ObjectAddress::Operations(OperationsPart::Live);
-    let response = platform.ask_object(address, command).await.map_err(|failure| match failure {
+    let response = ask_patiently(platform, address, command).await.map_err(|failure| match failure {
         ObjectError::Unbound => unbound(),
         ObjectError::Unreachable => unreachable(),
     })?;

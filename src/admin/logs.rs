@@ -8,7 +8,7 @@ use super::query::{Query, invalid};
 use crate::config::{LogLevel, Millis};
 use crate::error::{Error, Result};
 use crate::gateway::platform::{ObjectAddress, ObjectError, OperationsPart};
-use crate::gateway::{Body, Bridge, Platform, Response};
+use crate::gateway::{Body, Bridge, Platform, Response, ask_patiently};
 use crate::telemetry::log_file::{LogCommand, LogPage, LogQuery, LogResponse, LogStatus};
 use crate::wire::date::{DAY, read_day, read_time};
 
@@ -54,7 +54,7 @@ pub async fn list<P: Platform>(bridge: &Bridge, platform: &P, query: &Query) -> 
 /// Has the lines moved to log files that came along with reports. Returns whether they are there.
 async fn fetch_lines<P: Platform>(platform: &P) -> bool {
     let address = ObjectAddress::Operations(OperationsPart::Lines);
-    match platform.ask_object(address, String::new()).await {
+    match ask_patiently(platform, address, String::new()).await {
         Ok(response) => response == "true",
         // Where there is no such object, no lines wait in it.
         Err(failure) => failure == ObjectError::Unbound,
@@ -108,10 +108,11 @@ pub async fn status<P: Platform>(platform: &P) -> Result<(LogStatus, u64)> {
 
 async fn ask<P: Platform>(platform: &P, command: LogCommand) -> Result<LogResponse> {
     let command = serde_json::to_string(&command).map_err(|_| unreachable())?;
-    let response = platform.ask_object(ObjectAddress::LogFiles, command).await.map_err(|failure| match failure {
-        ObjectError::Unbound => unbound(),
-        ObjectError::Unreachable => unreachable(),
-    })?;
+    let response =
+        ask_patiently(platform, ObjectAddress::LogFiles, command).await.map_err(|failure| match failure {
+            ObjectError::Unbound => unbound(),
+            ObjectError::Unreachable => unreachable(),
+        })?;
     match serde_json::from_str(&response) {
         Ok(LogResponse::Disabled) => Err(disabled()),
         Ok(response) => Ok(response),

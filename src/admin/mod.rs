@@ -11,6 +11,7 @@ mod audit;
 mod audit_log;
 mod audit_trail;
 mod config_check;
+mod config_view;
 mod egress;
 mod export;
 mod handle;

@@ -30,8 +30,9 @@ struct ProviderView<'b> {
     is_proxied: bool,
 }
 
+/// Where a price comes from.
 #[derive(Serialize)]
-struct SourceView {
+pub struct SourceView {
     origin: String,
     name: Option<&'static str>,
     date: Option<&'static str>,
@@ -60,7 +61,8 @@ fn provider(found: ProviderOverview<'_>) -> ProviderView<'_> {
     ProviderView { name, format, host, key_variables, keys, missing, is_proxied }
 }
 
-fn source(found: &PriceSource) -> SourceView {
+/// The source as JSON.
+pub fn source(found: &PriceSource) -> SourceView {
     SourceView {
         origin: found.origin.clone(),
         name: found.source.map(|source| source.name),

@@ -42,6 +42,8 @@ pub struct ReceiptView<'a> {
     cost_nanos: Option<Nanos>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     attempts: Vec<AttemptView<'a>>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    recovered: &'a str,
 }
 
 /// One of several attempts, as JSON.
@@ -96,6 +98,7 @@ pub fn view((number, receipt): &(u64, Receipt)) -> ReceiptView<'_> {
         estimated: receipt.estimated,
         cost_nanos: receipt.cost,
         attempts: receipt.attempts.iter().map(view_attempt).collect(),
+        recovered: &receipt.recovered,
     }
 }
 

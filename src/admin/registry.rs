@@ -1,8 +1,8 @@
 //! Commands to the key registry, and the errors that its refusals become.
 
 use crate::error::{Error, Result};
-use crate::gateway::Platform;
 use crate::gateway::platform::{ObjectAddress, ObjectError};
+use crate::gateway::{Platform, ask_patiently};
 use crate::ledger::ApiKey;
 use crate::ledger::registry::{RegistryCommand, RegistryRefusal, RegistryResponse};
 
@@ -51,10 +51,11 @@ pub async fn ask_change<P: Platform>(
 /// 503 if the registry cannot be reached.
 pub async fn send<P: Platform>(platform: &P, command: &RegistryCommand) -> Result<RegistryResponse> {
     let command = serde_json::to_string(command).map_err(|_| unreachable())?;
-    let response = platform.ask_object(ObjectAddress::Directory, command).await.map_err(|failure| match failure {
-        ObjectError::Unbound => unbound(),
-        ObjectError::Unreachable => unreachable(),
-    })?;
+    let response =
+        ask_patiently(platform, ObjectAddress::Directory, command).await.map_err(|failure| match failure {
+            ObjectError::Unbound => unbound(),
+            ObjectError::Unreachable => unreachable(),
+        })?;
     serde_json::from_str(&response).map_err(|_| unreachable())
 }
 

@@ -14,7 +14,7 @@ use crate::wire::date::{DAY, read_day, read_time};
 const DEFAULT_DAYS: u64 = 30;
 /// How many tags a filter may have, and how many dimensions a report.
 const MAX_TAGS: usize = 4;
-const MAX_DIMENSIONS: usize = 7;
+const MAX_DIMENSIONS: usize = 8;
 
 /// The names of resolutions, and how many days of each a report may have.
 const RESOLUTIONS: [(&str, Resolution, u64); 4] = [
@@ -42,7 +42,10 @@ impl ReportParameters {
     /// 400 with the name of the invalid parameter; 500 if the runtime does not know the zone.
     pub fn read<P: Platform>(platform: &P, settings: &Reporting, query: &Query) -> Result<Self> {
         let (resolution, periods, max_days) = read_resolution(query)?;
-        let days = read_days(platform, settings, query)?;
+        let (days, quarters) = match read_times(platform, settings, query)? {
+            Some((days, quarters)) => (days, Some(quarters)),
+            None => (read_days(platform, settings, query)?, None),
+        };
         if days.to - days.from >= max_days {
             return Err(invalid(
                 "from",
@@ -52,7 +55,8 @@ impl ReportParameters {
         let zone = zone_of_days(platform, settings, days)?;
         let group_by = read_groups(query)?;
         let dimensions = group_by.iter().filter_map(|name| Dimension::named(name)).collect();
-        let query = ReportQuery { days, resolution: periods, group_by: dimensions, filters: read_filters(query)? };
+        let filters = read_filters(query)?;
+        let query = ReportQuery { days, quarters, resolution: periods, group_by: dimensions, filters };
         Ok(Self { query, zone, resolution, group_by })
     }
 }
@@ -75,6 +79,32 @@ fn read_resolution(query: &Query) -> Result<(&'static str, Resolution, u64)> {
     let name = query.text("resolution").unwrap_or("day");
     let known = RESOLUTIONS.into_iter().find(|(known, ..)| *known == name);
     known.ok_or_else(|| invalid("resolution", "be quarter, hour, day or total"))
+}
+
+/// The whole quarters of an hour between `from` and `to`, if these are times and not days, and the days in
+/// which they lie.
+fn read_times<P: Platform>(
+    platform: &P,
+    settings: &Reporting,
+    query: &Query,
+) -> Result<Option<(DayRange, (Quarter, Quarter))>> {
+    let texts = ["from", "to"].map(|name| query.text(name));
+    let is_time = |text: Option<&str>| text.is_some_and(|text| text.contains('T'));
+    if !texts.into_iter().any(is_time) {
+        return Ok(None);
+    }
+    let [from, to] = texts;
+    let from = read_moment(platform, settings, ("from", from), false)?;
+    let from = from.ok_or_else(|| invalid("from", "be given, if `to` is a time"))?;
+    let to = read_moment(platform, settings, ("to", to), true)?.unwrap_or_else(|| platform.now().saturating_add(1));
+    let (first, last) = (Quarter::of(from), Quarter::of(to.saturating_sub(1)));
+    if from >= to {
+        return Err(invalid("from", "be before `to`"));
+    }
+    let days = DayRange { from: first.start() / DAY, to: last.start() / DAY };
+    let zone = zone_of_days(platform, settings, days)?;
+    let days = DayRange { from: date_at(&zone, first.start()), to: date_at(&zone, last.start()) };
+    Ok(Some((days, (first, last))))
 }
 
 fn read_days<P: Platform>(platform: &P, settings: &Reporting, query: &Query) -> Result<DayRange> {
@@ -107,7 +137,10 @@ fn read_groups(query: &Query) -> Result<Vec<String>> {
             || groups.iter().any(|group| group == name)
             || groups.len() == MAX_DIMENSIONS
         {
-            return Err(invalid("group_by", "be a comma-separated list of these: key, provider, model, tag.NAME"));
+            return Err(invalid(
+                "group_by",
+                "be a comma-separated list of these: key, owner, provider, model, tag.NAME",
+            ));
         }
         groups.push(name.to_owned());
     }
@@ -117,7 +150,12 @@ fn read_groups(query: &Query) -> Result<Vec<String>> {
 fn read_filters(query: &Query) -> Result<Vec<Filter>> {
     let key = read_key(query)?;
     let text = |name| query.text(name).map(str::to_owned);
-    let plain = [(Dimension::Key, key), (Dimension::Provider, text("provider")), (Dimension::Model, text("model"))];
+    let plain = [
+        (Dimension::Key, key),
+        (Dimension::Owner, text("owner")),
+        (Dimension::Provider, text("provider")),
+        (Dimension::Model, text("model")),
+    ];
     let tags = read_tags(query)?.into_iter().map(|(name, value)| (Dimension::Tag(name), Some(value)));
     let filters = plain.into_iter().chain(tags);
     Ok(filters.filter_map(|(dimension, value)| Some(Filter { dimension, values: vec![Some(value?)] })).collect())

@@ -1,8 +1,8 @@
 //! Commands to the store of reports.
 
 use crate::error::{Error, Result};
-use crate::gateway::Platform;
 use crate::gateway::platform::{ObjectAddress, ObjectError, OperationsPart};
+use crate::gateway::{Platform, ask_patiently};
 use crate::reports::{ReportCommand, ReportResponse};
 
 /// Sends a command to the store of reports.
@@ -12,7 +12,7 @@ use crate::reports::{ReportCommand, ReportResponse};
 pub async fn ask_store<P: Platform>(platform: &P, command: &ReportCommand) -> Result<ReportResponse> {
     let command = serde_json::to_string(command).map_err(|_| unavailable())?;
     let address = ObjectAddress::Operations(OperationsPart::Reports);
-    let response = platform.ask_object(address, command).await.map_err(|failure| match failure {
+    let response = ask_patiently(platform, address, command).await.map_err(|failure| match failure {
         ObjectError::Unbound => unbound(),
         ObjectError::Unreachable => unavailable(),
     })?;

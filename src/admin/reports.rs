@@ -10,11 +10,12 @@ use super::report_view::{ReportRowView, SumsView};
 use super::table;
 use crate::error::{Error, Result};
 use crate::gateway::{Body, Bridge, Platform, Response};
-use crate::reports::{MAX_ROWS, Report, ReportCommand, ReportResponse};
-use crate::wire::date::write_day;
+use crate::reports::{MAX_ROWS, Quarter, Report, ReportCommand, ReportQuery, ReportResponse};
+use crate::wire::date::{write_day, write_time};
 
 /// The parameters of [`list`].
-pub const PARAMETERS: &[&str] = &["from", "to", "resolution", "group_by", "key", "provider", "model", "tags", "format"];
+pub const PARAMETERS: &[&str] =
+    &["from", "to", "resolution", "group_by", "key", "owner", "provider", "model", "tags", "format"];
 
 #[derive(Serialize)]
 struct ReportList<'r> {
@@ -41,7 +42,7 @@ pub async fn list<P: Platform>(bridge: &Bridge, platform: &P, query: &Query) -> 
     };
     let settings = bridge.reporting();
     let ReportParameters { query, zone, resolution, group_by } = ReportParameters::read(platform, settings, query)?;
-    let (days, periods) = (query.days, query.resolution);
+    let (range, periods) = (range(&query), query.resolution);
     let (report, lost) = match ask_store(platform, &ReportCommand::Report { query, zone }).await? {
         ReportResponse::Report { rows, lost } => (Report::of_lines(rows), lost),
         ReportResponse::TooManyRows => return Err(too_many_rows()),
@@ -51,9 +52,17 @@ pub async fn list<P: Platform>(bridge: &Bridge, platform: &P, query: &Query) -> 
     if is_csv {
         return Ok(csv(&group_by, data));
     }
-    let (from, to, totals) = (write_day(days.from), write_day(days.to), SumsView::from(&report.totals));
+    let ((from, to), totals) = (range, SumsView::from(&report.totals));
     let (timezone, data) = (settings.timezone.as_str(), data.collect());
     Ok(json(200, &ReportList { object: "list", from, to, timezone, resolution, data, totals, lost }))
+}
+
+/// The first and the last day of a report; or when its quarters begin, and when they end.
+fn range(query: &ReportQuery) -> (String, String) {
+    match query.quarters {
+        Some((first, last)) => (write_time(first.start()), write_time(Quarter(last.0.saturating_add(1)).start())),
+        None => (write_day(query.days.from), write_day(query.days.to)),
+    }
 }
 
 fn csv<'r, P: Platform>(group_by: &[String], rows: impl Iterator<Item = ReportRowView<'r>>) -> Response<P> {

@@ -6,16 +6,18 @@ use serde::Serialize;
 
 use super::audit_trail::AuditTrail;
 use super::json_response::json;
+use super::models::{SourceView, source};
 use super::query::{Query, invalid};
 use super::report_query::{read_key, read_moment, read_tags};
 use super::report_store::{ask_store, unavailable};
 use super::token_view::TokenView;
 use crate::config::{Millis, Nanos};
 use crate::error::{Error, Result};
-use crate::gateway::{Bridge, Platform, Response};
+use crate::gateway::{Bridge, Platform, Response, source_of_bill};
 use crate::reports::{IndexedRequest, ReportCommand, ReportResponse, RequestFilter, RequestPage, StatusRange};
-use crate::telemetry::{AttemptSummary, RequestSummary};
+use crate::telemetry::{AttemptSummary, BillLine, RequestSummary};
 use crate::wire::date::write_time;
+use crate::wire::dollars::dollars_of_picos;
 
 /// The parameters of [`list`].
 pub const PARAMETERS: &[&str] = &[
@@ -23,6 +25,7 @@ pub const PARAMETERS: &[&str] = &[
     "to",
     "request_id",
     "key",
+    "owner",
     "provider",
     "model",
     "route",
@@ -35,7 +38,7 @@ pub const PARAMETERS: &[&str] = &[
     "before",
 ];
 /// The parameters of [`delete`].
-pub const DELETE_PARAMETERS: &[&str] = &["key", "tags", "before"];
+pub const DELETE_PARAMETERS: &[&str] = &["key", "owner", "tags", "before"];
 
 /// The default and the maximum number of requests on a page.
 const PAGE_SIZE: u64 = 50;
@@ -53,6 +56,7 @@ pub struct RequestView<'r> {
     number: Option<u64>,
     request_id: &'r str,
     key_id: &'r str,
+    owner: Option<&'r str>,
     provider: &'r str,
     model: &'r str,
     model_served: Option<&'r str>,
@@ -70,6 +74,8 @@ pub struct RequestView<'r> {
     estimated: bool,
     cost_nanos: Option<Nanos>,
     tags: BTreeMap<&'r str, &'r str>,
+    /// What the provider's format could not hold.
+    dropped: Option<&'r str>,
     attempts: Vec<AttemptView<'r>>,
 }
 
@@ -81,6 +87,22 @@ struct AttemptView<'r> {
     failure: Option<&'r str>,
     started_at: String,
     duration_ms: Millis,
+    cost_nanos: Option<Nanos>,
+    bill: Vec<BillLineView<'r>>,
+    /// Where the prices of `bill` come from, in the response for one request: `None` if they are not those
+    /// that the gateway knows for the time of the attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price_source: Option<Option<SourceView>>,
+}
+
+/// What an attempt cost, line by line.
+#[derive(Serialize)]
+struct BillLineView<'r> {
+    kind: &'r str,
+    count: u64,
+    /// For one, in dollars.
+    price: String,
+    amount_nanos: Nanos,
 }
 
 #[derive(Serialize)]
@@ -114,14 +136,19 @@ pub async fn list<P: Platform>(bridge: &Bridge, platform: &P, query: &Query) -> 
     Ok(json(200, &RequestList { object: "list", data, has_more: page.next.is_some(), next_before: page.next }))
 }
 
-/// The newest request with this id.
+/// The newest request with this id, with the sources of its prices.
 ///
 /// # Errors
 /// 404 if there is none.
-pub async fn read<P: Platform>(platform: &P, id: &str) -> Result<Response<P>> {
+pub async fn read<P: Platform>(bridge: &Bridge, platform: &P, id: &str) -> Result<Response<P>> {
     let filter = RequestFilter { request_id: Some(id.to_owned()), ..RequestFilter::default() };
     let page = search(platform, filter, None, 1).await?;
-    page.requests.first().map(|request| json(200, &view(request))).ok_or_else(|| not_found(id, page.next))
+    let Some(request) = page.requests.first() else { return Err(not_found(id, page.next)) };
+    let mut view = view(request);
+    for (view, attempt) in view.attempts.iter_mut().zip(&request.summary.attempts) {
+        view.price_source = Some(source_of_bill(bridge, attempt).map(|found| source(&found)));
+    }
+    Ok(json(200, &view))
 }
 
 /// The error of an id that was not found. `unread`: requests with lower numbers were not searched.
@@ -137,15 +164,17 @@ fn not_found(id: &str, unread: Option<u64>) -> Error {
     Error::caller(404, "request_not_found", message)
 }
 
-/// Deletes the requests of a key, or with some tags, and takes the values of these tags from the sums. The
-/// sums of a key keep its id. What one call cannot search is left to the next.
+/// Deletes the requests of a key or of an owner, or with some tags, and takes the owner and the values of
+/// these tags from the sums. The sums of a key keep its id. What one call cannot search is left to the next.
 ///
 /// # Errors
-/// 400 without `key` and `tags`, 503 if the store cannot be reached.
+/// 400 without `key`, `owner` and `tags`, 503 if the store cannot be reached.
 pub async fn delete<P: Platform>(platform: &P, trail: &AuditTrail, query: &Query) -> Result<Response<P>> {
-    let filter = RequestFilter { key_id: read_key(query)?, tags: read_tags(query)?, ..RequestFilter::default() };
+    let (key_id, tags) = (read_key(query)?, read_tags(query)?);
+    let owner = query.text("owner").map(str::to_owned);
+    let filter = RequestFilter { key_id, owner, tags, ..RequestFilter::default() };
     if filter == RequestFilter::default() {
-        let message = "`key` or `tags` is required. Pass the id of a key, or tags such as user=42.";
+        let message = "`key`, `owner` or `tags` is required. Pass the id of a key, its owner, or tags such as user=42.";
         return Err(Error::caller(400, "missing_required_parameter", message).at("key"));
     }
     let key = filter.key_id.clone().unwrap_or_default();
@@ -199,6 +228,7 @@ fn read_filter<P: Platform>(bridge: &Bridge, platform: &P, query: &Query) -> Res
         to: moment("to", true)?,
         request_id: text("request_id"),
         key_id: read_key(query)?,
+        owner: text("owner"),
         provider: text("provider"),
         model: text("model"),
         route: text("route"),
@@ -224,11 +254,14 @@ fn view(IndexedRequest { number, summary }: &IndexedRequest) -> RequestView<'_> 
 
 /// A request that is not stored yet.
 pub fn view_summary(summary: &RequestSummary) -> RequestView<'_> {
-    let RequestSummary { at, started, tokens, tags, attempts, class, .. } = summary;
+    let RequestSummary { at, started, tokens, tags, attempts, class, cost, .. } = summary;
+    // What the only attempt took is what the request took.
+    let own_cost = if attempts.len() == 1 { *cost } else { None };
     RequestView {
         number: None,
         request_id: &summary.request_id,
         key_id: &summary.key_id,
+        owner: filled(&summary.owner),
         provider: &summary.provider,
         model: &summary.model,
         model_served: summary.served.as_deref(),
@@ -244,20 +277,30 @@ pub fn view_summary(summary: &RequestSummary) -> RequestView<'_> {
         gateway_ms: summary.gateway_time,
         tokens: tokens.as_ref().map(TokenView::from),
         estimated: summary.estimated,
-        cost_nanos: summary.cost,
+        cost_nanos: *cost,
         tags: tags.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
-        attempts: attempts.iter().map(view_attempt).collect(),
+        dropped: filled(&summary.dropped),
+        attempts: attempts.iter().map(|attempt| view_attempt(attempt, own_cost)).collect(),
     }
 }
 
-fn view_attempt(attempt: &AttemptSummary) -> AttemptView<'_> {
+fn view_attempt(attempt: &AttemptSummary, own_cost: Option<Nanos>) -> AttemptView<'_> {
     AttemptView {
         provider: &attempt.provider,
         model: &attempt.model,
         failure: filled(&attempt.class),
         started_at: write_time(attempt.started),
         duration_ms: attempt.duration(),
+        cost_nanos: attempt.cost.or(own_cost),
+        bill: attempt.bill.iter().map(view_line).collect(),
+        price_source: None,
     }
+}
+
+fn view_line(BillLine(kind, count, rate): &BillLine) -> BillLineView<'_> {
+    let picos = u128::from(*count) * u128::from(*rate);
+    let amount_nanos = Nanos::try_from((picos + 500) / 1_000).unwrap_or(Nanos::MAX);
+    BillLineView { kind, count: *count, price: dollars_of_picos(*rate), amount_nanos }
 }
 
 fn filled(text: &str) -> Option<&str> {

@@ -32,6 +32,8 @@ pub enum Action {
     Enable,
     /// Reads what is used of the limits of a key.
     Standing,
+    /// Shows the configuration as it is served.
+    Config,
     /// Checks a configuration that is not in use.
     CheckConfig,
     /// Lists the receipts of a key, a page at a time.
@@ -166,6 +168,7 @@ pub const ROUTES: &[AdminRoute] = &[
     write("POST", "/requests/{id}/end", Action::EndRequest, "request.end"),
     read("/live", Action::Live),
     AdminRoute { method: "POST", ..read("/live", Action::LiveTicket) },
+    read("/config", Action::Config),
     AdminRoute { method: "POST", ..read("/config/check", Action::CheckConfig) },
     read("/stores", Action::Stores),
     read("/audit", Action::Audit),

@@ -26,8 +26,9 @@ struct SessionView<'s> {
     notes: Vec<NoteView<'s>>,
 }
 
+/// A note about the configuration.
 #[derive(Serialize)]
-struct NoteView<'s> {
+pub struct NoteView<'s> {
     path: &'s str,
     message: &'s str,
 }
@@ -48,7 +49,6 @@ pub async fn read<P: Platform>(
         None => false,
     };
     let reporting = bridge.reporting();
-    let notes = bridge.notes().iter().map(|note| NoteView { path: &note.path, message: &note.message });
     let view = SessionView {
         object: "session",
         actor: actor.as_str(),
@@ -59,7 +59,12 @@ pub async fn read<P: Platform>(
         log_files: bridge.logging().file.is_some(),
         has_fixed_callers: bridge.fixed_accounts().next().is_some(),
         has_provider_keys: bridge.has_provider_keys(),
-        notes: notes.collect(),
+        notes: notes(bridge),
     };
     Ok(json(200, &view))
+}
+
+/// What the gateway notes about its configuration.
+pub fn notes(bridge: &Bridge) -> Vec<NoteView<'_>> {
+    bridge.notes().iter().map(|note| NoteView { path: &note.path, message: &note.message }).collect()
 }

@@ -96,21 +96,24 @@ fn is_failure(class: &str) -> Option<bool> {
 /// Whether the models that were used have a price. Of a request with several attempts, an unknown cost does
 /// not say whose price is missing. One without an attempt was answered by the gateway itself.
 fn prices(requests: &[RequestSummary]) -> Vec<Observation> {
-    let mut known: BTreeMap<String, bool> = BTreeMap::new();
+    let mut known: BTreeMap<(&str, &str), bool> = BTreeMap::new();
     for request in requests {
         let is_used = request.outcome == COMPLETE && request.tokens.is_some() && !request.model.is_empty();
         if is_used && (request.cost.is_some() || request.attempts.len() == 1) {
-            known.insert(target_name(&request.provider, &request.model), request.cost.is_some());
+            known.insert((&request.provider, &request.model), request.cost.is_some());
         }
     }
-    known.into_iter().map(|(model, is_known)| Observation::Price { model, is_known }).collect()
+    let price = |((provider, model), is_known)| Observation::Price { model: target_name(provider, model), is_known };
+    known.into_iter().map(price).collect()
 }
 
 /// The targets that have served a request, and their providers.
 fn serving(requests: &[RequestSummary]) -> impl Iterator<Item = Observation> {
     let served = requests.iter().filter(|request| request.outcome == COMPLETE && request.class.is_empty());
+    let targets: BTreeSet<(&str, &str)> =
+        served.map(|request| (request.provider.as_str(), request.model.as_str())).collect();
     let names: BTreeSet<String> =
-        served.flat_map(|request| [request.provider.clone(), target_name(&request.provider, &request.model)]).collect();
+        targets.into_iter().flat_map(|(provider, model)| [provider.to_owned(), target_name(provider, model)]).collect();
     names.into_iter().map(|name| Observation::Target { name, is_down: false, reason: None })
 }
 

@@ -109,7 +109,8 @@ impl ApiKey {
             let limits = KeyLimits { enabled: false, ..KeyLimits::default() };
             return AccountCommand::SetLimits { hash: KeyHash::default(), limits, version: self.updated_at };
         }
-        AccountCommand::SetLimits { hash: self.hash.clone(), limits: self.limits.clone(), version: self.updated_at }
+        let limits = KeyLimits { owner: self.owner.clone(), ..self.limits.clone() };
+        AccountCommand::SetLimits { hash: self.hash.clone(), limits, version: self.updated_at }
     }
 
     /// The record that remains after removal.

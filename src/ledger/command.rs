@@ -10,6 +10,7 @@ use super::token_counts::TokenCounts;
 use super::totals::UsageReport;
 use crate::config::Nanos;
 use crate::ids::{AccountId, KeyHash};
+use crate::wire::record;
 
 /// A command to an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +83,21 @@ pub enum AccountCommand {
         /// Only rows with a lower number.
         before: Option<u64>,
     },
+}
+
+impl AccountCommand {
+    /// The command by which receipts are sent, as JSON.
+    ///
+    /// # Errors
+    /// JSON cannot be made of it.
+    pub fn settle(receipts: Vec<Receipt>) -> serde_json::Result<String> {
+        record::to_string(&Self::Settle(receipts))
+    }
+
+    /// The receipts in the JSON of a command, as JSON, if it is written as [`AccountCommand::settle`] does.
+    pub(super) fn receipts_in(json: &str) -> Option<&str> {
+        json.strip_prefix(r#"{"Settle":"#)?.strip_suffix('}')
+    }
 }
 
 /// What is used of the limits of an account.

@@ -45,6 +45,7 @@ const FIELDS: &[(&str, ReadField)] = &[
     }),
     ("on_disconnect", |record, value| set(&mut record.limits.on_disconnect, value, on_disconnect)),
     ("show_attempts", show_attempts),
+    ("store", store),
     ("budget", |record, value| set(&mut record.limits.budget, value, budget)),
     ("budget_alerts", |record, value| set(&mut record.limits.budget_alerts, value, budget_alerts)),
 ];
@@ -217,6 +218,15 @@ fn on_disconnect(value: &Value) -> Result<OnDisconnect> {
     let word = text("on_disconnect", value)?;
     let known = OnDisconnect::WORDS.iter().find(|(known, _)| *known == word);
     known.map(|(_, ending)| *ending).ok_or_else(|| invalid("on_disconnect", "be one of cancel and finish"))
+}
+
+fn store(record: &mut ApiKey, value: &Value) -> Result<()> {
+    record.limits.never_stores = match value {
+        Value::String(word) if word == "never" => true,
+        Value::Null => false,
+        _ => return Err(wrong_type("store", "`never` or null")),
+    };
+    Ok(())
 }
 
 fn show_attempts(record: &mut ApiKey, value: &Value) -> Result<()> {

@@ -43,9 +43,16 @@ pub struct KeyLimits {
     /// Whether responses say which targets were tried.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub show_attempts: bool,
+    /// Whether its responses are never kept for later requests.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub never_stores: bool,
     /// The account whose limits apply as well: a team's, for its members.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<AccountId>,
+    /// The owner of the key, for reports. The registry keeps it in the key's record, and adds it for the
+    /// account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
 }
 
 /// The most that may be spent in a period.
@@ -101,7 +108,9 @@ impl Default for KeyLimits {
             max_body_bytes: None,
             on_disconnect: None,
             show_attempts: false,
+            never_stores: false,
             parent: None,
+            owner: None,
         }
     }
 }

@@ -61,6 +61,10 @@ pub struct Receipt {
     /// Its attempts in their order, if there were several. Tokens and cost above are their sums.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<AttemptEntry>,
+    /// How the response went on after an attempt had left it unfinished: `buffered`, `restarted`, `joined`;
+    /// empty if none had.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub recovered: String,
     /// What was reserved for it. Set by the account, so that a ledger that is opened again restores its
     /// windows.
     #[serde(rename = "promise", default, skip_serializing_if = "Option::is_none")]

@@ -17,7 +17,7 @@ const MAX_ROW_BYTES: usize = 1_000_000;
 /// What has happened in an isolate since its last batch. A batch that arrives twice counts once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Batch {
-    /// Random.
+    /// A random number, by which the receiver recognises a batch that is sent again.
     pub id: u64,
     /// The isolate: a random number.
     #[serde(default)]
@@ -46,13 +46,11 @@ pub struct Batch {
     pub live_dropped: u64,
 }
 
-/// A [`Batch`] whose requests are JSON already.
+/// A [`Batch`] without its requests, which are JSON already.
 #[derive(Default, Serialize)]
 pub(super) struct BatchText {
     pub(super) id: u64,
     pub(super) isolate: u64,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) summaries: Vec<Box<RawValue>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) observations: Vec<Observation>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -65,6 +63,15 @@ pub(super) struct BatchText {
     pub(super) live: Vec<LiveEvent>,
     #[serde(skip_serializing_if = "is_zero")]
     pub(super) live_dropped: u64,
+}
+
+impl BatchText {
+    /// The JSON of the batch with these requests, each of them JSON.
+    pub(super) fn with(&self, summaries: &[String]) -> serde_json::Result<String> {
+        let rest = serde_json::to_string(self)?;
+        let members = rest.strip_prefix('{').unwrap_or_default();
+        Ok(if summaries.is_empty() { rest } else { format!(r#"{{"summaries":[{}],{members}"#, summaries.join(",")) })
+    }
 }
 
 /// A batch, or a part of one, as it is stored.
@@ -97,6 +104,12 @@ struct RawBatch<'j> {
     live_dropped: u64,
 }
 
+#[derive(Deserialize)]
+struct RawSummaries<'j> {
+    #[serde(default, borrow)]
+    summaries: Vec<&'j RawValue>,
+}
+
 impl Batch {
     /// Whether it has nothing that is stored.
     pub fn is_for_watchers_only(&self) -> bool {
@@ -120,6 +133,14 @@ impl Batch {
         let (lost, (live, _)) = (lost.saturating_add(lost_here), readable(&live));
         let batch = Self { id, isolate, summaries, observations, series, lost, lines, live, live_dropped };
         Ok((batch, lost_here + unknown + unreadable))
+    }
+
+    /// The requests of a batch, each as JSON.
+    ///
+    /// # Errors
+    /// It is no batch.
+    pub fn raw_summaries(json: &str) -> serde_json::Result<Vec<&RawValue>> {
+        serde_json::from_str(json).map(|RawSummaries { summaries }| summaries)
     }
 
     /// The batch as rows, each short enough for SQLite. `json`: what it was read from, if it was.
@@ -162,6 +183,10 @@ pub struct Recorded {
     /// Until when somebody watches requests live, so that isolates report their starts too; 0 if nobody does.
     #[serde(default)]
     pub live_until: Millis,
+    /// What the object knows of running requests, by a random id: it begins anew when the object is
+    /// restarted, and is to be told again.
+    #[serde(default)]
+    pub board: u64,
     /// The requests of the isolate that an admin has ended, by [`LiveRequest::run`](super::LiveRequest::run).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ending: Vec<String>,
@@ -203,6 +228,9 @@ mod tests {
         assert!(rows.iter().zip(&parts).all(|(row, part)| row.requests == part.summaries.len() as u64));
         assert!(parts.iter().all(|part| part.id == large.id));
         assert_eq!(parts.iter().flat_map(|part| part.summaries.clone()).collect::<Vec<_>>(), large.summaries);
+        let raw = rows.iter().flat_map(|row| Batch::raw_summaries(&row.json).unwrap());
+        let raw: Vec<RequestSummary> = raw.map(|request| serde_json::from_str(request.get()).unwrap()).collect();
+        assert_eq!(raw, large.summaries);
         assert_eq!(parts.iter().map(|part| part.lost).sum::<u64>(), large.lost);
         assert_eq!(batch(250, 9).rows(None).unwrap().len(), 1);
         let observations = vec![Observation::Spend { at: 1, spent: 2 }];

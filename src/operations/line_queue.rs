@@ -111,6 +111,15 @@ impl LineQueue {
         self.outbox.send(now).map_or(LineStep::Stop, |(id, command)| LineStep::Send(id, command))
     }
 
+    /// Whether the sender pauses before the next batch, because what waits would not fill one.
+    pub fn pauses(&mut self, now: Millis) -> bool {
+        let pauses = !self.records.is_empty() && self.bytes <= MAX_BATCH;
+        if pauses {
+            self.outbox.keep_sender(now);
+        }
+        pauses
+    }
+
     fn may_wait(&self, since: Millis, now: Millis) -> bool {
         // A clock that was set back ends the wait.
         let delay = if self.is_urgent { URGENT_DELAY } else { ALONG_DELAY };
@@ -226,6 +235,18 @@ mod tests {
         queue.push(line(6, MAX_BYTES - 5), false);
         queue.put_back(LogLines { records: vec![line(1, 10), line(2, 5)], lost: 3 });
         assert_eq!(sent(queue.step(0, None, || 2)), (vec![2], 4));
+    }
+
+    #[test]
+    fn the_sender_pauses_before_a_batch_that_would_not_be_full() {
+        let mut queue = queue(&[MAX_BATCH - 10, 20, 30]);
+        assert!(!queue.pauses(0), "a batch is full");
+        sent(queue.step(0, None, || 1));
+        queue.sent(1, true, 0);
+        assert!(queue.pauses(5_000) && !queue.becomes_sender(7_999), "the sender goes on");
+        sent(queue.step(6_000, None, || 2));
+        queue.sent(2, true, 6_000);
+        assert!(!queue.pauses(6_000), "nothing waits");
     }
 
     #[test]

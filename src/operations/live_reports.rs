@@ -10,6 +10,9 @@ const MAX_WAITING: usize = 1_000;
 /// How often the operations object is asked for requests to end, while requests that are watched run.
 const POLL_INTERVAL: Millis = 500;
 
+/// How often the object is asked whether somebody watches, while a request runs that has run for long.
+const LOOK_INTERVAL: Millis = 30_000;
+
 /// What an isolate knows of watchers.
 #[derive(Debug, Default)]
 pub struct LiveReports {
@@ -19,12 +22,16 @@ pub struct LiveReports {
     ending: Vec<String>,
     /// When the object was last heard of.
     heard: Millis,
+    /// When it was last asked whether somebody watches.
+    looked: Millis,
+    is_looking: bool,
 }
 
 impl LiveReports {
     /// Takes what the operations object said in response to a batch.
     pub fn learn(&mut self, recorded: Recorded, now: Millis) {
         (self.until, self.ending, self.heard) = (recorded.live_until, recorded.ending, now);
+        self.is_looking = false;
         if !self.is_watched(now) {
             self.events.clear();
         }
@@ -39,6 +46,18 @@ impl LiveReports {
         }
     }
 
+    /// Whether the object is to be asked whether somebody watches, because a request has run for long and the
+    /// object was not heard of lately.
+    pub fn look(&mut self, now: Millis) -> bool {
+        // A clock that was set back does not stop it.
+        let last = [self.heard, self.looked].into_iter().filter(|at| *at <= now).max();
+        let is_due = last.is_none_or(|last| last.saturating_add(LOOK_INTERVAL) <= now);
+        if is_due {
+            (self.looked, self.is_looking) = (now, true);
+        }
+        is_due
+    }
+
     /// Whether an admin has ended this request.
     pub fn is_ending(&self, run: &str) -> bool {
         self.ending.iter().any(|ending| ending == run)
@@ -46,16 +65,24 @@ impl LiveReports {
 
     /// Whether there is something to send, or to ask.
     pub fn is_due(&self, now: Millis) -> bool {
-        !self.events.is_empty() || self.poll_is_due(now)
+        !self.events.is_empty() || self.is_looking || self.poll_is_due(now)
+    }
+
+    /// Whether events wait.
+    pub(super) fn has_events(&self) -> bool {
+        !self.events.is_empty()
     }
 
     /// Whether the object should be asked for requests to end, if one runs that is watched.
     pub fn poll_is_due(&self, now: Millis) -> bool {
-        self.is_watched(now) && self.heard.saturating_add(POLL_INTERVAL) <= now
+        // A clock that was set back does not stop it.
+        let is_old = now < self.heard || self.heard.saturating_add(POLL_INTERVAL) <= now;
+        self.is_watched(now) && is_old
     }
 
     /// Takes what waits, and how many events had no room.
     pub(super) fn take(&mut self) -> (Vec<LiveEvent>, u64) {
+        self.is_looking = false;
         (std::mem::take(&mut self.events), std::mem::take(&mut self.dropped))
     }
 
@@ -83,12 +110,25 @@ mod tests {
     }
 
     #[test]
+    fn the_object_is_asked_each_half_minute_for_a_request_that_runs_for_long() {
+        let mut reports = LiveReports::default();
+        assert!(reports.look(70_000) && reports.is_due(70_000));
+        assert_eq!(reports.take(), (Vec::new(), 0));
+        assert!(!reports.is_due(70_001) && !reports.look(99_999), "whether it responds or not");
+        assert!(reports.look(100_000));
+        reports.learn(Recorded::default(), 100_100);
+        assert!(!reports.is_due(100_100) && !reports.look(130_099) && reports.look(130_100));
+        assert!(reports.look(1_000), "the clock was set back");
+    }
+
+    #[test]
     fn the_object_is_asked_twice_a_second_while_somebody_watches() {
         let mut reports = LiveReports::default();
         assert!(!reports.is_due(10_000));
-        reports.learn(Recorded { live_until: 15_000, ending: vec!["a".into()] }, 10_000);
+        reports.learn(Recorded { live_until: 15_000, board: 1, ending: vec!["a".into()] }, 10_000);
         assert!(reports.is_ending("a") && !reports.is_ending("b"));
         assert!(!reports.is_due(10_499) && reports.is_due(10_500) && !reports.is_due(15_000));
+        assert!(reports.is_due(9_000), "the clock was set back");
         reports.add(started(1));
         assert!(reports.is_due(10_001));
         reports.learn(Recorded::default(), 10_002);

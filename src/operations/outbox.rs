@@ -12,6 +12,9 @@ const MAX_SENT: u32 = 2;
 /// If a request that was to send has not gone on for this time, it was cut off, and another takes over.
 const SENDER_TIMEOUT: Millis = 3_000;
 
+/// No sender takes longer between two steps.
+const LONGEST_STEP: Millis = TIME_LIMIT + SENDER_TIMEOUT;
+
 /// The batch under way, and who sends. `T`: what is left to do if it does not arrive.
 #[derive(Debug)]
 pub struct Outbox<T> {
@@ -50,7 +53,9 @@ impl<T> Default for Outbox<T> {
 impl<T> Outbox<T> {
     /// Whether the caller is to send, because no other request is about to.
     pub fn becomes_sender(&mut self, now: Millis) -> bool {
-        let becomes_sender = self.sender_until <= now;
+        // A clock that was set back must not keep others from sending for as long.
+        let is_sending = now < self.sender_until && self.sender_until <= now.saturating_add(LONGEST_STEP);
+        let becomes_sender = !is_sending;
         if becomes_sender {
             self.sender_until = now.saturating_add(SENDER_TIMEOUT);
         }
@@ -86,7 +91,7 @@ impl<T> Outbox<T> {
     pub fn send(&mut self, now: Millis) -> Option<(u64, String)> {
         let batch = self.batch.as_mut()?;
         batch.sent = batch.sent.saturating_add(1);
-        self.sender_until = now.saturating_add(TIME_LIMIT).saturating_add(SENDER_TIMEOUT);
+        self.sender_until = now.saturating_add(LONGEST_STEP);
         Some((batch.id, batch.command.clone()))
     }
 
@@ -136,6 +141,14 @@ mod tests {
         assert!(outbox.becomes_sender(17_000));
         assert_eq!(outbox.take_abandoned(), Some("contents"));
         assert_eq!(outbox.sent(7, true, 17_001), AfterSending::TakenOver);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_keeps_nobody_from_sending() {
+        let mut outbox = outbox();
+        assert!(!outbox.becomes_sender(1_000), "it sends");
+        assert!(outbox.becomes_sender(0), "nobody knows whether it does");
+        assert_eq!(outbox.send(0), Some((7, "batch".into())));
     }
 
     #[test]

@@ -2,8 +2,6 @@
 
 use std::collections::VecDeque;
 
-use serde_json::value::{RawValue, to_raw_value};
-
 use super::batch::BatchText;
 use super::live_reports::LiveReports;
 use super::outbox::{AfterSending, Outbox};
@@ -12,6 +10,7 @@ use crate::config::Millis;
 use crate::telemetry::RequestSummary;
 use crate::telemetry::log_file::LogLines;
 use crate::telemetry::metrics::{Family, Registry, SeriesRow, SeriesValue};
+use crate::wire::record;
 
 /// How many requests wait at most, and how many observations.
 const MAX_WAITING: usize = 4_000;
@@ -43,7 +42,7 @@ pub struct Stamp {
 #[derive(Debug)]
 pub struct ReportQueue {
     /// As JSON, which their lengths are known by, and which takes less memory.
-    summaries: Waiting<Box<RawValue>>,
+    summaries: Waiting<String>,
     observations: Waiting<Observation>,
     /// So many of the first observations were in a batch that did not arrive. They come back once.
     returned: usize,
@@ -104,8 +103,8 @@ impl ReportQueue {
         if self.is_off {
             return;
         }
-        let has_room = to_raw_value(summary).is_ok_and(|json| {
-            let bytes = json.get().len();
+        let has_room = record::to_string(summary).is_ok_and(|json| {
+            let bytes = json.len();
             self.summaries.push(json, bytes)
         });
         self.lost = self.lost.saturating_add(u64::from(!has_room));
@@ -128,7 +127,8 @@ impl ReportQueue {
 
     /// Whether counters are to be sent by themselves, because there was no batch for a while.
     pub fn series_become_due(&mut self, now: Millis) -> bool {
-        self.series_are_due |= self.made_at.saturating_add(SERIES_DELAY) <= now;
+        // A clock that was set back does not stop it.
+        self.series_are_due |= now < self.made_at || self.made_at.saturating_add(SERIES_DELAY) <= now;
         self.series_are_due
     }
 
@@ -169,6 +169,18 @@ impl ReportQueue {
         self.outbox.send(now)
     }
 
+    /// Whether the sender pauses before the next batch, because what waits would not fill one. Without a
+    /// pause, where the object is far, each batch would be as long as its way takes.
+    pub fn pauses(&mut self, now: Millis) -> bool {
+        let is_full = self.summaries.fills_batch() || self.observations.fills_batch();
+        let waits = !self.summaries.items.is_empty() || !self.observations.items.is_empty() || self.live.has_events();
+        let pauses = waits && !is_full;
+        if pauses {
+            self.outbox.keep_sender(now);
+        }
+        pauses
+    }
+
     fn make_batch(&mut self, Stamp { id, isolate, gauges, lines }: Stamp) {
         let sums = std::mem::replace(&mut self.series, Registry::with_cap(MAX_SAMPLES)).rows();
         let mut room = MAX_BATCH_BYTES;
@@ -188,9 +200,9 @@ impl ReportQueue {
         };
         let series = sums.into_iter().chain(gauges).collect();
         let (live, live_dropped) = self.live.take();
-        let batch = BatchText { id, isolate, summaries, observations, series, lost, lines, live, live_dropped };
+        let batch = BatchText { id, isolate, observations, series, lost, lines, live, live_dropped };
         // What could not be written would be refused, and count as lost.
-        self.outbox.put(id, serde_json::to_string(&batch).unwrap_or_default(), unconfirmed);
+        self.outbox.put(id, batch.with(&summaries).unwrap_or_default(), unconfirmed);
     }
 
     /// Makes a batch that the object does not store.
@@ -267,6 +279,10 @@ impl<T> Waiting<T> {
         self.items.len() < MAX_WAITING
             && self.bytes.saturating_add(bytes) <= MAX_WAITING_BYTES
             && bytes <= MAX_BATCH_BYTES
+    }
+
+    fn fills_batch(&self) -> bool {
+        self.items.len() >= MAX_BATCH || self.bytes >= MAX_BATCH_BYTES
     }
 
     /// Takes the first items that a batch has room for.
@@ -372,6 +388,22 @@ mod tests {
         step(&mut queue, 3);
         queue.sent(3, true, 0);
         assert!(queue.carries_lines() && queue.take_returned_lines().is_empty());
+    }
+
+    #[test]
+    fn the_sender_pauses_before_a_batch_that_would_not_be_full() {
+        let mut queue = ReportQueue::default();
+        assert!(!queue.pauses(0), "nothing waits");
+        assert!(queue.becomes_sender(0));
+        (0..MAX_BATCH + 1).for_each(|_| queue.report(&summary("a")));
+        assert!(!queue.pauses(0), "a batch is full");
+        step(&mut queue, 1);
+        queue.sent(1, true, 2_000);
+        assert!(queue.pauses(2_000), "one is left");
+        assert!(!queue.becomes_sender(4_999), "the sender goes on");
+        assert_eq!(step(&mut queue, 2).unwrap().1.summaries.len(), 1);
+        queue.sent(2, true, 5_000);
+        assert!(!queue.pauses(5_000) && step(&mut queue, 3).is_none());
     }
 
     #[test]

@@ -12,10 +12,13 @@ use crate::telemetry::RequestSummary;
 /// without an entry are taken to be none yet.
 pub fn accumulate(batch: &[RequestSummary], caps: &mut BTreeMap<Quarter, NameCaps>) -> BTreeMap<Cell, Sums> {
     let mut cells: BTreeMap<Cell, Sums> = BTreeMap::new();
-    for request in batch {
-        let cell = Cell::of(request);
+    // A busy key sends most requests of a batch, one after the other.
+    for requests in batch.chunk_by(Cell::is_same_of) {
+        let Some(first) = requests.first() else { continue };
+        let cell = Cell::of(first);
         let cell = caps.entry(cell.quarter).or_default().admit(cell);
-        cells.entry(cell).or_default().count(request);
+        let sums = cells.entry(cell).or_default();
+        requests.iter().for_each(|request| sums.count(request));
     }
     cells
 }

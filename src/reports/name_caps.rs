@@ -9,8 +9,8 @@ use super::cell::{Cell, OTHER};
 const MAX_MODELS: usize = 200;
 /// How many values of a tag are kept apart.
 const MAX_TAG_VALUES: usize = 100;
-/// How many cells tell models and tags apart. Further ones tell keys and providers apart, which only
-/// operators name.
+/// How many cells tell models and tags apart. Further ones tell keys, owners and providers apart,
+/// which only operators name.
 const MAX_CELLS: usize = 10_000;
 
 /// The names of one quarter of an hour that are kept apart.
@@ -100,8 +100,9 @@ mod tests {
             }
         }
         assert_eq!(caps.cells.len(), MAX_CELLS + 1);
-        let late = Cell { key_id: "vk_2".into(), ..cell("m1", "t1") };
-        assert_eq!(caps.admit(late), Cell { key_id: "vk_2".into(), ..cell(OTHER, OTHER) });
+        let (key_id, owner) = ("vk_2".to_owned(), "ann".to_owned());
+        let late = Cell { key_id: key_id.clone(), owner: owner.clone(), ..cell("m1", "t1") };
+        assert_eq!(caps.admit(late), Cell { key_id, owner, ..cell(OTHER, OTHER) });
     }
 
     #[test]

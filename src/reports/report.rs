@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use super::cell::{Cell, Dimension};
-use super::period::{DayRange, Period, Resolution, period_of};
+use super::period::{DayRange, Period, Resolution, Span, period_of, spans};
+use super::quarter::Quarter;
 use super::sums::Sums;
 use crate::wire::zone::Zone;
 
@@ -14,6 +15,9 @@ use crate::wire::zone::Zone;
 pub struct ReportQuery {
     /// The days, by the zone's calendar.
     pub days: DayRange,
+    /// The first and the last quarter of these days that it is about; `None` for all.
+    #[serde(default)]
+    pub quarters: Option<(Quarter, Quarter)>,
     /// The periods of its rows.
     pub resolution: Resolution,
     /// The dimensions of its rows.
@@ -51,8 +55,18 @@ pub struct Report {
 }
 
 impl ReportQuery {
+    /// The quarters that it is about, by period ([`spans`]).
+    pub fn spans(&self, zone: &Zone) -> Vec<Span> {
+        let (first, last) = self.quarters.unwrap_or((Quarter(0), Quarter(u64::MAX)));
+        let cut = |span: Span| Span { first: span.first.max(first), last: span.last.min(last), ..span };
+        spans(zone, self.resolution, self.days).into_iter().map(cut).filter(|span| span.first <= span.last).collect()
+    }
+
     /// The row in which a cell counts; `None` if the report is not about it.
     pub fn group_of(&self, zone: &Zone, cell: &Cell) -> Option<Group> {
+        if self.quarters.is_some_and(|(first, last)| !(first..=last).contains(&cell.quarter)) {
+            return None;
+        }
         let period = period_of(zone, self.resolution, self.days, cell.quarter)?;
         let is_selected = self.filters.iter().all(|filter| filter.selects(cell));
         let values = || self.group_by.iter().map(|dimension| cell.value(dimension).map(str::to_owned)).collect();

@@ -9,11 +9,16 @@ use super::quarter::Quarter;
 use super::report::{Group, Report, ReportQuery};
 use super::report_command::MAX_ROWS;
 use super::request_filter::RequestFilter;
+use super::rollup::{Piece, Source};
 use super::sql_statement::{SqlStatement, SqlValue, tag_path};
 use super::sums::Sums;
 
 /// The columns that name a cell.
 const CELL_COLUMNS: [&str; 5] = ["quarter", "key_id", "provider", "model", "tags"];
+
+/// Where the column `tags` has the owner: no tag has such a name. The columns of the table are its key, which
+/// cannot be changed in databases that exist.
+const OWNER: &str = "@owner";
 
 /// The statements of the table of sums.
 pub struct ReportTable;
@@ -58,7 +63,7 @@ impl ReportTable {
         statement
     }
 
-    /// Reads at most `limit` cells of the key and with all tags of a filter, as rows for
+    /// Reads at most `limit` cells of the key and the owner and with all tags of a filter, as rows for
     /// [`ReportTable::cell_of`], each followed by an array of its sums as JSON.
     pub fn cells_with_tags(filter: &RequestFilter, limit: u64) -> SqlStatement {
         let (columns, sums) = (CELL_COLUMNS.join(", "), Sums::columns().join(", "));
@@ -68,8 +73,10 @@ impl ReportTable {
             &format!("SELECT {columns}, json_array({sums}) FROM cells WHERE key_id = COALESCE(?, key_id)"),
             [key],
         );
-        for (name, value) in &filter.tags {
-            statement.push(" AND json_extract(tags, ?) = ?", [tag_path(name), SqlValue::Text(value.clone())]);
+        let owner = filter.owner.as_deref().map(|owner| (OWNER, owner));
+        let tags = filter.tags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        for (name, value) in owner.into_iter().chain(tags) {
+            statement.push(" AND json_extract(tags, ?) = ?", [tag_path(name), SqlValue::Text(value.to_owned())]);
         }
         statement.push(" LIMIT ?", [SqlValue::Number(limit)]);
         statement
@@ -83,22 +90,28 @@ impl ReportTable {
 
     /// The cell of a row: its quarter, and its other columns.
     pub fn cell_of(quarter: Quarter, [key_id, provider, model, tags]: [String; 4]) -> Cell {
-        Cell { quarter, key_id, provider, model, tags: serde_json::from_str(&tags).unwrap_or_default() }
+        let mut tags: BTreeMap<String, String> = serde_json::from_str(&tags).unwrap_or_default();
+        Cell { quarter, key_id, owner: tags.remove(OWNER).unwrap_or_default(), provider, model, tags }
     }
 
-    /// Reads a report: the index of a span, the values of the dimensions, and an array of sums as JSON; at
-    /// most one row more than a report may have.
-    pub fn read(query: &ReportQuery, spans: &[Span]) -> SqlStatement {
-        let ranges: Vec<(u64, u64)> = spans.iter().map(|span| (span.first.0, span.last.0)).collect();
-        let ranges = serde_json::to_string(&ranges).unwrap_or_default();
+    /// Reads those pieces of a report that come from the cells: the index of a span, the values of the
+    /// dimensions, and an array of sums as JSON; at most one row more than a report may have. `None` if there
+    /// are no such pieces.
+    pub fn read(query: &ReportQuery, pieces: &[Piece]) -> Option<SqlStatement> {
+        let pieces = pieces.iter().filter(|piece| piece.source == Source::Cells);
+        let ranges: Vec<(usize, u64, u64)> = pieces.map(|piece| (piece.span, piece.first.0, piece.last.0)).collect();
+        let text = serde_json::to_string(&ranges).unwrap_or_default();
+        (!ranges.is_empty()).then(|| Self::read_ranges(query, text))
+    }
+
+    fn read_ranges(query: &ReportQuery, ranges: String) -> SqlStatement {
         let mut statement = SqlStatement::default();
         statement.push(
-            "WITH spans AS (SELECT key AS span, value ->> 0 AS first, value ->> 1 AS last FROM json_each(?)) \
-             SELECT span",
+            "WITH spans AS (SELECT value ->> 0 AS span, value ->> 1 AS first, value ->> 2 AS last \
+             FROM json_each(?)) SELECT span",
             [SqlValue::Text(ranges)],
         );
-        let sums: Vec<String> = Sums::columns().iter().map(|column| format!("SUM({column})")).collect();
-        let sums = format!("json_array({})", sums.join(", "));
+        let sums = json_sums();
         if query.group_by.is_empty() {
             // Nothing has to be sorted, which takes as long as adding up.
             statement.push(&format!(", (SELECT {sums} FROM cells WHERE quarter BETWEEN first AND last"), []);
@@ -108,7 +121,7 @@ impl ReportTable {
         }
         for (number, dimension) in query.group_by.iter().enumerate() {
             statement.push(", ", []);
-            push_dimension(&mut statement, dimension);
+            push_value(&mut statement, dimension);
             statement.push(&format!(" AS by{number}"), []);
         }
         statement.push(&format!(", {sums} FROM spans CROSS JOIN cells WHERE quarter BETWEEN first AND last"), []);
@@ -138,6 +151,17 @@ pub struct ReportRow {
     pub sums: String,
 }
 
+/// The sums of the columns of [`Sums::columns`].
+pub(super) fn summed() -> String {
+    let sums: Vec<String> = Sums::columns().iter().map(|column| format!("SUM({column})")).collect();
+    sums.join(", ")
+}
+
+/// [`summed`] as an array.
+pub(super) fn json_sums() -> String {
+    format!("json_array({})", summed())
+}
+
 /// The values of [`CELL_COLUMNS`].
 fn cell_values(cell: &Cell) -> [SqlValue; CELL_COLUMNS.len()] {
     let text = |text: &str| SqlValue::Text(text.to_owned());
@@ -146,21 +170,25 @@ fn cell_values(cell: &Cell) -> [SqlValue; CELL_COLUMNS.len()] {
         text(&cell.key_id),
         text(&cell.provider),
         text(&cell.model),
-        SqlValue::Text(tags_json(&cell.tags)),
+        SqlValue::Text(tags_json(cell)),
     ]
 }
 
-/// Tags as JSON, in the order of their names.
-fn tags_json(tags: &BTreeMap<String, String>) -> String {
-    serde_json::to_string(tags).unwrap_or_default()
+/// Tags and the owner as JSON, in the order of their names.
+fn tags_json(cell: &Cell) -> String {
+    let owner = (OWNER, cell.owner.as_str());
+    let tags = cell.tags.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let named: BTreeMap<&str, &str> = tags.chain([owner].into_iter().filter(|(_, owner)| !owner.is_empty())).collect();
+    serde_json::to_string(&named).unwrap_or_default()
 }
 
 /// The value of a dimension, as [`Cell::value`] has it: NULL stands for none.
-fn push_dimension(statement: &mut SqlStatement, dimension: &Dimension) {
+pub(super) fn push_value(statement: &mut SqlStatement, dimension: &Dimension) {
     match dimension {
         Dimension::Key => statement.push("NULLIF(key_id, '')", []),
         Dimension::Provider => statement.push("NULLIF(provider, '')", []),
         Dimension::Model => statement.push("NULLIF(model, '')", []),
+        Dimension::Owner => statement.push("NULLIF(json_extract(tags, ?), '')", [tag_path(OWNER)]),
         Dimension::Tag(name) => statement.push("NULLIF(json_extract(tags, ?), '')", [tag_path(name)]),
     }
 }
@@ -170,7 +198,7 @@ fn push_filters(statement: &mut SqlStatement, query: &ReportQuery) {
         statement.push(" AND (0", []);
         for value in &filter.values {
             statement.push(" OR ", []);
-            push_dimension(statement, &filter.dimension);
+            push_value(statement, &filter.dimension);
             statement.push(" IS ?", [value.clone().map_or(SqlValue::Null, SqlValue::Text)]);
         }
         statement.push(")", []);
@@ -181,16 +209,23 @@ fn push_filters(statement: &mut SqlStatement, query: &ReportQuery) {
 mod tests {
     use super::super::period::{DayRange, Period, Resolution};
     use super::super::report::Filter;
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn marks(statement: &SqlStatement) -> usize {
         statement.text.matches('?').count()
     }
 
+    fn span(first: u64, last: u64) -> Span {
+        Span { period: Period::default(), first: Quarter(first), last: Quarter(last) }
+    }
+
     fn query() -> ReportQuery {
         let team = Dimension::Tag("team".into());
         ReportQuery {
             days: DayRange { from: 0, to: 1 },
+            quarters: None,
             resolution: Resolution::Day,
             group_by: vec![Dimension::Key, team.clone()],
             filters: vec![
@@ -209,20 +244,22 @@ mod tests {
             assert_eq!(marks(statement), statement.values.len());
         }
         assert!(added.values.len() < 100, "SQLite in a Durable Object takes 100 values");
-        let ungrouped = ReportTable::read(&ReportQuery { group_by: Vec::new(), ..query() }, &[]);
+        let pieces = query().pieces(&[span(0, 95)], &BTreeSet::new());
+        let ungrouped = ReportTable::read(&ReportQuery { group_by: Vec::new(), ..query() }, &pieces).unwrap();
         assert_eq!(marks(&ungrouped), ungrouped.values.len());
-        let read = ReportTable::read(&query(), &[]);
+        let read = ReportTable::read(&query(), &pieces).unwrap();
+        assert_eq!(ReportTable::read(&query(), &[]), None);
         assert_eq!(marks(&read), read.values.len());
         assert!(!read.text.contains("m'"), "values are no part of the text");
     }
 
     #[test]
     fn a_report_is_grouped_by_the_store() {
-        let span = |first, last| Span { period: Period::default(), first: Quarter(first), last: Quarter(last) };
-        let read = ReportTable::read(&query(), &[span(0, 95), span(96, 191)]);
+        let pieces = query().pieces(&[span(0, 95), span(96, 191)], &BTreeSet::new());
+        let read = ReportTable::read(&query(), &pieces).unwrap();
         let text = |text: &str| SqlValue::Text(text.to_owned());
         let expected = [
-            text("[[0,95],[96,191]]"),
+            text("[[0,0,95],[1,96,191]]"),
             text("$.\"team\""),
             text("m'?"),
             SqlValue::Null,
@@ -254,6 +291,23 @@ mod tests {
         assert_eq!(read.values, [&expected[..], &[SqlValue::Number(5)]].concat());
         let of_all_keys = ReportTable::cells_with_tags(&RequestFilter { key_id: None, ..filter }, 5);
         assert_eq!(of_all_keys.values.first(), Some(&SqlValue::Null));
+    }
+
+    #[test]
+    fn the_owner_is_stored_beside_the_tags() {
+        let tags = BTreeMap::from([("team".to_owned(), "x".to_owned())]);
+        let cell = Cell { key_id: "vk_1".into(), owner: "ann \"a\"".into(), tags, ..Cell::default() };
+        for cell in [Cell { owner: String::new(), ..cell.clone() }, cell] {
+            let names =
+                cell_values(&cell).map(|value| if let SqlValue::Text(text) = value { text } else { String::new() });
+            let [_, key_id, provider, model, tags] = names;
+            assert_eq!(ReportTable::cell_of(cell.quarter, [key_id, provider, model, tags]), cell);
+        }
+        let forgotten = RequestFilter { owner: Some("ann".into()), ..RequestFilter::default() };
+        let read = ReportTable::cells_with_tags(&forgotten, 5);
+        let text = |text: &str| SqlValue::Text(text.to_owned());
+        assert_eq!(read.values, [SqlValue::Null, text("$.\"@owner\""), text("ann"), SqlValue::Number(5)]);
+        assert!(!crate::config::is_tag_name(OWNER));
     }
 
     #[test]

@@ -16,12 +16,18 @@ struct TextField {
 const TEXT_FIELDS: &[TextField] = &[
     TextField { name: "request_id", of: |request| &request.request_id, wanted: |filter| &filter.request_id },
     TextField { name: "key_id", of: |request| &request.key_id, wanted: |filter| &filter.key_id },
+    TextField { name: "owner", of: |request| &request.owner, wanted: |filter| &filter.owner },
     TextField { name: "provider", of: |request| &request.provider, wanted: |filter| &filter.provider },
     TextField { name: "model", of: |request| &request.model, wanted: |filter| &filter.model },
     TextField { name: "route", of: |request| &request.route, wanted: |filter| &filter.route },
     TextField { name: "outcome", of: |request| &request.outcome, wanted: |filter| &filter.outcome },
     TextField { name: "class", of: |request| &request.class, wanted: |filter| &filter.class },
 ];
+
+/// The outcome of requests that were served.
+const SERVED: &str = "complete";
+/// Selects requests with any outcome but [`SERVED`]; no outcome has this name.
+const FAILED: &str = "failed";
 
 /// Selects requests for a list. A field that is `None` selects all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +40,9 @@ pub struct RequestFilter {
     pub request_id: Option<String>,
     /// Those of this key.
     pub key_id: Option<String>,
+    /// Those of keys that had this owner then.
+    #[serde(default)]
+    pub owner: Option<String>,
     /// Those that called this provider last.
     pub provider: Option<String>,
     /// Those that called this model last, as its provider names it.
@@ -42,7 +51,7 @@ pub struct RequestFilter {
     pub route: Option<String>,
     /// Those with these statuses.
     pub status: Option<StatusRange>,
-    /// Those with this outcome.
+    /// Those with this outcome; `failed` for all but `complete`.
     pub outcome: Option<String>,
     /// Those that failed with this class.
     pub class: Option<String>,
@@ -81,7 +90,7 @@ impl RequestFilter {
         let has_status = |range: StatusRange| (range.first..=range.last).contains(&request.status);
         let has_text = |field: &TextField| {
             let wanted = (field.wanted)(self).as_ref();
-            wanted.is_none_or(|wanted| wanted == (field.of)(request))
+            wanted.is_none_or(|wanted| is_equal(field, wanted, (field.of)(request)))
         };
         self.from.is_none_or(|from| request.at >= from)
             && self.to.is_none_or(|to| request.at < to)
@@ -97,11 +106,22 @@ impl RequestFilter {
         let of_field = |field: &TextField| {
             // An empty field may be left out of the JSON.
             let wanted = (field.wanted)(self).as_ref().filter(|wanted| !wanted.is_empty())?;
+            if means_any_failure(field, wanted) {
+                return None;
+            }
             Some(format!("\"{}\":{}", field.name, json(wanted)))
         };
         let tags = self.tags.iter().map(|(name, value)| format!("[{},{}]", json(name), json(value)));
         TEXT_FIELDS.iter().filter_map(of_field).chain(tags).collect()
     }
+}
+
+fn means_any_failure(field: &TextField, wanted: &str) -> bool {
+    field.name == "outcome" && wanted == FAILED
+}
+
+fn is_equal(field: &TextField, wanted: &str, value: &str) -> bool {
+    if means_any_failure(field, wanted) { value != SERVED } else { wanted == value }
 }
 
 #[cfg(test)]
@@ -113,6 +133,7 @@ mod tests {
             at: 1_000,
             request_id: "r1".into(),
             key_id: "vk_1".into(),
+            owner: "ann".into(),
             provider: "p".into(),
             model: "m".into(),
             route: "fast".into(),
@@ -138,6 +159,7 @@ mod tests {
             (RequestFilter { to: Some(1_001), ..all() }, RequestFilter { to: Some(1_000), ..all() }),
             (RequestFilter { request_id: some("r1"), ..all() }, RequestFilter { request_id: some("r"), ..all() }),
             (RequestFilter { key_id: some("vk_1"), ..all() }, RequestFilter { key_id: some("vk_2"), ..all() }),
+            (RequestFilter { owner: some("ann"), ..all() }, RequestFilter { owner: some("an"), ..all() }),
             (RequestFilter { provider: some("p"), ..all() }, RequestFilter { provider: some("q"), ..all() }),
             (RequestFilter { model: some("m"), ..all() }, RequestFilter { model: some("M"), ..all() }),
             (RequestFilter { route: some("fast"), ..all() }, RequestFilter { route: some("m"), ..all() }),
@@ -146,6 +168,7 @@ mod tests {
                 RequestFilter { status: StatusRange::read("428"), ..all() },
             ),
             (RequestFilter { outcome: some("refused"), ..all() }, RequestFilter { outcome: some("lost"), ..all() }),
+            (RequestFilter { outcome: some("failed"), ..all() }, RequestFilter { outcome: some("complete"), ..all() }),
             (RequestFilter { class: some("rate"), ..all() }, RequestFilter { class: some(""), ..all() }),
             (RequestFilter { stream: Some(true), ..all() }, RequestFilter { stream: Some(false), ..all() }),
             (RequestFilter { tags: tag("search"), ..all() }, RequestFilter { tags: tag("ads"), ..all() }),
@@ -173,6 +196,16 @@ mod tests {
         }
         let filter = RequestFilter { route: Some(odd.route.clone()), ..RequestFilter::default() };
         assert!(filter.selects(&odd) && json.contains(&filter.texts()[0]));
+    }
+
+    #[test]
+    fn failed_requests_are_all_that_were_not_served() {
+        let failed = RequestFilter { outcome: some("failed"), ..RequestFilter::default() };
+        let ended = |outcome: &str| RequestSummary { outcome: outcome.to_owned(), ..request() };
+        let selected = ["complete", "refused", "lost", "ended_by_admin"].map(|outcome| failed.selects(&ended(outcome)));
+        assert_eq!(selected, [false, true, true, true]);
+        let of_class = RequestFilter { class: some("failed"), ..RequestFilter::default() };
+        assert!(!of_class.selects(&request()), "no other field has such a word");
     }
 
     #[test]

@@ -3,10 +3,13 @@
 //!
 //! Ids are divided into buckets by their hash, and requests into epochs by their number. A row of the store
 //! has the entries of one bucket in one epoch, so a search reads a row of each epoch, and the blocks that
-//! have an id with the same hash. An entry is `HASH:BLOCK;`.
+//! have an id with the same hash. An entry is `HASH:BLOCK;`, with eight digits of the hash: they cannot be
+//! turned back into an id.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::request_block::read_block;
@@ -15,8 +18,6 @@ use super::request_block::read_block;
 const BUCKETS: u64 = 16;
 /// How many requests an epoch has: a row has about 70 KB then.
 const EPOCH: u64 = 65_536;
-/// The digits of a hash in an entry. It cannot be turned back into an id.
-const DIGITS: usize = 8;
 
 /// The entries of one bucket in one epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,10 +42,8 @@ pub struct IndexKey {
 impl IndexKey {
     /// The place of an id.
     pub fn of(id: &str) -> Self {
-        let digest = hex(&Sha256::digest(id.as_bytes()));
-        let (hash, rest) = digest.split_at_checked(DIGITS).unwrap_or((&digest, ""));
-        let bucket = rest.get(..2).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or(0) % BUCKETS;
-        Self { bucket, text: format!("{hash}:") }
+        let [a, b, c, d, bucket, ..] = Sha256::digest(id.as_bytes()).0;
+        Self { bucket: u64::from(bucket) % BUCKETS, text: format!("{:08x}:", u32::from_be_bytes([a, b, c, d])) }
     }
 
     /// The blocks that may have the id, by the numbers of their first requests, from the entries of a row.
@@ -52,6 +51,13 @@ impl IndexKey {
         let block = |entry: &str| entry.strip_prefix(&self.text)?.parse().ok();
         entries.split(';').filter_map(block).collect()
     }
+}
+
+/// The id of a request.
+#[derive(Deserialize)]
+struct IdOf<'j> {
+    #[serde(borrow)]
+    request_id: Cow<'j, str>,
 }
 
 /// The entries of some blocks.
@@ -62,7 +68,8 @@ impl BlockEntries {
     /// Adds those of a block. `first`: the number of its first request.
     pub fn add(&mut self, first: u64, block: &str) {
         let (requests, _) = read_block(block);
-        let ids: BTreeSet<String> = requests.into_iter().flatten().map(|request| request.request_id).collect();
+        let ids: BTreeSet<Cow<'_, str>> =
+            requests.into_iter().flatten().map(|IdOf { request_id }| request_id).collect();
         for id in ids {
             let IndexKey { bucket, text } = IndexKey::of(&id);
             let entries = self.0.entry((bucket, first / EPOCH)).or_default();
@@ -79,10 +86,6 @@ impl BlockEntries {
 /// The epoch before which nothing is left, if the oldest block begins with this request.
 pub fn first_epoch(oldest: u64) -> u64 {
     oldest / EPOCH
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -133,8 +136,8 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_or_was_deleted_has_no_entry() {
-        let odd = format!(r#"[null,{{"request_id":"lost"}},{}"#, &block(&["kept"])[1..]);
+    fn what_was_deleted_or_has_no_id_has_no_entry() {
+        let odd = format!(r#"[null,{{"at":1}},{{"request_id":2}},{}"#, &block(&["kept"])[1..]);
         let rows = index([(5, odd.as_str()), (9, "{")]);
         assert_eq!(rows.len(), 1);
         assert_eq!(find(&rows, "kept"), [5]);
@@ -143,6 +146,6 @@ mod tests {
     #[test]
     fn an_entry_hides_the_id() {
         let rows = index([(0, block(&["alice@example.com"]).as_str())]);
-        assert_eq!(rows[0].entries.len(), DIGITS + 3);
+        assert_eq!(rows[0].entries.len(), "01234567:0;".len());
     }
 }

@@ -8,6 +8,7 @@ use crate::admin;
 use crate::error::{Error, Result};
 use crate::formats::operation::Operation;
 use crate::formats::{self, ClientFormat};
+use crate::gateway::KeptAction;
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub enum Endpoint {
 pub enum Absent {
     /// Responses over a WebSocket. Clients go on with HTTP after status 426.
     ResponseSocket,
-    /// Stored responses.
+    /// What can be done with stored responses elsewhere: those in the background can be cancelled.
     StoredResponses,
 }
 
@@ -48,6 +49,8 @@ pub enum ApiEndpoint {
     Model,
     /// The usage of the caller's own key.
     Usage,
+    /// A response that is kept for the caller, named by the path.
+    Kept(KeptAction),
 }
 
 /// An endpoint that needs an API key, and the name in its path.
@@ -109,6 +112,11 @@ const fn absent(method: &'static str, path: &'static str, absent: Absent) -> Rou
     Route { method, path, query: "", endpoint: Endpoint::Absent(absent), format: RouteFormat::One(formats::RESPONSES) }
 }
 
+const fn kept(method: &'static str, action: KeptAction) -> Route {
+    let endpoint = Endpoint::Api(ApiEndpoint::Kept(action));
+    Route { method, path: "/responses/{id...}", query: "", endpoint, format: RouteFormat::One(formats::RESPONSES) }
+}
+
 const METRICS: &str = "/metrics";
 
 /// The routes that no format defines, below `/v1` or without it.
@@ -119,10 +127,13 @@ const ROUTES: &[Route] = &[
     row("GET", "/usage", Endpoint::Api(ApiEndpoint::Usage)),
     row("GET", "/ws", Endpoint::WebSocket),
     absent("GET", "/responses", Absent::ResponseSocket),
-    absent("GET", "/responses/{id...}", Absent::StoredResponses),
-    absent("DELETE", "/responses/{id...}", Absent::StoredResponses),
+    kept("GET", KeptAction::Read),
+    kept("DELETE", KeptAction::Delete),
     absent("POST", "/responses/{id...}", Absent::StoredResponses),
     row("GET", "/health", Endpoint::Health),
+    // Clients ask whether the network is there. On Cloudflare, assets answer at `/` before the Worker.
+    row("GET", "", Endpoint::Health),
+    row("GET", "/api/hello", Endpoint::Health),
     row("GET", METRICS, Endpoint::Metrics),
 ];
 
@@ -131,7 +142,9 @@ fn routes(is_admin: bool) -> impl Iterator<Item = Route> {
     let (clients, own) = if is_admin { Default::default() } else { (formats::CLIENT_FORMATS, ROUTES) };
     let operations = clients.iter().flat_map(|client| {
         client.operations.iter().map(|operation| {
-            let (path, query) = operation.path.split_once('?').unwrap_or((operation.path, ""));
+            let mark = operation.path.bytes().position(|byte| byte == b'?');
+            let (path, query) = mark.map_or((operation.path, "?"), |at| operation.path.split_at(at));
+            let query = query.get(1..).unwrap_or_default();
             let endpoint = Endpoint::Api(ApiEndpoint::Operation(operation));
             Route { method: operation.method, path, query, endpoint, format: RouteFormat::One(client) }
         })
@@ -147,7 +160,8 @@ fn routes(is_admin: bool) -> impl Iterator<Item = Route> {
 /// whole table takes some twenty comparisons of lengths. A trie or a hash table would cost more in wasm than
 /// it saves.
 pub fn route<'p>(method: &str, (path, query): (&'p str, &str), header: &dyn Fn(&str) -> Option<String>) -> Routing<'p> {
-    let found = find(path, query);
+    // To a client that posts to the base URL itself, the 404 says where the API is.
+    let found = find(path, query).filter(|(route, _)| !route.path.is_empty() || method != "POST");
     let client = client_of(found.as_ref().map(|(route, _)| *route), path, query, header);
     let target = match found {
         Some((route, name)) => select(method, route, name, admin::owns(path)),
@@ -155,6 +169,16 @@ pub fn route<'p>(method: &str, (path, query): (&'p str, &str), header: &dyn Fn(&
         None => Err(unknown_path(method, path)),
     };
     Routing { client, target }
+}
+
+/// The path without empty segments: people write base URLs with a slash too many.
+pub fn without_empty_segments(path: &str) -> Cow<'_, str> {
+    let mut path = Cow::Borrowed(path);
+    // Without a search for text, whose preparation costs more than it finds here.
+    while path.as_bytes().windows(2).any(|pair| pair == b"//") {
+        path = Cow::Owned(path.replace("//", "/"));
+    }
+    path
 }
 
 /// The format of responses to requests with this path.
@@ -242,10 +266,13 @@ impl Route {
     /// The name in a path that matches this row, empty if the row has no parameter; `None` for another path.
     fn name<'p>(&self, path: &'p str) -> Option<Cow<'p, str>> {
         let trimmed = path.strip_suffix('/').unwrap_or(path);
-        let Some((before, rest)) = self.path.split_once('{') else {
+        // Most rows differ in one of the first bytes, before anything is searched for.
+        let shared = self.path.bytes().zip(path.bytes()).take_while(|(own, given)| own == given && *own != b'{');
+        let (before, rest) = self.path.split_at_checked(shared.count())?;
+        if rest.is_empty() {
             return (trimmed == self.path).then_some(Cow::Borrowed(""));
-        };
-        let (parameter, after) = rest.split_once('}')?;
+        }
+        let (parameter, after) = rest.strip_prefix('{')?.split_once('}')?;
         let may_contain_slashes = parameter.ends_with("...");
         let path = if may_contain_slashes && after.is_empty() { path } else { trimmed };
         let name = path.strip_prefix(before)?.strip_suffix(after).filter(|name| !name.is_empty())?;
@@ -288,7 +315,7 @@ const VERSIONS: &[&str] = &["/v1", "/v1beta", "/v1alpha"];
 fn below_version(mut path: &str) -> &str {
     let below = |path| {
         let rests = VERSIONS.iter().filter_map(|version| str::strip_prefix(path, version));
-        rests.into_iter().find(|rest| rest.starts_with('/'))
+        rests.into_iter().find(|rest| rest.is_empty() || rest.starts_with('/'))
     };
     while let Some(rest) = below(path) {
         path = rest;
@@ -363,7 +390,7 @@ mod tests {
 
     #[test]
     fn unknown_paths_are_refused() {
-        for path in ["", "/", "/v1", "/v1/", "/v2/models", "/v1chat/completions", "/v1/chat", "/models/%ff"] {
+        for path in ["/v2", "/v2/models", "/v1chat/completions", "/v1/chat", "/models/%ff"] {
             assert_eq!(find("GET", path).unwrap_err().status(), 404, "{path}");
         }
         for path in
@@ -371,6 +398,31 @@ mod tests {
         {
             assert_eq!(find("GET", path).unwrap_err().status(), 404, "{path}");
         }
+    }
+
+    #[test]
+    fn the_base_url_says_that_the_gateway_is_there() {
+        let health = RouteMatch::Endpoint(Endpoint::Health, "".into());
+        for path in ["", "/", "/v1", "/v1/", "/v1beta", "/api/hello", "/v1/api/hello/"] {
+            assert_eq!((find("GET", path), find("HEAD", path)), (Ok(health.clone()), Ok(health.clone())), "{path}");
+        }
+        assert_eq!(find("POST", "/v1/").unwrap_err().code(), Some("unknown_url"));
+        assert_eq!(find("PUT", "/").unwrap_err().status(), 405);
+    }
+
+    #[test]
+    fn empty_segments_are_passed_over() {
+        for (typed, path) in [
+            ("//v1/models", "/v1/models"),
+            ("/v1///chat//completions/", "/v1/chat/completions/"),
+            ("//admin//api/keys", "/admin/api/keys"),
+            ("/v1beta//models/a%2F%2Fb:countTokens", "/v1beta/models/a%2F%2Fb:countTokens"),
+            ("//", "/"),
+            ("/v1/models", "/v1/models"),
+        ] {
+            assert_eq!(without_empty_segments(typed), path);
+        }
+        assert!(matches!(without_empty_segments("/v1/models/"), Cow::Borrowed(_)));
     }
 
     #[test]

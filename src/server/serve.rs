@@ -17,13 +17,13 @@ use crate::gateway::{self, AdmittedRequest, Body, Bridge, Fact, Opened, Platform
 /// time this is done. Errors become responses. If the configuration is invalid, every response is an error
 /// that lists its problems.
 pub async fn serve<P: Platform>(opened: &Opened, platform: &P, request: Request<'_, P>) -> Option<Response<P>> {
-    let (header, query) = (request.header, request.query);
-    let takes_query_key = !router::is_for_operators(request.path);
+    let (header, query, path) = (request.header, request.query, router::without_empty_segments(request.path));
+    let takes_query_key = !router::is_for_operators(&path);
     let header = |name: &str| {
         let key = || if takes_query_key && name == KEY_HEADER { query_key(query) } else { None };
         header(name).filter(|value| name != KEY_HEADER || !value.is_empty()).or_else(key)
     };
-    let request = Request { header: &header, ..request };
+    let request = Request { header: &header, path: &path, ..request };
     let Routing { client, target } = router::route(request.method, (request.path, request.query), request.header);
     let id = request_id(platform, request.header);
     let common_headers = common_headers(opened, client, &request, &id);
@@ -74,7 +74,7 @@ fn common_headers<P: Platform>(
     let origins = opened.as_ref().map_or(&Cors::Any, |bridge| bridge.cors());
     let names_origins = opened.is_ok() && *origins != Cors::Any;
     if names_origins || !is_for_operators {
-        headers.extend(cors::headers(origins, request.header));
+        headers.extend(cors::headers(origins, request.method, request.header));
     }
     headers
 }
@@ -144,6 +144,7 @@ impl<P: Platform> Service<'_, P> {
             ApiEndpoint::Tokenize => return Some(gateway::tokenize(bridge, platform, admitted, record).await),
             ApiEndpoint::Models => gateway::list_models(bridge, platform, &admitted).await,
             ApiEndpoint::Model => gateway::read_model(bridge, platform, &admitted, route.name).await,
+            ApiEndpoint::Kept(action) => gateway::kept_response(bridge, platform, &admitted, action).await,
             ApiEndpoint::Usage => match gateway::check_account(bridge, platform, &admitted.caller).await {
                 Ok(()) => {
                     admin::list_own_usage(bridge, platform, &admitted.caller.key_id, admitted.request.query).await

@@ -92,6 +92,8 @@ pub struct RequestEnd<'a> {
     pub cost: Option<Nanos>,
     /// How many attempts failed before the last one.
     pub failed_attempts: usize,
+    /// How the response went on after an attempt had left it unfinished.
+    pub recovered: Option<&'a str>,
     /// How many events of the provider's stream could not be read.
     pub malformed_events: u32,
     /// The fields that the provider's format has no place for, separated by commas.

@@ -12,4 +12,4 @@ pub use event::{
     RequestStart, RuntimeFailure,
 };
 pub use render::{render, render_in_file};
-pub use summary::{AttemptSummary, RequestSummary};
+pub use summary::{AttemptSummary, BillLine, RequestSummary};

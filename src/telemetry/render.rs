@@ -146,6 +146,7 @@ impl Line<'_> {
         self.raw("estimated", end.is_estimated.then_some("true"));
         self.raw("cost", end.cost.map(dollars).as_deref());
         self.number("failed_attempts", (end.failed_attempts > 0).then_some(end.failed_attempts as u64));
+        self.text("recovered", end.recovered);
         self.number("malformed_events", (end.malformed_events > 0).then_some(u64::from(end.malformed_events)));
         self.text("dropped", end.dropped);
         self.text("response", end.response);

@@ -1,6 +1,8 @@
 //! What one request was, in the numbers and names that reports, metrics, traces and alerts are made of. It
 //! holds nothing of a conversation.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Millis, Nanos};
@@ -26,6 +28,9 @@ pub struct RequestSummary {
     pub request_id: String,
     /// The id of the caller's key; empty if the caller was not known.
     pub key_id: String,
+    /// The owner that the key had when the request was admitted; empty if it had none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub owner: String,
     /// The provider called last, by its name in the configuration; empty if none was chosen.
     pub provider: String,
     /// The model called last, as its provider names it; empty if none was chosen. Callers may invent it.
@@ -59,6 +64,10 @@ pub struct RequestSummary {
     /// The declared tags, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<(String, String)>,
+    /// What its provider's format could not hold: the names of fields, with a comma between them. Empty if
+    /// nothing was left out.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub dropped: String,
     /// The id by which watchers know it; empty if nobody watched when it was running.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub run: String,
@@ -78,7 +87,17 @@ pub struct AttemptSummary {
     pub started: Millis,
     /// When its response ended, or the attempt failed.
     pub ended: Millis,
+    /// Its cost in nano-dollars; `None` if that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Nanos>,
+    /// What its cost is the sum of. Empty if the cost is not known, or is not that of tokens at a price.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bill: Vec<BillLine>,
 }
+
+/// A line of a bill: what is counted, how many, and the price of one in pico-dollars.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BillLine(pub Cow<'static, str>, pub u64, pub u64);
 
 impl AttemptSummary {
     /// How long it took.

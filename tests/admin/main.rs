@@ -5,6 +5,7 @@ mod access;
 mod alerts;
 mod audit;
 mod concurrency;
+mod config;
 mod description;
 mod egress;
 mod health;

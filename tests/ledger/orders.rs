@@ -46,7 +46,9 @@ fn terms() -> impl Strategy<Value = KeyLimits> {
             max_body_bytes,
             on_disconnect: None,
             show_attempts: false,
+            never_stores: false,
             parent: None,
+            owner: None,
         },
     )
 }

@@ -20,6 +20,7 @@ use crate::ledger::totals::UsageReport;
 use crate::ledger::unreadable::UnreadableRecord;
 use crate::ledger::usage_totals::UsageTotals;
 use crate::ledger::write::{AccountWrite, reservation_write};
+use crate::wire::record;
 use crate::wire::zone::Zone;
 
 /// The totals are stored with every 50th receipt, so that opening the ledger reads at most this many
@@ -86,9 +87,26 @@ impl AccountLedger {
     /// Carries out a command, and appends what must be stored to `writes`. The response must not be sent
     /// before the writes are stored.
     pub fn handle(&mut self, command: AccountCommand, now: Millis, writes: &mut Vec<AccountWrite>) -> AccountResponse {
+        self.handle_received(command, None, now, writes)
+    }
+
+    /// As [`AccountLedger::handle`], with the JSON of the command: receipts that are stored as they came are
+    /// not written again.
+    pub fn handle_received(
+        &mut self,
+        command: AccountCommand,
+        json: Option<&str>,
+        now: Millis,
+        writes: &mut Vec<AccountWrite>,
+    ) -> AccountResponse {
         let now = now.max(self.latest);
         self.expire_leases(&command, now, writes);
-        let response = self.dispatch(command, now, writes);
+        let response = match command {
+            AccountCommand::Settle(receipts) => {
+                self.settle(receipts, json.and_then(AccountCommand::receipts_in), now, writes)
+            }
+            command => self.dispatch(command, now, writes),
+        };
         for id in std::mem::take(&mut self.extended) {
             writes.extend(self.reservations.find(&id).map(|reservation| reservation_write(&id, reservation)));
         }
@@ -108,7 +126,7 @@ impl AccountLedger {
             AccountCommand::EndCount(id) => self.count_quota.end(&id, writes),
             AccountCommand::CheckKey(hash) => self.check_key(Some(&hash), now),
             AccountCommand::CheckParent => self.check_key(None, now),
-            AccountCommand::Settle(receipts) => self.settle(receipts, now, writes),
+            AccountCommand::Settle(receipts) => self.settle(receipts, None, now, writes),
             AccountCommand::Release(id) => self.release(&id, now, writes),
             AccountCommand::Raise { id, cost } => self.raise(&id, cost, now, writes),
             AccountCommand::Renew { id, tokens, cost } => self.renew(&id, Progress { tokens, cost }, now, writes),
@@ -283,7 +301,14 @@ impl AccountLedger {
         AccountResponse::Refused { refusal, rate_limits: RateLimitStatus::default() }
     }
 
-    pub(super) fn append_receipts(&mut self, receipts: &[Receipt], now: Millis, writes: &mut Vec<AccountWrite>) {
+    /// `json`: the JSON of the receipts, if there is one.
+    pub(super) fn append_receipts(
+        &mut self,
+        receipts: &[Receipt],
+        json: Option<&str>,
+        now: Millis,
+        writes: &mut Vec<AccountWrite>,
+    ) {
         // The first receipt of a day is stored with totals, too, so that the receipts of earlier days can be
         // deleted, and later ones count in this day again when the ledger is opened. So is the first one of a
         // day of UTC, for earlier builds, which know no other days.
@@ -298,7 +323,7 @@ impl AccountLedger {
         let is_checkpoint =
             is_first_of_day || begins || self.last_number / CHECKPOINT_INTERVAL > before / CHECKPOINT_INTERVAL;
         let sums = is_checkpoint.then(|| serde_json::to_string(&self.sums).unwrap_or_default());
-        let receipts = serde_json::to_string(receipts).unwrap_or_default();
+        let receipts = json.map_or_else(|| record::to_string(&receipts).unwrap_or_default(), str::to_owned);
         writes.push(AccountWrite::Receipts(ReceiptRow { number: self.last_number, at: now, receipts, sums }));
         self.latest = self.latest.max(now);
     }

@@ -59,14 +59,17 @@ impl AccountLedger {
         AccountResponse::Done
     }
 
-    /// Settles requests. All receipts of a command are stored in one row.
+    /// Settles requests. All receipts of a command are stored in one row. `json`: their JSON, if there is
+    /// one.
     pub(super) fn settle(
         &mut self,
         receipts: Vec<Receipt>,
+        json: Option<&str>,
         now: Millis,
         writes: &mut Vec<AccountWrite>,
     ) -> AccountResponse {
-        let (mut new, mut ended) = (Vec::new(), Vec::new());
+        let (sent, mut new, mut ended) = (receipts.len(), Vec::with_capacity(receipts.len()), Vec::new());
+        let mut are_as_sent = true;
         for mut receipt in receipts {
             if self.is_settled(&receipt.id, now) {
                 continue;
@@ -75,8 +78,10 @@ impl AccountLedger {
                 self.settle_lost(lost, receipt, now, writes);
                 continue;
             }
+            are_as_sent &= receipt.reservation.is_none();
             receipt.reservation = self.reservations.remove(&receipt.id).map(|reservation| reservation.without_lease());
             if let Some(reservation) = &receipt.reservation {
+                are_as_sent = false;
                 ended.push(AccountWrite::EndReservation(receipt.id.clone()));
                 self.token_window.correct(reservation.at, reservation.tokens, receipt.tokens.unwrap_or_default().sum());
             }
@@ -84,7 +89,8 @@ impl AccountLedger {
             new.push(receipt);
         }
         if !new.is_empty() {
-            self.append_receipts(&new, now, writes);
+            let json = json.filter(|_| are_as_sent && new.len() == sent);
+            self.append_receipts(&new, json, now, writes);
         }
         writes.append(&mut ended);
         AccountResponse::Done
@@ -156,7 +162,7 @@ impl AccountLedger {
     fn append_lost(&mut self, lost: &[(Reservation, Receipt)], now: Millis, writes: &mut Vec<AccountWrite>) {
         let receipts: Vec<Receipt> = lost.iter().map(|(_, receipt)| receipt.clone()).collect();
         let at = receipts.last().map_or(now, |receipt| receipt.ended.clamp(self.latest, now));
-        self.append_receipts(&receipts, at, writes);
+        self.append_receipts(&receipts, None, at, writes);
         let day = Some(self.sums.day).filter(|day| *day != day_of(at));
         let row = LostRequest { row: self.last_number, at, day, found: now, settled: None };
         for (reservation, receipt) in lost {

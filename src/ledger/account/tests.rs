@@ -461,3 +461,41 @@ fn a_stored_record_that_cannot_be_read_is_named() {
     assert!(day.starts_with("The stored record `20000` of the table `days` cannot be read"), "{day}");
     assert!(AccountLedger::amend_day(20_000, "{", &Receipt::default(), &Receipt::default()).is_err());
 }
+
+/// What settling these receipts writes as a row, given the JSON that they came as.
+fn settled_row(account: &mut TestAccount, receipts: &[Receipt], json: &str) -> Option<String> {
+    let mut writes = Vec::new();
+    let command = AccountCommand::Settle(receipts.to_vec());
+    account.ledger.handle_received(command, Some(json), NOON, &mut writes);
+    let row = |write| if let AccountWrite::Receipts(row) = write { Some(row.receipts) } else { None };
+    writes.into_iter().find_map(row)
+}
+
+#[test]
+fn receipts_are_stored_as_they_came_if_nothing_about_them_changed() {
+    let written = |receipts: &[Receipt]| serde_json::to_string(receipts).unwrap();
+    let receipts = [receipt("a", Some(1)), receipt("b", None)];
+    let json = AccountCommand::settle(receipts.to_vec()).unwrap();
+    assert_eq!(serde_json::from_str::<AccountCommand>(&json).unwrap(), AccountCommand::Settle(receipts.to_vec()));
+    let mut account = TestAccount::new(KeyLimits::default());
+    assert_eq!(settled_row(&mut account, &receipts, &json), Some(written(&receipts)));
+    // A later build may send more than this one knows.
+    let later = r#"{"Settle":[{"id":"c","of":"later"}]}"#;
+    assert_eq!(settled_row(&mut account, &[receipt("c", None)], later).unwrap(), r#"[{"id":"c","of":"later"}]"#);
+    assert_eq!(settled_row(&mut account, &receipts, &json), None, "they are settled");
+    let some = [receipts[1].clone(), receipt("d", None)];
+    let json = AccountCommand::settle(some.to_vec()).unwrap();
+    assert_eq!(settled_row(&mut account, &some, &json), Some(written(&some[1..])), "one of them is settled");
+    let twice = [receipt("e", None), receipt("e", None)];
+    let json = AccountCommand::settle(twice.to_vec()).unwrap();
+    assert_eq!(settled_row(&mut account, &twice, &json), Some(written(&twice[1..])));
+}
+
+#[test]
+fn a_receipt_is_stored_with_its_reservation_however_it_came() {
+    let mut account = TestAccount::new(budget(100));
+    account.admit(request("a", 10, 40), NOON).unwrap();
+    let json = AccountCommand::settle(vec![receipt("a", Some(1))]).unwrap();
+    let row = settled_row(&mut account, &[receipt("a", Some(1))], &json).unwrap();
+    assert!(row.contains(r#""promise":{"#), "{row}");
+}

@@ -18,6 +18,9 @@ pub struct HealthSubject {
     /// The fingerprint of the key, where one is meant. Of an account, that of its first key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// The data center of the platform from which calls leave, where one is meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_center: Option<String>,
 }
 
 /// The kinds of things that have a state.
@@ -34,6 +37,8 @@ pub enum SubjectKind {
     Key,
     /// An account, with all its keys.
     Account,
+    /// A provider, called from a data center: it refuses that place.
+    Place,
 }
 
 /// That something is out: its breaker is open, or it rests.

@@ -69,7 +69,8 @@ impl SharedHealth {
     }
 
     fn put(&mut self, entry: HealthEntry, now: Millis) -> bool {
-        let names = [Some(&entry.subject.provider), entry.subject.model.as_ref(), entry.subject.key.as_ref()];
+        let HealthSubject { kind: _, provider, model, key, data_center } = &entry.subject;
+        let names = [Some(provider), model.as_ref(), key.as_ref(), data_center.as_ref()];
         if names.into_iter().flatten().any(|name| name.len() > MAX_NAME_BYTES) {
             return false;
         }
@@ -126,7 +127,8 @@ mod tests {
     const NOW: Millis = 1_000_000_000;
 
     fn target(model: &str) -> HealthSubject {
-        HealthSubject { kind: SubjectKind::Target, provider: "p".into(), model: Some(model.into()), key: None }
+        let (provider, model) = ("p".into(), Some(model.into()));
+        HealthSubject { kind: SubjectKind::Target, provider, model, key: None, data_center: None }
     }
 
     fn out(model: &str, since: Millis) -> HealthEntry {
@@ -239,11 +241,15 @@ mod tests {
                 provider: "p".into(),
                 model: Some("m".into()),
                 key: Some("ab".into()),
+                data_center: None,
             },
             ..out("m", 1)
         });
         let text = r#"{"Report":{"out":[{"subject":{"kind":"key_model","provider":"p","model":"m","key":"ab"},"reason":"overload","since":1,"until":5001}],"back":[]}}"#;
         assert_eq!(serde_json::to_string(&command).unwrap(), text);
         assert_eq!(serde_json::from_str::<HealthCommand>(text).unwrap(), command);
+        let place = r#"{"Reset":{"kind":"place","provider":"p","data_center":"HKG"}}"#;
+        let read = serde_json::from_str::<HealthCommand>(place).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), place);
     }
 }

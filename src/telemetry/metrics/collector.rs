@@ -73,11 +73,9 @@ impl Collector {
     /// Takes a report. It must be taken once only.
     pub fn record(&mut self, report: IsolateReport<'_>) {
         self.since.get_or_insert(report.at);
-        for summary in report.summaries {
-            observe(&mut self.registry, summary, &self.names);
-            if self.by_key {
-                observe_key(&mut self.registry, summary);
-            }
+        observe(&mut self.registry, report.summaries, &self.names);
+        if self.by_key {
+            report.summaries.iter().for_each(|summary| observe_key(&mut self.registry, summary));
         }
         self.registry.observe(&LOST_REPORTS, &[], report.lost);
         let rows = report

@@ -9,8 +9,11 @@ use crate::config::Millis;
 pub const EXPORT_OF_METRICS: &str = "metrics";
 /// The shortest time between two exports.
 const INTERVAL: Millis = 60_000;
+/// How long after an export the alarm makes another, if there is something new and nothing comes that would
+/// make it. An alarm costs more than a report, so it is the exception.
+const ALARM_INTERVAL: Millis = 300_000;
 
-/// When metrics are exported: at most once a minute, while there is something new.
+/// When metrics are exported: at most once a minute, with the report that brings something new.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ExportPlan {
     begun_at: Option<Millis>,
@@ -26,9 +29,11 @@ impl ExportPlan {
         self.due = Some(self.due.map_or(earliest, |due| due.min(earliest)));
     }
 
-    /// When the next export is due; `None` if there is nothing new.
-    pub fn due(&self) -> Option<Millis> {
-        self.due
+    /// When the alarm makes the next export; `None` if there is nothing new.
+    pub fn wake_at(&self) -> Option<Millis> {
+        let due = self.due?;
+        let begun_at = self.begun_at.filter(|at| *at <= due);
+        Some(begun_at.map_or(due, |at| due.max(at.saturating_add(ALARM_INTERVAL))))
     }
 
     /// Whether an export begins now.
@@ -67,11 +72,13 @@ mod tests {
         let mut plan = ExportPlan::default();
         assert!(!plan.begin(5));
         plan.add(5);
+        assert_eq!(plan.wake_at(), Some(5));
         assert!(plan.begin(5) && !plan.begin(6));
         plan.add(10);
         plan.add(20);
-        assert_eq!(plan.due(), Some(60_005));
+        assert_eq!(plan.wake_at(), Some(300_005), "unless a report comes before");
         assert!(!plan.begin(60_004) && plan.begin(60_005));
+        assert_eq!(plan.wake_at(), None);
     }
 
     #[test]
@@ -81,6 +88,7 @@ mod tests {
         assert!(plan.begin(900_000_000));
         plan.add(900_000_001);
         plan.add(1_000);
+        assert_eq!(plan.wake_at(), Some(1_000));
         assert!(plan.begin(1_000));
     }
 

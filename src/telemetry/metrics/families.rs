@@ -122,7 +122,7 @@ pub static OPEN_REQUESTS: Family = Family {
     ..known("llm_bridge_open_requests", &[], "Requests that are under way.")
 };
 
-/// Targets that are not called, or only by a probe. The model [`ALL`] stands for all models of the provider.
+/// Targets that are not called, or only by a probe. The model `ALL` stands for all models of the provider.
 pub static OUT_TARGETS: Family = known(
     "llm_bridge_out_targets",
     &["provider", "model", "state"],

@@ -27,7 +27,7 @@ impl ExpositionFormat {
 const MAX_RANGES: usize = 32;
 
 /// The format that a client prefers; of two that it likes equally, the first. What a header has beyond the
-/// first [`MAX_RANGES`] elements is not read.
+/// first `MAX_RANGES` elements is not read.
 pub fn negotiate(accept: Option<&str>) -> ExpositionFormat {
     let mut best = (ExpositionFormat::Text, 0);
     for range in accept.unwrap_or_default().split(',').take(MAX_RANGES) {

@@ -53,6 +53,12 @@ impl Registry {
         self.entry(family, labels).observe(family, amount);
     }
 
+    /// Adds what was observed elsewhere of this family.
+    pub(super) fn add(&mut self, family: &'static Family, labels: &[&str], value: &SeriesValue) {
+        let labels = self.admitted(family, labels);
+        self.entry(family, labels).merge(value);
+    }
+
     /// Sets a gauge. Beyond the cap, a new one is excluded and counted, because gauges cannot be added up.
     pub fn set(&mut self, family: &'static Family, labels: &[&str], value: u64, now: Millis) {
         let labels = owned(family, labels);
@@ -96,8 +102,7 @@ impl Registry {
             }
             return;
         }
-        let labels = self.admitted(family, &labels);
-        self.entry(family, labels).merge(&row.value);
+        self.add(family, &labels, &row.value);
     }
 
     /// All series as rows.

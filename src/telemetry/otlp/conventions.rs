@@ -3,7 +3,7 @@
 
 /// The version of the conventions that the names below follow, as `schema_url` states it. The source is the
 /// repository `open-telemetry/semantic-conventions-genai`, `model/gen-ai/spans.yaml`, at commit 002c8a6e.
-/// Later commits of this version rename [`CACHE_WRITE_TOKENS`] to `gen_ai.usage.cache_write.input_tokens`.
+/// Later commits of this version rename `CACHE_WRITE_TOKENS` to `gen_ai.usage.cache_write.input_tokens`.
 pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/gen-ai-dev/1.42.0-dev";
 
 /// What the model does: `chat`, `text_completion`, `embeddings`.

@@ -213,7 +213,14 @@ mod tests {
     const CALLER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     fn attempt(model: &str, class: &str, started: Millis, ended: Millis) -> AttemptSummary {
-        AttemptSummary { provider: "p".into(), model: model.into(), class: class.into(), started, ended }
+        AttemptSummary {
+            provider: "p".into(),
+            model: model.into(),
+            class: class.into(),
+            started,
+            ended,
+            ..AttemptSummary::default()
+        }
     }
 
     fn summary() -> RequestSummary {
