@@ -1,6 +1,7 @@
 //! HTTP/1.1 as a client speaks it: one exchange on one connection, with strict framing (RFC 9112).
 
 mod body;
+mod brotli;
 mod crc32;
 mod decompress;
 mod head;
