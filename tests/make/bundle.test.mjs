@@ -73,3 +73,43 @@ describe("the uploaded bundle", () => {
     copyFileSync(join(folder, "whole"), join(folder, tunnel));
   });
 });
+
+describe("the uploaded files", () => {
+  const project = mkdtempSync(join(tmpdir(), "llm-bridge-files-"));
+  before(() => copyTo(project));
+  after(() => rmSync(project, { recursive: true }));
+
+  /** What `wrangler deploy` would upload beside the Worker, and who answers for it, with a configuration. */
+  function uploaded(config) {
+    const assets = join(project, "build/assets");
+    const file = join(project, "build/config.yaml");
+    cpSync(join(ROOT, "build/assets"), assets, { recursive: true });
+    writeFileSync(file, config);
+    execFileSync(process.execPath, [join(ROOT, "scripts/build-page.mjs"), file, assets]);
+    writeFileSync(join(project, "wrangler.toml"), settings().replace(join(ROOT, "build/assets"), () => assets));
+    const said = execFileSync("wrangler", ["deploy", "--dry-run", "--outdir", join(project, "uploaded")], { cwd: project, encoding: "utf8", timeout: 170_000, env: { ...process.env, WRANGLER_LOG: "debug" } });
+    const list = said.match(/Read \d+ files from the assets directory .*\n((?:\/.*\n)+)/);
+    assert.ok(list, said);
+    const ignored = [...said.matchAll(/^Ignoring asset: (.*)$/gm)].map(([, name]) => `/${name}`);
+    return list[1].trim().split("\n").filter((path) => /\.\w+$|_headers/.test(path) && !ignored.includes(path)).toSorted();
+  }
+
+  const VOCABULARIES = ["/cl100k_base.bin", "/o200k_base.bin"];
+  const PAGE = ["/index.html", "/ui/app.js", "/ui/icon.svg", "/ui/style.css"];
+
+  it("are the dashboard and the vocabularies, of which the first alone is served without the Worker", () => {
+    assert.deepEqual(uploaded("providers: {}\n"), [...VOCABULARIES, ...PAGE].toSorted());
+    const toml = readFileSync(join(project, "wrangler.toml"), "utf8");
+    const rules = JSON.parse(toml.match(/^run_worker_first = (.*)$/m)[1]);
+    // As Cloudflare reads them: a pattern with `!` wins over one without.
+    const matches = (pattern, path) => (pattern.endsWith("*") ? path.startsWith(pattern.slice(0, -1)) : path === pattern);
+    const isOpen = (path) => rules.some((rule) => rule.startsWith("!") && matches(rule.slice(1), path));
+    const isWorkers = (path) => rules.some((rule) => !rule.startsWith("!") && matches(rule, path)) && !isOpen(path);
+    for (const path of [...VOCABULARIES, "/index.html", "/v1/chat/completions", "/admin/api/keys", "/_headers"]) assert.ok(isWorkers(path), path);
+    for (const path of ["/", ...PAGE.slice(1)]) assert.ok(!isWorkers(path), path);
+  });
+
+  it("are the vocabularies alone with dashboard: false", () => {
+    assert.deepEqual(uploaded("providers: {}\ndashboard: false\n"), VOCABULARIES);
+  });
+});

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -87,7 +87,7 @@ describe("make dev", () => {
 
   after(() => {
     try { process.kill(-dev.pid, "SIGKILL"); } catch { /* it has ended, as it should */ }
-    make("config-link"); // build/config.yaml led to this test's file
+    make("config-link"); // build/config.yaml is a copy of this test's file
   });
 
   test("the dashboard is served at /, and no other file", async () => {
@@ -139,7 +139,43 @@ describe("make dev", () => {
     const before = said.length;
     writeFileSync(config, CONFIG.replace("echo: {}", "parrot: {}"));
     await eventually("the new name", 120, async () => (await models().catch(() => []))?.includes("demo/parrot"));
-    assert.doesNotMatch(said.slice(before), /Building the gateway|Compiling/);
+    assert.doesNotMatch(said.slice(before), /Compiling/);
+  });
+
+  test("the model of the printed commands is one that there is", () => {
+    const named = execFileSync("node", ["scripts/first-model.mjs", `http://localhost:${port}`, ".dev.vars"], { cwd: ROOT, env, encoding: "utf8" });
+    assert.equal(named, "demo/parrot\n");
+  });
+
+  test("a configuration that is away leaves the last one served, and is followed when it is back", async () => {
+    const ask = async () => {
+      const answer = await fetch(`http://localhost:${port}/v1/models`, { headers: { authorization: `Bearer ${lines()[0].match(/Bearer ([^']+)/)[1]}` }, signal: AbortSignal.timeout(60_000) });
+      return (await answer.json()).data.map(({ id }) => id);
+    };
+    renameSync(config, `${config}.away`);
+    await eventually("word of it", 60, () => said.includes("is away: the gateway serves what it held"));
+    for (let calls = 0; calls < 5; calls++) assert.deepEqual(await ask(), ["demo/parrot"]);
+    writeFileSync(config, CONFIG.replace("echo: {}", "magpie: {}"));
+    await eventually("the new name", 120, async () => (await models().catch(() => []))?.includes("demo/magpie"));
+    assert.match(said, /config\.yaml is back/);
+  });
+
+  test("keys that are added to .dev.vars are used", async () => {
+    const file = join(ROOT, ".dev.vars");
+    const before = readFileSync(file, "utf8");
+    try {
+      writeFileSync(file, before.replace(/^ACCESS_API_KEYS=.*$/m, `$&,sk-added-by-a-test-0001`));
+      await eventually("the new key", 120, async () => {
+        const answer = await fetch(`http://localhost:${port}/v1/models`, { headers: { authorization: "Bearer sk-added-by-a-test-0001" } }).catch(() => undefined);
+        return answer?.status === 200;
+      });
+    } finally {
+      writeFileSync(file, before);
+    }
+    await eventually("the key to be gone", 120, async () => {
+      const answer = await fetch(`http://localhost:${port}/v1/models`, { headers: { authorization: "Bearer sk-added-by-a-test-0001" } }).catch(() => undefined);
+      return answer?.status === 401;
+    });
   });
 
   test("the configuration of the Python LLM Bridge works, with a proxy at 127.0.0.1:7890", async () => {
@@ -193,6 +229,15 @@ test("a faulty configuration stops make dev, and the line is named", () => {
   assert.notEqual(dev.status, 0);
   assert.match(dev.stderr, /faulty\.yaml:4\b/);
 });
+
+for (const [option, words] of [["PORT=abc", /PORT=abc is no port: .*1 to 65535/], ["PORT=70000", /PORT=70000 is no port/], ["PORT=", /PORT= is no port/], ["CONFIG=nope", /CONFIG=nope is no file: .*make dev CONFIG=/]]) {
+  test(`make dev ${option} says at once what is wrong`, () => {
+    const dev = make("dev", option);
+    assert.notEqual(dev.status, 0);
+    assert.match(dev.stderr, words);
+    assert.doesNotMatch(dev.stdout, /Checking|Building/);
+  });
+}
 
 test("a second set-up does nothing", () => {
   const { status, stdout, stderr } = make("setup");

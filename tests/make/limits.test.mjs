@@ -103,6 +103,17 @@ test("what CI runs is `make test`, and ends by itself with the names of the runn
   assert.deepEqual([...processes("987656"), ...processes("endless.test.mjs")], []);
 });
 
+test("what CI prints ends with what failed, though the suite that failed was not the last", () => {
+  const failing = file("failing.test.mjs", 'import { test } from "node:test";\ntest("breaks", () => { throw new Error("for this reason"); });\n');
+  const passing = file("passing.test.mjs", 'import { test } from "node:test";\ntest("holds", () => {});\n');
+  const makefile = file("Makefile", `test: one two\n.PHONY: test one two\none:\n\t@${nodeTest.join(" ")} ${failing}\ntwo:\n\t@${nodeTest.join(" ")} ${passing}\n`);
+  const make = file("make", `#!/bin/sh\nPATH=${env.PATH} exec make -f ${makefile} "$@"\n`);
+  chmodSync(make, 0o755);
+  const { status, said } = run(".ci/run", [], { PATH: `${folder}:${env.PATH}` });
+  assert.equal(status, 2, said);
+  assert.match(said, /✔ holds(.*\n)*What failed:\n✖ failing tests:\n\n.*failing\.test\.mjs:.*\n✖ breaks .*\n.*for this reason\n(.*\n)*make: \*\*\* .* one\] Error 1\n/);
+});
+
 test("a native test that hangs is named", () => {
   const cargo = file("cargo", "#!/bin/sh\necho 'running 2 tests'\necho 'test quick ... ok'\necho 'test slow::one has been running for over 60 seconds'\nexec sleep 987657\n");
   chmodSync(cargo, 0o755);

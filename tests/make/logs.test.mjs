@@ -57,7 +57,7 @@ after(async () => {
   try { process.kill(-dev.pid, "SIGKILL"); } catch { /* it has ended */ }
   rmSync(join(ROOT, TOML), { force: true });
   rmSync(folder, { recursive: true });
-  make("config-link", "CONFIG=configs/config.yaml"); // build/config.yaml led to this test's file
+  make("config-link", "CONFIG=configs/config.yaml"); // build/config.yaml is a copy of this test's file
   removeState();
 });
 

@@ -1,6 +1,6 @@
 // Makes the fixture of stored data with the present build: keys of every kind, days of receipts, an open
-// reservation, a lost session, entries of the reasoning store; and records what the public APIs say about
-// them. `node tests/stored/make.mjs [FOLDER]`
+// reservation, a lost session, entries of the reasoning store, the place of an object in a region; and records
+// what the public APIs say about them. `node tests/stored/make.mjs [FOLDER]`
 
 import assert from "node:assert/strict";
 import { readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -104,6 +104,8 @@ async function make() {
     await scene.chat(texts.plain, "openai/gpt-4o");
     const vault = [await remember(scene, texts.plain, "gemini/gemini-call"), await remember(scene, texts.plain, "anthropic/claude-call")];
     const session = await loseSession(scene, texts.plain, disk);
+    // An object in a region learns where it is.
+    assert.equal((await scene.chat(texts.plain, "far/gpt-4o")).status, 200);
     // It is never settled: the gateway is killed while it is running.
     scene.chat(texts.reserved, "openai/silent", RESERVED).catch(() => {});
     await until(() => scene.seen.some(({ body }) => body.model === "silent"), "the request to be under way");

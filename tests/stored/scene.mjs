@@ -14,10 +14,15 @@ export const FIXED = "caller-key-3141592653";
 
 const answered = (scene) => JSON.parse(readFileSync(new URL(`../fixtures/translation/answered/${scene}.json`, import.meta.url)));
 
+/** Where objects of regions ask where they are. */
+const TRACE = "/cdn-cgi/trace";
+
 const config = (port) => `
 providers:
 ${["openai", "anthropic", "gemini"].map((format) => `  ${format}: { adapter: ${format}, base_url: "http://127.0.0.1:${port}/v1", api_key_env: ANY_API_KEY, keep_alive: 0, models: { "*": { price: { input: 1, output: 2 }, context: 200000, max_output: 4000 } } }`).join("\n")}
+  far: { base_url: "http://127.0.0.1:${port}/v1", api_key_env: ANY_API_KEY, keep_alive: 0, region: wnam, models: { "*": {} } }
   demo: { adapter: echo, models: { echo: {} } }
+regions: { trace: "http://127.0.0.1:${port}${TRACE}" }
 logging: { level: warning }
 `;
 
@@ -34,10 +39,19 @@ function answer(req, res) {
   return stream(...events.map((event) => `data: ${typeof event === "string" ? event : JSON.stringify(event)}\n\n`))(req, res);
 }
 
-/** Starts the gateway on `disk`, with the clock at `at`, in milliseconds since 1970. */
-export async function startScene({ disk, at }) {
+/**
+ * Starts the gateway on `disk`, with the clock at `at`, in milliseconds since 1970. `place` is where an object of a
+ * region is told to be.
+ */
+export async function startScene({ disk, at, place = "SJC US" }) {
   const seen = [];
+  let traced = 0;
   const server = createServer(async (req, res) => {
+    if (req.url === TRACE) {
+      traced++;
+      const [colo, country] = place.split(" ");
+      return res.end(`colo=${colo}\nloc=${country}\n`);
+    }
     const pieces = [];
     for await (const piece of req) pieces.push(piece);
     const record = { url: req.url, body: JSON.parse(Buffer.concat(pieces)) };
@@ -51,6 +65,8 @@ export async function startScene({ disk, at }) {
   return {
     gateway,
     seen,
+    /** How often objects of regions have asked where they are. */
+    traced: () => traced,
     office: new Office(gateway.url),
     /** Sets the clock forward and returns the time. */
     advance: async (ms) => (await gateway.control({ advance: ms })).now,

@@ -1,5 +1,5 @@
 // Data that an earlier build wrote opens under the present one: every key, limit, receipt, sum, reservation,
-// session and stored reasoning state is still there, as the public APIs see it. `node tests/stored/make.mjs`
+// session, stored reasoning state and place of an object is still there, as the public APIs see it. `node tests/stored/make.mjs`
 // makes the data anew.
 
 import assert from "node:assert/strict";
@@ -11,7 +11,7 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { closeAll, openSession } from "../workerd/socket.mjs";
 import { load } from "./disk.mjs";
-import { look, RESERVED, secondTurn, startScene } from "./scene.mjs";
+import { DAY, look, RESERVED, secondTurn, startScene } from "./scene.mjs";
 
 const FOLDER = fileURLToPath(new URL("../fixtures/stored", import.meta.url));
 const skip = existsSync(FOLDER) ? false : "there is no stored data yet: `node tests/stored/make.mjs` makes it";
@@ -26,7 +26,7 @@ before(async () => {
   facts = JSON.parse(readFileSync(join(FOLDER, "facts.json")));
   disk = await mkdtemp(join(tmpdir(), "llm-bridge-stored-"));
   load(FOLDER, disk);
-  scene = await startScene({ disk, at: facts.at });
+  scene = await startScene({ disk, at: facts.at, place: "AMS NL" });
 });
 
 after(async () => {
@@ -93,4 +93,19 @@ test("what providers want back is put back", options, async () => {
     await scene.chat(facts.texts.plain, model, secondTurn(call));
     assert.deepEqual(scene.seen[before].body, sent, model);
   }
+});
+
+// Runs last: it sets the clock forward.
+test("an object in a region knows where it is, for a day", options, async () => {
+  const where = async () => {
+    assert.equal((await scene.chat(facts.texts.plain, "far/gpt-4o", { max_tokens: 10 })).status, 200);
+    const { data } = await scene.office.order("GET", "/egress");
+    return data.find(({ provider }) => provider === "far").objects.map(({ number, place }) => ({ number, place }));
+  };
+  const asked = scene.traced();
+  assert.deepEqual(await where(), [{ number: 0, place: { country: "US", data_center: "SJC" } }]);
+  // The isolate itself asks for the list of ways, too.
+  assert.equal(scene.traced(), asked + 1, "the object has not asked");
+  await scene.advance(DAY + 60_000);
+  assert.deepEqual(await where(), [{ number: 0, place: { country: "NL", data_center: "AMS" } }]);
 });

@@ -59,3 +59,9 @@ test("a session that cannot be read is reported, and unknown to its client", asy
   const reported = ({ event, error }) => event === "session_unreadable" && error.includes("version 3");
   await until(() => scene.gateway.logs().some(reported), "a log event about the session");
 });
+
+test("the place of an object that cannot be read is asked for again", async (t) => {
+  const scene = await startSpoilt(t, "Region", "UPDATE place SET place = 'somewhere'");
+  assert.equal((await scene.chat(facts.texts.plain, "far/gpt-4o", { max_tokens: 10 })).status, 200);
+  assert.equal(scene.traced(), 1);
+});
