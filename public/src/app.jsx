@@ -56,10 +56,12 @@ function Signed({ session, onSignedOut, ...rest }) {
   const first = session.has_provider_keys === false && names.includes("start") ? "start" : names[0];
   const current = names.includes(route.view) ? route.view : first;
   const View = VIEWS[current];
+  const id = route.view === current ? route.id : "";
   return (
     <Frame session={session} groups={groups} current={current} {...rest}>
-      <Guard key={current}>
-        <View session={session} onSignedOut={onSignedOut} id={route.view === current ? route.id : ""} params={route.view === current ? route.params : {}} />
+      {/* Another id is another view: nothing of one request or key is shown, or can be changed, at the address of another. */}
+      <Guard key={`${current}/${id}`}>
+        <View session={session} onSignedOut={onSignedOut} id={id} params={route.view === current ? route.params : {}} />
       </Guard>
     </Frame>
   );

@@ -37,7 +37,7 @@ export function SignIn({ reason, onSession, onSignedOut, onLanguage }) {
           <h1 class="brand"><Logo /> LLM Bridge</h1>
           <LanguageChoice onLanguage={onLanguage} />
         </div>
-        {reason && !error && <Notice kind="warn" title={t("session.ended")}>{reason.message}</Notice>}
+        {reason && !error && <Notice kind="warn" title={t("session.ended")}><span lang="en">{reason.message}</span></Notice>}
         <ErrorNotice error={error} />
         <form onSubmit={submit}>
           {/* A password manager may keep the key: it asks, and the page never stores it beyond the tab. */}

@@ -28,6 +28,27 @@ console.log(chat.choices[0].message.content);`],
 export ANTHROPIC_AUTH_TOKEN=${key}
 export ANTHROPIC_MODEL=${model}
 claude`],
+    ["Codex", `export LLM_BRIDGE_API_KEY=${key}
+export CODEX_HOME=~/.codex-llm-bridge
+mkdir -p $CODEX_HOME
+cat > $CODEX_HOME/config.toml <<'END'
+model = "${model}"
+model_provider = "llm-bridge"
+
+[model_providers.llm-bridge]
+name = "LLM Bridge"
+base_url = "${base}"
+wire_api = "responses"
+
+[model_providers.llm-bridge.auth]
+command = "printenv"
+args = ["LLM_BRIDGE_API_KEY"]
+END
+codex`],
+    ["Gemini CLI", `export GOOGLE_GEMINI_BASE_URL=${origin}
+export GEMINI_API_KEY=${key}
+export GEMINI_MODEL=${model}
+gemini`],
     ["Cherry Studio", `API host: ${origin}
 API key:  ${key}
 Model:    ${model}`],

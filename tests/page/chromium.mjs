@@ -53,6 +53,14 @@ export async function signIn(tab, key) {
   await tab.locator("nav").waitFor({ state: "attached" });
 }
 
+/** Waits until the view has what it asked the gateway for. That it did not get it fails the test with what the page says. */
+export async function settled(tab) {
+  // The event of a new fragment comes in a task of its own.
+  await tab.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+  await tab.waitForFunction(() => document.querySelector("main") && !document.querySelector("main [aria-busy=true], main .loading"), null, { timeout: 120_000 });
+  assert.deepEqual(await tab.locator("main .notice.bad").allInnerTexts(), [], "errors that the page shows");
+}
+
 /** Asserts that axe finds nothing wrong with the page as it is. */
 export async function assertAccessible(tab, what) {
   const source = await readFile(need.resolve("axe-core/axe.min.js"), "utf8");

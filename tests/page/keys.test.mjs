@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
-import { assertAccessible, assertFits, missing, signIn, walk } from "./chromium.mjs";
+import { assertAccessible, assertFits, missing, settled, signIn, walk } from "./chromium.mjs";
 import { look } from "./look.mjs";
 import { ADMIN_KEY, READER_KEY, startPage } from "./stage.mjs";
 
@@ -54,7 +54,7 @@ describe("keys", { skip: missing }, () => {
     assert.equal(answer.status, 200, answer.text);
     await assertAccessible(tab, "a new key");
     await look(tab, "key-made");
-    for (const client of ["curl", "Python", "Node.js", "Claude Code", "Cherry Studio", "Cline", "Open WebUI"]) {
+    for (const client of ["curl", "Python", "Node.js", "Claude Code", "Codex", "Gemini CLI", "Cherry Studio", "Cline", "Open WebUI"]) {
       await tab.getByRole("button", { name: client, exact: true }).click();
       const snippet = await tab.getByLabel(client, { exact: true }).textContent();
       assert.ok(snippet.includes(text), client);
@@ -149,17 +149,33 @@ describe("keys", { skip: missing }, () => {
     assert.deepEqual([made.budget.amount_nanos, made.models], [5_000_000_000, ["demo/*"]]);
   });
 
+  test("shows nothing of one key at the address of another", async () => {
+    await page.office.key("first-of-two", { name: "First of two" });
+    await page.office.key("second-of-two", { name: "Second of two" });
+    const tab = await open("#/keys/first-of-two");
+    await tab.getByText("First of two").first().waitFor();
+    await tab.route("**/admin/api/keys/second-of-two*", () => {});
+    await tab.goto(`${page.front.url}/#/keys/second-of-two`);
+    await tab.locator("main .loading").waitFor();
+    assert.equal(await tab.locator("main").getByText("First of two").count(), 0);
+  });
+
   test("1,000 keys: found within few calls, at any width", { timeout: 400_000 }, async () => {
     for (let n = 0; n < 1000; n += 25) await Promise.all(Array.from({ length: 25 }, (_, k) => page.office.key(`k-${n + k}`, { name: `Key ${n + k}`, owner: n % 2 ? "even" : "odd" })));
     const tab = await open("#/keys");
+    await tab.getByRole("button", { name: "Show all 400 rows" }).waitFor();
     page.front.calls.length = 0;
     await tab.reload();
-    await tab.locator("tbody tr").nth(390).waitFor();
+    await tab.getByRole("button", { name: "Show all 400 rows" }).waitFor();
+    await settled(tab);
     const calls = page.front.calls.filter((call) => !call.includes("/session"));
     assert.ok(calls.length <= 5, calls.join("\n"));
     await tab.getByLabel("Find").fill("Person, 17");
     await tab.waitForFunction(() => document.querySelectorAll("tbody tr").length === 1);
     await tab.getByRole("link", { name: "More keys" }).click();
+    await tab.waitForFunction(() => document.querySelectorAll("tbody tr").length === 100 && location.hash.includes("after="));
+    await settled(tab);
+    await tab.getByRole("button", { name: /^Show all/ }).click();
     await tab.getByRole("rowheader", { name: "Key 500", exact: true }).waitFor();
     await tab.setViewportSize({ width: 390, height: 800 });
     await assertFits(tab, "keys on a phone");

@@ -85,6 +85,10 @@ describe("operating", { skip: missing }, () => {
   test("the configuration: notes of the one in use, faults of another with their lines", async () => {
     const tab = await open("#/config", {}, READER_KEY);
     await tab.getByText("providers.demo.base_url").waitFor();
+    await tab.locator("summary", { hasText: /^alerts/ }).click();
+    const alerts = await tab.getByLabel("alerts", { exact: true }).textContent();
+    assert.match(alerts, /^alerts:\n {2}allow_private_addresses: true\n {2}budget: \[50, 80, 100\]/);
+    assert.equal(await tab.locator("details > summary code").count(), 18, "every section of the file");
     await tab.getByLabel("or its text").fill("providers: {}\nloging: {}\n");
     await tab.getByRole("button", { name: "Check a configuration" }).click();
     const fault = tab.getByRole("region", { name: "Faults" }).getByRole("row", { name: /loging/ });
@@ -101,7 +105,7 @@ describe("operating", { skip: missing }, () => {
   test("they fit a phone in the dark, and all is reached by keyboard", async () => {
     for (const view of ["audit", "logs", "alerts", "config"]) {
       const tab = await open(`#/${view}`, { size: "narrow", theme: "dark" });
-      await tab.locator("tbody tr, .log li").first().waitFor({ timeout: 10_000 }).catch(async () => assert.fail(`${view}: ${await tab.textContent("main")}`));
+      await tab.locator("tbody tr, .log li").first().waitFor().catch(async () => assert.fail(`${view}: ${await tab.textContent("main")}`));
       await assertFits(tab, view);
       await assertAccessible(tab, `${view} in the dark`);
       const names = await walk(tab);

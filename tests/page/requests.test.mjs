@@ -83,11 +83,23 @@ describe("requests", { skip: missing }, () => {
     assert.match(await attempts.locator("tbody tr").nth(1).textContent(), /Served/);
     const { data } = await page.office.order("GET", "/requests?request_id=the-one");
     assert.ok((await tab.getByText(`Cost: `).textContent()).length > 6);
-    const row = tab.getByRole("row", { name: /^Response/ });
-    assert.ok((await row.textContent()).includes(String(data[0].tokens.completion)));
+    // The bill of the attempt that served it, line by line, with where its prices come from.
+    const bill = tab.getByRole("region", { name: "The bill of second/ok" });
+    const lines = data[0].attempts[1].bill;
+    assert.deepEqual(lines.map(({ kind }) => kind), ["input", "cache_read", "output", "reasoning"]);
+    for (const [index, [title, price]] of [["Prompt", "$2.50"], ["Prompt, from the cache", "$1.25"], ["Response", "$10.00"], ["Response, reasoning", "$10.00"]].entries()) {
+      const line = lines[index];
+      const row = await bill.getByRole("row").filter({ has: tab.getByRole("rowheader", { name: title, exact: true }) }).textContent();
+      assert.ok(row.includes(String(line.count)) && row.includes(`${price} per million`), row);
+    }
+    assert.equal(lines.reduce((sum, line) => sum + line.amount_nanos, 0), data[0].cost_nanos);
+    await tab.getByText(/^Prices at that time: /).waitFor();
+    assert.equal(data[0].attempts[0].cost_nanos, 0, "the attempt that failed cost nothing");
     await tab.getByLabel("Log", { exact: true }).waitFor();
     assert.ok((await tab.getByLabel("Log", { exact: true }).textContent()).includes("request_complete"));
     assert.ok((await tab.textContent("main")).includes(HOSTILE));
+    assert.equal(data[0].owner, HOSTILE);
+    assert.equal(await tab.getByRole("link", { name: HOSTILE }).count(), 1, "the owner leads to their requests");
     assert.notEqual(await tab.title(), "owned");
     await assertAccessible(tab, "a request");
     await look(tab, "request");

@@ -52,7 +52,7 @@ export function month(now, { count = 3000, days = 30, keys = 12 } = {}) {
     const at = Math.floor(now - days * DAY * (1 - Math.sqrt(share)) - roll() * 3_600_000) - 1000;
     const fate = roll();
     const common = { at, provider, model, key_id: `vk_team-${String.fromCharCode(97 + Math.floor(roll() ** 2 * keys))}`, ttft: Math.floor(120 + roll() * 900), duration: Math.floor(600 + roll() * 9000), tags: roll() < 0.6 ? [["team", roll() < 0.5 ? "search" : "chat"]] : [] };
-    if (fate < 0.04) return { ...common, status: 429, outcome: "upstream_error", class: "rate_limited", ttft: null, tokens: null, cost: 0, attempts: [{ provider, model, started: at - 400, ended: at, failure: "rate_limited" }] };
+    if (fate < 0.04) return { ...common, status: 429, outcome: "upstream_error", class: "rate", ttft: null, tokens: null, cost: 0, attempts: [{ provider, model, started: at - 400, ended: at, class: "rate" }] };
     if (fate < 0.05) return { ...common, status: 200, outcome: "client_closed", tokens: null, cost: price && 0 };
     const tokens = { fresh: Math.floor(1400 * size), cache_read: Math.floor(600 * size), cache_write: 0, output: Math.floor(420 * size), reasoning: 0 };
     return { ...common, tokens, cost: price === null ? null : Math.floor(price * size) };

@@ -9,19 +9,20 @@ import { ErrorNotice } from "./notice.jsx";
  * that the view does not flicker.
  */
 export function useLoad(load, inputs) {
-  const [state, setState] = useState({ data: null, error: null, isLoading: true });
   const [round, setRound] = useState(0);
+  const wanted = JSON.stringify([inputs, round]);
+  // Compared while drawing: an effect would mark the data as outdated only after they were drawn for the new inputs.
+  const [{ data, error, loaded }, setState] = useState({ data: null, error: null, loaded: null });
   useEffect(() => {
     const controller = new AbortController();
-    setState((before) => ({ ...before, isLoading: true }));
     load(controller.signal).then(
-      (data) => controller.signal.aborted || setState({ data, error: null, isLoading: false }),
-      (error) => controller.signal.aborted || setState((before) => ({ ...before, error, isLoading: false })),
+      (data) => controller.signal.aborted || setState({ data, error: null, loaded: wanted }),
+      (error) => controller.signal.aborted || setState((before) => ({ ...before, error, loaded: wanted })),
     );
     return () => controller.abort();
-  }, [...inputs, round]);
+  }, [wanted]);
   const reload = useCallback(() => setRound((before) => before + 1), []);
-  return { ...state, reload };
+  return { data, error, isLoading: loaded !== wanted, reload };
 }
 
 /** The children with the data of `useLoad`; above them the error, if there is one. */

@@ -24,7 +24,7 @@ export function ErrorNotice({ error, onRetry }) {
       <Icon name="warning" />
       <div>
         <strong>{title(error)}</strong>
-        <span>{error.message}</span> <span>{advice(error)}</span>
+        <span lang="en">{error.message}</span> <span>{advice(error)}</span>
         {error.requestId && <div class="small soft">{t("error.request", { id: error.requestId })}</div>}
       </div>
       {onRetry && (

@@ -1,16 +1,23 @@
 // Tables: a row per thing, the first cell of each names it.
 
 import { useState } from "preact/hooks";
+import { count } from "../format.js";
 import { t } from "../words/index.js";
+
+/** How many rows are shown at first. */
+const MOST_ROWS = 100;
 
 /**
  * `columns` are `{ name, title, cell, isNumber, isLong, sort }`; `cell(row)` is what is shown, and `sort(row)` a
  * number or a text to sort by, if the column can be sorted. `keyOf(row)` tells rows apart.
  */
 export function Table({ caption, columns, rows, keyOf, sortBy = null }) {
+  const [isWhole, setWhole] = useState(false);
   const [order, setOrder] = useState(sortBy && { name: sortBy, isDown: true });
   const by = order && columns.find((column) => column.name === order.name);
   const sorted = by ? [...rows].sort((a, b) => compare(by.sort(a), by.sort(b)) * (order.isDown ? -1 : 1)) : rows;
+  // A browser takes long for thousands of rows, and nobody reads them.
+  const shown = isWhole ? sorted : sorted.slice(0, MOST_ROWS);
   return (
     // A table that scrolls sideways has to be reachable by keyboard.
     <div class="table-box" tabIndex={0} role="region" aria-label={caption}>
@@ -20,7 +27,7 @@ export function Table({ caption, columns, rows, keyOf, sortBy = null }) {
           <tr>{columns.map((column) => <Head key={column.name} column={column} order={order} onOrder={setOrder} />)}</tr>
         </thead>
         <tbody>
-          {sorted.map((row) => (
+          {shown.map((row) => (
             <tr key={keyOf(row)}>
               {columns.map((column, index) => {
                 const Cell = index === 0 ? "th" : "td";
@@ -30,6 +37,7 @@ export function Table({ caption, columns, rows, keyOf, sortBy = null }) {
           ))}
         </tbody>
       </table>
+      {shown.length < sorted.length && <p class="more"><button type="button" class="button" onClick={() => setWhole(true)}>{t("table.all", { n: count(sorted.length) })}</button></p>}
     </div>
   );
 }

@@ -46,11 +46,11 @@ function Report({ data }) {
     { name: "state", title: t("state"), cell: (row) => <span class={`status ${row.is_gone ? "bad" : "good"}`}><span>{t(row.is_gone ? "destination.gone" : "destination.used")}</span></span> },
   ];
   const deliveries = [
-    { name: "title", title: t("notice"), isLong: true, cell: (row) => <span title={row.title}>{row.title}</span> },
+    { name: "title", title: t("notice"), isLong: true, cell: (row) => <span lang="en" title={row.title}>{row.title}</span> },
     { name: "destination", title: t("destination"), cell: (row) => named("destination", row.destination) },
     { name: "state", title: t("state"), cell: (row) => <span class={`status ${TONES[row.state] ?? "none"}`}><span>{named("delivery", row.state)}</span></span> },
     { name: "attempts", title: t("attempts"), isNumber: true, cell: (row) => count(row.attempts) },
-    { name: "failure", title: t("reason"), isLong: true, cell: (row) => <span title={row.failure}>{row.failure ?? ""}</span> },
+    { name: "failure", title: t("reason"), isLong: true, cell: (row) => <span lang="en" title={row.failure}>{row.failure ?? ""}</span> },
     { name: "at", title: t("at"), cell: (row) => time(row.at) },
   ];
   return (

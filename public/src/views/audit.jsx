@@ -41,7 +41,7 @@ const valueText = (value) => (value === null ? "—" : typeof value === "string"
 
 function Changes({ changes }) {
   if (changes.length === 0) return null;
-  return <ul>{changes.map(({ field, from, to }) => <li key={field}><code>{field}</code>: <span class="soft">{valueText(from)}</span> → {valueText(to)}</li>)}</ul>;
+  return <ul>{changes.map(({ field, from, to }) => <li key={field}><code>{field}</code>: <span translate={false}><span class="soft">{valueText(from)}</span> → {valueText(to)}</span></li>)}</ul>;
 }
 
 function Page({ page, params }) {

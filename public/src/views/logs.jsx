@@ -89,7 +89,7 @@ function Line({ line }) {
           <span class="rest">{[status, model, error].filter(Boolean).join(" · ")}</span>
         </summary>
         <dl class="facts">
-          {Object.entries(line).map(([name, value]) => <><dt>{name}</dt><dd><code>{typeof value === "string" ? value : JSON.stringify(value)}</code></dd></>)}
+          {Object.entries(line).map(([name, value]) => <><dt translate={false}>{name}</dt><dd><code>{typeof value === "string" ? value : JSON.stringify(value)}</code></dd></>)}
         </dl>
         {id && <p><a href={link("requests", { id })}>{t("request")}</a></p>}
       </details>

@@ -7,6 +7,7 @@ import { View } from "../frame.jsx";
 import { Field } from "../parts/field.jsx";
 import { Loaded, useLoad } from "../parts/load.jsx";
 import { Empty, ErrorNotice, Notice } from "../parts/notice.jsx";
+import { sourceText } from "../parts/source.jsx";
 import { Table } from "../parts/table.jsx";
 import { link } from "../router.js";
 import { isOwn, withTrialKey } from "../trial.js";
@@ -81,14 +82,14 @@ function List({ data, session }) {
   const price = (name) => ({ isNumber: true, cell: (row) => perMillion(row.pricing?.[name]), sort: (row) => (row.pricing ? Number(row.pricing[name]) : null) });
   const columns = [
     { name: "id", title: t("model"), isLong: true, cell: (row) => <span title={row.id}>{row.id}</span>, sort: (row) => row.id },
-    { name: "state", title: t("state"), cell: (row) => row.available ? <span class="status good"><span>{t("callable")}</span></span> : <span class="status none"><span>{row.unavailable_reason}</span></span>, sort: (row) => row.unavailable_reason ?? "" },
+    { name: "state", title: t("state"), cell: (row) => row.available ? <span class="status good"><span>{t("callable")}</span></span> : <span class="status none"><span>{reasonOf(row, data.providers)}</span></span>, sort: (row) => row.unavailable_reason ?? "" },
     session.may_change && { name: "try", title: <span class="hidden-text">{t("try")}</span>, cell: (row) => row.available && !row.id.includes("*") && <button type="button" class="button" onClick={() => setTrying(row.id)} aria-label={`${t("try")}: ${row.id}`}>{t("try")}</button> },
     { name: "input", title: t("price.input"), ...price("prompt") },
     { name: "output", title: t("price.output"), ...price("completion") },
     { name: "source", title: t("price.source"), isLong: true, cell: (row) => <Source source={data.price_sources[row.id]} /> },
     { name: "context", title: t("context"), isNumber: true, cell: (row) => count(row.context_length), sort: (row) => row.context_length },
     { name: "output-limit", title: t("max-output"), isNumber: true, cell: (row) => count(row.top_provider?.max_completion_tokens), sort: (row) => row.top_provider?.max_completion_tokens },
-    { name: "takes", title: t("takes"), isLong: true, cell: (row) => <span title={(row.supported_parameters ?? []).join(", ")}>{takes(row).join(", ") || NONE}</span> },
+    { name: "takes", title: t("takes"), cell: (row) => <span title={(row.supported_parameters ?? []).join(", ")}>{takes(row).join(t("and")) || NONE}</span> },
   ].filter(Boolean);
   return (
     <section class="stack">
@@ -101,6 +102,12 @@ function List({ data, session }) {
   );
 }
 
+/** Why a model cannot be called: in the reader's language, if its provider's key is missing. */
+function reasonOf({ id, unavailable_reason: reason }, providers) {
+  const missing = providers.find(({ name }) => name === id.split("/")[0])?.missing;
+  return missing && reason?.includes(missing) ? t("missing", { name: missing }) : <span lang="en">{reason}</span>;
+}
+
 /** What a model is known to take, in words. */
 function takes({ architecture, supported_parameters: parameters = [] }) {
   const kinds = (architecture?.input_modalities ?? []).filter((kind) => kind !== "text").map((kind) => named("input", kind));
@@ -110,8 +117,7 @@ function takes({ architecture, supported_parameters: parameters = [] }) {
 
 function Source({ source }) {
   if (!source) return NONE;
-  if (!source.name) return <span class="soft">{source.origin}</span>;
-  const text = [source.date, source.is_documented ? t("documented") : t("reported"), source.name].join(", ");
+  const text = sourceText(source);
   return <span class="soft" title={text}>{text}</span>;
 }
 

@@ -17,7 +17,7 @@ import { change, cost, failed, failureShare, isLeast, tokens } from "../sums.js"
 import { t } from "../words/index.js";
 import { Standing } from "./standing.jsx";
 
-const FILTERS = ["key", "provider", "model", "tags"];
+const FILTERS = ["key", "owner", "provider", "model", "tags"];
 
 export function Overview({ session, params }) {
   if (!session.reporting) return <View title={t("view.overview")}><Empty title={t("reporting.off")}>{t("reporting.off.text")}</Empty></View>;
@@ -31,7 +31,7 @@ function Report({ session, params }) {
   const filters = Object.fromEntries(FILTERS.map((name) => [name, params[name]]));
   const steps = resolutions(range);
   const resolution = steps.includes(params.by) ? params.by : steps[0];
-  const dimensions = ["model", "provider", "key", ...tags.map((name) => `tag.${name}`)];
+  const dimensions = ["model", "provider", "key", "owner", ...tags.map((name) => `tag.${name}`)];
   const group = dimensions.includes(params.group) ? params.group : "model";
   const report = (more, signal) => api.get("/reports", { from, to, ...filters, ...more }, signal);
 
@@ -40,10 +40,10 @@ function Report({ session, params }) {
   const earlier = useLoad((signal) => report({ ...before(range), resolution: "total" }, signal), inputs);
   // The group travels with its rows: those of an earlier choice stay until the new ones are there.
   const parts = useLoad(async (signal) => ({ group, ...(await report({ resolution: "total", group_by: group }, signal)) }), [...inputs, group]);
-  const save = async (more) => download(`llm-bridge-${from}-${to}.csv`, await api.text("/reports", { from, to, ...filters, ...more, format: "csv" }));
+  const save = async (more) => download(`llm-bridge-${from}-${to}.csv`.replaceAll(":", ""), await api.text("/reports", { from, to, ...filters, ...more, format: "csv" }));
 
   return (
-    <View title={t("view.overview")} actions={<RangeChoice range={range} />}>
+    <View title={t("view.overview")} actions={<RangeChoice range={range} zone={timezone} />}>
       <Standing session={session} />
       <Chips filters={filters} />
       <Loaded of={series}>
@@ -99,6 +99,8 @@ export function Chips({ filters }) {
 function Sums({ now, then, days, filters }) {
   const versus = (name, of) => {
     const share = then && change(of(now), of(then));
+    // From little to much, a share says nothing.
+    if (share >= 10) return t("change.times", { n: short(Math.round(share + 1)) });
     return share == null ? null : t("change", { n: `${share > 0 ? "+" : share < 0 ? "−" : ""}${percent(Math.abs(share))}` });
   };
   const notes = (...parts) => parts.filter(Boolean).join(" · ") || null;
@@ -107,11 +109,11 @@ function Sums({ now, then, days, filters }) {
   const ttft = now.ttft_ms;
   return (
     <Totals items={[
-      [t("cost"), money(cost(now)), notes(versus("cost", cost), now.unpriced_requests > 0 && t("unpriced.note", { n: count(now.unpriced_requests) }))],
+      [t("cost"), <a href={to()}>{money(cost(now))}</a>, notes(versus("cost", cost), now.unpriced_requests > 0 && t("unpriced.note", { n: count(now.unpriced_requests) }))],
       [t("requests"), <a href={to()}>{short(now.requests)}</a>, versus("requests", (sums) => sums.requests)],
-      [t("failed"), percent(failureShare(now)), notes(bad > 0 && t("failed.note", { n: count(bad) }), versus("failed", failureShare))],
-      [t("tokens"), short(tokens(now, "prompt") == null ? null : now.tokens.prompt + now.tokens.completion), notes(versus("tokens", (sums) => sums.tokens.prompt + sums.tokens.completion), now.unreported_requests > 0 && t("unreported.note", { n: count(now.unreported_requests) }))],
-      [t("ttft.p50"), duration(ttft.p50), notes(ttft.p95 != null && t("p95", { n: duration(ttft.p95) }))],
+      [t("failed"), <a href={to({ outcome: "failed" })}>{percent(failureShare(now))}</a>, notes(bad > 0 && t("failed.note", { n: count(bad) }), versus("failed", failureShare))],
+      [t("tokens"), <a href={to()}>{short(tokens(now, "prompt") == null ? null : now.tokens.prompt + now.tokens.completion)}</a>, notes(versus("tokens", (sums) => sums.tokens.prompt + sums.tokens.completion), now.unreported_requests > 0 && t("unreported.note", { n: count(now.unreported_requests) }))],
+      [t("ttft.p50"), <a href={to()}>{duration(ttft.p50)}</a>, notes(ttft.p95 != null && t("p95", { n: duration(ttft.p95) }))],
     ]} />
   );
 }
@@ -119,7 +121,7 @@ function Sums({ now, then, days, filters }) {
 function Charts({ data, steps, filters, onSave }) {
   const { resolution } = data;
   const all = periods(data, resolution, data.timezone, data.data);
-  const to = (at) => link("requests", { params: { ...filters, from: at.from, to: at.to } });
+  const to = (at, more) => link("requests", { params: { ...filters, from: at.from, to: at.to, ...more } });
   const points = (value, bad) => all.map((at) => ({
     label: period(at.period, true),
     title: period(at.period),
@@ -158,6 +160,15 @@ function Charts({ data, steps, filters, onSave }) {
   );
 }
 
+/**
+ * A figure that leads to its requests: those that failed, if it counts these. `to` makes the link. What leads where the
+ * name of the row leads is no further stop of the keyboard.
+ */
+function Figure({ column, row, to }) {
+  const isOfFailed = column.name === "failed";
+  return <a href={to(isOfFailed ? { outcome: "failed" } : {})} tabIndex={isOfFailed && failed(row) > 0 ? undefined : -1}>{column.cell(row)}</a>;
+}
+
 const COLUMNS = [
   { name: "cost", cell: (row) => `${isLeast(row) ? "≥ " : ""}${money(cost(row))}`, sort: cost },
   { name: "requests", cell: (row) => count(row.requests), sort: (row) => row.requests },
@@ -172,7 +183,7 @@ function SeriesTable({ all, to }) {
   const shown = all.filter((at) => at.row).map((at) => ({ ...at.row, at }));
   const columns = [
     { name: "period", title: t("period"), cell: (row) => <a href={to(row.at)}>{period(row.period)}</a>, sort: (row) => row.period },
-    ...COLUMNS.map((column) => ({ ...column, title: t(column.name), isNumber: true })),
+    ...COLUMNS.map((column) => ({ ...column, title: t(column.name), isNumber: true, cell: (row) => <Figure column={column} row={row} to={(more) => to(row.at, more)} /> })),
   ];
   return <Table caption={t("charts.table")} columns={columns} rows={shown} keyOf={(row) => row.period} sortBy="period" />;
 }
@@ -193,9 +204,12 @@ function Breakdown({ data, group, filters }) {
       ...column,
       title: t(column.name),
       isNumber: true,
-      cell: column.name === "cost"
-        ? (row) => <><span class="share" style={{ width: `${(60 * row.cost_nanos) / most}px` }} />{column.cell(row)}</>
-        : column.name === "requests" ? (row) => <a href={to(row)}>{column.cell(row)}</a> : column.cell,
+      cell: (row) => (
+        <>
+          {column.name === "cost" && <span class="share" style={{ width: `${(60 * row.cost_nanos) / most}px` }} />}
+          <Figure column={column} row={row} to={(more) => to(row, more)} />
+        </>
+      ),
     })),
   ];
   return <Table key={group} caption={t("breakdown.of", { name: dimensionName(group) })} columns={columns} rows={data.data} keyOf={(row) => String(valueOf(row))} sortBy="cost" />;

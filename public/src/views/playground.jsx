@@ -5,6 +5,7 @@ import { segment } from "../api.js";
 import { NONE, count, duration, money } from "../format.js";
 import { View } from "../frame.jsx";
 import { Code } from "../parts/code.jsx";
+import { Dropped } from "../parts/dropped.jsx";
 import { Field } from "../parts/field.jsx";
 import { Loaded, useLoad } from "../parts/load.jsx";
 import { Empty, ErrorNotice, Notice } from "../parts/notice.jsx";
@@ -16,6 +17,9 @@ import { askModel, bodyOf } from "../playground.js";
 const EFFORTS = ["low", "medium", "high"];
 const SIDES = ["a", "b"];
 const MAX_IMAGE = 5_000_000;
+/** The longest response by default; with reasoning, which some models only do where there is room for it. */
+const USUAL_TOKENS = "1024";
+const THINKING_TOKENS = "4096";
 
 export function Playground({ session }) {
   const models = useLoad((signal) => session.api.get("/models", {}, signal), []);
@@ -29,7 +33,7 @@ export function Playground({ session }) {
 
 function Bench({ session, providers, models }) {
   const listed = models.filter((model) => !model.id.includes("*")).map((model) => model.id);
-  const [wanted, setWanted] = useState({ a: listed[0] ?? "", b: "", system: "", prompt: "", tools: "", effort: "", image: null, max_tokens: "1024" });
+  const [wanted, setWanted] = useState({ a: listed[0] ?? "", b: "", system: "", prompt: "", tools: "", effort: "", image: null, max_tokens: USUAL_TOKENS });
   const [runs, setRuns] = useState({});
   const [error, setError] = useState(null);
   const [isBusy, setBusy] = useState(false);
@@ -37,6 +41,10 @@ function Bench({ session, providers, models }) {
   const keys = useRef({});
   const controller = useRef(null);
   const set = (name) => (event) => setWanted({ ...wanted, [name]: event.target.value });
+  const setEffort = (event) => {
+    const isUsual = wanted.max_tokens === USUAL_TOKENS && event.target.value;
+    setWanted({ ...wanted, effort: event.target.value, max_tokens: isUsual ? THINKING_TOKENS : wanted.max_tokens });
+  };
   const toolFault = faultOfTools(wanted.tools);
   // The key ends with the view, as well as by itself.
   useEffect(() => () => {
@@ -80,7 +88,7 @@ function Bench({ session, providers, models }) {
           <div class="stack">
             <Field label={t("playground.system")} as="textarea" value={wanted.system} onInput={set("system")} />
             <div class="pair">
-              <Field label={t("playground.effort")} as="select" value={wanted.effort} onChange={set("effort")}>
+              <Field label={t("playground.effort")} as="select" value={wanted.effort} onChange={setEffort}>
                 <option value="">{t("playground.effort.default")}</option>
                 {EFFORTS.map((name) => <option key={name} value={name}>{t(`effort.${name}`)}</option>)}
               </Field>
@@ -126,12 +134,13 @@ function Run({ run }) {
     [t("playground.seen.all"), duration(took)],
     [t("tokens"), chat.usage ? `${count(chat.usage.prompt_tokens)} + ${count(chat.usage.completion_tokens)}` : NONE],
     [t("cost"), record ? money(record.cost_nanos) : NONE],
+    ...(record?.dropped ? [[t("dropped"), <Dropped names={record.dropped} />]] : []),
   ];
   return (
     <section class="card stack" aria-label={request.model} aria-busy={!isDone}>
       <header><h2>{request.model}</h2>{id && <a class="small" href={link("requests", { id })}>{t("request")}</a>}</header>
       <ErrorNotice error={error} />
-      {chat.error && <Notice kind="bad" title={t("playground.broke")}>{chat.error.message}</Notice>}
+      {chat.error && <Notice kind="bad" title={t("playground.broke")}><span lang="en">{chat.error.message}</span></Notice>}
       {chat.reasoning && <details class="table"><summary>{t("playground.reasoning")}</summary><p class="said soft">{chat.reasoning}</p></details>}
       {chat.text && <p class="said">{chat.text}</p>}
       {chat.tools.map((tool, index) => <Code key={index} wraps label={tool.name} text={`${tool.name}(${tool.arguments})`} />)}

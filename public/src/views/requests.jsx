@@ -9,12 +9,13 @@ import { Empty } from "../parts/notice.jsx";
 import { Status } from "../parts/status.jsx";
 import { Table } from "../parts/table.jsx";
 import { go, link, refine } from "../router.js";
-import { t } from "../words/index.js";
+import { named, t } from "../words/index.js";
 import { Request } from "./request.jsx";
 
 /** The filters of the API that have a field. */
-const TEXTS = ["key", "model", "provider", "route", "tags", "request_id"];
+const TEXTS = ["key", "owner", "model", "provider", "route", "tags", "request_id"];
 const STATUSES = ["2xx", "4xx", "5xx", "429"];
+const OUTCOMES = ["complete", "refused", "truncated", "timed_out", "upstream_error", "client_closed", "ended_by_admin", "lost"];
 const PAGE = 50;
 
 export function Requests({ session, id, params }) {
@@ -48,6 +49,11 @@ function Filters({ filters }) {
         <option value="">{t("any")}</option>
         {[...new Set([...STATUSES, wanted.status].filter(Boolean))].map((name) => <option key={name}>{name}</option>)}
       </Field>
+      <Field label={t("outcome")} as="select" value={wanted.outcome ?? ""} onChange={choose("outcome")}>
+        <option value="">{t("any")}</option>
+        <option value="failed">{t("failed")}</option>
+        {OUTCOMES.map((name) => <option key={name} value={name}>{named("outcome", name)}</option>)}
+      </Field>
       <Field label={t("stream")} as="select" value={wanted.stream ?? ""} onChange={choose("stream")}>
         <option value="">{t("any")}</option>
         <option value="true">{t("yes")}</option>
@@ -65,12 +71,12 @@ const tokensOf = (request, kind) => (request.tokens ? request.tokens[kind] : nul
 
 /** The columns of a list of requests. */
 export const columns = () => [
-  { name: "time", title: t("time"), cell: (row) => <a href={link("requests", { id: row.request_id })}>{shortTime(row.ended_at)}</a> },
+  { name: "time", title: t("time"), cell: (row) => <a class="nowrap" href={link("requests", { id: row.request_id })}>{shortTime(row.ended_at)}</a> },
   { name: "state", title: t("state"), cell: (row) => <Status request={row} /> },
   { name: "model", title: t("model"), isLong: true, cell: (row) => <span title={`${row.provider}/${row.model}`}>{row.model || row.route} <span class="soft">{row.provider}</span></span> },
   { name: "key", title: t("key"), isLong: true, cell: (row) => <span title={row.key_id}>{row.key_id}</span> },
-  { name: "tokens.prompt", title: t("tokens.prompt"), isNumber: true, cell: (row) => count(tokensOf(row, "prompt")) },
-  { name: "tokens.completion", title: t("tokens.completion"), isNumber: true, cell: (row) => count(tokensOf(row, "completion")) },
+  { name: "tokens.prompt", title: t("tokens.in"), isNumber: true, cell: (row) => count(tokensOf(row, "prompt")) },
+  { name: "tokens.completion", title: t("tokens.out"), isNumber: true, cell: (row) => count(tokensOf(row, "completion")) },
   { name: "ttft", title: t("ttft"), isNumber: true, cell: (row) => duration(row.ttft_ms) },
   { name: "duration", title: t("duration"), isNumber: true, cell: (row) => duration(row.duration_ms) },
   { name: "attempts", title: t("attempts"), isNumber: true, cell: (row) => count(row.attempts.length) },

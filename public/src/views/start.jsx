@@ -54,7 +54,7 @@ function Notes({ notes }) {
   if (notes.length === 0) return null;
   return (
     <Notice kind="warn" title={t("start.notes")}>
-      <ul>{notes.map((note) => <li key={note.path + note.message}><code>{note.path}</code>: {note.message}</li>)}</ul>
+      <ul>{notes.map((note) => <li key={note.path + note.message}><code>{note.path}</code>: <span lang="en">{note.message}</span></li>)}</ul>
     </Notice>
   );
 }

@@ -32,6 +32,7 @@ export const frame = {
   "copy.what": "Copy: {what}",
   copied: "Copied",
   "table.sort": "Sort by this column",
+  "table.all": "Show all {n} rows",
   "error.unreachable": "The gateway cannot be reached.",
   "error.page": "This view has failed.",
   "error.status": "The gateway refused this (status {status}).",

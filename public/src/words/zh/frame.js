@@ -32,6 +32,7 @@ export const frame = {
   "copy.what": "复制：{what}",
   copied: "已复制",
   "table.sort": "按此列排序",
+  "table.all": "显示全部 {n} 行",
   "error.unreachable": "无法连接网关。",
   "error.page": "此页面出错。",
   "error.status": "网关拒绝了请求（状态码 {status}）。",
