@@ -1,4 +1,4 @@
-// What the fake provider says, in each of three formats: a whole answer, and the events of a streamed one.
+// What the fake provider says, in each of four formats: a whole answer, and the events of a streamed one.
 
 const TEXT = "Hello there, how can I help you today? ".repeat(5);
 const [PROMPT, SAID] = [200, 400];
@@ -64,5 +64,32 @@ const google = {
   end: () => data(gemini("", "STOP"), "\r\n\r\n"),
 };
 
+// ── OpenAI's Responses API
+// ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const reported = { input_tokens: PROMPT, input_tokens_details: { cached_tokens: 0 }, output_tokens: SAID, output_tokens_details: { reasoning_tokens: 0 }, total_tokens: PROMPT + SAID };
+const part = (text) => ({ type: "output_text", text, annotations: [], logprobs: [] });
+const item = (status, content) => ({ id: "msg_bench", type: "message", status, role: "assistant", content });
+const response = (status, output, usage = null) => ({ id: "resp_bench", object: "response", created_at: 1, status, error: null, model: "say", output, store: false, usage });
+const at = { item_id: "msg_bench", output_index: 0, content_index: 0 };
+// Readers do not count events: the numbers of those that repeat may be the same.
+const event = (type, sequence_number, more) => step(type, { sequence_number, ...more });
+const spoken = item("completed", [part(TEXT)]);
+
+const responses = {
+  whole: response("completed", [spoken], reported),
+  begin:
+    event("response.created", 0, { response: response("in_progress", []) }) +
+    event("response.in_progress", 1, { response: response("in_progress", []) }) +
+    event("response.output_item.added", 2, { output_index: 0, item: item("in_progress", []) }) +
+    event("response.content_part.added", 3, { ...at, part: part("") }),
+  word: cut(event("response.output_text.delta", 4, { ...at, delta: TIME, logprobs: [] })),
+  end: () =>
+    event("response.output_text.done", 5, { ...at, text: TEXT, logprobs: [] }) +
+    event("response.content_part.done", 6, { ...at, part: part(TEXT) }) +
+    event("response.output_item.done", 7, { output_index: 0, item: spoken }) +
+    event("response.completed", 8, { response: response("completed", [spoken], reported) }),
+};
+
 /** The formats, by the ends of the paths that ask for them; any other path is Gemini's. */
-export const FORMATS = { "/chat/completions": openai, "/messages": anthropic, "": google };
+export const FORMATS = { "/chat/completions": openai, "/messages": anthropic, "/responses": responses, "": google };

@@ -1,5 +1,5 @@
 // The chats that callers send: a small one, and two of 100 KB, one that is a single long text and one that is
-// an agent's long history. Each in OpenAI's format, and as messages in Anthropic's.
+// an agent's long history. Each in OpenAI's format, as messages in Anthropic's, and as items of the Responses API.
 
 const SENTENCE = "Please look at the weather of the coast and tell me what the sea will do tomorrow. ";
 const WORDS = [
@@ -73,4 +73,18 @@ function message(said) {
 export function messages({ messages: [{ content: system }, ...rest], tools, tool_choice, stream_options, ...body }) {
   const named = tools?.map(({ function: { name, description, parameters } }) => ({ name, description, input_schema: parameters }));
   return { max_tokens: 256, ...body, system, messages: rest.map(message), ...(tools && { tools: named, tool_choice: { type: "auto" } }) };
+}
+
+function items(said) {
+  if (said.role === "tool") return [{ type: "function_call_output", call_id: said.tool_call_id, output: said.content }];
+  if (said.tool_calls) return said.tool_calls.map(({ id, function: { name, arguments: json } }) => ({ type: "function_call", call_id: id, name, arguments: json }));
+  const type = said.role === "assistant" ? "output_text" : "input_text";
+  const parts = typeof said.content === "string" ? [{ type, text: said.content }] : said.content.map(({ text }) => ({ type, text }));
+  return [{ type: "message", role: said.role, content: parts }];
+}
+
+/** The same chat for the Responses API; nothing of it is to be stored. */
+export function responses({ messages: [{ content: instructions }, ...rest], tools, max_tokens, stream_options, ...body }) {
+  const flat = tools?.map(({ function: tool }) => ({ type: "function", ...tool, strict: false }));
+  return { ...body, ...(max_tokens && { max_output_tokens: max_tokens }), instructions, input: rest.flatMap(items), ...(tools && { tools: flat }), store: false };
 }

@@ -1,20 +1,24 @@
-// The figures: each measures every system in turn, round after round, so that a busy moment of the machine
-// affects all of them.
+// The figures: each measures every system in turn (rounds.mjs).
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 
-import { SHAPES, messages, streamed } from "./bodies.mjs";
+import { SHAPES, messages, responses, streamed } from "./bodies.mjs";
 import { CHAT, GATHERED_MS, KEYS, counted, makeKeys } from "./keys.mjs";
-import { encode, hammer, openMany, streamAll, trickle } from "./load.mjs";
-import { profile } from "./profile.mjs";
+import { INSTRUCTIONS, instructions } from "./instructions.mjs";
+import { ISOLATE, isolate } from "./isolate.mjs";
+import { LEAVING, leaving } from "./leaving.mjs";
+import { hammer, openMany, streamAll, trickle } from "./load.mjs";
+import { Samples, interleave, median, percentile, spent, target } from "./rounds.mjs";
 import { chatAll, openIdle } from "./sockets.mjs";
 import { WAYS } from "./systems.mjs";
 
 const RATE = 50;
 const STREAMS = { number: 40, chunks: 400, pace: 5, spacing: 5 };
+/** As many chunks a second, and as many in all, of streams as slow as most models are. */
+const SLOW = { number: 160, chunks: 100, pace: 25, spacing: 2 };
 const SOCKETS = { connections: 8, idle: 1000, asleep: 13_000 };
 const SHORT = 40;
 const GENERATED = { number: 16, chunks: 600, pace: 2, spacing: 10 };
@@ -24,6 +28,13 @@ const GENERATED = { number: 16, chunks: 600, pace: 2, spacing: 10 };
  */
 const CUTS = 4;
 const MANY = 1000;
+/**
+ * How many requests (fewer `long` ones, which run more code each) or loads of streams come before a figure, for at most
+ * `seconds`. Meanwhile V8 compiles what is run often, in threads of its own: with wasm, a second or two of CPU.
+ */
+const WARM = { requests: 6000, long: 2000, streams: 20, seconds: 12 };
+/** The first requests of a process are measured, too: they pay for most of that. */
+const FIRST = 1000;
 /** What is stored after a response, such as receipts, is part of its cost. */
 const SETTLE_MS = 600;
 /** Reports and lines of log files wait for a second, and are stored then. */
@@ -37,7 +48,9 @@ const PATIENCE_MS = 5000;
 const REST_MS = 2000;
 
 const WHOLE = ["pass", "edit", "gateway", "info", "portkey", "litellm"];
-const NATIVE = ["pass", "transform", "gateway", "info"];
+/** With JavaScript that gives the same guarantees: only for small bodies, where guarantees are most of the cost. */
+const GUARDED = ["pass", "edit", "guarded", "alone", "booked", "gateway", "info", "portkey", "litellm"];
+const NATIVE = ["pass", "tapped", "transform", "gateway", "info"];
 /**
  * If the caller does not request the usage, the provider's `stream_usage` decides how the gateway gets it.
  */
@@ -47,6 +60,7 @@ const TRANSLATING = ["json", "gateway", "info"];
 const LONG = SHAPES.filter(({ name }) => name !== "small");
 const CHATS = { write: (body) => body, path: "/v1/chat/completions", end: "[DONE]" };
 const MESSAGES = { write: messages, path: "/v1/messages", end: "message_stop" };
+const RESPONSES = { write: responses, path: "/v1/responses", end: '"total_tokens"', repeats: true };
 const gemini = (model, streams) => `/v1/models/${model}:${streams ? "streamGenerateContent?alt=sse" : "generateContent"}`;
 
 /**
@@ -57,105 +71,9 @@ const PAIRS = [
   { label: "OpenAI client, Anthropic upstream", client: CHATS, provider: "claude", upstream: () => MESSAGES.path, end: MESSAGES.end },
   { label: "OpenAI client, Gemini upstream", client: CHATS, provider: "google", upstream: gemini, end: "finishReason" },
   { label: "Anthropic client, OpenAI upstream", client: MESSAGES, provider: "fake", upstream: () => CHATS.path, end: CHATS.end },
+  { label: "Responses client, OpenAI upstream", client: RESPONSES, provider: "fake", upstream: () => CHATS.path, end: CHATS.end },
+  { label: "OpenAI client, Responses upstream", client: CHATS, provider: "items", upstream: () => RESPONSES.path, end: RESPONSES.end },
 ];
-
-/** All samples of a figure: for each system its values of each round, or the reason why there are none. */
-export class Samples {
-  #taken = new Map();
-  #faults = new Map();
-
-  add(name, values) {
-    this.#taken.set(name, [...(this.#taken.get(name) ?? []), values]);
-  }
-
-  fail(name, fault) {
-    this.#faults.set(name, fault.message);
-  }
-
-  fault(name) {
-    return this.#faults.get(name);
-  }
-
-  /** The systems with samples or a fault, in the order of measurement. */
-  get names() {
-    return [...new Set([...this.#taken.keys(), ...this.#faults.keys()])];
-  }
-
-  /** The values of each round; empty for a system that failed in any round. */
-  rounds(name, key) {
-    return this.#faults.has(name) ? [] : (this.#taken.get(name) ?? []).map((values) => values[key]);
-  }
-
-  median(name, key) {
-    return median(this.rounds(name, key));
-  }
-
-  /** For values that are lists: the percentile over all rounds. */
-  pooled(name, key, part) {
-    return percentile(this.rounds(name, key).flat(), part);
-  }
-}
-
-const sorted = (values) => [...values].sort((a, b) => a - b);
-
-export function percentile(values, part) {
-  return sorted(values)[Math.min(values.length - 1, Math.floor(values.length * part))];
-}
-
-export function median(values) {
-  const all = sorted(values);
-  return all.length === 0 ? undefined : (all[(all.length - 1) >> 1] + all[all.length >> 1]) / 2;
-}
-
-/**
- * Runs `measure(system)` for each system in turn, in alternating direction and from a different start; other
- * gateways in every third round.
- */
-async function interleave(bench, title, { names, cuts = 1, warm, measure }) {
-  const rounds = bench.rounds * cuts;
-  const samples = new Samples();
-  const systems = names.map((name) => bench.systems.get(name)).filter(Boolean);
-  const attempt = async (system, task) => {
-    if (samples.fault(system.name)) return;
-    await task(system).catch((fault) => samples.fail(system.name, fault));
-  };
-  bench.say(`${title}: warming up`);
-  await Promise.all(systems.map((system) => attempt(system, warm)));
-  for (let round = 0; round < rounds; round += 1) {
-    const turns = systems.map((_, turn) => systems[(turn + round) % systems.length]);
-    for (const system of round % 2 === 0 ? turns : turns.reverse()) {
-      if (system.peer && round % (3 * cuts) > 0) continue;
-      bench.say(`${title}: round ${round + 1} of ${rounds}, ${system.label}`);
-      await attempt(system, async () => samples.add(system.name, await measure(system)));
-    }
-  }
-  for (const system of systems.filter(({ name }) => bench.profile.includes(name))) {
-    await attempt(system, () => profiled(bench, title, system, { warm, measure }));
-  }
-  return samples;
-}
-
-/** Repeats a system's part of a figure in a process that reports the names of its functions to perf. */
-async function profiled(bench, title, system, { warm, measure }) {
-  bench.say(`${title}: profile of ${system.label}`);
-  const fresh = await bench.start(system, { named: true });
-  try {
-    await warm(fresh);
-    await profile(`${title}, ${system.label}`, fresh.program.pid, () => measure(fresh));
-  } finally {
-    await fresh.program.stop();
-  }
-}
-
-const target = (system, body) => ({ port: system.port, request: encode({ path: system.path, headers: system.headers, body }) });
-
-/** The milliseconds of CPU that a system uses while `load` runs, and the result of `load`. */
-async function spent(system, load, settle) {
-  const before = system.program?.cpu() ?? 0;
-  const result = await load();
-  await sleep(settle);
-  return { result, cpu: (system.program?.cpu() ?? 0) - before };
-}
 
 // ── Complete responses
 // ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -169,11 +87,23 @@ async function requests(bench) {
       const { result, cpu } = await spent(system, () => hammer({ ...target(system, body), connections: CALLERS, seconds }), GATHERED_MS);
       return { rate: result / seconds, cpu: (cpu * 1000) / result };
     };
-    const warm = (system) => hammer({ ...target(system, body), connections: 2, seconds: 2 });
-    figures.set(name, await interleave(bench, `Requests of ${label}`, { names: WHOLE, cuts: CUTS, warm, measure }));
+    const first = new Map();
+    const warm = async (system) => {
+      if (name === "small") {
+        const { result, cpu } = await spent(system, () => warmed(system, body, FIRST), GATHERED_MS);
+        // A slow system does not respond to all of them in time.
+        if (result === FIRST) first.set(system.name, cpu);
+      }
+      await warmed(system, body, name === "small" ? WARM.requests : WARM.long);
+    };
+    figures.set(name, await interleave(bench, `Requests of ${label}`, { names: name === "small" ? GUARDED : WHOLE, cuts: CUTS, warm, measure }));
+    for (const [system, cpu] of first) figures.get(name).add(system, { first: cpu });
   }
   return figures;
 }
+
+/** Sends requests until the code that they run is compiled. */
+const warmed = (system, body, most = WARM.requests) => hammer({ ...target(system, body), seconds: WARM.seconds, most });
 
 /** CPU per request in microseconds, with more and more of what operators can be shown. */
 function watching(bench) {
@@ -183,7 +113,7 @@ function watching(bench) {
     const { result, cpu } = await spent(system, load, REPORTED_MS);
     return { rate: (result * CUTS) / bench.seconds, cpu: (cpu * 1000) / result };
   };
-  const warm = (system) => hammer({ ...target(system, body), connections: 2, seconds: 2 });
+  const warm = (system) => warmed(system, body);
   return interleave(bench, "What it costs to watch", { names: ["unreported", "gateway", "info", "filed"], cuts: CUTS, warm, measure });
 }
 
@@ -195,6 +125,25 @@ function latency(bench) {
   return interleave(bench, "Latency", { names: ["direct", ...WHOLE], warm, measure });
 }
 
+/**
+ * Late responses: the systems get requests at the same time, each at a modest rate of its own and in turn, so that
+ * a busy moment of the machine affects all of them.
+ */
+async function tail(bench) {
+  const samples = new Samples();
+  const systems = ["direct", "edit", "gateway"].map((name) => bench.systems.get(name));
+  const load = (system) => target(system, SHAPES[0].body);
+  bench.say("Late responses: warming up");
+  for (const system of systems) await hammer({ ...load(system), connections: 2, seconds: 2 });
+  bench.say(`Late responses: ${bench.requests} requests of each system`);
+  const take = async (system, turn) => {
+    await sleep((turn * 1000) / RATE / systems.length);
+    samples.add(system.name, { times: await trickle({ ...load(system), rate: RATE, seconds: bench.requests / RATE }) });
+  };
+  await Promise.all(systems.map((system, turn) => take(system, turn).catch((fault) => samples.fail(system.name, fault))));
+  return samples;
+}
+
 // ── Streams
 // ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -204,25 +153,25 @@ async function streams(bench) {
   return new Map([
     ["asked", await passed(bench, "Streams, usage asked for", asked, true)],
     ["unasked", await passed(bench, "Streams, usage not asked for", UNASKED, false)],
+    ["slow", await passed(bench, "Slower streams, usage not asked for", UNASKED, false, SLOW)],
   ]);
 }
 
-function passed(bench, title, names, usage) {
-  const { number, pace, spacing } = STREAMS;
+function passed(bench, title, names, usage, kind = STREAMS) {
+  const { number, pace, spacing } = kind;
   const load = (system, words) => {
     const body = streamed(`${system.provider ?? "fake"}/say-${words}x${pace}`, { usage });
     return streamAll({ ...target(system, body), number, spacing, expected: { words, usage } });
   };
-  return interleave(bench, title, { names, ...streaming(load) });
+  return interleave(bench, title, { names, ...streaming(load, kind) });
 }
 
 /** Measures streams; `load` opens all of them, each with a number of words. */
-function streaming(load) {
-  const { number, chunks } = STREAMS;
+function streaming(load, { number, chunks } = STREAMS) {
   // The beginning of a stream runs the most code of a gateway: it takes many streams until that code is
   // optimised.
   const warm = async (system) => {
-    for (let time = 0; time < 4; time += 1) await load(system, SHORT);
+    for (let time = 0; time < WARM.streams; time += 1) await load(system, SHORT);
   };
   const measure = async (system) => {
     const { result, cpu } = await spent(system, () => load(system, chunks), SETTLE_MS);
@@ -265,11 +214,26 @@ async function region(bench) {
     const { result, cpu } = await spent(system, () => hammer({ ...target(system, body), connections: CALLERS, seconds }), GATHERED_MS);
     return { rate: result / seconds, cpu: (cpu * 1000) / result };
   };
-  const warm = (system) => hammer({ ...target(system, body), connections: 2, seconds: 2 });
+  const warm = (system) => warmed(system, body);
   return {
     requests: await interleave(bench, "Requests from a region", { names, cuts: CUTS, warm, measure }),
     streams: await passed(bench, "Streams from a region", names, true),
   };
+}
+
+/** Streams of the Responses API that pass through, beside chats that do. */
+function responsesPassed(bench) {
+  const { number, pace, spacing } = STREAMS;
+  const load = (system, words) => {
+    const body = streamed(`${system.provider}/say-${words}x${pace}`, { usage: true });
+    const { write, path, end } = system.format;
+    return streamAll({ ...target({ ...system, path }, write(body)), number, spacing, expected: { words, usage: true, end } });
+  };
+  const gateway = bench.systems.get("gateway");
+  for (const [name, label, provider, format] of [["chats", "(d) a chat", "fake", CHATS], ["items", "(d) a response of the Responses API", "items", RESPONSES]]) {
+    bench.systems.set(name, { ...gateway, name, label, provider, format });
+  }
+  return interleave(bench, "Streams of the Responses API", { names: ["chats", "items"], ...streaming(load) });
 }
 
 // ── Translation
@@ -295,7 +259,7 @@ function translatedStreams(bench, pair) {
   const { number, pace, spacing } = STREAMS;
   const load = (system, words) => {
     const model = `say-${words}x${pace}`;
-    const expected = { words, end: system.name === "json" ? pair.end : pair.client.end };
+    const expected = { words, ...(system.name === "json" ? { end: pair.end } : { end: pair.client.end, repeats: pair.client.repeats }) };
     return streamAll({ ...translating(system, pair, model, streamed(model, { usage: true })), number, spacing, expected });
   };
   return interleave(bench, `Streams, ${pair.label}`, { names: TRANSLATING, ...streaming(load) });
@@ -308,7 +272,7 @@ function translatedRequests(bench, pair, { label, body }) {
     const { result, cpu } = await spent(system, () => load(system), GATHERED_MS);
     return { rate: result / seconds, cpu: (cpu * 1000) / result };
   };
-  const warm = (system) => load(system, { connections: 2, seconds: 2 });
+  const warm = (system) => load(system, { seconds: WARM.seconds, most: WARM.long });
   return interleave(bench, `Requests of ${label}, ${pair.label}`, { names: TRANSLATING, cuts: CUTS, warm, measure });
 }
 
@@ -405,7 +369,7 @@ async function proxies(bench) {
     const { result, cpu } = await spent(system, () => load(system, { connections: CALLERS }), GATHERED_MS);
     return { rate: (result * CUTS) / bench.seconds, cpu: (cpu * 1000) / result };
   };
-  const warm = (system) => load(system, { connections: 2, seconds: 2 });
+  const warm = (system) => load(system, { seconds: WARM.seconds, most: WARM.requests });
   const requests = await interleave(bench, "Requests through proxies", { names, cuts: CUTS, warm, measure });
   const { number, pace, spacing } = STREAMS;
   const stream = (system, words) => {
@@ -446,7 +410,7 @@ async function cold(bench) {
  */
 async function memory(bench) {
   const samples = new Samples();
-  for (const name of ["pass", "gateway", "portkey", "litellm"]) {
+  for (const name of ["pass", "tapped", "gateway", "portkey", "litellm"]) {
     const system = bench.systems.get(name);
     if (!system) continue;
     bench.say(`Memory: ${system.label}`);
@@ -487,5 +451,5 @@ async function remembered(bench, system) {
 }
 
 /** All figures by the name that ONLY accepts. */
-export const FIGURES = { requests, latency, streams, generated, translation, sockets, accounting, watching, proxies, region, size, cold, memory };
-export const METHOD = { RATE, STREAMS, GENERATED, SOCKETS, MANY, SETTLE_MS, PATIENCE_MS, REST_MS, CUTS, CALLERS, CROWD, GATHERED_MS, REPORTED_MS };
+export const FIGURES = { requests, instructions, latency, tail, streams, isolate, leaving, generated, translation, sockets, accounting, watching, proxies, region, responses: responsesPassed, size, cold, memory };
+export const METHOD = { WARM, FIRST, RATE, STREAMS, SLOW, INSTRUCTIONS, ISOLATE, LEAVING, GENERATED, SOCKETS, MANY, SETTLE_MS, PATIENCE_MS, REST_MS, CUTS, CALLERS, CROWD, GATHERED_MS, REPORTED_MS };

@@ -60,6 +60,10 @@ class Connection {
     socket.on("close", broken);
   }
 
+  get isOpen() {
+    return !this.#socket.destroyed;
+  }
+
   exchange(request) {
     return new Promise((resolve, reject) => {
       this.#pending = { resolve, reject };
@@ -92,15 +96,18 @@ export async function askOnce({ port, request }) {
 }
 
 /**
- * Each connection sends its next request when the last response has come. Returns the number of responses.
+ * Each connection sends its next request when the last response has come, until the time is over or `most`
+ * have been sent. Returns the number of responses.
  */
-export async function hammer({ port, request, connections = 8, seconds }) {
+export async function hammer({ port, request, connections = 8, seconds, most = MOST_REQUESTS }) {
   const end = performance.now() + seconds * 1000;
   let answers = 0;
+  let sent = 0;
   const work = async () => {
     const connection = await Connection.open(port);
     try {
-      while (performance.now() < end && answers < MOST_REQUESTS) {
+      while (performance.now() < end && sent < most) {
+        sent += 1;
         await connection.ask(request);
         answers += 1;
       }
@@ -114,10 +121,12 @@ export async function hammer({ port, request, connections = 8, seconds }) {
 
 /** Sends at a fixed rate, independently of the responses. Returns the time of each in milliseconds. */
 export async function trickle({ port, request, rate, seconds }) {
-  const idle = [];
+  let idle = [];
   const connections = new Set();
   const times = [];
   const one = async () => {
+    // The last ones of a busy moment are idle for long, and are closed then.
+    idle = idle.filter(({ isOpen }) => isOpen);
     const connection = idle.pop() ?? (await Connection.open(port));
     connections.add(connection);
     const sent = micros();
@@ -131,6 +140,8 @@ export async function trickle({ port, request, rate, seconds }) {
     for (let due = 0; due < seconds * 1000; due += 1000 / rate) {
       await sleep(Math.max(0, start + due - performance.now()));
       asked.push(one());
+      // A failure ends the figure when all have been sent.
+      asked.at(-1).catch(() => {});
     }
     await all(asked);
   } finally {
@@ -150,6 +161,8 @@ export class Stream {
   /** Resolve at the first byte, and at the end of the response. */
   opened;
   ended;
+  /** So many words are read. Some formats repeat all of them at the end. */
+  most = Infinity;
   #socket;
   #sent;
   #rest = "";
@@ -198,6 +211,11 @@ export class Stream {
     this.#socket.destroy();
   }
 
+  /** Closes the connection so that the other side learns at once that it is gone. */
+  reset() {
+    this.#socket.resetAndDestroy();
+  }
+
   /** Throws if the response is incomplete. */
   check({ words, usage, end = "[DONE]" }) {
     if (status(this.#head) !== 200) throw new Error(`answered ${status(this.#head)}: ${this.#rest.slice(0, 200)}`);
@@ -208,7 +226,7 @@ export class Stream {
 
   /** Whether the caller saw the usage. */
   get usage() {
-    return /"completion_tokens": ?\d/.test(this.#rest);
+    return /"(completion|output)_tokens": ?\d/.test(this.#rest);
   }
 
   get #where() {
@@ -218,7 +236,7 @@ export class Stream {
   #read(bytes, now) {
     const text = this.#rest + bytes.latin1Slice();
     let from = 0;
-    for (;;) {
+    while (this.delays.length < this.most) {
       const start = text.indexOf("~", from);
       const end = start < 0 ? -1 : text.indexOf("~", start + 1);
       if (end < 0) break;
@@ -241,6 +259,7 @@ export async function streamAll({ port, request, number, spacing, expected }) {
   const streams = await Promise.all(Array.from({ length: number }, () => Stream.connect(port)));
   try {
     for (const stream of streams) {
+      if (expected.repeats) stream.most = expected.words;
       stream.send(request);
       await sleep(spacing);
     }

@@ -20,5 +20,5 @@ export function dollars({ calls, written, read = 0 }, cpuMs) {
   return { worker: (PRICE.request + cpuMs * PRICE.cpuMs) * MILLION, objects: objects * MILLION };
 }
 
-/** Dollars a month of an object that is never idle for 10 s. */
+/** Dollars a month of an object that works without a pause. */
 export const AWAKE = MONTH_SECONDS * OBJECT_GB * PRICE.gbSecond;

@@ -23,7 +23,9 @@ process.once("exit", () => {
   relays?.stop();
   rmSync(folder, { recursive: true, force: true });
 });
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(130));
+/** What has been measured so far. */
+let measured;
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => stopEarly().finally(() => process.exit(130)));
 
 await main();
 process.exit();
@@ -35,18 +37,28 @@ async function main() {
   await startAll(bench);
   const [began, others] = [Date.now(), cpuOfOthers()];
   const results = {};
+  measured = async () => {
+    const ms = Date.now() - began;
+    const busy = (cpuOfOthers() - others) / (ms * availableParallelism());
+    return { ...knobs, results, busy, minutes: ms / 60_000, notes: bench.notes, labels: labels(bench), versions: await versions() };
+  };
   for (const name of knobs.only) results[name] = await FIGURES[name](bench);
   say("");
-  const ms = Date.now() - began;
-  const busy = (cpuOfOthers() - others) / (ms * availableParallelism());
-  const run = { ...knobs, results, busy, minutes: ms / 60_000, notes: bench.notes, labels: labels(bench), versions: await versions() };
+  const run = await measured();
   console.log(tables(run));
   publish(run);
 }
 
+/** Prints the figures that are complete: a whole run takes long. */
+async function stopEarly() {
+  say("");
+  const run = await measured?.();
+  if (run && Object.keys(run.results).length > 0) console.log(`Stopped before all was measured.\n\n${tables(run)}`);
+}
+
 function readKnobs(words) {
   const given = Object.fromEntries(words.map((word) => word.split(/=(.*)/s, 2)));
-  const known = ["ROUNDS", "SECONDS", "PEERS", "ONLY", "PROFILE"];
+  const known = ["ROUNDS", "SECONDS", "REQUESTS", "PEERS", "ONLY", "PROFILE", "INSTRUCTIONS"];
   const stranger = Object.keys(given).find((name) => !known.includes(name));
   if (stranger) stop(`Unknown option '${stranger}'. Known: ${known.join(", ")}.`);
   const number = (name, usual, most) => {
@@ -59,6 +71,8 @@ function readKnobs(words) {
   return {
     rounds: Math.ceil(number("ROUNDS", 5, 50)),
     seconds: number("SECONDS", 1.2, 60),
+    requests: Math.ceil(number("REQUESTS", 20_000, 1_000_000)),
+    instructions: given.INSTRUCTIONS === "yes",
     peers: given.PEERS !== "no",
     only,
     profile: given.PROFILE?.replace(/^yes$/, "gateway").split(",") ?? [],
@@ -82,16 +96,16 @@ function direct() {
 }
 
 /**
- * Starts a system; `tag` tells its calls of the fake provider apart from those of another instance; `named`
- * is for perf.
+ * Starts a system; `tag` tells its calls of the fake provider apart from those of another instance; `how` is
+ * for the launchers of Workers.
  */
-async function start(system, { tag = system.name, named = false } = {}) {
+async function start(system, { tag = system.name, ...how } = {}) {
   const home = join(folder, tag);
   mkdirSync(home, { recursive: true });
   const base = upstream.base(tag);
   const headers = system.spec.headers?.(base) ?? { authorization: `Bearer ${ACCESS_KEY}` };
   if (!system.launchers.has(tag)) system.launchers.set(tag, await system.spec.layOut(home, base));
-  const { patience, ...command } = await system.launchers.get(tag)(named);
+  const { patience, ...command } = await system.launchers.get(tag)(how);
   const program = new Program(command);
   try {
     const ms = await program.answers(encode({ headers, body: SHAPES[0].body }), patience);
@@ -103,7 +117,7 @@ async function start(system, { tag = system.name, named = false } = {}) {
 }
 
 async function startAll(bench) {
-  const wanted = WORKERS.filter(({ figure }) => figure === undefined || knobs.only.includes(figure));
+  const wanted = WORKERS.filter(({ figures }) => figures === undefined || figures.some((figure) => knobs.only.includes(figure)));
   for (const spec of [...wanted, ...(knobs.peers ? PEERS : [])]) {
     const system = { name: spec.name, label: spec.label, spec, peer: PEERS.includes(spec), launchers: new Map() };
     try {

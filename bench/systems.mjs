@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
+import { OBJECTS, WORKER_MODULES } from "../scripts/serve/capnp.mjs";
 import { askOnce } from "./load.mjs";
 
 export const PROJECT = fileURLToPath(new URL("..", import.meta.url));
@@ -44,10 +45,11 @@ export class Program {
   #child;
 
   /** Starts a command that will answer on `port`. */
-  constructor({ command, args, env = {}, cwd, log, port }) {
+  constructor({ command, args, env = {}, cwd, log, port, inspector }) {
     const output = openSync(log, "w");
     this.log = log;
     this.port = port;
+    this.inspector = inspector;
     this.started = performance.now();
     this.#child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ["ignore", output, output], detached: true });
     this.exited = once(this.#child, "exit").catch(() => {});
@@ -160,6 +162,8 @@ export async function startUpstream() {
     port,
     base: (system) => `http://127.0.0.1:${port}/${system}/v1`,
     connections: (system) => ask({ ask: "count", system }),
+    /** When the system last left a running response, since the last question: `{ at }` in microseconds. */
+    left: (system) => ask({ ask: "left", system }),
     release: () => ask({ ask: "release" }),
     stop: () => child.kill("SIGKILL"),
   };
@@ -180,11 +184,9 @@ export async function startRelays(port) {
 const bare = (file) => [[file, "esModule", join(PROJECT, "bench/workers", file)]];
 
 const COUNTED = "bench/workers/counted.mjs";
-/** The gateway's Durable Objects. */
-const OBJECTS = [["ACCOUNTS", "Account"], ["DIRECTORY", "Directory"], ["SESSIONS", "Session"], ["VAULTS", "Vault"], ["HEALTH", "Health"], ["LOG_FILES", "LogFiles"], ["OPERATIONS", "Operations"], ["REGIONS", "Region"]];
 
 function gateway(config, counted) {
-  const files = [["src/worker.mjs", "esModule"], ["src/wasm-failure.mjs", "esModule"], ["src/tunnel.mjs", "esModule"], ["src/zones.mjs", "esModule"], ["build/index.js", "esModule"], ["build/index_bg.wasm", "wasm"], ["build/tunnel.js", "esModule"], ["build/tunnel_bg.wasm", "wasm"]];
+  const files = WORKER_MODULES.filter(([name]) => name !== "build/config.yaml");
   // An older build may lack some of them.
   const parts = files.filter(([name]) => existsSync(join(BUILD, name))).map(([name, kind]) => [name, kind, join(BUILD, name)]);
   const entry = counted ? [[COUNTED, "esModule", join(PROJECT, COUNTED)]] : [];
@@ -212,6 +214,11 @@ providers:
     models: { "*": { price: { input: 0, output: 0, per_request: 0.000001 }, max_output: 1000 } }
   claude:
     adapter: anthropic
+    base_url: ${base}
+    api_key_env: FAKE_API_KEY
+    models: "*"
+  items:
+    adapter: responses
     base_url: ${base}
     api_key_env: FAKE_API_KEY
     models: "*"
@@ -247,15 +254,16 @@ function relayedConfig(base) {
 /** Sections of the configuration that are off or empty by default. */
 const ALL_ON = "reporting: { timezone: Asia/Kolkata, tags: [team] }\n";
 
-const bareSecrets = (base) => ({ UPSTREAM: `${base}/chat/completions`, BASE: base.replace(/\/v1$/, ""), PROVIDER_KEY });
+const bareSecrets = (base) => ({ UPSTREAM: `${base}/chat/completions`, BASE: base.replace(/\/v1$/, ""), PROVIDER_KEY, ACCESS_KEY });
 const gatewaySecrets = () => ({ ACCESS_API_KEYS: ACCESS_KEY, ADMIN_API_KEYS: ADMIN_KEY, FAKE_API_KEY: PROVIDER_KEY });
 
 const worker = (name, label, plan) => ({ name, label, layOut: (folder, base) => layOut(plan, folder, base) });
-const bareWorker = (name, label) => worker(name, label, { modules: () => bare(`${name}.mjs`), bindings: bareSecrets });
-const gatewayAt = (name, label, { counted = false, patience, ...config } = {}) =>
+const bareWorker = (name, label, { file = name, objects } = {}) =>
+  worker(name, label, { modules: () => bare(`${file}.mjs`), bindings: bareSecrets, objects });
+const gatewayAt = (name, label, { counted = false, patience, secrets = {}, ...config } = {}) =>
   worker(name, label, {
     modules: (base) => gateway(gatewayConfig(base, config), counted),
-    bindings: gatewaySecrets,
+    bindings: () => ({ ...gatewaySecrets(), ...secrets }),
     objects: OBJECTS,
     patience,
   });
@@ -269,50 +277,72 @@ const relayed = worker("relayed", "LLM Bridge, providers behind proxies", {
 
 /** The gateway, with the calls and rows of its objects counted from outside. */
 export const counting = gatewayAt("counted", "LLM Bridge, counted", { counted: true });
-/** The same, with everything on that operators can have: log files at level info, reports by tags, alerts. */
-export const watching = gatewayAt("watched", "LLM Bridge, counted, with everything on", {
-  counted: true,
-  level: "info",
-  output: "console: false, file: { path: logs }",
-  more: ALL_ON,
-});
+/**
+ * The same, with everything on that operators can have: log files at level info, reports by tags, alerts, and
+ * the export of traces, log records and metrics. `sink`: the URL that gets exports and notices.
+ */
+export const watching = (sink) =>
+  gatewayAt("watched", "LLM Bridge, counted, with everything on", {
+    counted: true,
+    level: "info",
+    output: "console: false, file: { path: logs }",
+    more: `${ALL_ON}alerts: { spend_per_hour: 1000000, allow_private_addresses: true }
+telemetry: { otlp: { endpoint: "${sink}", traces: true, logs: true, metrics: true } }
+`,
+    secrets: { ALERT_WEBHOOK_URL: `${sink}/alerts`, ALERT_WEBHOOK_SECRET: `whsec_${Buffer.alloc(32, 7).toString("base64")}` },
+  });
 
 /**
- * A system with a `figure` takes part only in that one; an `optional` one may fail to start, as with an older
+ * A system with `figures` takes part only in those; an `optional` one may fail to start, as with an older
  * build.
  */
 export const WORKERS = [
   bareWorker("pass", "(a) bare Worker, bytes through"),
   bareWorker("edit", "(b) bare Worker, parse and re-serialise"),
   bareWorker("transform", "(c) bare Worker, TransformStream per chunk"),
-  { ...bareWorker("json", "(c′) bare Worker, parse and re-serialise each event"), figure: "translation" },
+  { ...bareWorker("json", "(c′) bare Worker, parse and re-serialise each event"), figures: ["translation"] },
+  { ...bareWorker("tapped", "(a′) bare Worker, tee and identity, read once a second"), figures: ["streams", "memory"] },
+  { ...bareWorker("guarded", "(b′) JavaScript with the same guarantees, no receipts"), figures: ["requests", "instructions"] },
+  {
+    ...bareWorker("booked", "(b′) the same, receipts by batches to an object", { file: "guarded", objects: [["BOOKS", "Book"]] }),
+    figures: ["requests", "instructions"],
+  },
+  {
+    ...gatewayAt("alone", "(d) LLM Bridge without receipts and reports", { more: "accounting: { receipts: false }\nreporting: { enabled: false }\n" }),
+    figures: ["requests", "instructions"],
+    optional: true,
+  },
   gatewayAt("gateway", "(d) LLM Bridge, log level error"),
   gatewayAt("info", "(d′) LLM Bridge, log level info", { level: "info" }),
   {
     ...gatewayAt("unkept", "no accounting (accounting.receipts: false)", { more: "accounting: { receipts: false }\n", patience: 3_000 }),
-    figure: "accounting",
+    figures: ["accounting"],
     optional: true,
   },
   {
     ...gatewayAt("unreported", "without reports and metrics (reporting.enabled: false)", { more: "reporting: { enabled: false }\n" }),
-    figure: "watching",
+    figures: ["watching"],
     optional: true,
   },
   {
     ...gatewayAt("filed", "with log files, reports by tags", { level: "info", output: "console: false, file: { path: logs }", more: ALL_ON }),
-    figure: "watching",
+    figures: ["watching"],
   },
   {
     ...gatewayAt("region", "(d) LLM Bridge, through an object of a region", { row: "region: wnam", more: "regions: { trace: none }\n", patience: 3_000 }),
-    figure: "region",
+    figures: ["region"],
     optional: true,
   },
-  { ...gatewayAt("books", "LLM Bridge with keys of all kinds"), figure: "accounting" },
-  { ...counting, figure: "accounting" },
-  { ...relayed, figure: "proxies" },
+  { ...gatewayAt("free", "(d) LLM Bridge with plan: free", { more: "plan: free\n", patience: 3_000 }), figures: ["isolate"], optional: true },
+  { ...gatewayAt("books", "LLM Bridge with keys of all kinds"), figures: ["accounting"] },
+  { ...counting, figures: ["accounting"] },
+  { ...relayed, figures: ["proxies"] },
 ];
 
-/** Prepares a Worker in `folder` and returns how to start it; `named` reports its functions to perf. */
+/**
+ * Prepares a Worker in `folder` and returns how to start it: `named` reports its functions to perf, `inspected`
+ * opens its inspector, and `emulated` is the command of an emulator.
+ */
 async function layOut({ modules, bindings, objects = [], trusted = () => [], patience = 20_000 }, folder, base) {
   await mkdir(folder, { recursive: true });
   const parts = modules(base);
@@ -321,12 +351,17 @@ async function layOut({ modules, bindings, objects = [], trusted = () => [], pat
     await (source.text === undefined ? copyFile(source, join(folder, name)) : writeFile(join(folder, name), source.text));
   }
   const settings = await deployedAs();
-  return async (named) => {
+  return async ({ named = false, inspected = false, emulated = [] } = {}) => {
     const port = await freePort();
+    const inspector = inspected ? await freePort() : undefined;
     // Each start begins with empty databases.
     const disk = await mkdtemp(join(DISKS, "disk-"));
     await writeFile(join(folder, "config.capnp"), capnp({ parts, bindings: bindings(base), objects, trusted: trusted(), disk, port, settings, named }));
-    return { command: WORKERD, args: ["serve", join(folder, "config.capnp")], cwd: folder, log: join(folder, `log-${port}`), port, patience };
+    const options = inspected ? [`--inspector-addr=127.0.0.1:${inspector}`] : [];
+    const [command, ...args] = [...emulated, WORKERD, "serve", join(folder, "config.capnp"), ...options];
+    // An emulator is slow.
+    const wait = emulated.length > 0 ? 10 * patience : patience;
+    return { command, args, cwd: folder, log: join(folder, `log-${port}`), port, inspector, patience: wait };
   };
 }
 

@@ -2,7 +2,7 @@
 // in the format of the path.
 //
 // The model's name selects the behaviour: `say-400x5` streams 400 chunks, one each 5 ms; `hold` streams a
-// chunk a second until the parent process releases it; any other name gets a complete response. The first
+// chunk a second until the parent process releases it; `silent` never responds; any other name gets a complete response. The first
 // part of a request's path names the system under test that sent it, so that its connections can be counted.
 
 import net from "node:net";
@@ -17,6 +17,8 @@ const HOLD_CHUNKS = 120;
 
 const streams = new Set();
 const sockets = new Set();
+/** By system, when a connection with a running response was last lost. */
+const lost = new Map();
 let serial = 0;
 let ticking = false;
 
@@ -79,6 +81,7 @@ function answer(socket, body) {
   const [, named, asked] = IN_PATH.exec(socket.path) ?? [];
   const model = named ?? /^"(?:[^"]*\/)?([^"]*)"/.exec(member(body, "model"))?.[1] ?? "";
   const [, chunks, pace] = /^say-(\d+)x(\d+)$/.exec(model) ?? (model === "hold" ? [, HOLD_CHUNKS, HOLD_PACE_MS] : []);
+  if (model === "silent") return void (socket.isSilent = true);
   if (!chunks || !(asked || member(body, "stream").startsWith("true"))) return socket.write(says.whole);
   const usage = member(body, "include_usage").startsWith("true");
   socket.stream = new Stream(socket, { says, chunks: Number(chunks), pace: Number(pace), usage });
@@ -104,19 +107,24 @@ function serve(socket) {
   socket.on("error", () => {});
   socket.on("close", () => {
     sockets.delete(socket);
+    if (isBusy(socket)) lost.set(socket.system, micros());
     streams.delete(socket.stream);
   });
 }
 
+const isBusy = (socket) => socket.isSilent === true || streams.has(socket.stream);
+
 /** Of one system: its open connections, and those with a running response. */
 function count(system) {
   const open = [...sockets].filter((socket) => socket.system === system);
-  return { open: open.length, busy: open.filter((socket) => streams.has(socket.stream)).length };
+  return { open: open.length, busy: open.filter(isBusy).length };
 }
 
 process.on("message", ({ ask, system }) => {
   if (ask === "release") for (const stream of streams) stream.finish();
-  process.send(count(system));
+  if (ask !== "left") return void process.send(count(system));
+  process.send({ at: lost.get(system) });
+  lost.delete(system);
 });
 // Ends with its parent process, even if that crashed.
 process.on("disconnect", () => process.exit());
